@@ -1,0 +1,108 @@
+package agentconf
+
+// Agent is the configuration of one Nomad agent. At least one of Server and
+// Client must be set; Nomad allows both in one agent, but a lab gains nothing
+// from it, since each role has a certificate of its own.
+type Agent struct {
+	// Name is the agent's name: a server's is known to its peers as Name.Region,
+	// a client's is the name of its node. Required, because Nomad would otherwise
+	// take the host's name, which raw processes on one machine share.
+	Name string
+
+	// Region that the agent belongs to. It is part of the TLS name which
+	// verify_server_hostname demands (server.<region>.nomad). Zero: left out, and
+	// Nomad takes "global" (command/agent/config.go:1713).
+	Region string
+
+	// Datacenter that the agent belongs to. Zero: left out, and Nomad takes "dc1"
+	// (command/agent/config.go:1714).
+	Datacenter string
+
+	// NodePool that a client registers in. Zero: left out, and Nomad takes
+	// "default" (command/agent/config.go:1739). Only clients may have one.
+	NodePool string
+
+	// DataDir is the absolute path of the agent's state. The agent's user must
+	// own it; for a client that runs tasks, the file system must allow exec.
+	// Required.
+	DataDir string
+
+	// BindAddr is the IP address that HTTP, RPC and serf listen on. Zero:
+	// "0.0.0.0", every interface. That is refused together with a loopback
+	// Advertise, which would open a lab on one machine to its whole network.
+	BindAddr string
+
+	// Advertise is the IP address that peers and the HTTP API's users reach this
+	// agent on. Required: Nomad refuses to guess it when it binds loopback
+	// (command/agent/config.go:2437), and with several networks it may guess wrong.
+	Advertise string
+
+	// LogLevel is one of TRACE, DEBUG, INFO, WARN, ERROR and OFF, in any case
+	// (command/agent/log_levels.go:12). Zero: DefaultLogLevel.
+	LogLevel string
+
+	// TLS of HTTP and RPC. Nil: both are plaintext, which is a weakened lab.
+	TLS *TLS
+
+	// Server makes the agent a server. Nil: it is none.
+	Server *Server
+
+	// Client makes the agent a client. Nil: it is none.
+	Client *Client
+}
+
+// TLS names the agent's credential, by absolute paths as the agent sees them.
+// Mutual TLS is on for HTTP and RPC, and each side verifies the other, unless
+// one of the No… fields takes a part of it away: their zero is the hardened
+// configuration.
+//
+// Nomad ORs these booleans when it merges files, so a switch that is on here
+// cannot be turned off by a file that comes later. To weaken a lab, weaken it here.
+type TLS struct {
+	// CAFile holds the certificates (PEM, one or more) that peers must chain to.
+	CAFile string
+	// CertFile holds the agent's certificate (PEM).
+	CertFile string
+	// KeyFile holds the private key of CertFile (PEM).
+	KeyFile string
+
+	// NoHTTP leaves the HTTP API in plaintext.
+	NoHTTP bool
+	// NoRPC leaves RPC and Raft in plaintext.
+	NoRPC bool
+	// NoVerifyServerHostname lets any certificate of the CA act as a server,
+	// a client's included: RPC and Raft then know no roles.
+	NoVerifyServerHostname bool
+	// NoVerifyHTTPSClient serves the HTTP API to callers without a certificate.
+	NoVerifyHTTPSClient bool
+}
+
+// Server is the server's part of an agent.
+//
+// A server that is stopped or killed stays a Raft peer, and is a voter at once
+// when it comes back soon. Autopilot is as Nomad has it: it removes a server that
+// has been gone for 40 to 50 seconds, which then comes back under its old ID as a
+// non-voter (both verified against Nomad 1.11.3) until autopilot promotes it.
+type Server struct {
+	// BootstrapExpect is the number of servers that the first election waits for.
+	// Zero: left out; the server never bootstraps by itself, it is a joiner and
+	// needs Join.
+	BootstrapExpect int
+
+	// Join lists serf addresses (host:port, Nomad's port is 4648) of servers to
+	// join, tried every second without end. The server's own may be among them.
+	// Empty: it waits to be joined, which only makes sense with BootstrapExpect.
+	Join []string
+}
+
+// Client is the client's part of an agent.
+type Client struct {
+	// Servers lists RPC addresses (host:port, Nomad's port is 4647) of servers to
+	// register with. Required unless the agent is a server itself.
+	Servers []string
+
+	// RawExec enables the raw_exec driver: whoever may submit jobs then runs any
+	// command as the agent's user. False: off, which is Nomad's default
+	// (drivers/rawexec/driver.go:84-87).
+	RawExec bool
+}

@@ -1,0 +1,115 @@
+package agentconf_test
+
+import (
+	"testing"
+
+	"gotest.tools/v3/golden"
+
+	"nomadlab.internal/lab/agentconf"
+)
+
+var serfAddresses = []string{"172.30.0.11:4648", "172.30.0.12:4648", "172.30.0.13:4648"}
+
+func server() agentconf.Agent {
+	return agentconf.Agent{
+		Name: "server-1", Region: "global", Datacenter: "dc1",
+		DataDir: "/nomad/data", Advertise: "172.30.0.11",
+		TLS: &agentconf.TLS{
+			CAFile:   "/nomad/tls/ca.pem",
+			CertFile: "/nomad/tls/cert.pem",
+			KeyFile:  "/nomad/tls/key.pem",
+		},
+		Server: &agentconf.Server{BootstrapExpect: 3, Join: serfAddresses},
+	}
+}
+
+func joiner() agentconf.Agent {
+	agent := server()
+	agent.Name, agent.Advertise = "server-4", "172.30.0.14"
+	agent.Server = &agentconf.Server{Join: serfAddresses}
+	return agent
+}
+
+func client() agentconf.Agent {
+	agent := server()
+	agent.Name, agent.Advertise = "client-1", "172.30.0.21"
+	agent.NodePool = "blue"
+	agent.Server = nil
+	agent.Client = &agentconf.Client{
+		Servers: []string{"172.30.0.11:4647", "172.30.0.12:4647", "172.30.0.13:4647"},
+		RawExec: true,
+	}
+	return agent
+}
+
+func loopbackClient() agentconf.Agent {
+	agent := client()
+	agent.NodePool = ""
+	agent.BindAddr, agent.Advertise = "127.0.0.21", "127.0.0.21"
+	agent.Client = &agentconf.Client{Servers: []string{"127.0.0.11:4647"}}
+	return agent
+}
+
+func plaintext() agentconf.Agent {
+	return agentconf.Agent{
+		Name: "server-1", DataDir: "/nomad/data", Advertise: "172.30.0.11", LogLevel: "info",
+		Server: &agentconf.Server{BootstrapExpect: 1},
+	}
+}
+
+func weakened() agentconf.Agent {
+	agent := server()
+	agent.TLS.NoHTTP, agent.TLS.NoRPC = true, true
+	agent.TLS.NoVerifyServerHostname, agent.TLS.NoVerifyHTTPSClient = true, true
+	return agent
+}
+
+// agents are all kinds of configuration that a lab needs, by the names of their golden files.
+func agents() map[string]agentconf.Agent {
+	return map[string]agentconf.Agent{
+		"server.hcl":          server(),
+		"joiner.hcl":          joiner(),
+		"client.hcl":          client(),
+		"loopback-client.hcl": loopbackClient(),
+		"plaintext.hcl":       plaintext(),
+		"weakened.hcl":        weakened(),
+	}
+}
+
+func mustHCL(t *testing.T, agent agentconf.Agent) []byte {
+	t.Helper()
+	text, err := agent.HCL()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
+func TestHCLMatchesGolden(t *testing.T) {
+	for name, agent := range agents() {
+		t.Run(name, func(t *testing.T) {
+			golden.AssertBytes(t, mustHCL(t, agent), name)
+		})
+	}
+}
+
+func TestGossipMatchesGolden(t *testing.T) {
+	golden.AssertBytes(t, agentconf.Gossip("cg8StVXbQJ0gPvMd9o7yrg=="), "gossip.hcl")
+}
+
+func TestGossipWithoutKeyIsNoFile(t *testing.T) {
+	if file := agentconf.Gossip(""); file != nil {
+		t.Errorf("want no file, got %q", file)
+	}
+}
+
+func TestHCLIsTheSameEveryTime(t *testing.T) {
+	for name, agent := range agents() {
+		first := mustHCL(t, agent)
+		for range 20 {
+			if again := mustHCL(t, agent); string(again) != string(first) {
+				t.Fatalf("%s: two calls differ:\n%s\n---\n%s", name, first, again)
+			}
+		}
+	}
+}

@@ -1,0 +1,114 @@
+package agentconf_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"nomadlab.internal/lab/agentconf"
+)
+
+// In every case S3CR3T must go, and all else must stay as want says.
+var redactions = map[string]struct{ text, want string }{
+	"gossip key":             {`server { encrypt = "S3CR3T==" }`, `server { encrypt = "<redacted>" }`},
+	"no spaces":              {`encrypt="S3CR3T"`, `encrypt="<redacted>"`},
+	"any case":               {`Encrypt = "S3CR3T"`, `Encrypt = "<redacted>"`},
+	"quoted name":            {`"encrypt" = "S3CR3T"`, `"encrypt" = "<redacted>"`},
+	"dotted name":            {`server.encrypt = "S3CR3T"`, `server.encrypt = "<redacted>"`},
+	"longer name":            {`replication_token = "S3CR3T"`, `replication_token = "<redacted>"`},
+	"JSON":                   {`{"server":{"encrypt":"S3CR3T","enabled":true}}`, `{"server":{"encrypt":"<redacted>","enabled":true}}`},
+	"JSON number":            {`{"pin_token": 5353535, "S": "S3CR3T_KEY"}`, `{"pin_token": <redacted> "S": "S3CR3T_KEY"}`},
+	"JSON with a template":   {`{"a":{"token":"${S3CR3T"},"b":{"encrypt":"S3CR3T"},"c":1}`, `{"a":{"token":"<redacted>"b":{"encrypt":"<redacted>"},"c":1}`},
+	"several on a line":      {`vault { token = "S3CR3T" } acl { replication_token = "S3CR3T" } x = 1`, `vault { token = "<redacted>" } acl { replication_token = "<redacted>" } x = 1`},
+	"escaped quote":          {`token = "a\"S3CR3T" # keep`, `token = "<redacted>" # keep`},
+	"quote in template":      {`token = "${file("S3CR3T")}" # keep`, `token = "<redacted>" # keep`},
+	"template of lines":      {"token = \"${file(\n\"S3CR3T\")}\"\nkeep = 1", "token = \"<redacted>\"\nkeep = 1"},
+	"value on next line":     {"token =\n  \"S3CR3T\"\nkeep = 1", "token =\n  \"<redacted>\"\nkeep = 1"},
+	"comments between":       {"token /* old */ = # new\n \"S3CR3T\"", "token /* old */ = # new\n \"<redacted>\""},
+	"in a comment":           {"# encrypt = \"S3CR3T\"\nkeep = 1", "# encrypt = \"<redacted>\"\nkeep = 1"},
+	"comment in the gap":     {"token = // encrypt = \"S3CR3T\"\n\"S3CR3T\"\n", "token = // encrypt = \"<redacted>\"\n\"<redacted>\"\n"},
+	"address before it":      {"a = \"auth://x\"\nencrypt = \"S3CR3T\"", "a = \"auth://x\"\n<redacted> = \"<redacted>\""},
+	"open quote before it":   {"# token = \"oops\nencrypt = \"S3CR3T\"\nkeep = 1", "# token = \"<redacted>\"\nencrypt = \"<redacted>\"\nkeep = 1"},
+	"open quote on its line": {`# token = "oops encrypt = "S3CR3T" # keep`, `# token = "<redacted>" # keep`},
+	"HCL 1 percent":          {"meta { a = \"%{\" }\nencrypt = \"S3CR3T\"", "meta { a = \"%{\" }\nencrypt = \"<redacted>\""},
+	"heredoc":                {"token = <<EOF\nS3CR3T\n\nS3CR3T EOF\nEOF\nkeep = 1", "token = \"<redacted>\"\nkeep = 1"},
+	"indented heredoc":       {"token = <<-EOF\n  S3CR3T\n  EOF\nkeep = 1", "token = \"<redacted>\"\nkeep = 1"},
+	"heredoc without end":    {"token = <<EOF\nS3CR3T\nkeep = 1", "token = \"<redacted>\"\n"},
+	"list":                   {`secret = ["S3CR3T]", "S3CR3T"] # keep`, `secret = "<redacted>" # keep`},
+	"object":                 {`auth = { user = "S3CR3T", deep = { a = "}" } } # keep`, `auth = "<redacted>" # keep`},
+	"list without end":       {"secret = [\"S3CR3T\"\nkeep = 1", `secret = "<redacted>"`},
+	"go-discover":            {`retry_join = ["provider=aws secret_access_key=S3CR3T/,'} tag_key=t"]`, `retry_join = ["provider=aws secret_access_key=<redacted> tag_key=t"]`},
+	"quotes in a string":     {`a = "password=\"S3CR3T S3CR3T\" keep"`, `a = "password=\"<redacted>\" keep"`},
+	"escape in bare word":    {`a = "password=S3CR3T\"S3CR3T keep"`, `a = "password=<redacted> keep"`},
+	"address":                {`address = "https://me:S3CR3T@S3CR3T@host:8500/x"`, `address = "https://me:<redacted>@host:8500/x"`},
+	"KEK provider":           {`keyring "awskms" { access_key = "S3CR3T" secret_key = "S3CR3T" kms_key_id = "k" }`, `keyring "awskms" { access_key = "<redacted>" secret_key = "<redacted>" kms_key_id = "k" }`},
+	"private key":            {"a = <<EOF\n-----BEGIN EC PRIVATE KEY-----\nS3CR3T\n-----END EC PRIVATE KEY-----\nEOF\n", "a = <<EOF\n<redacted>\nEOF\n"},
+	"private key cut off":    {"-----BEGIN PRIVATE KEY-----\nS3CR3T\n", "<redacted>"},
+	"no HCL at all":          {"Authorization: S3CR3T}{[", "Authorization: <redacted>"},
+}
+
+func TestRedactTakesSecretsAway(t *testing.T) {
+	for name, c := range redactions {
+		t.Run(name, func(t *testing.T) {
+			got := string(agentconf.Redact([]byte(c.text)))
+			if diff := cmp.Diff(c.want, got); diff != "" {
+				t.Errorf("-want +got:\n%s", diff)
+			}
+			if diff := cmp.Diff(got, string(agentconf.Redact([]byte(got)))); diff != "" {
+				t.Errorf("a second time changes it:\n%s", diff)
+			}
+		})
+	}
+}
+
+// The control: text without secrets, much of it with their words in it, stays.
+func TestRedactLeavesTheRest(t *testing.T) {
+	for _, text := range []string{
+		"", "\n", `name = "encrypt"`, `key_file = "/nomad/tls/key.pem"`, `token_ttl = "30s"`, `secret_path = "kv/token"`,
+		`kms_key_id = "k"`, `token = ""`, `auth = false`, `{"token":null,"a":1}`, `token`, `token =`,
+		`# the token of servers is kept elsewhere`, `auth { config = "/etc/docker.json" }`, `address = "https://host:8500/a@b"`,
+		"-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n",
+	} {
+		if diff := cmp.Diff(text, string(agentconf.Redact([]byte(text)))); diff != "" {
+			t.Errorf("-want +got:\n%s", diff)
+		}
+	}
+}
+
+func TestRedactLeavesOurOwnFilesAsTheyAre(t *testing.T) {
+	for name, agent := range agents() {
+		text := mustHCL(t, agent)
+		if diff := cmp.Diff(string(text), string(agentconf.Redact(text))); diff != "" {
+			t.Errorf("%s: -want +got:\n%s", name, diff)
+		}
+	}
+}
+
+func TestRedactedGossipFileStillParses(t *testing.T) {
+	const key = "cg8StVXbQJ0gPvMd9o7yrg=="
+	shown := agentconf.Redact(agentconf.Gossip(key))
+	if strings.Contains(string(shown), key) {
+		t.Fatalf("the key is still there:\n%s", shown)
+	}
+	got := values(t, parse(t, shown), "", map[string]any{})
+	if diff := cmp.Diff(map[string]any{"server.encrypt": "<redacted>"}, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// Whatever stands before it, a plain assignment of a secret does not survive.
+func FuzzRedact(f *testing.F) {
+	for _, c := range redactions {
+		f.Add(c.text)
+	}
+	f.Fuzz(func(t *testing.T, before string) {
+		if strings.Contains(before, "0penS3same") {
+			return
+		}
+		got := string(agentconf.Redact([]byte(before + "\nserver {\n  encrypt = \"0penS3same\"\n}\n")))
+		if strings.Contains(got, "0penS3same") {
+			t.Errorf("the secret is still there:\n%s", got)
+		}
+	})
+}

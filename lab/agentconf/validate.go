@@ -1,0 +1,168 @@
+package agentconf
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// logLevels are Nomad's, command/agent/log_levels.go:12.
+const logLevels = "TRACE DEBUG INFO WARN ERROR OFF"
+
+// nodePoolName is Nomad's rule, nomad/structs/node_pool.go:42.
+var nodePoolName = regexp.MustCompile(`^[a-zA-Z0-9-_]{1,128}$`)
+
+func (a Agent) logLevel() string {
+	if a.LogLevel == "" {
+		return DefaultLogLevel
+	}
+	return strings.ToUpper(a.LogLevel)
+}
+
+func (a Agent) bindAddr() string {
+	if a.BindAddr == "" {
+		return "0.0.0.0"
+	}
+	return a.BindAddr
+}
+
+// validate returns every fault at once, in the order of the fields.
+func (a Agent) validate() error {
+	errs := []error{
+		required("Name", a.Name),
+		plain("Name", a.Name),
+		plain("Region", a.Region),
+		plain("Datacenter", a.Datacenter),
+		a.validateNodePool(),
+		absolute("DataDir", a.DataDir),
+		a.validateAddresses(),
+	}
+	if strings.Contains(a.Datacenter, "*") {
+		errs = append(errs, errors.New("Datacenter: Nomad refuses a '*' in it"))
+	}
+	if !slices.Contains(strings.Fields(logLevels), a.logLevel()) {
+		errs = append(errs, fmt.Errorf("LogLevel: %q is none of %s", a.LogLevel, logLevels))
+	}
+	if a.Server == nil && a.Client == nil {
+		errs = append(errs, errors.New("Server, Client: both are nil, set one: an agent must be a server or a client"))
+	}
+	return errors.Join(append(errs, a.validateTLS(), a.validateServer(), a.validateClient())...)
+}
+
+func (a Agent) validateNodePool() error {
+	switch {
+	case a.NodePool == "":
+		return nil
+	case a.Client == nil:
+		return errors.New("NodePool: set for an agent that is no client; only clients belong to a pool")
+	case a.NodePool == "all":
+		return errors.New(`NodePool: "all" stands for every pool, no client may register in it`)
+	case !nodePoolName.MatchString(a.NodePool):
+		return fmt.Errorf("NodePool: %q must match %s", a.NodePool, nodePoolName)
+	}
+	return nil
+}
+
+func (a Agent) validateAddresses() error {
+	bind, bindErr := netip.ParseAddr(a.bindAddr())
+	if bindErr != nil {
+		bindErr = fmt.Errorf("BindAddr: %q is no IP address", a.BindAddr)
+	}
+	advertise, err := netip.ParseAddr(a.Advertise)
+	switch {
+	case err != nil:
+		return errors.Join(bindErr, fmt.Errorf("Advertise: %q is no IP address; give the one that peers reach this agent on", a.Advertise))
+	case advertise.IsUnspecified():
+		return errors.Join(bindErr, fmt.Errorf("Advertise: nobody can reach an agent on %s; give the address of one interface", advertise))
+	case bindErr == nil && advertise.IsLoopback() && bind.IsUnspecified():
+		return fmt.Errorf("BindAddr: %s listens on every interface of the machine, while Advertise is loopback; set BindAddr to %s too", bind, advertise)
+	}
+	return bindErr
+}
+
+func (a Agent) validateTLS() error {
+	if a.TLS == nil {
+		return nil
+	}
+	return errors.Join(
+		absolute("TLS.CAFile", a.TLS.CAFile),
+		absolute("TLS.CertFile", a.TLS.CertFile),
+		absolute("TLS.KeyFile", a.TLS.KeyFile),
+	)
+}
+
+func (a Agent) validateServer() error {
+	if a.Server == nil {
+		return nil
+	}
+	if a.Server.BootstrapExpect < 0 {
+		return fmt.Errorf("Server.BootstrapExpect: %d is negative; use 0 for a joiner", a.Server.BootstrapExpect)
+	}
+	if a.Server.BootstrapExpect == 0 && len(a.Server.Join) == 0 {
+		return errors.New("Server: with neither BootstrapExpect nor Join it would wait for ever; set BootstrapExpect to start a cluster, or Join to enter one")
+	}
+	if a.Server.BootstrapExpect > 1 && len(a.Server.Join) == 0 {
+		return fmt.Errorf("Server.Join: is empty, so %d servers would never find each other; list their serf addresses", a.Server.BootstrapExpect)
+	}
+	return hostPorts("Server.Join", a.Server.Join)
+}
+
+func (a Agent) validateClient() error {
+	if a.Client == nil {
+		return nil
+	}
+	if len(a.Client.Servers) == 0 && a.Server == nil {
+		return errors.New("Client.Servers: is empty, so the client would never register; list the servers' RPC addresses")
+	}
+	return hostPorts("Client.Servers", a.Client.Servers)
+}
+
+func required(field, value string) error {
+	if value == "" {
+		return fmt.Errorf("%s: is empty, and has no default", field)
+	}
+	return nil
+}
+
+// plain refuses what no name or path means to contain, and what would end a
+// line of the file early or be shown wrongly by a terminal.
+func plain(field, value string) error {
+	if !utf8.ValidString(value) {
+		return fmt.Errorf("%s: %q is not valid UTF-8", field, value)
+	}
+	if strings.ContainsFunc(value, unicode.IsControl) {
+		return fmt.Errorf("%s: %q contains a control character", field, value)
+	}
+	return nil
+}
+
+func absolute(field, path string) error {
+	if !filepath.IsAbs(path) {
+		return fmt.Errorf("%s: %q is no absolute path, as the agent will see it", field, path)
+	}
+	return plain(field, path)
+}
+
+// hostPorts demands the port, because Nomad's join also understands go-discover's
+// "provider=…" strings, which call out to clouds (command/agent/retry_join.go).
+func hostPorts(field string, addresses []string) error {
+	var errs []error
+	for i, address := range addresses {
+		host, port, err := net.SplitHostPort(address)
+		number, portErr := strconv.ParseUint(port, 10, 16)
+		if err != nil || host == "" || portErr != nil || number == 0 || strings.ContainsAny(host, " =\t\r\n") {
+			errs = append(errs, fmt.Errorf("%s[%d]: %q is not host:port", field, i, address))
+			continue
+		}
+		errs = append(errs, plain(fmt.Sprintf("%s[%d]", field, i), address))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,35 @@
+package lab
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Certificate is what the agent shows now to those who connect to its HTTP port. It is the certificate that is in
+// force, whatever the files say.
+func (n *Node) Certificate(ctx context.Context) (*x509.Certificate, error) {
+	at := n.HTTP()
+	if !at.IsValid() {
+		return nil, fmt.Errorf("%s has no HTTP address: it is not running", n.ref())
+	}
+	config, err := n.lab.cli.ClientTLS(n.ServerName())
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	conn, err := (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", at.String())
+	if err != nil {
+		return nil, fmt.Errorf("look at the certificate of %s: %w", n.ref(), err)
+	}
+	defer func() { _ = conn.Close() }()
+	shaken, ok := conn.(*tls.Conn)
+	if !ok || len(shaken.ConnectionState().PeerCertificates) == 0 {
+		return nil, errors.New("the handshake showed no certificate")
+	}
+	return shaken.ConnectionState().PeerCertificates[0], nil
+}

@@ -1,0 +1,134 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+	"github.com/testcontainers/testcontainers-go"
+
+	"nomadlab.internal/lab/engine"
+)
+
+// Create makes the node's container and copies its files into it.
+func (e *Engine) Create(ctx context.Context, n engine.Node) error {
+	c, err := e.provider.CreateContainer(ctx, request(n))
+	if err != nil {
+		return fmt.Errorf("create container of %s: %w", n.Ref, explain(err))
+	}
+	return e.copyIn(ctx, c.GetContainerID(), n)
+}
+
+func (e *Engine) copyIn(ctx context.Context, id string, n engine.Node) error {
+	if len(n.Files) == 0 {
+		return nil
+	}
+	archive, err := pack(n.Files)
+	if err != nil {
+		return fmt.Errorf("pack the files of %s: %w", n.Ref, err)
+	}
+	_, err = e.client.CopyToContainer(ctx, id, client.CopyToContainerOptions{DestinationPath: "/", Content: archive})
+	if err != nil {
+		return fmt.Errorf("copy files into %s: %w", n.Ref, explain(err))
+	}
+	return nil
+}
+
+// request says everything about the container. It has no capability, cannot gain one, and publishes on 127.0.0.1.
+func request(n engine.Node) testcontainers.ContainerRequest {
+	return testcontainers.ContainerRequest{
+		Name:           containerName(n.Lab, n.Node),
+		Image:          n.Image,
+		Entrypoint:     n.Command[:1],
+		Cmd:            n.Command[1:],
+		Env:            environment(n.Environment),
+		Labels:         labels(n.Lab, n.Node, n.Labels),
+		Networks:       []string{networkName(n.Lab)},
+		NetworkAliases: map[string][]string{networkName(n.Lab): n.Aliases},
+		ExposedPorts:   exposed(n.Ports),
+		ConfigModifier: func(c *container.Config) {
+			c.User = n.User
+			c.Hostname = n.Node
+		},
+		HostConfigModifier: func(h *container.HostConfig) {
+			h.NetworkMode = container.NetworkMode(networkName(n.Lab))
+			h.PortBindings = bindings(n.Ports)
+			confine(h)
+		},
+		EndpointSettingsModifier: func(settings map[string]*network.EndpointSettings) {
+			for _, s := range settings {
+				s.IPAMConfig = &network.EndpointIPAMConfig{IPv4Address: n.Address}
+			}
+		},
+	}
+}
+
+// confine takes every capability away: an agent that runs as an ordinary user needs none, on any cgroup version.
+func confine(h *container.HostConfig) {
+	h.CapDrop = []string{"ALL"}
+	h.SecurityOpt = []string{"no-new-privileges"}
+}
+
+func environment(entries []string) map[string]string {
+	env := make(map[string]string, len(entries))
+	for _, e := range entries {
+		k, v, _ := strings.Cut(e, "=")
+		env[k] = v
+	}
+	return env
+}
+
+func exposed(ports []uint16) []string {
+	var out []string
+	for _, p := range ports {
+		out = append(out, strconv.Itoa(int(p))+"/tcp")
+	}
+	return out
+}
+
+func bindings(ports []uint16) network.PortMap {
+	out := network.PortMap{}
+	for _, p := range exposed(ports) {
+		out[network.MustParsePort(p)] = []network.PortBinding{{HostIP: netip.AddrFrom4([4]byte{127, 0, 0, 1}), HostPort: "0"}}
+	}
+	return out
+}
+
+// Start starts the node's container and returns its new state.
+func (e *Engine) Start(ctx context.Context, r engine.Ref) (engine.State, error) {
+	id := containerName(r.Lab, r.Node)
+	if _, err := e.client.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
+		return engine.State{}, fmt.Errorf("start %s: %w", r, explain(err))
+	}
+	c, err := e.client.ContainerInspect(ctx, id, client.ContainerInspectOptions{})
+	if err != nil {
+		return engine.State{}, fmt.Errorf("inspect %s: %w", r, explain(err))
+	}
+	return e.state(c.Container), nil
+}
+
+// Stop sends SIGTERM, and SIGKILL after the grace period.
+func (e *Engine) Stop(ctx context.Context, r engine.Ref, grace time.Duration) error {
+	seconds := int(grace.Round(time.Second).Seconds())
+	_, err := e.client.ContainerStop(ctx, containerName(r.Lab, r.Node), client.ContainerStopOptions{Timeout: &seconds})
+	if err != nil {
+		return fmt.Errorf("stop %s: %w", r, explain(err))
+	}
+	return nil
+}
+
+// Kill sends SIGKILL.
+func (e *Engine) Kill(ctx context.Context, r engine.Ref) error {
+	_, err := e.client.ContainerKill(ctx, containerName(r.Lab, r.Node), client.ContainerKillOptions{Signal: "KILL"})
+	if err != nil && !errdefs.IsConflict(err) { // a conflict says that it does not run
+		return fmt.Errorf("kill %s: %w", r, explain(err))
+	}
+	return nil
+}

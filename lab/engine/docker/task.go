@@ -1,0 +1,70 @@
+package docker
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"nomadlab.internal/lab/engine"
+)
+
+// Run runs a command to its end in a container of its own on the lab's network. The container is not made by
+// testcontainers, which publishes the ports that an image declares on every interface when a request names none.
+func (e *Engine) Run(ctx context.Context, t engine.Task) (int, error) {
+	created, err := e.client.ContainerCreate(ctx, client.ContainerCreateOptions{
+		Config: &container.Config{
+			Image: t.Image, Entrypoint: t.Command[:1], Cmd: t.Command[1:], Env: t.Environment, User: t.User,
+			WorkingDir: t.Folder, Labels: labels(t.Lab, "", t.Labels),
+			Tty: t.Terminal, OpenStdin: t.Stdin != nil, StdinOnce: true,
+			AttachStdin: t.Stdin != nil, AttachStdout: true, AttachStderr: true,
+		},
+		HostConfig: taskHost(t.Lab),
+	})
+	if err != nil {
+		return 0, fmt.Errorf("create a container for %q: %w", t.Command[0], explain(err))
+	}
+	// The task is removed even when ctx has ended: that is how an interrupted one ends.
+	defer func() {
+		_, _ = e.client.ContainerRemove(context.WithoutCancel(ctx), created.ID, client.ContainerRemoveOptions{Force: true})
+	}()
+	if err := e.copyIn(ctx, created.ID, t.Node); err != nil {
+		return 0, err
+	}
+	return e.follow(ctx, created.ID, t)
+}
+
+func taskHost(lab string) *container.HostConfig {
+	h := &container.HostConfig{NetworkMode: container.NetworkMode(networkName(lab))}
+	confine(h)
+	return h
+}
+
+// follow attaches before the start, so that not a byte of the output is missed.
+func (e *Engine) follow(ctx context.Context, id string, t engine.Task) (int, error) {
+	attached, err := e.client.ContainerAttach(ctx, id, client.ContainerAttachOptions{
+		Stream: true, Stdin: t.Stdin != nil, Stdout: true, Stderr: true,
+	})
+	if err != nil {
+		return 0, fmt.Errorf("attach to %q: %w", t.Command[0], explain(err))
+	}
+	defer attached.Close()
+	ended := e.client.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
+	if _, err := e.client.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
+		return 0, fmt.Errorf("start %q: %w", t.Command[0], explain(err))
+	}
+	stop := resize(t.Streams, func(width, height uint) {
+		_, _ = e.client.ContainerResize(ctx, id, client.ContainerResizeOptions{Width: width, Height: height})
+	})
+	defer stop()
+	if err := pump(ctx, attached.HijackedResponse, t.Streams); err != nil {
+		return 0, fmt.Errorf("streams of %q: %w", t.Command[0], err)
+	}
+	select {
+	case r := <-ended.Result:
+		return int(r.StatusCode), nil
+	case err := <-ended.Error:
+		return 0, fmt.Errorf("exit code of %q: %w", t.Command[0], err)
+	}
+}

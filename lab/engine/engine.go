@@ -1,0 +1,172 @@
+// Package engine says what a lab needs from the thing that its nodes run on.
+//
+// An [Engine] is small on purpose: it creates, starts and ends nodes, runs commands beside them, and tells what is
+// there. It knows nothing about Nomad. What is there is always asked of the engine itself (of its containers' labels,
+// say) and never read from a file, so that a lab can be listed and removed after a crash and from another terminal.
+package engine
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"net/netip"
+	"time"
+)
+
+var (
+	// ErrUnavailable is returned when the engine cannot be used at all: it is not installed, it does not run, or this
+	// user may not talk to it. The text says which, and what mends it.
+	ErrUnavailable = errors.New("container engine unavailable")
+	// ErrSubnetTaken is returned by CreateNetwork when the subnet overlaps one that the engine already uses.
+	ErrSubnetTaken = errors.New("subnet is in use")
+	// ErrNotFound is returned when a lab's node does not exist.
+	ErrNotFound = errors.New("not found")
+	// ErrNoSpace is returned when the engine's disk is full.
+	ErrNoSpace = errors.New("no space left on the engine's disk")
+)
+
+// Engine runs the nodes of labs. Every method may be called from several goroutines at once.
+type Engine interface {
+	// Name is what a user calls the engine, such as "docker".
+	Name() string
+	// DockerHost is the address of the Docker daemon whose image store nodes are started from. Empty for an engine
+	// that runs a Nomad binary itself.
+	DockerHost() string
+	// Footprint is how everything that belongs to a lab can be recognised from outside this process.
+	Footprint(lab string) Footprint
+	// Close gives back connections. Labs go on.
+	Close() error
+
+	// Occupied returns the subnets that the engine's networks use now.
+	Occupied(ctx context.Context) ([]netip.Prefix, error)
+	// CreateNetwork makes a lab's network; it returns ErrSubnetTaken when the subnet is not free.
+	CreateNetwork(ctx context.Context, n Network) error
+	// Create makes a node with its files in place, ready to be started.
+	Create(ctx context.Context, n Node) error
+	// Start starts a created or stopped node and returns its new state: published ports change with every start.
+	Start(ctx context.Context, r Ref) (State, error)
+	// Stop asks the node to end, and kills it after the grace period.
+	Stop(ctx context.Context, r Ref, grace time.Duration) error
+	// Kill ends the node at once, as a power cut would. A node that does not run is no error.
+	Kill(ctx context.Context, r Ref) error
+	// Exec runs a command inside a running node and returns its exit code.
+	Exec(ctx context.Context, r Ref, c Command) (int, error)
+	// Run runs a command to its end in a place of its own on the lab's network, and returns its exit code.
+	Run(ctx context.Context, t Task) (int, error)
+	// Logs returns what the node has written, standard output and standard error together, from the first line. With
+	// follow it goes on until the node ends or the reader is closed.
+	Logs(ctx context.Context, r Ref, follow bool) (io.ReadCloser, error)
+
+	// Nodes returns the nodes of one lab, running or not, in the order of their names. An unknown lab has none.
+	Nodes(ctx context.Context, lab string) ([]State, error)
+	// Labs returns every lab of this engine by name.
+	Labs(ctx context.Context) (map[string][]State, error)
+	// Remove removes all that belongs to the lab. A lab that is gone is no error.
+	Remove(ctx context.Context, lab string) error
+}
+
+// Footprint recognises what belongs to one lab. A zero field means that the engine leaves no such traces.
+type Footprint struct {
+	// DockerHost is the address of the Docker daemon that has the lab's containers and networks.
+	DockerHost string
+	// Label is the key=value that all of them bear.
+	Label string
+	// Marker is the NAME=value in the environment of the lab's processes.
+	Marker string
+}
+
+// Ref names a node of a lab.
+type Ref struct{ Lab, Node string }
+
+func (r Ref) String() string { return r.Lab + "/" + r.Node }
+
+// Network is the network of one lab.
+type Network struct {
+	Lab    string
+	Subnet netip.Prefix
+	// Labels are facts about the lab that survive this process, such as when it may be swept.
+	Labels map[string]string
+}
+
+// Node is one agent as the engine is to create it.
+type Node struct {
+	Ref
+	// Image is what the node is started from.
+	Image string
+	// Command is the program and its arguments.
+	Command []string
+	// Environment holds NAME=value entries.
+	Environment []string
+	// User is "uid:gid". Empty means the image's own user.
+	User string
+	// Address is the node's fixed address on the lab's network.
+	Address netip.Addr
+	// Aliases are further names of the node on the lab's network.
+	Aliases []string
+	// Ports are the TCP ports to publish, each on a free port of 127.0.0.1.
+	Ports []uint16
+	// Files are put into place before the start.
+	Files []File
+	// Labels are facts about the node that survive this process.
+	Labels map[string]string
+}
+
+// File is a file or folder to put into a node.
+type File struct {
+	// Path is absolute, inside the node.
+	Path string
+	// Mode is its permission bits, and fs.ModeDir for a folder.
+	Mode fs.FileMode
+	// Owner is the numeric user and group that it belongs to.
+	Owner int
+	// Data is the content. Folders have none.
+	Data []byte
+}
+
+// Command is what Exec runs.
+type Command struct {
+	Args []string
+	// Environment holds NAME=value entries.
+	Environment []string
+	Streams
+}
+
+// Streams are the standard streams of a command. A nil Stdin is empty; nil writers discard.
+type Streams struct {
+	Stdin          io.Reader
+	Stdout, Stderr io.Writer
+	// Terminal gives the command a terminal of its own: both outputs then arrive on Stdout. Its size is asked of
+	// Size, once and whenever Resized fires.
+	Terminal bool
+	// Size returns the width and height in characters. Nil leaves the default.
+	Size func() (width, height uint)
+	// Resized fires when Size has changed. Nil never does.
+	Resized <-chan struct{}
+}
+
+// Task is what Run runs: a Node that does not stay.
+type Task struct {
+	Node
+	// Folder is the working folder inside the task's own place.
+	Folder string
+	Streams
+}
+
+// State is what the engine says about a node.
+type State struct {
+	Ref
+	// ID is the engine's own name for the node.
+	ID      string
+	Running bool
+	// ExitCode is meaningful for a node that has ended.
+	ExitCode int
+	// Started is when the node was last started. Zero for one that never was.
+	Started time.Time
+	// Address is the node's address on the lab's network. Invalid while it is not connected.
+	Address netip.Addr
+	// Endpoints has, for each published port, where it is reached from this process. Empty while the node is down.
+	Endpoints map[uint16]netip.AddrPort
+	// Labels are what Create was given, the engine's own left out.
+	Labels map[string]string
+}

@@ -1,0 +1,86 @@
+package lab
+
+import (
+	"context"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+
+	"nomadlab.internal/lab/agentconf"
+	"nomadlab.internal/lab/pki"
+)
+
+// Evidence puts all that tells why into one folder and returns its path: the cause, the lab's plan, and for each node
+// its log, its configuration as it was written and as the agent has it, its certificate in words and the engine's
+// state. No key is in it. The error says what could not be had; the folder has the rest.
+func (l *Lab) Evidence(ctx context.Context, cause error) (string, error) {
+	at := l.folder.evidence(fmt.Sprintf("%s-%s", l.Name(), time.Now().Format("20060102-150405.000")))
+	if err := os.MkdirAll(at, 0o700); err != nil {
+		return "", fmt.Errorf("make the evidence folder: %w", err)
+	}
+	plan, _ := json.MarshalIndent(l.record.Plan, "", "  ")
+	errs := []error{
+		os.WriteFile(filepath.Join(at, "cause.txt"), fmt.Appendln(nil, cause), 0o600),
+		os.WriteFile(filepath.Join(at, "plan.json"), plan, 0o600),
+	}
+	status, _ := json.MarshalIndent(l.Status(ctx), "", "  ")
+	errs = append(errs, os.WriteFile(filepath.Join(at, "status.json"), status, 0o600))
+	for _, n := range l.nodes {
+		errs = append(errs, n.evidence(ctx, filepath.Join(at, n.Name())))
+	}
+	return at, errors.Join(errs...)
+}
+
+func (n *Node) evidence(ctx context.Context, at string) error {
+	if err := os.MkdirAll(at, 0o700); err != nil {
+		return err
+	}
+	var errs []error
+	write := func(name string, text []byte) {
+		errs = append(errs, os.WriteFile(filepath.Join(at, name), text, 0o600))
+	}
+	for _, f := range n.plan.Files {
+		if strings.HasSuffix(f.Path, ".hcl") && f.Content != "" {
+			write(filepath.Base(f.Path), agentconf.Redact([]byte(f.Content)))
+		}
+	}
+	if state, err := n.State(ctx); err == nil {
+		text, _ := json.MarshalIndent(state, "", "  ")
+		write("state.json", text)
+	}
+	if shown, err := n.Certificate(ctx); err == nil {
+		c := pki.Credential{Identity: n.plan.Identity, CAPEM: n.lab.cli.CAPEM}
+		c.CertPEM = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: shown.Raw})
+		write("certificate.txt", []byte(c.Describe()))
+	}
+	if c, err := n.API(); err == nil {
+		var self api.AgentSelf
+		if _, err := c.Raw().Query("/v1/agent/self", &self, query(ctx)); err == nil {
+			text, _ := json.MarshalIndent(self, "", "  ")
+			write("agent-self.json", text)
+		}
+	}
+	return errors.Join(append(errs, n.saveLog(ctx, filepath.Join(at, "agent.log")))...)
+}
+
+func (n *Node) saveLog(ctx context.Context, path string) error {
+	logs, err := n.Logs(ctx, false)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = logs.Close() }()
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(file, logs)
+	return errors.Join(err, file.Close())
+}

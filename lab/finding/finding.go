@@ -1,0 +1,89 @@
+// Package finding holds what a check found, as plain data: what was wanted,
+// what was seen, the verdict, and the evidence for it. Reports read findings
+// and nothing else, so that a finding says all that a reader needs.
+package finding
+
+import "time"
+
+// Verdict says how a check ended. The zero value is no verdict: a finding that
+// bears it was never judged, and a Summary counts it as NotCarriedOut.
+type Verdict string
+
+// The four ways in which a check ends.
+const (
+	// Held: the wanted outcome was seen, and the control gave its own before and after it.
+	Held Verdict = "held"
+	// Broken: the control gave its outcome, the probe gave another than was wanted.
+	Broken Verdict = "broken"
+	// NotCarriedOut: nothing was proved, because the agent was not reached, the
+	// control did not give its outcome, or the reason was not in the agent's log.
+	NotCarriedOut Verdict = "not carried out"
+	// Skipped: the check does not apply to this node, for the finding's Reason.
+	Skipped Verdict = "skipped"
+)
+
+// Finding is what one check found at one node.
+type Finding struct {
+	// ID names the check, for example "raft-refuses-client-certificate".
+	ID string `json:"id"`
+	// Title is the promise as a sentence.
+	Title string `json:"title"`
+	// Plane is the front door that the promise guards: HTTP, RPC, Raft, gossip.
+	Plane string `json:"plane"`
+	// Kind says what traces the check leaves: safe, intrusive, destructive.
+	Kind string `json:"kind"`
+	// Severity says how bad it is when the promise is broken.
+	Severity string `json:"severity"`
+	// Node is the name of the agent that was asked.
+	Node string `json:"node"`
+	// Want lists the outcomes of which one was wanted.
+	Want []string `json:"want"`
+	// Outcome is what the probe saw; empty when it did not run.
+	Outcome string `json:"outcome,omitempty"`
+	// Verdict is the judgement on Outcome.
+	Verdict Verdict `json:"verdict"`
+	// Reason says in words why the verdict is what it is.
+	Reason string `json:"reason"`
+	// Why is the source of the promise: a CVE, an issue, a line of Nomad's source.
+	Why string `json:"why"`
+	// Evidence lists what was done and seen, in the order in which it happened.
+	Evidence []Evidence `json:"evidence,omitempty"`
+	// Took is the time that the whole check needed, in nanoseconds when encoded.
+	Took time.Duration `json:"took_ns"`
+}
+
+// Part says which part of a check a piece of evidence comes from.
+type Part string
+
+// The parts of a check, in the order in which they run.
+const (
+	ControlBefore Part = "control before"
+	Probe         Part = "probe"
+	Log           Part = "log"
+	ControlAfter  Part = "control after"
+)
+
+// Evidence is one thing that was done, and what came back. It holds no key
+// material and no answer's contents: whoever observed has dropped them.
+type Evidence struct {
+	// Part says where in the check it belongs.
+	Part Part `json:"part"`
+	// Did is what was done, as a sentence.
+	Did string `json:"did"`
+	// Outcome is what was seen; empty for Part Log.
+	Outcome string `json:"outcome,omitempty"`
+	// Sent and Received say in words what went over the wire.
+	Sent     string `json:"sent,omitempty"`
+	Received string `json:"received,omitempty"`
+	// TLSVersion and CipherSuite are what was negotiated; empty without TLS.
+	TLSVersion  string `json:"tls_version,omitempty"`
+	CipherSuite string `json:"cipher_suite,omitempty"`
+	// ServerCertificate describes what the agent presented; empty without TLS.
+	ServerCertificate string `json:"server_certificate,omitempty"`
+	// Error is the error that the caller's side saw, if any.
+	Error string `json:"error,omitempty"`
+	// Lines are the lines of the agent's log that show the reason; only for Part Log.
+	Lines []string `json:"lines,omitempty"`
+	// Took is the time that this part needed, in nanoseconds when encoded.
+	Took time.Duration `json:"took_ns"`
+}

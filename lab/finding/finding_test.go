@@ -1,0 +1,86 @@
+package finding_test
+
+import (
+	"encoding/json"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
+
+	"nomadlab.internal/lab/finding"
+)
+
+func TestSummarizeCountsEveryVerdict(t *testing.T) {
+	findings := []finding.Finding{
+		{Verdict: finding.Held}, {Verdict: finding.Held}, {Verdict: finding.Held}, {Verdict: finding.Held},
+		{Verdict: finding.Broken},
+		{Verdict: finding.NotCarriedOut}, {Verdict: finding.NotCarriedOut},
+		{Verdict: finding.Skipped}, {Verdict: finding.Skipped}, {Verdict: finding.Skipped},
+	}
+	got := finding.Summarize(findings)
+	want := finding.Summary{Held: 4, Broken: 1, NotCarriedOut: 2, Skipped: 3}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("summary (-want +got):\n%s", diff)
+	}
+	if got.Total() != len(findings) {
+		t.Errorf("Total() = %d, want %d", got.Total(), len(findings))
+	}
+	if got, want := got.String(), "4 held, 1 broken, 2 not carried out, 3 skipped"; got != want {
+		t.Errorf("String() = %q, want %q", got, want)
+	}
+}
+
+func TestUnjudgedFindingDoesNotCountAsHeld(t *testing.T) {
+	for _, verdict := range []finding.Verdict{"", "passed"} {
+		got := finding.Summarize([]finding.Finding{{Verdict: verdict}})
+		if diff := cmp.Diff(finding.Summary{NotCarriedOut: 1}, got); diff != "" {
+			t.Errorf("verdict %q (-want +got):\n%s", verdict, diff)
+		}
+	}
+	if got := finding.Summarize([]finding.Finding{{Verdict: finding.Held}}); got.Held != 1 {
+		t.Errorf("a held finding counts as %s", got)
+	}
+}
+
+// The encoded form is read by other programs, so its names must not drift.
+func TestEncodedForm(t *testing.T) {
+	got, err := json.MarshalIndent(example(), "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden.Assert(t, string(got)+"\n", "finding.json")
+}
+
+func TestEncodedFormIsComplete(t *testing.T) {
+	encoded, err := json.Marshal(example())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got finding.Finding
+	if err := json.Unmarshal(encoded, &got); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(example(), got); diff != "" {
+		t.Errorf("after encoding and decoding (-want +got):\n%s", diff)
+	}
+}
+
+func example() finding.Finding {
+	return finding.Finding{
+		ID: "rpc-refuses-cli-certificate", Title: "RPC refuses a CLI certificate",
+		Plane: "RPC", Kind: "safe", Severity: "high", Node: "server-1",
+		Want: []string{"refused in the handshake"}, Outcome: "refused in the handshake",
+		Verdict: finding.Held, Reason: "as wanted", Why: "CVE-2020-7956",
+		Evidence: []finding.Evidence{
+			{
+				Part: finding.Probe, Did: "call Status.Leader", Outcome: "refused in the handshake",
+				Sent: "0x04, TLS", Received: "TLS alert", TLSVersion: "TLS 1.3",
+				CipherSuite: "TLS_AES_128_GCM_SHA256", ServerCertificate: "server.global.nomad",
+				Error: "remote error: tls: bad certificate", Took: 2 * time.Millisecond,
+			},
+			{Part: finding.Log, Did: "look for the reason", Lines: []string{"invalid role or region for certificate"}},
+		},
+		Took: 5 * time.Millisecond,
+	}
+}

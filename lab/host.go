@@ -1,0 +1,95 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/hashicorp/go-sockaddr"
+	"github.com/hashicorp/go-sockaddr/template"
+	"github.com/vishvananda/netlink"
+
+	"nomadlab.internal/lab/engine"
+)
+
+// Occupied returns the subnets that a lab must not take: those of the host's interfaces and routes, and the engine's.
+func Occupied(ctx context.Context, e engine.Engine) ([]netip.Prefix, error) {
+	taken, err := e.Occupied(ctx)
+	if err != nil {
+		return nil, err
+	}
+	interfaces, err := sockaddr.GetAllInterfaces()
+	if err != nil {
+		return nil, fmt.Errorf("list this host's interfaces: %w", err)
+	}
+	for _, i := range interfaces {
+		if p, err := netip.ParsePrefix(i.SockAddr.String()); err == nil && p.Addr().Is4() {
+			taken = append(taken, p.Masked())
+		}
+	}
+	routes, err := routes()
+	return append(taken, routes...), err
+}
+
+// routes are the destinations of the host's routes, but for the default route, which is everywhere.
+func routes() ([]netip.Prefix, error) {
+	list, err := netlink.RouteList(nil, netlink.FAMILY_V4)
+	if errors.Is(err, netlink.ErrNotImplemented) {
+		return nil, nil // not Linux: the containers' networks are inside a virtual machine
+	}
+	if err != nil {
+		return nil, fmt.Errorf("list this host's routes: %w", err)
+	}
+	var out []netip.Prefix
+	for _, r := range list {
+		if r.Dst == nil {
+			continue
+		}
+		if p, err := netip.ParsePrefix(r.Dst.String()); err == nil && p.Bits() > 0 {
+			out = append(out, p.Masked())
+		}
+	}
+	return out, nil
+}
+
+// evaluate fills in the Spec's go-sockaddr templates, which ask the host for its addresses.
+func (s Spec) evaluate() (Spec, error) {
+	var problems []Problem
+	expand := func(field, text string) string {
+		if !strings.Contains(text, "{{") {
+			return text
+		}
+		out, err := template.Parse(text)
+		if err != nil || out == "" {
+			problems = append(problems, Problem{
+				Field: field, Found: fmt.Sprintf("%q, which gives nothing here (%v)", text, err),
+				Mend: "try it with `nomadlab plan`; the functions are those of go-sockaddr",
+			})
+		}
+		return out
+	}
+	s.Subnet = expand("subnet", s.Subnet)
+	s.Certificates.IPs = append([]string(nil), s.Certificates.IPs...)
+	for i, text := range s.Certificates.IPs {
+		s.Certificates.IPs[i] = expand(fmt.Sprintf("certificates.ips[%d]", i), text)
+	}
+	if len(problems) > 0 {
+		return Spec{}, &InvalidError{Problems: problems}
+	}
+	return s, nil
+}
+
+// PlanOn makes the plan of a Spec for this host: its templates evaluated, its subnet free.
+func PlanOn(ctx context.Context, e engine.Engine, s Spec) (Plan, error) {
+	s, err := s.evaluate()
+	if err != nil {
+		return Plan{}, err
+	}
+	occupied, err := Occupied(ctx, e)
+	if err != nil {
+		return Plan{}, err
+	}
+	return NewPlan(s, occupied)
+}

@@ -1,0 +1,84 @@
+package image
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	// briefly is enough for a command that only prints something.
+	briefly = 10 * time.Second
+	// dying is how long the members of a killed process group may take to be gone. They take milliseconds;
+	// all of it is waited only where nobody reaps orphans (PID 1 of many containers does not).
+	dying = 500 * time.Millisecond
+)
+
+// children starts child processes such that none outlives the run: each leads a process group of its own,
+// which is killed as a whole when the context ends.
+type children struct {
+	environment []string // added to that of every child
+}
+
+// command prepares a child that works in dir.
+func (c children) command(ctx context.Context, dir, name string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	// Messages are searched for words, so they must be in English.
+	cmd.Env = append(append(os.Environ(), "LC_ALL=C"), c.environment...)
+	cmd.SysProcAttr = groupLeader()
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = dying
+	return cmd
+}
+
+// run starts the child and returns when it has ended and, where the context ended it, all of its group.
+func run(ctx context.Context, cmd *exec.Cmd) error {
+	// The kernel's "kill the child when its parent dies" watches the thread that started the child, not the
+	// process: an idle thread that Go's scheduler ends would take the child with it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start %s: %w", cmd.Path, err)
+	}
+	err := cmd.Wait()
+	if ctx.Err() != nil {
+		awaitGroupEnd(cmd.Process.Pid)
+		return ctx.Err()
+	}
+	return err
+}
+
+// awaitGroupEnd returns when no process of the group is left, so that the files they write can be removed
+// for good. It gives up soon: what is dead and not reaped stays in the group.
+func awaitGroupEnd(group int) {
+	ticker := time.NewTicker(5 * time.Millisecond)
+	defer ticker.Stop()
+	deadline := time.After(dying)
+	for syscall.Kill(-group, 0) == nil {
+		select {
+		case <-ticker.C:
+		case <-deadline:
+			return
+		}
+	}
+}
+
+// ask runs a command that only prints something, and returns what.
+func (c children) ask(ctx context.Context, name string, args ...string) (string, error) {
+	asking, cancel := context.WithTimeout(ctx, briefly)
+	defer cancel()
+	var out strings.Builder
+	var words transcript
+	cmd := c.command(asking, "", name, args...)
+	cmd.Stdout, cmd.Stderr = &out, &words
+	if err := run(asking, cmd); err != nil {
+		return "", fmt.Errorf("run %s %s: %w%s", name, strings.Join(args, " "), err, words.quote())
+	}
+	return out.String(), nil
+}

@@ -1,0 +1,125 @@
+package image_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"nomadlab.internal/lab/image"
+)
+
+// fakeGo puts a go in PATH that says that it is this version, and builds for as long as it is let. Its build
+// has a child of its own, as go's has.
+func fakeGo(t *testing.T, version string) {
+	t.Helper()
+	folder := t.TempDir()
+	script := fmt.Sprintf(`#!/bin/sh
+case "$1" in
+env) echo '{"GOVERSION":"%s","GOFLAGS":"","GOCACHE":"%s","GOMODCACHE":"%[2]s"}' ;;
+build) echo example/package >&2; sleep 1000 & echo half > "$TMPDIR/half"; wait ;;
+esac
+`, version, folder)
+	write(t, folder, "go", []byte(script))
+	t.Setenv("PATH", folder+string(os.PathListSeparator)+os.Getenv("PATH"))
+}
+
+// marked returns how many processes have this text in their environment.
+func marked(t *testing.T, mark string) (count int) {
+	t.Helper()
+	all, err := filepath.Glob("/proc/[0-9]*/environ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range all {
+		environment, err := os.ReadFile(name) // fails for those that have ended
+		if err == nil && bytes.Contains(environment, []byte(mark)) {
+			count++
+		}
+	}
+	return count
+}
+
+func TestACancelledBuildLeavesNothing(t *testing.T) {
+	fakeGo(t, "go1.99.0")
+	l := newLab(t, "")
+	l.Recipes = newTiny(t, tinySource(version), true).recipes
+	mark := "NOMADLAB_TEST_MARK=" + rand.Text()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+
+	seen := 0
+	_, err := l.Resolve(ctx, l.docker, image.Request{Version: version, Environment: []string{mark}}, func(e image.Event) {
+		if e.Packages > 0 && ctx.Err() == nil {
+			seen = marked(t, mark)
+			cancel()
+		}
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if seen != 2 {
+		t.Errorf("control: %d marked processes while the build ran, want go and its child", seen)
+	}
+	if left := marked(t, mark); left != 0 {
+		t.Errorf("%d processes are left", left)
+	}
+	l.wantNoWork(t)
+}
+
+func TestGoMustBeThereAndNewEnough(t *testing.T) {
+	for name, c := range map[string]struct {
+		version string
+		words   []string // none: it is good enough
+	}{
+		"too old":     {"go1.25.9", []string{"go1.25.9", "go1.26 or newer"}},
+		"new enough":  {"go1.26.0", nil},
+		"experiment":  {"go1.26.1 X:something", nil},
+		"development": {"devel go1.27-abcdef", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fakeGo(t, c.version)
+			checkGo(t, c.words)
+		})
+	}
+	t.Run("none", func(t *testing.T) {
+		t.Setenv("PATH", t.TempDir())
+		checkGo(t, []string{"no go in PATH", "go1.26 or newer"})
+	})
+	t.Run("broken", func(t *testing.T) {
+		folder := t.TempDir()
+		write(t, folder, "go", []byte("#!/bin/sh\necho 'cannot find GOROOT' >&2; exit 2\n"))
+		t.Setenv("PATH", folder)
+		checkGo(t, []string{"cannot find GOROOT"})
+	})
+}
+
+// checkGo resolves until the build begins. words are what an ErrNoGo must say; without any, it must begin.
+func checkGo(t *testing.T, words []string) {
+	t.Helper()
+	l := newLab(t, "")
+	l.Recipes = newTiny(t, tinySource(version), true).recipes
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	began := false
+	_, err := l.Resolve(ctx, l.docker, image.Request{Version: version}, func(e image.Event) {
+		if e.Stage == image.StageBusybox {
+			began = true
+			cancel()
+		}
+	})
+	if began != (words == nil) || errors.Is(err, image.ErrNoGo) != (words != nil) {
+		t.Fatalf("got to the build: %v, %v", began, err)
+	}
+	for _, word := range words {
+		if !strings.Contains(err.Error(), word) {
+			t.Errorf("%q is not in the error: %v", word, err)
+		}
+	}
+}

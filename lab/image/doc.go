@@ -1,0 +1,19 @@
+// Package image decides where the Nomad of a wanted version comes from, and returns a Docker image of it.
+//
+// The sources, in the order in which they are tried:
+//
+//  1. what the user names: an image, or a nomad binary, around which an image is made;
+//  2. an image that is here: the official one, or one that an earlier run built;
+//  3. a pull of the official image;
+//  4. a build from Nomad's Go module, for the versions with an embedded recipe.
+//
+// All of them can be used alike: nomad is at /bin/nomad, beside a shell and BusyBox's applets, /tmp is
+// writable by all, and a container of it runs as an ordinary user without any capability. Callers must
+// override the entry point with "nomad": the official image's own is a script that sleeps for two
+// seconds before an agent starts, unless NOMAD_SKIP_DOCKER_IMAGE_WARN is set.
+//
+// A built image differs from the official one in its nomad (checked in Nomad 1.11.3, by source and by running
+// it): there is no web UI, which needs the build tag ui (command/agent/stub_asset.go); there is the mock_driver,
+// which only the tag release leaves out (helper/pluginutils/catalog/register_testing.go); and, built without
+// cgo, there is no exec driver (helper/pluginutils/catalog/register.go).
+package image

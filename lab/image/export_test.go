@@ -1,0 +1,67 @@
+package image
+
+import (
+	"context"
+	"io/fs"
+
+	"github.com/moby/moby/client"
+)
+
+// Sources are what Resolve uses, to be replaced by a test.
+type Sources struct {
+	Official, Ours string // repositories
+	Cache          string // folder
+	Recipes        fs.FS
+}
+
+// Resolve is the package's Resolve with these sources in place of the real ones.
+func (s Sources) Resolve(ctx context.Context, docker client.APIClient, r Request, p Progress) (Image, error) {
+	resolver := newResolver(docker, r, p)
+	resolver.official, resolver.ours, resolver.cache, resolver.recipes = s.Official, s.Ours, s.Cache, cookbook{s.Recipes}
+	return resolver.resolve(ctx, r)
+}
+
+// Recipe is what a test looks at in a recipe.
+type Recipe struct{ Hash, Go, Unpacked string }
+
+// ReadRecipe reads the recipe of one version.
+func ReadRecipe(recipes fs.FS, version string) (Recipe, bool, error) {
+	rec, known, err := cookbook{recipes}.recipe(version)
+	if err != nil || !known {
+		return Recipe{}, known, err
+	}
+	goVersion, unpacked, err := rec.needs()
+	return Recipe{rec.hash, goVersion, unpacked}, true, err
+}
+
+// Need is a need for disk space.
+type Need struct {
+	Path  string
+	Bytes uint64
+}
+
+// CheckSpace is checkSpace.
+func CheckSpace(needs ...Need) error {
+	var all []need
+	for _, n := range needs {
+		all = append(all, need{"a test", n.Path, n.Bytes})
+	}
+	return checkSpace(all)
+}
+
+// Transcribe feeds a command's output to a transcript in pieces.
+func Transcribe(pieces ...string) (packages, downloads int, quote string) {
+	var t transcript
+	for _, piece := range pieces {
+		t.Write([]byte(piece))
+	}
+	packages, downloads = t.counts()
+	return packages, downloads, t.quote()
+}
+
+var (
+	CleanVersion = cleanVersion
+	CleanFlags   = cleanFlags
+	Examine      = examine
+	OutOfSpace   = outOfSpace
+)

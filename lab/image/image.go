@@ -1,0 +1,159 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path/filepath"
+
+	"github.com/adrg/xdg"
+	"github.com/moby/moby/client"
+
+	"nomadlab.internal/fixtures"
+)
+
+// DefaultVersion is the Nomad that is used when none is asked for.
+const DefaultVersion = "1.11.3"
+
+// Request is what the user wants. The zero Request wants DefaultVersion from the first source that has it.
+type Request struct {
+	// Version is Nomad's version, such as "1.11.3" (a leading "v" is dropped). Zero: DefaultVersion.
+	// It is not looked at when Image or Binary is set.
+	Version string
+	// Image is the reference of an image that the user names. Zero: none.
+	Image string
+	// Binary is the path of a static nomad binary, for Linux and the Docker daemon's architecture, that
+	// the user names. Zero: none. To set both Image and Binary is an error.
+	Binary string
+	// Environment is added, as KEY=value, to the environment of every child process, so that a caller
+	// can recognise the processes of its own run. Zero: nothing is added.
+	Environment []string
+}
+
+// Image is a Docker image that is on this machine.
+type Image struct {
+	// Ref is what to start containers from: a name with its tag.
+	Ref string
+	// ID is the daemon's identifier of the image, such as "sha256:28d8…".
+	ID string
+	// Version is the version of the nomad in it, such as "1.11.3". It is empty when nothing says it: a
+	// named image without a label that does, or a named binary that this machine cannot run.
+	Version string
+	// Source says where it came from.
+	Source Source
+}
+
+// Source is where an Image came from. The zero Source is none.
+type Source string
+
+// The sources of an image.
+const (
+	// Named is an image, or a binary, that the user named.
+	Named Source = "named"
+	// Local is an image that was here already: official, or built by an earlier run.
+	Local Source = "local"
+	// Pulled is the official image, from a registry.
+	Pulled Source = "pulled"
+	// Built is an image that this run built from the Go module.
+	Built Source = "built"
+)
+
+// Resolve returns the image that the request asks for, and pulls or builds it where it must. p may be nil;
+// it is called by one goroutine at a time, and not after Resolve has returned.
+//
+// Nothing is left behind when ctx ends: the children of a build are killed, and its files removed.
+//
+// Errors: *UnknownVersionError (which is ErrUnknownVersion), ErrNoRegistry, ErrNotInRegistry, ErrNoGo,
+// ErrNoBusybox, ErrNoSpace, ErrUnusableBinary, those of ctx, and the Docker daemon's.
+func Resolve(ctx context.Context, docker client.APIClient, r Request, p Progress) (Image, error) {
+	return newResolver(docker, r, p).resolve(ctx, r)
+}
+
+func newResolver(docker client.APIClient, r Request, p Progress) *resolver {
+	return &resolver{
+		docker:   docker,
+		progress: p,
+		children: children{environment: r.Environment},
+		official: officialRepository,
+		ours:     ourRepository,
+		recipes:  cookbook{fixtures.Images},
+		cache:    filepath.Join(xdg.CacheHome, "nomadlab", "image"),
+	}
+}
+
+// resolver holds what a resolution needs; its fields let a test put other sources in place of the real ones.
+type resolver struct {
+	docker   client.APIClient
+	progress Progress
+	children children
+	official string // repository of the official images
+	ours     string // repository of the images that are made here
+	recipes  cookbook
+	cache    string // folder of the lock and of the builds' work folders
+}
+
+func (r *resolver) resolve(ctx context.Context, req Request) (Image, error) {
+	switch {
+	case req.Image != "" && req.Binary != "":
+		return Image{}, fmt.Errorf("both an image (%s) and a nomad binary (%s) are named: name one of them", req.Image, req.Binary)
+	case req.Image != "":
+		return r.named(ctx, req.Image)
+	case req.Binary != "":
+		return r.fromBinary(ctx, req.Binary)
+	}
+	version, err := cleanVersion(req.Version)
+	if err != nil {
+		return Image{}, err
+	}
+	return r.ofVersion(ctx, version)
+}
+
+func (r *resolver) ofVersion(ctx context.Context, version string) (Image, error) {
+	official := r.official + ":" + version
+	if img, found, err := r.local(ctx, official, version); found || err != nil {
+		return img, err
+	}
+	recipe, known, err := r.recipes.recipe(version)
+	if err != nil {
+		return Image{}, err
+	}
+	if known {
+		if img, found, err := r.local(ctx, r.tag(recipe), version); found || err != nil {
+			return img, err
+		}
+	}
+	img, pullErr := r.pull(ctx, official, officialPatience)
+	switch {
+	case pullErr == nil:
+		img.Version = version
+		return img, nil
+	case ctx.Err() != nil, errors.Is(pullErr, ErrNoSpace):
+		return Image{}, pullErr
+	case !known:
+		return Image{}, &UnknownVersionError{Version: version, Buildable: r.recipes.versions(), Cause: pullErr}
+	}
+	img, err = r.build(ctx, recipe)
+	if err != nil {
+		return Image{}, fmt.Errorf("%w\n(it was to be built here because of: %v)", err, pullErr)
+	}
+	return img, nil
+}
+
+// named returns the image that the user named, pulled if it is not here.
+func (r *resolver) named(ctx context.Context, ref string) (Image, error) {
+	img, found, err := r.local(ctx, ref, "")
+	if err != nil {
+		return Image{}, err
+	}
+	if !found {
+		if img, err = r.pull(ctx, ref, namedPatience); err != nil {
+			return Image{}, fmt.Errorf("the image %s is not on this machine, and cannot be pulled: %w", ref, err)
+		}
+	}
+	img.Source = Named
+	return img, nil
+}
+
+func (r *resolver) tag(recipe recipe) string {
+	return r.ours + ":" + recipe.version + "-" + recipe.hash
+}

@@ -1,0 +1,76 @@
+package image
+
+import (
+	"fmt"
+	"sync"
+	"time"
+)
+
+// Progress is told what is going on while an image is waited for. It must return soon: the work waits for it.
+type Progress func(Event)
+
+// Event is one piece of progress.
+type Event struct {
+	// Stage is what is being done.
+	Stage Stage
+	// Text is a line for a terminal, without a line end, such as
+	// "building Nomad 1.11.3 from its Go module: 412 packages, 1m12s".
+	Text string
+	// Elapsed is the time since the stage began.
+	Elapsed time.Duration
+	// Packages is the number of Go packages that this build compiled so far; those in Go's build cache
+	// are not compiled again, nor counted. Zero outside StageBuild.
+	Packages int
+}
+
+// Stage is a part of the work.
+type Stage string
+
+// The stages, in the order in which they can occur.
+const (
+	// StagePull is the pull of an image.
+	StagePull Stage = "pull"
+	// StageWait is the wait for another run, which makes an image now.
+	StageWait Stage = "wait"
+	// StageBusybox is the search for a static BusyBox.
+	StageBusybox Stage = "busybox"
+	// StageBuild is the build of nomad by Go.
+	StageBuild Stage = "build"
+	// StageImport is the hand-over of the finished image to the Docker daemon.
+	StageImport Stage = "import"
+)
+
+// tell is Progress with nil allowed.
+func (p Progress) tell(e Event) {
+	if p != nil {
+		p(e)
+	}
+}
+
+// every tells of one stage now and then each interval, until the returned function is called. When that
+// returns, no call is under way any more.
+func (p Progress) every(interval time.Duration, event func(elapsed time.Duration) Event) (stop func()) {
+	start := time.Now()
+	p.tell(event(0))
+	var wait sync.WaitGroup
+	done := make(chan struct{})
+	wait.Go(func() {
+		ticker := time.NewTicker(interval)
+		defer ticker.Stop()
+		for {
+			select {
+			case <-ticker.C:
+				p.tell(event(time.Since(start)))
+			case <-done:
+				return
+			}
+		}
+	})
+	return func() {
+		close(done)
+		wait.Wait()
+	}
+}
+
+// clock writes a duration in whole seconds, as nobody reads more of a build's.
+func clock(d time.Duration) string { return fmt.Sprint(d.Truncate(time.Second)) }

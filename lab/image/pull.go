@@ -1,0 +1,102 @@
+package image
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	cerrdefs "github.com/containerd/errdefs"
+	"github.com/moby/moby/api/types/jsonstream"
+	"github.com/moby/moby/client"
+)
+
+const (
+	// officialPatience is how long the daemon may take for its first word about a pull, which it says when
+	// it has the manifest. Short: where there is no registry, everybody waits that long before a build.
+	officialPatience = 2 * time.Second
+	// namedPatience is the same for an image that the user named: there is nothing to fall back on, so a
+	// slow registry is worth waiting for.
+	namedPatience = 20 * time.Second
+)
+
+// errSilent ends a pull of which nothing was heard.
+var errSilent = errors.New("the Docker daemon has heard nothing from it")
+
+// pull fetches an image through the daemon, so that the daemon's mirrors and proxies are honoured. It gives
+// up when there is no first word in time; after that there is no deadline, as images are big and links slow.
+func (r *resolver) pull(ctx context.Context, ref string, patience time.Duration) (Image, error) {
+	started := time.Now()
+	r.progress.tell(Event{Stage: StagePull, Text: "pulling " + ref})
+	pulling, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	silence := time.AfterFunc(patience, func() { cancel(errSilent) })
+	defer silence.Stop()
+
+	heard := false
+	err := r.follow(pulling, ref, func(text string) {
+		heard = true
+		silence.Stop()
+		r.progress.tell(Event{Stage: StagePull, Text: text, Elapsed: time.Since(started)})
+	})
+	switch {
+	case ctx.Err() != nil:
+		return Image{}, fmt.Errorf("pull %s: %w", ref, ctx.Err())
+	case err != nil && context.Cause(pulling) == errSilent:
+		return Image{}, fmt.Errorf("pull %s: %w within %v: %w", ref, ErrNoRegistry, patience, errSilent)
+	case err != nil:
+		return Image{}, fmt.Errorf("pull %s: %w", ref, pullError(err, heard))
+	}
+	img, err := r.mustLocal(ctx, ref)
+	img.Source = Pulled
+	return img, err
+}
+
+// follow runs one pull to its end and reports every message of the daemon.
+func (r *resolver) follow(ctx context.Context, ref string, report func(text string)) error {
+	stream, err := r.docker.ImagePull(ctx, ref, client.ImagePullOptions{})
+	if err != nil {
+		return err
+	}
+	layers := map[string]jsonstream.Progress{}
+	for message, err := range stream.JSONMessages(ctx) {
+		switch {
+		case err != nil:
+			return err
+		case message.Error != nil:
+			return message.Error
+		case message.Progress != nil && message.Status == "Downloading":
+			layers[message.ID] = *message.Progress
+		}
+		report("pulling " + ref + downloaded(layers))
+	}
+	return ctx.Err()
+}
+
+func downloaded(layers map[string]jsonstream.Progress) string {
+	var current, total int64
+	for _, layer := range layers {
+		current, total = current+layer.Current, total+layer.Total
+	}
+	if total <= 0 {
+		return ""
+	}
+	return fmt.Sprintf(": %d of %d MB", current/1e6, total/1e6)
+}
+
+// pullError tells a registry that has no such image from one that cannot be reached, and from a pull that
+// broke off. The daemon answers 404 for the first; once it has begun to stream, only its words are left.
+func pullError(err error, heard bool) error {
+	text := err.Error()
+	missing := cerrdefs.IsNotFound(err) ||
+		strings.Contains(text, "manifest unknown") || strings.HasSuffix(text, ": not found")
+	switch {
+	case missing:
+		return fmt.Errorf("%w: %w", ErrNotInRegistry, err)
+	case heard:
+		return outOfSpace(err, "the Docker daemon")
+	default:
+		return fmt.Errorf("%w: %w", ErrNoRegistry, err)
+	}
+}

@@ -1,0 +1,173 @@
+package image
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"golang.org/x/mod/modfile"
+	"golang.org/x/mod/module"
+	"golang.org/x/mod/semver"
+
+	"nomadlab.internal/fixtures"
+)
+
+// layout is part of every recipe's hash. It stands for what rootfs.go does, which is code and therefore
+// not hashed: raise it when that makes another image of the same recipe.
+const layout = "1"
+
+// recipesRoot is the folder of Nomad's recipes in a cookbook.
+const recipesRoot = "images/nomad"
+
+// Versions returns the versions of Nomad that can be built without a registry, oldest first.
+func Versions() []string { return cookbook{fixtures.Images}.versions() }
+
+// cookbook is a tree of recipes, laid out as fixtures.Images describes.
+type cookbook struct{ fs.FS }
+
+// recipe is how one version of Nomad is built.
+type recipe struct {
+	version string
+	hash    string // short hash of everything that makes the image what it is
+	goMod   []byte
+	goSum   []byte
+
+	Package     string   `json:"package"`     // import path of nomad's main package
+	Environment []string `json:"environment"` // KEY=value for go build
+	Flags       []string `json:"flags"`       // of go build
+}
+
+// cleanVersion returns a version without a leading "v". It can be trusted in a path and in an image's tag.
+func cleanVersion(version string) (string, error) {
+	if version == "" {
+		return DefaultVersion, nil
+	}
+	clean := strings.TrimPrefix(version, "v")
+	// semver takes "1" and "1.11" too; those are moving tags, and a lab's version must not move.
+	if !semver.IsValid("v"+clean) || strings.Count(strings.SplitN(clean, "-", 2)[0], ".") != 2 || semver.Build("v"+clean) != "" {
+		return "", &UnknownVersionError{Version: version, Buildable: Versions()}
+	}
+	return clean, nil
+}
+
+func (c cookbook) versions() []string {
+	found, err := fs.Glob(c, path.Join(recipesRoot, "*", "recipe.json"))
+	if err != nil { // only a malformed pattern, which this one is not
+		return nil
+	}
+	versions := make([]string, 0, len(found))
+	for _, name := range found {
+		versions = append(versions, path.Base(path.Dir(name)))
+	}
+	slices.SortFunc(versions, func(a, b string) int { return semver.Compare("v"+a, "v"+b) })
+	return versions
+}
+
+// recipe returns the recipe of a version; known is false when there is none.
+func (c cookbook) recipe(version string) (rec recipe, known bool, err error) {
+	folder := path.Join(recipesRoot, version)
+	text, err := fs.ReadFile(c, path.Join(folder, "recipe.json"))
+	if errors.Is(err, fs.ErrNotExist) {
+		return recipe{}, false, nil
+	}
+	if err == nil {
+		err = json.Unmarshal(text, &rec)
+	}
+	rec.version = version
+	if err == nil {
+		rec.goMod, err = fs.ReadFile(c, path.Join(folder, "go.mod.txt"))
+	}
+	if err == nil {
+		rec.goSum, err = fs.ReadFile(c, path.Join(folder, "go.sum.txt"))
+	}
+	if err == nil {
+		rec.hash, err = c.hash(folder)
+	}
+	if err != nil {
+		return recipe{}, false, fmt.Errorf("read the recipe of Nomad %s: %w", version, err)
+	}
+	return rec, true, nil
+}
+
+// hash identifies what the files of folder (none: "") and the common ones say.
+func (c cookbook) hash(folder string) (string, error) {
+	sum := sha256.New()
+	fmt.Fprintf(sum, "layout %s\n", layout)
+	add := func(name string, entry fs.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := fs.ReadFile(c, name)
+		fmt.Fprintf(sum, "%s %d\n%s", strings.TrimPrefix(name, recipesRoot), len(text), text)
+		return err
+	}
+	common := []string{path.Join(recipesRoot, "changes"), path.Join(recipesRoot, "rootfs")}
+	if folder != "" {
+		common = append(common, folder)
+	}
+	for _, root := range common {
+		if err := fs.WalkDir(c, root, add); err != nil {
+			return "", fmt.Errorf("hash the recipe: %w", err)
+		}
+	}
+	return hex.EncodeToString(sum.Sum(nil))[:10], nil
+}
+
+// changes returns what an image declares, one instruction each.
+func (c cookbook) changes() ([]string, error) {
+	text, err := fs.ReadFile(c, path.Join(recipesRoot, "changes"))
+	if err != nil {
+		return nil, fmt.Errorf("read what the image declares: %w", err)
+	}
+	var changes []string
+	for line := range strings.Lines(string(text)) {
+		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
+			changes = append(changes, line)
+		}
+	}
+	return changes, nil
+}
+
+// rootfs returns the files that every image has.
+func (c cookbook) rootfs() (fs.FS, error) { return fs.Sub(c, path.Join(recipesRoot, "rootfs")) }
+
+// writeModule makes folder the module that nomad is built from.
+func (r recipe) writeModule(folder string) error {
+	for name, text := range map[string][]byte{"go.mod": r.goMod, "go.sum": r.goSum} {
+		if err := os.WriteFile(filepath.Join(folder, name), text, 0o600); err != nil {
+			return fmt.Errorf("write the recipe of Nomad %s: %w", r.version, err)
+		}
+	}
+	return nil
+}
+
+// needs returns the oldest Go that builds it, such as "go1.26", and the folder below the module cache
+// in which nomad's module is unpacked.
+func (r recipe) needs() (goVersion, unpacked string, err error) {
+	mod, err := modfile.ParseLax("go.mod.txt", r.goMod, nil)
+	if err != nil {
+		return "", "", fmt.Errorf("read the recipe of Nomad %s: %w", r.version, err)
+	}
+	if mod.Go != nil {
+		goVersion = "go" + mod.Go.Version
+	}
+	for _, require := range mod.Require {
+		if require.Mod.Path != r.Package {
+			continue
+		}
+		escaped, err := module.EscapePath(require.Mod.Path)
+		if err != nil {
+			return "", "", fmt.Errorf("read the recipe of Nomad %s: %w", r.version, err)
+		}
+		unpacked = filepath.FromSlash(escaped) + "@" + require.Mod.Version
+	}
+	return goVersion, unpacked, nil
+}

@@ -1,0 +1,126 @@
+package image_test
+
+import (
+	"errors"
+	"io/fs"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"nomadlab.internal/fixtures"
+	"nomadlab.internal/lab/image"
+)
+
+func TestEveryRecipeBuildsTheVersionOfItsFolder(t *testing.T) {
+	versions := image.Versions()
+	if !slices.Contains(versions, image.DefaultVersion) {
+		t.Errorf("the default version %s is not among the versions with a recipe: %v", image.DefaultVersion, versions)
+	}
+	for _, version := range versions {
+		rec, known, err := image.ReadRecipe(fixtures.Images, version)
+		if err != nil || !known {
+			t.Fatalf("recipe of %s: known %v, %v", version, known, err)
+		}
+		if want := "github.com/hashicorp/nomad@v" + version; rec.Unpacked != want {
+			t.Errorf("the recipe of %s builds %q, want %q", version, rec.Unpacked, want)
+		}
+		if !strings.HasPrefix(rec.Go, "go1.") {
+			t.Errorf("the recipe of %s needs Go %q", version, rec.Go)
+		}
+	}
+}
+
+func TestAVersionWithoutARecipeIsNotKnown(t *testing.T) {
+	if _, known, err := image.ReadRecipe(fixtures.Images, "1.11.4"); known || err != nil {
+		t.Errorf("a version without a recipe: known %v, %v", known, err)
+	}
+}
+
+// copyRecipes returns the embedded recipes as files that a test can change.
+func copyRecipes(t *testing.T) fstest.MapFS {
+	t.Helper()
+	files := fstest.MapFS{}
+	err := fs.WalkDir(fixtures.Images, ".", func(name string, item fs.DirEntry, err error) error {
+		if err != nil || item.IsDir() {
+			return err
+		}
+		text, err := fs.ReadFile(fixtures.Images, name)
+		files[name] = &fstest.MapFile{Data: text}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+func TestHashIsOfEveryFileThatMakesTheImage(t *testing.T) {
+	embedded, _, err := image.ReadRecipe(fixtures.Images, image.DefaultVersion)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hashWith := func(change func(fstest.MapFS)) string {
+		files := copyRecipes(t)
+		change(files)
+		rec, known, err := image.ReadRecipe(files, image.DefaultVersion)
+		if err != nil || !known {
+			t.Fatalf("known %v, %v", known, err)
+		}
+		return rec.Hash
+	}
+	if got := hashWith(func(fstest.MapFS) {}); got != embedded.Hash {
+		t.Errorf("the hash of a copy is %s, that of the original %s", got, embedded.Hash)
+	}
+	for _, name := range slices.Sorted(maps.Keys(copyRecipes(t))) {
+		got := hashWith(func(files fstest.MapFS) { files[name].Data = append(files[name].Data, '\n') })
+		if got == embedded.Hash {
+			t.Errorf("%s is not in the hash", name)
+		}
+	}
+	added := hashWith(func(files fstest.MapFS) { files["images/nomad/rootfs/etc/motd"] = &fstest.MapFile{Data: []byte("hi")} })
+	if added == embedded.Hash {
+		t.Error("a file that is added to the image is not in the hash")
+	}
+	other := hashWith(func(files fstest.MapFS) {
+		files["images/nomad/9.9.9/recipe.json"] = &fstest.MapFile{Data: []byte("{}")}
+	})
+	if other != embedded.Hash {
+		t.Error("the recipe of another version is in the hash")
+	}
+}
+
+func TestVersionNames(t *testing.T) {
+	for name, want := range map[string]string{
+		"": image.DefaultVersion, "1.10.5": "1.10.5", "v1.10.5": "1.10.5", "1.11.0-beta.1": "1.11.0-beta.1", "1.11.0-rc.1": "1.11.0-rc.1",
+	} {
+		got, err := image.CleanVersion(name)
+		if err != nil || got != want {
+			t.Errorf("version %q is %q (%v), want %q", name, got, err, want)
+		}
+	}
+	for _, name := range []string{"latest", "1.11", "1", "1.11.3+ent", "../1.11.3", "1.11.3/x", "1.11-rc.1.2", " 1.11.3"} {
+		got, err := image.CleanVersion(name)
+		var unknown *image.UnknownVersionError
+		if !errors.Is(err, image.ErrUnknownVersion) || !errors.As(err, &unknown) || !strings.Contains(err.Error(), image.DefaultVersion) {
+			t.Errorf("version %q is %q (%v), want an error that tells what is known", name, got, err)
+		}
+	}
+}
+
+func TestGOFLAGSThatBreakTheBuildAreDropped(t *testing.T) {
+	always := "-mod=readonly -buildvcs=false"
+	for flags, want := range map[string]string{
+		"":                                   always,
+		"-mod=vendor -race -tags=x":          always,
+		"-ldflags=-X=a=b --modcacherw -p=1":  always + " --modcacherw -p=1",
+		"-modfile=other.mod -v -modcacherw ": always + " -modcacherw",
+	} {
+		if diff := cmp.Diff(want, image.CleanFlags(flags)); diff != "" {
+			t.Errorf("GOFLAGS %q (-want +got):\n%s", flags, diff)
+		}
+	}
+}

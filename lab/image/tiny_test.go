@@ -1,0 +1,137 @@
+package image_test
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"golang.org/x/mod/module"
+	"golang.org/x/mod/sumdb/dirhash"
+	"golang.org/x/mod/zip"
+
+	"nomadlab.internal/lab/image"
+)
+
+// tiny is a recipe of something that builds in a second, and the module proxy that has it.
+type tiny struct {
+	recipes     fs.FS
+	environment []string
+}
+
+const tinyModule = "tiny.internal/nomad"
+
+// newTiny returns the recipe of a main package with this source. Its version is served by a proxy, or by one
+// that does not know it.
+func newTiny(t *testing.T, source string, served bool) tiny {
+	t.Helper()
+	folder := t.TempDir()
+	versions := filepath.Join(folder, "proxy", tinyModule, "@v")
+	if err := os.MkdirAll(versions, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	goMod := []byte("module " + tinyModule + "\n\ngo 1.26\n")
+	write(t, versions, "v"+version+".info", []byte(`{"Version":"v`+version+`"}`))
+	write(t, versions, "v"+version+".mod", goMod)
+	archive := zipModule(t, versions, map[string]string{"go.mod": string(goMod), "main.go": source})
+
+	proxy := "file://" + filepath.Join(folder, "proxy")
+	if !served {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			http.Error(w, "not found: "+tinyModule+": unknown revision v"+version, http.StatusNotFound)
+		}))
+		t.Cleanup(server.Close)
+		proxy = server.URL
+	}
+	recipe := "images/nomad/" + version + "/"
+	files := common(t)
+	maps.Copy(files, fstest.MapFS{
+		recipe + "recipe.json": {Data: []byte(`{"package": "` + tinyModule + `", "environment": ["CGO_ENABLED=0"], "flags": ["-trimpath"]}`)},
+		recipe + "go.mod.txt":  {Data: fmt.Appendf(nil, "module x\n\ngo 1.26\n\nrequire %s v%s\n", tinyModule, version)},
+		recipe + "go.sum.txt": {Data: fmt.Appendf(nil, "%s v%s %s\n%[1]s v%[2]s/go.mod %[4]s\n", tinyModule, version,
+			hashOf(t, func() (string, error) { return dirhash.HashZip(archive, dirhash.Hash1) }),
+			hashOf(t, func() (string, error) { return hashGoMod(goMod) }))},
+	})
+	return tiny{files, []string{
+		"GOPROXY=" + proxy, "GOMODCACHE=" + filepath.Join(folder, "modules"),
+		// Of these settings of a user all but -modcacherw would make the build fail.
+		"GOFLAGS=-modcacherw -mod=vendor -tags=x", "GOWORK=" + filepath.Join(folder, "none.work"), "GO111MODULE=off",
+	}}
+}
+
+// common returns the files that all recipes share, and no recipe.
+func common(t *testing.T) fstest.MapFS {
+	t.Helper()
+	files := copyRecipes(t)
+	for _, version := range image.Versions() {
+		maps.DeleteFunc(files, func(name string, _ *fstest.MapFile) bool {
+			return strings.HasPrefix(name, "images/nomad/"+version+"/")
+		})
+	}
+	return files
+}
+
+func zipModule(t *testing.T, folder string, files map[string]string) (path string) {
+	t.Helper()
+	source := t.TempDir()
+	for name, text := range files {
+		write(t, source, name, []byte(text))
+	}
+	path = filepath.Join(folder, "v"+version+".zip")
+	archive, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer archive.Close()
+	if err := zip.CreateFromDir(archive, module.Version{Path: tinyModule, Version: "v" + version}, source); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func hashGoMod(text []byte) (string, error) {
+	return dirhash.Hash1([]string{"go.mod"}, func(string) (io.ReadCloser, error) {
+		return io.NopCloser(strings.NewReader(string(text))), nil
+	})
+}
+
+func hashOf(t *testing.T, hash func() (string, error)) string {
+	t.Helper()
+	sum, err := hash()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return sum
+}
+
+// tinySource is a program that passes for nomad when it is asked for its version.
+func tinySource(version string) string {
+	return "package main\n\nimport \"os\"\n\nfunc main() { os.Stdout.WriteString(\"Nomad v" + version + "\\nBuildDate never\\n\") }\n"
+}
+
+// buildTiny builds the tiny program, for this machine, into folder.
+func buildTiny(t *testing.T, folder string) string {
+	t.Helper()
+	return buildProgram(t, folder, tinySource(version))
+}
+
+// buildProgram builds a static program, for this machine, into folder.
+func buildProgram(t *testing.T, folder, text string) string {
+	t.Helper()
+	source := write(t, folder, "program.go", []byte(text))
+	path := filepath.Join(folder, "program")
+	cmd := exec.Command("go", "build", "-o", path, source)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOFLAGS=-buildvcs=false")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	return path
+}

@@ -1,0 +1,136 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/watchdog"
+)
+
+// ErrNotFound is returned by Open for a lab that the engine does not know.
+var ErrNotFound = fmt.Errorf("%w: no such lab", ErrInvalid)
+
+// Lab is a live cluster. Build it with Up, or with Open for one that runs already.
+type Lab struct {
+	engine    engine.Engine
+	folder    folder
+	record    record
+	authority *pki.Authority
+	// cli is a pointer so that printing a Lab cannot show its key: fmt calls no methods of unexported fields.
+	cli   *pki.Credential
+	nodes []*Node
+	// guard removes the lab when this process dies. Nil for a lab that stays.
+	guard *watchdog.Watchdog
+}
+
+// Name is the lab's name.
+func (l *Lab) Name() string { return l.record.Plan.Name }
+
+// Plan is what the lab was made from.
+func (l *Lab) Plan() Plan { return l.record.Plan }
+
+// NomadVersion is the version that the lab's agents run.
+func (l *Lab) NomadVersion() string { return l.record.Version }
+
+// Image is what the lab's nodes were started from.
+func (l *Lab) Image() string { return l.record.Image }
+
+// Engine is the name of what the lab's nodes run on.
+func (l *Lab) Engine() string { return l.record.Engine }
+
+// Created is when the lab was brought up.
+func (l *Lab) Created() time.Time { return l.record.Created }
+
+// TLSFolder has the authority's certificate and the cli certificate and key, in files named as `nomad tls` names them.
+func (l *Lab) TLSFolder() string { return l.folder.tls() }
+
+// Authority is what signs the lab's certificates. Checks let it sign wrong ones.
+func (l *Lab) Authority() *pki.Authority { return l.authority }
+
+// Credential is the cli certificate that Node.API presents.
+func (l *Lab) Credential() pki.Credential { return *l.cli }
+
+// Nodes are all of the lab's nodes in the order of the plan, joiners included.
+func (l *Lab) Nodes() []*Node { return slices.Clone(l.nodes) }
+
+// Servers are the servers that the lab began with, of all regions.
+func (l *Lab) Servers() []*Node { return l.members(pki.Server) }
+
+// Clients are the clients that the lab began with, of all regions.
+func (l *Lab) Clients() []*Node { return l.members(pki.Client) }
+
+func (l *Lab) members(role pki.Role) []*Node {
+	var out []*Node
+	for _, n := range l.nodes {
+		if n.plan.Role == role && !n.plan.Joiner {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// Node returns a node by its name. The error lists the names that there are.
+func (l *Lab) Node(name string) (*Node, error) {
+	names := make([]string, 0, len(l.nodes))
+	for _, n := range l.nodes {
+		if n.Name() == name {
+			return n, nil
+		}
+		names = append(names, n.Name())
+	}
+	return nil, fmt.Errorf("%w: lab %s has no node %q, it has %v", ErrInvalid, l.Name(), name, names)
+}
+
+// Down removes the lab: its nodes, its network, its folder with every key. It may be called again.
+func (l *Lab) Down(ctx context.Context) error {
+	for _, n := range l.nodes {
+		n.stopLog()
+	}
+	err := errors.Join(l.engine.Remove(ctx, l.Name()), l.folder.remove())
+	if err != nil || l.guard == nil {
+		return err
+	}
+	return l.guard.Release()
+}
+
+// Keep lets the lab outlive this process. Its logs are then the engine's to keep: the copies on disk would end with
+// this process, and a log that ends too early misleads.
+func (l *Lab) Keep() error {
+	for _, n := range l.nodes {
+		n.dropLog()
+	}
+	if l.guard == nil {
+		return nil
+	}
+	return l.guard.Release()
+}
+
+// Remove removes a lab by name, whatever is left of it. A lab that is gone is no error.
+func Remove(ctx context.Context, e engine.Engine, name string) error {
+	return errors.Join(e.Remove(ctx, name), folderOf(name).remove())
+}
+
+// RunCLI runs the real Nomad CLI in a place of its own on the lab's network, with the cli credential, against a server
+// that runs. It returns the CLI's exit code.
+func (l *Lab) RunCLI(ctx context.Context, args []string, files []engine.File, folder string, s engine.Streams) (int, error) {
+	server, err := l.anyRunning(ctx)
+	if err != nil {
+		return 0, err
+	}
+	return l.engine.Run(ctx, l.cliTask(server, args, files, folder, s))
+}
+
+// anyRunning returns a server that runs, or says how to get one.
+func (l *Lab) anyRunning(ctx context.Context) (*Node, error) {
+	for _, n := range l.Servers() {
+		if s, err := n.State(ctx); err == nil && s.Running {
+			return n, nil
+		}
+	}
+	return nil, fmt.Errorf("no server of lab %s runs: try `nomadlab start %s`", l.Name(), l.Name())
+}

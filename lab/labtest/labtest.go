@@ -1,0 +1,121 @@
+// Package labtest gives tests a real Nomad cluster:
+//
+//	func TestMine(t *testing.T) {
+//		cluster := labtest.Start(t, lab.Servers(3), lab.Clients(1))
+//		…
+//	}
+//
+// The cluster is removed when the test ends, in whatever way it ends: also when the test binary, or the go command that
+// runs it, is killed. It is the only package of this module that knows package testing.
+package labtest
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/engine/docker"
+)
+
+// lifetime is when a lab may be swept by a later run on this machine, should even the watchdog have been killed.
+const lifetime = 2 * time.Hour
+
+// removal bounds the removal of a lab at the end of its test.
+const removal = time.Minute
+
+// Start brings up a lab for this test and waits until it is ready. The zero options are three servers and two clients.
+// It fails the test at once if the lab does not come up, and says where its logs are. Several tests, and several test
+// processes, may have labs at the same time.
+func Start(t testing.TB, options ...lab.Option) *lab.Lab {
+	t.Helper()
+	l, err := start(t, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+func start(t testing.TB, options []lab.Option) (*lab.Lab, error) {
+	ctx := t.Context()
+	e, err := docker.New(ctx)
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	spec := lab.Spec{}.With(options...)
+	if spec.Name == "" {
+		spec.Name = name(t)
+	}
+	began := time.Now()
+	l, err := lab.Up(ctx, e, spec, lab.UpOptions{
+		Expires: time.Now().Add(lifetime),
+		Progress: func(ev lab.Event) {
+			_, _ = fmt.Fprintf(t.Output(), "%6.2fs  %s\n", time.Since(began).Seconds(), ev.Text)
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() { end(t, l) })
+	return l, nil
+}
+
+// end keeps the evidence of a failed test, and removes the lab. The test's own context has ended by now.
+func end(t testing.TB, l *lab.Lab) {
+	ctx, cancel := context.WithTimeout(context.Background(), removal)
+	defer cancel()
+	if t.Failed() {
+		at, err := l.Evidence(ctx, errors.New(t.Name()+" failed"))
+		t.Logf("logs and configuration of every node: %s", at)
+		if err != nil {
+			t.Logf("missing there: %v", err)
+		}
+	}
+	if err := l.Down(ctx); err != nil {
+		t.Errorf("remove lab %s: %v", l.Name(), err)
+	}
+}
+
+// Leader returns the leader that all running servers of the lab's first region agree on, and fails the test if they do
+// not come to agree while it runs.
+func Leader(t testing.TB, l *lab.Lab) *lab.Node {
+	t.Helper()
+	if err := l.WaitLeader(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	leader, err := l.Leader(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return leader
+}
+
+// Engine returns the engine that Start uses, closed when the test ends. It fails the test where there is none.
+func Engine(t testing.TB) engine.Engine {
+	t.Helper()
+	e, err := docker.New(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	return e
+}
+
+var notInLabel = regexp.MustCompile(`[^a-z0-9]+`)
+
+// name is a lab's name that tells the test and is nobody else's.
+func name(t testing.TB) string {
+	slug := strings.Trim(notInLabel.ReplaceAllString(strings.ToLower(t.Name()), "-"), "-")
+	slug = strings.TrimPrefix(slug, "test")
+	random := make([]byte, 4)
+	_, _ = rand.Read(random) // never fails (crypto/rand)
+	return "t-" + strings.Trim(slug[:min(len(slug), 20)], "-") + "-" + hex.EncodeToString(random)
+}

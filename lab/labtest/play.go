@@ -1,0 +1,50 @@
+package labtest
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/story"
+)
+
+// Play carries a scenario out on a fresh lab, tells its steps in the test's log, and fails the test at the first step
+// that fails.
+func Play(t *testing.T, s story.Scenario) {
+	t.Helper()
+	w := t.Output()
+	_, _ = fmt.Fprintf(w, "%s\n\n", s.Claim)
+	l := Start(t, lab.Like(s.Spec))
+	result, err := s.Run(t.Context(), l, &narrator{w})
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = fmt.Fprintf(w, "\nProved in %.1f s, with %s.\n", result.Took.Seconds(), finding.Summarize(result.Findings))
+}
+
+// narrator writes a story as plain text.
+type narrator struct{ w io.Writer }
+
+func (n *narrator) Begin(s story.Step, number, of int) {
+	_, _ = fmt.Fprintf(n.w, "\n%d/%d  %s\n", number, of, s.Title)
+}
+
+func (n *narrator) Say(text string) {
+	_, _ = fmt.Fprintf(n.w, "      %s\n", strings.ReplaceAll(text, "\n", "\n      "))
+}
+
+func (n *narrator) Found(f finding.Finding) {
+	n.Say(fmt.Sprintf("%-15s %s: %s: %s (%d ms)", f.Verdict, f.Node, f.Title, f.Outcome, f.Took.Milliseconds()))
+}
+
+func (n *narrator) End(_ story.Step, took time.Duration, err error) {
+	if err != nil {
+		n.Say(fmt.Sprintf("FAILED after %.1f s: %v", took.Seconds(), err))
+		return
+	}
+	n.Say(fmt.Sprintf("done in %.1f s", took.Seconds()))
+}

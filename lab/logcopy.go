@@ -1,0 +1,106 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+)
+
+// logCopy streams a node's log to disk while the node runs, so that it is there when the node no longer is.
+type logCopy struct {
+	cancel context.CancelFunc
+	done   chan struct{}
+}
+
+// LogFile is where the node's log is written while this process watches the lab, from the first line on. It does not
+// exist for a lab that was opened rather than brought up.
+func (n *Node) LogFile() string { return n.lab.folder.log(n.plan.Name) }
+
+// copyLog begins anew at every start: the engine gives the log of all starts, from the first line.
+func (n *Node) copyLog() error {
+	if n.lab.guard == nil {
+		return nil
+	}
+	n.stopLog()
+	file, err := os.OpenFile(n.LogFile(), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("keep the log of %s: %w", n.ref(), err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	c := &logCopy{cancel: cancel, done: make(chan struct{})}
+	n.mu.Lock()
+	n.log = c
+	n.mu.Unlock()
+	go func() {
+		defer close(c.done)
+		defer func() { _ = file.Close() }()
+		logs, err := n.Logs(ctx, true)
+		if err != nil {
+			_, _ = fmt.Fprintln(file, err)
+			return
+		}
+		stop := context.AfterFunc(ctx, func() { _ = logs.Close() })
+		defer stop()
+		_, _ = io.Copy(file, logs)
+	}()
+	return nil
+}
+
+func (n *Node) stopLog() {
+	n.mu.Lock()
+	c := n.log
+	n.log = nil
+	n.mu.Unlock()
+	if c != nil {
+		c.cancel()
+		<-c.done
+	}
+}
+
+func (n *Node) dropLog() {
+	n.stopLog()
+	_ = os.Remove(n.LogFile())
+}
+
+// LogView reads what a node's agent has logged. Positions are bytes from the first line of the first start.
+type LogView struct{ node *Node }
+
+// Log is a view of the node's log, for those who look for the reason of a refusal.
+func (n *Node) Log() LogView { return LogView{n} }
+
+// Mark is the position of the log's end.
+func (v LogView) Mark() (int64, error) {
+	text, err := v.read()
+	return int64(len(text)), err
+}
+
+// Since returns the lines that came after the mark, oldest first.
+func (v LogView) Since(mark int64) ([]string, error) {
+	text, err := v.read()
+	if err != nil || int64(len(text)) <= mark {
+		return nil, err
+	}
+	return strings.Split(strings.TrimRight(string(text[mark:]), "\n"), "\n"), nil
+}
+
+// read takes the copy on disk where this process keeps one, and else asks the engine.
+func (v LogView) read() ([]byte, error) {
+	if v.node.lab.guard != nil {
+		text, err := os.ReadFile(v.node.LogFile())
+		if err != nil {
+			return nil, fmt.Errorf("read the log of %s: %w", v.node.ref(), err)
+		}
+		return text, nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	logs, err := v.node.Logs(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = logs.Close() }()
+	return io.ReadAll(logs)
+}

@@ -1,0 +1,154 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/netip"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+
+	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/pki"
+)
+
+// Node is a live handle on one agent of a lab.
+type Node struct {
+	lab  *Lab
+	plan PlannedNode
+
+	mu    sync.Mutex
+	state engine.State
+	// api belongs to the current start of the node, for its address does.
+	api *api.Client
+	log *logCopy
+}
+
+// Name is the node's name, in the lab and in Nomad.
+func (n *Node) Name() string { return n.plan.Name }
+
+// Role is server or client.
+func (n *Node) Role() pki.Role { return n.plan.Role }
+
+// Region is the Nomad region that the node belongs to.
+func (n *Node) Region() string { return n.plan.Region }
+
+// Address is the node's address on the lab's network.
+func (n *Node) Address() netip.Addr { return n.plan.Address }
+
+// Identity is who the node's certificate speaks for.
+func (n *Node) Identity() pki.Identity { return n.plan.Identity }
+
+// ServerName is what the node's certificate is verified for by those who connect to it.
+func (n *Node) ServerName() string { return n.plan.Identity.Name() }
+
+// HTTP is where this process reaches the agent's HTTP port. Invalid while the node is down.
+func (n *Node) HTTP() netip.AddrPort { return n.endpoint(HTTPPort) }
+
+// RPC is where this process reaches a server's RPC port. Invalid for a client and while the node is down.
+func (n *Node) RPC() netip.AddrPort { return n.endpoint(RPCPort) }
+
+// Serf is where this process reaches a server's gossip port, over TCP. Invalid likewise.
+func (n *Node) Serf() netip.AddrPort { return n.endpoint(SerfPort) }
+
+func (n *Node) endpoint(port uint16) netip.AddrPort {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.state.Endpoints[port]
+}
+
+func (n *Node) ref() engine.Ref { return engine.Ref{Lab: n.lab.Name(), Node: n.plan.Name} }
+
+// API returns the client of Nomad's HTTP API on this node, with the lab's cli certificate. All callers share it. Its
+// address is that of the node's current start: ask again after Start.
+func (n *Node) API() (*api.Client, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.api != nil {
+		return n.api, nil
+	}
+	at := n.state.Endpoints[HTTPPort]
+	if !at.IsValid() {
+		return nil, fmt.Errorf("%s has no HTTP address: it is not running", n.ref())
+	}
+	c, err := api.NewClient(&api.Config{
+		Address: "https://" + at.String(),
+		Region:  n.plan.Region,
+		TLSConfig: &api.TLSConfig{
+			CACertPEM: n.lab.cli.CAPEM, ClientCertPEM: n.lab.cli.CertPEM, ClientKeyPEM: n.lab.cli.KeyPEM,
+			TLSServerName: n.ServerName(),
+		},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("API client of %s: %w", n.ref(), err)
+	}
+	n.api = c
+	return c, nil
+}
+
+// State asks the engine what the node does now.
+func (n *Node) State(ctx context.Context) (engine.State, error) {
+	states, err := n.lab.engine.Nodes(ctx, n.lab.Name())
+	if err != nil {
+		return engine.State{}, err
+	}
+	for _, s := range states {
+		if s.Node == n.plan.Name {
+			n.setState(s)
+			return s, nil
+		}
+	}
+	return engine.State{}, fmt.Errorf("%w: %s", engine.ErrNotFound, n.ref())
+}
+
+func (n *Node) setState(s engine.State) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.state.Endpoints[HTTPPort] != s.Endpoints[HTTPPort] {
+		n.api = nil
+	}
+	n.state = s
+}
+
+// Start starts the agent. It returns when the engine has started it, which is before the agent is ready.
+func (n *Node) Start(ctx context.Context) error {
+	s, err := n.lab.engine.Start(ctx, n.ref())
+	if err != nil {
+		return err
+	}
+	n.setState(s)
+	return n.copyLog()
+}
+
+// Stop asks the agent to end, and kills it after ten seconds.
+func (n *Node) Stop(ctx context.Context) error {
+	return n.ended(n.lab.engine.Stop(ctx, n.ref(), 10*time.Second))
+}
+
+// Kill ends the agent at once, as a power cut would.
+func (n *Node) Kill(ctx context.Context) error {
+	return n.ended(n.lab.engine.Kill(ctx, n.ref()))
+}
+
+// ended forgets where the agent was reached, unless it could not be ended.
+func (n *Node) ended(err error) error {
+	if err == nil {
+		n.setState(engine.State{Ref: n.ref()})
+	}
+	return err
+}
+
+// Exec runs a command inside the node and returns its exit code.
+func (n *Node) Exec(ctx context.Context, c engine.Command) (int, error) {
+	return n.lab.engine.Exec(ctx, n.ref(), c)
+}
+
+// Logs returns what the agent has written, from the first line of its first start.
+func (n *Node) Logs(ctx context.Context, follow bool) (io.ReadCloser, error) {
+	return n.lab.engine.Logs(ctx, n.ref(), follow)
+}
+
+func user(id int) string { return strconv.Itoa(id) + ":" + strconv.Itoa(id) }

@@ -1,0 +1,72 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+
+	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/pki"
+)
+
+// Open returns a handle on a lab that runs already, or did until its containers were stopped. It returns ErrNotFound
+// for a lab that the engine does not know, and ErrDamaged when the lab's folder cannot be read.
+func Open(ctx context.Context, e engine.Engine, name string) (*Lab, error) {
+	states, err := e.Nodes(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	if len(states) == 0 {
+		return nil, fmt.Errorf("%w: %q: `nomadlab list` shows those that there are, `nomadlab up --name %s` makes it", ErrNotFound, name, name)
+	}
+	f := folderOf(name)
+	r, err := f.read()
+	if err != nil {
+		return nil, err
+	}
+	l := &Lab{engine: e, folder: f, record: r}
+	for _, planned := range r.Plan.Nodes {
+		n := &Node{lab: l, plan: planned}
+		for _, s := range states {
+			if s.Node == planned.Name {
+				n.setState(s)
+			}
+		}
+		l.nodes = append(l.nodes, n)
+	}
+	return l, l.loadCredentials()
+}
+
+func (l *Lab) loadCredentials() error {
+	var err error
+	l.authority, err = pki.LoadAuthority(l.folder.tls(), pki.Options{LeafTTL: l.record.Plan.Certificates.TTL})
+	if err != nil {
+		return fmt.Errorf("%w: %w: `nomadlab down %s` still removes the lab", ErrDamaged, err, l.Name())
+	}
+	cli, err := pki.LoadCredential(l.folder.tls(), pki.Identity{Role: pki.CLI, Region: l.nodes[0].Region()})
+	l.cli = &cli
+	if err != nil {
+		return fmt.Errorf("%w: %w: `nomadlab down %s` still removes the lab", ErrDamaged, err, l.Name())
+	}
+	return nil
+}
+
+// Restart starts every node of the lab that does not run, as after a reboot: the servers side by side, then, when they
+// have a leader, the clients. It returns when the lab is ready. Joiners stay as they are.
+func (l *Lab) Restart(ctx context.Context) error {
+	start := func(ctx context.Context, n *Node) error {
+		if s, err := n.State(ctx); err != nil || s.Running {
+			return err
+		}
+		return n.Start(ctx)
+	}
+	if err := each(ctx, l.Servers(), start); err != nil {
+		return err
+	}
+	if err := l.WaitLeader(ctx); err != nil {
+		return err
+	}
+	if err := each(ctx, l.Clients(), start); err != nil {
+		return err
+	}
+	return l.WaitReady(ctx)
+}

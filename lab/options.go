@@ -1,0 +1,42 @@
+package lab
+
+// Option changes a Spec. Options are for call sites that read as a sentence: labtest.Start(t, lab.Servers(3)).
+type Option func(*Spec)
+
+// With returns a copy of the Spec with the options applied.
+func (s Spec) With(options ...Option) Spec {
+	s.Regions = append([]Region(nil), s.Regions...)
+	s.Joiners = append([]Joiner(nil), s.Joiners...)
+	for _, o := range options {
+		o(&s)
+	}
+	return s
+}
+
+// Name names the lab.
+func Name(name string) Option { return func(s *Spec) { s.Name = name } }
+
+// Version asks for a version of Nomad.
+func Version(version string) Option { return func(s *Spec) { s.Nomad.Version = version } }
+
+// LogLevel sets the agents' log level.
+func LogLevel(level string) Option { return func(s *Spec) { s.LogLevel = level } }
+
+// Servers sets how many servers the first region has.
+func Servers(n int) Option { return func(s *Spec) { s.first().Servers = &n } }
+
+// Clients sets how many clients the first region has.
+func Clients(n int) Option { return func(s *Spec) { s.first().Clients = &n } }
+
+// Outside adds agents that are created with the lab but stay outside until they are started.
+func Outside(j ...Joiner) Option { return func(s *Spec) { s.Joiners = append(s.Joiners, j...) } }
+
+// Like takes over a whole Spec; it belongs first among the options.
+func Like(other Spec) Option { return func(s *Spec) { *s = other.With() } }
+
+func (s *Spec) first() *Region {
+	if len(s.Regions) == 0 {
+		s.Regions = []Region{{}}
+	}
+	return &s.Regions[0]
+}

@@ -1,0 +1,127 @@
+package pki
+
+import (
+	"crypto"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"fmt"
+	"math/big"
+	"slices"
+	"time"
+)
+
+// Authority signs certificates. It does not change once made, and may be used
+// from several goroutines at once. Make one with NewAuthority or LoadAuthority;
+// the zero Authority is of no use. Its private key leaves it through Save alone.
+type Authority struct {
+	cert    *x509.Certificate
+	certPEM []byte
+	key     crypto.Signer
+	leafTTL time.Duration
+	now     func() time.Time
+}
+
+// NewAuthority makes a self-signed ECDSA P-256 authority that may sign leaf
+// certificates only (path length 0). It returns an error that names each wrong
+// option, or one of the system's random source.
+func NewAuthority(o Options) (*Authority, error) {
+	o = o.withDefaults()
+	if err := o.validate(); err != nil {
+		return nil, fmt.Errorf("make authority: %w", err)
+	}
+	key, err := newKey()
+	if err != nil {
+		return nil, fmt.Errorf("make authority: %w", err)
+	}
+	template, err := authorityTemplate(o, key.Public())
+	if err != nil {
+		return nil, fmt.Errorf("make authority: %w", err)
+	}
+	cert, err := signCertificate(template, template, key.Public(), key)
+	if err != nil {
+		return nil, fmt.Errorf("make authority %q: %w", template.Subject.CommonName, err)
+	}
+	return newAuthority(cert, key, o), nil
+}
+
+// CertificatePEM is the authority's certificate: what a party needs to trust it.
+// Concatenate those of several authorities for a bundle, e.g. during a rotation.
+func (a *Authority) CertificatePEM() []byte { return slices.Clone(a.certPEM) }
+
+// NotAfter is when the authority expires, and all that it issued at the latest.
+func (a *Authority) NotAfter() time.Time { return a.cert.NotAfter }
+
+// String is the authority's common name.
+func (a *Authority) String() string { return a.cert.Subject.CommonName }
+
+// newAuthority expects options with their defaults filled in.
+func newAuthority(cert *x509.Certificate, key crypto.Signer, o Options) *Authority {
+	return &Authority{cert: cert, certPEM: encodeCertificate(cert), key: key, leafTTL: o.LeafTTL, now: o.Now}
+}
+
+func authorityTemplate(o Options, public crypto.PublicKey) (*x509.Certificate, error) {
+	serial, err := newSerial()
+	if err != nil {
+		return nil, err
+	}
+	keyID, err := subjectKeyID(public)
+	if err != nil {
+		return nil, err
+	}
+	name := o.CommonName
+	if name == "" {
+		name = fmt.Sprintf("%s %d", defaultCommonName, serial)
+	}
+	now := o.Now()
+	return &x509.Certificate{
+		SerialNumber:                serial,
+		Subject:                     pkix.Name{CommonName: name},
+		NotBefore:                   now.Add(-skew),
+		NotAfter:                    now.Add(o.TTL),
+		KeyUsage:                    x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
+		BasicConstraintsValid:       true,
+		IsCA:                        true,
+		MaxPathLenZero:              true,
+		SubjectKeyId:                keyID,
+		AuthorityKeyId:              keyID,
+		PermittedDNSDomains:         o.PermittedDNS,
+		PermittedDNSDomainsCritical: len(o.PermittedDNS) > 0,
+	}, nil
+}
+
+// signCertificate signs and reads back, so that what is handed on is what a
+// verifier will see.
+func signCertificate(template, parent *x509.Certificate, public crypto.PublicKey, signer crypto.Signer) (*x509.Certificate, error) {
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, signer)
+	if err != nil {
+		return nil, fmt.Errorf("sign: %w", err)
+	}
+	cert, err := x509.ParseCertificate(der)
+	if err != nil {
+		return nil, fmt.Errorf("read back the signed certificate: %w", err)
+	}
+	return cert, nil
+}
+
+// newSerial is a random number of 128 bits, like `nomad tls` gives.
+func newSerial() (*big.Int, error) {
+	limit := new(big.Int).Lsh(big.NewInt(1), 128)
+	serial, err := rand.Int(rand.Reader, limit)
+	if err != nil {
+		return nil, fmt.Errorf("draw a serial number: %w", err)
+	}
+	return serial, nil
+}
+
+// subjectKeyID identifies a key as `nomad tls` does, by the SHA-256 of its public
+// key info, cut to the usual 160 bits. crypto/x509 makes one up for authorities only.
+func subjectKeyID(public crypto.PublicKey) ([]byte, error) {
+	info, err := x509.MarshalPKIXPublicKey(public)
+	if err != nil {
+		return nil, fmt.Errorf("encode the public key: %w", err)
+	}
+	sum := sha256.Sum256(info)
+	return sum[:20], nil
+}

@@ -1,0 +1,56 @@
+package pki_test
+
+import (
+	"crypto/x509"
+	"net/netip"
+	"testing"
+	"time"
+
+	"nomadlab.internal/lab/pki"
+)
+
+var serverID = pki.Identity{Role: pki.Server}
+
+func newAuthority(t *testing.T, o pki.Options) *pki.Authority {
+	t.Helper()
+	authority, err := pki.NewAuthority(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return authority
+}
+
+func issue(t *testing.T, authority *pki.Authority, id pki.Identity) pki.Credential {
+	t.Helper()
+	return issueFlawed(t, authority, id, pki.Flaw{})
+}
+
+func issueFlawed(t *testing.T, authority *pki.Authority, id pki.Identity, flaw pki.Flaw) pki.Credential {
+	t.Helper()
+	cred, err := authority.IssueFlawed(id, flaw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cred
+}
+
+func leafOf(t *testing.T, cred pki.Credential) *x509.Certificate {
+	t.Helper()
+	leaf, err := cred.Leaf()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return leaf
+}
+
+func at(now time.Time) func() time.Time { return func() time.Time { return now } }
+
+func noon() time.Time { return time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC) }
+
+func addrs(texts ...string) []netip.Addr {
+	var list []netip.Addr
+	for _, text := range texts {
+		list = append(list, netip.MustParseAddr(text))
+	}
+	return list
+}

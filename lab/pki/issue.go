@@ -1,0 +1,145 @@
+package pki
+
+import (
+	"crypto"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// ErrUnconstrained says that a certificate outside the authority's name
+// constraints was asked for, of an authority that has none.
+var ErrUnconstrained = errors.New("the authority has no name constraints to be outside of: set Options.PermittedDNS")
+
+// Issue makes a key and a certificate for an identity, valid from a minute ago
+// (for clocks that lag). The authority checks its own work: it returns an error
+// for an invalid identity, for a name outside its constraints, and when it is
+// itself expired or not yet valid.
+func (a *Authority) Issue(id Identity) (Credential, error) {
+	return a.IssueFlawed(id, Flaw{})
+}
+
+// IssueFlawed is Issue with one thing wrong. The certificate would have been
+// sound without the flaw: that is proved before the flaw is put in, so the errors
+// of Issue apply here too. OutsideConstraints returns ErrUnconstrained, wrapped,
+// of an authority without name constraints. The zero Flaw gives a sound
+// certificate.
+func (a *Authority) IssueFlawed(id Identity, f Flaw) (Credential, error) {
+	cred, err := a.issue(id, f)
+	if err != nil {
+		return Credential{}, fmt.Errorf("issue %s certificate for %s: %w", f, id, err)
+	}
+	return cred, nil
+}
+
+func (a *Authority) issue(id Identity, f Flaw) (Credential, error) {
+	if err := id.Validate(); err != nil {
+		return Credential{}, err
+	}
+	now := a.now()
+	if now.Before(a.cert.NotBefore) || now.After(a.cert.NotAfter) {
+		return Credential{}, fmt.Errorf("authority %q is valid from %s to %s, not now: make a new one",
+			a, a.cert.NotBefore.Format(time.RFC3339), a.cert.NotAfter.Format(time.RFC3339))
+	}
+	key, err := newKey()
+	if err != nil {
+		return Credential{}, err
+	}
+	template, err := a.leafTemplate(id, key.Public(), now)
+	if err != nil {
+		return Credential{}, err
+	}
+	leaf, err := signCertificate(template, a.cert, key.Public(), a.key)
+	if err != nil {
+		return Credential{}, err
+	}
+	if err := a.accept(leaf, now); err != nil {
+		return Credential{}, err
+	}
+	if f != (Flaw{}) {
+		if leaf, err = a.signFlawed(template, key, f, now); err != nil {
+			return Credential{}, err
+		}
+	}
+	keyPEM, err := encodeKey(key)
+	if err != nil {
+		return Credential{}, err
+	}
+	return Credential{Identity: id.clone(), CertPEM: encodeCertificate(leaf), KeyPEM: keyPEM, CAPEM: a.CertificatePEM()}, nil
+}
+
+func (a *Authority) leafTemplate(id Identity, public crypto.PublicKey, now time.Time) (*x509.Certificate, error) {
+	serial, err := newSerial()
+	if err != nil {
+		return nil, err
+	}
+	keyID, err := subjectKeyID(public)
+	if err != nil {
+		return nil, err
+	}
+	notAfter := now.Add(a.leafTTL)
+	if notAfter.After(a.cert.NotAfter) {
+		notAfter = a.cert.NotAfter
+	}
+	return &x509.Certificate{
+		SerialNumber:          serial,
+		Subject:               pkix.Name{CommonName: id.Name()},
+		NotBefore:             now.Add(-skew),
+		NotAfter:              notAfter,
+		KeyUsage:              x509.KeyUsageDigitalSignature,
+		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
+		BasicConstraintsValid: true,
+		DNSNames:              id.dnsNames(),
+		IPAddresses:           id.ipAddresses(),
+		SubjectKeyId:          keyID,
+	}, nil
+}
+
+// accept asks the verifier that Nomad uses, so that the authority and the agents
+// cannot disagree about what a constraint permits.
+func (a *Authority) accept(leaf *x509.Certificate, now time.Time) error {
+	roots := x509.NewCertPool()
+	roots.AddCert(a.cert)
+	_, err := leaf.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	if isOutsideConstraints(err) {
+		return fmt.Errorf("outside the name constraints of authority %q (permitted DNS: %s): leave the name out, or make an authority with it in Options.PermittedDNS: %w",
+			a, strings.Join(a.cert.PermittedDNSDomains, ", "), err)
+	}
+	if err != nil {
+		return fmt.Errorf("verify the new certificate: %w", err)
+	}
+	return nil
+}
+
+func (a *Authority) signFlawed(sound *x509.Certificate, key crypto.Signer, f Flaw, now time.Time) (*x509.Certificate, error) {
+	if f.outside && len(a.cert.PermittedDNSDomains) == 0 {
+		return nil, ErrUnconstrained
+	}
+	template := f.apply(sound, now)
+	switch f.signer {
+	case bySelf:
+		return signCertificate(template, template, key.Public(), key)
+	case byStranger:
+		stranger, err := NewAuthority(Options{CommonName: strangerName, Now: a.now})
+		if err != nil {
+			return nil, err
+		}
+		return signCertificate(template, stranger.cert, key.Public(), stranger.key)
+	}
+	leaf, err := signCertificate(template, a.cert, key.Public(), a.key)
+	if err != nil {
+		return nil, err
+	}
+	if f.outside && !isOutsideConstraints(a.accept(leaf, now)) {
+		return nil, fmt.Errorf("authority %q permits even %s", a, outsideName)
+	}
+	return leaf, nil
+}
+
+func isOutsideConstraints(err error) bool {
+	var invalid x509.CertificateInvalidError
+	return errors.As(err, &invalid) && invalid.Reason == x509.CANotAuthorizedForThisName
+}

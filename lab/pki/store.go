@@ -1,0 +1,200 @@
+package pki
+
+import (
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// File names of an authority, as `nomad tls ca create` gives them. Those of an
+// identity are Identity.CertFile and Identity.KeyFile.
+const (
+	// CAFile is the name of the CA bundle.
+	CAFile = "nomad-agent-ca.pem"
+	// CAKeyFile is the name of the authority's private key, which no node gets.
+	CAKeyFile = "nomad-agent-ca-key.pem"
+)
+
+const (
+	dirMode  os.FileMode = 0o700
+	keyMode  os.FileMode = 0o600
+	certMode os.FileMode = 0o644
+)
+
+// Save writes CAFile and CAKeyFile into dir, which is made with mode 0700 where it
+// does not exist; the mode of one that does is left alone, as it may not be ours.
+// The key's mode is 0600. Files that are there are replaced, each at once and
+// whole. It returns errors of the file system.
+func (a *Authority) Save(dir string) error {
+	keyPEM, err := encodeKey(a.key)
+	if err != nil {
+		return fmt.Errorf("save authority %q: %w", a, err)
+	}
+	err = writeFiles(dir,
+		file{CAKeyFile, keyPEM, keyMode},
+		file{CAFile, a.certPEM, certMode})
+	if err != nil {
+		return fmt.Errorf("save authority %q: %w", a, err)
+	}
+	return nil
+}
+
+// LoadAuthority reads what Save or `nomad tls ca create` wrote to dir. Of the
+// options LeafTTL and Now count; the rest stands in the certificate. The error
+// names the file that is missing (errors.Is fs.ErrNotExist) or damaged.
+func LoadAuthority(dir string, o Options) (*Authority, error) {
+	const mend = "restore the file, or make a new authority and issue all credentials again"
+	o = o.withDefaults()
+	if err := o.validate(); err != nil {
+		return nil, fmt.Errorf("load authority: %w", err)
+	}
+	certs, _, err := readFile(dir, CAFile, decodeCertificates)
+	if err != nil {
+		return nil, fmt.Errorf("load authority: %w (%s)", err, mend)
+	}
+	key, _, err := readFile(dir, CAKeyFile, decodeKey)
+	if err != nil {
+		return nil, fmt.Errorf("load authority: %w (%s)", err, mend)
+	}
+	switch cert := certs[0]; {
+	case !cert.IsCA:
+		return nil, fmt.Errorf("load authority: %s: %s is not an authority (%s)", filepath.Join(dir, CAFile), cert.Subject, mend)
+	case !belongTogether(cert, key):
+		return nil, fmt.Errorf("load authority: %s is not the key of %s (%s)", filepath.Join(dir, CAKeyFile), filepath.Join(dir, CAFile), mend)
+	default:
+		return newAuthority(cert, key, o), nil
+	}
+}
+
+// Save writes certificate, key and CA bundle into dir under the names that
+// `nomad tls` gives them, with modes and replacement as in Authority.Save. The
+// files are replaced one after another: tell an agent to reload only after Save
+// has returned. It returns Validate's errors and those of the file system.
+func (c Credential) Save(dir string) error {
+	if err := c.Identity.Validate(); err != nil {
+		return fmt.Errorf("save credential: %w", err)
+	}
+	err := writeFiles(dir,
+		file{c.Identity.KeyFile(), c.KeyPEM, keyMode},
+		file{c.Identity.CertFile(), c.CertPEM, certMode},
+		file{CAFile, c.CAPEM, certMode})
+	if err != nil {
+		return fmt.Errorf("save credential of %s: %w", c.Identity, err)
+	}
+	return nil
+}
+
+// LoadCredential reads what Save or `nomad tls cert create` wrote to dir for the
+// role and region of id. The further names and addresses of the identity that it
+// returns are the certificate's, so that issuing for it again loses none. The
+// error names the file that is missing (errors.Is fs.ErrNotExist), damaged or
+// another's, and what mends it. Validity is not judged: an expired credential
+// loads.
+func LoadCredential(dir string, id Identity) (Credential, error) {
+	if err := id.Validate(); err != nil {
+		return Credential{}, fmt.Errorf("load credential: %w", err)
+	}
+	cred, err := loadCredential(dir, id)
+	if err != nil {
+		return Credential{}, fmt.Errorf("load credential of %s: %w (issue it again and save it to %s)", id, err, dir)
+	}
+	return cred, nil
+}
+
+func loadCredential(dir string, id Identity) (Credential, error) {
+	certs, certPEM, err := readFile(dir, id.CertFile(), decodeCertificates)
+	if err != nil {
+		return Credential{}, err
+	}
+	key, keyPEM, err := readFile(dir, id.KeyFile(), decodeKey)
+	if err != nil {
+		return Credential{}, err
+	}
+	_, caPEM, err := readFile(dir, CAFile, decodeCertificates)
+	if err != nil {
+		return Credential{}, err
+	}
+	leaf := certs[0]
+	if !belongTogether(leaf, key) {
+		return Credential{}, fmt.Errorf("%s is not the key of %s", filepath.Join(dir, id.KeyFile()), filepath.Join(dir, id.CertFile()))
+	}
+	if !slices.Contains(leaf.DNSNames, id.Name()) && leaf.Subject.CommonName != id.Name() {
+		return Credential{}, fmt.Errorf("%s speaks for %s (%s)", filepath.Join(dir, id.CertFile()),
+			leaf.Subject, strings.Join(leaf.DNSNames, ", "))
+	}
+	return Credential{Identity: id.withNamesOf(leaf), CertPEM: certPEM, KeyPEM: keyPEM, CAPEM: caPEM}, nil
+}
+
+// withNamesOf takes the names from a certificate, without those that come anyway.
+func (i Identity) withNamesOf(leaf *x509.Certificate) Identity {
+	i.DNSNames, i.IPs = nil, nil
+	for _, name := range leaf.DNSNames {
+		if name != i.Name() && name != localhostName {
+			i.DNSNames = append(i.DNSNames, name)
+		}
+	}
+	for _, ip := range leaf.IPAddresses {
+		addr, ok := netip.AddrFromSlice(ip)
+		if addr = addr.Unmap(); ok && (addr != loopback() || i.Role == CLI) {
+			i.IPs = append(i.IPs, addr)
+		}
+	}
+	return i
+}
+
+// readFile reads and decodes one file; its errors name the file.
+func readFile[T any](dir, name string, decode func([]byte) (T, error)) (T, []byte, error) {
+	path := filepath.Join(dir, name)
+	var none T
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return none, nil, err
+	}
+	value, err := decode(text)
+	if err != nil {
+		return none, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return value, text, nil
+}
+
+type file struct {
+	name string
+	text []byte
+	mode os.FileMode
+}
+
+func writeFiles(dir string, files ...file) error {
+	if err := os.MkdirAll(dir, dirMode); err != nil {
+		return err
+	}
+	for _, f := range files {
+		if err := f.replaceIn(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// replaceIn writes beside the target and renames, so that a reader sees the old
+// file or the new one, and a key is at no time readable by others. It does not
+// wait for the disk: what a power cut loses here is issued again.
+func (f file) replaceIn(dir string) error {
+	draft, err := os.CreateTemp(dir, "."+f.name+".*")
+	if err != nil {
+		return err
+	}
+	_, writeErr := draft.Write(f.text)
+	err = errors.Join(writeErr, draft.Chmod(f.mode), draft.Close())
+	if err == nil {
+		err = os.Rename(draft.Name(), filepath.Join(dir, f.name))
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(draft.Name()))
+	}
+	return nil
+}

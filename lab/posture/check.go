@@ -1,0 +1,150 @@
+package posture
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/probe"
+)
+
+// Kind says what traces a check leaves. The zero Kind is none; New refuses it.
+type Kind string
+
+// The kinds.
+const (
+	// Safe checks leave no trace but log lines: the only kind for a cluster that
+	// this program did not start.
+	Safe Kind = "safe"
+	// Intrusive checks leave no trace after their own clean-up.
+	Intrusive Kind = "intrusive"
+	// Destructive checks need a throw-away cluster of their own.
+	Destructive Kind = "destructive"
+)
+
+// Severity says how bad it is when the promise is broken. The zero Severity is
+// none; New refuses it.
+type Severity string
+
+// The severities.
+const (
+	Critical Severity = "critical"
+	High     Severity = "high"
+	Medium   Severity = "medium"
+	Low      Severity = "low"
+)
+
+// ErrNoControl is wrapped by New's error for a check without a control.
+var ErrNoControl = errors.New("it has no control")
+
+// Spec is what a check is made of. See New for what is required.
+type Spec struct {
+	// ID names the check, for example "raft-refuses-client-certificate".
+	ID string
+	// Title is the promise as a sentence.
+	Title string
+	// Plane is the plane that the promise guards; zero means the probe's.
+	Plane probe.Plane
+	// Kind and Severity are as their types say.
+	Kind     Kind
+	Severity Severity
+	// Why is the source of the promise: a CVE, an issue, a line of Nomad's source.
+	Why string
+	// Roles are the agents that the check applies to; none means all. Others are Skipped.
+	Roles []pki.Role
+	// Probe is what is tried, Want is what is wanted of it.
+	Probe probe.Probe
+	Want  Want
+	// Control is the same with the one thing put right, or put wrong. It must be
+	// accepted where Want is a refusal, and refused where Want is Accepted.
+	Control probe.Probe
+	// Answer is what the agent's own answer must contain where Want is Denied; empty
+	// where its words do not matter.
+	Answer string
+	// LogText is what the agent's log must say about this refusal; empty where
+	// Nomad logs nothing. It is asserted only where the Target's log can be read.
+	LogText string
+	// LogWithin is how long the log may take to show LogText; zero means 3 s.
+	LogWithin time.Duration
+}
+
+// Check is a promise that can be tried. Only New builds one that can hold: the
+// zero Check has no control, and its findings are all NotCarriedOut.
+type Check struct{ spec Spec }
+
+// New builds a check. Its error tells every fault at once: a missing ID, Title,
+// Why, Kind, Severity or Probe, a Want that is empty or could not fail, a Control
+// that is missing (ErrNoControl) or does the very same as the probe, a LogText
+// for an acceptance.
+func New(s Spec) (Check, error) {
+	if err := s.validate(); err != nil {
+		return Check{}, fmt.Errorf("build check %q: %w", s.ID, err)
+	}
+	if s.Plane == "" {
+		s.Plane = s.Probe.Plane
+	}
+	if s.LogWithin == 0 {
+		s.LogWithin = 3 * time.Second
+	}
+	s.Want = slices.Clone(s.Want)
+	s.Roles = slices.Clone(s.Roles)
+	return Check{spec: s}, nil
+}
+
+// Must is New for tables that are part of the program: it panics on New's error.
+func Must(s Spec) Check {
+	c, err := New(s)
+	if err != nil {
+		panic(err)
+	}
+	return c
+}
+
+// Spec is a copy of what the check was built from, with its defaults filled in.
+func (c Check) Spec() Spec {
+	s := c.spec
+	s.Want = slices.Clone(s.Want)
+	s.Roles = slices.Clone(s.Roles)
+	return s
+}
+
+// validate tells every fault of the spec.
+func (s Spec) validate() error {
+	var faults []error
+	required := []struct{ field, value string }{
+		{"ID", s.ID}, {"Title", s.Title}, {"Why", s.Why},
+	}
+	for _, r := range required {
+		if r.value == "" {
+			faults = append(faults, fmt.Errorf("its %s is empty: set it", r.field))
+		}
+	}
+	if !slices.Contains([]Kind{Safe, Intrusive, Destructive}, s.Kind) {
+		faults = append(faults, fmt.Errorf("its Kind is %q: use Safe, Intrusive or Destructive", s.Kind))
+	}
+	if !slices.Contains([]Severity{Critical, High, Medium, Low}, s.Severity) {
+		faults = append(faults, fmt.Errorf("its Severity is %q: use Critical, High, Medium or Low", s.Severity))
+	}
+	if s.Probe.IsZero() {
+		faults = append(faults, errors.New("its Probe is empty: build it with a constructor of package probe"))
+	}
+	faults = append(faults, s.Want.validate(), s.validateControl())
+	if s.LogText != "" && s.Want.has(probe.Accepted) {
+		faults = append(faults, errors.New("it has a LogText, which shows a refusal's reason, but wants an acceptance: drop one of them"))
+	}
+	return errors.Join(faults...)
+}
+
+// validateControl tells what is wrong with the control.
+func (s Spec) validateControl() error {
+	switch {
+	case s.Control.IsZero():
+		return fmt.Errorf("%w: set Control to the probe with the one thing put right", ErrNoControl)
+	case s.Control.Plane == s.Probe.Plane && s.Control.Sentence == s.Probe.Sentence:
+		return fmt.Errorf("its Control does the same as its Probe (%s), so it can never have the opposite outcome: change the one thing", s.Probe.Sentence)
+	default:
+		return nil
+	}
+}

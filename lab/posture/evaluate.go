@@ -1,0 +1,109 @@
+package posture
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/probe"
+)
+
+// Evaluate tries the check at the target: the control, the probe, the log where
+// it has something to say, and the control again. Its verdict is
+//
+//   - Held only when both controls gave their outcome, the probe gave a wanted
+//     one, and a readable log showed the reason;
+//   - Broken when both controls gave their outcome and the probe another than
+//     was wanted;
+//   - NotCarriedOut when a control did not give its outcome, the probe did not
+//     reach the agent or failed, or the log does not show the reason;
+//   - Skipped when the target has not the role or the listener.
+//
+// A Safe check's probe runs even when its control has failed, so that what an
+// open agent gives away is still among the evidence.
+func (c Check) Evaluate(ctx context.Context, t probe.Target) (f finding.Finding) {
+	start := time.Now()
+	f = c.blank(t)
+	defer func() { f.Took = time.Since(start) }()
+
+	if c.spec.Control.IsZero() {
+		f.Verdict, f.Reason = finding.NotCarriedOut, "the check is empty: build it with posture.New"
+		return f
+	}
+	if reason := c.inapplicable(t); reason != "" {
+		f.Verdict, f.Reason = finding.Skipped, reason
+		return f
+	}
+	r := c.run(ctx, t)
+	f.Evidence = r.evidence
+	f.Outcome = string(r.probe)
+	f.Verdict, f.Reason = c.judge(r)
+	return f
+}
+
+// blank is a finding with all that is known before anything is tried.
+func (c Check) blank(t probe.Target) finding.Finding {
+	return finding.Finding{
+		ID: c.spec.ID, Title: c.spec.Title, Plane: string(c.spec.Plane),
+		Kind: string(c.spec.Kind), Severity: string(c.spec.Severity),
+		Node: t.Name, Want: c.spec.Want.strings(), Why: c.spec.Why,
+	}
+}
+
+// inapplicable says why the check does not apply to the target; empty if it does.
+func (c Check) inapplicable(t probe.Target) string {
+	if len(c.spec.Roles) > 0 && !slices.Contains(c.spec.Roles, t.Role) {
+		return fmt.Sprintf("the check is for agents of role %v; %s is of role %q", c.spec.Roles, t.Name, t.Role)
+	}
+	for _, p := range []probe.Plane{c.spec.Probe.Plane, c.spec.Control.Plane} {
+		if p != probe.PlaneGossip && t.Address(p) == "" {
+			return fmt.Sprintf("%s has no address for the %s plane", t.Name, p)
+		}
+	}
+	return ""
+}
+
+// run is what was seen; the zero outcome is of a part that did not run.
+type run struct {
+	before, probe, after probe.Outcome
+	answer               string
+	log                  logState
+	logErr               error
+	evidence             []finding.Evidence
+}
+
+// run runs the parts in their order.
+func (c Check) run(ctx context.Context, t probe.Target) run {
+	var r run
+	r.before = r.observe(ctx, finding.ControlBefore, c.spec.Control, t)
+	controlled := c.spec.Want.opposite().has(r.before)
+	if !controlled && c.spec.Kind != Safe {
+		return r
+	}
+	// Marked only now: what the log said earlier is not about this probe.
+	watch := c.watch(t)
+	r.probe = r.observe(ctx, finding.Probe, c.spec.Probe, t)
+	r.answer = r.evidence[len(r.evidence)-1].Received
+	if !controlled {
+		return r
+	}
+	if c.spec.Want.has(r.probe) {
+		r.awaitReason(ctx, watch, c.spec.LogWithin)
+	}
+	r.after = r.observe(ctx, finding.ControlAfter, c.spec.Control, t)
+	return r
+}
+
+// observe runs a probe and keeps what it saw as evidence.
+func (r *run) observe(ctx context.Context, part finding.Part, p probe.Probe, t probe.Target) probe.Outcome {
+	o := p.Observe(ctx, t)
+	r.evidence = append(r.evidence, finding.Evidence{
+		Part: part, Did: p.Sentence, Outcome: string(o.Outcome),
+		Sent: o.Sent, Received: o.Received,
+		TLSVersion: o.TLSVersion, CipherSuite: o.CipherSuite, ServerCertificate: o.ServerCertificate,
+		Error: o.Err, Took: o.Took,
+	})
+	return o.Outcome
+}

@@ -1,0 +1,150 @@
+package posture_test
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/probe"
+)
+
+func server() probe.Target {
+	return probe.Target{Name: "server-1", Role: pki.Server, Region: "global", RPC: "127.0.0.1:4647"}
+}
+
+func TestVerdicts(t *testing.T) {
+	const (
+		yes    = probe.Accepted
+		no     = probe.RefusedInHandshake
+		eof    = probe.RefusedAfterHandshake
+		denied = probe.Denied
+		failed = probe.Failed
+		dead   = probe.NotReached
+	)
+	tests := []struct {
+		name          string
+		want          posture.Want
+		before, probe probe.Outcome
+		after         probe.Outcome
+		verdict       finding.Verdict
+		says          string
+	}{
+		{"refused as wanted", posture.Want{no}, yes, no, yes, finding.Held, "as wanted"},
+		{"any refusal", posture.Refused(), yes, denied, yes, finding.Held, "as wanted"},
+		{"let in", posture.Want{no}, yes, yes, yes, finding.Broken, "wanted was"},
+		{"refused elsewhere", posture.Want{no}, yes, eof, yes, finding.Broken, "wanted was"},
+		{"not reached", posture.Refused(), yes, dead, yes, finding.NotCarriedOut, "proves nothing"},
+		{"failed", posture.Refused(), yes, failed, yes, finding.NotCarriedOut, "proves nothing"},
+		{"control refused too", posture.Want{no}, no, no, no, finding.NotCarriedOut, "before the probe"},
+		{"control not reached", posture.Want{no}, dead, no, yes, finding.NotCarriedOut, "before the probe"},
+		{"control failed", posture.Want{no}, failed, no, yes, finding.NotCarriedOut, "before the probe"},
+		{"let in, but the control is not", posture.Want{no}, no, yes, no, finding.NotCarriedOut, "did accept the probe"},
+		{"agent died in between", posture.Want{no}, yes, no, dead, finding.NotCarriedOut, "after the probe"},
+		{"agent closed in between", posture.Want{no}, yes, no, no, finding.NotCarriedOut, "after the probe"},
+		{"accepted as wanted", posture.Accepted(), no, yes, no, finding.Held, "as wanted"},
+		{"accepted, denial as control", posture.Accepted(), denied, yes, denied, finding.Held, "as wanted"},
+		{"not let in", posture.Accepted(), no, no, no, finding.Broken, "wanted was"},
+		{"accepts everybody", posture.Accepted(), yes, yes, yes, finding.NotCarriedOut, "before the probe"},
+		{"accepts everybody afterwards", posture.Accepted(), no, yes, yes, finding.NotCarriedOut, "after the probe"},
+		{"control of an acceptance not reached", posture.Accepted(), dead, yes, dead, finding.NotCarriedOut, "before the probe"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			spec := whole()
+			spec.Want = test.want
+			spec.Probe = answering("probe", test.probe)
+			spec.Control = answering("control", test.before, test.after)
+			f := posture.Must(spec).Evaluate(t.Context(), server())
+			if f.Verdict != test.verdict || !strings.Contains(f.Reason, test.says) {
+				t.Errorf("verdict %q because %q; want %q because of %q", f.Verdict, f.Reason, test.verdict, test.says)
+			}
+			if f.Outcome != string(test.probe) {
+				t.Errorf("outcome %q, want %q", f.Outcome, test.probe)
+			}
+		})
+	}
+}
+
+func TestFindingTellsTheWholeStory(t *testing.T) {
+	f := posture.Must(whole()).Evaluate(t.Context(), server())
+	if f.Took <= 0 {
+		t.Errorf("took %s", f.Took)
+	}
+	f.Took = 0
+	for i := range f.Evidence {
+		f.Evidence[i].Took = 0
+	}
+	control := finding.Evidence{Did: "call with a server certificate", Outcome: "accepted", Received: "turn"}
+	before, after := control, control
+	before.Part, after.Part = finding.ControlBefore, finding.ControlAfter
+	want := finding.Finding{
+		ID: "rpc-refuses-cli-certificate", Title: "RPC refuses a CLI certificate", Plane: "RPC",
+		Kind: "safe", Severity: "high", Node: "server-1", Why: "CVE-2020-7956",
+		Want: []string{"refused in the handshake"}, Outcome: "refused in the handshake",
+		Verdict: finding.Held, Reason: `the probe gave "refused in the handshake", as wanted`,
+		Evidence: []finding.Evidence{
+			before,
+			{Part: finding.Probe, Did: "call with a CLI certificate", Outcome: "refused in the handshake", Received: "turn"},
+			after,
+		},
+	}
+	if diff := cmp.Diff(want, f); diff != "" {
+		t.Errorf("finding (-want +got):\n%s", diff)
+	}
+}
+
+// What leaves a trace is not tried where it could prove nothing.
+func TestOnlySafeProbesRunWithoutTheirControl(t *testing.T) {
+	for kind, parts := range map[posture.Kind]int{posture.Safe: 2, posture.Intrusive: 1, posture.Destructive: 1} {
+		for _, before := range []probe.Outcome{probe.NotReached, probe.Accepted} {
+			spec := whole()
+			spec.Kind = kind
+			spec.Control = answering("control", before)
+			f := posture.Must(spec).Evaluate(t.Context(), server())
+			want := parts
+			if before == probe.Accepted {
+				want = 3
+			}
+			if len(f.Evidence) != want {
+				t.Errorf("%s, control %q: %d parts ran, want %d", kind, before, len(f.Evidence), want)
+			}
+		}
+	}
+}
+
+func TestSkippedWhereItDoesNotApply(t *testing.T) {
+	deaf, client := server(), server()
+	deaf.RPC = ""
+	client.Role = pki.Client
+	tests := map[string]struct {
+		at   probe.Target
+		want finding.Verdict
+		says string
+	}{
+		"applies":     {server(), finding.Held, "as wanted"},
+		"no listener": {deaf, finding.Skipped, "no address for the RPC plane"},
+		"other role":  {client, finding.Skipped, `is of role "client"`},
+	}
+	for name, test := range tests {
+		spec := whole()
+		spec.Roles = []pki.Role{pki.Server}
+		f := posture.Must(spec).Evaluate(t.Context(), test.at)
+		if f.Verdict != test.want || !strings.Contains(f.Reason, test.says) {
+			t.Errorf("%s: verdict %q because %q", name, f.Verdict, f.Reason)
+		}
+		if f.Verdict == finding.Skipped && (len(f.Evidence) > 0 || f.Outcome != "") {
+			t.Errorf("%s: skipped, yet something was tried: %+v", name, f.Evidence)
+		}
+	}
+}
+
+func TestEmptyCheckNeverHolds(t *testing.T) {
+	f := posture.Check{}.Evaluate(t.Context(), server())
+	if f.Verdict != finding.NotCarriedOut {
+		t.Errorf("verdict %q because %q", f.Verdict, f.Reason)
+	}
+}

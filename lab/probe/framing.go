@@ -1,0 +1,133 @@
+package probe
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/hashicorp/go-msgpack/v2/codec"
+)
+
+// Framing is the byte that opens a connection to the RPC port and says what
+// follows (helper/pool/conn.go:9-18).
+type Framing byte
+
+// The framings that carry a request. 0x04, TLS, is not one of them: after its
+// handshake, another of these follows.
+const (
+	FramingNomad       Framing = 0x01
+	FramingRaft        Framing = 0x02
+	FramingMultiplex   Framing = 0x03
+	FramingStreaming   Framing = 0x05
+	FramingMultiplexV2 Framing = 0x06
+)
+
+// Framings are all framings that carry a request.
+func Framings() []Framing {
+	return []Framing{FramingNomad, FramingRaft, FramingMultiplex, FramingStreaming, FramingMultiplexV2}
+}
+
+// tlsByte asks for a TLS handshake on the RPC port.
+const tlsByte = 0x04
+
+// leaderMethod needs no rights and changes nothing: an open server answers it.
+const leaderMethod = "Status.Leader"
+
+// String names the framing with its byte.
+func (f Framing) String() string {
+	names := map[Framing]string{
+		FramingNomad: "Nomad RPC", FramingRaft: "Raft", FramingMultiplex: "multiplex",
+		FramingStreaming: "streaming", FramingMultiplexV2: "multiplex v2",
+	}
+	name, ok := names[f]
+	if !ok {
+		name = "unknown"
+	}
+	return fmt.Sprintf("%#02x, %s", byte(f), name)
+}
+
+// plane is the plane that a framing leads to.
+func (f Framing) plane() Plane {
+	if f == FramingRaft {
+		return PlaneRaft
+	}
+	return PlaneRPC
+}
+
+// request says what the framing's harmless request is.
+func (f Framing) request() string {
+	switch f {
+	case FramingRaft:
+		return "ask for a Raft pre-vote"
+	case FramingStreaming:
+		return "ask for a stream of " + leaderMethod
+	default:
+		return "call " + leaderMethod
+	}
+}
+
+// exchange is the framing's harmless request. Each is one that an open agent
+// answers: else an open and a closed one would look alike.
+func (f Framing) exchange(region string) (exchange, error) {
+	switch f {
+	case FramingRaft:
+		return preVote()
+	case FramingStreaming:
+		return stream()
+	default:
+		return f.call(leaderMethod, map[string]any{"Region": region})
+	}
+}
+
+// call is the exchange of one RPC call in the framing.
+func (f Framing) call(method string, args map[string]any) (exchange, error) {
+	wire, err := encodeCall(method, args)
+	if err != nil {
+		return exchange{}, err
+	}
+	e := exchange{
+		sent: fmt.Sprintf("%s, %s", f, method),
+		answer: func(r io.Reader) (Outcome, string, error) {
+			if f != FramingNomad {
+				r = &yamuxReader{r: r}
+			}
+			return readCall(r, method)
+		},
+	}
+	switch f {
+	case FramingNomad:
+		e.request = append([]byte{byte(f)}, wire...)
+	case FramingMultiplex:
+		e.request = append([]byte{byte(f)}, yamuxOpen(wire)...)
+	case FramingMultiplexV2:
+		// Each stream of version 2 says anew what it carries (nomad/rpc.go, handleMultiplexV2).
+		e.request = append([]byte{byte(f)}, yamuxOpen(append([]byte{byte(FramingNomad)}, wire...))...)
+	default:
+		return exchange{}, fmt.Errorf("no RPC call goes over the first byte %#02x: use one of 0x01, 0x02, 0x03, 0x05, 0x06", byte(f))
+	}
+	return e, nil
+}
+
+// stream asks for a streaming RPC that does not exist: the agent's
+// acknowledgement says so, and starts nothing (nomad/rpc.go, handleStreamingConn).
+func stream() (exchange, error) {
+	wire := []byte{byte(FramingStreaming)}
+	header := map[string]any{"Method": leaderMethod}
+	var encoded []byte
+	if err := codec.NewEncoderBytes(&encoded, nomadHandle()).Encode(header); err != nil {
+		return exchange{}, fmt.Errorf("encode the streaming header: %w", err)
+	}
+	return exchange{
+		sent:    fmt.Sprintf("%s, header for %s", FramingStreaming, leaderMethod),
+		request: append(wire, encoded...),
+		answer: func(r io.Reader) (Outcome, string, error) {
+			var ack struct{ Error string }
+			if err := codec.NewDecoder(r, nomadHandle()).Decode(&ack); err != nil {
+				return "", "", err
+			}
+			if isDenial(ack.Error) {
+				return Denied, "acknowledgement: " + clean(ack.Error), nil
+			}
+			return Accepted, "acknowledgement: " + clean(ack.Error), nil
+		},
+	}, nil
+}

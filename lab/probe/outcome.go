@@ -1,0 +1,66 @@
+package probe
+
+import "time"
+
+// Plane is one of an agent's front doors. Each has its own guards.
+type Plane string
+
+// The planes of a Nomad agent.
+const (
+	PlaneHTTP   Plane = "HTTP"
+	PlaneRPC    Plane = "RPC"
+	PlaneRaft   Plane = "Raft"
+	PlaneGossip Plane = "gossip"
+)
+
+// Outcome is the class of what a probe saw. The zero value is no outcome.
+type Outcome string
+
+// The outcomes.
+const (
+	// Accepted: the agent served the request (HTTP below 400, an RPC or Raft answer).
+	Accepted Outcome = "accepted"
+	// RefusedInHandshake: the agent ended the connection before it had accepted the
+	// caller's TLS handshake, or, if the caller spoke plaintext, without an answer.
+	RefusedInHandshake Outcome = "refused in the handshake"
+	// RefusedAfterHandshake: the agent accepted the handshake, then ended the
+	// connection instead of answering. Nomad's Raft plane refuses so, without a
+	// word to the caller or in its log (nomad/rpc.go:324-331).
+	RefusedAfterHandshake Outcome = "refused after the handshake"
+	// Denied: the agent answered with a refusal of its own: HTTP 4xx, or an RPC
+	// error that is about the caller's rights, such as "Permission denied".
+	Denied Outcome = "denied"
+	// Failed: the agent answered, but its answer says nothing about the caller:
+	// HTTP 5xx, an RPC error such as "No cluster leader", or bytes that are not
+	// in the protocol's form.
+	Failed Outcome = "failed"
+	// NotReached: nothing is known about what the agent would have done. There was
+	// no connection, no answer within the time, no usable credential, or the
+	// caller hung up because it did not trust the agent's certificate.
+	NotReached Outcome = "not reached"
+)
+
+// Refused says whether the outcome is a refusal of any kind, Denied included.
+// NotReached and Failed are none: a dead port refuses nobody.
+func (o Outcome) Refused() bool {
+	return o == RefusedInHandshake || o == RefusedAfterHandshake || o == Denied
+}
+
+// Observation is what one run of a probe saw.
+type Observation struct {
+	// Plane is the plane that was probed.
+	Plane Plane
+	// Outcome is the class, the same each time for the same cause.
+	Outcome Outcome
+	// Sent and Received say in words what went over the wire. Received may differ
+	// between runs where Outcome does not: an alert once, a reset another time.
+	Sent, Received string
+	// TLSVersion and CipherSuite are what was negotiated, ServerCertificate is in
+	// words what the agent presented. Empty without TLS, or when the handshake did
+	// not come so far.
+	TLSVersion, CipherSuite, ServerCertificate string
+	// Err is the error that the caller's side saw; empty when there was none.
+	Err string
+	// Took is the time from the first dial to the outcome.
+	Took time.Duration
+}

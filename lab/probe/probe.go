@@ -1,0 +1,59 @@
+package probe
+
+import (
+	"context"
+	"time"
+)
+
+// DefaultTimeout is how long a Probe without a Timeout of its own may take.
+const DefaultTimeout = 5 * time.Second
+
+// Probe is one thing to try at an agent. Build it with HTTP, RPC, Raft and
+// their kin, or with New. The zero Probe observes NotReached.
+type Probe struct {
+	// Plane is the plane that the probe goes for.
+	Plane Plane
+	// Sentence says what the probe does, without a capital or a full stop, for
+	// example "call Status.Leader with a certificate for cli.global.nomad".
+	Sentence string
+	// Timeout bounds one run; zero means DefaultTimeout. A run that is not
+	// answered within it observes NotReached, never a refusal.
+	Timeout time.Duration
+
+	see func(context.Context, Target) Observation
+}
+
+// New returns a probe of one's own. The function see must return when its
+// context is done; Observe fills in the Observation's Plane and Took.
+func New(plane Plane, sentence string, see func(context.Context, Target) Observation) Probe {
+	return Probe{Plane: plane, Sentence: sentence, see: see}
+}
+
+// IsZero says whether the probe was never built, so that it could see nothing.
+func (p Probe) IsZero() bool { return p.see == nil }
+
+// Observe runs the probe once. It returns when there is an outcome, when the
+// probe's Timeout is over, or when ctx is done, whichever comes first. Whatever
+// goes wrong is in the Observation.
+func (p Probe) Observe(ctx context.Context, t Target) Observation {
+	if p.see == nil {
+		return Observation{Plane: p.Plane, Outcome: NotReached, Err: "the probe is empty: build it with a constructor of package probe"}
+	}
+	timeout := p.Timeout
+	if timeout == 0 {
+		timeout = DefaultTimeout
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+
+	start := time.Now()
+	o := p.see(ctx, t)
+	o.Plane = p.Plane
+	o.Took = time.Since(start)
+	return o
+}
+
+// notReached is the observation of a probe that could not even be tried.
+func notReached(reason string) Observation {
+	return Observation{Outcome: NotReached, Err: reason}
+}

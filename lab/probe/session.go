@@ -1,0 +1,135 @@
+package probe
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"strings"
+	"time"
+)
+
+// verdictGrace is how long a TLS 1.3 server that sends no session ticket may
+// take to refuse. Go's servers send one, so for Nomad it is never waited for.
+const verdictGrace = time.Second
+
+// session is one connection to an agent, plaintext or TLS.
+type session struct {
+	net.Conn
+	// established is false until the agent has accepted the TLS handshake; a
+	// plaintext session never is.
+	established bool
+	facts       tlsFacts
+	first       chan firstRead
+}
+
+// tlsFacts are what a handshake has told, in words.
+type tlsFacts struct{ version, suite, certificate string }
+
+// firstRead is the first byte after a handshake, read ahead to see the verdict.
+type firstRead struct {
+	b   byte
+	n   int
+	err error
+}
+
+// dial connects, and bounds every later read and write by ctx.
+func dial(ctx context.Context, addr string) (s *session, hangUp func(), err error) {
+	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+	if err != nil {
+		return nil, nil, err
+	}
+	if deadline, ok := ctx.Deadline(); ok {
+		if err := conn.SetDeadline(deadline); err != nil {
+			_ = conn.Close()
+			return nil, nil, fmt.Errorf("bound the connection to %s: %w", addr, err)
+		}
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	hangUp = func() {
+		stop()
+		_ = conn.Close()
+	}
+	return &session{Conn: conn}, hangUp, nil
+}
+
+// secure does the TLS handshake and waits for the agent's verdict on it. An
+// error means that the handshake was not accepted, or that there is no verdict.
+func (s *session) secure(ctx context.Context, config *tls.Config) error {
+	v := &verdict{accepted: make(chan struct{})}
+	config.ClientSessionCache = v
+	inner := config.VerifyConnection
+	config.VerifyConnection = func(state tls.ConnectionState) error {
+		// Here, not after the handshake: under TLS 1.2 a refused caller has no "after".
+		s.facts = factsOf(state)
+		if inner == nil {
+			return nil
+		}
+		return inner(state)
+	}
+	conn := tls.Client(s.Conn, config)
+	if err := conn.HandshakeContext(ctx); err != nil {
+		return err
+	}
+	s.Conn = conn
+	if conn.ConnectionState().Version >= tls.VersionTLS13 {
+		if err := s.awaitVerdict(ctx, conn, v); err != nil {
+			return err
+		}
+	}
+	s.established = true
+	return nil
+}
+
+// awaitVerdict returns nil when the server has accepted the caller, or is taken
+// to have.
+func (s *session) awaitVerdict(ctx context.Context, conn *tls.Conn, v *verdict) error {
+	first := make(chan firstRead, 1)
+	go func() {
+		var b [1]byte
+		n, err := conn.Read(b[:])
+		first <- firstRead{b: b[0], n: n, err: err}
+	}()
+	grace := time.NewTimer(verdictGrace)
+	defer grace.Stop()
+	select {
+	case <-v.accepted:
+	case <-grace.C:
+	case <-ctx.Done():
+		return ctx.Err()
+	case r := <-first:
+		// A ticket that came in the same read as an end has still come first.
+		if r.err != nil && !v.given() {
+			return r.err
+		}
+		first <- r
+	}
+	s.first = first
+	return nil
+}
+
+// Read reads what the agent sends, the byte that was read ahead included.
+func (s *session) Read(p []byte) (int, error) {
+	if s.first == nil || len(p) == 0 {
+		return s.Conn.Read(p)
+	}
+	r := <-s.first
+	s.first = nil
+	if r.n == 1 {
+		p[0] = r.b
+		return 1, nil
+	}
+	return 0, r.err
+}
+
+// factsOf describes the connection and the certificate that the agent presented.
+func factsOf(state tls.ConnectionState) tlsFacts {
+	facts := tlsFacts{version: tls.VersionName(state.Version), suite: tls.CipherSuiteName(state.CipherSuite)}
+	if len(state.PeerCertificates) > 0 {
+		leaf := state.PeerCertificates[0]
+		facts.certificate = clean(fmt.Sprintf("CN %s; valid until %s; issued by CN %s; names %s",
+			leaf.Subject.CommonName, leaf.NotAfter.UTC().Format(time.RFC3339),
+			leaf.Issuer.CommonName, strings.Join(leaf.DNSNames, ", ")))
+	}
+	return facts
+}

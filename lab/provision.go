@@ -1,0 +1,68 @@
+package lab
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"io/fs"
+
+	"nomadlab.internal/lab/agentconf"
+	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/pki"
+)
+
+// gossipKeySize is Nomad's recommendation, AES-256 (`nomad operator gossip keyring generate` gives 32 bytes).
+const gossipKeySize = 32
+
+// secrets are what a lab's files hold that is not in its plan.
+type secrets struct {
+	authority *pki.Authority
+	gossip    map[GossipKey]string
+}
+
+// newSecrets makes an authority and gossip keys for one lab alone.
+func newSecrets(p Plan) (secrets, error) {
+	authority, err := pki.NewAuthority(pki.Options{CommonName: "nomadlab " + p.Name, LeafTTL: p.Certificates.TTL})
+	if err != nil {
+		return secrets{}, fmt.Errorf("make the lab's certificate authority: %w", err)
+	}
+	s := secrets{authority: authority, gossip: map[GossipKey]string{}}
+	for _, k := range []GossipKey{LabKey, OtherKey} {
+		key := make([]byte, gossipKeySize)
+		_, _ = rand.Read(key) // never fails (crypto/rand)
+		s.gossip[k] = base64.StdEncoding.EncodeToString(key)
+	}
+	return s, nil
+}
+
+// files fills in the node's files: its own certificate and key, the authority's certificate, nothing of anybody else.
+func (s secrets) files(n PlannedNode) ([]engine.File, error) {
+	credential, err := s.authority.Issue(n.Identity)
+	if err != nil {
+		return nil, fmt.Errorf("certificate of %s: %w", n.Name, err)
+	}
+	files := make([]engine.File, 0, len(n.Files))
+	for _, f := range n.Files {
+		file := engine.File{Path: f.Path, Mode: f.Mode, Owner: n.User}
+		if f.Mode&fs.ModeDir == 0 {
+			file.Data = s.content(f, n, credential)
+		}
+		files = append(files, file)
+	}
+	return files, nil
+}
+
+func (s secrets) content(f PlannedFile, n PlannedNode, c pki.Credential) []byte {
+	switch f.Secret {
+	case CACertificate:
+		return c.CAPEM
+	case Certificate:
+		return c.CertPEM
+	case PrivateKey:
+		return c.KeyPEM
+	case Gossip:
+		return agentconf.Gossip(s.gossip[n.Gossip])
+	default:
+		return []byte(f.Content)
+	}
+}

@@ -1,0 +1,153 @@
+// Package lab brings up real Nomad clusters: mutual TLS on HTTP and RPC, encrypted gossip, every node an agent of its
+// own with its own address.
+//
+// A [Spec] says what is wanted; [NewPlan] turns it into a [Plan], in which every node's name, address, identity,
+// files and command are known before anything starts; [Up] carries the plan out on an engine and returns a [Lab] of
+// live [Node] handles. The zero Spec is three servers and two clients.
+package lab
+
+import (
+	"time"
+
+	"nomadlab.internal/lab/pki"
+)
+
+// Spec is what the user wants. The zero value is a lab of three servers and two clients in one region.
+type Spec struct {
+	// Name is a DNS label. Zero: "lab".
+	Name string `yaml:"name,omitempty" json:"name,omitempty"`
+	// Nomad says which Nomad to run. Zero: the default version, from wherever it can be had.
+	Nomad Nomad `yaml:"nomad,omitempty" json:"nomad,omitzero"`
+	// Subnet is the lab's network in CIDR form, or a go-sockaddr template that gives one. Zero: a free one is found.
+	Subnet string `yaml:"subnet,omitempty" json:"subnet,omitempty"`
+	// LogLevel is the agents' log level. Zero: INFO. Refused TLS handshakes on the HTTP port are logged at TRACE alone
+	// (command/agent/http_stdlog.go:17-36).
+	LogLevel string `yaml:"log_level,omitempty" json:"log_level,omitempty"`
+	// Certificates says how long certificates last and what else they name.
+	Certificates Certificates `yaml:"certificates,omitempty" json:"certificates,omitzero"`
+	// Regions are the lab's regions. Zero: one, named global.
+	Regions []Region `yaml:"regions,omitempty" json:"regions,omitempty"`
+	// Joiners are agents that are created with the lab but not started: each stays outside until Node.Start.
+	Joiners []Joiner `yaml:"joiners,omitempty" json:"joiners,omitempty"`
+}
+
+// Nomad says which Nomad to run. Image and Binary exclude each other.
+type Nomad struct {
+	// Version is the wanted version. Zero: image.DefaultVersion.
+	Version string `yaml:"version,omitempty" json:"version,omitempty"`
+	// Image is a container image to use as it is.
+	Image string `yaml:"image,omitempty" json:"image,omitempty"`
+	// Binary is the path of a nomad binary to use.
+	Binary string `yaml:"binary,omitempty" json:"binary,omitempty"`
+}
+
+// Certificates says how long certificates last and what they name beyond what Nomad needs.
+type Certificates struct {
+	// TTL is how long each node's certificate is valid. Zero: package pki's default.
+	TTL time.Duration `yaml:"ttl,omitempty" json:"ttl,omitempty"`
+	// DNSNames are put into every server's and client's certificate.
+	DNSNames []string `yaml:"dns_names,omitempty" json:"dns_names,omitempty"`
+	// IPs likewise; each is an address or a go-sockaddr template such as "{{ GetPrivateIP }}".
+	IPs []string `yaml:"ips,omitempty" json:"ips,omitempty"`
+}
+
+// Region is a Nomad region: servers that elect a leader among themselves, and their clients.
+type Region struct {
+	// Name is a DNS label. Zero: "global".
+	Name string `yaml:"name,omitempty" json:"name,omitempty"`
+	// Datacenter is a DNS label. Zero: "dc1".
+	Datacenter string `yaml:"datacenter,omitempty" json:"datacenter,omitempty"`
+	// Servers is how many servers the region has; nil means 3.
+	Servers *int `yaml:"servers,omitempty" json:"servers,omitempty"`
+	// Clients is how many clients the region has; nil means 2.
+	Clients *int `yaml:"clients,omitempty" json:"clients,omitempty"`
+}
+
+// Joiner is an agent that tries to join the lab when it is started. Its zero value, but for Name and Role, is an agent
+// like all others of its role; each further field puts one thing wrong.
+type Joiner struct {
+	// Name is a DNS label.
+	Name string `yaml:"name" json:"name"`
+	// Role is server or client.
+	Role pki.Role `yaml:"role" json:"role"`
+	// Region is the region that it joins. Zero: the lab's first.
+	Region string `yaml:"region,omitempty" json:"region,omitempty"`
+	// CertificateRole is the role that its certificate speaks for. Zero: Role.
+	CertificateRole pki.Role `yaml:"certificate_role,omitempty" json:"certificate_role,omitempty"`
+	// CertificateRegion is the region that its certificate speaks for. Zero: Region.
+	CertificateRegion string `yaml:"certificate_region,omitempty" json:"certificate_region,omitempty"`
+	// Gossip says which gossip key a server has. Zero: the lab's.
+	Gossip GossipKey `yaml:"gossip,omitempty" json:"gossip,omitempty"`
+}
+
+// GossipKey says which gossip key a server encrypts with.
+type GossipKey string
+
+// The gossip keys that a server of a lab can have.
+const (
+	LabKey   GossipKey = ""
+	NoKey    GossipKey = "none"
+	OtherKey GossipKey = "other"
+)
+
+const (
+	defaultName       = "lab"
+	defaultLogLevel   = "INFO"
+	defaultRegion     = "global"
+	defaultDatacenter = "dc1"
+	defaultServers    = 3
+	defaultClients    = 2
+)
+
+// withDefaults fills in what the user left out. It does not touch what the user's slices point to.
+func (s Spec) withDefaults() Spec {
+	if s.Name == "" {
+		s.Name = defaultName
+	}
+	if s.LogLevel == "" {
+		s.LogLevel = defaultLogLevel
+	}
+	if len(s.Regions) == 0 {
+		s.Regions = []Region{{}}
+	}
+	regions := make([]Region, len(s.Regions))
+	for i, r := range s.Regions {
+		regions[i] = r.withDefaults()
+	}
+	s.Regions = regions
+	joiners := make([]Joiner, len(s.Joiners))
+	for i, j := range s.Joiners {
+		joiners[i] = j.withDefaults(regions[0].Name)
+	}
+	s.Joiners = joiners
+	return s
+}
+
+func (r Region) withDefaults() Region {
+	if r.Name == "" {
+		r.Name = defaultRegion
+	}
+	if r.Datacenter == "" {
+		r.Datacenter = defaultDatacenter
+	}
+	if r.Servers == nil {
+		r.Servers = new(defaultServers)
+	}
+	if r.Clients == nil {
+		r.Clients = new(defaultClients)
+	}
+	return r
+}
+
+func (j Joiner) withDefaults(region string) Joiner {
+	if j.Region == "" {
+		j.Region = region
+	}
+	if j.CertificateRole == "" {
+		j.CertificateRole = j.Role
+	}
+	if j.CertificateRegion == "" {
+		j.CertificateRegion = j.Region
+	}
+	return j
+}

@@ -1,0 +1,177 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+	"golang.org/x/sync/errgroup"
+
+	"nomadlab.internal/lab/pki"
+)
+
+// Status is a lab in one look. It is asked of the engine and of the agents themselves.
+type Status struct {
+	Lab     string    `json:"lab"`
+	Engine  string    `json:"engine"`
+	Nomad   string    `json:"nomad_version"`
+	Image   string    `json:"image"`
+	Subnet  string    `json:"subnet"`
+	Created time.Time `json:"created"`
+	// Ready is true when every member runs, is healthy, and its role is fulfilled.
+	Ready bool `json:"ready"`
+	// Trouble says in a line each what is not as it should be.
+	Trouble []string     `json:"trouble"`
+	Nodes   []NodeStatus `json:"nodes"`
+}
+
+// NodeStatus is a node in one look. What a node that does not answer would say is zero.
+type NodeStatus struct {
+	Name   string   `json:"name"`
+	Role   pki.Role `json:"role"`
+	Region string   `json:"region"`
+	Joiner bool     `json:"joiner,omitempty"`
+	// State is Nomad's word: alive or failed for a server, ready or down for a client; or stopped, or no answer.
+	State   string `json:"state"`
+	Leader  bool   `json:"leader,omitempty"`
+	Voter   bool   `json:"voter,omitempty"`
+	Address string `json:"address"`
+	// HTTP is where this host reaches the agent's API.
+	HTTP string `json:"http,omitempty"`
+	// CertificateExpires is the end of the certificate that the agent shows now.
+	CertificateExpires time.Time `json:"certificate_expires,omitzero"`
+	// GossipEncrypted is what a server says of itself: serf.encrypted in its stats.
+	GossipEncrypted bool `json:"gossip_encrypted,omitempty"`
+}
+
+// Status looks at every node side by side. A node that does not answer is part of the answer, not an error.
+func (l *Lab) Status(ctx context.Context) Status {
+	s := Status{
+		Lab: l.Name(), Engine: l.Engine(), Nomad: l.NomadVersion(), Image: l.Image(),
+		Subnet: l.record.Plan.Subnet.String(), Created: l.Created(), Nodes: make([]NodeStatus, len(l.nodes)), Trouble: []string{},
+	}
+	views := map[string]regionView{}
+	for _, region := range l.regions() {
+		views[region] = l.view(ctx, region)
+	}
+	var g errgroup.Group
+	for i, n := range l.nodes {
+		g.Go(func() error {
+			s.Nodes[i] = n.status(ctx, views[n.Region()])
+			return nil
+		})
+	}
+	_ = g.Wait()
+	s.judge(views)
+	return s
+}
+
+// regionView is what a region's servers say about its members.
+type regionView struct {
+	leader  string
+	trouble string
+	voters  map[string]bool
+	servers map[string]string
+	clients map[string]string
+}
+
+func (l *Lab) view(ctx context.Context, region string) regionView {
+	v := regionView{voters: map[string]bool{}, servers: map[string]string{}, clients: map[string]string{}}
+	if leader, err := l.Leader(ctx, region); err != nil {
+		v.trouble = fmt.Sprintf("region %s has no leader that its servers agree on: %s", region, text(err))
+	} else {
+		v.leader = leader.Name()
+	}
+	for _, n := range l.running(region) {
+		c, err := n.API()
+		if err != nil || v.fill(ctx, c, l) != nil {
+			continue
+		}
+		break
+	}
+	return v
+}
+
+// fill asks one server. The next one is asked if it does not answer all.
+func (v regionView) fill(ctx context.Context, c *api.Client, l *Lab) error {
+	members, err := c.Agent().MembersOpts(query(ctx))
+	if err != nil {
+		return err
+	}
+	for _, m := range members.Members {
+		v.servers[m.Addr] = m.Status
+	}
+	nodes, _, err := c.Nodes().List(query(ctx))
+	if err != nil {
+		return err
+	}
+	// An agent that lost its data comes back under a new ID: the newest entry of a name is the one that runs.
+	slices.SortFunc(nodes, func(a, b *api.NodeListStub) int { return int(a.CreateIndex) - int(b.CreateIndex) })
+	for _, n := range nodes {
+		v.clients[n.Name] = n.Status
+	}
+	raft, err := c.Operator().RaftGetConfiguration(query(ctx))
+	if err != nil {
+		return err
+	}
+	for _, r := range raft.Servers {
+		if n := l.atRPC(r.Address); n != nil {
+			v.voters[n.Name()] = r.Voter
+		}
+	}
+	return nil
+}
+
+func (n *Node) status(ctx context.Context, v regionView) NodeStatus {
+	s := NodeStatus{
+		Name: n.Name(), Role: n.Role(), Region: n.Region(), Joiner: n.plan.Joiner, Address: n.Address().String(),
+		Leader: v.leader == n.Name(), Voter: v.voters[n.Name()], State: "stopped",
+	}
+	at := n.HTTP()
+	if !at.IsValid() {
+		return s
+	}
+	s.HTTP, s.State = "https://"+at.String(), "no answer"
+	if n.Role() == pki.Client && v.clients[n.Name()] != "" {
+		s.State = v.clients[n.Name()]
+	}
+	if n.Role() == pki.Server && v.servers[n.Address().String()] != "" {
+		s.State = v.servers[n.Address().String()]
+	}
+	if shown, err := n.Certificate(ctx); err == nil {
+		s.CertificateExpires = shown.NotAfter
+	}
+	if c, err := n.API(); err == nil && n.Role() == pki.Server {
+		var self api.AgentSelf
+		if _, err := c.Raw().Query("/v1/agent/self", &self, query(ctx)); err == nil {
+			s.GossipEncrypted = self.Stats["serf"]["encrypted"] == "true"
+		}
+	}
+	return s
+}
+
+// judge says what is not as it should be.
+func (s *Status) judge(views map[string]regionView) {
+	for _, v := range views {
+		if v.trouble != "" {
+			s.Trouble = append(s.Trouble, v.trouble)
+		}
+	}
+	for _, n := range s.Nodes {
+		switch {
+		case n.Joiner:
+		case n.State != "alive" && n.State != api.NodeStatusReady:
+			s.Trouble = append(s.Trouble, fmt.Sprintf("%s is %s", n.Name, n.State))
+		case n.Role == pki.Server && !n.Voter:
+			s.Trouble = append(s.Trouble, n.Name+" is no voter")
+		case n.Role == pki.Server && !n.GossipEncrypted:
+			s.Trouble = append(s.Trouble, n.Name+" does not encrypt its gossip")
+		}
+		if until := n.CertificateExpires; !until.IsZero() && time.Until(until) < time.Hour {
+			s.Trouble = append(s.Trouble, fmt.Sprintf("the certificate of %s ends at %s", n.Name, until.Local().Format(time.DateTime)))
+		}
+	}
+	s.Ready = len(s.Trouble) == 0
+}

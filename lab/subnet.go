@@ -1,0 +1,101 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"net/netip"
+
+	"github.com/hashicorp/go-sockaddr"
+)
+
+var (
+	// ErrSubnetInUse is returned for a subnet that the user named and that the host already uses.
+	ErrSubnetInUse = fmt.Errorf("%w: subnet in use", ErrInvalid)
+	// ErrNoSubnet is returned when every candidate is in use.
+	ErrNoSubnet = errors.New("no free subnet")
+)
+
+// pools are where a free subnet is looked for, in this order: the far end of Docker's own range, where few hosts have
+// anything and where a route of the host would show, then a corner of 10.0.0.0/8.
+func pools() []string { return []string{"172.30.0.0/16", "10.230.0.0/16"} }
+
+// chooseSubnet returns the wanted subnet if it is free, or a free one large enough for so many nodes. Labs with
+// different names begin their search at different places, so that labs which start at the same time seldom collide.
+func chooseSubnet(wanted, name string, nodes int, occupied []netip.Prefix) (netip.Prefix, error) {
+	if wanted != "" {
+		return wantedSubnet(wanted, nodes, occupied)
+	}
+	bits := subnetBits(nodes)
+	h := fnv.New32a()
+	_, _ = h.Write([]byte(name))
+	for _, pool := range pools() {
+		base, err := sockaddr.NewIPv4Addr(pool)
+		if err != nil {
+			return netip.Prefix{}, fmt.Errorf("pool %s: %w", pool, err)
+		}
+		count := uint32(1) << (bits - base.Maskbits())
+		for i := range count {
+			at := (h.Sum32() + i) % count
+			p := netip.PrefixFrom(addressAt(base, at<<(32-bits)), bits)
+			if overlapping(p, occupied) == nil {
+				return p, nil
+			}
+		}
+	}
+	return netip.Prefix{}, fmt.Errorf("%w of %d bits in %v: name one with --subnet, or remove networks that nobody uses "+
+		"(`nomadlab list`, `docker network prune`)", ErrNoSubnet, bits, pools())
+}
+
+func wantedSubnet(wanted string, nodes int, occupied []netip.Prefix) (netip.Prefix, error) {
+	p, err := netip.ParsePrefix(wanted)
+	if err != nil || !p.Addr().Is4() || p.Bits() > subnetBits(nodes) {
+		return netip.Prefix{}, &InvalidError{Problems: []Problem{{
+			Field: "subnet", Found: fmt.Sprintf("%q", wanted),
+			Mend: fmt.Sprintf("use an IPv4 network of at most /%d for %d nodes, such as 172.30.7.0/%d", subnetBits(nodes), nodes, subnetBits(nodes)),
+		}}}
+	}
+	p = p.Masked()
+	if other := overlapping(p, occupied); other != nil {
+		return netip.Prefix{}, fmt.Errorf("%w: subnet %s overlaps %s, which this host already uses: name another, or leave it out and a free one is found",
+			ErrSubnetInUse, p, other)
+	}
+	return p, nil
+}
+
+// overlapping returns one of the occupied networks that shares an address with p, or nil.
+func overlapping(p netip.Prefix, occupied []netip.Prefix) *netip.Prefix {
+	for _, o := range occupied {
+		if o.Overlaps(p) {
+			return &o
+		}
+	}
+	return nil
+}
+
+// firstNode leaves the gateway and a few addresses free, and makes the last number of an address easy to tell.
+const firstNode = 11
+
+// subnetBits is the prefix length whose lower half has room for so many nodes; Docker hands out the upper half.
+func subnetBits(nodes int) int {
+	bits := 24
+	for (1<<(31-bits))-firstNode-1 < nodes {
+		bits--
+	}
+	return bits
+}
+
+// nodeAddress is the address of the i-th node.
+func nodeAddress(subnet netip.Prefix, i int) (netip.Addr, error) {
+	base, err := sockaddr.NewIPv4Addr(subnet.String())
+	if err != nil {
+		return netip.Addr{}, fmt.Errorf("addresses in %s: %w", subnet, err)
+	}
+	return addressAt(base, uint32(firstNode+i)), nil
+}
+
+// addressAt is the address so far behind the network's first.
+func addressAt(network sockaddr.IPv4Addr, offset uint32) netip.Addr {
+	n := uint32(network.NetworkAddress()) + offset
+	return netip.AddrFrom4([4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})
+}

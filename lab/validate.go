@@ -1,0 +1,152 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"nomadlab.internal/lab/pki"
+)
+
+// ErrInvalid is what every error about the user's input wraps: nothing was started.
+var ErrInvalid = errors.New("invalid lab")
+
+// Problem is one thing wrong with a Spec.
+type Problem struct {
+	// Field is where it is, as in the YAML file: "regions[0].servers".
+	Field string
+	// Found is what stands there.
+	Found string
+	// Mend is what would do.
+	Mend string
+}
+
+func (p Problem) String() string { return fmt.Sprintf("%s is %s: %s", p.Field, p.Found, p.Mend) }
+
+// InvalidError has all that is wrong with a Spec, not only the first thing. It wraps ErrInvalid.
+type InvalidError struct{ Problems []Problem }
+
+func (e *InvalidError) Error() string {
+	lines := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap makes errors.Is(err, ErrInvalid) hold.
+func (e *InvalidError) Unwrap() error { return ErrInvalid }
+
+// Validate returns an *InvalidError that names every problem, or nil.
+func (s Spec) Validate() error {
+	s = s.withDefaults()
+	v := &validator{}
+	v.label("name", s.Name)
+	if s.Nomad.Image != "" && s.Nomad.Binary != "" {
+		v.add("nomad", "both an image and a binary", "name one of them")
+	}
+	v.logLevel(s.LogLevel)
+	if s.Certificates.TTL < 0 {
+		v.add("certificates.ttl", s.Certificates.TTL.String(), "use a positive duration such as 24h")
+	}
+	v.regions(s.Regions)
+	v.joiners(s)
+	if len(v.problems) > 0 {
+		return &InvalidError{Problems: v.problems}
+	}
+	return nil
+}
+
+// Warnings are things that work and are still not what most people want.
+func (s Spec) Warnings() []string {
+	var out []string
+	for i, r := range s.withDefaults().Regions {
+		if n := *r.Servers; n > 0 && n%2 == 0 {
+			out = append(out, fmt.Sprintf("regions[%d].servers is %d: an even number of servers survives no more failures than %d do", i, n, n-1))
+		}
+	}
+	return out
+}
+
+// dnsLabel is RFC 1123's label, lower case: a lab's and a node's names become container names and host names.
+var dnsLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// maxName leaves room for "nomadlab-" before and a node's name behind a lab's name in a host name of 63 characters.
+const maxName = 32
+
+// maxNodes is what the lower half of the largest subnet that a lab takes has room for.
+const maxNodes = 500
+
+type validator struct{ problems []Problem }
+
+func (v *validator) add(field, found, mend string) {
+	v.problems = append(v.problems, Problem{Field: field, Found: found, Mend: mend})
+}
+
+func (v *validator) label(field, value string) {
+	if !dnsLabel.MatchString(value) || len(value) > maxName {
+		v.add(field, fmt.Sprintf("%q", value),
+			fmt.Sprintf("use a DNS label of at most %d characters: lower-case letters, digits and hyphens, such as demo-1", maxName))
+	}
+}
+
+func (v *validator) logLevel(level string) {
+	if known := []string{"", "TRACE", "DEBUG", "INFO", "WARN", "ERROR"}; !slices.Contains(known, strings.ToUpper(level)) {
+		v.add("log_level", fmt.Sprintf("%q", level), "use one of "+strings.Join(known[1:], ", "))
+	}
+}
+
+func (v *validator) regions(regions []Region) {
+	seen, nodes := map[string]bool{}, 0
+	for i, r := range regions {
+		at := fmt.Sprintf("regions[%d].", i)
+		v.label(at+"name", r.Name)
+		v.label(at+"datacenter", r.Datacenter)
+		if seen[r.Name] {
+			v.add(at+"name", fmt.Sprintf("%q, for the second time", r.Name), "give each region a name of its own")
+		}
+		seen[r.Name] = true
+		if *r.Servers < 1 {
+			v.add(at+"servers", fmt.Sprint(*r.Servers), "use an odd number, such as 3: a region needs servers to elect a leader")
+		}
+		if *r.Clients < 0 {
+			v.add(at+"clients", fmt.Sprint(*r.Clients), "use 0 or more")
+		}
+		nodes += max(*r.Servers, 0) + max(*r.Clients, 0)
+	}
+	if nodes > maxNodes {
+		v.add("regions", fmt.Sprintf("%d nodes in all", nodes), fmt.Sprintf("use at most %d", maxNodes))
+	}
+}
+
+func (v *validator) joiners(s Spec) {
+	seen := map[string]bool{}
+	for _, r := range s.Regions {
+		for _, m := range members(r, len(s.Regions) > 1) {
+			seen[m.name] = true
+		}
+	}
+	for i, j := range s.Joiners {
+		at := fmt.Sprintf("joiners[%d].", i)
+		v.label(at+"name", j.Name)
+		if seen[j.Name] {
+			v.add(at+"name", fmt.Sprintf("%q, which another node has", j.Name), "give each node a name of its own")
+		}
+		seen[j.Name] = true
+		if j.Role != pki.Server && j.Role != pki.Client {
+			v.add(at+"role", fmt.Sprintf("%q", j.Role), "use server or client")
+		}
+		if j.CertificateRole != pki.Server && j.CertificateRole != pki.Client && j.CertificateRole != pki.CLI {
+			v.add(at+"certificate_role", fmt.Sprintf("%q", j.CertificateRole), "use server, client or cli")
+		}
+		v.label(at+"certificate_region", j.CertificateRegion)
+		if !slices.ContainsFunc(s.Regions, func(r Region) bool { return r.Name == j.Region }) {
+			v.add(at+"region", fmt.Sprintf("%q", j.Region), "name a region of this lab")
+		}
+		if j.Gossip != LabKey && j.Gossip != NoKey && j.Gossip != OtherKey {
+			v.add(at+"gossip", fmt.Sprintf("%q", j.Gossip), "use none, other, or leave it out for the lab's key")
+		}
+	}
+}

@@ -1,0 +1,11 @@
+package watchdog
+
+// StartTime and KillStarted show how a process is told from a later one with the same number.
+func StartTime(pid int) (uint64, bool) {
+	p, ok := identify(pid)
+	return p.Started, ok
+}
+
+func KillStarted(pid int, started uint64) error {
+	return process{PID: pid, Started: started}.kill()
+}

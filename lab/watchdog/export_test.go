@@ -1,0 +1,23 @@
+package watchdog
+
+import (
+	"context"
+	"time"
+)
+
+// Guard and PipeID let a test forge what Start hands to the watchdog.
+const Guard = guard
+
+var PipeID = pipeID
+
+// PID is the watchdog's process number.
+func (w *Watchdog) PID() int { return w.command.Process.Pid }
+
+// StartWithLimit is Start with a watchdog that gives up after limit.
+func StartWithLimit(ctx context.Context, t Target, limit time.Duration) (*Watchdog, error) {
+	p := usualPace()
+	if limit > 0 {
+		p.Limit = limit
+	}
+	return start(ctx, t, p)
+}

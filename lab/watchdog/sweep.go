@@ -1,0 +1,74 @@
+package watchdog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+const (
+	// patience bounds how long one kind of object is tried again before the sweep reports it: long enough for a removal
+	// by somebody else to finish, short enough to go on with the other kinds.
+	patience = 5 * time.Second
+	// askEvery is the pause between two questions to the Docker daemon.
+	askEvery = 10 * time.Millisecond
+)
+
+// Sweep removes all of t once: it kills the marked processes until none is left, removes the containers (by force, with
+// their anonymous volumes, side by side), then networks and volumes, then the folders.
+//
+// It may be repeated, and several may run at once: what is already gone, or being removed by somebody else, is not an
+// error; in the second case Sweep waits for the end of that removal.
+//
+// It never kills its own process or that one's parent. A container that does not bear the label is disconnected from a
+// labelled network, so that the network can go. Mounts below a folder are detached before its files are removed: a
+// removal never reaches through a mount.
+//
+// The error joins everything that could not be removed, or tells why t is refused; then nothing was touched. Folders are
+// kept when anything else is left. The counts hold with an error too.
+func Sweep(ctx context.Context, t Target) (Swept, error) {
+	var swept Swept
+	if err := t.check(); err != nil {
+		return swept, err
+	}
+	var failed []error
+	if t.Marker != "" {
+		found, err := killMarked(ctx, t.Marker)
+		swept.Processes = found
+		failed = append(failed, err)
+	}
+	if t.DockerHost != "" {
+		failed = append(failed, sweepDocker(ctx, t, &swept))
+	}
+	if err := errors.Join(failed...); err != nil {
+		return swept, fmt.Errorf("sweep (folders are kept until the rest is gone): %w", err)
+	}
+	found, err := removeFolders(t.Folders)
+	swept.Folders = found
+	if err != nil {
+		return swept, fmt.Errorf("sweep: %w", err)
+	}
+	return swept, nil
+}
+
+// retry calls try until it reports that nothing is left, its patience is over or ctx ends, and returns the last error.
+func retry(ctx context.Context, every time.Duration, try func() (done bool, err error)) error {
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	end := time.NewTimer(patience)
+	defer end.Stop()
+	for {
+		done, err := try()
+		if done {
+			return err
+		}
+		select {
+		case <-ticker.C:
+		case <-end.C:
+			return errors.Join(err, fmt.Errorf("not gone after %s", patience))
+		case <-ctx.Done():
+			return errors.Join(err, ctx.Err())
+		}
+	}
+}

@@ -1,0 +1,194 @@
+package watchdog
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+)
+
+const (
+	// guard is the environment variable that, together with the pipe it names, makes a program a watchdog.
+	guard = "NOMADLAB_WATCHDOG"
+	// pipeFD is where the watchdog finds the pipe: the first of exec.Cmd.ExtraFiles.
+	pipeFD = 3
+	// goodbye is what the owner writes when there is nothing to remove.
+	goodbye = "goodbye\n"
+	// answer bounds how long the owner waits for its watchdog, which may still be starting on a busy machine.
+	answer = 10 * time.Second
+)
+
+// order is the first line in the pipe.
+type order struct {
+	Target Target
+	Owner  process
+	Runner *process // the go command that runs the owner; nil: there is none
+	Pace   pace
+}
+
+// Watchdog is the owner's handle on a running watchdog. Only [Start] makes one.
+type Watchdog struct {
+	command *exec.Cmd
+	pipe    *os.File
+	ended   chan struct{} // closed when the watchdog has ended; then exit is set
+	exit    error
+	once    sync.Once
+	result  error
+}
+
+// Start runs a watchdog for t. Call it before the first object of t is made. It returns within milliseconds, without
+// waiting for the watchdog to be up: the pipe exists already, and what is written into it is read later.
+//
+// The watchdog fires when this process ends without [Watchdog.Release]. Where the parent of this process is the go
+// command (go test, go run), it also fires when that ends first: then nobody is left to report to, and the watchdog
+// kills this process before it sweeps. It sweeps at once, and again until two passes in a row and several seconds have
+// found nothing, because a create that the daemon received before the owner's death may finish later. After two minutes
+// it gives up, removes the folders all the same (they hold keys) and says in a file in [LogFolder] what it left.
+//
+// The watchdog lives in a session of its own, ignores SIGINT, SIGTERM, SIGHUP and SIGQUIT, and holds no file of the
+// owner but the pipe. Of the owner's environment it gets only what says where folders are. The end of ctx stops Start,
+// never the watchdog.
+//
+// The error tells why t is refused, or that the program could not be started again.
+func Start(ctx context.Context, t Target) (*Watchdog, error) {
+	return start(ctx, t, usualPace())
+}
+
+func start(ctx context.Context, t Target, p pace) (*Watchdog, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("start watchdog: %w", err)
+	}
+	if err := t.check(); err != nil {
+		return nil, err
+	}
+	owner, _ := identify(os.Getpid())
+	line, err := json.Marshal(order{Target: t, Owner: owner, Runner: goCommand(), Pace: p})
+	if err != nil {
+		return nil, fmt.Errorf("write the watchdog's order: %w", err)
+	}
+	w, err := launch()
+	if err != nil {
+		return nil, fmt.Errorf("start watchdog: %w", err)
+	}
+	if err := w.say(string(line) + "\n"); err != nil {
+		return nil, errors.Join(fmt.Errorf("give the watchdog its order: %w", err), w.end())
+	}
+	return w, nil
+}
+
+// launch starts this program again. The write end of the pipe is close-on-exec (os.Pipe), so no other child of the
+// owner can hold it open.
+func launch() (*Watchdog, error) {
+	read, write, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer read.Close()
+	command, err := again(read)
+	if err == nil {
+		err = command.Start()
+	}
+	if err != nil {
+		return nil, errors.Join(err, write.Close())
+	}
+	w := &Watchdog{command: command, pipe: write, ended: make(chan struct{})}
+	go func() {
+		w.exit = command.Wait()
+		close(w.ended)
+	}()
+	return w, nil
+}
+
+// again is this program as a watchdog. Its standard streams are /dev/null (the zero value of exec.Cmd), or go test and
+// every shell pipeline would wait for it; its folder is the root, so that it holds no folder that is to be removed.
+func again(pipe *os.File) (*exec.Cmd, error) {
+	path := "/proc/self/exe" // also names a test binary that go test has deleted meanwhile
+	if runtime.GOOS != "linux" {
+		executable, err := os.Executable()
+		if err != nil {
+			return nil, err
+		}
+		path = executable
+	}
+	id, err := pipeID(int(pipe.Fd()))
+	if err != nil {
+		return nil, err
+	}
+	return &exec.Cmd{
+		Path:        path,
+		Args:        []string{"nomadlab-watchdog"},
+		Env:         environment(id),
+		Dir:         "/",
+		ExtraFiles:  []*os.File{pipe},
+		SysProcAttr: &syscall.SysProcAttr{Setsid: true},
+	}, nil
+}
+
+// environment is small on purpose: the owner's own may hold tokens, or the marker of a lab around it, whose sweep would
+// then kill this watchdog.
+func environment(pipe string) []string {
+	// A race-enabled program sleeps for a second before it exits, unless told not to.
+	env := []string{guard + "=" + pipe, "GORACE=atexit_sleep_ms=0"}
+	for _, name := range []string{"HOME", "XDG_STATE_HOME", "TMPDIR", "LD_LIBRARY_PATH"} {
+		if value, ok := os.LookupEnv(name); ok {
+			env = append(env, name+"="+value)
+		}
+	}
+	return env
+}
+
+// pipeID names the pipe behind a file descriptor, and fails where it is anything else.
+func pipeID(fd int) (string, error) {
+	var stat syscall.Stat_t
+	if err := syscall.Fstat(fd, &stat); err != nil {
+		return "", fmt.Errorf("look at file descriptor %d: %w", fd, err)
+	}
+	if stat.Mode&syscall.S_IFMT != syscall.S_IFIFO {
+		return "", fmt.Errorf("file descriptor %d is not a pipe", fd)
+	}
+	return fmt.Sprintf("pipe:%d:%d", stat.Dev, stat.Ino), nil
+}
+
+// Release says goodbye: the watchdog ends and removes nothing. It returns when the watchdog has ended, and may be called
+// more than once, with the same result.
+//
+// The error says that the watchdog had ended before: since then nothing would have been removed after a crash. Or that
+// it did not end within ten seconds and was killed.
+func (w *Watchdog) Release() error {
+	w.once.Do(func() {
+		said := w.say(goodbye)
+		if err := errors.Join(said, w.end()); err != nil {
+			w.result = fmt.Errorf("release watchdog %d: it was not watching to the end: %w", w.command.Process.Pid, err)
+		}
+	})
+	return w.result
+}
+
+func (w *Watchdog) say(words string) error {
+	if err := w.pipe.SetWriteDeadline(time.Now().Add(answer)); err != nil {
+		return err
+	}
+	_, err := w.pipe.WriteString(words)
+	return err
+}
+
+// end closes the pipe and waits for the watchdog.
+func (w *Watchdog) end() error {
+	closed := w.pipe.Close()
+	late := time.NewTimer(answer)
+	defer late.Stop()
+	select {
+	case <-w.ended:
+		return errors.Join(closed, w.exit)
+	case <-late.C:
+	}
+	killed := w.command.Process.Kill()
+	<-w.ended
+	return errors.Join(fmt.Errorf("no answer within %s, killed it", answer), closed, killed)
+}

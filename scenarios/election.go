@@ -1,0 +1,247 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/story"
+)
+
+// electedAgain proves that the cluster survives the loss of its leader.
+func electedAgain() story.Scenario {
+	return story.Scenario{
+		Name:  "a-leader-is-elected-and-elected-again",
+		Claim: "Three servers elect one leader; when it is killed the other two elect another, and nothing that was written is lost.",
+		Spec:  lab.Spec{Regions: []lab.Region{{Clients: new(0)}}},
+		Steps: func() []story.Step {
+			e := &election{acknowledged: map[string]string{}}
+			return []story.Step{
+				{Title: "Three voters, and one leader that all of them name", Do: e.begin},
+				{Title: "A variable is written, and the leader is killed", Do: e.kill},
+				{Title: "The other two elect a new leader within the time that Raft promises; writes go on trying meanwhile", Do: e.again},
+				{Title: "What was acknowledged is there, whether it was written before the gap, in it or after it", Do: e.nothingLost},
+				{Title: "The old leader comes back as a follower, with all that it missed", Do: e.comeBack},
+			}
+		},
+	}
+}
+
+// electionBound is the time in which a new leader must be there. With raft_multiplier = 1 a follower notices the loss
+// within twice the heartbeat timeout of 1 s, and each ballot takes up to twice the election timeout of 1 s
+// (hashicorp/raft, randomTimeout). Two servers that stand at the same moment split the vote and try again: the bound
+// allows for three ballots.
+const electionBound = 2*time.Second + 3*2*time.Second
+
+// election is what the steps share.
+type election struct {
+	old, new *lab.Node
+	killed   time.Time
+
+	mu sync.Mutex
+	// acknowledged are the writes that a server said it had done, path to value.
+	acknowledged map[string]string
+}
+
+func (e *election) begin(ctx context.Context, t *story.T) error {
+	leader, err := t.Lab.Leader(ctx, "")
+	if err != nil {
+		return err
+	}
+	e.old = leader
+	client, err := leader.API()
+	if err != nil {
+		return err
+	}
+	raft, err := client.Operator().RaftGetConfiguration(nil)
+	if err != nil {
+		return fmt.Errorf("raft configuration: %w", err)
+	}
+	voters := 0
+	for _, s := range raft.Servers {
+		if s.Voter {
+			voters++
+		}
+	}
+	if voters != 3 || len(raft.Servers) != 3 {
+		return fmt.Errorf("%d voters among %d servers, wanted are 3 of 3", voters, len(raft.Servers))
+	}
+	t.Say("%s leads, as all three servers say; each of them is a voter", leader.Name())
+	return nil
+}
+
+func (e *election) kill(ctx context.Context, t *story.T) error {
+	if err := e.write(ctx, e.old, "before"); err != nil {
+		return fmt.Errorf("write before the leader is killed: %w", err)
+	}
+	if err := e.old.Kill(ctx); err != nil {
+		return err
+	}
+	e.killed = time.Now()
+	t.Say("%s is killed", e.old.Name())
+	return nil
+}
+
+// again keeps writing through the survivors until they have a leader, so that there are writes in the gap.
+func (e *election) again(ctx context.Context, t *story.T) error {
+	survivors := others(t.Lab, e.old)
+	gap, endOfGap := context.WithCancel(ctx)
+	defer endOfGap()
+	written := make(chan tally, 1)
+	go func() { written <- e.writeUntil(ctx, gap.Done(), survivors) }()
+
+	bounded, cancel := context.WithDeadline(ctx, e.killed.Add(electionBound))
+	defer cancel()
+	err := lab.WaitFor(bounded, "a new leader", func(ctx context.Context) string {
+		leader, err := t.Lab.Leader(ctx, "")
+		if err != nil {
+			return err.Error()
+		}
+		if leader == e.old {
+			return e.old.Name() + " is still named"
+		}
+		e.new = leader
+		return ""
+	})
+	took := time.Since(e.killed)
+	endOfGap()
+	writes := <-written
+	if err != nil {
+		return err
+	}
+	t.Say("%s leads %.2f s after the kill; %.0f s are allowed", e.new.Name(), took.Seconds(), electionBound.Seconds())
+	t.Say("of %d writes that were sent in the gap, %d were acknowledged in the end and %d refused with an error",
+		writes.sent, writes.sent-writes.refused, writes.refused)
+	if writes.sent == 0 {
+		return errors.New("no write was sent in the gap, so that nothing is known about them")
+	}
+	return nil
+}
+
+// tally counts the writes of the gap.
+type tally struct{ sent, refused int }
+
+const (
+	// writeEvery is how often a write is sent in the gap.
+	writeEvery = 100 * time.Millisecond
+	// writeWithin is how long a write may wait for its answer: servers hold it until there is a leader.
+	writeWithin = 5 * time.Second
+)
+
+// writeUntil sends one write after another, none waiting for the one before, until the gap ends; then it awaits all
+// answers.
+func (e *election) writeUntil(ctx context.Context, gapEnds <-chan struct{}, nodes []*lab.Node) tally {
+	ticker := time.NewTicker(writeEvery)
+	defer ticker.Stop()
+	var sent int
+	var refused atomic.Int64
+	var answers sync.WaitGroup
+	for {
+		name, node := fmt.Sprintf("gap-%d", sent), nodes[sent%len(nodes)]
+		sent++
+		answers.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, writeWithin)
+			defer cancel()
+			if e.write(ctx, node, name) != nil {
+				refused.Add(1)
+			}
+		})
+		select {
+		case <-gapEnds:
+			answers.Wait()
+			return tally{sent: sent, refused: int(refused.Load())}
+		case <-ticker.C:
+		}
+	}
+}
+
+// write writes a variable, and remembers it once the server has acknowledged it.
+func (e *election) write(ctx context.Context, n *lab.Node, name string) error {
+	client, err := n.API()
+	if err != nil {
+		return err
+	}
+	path := "nomadlab/" + name
+	v := api.NewVariable(path)
+	v.Items["value"] = name
+	if _, _, err := client.Variables().Create(v, (&api.WriteOptions{}).WithContext(ctx)); err != nil {
+		return fmt.Errorf("write %s through %s: %w", path, n.Name(), err)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.acknowledged[path] = name
+	return nil
+}
+
+func (e *election) nothingLost(ctx context.Context, t *story.T) error {
+	if err := e.write(ctx, e.new, "after"); err != nil {
+		return err
+	}
+	if err := e.readAll(e.new); err != nil {
+		return err
+	}
+	t.Say("all %d acknowledged writes are there", len(e.acknowledged))
+	return nil
+}
+
+// readAll reads every acknowledged write from that server's own state.
+func (e *election) readAll(n *lab.Node) error {
+	client, err := n.API()
+	if err != nil {
+		return err
+	}
+	for path, want := range e.acknowledged {
+		v, _, err := client.Variables().Read(path, &api.QueryOptions{AllowStale: true})
+		if err != nil {
+			return fmt.Errorf("read %s, which was acknowledged, from %s: %w", path, n.Name(), err)
+		}
+		if v.Items["value"] != want {
+			return fmt.Errorf("%s is %q at %s, acknowledged was %q", path, v.Items["value"], n.Name(), want)
+		}
+	}
+	return nil
+}
+
+func (e *election) comeBack(ctx context.Context, t *story.T) error {
+	if err := e.old.Start(ctx); err != nil {
+		return err
+	}
+	err := lab.WaitFor(ctx, e.old.Name()+" to follow and to have caught up", func(ctx context.Context) string {
+		if _, err := t.Lab.Leader(ctx, ""); err != nil {
+			return err.Error()
+		}
+		if err := e.readAll(e.old); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	if err != nil {
+		return err
+	}
+	leader, err := t.Lab.Leader(ctx, "")
+	if err != nil {
+		return err
+	}
+	if leader == e.old {
+		return fmt.Errorf("%s leads again: it was to come back as a follower", e.old.Name())
+	}
+	t.Say("%s follows %s and has every acknowledged write", e.old.Name(), leader.Name())
+	return nil
+}
+
+// others are the lab's servers but for one.
+func others(l *lab.Lab, not *lab.Node) []*lab.Node {
+	var out []*lab.Node
+	for _, n := range l.Servers() {
+		if n != not {
+			out = append(out, n)
+		}
+	}
+	return out
+}

@@ -1,0 +1,205 @@
+package scenarios
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/story"
+)
+
+// gossip proves that membership needs the gossip key.
+func gossip() story.Scenario {
+	joiner := func(name string, key lab.GossipKey) lab.Joiner {
+		return lab.Joiner{Name: name, Role: pki.Server, Gossip: key}
+	}
+	return story.Scenario{
+		Name:  "gossip-is-encrypted",
+		Claim: "Servers encrypt what they gossip, and take nobody in who has not their key.",
+		Spec: lab.Spec{
+			Regions: []lab.Region{{Clients: new(0)}},
+			Joiners: []lab.Joiner{joiner("no-key", lab.NoKey), joiner("other-key", lab.OtherKey), joiner("right-key", lab.LabKey)},
+		},
+		Steps: func() []story.Step {
+			return []story.Step{
+				{Title: `Every server says that serf.encrypted is "true"`, Do: gossipSaysEncrypted},
+				{Title: "A server without a key tries to join, and is refused", Do: refusedFor("no-key",
+					"encryption is configured but remote state is not encrypted", "remote state is encrypted and encryption is not configured")},
+				{Title: "A server with another key tries to join, and is refused", Do: refusedFor("other-key",
+					"no installed keys could decrypt the message", "no installed keys could decrypt the message")},
+				{Title: `The server without a key says of itself that serf.encrypted is "false": the value does tell`, Do: noKeySaysPlain},
+				{Title: "A server with the right key joins, the other two are still no members", Do: rightKeyJoins},
+			}
+		},
+	}
+}
+
+// encrypted is what the agent says of its gossip. It is a string, not a boolean (verified against Nomad 1.11.3).
+func encrypted(n *lab.Node) (string, error) {
+	api, err := n.API()
+	if err != nil {
+		return "", err
+	}
+	self, err := api.Agent().Self()
+	if err != nil {
+		return "", fmt.Errorf("ask %s about itself: %w", n.Name(), err)
+	}
+	return self.Stats["serf"]["encrypted"], nil
+}
+
+func gossipSaysEncrypted(_ context.Context, t *story.T) error {
+	for _, n := range t.Lab.Servers() {
+		says, err := encrypted(n)
+		if err != nil {
+			return err
+		}
+		t.Say("%s: serf.encrypted is %q", n.Name(), says)
+		if says != "true" {
+			return fmt.Errorf("%s says that serf.encrypted is %q, wanted is \"true\"", n.Name(), says)
+		}
+	}
+	return nil
+}
+
+// refusedFor starts a joiner and waits until both sides have logged why it is no member. The joiner's line shows that it
+// did try, and the server's that it was the server who refused.
+func refusedFor(name, serverSays, joinerSays string) func(context.Context, *story.T) error {
+	return func(ctx context.Context, t *story.T) error {
+		joiner, err := t.Lab.Node(name)
+		if err != nil {
+			return err
+		}
+		marks, err := marksOf(t.Lab.Servers())
+		if err != nil {
+			return err
+		}
+		if err := joiner.Start(ctx); err != nil {
+			return err
+		}
+		var own, theirs string
+		err = lab.WaitFor(ctx, name+" and a server to say why it is refused", func(context.Context) string {
+			own = sinceMark(joiner, 0, joinerSays, "")
+			for n, mark := range marks {
+				theirs = max(theirs, sinceMark(n, mark, serverSays, joiner.Address().String()))
+			}
+			if own == "" || theirs == "" {
+				return fmt.Sprintf("%s says %q, the servers say %q", name, own, theirs)
+			}
+			return ""
+		})
+		if err != nil {
+			return err
+		}
+		t.Say("%s\n%s", theirs, own)
+		return notMembers(t.Lab, name)
+	}
+}
+
+func marksOf(nodes []*lab.Node) (map[*lab.Node]int64, error) {
+	marks := map[*lab.Node]int64{}
+	for _, n := range nodes {
+		mark, err := n.Log().Mark()
+		if err != nil {
+			return nil, err
+		}
+		marks[n] = mark
+	}
+	return marks, nil
+}
+
+// sinceMark is the first line of the node's log after the mark that has both texts, with the node's name before it.
+func sinceMark(n *lab.Node, mark int64, text, from string) string {
+	lines, err := n.Log().Since(mark)
+	if err != nil {
+		return ""
+	}
+	for _, line := range lines {
+		if strings.Contains(line, text) && strings.Contains(line, from) {
+			return n.Name() + ": " + strings.TrimSpace(line)
+		}
+	}
+	return ""
+}
+
+// notMembers looks at every server's own list of members.
+func notMembers(l *lab.Lab, names ...string) error {
+	for _, n := range l.Servers() {
+		members, err := membersAt(n)
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			if status, there := members[name]; there {
+				return fmt.Errorf("%s counts %s among its members, as %s", n.Name(), name, status)
+			}
+		}
+	}
+	return nil
+}
+
+// membersAt are the members that a server knows, by their names without the region.
+func membersAt(n *lab.Node) (map[string]string, error) {
+	api, err := n.API()
+	if err != nil {
+		return nil, err
+	}
+	list, err := api.Agent().Members()
+	if err != nil {
+		return nil, fmt.Errorf("ask %s for its members: %w", n.Name(), err)
+	}
+	members := map[string]string{}
+	for _, m := range list.Members {
+		members[strings.TrimSuffix(m.Name, "."+n.Region())] = m.Status
+	}
+	return members, nil
+}
+
+func noKeySaysPlain(ctx context.Context, t *story.T) error {
+	joiner, err := t.Lab.Node("no-key")
+	if err != nil {
+		return err
+	}
+	var says string
+	if err := lab.WaitFor(ctx, "no-key to answer", func(context.Context) string {
+		if says, err = encrypted(joiner); err != nil {
+			return err.Error()
+		}
+		return ""
+	}); err != nil {
+		return err
+	}
+	t.Say("no-key: serf.encrypted is %q", says)
+	if says != "false" {
+		return fmt.Errorf("no-key says that serf.encrypted is %q, so that the servers' answer proves nothing", says)
+	}
+	return nil
+}
+
+// rightKeyJoins gives the wrong ones the time in which a right one becomes a member at every server.
+func rightKeyJoins(ctx context.Context, t *story.T) error {
+	joiner, err := t.Lab.Node("right-key")
+	if err != nil {
+		return err
+	}
+	if err := joiner.Start(ctx); err != nil {
+		return err
+	}
+	for _, n := range t.Lab.Servers() {
+		if err := lab.WaitFor(ctx, "right-key to be a member at "+n.Name(), func(context.Context) string {
+			members, err := membersAt(n)
+			if err != nil {
+				return err.Error()
+			}
+			if members["right-key"] != "alive" {
+				return fmt.Sprintf("its members are %v", members)
+			}
+			return ""
+		}); err != nil {
+			return err
+		}
+	}
+	t.Say("right-key is alive at every server")
+	return notMembers(t.Lab, "no-key", "other-key")
+}

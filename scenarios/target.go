@@ -1,0 +1,47 @@
+package scenarios
+
+import (
+	"fmt"
+	"net/netip"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/probe"
+)
+
+// target is a node as a probe sees it.
+func target(n *lab.Node) probe.Target {
+	return probe.Target{
+		Name: n.Name(), Role: n.Role(), Region: n.Region(),
+		HTTP: hostPort(n.HTTP()), RPC: hostPort(n.RPC()), ServerName: n.ServerName(), Log: n.Log(),
+	}
+}
+
+// hostPort is empty for a port that the node does not have, where AddrPort would say "invalid AddrPort".
+func hostPort(a netip.AddrPort) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
+}
+
+// as is a caller with a sound certificate of the lab's authority.
+func as(l *lab.Lab, role pki.Role, region string) (probe.Caller, error) {
+	c, err := l.Authority().Issue(pki.Identity{Role: role, Region: region})
+	if err != nil {
+		return probe.Caller{}, fmt.Errorf("certificate for %s.%s: %w", role, region, err)
+	}
+	return probe.As(c), nil
+}
+
+// flawed is a caller with a server's certificate that has one thing wrong with it.
+func flawed(l *lab.Lab, region string, f pki.Flaw) (probe.Caller, error) {
+	c, err := l.Authority().IssueFlawed(pki.Identity{Role: pki.Server, Region: region}, f)
+	if err != nil {
+		return probe.Caller{}, fmt.Errorf("%s certificate: %w", f, err)
+	}
+	return probe.As(c).Called(fmt.Sprintf("a certificate for server.%s.nomad that is %s", region, f)), nil
+}
+
+// agents are the servers and clients that belong to the lab.
+func agents(l *lab.Lab) []*lab.Node { return append(l.Servers(), l.Clients()...) }

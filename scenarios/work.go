@@ -1,0 +1,174 @@
+package scenarios
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/hashicorp/nomad/api"
+
+	"nomadlab.internal/fixtures"
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/probe"
+	"nomadlab.internal/lab/story"
+)
+
+// workRuns proves that a hardened cluster still does what a cluster is for.
+func workRuns() story.Scenario {
+	return story.Scenario{
+		Name:  "work-runs-over-mtls",
+		Claim: "A job runs on both clients; its logs are read with a cli certificate, and not without one.",
+		Steps: func() []story.Step {
+			w := &work{}
+			return []story.Step{
+				{Title: "A raw_exec job is submitted, and runs once on each client", Do: w.submit},
+				{Title: "What each task printed is read through a server, with a cli certificate", Do: w.read},
+				{Title: "Without a certificate neither a server nor the task's own client gives the log", Do: w.refuse},
+				{Title: "The job is stopped, and its tasks end", Do: w.stop},
+			}
+		},
+	}
+}
+
+// work is what the steps share.
+type work struct {
+	job         string
+	allocations []*api.AllocationListStub
+}
+
+func (w *work) submit(ctx context.Context, t *story.T) error {
+	client, err := t.Lab.Servers()[0].API()
+	if err != nil {
+		return err
+	}
+	source, err := fixtures.Jobs.ReadFile("jobs/greet.nomad.hcl")
+	if err != nil {
+		return fmt.Errorf("read the job: %w", err)
+	}
+	job, err := client.Jobs().ParseHCL(string(source), true)
+	if err != nil {
+		return fmt.Errorf("parse the job: %w", err)
+	}
+	if _, _, err := client.Jobs().Register(job, nil); err != nil {
+		return fmt.Errorf("submit the job: %w", err)
+	}
+	w.job = *job.ID
+	if err := lab.WaitFor(ctx, "both allocations to run", func(context.Context) string {
+		return w.look(client, api.AllocClientStatusRunning, len(t.Lab.Clients()))
+	}); err != nil {
+		return err
+	}
+	for _, a := range w.allocations {
+		t.Say("allocation %s runs on %s", a.ID[:8], a.NodeName)
+	}
+	if w.allocations[0].NodeName == w.allocations[1].NodeName {
+		return fmt.Errorf("both allocations run on %s, wanted is one on each client", w.allocations[0].NodeName)
+	}
+	return nil
+}
+
+// look asks for the job's allocations, and says what is there unless so many have the status.
+func (w *work) look(client *api.Client, status string, wanted int) string {
+	allocations, _, err := client.Jobs().Allocations(w.job, true, nil)
+	if err != nil {
+		return err.Error()
+	}
+	var seen []string
+	matching := 0
+	for _, a := range allocations {
+		seen = append(seen, a.NodeName+" "+a.ClientStatus)
+		if a.ClientStatus == status {
+			matching++
+		}
+	}
+	if matching != wanted || len(allocations) != wanted {
+		return fmt.Sprintf("%d allocations: %s", len(allocations), strings.Join(seen, ", "))
+	}
+	w.allocations = allocations
+	return ""
+}
+
+// logPath asks for what a task printed.
+func logPath(a *api.AllocationListStub) string {
+	return "/v1/client/fs/logs/" + a.ID + "?task=greet&type=stdout&plain=true"
+}
+
+func (w *work) read(ctx context.Context, t *story.T) error {
+	for _, n := range []*lab.Node{t.Lab.Servers()[0], t.Lab.Servers()[1]} {
+		client, err := n.API()
+		if err != nil {
+			return err
+		}
+		for _, a := range w.allocations {
+			want := "hello from " + a.NodeName
+			if err := lab.WaitFor(ctx, "the log of allocation "+a.ID[:8], func(context.Context) string {
+				return logSays(client, a, want)
+			}); err != nil {
+				return err
+			}
+			t.Say("%s, asked for the log of %s: %q", n.Name(), a.ID[:8], want)
+		}
+	}
+	return nil
+}
+
+// logSays says what the log has instead of the text.
+func logSays(client *api.Client, a *api.AllocationListStub, want string) string {
+	body, err := client.Raw().Response(logPath(a), nil)
+	if err != nil {
+		return err.Error()
+	}
+	defer func() { _ = body.Close() }()
+	text, err := io.ReadAll(body)
+	if err != nil {
+		return err.Error()
+	}
+	if strings.TrimSpace(string(text)) != want {
+		return fmt.Sprintf("%q", text)
+	}
+	return ""
+}
+
+// refuse asks a server, which would forward the request, and the client that runs the task.
+func (w *work) refuse(ctx context.Context, t *story.T) error {
+	for _, a := range w.allocations {
+		client, err := t.Lab.Node(a.NodeName)
+		if err != nil {
+			return err
+		}
+		for _, n := range []*lab.Node{t.Lab.Servers()[0], client} {
+			cli, err := as(t.Lab, pki.CLI, n.Region())
+			if err != nil {
+				return err
+			}
+			f := posture.Must(posture.Spec{
+				ID: "http-hides-logs-from-strangers", Title: "a task's log is given to a cli certificate, and not without one",
+				Kind: posture.Safe, Severity: posture.High,
+				Why:     "verify_https_client guards a client's own API as well as the servers' (verified against Nomad 1.11.3)",
+				Probe:   probe.HTTP(logPath(a), probe.Anonymous(t.Lab.Credential())),
+				Want:    posture.Want{probe.RefusedInHandshake},
+				Control: probe.HTTP(logPath(a), cli),
+			}).Evaluate(ctx, target(n))
+			if err := t.Record(f); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *work) stop(ctx context.Context, t *story.T) error {
+	client, err := t.Lab.Servers()[0].API()
+	if err != nil {
+		return err
+	}
+	if _, _, err := client.Jobs().Deregister(w.job, false, nil); err != nil {
+		return fmt.Errorf("stop the job: %w", err)
+	}
+	return lab.WaitFor(ctx, "both allocations to end", func(context.Context) string {
+		return w.look(client, api.AllocClientStatusComplete, len(w.allocations))
+	})
+}
