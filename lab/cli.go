@@ -2,6 +2,7 @@ package lab
 
 import (
 	"io/fs"
+	"net/netip"
 
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
@@ -20,7 +21,7 @@ func (l *Lab) cliTask(server *Node, args []string, files []engine.File, folder s
 			Command: append([]string{"nomad"}, args...),
 			User:    user(agentUser),
 			Environment: []string{
-				"NOMAD_ADDR=https://" + server.plan.Address.String() + ":4646",
+				"NOMAD_ADDR=" + l.scheme() + "://" + netip.AddrPortFrom(server.plan.Address, HTTPPort).String(),
 				"NOMAD_REGION=" + server.plan.Region,
 				"NOMAD_CACERT=" + tlsFolder + "/" + pki.CAFile,
 				"NOMAD_CLIENT_CERT=" + tlsFolder + "/" + id.CertFile(),

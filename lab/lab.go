@@ -55,6 +55,14 @@ func (l *Lab) Authority() *pki.Authority { return l.authority }
 // Credential is the cli certificate that Node.API presents.
 func (l *Lab) Credential() pki.Credential { return *l.cli }
 
+// scheme is how the lab's HTTP ports are spoken to.
+func (l *Lab) scheme() string {
+	if l.record.Plan.lacks(NoHTTPTLS) {
+		return "http"
+	}
+	return "https"
+}
+
 // Nodes are all of the lab's nodes in the order of the plan, joiners included.
 func (l *Lab) Nodes() []*Node { return slices.Clone(l.nodes) }
 
@@ -91,11 +99,10 @@ func (l *Lab) Down(ctx context.Context) error {
 	for _, n := range l.nodes {
 		n.stopLog()
 	}
-	err := errors.Join(l.engine.Remove(ctx, l.Name()), l.folder.remove())
-	if err != nil || l.guard == nil {
+	if err := errors.Join(l.engine.Remove(ctx, l.Name()), l.folder.remove()); err != nil {
 		return err
 	}
-	return l.guard.Release()
+	return l.dismiss()
 }
 
 // Keep lets the lab outlive this process. Its logs are then the engine's to keep: the copies on disk would end with
@@ -104,10 +111,17 @@ func (l *Lab) Keep() error {
 	for _, n := range l.nodes {
 		n.dropLog()
 	}
+	return l.dismiss()
+}
+
+// dismiss says goodbye to the watchdog: what there is of the lab stays when this process ends.
+func (l *Lab) dismiss() error {
 	if l.guard == nil {
 		return nil
 	}
-	return l.guard.Release()
+	g := l.guard
+	l.guard = nil
+	return g.Release()
 }
 
 // Remove removes a lab by name, whatever is left of it. A lab that is gone is no error.

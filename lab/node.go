@@ -75,7 +75,7 @@ func (n *Node) API() (*api.Client, error) {
 		return nil, fmt.Errorf("%s has no HTTP address: it is not running", n.ref())
 	}
 	c, err := api.NewClient(&api.Config{
-		Address: "https://" + at.String(),
+		Address: n.lab.scheme() + "://" + at.String(),
 		Region:  n.plan.Region,
 		TLSConfig: &api.TLSConfig{
 			CACertPEM: n.lab.cli.CAPEM, ClientCertPEM: n.lab.cli.CertPEM, ClientKeyPEM: n.lab.cli.KeyPEM,

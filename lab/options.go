@@ -7,6 +7,7 @@ type Option func(*Spec)
 func (s Spec) With(options ...Option) Spec {
 	s.Regions = append([]Region(nil), s.Regions...)
 	s.Joiners = append([]Joiner(nil), s.Joiners...)
+	s.Weaken = append([]Weakness(nil), s.Weaken...)
 	for _, o := range options {
 		o(&s)
 	}
@@ -30,6 +31,9 @@ func Clients(n int) Option { return func(s *Spec) { s.first().Clients = &n } }
 
 // Outside adds agents that are created with the lab but stay outside until they are started.
 func Outside(j ...Joiner) Option { return func(s *Spec) { s.Joiners = append(s.Joiners, j...) } }
+
+// Weaken takes protections away from every agent.
+func Weaken(w ...Weakness) Option { return func(s *Spec) { s.Weaken = append(s.Weaken, w...) } }
 
 // Like takes over a whole Spec; it belongs first among the options.
 func Like(other Spec) Option { return func(s *Spec) { *s = other.With() } }

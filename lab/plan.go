@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"slices"
 
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/pki"
@@ -25,6 +26,8 @@ type Plan struct {
 	Subnet netip.Prefix `json:"subnet"`
 	// Certificates is how the lab's certificates differ from package pki's defaults.
 	Certificates Certificates `json:"certificates,omitzero"`
+	// Weaken names the protections that no agent of the lab has.
+	Weaken []Weakness `json:"weaken,omitempty"`
 	// Nodes are in the order of their addresses: servers, clients, joiners.
 	Nodes []PlannedNode `json:"nodes"`
 }
@@ -81,7 +84,7 @@ const (
 )
 
 // agentUser is who agents run as. An agent needs no privilege for raw_exec, and a client that runs as root without
-// privileges does not start at all: it cannot make its cgroup (facts about refusals: nomad#23476).
+// privileges does not start at all: it cannot make its cgroup (nomad#23476).
 const agentUser = 1000
 
 // NewPlan makes the plan of a Spec. Occupied are the subnets that the host already uses. The Spec's templates must
@@ -91,14 +94,14 @@ func NewPlan(s Spec, occupied []netip.Prefix) (Plan, error) {
 		return Plan{}, err
 	}
 	s = s.withDefaults()
-	p := Plan{Name: s.Name, Nomad: s.Nomad, Certificates: s.Certificates}
+	p := Plan{Name: s.Name, Nomad: s.Nomad, Certificates: s.Certificates, Weaken: s.Weaken}
 	for _, r := range s.Regions {
 		p.addMembers(r, len(s.Regions) > 1)
 	}
 	for _, j := range s.Joiners {
 		p.Nodes = append(p.Nodes, PlannedNode{
-			Name: j.Name, Role: j.Role, Region: j.Region, Datacenter: datacenter(s.Regions, j.Region), Joiner: true, Gossip: j.Gossip,
-			Identity: pki.Identity{Role: j.CertificateRole, Region: j.CertificateRegion},
+			Name: j.Name, Role: j.Role, Region: j.Region, Datacenter: datacenter(s.Regions, j.Region), Joiner: true,
+			Gossip: p.gossip(j.Gossip), Identity: pki.Identity{Role: j.CertificateRole, Region: j.CertificateRegion},
 		})
 	}
 	var err error
@@ -111,10 +114,20 @@ func NewPlan(s Spec, occupied []netip.Prefix) (Plan, error) {
 func (p *Plan) addMembers(r Region, several bool) {
 	for _, m := range members(r, several) {
 		p.Nodes = append(p.Nodes, PlannedNode{
-			Name: m.name, Role: m.role, Region: r.Name, Datacenter: r.Datacenter,
+			Name: m.name, Role: m.role, Region: r.Name, Datacenter: r.Datacenter, Gossip: p.gossip(LabKey),
 			Identity: pki.Identity{Role: m.role, Region: r.Name},
 		})
 	}
+}
+
+func (p *Plan) lacks(w Weakness) bool { return slices.Contains(p.Weaken, w) }
+
+// gossip is which key a server has that was to have that one: in a lab without gossip keys, none has the lab's.
+func (p *Plan) gossip(wanted GossipKey) GossipKey {
+	if wanted == LabKey && p.lacks(NoGossipKey) {
+		return NoKey
+	}
+	return wanted
 }
 
 // complete gives every node what follows from its place in the plan.
@@ -175,6 +188,11 @@ func (p *Plan) agent(n PlannedNode, logLevel string) agentconf.Agent {
 			CAFile:   tlsFolder + "/" + pki.CAFile,
 			CertFile: tlsFolder + "/" + n.Identity.CertFile(),
 			KeyFile:  tlsFolder + "/" + n.Identity.KeyFile(),
+
+			NoHTTP:                 p.lacks(NoHTTPTLS),
+			NoRPC:                  p.lacks(NoRPCTLS),
+			NoVerifyServerHostname: p.lacks(NoVerifyServerHostname),
+			NoVerifyHTTPSClient:    p.lacks(NoVerifyHTTPSClient),
 		},
 	}
 	if n.Role == pki.Client {

@@ -27,6 +27,9 @@ type Spec struct {
 	Certificates Certificates `yaml:"certificates,omitempty" json:"certificates,omitzero"`
 	// Regions are the lab's regions. Zero: one, named global.
 	Regions []Region `yaml:"regions,omitempty" json:"regions,omitempty"`
+	// Weaken names protections that no agent of this lab has. Zero: none, a hardened lab. Weakened labs are for learning,
+	// and for seeing that a check can fail.
+	Weaken []Weakness `yaml:"weaken,omitempty" json:"weaken,omitempty"`
 	// Joiners are agents that are created with the lab but not started: each stays outside until Node.Start.
 	Joiners []Joiner `yaml:"joiners,omitempty" json:"joiners,omitempty"`
 }
@@ -78,6 +81,23 @@ type Joiner struct {
 	CertificateRegion string `yaml:"certificate_region,omitempty" json:"certificate_region,omitempty"`
 	// Gossip says which gossip key a server has. Zero: the lab's.
 	Gossip GossipKey `yaml:"gossip,omitempty" json:"gossip,omitempty"`
+}
+
+// Weakness is a protection that a lab goes without, by the name of the setting in Nomad's agent configuration.
+type Weakness string
+
+// The protections that a lab can go without.
+const (
+	NoHTTPTLS              Weakness = "tls.http"
+	NoRPCTLS               Weakness = "tls.rpc"
+	NoVerifyServerHostname Weakness = "tls.verify_server_hostname"
+	NoVerifyHTTPSClient    Weakness = "tls.verify_https_client"
+	NoGossipKey            Weakness = "server.encrypt"
+)
+
+// Weaknesses are all protections that a lab can go without.
+func Weaknesses() []Weakness {
+	return []Weakness{NoHTTPTLS, NoRPCTLS, NoVerifyServerHostname, NoVerifyHTTPSClient, NoGossipKey}
 }
 
 // GossipKey says which gossip key a server encrypts with.

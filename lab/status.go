@@ -133,7 +133,7 @@ func (n *Node) status(ctx context.Context, v regionView) NodeStatus {
 	if !at.IsValid() {
 		return s
 	}
-	s.HTTP, s.State = "https://"+at.String(), "no answer"
+	s.HTTP, s.State = n.lab.scheme()+"://"+at.String(), "no answer"
 	if n.Role() == pki.Client && v.clients[n.Name()] != "" {
 		s.State = v.clients[n.Name()]
 	}

@@ -233,6 +233,7 @@ func (l *Lab) boot(ctx context.Context, s secrets, o UpOptions) error {
 		return each(waiting, l.others(), func(ctx context.Context, n *Node) error { return l.create(ctx, n, s, o) })
 	})
 	if o.Wait != Started {
+		o.tell(Event{Stage: "leader", Text: "waiting for a leader"})
 		g.Go(func() error { return l.WaitLeader(waiting) })
 	}
 	if err := g.Wait(); err != nil {
@@ -241,6 +242,7 @@ func (l *Lab) boot(ctx context.Context, s secrets, o UpOptions) error {
 	if o.Wait != Started {
 		o.tell(Event{Stage: "leader", Text: "a leader is elected", Done: true})
 	}
+	o.tell(Event{Stage: "clients", Text: fmt.Sprintf("starting %d clients", len(l.Clients()))})
 	if err := each(ctx, l.Clients(), func(ctx context.Context, n *Node) error { return n.Start(ctx) }); err != nil {
 		return err
 	}
@@ -248,6 +250,7 @@ func (l *Lab) boot(ctx context.Context, s secrets, o UpOptions) error {
 	if o.Wait == Elected || o.Wait == Started {
 		return nil
 	}
+	o.tell(Event{Stage: "ready", Text: "waiting until the cluster is ready"})
 	if err := l.WaitReady(ctx); err != nil {
 		return err
 	}

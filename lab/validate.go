@@ -51,6 +51,11 @@ func (s Spec) Validate() error {
 	if s.Certificates.TTL < 0 {
 		v.add("certificates.ttl", s.Certificates.TTL.String(), "use a positive duration such as 24h")
 	}
+	for i, w := range s.Weaken {
+		if !slices.Contains(Weaknesses(), w) {
+			v.add(fmt.Sprintf("weaken[%d]", i), fmt.Sprintf("%q", w), fmt.Sprintf("use one of %v", Weaknesses()))
+		}
+	}
 	v.regions(s.Regions)
 	v.joiners(s)
 	if len(v.problems) > 0 {

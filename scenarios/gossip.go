@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -79,7 +80,11 @@ func refusedFor(name, serverSays, joinerSays string) func(context.Context, *stor
 			return err
 		}
 		var own, theirs string
+		var admitted error
 		err = lab.WaitFor(ctx, name+" and a server to say why it is refused", func(context.Context) string {
+			if admitted = notMembers(t.Lab, name); admitted != nil {
+				return "" // no refusal will come any more
+			}
 			own = sinceMark(joiner, 0, joinerSays, "")
 			for n, mark := range marks {
 				theirs = max(theirs, sinceMark(n, mark, serverSays, joiner.Address().String()))
@@ -89,11 +94,11 @@ func refusedFor(name, serverSays, joinerSays string) func(context.Context, *stor
 			}
 			return ""
 		})
-		if err != nil {
+		if err := errors.Join(err, admitted); err != nil {
 			return err
 		}
 		t.Say("%s\n%s", theirs, own)
-		return notMembers(t.Lab, name)
+		return nil
 	}
 }
 

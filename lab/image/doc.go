@@ -12,8 +12,7 @@
 // override the entry point with "nomad": the official image's own is a script that sleeps for two
 // seconds before an agent starts, unless NOMAD_SKIP_DOCKER_IMAGE_WARN is set.
 //
-// A built image differs from the official one in its nomad (checked in Nomad 1.11.3, by source and by running
-// it): there is no web UI, which needs the build tag ui (command/agent/stub_asset.go); there is the mock_driver,
-// which only the tag release leaves out (helper/pluginutils/catalog/register_testing.go); and, built without
-// cgo, there is no exec driver (helper/pluginutils/catalog/register.go).
+// A built image differs from the official one in one thing (checked in Nomad 1.11.3, by source and by running it):
+// built without cgo, its nomad has no exec driver (helper/pluginutils/catalog/register.go). The build tag ui puts the
+// web UI in, and release leaves the mock_driver out, as in the official one.
 package image

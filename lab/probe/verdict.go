@@ -19,7 +19,7 @@ func (v *verdict) Get(string) (*tls.ClientSessionState, bool) { return nil, fals
 // Put is called when a ticket has come; crypto/tls puts nil to remove a session.
 func (v *verdict) Put(_ string, state *tls.ClientSessionState) {
 	if state != nil {
-		_ = v
+		v.once.Do(func() { close(v.accepted) })
 	}
 }
 
