@@ -12,8 +12,8 @@ import (
 	"nomadlab.internal/lab/watchdog"
 )
 
-// ErrNotFound is returned by Open for a lab that the engine does not know.
-var ErrNotFound = fmt.Errorf("%w: no such lab", ErrInvalid)
+// ErrNotFound is returned by Open for a lab that the engine does not know. It is an ErrInvalid.
+const ErrNotFound = inputError("no such lab")
 
 // Lab is a live cluster. Build it with Up, or with Open for one that runs already.
 type Lab struct {
@@ -126,7 +126,12 @@ func (l *Lab) dismiss() error {
 
 // Remove removes a lab by name, whatever is left of it. A lab that is gone is no error.
 func Remove(ctx context.Context, e engine.Engine, name string) error {
-	return errors.Join(e.Remove(ctx, name), folderOf(name).remove())
+	errs := []error{e.Remove(ctx, name)}
+	folders, err := foldersOf(name)
+	for _, f := range folders {
+		errs = append(errs, f.remove())
+	}
+	return errors.Join(append(errs, err)...)
 }
 
 // RunCLI runs the real Nomad CLI in a place of its own on the lab's network, with the cli credential, against a server

@@ -18,7 +18,7 @@ func Open(ctx context.Context, e engine.Engine, name string) (*Lab, error) {
 	if len(states) == 0 {
 		return nil, fmt.Errorf("%w: %q: `nomadlab list` shows those that there are, `nomadlab up --name %s` makes it", ErrNotFound, name, name)
 	}
-	f := folderOf(name)
+	f := folderOf(name, states[0].Labels[labelRun])
 	r, err := f.read()
 	if err != nil {
 		return nil, err

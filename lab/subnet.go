@@ -9,12 +9,11 @@ import (
 	"github.com/hashicorp/go-sockaddr"
 )
 
-var (
-	// ErrSubnetInUse is returned for a subnet that the user named and that the host already uses.
-	ErrSubnetInUse = fmt.Errorf("%w: subnet in use", ErrInvalid)
-	// ErrNoSubnet is returned when every candidate is in use.
-	ErrNoSubnet = errors.New("no free subnet")
-)
+// ErrNoSubnet is returned when every candidate is in use.
+var ErrNoSubnet = errors.New("no free subnet")
+
+// ErrSubnetInUse is returned for a subnet that the user named and that the host already uses. It is an ErrInvalid.
+const ErrSubnetInUse = inputError("the subnet is in use")
 
 // pools are where a free subnet is looked for, in this order: the far end of Docker's own range, where few hosts have
 // anything and where a route of the host would show, then a corner of 10.0.0.0/8.
@@ -57,7 +56,7 @@ func wantedSubnet(wanted string, nodes int, occupied []netip.Prefix) (netip.Pref
 	}
 	p = p.Masked()
 	if other := overlapping(p, occupied); other != nil {
-		return netip.Prefix{}, fmt.Errorf("%w: subnet %s overlaps %s, which this host already uses: name another, or leave it out and a free one is found",
+		return netip.Prefix{}, fmt.Errorf("%w: %s overlaps %s, which this host already uses: name another, or leave it out and a free one is found",
 			ErrSubnetInUse, p, other)
 	}
 	return p, nil

@@ -2,6 +2,8 @@ package lab
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"time"
@@ -41,7 +43,7 @@ type UpOptions struct {
 
 // Event is one line of progress.
 type Event struct {
-	// Stage is what is being done: "image", "network", "servers", "leader", "clients", "ready".
+	// Stage is what is being done: "claim", "image", "network", "servers", "leader", "clients", "ready".
 	Stage string
 	// Text says it in words.
 	Text string
@@ -79,33 +81,38 @@ func Up(ctx context.Context, e engine.Engine, s Spec, o UpOptions) (*Lab, error)
 	if err := sweepExpired(ctx, e); err != nil {
 		return nil, err
 	}
-	f, err := claim(ctx, e, s.Name)
-	defer f.release()
+	name, err := claim(ctx, e, s.Name, o.tell)
 	if err != nil {
 		return nil, err
 	}
-	l := &Lab{engine: e, folder: f, record: record{Spec: s, Engine: e.Name(), Created: time.Now().Truncate(time.Second)}}
+	defer name.release()
+	l := newLab(e, s)
 	if err := l.bringUp(ctx, o); err != nil {
 		return nil, l.giveUp(ctx, err)
 	}
 	return l, nil
 }
 
-// claim reserves the name. The engine's answer comes first: a lab whose folder was lost still has its name.
-func claim(ctx context.Context, e engine.Engine, name string) (folder, error) {
-	states, err := e.Nodes(ctx, name)
-	if err != nil {
-		return folder{}, err
+func newLab(e engine.Engine, s Spec) *Lab {
+	run := newRun()
+	return &Lab{
+		engine: e, folder: folderOf(s.Name, run),
+		record: record{Run: run, Spec: s, Plan: Plan{Name: s.Name}, Engine: e.Name(), Created: time.Now().Truncate(time.Second)},
 	}
-	if len(states) > 0 {
-		return folder{}, fmt.Errorf("%w: a lab %s exists: look at it with `nomadlab status %s`, remove it with `nomadlab down %s`, or choose another --name",
-			ErrTaken, name, name, name)
-	}
-	return reserve(name)
+}
+
+// newRun is a name for one run of a lab.
+func newRun() string {
+	random := make([]byte, 4)
+	_, _ = rand.Read(random) // never fails (crypto/rand)
+	return hex.EncodeToString(random)
 }
 
 func (l *Lab) bringUp(ctx context.Context, o UpOptions) error {
 	if err := l.watch(ctx); err != nil {
+		return err
+	}
+	if err := l.folder.make(); err != nil {
 		return err
 	}
 	if err := l.getNomad(ctx, o.tell); err != nil {
@@ -121,7 +128,10 @@ func (l *Lab) bringUp(ctx context.Context, o UpOptions) error {
 	if err != nil {
 		return err
 	}
-	return l.boot(ctx, secrets, o)
+	if err := l.boot(ctx, secrets, o); err != nil {
+		return err
+	}
+	return l.folder.started()
 }
 
 // giveUp removes what there is of a lab that did not come up, and keeps the evidence. The caller's context may have
@@ -129,14 +139,13 @@ func (l *Lab) bringUp(ctx context.Context, o UpOptions) error {
 func (l *Lab) giveUp(ctx context.Context, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
-	failed := &StartError{Lab: l.record.Spec.Name, Err: cause}
+	failed := &StartError{Lab: l.Name(), Err: cause}
 	interrupted := errors.Is(cause, context.Canceled)
 	if len(l.nodes) > 0 && !interrupted {
 		if at, err := l.Evidence(ctx, cause); err == nil {
 			failed.Evidence = at
 		}
 	}
-	l.record.Plan.Name = failed.Lab // there may be no plan yet
 	failed.Err = errors.Join(cause, l.Down(ctx))
 	if errors.Is(cause, ErrInvalid) || errors.Is(cause, image.ErrUnknownVersion) {
 		return failed.Err
@@ -146,26 +155,28 @@ func (l *Lab) giveUp(ctx context.Context, cause error) error {
 
 // watch starts the watchdog: from here on, whatever this process makes goes when it dies.
 func (l *Lab) watch(ctx context.Context) error {
-	name := l.record.Spec.Name
-	f := l.engine.Footprint(name)
-	guard, err := watchdog.Start(ctx, watchdog.Target{
-		DockerHost: f.DockerHost, Label: f.Label, Marker: marker(name), Folders: []string{l.folder.path},
-	})
+	guard, err := watchdog.Start(ctx, l.target(l.folder.path))
 	if err != nil {
-		return fmt.Errorf("start the watchdog of lab %s: %w", name, err)
+		return fmt.Errorf("start the watchdog of lab %s: %w", l.Name(), err)
 	}
 	l.guard = guard
 	return nil
 }
 
+// target is what this run of the lab has, and no other.
+func (l *Lab) target(folders ...string) watchdog.Target {
+	f := l.engine.Footprint(labelRun, l.record.Run)
+	return watchdog.Target{DockerHost: f.DockerHost, Label: f.Label, Marker: marker(l.record.Run), Folders: folders}
+}
+
 // marker is in the environment of the processes that are started for a lab.
-func marker(name string) string { return "NOMADLAB_LAB=" + name }
+func marker(run string) string { return "NOMADLAB_RUN=" + run }
 
 // getNomad finds, pulls or builds the Nomad that the lab runs.
 func (l *Lab) getNomad(ctx context.Context, tell func(Event)) error {
 	n := l.record.Spec.Nomad
 	got, err := image.ResolveAt(ctx, l.engine.DockerHost(), image.Request{
-		Version: n.Version, Image: n.Image, Binary: n.Binary, Environment: []string{marker(l.record.Spec.Name)},
+		Version: n.Version, Image: n.Image, Binary: n.Binary, Environment: []string{marker(l.record.Run)},
 	}, func(e image.Event) { tell(Event{Stage: "image", Text: e.Text}) })
 	if err != nil {
 		return err
@@ -206,7 +217,7 @@ func (l *Lab) makeNetwork(ctx context.Context, o UpOptions) (Plan, error) {
 		if err != nil {
 			return Plan{}, err
 		}
-		err = l.engine.CreateNetwork(ctx, engine.Network{Lab: plan.Name, Subnet: plan.Subnet, Labels: o.labels()})
+		err = l.engine.CreateNetwork(ctx, engine.Network{Lab: plan.Name, Subnet: plan.Subnet, Labels: l.labels(o)})
 		if errors.Is(err, engine.ErrSubnetTaken) && l.record.Spec.Subnet == "" && ctx.Err() == nil {
 			continue
 		}
@@ -274,7 +285,7 @@ func (l *Lab) create(ctx context.Context, n *Node, s secrets, o UpOptions) error
 	if err != nil {
 		return err
 	}
-	labels := o.labels()
+	labels := l.labels(o)
 	labels["role"], labels["region"] = string(n.plan.Role), n.plan.Region
 	return l.engine.Create(ctx, engine.Node{
 		Ref: n.ref(), Image: l.record.Image, Command: n.plan.Command, Environment: n.plan.Environment, User: user(n.plan.User),
@@ -297,11 +308,16 @@ func (o UpOptions) tell(e Event) {
 	}
 }
 
-// labelExpires is when a lab that nobody removed may be swept.
-const labelExpires = "expires"
+const (
+	// labelRun tells one run of a lab from others.
+	labelRun = "run"
+	// labelExpires is when a lab that nobody removed may be swept.
+	labelExpires = "expires"
+)
 
-func (o UpOptions) labels() map[string]string {
-	labels := map[string]string{}
+// labels are on everything that the lab has in the engine.
+func (l *Lab) labels(o UpOptions) map[string]string {
+	labels := map[string]string{labelRun: l.record.Run}
 	if !o.Expires.IsZero() {
 		labels[labelExpires] = o.Expires.UTC().Format(time.RFC3339)
 	}

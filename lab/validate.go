@@ -13,6 +13,14 @@ import (
 // ErrInvalid is what every error about the user's input wraps: nothing was started.
 var ErrInvalid = errors.New("invalid lab")
 
+// inputError is a kind of invalid input with words of its own: errors.Is(err, ErrInvalid) holds for all of them.
+type inputError string
+
+func (e inputError) Error() string { return string(e) }
+
+// Is makes every inputError one of ErrInvalid.
+func (e inputError) Is(target error) bool { return target == ErrInvalid }
+
 // Problem is one thing wrong with a Spec.
 type Problem struct {
 	// Field is where it is, as in the YAML file: "regions[0].servers".

@@ -33,8 +33,8 @@ type Engine interface {
 	// DockerHost is the address of the Docker daemon whose image store nodes are started from. Empty for an engine
 	// that runs a Nomad binary itself.
 	DockerHost() string
-	// Footprint is how everything that belongs to a lab can be recognised from outside this process.
-	Footprint(lab string) Footprint
+	// Footprint is how everything that was created with that label can be recognised from outside this process.
+	Footprint(label, value string) Footprint
 	// Close gives back connections. Labs go on.
 	Close() error
 
@@ -60,13 +60,14 @@ type Engine interface {
 
 	// Nodes returns the nodes of one lab, running or not, in the order of their names. An unknown lab has none.
 	Nodes(ctx context.Context, lab string) ([]State, error)
-	// Labs returns every lab of this engine by name.
+	// Labs returns every lab that there is anything of, by name, with its nodes if it has any left. Of their states
+	// Started and ExitCode are left out, which cost a question for each.
 	Labs(ctx context.Context) (map[string][]State, error)
 	// Remove removes all that belongs to the lab. A lab that is gone is no error.
 	Remove(ctx context.Context, lab string) error
 }
 
-// Footprint recognises what belongs to one lab. A zero field means that the engine leaves no such traces.
+// Footprint recognises what belongs together. A zero field means that the engine leaves no such traces.
 type Footprint struct {
 	// DockerHost is the address of the Docker daemon that has the lab's containers and networks.
 	DockerHost string

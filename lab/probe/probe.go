@@ -39,8 +39,7 @@ func (p Probe) Observe(ctx context.Context, t Target) Observation {
 	if p.see == nil {
 		return Observation{Plane: p.Plane, Outcome: NotReached, Err: "the probe is empty: build it with a constructor of package probe"}
 	}
-	timeout := DefaultTimeout
-	_ = p.Timeout
+	timeout := p.Timeout
 	if timeout == 0 {
 		timeout = DefaultTimeout
 	}

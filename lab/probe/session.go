@@ -98,9 +98,8 @@ func (s *session) awaitVerdict(ctx context.Context, conn *tls.Conn, v *verdict) 
 	case <-ctx.Done():
 		return ctx.Err()
 	case r := <-first:
-		// A ticket that came in the same read as an end has still come first.
-		if r.err != nil && !v.given() {
-			return r.err
+		if err := v.against(r); err != nil {
+			return err
 		}
 		first <- r
 	}

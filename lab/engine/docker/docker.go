@@ -108,9 +108,9 @@ func (e *Engine) Name() string { return "docker" }
 // DockerHost is the address of the daemon.
 func (e *Engine) DockerHost() string { return e.client.DaemonHost() }
 
-// Footprint is the label that all of a lab's containers and networks bear.
-func (e *Engine) Footprint(lab string) engine.Footprint {
-	return engine.Footprint{DockerHost: e.DockerHost(), Label: labelLab + "=" + lab}
+// Footprint is the label on containers and networks.
+func (e *Engine) Footprint(label, value string) engine.Footprint {
+	return engine.Footprint{DockerHost: e.DockerHost(), Label: labelPrefix + label + "=" + value}
 }
 
 // Close gives back the connections to the daemon.

@@ -6,10 +6,13 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
 	"nomadlab.internal/lab/engine"
@@ -18,13 +21,27 @@ import (
 
 // Nodes returns the nodes of a lab, in the order of their names.
 func (e *Engine) Nodes(ctx context.Context, lab string) ([]engine.State, error) {
-	labs, err := e.find(ctx, lab)
-	return labs[lab], err
+	list, err := e.containers(ctx, lab)
+	if err != nil {
+		return nil, err
+	}
+	var states []engine.State
+	for _, s := range list {
+		c, err := e.client.ContainerInspect(ctx, s.ID, client.ContainerInspectOptions{})
+		if errdefs.IsNotFound(err) {
+			continue // it was removed in the meantime
+		}
+		if err != nil {
+			return nil, fmt.Errorf("inspect %s: %w", containerName(lab, s.Labels[labelNode]), err)
+		}
+		states = append(states, e.state(c.Container))
+	}
+	return states, nil
 }
 
-// Labs returns every lab that has a container or a network here. One that lost all its containers has no states.
+// Labs returns every lab that has a container or a network here.
 func (e *Engine) Labs(ctx context.Context) (map[string][]engine.State, error) {
-	labs, err := e.find(ctx, "")
+	list, err := e.containers(ctx, "")
 	if err != nil {
 		return nil, err
 	}
@@ -32,35 +49,49 @@ func (e *Engine) Labs(ctx context.Context) (map[string][]engine.State, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list Docker networks: %w", err)
 	}
+	labs := map[string][]engine.State{}
 	for _, n := range networks.Items {
-		if _, known := labs[n.Labels[labelLab]]; !known {
-			labs[n.Labels[labelLab]] = nil
-		}
+		labs[n.Labels[labelLab]] = nil
+	}
+	for _, s := range list {
+		state := e.summary(s)
+		labs[state.Lab] = append(labs[state.Lab], state)
 	}
 	return labs, nil
 }
 
-func (e *Engine) find(ctx context.Context, lab string) (map[string][]engine.State, error) {
+// containers are those of a lab's nodes, or of all labs' nodes, in the order of their names. Tasks are none.
+func (e *Engine) containers(ctx context.Context, lab string) ([]container.Summary, error) {
 	list, err := e.client.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ofLab(lab)})
 	if err != nil {
 		return nil, fmt.Errorf("list Docker containers: %w", err)
 	}
-	labs := map[string][]engine.State{}
-	for _, s := range list.Items {
-		if s.Labels[labelNode] == "" {
-			continue // a task
-		}
-		c, err := e.client.ContainerInspect(ctx, s.ID, client.ContainerInspectOptions{})
-		if err != nil {
-			continue // it was removed in the meantime
-		}
-		state := e.state(c.Container)
-		labs[state.Lab] = append(labs[state.Lab], state)
+	nodes := slices.DeleteFunc(list.Items, func(s container.Summary) bool { return s.Labels[labelNode] == "" })
+	slices.SortFunc(nodes, func(a, b container.Summary) int { return strings.Compare(a.Labels[labelNode], b.Labels[labelNode]) })
+	return nodes, nil
+}
+
+// summary is a state as a list of containers has it.
+func (e *Engine) summary(c container.Summary) engine.State {
+	s := engine.State{
+		Ref:       engine.Ref{Lab: c.Labels[labelLab], Node: c.Labels[labelNode]},
+		ID:        c.ID,
+		Running:   c.State == container.StateRunning,
+		Labels:    facts(c.Labels),
+		Endpoints: map[uint16]netip.AddrPort{},
 	}
-	for _, states := range labs {
-		slices.SortFunc(states, func(a, b engine.State) int { return strings.Compare(a.Node, b.Node) })
+	if c.NetworkSettings != nil {
+		for n := range maps.Values(c.NetworkSettings.Networks) {
+			s.Address = n.IPAddress
+		}
 	}
-	return labs, nil
+	for _, p := range c.Ports {
+		published := []network.PortBinding{{HostIP: p.IP, HostPort: strconv.Itoa(int(p.PublicPort))}}
+		if at, ok := e.reach(s.Address, p.PrivatePort, published); ok && p.PublicPort > 0 {
+			s.Endpoints[p.PrivatePort] = at
+		}
+	}
+	return s
 }
 
 func (e *Engine) state(c container.InspectResponse) engine.State {
@@ -95,8 +126,8 @@ func (e *Engine) Remove(ctx context.Context, lab string) error {
 	if err := e.leave(ctx, lab); err != nil {
 		return err
 	}
-	f := e.Footprint(lab)
-	if _, err := watchdog.Sweep(ctx, watchdog.Target{DockerHost: f.DockerHost, Label: f.Label}); err != nil {
+	t := watchdog.Target{DockerHost: e.DockerHost(), Label: labelLab + "=" + lab}
+	if _, err := watchdog.Sweep(ctx, t); err != nil {
 		return fmt.Errorf("remove lab %s: %w", lab, err)
 	}
 	return nil
