@@ -135,13 +135,22 @@ func Remove(ctx context.Context, e engine.Engine, name string) error {
 }
 
 // RunCLI runs the real Nomad CLI in a place of its own on the lab's network, with the cli credential, against a server
-// that runs. It returns the CLI's exit code.
+// that runs. It returns the CLI's exit code. Nothing of it stays, also when this process is killed.
 func (l *Lab) RunCLI(ctx context.Context, args []string, files []engine.File, folder string, s engine.Streams) (int, error) {
 	server, err := l.anyRunning(ctx)
 	if err != nil {
 		return 0, err
 	}
-	return l.engine.Run(ctx, l.cliTask(server, args, files, folder, s))
+	run := newRun()
+	f := l.engine.Footprint(labelRun, run)
+	guard, err := watchdog.Start(ctx, watchdog.Target{DockerHost: f.DockerHost, Label: f.Label})
+	if err != nil {
+		return 0, fmt.Errorf("start the watchdog of the CLI: %w", err)
+	}
+	task := l.cliTask(server, args, files, folder, s)
+	task.Labels = map[string]string{labelRun: run}
+	code, err := l.engine.Run(ctx, task)
+	return code, errors.Join(err, guard.Release())
 }
 
 // anyRunning returns a server that runs, or says how to get one.

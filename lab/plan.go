@@ -145,7 +145,7 @@ func (p *Plan) complete(s Spec) error {
 		n.Aliases = []string{n.Name, n.Name + "." + n.Region}
 		n.Ports = []uint16{HTTPPort}
 		if n.Role == pki.Server {
-			n.Ports = append(n.Ports, RPCPort, SerfPort)
+			n.Ports = append(n.Ports, RPCPort)
 		}
 		n.Command = []string{"nomad", "agent", "-config", configFolder}
 		// raw_exec asks who runs it. No image knows this user, so the environment says it (os/user, without cgo).

@@ -313,11 +313,15 @@ const (
 	labelRun = "run"
 	// labelExpires is when a lab that nobody removed may be swept.
 	labelExpires = "expires"
+	// labelVersion and labelCreated tell about a lab whose folder was lost.
+	labelVersion, labelCreated = "nomad-version", "created"
 )
 
 // labels are on everything that the lab has in the engine.
 func (l *Lab) labels(o UpOptions) map[string]string {
-	labels := map[string]string{labelRun: l.record.Run}
+	labels := map[string]string{
+		labelRun: l.record.Run, labelVersion: l.record.Version, labelCreated: l.record.Created.UTC().Format(time.RFC3339),
+	}
 	if !o.Expires.IsZero() {
 		labels[labelExpires] = o.Expires.UTC().Format(time.RFC3339)
 	}

@@ -32,15 +32,15 @@ func joinerHasTheLabsKey(i int) func(*lab.Spec) {
 
 func weakenedLabs() []weakened {
 	return []weakened{
-		{"plain-http-is-rejected", "tls.http is off", without(lab.NoHTTPTLS), "http-refuses-plaintext"},
-		{"plain-http-is-rejected", "tls.rpc is off", without(lab.NoRPCTLS), "rpc-refuses-plaintext"},
-		{"wrong-role-certificates-are-rejected", "verify_server_hostname is off", without(lab.NoVerifyServerHostname), "rpc-refuses-cli"},
-		{"wrong-role-certificates-are-rejected", "verify_https_client is off", without(lab.NoVerifyHTTPSClient), "http-lets-in-server"},
+		{"plain-http-is-rejected", "tls.http is off", without(lab.NoHTTPTLS), "http-refuses-plaintext on server-1: broken"},
+		{"plain-http-is-rejected", "tls.rpc is off", without(lab.NoRPCTLS), "rpc-refuses-plaintext on server-1: broken"},
+		{"wrong-role-certificates-are-rejected", "verify_server_hostname is off", without(lab.NoVerifyServerHostname), "rpc-refuses-cli on server-1: broken"},
+		{"wrong-role-certificates-are-rejected", "verify_https_client is off", without(lab.NoVerifyHTTPSClient), "http-lets-in-server on server-1: not carried out: the control gave \"accepted\""},
 		{"gossip-is-encrypted", "encrypt is left out", without(lab.NoGossipKey), `serf.encrypted is "false"`},
 		{"gossip-is-encrypted", "the server without a key has the lab's", joinerHasTheLabsKey(0), "counts no-key among its members"},
 		{"gossip-is-encrypted", "the server with another key has the lab's", joinerHasTheLabsKey(1), "counts other-key among its members"},
 		{"a-leader-is-elected-and-elected-again", "two servers, of which one does not suffice", lab.Servers(2), "voters"},
-		{"work-runs-over-mtls", "verify_https_client is off", without(lab.NoVerifyHTTPSClient), "http-hides-logs-from-strangers"},
+		{"work-runs-over-mtls", "verify_https_client is off", without(lab.NoVerifyHTTPSClient), "http-hides-logs-from-strangers on server-1: broken"},
 	}
 }
 

@@ -15,7 +15,8 @@ import (
 //
 //   - Held only when both controls gave their outcome, the probe gave a wanted
 //     one, and a readable log showed the reason;
-//   - Broken when both controls gave their outcome and the probe another than
+//   - Broken when the probe was accepted and should not have been, or when both
+//     controls gave their outcome and the probe another than
 //     was wanted;
 //   - NotCarriedOut when a control did not give its outcome, the probe did not
 //     reach the agent or failed, or the log does not show the reason;

@@ -42,7 +42,7 @@ func TestVerdicts(t *testing.T) {
 		{"control refused too", posture.Want{no}, no, no, no, finding.NotCarriedOut, "before the probe"},
 		{"control not reached", posture.Want{no}, dead, no, yes, finding.NotCarriedOut, "before the probe"},
 		{"control failed", posture.Want{no}, failed, no, yes, finding.NotCarriedOut, "before the probe"},
-		{"let in, but the control is not", posture.Want{no}, no, yes, no, finding.NotCarriedOut, "did accept the probe"},
+		{"let in, but the control is not", posture.Want{no}, no, yes, no, finding.Broken, "was accepted"},
 		{"agent died in between", posture.Want{no}, yes, no, dead, finding.NotCarriedOut, "after the probe"},
 		{"agent closed in between", posture.Want{no}, yes, no, no, finding.NotCarriedOut, "after the probe"},
 		{"accepted as wanted", posture.Accepted(), no, yes, no, finding.Held, "as wanted"},

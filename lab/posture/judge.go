@@ -9,16 +9,15 @@ import (
 )
 
 // judge turns what was seen into a verdict with its reason. The order matters:
-// what proves nothing comes before what proves something.
+// what was let in and should not have been needs no control, for it was let in;
+// after that, what proves nothing comes before what proves something.
 func (c Check) judge(r run) (finding.Verdict, string) {
 	control := c.spec.Want.opposite()
 	switch {
+	case r.probe == probe.Accepted && !c.spec.Want.has(probe.Accepted):
+		return finding.Broken, fmt.Sprintf("the probe was accepted, wanted was %q", c.spec.Want)
 	case !control.has(r.before):
-		reason := fmt.Sprintf("the control gave %q before the probe, not %q, so an outcome of the probe proves nothing", r.before, control)
-		if r.probe == probe.Accepted && !c.spec.Want.has(probe.Accepted) {
-			reason += "; but the agent did accept the probe, which should be refused"
-		}
-		return finding.NotCarriedOut, reason
+		return finding.NotCarriedOut, fmt.Sprintf("the control gave %q before the probe, not %q, so an outcome of the probe proves nothing", r.before, control)
 	case r.probe != probe.Accepted && !r.probe.Refused():
 		return finding.NotCarriedOut, fmt.Sprintf("the probe gave %q, which proves nothing", r.probe)
 	case !control.has(r.after):

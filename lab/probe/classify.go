@@ -21,11 +21,11 @@ func classify(err error, s *session) Outcome {
 		return NotReached
 	case isAlert(err):
 		return RefusedInHandshake
-	case isEnd(err) && s.established:
+	case isEnd(err) && s.accepted():
 		return RefusedAfterHandshake
 	case isEnd(err):
 		return RefusedInHandshake
-	case errors.As(err, &notTLS) && !s.established:
+	case errors.As(err, &notTLS) && !s.accepted():
 		return RefusedInHandshake
 	default:
 		// What is left is the caller's own doing (it does not trust the agent's

@@ -11,14 +11,16 @@ import (
 
 // verdictGrace is how long a TLS 1.3 server that sends no session ticket may
 // take to refuse. Go's servers send one, so for Nomad it is never waited for.
-const verdictGrace = time.Second
+const verdictGrace = 3 * time.Second
 
 // session is one connection to an agent, plaintext or TLS.
 type session struct {
 	net.Conn
-	// established is false until the agent has accepted the TLS handshake; a
-	// plaintext session never is.
+	// established is true once a TLS 1.2 handshake is done; the agent has then
+	// accepted the caller. A plaintext session never is.
 	established bool
+	// verdict tells the same for TLS 1.3, where the agent may refuse later.
+	verdict *verdict
 	facts       tlsFacts
 	first       chan firstRead
 }
@@ -73,12 +75,18 @@ func (s *session) secure(ctx context.Context, config *tls.Config) error {
 	}
 	s.Conn = conn
 	if conn.ConnectionState().Version >= tls.VersionTLS13 {
-		if err := s.awaitVerdict(ctx, conn, v); err != nil {
-			return err
-		}
+		s.verdict = v
+		return s.awaitVerdict(ctx, conn, v)
 	}
 	s.established = true
 	return nil
+}
+
+// accepted is false until the agent has accepted the TLS handshake. Of a TLS 1.3
+// server that sends no tickets it is never known: that the connection ended is
+// then taken for a refusal of the handshake.
+func (s *session) accepted() bool {
+	return s.established || s.verdict != nil && s.verdict.given()
 }
 
 // awaitVerdict returns nil when the server has accepted the caller, or is taken

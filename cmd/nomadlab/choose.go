@@ -1,0 +1,100 @@
+package main
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/engine"
+)
+
+// usualName is the lab that is meant when there are several and none is named.
+const usualName = "lab"
+
+// labNames are the labs that the engine knows.
+func labNames(ctx context.Context, e engine.Engine) ([]string, error) {
+	labs, err := e.Labs(ctx)
+	return slices.Sorted(maps.Keys(labs)), err
+}
+
+// meant is the name that was given; if none was, the only lab's, or "lab" if there are several and one is called so. It
+// is "" when nothing tells which.
+func meant(given string, names []string) string {
+	switch {
+	case given != "":
+		return given
+	case len(names) == 1:
+		return names[0]
+	case slices.Contains(names, usualName):
+		return usualName
+	default:
+		return ""
+	}
+}
+
+// choose returns the name of the lab that is meant, or "" when none is named and there is none at all.
+func choose(cmd *cobra.Command, e engine.Engine, given string) (string, error) {
+	if given != "" {
+		return given, lab.Spec{Name: given}.Validate()
+	}
+	names, err := labNames(cmd.Context(), e)
+	if err != nil {
+		return "", err
+	}
+	name := meant("", names)
+	if name == "" && len(names) > 0 {
+		return "", usagef(cmd, "there are %d labs: name one of %s", len(names), strings.Join(names, ", "))
+	}
+	return name, nil
+}
+
+// open opens the lab that is meant.
+func open(cmd *cobra.Command, e engine.Engine, given string) (*lab.Lab, error) {
+	name, err := choose(cmd, e, given)
+	if err != nil {
+		return nil, err
+	}
+	if name == "" {
+		return nil, usagef(cmd, "there is no lab: `nomadlab up` makes one")
+	}
+	return lab.Open(cmd.Context(), e, name)
+}
+
+// first is the first argument, or "".
+func first(args []string) string {
+	if len(args) == 0 {
+		return ""
+	}
+	return args[0]
+}
+
+// noArguments says what to do instead, when there is something.
+func noArguments(instead string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return nil
+		}
+		return usagef(cmd, "unexpected argument %q%s", args[0], instead)
+	}
+}
+
+// optionalName is for commands that take the name of a lab and nothing else.
+func optionalName(cmd *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return usagef(cmd, "unexpected argument %q: name one lab", args[1])
+	}
+	return nil
+}
+
+// dashed splits arguments at "--": what is nomadlab's, and what is the inner command's.
+func dashed(cmd *cobra.Command, args []string) (ours, theirs []string, found bool) {
+	at := cmd.ArgsLenAtDash()
+	if at < 0 {
+		return args, nil, false
+	}
+	return args[:at], args[at:], true
+}

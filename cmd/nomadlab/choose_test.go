@@ -1,0 +1,100 @@
+package main
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestLabThatIsMeant(t *testing.T) {
+	tests := []struct {
+		name  string
+		labs  []string
+		args  string
+		says  string
+		named string
+	}{
+		{"named", []string{"a", "b"}, "status b", "lab's folder", "nomadlab down b`"},
+		{"the only one", []string{"a"}, "status", "lab's folder", "nomadlab down a`"},
+		{"the usual one", []string{"a", "lab"}, "status", "lab's folder", "nomadlab down lab`"},
+		{"which of them", []string{"b", "a"}, "status", "there are 2 labs: name one of a, b", ""},
+		{"none", nil, "status", "there is no lab: `nomadlab up` makes one", ""},
+		{"for nomad, in front of --", []string{"a", "b"}, "nomad b -- version", "lab's folder", "nomadlab down b`"},
+		{"for nomad, by flag", []string{"a", "b"}, "nomad --lab b -- version", "lab's folder", "nomadlab down b`"},
+		{"for exec", []string{"a", "b"}, "exec b server-1 -- ls", "lab's folder", "nomadlab down b`"},
+		{"for logs", []string{"a", "b"}, "logs b server-1", "lab's folder", "nomadlab down b`"},
+		{"for logs, only nodes", []string{"a"}, "logs server-1", "lab's folder", "nomadlab down a`"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			a, _ := faked(t, test.labs...) // their folders do not exist, which the error says of the one that is meant
+			r := call(t, a, "", strings.Fields(test.args)...)
+			if r.code != exitUsage {
+				t.Errorf("exit code %d", r.code)
+			}
+			contains(t, r.errs, test.says, test.named)
+		})
+	}
+}
+
+func TestDown(t *testing.T) {
+	tests := []struct {
+		name string
+		labs []string
+		args string
+		left []string
+		code int
+		says string
+	}{
+		{"named", []string{"a", "b"}, "down b", []string{"a"}, exitFine, "lab b: removed, 1 node"},
+		{"several", []string{"a", "b", "c"}, "down b a", []string{"c"}, exitFine, "lab a: removed"},
+		{"gone", []string{"a"}, "down b", []string{"a"}, exitFine, "lab b: there is none"},
+		{"all", []string{"a", "b"}, "down --all", nil, exitFine, "lab b: removed"},
+		{"none at all", nil, "down", nil, exitFine, "there is no lab"},
+		{"which of them", []string{"a", "b"}, "down", []string{"a", "b"}, exitUsage, "name one of a, b"},
+		{"the only one, somebody else's", []string{"a"}, "down", []string{"a"}, exitUsage, "may be somebody else's"},
+		{"not a name", []string{"a"}, "down a ../a", []string{"a"}, exitUsage, "../a"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			a, labs := faked(t, test.labs...)
+			r := call(t, a, "", strings.Fields(test.args)...)
+			if r.code != test.code {
+				t.Errorf("exit code %d, want %d", r.code, test.code)
+			}
+			contains(t, r.out+r.errs, test.says)
+			if diff := cmp.Diff(test.left, labs.names()); diff != "" {
+				t.Errorf("labs that are left, -want +got:\n%s", diff)
+			}
+		})
+	}
+}
+
+func TestListWithoutFolders(t *testing.T) {
+	a, labs := faked(t, "a", "b")
+	labs["b"][0].Running = false
+	r := call(t, a, "", "list")
+	contains(t, r.out, "LAB", "a    1/1    -      -        running, its folder is lost", "b    0/1    -      -        stopped, its folder is lost")
+	none, _ := faked(t)
+	if r := call(t, none, "", "list", "--json"); r.out != "[]\n" || r.code != exitFine {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	tests := []struct{ args, want string }{
+		{"status", "a b"}, {"status a", ""}, {"down a", "b"}, {"logs", "a b"}, {"logs a", "server-1"}, {"exec a", "server-1"},
+		{"exec a server-1", ""}, {"nomad --lab", "a b"}, {"up --wait", "ready leader none"},
+	}
+	for _, test := range tests {
+		t.Run(test.args, func(t *testing.T) {
+			a, _ := faked(t, "a", "b")
+			r := call(t, a, "", append(append([]string{"__complete"}, strings.Fields(test.args)...), "")...)
+			words := strings.Fields(r.out)
+			if len(words) == 0 || strings.Join(words[:len(words)-1], " ") != test.want {
+				t.Errorf("offers %q, want %q", words, test.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,104 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/jedib0t/go-pretty/v6/text"
+	"github.com/spf13/cobra"
+	"golang.org/x/term"
+)
+
+// console is where a subcommand writes: results on one writer, what happens meanwhile on the other.
+type console struct {
+	out, errs stream
+	in        io.Reader
+}
+
+func (a *app) console(cmd *cobra.Command) console {
+	return console{out: a.stream(cmd.OutOrStdout()), errs: a.stream(cmd.ErrOrStderr()), in: cmd.InOrStdin()}
+}
+
+// stream is a writer that knows whether a person looks at it.
+type stream struct {
+	io.Writer
+	terminal bool
+	colour   bool
+}
+
+func (a *app) stream(w io.Writer) stream {
+	_, terminal := terminalOf(w)
+	return stream{Writer: w, terminal: terminal, colour: terminal && !a.noColor && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
+}
+
+// terminalOf returns the file descriptor of the terminal that this is, if it is one.
+func terminalOf(v any) (int, bool) {
+	f, ok := v.(interface{ Fd() uintptr })
+	if !ok {
+		return 0, false
+	}
+	fd := int(f.Fd())
+	return fd, term.IsTerminal(fd)
+}
+
+// width is the terminal's, or 0 for what is none.
+func (s stream) width() int {
+	if fd, ok := terminalOf(s.Writer); ok {
+		if w, _, err := term.GetSize(fd); err == nil {
+			return w
+		}
+	}
+	return 0
+}
+
+// printf writes a line. A reader that is gone is not worth an error: the work is done all the same.
+func (s stream) printf(format string, args ...any) { _, _ = fmt.Fprintf(s, format+"\n", args...) }
+
+func (s stream) paint(t string, colours ...text.Color) string {
+	if !s.colour || t == "" {
+		return t
+	}
+	return text.Colors(colours).Sprint(t)
+}
+
+func (s stream) faint(t string) string  { return s.paint(t, text.Faint) }
+func (s stream) bold(t string) string   { return s.paint(t, text.Bold) }
+func (s stream) good(t string) string   { return s.paint(t, text.FgGreen) }
+func (s stream) bad(t string) string    { return s.paint(t, text.FgRed) }
+func (s stream) uneasy(t string) string { return s.paint(t, text.FgYellow) }
+
+// tick and cross mark what went well and what did not. Where no person looks, words are easier to search for.
+func (s stream) tick() string {
+	if s.terminal {
+		return s.good("✓")
+	}
+	return "ok"
+}
+
+func (s stream) cross() string {
+	if s.terminal {
+		return s.bad("✗")
+	}
+	return "FAILED"
+}
+
+// wrapped puts the margin before each line but the first, and on a terminal breaks lines that are too long for it.
+func (s stream) wrapped(t, margin string) string {
+	if width := s.width() - len(margin); width > 40 {
+		t = text.WrapText(t, width)
+	}
+	return indent(t, margin)
+}
+
+// indent puts the margin before each line but the first.
+func indent(t, margin string) string { return strings.ReplaceAll(t, "\n", "\n"+margin) }
+
+// json writes a value as indented JSON.
+func (s stream) json(v any) error {
+	e := json.NewEncoder(s)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}

@@ -1,0 +1,102 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/engine"
+)
+
+func (a *app) downCommand() *cobra.Command {
+	var all bool
+	cmd := &cobra.Command{
+		Use:   "down [NAME…]",
+		Short: "Remove labs",
+		Long: `down removes labs: their containers, networks, keys, certificates and logs. It finds what
+belongs to a lab by its labels, so it also removes one whose start was killed, or whose
+folder is lost. A lab that is gone already is fine.
+
+Without a name it removes the only lab, or the one called "lab", if its folder is here. --all
+removes every lab of this machine, other users' and those of running tests included.`,
+		Example: `  nomadlab down
+  nomadlab down demo other
+  nomadlab down --all`,
+		ValidArgsFunction: a.completeLabs(),
+		Args: func(cmd *cobra.Command, args []string) error {
+			if all && len(args) > 0 {
+				return usagef(cmd, "names and --all exclude each other")
+			}
+			return nil
+		},
+		RunE: a.with(func(cmd *cobra.Command, args []string, e engine.Engine) error { return a.down(cmd, args, e, all) }),
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "remove every lab of this machine")
+	return cmd
+}
+
+func (a *app) down(cmd *cobra.Command, args []string, e engine.Engine, all bool) error {
+	c := a.console(cmd)
+	known, err := e.Labs(cmd.Context())
+	if err != nil {
+		return err
+	}
+	names, err := toRemove(cmd, e, args, all)
+	if err != nil {
+		return err
+	}
+	if len(names) == 0 {
+		c.out.printf("there is no lab: nothing to remove")
+	}
+	for _, name := range names {
+		p := newProgress(c.errs)
+		if c.errs.terminal {
+			p.doing("down", "removing lab "+name)
+		}
+		began := time.Now()
+		err := lab.Remove(cmd.Context(), e, name)
+		p.stop()
+		if err != nil {
+			return fmt.Errorf("lab %s is not wholly removed, try again: %w", name, err)
+		}
+		if states, there := known[name]; there {
+			c.out.printf("lab %s: removed, %s in %s", c.out.bold(name), count(len(states), "node"), brief(time.Since(began)))
+		} else {
+			c.out.printf("lab %s: there is none, nothing to remove", c.out.bold(name))
+		}
+	}
+	return nil
+}
+
+func toRemove(cmd *cobra.Command, e engine.Engine, args []string, all bool) ([]string, error) {
+	if all {
+		return labNames(cmd.Context(), e)
+	}
+	if len(args) == 0 {
+		return onlyOurs(cmd, e)
+	}
+	for _, name := range args {
+		if _, err := choose(cmd, e, name); err != nil {
+			return nil, err
+		}
+	}
+	return slices.Compact(slices.Clone(args)), nil
+}
+
+// onlyOurs is the lab that is meant when none is named. It must be one that we can open: the only lab of this machine
+// may well be somebody else's, or belong to a test that runs now, and such a lab goes only when it is named.
+func onlyOurs(cmd *cobra.Command, e engine.Engine) ([]string, error) {
+	name, err := choose(cmd, e, "")
+	if name == "" {
+		return nil, err
+	}
+	if _, err := lab.Open(cmd.Context(), e, name); errors.Is(err, lab.ErrDamaged) {
+		return nil, usagef(cmd, "lab %s is the one that there is, and it may be somebody else's, as its folder is not to be had here: "+
+			"name it to remove it, `nomadlab down %s` (%w)", name, name, err)
+	}
+	return []string{name}, nil
+}

@@ -1,0 +1,121 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/pki"
+)
+
+func (a *app) envCommand() *cobra.Command {
+	var name string
+	var unset, asJSON bool
+	cmd := &cobra.Command{
+		Use:   "env [NAME]",
+		Short: "Print the variables that point nomad at a lab",
+		Long: `env prints the commands that set NOMAD_ADDR and the rest in your shell, so that your own nomad
+command, or anything that uses Nomad's API, talks to the lab.`,
+		Example: `  eval "$(nomadlab env)"
+  nomadlab env demo --shell fish | source
+  eval "$(nomadlab env --unset)"`,
+		ValidArgsFunction: a.completeLab(),
+		Args:              optionalName,
+		RunE: a.do(func(cmd *cobra.Command, args []string) error {
+			sh, err := shellNamed(cmd, name)
+			if err != nil {
+				return err
+			}
+			out := a.console(cmd).out
+			if unset {
+				for _, v := range variables(nil, "") {
+					out.printf("%s", sh.unset(v.name))
+				}
+				return nil
+			}
+			return a.env(cmd, first(args), out, sh, asJSON)
+		}),
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&name, "shell", "", "bash (also for zsh and sh) or fish (default from $SHELL)")
+	flags.BoolVar(&unset, "unset", false, "print the commands that unset the variables")
+	flags.BoolVar(&asJSON, "json", false, "print JSON")
+	mustComplete(cmd, "shell", fixed("bash", "fish"))
+	return cmd
+}
+
+func (a *app) env(cmd *cobra.Command, given string, out stream, sh shell, asJSON bool) error {
+	e, err := a.connect(cmd.Context())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = e.Close() }()
+	vars, name, err := environment(cmd, e, given)
+	if err != nil {
+		return err
+	}
+	if asJSON {
+		object := map[string]string{}
+		for _, v := range vars {
+			object[v.name] = v.value
+		}
+		return out.json(object)
+	}
+	for _, v := range vars {
+		out.printf("%s", sh.set(v.name, v.value))
+	}
+	if out.terminal {
+		out.printf("%s", out.faint("# to set them: "+sh.use(name)))
+	}
+	return nil
+}
+
+func environment(cmd *cobra.Command, e engine.Engine, given string) ([]variable, string, error) {
+	l, err := open(cmd, e, given)
+	if err != nil {
+		return nil, "", err
+	}
+	address, err := frontDoor(cmd.Context(), l)
+	return variables(l, address), l.Name(), err
+}
+
+// frontDoor is the HTTP address of the leader, or of any server that runs while there is no leader.
+func frontDoor(ctx context.Context, l *lab.Lab) (string, error) {
+	servers := l.Servers()
+	if leader, err := l.Leader(ctx, ""); err == nil {
+		servers = []*lab.Node{leader}
+	}
+	for _, n := range servers {
+		if c, err := n.API(); err == nil {
+			return c.Address(), nil
+		}
+	}
+	return "", fmt.Errorf("no server of lab %s runs: `nomadlab start %s` starts them", l.Name(), l.Name())
+}
+
+// variable is one of Nomad's environment variables.
+type variable struct{ name, value string }
+
+// variables are those that lead nomad to the lab. For no lab, the values are empty.
+func variables(l *lab.Lab, address string) []variable {
+	var folder string
+	var id pki.Identity
+	if l != nil {
+		folder, id = l.TLSFolder(), l.Credential().Identity
+	}
+	return []variable{
+		{"NOMAD_ADDR", address},
+		{"NOMAD_REGION", id.Region},
+		{"NOMAD_CACERT", filepath.Join(folder, pki.CAFile)},
+		{"NOMAD_CLIENT_CERT", filepath.Join(folder, id.CertFile())},
+		{"NOMAD_CLIENT_KEY", filepath.Join(folder, id.KeyFile())},
+	}
+}
+
+// envLine is how a person uses `env` for that lab in the shell that they have.
+func envLine(name string) string { return shellOf(os.Getenv("SHELL")).use(name) }

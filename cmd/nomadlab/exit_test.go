@@ -1,0 +1,124 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/image"
+)
+
+func TestExitCodes(t *testing.T) {
+	wrapped := func(err error) error { return fmt.Errorf("doing something: %w", err) }
+	tests := []struct {
+		name string
+		err  error
+		want int
+		says string
+	}{
+		{"fine", nil, exitFine, ""},
+		{"failed", errors.New("boom"), exitFailed, "nomadlab: boom\n"},
+		{"invalid", wrapped(lab.ErrInvalid), exitUsage, "doing something"},
+		{"taken", wrapped(lab.ErrTaken), exitUsage, "taken"},
+		{"not found", wrapped(lab.ErrNotFound), exitUsage, "no such lab"},
+		{"no engine", wrapped(engine.ErrUnavailable), exitUsage, "unavailable"},
+		{"engine's disk full", &lab.StartError{Lab: "x", Err: wrapped(engine.ErrNoSpace)}, exitUsage, "no space"},
+		{"build's disk full", wrapped(image.ErrNoSpace), exitUsage, "space"},
+		{"unknown version", &image.UnknownVersionError{Version: "0"}, exitUsage, "unknown Nomad version"},
+		{"did not come up", &lab.StartError{Lab: "x", Err: errors.New("no leader")}, exitFailed, "did not come up"},
+		{"passed on", wrapped(&exitError{code: 42}), 42, ""},
+		{"several lines", errors.New("one\ntwo"), exitFailed, "nomadlab: one\n  two\n"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var b strings.Builder
+			if got := report(t.Context(), &b, test.err); got != test.want {
+				t.Errorf("exit code %d, want %d", got, test.want)
+			}
+			if test.says == "" && b.Len() > 0 {
+				t.Errorf("says %q, want nothing", b.String())
+			}
+			contains(t, b.String(), test.says)
+		})
+	}
+}
+
+func TestInterruptedIsOneWord(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancelled := fmt.Errorf("wait for something long: %w", context.Canceled)
+	var before, after strings.Builder
+	report(ctx, &before, cancelled)
+	cancel()
+	code := report(ctx, &after, cancelled)
+	contains(t, before.String(), "wait for something long")
+	if code != exitFailed || after.String() != "nomadlab: interrupted\n" {
+		t.Errorf("exit code %d, %q", code, after.String())
+	}
+}
+
+func TestWrongUsage(t *testing.T) {
+	tests := []struct {
+		args string
+		says string
+		help string
+	}{
+		{"lists", `there is no command "lists": did you mean list?`, "nomadlab --help"},
+		{"up --sevrers 3", "unknown flag: --sevrers", "nomadlab up --help"},
+		{"up --servers many", "invalid argument", "nomadlab up --help"},
+		{"up demo", "name the lab with --name", "nomadlab up --help"},
+		{"up --wait long", "--wait is", "nomadlab up --help"},
+		{"up --timeout 0s", "--timeout is", "nomadlab up --help"},
+		{"up --image a --nomad-version 1.11.3", "exclude each other", "nomadlab up --help"},
+		{"down a --all", "exclude each other", "nomadlab down --help"},
+		{"status a b", `unexpected argument "b"`, "nomadlab status --help"},
+		{"env --shell tcsh", "--shell is", "nomadlab env --help"},
+		{"plan --format xml", "--format is", "nomadlab plan --help"},
+		{"nomad server members", "put -- before", "nomadlab nomad --help"},
+		{"nomad --lab a b -- version", "named twice", "nomadlab nomad --help"},
+		{"exec server-1 ls", "put -- before", "nomadlab exec --help"},
+		{"exec -- ls", "name a node", "nomadlab exec --help"},
+		{"exec a b c -- ls", `unexpected argument "c"`, "nomadlab exec --help"},
+		{"completion bash zsh", "zsh", "nomadlab completion bash --help"},
+		{"run", "name a scenario", "nomadlab run --help"},
+		{"run x --all", "exclude each other", "nomadlab run --help"},
+	}
+	for _, test := range tests {
+		t.Run(test.args, func(t *testing.T) {
+			a, _ := faked(t)
+			r := call(t, a, "", strings.Fields(test.args)...)
+			if r.code != exitUsage || r.out != "" {
+				t.Errorf("exit code %d, on standard output %q", r.code, r.out)
+			}
+			contains(t, r.errs, "nomadlab: ", test.says, "see `"+test.help+"`")
+			if strings.Contains(r.errs, "Usage:") {
+				t.Errorf("the whole usage is printed:\n%s", r.errs)
+			}
+		})
+	}
+}
+
+func TestInvalidInputStartsNothing(t *testing.T) {
+	for _, args := range []string{
+		"up --servers 0", "up --clients -1", "up --name Not_A_Label", "up --log-level loud", "up --file /nonexistent.yaml",
+		"plan --servers 0", "down ../..", "status Not_A_Label", "run no-such-scenario", "status none-such",
+	} {
+		t.Run(args, func(t *testing.T) {
+			a, _ := faked(t) // whose engine panics when anything is to be created
+			if r := call(t, a, "", strings.Fields(args)...); r.code != exitUsage || r.out != "" || r.errs == "" {
+				t.Errorf("exit code %d, %q, %q", r.code, r.out, r.errs)
+			}
+		})
+	}
+}
+
+func TestEveryCommandHasAnExample(t *testing.T) {
+	for _, c := range newApp().root().Commands() {
+		if c.Example == "" || c.Short == "" {
+			t.Errorf("%s has no example, or no description", c.CommandPath())
+		}
+	}
+}

@@ -1,0 +1,232 @@
+package main
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/story"
+)
+
+const job = `job "j" {
+  group "g" {
+    task "t" {
+      driver = "raw_exec"
+      config { command = "/bin/true" }
+    }
+  }
+}
+`
+
+func TestALabFromUpToDown(t *testing.T) {
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	t.Setenv("SHELL", "/bin/bash")
+	name := unused(t)
+	e := realEngine(t, name)
+	defer func() { must(t, "down", name) }()
+
+	contains(t, must(t, "plan", "--name", name, "--servers", "1", "--clients", "1"), "lab "+name+" would be", "server.global.nomad", "agent.hcl")
+	contains(t, apart(t, "up", "--name", name, "--servers", "1", "--clients", "1"), "is ready", "1 server, 1 client", "leader", "nomadlab down "+name)
+	if r := call(t, newApp(), "", "up", "--name", name); r.code != exitUsage || !strings.Contains(r.errs, "taken") {
+		t.Errorf("a second up: %+v", r)
+	}
+	contains(t, must(t, "list"), name+"  ", "2/2")
+	contains(t, must(t, "status", name), "is ready", "client-1", "6d 23h", "encrypted")
+	t.Run("env", func(t *testing.T) { tryEnv(t, name) })
+	t.Run("nomad", func(t *testing.T) { tryNomad(t, name) })
+	t.Run("exec", func(t *testing.T) { tryExec(t, name) })
+	t.Run("logs", func(t *testing.T) { tryLogs(t, name) })
+	t.Run("start", func(t *testing.T) { tryStart(t, e, name) })
+	contains(t, must(t, "down", name), "removed, 2 nodes")
+	contains(t, must(t, "down", name), "there is none")
+}
+
+// tryEnv lets bash evaluate what env prints, and asks the agent with the files that it names.
+func tryEnv(t *testing.T, name string) {
+	line := `eval "$1"; printf '%s\n' "$NOMAD_ADDR" "$NOMAD_CACERT" "$NOMAD_CLIENT_CERT" "$NOMAD_CLIENT_KEY" "$NOMAD_REGION"`
+	out, err := exec.CommandContext(t.Context(), "bash", "-c", line, "bash", must(t, "env", name)).Output()
+	v := strings.Split(string(out), "\n")
+	if err != nil || len(v) != 6 || v[4] != "global" {
+		t.Fatalf("bash: %v: %q", err, v)
+	}
+	ca, err := os.ReadFile(v[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	pool := x509.NewCertPool()
+	pool.AppendCertsFromPEM(ca)
+	own, err := tls.LoadX509KeyPair(v[2], v[3])
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := ask(t, v[0], &tls.Config{RootCAs: pool, Certificates: []tls.Certificate{own}}); err != nil {
+		t.Errorf("with the files that env names: %v", err)
+	}
+	if err := ask(t, v[0], &tls.Config{RootCAs: pool}); err == nil {
+		t.Error("without a certificate the agent answers too, so that env's is not what opened it")
+	}
+	var object map[string]string
+	if err := json.Unmarshal([]byte(must(t, "env", name, "--json")), &object); err != nil || object["NOMAD_ADDR"] != v[0] {
+		t.Errorf("as JSON: %v: %v", err, object)
+	}
+}
+
+func ask(t *testing.T, address string, c *tls.Config) error {
+	t.Helper()
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: c, DisableKeepAlives: true}}
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address+"/v1/agent/health", nil)
+	if err != nil {
+		return err
+	}
+	answer, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	if err := answer.Body.Close(); err != nil {
+		return err
+	}
+	if answer.StatusCode != http.StatusOK {
+		return errors.New(answer.Status)
+	}
+	return nil
+}
+
+func tryNomad(t *testing.T, name string) {
+	contains(t, must(t, "nomad", name, "--", "server", "members"), "server-1.global", "alive")
+	t.Chdir(t.TempDir())
+	if err := os.WriteFile(filepath.Join(".", "web.nomad.hcl"), []byte(job), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, must(t, "nomad", "--lab", name, "--", "job", "validate", "./web.nomad.hcl"), "Job validation successful")
+	if r := call(t, newApp(), job, "nomad", name, "--", "job", "validate", "-"); r.code != exitFine {
+		t.Errorf("a job on standard input: %+v", r)
+	}
+	if r := call(t, newApp(), "", "nomad", name, "--", "job", "validate", "./gone.nomad.hcl"); r.code != 1 || strings.Contains(r.errs, "nomadlab:") {
+		t.Errorf("a file that does not exist: %+v", r)
+	}
+}
+
+func tryExec(t *testing.T, name string) {
+	r := call(t, newApp(), "in", "exec", name, "client-1", "--", "sh", "-c", "cat; hostname; echo bad >&2; exit 7")
+	if r.code != 7 || r.out != "inclient-1\n" || r.errs != "bad\n" {
+		t.Errorf("%+v", r)
+	}
+	if r := call(t, newApp(), "", "exec", name, "client-9", "--", "true"); r.code != exitUsage || !strings.Contains(r.errs, "server-1 client-1") {
+		t.Errorf("a node that does not exist: %+v", r)
+	}
+}
+
+func tryLogs(t *testing.T, name string) {
+	contains(t, must(t, "logs", name), "server-1 |     2", "client-1 |     2", "cluster leadership acquired")
+	if one := must(t, "logs", name, "client-1"); strings.Contains(one, "client-1 |") || !strings.Contains(one, "node registration complete") {
+		t.Errorf("log of one node:\n%s", one)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	out := &cancelling{at: "node registration complete", cancel: cancel}
+	var errs strings.Builder
+	if code := newApp().execute(ctx, []string{"logs", name, "-f"}, nil, out, &errs); code != exitFine || errs.Len() > 0 {
+		t.Errorf("following until interrupted: exit code %d, %s", code, errs.String())
+	}
+}
+
+func tryStart(t *testing.T, e engine.Engine, name string) {
+	for _, node := range []string{"server-1", "client-1"} {
+		if err := e.Kill(t.Context(), engine.Ref{Lab: name, Node: node}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	contains(t, must(t, "list"), "stopped")
+	if r := call(t, newApp(), "", "status", name); r.code != exitFailed || !strings.Contains(r.out, "not ready") {
+		t.Errorf("status of a stopped lab: %+v", r)
+	}
+	if r := call(t, newApp(), "", "env", name); r.code != exitFailed || r.out != "" || !strings.Contains(r.errs, "nomadlab start "+name) {
+		t.Errorf("env of a stopped lab: %+v", r)
+	}
+	contains(t, must(t, "start", name), "is ready in", "leader")
+	must(t, "status", name)
+}
+
+// cancelling is a writer that interrupts when it sees a text.
+type cancelling struct {
+	strings.Builder
+	at     string
+	cancel context.CancelFunc
+}
+
+func (c *cancelling) Write(p []byte) (int, error) {
+	n, err := c.Builder.Write(p)
+	if strings.Contains(c.String(), c.at) {
+		c.cancel()
+	}
+	return n, err
+}
+
+func TestRunsAndInterruptions(t *testing.T) {
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	name := unused(t)
+	e := realEngine(t, name)
+
+	t.Run("interrupted up", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		errs := &cancelling{at: "waiting for a leader", cancel: cancel}
+		var out strings.Builder
+		code := newApp().execute(ctx, []string{"up", "--name", name, "--servers", "1", "--clients", "0"}, nil, &out, errs)
+		if code != exitFailed || out.Len() > 0 {
+			t.Errorf("exit code %d, %q", code, out.String())
+		}
+		contains(t, errs.String(), "interrupted: what was started of lab "+name+" has been removed")
+		if left, err := e.Nodes(t.Context(), name); len(left) > 0 || err != nil {
+			t.Errorf("left: %v (%v)", left, err)
+		}
+	})
+	t.Run("run", func(t *testing.T) { tryRun(t, e) })
+}
+
+func tryRun(t *testing.T, e engine.Engine) {
+	var labs []string
+	scenario := func(name string, err error) story.Scenario {
+		return story.Scenario{Name: name, Claim: "Claims " + name + ".", Spec: lab.Spec{}.With(lab.Servers(1), lab.Clients(0)), Steps: func() []story.Step {
+			return []story.Step{{Title: "A check is made", Do: func(_ context.Context, t *story.T) error {
+				labs = append(labs, t.Lab.Name())
+				t.Say("seen by %s", name)
+				return errors.Join(err, t.Record(finding.Finding{ID: "door", Node: "server-1", Verdict: finding.Held}))
+			}}}
+		}}
+	}
+	a := newApp()
+	a.all = func() []story.Scenario {
+		return []story.Scenario{scenario("bad", errors.New("boom")), scenario("good", nil)}
+	}
+	r := call(t, a, "", "run", "--all", "--json")
+	var results []outcome
+	if err := json.Unmarshal([]byte(r.out), &results); err != nil || len(results) != 2 {
+		t.Fatalf("%v\n%s%s", err, r.out, r.errs)
+	}
+	bad, good := results[0], results[1]
+	if r.code != exitFailed || bad.Passed || !good.Passed || good.Steps != 1 || len(good.Findings) != 1 || good.Evidence != "" {
+		t.Errorf("exit code %d, %+v", r.code, results)
+	}
+	contains(t, bad.Error, "boom")
+	if _, err := os.Stat(filepath.Join(bad.Evidence, "server-1", "agent.log")); err != nil {
+		t.Error(err)
+	}
+	contains(t, r.errs, "Claims good.", "1/1  A check is made", "seen by good", "ok door on server-1: held", "1 step, 1 check held", "evidence: "+bad.Evidence, "1 of 2 scenarios passed, failed: bad")
+	for _, name := range labs {
+		if left, err := e.Nodes(t.Context(), name); len(left) > 0 || err != nil {
+			t.Errorf("left of %s: %v (%v)", name, left, err)
+		}
+	}
+}

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"nomadlab.internal/lab/engine"
+)
+
+func (a *app) nomadCommand() *cobra.Command {
+	var name string
+	cmd := &cobra.Command{
+		Use:   "nomad [NAME] -- ARGS…",
+		Short: "Run the Nomad CLI inside a lab",
+		Long: `nomad runs the real Nomad CLI on the lab's network with the lab's credentials, so that none is
+needed on this machine. Its exit code is passed on.
+
+Files of this machine that the arguments name (FILE, -flag=FILE, @FILE) are copied to where it
+runs, and its working folder is the current one. What it writes to files stays there.`,
+		Example: `  nomadlab nomad -- server members
+  nomadlab nomad demo -- job run ./web.nomad.hcl
+  nomadlab nomad -- alloc exec -i -t 8ba85cef /bin/sh
+  nomadlab nomad -- job run - < web.nomad.hcl`,
+		ValidArgsFunction: a.completeLab(),
+		Args: func(cmd *cobra.Command, args []string) error {
+			ours, _, found := dashed(cmd, args)
+			switch {
+			case !found:
+				return usagef(cmd, "put -- before Nomad's arguments: nomadlab nomad -- server members")
+			case len(ours) > 1:
+				return usagef(cmd, "unexpected argument %q before --: name one lab", ours[1])
+			case len(ours) == 1 && name != "":
+				return usagef(cmd, "the lab is named twice, %q and --lab %q", ours[0], name)
+			}
+			return nil
+		},
+		RunE: a.with(func(cmd *cobra.Command, args []string, e engine.Engine) error {
+			ours, theirs, _ := dashed(cmd, args)
+			l, err := open(cmd, e, name+first(ours))
+			if err != nil {
+				return err
+			}
+			folder, err := os.Getwd()
+			if err != nil {
+				return err
+			}
+			files, err := namedFiles(folder, theirs)
+			if err != nil {
+				return err
+			}
+			return a.console(cmd).inner(func(s engine.Streams) (int, error) {
+				return l.RunCLI(cmd.Context(), theirs, files, folder, s)
+			})
+		}),
+	}
+	addLabFlag(cmd, &name, a)
+	return cmd
+}
+
+// addLabFlag adds the flag that names the lab of a command that takes further arguments.
+func addLabFlag(cmd *cobra.Command, name *string, a *app) {
+	cmd.Flags().StringVar(name, "lab", "", "name of the lab, instead of NAME")
+	mustComplete(cmd, "lab", a.completeLabs())
+}

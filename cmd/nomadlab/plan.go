@@ -1,0 +1,137 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/image"
+)
+
+func (a *app) planCommand() *cobra.Command {
+	var f specFlags
+	var format string
+	cmd := &cobra.Command{
+		Use:   "plan",
+		Short: "Show what `up` would make, and make nothing",
+		Long: `plan shows each node that up would make: its address, its certificate's names, its files and
+its command. Nothing is started. The JSON has the contents of the files that are no secrets.`,
+		Example: `  nomadlab plan --servers 5
+  nomadlab plan --file lab.yaml --format json`,
+		Args: noArguments(": name the lab with --name"),
+		RunE: a.do(func(cmd *cobra.Command, _ []string) error {
+			if format != "text" && format != "json" {
+				return usagef(cmd, "--format is %q: use text or json", format)
+			}
+			return a.plan(cmd, f, format)
+		}),
+	}
+	f.add(cmd)
+	cmd.Flags().StringVar(&format, "format", "text", "text or json")
+	mustComplete(cmd, "format", fixed("text", "json"))
+	return cmd
+}
+
+func (a *app) plan(cmd *cobra.Command, f specFlags, format string) error {
+	s, err := f.spec(cmd)
+	if err != nil {
+		return err
+	}
+	if err := s.Validate(); err != nil {
+		return err
+	}
+	e, err := a.connect(cmd.Context())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = e.Close() }()
+	c := a.console(cmd)
+	for _, w := range s.Warnings() {
+		c.errs.printf("%s %s", c.errs.uneasy("warning:"), w)
+	}
+	p, err := lab.PlanOn(cmd.Context(), e, s)
+	if err != nil {
+		return err
+	}
+	if format == "json" {
+		return c.out.json(p)
+	}
+	c.out.plan(p)
+	return nil
+}
+
+func (s stream) plan(p lab.Plan) {
+	s.printf("lab %s would be: Nomad %s, %s on %s", s.bold(p.Name), wanted(p.Nomad), count(len(p.Nodes), "node"), p.Subnet)
+	if len(p.Weaken) > 0 {
+		s.printf("%s %v", s.uneasy("weakened: no agent has"), p.Weaken)
+	}
+	s.printf("")
+	rows := make([][]string, 0, len(p.Nodes))
+	for _, n := range p.Nodes {
+		role := string(n.Role)
+		if n.Joiner {
+			role += ", outside"
+		}
+		rows = append(rows, []string{n.Name, role, n.Region, n.Datacenter, n.Address.String(), ports(n.Ports)})
+	}
+	s.grid([]string{"NODE", "ROLE", "REGION", "DATACENTER", "ADDRESS", "PORTS ON 127.0.0.1"}, rows)
+	for _, n := range p.Nodes {
+		s.printf("")
+		s.planned(n)
+	}
+}
+
+// wanted says where the Nomad is to come from.
+func wanted(n lab.Nomad) string {
+	switch {
+	case n.Image != "":
+		return "of image " + n.Image
+	case n.Binary != "":
+		return "of " + n.Binary
+	default:
+		return cmp.Or(n.Version, image.DefaultVersion)
+	}
+}
+
+func ports(list []uint16) string {
+	words := make([]string, 0, len(list))
+	for _, p := range list {
+		words = append(words, fmt.Sprint(p))
+	}
+	return strings.Join(words, " ")
+}
+
+func (s stream) planned(n lab.PlannedNode) {
+	s.printf("%s", s.bold(n.Name))
+	row := func(label, value string) { s.printf("  %s %s", s.faint(fmt.Sprintf("%-12s", label)), value) }
+	row("command", strings.Join(n.Command, " "))
+	row("user", fmt.Sprintf("%d:%d", n.User, n.User))
+	row("certificate", strings.Join(append(append([]string{n.Identity.Name()}, n.Identity.DNSNames...), texts(n.Identity.IPs)...), " "))
+	if n.Gossip != lab.LabKey {
+		row("gossip key", string(n.Gossip))
+	}
+	label := "files"
+	for _, f := range n.Files {
+		row(label, fmt.Sprintf("%s  %s%s", f.Mode, f.Path, s.secret(f)))
+		label = ""
+	}
+}
+
+func (s stream) secret(f lab.PlannedFile) string {
+	if f.Secret == "" {
+		return ""
+	}
+	return s.faint("  " + string(f.Secret))
+}
+
+func texts(ips []netip.Addr) []string {
+	words := make([]string, 0, len(ips))
+	for _, ip := range ips {
+		words = append(words, ip.String())
+	}
+	return words
+}

@@ -1,0 +1,133 @@
+package main
+
+import (
+	"fmt"
+	"sync"
+	"time"
+	"unicode/utf8"
+
+	"nomadlab.internal/lab"
+)
+
+const (
+	// redraw is how often the live line is written anew: often enough for tenths of a second.
+	redraw = 100 * time.Millisecond
+	// patience is how far apart two lines about one and the same stage are where they are not overwritten.
+	patience = 10 * time.Second
+)
+
+// progress shows what is being done: on a terminal, what is done and a live line for what is being done now; elsewhere
+// one line for each event. Its zero value is not ready: see newProgress.
+type progress struct {
+	to    stream
+	began time.Time
+
+	mu    sync.Mutex
+	now   string
+	stage string
+	last  time.Time
+	end   chan struct{}
+	ended sync.WaitGroup
+}
+
+func newProgress(to stream) *progress {
+	p := &progress{to: to, began: time.Now(), end: make(chan struct{})}
+	if to.terminal {
+		p.ended.Go(p.live)
+	}
+	return p
+}
+
+func (p *progress) live() {
+	ticker := time.NewTicker(redraw)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			p.mu.Lock()
+			p.draw()
+			p.mu.Unlock()
+		case <-p.end:
+			return
+		}
+	}
+}
+
+// stop takes the live line away. No line is written after it has returned.
+func (p *progress) stop() {
+	close(p.end)
+	p.ended.Wait()
+	p.clear()
+}
+
+func (p *progress) elapsed() time.Duration { return time.Since(p.began) }
+
+// event takes an event of lab.Up.
+func (p *progress) event(e lab.Event) {
+	if e.Done {
+		p.done(e.Text)
+	} else {
+		p.doing(e.Stage, e.Text)
+	}
+}
+
+// doing says what is being done now.
+func (p *progress) doing(stage, text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	again := stage == p.stage && time.Since(p.last) < patience
+	p.now, p.stage = text, stage
+	if p.to.terminal {
+		p.draw()
+		return
+	}
+	if !again {
+		p.last = time.Now()
+		p.to.printf("%s  %s", p.clock(), text)
+	}
+}
+
+// done says what has been done.
+func (p *progress) done(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.now, p.stage = "", ""
+	if p.to.terminal {
+		p.clear()
+		p.to.printf("  %s %s  %s", p.to.tick(), p.to.faint(p.clock()), text)
+		return
+	}
+	p.to.printf("%s  %s", p.clock(), text)
+}
+
+// interleave lets something else be written while the live line is away.
+func (p *progress) interleave(write func()) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.clear()
+	write()
+	if p.to.terminal {
+		p.draw()
+	}
+}
+
+// draw writes the live line. The lock is held.
+func (p *progress) draw() {
+	if p.now == "" {
+		return
+	}
+	line := fmt.Sprintf("    %s  %s …", p.clock(), p.now)
+	if width := p.to.width(); width > 0 && utf8.RuneCountInString(line) >= width {
+		line = string([]rune(line)[:width-1]) // a line that wraps cannot be overwritten
+	}
+	p.clear()
+	_, _ = fmt.Fprint(p.to, p.to.faint(line))
+}
+
+func (p *progress) clear() {
+	if p.to.terminal {
+		_, _ = fmt.Fprint(p.to, "\r\x1b[K")
+	}
+}
+
+func (p *progress) clock() string { return fmt.Sprintf("%6s", brief(p.elapsed())) }

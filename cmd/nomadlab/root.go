@@ -1,0 +1,99 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/story"
+)
+
+// app is what the subcommands share.
+type app struct {
+	connect func(context.Context) (engine.Engine, error)
+	all     func() []story.Scenario
+	find    func(names ...string) ([]story.Scenario, error)
+	// noColor is the flag of that name.
+	noColor bool
+	// began is true once a subcommand has taken over: what fails before is wrong usage.
+	began bool
+}
+
+// execute runs the command and returns its exit code. It prints the error, if there is one to print.
+func (a *app) execute(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) int {
+	root := a.root()
+	root.SetArgs(args)
+	root.SetIn(in)
+	root.SetOut(out)
+	root.SetErr(errs)
+	cmd, err := root.ExecuteContextC(ctx)
+	if err != nil && !a.began {
+		err = asUsage(cmd, err)
+	}
+	return report(ctx, errs, err)
+}
+
+func (a *app) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:   "nomadlab",
+		Short: "Real Nomad clusters on this machine, up in seconds",
+		Long: `nomadlab brings up real Nomad clusters in Docker: servers and clients, mutual TLS on
+HTTP and RPC, encrypted gossip. It shows them, runs scenarios that prove what holds
+and what does not, and takes everything down again.`,
+		Example: `  nomadlab up
+  eval "$(nomadlab env)"
+  nomad server members
+  nomadlab down`,
+		Version:       build().Version,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          a.unknownCommand,
+		RunE:          a.do(func(cmd *cobra.Command, _ []string) error { return cmd.Help() }),
+	}
+	root.SetVersionTemplate("nomadlab {{.Version}}\n")
+	root.PersistentFlags().BoolVar(&a.noColor, "no-color", false, "no colour, as with NO_COLOR in the environment")
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return asUsage(cmd, err) })
+	root.AddCommand(
+		a.upCommand(), a.downCommand(), a.listCommand(), a.statusCommand(), a.startCommand(),
+		a.envCommand(), a.nomadCommand(), a.execCommand(), a.logsCommand(),
+		a.planCommand(), a.runCommand(), a.imageCommand(), a.versionCommand(),
+	)
+	return root
+}
+
+// unknownCommand is called with what is not a subcommand.
+func (a *app) unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("there is no command %q", args[0])
+	cmd.SuggestionsMinimumDistance = 2
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		text += ": did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return usagef(cmd, "%s", text)
+}
+
+// do wraps a subcommand: what fails from here on is no longer wrong usage, unless it says so.
+func (a *app) do(run func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		a.began = true
+		return run(cmd, args)
+	}
+}
+
+// with wraps a subcommand that needs the engine.
+func (a *app) with(run func(*cobra.Command, []string, engine.Engine) error) func(*cobra.Command, []string) error {
+	return a.do(func(cmd *cobra.Command, args []string) error {
+		e, err := a.connect(cmd.Context())
+		if err != nil {
+			return err
+		}
+		defer func() { _ = e.Close() }()
+		return run(cmd, args, e)
+	})
+}

@@ -1,0 +1,100 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/image"
+)
+
+// specFlags are the flags that say what a lab is to be. What is set explicitly wins over the file; what is not set does
+// not touch it.
+type specFlags struct {
+	file             string
+	name             string
+	servers, clients int
+	subnet, logLevel string
+	nomad            nomadFlags
+}
+
+// nomadFlags say which Nomad is to be run.
+type nomadFlags struct{ version, image, binary string }
+
+func (f *nomadFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.version, "nomad-version", "", "version of Nomad (default "+image.DefaultVersion+")")
+	flags.StringVar(&f.image, "image", "", "use this container image of Nomad as it is")
+	flags.StringVar(&f.binary, "nomad-binary", "", "use this nomad binary (static, for Linux)")
+	mustComplete(cmd, "nomad-version", fixed(image.Versions()...))
+	mustComplete(cmd, "image", fixed())
+}
+
+func (f *specFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVarP(&f.file, "file", "f", "", "read the lab from this YAML file, or from - (flags win over it)")
+	flags.StringVar(&f.name, "name", "", `name of the lab (default "lab")`)
+	flags.IntVar(&f.servers, "servers", 3, "servers of the first region")
+	flags.IntVar(&f.clients, "clients", 2, "clients of the first region")
+	flags.StringVar(&f.subnet, "subnet", "", "network in CIDR form, or a go-sockaddr template (default a free one)")
+	flags.StringVar(&f.logLevel, "log-level", "", "the agents' log level (default INFO)")
+	f.nomad.add(cmd)
+	mustComplete(cmd, "name", fixed())
+	mustComplete(cmd, "log-level", fixed("TRACE", "DEBUG", "INFO", "WARN", "ERROR"))
+}
+
+// spec reads the file, if there is one, and lays the flags over it.
+func (f *specFlags) spec(cmd *cobra.Command) (lab.Spec, error) {
+	s, err := f.read(cmd)
+	if err != nil {
+		return lab.Spec{}, err
+	}
+	set := cmd.Flags().Changed
+	var options []lab.Option
+	if set("name") {
+		options = append(options, lab.Name(f.name))
+	}
+	if set("servers") {
+		options = append(options, lab.Servers(f.servers))
+	}
+	if set("clients") {
+		options = append(options, lab.Clients(f.clients))
+	}
+	if set("subnet") {
+		options = append(options, func(s *lab.Spec) { s.Subnet = f.subnet })
+	}
+	if set("log-level") {
+		options = append(options, lab.LogLevel(f.logLevel))
+	}
+	s = s.With(options...)
+	s.Nomad, err = f.nomad.over(cmd, s.Nomad)
+	return s, err
+}
+
+func (f *specFlags) read(cmd *cobra.Command) (lab.Spec, error) {
+	switch f.file {
+	case "":
+		return lab.Spec{}, nil
+	case "-":
+		return lab.DecodeSpec(cmd.InOrStdin())
+	default:
+		return lab.ReadSpec(f.file)
+	}
+}
+
+// over replaces all that the file says about Nomad: an image that stayed beside a version would hide it.
+func (f *nomadFlags) over(cmd *cobra.Command, file lab.Nomad) (lab.Nomad, error) {
+	set, chosen := 0, file
+	for flag, nomad := range map[string]lab.Nomad{
+		"nomad-version": {Version: f.version},
+		"image":         {Image: f.image},
+		"nomad-binary":  {Binary: f.binary},
+	} {
+		if cmd.Flags().Changed(flag) {
+			set, chosen = set+1, nomad
+		}
+	}
+	if set > 1 {
+		return file, usagef(cmd, "--nomad-version, --image and --nomad-binary exclude each other: set one of them")
+	}
+	return chosen, nil
+}

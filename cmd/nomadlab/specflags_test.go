@@ -1,0 +1,85 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
+
+	"nomadlab.internal/lab"
+)
+
+const wholeFile = `
+name: filed
+subnet: 10.9.0.0/24
+log_level: WARN
+nomad: {image: "mine:1"}
+regions:
+  - {name: east, servers: 5, clients: 4}
+  - {name: west, servers: 1, clients: 0}
+`
+
+func fileSpec() lab.Spec {
+	return lab.Spec{
+		Name: "filed", Subnet: "10.9.0.0/24", LogLevel: "WARN", Nomad: lab.Nomad{Image: "mine:1"},
+		Regions: []lab.Region{{Name: "east", Servers: new(5), Clients: new(4)}, {Name: "west", Servers: new(1), Clients: new(0)}},
+	}
+}
+
+func TestFlagsWinOverTheFileOnlyWhereSet(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lab.yaml")
+	if err := os.WriteFile(path, []byte(wholeFile), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		name string
+		args []string
+		want func(*lab.Spec)
+	}{
+		{"file alone", nil, func(*lab.Spec) {}},
+		{"name", []string{"--name", "other"}, func(s *lab.Spec) { s.Name = "other" }},
+		{"servers, to the flag's own default", []string{"--servers", "3"}, func(s *lab.Spec) { s.Regions[0].Servers = new(3) }},
+		{"clients, to zero", []string{"--clients", "0"}, func(s *lab.Spec) { s.Regions[0].Clients = new(0) }},
+		{"subnet, to none", []string{"--subnet", ""}, func(s *lab.Spec) { s.Subnet = "" }},
+		{"log level", []string{"--log-level", "TRACE"}, func(s *lab.Spec) { s.LogLevel = "TRACE" }},
+		{"version, which the file's image would hide", []string{"--nomad-version", "1.11.3"}, func(s *lab.Spec) { s.Nomad = lab.Nomad{Version: "1.11.3"} }},
+		{"binary", []string{"--nomad-binary", "/bin/nomad"}, func(s *lab.Spec) { s.Nomad = lab.Nomad{Binary: "/bin/nomad"} }},
+		{"image", []string{"--image", "other:2"}, func(s *lab.Spec) { s.Nomad = lab.Nomad{Image: "other:2"} }},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			want := fileSpec()
+			test.want(&want)
+			got, err := parseSpec(append([]string{"--file", path}, test.args...)...)
+			if diff := cmp.Diff(want, got); diff != "" || err != nil {
+				t.Errorf("error %v, spec -want +got:\n%s", err, diff)
+			}
+		})
+	}
+}
+
+func TestSpecOfFlagsAlone(t *testing.T) {
+	got, err := parseSpec()
+	if diff := cmp.Diff(lab.Spec{}, got); diff != "" || err != nil {
+		t.Errorf("no flags: error %v, spec -want +got:\n%s", err, diff)
+	}
+	got, err = parseSpec("--servers", "1", "--clients", "0", "--name", "one")
+	want := lab.Spec{Name: "one", Regions: []lab.Region{{Servers: new(1), Clients: new(0)}}}
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("error %v, spec -want +got:\n%s", err, diff)
+	}
+}
+
+// parseSpec is what a command with these flags makes of the arguments.
+func parseSpec(args ...string) (s lab.Spec, err error) {
+	var f specFlags
+	cmd := &cobra.Command{SilenceErrors: true, SilenceUsage: true, RunE: func(cmd *cobra.Command, _ []string) error {
+		s, err = f.spec(cmd)
+		return err
+	}}
+	f.add(cmd)
+	cmd.SetArgs(append([]string{}, args...))
+	return s, cmd.Execute()
+}

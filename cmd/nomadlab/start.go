@@ -1,0 +1,51 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"nomadlab.internal/lab/engine"
+)
+
+func (a *app) startCommand() *cobra.Command {
+	var timeout time.Duration
+	cmd := &cobra.Command{
+		Use:   "start [NAME]",
+		Short: "Start a lab that was stopped, as by a reboot",
+		Long: `start starts the nodes of a lab that do not run, and waits until the lab is ready. Its data,
+keys and certificates are what they were; the ports on 127.0.0.1 are new.`,
+		Example: `  nomadlab start
+  nomadlab start demo`,
+		ValidArgsFunction: a.completeLab(),
+		Args:              optionalName,
+		RunE: a.with(func(cmd *cobra.Command, args []string, e engine.Engine) error {
+			if timeout <= 0 {
+				return usagef(cmd, "--timeout is %s: use a positive duration such as 90s", timeout)
+			}
+			return a.start(cmd, args, e, timeout)
+		}),
+	}
+	cmd.Flags().DurationVar(&timeout, "timeout", 2*time.Minute, "how long the start may take")
+	return cmd
+}
+
+func (a *app) start(cmd *cobra.Command, args []string, e engine.Engine, timeout time.Duration) error {
+	l, err := open(cmd, e, first(args))
+	if err != nil {
+		return err
+	}
+	c, p := a.console(cmd), newProgress(a.stream(cmd.ErrOrStderr()))
+	ctx, cancel := context.WithTimeout(cmd.Context(), timeout)
+	defer cancel()
+	p.doing("start", "starting lab "+l.Name())
+	err = l.Restart(ctx)
+	p.stop()
+	if err != nil {
+		return fmt.Errorf("lab %s did not get ready: %w: `nomadlab status %s` and `nomadlab logs %s` say more", l.Name(), err, l.Name(), l.Name())
+	}
+	c.closing(l.Status(cmd.Context()), "is ready in "+brief(p.elapsed()))
+	return nil
+}

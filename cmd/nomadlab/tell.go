@@ -1,0 +1,172 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/story"
+)
+
+// keepFor is how long a scenario's lab may stay should nobody remove it.
+const keepFor = 2 * time.Hour
+
+// teller runs scenarios and tells them.
+type teller struct {
+	console
+	// to is where the story goes.
+	to     stream
+	engine engine.Engine
+	nomad  lab.Nomad
+	keep   bool
+	// timeout bounds one scenario, its lab's start left out.
+	timeout time.Duration
+}
+
+// outcome is how one scenario ended.
+type outcome struct {
+	Scenario string `json:"scenario"`
+	Claim    string `json:"claim"`
+	Lab      string `json:"lab"`
+	Passed   bool   `json:"passed"`
+	Error    string `json:"error,omitempty"`
+	Evidence string `json:"evidence,omitempty"`
+	// Steps is how many steps were carried out wholly.
+	Steps    int               `json:"steps"`
+	Findings []finding.Finding `json:"findings"`
+	// Start and Took are the times of the lab's start and of the steps, in nanoseconds.
+	Start time.Duration `json:"start_ns"`
+	Took  time.Duration `json:"took_ns"`
+
+	err error
+}
+
+// tell runs one scenario on a lab of its own, and removes the lab whatever happens.
+func (t teller) tell(ctx context.Context, s story.Scenario) outcome {
+	o := outcome{Scenario: s.Name, Claim: s.Claim, Lab: runName(s.Name), Findings: []finding.Finding{}}
+	t.to.printf("%s", t.to.bold(s.Name))
+	t.to.printf("%s", s.Claim)
+	t.to.printf("%s", t.to.faint("on lab "+o.Lab))
+	t.to.printf("")
+	spec := s.Spec.With(lab.Name(o.Lab))
+	spec.Nomad = t.nomad
+	l, start, err := bringUp(ctx, t.console, t.engine, spec, lab.UpOptions{Expires: time.Now().Add(keepFor)})
+	o.Start = start
+	if err == nil {
+		err = t.on(ctx, l, s, &o)
+	}
+	var failed *lab.StartError
+	if errors.As(err, &failed) {
+		o.Evidence = failed.Evidence
+	}
+	o.Passed, o.err = err == nil, err
+	if err != nil {
+		o.Error = err.Error()
+	}
+	t.end(o)
+	return o
+}
+
+// on runs the scenario on its lab.
+func (t teller) on(ctx context.Context, l *lab.Lab, s story.Scenario, o *outcome) (err error) {
+	defer func() { err = errors.Join(err, t.leave(ctx, l)) }()
+	if t.errs.terminal {
+		t.errs.printf("")
+	}
+	n := &narrator{to: t.to, live: t.errs}
+	within, cancel := context.WithTimeoutCause(ctx, t.timeout, fmt.Errorf("the scenario took longer than %s", t.timeout))
+	defer cancel()
+	result, err := s.Run(within, l, n)
+	if err != nil && errors.Is(within.Err(), context.DeadlineExceeded) {
+		err = fmt.Errorf("%w: %w", context.Cause(within), err)
+	}
+	o.Took, o.Steps = result.Took, n.done
+	o.Findings = append(o.Findings, result.Findings...)
+	if err != nil && ctx.Err() == nil {
+		o.Evidence, _ = l.Evidence(ctx, err) // the error is that a part of it could not be had
+	}
+	return err
+}
+
+// leave removes the lab, even when ctx has ended.
+func (t teller) leave(ctx context.Context, l *lab.Lab) error {
+	if t.keep {
+		t.errs.printf("lab %s stays, for two hours at most: `nomadlab status %s`, `nomadlab down %s`", l.Name(), l.Name(), l.Name())
+		return l.Keep()
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer cancel()
+	if err := l.Down(ctx); err != nil {
+		return fmt.Errorf("lab %s is not wholly removed, try `nomadlab down %s`: %w", l.Name(), l.Name(), err)
+	}
+	return nil
+}
+
+func (t teller) end(o outcome) {
+	t.to.printf("")
+	if o.Passed {
+		proved := count(o.Steps, "step")
+		if held := finding.Summarize(o.Findings).Held; held > 0 {
+			proved += ", " + count(held, "check") + " held"
+		}
+		t.to.printf("%s  %s in %s, after the lab was up in %s", t.to.good("passed"), proved, brief(o.Took), brief(o.Start))
+	} else {
+		t.to.printf("%s  %s", t.to.bad("failed"), t.to.wrapped(o.Error, "        "))
+		if o.Evidence != "" && !strings.Contains(o.Error, o.Evidence) {
+			t.to.printf("        evidence: %s", o.Evidence)
+		}
+	}
+	t.to.printf("")
+}
+
+// sum is the last line, when there was more than one scenario.
+func (t teller) sum(results []outcome, of int) {
+	if of < 2 {
+		return
+	}
+	failed := []string{}
+	for _, o := range results {
+		if !o.Passed {
+			failed = append(failed, o.Scenario)
+		}
+	}
+	line := fmt.Sprintf("%d of %s passed", len(results)-len(failed), count(of, "scenario"))
+	if len(failed) > 0 {
+		line += ", failed: " + strings.Join(failed, ", ")
+	}
+	if skipped := of - len(results); skipped > 0 {
+		line += fmt.Sprintf(", %d not run", skipped)
+	}
+	t.to.printf("%s", line)
+}
+
+// verdict is the command's error after all scenarios: what was wrong has been told, so it has no text but for errors
+// that have an exit code of their own.
+func verdict(ctx context.Context, results []outcome) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("%w", ctx.Err())
+	}
+	worst := exitFine
+	for _, o := range results {
+		if o.err != nil {
+			worst = max(worst, exitCode(o.err))
+		}
+	}
+	return passOn(worst, nil)
+}
+
+// runName is a name for a scenario's lab, short enough for a lab and not to be met twice.
+func runName(scenario string) string {
+	const longest = 32 - len("run-") - len("-abcd")
+	tail := make([]byte, 2)
+	_, _ = rand.Read(tail) // never fails (crypto/rand)
+	short := strings.TrimRight(scenario[:min(len(scenario), longest)], "-")
+	return "run-" + short + "-" + hex.EncodeToString(tail)
+}

@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/engine"
+)
+
+// upFlags are the flags of `up`.
+type upFlags struct {
+	specFlags
+	wait    string
+	timeout time.Duration
+	json    bool
+}
+
+func (a *app) upCommand() *cobra.Command {
+	var f upFlags
+	cmd := &cobra.Command{
+		Use:   "up",
+		Short: "Bring up a lab",
+		Long: `up brings up a Nomad cluster: three servers and two clients, unless you say otherwise.
+When it fails or is interrupted, all that it started is removed again.`,
+		Example: `  nomadlab up
+  nomadlab up --name small --servers 1 --clients 1
+  nomadlab up --file lab.yaml --nomad-version 1.11.3
+  nomadlab up --json | jq -r '.nodes[].http'`,
+		Args: noArguments(": name the lab with --name"),
+		RunE: a.with(func(cmd *cobra.Command, _ []string, e engine.Engine) error { return a.up(cmd, e, f) }),
+	}
+	f.add(cmd)
+	flags := cmd.Flags()
+	flags.StringVar(&f.wait, "wait", string(lab.Ready), "what to wait for: ready, leader or none")
+	flags.DurationVar(&f.timeout, "timeout", 2*time.Minute, "how long the start may take once the image is there")
+	flags.BoolVar(&f.json, "json", false, "print the lab's status as JSON")
+	mustComplete(cmd, "wait", fixed(string(lab.Ready), string(lab.Elected), string(lab.Started)))
+	return cmd
+}
+
+func (f upFlags) options(cmd *cobra.Command) (lab.UpOptions, error) {
+	o := lab.UpOptions{Wait: lab.Wait(f.wait), Timeout: f.timeout}
+	switch o.Wait {
+	case lab.Ready, lab.Elected, lab.Started:
+	default:
+		return o, usagef(cmd, "--wait is %q: use ready, leader or none", f.wait)
+	}
+	if f.timeout <= 0 {
+		return o, usagef(cmd, "--timeout is %s: use a positive duration such as 90s", f.timeout)
+	}
+	return o, nil
+}
+
+func (a *app) up(cmd *cobra.Command, e engine.Engine, f upFlags) error {
+	c := a.console(cmd)
+	s, err := f.spec(cmd)
+	if err != nil {
+		return err
+	}
+	o, err := f.options(cmd)
+	if err != nil {
+		return err
+	}
+	if err := s.Validate(); err != nil {
+		return err
+	}
+	for _, w := range s.Warnings() {
+		c.errs.printf("%s %s", c.errs.uneasy("warning:"), w)
+	}
+	l, took, err := bringUp(cmd.Context(), c, e, s, o)
+	if err != nil {
+		return err
+	}
+	if err := l.Keep(); err != nil {
+		return fmt.Errorf("let lab %s outlive this command: %w", l.Name(), err)
+	}
+	status := l.Status(cmd.Context())
+	if f.json {
+		return c.out.json(status)
+	}
+	c.closing(status, fmt.Sprintf("%s in %s", reached(o.Wait), brief(took)))
+	return nil
+}
+
+// reached says in a word what was waited for.
+func reached(w lab.Wait) string {
+	switch w {
+	case lab.Elected:
+		return "has a leader"
+	case lab.Started:
+		return "is started"
+	default:
+		return "is ready"
+	}
+}
+
+// bringUp is lab.Up with its progress shown, and an interruption told from a failure.
+func bringUp(ctx context.Context, c console, e engine.Engine, s lab.Spec, o lab.UpOptions) (*lab.Lab, time.Duration, error) {
+	p := newProgress(c.errs)
+	stopOnce := context.AfterFunc(ctx, func() { p.doing("interrupted", "interrupted: removing what was started") })
+	defer stopOnce()
+	o.Progress = p.event
+	l, err := lab.Up(ctx, e, s, o)
+	if err == nil && ctx.Err() != nil {
+		err = fmt.Errorf("%w: %w", ctx.Err(), l.Down(context.WithoutCancel(ctx)))
+	}
+	p.stop()
+	if ctx.Err() != nil {
+		return nil, 0, interrupted(ctx, e, s.Name)
+	}
+	return l, p.elapsed(), err
+}
+
+// interrupted asks the engine whether the lab is really gone.
+func interrupted(ctx context.Context, e engine.Engine, name string) error {
+	if name == "" {
+		name = usualName
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), completing)
+	defer cancel()
+	if left, err := e.Nodes(ctx, name); err != nil || len(left) > 0 {
+		return &interruptedError{text: fmt.Sprintf("not all of lab %s could be removed: try `nomadlab down %s`", name, name)}
+	}
+	return &interruptedError{text: fmt.Sprintf("what was started of lab %s has been removed", name)}
+}
+
+// closing is what a person reads at the end of a start: the lab, and what to do with it.
+func (c console) closing(status lab.Status, how string) {
+	servers, clients := 0, 0
+	for _, n := range status.Nodes {
+		switch {
+		case n.Joiner:
+		case n.Role == "server":
+			servers++
+		default:
+			clients++
+		}
+	}
+	out := c.out
+	if c.errs.terminal {
+		c.errs.printf("")
+	}
+	out.printf("lab %s %s: Nomad %s, %s, %s", out.bold(status.Lab), how, orDash(status.Nomad), count(servers, "server"), count(clients, "client"))
+	out.printf("")
+	out.nodes(status)
+	out.printf("")
+	out.printf("try next:")
+	for _, next := range [][2]string{
+		{envLine(status.Lab), "use it from this shell"},
+		{fmt.Sprintf("nomadlab nomad %s -- server members", status.Lab), "or without a nomad of your own"},
+		{fmt.Sprintf("nomadlab status %s", status.Lab), "see how it is"},
+		{fmt.Sprintf("nomadlab down %s", status.Lab), "remove it"},
+	} {
+		out.printf("  %-44s %s", next[0], out.faint("# "+next[1]))
+	}
+}

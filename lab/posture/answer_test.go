@@ -1,0 +1,28 @@
+package posture_test
+
+import (
+	"context"
+	"testing"
+
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/probe"
+)
+
+// TestAnswer: a refusal in other words than those that are wanted is not the refusal that was asked about.
+func TestAnswer(t *testing.T) {
+	saying := probe.New(probe.PlaneRPC, "ask in the clear", func(context.Context, probe.Target) probe.Observation {
+		return probe.Observation{Outcome: probe.Denied, Received: "400 Bad Request: use HTTPS"}
+	})
+	for answer, want := range map[string]finding.Verdict{
+		"":              finding.Held,
+		"use HTTPS":     finding.Held,
+		"use something": finding.Broken,
+	} {
+		spec := whole()
+		spec.Probe, spec.Want, spec.Answer = saying, posture.Want{probe.Denied}, answer
+		if f := posture.Must(spec).Evaluate(t.Context(), server()); f.Verdict != want {
+			t.Errorf("wanting %q: verdict %q because %s; want %q", answer, f.Verdict, f.Reason, want)
+		}
+	}
+}
