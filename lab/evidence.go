@@ -20,7 +20,7 @@ import (
 
 // Evidence puts all that tells why into one folder and returns its path: the cause, the lab's plan, and for each node
 // its log, its configuration as it was written and as the agent has it, its certificate in words and the engine's
-// state. No key is in it. The error says what could not be had; the folder has the rest.
+// state. No key is in it. The error says what could not be had, and so does missing.txt; the folder has the rest.
 func (l *Lab) Evidence(ctx context.Context, cause error) (string, error) {
 	at := l.folder.evidence(fmt.Sprintf("%s-%s", l.Name(), time.Now().Format("20060102-150405.000")))
 	if err := os.MkdirAll(at, 0o700); err != nil {
@@ -36,7 +36,11 @@ func (l *Lab) Evidence(ctx context.Context, cause error) (string, error) {
 	for _, n := range l.nodes {
 		errs = append(errs, n.evidence(ctx, filepath.Join(at, n.Name())))
 	}
-	return at, errors.Join(errs...)
+	missing := errors.Join(errs...)
+	if missing != nil {
+		missing = errors.Join(missing, os.WriteFile(filepath.Join(at, "missing.txt"), fmt.Appendln(nil, missing), 0o600))
+	}
+	return at, missing
 }
 
 func (n *Node) evidence(ctx context.Context, at string) error {

@@ -126,6 +126,9 @@ func (l *Lab) dismiss() error {
 
 // Remove removes a lab by name, whatever is left of it. A lab that is gone is no error.
 func Remove(ctx context.Context, e engine.Engine, name string) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
 	errs := []error{e.Remove(ctx, name)}
 	folders, err := foldersOf(name)
 	for _, f := range folders {

@@ -51,9 +51,6 @@ func (n *Node) HTTP() netip.AddrPort { return n.endpoint(HTTPPort) }
 // RPC is where this process reaches a server's RPC port. Invalid for a client and while the node is down.
 func (n *Node) RPC() netip.AddrPort { return n.endpoint(RPCPort) }
 
-// Serf is where this process reaches a server's gossip port, over TCP. Invalid likewise.
-func (n *Node) Serf() netip.AddrPort { return n.endpoint(SerfPort) }
-
 func (n *Node) endpoint(port uint16) netip.AddrPort {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -11,6 +11,9 @@ import (
 // Open returns a handle on a lab that runs already, or did until its containers were stopped. It returns ErrNotFound
 // for a lab that the engine does not know, and ErrDamaged when the lab's folder cannot be read.
 func Open(ctx context.Context, e engine.Engine, name string) (*Lab, error) {
+	if err := checkName(name); err != nil {
+		return nil, err
+	}
 	states, err := e.Nodes(ctx, name)
 	if err != nil {
 		return nil, err

@@ -80,7 +80,20 @@ func (s Spec) Warnings() []string {
 			out = append(out, fmt.Sprintf("regions[%d].servers is %d: an even number of servers survives no more failures than %d do", i, n, n-1))
 		}
 	}
+	if len(s.Weaken) > 0 {
+		out = append(out, fmt.Sprintf("this lab is weakened: it goes without %v", s.Weaken))
+	}
 	return out
+}
+
+// checkName keeps a name that could not be a lab's, such as "*" or "../x", from reaching the file system.
+func checkName(name string) error {
+	v := &validator{}
+	v.label("name", name)
+	if len(v.problems) > 0 {
+		return &InvalidError{Problems: v.problems}
+	}
+	return nil
 }
 
 // dnsLabel is RFC 1123's label, lower case: a lab's and a node's names become container names and host names.

@@ -2,6 +2,7 @@ package scenarios
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -56,9 +57,7 @@ func (w *work) submit(ctx context.Context, t *story.T) error {
 		return fmt.Errorf("submit the job: %w", err)
 	}
 	w.job = *job.ID
-	if err := lab.WaitFor(ctx, "both allocations to run", func(context.Context) string {
-		return w.look(client, api.AllocClientStatusRunning, len(t.Lab.Clients()))
-	}); err != nil {
+	if err := w.await(ctx, client, api.AllocClientStatusRunning, len(t.Lab.Clients())); err != nil {
 		return err
 	}
 	for _, a := range w.allocations {
@@ -68,6 +67,19 @@ func (w *work) submit(ctx context.Context, t *story.T) error {
 		return fmt.Errorf("both allocations run on %s, wanted is one on each client", w.allocations[0].NodeName)
 	}
 	return nil
+}
+
+// await waits until so many allocations have the status. One that has failed will never have it.
+func (w *work) await(ctx context.Context, client *api.Client, status string, wanted int) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	return lab.WaitFor(ctx, "both allocations to be "+status, func(context.Context) string {
+		seen := w.look(client, status, wanted)
+		if strings.Contains(seen, api.AllocClientStatusFailed) {
+			cancel(errors.New("a task failed, see its client's log"))
+		}
+		return seen
+	})
 }
 
 // look asks for the job's allocations, and says what is there unless so many have the status.
@@ -168,7 +180,5 @@ func (w *work) stop(ctx context.Context, t *story.T) error {
 	if _, _, err := client.Jobs().Deregister(w.job, false, nil); err != nil {
 		return fmt.Errorf("stop the job: %w", err)
 	}
-	return lab.WaitFor(ctx, "both allocations to end", func(context.Context) string {
-		return w.look(client, api.AllocClientStatusComplete, len(w.allocations))
-	})
+	return w.await(ctx, client, api.AllocClientStatusComplete, len(w.allocations))
 }

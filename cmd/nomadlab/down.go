@@ -22,7 +22,8 @@ belongs to a lab by its labels, so it also removes one whose start was killed, o
 folder is lost. A lab that is gone already is fine.
 
 Without a name it removes the only lab, or the one called "lab", if its folder is here. --all
-removes every lab of this machine, other users' and those of running tests included.`,
+removes every lab of this machine but those of tests and scenarios: they end by themselves, and
+go before only when they are named.`,
 		Example: `  nomadlab down
   nomadlab down demo other
   nomadlab down --all`,
@@ -35,7 +36,7 @@ removes every lab of this machine, other users' and those of running tests inclu
 		},
 		RunE: a.with(func(cmd *cobra.Command, args []string, e engine.Engine) error { return a.down(cmd, args, e, all) }),
 	}
-	cmd.Flags().BoolVar(&all, "all", false, "remove every lab of this machine")
+	cmd.Flags().BoolVar(&all, "all", false, "remove every lab but those of tests and scenarios")
 	return cmd
 }
 
@@ -74,7 +75,7 @@ func (a *app) down(cmd *cobra.Command, args []string, e engine.Engine, all bool)
 
 func toRemove(cmd *cobra.Command, e engine.Engine, args []string, all bool) ([]string, error) {
 	if all {
-		return labNames(cmd.Context(), e)
+		return allLasting(cmd, e)
 	}
 	if len(args) == 0 {
 		return onlyOurs(cmd, e)
@@ -85,6 +86,21 @@ func toRemove(cmd *cobra.Command, e engine.Engine, args []string, all bool) ([]s
 		}
 	}
 	return slices.Compact(slices.Clone(args)), nil
+}
+
+// allLasting are the labs that nothing else will remove.
+func allLasting(cmd *cobra.Command, e engine.Engine) ([]string, error) {
+	labs, err := lab.List(cmd.Context(), e)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, l := range labs {
+		if l.Expires.IsZero() {
+			names = append(names, l.Name)
+		}
+	}
+	return names, nil
 }
 
 // onlyOurs is the lab that is meant when none is named. It must be one that we can open: the only lab of this machine

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"fmt"
 	"time"
 
@@ -24,7 +23,7 @@ terminal started, that were stopped, or whose folder is lost.`,
 		Args: noArguments(": `nomadlab status NAME` shows one lab"),
 		RunE: a.with(func(cmd *cobra.Command, _ []string, e engine.Engine) error {
 			c := a.console(cmd)
-			labs, err := entries(cmd.Context(), e)
+			labs, err := lab.List(cmd.Context(), e)
 			if err != nil {
 				return err
 			}
@@ -39,69 +38,7 @@ terminal started, that were stopped, or whose folder is lost.`,
 	return cmd
 }
 
-// entry is a lab in one line.
-type entry struct {
-	Name    string `json:"name"`
-	Running int    `json:"running"`
-	// Nodes counts those that belong to the lab. Joiners that wait outside are left out, if the folder says who they are.
-	Nodes int `json:"nodes"`
-	// Nomad and Created are in the lab's folder, and zero when that is lost.
-	Nomad   string    `json:"nomad_version,omitempty"`
-	Created time.Time `json:"created,omitzero"`
-	// State is running, partly running, stopped, or empty for a lab without nodes.
-	State string `json:"state"`
-	// FolderLost is why the lab's folder cannot be used. The lab can still be removed.
-	FolderLost string `json:"folder_lost,omitempty"`
-}
-
-func entries(ctx context.Context, e engine.Engine) ([]entry, error) {
-	known, err := e.Labs(ctx)
-	if err != nil {
-		return nil, err
-	}
-	names, err := labNames(ctx, e)
-	if err != nil {
-		return nil, err
-	}
-	labs := make([]entry, 0, len(names))
-	for _, name := range names {
-		labs = append(labs, entryOf(ctx, e, name, known[name]))
-	}
-	return labs, nil
-}
-
-func entryOf(ctx context.Context, e engine.Engine, name string, states []engine.State) entry {
-	x := entry{Name: name, State: "empty"}
-	outside := map[string]bool{}
-	if l, err := lab.Open(ctx, e, name); err == nil {
-		x.Nomad, x.Created = l.NomadVersion(), l.Created()
-		for _, n := range l.Plan().Nodes {
-			outside[n.Name] = n.Joiner
-		}
-	} else if len(states) > 0 {
-		x.FolderLost = err.Error()
-	}
-	for _, s := range states {
-		if s.Running {
-			x.Running++
-		}
-		if s.Running || !outside[s.Node] {
-			x.Nodes++
-		}
-	}
-	switch {
-	case x.Nodes == 0:
-	case x.Running == x.Nodes:
-		x.State = "running"
-	case x.Running > 0:
-		x.State = "partly running"
-	default:
-		x.State = "stopped"
-	}
-	return x
-}
-
-func (c console) list(labs []entry) {
+func (c console) list(labs []lab.Listed) {
 	if len(labs) == 0 {
 		c.errs.printf("there is no lab: `nomadlab up` makes one")
 		return

@@ -21,8 +21,8 @@ type session struct {
 	established bool
 	// verdict tells the same for TLS 1.3, where the agent may refuse later.
 	verdict *verdict
-	facts       tlsFacts
-	first       chan firstRead
+	facts   tlsFacts
+	first   chan firstRead
 }
 
 // tlsFacts are what a handshake has told, in words.

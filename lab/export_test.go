@@ -1,0 +1,112 @@
+package lab
+
+import (
+	"net/netip"
+
+	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/pki"
+)
+
+// What tests of this package need to see of its inside.
+
+// WithDefaults is what the rest of the package works with.
+func (s Spec) WithDefaults() Spec { return s.withDefaults() }
+
+// Evaluate fills in the Spec's templates.
+func (s Spec) Evaluate() (Spec, error) { return s.evaluate() }
+
+// ChooseSubnet is NewPlan's choice.
+func ChooseSubnet(wanted, name string, nodes int, occupied []netip.Prefix) (netip.Prefix, error) {
+	return chooseSubnet(wanted, name, nodes, occupied)
+}
+
+// NodeAddress is the address of the i-th node.
+func NodeAddress(subnet netip.Prefix, i int) (netip.Addr, error) { return nodeAddress(subnet, i) }
+
+// Pools are where a free subnet is looked for.
+func Pools() []string { return pools() }
+
+// MaxNodes is how many nodes a lab may have.
+const MaxNodes = maxNodes
+
+// Provisioned is a lab's nodes with all secrets made, as the engine would get them.
+type Provisioned struct {
+	Authority *pki.Authority
+	// LabGossip and OtherGossip are the two gossip keys.
+	LabGossip, OtherGossip string
+	// Files are each node's, by its name.
+	Files map[string][]engine.File
+}
+
+// Provision makes the secrets of a plan and fills in every node's files.
+func Provision(p Plan) (Provisioned, error) {
+	s, err := newSecrets(p)
+	if err != nil {
+		return Provisioned{}, err
+	}
+	out := Provisioned{
+		Authority: s.authority, LabGossip: s.gossip[LabKey], OtherGossip: s.gossip[OtherKey],
+		Files: map[string][]engine.File{},
+	}
+	for _, n := range p.Nodes {
+		if out.Files[n.Name], err = s.files(n); err != nil {
+			return Provisioned{}, err
+		}
+	}
+	return out, nil
+}
+
+// Folder is a lab's folder.
+type Folder struct{ folder }
+
+// Record is what a lab's folder says about it.
+type Record = record
+
+// FolderOf is the folder of that run, there or not.
+func FolderOf(name, run string) Folder { return Folder{folderOf(name, run)} }
+
+// FoldersOf are the paths of all runs' folders.
+func FoldersOf(name string) ([]string, error) {
+	folders, err := foldersOf(name)
+	var paths []string
+	for _, f := range folders {
+		paths = append(paths, f.path)
+	}
+	return paths, err
+}
+
+// Make makes it, for a lab that is being started.
+func (f Folder) Make() error { return f.make() }
+
+// Started notes that the lab is up.
+func (f Folder) Started() error { return f.started() }
+
+// Begun is true for the folder of a lab that never came up.
+func (f Folder) Begun() bool { return f.begun() }
+
+// Unfinished is true where nothing says that the lab came up.
+func (f Folder) Unfinished() bool { return f.unfinished() }
+
+// Path is where the folder is.
+func (f Folder) Path() string { return f.path }
+
+// RecordPath is where the record is.
+func (f Folder) RecordPath() string { return f.record() }
+
+// Write writes the record.
+func (f Folder) Write(r Record) error { return f.write(r) }
+
+// Read reads the record.
+func (f Folder) Read() (Record, error) { return f.read() }
+
+// Reservation holds a name.
+type Reservation struct{ *reservation }
+
+// Reserve takes a name.
+func Reserve(name string) (Reservation, error) {
+	r, err := reserve(name)
+	return Reservation{r}, err
+}
+
+// Release gives it back.
+func (r Reservation) Release() { r.release() }

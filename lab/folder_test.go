@@ -1,0 +1,194 @@
+package lab_test
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"nomadlab.internal/lab"
+)
+
+// stateIn keeps the labs' folders of one test to itself.
+func stateIn(t *testing.T) string {
+	t.Helper()
+	home := t.TempDir()
+	t.Setenv("XDG_STATE_HOME", home)
+	return home
+}
+
+// madeFolder is the folder of a lab that is being started.
+func madeFolder(t *testing.T, name, run string) lab.Folder {
+	t.Helper()
+	f := lab.FolderOf(name, run)
+	if err := f.Make(); err != nil {
+		t.Fatal(err)
+	}
+	return f
+}
+
+func exampleRecord(t *testing.T) lab.Record {
+	t.Helper()
+	spec := plannedSpecs()["details"]
+	return lab.Record{
+		Run: "0a1b", Plan: mustPlan(t, spec), Spec: spec, Engine: "docker", Image: "nomad:test", Version: "1.11.3",
+		Created: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+	}
+}
+
+func TestRecordComesBackAsItWas(t *testing.T) {
+	home := stateIn(t)
+	f := madeFolder(t, "demo", "0a1b")
+	want := exampleRecord(t)
+	if err := f.Write(want); err != nil {
+		t.Fatal(err)
+	}
+	got, err := lab.FolderOf("demo", "0a1b").Read()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got, addresses()); diff != "" {
+		t.Errorf("(-written +read):\n%s", diff)
+	}
+	if want := filepath.Join(home, "nomadlab", "labs", "demo.0a1b"); f.Path() != want {
+		t.Errorf("the folder is %s, want %s", f.Path(), want)
+	}
+	for path, want := range map[string]fs.FileMode{f.Path(): fs.ModeDir | 0o700, filepath.Dir(f.Path()): fs.ModeDir | 0o700, f.RecordPath(): 0o600} {
+		info, err := os.Stat(path)
+		if err != nil || info.Mode() != want {
+			t.Errorf("%s: %v, %v, want mode %s", path, info.Mode(), err, want)
+		}
+	}
+}
+
+func TestDamagedRecord(t *testing.T) {
+	stateIn(t)
+	f := madeFolder(t, "demo", "0a1b")
+	if err := f.Write(exampleRecord(t)); err != nil {
+		t.Fatal(err)
+	}
+	whole, err := os.ReadFile(f.RecordPath())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"empty": "", "cut short": string(whole[:len(whole)/2]), "not JSON": "lab", "without nodes": "{}",
+		"an address that is none": strings.Replace(string(whole), `"10.99.7.11"`, `"10.99.7.x"`, 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := os.WriteFile(f.RecordPath(), []byte(text), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			_, err := f.Read()
+			if !errors.Is(err, lab.ErrDamaged) || !errors.Is(err, lab.ErrInvalid) || !strings.Contains(err.Error(), "`nomadlab down demo`") {
+				t.Errorf("error %v, want one that wraps ErrDamaged and ErrInvalid and tells what still works", err)
+			}
+			if err := os.WriteFile(f.RecordPath(), whole, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := f.Read(); err != nil {
+				t.Errorf("put right, still damaged: %v", err)
+			}
+		})
+	}
+	if _, err := lab.FolderOf("none", "0a1b").Read(); !errors.Is(err, lab.ErrDamaged) || !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a record that is not there: %v", err)
+	}
+}
+
+// TestAFolderSaysWhetherItsLabCameUp: that tells what a killed start left from a lab.
+func TestAFolderSaysWhetherItsLabCameUp(t *testing.T) {
+	stateIn(t)
+	f := lab.FolderOf("demo", "0a1b")
+	demand := func(when string, begun, unfinished bool) {
+		t.Helper()
+		if f.Begun() != begun || f.Unfinished() != unfinished {
+			t.Errorf("%s: begun %v, unfinished %v, want %v, %v", when, f.Begun(), f.Unfinished(), begun, unfinished)
+		}
+	}
+	demand("no folder", false, true)
+	madeFolder(t, "demo", "0a1b")
+	demand("being started", true, true)
+	if err := f.Started(); err != nil {
+		t.Fatal(err)
+	}
+	demand("up", false, false)
+}
+
+// TestFoldersOfALab finds those of all its runs, and no other lab's.
+func TestFoldersOfALab(t *testing.T) {
+	stateIn(t)
+	r := reserve(t, "demo")
+	defer r.Release()
+	want := []string{madeFolder(t, "demo", "0a").Path(), madeFolder(t, "demo", "0b").Path()}
+	madeFolder(t, "demo-2", "0c")
+	madeFolder(t, "dem", "0d")
+	got, err := lab.FoldersOf("demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func reserve(t *testing.T, name string) lab.Reservation {
+	t.Helper()
+	r, err := lab.Reserve(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestOnlyOneStartsUnderAName(t *testing.T) {
+	stateIn(t)
+	first := reserve(t, "demo")
+	for range 3 { // being refused must not give back what somebody else has
+		if _, err := lab.Reserve("demo"); !errors.Is(err, lab.ErrTaken) || !errors.Is(err, lab.ErrInvalid) {
+			t.Fatalf("the second start: %v, want ErrTaken", err)
+		}
+	}
+	reserve(t, "demo-2").Release()
+	first.Release()
+	reserve(t, "demo").Release()
+}
+
+// TestReservationsExclude lets many starts race for one name, with those that end removing the file under the feet of
+// those that begin.
+func TestReservationsExclude(t *testing.T) {
+	stateIn(t)
+	var holders, had atomic.Int32
+	var wg sync.WaitGroup
+	for range 8 {
+		wg.Go(func() {
+			for range 300 {
+				r, err := lab.Reserve("demo")
+				if errors.Is(err, lab.ErrTaken) {
+					continue
+				}
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				had.Add(1)
+				if n := holders.Add(1); n != 1 {
+					t.Errorf("%d have the name at once", n)
+				}
+				holders.Add(-1)
+				r.Release()
+			}
+		})
+	}
+	wg.Wait()
+	if had.Load() < 8 {
+		t.Errorf("the name was had %d times: this proves little", had.Load())
+	}
+}

@@ -1,0 +1,75 @@
+package lab
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"nomadlab.internal/lab/engine"
+)
+
+// Listed is a lab in one line, as the engine's labels have it: they tell of a lab whose folder was lost as well.
+type Listed struct {
+	Name string `json:"name"`
+	// Running counts the nodes that run, Nodes those that are there. Joiners that were never started are left out.
+	Running int `json:"running"`
+	Nodes   int `json:"nodes"`
+	// Nomad and Created are zero for a lab that has no node left.
+	Nomad   string    `json:"nomad_version,omitempty"`
+	Created time.Time `json:"created,omitzero"`
+	// Expires is when the lab may be swept: the lab of a test or of a scenario. Zero for one that stays.
+	Expires time.Time `json:"expires,omitzero"`
+	// State is running, partly running, stopped, or empty for a lab without nodes.
+	State string `json:"state"`
+	// FolderLost is why the lab's folder cannot be used, such as that it is another user's. The lab can still be removed.
+	FolderLost string `json:"folder_lost,omitempty"`
+}
+
+// List returns the engine's labs in the order of their names.
+func List(ctx context.Context, e engine.Engine) ([]Listed, error) {
+	labs, err := e.Labs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	out := []Listed{}
+	for _, name := range slices.Sorted(maps.Keys(labs)) {
+		out = append(out, listed(name, labs[name]))
+	}
+	return out, nil
+}
+
+func listed(name string, states []engine.State) Listed {
+	x := Listed{Name: name}
+	if len(states) > 0 {
+		x.describe(states[0].Labels)
+	}
+	for _, s := range states {
+		if s.Running {
+			x.Running++
+		}
+		if s.Running || s.Labels[labelJoiner] == "" {
+			x.Nodes++
+		}
+	}
+	switch {
+	case x.Nodes == 0:
+		x.State = "empty"
+	case x.Running == x.Nodes:
+		x.State = "running"
+	case x.Running > 0:
+		x.State = "partly running"
+	default:
+		x.State = "stopped"
+	}
+	return x
+}
+
+func (x *Listed) describe(labels map[string]string) {
+	x.Nomad = labels[labelVersion]
+	x.Created, _ = time.Parse(time.RFC3339, labels[labelCreated])
+	x.Expires, _ = time.Parse(time.RFC3339, labels[labelExpires])
+	if _, err := folderOf(x.Name, labels[labelRun]).read(); err != nil {
+		x.FolderLost = err.Error()
+	}
+}

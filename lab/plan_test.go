@@ -1,0 +1,251 @@
+package lab_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/parser"
+	"go/token"
+	"maps"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"gotest.tools/v3/golden"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/pki"
+)
+
+func joinersOfEveryKind() []lab.Joiner {
+	return []lab.Joiner{
+		{Name: "good-server", Role: pki.Server},
+		{Name: "good-client", Role: pki.Client},
+		{Name: "client-as-server", Role: pki.Server, CertificateRole: pki.Client},
+		{Name: "cli-as-client", Role: pki.Client, CertificateRole: pki.CLI},
+		{Name: "stranger", Role: pki.Server, CertificateRegion: "elsewhere"},
+		{Name: "keyless", Role: pki.Server, Gossip: lab.NoKey},
+		{Name: "other-key", Role: pki.Server, Gossip: lab.OtherKey},
+	}
+}
+
+// plannedSpecs are the labs whose plans are kept, by the names of their golden files.
+func plannedSpecs() map[string]lab.Spec {
+	three := lab.Spec{}.With(lab.Servers(1), lab.Clients(1))
+	return map[string]lab.Spec{
+		"default": {},
+		"large":   lab.Spec{Name: "large"}.With(lab.Servers(5), lab.Clients(3)),
+		"two-regions": {Name: "two", Regions: []lab.Region{
+			{Name: "eu", Datacenter: "frankfurt", Servers: new(1), Clients: new(1)},
+			{Name: "us", Servers: new(1), Clients: new(0)},
+		}, Joiners: []lab.Joiner{{Name: "late", Role: pki.Client, Region: "us"}}},
+		"joiners": {Name: "joiners", Regions: three.Regions, Joiners: joinersOfEveryKind()},
+		"weakened": {
+			Name: "weakened", Regions: three.Regions, Weaken: lab.Weaknesses(),
+			Joiners: []lab.Joiner{{Name: "keyed", Role: pki.Server, Gossip: lab.OtherKey}, {Name: "plain", Role: pki.Server}},
+		},
+		"details": {
+			Name: "details", Regions: three.Regions, LogLevel: "TRACE", Subnet: "10.99.7.13/24", Nomad: lab.Nomad{Version: "1.10.5"},
+			Certificates: lab.Certificates{TTL: 3600e9, DNSNames: []string{"nomad.example"}, IPs: []string{"192.0.2.1", "2001:db8::1"}},
+		},
+	}
+}
+
+// readable is a plan for the eye: its files' contents as they are, behind the rest.
+func readable(t *testing.T, p lab.Plan) string {
+	t.Helper()
+	var contents strings.Builder
+	p.Nodes = slices.Clone(p.Nodes)
+	for i, n := range p.Nodes {
+		n.Files = slices.Clone(n.Files)
+		for j, f := range n.Files {
+			if f.Content != "" {
+				fmt.Fprintf(&contents, "\n==> %s:%s <==\n%s", n.Name, f.Path, f.Content)
+				n.Files[j].Content = "(below)"
+			}
+		}
+		p.Nodes[i] = n
+	}
+	text, err := json.MarshalIndent(p, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text) + "\n" + contents.String()
+}
+
+func mustPlan(t *testing.T, s lab.Spec, occupied ...netip.Prefix) lab.Plan {
+	t.Helper()
+	p, err := lab.NewPlan(s, occupied)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestPlanGolden(t *testing.T) {
+	for name, spec := range plannedSpecs() {
+		t.Run(name, func(t *testing.T) {
+			golden.Assert(t, readable(t, mustPlan(t, spec)), "plan-"+name+".txt")
+		})
+	}
+}
+
+// TestPlanIsAFunction: the same input gives the same plan, and the input stays as it was.
+func TestPlanIsAFunction(t *testing.T) {
+	occupied := []netip.Prefix{netip.MustParsePrefix("172.30.1.0/24"), netip.MustParsePrefix("10.0.0.0/8")}
+	for name := range plannedSpecs() {
+		t.Run(name, func(t *testing.T) {
+			spec, before := plannedSpecs()[name], slices.Clone(occupied)
+			if spec.Subnet != "" {
+				before = nil
+			}
+			first, second := mustPlan(t, spec, before...), mustPlan(t, spec, before...)
+			if diff := cmp.Diff(first, second, addresses()); diff != "" {
+				t.Errorf("two plans of one Spec (-first +second):\n%s", diff)
+			}
+			if diff := cmp.Diff(plannedSpecs()[name], spec); diff != "" {
+				t.Errorf("the Spec was changed (-before +after):\n%s", diff)
+			}
+			if before != nil && !slices.Equal(occupied, before) {
+				t.Errorf("what is occupied was changed: %v", before)
+			}
+		})
+	}
+}
+
+// TestPlansDoNotShareMemory: whoever edits one plan must not edit another.
+func TestPlansDoNotShareMemory(t *testing.T) {
+	first, second := mustPlan(t, lab.Spec{}), mustPlan(t, lab.Spec{})
+	n := first.Nodes[0]
+	n.Aliases[0], n.Ports[0], n.Command[0], n.Environment[0], n.Files[0].Path = "x", 1, "x", "x", "x"
+	if diff := cmp.Diff(mustPlan(t, lab.Spec{}), second, addresses()); diff != "" {
+		t.Errorf("editing one plan changed another:\n%s", diff)
+	}
+}
+
+func addresses() cmp.Option {
+	return cmp.Options{
+		cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+		cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
+	}
+}
+
+// TestPlanReachesNothing: what makes a plan has no means to look at a disk, a network, a clock or an engine. Templates
+// and what the host uses are evaluated elsewhere, and handed in. io/fs and net/netip are types alone.
+func TestPlanReachesNothing(t *testing.T) {
+	allowed := []string{
+		"errors", "fmt", "hash/fnv", "io/fs", "net/netip", "regexp", "slices", "strings", "time",
+		"github.com/hashicorp/go-sockaddr", "nomadlab.internal/lab/agentconf", "nomadlab.internal/lab/pki",
+	}
+	for _, file := range []string{"plan.go", "subnet.go", "spec.go", "validate.go", "options.go"} {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, i := range parsed.Imports {
+			if path, err := strconv.Unquote(i.Path.Value); err != nil || !slices.Contains(allowed, path) {
+				t.Errorf("%s imports %s", file, i.Path.Value)
+			}
+		}
+	}
+}
+
+// TestPlanDoesNotAskTheHost: go-sockaddr could. A name in a certificate's list must not be looked up, nor a template
+// evaluated.
+func TestPlanDoesNotAskTheHost(t *testing.T) {
+	for found, right := range map[string]string{"localhost": "127.0.0.1", "{{ GetPrivateIP }}": "192.0.2.1", "127.0.0.1:80": "::1"} {
+		_, err := lab.NewPlan(lab.Spec{Certificates: lab.Certificates{IPs: []string{right, found}}}, nil)
+		problems := problemsOf(t, err)
+		if problems[0].Field != "certificates.ips[1]" || problems[0].Found != strconv.Quote(found) {
+			t.Errorf("%s: %v", found, problems)
+		}
+		mustPlan(t, lab.Spec{Certificates: lab.Certificates{IPs: []string{right, right}}})
+	}
+}
+
+func TestPlanRefusesWhatValidateDoes(t *testing.T) {
+	for _, r := range allRefused() {
+		p, err := lab.NewPlan(r.spec, nil)
+		if diff := cmp.Diff(r.spec.Validate(), err, cmp.Comparer(sameText)); diff != "" {
+			t.Errorf("%s (-Validate +NewPlan):\n%s", r.name, diff)
+		}
+		if len(p.Nodes) > 0 {
+			t.Errorf("%s: a plan came with the error", r.name)
+		}
+	}
+}
+
+func sameText(a, b error) bool {
+	return (a == nil) == (b == nil) && (a == nil || a.Error() == b.Error()) && errors.Is(a, lab.ErrInvalid) == errors.Is(b, lab.ErrInvalid)
+}
+
+func TestPlanOfHundredClients(t *testing.T) {
+	p := mustPlan(t, lab.Spec{}.With(lab.Clients(100)))
+	if len(p.Nodes) != 103 || p.Subnet.Bits() != 24 {
+		t.Errorf("%d nodes in %s, want 103 in a /24", len(p.Nodes), p.Subnet)
+	}
+	checkAddresses(t, p)
+	names := map[string]bool{}
+	for _, n := range p.Nodes {
+		names[n.Name] = true
+	}
+	if len(names) != len(p.Nodes) {
+		t.Errorf("%d names for %d nodes", len(names), len(p.Nodes))
+	}
+}
+
+// checkAddresses: Docker hands out the subnet's upper half and its first address, so no node may be there.
+func checkAddresses(t *testing.T, p lab.Plan) {
+	t.Helper()
+	lower := netip.PrefixFrom(p.Subnet.Addr(), p.Subnet.Bits()+1)
+	gateway := p.Subnet.Addr().Next()
+	seen := map[netip.Addr]string{gateway: "the gateway", p.Subnet.Addr(): "the network"}
+	for _, n := range p.Nodes {
+		if !lower.Contains(n.Address) {
+			t.Errorf("%s is at %s, outside %s", n.Name, n.Address, lower)
+		}
+		if other, taken := seen[n.Address]; taken {
+			t.Errorf("%s is at %s, and so is %s", n.Name, n.Address, other)
+		}
+		seen[n.Address] = n.Name
+	}
+}
+
+func TestMembersOfRegionsHaveNamesOfTheirOwn(t *testing.T) {
+	p := mustPlan(t, plannedSpecs()["two-regions"])
+	got := map[string]string{}
+	for _, n := range p.Nodes {
+		got[n.Name] = n.Region + "/" + n.Datacenter + "/" + n.Identity.Name()
+	}
+	want := map[string]string{
+		"eu-server-1": "eu/frankfurt/server.eu.nomad", "eu-client-1": "eu/frankfurt/client.eu.nomad",
+		"us-server-1": "us/dc1/server.us.nomad", "late": "us/dc1/client.us.nomad",
+	}
+	if !maps.Equal(want, got) {
+		t.Errorf("(-want +got):\n%s", cmp.Diff(want, got))
+	}
+}
+
+// TestClientsKnowTheServersOfTheirRegionAlone, and servers gossip across regions.
+func TestClientsKnowTheServersOfTheirRegionAlone(t *testing.T) {
+	p := mustPlan(t, plannedSpecs()["two-regions"])
+	address := map[string]string{}
+	for _, n := range p.Nodes {
+		address[n.Name] = n.Address.String()
+	}
+	for _, n := range p.Nodes {
+		config := n.Files[slices.IndexFunc(n.Files, func(f lab.PlannedFile) bool { return f.Content != "" })].Content
+		for _, server := range []string{"eu-server-1", "us-server-1"} {
+			rpc, serf := strings.Contains(config, address[server]+":4647"), strings.Contains(config, address[server]+":4648")
+			if own := strings.HasPrefix(server, n.Region); n.Role == pki.Client && (rpc != own || serf) {
+				t.Errorf("%s names %s for RPC: %v, for gossip: %v", n.Name, server, rpc, serf)
+			}
+			if n.Role == pki.Server && (rpc || !serf) {
+				t.Errorf("%s names %s for RPC: %v, for gossip: %v", n.Name, server, rpc, serf)
+			}
+		}
+	}
+}

@@ -1,0 +1,127 @@
+package lab_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/pki"
+)
+
+// fullSpec has something in every field that a pointer or a slice leads to.
+func fullSpec() lab.Spec {
+	return lab.Spec{
+		Name: "full", LogLevel: "DEBUG", Subnet: "10.99.0.0/24", Nomad: lab.Nomad{Version: "1.11.3"},
+		Certificates: lab.Certificates{TTL: time.Hour, DNSNames: []string{"nomad.example"}, IPs: []string{"192.0.2.1"}},
+		Regions:      []lab.Region{{}, {Name: "eu"}},
+		Weaken:       []lab.Weakness{lab.NoRPCTLS},
+		Joiners:      []lab.Joiner{{Name: "x", Role: pki.Server}, {Name: "y", Role: pki.Client, Region: "eu"}},
+	}
+}
+
+func TestDefaults(t *testing.T) {
+	three, two := 3, 2
+	want := lab.Spec{
+		Name: "lab", LogLevel: "INFO",
+		Regions: []lab.Region{{Name: "global", Datacenter: "dc1", Servers: &three, Clients: &two}},
+		Joiners: []lab.Joiner{},
+	}
+	if diff := cmp.Diff(want, lab.Spec{}.WithDefaults()); diff != "" {
+		t.Errorf("the zero Spec (-want +got):\n%s", diff)
+	}
+	joiners := fullSpec().WithDefaults().Joiners
+	wantJoiners := []lab.Joiner{
+		{Name: "x", Role: pki.Server, Region: "global", CertificateRole: pki.Server, CertificateRegion: "global"},
+		{Name: "y", Role: pki.Client, Region: "eu", CertificateRole: pki.Client, CertificateRegion: "eu"},
+	}
+	if diff := cmp.Diff(wantJoiners, joiners); diff != "" {
+		t.Errorf("joiners (-want +got):\n%s", diff)
+	}
+}
+
+func TestDefaultsKeepWhatTheUserSaid(t *testing.T) {
+	spec := lab.Spec{Name: "mine", LogLevel: "TRACE", Regions: []lab.Region{{Name: "eu", Datacenter: "rack", Servers: new(1), Clients: new(0)}}}
+	want := spec.With()
+	want.Joiners = []lab.Joiner{}
+	if diff := cmp.Diff(want, spec.WithDefaults()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestDefaultsLeaveTheCallersSpecAlone: the same Spec may be used for several labs, by several tests.
+func TestDefaultsLeaveTheCallersSpecAlone(t *testing.T) {
+	spec := fullSpec()
+	_ = spec.WithDefaults()
+	if err := spec.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	_ = spec.Warnings()
+	if diff := cmp.Diff(fullSpec(), spec); diff != "" {
+		t.Errorf("the caller's Spec was changed (-before +after):\n%s", diff)
+	}
+}
+
+func TestOptions(t *testing.T) {
+	got := lab.Spec{}.With(
+		lab.Name("mine"), lab.Version("1.10.5"), lab.LogLevel("TRACE"), lab.Servers(5), lab.Clients(0),
+		lab.Weaken(lab.NoHTTPTLS), lab.Weaken(lab.NoGossipKey),
+		lab.Outside(lab.Joiner{Name: "x", Role: pki.Server}), lab.Outside(lab.Joiner{Name: "y", Role: pki.Client}),
+	)
+	five, none := 5, 0
+	want := lab.Spec{
+		Name: "mine", Nomad: lab.Nomad{Version: "1.10.5"}, LogLevel: "TRACE",
+		Regions: []lab.Region{{Servers: &five, Clients: &none}},
+		Weaken:  []lab.Weakness{lab.NoHTTPTLS, lab.NoGossipKey},
+		Joiners: []lab.Joiner{{Name: "x", Role: pki.Server}, {Name: "y", Role: pki.Client}},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// everyOption changes what each option changes.
+func everyOption() []lab.Option {
+	return []lab.Option{
+		lab.Name("other"), lab.Version("2"), lab.LogLevel("WARN"), lab.Servers(7), lab.Clients(7), lab.Weaken(lab.NoHTTPTLS),
+		lab.Outside(lab.Joiner{Name: "z"}),
+		func(s *lab.Spec) {
+			s.Regions[1].Name, s.Joiners[0].Name, s.Weaken[0] = "us", "renamed", lab.NoGossipKey
+		},
+	}
+}
+
+// TestWithAndLikeCopy: a scenario's Spec is shared by all that play it; what one adds must not show in another's.
+func TestWithAndLikeCopy(t *testing.T) {
+	for name, derive := range map[string]func(lab.Spec) lab.Spec{
+		"With": func(s lab.Spec) lab.Spec { return s.With(everyOption()...) },
+		"Like": func(s lab.Spec) lab.Spec {
+			return lab.Spec{}.With(append([]lab.Option{lab.Like(s)}, everyOption()...)...)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spec := fullSpec()
+			// Room behind the slices' ends is where a careless append writes.
+			spec.Joiners = append(make([]lab.Joiner, 0, 8), spec.Joiners...)
+			spec.Weaken = append(make([]lab.Weakness, 0, 8), spec.Weaken...)
+			derived := derive(spec)
+			if derived.Name != "other" || len(derived.Joiners) != 3 || *derived.Regions[0].Servers != 7 {
+				t.Errorf("the options were not applied: %+v", derived)
+			}
+			if diff := cmp.Diff(fullSpec(), spec); diff != "" {
+				t.Errorf("the original was changed (-before +after):\n%s", diff)
+			}
+			if stray := spec.Joiners[:3][2]; stray != (lab.Joiner{}) {
+				t.Errorf("%+v was written behind the end of the original's joiners", stray)
+			}
+		})
+	}
+}
+
+func TestLikeTakesEverythingOver(t *testing.T) {
+	got := lab.Spec{Name: "before"}.With(lab.Like(fullSpec()))
+	if diff := cmp.Diff(fullSpec(), got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}

@@ -1,0 +1,187 @@
+package lab_test
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"nomadlab.internal/lab"
+)
+
+// randomNetworks are anything between a host and a quarter of the Internet, most of them where labs look.
+func randomNetworks(random *rand.Rand) []netip.Prefix {
+	out := make([]netip.Prefix, random.IntN(200))
+	for i := range out {
+		a, bits := [4]byte{172, 30, byte(random.Uint32()), byte(random.Uint32())}, 17+random.IntN(16)
+		switch random.IntN(4) {
+		case 0:
+			a[0], a[1] = 10, 230
+		case 1:
+			a[0], a[1], bits = byte(random.Uint32()), byte(random.Uint32()), 8+random.IntN(25)
+		}
+		out[i] = netip.PrefixFrom(netip.AddrFrom4(a), bits) // not masked: interfaces are not
+	}
+	return out
+}
+
+func inPools(p netip.Prefix) bool {
+	for _, pool := range lab.Pools() {
+		if around := netip.MustParsePrefix(pool); around.Contains(p.Addr()) && around.Bits() <= p.Bits() {
+			return true
+		}
+	}
+	return false
+}
+
+// TestChosenSubnetIsFree holds for whatever the host uses.
+func TestChosenSubnetIsFree(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	found := 0
+	for range 3000 {
+		occupied, nodes, name := randomNetworks(random), 1+random.IntN(lab.MaxNodes), fmt.Sprint(random.Uint32())
+		p, err := lab.ChooseSubnet("", name, nodes, occupied)
+		if errors.Is(err, lab.ErrNoSubnet) {
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		found++
+		for _, o := range occupied {
+			if o.Overlaps(p) {
+				t.Fatalf("%s was chosen, which overlaps %s", p, o)
+			}
+		}
+		last, err := lab.NodeAddress(p, nodes-1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if lower := netip.PrefixFrom(p.Addr(), p.Bits()+1); p != p.Masked() || !inPools(p) || !lower.Contains(last) {
+			t.Fatalf("%s for %d nodes, of which the last is at %s; the pools are %v", p, nodes, last, lab.Pools())
+		}
+	}
+	if found < 1000 {
+		t.Errorf("a subnet was found in %d of 3000 cases: this proves little", found)
+	}
+}
+
+// TestLastFreeSubnetIsFound: the search does not give up while there is room.
+func TestLastFreeSubnetIsFound(t *testing.T) {
+	for _, free := range []string{"172.30.0.0/24", "172.30.255.0/24", "172.30.77.0/24", "10.230.255.0/24"} {
+		occupied := allBut(netip.MustParsePrefix(free))
+		p, err := lab.ChooseSubnet("", "demo", 5, occupied)
+		if err != nil || p.String() != free {
+			t.Errorf("only %s is free, got %s, %v", free, p, err)
+		}
+		if p, err := lab.ChooseSubnet("", "demo", 5, append(occupied, netip.MustParsePrefix(free))); !errors.Is(err, lab.ErrNoSubnet) {
+			t.Errorf("nothing is free, got %s, %v", p, err)
+		}
+		if p, err := lab.ChooseSubnet("", "demo", 117, occupied); !errors.Is(err, lab.ErrNoSubnet) {
+			t.Errorf("only a /24 is free for 117 nodes, got %s, %v", p, err)
+		}
+	}
+}
+
+// allBut is every /24 of the pools but one.
+func allBut(free netip.Prefix) []netip.Prefix {
+	var out []netip.Prefix
+	for _, pool := range lab.Pools() {
+		a := netip.MustParsePrefix(pool).Addr().As4()
+		for i := range 256 {
+			a[2] = byte(i)
+			if p := netip.PrefixFrom(netip.AddrFrom4(a), 24); p != free {
+				out = append(out, p)
+			}
+		}
+	}
+	return out
+}
+
+// TestLabsBeginAtDifferentPlaces: labs that start together would else all try the same subnet first.
+func TestLabsBeginAtDifferentPlaces(t *testing.T) {
+	seen := map[netip.Prefix]int{}
+	for i := range 20 {
+		p, err := lab.ChooseSubnet("", fmt.Sprintf("lab-%d", i), 5, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen[p]++
+	}
+	if len(seen) < 10 {
+		t.Errorf("20 labs begin at %d places", len(seen))
+	}
+}
+
+func TestSubnetHasRoom(t *testing.T) {
+	for nodes, bits := range map[int]int{1: 24, 116: 24, 117: 23, 244: 23, 245: 22, 500: 22} {
+		p, err := lab.ChooseSubnet("", "demo", nodes, nil)
+		if err != nil || p.Bits() != bits {
+			t.Errorf("%d nodes: %s, %v, want a /%d", nodes, p, err, bits)
+		}
+	}
+}
+
+func TestWantedSubnet(t *testing.T) {
+	occupied := []netip.Prefix{netip.MustParsePrefix("10.5.0.0/16"), netip.MustParsePrefix("10.7.3.9/32")}
+	for name, c := range map[string]struct {
+		wanted string
+		nodes  int
+		want   string
+		err    error
+		says   string
+	}{
+		"free":                   {wanted: "10.6.0.0/24", nodes: 5, want: "10.6.0.0/24"},
+		"with a host's bits":     {wanted: "10.6.0.99/24", nodes: 5, want: "10.6.0.0/24"},
+		"larger than needed":     {wanted: "10.6.0.0/16", nodes: 5, want: "10.6.0.0/16"},
+		"beside one in use":      {wanted: "10.7.2.0/24", nodes: 5, want: "10.7.2.0/24"},
+		"in use":                 {wanted: "10.5.0.0/16", nodes: 5, err: lab.ErrSubnetInUse, says: "overlaps 10.5.0.0/16"},
+		"inside one in use":      {wanted: "10.5.9.0/24", nodes: 5, err: lab.ErrSubnetInUse, says: "overlaps 10.5.0.0/16"},
+		"around one in use":      {wanted: "10.7.3.0/24", nodes: 5, err: lab.ErrSubnetInUse, says: "overlaps 10.7.3.9/32"},
+		"everything":             {wanted: "0.0.0.0/0", nodes: 5, err: lab.ErrSubnetInUse, says: "overlaps"},
+		"too small":              {wanted: "10.6.0.0/25", nodes: 5, err: lab.ErrInvalid, says: "at most /24 for 5 nodes"},
+		"too small for so many":  {wanted: "10.6.0.0/24", nodes: 117, err: lab.ErrInvalid, says: "at most /23 for 117 nodes"},
+		"large enough for these": {wanted: "10.6.0.0/23", nodes: 117, want: "10.6.0.0/23"},
+		"an address":             {wanted: "10.6.0.0", nodes: 5, err: lab.ErrInvalid, says: `"10.6.0.0"`},
+		"IPv6":                   {wanted: "fd00::/16", nodes: 5, err: lab.ErrInvalid, says: "IPv4"},
+		"nonsense":               {wanted: "somewhere", nodes: 5, err: lab.ErrInvalid, says: `"somewhere"`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := lab.ChooseSubnet(c.wanted, "demo", c.nodes, occupied)
+			if c.err == nil {
+				if err != nil || p.String() != c.want {
+					t.Errorf("got %s, %v, want %s", p, err, c.want)
+				}
+				return
+			}
+			if !errors.Is(err, c.err) || !errors.Is(err, lab.ErrInvalid) || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("got %s, %v, want an error that wraps %v and ErrInvalid and says %q", p, err, c.err, c.says)
+			}
+			if (c.err == lab.ErrSubnetInUse) != errors.Is(err, lab.ErrSubnetInUse) {
+				t.Errorf("%v: is that a subnet in use?", err)
+			}
+		})
+	}
+}
+
+func TestPlanTakesAFreeSubnet(t *testing.T) {
+	first := mustPlan(t, lab.Spec{})
+	second := mustPlan(t, lab.Spec{}, first.Subnet)
+	if first.Subnet.Overlaps(second.Subnet) {
+		t.Errorf("%s is in use, and %s was planned", first.Subnet, second.Subnet)
+	}
+	checkAddresses(t, second)
+	wanted := lab.Spec{Subnet: first.Subnet.String()}
+	if _, err := lab.NewPlan(wanted, []netip.Prefix{first.Subnet}); !errors.Is(err, lab.ErrSubnetInUse) {
+		t.Errorf("the wanted subnet is in use: %v", err)
+	}
+	if p := mustPlan(t, wanted, second.Subnet); p.Subnet != first.Subnet {
+		t.Errorf("%s was wanted, got %s", first.Subnet, p.Subnet)
+	}
+	everything := []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}
+	if _, err := lab.NewPlan(lab.Spec{}, everything); !errors.Is(err, lab.ErrNoSubnet) {
+		t.Errorf("no subnet is free: %v", err)
+	}
+}

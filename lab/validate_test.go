@@ -1,0 +1,246 @@
+package lab_test
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/pki"
+)
+
+// refused is a Spec with one thing wrong, and what puts that one thing right.
+type refused struct {
+	name string
+	spec lab.Spec
+	// field and found are the problem's; mend is a part of its text.
+	field, found, mend string
+	right              func(*lab.Spec)
+}
+
+func region(name string, servers, clients int) lab.Region {
+	return lab.Region{Name: name, Servers: &servers, Clients: &clients}
+}
+
+func joining(j lab.Joiner) lab.Spec { return lab.Spec{Joiners: []lab.Joiner{j}} }
+
+func refusedNames() []refused {
+	const label = "use a DNS label of at most 32 characters"
+	name := func(wrong string) refused {
+		return refused{
+			"name " + wrong, lab.Spec{Name: wrong}, "name", `"` + wrong + `"`, label,
+			func(s *lab.Spec) { s.Name = "demo-1" },
+		}
+	}
+	return []refused{
+		name("Demo"), name("demo_1"), name("-demo"), name("demo-"), name("demo.one"), name("démo"), name("../demo"), name(strings.Repeat("a", 33)),
+		{
+			"region's name", lab.Spec{Regions: []lab.Region{{Name: "Eu"}}}, "regions[0].name", `"Eu"`, label,
+			func(s *lab.Spec) { s.Regions[0].Name = "eu" },
+		},
+		{
+			"datacenter", lab.Spec{Regions: []lab.Region{{}, {Name: "eu", Datacenter: "dc 1"}}}, "regions[1].datacenter", `"dc 1"`, label,
+			func(s *lab.Spec) { s.Regions[1].Datacenter = "dc-1" },
+		},
+		{
+			"region twice", lab.Spec{Regions: []lab.Region{{Name: "eu"}, {Name: "eu"}}}, "regions[1].name", `"eu", for the second time`, "a name of its own",
+			func(s *lab.Spec) { s.Regions[1].Name = "us" },
+		},
+	}
+}
+
+func refusedNumbers() []refused {
+	return []refused{
+		{
+			"no server", lab.Spec{Regions: []lab.Region{region("eu", 0, 2)}}, "regions[0].servers", "0", "use an odd number",
+			func(s *lab.Spec) { s.Regions[0] = region("eu", 1, 2) },
+		},
+		{
+			"fewer than no server", lab.Spec{Regions: []lab.Region{region("eu", -1, 2)}}, "regions[0].servers", "-1", "use an odd number",
+			func(s *lab.Spec) { s.Regions[0] = region("eu", 1, 2) },
+		},
+		{
+			"fewer than no client", lab.Spec{Regions: []lab.Region{region("eu", 3, -1)}}, "regions[0].clients", "-1", "use 0 or more",
+			func(s *lab.Spec) { s.Regions[0] = region("eu", 3, 0) },
+		},
+		{
+			"too many nodes", lab.Spec{Regions: []lab.Region{region("eu", 3, 248), region("us", 3, 247)}}, "regions", "501 nodes in all", "use at most 500",
+			func(s *lab.Spec) { s.Regions[1] = region("us", 3, 246) },
+		},
+		{
+			"certificates that end before they begin", lab.Spec{Certificates: lab.Certificates{TTL: -time.Hour}}, "certificates.ttl", "-1h0m0s", "use a positive duration",
+			func(s *lab.Spec) { s.Certificates.TTL = time.Hour },
+		},
+	}
+}
+
+func refusedChoices() []refused {
+	return []refused{
+		{
+			"image and binary", lab.Spec{Nomad: lab.Nomad{Image: "i", Binary: "b"}}, "nomad", "both an image and a binary", "name one of them",
+			func(s *lab.Spec) { s.Nomad.Binary = "" },
+		},
+		{
+			"log level", lab.Spec{LogLevel: "loud"}, "log_level", `"loud"`, "use one of TRACE, DEBUG, INFO, WARN, ERROR",
+			func(s *lab.Spec) { s.LogLevel = "debug" },
+		},
+		{
+			"weakness", lab.Spec{Weaken: []lab.Weakness{lab.NoHTTPTLS, "tls.https"}}, "weaken[1]", `"tls.https"`, "use one of [tls.http tls.rpc",
+			func(s *lab.Spec) { s.Weaken[1] = lab.NoRPCTLS },
+		},
+	}
+}
+
+func refusedJoiners() []refused {
+	first := func(right func(*lab.Joiner)) func(*lab.Spec) {
+		return func(s *lab.Spec) { right(&s.Joiners[0]) }
+	}
+	return []refused{
+		{
+			"joiner without name", joining(lab.Joiner{Role: pki.Server}), "joiners[0].name", `""`, "use a DNS label",
+			first(func(j *lab.Joiner) { j.Name = "x" }),
+		},
+		{
+			"joiner with a member's name", joining(lab.Joiner{Name: "server-3", Role: pki.Server}), "joiners[0].name", `"server-3", which another node has`, "a name of its own",
+			first(func(j *lab.Joiner) { j.Name = "server-4" }),
+		},
+		{
+			"two joiners with one name", lab.Spec{Joiners: []lab.Joiner{{Name: "x", Role: pki.Server}, {Name: "x", Role: pki.Client}}},
+			"joiners[1].name", `"x", which another node has`, "a name of its own",
+			first(func(j *lab.Joiner) { j.Name = "y" }),
+		},
+		{
+			"joiner that is a cli", joining(lab.Joiner{Name: "x", Role: pki.CLI}), "joiners[0].role", `"cli"`, "use server or client",
+			first(func(j *lab.Joiner) { j.Role = pki.Client }),
+		},
+		{
+			"certificate's role", joining(lab.Joiner{Name: "x", Role: pki.Server, CertificateRole: "root"}),
+			"joiners[0].certificate_role", `"root"`, "use server, client or cli",
+			first(func(j *lab.Joiner) { j.CertificateRole = pki.CLI }),
+		},
+		{
+			"certificate's region", joining(lab.Joiner{Name: "x", Role: pki.Server, CertificateRegion: "eu.west"}),
+			"joiners[0].certificate_region", `"eu.west"`, "use a DNS label",
+			first(func(j *lab.Joiner) { j.CertificateRegion = "eu-west" }),
+		},
+		{
+			"region that is not there", joining(lab.Joiner{Name: "x", Role: pki.Server, Region: "eu"}), "joiners[0].region", `"eu"`, "name a region of this lab",
+			first(func(j *lab.Joiner) { j.Region = "global" }),
+		},
+		{
+			"gossip key", joining(lab.Joiner{Name: "x", Role: pki.Server, Gossip: "wrong"}), "joiners[0].gossip", `"wrong"`, "use none, other",
+			first(func(j *lab.Joiner) { j.Gossip = lab.OtherKey }),
+		},
+	}
+}
+
+func allRefused() []refused {
+	return slices.Concat(refusedNames(), refusedNumbers(), refusedChoices(), refusedJoiners())
+}
+
+// TestValidateNamesTheProblem: one thing is wrong and one problem is named; with that one thing put right there is none.
+func TestValidateNamesTheProblem(t *testing.T) {
+	for _, r := range allRefused() {
+		t.Run(r.name, func(t *testing.T) {
+			problems := problemsOf(t, r.spec.Validate())
+			if len(problems) != 1 {
+				t.Fatalf("problems: %v, want one", problems)
+			}
+			got := problems[0]
+			if diff := cmp.Diff([]string{r.field, r.found}, []string{got.Field, got.Found}); diff != "" {
+				t.Errorf("field and found (-want +got):\n%s", diff)
+			}
+			if !strings.Contains(got.Mend, r.mend) {
+				t.Errorf("mend %q does not say %q", got.Mend, r.mend)
+			}
+			right := r.spec.With()
+			r.right(&right)
+			if err := right.Validate(); err != nil {
+				t.Errorf("put right, still refused: %v", err)
+			}
+		})
+	}
+}
+
+// problemsOf demands the error's type and what it wraps, and that its text has a line for every problem.
+func problemsOf(t *testing.T, err error) []lab.Problem {
+	t.Helper()
+	invalid, ok := errors.AsType[*lab.InvalidError](err)
+	if !ok {
+		t.Fatalf("error %v, want an *InvalidError", err)
+	}
+	if !errors.Is(err, lab.ErrInvalid) {
+		t.Errorf("%v does not wrap ErrInvalid", err)
+	}
+	var lines []string
+	for _, p := range invalid.Problems {
+		lines = append(lines, p.Field+" is "+p.Found+": "+p.Mend)
+	}
+	if diff := cmp.Diff(strings.Join(lines, "\n"), err.Error()); diff != "" {
+		t.Errorf("text (-want +got):\n%s", diff)
+	}
+	return invalid.Problems
+}
+
+func TestValidateNamesEveryProblemAtOnce(t *testing.T) {
+	spec := lab.Spec{
+		Name: "No", LogLevel: "loud", Nomad: lab.Nomad{Image: "i", Binary: "b"}, Weaken: []lab.Weakness{"all"},
+		Certificates: lab.Certificates{TTL: -1},
+		Regions:      []lab.Region{region("Eu", 0, -1)},
+		Joiners:      []lab.Joiner{{Role: "x", Gossip: "y"}},
+	}
+	var fields []string
+	for _, p := range problemsOf(t, spec.Validate()) {
+		fields = append(fields, p.Field)
+	}
+	slices.Sort(fields)
+	want := []string{
+		"certificates.ttl", "joiners[0].certificate_region", "joiners[0].certificate_role", "joiners[0].gossip", "joiners[0].name",
+		"joiners[0].role", "log_level", "name", "nomad", "regions[0].clients", "regions[0].name", "regions[0].servers", "weaken[0]",
+	}
+	if diff := cmp.Diff(want, fields); diff != "" {
+		t.Errorf("fields (-want +got):\n%s", diff)
+	}
+}
+
+func TestValidateAccepts(t *testing.T) {
+	for name, spec := range map[string]lab.Spec{
+		"the zero Spec":          {},
+		"the longest name":       {Name: strings.Repeat("a", 32)},
+		"a name of one letter":   {Name: "a"},
+		"a name of digits":       {Name: "1"},
+		"log level in any case":  {LogLevel: "Trace"},
+		"no clients":             lab.Spec{}.With(lab.Clients(0)),
+		"one server":             lab.Spec{}.With(lab.Servers(1)),
+		"an even number":         lab.Spec{}.With(lab.Servers(2)),
+		"every weakness":         {Weaken: lab.Weaknesses()},
+		"a template, unexamined": {Subnet: "{{ nonsense"},
+		"every difference of joiners": joining(lab.Joiner{
+			Name: "x", Role: pki.Server, Region: "global", CertificateRole: pki.Client, CertificateRegion: "elsewhere", Gossip: lab.NoKey,
+		}),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if err := spec.Validate(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestWarningsNameEvenNumbersOfServers(t *testing.T) {
+	spec := lab.Spec{Regions: []lab.Region{region("eu", 3, 0), region("us", 4, 0), region("asia", 2, 0), region("africa", 1, 0)}}
+	want := []string{
+		"regions[1].servers is 4: an even number of servers survives no more failures than 3 do",
+		"regions[2].servers is 2: an even number of servers survives no more failures than 1 do",
+	}
+	if diff := cmp.Diff(want, spec.Warnings()); diff != "" {
+		t.Errorf("warnings (-want +got):\n%s", diff)
+	}
+	if got := (lab.Spec{}).Warnings(); len(got) != 0 {
+		t.Errorf("the zero Spec is warned of: %v", got)
+	}
+}

@@ -1,0 +1,81 @@
+package lab_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"nomadlab.internal/lab"
+)
+
+func TestWaitForReturnsWhenTheConditionHolds(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	defer cancel()
+	looks := 0
+	err := lab.WaitFor(ctx, "the third look", func(context.Context) string {
+		if looks++; looks < 3 {
+			return "not yet"
+		}
+		return ""
+	})
+	if err != nil || looks != 3 {
+		t.Errorf("error %v after %d looks, want none after 3", err, looks)
+	}
+}
+
+func TestWaitForSaysWhatItSawLast(t *testing.T) {
+	why := errors.New("the lab was not up in time")
+	ctx, cancel := context.WithTimeoutCause(t.Context(), 60*time.Millisecond, why)
+	defer cancel()
+	looks := []string{"two servers", "one server"}
+	err := lab.WaitFor(ctx, "a leader", func(ctx context.Context) string {
+		if ctx.Err() != nil {
+			return "context deadline exceeded"
+		}
+		seen := looks[0]
+		if len(looks) > 1 {
+			looks = looks[1:]
+		}
+		return seen
+	})
+	if !errors.Is(err, why) {
+		t.Fatalf("error %v does not wrap why the time was up", err)
+	}
+	for _, part := range []string{"waited ", "for a leader", "last seen: one server:"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%q does not say %q", err, part)
+		}
+	}
+}
+
+// TestWaitForForgetsTheAnswerOfADyingCall: what a call says when its time is up tells nothing about the cluster.
+func TestWaitForForgetsTheAnswerOfADyingCall(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	first := true
+	err := lab.WaitFor(ctx, "a leader", func(ctx context.Context) string {
+		if first {
+			first = false
+			return "no leader yet"
+		}
+		cancel()
+		return "context canceled"
+	})
+	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "last seen: no leader yet: context canceled") {
+		t.Errorf("error: %v", err)
+	}
+}
+
+func TestWaitForEndsWithItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	began := time.Now()
+	err := lab.WaitFor(ctx, "anything", func(context.Context) string { return "nothing" })
+	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "last seen: nothing yet") {
+		t.Errorf("error: %v", err)
+	}
+	if took := time.Since(began); took > 5*time.Second {
+		t.Errorf("it took %s", took)
+	}
+}
