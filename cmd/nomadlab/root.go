@@ -56,7 +56,7 @@ and what does not, and takes everything down again.`,
 	}
 	root.SetVersionTemplate("nomadlab {{.Version}}\n")
 	root.PersistentFlags().BoolVar(&a.noColor, "no-color", false, "no colour, as with NO_COLOR in the environment")
-	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return asUsage(cmd, err) })
+	root.SetFlagErrorFunc(asUsage)
 	root.AddCommand(
 		a.upCommand(), a.downCommand(), a.listCommand(), a.statusCommand(), a.startCommand(),
 		a.envCommand(), a.nomadCommand(), a.execCommand(), a.logsCommand(),

@@ -62,8 +62,7 @@ func (t teller) tell(ctx context.Context, s story.Scenario) outcome {
 	if err == nil {
 		err = t.on(ctx, l, s, &o)
 	}
-	var failed *lab.StartError
-	if errors.As(err, &failed) {
+	if failed, ok := errors.AsType[*lab.StartError](err); ok {
 		o.Evidence = failed.Evidence
 	}
 	o.Passed, o.err = err == nil, err

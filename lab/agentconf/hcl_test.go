@@ -1,6 +1,7 @@
 package agentconf_test
 
 import (
+	"maps"
 	"strings"
 	"testing"
 
@@ -80,10 +81,7 @@ func TestTLSSwitches(t *testing.T) {
 			weaken(agent.TLS)
 			got := values(t, parse(t, mustHCL(t, agent)), "", map[string]any{})
 
-			want := map[string]any{}
-			for name, value := range hardened {
-				want[name] = value
-			}
+			want := maps.Clone(hardened)
 			want[attribute] = false
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)

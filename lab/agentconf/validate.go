@@ -46,7 +46,7 @@ func (a Agent) validate() error {
 		a.validateAddresses(),
 	}
 	if strings.Contains(a.Datacenter, "*") {
-		errs = append(errs, errors.New("Datacenter: Nomad refuses a '*' in it"))
+		errs = append(errs, faulty("Datacenter", "Nomad refuses a '*' in it"))
 	}
 	if !slices.Contains(strings.Fields(logLevels), a.logLevel()) {
 		errs = append(errs, fmt.Errorf("LogLevel: %q is none of %s", a.LogLevel, logLevels))
@@ -79,9 +79,9 @@ func (a Agent) validateAddresses() error {
 	advertise, err := netip.ParseAddr(a.Advertise)
 	switch {
 	case err != nil:
-		return errors.Join(bindErr, fmt.Errorf("Advertise: %q is no IP address; give the one that peers reach this agent on", a.Advertise))
+		return errors.Join(bindErr, faulty("Advertise", "%q is no IP address; give the one that peers reach this agent on", a.Advertise))
 	case advertise.IsUnspecified():
-		return errors.Join(bindErr, fmt.Errorf("Advertise: nobody can reach an agent on %s; give the address of one interface", advertise))
+		return errors.Join(bindErr, faulty("Advertise", "nobody can reach an agent on %s; give the address of one interface", advertise))
 	case bindErr == nil && advertise.IsLoopback() && bind.IsUnspecified():
 		return fmt.Errorf("BindAddr: %s listens on every interface of the machine, while Advertise is loopback; set BindAddr to %s too", bind, advertise)
 	}
@@ -123,6 +123,11 @@ func (a Agent) validateClient() error {
 		return errors.New("Client.Servers: is empty, so the client would never register; list the servers' RPC addresses")
 	}
 	return hostPorts("Client.Servers", a.Client.Servers)
+}
+
+// faulty is an error about a field.
+func faulty(field, format string, args ...any) error {
+	return fmt.Errorf("%s: %s", field, fmt.Sprintf(format, args...))
 }
 
 func required(field, value string) error {

@@ -120,7 +120,7 @@ func examine(path, arch string) error {
 	case err != nil:
 		return err // an *fs.PathError, which names the file
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	if file.OSABI != elf.ELFOSABI_NONE && file.OSABI != elf.ELFOSABI_LINUX {
 		return fmt.Errorf("it is an executable for %v, not for Linux", file.OSABI)
 	}
@@ -143,7 +143,7 @@ func hashFile(path string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("hash the binary: %w", err)
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	sum := sha256.New()
 	if _, err := io.Copy(sum, file); err != nil {
 		return "", fmt.Errorf("hash %s: %w", path, err)

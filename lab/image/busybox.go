@@ -119,7 +119,7 @@ func (r *resolver) unpackBusybox(ctx context.Context, work string) (string, erro
 			return file, nil
 		}
 	}
-	return "", errors.New("Debian's busybox-static package has no busybox in it")
+	return "", errors.New("the busybox-static package of Debian has no busybox in it")
 }
 
 // tool runs a command for its effect. It returns what the command said at the end, which is in the error too.

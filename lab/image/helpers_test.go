@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -86,12 +87,9 @@ func (l lab) resolve(ctx context.Context, r image.Request) (image.Image, stages,
 type stages []image.Stage
 
 func (s *stages) add(e image.Event) {
-	for _, stage := range *s {
-		if stage == e.Stage {
-			return
-		}
+	if !slices.Contains(*s, e.Stage) {
+		*s = append(*s, e.Stage)
 	}
-	*s = append(*s, e.Stage)
 }
 
 func (s stages) String() string {

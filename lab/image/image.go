@@ -134,7 +134,7 @@ func (r *resolver) ofVersion(ctx context.Context, version string) (Image, error)
 	}
 	img, err = r.build(ctx, recipe)
 	if err != nil {
-		return Image{}, fmt.Errorf("%w\n(it was to be built here because of: %v)", err, pullErr)
+		return Image{}, fmt.Errorf("%w\n(it was to be built here because of: %w)", err, pullErr)
 	}
 	return img, nil
 }

@@ -26,12 +26,12 @@ const (
 
 // once makes an image, unless another run of this user does so now: then it waits, and finds that one's.
 // make gets a folder of its own, which is removed afterwards.
-func (r *resolver) once(ctx context.Context, ref string, make func(work string) error) (img Image, err error) {
+func (r *resolver) once(ctx context.Context, ref string, build func(work string) error) (img Image, err error) {
 	if err := os.MkdirAll(r.cache, 0o700); err != nil {
 		return Image{}, fmt.Errorf("make the work folder of image builds: %w", err)
 	}
 	lock := flock.New(filepath.Join(r.cache, lockFile), flock.SetPermissions(0o600))
-	defer lock.Close()
+	defer func() { _ = lock.Close() }()
 	if err := r.acquire(ctx, lock, ref); err != nil {
 		return Image{}, err
 	}
@@ -46,7 +46,7 @@ func (r *resolver) once(ctx context.Context, ref string, make func(work string) 
 		return Image{}, fmt.Errorf("make the work folder of an image build: %w", outOfSpace(err, r.cache))
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(work)) }()
-	if err := make(work); err != nil {
+	if err := build(work); err != nil {
 		return Image{}, err
 	}
 	return r.mustLocal(ctx, ref)
@@ -128,7 +128,7 @@ func (r *resolver) sendImage(ctx context.Context, archive io.Reader, ref string,
 	if err != nil {
 		return err
 	}
-	defer answer.Close()
+	defer func() { _ = answer.Close() }()
 	messages := json.NewDecoder(answer)
 	for {
 		var message jsonstream.Message

@@ -43,7 +43,7 @@ func (r *resolver) pull(ctx context.Context, ref string, patience time.Duration)
 	switch {
 	case ctx.Err() != nil:
 		return Image{}, fmt.Errorf("pull %s: %w", ref, ctx.Err())
-	case err != nil && context.Cause(pulling) == errSilent:
+	case err != nil && errors.Is(context.Cause(pulling), errSilent):
 		return Image{}, fmt.Errorf("pull %s: %w within %v: %w", ref, ErrNoRegistry, patience, errSilent)
 	case err != nil:
 		return Image{}, fmt.Errorf("pull %s: %w", ref, pullError(err, heard))

@@ -84,7 +84,7 @@ func (e entry) write(archive *tar.Writer) error {
 	if err != nil {
 		return err
 	}
-	defer content.Close()
+	defer func() { _ = content.Close() }()
 	file, ok := content.(interface{ Stat() (fs.FileInfo, error) })
 	if !ok {
 		return fmt.Errorf("its size is unknown")

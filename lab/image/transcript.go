@@ -2,6 +2,7 @@ package image
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -60,7 +61,7 @@ func (t *transcript) quote() string {
 	defer t.mutex.Unlock()
 	lines := t.tail
 	if rest := strings.TrimSpace(string(t.partial)); rest != "" {
-		lines = append(lines[:len(lines):len(lines)], rest)
+		lines = append(slices.Clip(lines), rest)
 	}
 	if len(lines) == 0 {
 		return ""

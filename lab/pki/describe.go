@@ -17,7 +17,7 @@ import (
 func (c Credential) Describe() string {
 	var text strings.Builder
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
-	row := func(label, value string) { fmt.Fprintf(table, "%s\t%s\n", label, oneLine(value)) }
+	row := func(label, value string) { _, _ = fmt.Fprintf(table, "%s\t%s\n", label, oneLine(value)) }
 	row("holder", c.Identity.String())
 	if leaf, err := c.Leaf(); err != nil {
 		row("certificate", err.Error())

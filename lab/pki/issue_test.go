@@ -202,7 +202,7 @@ func TestFlawsAreUsableInTables(t *testing.T) {
 			t.Errorf("flaw %q: name, or reason %q, in the wrong form", flaw.Name(), flaw.Why())
 		}
 	}
-	if pki.Expired() != pki.Expired() || len(names) != 10 || (pki.Flaw{}).Name() != "sound" || (pki.Flaw{}).Why() == "" {
+	if one, other := pki.Expired(), pki.Expired(); one != other || len(names) != 10 || (pki.Flaw{}).Name() != "sound" || (pki.Flaw{}).Why() == "" {
 		t.Errorf("flaws %v: want nine and the zero one, comparable", names)
 	}
 }

@@ -19,7 +19,7 @@ func HTTP(path string, as Caller) Probe {
 		if err != nil {
 			return notReached(err.Error())
 		}
-		e, err := get("https", t.ServerName, path)
+		e, err := get(ctx, "https", t.ServerName, path)
 		if err != nil {
 			return notReached(err.Error())
 		}
@@ -32,7 +32,7 @@ func HTTP(path string, as Caller) Probe {
 func PlainHTTP(path string) Probe {
 	sentence := fmt.Sprintf("GET %s over plain HTTP", path)
 	return New(PlaneHTTP, sentence, func(ctx context.Context, t Target) Observation {
-		e, err := get("http", t.HTTP, path)
+		e, err := get(ctx, "http", t.HTTP, path)
 		if err != nil {
 			return notReached(err.Error())
 		}
@@ -41,8 +41,8 @@ func PlainHTTP(path string) Probe {
 }
 
 // get is the exchange of one GET.
-func get(scheme, host, path string) (exchange, error) {
-	request, err := http.NewRequest(http.MethodGet, scheme+"://"+host+path, nil)
+func get(ctx context.Context, scheme, host, path string) (exchange, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+host+path, nil)
 	if err != nil {
 		return exchange{}, fmt.Errorf("build the request GET %s: %w", path, err)
 	}

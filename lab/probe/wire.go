@@ -18,7 +18,7 @@ func nomadHandle() *codec.MsgpackHandle {
 	h := &codec.MsgpackHandle{}
 	h.RawToString = true
 	h.TimeNotBuiltin = true
-	h.MapType = reflect.TypeOf(map[string]any(nil))
+	h.MapType = reflect.TypeFor[map[string]any]()
 	h.TypeInfos = codec.NewTypeInfos([]string{"codec"})
 	return h
 }

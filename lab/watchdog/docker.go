@@ -21,7 +21,7 @@ func sweepDocker(ctx context.Context, t Target, swept *Swept) error {
 	if err != nil {
 		return fmt.Errorf("use the Docker daemon at %q: %w", t.DockerHost, err)
 	}
-	defer docker.Close()
+	defer func() { _ = docker.Close() }()
 	filter := make(client.Filters).Add("label", t.Label)
 
 	var failed [3]error

@@ -13,6 +13,7 @@ import (
 	"testing"
 
 	"golang.org/x/sys/unix"
+
 	"nomadlab.internal/lab/watchdog"
 )
 

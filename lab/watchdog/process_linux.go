@@ -57,7 +57,7 @@ func (p process) kill() error {
 	if err != nil {
 		return fmt.Errorf("find process %d: %w", p.PID, err)
 	}
-	defer handle.Release()
+	defer func() { _ = handle.Release() }()
 	if !p.alive() {
 		return nil
 	}
@@ -73,7 +73,7 @@ func (p process) ended() <-chan struct{} {
 	go func() {
 		defer close(ended)
 		if pidfd, err := unix.PidfdOpen(p.PID, 0); err == nil {
-			defer unix.Close(pidfd)
+			defer func() { _ = unix.Close(pidfd) }()
 			if !p.alive() || awaitReadable(pidfd) == nil {
 				return
 			}

@@ -102,8 +102,8 @@ func contains(folder, path string) bool {
 
 // realPath follows symbolic links where it can: the home folder is often behind one.
 func realPath(path string) string {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		return real
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		return target
 	}
 	return path
 }

@@ -89,7 +89,7 @@ func launch() (*Watchdog, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer read.Close()
+	defer func() { _ = read.Close() }()
 	command, err := again(read)
 	if err == nil {
 		err = command.Start()

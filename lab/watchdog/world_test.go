@@ -19,6 +19,7 @@ import (
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
+
 	"nomadlab.internal/lab/watchdog"
 )
 

@@ -53,7 +53,7 @@ func New(ctx context.Context) (*Engine, error) {
 }
 
 // configure guards settings that testcontainers keeps for the whole process and reads without a lock.
-var configure sync.Mutex
+var configure sync.Mutex //nolint:gochecknoglobals // it guards what is global in testcontainers
 
 // newProvider connects testcontainers, without its reaper and without the banner that it prints at the first use.
 func newProvider() (*testcontainers.DockerProvider, error) {

@@ -11,6 +11,8 @@ const (
 	labelPrefix = "nomadlab."
 	labelLab    = labelPrefix + "lab"
 	labelNode   = labelPrefix + "node"
+	// labelImage begins what an image that was built here says of itself; its containers inherit that.
+	labelImage = labelPrefix + "image"
 )
 
 // labels are a lab's labels, all of them under one prefix so that they clash with nobody's.
@@ -29,7 +31,7 @@ func labels(lab, node string, more map[string]string) map[string]string {
 func facts(labels map[string]string) map[string]string {
 	own := maps.Clone(labels)
 	maps.DeleteFunc(own, func(k, _ string) bool {
-		return !strings.HasPrefix(k, labelPrefix) || k == labelLab || k == labelNode
+		return !strings.HasPrefix(k, labelPrefix) || k == labelLab || k == labelNode || strings.HasPrefix(k, labelImage)
 	})
 	out := make(map[string]string, len(own))
 	for k, v := range own {

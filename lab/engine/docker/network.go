@@ -8,7 +8,6 @@ import (
 
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
-	"github.com/testcontainers/testcontainers-go"
 
 	"nomadlab.internal/lab/engine"
 )
@@ -33,15 +32,15 @@ func (e *Engine) Occupied(ctx context.Context) ([]netip.Prefix, error) {
 // CreateNetwork makes the lab's bridge network. Docker hands out addresses from its upper half alone: the lower half
 // is for the nodes, whose addresses stay theirs while they are stopped.
 func (e *Engine) CreateNetwork(ctx context.Context, n engine.Network) error {
-	_, err := e.provider.CreateNetwork(ctx, testcontainers.NetworkRequest{
-		Name:   networkName(n.Lab),
+	_, err := e.client.NetworkCreate(ctx, networkName(n.Lab), client.NetworkCreateOptions{
 		Driver: "bridge",
 		Labels: labels(n.Lab, "", n.Labels),
 		IPAM: &network.IPAM{Driver: "default", Config: []network.IPAMConfig{{
 			Subnet: n.Subnet, IPRange: upperHalf(n.Subnet),
 		}}},
 	})
-	if err != nil && strings.Contains(err.Error(), "overlaps") {
+	// "Pool overlaps with other one" for an equal subnet, "networks have overlapping IPv4" for any other (Docker 20.10).
+	if err != nil && strings.Contains(err.Error(), "overlap") {
 		return fmt.Errorf("%w: %s: %w", engine.ErrSubnetTaken, n.Subnet, err)
 	}
 	if err != nil {
