@@ -33,7 +33,7 @@ func (l *Lab) labels(o UpOptions) map[string]string {
 
 // watch starts the watchdog: from here on, whatever this process makes goes when it dies.
 func (l *Lab) watch(ctx context.Context) error {
-	guard, err := watchdog.Start(ctx, l.target(l.folder.path))
+	guard, err := watchdog.Start(ctx, l.target(l.folder.path, reservationFile(l.Name())))
 	if err != nil {
 		return fmt.Errorf("start the watchdog of lab %s: %w", l.Name(), err)
 	}

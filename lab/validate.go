@@ -11,7 +11,7 @@ import (
 )
 
 // ErrInvalid is what every error about the user's input wraps: nothing was started.
-var ErrInvalid = errors.New("invalid lab")
+var ErrInvalid = errors.New("invalid input")
 
 // inputError is a kind of invalid input with words of its own: errors.Is(err, ErrInvalid) holds for all of them.
 type inputError string
