@@ -19,7 +19,10 @@ func reservationFile(name string) string { return filepath.Join(labsFolder(), na
 
 func reserve(name string) (*reservation, error) {
 	if err := os.MkdirAll(labsFolder(), 0o700); err != nil {
-		return nil, fmt.Errorf("make the folder of labs: %w", err)
+		return nil, outOfSpace(fmt.Errorf("make the folder of labs: %w", err))
+	}
+	if err := checkSpace(labsFolder()); err != nil {
+		return nil, err
 	}
 	for {
 		lock := flock.New(reservationFile(name), flock.SetPermissions(0o600))

@@ -141,7 +141,8 @@ const (
 // ended, and may be why.
 func (l *Lab) giveUp(ctx context.Context, cause error) error {
 	failed := &StartError{Lab: l.Name()}
-	if len(l.nodes) > 0 && !errors.Is(cause, context.Canceled) {
+	cause = outOfSpace(cause)
+	if len(l.nodes) > 0 && !errors.Is(cause, context.Canceled) && !errors.Is(cause, ErrNoSpace) {
 		looking, cancel := context.WithTimeout(context.WithoutCancel(ctx), evidenceWithin)
 		defer cancel()
 		at, err := l.Evidence(looking, cause)
@@ -152,10 +153,20 @@ func (l *Lab) giveUp(ctx context.Context, cause error) error {
 	removing, cancel := context.WithTimeout(context.WithoutCancel(ctx), removalWithin)
 	defer cancel()
 	failed.Err = errors.Join(cause, l.Down(removing))
-	if errors.Is(cause, ErrInvalid) || errors.Is(cause, image.ErrUnknownVersion) {
+	if forUserToMend(cause) {
 		return failed.Err
 	}
 	return failed
+}
+
+// forUserToMend is true for errors that say what the user can put right, and that no log would explain any further.
+func forUserToMend(err error) bool {
+	for _, kind := range []error{ErrInvalid, engine.ErrNoSpace, image.ErrUnknownVersion, image.ErrUnusableBinary, image.ErrNoSpace} {
+		if errors.Is(err, kind) {
+			return true
+		}
+	}
+	return false
 }
 
 func (o UpOptions) tell(e Event) {
