@@ -64,7 +64,12 @@ func (l *Lab) Status(ctx context.Context) Status {
 		})
 	}
 	_ = g.Wait()
-	s.judge(views)
+	for _, region := range l.regions() {
+		if trouble := views[region].trouble; trouble != "" {
+			s.Trouble = append(s.Trouble, trouble)
+		}
+	}
+	s.judge()
 	return s
 }
 
@@ -152,13 +157,8 @@ func (n *Node) status(ctx context.Context, v regionView) NodeStatus {
 	return s
 }
 
-// judge says what is not as it should be.
-func (s *Status) judge(views map[string]regionView) {
-	for _, v := range views {
-		if v.trouble != "" {
-			s.Trouble = append(s.Trouble, v.trouble)
-		}
-	}
+// judge says of each node what is not as it should be.
+func (s *Status) judge() {
 	for _, n := range s.Nodes {
 		switch {
 		case n.Joiner:

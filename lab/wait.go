@@ -109,9 +109,17 @@ func (l *Lab) atRPC(address string) *Node {
 	return nil
 }
 
-func (l *Lab) votersIn(ctx context.Context, region string) error {
+// ask is the API of one of the region's running servers.
+func (l *Lab) ask(region string) (*api.Client, error) {
 	servers := l.running(region)
-	c, err := servers[0].API()
+	if len(servers) == 0 {
+		return nil, fmt.Errorf("no server of region %s runs", region)
+	}
+	return servers[0].API()
+}
+
+func (l *Lab) votersIn(ctx context.Context, region string) error {
+	c, err := l.ask(region)
 	if err != nil {
 		return err
 	}
@@ -123,7 +131,7 @@ func (l *Lab) votersIn(ctx context.Context, region string) error {
 	for _, s := range raft.Servers {
 		voters[s.Address] = s.Voter
 	}
-	for _, n := range servers {
+	for _, n := range l.running(region) {
 		if !voters[fmt.Sprintf("%s:%d", n.Address(), RPCPort)] {
 			return fmt.Errorf("%s is no voter yet", n.Name())
 		}
@@ -134,7 +142,7 @@ func (l *Lab) votersIn(ctx context.Context, region string) error {
 // keyringIn sees to it that the leader has made the root key. It does so shortly after its election; until then writing
 // a variable fails with "keyring has not been initialized yet" (verified against Nomad 1.11.3).
 func (l *Lab) keyringIn(ctx context.Context, region string) error {
-	c, err := l.running(region)[0].API()
+	c, err := l.ask(region)
 	if err != nil {
 		return err
 	}
@@ -149,7 +157,7 @@ func (l *Lab) keyringIn(ctx context.Context, region string) error {
 }
 
 func (l *Lab) clientsIn(ctx context.Context, region string) error {
-	c, err := l.running(region)[0].API()
+	c, err := l.ask(region)
 	if err != nil {
 		return err
 	}
