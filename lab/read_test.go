@@ -109,7 +109,7 @@ func TestReadSpec(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	write("nmae: demo\n")
+	write("title: demo\n")
 	if _, err := lab.ReadSpec(path); !errors.Is(err, lab.ErrInvalid) || !strings.Contains(err.Error(), path) {
 		t.Errorf("a file with an error: %v, want one that names the file", err)
 	}

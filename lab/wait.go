@@ -59,6 +59,9 @@ func (l *Lab) Leader(ctx context.Context, region string) (*Node, error) {
 		if named == nil {
 			return nil, fmt.Errorf("%s names no leader (%q)", n.ref(), at)
 		}
+		if !named.HTTP().IsValid() {
+			return nil, fmt.Errorf("%s still names %s, which does not run", n.ref(), named.Name())
+		}
 		if leader != nil && leader != named {
 			return nil, fmt.Errorf("%s names %s as the leader, another server %s", n.ref(), named.Name(), leader.Name())
 		}

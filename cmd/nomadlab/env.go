@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -70,7 +71,7 @@ func (a *app) env(cmd *cobra.Command, given string, out stream, sh shell, asJSON
 		out.printf("%s", sh.set(v.name, v.value))
 	}
 	if out.terminal {
-		out.printf("%s", out.faint("# to set them: "+sh.use(name)))
+		out.printf("%s", out.faint("# to set them: "+sh.use(invoked(os.Args[0]), name)))
 	}
 	return nil
 }
@@ -118,4 +119,22 @@ func variables(l *lab.Lab, address string) []variable {
 }
 
 // envLine is how a person uses `env` for that lab in the shell that they have.
-func envLine(name string) string { return shellOf(os.Getenv("SHELL")).use(name) }
+func envLine(self, name string) string { return shellOf(os.Getenv("SHELL")).use(self, name) }
+
+// invoked is how a person can call this program again: as nomadlab where the shell finds this very file by that name.
+func invoked(as string) string {
+	found, err := exec.LookPath("nomadlab")
+	if err != nil {
+		return as
+	}
+	ours, err := os.Executable()
+	if err != nil {
+		return as
+	}
+	a, errA := os.Stat(found)
+	b, errB := os.Stat(ours)
+	if errA == nil && errB == nil && os.SameFile(a, b) {
+		return "nomadlab"
+	}
+	return as
+}

@@ -39,7 +39,7 @@ func (n *narrator) Found(f finding.Finding) {
 		if f.Verdict != finding.Held {
 			mark = n.to.cross()
 		}
-		n.to.printf("%s%s %s on %s: %s  %s", margin, mark, f.ID, f.Node, f.Verdict, n.to.faint(took(f.Took)))
+		n.to.printf("%s%s %s: %s: %s  %s", margin, mark, f.Node, f.Title, f.Verdict, n.to.faint(took(f.Took)))
 		n.to.printf("%s    %s", margin, n.to.faint(seen(f)))
 		if f.Verdict != finding.Held {
 			n.to.printf("%s    %s", margin, n.to.bad(n.to.wrapped(f.Reason, margin+"    ")))

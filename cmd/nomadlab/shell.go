@@ -52,11 +52,11 @@ func (s shell) unset(name string) string {
 }
 
 // use is the line that makes the shell take over what `nomadlab env` prints.
-func (s shell) use(name string) string {
+func (s shell) use(self, name string) string {
 	if s == fish {
-		return "nomadlab env " + name + " | source"
+		return self + " env " + name + " | source"
 	}
-	return `eval "$(nomadlab env ` + name + `)"`
+	return `eval "$(` + self + ` env ` + name + `)"`
 }
 
 // quote makes one word of any value. In single quotes, bash takes everything as it is; fish takes a backslash before a

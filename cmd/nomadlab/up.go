@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -149,11 +150,11 @@ func (c console) closing(status lab.Status, how string) {
 	out.nodes(status)
 	out.printf("")
 	out.printf("try next:")
+	self := invoked(os.Args[0])
 	for _, next := range [][2]string{
-		{envLine(status.Lab), "use it from this shell"},
-		{fmt.Sprintf("nomadlab nomad %s -- server members", status.Lab), "or without a nomad of your own"},
-		{fmt.Sprintf("nomadlab status %s", status.Lab), "see how it is"},
-		{fmt.Sprintf("nomadlab down %s", status.Lab), "remove it"},
+		{envLine(self, status.Lab), "use it from this shell"},
+		{fmt.Sprintf("%s nomad %s -- server members", self, status.Lab), "or without a nomad of your own"},
+		{fmt.Sprintf("%s down %s", self, status.Lab), "remove it"},
 	} {
 		out.printf("  %-44s %s", next[0], out.faint("# "+next[1]))
 	}

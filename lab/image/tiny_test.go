@@ -45,7 +45,7 @@ func newTiny(t *testing.T, source string, served bool) tiny {
 
 	proxy := "file://" + filepath.Join(folder, "proxy")
 	if !served {
-		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			http.Error(w, "not found: "+tinyModule+": unknown revision v"+version, http.StatusNotFound)
 		}))
 		t.Cleanup(server.Close)

@@ -23,7 +23,11 @@ func Play(t *testing.T, s story.Scenario) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, _ = fmt.Fprintf(w, "\nProved in %.1f s, with %s.\n", result.Took.Seconds(), finding.Summarize(result.Findings))
+	_, _ = fmt.Fprintf(w, "\nProved in %.1f s", result.Took.Seconds())
+	if len(result.Findings) > 0 {
+		_, _ = fmt.Fprintf(w, ", checks: %s", finding.Summarize(result.Findings))
+	}
+	_, _ = fmt.Fprintln(w, ".")
 }
 
 // narrator writes a story as plain text.

@@ -1,0 +1,90 @@
+# What can be done here. `make` alone tells. Nothing asks a question, and everything that is installed goes into .bin/.
+
+# Pinned, so that the same commit has the same findings everywhere.
+GOLANGCI_LINT_VERSION := v2.15.0
+GOTESTSUM_VERSION     := v1.13.0
+
+BIN           := .bin
+NOMADLAB      := $(BIN)/nomadlab
+GOLANGCI_LINT := $(BIN)/golangci-lint-$(GOLANGCI_LINT_VERSION)
+GOTESTSUM     := $(BIN)/gotestsum-$(GOTESTSUM_VERSION)
+RESULTS       := $(BIN)/results
+
+# The race detector needs cgo, and so a C compiler. Without one the tests run all the same, and say that it is off.
+RACE = $(shell [ "$$(go env CGO_ENABLED)" = 1 ] && echo -race)
+
+.DEFAULT_GOAL := help
+.PHONY: help lab down build image test lint tidy-check clean check-go
+
+help: ## show this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{ printf "%-18s %s\n", $$1, $$2 }'
+
+lab: build ## bring up a lab: three servers, two clients
+	@echo '==> lab: bringing up a lab (nomadlab is in .bin: export PATH="$$PWD/.bin:$$PATH")'
+	@$(NOMADLAB) up
+
+down: build ## remove that lab
+	@echo "==> down: removing the lab"
+	@$(NOMADLAB) down lab
+
+build: check-go ## build the command into .bin/
+	@echo "==> build: building nomadlab into .bin/"
+	@go build -trimpath -o $(NOMADLAB) ./cmd/nomadlab
+
+image: build ## get the image of Nomad that labs run; without a registry it is built once, which takes minutes
+	@echo "==> image: getting the image of Nomad"
+	@$(NOMADLAB) image
+
+# The image comes first: building it takes longer than a test may. Then the packages, as many side by side as there are
+# processors (on two, 113 s instead of 157 s with -p 1, and as steady). The scenarios come last and alone, one at a time:
+# their bounds, such as the time of an election, are Nomad's and not a busy machine's, and their steps can be read.
+# The sums at the end are those of all tests together.
+test: image $(GOTESTSUM) ## run all tests: first those of the packages, then every scenario on a fresh cluster
+	@rm -rf $(RESULTS) && mkdir -p $(RESULTS)
+	@echo "==> test: the packages $(or $(RACE:-race=with the race detector),without the race detector: there is no C compiler)"
+	@failed=0; packages=$$(go list ./...) || exit 1; \
+	$(GOTESTSUM) --format pkgname --format-hide-empty-pkg --hide-summary skipped,failed,output --jsonfile $(RESULTS)/packages.json -- \
+		-count=1 $(RACE) $$(echo "$$packages" | grep -vE '/scenarios(/|$$)') </dev/null || failed=1; \
+	echo "==> test: the scenarios, each on a fresh cluster"; \
+	$(GOTESTSUM) --format standard-verbose --hide-summary skipped,failed,output --jsonfile $(RESULTS)/scenarios.json -- \
+		-count=1 $(RACE) -parallel 1 ./scenarios/... </dev/null || failed=1; \
+	echo "==> test: all together (JUnit: .bin/results/junit.xml)"; \
+	$(GOTESTSUM) --raw-command --format standard-quiet --junitfile $(RESULTS)/junit.xml -- \
+		cat $(RESULTS)/packages.json $(RESULTS)/scenarios.json || failed=1; \
+	if grep -q '"Action":"skip","Package":"[^"]*","Test":' $(RESULTS)/*.json; then \
+		echo "make: a test was skipped, see above: what is skipped is not proved" >&2; failed=1; fi; \
+	exit $$failed
+
+lint: check-go $(GOLANGCI_LINT) ## look for faults without running anything: gofmt, go vet, golangci-lint
+	@echo "==> lint: gofmt"
+	@unformatted=$$(gofmt -l *.go */); \
+	[ -z "$$unformatted" ] || { echo "not formatted, try gofmt -w:"; echo "$$unformatted"; exit 1; } >&2
+	@echo "==> lint: go vet"
+	@go vet ./...
+	@echo "==> lint: golangci-lint $(GOLANGCI_LINT_VERSION)"
+	@$(GOLANGCI_LINT) run ./...
+
+tidy-check: check-go ## see whether go.mod and go.sum are what `go mod tidy` would make them
+	@echo "==> tidy-check: go.mod and go.sum"
+	@go mod tidy -diff
+	@go mod verify
+
+clean: ## remove what make built and installed; labs and images stay
+	@echo "==> clean: removing .bin/"
+	@rm -rf $(BIN)
+
+check-go:
+	@command -v go >/dev/null || { echo "make: there is no go command: install Go $$(sed -n 's/^go //p' go.mod) or later" >&2; exit 1; }
+	@need=$$(sed -n 's/^go //p' go.mod); have=$$(go env GOVERSION | sed 's/^go//'); \
+	[ "$$(printf '%s\n' "$$need" "$$have" | sort -V | head -n 1)" = "$$need" ] || \
+	{ echo "make: this is Go $$have: install Go $$need or later" >&2; exit 1; }
+
+$(GOTESTSUM): | check-go
+	@echo "==> installing gotestsum $(GOTESTSUM_VERSION) into .bin/ (once, less than a minute)"
+	@GOBIN="$(CURDIR)/$(BIN)" GOFLAGS= go install gotest.tools/gotestsum@$(GOTESTSUM_VERSION)
+	@mv $(BIN)/gotestsum $@
+
+$(GOLANGCI_LINT): | check-go
+	@echo "==> installing golangci-lint $(GOLANGCI_LINT_VERSION) into .bin/ (once: it is built from source, which takes minutes)"
+	@GOBIN="$(CURDIR)/$(BIN)" GOFLAGS= go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	@mv $(BIN)/golangci-lint $@

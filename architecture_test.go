@@ -1,0 +1,234 @@
+// Package nomadlab_test holds the shape of the module: who may import whom, and two things that exist only once.
+package nomadlab_test
+
+import (
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// module is the module's path. Packages are named by their folder below it.
+const module = "nomadlab.internal"
+
+// room is what a package may import of this module: mayImport all of it, testsMayImport its tests besides. A package's
+// tests may always import the package itself.
+type room struct{ mayImport, testsMayImport []string }
+
+// rooms is the plan of the house. A package that is not in it fails the test: whoever adds one says here what it may
+// know.
+func rooms() map[string]room {
+	everythingBelow := []string{
+		"fixtures", "lab", "lab/agentconf", "lab/engine", "lab/engine/docker", "lab/finding", "lab/image",
+		"lab/pki", "lab/posture", "lab/probe", "lab/story", "lab/watchdog",
+	}
+	return map[string]room{
+		".": {},
+		"cmd/nomadlab": {
+			mayImport:      append([]string{"scenarios"}, everythingBelow...),
+			testsMayImport: []string{"lab/labtest"},
+		},
+		"scenarios": {mayImport: everythingBelow, testsMayImport: []string{"lab/labtest"}},
+		"lab/labtest": {
+			mayImport:      []string{"lab", "lab/engine", "lab/engine/docker", "lab/story", "lab/finding"},
+			testsMayImport: []string{"lab/pki"},
+		},
+		"lab/story":   {mayImport: []string{"lab", "lab/posture", "lab/finding"}},
+		"lab/posture": {mayImport: []string{"lab/probe", "lab/pki", "lab/finding"}},
+		"lab/probe":   {mayImport: []string{"lab/pki"}},
+		"lab": {
+			mayImport:      []string{"lab/engine", "lab/image", "lab/agentconf", "lab/pki", "lab/watchdog"},
+			testsMayImport: []string{"lab/engine/docker", "lab/labtest"},
+		},
+		"lab/engine":                  {},
+		"lab/engine/docker":           {mayImport: []string{"lab/engine", "lab/watchdog"}, testsMayImport: []string{"lab/image"}},
+		"lab/image":                   {mayImport: []string{"fixtures"}},
+		"lab/agentconf":               {},
+		"lab/finding":                 {},
+		"lab/pki":                     {},
+		"lab/watchdog":                {},
+		"lab/watchdog/testdata/pause": {},
+		// A program that a test of lab/engine/docker runs inside a container.
+		"lab/engine/docker/testdata/inside": {mayImport: []string{"lab/engine", "lab/engine/docker"}},
+		"fixtures":                          {},
+	}
+}
+
+// What exists in one package alone.
+const (
+	// seesTesting is the package whose code, beside tests, may import package testing: it would bring its flags into the
+	// command.
+	seesTesting = "lab/labtest"
+	// hasInit is the package with the module's only init function.
+	hasInit = "lab/watchdog"
+)
+
+// source is what the rules look at in one Go file.
+type source struct {
+	pkg, file string
+	imports   []string
+	init      bool
+}
+
+func (s source) isTest() bool { return strings.HasSuffix(s.file, "_test.go") }
+
+func TestArchitecture(t *testing.T) {
+	sources := readModule(t)
+	if len(sources) == 0 {
+		t.Fatal("no Go file was found: nothing would be proved")
+	}
+	for _, v := range violations(rooms(), sources) {
+		t.Error(v)
+	}
+}
+
+// TestArchitectureCanFail breaks each rule once, beside a control that keeps it.
+func TestArchitectureCanFail(t *testing.T) {
+	plan := map[string]room{"a": {mayImport: []string{"b"}, testsMayImport: []string{"c"}}, "b": {}, "c": {}, seesTesting: {}, hasInit: {}}
+	var others []source // one file in each room, so that none is empty
+	for name := range plan {
+		others = append(others, source{pkg: name, file: name + "/doc.go"})
+	}
+	of := func(file string, imports ...string) source {
+		return source{pkg: path.Dir(file), file: file, imports: imports}
+	}
+	withInit := func(s source) source { s.init = true; return s }
+	for _, c := range []struct {
+		rule          string
+		broken, sound source
+	}{
+		{"an import that is not in the table", of("a/x.go", module+"/c"), of("a/x.go", module+"/b", "fmt")},
+		{"the same in a test", of("b/x_test.go", module+"/c"), of("a/x_test.go", module+"/c")},
+		{"an import of the one above", of("b/x.go", module+"/a"), of("b/x_test.go", module+"/b")},
+		{"the module's root, which nobody may import", of("a/x.go", module), of("a/x.go", module+".other/a")},
+		{"a package that is not in the table", of("new/x.go"), of("b/x.go")},
+		{"testing outside tests", of("b/x.go", "testing"), of("b/x_test.go", "testing")},
+		{"a package below testing outside tests", of("b/x.go", "testing/fstest"), of(seesTesting+"/x.go", "testing")},
+		{"an init function", withInit(of("b/x.go")), withInit(of(hasInit + "/x.go"))},
+	} {
+		t.Run(c.rule, func(t *testing.T) {
+			if got := violations(plan, append(others, c.broken)); len(got) != 1 || !strings.Contains(got[0], c.broken.file) {
+				t.Errorf("broken: got %q, want one violation that names %s", got, c.broken.file)
+			}
+			if got := violations(plan, append(others, c.sound)); len(got) != 0 {
+				t.Errorf("sound: got %q, want none", got)
+			}
+		})
+	}
+	t.Run("a row whose package is gone", func(t *testing.T) {
+		if got := violations(plan, others[1:]); len(got) != 1 || !strings.Contains(got[0], others[0].pkg) {
+			t.Errorf("got %q, want one violation that names %s", got, others[0].pkg)
+		}
+	})
+	t.Run("a permission for a package that is not in the table", func(t *testing.T) {
+		plan["a"] = room{mayImport: []string{"b", "typo"}}
+		if got := violations(plan, others); len(got) != 1 || !strings.Contains(got[0], "typo") {
+			t.Errorf("got %q, want one violation that names the typo", got)
+		}
+	})
+}
+
+// violations says, a sentence each, what breaks the rules.
+func violations(plan map[string]room, sources []source) []string {
+	var out []string
+	inhabited := map[string]bool{}
+	for _, s := range sources {
+		inhabited[s.pkg] = true
+		out = append(out, s.violations(plan)...)
+	}
+	for name, r := range plan {
+		if !inhabited[name] {
+			out = append(out, fmt.Sprintf("the table has %s, which has no Go file: remove its row", name))
+		}
+		for _, other := range slices.Concat(r.mayImport, r.testsMayImport) {
+			if _, known := plan[other]; !known {
+				out = append(out, fmt.Sprintf("the table lets %s import %s, which is not in the table: add it or mend its name", name, other))
+			}
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func (s source) violations(plan map[string]room) []string {
+	r, known := plan[s.pkg]
+	if !known {
+		return []string{fmt.Sprintf("%s: package %s is not in the table of architecture_test.go: say there what it may import", s.file, s.pkg)}
+	}
+	allowed := r.mayImport
+	if s.isTest() {
+		allowed = slices.Concat(r.mayImport, r.testsMayImport, []string{s.pkg})
+	}
+	var out []string
+	for _, i := range s.imports {
+		if ours, is := below(i); is && !slices.Contains(allowed, ours) {
+			out = append(out, fmt.Sprintf("%s imports %s, and may import only %v", s.file, ours, allowed))
+		}
+		if (i == "testing" || strings.HasPrefix(i, "testing/")) && !s.isTest() && s.pkg != seesTesting {
+			out = append(out, fmt.Sprintf("%s imports %s, and outside tests only %s may", s.file, i, seesTesting))
+		}
+	}
+	if s.init && s.pkg != hasInit {
+		out = append(out, fmt.Sprintf("%s has an init function, and only %s may", s.file, hasInit))
+	}
+	return out
+}
+
+// below returns the folder of an import path of this module.
+func below(importPath string) (folder string, ours bool) {
+	if importPath == module {
+		return ".", true
+	}
+	return strings.CutPrefix(importPath, module+"/")
+}
+
+// readModule reads every Go file below this folder, for whichever system it is meant. Folders that the go
+// command does not look into, for they begin with a dot or an underscore, are left out.
+func readModule(t *testing.T) []source {
+	t.Helper()
+	var out []source
+	err := fs.WalkDir(os.DirFS("."), ".", func(name string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if name != "." && strings.ContainsAny(d.Name()[:1], "._") {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if path.Ext(name) != ".go" {
+			return nil
+		}
+		s, err := readSource(name)
+		out = append(out, s)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func readSource(name string) (source, error) {
+	f, err := parser.ParseFile(token.NewFileSet(), name, nil, parser.SkipObjectResolution)
+	if err != nil {
+		return source{}, err
+	}
+	s := source{pkg: path.Dir(name), file: name}
+	for _, i := range f.Imports {
+		s.imports = append(s.imports, strings.Trim(i.Path.Value, `"`+"`"))
+	}
+	for _, d := range f.Decls {
+		if fn, is := d.(*ast.FuncDecl); is && fn.Recv == nil && fn.Name.Name == "init" {
+			s.init = true
+		}
+	}
+	return s, nil
+}
