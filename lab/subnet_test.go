@@ -70,7 +70,7 @@ func TestChosenSubnetIsFree(t *testing.T) {
 
 // TestLastFreeSubnetIsFound: the search does not give up while there is room.
 func TestLastFreeSubnetIsFound(t *testing.T) {
-	for _, free := range []string{"172.30.0.0/24", "172.30.255.0/24", "172.30.77.0/24", "10.230.255.0/24"} {
+	for _, free := range []string{"172.30.0.0/24", "172.30.255.0/24", "172.30.77.0/24", "10.230.255.0/24", beforeFirst(t)} {
 		occupied := allBut(netip.MustParsePrefix(free))
 		p, err := lab.ChooseSubnet("", "demo", 5, occupied)
 		if err != nil || p.String() != free {
@@ -83,6 +83,18 @@ func TestLastFreeSubnetIsFound(t *testing.T) {
 			t.Errorf("only a /24 is free for 117 nodes, got %s, %v", p, err)
 		}
 	}
+}
+
+// beforeFirst is where the search for the same lab ends, for it goes round.
+func beforeFirst(t *testing.T) string {
+	t.Helper()
+	first, err := lab.ChooseSubnet("", "demo", 5, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := first.Addr().As4()
+	a[2]--
+	return netip.PrefixFrom(netip.AddrFrom4(a), 24).String()
 }
 
 // allBut is every /24 of the pools but one.

@@ -54,7 +54,7 @@ func TestWaitForSaysWhatItSawLast(t *testing.T) {
 func TestWaitForForgetsTheAnswerOfADyingCall(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	first := true
-	err := lab.WaitFor(ctx, "a leader", func(ctx context.Context) string {
+	err := lab.WaitFor(ctx, "a leader", func(context.Context) string {
 		if first {
 			first = false
 			return "no leader yet"

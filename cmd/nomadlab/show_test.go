@@ -99,14 +99,14 @@ func TestNarratorShowsTheControl(t *testing.T) {
 	n.Begin(story.Step{Title: "Doors are locked"}, 2, 3)
 	n.Say("first\nsecond")
 	n.Found(finding.Finding{
-		ID: "door", Node: "server-1", Verdict: finding.Broken, Outcome: "accepted", Reason: "wanted is refused", Took: 12 * time.Millisecond,
+		ID: "door", Title: "the door is locked", Node: "server-1", Verdict: finding.Broken, Outcome: "accepted", Reason: "wanted is refused", Took: 12 * time.Millisecond,
 		Evidence: []finding.Evidence{{Part: finding.ControlBefore, Outcome: "accepted"}, {Part: finding.Probe, Outcome: "accepted"}, {Part: finding.ControlAfter, Outcome: "accepted"}},
 	})
 	n.End(story.Step{}, 20*time.Millisecond, nil)
 	want := `2/3  Doors are locked
      first
      second
-     FAILED door on server-1: broken  12ms
+     FAILED server-1: the door is locked: broken  12ms
          saw accepted, control before: accepted, control after: accepted
          wanted is refused
      ok done in 20ms
