@@ -2,10 +2,12 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"time"
 
-	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/watchdog"
 )
 
@@ -33,40 +35,47 @@ func (l *Lab) labels(o UpOptions) map[string]string {
 
 // watch starts the watchdog: from here on, whatever this process makes goes when it dies.
 func (l *Lab) watch(ctx context.Context) error {
-	guard, err := watchdog.Start(ctx, l.target(l.folder.path, reservationFile(l.Name())))
+	guard, err := watchdog.Start(ctx, l.target())
 	if err != nil {
 		return fmt.Errorf("start the watchdog of lab %s: %w", l.Name(), err)
 	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	l.guard = guard
 	return nil
 }
 
-// target is what this run of the lab has, and no other.
-func (l *Lab) target(folders ...string) watchdog.Target {
+// target is what this run of the lab has. What another run of the same name has is none of its business.
+func (l *Lab) target() watchdog.Target {
 	f := l.engine.Footprint(labelRun, l.record.Run)
-	return watchdog.Target{DockerHost: f.DockerHost, Label: f.Label, Marker: marker(l.record.Run), Folders: folders}
+	return watchdog.Target{DockerHost: f.DockerHost, Label: f.Label, Marker: marker(l.record.Run), Folders: []string{l.folder.path}}
 }
 
 // marker is in the environment of the processes that are started for a lab.
 func marker(run string) string { return "NOMADLAB_RUN=" + run }
 
-// sweepExpired removes labs whose time is over: those of a machine that lost power in the middle of a test, say.
-func sweepExpired(ctx context.Context, e engine.Engine) error {
-	labs, err := e.Labs(ctx)
-	if err != nil {
-		return err
+// watched is true while the lab ends with this process.
+func (l *Lab) watched() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.guard != nil
+}
+
+// dismiss says goodbye to the watchdog, and lets go of the folder: what there is of the lab stays when this process ends.
+func (l *Lab) dismiss() error {
+	l.mu.Lock()
+	guard, owner := l.guard, l.owner
+	l.guard, l.owner = nil, nil
+	l.mu.Unlock()
+	var errs []error
+	if owner != nil {
+		if err := os.Remove(owner.Path()); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+		errs = append(errs, owner.Close())
 	}
-	for name, states := range labs {
-		if len(states) == 0 {
-			continue
-		}
-		until, err := time.Parse(time.RFC3339, states[0].Labels[labelExpires])
-		if err != nil || time.Now().Before(until) {
-			continue
-		}
-		if err := Remove(ctx, e, name); err != nil {
-			return fmt.Errorf("sweep lab %s, which expired at %s: %w", name, until, err)
-		}
+	if guard != nil {
+		errs = append(errs, guard.Release())
 	}
-	return nil
+	return errors.Join(errs...)
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -33,9 +35,6 @@ func (l *Lab) lay(ctx context.Context, o UpOptions) (secrets, error) {
 		return secrets{}, err
 	}
 	l.record.Plan = plan
-	for _, n := range plan.Nodes {
-		l.nodes = append(l.nodes, &Node{lab: l, plan: n})
-	}
 	s, err := newSecrets(plan)
 	if err != nil {
 		return secrets{}, err
@@ -46,22 +45,32 @@ func (l *Lab) lay(ctx context.Context, o UpOptions) (secrets, error) {
 		return secrets{}, fmt.Errorf("certificate of the lab's user: %w", err)
 	}
 	l.cli = &cli
+	for _, n := range plan.Nodes {
+		l.nodes = append(l.nodes, &Node{lab: l, plan: n})
+	}
 	err = errors.Join(s.authority.Save(l.folder.tls()), l.cli.Save(l.folder.tls()), l.folder.write(l.record))
 	return s, err
 }
 
-// makeNetwork plans again when another lab was faster to take the subnet.
+// makeNetwork plans again when another lab was faster to take the subnet, without those that the engine has refused: it
+// may know of networks that cannot be seen from here.
 func (l *Lab) makeNetwork(ctx context.Context, o UpOptions) (Plan, error) {
+	var refused []netip.Prefix
 	for {
-		plan, err := PlanOn(ctx, l.engine, l.record.Spec)
+		plan, err := PlanOn(ctx, l.engine, l.record.Spec, refused...)
 		if err != nil {
 			return Plan{}, err
 		}
 		err = l.engine.CreateNetwork(ctx, engine.Network{Lab: plan.Name, Subnet: plan.Subnet, Labels: l.labels(o)})
-		if errors.Is(err, engine.ErrSubnetTaken) && l.record.Spec.Subnet == "" && ctx.Err() == nil {
+		switch {
+		case errors.Is(err, engine.ErrSubnetTaken) && l.record.Spec.Subnet == "" && ctx.Err() == nil:
+			refused = append(refused, plan.Subnet)
 			continue
-		}
-		if err != nil {
+		case errors.Is(err, engine.ErrSubnetTaken):
+			return Plan{}, fmt.Errorf("%w: %w: name another, or leave it out and a free one is found", ErrSubnetInUse, err)
+		case errors.Is(err, engine.ErrExists):
+			return Plan{}, fmt.Errorf("%w: %w", taken(plan.Name), err)
+		case err != nil:
 			return Plan{}, err
 		}
 		o.tell(Event{Stage: "network", Text: "network " + plan.Subnet.String(), Done: true})
@@ -72,6 +81,8 @@ func (l *Lab) makeNetwork(ctx context.Context, o UpOptions) (Plan, error) {
 // boot starts all servers side by side, for they need each other to elect a leader, and makes everything else ready in
 // the meantime. A client that starts before there is a leader tries again only after 15 to 30 s, so it waits for one.
 func (l *Lab) boot(ctx context.Context, s secrets, o UpOptions) error {
+	ctx, stop := l.watchDeaths(ctx)
+	defer stop()
 	servers := counted(len(l.Servers()), "server")
 	if err := o.stage("servers", "starting "+servers, servers+" started", func() error {
 		return each(ctx, l.Servers(), func(ctx context.Context, n *Node) error {
@@ -96,6 +107,47 @@ func (l *Lab) boot(ctx context.Context, s secrets, o UpOptions) error {
 		return err
 	}
 	return l.bootClients(ctx, o)
+}
+
+// lookEvery is how often the engine is asked for nodes that have ended.
+const lookEvery = 500 * time.Millisecond
+
+// watchDeaths returns a context that ends as soon as a node that was started has ended: no wait would come to anything.
+// The caller must stop it.
+func (l *Lab) watchDeaths(ctx context.Context) (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if err := l.awaitDeath(ctx); err != nil {
+			cancel(err)
+		}
+	}()
+	return ctx, func() {
+		cancel(nil)
+		<-done
+	}
+}
+
+// awaitDeath returns how a started node has ended, or nil when ctx has.
+func (l *Lab) awaitDeath(ctx context.Context) error {
+	ticker := time.NewTicker(lookEvery)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-ticker.C:
+		}
+		for _, n := range append(l.Servers(), l.Clients()...) {
+			if !n.HTTP().IsValid() {
+				continue // not started yet
+			}
+			if s, err := n.State(ctx); err == nil && !s.Running {
+				return n.died(ctx, s)
+			}
+		}
+	}
 }
 
 // bootClients starts the clients, and waits for as much as the user asked for.
@@ -126,10 +178,11 @@ func (l *Lab) others() []*Node {
 }
 
 func (l *Lab) create(ctx context.Context, n *Node, s secrets, o UpOptions) error {
-	files, err := s.files(n.plan)
+	credential, err := s.issue(n.plan)
 	if err != nil {
 		return err
 	}
+	n.certificate = credential.CertPEM
 	labels := l.labels(o)
 	labels["role"], labels["region"] = string(n.plan.Role), n.plan.Region
 	if n.plan.Joiner {
@@ -137,7 +190,7 @@ func (l *Lab) create(ctx context.Context, n *Node, s secrets, o UpOptions) error
 	}
 	return l.engine.Create(ctx, engine.Node{
 		Ref: n.ref(), Image: l.record.Image, Command: n.plan.Command, Environment: n.plan.Environment, User: user(n.plan.User),
-		Address: n.plan.Address, Aliases: n.plan.Aliases, Ports: n.plan.Ports, Files: files, Labels: labels,
+		Address: n.plan.Address, Aliases: n.plan.Aliases, Ports: n.plan.Ports, Files: s.files(n.plan, credential), Labels: labels,
 	})
 }
 

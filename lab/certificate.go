@@ -20,7 +20,7 @@ func (n *Node) Certificate(ctx context.Context) (*x509.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	conn, err := (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", at.String())
 	if err != nil {
@@ -32,4 +32,14 @@ func (n *Node) Certificate(ctx context.Context) (*x509.Certificate, error) {
 		return nil, errors.New("the handshake showed no certificate")
 	}
 	return shaken.ConnectionState().PeerCertificates[0], nil
+}
+
+// outlived is an error for a lab whose certificates have ended: nothing in it can be reached any more.
+func (l *Lab) outlived() error {
+	until, err := l.cli.NotAfter()
+	if err != nil || time.Now().Before(until) {
+		return err
+	}
+	return fmt.Errorf("the certificates of lab %s ended at %s: `nomadlab down %s`, then `nomadlab up --name %s` makes new ones",
+		l.Name(), until.Local().Format(time.DateTime), l.Name(), l.Name())
 }

@@ -31,11 +31,15 @@ func (l *Lab) Evidence(ctx context.Context, cause error) (string, error) {
 		os.WriteFile(filepath.Join(at, "cause.txt"), fmt.Appendln(nil, cause), 0o600),
 		os.WriteFile(filepath.Join(at, "plan.json"), plan, 0o600),
 	}
-	status, _ := json.MarshalIndent(l.Status(ctx), "", "  ")
-	errs = append(errs, os.WriteFile(filepath.Join(at, "status.json"), status, 0o600))
 	for _, n := range l.nodes {
 		errs = append(errs, n.evidence(ctx, filepath.Join(at, n.Name())))
 	}
+	// What asks the agents comes last: one that hangs must not cost the rest.
+	for _, n := range l.nodes {
+		errs = append(errs, n.selfEvidence(ctx, filepath.Join(at, n.Name())))
+	}
+	status, _ := json.MarshalIndent(l.Status(ctx), "", "  ")
+	errs = append(errs, os.WriteFile(filepath.Join(at, "status.json"), status, 0o600))
 	missing := errors.Join(errs...)
 	if missing != nil {
 		missing = errors.Join(missing, os.WriteFile(filepath.Join(at, "missing.txt"), fmt.Appendln(nil, missing), 0o600))
@@ -60,19 +64,36 @@ func (n *Node) evidence(ctx context.Context, at string) error {
 		text, _ := json.MarshalIndent(state, "", "  ")
 		write("state.json", text)
 	}
-	if shown, err := n.Certificate(ctx); err == nil {
-		c := pki.Credential{Identity: n.plan.Identity, CAPEM: n.lab.cli.CAPEM}
-		c.CertPEM = pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: shown.Raw})
-		write("certificate.txt", []byte(c.Describe()))
-	}
-	if c, err := n.API(); err == nil {
-		var self api.AgentSelf
-		if _, err := c.Raw().Query("/v1/agent/self", &self, query(ctx)); err == nil {
-			text, _ := json.MarshalIndent(self, "", "  ")
-			write("agent-self.json", text)
-		}
+	if n.certificate != nil {
+		write("certificate-given.txt", n.describe(n.certificate))
 	}
 	return errors.Join(append(errs, n.saveLog(ctx, filepath.Join(at, "agent.log")))...)
+}
+
+// selfEvidence is what the agent itself says and shows, if it does.
+func (n *Node) selfEvidence(ctx context.Context, at string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	var errs []error
+	if shown, err := n.Certificate(ctx); err == nil {
+		text := n.describe(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: shown.Raw}))
+		errs = append(errs, os.WriteFile(filepath.Join(at, "certificate-shown.txt"), text, 0o600))
+	}
+	c, err := n.API()
+	if err != nil {
+		return errors.Join(errs...)
+	}
+	var self api.AgentSelf
+	if _, err := c.Raw().Query("/v1/agent/self", &self, query(ctx)); err == nil {
+		text, _ := json.MarshalIndent(self, "", "  ")
+		errs = append(errs, os.WriteFile(filepath.Join(at, "agent-self.json"), agentconf.Redact(text), 0o600))
+	}
+	return errors.Join(errs...)
+}
+
+// describe is a certificate in words.
+func (n *Node) describe(certificate []byte) []byte {
+	return []byte(pki.Credential{Identity: n.plan.Identity, CAPEM: n.lab.cli.CAPEM, CertPEM: certificate}.Describe())
 }
 
 func (n *Node) saveLog(ctx context.Context, path string) error {

@@ -3,6 +3,8 @@ package lab
 import (
 	"net/netip"
 
+	"github.com/gofrs/flock"
+
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
 )
@@ -49,9 +51,11 @@ func Provision(p Plan) (Provisioned, error) {
 		Files: map[string][]engine.File{},
 	}
 	for _, n := range p.Nodes {
-		if out.Files[n.Name], err = s.files(n); err != nil {
+		credential, err := s.issue(n)
+		if err != nil {
 			return Provisioned{}, err
 		}
+		out.Files[n.Name] = s.files(n, credential)
 	}
 	return out, nil
 }
@@ -75,17 +79,22 @@ func FoldersOf(name string) ([]string, error) {
 	return paths, err
 }
 
-// Make makes it, for a lab that is being started.
-func (f Folder) Make() error { return f.make() }
+// Make makes it, and returns the lock that its owner holds.
+func (f Folder) Make() (*flock.Flock, error) { return f.make() }
 
-// Started notes that the lab is up.
-func (f Folder) Started() error { return f.started() }
+// Condition is what a folder says about its lab.
+type Condition = condition
 
-// Begun is true for the folder of a lab that never came up.
-func (f Folder) Begun() bool { return f.begun() }
+// The conditions.
+const (
+	Gone      = gone
+	Kept      = kept
+	Owned     = owned
+	Abandoned = abandoned
+)
 
-// Unfinished is true where nothing says that the lab came up.
-func (f Folder) Unfinished() bool { return f.unfinished() }
+// Condition says what the folder says about its lab.
+func (f Folder) Condition() Condition { return f.condition() }
 
 // Path is where the folder is.
 func (f Folder) Path() string { return f.path }
@@ -110,3 +119,6 @@ func Reserve(name string) (Reservation, error) {
 
 // Release gives it back.
 func (r Reservation) Release() { r.release() }
+
+// TidyFolders removes what dead owners left of runs that are not these.
+func TidyFolders(runs map[string]bool) error { return tidyFolders(runs) }

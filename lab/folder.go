@@ -4,12 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
 	"github.com/adrg/xdg"
+	"github.com/gofrs/flock"
 )
 
 const (
@@ -26,9 +28,9 @@ const (
 type folder struct{ path string }
 
 // stateFolder is where all of this program's state is: $XDG_STATE_HOME/nomadlab, ~/.local/state/nomadlab where that is
-// not set.
+// not set. As the XDG specification wants it, a path that is not absolute counts as none.
 func stateFolder() string {
-	if home := os.Getenv("XDG_STATE_HOME"); home != "" {
+	if home := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(home) {
 		return filepath.Join(home, "nomadlab")
 	}
 	return filepath.Join(xdg.StateHome, "nomadlab")
@@ -39,52 +41,83 @@ func labsFolder() string { return filepath.Join(stateFolder(), "labs") }
 // folderOf is the folder of one run of a lab. A dot is in no lab's name.
 func folderOf(name, run string) folder { return folder{filepath.Join(labsFolder(), name+"."+run)} }
 
-// foldersOf are the folders of all runs of a lab: one, or what crashes have left.
-func foldersOf(name string) ([]folder, error) {
-	paths, err := filepath.Glob(filepath.Join(labsFolder(), name+".*"))
-	if err != nil {
-		return nil, fmt.Errorf("find the folders of lab %s: %w", name, err)
+// folders are those of all labs, in the order of their names.
+func folders() ([]folder, error) {
+	entries, err := os.ReadDir(labsFolder())
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("look for labs' folders: %w", err)
 	}
 	var out []folder
-	for _, p := range paths {
-		if p != reservationFile(name) {
-			out = append(out, folder{p})
+	for _, e := range entries {
+		if e.IsDir() {
+			out = append(out, folder{filepath.Join(labsFolder(), e.Name())})
 		}
 	}
 	return out, nil
 }
 
+// foldersOf are the folders of all runs of a lab: one, or what crashes have left.
+func foldersOf(name string) ([]folder, error) {
+	all, err := folders()
+	var out []folder
+	for _, f := range all {
+		if strings.HasPrefix(f.base(), name+".") {
+			out = append(out, f)
+		}
+	}
+	return out, err
+}
+
+func (f folder) base() string             { return filepath.Base(f.path) }
 func (f folder) tls() string              { return filepath.Join(f.path, "tls") }
 func (f folder) record() string           { return filepath.Join(f.path, "lab.json") }
 func (f folder) log(node string) string   { return filepath.Join(f.path, "logs", node+".log") }
-func (f folder) starting() string         { return filepath.Join(f.path, "starting") }
+func (f folder) ownerFile() string        { return filepath.Join(f.path, "owner.lock") }
 func (f folder) remove() error            { return os.RemoveAll(f.path) }
 func (f folder) evidence(t string) string { return filepath.Join(stateFolder(), "evidence", t) }
 
-// make makes the folder of a lab that is being started.
-func (f folder) make() error {
+// make makes the folder of a lab, and the lock that its owner holds: the process with which the lab is to end.
+func (f folder) make() (owner *flock.Flock, err error) {
 	if err := os.MkdirAll(filepath.Join(f.path, "logs"), 0o700); err != nil {
-		return fmt.Errorf("make the lab's folder: %w", err)
+		return nil, fmt.Errorf("make the lab's folder: %w", err)
 	}
-	if err := os.WriteFile(f.starting(), nil, 0o600); err != nil {
-		return fmt.Errorf("make the lab's folder: %w", err)
+	owner = flock.New(f.ownerFile(), flock.SetPermissions(0o600))
+	if err := owner.Lock(); err != nil {
+		return nil, fmt.Errorf("lock the lab's folder: %w", err)
 	}
-	return nil
+	return owner, nil
 }
 
-// started notes that the lab is up.
-func (f folder) started() error { return os.Remove(f.starting()) }
+// condition is what a folder says about its lab.
+type condition int
 
-// begun is true for the folder of a lab that never came up.
-func (f folder) begun() bool {
-	_, err := os.Stat(f.starting())
-	return err == nil
-}
+const (
+	// gone: there is no folder, which says nothing.
+	gone condition = iota
+	// kept: the lab stays until somebody removes it.
+	kept
+	// owned: the lab ends with a process that lives.
+	owned
+	// abandoned: the process that the lab was to end with is dead.
+	abandoned
+)
 
-// unfinished is true where nothing says that the lab came up: then the folder is gone, or still that of a start.
-func (f folder) unfinished() bool {
-	_, err := os.Stat(f.path)
-	return err != nil || f.begun()
+func (f folder) condition() condition {
+	if _, err := os.Stat(f.path); err != nil {
+		return gone
+	}
+	// Looking must neither make the file nor keep another from looking at the same time.
+	lock := flock.New(f.ownerFile(), flock.SetFlag(os.O_RDONLY))
+	free, err := lock.TryRLock()
+	_ = lock.Close()
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return kept
+	case err == nil && free:
+		return abandoned
+	default:
+		return owned
+	}
 }
 
 // record is what a lab's folder says about it.
@@ -118,7 +151,7 @@ func (f folder) read() (record, error) {
 	}
 	if err != nil {
 		return record{}, fmt.Errorf("%w: %s: %w: nothing but its credentials is lost: `nomadlab down %s` removes the lab",
-			ErrDamaged, f.record(), err, strings.TrimSuffix(filepath.Base(f.path), filepath.Ext(f.path)))
+			ErrDamaged, f.record(), err, strings.TrimSuffix(f.base(), filepath.Ext(f.path)))
 	}
 	return r, nil
 }

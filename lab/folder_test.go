@@ -29,9 +29,11 @@ func stateIn(t *testing.T) string {
 func madeFolder(t *testing.T, name, run string) lab.Folder {
 	t.Helper()
 	f := lab.FolderOf(name, run)
-	if err := f.Make(); err != nil {
+	owner, err := f.Make()
+	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { _ = owner.Close() })
 	return f
 }
 
@@ -104,23 +106,64 @@ func TestDamagedRecord(t *testing.T) {
 	}
 }
 
-// TestAFolderSaysWhetherItsLabCameUp: that tells what a killed start left from a lab.
-func TestAFolderSaysWhetherItsLabCameUp(t *testing.T) {
+// TestAFolderTellsWhatBecameOfItsLab: a lab that stays, one whose owner lives, and what a killed start left.
+func TestAFolderTellsWhatBecameOfItsLab(t *testing.T) {
 	stateIn(t)
 	f := lab.FolderOf("demo", "0a1b")
-	demand := func(when string, begun, unfinished bool) {
+	demand := func(when string, want lab.Condition) {
 		t.Helper()
-		if f.Begun() != begun || f.Unfinished() != unfinished {
-			t.Errorf("%s: begun %v, unfinished %v, want %v, %v", when, f.Begun(), f.Unfinished(), begun, unfinished)
+		if got := f.Condition(); got != want {
+			t.Errorf("%s: condition %d, want %d", when, got, want)
 		}
 	}
-	demand("no folder", false, true)
-	madeFolder(t, "demo", "0a1b")
-	demand("being started", true, true)
-	if err := f.Started(); err != nil {
+	demand("no folder", lab.Gone)
+	owner, err := f.Make()
+	if err != nil {
 		t.Fatal(err)
 	}
-	demand("up", false, false)
+	demand("its owner lives", lab.Owned)
+	if err := owner.Close(); err != nil {
+		t.Fatal(err)
+	}
+	demand("its owner is dead", lab.Abandoned)
+	if err := os.Remove(owner.Path()); err != nil {
+		t.Fatal(err)
+	}
+	demand("it stays", lab.Kept)
+}
+
+// TestTidy removes what dead owners left, and nothing else.
+func TestTidy(t *testing.T) {
+	stateIn(t)
+	alive, running := madeFolder(t, "alive", "01"), lab.FolderOf("running", "02")
+	var dead []lab.Folder
+	for _, f := range []lab.Folder{running, lab.FolderOf("dead", "03")} {
+		owner, err := f.Make()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := owner.Close(); err != nil {
+			t.Fatal(err)
+		}
+		dead = append(dead, f)
+	}
+	held := reserve(t, "held")
+	defer held.Release()
+	left := filepath.Join(filepath.Dir(alive.Path()), "left.lock")
+	if err := os.WriteFile(left, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := lab.TidyFolders(map[string]bool{"running.02": true}); err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]bool{
+		alive.Path(): true, running.Path(): true, dead[1].Path(): false,
+		filepath.Join(filepath.Dir(left), "held.lock"): true, left: false,
+	} {
+		if _, err := os.Stat(path); (err == nil) != want {
+			t.Errorf("%s: there %v, want %v", path, err == nil, want)
+		}
+	}
 }
 
 // TestFoldersOfALab finds those of all its runs, and no other lab's.

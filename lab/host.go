@@ -9,7 +9,6 @@ import (
 
 	"github.com/hashicorp/go-sockaddr"
 	"github.com/hashicorp/go-sockaddr/template"
-	"github.com/vishvananda/netlink"
 
 	"nomadlab.internal/lab/engine"
 )
@@ -33,27 +32,6 @@ func Occupied(ctx context.Context, e engine.Engine) ([]netip.Prefix, error) {
 	return append(taken, routes...), err
 }
 
-// routes are the destinations of the host's routes, but for the default route, which is everywhere.
-func routes() ([]netip.Prefix, error) {
-	list, err := netlink.RouteList(nil, netlink.FAMILY_V4)
-	if errors.Is(err, netlink.ErrNotImplemented) {
-		return nil, nil // not Linux: the containers' networks are inside a virtual machine
-	}
-	if err != nil {
-		return nil, fmt.Errorf("list this host's routes: %w", err)
-	}
-	var out []netip.Prefix
-	for _, r := range list {
-		if r.Dst == nil {
-			continue
-		}
-		if p, err := netip.ParsePrefix(r.Dst.String()); err == nil && p.Bits() > 0 {
-			out = append(out, p.Masked())
-		}
-	}
-	return out, nil
-}
-
 // evaluate fills in the Spec's go-sockaddr templates, which ask the host for its addresses.
 func (s Spec) evaluate() (Spec, error) {
 	var problems []Problem
@@ -62,9 +40,12 @@ func (s Spec) evaluate() (Spec, error) {
 			return text
 		}
 		out, err := template.Parse(text)
-		if err != nil || out == "" {
+		if err == nil && out == "" {
+			err = errors.New("it is empty")
+		}
+		if err != nil {
 			problems = append(problems, Problem{
-				Field: field, Found: fmt.Sprintf("%q, which gives nothing here (%v)", text, err),
+				Field: field, Found: fmt.Sprintf("%q, which gives nothing here: %v", text, err),
 				Mend: "try it with `nomadlab plan`; the functions are those of go-sockaddr",
 			})
 		}
@@ -81,8 +62,8 @@ func (s Spec) evaluate() (Spec, error) {
 	return s, nil
 }
 
-// PlanOn makes the plan of a Spec for this host: its templates evaluated, its subnet free.
-func PlanOn(ctx context.Context, e engine.Engine, s Spec) (Plan, error) {
+// PlanOn makes the plan of a Spec for this host: its templates evaluated, its subnet free and none of those refused.
+func PlanOn(ctx context.Context, e engine.Engine, s Spec, refused ...netip.Prefix) (Plan, error) {
 	s, err := s.evaluate()
 	if err != nil {
 		return Plan{}, err
@@ -91,5 +72,5 @@ func PlanOn(ctx context.Context, e engine.Engine, s Spec) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
-	return NewPlan(s, occupied)
+	return NewPlan(s, append(occupied, refused...))
 }

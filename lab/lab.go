@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
+
+	"github.com/gofrs/flock"
 
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
@@ -24,8 +27,12 @@ type Lab struct {
 	// cli is a pointer so that printing a Lab cannot show its key: fmt calls no methods of unexported fields.
 	cli   *pki.Credential
 	nodes []*Node
+
+	mu sync.Mutex
 	// guard removes the lab when this process dies. Nil for a lab that stays.
 	guard *watchdog.Watchdog
+	// owner is held while the lab is to end with this process. Nil for a lab that stays.
+	owner *flock.Flock
 }
 
 // Name is the lab's name.
@@ -94,13 +101,14 @@ func (l *Lab) Node(name string) (*Node, error) {
 	return nil, fmt.Errorf("%w: lab %s has no node %q, it has %v", ErrInvalid, l.Name(), name, names)
 }
 
-// Down removes the lab: its nodes, its network, its folder with every key. It may be called again.
+// Down removes the lab: its nodes, its network, its folder with every key. Another lab that has taken its name since is
+// left alone. It may be called again.
 func (l *Lab) Down(ctx context.Context) error {
 	for _, n := range l.nodes {
 		n.stopLog()
 	}
-	if err := errors.Join(l.engine.Remove(ctx, l.Name()), l.folder.remove()); err != nil {
-		return err
+	if _, err := watchdog.Sweep(ctx, l.target()); err != nil {
+		return fmt.Errorf("remove lab %s: %w", l.Name(), err)
 	}
 	return l.dismiss()
 }
@@ -114,21 +122,23 @@ func (l *Lab) Keep() error {
 	return l.dismiss()
 }
 
-// dismiss says goodbye to the watchdog: what there is of the lab stays when this process ends.
-func (l *Lab) dismiss() error {
-	if l.guard == nil {
-		return nil
-	}
-	g := l.guard
-	l.guard = nil
-	return g.Release()
-}
-
-// Remove removes a lab by name, whatever is left of it. A lab that is gone is no error.
+// Remove removes a lab by name, whatever is left of it. A lab that is gone is no error; one that is being started is.
 func Remove(ctx context.Context, e engine.Engine, name string) error {
 	if err := checkName(name); err != nil {
 		return err
 	}
+	r, err := reserve(name)
+	if errors.Is(err, ErrTaken) {
+		return fmt.Errorf("%w: interrupt that first", err)
+	}
+	if err == nil { // a folder that cannot be written to keeps no lab from being removed
+		defer r.release()
+	}
+	return remove(ctx, e, name)
+}
+
+// remove is Remove for those who have the name already.
+func remove(ctx context.Context, e engine.Engine, name string) error {
 	errs := []error{e.Remove(ctx, name)}
 	folders, err := foldersOf(name)
 	for _, f := range folders {
@@ -140,6 +150,9 @@ func Remove(ctx context.Context, e engine.Engine, name string) error {
 // RunCLI runs the real Nomad CLI in a place of its own on the lab's network, with the cli credential, against a server
 // that runs. It returns the CLI's exit code. Nothing of it stays, also when this process is killed.
 func (l *Lab) RunCLI(ctx context.Context, args []string, files []engine.File, folder string, s engine.Streams) (int, error) {
+	if err := l.outlived(); err != nil {
+		return 0, err
+	}
 	server, err := l.anyRunning(ctx)
 	if err != nil {
 		return 0, err

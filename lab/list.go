@@ -15,7 +15,7 @@ type Listed struct {
 	// Running counts the nodes that run, Nodes those that are there. Joiners that were never started are left out.
 	Running int `json:"running"`
 	Nodes   int `json:"nodes"`
-	// Nomad and Created are zero for a lab that has no node left.
+	// Nomad and Created are zero where nothing says them.
 	Nomad   string    `json:"nomad_version,omitempty"`
 	Created time.Time `json:"created,omitzero"`
 	// Expires is when the lab may be swept: the lab of a test or of a scenario. Zero for one that stays.
@@ -39,12 +39,10 @@ func List(ctx context.Context, e engine.Engine) ([]Listed, error) {
 	return out, nil
 }
 
-func listed(name string, states []engine.State) Listed {
+func listed(name string, state engine.LabState) Listed {
 	x := Listed{Name: name}
-	if len(states) > 0 {
-		x.describe(states[0].Labels)
-	}
-	for _, s := range states {
+	x.describe(state.Labels)
+	for _, s := range state.Nodes {
 		if s.Running {
 			x.Running++
 		}

@@ -21,7 +21,7 @@ func (n *Node) LogFile() string { return n.lab.folder.log(n.plan.Name) }
 
 // copyLog begins anew at every start: the engine gives the log of all starts, from the first line.
 func (n *Node) copyLog() error {
-	if n.lab.guard == nil {
+	if !n.lab.watched() {
 		return nil
 	}
 	n.stopLog()
@@ -73,34 +73,36 @@ func (n *Node) Log() LogView { return LogView{n} }
 
 // Mark is the position of the log's end.
 func (v LogView) Mark() (int64, error) {
-	text, err := v.read()
+	text, err := v.read(context.Background())
 	return int64(len(text)), err
 }
 
 // Since returns the lines that came after the mark, oldest first.
-func (v LogView) Since(mark int64) ([]string, error) {
-	text, err := v.read()
+func (v LogView) Since(mark int64) ([]string, error) { return v.since(context.Background(), mark) }
+
+func (v LogView) since(ctx context.Context, mark int64) ([]string, error) {
+	text, err := v.read(ctx)
 	if err != nil || int64(len(text)) <= mark {
 		return nil, err
 	}
 	return strings.Split(strings.TrimRight(string(text[mark:]), "\n"), "\n"), nil
 }
 
-// read takes the copy on disk where this process keeps one, and else asks the engine.
-func (v LogView) read() ([]byte, error) {
-	if v.node.lab.guard != nil {
-		text, err := os.ReadFile(v.node.LogFile())
-		if err != nil {
-			return nil, fmt.Errorf("read the log of %s: %w", v.node.ref(), err)
-		}
-		return text, nil
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+// readWithin bounds a look at a log.
+const readWithin = 10 * time.Second
+
+// read asks the engine. The copy on disk lags behind, and a position in it would be one of the past.
+func (v LogView) read(ctx context.Context) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, readWithin)
 	defer cancel()
 	logs, err := v.node.Logs(ctx, false)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = logs.Close() }()
-	return io.ReadAll(logs)
+	text, err := io.ReadAll(logs)
+	if err != nil {
+		return nil, fmt.Errorf("read the log of %s: %w", v.node.ref(), err)
+	}
+	return text, nil
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,6 +23,8 @@ type Node struct {
 
 	mu    sync.Mutex
 	state engine.State
+	// certificate is what the node was given (PEM), for the evidence of one that never shows it.
+	certificate []byte
 	// api belongs to the current start of the node, for its address does.
 	api *api.Client
 	log *logCopy
@@ -50,6 +53,14 @@ func (n *Node) HTTP() netip.AddrPort { return n.endpoint(HTTPPort) }
 
 // RPC is where this process reaches a server's RPC port. Invalid for a client and while the node is down.
 func (n *Node) RPC() netip.AddrPort { return n.endpoint(RPCPort) }
+
+// Caller is how this process looks to the agent when it connects to one of those addresses, as the agent's log has it.
+// Invalid where that is not known.
+func (n *Node) Caller() netip.Addr {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.state.Caller
+}
 
 func (n *Node) endpoint(port uint16) netip.AddrPort {
 	n.mu.Lock()
@@ -110,14 +121,32 @@ func (n *Node) setState(s engine.State) {
 	n.state = s
 }
 
-// Start starts the agent. It returns when the engine has started it, which is before the agent is ready.
+// Start starts the agent. It returns when the engine has started it, which is before the agent is ready, and an error
+// when the agent has ended already.
 func (n *Node) Start(ctx context.Context) error {
 	s, err := n.lab.engine.Start(ctx, n.ref())
 	if err != nil {
 		return err
 	}
 	n.setState(s)
-	return n.copyLog()
+	if err := n.copyLog(); err != nil {
+		return err
+	}
+	if !s.Running {
+		return n.died(ctx, s)
+	}
+	return nil
+}
+
+// died says how the agent ended, with its last words.
+func (n *Node) died(ctx context.Context, s engine.State) error {
+	lines, err := n.Log().since(ctx, 0)
+	if err != nil || len(lines) == 0 {
+		return fmt.Errorf("%s ended with exit code %d, and its log cannot be read (%v)", n.ref(), s.ExitCode, err)
+	}
+	const lastWords = 3
+	return fmt.Errorf("%s ended with exit code %d, its log says at the end:\n%s", n.ref(), s.ExitCode,
+		strings.Join(lines[max(0, len(lines)-lastWords):], "\n"))
 }
 
 // Stop asks the agent to end, and kills it after ten seconds.

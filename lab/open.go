@@ -56,6 +56,9 @@ func (l *Lab) loadCredentials() error {
 // Restart starts every node of the lab that does not run, as after a reboot: the servers side by side, then, when they
 // have a leader, the clients. It returns when the lab is ready. Joiners stay as they are.
 func (l *Lab) Restart(ctx context.Context) error {
+	if err := l.outlived(); err != nil {
+		return err
+	}
 	start := func(ctx context.Context, n *Node) error {
 		if s, err := n.State(ctx); err != nil || s.Running {
 			return err

@@ -36,11 +36,7 @@ func newSecrets(p Plan) (secrets, error) {
 }
 
 // files fills in the node's files: its own certificate and key, the authority's certificate, nothing of anybody else.
-func (s secrets) files(n PlannedNode) ([]engine.File, error) {
-	credential, err := s.authority.Issue(n.Identity)
-	if err != nil {
-		return nil, fmt.Errorf("certificate of %s: %w", n.Name, err)
-	}
+func (s secrets) files(n PlannedNode, credential pki.Credential) []engine.File {
 	files := make([]engine.File, 0, len(n.Files))
 	for _, f := range n.Files {
 		file := engine.File{Path: f.Path, Mode: f.Mode, Owner: n.User}
@@ -49,7 +45,16 @@ func (s secrets) files(n PlannedNode) ([]engine.File, error) {
 		}
 		files = append(files, file)
 	}
-	return files, nil
+	return files
+}
+
+// issue signs the node's certificate.
+func (s secrets) issue(n PlannedNode) (pki.Credential, error) {
+	credential, err := s.authority.Issue(n.Identity)
+	if err != nil {
+		return pki.Credential{}, fmt.Errorf("certificate of %s: %w", n.Name, err)
+	}
+	return credential, nil
 }
 
 func (s secrets) content(f PlannedFile, n PlannedNode, c pki.Credential) []byte {

@@ -9,7 +9,8 @@ import (
 	"github.com/goccy/go-yaml"
 )
 
-// ReadSpec reads a Spec from a YAML file. An error wraps ErrInvalid and names the line of what is wrong with it.
+// ReadSpec reads a Spec from a YAML file. An error wraps ErrInvalid; it names the line of a field that
+// is unknown or of the wrong type, and quotes a value that cannot be read.
 func ReadSpec(path string) (Spec, error) {
 	f, err := os.Open(path)
 	if err != nil {

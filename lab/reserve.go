@@ -12,17 +12,20 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
+// ErrNoFolder is returned when labs' folders cannot be made where they belong. It is an ErrInvalid.
+const ErrNoFolder = inputError("no folder for labs")
+
 // reservation holds a lab's name while the lab is being started, so that of two starts under one name one goes on.
 type reservation struct{ lock *flock.Flock }
 
-func reservationFile(name string) string { return filepath.Join(labsFolder(), name+".lock") }
+// lockSuffix ends the name of a reservation's file. Files are none of the labs' folders.
+const lockSuffix = ".lock"
+
+func reservationFile(name string) string { return filepath.Join(labsFolder(), name+lockSuffix) }
 
 func reserve(name string) (*reservation, error) {
 	if err := os.MkdirAll(labsFolder(), 0o700); err != nil {
-		return nil, outOfSpace(fmt.Errorf("make the folder of labs: %w", err))
-	}
-	if err := checkSpace(labsFolder()); err != nil {
-		return nil, err
+		return nil, outOfSpace(fmt.Errorf("%w: %w: let XDG_STATE_HOME name a folder that you may write to", ErrNoFolder, err))
 	}
 	for {
 		lock := flock.New(reservationFile(name), flock.SetPermissions(0o600))
@@ -31,7 +34,7 @@ func reserve(name string) (*reservation, error) {
 			return nil, fmt.Errorf("reserve the name %s: %w", name, err)
 		}
 		if !held {
-			return nil, fmt.Errorf("%w: lab %s is being started by another process: wait for it, or choose another --name", ErrTaken, name)
+			return nil, fmt.Errorf("%w: lab %s is being started or removed by another process", ErrTaken, name)
 		}
 		if lasting(lock) {
 			return &reservation{lock}, nil
@@ -55,7 +58,7 @@ func (r *reservation) release() {
 	_ = r.lock.Close()
 }
 
-// sweepWithin is how long the watchdog of a killed start needs at most to remove its nodes.
+// sweepWithin is how long the watchdog of a killed start is given to remove its nodes; a fraction of it is usual.
 const sweepWithin = 5 * time.Second
 
 // claim reserves a name that no lab has. Whether one has it is the engine's to say: a lab whose folder was lost still
@@ -65,45 +68,51 @@ func claim(ctx context.Context, e engine.Engine, name string, tell func(Event)) 
 	if err != nil {
 		return nil, err
 	}
-	if err := free(ctx, e, name, tell); err != nil {
+	err = checkSpace(labsFolder())
+	if err == nil {
+		err = free(ctx, e, name, tell)
+	}
+	if err != nil {
 		r.release()
 		return nil, err
 	}
 	return r, nil
 }
 
-// free returns ErrTaken for the name of a lab that came up. What is left of one that did not is waited for, as its
-// watchdog removes it, and is removed here if that was killed as well, by a power cut say. The caller has the name.
+// free returns ErrTaken for the name of a lab that is there. What is left of one whose owner was killed is waited for, as
+// its watchdog removes it, and is removed here if that was killed as well, by a power cut say. The caller has the name.
 func free(ctx context.Context, e engine.Engine, name string, tell func(Event)) error {
-	states, there, err := find(ctx, e, name)
+	state, there, err := find(ctx, e, name)
 	if err != nil || !there {
 		return err
 	}
-	if came := len(states) > 0 && !folderOf(name, states[0].Labels[labelRun]).unfinished(); came {
+	found := folderOf(name, state.Labels[labelRun]).condition()
+	if found == kept || found == owned {
 		return taken(name)
 	}
 	tell(Event{Stage: "claim", Text: "waiting until what a killed start of this lab left has been removed"})
 	bounded, cancel := context.WithTimeout(ctx, sweepWithin)
 	defer cancel()
-	if err := WaitFor(bounded, "the sweep of a killed start", func(ctx context.Context) string {
-		if states, there, err = find(ctx, e, name); err != nil || there {
-			return fmt.Sprintf("%d nodes (%v)", len(states), err)
+	err = WaitFor(bounded, "the sweep of a killed start", func(ctx context.Context) string {
+		if state, there, err = find(ctx, e, name); err != nil || there {
+			return fmt.Sprintf("%d nodes (%v)", len(state.Nodes), err)
 		}
 		return ""
-	}); err == nil || ctx.Err() != nil {
+	})
+	if err == nil || ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if len(states) > 0 && !folderOf(name, states[0].Labels[labelRun]).begun() {
-		return taken(name) // it has lost its folder, and may be somebody's all the same
+	if found == gone {
+		return taken(name) // it has lost its folder, or is another user's
 	}
-	return Remove(ctx, e, name)
+	return remove(ctx, e, name)
 }
 
-// find returns the lab's nodes, and whether there is anything of the lab at all.
-func find(ctx context.Context, e engine.Engine, name string) ([]engine.State, bool, error) {
+// find returns what there is of the lab, and whether there is anything.
+func find(ctx context.Context, e engine.Engine, name string) (engine.LabState, bool, error) {
 	labs, err := e.Labs(ctx)
-	states, there := labs[name]
-	return states, there, err
+	state, there := labs[name]
+	return state, there, err
 }
 
 func taken(name string) error {

@@ -42,8 +42,9 @@ type NodeStatus struct {
 	HTTP string `json:"http,omitempty"`
 	// CertificateExpires is the end of the certificate that the agent shows now.
 	CertificateExpires time.Time `json:"certificate_expires,omitzero"`
-	// GossipEncrypted is what a server says of itself: serf.encrypted in its stats.
-	GossipEncrypted bool `json:"gossip_encrypted,omitempty"`
+	// Gossip is what a server says of itself, by serf.encrypted in its stats: encrypted or open. Empty for a client, and
+	// for a server that did not say.
+	Gossip string `json:"gossip,omitempty"`
 }
 
 // Status looks at every node side by side. A node that does not answer is part of the answer, not an error.
@@ -51,6 +52,9 @@ func (l *Lab) Status(ctx context.Context) Status {
 	s := Status{
 		Lab: l.Name(), Engine: l.Engine(), Nomad: l.NomadVersion(), Image: l.Image(),
 		Subnet: l.record.Plan.Subnet.String(), Created: l.Created(), Nodes: make([]NodeStatus, len(l.nodes)), Trouble: []string{},
+	}
+	if err := l.outlived(); err != nil {
+		s.Trouble = append(s.Trouble, err.Error())
 	}
 	views := map[string]regionView{}
 	for _, region := range l.regions() {
@@ -69,7 +73,7 @@ func (l *Lab) Status(ctx context.Context) Status {
 			s.Trouble = append(s.Trouble, trouble)
 		}
 	}
-	s.judge()
+	s.judge(l.record.Plan)
 	return s
 }
 
@@ -84,23 +88,24 @@ type regionView struct {
 
 func (l *Lab) view(ctx context.Context, region string) regionView {
 	v := regionView{voters: map[string]bool{}, servers: map[string]string{}, clients: map[string]string{}}
-	if leader, err := l.Leader(ctx, region); err != nil {
+	agreed, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	if _, err := l.Leader(agreed, region); err != nil {
 		v.trouble = fmt.Sprintf("region %s has no leader that its servers agree on: %s", region, text(err))
-	} else {
-		v.leader = leader.Name()
 	}
 	for _, n := range l.running(region) {
 		c, err := n.API()
-		if err != nil || v.fill(ctx, c, l) != nil {
-			continue
+		if err == nil && v.fill(ctx, c, l) == nil {
+			break
 		}
-		break
 	}
 	return v
 }
 
 // fill asks one server. The next one is asked if it does not answer all.
-func (v regionView) fill(ctx context.Context, c *api.Client, l *Lab) error {
+func (v *regionView) fill(ctx context.Context, c *api.Client, l *Lab) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	members, err := c.Agent().MembersOpts(query(ctx))
 	if err != nil {
 		return err
@@ -124,6 +129,9 @@ func (v regionView) fill(ctx context.Context, c *api.Client, l *Lab) error {
 	for _, r := range raft.Servers {
 		if n := l.atRPC(r.Address); n != nil {
 			v.voters[n.Name()] = r.Voter
+			if r.Leader {
+				v.leader = n.Name()
+			}
 		}
 	}
 	return nil
@@ -138,6 +146,8 @@ func (n *Node) status(ctx context.Context, v regionView) NodeStatus {
 	if !at.IsValid() {
 		return s
 	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	s.HTTP, s.State = n.lab.scheme()+"://"+at.String(), "no answer"
 	if n.Role() == pki.Client && v.clients[n.Name()] != "" {
 		s.State = v.clients[n.Name()]
@@ -151,14 +161,31 @@ func (n *Node) status(ctx context.Context, v regionView) NodeStatus {
 	if c, err := n.API(); err == nil && n.Role() == pki.Server {
 		var self api.AgentSelf
 		if _, err := c.Raw().Query("/v1/agent/self", &self, query(ctx)); err == nil {
-			s.GossipEncrypted = self.Stats["serf"]["encrypted"] == "true"
+			s.Gossip = gossipOf(self)
 		}
 	}
 	return s
 }
 
-// judge says of each node what is not as it should be.
-func (s *Status) judge() {
+// What a server says of its gossip.
+const (
+	GossipEncrypted = "encrypted"
+	GossipOpen      = "open"
+)
+
+func gossipOf(self api.AgentSelf) string {
+	switch self.Stats["serf"]["encrypted"] {
+	case "true":
+		return GossipEncrypted
+	case "false":
+		return GossipOpen
+	default:
+		return ""
+	}
+}
+
+// judge says of each node what is not as it should be. What a weakened lab goes without is as it should be.
+func (s *Status) judge(p Plan) {
 	for _, n := range s.Nodes {
 		switch {
 		case n.Joiner:
@@ -166,7 +193,9 @@ func (s *Status) judge() {
 			s.Trouble = append(s.Trouble, fmt.Sprintf("%s is %s", n.Name, n.State))
 		case n.Role == pki.Server && !n.Voter:
 			s.Trouble = append(s.Trouble, n.Name+" is no voter")
-		case n.Role == pki.Server && !n.GossipEncrypted:
+		case n.Role == pki.Server && n.Gossip == "":
+			s.Trouble = append(s.Trouble, n.Name+" does not answer")
+		case n.Gossip == GossipOpen && !p.lacks(NoGossipKey):
 			s.Trouble = append(s.Trouble, n.Name+" does not encrypt its gossip")
 		}
 		if until := n.CertificateExpires; !until.IsZero() && time.Until(until) < time.Hour {

@@ -1,7 +1,6 @@
 package lab
 
 import (
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"net/netip"
@@ -9,8 +8,8 @@ import (
 	"github.com/hashicorp/go-sockaddr"
 )
 
-// ErrNoSubnet is returned when every candidate is in use.
-var ErrNoSubnet = errors.New("no free subnet")
+// ErrNoSubnet is returned when every candidate is in use. It is an ErrInvalid: the user can name another.
+const ErrNoSubnet = inputError("no free subnet")
 
 // ErrSubnetInUse is returned for a subnet that the user named and that the host already uses. It is an ErrInvalid.
 const ErrSubnetInUse = inputError("the subnet is in use")

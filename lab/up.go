@@ -74,7 +74,7 @@ func Up(ctx context.Context, e engine.Engine, s Spec, o UpOptions) (*Lab, error)
 		return nil, err
 	}
 	s = s.withDefaults()
-	if err := sweepExpired(ctx, e); err != nil {
+	if err := tidy(ctx, e, o.tell); err != nil {
 		return nil, err
 	}
 	name, err := claim(ctx, e, s.Name, o.tell)
@@ -108,7 +108,13 @@ func (l *Lab) bringUp(ctx context.Context, o UpOptions) error {
 	if err := l.watch(ctx); err != nil {
 		return err
 	}
-	if err := l.folder.make(); err != nil {
+	owner, err := l.folder.make()
+	if err != nil {
+		return err
+	}
+	l.owner = owner
+	// Whether there can be a plan is known at once; getting Nomad may take minutes.
+	if _, err := PlanOn(ctx, l.engine, l.record.Spec); err != nil {
 		return err
 	}
 	if err := l.getNomad(ctx, o.tell); err != nil {
@@ -124,10 +130,7 @@ func (l *Lab) bringUp(ctx context.Context, o UpOptions) error {
 	if err != nil {
 		return err
 	}
-	if err := l.boot(ctx, secrets, o); err != nil {
-		return err
-	}
-	return l.folder.started()
+	return l.boot(ctx, secrets, o)
 }
 
 const (

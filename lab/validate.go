@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"time"
 
 	"nomadlab.internal/lab/pki"
 )
@@ -56,16 +57,15 @@ func (s Spec) Validate() error {
 		v.add("nomad", "both an image and a binary", "name one of them")
 	}
 	v.logLevel(s.LogLevel)
-	if s.Certificates.TTL < 0 {
-		v.add("certificates.ttl", s.Certificates.TTL.String(), "use a positive duration such as 24h")
-	}
+	v.certificates(s.Certificates)
 	for i, w := range s.Weaken {
 		if !slices.Contains(Weaknesses(), w) {
 			v.add(fmt.Sprintf("weaken[%d]", i), fmt.Sprintf("%q", w), fmt.Sprintf("use one of %v", Weaknesses()))
 		}
 	}
-	v.regions(s.Regions)
-	v.joiners(s)
+	if v.regions(s.Regions, len(s.Joiners)) {
+		v.joiners(s)
+	}
 	if len(v.problems) > 0 {
 		return &InvalidError{Problems: v.problems}
 	}
@@ -124,8 +124,26 @@ func (v *validator) logLevel(level string) {
 	}
 }
 
-func (v *validator) regions(regions []Region) {
-	seen, nodes := map[string]bool{}, 0
+// Bounds of a certificate's life: X.509 counts in seconds, and the authority's own certificate ends after 30 days.
+const (
+	shortestTTL = time.Second
+	longestTTL  = 30 * 24 * time.Hour
+)
+
+func (v *validator) certificates(c Certificates) {
+	if c.TTL != 0 && (c.TTL < shortestTTL || c.TTL > longestTTL) {
+		v.add("certificates.ttl", c.TTL.String(), fmt.Sprintf("use a duration from %s to %d h, such as 24h", shortestTTL, int(longestTTL.Hours())))
+	}
+	for i, name := range c.DNSNames {
+		if err := (pki.Identity{Role: pki.Server, DNSNames: []string{name}}).Validate(); err != nil {
+			v.add(fmt.Sprintf("certificates.dns_names[%d]", i), fmt.Sprintf("%q", name), "use a DNS name such as nomad.example.com")
+		}
+	}
+}
+
+// regions returns whether there are so few nodes that looking at each of them makes sense.
+func (v *validator) regions(regions []Region, joiners int) bool {
+	seen, nodes := map[string]bool{}, joiners
 	for i, r := range regions {
 		at := fmt.Sprintf("regions[%d].", i)
 		v.label(at+"name", r.Name)
@@ -145,6 +163,7 @@ func (v *validator) regions(regions []Region) {
 	if nodes > maxNodes {
 		v.add("regions", fmt.Sprintf("%d nodes in all", nodes), fmt.Sprintf("use at most %d", maxNodes))
 	}
+	return nodes <= maxNodes
 }
 
 func (v *validator) joiners(s Spec) {

@@ -72,8 +72,21 @@ func refusedNumbers() []refused {
 			func(s *lab.Spec) { s.Regions[1] = region("us", 3, 246) },
 		},
 		{
-			"certificates that end before they begin", lab.Spec{Certificates: lab.Certificates{TTL: -time.Hour}}, "certificates.ttl", "-1h0m0s", "use a positive duration",
+			"certificates that end before they begin", lab.Spec{Certificates: lab.Certificates{TTL: -time.Hour}}, "certificates.ttl", "-1h0m0s", "use a duration from 1s to 720 h",
 			func(s *lab.Spec) { s.Certificates.TTL = time.Hour },
+		},
+		{
+			"certificates that X.509 cannot tell apart", lab.Spec{Certificates: lab.Certificates{TTL: time.Millisecond}}, "certificates.ttl", "1ms", "use a duration from 1s to 720 h",
+			func(s *lab.Spec) { s.Certificates.TTL = time.Second },
+		},
+		{
+			"certificates that outlive their authority", lab.Spec{Certificates: lab.Certificates{TTL: 721 * time.Hour}}, "certificates.ttl", "721h0m0s", "use a duration from 1s to 720 h",
+			func(s *lab.Spec) { s.Certificates.TTL = 720 * time.Hour },
+		},
+		{
+			"certificate's further name", lab.Spec{Certificates: lab.Certificates{DNSNames: []string{"ok.example", "bad name!"}}},
+			"certificates.dns_names[1]", `"bad name!"`, "use a DNS name",
+			func(s *lab.Spec) { s.Certificates.DNSNames[1] = "good-name" },
 		},
 	}
 }

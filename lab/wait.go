@@ -168,13 +168,23 @@ func (l *Lab) clientsIn(ctx context.Context, region string) error {
 	if err != nil {
 		return fmt.Errorf("list nodes: %w", err)
 	}
-	ready := map[string]bool{}
+	ready := map[string]string{}
 	for _, n := range nodes {
-		ready[n.Name] = ready[n.Name] || n.Status == api.NodeStatusReady
+		if n.Status == api.NodeStatusReady {
+			ready[n.Name] = n.ID
+		}
 	}
 	for _, n := range l.Clients() {
-		if n.Region() == region && n.HTTP().IsValid() && !ready[n.Name()] {
+		if n.Region() != region || !n.HTTP().IsValid() {
+			continue
+		}
+		if ready[n.Name()] == "" {
 			return fmt.Errorf("%s is not ready yet", n.Name())
+		}
+		// The status may be what an earlier start left: a new leader gives every node that it finds five minutes
+		// (nomad/heartbeat.go:86). A question that only the client itself can answer tells the truth.
+		if _, err := c.Nodes().Stats(ready[n.Name()], query(ctx)); err != nil {
+			return fmt.Errorf("%s does not answer through its servers yet: %w", n.Name(), err)
 		}
 	}
 	return nil
@@ -217,6 +227,9 @@ func (l *Lab) regions() []string {
 func query(ctx context.Context) *api.QueryOptions {
 	return (&api.QueryOptions{AllowStale: true}).WithContext(ctx)
 }
+
+// patience bounds a single question to an agent that may hang.
+const patience = 2 * time.Second
 
 // text is an error in one line, or "".
 func text(err error) string {

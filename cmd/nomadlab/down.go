@@ -22,8 +22,8 @@ belongs to a lab by its labels, so it also removes one whose start was killed, o
 folder is lost. A lab that is gone already is fine.
 
 Without a name it removes the only lab, or the one called "lab", if its folder is here. --all
-removes every lab of this machine but those of tests and scenarios: they end by themselves, and
-go before only when they are named.`,
+removes every lab of this machine. Both leave out those of tests and scenarios: they end by
+themselves, and go before only when they are named.`,
 		Example: `  nomadlab down
   nomadlab down demo other
   nomadlab down --all`,
@@ -64,8 +64,8 @@ func (a *app) down(cmd *cobra.Command, args []string, e engine.Engine, all bool)
 		if err != nil {
 			return fmt.Errorf("lab %s is not wholly removed, try again: %w", name, err)
 		}
-		if states, there := known[name]; there {
-			c.out.printf("lab %s: removed, %s in %s", c.out.bold(name), count(len(states), "node"), brief(time.Since(began)))
+		if state, there := known[name]; there {
+			c.out.printf("lab %s: removed, %s in %s", c.out.bold(name), count(len(state.Nodes), "node"), brief(time.Since(began)))
 		} else {
 			c.out.printf("lab %s: there is none, nothing to remove", c.out.bold(name))
 		}
@@ -109,6 +109,14 @@ func onlyOurs(cmd *cobra.Command, e engine.Engine) ([]string, error) {
 	name, err := choose(cmd, e, "")
 	if name == "" {
 		return nil, err
+	}
+	lasting, err := allLasting(cmd, e)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(lasting, name) {
+		return nil, usagef(cmd, "lab %s is the one that there is, and it belongs to a test or a scenario, which removes it at its end: "+
+			"name it to remove it, `nomadlab down %s`", name, name)
 	}
 	if _, err := lab.Open(cmd.Context(), e, name); errors.Is(err, lab.ErrDamaged) {
 		return nil, usagef(cmd, "lab %s is the one that there is, and it may be somebody else's, as its folder is not to be had here: "+

@@ -35,9 +35,9 @@ func TestNodesInATable(t *testing.T) {
 	stream{Writer: &out}.nodes(lab.Status{Nodes: []lab.NodeStatus{
 		{
 			Name: "server-1", Role: "server", State: "alive", Leader: true, Voter: true, Address: "172.30.0.11", HTTP: "https://127.0.0.1:1",
-			CertificateExpires: time.Now().Add(7*24*time.Hour - time.Minute), GossipEncrypted: true,
+			CertificateExpires: time.Now().Add(7*24*time.Hour - time.Minute), Gossip: lab.GossipEncrypted,
 		},
-		{Name: "server-2", Role: "server", State: "no answer", Address: "172.30.0.12", HTTP: "http://127.0.0.1:2", CertificateExpires: time.Now().Add(-time.Second)},
+		{Name: "server-2", Role: "server", State: "no answer", Gossip: lab.GossipOpen, Address: "172.30.0.12", HTTP: "http://127.0.0.1:2", CertificateExpires: time.Now().Add(-time.Second)},
 		{Name: "client-1", Role: "client", State: "stopped", Address: "172.30.0.13"},
 		{Name: "twin", Role: "client", State: "stopped", Joiner: true, Address: "172.30.0.14"},
 	}})

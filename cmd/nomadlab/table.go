@@ -104,13 +104,13 @@ func (s stream) raft(n lab.NodeStatus) string {
 }
 
 func (s stream) gossip(n lab.NodeStatus) string {
-	switch {
-	case n.GossipEncrypted:
-		return "encrypted"
-	case n.Role == pki.Server && n.HTTP != "":
-		return s.bad("open")
-	default:
+	switch n.Gossip {
+	case lab.GossipEncrypted:
+		return n.Gossip
+	case "":
 		return s.faint("-")
+	default:
+		return s.bad(n.Gossip)
 	}
 }
 

@@ -20,6 +20,8 @@ var (
 	ErrUnavailable = errors.New("container engine unavailable")
 	// ErrSubnetTaken is returned by CreateNetwork when the subnet overlaps one that the engine already uses.
 	ErrSubnetTaken = errors.New("subnet is in use")
+	// ErrExists is returned when another lab of the same name was faster.
+	ErrExists = errors.New("exists already")
 	// ErrNotFound is returned when a lab's node does not exist.
 	ErrNotFound = errors.New("not found")
 	// ErrNoSpace is returned when the engine's disk is full.
@@ -40,7 +42,8 @@ type Engine interface {
 
 	// Occupied returns the subnets that the engine's networks use now.
 	Occupied(ctx context.Context) ([]netip.Prefix, error)
-	// CreateNetwork makes a lab's network; it returns ErrSubnetTaken when the subnet is not free.
+	// CreateNetwork makes a lab's network; it returns ErrSubnetTaken when the subnet is not free, and ErrExists when the
+	// lab has a network already.
 	CreateNetwork(ctx context.Context, n Network) error
 	// Create makes a node with its files in place, ready to be started.
 	Create(ctx context.Context, n Node) error
@@ -50,7 +53,7 @@ type Engine interface {
 	Stop(ctx context.Context, r Ref, grace time.Duration) error
 	// Kill ends the node at once, as a power cut would. A node that does not run is no error.
 	Kill(ctx context.Context, r Ref) error
-	// Exec runs a command inside a running node and returns its exit code.
+	// Exec runs a command inside a running node and returns its exit code. When ctx ends, the command may go on.
 	Exec(ctx context.Context, r Ref, c Command) (int, error)
 	// Run runs a command to its end in a place of its own on the lab's network, and returns its exit code.
 	Run(ctx context.Context, t Task) (int, error)
@@ -60,10 +63,9 @@ type Engine interface {
 
 	// Nodes returns the nodes of one lab, running or not, in the order of their names. An unknown lab has none.
 	Nodes(ctx context.Context, lab string) ([]State, error)
-	// Labs returns every lab that there is anything of, by name, with its nodes if it has any left. Of their states
-	// Started and ExitCode are left out, which cost a question for each.
-	Labs(ctx context.Context) (map[string][]State, error)
-	// Remove removes all that belongs to the lab. A lab that is gone is no error.
+	// Labs returns every lab that there is anything of, by name.
+	Labs(ctx context.Context) (map[string]LabState, error)
+	// Remove removes all that bears the lab's name, whichever run it is of. A lab that is gone is no error.
 	Remove(ctx context.Context, lab string) error
 }
 
@@ -105,7 +107,7 @@ type Node struct {
 	Address netip.Addr
 	// Aliases are further names of the node on the lab's network.
 	Aliases []string
-	// Ports are the TCP ports to publish, each on a free port of 127.0.0.1.
+	// Ports are the TCP ports to publish, each on a free port of 127.0.0.1. There must be one at least.
 	Ports []uint16
 	// Files are put into place before the start.
 	Files []File
@@ -154,6 +156,15 @@ type Task struct {
 	Streams
 }
 
+// LabState is what the engine says about a lab.
+type LabState struct {
+	// Labels are those that the lab's network was created with, or its first node where the network is gone.
+	Labels map[string]string
+	// Nodes are those that are left, in the order of their names. Of their states Started and ExitCode are left out,
+	// which cost a question for each.
+	Nodes []State
+}
+
 // State is what the engine says about a node.
 type State struct {
 	Ref
@@ -166,6 +177,8 @@ type State struct {
 	Started time.Time
 	// Address is the node's address on the lab's network. Invalid while it is not connected.
 	Address netip.Addr
+	// Caller is how this process looks to the node when it connects to an endpoint. Invalid where that is not known.
+	Caller netip.Addr
 	// Endpoints has, for each published port, where it is reached from this process. Empty while the node is down.
 	Endpoints map[uint16]netip.AddrPort
 	// Labels are what Create was given, the engine's own left out.

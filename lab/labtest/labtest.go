@@ -28,8 +28,14 @@ import (
 // lifetime is when a lab may be swept by a later run on this machine, should even the watchdog have been killed.
 const lifetime = 2 * time.Hour
 
-// removal bounds the removal of a lab at the end of its test.
-const removal = time.Minute
+const (
+	// removal bounds the removal of a lab at the end of its test.
+	removal = time.Minute
+	// collection bounds the collection of evidence, which asks agents that may not answer.
+	collection = 20 * time.Second
+	// agreement bounds the wait for a leader: several elections, on a busy machine.
+	agreement = 30 * time.Second
+)
 
 // Start brings up a lab for this test and waits until it is ready. The zero options are three servers and two clients.
 // It fails the test at once if the lab does not come up, and says where its logs are. Several tests, and several test
@@ -70,29 +76,40 @@ func start(t testing.TB, options []lab.Option) (*lab.Lab, error) {
 
 // end keeps the evidence of a failed test, and removes the lab. The test's own context has ended by now.
 func end(t testing.TB, l *lab.Lab) {
+	if t.Failed() {
+		keepEvidence(t, l)
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), removal)
 	defer cancel()
-	if t.Failed() {
-		at, err := l.Evidence(ctx, errors.New(t.Name()+" failed"))
-		t.Logf("logs and configuration of every node: %s", at)
-		if err != nil {
-			t.Logf("missing there: %v", err)
-		}
-	}
 	if err := l.Down(ctx); err != nil {
 		t.Errorf("remove lab %s: %v", l.Name(), err)
 	}
 }
 
+func keepEvidence(t testing.TB, l *lab.Lab) {
+	ctx, cancel := context.WithTimeout(context.Background(), collection)
+	defer cancel()
+	at, err := l.Evidence(ctx, errors.New(t.Name()+" failed"))
+	t.Logf("logs and configuration of every node: %s", at)
+	if err != nil {
+		t.Logf("missing there: %v", err)
+	}
+}
+
 // Leader returns the leader that all running servers of the lab's first region agree on, and fails the test if they do
-// not come to agree while it runs.
+// not come to agree within half a minute.
 func Leader(t testing.TB, l *lab.Lab) *lab.Node {
 	t.Helper()
-	if err := l.WaitLeader(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	leader, err := l.Leader(t.Context(), "")
-	if err != nil {
+	ctx, cancel := context.WithTimeout(t.Context(), agreement)
+	defer cancel()
+	var leader *lab.Node
+	if err := lab.WaitFor(ctx, "a leader that the servers agree on", func(ctx context.Context) string {
+		var err error
+		if leader, err = l.Leader(ctx, ""); err != nil {
+			return err.Error()
+		}
+		return ""
+	}); err != nil {
 		t.Fatal(err)
 	}
 	return leader

@@ -19,6 +19,10 @@ import (
 
 // Create makes the node's container and copies its files into it.
 func (e *Engine) Create(ctx context.Context, n engine.Node) error {
+	if len(n.Ports) == 0 {
+		// testcontainers would publish what the image exposes, on every interface.
+		return fmt.Errorf("create container of %s: it has no port to publish", n.Ref)
+	}
 	c, err := e.provider.CreateContainer(ctx, request(n))
 	if err != nil {
 		return fmt.Errorf("create container of %s: %w", n.Ref, explain(err))

@@ -40,7 +40,7 @@ func (e *Engine) Nodes(ctx context.Context, lab string) ([]engine.State, error) 
 }
 
 // Labs returns every lab that has a container or a network here.
-func (e *Engine) Labs(ctx context.Context) (map[string][]engine.State, error) {
+func (e *Engine) Labs(ctx context.Context) (map[string]engine.LabState, error) {
 	list, err := e.containers(ctx, "")
 	if err != nil {
 		return nil, err
@@ -49,13 +49,18 @@ func (e *Engine) Labs(ctx context.Context) (map[string][]engine.State, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list Docker networks: %w", err)
 	}
-	labs := map[string][]engine.State{}
+	labs := map[string]engine.LabState{}
 	for _, n := range networks.Items {
-		labs[n.Labels[labelLab]] = nil
+		labs[n.Labels[labelLab]] = engine.LabState{Labels: facts(n.Labels)}
 	}
 	for _, s := range list {
 		state := e.summary(s)
-		labs[state.Lab] = append(labs[state.Lab], state)
+		lab, there := labs[state.Lab]
+		if !there {
+			lab.Labels = state.Labels
+		}
+		lab.Nodes = append(lab.Nodes, state)
+		labs[state.Lab] = lab
 	}
 	return labs, nil
 }
@@ -82,7 +87,7 @@ func (e *Engine) summary(c container.Summary) engine.State {
 	}
 	if c.NetworkSettings != nil {
 		for n := range maps.Values(c.NetworkSettings.Networks) {
-			s.Address = n.IPAddress
+			s.Address, s.Caller = n.IPAddress, e.caller(n.Gateway)
 		}
 	}
 	for _, p := range c.Ports {
@@ -111,7 +116,7 @@ func (e *Engine) state(c container.InspectResponse) engine.State {
 		return s
 	}
 	for n := range maps.Values(c.NetworkSettings.Networks) {
-		s.Address = n.IPAddress
+		s.Address, s.Caller = n.IPAddress, e.caller(n.Gateway)
 	}
 	for port, published := range c.NetworkSettings.Ports {
 		if at, ok := e.reach(s.Address, port.Num(), published); ok {
@@ -123,9 +128,6 @@ func (e *Engine) state(c container.InspectResponse) engine.State {
 
 // Remove removes the lab's containers and its network.
 func (e *Engine) Remove(ctx context.Context, lab string) error {
-	if err := e.leave(ctx, lab); err != nil {
-		return err
-	}
 	t := watchdog.Target{DockerHost: e.DockerHost(), Label: labelLab + "=" + lab}
 	if _, err := watchdog.Sweep(ctx, t); err != nil {
 		return fmt.Errorf("remove lab %s: %w", lab, err)

@@ -2,8 +2,12 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
+	"time"
 
+	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
@@ -12,7 +16,7 @@ import (
 
 // Run runs a command to its end in a container of its own on the lab's network. The container is not made by
 // testcontainers, which publishes the ports that an image declares on every interface when a request names none.
-func (e *Engine) Run(ctx context.Context, t engine.Task) (int, error) {
+func (e *Engine) Run(ctx context.Context, t engine.Task) (code int, err error) {
 	created, err := e.client.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Config: &container.Config{
 			Image: t.Image, Entrypoint: t.Command[:1], Cmd: t.Command[1:], Env: t.Environment, User: t.User,
@@ -25,14 +29,29 @@ func (e *Engine) Run(ctx context.Context, t engine.Task) (int, error) {
 	if err != nil {
 		return 0, fmt.Errorf("create a container for %q: %w", t.Command[0], explain(err))
 	}
-	// The task is removed even when ctx has ended: that is how an interrupted one ends.
-	defer func() {
-		_, _ = e.client.ContainerRemove(context.WithoutCancel(ctx), created.ID, client.ContainerRemoveOptions{Force: true})
-	}()
+	defer func() { err = errors.Join(err, e.discard(ctx, created.ID, t.Command[0])) }()
 	if err := e.copyIn(ctx, created.ID, t.Node); err != nil {
 		return 0, err
 	}
 	return e.follow(ctx, created.ID, t)
+}
+
+// discardWithin bounds the removal of a task: it is a matter of tenths of a second while the daemon answers.
+const discardWithin = 30 * time.Second
+
+// discard removes the task and its volumes, even when ctx has ended: that is how an interrupted one ends.
+func (e *Engine) discard(ctx context.Context, id, program string) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), discardWithin)
+	defer cancel()
+	_, err := e.client.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
+	// Whoever removes the lab removes its tasks too, and may be at it.
+	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) && strings.Contains(err.Error(), "already in progress") {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("remove the container of %q: %w", program, err)
+	}
+	return nil
 }
 
 func taskHost(lab string) *container.HostConfig {

@@ -1,0 +1,164 @@
+package docker
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/containerd/errdefs"
+	"github.com/moby/moby/client"
+	"github.com/testcontainers/testcontainers-go"
+	"github.com/testcontainers/testcontainers-go/log"
+
+	"nomadlab.internal/lab/engine"
+)
+
+// connect lets testcontainers find the daemon, and makes sure that it is one for labs. Where it looks, in this order:
+// tc.host in ~/.testcontainers.properties, DOCKER_HOST, /var/run/docker.sock, docker.host in those properties, and the
+// sockets of a rootless Docker; it takes the first that answers (testcontainers-go, internal/core/docker_host.go).
+func connect(ctx context.Context) (*testcontainers.DockerProvider, error) {
+	named := os.Getenv(client.EnvOverrideHost)
+	if err := refuseRemote(named); err != nil {
+		return nil, err // before anybody waits for that machine
+	}
+	provider, err := found(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := usable(ctx, provider, named); err != nil {
+		return nil, errors.Join(err, provider.Close())
+	}
+	return provider, nil
+}
+
+// found waits for testcontainers no longer than ctx lasts, which testcontainers itself does not ask for.
+func found(ctx context.Context) (*testcontainers.DockerProvider, error) {
+	type answer struct {
+		provider *testcontainers.DockerProvider
+		err      error
+	}
+	answered := make(chan answer, 1)
+	go func() {
+		p, err := newProvider()
+		answered <- answer{p, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, fmt.Errorf("look for the Docker daemon: %w", ctx.Err())
+	case a := <-answered:
+		if a.err != nil {
+			return nil, unavailable(a.err)
+		}
+		return a.provider, nil
+	}
+}
+
+// usable asks the very client that labs will be made with.
+func usable(ctx context.Context, p *testcontainers.DockerProvider, named string) error {
+	c := p.Client()
+	if err := refuseRemote(c.DaemonHost()); err != nil {
+		return err
+	}
+	if named != "" && named != c.DaemonHost() {
+		return passedOver(ctx, named, c.DaemonHost())
+	}
+	if _, err := c.Ping(ctx, client.PingOptions{}); err != nil {
+		return unavailable(err)
+	}
+	return refuseReaper(p.Config().Config.RyukDisabled)
+}
+
+// passedOver says why testcontainers took another daemon than DOCKER_HOST names.
+func passedOver(ctx context.Context, named, taken string) error {
+	c, err := client.New(client.FromEnv)
+	if err != nil {
+		return unavailable(err)
+	}
+	defer func() { _ = c.Close() }()
+	if _, err := c.Ping(ctx, client.PingOptions{}); err != nil {
+		return unavailable(err)
+	}
+	return fmt.Errorf("%w: DOCKER_HOST is %q, but testcontainers uses %q: unset DOCKER_HOST, or take tc.host out of "+
+		"~/.testcontainers.properties, so that both mean one daemon", engine.ErrUnavailable, named, taken)
+}
+
+const envRyukDisabled = "TESTCONTAINERS_RYUK_DISABLED"
+
+// configure guards settings that testcontainers keeps for the whole process and reads without a lock.
+var configure sync.Mutex //nolint:gochecknoglobals // it guards what is global in testcontainers
+
+// newProvider connects testcontainers, without its reaper and without the banner that it prints at the first use.
+func newProvider() (*testcontainers.DockerProvider, error) {
+	configure.Lock()
+	defer configure.Unlock()
+	if os.Getenv(envRyukDisabled) == "" {
+		if err := os.Setenv(envRyukDisabled, "true"); err != nil {
+			return nil, err
+		}
+	}
+	loud := log.Default()
+	defer log.SetDefault(loud)
+	log.SetDefault(log.NewNoopLogger())
+	return testcontainers.NewDockerProvider(
+		testcontainers.Generic2DockerOptions(testcontainers.WithLogger(log.NewNoopLogger()))...)
+}
+
+// refuseReaper: testcontainers' reaper removes what a process made some ten seconds after its end, labs that are to stay
+// included. Whether it is on is read once for a process, and may be settled before we are asked.
+func refuseReaper(off bool) error {
+	if off {
+		return nil
+	}
+	return fmt.Errorf("%w: testcontainers' reaper is on, and would remove labs that are to stay: export %s=true, which must be "+
+		"set before anything else in this process uses testcontainers", engine.ErrUnavailable, envRyukDisabled)
+}
+
+func refuseRemote(host string) error {
+	if host == "" || strings.HasPrefix(host, "unix://") || strings.HasPrefix(host, "npipe://") {
+		return nil
+	}
+	return fmt.Errorf("%w: %q is a Docker daemon on another machine. A lab publishes its ports on 127.0.0.1 alone, so it "+
+		"would be out of reach there: unset DOCKER_HOST, take tc.host and docker.host out of ~/.testcontainers.properties, "+
+		"or run nomadlab on that machine", engine.ErrUnavailable, host)
+}
+
+// unavailable says what is wrong with the daemon, and what mends it.
+func unavailable(err error) error {
+	mend := "is Docker installed and running? Try: systemctl start docker"
+	switch chosen := dockerContext(); {
+	case chosen != "":
+		mend = fmt.Sprintf("your docker command uses its context %q, which nomadlab does not look at. "+
+			"Try: export DOCKER_HOST=$(docker context inspect -f '{{.Endpoints.docker.Host}}')", chosen)
+	case errdefs.IsPermissionDenied(err) || errors.Is(err, os.ErrPermission) || strings.Contains(err.Error(), "permission denied"):
+		mend = "this user may not use Docker. Try: sudo usermod -aG docker $USER, then log in again"
+	}
+	return fmt.Errorf("%w: %w: %s", engine.ErrUnavailable, oneLine{err}, mend)
+}
+
+// oneLine is an error whose text, which testcontainers joins of what it tried, is to stand within a sentence.
+type oneLine struct{ error }
+
+func (o oneLine) Error() string { return strings.ReplaceAll(o.error.Error(), "\n", "; ") }
+func (o oneLine) Unwrap() error { return o.error }
+
+// dockerContext is the context that the docker command uses, "" for its usual one (docs.docker.com, "Docker contexts":
+// DOCKER_HOST goes before DOCKER_CONTEXT, and that before what `docker context use` wrote into config.json).
+func dockerContext() string {
+	if os.Getenv(client.EnvOverrideHost) != "" {
+		return ""
+	}
+	home, _ := os.UserHomeDir() // without one there is no such file
+	data, _ := os.ReadFile(filepath.Join(cmp.Or(os.Getenv("DOCKER_CONFIG"), filepath.Join(home, ".docker")), "config.json"))
+	var config struct{ CurrentContext string }
+	_ = json.Unmarshal(data, &config)
+	if chosen := cmp.Or(os.Getenv("DOCKER_CONTEXT"), config.CurrentContext); chosen != "default" {
+		return chosen
+	}
+	return ""
+}

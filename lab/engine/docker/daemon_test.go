@@ -1,0 +1,51 @@
+package docker_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/moby/moby/client"
+
+	"nomadlab.internal/lab/engine/docker"
+)
+
+// fakeDaemon lists one container and answers the look at it with status.
+func fakeDaemon(t *testing.T, status int) *docker.Engine {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Api-Version", "1.44")
+		labels := map[string]string{"nomadlab.lab": "demo", "nomadlab.node": "server-1"}
+		switch {
+		case strings.HasSuffix(r.URL.Path, "/containers/json"):
+			_ = json.NewEncoder(w).Encode([]map[string]any{{"Id": "abc", "Labels": labels}})
+		case strings.HasSuffix(r.URL.Path, "/containers/abc/json"):
+			w.WriteHeader(status)
+			_ = json.NewEncoder(w).Encode(map[string]any{"Id": "abc", "message": "it said", "Config": map[string]any{"Labels": labels}})
+		}
+	}))
+	t.Cleanup(server.Close)
+	c, err := client.New(client.WithHost(server.URL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return docker.On(c)
+}
+
+// TestNodesKeepsSilenceApartFromAbsence: a container that went in the meantime is none; a daemon that does not answer is
+// an error. Were it none too, a lab's name would look free while the lab runs.
+func TestNodesKeepsSilenceApartFromAbsence(t *testing.T) {
+	if states, err := fakeDaemon(t, http.StatusInternalServerError).Nodes(t.Context(), "demo"); err == nil {
+		t.Errorf("the daemon failed, and the lab has %d nodes", len(states))
+	}
+	if states, err := fakeDaemon(t, http.StatusNotFound).Nodes(t.Context(), "demo"); err != nil || len(states) != 0 {
+		t.Errorf("the container went: %v, %v", states, err)
+	}
+	if states, err := fakeDaemon(t, http.StatusOK).Nodes(t.Context(), "demo"); err != nil || len(states) != 1 || states[0].String() != "demo/server-1" {
+		t.Errorf("the container is there: %v, %v", states, err)
+	}
+}

@@ -1,0 +1,60 @@
+package docker
+
+import (
+	"io"
+	"net/netip"
+
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+	"github.com/testcontainers/testcontainers-go"
+
+	"nomadlab.internal/lab/engine"
+)
+
+// What tests of this package need to see of its inside.
+
+// Pack is what files are sent to the daemon as.
+func Pack(files []engine.File) (io.Reader, error) { return pack(files) }
+
+// UpperHalf is what Docker hands out of a subnet.
+func UpperHalf(p netip.Prefix) netip.Prefix { return upperHalf(p) }
+
+// Labels and Facts are each other's opposite.
+func Labels(lab, node string, more map[string]string) map[string]string {
+	return labels(lab, node, more)
+}
+
+// Facts are the labels that Create was given.
+func Facts(labels map[string]string) map[string]string { return facts(labels) }
+
+// Request is what testcontainers is asked for.
+func Request(n engine.Node) testcontainers.ContainerRequest { return request(n) }
+
+// RefuseRemote refuses daemons on other machines.
+func RefuseRemote(host string) error { return refuseRemote(host) }
+
+// Unavailable says what mends it.
+func Unavailable(err error) error { return unavailable(err) }
+
+// Explain gives a daemon's error its meaning.
+func Explain(err error) error { return explain(err) }
+
+// ReachFrom is where a process in that container, or on the host for the empty one, reaches a port.
+func ReachFrom(self string, address netip.Addr, port uint16, published []network.PortBinding) (netip.AddrPort, bool) {
+	return (&Engine{self: self}).reach(address, port, published)
+}
+
+// On is an engine that talks to a given daemon, without testcontainers.
+func On(c client.APIClient) *Engine { return &Engine{client: c} }
+
+// Client is the engine's own connection.
+func (e *Engine) Client() client.APIClient { return e.client }
+
+// Self is the container that this process runs in.
+func (e *Engine) Self() string { return e.self }
+
+// ContainerName is a node's container.
+func ContainerName(lab, node string) string { return containerName(lab, node) }
+
+// NetworkName is a lab's network.
+func NetworkName(lab string) string { return networkName(lab) }

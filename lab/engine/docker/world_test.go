@@ -1,0 +1,161 @@
+package docker_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"io/fs"
+	mathrand "math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/client"
+
+	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/engine/docker"
+	"nomadlab.internal/lab/image"
+	"nomadlab.internal/lab/watchdog"
+)
+
+// world is a lab of one test: a name that is nobody else's, a network, and an image with BusyBox in it.
+type world struct {
+	*docker.Engine
+	lab, image string
+	subnet     netip.Prefix
+}
+
+func connect(t *testing.T) *docker.Engine {
+	t.Helper()
+	e, err := docker.New(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	return e
+}
+
+// newWorld demands at its end that nothing of the lab is left. A watchdog removes it should the test be killed.
+func newWorld(t *testing.T) world {
+	t.Helper()
+	w := bareWorld(t)
+	for {
+		w.subnet = someSubnet(24)
+		err := w.CreateNetwork(t.Context(), engine.Network{Lab: w.lab, Subnet: w.subnet, Labels: map[string]string{"expires": "never"}})
+		if err == nil {
+			return w
+		}
+		if !errors.Is(err, engine.ErrSubnetTaken) {
+			t.Fatal(err)
+		}
+	}
+}
+
+// bareWorld has no network yet.
+func bareWorld(t *testing.T) world {
+	t.Helper()
+	e := connect(t)
+	found, err := image.ResolveAt(t.Context(), e.DockerHost(), image.Request{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := world{Engine: e, lab: labName(), image: found.Ref}
+	f := e.Footprint("lab", w.lab)
+	guard, err := watchdog.Start(t.Context(), watchdog.Target{DockerHost: f.DockerHost, Label: f.Label})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if err := e.Remove(ctx, w.lab); err != nil {
+			t.Error(err)
+		}
+		if n := w.leftovers(ctx, t); n != 0 {
+			t.Errorf("%d containers and networks of lab %s are left", n, w.lab)
+		}
+		if err := guard.Release(); err != nil {
+			t.Error(err)
+		}
+	})
+	return w
+}
+
+func labName() string {
+	random := make([]byte, 4)
+	_, _ = rand.Read(random)
+	return "dkt-" + hex.EncodeToString(random)
+}
+
+// someSubnet is outside of where labs look for theirs.
+func someSubnet(bits int) netip.Prefix {
+	a := [4]byte{10, 231, byte(mathrand.IntN(256)), 0}
+	return netip.PrefixFrom(netip.AddrFrom4(a), bits).Masked()
+}
+
+// leftovers counts what bears the lab's label, by the daemon's word and not the engine's.
+func (w world) leftovers(ctx context.Context, t *testing.T) int {
+	t.Helper()
+	filter := make(client.Filters).Add("label", "nomadlab.lab="+w.lab)
+	containers, err := w.Client().ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filter})
+	if err != nil {
+		t.Fatal(err)
+	}
+	networks, err := w.Client().NetworkList(ctx, client.NetworkListOptions{Filters: filter})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(containers.Items) + len(networks.Items)
+}
+
+// address is the i-th of the lower half.
+func (w world) address(i int) netip.Addr {
+	a := w.subnet.Addr().As4()
+	a[3] = byte(10 + i)
+	return netip.AddrFrom4(a)
+}
+
+// service answers HTTP on port 8080 with its name, writes a line to each output, and ends with code 7 when asked to.
+const service = `trap "exit 7" TERM; httpd -p 8080 -h /www; echo first; echo second >&2; sleep 600 & wait`
+
+func (w world) service(name string, number int) engine.Node {
+	return engine.Node{
+		Ref: engine.Ref{Lab: w.lab, Node: name}, Image: w.image, Command: []string{"/bin/sh", "-c", service}, User: "1000:1000",
+		Address: w.address(number), Aliases: []string{name + ".lab"}, Ports: []uint16{8080}, Labels: map[string]string{"role": "service"},
+		Files: []engine.File{
+			{Path: "/www", Mode: fs.ModeDir | 0o755, Owner: 1000},
+			{Path: "/www/index.html", Mode: 0o644, Owner: 1000, Data: []byte("I am " + name)},
+		},
+	}
+}
+
+// started creates and starts a node.
+func (w world) started(t *testing.T, n engine.Node) engine.State {
+	t.Helper()
+	if err := w.Create(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	s, err := w.Start(t.Context(), n.Ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// eventually polls until the condition says "".
+func eventually(t *testing.T, what string, condition func() string) {
+	t.Helper()
+	deadline, ticker := time.Now().Add(20*time.Second), time.NewTicker(10*time.Millisecond)
+	defer ticker.Stop()
+	for {
+		seen := condition()
+		if seen == "" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not %s, last seen: %s", what, seen)
+		}
+		<-ticker.C
+	}
+}

@@ -1,0 +1,50 @@
+package labtest_test
+
+import (
+	"testing"
+	"time"
+)
+
+// present demands that a lab which is said to be ready is there.
+func present(t *testing.T, f facts, home string) {
+	t.Helper()
+	seen, run := look(t, f.Name, home)
+	if seen.Containers == 0 || seen.Networks != 1 || seen.Keys == 0 || run != f.Run || run == "" {
+		t.Errorf("of lab %s, which is ready, there are %s, run %q, want %q", f.Name, seen, run, f.Run)
+	}
+}
+
+// demandLabsAtOnce looks at labs that are up together, and at nothing of them when their tests have ended.
+func demandLabsAtOnce(t *testing.T, home string, count int, processes ...*children) {
+	t.Helper()
+	var labs []facts
+	for _, p := range processes {
+		labs = append(labs, p.ready(t, count)...)
+	}
+	apart(t, labs)
+	for _, l := range labs {
+		present(t, l, home)
+	}
+	for _, p := range processes {
+		if err := p.end(); err != nil {
+			t.Errorf("%v:\n%s", err, p.printed)
+		}
+	}
+	for _, l := range labs {
+		gone(t, l.Name, l.Run, home, 0)
+	}
+}
+
+// TestSixLabs has six clusters at once, all in one process.
+func TestSixLabs(t *testing.T) {
+	home := t.TempDir()
+	began := time.Now()
+	demandLabsAtOnce(t, home, 6, launch(t, home, "hold", 6))
+	t.Logf("six labs came and went in %.1f s", time.Since(began).Seconds())
+}
+
+// TestTwoProcesses have three clusters each, as two packages have under go test.
+func TestTwoProcesses(t *testing.T) {
+	home := t.TempDir()
+	demandLabsAtOnce(t, home, 3, launch(t, home, "hold", 3), launch(t, home, "hold", 3))
+}

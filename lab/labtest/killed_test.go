@@ -1,0 +1,108 @@
+package labtest_test
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// sweptWithin is how long a killed test's lab may be there.
+const sweptWithin = 15 * time.Second
+
+func victimName() string {
+	random := make([]byte, 4)
+	_, _ = rand.Read(random)
+	return "victim-" + hex.EncodeToString(random)
+}
+
+// victim is a child with one lab of that name.
+func victim(t *testing.T, home, name string) *children {
+	t.Helper()
+	return launch(t, home, "hold", 1, labName+"="+name)
+}
+
+// TestKilledWhenReady: after kill -9 of the test process nothing of its lab is left. Before, it is there.
+func TestKilledWhenReady(t *testing.T) {
+	t.Parallel()
+	home, name := t.TempDir(), victimName()
+	v := victim(t, home, name)
+	f := v.ready(t, 1)[0]
+	present(t, f, home)
+	v.kill(t)
+	gone(t, name, f.Run, home, sweptWithin)
+}
+
+// TestKilledWhileStarting: the same in the middle, when its container is there and Nomad is not yet; and a start under
+// the same name right after it is not touched by the sweep of the dead one.
+func TestKilledWhileStarting(t *testing.T) {
+	t.Parallel()
+	home, name := t.TempDir(), victimName()
+	v := victim(t, home, name)
+	dead := ""
+	within(t, 30*time.Second, func() string {
+		seen, run := look(t, name, home)
+		if dead = run; seen.Containers == 0 || seen.Networks == 0 || seen.Keys == 0 {
+			return seen.String()
+		}
+		return ""
+	})
+	guards := watchdogsOf(t, v.command.Process.Pid)
+	if len(guards) == 0 {
+		t.Error("the dead start had no watchdog")
+	}
+	v.kill(t)
+	if said := v.printed.String(); said != "" {
+		t.Logf("it was killed after:\n%s", said)
+	}
+	heir := victim(t, home, name)
+	f := heir.ready(t, 1)[0]
+	if f.Run == dead || dead == "" {
+		t.Fatalf("the dead run is %q, that of its heir %q", dead, f.Run)
+	}
+	within(t, sweptWithin, func() string {
+		if slices.ContainsFunc(guards, alive) {
+			return "the dead start's watchdog still runs"
+		}
+		return ""
+	})
+	present(t, f, home)
+	if err := heir.end(); err != nil {
+		t.Errorf("%v:\n%s", err, heir.printed)
+	}
+	gone(t, name, f.Run, home, 0)
+}
+
+// watchdogsOf are the watchdogs that a process has started.
+func watchdogsOf(t *testing.T, owner int) []int {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []int
+	for _, file := range files {
+		status, _ := os.ReadFile(file)
+		command, _ := os.ReadFile(filepath.Join(filepath.Dir(file), "cmdline"))
+		if strings.Contains(string(status), fmt.Sprintf("\nPPid:\t%d\n", owner)) && strings.HasPrefix(string(command), "nomadlab-watchdog") {
+			pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, pid)
+		}
+	}
+	return out
+}
+
+// alive is false too for a process that nobody has collected yet.
+func alive(pid int) bool {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	return err == nil && !strings.Contains(string(status), "State:\tZ")
+}

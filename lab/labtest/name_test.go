@@ -1,0 +1,34 @@
+package labtest_test
+
+import (
+	"strings"
+	"testing"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/labtest"
+)
+
+// named is a test of any name.
+type named struct {
+	testing.TB
+	name string
+}
+
+func (n named) Name() string { return n.name }
+
+// TestNamesOfLabs tell the test, can be names, and are nobody else's.
+func TestNamesOfLabs(t *testing.T) {
+	for test, tells := range map[string]string{
+		"TestSix": "t-six-", "TestSix/with_a_client": "t-six-with-a-client-", "Test": "t-", "TestÄÖ": "t-", "TestX/#00": "t-x-00-",
+		"Test" + strings.Repeat("Long", 20): "t-longlong", "TestA/" + strings.Repeat("-", 40): "t-a-",
+		"TestPlain" + strings.Repeat("x", 14) + "-y": "t-plain",
+	} {
+		first, second := labtest.NameFor(named{t, test}), labtest.NameFor(named{t, test})
+		if err := (lab.Spec{Name: first}).Validate(); err != nil {
+			t.Errorf("%s: %v", test, err)
+		}
+		if !strings.HasPrefix(first, tells) || first == second {
+			t.Errorf("%s: %q and %q, want two that begin with %q", test, first, second, tells)
+		}
+	}
+}

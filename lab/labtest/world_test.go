@@ -1,0 +1,241 @@
+package labtest_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/client"
+
+	"nomadlab.internal/lab"
+)
+
+func factsOf(t *testing.T, l *lab.Lab) facts {
+	t.Helper()
+	f := facts{Name: l.Name(), Folder: filepath.Dir(l.TLSFolder()), Subnet: l.Plan().Subnet}
+	for _, n := range l.Nodes() {
+		s, err := n.State(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		f.Run = s.Labels["run"]
+		for _, at := range s.Endpoints {
+			f.Endpoints = append(f.Endpoints, at)
+		}
+	}
+	return f
+}
+
+// children is a test process with labs of its own.
+type children struct {
+	command *exec.Cmd
+	stdin   io.Closer
+	said    *bufio.Scanner
+	// printed is what it wrote as a test.
+	printed *lines
+	once    sync.Once
+	ended   error
+}
+
+// lines is a buffer that may be read while it is written.
+type lines struct {
+	mu  sync.Mutex
+	buf bytes.Buffer
+}
+
+func (l *lines) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.Write(p)
+}
+
+func (l *lines) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.buf.String()
+}
+
+// launch starts this test binary again, with its labs' folders below home.
+func launch(t *testing.T, home, role string, count int, env ...string) *children {
+	t.Helper()
+	c := &children{command: exec.Command("/proc/self/exe"), printed: &lines{}}
+	c.command.Env = append(os.Environ(), "XDG_STATE_HOME="+home, roleName+"="+role, fmt.Sprintf("%s=%d", countName, count))
+	c.command.Env = append(c.command.Env, env...)
+	stdin, err := c.command.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := c.command.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.stdin, c.said, c.command.Stderr = stdin, bufio.NewScanner(out), c.printed
+	if err := c.command.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.end() })
+	return c
+}
+
+// ready waits for the facts of so many labs.
+func (c *children) ready(t *testing.T, count int) []facts {
+	t.Helper()
+	var out []facts
+	for len(out) < count && c.said.Scan() {
+		var f facts
+		if json.Unmarshal(c.said.Bytes(), &f) == nil && f.Name != "" {
+			out = append(out, f)
+			continue
+		}
+		_, _ = fmt.Fprintln(c.printed, c.said.Text())
+	}
+	if len(out) < count {
+		t.Fatalf("%d of %d labs came up (%v):\n%s", len(out), count, c.said.Err(), c.printed)
+	}
+	return out
+}
+
+// end lets the child's tests end, and returns how the process did.
+func (c *children) end() error {
+	c.once.Do(func() {
+		_ = c.stdin.Close()
+		for c.said.Scan() {
+			_, _ = fmt.Fprintln(c.printed, c.said.Text())
+		}
+		c.ended = c.command.Wait()
+	})
+	return c.ended
+}
+
+// kill is kill -9.
+func (c *children) kill(t *testing.T) {
+	t.Helper()
+	if err := c.command.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = c.end()
+}
+
+// traces are what there is of a lab, by the word of the daemon and the kernel.
+type traces struct{ Containers, Networks, Processes, Keys int }
+
+func (s traces) String() string {
+	return fmt.Sprintf("%d containers, %d networks, %d processes, %d key files", s.Containers, s.Networks, s.Processes, s.Keys)
+}
+
+// look counts the traces of a lab whose folders are below home.
+func look(t *testing.T, name, home string) (seen traces, run string) {
+	t.Helper()
+	docker, err := client.New(client.FromEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = docker.Close() }()
+	filter := make(client.Filters).Add("label", "nomadlab.lab="+name)
+	containers, err := docker.ContainerList(context.Background(), client.ContainerListOptions{All: true, Filters: filter})
+	if err != nil {
+		t.Fatal(err)
+	}
+	networks, err := docker.NetworkList(context.Background(), client.NetworkListOptions{Filters: filter})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range containers.Items {
+		run = c.Labels["nomadlab.run"]
+	}
+	keys, err := filepath.Glob(filepath.Join(home, "nomadlab", "labs", name+".*", "tls", "*-key.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return traces{len(containers.Items), len(networks.Items), 0, len(keys)}, run
+}
+
+// marked counts the processes that bear the run's marker.
+func marked(t *testing.T, run string) (n int) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/environ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, file := range files {
+		if environ, err := os.ReadFile(file); err == nil && strings.Contains("\x00"+string(environ), "\x00NOMADLAB_RUN="+run+"\x00") {
+			n++
+		}
+	}
+	return n
+}
+
+// gone demands that nothing of the lab is left within the limit.
+func gone(t *testing.T, name, run, home string, limit time.Duration) {
+	t.Helper()
+	var seen traces
+	within(t, limit, func() string {
+		seen, _ = look(t, name, home)
+		if seen.Processes = marked(t, run); seen == (traces{}) {
+			return ""
+		}
+		return fmt.Sprintf("of lab %s there are left %s", name, seen)
+	})
+	if left, err := filepath.Glob(filepath.Join(home, "nomadlab", "labs", name+".*")); err != nil || len(left) > 0 {
+		within(t, limit, func() string {
+			if left, _ = filepath.Glob(filepath.Join(home, "nomadlab", "labs", name+".*")); len(left) > 0 {
+				return fmt.Sprintf("folders are left: %v", left)
+			}
+			return ""
+		})
+	}
+}
+
+// within polls until the condition says "".
+func within(t *testing.T, limit time.Duration, condition func() string) {
+	t.Helper()
+	deadline, ticker := time.Now().Add(limit), time.NewTicker(20*time.Millisecond)
+	defer ticker.Stop()
+	for {
+		seen := condition()
+		if seen == "" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %s: %s", limit, seen)
+		}
+		<-ticker.C
+	}
+}
+
+// apart demands that labs which are there at once share nothing.
+func apart(t *testing.T, labs []facts) {
+	t.Helper()
+	names, folders, endpoints := map[string]bool{}, map[string]bool{}, map[netip.AddrPort]string{}
+	for i, l := range labs {
+		names[l.Name], folders[l.Folder] = true, true
+		for _, at := range l.Endpoints {
+			if other, taken := endpoints[at]; taken {
+				t.Errorf("%s and %s are both at %s", l.Name, other, at)
+			}
+			endpoints[at] = l.Name
+		}
+		for _, other := range labs[:i] {
+			if l.Subnet.Overlaps(other.Subnet) {
+				t.Errorf("%s has %s, %s has %s", l.Name, l.Subnet, other.Name, other.Subnet)
+			}
+		}
+	}
+	if len(names) != len(labs) || len(folders) != len(labs) {
+		t.Errorf("%d labs have %d names and %d folders", len(labs), len(names), len(folders))
+	}
+	if len(endpoints) < 2*len(labs) {
+		t.Errorf("%d labs have %d endpoints", len(labs), len(endpoints))
+	}
+}

@@ -1,0 +1,73 @@
+package lab
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"nomadlab.internal/lab/engine"
+)
+
+// tidy removes what outlived even the watchdogs, as after a power cut: labs whose time is over, folders of labs that
+// never came to stay, and locks that nobody holds. What cannot be removed is told and keeps nobody from starting.
+func tidy(ctx context.Context, e engine.Engine, tell func(Event)) error {
+	labs, err := e.Labs(ctx)
+	if err != nil {
+		return err
+	}
+	runs := map[string]bool{}
+	for name, state := range labs {
+		run := state.Labels[labelRun]
+		runs[name+"."+run] = true
+		until, err := time.Parse(time.RFC3339, state.Labels[labelExpires])
+		if err != nil || time.Now().Before(until) || folderOf(name, run).condition() == owned {
+			continue
+		}
+		if err := Remove(ctx, e, name); err != nil {
+			tell(Event{Stage: "tidy", Text: fmt.Sprintf("lab %s expired at %s and cannot be removed: %v", name, until, err)})
+		}
+	}
+	if err := tidyFolders(runs); err != nil {
+		tell(Event{Stage: "tidy", Text: err.Error()})
+	}
+	return nil
+}
+
+// tidyFolders removes the folders, with keys in them, whose owner is dead and of whose run the engine has nothing.
+func tidyFolders(runs map[string]bool) error {
+	all, err := folders()
+	if err != nil {
+		return err
+	}
+	for _, f := range all {
+		if !runs[f.base()] && f.condition() == abandoned {
+			if err := f.remove(); err != nil {
+				return fmt.Errorf("remove what a killed start left: %w", err)
+			}
+		}
+	}
+	return tidyLocks()
+}
+
+// tidyLocks removes the reservations of starts that were killed.
+func tidyLocks() error {
+	entries, err := os.ReadDir(labsFolder())
+	if err != nil {
+		return nil //nolint:nilerr // there is no folder yet, so there are no locks
+	}
+	for _, entry := range entries {
+		if !strings.HasSuffix(entry.Name(), lockSuffix) {
+			continue
+		}
+		r := reservation{flock.New(filepath.Join(labsFolder(), entry.Name()))}
+		if held, err := r.lock.TryLock(); err == nil && held && lasting(r.lock) {
+			r.release()
+		}
+	}
+	return nil
+}
