@@ -5,10 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
-
-	"github.com/hashicorp/nomad/api"
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/story"
@@ -20,16 +17,7 @@ func electedAgain() story.Scenario {
 		Name:  "a-leader-is-elected-and-elected-again",
 		Claim: "Three servers elect one leader; when it is killed the other two elect another, and nothing that was written is lost.",
 		Spec:  lab.Spec{Regions: []lab.Region{{Clients: new(0)}}},
-		Steps: func() []story.Step {
-			e := &election{acknowledged: map[string]string{}}
-			return []story.Step{
-				{Title: "Three voters, and one leader that all of them name", Do: e.begin},
-				{Title: "A variable is written, and the leader is killed", Do: e.kill},
-				{Title: "The other two elect a new leader within the time that Raft promises; writes go on trying meanwhile", Do: e.again},
-				{Title: "What was acknowledged is there, whether it was written before the gap, in it or after it", Do: e.nothingLost},
-				{Title: "The old leader comes back as a follower, with all that it missed", Do: e.comeBack},
-			}
-		},
+		Steps: func() []story.Step { return newElection().steps() },
 	}
 }
 
@@ -41,6 +29,8 @@ const electionBound = 2*time.Second + 3*2*time.Second
 
 // election is what the steps share.
 type election struct {
+	// bound is the time in which a new leader must be there.
+	bound    time.Duration
 	old, new *lab.Node
 	killed   time.Time
 
@@ -48,6 +38,27 @@ type election struct {
 	// acknowledged are the writes that a server said it had done, path to value.
 	acknowledged map[string]string
 }
+
+func newElection() *election {
+	return &election{bound: electionBound, acknowledged: map[string]string{}}
+}
+
+func (e *election) steps() []story.Step {
+	return []story.Step{
+		{Title: "Three voters, and one leader that all of them name", Do: e.begin},
+		{Title: "A variable is written, and the leader is killed", Do: e.kill},
+		{Title: "The other two elect a new leader within the time that Raft promises; writes go on trying meanwhile", Do: e.again},
+		{Title: "What was acknowledged is there, whether it was written before the gap, in it or after it", Do: e.nothingLost},
+		{Title: "The old leader comes back as a follower, with all that it missed", Do: e.comeBack},
+	}
+}
+
+var (
+	// errNoOldLeader is why a step cannot be carried out after begin has failed.
+	errNoOldLeader = errors.New("no leader was found to begin with")
+	// errNoNewLeader is why a step cannot be carried out after again has failed.
+	errNoNewLeader = errors.New("no new leader was elected in time")
+)
 
 func (e *election) begin(ctx context.Context, t *story.T) error {
 	leader, err := t.Lab.Leader(ctx, "")
@@ -59,7 +70,7 @@ func (e *election) begin(ctx context.Context, t *story.T) error {
 	if err != nil {
 		return err
 	}
-	raft, err := client.Operator().RaftGetConfiguration(nil)
+	raft, err := client.Operator().RaftGetConfiguration(asking(ctx))
 	if err != nil {
 		return fmt.Errorf("raft configuration: %w", err)
 	}
@@ -77,6 +88,9 @@ func (e *election) begin(ctx context.Context, t *story.T) error {
 }
 
 func (e *election) kill(ctx context.Context, t *story.T) error {
+	if e.old == nil {
+		return errNoOldLeader
+	}
 	if err := e.write(ctx, e.old, "before"); err != nil {
 		return fmt.Errorf("write before the leader is killed: %w", err)
 	}
@@ -90,100 +104,43 @@ func (e *election) kill(ctx context.Context, t *story.T) error {
 
 // again keeps writing through the survivors until they have a leader, so that there are writes in the gap.
 func (e *election) again(ctx context.Context, t *story.T) error {
+	if e.killed.IsZero() {
+		return errNoOldLeader
+	}
 	survivors := others(t.Lab, e.old)
-	gap, endOfGap := context.WithCancel(ctx)
-	defer endOfGap()
-	written := make(chan tally, 1)
-	go func() { written <- e.writeUntil(ctx, gap.Done(), survivors) }()
+	if len(survivors) == 0 {
+		return errors.New("there is no other server to elect")
+	}
+	trying, giveUp := context.WithCancel(ctx)
+	defer giveUp()
+	enough := make(chan struct{})
+	written := make(chan []attempt, 1)
+	go func() { written <- e.writeUntil(trying, enough, survivors) }()
 
-	bounded, cancel := context.WithDeadline(ctx, e.killed.Add(electionBound))
-	defer cancel()
-	err := lab.WaitFor(bounded, "a new leader", func(ctx context.Context) string {
-		leader, err := t.Lab.Leader(ctx, "")
-		if err != nil {
-			return err.Error()
-		}
-		if leader == e.old {
-			return e.old.Name() + " is still named"
-		}
-		e.new = leader
-		return ""
-	})
+	leader, gap, err := e.await(ctx, t.Lab, survivors)
 	took := time.Since(e.killed)
-	endOfGap()
-	writes := <-written
+	close(enough)
 	if err != nil {
+		giveUp()
+		<-written
 		return err
 	}
-	t.Say("%s leads %.2f s after the kill; %.0f s are allowed", e.new.Name(), took.Seconds(), electionBound.Seconds())
+	writes := inGap(<-written, gap)
+	e.new = leader
+	t.Say("%s leads %.2f s after the kill; %.0f s are allowed", leader.Name(), took.Seconds(), e.bound.Seconds())
 	t.Say("of %d writes that were sent in the gap, %d were acknowledged in the end and %d refused with an error",
 		writes.sent, writes.sent-writes.refused, writes.refused)
-	if writes.sent == 0 {
-		return errors.New("no write was sent in the gap, so that nothing is known about them")
-	}
-	return nil
-}
-
-// tally counts the writes of the gap.
-type tally struct{ sent, refused int }
-
-const (
-	// writeEvery is how often a write is sent in the gap.
-	writeEvery = 100 * time.Millisecond
-	// writeWithin is how long a write may wait for its answer: servers hold it until there is a leader.
-	writeWithin = 5 * time.Second
-)
-
-// writeUntil sends one write after another, none waiting for the one before, until the gap ends; then it awaits all
-// answers.
-func (e *election) writeUntil(ctx context.Context, gapEnds <-chan struct{}, nodes []*lab.Node) tally {
-	ticker := time.NewTicker(writeEvery)
-	defer ticker.Stop()
-	var sent int
-	var refused atomic.Int64
-	var answers sync.WaitGroup
-	for {
-		name, node := fmt.Sprintf("gap-%d", sent), nodes[sent%len(nodes)]
-		sent++
-		answers.Go(func() {
-			ctx, cancel := context.WithTimeout(ctx, writeWithin)
-			defer cancel()
-			if e.write(ctx, node, name) != nil {
-				refused.Add(1)
-			}
-		})
-		select {
-		case <-gapEnds:
-			answers.Wait()
-			return tally{sent: sent, refused: int(refused.Load())}
-		case <-ticker.C:
-		}
-	}
-}
-
-// write writes a variable, and remembers it once the server has acknowledged it.
-func (e *election) write(ctx context.Context, n *lab.Node, name string) error {
-	client, err := n.API()
-	if err != nil {
-		return err
-	}
-	path := "nomadlab/" + name
-	v := api.NewVariable(path)
-	v.Items["value"] = name
-	if _, _, err := client.Variables().Create(v, (&api.WriteOptions{}).WithContext(ctx)); err != nil {
-		return fmt.Errorf("write %s through %s: %w", path, n.Name(), err)
-	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	e.acknowledged[path] = name
-	return nil
+	return writes.suffice()
 }
 
 func (e *election) nothingLost(ctx context.Context, t *story.T) error {
+	if e.new == nil {
+		return errNoNewLeader
+	}
 	if err := e.write(ctx, e.new, "after"); err != nil {
 		return err
 	}
-	if err := e.readAll(e.new); err != nil {
+	if err := e.readAll(ctx, e.new); err != nil {
 		return err
 	}
 	t.Say("all %d acknowledged writes are there", len(e.acknowledged))
@@ -191,13 +148,15 @@ func (e *election) nothingLost(ctx context.Context, t *story.T) error {
 }
 
 // readAll reads every acknowledged write from that server's own state.
-func (e *election) readAll(n *lab.Node) error {
+func (e *election) readAll(ctx context.Context, n *lab.Node) error {
 	client, err := n.API()
 	if err != nil {
 		return err
 	}
+	own := asking(ctx)
+	own.AllowStale = true
 	for path, want := range e.acknowledged {
-		v, _, err := client.Variables().Read(path, &api.QueryOptions{AllowStale: true})
+		v, _, err := client.Variables().Read(path, own)
 		if err != nil {
 			return fmt.Errorf("read %s, which was acknowledged, from %s: %w", path, n.Name(), err)
 		}
@@ -209,6 +168,9 @@ func (e *election) readAll(n *lab.Node) error {
 }
 
 func (e *election) comeBack(ctx context.Context, t *story.T) error {
+	if e.new == nil {
+		return errNoNewLeader
+	}
 	if err := e.old.Start(ctx); err != nil {
 		return err
 	}
@@ -216,7 +178,7 @@ func (e *election) comeBack(ctx context.Context, t *story.T) error {
 		if _, err := t.Lab.Leader(ctx, ""); err != nil {
 			return err.Error()
 		}
-		if err := e.readAll(e.old); err != nil {
+		if err := e.readAll(ctx, e.old); err != nil {
 			return err.Error()
 		}
 		return ""

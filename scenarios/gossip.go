@@ -1,10 +1,13 @@
 package scenarios
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"strings"
+
+	"github.com/hashicorp/nomad/api"
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/pki"
@@ -38,21 +41,21 @@ func gossip() story.Scenario {
 }
 
 // encrypted is what the agent says of its gossip. It is a string, not a boolean (verified against Nomad 1.11.3).
-func encrypted(n *lab.Node) (string, error) {
-	api, err := n.API()
+func encrypted(ctx context.Context, n *lab.Node) (string, error) {
+	client, err := n.API()
 	if err != nil {
 		return "", err
 	}
-	self, err := api.Agent().Self()
-	if err != nil {
+	var self api.AgentSelf
+	if _, err := client.Raw().Query("/v1/agent/self", &self, asking(ctx)); err != nil {
 		return "", fmt.Errorf("ask %s about itself: %w", n.Name(), err)
 	}
 	return self.Stats["serf"]["encrypted"], nil
 }
 
-func gossipSaysEncrypted(_ context.Context, t *story.T) error {
+func gossipSaysEncrypted(ctx context.Context, t *story.T) error {
 	for _, n := range t.Lab.Servers() {
-		says, err := encrypted(n)
+		says, err := encrypted(ctx, n)
 		if err != nil {
 			return err
 		}
@@ -81,13 +84,18 @@ func refusedFor(name, serverSays, joinerSays string) func(context.Context, *stor
 		}
 		var own, theirs string
 		var admitted error
-		err = lab.WaitFor(ctx, name+" and a server to say why it is refused", func(context.Context) string {
-			if admitted = notMembers(t.Lab, name); admitted != nil {
+		err = lab.WaitFor(ctx, name+" and a server to say why it is refused", func(ctx context.Context) string {
+			found, err := memberOf(ctx, t.Lab, name)
+			if err != nil {
+				return err.Error() // not to be able to ask says nothing about who is a member
+			}
+			if found != "" {
+				admitted = errors.New(found)
 				return "" // no refusal will come any more
 			}
 			own = sinceMark(joiner, 0, joinerSays, "")
 			for n, mark := range marks {
-				theirs = max(theirs, sinceMark(n, mark, serverSays, joiner.Address().String()))
+				theirs = cmp.Or(theirs, sinceMark(n, mark, serverSays, joiner.Address().String()+":"))
 			}
 			if own == "" || theirs == "" {
 				return fmt.Sprintf("%s says %q, the servers say %q", name, own, theirs)
@@ -114,43 +122,53 @@ func marksOf(nodes []*lab.Node) (map[*lab.Node]int64, error) {
 	return marks, nil
 }
 
-// sinceMark is the first line of the node's log after the mark that has both texts, with the node's name before it.
+// sinceMark is the first line of the node's log after the mark that has both texts, with the node's name before it. An
+// address is to be given with the colon that follows it: else it could be the beginning of another.
 func sinceMark(n *lab.Node, mark int64, text, from string) string {
 	lines, err := n.Log().Since(mark)
 	if err != nil {
 		return ""
 	}
+	if line := firstWith(lines, text, from); line != "" {
+		return n.Name() + ": " + line
+	}
+	return ""
+}
+
+// firstWith is the first line that has both texts, or "".
+func firstWith(lines []string, text, from string) string {
 	for _, line := range lines {
 		if strings.Contains(line, text) && strings.Contains(line, from) {
-			return n.Name() + ": " + strings.TrimSpace(line)
+			return strings.TrimSpace(line)
 		}
 	}
 	return ""
 }
 
-// notMembers looks at every server's own list of members.
-func notMembers(l *lab.Lab, names ...string) error {
+// memberOf looks at every server's own list of members, and says which server counts one of those names among them; ""
+// if none does. The error is that a server could not be asked.
+func memberOf(ctx context.Context, l *lab.Lab, names ...string) (string, error) {
 	for _, n := range l.Servers() {
-		members, err := membersAt(n)
+		members, err := membersAt(ctx, n)
 		if err != nil {
-			return err
+			return "", err
 		}
 		for _, name := range names {
 			if status, there := members[name]; there {
-				return fmt.Errorf("%s counts %s among its members, as %s", n.Name(), name, status)
+				return fmt.Sprintf("%s counts %s among its members, as %s", n.Name(), name, status), nil
 			}
 		}
 	}
-	return nil
+	return "", nil
 }
 
 // membersAt are the members that a server knows, by their names without the region.
-func membersAt(n *lab.Node) (map[string]string, error) {
-	api, err := n.API()
+func membersAt(ctx context.Context, n *lab.Node) (map[string]string, error) {
+	client, err := n.API()
 	if err != nil {
 		return nil, err
 	}
-	list, err := api.Agent().Members()
+	list, err := client.Agent().MembersOpts(asking(ctx))
 	if err != nil {
 		return nil, fmt.Errorf("ask %s for its members: %w", n.Name(), err)
 	}
@@ -167,8 +185,8 @@ func noKeySaysPlain(ctx context.Context, t *story.T) error {
 		return err
 	}
 	var says string
-	if err := lab.WaitFor(ctx, "no-key to answer", func(context.Context) string {
-		if says, err = encrypted(joiner); err != nil {
+	if err := lab.WaitFor(ctx, "no-key to answer", func(ctx context.Context) string {
+		if says, err = encrypted(ctx, joiner); err != nil {
 			return err.Error()
 		}
 		return ""
@@ -192,8 +210,8 @@ func rightKeyJoins(ctx context.Context, t *story.T) error {
 		return err
 	}
 	for _, n := range t.Lab.Servers() {
-		if err := lab.WaitFor(ctx, "right-key to be a member at "+n.Name(), func(context.Context) string {
-			members, err := membersAt(n)
+		if err := lab.WaitFor(ctx, "right-key to be a member at "+n.Name(), func(ctx context.Context) string {
+			members, err := membersAt(ctx, n)
 			if err != nil {
 				return err.Error()
 			}
@@ -206,5 +224,21 @@ func rightKeyJoins(ctx context.Context, t *story.T) error {
 		}
 	}
 	t.Say("right-key is alive at every server")
-	return notMembers(t.Lab, "no-key", "other-key")
+	return noMembers(ctx, t.Lab, "no-key", "other-key")
+}
+
+// noMembers asks until every server has answered once, and is an error if one of them counts one of the names.
+func noMembers(ctx context.Context, l *lab.Lab, names ...string) error {
+	var found string
+	err := lab.WaitFor(ctx, "every server to say who its members are", func(ctx context.Context) string {
+		var err error
+		if found, err = memberOf(ctx, l, names...); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	if err == nil && found != "" {
+		err = errors.New(found)
+	}
+	return err
 }

@@ -24,8 +24,8 @@ func plainHTTP() story.Scenario {
 	}
 }
 
-// httpsWanted is what Go's HTTPS server, and so Nomad, answers to plain HTTP (net/http server.go, badRequest).
-const httpsWanted = "Client sent an HTTP request to an HTTPS server."
+// httpsWanted is what Go's HTTPS server, and so Nomad, answers to plain HTTP (net/http server.go, Server.serve).
+const httpsWanted = "400 Bad Request: Client sent an HTTP request to an HTTPS server."
 
 func plainHTTPIsDenied(ctx context.Context, t *story.T) error {
 	for _, n := range agents(t.Lab) {
@@ -46,7 +46,7 @@ func plainHTTPIsDenied(ctx context.Context, t *story.T) error {
 			return err
 		}
 	}
-	t.Say("each of them said: 400 Bad Request: %s", httpsWanted)
+	t.Say("the answer that is wanted: %s", httpsWanted)
 	return nil
 }
 
@@ -58,7 +58,7 @@ func plainRPCIsClosed(ctx context.Context, t *story.T) error {
 		}
 		for _, framing := range probe.Framings() {
 			f := posture.Must(posture.Spec{
-				ID:    "rpc-refuses-plaintext",
+				ID:    "rpc-refuses-plaintext-" + inID(framing.Name()),
 				Title: fmt.Sprintf("%s in plaintext is closed without an answer, over TLS it is answered", framing),
 				Kind:  posture.Safe, Severity: posture.Critical,
 				Why:     "with tls.rpc a server takes no connection in the clear, whichever protocol its first byte asks for (nomad/rpc.go, handleConn)",

@@ -40,9 +40,11 @@ type certificate struct {
 	name string
 	// caller makes the certificate; nil for nobody.
 	caller func(*lab.Lab) (probe.Caller, error)
-	// at is what is wanted, by door. A refusal in the handshake has its reason in the log.
+	// rpc, raft and https are what is wanted, by door. A refusal in the handshake has its reason in the log.
 	rpc, raft, https probe.Outcome
 	reason           string
+	// rpcTwin is the role of the certificate that RPC lets in and that differs in one thing. Zero: a server's.
+	rpcTwin pki.Role
 }
 
 // Reasons as Nomad logs them (verified against Nomad 1.11.3).
@@ -71,7 +73,7 @@ func certificates() []certificate {
 		{name: "client", caller: sound(pki.Client, here), rpc: in, raft: shut, https: in},
 		{name: "cli", caller: sound(pki.CLI, here), rpc: out, raft: out, https: in, reason: reasonRole},
 		{name: "server of another region", caller: sound(pki.Server, eu), rpc: in, raft: shut, https: in},
-		{name: "client of another region", caller: sound(pki.Client, eu), rpc: out, raft: out, https: in, reason: reasonRole},
+		{name: "client of another region", caller: sound(pki.Client, eu), rpc: out, raft: out, https: in, reason: reasonRole, rpcTwin: pki.Client},
 		{name: "foreign authority", caller: bad(pki.Foreign()), rpc: out, raft: out, https: out, reason: reasonForeign},
 		{name: "expired", caller: bad(pki.Expired()), rpc: out, raft: out, https: out, reason: reasonExpired},
 		{name: "none", caller: anonymous, rpc: out, raft: out, https: out, reason: reasonNone},
@@ -86,7 +88,22 @@ type door struct {
 	nodes func(*lab.Lab) []*lab.Node
 	knock func(probe.Caller) probe.Probe
 	want  func(certificate) probe.Outcome
-	why   string
+	// twin is the role of the certificate of the agent's own region that this door lets in: the control of a refusal. It
+	// differs from what is refused in one thing: the role, the region, the flaw, or that there is a certificate.
+	twin func(certificate) pki.Role
+	why  string
+}
+
+// serverTwin is the twin wherever a server's certificate differs in one thing. At Raft it is everybody's, as nobody else
+// is let in there: that of a client of another region then differs in two things, and no single change would do.
+func serverTwin(certificate) pki.Role { return pki.Server }
+
+// rpcTwin lets a client of another region be compared with a client of this one.
+func rpcTwin(c certificate) pki.Role {
+	if c.rpcTwin == "" {
+		return pki.Server
+	}
+	return c.rpcTwin
 }
 
 func rpcDoor() door {
@@ -94,6 +111,7 @@ func rpcDoor() door {
 		plane: probe.PlaneRPC, nodes: (*lab.Lab).Servers,
 		knock: func(c probe.Caller) probe.Probe { return probe.RPC("Status.Leader", c) },
 		want:  func(c certificate) probe.Outcome { return c.rpc },
+		twin:  rpcTwin,
 		why:   "CVE-2020-7956: verify_server_hostname checks role and region of whoever calls (nomad/server.go:647)",
 	}
 }
@@ -102,6 +120,7 @@ func raftDoor() door {
 	return door{
 		plane: probe.PlaneRaft, nodes: (*lab.Lab).Servers, knock: probe.Raft,
 		want: func(c certificate) probe.Outcome { return c.raft },
+		twin: serverTwin,
 		why:  "CVE-2021-37218: only a server of this region may speak Raft (nomad/rpc.go:919)",
 	}
 }
@@ -111,6 +130,7 @@ func httpsDoor() door {
 		plane: probe.PlaneHTTP, nodes: agents,
 		knock: func(c probe.Caller) probe.Probe { return probe.HTTP("/v1/agent/self", c) },
 		want:  func(c certificate) probe.Outcome { return c.https },
+		twin:  serverTwin,
 		why:   "verify_https_client takes every certificate of the authority and looks at no role (verified against Nomad 1.11.3)",
 	}
 }
@@ -130,14 +150,14 @@ func rolesAt(d door) func(context.Context, *story.T) error {
 			}
 		}
 		if d.plane == probe.PlaneHTTP {
-			t.Say("HTTPS knows no roles: every certificate of the authority was let in. What keeps users apart there is the ACL system.")
+			t.Say("HTTPS looks at no role. What keeps users apart there is the ACL system.")
 		}
 		return nil
 	}
 }
 
-// check is a cell of the table. A refusal's control is a server's certificate, which every door lets in; that of an
-// acceptance is no certificate at all, which shows that the door looks at certificates.
+// check is a cell of the table. A refusal's control is the door's twin; that of an acceptance is no certificate at all,
+// which shows that the door looks at certificates.
 func (d door) check(l *lab.Lab, c certificate, region string) (posture.Check, error) {
 	caller, err := c.caller(l)
 	if err != nil {
@@ -146,14 +166,14 @@ func (d door) check(l *lab.Lab, c certificate, region string) (posture.Check, er
 	want, verb, opposite := d.want(c), "lets in", anonymous
 	if want != probe.Accepted {
 		verb = "refuses"
-		opposite = func(l *lab.Lab) (probe.Caller, error) { return as(l, pki.Server, region) }
+		opposite = func(l *lab.Lab) (probe.Caller, error) { return as(l, d.twin(c), region) }
 	}
 	control, err := opposite(l)
 	if err != nil {
 		return posture.Check{}, err
 	}
 	s := posture.Spec{
-		ID:    fmt.Sprintf("%s-%s-%s", strings.ToLower(string(d.plane)), strings.ReplaceAll(verb, " ", "-"), strings.ReplaceAll(c.name, " ", "-")),
+		ID:    inID(fmt.Sprintf("%s %s %s", d.plane, verb, c.name)),
 		Title: fmt.Sprintf("%s %s: %s", d.plane, verb, c.name),
 		Plane: d.plane, Kind: posture.Safe, Severity: posture.High, Why: d.why,
 		Probe: d.knock(caller), Want: posture.Want{want}, Control: d.knock(control),
@@ -164,84 +184,5 @@ func (d door) check(l *lab.Lab, c certificate, region string) (posture.Check, er
 	return posture.New(s)
 }
 
-// refusals is how often the cli agent must be seen refused: once could be a coincidence of its start.
-const refusals = 2
-
-// twins starts two client agents that differ in nothing but the role in their certificate.
-func twins(ctx context.Context, t *story.T) error {
-	cli, err := t.Lab.Node("twin-cli")
-	if err != nil {
-		return err
-	}
-	client, err := t.Lab.Node("twin-client")
-	if err != nil {
-		return err
-	}
-	if err := cli.Start(ctx); err != nil {
-		return err
-	}
-	var seen []string
-	err = lab.WaitFor(ctx, fmt.Sprintf("the servers to refuse %s %d times", cli.Name(), refusals), func(context.Context) string {
-		seen = refusedAt(t.Lab, cli)
-		if len(seen) < refusals {
-			return fmt.Sprintf("%d refusals in the servers' logs", len(seen))
-		}
-		return ""
-	})
-	if err != nil {
-		return err
-	}
-	t.Say("%s was refused, as the servers say:\n%s", cli.Name(), strings.Join(seen[:refusals], "\n"))
-	if err := client.Start(ctx); err != nil {
-		return err
-	}
-	return twinJoins(ctx, t, client, cli)
-}
-
-// twinJoins waits for the right twin to be ready: the time that the wrong one had as well.
-func twinJoins(ctx context.Context, t *story.T, right, wrong *lab.Node) error {
-	api, err := t.Lab.Servers()[0].API()
-	if err != nil {
-		return err
-	}
-	registered := map[string]string{}
-	err = lab.WaitFor(ctx, right.Name()+" to be ready", func(context.Context) string {
-		nodes, _, err := api.Nodes().List(nil)
-		if err != nil {
-			return err.Error()
-		}
-		clear(registered)
-		for _, n := range nodes {
-			registered[n.Name] = n.Status
-		}
-		if registered[right.Name()] != "ready" {
-			return fmt.Sprintf("registered are %v", registered)
-		}
-		return ""
-	})
-	if err != nil {
-		return err
-	}
-	if status, there := registered[wrong.Name()]; there {
-		return fmt.Errorf("%s registered with a cli certificate: its status is %s", wrong.Name(), status)
-	}
-	t.Say("%s is ready, %s is not registered", right.Name(), wrong.Name())
-	return nil
-}
-
-// refusedAt are the lines in which a server says that it refused a connection from the node for its role.
-func refusedAt(l *lab.Lab, n *lab.Node) []string {
-	var out []string
-	for _, s := range l.Servers() {
-		lines, err := s.Log().Since(0)
-		if err != nil {
-			continue
-		}
-		for _, line := range lines {
-			if strings.Contains(line, reasonRole) && strings.Contains(line, "remote_addr="+n.Address().String()+":") {
-				out = append(out, s.Name()+": "+strings.TrimSpace(line))
-			}
-		}
-	}
-	return out
-}
+// inID makes words fit for the ID of a check.
+func inID(words string) string { return strings.ReplaceAll(strings.ToLower(words), " ", "-") }

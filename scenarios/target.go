@@ -1,8 +1,11 @@
 package scenarios
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
+
+	"github.com/hashicorp/nomad/api"
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/pki"
@@ -11,10 +14,14 @@ import (
 
 // target is a node as a probe sees it.
 func target(n *lab.Node) probe.Target {
-	return probe.Target{
+	t := probe.Target{
 		Name: n.Name(), Role: n.Role(), Region: n.Region(),
 		HTTP: hostPort(n.HTTP()), RPC: hostPort(n.RPC()), ServerName: n.ServerName(), Log: n.Log(),
 	}
+	if caller := n.Caller(); caller.IsValid() {
+		t.Caller = caller.String()
+	}
+	return t
 }
 
 // hostPort is empty for a port that the node does not have, where AddrPort would say "invalid AddrPort".
@@ -45,3 +52,10 @@ func flawed(l *lab.Lab, region string, f pki.Flaw) (probe.Caller, error) {
 
 // agents are the servers and clients that belong to the lab.
 func agents(l *lab.Lab) []*lab.Node { return append(l.Servers(), l.Clients()...) }
+
+// asking bounds a question to Nomad's API by the step's time. Without it, the API's client waits for an agent that hangs
+// for as long as that hangs.
+func asking(ctx context.Context) *api.QueryOptions { return (&api.QueryOptions{}).WithContext(ctx) }
+
+// writing does the same for what changes something.
+func writing(ctx context.Context) *api.WriteOptions { return (&api.WriteOptions{}).WithContext(ctx) }

@@ -49,15 +49,17 @@ func (w *work) submit(ctx context.Context, t *story.T) error {
 	if err != nil {
 		return fmt.Errorf("read the job: %w", err)
 	}
-	job, err := client.Jobs().ParseHCL(string(source), true)
-	if err != nil {
+	// Not Jobs().ParseHCL, which takes no context.
+	var job api.Job
+	request := api.JobsParseRequest{JobHCL: string(source), Canonicalize: true}
+	if _, err := client.Raw().Write("/v1/jobs/parse", request, &job, writing(ctx)); err != nil {
 		return fmt.Errorf("parse the job: %w", err)
 	}
-	if _, _, err := client.Jobs().Register(job, nil); err != nil {
+	if _, _, err := client.Jobs().Register(&job, writing(ctx)); err != nil {
 		return fmt.Errorf("submit the job: %w", err)
 	}
 	w.job = *job.ID
-	if err := w.await(ctx, client, api.AllocClientStatusRunning, len(t.Lab.Clients())); err != nil {
+	if err := w.await(ctx, client, api.AllocClientStatusRunning); err != nil {
 		return err
 	}
 	for _, a := range w.allocations {
@@ -69,12 +71,18 @@ func (w *work) submit(ctx context.Context, t *story.T) error {
 	return nil
 }
 
-// await waits until so many allocations have the status. One that has failed will never have it.
-func (w *work) await(ctx context.Context, client *api.Client, status string, wanted int) error {
+// allocated is how many allocations the job asks for, each on a client of its own.
+const allocated = 2
+
+// errNoWork is why a step cannot be carried out after submit has failed.
+var errNoWork = errors.New("the job does not run: see the step that submits it")
+
+// await waits until all allocations have the status. One that has failed will never have it.
+func (w *work) await(ctx context.Context, client *api.Client, status string) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	return lab.WaitFor(ctx, "both allocations to be "+status, func(context.Context) string {
-		seen := w.look(client, status, wanted)
+	return lab.WaitFor(ctx, "both allocations to be "+status, func(ctx context.Context) string {
+		seen := w.look(ctx, client, status)
 		if strings.Contains(seen, api.AllocClientStatusFailed) {
 			cancel(errors.New("a task failed, see its client's log"))
 		}
@@ -82,9 +90,9 @@ func (w *work) await(ctx context.Context, client *api.Client, status string, wan
 	})
 }
 
-// look asks for the job's allocations, and says what is there unless so many have the status.
-func (w *work) look(client *api.Client, status string, wanted int) string {
-	allocations, _, err := client.Jobs().Allocations(w.job, true, nil)
+// look asks for the job's allocations, and says what is there unless all have the status.
+func (w *work) look(ctx context.Context, client *api.Client, status string) string {
+	allocations, _, err := client.Jobs().Allocations(w.job, true, asking(ctx))
 	if err != nil {
 		return err.Error()
 	}
@@ -96,7 +104,7 @@ func (w *work) look(client *api.Client, status string, wanted int) string {
 			matching++
 		}
 	}
-	if matching != wanted || len(allocations) != wanted {
+	if matching != allocated || len(allocations) != allocated {
 		return fmt.Sprintf("%d allocations: %s", len(allocations), strings.Join(seen, ", "))
 	}
 	w.allocations = allocations
@@ -109,6 +117,9 @@ func logPath(a *api.AllocationListStub) string {
 }
 
 func (w *work) read(ctx context.Context, t *story.T) error {
+	if len(w.allocations) == 0 {
+		return errNoWork
+	}
 	for _, n := range []*lab.Node{t.Lab.Servers()[0], t.Lab.Servers()[1]} {
 		client, err := n.API()
 		if err != nil {
@@ -116,8 +127,8 @@ func (w *work) read(ctx context.Context, t *story.T) error {
 		}
 		for _, a := range w.allocations {
 			want := "hello from " + a.NodeName
-			if err := lab.WaitFor(ctx, "the log of allocation "+a.ID[:8], func(context.Context) string {
-				return logSays(client, a, want)
+			if err := lab.WaitFor(ctx, "the log of allocation "+a.ID[:8], func(ctx context.Context) string {
+				return logSays(ctx, client, a, want)
 			}); err != nil {
 				return err
 			}
@@ -128,8 +139,8 @@ func (w *work) read(ctx context.Context, t *story.T) error {
 }
 
 // logSays says what the log has instead of the text.
-func logSays(client *api.Client, a *api.AllocationListStub, want string) string {
-	body, err := client.Raw().Response(logPath(a), nil)
+func logSays(ctx context.Context, client *api.Client, a *api.AllocationListStub, want string) string {
+	body, err := client.Raw().Response(logPath(a), asking(ctx))
 	if err != nil {
 		return err.Error()
 	}
@@ -146,6 +157,9 @@ func logSays(client *api.Client, a *api.AllocationListStub, want string) string 
 
 // refuse asks a server, which would forward the request, and the client that runs the task.
 func (w *work) refuse(ctx context.Context, t *story.T) error {
+	if len(w.allocations) == 0 {
+		return errNoWork
+	}
 	for _, a := range w.allocations {
 		client, err := t.Lab.Node(a.NodeName)
 		if err != nil {
@@ -157,7 +171,7 @@ func (w *work) refuse(ctx context.Context, t *story.T) error {
 				return err
 			}
 			f := posture.Must(posture.Spec{
-				ID: "http-hides-logs-from-strangers", Title: "a task's log is given to a cli certificate, and not without one",
+				ID: "http-hides-logs-of-" + a.NodeName + "-from-strangers", Title: "a task's log is given to a cli certificate, and not without one",
 				Kind: posture.Safe, Severity: posture.High,
 				Why:     "verify_https_client guards a client's own API as well as the servers' (verified against Nomad 1.11.3)",
 				Probe:   probe.HTTP(logPath(a), probe.Anonymous(t.Lab.Credential())),
@@ -173,12 +187,15 @@ func (w *work) refuse(ctx context.Context, t *story.T) error {
 }
 
 func (w *work) stop(ctx context.Context, t *story.T) error {
+	if len(w.allocations) == 0 {
+		return errNoWork
+	}
 	client, err := t.Lab.Servers()[0].API()
 	if err != nil {
 		return err
 	}
-	if _, _, err := client.Jobs().Deregister(w.job, false, nil); err != nil {
+	if _, _, err := client.Jobs().Deregister(w.job, false, writing(ctx)); err != nil {
 		return fmt.Errorf("stop the job: %w", err)
 	}
-	return w.await(ctx, client, api.AllocClientStatusComplete, len(w.allocations))
+	return w.await(ctx, client, api.AllocClientStatusComplete)
 }

@@ -71,9 +71,40 @@ func TestDown(t *testing.T) {
 	}
 }
 
+// TestDownSparesTheLabsOfTests, which run somewhere and need them, unless they are named. The controls are the same labs
+// without the expiry: those are spared for another reason, or go.
+func TestDownSparesTheLabsOfTests(t *testing.T) {
+	for _, test := range []struct {
+		args          string
+		code, control int
+		left          []string
+		says, without string
+	}{
+		{"down", exitUsage, exitUsage, []string{"a"}, "belongs to a test or a scenario", "may be somebody else's"},
+		{"down --all", exitFine, exitFine, []string{"a"}, "nothing to remove", "lab a: removed"},
+		{"down a", exitFine, exitFine, nil, "lab a: removed", "lab a: removed"},
+	} {
+		t.Run(test.args, func(t *testing.T) {
+			a, labs := faked(t, "a")
+			labs.expire("a")
+			r := call(t, a, "", strings.Fields(test.args)...)
+			contains(t, r.out+r.errs, test.says)
+			if diff := cmp.Diff(test.left, labs.names()); diff != "" || r.code != test.code {
+				t.Errorf("exit code %d, labs that are left, -want +got:\n%s", r.code, diff)
+			}
+			a, _ = faked(t, "a")
+			if r := call(t, a, "", strings.Fields(test.args)...); r.code != test.control {
+				t.Errorf("control: exit code %d", r.code)
+			} else {
+				contains(t, r.out+r.errs, test.without)
+			}
+		})
+	}
+}
+
 func TestListWithoutFolders(t *testing.T) {
 	a, labs := faked(t, "a", "b")
-	labs["b"][0].Running = false
+	labs["b"].Nodes[0].Running = false
 	r := call(t, a, "", "list")
 	contains(t, r.out, "LAB", "a    1/1    -      -        running, its folder is lost", "b    0/1    -      -        stopped, its folder is lost")
 	none, _ := faked(t)

@@ -115,8 +115,8 @@ func onlyOurs(cmd *cobra.Command, e engine.Engine) ([]string, error) {
 		return nil, err
 	}
 	if !slices.Contains(lasting, name) {
-		return nil, usagef(cmd, "lab %s is the one that there is, and it belongs to a test or a scenario, which removes it at its end: "+
-			"name it to remove it, `nomadlab down %s`", name, name)
+		return nil, usagef(cmd, "lab %s is the one that there is, and it belongs to a test or a scenario, and goes by itself: "+
+			"name it to remove it now, `nomadlab down %s`", name, name)
 	}
 	if _, err := lab.Open(cmd.Context(), e, name); errors.Is(err, lab.ErrDamaged) {
 		return nil, usagef(cmd, "lab %s is the one that there is, and it may be somebody else's, as its folder is not to be had here: "+

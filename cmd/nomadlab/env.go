@@ -21,7 +21,9 @@ func (a *app) envCommand() *cobra.Command {
 		Use:   "env [NAME]",
 		Short: "Print the variables that point nomad at a lab",
 		Long: `env prints the commands that set NOMAD_ADDR and the rest in your shell, so that your own nomad
-command, or anything that uses Nomad's API, talks to the lab.`,
+command, or anything that uses Nomad's API, talks to the lab. They also unset NOMAD_TOKEN,
+NOMAD_NAMESPACE and the others that Nomad's API reads: what was meant for another cluster would
+be sent to the lab, or keep its certificates from being checked. --unset unsets all of them.`,
 		Example: `  eval "$(nomadlab env)"
   nomadlab env demo --shell fish | source
   eval "$(nomadlab env --unset)"`,
@@ -34,9 +36,7 @@ command, or anything that uses Nomad's API, talks to the lab.`,
 			}
 			out := a.console(cmd).out
 			if unset {
-				for _, v := range variables(nil, "") {
-					out.printf("%s", sh.unset(v.name))
-				}
+				out.printf("%s", sh.unset(append(names(variables(nil, "")), foreign()...)...))
 				return nil
 			}
 			return a.env(cmd, first(args), out, sh, asJSON)
@@ -70,6 +70,7 @@ func (a *app) env(cmd *cobra.Command, given string, out stream, sh shell, asJSON
 	for _, v := range vars {
 		out.printf("%s", sh.set(v.name, v.value))
 	}
+	out.printf("%s", sh.unset(foreign()...))
 	if out.terminal {
 		out.printf("%s", out.faint("# to set them: "+sh.use(invoked(os.Args[0]), name)))
 	}
@@ -116,6 +117,21 @@ func variables(l *lab.Lab, address string) []variable {
 		{"NOMAD_CLIENT_CERT", filepath.Join(folder, id.CertFile())},
 		{"NOMAD_CLIENT_KEY", filepath.Join(folder, id.KeyFile())},
 	}
+}
+
+func names(vars []variable) []string {
+	out := make([]string, 0, len(vars))
+	for _, v := range vars {
+		out = append(out, v.name)
+	}
+	return out
+}
+
+// foreign are the other variables that api.DefaultConfig of Nomad's Go API reads. The lab has no use for any of them, and
+// one that is left from a production cluster does harm here: its token would be sent to the lab, its server name or
+// NOMAD_SKIP_VERIFY would spoil the TLS.
+func foreign() []string {
+	return []string{"NOMAD_TOKEN", "NOMAD_NAMESPACE", "NOMAD_HTTP_AUTH", "NOMAD_CAPATH", "NOMAD_TLS_SERVER_NAME", "NOMAD_SKIP_VERIFY"}
 }
 
 // envLine is how a person uses `env` for that lab in the shell that they have.

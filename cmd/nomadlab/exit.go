@@ -85,9 +85,3 @@ func exitCode(err error) int {
 	}
 	return exitFailed
 }
-
-// interruptedError says what became of the lab when the user interrupted its start.
-type interruptedError struct{ text string }
-
-func (e *interruptedError) Error() string { return "interrupted: " + e.text }
-func (e *interruptedError) Unwrap() error { return context.Canceled }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -10,42 +11,68 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// largestFile is what may be copied for a command: files go through memory.
-const largestFile = 256 << 20
+const (
+	// largestFile is what may be copied for a command: files go through memory.
+	largestFile = 256 << 20
+	// copied is the folder that stands for this machine where a command runs. An image's own folders may be closed to the
+	// command's user, as /root is, and are not to be written into.
+	copied = "/copied"
+)
 
-// namedFiles returns the files of this machine that a command's arguments name, to be put at the same absolute path
-// where it runs. Relative names are meant from folder. What names no regular file is not an error: it is an argument
-// like any other.
-func namedFiles(folder string, args []string) ([]engine.File, error) {
+// takeAlong returns the files of this machine that a command's arguments name, to be put below the folder copied, and
+// the arguments as they name them there. Relative names are meant from folder and stay as they are, as the command runs
+// in below(folder). What names no regular file is not an error: it is an argument like any other.
+func takeAlong(folder string, args []string) ([]string, []engine.File, error) {
 	var files []engine.File
-	var seen []string
-	for _, arg := range args {
-		path := fileName(arg)
-		if path == "" || path == "-" {
+	args = slices.Clone(args)
+	for i, arg := range args {
+		name := fileName(arg)
+		at, regular := regularFile(folder, name)
+		if !regular {
 			continue
 		}
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(folder, path)
+		if filepath.IsAbs(name) {
+			args[i] = strings.TrimSuffix(arg, name) + below(name)
 		}
-		path = filepath.Clean(path)
-		info, err := os.Stat(path)
-		if err != nil || !info.Mode().IsRegular() || slices.Contains(seen, path) {
+		if slices.ContainsFunc(files, func(f engine.File) bool { return f.Path == below(at) }) {
 			continue
 		}
-		if info.Size() > largestFile {
-			return nil, fmt.Errorf("copy %s into the lab: it has %d MB, and at most %d can be copied", path, info.Size()>>20, largestFile>>20)
-		}
-		data, err := os.ReadFile(path)
+		data, err := read(at)
 		if err != nil {
-			return nil, fmt.Errorf("copy a file into the lab: %w", err)
+			return nil, nil, fmt.Errorf("copy a file into the lab: %w", err)
 		}
-		seen = append(seen, path)
-		files = append(files, engine.File{Path: filepath.ToSlash(path), Mode: 0o444, Data: data})
+		files = append(files, engine.File{Path: below(at), Mode: 0o444, Data: data})
 	}
-	return files, nil
+	return args, files, nil
 }
 
-// fileName is the part of an argument that can name a file: FILE, -flag=FILE, @FILE.
+// regularFile is where the file of that name is, if it is one.
+func regularFile(folder, name string) (at string, regular bool) {
+	if name == "" || name == "-" {
+		return "", false
+	}
+	if at = name; !filepath.IsAbs(at) {
+		at = filepath.Join(folder, at)
+	}
+	info, err := os.Stat(at)
+	return at, err == nil && info.Mode().IsRegular()
+}
+
+func read(at string) ([]byte, error) {
+	info, err := os.Stat(at)
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > largestFile {
+		return nil, fmt.Errorf("%s has %d MB, and at most %d can be copied", at, info.Size()>>20, largestFile>>20)
+	}
+	return os.ReadFile(at)
+}
+
+// below is where an absolute path of this machine is where a command runs.
+func below(at string) string { return path.Join(copied, filepath.ToSlash(at)) }
+
+// fileName is the part of an argument that can name a file, which is its end: FILE, -flag=FILE, @FILE.
 func fileName(arg string) string {
 	if strings.HasPrefix(arg, "-") && arg != "-" {
 		_, arg, _ = strings.Cut(arg, "=")

@@ -37,7 +37,7 @@ func TestALabFromUpToDown(t *testing.T) {
 	defer func() { must(t, "down", name) }()
 
 	contains(t, must(t, "plan", "--name", name, "--servers", "1", "--clients", "1"), "lab "+name+" would be", "server.global.nomad", "agent.hcl")
-	contains(t, apart(t, "up", "--name", name, "--servers", "1", "--clients", "1"), "is ready", "1 server, 1 client", "leader", "nomadlab down "+name)
+	contains(t, apart(t, "up", "--name", name, "--servers", "1", "--clients", "1"), "is ready", "1 server, 1 client", "leader", " down "+name+" # remove it")
 	if r := call(t, newApp(), "", "up", "--name", name); r.code != exitUsage || !strings.Contains(r.errs, "taken") {
 		t.Errorf("a second up: %+v", r)
 	}
@@ -54,10 +54,13 @@ func TestALabFromUpToDown(t *testing.T) {
 
 // tryEnv lets bash evaluate what env prints, and asks the agent with the files that it names.
 func tryEnv(t *testing.T, name string) {
-	line := `eval "$1"; printf '%s\n' "$NOMAD_ADDR" "$NOMAD_CACERT" "$NOMAD_CLIENT_CERT" "$NOMAD_CLIENT_KEY" "$NOMAD_REGION"`
+	for _, v := range foreign() {
+		t.Setenv(v, "production")
+	}
+	line := `eval "$1"; printf '%s\n' "$NOMAD_ADDR" "$NOMAD_CACERT" "$NOMAD_CLIENT_CERT" "$NOMAD_CLIENT_KEY" "$NOMAD_REGION"; env | grep =production`
 	out, err := exec.CommandContext(t.Context(), "bash", "-c", line, "bash", must(t, "env", name)).Output()
 	v := strings.Split(string(out), "\n")
-	if err != nil || len(v) != 6 || v[4] != "global" {
+	if exit := new(exec.ExitError); !errors.As(err, &exit) || exit.ExitCode() != 1 || len(v) != 6 || v[4] != "global" { // grep finds none
 		t.Fatalf("bash: %v: %q", err, v)
 	}
 	ca, err := os.ReadFile(v[1])
@@ -109,12 +112,39 @@ func tryNomad(t *testing.T, name string) {
 		t.Fatal(err)
 	}
 	contains(t, must(t, "nomad", "--lab", name, "--", "job", "validate", "./web.nomad.hcl"), "Job validation successful")
+	tryFilesAnywhere(t, name)
 	if r := call(t, newApp(), job, "nomad", name, "--", "job", "validate", "-"); r.code != exitFine {
 		t.Errorf("a job on standard input: %+v", r)
 	}
 	if r := call(t, newApp(), "", "nomad", name, "--", "job", "validate", "./gone.nomad.hcl"); r.code != 1 || strings.Contains(r.errs, "nomadlab:") {
 		t.Errorf("a file that does not exist: %+v", r)
 	}
+}
+
+// tryFilesAnywhere names files by every kind of path, below a folder that is closed to the CLI's user in the image.
+func tryFilesAnywhere(t *testing.T, name string) {
+	home, err := os.UserHomeDir()
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := filepath.Join(home, "nomadlab-test-"+name) // root's home is /root, which is closed in the image
+	if err := os.Mkdir(closed, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = os.RemoveAll(closed) }()
+	at := filepath.Join(closed, "web.nomad.hcl")
+	if err := os.WriteFile(at, []byte(job), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, must(t, "nomad", name, "--", "job", "validate", at), "Job validation successful")
+	sub := filepath.Join(closed, "sub")
+	if err := os.Mkdir(sub, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Chdir(sub)
+	contains(t, must(t, "nomad", name, "--", "job", "validate", "../web.nomad.hcl"), "Job validation successful")
+	contains(t, must(t, "nomad", name, "--", "server", "members"), "alive")
+	t.Chdir("/tmp")
 }
 
 func tryExec(t *testing.T, name string) {
@@ -202,7 +232,7 @@ func tryRun(t *testing.T, e engine.Engine) {
 			return []story.Step{{Title: "A check is made", Do: func(_ context.Context, t *story.T) error {
 				labs = append(labs, t.Lab.Name())
 				t.Say("seen by %s", name)
-				return errors.Join(err, t.Record(finding.Finding{ID: "door", Node: "server-1", Verdict: finding.Held}))
+				return errors.Join(err, t.Record(finding.Finding{ID: "door", Title: "the door is locked", Node: "server-1", Verdict: finding.Held}))
 			}}}
 		}}
 	}
@@ -223,7 +253,7 @@ func tryRun(t *testing.T, e engine.Engine) {
 	if _, err := os.Stat(filepath.Join(bad.Evidence, "server-1", "agent.log")); err != nil {
 		t.Error(err)
 	}
-	contains(t, r.errs, "Claims good.", "1/1  A check is made", "seen by good", "ok door on server-1: held", "1 step, 1 check held", "evidence: "+bad.Evidence, "1 of 2 scenarios passed, failed: bad")
+	contains(t, r.errs, "Claims good.", "1/1  A check is made", "seen by good", "ok server-1: the door is locked: held", "1 step, 1 check held", "evidence: "+bad.Evidence, "1 of 2 scenarios passed, failed: bad")
 	for _, name := range labs {
 		if left, err := e.Nodes(t.Context(), name); len(left) > 0 || err != nil {
 			t.Errorf("left of %s: %v (%v)", name, left, err)

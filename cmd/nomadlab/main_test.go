@@ -79,8 +79,8 @@ func contains(t *testing.T, text string, parts ...string) {
 	}
 }
 
-// labels of a lab that exists in a fake engine alone.
-type fakeLabs map[string][]engine.State
+// fakeLabs are labs that exist in a fake engine alone.
+type fakeLabs map[string]engine.LabState
 
 // fakeEngine knows labs and removes them; everything else panics, as nothing that is tested with it may use it.
 type fakeEngine struct {
@@ -89,11 +89,11 @@ type fakeEngine struct {
 }
 
 func (f *fakeEngine) Close() error { return nil }
-func (f *fakeEngine) Labs(context.Context) (map[string][]engine.State, error) {
+func (f *fakeEngine) Labs(context.Context) (map[string]engine.LabState, error) {
 	return maps.Clone(f.labs), nil
 }
 func (f *fakeEngine) Nodes(_ context.Context, lab string) ([]engine.State, error) {
-	return f.labs[lab], nil
+	return f.labs[lab].Nodes, nil
 }
 
 func (f *fakeEngine) Remove(_ context.Context, lab string) error {
@@ -107,11 +107,18 @@ func faked(t *testing.T, names ...string) (*app, fakeLabs) {
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	labs := fakeLabs{}
 	for _, n := range names {
-		labs[n] = []engine.State{{Ref: engine.Ref{Lab: n, Node: "server-1"}, Running: true}}
+		labs[n] = engine.LabState{Nodes: []engine.State{{Ref: engine.Ref{Lab: n, Node: "server-1"}, Running: true}}}
 	}
 	a := newApp()
 	a.connect = func(context.Context) (engine.Engine, error) { return &fakeEngine{labs: labs}, nil }
 	return a, labs
+}
+
+// expire makes the lab one of a test or a scenario, which ends by itself.
+func (f fakeLabs) expire(name string) {
+	state := f[name]
+	state.Labels = map[string]string{"expires": time.Now().Add(time.Hour).Format(time.RFC3339)}
+	f[name] = state
 }
 
 func (f fakeLabs) names() []string { return slices.Sorted(maps.Keys(f)) }

@@ -17,7 +17,8 @@ func (a *app) nomadCommand() *cobra.Command {
 needed on this machine. Its exit code is passed on.
 
 Files of this machine that the arguments name (FILE, -flag=FILE, @FILE) are copied to where it
-runs, and its working folder is the current one. What it writes to files stays there.`,
+runs, below ` + copied + `. What it writes to files stays there. Of your environment nothing is
+passed on, NOMAD_TOKEN and NOMAD_NAMESPACE included.`,
 		Example: `  nomadlab nomad -- server members
   nomadlab nomad demo -- job run ./web.nomad.hcl
   nomadlab nomad -- alloc exec -i -t 8ba85cef /bin/sh
@@ -45,12 +46,12 @@ runs, and its working folder is the current one. What it writes to files stays t
 			if err != nil {
 				return err
 			}
-			files, err := namedFiles(folder, theirs)
+			theirs, files, err := takeAlong(folder, theirs)
 			if err != nil {
 				return err
 			}
 			return a.console(cmd).inner(func(s engine.Streams) (int, error) {
-				return l.RunCLI(cmd.Context(), theirs, files, folder, s)
+				return l.RunCLI(cmd.Context(), theirs, files, below(folder), s)
 			})
 		}),
 	}

@@ -44,11 +44,11 @@ func (s shell) set(name, value string) string {
 	return "export " + name + "=" + s.quote(value)
 }
 
-func (s shell) unset(name string) string {
+func (s shell) unset(names ...string) string {
 	if s == fish {
-		return "set -e " + name
+		return "set -e " + strings.Join(names, " ")
 	}
-	return "unset " + name
+	return "unset " + strings.Join(names, " ")
 }
 
 // use is the line that makes the shell take over what `nomadlab env` prints.

@@ -66,7 +66,7 @@ func TestFishTakesValuesAsTheyAre(t *testing.T) {
 
 func TestShellFromTheEnvironment(t *testing.T) {
 	for at, want := range map[string]string{
-		"/usr/bin/fish": "set -e NOMAD_ADDR\n", "/bin/bash": "unset NOMAD_ADDR\n", "/bin/zsh": "unset NOMAD_ADDR\n", "": "unset NOMAD_ADDR\n",
+		"/usr/bin/fish": "set -e NOMAD_ADDR ", "/bin/bash": "unset NOMAD_ADDR ", "/bin/zsh": "unset NOMAD_ADDR ", "": "unset NOMAD_ADDR ",
 	} {
 		t.Setenv("SHELL", at)
 		a, _ := faked(t)
@@ -74,5 +74,5 @@ func TestShellFromTheEnvironment(t *testing.T) {
 	}
 	t.Setenv("SHELL", "/usr/bin/fish")
 	a, _ := faked(t)
-	contains(t, call(t, a, "", "env", "--unset", "--shell", "bash").out, "unset NOMAD_ADDR\n")
+	contains(t, call(t, a, "", "env", "--unset", "--shell", "bash").out, "unset NOMAD_ADDR ")
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -107,26 +108,13 @@ func bringUp(ctx context.Context, c console, e engine.Engine, s lab.Spec, o lab.
 	o.Progress = p.event
 	l, err := lab.Up(ctx, e, s, o)
 	if err == nil && ctx.Err() != nil {
-		err = fmt.Errorf("%w: %w", ctx.Err(), l.Down(context.WithoutCancel(ctx)))
+		err = tooLate(ctx, l)
 	}
 	p.stop()
 	if ctx.Err() != nil {
-		return nil, 0, interrupted(ctx, e, s.Name)
+		return nil, 0, interrupted(ctx, cmp.Or(s.Name, usualName), err)
 	}
 	return l, p.elapsed(), err
-}
-
-// interrupted asks the engine whether the lab is really gone.
-func interrupted(ctx context.Context, e engine.Engine, name string) error {
-	if name == "" {
-		name = usualName
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), completing)
-	defer cancel()
-	if left, err := e.Nodes(ctx, name); err != nil || len(left) > 0 {
-		return &interruptedError{text: fmt.Sprintf("not all of lab %s could be removed: try `nomadlab down %s`", name, name)}
-	}
-	return &interruptedError{text: fmt.Sprintf("what was started of lab %s has been removed", name)}
 }
 
 // closing is what a person reads at the end of a start: the lab, and what to do with it.

@@ -38,7 +38,9 @@ type Agent struct {
 	Advertise string
 
 	// LogLevel is one of TRACE, DEBUG, INFO, WARN, ERROR and OFF, in any case
-	// (command/agent/log_levels.go:12). Zero: DefaultLogLevel.
+	// (command/agent/log_levels.go:12). Zero: left out, and Nomad takes INFO
+	// (command/agent/config.go:1712), at which the HTTP API does not say why it
+	// refused a TLS handshake: only TRACE does.
 	LogLevel string
 
 	// TLS of HTTP and RPC. Nil: both are plaintext, which is a weakened lab.

@@ -13,7 +13,7 @@ var serfAddresses = []string{"172.30.0.11:4648", "172.30.0.12:4648", "172.30.0.1
 func server() agentconf.Agent {
 	return agentconf.Agent{
 		Name: "server-1", Region: "global", Datacenter: "dc1",
-		DataDir: "/nomad/data", Advertise: "172.30.0.11",
+		DataDir: "/nomad/data", Advertise: "172.30.0.11", LogLevel: "TRACE",
 		TLS: &agentconf.TLS{
 			CAFile:   "/nomad/tls/ca.pem",
 			CertFile: "/nomad/tls/cert.pem",
@@ -44,7 +44,7 @@ func client() agentconf.Agent {
 
 func loopbackClient() agentconf.Agent {
 	agent := client()
-	agent.NodePool = ""
+	agent.NodePool, agent.LogLevel = "", ""
 	agent.BindAddr, agent.Advertise = "127.0.0.21", "127.0.0.21"
 	agent.Client = &agentconf.Client{Servers: []string{"127.0.0.11:4647"}}
 	return agent
@@ -52,13 +52,14 @@ func loopbackClient() agentconf.Agent {
 
 func plaintext() agentconf.Agent {
 	return agentconf.Agent{
-		Name: "server-1", DataDir: "/nomad/data", Advertise: "172.30.0.11", LogLevel: "info",
+		Name: "server-1", DataDir: "/nomad/data", Advertise: "172.30.0.11",
 		Server: &agentconf.Server{BootstrapExpect: 1},
 	}
 }
 
 func weakened() agentconf.Agent {
 	agent := server()
+	agent.LogLevel = "warn"
 	agent.TLS.NoHTTP, agent.TLS.NoRPC = true, true
 	agent.TLS.NoVerifyServerHostname, agent.TLS.NoVerifyHTTPSClient = true, true
 	return agent

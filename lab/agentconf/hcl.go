@@ -7,16 +7,6 @@ import (
 	"github.com/hashicorp/hcl/v2/hclwrite"
 )
 
-// DefaultLogLevel is the level of an Agent without LogLevel.
-//
-// A lab takes the reason of a refusal from the log of the agent that refused.
-// RPC reports a failed handshake as WARN (nomad/rpc.go:369), but the HTTP API passes
-// its own on only if the agent's logger is at TRACE (command/agent/http_stdlog.go:26-36);
-// streaming the log at another level does not help, the message is never made.
-// TRACE costs little: an idle cluster of three servers and a client wrote 29 KB
-// in its first half minute (verified against Nomad 1.11.3).
-const DefaultLogLevel = "TRACE"
-
 // HCL returns the agent's configuration file, the same bytes for the same Agent.
 // The gossip key is not in it: see Gossip.
 //
@@ -54,6 +44,18 @@ func (a Agent) writeIdentity(root section) {
 	}
 	root.text("data_dir", a.DataDir)
 
+	a.writeLogLevel(root)
+}
+
+// writeLogLevel leaves the choice to whoever uses this package. What it means for the reason of a refusal: RPC reports a
+// failed handshake as WARN (nomad/rpc.go:369), but the HTTP API passes its own on only if the agent's logger is at TRACE
+// (command/agent/http_stdlog.go:26-36); streaming the log at another level does not help, the message is never made.
+// TRACE costs little: an idle cluster of three servers and a client wrote 29 KB in its first half minute (verified
+// against Nomad 1.11.3).
+func (a Agent) writeLogLevel(root section) {
+	if a.LogLevel == "" {
+		return
+	}
 	root.gap()
 	if a.logLevel() == "TRACE" {
 		root.comment("TRACE, because only there does the HTTP API say why it refused a TLS handshake.\n" +

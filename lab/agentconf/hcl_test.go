@@ -92,13 +92,13 @@ func TestTLSSwitches(t *testing.T) {
 
 func TestZeroValuesAreLeftOut(t *testing.T) {
 	got := values(t, parse(t, mustHCL(t, plaintext())), "", map[string]any{})
-	for _, name := range []string{"region", "datacenter", "client.node_pool", "tls.http", "server.server_join.retry_join"} {
+	for _, name := range []string{"region", "datacenter", "log_level", "client.node_pool", "tls.http", "server.server_join.retry_join"} {
 		if value, set := got[name]; set {
 			t.Errorf("%s: want it left out, got %v", name, value)
 		}
 	}
 	full := values(t, parse(t, mustHCL(t, server())), "", map[string]any{})
-	for _, name := range []string{"region", "datacenter", "tls.http", "server.server_join.retry_join"} {
+	for _, name := range []string{"region", "datacenter", "log_level", "tls.http", "server.server_join.retry_join"} {
 		if _, set := full[name]; !set {
 			t.Errorf("%s: want it set when the field is", name)
 		}

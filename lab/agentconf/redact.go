@@ -16,8 +16,10 @@ var (
 	// secretKey finds the name of a secret up to where its value begins, in HCL of
 	// either version and in JSON; its group is the name. A name is secret by its
 	// end (replication_token, circonus_api_token, client_secret), so token_ttl and
-	// key_file are none.
-	secretKey = regexp.MustCompile(`(?is)(encrypt|token|secret|secret_?id|secret_?key|access_?key|api_?key|` +
+	// key_file are none. Only a key by that name alone is one, as in a keyring block:
+	// tag_key is none. EncryptKey and LicenseEnv are what Nomad's own structs call
+	// them (command/agent/config.go:700 and :728).
+	secretKey = regexp.MustCompile(`(?is)(encrypt|encrypt_?key|\bkey|license|license_?env|token|secret|secret_?id|secret_?key|access_?key|api_?key|` +
 		`private_?key|passw(?:or)?d|passphrase|auth|authorization|credentials?)` +
 		`\\?"?` + gap + `[=:]` + gap)
 
@@ -32,8 +34,8 @@ var (
 )
 
 // Redact returns the configuration with the values of its secrets replaced by
-// "<redacted>", for logs and folders of evidence: gossip keys, tokens, passwords
-// and the like, whatever their type, also in comments, in go-discover's join
+// "<redacted>", for logs and folders of evidence: gossip keys, tokens, passwords,
+// licenses and the like, whatever their type, also in comments, in go-discover's join
 // strings and in the user part of addresses; and private keys in PEM. Empty
 // strings and booleans stay.
 //

@@ -43,6 +43,12 @@ var redactions = map[string]struct{ text, want string }{
 	"escape in bare word":    {`a = "password=S3CR3T\"S3CR3T keep"`, `a = "password=<redacted> keep"`},
 	"address":                {`address = "https://me:S3CR3T@S3CR3T@host:8500/x"`, `address = "https://me:<redacted>@host:8500/x"`},
 	"KEK provider":           {`keyring "awskms" { access_key = "S3CR3T" secret_key = "S3CR3T" kms_key_id = "k" }`, `keyring "awskms" { access_key = "<redacted>" secret_key = "<redacted>" kms_key_id = "k" }`},
+	"keyring":                {`keyring "aead" { active = true key = "S3CR3T" }`, `keyring "aead" { active = true key = "<redacted>" }`},
+	"keyring in JSON":        {`{"keyring":[{"Key":"S3CR3T","name":"aead"}]}`, `{"keyring":[{"Key":"<redacted>","name":"aead"}]}`},
+	"Nomad's name for it":    {`{"Server":{"EncryptKey":"S3CR3T","Enabled":true}}`, `{"Server":{"EncryptKey":"<redacted>","Enabled":true}}`},
+	"with an underscore":     {`encrypt_key = "S3CR3T"`, `encrypt_key = "<redacted>"`},
+	"license":                {`license = "S3CR3T" license_path = "/l"`, `license = "<redacted>" license_path = "/l"`},
+	"license in JSON":        {`{"LicenseEnv":"S3CR3T","LicensePath":"/l"}`, `{"LicenseEnv":"<redacted>","LicensePath":"/l"}`},
 	"private key":            {"a = <<EOF\n-----BEGIN EC PRIVATE KEY-----\nS3CR3T\n-----END EC PRIVATE KEY-----\nEOF\n", "a = <<EOF\n<redacted>\nEOF\n"},
 	"private key cut off":    {"-----BEGIN PRIVATE KEY-----\nS3CR3T\n", "<redacted>"},
 	"no HCL at all":          {"Authorization: S3CR3T}{[", "Authorization: <redacted>"},
@@ -66,7 +72,8 @@ func TestRedactTakesSecretsAway(t *testing.T) {
 func TestRedactLeavesTheRest(t *testing.T) {
 	for _, text := range []string{
 		"", "\n", `name = "encrypt"`, `key_file = "/nomad/tls/key.pem"`, `token_ttl = "30s"`, `secret_path = "kv/token"`,
-		`kms_key_id = "k"`, `token = ""`, `auth = false`, `{"token":null,"a":1}`, `token`, `token =`,
+		`kms_key_id = "k"`, `tag_key=t`, `"tag_key" = "t"`, `{"KeyFile":"/k","NodeKey":"n"}`, `license_path = "/l"`, `keyring "aead" { active = true }`,
+		`reporting { license { enabled = true } }`, `encrypted = "true"`, `monkey = "m"`, `key`, `token = ""`, `auth = false`, `{"token":null,"a":1}`, `token`, `token =`,
 		`# the token of servers is kept elsewhere`, `auth { config = "/etc/docker.json" }`, `address = "https://host:8500/a@b"`,
 		"-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n",
 	} {

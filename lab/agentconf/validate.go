@@ -20,12 +20,8 @@ const logLevels = "TRACE DEBUG INFO WARN ERROR OFF"
 // nodePoolName is Nomad's rule, nomad/structs/node_pool.go:42.
 var nodePoolName = regexp.MustCompile(`^[a-zA-Z0-9-_]{1,128}$`)
 
-func (a Agent) logLevel() string {
-	if a.LogLevel == "" {
-		return DefaultLogLevel
-	}
-	return strings.ToUpper(a.LogLevel)
-}
+// logLevel is the level in capitals, as Nomad's documentation writes it; Nomad takes any case.
+func (a Agent) logLevel() string { return strings.ToUpper(a.LogLevel) }
 
 func (a Agent) bindAddr() string {
 	if a.BindAddr == "" {
@@ -48,7 +44,7 @@ func (a Agent) validate() error {
 	if strings.Contains(a.Datacenter, "*") {
 		errs = append(errs, faulty("Datacenter", "Nomad refuses a '*' in it"))
 	}
-	if !slices.Contains(strings.Fields(logLevels), a.logLevel()) {
+	if a.LogLevel != "" && !slices.Contains(strings.Fields(logLevels), a.logLevel()) {
 		errs = append(errs, fmt.Errorf("LogLevel: %q is none of %s", a.LogLevel, logLevels))
 	}
 	if a.Server == nil && a.Client == nil {

@@ -13,7 +13,8 @@ type Verdict string
 const (
 	// Held: the wanted outcome was seen, and the control gave its own before and after it.
 	Held Verdict = "held"
-	// Broken: the control gave its outcome, the probe gave another than was wanted.
+	// Broken: the probe was let in and should not have been, whatever the control
+	// gave; or the control gave its outcome and the probe another than was wanted.
 	Broken Verdict = "broken"
 	// NotCarriedOut: nothing was proved, because the agent was not reached, the
 	// control did not give its outcome, or the reason was not in the agent's log.

@@ -3,12 +3,14 @@ package image_test
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/gofrs/flock"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
@@ -85,10 +87,69 @@ func (l lab) runAsUser(t *testing.T, ref, script string) int64 {
 // wantNoWork fails the test when a build left a work folder.
 func (l lab) wantNoWork(t *testing.T) {
 	t.Helper()
-	left, err := filepath.Glob(filepath.Join(l.Cache, "build-*"))
-	if err != nil || len(left) != 0 {
-		t.Errorf("left behind: %v (%v)", left, err)
+	if left := l.work(t); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
 	}
+}
+
+// work is what there is of work folders.
+func (l lab) work(t *testing.T) []string {
+	t.Helper()
+	entries, err := os.ReadDir(l.Cache)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		t.Fatal(err)
+	}
+	var left []string
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), "build-") {
+			left = append(left, e.Name())
+		}
+	}
+	return left
+}
+
+// killed leaves what a killed build leaves.
+func (l lab) killed(t *testing.T) {
+	t.Helper()
+	folder := filepath.Join(l.Cache, "build-of-a-killed-run", "deep")
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, folder, "nomad", []byte("large"))
+}
+
+// TestWhatAKilledBuildLeftGoes with the next resolution, also when that has nothing to build, but not under a build that
+// goes on: the lock tells them apart. The cache's name is one that a glob would not match.
+func TestWhatAKilledBuildLeftGoes(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "")
+	l.Cache = filepath.Join(l.Cache, "[cache]")
+	ref := l.Official + ":" + version
+	l.tag(t, ref)
+	find := func() {
+		t.Helper()
+		if img, _, err := l.resolve(t.Context(), image.Request{Version: version}); err != nil || img.Source != image.Local {
+			t.Fatalf("got %+v (%v)", img, err)
+		}
+	}
+	find() // where there is no cache at all
+	if _, err := os.Stat(l.Cache); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the cache was made for nothing: %v", err)
+	}
+	l.killed(t)
+	building := flock.New(filepath.Join(l.Cache, "lock"))
+	if err := building.Lock(); err != nil {
+		t.Fatal(err)
+	}
+	find()
+	if left := l.work(t); len(left) != 1 {
+		t.Errorf("of a build that goes on there is %v", left)
+	}
+	if err := building.Close(); err != nil {
+		t.Fatal(err)
+	}
+	find()
+	l.wantNoWork(t)
 }
 
 func TestTwoRunsBuildOnce(t *testing.T) {
@@ -97,10 +158,6 @@ func TestTwoRunsBuildOnce(t *testing.T) {
 	tiny := newTiny(t, tinySource(version), true)
 	l.Recipes = tiny.recipes
 	request := image.Request{Version: version, Environment: tiny.environment}
-	stale := filepath.Join(l.Cache, "build-of-a-killed-run")
-	if err := os.Mkdir(stale, 0o700); err != nil {
-		t.Fatal(err)
-	}
 	var wait sync.WaitGroup
 	images, seen, errs := make([]image.Image, 2), make([]stages, 2), make([]error, 2)
 	for i := range 2 {
@@ -122,6 +179,30 @@ func TestTwoRunsBuildOnce(t *testing.T) {
 	}
 	if got := seen[waiter].String(); got != "pull wait" {
 		t.Errorf("the one that waited went through %q", got)
+	}
+	l.wantNoWork(t)
+}
+
+// TestABuildRemovesWhatWasLeftWhileItWaited: the run that it waited for was killed.
+func TestABuildRemovesWhatWasLeftWhileItWaited(t *testing.T) {
+	t.Parallel()
+	l := newLab(t, "")
+	tiny := newTiny(t, tinySource(version), true)
+	l.Recipes = tiny.recipes
+	l.killed(t)
+	other := flock.New(filepath.Join(l.Cache, "lock"))
+	if err := other.Lock(); err != nil {
+		t.Fatal(err)
+	}
+	waited := false
+	img, err := l.Resolve(t.Context(), l.docker, image.Request{Version: version, Environment: tiny.environment}, func(e image.Event) {
+		if e.Stage == image.StageWait {
+			waited = true
+			_ = other.Close()
+		}
+	})
+	if err != nil || img.Source != image.Built || !waited {
+		t.Errorf("got %+v, waited: %v (%v)", img, waited, err)
 	}
 	l.wantNoWork(t)
 }

@@ -93,6 +93,7 @@ type resolver struct {
 }
 
 func (r *resolver) resolve(ctx context.Context, req Request) (Image, error) {
+	r.tidy()
 	switch {
 	case req.Image != "" && req.Binary != "":
 		return Image{}, fmt.Errorf("both an image (%s) and a nomad binary (%s) are named: name one of them", req.Image, req.Binary)

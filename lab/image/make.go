@@ -7,9 +7,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/gofrs/flock"
@@ -68,10 +70,38 @@ func (r *resolver) acquire(ctx context.Context, lock *flock.Flock, ref string) e
 	return nil
 }
 
+// tidy removes what a killed build left, up to 1.7 GB: the next build may be far off, or never come. A build that goes on
+// now has the lock, and sweeps itself. What cannot be removed is no reason to go without an image that is here.
+func (r *resolver) tidy() {
+	if left, err := leftovers(r.cache); err != nil || len(left) == 0 {
+		return
+	}
+	lock := flock.New(filepath.Join(r.cache, lockFile), flock.SetPermissions(0o600))
+	defer func() { _ = lock.Close() }()
+	if got, err := lock.TryLock(); err == nil && got {
+		_ = sweep(r.cache)
+	}
+}
+
+// leftovers are the work folders that there are. A glob would stumble over the characters of a user's path.
+func leftovers(cache string) ([]string, error) {
+	entries, err := os.ReadDir(cache)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	var left []string
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), workFolder) {
+			left = append(left, filepath.Join(cache, e.Name()))
+		}
+	}
+	return left, err
+}
+
 // sweep removes the work folders of runs that were killed. Only the holder of the lock may call it, as then
 // no other run has one.
 func sweep(cache string) error {
-	left, err := filepath.Glob(filepath.Join(cache, workFolder+"*"))
+	left, err := leftovers(cache)
 	for _, folder := range left {
 		err = errors.Join(err, os.RemoveAll(folder))
 	}

@@ -22,7 +22,7 @@ func TestAuthorityCertificate(t *testing.T) {
 	if ca.KeyUsage != x509.KeyUsageCertSign|x509.KeyUsageCRLSign {
 		t.Errorf("key usage %b", ca.KeyUsage)
 	}
-	if !ca.NotBefore.Equal(noon().Add(-time.Minute)) || !ca.NotAfter.Equal(noon().Add(30*24*time.Hour)) || !authority.NotAfter().Equal(ca.NotAfter) {
+	if !ca.NotBefore.Equal(noon().Add(-time.Hour)) || !ca.NotAfter.Equal(noon().Add(30*24*time.Hour)) || !authority.NotAfter().Equal(ca.NotAfter) {
 		t.Errorf("valid from %s to %s", ca.NotBefore, ca.NotAfter)
 	}
 	if len(ca.SubjectKeyId) == 0 || !bytes.Equal(ca.SubjectKeyId, ca.AuthorityKeyId) {

@@ -14,7 +14,7 @@ import (
 // constraints was asked for, of an authority that has none.
 var ErrUnconstrained = errors.New("the authority has no name constraints to be outside of: set Options.PermittedDNS")
 
-// Issue makes a key and a certificate for an identity, valid from a minute ago
+// Issue makes a key and a certificate for an identity, valid from an hour ago
 // (for clocks that lag). The authority checks its own work: it returns an error
 // for an invalid identity, for a name outside its constraints, and when it is
 // itself expired or not yet valid.

@@ -46,7 +46,7 @@ func factsOf(leaf *x509.Certificate) leafFacts {
 func TestIssueGivesWhatNomadWants(t *testing.T) {
 	facts := func(cn string, dns, ips []string) leafFacts {
 		return leafFacts{CommonName: cn, DNSNames: dns, IPs: ips,
-			NotBefore: noon().Add(-time.Minute), NotAfter: noon().Add(7 * 24 * time.Hour),
+			NotBefore: noon().Add(-time.Hour), NotAfter: noon().Add(7 * 24 * time.Hour),
 			KeyUsage:    x509.KeyUsageDigitalSignature,
 			ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 			Curve:       elliptic.P256()}
@@ -114,7 +114,7 @@ func TestExpiredAuthorityRefusesToIssue(t *testing.T) {
 	now = noon().Add(time.Hour + time.Second)
 	_, err := authority.Issue(serverID)
 	checkError(t, err, `authority "old" is valid from`)
-	now = noon().Add(-2 * time.Minute)
+	now = noon().Add(-time.Hour - time.Minute)
 	_, err = authority.Issue(serverID)
 	checkError(t, err, "make a new one")
 }

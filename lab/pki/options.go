@@ -12,8 +12,9 @@ const (
 	defaultTTL        = 30 * 24 * time.Hour
 	defaultLeafTTL    = 7 * 24 * time.Hour
 	defaultCommonName = "Nomad Agent CA"
-	// skew is how far certificates begin in the past, for clocks that lag.
-	skew = time.Minute
+	// skew is how far certificates begin in the past, for clocks that lag: that of the virtual machine in which
+	// Docker Desktop runs containers stands still while the computer sleeps, and is set right some time after.
+	skew = time.Hour
 	// maxCommonName is RFC 5280's ub-common-name.
 	maxCommonName = 64
 )

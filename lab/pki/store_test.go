@@ -134,7 +134,7 @@ func TestAuthorityRoundTrip(t *testing.T) {
 	if err := leaf.CheckSignatureFrom(parseCA(t, saved.CertificatePEM())); err != nil {
 		t.Errorf("the loaded authority signs with another key: %v", err)
 	}
-	if life := leaf.NotAfter.Sub(leaf.NotBefore); life > 3*time.Hour+2*time.Minute {
+	if life := leaf.NotAfter.Sub(leaf.NotBefore); life > 4*time.Hour+time.Minute {
 		t.Errorf("LeafTTL of the loaded authority is %s", life)
 	}
 	_, err = loaded.Issue(pki.Identity{Role: pki.Client, DNSNames: []string{"evil.test"}})

@@ -64,7 +64,8 @@ type Spec struct {
 	// where its words do not matter.
 	Answer string
 	// LogText is what the agent's log must say about this refusal; empty where
-	// Nomad logs nothing. It is asserted only where the Target's log can be read.
+	// Nomad logs nothing. It is asserted only where the Target's log can be read,
+	// and only lines about the Target's Caller count where that is known.
 	LogText string
 	// LogWithin is how long the log may take to show LogText; zero means 3 s.
 	LogWithin time.Duration

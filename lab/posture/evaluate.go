@@ -14,7 +14,8 @@ import (
 // it has something to say, and the control again. Its verdict is
 //
 //   - Held only when both controls gave their outcome, the probe gave a wanted
-//     one, and a readable log showed the reason;
+//     one, and a readable log showed the reason, for this caller where the
+//     Target says who that is;
 //   - Broken when the probe was accepted and should not have been, or when both
 //     controls gave their outcome and the probe another than
 //     was wanted;

@@ -40,6 +40,8 @@ func (c Check) judgeReason(r run) (finding.Verdict, string) {
 		return finding.Held, fmt.Sprintf("the probe gave %q, as wanted; why is not asserted, as the agent's log cannot be read", r.probe)
 	case logShows:
 		return finding.Held, fmt.Sprintf("the probe gave %q, as wanted, and the agent's log says why: %q", r.probe, c.spec.LogText)
+	case logShowsOfSomebody:
+		return finding.Held, fmt.Sprintf("the probe gave %q, as wanted, and the agent's log says why: %q; the line is not attributed, as it is not known how the prober looks to the agent", r.probe, c.spec.LogText)
 	case logFailed:
 		return finding.NotCarriedOut, fmt.Sprintf("the probe gave %q, but whether for the right reason is unknown: %v", r.probe, r.logErr)
 	default:

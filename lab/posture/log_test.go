@@ -198,5 +198,6 @@ func listen(t *testing.T, holder pki.Credential, demand tls.ClientAuthType) (pro
 	t.Cleanup(stop)
 	agent := server()
 	agent.HTTP, agent.ServerName, agent.Log = listener.Addr().(*net.TCPAddr).String(), "server.global.nomad", l
+	agent.Caller = "127.0.0.1"
 	return agent, stop
 }

@@ -3,6 +3,7 @@ package posture
 import (
 	"context"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -22,7 +23,10 @@ type logState int
 const (
 	logNotNeeded logState = iota
 	logUnavailable
+	// logShows says that the reason is there, of the prober's own connection.
 	logShows
+	// logShowsOfSomebody says that it is there, but of whose connection is not known.
+	logShowsOfSomebody
 	logSilent
 	logFailed
 )
@@ -32,12 +36,14 @@ type logWatch struct {
 	log  probe.Log
 	mark int64
 	text string
-	err  error
+	// caller is whose lines count; empty for everybody's.
+	caller string
+	err    error
 }
 
 // watch marks the end of the target's log, if the check needs it.
 func (c Check) watch(t probe.Target) logWatch {
-	w := logWatch{log: t.Log, text: c.spec.LogText}
+	w := logWatch{log: t.Log, text: c.spec.LogText, caller: t.Caller}
 	if w.text == "" || w.log == nil {
 		return w
 	}
@@ -72,11 +78,13 @@ func (r *run) awaitReason(ctx context.Context, w logWatch, within time.Duration)
 		r.log, r.logErr = logFailed, err
 	case len(lines) == 0:
 		r.log = logSilent
+	case w.caller == "":
+		r.log = logShowsOfSomebody
 	default:
 		r.log = logShows
 	}
 	r.evidence = append(r.evidence, finding.Evidence{
-		Part: finding.Log, Did: fmt.Sprintf("look for %q in the agent's log", w.text),
+		Part: finding.Log, Did: w.sentence(),
 		Lines: lines, Took: time.Since(start),
 	})
 }
@@ -98,7 +106,16 @@ func (w logWatch) await(ctx context.Context) ([]string, error) {
 	}
 }
 
-// matching are the lines after the mark that contain the text.
+// sentence says what is looked for.
+func (w logWatch) sentence() string {
+	if w.caller == "" {
+		return fmt.Sprintf("look for %q in the agent's log", w.text)
+	}
+	return fmt.Sprintf("look for %q about %s in the agent's log", w.text, w.caller)
+}
+
+// matching are the lines after the mark that contain the text and are about the
+// caller.
 func (w logWatch) matching() ([]string, error) {
 	all, err := w.log.Since(w.mark)
 	if err != nil {
@@ -106,9 +123,30 @@ func (w logWatch) matching() ([]string, error) {
 	}
 	var lines []string
 	for _, line := range all {
-		if strings.Contains(line, w.text) && len(lines) < maxLines {
+		if strings.Contains(line, w.text) && isAbout(line, w.caller) && len(lines) < maxLines {
 			lines = append(lines, strings.TrimSpace(line))
 		}
 	}
 	return lines, nil
+}
+
+// isAbout says whether the line names the address, with some port: others may be
+// refused for the same reason at the same moment. The empty address is everybody's.
+func isAbout(line, address string) bool {
+	if address == "" {
+		return true
+	}
+	named := net.JoinHostPort(address, "")
+	for from := 0; ; {
+		at := strings.Index(line[from:], named)
+		if at < 0 {
+			return false
+		}
+		at += from
+		// 10.0.0.1 is not named by 110.0.0.1, nor by 5.10.0.0.1.
+		if at == 0 || !strings.ContainsRune("0123456789.", rune(line[at-1])) {
+			return true
+		}
+		from = at + 1
+	}
 }

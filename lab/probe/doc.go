@@ -16,8 +16,8 @@
 //     has verified the caller, and only then (crypto/tls/handshake_server_tls13.go,
 //     readClientCertificate). The ticket is the verdict: what ends the connection
 //     before it is a refusal in the handshake, what ends it later is not. A
-//     server that sends no ticket within a second is taken to have accepted; an
-//     alert that still comes counts as a refusal in the handshake.
+//     server that sends no ticket within three seconds is taken to have accepted;
+//     an end that still comes counts as a refusal in the handshake.
 //
 // A plaintext caller has no handshake; there, a connection that ends without an
 // answer counts as refused in the handshake that the agent insisted on.

@@ -33,16 +33,19 @@ const tlsByte = 0x04
 const leaderMethod = "Status.Leader"
 
 // String names the framing with its byte.
-func (f Framing) String() string {
+func (f Framing) String() string { return fmt.Sprintf("%#02x, %s", byte(f), f.Name()) }
+
+// Name is the framing's name without its byte, "unknown" for one that carries no request.
+func (f Framing) Name() string {
 	names := map[Framing]string{
 		FramingNomad: "Nomad RPC", FramingRaft: "Raft", FramingMultiplex: "multiplex",
 		FramingStreaming: "streaming", FramingMultiplexV2: "multiplex v2",
 	}
 	name, ok := names[f]
 	if !ok {
-		name = "unknown"
+		return "unknown"
 	}
-	return fmt.Sprintf("%#02x, %s", byte(f), name)
+	return name
 }
 
 // plane is the plane that a framing leads to.

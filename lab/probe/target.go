@@ -18,6 +18,10 @@ type Target struct {
 	ServerName string
 	// Log reads the agent's log; nil when it cannot be read.
 	Log Log
+	// Caller is how the prober looks to the agent: an IP address without a port, by
+	// which the agent's log tells its connections from those of others. Empty when
+	// it is not known.
+	Caller string
 }
 
 // Log reads what an agent has logged.

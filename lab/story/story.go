@@ -31,7 +31,8 @@ type Step struct {
 	Title string
 	// Within bounds the step. Zero: a minute.
 	Within time.Duration
-	// Do carries it out. An error ends the scenario: what comes later stands on what came before.
+	// Do carries it out. Under Run an error ends the scenario, for what comes later stands on what came before. Under
+	// Survey the next step is carried out all the same: it must then fail, not panic, for want of what is missing.
 	Do func(ctx context.Context, t *T) error
 }
 
@@ -42,6 +43,8 @@ type T struct {
 
 	narrator Narrator
 	findings []finding.Finding
+	// survey lets a step go on after a check that did not hold.
+	survey bool
 }
 
 // Narrator is told what happens while it happens.
@@ -60,13 +63,17 @@ type Narrator interface {
 func (t *T) Say(format string, args ...any) { t.narrator.Say(fmt.Sprintf(format, args...)) }
 
 // Record keeps what a check found, and returns an error unless the promise held. What was not carried out, and what was
-// skipped, is not held: it proves nothing.
+// skipped, is not held: it proves nothing. Under Survey it returns nil whatever was found.
 func (t *T) Record(f finding.Finding) error {
 	t.findings = append(t.findings, f)
 	t.narrator.Found(f)
-	if f.Verdict == finding.Held {
+	if f.Verdict == finding.Held || t.survey {
 		return nil
 	}
+	return broken(f)
+}
+
+func broken(f finding.Finding) error {
 	return fmt.Errorf("%s on %s: %s: %s", f.ID, f.Node, f.Verdict, f.Reason)
 }
 
@@ -74,39 +81,85 @@ func (t *T) Record(f finding.Finding) error {
 type Result struct {
 	// Findings are what the checks found, in their order.
 	Findings []finding.Finding
+	// Failed are the steps that failed, in their order: at most one of Run, any number of Survey.
+	Failed []Failure
 	// Took is how long the steps took, without the lab's start.
 	Took time.Duration
 }
 
-// ErrNothingProved is returned by Run for a scenario without a step: it would pass without having shown anything.
+// Failure is a step that failed, and why.
+type Failure struct {
+	// Number is the step's, from 1.
+	Number int
+	// Title is the step's.
+	Title string
+	// Err is what Do returned.
+	Err error
+}
+
+// ErrNothingProved is returned for a scenario without a step: it would pass without having shown anything.
 var ErrNothingProved = errors.New("the scenario has no steps")
 
 // Run carries the scenario out on a lab that was brought up from its Spec. It returns the error of the first step that
 // failed, with the step's title; the Result is that of the steps up to there.
 func (s Scenario) Run(ctx context.Context, l *lab.Lab, n Narrator) (Result, error) {
-	began := time.Now()
-	t := &T{Lab: l, narrator: n}
-	err := s.run(ctx, t)
-	return Result{Findings: t.findings, Took: time.Since(began)}, err
+	r, err := s.play(ctx, &T{Lab: l, narrator: n})
+	if err == nil && len(r.Failed) > 0 {
+		f := r.Failed[0]
+		err = fmt.Errorf("%s, step %d (%s): %w", s.Name, f.Number, f.Title, f.Err)
+	}
+	return r, err
 }
 
-func (s Scenario) run(ctx context.Context, t *T) error {
+// Survey carries out every step and every check, also after some that failed. It proves nothing by itself: on a lab that
+// lacks a protection it shows each check that notices, where Run ends at the first one. That is how tests see that each
+// check can fail. Its error is ErrNothingProved, or that of a ctx which has ended; what failed is in the Result.
+func (s Scenario) Survey(ctx context.Context, l *lab.Lab, n Narrator) (Result, error) {
+	return s.play(ctx, &T{Lab: l, narrator: n, survey: true})
+}
+
+// play carries out the steps, under Run up to the first that fails.
+func (s Scenario) play(ctx context.Context, t *T) (Result, error) {
 	steps := s.Steps()
 	if len(steps) == 0 {
-		return fmt.Errorf("%s: %w", s.Name, ErrNothingProved)
+		return Result{}, fmt.Errorf("%s: %w", s.Name, ErrNothingProved)
 	}
+	start := time.Now()
+	var failed []Failure
 	for i, step := range steps {
 		began := time.Now()
 		t.narrator.Begin(step, i+1, len(steps))
+		before := len(t.findings)
 		err := step.do(ctx, t)
+		if err == nil && !t.survey {
+			err = notHeld(t.findings[before:])
+		}
 		t.narrator.End(step, time.Since(began), err)
 		if err != nil {
-			return fmt.Errorf("%s, step %d (%s): %w", s.Name, i+1, step.Title, err)
+			failed = append(failed, Failure{Number: i + 1, Title: step.Title, Err: err})
+		}
+		if err != nil && (!t.survey || ctx.Err() != nil) {
+			break
+		}
+	}
+	r := Result{Findings: t.findings, Failed: failed, Took: time.Since(start)}
+	if t.survey && ctx.Err() != nil {
+		return r, fmt.Errorf("survey of %s: %w", s.Name, context.Cause(ctx))
+	}
+	return r, nil
+}
+
+// notHeld is an error when a step took a finding lightly: one that did not hold, and whose error it dropped.
+func notHeld(found []finding.Finding) error {
+	for _, f := range found {
+		if f.Verdict != finding.Held {
+			return broken(f)
 		}
 	}
 	return nil
 }
 
+// do carries the step out within its bound. That it came to its end too late is a failure too: the bound is a promise.
 func (s Step) do(ctx context.Context, t *T) error {
 	within := s.Within
 	if within == 0 {
@@ -114,5 +167,9 @@ func (s Step) do(ctx context.Context, t *T) error {
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("the step was not done within %s", within))
 	defer cancel()
-	return s.Do(ctx, t)
+	err := s.Do(ctx, t)
+	if ctx.Err() != nil && !errors.Is(err, context.Cause(ctx)) {
+		err = errors.Join(err, context.Cause(ctx))
+	}
+	return err
 }

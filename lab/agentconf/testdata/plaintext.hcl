@@ -4,8 +4,6 @@
 name     = "server-1"
 data_dir = "/nomad/data"
 
-log_level = "INFO"
-
 # Where the agent listens, and the address that it tells others to reach it on. Nomad does
 # not guess an address when it listens on loopback, and may guess a wrong one elsewhere.
 bind_addr = "0.0.0.0"

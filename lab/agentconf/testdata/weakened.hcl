@@ -6,9 +6,7 @@ region     = "global"
 datacenter = "dc1"
 data_dir   = "/nomad/data"
 
-# TRACE, because only there does the HTTP API say why it refused a TLS handshake.
-# RPC says so at WARN.
-log_level = "TRACE"
+log_level = "WARN"
 
 # Where the agent listens, and the address that it tells others to reach it on. Nomad does
 # not guess an address when it listens on loopback, and may guess a wrong one elsewhere.

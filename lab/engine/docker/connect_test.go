@@ -1,6 +1,7 @@
 package docker_test
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net"
@@ -11,11 +12,12 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"nomadlab.internal/lab/engine/docker"
 )
 
-// anotherDaemon answers what is asked at the beginning, on a socket of its own or, when listener is given, there.
+// anotherDaemon answers what is asked at the beginning, at that address.
 func anotherDaemon(t *testing.T, network, address string) net.Addr {
 	t.Helper()
 	listener, err := net.Listen(network, address)
@@ -45,8 +47,10 @@ func visit(t *testing.T, properties string, environment ...string) (said string,
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), self)
-	cmd.Env = append(os.Environ(), "HOME="+home, "DOCKER_HOST=", "DOCKER_CONTEXT=", "TESTCONTAINERS_RYUK_DISABLED=", asVisitor+"=1")
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, self)
+	cmd.Env = append(os.Environ(), "HOME="+home, "DOCKER_HOST=", "DOCKER_CONTEXT=", "TESTCONTAINERS_RYUK_DISABLED=", asVisitor+"=early")
 	cmd.Env = append(cmd.Env, environment...)
 	out, err := cmd.Output()
 	if err != nil && !errors.As(err, new(*exec.ExitError)) {
@@ -88,6 +92,25 @@ func TestNewAsksTheDaemonThatItUses(t *testing.T) {
 				t.Errorf("no ErrUnavailable: %s", said)
 			}
 		})
+	}
+}
+
+// TestNewEndsWithItsContext, when there is somebody on the socket who never answers.
+func TestNewEndsWithItsContext(t *testing.T) {
+	t.Parallel()
+	folder := t.TempDir()
+	silent, err := net.Listen("unix", filepath.Join(folder, "silent"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer silent.Close()
+	said, connected := visit(t, "", "DOCKER_HOST=unix://"+filepath.Join(folder, "silent"), asVisitor+"=hurried")
+	if connected || !strings.Contains(said, "look for the Docker daemon: context deadline exceeded") {
+		t.Errorf("it says %q", said)
+	}
+	other := anotherDaemon(t, "unix", filepath.Join(folder, "other")).String()
+	if said, connected := visit(t, "", "DOCKER_HOST=unix://"+other, asVisitor+"=hurried"); !connected {
+		t.Errorf("the control says %q", said)
 	}
 }
 

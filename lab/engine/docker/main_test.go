@@ -3,8 +3,10 @@ package docker_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/testcontainers/testcontainers-go"
 
@@ -16,17 +18,28 @@ import (
 const asVisitor = "NOMADLAB_TEST_AS_VISITOR"
 
 func TestMain(m *testing.M) {
-	switch os.Getenv(asVisitor) {
-	case "":
-		os.Exit(m.Run())
+	if how := os.Getenv(asVisitor); how != "" {
+		os.Exit(visitor(os.Stdout, how))
+	}
+	os.Exit(m.Run())
+}
+
+// visitor connects: "early", before anything has used testcontainers, "late", thereafter, or "hurried", within a time.
+func visitor(out io.Writer, how string) int {
+	ctx := context.Background()
+	switch how {
 	case "late":
 		testcontainers.ReadConfig()
+	case "hurried":
+		hurried, cancel := context.WithTimeout(ctx, 3*time.Second)
+		defer cancel()
+		ctx = hurried
 	}
-	e, err := docker.New(context.Background())
+	e, err := docker.New(ctx)
 	if err != nil {
-		fmt.Println(err)
-		os.Exit(1)
+		_, _ = fmt.Fprintln(out, err)
+		return 1
 	}
-	fmt.Println("connected to", e.DockerHost())
-	os.Exit(0)
+	_, _ = fmt.Fprintln(out, "connected to", e.DockerHost())
+	return 0
 }

@@ -1,0 +1,59 @@
+package posture_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/probe"
+)
+
+// TestOnlyTheCallersOwnLineCounts: another node may be refused for the same reason while the probe is refused for
+// another one. Each row differs from the first in one thing.
+func TestOnlyTheCallersOwnLineCounts(t *testing.T) {
+	const (
+		rpc  = "[WARN]  nomad.rpc: failed TLS handshake: remote_addr=172.30.5.1:43210 error=\"" + reason + "\""
+		http = "[TRACE] http: TLS handshake error from 172.30.5.1:43210: " + reason
+	)
+	other := func(line, address string) string { return strings.ReplaceAll(line, "172.30.5.1:", address+":") }
+	tests := []struct {
+		name, caller, line string
+		want               finding.Verdict
+	}{
+		{"the caller's, RPC", "172.30.5.1", rpc, finding.Held},
+		{"the caller's, HTTP", "172.30.5.1", http, finding.Held},
+		{"another node's, RPC", "172.30.5.1", other(rpc, "172.30.5.16"), finding.NotCarriedOut},
+		{"another node's, HTTP", "172.30.5.1", other(http, "172.30.5.16"), finding.NotCarriedOut},
+		{"a longer address that ends so", "72.30.5.1", rpc, finding.NotCarriedOut},
+		{"one with a part more", "30.5.1", rpc, finding.NotCarriedOut},
+		{"a longer address before the caller's", "72.30.5.1", rpc + " was 72.30.5.1:1", finding.Held},
+		{"an address without a port", "172.30.5.1", strings.ReplaceAll(rpc, ":43210", ""), finding.NotCarriedOut},
+		{"IPv6", "fd00::1", other(rpc, "[fd00::1]"), finding.Held},
+		{"another's, IPv6", "fd00::1", other(rpc, "[fd00::11]"), finding.NotCarriedOut},
+		{"nobody's in particular", "", other(rpc, "172.30.5.16"), finding.Held},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			l := &memoryLog{}
+			spec := whole()
+			spec.LogText, spec.LogWithin = reason, 100*time.Millisecond
+			spec.Probe = probe.New(probe.PlaneRPC, "probe", func(context.Context, probe.Target) probe.Observation {
+				_, _ = l.Write([]byte(test.line + "\n"))
+				return probe.Observation{Outcome: probe.RefusedInHandshake}
+			})
+			agent := server()
+			agent.Log, agent.Caller = l, test.caller
+			f := posture.Must(spec).Evaluate(t.Context(), agent)
+			if f.Verdict != test.want {
+				t.Errorf("verdict %q because %q, want %q", f.Verdict, f.Reason, test.want)
+			}
+			if says := strings.Contains(f.Reason, "not attributed"); says != (test.caller == "") {
+				t.Errorf("caller %q, and the reason is %q", test.caller, f.Reason)
+			}
+		})
+	}
+}

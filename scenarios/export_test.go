@@ -1,0 +1,63 @@
+package scenarios
+
+import (
+	"context"
+	"time"
+
+	"nomadlab.internal/lab/story"
+)
+
+// electionOf is the election's scenario with an election that was meddled with.
+func electionOf(meddle func(*election)) story.Scenario {
+	s := electedAgain()
+	s.Steps = func() []story.Step {
+		e := newElection()
+		meddle(e)
+		return e.steps()
+	}
+	return s
+}
+
+// LostWrite is the election on a cluster that has acknowledged a write and lost it.
+func LostWrite() story.Scenario {
+	return electionOf(func(e *election) { e.acknowledged["nomadlab/lost"] = "lost" })
+}
+
+// ElectionWithin is the election with another bound.
+func ElectionWithin(bound time.Duration) story.Scenario {
+	return electionOf(func(e *election) { e.bound = bound })
+}
+
+// OldLeaderLeads is the election's last step on a cluster whose old leader leads again.
+func OldLeaderLeads() story.Scenario {
+	s := electedAgain()
+	s.Steps = func() []story.Step {
+		e := newElection()
+		steps := e.steps()
+		last := steps[len(steps)-1]
+		last.Do = func(ctx context.Context, t *story.T) error {
+			leader, err := t.Lab.Leader(ctx, "")
+			if err != nil {
+				return err
+			}
+			e.old, e.new = leader, others(t.Lab, leader)[0]
+			return e.comeBack(ctx, t)
+		}
+		return []story.Step{last}
+	}
+	return s
+}
+
+// SentInGap is how many of the writes that began then count as sent in the gap, how many of those were refused, and
+// whether they suffice.
+func SentInGap(until time.Time, began []time.Time, errs []error) (sent, refused int, err error) {
+	var all []attempt
+	for i, at := range began {
+		all = append(all, attempt{began: at, err: errs[i]})
+	}
+	t := inGap(all, until)
+	return t.sent, t.refused, t.suffice()
+}
+
+// FirstWith is the first line that has both texts.
+func FirstWith(lines []string, text, from string) string { return firstWith(lines, text, from) }

@@ -1,0 +1,154 @@
+package scenarios
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+
+	"nomadlab.internal/lab"
+)
+
+const (
+	// writeEvery is how often a write is sent in the gap.
+	writeEvery = 100 * time.Millisecond
+	// writeWithin is how long a write may wait for its answer: servers hold it until there is a leader.
+	writeWithin = 5 * time.Second
+)
+
+// attempt is a write that was sent while there may have been no leader.
+type attempt struct {
+	began time.Time
+	// err is nil if a server has acknowledged it.
+	err error
+}
+
+// tally counts the writes of the gap.
+type tally struct{ sent, refused int }
+
+// inGap counts those that were begun while surely no leader was named. What came later is an ordinary write.
+func inGap(attempts []attempt, until time.Time) tally {
+	var t tally
+	for _, a := range attempts {
+		if !a.began.Before(until) {
+			continue
+		}
+		t.sent++
+		if a.err != nil {
+			t.refused++
+		}
+	}
+	return t
+}
+
+// suffice is an error if nothing can be said about writes in the gap.
+func (t tally) suffice() error {
+	if t.sent == 0 {
+		return errors.New("no write was sent in the gap, so that nothing is known about them")
+	}
+	return nil
+}
+
+// await returns the new leader as soon as all survivors agree on it, and the last moment at which surely none of them
+// named one.
+func (e *election) await(ctx context.Context, l *lab.Lab, survivors []*lab.Node) (leader *lab.Node, gap time.Time, err error) {
+	ctx, cancel := context.WithDeadline(ctx, e.killed.Add(e.bound))
+	defer cancel()
+	err = lab.WaitFor(ctx, "a new leader", func(ctx context.Context) string {
+		began := time.Now()
+		named, err := e.namedBy(ctx, survivors)
+		if err != nil {
+			return err.Error()
+		}
+		if !named {
+			gap = began
+			return "no server names a new leader"
+		}
+		if leader, err = l.Leader(ctx, ""); err != nil {
+			return err.Error()
+		}
+		if leader == e.old {
+			return e.old.Name() + " is still named"
+		}
+		return ""
+	})
+	return leader, gap, err
+}
+
+// namedBy says whether one of the nodes names a leader that is not the old one.
+func (e *election) namedBy(ctx context.Context, nodes []*lab.Node) (bool, error) {
+	old := fmt.Sprintf("%s:%d", e.old.Address(), lab.RPCPort)
+	for _, n := range nodes {
+		client, err := n.API()
+		if err != nil {
+			return false, err
+		}
+		var at string
+		q := asking(ctx)
+		q.AllowStale = true // it is this server's own view that is asked for
+		if _, err := client.Raw().Query("/v1/status/leader", &at, q); err != nil {
+			return false, fmt.Errorf("ask %s for the leader: %w", n.Name(), err)
+		}
+		if at != "" && at != old {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// writeUntil sends one write after another, none waiting for the one before, until there are enough; then it awaits all
+// answers.
+func (e *election) writeUntil(ctx context.Context, enough <-chan struct{}, nodes []*lab.Node) []attempt {
+	ticker := time.NewTicker(writeEvery)
+	defer ticker.Stop()
+	var all []*attempt
+	var answers sync.WaitGroup
+	for {
+		name, node := fmt.Sprintf("gap-%d", len(all)), nodes[len(all)%len(nodes)]
+		a := &attempt{began: time.Now()}
+		all = append(all, a)
+		answers.Go(func() {
+			ctx, cancel := context.WithTimeout(ctx, writeWithin)
+			defer cancel()
+			a.err = e.write(ctx, node, name)
+		})
+		select {
+		case <-enough:
+			answers.Wait()
+			return values(all)
+		case <-ctx.Done():
+			answers.Wait()
+			return values(all)
+		case <-ticker.C:
+		}
+	}
+}
+
+func values(all []*attempt) []attempt {
+	out := make([]attempt, len(all))
+	for i, a := range all {
+		out[i] = *a
+	}
+	return out
+}
+
+// write writes a variable, and remembers it once the server has acknowledged it.
+func (e *election) write(ctx context.Context, n *lab.Node, name string) error {
+	client, err := n.API()
+	if err != nil {
+		return err
+	}
+	path := "nomadlab/" + name
+	v := api.NewVariable(path)
+	v.Items["value"] = name
+	if _, _, err := client.Variables().Create(v, writing(ctx)); err != nil {
+		return fmt.Errorf("write %s through %s: %w", path, n.Name(), err)
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.acknowledged[path] = name
+	return nil
+}

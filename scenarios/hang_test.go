@@ -1,0 +1,116 @@
+package scenarios_test
+
+import (
+	"context"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/moby/moby/client"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/labtest"
+	"nomadlab.internal/lab/story"
+	"nomadlab.internal/scenarios"
+)
+
+const (
+	// stepWithin is what each step has on a lab that does not answer.
+	stepWithin = 500 * time.Millisecond
+	// overdue is when a step that does not keep to it is let go on, so that the test fails instead of hanging as well.
+	overdue = 30 * time.Second
+)
+
+// TestAHangingAgentHoldsNoStep: the server takes connections and does not answer, as on a machine that is swapping. No
+// promise holds on it, and each step must end in its time.
+func TestAHangingAgentHoldsNoStep(t *testing.T) {
+	t.Parallel()
+	l := labtest.Start(t, lab.Servers(1), lab.Clients(0), allJoiners)
+	wake := pause(t, l)
+	defer time.AfterFunc(overdue, wake).Stop()
+	for _, s := range scenarios.All() {
+		watch := &stopwatch{}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		r, err := within(s, stepWithin).Survey(ctx, l, watch)
+		cancel()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, took := range watch.took {
+			if took > stepWithin+2*time.Second {
+				t.Errorf("%s, step %d took %s, %s were allowed", s.Name, i+1, took, stepWithin)
+			}
+		}
+		held := slices.ContainsFunc(r.Findings, func(f finding.Finding) bool { return f.Verdict == finding.Held })
+		if held || len(r.Findings) == 0 && len(r.Failed) == 0 {
+			t.Errorf("%s holds on a server that does not answer: findings %v, failed steps %v", s.Name, r.Findings, r.Failed)
+		}
+	}
+}
+
+// TestAServerThatCannotBeAskedIsNoAnswer: while one is away, nobody knows of what it counts among its members.
+func TestAServerThatCannotBeAskedIsNoAnswer(t *testing.T) {
+	t.Parallel()
+	l := labtest.Start(t, lab.Servers(1), lab.Clients(0), allJoiners)
+	server := l.Servers()[0]
+	if err := server.Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	back := make(chan error, 1)
+	time.AfterFunc(time.Second, func() { back <- server.Start(t.Context()) })
+	found, err := scenarios.Find(gossip)
+	if err != nil {
+		t.Fatal(err)
+	}
+	steps := found[0].Steps
+	found[0].Steps = func() []story.Step { return steps()[1:2] }
+	if _, err := found[0].Run(t.Context(), l, silent{}); err != nil {
+		t.Errorf("a server without a key was to be refused once there was somebody to refuse it: %v", err)
+	}
+	if err := <-back; err != nil {
+		t.Error(err)
+	}
+}
+
+// allJoiners adds the joiners of every scenario.
+func allJoiners(s *lab.Spec) {
+	for _, all := range scenarios.All() {
+		s.Joiners = append(s.Joiners, all.Spec.Joiners...)
+	}
+}
+
+// pause stops all processes of the lab's nodes that run, until wake is called or the test ends.
+func pause(t *testing.T, l *lab.Lab) (wake func()) {
+	t.Helper()
+	docker, err := client.New(client.FromEnv)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = docker.Close() })
+	filter := make(client.Filters).Add("label", "nomadlab.lab="+l.Name())
+	nodes, err := docker.ContainerList(t.Context(), client.ContainerListOptions{Filters: filter})
+	if err != nil || len(nodes.Items) == 0 {
+		t.Fatalf("%d nodes run: %v", len(nodes.Items), err)
+	}
+	for _, n := range nodes.Items {
+		if _, err := docker.ContainerPause(t.Context(), n.ID, client.ContainerPauseOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wake = func() {
+		for _, n := range nodes.Items {
+			_, _ = docker.ContainerUnpause(context.Background(), n.ID, client.ContainerUnpauseOptions{})
+		}
+	}
+	t.Cleanup(wake)
+	return wake
+}
+
+// stopwatch is a narrator that notes how long each step took.
+type stopwatch struct {
+	silent
+	took []time.Duration
+}
+
+func (w *stopwatch) End(_ story.Step, took time.Duration, _ error) { w.took = append(w.took, took) }
