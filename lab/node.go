@@ -141,8 +141,8 @@ func (n *Node) Start(ctx context.Context) error {
 // died says how the agent ended, with its last words.
 func (n *Node) died(ctx context.Context, s engine.State) error {
 	lines, err := n.Log().since(ctx, 0)
-	if err != nil || len(lines) == 0 {
-		return fmt.Errorf("%s ended with exit code %d, and its log cannot be read (%v)", n.ref(), s.ExitCode, err)
+	if err != nil {
+		return fmt.Errorf("%s ended with exit code %d, and its log cannot be read: %w", n.ref(), s.ExitCode, err)
 	}
 	const lastWords = 3
 	return fmt.Errorf("%s ended with exit code %d, its log says at the end:\n%s", n.ref(), s.ExitCode,
