@@ -17,7 +17,7 @@ import (
 
 const (
 	// stepWithin is what each step has on a lab that does not answer.
-	stepWithin = 500 * time.Millisecond
+	stepWithin = 300 * time.Millisecond
 	// overdue is when a step that does not keep to it is let go on, so that the test fails instead of hanging as well.
 	overdue = 30 * time.Second
 )

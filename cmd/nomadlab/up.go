@@ -103,15 +103,22 @@ func reached(w lab.Wait) string {
 // bringUp is lab.Up with its progress shown, and an interruption told from a failure.
 func bringUp(ctx context.Context, c console, e engine.Engine, s lab.Spec, o lab.UpOptions) (*lab.Lab, time.Duration, error) {
 	p := newProgress(c.errs)
-	stopOnce := context.AfterFunc(ctx, func() { p.doing("interrupted", "interrupted: removing what was started") })
-	defer stopOnce()
+	told := make(chan struct{})
+	untold := context.AfterFunc(ctx, func() {
+		defer close(told)
+		p.doing("interrupted", "interrupted: removing what was started")
+	})
 	o.Progress = p.event
 	l, err := lab.Up(ctx, e, s, o)
-	if err == nil && ctx.Err() != nil {
+	cut := ctx.Err() != nil // looked at once: what comes later finds a lab that is up
+	if cut && err == nil {
 		err = tooLate(ctx, l)
 	}
+	if !untold() {
+		<-told // it is not to be told after the end
+	}
 	p.stop()
-	if ctx.Err() != nil {
+	if cut {
 		return nil, 0, interrupted(ctx, cmp.Or(s.Name, usualName), err)
 	}
 	return l, p.elapsed(), err

@@ -84,11 +84,14 @@ func TestEvidenceOfAFailedStart(t *testing.T) {
 	e, name := labtest.Engine(t), victimName()
 	var secrets []string
 	var run string
-	spec := lab.Spec{Certificates: lab.Certificates{TTL: time.Second}}.With(lab.Name(name), lab.Servers(1), lab.Clients(0))
+	const ttl = time.Second
+	spec := lab.Spec{Certificates: lab.Certificates{TTL: ttl}}.With(lab.Name(name), lab.Servers(1), lab.Clients(0))
 	_, err := lab.Up(t.Context(), e, spec, lab.UpOptions{Timeout: 3 * time.Second, Progress: func(ev lab.Event) {
 		if ev.Stage == "servers" && ev.Done {
 			secrets = secretsOf(t, e, engine.Ref{Lab: name, Node: "server-1"})
 			_, run = look(t, name, home)
+			// A connection that is made before the end would live on after it, and the lab would get ready.
+			<-time.After(ttl)
 		}
 	}})
 	failed, ok := errors.AsType[*lab.StartError](err)
