@@ -145,7 +145,9 @@ const (
 func (l *Lab) giveUp(ctx context.Context, cause error) error {
 	failed := &StartError{Lab: l.Name()}
 	cause = outOfSpace(cause)
-	if len(l.nodes) > 0 && !errors.Is(cause, context.Canceled) && !errors.Is(cause, ErrNoSpace) {
+	// Whether the user interrupted is the caller's context's to say: the cause may be the signal itself.
+	interrupted := errors.Is(ctx.Err(), context.Canceled)
+	if len(l.nodes) > 0 && !interrupted && !errors.Is(cause, ErrNoSpace) {
 		looking, cancel := context.WithTimeout(context.WithoutCancel(ctx), evidenceWithin)
 		defer cancel()
 		at, err := l.Evidence(looking, cause)
