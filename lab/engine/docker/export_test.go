@@ -52,9 +52,3 @@ func (e *Engine) Client() client.APIClient { return e.client }
 
 // Self is the container that this process runs in.
 func (e *Engine) Self() string { return e.self }
-
-// ContainerName is a node's container.
-func ContainerName(lab, node string) string { return containerName(lab, node) }
-
-// NetworkName is a lab's network.
-func NetworkName(lab string) string { return networkName(lab) }
