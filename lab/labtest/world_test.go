@@ -197,20 +197,13 @@ func gone(t *testing.T, name, run, home string, limit time.Duration) {
 	}
 }
 
-// within polls until the condition says "".
+// within waits until the condition says "". The test's own context may have ended.
 func within(t *testing.T, limit time.Duration, condition func() string) {
 	t.Helper()
-	deadline, ticker := time.Now().Add(limit), time.NewTicker(20*time.Millisecond)
-	defer ticker.Stop()
-	for {
-		seen := condition()
-		if seen == "" {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %s: %s", limit, seen)
-		}
-		<-ticker.C
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	if err := lab.WaitFor(ctx, "what the test demands", func(context.Context) string { return condition() }); err != nil {
+		t.Fatal(err)
 	}
 }
 
