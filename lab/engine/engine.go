@@ -11,13 +11,14 @@ import (
 	"io"
 	"io/fs"
 	"net/netip"
+	"path/filepath"
 	"time"
 )
 
 var (
 	// ErrUnavailable is returned when the engine cannot be used at all: it is not installed, it does not run, or this
 	// user may not talk to it. The text says which, and what mends it.
-	ErrUnavailable = errors.New("container engine unavailable")
+	ErrUnavailable = errors.New("engine unavailable")
 	// ErrSubnetTaken is returned by CreateNetwork when the subnet overlaps one that the engine already uses.
 	ErrSubnetTaken = errors.New("subnet is in use")
 	// ErrExists is returned when another lab of the same name was faster.
@@ -35,6 +36,10 @@ type Engine interface {
 	// DockerHost is the address of the Docker daemon whose image store nodes are started from. Empty for an engine
 	// that runs a Nomad binary itself.
 	DockerHost() string
+	// Site is what a plan for this engine must know of it.
+	Site() Site
+	// Lacks says why a feature cannot be had here. Empty: it can.
+	Lacks(f Feature) string
 	// Footprint is how everything that was created with that label can be recognised from outside this process.
 	Footprint(label, value string) Footprint
 	// Close gives back connections. Labs go on.
@@ -69,6 +74,33 @@ type Engine interface {
 	Remove(ctx context.Context, lab string) error
 }
 
+// Site is where nodes of an engine live.
+type Site struct {
+	// Pools are where a free subnet for a lab is looked for, in this order.
+	Pools []netip.Prefix
+	// Folder is where the engine keeps a run's nodes: the files of a node are below Folder/RUN/NODE. Empty for an engine
+	// that gives every node a file system of its own, and with it a network of its own.
+	Folder string
+}
+
+// Contained is true where every node has its own file system, network and users, and shares none of this machine's.
+func (s Site) Contained() bool { return s.Folder == "" }
+
+// Of is the folder of all that the engine keeps of one run of a lab. Empty where nodes are contained.
+func (s Site) Of(run string) string {
+	if s.Contained() {
+		return ""
+	}
+	return filepath.Join(s.Folder, run)
+}
+
+// Feature is something that not every engine can do.
+type Feature string
+
+// Containment is that what a node's tasks do stays within the node: they see neither this machine's files nor the
+// network of its other programs.
+const Containment Feature = "containment"
+
 // Footprint recognises what belongs together. A zero field means that the engine leaves no such traces.
 type Footprint struct {
 	// DockerHost is the address of the Docker daemon that has the lab's containers and networks.
@@ -77,6 +109,8 @@ type Footprint struct {
 	Label string
 	// Marker is the NAME=value in the environment of the lab's processes.
 	Marker string
+	// Folders are those that the engine keeps on this machine's disk for them.
+	Folders []string
 }
 
 // Ref names a node of a lab.
@@ -86,7 +120,9 @@ func (r Ref) String() string { return r.Lab + "/" + r.Node }
 
 // Network is the network of one lab.
 type Network struct {
-	Lab    string
+	Lab string
+	// Run tells this run of the lab from others of its name.
+	Run    string
 	Subnet netip.Prefix
 	// Labels are facts about the lab that survive this process, such as when it may be swept.
 	Labels map[string]string
@@ -95,13 +131,16 @@ type Network struct {
 // Node is one agent as the engine is to create it.
 type Node struct {
 	Ref
-	// Image is what the node is started from.
+	// Run is that of the lab's network.
+	Run string
+	// Image is what the node is started from: a container image, or the path of a nomad binary for an engine whose
+	// DockerHost is empty.
 	Image string
 	// Command is the program and its arguments.
 	Command []string
 	// Environment holds NAME=value entries.
 	Environment []string
-	// User is "uid:gid". Empty means the image's own user.
+	// User is "uid:gid". Empty means the image's own user, and where there are no images one without privileges.
 	User string
 	// Address is the node's fixed address on the lab's network.
 	Address netip.Addr
@@ -117,11 +156,12 @@ type Node struct {
 
 // File is a file or folder to put into a node.
 type File struct {
-	// Path is absolute, inside the node.
+	// Path is absolute, inside the node; with a Site that has a Folder, below the node's own folder there.
 	Path string
 	// Mode is its permission bits, and fs.ModeDir for a folder.
 	Mode fs.FileMode
-	// Owner is the numeric user and group that it belongs to.
+	// Owner is the numeric user and group that it belongs to. Not looked at where Node.User is empty: it is then that
+	// user.
 	Owner int
 	// Data is the content. Folders have none.
 	Data []byte
@@ -171,14 +211,19 @@ type State struct {
 	// ID is the engine's own name for the node.
 	ID      string
 	Running bool
-	// ExitCode is meaningful for a node that has ended.
+	// ExitCode is meaningful for a node that has ended. -1 where that is not known.
 	ExitCode int
 	// Started is when the node was last started. Zero for one that never was.
 	Started time.Time
 	// Address is the node's address on the lab's network. Invalid while it is not connected.
 	Address netip.Addr
+	// Origin is where the node's own connections come from, as others see it: Address, unless nodes share one network.
+	// Invalid while the node is not connected.
+	Origin netip.Addr
 	// Caller is how this process looks to the node when it connects to an endpoint. Invalid where that is not known.
 	Caller netip.Addr
+	// From is the address that this process must connect from to look like Caller. Invalid: it need not choose.
+	From netip.Addr
 	// Endpoints has, for each published port, where it is reached from this process. Empty while the node is down.
 	Endpoints map[uint16]netip.AddrPort
 	// Labels are what Create was given, the engine's own left out.

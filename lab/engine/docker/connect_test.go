@@ -88,7 +88,7 @@ func TestNewAsksTheDaemonThatItUses(t *testing.T) {
 			if !strings.Contains(said, c.says) || connected != strings.HasPrefix(c.says, "connected") {
 				t.Errorf("it says %q (connected: %v), want %q", said, connected, c.says)
 			}
-			if !connected && !strings.HasPrefix(said, "container engine unavailable: ") {
+			if !connected && !strings.HasPrefix(said, "engine unavailable: ") {
 				t.Errorf("no ErrUnavailable: %s", said)
 			}
 		})
@@ -135,7 +135,7 @@ func TestNewWillNotHaveTheReaper(t *testing.T) {
 			if connected == c.refused {
 				t.Errorf("connected: %v: %s", connected, said)
 			}
-			if c.refused && (!strings.HasPrefix(said, "container engine unavailable: ") || !strings.Contains(said, "export TESTCONTAINERS_RYUK_DISABLED=true")) {
+			if c.refused && (!strings.HasPrefix(said, "engine unavailable: ") || !strings.Contains(said, "export TESTCONTAINERS_RYUK_DISABLED=true")) {
 				t.Errorf("it says %s", said)
 			}
 		})

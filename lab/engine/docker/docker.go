@@ -5,6 +5,7 @@ package docker
 
 import (
 	"context"
+	"net/netip"
 
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
@@ -45,6 +46,15 @@ func (e *Engine) Name() string { return "docker" }
 
 // DockerHost is the address of the daemon.
 func (e *Engine) DockerHost() string { return e.client.DaemonHost() }
+
+// Site has the far end of Docker's own range, where few hosts have anything and where a route of the host would show,
+// then a corner of 10.0.0.0/8.
+func (e *Engine) Site() engine.Site {
+	return engine.Site{Pools: []netip.Prefix{netip.MustParsePrefix("172.30.0.0/16"), netip.MustParsePrefix("10.230.0.0/16")}}
+}
+
+// Lacks is empty: a container has everything.
+func (e *Engine) Lacks(engine.Feature) string { return "" }
 
 // Footprint is the label on containers and networks.
 func (e *Engine) Footprint(label, value string) engine.Footprint {

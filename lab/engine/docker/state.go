@@ -87,7 +87,7 @@ func (e *Engine) summary(c container.Summary) engine.State {
 	}
 	if c.NetworkSettings != nil {
 		for n := range maps.Values(c.NetworkSettings.Networks) {
-			s.Address, s.Caller = n.IPAddress, e.caller(n.Gateway)
+			s.Address, s.Origin, s.Caller = n.IPAddress, n.IPAddress, e.caller(n.Gateway)
 		}
 	}
 	for _, p := range c.Ports {
@@ -116,7 +116,7 @@ func (e *Engine) state(c container.InspectResponse) engine.State {
 		return s
 	}
 	for n := range maps.Values(c.NetworkSettings.Networks) {
-		s.Address, s.Caller = n.IPAddress, e.caller(n.Gateway)
+		s.Address, s.Origin, s.Caller = n.IPAddress, n.IPAddress, e.caller(n.Gateway)
 	}
 	for port, published := range c.NetworkSettings.Ports {
 		if at, ok := e.reach(s.Address, port.Num(), published); ok {
