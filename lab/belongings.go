@@ -48,10 +48,12 @@ func (l *Lab) watch(ctx context.Context) error {
 // target is what this run of the lab has. What another run of the same name has is none of its business.
 func (l *Lab) target() watchdog.Target {
 	f := l.engine.Footprint(labelRun, l.record.Run)
-	return watchdog.Target{DockerHost: f.DockerHost, Label: f.Label, Marker: marker(l.record.Run), Folders: []string{l.folder.path}}
+	return watchdog.Target{
+		DockerHost: f.DockerHost, Label: f.Label, Marker: marker(l.record.Run), Folders: append(f.Folders, l.folder.path),
+	}
 }
 
-// marker is in the environment of the processes that are started for a lab.
+// marker is in the environment of all processes that are started for a lab, by an engine or beside it.
 func marker(run string) string { return "NOMADLAB_RUN=" + run }
 
 // watched is true while the lab ends with this process.

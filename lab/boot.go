@@ -57,11 +57,11 @@ func (l *Lab) lay(ctx context.Context, o UpOptions) (secrets, error) {
 func (l *Lab) makeNetwork(ctx context.Context, o UpOptions) (Plan, error) {
 	var refused []netip.Prefix
 	for {
-		plan, err := PlanOn(ctx, l.engine, l.record.Spec, refused...)
+		plan, err := planOn(ctx, l.engine, l.record.Spec, l.record.Run, refused...)
 		if err != nil {
 			return Plan{}, err
 		}
-		err = l.engine.CreateNetwork(ctx, engine.Network{Lab: plan.Name, Subnet: plan.Subnet, Labels: l.labels(o)})
+		err = l.engine.CreateNetwork(ctx, engine.Network{Lab: plan.Name, Run: l.record.Run, Subnet: plan.Subnet, Labels: l.labels(o)})
 		switch {
 		case errors.Is(err, engine.ErrSubnetTaken) && l.record.Spec.Subnet == "" && ctx.Err() == nil:
 			refused = append(refused, plan.Subnet)
@@ -189,7 +189,7 @@ func (l *Lab) create(ctx context.Context, n *Node, s secrets, o UpOptions) error
 		labels[labelJoiner] = "true"
 	}
 	return l.engine.Create(ctx, engine.Node{
-		Ref: n.ref(), Image: l.record.Image, Command: n.plan.Command, Environment: n.plan.Environment, User: user(n.plan.User),
+		Ref: n.ref(), Run: l.record.Run, Image: l.record.Image, Command: n.plan.Command, Environment: n.plan.Environment, User: user(n.plan.User),
 		Address: n.plan.Address, Aliases: n.plan.Aliases, Ports: n.plan.Ports, Files: s.files(n.plan, credential), Labels: labels,
 	})
 }

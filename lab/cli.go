@@ -1,40 +1,103 @@
 package lab
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"io/fs"
 	"net/netip"
+	"path"
 
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/watchdog"
 )
 
-// cliTask is one call of the Nomad CLI: the cli credential in files of its own, the server's address in NOMAD_ADDR.
-func (l *Lab) cliTask(server *Node, args []string, files []engine.File, folder string, s engine.Streams) engine.Task {
-	id := l.cli.Identity
-	file := func(name string, data []byte) engine.File {
-		return engine.File{Path: tlsFolder + "/" + name, Mode: 0o600, Owner: agentUser, Data: data}
+// Call is one call of the Nomad CLI.
+type Call struct {
+	// Args are the CLI's arguments.
+	Args []string
+	// Files are put into the place where the CLI runs. Where the lab is not contained, that place is this machine, which
+	// has its own: there must be none.
+	Files []engine.File
+	// Folder is the working folder there.
+	Folder string
+	engine.Streams
+}
+
+// Contained is true where the lab's nodes, and the CLI that RunCLI runs beside them, see nothing of this machine's files.
+func (l *Lab) Contained() bool { return l.engine.Site().Contained() }
+
+// RunCLI runs the real Nomad CLI in a place of its own on the lab's network, with the cli credential, against a server
+// that runs. It returns the CLI's exit code. Nothing of it stays, also when this process is killed.
+func (l *Lab) RunCLI(ctx context.Context, c Call) (int, error) {
+	if err := l.outlived(); err != nil {
+		return 0, err
+	}
+	server, err := l.anyRunning(ctx)
+	if err != nil {
+		return 0, err
+	}
+	run := newRun()
+	f := l.engine.Footprint(labelRun, run)
+	guard, err := watchdog.Start(ctx, watchdog.Target{DockerHost: f.DockerHost, Label: f.Label, Marker: f.Marker, Folders: f.Folders})
+	if err != nil {
+		return 0, fmt.Errorf("start the watchdog of the CLI: %w", err)
+	}
+	task := l.cliTask(server, c)
+	task.Run, task.Labels = run, map[string]string{labelRun: run}
+	code, err := l.engine.Run(ctx, task)
+	return code, errors.Join(err, guard.Release())
+}
+
+// anyRunning returns a server that runs, or says how to get one.
+func (l *Lab) anyRunning(ctx context.Context) (*Node, error) {
+	for _, n := range l.Servers() {
+		if s, err := n.State(ctx); err == nil && s.Running {
+			return n, nil
+		}
+	}
+	return nil, fmt.Errorf("no server of lab %s runs: try `nomadlab start %s`", l.Name(), l.Name())
+}
+
+// cliTask is one call of the Nomad CLI: the cli credential in files, the server's address in NOMAD_ADDR. On this machine
+// the files are those of the lab's folder; a container gets its own.
+func (l *Lab) cliTask(server *Node, c Call) engine.Task {
+	folder, files, id := l.folder.tls(), c.Files, l.cli.Identity
+	if l.Contained() {
+		folder = Ground{}.paths("").tls
+		files = append(l.cliFiles(folder), files...)
 	}
 	return engine.Task{
 		Node: engine.Node{
 			Ref:     engine.Ref{Lab: l.Name()},
 			Image:   l.Image(),
-			Command: append([]string{"nomad"}, args...),
-			User:    user(agentUser),
+			Command: append([]string{"nomad"}, c.Args...),
+			User:    user(server.plan.User),
 			Environment: []string{
 				"NOMAD_ADDR=" + l.scheme() + "://" + netip.AddrPortFrom(server.plan.Address, HTTPPort).String(),
 				"NOMAD_REGION=" + server.plan.Region,
-				"NOMAD_CACERT=" + tlsFolder + "/" + pki.CAFile,
-				"NOMAD_CLIENT_CERT=" + tlsFolder + "/" + id.CertFile(),
-				"NOMAD_CLIENT_KEY=" + tlsFolder + "/" + id.KeyFile(),
+				"NOMAD_CACERT=" + path.Join(folder, pki.CAFile),
+				"NOMAD_CLIENT_CERT=" + path.Join(folder, id.CertFile()),
+				"NOMAD_CLIENT_KEY=" + path.Join(folder, id.KeyFile()),
 			},
-			Files: append([]engine.File{
-				{Path: tlsFolder, Mode: fs.ModeDir | 0o700, Owner: agentUser},
-				file(pki.CAFile, l.cli.CAPEM),
-				file(id.CertFile(), l.cli.CertPEM),
-				file(id.KeyFile(), l.cli.KeyPEM),
-			}, files...),
+			Files: files,
 		},
-		Folder:  folder,
-		Streams: s,
+		Folder:  c.Folder,
+		Streams: c.Streams,
+	}
+}
+
+// cliFiles are the cli credential's, in a folder of their own.
+func (l *Lab) cliFiles(folder string) []engine.File {
+	id := l.cli.Identity
+	file := func(name string, data []byte) engine.File {
+		return engine.File{Path: path.Join(folder, name), Mode: 0o600, Owner: agentUser, Data: data}
+	}
+	return []engine.File{
+		{Path: folder, Mode: fs.ModeDir | 0o700, Owner: agentUser},
+		file(pki.CAFile, l.cli.CAPEM),
+		file(id.CertFile(), l.cli.CertPEM),
+		file(id.KeyFile(), l.cli.KeyPEM),
 	}
 }

@@ -13,8 +13,9 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// Occupied returns the subnets that a lab must not take: those of the host's interfaces and routes, and the engine's.
-func Occupied(ctx context.Context, e engine.Engine) ([]netip.Prefix, error) {
+// occupied returns the subnets that a lab must not take: those of the host's interfaces and routes, and the engine's. What
+// is taken of loopback only an engine knows that uses it.
+func occupied(ctx context.Context, e engine.Engine) ([]netip.Prefix, error) {
 	taken, err := e.Occupied(ctx)
 	if err != nil {
 		return nil, err
@@ -24,7 +25,7 @@ func Occupied(ctx context.Context, e engine.Engine) ([]netip.Prefix, error) {
 		return nil, fmt.Errorf("list this host's interfaces: %w", err)
 	}
 	for _, i := range interfaces {
-		if p, err := netip.ParsePrefix(i.SockAddr.String()); err == nil && p.Addr().Is4() {
+		if p, err := netip.ParsePrefix(i.SockAddr.String()); err == nil && p.Addr().Is4() && (e.Site().Contained() || !p.Addr().IsLoopback()) {
 			taken = append(taken, p.Masked())
 		}
 	}
@@ -62,15 +63,22 @@ func (s Spec) evaluate() (Spec, error) {
 	return s, nil
 }
 
-// PlanOn makes the plan of a Spec for this host: its templates evaluated, its subnet free and none of those refused.
-func PlanOn(ctx context.Context, e engine.Engine, s Spec, refused ...netip.Prefix) (Plan, error) {
+// Preview is the plan that Up would carry out now. Where the nodes' files will be on this machine, RUN stands for the
+// name of the run.
+func Preview(ctx context.Context, e engine.Engine, s Spec) (Plan, error) {
+	return planOn(ctx, e, s, "RUN")
+}
+
+// planOn makes the plan of a Spec for this host: its templates evaluated, its subnet free and none of those refused.
+func planOn(ctx context.Context, e engine.Engine, s Spec, run string, refused ...netip.Prefix) (Plan, error) {
 	s, err := s.evaluate()
 	if err != nil {
 		return Plan{}, err
 	}
-	occupied, err := Occupied(ctx, e)
+	taken, err := occupied(ctx, e)
 	if err != nil {
 		return Plan{}, err
 	}
-	return NewPlan(s, append(occupied, refused...))
+	site := e.Site()
+	return NewPlan(s, Ground{Pools: site.Pools, Occupied: append(taken, refused...), Folder: site.Of(run)})
 }

@@ -146,35 +146,3 @@ func remove(ctx context.Context, e engine.Engine, name string) error {
 	}
 	return errors.Join(append(errs, err)...)
 }
-
-// RunCLI runs the real Nomad CLI in a place of its own on the lab's network, with the cli credential, against a server
-// that runs. It returns the CLI's exit code. Nothing of it stays, also when this process is killed.
-func (l *Lab) RunCLI(ctx context.Context, args []string, files []engine.File, folder string, s engine.Streams) (int, error) {
-	if err := l.outlived(); err != nil {
-		return 0, err
-	}
-	server, err := l.anyRunning(ctx)
-	if err != nil {
-		return 0, err
-	}
-	run := newRun()
-	f := l.engine.Footprint(labelRun, run)
-	guard, err := watchdog.Start(ctx, watchdog.Target{DockerHost: f.DockerHost, Label: f.Label})
-	if err != nil {
-		return 0, fmt.Errorf("start the watchdog of the CLI: %w", err)
-	}
-	task := l.cliTask(server, args, files, folder, s)
-	task.Labels = map[string]string{labelRun: run}
-	code, err := l.engine.Run(ctx, task)
-	return code, errors.Join(err, guard.Release())
-}
-
-// anyRunning returns a server that runs, or says how to get one.
-func (l *Lab) anyRunning(ctx context.Context) (*Node, error) {
-	for _, n := range l.Servers() {
-		if s, err := n.State(ctx); err == nil && s.Running {
-			return n, nil
-		}
-	}
-	return nil, fmt.Errorf("no server of lab %s runs: try `nomadlab start %s`", l.Name(), l.Name())
-}

@@ -62,6 +62,21 @@ func (n *Node) Caller() netip.Addr {
 	return n.state.Caller
 }
 
+// From is the address that this process must connect from to look like Caller. Invalid where it need not choose.
+func (n *Node) From() netip.Addr {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.state.From
+}
+
+// Origin is where the agent's own connections come from, as the logs of others have it: its address, unless the lab's
+// nodes share this machine's network. Invalid while the node is down.
+func (n *Node) Origin() netip.Addr {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.state.Origin
+}
+
 func (n *Node) endpoint(port uint16) netip.AddrPort {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -177,4 +192,10 @@ func (n *Node) Logs(ctx context.Context, follow bool) (io.ReadCloser, error) {
 	return n.lab.engine.Logs(ctx, n.ref(), follow)
 }
 
-func user(id int) string { return strconv.Itoa(id) + ":" + strconv.Itoa(id) }
+// user is how an engine is told of a numeric user and group.
+func user(id int) string {
+	if id == 0 {
+		return ""
+	}
+	return strconv.Itoa(id) + ":" + strconv.Itoa(id)
+}

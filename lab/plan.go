@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"path"
 	"slices"
 
 	"nomadlab.internal/lab/agentconf"
@@ -17,7 +18,20 @@ const (
 	SerfPort uint16 = 4648
 )
 
-// Plan is a lab as it will be: a pure function of a Spec and of what the host already uses. It holds no secret.
+// Ground is what a lab is planned on. Its zero value has no room for a subnet.
+type Ground struct {
+	// Pools are where a free subnet is looked for, in this order.
+	Pools []netip.Prefix
+	// Occupied are the subnets that the host already uses.
+	Occupied []netip.Prefix
+	// Folder is where the nodes' files are on this machine, each node's below Folder/NAME. Empty: every node is contained,
+	// with a file system and a network of its own.
+	Folder string
+}
+
+func (g Ground) contained() bool { return g.Folder == "" }
+
+// Plan is a lab as it will be: a pure function of a Spec and of the ground that it stands on. It holds no secret.
 type Plan struct {
 	Name string `json:"name"`
 	// Nomad says which Nomad its nodes run.
@@ -47,9 +61,9 @@ type PlannedNode struct {
 	Identity pki.Identity `json:"identity"`
 	// Gossip is which gossip key a server has.
 	Gossip GossipKey `json:"gossip,omitempty"`
-	// User is the numeric user and group that the agent runs as.
-	User int `json:"user"`
-	// Ports are published, each on a free port of 127.0.0.1.
+	// User is the numeric user and group that the agent runs as. Zero: the engine has a user for it.
+	User int `json:"user,omitempty"`
+	// Ports are reached from this machine: of a contained node, each through a free port of 127.0.0.1.
 	Ports   []uint16 `json:"ports"`
 	Command []string `json:"command"`
 	// Environment holds NAME=value entries.
@@ -76,20 +90,26 @@ const (
 	Gossip        Secret = "gossip key"
 )
 
-// Folders of a node. They are the official image's, so that both images look alike.
-const (
-	dataFolder   = "/nomad/data"
-	configFolder = "/nomad/config"
-	tlsFolder    = "/nomad/tls"
-)
+// paths are the folders of a node.
+type paths struct{ data, config, tls string }
+
+// paths are the official image's in a container, so that both images look alike. On this machine they are short: the
+// socket of a task lies below data, and the path of a socket has at most 107 bytes (unix(7)).
+func (g Ground) paths(node string) paths {
+	root := "/nomad"
+	if !g.contained() {
+		root = path.Join(g.Folder, node)
+	}
+	return paths{data: root + "/data", config: root + "/config", tls: root + "/tls"}
+}
 
 // agentUser is who agents run as. An agent needs no privilege for raw_exec, and a client that runs as root without
 // privileges does not start at all: it cannot make its cgroup (nomad#23476).
 const agentUser = 1000
 
-// NewPlan makes the plan of a Spec. Occupied are the subnets that the host already uses. The Spec's templates must
-// have been evaluated. It returns an *InvalidError when the Spec is, and ErrNoSubnet or ErrSubnetInUse.
-func NewPlan(s Spec, occupied []netip.Prefix) (Plan, error) {
+// NewPlan makes the plan of a Spec. The Spec's templates must have been evaluated. It returns an *InvalidError when the
+// Spec is, and ErrNoSubnet or ErrSubnetInUse.
+func NewPlan(s Spec, g Ground) (Plan, error) {
 	if err := s.Validate(); err != nil {
 		return Plan{}, err
 	}
@@ -105,10 +125,10 @@ func NewPlan(s Spec, occupied []netip.Prefix) (Plan, error) {
 		})
 	}
 	var err error
-	if p.Subnet, err = chooseSubnet(s.Subnet, s.Name, len(p.Nodes), occupied); err != nil {
+	if p.Subnet, err = chooseSubnet(s.Subnet, s.Name, len(p.Nodes), g); err != nil {
 		return Plan{}, err
 	}
-	return p, p.complete(s)
+	return p, p.complete(s, g)
 }
 
 func (p *Plan) addMembers(r Region, several bool) {
@@ -131,7 +151,7 @@ func (p *Plan) gossip(wanted GossipKey) GossipKey {
 }
 
 // complete gives every node what follows from its place in the plan.
-func (p *Plan) complete(s Spec) error {
+func (p *Plan) complete(s Spec, g Ground) error {
 	for i := range p.Nodes {
 		address, err := nodeAddress(p.Subnet, i)
 		if err != nil {
@@ -141,23 +161,26 @@ func (p *Plan) complete(s Spec) error {
 	}
 	for i := range p.Nodes {
 		n := &p.Nodes[i]
-		n.User = agentUser
+		at := g.paths(n.Name)
+		if g.contained() {
+			n.User = agentUser
+		}
 		n.Aliases = []string{n.Name, n.Name + "." + n.Region}
 		n.Ports = []uint16{HTTPPort}
 		if n.Role == pki.Server {
 			n.Ports = append(n.Ports, RPCPort)
 		}
-		n.Command = []string{"nomad", "agent", "-config", configFolder}
+		n.Command = []string{"nomad", "agent", "-config", at.config}
 		// raw_exec asks who runs it. No image knows this user, so the environment says it (os/user, without cgo).
-		n.Environment = []string{"USER=nomad", "HOME=" + dataFolder}
+		n.Environment = []string{"USER=nomad", "HOME=" + at.data}
 		if err := n.identify(s.Certificates); err != nil {
 			return err
 		}
-		config, err := p.agent(*n, s.LogLevel).HCL()
+		config, err := p.agent(*n, s.LogLevel, g).HCL()
 		if err != nil {
 			return fmt.Errorf("configuration of %s: %w", n.Name, err)
 		}
-		n.Files = planFiles(*n, string(config))
+		n.Files = planFiles(*n, at, string(config))
 	}
 	return nil
 }
@@ -180,14 +203,15 @@ func (n *PlannedNode) identify(c Certificates) error {
 }
 
 // agent is the node's Nomad configuration.
-func (p *Plan) agent(n PlannedNode, logLevel string) agentconf.Agent {
+func (p *Plan) agent(n PlannedNode, logLevel string, g Ground) agentconf.Agent {
+	at := g.paths(n.Name)
 	a := agentconf.Agent{
 		Name: n.Name, Region: n.Region, Datacenter: n.Datacenter, LogLevel: logLevel,
-		DataDir: dataFolder, Advertise: n.Address.String(),
+		DataDir: at.data, Advertise: n.Address.String(),
 		TLS: &agentconf.TLS{
-			CAFile:   tlsFolder + "/" + pki.CAFile,
-			CertFile: tlsFolder + "/" + n.Identity.CertFile(),
-			KeyFile:  tlsFolder + "/" + n.Identity.KeyFile(),
+			CAFile:   at.tls + "/" + pki.CAFile,
+			CertFile: at.tls + "/" + n.Identity.CertFile(),
+			KeyFile:  at.tls + "/" + n.Identity.KeyFile(),
 
 			NoHTTP:                 p.lacks(NoHTTPTLS),
 			NoRPC:                  p.lacks(NoRPCTLS),
@@ -195,8 +219,11 @@ func (p *Plan) agent(n PlannedNode, logLevel string) agentconf.Agent {
 			NoVerifyHTTPSClient:    p.lacks(NoVerifyHTTPSClient),
 		},
 	}
+	if !g.contained() {
+		a.BindAddr = a.Advertise // every other address of this machine is somebody else's
+	}
 	if n.Role == pki.Client {
-		a.Client = &agentconf.Client{Servers: p.addresses(n.Region, RPCPort), RawExec: true}
+		a.Client = &agentconf.Client{Servers: p.addresses(n.Region, RPCPort), RawExec: p.rawExec(g)}
 		return a
 	}
 	a.Server = &agentconf.Server{Join: p.addresses("", SerfPort)}
@@ -205,6 +232,10 @@ func (p *Plan) agent(n PlannedNode, logLevel string) agentconf.Agent {
 	}
 	return a
 }
+
+// rawExec says whether clients run raw_exec tasks. On this machine's loopback they do so in a hardened lab alone: of a
+// weakened one any local program, or a web page's POST, could have commands run as the lab's user.
+func (p *Plan) rawExec(g Ground) bool { return g.contained() || len(p.Weaken) == 0 }
 
 // addresses are where the region's servers listen; the empty region means all of them, for gossip is one pool.
 func (p *Plan) addresses(region string, port uint16) []string {
@@ -218,20 +249,20 @@ func (p *Plan) addresses(region string, port uint16) []string {
 }
 
 // planFiles are a node's files: its configuration, its own certificate and key, and the authority's certificate.
-func planFiles(n PlannedNode, config string) []PlannedFile {
+func planFiles(n PlannedNode, at paths, config string) []PlannedFile {
 	files := []PlannedFile{
-		{Path: dataFolder, Mode: fs.ModeDir | 0o700},
-		{Path: configFolder, Mode: fs.ModeDir | 0o700},
-		{Path: configFolder + "/agent.hcl", Mode: 0o600, Content: config},
+		{Path: at.data, Mode: fs.ModeDir | 0o700},
+		{Path: at.config, Mode: fs.ModeDir | 0o700},
+		{Path: at.config + "/agent.hcl", Mode: 0o600, Content: config},
 	}
 	if n.Role == pki.Server && n.Gossip != NoKey {
-		files = append(files, PlannedFile{Path: configFolder + "/gossip.hcl", Mode: 0o600, Secret: Gossip})
+		files = append(files, PlannedFile{Path: at.config + "/gossip.hcl", Mode: 0o600, Secret: Gossip})
 	}
 	return append(files,
-		PlannedFile{Path: tlsFolder, Mode: fs.ModeDir | 0o700},
-		PlannedFile{Path: tlsFolder + "/" + pki.CAFile, Mode: 0o600, Secret: CACertificate},
-		PlannedFile{Path: tlsFolder + "/" + n.Identity.CertFile(), Mode: 0o600, Secret: Certificate},
-		PlannedFile{Path: tlsFolder + "/" + n.Identity.KeyFile(), Mode: 0o600, Secret: PrivateKey},
+		PlannedFile{Path: at.tls, Mode: fs.ModeDir | 0o700},
+		PlannedFile{Path: at.tls + "/" + pki.CAFile, Mode: 0o600, Secret: CACertificate},
+		PlannedFile{Path: at.tls + "/" + n.Identity.CertFile(), Mode: 0o600, Secret: Certificate},
+		PlannedFile{Path: at.tls + "/" + n.Identity.KeyFile(), Mode: 0o600, Secret: PrivateKey},
 	)
 }
 

@@ -78,7 +78,7 @@ func readable(t *testing.T, p lab.Plan) string {
 
 func mustPlan(t *testing.T, s lab.Spec, occupied ...netip.Prefix) lab.Plan {
 	t.Helper()
-	p, err := lab.NewPlan(s, occupied)
+	p, err := lab.NewPlan(s, lab.Containers(occupied...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,6 +90,47 @@ func TestPlanGolden(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			golden.Assert(t, readable(t, mustPlan(t, spec)), "plan-"+name+".txt")
 		})
+	}
+}
+
+// TestPlanOnThisMachineGolden is the same without containers: short paths, loopback, and no raw_exec where a protection is
+// missing.
+func TestPlanOnThisMachineGolden(t *testing.T) {
+	for _, name := range []string{"default", "weakened"} {
+		t.Run(name, func(t *testing.T) {
+			p, err := lab.NewPlan(plannedSpecs()[name], lab.Processes())
+			if err != nil {
+				t.Fatal(err)
+			}
+			golden.Assert(t, readable(t, p), "plan-"+name+"-processes.txt")
+		})
+	}
+}
+
+// TestRawExecOnThisMachineNeedsEveryProtection, while in containers it needs none.
+func TestRawExecOnThisMachineNeedsEveryProtection(t *testing.T) {
+	weakened := [][]lab.Weakness{nil}
+	for _, w := range lab.Weaknesses() {
+		weakened = append(weakened, []lab.Weakness{w})
+	}
+	for _, w := range weakened {
+		for ground, want := range map[string]bool{"containers": true, "processes": len(w) == 0} {
+			g := lab.Containers()
+			if ground == "processes" {
+				g = lab.Processes()
+			}
+			p, err := lab.NewPlan(lab.Spec{}.With(lab.Weaken(w...)), g)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, n := range p.Nodes {
+				for _, f := range n.Files {
+					if got := strings.Contains(f.Content, `plugin "raw_exec"`); f.Content != "" && got != (want && n.Role == pki.Client) {
+						t.Errorf("%s, weakened by %v: raw_exec at %s is %v", ground, w, n.Name, got)
+					}
+				}
+			}
+		}
 	}
 }
 
@@ -137,7 +178,7 @@ func addresses() cmp.Option {
 // and what the host uses are evaluated elsewhere, and handed in. io/fs and net/netip are types alone.
 func TestPlanReachesNothing(t *testing.T) {
 	allowed := []string{
-		"errors", "fmt", "hash/fnv", "io/fs", "net/netip", "regexp", "slices", "strings", "time",
+		"errors", "fmt", "hash/fnv", "io/fs", "net/netip", "path", "regexp", "slices", "strings", "time",
 		"github.com/hashicorp/go-sockaddr", "nomadlab.internal/lab/agentconf", "nomadlab.internal/lab/pki",
 	}
 	for _, file := range []string{"plan.go", "subnet.go", "spec.go", "validate.go", "options.go"} {
@@ -157,7 +198,7 @@ func TestPlanReachesNothing(t *testing.T) {
 // evaluated.
 func TestPlanDoesNotAskTheHost(t *testing.T) {
 	for found, right := range map[string]string{"localhost": "127.0.0.1", "{{ GetPrivateIP }}": "192.0.2.1", "127.0.0.1:80": "::1"} {
-		_, err := lab.NewPlan(lab.Spec{Certificates: lab.Certificates{IPs: []string{right, found}}}, nil)
+		_, err := lab.NewPlan(lab.Spec{Certificates: lab.Certificates{IPs: []string{right, found}}}, lab.Containers())
 		problems := problemsOf(t, err)
 		if problems[0].Field != "certificates.ips[1]" || problems[0].Found != strconv.Quote(found) {
 			t.Errorf("%s: %v", found, problems)
@@ -168,7 +209,7 @@ func TestPlanDoesNotAskTheHost(t *testing.T) {
 
 func TestPlanRefusesWhatValidateDoes(t *testing.T) {
 	for _, r := range allRefused() {
-		p, err := lab.NewPlan(r.spec, nil)
+		p, err := lab.NewPlan(r.spec, lab.Containers())
 		if diff := cmp.Diff(r.spec.Validate(), err, cmp.Comparer(sameText)); diff != "" {
 			t.Errorf("%s (-Validate +NewPlan):\n%s", r.name, diff)
 		}

@@ -14,21 +14,17 @@ const ErrNoSubnet = inputError("no free subnet")
 // ErrSubnetInUse is returned for a subnet that the user named and that the host already uses. It is an ErrInvalid.
 const ErrSubnetInUse = inputError("the subnet is in use")
 
-// pools are where a free subnet is looked for, in this order: the far end of Docker's own range, where few hosts have
-// anything and where a route of the host would show, then a corner of 10.0.0.0/8.
-func pools() []string { return []string{"172.30.0.0/16", "10.230.0.0/16"} }
-
 // chooseSubnet returns the wanted subnet if it is free, or a free one large enough for so many nodes. Labs with
 // different names begin their search at different places, so that labs which start at the same time seldom collide.
-func chooseSubnet(wanted, name string, nodes int, occupied []netip.Prefix) (netip.Prefix, error) {
+func chooseSubnet(wanted, name string, nodes int, g Ground) (netip.Prefix, error) {
 	if wanted != "" {
-		return wantedSubnet(wanted, nodes, occupied)
+		return wantedSubnet(wanted, nodes, g)
 	}
 	bits := subnetBits(nodes)
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(name))
-	for _, pool := range pools() {
-		base, err := sockaddr.NewIPv4Addr(pool)
+	for _, pool := range g.Pools {
+		base, err := sockaddr.NewIPv4Addr(pool.String())
 		if err != nil {
 			return netip.Prefix{}, fmt.Errorf("pool %s: %w", pool, err)
 		}
@@ -36,16 +32,16 @@ func chooseSubnet(wanted, name string, nodes int, occupied []netip.Prefix) (neti
 		for i := range count {
 			at := (h.Sum32() + i) % count
 			p := netip.PrefixFrom(addressAt(base, at<<(32-bits)), bits)
-			if overlapping(p, occupied) == nil {
+			if overlapping(p, g.Occupied) == nil {
 				return p, nil
 			}
 		}
 	}
 	return netip.Prefix{}, fmt.Errorf("%w of %d bits in %v: name one with --subnet, or remove networks that nobody uses "+
-		"(`nomadlab list`, `docker network prune`)", ErrNoSubnet, bits, pools())
+		"(`nomadlab list`, `docker network prune`)", ErrNoSubnet, bits, g.Pools)
 }
 
-func wantedSubnet(wanted string, nodes int, occupied []netip.Prefix) (netip.Prefix, error) {
+func wantedSubnet(wanted string, nodes int, g Ground) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(wanted)
 	if err != nil || !p.Addr().Is4() || p.Bits() > subnetBits(nodes) {
 		return netip.Prefix{}, &InvalidError{Problems: []Problem{{
@@ -54,11 +50,26 @@ func wantedSubnet(wanted string, nodes int, occupied []netip.Prefix) (netip.Pref
 		}}}
 	}
 	p = p.Masked()
-	if other := overlapping(p, occupied); other != nil {
+	if loopback().Contains(p.Addr()) == g.contained() {
+		return netip.Prefix{}, elsewhere(p, g)
+	}
+	if other := overlapping(p, g.Occupied); other != nil {
 		return netip.Prefix{}, fmt.Errorf("%w: %s overlaps %s, which this host already uses: name another, or leave it out and a free one is found",
 			ErrSubnetInUse, p, other)
 	}
 	return p, nil
+}
+
+func loopback() netip.Prefix { return netip.PrefixFrom(netip.AddrFrom4([4]byte{127}), 8) }
+
+// elsewhere says where the subnet must be: containers cannot have loopback addresses, and agents on this machine have
+// no others that are theirs.
+func elsewhere(p netip.Prefix, g Ground) error {
+	mend := "is loopback, which containers cannot share: use a network such as 172.30.7.0/24"
+	if !g.contained() {
+		mend = "is not loopback, where agents without containers live: use a network such as 127.64.7.0/24"
+	}
+	return &InvalidError{Problems: []Problem{{Field: "subnet", Found: fmt.Sprintf("%q", p), Mend: mend}}}
 }
 
 // overlapping returns one of the occupied networks that shares an address with p, or nil.

@@ -28,8 +28,8 @@ func randomNetworks(random *rand.Rand) []netip.Prefix {
 }
 
 func inPools(p netip.Prefix) bool {
-	for _, pool := range lab.Pools() {
-		if around := netip.MustParsePrefix(pool); around.Contains(p.Addr()) && around.Bits() <= p.Bits() {
+	for _, pool := range lab.Containers().Pools {
+		if around := pool; around.Contains(p.Addr()) && around.Bits() <= p.Bits() {
 			return true
 		}
 	}
@@ -60,7 +60,7 @@ func TestChosenSubnetIsFree(t *testing.T) {
 			t.Fatal(err)
 		}
 		if lower := netip.PrefixFrom(p.Addr(), p.Bits()+1); p != p.Masked() || !inPools(p) || !lower.Contains(last) {
-			t.Fatalf("%s for %d nodes, of which the last is at %s; the pools are %v", p, nodes, last, lab.Pools())
+			t.Fatalf("%s for %d nodes, of which the last is at %s; the pools are %v", p, nodes, last, lab.Containers().Pools)
 		}
 	}
 	if found < 1000 {
@@ -100,8 +100,8 @@ func beforeFirst(t *testing.T) string {
 // allBut is every /24 of the pools but one.
 func allBut(free netip.Prefix) []netip.Prefix {
 	var out []netip.Prefix
-	for _, pool := range lab.Pools() {
-		a := netip.MustParsePrefix(pool).Addr().As4()
+	for _, pool := range lab.Containers().Pools {
+		a := pool.Addr().As4()
 		for i := range 256 {
 			a[2] = byte(i)
 			if p := netip.PrefixFrom(netip.AddrFrom4(a), 24); p != free {
@@ -186,14 +186,40 @@ func TestPlanTakesAFreeSubnet(t *testing.T) {
 	}
 	checkAddresses(t, second)
 	wanted := lab.Spec{Subnet: first.Subnet.String()}
-	if _, err := lab.NewPlan(wanted, []netip.Prefix{first.Subnet}); !errors.Is(err, lab.ErrSubnetInUse) {
+	if _, err := lab.NewPlan(wanted, lab.Containers(first.Subnet)); !errors.Is(err, lab.ErrSubnetInUse) {
 		t.Errorf("the wanted subnet is in use: %v", err)
 	}
 	if p := mustPlan(t, wanted, second.Subnet); p.Subnet != first.Subnet {
 		t.Errorf("%s was wanted, got %s", first.Subnet, p.Subnet)
 	}
-	everything := []netip.Prefix{netip.MustParsePrefix("0.0.0.0/0")}
-	if _, err := lab.NewPlan(lab.Spec{}, everything); !errors.Is(err, lab.ErrNoSubnet) {
+	everything := netip.MustParsePrefix("0.0.0.0/0")
+	if _, err := lab.NewPlan(lab.Spec{}, lab.Containers(everything)); !errors.Is(err, lab.ErrNoSubnet) {
 		t.Errorf("no subnet is free: %v", err)
+	}
+}
+
+// TestSubnetFitsTheGround: containers cannot share loopback, and agents without containers have nothing else.
+func TestSubnetFitsTheGround(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		ground        lab.Ground
+		fits, refused string
+	}{
+		{"containers", lab.Containers(), "10.6.0.0/24", "127.64.7.0/24"},
+		{"processes", lab.Processes(), "127.64.7.0/24", "10.6.0.0/24"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			if p, err := lab.NewPlan(lab.Spec{Subnet: c.fits}, c.ground); err != nil || p.Subnet.String() != c.fits {
+				t.Errorf("%s was wanted: got %s, %v", c.fits, p.Subnet, err)
+			}
+			_, err := lab.NewPlan(lab.Spec{Subnet: c.refused}, c.ground)
+			if problems := problemsOf(t, err); problems[0].Field != "subnet" || !strings.Contains(problems[0].Mend, "loopback") {
+				t.Errorf("%s: %v", c.refused, problems)
+			}
+			p, err := lab.NewPlan(lab.Spec{}, c.ground)
+			if err != nil || !c.ground.Pools[0].Contains(p.Subnet.Addr()) {
+				t.Errorf("the plan is on %s, want one of %v (%v)", p.Subnet, c.ground.Pools, err)
+			}
+		})
 	}
 }

@@ -35,6 +35,9 @@ type UpOptions struct {
 	Expires time.Time
 	// Progress is told what happens. Nil is fine.
 	Progress func(Event)
+	// Begun is given the lab once its keys exist and before its first node is started, for those who watch it come up. It
+	// must return at once. Nil is fine.
+	Begun func(*Lab)
 }
 
 // Event is one line of progress.
@@ -114,7 +117,7 @@ func (l *Lab) bringUp(ctx context.Context, o UpOptions) error {
 	}
 	l.owner = owner
 	// Whether there can be a plan is known at once; getting Nomad may take minutes.
-	if _, err := PlanOn(ctx, l.engine, l.record.Spec); err != nil {
+	if _, err := planOn(ctx, l.engine, l.record.Spec, l.record.Run); err != nil {
 		return err
 	}
 	if err := l.getNomad(ctx, o.tell); err != nil {
@@ -129,6 +132,9 @@ func (l *Lab) bringUp(ctx context.Context, o UpOptions) error {
 	secrets, err := l.lay(ctx, o)
 	if err != nil {
 		return err
+	}
+	if o.Begun != nil {
+		o.Begun(l)
 	}
 	return l.boot(ctx, secrets, o)
 }

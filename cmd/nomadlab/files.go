@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
 )
 
@@ -19,31 +20,31 @@ const (
 	copied = "/copied"
 )
 
-// takeAlong returns the files of this machine that a command's arguments name, to be put below the folder copied, and
-// the arguments as they name them there. Relative names are meant from folder and stay as they are, as the command runs
-// in below(folder). What names no regular file is not an error: it is an argument like any other.
-func takeAlong(folder string, args []string) ([]string, []engine.File, error) {
-	var files []engine.File
-	args = slices.Clone(args)
+// takeAlong puts the files of this machine that a call's arguments name below the folder copied, and makes the arguments
+// name them there. Relative names are meant from the call's folder and stay as they are, as the command then runs in
+// below that folder. What names no regular file is not an error: it is an argument like any other.
+func takeAlong(c lab.Call) (lab.Call, error) {
+	args := slices.Clone(c.Args)
 	for i, arg := range args {
 		name := fileName(arg)
-		at, regular := regularFile(folder, name)
+		at, regular := regularFile(c.Folder, name)
 		if !regular {
 			continue
 		}
 		if filepath.IsAbs(name) {
 			args[i] = strings.TrimSuffix(arg, name) + below(name)
 		}
-		if slices.ContainsFunc(files, func(f engine.File) bool { return f.Path == below(at) }) {
+		if slices.ContainsFunc(c.Files, func(f engine.File) bool { return f.Path == below(at) }) {
 			continue
 		}
 		data, err := read(at)
 		if err != nil {
-			return nil, nil, fmt.Errorf("copy a file into the lab: %w", err)
+			return lab.Call{}, fmt.Errorf("copy a file into the lab: %w", err)
 		}
-		files = append(files, engine.File{Path: below(at), Mode: 0o444, Data: data})
+		c.Files = append(c.Files, engine.File{Path: below(at), Mode: 0o444, Data: data})
 	}
-	return args, files, nil
+	c.Args, c.Folder = args, below(c.Folder)
+	return c, nil
 }
 
 // regularFile is where the file of that name is, if it is one.

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"nomadlab.internal/lab"
 )
 
 func TestFilesThatArgumentsName(t *testing.T) {
@@ -48,12 +50,12 @@ func TestFilesThatArgumentsName(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			args, files, err := takeAlong(folder, test.args)
+			call, err := takeAlong(lab.Call{Args: test.args, Folder: folder})
 			if err != nil {
 				t.Fatal(err)
 			}
 			var got []string
-			for _, f := range files {
+			for _, f := range call.Files {
 				got = append(got, f.Path)
 				if string(f.Data) != filepath.Base(f.Path) {
 					t.Errorf("%s holds %q", f.Path, f.Data)
@@ -69,7 +71,7 @@ func TestFilesThatArgumentsName(t *testing.T) {
 			if test.become == nil {
 				test.become = test.args
 			}
-			if diff := cmp.Diff(test.become, args); diff != "" {
+			if diff := cmp.Diff(test.become, call.Args); diff != "" {
 				t.Errorf("arguments -want +got:\n%s", diff)
 			}
 		})

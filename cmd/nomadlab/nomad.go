@@ -5,6 +5,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
 )
 
@@ -42,16 +43,18 @@ passed on, NOMAD_TOKEN and NOMAD_NAMESPACE included.`,
 			if err != nil {
 				return err
 			}
-			folder, err := os.Getwd()
-			if err != nil {
+			call := lab.Call{Args: theirs}
+			if call.Folder, err = os.Getwd(); err != nil {
 				return err
 			}
-			theirs, files, err := takeAlong(folder, theirs)
-			if err != nil {
-				return err
+			if l.Contained() {
+				if call, err = takeAlong(call); err != nil {
+					return err
+				}
 			}
 			return a.console(cmd).inner(func(s engine.Streams) (int, error) {
-				return l.RunCLI(cmd.Context(), theirs, files, below(folder), s)
+				call.Streams = s
+				return l.RunCLI(cmd.Context(), call)
 			})
 		}),
 	}

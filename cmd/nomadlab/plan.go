@@ -53,7 +53,7 @@ func (a *app) plan(cmd *cobra.Command, f specFlags, format string) error {
 	for _, w := range s.Warnings() {
 		c.errs.printf("%s %s", c.errs.uneasy("warning:"), w)
 	}
-	p, err := lab.PlanOn(cmd.Context(), e, s)
+	p, err := lab.Preview(cmd.Context(), e, s)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ func TestAnswers(t *testing.T) {
 		t.Errorf("ready %v, trouble %v", s.Ready, s.Trouble)
 	}
 	var out bytes.Buffer
-	code, err := l.RunCLI(t.Context(), []string{"server", "members"}, nil, "", engine.Streams{Stdout: &out, Stderr: &out})
+	code, err := l.RunCLI(t.Context(), lab.Call{Args: []string{"server", "members"}, Streams: engine.Streams{Stdout: &out, Stderr: &out}})
 	if err != nil || code != 0 || !strings.Contains(out.String(), "server-1.global") {
 		t.Errorf("code %d, %v: %s", code, err, out.String())
 	}
