@@ -14,7 +14,7 @@ import (
 )
 
 // occupied returns the subnets that a lab must not take: those of the host's interfaces and routes, and the engine's. What
-// is taken of loopback only an engine knows that uses it.
+// is taken of loopback matters only to an engine that uses it, and that one knows.
 func occupied(ctx context.Context, e engine.Engine) ([]netip.Prefix, error) {
 	taken, err := e.Occupied(ctx)
 	if err != nil {
