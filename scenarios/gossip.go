@@ -95,7 +95,7 @@ func refusedFor(name, serverSays, joinerSays string) func(context.Context, *stor
 			}
 			own = sinceMark(joiner, 0, joinerSays, "")
 			for n, mark := range marks {
-				theirs = cmp.Or(theirs, sinceMark(n, mark, serverSays, joiner.Address().String()+":"))
+				theirs = cmp.Or(theirs, sinceMark(n, mark, serverSays, joiner.Origin().String()+":"))
 			}
 			if own == "" || theirs == "" {
 				return fmt.Sprintf("%s says %q, the servers say %q", name, own, theirs)

@@ -21,6 +21,9 @@ func target(n *lab.Node) probe.Target {
 	if caller := n.Caller(); caller.IsValid() {
 		t.Caller = caller.String()
 	}
+	if from := n.From(); from.IsValid() {
+		t.From = from.String()
+	}
 	return t
 }
 

@@ -23,6 +23,10 @@ func twins(ctx context.Context, t *story.T) error {
 	if err != nil {
 		return err
 	}
+	marks, err := marksOf(t.Lab.Servers())
+	if err != nil {
+		return err
+	}
 	if err := cli.Start(ctx); err != nil {
 		return err
 	}
@@ -36,7 +40,7 @@ func twins(ctx context.Context, t *story.T) error {
 		if admitted = known.lacks(cli); admitted != nil {
 			return "" // no refusal will come any more
 		}
-		if seen = refusedAt(t.Lab, cli); len(seen) < refusals {
+		if seen = refusedAt(marks, cli); len(seen) < refusals {
 			return fmt.Sprintf("%d refusals in the servers' logs", len(seen))
 		}
 		return ""
@@ -102,16 +106,17 @@ func (s statuses) lacks(n *lab.Node) error {
 	return nil
 }
 
-// refusedAt are the lines in which a server says that it refused a connection from the node for its role.
-func refusedAt(l *lab.Lab, n *lab.Node) []string {
+// refusedAt are the lines after the marks in which a server says that it refused a connection from the node for its role.
+// Probes of this process look different to the servers, also where nodes share one address.
+func refusedAt(marks map[*lab.Node]int64, n *lab.Node) []string {
 	var out []string
-	for _, s := range l.Servers() {
-		lines, err := s.Log().Since(0)
+	for s, mark := range marks {
+		lines, err := s.Log().Since(mark)
 		if err != nil {
 			continue
 		}
 		for _, line := range lines {
-			if strings.Contains(line, reasonRole) && strings.Contains(line, "remote_addr="+n.Address().String()+":") {
+			if strings.Contains(line, reasonRole) && strings.Contains(line, "remote_addr="+n.Origin().String()+":") {
 				out = append(out, s.Name()+": "+strings.TrimSpace(line))
 			}
 		}

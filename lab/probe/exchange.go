@@ -27,6 +27,8 @@ type exchange struct {
 // door is where and how to connect.
 type door struct {
 	addr string
+	// from is the address to connect from; empty for any.
+	from string
 	// prelude is written before the TLS handshake; empty for none.
 	prelude []byte
 	// config is nil for plaintext. The door's user owns it.
@@ -39,7 +41,7 @@ func converse(ctx context.Context, d door, e exchange) Observation {
 	if d.addr == "" {
 		return notReached("the target has no address for this plane")
 	}
-	s, hangUp, err := dial(ctx, d.addr)
+	s, hangUp, err := dial(ctx, d.from, d.addr)
 	if err != nil {
 		o.Outcome, o.Received, o.Err = NotReached, "no connection", clean(err.Error())
 		if errors.Is(err, syscall.ECONNRESET) {

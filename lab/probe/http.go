@@ -23,7 +23,7 @@ func HTTP(path string, as Caller) Probe {
 		if err != nil {
 			return notReached(err.Error())
 		}
-		return converse(ctx, door{addr: t.HTTP, config: config}, e)
+		return converse(ctx, door{addr: t.HTTP, from: t.From, config: config}, e)
 	})
 }
 
@@ -36,7 +36,7 @@ func PlainHTTP(path string) Probe {
 		if err != nil {
 			return notReached(err.Error())
 		}
-		return converse(ctx, door{addr: t.HTTP}, e)
+		return converse(ctx, door{addr: t.HTTP, from: t.From}, e)
 	})
 }
 

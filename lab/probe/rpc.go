@@ -52,7 +52,7 @@ func PlainRPC(first Framing) Probe {
 		if err != nil {
 			return notReached(err.Error())
 		}
-		return converse(ctx, door{addr: t.RPC}, e)
+		return converse(ctx, door{addr: t.RPC, from: t.From}, e)
 	})
 }
 
@@ -63,5 +63,5 @@ func overTLS(ctx context.Context, t Target, e exchange, as Caller) Observation {
 		return notReached(err.Error())
 	}
 	e.sent = fmt.Sprintf("%#02x, TLS handshake, %s", tlsByte, e.sent)
-	return converse(ctx, door{addr: t.RPC, prelude: []byte{tlsByte}, config: config}, e)
+	return converse(ctx, door{addr: t.RPC, from: t.From, prelude: []byte{tlsByte}, config: config}, e)
 }

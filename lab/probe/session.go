@@ -35,9 +35,13 @@ type firstRead struct {
 	err error
 }
 
-// dial connects, and bounds every later read and write by ctx.
-func dial(ctx context.Context, addr string) (s *session, hangUp func(), err error) {
-	conn, err := (&net.Dialer{}).DialContext(ctx, "tcp", addr)
+// dial connects from that address, or from any if it is empty, and bounds every later read and write by ctx.
+func dial(ctx context.Context, from, addr string) (s *session, hangUp func(), err error) {
+	dialer := &net.Dialer{}
+	if from != "" {
+		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
+	}
+	conn, err := dialer.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -22,6 +22,9 @@ type Target struct {
 	// which the agent's log tells its connections from those of others. Empty when
 	// it is not known.
 	Caller string
+	// From is the IP address to connect from in order to look like that. Empty: the
+	// system's choice is right.
+	From string
 }
 
 // Log reads what an agent has logged.
