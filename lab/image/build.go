@@ -16,69 +16,51 @@ const (
 	workTreeBytes = 1_700_000_000 // go build's temporary files and the binary
 )
 
-// build makes the image of a recipe.
-func (r *resolver) build(ctx context.Context, rec recipe) (Image, error) {
-	arch, err := r.architecture(ctx)
-	if err != nil {
-		return Image{}, err
-	}
-	ref, made := r.tag(rec), false
-	img, err := r.once(ctx, ref, func(work string) error {
-		made = true
-		return r.buildIn(ctx, rec, arch, work)
-	})
-	if err != nil {
-		return Image{}, fmt.Errorf("build an image of Nomad %s: %w", rec.version, err)
-	}
-	if made {
-		img.Source = Built
-	}
-	return img, nil
+// preparation is a binary that is there, or all that it takes to build it.
+type preparation struct {
+	target target
+	path   string  // of the binary that is there: "" if it must be built
+	tools  goTools // to build it with
+	work   string
 }
 
-// buildIn does what may fail soon before what takes minutes.
-func (r *resolver) buildIn(ctx context.Context, rec recipe, arch, work string) error {
-	goVersion, unpacked, err := rec.needs()
+// prepare does what may fail soon, so that finish has to do only what takes minutes. Both are for those who are alone.
+func (w *workshop) prepare(ctx context.Context, t target, work string) (preparation, error) {
+	path, found, err := w.kept(ctx, t)
+	if err != nil || found {
+		return preparation{target: t, path: path}, err
+	}
+	// What is there cannot be used, and must not stay if nothing can be built in its place.
+	if err := os.RemoveAll(filepath.Join(w.cache, t.file())); err != nil {
+		return preparation{}, fmt.Errorf("remove a nomad that cannot be used: %w", err)
+	}
+	goVersion, unpacked, err := t.recipe.needs()
 	if err != nil {
-		return err
+		return preparation{}, err
 	}
-	tools, err := r.findGo(ctx, goVersion)
+	tools, err := w.findGo(ctx, goVersion)
 	if err != nil {
-		return err
+		return preparation{}, err
 	}
-	if err := checkSpace(buildNeeds(tools, unpacked, work)); err != nil {
-		return err
+	if err := checkSpace(buildNeeds(tools, unpacked, work), w.instead); err != nil {
+		return preparation{}, err
 	}
-	box, err := r.busybox(ctx, arch, work)
-	if err != nil {
-		return err
-	}
-	nomad, err := r.compile(ctx, tools, rec, arch, work)
-	if err != nil {
-		return err
-	}
-	if err := examine(nomad, arch); err != nil {
-		return fmt.Errorf("the nomad that was built cannot be used: %w", err)
-	}
-	if err := r.checkVersion(ctx, nomad, arch, rec.version); err != nil {
-		return err
-	}
-	return r.importImage(ctx, r.tag(rec), rootfs{nomad: nomad, busybox: box}, map[string]string{
-		labelVersion: rec.version,
-		labelRecipe:  rec.hash,
-	})
+	return preparation{target: t, tools: tools, work: work}, nil
 }
 
-// checkVersion says no to a recipe that builds something else than it says.
-func (r *resolver) checkVersion(ctx context.Context, nomad, arch, want string) error {
-	got, err := r.versionOf(ctx, nomad, arch)
-	if err == nil && got != want && runsHere(arch) {
-		err = fmt.Errorf("it has version %q, want %q", got, want)
+// finish returns the path of the binary, in the cache.
+func (w *workshop) finish(ctx context.Context, p preparation) (string, error) {
+	if p.path != "" {
+		return p.path, nil
 	}
+	built, err := w.compile(ctx, p)
 	if err != nil {
-		return fmt.Errorf("try the nomad that was built: %w", err)
+		return "", err
 	}
-	return nil
+	if err := w.try(ctx, built, p.target); err != nil { // a recipe may build something else than it says
+		return "", fmt.Errorf("try the nomad that was built: %w", err)
+	}
+	return w.keep(built, p.target)
 }
 
 func buildNeeds(tools goTools, unpacked, work string) []need {
@@ -92,8 +74,9 @@ func buildNeeds(tools goTools, unpacked, work string) []need {
 	return needs
 }
 
-// compile builds nomad in work and returns its path.
-func (r *resolver) compile(ctx context.Context, tools goTools, rec recipe, arch, work string) (string, error) {
+// compile builds nomad in the work folder and returns its path.
+func (w *workshop) compile(ctx context.Context, p preparation) (string, error) {
+	rec, work := p.target.recipe, p.work
 	module, temporary := filepath.Join(work, "module"), filepath.Join(work, "tmp")
 	for _, folder := range []string{module, temporary} {
 		if err := os.Mkdir(folder, 0o700); err != nil {
@@ -105,13 +88,13 @@ func (r *resolver) compile(ctx context.Context, tools goTools, rec recipe, arch,
 	}
 	nomad := filepath.Join(work, "nomad")
 	args := append([]string{"build", "-v", "-o", nomad}, rec.Flags...)
-	cmd := r.children.command(ctx, module, tools.path, append(args, rec.Package)...)
+	cmd := w.children.command(ctx, module, p.tools.path, append(args, rec.Package)...)
 	cmd.Env = append(cmd.Env, rec.Environment...)
-	cmd.Env = append(cmd.Env, tools.environment()...)
-	cmd.Env = append(cmd.Env, "GOOS=linux", "GOARCH="+arch, "TMPDIR="+temporary, "GOTMPDIR="+temporary)
+	cmd.Env = append(cmd.Env, p.tools.environment()...)
+	cmd.Env = append(cmd.Env, "GOOS="+p.target.platform.os, "GOARCH="+p.target.platform.arch, "TMPDIR="+temporary, "GOTMPDIR="+temporary)
 	var words transcript
 	cmd.Stderr = &words
-	stop := r.progress.every(time.Second, func(elapsed time.Duration) Event {
+	stop := w.progress.every(time.Second, func(elapsed time.Duration) Event {
 		return building(rec.version, &words, elapsed)
 	})
 	err := run(ctx, cmd)

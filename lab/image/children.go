@@ -2,6 +2,7 @@ package image
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -22,7 +23,8 @@ const (
 // children starts child processes such that none outlives the run: each leads a process group of its own,
 // which is killed as a whole when the context ends.
 type children struct {
-	environment []string // added to that of every child
+	environment []string      // added to that of every child
+	patience    time.Duration // with a command that only prints something
 }
 
 // command prepares a child that works in dir.
@@ -69,15 +71,23 @@ func awaitGroupEnd(group int) {
 	}
 }
 
-// ask runs a command that only prints something, and returns what.
+// errNoAnswer: a child was killed because it took too long to print something.
+var errNoAnswer = errors.New("no answer")
+
+// ask runs a command that only prints something, and returns what. An error is errNoAnswer when that took
+// longer than it may.
 func (c children) ask(ctx context.Context, name string, args ...string) (string, error) {
-	asking, cancel := context.WithTimeout(ctx, briefly)
+	asking, cancel := context.WithTimeout(ctx, c.patience)
 	defer cancel()
 	var out strings.Builder
 	var words transcript
 	cmd := c.command(asking, "", name, args...)
 	cmd.Stdout, cmd.Stderr = &out, &words
-	if err := run(asking, cmd); err != nil {
+	err := run(asking, cmd)
+	if err != nil && asking.Err() != nil && ctx.Err() == nil {
+		err = fmt.Errorf("%w within %v", errNoAnswer, c.patience)
+	}
+	if err != nil {
 		return "", fmt.Errorf("run %s %s: %w%s", name, strings.Join(args, " "), err, words.quote())
 	}
 	return out.String(), nil

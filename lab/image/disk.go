@@ -18,7 +18,8 @@ type need struct {
 }
 
 // checkSpace returns ErrNoSpace when a file system has less space left than all the needs on it together.
-func checkSpace(needs []need) error {
+// instead is what the user can name where nothing can be built.
+func checkSpace(needs []need, instead string) error {
 	byDevice := map[uint64][]need{}
 	for _, n := range needs {
 		n.path = nearestFolder(n.path)
@@ -30,13 +31,13 @@ func checkSpace(needs []need) error {
 	}
 	var problems []error
 	for _, together := range byDevice {
-		problems = append(problems, checkDevice(together))
+		problems = append(problems, checkDevice(together, instead))
 	}
 	return errors.Join(problems...)
 }
 
 // checkDevice is checkSpace for needs on one file system.
-func checkDevice(needs []need) error {
+func checkDevice(needs []need, instead string) error {
 	var stat unix.Statfs_t
 	if err := unix.Statfs(needs[0].path, &stat); err != nil {
 		return fmt.Errorf("ask for the free space of %s: %w", needs[0].path, err)
@@ -51,8 +52,8 @@ func checkDevice(needs []need) error {
 	if free >= sum {
 		return nil
 	}
-	return fmt.Errorf("%w: %s free where %s are needed: %s. Free some space, or name an image (--image) or a nomad binary (--nomad-binary)",
-		ErrNoSpace, gigabytes(free), gigabytes(sum), strings.Join(parts, ", "))
+	return fmt.Errorf("%w: %s free where %s are needed: %s. Free some space, or %s",
+		ErrNoSpace, gigabytes(free), gigabytes(sum), strings.Join(parts, ", "), instead)
 }
 
 // nearestFolder returns the folder, or the nearest one above it that exists.

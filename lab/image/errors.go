@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// The reasons for which there is no image, to be told apart by errors.Is.
+// The reasons for which there is no Nomad, to be told apart by errors.Is.
 var (
 	// ErrUnknownVersion: no source has a Nomad of this version. See UnknownVersionError.
 	ErrUnknownVersion = errors.New("unknown Nomad version")
@@ -20,8 +20,10 @@ var (
 	ErrNoBusybox = errors.New("no static BusyBox")
 	// ErrNoSpace: the disk is full, or has less space than a build needs.
 	ErrNoSpace = errors.New("not enough disk space")
-	// ErrUnusableBinary: the nomad binary that was named cannot run in a container.
+	// ErrUnusableBinary: the nomad binary that was named cannot run where it is to: in a container, or on this machine.
 	ErrUnusableBinary = errors.New("unusable nomad binary")
+	// ErrNeedsDocker: an image was named where a binary is wanted.
+	ErrNeedsDocker = errors.New("an image can only be used with Docker")
 )
 
 // UnknownVersionError says that no source has a version, and what there is instead. It is ErrUnknownVersion.
@@ -30,9 +32,11 @@ type UnknownVersionError struct {
 	Version string
 	// Buildable are the versions with an embedded recipe, oldest first.
 	Buildable []string
-	// Cause is why the version could not be pulled or built, such as ErrNoRegistry or ErrNotInRegistry.
-	// Nil: the version's text is not one of a version.
+	// Cause is why the version could not be had, such as ErrNoRegistry or ErrNotInRegistry; for a binary it says what is
+	// in PATH. Nil: the version's text is not one of a version.
 	Cause error
+	// WithoutDocker says that a binary was wanted, and so no image was looked for.
+	WithoutDocker bool
 }
 
 // Error tells what can be had instead.
@@ -44,8 +48,14 @@ func (e *UnknownVersionError) Error() string {
 	} else {
 		b.WriteString(`: want one such as "` + DefaultVersion + `"`)
 	}
-	fmt.Fprintf(&b, ". Without a registry, these can be built: %s. With a registry, any official version can be pulled. "+
-		"Or name an image (--image) or a nomad binary (--nomad-binary)", strings.Join(e.Buildable, ", "))
+	buildable := strings.Join(e.Buildable, ", ")
+	if e.WithoutDocker {
+		fmt.Fprintf(&b, ". Without Docker, these can be built: %s. With Docker (--engine docker) and a registry, any official version can be pulled. "+
+			"Or name a nomad binary (--nomad-binary)", buildable)
+	} else {
+		fmt.Fprintf(&b, ". Without a registry, these can be built: %s. With a registry, any official version can be pulled. "+
+			"Or name an image (--image) or a nomad binary (--nomad-binary)", buildable)
+	}
 	return b.String()
 }
 

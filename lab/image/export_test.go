@@ -1,8 +1,10 @@
 package image
 
 import (
+	"cmp"
 	"context"
 	"io/fs"
+	"time"
 
 	"github.com/moby/moby/client"
 )
@@ -12,6 +14,7 @@ type Sources struct {
 	Official, Ours string // repositories
 	Cache          string // folder
 	Recipes        fs.FS
+	Patience       time.Duration // with a nomad that is asked for its version. Zero: the package's
 }
 
 // Resolve is the package's Resolve with these sources in place of the real ones.
@@ -20,6 +23,16 @@ func (s Sources) Resolve(ctx context.Context, docker client.APIClient, r Request
 	resolver.official, resolver.ours, resolver.cache, resolver.recipes = s.Official, s.Ours, s.Cache, cookbook{s.Recipes}
 	return resolver.resolve(ctx, r)
 }
+
+// ResolveBinary is the package's ResolveBinary likewise.
+func (s Sources) ResolveBinary(ctx context.Context, r Request, p Progress) (Executable, error) {
+	w := newWorkshop(r, p, insteadOfBinary)
+	w.cache, w.recipes, w.children.patience = s.Cache, cookbook{s.Recipes}, cmp.Or(s.Patience, briefly)
+	return w.executable(ctx, r)
+}
+
+// Binaries is the package's Binaries likewise.
+func (s Sources) Binaries() ([]Executable, error) { return binaries(s.Cache) }
 
 // Recipe is what a test looks at in a recipe.
 type Recipe struct{ Hash, Go, Unpacked string }
@@ -46,7 +59,7 @@ func CheckSpace(needs ...Need) error {
 	for _, n := range needs {
 		all = append(all, need{"a test", n.Path, n.Bytes})
 	}
-	return checkSpace(all)
+	return checkSpace(all, "name another")
 }
 
 // Transcribe feeds a command's output to a transcript in pieces.

@@ -18,15 +18,15 @@ type goTools struct {
 }
 
 // findGo returns the toolchain, if it is at least of the version that is needed, such as "go1.26".
-func (r *resolver) findGo(ctx context.Context, needed string) (goTools, error) {
-	mend := "install Go from https://go.dev/dl, or name an image (--image) or a nomad binary (--nomad-binary)"
+func (w *workshop) findGo(ctx context.Context, needed string) (goTools, error) {
+	mend := "install Go from https://go.dev/dl, or " + w.instead
 	path, err := exec.LookPath("go")
 	if err != nil {
 		return goTools{}, fmt.Errorf("%w: there is no go in PATH, and %s or newer is needed: %s", ErrNoGo, needed, mend)
 	}
-	asking, cancel := context.WithTimeout(ctx, briefly)
+	asking, cancel := context.WithTimeout(ctx, w.children.patience)
 	defer cancel()
-	cmd := r.children.command(asking, r.cache, path, "env", "-json", "GOVERSION", "GOFLAGS", "GOCACHE", "GOMODCACHE")
+	cmd := w.children.command(asking, w.cache, path, "env", "-json", "GOVERSION", "GOFLAGS", "GOCACHE", "GOMODCACHE")
 	cmd.Env = append(cmd.Env, "GOTOOLCHAIN=local", "GOWORK=off")
 	var out strings.Builder
 	var words transcript

@@ -83,6 +83,19 @@ func (l lab) resolve(ctx context.Context, r image.Request) (image.Image, stages,
 	return img, seen, err
 }
 
+// newWorkshop returns sources without any Docker, from which only a binary can be had: that of the recipe.
+func newWorkshop(t *testing.T, recipe tiny) lab {
+	t.Helper()
+	return lab{image.Sources{Cache: filepath.Join(t.TempDir(), "[cache]"), Recipes: recipe.recipes}, nil}
+}
+
+// binary resolves a binary and returns the stages that were gone through, too.
+func (l lab) binary(ctx context.Context, r image.Request) (image.Executable, stages, error) {
+	var seen stages
+	e, err := l.ResolveBinary(ctx, r, seen.add)
+	return e, seen, err
+}
+
 // stages are the stages of a resolution, each once, in the order of their first events.
 type stages []image.Stage
 

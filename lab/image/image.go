@@ -4,12 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 
-	"github.com/adrg/xdg"
 	"github.com/moby/moby/client"
-
-	"nomadlab.internal/fixtures"
 )
 
 // DefaultVersion is the Nomad that is used when none is asked for.
@@ -20,14 +16,23 @@ type Request struct {
 	// Version is Nomad's version, such as "1.11.3" (a leading "v" is dropped). Zero: DefaultVersion.
 	// It is not looked at when Image or Binary is set.
 	Version string
-	// Image is the reference of an image that the user names. Zero: none.
+	// Image is the reference of an image that the user names. Zero: none. ResolveBinary refuses it.
 	Image string
-	// Binary is the path of a static nomad binary, for Linux and the Docker daemon's architecture, that
-	// the user names. Zero: none. To set both Image and Binary is an error.
+	// Binary is the path of a nomad binary that the user names. For an image it must be static, for Linux and for the
+	// Docker daemon's architecture; for ResolveBinary it must run on this machine. Zero: none. To set both Image and
+	// Binary is an error.
 	Binary string
 	// Environment is added, as KEY=value, to the environment of every child process, so that a caller
 	// can recognise the processes of its own run. Zero: nothing is added.
 	Environment []string
+}
+
+// check returns why nothing can be made of a request.
+func (r Request) check() error {
+	if r.Image != "" && r.Binary != "" {
+		return fmt.Errorf("both an image (%s) and a nomad binary (%s) are named: name one of them", r.Image, r.Binary)
+	}
+	return nil
 }
 
 // Image is a Docker image that is on this machine.
@@ -43,18 +48,20 @@ type Image struct {
 	Source Source
 }
 
-// Source is where an Image came from. The zero Source is none.
+// Source is where an Image or an Executable came from. The zero Source is none.
 type Source string
 
-// The sources of an image.
+// The sources of an image, and of a binary.
 const (
 	// Named is an image, or a binary, that the user named.
 	Named Source = "named"
-	// Local is an image that was here already: official, or built by an earlier run.
+	// Local is an image that was here already, official or built by an earlier run; or such a binary, in PATH or in the
+	// cache.
 	Local Source = "local"
 	// Pulled is the official image, from a registry.
 	Pulled Source = "pulled"
-	// Built is an image that this run built from the Go module.
+	// Built is an image or a binary that this run built from the Go module. The binary in such an image may be that of
+	// an earlier run.
 	Built Source = "built"
 )
 
@@ -71,32 +78,27 @@ func Resolve(ctx context.Context, docker client.APIClient, r Request, p Progress
 
 func newResolver(docker client.APIClient, r Request, p Progress) *resolver {
 	return &resolver{
+		workshop: newWorkshop(r, p, insteadOfImage),
 		docker:   docker,
-		progress: p,
-		children: children{environment: r.Environment},
 		official: officialRepository,
 		ours:     ourRepository,
-		recipes:  cookbook{fixtures.Images},
-		cache:    filepath.Join(xdg.CacheHome, "nomadlab", "image"),
 	}
 }
 
 // resolver holds what a resolution needs; its fields let a test put other sources in place of the real ones.
 type resolver struct {
+	workshop
 	docker   client.APIClient
-	progress Progress
-	children children
 	official string // repository of the official images
 	ours     string // repository of the images that are made here
-	recipes  cookbook
-	cache    string // folder of the lock and of the builds' work folders
 }
 
 func (r *resolver) resolve(ctx context.Context, req Request) (Image, error) {
 	r.tidy()
+	if err := req.check(); err != nil {
+		return Image{}, err
+	}
 	switch {
-	case req.Image != "" && req.Binary != "":
-		return Image{}, fmt.Errorf("both an image (%s) and a nomad binary (%s) are named: name one of them", req.Image, req.Binary)
 	case req.Image != "":
 		return r.named(ctx, req.Image)
 	case req.Binary != "":

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Progress is told what is going on while an image is waited for. It must return soon: the work waits for it.
+// Progress is told what is going on while a Nomad is waited for. It must return soon: the work waits for it.
 type Progress func(Event)
 
 // Event is one piece of progress.
@@ -30,7 +30,7 @@ type Stage string
 const (
 	// StagePull is the pull of an image.
 	StagePull Stage = "pull"
-	// StageWait is the wait for another run, which makes an image now.
+	// StageWait is the wait for another run, which makes a binary or an image now.
 	StageWait Stage = "wait"
 	// StageBusybox is the search for a static BusyBox.
 	StageBusybox Stage = "busybox"
