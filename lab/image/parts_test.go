@@ -65,7 +65,8 @@ func TestSpaceIsSummedPerDisk(t *testing.T) {
 		t.Errorf("control, in a folder that is not there yet: %v", err)
 	}
 	err := image.CheckSpace(image.Need{Path: folder, Bytes: most}, image.Need{Path: notYet, Bytes: most})
-	if !errors.Is(err, image.ErrNoSpace) || !strings.Contains(err.Error(), folder) || !strings.Contains(err.Error(), "GB") {
+	if !errors.Is(err, image.ErrNoSpace) || !strings.Contains(err.Error(), folder) || !strings.Contains(err.Error(), "GB") ||
+		!strings.HasSuffix(err.Error(), "Free some space, or name another") {
 		t.Errorf("two needs that are too much together: %v", err)
 	}
 }
