@@ -2,7 +2,6 @@ package watchdog
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -13,16 +12,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
-	// endPoll is how often a process is looked at where the kernel cannot tell of its end.
-	endPoll = 250 * time.Millisecond
-	// lookEvery is the pause between two looks at all processes: short, to catch up with a chain of processes, each of
-	// which starts the next.
-	lookEvery = time.Millisecond
-	// unseen is how long a process may go without an environment to look at: during execve(2) the kernel shows none
-	// (environ_read in fs/proc/base.c).
-	unseen = 10 * time.Millisecond
-)
+// endPoll is how often a process is looked at where the kernel cannot tell of its end.
+const endPoll = 250 * time.Millisecond
 
 // process is one process, never a later one with the same number.
 type process struct {
@@ -30,20 +21,37 @@ type process struct {
 	Started uint64 // clock ticks since boot
 }
 
-// identify returns false where there is no such process, or only what its parent has not yet collected.
-func identify(pid int) (process, bool) {
+// sighting is what one look at a process tells.
+type sighting struct {
+	process
+	parent int
+	state  string // a letter of proc_pid_stat(5)
+}
+
+// ended is true for what its parent has not yet collected.
+func (s sighting) ended() bool { return s.state == "Z" || s.state == "X" }
+
+// look returns false where there is no such process.
+func look(pid int) (sighting, bool) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
-		return process{}, false
+		return sighting{}, false
 	}
-	// The name, in parentheses, may hold spaces and parentheses itself; state is the third field, start time the 22nd
-	// (proc_pid_stat(5)).
+	// The name, in parentheses, may hold spaces and parentheses itself; state is the third field, the parent the fourth,
+	// start time the 22nd (proc_pid_stat(5)).
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(fields) < 20 || fields[0] == "Z" || fields[0] == "X" {
-		return process{}, false
+	if len(fields) < 20 {
+		return sighting{}, false
 	}
-	started, err := strconv.ParseUint(fields[19], 10, 64)
-	return process{PID: pid, Started: started}, err == nil
+	parent, noParent := strconv.Atoi(fields[1])
+	started, noStart := strconv.ParseUint(fields[19], 10, 64)
+	return sighting{process{PID: pid, Started: started}, parent, fields[0]}, noParent == nil && noStart == nil
+}
+
+// identify returns false where there is no such process, or only what its parent has not yet collected.
+func identify(pid int) (process, bool) {
+	s, ok := look(pid)
+	return s.process, ok && !s.ended()
 }
 
 func (p process) alive() bool {
@@ -51,8 +59,10 @@ func (p process) alive() bool {
 	return ok && now == p
 }
 
-// kill ends p and nothing else: the handle (a pidfd) is taken before the start time is compared.
-func (p process) kill() error {
+func (p process) kill() error { return p.signal(os.Kill) }
+
+// signal goes to p and to nothing else: the handle (a pidfd) is taken before the start time is compared.
+func (p process) signal(s os.Signal) error {
 	handle, err := os.FindProcess(p.PID)
 	if err != nil {
 		return fmt.Errorf("find process %d: %w", p.PID, err)
@@ -61,8 +71,8 @@ func (p process) kill() error {
 	if !p.alive() {
 		return nil
 	}
-	if err := handle.Kill(); err != nil && !errors.Is(err, os.ErrProcessDone) {
-		return fmt.Errorf("kill process %d: %w", p.PID, err)
+	if err := handle.Signal(s); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("send process %d the signal %s: %w", p.PID, s, err)
 	}
 	return nil
 }
@@ -109,58 +119,4 @@ func goCommand() *process {
 		return &parent
 	}
 	return nil
-}
-
-// killMarked kills until no look at all processes finds one for a while: a marked process may fork while it is being
-// killed.
-func killMarked(ctx context.Context, marker string) (int, error) {
-	found := map[process]bool{}
-	last := time.Now()
-	err := retry(ctx, lookEvery, func() (bool, error) {
-		marked, err := killOnce(marker)
-		for _, p := range marked {
-			found[p] = true
-			last = time.Now()
-		}
-		return time.Since(last) > unseen, err
-	})
-	if err != nil {
-		return len(found), fmt.Errorf("kill processes marked %s: %w", marker, err)
-	}
-	return len(found), nil
-}
-
-// killOnce leaves out this process and its parent, and those that we may not look into: they are not ours. It kills each
-// as soon as it is seen, to leave it no time to fork.
-func killOnce(marker string) ([]process, error) {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil, fmt.Errorf("list processes: %w", err)
-	}
-	var marked []process
-	var failed []error
-	for _, entry := range entries {
-		pid, err := strconv.Atoi(entry.Name())
-		if err != nil || pid == os.Getpid() || pid == os.Getppid() {
-			continue
-		}
-		if p, ok := identify(pid); ok && p.bears(marker) {
-			marked = append(marked, p)
-			failed = append(failed, p.kill())
-		}
-	}
-	return marked, errors.Join(failed...)
-}
-
-func (p process) bears(marker string) bool {
-	environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", p.PID))
-	if err != nil {
-		return false
-	}
-	for entry := range bytes.SplitSeq(environ, []byte{0}) {
-		if string(entry) == marker {
-			return true
-		}
-	}
-	return false
 }

@@ -21,7 +21,10 @@ const (
 // It may be repeated, and several may run at once: what is already gone, or being removed by somebody else, is not an
 // error; in the second case Sweep waits for the end of that removal.
 //
-// It never kills its own process or that one's parent. A container that does not bear the label is disconnected from a
+// What descends from a marked process is killed with it, for a task may have cleared its environment. What has none of its
+// marked ancestors left by then is not found. Sweep never kills its own process or one that it descends from.
+//
+// A container that does not bear the label is disconnected from a
 // labelled network, so that the network can go. Mounts below a folder are detached before its files are removed: a
 // removal never reaches through a mount.
 //

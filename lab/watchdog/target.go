@@ -20,7 +20,8 @@ type Target struct {
 	Label string
 
 	// Marker is the NAME=value that the lab's processes bear in their environment, and no other process. It is compared
-	// with whole entries of /proc/PID/environ, that is with the environment a process was started with.
+	// with whole entries of /proc/PID/environ, that is with the environment a process was started with. What descends from
+	// such a process belongs to the lab too, whatever its own environment says.
 	// Zero: there are no processes. Linux only; elsewhere no process is found.
 	Marker string
 

@@ -1,0 +1,163 @@
+package watchdog
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// lookEvery is the pause between two looks at all processes: short, to catch up with a chain of processes, each of
+	// which starts the next.
+	lookEvery = time.Millisecond
+	// unseen is how long a process may go without an environment to look at: during execve(2) the kernel shows none
+	// (environ_read in fs/proc/base.c).
+	unseen = 10 * time.Millisecond
+	// looks bounds how often one kill looks for offspring. Two are usual: the second finds everything stopped.
+	looks = 10
+)
+
+// killMarked kills until no look at all processes finds one for a while: a marked process may fork while it is being
+// killed.
+func killMarked(ctx context.Context, marker string) (int, error) {
+	found := map[process]bool{}
+	last := time.Now()
+	err := retry(ctx, lookEvery, func() (bool, error) {
+		marked, err := killOnce(marker)
+		for _, p := range marked {
+			found[p] = true
+			last = time.Now()
+		}
+		return time.Since(last) > unseen, err
+	})
+	if err != nil {
+		return len(found), fmt.Errorf("kill processes marked %s: %w", marker, err)
+	}
+	return len(found), nil
+}
+
+// killOnce kills the marked processes, with all that descends from them: a task may have cleared its environment (env -i).
+// It leaves out this process and those that it descends from, and those that we may not look into: they are not ours.
+//
+// What is to be killed is stopped first, each process as soon as it is seen. Whatever a stopped process has started is there
+// to be found; what one that is merely to be killed still starts would be nobody's child, and unmarked.
+func killOnce(marker string) ([]process, error) {
+	h := herd{spared: ancestry(os.Getpid())}
+	pids, err := processes()
+	if err != nil {
+		return nil, err
+	}
+	for _, pid := range pids {
+		if h.spared[pid] {
+			continue
+		}
+		if s, ok := look(pid); ok && !s.ended() && s.bears(marker) {
+			h.take(s.process)
+		}
+	}
+	for range looks {
+		if len(h.members) == 0 || h.gather() {
+			break
+		}
+	}
+	// The youngest first: where its parent dies before it, the kernel may let a stopped process go on (an orphaned process
+	// group, setpgid(2)).
+	for _, p := range slices.Backward(h.members) {
+		h.failed = append(h.failed, p.kill())
+	}
+	return h.members, errors.Join(h.failed...)
+}
+
+// herd is what one look wants to kill.
+type herd struct {
+	spared  map[int]bool
+	members []process
+	failed  []error
+}
+
+func (h *herd) take(p process) {
+	h.members = append(h.members, p)
+	h.failed = append(h.failed, p.signal(unix.SIGSTOP))
+}
+
+// gather takes in what descends from the members, and returns true when there was nothing new and none of them can start
+// anything any more.
+func (h *herd) gather() (settled bool) {
+	pids, err := processes()
+	if err != nil {
+		h.failed = append(h.failed, err)
+		return true
+	}
+	seen, children := map[int]sighting{}, map[int][]int{}
+	for _, pid := range pids {
+		if s, ok := look(pid); ok && !s.ended() {
+			seen[pid] = s
+			children[s.parent] = append(children[s.parent], pid)
+		}
+	}
+	known := map[process]bool{}
+	for _, p := range h.members {
+		known[p] = true
+	}
+	settled = true
+	for i := 0; i < len(h.members); i++ {
+		parent, there := seen[h.members[i].PID]
+		if !there || parent.process != h.members[i] {
+			continue // it has ended
+		}
+		settled = settled && (parent.state == "T" || parent.state == "t")
+		for _, pid := range children[parent.PID] {
+			if child := seen[pid].process; !known[child] && !h.spared[pid] {
+				settled, known[child] = false, true
+				h.take(child)
+			}
+		}
+	}
+	return settled
+}
+
+// ancestry is a process and all that it descends from.
+func ancestry(pid int) map[int]bool {
+	line := map[int]bool{}
+	for pid > 0 && !line[pid] {
+		line[pid] = true
+		s, _ := look(pid)
+		pid = s.parent
+	}
+	return line
+}
+
+// processes are the numbers of all processes.
+func processes() ([]int, error) {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil, fmt.Errorf("list processes: %w", err)
+	}
+	var pids []int
+	for _, entry := range entries {
+		if pid, err := strconv.Atoi(entry.Name()); err == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids, nil
+}
+
+func (p process) bears(marker string) bool {
+	environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", p.PID))
+	if err != nil {
+		return false
+	}
+	for entry := range bytes.SplitSeq(environ, []byte{0}) {
+		if string(entry) == marker {
+			return true
+		}
+	}
+	return false
+}
