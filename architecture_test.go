@@ -48,6 +48,7 @@ func rooms() map[string]room {
 		},
 		"lab/engine":                  {},
 		"lab/engine/docker":           {mayImport: []string{"lab/engine", "lab/watchdog"}, testsMayImport: []string{"lab/image"}},
+		"lab/engine/process":          {mayImport: []string{"lab/engine", "lab/watchdog"}},
 		"lab/image":                   {mayImport: []string{"fixtures"}},
 		"lab/agentconf":               {},
 		"lab/finding":                 {},

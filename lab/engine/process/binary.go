@@ -1,0 +1,83 @@
+package process
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+)
+
+// checkProgram refuses what is not a program's absolute path.
+func checkProgram(path string) error {
+	if !filepath.IsAbs(path) {
+		return fmt.Errorf("image %q is not the absolute path of a nomad binary, which is what this engine runs", path)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("nomad binary: %w", err)
+	}
+	if !info.Mode().IsRegular() || info.Mode().Perm()&0o111 == 0 {
+		return fmt.Errorf("nomad binary %s is no program (mode %s)", path, info.Mode())
+	}
+	return nil
+}
+
+// reachable is where the agents find the program. As root they run as another user, who may not be able to go where the
+// program lies (/root/.cache): it is brought into the run's folder then, once a run. Its name stays nomad, as Nomad starts
+// itself again, and the process list shows it.
+func (e *Engine) reachable(r run, program string) (string, error) {
+	if !e.agents.other {
+		return program, nil
+	}
+	e.linking.Lock()
+	defer e.linking.Unlock()
+	sum := sha256.Sum256([]byte(program))
+	folder := r.own(binFolder, hex.EncodeToString(sum[:8]))
+	target := filepath.Join(folder, "nomad")
+	if _, err := os.Stat(target); err == nil {
+		return target, nil
+	}
+	for _, f := range []string{r.own(binFolder), folder} {
+		if err := makeFolder(f, 0o711); err != nil && !errors.Is(err, fs.ErrExist) {
+			return "", err
+		}
+	}
+	if err := bring(program, target); err != nil {
+		return "", fmt.Errorf("bring %s to where agents may run it: %w", program, err)
+	}
+	return target, nil
+}
+
+// bring links the program, and copies it where it is on another disk or not everybody may run it.
+func bring(program, target string) error {
+	program, err := filepath.EvalSymlinks(program)
+	if err != nil {
+		return err
+	}
+	info, err := os.Stat(program)
+	if err != nil {
+		return err
+	}
+	if everybody := fs.FileMode(0o005); info.Mode().Perm()&everybody == everybody && os.Link(program, target) == nil {
+		return nil
+	}
+	from, err := os.Open(program)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = from.Close() }()
+	fresh := target + ".new"
+	to, err := os.OpenFile(fresh, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o700)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(to, from)
+	if err = errors.Join(err, to.Close()); err != nil {
+		return errors.Join(err, os.Remove(fresh))
+	}
+	return errors.Join(os.Chmod(fresh, 0o755), os.Rename(fresh, target))
+}

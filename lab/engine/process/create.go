@@ -1,0 +1,209 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"nomadlab.internal/lab/engine"
+)
+
+const (
+	// binFolder, in a node's folder, has the nomad that its PATH begins with.
+	binFolder = "bin"
+	// tempFolder is the node's own, so that nothing of it stays elsewhere.
+	tempFolder = "tmp"
+)
+
+// Create makes the node's folder, which only the node's user may enter: the caller, or where that is root, a user that no
+// account has. All that is in it belongs to that user. It refuses a node whose ports are taken.
+func (e *Engine) Create(ctx context.Context, n engine.Node) error {
+	user, err := e.check(n)
+	if err != nil {
+		return fmt.Errorf("create %s: %w", n.Ref, err)
+	}
+	lab, there, err := load[labRecord](e.run(n.Run).own(labFile))
+	if err != nil || !there || lab.Lab != n.Lab || lab.Task {
+		return errors.Join(err, fmt.Errorf("%w: run %q of lab %s, to create node %s in", engine.ErrNotFound, n.Run, n.Lab, n.Node))
+	}
+	for _, port := range n.Ports {
+		if err := demandFree(ctx, netip.AddrPortFrom(n.Address, port)); err != nil {
+			return fmt.Errorf("create %s: %w", n.Ref, err)
+		}
+	}
+	own := e.run(n.Run).node(n.Node)
+	if err := os.Mkdir(own, 0o700); errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%w: node %s", engine.ErrExists, n.Ref)
+	} else if err != nil {
+		return fmt.Errorf("create %s: %w", n.Ref, e.explain(err))
+	}
+	record := nodeRecord{
+		Ref: n.Ref, Run: n.Run, Command: n.Command, Environment: n.Environment, UID: user.uid, GID: user.gid,
+		Address: n.Address, Ports: n.Ports, Labels: n.Labels, Caller: lab.Subnet.Addr().Next(),
+	}
+	if err := e.furnish(n, user, record); err != nil {
+		err = errors.Join(err, os.RemoveAll(e.run(n.Run).home(n.Node)), os.RemoveAll(own))
+		return fmt.Errorf("create %s: %w", n.Ref, e.explain(err))
+	}
+	return nil
+}
+
+// check refuses what cannot become a node, and returns its user.
+func (e *Engine) check(n engine.Node) (account, error) {
+	if err := errors.Join(checkName(n.Lab), checkName(n.Run), checkName(n.Node)); err != nil {
+		return account{}, err
+	}
+	if len(n.Ports) == 0 {
+		return account{}, errors.New("it has no port to listen on")
+	}
+	if len(n.Command) == 0 {
+		return account{}, errors.New("it has no command")
+	}
+	if !loopback().Contains(n.Address) {
+		return account{}, fmt.Errorf("its address %s is not within %s", n.Address, loopback())
+	}
+	if err := checkProgram(n.Image); err != nil {
+		return account{}, err
+	}
+	return e.agents.of(n.User)
+}
+
+// furnish makes the folder with everything in it. It belongs to us until the end, so that no other node's task can exchange
+// what is being written. The record comes last: it says that the node is there.
+func (e *Engine) furnish(n engine.Node, user account, record nodeRecord) error {
+	home := e.run(n.Run).home(n.Node)
+	if err := makeFolder(home, 0o700); err != nil {
+		return err
+	}
+	if err := lay(home, n.Files); err != nil {
+		return err
+	}
+	nomad, err := e.reachable(e.run(n.Run), n.Image)
+	if err != nil {
+		return err
+	}
+	for _, folder := range []string{binFolder, tempFolder} {
+		if err := os.Mkdir(filepath.Join(home, folder), 0o700); err != nil {
+			return err
+		}
+	}
+	if err := os.Symlink(nomad, filepath.Join(home, binFolder, "nomad")); err != nil {
+		return err
+	}
+	if user.other {
+		if err := give(home, user, n); err != nil {
+			return err
+		}
+	}
+	return save(filepath.Join(e.run(n.Run).node(n.Node), nodeFile), record)
+}
+
+// lay puts files below a folder, whatever the umask, and nothing outside of it.
+func lay(folder string, files []engine.File) error {
+	root, err := os.OpenRoot(folder)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = root.Close() }()
+	for _, f := range files {
+		name, err := filepath.Rel(folder, f.Path)
+		if err != nil || !filepath.IsAbs(f.Path) || !filepath.IsLocal(name) {
+			return fmt.Errorf("file %s is not below %s, where it has to be", f.Path, folder)
+		}
+		if name == "." {
+			continue // the folder itself, which is ours to make
+		}
+		if err := layOne(root, name, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func layOne(root *os.Root, name string, f engine.File) error {
+	folder := filepath.Dir(name)
+	if f.Mode.IsDir() {
+		folder = name
+	}
+	if err := root.MkdirAll(folder, 0o700); err != nil {
+		return err
+	}
+	if !f.Mode.IsDir() {
+		if err := root.WriteFile(name, f.Data, 0o600); err != nil {
+			return err
+		}
+	}
+	return root.Chmod(name, f.Mode.Perm())
+}
+
+// give makes all that is in the node's folder the node's user's, the folder itself last. Files have an owner of their own
+// where the node asked for a user.
+func give(home string, user account, n engine.Node) error {
+	owners := map[string]int{}
+	if n.User != "" {
+		for _, f := range n.Files {
+			owners[filepath.Clean(f.Path)] = f.Owner
+		}
+	}
+	err := filepath.WalkDir(home, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || path == home {
+			return err
+		}
+		if owner, named := owners[path]; named {
+			return os.Lchown(path, owner, owner)
+		}
+		return os.Lchown(path, user.uid, user.gid)
+	})
+	if err == nil {
+		err = os.Lchown(home, user.uid, user.gid)
+	}
+	if err != nil {
+		return fmt.Errorf("give the node's files to user %d: %w", user.uid, err)
+	}
+	return nil
+}
+
+// demandFree returns who may have the port. An agent that cannot have it would end with a line in its log.
+func demandFree(ctx context.Context, at netip.AddrPort) error {
+	var config net.ListenConfig
+	l, err := config.Listen(ctx, "tcp4", at.String())
+	if err != nil {
+		return fmt.Errorf("another program holds port %d on %s: %w: often a Nomad agent that listens on 0.0.0.0 has it on every address; "+
+			"`ss -ltnp sport = :%[1]d` names the program: end it, or use Docker, where every node has a network of its own",
+			at.Port(), at.Addr(), err)
+	}
+	return l.Close()
+}
+
+// searchPath is the PATH of everything that runs here. Of the caller's own nothing is taken.
+func searchPath(bin string) string {
+	return "PATH=" + strings.Join([]string{bin, "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}, string(os.PathListSeparator))
+}
+
+// environment is what every process of the node gets, and nothing beside: a variable of the caller such as AWS_CA_BUNDLE
+// can kill an agent, and others hold secrets.
+func (e *Engine) environment(n nodeRecord) []string {
+	home := e.run(n.Run).home(n.Node)
+	defaults := []string{searchPath(filepath.Join(home, binFolder)), "TMPDIR=" + filepath.Join(home, tempFolder)}
+	marks := []string{markLab + n.Lab, markNode + n.Node, markRun + n.Run, markID + n.id()}
+	return slices.Concat(defaults, n.Environment, marks)
+}
+
+func (n nodeRecord) account(agents account) account {
+	return account{uid: n.UID, gid: n.GID, other: agents.other}
+}
+
+func (n nodeRecord) endpoints() map[uint16]netip.AddrPort {
+	out := make(map[uint16]netip.AddrPort, len(n.Ports))
+	for _, p := range n.Ports {
+		out[p] = netip.AddrPortFrom(n.Address, p)
+	}
+	return out
+}

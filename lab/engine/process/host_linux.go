@@ -1,0 +1,79 @@
+package process
+
+import (
+	"errors"
+	"os"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// missingPowers are the capabilities that root needs for agents of another user and lacks, in a container say: to give
+// them files and an account, to end them, and to read their environment.
+func missingPowers() []string {
+	powers := []struct {
+		bit  int
+		name string
+	}{
+		{unix.CAP_CHOWN, "CAP_CHOWN"}, {unix.CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE"}, {unix.CAP_FOWNER, "CAP_FOWNER"},
+		{unix.CAP_KILL, "CAP_KILL"}, {unix.CAP_SETGID, "CAP_SETGID"}, {unix.CAP_SETUID, "CAP_SETUID"},
+		{unix.CAP_SYS_PTRACE, "CAP_SYS_PTRACE"},
+	}
+	var have [2]unix.CapUserData
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	if err := unix.Capget(&header, &have[0]); err != nil {
+		return []string{err.Error()}
+	}
+	var missing []string
+	for _, p := range powers {
+		if have[0].Effective&(1<<p.bit) == 0 {
+			missing = append(missing, p.name)
+		}
+	}
+	return missing
+}
+
+// awaitChild returns when a child has ended, and leaves it for Wait: until then the kernel tells everybody its exit code.
+func awaitChild(pid int) {
+	for {
+		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
+		if !errors.Is(err, unix.EINTR) {
+			return
+		}
+	}
+}
+
+// inherited stands for the files that this process was given by its own parent beside the standard streams, such as a
+// shell's lock file: as a child's ExtraFiles they are closed there, for whoever waits until they are closed must not wait
+// for a node. What Go opened closes itself.
+func inherited() []*os.File {
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return nil
+	}
+	highest := 2
+	for _, entry := range entries {
+		fd, err := strconv.Atoi(entry.Name())
+		if err != nil || fd <= highest {
+			continue
+		}
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			highest = fd
+		}
+	}
+	return make([]*os.File, highest-2)
+}
+
+// ticksPerSecond is USER_HZ, which is the same wherever Go runs on Linux.
+const ticksPerSecond = 100
+
+// startOf is when a process was started, where only the kernel knows.
+func startOf(p proc) time.Time {
+	var boot unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot); err != nil {
+		return time.Time{}
+	}
+	began := time.Duration(p.ticks) * time.Second / ticksPerSecond
+	return time.Now().Add(began - time.Duration(boot.Nano()))
+}

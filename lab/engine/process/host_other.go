@@ -1,0 +1,18 @@
+//go:build !linux
+
+package process
+
+import (
+	"os"
+	"time"
+)
+
+// New refuses every other system, so none of this is ever used there.
+
+func missingPowers() []string { return nil }
+
+func awaitChild(int) {}
+
+func inherited() []*os.File { return nil }
+
+func startOf(proc) time.Time { return time.Time{} }

@@ -1,0 +1,102 @@
+package process
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"nomadlab.internal/lab/engine"
+)
+
+// lockEvery is how often a lock that somebody else holds is tried again.
+const lockEvery = 2 * time.Millisecond
+
+// loopback is where all nodes are.
+func loopback() netip.Prefix { return netip.MustParsePrefix("127.0.0.0/8") }
+
+// Occupied returns the subnets of the labs here, and every loopback address that something listens on now: labs of other
+// users keep their records where we cannot read them.
+func (e *Engine) Occupied(context.Context) ([]netip.Prefix, error) {
+	taken, err := listeners()
+	if err != nil {
+		return nil, err
+	}
+	runs, err := e.runs()
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range runs {
+		if !r.Task {
+			taken = append(taken, r.Subnet)
+		}
+	}
+	return taken, nil
+}
+
+// CreateNetwork reserves the lab's name, run and subnet by the folder of the run. There is nothing else to a network: all
+// of 127.0.0.0/8 is there on every Linux.
+func (e *Engine) CreateNetwork(ctx context.Context, n engine.Network) error {
+	if err := errors.Join(checkName(n.Lab), checkName(n.Run)); err != nil {
+		return fmt.Errorf("create the network of lab %q, run %q: %w", n.Lab, n.Run, err)
+	}
+	n.Subnet = n.Subnet.Masked()
+	if !n.Subnet.IsValid() || !loopback().Contains(n.Subnet.Addr()) || n.Subnet.Bits() < loopback().Bits() {
+		return fmt.Errorf("create the network of lab %s: subnet %s is not within %s, where this engine's nodes are: name one that is, or leave it out",
+			n.Lab, n.Subnet, loopback())
+	}
+	lock := flock.New(filepath.Join(e.root, ".lock"), flock.SetPermissions(0o600))
+	if _, err := lock.TryLockContext(ctx, lockEvery); err != nil {
+		return fmt.Errorf("lock the folder of process labs: %w", e.explain(err))
+	}
+	defer func() { _ = lock.Close() }()
+	if err := e.free(n); err != nil {
+		return err
+	}
+	return e.reserve(n)
+}
+
+// free returns why the name or the subnet is not.
+func (e *Engine) free(n engine.Network) error {
+	runs, err := e.runs()
+	if err != nil {
+		return err
+	}
+	for _, r := range runs {
+		switch {
+		case r.Task:
+		case r.Lab == n.Lab:
+			return fmt.Errorf("%w: a network of lab %s", engine.ErrExists, n.Lab)
+		case r.Subnet.Overlaps(n.Subnet):
+			return fmt.Errorf("%w: %s overlaps %s of lab %s", engine.ErrSubnetTaken, n.Subnet, r.Subnet, r.Lab)
+		}
+	}
+	taken, err := listeners()
+	for _, t := range taken {
+		if t.Overlaps(n.Subnet) {
+			return fmt.Errorf("%w: something listens on %s, which is in %s", engine.ErrSubnetTaken, t.Addr(), n.Subnet)
+		}
+	}
+	return err
+}
+
+func (e *Engine) reserve(n engine.Network) error {
+	r := e.run(n.Run)
+	err := r.make(e.agents)
+	if errors.Is(err, fs.ErrExist) {
+		return fmt.Errorf("%w: run %s", engine.ErrExists, n.Run)
+	}
+	if err == nil {
+		err = save(r.own(labFile), labRecord{Lab: n.Lab, Run: n.Run, Subnet: n.Subnet, Labels: n.Labels})
+	}
+	if err != nil {
+		return fmt.Errorf("make the folder of lab %s: %w", n.Lab, e.explain(errors.Join(err, os.RemoveAll(r.folder))))
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+package process
+
+import (
+	"context"
+	"maps"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"nomadlab.internal/lab/engine"
+)
+
+// Nodes returns the nodes of a lab, in the order of their names.
+func (e *Engine) Nodes(ctx context.Context, lab string) ([]engine.State, error) {
+	nodes, err := e.records(lab)
+	if err != nil {
+		return nil, err
+	}
+	var states []engine.State
+	for _, n := range nodes {
+		states = append(states, e.state(n))
+	}
+	for _, m := range e.lost(lab) {
+		states = append(states, m.state())
+	}
+	slices.SortStableFunc(states, byName)
+	return states, ctx.Err()
+}
+
+func byName(a, b engine.State) int { return strings.Compare(a.Node, b.Node) }
+
+// Labs returns every lab that has a folder or a running node here. A lab whose folder was lost has the label run alone.
+func (e *Engine) Labs(ctx context.Context) (map[string]engine.LabState, error) {
+	runs, err := e.runs()
+	if err != nil {
+		return nil, err
+	}
+	labs := map[string]engine.LabState{}
+	for _, r := range runs {
+		if r.Task {
+			continue
+		}
+		nodes, err := e.records(r.Lab)
+		if err != nil {
+			return nil, err
+		}
+		lab := engine.LabState{Labels: given(r.Labels)}
+		for _, n := range nodes {
+			lab.Nodes = append(lab.Nodes, brief(e.state(n)))
+		}
+		labs[r.Lab] = lab
+	}
+	for _, m := range e.lost("") {
+		lab, there := labs[m.Lab]
+		if !there {
+			lab.Labels = m.state().Labels
+		}
+		lab.Nodes = append(lab.Nodes, brief(m.state()))
+		slices.SortStableFunc(lab.Nodes, byName)
+		labs[m.Lab] = lab
+	}
+	return labs, ctx.Err()
+}
+
+// brief leaves out what a list of labs does not tell.
+func brief(s engine.State) engine.State {
+	s.Started, s.ExitCode = time.Time{}, 0
+	return s
+}
+
+// given are labels as they were given, and never nil.
+func given(labels map[string]string) map[string]string {
+	out := map[string]string{}
+	maps.Copy(out, labels)
+	return out
+}
+
+// origin is where every node's connections come from: the kernel takes the first address of loopback for whoever connects
+// to another one and has not bound itself (fib_prefsrc of 127.0.0.0/8).
+func origin() netip.Addr { return netip.MustParsePrefix("127.0.0.1/8").Addr() }
+
+// state is what /proc says, and where the node does not run, how it ended.
+func (e *Engine) state(n nodeRecord) engine.State {
+	s := engine.State{Ref: n.Ref, ID: n.id(), Labels: given(n.Labels), Endpoints: map[uint16]netip.AddrPort{}}
+	_, start, runs := e.running(n)
+	s.Running, s.Started = runs, start.Started
+	if runs {
+		s.Address, s.Origin, s.Caller, s.From = n.Address, origin(), n.Caller, n.Caller
+		s.Endpoints = n.endpoints()
+	} else if start.PID != 0 {
+		s.ExitCode = e.exitCode(n, start)
+	}
+	return s
+}
+
+// exitCode is told by the kernel until the process is collected, and thereafter by the file that was written before. Where
+// the one who started the node had ended before it, nobody was told.
+func (e *Engine) exitCode(n nodeRecord, start startRecord) int {
+	if p, ok := look(start.PID); ok && p.ticks == start.Ticks && p.ended() {
+		return code(p.status)
+	}
+	text, err := os.ReadFile(filepath.Join(e.run(n.Run).node(n.Node), exitFile))
+	if err != nil {
+		return -1
+	}
+	if code, err := strconv.Atoi(string(text)); err == nil {
+		return code
+	}
+	return -1
+}
+
+// lost are the nodes that run and have no folder, each by its oldest process, of one lab or of all. What is reached of them
+// is not known.
+func (e *Engine) lost(lab string) []marked {
+	entry := ""
+	if lab != "" {
+		entry = markLab + lab
+	}
+	oldest := map[string]marked{}
+	for _, m := range scan(entry) {
+		first, seen := oldest[m.id]
+		if m.Node == "" || m.id == "" || seen && (first.ticks < m.ticks || first.ticks == m.ticks && first.pid < m.pid) {
+			continue
+		}
+		oldest[m.id] = m
+	}
+	var out []marked
+	for _, m := range oldest {
+		if _, err := os.Lstat(filepath.Join(e.run(m.run).node(m.Node), nodeFile)); err != nil {
+			out = append(out, m)
+		}
+	}
+	return out
+}
+
+func (m marked) state() engine.State {
+	return engine.State{
+		Ref: m.Ref, ID: m.id, Running: true, Started: startOf(m.proc),
+		Labels: map[string]string{"run": m.run}, Endpoints: map[uint16]netip.AddrPort{},
+	}
+}
