@@ -105,7 +105,7 @@ func (c command) await(ctx context.Context, cmd *exec.Cmd, p *pump) (int, error)
 		return codeOf(cmd), err
 	case <-ctx.Done():
 		err := errors.Join(ctx.Err(), c.end(ctx))
-		p.close()  // what has escaped us may still hold them
+		p.close() // what has escaped us may still hold them
 		return 0, errors.Join(err, <-done)
 	}
 }
