@@ -25,7 +25,7 @@ type room struct{ mayImport, testsMayImport []string }
 // know.
 func rooms() map[string]room {
 	everythingBelow := []string{
-		"fixtures", "lab", "lab/agentconf", "lab/engine", "lab/engine/docker", "lab/finding", "lab/image",
+		"fixtures", "lab", "lab/agentconf", "lab/engine", "lab/engine/docker", "lab/engine/engines", "lab/finding", "lab/image",
 		"lab/pki", "lab/posture", "lab/probe", "lab/story", "lab/watchdog",
 	}
 	return map[string]room{
@@ -36,10 +36,10 @@ func rooms() map[string]room {
 		},
 		"scenarios": {mayImport: everythingBelow, testsMayImport: []string{"lab/labtest"}},
 		"lab/labtest": {
-			mayImport:      []string{"lab", "lab/engine", "lab/engine/docker", "lab/story", "lab/finding"},
+			mayImport:      []string{"lab", "lab/engine", "lab/engine/engines", "lab/story", "lab/finding"},
 			testsMayImport: []string{"lab/pki"},
 		},
-		"lab/story":   {mayImport: []string{"lab", "lab/posture", "lab/finding"}},
+		"lab/story":   {mayImport: []string{"lab", "lab/engine", "lab/posture", "lab/finding"}},
 		"lab/posture": {mayImport: []string{"lab/probe", "lab/pki", "lab/finding"}},
 		"lab/probe":   {mayImport: []string{"lab/pki"}},
 		"lab": {
@@ -47,6 +47,7 @@ func rooms() map[string]room {
 			testsMayImport: []string{"lab/engine/docker", "lab/labtest"},
 		},
 		"lab/engine":                  {},
+		"lab/engine/engines":          {mayImport: []string{"lab/engine", "lab/engine/docker", "lab/engine/process"}},
 		"lab/engine/docker":           {mayImport: []string{"lab/engine", "lab/watchdog"}, testsMayImport: []string{"lab/image"}},
 		"lab/engine/process":          {mayImport: []string{"lab/engine", "lab/watchdog"}},
 		"lab/image":                   {mayImport: []string{"fixtures"}},

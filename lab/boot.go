@@ -17,14 +17,22 @@ import (
 // getNomad finds, pulls or builds the Nomad that the lab runs.
 func (l *Lab) getNomad(ctx context.Context, tell func(Event)) error {
 	n := l.record.Spec.Nomad
-	got, err := image.ResolveAt(ctx, l.engine.DockerHost(), image.Request{
-		Version: n.Version, Image: n.Image, Binary: n.Binary, Environment: []string{marker(l.record.Run)},
-	}, func(e image.Event) { tell(Event{Stage: "image", Text: e.Text}) })
-	if err != nil {
-		return err
+	request := image.Request{Version: n.Version, Image: n.Image, Binary: n.Binary, Environment: []string{marker(l.record.Run)}}
+	progress := func(e image.Event) { tell(Event{Stage: "image", Text: e.Text}) }
+	if host := l.engine.DockerHost(); host != "" {
+		got, err := image.ResolveAt(ctx, host, request, progress)
+		if err != nil {
+			return err
+		}
+		l.record.Image, l.record.Version = got.Ref, got.Version
+	} else {
+		got, err := image.ResolveBinary(ctx, request, progress)
+		if err != nil {
+			return err
+		}
+		l.record.Image, l.record.Version = got.Path, got.Version
 	}
-	l.record.Image, l.record.Version = got.Ref, got.Version
-	tell(Event{Stage: "image", Text: fmt.Sprintf("Nomad %s from %s", got.Version, got.Ref), Done: true})
+	tell(Event{Stage: "image", Text: fmt.Sprintf("Nomad %s from %s", l.record.Version, l.record.Image), Done: true})
 	return nil
 }
 
@@ -79,7 +87,9 @@ func (l *Lab) makeNetwork(ctx context.Context, o UpOptions) (Plan, error) {
 }
 
 // boot starts all servers side by side, for they need each other to elect a leader, and makes everything else ready in
-// the meantime. A client that starts before there is a leader tries again only after 15 to 30 s, so it waits for one.
+// the meantime. Clients wait for a leader that has made its root key, a tenth of a second after its election. A server
+// would hold a client's registration until there is a leader, but then refuse it for want of that key ("keyring has not
+// been initialized yet"), and the client would try again only after 15 to 30 s (client/client.go:2104; verified).
 func (l *Lab) boot(ctx context.Context, s secrets, o UpOptions) error {
 	ctx, stop := l.watchDeaths(ctx)
 	defer stop()
@@ -100,7 +110,7 @@ func (l *Lab) boot(ctx context.Context, s secrets, o UpOptions) error {
 	})
 	if o.Wait != Started {
 		g.Go(func() error {
-			return o.stage("leader", "waiting for a leader", "a leader is elected", func() error { return l.WaitLeader(waiting) })
+			return o.stage("leader", "waiting for a leader", "a leader is elected", func() error { return l.waitKeyring(waiting) })
 		})
 	}
 	if err := g.Wait(); err != nil {
@@ -160,8 +170,11 @@ func (l *Lab) bootClients(ctx context.Context, o UpOptions) error {
 			return err
 		}
 	}
-	if o.Wait == Elected || o.Wait == Started {
+	switch o.Wait {
+	case Started:
 		return nil
+	case Elected:
+		return l.WaitLeader(ctx)
 	}
 	return o.stage("ready", "waiting until the cluster is ready", "the cluster is ready", func() error { return l.WaitReady(ctx) })
 }

@@ -44,7 +44,7 @@ func (l *Lab) Plan() Plan { return l.record.Plan }
 // NomadVersion is the version that the lab's agents run.
 func (l *Lab) NomadVersion() string { return l.record.Version }
 
-// Image is what the lab's nodes were started from.
+// Image is what the lab's nodes were started from: an image, or the path of a binary.
 func (l *Lab) Image() string { return l.record.Image }
 
 // Engine is the name of what the lab's nodes run on.

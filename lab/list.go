@@ -1,8 +1,8 @@
 package lab
 
 import (
+	"cmp"
 	"context"
-	"maps"
 	"slices"
 	"time"
 
@@ -12,6 +12,8 @@ import (
 // Listed is a lab in one line, as the engine's labels have it: they tell of a lab whose folder was lost as well.
 type Listed struct {
 	Name string `json:"name"`
+	// Engine is the name of what the lab's nodes run on.
+	Engine string `json:"engine"`
 	// Running counts the nodes that run, Nodes those that are there. Joiners that were never started are left out.
 	Running int `json:"running"`
 	Nodes   int `json:"nodes"`
@@ -26,16 +28,21 @@ type Listed struct {
 	FolderLost string `json:"folder_lost,omitempty"`
 }
 
-// List returns the engine's labs in the order of their names.
-func List(ctx context.Context, e engine.Engine) ([]Listed, error) {
-	labs, err := e.Labs(ctx)
-	if err != nil {
-		return nil, err
-	}
+// List returns the engines' labs in the order of their names.
+func List(ctx context.Context, engines ...engine.Engine) ([]Listed, error) {
 	out := []Listed{}
-	for _, name := range slices.Sorted(maps.Keys(labs)) {
-		out = append(out, listed(name, labs[name]))
+	for _, e := range engines {
+		labs, err := e.Labs(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for name, state := range labs {
+			x := listed(name, state)
+			x.Engine = e.Name()
+			out = append(out, x)
+		}
 	}
+	slices.SortFunc(out, func(a, b Listed) int { return cmp.Or(cmp.Compare(a.Name, b.Name), cmp.Compare(a.Engine, b.Engine)) })
 	return out, nil
 }
 

@@ -63,14 +63,16 @@ const sweepWithin = 5 * time.Second
 
 // claim reserves a name that no lab has. Whether one has it is the engine's to say: a lab whose folder was lost still
 // has its name, and what a killed start left does not keep it.
-func claim(ctx context.Context, e engine.Engine, name string, tell func(Event)) (*reservation, error) {
+func claim(ctx context.Context, engines []engine.Engine, name string, tell func(Event)) (*reservation, error) {
 	r, err := reserve(name)
 	if err != nil {
 		return nil, err
 	}
 	err = checkSpace(labsFolder())
-	if err == nil {
-		err = free(ctx, e, name, tell)
+	for _, e := range engines {
+		if err == nil {
+			err = free(ctx, e, name, tell)
+		}
 	}
 	if err != nil {
 		r.release()

@@ -15,12 +15,25 @@ import (
 
 // tidy removes what outlived even the watchdogs, as after a power cut: labs whose time is over, folders of labs that
 // never came to stay, and locks that nobody holds. What cannot be removed is told and keeps nobody from starting.
-func tidy(ctx context.Context, e engine.Engine, tell func(Event)) error {
+func tidy(ctx context.Context, engines []engine.Engine, tell func(Event)) error {
+	runs := map[string]bool{}
+	for _, e := range engines {
+		if err := tidyLabs(ctx, e, runs, tell); err != nil {
+			return err
+		}
+	}
+	if err := tidyFolders(runs); err != nil {
+		tell(Event{Stage: "tidy", Text: err.Error()})
+	}
+	return nil
+}
+
+// tidyLabs removes the engine's labs whose time is over, and adds the names of all folders that its labs have.
+func tidyLabs(ctx context.Context, e engine.Engine, runs map[string]bool, tell func(Event)) error {
 	labs, err := e.Labs(ctx)
 	if err != nil {
 		return err
 	}
-	runs := map[string]bool{}
 	for name, state := range labs {
 		run := state.Labels[labelRun]
 		runs[name+"."+run] = true
@@ -31,9 +44,6 @@ func tidy(ctx context.Context, e engine.Engine, tell func(Event)) error {
 		if err := Remove(ctx, e, name); err != nil {
 			tell(Event{Stage: "tidy", Text: fmt.Sprintf("lab %s expired at %s and cannot be removed: %v", name, until, err)})
 		}
-	}
-	if err := tidyFolders(runs); err != nil {
-		tell(Event{Stage: "tidy", Text: err.Error()})
 	}
 	return nil
 }

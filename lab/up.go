@@ -33,6 +33,8 @@ type UpOptions struct {
 	Timeout time.Duration
 	// Expires is when the next start on this machine may remove the lab, should nobody have done so. Zero: never.
 	Expires time.Time
+	// Others are further engines that this machine has: the names of their labs are taken too. Nil: there are none.
+	Others []engine.Engine
 	// Progress is told what happens. Nil is fine.
 	Progress func(Event)
 	// Begun is given the lab once its keys exist and before its first node is started, for those who watch it come up. It
@@ -77,10 +79,10 @@ func Up(ctx context.Context, e engine.Engine, s Spec, o UpOptions) (*Lab, error)
 		return nil, err
 	}
 	s = s.withDefaults()
-	if err := tidy(ctx, e, o.tell); err != nil {
+	if err := tidy(ctx, o.all(e), o.tell); err != nil {
 		return nil, err
 	}
-	name, err := claim(ctx, e, s.Name, o.tell)
+	name, err := claim(ctx, o.all(e), s.Name, o.tell)
 	if err != nil {
 		return nil, err
 	}
@@ -172,12 +174,17 @@ func (l *Lab) giveUp(ctx context.Context, cause error) error {
 
 // forUserToMend is true for errors that say what the user can put right, and that no log would explain any further.
 func forUserToMend(err error) bool {
-	for _, kind := range []error{ErrInvalid, engine.ErrNoSpace, image.ErrUnknownVersion, image.ErrUnusableBinary, image.ErrNoSpace} {
+	for _, kind := range []error{ErrInvalid, engine.ErrNoSpace, image.ErrUnknownVersion, image.ErrUnusableBinary, image.ErrNeedsDocker, image.ErrNoSpace} {
 		if errors.Is(err, kind) {
 			return true
 		}
 	}
 	return false
+}
+
+// all are all engines.
+func (o UpOptions) all(e engine.Engine) []engine.Engine {
+	return append([]engine.Engine{e}, o.Others...)
 }
 
 func (o UpOptions) tell(e Event) {

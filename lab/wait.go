@@ -83,6 +83,15 @@ func (l *Lab) WaitLeader(ctx context.Context) error {
 	})
 }
 
+// waitKeyring waits until a leader has been elected in every region and has made its root key.
+func (l *Lab) waitKeyring(ctx context.Context) error {
+	return l.eachRegion(ctx, func(ctx context.Context, region string) error {
+		return WaitFor(ctx, "a leader with a root key in region "+region, func(ctx context.Context) string {
+			return text(l.keyringIn(ctx, region))
+		})
+	})
+}
+
 // WaitReady waits until every region has one leader that all servers agree on, each of its running servers is a voter,
 // its keyring can encrypt, each of its running clients is ready, and every agent says that it is healthy. Joiners do not
 // count.
@@ -149,7 +158,7 @@ func (l *Lab) keyringIn(ctx context.Context, region string) error {
 	if err != nil {
 		return err
 	}
-	keys, _, err := c.Keyring().List((&api.QueryOptions{}).WithContext(ctx))
+	keys, _, err := c.Keyring().List(query(ctx))
 	if err != nil {
 		return fmt.Errorf("list root keys: %w", err)
 	}

@@ -28,8 +28,10 @@ func TestScenariosCanFail(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			l := labtest.Start(t, lab.Like(found[0].Spec), w.spec)
-			demand(t, l, w, survey(t, l, within(found[0], w.within, w.failing()...)))
+			s := within(found[0], w.within, w.failing()...)
+			s.Needs = append(s.Needs, w.needs...)
+			l := labtest.Stage(t, s, w.spec)
+			demand(t, l, w, survey(t, l, s))
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package scenarios_test
 
 import (
+	"os"
 	"testing"
 
 	"nomadlab.internal/lab/labtest"
@@ -10,6 +11,8 @@ import (
 // election is the scenario that has the machine to itself: what bounds it is Nomad's promise, not how much else the
 // machine has to do.
 const election = "a-leader-is-elected-and-elected-again"
+
+func TestMain(m *testing.M) { os.Exit(labtest.Main(m)) }
 
 // TestScenarios carries out every scenario on a fresh cluster of its own.
 func TestScenarios(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
 )
 
@@ -12,6 +13,8 @@ type weakened struct {
 	scenario string
 	weaken   string
 	spec     lab.Option
+	// needs are what the engine must be able to do, beside what the scenario itself needs.
+	needs []engine.Feature
 	// broken are the IDs of the checks that must be broken, at every node at which they are made; void are those that
 	// cannot be carried out, as their control has lost its meaning. All others must hold.
 	broken, void []string
@@ -86,6 +89,7 @@ func weakenedTLS() []weakened {
 		},
 		{
 			scenario: work, weaken: "verify_https_client is off", spec: lab.Weaken(lab.NoVerifyHTTPSClient),
+			needs:  []engine.Feature{engine.Containment}, // a weakened lab runs tasks in containers alone
 			broken: []string{"http-hides-logs-of-client-1-from-strangers", "http-hides-logs-of-client-2-from-strangers"},
 		},
 		{

@@ -9,14 +9,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"nomadlab.internal/lab"
-	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/engine/engines"
 )
 
 // usualName is the lab that is meant when there are several and none is named.
 const usualName = "lab"
 
-// labNames are the labs that the engine knows.
-func labNames(ctx context.Context, e engine.Engine) ([]string, error) {
+// labNames are the labs that the engines know.
+func labNames(ctx context.Context, e *engines.Set) ([]string, error) {
 	labs, err := e.Labs(ctx)
 	return slices.Sorted(maps.Keys(labs)), err
 }
@@ -37,7 +37,7 @@ func meant(given string, names []string) string {
 }
 
 // choose returns the name of the lab that is meant, or "" when none is named and there is none at all.
-func choose(cmd *cobra.Command, e engine.Engine, given string) (string, error) {
+func choose(cmd *cobra.Command, e *engines.Set, given string) (string, error) {
 	if given != "" {
 		return given, lab.Spec{Name: given}.Validate()
 	}
@@ -53,7 +53,7 @@ func choose(cmd *cobra.Command, e engine.Engine, given string) (string, error) {
 }
 
 // open opens the lab that is meant.
-func open(cmd *cobra.Command, e engine.Engine, given string) (*lab.Lab, error) {
+func open(cmd *cobra.Command, e *engines.Set, given string) (*lab.Lab, error) {
 	name, err := choose(cmd, e, given)
 	if err != nil {
 		return nil, err
@@ -61,7 +61,16 @@ func open(cmd *cobra.Command, e engine.Engine, given string) (*lab.Lab, error) {
 	if name == "" {
 		return nil, usagef(cmd, "there is no lab: `nomadlab up` makes one")
 	}
-	return lab.Open(cmd.Context(), e, name)
+	return openNamed(cmd.Context(), e, name)
+}
+
+// openNamed opens the lab of that name, whichever engine has it.
+func openNamed(ctx context.Context, e *engines.Set, name string) (*lab.Lab, error) {
+	has, err := e.Of(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	return lab.Open(ctx, has, name)
 }
 
 // first is the first argument, or "".

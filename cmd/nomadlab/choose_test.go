@@ -106,7 +106,7 @@ func TestListWithoutFolders(t *testing.T) {
 	a, labs := faked(t, "a", "b")
 	labs["b"].Nodes[0].Running = false
 	r := call(t, a, "", "list")
-	contains(t, r.out, "LAB", "a    1/1    -      -        running, its folder is lost", "b    0/1    -      -        stopped, its folder is lost")
+	contains(t, r.out, "LAB", "a    1/1    -      fake    -        running, its folder is lost", "b    0/1    -      fake    -        stopped, its folder is lost")
 	none, _ := faked(t)
 	if r := call(t, none, "", "list", "--json"); r.out != "[]\n" || r.code != exitFine {
 		t.Errorf("%+v", r)

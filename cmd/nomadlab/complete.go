@@ -8,7 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/engine/engines"
 )
 
 // completing bounds how long a shell waits for a completion.
@@ -21,8 +21,8 @@ func fixed(words ...string) completion {
 	return cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)
 }
 
-// asking completes by asking the engine. A shell shows no errors, so an engine that does not answer has no completions.
-func (a *app) asking(words func(ctx context.Context, e engine.Engine, args []string) []string) completion {
+// asking completes by asking the engines. A shell shows no errors, so one that does not answer has no completions.
+func (a *app) asking(words func(ctx context.Context, e *engines.Set, args []string) []string) completion {
 	return func(cmd *cobra.Command, args []string, toComplete string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		ctx := cmd.Context()
 		if ctx == nil {
@@ -30,7 +30,7 @@ func (a *app) asking(words func(ctx context.Context, e engine.Engine, args []str
 		}
 		ctx, cancel := context.WithTimeout(ctx, completing)
 		defer cancel()
-		e, err := a.connect(ctx)
+		e, err := a.engines(ctx)
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
@@ -44,7 +44,7 @@ func (a *app) asking(words func(ctx context.Context, e engine.Engine, args []str
 
 // completeLab completes the name of one lab.
 func (a *app) completeLab() completion {
-	return a.asking(func(ctx context.Context, e engine.Engine, args []string) []string {
+	return a.asking(func(ctx context.Context, e *engines.Set, args []string) []string {
 		if len(args) > 0 {
 			return nil
 		}
@@ -54,12 +54,12 @@ func (a *app) completeLab() completion {
 
 // completeLabs completes the names of any number of labs.
 func (a *app) completeLabs() completion {
-	return a.asking(func(ctx context.Context, e engine.Engine, _ []string) []string { return namesOrNone(ctx, e) })
+	return a.asking(func(ctx context.Context, e *engines.Set, _ []string) []string { return namesOrNone(ctx, e) })
 }
 
 // completeNodes completes a lab's name in the first place, and up to so many names of nodes.
 func (a *app) completeNodes(most int) completion {
-	return a.asking(func(ctx context.Context, e engine.Engine, args []string) []string {
+	return a.asking(func(ctx context.Context, e *engines.Set, args []string) []string {
 		labs := namesOrNone(ctx, e)
 		name, nodes := "", args
 		if len(args) > 0 && slices.Contains(labs, args[0]) {
@@ -87,20 +87,20 @@ func (a *app) completeScenarios(_ *cobra.Command, args []string, _ string) ([]co
 	return words, cobra.ShellCompDirectiveNoFileComp
 }
 
-func namesOrNone(ctx context.Context, e engine.Engine) []string {
+func namesOrNone(ctx context.Context, e *engines.Set) []string {
 	names, _ := labNames(ctx, e)
 	return names
 }
 
 // nodeNames are the nodes of the named lab, or of the one that is meant when none is named.
-func nodeNames(ctx context.Context, e engine.Engine, name string, labs []string) []string {
+func nodeNames(ctx context.Context, e *engines.Set, name string, labs []string) []string {
 	name = meant(name, labs)
 	if name == "" {
 		return nil
 	}
-	states, _ := e.Nodes(ctx, name)
-	words := make([]string, 0, len(states))
-	for _, s := range states {
+	known, _ := e.Labs(ctx)
+	words := make([]string, 0, len(known[name].Nodes))
+	for _, s := range known[name].Nodes {
 		words = append(words, s.Node)
 	}
 	return words

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"nomadlab.internal/lab"
-	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/engine/engines"
 )
 
 func (a *app) downCommand() *cobra.Command {
@@ -17,9 +18,9 @@ func (a *app) downCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "down [NAME…]",
 		Short: "Remove labs",
-		Long: `down removes labs: their containers, networks, keys, certificates and logs. It finds what
-belongs to a lab by its labels, so it also removes one whose start was killed, or whose
-folder is lost. A lab that is gone already is fine.
+		Long: `down removes labs: their containers or processes, networks, keys, certificates and logs. It
+finds what belongs to a lab by its labels, so it also removes one whose start was killed, or
+whose folder is lost. A lab that is gone already is fine.
 
 Without a name it removes the only lab, or the one called "lab", if its folder is here. --all
 removes every lab of this machine. Both leave out those of tests and scenarios: they end by
@@ -34,13 +35,13 @@ themselves, and go before only when they are named.`,
 			}
 			return nil
 		},
-		RunE: a.with(func(cmd *cobra.Command, args []string, e engine.Engine) error { return a.down(cmd, args, e, all) }),
+		RunE: a.with(func(cmd *cobra.Command, args []string, e *engines.Set) error { return a.down(cmd, args, e, all) }),
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "remove every lab but those of tests and scenarios")
 	return cmd
 }
 
-func (a *app) down(cmd *cobra.Command, args []string, e engine.Engine, all bool) error {
+func (a *app) down(cmd *cobra.Command, args []string, e *engines.Set, all bool) error {
 	c := a.console(cmd)
 	known, err := e.Labs(cmd.Context())
 	if err != nil {
@@ -59,7 +60,7 @@ func (a *app) down(cmd *cobra.Command, args []string, e engine.Engine, all bool)
 			p.doing("down", "removing lab "+name)
 		}
 		began := time.Now()
-		err := lab.Remove(cmd.Context(), e, name)
+		err := remove(cmd.Context(), e, name)
 		p.stop()
 		if err != nil {
 			return fmt.Errorf("lab %s is not wholly removed, try again: %w", name, err)
@@ -73,7 +74,16 @@ func (a *app) down(cmd *cobra.Command, args []string, e engine.Engine, all bool)
 	return nil
 }
 
-func toRemove(cmd *cobra.Command, e engine.Engine, args []string, all bool) ([]string, error) {
+// remove removes the lab of that name, whichever engine has it.
+func remove(ctx context.Context, e *engines.Set, name string) error {
+	has, err := e.Of(ctx, name)
+	if err != nil {
+		return err
+	}
+	return lab.Remove(ctx, has, name)
+}
+
+func toRemove(cmd *cobra.Command, e *engines.Set, args []string, all bool) ([]string, error) {
 	if all {
 		return allLasting(cmd, e)
 	}
@@ -89,8 +99,8 @@ func toRemove(cmd *cobra.Command, e engine.Engine, args []string, all bool) ([]s
 }
 
 // allLasting are the labs that nothing else will remove.
-func allLasting(cmd *cobra.Command, e engine.Engine) ([]string, error) {
-	labs, err := lab.List(cmd.Context(), e)
+func allLasting(cmd *cobra.Command, e *engines.Set) ([]string, error) {
+	labs, err := lab.List(cmd.Context(), e.All()...)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +115,7 @@ func allLasting(cmd *cobra.Command, e engine.Engine) ([]string, error) {
 
 // onlyOurs is the lab that is meant when none is named. It must be one that we can open: the only lab of this machine
 // may well be somebody else's, or belong to a test that runs now, and such a lab goes only when it is named.
-func onlyOurs(cmd *cobra.Command, e engine.Engine) ([]string, error) {
+func onlyOurs(cmd *cobra.Command, e *engines.Set) ([]string, error) {
 	name, err := choose(cmd, e, "")
 	if name == "" {
 		return nil, err
@@ -118,7 +128,7 @@ func onlyOurs(cmd *cobra.Command, e engine.Engine) ([]string, error) {
 		return nil, usagef(cmd, "lab %s is the one that there is, and it belongs to a test or a scenario, and goes by itself: "+
 			"name it to remove it now, `nomadlab down %s`", name, name)
 	}
-	if _, err := lab.Open(cmd.Context(), e, name); errors.Is(err, lab.ErrDamaged) {
+	if _, err := openNamed(cmd.Context(), e, name); errors.Is(err, lab.ErrDamaged) {
 		return nil, usagef(cmd, "lab %s is the one that there is, and it may be somebody else's, as its folder is not to be had here: "+
 			"name it to remove it, `nomadlab down %s` (%w)", name, name, err)
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"nomadlab.internal/lab"
-	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/pki"
 )
 
@@ -51,7 +51,7 @@ be sent to the lab, or keep its certificates from being checked. --unset unsets 
 }
 
 func (a *app) env(cmd *cobra.Command, given string, out stream, sh shell, asJSON bool) error {
-	e, err := a.connect(cmd.Context())
+	e, err := a.engines(cmd.Context())
 	if err != nil {
 		return err
 	}
@@ -77,7 +77,7 @@ func (a *app) env(cmd *cobra.Command, given string, out stream, sh shell, asJSON
 	return nil
 }
 
-func environment(cmd *cobra.Command, e engine.Engine, given string) ([]variable, string, error) {
+func environment(cmd *cobra.Command, e *engines.Set, given string) ([]variable, string, error) {
 	l, err := open(cmd, e, given)
 	if err != nil {
 		return nil, "", err

@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/engine/engines"
 )
 
 func (a *app) execCommand() *cobra.Command {
@@ -31,7 +32,7 @@ func (a *app) execCommand() *cobra.Command {
 			}
 			return nil
 		},
-		RunE: a.with(func(cmd *cobra.Command, args []string, e engine.Engine) error {
+		RunE: a.with(func(cmd *cobra.Command, args []string, e *engines.Set) error {
 			ours, theirs, _ := dashed(cmd, args)
 			l, err := open(cmd, e, name+first(ours[:len(ours)-1]))
 			if err != nil {

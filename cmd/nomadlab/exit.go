@@ -10,6 +10,7 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/image"
 )
 
@@ -76,8 +77,8 @@ func exitCode(err error) int {
 		return exitUsage
 	}
 	for _, known := range []error{
-		lab.ErrInvalid, lab.ErrTaken, engine.ErrUnavailable, engine.ErrNoSpace,
-		image.ErrUnknownVersion, image.ErrNotInRegistry, image.ErrUnusableBinary, image.ErrNoSpace,
+		lab.ErrInvalid, lab.ErrTaken, engines.ErrUnknown, engine.ErrUnavailable, engine.ErrNoSpace,
+		image.ErrUnknownVersion, image.ErrNotInRegistry, image.ErrUnusableBinary, image.ErrNeedsDocker, image.ErrNoSpace,
 	} {
 		if errors.Is(err, known) {
 			return exitUsage

@@ -7,7 +7,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"nomadlab.internal/lab"
-	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/engine/engines"
 )
 
 func (a *app) listCommand() *cobra.Command {
@@ -16,14 +16,14 @@ func (a *app) listCommand() *cobra.Command {
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List the labs of this machine",
-		Long: `list asks the container engine which labs there are, so it also shows those that another
-terminal started, that were stopped, or whose folder is lost.`,
+		Long: `list asks Docker and this machine's processes which labs there are, so it also shows those that
+another terminal started, that were stopped, or whose folder is lost.`,
 		Example: `  nomadlab list
   nomadlab list --json | jq -r '.[].name'`,
 		Args: noArguments(": `nomadlab status NAME` shows one lab"),
-		RunE: a.with(func(cmd *cobra.Command, _ []string, e engine.Engine) error {
+		RunE: a.with(func(cmd *cobra.Command, _ []string, e *engines.Set) error {
 			c := a.console(cmd)
-			labs, err := lab.List(cmd.Context(), e)
+			labs, err := lab.List(cmd.Context(), e.All()...)
 			if err != nil {
 				return err
 			}
@@ -59,7 +59,7 @@ func (c console) list(labs []lab.Listed) {
 		if !x.Created.IsZero() {
 			created = span(time.Since(x.Created)) + " ago"
 		}
-		rows = append(rows, []string{x.Name, fmt.Sprintf("%d/%d", x.Running, x.Nodes), orDash(x.Nomad), created, state})
+		rows = append(rows, []string{x.Name, fmt.Sprintf("%d/%d", x.Running, x.Nodes), orDash(x.Nomad), x.Engine, created, state})
 	}
-	c.out.grid([]string{"LAB", "NODES", "NOMAD", "CREATED", "STATE"}, rows)
+	c.out.grid([]string{"LAB", "NODES", "NOMAD", "ENGINE", "CREATED", "STATE"}, rows)
 }

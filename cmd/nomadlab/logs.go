@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"nomadlab.internal/lab"
-	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/engine/engines"
 )
 
 func (a *app) logsCommand() *cobra.Command {
@@ -21,7 +21,7 @@ Lines of several nodes are in the order of their time, each with its node in fro
   nomadlab logs demo server-1 server-2
   nomadlab logs --follow`,
 		ValidArgsFunction: a.completeNodes(anyNumber),
-		RunE: a.with(func(cmd *cobra.Command, args []string, e engine.Engine) error {
+		RunE: a.with(func(cmd *cobra.Command, args []string, e *engines.Set) error {
 			nodes, err := a.nodesFor(cmd, e, name, args)
 			if err != nil {
 				return err
@@ -42,7 +42,7 @@ Lines of several nodes are in the order of their time, each with its node in fro
 const anyNumber = 1 << 16
 
 // nodesFor tells the lab's name from names of nodes: the first argument is a lab if there is one of that name.
-func (a *app) nodesFor(cmd *cobra.Command, e engine.Engine, name string, args []string) ([]*lab.Node, error) {
+func (a *app) nodesFor(cmd *cobra.Command, e *engines.Set, name string, args []string) ([]*lab.Node, error) {
 	labs, err := labNames(cmd.Context(), e)
 	if err != nil {
 		return nil, err

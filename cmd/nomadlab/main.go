@@ -10,8 +10,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"nomadlab.internal/lab/engine"
-	"nomadlab.internal/lab/engine/docker"
+	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/scenarios"
 )
 
@@ -25,7 +24,7 @@ func main() {
 // newApp is the command as it is used; tests put other parts into it.
 func newApp() *app {
 	return &app{
-		connect: func(ctx context.Context) (engine.Engine, error) { return docker.New(ctx) },
+		connect: engines.Open,
 		all:     scenarios.All,
 		find:    scenarios.Find,
 	}

@@ -17,6 +17,7 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/docker"
+	"nomadlab.internal/lab/engine/engines"
 )
 
 // asCommand in the environment makes this test binary the command.
@@ -88,6 +89,7 @@ type fakeEngine struct {
 	labs fakeLabs
 }
 
+func (f *fakeEngine) Name() string { return "fake" }
 func (f *fakeEngine) Close() error { return nil }
 func (f *fakeEngine) Labs(context.Context) (map[string]engine.LabState, error) {
 	return maps.Clone(f.labs), nil
@@ -110,7 +112,9 @@ func faked(t *testing.T, names ...string) (*app, fakeLabs) {
 		labs[n] = engine.LabState{Nodes: []engine.State{{Ref: engine.Ref{Lab: n, Node: "server-1"}, Running: true}}}
 	}
 	a := newApp()
-	a.connect = func(context.Context) (engine.Engine, error) { return &fakeEngine{labs: labs}, nil }
+	a.connect = func(context.Context, engines.Kind) (*engines.Set, error) {
+		return engines.New(&fakeEngine{labs: labs}), nil
+	}
 	return a, labs
 }
 

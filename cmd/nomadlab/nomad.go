@@ -7,6 +7,7 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/engine/engines"
 )
 
 func (a *app) nomadCommand() *cobra.Command {
@@ -37,7 +38,7 @@ passed on, NOMAD_TOKEN and NOMAD_NAMESPACE included.`,
 			}
 			return nil
 		},
-		RunE: a.with(func(cmd *cobra.Command, args []string, e engine.Engine) error {
+		RunE: a.with(func(cmd *cobra.Command, args []string, e *engines.Set) error {
 			ours, theirs, _ := dashed(cmd, args)
 			l, err := open(cmd, e, name+first(ours))
 			if err != nil {

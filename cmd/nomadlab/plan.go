@@ -44,7 +44,7 @@ func (a *app) plan(cmd *cobra.Command, f specFlags, format string) error {
 	if err := s.Validate(); err != nil {
 		return err
 	}
-	e, err := a.connect(cmd.Context())
+	e, err := a.engines(cmd.Context())
 	if err != nil {
 		return err
 	}
@@ -53,7 +53,7 @@ func (a *app) plan(cmd *cobra.Command, f specFlags, format string) error {
 	for _, w := range s.Warnings() {
 		c.errs.printf("%s %s", c.errs.uneasy("warning:"), w)
 	}
-	p, err := lab.Preview(cmd.Context(), e, s)
+	p, err := lab.Preview(cmd.Context(), e.Home(), s)
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func (s stream) planned(n lab.PlannedNode) {
 	s.printf("%s", s.bold(n.Name))
 	row := func(label, value string) { s.printf("  %s %s", s.faint(fmt.Sprintf("%-12s", label)), value) }
 	row("command", strings.Join(n.Command, " "))
-	row("user", fmt.Sprintf("%d:%d", n.User, n.User))
+	row("user", who(n.User))
 	row("certificate", strings.Join(append(append([]string{n.Identity.Name()}, n.Identity.DNSNames...), texts(n.Identity.IPs)...), " "))
 	if n.Gossip != lab.LabKey {
 		row("gossip key", string(n.Gossip))
@@ -119,6 +119,14 @@ func (s stream) planned(n lab.PlannedNode) {
 		row(label, fmt.Sprintf("%s  %s%s", f.Mode, f.Path, s.secret(f)))
 		label = ""
 	}
+}
+
+// who is the user that an agent runs as.
+func who(user int) string {
+	if user == 0 {
+		return "you, or as root one without privileges"
+	}
+	return fmt.Sprintf("%d:%d", user, user)
 }
 
 func (s stream) secret(f lab.PlannedFile) string {

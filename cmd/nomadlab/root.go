@@ -1,24 +1,27 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
 
-	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/story"
 )
 
 // app is what the subcommands share.
 type app struct {
-	connect func(context.Context) (engine.Engine, error)
+	connect func(context.Context, engines.Kind) (*engines.Set, error)
 	all     func() []story.Scenario
 	find    func(names ...string) ([]story.Scenario, error)
-	// noColor is the flag of that name.
+	// noColor and engine are the flags of those names.
 	noColor bool
+	engine  string
 	// began is true once a subcommand has taken over: what fails before is wrong usage.
 	began bool
 }
@@ -41,9 +44,9 @@ func (a *app) root() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "nomadlab",
 		Short: "Real Nomad clusters on this machine, up in seconds",
-		Long: `nomadlab brings up real Nomad clusters in Docker: servers and clients, mutual TLS on
-HTTP and RPC, encrypted gossip. It shows them, runs scenarios that prove what holds
-and what does not, and takes everything down again.`,
+		Long: `nomadlab brings up real Nomad clusters, in Docker or as ordinary processes: servers and
+clients, mutual TLS on HTTP and RPC, encrypted gossip. It shows them, runs scenarios that
+prove what holds and what does not, and takes everything down again.`,
 		Example: `  nomadlab up
   eval "$(nomadlab env)"
   nomad server members
@@ -56,6 +59,9 @@ and what does not, and takes everything down again.`,
 	}
 	root.SetVersionTemplate("nomadlab {{.Version}}\n")
 	root.PersistentFlags().BoolVar(&a.noColor, "no-color", false, "no colour, as with NO_COLOR in the environment")
+	root.PersistentFlags().StringVar(&a.engine, "engine", cmp.Or(os.Getenv(engines.Variable), string(engines.Auto)),
+		"where labs run: docker, process, or auto: Docker where it answers (also $"+engines.Variable+")")
+	mustComplete(root, "engine", fixed(string(engines.Auto), string(engines.Docker), string(engines.Process)))
 	root.SetFlagErrorFunc(asUsage)
 	root.AddCommand(
 		a.upCommand(), a.downCommand(), a.listCommand(), a.statusCommand(), a.startCommand(),
@@ -86,10 +92,15 @@ func (a *app) do(run func(*cobra.Command, []string) error) func(*cobra.Command, 
 	}
 }
 
-// with wraps a subcommand that needs the engine.
-func (a *app) with(run func(*cobra.Command, []string, engine.Engine) error) func(*cobra.Command, []string) error {
+// engines connects to the engines that the user wants.
+func (a *app) engines(ctx context.Context) (*engines.Set, error) {
+	return a.connect(ctx, engines.Kind(a.engine))
+}
+
+// with wraps a subcommand that needs the engines.
+func (a *app) with(run func(*cobra.Command, []string, *engines.Set) error) func(*cobra.Command, []string) error {
 	return a.do(func(cmd *cobra.Command, args []string) error {
-		e, err := a.connect(cmd.Context())
+		e, err := a.engines(cmd.Context())
 		if err != nil {
 			return err
 		}

@@ -98,13 +98,13 @@ func (a *app) run(cmd *cobra.Command, args []string, f runFlags) error {
 	if err != nil {
 		return err
 	}
-	e, err := a.connect(cmd.Context())
+	e, err := a.engines(cmd.Context())
 	if err != nil {
 		return err
 	}
 	defer func() { _ = e.Close() }()
 	c := a.console(cmd)
-	t := teller{console: c, to: c.out, engine: e, nomad: nomad, keep: f.keep, timeout: f.timeout}
+	t := teller{console: c, to: c.out, engines: e, nomad: nomad, keep: f.keep, timeout: f.timeout}
 	if f.json {
 		t.to = c.errs
 	}

@@ -24,7 +24,7 @@ func (f *nomadFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
 	flags.StringVar(&f.version, "nomad-version", "", "version of Nomad (default "+image.DefaultVersion+")")
 	flags.StringVar(&f.image, "image", "", "use this container image of Nomad as it is")
-	flags.StringVar(&f.binary, "nomad-binary", "", "use this nomad binary (static, for Linux)")
+	flags.StringVar(&f.binary, "nomad-binary", "", "use this nomad binary (in Docker a static one)")
 	mustComplete(cmd, "nomad-version", fixed(image.Versions()...))
 	mustComplete(cmd, "image", fixed())
 }

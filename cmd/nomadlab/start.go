@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/engine/engines"
 )
 
 func (a *app) startCommand() *cobra.Command {
@@ -21,7 +21,7 @@ keys and certificates are what they were; the ports on 127.0.0.1 are new.`,
   nomadlab start demo`,
 		ValidArgsFunction: a.completeLab(),
 		Args:              optionalName,
-		RunE: a.with(func(cmd *cobra.Command, args []string, e engine.Engine) error {
+		RunE: a.with(func(cmd *cobra.Command, args []string, e *engines.Set) error {
 			if timeout <= 0 {
 				return usagef(cmd, "--timeout is %s: use a positive duration such as 90s", timeout)
 			}
@@ -32,7 +32,7 @@ keys and certificates are what they were; the ports on 127.0.0.1 are new.`,
 	return cmd
 }
 
-func (a *app) start(cmd *cobra.Command, args []string, e engine.Engine, timeout time.Duration) error {
+func (a *app) start(cmd *cobra.Command, args []string, e *engines.Set, timeout time.Duration) error {
 	l, err := open(cmd, e, first(args))
 	if err != nil {
 		return err

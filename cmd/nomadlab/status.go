@@ -6,7 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"nomadlab.internal/lab"
-	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/engine/engines"
 )
 
 func (a *app) statusCommand() *cobra.Command {
@@ -14,13 +14,13 @@ func (a *app) statusCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [NAME]",
 		Short: "Show a lab in one look",
-		Long: `status asks the container engine and every agent how they are. It exits with 0 when the lab
+		Long: `status asks the lab's engine and every agent how they are. It exits with 0 when the lab
 is ready, and with 1 when something is not as it should be.`,
 		Example: `  nomadlab status
   nomadlab status demo --json | jq .ready`,
 		ValidArgsFunction: a.completeLab(),
 		Args:              optionalName,
-		RunE: a.with(func(cmd *cobra.Command, args []string, e engine.Engine) error {
+		RunE: a.with(func(cmd *cobra.Command, args []string, e *engines.Set) error {
 			l, err := open(cmd, e, first(args))
 			if err != nil {
 				return err

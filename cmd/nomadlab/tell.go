@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"nomadlab.internal/lab"
-	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/story"
 )
@@ -22,10 +22,10 @@ const keepFor = 2 * time.Hour
 type teller struct {
 	console
 	// to is where the story goes.
-	to     stream
-	engine engine.Engine
-	nomad  lab.Nomad
-	keep   bool
+	to      stream
+	engines *engines.Set
+	nomad   lab.Nomad
+	keep    bool
 	// timeout bounds one scenario, its lab's start left out.
 	timeout time.Duration
 }
@@ -36,6 +36,8 @@ type outcome struct {
 	Claim    string `json:"claim"`
 	Lab      string `json:"lab"`
 	Passed   bool   `json:"passed"`
+	// Skipped is why the scenario was not carried out: what the engine lacks for it. Such a scenario has proved nothing.
+	Skipped  string `json:"skipped,omitempty"`
 	Error    string `json:"error,omitempty"`
 	Evidence string `json:"evidence,omitempty"`
 	// Steps is how many steps were carried out wholly.
@@ -53,11 +55,17 @@ func (t teller) tell(ctx context.Context, s story.Scenario) outcome {
 	o := outcome{Scenario: s.Name, Claim: s.Claim, Lab: runName(s.Name), Findings: []finding.Finding{}}
 	t.to.printf("%s", t.to.bold(s.Name))
 	t.to.printf("%s", s.Claim)
+	if o.Skipped = s.Missing(t.engines.Home()); o.Skipped != "" {
+		o.Lab = ""
+		t.to.printf("%s  %s", t.to.uneasy("skipped"), t.to.wrapped(o.Skipped, "         "))
+		t.to.printf("")
+		return o
+	}
 	t.to.printf("%s", t.to.faint("on lab "+o.Lab))
 	t.to.printf("")
 	spec := s.Spec.With(lab.Name(o.Lab))
 	spec.Nomad = t.nomad
-	l, start, err := bringUp(ctx, t.console, t.engine, spec, lab.UpOptions{Expires: time.Now().Add(keepFor)})
+	l, start, err := bringUp(ctx, t.console, t.engines, spec, lab.UpOptions{Expires: time.Now().Add(keepFor)})
 	o.Start = start
 	if err == nil {
 		err = t.on(ctx, l, s, &o)
@@ -130,33 +138,45 @@ func (t teller) sum(results []outcome, of int) {
 	if of < 2 {
 		return
 	}
-	failed := []string{}
+	var failed, skipped []string
 	for _, o := range results {
-		if !o.Passed {
+		switch {
+		case o.Skipped != "":
+			skipped = append(skipped, o.Scenario)
+		case !o.Passed:
 			failed = append(failed, o.Scenario)
 		}
 	}
-	line := fmt.Sprintf("%d of %s passed", len(results)-len(failed), count(of, "scenario"))
+	line := fmt.Sprintf("%d of %s passed", len(results)-len(failed)-len(skipped), count(of, "scenario"))
 	if len(failed) > 0 {
 		line += ", failed: " + strings.Join(failed, ", ")
 	}
-	if skipped := of - len(results); skipped > 0 {
-		line += fmt.Sprintf(", %d not run", skipped)
+	if len(skipped) > 0 {
+		line += fmt.Sprintf(", %d skipped: %s", len(skipped), strings.Join(skipped, ", "))
+	}
+	if left := of - len(results); left > 0 {
+		line += fmt.Sprintf(", %d not run", left)
 	}
 	t.to.printf("%s", line)
 }
 
 // verdict is the command's error after all scenarios: what was wrong has been told, so it has no text but for errors
-// that have an exit code of their own.
+// that have an exit code of their own. That all were skipped is a failure: nothing was proved.
 func verdict(ctx context.Context, results []outcome) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%w", ctx.Err())
 	}
-	worst := exitFine
+	worst, skipped := exitFine, 0
 	for _, o := range results {
+		if o.Skipped != "" {
+			skipped++
+		}
 		if o.err != nil {
 			worst = max(worst, exitCode(o.err))
 		}
+	}
+	if skipped > 0 && skipped == len(results) {
+		worst = exitFailed
 	}
 	return passOn(worst, nil)
 }

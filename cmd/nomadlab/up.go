@@ -10,7 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"nomadlab.internal/lab"
-	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/engine/engines"
 )
 
 // upFlags are the flags of `up`.
@@ -33,7 +33,7 @@ When it fails or is interrupted, all that it started is removed again.`,
   nomadlab up --file lab.yaml --nomad-version 1.11.3
   nomadlab up --json | jq -r '.nodes[].http'`,
 		Args: noArguments(": name the lab with --name"),
-		RunE: a.with(func(cmd *cobra.Command, _ []string, e engine.Engine) error { return a.up(cmd, e, f) }),
+		RunE: a.with(func(cmd *cobra.Command, _ []string, e *engines.Set) error { return a.up(cmd, e, f) }),
 	}
 	f.add(cmd)
 	flags := cmd.Flags()
@@ -57,7 +57,7 @@ func (f upFlags) options(cmd *cobra.Command) (lab.UpOptions, error) {
 	return o, nil
 }
 
-func (a *app) up(cmd *cobra.Command, e engine.Engine, f upFlags) error {
+func (a *app) up(cmd *cobra.Command, e *engines.Set, f upFlags) error {
 	c := a.console(cmd)
 	s, err := f.spec(cmd)
 	if err != nil {
@@ -101,15 +101,18 @@ func reached(w lab.Wait) string {
 }
 
 // bringUp is lab.Up with its progress shown, and an interruption told from a failure.
-func bringUp(ctx context.Context, c console, e engine.Engine, s lab.Spec, o lab.UpOptions) (*lab.Lab, time.Duration, error) {
+func bringUp(ctx context.Context, c console, e *engines.Set, s lab.Spec, o lab.UpOptions) (*lab.Lab, time.Duration, error) {
+	if e.Note() != "" {
+		c.errs.printf("%s %s", c.errs.uneasy("note:"), e.Note())
+	}
 	p := newProgress(c.errs)
 	told := make(chan struct{})
 	untold := context.AfterFunc(ctx, func() {
 		defer close(told)
 		p.doing("interrupted", "interrupted: removing what was started")
 	})
-	o.Progress = p.event
-	l, err := lab.Up(ctx, e, s, o)
+	o.Progress, o.Others = p.event, e.Others()
+	l, err := lab.Up(ctx, e.Home(), s, o)
 	cut := ctx.Err() != nil // looked at once: what comes later finds a lab that is up
 	if cut && err == nil {
 		err = tooLate(ctx, l)

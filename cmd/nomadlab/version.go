@@ -70,10 +70,13 @@ func build() versions {
 func (a *app) engineInWords(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, completing)
 	defer cancel()
-	e, err := a.connect(ctx)
+	e, err := a.engines(ctx)
 	if err != nil {
 		return err.Error()
 	}
 	defer func() { _ = e.Close() }()
-	return e.Name() + " at " + e.DockerHost()
+	if host := e.Home().DockerHost(); host != "" {
+		return e.Home().Name() + " at " + host
+	}
+	return e.Home().Name()
 }

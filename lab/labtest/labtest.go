@@ -6,23 +6,19 @@
 //	}
 //
 // The cluster is removed when the test ends, in whatever way it ends: also when the test binary, or the go command that
-// runs it, is killed. It is the only package of this module that knows package testing.
+// runs it, is killed. It runs in Docker, or as ordinary processes where there is no Docker; NOMADLAB_ENGINE, or -engine
+// where TestMain calls [Main], says which. It is the only package of this module that knows package testing.
 package labtest
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
-	"regexp"
-	"strings"
 	"testing"
 	"time"
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
-	"nomadlab.internal/lab/engine/docker"
 )
 
 // lifetime is when a lab may be swept by a later run on this machine, should even the watchdog have been killed.
@@ -51,18 +47,18 @@ func Start(t testing.TB, options ...lab.Option) *lab.Lab {
 
 func start(t testing.TB, options []lab.Option) (*lab.Lab, error) {
 	ctx := t.Context()
-	e, err := docker.New(ctx)
+	e, err := open(t)
 	if err != nil {
 		return nil, err
 	}
-	t.Cleanup(func() { _ = e.Close() })
 	spec := lab.Spec{}.With(options...)
 	if spec.Name == "" {
 		spec.Name = name(t)
 	}
 	began := time.Now()
-	l, err := lab.Up(ctx, e, spec, lab.UpOptions{
+	l, err := lab.Up(ctx, e.Home(), spec, lab.UpOptions{
 		Expires: time.Now().Add(lifetime),
+		Others:  e.Others(),
 		Progress: func(ev lab.Event) {
 			_, _ = fmt.Fprintf(t.Output(), "%6.2fs  %s\n", time.Since(began).Seconds(), ev.Text)
 		},
@@ -118,21 +114,9 @@ func Leader(t testing.TB, l *lab.Lab) *lab.Node {
 // Engine returns the engine that Start uses, closed when the test ends. It fails the test where there is none.
 func Engine(t testing.TB) engine.Engine {
 	t.Helper()
-	e, err := docker.New(t.Context())
+	e, err := open(t)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = e.Close() })
-	return e
-}
-
-var notInLabel = regexp.MustCompile(`[^a-z0-9]+`)
-
-// name is a lab's name that tells the test and is nobody else's.
-func name(t testing.TB) string {
-	slug := strings.Trim(notInLabel.ReplaceAllString(strings.ToLower(t.Name()), "-"), "-")
-	slug = strings.TrimPrefix(slug, "test")
-	random := make([]byte, 4)
-	_, _ = rand.Read(random) // never fails (crypto/rand)
-	return "t-" + strings.Trim(slug[:min(len(slug), 20)], "-") + "-" + hex.EncodeToString(random)
+	return e.Home()
 }

@@ -12,13 +12,23 @@ import (
 	"nomadlab.internal/lab/story"
 )
 
+// Stage brings up a lab for the scenario: that of its Spec, changed by the options. Where the engine lacks what the
+// scenario needs, the test is skipped, and says why.
+func Stage(t testing.TB, s story.Scenario, options ...lab.Option) *lab.Lab {
+	t.Helper()
+	if missing := s.Missing(Engine(t)); missing != "" {
+		t.Skipf("%s: %s", s.Name, missing) //nolint:forbidigo // the one reason for which nothing can be shown; make test counts and tells them
+	}
+	return Start(t, append([]lab.Option{lab.Like(s.Spec)}, options...)...)
+}
+
 // Play carries a scenario out on a fresh lab, tells its steps in the test's log, and fails the test at the first step
 // that fails.
 func Play(t *testing.T, s story.Scenario) {
 	t.Helper()
 	w := t.Output()
 	_, _ = fmt.Fprintf(w, "%s\n\n", s.Claim)
-	l := Start(t, lab.Like(s.Spec))
+	l := Stage(t, s)
 	result, err := s.Run(t.Context(), l, &narrator{w})
 	if err != nil {
 		t.Fatal(err)

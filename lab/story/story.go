@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/finding"
 )
 
@@ -20,9 +21,22 @@ type Scenario struct {
 	Claim string
 	// Spec is the lab that it needs, but for its name and its Nomad.
 	Spec lab.Spec
+	// Needs are what the lab's engine must be able to do. Nil: what every engine can.
+	Needs []engine.Feature
 	// Steps returns the steps. It is called once for each run, so that steps can share what they find through the
 	// variables that they close over.
 	Steps func() []Step
+}
+
+// Missing says in a sentence what the engine lacks of what the scenario needs. Empty: nothing. Such a scenario is not to
+// be played: it is skipped, with that reason.
+func (s Scenario) Missing(e engine.Engine) string {
+	for _, f := range s.Needs {
+		if reason := e.Lacks(f); reason != "" {
+			return fmt.Sprintf("it needs %s, which the engine %q lacks: %s", f, e.Name(), reason)
+		}
+	}
+	return ""
 }
 
 // Step is one step of a scenario.

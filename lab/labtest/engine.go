@@ -1,0 +1,40 @@
+package labtest
+
+import (
+	"cmp"
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+
+	"nomadlab.internal/lab/engine/engines"
+)
+
+// Main is what TestMain of a package calls whose tests are to know the flag -engine, and exits with:
+//
+//	func TestMain(m *testing.M) { os.Exit(labtest.Main(m)) }
+//
+// The flag says where labs run: docker, process, or auto, which is Docker where it answers.
+func Main(m *testing.M) int {
+	kind := flag.String("engine", cmp.Or(os.Getenv(engines.Variable), string(engines.Auto)), fmt.Sprintf("where labs run: one of %v", engines.Kinds()))
+	flag.Parse()
+	// The tests of this process read it there, and so do the processes that they start.
+	if err := os.Setenv(engines.Variable, *kind); err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+// open connects to the engines that are asked for, until the test ends.
+func open(t testing.TB) (*engines.Set, error) {
+	e, err := engines.Open(t.Context(), engines.Kind(os.Getenv(engines.Variable)))
+	if err != nil {
+		return nil, err
+	}
+	t.Cleanup(func() { _ = e.Close() })
+	if e.Note() != "" {
+		_, _ = fmt.Fprintln(t.Output(), e.Note())
+	}
+	return e, nil
+}
