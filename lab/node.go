@@ -174,6 +174,12 @@ func (n *Node) Kill(ctx context.Context) error {
 	return n.ended(n.lab.engine.Kill(ctx, n.ref()))
 }
 
+// Pause stops the agent where it stands, as a machine does that is swapping: it keeps its connections, and answers nothing.
+func (n *Node) Pause(ctx context.Context) error { return n.lab.engine.Pause(ctx, n.ref()) }
+
+// Resume lets a paused agent go on.
+func (n *Node) Resume(ctx context.Context) error { return n.lab.engine.Resume(ctx, n.ref()) }
+
 // ended forgets where the agent was reached, unless it could not be ended.
 func (n *Node) ended(err error) error {
 	if err == nil {

@@ -3,10 +3,9 @@ package scenarios_test
 import (
 	"context"
 	"slices"
+	"sync"
 	"testing"
 	"time"
-
-	"github.com/moby/moby/client"
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/finding"
@@ -80,29 +79,18 @@ func allJoiners(s *lab.Spec) {
 	}
 }
 
-// pause stops all processes of the lab's nodes that run, until wake is called or the test ends.
+// pause stops the lab's server, until wake is called or the test ends.
 func pause(t *testing.T, l *lab.Lab) (wake func()) {
 	t.Helper()
-	docker, err := client.New(client.FromEnv)
-	if err != nil {
+	server := l.Servers()[0]
+	if err := server.Pause(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = docker.Close() })
-	filter := make(client.Filters).Add("label", "nomadlab.lab="+l.Name())
-	nodes, err := docker.ContainerList(t.Context(), client.ContainerListOptions{Filters: filter})
-	if err != nil || len(nodes.Items) == 0 {
-		t.Fatalf("%d nodes run: %v", len(nodes.Items), err)
-	}
-	for _, n := range nodes.Items {
-		if _, err := docker.ContainerPause(t.Context(), n.ID, client.ContainerPauseOptions{}); err != nil {
-			t.Fatal(err)
+	wake = sync.OnceFunc(func() {
+		if err := server.Resume(context.WithoutCancel(t.Context())); err != nil {
+			t.Error(err)
 		}
-	}
-	wake = func() {
-		for _, n := range nodes.Items {
-			_, _ = docker.ContainerUnpause(context.Background(), n.ID, client.ContainerUnpauseOptions{})
-		}
-	}
+	})
 	t.Cleanup(wake)
 	return wake
 }

@@ -15,15 +15,23 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/story"
 )
 
+// TestALabFromUpToDown: what the command says and does is the same on every engine.
 func TestALabFromUpToDown(t *testing.T) {
+	for _, k := range []engines.Kind{engines.Docker, engines.Process} {
+		t.Run(string(k), func(t *testing.T) { fromUpToDown(t, k) })
+	}
+}
+
+func fromUpToDown(t *testing.T, k engines.Kind) {
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	t.Setenv("SHELL", "/bin/bash")
 	name := unused(t)
-	e := realEngine(t, name)
+	e := realEngine(t, k, name)
 	defer func() { must(t, "down", name) }()
 
 	contains(t, must(t, "plan", "--name", name, "--servers", "1", "--clients", "1"), "lab "+name+" would be", "server.global.nomad", "agent.hcl")
@@ -31,11 +39,11 @@ func TestALabFromUpToDown(t *testing.T) {
 	if r := call(t, newApp(), "", "up", "--name", name); r.code != exitUsage || !strings.Contains(r.errs, "taken") {
 		t.Errorf("a second up: %+v", r)
 	}
-	contains(t, must(t, "list"), name+"  ", "2/2")
+	contains(t, must(t, "list"), name+"  ", "2/2", "  "+string(k)+" ")
 	contains(t, must(t, "status", name), "is ready", "client-1", "6d 23h", "encrypted")
 	t.Run("env", func(t *testing.T) { tryEnv(t, name) })
 	t.Run("nomad", func(t *testing.T) { tryNomad(t, name) })
-	t.Run("exec", func(t *testing.T) { tryExec(t, name) })
+	t.Run("exec", func(t *testing.T) { tryExec(t, k, name) })
 	t.Run("logs", func(t *testing.T) { tryLogs(t, name) })
 	t.Run("start", func(t *testing.T) { tryStart(t, e, name) })
 	contains(t, must(t, "down", name), "removed, 2 nodes")
@@ -95,8 +103,9 @@ func ask(t *testing.T, address string, c *tls.Config) error {
 	return nil
 }
 
-func tryExec(t *testing.T, name string) {
-	r := call(t, newApp(), "in", "exec", name, "client-1", "--", "sh", "-c", "cat; hostname; echo bad >&2; exit 7")
+func tryExec(t *testing.T, k engines.Kind, name string) {
+	where := map[engines.Kind]string{engines.Docker: "hostname", engines.Process: "echo $NOMADLAB_NODE"}[k]
+	r := call(t, newApp(), "in", "exec", name, "client-1", "--", "sh", "-c", "cat; "+where+"; echo bad >&2; exit 7")
 	if r.code != 7 || r.out != "inclient-1\n" || r.errs != "bad\n" {
 		t.Errorf("%+v", r)
 	}
@@ -154,7 +163,7 @@ func (c *cancelling) Write(p []byte) (int, error) {
 func TestRunsAndInterruptions(t *testing.T) {
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	name := unused(t)
-	e := realEngine(t, name)
+	e := realEngine(t, engines.Auto, name)
 
 	t.Run("interrupted up", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())

@@ -16,7 +16,6 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
-	"nomadlab.internal/lab/engine/docker"
 	"nomadlab.internal/lab/engine/engines"
 )
 
@@ -135,13 +134,16 @@ func unused(t *testing.T) string {
 	return "cmdtest-" + hex.EncodeToString(b)
 }
 
-// realEngine is the Docker daemon. What the named lab leaves is removed when the test ends, and is a failure.
-func realEngine(t *testing.T, labs ...string) engine.Engine {
+// realEngine makes the commands of this test use that engine, and returns it. What the named lab leaves is removed when
+// the test ends, and is a failure.
+func realEngine(t *testing.T, k engines.Kind, labs ...string) engine.Engine {
 	t.Helper()
-	e, err := docker.New(t.Context())
+	t.Setenv(engines.Variable, string(k))
+	set, err := engines.Open(t.Context(), k)
 	if err != nil {
 		t.Fatal(err)
 	}
+	e := set.Home()
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
@@ -154,7 +156,7 @@ func realEngine(t *testing.T, labs ...string) engine.Engine {
 				t.Error(err)
 			}
 		}
-		if err := e.Close(); err != nil {
+		if err := set.Close(); err != nil {
 			t.Error(err)
 		}
 	})

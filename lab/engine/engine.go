@@ -58,6 +58,11 @@ type Engine interface {
 	Stop(ctx context.Context, r Ref, grace time.Duration) error
 	// Kill ends the node at once, as a power cut would. A node that does not run is no error.
 	Kill(ctx context.Context, r Ref) error
+	// Pause stops a running node where it stands: it keeps its connections and its ports, and answers nothing. It counts as
+	// running.
+	Pause(ctx context.Context, r Ref) error
+	// Resume lets a paused node go on.
+	Resume(ctx context.Context, r Ref) error
 	// Exec runs a command inside a running node and returns its exit code. When ctx ends, the command may go on.
 	Exec(ctx context.Context, r Ref, c Command) (int, error)
 	// Run runs a command to its end in a place of its own on the lab's network, and returns its exit code.

@@ -22,7 +22,7 @@ type outrun struct {
 func (e *outrun) CreateNetwork(ctx context.Context, n engine.Network) error {
 	if !e.lost.IsValid() {
 		e.lost = n.Subnet
-		if err := e.Engine.CreateNetwork(ctx, engine.Network{Lab: e.rival, Subnet: n.Subnet}); err != nil {
+		if err := e.Engine.CreateNetwork(ctx, engine.Network{Lab: e.rival, Run: "rival", Subnet: n.Subnet}); err != nil {
 			return err
 		}
 	}

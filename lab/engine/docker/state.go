@@ -81,7 +81,7 @@ func (e *Engine) summary(c container.Summary) engine.State {
 	s := engine.State{
 		Ref:       engine.Ref{Lab: c.Labels[labelLab], Node: c.Labels[labelNode]},
 		ID:        c.ID,
-		Running:   c.State == container.StateRunning,
+		Running:   c.State == container.StateRunning || c.State == container.StatePaused,
 		Labels:    facts(c.Labels),
 		Endpoints: map[uint16]netip.AddrPort{},
 	}
