@@ -4,16 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"syscall"
 	"time"
 
 	"nomadlab.internal/lab/engine"
 )
-
-// killWithin bounds how long a killed process may take to end: it can be busy in the kernel.
-const killWithin = 10 * time.Second
 
 // Stop sends the agent SIGTERM, and SIGKILL after the grace period. Then all else of the node is killed, task executors and
 // tasks, as it would end with a container.
@@ -22,31 +18,16 @@ func (e *Engine) Stop(ctx context.Context, r engine.Ref, grace time.Duration) er
 		if err := agent.signal(syscall.SIGTERM); err != nil {
 			return err
 		}
-		ended, err := agent.awaitEnd(ctx, grace)
-		if ended || err != nil {
-			return err
-		}
-		return agent.kill(ctx)
+		return agent.awaitEnd(ctx, grace)
 	})
 }
 
-// Kill sends SIGKILL to the agent and then to all else of the node.
+// Kill sends SIGKILL to the agent and all else of the node at once.
 func (e *Engine) Kill(ctx context.Context, r engine.Ref) error {
-	return e.end(ctx, r, "kill", func(agent proc) error { return agent.kill(ctx) })
+	return e.end(ctx, r, "kill", func(proc) error { return nil })
 }
 
-func (p proc) kill(ctx context.Context) error {
-	if err := p.signal(os.Kill); err != nil {
-		return err
-	}
-	ended, err := p.awaitEnd(ctx, killWithin)
-	if err == nil && !ended {
-		err = fmt.Errorf("process %d was killed and goes on after %s", p.pid, killWithin)
-	}
-	return err
-}
-
-// end ends the agent in its way, where it runs, and then the rest.
+// end lets the agent end in its way, where it runs, and then kills what is left.
 func (e *Engine) end(ctx context.Context, r engine.Ref, verb string, way func(agent proc) error) error {
 	agent, id, err := e.agent(r)
 	if err != nil {

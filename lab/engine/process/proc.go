@@ -103,8 +103,8 @@ func (p proc) signal(s os.Signal) error {
 	return nil
 }
 
-// awaitEnd returns true when p has ended, or false when the time is over.
-func (p proc) awaitEnd(ctx context.Context, within time.Duration) (bool, error) {
+// awaitEnd returns when p has ended or the time is over.
+func (p proc) awaitEnd(ctx context.Context, within time.Duration) error {
 	return until(ctx, within, func() bool {
 		now, ok := p.now()
 		return !ok || now.ended()
@@ -114,14 +114,14 @@ func (p proc) awaitEnd(ctx context.Context, within time.Duration) (bool, error) 
 // awaitCollected returns when an ended process is no longer listed by the kernel. It does not wait for one that was left to
 // the init process, which in a container may never ask for it.
 func (p proc) awaitCollected(ctx context.Context) {
-	_, _ = until(ctx, collectWithin, func() bool {
+	_ = until(ctx, collectWithin, func() bool {
 		now, ok := p.now()
 		return !ok || now.parent == 1
 	})
 }
 
-// until polls a condition; false means that the time is over.
-func until(ctx context.Context, within time.Duration, condition func() bool) (bool, error) {
+// until polls a condition until it holds or the time is over. The error is that of ctx.
+func until(ctx context.Context, within time.Duration, condition func() bool) error {
 	over := time.NewTimer(within)
 	defer over.Stop()
 	ticker := time.NewTicker(endEvery)
@@ -130,12 +130,12 @@ func until(ctx context.Context, within time.Duration, condition func() bool) (bo
 		select {
 		case <-ticker.C:
 		case <-over.C:
-			return false, nil
+			return nil
 		case <-ctx.Done():
-			return false, ctx.Err()
+			return ctx.Err()
 		}
 	}
-	return true, nil
+	return nil
 }
 
 // marked is a living process of a lab. One that ran a command of the caller's choice has no node.

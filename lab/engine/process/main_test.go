@@ -1,0 +1,88 @@
+package process_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+	"testing"
+
+	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/engine/process"
+)
+
+// asRole in the environment makes this test binary a program that plays a part: it is the nomad of these tests.
+const asRole = "PROCESS_TEST_ROLE"
+
+func TestMain(m *testing.M) {
+	err := fmt.Errorf("unknown role %q", os.Getenv(asRole))
+	switch os.Getenv(asRole) {
+	case "":
+		os.Exit(m.Run())
+	case "service":
+		err = playService(os.Args[1])
+	case "starter":
+		err = playStarter(context.Background(), os.Args[1], engine.Ref{Lab: os.Args[2], Node: os.Args[3]})
+	}
+	_, _ = fmt.Fprintln(os.Stderr, err)
+	os.Exit(1)
+}
+
+// playService answers with who asks and who it is itself, calls others when it is told to, and ends with 7 when it is asked
+// to.
+func playService(at string) error {
+	_, _ = fmt.Fprintln(os.Stdout, "first")
+	_, _ = fmt.Fprintln(os.Stderr, "second")
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGTERM)
+	go func() {
+		<-asked
+		os.Exit(7)
+	}()
+	http.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		host, _, _ := net.SplitHostPort(r.RemoteAddr)
+		_, _ = fmt.Fprintf(w, "%s uid %d gid %d groups %s", host, os.Getuid(), os.Getgid(), groups())
+	})
+	http.HandleFunc("/environment", func(w http.ResponseWriter, _ *http.Request) {
+		_, _ = io.WriteString(w, strings.Join(os.Environ(), "\n"))
+	})
+	http.HandleFunc("/call/", func(w http.ResponseWriter, r *http.Request) {
+		answer, err := http.Get("http://" + strings.TrimPrefix(r.URL.Path, "/call/")) //nolint:gosec,nolintlint // a test's own
+		if err != nil {
+			_, _ = io.WriteString(w, err.Error())
+			return
+		}
+		defer answer.Body.Close()
+		_, _ = io.Copy(w, answer.Body)
+	})
+	return http.ListenAndServe(at, nil) //nolint:gosec,nolintlint // a test's own
+}
+
+// groups are the supplementary groups.
+func groups() string {
+	list, err := os.Getgroups()
+	return fmt.Sprint(list, err)
+}
+
+// playStarter starts a node and ends before it.
+func playStarter(ctx context.Context, root string, r engine.Ref) error {
+	e, err := process.NewIn(root)
+	if err != nil {
+		return err
+	}
+	s, err := e.Start(ctx, r)
+	if err != nil {
+		return err
+	}
+	if !s.Running {
+		return errors.New("it does not run")
+	}
+	os.Exit(0)
+	return nil
+}

@@ -1,0 +1,339 @@
+package process_test
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"nomadlab.internal/lab/engine"
+)
+
+// demandRunning is what a node's state says while it runs, and that it is so: on the node's own address and port it
+// answers, and sees the caller and other nodes where the state says.
+func (w world) demandRunning(t *testing.T, s engine.State, number int) {
+	t.Helper()
+	want := engine.State{
+		Ref: s.Ref, ID: w.run + "/" + s.Node, Running: true, Started: s.Started, Address: w.address(number),
+		Origin: netip.MustParseAddr("127.0.0.1"), Caller: w.subnet.Addr().Next(), From: w.subnet.Addr().Next(),
+		Endpoints: map[uint16]netip.AddrPort{port: netip.AddrPortFrom(w.address(number), port)},
+		Labels:    map[string]string{"role": "service"},
+	}
+	if diff := cmp.Diff(want, s, cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {
+		t.Fatalf("a running node's state (-want +got):\n%s", diff)
+	}
+	if time.Since(s.Started) > time.Minute {
+		t.Errorf("started %s", s.Started)
+	}
+	at := s.Endpoints[port]
+	if said := answers(t, s.From, at, "/"); !strings.HasPrefix(said, s.Caller.String()+" ") {
+		t.Errorf("to the node this process looks like %q, want %s", said, s.Caller)
+	}
+	if said := answers(t, s.From, at, "/call/"+at.String()); !strings.HasPrefix(said, s.Origin.String()+" ") {
+		t.Errorf("to another the node looks like %q, want %s", said, s.Origin)
+	}
+}
+
+func demandDown(t *testing.T, s engine.State, code int) {
+	t.Helper()
+	if s.Running || s.ExitCode != code || len(s.Endpoints) != 0 || s.Address.IsValid() || s.Origin.IsValid() || s.Caller.IsValid() {
+		t.Errorf("the state of a node that ended with %d: running %v, code %d, address %s, endpoints %v", code, s.Running, s.ExitCode, s.Address, s.Endpoints)
+	}
+}
+
+// TestLifeOfANode goes through all that can happen to one.
+func TestLifeOfANode(t *testing.T) {
+	t.Parallel()
+	w, ctx := newWorld(t), t.Context()
+	n := w.service("one", 1)
+	must(t, w.Create(ctx, n))
+	created := w.state(t, "one")
+	demandDown(t, created, 0)
+	if !created.Started.IsZero() {
+		t.Errorf("never started, and yet at %s", created.Started)
+	}
+	for _, end := range []struct {
+		name string
+		how  func() error
+		code int
+	}{
+		{"stop", func() error { return w.Stop(ctx, n.Ref, 10*time.Second) }, 7},
+		{"kill", func() error { return w.Kill(ctx, n.Ref) }, 137},
+		{"stop without grace", func() error { return w.Stop(ctx, n.Ref, 0) }, 137},
+	} {
+		s, err := w.Start(ctx, n.Ref)
+		must(t, err)
+		w.demandRunning(t, s, 1)
+		w.demandRunning(t, w.state(t, "one"), 1)
+		if again, err := w.Start(ctx, n.Ref); err != nil || !again.Started.Equal(s.Started) {
+			t.Errorf("a second start: %v, started %s and then %s", err, s.Started, again.Started)
+		}
+		if err := end.how(); err != nil {
+			t.Fatalf("%s: %v", end.name, err)
+		}
+		if got := w.state(t, "one"); end.name != "stop without grace" || got.ExitCode != 7 { // it may be quick
+			demandDown(t, got, end.code)
+		}
+		if left := w.processes(t); len(left) != 0 {
+			t.Errorf("after %s there are processes %v", end.name, left)
+		}
+		if body, err := get(s.From, s.Endpoints[port], "/"); err == nil {
+			t.Errorf("after %s it still answers: %s", end.name, body)
+		}
+		if err := end.how(); err != nil {
+			t.Errorf("%s again: %v", end.name, err)
+		}
+	}
+}
+
+// TestStopKillsAfterItsGrace: a program that does not listen ends too.
+func TestStopKillsAfterItsGrace(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.started(t, w.script("deaf", 1, `trap "" TERM; echo deaf > ready; while :; do sleep 1; done`))
+	untilFile(t, w.home("deaf")+"/ready")
+	began := time.Now()
+	must(t, w.Stop(t.Context(), w.ref("deaf"), 300*time.Millisecond))
+	if took := time.Since(began); took < 300*time.Millisecond || took > 5*time.Second {
+		t.Errorf("it took %s, want its grace", took)
+	}
+	demandDown(t, w.state(t, "deaf"), 137)
+}
+
+// family is a node with a child as Nomad's task executors are, in a session of its own, and with that one's child, which has
+// cleared its environment.
+const family = `setsid sh -c 'env -i /bin/sleep 1000 & echo $! > cleared; wait' & echo $! > marked; %s`
+
+// TestNothingOutlivesItsNode, however that ends.
+func TestNothingOutlivesItsNode(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		then string
+		end  func(w world) error
+	}{
+		"stopped": {"wait", func(w world) error { return w.Stop(t.Context(), w.ref("one"), 10*time.Second) }},
+		"killed":  {"wait", func(w world) error { return w.Kill(t.Context(), w.ref("one")) }},
+		"removed": {"wait", func(w world) error { return w.Remove(t.Context(), w.lab) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.started(t, w.script("one", 1, fmt.Sprintf(family, c.then)))
+			pids := []int{untilPID(t, w.home("one")+"/marked"), untilPID(t, w.home("one")+"/cleared")}
+			must(t, c.end(w))
+			for _, pid := range pids {
+				if running(pid) {
+					t.Errorf("process %d goes on", pid)
+				}
+			}
+		})
+	}
+	t.Run("ended by itself", func(t *testing.T) {
+		t.Parallel()
+		w := newWorld(t)
+		w.started(t, w.script("one", 1, `setsid sleep 1000 & echo $! > marked; exit 5`))
+		eventually(t, "all has ended", func() string {
+			if left := w.processes(t); len(left) != 0 {
+				return fmt.Sprint(left)
+			}
+			return ""
+		})
+		demandDown(t, w.state(t, "one"), 5)
+		untilPID(t, w.home("one")+"/marked")
+	})
+}
+
+// running is false for a process that merely waits to be collected.
+func running(pid int) bool {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	return err == nil && !strings.Contains(string(text), "State:\tZ")
+}
+
+// TestStarterEndsFirst: the node goes on, and how it ends is then told to nobody. What it left is killed before the next
+// start.
+func TestStarterEndsFirst(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	must(t, w.Create(t.Context(), w.script("one", 1, `setsid sleep 1000 & echo $! >> marked; sleep 1000 & wait`)))
+	starter := exec.Command(w.image, w.root, w.lab, "one")
+	starter.Env = []string{asRole + "=starter"}
+	if out, err := starter.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	s := w.state(t, "one")
+	if !s.Running {
+		t.Fatal("the node ended with who started it")
+	}
+	left := untilPID(t, w.home("one")+"/marked")
+	var agent int
+	for _, pid := range w.processes(t) {
+		if line, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline"); err == nil && strings.HasPrefix(string(line), "sh\x00") {
+			agent = pid
+		}
+	}
+	must(t, syscall.Kill(agent, syscall.SIGKILL))
+	eventually(t, "the node is down and collected", func() string {
+		if s := w.state(t, "one"); s.Running || there(agent) {
+			return fmt.Sprint(s)
+		}
+		return ""
+	})
+	demandDown(t, w.state(t, "one"), -1)
+	if !running(left) {
+		t.Fatal("what the node left has ended already, so this proves nothing")
+	}
+	_, err := w.Start(t.Context(), w.ref("one"))
+	must(t, err)
+	if running(left) {
+		t.Error("what the node left goes on beside its next start")
+	}
+}
+
+// TestExitCodeIsToldToOthers: another engine sees how a node ended that it has not started.
+func TestExitCodeIsToldToOthers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	other := bareWorld(t, w.root)
+	for i, want := range []int{0, 3} {
+		name := fmt.Sprintf("n%d", i)
+		s := w.started(t, w.script(name, i, fmt.Sprintf("exit %d", want)))
+		for s.Running {
+			states, err := other.Nodes(t.Context(), w.lab)
+			must(t, err)
+			s = states[i]
+		}
+		if s.ExitCode != want { // at the first look at which it is down
+			t.Errorf("exit code %d, want %d", s.ExitCode, want)
+		}
+	}
+}
+
+func TestProgramThatIsNotThere(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for i, program := range []string{"/no/such", "nosuch"} {
+		n := w.script(fmt.Sprintf("n%d", i), i, "")
+		n.Command = []string{program}
+		must(t, w.Create(t.Context(), n))
+		if _, err := w.Start(t.Context(), n.Ref); err == nil || !strings.Contains(err.Error(), program) {
+			t.Errorf("%s: error %v, want one that names it", program, err)
+		}
+		if s := w.state(t, n.Node); s.Running {
+			t.Errorf("%s runs", program)
+		}
+	}
+}
+
+func TestStrangersAreNotFound(t *testing.T) {
+	t.Parallel()
+	w, ctx := newWorld(t), t.Context()
+	none := w.ref("none")
+	_, started := w.Start(ctx, none)
+	_, ran := w.Exec(ctx, none, engine.Command{Args: []string{"true"}})
+	_, read := w.Logs(ctx, none, false)
+	for what, err := range map[string]error{
+		"start": started, "exec": ran, "logs": read, "stop": w.Stop(ctx, none, 0), "kill": w.Kill(ctx, none),
+	} {
+		if !errors.Is(err, engine.ErrNotFound) || !strings.Contains(err.Error(), none.String()) {
+			t.Errorf("%s: %v, want an error that wraps ErrNotFound and names %s", what, err, none)
+		}
+	}
+	if states, err := w.Nodes(ctx, random("none-")); err != nil || len(states) != 0 {
+		t.Errorf("nodes of a lab that is not there: %v, %v", states, err)
+	}
+	must(t, w.Remove(ctx, random("none-")))
+}
+
+// TestNodeHasACleanEnvironment: whatever the caller has in its own stays there, and so do its open files.
+func TestNodeHasACleanEnvironment(t *testing.T) {
+	w := newWorld(t)
+	t.Setenv("AWS_CA_BUNDLE", "/no/such")
+	t.Setenv("PROCESS_TEST_SECRET", "s.1234")
+	read, write, err := os.Pipe()
+	must(t, err)
+	defer read.Close()
+	defer write.Close()
+	handed, err := syscall.Dup(int(write.Fd())) // as a shell hands one on: it does not close itself
+	must(t, err)
+	defer syscall.Close(handed)
+	home := w.home("one")
+	s := w.started(t, w.service("one", 1))
+	got := strings.Split(answers(t, s.From, s.Endpoints[port], "/environment"), "\n")
+	slices.Sort(got)
+	want := []string{
+		asRole + "=service", "GORACE=atexit_sleep_ms=0", "OWN=x y", "TMPDIR=" + home + "/tmp",
+		"PATH=" + home + "/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"NOMADLAB_LAB=" + w.lab, "NOMADLAB_NODE=one", "NOMADLAB_RUN=" + w.run, "NOMADLAB_ID=" + w.run + "/one",
+	}
+	slices.Sort(want)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	pipe, err := os.Readlink(fmt.Sprintf("/proc/self/fd/%d", handed))
+	must(t, err)
+	for _, pid := range w.processes(t) {
+		entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", pid))
+		must(t, err)
+		for _, entry := range entries {
+			if link, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%s", pid, entry.Name())); err == nil && link == pipe {
+				t.Errorf("the node holds the caller's pipe as %s", entry.Name())
+			}
+		}
+	}
+}
+
+// TestNodeIsNotRoot, nor has it the groups of root: its user is the caller or, where that is root, nobody's.
+func TestNodeIsNotRoot(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	s := w.started(t, w.service("one", 1))
+	said := answers(t, s.From, s.Endpoints[port], "/")
+	want := fmt.Sprintf("%s uid %d gid %d groups %s", s.Caller, os.Geteuid(), os.Getegid(), groups())
+	if os.Geteuid() == 0 {
+		want = fmt.Sprintf("%s uid %d gid %d groups [] <nil>", s.Caller, agentsUser, agentsUser)
+	}
+	if said != want {
+		t.Errorf("the node says %q, want %q", said, want)
+	}
+	if owner := ownerOf(t, w.home("one")); owner != user() {
+		t.Errorf("its folder is user %d's, want %d's", owner, user())
+	}
+	for _, asked := range []string{"0:0", "1000:0", "root", "1000"} {
+		n := w.service("two", 2)
+		n.User = asked
+		if err := w.Create(t.Context(), n); err == nil {
+			t.Errorf("a node as user %s was created", asked)
+		}
+	}
+}
+
+// TestPortsMustBeFree: who holds one, on that address or on all, keeps a node from being created.
+func TestPortsMustBeFree(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, on := range []string{w.address(1).String(), "0.0.0.0"} {
+		l, err := net.Listen("tcp4", on+":0")
+		must(t, err)
+		n := w.service("one", 1)
+		n.Ports = append(n.Ports, netip.MustParseAddrPort(l.Addr().String()).Port())
+		err = w.Create(t.Context(), n)
+		if err == nil || !strings.Contains(err.Error(), n.Address.String()) || !strings.Contains(err.Error(), strconv.Itoa(int(n.Ports[1]))) {
+			t.Errorf("while %s is listened on: %v, want an error that names the address and the port", l.Addr(), err)
+		}
+		must(t, l.Close())
+		if states, err := w.Nodes(t.Context(), w.lab); err != nil || len(states) != 0 {
+			t.Errorf("it is there all the same: %v, %v", states, err)
+		}
+	}
+	must(t, w.Create(t.Context(), w.service("one", 1)))
+}
