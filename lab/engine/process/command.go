@@ -82,6 +82,7 @@ func (c command) run(ctx context.Context) (int, error) {
 	if err := cmd.Start(); err != nil {
 		return 0, err
 	}
+	awaitMarks(cmd.Process.Pid)
 	p.begin(c.Streams)
 	return c.await(ctx, cmd, p)
 }

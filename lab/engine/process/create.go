@@ -192,7 +192,7 @@ func searchPath(bin string) string {
 func (e *Engine) environment(n nodeRecord) []string {
 	home := e.run(n.Run).home(n.Node)
 	defaults := []string{searchPath(filepath.Join(home, binFolder)), "TMPDIR=" + filepath.Join(home, tempFolder)}
-	marks := []string{markLab + n.Lab, markNode + n.Node, markRun + n.Run, markID + n.id()}
+	marks := []string{markLab + n.Lab, markNode + n.Node, markRun + n.Run, markID + n.id(), e.at(n.Lab)}
 	return slices.Concat(defaults, n.Environment, marks)
 }
 

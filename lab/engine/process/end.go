@@ -36,7 +36,7 @@ func (e *Engine) end(ctx context.Context, r engine.Ref, verb string, way func(ag
 	if agent.pid != 0 {
 		err = way(agent)
 	}
-	if err == nil && len(scan(markID+id)) > 0 {
+	if err == nil && (agent.pid != 0 || len(scan(markID+id)) > 0) {
 		err = sweep(ctx, markID+id)
 	}
 	if err != nil {

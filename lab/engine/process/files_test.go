@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -73,16 +74,14 @@ func (w world) tree() map[string]string {
 		passable = "drwx--x--x"
 		want[run+"/.engine/bin"] = passable + me
 	}
-	for path, mode := range map[string]string{
+	maps.Copy(want, map[string]string{
 		"": passable + me, "/.lock": "-rw-------" + me, run: passable + me, run + "/.engine": passable + me,
 		run + "/.engine/lab.json": "-rw-------" + me, run + "/.engine/nodes": "drwx------" + me,
 		run + "/.engine/nodes/one": "drwx------" + me, run + "/.engine/nodes/one/node.json": "-rw-------" + me,
 		run + "/one": "drwx------" + node, run + "/one/bin": "drwx------" + node, run + "/one/tmp": "drwx------" + node,
 		run + "/one/config": "drwxr-x---" + node, run + "/one/config/file": "-rw-rw-rw-" + node,
 		run + "/one/tls": "drwx------" + node, run + "/one/tls/key.pem": "-rw-------" + node, run + "/one/data": "drwxrwxrwx" + node,
-	} {
-		want[path] = mode
-	}
+	})
 	return want
 }
 

@@ -181,6 +181,9 @@ func TestStarterEndsFirst(t *testing.T) {
 			agent = pid
 		}
 	}
+	if agent == 0 {
+		t.Fatal("the agent is not among the processes")
+	}
 	must(t, syscall.Kill(agent, syscall.SIGKILL))
 	eventually(t, "the node is down and collected", func() string {
 		if s := w.state(t, "one"); s.Running || there(agent) {
@@ -274,6 +277,7 @@ func TestNodeHasACleanEnvironment(t *testing.T) {
 		asRole + "=service", "GORACE=atexit_sleep_ms=0", "OWN=x y", "TMPDIR=" + home + "/tmp",
 		"PATH=" + home + "/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"NOMADLAB_LAB=" + w.lab, "NOMADLAB_NODE=one", "NOMADLAB_RUN=" + w.run, "NOMADLAB_ID=" + w.run + "/one",
+		"NOMADLAB_AT=" + w.root + "/" + w.lab,
 	}
 	slices.Sort(want)
 	if diff := cmp.Diff(want, got); diff != "" {

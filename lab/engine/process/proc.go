@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -24,6 +23,9 @@ const (
 	markRun  = "NOMADLAB_RUN="
 	// markID tells a node from those of its name in other labs: it is its State.ID.
 	markID = "NOMADLAB_ID="
+	// markAt has the lab's name below the folder that the engine keeps its runs in: another user's lab of the same name is
+	// somewhere else, and root, who sees it, must not take it for a lab of its own.
+	markAt = "NOMADLAB_AT="
 	// markTask tells one command of Exec or Run from all others.
 	markTask = "NOMADLAB_TASK="
 )
@@ -120,6 +122,17 @@ func (p proc) awaitCollected(ctx context.Context) {
 	})
 }
 
+// awaitMarks returns when a process that was just started shows its environment: execve(2) tells its parent of the success
+// before that, and on a busy machine whoever sweeps by marks could miss it. A program that may be run and not read never
+// does.
+func awaitMarks(pid int) {
+	_ = until(context.Background(), collectWithin, func() bool {
+		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+		p, there := look(pid)
+		return err != nil || len(text) > 0 || !there || p.ended()
+	})
+}
+
 // until polls a condition until it holds or the time is over. The error is that of ctx.
 func until(ctx context.Context, within time.Duration, condition func() bool) error {
 	over := time.NewTimer(within)
@@ -142,7 +155,7 @@ func until(ctx context.Context, within time.Duration, condition func() bool) err
 type marked struct {
 	proc
 	engine.Ref
-	run, id string
+	run, id, at string
 }
 
 // scan finds the living processes of labs that have that entry in their environment; with an empty one, all. Those whose
@@ -181,7 +194,7 @@ func read(environment []string, entry string) (m marked, has bool) {
 		for _, mark := range []struct {
 			prefix string
 			value  *string
-		}{{markLab, &m.Lab}, {markNode, &m.Node}, {markRun, &m.run}, {markID, &m.id}} {
+		}{{markLab, &m.Lab}, {markNode, &m.Node}, {markRun, &m.run}, {markID, &m.id}, {markAt, &m.at}} {
 			if value, is := strings.CutPrefix(e, mark.prefix); is {
 				*mark.value = value
 			}
@@ -203,14 +216,16 @@ func (e *Engine) running(n nodeRecord) (proc, startRecord, bool) {
 	return p, start, !p.ended() && ours(p.pid, n.id())
 }
 
-// ours is true where the process bears the node's mark. A number and a start time can come again after a reboot.
+// ours is false where the process shows an environment without the node's mark: a number and a start time can come again
+// after a reboot. One that shows none is believed: a program that may be run and not read never does, and no process does
+// during execve(2), and between giving back its memory and being listed as ended.
 func ours(pid int, id string) bool {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-	if errors.Is(err, fs.ErrPermission) {
-		return true // a program that may be run and not read hides its environment
+	if err != nil || len(text) == 0 {
+		return true
 	}
 	_, has := read(strings.Split(string(text), "\x00"), markID+id)
-	return err == nil && has
+	return has
 }
 
 // id is the engine's name for a node.

@@ -86,7 +86,7 @@ func (e *Engine) Footprint(label, value string) engine.Footprint {
 	case "run":
 		return engine.Footprint{Marker: markRun + value, Folders: []string{e.run(value).folder}}
 	case "lab":
-		return engine.Footprint{Marker: markLab + value, Folders: e.foldersOf(value)}
+		return engine.Footprint{Marker: e.at(value), Folders: e.foldersOf(value)}
 	default:
 		return engine.Footprint{}
 	}
@@ -95,16 +95,19 @@ func (e *Engine) Footprint(label, value string) engine.Footprint {
 // Close has nothing to give back.
 func (e *Engine) Close() error { return nil }
 
+// at is the mark of all that a lab of this engine has.
+func (e *Engine) at(lab string) string { return markAt + filepath.Join(e.root, lab) }
+
 // Remove kills all that bears the lab's name, tasks included, and removes the folders of its runs.
 func (e *Engine) Remove(ctx context.Context, lab string) error {
 	if err := checkName(lab); err != nil {
 		return fmt.Errorf("remove lab %q: %w", lab, err)
 	}
 	var ending []proc
-	for _, m := range scan(markLab + lab) {
+	for _, m := range scan(e.at(lab)) {
 		ending = append(ending, m.proc)
 	}
-	t := watchdog.Target{Marker: markLab + lab, Folders: e.foldersOf(lab)}
+	t := watchdog.Target{Marker: e.at(lab), Folders: e.foldersOf(lab)}
 	if _, err := watchdog.Sweep(ctx, t); err != nil {
 		return fmt.Errorf("remove lab %s: %w", lab, err)
 	}

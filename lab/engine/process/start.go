@@ -83,6 +83,7 @@ func (e *Engine) launch(n nodeRecord) error {
 	if err := command.Start(); err != nil {
 		return err
 	}
+	awaitMarks(command.Process.Pid)
 	p, _ := look(command.Process.Pid)
 	err = save(filepath.Join(own, startFile), startRecord{PID: p.pid, Ticks: p.ticks, Started: time.Now()})
 	if err != nil {

@@ -118,12 +118,12 @@ func (e *Engine) exitCode(n nodeRecord, start startRecord) int {
 func (e *Engine) lost(lab string) []marked {
 	entry := ""
 	if lab != "" {
-		entry = markLab + lab
+		entry = e.at(lab)
 	}
 	oldest := map[string]marked{}
 	for _, m := range scan(entry) {
 		first, seen := oldest[m.id]
-		if m.Node == "" || m.id == "" || seen && (first.ticks < m.ticks || first.ticks == m.ticks && first.pid < m.pid) {
+		if m.Node == "" || filepath.Dir(m.at) != e.root || seen && (first.ticks < m.ticks || first.ticks == m.ticks && first.pid < m.pid) {
 			continue
 		}
 		oldest[m.id] = m

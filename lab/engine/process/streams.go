@@ -24,10 +24,11 @@ type pump struct {
 	// console is set where all of them are one terminal.
 	console bool
 
-	copies sync.WaitGroup
-	failed chan error
-	stop   chan struct{}
-	once   sync.Once
+	copies  sync.WaitGroup
+	failed  chan error
+	stop    chan struct{}
+	resizes sync.WaitGroup
+	once    sync.Once
 }
 
 type output struct {
@@ -136,7 +137,7 @@ func (p *pump) resize(s engine.Streams) {
 		_ = pty.Setsize(console, &pty.Winsize{Rows: uint16(height), Cols: uint16(width)})
 	}
 	set()
-	go func() {
+	p.resizes.Go(func() {
 		for {
 			select {
 			case <-s.Resized:
@@ -145,7 +146,7 @@ func (p *pump) resize(s engine.Streams) {
 				return
 			}
 		}
-	}()
+	})
 }
 
 // drained returns when the outputs have ended, with what went wrong on the way.
@@ -161,6 +162,7 @@ func (p *pump) drained() error {
 
 func (p *pump) close() {
 	p.once.Do(func() { close(p.stop) })
+	p.resizes.Wait()
 	for _, f := range append(p.theirs, p.stdin) {
 		if f != nil {
 			_ = f.Close()

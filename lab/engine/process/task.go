@@ -129,6 +129,6 @@ func (e *Engine) command(t engine.Task, place string) command {
 		folder = place
 	}
 	env := append([]string{searchPath(filepath.Join(place, binFolder)), "TMPDIR=" + filepath.Join(place, tempFolder)}, terminal(t.Streams)...)
-	env = append(append(env, t.Environment...), markLab+t.Lab, markRun+run, mark)
+	env = append(append(env, t.Environment...), markLab+t.Lab, markRun+run, e.at(t.Lab), mark)
 	return command{args: t.Command, env: env, folder: folder, mark: mark, alone: true, Streams: t.Streams}
 }
