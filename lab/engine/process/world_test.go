@@ -156,7 +156,9 @@ func (w world) address(i int) netip.Addr {
 	return netip.AddrFrom4(a)
 }
 
-const port = 8080
+// port is below those that the kernel gives to outgoing connections, and chosen anew by each run of the tests, for somebody may
+// listen on it on every address.
+var port = uint16(10000 + mathrand.IntN(20000))
 
 // service is a node whose nomad is this test binary.
 func (w world) service(name string, number int) engine.Node {
