@@ -9,7 +9,7 @@ import (
 func present(t *testing.T, f facts, home string) {
 	t.Helper()
 	seen, run := look(t, f.Name, home)
-	if seen.Containers == 0 || seen.Networks != 1 || seen.Keys == 0 || run != f.Run || run == "" {
+	if seen.Nodes == 0 || seen.Networks != 1 || seen.Keys == 0 || run != f.Run || run == "" {
 		t.Errorf("of lab %s, which is ready, there are %s, run %q, want %q", f.Name, seen, run, f.Run)
 	}
 }

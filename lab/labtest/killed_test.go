@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"nomadlab.internal/lab/engine/engines"
 )
 
 // sweptWithin is how long a killed test's lab may be there.
@@ -23,32 +25,49 @@ func victimName() string {
 }
 
 // victim is a child with one lab of that name.
-func victim(t *testing.T, home, name string) *children {
+func victim(t *testing.T, k engines.Kind, home, name string) *children {
 	t.Helper()
-	return launch(t, home, "hold", 1, labName+"="+name)
+	return launch(t, home, "hold", 1, labName+"="+name, engines.Variable+"="+string(k))
+}
+
+// onEach is for what must be so wherever labs run.
+func onEach(t *testing.T, test func(*testing.T, engines.Kind)) {
+	t.Helper()
+	for _, k := range []engines.Kind{engines.Docker, engines.Process} {
+		t.Run(string(k), func(t *testing.T) {
+			t.Parallel()
+			test(t, k)
+		})
+	}
 }
 
 // TestKilledWhenReady: after kill -9 of the test process nothing of its lab is left. Before, it is there.
 func TestKilledWhenReady(t *testing.T) {
-	t.Parallel()
+	onEach(t, killedWhenReady)
+}
+
+func killedWhenReady(t *testing.T, k engines.Kind) {
 	home, name := t.TempDir(), victimName()
-	v := victim(t, home, name)
+	v := victim(t, k, home, name)
 	f := v.ready(t, 1)[0]
 	present(t, f, home)
 	v.kill(t)
 	gone(t, name, f.Run, home, sweptWithin)
 }
 
-// TestKilledWhileStarting: the same in the middle, when its container is there and Nomad is not yet; and a start under
+// TestKilledWhileStarting: the same in the middle, when its node is there and Nomad is not ready yet; and a start under
 // the same name right after it is not touched by the sweep of the dead one.
 func TestKilledWhileStarting(t *testing.T) {
-	t.Parallel()
+	onEach(t, killedWhileStarting)
+}
+
+func killedWhileStarting(t *testing.T, k engines.Kind) {
 	home, name := t.TempDir(), victimName()
-	v := victim(t, home, name)
+	v := victim(t, k, home, name)
 	dead := ""
 	within(t, 30*time.Second, func() string {
 		seen, run := look(t, name, home)
-		if dead = run; seen.Containers == 0 || seen.Networks == 0 || seen.Keys == 0 {
+		if dead = run; seen.Nodes == 0 || seen.Networks == 0 || seen.Keys == 0 {
 			return seen.String()
 		}
 		return ""
@@ -61,7 +80,7 @@ func TestKilledWhileStarting(t *testing.T) {
 	if said := v.printed.String(); said != "" {
 		t.Logf("it was killed after:\n%s", said)
 	}
-	heir := victim(t, home, name)
+	heir := victim(t, k, home, name)
 	f := heir.ready(t, 1)[0]
 	if f.Run == dead || dead == "" {
 		t.Fatalf("the dead run is %q, that of its heir %q", dead, f.Run)

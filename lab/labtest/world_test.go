@@ -19,6 +19,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/engine/engines"
 )
 
 func factsOf(t *testing.T, l *lab.Lab) facts {
@@ -66,11 +67,12 @@ func (l *lines) String() string {
 	return l.buf.String()
 }
 
-// launch starts this test binary again, with its labs' folders below home.
+// launch starts this test binary again, with its labs' folders below home; in Docker, unless env says otherwise.
 func launch(t *testing.T, home, role string, count int, env ...string) *children {
 	t.Helper()
 	c := &children{command: exec.Command("/proc/self/exe"), printed: &lines{}}
 	c.command.Env = append(os.Environ(), "XDG_STATE_HOME="+home, roleName+"="+role, fmt.Sprintf("%s=%d", countName, count))
+	c.command.Env = append(c.command.Env, engines.Variable+"="+string(engines.Docker))
 	c.command.Env = append(c.command.Env, env...)
 	stdin, err := c.command.StdinPipe()
 	if err != nil {
@@ -127,15 +129,33 @@ func (c *children) kill(t *testing.T) {
 	_ = c.end()
 }
 
-// traces are what there is of a lab, by the word of the daemon and the kernel.
-type traces struct{ Containers, Networks, Processes, Keys int }
+// traces are what there is of a lab, by the word of the daemon and the kernel: Nodes are containers, and processes that bear
+// its name; Networks are Docker's, and the folders of runs without Docker; Processes are those that bear its run.
+type traces struct{ Nodes, Networks, Processes, Keys int }
 
 func (s traces) String() string {
-	return fmt.Sprintf("%d containers, %d networks, %d processes, %d key files", s.Containers, s.Networks, s.Processes, s.Keys)
+	return fmt.Sprintf("%d nodes, %d networks, %d processes, %d key files", s.Nodes, s.Networks, s.Processes, s.Keys)
 }
 
 // look counts the traces of a lab whose folders are below home.
 func look(t *testing.T, name, home string) (seen traces, run string) {
+	t.Helper()
+	seen, run = lookAtDocker(t, name)
+	for _, environ := range environments(t, "NOMADLAB_LAB="+name) {
+		seen.Nodes++
+		_, after, _ := strings.Cut(environ, "\x00NOMADLAB_RUN=")
+		run, _, _ = strings.Cut(after, "\x00")
+	}
+	seen.Networks += len(runFolders(t, run))
+	keys, err := filepath.Glob(filepath.Join(home, "nomadlab", "labs", name+".*", "tls", "*-key.pem"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen.Keys = len(keys)
+	return seen, run
+}
+
+func lookAtDocker(t *testing.T, name string) (seen traces, run string) {
 	t.Helper()
 	docker, err := client.New(client.FromEnv)
 	if err != nil {
@@ -154,26 +174,36 @@ func look(t *testing.T, name, home string) (seen traces, run string) {
 	for _, c := range containers.Items {
 		run = c.Labels["nomadlab.run"]
 	}
-	keys, err := filepath.Glob(filepath.Join(home, "nomadlab", "labs", name+".*", "tls", "*-key.pem"))
+	return traces{Nodes: len(containers.Items), Networks: len(networks.Items)}, run
+}
+
+// runFolders are those that a run without Docker has.
+func runFolders(t *testing.T, run string) []string {
+	t.Helper()
+	if run == "" {
+		return nil
+	}
+	found, err := filepath.Glob(filepath.Join(os.TempDir(), "nomadlab-*", run))
 	if err != nil {
 		t.Fatal(err)
 	}
-	return traces{len(containers.Items), len(networks.Items), 0, len(keys)}, run
+	return found
 }
 
-// marked counts the processes that bear the run's marker.
-func marked(t *testing.T, run string) (n int) {
+// environments are those of the living processes that have that entry.
+func environments(t *testing.T, entry string) []string {
 	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/environ")
 	if err != nil {
 		t.Fatal(err)
 	}
+	var found []string
 	for _, file := range files {
-		if environ, err := os.ReadFile(file); err == nil && strings.Contains("\x00"+string(environ), "\x00NOMADLAB_RUN="+run+"\x00") {
-			n++
+		if environ, err := os.ReadFile(file); err == nil && strings.Contains("\x00"+string(environ), "\x00"+entry+"\x00") {
+			found = append(found, string(environ))
 		}
 	}
-	return n
+	return found
 }
 
 // gone demands that nothing of the lab is left within the limit.
@@ -182,7 +212,8 @@ func gone(t *testing.T, name, run, home string, limit time.Duration) {
 	var seen traces
 	within(t, limit, func() string {
 		seen, _ = look(t, name, home)
-		if seen.Processes = marked(t, run); seen == (traces{}) {
+		seen.Networks += len(runFolders(t, run))
+		if seen.Processes = len(environments(t, "NOMADLAB_RUN="+run)); seen == (traces{}) {
 			return ""
 		}
 		return fmt.Sprintf("of lab %s there are left %s", name, seen)
