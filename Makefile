@@ -37,21 +37,26 @@ image: build ## get the image of Nomad that labs run; without a registry it is b
 
 # The image comes first: building it takes longer than a test may. Then the packages, as many side by side as there are
 # processors (on two, 113 s instead of 157 s with -p 1, and as steady). The scenarios come last and alone, one at a time:
-# their bounds, such as the time of an election, are Nomad's and not a busy machine's, and their steps can be read.
+# their bounds, such as the time of an election, are Nomad's and not a busy machine's, and their steps can be read. They
+# are carried out on each engine; one that needs what an engine lacks is skipped there, and nothing else may be.
 # The sums at the end are those of all tests together.
-test: image $(GOTESTSUM) ## run all tests: first those of the packages, then every scenario on a fresh cluster
+ENGINES := docker process
+test: image $(GOTESTSUM) ## run all tests: first those of the packages, then every scenario on a fresh cluster, on each engine
 	@rm -rf $(RESULTS) && mkdir -p $(RESULTS)
 	@echo "==> test: the packages $(or $(RACE:-race=with the race detector),without the race detector: there is no C compiler)"
 	@failed=0; packages=$$(go list ./...) || exit 1; \
 	$(GOTESTSUM) --format pkgname --format-hide-empty-pkg --hide-summary skipped,failed,output --jsonfile $(RESULTS)/packages.json -- \
 		-count=1 $(RACE) $$(echo "$$packages" | grep -vE '/scenarios(/|$$)') </dev/null || failed=1; \
-	echo "==> test: the scenarios, each on a fresh cluster"; \
-	$(GOTESTSUM) --format standard-verbose --hide-summary skipped,failed,output --jsonfile $(RESULTS)/scenarios.json -- \
-		-count=1 $(RACE) -parallel 1 ./scenarios/... </dev/null || failed=1; \
+	for engine in $(ENGINES); do \
+		echo "==> test: the scenarios, each on a fresh cluster, engine $$engine"; \
+		$(GOTESTSUM) --format standard-verbose --hide-summary skipped,failed,output --jsonfile $(RESULTS)/scenarios-$$engine.json -- \
+			-count=1 $(RACE) -parallel 1 ./scenarios/... -engine $$engine </dev/null || failed=1; \
+		sed -i 's|"Package":"\([^"]*\)"|"Package":"\1 ('$$engine')"|' $(RESULTS)/scenarios-$$engine.json; \
+	done; \
 	echo "==> test: all together (JUnit: .bin/results/junit.xml)"; \
 	$(GOTESTSUM) --raw-command --format standard-quiet --junitfile $(RESULTS)/junit.xml -- \
-		cat $(RESULTS)/packages.json $(RESULTS)/scenarios.json || failed=1; \
-	if grep -q '"Action":"skip","Package":"[^"]*","Test":' $(RESULTS)/*.json; then \
+		cat $(RESULTS)/packages.json $(ENGINES:%=$(RESULTS)/scenarios-%.json) || failed=1; \
+	if grep -q '"Action":"skip","Package":"[^"]*","Test":' $(filter-out %-process.json,$(RESULTS)/packages.json $(ENGINES:%=$(RESULTS)/scenarios-%.json)); then \
 		echo "make: a test was skipped, see above: what is skipped is not proved" >&2; failed=1; fi; \
 	exit $$failed
 

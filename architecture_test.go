@@ -37,7 +37,7 @@ func rooms() map[string]room {
 		"scenarios": {mayImport: everythingBelow, testsMayImport: []string{"lab/labtest"}},
 		"lab/labtest": {
 			mayImport:      []string{"lab", "lab/engine", "lab/engine/engines", "lab/story", "lab/finding"},
-			testsMayImport: []string{"lab/pki"},
+			testsMayImport: []string{"lab/pki", "lab/image"},
 		},
 		"lab/story":   {mayImport: []string{"lab", "lab/engine", "lab/posture", "lab/finding"}},
 		"lab/posture": {mayImport: []string{"lab/probe", "lab/pki", "lab/finding"}},

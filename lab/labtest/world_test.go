@@ -70,6 +70,14 @@ func (l *lines) String() string {
 // launch starts this test binary again, with its labs' folders below home; in Docker, unless env says otherwise.
 func launch(t *testing.T, home, role string, count int, env ...string) *children {
 	t.Helper()
+	c := prepare(t, home, role, count, env...)
+	c.start(t)
+	return c
+}
+
+// prepare is launch without the start.
+func prepare(t *testing.T, home, role string, count int, env ...string) *children {
+	t.Helper()
 	c := &children{command: exec.Command("/proc/self/exe"), printed: &lines{}}
 	c.command.Env = append(os.Environ(), "XDG_STATE_HOME="+home, roleName+"="+role, fmt.Sprintf("%s=%d", countName, count))
 	c.command.Env = append(c.command.Env, engines.Variable+"="+string(engines.Docker))
@@ -83,11 +91,15 @@ func launch(t *testing.T, home, role string, count int, env ...string) *children
 		t.Fatal(err)
 	}
 	c.stdin, c.said, c.command.Stderr = stdin, bufio.NewScanner(out), c.printed
+	return c
+}
+
+func (c *children) start(t *testing.T) {
+	t.Helper()
 	if err := c.command.Start(); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.end() })
-	return c
 }
 
 // ready waits for the facts of so many labs.
