@@ -27,6 +27,9 @@ type Ground struct {
 	// Folder is where the nodes' files are on this machine, each node's below Folder/NAME. Empty: every node is contained,
 	// with a file system and a network of its own.
 	Folder string
+	// Named is true where nodes get their addresses when they start and know each other by name alone. The plan then has
+	// neither a subnet nor addresses, and Pools and Occupied are not looked at.
+	Named bool
 }
 
 func (g Ground) contained() bool { return g.Folder == "" }
@@ -36,7 +39,7 @@ type Plan struct {
 	Name string `json:"name"`
 	// Nomad says which Nomad its nodes run.
 	Nomad Nomad `json:"nomad"`
-	// Subnet is the lab's network.
+	// Subnet is the lab's network. Invalid on Ground that is Named.
 	Subnet netip.Prefix `json:"subnet"`
 	// Certificates is how the lab's certificates differ from package pki's defaults.
 	Certificates Certificates `json:"certificates,omitzero"`
@@ -53,7 +56,8 @@ type PlannedNode struct {
 	Region     string   `json:"region"`
 	Datacenter string   `json:"datacenter"`
 	// Joiner is true for an agent that stays outside until it is started.
-	Joiner  bool       `json:"joiner,omitempty"`
+	Joiner bool `json:"joiner,omitempty"`
+	// Address is the node's on the lab's network. Invalid on Ground that is Named.
 	Address netip.Addr `json:"address"`
 	// Aliases are the node's names on the lab's network.
 	Aliases []string `json:"aliases"`
@@ -128,6 +132,9 @@ func NewPlan(s Spec, g Ground) (Plan, error) {
 	if p.Subnet, err = chooseSubnet(s.Subnet, s.Name, len(p.Nodes), g); err != nil {
 		return Plan{}, err
 	}
+	if err := p.address(g); err != nil {
+		return Plan{}, err
+	}
 	return p, p.complete(s, g)
 }
 
@@ -152,13 +159,6 @@ func (p *Plan) gossip(wanted GossipKey) GossipKey {
 
 // complete gives every node what follows from its place in the plan.
 func (p *Plan) complete(s Spec, g Ground) error {
-	for i := range p.Nodes {
-		address, err := nodeAddress(p.Subnet, i)
-		if err != nil {
-			return err
-		}
-		p.Nodes[i].Address = address
-	}
 	for i := range p.Nodes {
 		n := &p.Nodes[i]
 		at := g.paths(n.Name)
@@ -188,7 +188,9 @@ func (p *Plan) complete(s Spec, g Ground) error {
 // identify puts the names and addresses into the node's certificate that its peers and users call it by.
 func (n *PlannedNode) identify(c Certificates) error {
 	n.Identity.DNSNames = append(append([]string(nil), n.Aliases...), c.DNSNames...)
-	n.Identity.IPs = []netip.Addr{n.Address}
+	if n.Address.IsValid() {
+		n.Identity.IPs = []netip.Addr{n.Address}
+	}
 	for i, text := range c.IPs {
 		ip, err := netip.ParseAddr(text)
 		if err != nil {
@@ -207,7 +209,7 @@ func (p *Plan) agent(n PlannedNode, logLevel string, g Ground) agentconf.Agent {
 	at := g.paths(n.Name)
 	a := agentconf.Agent{
 		Name: n.Name, Region: n.Region, Datacenter: n.Datacenter, LogLevel: logLevel,
-		DataDir: at.data, Advertise: n.Address.String(),
+		DataDir: at.data, Advertise: n.advertise(),
 		TLS: &agentconf.TLS{
 			CAFile:   at.tls + "/" + pki.CAFile,
 			CertFile: at.tls + "/" + n.Identity.CertFile(),
@@ -242,7 +244,7 @@ func (p *Plan) addresses(region string, port uint16) []string {
 	var out []string
 	for _, n := range p.Nodes {
 		if n.Role == pki.Server && !n.Joiner && (region == "" || n.Region == region) {
-			out = append(out, netip.AddrPortFrom(n.Address, port).String())
+			out = append(out, n.peer(port))
 		}
 	}
 	return out

@@ -8,6 +8,7 @@ import (
 	"go/token"
 	"maps"
 	"net/netip"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -107,6 +108,42 @@ func TestPlanOnThisMachineGolden(t *testing.T) {
 	}
 }
 
+// TestNamedPlanGolden is the same where nodes get their addresses when they start: no address stands anywhere.
+func TestNamedPlanGolden(t *testing.T) {
+	for _, name := range []string{"default", "two-regions"} {
+		t.Run(name, func(t *testing.T) {
+			p, err := lab.NewPlan(plannedSpecs()[name], lab.Ground{Named: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := readable(t, p)
+			golden.Assert(t, text, "plan-"+name+"-named.txt")
+			if found := regexp.MustCompile(`\d+\.\d+\.\d+\.\d+`).FindAllString(text, -1); slices.ContainsFunc(found, func(a string) bool { return a != "0.0.0.0" && a != "127.0.0.1" }) {
+				t.Errorf("addresses are in it: %v", found)
+			}
+		})
+	}
+}
+
+// TestNamedPlanKeepsTheAddressesThatWereAskedFor in certificates, and refuses a subnet, which it could not have.
+func TestNamedPlanKeepsTheAddressesThatWereAskedFor(t *testing.T) {
+	spec := plannedSpecs()["details"]
+	_, err := lab.NewPlan(spec, lab.Ground{Named: true})
+	if problems := problemsOf(t, err); len(problems) != 1 || problems[0].Field != "subnet" {
+		t.Errorf("with a subnet: %v", problems)
+	}
+	spec.Subnet = ""
+	p, err := lab.NewPlan(spec, lab.Ground{Named: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range p.Nodes {
+		if got := fmt.Sprint(n.Identity.IPs); got != "[192.0.2.1 2001:db8::1]" {
+			t.Errorf("%s: the certificate names %s", n.Name, got)
+		}
+	}
+}
+
 // TestRawExecOnThisMachineNeedsEveryProtection, while in containers it needs none.
 func TestRawExecOnThisMachineNeedsEveryProtection(t *testing.T) {
 	weakened := [][]lab.Weakness{nil}
@@ -181,7 +218,7 @@ func TestPlanReachesNothing(t *testing.T) {
 		"errors", "fmt", "hash/fnv", "io/fs", "net/netip", "path", "regexp", "slices", "strings", "time",
 		"github.com/hashicorp/go-sockaddr", "nomadlab.internal/lab/agentconf", "nomadlab.internal/lab/pki",
 	}
-	for _, file := range []string{"plan.go", "subnet.go", "spec.go", "validate.go", "options.go"} {
+	for _, file := range []string{"plan.go", "address.go", "subnet.go", "spec.go", "validate.go", "options.go"} {
 		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
 		if err != nil {
 			t.Fatal(err)

@@ -17,6 +17,14 @@ const ErrSubnetInUse = inputError("the subnet is in use")
 // chooseSubnet returns the wanted subnet if it is free, or a free one large enough for so many nodes. Labs with
 // different names begin their search at different places, so that labs which start at the same time seldom collide.
 func chooseSubnet(wanted, name string, nodes int, g Ground) (netip.Prefix, error) {
+	if g.Named && wanted != "" {
+		return netip.Prefix{}, &InvalidError{Problems: []Problem{{
+			Field: "subnet", Found: fmt.Sprintf("%q", wanted), Mend: "leave it out: nodes that know each other by name get their network when they start",
+		}}}
+	}
+	if g.Named {
+		return netip.Prefix{}, nil
+	}
 	if wanted != "" {
 		return wantedSubnet(wanted, nodes, g)
 	}

@@ -33,8 +33,10 @@ type Agent struct {
 	BindAddr string
 
 	// Advertise is the IP address that peers and the HTTP API's users reach this
-	// agent on. Required: Nomad refuses to guess it when it binds loopback
-	// (command/agent/config.go:2437), and with several networks it may guess wrong.
+	// agent on, or a go-sockaddr template that gives it where the agent runs, such
+	// as {{ GetInterfaceIP "eth0" }} (command/agent/config.go:2398). Required: Nomad
+	// refuses to guess it when it binds loopback (command/agent/config.go:2437), and
+	// with several networks it may guess wrong.
 	Advertise string
 
 	// LogLevel is one of TRACE, DEBUG, INFO, WARN, ERROR and OFF, in any case

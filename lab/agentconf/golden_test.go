@@ -50,6 +50,13 @@ func loopbackClient() agentconf.Agent {
 	return agent
 }
 
+func named() agentconf.Agent {
+	agent := server()
+	agent.Advertise = `{{ GetInterfaceIP "eth0" }}`
+	agent.Server.Join = []string{"server-1:4648", "server-2:4648", "server-3:4648"}
+	return agent
+}
+
 func plaintext() agentconf.Agent {
 	return agentconf.Agent{
 		Name: "server-1", DataDir: "/nomad/data", Advertise: "172.30.0.11",
@@ -72,6 +79,7 @@ func agents() map[string]agentconf.Agent {
 		"joiner.hcl":          joiner(),
 		"client.hcl":          client(),
 		"loopback-client.hcl": loopbackClient(),
+		"named.hcl":           named(),
 		"plaintext.hcl":       plaintext(),
 		"weakened.hcl":        weakened(),
 	}

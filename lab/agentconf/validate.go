@@ -10,8 +10,11 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	texttemplate "text/template"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/hashicorp/go-sockaddr/template"
 )
 
 // logLevels are Nomad's, command/agent/log_levels.go:12.
@@ -72,6 +75,9 @@ func (a Agent) validateAddresses() error {
 	if bindErr != nil {
 		bindErr = fmt.Errorf("BindAddr: %q is no IP address", a.BindAddr)
 	}
+	if isTemplate(a.Advertise) {
+		return errors.Join(bindErr, validateTemplate("Advertise", a.Advertise))
+	}
 	advertise, err := netip.ParseAddr(a.Advertise)
 	switch {
 	case err != nil:
@@ -82,6 +88,24 @@ func (a Agent) validateAddresses() error {
 		return fmt.Errorf("BindAddr: %s listens on every interface of the machine, while Advertise is loopback; set BindAddr to %s too", bind, advertise)
 	}
 	return bindErr
+}
+
+func isTemplate(text string) bool { return strings.Contains(text, "{{") }
+
+// validateTemplate knows go-sockaddr's functions, which Nomad offers to templates, and asks no interface: what the
+// template gives is known only where the agent runs. Nomad puts the port behind it.
+func validateTemplate(field, text string) error {
+	if err := plain(field, text); err != nil {
+		return err
+	}
+	if _, err := texttemplate.New(field).Funcs(template.SourceFuncs).Funcs(template.SortFuncs).Funcs(template.FilterFuncs).
+		Funcs(template.HelperFuncs).Parse(text); err != nil {
+		return faulty(field, "%q is no go-sockaddr template: %v", text, err)
+	}
+	if !strings.HasPrefix(text, "{{") || !strings.HasSuffix(text, "}}") {
+		return faulty(field, "%q has text beside the template; give the template alone", text)
+	}
+	return nil
 }
 
 func (a Agent) validateTLS() error {

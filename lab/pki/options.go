@@ -8,9 +8,15 @@ import (
 	"time"
 )
 
+// How long authorities and what they issue last where nothing else is said.
 const (
-	defaultTTL        = 30 * 24 * time.Hour
-	defaultLeafTTL    = 7 * 24 * time.Hour
+	// DefaultTTL is an authority's life.
+	DefaultTTL = 30 * 24 * time.Hour
+	// DefaultLeafTTL is an issued certificate's.
+	DefaultLeafTTL = 7 * 24 * time.Hour
+)
+
+const (
 	defaultCommonName = "Nomad Agent CA"
 	// skew is how far certificates begin in the past, for clocks that lag: that of the virtual machine in which
 	// Docker Desktop runs containers stands still while the computer sleeps, and is set right some time after.
@@ -43,10 +49,10 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	if o.TTL == 0 {
-		o.TTL = defaultTTL
+		o.TTL = DefaultTTL
 	}
 	if o.LeafTTL == 0 {
-		o.LeafTTL = defaultLeafTTL
+		o.LeafTTL = DefaultLeafTTL
 	}
 	if o.Now == nil {
 		o.Now = time.Now

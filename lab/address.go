@@ -1,0 +1,39 @@
+package lab
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// address gives every node its address, in the order of the plan.
+func (p *Plan) address(g Ground) error {
+	if g.Named {
+		return nil
+	}
+	for i := range p.Nodes {
+		address, err := nodeAddress(p.Subnet, i)
+		if err != nil {
+			return err
+		}
+		p.Nodes[i].Address = address
+	}
+	return nil
+}
+
+// ownAddress is the go-sockaddr template of a container's address on its only network.
+const ownAddress = `{{ GetInterfaceIP "eth0" }}`
+
+func (n *PlannedNode) advertise() string {
+	if n.Address.IsValid() {
+		return n.Address.String()
+	}
+	return ownAddress
+}
+
+// peer is how others write down a port of the node.
+func (n *PlannedNode) peer(port uint16) string {
+	if n.Address.IsValid() {
+		return netip.AddrPortFrom(n.Address, port).String()
+	}
+	return fmt.Sprintf("%s:%d", n.Name, port)
+}
