@@ -71,6 +71,11 @@ type Engine interface {
 	// follow it goes on until the node ends or the reader is closed.
 	Logs(ctx context.Context, r Ref, follow bool) (io.ReadCloser, error)
 
+	// CopyOut returns the files that lie in a folder of a node, or of another part of the lab that is no node, whether it
+	// runs or not. Folders below it are left out, and so is what is no regular file. It returns ErrNotFound when the lab
+	// has no such part, or that has no such folder.
+	CopyOut(ctx context.Context, r Ref, folder string) ([]File, error)
+
 	// Nodes returns the nodes of one lab, running or not, in the order of their names. An unknown lab has none.
 	Nodes(ctx context.Context, lab string) ([]State, error)
 	// Labs returns every lab that there is anything of, by name.
@@ -205,6 +210,8 @@ type Task struct {
 type LabState struct {
 	// Labels are those that the lab's network was created with, or its first node where the network is gone.
 	Labels map[string]string
+	// Created is when the lab's network was made. Zero where that is not known.
+	Created time.Time
 	// Nodes are those that are left, in the order of their names. Of their states Started and ExitCode are left out,
 	// which cost a question for each.
 	Nodes []State
@@ -216,6 +223,10 @@ type State struct {
 	// ID is the engine's own name for the node.
 	ID      string
 	Running bool
+	// Image is what the node was created from: a container image, or the path of a nomad binary.
+	Image string
+	// Version is the version of Nomad that the image says it has. Empty where it says nothing.
+	Version string
 	// ExitCode is meaningful for a node that has ended. -1 where that is not known.
 	ExitCode int
 	// Started is when the node was last started. Zero for one that never was.

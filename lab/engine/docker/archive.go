@@ -3,8 +3,11 @@ package docker
 import (
 	"archive/tar"
 	"bytes"
+	"errors"
+	"fmt"
 	"io"
 	"io/fs"
+	"path"
 	"strings"
 
 	"nomadlab.internal/lab/engine"
@@ -36,3 +39,34 @@ func pack(files []engine.File) (io.Reader, error) {
 	}
 	return &buf, w.Close()
 }
+
+// unpack returns the regular files that lie directly in the folder of an archive that the daemon made. What it calls
+// them begins with the folder's own name.
+func unpack(archive io.Reader, folder string) ([]engine.File, error) {
+	var files []engine.File
+	r := tar.NewReader(archive)
+	for {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return files, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		inside, name := path.Split(h.Name)
+		if h.Typeflag != tar.TypeReg || path.Clean(inside) != path.Base(folder) {
+			continue
+		}
+		data, err := io.ReadAll(io.LimitReader(r, copyOutLimit+1))
+		if err != nil {
+			return nil, err
+		}
+		if len(data) > copyOutLimit {
+			return nil, fmt.Errorf("%s is larger than %d MiB", h.Name, copyOutLimit>>20)
+		}
+		files = append(files, engine.File{Path: path.Join(folder, name), Mode: h.FileInfo().Mode().Perm(), Owner: h.Uid, Data: data})
+	}
+}
+
+// copyOutLimit bounds a file that is held in memory.
+const copyOutLimit = 16 << 20

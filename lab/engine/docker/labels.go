@@ -1,6 +1,7 @@
 package docker
 
 import (
+	"cmp"
 	"maps"
 	"strings"
 
@@ -13,6 +14,9 @@ const (
 	labelNode   = labelPrefix + "node"
 	// labelImage begins what an image that was built here says of itself; its containers inherit that.
 	labelImage = labelPrefix + "image"
+	// labelImageVersion and labelOfficialVersion say which Nomad is in an image that was built here, and in the official
+	// one (Dockerfile of Nomad 1.11.3).
+	labelImageVersion, labelOfficialVersion = labelImage + ".version", "org.opencontainers.image.version"
 )
 
 // labels are a lab's labels, all of them under one prefix so that they clash with nobody's.
@@ -38,6 +42,11 @@ func facts(labels map[string]string) map[string]string {
 		out[strings.TrimPrefix(k, labelPrefix)] = v
 	}
 	return out
+}
+
+// version is what a container has from its image.
+func version(labels map[string]string) string {
+	return cmp.Or(labels[labelImageVersion], labels[labelOfficialVersion])
 }
 
 // ofLab selects one lab's objects; with an empty name, every lab's.

@@ -2,6 +2,7 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -43,6 +44,19 @@ func (e *Engine) copyIn(ctx context.Context, id string, n engine.Node) error {
 		return fmt.Errorf("copy files into %s: %w", n.Ref, explain(err))
 	}
 	return nil
+}
+
+// CopyOut works on a container that has ended as well, and reads its volumes.
+func (e *Engine) CopyOut(ctx context.Context, r engine.Ref, folder string) ([]engine.File, error) {
+	out, err := e.client.CopyFromContainer(ctx, containerName(r.Lab, r.Node), client.CopyFromContainerOptions{SourcePath: folder})
+	if err != nil {
+		return nil, fmt.Errorf("copy %s out of %s: %w", folder, r, explain(err))
+	}
+	files, err := unpack(out.Content, folder)
+	if err = errors.Join(err, out.Content.Close()); err != nil {
+		return nil, fmt.Errorf("copy %s out of %s: %w", folder, r, err)
+	}
+	return files, nil
 }
 
 // request says everything about the container. It has no capability, cannot gain one, and publishes on 127.0.0.1.

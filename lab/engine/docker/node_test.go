@@ -2,6 +2,7 @@ package docker_test
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net"
@@ -16,6 +17,7 @@ import (
 	"github.com/moby/moby/client"
 
 	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/image"
 )
 
 // get asks a service for its name.
@@ -182,6 +184,69 @@ func TestFilesArrive(t *testing.T) {
 }
 
 // TestNodesAreConfined as the kernel sees it.
+// TestFilesComeOut of a node that was never started, that runs and that has ended.
+func TestFilesComeOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	n := w.service("one", 1)
+	n.Files = append(n.Files,
+		engine.File{Path: "/www/key.pem", Mode: 0o600, Owner: 1000, Data: []byte("secret")},
+		engine.File{Path: "/www/sub", Mode: fs.ModeDir | 0o755, Owner: 1000},
+		engine.File{Path: "/www/sub/deep", Mode: 0o644, Data: []byte("deeper")},
+	)
+	want := map[string]string{"/www/index.html": "-rw-r--r-- 1000 I am one", "/www/key.pem": "-rw------- 1000 secret"}
+	demand := func(when string) {
+		t.Helper()
+		files, err := w.CopyOut(t.Context(), n.Ref, "/www")
+		got := map[string]string{}
+		for _, f := range files {
+			got[f.Path] = fmt.Sprintf("%s %d %s", f.Mode, f.Owner, f.Data)
+		}
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%s: %v (-want +got):\n%s", when, err, diff)
+		}
+	}
+	if err := w.Create(t.Context(), n); err != nil {
+		t.Fatal(err)
+	}
+	demand("created")
+	if _, err := w.Start(t.Context(), n.Ref); err != nil {
+		t.Fatal(err)
+	}
+	demand("running")
+	if err := w.Kill(t.Context(), n.Ref); err != nil {
+		t.Fatal(err)
+	}
+	demand("ended")
+	for _, c := range []struct {
+		r      engine.Ref
+		folder string
+	}{{n.Ref, "/gone"}, {engine.Ref{Lab: w.lab, Node: "nobody"}, "/www"}} {
+		if files, err := w.CopyOut(t.Context(), c.r, c.folder); !errors.Is(err, engine.ErrNotFound) || len(files) > 0 {
+			t.Errorf("%s of %s: %v, %v, want ErrNotFound", c.folder, c.r, files, err)
+		}
+	}
+}
+
+// TestWhatANodeIsMadeFrom is said of each node and of each lab, with the version that the image claims.
+func TestWhatANodeIsMadeFrom(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.started(t, w.service("one", 1))
+	labs, err := w.Labs(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if made := labs[w.lab].Created; time.Since(made) > time.Hour || time.Since(made) < 0 {
+		t.Errorf("the lab was made at %s", made)
+	}
+	for _, s := range []engine.State{w.state(t, "one"), labs[w.lab].Nodes[0]} {
+		if s.Image != w.image || s.Version != image.DefaultVersion {
+			t.Errorf("made from %q with Nomad %q, want %q with %q", s.Image, s.Version, w.image, image.DefaultVersion)
+		}
+	}
+}
+
 func TestNodesAreConfined(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -51,7 +51,7 @@ func (e *Engine) Labs(ctx context.Context) (map[string]engine.LabState, error) {
 	}
 	labs := map[string]engine.LabState{}
 	for _, n := range networks.Items {
-		labs[n.Labels[labelLab]] = engine.LabState{Labels: facts(n.Labels)}
+		labs[n.Labels[labelLab]] = engine.LabState{Labels: facts(n.Labels), Created: n.Created}
 	}
 	for _, s := range list {
 		state := e.summary(s)
@@ -82,6 +82,8 @@ func (e *Engine) summary(c container.Summary) engine.State {
 		Ref:       engine.Ref{Lab: c.Labels[labelLab], Node: c.Labels[labelNode]},
 		ID:        c.ID,
 		Running:   c.State == container.StateRunning || c.State == container.StatePaused,
+		Image:     c.Image,
+		Version:   version(c.Labels),
 		Labels:    facts(c.Labels),
 		Endpoints: map[uint16]netip.AddrPort{},
 	}
@@ -103,6 +105,8 @@ func (e *Engine) state(c container.InspectResponse) engine.State {
 	s := engine.State{
 		Ref:       engine.Ref{Lab: c.Config.Labels[labelLab], Node: c.Config.Labels[labelNode]},
 		ID:        c.ID,
+		Image:     c.Config.Image,
+		Version:   version(c.Config.Labels),
 		Labels:    facts(c.Config.Labels),
 		Endpoints: map[uint16]netip.AddrPort{},
 	}

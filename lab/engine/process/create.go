@@ -45,7 +45,7 @@ func (e *Engine) Create(ctx context.Context, n engine.Node) error {
 		return fmt.Errorf("create %s: %w", n.Ref, e.explain(err))
 	}
 	record := nodeRecord{
-		Ref: n.Ref, Run: n.Run, Command: n.Command, Environment: n.Environment, UID: user.uid, GID: user.gid,
+		Ref: n.Ref, Run: n.Run, Image: n.Image, Command: n.Command, Environment: n.Environment, UID: user.uid, GID: user.gid,
 		Address: n.Address, Ports: n.Ports, Labels: n.Labels, Caller: lab.Subnet.Addr().Next(),
 	}
 	if err := e.furnish(n, user, record); err != nil {

@@ -93,7 +93,7 @@ func (e *Engine) reserve(n engine.Network) error {
 		return fmt.Errorf("%w: run %s", engine.ErrExists, n.Run)
 	}
 	if err == nil {
-		err = save(r.own(labFile), labRecord{Lab: n.Lab, Run: n.Run, Subnet: n.Subnet, Labels: n.Labels})
+		err = save(r.own(labFile), labRecord{Lab: n.Lab, Run: n.Run, Created: time.Now().UTC(), Subnet: n.Subnet, Labels: n.Labels})
 	}
 	if err != nil {
 		return fmt.Errorf("make the folder of lab %s: %w", n.Lab, e.explain(errors.Join(err, os.RemoveAll(r.folder))))

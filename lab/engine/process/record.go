@@ -30,10 +30,11 @@ const (
 
 // labRecord is what is known of a run of a lab.
 type labRecord struct {
-	Lab    string
-	Run    string
-	Subnet netip.Prefix
-	Labels map[string]string
+	Lab     string
+	Run     string
+	Created time.Time
+	Subnet  netip.Prefix
+	Labels  map[string]string
 	// Task is true where the run is that of a single command, and no lab's.
 	Task bool
 }
@@ -42,6 +43,7 @@ type labRecord struct {
 type nodeRecord struct {
 	engine.Ref
 	Run         string
+	Image       string
 	Command     []string
 	Environment []string
 	UID, GID    int

@@ -48,7 +48,7 @@ func (e *Engine) Labs(ctx context.Context) (map[string]engine.LabState, error) {
 		if err != nil {
 			return nil, err
 		}
-		lab := engine.LabState{Labels: given(r.Labels)}
+		lab := engine.LabState{Labels: given(r.Labels), Created: r.Created}
 		for _, n := range nodes {
 			lab.Nodes = append(lab.Nodes, brief(e.state(n)))
 		}
@@ -85,7 +85,9 @@ func origin() netip.Addr { return netip.MustParsePrefix("127.0.0.1/8").Addr() }
 
 // state is what /proc says, and where the node does not run, how it ended.
 func (e *Engine) state(n nodeRecord) engine.State {
-	s := engine.State{Ref: n.Ref, ID: n.id(), Labels: given(n.Labels), Endpoints: map[uint16]netip.AddrPort{}}
+	s := engine.State{
+		Ref: n.Ref, ID: n.id(), Image: n.Image, Labels: given(n.Labels), Endpoints: map[uint16]netip.AddrPort{},
+	}
 	_, start, runs := e.running(n)
 	s.Running, s.Started = runs, start.Started
 	if runs {
