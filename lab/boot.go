@@ -48,7 +48,7 @@ func (l *Lab) lay(ctx context.Context, o UpOptions) (secrets, error) {
 		return secrets{}, err
 	}
 	l.authority = s.authority
-	cli, err := s.authority.Issue(pki.Identity{Role: pki.CLI, Region: plan.Nodes[0].Region})
+	cli, err := s.authority.Issue(l.cliIdentity())
 	if err != nil {
 		return secrets{}, fmt.Errorf("certificate of the lab's user: %w", err)
 	}
@@ -197,7 +197,7 @@ func (l *Lab) create(ctx context.Context, n *Node, s secrets, o UpOptions) error
 	}
 	n.certificate = credential.CertPEM
 	labels := l.labels(o)
-	labels["role"], labels["region"] = string(n.plan.Role), n.plan.Region
+	labels[labelRole], labels[labelRegion] = string(n.plan.Role), n.plan.Region
 	if n.plan.Joiner {
 		labels[labelJoiner] = "true"
 	}

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"context"
 	"net/netip"
 
 	"github.com/gofrs/flock"
@@ -129,3 +130,11 @@ func (r Reservation) Release() { r.release() }
 
 // TidyFolders removes what dead owners left of runs that are not these.
 func TidyFolders(runs map[string]bool) error { return tidyFolders(runs) }
+
+// TidyAdopted removes the keys of Compose's labs whose runs are not these.
+func TidyAdopted(runs map[string]bool) error { return tidyAdopted(runs) }
+
+// Free says whether a lab of that name may be started.
+func Free(ctx context.Context, e engine.Engine, name string) error {
+	return free(ctx, e, name, func(Event) {})
+}

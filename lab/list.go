@@ -26,6 +26,8 @@ type Listed struct {
 	State string `json:"state"`
 	// FolderLost is why the lab's folder cannot be used, such as that it is another user's. The lab can still be removed.
 	FolderLost string `json:"folder_lost,omitempty"`
+	// Origin is who brought the lab up where it was not this program: compose. Such a lab has no folder until it is opened.
+	Origin string `json:"origin,omitempty"`
 }
 
 // List returns the engines' labs in the order of their names.
@@ -48,7 +50,7 @@ func List(ctx context.Context, engines ...engine.Engine) ([]Listed, error) {
 
 func listed(name string, state engine.LabState) Listed {
 	x := Listed{Name: name}
-	x.describe(state.Labels)
+	x.describe(state)
 	for _, s := range state.Nodes {
 		if s.Running {
 			x.Running++
@@ -70,10 +72,18 @@ func listed(name string, state engine.LabState) Listed {
 	return x
 }
 
-func (x *Listed) describe(labels map[string]string) {
-	x.Nomad = labels[labelVersion]
+func (x *Listed) describe(state engine.LabState) {
+	labels := state.Labels
+	x.Nomad, x.Origin = labels[labelVersion], labels[labelOrigin]
 	x.Created, _ = time.Parse(time.RFC3339, labels[labelCreated])
 	x.Expires, _ = time.Parse(time.RFC3339, labels[labelExpires])
+	if x.Origin == compose {
+		x.Created = state.Created
+		if len(state.Nodes) > 0 {
+			x.Nomad = state.Nodes[0].Version
+		}
+		return
+	}
 	if _, err := folderOf(x.Name, labels[labelRun]).read(); err != nil {
 		x.FolderLost = err.Error()
 	}

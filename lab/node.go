@@ -39,8 +39,16 @@ func (n *Node) Role() pki.Role { return n.plan.Role }
 // Region is the Nomad region that the node belongs to.
 func (n *Node) Region() string { return n.plan.Region }
 
-// Address is the node's address on the lab's network.
-func (n *Node) Address() netip.Addr { return n.plan.Address }
+// Address is the node's address on the lab's network, which in a lab that Compose brought up is that of its current
+// start. Invalid in such a lab for a node that was never seen running.
+func (n *Node) Address() netip.Addr {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.state.Address.IsValid() {
+		return n.state.Address
+	}
+	return n.plan.Address
+}
 
 // Identity is who the node's certificate speaks for.
 func (n *Node) Identity() pki.Identity { return n.plan.Identity }

@@ -9,7 +9,8 @@ import (
 )
 
 // Open returns a handle on a lab that runs already, or did until its containers were stopped. It returns ErrNotFound
-// for a lab that the engine does not know, and ErrDamaged when the lab's folder cannot be read.
+// for a lab that the engine does not know, and ErrDamaged when the lab's folder cannot be read. A lab that Docker Compose
+// brought up has no folder before it is opened: its keys are fetched out of it.
 func Open(ctx context.Context, e engine.Engine, name string) (*Lab, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
@@ -20,6 +21,9 @@ func Open(ctx context.Context, e engine.Engine, name string) (*Lab, error) {
 	}
 	if len(states) == 0 {
 		return nil, fmt.Errorf("%w: %q: `nomadlab list` shows those that there are, `nomadlab up --name %s` makes it", ErrNotFound, name, name)
+	}
+	if states[0].Labels[labelOrigin] == compose {
+		return adopt(ctx, e, name, states)
 	}
 	f := folderOf(name, states[0].Labels[labelRun])
 	r, err := f.read()
@@ -45,12 +49,17 @@ func (l *Lab) loadCredentials() error {
 	if err != nil {
 		return fmt.Errorf("%w: %w: `nomadlab down %s` still removes the lab", ErrDamaged, err, l.Name())
 	}
-	cli, err := pki.LoadCredential(l.folder.tls(), pki.Identity{Role: pki.CLI, Region: l.nodes[0].Region()})
+	cli, err := pki.LoadCredential(l.folder.tls(), l.cliIdentity())
 	l.cli = &cli
 	if err != nil {
 		return fmt.Errorf("%w: %w: `nomadlab down %s` still removes the lab", ErrDamaged, err, l.Name())
 	}
 	return nil
+}
+
+// cliIdentity is who the lab's user is.
+func (l *Lab) cliIdentity() pki.Identity {
+	return pki.Identity{Role: pki.CLI, Region: l.record.Plan.Nodes[0].Region}
 }
 
 // Restart starts every node of the lab that does not run, as after a reboot: the servers side by side, then, when they

@@ -166,10 +166,7 @@ func (p *Plan) complete(s Spec, g Ground) error {
 			n.User = agentUser
 		}
 		n.Aliases = []string{n.Name, n.Name + "." + n.Region}
-		n.Ports = []uint16{HTTPPort}
-		if n.Role == pki.Server {
-			n.Ports = append(n.Ports, RPCPort)
-		}
+		n.Ports = n.ports()
 		n.Command = []string{"nomad", "agent", "-config", at.config}
 		// raw_exec asks who runs it. No image knows this user, so the environment says it (os/user, without cgo).
 		n.Environment = []string{"USER=nomad", "HOME=" + at.data}
@@ -183,6 +180,14 @@ func (p *Plan) complete(s Spec, g Ground) error {
 		n.Files = planFiles(*n, at, string(config))
 	}
 	return nil
+}
+
+// ports are what others than the lab's nodes have business with.
+func (n *PlannedNode) ports() []uint16 {
+	if n.Role == pki.Server {
+		return []uint16{HTTPPort, RPCPort}
+	}
+	return []uint16{HTTPPort}
 }
 
 // identify puts the names and addresses into the node's certificate that its peers and users call it by.

@@ -88,6 +88,9 @@ func free(ctx context.Context, e engine.Engine, name string, tell func(Event)) e
 	if err != nil || !there {
 		return err
 	}
+	if state.Labels[labelOrigin] != "" {
+		return taken(name)
+	}
 	found := folderOf(name, state.Labels[labelRun]).condition()
 	if found == kept || found == owned {
 		return taken(name)

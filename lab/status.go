@@ -14,10 +14,11 @@ import (
 
 // Status is a lab in one look. It is asked of the engine and of the agents themselves.
 type Status struct {
-	Lab     string    `json:"lab"`
-	Engine  string    `json:"engine"`
-	Nomad   string    `json:"nomad_version"`
-	Image   string    `json:"image"`
+	Lab    string `json:"lab"`
+	Engine string `json:"engine"`
+	Nomad  string `json:"nomad_version"`
+	Image  string `json:"image"`
+	// Subnet is empty for a lab that Compose brought up.
 	Subnet  string    `json:"subnet"`
 	Created time.Time `json:"created"`
 	// Ready is true when every member runs, is healthy, and its role is fulfilled.
@@ -34,9 +35,10 @@ type NodeStatus struct {
 	Region string   `json:"region"`
 	Joiner bool     `json:"joiner,omitempty"`
 	// State is Nomad's word: alive or failed for a server, ready or down for a client; or stopped, or no answer.
-	State   string `json:"state"`
-	Leader  bool   `json:"leader,omitempty"`
-	Voter   bool   `json:"voter,omitempty"`
+	State  string `json:"state"`
+	Leader bool   `json:"leader,omitempty"`
+	Voter  bool   `json:"voter,omitempty"`
+	// Address is empty for a stopped node of a lab that Compose brought up.
 	Address string `json:"address"`
 	// HTTP is where this host reaches the agent's API.
 	HTTP string `json:"http,omitempty"`
@@ -51,7 +53,10 @@ type NodeStatus struct {
 func (l *Lab) Status(ctx context.Context) Status {
 	s := Status{
 		Lab: l.Name(), Engine: l.Engine(), Nomad: l.NomadVersion(), Image: l.Image(),
-		Subnet: l.record.Plan.Subnet.String(), Created: l.Created(), Nodes: make([]NodeStatus, len(l.nodes)), Trouble: []string{},
+		Created: l.Created(), Nodes: make([]NodeStatus, len(l.nodes)), Trouble: []string{},
+	}
+	if subnet := l.record.Plan.Subnet; subnet.IsValid() {
+		s.Subnet = subnet.String()
 	}
 	if err := l.outlived(); err != nil {
 		s.Trouble = append(s.Trouble, err.Error())
@@ -139,8 +144,11 @@ func (v *regionView) fill(ctx context.Context, c *api.Client, l *Lab) error {
 
 func (n *Node) status(ctx context.Context, v regionView) NodeStatus {
 	s := NodeStatus{
-		Name: n.Name(), Role: n.Role(), Region: n.Region(), Joiner: n.plan.Joiner, Address: n.Address().String(),
+		Name: n.Name(), Role: n.Role(), Region: n.Region(), Joiner: n.plan.Joiner,
 		Leader: v.leader == n.Name(), Voter: v.voters[n.Name()], State: "stopped",
+	}
+	if address := n.Address(); address.IsValid() {
+		s.Address = address.String()
 	}
 	at := n.HTTP()
 	if !at.IsValid() {

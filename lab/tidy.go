@@ -45,6 +45,11 @@ func tidyLabs(ctx context.Context, e engine.Engine, runs map[string]bool, tell f
 			tell(Event{Stage: "tidy", Text: fmt.Sprintf("lab %s expired at %s and cannot be removed: %v", name, until, err)})
 		}
 	}
+	if e.DockerHost() != "" { // no other engine knows which of Compose's labs there are
+		if err := tidyAdopted(runs); err != nil {
+			tell(Event{Stage: "tidy", Text: err.Error()})
+		}
+	}
 	return nil
 }
 
@@ -62,6 +67,24 @@ func tidyFolders(runs map[string]bool) error {
 		}
 	}
 	return tidyLocks()
+}
+
+// tidyAdopted removes the keys of labs that Compose brought up and took down again. Opening such a lab, should it come
+// back, fetches them anew.
+func tidyAdopted(runs map[string]bool) error {
+	all, err := folders()
+	if err != nil {
+		return err
+	}
+	for _, f := range all {
+		name, run, _ := strings.Cut(f.base(), ".")
+		if run == composeRun(name) && !runs[f.base()] {
+			if err := f.remove(); err != nil {
+				return fmt.Errorf("remove the keys of lab %s, which is gone: %w", name, err)
+			}
+		}
+	}
+	return nil
 }
 
 // tidyLocks removes the reservations of starts that were killed.

@@ -85,7 +85,8 @@ func remove(ctx context.Context, e *engines.Set, name string) error {
 
 func toRemove(cmd *cobra.Command, e *engines.Set, args []string, all bool) ([]string, error) {
 	if all {
-		return allLasting(cmd, e)
+		labs, err := lab.List(cmd.Context(), e.All()...)
+		return lasting(labs), err
 	}
 	if len(args) == 0 {
 		return onlyOurs(cmd, e)
@@ -98,19 +99,15 @@ func toRemove(cmd *cobra.Command, e *engines.Set, args []string, all bool) ([]st
 	return slices.Compact(slices.Clone(args)), nil
 }
 
-// allLasting are the labs that nothing else will remove.
-func allLasting(cmd *cobra.Command, e *engines.Set) ([]string, error) {
-	labs, err := lab.List(cmd.Context(), e.All()...)
-	if err != nil {
-		return nil, err
-	}
+// lasting are the labs that nothing else will remove.
+func lasting(labs []lab.Listed) []string {
 	var names []string
 	for _, l := range labs {
 		if l.Expires.IsZero() {
 			names = append(names, l.Name)
 		}
 	}
-	return names, nil
+	return names
 }
 
 // onlyOurs is the lab that is meant when none is named. It must be one that we can open: the only lab of this machine
@@ -120,13 +117,17 @@ func onlyOurs(cmd *cobra.Command, e *engines.Set) ([]string, error) {
 	if name == "" {
 		return nil, err
 	}
-	lasting, err := allLasting(cmd, e)
+	labs, err := lab.List(cmd.Context(), e.All()...)
 	if err != nil {
 		return nil, err
 	}
-	if !slices.Contains(lasting, name) {
+	if !slices.Contains(lasting(labs), name) {
 		return nil, usagef(cmd, "lab %s is the one that there is, and it belongs to a test or a scenario, and goes by itself: "+
 			"name it to remove it now, `nomadlab down %s`", name, name)
+	}
+	if slices.ContainsFunc(labs, func(l lab.Listed) bool { return l.Name == name && l.Origin != "" }) {
+		return nil, usagef(cmd, "lab %s is the one that there is, and Docker Compose brought it up, perhaps for somebody else: "+
+			"name it to remove it, `nomadlab down %s`", name, name)
 	}
 	if _, err := openNamed(cmd.Context(), e, name); errors.Is(err, lab.ErrDamaged) {
 		return nil, usagef(cmd, "lab %s is the one that there is, and it may be somebody else's, as its folder is not to be had here: "+

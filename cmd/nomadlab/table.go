@@ -47,7 +47,7 @@ func (s stream) nodes(status lab.Status) {
 	rows := make([][]string, 0, len(status.Nodes))
 	for _, n := range status.Nodes {
 		row := []string{
-			n.Name, string(n.Role), s.state(n), s.raft(n), n.Address,
+			n.Name, string(n.Role), s.state(n), s.raft(n), orDash(n.Address),
 			s.address(n.HTTP), s.expiry(n.CertificateExpires), s.gossip(n),
 		}
 		if regional {

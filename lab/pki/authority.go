@@ -50,6 +50,9 @@ func NewAuthority(o Options) (*Authority, error) {
 // Concatenate those of several authorities for a bundle, e.g. during a rotation.
 func (a *Authority) CertificatePEM() []byte { return slices.Clone(a.certPEM) }
 
+// NotBefore is when the authority's validity begins.
+func (a *Authority) NotBefore() time.Time { return a.cert.NotBefore }
+
 // NotAfter is when the authority expires, and all that it issued at the latest.
 func (a *Authority) NotAfter() time.Time { return a.cert.NotAfter }
 

@@ -1,0 +1,103 @@
+package lab
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/pki"
+)
+
+// adopt is Open for a lab that Compose brought up. No folder tells of it: what it is, its labels say, and its keys lie in
+// the lab itself.
+func adopt(ctx context.Context, e engine.Engine, name string, states []engine.State) (*Lab, error) {
+	inOrder(states)
+	l := &Lab{engine: e, folder: folderOf(name, composeRun(name)), record: record{
+		Run: composeRun(name), Engine: e.Name(), Image: states[0].Image, Version: states[0].Version, Plan: Plan{Name: name},
+	}}
+	for _, s := range states {
+		n := &Node{lab: l, plan: adopted(s)}
+		n.setState(s)
+		l.nodes = append(l.nodes, n)
+		l.record.Plan.Nodes = append(l.record.Plan.Nodes, n.plan)
+	}
+	if err := l.fetchAuthority(ctx); err != nil {
+		return nil, err
+	}
+	if err := l.loadCredentials(); err != nil {
+		return nil, err
+	}
+	l.record.Created = l.authority.NotBefore()
+	return l, nil
+}
+
+// inOrder puts the states into the order of the plan.
+func inOrder(states []engine.State) {
+	place := func(s engine.State) int {
+		n, _ := strconv.Atoi(s.Labels[labelPlace])
+		return n
+	}
+	slices.SortStableFunc(states, func(a, b engine.State) int { return cmp.Compare(place(a), place(b)) })
+}
+
+// adopted is a node as its labels have it, known by name as in the plan that Compose was given. Its files are the
+// container's own business.
+func adopted(s engine.State) PlannedNode {
+	n := PlannedNode{
+		Name: s.Node, Role: pki.Role(s.Labels[labelRole]), Region: s.Labels[labelRegion], Datacenter: s.Labels[labelDatacenter],
+		User: agentUser, Aliases: []string{s.Node, s.Node + "." + s.Labels[labelRegion]},
+	}
+	n.Identity = pki.Identity{Role: n.Role, Region: n.Region, DNSNames: n.Aliases}
+	n.Ports = n.ports()
+	return n
+}
+
+// fetchAuthority copies the authority and the cli credential into the lab's folder, where env and all others look for
+// them. It does so every time: after docker-compose down -v, the next up makes new ones.
+func (l *Lab) fetchAuthority(ctx context.Context) error {
+	at := engine.Ref{Lab: l.Name(), Node: ComposeIssuer}
+	files, err := l.engine.CopyOut(ctx, at, ComposeAuthority)
+	if errors.Is(err, engine.ErrNotFound) {
+		if _, lost := os.Stat(filepath.Join(l.folder.tls(), pki.CAFile)); lost == nil {
+			return nil // it was removed since, as by docker container prune, which changes nothing
+		}
+		return fmt.Errorf("%w: the keys of lab %s are in the volumes of its container %s: `docker-compose up -d` makes that again",
+			err, l.Name(), ComposeIssuer)
+	}
+	if err != nil {
+		return err
+	}
+	return l.folder.take(files, l.cliIdentity())
+}
+
+// take puts an authority's files into the folder, each at once and whole, the authority's certificate last.
+func (f folder) take(files []engine.File, cli pki.Identity) error {
+	if err := os.MkdirAll(f.tls(), 0o700); err != nil {
+		return fmt.Errorf("make the lab's folder: %w", err)
+	}
+	draft, err := os.MkdirTemp(f.path, "draft-")
+	if err != nil {
+		return fmt.Errorf("make a folder for the lab's keys: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(draft) }()
+	for _, name := range []string{pki.CAKeyFile, cli.KeyFile(), cli.CertFile(), pki.CAFile} {
+		i := slices.IndexFunc(files, func(f engine.File) bool { return filepath.Base(f.Path) == name })
+		if i < 0 {
+			return fmt.Errorf("%w: %s has no %s: is the lab still coming up?", ErrDamaged, ComposeAuthority, name)
+		}
+		written := filepath.Join(draft, name)
+		if err := os.WriteFile(written, files[i].Data, 0o600); err != nil {
+			return outOfSpace(fmt.Errorf("write the lab's keys: %w", err))
+		}
+		if err := os.Rename(written, filepath.Join(f.tls(), name)); err != nil {
+			return fmt.Errorf("write the lab's keys: %w", err)
+		}
+	}
+	return nil
+}
