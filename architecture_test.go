@@ -25,7 +25,8 @@ type room struct{ mayImport, testsMayImport []string }
 // know.
 func rooms() map[string]room {
 	everythingBelow := []string{
-		"fixtures", "lab", "lab/agentconf", "lab/engine", "lab/engine/docker", "lab/engine/engines", "lab/finding", "lab/image",
+		"fixtures", "lab", "lab/agentconf", "lab/compose", "lab/engine", "lab/engine/docker", "lab/engine/engines",
+		"lab/finding", "lab/image",
 		"lab/pki", "lab/posture", "lab/probe", "lab/story", "lab/watchdog",
 	}
 	return map[string]room{
@@ -46,6 +47,7 @@ func rooms() map[string]room {
 			mayImport:      []string{"lab/engine", "lab/image", "lab/agentconf", "lab/pki", "lab/watchdog"},
 			testsMayImport: []string{"lab/engine/docker", "lab/labtest"},
 		},
+		"lab/compose":                 {mayImport: []string{"lab", "lab/agentconf", "lab/image", "lab/pki"}},
 		"lab/engine":                  {},
 		"lab/engine/engines":          {mayImport: []string{"lab/engine", "lab/engine/docker", "lab/engine/process"}},
 		"lab/engine/docker":           {mayImport: []string{"lab/engine", "lab/watchdog"}, testsMayImport: []string{"lab/image"}},

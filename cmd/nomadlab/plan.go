@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/compose"
 	"nomadlab.internal/lab/image"
 )
 
@@ -19,20 +20,28 @@ func (a *app) planCommand() *cobra.Command {
 		Use:   "plan",
 		Short: "Show what `up` would make, and make nothing",
 		Long: `plan shows each node that up would make: its address, its certificate's names, its files and
-its command. Nothing is started. The JSON has the contents of the files that are no secrets.`,
+its command. Nothing is started. The JSON has the contents of the files that are no secrets.
+
+As compose it is a file with which Docker Compose brings the lab up where there is no nomadlab. Such
+a lab has no fixed addresses, and nothing that Compose cannot do: no joiners, no subnet, no weakness.`,
 		Example: `  nomadlab plan --servers 5
-  nomadlab plan --file lab.yaml --format json`,
+  nomadlab plan --file lab.yaml --format json
+  nomadlab plan --format compose > docker-compose.yml`,
 		Args: noArguments(": name the lab with --name"),
 		RunE: a.do(func(cmd *cobra.Command, _ []string) error {
-			if format != "text" && format != "json" {
-				return usagef(cmd, "--format is %q: use text or json", format)
+			switch format {
+			case "text", "json":
+				return a.plan(cmd, f, format)
+			case "compose":
+				return a.composeFile(cmd, f)
+			default:
+				return usagef(cmd, "--format is %q: use text, json or compose", format)
 			}
-			return a.plan(cmd, f, format)
 		}),
 	}
 	f.add(cmd)
-	cmd.Flags().StringVar(&format, "format", "text", "text or json")
-	mustComplete(cmd, "format", fixed("text", "json"))
+	cmd.Flags().StringVar(&format, "format", "text", "text, json or compose")
+	mustComplete(cmd, "format", fixed("text", "json", "compose"))
 	return cmd
 }
 
@@ -62,6 +71,19 @@ func (a *app) plan(cmd *cobra.Command, f specFlags, format string) error {
 	}
 	c.out.plan(p)
 	return nil
+}
+
+// composeFile asks no engine: what the file says holds wherever it is used.
+func (a *app) composeFile(cmd *cobra.Command, f specFlags) error {
+	s, err := f.spec(cmd)
+	if err != nil {
+		return err
+	}
+	p, err := lab.NewPlan(s, lab.Ground{Named: true})
+	if err != nil {
+		return err
+	}
+	return compose.Write(cmd.OutOrStdout(), p)
 }
 
 func (s stream) plan(p lab.Plan) {

@@ -27,6 +27,9 @@ const (
 	labelOfficialVersion = "org.opencontainers.image.version"
 )
 
+// Official is the name of HashiCorp's image of that version.
+func Official(version string) string { return officialRepository + ":" + version }
+
 // List returns the images that were made here and still are, built ones and those around a named binary,
 // ordered by Ref. Errors are the Docker daemon's.
 func List(ctx context.Context, docker client.APIClient) ([]Image, error) {

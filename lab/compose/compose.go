@@ -1,0 +1,81 @@
+package compose
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/pki"
+)
+
+// Write writes the plan as a compose file, the same bytes for the same plan. The plan must be of Ground that is Named.
+// It returns an *lab.InvalidError that names all that Compose cannot do, with nothing written.
+func Write(w io.Writer, p lab.Plan) error {
+	if err := refuse(p); err != nil {
+		return err
+	}
+	text, err := encode(p)
+	if err != nil {
+		return fmt.Errorf("write lab %s as a compose file: %w", p.Name, err)
+	}
+	_, err = io.WriteString(w, head(p)+text)
+	return err
+}
+
+// imageLetters are those of an image's name. Others could mean something to Compose.
+const imageLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789./:@_-"
+
+const day = 24 * time.Hour
+
+// refuse returns an error that names all that a compose file cannot be.
+func refuse(p lab.Plan) error {
+	var problems []lab.Problem
+	add := func(field, found, mend string) {
+		problems = append(problems, lab.Problem{Field: field, Found: found, Mend: mend})
+	}
+	if p.Subnet.IsValid() {
+		add("subnet", p.Subnet.String(), "leave it out: Compose gives the lab a network when it starts")
+	}
+	if p.Nomad.Binary != "" {
+		add("nomad.binary", fmt.Sprintf("%q", p.Nomad.Binary), "name an image: Compose starts containers from images alone")
+	}
+	if name := usualImage(p); strings.Trim(name, imageLetters) != "" {
+		add("nomad", fmt.Sprintf("%q", name), "name an image by letters, digits and ./:@_- alone, such as hashicorp/nomad:1.11.3")
+	}
+	if len(p.Weaken) > 0 {
+		add("weaken", fmt.Sprint(p.Weaken), "leave it out: whoever brings the file up would not know; `nomadlab up` makes weakened labs")
+	}
+	if ttl := p.Certificates.TTL; ttl%day != 0 {
+		add("certificates.ttl", ttl.String(), "use whole days, such as 48h: `nomad tls` counts in days")
+	}
+	for _, n := range p.Nodes {
+		if n.Joiner {
+			add("joiners", n.Name, "leave them out: Compose starts every node; `nomadlab up` keeps nodes outside")
+		}
+	}
+	if len(problems) > 0 {
+		return &lab.InvalidError{Problems: problems}
+	}
+	return nil
+}
+
+// days are for flags of `nomad tls`.
+func days(ttl, usual time.Duration) int {
+	if ttl == 0 {
+		ttl = usual
+	}
+	return int(ttl / day)
+}
+
+// regionServers are the services that have to lead before the region's clients start.
+func regionServers(p lab.Plan, region string) []lab.PlannedNode {
+	var out []lab.PlannedNode
+	for _, n := range p.Nodes {
+		if n.Role == pki.Server && n.Region == region {
+			out = append(out, n)
+		}
+	}
+	return out
+}

@@ -1,0 +1,142 @@
+package compose
+
+import (
+	"strings"
+
+	"github.com/goccy/go-yaml"
+
+	"nomadlab.internal/lab"
+)
+
+// service is one service of the file, its keys in the order in which they are read best.
+type service struct {
+	Image       string            `yaml:"image"`
+	Container   string            `yaml:"container_name"`
+	Hostname    string            `yaml:"hostname,omitempty"`
+	DependsOn   yaml.MapSlice     `yaml:"depends_on,omitempty"`
+	User        string            `yaml:"user"`
+	CapDrop     []string          `yaml:"cap_drop,flow"`
+	CapAdd      []string          `yaml:"cap_add,flow,omitempty"`
+	SecurityOpt []string          `yaml:"security_opt,flow"`
+	ReadOnly    bool              `yaml:"read_only,omitempty"`
+	NetworkMode string            `yaml:"network_mode,omitempty"`
+	Networks    yaml.MapSlice     `yaml:"networks,omitempty"`
+	Ports       []string          `yaml:"ports,omitempty"`
+	Volumes     []string          `yaml:"volumes"`
+	Environment map[string]string `yaml:"environment,omitempty"`
+	Entrypoint  []string          `yaml:"entrypoint,flow"`
+	Command     []string          `yaml:"command"`
+	Healthcheck *healthcheck      `yaml:"healthcheck,omitempty"`
+	Labels      map[string]string `yaml:"labels"`
+}
+
+// network and volume have names of their own: Compose would put the project's before them.
+type network struct {
+	Name   string            `yaml:"name"`
+	Labels map[string]string `yaml:"labels"`
+}
+
+type volume = network
+
+type aliases struct {
+	Aliases []string `yaml:"aliases,flow"`
+}
+
+type condition struct {
+	Condition string `yaml:"condition"`
+}
+
+type healthcheck struct {
+	Test     []string `yaml:"test"`
+	Interval string   `yaml:"interval"`
+	Timeout  string   `yaml:"timeout"`
+	Retries  int      `yaml:"retries"`
+}
+
+// file is the whole of it. There is neither a version nor a name: the plugin warns of the first, docker-compose 1.29
+// knows no second.
+type file struct {
+	Services yaml.MapSlice `yaml:"services"`
+	Networks yaml.MapSlice `yaml:"networks"`
+	Volumes  yaml.MapSlice `yaml:"volumes"`
+}
+
+// The keys of what is not a node.
+const (
+	issuer    = lab.ComposeIssuer
+	net       = "lab"
+	authority = "authority"
+)
+
+// encode is the file without its head.
+func encode(p lab.Plan) (string, error) {
+	labels := prefixed(lab.ComposeLabels(name(p)))
+	f := file{
+		Services: yaml.MapSlice{{Key: issuer, Value: issuerService(p)}},
+		Networks: yaml.MapSlice{{Key: net, Value: network{Name: object(p, ""), Labels: labels}}},
+		Volumes:  yaml.MapSlice{{Key: authority, Value: volume{Name: object(p, authority), Labels: labels}}},
+	}
+	comments := yaml.CommentMap{"$.services." + issuer: comment(aboutIssuer), "$.volumes": comment(aboutVolumes)}
+	for i, n := range p.Nodes {
+		f.Services = append(f.Services, yaml.MapItem{Key: n.Name, Value: nodeService(p, i)})
+		f.Volumes = append(f.Volumes, yaml.MapItem{Key: n.Name, Value: volume{Name: object(p, n.Name), Labels: labels}})
+		if i == 0 {
+			comments["$.services."+n.Name] = comment(aboutNodes)
+		}
+	}
+	text, err := yaml.MarshalWithOptions(f, yaml.UseLiteralStyleIfMultiline(true), yaml.IndentSequence(true), yaml.WithComment(comments))
+	return spaced(string(text)), err
+}
+
+// spaced puts an empty line before everything that begins at the first or second level.
+func spaced(text string) string {
+	var out strings.Builder
+	above := ":" // what the line above ends with, or is
+	for line := range strings.Lines(text) {
+		deep := strings.HasPrefix(line, "   ") || strings.TrimSpace(line) == ""
+		if !deep && above != ":" && above != "#" {
+			out.WriteString("\n")
+		}
+		out.WriteString(line)
+		switch {
+		case strings.HasPrefix(strings.TrimSpace(line), "#") && !deep:
+			above = "#"
+		case strings.HasPrefix(line, " "):
+			above = ""
+		default:
+			above = ":"
+		}
+	}
+	return out.String()
+}
+
+func comment(text string) []*yaml.Comment {
+	var lines []string
+	for line := range strings.Lines(text) {
+		lines = append(lines, strings.TrimRight(" "+line, " \n"))
+	}
+	return []*yaml.Comment{yaml.HeadComment(lines...)}
+}
+
+// name is the lab's, which whoever brings the file up may change.
+func name(p lab.Plan) string { return "${NOMADLAB_NAME:-" + p.Name + "}" }
+
+// object is what the engine calls a container, a network or a volume of the lab (lab/engine/docker, labels.go).
+func object(p lab.Plan, part string) string {
+	if part == "" {
+		return "nomadlab-" + name(p)
+	}
+	return "nomadlab-" + name(p) + "-" + part
+}
+
+// prefixed are labels as the Docker engine has them (lab/engine/docker, labels.go).
+func prefixed(labels map[string]string) map[string]string {
+	out := make(map[string]string, len(labels))
+	for k, v := range labels {
+		out["nomadlab."+k] = v
+	}
+	return out
+}
+
+// verbatim keeps Compose from taking a dollar sign for a variable of its own.
+func verbatim(text string) string { return strings.ReplaceAll(text, "$", "$$") }

@@ -1,0 +1,127 @@
+package compose
+
+import (
+	"fmt"
+	"path"
+	"strings"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/agentconf"
+	"nomadlab.internal/lab/pki"
+)
+
+// Where the issuing service has the volumes of the authority and of the nodes.
+const (
+	authorityAt = lab.ComposeAuthority
+	nodesAt     = "/nodes"
+)
+
+// issuerService runs to its end before every node. It is root, because a new volume is root's; without
+// CAP_DAC_OVERRIDE that root may not even look into what it has given to a node. It has no network.
+func issuerService(p lab.Plan) service {
+	s := service{
+		Image: imageOf(p), Container: object(p, issuer), User: "0:0",
+		CapDrop: []string{"ALL"}, CapAdd: []string{"CHOWN"}, SecurityOpt: []string{"no-new-privileges"},
+		ReadOnly: true, NetworkMode: "none",
+		Volumes:    []string{authority + ":" + authorityAt},
+		Entrypoint: []string{"sh", "-euc"},
+		Command:    []string{verbatim(issue(p))},
+		Labels:     prefixed(lab.ComposeLabels(name(p))),
+	}
+	for _, n := range p.Nodes {
+		s.Volumes = append(s.Volumes, n.Name+":"+path.Join(nodesAt, n.Name))
+	}
+	return s
+}
+
+// issue is the script that makes what is not there yet. A volume that is done has the authority's certificate beside the
+// node's folders, as root's: that of another authority means that volumes of two labs are mixed.
+func issue(p lab.Plan) string {
+	var out strings.Builder
+	gossip := string(agentconf.Gossip(gossipMark))
+	fmt.Fprintf(&out, issueAuthority, authorityAt, pki.CAFile, pki.CAKeyFile,
+		days(0, pki.DefaultTTL), days(p.Certificates.TTL, pki.DefaultLeafTTL), certificate(cliIdentity(p)))
+	user := p.Nodes[0].User
+	fmt.Fprintf(&out, issueNode, authorityAt, pki.CAFile, pki.CAKeyFile, days(p.Certificates.TTL, pki.DefaultLeafTTL), nodesAt,
+		user, strings.ReplaceAll(gossip, gossipMark, "$(cat "+authorityAt+"/gossip.key)"))
+	for _, n := range p.Nodes {
+		fmt.Fprintf(&out, "node %s %s\n", n.Name, certificate(n.Identity))
+	}
+	return out.String()
+}
+
+// cliIdentity is who the lab's user is.
+func cliIdentity(p lab.Plan) pki.Identity {
+	return pki.Identity{Role: pki.CLI, Region: p.Nodes[0].Region}
+}
+
+// gossipMark stands where the key comes.
+const gossipMark = "GOSSIPKEY"
+
+// certificate are the arguments of `nomad tls cert create` for an identity. localhost, 127.0.0.1 and the name that carries
+// role and region are added by Nomad itself.
+func certificate(id pki.Identity) string {
+	args := []string{"-" + string(id.Role)}
+	if id.Region != pki.DefaultRegion {
+		args = append(args, "-region", id.Region)
+	}
+	for _, n := range id.DNSNames {
+		if strings.HasPrefix(n, "*") {
+			n = "'" + n + "'" // the shell would look for files of such names
+		}
+		args = append(args, "-additional-dnsname", n)
+	}
+	for _, ip := range id.IPs {
+		args = append(args, "-additional-ipaddress", ip.String())
+	}
+	return strings.Join(args, " ")
+}
+
+const (
+	issueAuthority = `umask 077
+# The lab's own authority, gossip key and certificate for people, once. The key comes before the
+# certificate, and that before all others, so that an interrupted start is made good by the next.
+if [ ! -s %[1]s/%[2]s ]; then
+  rm -rf %[1]s/new
+  mkdir %[1]s/new
+  cd %[1]s/new
+  nomad tls ca create -days %[4]d
+  nomad tls cert create -days %[5]d %[6]s
+  nomad operator gossip keyring generate > gossip.key
+  chmod 600 *
+  mv *-cli-nomad*.pem gossip.key %[3]s ..
+  mv %[2]s ..
+  cd ..
+  rmdir new
+fi
+`
+	issueNode = `# node NAME FLAGS... gives a node its own certificate and key, and a server the gossip key.
+node() {
+  at=%[5]s/$1
+  shift
+  if [ -e $at/%[2]s ]; then
+    cmp -s $at/%[2]s %[1]s/%[2]s && return
+    echo "$at was made by another authority: remove the lab's volumes with: docker-compose down -v" >&2
+    exit 1
+  fi
+  for left in $at/*; do
+    [ ! -e $left ] || chown 0:0 $left
+    rm -rf $left
+  done
+  mkdir $at/data $at/config $at/tls
+  cd $at/tls
+  nomad tls cert create -days %[4]d -ca %[1]s/%[2]s -key %[1]s/%[3]s "$@"
+  cp %[1]s/%[2]s .
+  if [ "$1" = -server ]; then
+    cat > $at/config/gossip.hcl <<END
+%[7]sEND
+    chown %[6]d:%[6]d $at/config/gossip.hcl
+  fi
+  chmod 600 *
+  chown %[6]d:%[6]d *
+  cd /
+  chown %[6]d:%[6]d $at/data $at/config $at/tls
+  cp %[1]s/%[2]s $at/
+}
+`
+)

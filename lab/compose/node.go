@@ -1,0 +1,138 @@
+package compose
+
+import (
+	"cmp"
+	"fmt"
+	"maps"
+	"path"
+	"strings"
+
+	"github.com/goccy/go-yaml"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/image"
+	"nomadlab.internal/lab/pki"
+)
+
+// nodeService is the i-th node of the plan.
+func nodeService(p lab.Plan, i int) service {
+	n := p.Nodes[i]
+	s := service{
+		Image: imageOf(p), Container: object(p, n.Name), Hostname: n.Name,
+		DependsOn:   dependencies(p, n),
+		User:        fmt.Sprintf("%d:%d", n.User, n.User),
+		CapDrop:     []string{"ALL"},
+		SecurityOpt: []string{"no-new-privileges"},
+		Networks:    yaml.MapSlice{{Key: net, Value: aliases{n.Aliases}}},
+		Volumes:     []string{n.Name + ":" + root(n)},
+		Environment: variables(n.Environment),
+		Entrypoint:  []string{"sh", "-euc"},
+		Command:     []string{verbatim(start(n))},
+		Healthcheck: health(n),
+		Labels:      prefixed(lab.ComposeNodeLabels(name(p), p, i)),
+	}
+	for _, port := range n.Ports {
+		s.Ports = append(s.Ports, fmt.Sprintf("127.0.0.1::%d", port))
+	}
+	if n.Role == pki.Server {
+		maps.Copy(s.Environment, cli(n))
+	}
+	return s
+}
+
+// imageOf is what the nodes run, which whoever brings the file up may change.
+func imageOf(p lab.Plan) string { return "${NOMAD_IMAGE:-" + usualImage(p) + "}" }
+
+func usualImage(p lab.Plan) string {
+	return cmp.Or(p.Nomad.Image, image.Official(cmp.Or(p.Nomad.Version, image.DefaultVersion)))
+}
+
+// dependencies: a server needs its certificate; a client that starts before there is a leader tries again only after 15
+// to 30 s.
+func dependencies(p lab.Plan, n lab.PlannedNode) yaml.MapSlice {
+	if n.Role == pki.Server {
+		return yaml.MapSlice{{Key: issuer, Value: condition{"service_completed_successfully"}}}
+	}
+	var out yaml.MapSlice
+	for _, s := range regionServers(p, n.Region) {
+		out = append(out, yaml.MapItem{Key: s.Name, Value: condition{"service_healthy"}})
+	}
+	return out
+}
+
+// start writes the node's configuration, which is no secret, and becomes the agent.
+func start(n lab.PlannedNode) string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "rm -f %s\n", seen)
+	if n.Role == pki.Server {
+		fmt.Fprintf(&out, sameNetwork, path.Join(root(n), "data", "network"))
+	}
+	for _, f := range n.Files {
+		if f.Content != "" {
+			fmt.Fprintf(&out, "(umask 077; cat > %s) <<'END'\n%sEND\n", f.Path, f.Content)
+		}
+	}
+	fmt.Fprintf(&out, "exec %s\n", strings.Join(n.Command, " "))
+	return out.String()
+}
+
+// sameNetwork ends a server that could wait for a leader for ever: down without -v keeps its data, and the network that
+// comes with the next up may be another.
+const sameNetwork = `network=$(ip route | sed -n 's/ dev eth0 scope link.*//p')
+kept=$(cat %[1]s 2>/dev/null || echo "$network")
+if [ "$kept" != "$network" ]; then
+  echo "Raft has kept the servers' addresses, in $kept, and this network is $network: they would not" >&2
+  echo "find each other. Begin anew: docker-compose down -v, then docker-compose up -d" >&2
+  exit 1
+fi
+echo "$network" > %[1]s
+`
+
+// seen is there once a node was healthy.
+const seen = "/tmp/.healthy"
+
+// health is asked every second until the node was healthy once, and twice a minute from then on: each question starts
+// processes, which an idle lab need not pay for. Docker itself knows two paces only since Engine 25, and docker-compose
+// 1.29 not at all.
+func health(n lab.PlannedNode) *healthcheck {
+	question := "nomad operator raft list-peers > /dev/null"
+	if n.Role == pki.Client {
+		var set strings.Builder
+		for _, k := range []string{"NOMAD_ADDR", "NOMAD_CACERT", "NOMAD_CLIENT_CERT", "NOMAD_CLIENT_KEY"} {
+			fmt.Fprintf(&set, "%s=%s ", k, cli(n)[k])
+		}
+		question = set.String() + "nomad node status -self -short | grep -q '= *ready'"
+	}
+	test := fmt.Sprintf("[ ! -e %s ] || sleep 30; %s && touch %s", seen, question, seen)
+	return &healthcheck{Test: []string{"CMD-SHELL", verbatim(test)}, Interval: "1s", Timeout: "45s", Retries: 60}
+}
+
+// cli are the variables with which the Nomad CLI beside the agent asks that agent, with the agent's own certificate:
+// HTTPS lets in every certificate of the authority, of whatever role.
+func cli(n lab.PlannedNode) map[string]string {
+	tls := path.Join(root(n), "tls")
+	return map[string]string{
+		"NOMAD_ADDR":        fmt.Sprintf("https://127.0.0.1:%d", lab.HTTPPort),
+		"NOMAD_CACERT":      path.Join(tls, pki.CAFile),
+		"NOMAD_CLIENT_CERT": path.Join(tls, n.Identity.CertFile()),
+		"NOMAD_CLIENT_KEY":  path.Join(tls, n.Identity.KeyFile()),
+	}
+}
+
+// root is the folder that has all of the node's files.
+func root(n lab.PlannedNode) string {
+	at := n.Files[0].Path
+	for path.Dir(at) != "/" {
+		at = path.Dir(at)
+	}
+	return at
+}
+
+func variables(entries []string) map[string]string {
+	out := map[string]string{}
+	for _, e := range entries {
+		k, v, _ := strings.Cut(e, "=")
+		out[k] = verbatim(v)
+	}
+	return out
+}
