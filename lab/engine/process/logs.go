@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"nomadlab.internal/lab/engine"
@@ -35,51 +34,33 @@ func (e *Engine) Logs(ctx context.Context, r engine.Ref, follow bool) (io.ReadCl
 	if !follow || !runs {
 		return f, nil
 	}
-	return &follower{ctx: ctx, file: f, node: p, closed: make(chan struct{})}, nil
+	return &follower{ctx: ctx, file: f, node: p}, nil
 }
 
-// follower reads a log that grows.
+// follower reads a log that grows. When it is closed, a Read that waits finds the file closed at its next look.
 type follower struct {
-	ctx    context.Context //nolint:containedctx // it is that of the call to Logs, whose result this is
-	file   *os.File
-	node   proc
-	closed chan struct{}
-	once   sync.Once
+	file *os.File        // not embedded: its WriteTo would end with what is there now
+	ctx  context.Context //nolint:containedctx // it is that of the call to Logs, whose result this is
+	node proc
 }
 
 // Read waits for more until the node has ended. Whether it has is asked before the file: what it wrote last is not missed.
 func (f *follower) Read(p []byte) (int, error) {
+	ticker := time.NewTicker(logEvery)
+	defer ticker.Stop()
 	for {
 		now, there := f.node.now()
 		n, err := f.file.Read(p)
 		if n > 0 || !errors.Is(err, io.EOF) || !there || now.ended() {
 			return n, err
 		}
-		if err := f.pause(); err != nil {
-			return 0, err
+		select {
+		case <-ticker.C:
+		case <-f.ctx.Done():
+			return 0, f.ctx.Err()
 		}
 	}
 }
 
-func (f *follower) pause() error {
-	timer := time.NewTimer(logEvery)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-f.closed:
-		return fs.ErrClosed
-	case <-f.ctx.Done():
-		return f.ctx.Err()
-	}
-}
-
-// Close ends a Read that waits.
-func (f *follower) Close() error {
-	err := fs.ErrClosed
-	f.once.Do(func() {
-		close(f.closed)
-		err = f.file.Close()
-	})
-	return err
-}
+// Close ends the follower.
+func (f *follower) Close() error { return f.file.Close() }
