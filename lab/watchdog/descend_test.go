@@ -80,12 +80,12 @@ func TestSweepTakesDescendants(t *testing.T) {
 	}
 }
 
-// A marked process starts one without marker after another. Whichever it starts while it is being killed would be nobody's
-// child a moment later.
+// A marked process has a child without marker, which starts one after another. Whichever it starts while it is being killed
+// would be nobody's child a moment later.
 func TestSweepOfUnmarkedSwarm(t *testing.T) {
 	for range 5 {
 		target, own := watchdog.Target{Marker: newTarget(t).Marker}, nap()
-		const swarm = `i=0; while [ $i -lt 400 ]; do env -i sleep %s & i=$((i+1)); done; wait`
+		const swarm = `env -i /bin/sh -c 'i=0; while [ $i -lt 400 ]; do sleep %s & i=$((i+1)); done; wait'; :`
 		shell(t, fmt.Sprintf(swarm, own), target.Marker)
 		within(t, 10*time.Second, "they multiply", func() bool { return len(sleepersOf(t, own)) > 20 })
 		swept, err := watchdog.Sweep(t.Context(), target)

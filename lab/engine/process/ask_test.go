@@ -1,0 +1,83 @@
+package process_test
+
+import (
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// get asks a service, from an address of the caller's choice.
+func get(from netip.Addr, at netip.AddrPort, path string) (string, error) {
+	dialer := net.Dialer{}
+	if from.IsValid() {
+		dialer.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(from, 0))
+	}
+	c := http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true, DialContext: dialer.DialContext}}
+	answer, err := c.Get("http://" + at.String() + path)
+	if err != nil {
+		return "", err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	return string(body), err
+}
+
+// answers returns what the service says, once it does.
+func answers(t *testing.T, from netip.Addr, at netip.AddrPort, path string) (body string) {
+	t.Helper()
+	eventually(t, at.String()+" answers", func() string {
+		var err error
+		if body, err = get(from, at, path); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+	return body
+}
+
+// eventually polls until the condition says "".
+func eventually(t *testing.T, what string, condition func() string) {
+	t.Helper()
+	deadline, ticker := time.Now().Add(20*time.Second), time.NewTicker(5*time.Millisecond)
+	defer ticker.Stop()
+	for {
+		seen := condition()
+		if seen == "" {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not %s, last seen: %s", what, seen)
+		}
+		<-ticker.C
+	}
+}
+
+// untilFile waits for what a script has written as a sign, and returns it without its last line break.
+func untilFile(t *testing.T, path string) (text string) {
+	t.Helper()
+	eventually(t, path+" is written", func() string {
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err.Error()
+		}
+		if !strings.HasSuffix(string(content), "\n") {
+			return "it has no line"
+		}
+		text = strings.TrimSuffix(string(content), "\n")
+		return ""
+	})
+	return text
+}
+
+func untilPID(t *testing.T, path string) int {
+	t.Helper()
+	pid, err := strconv.Atoi(untilFile(t, path))
+	must(t, err)
+	return pid
+}

@@ -1,0 +1,98 @@
+package process_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// TestLostFolder: a node that runs is listed, ended and removed, though all that was written about it is gone.
+func TestLostFolder(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(w world) error{
+		"kill":   func(w world) error { return w.Kill(t.Context(), w.ref("one")) },
+		"stop":   func(w world) error { return w.Stop(t.Context(), w.ref("one"), 0) },
+		"remove": func(w world) error { return w.Remove(t.Context(), w.lab) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			began := w.started(t, w.script("one", 1, "sleep 1000 & wait"))
+			must(t, os.RemoveAll(w.folder()))
+			s := w.state(t, "one")
+			if !s.Running || s.ID != began.ID || s.Started.Sub(began.Started).Abs().Seconds() > 2 {
+				t.Errorf("the state of a lost node: running %v, ID %q, started %s, want %s", s.Running, s.ID, s.Started, began.Started)
+			}
+			labs, err := w.Labs(t.Context())
+			must(t, err)
+			if lab := labs[w.lab]; len(lab.Nodes) != 1 || lab.Labels["run"] != w.run {
+				t.Errorf("a lost lab: %v", lab)
+			}
+			must(t, end(w))
+			if left := w.processes(t); len(left) != 0 {
+				t.Errorf("processes %v are left", left)
+			}
+			if labs, err := w.Labs(t.Context()); err != nil || len(labs[w.lab].Nodes) != 0 {
+				t.Errorf("it is still listed: %v, %v", labs, err)
+			}
+		})
+	}
+}
+
+// TestRemoveTakesOneLab, and may be called again.
+func TestRemoveTakesOneLab(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	other := bareWorld(t, w.root)
+	other.makeNetwork(t)
+	w.started(t, w.script("one", 1, "sleep 1000 & wait"))
+	must(t, w.Create(t.Context(), w.script("two", 2, "")))
+	other.started(t, other.script("one", 1, "exec sleep 1000"))
+	for range 2 {
+		must(t, w.Remove(t.Context(), w.lab))
+		if left := w.processes(t); len(left) != 0 {
+			t.Errorf("processes %v are left", left)
+		}
+		if _, err := os.Lstat(w.folder()); err == nil {
+			t.Error("the folder is left")
+		}
+	}
+	if s := other.state(t, "one"); !s.Running {
+		t.Error("a node of another lab is gone")
+	}
+	for _, name := range []string{"", ".", "..", "a/b"} {
+		if err := w.Remove(t.Context(), name); err == nil {
+			t.Errorf("lab %q was removed", name)
+		}
+	}
+}
+
+// TestLabsOfOtherFolders, another user's say, are not listed nor removed, though root could, and though they have the same name.
+func TestLabsOfOtherFolders(t *testing.T) {
+	t.Parallel()
+	w, other := newWorld(t), bareWorld(t, newRoot(t))
+	w.started(t, w.script("one", 1, "exec sleep 1000"))
+	must(t, os.RemoveAll(w.folder())) // lost, and all the same none of the other's
+	labs, err := other.Labs(t.Context())
+	states, err2 := other.Nodes(t.Context(), w.lab)
+	if err != nil || err2 != nil || len(labs) != 0 || len(states) != 0 {
+		t.Errorf("listed: %v, %v, %v", labs, states, errors.Join(err, err2))
+	}
+	must(t, other.Remove(t.Context(), w.lab))
+	if s := w.state(t, "one"); !s.Running {
+		t.Error("a lab of another folder was removed")
+	}
+}
+
+// TestBrokenRecord: what a power cut left keeps nobody from using the rest.
+func TestBrokenRecord(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	must(t, os.MkdirAll(filepath.Join(w.root, "broken", ".engine"), 0o700))
+	must(t, os.WriteFile(filepath.Join(w.root, "broken", ".engine", "lab.json"), nil, 0o600))
+	w.started(t, w.script("one", 1, "exec sleep 1000"))
+	if labs, err := w.Labs(t.Context()); err != nil || len(labs) != 1 {
+		t.Errorf("%v, %v", labs, err)
+	}
+}
