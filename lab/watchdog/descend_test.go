@@ -83,9 +83,9 @@ func TestSweepTakesDescendants(t *testing.T) {
 // A marked process has a child without marker, which starts one after another. Whichever it starts while it is being killed
 // would be nobody's child a moment later.
 func TestSweepOfUnmarkedSwarm(t *testing.T) {
-	for range 5 {
+	for range 3 {
 		target, own := watchdog.Target{Marker: newTarget(t).Marker}, nap()
-		const swarm = `env -i /bin/sh -c 'i=0; while [ $i -lt 400 ]; do sleep %s & i=$((i+1)); done; wait'; :`
+		const swarm = `env -i /bin/sh -c 'i=0; while [ $i -lt 3000 ]; do sleep %s & i=$((i+1)); done; wait'; :`
 		shell(t, fmt.Sprintf(swarm, own), target.Marker)
 		within(t, 10*time.Second, "they multiply", func() bool { return len(sleepersOf(t, own)) > 20 })
 		swept, err := watchdog.Sweep(t.Context(), target)
