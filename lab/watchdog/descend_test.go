@@ -85,7 +85,7 @@ func TestSweepTakesDescendants(t *testing.T) {
 func TestSweepOfUnmarkedSwarm(t *testing.T) {
 	for range 3 {
 		target, own := watchdog.Target{Marker: newTarget(t).Marker}, nap()
-		const swarm = `env -i /bin/sh -c 'i=0; while [ $i -lt 3000 ]; do sleep %s & i=$((i+1)); done; wait'; :`
+		const swarm = `env -i /bin/sh -c 'i=0; while [ $i -lt 1200 ]; do sleep %s & i=$((i+1)); done; wait'; :`
 		shell(t, fmt.Sprintf(swarm, own), target.Marker)
 		within(t, 10*time.Second, "they multiply", func() bool { return len(sleepersOf(t, own)) > 20 })
 		swept, err := watchdog.Sweep(t.Context(), target)
