@@ -18,6 +18,7 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/image"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/watchdog"
@@ -36,7 +37,9 @@ func committed(t *testing.T) string {
 // TestTheCommittedComposeFileIsThePlans; it is written without asking any engine.
 func TestTheCommittedComposeFileIsThePlans(t *testing.T) {
 	a := newApp()
-	a.connect = func(context.Context) (engine.Engine, error) { return nil, errors.New("an engine was asked") }
+	a.connect = func(context.Context, engines.Kind) (*engines.Set, error) {
+		return nil, errors.New("an engine was asked")
+	}
 	r := call(t, a, "", "plan", "--format", "compose")
 	if r.code != exitFine || r.errs != "" {
 		t.Fatalf("%+v", r)
@@ -100,7 +103,7 @@ func composeWorld(t *testing.T) (name string, e engine.Engine) {
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	t.Setenv("SHELL", "/bin/bash")
 	name = unused(t)
-	e = realEngine(t, name)
+	e = realEngine(t, engines.Docker, name)
 	found, err := image.ResolveAt(t.Context(), e.DockerHost(), image.Request{}, nil)
 	if err != nil {
 		t.Fatal(err)
