@@ -35,7 +35,17 @@ func rooms() map[string]room {
 			mayImport:      append([]string{"scenarios"}, everythingBelow...),
 			testsMayImport: []string{"lab/labtest"},
 		},
-		"scenarios": {mayImport: everythingBelow, testsMayImport: []string{"lab/labtest"}},
+		// What is measured, and by whom: bench uses everything below it, as the command does.
+		"bench": {mayImport: append([]string{
+			"bench/chart", "bench/contest", "bench/machine", "bench/measure", "bench/observe", "bench/report",
+		}, everythingBelow...)},
+		"bench/chart":   {mayImport: []string{"bench/measure"}},
+		"bench/contest": {mayImport: []string{"bench/measure", "bench/observe", "lab", "lab/engine", "lab/pki"}},
+		"bench/machine": {mayImport: []string{"bench/measure"}},
+		"bench/measure": {},
+		"bench/observe": {mayImport: []string{"bench/measure"}, testsMayImport: []string{"lab/pki"}},
+		"bench/report":  {mayImport: []string{"bench/measure"}},
+		"scenarios":     {mayImport: everythingBelow, testsMayImport: []string{"lab/labtest"}},
 		"lab/labtest": {
 			mayImport:      []string{"lab", "lab/engine", "lab/engine/engines", "lab/story", "lab/finding"},
 			testsMayImport: []string{"lab/pki", "lab/image"},

@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// settings are what the flags say.
+type settings struct {
+	rounds, sizeRounds int
+	sizes              []int
+	contestants        []string
+	engines            []string
+	nomad              string
+	out, docs          string
+	timeout            time.Duration
+}
+
+// Exit codes, as those of the nomadlab command.
+const (
+	exitFailed      = 1
+	exitInterrupted = 130
+)
+
+// execute runs the command and returns its exit code.
+func execute(ctx context.Context, args []string, out, errs io.Writer) int {
+	cmd := command()
+	cmd.SetArgs(args)
+	cmd.SetOut(out)
+	cmd.SetErr(errs)
+	err := cmd.ExecuteContext(ctx)
+	switch {
+	case ctx.Err() != nil:
+		_, _ = fmt.Fprintln(errs, "bench: interrupted: everything was removed")
+		if err != nil && !errors.Is(err, context.Canceled) {
+			_, _ = fmt.Fprintln(errs, "bench:", err)
+		}
+		return exitInterrupted
+	case err != nil:
+		_, _ = fmt.Fprintln(errs, "bench:", err)
+		return exitFailed
+	}
+	return 0
+}
+
+func command() *cobra.Command {
+	var s settings
+	cmd := &cobra.Command{
+		Use:   "bench",
+		Short: "Measure how fast clusters come up, beside plain scripts",
+		Long: `bench brings up clusters of three servers and two clients in several ways, one after the
+other, round by round, and watches all of them from outside with the same code. Then it
+brings up larger and larger ones. docs/performance.md says what is measured, and how.`,
+		Example: `  go run ./bench
+  go run ./bench --rounds 3 --sizes 1,5 --contestants docker-by-hand,docker
+  go run ./bench --docs docs`,
+		Args:          cobra.NoArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := s.validate(); err != nil {
+				return err
+			}
+			return run(cmd.Context(), s, cmd.OutOrStdout(), cmd.ErrOrStderr())
+		},
+	}
+	flags := cmd.Flags()
+	flags.IntVar(&s.rounds, "rounds", 10, "rounds of three servers and two clients; 0 leaves them out")
+	flags.IntSliceVar(&s.sizes, "sizes", []int{1, 5, 15, 40, 100}, "numbers of clients to try; \"\" leaves them out")
+	flags.IntVar(&s.sizeRounds, "size-rounds", 2, "how often each size is tried")
+	flags.StringSliceVar(&s.contestants, "contestants", names(), "who takes part in the rounds")
+	flags.StringSliceVar(&s.engines, "engines", engineNames(), "engines that the sizes are tried on")
+	flags.StringVar(&s.nomad, "nomad", "", "path of a static nomad binary for Linux (default: one is found or built)")
+	flags.StringVar(&s.out, "out", ".bin/bench", "folder for results.json, results.md, boot.svg and size.svg")
+	flags.StringVar(&s.docs, "docs", "", "folder whose performance.md and charts are to get the new numbers")
+	flags.DurationVar(&s.timeout, "timeout", 5*time.Minute, "how long one cluster may take to come up")
+	return cmd
+}
+
+func (s settings) validate() error {
+	switch {
+	case s.rounds < 0 || s.sizeRounds < 1:
+		return fmt.Errorf("--rounds is %d and --size-rounds %d: use 0 or more, and 1 or more", s.rounds, s.sizeRounds)
+	case s.timeout <= 0:
+		return fmt.Errorf("--timeout is %s: use a positive duration such as 90s", s.timeout)
+	case slices.ContainsFunc(s.sizes, func(n int) bool { return n < 0 }):
+		return fmt.Errorf("--sizes is %v: a cluster cannot have fewer than no clients", s.sizes)
+	}
+	if err := known("--contestants", s.contestants, names()); err != nil {
+		return err
+	}
+	return known("--engines", s.engines, engineNames())
+}
+
+func known(flag string, given, there []string) error {
+	for _, name := range given {
+		if !slices.Contains(there, name) {
+			return fmt.Errorf("%s has %q, which is none of %s", flag, name, strings.Join(there, ", "))
+		}
+	}
+	return nil
+}

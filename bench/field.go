@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"crypto/rand"
+	_ "embed"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"nomadlab.internal/bench/contest"
+	"nomadlab.internal/bench/measure"
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/engine/docker"
+	"nomadlab.internal/lab/image"
+)
+
+// floorScript is the contestant by hand without containers.
+//
+//go:embed floor.sh
+var floorScript string
+
+// dockerScript is the contestant by hand with containers.
+//
+//go:embed docker.sh
+var dockerScript string
+
+// Names of the contestants. Those of our engines are the engines' own.
+const (
+	floorByHand  = "processes-by-hand"
+	dockerByHand = "docker-by-hand"
+	onDocker     = "docker"
+)
+
+// ours is one of our engines as a contestant.
+type ours struct {
+	about   measure.Contestant
+	connect func(context.Context) (engine.Engine, error)
+}
+
+// ourEngines are all engines that there are.
+func ourEngines() []ours {
+	return []ours{
+		{
+			about:   measure.Contestant{Name: onDocker, Title: "Docker engine", Against: dockerByHand},
+			connect: func(ctx context.Context) (engine.Engine, error) { return docker.New(ctx) },
+		},
+	}
+}
+
+// names are those of all contestants, each engine behind the script that it is compared with.
+func names() []string {
+	var out []string
+	for _, script := range []string{floorByHand, dockerByHand} {
+		out = append(out, script)
+		for _, o := range ourEngines() {
+			if o.about.Against == script {
+				out = append(out, o.about.Name)
+			}
+		}
+	}
+	return out
+}
+
+// engineNames are those of the engines.
+func engineNames() []string {
+	var out []string
+	for _, o := range ourEngines() {
+		out = append(out, o.about.Name)
+	}
+	return out
+}
+
+// field is everybody who takes part, and what they stand on.
+type field struct {
+	// folder is where the scripts have theirs.
+	folder string
+	// image is empty where nobody needs containers.
+	image image.Image
+	// binary is the path of a nomad, and version what it says of itself.
+	binary, version string
+	engines         map[string]engine.Engine
+}
+
+// gather gets all that must be there before any clock starts: the engines, Nomad's image and its binary.
+func gather(ctx context.Context, s settings, tell func(string)) (*field, error) {
+	f := &field{engines: map[string]engine.Engine{}}
+	err := f.connect(ctx, slices.Concat(s.contestants, s.engines))
+	if err == nil {
+		err = f.getNomad(ctx, s, tell)
+	}
+	if err == nil {
+		f.folder, err = os.MkdirTemp("", "nomadlab-bench-")
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.close())
+	}
+	return f, nil
+}
+
+// connect connects to the engines that are needed. The script that uses Docker needs its image, and so its daemon.
+func (f *field) connect(ctx context.Context, wanted []string) error {
+	for _, o := range ourEngines() {
+		needed := slices.Contains(wanted, o.about.Name) || o.about.Name == onDocker && slices.Contains(wanted, dockerByHand)
+		if !needed {
+			continue
+		}
+		e, err := o.connect(ctx)
+		if err != nil {
+			return err
+		}
+		f.engines[o.about.Name] = e
+	}
+	return nil
+}
+
+// dockerHost is the address of the Docker daemon. Empty where nobody needs one.
+func (f *field) dockerHost() string {
+	if d := f.engines[onDocker]; d != nil {
+		return d.DockerHost()
+	}
+	return ""
+}
+
+func (f *field) getNomad(ctx context.Context, s settings, tell func(string)) error {
+	if at := f.dockerHost(); at != "" {
+		got, err := image.ResolveAt(ctx, at, image.Request{}, func(e image.Event) { tell(e.Text) })
+		if err != nil {
+			return err
+		}
+		f.image = got
+	}
+	if s.nomad == "" {
+		return errors.New("a nomad binary is needed: name one with --nomad")
+	}
+	binary, err := filepath.Abs(s.nomad)
+	if err != nil {
+		return fmt.Errorf("find %s: %w", s.nomad, err)
+	}
+	said, err := exec.CommandContext(ctx, binary, "version").Output()
+	if err != nil {
+		return fmt.Errorf("ask %s for its version: %w", s.nomad, err)
+	}
+	first, _, _ := strings.Cut(string(said), "\n")
+	f.binary, f.version = binary, strings.TrimPrefix(first, "Nomad v")
+	return nil
+}
+
+// close gives everything back. The folder of a script that still removes its cluster stays.
+func (f *field) close() error {
+	var errs []error
+	for _, e := range f.engines {
+		errs = append(errs, e.Close())
+	}
+	if f.folder != "" {
+		_ = os.Remove(f.folder) // not empty when a script still needs it, and that was reported
+	}
+	return errors.Join(errs...)
+}
+
+// contestants are those that are wanted, each beside the one that it is compared with.
+func (f *field) contestants(wanted []string, s settings) []contest.Contestant {
+	environment := []string{"NOMAD=" + f.binary, "IMAGE=" + f.image.Ref, "LOOPBACK=" + loopback()}
+	all := []contest.Contestant{
+		contest.Script{
+			Contestant: measure.Contestant{Name: floorByHand, Title: "processes, by hand"},
+			Text:       floorScript, Environment: environment, Folder: f.folder,
+		},
+		contest.Script{
+			Contestant: measure.Contestant{Name: dockerByHand, Title: "docker run, by hand"},
+			Text:       dockerScript, Environment: environment, Folder: f.folder,
+		},
+	}
+	for _, o := range ourEngines() {
+		if e := f.engines[o.about.Name]; e != nil {
+			all = append(all, f.ours(o.about, e, wanted, s))
+		}
+	}
+	all = slices.DeleteFunc(all, func(c contest.Contestant) bool { return !slices.Contains(wanted, c.About().Name) })
+	slices.SortFunc(all, func(a, b contest.Contestant) int {
+		return slices.Index(names(), a.About().Name) - slices.Index(names(), b.About().Name)
+	})
+	return all
+}
+
+// ours is the contestant that is one of our engines. It is compared with its script, if that takes part.
+func (f *field) ours(about measure.Contestant, e engine.Engine, wanted []string, s settings) contest.Contestant {
+	if !slices.Contains(wanted, about.Against) {
+		about.Against = ""
+	}
+	nomad := lab.Nomad{Image: f.image.Ref}
+	if e.DockerHost() == "" {
+		nomad = lab.Nomad{Binary: f.binary}
+	}
+	return contest.Lab{Contestant: about, Engine: e, Nomad: nomad, Name: labName, Timeout: s.timeout}
+}
+
+// labName is a name that no other lab has.
+func labName() string { return fmt.Sprintf("bench-%x", random(4)) }
+
+// loopback is the beginning of addresses that no other run uses, and that are far from those that people use.
+func loopback() string {
+	r := random(2)
+	return fmt.Sprintf("127.%d.%d", 100+r[0]%100, r[1])
+}
+
+func random(n int) []byte {
+	out := make([]byte, n)
+	_, _ = rand.Read(out) // never fails (crypto/rand)
+	return out
+}
