@@ -14,7 +14,7 @@ RESULTS       := $(BIN)/results
 RACE = $(shell [ "$$(go env CGO_ENABLED)" = 1 ] && echo -race)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab down build image test lint tidy-check clean check-go
+.PHONY: help lab down build image test bench lint tidy-check clean check-go
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -59,6 +59,13 @@ test: image $(GOTESTSUM) ## run all tests: first those of the packages, then eve
 	if grep -q '"Action":"skip","Package":"[^"]*","Test":' $(filter-out %-process.json,$(RESULTS)/packages.json $(ENGINES:%=$(RESULTS)/scenarios-%.json)); then \
 		echo "make: a test was skipped, see above: what is skipped is not proved" >&2; failed=1; fi; \
 	exit $$failed
+
+# The image comes first, as in test: no clock may run while Nomad is built. BENCH has flags for it; `$(BIN)/nomadlab-bench
+# --help` lists them.
+bench: image ## measure how fast clusters come up, beside plain scripts, into .bin/bench/ (DOCS=1: and into docs/)
+	@go build -trimpath -o $(BIN)/nomadlab-bench ./bench
+	@echo "==> bench: ten rounds, then larger and larger clusters: this takes a quarter of an hour"
+	@$(BIN)/nomadlab-bench --out $(BIN)/bench $(if $(DOCS),--docs docs) $(BENCH)
 
 lint: check-go $(GOLANGCI_LINT) ## look for faults without running anything: gofmt, go vet, golangci-lint
 	@echo "==> lint: gofmt"

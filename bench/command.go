@@ -73,8 +73,8 @@ brings up larger and larger ones. docs/performance.md says what is measured, and
 	}
 	flags := cmd.Flags()
 	flags.IntVar(&s.rounds, "rounds", 10, "rounds of three servers and two clients; 0 leaves them out")
-	flags.IntSliceVar(&s.sizes, "sizes", []int{1, 5, 15, 40, 100}, "numbers of clients to try; \"\" leaves them out")
-	flags.IntVar(&s.sizeRounds, "size-rounds", 2, "how often each size is tried")
+	flags.IntSliceVar(&s.sizes, "sizes", []int{1, 5, 15, 40, 100}, "numbers of clients to try")
+	flags.IntVar(&s.sizeRounds, "size-rounds", 2, "how often each size is tried; 0 leaves them out")
 	flags.StringSliceVar(&s.contestants, "contestants", names(), "who takes part in the rounds")
 	flags.StringSliceVar(&s.engines, "engines", engineNames(), "engines that the sizes are tried on")
 	flags.StringVar(&s.nomad, "nomad", "", "path of a static nomad binary for Linux (default: one is found or built)")
@@ -86,8 +86,8 @@ brings up larger and larger ones. docs/performance.md says what is measured, and
 
 func (s settings) validate() error {
 	switch {
-	case s.rounds < 0 || s.sizeRounds < 1:
-		return fmt.Errorf("--rounds is %d and --size-rounds %d: use 0 or more, and 1 or more", s.rounds, s.sizeRounds)
+	case s.rounds < 0 || s.sizeRounds < 0:
+		return fmt.Errorf("--rounds is %d and --size-rounds %d: use 0 or more", s.rounds, s.sizeRounds)
 	case s.timeout <= 0:
 		return fmt.Errorf("--timeout is %s: use a positive duration such as 90s", s.timeout)
 	case slices.ContainsFunc(s.sizes, func(n int) bool { return n < 0 }):

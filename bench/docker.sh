@@ -9,6 +9,7 @@
 # FOLDER     where certificates and configuration are put, and what is removed at the end (default: a temporary folder)
 # SUBNETS    the first three parts of the networks to try, until Docker takes one (default: 172.31.77 to 172.31.99)
 # CLIENTS    how many clients (default: 2)
+# NAME       what the names of the network and the containers begin with (default: one of its own)
 #
 # What it says and what it waits for is as in floor.sh. Here, too, the certificates are made before the clock starts. The
 # network is made after.
@@ -19,7 +20,7 @@ IMAGE=${IMAGE:?set it to a container image of Nomad}
 FOLDER=${FOLDER:-$(mktemp -d)}
 SUBNETS=${SUBNETS:-$(echo 172.31.{77..99})}
 CLIENTS=${CLIENTS:-2}
-NAME=bench-by-hand-$$
+NAME=${NAME:-bench-by-hand-$$}
 containers=()
 
 remove() {

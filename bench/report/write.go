@@ -68,5 +68,9 @@ func cells(values []string) table.Row {
 // wrap breaks a paragraph as the pages of the documentation are broken.
 func wrap(paragraph string) string {
 	const width = 120
-	return text.WrapSoft(paragraph, width)
+	lines := strings.Split(text.WrapSoft(paragraph, width), "\n")
+	for i, line := range lines {
+		lines[i] = strings.TrimRight(line, " ")
+	}
+	return strings.Join(lines, "\n")
 }
