@@ -6,7 +6,6 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
-	"maps"
 	"net/netip"
 	"strings"
 	"sync"
@@ -81,7 +80,7 @@ func (w *Watch) Seen() map[measure.Milestone]float64 {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	out := map[measure.Milestone]float64{}
-	for m, at := range maps.All(w.seen) {
+	for m, at := range w.seen {
 		out[m] = at.Seconds()
 	}
 	return out
