@@ -43,10 +43,11 @@ func run(ctx context.Context, s settings, out, errs io.Writer) (err error) {
 	b.sizes(ctx, sizes)
 	b.results.Interrupted = ctx.Err() != nil
 	b.results.Traces = b.traces()
-	if err := report.Terminal(out, b.results); err != nil {
+	// Written down first: to print may fail, or end this process, when nobody reads to the end.
+	if err := b.save(); err != nil {
 		return err
 	}
-	if err := b.save(); err != nil {
+	if err := report.Terminal(out, b.results); err != nil {
 		return err
 	}
 	return b.verdict(ctx)

@@ -32,7 +32,7 @@ func (b *bench) save() error {
 	if err := b.draw(filepath.Join(b.settings.out, "")+string(filepath.Separator), b.results); err != nil {
 		return err
 	}
-	b.say("\nresults.json, results.md and the charts are in %s", b.settings.out)
+	b.say("results.json, results.md and the charts are in %s", b.settings.out)
 	return b.document()
 }
 

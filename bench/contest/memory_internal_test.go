@@ -32,7 +32,7 @@ func weighed(t *testing.T, mark string) {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(self)
-	cmd.Env = append(os.Environ(), mark)
+	cmd.Env = append(os.Environ(), mark, "GORACE=atexit_sleep_ms=0") // the race detector would keep it for a second
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
