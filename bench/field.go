@@ -7,16 +7,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"nomadlab.internal/bench/contest"
 	"nomadlab.internal/bench/measure"
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
-	"nomadlab.internal/lab/engine/docker"
+	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/image"
 )
 
@@ -35,20 +32,25 @@ const (
 	floorByHand  = "processes-by-hand"
 	dockerByHand = "docker-by-hand"
 	onDocker     = "docker"
+	onProcesses  = "process"
 )
 
 // ours is one of our engines as a contestant.
 type ours struct {
-	about   measure.Contestant
-	connect func(context.Context) (engine.Engine, error)
+	about measure.Contestant
+	kind  engines.Kind
 }
 
 // ourEngines are all engines that there are.
 func ourEngines() []ours {
 	return []ours{
 		{
-			about:   measure.Contestant{Name: onDocker, Title: "Docker engine", Against: dockerByHand},
-			connect: func(ctx context.Context) (engine.Engine, error) { return docker.New(ctx) },
+			about: measure.Contestant{Name: onProcesses, Title: "process engine", Against: floorByHand},
+			kind:  engines.Process,
+		},
+		{
+			about: measure.Contestant{Name: onDocker, Title: "Docker engine", Against: dockerByHand},
+			kind:  engines.Docker,
 		},
 	}
 }
@@ -110,11 +112,11 @@ func (f *field) connect(ctx context.Context, wanted []string) error {
 		if !needed {
 			continue
 		}
-		e, err := o.connect(ctx)
+		set, err := engines.Open(ctx, o.kind)
 		if err != nil {
 			return err
 		}
-		f.engines[o.about.Name] = e
+		f.engines[o.about.Name] = set.Home()
 	}
 	return nil
 }
@@ -135,19 +137,11 @@ func (f *field) getNomad(ctx context.Context, s settings, tell func(string)) err
 		}
 		f.image = got
 	}
-	if s.nomad == "" {
-		return errors.New("a nomad binary is needed: name one with --nomad")
-	}
-	binary, err := filepath.Abs(s.nomad)
+	got, err := image.ResolveBinary(ctx, image.Request{Binary: s.nomad}, func(e image.Event) { tell(e.Text) })
 	if err != nil {
-		return fmt.Errorf("find %s: %w", s.nomad, err)
+		return fmt.Errorf("a nomad binary for the scripts: %w", err)
 	}
-	said, err := exec.CommandContext(ctx, binary, "version").Output()
-	if err != nil {
-		return fmt.Errorf("ask %s for its version: %w", s.nomad, err)
-	}
-	first, _, _ := strings.Cut(string(said), "\n")
-	f.binary, f.version = binary, strings.TrimPrefix(first, "Nomad v")
+	f.binary, f.version = got.Path, got.Version
 	return nil
 }
 
