@@ -187,9 +187,9 @@ func (f *field) ours(about measure.Contestant, e engine.Engine, wanted []string,
 	if !slices.Contains(wanted, about.Against) {
 		about.Against = ""
 	}
-	nomad := lab.Nomad{Image: f.image.Ref}
-	if e.DockerHost() == "" {
-		nomad = lab.Nomad{Binary: f.binary}
+	nomad := lab.Nomad{Binary: s.nomad}
+	if e.DockerHost() != "" {
+		nomad = lab.Nomad{Image: f.image.Ref}
 	}
 	return contest.Lab{Contestant: about, Engine: e, Nomad: nomad, Name: labName, Timeout: s.timeout}
 }

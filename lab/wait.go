@@ -18,13 +18,16 @@ import (
 const tick = 10 * time.Millisecond
 
 // WaitFor looks at a condition until it holds or ctx ends. The condition returns "" when it holds, else what it saw;
-// the error of a wait in vain says what was awaited and what was seen last.
+// the error of a wait in vain says what was awaited and what was seen last. Looking takes half of the time at most: what
+// is awaited needs the same machine.
 func WaitFor(ctx context.Context, what string, condition func(context.Context) (seen string)) error {
-	began, ticker := time.Now(), time.NewTicker(tick)
-	defer ticker.Stop()
+	began, pause := time.Now(), time.NewTimer(tick)
+	defer pause.Stop()
 	last := "nothing yet"
 	for {
+		looked := time.Now()
 		seen := condition(ctx)
+		pause.Reset(max(tick, time.Since(looked)))
 		if seen == "" {
 			return nil
 		}
@@ -34,7 +37,7 @@ func WaitFor(ctx context.Context, what string, condition func(context.Context) (
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("waited %s for %s, last seen: %s: %w", time.Since(began).Round(10*time.Millisecond), what, last, context.Cause(ctx))
-		case <-ticker.C:
+		case <-pause.C:
 		}
 	}
 }
@@ -87,7 +90,15 @@ func (l *Lab) WaitLeader(ctx context.Context) error {
 func (l *Lab) waitKeyring(ctx context.Context) error {
 	return l.eachRegion(ctx, func(ctx context.Context, region string) error {
 		return WaitFor(ctx, "a leader with a root key in region "+region, func(ctx context.Context) string {
-			return text(l.keyringIn(ctx, region))
+			var errs []error
+			for _, n := range l.running(region) { // the leader is the first to know of its key
+				err := n.hasRootKey(ctx)
+				if err == nil {
+					return ""
+				}
+				errs = append(errs, err)
+			}
+			return text(errors.Join(errs...))
 		})
 	})
 }
@@ -101,15 +112,19 @@ func (l *Lab) WaitReady(ctx context.Context) error {
 	}
 	return l.eachRegion(ctx, func(ctx context.Context, region string) error {
 		return WaitFor(ctx, "region "+region+" to be ready", func(ctx context.Context) string {
-			return text(errors.Join(l.votersIn(ctx, region), l.keyringIn(ctx, region), l.clientsIn(ctx, region), l.healthIn(ctx, region)))
+			// Clients are what is mostly waited for; every further question costs them time on a small machine.
+			for _, fulfilled := range []func(context.Context, string) error{l.clientsIn, l.votersIn, l.keyringIn, l.healthIn} {
+				if err := fulfilled(ctx, region); err != nil {
+					return text(err)
+				}
+			}
+			return ""
 		})
 	})
 }
 
 // running are the servers of the region that had an address when they were last looked at.
-func (l *Lab) running(region string) []*Node {
-	return slices.DeleteFunc(l.Servers(), func(n *Node) bool { return n.Region() != region || !n.HTTP().IsValid() })
-}
+func (l *Lab) running(region string) []*Node { return membersOf(region, l.Servers()) }
 
 // atRPC returns the server whose RPC address that is.
 func (l *Lab) atRPC(address string) *Node {
@@ -128,91 +143,6 @@ func (l *Lab) ask(region string) (*api.Client, error) {
 		return nil, fmt.Errorf("no server of region %s runs", region)
 	}
 	return servers[0].API()
-}
-
-func (l *Lab) votersIn(ctx context.Context, region string) error {
-	c, err := l.ask(region)
-	if err != nil {
-		return err
-	}
-	raft, err := c.Operator().RaftGetConfiguration(query(ctx))
-	if err != nil {
-		return fmt.Errorf("raft configuration: %w", err)
-	}
-	voters := map[string]bool{}
-	for _, s := range raft.Servers {
-		voters[s.Address] = s.Voter
-	}
-	for _, n := range l.running(region) {
-		if !voters[fmt.Sprintf("%s:%d", n.Address(), RPCPort)] {
-			return fmt.Errorf("%s is no voter yet", n.Name())
-		}
-	}
-	return nil
-}
-
-// keyringIn sees to it that the leader has made the root key. It does so shortly after its election; until then writing
-// a variable fails with "keyring has not been initialized yet" (verified against Nomad 1.11.3).
-func (l *Lab) keyringIn(ctx context.Context, region string) error {
-	c, err := l.ask(region)
-	if err != nil {
-		return err
-	}
-	keys, _, err := c.Keyring().List(query(ctx))
-	if err != nil {
-		return fmt.Errorf("list root keys: %w", err)
-	}
-	if !slices.ContainsFunc(keys, func(k *api.RootKeyMeta) bool { return k.State == api.RootKeyStateActive }) {
-		return errors.New("the keyring has no active root key yet")
-	}
-	return nil
-}
-
-func (l *Lab) clientsIn(ctx context.Context, region string) error {
-	c, err := l.ask(region)
-	if err != nil {
-		return err
-	}
-	nodes, _, err := c.Nodes().List(query(ctx))
-	if err != nil {
-		return fmt.Errorf("list nodes: %w", err)
-	}
-	ready := map[string]string{}
-	for _, n := range nodes {
-		if n.Status == api.NodeStatusReady {
-			ready[n.Name] = n.ID
-		}
-	}
-	for _, n := range l.Clients() {
-		if n.Region() != region || !n.HTTP().IsValid() {
-			continue
-		}
-		if ready[n.Name()] == "" {
-			return fmt.Errorf("%s is not ready yet", n.Name())
-		}
-		// The status may be what an earlier start left: a new leader gives every node that it finds five minutes
-		// (nomad/heartbeat.go:86). A question that only the client itself can answer tells the truth.
-		if _, err := c.Nodes().Stats(ready[n.Name()], query(ctx)); err != nil {
-			return fmt.Errorf("%s does not answer through its servers yet: %w", n.Name(), err)
-		}
-	}
-	return nil
-}
-
-func (l *Lab) healthIn(ctx context.Context, region string) error {
-	for _, n := range append(l.Servers(), l.Clients()...) {
-		if n.Region() != region || !n.HTTP().IsValid() {
-			continue
-		}
-		c, err := n.API()
-		if err != nil {
-			return err
-		}
-		if _, err := c.Raw().Query("/v1/agent/health", new(api.AgentHealthResponse), query(ctx)); err != nil {
-			return fmt.Errorf("health of %s: %w", n.Name(), err)
-		}
-	}
-	return nil
 }
 
 func (l *Lab) eachRegion(ctx context.Context, do func(context.Context, string) error) error {

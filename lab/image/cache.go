@@ -61,14 +61,44 @@ func (w *workshop) kept(ctx context.Context, t target) (path string, found bool,
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return "", false, nil
 	}
+	if tried(path) {
+		return path, true, nil
+	}
 	switch err := w.try(ctx, path, t); {
 	case err == nil:
+		remember(path)
 		return path, true, nil
 	case passing(ctx, err):
 		return "", false, fmt.Errorf("try the nomad of an earlier build (should this stay so, remove it and it is built again): %w", err)
 	default:
 		return "", false, nil
 	}
+}
+
+// triedSuffix ends the name of the file that says of which state of a binary it was that a try went well. A try starts
+// the binary, which takes a tenth of the time in which a lab is up.
+const triedSuffix = ".tried"
+
+// tried is true for a binary that was tried as it is now.
+func tried(path string) bool {
+	then, err := os.ReadFile(path + triedSuffix)
+	return err == nil && string(then) == state(path)
+}
+
+// remember notes that a binary was tried. Where it cannot be noted, the next run tries again.
+func remember(path string) {
+	if err := os.WriteFile(path+triedSuffix, []byte(state(path)), 0o600); err != nil {
+		_ = os.Remove(path + triedSuffix)
+	}
+}
+
+// state changes when somebody writes to the file, or puts another in its place. Empty for none.
+func state(path string) string {
+	info, err := os.Lstat(path)
+	if err != nil {
+		return ""
+	}
+	return fmt.Sprintf("%s %d %d", info.Mode(), info.Size(), info.ModTime().UnixNano())
 }
 
 // try returns nil for a binary that is the target's, as far as this machine can run it.
