@@ -20,8 +20,8 @@ func (p *Plan) address(g Ground) error {
 	return nil
 }
 
-// ownAddress is the go-sockaddr template of a container's address on its only network.
-const ownAddress = `{{ GetInterfaceIP "eth0" }}`
+// ownAddress is the go-sockaddr template of the link-local address of a container: the one that it has after every start.
+const ownAddress = `{{ GetAllInterfaces | include "network" "169.254.0.0/16" | attr "address" }}`
 
 func (n *PlannedNode) advertise() string {
 	if n.Address.IsValid() {

@@ -39,8 +39,8 @@ func (n *Node) Role() pki.Role { return n.plan.Role }
 // Region is the Nomad region that the node belongs to.
 func (n *Node) Region() string { return n.plan.Region }
 
-// Address is the node's address on the lab's network, which in a lab that Compose brought up is that of its current
-// start. Invalid in such a lab for a node that was never seen running.
+// Address is the node's address on the lab's network, which in a lab that Compose brought up is what the engine
+// says. Invalid in such a lab for a node that was never seen.
 func (n *Node) Address() netip.Addr {
 	n.mu.Lock()
 	defer n.mu.Unlock()

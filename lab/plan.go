@@ -27,8 +27,8 @@ type Ground struct {
 	// Folder is where the nodes' files are on this machine, each node's below Folder/NAME. Empty: every node is contained,
 	// with a file system and a network of its own.
 	Folder string
-	// Named is true where nodes get their addresses when they start and know each other by name alone. The plan then has
-	// neither a subnet nor addresses, and Pools and Occupied are not looked at.
+	// Named is true where nodes get their addresses with their containers, a link-local one among them, and know each other
+	// by name alone. The plan then has neither a subnet nor addresses, and Pools and Occupied are not looked at.
 	Named bool
 }
 

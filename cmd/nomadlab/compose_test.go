@@ -158,6 +158,10 @@ func TestTheComposeFileMakesALabLikeAnyOther(t *testing.T) {
 			t.Error("there are new keys")
 		}
 	})
+	t.Run("restart", func(t *testing.T) {
+		c.run(t, "restart") // all at once: Docker's own addresses may change hands
+		composedStatus(t, name)
+	})
 	t.Run("start", func(t *testing.T) { tryStartComposed(t, e, name) })
 	if r := call(t, newApp(), "", "up", "--name", name); r.code != exitUsage || !strings.Contains(r.errs, "taken") {
 		t.Errorf("up under its name: %+v", r)
@@ -201,6 +205,9 @@ func composedStatus(t *testing.T, name string) {
 		names = append(names, n.Name)
 		if n.Leader {
 			leaders++
+		}
+		if !strings.HasPrefix(n.Address, "169.254.") {
+			t.Errorf("%s is known at %s", n.Name, n.Address)
 		}
 		if left := time.Until(n.CertificateExpires); left < 6*24*time.Hour || left > 7*24*time.Hour {
 			t.Errorf("the certificate of %s lasts for %s", n.Name, left)

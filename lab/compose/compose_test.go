@@ -44,10 +44,13 @@ type document struct {
 		CapAdd      []string                              `yaml:"cap_add"`
 		SecurityOpt []string                              `yaml:"security_opt"`
 		DependsOn   map[string]struct{ Condition string } `yaml:"depends_on"`
-		Ports       []string
-		Volumes     []string
-		Command     []string
-		Labels      map[string]string
+		Networks    map[string]struct {
+			LinkLocal []string `yaml:"link_local_ips"`
+		}
+		Ports   []string
+		Volumes []string
+		Command []string
+		Labels  map[string]string
 	}
 	Networks, Volumes map[string]struct {
 		Name   string
@@ -121,6 +124,25 @@ func TestConfinement(t *testing.T) {
 		if len(by) != want || !slices.Contains(by, lab.ComposeIssuer) {
 			t.Errorf("volume %s is used by %v", volume, by)
 		}
+	}
+}
+
+// TestAddressesStay: each node has one of its own that Docker does not choose anew, also when there are very many.
+func TestAddressesStay(t *testing.T) {
+	d := parse(t, write(t, lab.Spec{}.With(lab.Clients(300))))
+	seen := map[string]string{}
+	for name, s := range d.Services {
+		if name == lab.ComposeIssuer {
+			continue
+		}
+		addresses := s.Networks["lab"].LinkLocal
+		if len(addresses) != 1 || !netip.MustParsePrefix("169.254.0.0/16").Contains(netip.MustParseAddr(addresses[0])) {
+			t.Fatalf("%s has %v", name, addresses)
+		}
+		if other := seen[addresses[0]]; other != "" {
+			t.Errorf("%s and %s have %s", name, other, addresses[0])
+		}
+		seen[addresses[0]] = name
 	}
 }
 

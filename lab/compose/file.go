@@ -38,8 +38,9 @@ type network struct {
 
 type volume = network
 
-type aliases struct {
-	Aliases []string `yaml:"aliases,flow"`
+type endpoint struct {
+	Aliases   []string `yaml:"aliases,flow"`
+	LinkLocal []string `yaml:"link_local_ips,flow"`
 }
 
 type condition struct {

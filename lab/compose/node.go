@@ -23,7 +23,7 @@ func nodeService(p lab.Plan, i int) service {
 		User:        fmt.Sprintf("%d:%d", n.User, n.User),
 		CapDrop:     []string{"ALL"},
 		SecurityOpt: []string{"no-new-privileges"},
-		Networks:    yaml.MapSlice{{Key: net, Value: aliases{n.Aliases}}},
+		Networks:    yaml.MapSlice{{Key: net, Value: endpoint{n.Aliases, []string{address(i)}}}},
 		Volumes:     []string{n.Name + ":" + root(n)},
 		Environment: variables(n.Environment),
 		Entrypoint:  []string{"sh", "-euc"},
@@ -60,13 +60,19 @@ func dependencies(p lab.Plan, n lab.PlannedNode) yaml.MapSlice {
 	return out
 }
 
+// address is the i-th node's, beside the one that Docker gives it at each start. Raft keeps the addresses of its peers, and
+// in a restart of all servers those that Docker gives may change hands, after which no leader can be elected (verified
+// against Nomad 1.11.3). Link-local addresses hold within the lab's own network alone, and so clash with nobody's.
+func address(i int) string {
+	const first = 11
+	n := first + i
+	return fmt.Sprintf("169.254.%d.%d", 64+n>>8, n&0xff)
+}
+
 // start writes the node's configuration, which is no secret, and becomes the agent.
 func start(n lab.PlannedNode) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "rm -f %s\n", seen)
-	if n.Role == pki.Server {
-		fmt.Fprintf(&out, sameNetwork, path.Join(root(n), "data", "network"))
-	}
 	for _, f := range n.Files {
 		if f.Content != "" {
 			fmt.Fprintf(&out, "(umask 077; cat > %s) <<'END'\n%sEND\n", f.Path, f.Content)
@@ -75,18 +81,6 @@ func start(n lab.PlannedNode) string {
 	fmt.Fprintf(&out, "exec %s\n", strings.Join(n.Command, " "))
 	return out.String()
 }
-
-// sameNetwork ends a server that could wait for a leader for ever: down without -v keeps its data, and the network that
-// comes with the next up may be another.
-const sameNetwork = `network=$(ip route | sed -n 's/ dev eth0 scope link.*//p')
-kept=$(cat %[1]s 2>/dev/null || echo "$network")
-if [ "$kept" != "$network" ]; then
-  echo "Raft has kept the servers' addresses, in $kept, and this network is $network: they would not" >&2
-  echo "find each other. Begin anew: docker-compose down -v, then docker-compose up -d" >&2
-  exit 1
-fi
-echo "$network" > %[1]s
-`
 
 // seen is there once a node was healthy.
 const seen = "/tmp/.healthy"

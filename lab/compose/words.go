@@ -26,8 +26,7 @@ const aboutFile = `# A real Nomad cluster on this machine: mutual TLS on HTTP an
 #   docker-compose down -v
 #
 # (with the plugin: docker compose). down without -v keeps data, keys and certificates; up then finds
-# them again, unless Docker gives the lab another network: the servers then say so. The certificates
-# last for {days} days: down -v and up make new ones.
+# them again. The certificates last for {days} days: down -v and up make new ones.
 #
 # NOMAD_IMAGE names another image of Nomad, with nomad at /bin/nomad and a shell; NOMADLAB_NAME another
 # name for the lab, which a second one beside it needs (and another project: docker-compose -p NAME).

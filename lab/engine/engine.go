@@ -231,7 +231,8 @@ type State struct {
 	ExitCode int
 	// Started is when the node was last started. Zero for one that never was.
 	Started time.Time
-	// Address is the node's address on the lab's network. Invalid while it is not connected.
+	// Address is the node's address on the lab's network, as other nodes know it. Invalid while it is not connected, unless
+	// it is one that the node keeps.
 	Address netip.Addr
 	// Origin is where the node's own connections come from, as others see it: Address, unless nodes share one network.
 	// Invalid while the node is not connected.

@@ -87,18 +87,28 @@ func (e *Engine) summary(c container.Summary) engine.State {
 		Labels:    facts(c.Labels),
 		Endpoints: map[uint16]netip.AddrPort{},
 	}
+	var here netip.Addr
 	if c.NetworkSettings != nil {
 		for n := range maps.Values(c.NetworkSettings.Networks) {
-			s.Address, s.Origin, s.Caller = n.IPAddress, n.IPAddress, e.caller(n.Gateway)
+			here, s.Address, s.Origin, s.Caller = n.IPAddress, at(n), at(n), e.caller(n.Gateway)
 		}
 	}
 	for _, p := range c.Ports {
 		published := []network.PortBinding{{HostIP: p.IP, HostPort: strconv.Itoa(int(p.PublicPort))}}
-		if at, ok := e.reach(s.Address, p.PrivatePort, published); ok && p.PublicPort > 0 {
+		if at, ok := e.reach(here, p.PrivatePort, published); ok && p.PublicPort > 0 {
 			s.Endpoints[p.PrivatePort] = at
 		}
 	}
 	return s
+}
+
+// at is where a container is for those on its network: at its link-local address if it has one, which it has kept since
+// it was made, else where Docker has put it at its start.
+func at(n *network.EndpointSettings) netip.Addr {
+	if n.IPAMConfig != nil && len(n.IPAMConfig.LinkLocalIPs) > 0 {
+		return n.IPAMConfig.LinkLocalIPs[0]
+	}
+	return n.IPAddress
 }
 
 func (e *Engine) state(c container.InspectResponse) engine.State {
@@ -119,11 +129,12 @@ func (e *Engine) state(c container.InspectResponse) engine.State {
 	if c.NetworkSettings == nil {
 		return s
 	}
+	var here netip.Addr
 	for n := range maps.Values(c.NetworkSettings.Networks) {
-		s.Address, s.Origin, s.Caller = n.IPAddress, n.IPAddress, e.caller(n.Gateway)
+		here, s.Address, s.Origin, s.Caller = n.IPAddress, at(n), at(n), e.caller(n.Gateway)
 	}
 	for port, published := range c.NetworkSettings.Ports {
-		if at, ok := e.reach(s.Address, port.Num(), published); ok {
+		if at, ok := e.reach(here, port.Num(), published); ok {
 			s.Endpoints[port.Num()] = at
 		}
 	}
