@@ -34,6 +34,7 @@ var faults = map[string]struct {
 	"advertise half a template":        {agent: server, harm: func(a *agentconf.Agent) { a.Advertise = `{{ GetPrivateIP` }, want: "Advertise: "},
 	"advertise what nobody knows":      {agent: server, harm: func(a *agentconf.Agent) { a.Advertise = `{{ GetMyIP }}` }, want: "Advertise: "},
 	"advertise more than a template":   {agent: server, harm: func(a *agentconf.Agent) { a.Advertise = `{{ GetPrivateIP }}:4646` }, want: "Advertise: "},
+	"advertise words and a template":   {agent: server, harm: func(a *agentconf.Agent) { a.Advertise = `at {{ GetPrivateIP }}` }, want: "Advertise: "},
 	"advertise templates of two lines": {agent: server, harm: func(a *agentconf.Agent) { a.Advertise = "{{ GetPrivateIP\n}}" }, want: "Advertise: "},
 	"open to the network": {
 		agent: server,
