@@ -88,8 +88,8 @@ type fakeEngine struct {
 	labs fakeLabs
 }
 
-func (f *fakeEngine) Name() string { return "fake" }
-func (f *fakeEngine) Close() error { return nil }
+func (f *fakeEngine) Name() string       { return "fake" }
+func (f *fakeEngine) Close() error       { return nil }
 func (f *fakeEngine) DockerHost() string { return "" }
 func (f *fakeEngine) Labs(context.Context) (map[string]engine.LabState, error) {
 	return maps.Clone(f.labs), nil
