@@ -96,12 +96,24 @@ func runsFrom(t *testing.T, text string) []string {
 	return out
 }
 
+// openFolder is one that the agents' user may enter.
+func openFolder(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	for _, at := range []string{filepath.Dir(folder), folder} {
+		if err := os.Chmod(at, 0o711); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return folder
+}
+
 // TestRun is a short run of everything, on real clusters.
 func TestRun(t *testing.T) {
 	binary, _ := nomad(t)
 	state, out, docs := t.TempDir(), t.TempDir(), t.TempDir()
 	t.Setenv("XDG_STATE_HOME", state)
-	t.Setenv("TMPDIR", t.TempDir())
+	t.Setenv("TMPDIR", openFolder(t))
 	page := filepath.Join(docs, "performance.md")
 	if err := os.WriteFile(page, []byte("# Performance\n\n"+report.Begin+"\n"+report.End+"\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -181,7 +193,7 @@ func wantNothingLeft(t *testing.T, binary, state string) {
 func TestInterrupted(t *testing.T) {
 	binary, _ := nomad(t)
 	out, docs := t.TempDir(), t.TempDir()
-	t.Setenv("TMPDIR", t.TempDir())
+	t.Setenv("TMPDIR", openFolder(t))
 	ctx, interrupt := context.WithCancel(t.Context())
 	errs := &listener{text: "round 1/", heard: interrupt}
 	code := execute(ctx, []string{

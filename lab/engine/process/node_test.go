@@ -22,7 +22,7 @@ import (
 func (w world) demandRunning(t *testing.T, s engine.State, number int) {
 	t.Helper()
 	want := engine.State{
-		Ref: s.Ref, ID: w.run + "/" + s.Node, Running: true, Started: s.Started, Address: w.address(number),
+		Ref: s.Ref, ID: w.run + "/" + s.Node, Image: w.image, Running: true, Started: s.Started, Address: w.address(number),
 		Origin: netip.MustParseAddr("127.0.0.1"), Caller: w.subnet.Addr().Next(), From: w.subnet.Addr().Next(),
 		Endpoints: map[uint16]netip.AddrPort{port: netip.AddrPortFrom(w.address(number), port)},
 		Labels:    map[string]string{"role": "service"},
