@@ -73,9 +73,9 @@ func loopback() netip.Prefix { return netip.PrefixFrom(netip.AddrFrom4([4]byte{1
 // elsewhere says where the subnet must be: containers cannot have loopback addresses, and agents on this machine have
 // no others that are theirs.
 func elsewhere(p netip.Prefix, g Ground) error {
-	mend := "is loopback, which containers cannot share: use a network such as 172.30.7.0/24"
+	mend := "that is loopback, which containers cannot share: use a network such as 172.30.7.0/24"
 	if !g.contained() {
-		mend = "is not loopback, where agents without containers live: use a network such as 127.64.7.0/24"
+		mend = "that is not loopback, where agents without containers live: use a network such as 127.64.7.0/24"
 	}
 	return &InvalidError{Problems: []Problem{{Field: "subnet", Found: fmt.Sprintf("%q", p), Mend: mend}}}
 }
