@@ -31,18 +31,20 @@ build: check-go ## build the command into .bin/
 	@echo "==> build: building nomadlab into .bin/"
 	@go build -trimpath -o $(NOMADLAB) ./cmd/nomadlab
 
-image: build ## get the image of Nomad that labs run; without a registry it is built once, which takes minutes
-	@echo "==> image: getting the image of Nomad"
+image: build ## get the Nomad that labs run; without a registry it is built once, which takes minutes
+	@echo "==> image: getting Nomad"
 	@$(NOMADLAB) image
 
-# The image comes first: building it takes longer than a test may. Then the packages, as many side by side as there are
+# Nomad comes first: building it takes longer than a test may. Then the packages, as many side by side as there are
 # processors (on two, 113 s instead of 157 s with -p 1, and as steady). The scenarios come last and alone, one at a time:
 # their bounds, such as the time of an election, are Nomad's and not a busy machine's, and their steps can be read. They
 # are carried out on each engine; one that needs what an engine lacks is skipped there, and nothing else may be.
 # The sums at the end are those of all tests together.
 ENGINES := docker process
-test: image $(GOTESTSUM) ## run all tests: first those of the packages, then every scenario on a fresh cluster, on each engine
+test: build $(GOTESTSUM) ## run all tests: first those of the packages, then every scenario on a fresh cluster, on each engine
 	@rm -rf $(RESULTS) && mkdir -p $(RESULTS)
+	@echo "==> test: getting Nomad for the engines $(ENGINES)"
+	@for engine in $(ENGINES); do $(NOMADLAB) --engine $$engine image || exit 1; done
 	@echo "==> test: the packages $(or $(RACE:-race=with the race detector),without the race detector: there is no C compiler)"
 	@failed=0; packages=$$(go list ./...) || exit 1; \
 	$(GOTESTSUM) --format pkgname --format-hide-empty-pkg --hide-summary skipped,failed,output --jsonfile $(RESULTS)/packages.json -- \
