@@ -35,13 +35,15 @@ trap remove EXIT
 trap 'exit 130' INT TERM HUP
 
 # certificates ROLE...: an authority, and a certificate for each role, by Nomad's own command. The agents of the clients
-# are not root, and must be able to read them.
+# are not root, and must be able to read theirs: on this machine others can, too, while it runs. The authority's key is
+# not needed any more, and goes.
 certificates() {
   "$NOMAD" tls ca create || exit 1
   local role
   for role in "$@"; do
     "$NOMAD" tls cert create "-$role" || exit 1
   done
+  rm nomad-agent-ca-key.pem
   chmod a+r ./*.pem
   chmod a+rx .
 }

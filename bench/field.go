@@ -197,10 +197,11 @@ func (f *field) ours(about measure.Contestant, e engine.Engine, wanted []string,
 // labName is a name that no other lab has.
 func labName() string { return fmt.Sprintf("bench-%x", random(4)) }
 
-// loopback is the beginning of addresses that no other run uses, and that are far from those that people use.
+// loopback is the beginning of addresses that no other run uses, nor our own engine, and that are far from those that
+// people use.
 func loopback() string {
 	r := random(2)
-	return fmt.Sprintf("127.%d.%d", 100+r[0]%100, r[1])
+	return fmt.Sprintf("127.%d.%d", 130+r[0]%100, r[1])
 }
 
 func random(n int) []byte {

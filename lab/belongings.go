@@ -8,6 +8,7 @@ import (
 	"os"
 	"time"
 
+	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/watchdog"
 )
 
@@ -54,7 +55,7 @@ func (l *Lab) target() watchdog.Target {
 }
 
 // marker is in the environment of all processes that are started for a lab, by an engine or beside it.
-func marker(run string) string { return "NOMADLAB_RUN=" + run }
+func marker(run string) string { return engine.RunVariable + "=" + run }
 
 // watched is true while the lab ends with this process.
 func (l *Lab) watched() bool {

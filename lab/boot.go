@@ -152,15 +152,27 @@ func (l *Lab) awaitDeath(ctx context.Context) error {
 			return nil
 		case <-ticker.C:
 		}
-		for _, n := range append(l.Servers(), l.Clients()...) {
-			if !n.HTTP().IsValid() {
-				continue // not started yet
-			}
-			if s, err := n.State(ctx); err == nil && !s.Running {
-				return n.died(ctx, s)
+		if n, s := l.dead(ctx); n != nil {
+			return n.died(ctx, s)
+		}
+	}
+}
+
+// dead is a node that was started and has ended, if there is one.
+func (l *Lab) dead(ctx context.Context) (*Node, engine.State) {
+	states, err := l.engine.Nodes(ctx, l.Name())
+	if err != nil {
+		return nil, engine.State{}
+	}
+	for _, n := range append(l.Servers(), l.Clients()...) {
+		for _, s := range states {
+			// One without an address was not started yet.
+			if s.Node == n.Name() && n.HTTP().IsValid() && !s.Running {
+				return n, s
 			}
 		}
 	}
+	return nil, engine.State{}
 }
 
 // bootClients starts the clients, and waits for as much as the user asked for.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/adrg/xdg"
@@ -38,8 +39,11 @@ func stateFolder() string {
 
 func labsFolder() string { return filepath.Join(stateFolder(), "labs") }
 
-// folderOf is the folder of one run of a lab. A dot is in no lab's name.
-func folderOf(name, run string) folder { return folder{filepath.Join(labsFolder(), name+"."+run)} }
+// folderOf is the folder of one run of a lab. A dot is in no lab's name. Both may come from what bears a label or a mark,
+// which others can make too: it is a folder for labs whatever they say.
+func folderOf(name, run string) folder {
+	return folder{filepath.Join(labsFolder(), filepath.Base(name+"."+run))}
+}
 
 // folders are those of all labs, in the order of their names.
 func folders() ([]folder, error) {
@@ -68,7 +72,26 @@ func foldersOf(name string) ([]folder, error) {
 	return out, err
 }
 
-func (f folder) base() string             { return filepath.Base(f.path) }
+func (f folder) base() string { return filepath.Base(f.path) }
+
+// lab is the name of the lab.
+func (f folder) lab() string {
+	name, _, _ := strings.Cut(f.base(), ".")
+	return name
+}
+
+// ours is an error for a folder of somebody else's.
+func (f folder) ours() error {
+	info, err := os.Stat(f.path)
+	if err != nil {
+		return err
+	}
+	if owner, known := info.Sys().(*syscall.Stat_t); known && int(owner.Uid) != os.Geteuid() {
+		return fmt.Errorf("it belongs to user %d", owner.Uid)
+	}
+	return nil
+}
+
 func (f folder) tls() string              { return filepath.Join(f.path, "tls") }
 func (f folder) record() string           { return filepath.Join(f.path, "lab.json") }
 func (f folder) log(node string) string   { return filepath.Join(f.path, "logs", node+".log") }
@@ -123,10 +146,12 @@ func (f folder) condition() condition {
 // record is what a lab's folder says about it.
 type record struct {
 	// Run tells this lab from others of its name, past and future.
-	Run     string    `json:"run"`
-	Plan    Plan      `json:"plan"`
-	Spec    Spec      `json:"spec"`
-	Engine  string    `json:"engine"`
+	Run    string `json:"run"`
+	Plan   Plan   `json:"plan"`
+	Spec   Spec   `json:"spec"`
+	Engine string `json:"engine"`
+	// Site is where the engine has the lab: the address of its Docker daemon, or its folder.
+	Site    string    `json:"site"`
 	Image   string    `json:"image"`
 	Version string    `json:"nomad_version"`
 	Created time.Time `json:"created"`
@@ -142,7 +167,11 @@ func (f folder) write(r record) error {
 
 func (f folder) read() (record, error) {
 	var r record
-	text, err := os.ReadFile(f.record())
+	err := f.ours()
+	var text []byte
+	if err == nil {
+		text, err = os.ReadFile(f.record())
+	}
 	if err == nil {
 		err = json.Unmarshal(text, &r)
 	}
@@ -151,7 +180,7 @@ func (f folder) read() (record, error) {
 	}
 	if err != nil {
 		return record{}, fmt.Errorf("%w: %s: %w: nothing but its credentials is lost: `nomadlab down %s` removes the lab",
-			ErrDamaged, f.record(), err, strings.TrimSuffix(f.base(), filepath.Ext(f.path)))
+			ErrDamaged, f.record(), err, f.lab())
 	}
 	return r, nil
 }

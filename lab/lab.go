@@ -2,7 +2,6 @@ package lab
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
@@ -120,29 +119,4 @@ func (l *Lab) Keep() error {
 		n.dropLog()
 	}
 	return l.dismiss()
-}
-
-// Remove removes a lab by name, whatever is left of it. A lab that is gone is no error; one that is being started is.
-func Remove(ctx context.Context, e engine.Engine, name string) error {
-	if err := checkName(name); err != nil {
-		return err
-	}
-	r, err := reserve(name)
-	if errors.Is(err, ErrTaken) {
-		return fmt.Errorf("%w: interrupt that first", err)
-	}
-	if err == nil { // a folder that cannot be written to keeps no lab from being removed
-		defer r.release()
-	}
-	return remove(ctx, e, name)
-}
-
-// remove is Remove for those who have the name already.
-func remove(ctx context.Context, e engine.Engine, name string) error {
-	errs := []error{e.Remove(ctx, name)}
-	folders, err := foldersOf(name)
-	for _, f := range folders {
-		errs = append(errs, f.remove())
-	}
-	return errors.Join(append(errs, err)...)
 }

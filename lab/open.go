@@ -15,6 +15,10 @@ func Open(ctx context.Context, e engine.Engine, name string) (*Lab, error) {
 	if err := checkName(name); err != nil {
 		return nil, err
 	}
+	state, _, err := find(ctx, e, name)
+	if err != nil {
+		return nil, err
+	}
 	states, err := e.Nodes(ctx, name)
 	if err != nil {
 		return nil, err
@@ -25,7 +29,7 @@ func Open(ctx context.Context, e engine.Engine, name string) (*Lab, error) {
 	if states[0].Labels[labelOrigin] == compose {
 		return adopt(ctx, e, name, states)
 	}
-	f := folderOf(name, states[0].Labels[labelRun])
+	f := folderOf(name, state.Labels[labelRun])
 	r, err := f.read()
 	if err != nil {
 		return nil, err

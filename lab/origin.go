@@ -27,6 +27,13 @@ func ComposeLabels(name string) map[string]string {
 	return map[string]string{"lab": name, labelRun: composeRun(name), labelOrigin: compose}
 }
 
+// ComposeVolumeLabels are on its volumes, which outlive it: without the lab's name, as another lab may take that.
+func ComposeVolumeLabels(name string) map[string]string {
+	labels := ComposeLabels(name)
+	delete(labels, "lab")
+	return labels
+}
+
 // ComposeNodeLabels are those of the i-th node of the plan.
 func ComposeNodeLabels(name string, p Plan, i int) map[string]string {
 	labels, n := ComposeLabels(name), p.Nodes[i]

@@ -74,6 +74,9 @@ func claim(ctx context.Context, engines []engine.Engine, name string, tell func(
 			err = free(ctx, e, name, tell)
 		}
 	}
+	if err == nil {
+		err = freeElsewhere(engines, name)
+	}
 	if err != nil {
 		r.release()
 		return nil, err
@@ -111,6 +114,17 @@ func free(ctx context.Context, e engine.Engine, name string, tell func(Event)) e
 		return taken(name) // it has lost its folder, or is another user's
 	}
 	return remove(ctx, e, name)
+}
+
+// freeElsewhere returns ErrTaken for the name of a lab of an engine that is not looked at now.
+func freeElsewhere(engines []engine.Engine, name string) error {
+	folders, err := foldersOf(name)
+	for _, f := range folders {
+		if there := f.elsewhere(engines...); there != nil {
+			return fmt.Errorf("%w: %w, or choose another --name", ErrTaken, there)
+		}
+	}
+	return err
 }
 
 // find returns what there is of the lab, and whether there is anything.

@@ -2,7 +2,9 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -60,13 +62,24 @@ func tidyFolders(runs map[string]bool) error {
 		return err
 	}
 	for _, f := range all {
-		if !runs[f.base()] && f.condition() == abandoned {
+		if !runs[f.base()] && (f.condition() == abandoned || f.outlived()) {
 			if err := f.remove(); err != nil {
 				return fmt.Errorf("remove what a killed start left: %w", err)
 			}
 		}
 	}
 	return tidyLocks()
+}
+
+// outlived is true for the folder of a lab without containers whose nodes' files are gone, as after a reboot: nothing of
+// it can ever run again.
+func (f folder) outlived() bool {
+	r, err := f.read()
+	if err != nil || !filepath.IsAbs(r.Site) || f.condition() != kept {
+		return false
+	}
+	_, err = os.Stat(filepath.Join(r.Site, r.Run))
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 // tidyAdopted removes the keys of labs that Compose brought up and took down again. Opening such a lab, should it come

@@ -98,7 +98,7 @@ func newLab(e engine.Engine, s Spec) *Lab {
 	run := newRun()
 	return &Lab{
 		engine: e, folder: folderOf(s.Name, run),
-		record: record{Run: run, Spec: s, Plan: Plan{Name: s.Name}, Engine: e.Name(), Created: time.Now().Truncate(time.Second)},
+		record: record{Run: run, Spec: s, Plan: Plan{Name: s.Name}, Engine: e.Name(), Site: site(e), Created: time.Now().Truncate(time.Second)},
 	}
 }
 

@@ -102,6 +102,30 @@ func TestDownSparesTheLabsOfTests(t *testing.T) {
 	}
 }
 
+// TestDownSparesTheLabsOfCompose, which keep data and may be somebody else's, unless they are named.
+func TestDownSparesTheLabsOfCompose(t *testing.T) {
+	for _, test := range []struct {
+		args string
+		code int
+		left []string
+		says string
+	}{
+		{"down", exitUsage, []string{"a"}, "Docker Compose brought it up"},
+		{"down --all", exitFine, []string{"a"}, "stays unless it is named"},
+		{"down a", exitFine, nil, "lab a: removed"},
+	} {
+		t.Run(test.args, func(t *testing.T) {
+			a, labs := faked(t, "a")
+			labs.compose("a")
+			r := call(t, a, "", strings.Fields(test.args)...)
+			contains(t, r.out+r.errs, test.says)
+			if diff := cmp.Diff(test.left, labs.names()); diff != "" || r.code != test.code {
+				t.Errorf("exit code %d, labs that are left, -want +got:\n%s", r.code, diff)
+			}
+		})
+	}
+}
+
 func TestListWithoutFolders(t *testing.T) {
 	a, labs := faked(t, "a", "b")
 	labs["b"].Nodes[0].Running = false

@@ -23,8 +23,8 @@ finds what belongs to a lab by its labels, so it also removes one whose start wa
 whose folder is lost. A lab that is gone already is fine.
 
 Without a name it removes the only lab, or the one called "lab", if its folder is here. --all
-removes every lab of this machine. Both leave out those of tests and scenarios: they end by
-themselves, and go before only when they are named.`,
+removes every lab of this machine. Both leave out those of tests and scenarios, which end by
+themselves, and those that Docker Compose brought up: these go only when they are named.`,
 		Example: `  nomadlab down
   nomadlab down demo other
   nomadlab down --all`,
@@ -37,7 +37,7 @@ themselves, and go before only when they are named.`,
 		},
 		RunE: a.with(func(cmd *cobra.Command, args []string, e *engines.Set) error { return a.down(cmd, args, e, all) }),
 	}
-	cmd.Flags().BoolVar(&all, "all", false, "remove every lab but those of tests and scenarios")
+	cmd.Flags().BoolVar(&all, "all", false, "remove every lab but those of tests, scenarios and Docker Compose")
 	return cmd
 }
 
@@ -62,7 +62,10 @@ func (a *app) down(cmd *cobra.Command, args []string, e *engines.Set, all bool) 
 		began := time.Now()
 		err := remove(cmd.Context(), e, name)
 		p.stop()
-		if err != nil {
+		switch {
+		case errors.Is(err, lab.ErrElsewhere):
+			return err
+		case err != nil:
 			return fmt.Errorf("lab %s is not wholly removed, try again: %w", name, err)
 		}
 		if state, there := known[name]; there {
@@ -86,6 +89,11 @@ func remove(ctx context.Context, e *engines.Set, name string) error {
 func toRemove(cmd *cobra.Command, e *engines.Set, args []string, all bool) ([]string, error) {
 	if all {
 		labs, err := lab.List(cmd.Context(), e.All()...)
+		for _, l := range labs {
+			if l.Origin != "" {
+				cmd.PrintErrf("lab %s was brought up by Docker Compose, and stays unless it is named: `nomadlab down %s`\n", l.Name, l.Name)
+			}
+		}
 		return lasting(labs), err
 	}
 	if len(args) == 0 {
@@ -99,11 +107,11 @@ func toRemove(cmd *cobra.Command, e *engines.Set, args []string, all bool) ([]st
 	return slices.Compact(slices.Clone(args)), nil
 }
 
-// lasting are the labs that nothing else will remove.
+// lasting are the labs that nothing else will remove, and that nomadlab brought up.
 func lasting(labs []lab.Listed) []string {
 	var names []string
 	for _, l := range labs {
-		if l.Expires.IsZero() {
+		if l.Expires.IsZero() && l.Origin == "" {
 			names = append(names, l.Name)
 		}
 	}
@@ -121,13 +129,13 @@ func onlyOurs(cmd *cobra.Command, e *engines.Set) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !slices.Contains(lasting(labs), name) {
-		return nil, usagef(cmd, "lab %s is the one that there is, and it belongs to a test or a scenario, and goes by itself: "+
-			"name it to remove it now, `nomadlab down %s`", name, name)
-	}
 	if slices.ContainsFunc(labs, func(l lab.Listed) bool { return l.Name == name && l.Origin != "" }) {
 		return nil, usagef(cmd, "lab %s is the one that there is, and Docker Compose brought it up, perhaps for somebody else: "+
 			"name it to remove it, `nomadlab down %s`", name, name)
+	}
+	if !slices.Contains(lasting(labs), name) {
+		return nil, usagef(cmd, "lab %s is the one that there is, and it belongs to a test or a scenario, and goes by itself: "+
+			"name it to remove it now, `nomadlab down %s`", name, name)
 	}
 	if _, err := openNamed(cmd.Context(), e, name); errors.Is(err, lab.ErrDamaged) {
 		return nil, usagef(cmd, "lab %s is the one that there is, and it may be somebody else's, as its folder is not to be had here: "+

@@ -12,9 +12,10 @@ func (a *app) execCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "exec [NAME] NODE -- CMD…",
 		Short: "Run a command inside a node",
-		Long:  `exec runs a command inside a node of a lab. Its exit code is passed on.`,
+		Long: `exec runs a command inside a node of a lab. Its exit code is passed on. Without Docker that is in
+the node's folder, as the node's user.`,
 		Example: `  nomadlab exec server-1 -- sh
-  nomadlab exec demo client-1 -- cat /nomad/config/agent.hcl`,
+  nomadlab exec demo client-1 -- nomad version`,
 		ValidArgsFunction: a.completeNodes(1),
 		Args: func(cmd *cobra.Command, args []string) error {
 			ours, theirs, _ := dashed(cmd, args)

@@ -77,7 +77,7 @@ func exitCode(err error) int {
 		return exitUsage
 	}
 	for _, known := range []error{
-		lab.ErrInvalid, lab.ErrTaken, engines.ErrUnknown, engine.ErrUnavailable, engine.ErrNoSpace,
+		lab.ErrInvalid, lab.ErrTaken, engines.ErrUnknown, engines.ErrAmbiguous, engine.ErrUnavailable, engine.ErrNoSpace,
 		image.ErrUnknownVersion, image.ErrNotInRegistry, image.ErrUnusableBinary, image.ErrNeedsDocker, image.ErrNoSpace,
 	} {
 		if errors.Is(err, known) {

@@ -91,6 +91,7 @@ type fakeEngine struct {
 func (f *fakeEngine) Name() string       { return "fake" }
 func (f *fakeEngine) Close() error       { return nil }
 func (f *fakeEngine) DockerHost() string { return "" }
+func (f *fakeEngine) Site() engine.Site  { return engine.Site{Folder: "/tmp/fake"} }
 func (f *fakeEngine) Labs(context.Context) (map[string]engine.LabState, error) {
 	return maps.Clone(f.labs), nil
 }
@@ -116,6 +117,13 @@ func faked(t *testing.T, names ...string) (*app, fakeLabs) {
 		return engines.New(&fakeEngine{labs: labs}), nil
 	}
 	return a, labs
+}
+
+// compose makes the lab one that Docker Compose brought up.
+func (f fakeLabs) compose(name string) {
+	state := f[name]
+	state.Labels = map[string]string{"origin": "compose"}
+	f[name] = state
 }
 
 // expire makes the lab one of a test or a scenario, which ends by itself.

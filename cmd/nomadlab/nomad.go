@@ -18,9 +18,9 @@ func (a *app) nomadCommand() *cobra.Command {
 		Long: `nomad runs the real Nomad CLI on the lab's network with the lab's credentials, so that none is
 needed on this machine. Its exit code is passed on.
 
-Files of this machine that the arguments name (FILE, -flag=FILE, @FILE) are copied to where it
-runs, below ` + copied + `. What it writes to files stays there. Of your environment nothing is
-passed on, NOMAD_TOKEN and NOMAD_NAMESPACE included.`,
+In Docker, files of this machine that the arguments name (FILE, -flag=FILE, @FILE) are copied to
+where it runs, below ` + copied + `, and what it writes to files stays there; without Docker it runs in
+your folder. Of your environment nothing is passed on, NOMAD_TOKEN and NOMAD_NAMESPACE included.`,
 		Example: `  nomadlab nomad -- server members
   nomadlab nomad demo -- job run ./web.nomad.hcl
   nomadlab nomad -- alloc exec -i -t 8ba85cef /bin/sh

@@ -100,7 +100,7 @@ func (s stream) plan(p lab.Plan) {
 		}
 		rows = append(rows, []string{n.Name, role, n.Region, n.Datacenter, n.Address.String(), ports(n.Ports)})
 	}
-	s.grid([]string{"NODE", "ROLE", "REGION", "DATACENTER", "ADDRESS", "PORTS ON 127.0.0.1"}, rows)
+	s.grid([]string{"NODE", "ROLE", "REGION", "DATACENTER", "ADDRESS", "PORTS"}, rows)
 	for _, n := range p.Nodes {
 		s.printf("")
 		s.planned(n)

@@ -16,7 +16,7 @@ func (a *app) startCommand() *cobra.Command {
 		Use:   "start [NAME]",
 		Short: "Start a lab that was stopped, as by a reboot",
 		Long: `start starts the nodes of a lab that do not run, and waits until the lab is ready. Its data,
-keys and certificates are what they were; the ports on 127.0.0.1 are new.`,
+keys and certificates are what they were; in Docker, the ports on 127.0.0.1 are new.`,
 		Example: `  nomadlab start
   nomadlab start demo`,
 		ValidArgsFunction: a.completeLab(),

@@ -71,16 +71,16 @@ const (
 
 // encode is the file without its head.
 func encode(p lab.Plan) (string, error) {
-	labels := prefixed(lab.ComposeLabels(name(p)))
+	labels, kept := prefixed(lab.ComposeLabels(name(p))), prefixed(lab.ComposeVolumeLabels(name(p)))
 	f := file{
 		Services: yaml.MapSlice{{Key: issuer, Value: issuerService(p)}},
 		Networks: yaml.MapSlice{{Key: net, Value: network{Name: object(p, ""), Labels: labels}}},
-		Volumes:  yaml.MapSlice{{Key: authority, Value: volume{Name: object(p, authority), Labels: labels}}},
+		Volumes:  yaml.MapSlice{{Key: authority, Value: volume{Name: object(p, authority), Labels: kept}}},
 	}
 	comments := yaml.CommentMap{"$.services." + issuer: comment(aboutIssuer), "$.volumes": comment(aboutVolumes)}
 	for i, n := range p.Nodes {
 		f.Services = append(f.Services, yaml.MapItem{Key: n.Name, Value: nodeService(p, i)})
-		f.Volumes = append(f.Volumes, yaml.MapItem{Key: n.Name, Value: volume{Name: object(p, n.Name), Labels: labels}})
+		f.Volumes = append(f.Volumes, yaml.MapItem{Key: n.Name, Value: volume{Name: object(p, n.Name), Labels: kept}})
 		if i == 0 {
 			comments["$.services."+n.Name] = comment(aboutNodes)
 		}

@@ -29,7 +29,8 @@ const aboutFile = `# A real Nomad cluster on this machine: mutual TLS on HTTP an
 # them again. The certificates last for {days} days: down -v and up make new ones.
 #
 # NOMAD_IMAGE names another image of Nomad, with nomad at /bin/nomad and a shell; NOMADLAB_NAME another
-# name for the lab, which a second one beside it needs (and another project: docker-compose -p NAME).
+# name for the lab (lower-case letters, digits and hyphens), which a second one beside it needs (and
+# another project: docker-compose -p NAME).
 #
 # Ports are published on 127.0.0.1 alone, on free ones: docker-compose port {server} 4646. What speaks to
 # them needs a certificate of the lab's authority; this one is for people, and their tools:

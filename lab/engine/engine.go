@@ -123,6 +123,9 @@ type Footprint struct {
 	Folders []string
 }
 
+// RunVariable is in the environment of every process that belongs to a run of a lab, with the run's name as its value.
+const RunVariable = "NOMADLAB_RUN"
+
 // Ref names a node of a lab.
 type Ref struct{ Lab, Node string }
 

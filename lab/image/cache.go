@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"golang.org/x/mod/semver"
 )
@@ -98,7 +99,11 @@ func state(path string) string {
 	if err != nil {
 		return ""
 	}
-	return fmt.Sprintf("%s %d %d", info.Mode(), info.Size(), info.ModTime().UnixNano())
+	own := ""
+	if stat, known := info.Sys().(*syscall.Stat_t); known {
+		own = fmt.Sprint(stat.Ino)
+	}
+	return fmt.Sprintf("%s %d %d %s", info.Mode(), info.Size(), info.ModTime().UnixNano(), own)
 }
 
 // try returns nil for a binary that is the target's, as far as this machine can run it.
@@ -122,6 +127,7 @@ func (w *workshop) try(ctx context.Context, path string, t target) error {
 // it or none.
 func (w *workshop) keep(built string, t target) (path string, err error) {
 	path = filepath.Join(w.cache, t.file())
+	_ = os.Remove(path + triedSuffix) // it tells of the one that was there before
 	if err := onDisk(built); err != nil {
 		return "", fmt.Errorf("keep the nomad that was built: %w", outOfSpace(err, w.cache))
 	}

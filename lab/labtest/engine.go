@@ -27,14 +27,12 @@ func Main(m *testing.M) int {
 }
 
 // open connects to the engines that are asked for, until the test ends.
-func open(t testing.TB) (*engines.Set, error) {
+func open(t testing.TB) *engines.Set {
+	t.Helper()
 	e, err := engines.Open(t.Context(), engines.Kind(os.Getenv(engines.Variable)))
 	if err != nil {
-		return nil, err
+		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = e.Close() })
-	if e.Note() != "" {
-		_, _ = fmt.Fprintln(t.Output(), e.Note())
-	}
-	return e, nil
+	return e
 }

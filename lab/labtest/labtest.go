@@ -19,6 +19,7 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/engine/engines"
 )
 
 // lifetime is when a lab may be swept by a later run on this machine, should even the watchdog have been killed.
@@ -38,36 +39,35 @@ const (
 // processes, may have labs at the same time.
 func Start(t testing.TB, options ...lab.Option) *lab.Lab {
 	t.Helper()
-	l, err := start(t, options)
+	return start(t, open(t), options)
+}
+
+func start(t testing.TB, e *engines.Set, options []lab.Option) *lab.Lab {
+	t.Helper()
+	l, err := up(t, e, options)
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Cleanup(func() { end(t, l) })
 	return l
 }
 
-func start(t testing.TB, options []lab.Option) (*lab.Lab, error) {
-	ctx := t.Context()
-	e, err := open(t)
-	if err != nil {
-		return nil, err
+func up(t testing.TB, e *engines.Set, options []lab.Option) (*lab.Lab, error) {
+	if e.Note() != "" {
+		_, _ = fmt.Fprintln(t.Output(), e.Note())
 	}
 	spec := lab.Spec{}.With(options...)
 	if spec.Name == "" {
 		spec.Name = name(t)
 	}
 	began := time.Now()
-	l, err := lab.Up(ctx, e.Home(), spec, lab.UpOptions{
+	return lab.Up(t.Context(), e.Home(), spec, lab.UpOptions{
 		Expires: time.Now().Add(lifetime),
 		Others:  e.Others(),
 		Progress: func(ev lab.Event) {
 			_, _ = fmt.Fprintf(t.Output(), "%6.2fs  %s\n", time.Since(began).Seconds(), ev.Text)
 		},
 	})
-	if err != nil {
-		return nil, err
-	}
-	t.Cleanup(func() { end(t, l) })
-	return l, nil
 }
 
 // end keeps the evidence of a failed test, and removes the lab. The test's own context has ended by now.
@@ -114,9 +114,5 @@ func Leader(t testing.TB, l *lab.Lab) *lab.Node {
 // Engine returns the engine that Start uses, closed when the test ends. It fails the test where there is none.
 func Engine(t testing.TB) engine.Engine {
 	t.Helper()
-	e, err := open(t)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return e.Home()
+	return open(t).Home()
 }

@@ -16,10 +16,11 @@ import (
 // scenario needs, the test is skipped, and says why.
 func Stage(t testing.TB, s story.Scenario, options ...lab.Option) *lab.Lab {
 	t.Helper()
-	if missing := s.Missing(Engine(t)); missing != "" {
+	e := open(t)
+	if missing := s.Missing(e.Home()); missing != "" {
 		t.Skipf("%s: %s", s.Name, missing) //nolint:forbidigo // the one reason for which nothing can be shown; make test counts and tells them
 	}
-	return Start(t, append([]lab.Option{lab.Like(s.Spec)}, options...)...)
+	return start(t, e, append([]lab.Option{lab.Like(s.Spec)}, options...))
 }
 
 // Play carries a scenario out on a fresh lab, tells its steps in the test's log, and fails the test at the first step

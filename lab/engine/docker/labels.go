@@ -12,6 +12,8 @@ const (
 	labelPrefix = "nomadlab."
 	labelLab    = labelPrefix + "lab"
 	labelNode   = labelPrefix + "node"
+	// labelRun is the one of those that Create and CreateNetwork are given by which a lab's volumes are found.
+	labelRun = labelPrefix + "run"
 	// labelImage begins what an image that was built here says of itself; its containers inherit that.
 	labelImage = labelPrefix + "image"
 	// labelImageVersion and labelOfficialVersion say which Nomad is in an image that was built here, and in the official

@@ -141,11 +141,24 @@ func (e *Engine) state(c container.InspectResponse) engine.State {
 	return s
 }
 
-// Remove removes the lab's containers and its network.
+// Remove removes the lab's containers and its network, and what else bears the run of that network: volumes of a lab that
+// Docker Compose brought up bear no more than that, as they are to outlive it when Compose takes it down, and must not go
+// with another lab of its name.
 func (e *Engine) Remove(ctx context.Context, lab string) error {
-	t := watchdog.Target{DockerHost: e.DockerHost(), Label: labelLab + "=" + lab}
-	if _, err := watchdog.Sweep(ctx, t); err != nil {
-		return fmt.Errorf("remove lab %s: %w", lab, err)
+	networks, err := e.client.NetworkList(ctx, client.NetworkListOptions{Filters: ofLab(lab)})
+	if err != nil {
+		return fmt.Errorf("list the networks of lab %s: %w", lab, err)
+	}
+	labels := []string{labelLab + "=" + lab}
+	for _, n := range networks.Items {
+		if run := n.Labels[labelRun]; run != "" {
+			labels = append(labels, labelRun+"="+run)
+		}
+	}
+	for _, label := range labels {
+		if _, err := watchdog.Sweep(ctx, watchdog.Target{DockerHost: e.DockerHost(), Label: label}); err != nil {
+			return fmt.Errorf("remove lab %s: %w", lab, err)
+		}
 	}
 	return nil
 }

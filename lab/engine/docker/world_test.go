@@ -40,9 +40,15 @@ func connect(t *testing.T) *docker.Engine {
 func newWorld(t *testing.T) world {
 	t.Helper()
 	w := bareWorld(t)
+	return w.withNetwork(t, map[string]string{"expires": "never"})
+}
+
+// withNetwork is the world with a network that bears these labels.
+func (w world) withNetwork(t *testing.T, labels map[string]string) world {
+	t.Helper()
 	for {
 		w.subnet = someSubnet(24)
-		err := w.CreateNetwork(t.Context(), engine.Network{Lab: w.lab, Subnet: w.subnet, Labels: map[string]string{"expires": "never"}})
+		err := w.CreateNetwork(t.Context(), engine.Network{Lab: w.lab, Subnet: w.subnet, Labels: labels})
 		if err == nil {
 			return w
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"strings"
 
 	"nomadlab.internal/lab/engine"
@@ -33,6 +34,9 @@ func Kinds() []Kind { return []Kind{Auto, Docker, Process} }
 
 // ErrUnknown is returned for a kind that there is not.
 var ErrUnknown = errors.New("unknown engine")
+
+// ErrAmbiguous is returned for a lab's name that two engines have.
+var ErrAmbiguous = errors.New("say which engine is meant, with --engine")
 
 // Set are the engines of this machine: one where new labs go, and those that may have labs besides.
 type Set struct {
@@ -73,7 +77,11 @@ func open(ctx context.Context) (*Set, error) {
 	case noDocker == nil && noProcesses == nil:
 		return New(containers, processes), nil
 	case noDocker == nil:
-		return New(containers), nil // its labs are all that there can be
+		s := New(containers)
+		if runtime.GOOS == "linux" { // elsewhere there can be no others
+			s.note = fmt.Sprintf("labs without Docker are not looked at: %v", noProcesses)
+		}
+		return s, nil
 	case noProcesses == nil && errors.Is(noDocker, engine.ErrUnavailable):
 		return &Set{home: processes, note: note(noDocker, processes)}, nil
 	default:
@@ -116,18 +124,26 @@ func (s *Set) Labs(ctx context.Context) (map[string]engine.LabState, error) {
 	return all, nil
 }
 
-// Of returns the engine that has the lab, and Home when none has.
+// Of returns the engine that has the lab, and Home when none has. It returns ErrAmbiguous when several have one.
 func (s *Set) Of(ctx context.Context, lab string) (engine.Engine, error) {
+	var has engine.Engine
 	for _, e := range s.All() {
 		labs, err := e.Labs(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if _, there := labs[lab]; there {
-			return e, nil
+		if _, there := labs[lab]; !there {
+			continue
 		}
+		if has != nil {
+			return nil, fmt.Errorf("%w: there is a lab %s on each of %s and %s", ErrAmbiguous, lab, has.Name(), e.Name())
+		}
+		has = e
 	}
-	return s.home, nil
+	if has == nil {
+		has = s.home
+	}
+	return has, nil
 }
 
 // Close closes all of them. Labs go on.

@@ -66,6 +66,7 @@ type fake struct {
 	err  error
 }
 
+func (f fake) Name() string                                             { return f.name }
 func (f fake) Labs(context.Context) (map[string]engine.LabState, error) { return f.labs, f.err }
 
 // one is one lab.
@@ -89,6 +90,10 @@ func TestSeveralEngines(t *testing.T) {
 	labs, err := s.Labs(t.Context())
 	if err != nil || len(labs) != 2 || labs["a"].Labels["run"] != "1" || labs["b"].Labels["run"] != "2" {
 		t.Errorf("labs are %v (%v)", labs, err)
+	}
+	both := engines.New(home, fake{name: "other", labs: one("a", "3")})
+	if e, err := both.Of(t.Context(), "a"); !errors.Is(err, engines.ErrAmbiguous) {
+		t.Errorf("both have lab a: got %v, %v", e, err)
 	}
 	broken := engines.New(home, fake{err: errors.New("no answer")})
 	if _, err := broken.Labs(t.Context()); err == nil {

@@ -1,0 +1,62 @@
+package lab
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"nomadlab.internal/lab/engine"
+)
+
+// ErrElsewhere is returned for a lab that another engine has than the one that was asked. It is an ErrInvalid.
+const ErrElsewhere = inputError("the lab is elsewhere")
+
+// site is where an engine has its labs.
+func site(e engine.Engine) string { return cmp.Or(e.DockerHost(), e.Site().Folder) }
+
+// on is true for a lab that is one of that engine's.
+func (r record) on(e engine.Engine) bool {
+	return r.Engine == e.Name() && (r.Site == "" || r.Site == site(e))
+}
+
+// Remove removes a lab by name, whatever is left of it. A lab that is gone is no error; one that is being started is, and
+// ErrElsewhere one that another engine has, whose keys stay.
+func Remove(ctx context.Context, e engine.Engine, name string) error {
+	if err := checkName(name); err != nil {
+		return err
+	}
+	r, err := reserve(name)
+	if errors.Is(err, ErrTaken) {
+		return fmt.Errorf("%w: interrupt that first", err)
+	}
+	if err == nil { // a folder that cannot be written to keeps no lab from being removed
+		defer r.release()
+	}
+	return remove(ctx, e, name)
+}
+
+// remove is Remove for those who have the name already.
+func remove(ctx context.Context, e engine.Engine, name string) error {
+	errs := []error{e.Remove(ctx, name)}
+	folders, err := foldersOf(name)
+	for _, f := range folders {
+		if err := f.elsewhere(e); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		errs = append(errs, f.remove())
+	}
+	return errors.Join(append(errs, err)...)
+}
+
+// elsewhere is ErrElsewhere for the folder of a lab that is another engine's and may well run there.
+func (f folder) elsewhere(engines ...engine.Engine) error {
+	r, err := f.read()
+	if err != nil || f.condition() == abandoned || slices.ContainsFunc(engines, r.on) {
+		return nil //nolint:nilerr // what cannot be read tells of no other engine
+	}
+	return fmt.Errorf("%w: lab %s is one of the engine %s (%s): it is removed with `nomadlab --engine %s down %s`",
+		ErrElsewhere, f.lab(), r.Engine, r.Site, r.Engine, f.lab())
+}

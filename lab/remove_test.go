@@ -1,0 +1,111 @@
+package lab_test
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"strings"
+	"testing"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/engine"
+)
+
+// empty is an engine that has no labs.
+type empty struct {
+	engine.Engine
+	name, host, folder string
+}
+
+func (e empty) Name() string                                           { return e.name }
+func (e empty) DockerHost() string                                     { return e.host }
+func (e empty) Site() engine.Site                                      { return engine.Site{Folder: e.folder} }
+func (empty) Footprint(string, string) engine.Footprint                { return engine.Footprint{} }
+func (empty) Labs(context.Context) (map[string]engine.LabState, error) { return nil, nil }
+func (empty) Remove(context.Context, string) error                     { return nil }
+
+// Occupied ends every start.
+func (empty) Occupied(context.Context) ([]netip.Prefix, error) { return nil, errors.New("enough") }
+
+// TestRemoveLeavesTheKeysOfLabsElsewhere: an engine that has no such lab says nothing about one that another has.
+func TestRemoveLeavesTheKeysOfLabsElsewhere(t *testing.T) {
+	docker := empty{name: "docker", host: "unix:///here.sock"}
+	for _, c := range []struct {
+		name  string
+		asked empty
+		stays bool
+	}{
+		{"the same engine", docker, false},
+		{"another engine", empty{name: "process", folder: "/tmp/nomadlab-0"}, true},
+		{"another daemon", empty{name: "docker", host: "unix:///there.sock"}, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Setenv("XDG_STATE_HOME", t.TempDir())
+			f := lab.FolderOf("demo", "0a1b2c3d")
+			owner, err := f.Make()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(os.Remove(owner.Path()), owner.Close()); err != nil { // the lab is kept
+				t.Fatal(err)
+			}
+			plan := mustPlan(t, lab.Spec{Name: "demo"})
+			if err := f.Write(lab.Record{Run: "0a1b2c3d", Plan: plan, Engine: docker.name, Site: docker.host}); err != nil {
+				t.Fatal(err)
+			}
+			err = lab.Remove(t.Context(), c.asked, "demo")
+			_, lost := os.Stat(f.RecordPath())
+			if stays := lost == nil; stays != c.stays || errors.Is(err, lab.ErrElsewhere) != c.stays || c.stays && !strings.Contains(err.Error(), "--engine docker down demo") {
+				t.Errorf("the folder stays: %v, want %v (%v)", stays, c.stays, err)
+			}
+			_, err = lab.Up(t.Context(), c.asked, lab.Spec{Name: "demo"}, lab.UpOptions{})
+			if errors.Is(err, lab.ErrTaken) != c.stays {
+				t.Errorf("the name is taken: want %v, got %v", c.stays, err)
+			}
+		})
+	}
+}
+
+// TestTidyTakesTheKeysOfLabsThatCannotRunAgain: after a reboot the nodes of a lab without containers are gone.
+func TestTidyTakesTheKeysOfLabsThatCannotRunAgain(t *testing.T) {
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	site := t.TempDir()
+	for run, there := range map[string]bool{"0000000a": true, "0000000b": false} {
+		f := lab.FolderOf("demo", run)
+		owner, err := f.Make()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(os.Remove(owner.Path()), owner.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Write(lab.Record{Run: run, Plan: mustPlan(t, lab.Spec{Name: "demo"}), Engine: "process", Site: site}); err != nil {
+			t.Fatal(err)
+		}
+		if there {
+			if err := os.Mkdir(site+"/"+run, 0o700); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := lab.TidyFolders(nil); err != nil {
+		t.Fatal(err)
+	}
+	for run, there := range map[string]bool{"0000000a": true, "0000000b": false} {
+		if _, err := os.Stat(lab.FolderOf("demo", run).Path()); (err == nil) != there {
+			t.Errorf("the folder of run %s, whose nodes are there: %v: %v", run, there, err)
+		}
+	}
+}
+
+// TestFoldersAreWhereLabsAre, whatever a label or a mark says, which others can make too.
+func TestFoldersAreWhereLabsAre(t *testing.T) {
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	labs := strings.TrimSuffix(lab.FolderOf("a", "b").Path(), "a.b")
+	for _, run := range []string{"../../../evil", "/etc", "..", "x/../../y"} {
+		if at := lab.FolderOf("demo", run).Path(); !strings.HasPrefix(at, labs) || strings.Contains(strings.TrimPrefix(at, labs), "/") {
+			t.Errorf("run %q: %s is not in %s", run, at, labs)
+		}
+	}
+}
