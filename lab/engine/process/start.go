@@ -106,9 +106,9 @@ func attend(command *exec.Cmd, id, exit string) {
 	_ = command.Wait()
 }
 
-// note writes into a file that is there. Where it is gone, so is the node.
+// note writes into a file that is there, over what an earlier start may have left in it. Where it is gone, so is the node.
 func note(exit string, code int) {
-	f, err := os.OpenFile(exit, os.O_WRONLY, 0)
+	f, err := os.OpenFile(exit, os.O_WRONLY|os.O_TRUNC, 0)
 	if err != nil {
 		return
 	}
