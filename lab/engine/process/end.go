@@ -29,15 +29,15 @@ func (e *Engine) Kill(ctx context.Context, r engine.Ref) error {
 
 // end lets the agent end in its way, where it runs, and then kills what is left.
 func (e *Engine) end(ctx context.Context, r engine.Ref, verb string, way func(agent proc) error) error {
-	agent, id, err := e.agent(r)
+	agent, err := e.agent(r)
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", verb, r, err)
 	}
 	if agent.pid != 0 {
-		err = way(agent)
+		err = way(agent.proc)
 	}
-	if err == nil && (agent.pid != 0 || len(scan(markID+id)) > 0) {
-		err = sweep(ctx, markID+id)
+	if err == nil && (agent.pid != 0 || len(agent.all()) > 0) {
+		err = sweep(ctx, markID+agent.id)
 	}
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", verb, r, err)
@@ -48,21 +48,36 @@ func (e *Engine) end(ctx context.Context, r engine.Ref, verb string, way func(ag
 	return nil
 }
 
-// agent is the node's process, or none where it does not run. That of a node whose folder was lost is found by its marks.
-func (e *Engine) agent(r engine.Ref) (p proc, id string, err error) {
+// agent is a node's process, which is none (its pid is 0) where the node does not run.
+type agent struct {
+	proc
+	id string
+	// user is whom the node runs as.
+	user int
+}
+
+// all are the processes of the node: the agent, and what it has started.
+func (a agent) all() []marked { return scan(markID+a.id, a.user) }
+
+// agent of a node whose folder was lost is found by its marks.
+func (e *Engine) agent(r engine.Ref) (agent, error) {
 	n, err := e.record(r)
 	if err == nil {
+		a := agent{id: n.id(), user: n.UID}
 		if p, _, runs := e.running(n); runs {
-			return p, n.id(), nil
+			a.proc = p
 		}
-		return proc{}, n.id(), nil
+		return a, nil
 	}
 	if !errors.Is(err, engine.ErrNotFound) {
-		return proc{}, "", err
+		return agent{}, err
 	}
-	lost := e.lost(r.Lab)
+	lost, failed := e.lost(r.Lab)
+	if failed != nil {
+		return agent{}, failed
+	}
 	if i := slices.IndexFunc(lost, func(m marked) bool { return m.Node == r.Node }); i >= 0 {
-		return lost[i].proc, lost[i].id, nil
+		return agent{proc: lost[i].proc, id: lost[i].id, user: e.agents.uid}, nil
 	}
-	return proc{}, "", err
+	return agent{}, err
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -43,9 +44,10 @@ type marked struct {
 	run, id, at string
 }
 
-// scan finds the living processes of labs that have that entry in their environment; with an empty one, all. Those whose
-// environment we may not read are not ours.
-func scan(entry string) []marked {
+// scan finds the living processes of those users that have that entry in their environment; with an empty one, all that are
+// of labs. Users matter to root, who sees the environment of everybody: anybody can give a process of theirs our marks.
+// Processes whose environment we may not read are not ours.
+func scan(entry string, users ...int) []marked {
 	folders, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		return nil
@@ -57,19 +59,19 @@ func scan(entry string) []marked {
 			continue
 		}
 		m, ok := read(environment(pid), entry)
-		if m.proc, ok = alive(pid, ok); ok {
+		if m.proc, ok = alive(pid, ok, users); ok {
 			found = append(found, m)
 		}
 	}
 	return found
 }
 
-func alive(pid int, ask bool) (proc, bool) {
+func alive(pid int, ask bool, users []int) (proc, bool) {
 	if !ask {
 		return proc{}, false
 	}
 	p, ok := look(pid)
-	return p, ok && !p.ended()
+	return p, ok && !p.ended() && slices.Contains(users, userOf(pid))
 }
 
 // read takes the marks out of an environment, and tells whether it has that entry.

@@ -24,7 +24,7 @@ func (e *Engine) Resume(ctx context.Context, r engine.Ref) error {
 
 // signalAll takes the agent first: what it would start in between is then not there.
 func (e *Engine) signalAll(ctx context.Context, r engine.Ref, verb string, s syscall.Signal) error {
-	agent, id, err := e.agent(r)
+	agent, err := e.agent(r)
 	if err == nil && agent.pid == 0 {
 		err = errDown
 	}
@@ -32,7 +32,7 @@ func (e *Engine) signalAll(ctx context.Context, r engine.Ref, verb string, s sys
 		err = agent.signal(s)
 	}
 	if err == nil {
-		for _, m := range scan(markID + id) {
+		for _, m := range agent.all() {
 			err = errors.Join(err, m.signal(s))
 		}
 	}

@@ -46,7 +46,29 @@ func look(pid int) (proc, bool) {
 	return p, errors.Join(err1, err2, err3) == nil
 }
 
+// userOf is the real user of a process: a program that is setuid has another effective one, and the environment that its
+// caller gave it. It is -1 where there is no such process.
+func userOf(pid int) int {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return -1
+	}
+	for line := range strings.Lines(string(status)) {
+		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "Uid:" {
+			if uid, err := strconv.Atoi(fields[1]); err == nil {
+				return uid
+			}
+		}
+	}
+	return -1
+}
+
 func (p proc) ended() bool { return p.state == 'Z' || p.state == 'X' }
+
+// olderThan is true where p was started first; the clock is coarse.
+func (p proc) olderThan(other proc) bool {
+	return p.ticks < other.ticks || p.ticks == other.ticks && p.pid < other.pid
+}
 
 // now is the same process as it is now.
 func (p proc) now() (proc, bool) {

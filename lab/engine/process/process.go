@@ -98,13 +98,14 @@ func (e *Engine) Close() error { return nil }
 // at is the mark of all that a lab of this engine has.
 func (e *Engine) at(lab string) string { return markAt + filepath.Join(e.root, lab) }
 
-// Remove kills all that bears the lab's name, tasks included, and removes the folders of its runs.
+// Remove kills all that bears the lab's name, tasks included, and removes the folders of its runs. As root it also kills a
+// process to which another user gave the lab's marks: that is of that user's own making, and so is what descends from it.
 func (e *Engine) Remove(ctx context.Context, lab string) error {
 	if err := checkName(lab); err != nil {
 		return fmt.Errorf("remove lab %q: %w", lab, err)
 	}
 	var ending []proc
-	for _, m := range scan(e.at(lab)) {
+	for _, m := range scan(e.at(lab), e.agents.uid, os.Geteuid()) {
 		ending = append(ending, m.proc)
 	}
 	t := watchdog.Target{Marker: e.at(lab), Folders: e.foldersOf(lab)}

@@ -47,7 +47,7 @@ func (e *Engine) clear(ctx context.Context, n nodeRecord) error {
 	if p, ok := look(last.PID); ok && p.ticks == last.Ticks {
 		p.awaitCollected(ctx)
 	}
-	if len(scan(markID+n.id())) == 0 {
+	if len(scan(markID+n.id(), n.UID)) == 0 {
 		return nil
 	}
 	return sweep(ctx, markID+n.id())
@@ -89,16 +89,16 @@ func (e *Engine) launch(n nodeRecord) error {
 	if err != nil {
 		_ = p.signal(os.Kill)
 	}
-	go attend(command, n.id(), filepath.Join(own, exitFile))
+	go attend(command, n, filepath.Join(own, exitFile))
 	return err
 }
 
 // attend waits for a node's program, ends what it left, and notes how it ended. Only then is the process collected: as long
 // as the kernel still lists it, it is the kernel that tells its exit code.
-func attend(command *exec.Cmd, id, exit string) {
+func attend(command *exec.Cmd, n nodeRecord, exit string) {
 	awaitChild(command.Process.Pid)
-	if len(scan(markID+id)) > 0 {
-		_ = sweep(context.Background(), markID+id)
+	if len(scan(markID+n.id(), n.UID)) > 0 {
+		_ = sweep(context.Background(), markID+n.id())
 	}
 	if p, ok := look(command.Process.Pid); ok && p.ended() {
 		note(exit, code(p.status))

@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"net/netip"
 	"os"
@@ -24,11 +25,12 @@ func (e *Engine) Nodes(ctx context.Context, lab string) ([]engine.State, error) 
 	for _, n := range nodes {
 		states = append(states, e.state(n))
 	}
-	for _, m := range e.lost(lab) {
+	lost, err := e.lost(lab)
+	for _, m := range lost {
 		states = append(states, m.state())
 	}
 	slices.SortStableFunc(states, byName)
-	return states, ctx.Err()
+	return states, errors.Join(err, ctx.Err())
 }
 
 func byName(a, b engine.State) int { return strings.Compare(a.Node, b.Node) }
@@ -54,7 +56,8 @@ func (e *Engine) Labs(ctx context.Context) (map[string]engine.LabState, error) {
 		}
 		labs[r.Lab] = lab
 	}
-	for _, m := range e.lost("") {
+	lost, err := e.lost("")
+	for _, m := range lost {
 		lab, there := labs[m.Lab]
 		if !there {
 			lab.Labels = m.state().Labels
@@ -63,7 +66,7 @@ func (e *Engine) Labs(ctx context.Context) (map[string]engine.LabState, error) {
 		slices.SortStableFunc(lab.Nodes, byName)
 		labs[m.Lab] = lab
 	}
-	return labs, ctx.Err()
+	return labs, errors.Join(err, ctx.Err())
 }
 
 // brief leaves out what a list of labs does not tell.
@@ -113,35 +116,4 @@ func (e *Engine) exitCode(n nodeRecord, start startRecord) int {
 		return code
 	}
 	return -1
-}
-
-// lost are the nodes that run and have no folder, each by its oldest process, of one lab or of all. What is reached of them
-// is not known.
-func (e *Engine) lost(lab string) []marked {
-	entry := ""
-	if lab != "" {
-		entry = e.at(lab)
-	}
-	oldest := map[string]marked{}
-	for _, m := range scan(entry) {
-		first, seen := oldest[m.id]
-		if m.Node == "" || filepath.Dir(m.at) != e.root || seen && (first.ticks < m.ticks || first.ticks == m.ticks && first.pid < m.pid) {
-			continue
-		}
-		oldest[m.id] = m
-	}
-	var out []marked
-	for _, m := range oldest {
-		if _, err := os.Lstat(filepath.Join(e.run(m.run).node(m.Node), nodeFile)); err != nil {
-			out = append(out, m)
-		}
-	}
-	return out
-}
-
-func (m marked) state() engine.State {
-	return engine.State{
-		Ref: m.Ref, ID: m.id, Running: true, Started: startOf(m.proc),
-		Labels: map[string]string{"run": m.run}, Endpoints: map[uint16]netip.AddrPort{},
-	}
 }
