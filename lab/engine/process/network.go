@@ -7,10 +7,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
-	"path/filepath"
 	"time"
-
-	"github.com/gofrs/flock"
 
 	"nomadlab.internal/lab/engine"
 )
@@ -41,7 +38,7 @@ func (e *Engine) Occupied(context.Context) ([]netip.Prefix, error) {
 }
 
 // CreateNetwork reserves the lab's name, run and subnet by the folder of the run. There is nothing else to a network: all
-// of 127.0.0.0/8 is there on every Linux.
+// of 127.0.0.0/8 is there on every Linux. What a crash left of runs that were never written down goes first.
 func (e *Engine) CreateNetwork(ctx context.Context, n engine.Network) error {
 	if err := errors.Join(checkName(n.Lab), checkName(n.Run)); err != nil {
 		return fmt.Errorf("create the network of lab %q, run %q: %w", n.Lab, n.Run, err)
@@ -51,15 +48,13 @@ func (e *Engine) CreateNetwork(ctx context.Context, n engine.Network) error {
 		return fmt.Errorf("create the network of lab %s: subnet %s is not within %s, where this engine's nodes are: name one that is, or leave it out",
 			n.Lab, n.Subnet, loopback())
 	}
-	lock := flock.New(filepath.Join(e.root, ".lock"), flock.SetPermissions(0o600))
-	if _, err := lock.TryLockContext(ctx, lockEvery); err != nil {
-		return fmt.Errorf("lock the folder of process labs: %w", e.explain(err))
-	}
-	defer func() { _ = lock.Close() }()
-	if err := e.free(n); err != nil {
-		return err
-	}
-	return e.reserve(n)
+	return e.locked(ctx, func() error {
+		e.clean(ctx)
+		if err := e.free(n); err != nil {
+			return err
+		}
+		return e.reserve(n)
+	})
 }
 
 // free returns why the name or the subnet is not.

@@ -14,7 +14,8 @@ import (
 )
 
 // Run runs a command to its end as the caller's own user, who may have to read files of this machine. Its files are below
-// the folder of the task's run. All that it started ends with it, and nothing of it stays.
+// the folder of the task's run, which is the lab's own or nobody's yet; else the error wraps engine.ErrExists. All that it
+// started ends with it, and nothing of it stays.
 func (e *Engine) Run(ctx context.Context, t engine.Task) (code int, err error) {
 	name := t.Command[0]
 	if t.Run == "" {
@@ -24,9 +25,12 @@ func (e *Engine) Run(ctx context.Context, t engine.Task) (code int, err error) {
 		return 0, fmt.Errorf("run %q: %w", name, err)
 	}
 	place := e.run(t.Run).own("task-" + strings.TrimPrefix(newMark(), markTask))
-	made := e.missing(t, place)
+	made, err := e.claim(ctx, t, place)
 	defer func() { err = errors.Join(err, discard(made)) }()
-	if err := e.settle(t, place); err != nil {
+	if err == nil {
+		err = e.settle(t, place)
+	}
+	if err != nil {
 		return 0, fmt.Errorf("make a place for %q: %w", name, e.explain(err))
 	}
 	code, err = e.command(t, place).run(ctx)
@@ -91,17 +95,9 @@ func discard(paths []string) error {
 	return errors.Join(failed...)
 }
 
-// settle makes the folder of the task's run, where it is not there, and puts the task's files into it. The record lets
-// Remove find it.
+// settle puts the task's files into the folder of its run.
 func (e *Engine) settle(t engine.Task, place string) error {
 	r := e.run(t.Run)
-	err := r.make(account{})
-	if err == nil {
-		err = save(r.own(labFile), labRecord{Lab: t.Lab, Run: t.Run, Task: true})
-	}
-	if err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
 	for _, folder := range []string{place, filepath.Join(place, binFolder), filepath.Join(place, tempFolder)} {
 		if err := makeFolder(folder, 0o700); err != nil {
 			return err
