@@ -2,6 +2,7 @@ package process
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strconv"
 	"time"
@@ -63,6 +64,33 @@ func inherited() []*os.File {
 		}
 	}
 	return make([]*os.File, highest-2)
+}
+
+// interruptible returns the same terminal as a file whose Close ends a Read that waits, and closes the other: package pty
+// asks that for its number, whereupon Go reads from it by a call that nothing ends (os.File.Fd).
+func interruptible(console *os.File) (*os.File, error) {
+	defer func() { _ = console.Close() }()
+	fd, err := unix.FcntlInt(console.Fd(), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("duplicate %s: %w", console.Name(), err)
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		return nil, errors.Join(fmt.Errorf("set %s to non-blocking: %w", console.Name(), err), unix.Close(fd))
+	}
+	return os.NewFile(uintptr(fd), console.Name()), nil
+}
+
+// setSize does not ask for the file's number, as pty.Setsize does: see interruptible.
+func setSize(console *os.File, width, height uint) error {
+	raw, err := console.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = raw.Control(func(fd uintptr) {
+		failed = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: uint16(height), Col: uint16(width)})
+	})
+	return errors.Join(err, failed)
 }
 
 // ticksPerSecond is USER_HZ, which is the same wherever Go runs on Linux.

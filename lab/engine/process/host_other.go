@@ -15,4 +15,8 @@ func awaitChild(int) {}
 
 func inherited() []*os.File { return nil }
 
+func interruptible(console *os.File) (*os.File, error) { return console, nil }
+
+func setSize(*os.File, uint, uint) error { return nil }
+
 func startOf(proc) time.Time { return time.Time{} }

@@ -56,7 +56,11 @@ func (p *pump) terminal(cmd *exec.Cmd, s engine.Streams, user account) error {
 	if err != nil {
 		return err
 	}
-	p.outputs, p.theirs = []output{{ours, orDiscard(s.Stdout)}}, []*os.File{theirs}
+	p.theirs = []*os.File{theirs}
+	if ours, err = interruptible(ours); err != nil {
+		return err
+	}
+	p.outputs = []output{{ours, orDiscard(s.Stdout)}}
 	if s.Stdin != nil {
 		p.stdin = ours
 	}
@@ -134,7 +138,7 @@ func (p *pump) resize(s engine.Streams) {
 	console := p.outputs[0].from
 	set := func() {
 		width, height := s.Size()
-		_ = pty.Setsize(console, &pty.Winsize{Rows: uint16(height), Cols: uint16(width)})
+		_ = setSize(console, width, height)
 	}
 	set()
 	p.resizes.Go(func() {
