@@ -40,22 +40,22 @@ func TestFoldersAboveOfStrangers(t *testing.T) {
 			must(t, os.Chmod(above, c.mode))
 			link := filepath.Join(filepath.Dir(newRoot(t)), "link")
 			must(t, os.Symlink(above, link))
-			for asked, real := range map[string]string{
+			for asked, resolved := range map[string]string{
 				above + "/one": above + "/one", above + "/between/two": above + "/between/two", link + "/three": above + "/three",
 			} {
 				e, err := process.NewIn(asked)
 				if !c.refuse {
 					must(t, err)
-					if got := e.Site().Folder; got != real {
-						t.Errorf("%s: its labs are in %s, want %s", asked, got, real)
+					if got := e.Site().Folder; got != resolved {
+						t.Errorf("%s: its labs are in %s, want %s", asked, got, resolved)
 					}
 					continue
 				}
 				if !errors.Is(err, engine.ErrUnavailable) || !strings.Contains(err.Error(), above+" ") || !strings.Contains(err.Error(), "TMPDIR") {
 					t.Errorf("%s: %v, want ErrUnavailable with %s and what mends it", asked, err, above)
 				}
-				if _, err := os.Lstat(real); err == nil {
-					t.Errorf("%s was made all the same", real)
+				if _, err := os.Lstat(resolved); err == nil {
+					t.Errorf("%s was made all the same", resolved)
 				}
 			}
 		})
