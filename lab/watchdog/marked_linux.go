@@ -25,17 +25,18 @@ const (
 )
 
 // killMarked kills until no look at all processes finds one for a while: a marked process may fork while it is being
-// killed.
+// killed. What could not be killed is waited for: once its parent is dead, no further look would find it.
 func killMarked(ctx context.Context, marker string) (int, error) {
-	found := map[process]bool{}
+	found, beyond := map[process]bool{}, map[process]error{}
 	last := time.Now()
 	err := retry(ctx, lookEvery, func() (bool, error) {
-		marked, err := killOnce(marker)
+		marked, err := killOnce(marker, beyond)
 		for _, p := range marked {
 			found[p] = true
 			last = time.Now()
 		}
-		return time.Since(last) > unseen, err
+		left := alive(beyond)
+		return time.Since(last) > unseen && left == nil, errors.Join(err, left)
 	})
 	if err != nil {
 		return len(found), fmt.Errorf("kill processes marked %s: %w", marker, err)
@@ -43,12 +44,27 @@ func killMarked(ctx context.Context, marker string) (int, error) {
 	return len(found), nil
 }
 
+// alive joins the errors of those processes that still live, and forgets the others.
+func alive(processes map[process]error) error {
+	var left []error
+	for p, err := range processes {
+		if !p.alive() {
+			delete(processes, p)
+			continue
+		}
+		left = append(left, err)
+	}
+	return errors.Join(left...)
+}
+
 // killOnce kills the marked processes, with all that descends from them: a task may have cleared its environment (env -i).
 // It leaves out this process and those that it descends from, and those that we may not look into: they are not ours.
 //
 // What is to be killed is stopped first, each process as soon as it is seen. Whatever a stopped process has started is there
 // to be found; what one that is merely to be killed still starts would be nobody's child, and unmarked.
-func killOnce(marker string) ([]process, error) {
+//
+// Which ones it could not kill is noted in beyond: what sudo runs, say.
+func killOnce(marker string, beyond map[process]error) ([]process, error) {
 	h := herd{spared: ancestry(os.Getpid())}
 	pids, err := processes()
 	if err != nil {
@@ -70,7 +86,9 @@ func killOnce(marker string) ([]process, error) {
 	// The youngest first: where its parent dies before it, the kernel may let a stopped process go on (an orphaned process
 	// group, setpgid(2)).
 	for _, p := range slices.Backward(h.members) {
-		h.failed = append(h.failed, p.kill())
+		if err := p.kill(); err != nil {
+			beyond[p] = err
+		}
 	}
 	return h.members, errors.Join(h.failed...)
 }
@@ -82,9 +100,10 @@ type herd struct {
 	failed  []error
 }
 
+// take stops a process. Where that fails, so will its end.
 func (h *herd) take(p process) {
 	h.members = append(h.members, p)
-	h.failed = append(h.failed, p.signal(unix.SIGSTOP))
+	_ = p.signal(unix.SIGSTOP)
 }
 
 // gather takes in what descends from the members, and returns true when there was nothing new and none of them can start

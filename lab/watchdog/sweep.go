@@ -22,7 +22,8 @@ const (
 // error; in the second case Sweep waits for the end of that removal.
 //
 // What descends from a marked process is killed with it, for a task may have cleared its environment. What has none of its
-// marked ancestors left by then is not found. Sweep never kills its own process or one that it descends from.
+// marked ancestors left by then is not found. Sweep never kills its own process or one that it descends from. As root it
+// kills also a process of another user who has given it the marker: a marker is no secret and proves no owner.
 //
 // A container that does not bear the label is disconnected from a
 // labelled network, so that the network can go. Mounts below a folder are detached before its files are removed: a
