@@ -18,7 +18,7 @@ import (
 const (
 	markLab  = "NOMADLAB_LAB="
 	markNode = "NOMADLAB_NODE="
-	markRun  = "NOMADLAB_RUN="
+	markRun  = engine.RunVariable + "="
 	// markID tells a node from those of its name in other labs: it is its State.ID.
 	markID = "NOMADLAB_ID="
 	// markAt has the lab's name below the folder that the engine keeps its runs in: another user's lab of the same name is
