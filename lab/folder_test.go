@@ -2,6 +2,7 @@ package lab_test
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -213,7 +214,7 @@ func TestReservationsExclude(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 8 {
 		wg.Go(func() {
-			for range 300 {
+			for range 100 {
 				r, err := lab.Reserve("demo")
 				if errors.Is(err, lab.ErrTaken) {
 					continue
@@ -240,4 +241,53 @@ func TestReservationsExclude(t *testing.T) {
 	if had.Load() < 8 {
 		t.Errorf("the name was had %d times: this proves little", had.Load())
 	}
+}
+
+// TestTidyLeavesFoldersThatAreBeingMade: between the making of a folder's lock and its locking, the folder looks like one
+// whose owner is dead.
+func TestTidyLeavesFoldersThatAreBeingMade(t *testing.T) {
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	done := make(chan struct{})
+	var tidying sync.WaitGroup
+	for range 2 {
+		tidying.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+				}
+				if err := lab.TidyFolders(nil); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	var making sync.WaitGroup
+	for i := range 4 {
+		making.Go(func() {
+			name := fmt.Sprintf("lab-%d", i)
+			for run := range 100 {
+				r, err := lab.Reserve(name)
+				if err != nil {
+					t.Errorf("reserve %s: %v", name, err)
+					return
+				}
+				f := lab.FolderOf(name, fmt.Sprintf("%08x", run))
+				owner, err := f.Make()
+				if err != nil {
+					t.Errorf("make the folder: %v", err)
+					return
+				}
+				if _, err := os.Stat(owner.Path()); err != nil {
+					t.Errorf("it was tidied up while it was being made: %v", err)
+				}
+				_ = owner.Close()
+				r.Release()
+			}
+		})
+	}
+	making.Wait()
+	close(done)
+	tidying.Wait()
 }

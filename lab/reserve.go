@@ -24,37 +24,56 @@ const lockSuffix = ".lock"
 func reservationFile(name string) string { return filepath.Join(labsFolder(), name+lockSuffix) }
 
 func reserve(name string) (*reservation, error) {
-	if err := os.MkdirAll(labsFolder(), 0o700); err != nil {
-		return nil, outOfSpace(fmt.Errorf("%w: %w: let XDG_STATE_HOME name a folder that you may write to", ErrNoFolder, err))
-	}
-	for {
+	var r *reservation
+	err := exclusively(func() (err error) {
 		lock := flock.New(reservationFile(name), flock.SetPermissions(0o600))
 		held, err := lock.TryLock()
 		if err != nil {
-			return nil, fmt.Errorf("reserve the name %s: %w", name, err)
+			return fmt.Errorf("reserve the name %s: %w", name, err)
 		}
 		if !held {
-			return nil, fmt.Errorf("%w: lab %s is being started or removed by another process", ErrTaken, name)
+			return fmt.Errorf("%w: lab %s is being started or removed by another process", ErrTaken, name)
 		}
-		if lasting(lock) {
-			return &reservation{lock}, nil
+		r = &reservation{lock}
+		return nil
+	})
+	return r, err
+}
+
+// lookWithin is how long a look at the reservations may be waited for. It takes a moment, unless somebody has stopped the
+// process that has it.
+const lookWithin = 10 * time.Second
+
+// exclusively does something with the reservations while nobody else looks at them: who tidies up locks each for a moment,
+// and would be taken for the start of a lab.
+func exclusively(do func() error) error {
+	if err := os.MkdirAll(labsFolder(), 0o700); err != nil {
+		return outOfSpace(fmt.Errorf("%w: %w: let XDG_STATE_HOME name a folder that you may write to", ErrNoFolder, err))
+	}
+	lock := flock.New(labsFolder()+lockSuffix, flock.SetPermissions(0o600))
+	locked := make(chan error, 1)
+	go func() { locked <- lock.Lock() }()
+	late := time.NewTimer(lookWithin)
+	defer late.Stop()
+	select {
+	case err := <-locked:
+		defer func() { _ = lock.Close() }()
+		if err != nil {
+			return outOfSpace(fmt.Errorf("lock the folder of labs: %w", err))
 		}
-		_ = lock.Close() // its last holder removed the file between our opening and our locking it
+		return do()
+	case <-late.C:
+		return fmt.Errorf("another nomadlab process has locked %s for %s, has it been stopped? `fuser %s` tells which", lock.Path(), lookWithin, lock.Path())
 	}
 }
 
-// lasting is true when the file that was locked is still the one that others will find.
-func lasting(lock *flock.Flock) bool {
-	ours, err := lock.Stat()
-	if err != nil {
-		return false
-	}
-	theirs, err := os.Stat(lock.Path())
-	return err == nil && os.SameFile(ours, theirs)
-}
-
+// release removes the file before it lets go of it. Whoever has opened it by then waits in vain for a lock on a file that
+// is gone, and so must not have: opening is done exclusively, too.
 func (r *reservation) release() {
-	_ = os.Remove(r.lock.Path())
+	_ = exclusively(func() error {
+		_ = os.Remove(r.lock.Path())
+		return nil
+	})
 	_ = r.lock.Close()
 }
 

@@ -56,19 +56,26 @@ func tidyLabs(ctx context.Context, e engine.Engine, runs map[string]bool, tell f
 }
 
 // tidyFolders removes the folders, with keys in them, whose owner is dead and of whose run the engine has nothing.
+// Those of labs that are being started are left alone: a folder looks the same before its owner has locked it.
 func tidyFolders(runs map[string]bool) error {
-	all, err := folders()
-	if err != nil {
-		return err
-	}
-	for _, f := range all {
-		if !runs[f.base()] && (f.condition() == abandoned || f.outlived()) {
-			if err := f.remove(); err != nil {
-				return fmt.Errorf("remove what a killed start left: %w", err)
+	return exclusively(func() error {
+		if err := tidyLocks(); err != nil {
+			return err
+		}
+		all, err := folders()
+		for _, f := range all {
+			if _, free := os.Lstat(reservationFile(f.lab())); free == nil || runs[f.base()] {
+				continue
+			}
+			if f.condition() == abandoned || f.outlived() {
+				err = errors.Join(err, f.remove())
 			}
 		}
-	}
-	return tidyLocks()
+		if err != nil {
+			return fmt.Errorf("remove what a killed start left: %w", err)
+		}
+		return nil
+	})
 }
 
 // outlived is true for the folder of a lab without containers whose nodes' files are gone, as after a reboot: nothing of
@@ -100,20 +107,21 @@ func tidyAdopted(runs map[string]bool) error {
 	return nil
 }
 
-// tidyLocks removes the reservations of starts that were killed.
+// tidyLocks removes the reservations of starts that were killed; those that stay are held. Nobody else may look at them.
 func tidyLocks() error {
 	entries, err := os.ReadDir(labsFolder())
 	if err != nil {
-		return nil //nolint:nilerr // there is no folder yet, so there are no locks
+		return err
 	}
 	for _, entry := range entries {
 		if !strings.HasSuffix(entry.Name(), lockSuffix) {
 			continue
 		}
-		r := reservation{flock.New(filepath.Join(labsFolder(), entry.Name()))}
-		if held, err := r.lock.TryLock(); err == nil && held && lasting(r.lock) {
-			r.release()
+		lock := flock.New(filepath.Join(labsFolder(), entry.Name()))
+		if held, err := lock.TryLock(); err == nil && held {
+			_ = os.Remove(lock.Path())
 		}
+		_ = lock.Close()
 	}
 	return nil
 }

@@ -20,6 +20,8 @@ const (
 	roleName = "LABTEST_ROLE"
 	// countName says how many labs it has at once.
 	countName = "LABTEST_COUNT"
+	// failed is what a child says whose lab did not come up.
+	failed = "a lab did not come up"
 	// labName names the child's lab. Zero: each test's own.
 	labName = "LABTEST_LAB"
 )
@@ -79,6 +81,11 @@ func child(t *testing.T, role string, i int, ended <-chan struct{}) {
 	if name := os.Getenv(labName); name != "" {
 		options = append(options, lab.Name(name))
 	}
+	defer func() {
+		if t.Failed() && role != "fail" {
+			_, _ = fmt.Fprintln(os.Stdout, failed) // else the parent would wait for this lab for ever, and the others for the parent
+		}
+	}()
 	l := labtest.Start(t, options...)
 	text, err := json.Marshal(factsOf(t, l))
 	if err != nil {

@@ -113,8 +113,12 @@ func (c *children) ready(t *testing.T, count int) []facts {
 			continue
 		}
 		_, _ = fmt.Fprintln(c.printed, c.said.Text())
+		if c.said.Text() == failed {
+			break
+		}
 	}
 	if len(out) < count {
+		_ = c.end() // it prints why at its end
 		t.Fatalf("%d of %d labs came up (%v):\n%s", len(out), count, c.said.Err(), c.printed)
 	}
 	return out
