@@ -67,7 +67,8 @@ func inherited() []*os.File {
 }
 
 // interruptible returns the same terminal as a file whose Close ends a Read that waits, and closes the other: package pty
-// asks that for its number, whereupon Go reads from it by a call that nothing ends (os.File.Fd).
+// asks that for its number, whereupon Go reads from it by a call that nothing ends (os.File.Fd). A file that was
+// non-blocking when Go got it stays so when it is asked.
 func interruptible(console *os.File) (*os.File, error) {
 	defer func() { _ = console.Close() }()
 	fd, err := unix.FcntlInt(console.Fd(), unix.F_DUPFD_CLOEXEC, 0)
@@ -78,19 +79,6 @@ func interruptible(console *os.File) (*os.File, error) {
 		return nil, errors.Join(fmt.Errorf("set %s to non-blocking: %w", console.Name(), err), unix.Close(fd))
 	}
 	return os.NewFile(uintptr(fd), console.Name()), nil
-}
-
-// setSize does not ask for the file's number, as pty.Setsize does: see interruptible.
-func setSize(console *os.File, width, height uint) error {
-	raw, err := console.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var failed error
-	err = raw.Control(func(fd uintptr) {
-		failed = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, &unix.Winsize{Row: uint16(height), Col: uint16(width)})
-	})
-	return errors.Join(err, failed)
 }
 
 // ticksPerSecond is USER_HZ, which is the same wherever Go runs on Linux.

@@ -138,7 +138,7 @@ func (p *pump) resize(s engine.Streams) {
 	console := p.outputs[0].from
 	set := func() {
 		width, height := s.Size()
-		_ = setSize(console, width, height)
+		_ = pty.Setsize(console, &pty.Winsize{Rows: uint16(height), Cols: uint16(width)})
 	}
 	set()
 	p.resizes.Go(func() {
