@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
+	"time"
 
 	"nomadlab.internal/lab/engine"
 )
@@ -12,7 +13,11 @@ import (
 // errDown is why a node can be neither paused nor resumed.
 var errDown = errors.New("it does not run")
 
-// Pause sends SIGSTOP to all processes of the node.
+// stopWithin bounds how long a process that was told to stop is waited for: one that waits for a disk stops late.
+const stopWithin = 5 * time.Second
+
+// Pause sends SIGSTOP to all processes of the node, and returns when they have stopped: the kernel only notes the signal,
+// and on a busy machine a node would still answer for a while.
 func (e *Engine) Pause(ctx context.Context, r engine.Ref) error {
 	return e.signalAll(ctx, r, "pause", syscall.SIGSTOP)
 }
@@ -32,12 +37,33 @@ func (e *Engine) signalAll(ctx context.Context, r engine.Ref, verb string, s sys
 		err = agent.signal(s)
 	}
 	if err == nil {
-		for _, m := range agent.all() {
+		all := agent.all()
+		for _, m := range all {
 			err = errors.Join(err, m.signal(s))
+		}
+		if s == syscall.SIGSTOP {
+			err = errors.Join(err, awaitStops(ctx, all))
 		}
 	}
 	if err := errors.Join(err, ctx.Err()); err != nil {
 		return fmt.Errorf("%s %s: %w", verb, r, err)
 	}
 	return nil
+}
+
+func awaitStops(ctx context.Context, all []marked) error {
+	var failed []error
+	for _, m := range all {
+		halted := false
+		err := until(ctx, stopWithin, func() bool {
+			now, there := m.now()
+			halted = !there || now.ended() || now.state == 'T'
+			return halted
+		})
+		if err == nil && !halted {
+			err = fmt.Errorf("process %d has not stopped within %s", m.pid, stopWithin)
+		}
+		failed = append(failed, err)
+	}
+	return errors.Join(failed...)
 }
