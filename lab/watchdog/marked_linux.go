@@ -30,13 +30,14 @@ func killMarked(ctx context.Context, marker string) (int, error) {
 	found, beyond := map[process]bool{}, map[process]error{}
 	last := time.Now()
 	err := retry(ctx, lookEvery, func() (bool, error) {
+		began := time.Now() // a look on a busy machine may itself take longer than that
 		marked, err := killOnce(marker, beyond)
 		for _, p := range marked {
 			found[p] = true
 			last = time.Now()
 		}
 		left := alive(beyond)
-		return time.Since(last) > unseen && left == nil, errors.Join(err, left)
+		return began.Sub(last) > unseen && left == nil, errors.Join(err, left)
 	})
 	if err != nil {
 		return len(found), fmt.Errorf("kill processes marked %s: %w", marker, err)
