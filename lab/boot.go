@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -92,7 +93,8 @@ func (l *Lab) makeNetwork(ctx context.Context, o UpOptions) (Plan, error) {
 // boot starts all servers side by side, for they need each other to elect a leader, and makes everything else ready in
 // the meantime. Clients wait for a leader that has made its root key, a tenth of a second after its election. A server
 // would hold a client's registration until there is a leader, but then refuse it for want of that key ("keyring has not
-// been initialized yet"), and the client would try again only after 15 to 30 s (client/client.go:2104; verified).
+// been initialized yet"), and the client would try again only after 15 to 30 s (client/client.go:2104; verified). The
+// start of a container takes several times as long as that key, so there the leader suffices.
 func (l *Lab) boot(ctx context.Context, s secrets, o UpOptions) error {
 	ctx, stop := l.watchDeaths(ctx)
 	defer stop()
@@ -113,7 +115,7 @@ func (l *Lab) boot(ctx context.Context, s secrets, o UpOptions) error {
 	})
 	if o.Wait != Started {
 		g.Go(func() error {
-			return o.stage("leader", "waiting for a leader", "a leader is elected", func() error { return l.waitKeyring(waiting) })
+			return o.stage("leader", "waiting for a leader", "a leader is elected", func() error { return l.waitElected(waiting) })
 		})
 	}
 	if err := g.Wait(); err != nil {
@@ -160,14 +162,15 @@ func (l *Lab) awaitDeath(ctx context.Context) error {
 
 // dead is a node that was started and has ended, if there is one.
 func (l *Lab) dead(ctx context.Context) (*Node, engine.State) {
+	// Who was started is looked at before what runs: one that is started in between would seem to have ended.
+	started := slices.DeleteFunc(append(l.Servers(), l.Clients()...), func(n *Node) bool { return !n.HTTP().IsValid() })
 	states, err := l.engine.Nodes(ctx, l.Name())
 	if err != nil {
 		return nil, engine.State{}
 	}
-	for _, n := range append(l.Servers(), l.Clients()...) {
+	for _, n := range started {
 		for _, s := range states {
-			// One without an address was not started yet.
-			if s.Node == n.Name() && n.HTTP().IsValid() && !s.Running {
+			if s.Node == n.Name() && !s.Running {
 				return n, s
 			}
 		}

@@ -41,6 +41,22 @@ func (l *Lab) keyringIn(ctx context.Context, region string) error {
 	return nil
 }
 
+// namesLeader is an error unless the server knows of a leader.
+func (n *Node) namesLeader(ctx context.Context) error {
+	c, err := n.API()
+	if err != nil {
+		return err
+	}
+	var at string
+	if _, err := c.Raw().Query("/v1/status/leader", &at, query(ctx)); err != nil {
+		return fmt.Errorf("ask %s for the leader: %w", n.Name(), err)
+	}
+	if at == "" {
+		return fmt.Errorf("%s names no leader", n.Name())
+	}
+	return nil
+}
+
 func (n *Node) hasRootKey(ctx context.Context) error {
 	c, err := n.API()
 	if err != nil {

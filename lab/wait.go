@@ -86,13 +86,18 @@ func (l *Lab) WaitLeader(ctx context.Context) error {
 	})
 }
 
-// waitKeyring waits until a leader has been elected in every region and has made its root key.
-func (l *Lab) waitKeyring(ctx context.Context) error {
+// waitElected waits until clients may be started: until a leader has been elected in every region and, where they start at
+// once, has made its root key.
+func (l *Lab) waitElected(ctx context.Context) error {
+	what, seen := "a leader with a root key in region ", (*Node).hasRootKey
+	if l.Contained() {
+		what, seen = "a leader in region ", (*Node).namesLeader
+	}
 	return l.eachRegion(ctx, func(ctx context.Context, region string) error {
-		return WaitFor(ctx, "a leader with a root key in region "+region, func(ctx context.Context) string {
+		return WaitFor(ctx, what+region, func(ctx context.Context) string {
 			var errs []error
-			for _, n := range l.running(region) { // the leader is the first to know of its key
-				err := n.hasRootKey(ctx)
+			for _, n := range l.running(region) { // the leader is the first to know
+				err := seen(n, ctx)
 				if err == nil {
 					return ""
 				}
