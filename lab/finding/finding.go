@@ -29,7 +29,7 @@ type Finding struct {
 	ID string `json:"id"`
 	// Title is the promise as a sentence.
 	Title string `json:"title"`
-	// Plane is the front door that the promise guards: HTTP, RPC, Raft, gossip.
+	// Plane is the front door that the promise guards: HTTP, RPC, Raft, gossip, wire.
 	Plane string `json:"plane"`
 	// Kind says what traces the check leaves: safe, intrusive, destructive.
 	Kind string `json:"kind"`
@@ -37,6 +37,10 @@ type Finding struct {
 	Severity string `json:"severity"`
 	// Node is the name of the agent that was asked.
 	Node string `json:"node"`
+	// Control says what the check's control does, as a sentence.
+	Control string `json:"control,omitempty"`
+	// Known says why a promise is known to be broken here, for a cluster that is made so; empty elsewhere. It changes no verdict.
+	Known string `json:"known,omitempty"`
 	// Want lists the outcomes of which one was wanted.
 	Want []string `json:"want"`
 	// Outcome is what the probe saw; empty when it did not run.

@@ -36,6 +36,20 @@ const (
 	Low      Severity = "low"
 )
 
+// Lane says what a check costs the agent, and so beside what it may run. The zero Lane is Quick.
+type Lane string
+
+// The lanes. Of one agent, the quick checks run one after another, the waiting ones side by side, and the crowding ones
+// last and alone.
+const (
+	// Quick checks are over in milliseconds.
+	Quick Lane = ""
+	// Waiting checks wait for a limit of time, for some seconds.
+	Waiting Lane = "waiting"
+	// Crowding checks use up a limit of connections, so that whatever ran beside them would look refused.
+	Crowding Lane = "crowding"
+)
+
 // ErrNoControl is wrapped by New's error for a check without a control.
 var ErrNoControl = errors.New("it has no control")
 
@@ -47,9 +61,15 @@ type Spec struct {
 	Title string
 	// Plane is the plane that the promise guards; zero means the probe's.
 	Plane probe.Plane
-	// Kind and Severity are as their types say.
+	// Kind, Severity and Lane are as their types say.
 	Kind     Kind
 	Severity Severity
+	Lane     Lane
+	// Once is for what the whole cluster answers alike: the check runs at the first agent that it applies to.
+	Once bool
+	// Lacks says which ingredient of the control there is none of, for example "no key of the authority is at hand"; empty
+	// where nothing lacks. Such a check is Skipped for that reason, unless the probe shows by being let in that it is broken.
+	Lacks string
 	// Why is the source of the promise: a CVE, an issue, a line of Nomad's source.
 	Why string
 	// Roles are the agents that the check applies to; none means all. Others are Skipped.
@@ -58,7 +78,7 @@ type Spec struct {
 	Probe probe.Probe
 	Want  Want
 	// Control is the same with the one thing put right, or put wrong. It must be
-	// accepted where Want is a refusal, and refused where Want is Accepted.
+	// accepted where Want is a refusal, refused where Want is Accepted, Found where Want is Absent, and the other way round.
 	Control probe.Probe
 	// Answer is what the agent's own answer must contain where Want is Denied; empty
 	// where its words do not matter.
@@ -67,6 +87,9 @@ type Spec struct {
 	// Nomad logs nothing. It is asserted only where the Target's log can be read,
 	// and only lines about the Target's Caller count where that is known.
 	LogText string
+	// LogLevel is the level from which on the agent logs that; empty means WARN. It is not asserted of an agent that is
+	// known to log less.
+	LogLevel string
 	// LogWithin is how long the log may take to show LogText; zero means 3 s.
 	LogWithin time.Duration
 }

@@ -21,7 +21,11 @@ import (
 //     was wanted;
 //   - NotCarriedOut when a control did not give its outcome, the probe did not
 //     reach the agent or failed, or the log does not show the reason;
-//   - Skipped when the target has not the role or the listener.
+//   - Skipped when the target has not the role or the listener, or an ingredient of
+//     the control lacks.
+//
+// The finding's outcome is "not reached" for a refusal between controls of which one
+// was not let in.
 //
 // A Safe check's probe runs even when its control has failed, so that what an
 // open agent gives away is still among the evidence.
@@ -40,7 +44,7 @@ func (c Check) Evaluate(ctx context.Context, t probe.Target) (f finding.Finding)
 	}
 	r := c.run(ctx, t)
 	f.Evidence = r.evidence
-	f.Outcome = string(r.probe)
+	f.Outcome = string(c.outcome(r))
 	f.Verdict, f.Reason = c.judge(r)
 	return f
 }
@@ -50,7 +54,7 @@ func (c Check) blank(t probe.Target) finding.Finding {
 	return finding.Finding{
 		ID: c.spec.ID, Title: c.spec.Title, Plane: string(c.spec.Plane),
 		Kind: string(c.spec.Kind), Severity: string(c.spec.Severity),
-		Node: t.Name, Want: c.spec.Want.strings(), Why: c.spec.Why,
+		Node: t.Name, Want: c.spec.Want.strings(), Why: c.spec.Why, Control: c.spec.Control.Sentence,
 	}
 }
 
@@ -60,7 +64,7 @@ func (c Check) inapplicable(t probe.Target) string {
 		return fmt.Sprintf("the check is for agents of role %v; %s is of role %q", c.spec.Roles, t.Name, t.Role)
 	}
 	for _, p := range []probe.Plane{c.spec.Probe.Plane, c.spec.Control.Plane} {
-		if p != probe.PlaneGossip && t.Address(p) == "" {
+		if t.At(p) == "" {
 			return fmt.Sprintf("%s has no address for the %s plane", t.Name, p)
 		}
 	}

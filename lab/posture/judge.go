@@ -14,16 +14,18 @@ import (
 func (c Check) judge(r run) (finding.Verdict, string) {
 	control := c.spec.Want.opposite()
 	switch {
-	case r.probe == probe.Accepted && !c.spec.Want.has(probe.Accepted):
-		return finding.Broken, fmt.Sprintf("the probe was accepted, wanted was %q", c.spec.Want)
+	case r.probe != "" && r.probe == c.spec.Want.worst():
+		return finding.Broken, fmt.Sprintf("the probe gave %q, wanted was %q%s", r.probe, c.spec.Want, r.saying())
+	case c.spec.Lacks != "":
+		return finding.Skipped, c.spec.Lacks
 	case !control.has(r.before):
 		return finding.NotCarriedOut, fmt.Sprintf("the control gave %q before the probe, not %q, so an outcome of the probe proves nothing", r.before, control)
-	case r.probe != probe.Accepted && !r.probe.Refused():
+	case !c.spec.Want.tells(r.probe):
 		return finding.NotCarriedOut, fmt.Sprintf("the probe gave %q, which proves nothing", r.probe)
 	case !control.has(r.after):
 		return finding.NotCarriedOut, fmt.Sprintf("the control gave %q after the probe, not %q: the agent changed in between", r.after, control)
 	case !c.spec.Want.has(r.probe):
-		return finding.Broken, fmt.Sprintf("the probe gave %q, wanted was %q", r.probe, c.spec.Want)
+		return finding.Broken, fmt.Sprintf("the probe gave %q, wanted was %q%s", r.probe, c.spec.Want, r.saying())
 	case !strings.Contains(r.answer, c.spec.Answer):
 		return finding.Broken, fmt.Sprintf("the probe gave %q, as wanted, but the agent said %q, wanted was %q", r.probe, r.answer, c.spec.Answer)
 	default:
@@ -31,11 +33,31 @@ func (c Check) judge(r run) (finding.Verdict, string) {
 	}
 }
 
+// outcome is what the probe saw, as a finding tells it. A refusal between canaries of which one was not let in is none: a
+// dead agent refuses too.
+func (c Check) outcome(r run) probe.Outcome {
+	control := c.spec.Want.opposite()
+	if r.probe.Refused() && control.has(probe.Accepted) && (!control.has(r.before) || !control.has(r.after)) {
+		return probe.NotReached
+	}
+	return r.probe
+}
+
+// saying is what the agent answered, as the end of a sentence.
+func (r run) saying() string {
+	if r.answer == "" {
+		return ""
+	}
+	return ": " + r.answer
+}
+
 // judgeReason judges a wanted outcome by what the log says of it.
 func (c Check) judgeReason(r run) (finding.Verdict, string) {
 	switch r.log {
 	case logNotNeeded:
 		return finding.Held, fmt.Sprintf("the probe gave %q, as wanted", r.probe)
+	case logTooTerse:
+		return finding.Held, fmt.Sprintf("the probe gave %q, as wanted; why is not asserted, as the agent logs that at %s alone", r.probe, c.spec.LogLevel)
 	case logUnavailable:
 		return finding.Held, fmt.Sprintf("the probe gave %q, as wanted; why is not asserted, as the agent's log cannot be read", r.probe)
 	case logShows:

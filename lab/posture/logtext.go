@@ -1,9 +1,11 @@
 package posture
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -23,6 +25,8 @@ type logState int
 const (
 	logNotNeeded logState = iota
 	logUnavailable
+	// logTooTerse says that the agent does not log such lines at the level that it has.
+	logTooTerse
 	// logShows says that the reason is there, of the prober's own connection.
 	logShows
 	// logShowsOfSomebody says that it is there, but of whose connection is not known.
@@ -36,6 +40,8 @@ type logWatch struct {
 	log  probe.Log
 	mark int64
 	text string
+	// terse is true for an agent that does not log such lines.
+	terse bool
 	// caller is whose lines count; empty for everybody's.
 	caller string
 	err    error
@@ -43,8 +49,8 @@ type logWatch struct {
 
 // watch marks the end of the target's log, if the check needs it.
 func (c Check) watch(t probe.Target) logWatch {
-	w := logWatch{log: t.Log, text: c.spec.LogText, caller: t.Caller}
-	if w.text == "" || w.log == nil {
+	w := logWatch{log: t.Log, text: c.spec.LogText, caller: t.Caller, terse: quieter(t.LogLevel, c.spec.LogLevel)}
+	if w.text == "" || w.log == nil || w.terse {
 		return w
 	}
 	mark, err := w.log.Mark()
@@ -55,12 +61,23 @@ func (c Check) watch(t probe.Target) logWatch {
 	return w
 }
 
+// quieter says whether an agent at that level leaves out lines of the other level. A level that is not known leaves out
+// nothing.
+func quieter(agent, line string) bool {
+	levels := []string{"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "OFF"}
+	at := slices.Index(levels, agent)
+	return at >= 0 && at > slices.Index(levels, cmp.Or(line, "WARN"))
+}
+
 // awaitReason waits until the log shows the text after the mark, and keeps the
 // lines as evidence.
 func (r *run) awaitReason(ctx context.Context, w logWatch, within time.Duration) {
 	switch {
 	case w.text == "":
 		r.log = logNotNeeded
+		return
+	case w.terse:
+		r.log = logTooTerse
 		return
 	case w.log == nil:
 		r.log = logUnavailable

@@ -9,8 +9,8 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// Want is the set of outcomes of which any one is wanted: either Accepted alone,
-// or one or more refusals. The zero Want wants nothing, and New refuses it.
+// Want is the set of outcomes of which any one is wanted: Accepted alone, Found alone, Absent alone, or one or more
+// refusals. The zero Want wants nothing, and New refuses it.
 type Want []probe.Outcome
 
 // Accepted wants the agent to serve the request.
@@ -28,10 +28,36 @@ func (w Want) has(o probe.Outcome) bool { return slices.Contains(w, o) }
 
 // opposite is what the control of a check with this Want must give.
 func (w Want) opposite() Want {
-	if w.has(probe.Accepted) {
+	switch {
+	case w.has(probe.Accepted):
 		return Refused()
+	case w.has(probe.Found):
+		return Want{probe.Absent}
+	case w.has(probe.Absent):
+		return Want{probe.Found}
+	default:
+		return Accepted()
 	}
-	return Accepted()
+}
+
+// worst is the outcome that breaks the promise whatever the control gives: the agent has shown it.
+func (w Want) worst() probe.Outcome {
+	switch {
+	case w.has(probe.Absent):
+		return probe.Found
+	case w[0].Refused():
+		return probe.Accepted
+	default:
+		return ""
+	}
+}
+
+// tells says whether the outcome is one that a probe of this kind gives when it has reached the agent.
+func (w Want) tells(o probe.Outcome) bool {
+	if w.has(probe.Found) || w.has(probe.Absent) {
+		return o == probe.Found || o == probe.Absent || o.Refused()
+	}
+	return o == probe.Accepted || o.Refused()
 }
 
 // validate tells what is wrong with the set.
@@ -39,12 +65,18 @@ func (w Want) validate() error {
 	if len(w) == 0 {
 		return errors.New("it wants no outcome: set Want to Accepted(), Refused() or some of the refusals")
 	}
+	single := false
 	for _, o := range w {
-		if o != probe.Accepted && !o.Refused() {
-			return fmt.Errorf("it wants the outcome %q, which proves nothing: want an acceptance or a refusal", o)
+		switch o {
+		case probe.Accepted, probe.Found, probe.Absent:
+			single = true
+		default:
+			if !o.Refused() {
+				return fmt.Errorf("it wants the outcome %q, which proves nothing: want an acceptance or a refusal", o)
+			}
 		}
 	}
-	if w.has(probe.Accepted) && len(w) > 1 {
+	if single && len(w) > 1 {
 		return errors.New("it wants both an acceptance and a refusal, so it could not fail: want one of them")
 	}
 	return nil

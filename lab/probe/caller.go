@@ -4,16 +4,20 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
 	"nomadlab.internal/lab/pki"
 )
 
-// Caller is who a probe pretends to be: the holder of a certificate, or nobody.
+// Caller is who a probe pretends to be: the holder of a certificate, or nobody, with an ACL token or none.
 // The zero Caller is unusable; a probe with it observes NotReached.
 type Caller struct {
-	label      string
-	maxVersion uint16
-	config     func(serverName string) (*tls.Config, error)
+	label, tokenLabel      string
+	token                  string
+	minVersion, maxVersion uint16
+	suites                 []uint16
+	config                 func(serverName string) (*tls.Config, error)
 }
 
 // As is a caller that presents the credential's certificate, whether or not the
@@ -42,13 +46,51 @@ func (c Caller) TLSAtMost(version uint16) Caller {
 	return c
 }
 
-// String is the caller's label with its cap. It tells nothing of the key.
-func (c Caller) String() string {
-	if c.maxVersion == 0 {
-		return c.label
-	}
-	return fmt.Sprintf("%s and at most %s", c.label, tls.VersionName(c.maxVersion))
+// TLSAtLeast returns the caller with TLS from the version on. Its sentence says so.
+func (c Caller) TLSAtLeast(version uint16) Caller {
+	c.minVersion = version
+	return c
 }
+
+// Suites returns the caller with these TLS 1.2 cipher suites and no others, which caps TLS at 1.2: the suites of 1.3 cannot
+// be chosen. Its sentence says so.
+func (c Caller) Suites(ids ...uint16) Caller {
+	c.suites = slices.Clone(ids)
+	c.maxVersion = tls.VersionTLS12
+	return c
+}
+
+// WithToken returns the caller with an ACL token, which goes with every HTTP request and RPC call. The label follows
+// "and" in a probe's sentence: "a management token". The secret is in no sentence.
+func (c Caller) WithToken(secret, label string) Caller {
+	c.token, c.tokenLabel = secret, label
+	return c
+}
+
+// String is the caller's label, with its token's label and its limits. It tells nothing of key or token.
+func (c Caller) String() string {
+	text := c.label
+	if c.tokenLabel != "" {
+		text += " and " + c.tokenLabel
+	}
+	if c.minVersion != 0 {
+		text += " and at least " + tls.VersionName(c.minVersion)
+	}
+	if len(c.suites) > 0 {
+		names := make([]string, len(c.suites))
+		for i, id := range c.suites {
+			names[i] = tls.CipherSuiteName(id)
+		}
+		return text + " and only " + strings.Join(names, ", ")
+	}
+	if c.maxVersion != 0 {
+		text += " and at most " + tls.VersionName(c.maxVersion)
+	}
+	return text
+}
+
+// GoString keeps the token out of %#v.
+func (c Caller) GoString() string { return "probe.Caller{" + c.String() + "}" }
 
 // tlsConfig is a configuration that nobody else holds.
 func (c Caller) tlsConfig(serverName string) (*tls.Config, error) {
@@ -60,11 +102,15 @@ func (c Caller) tlsConfig(serverName string) (*tls.Config, error) {
 		return nil, fmt.Errorf("prepare TLS with %s: %w", c.label, err)
 	}
 	config = config.Clone()
+	if c.minVersion != 0 {
+		config.MinVersion = c.minVersion
+	}
 	if c.maxVersion != 0 {
 		config.MaxVersion = c.maxVersion
-		if c.maxVersion < tls.VersionTLS12 {
-			config.MinVersion = c.maxVersion
-		}
+		config.MinVersion = min(config.MinVersion, c.maxVersion)
+	}
+	if len(c.suites) > 0 {
+		config.CipherSuites = c.suites
 	}
 	return config, nil
 }

@@ -55,6 +55,7 @@ func converse(ctx context.Context, d door, e exchange) Observation {
 
 	err = enter(ctx, s, d)
 	o.TLSVersion, o.CipherSuite, o.ServerCertificate = s.facts.version, s.facts.suite, s.facts.certificate
+	o.Served, o.AcceptableCAs = s.facts.served, s.facts.acceptable
 	if err == nil {
 		o.Outcome, o.Received, err = ask(s, e)
 	}

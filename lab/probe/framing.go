@@ -77,23 +77,23 @@ func (f Framing) exchange(region string) (exchange, error) {
 	case FramingStreaming:
 		return stream()
 	default:
-		return f.call(leaderMethod, map[string]any{"Region": region})
+		return f.call(Call{Method: leaderMethod}, region, "")
 	}
 }
 
 // call is the exchange of one RPC call in the framing.
-func (f Framing) call(method string, args map[string]any) (exchange, error) {
-	wire, err := encodeCall(method, args)
+func (f Framing) call(c Call, region, token string) (exchange, error) {
+	wire, err := c.encode(region, token)
 	if err != nil {
 		return exchange{}, err
 	}
 	e := exchange{
-		sent: fmt.Sprintf("%s, %s", f, method),
+		sent: fmt.Sprintf("%s, %s", f, c.Method),
 		answer: func(r io.Reader) (Outcome, string, error) {
 			if f != FramingNomad {
 				r = &yamuxReader{r: r}
 			}
-			return readCall(r, method)
+			return c.read(r)
 		},
 	}
 	switch f {

@@ -185,7 +185,7 @@ func TestAddressOfAPlane(t *testing.T) {
 		probe.PlaneHTTP: agent.HTTP, probe.PlaneRPC: agent.RPC, probe.PlaneRaft: agent.RPC, probe.PlaneGossip: "",
 	}
 	for plane, addr := range want {
-		if got := agent.Address(plane); got != addr {
+		if got := agent.At(plane); got != addr {
 			t.Errorf("address of %s is %q, want %q", plane, got, addr)
 		}
 	}

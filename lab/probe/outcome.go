@@ -1,6 +1,9 @@
 package probe
 
-import "time"
+import (
+	"crypto/x509"
+	"time"
+)
 
 // Plane is one of an agent's front doors. Each has its own guards.
 type Plane string
@@ -11,6 +14,8 @@ const (
 	PlaneRPC    Plane = "RPC"
 	PlaneRaft   Plane = "Raft"
 	PlaneGossip Plane = "gossip"
+	// PlaneWire is the network between agents, as a listener on it sees it.
+	PlaneWire Plane = "wire"
 )
 
 // Outcome is the class of what a probe saw. The zero value is no outcome.
@@ -30,6 +35,10 @@ const (
 	// Denied: the agent answered with a refusal of its own: HTTP 4xx, or an RPC
 	// error that is about the caller's rights, such as "Permission denied".
 	Denied Outcome = "denied"
+	// Found: what the probe looked for is there, in what the agent showed.
+	Found Outcome = "found"
+	// Absent: the agent showed what it was asked for, and what the probe looked for is not in it.
+	Absent Outcome = "absent"
 	// Failed: the agent answered, but its answer says nothing about the caller:
 	// HTTP 5xx, an RPC error such as "No cluster leader", or bytes that are not
 	// in the protocol's form.
@@ -59,6 +68,10 @@ type Observation struct {
 	// words what the agent presented. Empty without TLS, or when the handshake did
 	// not come so far.
 	TLSVersion, CipherSuite, ServerCertificate string
+	// Served is the chain that the agent presented, its own certificate first, and AcceptableCAs are the subjects of the
+	// authorities that it said it accepts callers of. Nil without TLS, or when the handshake did not come so far.
+	Served        []*x509.Certificate
+	AcceptableCAs []string
 	// Err is the error that the caller's side saw; empty when there was none.
 	Err string
 	// Took is the time from the first dial to the outcome.

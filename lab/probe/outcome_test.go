@@ -159,7 +159,7 @@ func answered(t *testing.T, h house) []situation {
 		{"RPC permission denied", rpc, probe.RPC("Eval.Dequeue", me), probe.Denied, "", call(h)},
 		{"RPC error of another kind", rpc, probe.RPC("Eval.Ack", me), probe.Failed, "", call(h)},
 		{"RPC of no endpoint", rpc, probe.RPC("No.Such", me), probe.Failed, "", call(h)},
-		{"RPC with a wrong argument", rpc, probe.RPCWith("Status.Leader", map[string]any{"Region": "mars"}, me), probe.Failed, "", call(h)},
+		{"RPC with a wrong argument", rpc, probe.RPCCall(probe.Call{Method: "Status.Leader", Args: map[string]any{"Region": "mars"}}, me), probe.Failed, "", call(h)},
 		{"half an HTTP answer", listen(t, secured(config, say("HTTP/1.1 200 O"))), fetch(h), probe.Failed, https, fetch(h)},
 		{"not an HTTP answer", listen(t, secured(config, say("220 mail\r\n\r\n"))), fetch(h), probe.Failed, https, fetch(h)},
 		{"not an RPC answer", listen(t, behindTLS(config, say("\xc1\xc1\xc1\xc1"))), call(h), probe.Failed, rpc, call(h)},

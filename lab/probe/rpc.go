@@ -6,22 +6,29 @@ import (
 	"maps"
 )
 
-// RPC is a probe that calls the method, such as Status.Leader, over TLS as the
-// caller, with the target's region as its only argument.
-func RPC(method string, as Caller) Probe {
-	return RPCWith(method, nil, as)
+// Call is one RPC call.
+type Call struct {
+	// Method is for example "Status.Leader". Required.
+	Method string
+	// Args are the arguments beside the region and the ACL token.
+	Args map[string]any
+	// Behind are texts of which an error contains one when it could only be given behind the guards, for example
+	// "missing node ID": the caller was let in, and what it asked for made no sense.
+	Behind []string
 }
 
-// RPCWith is RPC with arguments beside the region. Nomad checks a caller's role
+// RPC is a probe that calls the method, such as Status.Leader, over TLS as the
+// caller, with the target's region as its only argument.
+func RPC(method string, as Caller) Probe { return RPCCall(Call{Method: method}, as) }
+
+// RPCCall is RPC with all that a call may have. Nomad checks a caller's role
 // before its arguments, but an accepted caller without the arguments that the
-// method needs gets an error, which is Failed and not Accepted.
-func RPCWith(method string, args map[string]any, as Caller) Probe {
-	given := maps.Clone(args)
-	sentence := fmt.Sprintf("call %s with %s", method, as)
+// method needs gets an error, which is Failed unless it is among those that are given behind the guards alone.
+func RPCCall(c Call, as Caller) Probe {
+	c.Args = maps.Clone(c.Args)
+	sentence := fmt.Sprintf("call %s with %s", c.Method, as)
 	return New(PlaneRPC, sentence, func(ctx context.Context, t Target) Observation {
-		all := map[string]any{"Region": t.Region}
-		maps.Copy(all, given)
-		e, err := FramingNomad.call(method, all)
+		e, err := FramingNomad.call(c, t.Region, as.token)
 		if err != nil {
 			return notReached(err.Error())
 		}

@@ -3,6 +3,9 @@ package probe
 import (
 	"context"
 	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"fmt"
 	"net"
 	"strings"
@@ -26,7 +29,11 @@ type session struct {
 }
 
 // tlsFacts are what a handshake has told, in words.
-type tlsFacts struct{ version, suite, certificate string }
+type tlsFacts struct {
+	version, suite, certificate string
+	served                      []*x509.Certificate
+	acceptable                  []string
+}
 
 // firstRead is the first byte after a handshake, read ahead to see the verdict.
 type firstRead struct {
@@ -67,12 +74,15 @@ func (s *session) secure(ctx context.Context, config *tls.Config) error {
 	inner := config.VerifyConnection
 	config.VerifyConnection = func(state tls.ConnectionState) error {
 		// Here, not after the handshake: under TLS 1.2 a refused caller has no "after".
+		acceptable := s.facts.acceptable
 		s.facts = factsOf(state)
+		s.facts.acceptable = acceptable
 		if inner == nil {
 			return nil
 		}
 		return inner(state)
 	}
+	s.noteAcceptable(config)
 	conn := tls.Client(s.Conn, config)
 	if err := conn.HandshakeContext(ctx); err != nil {
 		return err
@@ -84,6 +94,32 @@ func (s *session) secure(ctx context.Context, config *tls.Config) error {
 	}
 	s.established = true
 	return nil
+}
+
+// noteAcceptable keeps the names of the authorities that the agent sends with its request for a certificate.
+func (s *session) noteAcceptable(config *tls.Config) {
+	give := config.GetClientCertificate
+	config.GetClientCertificate = func(request *tls.CertificateRequestInfo) (*tls.Certificate, error) {
+		s.facts.acceptable = subjects(request.AcceptableCAs)
+		if give == nil {
+			return &tls.Certificate{}, nil
+		}
+		return give(request)
+	}
+}
+
+// subjects are distinguished names in words.
+func subjects(encoded [][]byte) []string {
+	names := make([]string, 0, len(encoded))
+	for _, der := range encoded {
+		var sequence pkix.RDNSequence
+		if _, err := asn1.Unmarshal(der, &sequence); err != nil {
+			names = append(names, "a name that cannot be read")
+			continue
+		}
+		names = append(names, clean(sequence.String()))
+	}
+	return names
 }
 
 // accepted is false until the agent has accepted the TLS handshake. Of a TLS 1.3
@@ -136,6 +172,7 @@ func (s *session) Read(p []byte) (int, error) {
 // factsOf describes the connection and the certificate that the agent presented.
 func factsOf(state tls.ConnectionState) tlsFacts {
 	facts := tlsFacts{version: tls.VersionName(state.Version), suite: tls.CipherSuiteName(state.CipherSuite)}
+	facts.served = state.PeerCertificates
 	if len(state.PeerCertificates) > 0 {
 		leaf := state.PeerCertificates[0]
 		facts.certificate = clean(fmt.Sprintf("CN %s; valid until %s; issued by CN %s; names %s",

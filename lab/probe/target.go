@@ -11,8 +11,13 @@ type Target struct {
 	// Region is the agent's own region; RPC calls name it, so that the agent
 	// answers them itself instead of forwarding them.
 	Region string
-	// HTTP and RPC are host:port of the two listeners; empty when there is none.
-	HTTP, RPC string
+	// HTTP, RPC and Gossip are host:port of the listeners; empty when there is none, or none that is reached from here.
+	HTTP, RPC, Gossip string
+	// Member is the name by which the agent's peers gossip of it, for example server-1.global; empty for a client.
+	Member string
+	// Address is the agent's IP address on the network that it shares with its peers, whose packets a listener there sees;
+	// empty when it is not known.
+	Address string
 	// ServerName is the name for which the agent's certificate is verified, for
 	// example server.global.nomad. The address need not be in the certificate.
 	ServerName string
@@ -22,6 +27,8 @@ type Target struct {
 	// which the agent's log tells its connections from those of others. Empty when
 	// it is not known.
 	Caller string
+	// LogLevel is the level at which the agent logs, in capitals; empty when it is not known.
+	LogLevel string
 	// From is the IP address to connect from in order to look like that. Empty: the
 	// system's choice is right.
 	From string
@@ -35,14 +42,18 @@ type Log interface {
 	Since(mark int64) ([]string, error)
 }
 
-// Address is the host:port at which the target serves the plane; empty when it
-// does not, or when the plane has no probe that needs an address.
-func (t Target) Address(p Plane) string {
+// At is the address at which the target's plane is tried; empty when it does not
+// serve it, or when it is not known where.
+func (t Target) At(p Plane) string {
 	switch p {
 	case PlaneHTTP:
 		return t.HTTP
 	case PlaneRPC, PlaneRaft:
 		return t.RPC
+	case PlaneGossip:
+		return t.Gossip
+	case PlaneWire:
+		return t.Address
 	default:
 		return ""
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/rpc"
 	"reflect"
 	"strings"
@@ -23,35 +24,42 @@ func nomadHandle() *codec.MsgpackHandle {
 	return h
 }
 
-// encodeCall is the wire form of one RPC call (helper/pool/pool.go:24).
-func encodeCall(method string, args map[string]any) ([]byte, error) {
+// encode is the wire form of the call (helper/pool/pool.go:24).
+func (c Call) encode(region, token string) ([]byte, error) {
+	args := map[string]any{"Region": region}
+	if token != "" {
+		args["AuthToken"] = token
+	}
+	maps.Copy(args, c.Args)
 	var wire bytes.Buffer
 	cc := msgpackrpc.NewCodecFromHandle(false, true, readWriter{nil, &wire}, nomadHandle())
-	if err := cc.WriteRequest(&rpc.Request{ServiceMethod: method, Seq: 1}, args); err != nil {
-		return nil, fmt.Errorf("encode the call of %s: %w", method, err)
+	if err := cc.WriteRequest(&rpc.Request{ServiceMethod: c.Method, Seq: 1}, args); err != nil {
+		return nil, fmt.Errorf("encode the call of %s: %w", c.Method, err)
 	}
 	return wire.Bytes(), nil
 }
 
-// readCall reads the answer to a call. Only the body of Status.Leader, an
+// read reads the answer to the call. Only the body of Status.Leader, an
 // address, is decoded; any other body is left unread, as it may be a key.
-func readCall(r io.Reader, method string) (Outcome, string, error) {
+func (c Call) read(r io.Reader) (Outcome, string, error) {
 	cc := msgpackrpc.NewCodecFromHandle(true, false, readWriter{r, nil}, nomadHandle())
 	var header rpc.Response
 	if err := cc.ReadResponseHeader(&header); err != nil {
 		return "", "", err
 	}
-	if header.ServiceMethod != method {
+	if header.ServiceMethod != c.Method {
 		return "", "", fmt.Errorf("it answers the method %q", clean(header.ServiceMethod))
 	}
 	switch {
 	case header.Error == "":
+	case containsAny(header.Error, c.Behind):
+		return Accepted, "error: " + clean(header.Error), nil
 	case isDenial(header.Error):
 		return Denied, "error: " + clean(header.Error), nil
 	default:
 		return Failed, "error: " + clean(header.Error), nil
 	}
-	if method != leaderMethod {
+	if c.Method != leaderMethod {
 		return Accepted, "an answer, dropped unread", nil
 	}
 	var leader string

@@ -1,0 +1,25 @@
+package posture_test
+
+import (
+	"testing"
+
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/probe"
+)
+
+// TestWithoutAControl: what cannot be compared with anything is skipped, but what was let in was let in.
+func TestWithoutAControl(t *testing.T) {
+	const reason = "no token is at hand"
+	for outcome, want := range map[probe.Outcome]finding.Verdict{
+		probe.Denied: finding.Skipped, probe.NotReached: finding.Skipped, probe.Accepted: finding.Broken,
+	} {
+		spec := whole()
+		spec.Lacks, spec.Control = reason, probe.Unavailable(probe.PlaneRPC, reason)
+		spec.Probe = answering("probe", outcome)
+		f := posture.Must(spec).Evaluate(t.Context(), server())
+		if f.Verdict != want || want == finding.Skipped && f.Reason != reason {
+			t.Errorf("%s: verdict %q because %q, want %q", outcome, f.Verdict, f.Reason, want)
+		}
+	}
+}
