@@ -148,6 +148,9 @@ func (s Spec) validate() error {
 	if !slices.Contains([]Kind{Safe, Intrusive, Destructive}, s.Kind) {
 		faults = append(faults, fmt.Errorf("its Kind is %q: use Safe, Intrusive or Destructive", s.Kind))
 	}
+	if !slices.Contains([]Lane{Quick, Waiting, Crowding}, s.Lane) {
+		faults = append(faults, fmt.Errorf("its Lane is %q: use Quick, Waiting or Crowding", s.Lane))
+	}
 	if !slices.Contains([]Severity{Critical, High, Medium, Low}, s.Severity) {
 		faults = append(faults, fmt.Errorf("its Severity is %q: use Critical, High, Medium or Low", s.Severity))
 	}

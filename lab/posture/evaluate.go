@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/probe"
 )
 
@@ -60,7 +61,7 @@ func (c Check) blank(t probe.Target) finding.Finding {
 
 // inapplicable says why the check does not apply to the target; empty if it does.
 func (c Check) inapplicable(t probe.Target) string {
-	if len(c.spec.Roles) > 0 && !slices.Contains(c.spec.Roles, t.Role) {
+	if !c.appliesTo(t.Role) {
 		return fmt.Sprintf("the check is for agents of role %v; %s is of role %q", c.spec.Roles, t.Name, t.Role)
 	}
 	for _, p := range []probe.Plane{c.spec.Probe.Plane, c.spec.Control.Plane} {
@@ -69,6 +70,11 @@ func (c Check) inapplicable(t probe.Target) string {
 		}
 	}
 	return ""
+}
+
+// appliesTo says whether the check is for agents of that role.
+func (c Check) appliesTo(role pki.Role) bool {
+	return len(c.spec.Roles) == 0 || slices.Contains(c.spec.Roles, role)
 }
 
 // run is what was seen; the zero outcome is of a part that did not run.

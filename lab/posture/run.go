@@ -1,0 +1,134 @@
+package posture
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/probe"
+)
+
+// agentsAtOnce bounds how many agents are tried at the same time with quick checks, which cost both sides a processor.
+const agentsAtOnce = 8
+
+// Run tries the checks at the targets, and returns the findings in the order of the checks, for each in the order of the
+// targets. A check is tried at every target of its roles, or at the first if it is for Once. One that applies to none has
+// one finding, Skipped. What ctx cuts short is NotCarriedOut. Each finding is also told as soon as it is there, by
+// several goroutines but one at a time; tell may be nil.
+//
+// Of one agent, quick checks run one after another, so that a line of its log is about the one that is tried; those that
+// wait for a limit of time run beside them; those that use up its connections run last, alone.
+func Run(ctx context.Context, checks []Check, targets []probe.Target, tell func(finding.Finding)) []finding.Finding {
+	r := &runner{trials: trials(checks, targets), tell: tell}
+	r.findings = make([]finding.Finding, len(r.trials))
+	var all sync.WaitGroup
+	all.Go(func() { r.quick(ctx) })
+	all.Go(func() { r.waiting(ctx) })
+	all.Wait()
+	for i, t := range r.trials {
+		if t.lane() == Crowding {
+			r.try(ctx, i)
+		}
+	}
+	return r.findings
+}
+
+// trial is one check at one target, or one that applies to no target, for a reason.
+type trial struct {
+	check  Check
+	target probe.Target
+	none   string
+}
+
+func (t trial) lane() Lane {
+	if t.none != "" {
+		return Quick
+	}
+	return t.check.spec.Lane
+}
+
+// trials are what is to be tried, in the order of the findings.
+func trials(checks []Check, targets []probe.Target) []trial {
+	var all []trial
+	for _, c := range checks {
+		fitting := slices.DeleteFunc(slices.Clone(targets), func(t probe.Target) bool { return !c.appliesTo(t.Role) })
+		if c.spec.Once {
+			fitting = fitting[:min(1, len(fitting))]
+		}
+		if len(fitting) == 0 {
+			all = append(all, trial{check: c, none: "there is no agent of the role that the check is for"})
+		}
+		for _, t := range fitting {
+			all = append(all, trial{check: c, target: t})
+		}
+	}
+	return all
+}
+
+// runner carries out trials; each has a place of its own among the findings.
+type runner struct {
+	trials   []trial
+	findings []finding.Finding
+	mu       sync.Mutex
+	tell     func(finding.Finding)
+}
+
+// quick tries the agents side by side, and at each of them one check after another.
+func (r *runner) quick(ctx context.Context) {
+	var agents []string
+	of := map[string][]int{}
+	for i, t := range r.trials {
+		if t.lane() != Quick {
+			continue
+		}
+		if of[t.target.Name] == nil {
+			agents = append(agents, t.target.Name)
+		}
+		of[t.target.Name] = append(of[t.target.Name], i)
+	}
+	var g errgroup.Group
+	g.SetLimit(agentsAtOnce)
+	for _, name := range agents {
+		g.Go(func() error {
+			for _, i := range of[name] {
+				r.try(ctx, i)
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // none of them returns an error
+}
+
+// waiting tries all at once: they do little but wait.
+func (r *runner) waiting(ctx context.Context) {
+	var all sync.WaitGroup
+	for i, t := range r.trials {
+		if t.lane() == Waiting {
+			all.Go(func() { r.try(ctx, i) })
+		}
+	}
+	all.Wait()
+}
+
+// try carries out one trial and keeps its finding.
+func (r *runner) try(ctx context.Context, i int) {
+	t := r.trials[i]
+	f := t.check.blank(t.target)
+	switch {
+	case t.none != "":
+		f.Verdict, f.Reason = finding.Skipped, t.none
+	case ctx.Err() != nil:
+		f.Verdict, f.Reason = finding.NotCarriedOut, "the run was ended before: "+context.Cause(ctx).Error()
+	default:
+		f = t.check.Evaluate(ctx, t.target)
+	}
+	r.findings[i] = f
+	if r.tell != nil {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.tell(f)
+	}
+}

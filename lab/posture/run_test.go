@@ -1,0 +1,175 @@
+package posture_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/probe"
+)
+
+// diary notes what is under way, in the order in which it begins and ends.
+type diary struct {
+	mu      sync.Mutex
+	entries []string
+	open    map[string]int
+	// beside is what was under way at the same agent when something began.
+	beside map[string][]string
+}
+
+func newDiary() *diary { return &diary{open: map[string]int{}, beside: map[string][]string{}} }
+
+func (d *diary) begin(id, agent string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for other, n := range d.open {
+		if n > 0 {
+			d.beside[id+"@"+agent] = append(d.beside[id+"@"+agent], other)
+		}
+	}
+	d.entries = append(d.entries, id+"@"+agent)
+	d.open[id+"@"+agent]++
+}
+
+func (d *diary) end(id, agent string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.open[id+"@"+agent]--
+}
+
+// noted is a check that holds, and whose probe is noted; meanwhile is called in the middle of it.
+func noted(d *diary, id string, lane posture.Lane, meanwhile func(), roles ...pki.Role) posture.Check {
+	spec := whole()
+	spec.ID, spec.Lane, spec.Roles = id, lane, roles
+	spec.Probe = probe.New(probe.PlaneRPC, "try "+id, func(_ context.Context, t probe.Target) probe.Observation {
+		d.begin(id, t.Name)
+		defer d.end(id, t.Name)
+		if meanwhile != nil {
+			meanwhile()
+		}
+		return probe.Observation{Outcome: probe.RefusedInHandshake}
+	})
+	return posture.Must(spec)
+}
+
+func agents() []probe.Target {
+	second, client := server(), server()
+	second.Name, client.Name, client.Role = "server-2", "client-1", pki.Client
+	return []probe.Target{server(), second, client}
+}
+
+func places(findings []finding.Finding) []string {
+	all := make([]string, 0, len(findings))
+	for _, f := range findings {
+		all = append(all, f.ID+"@"+f.Node+" "+string(f.Verdict))
+	}
+	return all
+}
+
+func TestRunTriesEachCheckWhereItApplies(t *testing.T) {
+	d := newDiary()
+	once := noted(d, "d", posture.Quick, nil).Spec()
+	once.Once = true
+	checks := []posture.Check{
+		noted(d, "a", posture.Quick, nil), noted(d, "b", posture.Quick, nil, pki.Server),
+		noted(d, "c", posture.Quick, nil, pki.CLI), posture.Must(once),
+	}
+	var told []finding.Finding
+	got := posture.Run(t.Context(), checks, agents(), func(f finding.Finding) { told = append(told, f) })
+	want := []string{
+		"a@server-1 held", "a@server-2 held", "a@client-1 held", "b@server-1 held", "b@server-2 held", "c@ skipped", "d@server-1 held",
+	}
+	if diff := cmp.Diff(want, places(got)); diff != "" {
+		t.Errorf("findings (-want +got):\n%s", diff)
+	}
+	if len(told) != len(want) {
+		t.Errorf("%d findings were told, want %d", len(told), len(want))
+	}
+	if !strings.Contains(got[5].Reason, "no agent of the role") {
+		t.Errorf("skipped because %q", got[5].Reason)
+	}
+}
+
+func TestLanes(t *testing.T) {
+	d := newDiary()
+	both := make(chan struct{}) // closed once the two that wait are under way at the same time
+	var arrived sync.WaitGroup
+	arrived.Add(2)
+	go func() { arrived.Wait(); close(both) }()
+	wait := func() { arrived.Done(); <-both }
+	checks := []posture.Check{
+		noted(d, "crowd", posture.Crowding, nil), noted(d, "wait-1", posture.Waiting, wait), noted(d, "wait-2", posture.Waiting, wait),
+		noted(d, "quick-1", posture.Quick, nil), noted(d, "quick-2", posture.Quick, nil),
+	}
+	findings := posture.Run(t.Context(), checks, agents()[:1], nil)
+	if findings[0].ID != "crowd" {
+		t.Errorf("the findings are not in the order of the checks: %v", places(findings))
+	}
+	if last := d.entries[len(d.entries)-1]; last != "crowd@server-1" {
+		t.Errorf("the last that was tried was %s", last)
+	}
+	if beside := d.beside["crowd@server-1"]; len(beside) > 0 {
+		t.Errorf("beside the crowd there was %v", beside)
+	}
+	for _, quick := range []string{"quick-1@server-1", "quick-2@server-1"} {
+		if slices.ContainsFunc(d.beside[quick], func(o string) bool { return strings.HasPrefix(o, "quick") }) {
+			t.Errorf("beside %s there was %v", quick, d.beside[quick])
+		}
+	}
+}
+
+func TestRunThatIsEndedSaysSo(t *testing.T) {
+	ctx, cancel := context.WithCancelCause(t.Context())
+	d := newDiary()
+	checks := []posture.Check{
+		noted(d, "a", posture.Quick, func() { cancel(errors.New("the user had enough")) }), noted(d, "b", posture.Quick, nil),
+		noted(d, "c", posture.Crowding, nil),
+	}
+	got := posture.Run(ctx, checks, agents()[:1], nil)
+	for _, f := range got[1:] {
+		if f.Verdict != finding.NotCarriedOut || !strings.Contains(f.Reason, "the user had enough") {
+			t.Errorf("%s: %s because %s", f.ID, f.Verdict, f.Reason)
+		}
+	}
+}
+
+func TestChoose(t *testing.T) {
+	d := newDiary()
+	gossip := noted(d, "gossip-refuses-no-key", posture.Quick, nil).Spec()
+	gossip.Plane = probe.PlaneGossip
+	checks := []posture.Check{
+		noted(d, "rpc-refuses-cli", posture.Quick, nil), noted(d, "rpc-refuses-tls-1.0", posture.Quick, nil), posture.Must(gossip),
+	}
+	for name, test := range map[string]struct {
+		names, want []string
+		says        string
+	}{
+		"all":            {nil, []string{"rpc-refuses-cli", "rpc-refuses-tls-1.0", "gossip-refuses-no-key"}, ""},
+		"an ID":          {[]string{"rpc-refuses-cli"}, []string{"rpc-refuses-cli"}, ""},
+		"a pattern":      {[]string{"rpc-*"}, []string{"rpc-refuses-cli", "rpc-refuses-tls-1.0"}, ""},
+		"a plane":        {[]string{"GOSSIP"}, []string{"gossip-refuses-no-key"}, ""},
+		"both":           {[]string{"gossip", "*-cli"}, []string{"rpc-refuses-cli", "gossip-refuses-no-key"}, ""},
+		"nothing's name": {[]string{"refuses"}, nil, "did you mean rpc-refuses-cli"},
+		"a wrong one":    {[]string{"rpc-refuses-cli", "[x"}, []string{"rpc-refuses-cli"}, `no such check: "[x": name a plane (rpc, gossip)`},
+	} {
+		got, err := posture.Choose(checks, test.names...)
+		var ids []string
+		for _, c := range got {
+			ids = append(ids, c.Spec().ID)
+		}
+		if diff := cmp.Diff(test.want, ids); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		if (test.says == "") != (err == nil) || err != nil && (!errors.Is(err, posture.ErrNoSuchCheck) || !strings.Contains(err.Error(), test.says)) {
+			t.Errorf("%s: error %v, want %q", name, err, test.says)
+		}
+	}
+}
