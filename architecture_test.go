@@ -27,7 +27,7 @@ func rooms() map[string]room {
 	everythingBelow := []string{
 		"fixtures", "lab", "lab/agentconf", "lab/compose", "lab/engine", "lab/engine/docker", "lab/engine/engines",
 		"lab/finding", "lab/image",
-		"lab/pki", "lab/posture", "lab/probe", "lab/story", "lab/watchdog",
+		"lab/pki", "lab/posture", "lab/posture/party", "lab/probe", "lab/story", "lab/watchdog",
 	}
 	return map[string]room{
 		".": {},
@@ -50,9 +50,10 @@ func rooms() map[string]room {
 			mayImport:      []string{"lab", "lab/engine", "lab/engine/engines", "lab/story", "lab/finding"},
 			testsMayImport: []string{"lab/pki", "lab/image"},
 		},
-		"lab/story":   {mayImport: []string{"lab", "lab/engine", "lab/posture", "lab/finding"}},
-		"lab/posture": {mayImport: []string{"lab/probe", "lab/pki", "lab/finding"}},
-		"lab/probe":   {mayImport: []string{"lab/pki"}},
+		"lab/story":         {mayImport: []string{"lab", "lab/engine", "lab/posture", "lab/finding"}},
+		"lab/posture":       {mayImport: []string{"lab/probe", "lab/pki", "lab/finding"}},
+		"lab/posture/party": {mayImport: []string{"lab/probe", "lab/pki"}},
+		"lab/probe":         {mayImport: []string{"lab/pki"}},
 		"lab": {
 			mayImport:      []string{"lab/engine", "lab/image", "lab/agentconf", "lab/pki", "lab/watchdog"},
 			testsMayImport: []string{"lab/engine/docker", "lab/labtest"},

@@ -22,7 +22,11 @@ type secrets struct {
 
 // newSecrets makes an authority and gossip keys for one lab alone.
 func newSecrets(p Plan) (secrets, error) {
-	authority, err := pki.NewAuthority(pki.Options{CommonName: "nomadlab " + p.Name, LeafTTL: p.Certificates.TTL})
+	authority, err := pki.NewAuthority(pki.Options{
+		CommonName: "nomadlab " + p.Name, LeafTTL: p.Certificates.TTL,
+		// One authority may stand below it, so that a chain can be tried; those of `nomad tls ca create` have no limit.
+		Intermediates: 1,
+	})
 	if err != nil {
 		return secrets{}, fmt.Errorf("make the lab's certificate authority: %w", err)
 	}

@@ -24,7 +24,7 @@ type Authority struct {
 }
 
 // NewAuthority makes a self-signed ECDSA P-256 authority that may sign leaf
-// certificates only (path length 0). It returns an error that names each wrong
+// certificates only, unless Options.Intermediates says more. It returns an error that names each wrong
 // option, or one of the system's random source.
 func NewAuthority(o Options) (*Authority, error) {
 	o = o.withDefaults()
@@ -86,7 +86,8 @@ func authorityTemplate(o Options, public crypto.PublicKey) (*x509.Certificate, e
 		KeyUsage:                    x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
 		BasicConstraintsValid:       true,
 		IsCA:                        true,
-		MaxPathLenZero:              true,
+		MaxPathLen:                  o.Intermediates,
+		MaxPathLenZero:              o.Intermediates == 0,
 		SubjectKeyId:                keyID,
 		AuthorityKeyId:              keyID,
 		PermittedDNSDomains:         o.PermittedDNS,

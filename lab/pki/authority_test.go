@@ -36,6 +36,14 @@ func TestAuthorityCertificate(t *testing.T) {
 	}
 }
 
+// TestAuthorityOverAuthorities: as many as were asked for may stand between it and a leaf.
+func TestAuthorityOverAuthorities(t *testing.T) {
+	ca := parseCA(t, newAuthority(t, pki.Options{Intermediates: 1}).CertificatePEM())
+	if ca.MaxPathLen != 1 || ca.MaxPathLenZero {
+		t.Errorf("path length %d, want 1", ca.MaxPathLen)
+	}
+}
+
 func TestAuthorityConstraints(t *testing.T) {
 	spare := []string{"lab.test", "nomad", "mine", "mine"}
 	given := spare[:2] // an append in place would write over the rest
@@ -76,6 +84,7 @@ func TestAuthorityOptions(t *testing.T) {
 		{"spaced name", pki.Options{CommonName: "lab "}, "CommonName"},
 		{"negative TTL", pki.Options{TTL: -time.Hour}, "TTL -1h0m0s"},
 		{"tiny leaf TTL", pki.Options{LeafTTL: time.Millisecond}, "LeafTTL 1ms"},
+		{"negative path length", pki.Options{Intermediates: -1}, "intermediates -1"},
 		{"wildcard constraint", pki.Options{PermittedDNS: []string{"*.test"}}, `PermittedDNS "*.test"`},
 		{"dotted constraint", pki.Options{PermittedDNS: []string{".test"}}, `PermittedDNS ".test"`},
 		{"empty constraint", pki.Options{PermittedDNS: []string{""}}, `PermittedDNS ""`},

@@ -1,6 +1,7 @@
 package pki
 
 import (
+	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
 	"fmt"
@@ -51,8 +52,19 @@ func describeLeaf(leaf *x509.Certificate, row func(label, value string)) {
 	row("serial", fmt.Sprintf("%x", leaf.SerialNumber))
 	row("valid", fmt.Sprintf("%s to %s", stamp(leaf.NotBefore), stamp(leaf.NotAfter)))
 	row("purposes", orElse(purposes, "not limited (no extended key usage)"))
-	row("key", fmt.Sprintf("%s, signed with %s", leaf.PublicKeyAlgorithm, leaf.SignatureAlgorithm))
+	row("key", fmt.Sprintf("%s, signed with %s", keyName(leaf), leaf.SignatureAlgorithm))
+	if leaf.IsCA {
+		row("authority", "it may itself sign certificates")
+	}
 	row("SHA-256", fmt.Sprintf("%x", sha256.Sum256(leaf.Raw)))
+}
+
+// keyName is the kind of the key, with the length of an RSA key, which tells a weak one.
+func keyName(leaf *x509.Certificate) string {
+	if key, is := leaf.PublicKey.(*rsa.PublicKey); is {
+		return fmt.Sprintf("RSA of %d bits", key.N.BitLen())
+	}
+	return leaf.PublicKeyAlgorithm.String()
 }
 
 func purposeName(purpose x509.ExtKeyUsage) string {

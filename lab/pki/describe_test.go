@@ -12,7 +12,8 @@ import (
 )
 
 func TestDescribe(t *testing.T) {
-	options := pki.Options{CommonName: "lab one", PermittedDNS: []string{"lab.test"}, Now: at(noon())}
+	options := capable()
+	options.CommonName, options.Now = "lab one", at(noon())
 	authority := newAuthority(t, options)
 	id := pki.Identity{Role: pki.Client, Region: "eu", DNSNames: []string{"n1.lab.test"}, IPs: addrs("10.0.0.7")}
 	var text strings.Builder

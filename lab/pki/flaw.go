@@ -1,7 +1,12 @@
 package pki
 
 import (
+	"crypto"
+	"crypto/ed25519"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
+	"fmt"
 	"slices"
 	"time"
 )
@@ -15,6 +20,14 @@ const (
 	// farOff is how long ago an expired certificate ended, and how soon an early
 	// one begins: beyond any clock fault that a lab injects.
 	farOff = 24 * time.Hour
+	// dyingLife is what a nearly expired certificate has left: longer than any
+	// test, and shorter than what its owner needs to notice.
+	dyingLife = 2 * time.Hour
+	// decade is the life of a long-lived one.
+	decade = 10 * 365 * 24 * time.Hour
+	// weakBits is the longest RSA key that is too short for everybody since 2013
+	// (NIST SP 800-131A), and the shortest that crypto/tls still takes.
+	weakBits = 1024
 )
 
 // Flaw is one thing wrong with an otherwise right certificate. It is a plain,
@@ -23,13 +36,16 @@ const (
 // identities.
 //
 // Names say what is wrong with the certificate, not who must refuse it: a
-// ClientAuthOnly certificate is good for a caller and bad for a listener.
+// ClientAuthOnly certificate is good for a caller and bad for a listener. Some
+// need not be refused by anybody, and only reading the certificate finds them.
 type Flaw struct {
 	name, why string
 	signer    signer
 	validity  validity
 	usage     usage
+	key       keyKind
 	outside   bool
+	authority bool
 }
 
 type signer int
@@ -38,6 +54,8 @@ const (
 	byAuthority signer = iota
 	byStranger
 	bySelf
+	byIntermediate
+	byUnsentIntermediate
 )
 
 type validity int
@@ -46,6 +64,8 @@ const (
 	current validity = iota
 	past
 	future
+	nearlyOver
+	endless
 )
 
 type usage int
@@ -56,6 +76,14 @@ const (
 	serverOnly
 	clientOnly
 	codeSigning
+)
+
+type keyKind int
+
+const (
+	p256 keyKind = iota
+	shortRSA
+	edwards
 )
 
 // Name is a short, stable name, e.g. "not-yet-valid". Zero Flaw: "sound".
@@ -83,73 +111,13 @@ func Flaws() []Flaw {
 	return []Flaw{
 		Foreign(), SelfSigned(), Expired(), NotYetValid(),
 		NoEKU(), ServerAuthOnly(), ClientAuthOnly(), CodeSigningOnly(),
-		OutsideConstraints(),
+		OutsideConstraints(), IntermediateSent(), IntermediateMissing(),
+		WeakKey(), Ed25519(), CanSign(), LongLived(), NearlyExpired(),
 	}
 }
 
-// Foreign is signed by another authority, made for this one certificate, with all
-// names right. The holder keeps the lab's CA bundle, so it still trusts the agent
-// that it presents the certificate to.
-func Foreign() Flaw {
-	return Flaw{name: "foreign", signer: byStranger,
-		why: "Signed by an authority that nobody in the lab trusts, so it must be refused however right its names are."}
-}
-
-// SelfSigned is signed with its own key.
-func SelfSigned() Flaw {
-	return Flaw{name: "self-signed", signer: bySelf,
-		why: "Signed with its own key, so it proves nothing about its names and must be refused."}
-}
-
-// Expired ended a day ago.
-func Expired() Flaw {
-	return Flaw{name: "expired", validity: past,
-		why: "Its time is over; expiry is Nomad's only revocation (nomad#4900), so it must be refused."}
-}
-
-// NotYetValid begins in a day. TLS has no alert of its own for it: the caller is
-// told "expired certificate" (verified against Nomad 1.11.3).
-func NotYetValid() Flaw {
-	return Flaw{name: "not-yet-valid", validity: future,
-		why: "Its time has not begun, so it must be refused by whoever has the right time."}
-}
-
-// NoEKU has no extended key usage at all. RFC 5280 (4.2.1.12) lets it be used for
-// anything: Nomad 1.11.3 accepts it on every plane (verified for HTTP and RPC), so
-// only reading the certificate tells.
-func NoEKU() Flaw {
-	return Flaw{name: "no-eku", usage: noUsage,
-		why: "Limited to no purpose, which means good for every purpose; crypto/x509, and so Nomad, accepts it."}
-}
-
-// ServerAuthOnly may listen and may not call. An agent does both.
-func ServerAuthOnly() Flaw {
-	return Flaw{name: "server-auth-only", usage: serverOnly,
-		why: "Good for a listener only, so it must be refused when its holder calls."}
-}
-
-// ClientAuthOnly may call and may not listen. An agent does both.
-func ClientAuthOnly() Flaw {
-	return Flaw{name: "client-auth-only", usage: clientOnly,
-		why: "Good for a caller only, so it must be refused when its holder listens."}
-}
-
-// CodeSigningOnly is good for neither end of a connection.
-func CodeSigningOnly() Flaw {
-	return Flaw{name: "code-signing-only", usage: codeSigning,
-		why: "Meant for signing code, so it must be refused at both ends of a connection."}
-}
-
-// OutsideConstraints bears, beside its right names, one that the authority may not
-// sign for. It needs an authority with Options.PermittedDNS; of others,
-// IssueFlawed returns ErrUnconstrained.
-func OutsideConstraints() Flaw {
-	return Flaw{name: "outside-constraints", outside: true,
-		why: "Names a host that the authority's critical name constraints exclude, so all of it must be refused."}
-}
-
 // apply returns a copy of a sound template with the flaw in it. Who signs is for
-// the authority to see to.
+// the authority to see to, and the key is made before the template is.
 func (f Flaw) apply(sound *x509.Certificate, now time.Time) *x509.Certificate {
 	t := *sound
 	life := t.NotAfter.Sub(t.NotBefore)
@@ -160,6 +128,10 @@ func (f Flaw) apply(sound *x509.Certificate, now time.Time) *x509.Certificate {
 	case future:
 		t.NotBefore = now.Add(farOff)
 		t.NotAfter = t.NotBefore.Add(life)
+	case nearlyOver:
+		t.NotAfter = now.Add(dyingLife)
+	case endless:
+		t.NotAfter = now.Add(decade)
 	}
 	switch f.usage {
 	case noUsage:
@@ -174,5 +146,28 @@ func (f Flaw) apply(sound *x509.Certificate, now time.Time) *x509.Certificate {
 	if f.outside {
 		t.DNSNames = append(slices.Clone(t.DNSNames), outsideName)
 	}
+	if f.authority {
+		t.IsCA, t.KeyUsage = true, t.KeyUsage|x509.KeyUsageCertSign
+	}
 	return &t
+}
+
+// newKey makes the certificate's key, of the kind that the flaw wants.
+func (f Flaw) newKey() (crypto.Signer, error) {
+	switch f.key {
+	case shortRSA:
+		key, err := rsa.GenerateKey(rand.Reader, weakBits)
+		if err != nil {
+			return nil, fmt.Errorf("make an RSA key of %d bits: %w", weakBits, err)
+		}
+		return key, nil
+	case edwards:
+		_, key, err := ed25519.GenerateKey(rand.Reader)
+		if err != nil {
+			return nil, fmt.Errorf("make an Ed25519 key: %w", err)
+		}
+		return key, nil
+	default:
+		return newKey()
+	}
 }

@@ -96,11 +96,19 @@ func TestFlawsInRealHandshakes(t *testing.T) {
 		pki.ClientAuthOnly():     {isNil, usage},
 		pki.CodeSigningOnly():    {usage, usage},
 		pki.OutsideConstraints(): {outside, outside},
+
+		pki.IntermediateSent():    {isNil, isNil},
+		pki.IntermediateMissing(): {isUnknownAuthority, isUnknownAuthority},
+		pki.WeakKey():             {isNil, isNil},
+		pki.Ed25519():             {isNil, isNil},
+		pki.CanSign():             {isNil, isNil},
+		pki.LongLived():           {isNil, isNil},
+		pki.NearlyExpired():       {isNil, isNil},
 	}
 	if len(cases) != len(pki.Flaws())+1 {
 		t.Fatalf("%d cases for %d flaws and the control", len(cases), len(pki.Flaws()))
 	}
-	authority := newAuthority(t, pki.Options{PermittedDNS: []string{"lab.test"}})
+	authority := newAuthority(t, capable())
 	sound := issue(t, authority, serverID)
 	for flaw, want := range cases {
 		cred := issueFlawed(t, authority, serverID, flaw)

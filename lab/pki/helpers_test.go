@@ -11,6 +11,11 @@ import (
 
 var serverID = pki.Identity{Role: pki.Server}
 
+// capable is an authority that every flaw can be had of.
+func capable() pki.Options {
+	return pki.Options{PermittedDNS: []string{"lab.test"}, Intermediates: 1, TTL: 11 * 365 * 24 * time.Hour}
+}
+
 func newAuthority(t *testing.T, o pki.Options) *pki.Authority {
 	t.Helper()
 	authority, err := pki.NewAuthority(o)

@@ -6,6 +6,7 @@ import (
 	"crypto/x509/pkix"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 )
@@ -13,6 +14,11 @@ import (
 // ErrUnconstrained says that a certificate outside the authority's name
 // constraints was asked for, of an authority that has none.
 var ErrUnconstrained = errors.New("the authority has no name constraints to be outside of: set Options.PermittedDNS")
+
+// ErrNotPermitted says that the authority's own certificate does not permit it to
+// sign what was asked for: a name outside its constraints, an intermediate, a life
+// beyond its own.
+var ErrNotPermitted = errors.New("the authority's own certificate does not permit it")
 
 // Issue makes a key and a certificate for an identity, valid from an hour ago
 // (for clocks that lag). The authority checks its own work: it returns an error
@@ -25,8 +31,8 @@ func (a *Authority) Issue(id Identity) (Credential, error) {
 // IssueFlawed is Issue with one thing wrong. The certificate would have been
 // sound without the flaw: that is proved before the flaw is put in, so the errors
 // of Issue apply here too. OutsideConstraints returns ErrUnconstrained, wrapped,
-// of an authority without name constraints. The zero Flaw gives a sound
-// certificate.
+// of an authority without name constraints; ErrNotPermitted what the authority may
+// not sign. The zero Flaw gives a sound certificate.
 func (a *Authority) IssueFlawed(id Identity, f Flaw) (Credential, error) {
 	cred, err := a.issue(id, f)
 	if err != nil {
@@ -39,16 +45,28 @@ func (a *Authority) issue(id Identity, f Flaw) (Credential, error) {
 	if err := id.Validate(); err != nil {
 		return Credential{}, err
 	}
+	return a.make(id, subject{id.Name(), id.dnsNames(), id.ipAddresses()}, f)
+}
+
+// subject is whom a certificate names.
+type subject struct {
+	commonName  string
+	dnsNames    []string
+	ipAddresses []net.IP
+}
+
+// make signs a certificate for whomever it is to name.
+func (a *Authority) make(holder Identity, s subject, f Flaw) (Credential, error) {
 	now := a.now()
 	if now.Before(a.cert.NotBefore) || now.After(a.cert.NotAfter) {
 		return Credential{}, fmt.Errorf("authority %q is valid from %s to %s, not now: make a new one",
 			a, a.cert.NotBefore.Format(time.RFC3339), a.cert.NotAfter.Format(time.RFC3339))
 	}
-	key, err := newKey()
+	key, err := f.newKey()
 	if err != nil {
 		return Credential{}, err
 	}
-	template, err := a.leafTemplate(id, key.Public(), now)
+	template, err := a.leafTemplate(s, key.Public(), now)
 	if err != nil {
 		return Credential{}, err
 	}
@@ -59,8 +77,9 @@ func (a *Authority) issue(id Identity, f Flaw) (Credential, error) {
 	if err := a.accept(leaf, now); err != nil {
 		return Credential{}, err
 	}
+	certPEM := encodeCertificate(leaf)
 	if f != (Flaw{}) {
-		if leaf, err = a.signFlawed(template, key, f, now); err != nil {
+		if certPEM, err = a.signFlawed(template, key, f, now); err != nil {
 			return Credential{}, err
 		}
 	}
@@ -68,10 +87,10 @@ func (a *Authority) issue(id Identity, f Flaw) (Credential, error) {
 	if err != nil {
 		return Credential{}, err
 	}
-	return Credential{Identity: id.clone(), CertPEM: encodeCertificate(leaf), KeyPEM: keyPEM, CAPEM: a.CertificatePEM()}, nil
+	return Credential{Identity: holder.clone(), CertPEM: certPEM, KeyPEM: keyPEM, CAPEM: a.CertificatePEM()}, nil
 }
 
-func (a *Authority) leafTemplate(id Identity, public crypto.PublicKey, now time.Time) (*x509.Certificate, error) {
+func (a *Authority) leafTemplate(s subject, public crypto.PublicKey, now time.Time) (*x509.Certificate, error) {
 	serial, err := newSerial()
 	if err != nil {
 		return nil, err
@@ -86,14 +105,14 @@ func (a *Authority) leafTemplate(id Identity, public crypto.PublicKey, now time.
 	}
 	return &x509.Certificate{
 		SerialNumber:          serial,
-		Subject:               pkix.Name{CommonName: id.Name()},
+		Subject:               pkix.Name{CommonName: s.commonName},
 		NotBefore:             now.Add(-skew),
 		NotAfter:              notAfter,
 		KeyUsage:              x509.KeyUsageDigitalSignature,
 		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 		BasicConstraintsValid: true,
-		DNSNames:              id.dnsNames(),
-		IPAddresses:           id.ipAddresses(),
+		DNSNames:              s.dnsNames,
+		IPAddresses:           s.ipAddresses,
 		SubjectKeyId:          keyID,
 	}, nil
 }
@@ -105,38 +124,13 @@ func (a *Authority) accept(leaf *x509.Certificate, now time.Time) error {
 	roots.AddCert(a.cert)
 	_, err := leaf.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
 	if isOutsideConstraints(err) {
-		return fmt.Errorf("outside the name constraints of authority %q (permitted DNS: %s): leave the name out, or make an authority with it in Options.PermittedDNS: %w",
-			a, strings.Join(a.cert.PermittedDNSDomains, ", "), err)
+		return fmt.Errorf("outside the name constraints of authority %q (permitted DNS: %s): leave the name out, or make an authority with it in Options.PermittedDNS: %w: %w",
+			a, strings.Join(a.cert.PermittedDNSDomains, ", "), ErrNotPermitted, err)
 	}
 	if err != nil {
 		return fmt.Errorf("verify the new certificate: %w", err)
 	}
 	return nil
-}
-
-func (a *Authority) signFlawed(sound *x509.Certificate, key crypto.Signer, f Flaw, now time.Time) (*x509.Certificate, error) {
-	if f.outside && len(a.cert.PermittedDNSDomains) == 0 {
-		return nil, ErrUnconstrained
-	}
-	template := f.apply(sound, now)
-	switch f.signer {
-	case bySelf:
-		return signCertificate(template, template, key.Public(), key)
-	case byStranger:
-		stranger, err := NewAuthority(Options{CommonName: strangerName, Now: a.now})
-		if err != nil {
-			return nil, err
-		}
-		return signCertificate(template, stranger.cert, key.Public(), stranger.key)
-	}
-	leaf, err := signCertificate(template, a.cert, key.Public(), a.key)
-	if err != nil {
-		return nil, err
-	}
-	if f.outside && !isOutsideConstraints(a.accept(leaf, now)) {
-		return nil, fmt.Errorf("authority %q permits even %s", a, outsideName)
-	}
-	return leaf, nil
 }
 
 func isOutsideConstraints(err error) bool {

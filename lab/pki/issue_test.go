@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math/big"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -150,10 +151,45 @@ func TestOutsideConstraintsNeedsConstraints(t *testing.T) {
 	checkError(t, err, "")
 }
 
+// What an authority's own certificate does not permit is refused with a reason that code can tell.
+func TestNotPermitted(t *testing.T) {
+	plain := newAuthority(t, pki.Options{PermittedDNS: []string{"lab.test"}})
+	for _, flaw := range []pki.Flaw{pki.IntermediateSent(), pki.IntermediateMissing(), pki.LongLived()} {
+		if _, err := plain.IssueFlawed(serverID, flaw); !errors.Is(err, pki.ErrNotPermitted) {
+			t.Errorf("%s: got %v, want ErrNotPermitted", flaw, err)
+		}
+	}
+	if _, err := plain.Forge(pki.Forgery{DNSNames: []string{"evil.test"}}); !errors.Is(err, pki.ErrNotPermitted) {
+		t.Errorf("a name outside the constraints: got %v, want ErrNotPermitted", err)
+	}
+}
+
+// A forgery has the names that were asked for and no others.
+func TestForgeAddsNothing(t *testing.T) {
+	authority := newAuthority(t, pki.Options{})
+	for _, f := range []pki.Forgery{
+		{},
+		{CommonName: "SERVER.GLOBAL.NOMAD", DNSNames: []string{"*.global.nomad", "localhost"}, Flaw: pki.Expired()},
+	} {
+		f.Holder = serverID
+		cred, err := authority.Forge(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaf := leafOf(t, cred)
+		if leaf.Subject.CommonName != f.CommonName || !slices.Equal(leaf.DNSNames, f.DNSNames) || len(leaf.IPAddresses) != 0 {
+			t.Errorf("it names %q, %q and %v", leaf.Subject.CommonName, leaf.DNSNames, leaf.IPAddresses)
+		}
+		if expired := leaf.NotAfter.Before(time.Now()); expired != (f.Flaw == pki.Expired()) || cred.Identity.Name() != serverID.Name() {
+			t.Errorf("%s of %s: expired %v", f.Flaw, cred.Identity, expired)
+		}
+	}
+}
+
 // A flawed certificate has one flaw: names that would be refused anyway are
 // refused before.
 func TestFlawsNeedAnOtherwiseRightIdentity(t *testing.T) {
-	authority := newAuthority(t, pki.Options{PermittedDNS: []string{"lab.test"}})
+	authority := newAuthority(t, capable())
 	for _, flaw := range pki.Flaws() {
 		_, err := authority.IssueFlawed(pki.Identity{Role: pki.Client, DNSNames: []string{"evil.test"}}, flaw)
 		checkError(t, err, "issue "+flaw.Name()+" certificate for client.global.nomad: outside the name constraints")
@@ -161,7 +197,7 @@ func TestFlawsNeedAnOtherwiseRightIdentity(t *testing.T) {
 }
 
 func TestIssueFromManyGoroutines(t *testing.T) {
-	authority := newAuthority(t, pki.Options{PermittedDNS: []string{"lab.test"}})
+	authority := newAuthority(t, capable())
 	flaws := append(pki.Flaws(), pki.Flaw{})
 	serials := make([]string, 4*len(flaws))
 	var group sync.WaitGroup
@@ -198,12 +234,12 @@ func TestFlawsAreUsableInTables(t *testing.T) {
 			t.Errorf("%s stands twice", flaw)
 		}
 		seen[flaw], names[flaw.Name()] = true, true
-		if strings.Trim(flaw.Name(), "abcdefghijklmnopqrstuvwxyz-") != "" || !strings.HasSuffix(flaw.Why(), ".") || fmt.Sprint(flaw) != flaw.Name() {
+		if strings.Trim(flaw.Name(), "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || !strings.HasSuffix(flaw.Why(), ".") || fmt.Sprint(flaw) != flaw.Name() {
 			t.Errorf("flaw %q: name, or reason %q, in the wrong form", flaw.Name(), flaw.Why())
 		}
 	}
-	if one, other := pki.Expired(), pki.Expired(); one != other || len(names) != 10 || (pki.Flaw{}).Name() != "sound" || (pki.Flaw{}).Why() == "" {
-		t.Errorf("flaws %v: want nine and the zero one, comparable", names)
+	if one, other := pki.Expired(), pki.Expired(); one != other || len(names) != 17 || (pki.Flaw{}).Name() != "sound" || (pki.Flaw{}).Why() == "" {
+		t.Errorf("flaws %v: want sixteen and the zero one, comparable", names)
 	}
 }
 

@@ -43,6 +43,10 @@ type Options struct {
 	// as by `nomad tls ca create -name-constraint` (command/tls_ca_create.go:223):
 	// without them no agent's certificate could be issued. Zero: unconstrained.
 	PermittedDNS []string
+	// Intermediates is how many authorities may stand between this one and a
+	// leaf: X.509's path length. Zero: none, it signs leaves alone. One made by
+	// `nomad tls ca create` has no limit at all (helper/tlsutil/generate.go:181).
+	Intermediates int
 	// Now is the clock; it must bear concurrent calls. Zero: time.Now.
 	Now func() time.Time
 }
@@ -82,6 +86,9 @@ func (o Options) validate() error {
 	}
 	if o.LeafTTL < time.Second {
 		faults = append(faults, fmt.Errorf("LeafTTL %s: certificates count whole seconds, want at least 1s", o.LeafTTL))
+	}
+	if o.Intermediates < 0 {
+		faults = append(faults, fmt.Errorf("intermediates %d: want 0 or more", o.Intermediates))
 	}
 	for _, domain := range o.PermittedDNS {
 		if err := checkDNSName(domain); err != nil {

@@ -14,7 +14,7 @@ import (
 )
 
 func TestCredentialRoundTrip(t *testing.T) {
-	authority := newAuthority(t, pki.Options{PermittedDNS: []string{"lab.test"}})
+	authority := newAuthority(t, capable())
 	for _, id := range []pki.Identity{
 		{Role: pki.Server},
 		{Role: pki.CLI, IPs: addrs("127.0.0.1")},
@@ -42,7 +42,7 @@ func TestCredentialRoundTrip(t *testing.T) {
 }
 
 func TestFlawedCredentialsRoundTrip(t *testing.T) {
-	authority := newAuthority(t, pki.Options{PermittedDNS: []string{"lab.test"}})
+	authority := newAuthority(t, capable())
 	for _, flaw := range pki.Flaws() {
 		dir := t.TempDir()
 		if err := issueFlawed(t, authority, serverID, flaw).Save(dir); err != nil {

@@ -1,0 +1,127 @@
+package party
+
+import (
+	"errors"
+	"fmt"
+
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/probe"
+)
+
+// Parties are callers of each kind, and why there is none of the others. Make them with Mint or Holding. The zero
+// Parties have nobody, not even None.
+type Parties struct {
+	callers map[Kind]probe.Caller
+	lacking map[Kind]string
+}
+
+// Option changes what Mint does.
+type Option func(*mint)
+
+// WithForeign has the authority sign the certificate of kind Foreign: one that the cluster may have been told to trust.
+// Without it, or with nil, nobody has ever heard of the authority that does.
+func WithForeign(f *pki.Authority) Option { return func(m *mint) { m.foreign = f } }
+
+// mint is how parties are made.
+type mint struct {
+	authority *pki.Authority
+	region    string
+	foreign   *pki.Authority
+}
+
+// Mint makes one party of every kind, for a cluster whose certificates the authority signs. region is the cluster's own;
+// zero: global. The other region is eu, or us where eu is the cluster's own. A kind that the authority's own certificate
+// does not permit, such as names outside its constraints, is lacking with that reason. It returns the authority's other
+// errors, above all that its time is over.
+func Mint(a *pki.Authority, region string, options ...Option) (Parties, error) {
+	if region == "" {
+		region = pki.DefaultRegion
+	}
+	m := mint{authority: a, region: region}
+	for _, o := range options {
+		o(&m)
+	}
+	p := Parties{callers: map[Kind]probe.Caller{None: nobody(pki.Credential{CAPEM: a.CertificatePEM()})}, lacking: map[Kind]string{}}
+	for _, k := range Kinds() {
+		if k == None {
+			continue
+		}
+		c, err := m.credential(k)
+		switch title := k.title(region); {
+		case errors.Is(err, pki.ErrNotPermitted):
+			p.lacking[k] = fmt.Sprintf("the cluster's authority may not sign %s: %v", title, err)
+		case err != nil:
+			return Parties{}, fmt.Errorf("make %s: %w", title, err)
+		default:
+			p.callers[k] = probe.As(c).Called(title)
+		}
+	}
+	return p, nil
+}
+
+// credential is what the kind holds.
+func (m mint) credential(k Kind) (pki.Credential, error) {
+	server := pki.Identity{Role: pki.Server, Region: m.region}
+	if n, is := named(m.region)[k]; is {
+		return m.authority.Forge(pki.Forgery{Holder: server, CommonName: n.commonName, DNSNames: n.dnsNames})
+	}
+	f := flawed()[k]
+	if k != Foreign || m.foreign == nil {
+		return m.authority.IssueFlawed(server, f.flaw)
+	}
+	c, err := m.foreign.Issue(server)
+	c.CAPEM = m.authority.CertificatePEM() // the holder trusts the cluster, whatever the cluster thinks of the holder
+	return c, err
+}
+
+// Holding is what a user has who has no authority's key: the party that the own certificate's role makes, and None.
+func Holding(c pki.Credential) Parties {
+	p := Parties{callers: map[Kind]probe.Caller{None: nobody(c)}, lacking: map[Kind]string{}}
+	for _, k := range Kinds() {
+		switch {
+		case k == None:
+		case string(k) == string(c.Identity.Role):
+			p.callers[k] = probe.As(c).Called(k.title(regionOf(c.Identity)))
+		default:
+			p.lacking[k] = fmt.Sprintf("no key of the cluster's authority is at hand, so %s cannot be made", k.Title())
+		}
+	}
+	return p
+}
+
+// Caller is the party of that kind. Where there is none, lacks says why, in a sentence without a full stop.
+func (p Parties) Caller(k Kind) (c probe.Caller, lacks string) {
+	if c, has := p.callers[k]; has {
+		return c, ""
+	}
+	if lacks, known := p.lacking[k]; known {
+		return probe.Caller{}, lacks
+	}
+	return probe.Caller{}, fmt.Sprintf("nobody was made who holds %q", k)
+}
+
+// nobody trusts the cluster, so that it completes its side of a handshake, and holds no certificate.
+func nobody(trusting pki.Credential) probe.Caller {
+	return probe.Anonymous(trusting).Called(None.Title())
+}
+
+// Regions that a party of another region is of.
+const otherRegion, otherThanEU = "eu", "us"
+
+func another(region string) string {
+	if region == otherRegion {
+		return otherThanEU
+	}
+	return otherRegion
+}
+
+func regionOf(id pki.Identity) string {
+	if id.Region == "" {
+		return pki.DefaultRegion
+	}
+	return id.Region
+}
+
+func tlsName(role pki.Role, region string) string {
+	return pki.Identity{Role: role, Region: region}.Name()
+}

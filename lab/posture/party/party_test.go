@@ -1,0 +1,337 @@
+package party_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/probe"
+)
+
+func authority(t *testing.T, o pki.Options) *pki.Authority {
+	t.Helper()
+	a, err := pki.NewAuthority(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func capable(t *testing.T) *pki.Authority {
+	t.Helper()
+	return authority(t, pki.Options{CommonName: "the cluster's", Intermediates: 1})
+}
+
+func mint(t *testing.T, a *pki.Authority, region string, options ...party.Option) party.Parties {
+	t.Helper()
+	p, err := party.Mint(a, region, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// shown is what a caller presents to a listener of the authority that takes anybody. Nil: nothing.
+func shown(t *testing.T, a *pki.Authority, c probe.Caller) []*x509.Certificate {
+	t.Helper()
+	own, err := a.Issue(pki.Identity{Role: pki.Server})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := own.TLSCertificate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := make(chan []*x509.Certificate, 1)
+	listener := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		seen <- r.TLS.PeerCertificates
+	}))
+	listener.TLS = &tls.Config{
+		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequestClientCert,
+		// An authority of nobody's, among those that the listener names: whoever looks at that list presents nothing.
+		ClientCAs: x509.NewCertPool(),
+	}
+	listener.StartTLS()
+	t.Cleanup(listener.Close)
+	at := strings.TrimPrefix(listener.URL, "https://")
+	got := probe.HTTP("/", c).Observe(t.Context(), probe.Target{HTTP: at, ServerName: "server.global.nomad"})
+	if got.Outcome != probe.Accepted {
+		t.Fatalf("%s: %+v", c, got)
+	}
+	return <-seen
+}
+
+// verdict is what crypto/x509, and so Nomad, says of a caller's certificates.
+func verdict(t *testing.T, a *pki.Authority, chain []*x509.Certificate) error {
+	t.Helper()
+	roots, between := x509.NewCertPool(), x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(a.CertificatePEM()) {
+		t.Fatal("no authority")
+	}
+	for _, c := range chain[1:] {
+		between.AddCert(c)
+	}
+	_, err := chain[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	return err
+}
+
+func stranger(err error) bool {
+	var unknown x509.UnknownAuthorityError
+	return errors.As(err, &unknown)
+}
+
+func invalid(reason x509.InvalidReason, detail string) func(error) bool {
+	return func(err error) bool {
+		var i x509.CertificateInvalidError
+		return errors.As(err, &i) && i.Reason == reason && strings.Contains(err.Error(), detail)
+	}
+}
+
+func good(err error) bool { return err == nil }
+
+func isP256(c *x509.Certificate) bool {
+	k, is := c.PublicKey.(*ecdsa.PublicKey)
+	return is && k.Params().BitSize == 256
+}
+
+func purposes(want ...x509.ExtKeyUsage) func(*x509.Certificate) bool {
+	return func(c *x509.Certificate) bool { return slices.Equal(c.ExtKeyUsage, want) }
+}
+
+// held is what a kind's certificate must say.
+type held struct {
+	commonName string
+	dns        string
+	valid      func(error) bool
+	length     int
+	also       func(*x509.Certificate) bool
+}
+
+func wanted() map[party.Kind]held {
+	leaf := func(name string) held { return held{name, name + " localhost", good, 1, isP256} }
+	server := leaf("server.global.nomad")
+	but := func(valid func(error) bool, also func(*x509.Certificate) bool) held {
+		h := server
+		h.valid, h.also = valid, also
+		return h
+	}
+	with := server
+	with.length = 2
+	usage := invalid(x509.IncompatibleUsage, "")
+	anything := func(*x509.Certificate) bool { return true }
+	return map[party.Kind]held{
+		party.Server: server, party.Client: leaf("client.global.nomad"), party.CLI: leaf("cli.global.nomad"),
+		party.OtherServer: leaf("server.eu.nomad"), party.OtherClient: leaf("client.eu.nomad"),
+		party.OtherDomain: leaf("server.evil.example.nomad"), party.NoRegion: leaf("server.nomad"),
+		party.Wildcard: leaf("*.global.nomad"), party.Capitals: leaf("SERVER.GLOBAL.NOMAD"), party.Web: leaf("web.example.com"),
+		party.CNServerSANClient: {"server.global.nomad", "client.global.nomad", good, 1, isP256},
+		party.CNClientSANServer: {"client.global.nomad", "server.global.nomad", good, 1, isP256},
+		party.CNServerOnly:      {"server.global.nomad", "", good, 1, isP256},
+		party.SANServerOnly:     {"", "server.global.nomad", good, 1, isP256},
+
+		party.Foreign: but(stranger, isP256), party.SelfSigned: but(stranger, func(c *x509.Certificate) bool { return c.Issuer.CommonName == c.Subject.CommonName }),
+		party.IntermediateSent: with, party.IntermediateMissing: but(stranger, isP256),
+		party.Expired: but(invalid(x509.Expired, " is after "), isP256), party.NotYetValid: but(invalid(x509.Expired, " is before "), isP256),
+		party.ServerAuthOnly:  but(usage, purposes(x509.ExtKeyUsageServerAuth)),
+		party.ClientAuthOnly:  but(good, purposes(x509.ExtKeyUsageClientAuth)),
+		party.CodeSigningOnly: but(usage, purposes(x509.ExtKeyUsageCodeSigning)),
+		party.NoEKU:           but(good, purposes()),
+		party.RSA1024: but(good, func(c *x509.Certificate) bool {
+			k, is := c.PublicKey.(*rsa.PublicKey)
+			return is && k.N.BitLen() == 1024
+		}),
+		party.Ed25519: but(good, func(c *x509.Certificate) bool { _, is := c.PublicKey.(ed25519.PublicKey); return is }),
+		party.None:    {also: anything},
+	}
+}
+
+// TestEachKindHoldsWhatItSays, as a listener sees it that asks for a certificate.
+func TestEachKindHoldsWhatItSays(t *testing.T) {
+	a := capable(t)
+	parties, want := mint(t, a, ""), wanted()
+	if len(party.Kinds()) != 27 || len(want) != 27 {
+		t.Fatalf("%d kinds, %d of them described here: want 27", len(party.Kinds()), len(want))
+	}
+	for _, k := range party.Kinds() {
+		t.Run(string(k), func(t *testing.T) {
+			caller, lacks := parties.Caller(k)
+			if lacks != "" {
+				t.Fatal(lacks)
+			}
+			chain, h := shown(t, a, caller), want[k]
+			if len(chain) != h.length {
+				t.Fatalf("%d certificates are presented, want %d", len(chain), h.length)
+			}
+			if k == party.None {
+				return
+			}
+			leaf := chain[0]
+			if leaf.Subject.CommonName != h.commonName || strings.Join(leaf.DNSNames, " ") != h.dns {
+				t.Errorf("it names %q and %q, want %q and %q", leaf.Subject.CommonName, leaf.DNSNames, h.commonName, h.dns)
+			}
+			if err := verdict(t, a, chain); !h.valid(err) {
+				t.Errorf("its verdict: %v", err)
+			}
+			if !h.also(leaf) {
+				t.Errorf("key %T, purposes %v, issuer %s", leaf.PublicKey, leaf.ExtKeyUsage, leaf.Issuer)
+			}
+		})
+	}
+}
+
+// TestTheOtherRegionIsAnother, also for a cluster of region eu.
+func TestTheOtherRegionIsAnother(t *testing.T) {
+	a := capable(t)
+	for region, other := range map[string]string{"": "eu", "global": "eu", "eu": "us", "us": "eu"} {
+		caller, _ := mint(t, a, region).Caller(party.OtherClient)
+		if got := shown(t, a, caller)[0].Subject.CommonName; got != "client."+other+".nomad" {
+			t.Errorf("region %q: %s", region, got)
+		}
+		if !strings.Contains(caller.String(), "client."+other+".nomad") {
+			t.Errorf("region %q: it is called %s", region, caller)
+		}
+	}
+}
+
+// TestForeignIsOfTheAuthorityThatWasGiven, which may be one that the cluster trusts.
+func TestForeignIsOfTheAuthorityThatWasGiven(t *testing.T) {
+	a, f := capable(t), authority(t, pki.Options{CommonName: "the neighbour's"})
+	for name, want := range map[string]bool{"with": true, "without": false, "with none": false} {
+		var options []party.Option
+		switch name {
+		case "with":
+			options = append(options, party.WithForeign(f))
+		case "with none":
+			options = append(options, party.WithForeign(nil))
+		}
+		caller, lacks := mint(t, a, "", options...).Caller(party.Foreign)
+		if lacks != "" {
+			t.Fatal(lacks)
+		}
+		chain := shown(t, a, caller)
+		if got := verdict(t, f, chain) == nil; got != want || chain[0].Subject.CommonName != "server.global.nomad" {
+			t.Errorf("%s: signed by the one that was given: %v, by %s", name, got, chain[0].Issuer)
+		}
+	}
+}
+
+// TestWhatAnAuthorityMayNotSignIsLacking with the reason, and all else is there.
+func TestWhatAnAuthorityMayNotSignIsLacking(t *testing.T) {
+	for name, c := range map[string]struct {
+		options pki.Options
+		lacking map[party.Kind]string
+	}{
+		"leaves alone": {pki.Options{}, map[party.Kind]string{
+			party.IntermediateSent: "may sign leaf certificates alone", party.IntermediateMissing: "may sign leaf certificates alone",
+		}},
+		"constrained": {pki.Options{PermittedDNS: []string{"lab.test"}, Intermediates: 1}, map[party.Kind]string{
+			party.Web: "outside the name constraints",
+		}},
+	} {
+		parties := mint(t, authority(t, c.options), "")
+		for _, k := range party.Kinds() {
+			_, lacks := parties.Caller(k)
+			if want, lacking := c.lacking[k]; lacking != (lacks != "") || !strings.Contains(lacks, want) {
+				t.Errorf("%s: %s lacks %q, want %q", name, k, lacks, want)
+			}
+		}
+	}
+}
+
+func TestMintNeedsAnAuthorityThatLives(t *testing.T) {
+	now := time.Now()
+	a := authority(t, pki.Options{TTL: time.Hour, Now: func() time.Time { return now }})
+	now = now.Add(2 * time.Hour)
+	if _, err := party.Mint(a, ""); err == nil || !strings.Contains(err.Error(), "make a new one") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestHoldingIsWhatOneHas, and whoever holds nothing.
+func TestHoldingIsWhatOneHas(t *testing.T) {
+	a := capable(t)
+	for role, own := range map[pki.Role]party.Kind{pki.Server: party.Server, pki.Client: party.Client, pki.CLI: party.CLI} {
+		c, err := a.Issue(pki.Identity{Role: role, Region: "eu"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		parties := party.Holding(c)
+		for _, k := range party.Kinds() {
+			caller, lacks := parties.Caller(k)
+			if has := k == own || k == party.None; has != (lacks == "") {
+				t.Errorf("%s as %s: %q", role, k, lacks)
+			}
+			if lacks != "" && (!strings.HasPrefix(lacks, "no key of the cluster's authority is at hand, so ") || !strings.Contains(lacks, k.Title())) {
+				t.Errorf("%s lacks: %s", k, lacks)
+			}
+			if k == own && shown(t, a, caller)[0].Subject.CommonName != string(role)+".eu.nomad" {
+				t.Errorf("%s shows another's certificate", k)
+			}
+			if k == party.None && len(shown(t, a, caller)) != 0 {
+				t.Error("nobody shows a certificate")
+			}
+		}
+	}
+}
+
+// TestTitlesReadWell behind "with", and no two are alike.
+func TestTitlesReadWell(t *testing.T) {
+	parties, seen := mint(t, capable(t), ""), map[string]bool{}
+	for _, k := range party.Kinds() {
+		caller, _ := parties.Caller(k)
+		if k.Title() != caller.String() || seen[k.Title()] || seen[string(k)] {
+			t.Errorf("%s: titled %q, called %q", k, k.Title(), caller)
+		}
+		seen[k.Title()], seen[string(k)] = true, true
+		if !strings.HasPrefix(k.Title(), "a ") && k != party.None {
+			t.Errorf("%s: %q", k, k.Title())
+		}
+		if strings.Trim(string(k), "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+			t.Errorf("%q is no name for a column", k)
+		}
+	}
+	for k, want := range map[party.Kind]string{
+		party.Expired:     "GET /x over HTTPS with a server certificate that has expired",
+		party.OtherClient: "GET /x over HTTPS with a client's certificate of another region (client.eu.nomad)",
+		party.None:        "GET /x over HTTPS with no certificate",
+	} {
+		caller, _ := parties.Caller(k)
+		if got := probe.HTTP("/x", caller).Sentence; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	if party.Kind("x").Title() != "x" {
+		t.Error("an unknown kind has a title")
+	}
+}
+
+// TestNobodyIsInNoParties: the zero Parties say so, for kinds that there are and others.
+func TestNobodyIsInNoParties(t *testing.T) {
+	for _, k := range append(party.Kinds(), "x") {
+		if _, lacks := (party.Parties{}).Caller(k); !strings.Contains(lacks, fmt.Sprintf("%q", k)) {
+			t.Errorf("%s lacks %q", k, lacks)
+		}
+	}
+}
+
+// TestPartiesPrintNoKey, whatever the verb.
+func TestPartiesPrintNoKey(t *testing.T) {
+	parties := mint(t, capable(t), "")
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d"} {
+		if text := fmt.Sprintf(verb, parties); strings.Contains(text, "PRIVATE") || strings.Contains(text, "BEGIN") {
+			t.Errorf("%s prints a key", verb)
+		}
+	}
+}
