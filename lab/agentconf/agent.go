@@ -48,6 +48,12 @@ type Agent struct {
 	// TLS of HTTP and RPC. Nil: both are plaintext, which is a weakened lab.
 	TLS *TLS
 
+	// ACL turns the ACL system on: an agent then answers next to nothing without a
+	// token. It counts on servers and clients alike, as each agent answers for
+	// itself: a client without it serves logs to anybody (nomad#11676). False: left
+	// out, and Nomad has it off (command/agent/config.go:1793).
+	ACL bool
+
 	// Server makes the agent a server. Nil: it is none.
 	Server *Server
 
@@ -57,8 +63,7 @@ type Agent struct {
 
 // TLS names the agent's credential, by absolute paths as the agent sees them.
 // Mutual TLS is on for HTTP and RPC, and each side verifies the other, unless
-// one of the No… fields takes a part of it away: their zero is the hardened
-// configuration.
+// one of the No… fields takes a part of it away: their zero is all of it.
 //
 // Nomad ORs these booleans when it merges files, so a switch that is on here
 // cannot be turned off by a file that comes later. To weaken a lab, weaken it here.
@@ -69,6 +74,11 @@ type TLS struct {
 	CertFile string
 	// KeyFile holds the private key of CertFile (PEM).
 	KeyFile string
+
+	// MinVersion is the oldest version that HTTP and RPC speak: tls10, tls11, tls12
+	// or tls13 (helper/tlsutil/config.go:21-26). Zero: left out, and Nomad takes
+	// tls12 (helper/tlsutil/config.go:454).
+	MinVersion string
 
 	// NoHTTP leaves the HTTP API in plaintext.
 	NoHTTP bool
@@ -97,6 +107,12 @@ type Server struct {
 	// join, tried every second without end. The server's own may be among them.
 	// Empty: it waits to be joined, which only makes sense with BootstrapExpect.
 	Join []string
+
+	// ClientIntroduction says what becomes of a client that registers for the first
+	// time without an introduction token: none lets it in, warn lets it in and logs
+	// it, strict refuses it. Zero: left out, and Nomad takes warn
+	// (nomad/structs/node.go:863-865).
+	ClientIntroduction string
 }
 
 // Client is the client's part of an agent.
@@ -106,7 +122,7 @@ type Client struct {
 	Servers []string
 
 	// RawExec enables the raw_exec driver: whoever may submit jobs then runs any
-	// command as the agent's user. False: off, which is Nomad's default
-	// (drivers/rawexec/driver.go:84-87).
+	// command as the agent's user. False: written as off, which is also Nomad's
+	// default (drivers/rawexec/driver.go:84-87).
 	RawExec bool
 }

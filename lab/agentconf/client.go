@@ -35,13 +35,19 @@ func (a Agent) writeClient(root section) {
 	a.writeNetworkInterface(client)
 	writeOptions(client)
 
-	if a.Client.RawExec {
-		root.gap()
-		root.comment("raw_exec runs a task's command as the agent's own user, without isolation. Whoever may\n" +
-			"submit a job may run anything that this user may.")
-		config := root.block("plugin", "raw_exec").block("config")
-		config.flag("enabled", true)
+	a.Client.writeRawExec(root)
+}
+
+// writeRawExec writes the default down as well: whoever reads the file is to see that no task runs this way.
+func (c Client) writeRawExec(root section) {
+	why := "raw_exec runs a task's command as the agent's own user, without isolation. Whoever may\n" +
+		"submit a job may run anything that this user may."
+	if !c.RawExec {
+		why += " So it is off."
 	}
+	root.gap()
+	root.comment(why)
+	root.block("plugin", "raw_exec").block("config").flag("enabled", c.RawExec)
 }
 
 // writeNetworkInterface keeps the ports of tasks on loopback where the agent is

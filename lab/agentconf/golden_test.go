@@ -72,6 +72,18 @@ func weakened() agentconf.Agent {
 	return agent
 }
 
+func hardened() agentconf.Agent {
+	agent := server()
+	agent.ACL, agent.TLS.MinVersion, agent.Server.ClientIntroduction = true, "tls12", "strict"
+	return agent
+}
+
+func hardenedClient() agentconf.Agent {
+	agent := client()
+	agent.ACL, agent.TLS.MinVersion, agent.Client.RawExec = true, "tls12", false
+	return agent
+}
+
 // agents are all kinds of configuration that a lab needs, by the names of their golden files.
 func agents() map[string]agentconf.Agent {
 	return map[string]agentconf.Agent{
@@ -82,6 +94,8 @@ func agents() map[string]agentconf.Agent {
 		"named.hcl":           named(),
 		"plaintext.hcl":       plaintext(),
 		"weakened.hcl":        weakened(),
+		"hardened.hcl":        hardened(),
+		"hardened-client.hcl": hardenedClient(),
 	}
 }
 

@@ -24,6 +24,7 @@ func (a Agent) HCL() ([]byte, error) {
 	a.writeAddresses(root)
 	a.writeManners(root)
 	a.writeTLS(root)
+	a.writeACL(root)
 	if a.Server != nil {
 		a.Server.write(root)
 	}
@@ -124,6 +125,7 @@ func (a Agent) writeTLS(root section) {
 	tls.comment("Which of the two ports speak TLS: the HTTP API, and RPC, which carries Raft as well.")
 	tls.flag("http", !a.TLS.NoHTTP)
 	tls.flag("rpc", !a.TLS.NoRPC)
+	a.TLS.writeMinVersion(tls)
 	tls.gap()
 	tls.comment("true: a peer on RPC counts as a server only if its certificate is for\n" +
 		"server.<region>.nomad. With false, any certificate of the CA could act as a server.")
@@ -165,6 +167,7 @@ func (s Server) write(root section) {
 		"this machine.")
 	server.number("num_schedulers", 1)
 
+	s.writeClientIntroduction(server)
 	if len(s.Join) == 0 {
 		return
 	}

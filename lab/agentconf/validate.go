@@ -116,6 +116,7 @@ func (a Agent) validateTLS() error {
 		absolute("TLS.CAFile", a.TLS.CAFile),
 		absolute("TLS.CertFile", a.TLS.CertFile),
 		absolute("TLS.KeyFile", a.TLS.KeyFile),
+		oneOf("TLS.MinVersion", a.TLS.MinVersion, "tls10", "tls11", "tls12", "tls13"),
 	)
 }
 
@@ -132,7 +133,10 @@ func (a Agent) validateServer() error {
 	if a.Server.BootstrapExpect > 1 && len(a.Server.Join) == 0 {
 		return fmt.Errorf("Server.Join: is empty, so %d servers would never find each other; list their serf addresses", a.Server.BootstrapExpect)
 	}
-	return hostPorts("Server.Join", a.Server.Join)
+	return errors.Join(
+		oneOf("Server.ClientIntroduction", a.Server.ClientIntroduction, "none", "warn", "strict"),
+		hostPorts("Server.Join", a.Server.Join),
+	)
 }
 
 func (a Agent) validateClient() error {
@@ -148,6 +152,14 @@ func (a Agent) validateClient() error {
 // faulty is an error about a field.
 func faulty(field, format string, args ...any) error {
 	return fmt.Errorf("%s: %s", field, fmt.Sprintf(format, args...))
+}
+
+// oneOf lets the zero value pass: it is left out.
+func oneOf(field, value string, known ...string) error {
+	if value == "" || slices.Contains(known, value) {
+		return nil
+	}
+	return faulty(field, "%q is none of %v", value, known)
 }
 
 func required(field, value string) error {

@@ -71,3 +71,11 @@ client {
     "driver.allowlist"     = "raw_exec,mock_driver"
   }
 }
+
+# raw_exec runs a task's command as the agent's own user, without isolation. Whoever may
+# submit a job may run anything that this user may. So it is off.
+plugin "raw_exec" {
+  config {
+    enabled = false
+  }
+}

@@ -1,0 +1,94 @@
+# Configuration of one Nomad agent, written by nomadlab. Nomad merges all files that it is
+# given, in order; the gossip key, if there is one, is in a file of its own.
+
+name       = "server-1"
+region     = "global"
+datacenter = "dc1"
+data_dir   = "/nomad/data"
+
+# TRACE, because only there does the HTTP API say why it refused a TLS handshake.
+# RPC says so at WARN.
+log_level = "TRACE"
+
+# Where the agent listens, and the address that it tells others to reach it on. Nomad does
+# not guess an address when it listens on loopback, and may guess a wrong one elsewhere.
+bind_addr = "0.0.0.0"
+
+advertise {
+  http = "172.30.0.11"
+  rpc  = "172.30.0.11"
+  serf = "172.30.0.11"
+}
+
+# The agent would ask HashiCorp once a day whether there is a newer Nomad. A lab calls nobody.
+disable_update_check = true
+
+# A stopped agent must look like a failed one, and be the same member when it comes back.
+# With true, a server that is asked to stop would resign from Raft first, which shrinks the
+# quorum.
+leave_on_interrupt = false
+leave_on_terminate = false
+
+# Nomad looks for a Consul agent on 127.0.0.1:8500 unless it is told not to. There is none,
+# or worse: there is one that does not belong to the lab.
+consul {
+  auto_advertise   = false
+  server_auto_join = false
+  client_auto_join = false
+}
+
+tls {
+  ca_file   = "/nomad/tls/ca.pem"
+  cert_file = "/nomad/tls/cert.pem"
+  key_file  = "/nomad/tls/key.pem"
+
+  # Which of the two ports speak TLS: the HTTP API, and RPC, which carries Raft as well.
+  http = true
+  rpc  = true
+
+  # The oldest version that both ports speak. tls12 is Nomad's default; it stands here so that a
+  # change of it is seen.
+  tls_min_version = "tls12"
+
+  # true: a peer on RPC counts as a server only if its certificate is for
+  # server.<region>.nomad. With false, any certificate of the CA could act as a server.
+  verify_server_hostname = true
+
+  # true: callers of the HTTP API need a certificate of the CA, of whatever role.
+  verify_https_client = true
+}
+
+# Whoever calls without a token may do next to nothing. Every agent needs this for itself: a
+# client without it would serve the logs and files of its tasks to anybody who has a
+# certificate.
+acl {
+  enabled = true
+}
+
+server {
+  enabled = true
+
+  # The first election waits until this many servers have found each other.
+  bootstrap_expect = 3
+
+  # The timing for production: an election starts 1 to 2 seconds after the leader is lost.
+  raft_multiplier = 1
+
+  # One scheduler a server. The default is one per core, for each of the servers that share
+  # this machine.
+  num_schedulers = 1
+
+  # What becomes of a client that registers for the first time without an introduction token,
+  # which somebody who may write nodes must have made for it. strict refuses it: a certificate
+  # alone then adds no node. The default, warn, lets it in.
+  client_introduction {
+    enforcement = "strict"
+  }
+
+  # Servers find each other through serf. The default between two tries is 30s, which a lab
+  # would pay whenever the first try comes before the others are up.
+  server_join {
+    retry_join     = ["172.30.0.11:4648", "172.30.0.12:4648", "172.30.0.13:4648"]
+    retry_interval = "1s"
+  }
+}
