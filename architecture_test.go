@@ -55,7 +55,7 @@ func rooms() map[string]room {
 		"lab/posture/party": {mayImport: []string{"lab/probe", "lab/pki"}},
 		"lab/probe":         {mayImport: []string{"lab/pki"}},
 		"lab": {
-			mayImport:      []string{"lab/engine", "lab/image", "lab/agentconf", "lab/pki", "lab/watchdog"},
+			mayImport:      []string{"fixtures", "lab/engine", "lab/image", "lab/agentconf", "lab/pki", "lab/watchdog"},
 			testsMayImport: []string{"lab/engine/docker", "lab/labtest"},
 		},
 		"lab/compose":                 {mayImport: []string{"lab", "lab/agentconf", "lab/image", "lab/pki"}},

@@ -57,7 +57,7 @@ func (l *Lab) lay(ctx context.Context, o UpOptions) (secrets, error) {
 	for _, n := range plan.Nodes {
 		l.nodes = append(l.nodes, &Node{lab: l, plan: n})
 	}
-	err = errors.Join(s.authority.Save(l.folder.tls()), l.cli.Save(l.folder.tls()), l.folder.write(l.record))
+	err = errors.Join(s.authority.Save(l.folder.tls()), l.cli.Save(l.folder.tls()), l.makeToken(), l.folder.write(l.record))
 	return s, err
 }
 
@@ -110,13 +110,20 @@ func (l *Lab) boot(ctx context.Context, s secrets, o UpOptions) error {
 		return err
 	}
 	g, waiting := errgroup.WithContext(ctx)
-	g.Go(func() error {
+	elected := func() error {
+		return o.stage("leader", "waiting for a leader", "a leader is elected", func() error { return l.waitElected(waiting) })
+	}
+	others := func() error {
 		return each(waiting, l.others(), func(ctx context.Context, n *Node) error { return l.create(ctx, n, s, o) })
-	})
-	if o.Wait != Started {
-		g.Go(func() error {
-			return o.stage("leader", "waiting for a leader", "a leader is elected", func() error { return l.waitElected(waiting) })
-		})
+	}
+	switch {
+	case l.record.Plan.bootstrapped(): // which makes what the clients are introduced with
+		g.Go(func() error { return inTurn(elected, func() error { return l.establish(waiting, s, o) }, others) })
+	case o.Wait == Started:
+		g.Go(others)
+	default:
+		g.Go(others)
+		g.Go(elected)
 	}
 	if err := g.Wait(); err != nil {
 		return err
@@ -223,6 +230,16 @@ func (l *Lab) create(ctx context.Context, n *Node, s secrets, o UpOptions) error
 		Ref: n.ref(), Run: l.record.Run, Image: l.record.Image, Command: n.plan.Command, Environment: n.plan.Environment, User: user(n.plan.User),
 		Address: n.plan.Address, Aliases: n.plan.Aliases, Ports: n.plan.Ports, Files: s.files(n.plan, credential), Labels: labels,
 	})
+}
+
+// inTurn does one after the other, up to the first error.
+func inTurn(steps ...func() error) error {
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // each does something with all nodes side by side and returns the first error.

@@ -59,7 +59,8 @@ func (l *Lab) anyRunning(ctx context.Context) (*Node, error) {
 	return nil, fmt.Errorf("no server of lab %s runs: try `nomadlab start %s`", l.Name(), l.Name())
 }
 
-// cliTask is one call of the Nomad CLI: the cli credential in files, the server's address in NOMAD_ADDR. On this machine
+// cliTask is one call of the Nomad CLI: the cli credential in files, the server's address in NOMAD_ADDR, the management
+// token in NOMAD_TOKEN, which Nomad reads from nowhere else but its arguments. On this machine
 // the files are those of the lab's folder; a container gets its own.
 func (l *Lab) cliTask(server *Node, c Call) engine.Task {
 	folder, files, id := l.folder.tls(), c.Files, l.cli.Identity
@@ -79,6 +80,7 @@ func (l *Lab) cliTask(server *Node, c Call) engine.Task {
 				"NOMAD_CACERT=" + path.Join(folder, pki.CAFile),
 				"NOMAD_CLIENT_CERT=" + path.Join(folder, id.CertFile()),
 				"NOMAD_CLIENT_KEY=" + path.Join(folder, id.KeyFile()),
+				"NOMAD_TOKEN=" + l.ManagementToken(),
 			},
 			Files: files,
 		},

@@ -59,6 +59,9 @@ func Provision(p Plan) (Provisioned, error) {
 		Files: map[string][]engine.File{},
 	}
 	for _, n := range p.Nodes {
+		if n.Role == pki.Client {
+			s.introductions[n.Name] = "introduction of " + n.Name
+		}
 		credential, err := s.issue(n)
 		if err != nil {
 			return Provisioned{}, err

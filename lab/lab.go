@@ -28,6 +28,8 @@ type Lab struct {
 	nodes []*Node
 
 	mu sync.Mutex
+	// token is the secret of the management token, a pointer for the same reason. Nil: there is none.
+	token *string
 	// guard removes the lab when this process dies. Nil for a lab that stays.
 	guard *watchdog.Watchdog
 	// owner is held while the lab is to end with this process. Nil for a lab that stays.

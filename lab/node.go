@@ -93,14 +93,35 @@ func (n *Node) endpoint(port uint16) netip.AddrPort {
 
 func (n *Node) ref() engine.Ref { return engine.Ref{Lab: n.lab.Name(), Node: n.plan.Name} }
 
-// API returns the client of Nomad's HTTP API on this node, with the lab's cli certificate. All callers share it. Its
-// address is that of the node's current start: ask again after Start.
+// API returns the client of Nomad's HTTP API on this node, with the lab's cli certificate and its management token. All
+// callers share it. Its address is that of the node's current start: ask again after Start.
 func (n *Node) API() (*api.Client, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.api != nil {
 		return n.api, nil
 	}
+	c, err := n.newAPI(n.lab.ManagementToken())
+	n.api = c
+	return c, err
+}
+
+// APIWith returns a client of its own, with the lab's cli certificate and that ACL token. The empty token is nobody's: Nomad
+// takes the caller for anonymous.
+func (n *Node) APIWith(token string) (*api.Client, error) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.newAPI(token)
+}
+
+// forgetAPI has the next caller of API get a new one.
+func (n *Node) forgetAPI() {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.api = nil
+}
+
+func (n *Node) newAPI(token string) (*api.Client, error) {
 	at := n.state.Endpoints[HTTPPort]
 	if !at.IsValid() {
 		return nil, fmt.Errorf("%s has no HTTP address: it is not running", n.ref())
@@ -116,7 +137,8 @@ func (n *Node) API() (*api.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("API client of %s: %w", n.ref(), err)
 	}
-	n.api = c
+	// Set afterwards, for the client may have been made with the user's own NOMAD_TOKEN.
+	c.SetSecretID(token)
 	return c, nil
 }
 

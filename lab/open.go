@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"nomadlab.internal/lab/engine"
@@ -44,7 +45,7 @@ func Open(ctx context.Context, e engine.Engine, name string) (*Lab, error) {
 		}
 		l.nodes = append(l.nodes, n)
 	}
-	return l, l.loadCredentials()
+	return l, errors.Join(l.loadCredentials(), l.loadToken())
 }
 
 func (l *Lab) loadCredentials() error {

@@ -35,6 +35,12 @@ func Outside(j ...Joiner) Option { return func(s *Spec) { s.Joiners = append(s.J
 // Weaken takes protections away from every agent.
 func Weaken(w ...Weakness) Option { return func(s *Spec) { s.Weaken = append(s.Weaken, w...) } }
 
+// Hardened asks for ACLs, strict introduction of clients and no raw_exec.
+func Hardened() Option { return func(s *Spec) { s.Hardened = true } }
+
+// NotBootstrapped leaves a hardened lab's ACL system to whoever bootstraps it first.
+func NotBootstrapped() Option { return func(s *Spec) { s.NotBootstrapped = true } }
+
 // Like takes over a whole Spec; it belongs first among the options.
 func Like(other Spec) Option { return func(s *Spec) { *s = other.With() } }
 

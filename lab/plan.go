@@ -43,6 +43,10 @@ type Plan struct {
 	Subnet netip.Prefix `json:"subnet"`
 	// Certificates is how the lab's certificates differ from package pki's defaults.
 	Certificates Certificates `json:"certificates,omitzero"`
+	// Hardened is true for a lab with ACLs, strict introduction of clients and no raw_exec.
+	Hardened bool `json:"hardened,omitempty"`
+	// NotBootstrapped is true for one whose ACL system is left to whoever comes first.
+	NotBootstrapped bool `json:"not_bootstrapped,omitempty"`
 	// Weaken names the protections that no agent of the lab has.
 	Weaken []Weakness `json:"weaken,omitempty"`
 	// Nodes are in the order of their addresses: servers, clients, joiners.
@@ -65,6 +69,8 @@ type PlannedNode struct {
 	Identity pki.Identity `json:"identity"`
 	// Gossip is which gossip key a server has.
 	Gossip GossipKey `json:"gossip,omitempty"`
+	// Introduction is which introduction token a client of a hardened lab has.
+	Introduction Introduction `json:"introduction,omitempty"`
 	// User is the numeric user and group that the agent runs as. Zero: the engine has a user for it.
 	User int `json:"user,omitempty"`
 	// Ports are reached from this machine: of a contained node, each through a free port of 127.0.0.1.
@@ -92,6 +98,7 @@ const (
 	Certificate   Secret = "certificate"
 	PrivateKey    Secret = "private key"
 	Gossip        Secret = "gossip key"
+	IntroToken    Secret = "introduction token"
 )
 
 // paths are the folders of a node.
@@ -119,13 +126,14 @@ func NewPlan(s Spec, g Ground) (Plan, error) {
 	}
 	s = s.withDefaults()
 	p := Plan{Name: s.Name, Nomad: s.Nomad, Certificates: s.Certificates, Weaken: s.Weaken}
+	p.Hardened, p.NotBootstrapped = s.Hardened, s.NotBootstrapped
 	for _, r := range s.Regions {
 		p.addMembers(r, len(s.Regions) > 1)
 	}
 	for _, j := range s.Joiners {
 		p.Nodes = append(p.Nodes, PlannedNode{
 			Name: j.Name, Role: j.Role, Region: j.Region, Datacenter: datacenter(s.Regions, j.Region), Joiner: true,
-			Gossip: p.gossip(j.Gossip), Identity: pki.Identity{Role: j.CertificateRole, Region: j.CertificateRegion},
+			Gossip: p.gossip(j.Gossip), Introduction: j.Introduction, Identity: pki.Identity{Role: j.CertificateRole, Region: j.CertificateRegion},
 		})
 	}
 	var err error
@@ -173,11 +181,13 @@ func (p *Plan) complete(s Spec, g Ground) error {
 		if err := n.identify(s.Certificates); err != nil {
 			return err
 		}
-		config, err := p.agent(*n, s.LogLevel, g).HCL()
+		agent := p.agent(*n, s.LogLevel, g)
+		p.harden(&agent)
+		config, err := agent.HCL()
 		if err != nil {
 			return fmt.Errorf("configuration of %s: %w", n.Name, err)
 		}
-		n.Files = planFiles(*n, at, string(config))
+		n.Files = append(planFiles(*n, at, string(config)), p.introduction(*n, at)...)
 	}
 	return nil
 }
@@ -240,9 +250,9 @@ func (p *Plan) agent(n PlannedNode, logLevel string, g Ground) agentconf.Agent {
 	return a
 }
 
-// rawExec says whether clients run raw_exec tasks. On this machine's loopback they do so in a hardened lab alone: of a
-// weakened one any local program, or a web page's POST, could have commands run as the lab's user.
-func (p *Plan) rawExec(g Ground) bool { return g.contained() || len(p.Weaken) == 0 }
+// rawExec says whether clients run raw_exec tasks. On this machine's loopback they do so in a lab that lacks no protection
+// alone: of a weakened one any local program, or a web page's POST, could have commands run as the lab's user.
+func (p *Plan) rawExec(g Ground) bool { return !p.Hardened && (g.contained() || len(p.Weaken) == 0) }
 
 // addresses are where the region's servers listen; the empty region means all of them, for gossip is one pool.
 func (p *Plan) addresses(region string, port uint16) []string {

@@ -18,6 +18,9 @@ const gossipKeySize = 32
 type secrets struct {
 	authority *pki.Authority
 	gossip    map[GossipKey]string
+	// introductions are the clients' introduction tokens, by the name of the node that has it. They are there once the ACL
+	// system is.
+	introductions map[string]string
 }
 
 // newSecrets makes an authority and gossip keys for one lab alone.
@@ -30,7 +33,7 @@ func newSecrets(p Plan) (secrets, error) {
 	if err != nil {
 		return secrets{}, fmt.Errorf("make the lab's certificate authority: %w", err)
 	}
-	s := secrets{authority: authority, gossip: map[GossipKey]string{}}
+	s := secrets{authority: authority, gossip: map[GossipKey]string{}, introductions: map[string]string{}}
 	for _, k := range []GossipKey{LabKey, OtherKey} {
 		key := make([]byte, gossipKeySize)
 		_, _ = rand.Read(key) // never fails (crypto/rand)
@@ -71,6 +74,8 @@ func (s secrets) content(f PlannedFile, n PlannedNode, c pki.Credential) []byte 
 		return c.KeyPEM
 	case Gossip:
 		return agentconf.Gossip(s.gossip[n.Gossip])
+	case IntroToken:
+		return []byte(s.introductions[n.Name])
 	default:
 		return []byte(f.Content)
 	}

@@ -27,8 +27,14 @@ type Spec struct {
 	Certificates Certificates `yaml:"certificates,omitempty" json:"certificates,omitzero"`
 	// Regions are the lab's regions. Zero: one, named global.
 	Regions []Region `yaml:"regions,omitempty" json:"regions,omitempty"`
-	// Weaken names protections that no agent of this lab has. Zero: none, a hardened lab. Weakened labs are for learning,
-	// and for seeing that a check can fail.
+	// Hardened asks for a lab as a careful operator would have it: ACLs on every agent and bootstrapped, no raw_exec,
+	// clients that must be introduced, TLS 1.2 at least. Zero: a lab to learn on, without ACLs and with raw_exec.
+	Hardened bool `yaml:"hardened,omitempty" json:"hardened,omitempty"`
+	// NotBootstrapped leaves the ACL system of a hardened lab to whoever comes first, as it is in a cluster that was just
+	// installed. There is no token then, and nobody introduces clients. Zero: Up bootstraps it.
+	NotBootstrapped bool `yaml:"not_bootstrapped,omitempty" json:"not_bootstrapped,omitempty"`
+	// Weaken names protections that no agent of this lab has. Zero: none. Weakened labs are for learning, and for seeing
+	// that a check can fail.
 	Weaken []Weakness `yaml:"weaken,omitempty" json:"weaken,omitempty"`
 	// Joiners are agents that are created with the lab but not started: each stays outside until Node.Start.
 	Joiners []Joiner `yaml:"joiners,omitempty" json:"joiners,omitempty"`
@@ -81,6 +87,8 @@ type Joiner struct {
 	CertificateRegion string `yaml:"certificate_region,omitempty" json:"certificate_region,omitempty"`
 	// Gossip says which gossip key a server has. Zero: the lab's.
 	Gossip GossipKey `yaml:"gossip,omitempty" json:"gossip,omitempty"`
+	// Introduction says which introduction token a client of a hardened lab has. Zero: one of its own.
+	Introduction Introduction `yaml:"introduction,omitempty" json:"introduction,omitempty"`
 }
 
 // Weakness is a protection that a lab goes without, by the name of the setting in Nomad's agent configuration.
@@ -108,6 +116,16 @@ const (
 	LabKey   GossipKey = ""
 	NoKey    GossipKey = "none"
 	OtherKey GossipKey = "other"
+)
+
+// Introduction says which introduction token a client of a hardened lab registers with.
+type Introduction string
+
+// The introduction tokens that such a client can have.
+const (
+	Introduced        Introduction = ""
+	NotIntroduced     Introduction = "none"
+	OtherIntroduction Introduction = "other" // one that was made for a node of another name
 )
 
 const (

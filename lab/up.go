@@ -21,7 +21,8 @@ const (
 	Ready Wait = "ready"
 	// Elected is a leader; clients are started, and get ready by themselves.
 	Elected Wait = "leader"
-	// Started is only that every agent was started. Clients that find no leader try again after 15 to 30 s.
+	// Started is only that every agent was started. Clients that find no leader try again after 15 to 30 s. A lab whose ACL
+	// system is to be bootstrapped needs a leader for that all the same.
 	Started Wait = "none"
 )
 
@@ -44,7 +45,7 @@ type UpOptions struct {
 
 // Event is one line of progress.
 type Event struct {
-	// Stage is what is being done: "claim", "image", "network", "servers", "leader", "clients", "ready".
+	// Stage is what is being done: "claim", "image", "network", "servers", "leader", "acl", "clients", "ready".
 	Stage string
 	// Text says it in words.
 	Text string

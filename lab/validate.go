@@ -63,6 +63,9 @@ func (s Spec) Validate() error {
 			v.add(fmt.Sprintf("weaken[%d]", i), fmt.Sprintf("%q", w), fmt.Sprintf("use one of %v", Weaknesses()))
 		}
 	}
+	if s.NotBootstrapped && !s.Hardened {
+		v.add("not_bootstrapped", "set for a lab without ACLs", "set hardened too, or leave it out")
+	}
 	if v.regions(s.Regions, len(s.Joiners)) {
 		v.joiners(s)
 	}
@@ -79,6 +82,9 @@ func (s Spec) Warnings() []string {
 		if n := *r.Servers; n > 0 && n%2 == 0 {
 			out = append(out, fmt.Sprintf("regions[%d].servers is %d: an even number of servers survives no more failures than %d do", i, n, n-1))
 		}
+	}
+	if s.Hardened && s.NotBootstrapped {
+		out = append(out, "this lab's ACL system is not bootstrapped: whoever reaches an agent with a certificate first gets the management token; its clients stay outside")
 	}
 	if len(s.Weaken) > 0 {
 		out = append(out, fmt.Sprintf("this lab is weakened: it goes without %v", s.Weaken))
@@ -193,5 +199,16 @@ func (v *validator) joiners(s Spec) {
 		if j.Gossip != LabKey && j.Gossip != NoKey && j.Gossip != OtherKey {
 			v.add(at+"gossip", fmt.Sprintf("%q", j.Gossip), "use none, other, or leave it out for the lab's key")
 		}
+		v.introduction(at+"introduction", s, j)
+	}
+}
+
+func (v *validator) introduction(field string, s Spec, j Joiner) {
+	switch {
+	case j.Introduction == Introduced:
+	case j.Introduction != NotIntroduced && j.Introduction != OtherIntroduction:
+		v.add(field, fmt.Sprintf("%q", j.Introduction), "use none, other, or leave it out for a token of its own")
+	case j.Role != pki.Client || !s.Hardened || s.NotBootstrapped:
+		v.add(field, fmt.Sprintf("%q", j.Introduction), "leave it out: only clients of a hardened lab that is bootstrapped are introduced")
 	}
 }

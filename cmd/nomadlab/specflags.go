@@ -14,6 +14,7 @@ type specFlags struct {
 	name             string
 	servers, clients int
 	subnet, logLevel string
+	hardened         bool
 	nomad            nomadFlags
 }
 
@@ -37,6 +38,7 @@ func (f *specFlags) add(cmd *cobra.Command) {
 	flags.IntVar(&f.clients, "clients", 2, "clients of the first region")
 	flags.StringVar(&f.subnet, "subnet", "", "network in CIDR form, or a go-sockaddr template (default a free one)")
 	flags.StringVar(&f.logLevel, "log-level", "", "the agents' log level (default INFO)")
+	flags.BoolVar(&f.hardened, "hardened", false, "ACLs, introduced clients, no raw_exec")
 	f.nomad.add(cmd)
 	mustComplete(cmd, "name", fixed())
 	mustComplete(cmd, "log-level", fixed("TRACE", "DEBUG", "INFO", "WARN", "ERROR"))
@@ -64,6 +66,9 @@ func (f *specFlags) spec(cmd *cobra.Command) (lab.Spec, error) {
 	}
 	if set("log-level") {
 		options = append(options, lab.LogLevel(f.logLevel))
+	}
+	if set("hardened") {
+		options = append(options, func(s *lab.Spec) { s.Hardened = f.hardened })
 	}
 	s = s.With(options...)
 	s.Nomad, err = f.nomad.over(cmd, s.Nomad)

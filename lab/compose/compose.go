@@ -47,6 +47,9 @@ func refuse(p lab.Plan) error {
 	if len(p.Weaken) > 0 {
 		add("weaken", fmt.Sprint(p.Weaken), "leave it out: whoever brings the file up would not know; `nomadlab up` makes weakened labs")
 	}
+	if p.Hardened {
+		add("hardened", "true", "leave it out: Compose cannot bootstrap ACLs, nor introduce clients; `nomadlab up` does both")
+	}
 	if ttl := p.Certificates.TTL; ttl%day != 0 {
 		add("certificates.ttl", ttl.String(), "use whole days, such as 48h: `nomad tls` counts in days")
 	}

@@ -212,6 +212,7 @@ func TestRefusals(t *testing.T) {
 		"joiners":          {Joiners: []lab.Joiner{{Name: "late", Role: pki.Client}}},
 		"nomad.binary":     {Nomad: lab.Nomad{Binary: "/bin/nomad"}},
 		"nomad":            {Nomad: lab.Nomad{Version: "1.11.3}$(id)"}},
+		"hardened":         {Hardened: true},
 		"weaken":           {Weaken: []lab.Weakness{lab.NoRPCTLS}},
 		"certificates.ttl": {Certificates: lab.Certificates{TTL: 90 * time.Minute}},
 	} {

@@ -1,0 +1,102 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+
+	"github.com/hashicorp/nomad/api"
+)
+
+// errNoACL is what a server says of ACLs that are off, such as by a setting that the user has changed.
+var errNoACL = errors.New("the servers have ACLs off")
+
+// establish bootstraps the ACL system, writes the policies, and has introduction tokens made for the clients. Clients are
+// kept away until then: of a system that is not bootstrapped, any certificate of a node gets the management token
+// (ACL.Bootstrap over RPC asks for no role; verified against Nomad 1.11.3).
+func (l *Lab) establish(ctx context.Context, s secrets, o UpOptions) error {
+	o.tell(Event{Stage: "acl", Text: "bootstrapping the ACL system"})
+	err := l.eachRegion(ctx, l.bootstrap)
+	off := errors.Is(err, errNoACL)
+	switch {
+	case off:
+		err = l.dropToken()
+	case err == nil:
+		err = l.writePolicies(ctx)
+	}
+	if err := errors.Join(err, l.introduce(ctx, s)); err != nil {
+		return err
+	}
+	done := fmt.Sprintf("the ACL system is bootstrapped, %s introduced", counted(len(s.introductions), "client"))
+	if off {
+		done = "ACLs are off, though the lab was to be hardened: there is no token"
+	}
+	o.tell(Event{Stage: "acl", Text: done, Done: true})
+	return nil
+}
+
+// bootstrap makes the management token known to a region. Each is its own authority, as Nomad has it where
+// authoritative_region is not set (command/agent/agent.go:213), so each is bootstrapped, and all with one secret.
+func (l *Lab) bootstrap(ctx context.Context, region string) error {
+	var final error
+	err := WaitFor(ctx, "the ACL system of region "+region+" to be bootstrapped", func(ctx context.Context) string {
+		c, err := l.ask(region)
+		if err != nil {
+			return text(err)
+		}
+		_, _, err = c.ACLTokens().BootstrapOpts(l.ManagementToken(), write(ctx))
+		switch {
+		case err == nil:
+			return ""
+		case isRefusal(err, "ACL support disabled"):
+			final = errNoACL
+			return ""
+		case isRefusal(err, "ACL bootstrap already done"):
+			// The answer to an earlier try may have been lost. Else somebody else was faster.
+			if _, _, known := c.ACLTokens().Self(new(api.QueryOptions).WithContext(ctx)); known != nil {
+				final = fmt.Errorf("bootstrap the ACL system of region %s: %w", region, err)
+			}
+			return ""
+		default:
+			return text(err)
+		}
+	})
+	return errors.Join(err, final)
+}
+
+// isRefusal is true for an answer of Nomad's with that text: no later try would be answered otherwise.
+func isRefusal(err error, says string) bool {
+	answer, ok := errors.AsType[api.UnexpectedResponseError](err)
+	return ok && answer.StatusCode() == http.StatusBadRequest && strings.Contains(answer.Body(), says)
+}
+
+// introduce has a token made for each client that is to have one, for its name alone. It needs a leader that has made its
+// root key, which comes a tenth of a second after the election.
+func (l *Lab) introduce(ctx context.Context, s secrets) error {
+	var mu sync.Mutex
+	return eachNode(l.nodes, func(n *Node) error {
+		name := n.introducedAs()
+		if name == "" {
+			return nil
+		}
+		return WaitFor(ctx, "an introduction token for "+n.Name(), func(ctx context.Context) string {
+			c, err := l.ask(n.Region())
+			if err != nil {
+				return text(err)
+			}
+			made, _, err := c.ACLIdentity().CreateClientIntroductionToken(&api.ACLIdentityClientIntroductionTokenRequest{
+				TTL: introducedFor, NodeName: name,
+			}, write(ctx))
+			if err != nil {
+				return text(err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			s.introductions[n.Name()] = made.JWT
+			return ""
+		})
+	})
+}
