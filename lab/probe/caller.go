@@ -2,6 +2,7 @@ package probe
 
 import (
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -17,6 +18,7 @@ type Caller struct {
 	token                  string
 	minVersion, maxVersion uint16
 	suites                 []uint16
+	protocols              []string
 	config                 func(serverName string) (*tls.Config, error)
 }
 
@@ -60,6 +62,13 @@ func (c Caller) Suites(ids ...uint16) Caller {
 	return c
 }
 
+// ALPN returns the caller that offers these application protocols, the one it likes best first, for example "h2". Its
+// sentence says so. What it sends stays HTTP/1.1: whether the agent agreed is in Observation.Protocol.
+func (c Caller) ALPN(protocols ...string) Caller {
+	c.protocols = slices.Clone(protocols)
+	return c
+}
+
 // WithToken returns the caller with an ACL token, which goes with every HTTP request and RPC call. The label follows
 // "and" in a probe's sentence: "a management token". The secret is in no sentence.
 func (c Caller) WithToken(secret, label string) Caller {
@@ -72,6 +81,9 @@ func (c Caller) String() string {
 	text := c.label
 	if c.tokenLabel != "" {
 		text += " and " + c.tokenLabel
+	}
+	if len(c.protocols) > 0 {
+		text += " and ALPN " + strings.Join(c.protocols, ", ")
 	}
 	if c.minVersion != 0 {
 		text += " and at least " + tls.VersionName(c.minVersion)
@@ -93,11 +105,11 @@ func (c Caller) String() string {
 func (c Caller) GoString() string { return "probe.Caller{" + c.String() + "}" }
 
 // tlsConfig is a configuration that nobody else holds.
-func (c Caller) tlsConfig(serverName string) (*tls.Config, error) {
+func (c Caller) tlsConfig(t Target) (*tls.Config, error) {
 	if c.config == nil {
 		return nil, errors.New("the caller is empty: build it with probe.As or probe.Anonymous")
 	}
-	config, err := c.config(serverName)
+	config, err := c.config(t.ServerName)
 	if err != nil {
 		return nil, fmt.Errorf("prepare TLS with %s: %w", c.label, err)
 	}
@@ -112,5 +124,20 @@ func (c Caller) tlsConfig(serverName string) (*tls.Config, error) {
 	if len(c.suites) > 0 {
 		config.CipherSuites = c.suites
 	}
+	config.NextProtos = c.protocols
+	if t.pinned != nil {
+		pin(config, t.pinned)
+	}
 	return config, nil
+}
+
+// pin makes that very certificate the only one that is trusted, whoever signed it and whatever is wrong with it.
+func pin(config *tls.Config, trusted *x509.Certificate) {
+	config.InsecureSkipVerify = true
+	config.VerifyConnection = func(state tls.ConnectionState) error {
+		if len(state.PeerCertificates) == 0 || !state.PeerCertificates[0].Equal(trusted) {
+			return errors.New("this is not the certificate of our own listener")
+		}
+		return nil
+	}
 }

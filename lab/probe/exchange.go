@@ -9,8 +9,8 @@ import (
 	"syscall"
 )
 
-// maxAnswer bounds what is read of an answer, in bytes.
-const maxAnswer = 1 << 20
+// maxAnswer bounds what is read of an answer, in bytes: a body and its head.
+const maxAnswer = maxBody + 1<<16
 
 // exchange is one request, and how to read its answer.
 type exchange struct {
@@ -37,32 +37,58 @@ type door struct {
 
 // converse opens the door, sends the request and reads the answer.
 func converse(ctx context.Context, d door, e exchange) Observation {
-	o := Observation{Sent: e.sent}
+	return visit(ctx, d, e.sent, func(s *session) (Outcome, string, error) { return ask(s, e) })
+}
+
+// visit opens the door and, once inside, does what inside does. An outcome that inside returns beside an error is dropped
+// for what the error says.
+func visit(ctx context.Context, d door, sent string, inside func(*session) (Outcome, string, error)) Observation {
+	s, hangUp, o := open(ctx, d)
+	o.Sent = sent
+	if s == nil {
+		return o
+	}
+	defer hangUp()
+
+	var err error
+	if o.Outcome, o.Received, err = inside(s); err != nil {
+		o.end(err, s)
+	}
+	return o
+}
+
+// open connects and enters. Without a session, the observation says why; with one, it has what the handshake told, and the
+// caller hangs up.
+func open(ctx context.Context, d door) (*session, func(), Observation) {
 	if d.addr == "" {
-		return notReached("the target has no address for this plane")
+		return nil, nil, notReached("the target has no address for this plane")
 	}
 	s, hangUp, err := dial(ctx, d.from, d.addr)
 	if err != nil {
-		o.Outcome, o.Received, o.Err = NotReached, "no connection", clean(err.Error())
+		o := Observation{Outcome: NotReached, Received: "no connection", Err: clean(err.Error())}
 		if errors.Is(err, syscall.ECONNRESET) {
 			// Not a closed port, which gives ECONNREFUSED: here a connection was
 			// there, and was reset before the dialler could look at it.
 			o.Outcome, o.Received = RefusedInHandshake, "connection reset"
 		}
-		return o
+		return nil, nil, o
 	}
-	defer hangUp()
-
 	err = enter(ctx, s, d)
-	o.TLSVersion, o.CipherSuite, o.ServerCertificate = s.facts.version, s.facts.suite, s.facts.certificate
-	o.Served, o.AcceptableCAs = s.facts.served, s.facts.acceptable
-	if err == nil {
-		o.Outcome, o.Received, err = ask(s, e)
+	o := Observation{
+		TLSVersion: s.facts.version, CipherSuite: s.facts.suite, Protocol: s.facts.protocol,
+		ServerCertificate: s.facts.certificate, Served: s.facts.served, AcceptableCAs: s.facts.acceptable,
 	}
 	if err != nil {
-		o.Outcome, o.Received, o.Err = classify(err, s), received(err), clean(err.Error())
+		o.end(err, s)
+		hangUp()
+		return nil, nil, o
 	}
-	return o
+	return s, hangUp, o
+}
+
+// end makes the outcome of a connection that ended with err.
+func (o *Observation) end(err error, s *session) {
+	o.Outcome, o.Received, o.Err = classify(err, s), received(err), clean(err.Error())
 }
 
 // enter sends the prelude and does the handshake, if the door has them.

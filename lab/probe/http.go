@@ -46,7 +46,7 @@ func HTTPAsk(a Ask, as Caller) Probe {
 
 // overHTTPS sends the request to the target, and has its answer read.
 func overHTTPS(ctx context.Context, t Target, a Ask, as Caller, read answerReader) Observation {
-	config, err := as.tlsConfig(t.ServerName)
+	config, err := as.tlsConfig(t)
 	if err != nil {
 		return notReached(err.Error())
 	}

@@ -72,6 +72,8 @@ type Observation struct {
 	// authorities that it said it accepts callers of. Nil without TLS, or when the handshake did not come so far.
 	Served        []*x509.Certificate
 	AcceptableCAs []string
+	// Protocol is the application protocol that was agreed on by ALPN; empty for none.
+	Protocol string
 	// Err is the error that the caller's side saw; empty when there was none.
 	Err string
 	// Took is the time from the first dial to the outcome.

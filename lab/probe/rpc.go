@@ -65,7 +65,7 @@ func PlainRPC(first Framing) Probe {
 
 // overTLS makes the exchange behind the RPC port's TLS handshake.
 func overTLS(ctx context.Context, t Target, e exchange, as Caller) Observation {
-	config, err := as.tlsConfig(t.ServerName)
+	config, err := as.tlsConfig(t)
 	if err != nil {
 		return notReached(err.Error())
 	}

@@ -30,9 +30,9 @@ type session struct {
 
 // tlsFacts are what a handshake has told, in words.
 type tlsFacts struct {
-	version, suite, certificate string
-	served                      []*x509.Certificate
-	acceptable                  []string
+	version, suite, certificate, protocol string
+	served                                []*x509.Certificate
+	acceptable                            []string
 }
 
 // firstRead is the first byte after a handshake, read ahead to see the verdict.
@@ -52,18 +52,26 @@ func dial(ctx context.Context, from, addr string) (s *session, hangUp func(), er
 	if err != nil {
 		return nil, nil, err
 	}
-	if deadline, ok := ctx.Deadline(); ok {
-		if err := conn.SetDeadline(deadline); err != nil {
-			_ = conn.Close()
-			return nil, nil, fmt.Errorf("bound the connection to %s: %w", addr, err)
-		}
+	release, err := bound(ctx, conn)
+	if err != nil {
+		_ = conn.Close()
+		return nil, nil, fmt.Errorf("bound the connection to %s: %w", addr, err)
 	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
 	hangUp = func() {
-		stop()
+		release()
 		_ = conn.Close()
 	}
 	return &session{Conn: conn}, hangUp, nil
+}
+
+// bound ends every read and write on the connection when ctx is done, until release is called.
+func bound(ctx context.Context, conn net.Conn) (release func(), err error) {
+	deadline, _ := ctx.Deadline()
+	if err := conn.SetDeadline(deadline); err != nil {
+		return nil, err
+	}
+	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
+	return func() { stop() }, nil
 }
 
 // secure does the TLS handshake and waits for the agent's verdict on it. An
@@ -172,7 +180,7 @@ func (s *session) Read(p []byte) (int, error) {
 // factsOf describes the connection and the certificate that the agent presented.
 func factsOf(state tls.ConnectionState) tlsFacts {
 	facts := tlsFacts{version: tls.VersionName(state.Version), suite: tls.CipherSuiteName(state.CipherSuite)}
-	facts.served = state.PeerCertificates
+	facts.served, facts.protocol = state.PeerCertificates, state.NegotiatedProtocol
 	if len(state.PeerCertificates) > 0 {
 		leaf := state.PeerCertificates[0]
 		facts.certificate = clean(fmt.Sprintf("CN %s; valid until %s; issued by CN %s; names %s",

@@ -1,6 +1,10 @@
 package probe
 
-import "nomadlab.internal/lab/pki"
+import (
+	"crypto/x509"
+
+	"nomadlab.internal/lab/pki"
+)
 
 // Target is an agent to probe.
 type Target struct {
@@ -32,6 +36,9 @@ type Target struct {
 	// From is the IP address to connect from in order to look like that. Empty: the
 	// system's choice is right.
 	From string
+
+	// pinned is the one certificate that callers trust, instead of what their authority signed: a Decoy's. Nil at an agent.
+	pinned *x509.Certificate
 }
 
 // Log reads what an agent has logged.
