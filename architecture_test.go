@@ -27,7 +27,7 @@ func rooms() map[string]room {
 	everythingBelow := []string{
 		"fixtures", "lab", "lab/agentconf", "lab/compose", "lab/engine", "lab/engine/docker", "lab/engine/engines",
 		"lab/finding", "lab/image",
-		"lab/pki", "lab/posture", "lab/posture/party", "lab/probe", "lab/story", "lab/watchdog",
+		"lab/pki", "lab/posture", "lab/posture/catalogue", "lab/posture/party", "lab/probe", "lab/story", "lab/watchdog",
 	}
 	return map[string]room{
 		".": {},
@@ -46,12 +46,18 @@ func rooms() map[string]room {
 		"bench/observe": {mayImport: []string{"bench/measure"}, testsMayImport: []string{"lab/pki"}},
 		"bench/report":  {mayImport: []string{"bench/measure"}},
 		"scenarios":     {mayImport: everythingBelow, testsMayImport: []string{"lab/labtest"}},
+		"scenarios/posture": {
+			mayImport: everythingBelow, testsMayImport: []string{"lab/labtest"},
+		},
 		"lab/labtest": {
 			mayImport:      []string{"lab", "lab/engine", "lab/engine/engines", "lab/story", "lab/finding"},
 			testsMayImport: []string{"lab/pki", "lab/image"},
 		},
-		"lab/story":         {mayImport: []string{"lab", "lab/engine", "lab/posture", "lab/finding"}},
-		"lab/posture":       {mayImport: []string{"lab/probe", "lab/pki", "lab/finding"}},
+		"lab/story":   {mayImport: []string{"lab", "lab/engine", "lab/posture", "lab/finding"}},
+		"lab/posture": {mayImport: []string{"lab/probe", "lab/pki", "lab/finding"}},
+		"lab/posture/catalogue": {
+			mayImport: []string{"lab/posture", "lab/posture/party", "lab/probe", "lab/pki", "lab/finding"},
+		},
 		"lab/posture/party": {mayImport: []string{"lab/probe", "lab/pki"}},
 		"lab/probe":         {mayImport: []string{"lab/pki"}},
 		"lab": {

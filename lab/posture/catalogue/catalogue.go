@@ -1,0 +1,69 @@
+package catalogue
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/posture/party"
+)
+
+// Ingredients are what checks are made with. A zero field is an ingredient that there is none of: what cannot be tried
+// without it is skipped for that reason, and nothing is left out of the catalogue.
+type Ingredients struct {
+	// Parties are who knocks.
+	Parties party.Parties
+	// Region is the cluster's; empty means pki.DefaultRegion.
+	Region string
+	// Management is the secret of a management token.
+	Management string
+	// GossipKey is the cluster's, in base64.
+	GossipKey string
+	// Authorities are the subjects of the authorities that the cluster is meant to trust, as
+	// probe.Observation.AcceptableCAs gives them.
+	Authorities []string
+	// Witness is a workload of the checks' own.
+	Witness *Witness
+}
+
+// GoString keeps the secrets out of %#v.
+func (i Ingredients) GoString() string { return "catalogue.Ingredients{…}" }
+
+// String keeps the secrets out of %v.
+func (i Ingredients) String() string { return "the ingredients of checks for region " + i.region() }
+
+// All are the checks, in a fixed order, each with an ID of its own. The error tells of every spec that is not whole and
+// of every ID that is there twice: both are faults of this package.
+func All(i Ingredients) ([]posture.Check, error) {
+	var (
+		checks []posture.Check
+		faults []error
+		ids    []string
+	)
+	for _, family := range i.families() {
+		for _, spec := range family() {
+			if slices.Contains(ids, spec.ID) {
+				faults = append(faults, fmt.Errorf("check %q is there twice: give one of them another ID", spec.ID))
+			}
+			ids = append(ids, spec.ID)
+			check, err := posture.New(spec)
+			if err != nil {
+				faults = append(faults, err)
+				continue
+			}
+			checks = append(checks, check)
+		}
+	}
+	if err := errors.Join(faults...); err != nil {
+		return nil, fmt.Errorf("make the catalogue of checks: %w", err)
+	}
+	return checks, nil
+}
+
+// families are the checks by subject, in the catalogue's order.
+func (i Ingredients) families() []func() []posture.Spec {
+	return []func() []posture.Spec{
+		i.httpsHandshake,
+	}
+}

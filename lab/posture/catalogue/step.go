@@ -1,0 +1,109 @@
+package catalogue
+
+import (
+	"cmp"
+
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/probe"
+)
+
+// hand is a caller, or what lacks to be one.
+type hand struct {
+	caller probe.Caller
+	// lacks says why the caller is of no use; empty where it is.
+	lacks string
+}
+
+// as is the hand of whoever holds a certificate of the kind, and no ACL token.
+func (i Ingredients) as(k party.Kind) hand {
+	caller, lacks := i.Parties.Caller(k)
+	if lacks != "" {
+		caller = probe.Caller{}.Called(k.Title())
+	}
+	return hand{caller: caller, lacks: lacks}
+}
+
+// manager is the hand of an operator: the cli's certificate, with a management token.
+func (i Ingredients) manager() hand {
+	return i.as(party.CLI).with(i.Management, "a management token")
+}
+
+// with is the hand with an ACL token, which the label names as probe.Caller.WithToken has it. No secret means that there
+// is no such token.
+func (h hand) with(secret, label string) hand {
+	h.caller = h.caller.WithToken(secret, label)
+	if secret == "" && h.lacks == "" {
+		h.lacks = label + " is not at hand"
+	}
+	return h
+}
+
+// limited is the hand whose caller was changed, for example by a limit of its TLS versions.
+func (h hand) limited(change func(probe.Caller) probe.Caller) hand {
+	h.caller = change(h.caller)
+	return h
+}
+
+// step is something to try, or what lacks to try it.
+type step struct {
+	probe probe.Probe
+	lacks string
+}
+
+// does is what the hand's caller tries. Without a caller it is a probe of the same plane and sentence that reaches nothing.
+func (h hand) does(try func(probe.Caller) probe.Probe) step {
+	p := try(h.caller)
+	if h.lacks == "" {
+		return step{probe: p}
+	}
+	return without(h.lacks, p)
+}
+
+// without is the step of a probe whose ingredient lacks.
+func without(lacks string, p probe.Probe) step {
+	unavailable := probe.Unavailable(p.Plane, lacks)
+	unavailable.Sentence = p.Sentence
+	return step{probe: unavailable, lacks: lacks}
+}
+
+// anyway is the step of a probe that needs no ingredient.
+func anyway(p probe.Probe) step { return step{probe: p} }
+
+// tried is the spec with its probe and its control, and with what lacks for either.
+func tried(s posture.Spec, try, control step) posture.Spec {
+	s.Probe, s.Control = try.probe, control.probe
+	s.Lacks = cmp.Or(try.lacks, control.lacks)
+	return s
+}
+
+// side is whose door it is: that of servers or that of clients, each of which has a configuration of its own.
+type side struct {
+	role pki.Role
+}
+
+// sides are the two.
+func sides() []side { return []side{{pki.Server}, {pki.Client}} }
+
+// of is the spec for this side's agents alone: its ID and its title begin with whose door it is.
+func (d side) of(s posture.Spec) posture.Spec {
+	s.ID = string(d.role) + "-" + s.ID
+	s.Title = "a " + string(d.role) + "'s " + s.Title
+	s.Roles = []pki.Role{d.role}
+	return s
+}
+
+// forBoth are the specs that a family has for either side: all of servers first.
+func forBoth(family func(side) []posture.Spec) []posture.Spec {
+	var all []posture.Spec
+	for _, d := range sides() {
+		for _, s := range family(d) {
+			all = append(all, d.of(s))
+		}
+	}
+	return all
+}
+
+// region is the cluster's.
+func (i Ingredients) region() string { return cmp.Or(i.Region, pki.DefaultRegion) }
