@@ -64,6 +64,8 @@ func All(i Ingredients) ([]posture.Check, error) {
 // families are the checks by subject, in the catalogue's order.
 func (i Ingredients) families() []func() []posture.Spec {
 	return []func() []posture.Spec{
-		i.httpsHandshake,
+		i.httpsCallers, i.httpsVersions, i.httpsAnswers, i.certificates,
+		i.rpcPlaintext, i.rpcCallers, i.raftCallers,
+		i.gossipKeys, i.gossipRing,
 	}
 }

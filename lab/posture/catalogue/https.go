@@ -1,50 +1,58 @@
 package catalogue
 
 import (
-	"crypto/tls"
-
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/posture/party"
 	"nomadlab.internal/lab/probe"
 )
 
 // openPath is answered by every healthy agent to everybody whom TLS lets in: it needs no ACL token
-// (command/agent/agent_endpoint.go, HealthRequest; verified against Nomad 1.11.3).
+// (command/agent/agent_endpoint.go:740, HealthRequest; verified against Nomad 1.11.3).
 const openPath = "/v1/agent/health"
 
 // opens asks for what needs no ACL token.
 func opens(as probe.Caller) probe.Probe { return probe.HTTP(openPath, as) }
 
-// httpsHandshake is who gets through the TLS handshake of the HTTP API.
-func (i Ingredients) httpsHandshake() []posture.Spec {
+// traceOnly is where an agent logs why its HTTP port refused a handshake (command/agent/http_stdlog.go:17).
+const traceOnly = "TRACE"
+
+// httpsCallers are who gets through the TLS handshake of the HTTP API.
+func (i Ingredients) httpsCallers() []posture.Spec {
 	return forBoth(func(side) []posture.Spec {
 		return []posture.Spec{
 			tried(posture.Spec{
-				ID: "https-refuses-no-certificate", Title: "HTTP API refuses whoever presents no certificate",
+				ID: "https-refuses-plaintext", Title: "HTTP port serves nothing without TLS",
 				Kind: posture.Safe, Severity: posture.Critical,
-				Why:     "verify_https_client: mutual TLS is the only guard of what the API serves without an ACL token, such as its metrics (nomad#19870; helper/tlsutil/config.go, IncomingTLSConfig)",
-				Want:    posture.Want{probe.RefusedInHandshake},
-				LogText: "client didn't provide a certificate", LogLevel: "TRACE",
-			}, i.as(party.None).does(opens), i.as(party.CLI).does(opens)),
-			tried(posture.Spec{
-				ID: "https-refuses-plaintext", Title: "HTTP API answers plain HTTP with a refusal, and HTTPS with what was asked for",
-				Kind: posture.Safe, Severity: posture.Critical,
-				Why:    "tls.http: else tokens and secrets cross the network in the clear (verified against Nomad 1.11.3)",
+				Why:    "tls.http: without it tokens, variables and job files cross the network in the clear (verified against Nomad 1.11.3)",
 				Want:   posture.Want{probe.Denied},
 				Answer: "Client sent an HTTP request to an HTTPS server.",
 			}, anyway(probe.PlainHTTP(openPath)), i.as(party.CLI).does(opens)),
 			tried(posture.Spec{
-				ID: "https-refuses-tls-1.0", Title: "HTTP API refuses TLS 1.0",
-				Kind: posture.Safe, Severity: posture.High,
-				Why:     "RFC 8996 forbids TLS 1.0; tls_min_version (verified against Nomad 1.11.3)",
+				ID: "https-refuses-no-certificate", Title: "HTTP API refuses whoever presents no certificate",
+				Kind: posture.Safe, Severity: posture.Critical,
+				Why:     "tls.verify_https_client: it is all that guards what the API serves without an ACL token, such as its metrics (nomad#19870)",
 				Want:    posture.Want{probe.RefusedInHandshake},
-				LogText: "unsupported versions", LogLevel: "TRACE",
-			}, i.as(party.CLI).limited(upTo(tls.VersionTLS10)).does(opens), i.as(party.CLI).does(opens)),
+				LogText: "client didn't provide a certificate", LogLevel: traceOnly,
+			}, i.as(party.None).does(opens), i.as(party.CLI).does(opens)),
+			tried(posture.Spec{
+				ID: "https-refuses-foreign-certificate", Title: "HTTP API refuses a certificate of another authority, however right its names are",
+				Kind: posture.Safe, Severity: posture.Critical,
+				Why:     "tls.ca_file with tls.verify_https_client: each authority that an agent trusts can make itself a certificate (helper/tlsutil/config.go:340)",
+				Want:    posture.Want{probe.RefusedInHandshake},
+				LogText: "certificate signed by unknown authority", LogLevel: traceOnly,
+			}, i.as(party.Foreign).does(opens), i.as(party.Server).does(opens)),
+			i.trustsOnlyItsOwn(posture.Spec{
+				ID: "https-trusts-no-other-authority", Title: "HTTP API asks for certificates of the cluster's own authorities and of no other",
+				Kind: posture.Safe, Severity: posture.High,
+				Why: "tls.ca_file: a public or corporate authority in it lets in everybody to whom that issues a certificate; the agent names all that it trusts to each caller (RFC 8446, 4.2.4)",
+			}, i.as(party.CLI), opens),
 		}
 	})
 }
 
-// upTo caps a caller's TLS at the version.
-func upTo(version uint16) func(probe.Caller) probe.Caller {
-	return func(c probe.Caller) probe.Caller { return c.TLSAtMost(version) }
+// httpsVersions are the versions and suites of TLS that the HTTP API speaks.
+func (i Ingredients) httpsVersions() []posture.Spec {
+	return forBoth(func(side) []posture.Spec {
+		return i.oldTLS("https", "HTTP API", traceOnly, i.as(party.CLI), opens)
+	})
 }

@@ -1,0 +1,207 @@
+package catalogue
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/x509"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/probe"
+)
+
+const (
+	// spareTime is how long a certificate must last at least: a day, for whoever is paged about it at night.
+	spareTime = 24 * time.Hour
+	// longestLife is the longest life of a certificate, and an hour for clocks that lag: what the CA/Browser Forum's Baseline
+	// Requirements (6.3.2) allow, and a month more than `nomad tls cert create` gives.
+	longestLife = 398*24*time.Hour + time.Hour
+	// fewestBits is the least length of an RSA key (NIST SP 800-131A; CA/Browser Forum 6.1.5).
+	fewestBits = 2048
+)
+
+// sight is something that is to be in no agent's certificate.
+type sight struct {
+	id, title string
+	severity  posture.Severity
+	why       string
+	// what is the thing, as it follows "look for".
+	what string
+	// in says whether it is in the agent's certificate.
+	in func(*x509.Certificate) (bool, string)
+	// decoy has it.
+	decoy decoy
+}
+
+// certificates are what the agents' own certificates say. A server serves one and the same on all its ports.
+func (i Ingredients) certificates() []posture.Spec {
+	return forBoth(func(d side) []posture.Spec {
+		var all []posture.Spec
+		for _, s := range append(i.namesOf(d.role), i.traits()...) {
+			look := func(as probe.Caller) probe.Probe {
+				return probe.Looking(opens(as), probe.Look{For: s.what + " in the agent's certificate", In: func(o probe.Observation) (bool, string) {
+					if len(o.Served) == 0 {
+						return true, "no certificate at all"
+					}
+					return s.in(o.Served[0])
+				}})
+			}
+			all = append(all, tried(posture.Spec{
+				ID: "certificate-" + s.id, Title: "certificate " + s.title,
+				Kind: posture.Safe, Severity: s.severity, Why: s.why,
+				Want: posture.Want{probe.Absent},
+			}, i.as(party.CLI).does(look), i.as(party.CLI).at(s.decoy, look)))
+		}
+		return all
+	})
+}
+
+// namesOf are what the names of a role's certificate must not say. Nomad takes role and region from any of them, the
+// common name included (nomad/server.go:634, nomad/auth/auth.go:430).
+func (i Ingredients) namesOf(role pki.Role) []sight {
+	own := pki.Identity{Role: role, Region: i.region()}.Name()
+	named := func(extra string) pki.Forgery {
+		f := sound(role, i.region())
+		f.DNSNames = append(f.DNSNames, extra)
+		return f
+	}
+	other, severity, power := pki.Client, posture.Low, "one certificate for two roles cannot be taken from one of them alone"
+	if role == pki.Client {
+		other, severity, power = pki.Server, posture.Critical, "a client that is named as a server too reads root keys and speaks Raft"
+	}
+	second := string(other) + "." + i.region() + ".nomad"
+	all := []sight{
+		{
+			id: "names-no-second-role", title: "names no other role", severity: severity,
+			why:  "Nomad goes by any name in a certificate, so " + power + " (nomad/server.go:634)",
+			what: "the name of another role", in: anyName(func(name string) bool {
+				r, _, is := roleName(name)
+				return is && r != string(role)
+			}),
+			decoy: presenting("whose certificate names "+second, named(second)),
+		},
+		{
+			id: "names-no-second-region", title: "names no other region", severity: posture.High,
+			why:  "a certificate that names two regions is let in by both, to Raft too (verified against Nomad 1.11.3)",
+			what: "the name of another region", in: anyName(func(name string) bool {
+				_, region, is := roleName(name)
+				return is && region != i.region()
+			}),
+			decoy: presenting("whose certificate names another region", named(string(role)+".elsewhere.nomad")),
+		},
+		{
+			id: "has-no-wildcard", title: "has no wildcard among its names", severity: posture.High,
+			why:  "verify_server_hostname of whoever calls the agent takes a wildcard for server.REGION.nomad, so its holder can pose as a server (crypto/x509 VerifyHostname)",
+			what: "a wildcard", in: anyName(func(name string) bool { return strings.Contains(name, "*") }),
+			decoy: presenting("whose certificate has a wildcard", named("*."+i.region()+".nomad")),
+		},
+	}
+	if role == pki.Client {
+		all = append(all, sight{
+			id: "names-its-own-role", title: "names its own role and region", severity: posture.Critical,
+			why:  "a server's certificate on a client works without a word, and hands the powers of a server to every root task there (verified against Nomad 1.11.3)",
+			what: "the lack of the name " + own, in: func(c *x509.Certificate) (bool, string) {
+				return !slices.Contains(names(c), own), "the names " + strings.Join(names(c), ", ")
+			},
+			decoy: presenting("whose certificate does not name "+own, sound(other, i.region())),
+		})
+	}
+	return all
+}
+
+// traits are what no agent's certificate must be, whatever its role.
+func (i Ingredients) traits() []sight {
+	flawed := func(title string, f pki.Flaw) decoy {
+		forgery := sound(pki.Server, i.region())
+		forgery.Flaw = f
+		return presenting(title, forgery)
+	}
+	return []sight{
+		{
+			id: "is-for-tls-alone", title: "is limited to TLS, as a server and as a client", severity: posture.Medium,
+			why:  "a certificate without extended key usage is good for every purpose (RFC 5280, 4.2.1.12), and Nomad takes it (verified against Nomad 1.11.3)",
+			what: "a purpose beside TLS", in: otherPurpose,
+			decoy: flawed("whose certificate is for every purpose", pki.NoEKU()),
+		},
+		{
+			id: "has-a-strong-key", title: "has a key of at least 2048 bits of RSA, or of 256 of an elliptic curve", severity: posture.High,
+			why:  "shorter keys can be broken (NIST SP 800-131A), and Nomad has no policy of its own (verified against Nomad 1.11.3)",
+			what: "a key that is too short", in: shortOfBits,
+			decoy: flawed("whose certificate has an RSA key of 1024 bits", pki.WeakKey()),
+		},
+		{
+			id: "cannot-sign", title: "cannot sign others", severity: posture.Critical,
+			why:  "whoever has the key of a certificate that can sign makes itself any role (RFC 5280, 4.2.1.9)",
+			what: "the right to sign certificates", in: func(c *x509.Certificate) (bool, string) {
+				can := c.IsCA || c.KeyUsage&x509.KeyUsageCertSign != 0
+				return can, fmt.Sprintf("an authority: %t", can)
+			},
+			decoy: flawed("whose certificate can sign others", pki.CanSign()),
+		},
+		{
+			id: "lasts-another-day", title: "lasts for another day", severity: posture.High,
+			why:  "when it ends the agent's peers refuse it, and nothing in its own log or its health tells so beforehand (verified against Nomad 1.11.3)",
+			what: "an end within 24 hours", in: func(c *x509.Certificate) (bool, string) {
+				return time.Until(c.NotAfter) < spareTime, "it ends at " + c.NotAfter.UTC().Format(time.RFC3339)
+			},
+			decoy: flawed("whose certificate ends within two hours", pki.NearlyExpired()),
+		},
+		{
+			id: "lives-at-most-13-months", title: "lives for at most 398 days", severity: posture.Medium,
+			why:  "Nomad knows no revocation (nomad#4900), so a stolen certificate is good until it ends; 398 days is what the CA/Browser Forum allows (6.3.2), and Nomad's own tool gives 365",
+			what: "a life of more than 398 days", in: func(c *x509.Certificate) (bool, string) {
+				life := c.NotAfter.Sub(c.NotBefore)
+				return life > longestLife, fmt.Sprintf("it lives for %.0f days", life.Hours()/24)
+			},
+			decoy: flawed("whose certificate lives for ten years", pki.LongLived()),
+		},
+	}
+}
+
+// anyName looks at each name of a certificate.
+func anyName(is func(string) bool) func(*x509.Certificate) (bool, string) {
+	return func(c *x509.Certificate) (bool, string) {
+		return slices.ContainsFunc(names(c), is), "the names " + strings.Join(names(c), ", ")
+	}
+}
+
+// roleName takes a name such as server.global.nomad apart.
+func roleName(name string) (role, region string, is bool) {
+	parts := strings.Split(strings.ToLower(name), ".")
+	if len(parts) != 3 || parts[2] != "nomad" || !slices.Contains([]string{"server", "client", "cli"}, parts[0]) {
+		return "", "", false
+	}
+	return parts[0], parts[1], true
+}
+
+// otherPurpose says whether the certificate is good for something beside TLS.
+func otherPurpose(c *x509.Certificate) (bool, string) {
+	if len(c.ExtKeyUsage) == 0 && len(c.UnknownExtKeyUsage) == 0 {
+		return true, "no extended key usage, so it is for every purpose"
+	}
+	beside := len(c.UnknownExtKeyUsage) > 0 || slices.ContainsFunc(c.ExtKeyUsage, func(u x509.ExtKeyUsage) bool {
+		return u != x509.ExtKeyUsageServerAuth && u != x509.ExtKeyUsageClientAuth
+	})
+	return beside, fmt.Sprintf("a purpose beside TLS: %t", beside)
+}
+
+// shortOfBits says whether the certificate's key is too short, or of a kind that is not known to be strong.
+func shortOfBits(c *x509.Certificate) (bool, string) {
+	switch key := c.PublicKey.(type) {
+	case *rsa.PublicKey:
+		return key.N.BitLen() < fewestBits, fmt.Sprintf("an RSA key of %d bits", key.N.BitLen())
+	case *ecdsa.PublicKey:
+		bits := key.Curve.Params().BitSize
+		return bits < 256, fmt.Sprintf("an elliptic curve of %d bits", bits)
+	case ed25519.PublicKey:
+		return false, "an Ed25519 key"
+	default:
+		return true, fmt.Sprintf("a key of the kind %T", key)
+	}
+}

@@ -1,0 +1,86 @@
+package catalogue
+
+import (
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"time"
+
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/probe"
+)
+
+// decoy is a listener of our own at which a look must find what it looks for, or what lacks to have one.
+type decoy struct {
+	probe.Decoy
+	lacks string
+}
+
+// at is the step of the same look at the decoy.
+func (h hand) at(d decoy, look func(probe.Caller) probe.Probe) step {
+	return h.does(func(as probe.Caller) probe.Probe {
+		p := probe.AtDecoy(look(as), d.Decoy)
+		if d.lacks == "" {
+			return p
+		}
+		return without(d.lacks, p).probe
+	})
+}
+
+// strangers are the authority of the decoys. It outlives a certificate of ten years, and may sign for authorities.
+func strangers() (*pki.Authority, error) {
+	return pki.NewAuthority(pki.Options{CommonName: "Decoy CA", TTL: 11 * 365 * 24 * time.Hour, Intermediates: 1})
+}
+
+// presenting is a decoy whose certificate is forged; the title follows "a listener of our own".
+func presenting(title string, f pki.Forgery) decoy {
+	d := decoy{Decoy: probe.Decoy{Title: title}}
+	if err := d.forge(f); err != nil {
+		d.lacks = fmt.Sprintf("no certificate for a listener of our own could be made: %v", err)
+	}
+	return d
+}
+
+// forge makes the decoy's certificate.
+func (d *decoy) forge(f pki.Forgery) error {
+	authority, err := strangers()
+	if err != nil {
+		return err
+	}
+	credential, err := authority.Forge(f)
+	if err != nil {
+		return err
+	}
+	if d.Certificate, err = credential.TLSCertificate(); err != nil {
+		return err
+	}
+	pool, err := credential.Pool()
+	if err != nil {
+		return err
+	}
+	d.ClientCAs = pool
+	return nil
+}
+
+// sound are the names of a certificate with nothing wrong about its names.
+func sound(role pki.Role, region string) pki.Forgery {
+	identity := pki.Identity{Role: role, Region: region}
+	return pki.Forgery{Holder: identity, CommonName: identity.Name(), DNSNames: []string{identity.Name(), "localhost"}}
+}
+
+// trustingStrangers is a decoy that takes certificates of an authority that no cluster has.
+func trustingStrangers() decoy {
+	return presenting("that takes certificates of an authority called Decoy CA", sound(pki.Server, pki.DefaultRegion))
+}
+
+// answering is a decoy whose answers bear the header.
+func answering(name, value string) decoy {
+	d := presenting(fmt.Sprintf("whose answers bear the header %q", name+": "+value), sound(pki.Server, pki.DefaultRegion))
+	d.Header = http.Header{name: {value}}
+	return d
+}
+
+// names are all names of the certificate, its common name first.
+func names(c *x509.Certificate) []string {
+	return append([]string{c.Subject.CommonName}, c.DNSNames...)
+}

@@ -1,0 +1,108 @@
+package catalogue
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/probe"
+)
+
+// Gossip keys that are no secret.
+const (
+	// OldDocumentedGossipKey is what the documentation of Nomad's first versions showed as an example; it has 16 bytes.
+	OldDocumentedGossipKey = "cg8StVXbQJ0gPvMd9o7yrg=="
+	// DocumentedGossipKey is what the documentation of `nomad operator gossip keyring generate` shows; it has 32 bytes.
+	DocumentedGossipKey = "6RhfKFZ5uYEaU6RgWzx69ssLcpiIkvnEZs5KBOQxvxA="
+	// ZeroGossipKey is 32 bytes of zero.
+	ZeroGossipKey = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
+)
+
+// knownKey is a gossip key that anybody can know.
+type knownKey struct{ id, label, key string }
+
+func knownKeys() []knownKey {
+	return []knownKey{
+		{"documented-key", "the gossip key that Nomad's documentation shows", DocumentedGossipKey},
+		{"old-documented-key", "the gossip key that Nomad's documentation used to show", OldDocumentedGossipKey},
+		{"key-of-zeros", "a gossip key of zeros", ZeroGossipKey},
+	}
+}
+
+// gossipKeys are who may gossip.
+func (i Ingredients) gossipKeys() []posture.Spec {
+	own := anyway(probe.GossipPing(probe.NewGossipKey(i.GossipKey, "the cluster's gossip key")))
+	if i.GossipKey == "" {
+		own = without("the cluster's gossip key is not at hand", own.probe)
+	}
+	all := []posture.Spec{tried(posture.Spec{
+		ID: "gossip-refuses-no-key", Title: "gossip refuses whoever has no key",
+		Kind: posture.Safe, Severity: posture.Critical,
+		Why:     "server.encrypt: whoever may gossip can make itself a server that the leader adds to Raft (nomad#9406; nomad/leader.go, addRaftPeer)",
+		Want:    posture.Want{probe.Denied},
+		LogText: probe.LogGossipInClear,
+	}, anyway(probe.GossipPing(probe.GossipKey{})), own)}
+	for _, k := range knownKeys() {
+		all = append(all, tried(posture.Spec{
+			ID: "gossip-refuses-" + k.id, Title: "gossip refuses " + k.label,
+			Kind: posture.Safe, Severity: posture.Critical,
+			Why:     "server.encrypt: a key that everybody can read is none (nomad#9406)",
+			Want:    posture.Want{probe.Denied},
+			LogText: probe.LogGossipOtherKey,
+		}, anyway(probe.GossipPing(probe.NewGossipKey(k.key, k.label))), own))
+	}
+	return atServers(all...)
+}
+
+// gossipRing are what the servers' keyring holds. Its keys are counted and measured, and dropped in the probe.
+func (i Ingredients) gossipRing() []posture.Spec {
+	ring := func(look probe.AnswerLook) step {
+		return i.manager().does(func(as probe.Caller) probe.Probe {
+			return probe.HTTPLook(probe.Ask{Path: "/v1/agent/keyring/list"}, as, look)
+		})
+	}
+	anyKey := ring(ringLook("a gossip key", func(keys []string) (bool, string) { return len(keys) > 0, fmt.Sprintf("%d keys", len(keys)) }))
+	return atServers(
+		tried(posture.Spec{
+			ID: "gossip-ring-has-one-key", Title: "the servers' gossip keyring has no key beside the one in use",
+			Plane: probe.PlaneGossip, Kind: posture.Safe, Severity: posture.Medium, Once: true,
+			Why:  "an old key that stays in the keyring still opens the gossip port, and a rotation has changed nothing (nomad operator gossip keyring remove)",
+			Want: posture.Want{probe.Absent},
+		}, ring(ringLook("a second gossip key", func(keys []string) (bool, string) {
+			return len(keys) > 1, fmt.Sprintf("%d keys", len(keys))
+		})), anyKey),
+		tried(posture.Spec{
+			ID: "gossip-keys-have-32-bytes", Title: "every gossip key has 32 bytes",
+			Plane: probe.PlaneGossip, Kind: posture.Safe, Severity: posture.Low, Once: true,
+			Why:  "server.encrypt: `nomad operator gossip keyring generate` gives 32 bytes, AES-256; Nomad takes 16 as well (memberlist security.go)",
+			Want: posture.Want{probe.Absent},
+		}, ring(ringLook("a gossip key of less than 32 bytes", shortKey)), anyKey),
+	)
+}
+
+// shortKey says whether one of the keys, in base64, has less than 32 bytes.
+func shortKey(keys []string) (bool, string) {
+	for _, k := range keys {
+		if n := base64.StdEncoding.DecodedLen(len(k)); n < 32 {
+			return true, "a key of less than 32 bytes"
+		}
+	}
+	return false, fmt.Sprintf("%d keys, none of less than 32 bytes", len(keys))
+}
+
+// ringLook looks at the keys, in base64, that an answer of /v1/agent/keyring/list holds.
+func ringLook(what string, in func(keys []string) (bool, string)) probe.AnswerLook {
+	return probe.AnswerLook{For: what, In: func(_ http.Header, body []byte) (bool, string) {
+		var answer struct{ Keys map[string]int }
+		if err := json.Unmarshal(body, &answer); err != nil {
+			return false, "an answer that is no list of keys"
+		}
+		keys := make([]string, 0, len(answer.Keys))
+		for k := range answer.Keys {
+			keys = append(keys, k)
+		}
+		return in(keys)
+	}}
+}

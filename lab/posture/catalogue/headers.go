@@ -1,0 +1,94 @@
+package catalogue
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+
+	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/probe"
+)
+
+// leave is a header of an answer by which an agent gives leave for what is better left.
+type leave struct {
+	id, title string
+	severity  posture.Severity
+	header    string
+	// value is one that gives leave; gives says whether another one does.
+	value string
+	gives func(value string) bool
+	why   string
+}
+
+// leaves are the headers. Nomad itself sends none of them but for a few paths of the web UI, and any that its
+// configuration names (command/agent/http.go:893, setHeaders).
+func leaves() []leave {
+	const byCertificate = "; a browser that holds a client certificate sends it for every page that asks"
+	is := func(wanted string) func(string) bool {
+		return func(value string) bool { return strings.EqualFold(strings.TrimSpace(value), wanted) }
+	}
+	return []leave{
+		{
+			"answers-for-no-other-site", "lets pages of no other site read its answers", posture.Medium,
+			"Access-Control-Allow-Origin", "*", func(value string) bool { return value != "" },
+			"http_api_response_headers: with this header any page that an operator opens reads the API" + byCertificate,
+		},
+		{
+			"takes-no-credentials-for-other-sites", "lets pages of no other site send credentials", posture.High,
+			"Access-Control-Allow-Credentials", "true", is("true"),
+			"http_api_response_headers: with this header a page of another site acts with its visitor's credentials" + byCertificate,
+		},
+		{
+			"takes-no-tokens-from-other-sites", "lets pages of no other site send an ACL token", posture.Medium,
+			"Access-Control-Allow-Headers", "X-Nomad-Token", func(value string) bool {
+				return strings.Contains(value, "*") || strings.Contains(strings.ToLower(value), "x-nomad-token")
+			},
+			"http_api_response_headers: with this header a page of another site can try out or use ACL tokens from its visitor's network",
+		},
+		{
+			"gives-no-leave-into-its-network", "lets no public page into its private network", posture.Medium,
+			"Access-Control-Allow-Private-Network", "true", is("true"),
+			"http_api_response_headers: with this header a public page may reach an agent at a private address (WICG Private Network Access)",
+		},
+		{
+			"answers-are-not-cached", "lets no shared cache keep its answers", posture.Medium,
+			"Cache-Control", "public, max-age=3600", func(value string) bool { return strings.Contains(strings.ToLower(value), "public") },
+			"http_api_response_headers: a cache that keeps an answer which is called public gives it to whoever asks next, without any token (RFC 9111, 3.5 and 5.2.2.9)",
+		},
+	}
+}
+
+// httpsAnswers are what the HTTP API's answers give leave for, and what it answers that nobody needs.
+func (i Ingredients) httpsAnswers() []posture.Spec {
+	return forBoth(func(side) []posture.Spec {
+		all := []posture.Spec{tried(posture.Spec{
+			ID: "https-has-no-profiler", Title: "HTTP API offers no profiler beside the one that ACLs guard",
+			Kind: posture.Safe, Severity: posture.High,
+			Why:    "enable_debug: /debug/pprof asks for no ACL token, shows the command line and can keep the agent busy (command/agent/http.go:552)",
+			Want:   posture.Want{probe.Denied},
+			Answer: "404",
+		}, i.as(party.CLI).does(func(as probe.Caller) probe.Probe { return probe.HTTP("/debug/pprof/", as) }), i.as(party.CLI).does(opens))}
+		for _, l := range leaves() {
+			look := func(as probe.Caller) probe.Probe {
+				return probe.HTTPLook(probe.Ask{Path: openPath}, as, probe.AnswerLook{
+					For: "a header " + l.header + " that gives leave",
+					In: func(h http.Header, _ []byte) (bool, string) {
+						for _, value := range h.Values(l.header) {
+							if l.gives(value) {
+								return true, l.header + ": " + value
+							}
+						}
+						return false, fmt.Sprintf("%d headers, and none that gives this leave", len(h))
+					},
+				})
+			}
+			all = append(all, tried(posture.Spec{
+				ID: "https-" + l.id, Title: "HTTP API " + l.title,
+				Kind: posture.Safe, Severity: l.severity, Why: l.why,
+				Want: posture.Want{probe.Absent},
+			}, i.as(party.CLI).does(look), i.as(party.CLI).at(answering(l.header, l.value), look)))
+		}
+		return all
+	})
+}

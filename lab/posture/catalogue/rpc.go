@@ -1,0 +1,96 @@
+package catalogue
+
+import (
+	"fmt"
+	"strings"
+
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/probe"
+)
+
+// calls asks a server who leads, which needs no ACL token (nomad/status_endpoint.go; verified against Nomad 1.11.3).
+func calls(as probe.Caller) probe.Probe { return probe.RPC("Status.Leader", as) }
+
+// atServers are the specs for the doors that servers alone have.
+func atServers(specs ...posture.Spec) []posture.Spec {
+	for at := range specs {
+		specs[at].Roles = []pki.Role{pki.Server}
+	}
+	return specs
+}
+
+// rpcPlaintext are the protocols of the RPC port, each without TLS.
+func (i Ingredients) rpcPlaintext() []posture.Spec {
+	var all []posture.Spec
+	for _, framing := range probe.Framings() {
+		door, id := "RPC port", "rpc-refuses-plaintext-"+strings.ReplaceAll(strings.ToLower(framing.Name()), " ", "-")
+		if framing == probe.FramingRaft {
+			door, id = "Raft", "raft-refuses-plaintext"
+		}
+		all = append(all, tried(posture.Spec{
+			ID: id, Title: fmt.Sprintf("%s serves nothing without TLS, asked with the first byte %s", door, framing),
+			Kind: posture.Safe, Severity: posture.Critical,
+			Why:     "tls.rpc without tls.rpc_upgrade_mode: a connection in the clear bears no certificate, so its caller could be anybody (nomad/rpc.go:304; nomad#11186)",
+			Want:    posture.Want{probe.RefusedInHandshake},
+			LogText: "non-TLS connection attempted with RequireTLS set",
+		}, anyway(probe.PlainRPC(framing)), i.as(party.Server).does(func(as probe.Caller) probe.Probe { return probe.RPCOver(framing, as) })))
+	}
+	return atServers(all...)
+}
+
+// rpcCallers are who gets through the TLS handshake of the RPC port.
+func (i Ingredients) rpcCallers() []posture.Spec {
+	all := []posture.Spec{
+		i.refusedRole("rpc-refuses-cli-certificate", "RPC port refuses a cli's certificate", party.CLI, party.Client),
+		i.refusedRole("rpc-refuses-client-of-another-region", "RPC port refuses a client of another region", party.OtherClient, party.Client),
+		i.refusedRole("rpc-refuses-certificate-without-role", "RPC port refuses a certificate of the cluster's authority that is for no agent", party.Web, party.Client),
+		i.refusedRole("rpc-refuses-wildcard-certificate", "RPC port refuses a certificate for every name of the region", party.Wildcard, party.Server),
+		tried(posture.Spec{
+			ID: "rpc-refuses-foreign-certificate", Title: "RPC port refuses a certificate of another authority, however right its names are",
+			Kind: posture.Safe, Severity: posture.Critical,
+			Why:     "tls.ca_file: whoever can have a server's certificate from any authority in it gets root keys and every ACL token (nomad/keyring_endpoint.go)",
+			Want:    posture.Want{probe.RefusedInHandshake},
+			LogText: "certificate signed by unknown authority",
+		}, i.as(party.Foreign).does(calls), i.as(party.Server).does(calls)),
+		i.trustsOnlyItsOwn(posture.Spec{
+			ID: "rpc-trusts-no-other-authority", Title: "RPC port asks for certificates of the cluster's own authorities and of no other",
+			Kind: posture.Safe, Severity: posture.Critical,
+			Why: "tls.ca_file: each authority in it can make itself a server's certificate; the server names all that it trusts to each caller (RFC 8446, 4.2.4)",
+		}, i.as(party.Server), calls),
+	}
+	return atServers(append(all, i.oldTLS("rpc", "RPC port", "", i.as(party.Server), calls)...)...)
+}
+
+// refusedRole is the spec of a certificate of the cluster's authority whose names the RPC port does not take, beside one
+// that it takes.
+func (i Ingredients) refusedRole(id, title string, refused, taken party.Kind) posture.Spec {
+	return tried(posture.Spec{
+		ID: id, Title: title, Kind: posture.Safe, Severity: posture.Critical,
+		Why:     "tls.verify_server_hostname: CVE-2020-7956, role and region of whoever calls are in the certificate's names (nomad/server.go:647)",
+		Want:    posture.Want{probe.RefusedInHandshake},
+		LogText: "invalid role or region for certificate",
+	}, i.as(refused).does(calls), i.as(taken).does(calls))
+}
+
+// raftCallers are who may speak Raft. It refuses without a word, to the caller and in the log (nomad/rpc.go:324).
+func (i Ingredients) raftCallers() []posture.Spec {
+	raft := func(id, title string, k party.Kind, want probe.Outcome, why string) posture.Spec {
+		return tried(posture.Spec{
+			ID: id, Title: title, Kind: posture.Safe, Severity: posture.Critical, Why: why,
+			Want: posture.Want{want},
+		}, i.as(k).does(probe.Raft), i.as(party.Server).does(probe.Raft))
+	}
+	const shut = probe.RefusedAfterHandshake
+	return atServers(
+		raft("raft-refuses-client-certificate", "Raft refuses a client of its own region", party.Client, shut,
+			"CVE-2021-37218: who speaks Raft can overwrite the cluster's state; neither tls.verify_server_hostname = false nor tls.rpc_upgrade_mode looks at names (nomad/rpc.go:919)"),
+		raft("raft-refuses-server-of-another-region", "Raft refuses a server of another region", party.OtherServer, shut,
+			"CVE-2021-37218: each region has a Raft of its own; neither tls.verify_server_hostname = false nor tls.rpc_upgrade_mode looks at names (nomad/rpc.go:919)"),
+		raft("raft-refuses-cli-certificate", "Raft refuses a cli's certificate", party.CLI, probe.RefusedInHandshake,
+			"tls.verify_server_hostname: CVE-2020-7956, CVE-2021-37218 (nomad/server.go:647)"),
+		raft("raft-refuses-foreign-certificate", "Raft refuses a certificate of another authority, however right its names are", party.Foreign, probe.RefusedInHandshake,
+			"tls.ca_file: whoever can have a server's certificate from any authority in it can overwrite the cluster's state"),
+	)
+}

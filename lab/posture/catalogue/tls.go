@@ -1,0 +1,101 @@
+package catalogue
+
+import (
+	"crypto/tls"
+	"fmt"
+	"slices"
+	"strings"
+
+	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/probe"
+)
+
+// oldTLS are the promises that a door speaks no old TLS. The prefix begins their IDs, the door's name their titles.
+func (i Ingredients) oldTLS(prefix, door, logLevel string, h hand, try func(probe.Caller) probe.Probe) []posture.Spec {
+	var all []posture.Spec
+	for _, version := range []uint16{tls.VersionTLS10, tls.VersionTLS11} {
+		name := tls.VersionName(version)
+		all = append(all, tried(posture.Spec{
+			ID:    prefix + "-refuses-" + strings.ToLower(strings.ReplaceAll(name, " ", "-")),
+			Title: door + " refuses " + name,
+			Kind:  posture.Safe, Severity: posture.High,
+			Why:     "tls.tls_min_version: RFC 8996 forbids what is older than TLS 1.2, as it rests on SHA-1 and MD5",
+			Want:    posture.Want{probe.RefusedInHandshake},
+			LogText: "unsupported versions", LogLevel: logLevel,
+		}, h.limited(exactly(version)).does(try), h.limited(exactly(tls.VersionTLS12)).does(try)))
+	}
+	for _, s := range weakSuites() {
+		all = append(all, tried(posture.Spec{
+			ID:    prefix + "-refuses-" + s.id,
+			Title: fmt.Sprintf("%s refuses the cipher suites with %s", door, s.name),
+			Kind:  posture.Safe, Severity: posture.Medium,
+			Why:     "tls.tls_cipher_suites: CBC with HMAC-SHA1 is open to timing attacks (Lucky Thirteen, CVE-2013-0169) and forbidden by RFC 9113, A; Nomad offers it when asked to (helper/tlsutil/config.go:29)",
+			Want:    posture.Want{probe.RefusedInHandshake},
+			LogText: "no cipher suite supported by both client and server", LogLevel: logLevel,
+		}, h.limited(speaking(s.suites)).does(try), h.limited(speaking(soundSuites())).does(try)))
+	}
+	return all
+}
+
+// suites are cipher suites of TLS 1.2 that differ in the kind of the agent's key alone: of each pair one can be chosen.
+type suites struct {
+	id, name string
+	suites   []uint16
+}
+
+// weakSuites are those that Nomad can be made to speak, whatever the kind of the agent's key, beside the ones without
+// forward secrecy, which need an RSA key.
+func weakSuites() []suites {
+	return []suites{
+		{"aes-128-cbc", "AES-128 in CBC mode", []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA}},
+		{"aes-256-cbc", "AES-256 in CBC mode", []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA, tls.TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA}},
+	}
+}
+
+// soundSuites are in Nomad's default list (helper/tlsutil/config.go:76).
+func soundSuites() []uint16 {
+	return []uint16{
+		tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+		tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+	}
+}
+
+// exactly is a caller that speaks this version of TLS alone.
+func exactly(version uint16) func(probe.Caller) probe.Caller {
+	return func(c probe.Caller) probe.Caller { return c.TLSAtLeast(version).TLSAtMost(version) }
+}
+
+// speaking is a caller that speaks these suites alone.
+func speaking(ids []uint16) func(probe.Caller) probe.Caller {
+	return func(c probe.Caller) probe.Caller { return c.Suites(ids...) }
+}
+
+// trustsOnlyItsOwn is the spec of a look at the authorities that an agent says it trusts. The control is the same look at
+// a listener of our own that trusts another one.
+func (i Ingredients) trustsOnlyItsOwn(s posture.Spec, h hand, try func(probe.Caller) probe.Probe) posture.Spec {
+	look := func(as probe.Caller) probe.Probe { return probe.Looking(try(as), i.strangeAuthority()) }
+	s.Want = posture.Want{probe.Absent}
+	asked := h.does(look)
+	if len(i.Authorities) == 0 {
+		asked = without("it is not known which authorities the cluster is meant to trust", asked.probe)
+	}
+	return tried(s, asked, h.at(trustingStrangers(), look))
+}
+
+// strangeAuthority looks for an authority that is not the cluster's among those that an agent says it trusts.
+func (i Ingredients) strangeAuthority() probe.Look {
+	return probe.Look{
+		For: "an authority that is not the cluster's among those of which the agent takes certificates",
+		In: func(o probe.Observation) (bool, string) {
+			for _, name := range o.AcceptableCAs {
+				if !slices.Contains(i.Authorities, name) {
+					return true, "it takes those of " + name
+				}
+			}
+			if len(o.AcceptableCAs) == 0 {
+				return false, "it asks for no certificate of any"
+			}
+			return false, "it takes those of " + strings.Join(o.AcceptableCAs, " and ")
+		},
+	}
+}
