@@ -28,6 +28,7 @@ func rooms() map[string]room {
 		"fixtures", "lab", "lab/agentconf", "lab/compose", "lab/engine", "lab/engine/docker", "lab/engine/engines",
 		"lab/finding", "lab/image",
 		"lab/pki", "lab/posture", "lab/posture/catalogue", "lab/posture/party", "lab/probe", "lab/story", "lab/watchdog",
+		"lab/pki", "lab/posture", "lab/probe", "lab/report", "lab/story", "lab/watchdog",
 	}
 	return map[string]room{
 		".": {},
@@ -60,6 +61,7 @@ func rooms() map[string]room {
 		},
 		"lab/posture/party": {mayImport: []string{"lab/probe", "lab/pki"}},
 		"lab/probe":         {mayImport: []string{"lab/pki"}},
+		"lab/report":        {mayImport: []string{"lab/finding"}},
 		"lab": {
 			mayImport:      []string{"fixtures", "lab/engine", "lab/image", "lab/agentconf", "lab/pki", "lab/watchdog"},
 			testsMayImport: []string{"lab/engine/docker", "lab/labtest"},

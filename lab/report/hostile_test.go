@@ -1,0 +1,60 @@
+package report_test
+
+import (
+	"strings"
+
+	"nomadlab.internal/lab/finding"
+)
+
+// What an agent, or somebody between it and the prober, could answer to whoever reads the report.
+const (
+	scriptTag = `<script>document.title='owned'</script><img src=x onerror="document.title='owned'">`
+	terminal  = "\x1b[2J\x1b[1;1Hall well\x07\x00\b"
+	turned    = "\u202edeah eb ot"
+	broken8   = "\xff\xfe"
+	tableRow  = "| a | `b` | @everyone #1 [x](https://evil.example) ]]> </system-out>"
+	nasty     = scriptTag + terminal + turned + broken8 + tableRow + "\r\nsecond line"
+)
+
+// hostile is a report of which every text is nasty, verdicts excepted.
+func hostile() finding.Report {
+	evidence := []finding.Evidence{{
+		Part: finding.Probe, Did: nasty, Outcome: nasty, Sent: nasty, Received: nasty, TLSVersion: nasty, CipherSuite: nasty,
+		ServerCertificate: nasty, Error: nasty, Lines: []string{nasty, nasty},
+	}}
+	f := finding.Finding{
+		ID: nasty, Title: nasty, Plane: nasty, Kind: nasty, Severity: nasty, Node: nasty, Control: nasty, Known: nasty,
+		Want: []string{nasty}, Outcome: nasty, Verdict: finding.Broken, Reason: nasty, Why: nasty, Evidence: evidence,
+	}
+	held, odd := f, f
+	held.ID, held.Verdict = "held"+nasty, finding.Held
+	odd.ID, odd.Verdict = "odd"+nasty, finding.Verdict(nasty)
+	skipped := f
+	skipped.ID, skipped.Verdict = "skipped"+nasty, finding.Skipped
+	return finding.Report{
+		Cluster: finding.Cluster{
+			Name: nasty, Nomad: nasty, Engine: nasty,
+			Nodes:        []finding.Node{{Name: nasty, Role: nasty, Region: nasty, Address: nasty, HTTP: nasty, RPC: nasty, State: nasty}},
+			Certificates: []finding.Certificate{{Holder: nasty, Subject: nasty, Issuer: nasty, Names: []string{nasty}, Key: nasty}},
+		},
+		Findings: []finding.Finding{f, held, odd, skipped},
+		Matrix: &finding.Matrix{Node: nasty, Entries: []string{nasty}, Rows: []finding.MatrixRow{{
+			Certificate: nasty, Title: nasty,
+			Cells: []finding.Cell{{
+				Entry: nasty, Want: nasty, Outcome: nasty, Verdict: finding.Broken, Reason: nasty, Evidence: evidence,
+			}},
+		}}},
+	}
+}
+
+// long is a report of which every text is longer than any screen.
+func long() finding.Report {
+	r := hostile()
+	text := strings.Repeat("a text without an end ", 200) + strings.Repeat("x", 4000)
+	for i := range r.Findings {
+		f := &r.Findings[i]
+		f.Title, f.Reason, f.Why, f.Known, f.Control, f.Node = text, text, text, text, text, text
+		f.Evidence = []finding.Evidence{{Part: finding.Probe, Did: text, Received: text, Lines: []string{text}}}
+	}
+	return r
+}

@@ -1,0 +1,71 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"nomadlab.internal/lab/finding"
+)
+
+// Schema names the form of what JSON writes, which docs/report-schema.json describes. Fields may be added under the same
+// number; one that goes or changes its meaning makes a new one.
+const Schema = "nomadlab-report/1"
+
+// document is what JSON writes.
+type document struct {
+	Schema  string          `json:"schema"`
+	Verdict finding.Verdict `json:"verdict"`
+	Summary summary         `json:"summary"`
+	finding.Report
+}
+
+// summary has the counts that every other format shows.
+type summary struct {
+	// Checks counts promises, each by its worst verdict; Findings counts what was found of them at the nodes.
+	Checks   finding.Summary `json:"checks"`
+	Findings finding.Summary `json:"findings"`
+	// Matrix counts the cells of the matrix.
+	Matrix finding.Summary `json:"matrix"`
+}
+
+// JSON writes the report as it is, with the verdict and the counts, as Schema says. Its error is the writer's.
+func JSON(w io.Writer, r finding.Report) error {
+	v := newView(r)
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	doc := document{
+		Schema: Schema, Verdict: v.verdict(), Report: withoutNull(r),
+		Summary: summary{Checks: v.checks, Findings: v.findings, Matrix: v.cells},
+	}
+	if err := e.Encode(doc); err != nil {
+		return fmt.Errorf("write report as JSON: %w", err)
+	}
+	return nil
+}
+
+// withoutNull makes lists that are not there empty ones, so that readers need not tell the two apart, and verdicts that
+// are none NotCarriedOut.
+func withoutNull(r finding.Report) finding.Report {
+	r.Cluster.Nodes = each(r.Cluster.Nodes, same)
+	r.Findings = each(r.Findings, func(f finding.Finding) finding.Finding {
+		f.Want, f.Verdict = each(f.Want, same), known(f.Verdict)
+		return f
+	})
+	if r.Matrix == nil {
+		return r
+	}
+	m := *r.Matrix
+	m.Entries = each(m.Entries, same)
+	m.Rows = each(m.Rows, func(row finding.MatrixRow) finding.MatrixRow {
+		row.Cells = each(row.Cells, func(c finding.Cell) finding.Cell {
+			c.Verdict = known(c.Verdict)
+			return c
+		})
+		return row
+	})
+	r.Matrix = &m
+	return r
+}
+
+func same[T any](v T) T { return v }

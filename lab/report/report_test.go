@@ -1,0 +1,187 @@
+package report_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/report"
+)
+
+// told is what a format makes of a report.
+func told(t *testing.T, r finding.Report, write func(io.Writer, finding.Report) error) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := write(&b, r); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestFormatsHaveNamesAndFiles(t *testing.T) {
+	var got []string
+	for _, f := range report.Formats() {
+		got = append(got, f.Name+" "+f.File)
+	}
+	want := []string{"text report.txt", "json report.json", "junit junit.xml", "markdown report.md"}
+	if !slices.Equal(got, want) {
+		t.Errorf("formats are %q, want %q", got, want)
+	}
+}
+
+// A full disk must not look like a report that was written.
+func TestEveryFormatReturnsTheWritersError(t *testing.T) {
+	full := errors.New("disk full")
+	for _, f := range report.Formats() {
+		for _, room := range []int{0, 2000} {
+			if err := f.Write(&disk{room: room, err: full}, sample(t)); !errors.Is(err, full) {
+				t.Errorf("%s, on a disk with room for %d bytes: error %v, want %v", f.Name, room, err, full)
+			}
+		}
+		if err := f.Write(io.Discard, sample(t)); err != nil {
+			t.Errorf("%s, on a disk with room: %v", f.Name, err)
+		}
+	}
+}
+
+type disk struct {
+	room int
+	err  error
+}
+
+func (d *disk) Write(p []byte) (int, error) {
+	if d.room -= len(p); d.room < 0 {
+		return 0, d.err
+	}
+	return len(p), nil
+}
+
+// Renderers are given reports that are used elsewhere too.
+func TestNoFormatChangesTheReport(t *testing.T) {
+	r := hostile()
+	before := encoded(t, r)
+	for _, f := range report.Formats() {
+		told(t, r, f.Write)
+		if encoded(t, r) != before {
+			t.Fatalf("%s has changed the report", f.Name)
+		}
+	}
+}
+
+func encoded(t *testing.T, v any) string {
+	t.Helper()
+	b, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+// Whatever an agent answers: no format passes on what a terminal, a browser or a reader of XML would act on.
+func TestNoFormatPassesOnControlCharacters(t *testing.T) {
+	for _, f := range report.Formats() {
+		for name, r := range map[string]finding.Report{"hostile": hostile(), "long": long()} {
+			got := told(t, r, f.Write)
+			if !utf8.ValidString(got) {
+				t.Errorf("%s of a %s report is not UTF-8", f.Name, name)
+			}
+			for _, c := range got {
+				if unicode.IsControl(c) && c != '\n' || unicode.Is(unicode.Bidi_Control, c) && f.Name != "json" {
+					t.Errorf("%s of a %s report has the character %U", f.Name, name, c)
+					break
+				}
+			}
+		}
+	}
+}
+
+func TestVerdict(t *testing.T) {
+	at := func(id, node string, v finding.Verdict) finding.Finding {
+		return finding.Finding{ID: id, Node: node, Plane: "RPC", Verdict: v}
+	}
+	cell := func(v finding.Verdict) *finding.Matrix {
+		return &finding.Matrix{Entries: []string{"HTTPS"}, Rows: []finding.MatrixRow{{Certificate: "cli", Cells: []finding.Cell{{Verdict: v}}}}}
+	}
+	lab := finding.Cluster{Name: "x", Engine: "process"}
+	took := 3900 * time.Millisecond
+	knownOne := at("a", "one", finding.Broken)
+	knownOne.Known = "made so"
+	for _, c := range []struct {
+		name     string
+		r        finding.Report
+		verdict  finding.Verdict
+		headline string
+	}{
+		{"nothing", finding.Report{}, finding.NotCarriedOut, "the cluster: nothing was proved, in 0.0 ms"},
+		{
+			"all held", finding.Report{Cluster: lab, Took: took, Findings: []finding.Finding{at("a", "one", finding.Held), at("b", "one", finding.Held)}},
+			finding.Held, "lab x: all 2 promises held, in 3.9 s",
+		},
+		{
+			"broken at one node of two", finding.Report{
+				Cluster: lab, Took: took,
+				Findings: []finding.Finding{at("a", "one", finding.Held), at("a", "two", finding.Broken), at("b", "one", finding.Held)},
+			},
+			finding.Broken, "lab x: 1 promise is broken, 1 held, in 3.9 s",
+		},
+		{
+			"one known", finding.Report{
+				Cluster: lab, Took: took, Findings: []finding.Finding{knownOne, at("b", "one", finding.Broken)},
+			},
+			finding.Broken, "lab x: 2 promises (1 of them known) are broken, 0 held, in 3.9 s",
+		},
+		{
+			"held here, does not apply there", finding.Report{
+				Cluster: lab, Took: took, Findings: []finding.Finding{at("a", "one", finding.Skipped), at("a", "two", finding.Held)},
+			},
+			finding.Held, "lab x: all 1 promise held, in 3.9 s",
+		},
+		{
+			"held here, not reached there", finding.Report{
+				Cluster: finding.Cluster{Name: "https://10.0.0.1:4646"}, Took: time.Minute,
+				Findings: []finding.Finding{at("a", "one", finding.NotCarriedOut), at("a", "two", finding.Held), at("b", "two", finding.Held)},
+			},
+			finding.NotCarriedOut, "cluster https://10.0.0.1:4646: 1 promise could not be tried, 1 held, in 1 min 0 s",
+		},
+		{
+			"a verdict that is none", finding.Report{Cluster: lab, Took: took, Findings: []finding.Finding{at("a", "one", "passed")}},
+			finding.NotCarriedOut, "lab x: nothing was proved, 1 promise could not be tried, in 3.9 s",
+		},
+		{
+			"all skipped", finding.Report{Cluster: lab, Took: took, Findings: []finding.Finding{at("a", "one", finding.Skipped)}},
+			finding.NotCarriedOut, "lab x: nothing was proved, 1 skipped, in 3.9 s",
+		},
+		{
+			"a broken cell", finding.Report{
+				Cluster: lab, Took: took, Findings: []finding.Finding{at("a", "one", finding.Held)}, Matrix: cell(finding.Broken),
+			},
+			finding.Broken, "lab x: 1 cell of the matrix is broken, 1 held, in 3.9 s",
+		},
+		{
+			"a matrix alone", finding.Report{Cluster: lab, Took: took, Matrix: cell(finding.Held)},
+			finding.Held, "lab x: all 1 cell of the matrix held, in 3.9 s",
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			headline, _, _ := strings.Cut(told(t, c.r, report.Formats()[0].Write), "\n")
+			if headline != c.headline {
+				t.Errorf("headline is %q, want %q", headline, c.headline)
+			}
+			var doc struct{ Verdict finding.Verdict }
+			if err := json.Unmarshal([]byte(told(t, c.r, report.JSON)), &doc); err != nil {
+				t.Fatal(err)
+			}
+			if doc.Verdict != c.verdict {
+				t.Errorf("verdict is %q, want %q", doc.Verdict, c.verdict)
+			}
+		})
+	}
+}

@@ -1,0 +1,95 @@
+package report_test
+
+import (
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/jedib0t/go-pretty/v6/text"
+	"gotest.tools/v3/golden"
+
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/report"
+)
+
+func asText(o report.TextOptions) func(io.Writer, finding.Report) error {
+	return func(w io.Writer, r finding.Report) error { return report.Text(w, r, o) }
+}
+
+func TestText(t *testing.T) {
+	golden.Assert(t, told(t, sample(t), asText(report.TextOptions{})), "short.txt")
+}
+
+// What needs attention may not drown: some 100 checks at five nodes are told on two screens.
+func TestTextIsShort(t *testing.T) {
+	got := told(t, sample(t), asText(report.TextOptions{Width: 80}))
+	lines := strings.Split(got, "\n")
+	if len(lines) > 100 {
+		t.Errorf("%d lines, want 100 at most:\n%s", len(lines), got)
+	}
+	for _, l := range lines {
+		if text.StringWidthWithoutEscSequences(l) > 80 && !strings.HasPrefix(l, "lab sample") {
+			t.Errorf("wider than 80 columns: %q", l)
+		}
+	}
+}
+
+func TestTextVerboseHasAllOfIt(t *testing.T) {
+	r := sample(t)
+	short := told(t, r, asText(report.TextOptions{}))
+	verbose := told(t, r, asText(report.TextOptions{Verbose: true, Width: 2000}))
+	for _, f := range r.Findings {
+		if !strings.Contains(verbose, f.ID) {
+			t.Errorf("%s is not there", f.ID)
+		}
+		if f.Verdict == finding.Held && strings.Contains(short, f.ID+" ") && f.ID != "rpc-refuses-plaintext" {
+			t.Errorf("%s held and is told without being asked for", f.ID)
+		}
+	}
+	for _, want := range []string{
+		"control before", "control after", "log       2026-11-22T08:30:06.102Z", "presented server.global.nomad",
+		"error     remote error: tls: bad certificate", "control   the same with a server's certificate",
+		"CERTIFICATE", "BROKEN: let in",
+	} {
+		if !strings.Contains(verbose, want) {
+			t.Errorf("verbose: %q is not there", want)
+		}
+		if strings.Contains(short, want) {
+			t.Errorf("short: %q is there without being asked for", want)
+		}
+	}
+}
+
+func TestTextColours(t *testing.T) {
+	text.EnableColors() // a test's own environment may have switched them off
+	plain := told(t, sample(t), asText(report.TextOptions{}))
+	painted := told(t, sample(t), asText(report.TextOptions{Colour: true}))
+	if strings.Contains(plain, "\x1b") {
+		t.Error("there are colours that nobody asked for")
+	}
+	if !strings.Contains(painted, text.Colors{text.Bold, text.FgRed}.Sprint("BROKEN")) {
+		t.Error("what is broken is not red")
+	}
+	if text.StripEscape(painted) != plain {
+		t.Error("colours change the text")
+	}
+}
+
+// What is the same but for the node's name is told once.
+func TestTextPutsTheSameTogether(t *testing.T) {
+	finds := func(node, reason string, v finding.Verdict) finding.Finding {
+		return finding.Finding{ID: "a", Plane: "RPC", Node: node, Verdict: v, Outcome: "accepted", Reason: reason}
+	}
+	got := told(t, finding.Report{
+		Cluster: finding.Cluster{Nodes: []finding.Node{{Name: "n-1"}, {Name: "n-10"}, {Name: "n-2"}}},
+		Findings: []finding.Finding{
+			finds("n-1", "n-1 let it in", finding.Broken), finds("n-10", "n-10 let it in", finding.Broken),
+			finds("n-2", "n-1 let it in", finding.Broken),
+		},
+	}, asText(report.TextOptions{}))
+	for _, want := range []string{"at        n-1, n-10 (2 of 3 nodes)", "because   the agent let it in", "at        n-2\n", "because   n-1 let it in"} {
+		if strings.Count(got, want) != 1 {
+			t.Errorf("%q is not there once:\n%s", want, got)
+		}
+	}
+}

@@ -1,0 +1,186 @@
+package report
+
+import (
+	"cmp"
+	"slices"
+
+	"nomadlab.internal/lab/finding"
+)
+
+// view is a report in the order in which people read it: planes, their checks, and what each found at each node.
+type view struct {
+	report finding.Report
+	planes []plane
+	// checks counts promises, findings what was found of them at each node, cells the cells of the matrix.
+	checks, findings, cells finding.Summary
+	// known is how many of the broken checks are known to be broken here.
+	known int
+}
+
+// plane is one front door, with its checks in the order of the catalogue.
+type plane struct {
+	name   string
+	checks []check
+	counts finding.Summary
+}
+
+// check is a promise with what was found of it: findings of the same ID.
+type check struct {
+	// Finding is the first of them, for what all have in common; only Verdict, which is the worst, and Known are of all.
+	finding.Finding
+	at []finding.Finding
+}
+
+// newView groups a report's findings. Whatever an agent has put into a text is made harmless to look at.
+func newView(r finding.Report) view {
+	v := view{report: cleanReport(r)}
+	var all []check
+	index := map[string]int{}
+	for _, f := range v.report.Findings {
+		at, seen := index[f.ID]
+		if !seen {
+			at = len(all)
+			index[f.ID] = at
+			all = append(all, check{Finding: f})
+		}
+		all[at].add(f)
+	}
+	for _, c := range all {
+		v.plane(c.Plane).checks = append(v.plane(c.Plane).checks, c)
+		if c.Verdict == finding.Broken && c.Known != "" {
+			v.known++
+		}
+	}
+	for i := range v.planes {
+		v.planes[i].counts = summarize(v.planes[i].checks)
+	}
+	slices.SortStableFunc(v.planes, func(a, b plane) int { return cmp.Compare(rankOfPlane(a.name), rankOfPlane(b.name)) })
+	v.checks, v.findings = summarize(all), finding.Summarize(v.report.Findings)
+	v.cells = finding.Summarize(cellFindings(v.report.Matrix))
+	return v
+}
+
+// add counts a finding in; the worst verdict is the check's.
+func (c *check) add(f finding.Finding) {
+	c.at = append(c.at, f)
+	if rank(f.Verdict) < rank(c.Verdict) {
+		c.Verdict = f.Verdict
+	}
+	if c.Known == "" && f.Verdict == finding.Broken {
+		c.Known = f.Known
+	}
+}
+
+// plane finds the plane of that name, or adds it.
+func (v *view) plane(name string) *plane {
+	at := slices.IndexFunc(v.planes, func(p plane) bool { return p.name == name })
+	if at < 0 {
+		at = len(v.planes)
+		v.planes = append(v.planes, plane{name: name})
+	}
+	return &v.planes[at]
+}
+
+// verdict is that of all together. A report in which nothing held proves nothing.
+func (v view) verdict() finding.Verdict {
+	switch {
+	case v.checks.Broken+v.cells.Broken > 0:
+		return finding.Broken
+	case v.checks.NotCarriedOut+v.cells.NotCarriedOut > 0 || v.checks.Held+v.cells.Held == 0:
+		return finding.NotCarriedOut
+	default:
+		return finding.Held
+	}
+}
+
+// worstFirst are the plane's checks, those that need attention first: by verdict, broken ones by severity.
+func (p plane) worstFirst() []check {
+	checks := slices.Clone(p.checks)
+	slices.SortStableFunc(checks, func(a, b check) int {
+		if c := cmp.Compare(rank(a.Verdict), rank(b.Verdict)); c != 0 || a.Verdict == finding.Held {
+			return c
+		}
+		return cmp.Compare(rankOfSeverity(a.Severity), rankOfSeverity(b.Severity))
+	})
+	return checks
+}
+
+// of are the plane's checks of that verdict, in the order of worstFirst.
+func (p plane) of(v finding.Verdict) []check {
+	return slices.DeleteFunc(p.worstFirst(), func(c check) bool { return c.Verdict != v })
+}
+
+// of are the report's checks of that verdict, in the order of the planes.
+func (v view) of(verdict finding.Verdict) []check {
+	var out []check
+	for _, p := range v.planes {
+		out = append(out, p.of(verdict)...)
+	}
+	return out
+}
+
+// oddCells are the cells that neither held nor were skipped, broken ones first, each with its row.
+func (v view) oddCells() []oddCell {
+	var out []oddCell
+	if v.report.Matrix == nil {
+		return nil
+	}
+	for _, r := range v.report.Matrix.Rows {
+		for _, c := range r.Cells {
+			if c.Verdict == finding.Broken || c.Verdict == finding.NotCarriedOut {
+				out = append(out, oddCell{Cell: c, row: r})
+			}
+		}
+	}
+	slices.SortStableFunc(out, func(a, b oddCell) int { return cmp.Compare(rank(a.Verdict), rank(b.Verdict)) })
+	return out
+}
+
+// oddCell is a cell that needs attention.
+type oddCell struct {
+	finding.Cell
+	row finding.MatrixRow
+}
+
+func summarize(checks []check) finding.Summary {
+	all := make([]finding.Finding, len(checks))
+	for i, c := range checks {
+		all[i] = c.Finding
+	}
+	return finding.Summarize(all)
+}
+
+func cellFindings(m *finding.Matrix) []finding.Finding {
+	var all []finding.Finding
+	if m == nil {
+		return nil
+	}
+	for _, r := range m.Rows {
+		for _, c := range r.Cells {
+			all = append(all, finding.Finding{Verdict: c.Verdict})
+		}
+	}
+	return all
+}
+
+// rank orders verdicts, the worst first.
+func rank(v finding.Verdict) int {
+	return slices.Index([]finding.Verdict{finding.Broken, finding.NotCarriedOut, finding.Held, finding.Skipped}, v)
+}
+
+// rankOfSeverity orders severities, the worst first; one that is not known comes last.
+func rankOfSeverity(severity string) int { return orLast(severities(), severity) }
+
+// rankOfPlane orders planes as a connection passes them; one that is not known comes last.
+func rankOfPlane(name string) int {
+	return orLast([]string{"HTTP", "RPC", "Raft", "gossip", "wire"}, name)
+}
+
+func severities() []string { return []string{"critical", "high", "medium", "low"} }
+
+func orLast(order []string, name string) int {
+	if at := slices.Index(order, name); at >= 0 {
+		return at
+	}
+	return len(order)
+}
