@@ -83,7 +83,7 @@ func (l *Lab) makeNetwork(ctx context.Context, o UpOptions) (Plan, error) {
 			return Plan{}, err
 		}
 		o.tell(Event{Stage: "network", Text: "network " + plan.Subnet.String(), Done: true})
-		if len(plan.Weaken) > 0 && !l.Contained() {
+		if plan.Weakened() && !l.Contained() {
 			o.tell(Event{Stage: "network", Text: "this lab is weakened and on this machine's loopback: its clients run no raw_exec tasks", Done: true})
 		}
 		return plan, nil

@@ -75,7 +75,7 @@ func (l *Lab) cliTask(server *Node, c Call) engine.Task {
 			Command: append([]string{"nomad"}, c.Args...),
 			User:    user(server.plan.User),
 			Environment: []string{
-				"NOMAD_ADDR=" + l.scheme() + "://" + server.plan.peer(HTTPPort),
+				"NOMAD_ADDR=" + server.plan.httpScheme() + "://" + server.plan.peer(HTTPPort),
 				"NOMAD_REGION=" + server.plan.Region,
 				"NOMAD_CACERT=" + path.Join(folder, pki.CAFile),
 				"NOMAD_CLIENT_CERT=" + path.Join(folder, id.CertFile()),

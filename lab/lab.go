@@ -63,14 +63,6 @@ func (l *Lab) Authority() *pki.Authority { return l.authority }
 // Credential is the cli certificate that Node.API presents.
 func (l *Lab) Credential() pki.Credential { return *l.cli }
 
-// scheme is how the lab's HTTP ports are spoken to.
-func (l *Lab) scheme() string {
-	if l.record.Plan.lacks(NoHTTPTLS) {
-		return "http"
-	}
-	return "https"
-}
-
 // Nodes are all of the lab's nodes in the order of the plan, joiners included.
 func (l *Lab) Nodes() []*Node { return slices.Clone(l.nodes) }
 

@@ -127,7 +127,7 @@ func (n *Node) newAPI(token string) (*api.Client, error) {
 		return nil, fmt.Errorf("%s has no HTTP address: it is not running", n.ref())
 	}
 	c, err := api.NewClient(&api.Config{
-		Address: n.lab.scheme() + "://" + at.String(),
+		Address: n.plan.httpScheme() + "://" + at.String(),
 		Region:  n.plan.Region,
 		TLSConfig: &api.TLSConfig{
 			CACertPEM: n.lab.cli.CAPEM, ClientCertPEM: n.lab.cli.CertPEM, ClientKeyPEM: n.lab.cli.KeyPEM,

@@ -1,5 +1,7 @@
 package lab
 
+import "nomadlab.internal/lab/pki"
+
 // Option changes a Spec. Options are for call sites that read as a sentence: labtest.Start(t, lab.Servers(3)).
 type Option func(*Spec)
 
@@ -8,6 +10,7 @@ func (s Spec) With(options ...Option) Spec {
 	s.Regions = append([]Region(nil), s.Regions...)
 	s.Joiners = append([]Joiner(nil), s.Joiners...)
 	s.Weaken = append([]Weakness(nil), s.Weaken...)
+	s.Settings = append([]Setting(nil), s.Settings...)
 	for _, o := range options {
 		o(&s)
 	}
@@ -40,6 +43,11 @@ func Hardened() Option { return func(s *Spec) { s.Hardened = true } }
 
 // NotBootstrapped leaves a hardened lab's ACL system to whoever bootstraps it first.
 func NotBootstrapped() Option { return func(s *Spec) { s.NotBootstrapped = true } }
+
+// Set changes one line of the configuration of the agents of that role; zero: of every agent. See Setting.
+func Set(role pki.Role, path, value string) Option {
+	return func(s *Spec) { s.Settings = append(s.Settings, Setting{Role: role, Path: path, Value: value}) }
+}
 
 // Like takes over a whole Spec; it belongs first among the options.
 func Like(other Spec) Option { return func(s *Spec) { *s = other.With() } }

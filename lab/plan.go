@@ -49,6 +49,8 @@ type Plan struct {
 	NotBootstrapped bool `json:"not_bootstrapped,omitempty"`
 	// Weaken names the protections that no agent of the lab has.
 	Weaken []Weakness `json:"weaken,omitempty"`
+	// Settings are further lines of the agents' configuration that are not as a lab has them.
+	Settings []Setting `json:"settings,omitempty"`
 	// Nodes are in the order of their addresses: servers, clients, joiners.
 	Nodes []PlannedNode `json:"nodes"`
 }
@@ -114,6 +116,9 @@ func (g Ground) paths(node string) paths {
 	return paths{data: root + "/data", config: root + "/config", tls: root + "/tls"}
 }
 
+// agentFile is a node's configuration, below its folder for configuration.
+const agentFile = "/agent.hcl"
+
 // agentUser is who agents run as. An agent needs no privilege for raw_exec, and a client that runs as root without
 // privileges does not start at all: it cannot make its cgroup (nomad#23476).
 const agentUser = 1000
@@ -125,8 +130,11 @@ func NewPlan(s Spec, g Ground) (Plan, error) {
 		return Plan{}, err
 	}
 	s = s.withDefaults()
-	p := Plan{Name: s.Name, Nomad: s.Nomad, Certificates: s.Certificates, Weaken: s.Weaken}
+	p := Plan{Name: s.Name, Nomad: s.Nomad, Certificates: s.Certificates, Weaken: s.Weaken, Settings: s.Settings}
 	p.Hardened, p.NotBootstrapped = s.Hardened, s.NotBootstrapped
+	if err := p.checkGround(g); err != nil {
+		return Plan{}, err
+	}
 	for _, r := range s.Regions {
 		p.addMembers(r, len(s.Regions) > 1)
 	}
@@ -187,6 +195,9 @@ func (p *Plan) complete(s Spec, g Ground) error {
 		if err != nil {
 			return fmt.Errorf("configuration of %s: %w", n.Name, err)
 		}
+		if config, err = p.edit(*n, config); err != nil {
+			return err
+		}
 		n.Files = append(planFiles(*n, at, string(config)), p.introduction(*n, at)...)
 	}
 	return nil
@@ -229,11 +240,6 @@ func (p *Plan) agent(n PlannedNode, logLevel string, g Ground) agentconf.Agent {
 			CAFile:   at.tls + "/" + pki.CAFile,
 			CertFile: at.tls + "/" + n.Identity.CertFile(),
 			KeyFile:  at.tls + "/" + n.Identity.KeyFile(),
-
-			NoHTTP:                 p.lacks(NoHTTPTLS),
-			NoRPC:                  p.lacks(NoRPCTLS),
-			NoVerifyServerHostname: p.lacks(NoVerifyServerHostname),
-			NoVerifyHTTPSClient:    p.lacks(NoVerifyHTTPSClient),
 		},
 	}
 	if !g.contained() {
@@ -250,9 +256,9 @@ func (p *Plan) agent(n PlannedNode, logLevel string, g Ground) agentconf.Agent {
 	return a
 }
 
-// rawExec says whether clients run raw_exec tasks. On this machine's loopback they do so in a lab that lacks no protection
-// alone: of a weakened one any local program, or a web page's POST, could have commands run as the lab's user.
-func (p *Plan) rawExec(g Ground) bool { return !p.Hardened && (g.contained() || len(p.Weaken) == 0) }
+// rawExec says whether clients run raw_exec tasks. On this machine's loopback they do so in a hardened lab alone: of a
+// weakened one any local program, or a web page's POST, could have commands run as the lab's user.
+func (p *Plan) rawExec(g Ground) bool { return !p.Hardened && (g.contained() || !p.Weakened()) }
 
 // addresses are where the region's servers listen; the empty region means all of them, for gossip is one pool.
 func (p *Plan) addresses(region string, port uint16) []string {
@@ -270,7 +276,7 @@ func planFiles(n PlannedNode, at paths, config string) []PlannedFile {
 	files := []PlannedFile{
 		{Path: at.data, Mode: fs.ModeDir | 0o700},
 		{Path: at.config, Mode: fs.ModeDir | 0o700},
-		{Path: at.config + "/agent.hcl", Mode: 0o600, Content: config},
+		{Path: at.config + agentFile, Mode: 0o600, Content: config},
 	}
 	if n.Role == pki.Server && n.Gossip != NoKey {
 		files = append(files, PlannedFile{Path: at.config + "/gossip.hcl", Mode: 0o600, Secret: Gossip})

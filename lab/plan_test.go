@@ -48,14 +48,12 @@ func plannedSpecs() map[string]lab.Spec {
 			Name: "weakened", Regions: three.Regions, Weaken: lab.Weaknesses(),
 			Joiners: []lab.Joiner{{Name: "keyed", Role: pki.Server, Gossip: lab.OtherKey}, {Name: "plain", Role: pki.Server}},
 		},
-		"hardened": {
-			Name: "hardened", Regions: three.Regions, Hardened: true,
-			Joiners: []lab.Joiner{
-				{Name: "late", Role: pki.Client}, {Name: "stranger", Role: pki.Client, Introduction: lab.NotIntroduced},
-				{Name: "namesake", Role: pki.Client, Introduction: lab.OtherIntroduction}, {Name: "fourth", Role: pki.Server},
-			},
-		},
-		"not-bootstrapped": {Name: "fresh", Regions: three.Regions, Hardened: true, NotBootstrapped: true},
+		"settings": {Name: "settings", Regions: three.Regions, Settings: []lab.Setting{
+			{Role: pki.Client, Path: "tls.http", Value: "false"},
+			{Path: "tls.tls_cipher_suites", Value: `"TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"`},
+			{Path: "server.raft_multiplier", Value: "5"},
+			{Role: pki.Server, Path: "tls.verify_https_client"},
+		}},
 		"details": {
 			Name: "details", Regions: three.Regions, LogLevel: "TRACE", Subnet: "10.99.7.13/24", Nomad: lab.Nomad{Version: "1.10.5"},
 			Certificates: lab.Certificates{TTL: 3600e9, DNSNames: []string{"nomad.example"}, IPs: []string{"192.0.2.1", "2001:db8::1"}},
@@ -105,9 +103,11 @@ func TestPlanGolden(t *testing.T) {
 // TestPlanOnThisMachineGolden is the same without containers: short paths, loopback, and no raw_exec where a protection is
 // missing.
 func TestPlanOnThisMachineGolden(t *testing.T) {
-	for _, name := range []string{"default", "weakened", "hardened"} {
+	for _, name := range []string{"default", "weakened"} {
 		t.Run(name, func(t *testing.T) {
-			p, err := lab.NewPlan(plannedSpecs()[name], lab.Processes())
+			spec := plannedSpecs()[name]
+			spec.Weaken = slices.DeleteFunc(spec.Weaken, func(w lab.Weakness) bool { return w == lab.RawExec })
+			p, err := lab.NewPlan(spec, lab.Processes())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -159,7 +159,7 @@ func TestRawExecOnThisMachineNeedsEveryProtection(t *testing.T) {
 		weakened = append(weakened, []lab.Weakness{w})
 	}
 	for _, w := range weakened {
-		for ground, want := range map[string]bool{"containers": true, "processes": len(w) == 0} {
+		for ground, want := range map[string]bool{"containers": true, "processes": len(w) == 0 || w[0] == lab.RawExec} {
 			g := lab.Containers()
 			if ground == "processes" {
 				g = lab.Processes()
@@ -170,31 +170,10 @@ func TestRawExecOnThisMachineNeedsEveryProtection(t *testing.T) {
 			}
 			for _, n := range p.Nodes {
 				for _, f := range n.Files {
-					if got := strings.Contains(f.Content, "config {\n    enabled = true"); f.Content != "" && got != (want && n.Role == pki.Client) {
+					if got := strings.Contains(f.Content, `plugin "raw_exec"`); f.Content != "" && got != (want && n.Role == pki.Client) {
 						t.Errorf("%s, weakened by %v: raw_exec at %s is %v", ground, w, n.Name, got)
 					}
 				}
-			}
-		}
-	}
-}
-
-// TestHardenedRunsNoRawExec, in containers neither.
-func TestHardenedRunsNoRawExec(t *testing.T) {
-	for _, g := range []lab.Ground{lab.Containers(), lab.Processes()} {
-		for spec, want := range map[bool]int{false: 2, true: 0} {
-			p, err := lab.NewPlan(lab.Spec{Hardened: spec}, g)
-			if err != nil {
-				t.Fatal(err)
-			}
-			got := 0
-			for _, n := range p.Nodes {
-				for _, f := range n.Files {
-					got += strings.Count(f.Content, "config {\n    enabled = true")
-				}
-			}
-			if got != want {
-				t.Errorf("hardened %v: %d nodes run raw_exec, want %d", spec, got, want)
 			}
 		}
 	}
@@ -244,10 +223,10 @@ func addresses() cmp.Option {
 // and what the host uses are evaluated elsewhere, and handed in. io/fs and net/netip are types alone.
 func TestPlanReachesNothing(t *testing.T) {
 	allowed := []string{
-		"errors", "fmt", "hash/fnv", "io/fs", "net/netip", "path", "regexp", "slices", "strings", "time",
+		"bytes", "errors", "fmt", "hash/fnv", "io/fs", "net/netip", "path", "regexp", "slices", "strings", "time",
 		"github.com/hashicorp/go-sockaddr", "nomadlab.internal/lab/agentconf", "nomadlab.internal/lab/pki",
 	}
-	for _, file := range []string{"plan.go", "hardened.go", "address.go", "subnet.go", "spec.go", "validate.go", "options.go"} {
+	for _, file := range []string{"plan.go", "address.go", "subnet.go", "setting.go", "spec.go", "validate.go", "options.go"} {
 		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
 		if err != nil {
 			t.Fatal(err)

@@ -36,6 +36,9 @@ type Spec struct {
 	// Weaken names protections that no agent of this lab has. Zero: none. Weakened labs are for learning, and for seeing
 	// that a check can fail.
 	Weaken []Weakness `yaml:"weaken,omitempty" json:"weaken,omitempty"`
+	// Settings are further lines of the agents' configuration that are not as a lab has them, changed in this order. A lab
+	// with settings counts as weakened, but for those of task drivers.
+	Settings []Setting `yaml:"settings,omitempty" json:"settings,omitempty"`
 	// Joiners are agents that are created with the lab but not started: each stays outside until Node.Start.
 	Joiners []Joiner `yaml:"joiners,omitempty" json:"joiners,omitempty"`
 }
@@ -91,7 +94,7 @@ type Joiner struct {
 	Introduction Introduction `yaml:"introduction,omitempty" json:"introduction,omitempty"`
 }
 
-// Weakness is a protection that a lab goes without, by the name of the setting in Nomad's agent configuration.
+// Weakness is a protection that a lab goes without, by the path of the setting in Nomad's agent configuration.
 type Weakness string
 
 // The protections that a lab can go without.
@@ -101,11 +104,33 @@ const (
 	NoVerifyServerHostname Weakness = "tls.verify_server_hostname"
 	NoVerifyHTTPSClient    Weakness = "tls.verify_https_client"
 	NoGossipKey            Weakness = "server.encrypt"
+	// RPCUpgradeMode takes plaintext RPC beside TLS, and any certificate of the CA for Raft (nomad/rpc.go:922).
+	RPCUpgradeMode Weakness = "tls.rpc_upgrade_mode"
+	// OldTLS takes TLS 1.0.
+	OldTLS Weakness = "tls.tls_min_version"
+	// The limits of connections of one address, and of the time that a handshake takes.
+	NoHTTPConnLimit      Weakness = "limits.http_max_conns_per_client"
+	NoRPCConnLimit       Weakness = "limits.rpc_max_conns_per_client"
+	NoHTTPHandshakeLimit Weakness = "limits.https_handshake_timeout"
+	NoRPCHandshakeLimit  Weakness = "limits.rpc_handshake_timeout"
+	// Debug serves profiles of the agent.
+	Debug Weakness = "enable_debug"
+	// RawExec lets whoever may submit a job run any command as the agent's user.
+	RawExec Weakness = "plugin.raw_exec.config.enabled"
+	// NoACL is for a lab that has ACLs, NoClientACL takes them from its clients alone, and NoIntroduction lets a client in
+	// that nobody introduced.
+	NoACL          Weakness = "acl.enabled"
+	NoClientACL    Weakness = "acl.enabled on clients"
+	NoIntroduction Weakness = "server.client_introduction.enforcement"
 )
 
 // Weaknesses are all protections that a lab can go without.
 func Weaknesses() []Weakness {
-	return []Weakness{NoHTTPTLS, NoRPCTLS, NoVerifyServerHostname, NoVerifyHTTPSClient, NoGossipKey}
+	return []Weakness{
+		NoHTTPTLS, NoRPCTLS, NoVerifyServerHostname, NoVerifyHTTPSClient, NoGossipKey, RPCUpgradeMode, OldTLS,
+		NoHTTPConnLimit, NoRPCConnLimit, NoHTTPHandshakeLimit, NoRPCHandshakeLimit, Debug, RawExec,
+		NoACL, NoClientACL, NoIntroduction,
+	}
 }
 
 // GossipKey says which gossip key a server encrypts with.

@@ -17,6 +17,7 @@ func fullSpec() lab.Spec {
 		Certificates: lab.Certificates{TTL: time.Hour, DNSNames: []string{"nomad.example"}, IPs: []string{"192.0.2.1"}},
 		Regions:      []lab.Region{{}, {Name: "eu"}},
 		Weaken:       []lab.Weakness{lab.NoRPCTLS},
+		Settings:     []lab.Setting{{Role: pki.Client, Path: "tls.http", Value: "false"}},
 		Joiners:      []lab.Joiner{{Name: "x", Role: pki.Server}, {Name: "y", Role: pki.Client, Region: "eu"}},
 	}
 }
@@ -67,14 +68,16 @@ func TestOptions(t *testing.T) {
 	got := lab.Spec{}.With(
 		lab.Name("mine"), lab.Version("1.10.5"), lab.LogLevel("TRACE"), lab.Servers(5), lab.Clients(0),
 		lab.Weaken(lab.NoHTTPTLS), lab.Weaken(lab.NoGossipKey),
+		lab.Set("", "enable_debug", "true"), lab.Set(pki.Server, "tls.http", ""),
 		lab.Outside(lab.Joiner{Name: "x", Role: pki.Server}), lab.Outside(lab.Joiner{Name: "y", Role: pki.Client}),
 	)
 	five, none := 5, 0
 	want := lab.Spec{
 		Name: "mine", Nomad: lab.Nomad{Version: "1.10.5"}, LogLevel: "TRACE",
-		Regions: []lab.Region{{Servers: &five, Clients: &none}},
-		Weaken:  []lab.Weakness{lab.NoHTTPTLS, lab.NoGossipKey},
-		Joiners: []lab.Joiner{{Name: "x", Role: pki.Server}, {Name: "y", Role: pki.Client}},
+		Regions:  []lab.Region{{Servers: &five, Clients: &none}},
+		Weaken:   []lab.Weakness{lab.NoHTTPTLS, lab.NoGossipKey},
+		Settings: []lab.Setting{{Path: "enable_debug", Value: "true"}, {Role: pki.Server, Path: "tls.http"}},
+		Joiners:  []lab.Joiner{{Name: "x", Role: pki.Server}, {Name: "y", Role: pki.Client}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -85,9 +88,10 @@ func TestOptions(t *testing.T) {
 func everyOption() []lab.Option {
 	return []lab.Option{
 		lab.Name("other"), lab.Version("2"), lab.LogLevel("WARN"), lab.Servers(7), lab.Clients(7), lab.Weaken(lab.NoHTTPTLS),
-		lab.Outside(lab.Joiner{Name: "z"}),
+		lab.Outside(lab.Joiner{Name: "z"}), lab.Set("", "enable_debug", "true"),
 		func(s *lab.Spec) {
 			s.Regions[1].Name, s.Joiners[0].Name, s.Weaken[0] = "us", "renamed", lab.NoGossipKey
+			s.Settings[0].Path = "tls.rpc"
 		},
 	}
 }
@@ -105,6 +109,7 @@ func TestWithAndLikeCopy(t *testing.T) {
 			// Room behind the slices' ends is where a careless append writes.
 			spec.Joiners = append(make([]lab.Joiner, 0, 8), spec.Joiners...)
 			spec.Weaken = append(make([]lab.Weakness, 0, 8), spec.Weaken...)
+			spec.Settings = append(make([]lab.Setting, 0, 8), spec.Settings...)
 			derived := derive(spec)
 			if derived.Name != "other" || len(derived.Joiners) != 3 || *derived.Regions[0].Servers != 7 {
 				t.Errorf("the options were not applied: %+v", derived)
@@ -114,6 +119,9 @@ func TestWithAndLikeCopy(t *testing.T) {
 			}
 			if stray := spec.Joiners[:3][2]; stray != (lab.Joiner{}) {
 				t.Errorf("%+v was written behind the end of the original's joiners", stray)
+			}
+			if stray := spec.Settings[:2][1]; stray != (lab.Setting{}) {
+				t.Errorf("%+v was written behind the end of the original's settings", stray)
 			}
 		})
 	}

@@ -156,7 +156,7 @@ func (n *Node) status(ctx context.Context, v regionView) NodeStatus {
 	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	s.HTTP, s.State = n.lab.scheme()+"://"+at.String(), "no answer"
+	s.HTTP, s.State = n.plan.httpScheme()+"://"+at.String(), "no answer"
 	if n.Role() == pki.Client && v.clients[n.Name()] != "" {
 		s.State = v.clients[n.Name()]
 	}

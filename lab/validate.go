@@ -66,6 +66,7 @@ func (s Spec) Validate() error {
 	if s.NotBootstrapped && !s.Hardened {
 		v.add("not_bootstrapped", "set for a lab without ACLs", "set hardened too, or leave it out")
 	}
+	v.settings(s.Settings)
 	if v.regions(s.Regions, len(s.Joiners)) {
 		v.joiners(s)
 	}
@@ -88,6 +89,9 @@ func (s Spec) Warnings() []string {
 	}
 	if len(s.Weaken) > 0 {
 		out = append(out, fmt.Sprintf("this lab is weakened: it goes without %v", s.Weaken))
+	}
+	if len(s.Settings) > 0 {
+		out = append(out, "this lab's agents are not as a lab has them: "+SettingsText(s.Settings))
 	}
 	return out
 }

@@ -108,6 +108,27 @@ func refusedChoices() []refused {
 	}
 }
 
+func refusedSettings() []refused {
+	set := func(role pki.Role, path, value string) lab.Spec { return lab.Spec{}.With(lab.Set(role, path, value)) }
+	right := func(s *lab.Spec) { s.Settings[0] = lab.Setting{Role: pki.Client, Path: "tls.http", Value: "false"} }
+	return []refused{
+		{"setting of a cli", set(pki.CLI, "tls.http", "false"), "settings[0].role", `"cli"`, "use server or client", right},
+		{
+			"setting of a block that the role lacks", set(pki.Client, "server.raft_multiplier", "5"), "settings[0].role", `"client"`,
+			"use server or leave it out: no other agent has server.raft_multiplier", right,
+		},
+		{"setting without a path", set("", "", "1"), "settings[0].path", `""`, "is no name", right},
+		{"setting that is a call", set("", "log_json", `file("/x")`), "settings[0].value", `"file(\"/x\")"`, "is no literal", right},
+		{"setting of the gossip key", set("", "server.encrypt", ""), "settings[0].path", `"server.encrypt"`, "use weaken", right},
+		{"setting of an address", set("", "Bind_Addr", `"0.0.0.0"`), "settings[0].path", `"Bind_Addr"`, "by this the lab finds its agents", right},
+		{"setting of a port", set("", "ports.http", "80"), "settings[0].path", `"ports.http"`, "by this the lab finds its agents", right},
+		{
+			"setting of a secret", set("", "acl.replication_token", `"s3cret"`), "settings[0].value", "the value of what looks like a secret",
+			"the plan and the evidence of a lab show its settings", right,
+		},
+	}
+}
+
 func refusedJoiners() []refused {
 	first := func(right func(*lab.Joiner)) func(*lab.Spec) {
 		return func(s *lab.Spec) { right(&s.Joiners[0]) }
@@ -152,7 +173,7 @@ func refusedJoiners() []refused {
 }
 
 func allRefused() []refused {
-	return slices.Concat(refusedNames(), refusedNumbers(), refusedChoices(), refusedJoiners())
+	return slices.Concat(refusedNames(), refusedNumbers(), refusedChoices(), refusedSettings(), refusedJoiners())
 }
 
 // TestValidateNamesTheProblem: one thing is wrong and one problem is named; with that one thing put right there is none.
@@ -201,7 +222,7 @@ func problemsOf(t *testing.T, err error) []lab.Problem {
 
 func TestValidateNamesEveryProblemAtOnce(t *testing.T) {
 	spec := lab.Spec{
-		Name: "No", LogLevel: "loud", Nomad: lab.Nomad{Image: "i", Binary: "b"}, Weaken: []lab.Weakness{"all"},
+		Name: "No", LogLevel: "loud", Nomad: lab.Nomad{Image: "i", Binary: "b"}, Weaken: []lab.Weakness{"all"}, Settings: []lab.Setting{{Role: "x"}, {Path: "a", Value: "b"}},
 		Certificates: lab.Certificates{TTL: -1},
 		Regions:      []lab.Region{region("Eu", 0, -1)},
 		Joiners:      []lab.Joiner{{Role: "x", Gossip: "y"}},
@@ -213,7 +234,8 @@ func TestValidateNamesEveryProblemAtOnce(t *testing.T) {
 	slices.Sort(fields)
 	want := []string{
 		"certificates.ttl", "joiners[0].certificate_region", "joiners[0].certificate_role", "joiners[0].gossip", "joiners[0].name",
-		"joiners[0].role", "log_level", "name", "nomad", "regions[0].clients", "regions[0].name", "regions[0].servers", "weaken[0]",
+		"joiners[0].role", "log_level", "name", "nomad", "regions[0].clients", "regions[0].name", "regions[0].servers",
+		"settings[0].path", "settings[0].role", "settings[1].value", "weaken[0]",
 	}
 	if diff := cmp.Diff(want, fields); diff != "" {
 		t.Errorf("fields (-want +got):\n%s", diff)
@@ -222,16 +244,17 @@ func TestValidateNamesEveryProblemAtOnce(t *testing.T) {
 
 func TestValidateAccepts(t *testing.T) {
 	for name, spec := range map[string]lab.Spec{
-		"the zero Spec":          {},
-		"the longest name":       {Name: strings.Repeat("a", 32)},
-		"a name of one letter":   {Name: "a"},
-		"a name of digits":       {Name: "1"},
-		"log level in any case":  {LogLevel: "Trace"},
-		"no clients":             lab.Spec{}.With(lab.Clients(0)),
-		"one server":             lab.Spec{}.With(lab.Servers(1)),
-		"an even number":         lab.Spec{}.With(lab.Servers(2)),
-		"every weakness":         {Weaken: lab.Weaknesses()},
-		"a template, unexamined": {Subnet: "{{ nonsense"},
+		"the zero Spec":           {},
+		"the longest name":        {Name: strings.Repeat("a", 32)},
+		"a name of one letter":    {Name: "a"},
+		"a name of digits":        {Name: "1"},
+		"log level in any case":   {LogLevel: "Trace"},
+		"no clients":              lab.Spec{}.With(lab.Clients(0)),
+		"one server":              lab.Spec{}.With(lab.Servers(1)),
+		"an even number":          lab.Spec{}.With(lab.Servers(2)),
+		"every weakness":          {Weaken: lab.Weaknesses()},
+		"a setting for each role": lab.Spec{}.With(lab.Set(pki.Server, "tls.http", "false"), lab.Set(pki.Client, "tls.http", ""), lab.Set("", "server.x", "1")),
+		"a template, unexamined":  {Subnet: "{{ nonsense"},
 		"every difference of joiners": joining(lab.Joiner{
 			Name: "x", Role: pki.Server, Region: "global", CertificateRole: pki.Client, CertificateRegion: "elsewhere", Gossip: lab.NoKey,
 		}),

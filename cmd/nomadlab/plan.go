@@ -91,6 +91,9 @@ func (s stream) plan(p lab.Plan) {
 	if len(p.Weaken) > 0 {
 		s.printf("%s %v", s.uneasy("weakened: no agent has"), p.Weaken)
 	}
+	if len(p.Settings) > 0 {
+		s.printf("%s %s", s.uneasy("not as a lab has it:"), lab.SettingsText(p.Settings))
+	}
 	s.printf("")
 	rows := make([][]string, 0, len(p.Nodes))
 	for _, n := range p.Nodes {

@@ -62,11 +62,11 @@ type Agent struct {
 }
 
 // TLS names the agent's credential, by absolute paths as the agent sees them.
-// Mutual TLS is on for HTTP and RPC, and each side verifies the other, unless
-// one of the No… fields takes a part of it away: their zero is all of it.
+// Mutual TLS is on for HTTP and RPC, and each side verifies the other: what is to
+// be without a part of it is made so with Edit.
 //
 // Nomad ORs these booleans when it merges files, so a switch that is on here
-// cannot be turned off by a file that comes later. To weaken a lab, weaken it here.
+// cannot be turned off by a file that comes later.
 type TLS struct {
 	// CAFile holds the certificates (PEM, one or more) that peers must chain to.
 	CAFile string
@@ -79,16 +79,6 @@ type TLS struct {
 	// or tls13 (helper/tlsutil/config.go:21-26). Zero: left out, and Nomad takes
 	// tls12 (helper/tlsutil/config.go:454).
 	MinVersion string
-
-	// NoHTTP leaves the HTTP API in plaintext.
-	NoHTTP bool
-	// NoRPC leaves RPC and Raft in plaintext.
-	NoRPC bool
-	// NoVerifyServerHostname lets any certificate of the CA act as a server,
-	// a client's included: RPC and Raft then know no roles.
-	NoVerifyServerHostname bool
-	// NoVerifyHTTPSClient serves the HTTP API to callers without a certificate.
-	NoVerifyHTTPSClient bool
 }
 
 // Server is the server's part of an agent.

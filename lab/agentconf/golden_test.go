@@ -64,23 +64,9 @@ func plaintext() agentconf.Agent {
 	}
 }
 
-func weakened() agentconf.Agent {
+func quiet() agentconf.Agent {
 	agent := server()
 	agent.LogLevel = "warn"
-	agent.TLS.NoHTTP, agent.TLS.NoRPC = true, true
-	agent.TLS.NoVerifyServerHostname, agent.TLS.NoVerifyHTTPSClient = true, true
-	return agent
-}
-
-func hardened() agentconf.Agent {
-	agent := server()
-	agent.ACL, agent.TLS.MinVersion, agent.Server.ClientIntroduction = true, "tls12", "strict"
-	return agent
-}
-
-func hardenedClient() agentconf.Agent {
-	agent := client()
-	agent.ACL, agent.TLS.MinVersion, agent.Client.RawExec = true, "tls12", false
 	return agent
 }
 
@@ -93,9 +79,7 @@ func agents() map[string]agentconf.Agent {
 		"loopback-client.hcl": loopbackClient(),
 		"named.hcl":           named(),
 		"plaintext.hcl":       plaintext(),
-		"weakened.hcl":        weakened(),
-		"hardened.hcl":        hardened(),
-		"hardened-client.hcl": hardenedClient(),
+		"quiet.hcl":           quiet(),
 	}
 }
 

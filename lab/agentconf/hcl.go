@@ -123,16 +123,16 @@ func (a Agent) writeTLS(root section) {
 	tls.text("key_file", a.TLS.KeyFile)
 	tls.gap()
 	tls.comment("Which of the two ports speak TLS: the HTTP API, and RPC, which carries Raft as well.")
-	tls.flag("http", !a.TLS.NoHTTP)
-	tls.flag("rpc", !a.TLS.NoRPC)
+	tls.flag("http", true)
+	tls.flag("rpc", true)
 	a.TLS.writeMinVersion(tls)
 	tls.gap()
 	tls.comment("true: a peer on RPC counts as a server only if its certificate is for\n" +
 		"server.<region>.nomad. With false, any certificate of the CA could act as a server.")
-	tls.flag("verify_server_hostname", !a.TLS.NoVerifyServerHostname)
+	tls.flag("verify_server_hostname", true)
 	tls.gap()
 	tls.comment("true: callers of the HTTP API need a certificate of the CA, of whatever role.")
-	tls.flag("verify_https_client", !a.TLS.NoVerifyHTTPSClient)
+	tls.flag("verify_https_client", true)
 }
 
 // write writes the server's part.

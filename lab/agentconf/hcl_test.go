@@ -1,6 +1,7 @@
 package agentconf_test
 
 import (
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -66,46 +67,18 @@ func TestHCLReadsBackAsWritten(t *testing.T) {
 	}
 }
 
-// Each field of a hardened agent adds its own setting, and nothing else.
-func TestHardeningReadsBackAsWritten(t *testing.T) {
-	for name, pair := range map[string]struct {
-		usual, hardened agentconf.Agent
-		adds            map[string]any
-	}{
-		"server": {server(), hardened(), map[string]any{
-			"acl.enabled": true, "tls.tls_min_version": "tls12", "server.client_introduction.enforcement": "strict",
-		}},
-		"client": {client(), hardenedClient(), map[string]any{
-			"acl.enabled": true, "tls.tls_min_version": "tls12", "plugin.raw_exec.config.enabled": false,
-		}},
-	} {
-		want := values(t, parse(t, mustHCL(t, pair.usual)), "", map[string]any{})
-		maps.Copy(want, pair.adds)
-		got := values(t, parse(t, mustHCL(t, pair.hardened)), "", map[string]any{})
-		if diff := cmp.Diff(want, got); diff != "" {
-			t.Errorf("%s: -want +got:\n%s", name, diff)
-		}
-	}
-}
-
-// Each switch takes away what it names, and nothing else.
-func TestTLSSwitches(t *testing.T) {
-	cases := map[string]func(*agentconf.TLS){
-		"tls.http":                   func(tls *agentconf.TLS) { tls.NoHTTP = true },
-		"tls.rpc":                    func(tls *agentconf.TLS) { tls.NoRPC = true },
-		"tls.verify_server_hostname": func(tls *agentconf.TLS) { tls.NoVerifyServerHostname = true },
-		"tls.verify_https_client":    func(tls *agentconf.TLS) { tls.NoVerifyHTTPSClient = true },
-	}
+// Edit changes what its path names, and nothing else.
+func TestEditOfASwitch(t *testing.T) {
 	hardened := values(t, parse(t, mustHCL(t, server())), "", map[string]any{})
-	for attribute, weaken := range cases {
+	for _, attribute := range []string{"tls.http", "tls.rpc", "tls.verify_server_hostname", "tls.verify_https_client", "tls.rpc_upgrade_mode"} {
 		t.Run(attribute, func(t *testing.T) {
-			agent := server()
-			weaken(agent.TLS)
-			got := values(t, parse(t, mustHCL(t, agent)), "", map[string]any{})
-
 			want := maps.Clone(hardened)
-			want[attribute] = false
-			if diff := cmp.Diff(want, got); diff != "" {
+			want[attribute] = hardened[attribute] != true
+			text, err := agentconf.Edit(mustHCL(t, server()), attribute, fmt.Sprint(want[attribute]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(want, values(t, parse(t, text), "", map[string]any{})); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})

@@ -50,6 +50,9 @@ func refuse(p lab.Plan) error {
 	if p.Hardened {
 		add("hardened", "true", "leave it out: Compose cannot bootstrap ACLs, nor introduce clients; `nomadlab up` does both")
 	}
+	if len(p.Settings) > 0 {
+		add("settings", lab.SettingsText(p.Settings), "leave them out: whoever brings the file up would not know; `nomadlab up` makes such labs")
+	}
 	if ttl := p.Certificates.TTL; ttl%day != 0 {
 		add("certificates.ttl", ttl.String(), "use whole days, such as 48h: `nomad tls` counts in days")
 	}

@@ -214,6 +214,7 @@ func TestRefusals(t *testing.T) {
 		"nomad":            {Nomad: lab.Nomad{Version: "1.11.3}$(id)"}},
 		"hardened":         {Hardened: true},
 		"weaken":           {Weaken: []lab.Weakness{lab.NoRPCTLS}},
+		"settings":         {Settings: []lab.Setting{{Path: "enable_debug", Value: "true"}}},
 		"certificates.ttl": {Certificates: lab.Certificates{TTL: 90 * time.Minute}},
 	} {
 		var out strings.Builder

@@ -41,15 +41,15 @@ tls {
   key_file  = "/nomad/tls/key.pem"
 
   # Which of the two ports speak TLS: the HTTP API, and RPC, which carries Raft as well.
-  http = false
-  rpc  = false
+  http = true
+  rpc  = true
 
   # true: a peer on RPC counts as a server only if its certificate is for
   # server.<region>.nomad. With false, any certificate of the CA could act as a server.
-  verify_server_hostname = false
+  verify_server_hostname = true
 
   # true: callers of the HTTP API need a certificate of the CA, of whatever role.
-  verify_https_client = false
+  verify_https_client = true
 }
 
 server {

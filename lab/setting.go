@@ -1,0 +1,191 @@
+package lab
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	"nomadlab.internal/lab/agentconf"
+	"nomadlab.internal/lab/pki"
+)
+
+// Setting is one line of the agents' configuration that is not as a lab has it.
+type Setting struct {
+	// Role says whose configuration it is: server or client. Zero: that of every agent that has such a block.
+	Role pki.Role `yaml:"role,omitempty" json:"role,omitempty"`
+	// Path leads to the line: the blocks that it is in and its name, with dots between, such as tls.http. The label of a
+	// block follows its name: plugin.raw_exec.config.enabled.
+	Path string `yaml:"path" json:"path"`
+	// Value is a literal of HCL: false, 10, "0s", ["a", "b"]. A text has its quotes. Zero: the line is taken out.
+	Value string `yaml:"value,omitempty" json:"value,omitempty"`
+}
+
+// String is the setting in words, such as "tls.http = false on clients".
+func (s Setting) String() string {
+	text := s.Path + " = " + s.Value
+	if s.Value == "" {
+		text = "no " + s.Path
+	}
+	if s.Role != "" {
+		text += " on " + string(s.Role) + "s"
+	}
+	return text
+}
+
+// SettingsText is the settings in words, one behind the other.
+func SettingsText(settings []Setting) string {
+	words := make([]string, len(settings))
+	for i, s := range settings {
+		words[i] = s.String()
+	}
+	return strings.Join(words, ", ")
+}
+
+// concerns says whether the setting is one of agents of that role.
+func (s Setting) concerns(role pki.Role) bool {
+	only := s.only()
+	return (s.Role == "" || s.Role == role) && (only == "" || only == role)
+}
+
+// only is the one role whose agents have such a block. Zero: agents of both have it.
+func (s Setting) only() pki.Role {
+	switch block, _, _ := strings.Cut(s.Path, "."); block {
+	case "server":
+		return pki.Server
+	case "client", "plugin":
+		return pki.Client
+	default:
+		return ""
+	}
+}
+
+// below says whether the path is one of these or leads through one of them. Nomad does not look at the case of a name.
+func (s Setting) below(paths ...string) bool {
+	path := strings.ToLower(s.Path) + "."
+	return slices.ContainsFunc(paths, func(p string) bool { return strings.HasPrefix(path, p+".") })
+}
+
+// settings are the lines that make the weakness. There are none for the gossip key, which is in a file of its own.
+func (w Weakness) settings() []Setting {
+	is := func(value string) []Setting { return []Setting{{Path: string(w), Value: value}} }
+	switch w {
+	case NoHTTPTLS, NoRPCTLS, NoVerifyServerHostname, NoVerifyHTTPSClient, NoACL:
+		return is("false")
+	case RPCUpgradeMode, Debug, RawExec:
+		return is("true")
+	case OldTLS:
+		return is(`"tls10"`)
+	case NoHTTPConnLimit, NoRPCConnLimit:
+		return is("0")
+	case NoHTTPHandshakeLimit, NoRPCHandshakeLimit:
+		return is(`"0s"`)
+	case NoIntroduction:
+		return is(`"none"`)
+	case NoClientACL:
+		return []Setting{{Role: pki.Client, Path: string(NoACL), Value: "false"}}
+	default:
+		return nil
+	}
+}
+
+// settings are all lines that are not as a lab has them, in the order in which they are changed.
+func (p *Plan) settings() []Setting {
+	var out []Setting
+	for _, w := range p.Weaken {
+		out = append(out, w.settings()...)
+	}
+	return append(out, p.Settings...)
+}
+
+// Weakened says whether an agent of the lab may lack a protection: each setting but one about a task driver counts.
+func (p *Plan) Weakened() bool {
+	return p.lacks(NoGossipKey) || slices.ContainsFunc(p.settings(), func(s Setting) bool { return !s.below("plugin") })
+}
+
+// edit changes the lines of a node's configuration that are not to be as a lab has them.
+func (p *Plan) edit(n PlannedNode, config []byte) ([]byte, error) {
+	for _, s := range p.settings() {
+		if !s.concerns(n.Role) {
+			continue
+		}
+		changed, err := agentconf.Edit(config, s.Path, s.Value)
+		if err != nil {
+			return nil, &InvalidError{Problems: []Problem{{
+				Field: "settings", Found: fmt.Sprintf("%q, for %s", s, n.Name), Mend: err.Error(),
+			}}}
+		}
+		config = changed
+	}
+	return config, nil
+}
+
+// checkGround refuses what must not be on this machine's loopback: tasks of a weakened lab, which any local program could
+// start, task drivers and addresses that a lab leaves out there.
+func (p *Plan) checkGround(g Ground) error {
+	if g.contained() {
+		return nil
+	}
+	var problems []Problem
+	for _, s := range p.settings() {
+		if s.below("client.options", "client.network_interface", "client.host_network") || (s.below("plugin") && p.Weakened()) {
+			problems = append(problems, Problem{
+				Field: "settings", Found: fmt.Sprintf("%q, on this machine's loopback, where others could make use of it", s),
+				Mend: "bring the lab up in containers, or leave it out",
+			})
+		}
+	}
+	if len(problems) > 0 {
+		return &InvalidError{Problems: problems}
+	}
+	return nil
+}
+
+func (v *validator) settings(settings []Setting) {
+	for i, s := range settings {
+		at := fmt.Sprintf("settings[%d].", i)
+		if s.Role != "" && s.Role != pki.Server && s.Role != pki.Client {
+			v.add(at+"role", fmt.Sprintf("%q", s.Role), "use server or client, or leave it out for every agent")
+		} else if !s.concerns(pki.Server) && !s.concerns(pki.Client) {
+			v.add(at+"role", fmt.Sprintf("%q", s.Role), fmt.Sprintf("use %s or leave it out: no other agent has %s", s.only(), s.Path))
+		}
+		if err := agentconf.CheckSetting(s.Path, ""); err != nil {
+			v.add(at+"path", fmt.Sprintf("%q", s.Path), err.Error())
+			continue
+		}
+		v.settingValue(at, s)
+	}
+}
+
+// settingValue looks at a setting whose path is one.
+func (v *validator) settingValue(at string, s Setting) {
+	name := s.Path[strings.LastIndex(s.Path, ".")+1:]
+	line := fmt.Appendf(nil, "%s = %s", name, s.Value)
+	switch {
+	case s.below("server.encrypt"):
+		v.add(at+"path", fmt.Sprintf("%q", s.Path), "use weaken for a lab without a gossip key, and joiners for servers with another one")
+	case s.below("name", "region", "datacenter", "data_dir", "bind_addr", "addresses", "advertise", "ports", "plugin_dir",
+		"server.enabled", "client.enabled"):
+		v.add(at+"path", fmt.Sprintf("%q", s.Path), "leave it out: by this the lab finds its agents")
+	case !bytes.Equal(agentconf.Redact(line), line):
+		v.add(at+"value", "the value of what looks like a secret", "leave it out: the plan and the evidence of a lab show its settings")
+	default:
+		if err := agentconf.CheckSetting(s.Path, s.Value); err != nil {
+			v.add(at+"value", fmt.Sprintf("%q", s.Value), err.Error())
+		}
+	}
+}
+
+// httpScheme is how the node's HTTP port is spoken to. A node whose files are not in the plan, because Compose has them,
+// is as a lab has it.
+func (n PlannedNode) httpScheme() string {
+	for _, f := range n.Files {
+		if !strings.HasSuffix(f.Path, agentFile) {
+			continue
+		}
+		if encrypted, err := agentconf.Flag([]byte(f.Content), string(NoHTTPTLS)); err == nil && !encrypted {
+			return "http"
+		}
+	}
+	return "https"
+}

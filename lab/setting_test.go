@@ -1,0 +1,65 @@
+package lab_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/pki"
+)
+
+// TestSettingsOnThisMachine: what others could make use of is refused there, and nowhere else.
+func TestSettingsOnThisMachine(t *testing.T) {
+	rawExec := lab.Setting{Path: "plugin.raw_exec.config.enabled", Value: "true"}
+	for name, c := range map[string]struct {
+		spec    lab.Spec
+		refused bool
+	}{
+		"raw_exec alone":                 {lab.Spec{Settings: []lab.Setting{rawExec}}, false},
+		"raw_exec and a weakness":        {lab.Spec{Settings: []lab.Setting{rawExec}, Weaken: []lab.Weakness{lab.NoHTTPTLS}}, true},
+		"raw_exec and no gossip key":     {lab.Spec{Settings: []lab.Setting{rawExec}, Weaken: []lab.Weakness{lab.NoGossipKey}}, true},
+		"raw_exec and a setting":         {lab.Spec{Settings: []lab.Setting{rawExec, {Path: "tls.http"}}}, true},
+		"raw_exec by another spelling":   {lab.Spec{Settings: []lab.Setting{{Path: "Plugin.raw_exec.config.enabled", Value: "true"}, {Path: "tls.http"}}}, true},
+		"raw_exec and the other drivers": {lab.Spec{Settings: []lab.Setting{{Path: "client.options", Value: "{}"}}}, true},
+		"tasks on every interface":       {lab.Spec{Settings: []lab.Setting{{Path: "client.network_interface"}}}, true},
+		"another setting":                {lab.Spec{Settings: []lab.Setting{{Path: "enable_debug", Value: "true"}}}, false},
+	} {
+		if strings.HasSuffix(name, "interface") {
+			c.spec.Settings[0].Value = `"eth0"`
+		}
+		_, err := lab.NewPlan(c.spec, lab.Processes())
+		if errors.Is(err, lab.ErrInvalid) != c.refused || (err != nil) != c.refused {
+			t.Errorf("%s: got %v, want it refused: %v", name, err, c.refused)
+		}
+		if c.refused && !strings.Contains(err.Error(), "bring the lab up in containers") {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := lab.NewPlan(c.spec, lab.Containers()); err != nil {
+			t.Errorf("%s, in containers: %v", name, err)
+		}
+	}
+}
+
+// TestSettingThatDoesNotFit the text that it is to change is the user's to mend.
+func TestSettingThatDoesNotFit(t *testing.T) {
+	for path, want := range map[string]string{
+		"tls.tls_min_version": `"no tls.tls_min_version", for server-1: change tls.tls_min_version: there is no line`,
+		"tls.ca_file.x":       "ca_file is not a block here",
+	} {
+		_, err := lab.NewPlan(lab.Spec{}.With(lab.Set("", path, "")), lab.Containers())
+		if !errors.Is(err, lab.ErrInvalid) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: got %v, want %q", path, err, want)
+		}
+	}
+}
+
+func TestSettingInWords(t *testing.T) {
+	got := lab.SettingsText([]lab.Setting{{Role: pki.Client, Path: "tls.http", Value: "false"}, {Path: "limits"}})
+	if want := "tls.http = false on clients, no limits"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := (lab.Spec{}).With(lab.Set("", "limits", "")).Warnings(); len(got) != 1 || !strings.Contains(got[0], "no limits") {
+		t.Errorf("the warnings are %q", got)
+	}
+}
