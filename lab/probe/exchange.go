@@ -43,12 +43,12 @@ func converse(ctx context.Context, d door, e exchange) Observation {
 // visit opens the door and, once inside, does what inside does. An outcome that inside returns beside an error is dropped
 // for what the error says.
 func visit(ctx context.Context, d door, sent string, inside func(*session) (Outcome, string, error)) Observation {
-	s, hangUp, o := open(ctx, d)
+	s, o := open(ctx, d)
 	o.Sent = sent
 	if s == nil {
 		return o
 	}
-	defer hangUp()
+	defer s.hangUp()
 
 	var err error
 	if o.Outcome, o.Received, err = inside(s); err != nil {
@@ -59,11 +59,11 @@ func visit(ctx context.Context, d door, sent string, inside func(*session) (Outc
 
 // open connects and enters. Without a session, the observation says why; with one, it has what the handshake told, and the
 // caller hangs up.
-func open(ctx context.Context, d door) (*session, func(), Observation) {
+func open(ctx context.Context, d door) (*session, Observation) {
 	if d.addr == "" {
-		return nil, nil, notReached("the target has no address for this plane")
+		return nil, notReached("the target has no address for this plane")
 	}
-	s, hangUp, err := dial(ctx, d.from, d.addr)
+	s, err := dial(ctx, d.from, d.addr)
 	if err != nil {
 		o := Observation{Outcome: NotReached, Received: "no connection", Err: clean(err.Error())}
 		if errors.Is(err, syscall.ECONNRESET) {
@@ -71,7 +71,7 @@ func open(ctx context.Context, d door) (*session, func(), Observation) {
 			// there, and was reset before the dialler could look at it.
 			o.Outcome, o.Received = RefusedInHandshake, "connection reset"
 		}
-		return nil, nil, o
+		return nil, o
 	}
 	err = enter(ctx, s, d)
 	o := Observation{
@@ -80,10 +80,10 @@ func open(ctx context.Context, d door) (*session, func(), Observation) {
 	}
 	if err != nil {
 		o.end(err, s)
-		hangUp()
-		return nil, nil, o
+		s.hangUp()
+		return nil, o
 	}
-	return s, hangUp, o
+	return s, o
 }
 
 // end makes the outcome of a connection that ended with err.

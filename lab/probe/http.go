@@ -23,6 +23,9 @@ type Ask struct {
 	// Behind are texts of which an answer with a status of 400 and above contains one when it could only be given behind
 	// the guards, for example "404 Not Found: job not found": the caller was let in, and what it asked for is not there.
 	Behind []string
+
+	// keep asks for the connection to be kept for more requests.
+	keep bool
 }
 
 // String is the request in words.
@@ -79,7 +82,7 @@ func (a Ask) exchange(ctx context.Context, scheme, host, token string, read answ
 	if err != nil {
 		return exchange{}, fmt.Errorf("build the request %s: %w", a, err)
 	}
-	request.Close = true
+	request.Close = !a.keep
 	if token != "" {
 		request.Header.Set("X-Nomad-Token", token)
 	}
@@ -96,7 +99,12 @@ func (a Ask) exchange(ctx context.Context, scheme, host, token string, read answ
 				return "", "", err
 			}
 			defer func() { _ = response.Body.Close() }()
-			return read(response)
+			outcome, text, err := read(response)
+			if err == nil && a.keep {
+				// The next answer begins where this one ends.
+				_, err = io.Copy(io.Discard, response.Body)
+			}
+			return outcome, text, err
 		},
 	}, nil
 }

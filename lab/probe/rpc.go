@@ -65,10 +65,19 @@ func PlainRPC(first Framing) Probe {
 
 // overTLS makes the exchange behind the RPC port's TLS handshake.
 func overTLS(ctx context.Context, t Target, e exchange, as Caller) Observation {
-	config, err := as.tlsConfig(t)
+	d, e, err := behindTLS(t, e, as)
 	if err != nil {
 		return notReached(err.Error())
 	}
+	return converse(ctx, d, e)
+}
+
+// behindTLS is the RPC port's door for the caller, and the exchange as it is made behind it.
+func behindTLS(t Target, e exchange, as Caller) (door, exchange, error) {
+	config, err := as.tlsConfig(t)
+	if err != nil {
+		return door{}, exchange{}, err
+	}
 	e.sent = fmt.Sprintf("%#02x, TLS handshake, %s", tlsByte, e.sent)
-	return converse(ctx, door{addr: t.RPC, from: t.From, prelude: []byte{tlsByte}, config: config}, e)
+	return door{addr: t.RPC, from: t.From, prelude: []byte{tlsByte}, config: config}, e, nil
 }

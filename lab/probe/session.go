@@ -26,6 +26,8 @@ type session struct {
 	verdict *verdict
 	facts   tlsFacts
 	first   chan firstRead
+	// release unbinds the connection from the context that it was dialled with.
+	release func()
 }
 
 // tlsFacts are what a handshake has told, in words.
@@ -40,38 +42,6 @@ type firstRead struct {
 	b   byte
 	n   int
 	err error
-}
-
-// dial connects from that address, or from any if it is empty, and bounds every later read and write by ctx.
-func dial(ctx context.Context, from, addr string) (s *session, hangUp func(), err error) {
-	dialer := &net.Dialer{}
-	if from != "" {
-		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
-	}
-	conn, err := dialer.DialContext(ctx, "tcp", addr)
-	if err != nil {
-		return nil, nil, err
-	}
-	release, err := bound(ctx, conn)
-	if err != nil {
-		_ = conn.Close()
-		return nil, nil, fmt.Errorf("bound the connection to %s: %w", addr, err)
-	}
-	hangUp = func() {
-		release()
-		_ = conn.Close()
-	}
-	return &session{Conn: conn}, hangUp, nil
-}
-
-// bound ends every read and write on the connection when ctx is done, until release is called.
-func bound(ctx context.Context, conn net.Conn) (release func(), err error) {
-	deadline, _ := ctx.Deadline()
-	if err := conn.SetDeadline(deadline); err != nil {
-		return nil, err
-	}
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	return func() { stop() }, nil
 }
 
 // secure does the TLS handshake and waits for the agent's verdict on it. An

@@ -1,0 +1,239 @@
+package probe_test
+
+import (
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"nomadlab.internal/lab/probe"
+)
+
+// doorman lets so many connections in at a time, as Nomad does of one address: the others are closed at once.
+type doorman struct {
+	net.Listener
+	limit int
+	// stuck keeps the place of who has left.
+	stuck bool
+
+	mu          sync.Mutex
+	inside, top int
+}
+
+func (d *doorman) Accept() (net.Conn, error) {
+	for {
+		conn, err := d.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if d.enters() {
+			return &guest{Conn: conn, leaves: sync.OnceFunc(d.left)}, nil
+		}
+		_ = conn.Close()
+	}
+}
+
+func (d *doorman) enters() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.inside == d.limit {
+		return false
+	}
+	d.inside++
+	d.top = max(d.top, d.inside)
+	return true
+}
+
+func (d *doorman) left() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.stuck {
+		d.inside--
+	}
+}
+
+// now is how many are inside, and the most that ever were.
+func (d *doorman) now() (inside, top int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.inside, d.top
+}
+
+type guest struct {
+	net.Conn
+	leaves func()
+}
+
+func (g *guest) Close() error {
+	defer g.leaves()
+	return g.Conn.Close()
+}
+
+// guarded listens behind the doorman, who may be changed before the first caller comes.
+func guarded(t *testing.T, limit int) *doorman {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &doorman{Listener: listener, limit: limit}
+}
+
+// serveHTTPS serves requests over HTTPS to those whom the doorman lets in.
+func serveHTTPS(t *testing.T, d *doorman, config *tls.Config, handler http.HandlerFunc) string {
+	t.Helper()
+	server := &http.Server{ErrorLog: quiet(), Handler: handler}
+	go func() { _ = server.Serve(tls.NewListener(d, config)) }()
+	t.Cleanup(func() { server.Close() })
+	return d.Addr().String()
+}
+
+func answer(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("leader")) }
+
+// serveRPCs serves one call of each caller, and keeps the connection.
+func serveRPCs(t *testing.T, d *doorman, config *tls.Config, after func(net.Conn)) string {
+	t.Helper()
+	go func() {
+		for {
+			conn, err := d.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				behindTLS(config, func(conn net.Conn) { serveFraming(conn); after(conn) })(conn)
+			}()
+		}
+	}()
+	t.Cleanup(func() { d.Close() })
+	return d.Addr().String()
+}
+
+func TestCrowds(t *testing.T) {
+	// A few leave late: their end of the connection is closed before the doorman has heard of it.
+	const limit, late = 20, 5
+	h := newHouse(t)
+	config := h.tlsConfig(t)
+	me := probe.As(h.server)
+	for name, plane := range map[string]struct {
+		crowd func(int, probe.Caller) probe.Probe
+		serve func(*doorman) string
+	}{
+		"HTTP": {probe.HTTPCrowd, func(d *doorman) string { return serveHTTPS(t, d, config, answer) }},
+		"RPC":  {probe.RPCCrowd, func(d *doorman) string { return serveRPCs(t, d, config, read) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := guarded(t, limit)
+			at := target(plane.serve(d))
+			for range runs {
+				for n, want := range map[int]string{limit - late: "15 held, 0 closed", 2 * limit: " closed"} {
+					outcome := probe.Accepted
+					if n > limit {
+						outcome = probe.RefusedInHandshake
+					}
+					o := plane.crowd(n, me).Observe(t.Context(), at)
+					if o.Outcome != outcome || !strings.HasSuffix(o.Received, want) {
+						t.Fatalf("%d: outcome %q, received %q; want %q, %q: %s", n, o.Outcome, o.Received, outcome, want, o.Err)
+					}
+					if inside, _ := d.now(); inside > late {
+						t.Errorf("%d: %d are still inside when the probe returns", n, inside)
+					}
+				}
+			}
+			if _, top := d.now(); top != limit {
+				t.Errorf("%d were inside at once, want %d", top, limit)
+			}
+		})
+	}
+}
+
+// Of a crowd that could not be tried nothing is known.
+func TestCrowdsThatAreNone(t *testing.T) {
+	h := newHouse(t)
+	config := h.tlsConfig(t)
+	me := probe.As(h.server)
+	stuck := func(serve func(*doorman) string) probe.Target {
+		d := guarded(t, 5)
+		d.stuck = true
+		return target(serve(d))
+	}
+	var requests int
+	var mu sync.Mutex
+	third := func(other http.HandlerFunc) probe.Target {
+		return target(serveHTTPS(t, guarded(t, 20), config, func(w http.ResponseWriter, r *http.Request) {
+			mu.Lock()
+			requests++
+			then := requests
+			mu.Unlock()
+			if then == 3 {
+				other(w, r)
+				return
+			}
+			answer(w, r)
+		}))
+	}
+	slow := third(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	web := func(d *doorman) string { return serveHTTPS(t, d, config, answer) }
+	rpcs := func(d *doorman) string { return serveRPCs(t, d, config, read) }
+	sound := target(web(guarded(t, 20)))
+	for name, test := range map[string]struct {
+		probe probe.Probe
+		at    probe.Target
+		why   string
+	}{
+		"closed port, HTTP":     {probe.HTTPCrowd(3, me), target(closedPort(t)), "the caller alone is not let in: dial tcp"},
+		"closed port, RPC":      {probe.RPCCrowd(3, me), target(closedPort(t)), "the caller alone is not let in: dial tcp"},
+		"no port":               {probe.RPCCrowd(3, me), target(""), "the target has no address for this plane"},
+		"refused caller, HTTP":  {probe.HTTPCrowd(3, probe.Anonymous(h.server)), sound, "the caller alone is not let in: remote error: tls"},
+		"empty caller":          {probe.HTTPCrowd(3, probe.Caller{}), sound, "the caller is empty"},
+		"not let in afterwards": {probe.HTTPCrowd(10, me), stuck(web), "the caller is not let in again"},
+		"the same on RPC":       {probe.RPCCrowd(10, me), stuck(rpcs), "the caller is not let in again"},
+		"one without an answer": {probe.HTTPCrowd(10, me), slow, "i/o timeout"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			defer cancel()
+			if o := test.probe.Observe(ctx, test.at); o.Outcome != probe.NotReached || !strings.Contains(o.Err, test.why) {
+				t.Errorf("outcome %q, %q; want %q, %q", o.Outcome, o.Err, probe.NotReached, test.why)
+			}
+		})
+	}
+}
+
+// A member that was answered and then shut out is not held.
+func TestCrowdThatIsAnsweredAndClosed(t *testing.T) {
+	h := newHouse(t)
+	config := h.tlsConfig(t)
+	at := target(serveRPCs(t, guarded(t, 20), config, closeAtOnce))
+	o := probe.RPCCrowd(10, probe.As(h.server)).Observe(t.Context(), at)
+	if o.Outcome != probe.RefusedInHandshake || o.Received != "0 held, 10 closed" {
+		t.Errorf("outcome %q, received %q: %s", o.Outcome, o.Received, o.Err)
+	}
+}
+
+// Nomad answers some of those that are too many with 429, in the time that it has.
+func TestCrowdThatIsAnsweredWith429(t *testing.T) {
+	h := newHouse(t)
+	config := h.tlsConfig(t)
+	var mu sync.Mutex
+	requests := 0
+	at := target(serveHTTPS(t, guarded(t, 20), config, func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		requests++
+		many := requests > 4 && requests < 12
+		mu.Unlock()
+		if many {
+			http.Error(w, "Your IP is issuing too many concurrent connections", http.StatusTooManyRequests)
+			return
+		}
+		answer(w, r)
+	}))
+	o := probe.HTTPCrowd(10, probe.As(h.server)).Observe(t.Context(), at)
+	if o.Outcome != probe.RefusedInHandshake || o.Received != "3 held, 7 closed" {
+		t.Errorf("outcome %q, received %q: %s", o.Outcome, o.Received, o.Err)
+	}
+}

@@ -1,0 +1,157 @@
+package probe_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"nomadlab.internal/lab/probe"
+)
+
+const (
+	// patience is how long the probes of this file wait, and hurry is what a listener with a limit gives them.
+	patience = 300 * time.Millisecond
+	hurry    = 50 * time.Millisecond
+)
+
+// within closes the connection when it has read for as long as a hurry.
+func within(conn net.Conn) {
+	_ = conn.SetReadDeadline(time.Now().Add(hurry))
+	read(conn)
+}
+
+// webLimited is an HTTPS port with net/http's own limits.
+func webLimited(t *testing.T, config *tls.Config, header, idle time.Duration) string {
+	t.Helper()
+	listener, err := tls.Listen("tcp", "127.0.0.1:0", config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{
+		ReadHeaderTimeout: header, IdleTimeout: idle, ErrorLog: quiet(),
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("leader")) }),
+	}
+	go func() { _ = server.Serve(listener) }()
+	t.Cleanup(func() { server.Close() })
+	return listener.Addr().String()
+}
+
+func TestLimitsOfTime(t *testing.T) {
+	h := newHouse(t)
+	config := h.tlsConfig(t)
+	me := probe.As(h.server)
+	const in, after, kept = probe.RefusedInHandshake, probe.RefusedAfterHandshake, probe.Accepted
+	patient, hurried := listen(t, read), listen(t, within)
+	for _, test := range []struct {
+		at    string
+		probe probe.Probe
+		want  probe.Outcome
+	}{
+		{hurried, probe.HTTPSilent(patience), in},
+		{patient, probe.HTTPSilent(patience), kept},
+		{hurried, probe.HTTPHalfHello(patience), in},
+		{patient, probe.HTTPHalfHello(patience), kept},
+		{listen(t, secured(config, within)), probe.HTTPSilentAfterTLS(me, patience), after},
+		{listen(t, secured(config, read)), probe.HTTPSilentAfterTLS(me, patience), kept},
+		{listen(t, secured(config, read)), probe.HTTPSilentAfterTLS(probe.Anonymous(h.server), patience), in},
+		{webLimited(t, config, hurry, 0), probe.HTTPSlowHeaders(me, patience), after},
+		{webLimited(t, config, 0, hurry), probe.HTTPSlowHeaders(me, patience), kept},
+		{webLimited(t, config, 0, hurry), probe.HTTPIdleAfterRequest(me, patience), after},
+		{webLimited(t, config, hurry, time.Minute), probe.HTTPIdleAfterRequest(me, patience), kept},
+		{hurried, probe.RPCSilent(patience), in},
+		{patient, probe.RPCSilent(patience), kept},
+		{hurried, probe.RPCSilentAfterTLSByte(patience), in},
+		{patient, probe.RPCSilentAfterTLSByte(patience), kept},
+		{hurried, probe.RPCHalfHello(patience), in},
+		{patient, probe.RPCHalfHello(patience), kept},
+		{listen(t, behindTLS(config, within)), probe.RPCIdleAfterTLS(me, patience), after},
+		{rpcPort(t, config), probe.RPCIdleAfterTLS(me, patience), kept},
+		{rpcPort(t, config), probe.RPCIdleAfterTLS(me.TLSAtMost(tls.VersionTLS12), patience), kept},
+	} {
+		t.Run(test.probe.Sentence+", "+string(test.want), func(t *testing.T) {
+			t.Parallel()
+			o := test.probe.Observe(t.Context(), target(test.at))
+			if o.Outcome != test.want {
+				t.Fatalf("outcome %q, want %q: %+v", o.Outcome, test.want, o)
+			}
+			if early := o.Took < patience; early != o.Outcome.Refused() {
+				t.Errorf("%q after %s", o.Outcome, o.Took)
+			}
+			if o := test.probe.Observe(t.Context(), target(closedPort(t))); o.Outcome != probe.NotReached {
+				t.Errorf("closed port: %q", o.Outcome)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), hurry)
+			defer cancel()
+			if o := test.probe.Observe(ctx, target(patient)); o.Outcome != probe.NotReached {
+				t.Errorf("given up: %q", o.Outcome)
+			}
+		})
+	}
+}
+
+// What a probe says before it is silent decides which limit it is that ends it.
+func TestWhatIsSaidBeforeTheSilence(t *testing.T) {
+	h := newHouse(t)
+	config := h.tlsConfig(t)
+	me := probe.As(h.server)
+	hello := func(said []byte) bool {
+		return len(said) > 50 && bytes.HasPrefix(said, []byte{0x16, 3, 1}) && len(said) < 5+int(said[3])<<8+int(said[4])
+	}
+	nothing := func(said []byte) bool { return len(said) == 0 }
+	plain := func(handle func(net.Conn)) func(net.Conn) { return handle }
+	inside := func(handle func(net.Conn)) func(net.Conn) { return secured(config, handle) }
+	for _, test := range []struct {
+		probe probe.Probe
+		where func(func(net.Conn)) func(net.Conn)
+		right func([]byte) bool
+	}{
+		{probe.HTTPSilent(hurry), plain, nothing},
+		{probe.HTTPHalfHello(hurry), plain, hello},
+		{probe.HTTPSilentAfterTLS(me, hurry), inside, nothing},
+		{probe.HTTPSlowHeaders(me, hurry), inside, func(said []byte) bool {
+			return strings.HasPrefix(string(said), "GET /") && !strings.Contains(string(said), "\r\n\r\n")
+		}},
+		{probe.RPCSilent(hurry), plain, nothing},
+		{probe.RPCSilentAfterTLSByte(hurry), plain, func(said []byte) bool { return bytes.Equal(said, []byte{4}) }},
+		{probe.RPCHalfHello(hurry), plain, func(said []byte) bool { return said[0] == 4 && hello(said[1:]) }},
+	} {
+		heard := make(chan []byte, 1)
+		at := listen(t, test.where(func(conn net.Conn) {
+			var said bytes.Buffer
+			_, _ = said.ReadFrom(conn)
+			heard <- said.Bytes()
+		}))
+		if o := test.probe.Observe(t.Context(), target(at)); o.Outcome != probe.Accepted {
+			t.Errorf("%s: %+v", test.probe.Sentence, o)
+			continue
+		}
+		if said := <-heard; !test.right(said) {
+			t.Errorf("%s: said %q", test.probe.Sentence, said)
+		}
+	}
+}
+
+func TestSentencesOfLimits(t *testing.T) {
+	h := newHouse(t)
+	me := probe.As(h.cli)
+	for want, p := range map[string]probe.Probe{
+		"connect to the HTTP port and say nothing for 7s":                                                           probe.HTTPSilent(7 * time.Second),
+		"send half a request's header over HTTPS with a certificate for cli.global.nomad for 7s":                    probe.HTTPSlowHeaders(me, 7*time.Second),
+		"be silent for 7s between two requests over HTTPS with a certificate for cli.global.nomad":                  probe.HTTPIdleAfterRequest(me, 7*time.Second),
+		"be silent for 7s after the TLS handshake, then call Status.Leader with a certificate for cli.global.nomad": probe.RPCIdleAfterTLS(me, 7*time.Second),
+		"hold 130 connections to the HTTP port at once with a certificate for cli.global.nomad":                     probe.HTTPCrowd(130, me),
+		"hold 130 connections to the RPC port at once with a certificate for cli.global.nomad":                      probe.RPCCrowd(130, me),
+	} {
+		if p.Sentence != want {
+			t.Errorf("sentence %q, want %q", p.Sentence, want)
+		}
+		if p.Timeout <= 7*time.Second {
+			t.Errorf("%s: only %s", want, p.Timeout)
+		}
+	}
+}
