@@ -2,14 +2,11 @@ package probe
 
 import (
 	"bytes"
-	"compress/lzw"
 	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-
-	"github.com/hashicorp/go-msgpack/v2/codec"
 )
 
 // What a server logs, at ERROR, when it refuses a GossipPing (verified against Nomad 1.11.3; memberlist net.go,
@@ -33,8 +30,15 @@ const (
 // shows in the size of the answer alone: there is one kind of acknowledgement, and all errors are longer.
 // A connection that ends without an answer is RefusedInHandshake; no server of Nomad 1.11.3 does that to this ping.
 func GossipPing(key GossipKey) Probe {
+	return ping("", key)
+}
+
+// pingMember is a ping in clear that names the member for which it is.
+func pingMember(name string) Probe { return ping(name, GossipKey{}) }
+
+func ping(name string, key GossipKey) Probe {
 	return New(PlaneGossip, "ping over gossip with "+key.String(), func(ctx context.Context, t Target) Observation {
-		e, err := pingExchange(key)
+		e, err := pingExchange(name, key)
 		if err != nil {
 			return notReached(err.Error())
 		}
@@ -42,42 +46,12 @@ func GossipPing(key GossipKey) Probe {
 	})
 }
 
-// memberlist's message types, the first byte of each message (memberlist net.go).
-const (
-	gossipPing       = 0
-	gossipAck        = 2
-	gossipCompressed = 9
-	gossipEncrypted  = 10
-	gossipError      = 13
-)
-
 // pingNumber is the ping's sequence number, which its acknowledgement repeats. Below 128, so that it takes one byte.
 const pingNumber = 7
 
-// gossipPingMessage is memberlist's ping. An empty Node addresses whoever hears it.
-type gossipPingMessage struct {
-	SeqNo uint32
-	Node  string
-}
-
-// gossipAckMessage is memberlist's ackResp.
-type gossipAckMessage struct {
-	SeqNo   uint32
-	Payload []byte
-}
-
-// gossipErrorMessage is memberlist's errResp.
-type gossipErrorMessage struct{ Error string }
-
-// gossipCompressedMessage is memberlist's compress; zero is its only algorithm, LZW.
-type gossipCompressedMessage struct {
-	Algo uint8
-	Buf  []byte
-}
-
 // pingExchange is the ping on the wire, and how to read what comes back.
-func pingExchange(key GossipKey) (exchange, error) {
-	ping, err := gossipMessage(gossipPing, gossipPingMessage{SeqNo: pingNumber})
+func pingExchange(name string, key GossipKey) (exchange, error) {
+	ping, err := gossipMessage(gossipPing, gossipPingMessage{SeqNo: pingNumber, Node: name})
 	if err != nil {
 		return exchange{}, err
 	}
@@ -132,7 +106,7 @@ func readGossipMessage(kind byte, r io.Reader, how string) (Outcome, string, err
 		if err := decodeGossip(r, &packed); err != nil {
 			return "", "", err
 		}
-		unpacked := io.LimitReader(lzw.NewReader(bytes.NewReader(packed.Buf), lzw.LSB, 8), maxAnswer)
+		unpacked := packed.unpack()
 		inner, err := readByte(unpacked)
 		if err != nil {
 			return "", "", err
@@ -177,34 +151,4 @@ func judgeSealed(size int) (Outcome, string, error) {
 		return Accepted, "an answer that is encrypted with a key that the caller has not, of the size of an ack", nil
 	}
 	return Denied, "an answer that is encrypted with a key that the caller has not, of the size of an error", nil
-}
-
-// gossipMessage is a message as memberlist encodes it.
-func gossipMessage(kind byte, body any) ([]byte, error) {
-	wire := bytes.NewBuffer([]byte{kind})
-	if err := codec.NewEncoder(wire, &codec.MsgpackHandle{}).Encode(body); err != nil {
-		return nil, fmt.Errorf("encode the gossip message of type %d: %w", kind, err)
-	}
-	return wire.Bytes(), nil
-}
-
-// compressGossip is a message as memberlist sends it where compression is on, which is Nomad's only way.
-func compressGossip(message []byte) ([]byte, error) {
-	var packed bytes.Buffer
-	w := lzw.NewWriter(&packed, lzw.LSB, 8)
-	_, err := w.Write(message)
-	if err = errors.Join(err, w.Close()); err != nil {
-		return nil, fmt.Errorf("compress a gossip message: %w", err)
-	}
-	return gossipMessage(gossipCompressed, gossipCompressedMessage{Buf: packed.Bytes()})
-}
-
-func decodeGossip(r io.Reader, into any) error {
-	return codec.NewDecoder(r, &codec.MsgpackHandle{}).Decode(into)
-}
-
-func readByte(r io.Reader) (byte, error) {
-	var b [1]byte
-	_, err := io.ReadFull(r, b[:])
-	return b[0], err
 }

@@ -1,0 +1,65 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+)
+
+// ErrMayNotListen says that this program may not see what goes over the network.
+var ErrMayNotListen = errors.New("listening on the network needs root or CAP_NET_RAW: run this as root, " +
+	"or give the program that capability with setcap cap_net_raw+ep")
+
+// Capture begins to listen to what goes over this machine's interfaces, loopback and the bridges of containers included,
+// from and to the target's Address. The tape fills until its Stop, or until ctx is done.
+//
+// On loopback an agent that dials a peer has 127.0.0.1 as its own address, as all programs have. Such packets show only by
+// their other end; so there the tape takes the whole /24 around the Address, which is the network of a lab without
+// containers. Of 127.0.0.0/24, which is everybody's, it takes the Address alone.
+//
+// The error wraps ErrMayNotListen where the right to listen lacks.
+func Capture(ctx context.Context, t Target) (*Tape, error) {
+	scope, err := scopeOf(t.Address)
+	if err != nil {
+		return nil, err
+	}
+	tape := newTape()
+	if tape.stop, err = listenTo(ctx, scope, tape); err != nil {
+		return nil, err
+	}
+	return tape, nil
+}
+
+// scopeOf is whose packets are taken.
+func scopeOf(address string) (netip.Prefix, error) {
+	if address == "" {
+		return netip.Prefix{}, errors.New("the target's address on its network is not known")
+	}
+	addr, err := netip.ParseAddr(address)
+	if err != nil || !addr.Is4() {
+		return netip.Prefix{}, fmt.Errorf("the target's address %q is no IPv4 address", address)
+	}
+	bits := addr.BitLen()
+	everybodys := netip.PrefixFrom(netip.AddrFrom4([4]byte{127}), 24)
+	if addr.IsLoopback() && !everybodys.Contains(addr) {
+		bits = 24
+	}
+	return netip.PrefixFrom(addr, bits).Masked(), nil
+}
+
+// portOn is the port of the target's plane on its own network. Where the plane is reached by a published port it is not
+// known, and taken to be Nomad's default.
+func portOn(t Target, p Plane) uint16 {
+	if at, err := netip.ParseAddrPort(t.At(p)); err == nil && at.Addr().String() == t.Address {
+		return at.Port()
+	}
+	switch p {
+	case PlaneHTTP:
+		return 4646
+	case PlaneGossip:
+		return 4648
+	default:
+		return 4647
+	}
+}

@@ -1,0 +1,111 @@
+package probe
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/gopacket/gopacket/afpacket"
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+// What the kernel hands over packets in: after blockFull it gives even a block that is not full, and quiet is for how long
+// nothing must have come so that everything is read that was sent before. The ring has ringBlocks of half a MiB.
+const (
+	blockFull  = 8 * time.Millisecond
+	quiet      = 40 * time.Millisecond
+	ringBlocks = 32
+)
+
+// listenTo opens a packet socket on all interfaces of this machine, for the packets from and to those addresses, and writes
+// them to the tape until stop is called or ctx is done.
+func listenTo(ctx context.Context, scope netip.Prefix, tape *Tape) (stop func() error, err error) {
+	// SocketDgram leaves out the link layer, which differs between interfaces. No child is to inherit the socket.
+	socket, err := afpacket.NewTPacket(afpacket.SocketDgram|unix.SOCK_CLOEXEC, afpacket.TPacketVersion3,
+		afpacket.OptNumBlocks(ringBlocks), afpacket.OptBlockTimeout(blockFull), afpacket.OptPollTimeout(quiet))
+	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
+		return nil, ErrMayNotListen
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open a packet socket: %w", err)
+	}
+	filter, err := bpf.Assemble(within(scope))
+	if err == nil {
+		err = socket.SetBPF(filter)
+	}
+	if err != nil {
+		socket.Close()
+		return nil, fmt.Errorf("have the packet socket take the packets of %s alone: %w", scope, err)
+	}
+	stopped, done := make(chan struct{}), make(chan error, 1)
+	go func() {
+		done <- record(ctx, socket, tape, stopped)
+		socket.Close()
+	}()
+	return func() error {
+		close(stopped)
+		return <-done
+	}, nil
+}
+
+// within is a filter for IPv4 packets, without a link layer, one of whose ends is in the prefix.
+func within(scope netip.Prefix) []bpf.Instruction {
+	const source, destination, wholePacket = 12, 16, 1 << 18
+	network := scope.Masked().Addr().As4()
+	want := uint32(network[0])<<24 | uint32(network[1])<<16 | uint32(network[2])<<8 | uint32(network[3])
+	mask := ^uint32(0) << (32 - scope.Bits())
+	return []bpf.Instruction{
+		bpf.LoadAbsolute{Off: source, Size: 4},
+		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: mask},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: want, SkipTrue: 4},
+		bpf.LoadAbsolute{Off: destination, Size: 4},
+		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: mask},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: want, SkipTrue: 1},
+		bpf.RetConstant{Val: 0},
+		bpf.RetConstant{Val: wholePacket},
+	}
+}
+
+// record writes packets to the tape until it is stopped and nothing more comes.
+func record(ctx context.Context, socket *afpacket.TPacket, tape *Tape, stopped <-chan struct{}) error {
+	var end time.Time
+	for ctx.Err() == nil {
+		select {
+		case <-stopped:
+			if end.IsZero() {
+				end = time.Now()
+			}
+		default:
+		}
+		data, info, err := socket.ZeroCopyReadPacketData()
+		switch {
+		case errors.Is(err, afpacket.ErrTimeout):
+			if !end.IsZero() {
+				return dropped(socket, tape)
+			}
+			continue
+		case err != nil:
+			return fmt.Errorf("listen on the network: %w", err)
+		case !end.IsZero() && info.Timestamp.After(end):
+			return dropped(socket, tape)
+		}
+		if info.CaptureLength < info.Length {
+			tape.miss(1)
+		}
+		tape.add(data)
+	}
+	return fmt.Errorf("listen on the network: %w", ctx.Err())
+}
+
+// dropped notes the packets for which the kernel had no room.
+func dropped(socket *afpacket.TPacket, tape *Tape) error {
+	_, stats, err := socket.SocketStats()
+	if err != nil {
+		return fmt.Errorf("ask how many packets were lost: %w", err)
+	}
+	tape.miss(int(stats.Drops()))
+	return nil
+}

@@ -1,0 +1,124 @@
+package probe_test
+
+import (
+	"bufio"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/probe"
+)
+
+// heardAt is the target whose HTTP port is at addr, which is its address on its own network as well.
+func heardAt(addr string) probe.Target {
+	host, _, _ := net.SplitHostPort(addr)
+	return probe.Target{
+		Name: "agent", Role: pki.Server, Region: "global", HTTP: addr, Address: host, ServerName: "server.global.nomad",
+	}
+}
+
+// jobs answers as an agent that has no job of that name, over TLS if there is a config.
+func jobs(t *testing.T, config *tls.Config) string {
+	t.Helper()
+	answer := func(conn net.Conn) {
+		request, err := http.ReadRequest(bufio.NewReader(conn))
+		if err != nil {
+			return
+		}
+		status := "404 Not Found"
+		if strings.HasPrefix(request.URL.Path, "/v1/status/") {
+			status = "200 OK"
+		}
+		_, _ = fmt.Fprintf(conn, "HTTP/1.1 %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", status)
+	}
+	if config != nil {
+		answer = secured(config, answer)
+	}
+	return listen(t, answer)
+}
+
+// These tests need the right to listen on the network, as the probes do: without it they fail and say so.
+func TestOverheard(t *testing.T) {
+	h := newHouse(t)
+	secure, open := jobs(t, h.tlsConfig(t)), jobs(t, nil)
+	me := probe.As(h.server).WithToken(secret, "a token")
+	asking := probe.AskingForJob(me)
+	marker, name := probe.MarkerOn(probe.PlaneHTTP), probe.ServerNameOn(probe.PlaneHTTP)
+	heavy := asking
+	heavy.Weight = 1 << 20
+	broken := probe.Traffic{Title: "nothing can be sent", Cause: func(context.Context, probe.Scene) error { return fmt.Errorf("no way") }}
+	idle := probe.Traffic{Title: "nothing happens", Cause: func(context.Context, probe.Scene) error { return nil }}
+	noAddress := heardAt(secure)
+	noAddress.Address = ""
+	for _, test := range []struct {
+		name  string
+		at    probe.Target
+		probe probe.Probe
+		want  probe.Outcome
+	}{
+		{"marker, TLS", heardAt(secure), probe.Overheard(marker, asking), probe.Absent},
+		{"marker, no TLS", heardAt(open), probe.Overheard(marker, asking), probe.Found},
+		{"server name, TLS", heardAt(secure), probe.Overheard(name, asking), probe.Found},
+		{"less than was sent", heardAt(secure), probe.Overheard(marker, heavy), probe.Failed},
+		{"another port", heardAt(secure), probe.Overheard(probe.MarkerOn(probe.PlaneGossip), asking), probe.Failed},
+		{"no traffic", heardAt(secure), probe.Overheard(marker, idle), probe.Failed},
+		{"traffic that fails", heardAt(secure), probe.Overheard(marker, broken), probe.NotReached},
+		{"dead agent", heardAt(closedPort(t)), probe.Overheard(marker, asking), probe.NotReached},
+		{"no certificate", heardAt(secure), probe.Overheard(marker, probe.AskingForJob(probe.Anonymous(h.server))), probe.NotReached},
+		{"no address", noAddress, probe.Overheard(marker, asking), probe.NotReached},
+		{"no member's name", heardAt(secure), probe.Overheard(probe.MemberName(), asking), probe.NotReached},
+		{"nothing to look for", heardAt(secure), probe.Overheard(probe.Overhearing{}, asking), probe.NotReached},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			for i := range 3 {
+				o := test.probe.Observe(t.Context(), test.at)
+				if o.Outcome != test.want {
+					t.Fatalf("run %d: outcome %q, want %q: %+v", i, o.Outcome, test.want, o)
+				}
+				if o.Plane != probe.PlaneWire {
+					t.Fatalf("plane is %q", o.Plane)
+				}
+			}
+		})
+	}
+}
+
+// What is sent in clear has no token with it: else the probe would show it to whoever else listens.
+func TestNoTokenGoesInClear(t *testing.T) {
+	h := newHouse(t)
+	at := heardAt(jobs(t, nil))
+	tape, err := probe.Capture(t.Context(), at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	token := probe.As(h.server).WithToken(secret, "a token")
+	for _, traffic := range []probe.Traffic{probe.AskingForJob(token), probe.WritingVariable(token)} {
+		if err := traffic.Cause(t.Context(), probe.Scene{Target: at, Marker: "a-marker", Tape: tape}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := tape.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	if err := tape.Stop(); err != nil {
+		t.Errorf("the second stop: %v", err)
+	}
+	port := portOf(t, at.HTTP)
+	if !tape.Holds(port, []byte("a-marker")) {
+		t.Fatal("the marker was not overheard, so that nothing is proved of the token")
+	}
+	if tape.Holds(port, []byte(secret)) {
+		t.Error("the token went in clear")
+	}
+}
+
+func portOf(t *testing.T, addr string) uint16 {
+	t.Helper()
+	return must(netip.ParseAddrPort(addr))(t).Port()
+}
