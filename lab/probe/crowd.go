@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -115,7 +116,7 @@ func (join member) together(ctx context.Context, t Target, n int) ([]*session, *
 			case o.Outcome == Accepted:
 				members[i] = s
 				return nil
-			case !o.Outcome.Refused():
+			case !o.Outcome.Refused() && !brokenOff(o):
 				spoilt[i] = &o
 			}
 			if s != nil {
@@ -132,6 +133,11 @@ func (join member) together(ctx context.Context, t Target, n int) ([]*session, *
 	}
 	return members, nil
 }
+
+// brokenOff says whether the agent's side of TLS broke off in the middle. To one who is too many Nomad writes its 429 within
+// 10 ms (command/agent/http.go:324); when that is too short for the handshake, crypto/tls has counted records that were never
+// sent, and the caller cannot read what comes after them: "bad record MAC" (seen in some crowds of a hundred, Nomad 1.11.3).
+func brokenOff(o Observation) bool { return strings.HasPrefix(o.Err, "local error: tls: ") }
 
 // again joins until it is let in, or ctx is done.
 func (join member) again(ctx context.Context, t Target) Observation {

@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -161,15 +162,10 @@ func TestCrowdsThatAreNone(t *testing.T) {
 		d.stuck = true
 		return target(serve(d))
 	}
-	var requests int
-	var mu sync.Mutex
+	var requests atomic.Int32
 	third := func(other http.HandlerFunc) probe.Target {
 		return target(serveHTTPS(t, guarded(t, 20), config, func(w http.ResponseWriter, r *http.Request) {
-			mu.Lock()
-			requests++
-			then := requests
-			mu.Unlock()
-			if then == 3 {
+			if requests.Add(1) == 3 {
 				other(w, r)
 				return
 			}
@@ -215,25 +211,35 @@ func TestCrowdThatIsAnsweredAndClosed(t *testing.T) {
 	}
 }
 
-// Nomad answers some of those that are too many with 429, in the time that it has.
-func TestCrowdThatIsAnsweredWith429(t *testing.T) {
+// Some of those who are too many Nomad answers with 429, in the time that it has, and of some it breaks off TLS in the middle.
+func TestCrowdThatIsShutOutInOtherWays(t *testing.T) {
 	h := newHouse(t)
 	config := h.tlsConfig(t)
-	var mu sync.Mutex
-	requests := 0
-	at := target(serveHTTPS(t, guarded(t, 20), config, func(w http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		requests++
-		many := requests > 4 && requests < 12
-		mu.Unlock()
-		if many {
+	for name, shutOut := range map[string]http.HandlerFunc{
+		"429": func(w http.ResponseWriter, _ *http.Request) {
 			http.Error(w, "Your IP is issuing too many concurrent connections", http.StatusTooManyRequests)
-			return
+		},
+		"a record that nobody can read": func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, _ = conn.(*tls.Conn).NetConn().Write(append([]byte{0x17, 3, 3, 0, 32}, make([]byte, 32)...))
+			conn.Close()
+		},
+	} {
+		var requests atomic.Int32
+		at := target(serveHTTPS(t, guarded(t, 20), config, func(w http.ResponseWriter, r *http.Request) {
+			if n := requests.Add(1); n > 4 && n < 12 {
+				shutOut(w, r)
+				return
+			}
+			answer(w, r)
+		}))
+		o := probe.HTTPCrowd(10, probe.As(h.server)).Observe(t.Context(), at)
+		if o.Outcome != probe.RefusedInHandshake || o.Received != "3 held, 7 closed" {
+			t.Errorf("%s: outcome %q, received %q: %s", name, o.Outcome, o.Received, o.Err)
 		}
-		answer(w, r)
-	}))
-	o := probe.HTTPCrowd(10, probe.As(h.server)).Observe(t.Context(), at)
-	if o.Outcome != probe.RefusedInHandshake || o.Received != "3 held, 7 closed" {
-		t.Errorf("outcome %q, received %q: %s", o.Outcome, o.Received, o.Err)
 	}
 }

@@ -113,15 +113,13 @@ func (f Framing) call(c Call, region, token string) (exchange, error) {
 // stream asks for a streaming RPC that does not exist: the agent's
 // acknowledgement says so, and starts nothing (nomad/rpc.go, handleStreamingConn).
 func stream() (exchange, error) {
-	wire := []byte{byte(FramingStreaming)}
-	header := map[string]any{"Method": leaderMethod}
-	var encoded []byte
-	if err := codec.NewEncoderBytes(&encoded, nomadHandle()).Encode(header); err != nil {
-		return exchange{}, fmt.Errorf("encode the streaming header: %w", err)
+	header, err := streamHeader(leaderMethod)
+	if err != nil {
+		return exchange{}, err
 	}
 	return exchange{
 		sent:    fmt.Sprintf("%s, header for %s", FramingStreaming, leaderMethod),
-		request: append(wire, encoded...),
+		request: header,
 		answer: func(r io.Reader) (Outcome, string, error) {
 			var ack struct{ Error string }
 			if err := codec.NewDecoder(r, nomadHandle()).Decode(&ack); err != nil {
@@ -133,4 +131,13 @@ func stream() (exchange, error) {
 			return Accepted, "acknowledgement: " + clean(ack.Error), nil
 		},
 	}, nil
+}
+
+// streamHeader is the first byte and the header that asks for a stream of the method.
+func streamHeader(method string) ([]byte, error) {
+	var encoded []byte
+	if err := codec.NewEncoderBytes(&encoded, nomadHandle()).Encode(map[string]any{"Method": method}); err != nil {
+		return nil, fmt.Errorf("encode the streaming header: %w", err)
+	}
+	return append([]byte{byte(FramingStreaming)}, encoded...), nil
 }

@@ -25,10 +25,17 @@ func RPC(method string, as Caller) Probe { return RPCCall(Call{Method: method}, 
 // before its arguments, but an accepted caller without the arguments that the
 // method needs gets an error, which is Failed unless it is among those that are given behind the guards alone.
 func RPCCall(c Call, as Caller) Probe {
+	p := RPCCallOver(FramingNomad, c, as)
+	p.Sentence = fmt.Sprintf("call %s with %s", c.Method, as)
+	return p
+}
+
+// RPCCallOver is RPCCall in one of the framings that carry calls: FramingNomad, FramingMultiplex or FramingMultiplexV2.
+func RPCCallOver(f Framing, c Call, as Caller) Probe {
 	c.Args = maps.Clone(c.Args)
-	sentence := fmt.Sprintf("call %s with %s", c.Method, as)
+	sentence := fmt.Sprintf("call %s (%s) with %s", c.Method, f, as)
 	return New(PlaneRPC, sentence, func(ctx context.Context, t Target) Observation {
-		e, err := FramingNomad.call(c, t.Region, as.token)
+		e, err := f.call(c, t.Region, as.token)
 		if err != nil {
 			return notReached(err.Error())
 		}
