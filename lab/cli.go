@@ -60,7 +60,7 @@ func (l *Lab) anyRunning(ctx context.Context) (*Node, error) {
 }
 
 // cliTask is one call of the Nomad CLI: the cli credential in files, the server's address in NOMAD_ADDR, the management
-// token in NOMAD_TOKEN, which Nomad reads from nowhere else but its arguments. On this machine
+// token in NOMAD_TOKEN, as the CLI reads it from no file. On this machine
 // the files are those of the lab's folder; a container gets its own.
 func (l *Lab) cliTask(server *Node, c Call) engine.Task {
 	folder, files, id := l.folder.tls(), c.Files, l.cli.Identity
@@ -68,21 +68,24 @@ func (l *Lab) cliTask(server *Node, c Call) engine.Task {
 		folder = Ground{}.paths("").tls
 		files = append(l.cliFiles(folder), files...)
 	}
+	environment := []string{
+		"NOMAD_ADDR=" + server.plan.httpScheme() + "://" + server.plan.peer(HTTPPort),
+		"NOMAD_REGION=" + server.plan.Region,
+		"NOMAD_CACERT=" + path.Join(folder, pki.CAFile),
+		"NOMAD_CLIENT_CERT=" + path.Join(folder, id.CertFile()),
+		"NOMAD_CLIENT_KEY=" + path.Join(folder, id.KeyFile()),
+	}
+	if token := l.ManagementToken(); token != "" {
+		environment = append(environment, "NOMAD_TOKEN="+token)
+	}
 	return engine.Task{
 		Node: engine.Node{
-			Ref:     engine.Ref{Lab: l.Name()},
-			Image:   l.Image(),
-			Command: append([]string{"nomad"}, c.Args...),
-			User:    user(server.plan.User),
-			Environment: []string{
-				"NOMAD_ADDR=" + server.plan.httpScheme() + "://" + server.plan.peer(HTTPPort),
-				"NOMAD_REGION=" + server.plan.Region,
-				"NOMAD_CACERT=" + path.Join(folder, pki.CAFile),
-				"NOMAD_CLIENT_CERT=" + path.Join(folder, id.CertFile()),
-				"NOMAD_CLIENT_KEY=" + path.Join(folder, id.KeyFile()),
-				"NOMAD_TOKEN=" + l.ManagementToken(),
-			},
-			Files: files,
+			Ref:         engine.Ref{Lab: l.Name()},
+			Image:       l.Image(),
+			Command:     append([]string{"nomad"}, c.Args...),
+			User:        user(server.plan.User),
+			Environment: environment,
+			Files:       files,
 		},
 		Folder:  c.Folder,
 		Streams: c.Streams,

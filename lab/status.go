@@ -21,6 +21,8 @@ type Status struct {
 	// Subnet is empty for a lab that Compose brought up.
 	Subnet  string    `json:"subnet"`
 	Created time.Time `json:"created"`
+	// ACL is true for a lab that has a management token, without which its agents answer next to nothing.
+	ACL bool `json:"acl,omitempty"`
 	// Ready is true when every member runs, is healthy, and its role is fulfilled.
 	Ready bool `json:"ready"`
 	// Trouble says in a line each what is not as it should be.
@@ -53,13 +55,16 @@ type NodeStatus struct {
 func (l *Lab) Status(ctx context.Context) Status {
 	s := Status{
 		Lab: l.Name(), Engine: l.Engine(), Nomad: l.NomadVersion(), Image: l.Image(),
-		Created: l.Created(), Nodes: make([]NodeStatus, len(l.nodes)), Trouble: []string{},
+		Created: l.Created(), ACL: l.ManagementToken() != "", Nodes: make([]NodeStatus, len(l.nodes)), Trouble: []string{},
 	}
 	if subnet := l.record.Plan.Subnet; subnet.IsValid() {
 		s.Subnet = subnet.String()
 	}
 	if err := l.outlived(); err != nil {
 		s.Trouble = append(s.Trouble, err.Error())
+	}
+	if l.record.Plan.NotBootstrapped {
+		s.Trouble = append(s.Trouble, "its ACL system is not bootstrapped: agents tell nobody how they are")
 	}
 	views := map[string]regionView{}
 	for _, region := range l.regions() {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -21,9 +22,10 @@ func (a *app) envCommand() *cobra.Command {
 		Use:   "env [NAME]",
 		Short: "Print the variables that point nomad at a lab",
 		Long: `env prints the commands that set NOMAD_ADDR and the rest in your shell, so that your own nomad
-command, or anything that uses Nomad's API, talks to the lab. They also unset NOMAD_TOKEN,
-NOMAD_NAMESPACE and the others that Nomad's API reads: what was meant for another cluster would
-be sent to the lab, or keep its certificates from being checked. --unset unsets all of them.`,
+command, or anything that uses Nomad's API, talks to the lab. They also unset NOMAD_NAMESPACE and
+the others that Nomad's API reads: what was meant for another cluster would be sent to the lab, or
+keep its certificates from being checked. NOMAD_TOKEN is set for a lab with ACLs, to its management
+token, and unset for all others. --unset unsets all of them.`,
 		Example: `  eval "$(nomadlab env)"
   nomadlab env demo --shell fish | source
   eval "$(nomadlab env --unset)"`,
@@ -36,7 +38,7 @@ be sent to the lab, or keep its certificates from being checked. --unset unsets 
 			}
 			out := a.console(cmd).out
 			if unset {
-				out.printf("%s", sh.unset(append(names(variables(nil, "")), foreign()...)...))
+				out.printf("%s", sh.unset(append(names(variables(nil, "")), foreign(nil)...)...))
 				return nil
 			}
 			return a.env(cmd, first(args), out, sh, asJSON)
@@ -70,7 +72,7 @@ func (a *app) env(cmd *cobra.Command, given string, out stream, sh shell, asJSON
 	for _, v := range vars {
 		out.printf("%s", sh.set(v.name, v.value))
 	}
-	out.printf("%s", sh.unset(foreign()...))
+	out.printf("%s", sh.unset(foreign(vars)...))
 	if out.terminal {
 		out.printf("%s", out.faint("# to set them: "+sh.use(invoked(os.Args[0]), name)))
 	}
@@ -110,13 +112,17 @@ func variables(l *lab.Lab, address string) []variable {
 	if l != nil {
 		folder, id = l.TLSFolder(), l.Credential().Identity
 	}
-	return []variable{
+	vars := []variable{
 		{"NOMAD_ADDR", address},
 		{"NOMAD_REGION", id.Region},
 		{"NOMAD_CACERT", filepath.Join(folder, pki.CAFile)},
 		{"NOMAD_CLIENT_CERT", filepath.Join(folder, id.CertFile())},
 		{"NOMAD_CLIENT_KEY", filepath.Join(folder, id.KeyFile())},
 	}
+	if l != nil && l.ManagementToken() != "" {
+		vars = append(vars, variable{token, l.ManagementToken()})
+	}
+	return vars
 }
 
 func names(vars []variable) []string {
@@ -127,11 +133,15 @@ func names(vars []variable) []string {
 	return out
 }
 
-// foreign are the other variables that api.DefaultConfig of Nomad's Go API reads. The lab has no use for any of them, and
-// one that is left from a production cluster does harm here: its token would be sent to the lab, its server name or
-// NOMAD_SKIP_VERIFY would spoil the TLS.
-func foreign() []string {
-	return []string{"NOMAD_TOKEN", "NOMAD_NAMESPACE", "NOMAD_HTTP_AUTH", "NOMAD_CAPATH", "NOMAD_TLS_SERVER_NAME", "NOMAD_SKIP_VERIFY"}
+// token is the variable that only a lab with ACLs has a value for.
+const token = "NOMAD_TOKEN"
+
+// foreign are the other variables that api.DefaultConfig of Nomad's Go API reads, but for those that are set. The lab has
+// no use for any of them, and one that is left from a production cluster does harm here: its token would be sent to the
+// lab, its server name or NOMAD_SKIP_VERIFY would spoil the TLS.
+func foreign(set []variable) []string {
+	all := []string{token, "NOMAD_NAMESPACE", "NOMAD_HTTP_AUTH", "NOMAD_CAPATH", "NOMAD_TLS_SERVER_NAME", "NOMAD_SKIP_VERIFY"}
+	return slices.DeleteFunc(all, func(name string) bool { return slices.Contains(names(set), name) })
 }
 
 // envLine is how a person uses `env` for that lab in the shell that they have.

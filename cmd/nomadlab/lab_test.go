@@ -52,7 +52,7 @@ func fromUpToDown(t *testing.T, k engines.Kind) {
 
 // tryEnv lets bash evaluate what env prints, and asks the agent with the files that it names.
 func tryEnv(t *testing.T, name string) {
-	for _, v := range foreign() {
+	for _, v := range foreign(nil) {
 		t.Setenv(v, "production")
 	}
 	line := `eval "$1"; printf '%s\n' "$NOMAD_ADDR" "$NOMAD_CACERT" "$NOMAD_CLIENT_CERT" "$NOMAD_CLIENT_KEY" "$NOMAD_REGION"; env | grep =production`

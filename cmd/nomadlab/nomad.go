@@ -20,11 +20,13 @@ needed on this machine. Its exit code is passed on.
 
 In Docker, files of this machine that the arguments name (FILE, -flag=FILE, @FILE) are copied to
 where it runs, below ` + copied + `, and what it writes to files stays there; without Docker it runs in
-your folder. Of your environment nothing is passed on, NOMAD_TOKEN and NOMAD_NAMESPACE included.`,
+your folder. Of your environment nothing is passed on, NOMAD_TOKEN and NOMAD_NAMESPACE included: in
+a lab with ACLs it calls with the lab's management token.`,
 		Example: `  nomadlab nomad -- server members
   nomadlab nomad demo -- job run ./web.nomad.hcl
   nomadlab nomad -- alloc exec -i -t 8ba85cef /bin/sh
-  nomadlab nomad -- job run - < web.nomad.hcl`,
+  nomadlab nomad -- job run - < web.nomad.hcl
+  nomadlab nomad -- acl token create -name me -policy developer`,
 		ValidArgsFunction: a.completeLab(),
 		Args: func(cmd *cobra.Command, args []string) error {
 			ours, _, found := dashed(cmd, args)

@@ -23,7 +23,8 @@ func (a *app) planCommand() *cobra.Command {
 its command. Nothing is started. The JSON has the contents of the files that are no secrets.
 
 As compose it is a file with which Docker Compose brings the lab up where there is no nomadlab. Such
-a lab has no fixed addresses, and nothing that Compose cannot do: no joiners, no subnet, no weakness.`,
+a lab has no fixed addresses, and nothing that Compose cannot do: no joiners, no subnet, no weakness,
+no ACLs.`,
 		Example: `  nomadlab plan --servers 5
   nomadlab plan --file lab.yaml --format json
   nomadlab plan --format compose > docker-compose.yml`,
@@ -88,6 +89,9 @@ func (a *app) composeFile(cmd *cobra.Command, f specFlags) error {
 
 func (s stream) plan(p lab.Plan) {
 	s.printf("lab %s would be: Nomad %s, %s on %s", s.bold(p.Name), wanted(p.Nomad), count(len(p.Nodes), "node"), p.Subnet)
+	if p.Hardened {
+		s.printf("hardened: ACLs on every agent, no raw_exec, clients need an introduction token, TLS 1.2 at least")
+	}
 	if len(p.Weaken) > 0 {
 		s.printf("%s %v", s.uneasy("weakened: no agent has"), p.Weaken)
 	}
@@ -138,6 +142,9 @@ func (s stream) planned(n lab.PlannedNode) {
 	row("certificate", strings.Join(append(append([]string{n.Identity.Name()}, n.Identity.DNSNames...), texts(n.Identity.IPs)...), " "))
 	if n.Gossip != lab.LabKey {
 		row("gossip key", string(n.Gossip))
+	}
+	if n.Introduction != lab.Introduced {
+		row("introduction", string(n.Introduction))
 	}
 	label := "files"
 	for _, f := range n.Files {

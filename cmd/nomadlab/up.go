@@ -30,6 +30,7 @@ func (a *app) upCommand() *cobra.Command {
 When it fails or is interrupted, all that it started is removed again.`,
 		Example: `  nomadlab up
   nomadlab up --name small --servers 1 --clients 1
+  nomadlab up --hardened
   nomadlab up --file lab.yaml --nomad-version 1.11.3
   nomadlab up --json | jq -r '.nodes[].http'`,
 		Args: noArguments(": name the lab with --name"),
@@ -147,10 +148,16 @@ func (c console) closing(status lab.Status, how string) {
 	out.printf("")
 	out.nodes(status)
 	out.printf("")
+	use := "use it from this shell"
+	if status.ACL {
+		use += ", with its token"
+		out.printf("it has ACLs: who calls without a token is told next to nothing. env sets the management token.")
+		out.printf("")
+	}
 	out.printf("try next:")
 	self := invoked(os.Args[0])
 	for _, next := range [][2]string{
-		{envLine(self, status.Lab), "use it from this shell"},
+		{envLine(self, status.Lab), use},
 		{fmt.Sprintf("%s nomad %s -- server members", self, status.Lab), "or without a nomad of your own"},
 		{fmt.Sprintf("%s down %s", self, status.Lab), "remove it"},
 	} {

@@ -58,14 +58,14 @@ func (p *proxy) accept(ctx context.Context) {
 // forward connects to the agent and carries bytes both ways, until both ways have ended.
 func (p *proxy) forward(ctx context.Context, caller net.Conn) {
 	defer func() { _ = caller.Close() }()
-	agent, hangUp, err := dial(ctx, p.from, p.to)
+	agent, err := dial(ctx, p.from, p.to)
 	if err != nil {
 		p.mu.Lock()
 		p.err = errors.Join(p.err, err)
 		p.mu.Unlock()
 		return
 	}
-	defer hangUp()
+	defer agent.hangUp()
 	stop := context.AfterFunc(ctx, func() { _ = caller.Close() })
 	defer stop()
 
