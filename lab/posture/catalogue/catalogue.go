@@ -67,5 +67,6 @@ func (i Ingredients) families() []func() []posture.Spec {
 		i.httpsCallers, i.httpsVersions, i.httpsAnswers, i.certificates,
 		i.rpcPlaintext, i.rpcCallers, i.raftCallers,
 		i.gossipKeys, i.gossipRing,
+		i.jobRights, i.clusterRights, i.storageRights, i.workRights, i.clientRights, i.rpcRights,
 	}
 }

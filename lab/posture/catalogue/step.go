@@ -25,9 +25,12 @@ func (i Ingredients) as(k party.Kind) hand {
 	return hand{caller: caller, lacks: lacks}
 }
 
+// managementLabel is how the token is called in sentences.
+const managementLabel = "a management token"
+
 // manager is the hand of an operator: the cli's certificate, with a management token.
 func (i Ingredients) manager() hand {
-	return i.as(party.CLI).with(i.Management, "a management token")
+	return i.as(party.CLI).with(i.Management, managementLabel)
 }
 
 // with is the hand with an ACL token, which the label names as probe.Caller.WithToken has it. No secret means that there

@@ -1,9 +1,17 @@
 package catalogue
 
+// What the witness's job is called, and its one task. The job is in the namespace default.
+const (
+	WitnessJob  = "nomadlab-witness"
+	WitnessTask = "witness"
+)
+
 // Witness is a workload of the checks' own, which they look at and no user misses.
 type Witness struct {
 	// Alloc, Job and Node are the IDs of its allocation, of its job and of the node that it runs on.
 	Alloc, Job, Node string
+	// Deployment is the ID of its deployment, which is over.
+	Deployment string
 	// Token is the secret of its workload identity.
 	Token string
 }

@@ -1,0 +1,84 @@
+package catalogue
+
+import (
+	"fmt"
+	"strings"
+
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/probe"
+)
+
+// What no cluster has. A request for it is answered with "not found" to whoever may ask, and changes nothing.
+const (
+	// noName fits wherever Nomad wants the name of a job, a variable, a volume and the like.
+	noName = "nomadlab-none"
+	// noID fits wherever Nomad wants the UUID of something that it has made itself.
+	noID = "00000000-0000-4000-8000-000000000000"
+	// noIndex is a Raft index that no cluster has reached, so that whatever is to happen at that index alone does not.
+	noIndex = "9007199254740991"
+)
+
+// right is something that an ACL token of the right policy may do, tried in a way that changes nothing for whoever is let
+// in: it reads, or it asks for what there is not, or what cannot be done.
+type right struct {
+	// may says what, as it follows "may": "list jobs".
+	may string
+	// needs is the line of a policy that grants it.
+	needs string
+	// at is where Nomad looks for that line.
+	at       string
+	severity posture.Severity
+	// kind is zero for a Safe check.
+	kind posture.Kind
+	ask  probe.Ask
+	// of is the witness's part in it; nil for a right that needs no workload.
+	of func(Witness) probe.Ask
+}
+
+// denied is the check that the side's agents deny the right to whoever has a certificate and no token. Its control is the
+// same request with a management token. What servers deny they resolve from one state, so one of them is asked.
+func (i Ingredients) denied(role pki.Role, r right) posture.Spec {
+	ask, lacks := r.ask, ""
+	if r.of != nil {
+		ask, lacks = i.witnessed(r.of)
+	}
+	do := func(c probe.Caller) probe.Probe { return probe.HTTPAsk(ask, c) }
+	kind := posture.Safe
+	if r.kind != "" {
+		kind = r.kind
+	}
+	return tried(posture.Spec{
+		ID:    fmt.Sprintf("%s-lets-nobody-%s-without-token", role, strings.ReplaceAll(strings.ToLower(r.may), " ", "-")),
+		Title: fmt.Sprintf("a %s lets nobody %s without an ACL token", role, r.may),
+		Kind:  kind, Severity: r.severity, Once: role == pki.Server, Roles: []pki.Role{role},
+		Why:  fmt.Sprintf("without a token there is the anonymous policy alone, which must not grant %s (%s; verified against Nomad 1.11.3)", r.needs, r.at),
+		Want: posture.Want{probe.Denied},
+	}, i.as(party.CLI).lacking(lacks).does(do), i.manager().lacking(lacks).does(do))
+}
+
+// denials are the checks of a family of rights.
+func (i Ingredients) denials(role pki.Role, rights []right) []posture.Spec {
+	specs := make([]posture.Spec, len(rights))
+	for at, r := range rights {
+		specs[at] = i.denied(role, r)
+	}
+	return specs
+}
+
+// witnessed is the request that the witness has a part in. Without a witness it is one with a placeholder.
+func (i Ingredients) witnessed(of func(Witness) probe.Ask) (ask probe.Ask, lacks string) {
+	if i.Witness == nil {
+		return of(Witness{Alloc: noID, Job: noName, Node: noID, Deployment: noID}), "no workload of the checks' own runs"
+	}
+	return of(*i.Witness), ""
+}
+
+// lacking is the hand for what lacks for another reason than the hand itself; empty for no reason.
+func (h hand) lacking(why string) hand {
+	if h.lacks == "" {
+		h.lacks = why
+	}
+	return h
+}
