@@ -18,6 +18,8 @@ type Ingredients struct {
 	Region string
 	// Management is the secret of a management token.
 	Management string
+	// Introduction is a token that introduces any client of the node pool default.
+	Introduction string
 	// GossipKey is the cluster's, in base64.
 	GossipKey string
 	// Authorities are the subjects of the authorities that the cluster is meant to trust, as
@@ -68,5 +70,6 @@ func (i Ingredients) families() []func() []posture.Spec {
 		i.rpcPlaintext, i.rpcCallers, i.raftCallers,
 		i.gossipKeys, i.gossipRing,
 		i.jobRights, i.clusterRights, i.storageRights, i.workRights, i.clientRights, i.rpcRights,
+		i.workloadIdentity, i.tokenLife, i.introduction, i.agentLines, i.drivers,
 	}
 }

@@ -50,12 +50,17 @@ func (i Ingredients) denied(role pki.Role, r right) posture.Spec {
 		kind = r.kind
 	}
 	return tried(posture.Spec{
-		ID:    fmt.Sprintf("%s-lets-nobody-%s-without-token", role, strings.ReplaceAll(strings.ToLower(r.may), " ", "-")),
+		ID:    fmt.Sprintf("%s-lets-nobody-%s-without-token", role, inID(r.may)),
 		Title: fmt.Sprintf("a %s lets nobody %s without an ACL token", role, r.may),
 		Kind:  kind, Severity: r.severity, Once: role == pki.Server, Roles: []pki.Role{role},
 		Why:  fmt.Sprintf("without a token there is the anonymous policy alone, which must not grant %s (%s; verified against Nomad 1.11.3)", r.needs, r.at),
 		Want: posture.Want{probe.Denied},
 	}, i.as(party.CLI).lacking(lacks).does(do), i.manager().lacking(lacks).does(do))
+}
+
+// inID makes words fit for an ID.
+func inID(words string) string {
+	return strings.ReplaceAll(strings.ReplaceAll(strings.ToLower(words), "'", ""), " ", "-")
 }
 
 // denials are the checks of a family of rights.

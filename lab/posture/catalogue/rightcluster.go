@@ -72,7 +72,7 @@ func operatorRights() []right {
 	return []right{
 		{
 			may: "read the servers' configuration", needs: policy("operator", "read"), at: "nomad/operator_endpoint.go:323", severity: posture.Medium,
-			ask: get("/v1/operator/raft/configuration"),
+			ask: get("/v1/operator/autopilot/configuration"),
 		},
 		{
 			may: "change the scheduler", needs: policy("operator", "write"), at: "nomad/operator_endpoint.go:433", severity: posture.High,

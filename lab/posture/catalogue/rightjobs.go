@@ -36,6 +36,11 @@ func job(of string) string { return "/v1/job/" + noName + of }
 // capability names one of a namespace's.
 func capability(name string) string { return fmt.Sprintf("the namespace capability %q", name) }
 
+// registerNothing asks for a job to be changed at an index that it cannot be at.
+func registerNothing() probe.Ask {
+	return put("/v1/jobs", `{"EnforceIndex":true,"JobModifyIndex":`+noIndex+`,"Job":`+noJob+`}`, "job does not exist")
+}
+
 func jobReads() []right {
 	return []right{
 		{
@@ -79,7 +84,7 @@ func jobWrites() []right {
 	return []right{
 		{
 			may: "register jobs", needs: capability("submit-job") + " or \"register-job\" (CVE-2023-1782)", at: "nomad/job_endpoint.go:161", severity: posture.Critical,
-			ask: put("/v1/jobs", `{"EnforceIndex":true,"JobModifyIndex":`+noIndex+`,"Job":`+noJob+`}`, "job does not exist"),
+			ask: registerNothing(),
 		},
 		{
 			may: "revert jobs", needs: capability("revert-job"), at: "nomad/job_endpoint.go:568", severity: posture.High,

@@ -15,7 +15,7 @@ func (i Ingredients) rpcRights() []posture.Spec {
 	var specs []posture.Spec
 	for _, r := range []struct{ id, method, what, needs, at string }{
 		{"nodes", "Node.List", "the list of nodes", policy("node", "read"), "nomad/node_endpoint.go:1751"},
-		{"raft-configuration", "Operator.RaftGetConfiguration", "Raft's configuration", policy("operator", "read"), "nomad/operator_endpoint.go:60"},
+		{"autopilot", "Operator.AutopilotGetConfiguration", "Autopilot's configuration", policy("operator", "read"), "nomad/operator_endpoint.go:323"},
 		{"jobs", "Job.List", "the list of jobs", capability("list-jobs"), "nomad/job_endpoint.go:1430"},
 	} {
 		call := func(c probe.Caller) probe.Probe { return probe.RPC(r.method, c) }

@@ -15,15 +15,18 @@ func (i Ingredients) workRights() []posture.Spec {
 	return append(all, i.denials(pki.Client, allocationRights("client/alloc_endpoint.go", "client/fs_endpoint.go"))...)
 }
 
+// logsOf asks for what the witness has written.
+func logsOf(w Witness) probe.Ask {
+	return get("/v1/client/fs/logs/" + w.Alloc + "?task=" + WitnessTask + "&type=stdout&plain=true")
+}
+
 // allocationRights change nothing for whoever is let in: what is asked for contradicts itself, or an allocation that
 // runs is to be removed, which Nomad does not do.
 func allocationRights(allocs, files string) []right {
 	return []right{
 		{
 			may: "read logs", needs: capability("read-logs") + " (nomad#11676)", at: files, severity: posture.Critical,
-			of: func(w Witness) probe.Ask {
-				return get("/v1/client/fs/logs/"+w.Alloc+"?task="+WitnessTask+"&type=stdout&plain=true", "no such file")
-			},
+			of: logsOf,
 		},
 		{
 			may: "read files of tasks", needs: capability("read-fs") + " (nomad#11676)", at: files, severity: posture.Critical,

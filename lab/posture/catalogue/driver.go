@@ -1,0 +1,78 @@
+package catalogue
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/probe"
+)
+
+// drivers is what clients offer to run tasks with.
+func (i Ingredients) drivers() []posture.Spec {
+	look := func(l probe.AnswerLook) step {
+		return i.manager().does(func(c probe.Caller) probe.Probe { return probe.HTTPLook(get("/v1/nodes"), c, l) })
+	}
+	return []posture.Spec{tried(posture.Spec{
+		ID: "clients-offer-no-raw-exec", Title: "no client runs tasks without isolation, by the raw_exec driver",
+		Kind: posture.Safe, Severity: posture.Critical, Once: true, Roles: []pki.Role{pki.Server},
+		Why:  "whoever may submit a job then runs anything as the agent's user, and reads the agent's key (drivers/rawexec; verified against Nomad 1.11.3)",
+		Want: posture.Want{probe.Absent},
+	},
+		look(probe.AnswerLook{For: "a client that offers raw_exec", In: offering("raw_exec")}),
+		look(probe.AnswerLook{For: "a client that tells of its drivers", In: telling}),
+	)}
+}
+
+// node is a client in the list of nodes.
+type node struct {
+	Name    string
+	Drivers map[string]struct{ Detected, Healthy bool }
+}
+
+// offering looks for clients whose driver of that name can be used.
+func offering(driver string) func(http.Header, []byte) (bool, string) {
+	return func(_ http.Header, body []byte) (bool, string) {
+		nodes, saw := nodesIn(body)
+		if saw != "" {
+			return false, saw
+		}
+		var names []string
+		for _, n := range nodes {
+			if n.Drivers[driver].Detected {
+				names = append(names, n.Name)
+			}
+		}
+		slices.Sort(names)
+		return len(names) > 0, fmt.Sprintf("%d clients, of which offer it: %s", len(nodes), orNone(names))
+	}
+}
+
+// telling looks for clients that tell of any driver, be it off.
+func telling(_ http.Header, body []byte) (bool, string) {
+	nodes, saw := nodesIn(body)
+	if saw != "" {
+		return false, saw
+	}
+	told := slices.ContainsFunc(nodes, func(n node) bool { return len(n.Drivers) > 0 })
+	return told, fmt.Sprintf("%d clients", len(nodes))
+}
+
+// nodesIn are the nodes of the answer; saw says why there are none.
+func nodesIn(body []byte) (nodes []node, saw string) {
+	if err := json.Unmarshal(body, &nodes); err != nil {
+		return nil, "a list that cannot be read"
+	}
+	return nodes, ""
+}
+
+func orNone(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}

@@ -1,0 +1,52 @@
+package catalogue
+
+import (
+	"fmt"
+
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/probe"
+)
+
+// workloadIdentity is what a task's own identity must not be good for: every task gets one, and with it whoever breaks into
+// a task. It may list and read the variables of its own job, which is how the control shows that it is valid.
+func (i Ingredients) workloadIdentity() []posture.Spec {
+	own := func(c probe.Caller) probe.Probe {
+		return probe.HTTPAsk(get("/v1/var/nomad/jobs/"+WitnessJob, "variable not found"), c)
+	}
+	var specs []posture.Spec
+	for _, r := range []right{
+		{may: "list jobs", needs: capability("list-jobs"), severity: posture.Medium, ask: get("/v1/jobs")},
+		{may: "register jobs", needs: capability("submit-job"), severity: posture.Critical, ask: registerNothing()},
+		{may: "read logs of others", needs: capability("read-logs"), severity: posture.High, of: logsOf},
+		{may: "read other jobs' variables", needs: "more of a namespace's variables", severity: posture.Critical, ask: get("/v1/var/"+noName, "variable not found")},
+		{may: "list nodes", needs: policy("node", "read"), severity: posture.Medium, ask: get("/v1/nodes")},
+		{may: "read agents", needs: policy("agent", "read"), severity: posture.High, ask: get("/v1/agent/self")},
+		{may: "read the servers' configuration", needs: policy("operator", "read"), severity: posture.Medium, ask: get("/v1/operator/autopilot/configuration")},
+	} {
+		specs = append(specs, i.deniedToWorkload(r, own))
+	}
+	return specs
+}
+
+// deniedToWorkload is the check that the witness's identity has not the right.
+func (i Ingredients) deniedToWorkload(r right, own func(probe.Caller) probe.Probe) posture.Spec {
+	ask, lacks := r.ask, ""
+	if r.of != nil {
+		ask, lacks = i.witnessed(r.of)
+	}
+	var token string
+	if i.Witness != nil {
+		token = i.Witness.Token
+	}
+	holder := i.as(party.CLI).with(token, "a task's workload identity").lacking(lacks)
+	return tried(posture.Spec{
+		ID:    "workload-identity-may-not-" + inID(r.may),
+		Title: "a task's workload identity may not " + r.may,
+		Kind:  posture.Safe, Severity: r.severity, Once: true, Roles: []pki.Role{pki.Server},
+		Why: fmt.Sprintf("CVE-2023-1299: an identity without a policy of its job's has hardly any right; "+
+			"no policy that is bound to a job may grant %s unasked (nomad/auth/auth.go, ResolvePoliciesForClaims; verified against Nomad 1.11.3)", r.needs),
+		Want: posture.Want{probe.Denied},
+	}, holder.does(func(c probe.Caller) probe.Probe { return probe.HTTPAsk(ask, c) }), holder.does(own))
+}

@@ -1,0 +1,82 @@
+package catalogue
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/probe"
+)
+
+// introduction is who may become a client, and by what.
+func (i Ingredients) introduction() []posture.Spec {
+	register := func(c probe.Caller) probe.Probe { return probe.RPCCall(registerNobody(), c) }
+	intro := func(life time.Duration) step {
+		ask := put("/v1/acl/identity/client-introduction-token", `{"TTL":"8760h"}`)
+		return i.manager().does(func(c probe.Caller) probe.Probe {
+			return probe.HTTPLook(ask, c, probe.AnswerLook{For: "a life of more than " + life.String(), In: livesLonger(life)})
+		})
+	}
+	return []posture.Spec{
+		tried(posture.Spec{
+			ID:    "server-lets-no-client-register-without-introduction",
+			Title: "a server lets no client register that has a certificate and was not introduced",
+			Kind:  posture.Safe, Severity: posture.High, Once: true, Roles: []pki.Role{pki.Server},
+			Why: "server.client_introduction.enforcement: with \"warn\", Nomad's default, whoever has a client's key adds as many nodes as he likes, " +
+				"and is given jobs with their secrets (nomad/node_endpoint.go, newRegistrationAllowed; verified against Nomad 1.11.3)",
+			Want: posture.Want{probe.Denied},
+		}, i.as(party.Client).does(register), i.as(party.Client).with(i.Introduction, "an introduction token").does(register)),
+		tried(posture.Spec{
+			ID:    "introduction-tokens-live-an-hour-at-most",
+			Title: "an introduction token lives an hour at most, whatever is asked for",
+			Kind:  posture.Safe, Severity: posture.Medium, Once: true, Roles: []pki.Role{pki.Server},
+			Why: "server.client_introduction.max_identity_ttl, 30 min unless it is set: such a token is good for any number of nodes and cannot be revoked " +
+				"(nomad/structs/acl.go, IdentityTTL; verified against Nomad 1.11.3)",
+			Want: posture.Want{probe.Absent},
+		}, intro(time.Hour), intro(time.Second)),
+	}
+}
+
+// registerNobody is Node.Register for a node that cannot be kept: its secret is no UUID. Nomad looks at that last of all,
+// as it puts the node into its state (nomad/state/schema.go, nodeTableSchema: the index secret_id), so that nothing is
+// registered whatever the cluster's settings are.
+func registerNobody() probe.Call {
+	return probe.Call{
+		Method: "Node.Register",
+		Args: map[string]any{"Node": map[string]any{
+			"ID": noID, "SecretID": noName, "Name": noName, "Datacenter": "dc1", "NodePool": "default",
+			"Attributes": map[string]string{"kernel.name": "linux"}, "Status": "initializing",
+		}},
+		Behind: []string{"node insert failed"},
+	}
+}
+
+// livesLonger looks for a token whose life is longer. The token itself is in no answer.
+func livesLonger(life time.Duration) func(http.Header, []byte) (bool, string) {
+	return func(_ http.Header, body []byte) (bool, string) {
+		var answer struct{ JWT string }
+		var claims struct{ Exp, Iat int64 }
+		if err := json.Unmarshal(body, &answer); err != nil {
+			return false, "an answer that is not JSON"
+		}
+		parts := strings.Split(answer.JWT, ".")
+		if len(parts) != 3 {
+			return false, "an answer without a token"
+		}
+		payload, err := base64.RawURLEncoding.DecodeString(parts[1])
+		if err == nil {
+			err = json.Unmarshal(payload, &claims)
+		}
+		if err != nil {
+			return false, "a token that cannot be read"
+		}
+		lives := time.Duration(claims.Exp-claims.Iat) * time.Second
+		return lives > life, fmt.Sprintf("a token that lives %s", lives)
+	}
+}

@@ -1,0 +1,165 @@
+package catalogue
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/probe"
+)
+
+// line is a line of an agent's configuration that matters where no request can show it: it decides what a job may do to the
+// agent, or what happens in days. It is read from the agent's own account of itself, which tells what it was started with;
+// of the tls block alone that is not what is in force (verified against Nomad 1.11.3).
+type line struct {
+	role     pki.Role
+	id       string
+	title    string
+	severity posture.Severity
+	why      string
+	// lax says what is looked for, and where it is seen.
+	lax string
+	in  func(agentSelf) (there bool, saw string)
+}
+
+// agentSelf is the part of /v1/agent/self that is looked at, by Nomad's names.
+type agentSelf struct {
+	Config struct {
+		ACL struct {
+			TokenTTL, PolicyTTL time.Duration
+		}
+		Client struct {
+			TemplateConfig struct {
+				DisableSandbox   bool
+				FunctionDenylist []string
+			}
+			Artifact struct {
+				DisableFilesystemIsolation, DisableArtifactInspection bool
+				SetEnvironmentVariables                               string
+			}
+		}
+		Server struct {
+			RootKeyRotationThreshold string
+		}
+	} `json:"config"`
+}
+
+// agentLines are the checks of such lines. Their control looks for an account of a configuration at all, at the same place.
+func (i Ingredients) agentLines() []posture.Spec {
+	var specs []posture.Spec
+	for _, l := range append(clientLines(), append(cacheLines(), serverLines()...)...) {
+		self := func(look probe.AnswerLook) step {
+			return i.manager().does(func(c probe.Caller) probe.Probe { return probe.HTTPLook(get("/v1/agent/self"), c, look) })
+		}
+		specs = append(specs, tried(posture.Spec{
+			ID: l.id, Title: l.title, Kind: posture.Safe, Severity: l.severity, Roles: []pki.Role{l.role},
+			Why: l.why + " (read from /v1/agent/self of Nomad 1.11.3)", Want: posture.Want{probe.Absent},
+		},
+			self(probe.AnswerLook{For: l.lax, In: inSelf(l.in)}),
+			self(probe.AnswerLook{For: "the account of a configuration", In: inSelf(func(a agentSelf) (bool, string) {
+				return a.Config.ACL.TokenTTL > 0, "the agent's account of its configuration"
+			})}),
+		))
+	}
+	return specs
+}
+
+// inSelf reads the agent's account, and keeps of it what the look says alone.
+func inSelf(look func(agentSelf) (bool, string)) func(http.Header, []byte) (bool, string) {
+	return func(_ http.Header, body []byte) (bool, string) {
+		var self agentSelf
+		if err := json.Unmarshal(body, &self); err != nil {
+			return false, "an account that cannot be read"
+		}
+		return look(self)
+	}
+}
+
+// told is a look whose words are the line and its value.
+func told[T any](name string, value func(agentSelf) T, lax func(T) bool) func(agentSelf) (bool, string) {
+	return func(a agentSelf) (bool, string) {
+		v := value(a)
+		return lax(v), fmt.Sprintf("%s = %v", name, v)
+	}
+}
+
+func on(v bool) bool { return v }
+
+func clientLines() []line {
+	return []line{
+		{
+			role: pki.Client, id: "client-templates-stay-in-the-task", title: "a client's templates read no file outside of the task",
+			severity: posture.Critical, lax: "client.template.disable_file_sandbox = true",
+			why: "a template would read the client's own key, or any other file that the agent may (CVE-2022-24683; client/allocrunner/taskrunner/template)",
+			in:  told("disable_file_sandbox", func(a agentSelf) bool { return a.Config.Client.TemplateConfig.DisableSandbox }, on),
+		},
+		{
+			role: pki.Client, id: "client-templates-run-nothing", title: "a client's templates run no program and write no file",
+			severity: posture.Critical, lax: "a client.template.function_denylist without plugin or writeToFile",
+			why: "the functions plugin and writeToFile of a template act as the agent's own user (nomad#10177; client/config/config.go, DefaultTemplateFunctionDenylist)",
+			in: told("function_denylist", func(a agentSelf) []string { return a.Config.Client.TemplateConfig.FunctionDenylist }, func(denied []string) bool {
+				return !slices.Contains(denied, "plugin") || !slices.Contains(denied, "writeToFile")
+			}),
+		},
+		{
+			role: pki.Client, id: "client-isolates-downloads", title: "a client downloads artifacts in a sandbox of the file system",
+			severity: posture.High, lax: "client.artifact.disable_filesystem_isolation = true",
+			why: "a hostile archive or repository would write outside of the task (client/allocrunner/taskrunner/getter)",
+			in:  told("disable_filesystem_isolation", func(a agentSelf) bool { return a.Config.Client.Artifact.DisableFilesystemIsolation }, on),
+		},
+		{
+			role: pki.Client, id: "client-inspects-downloads", title: "a client looks for links that lead out of what it has downloaded",
+			severity: posture.High, lax: "client.artifact.disable_artifact_inspection = true",
+			why: "CVE-2024-1329: a link in an archive would lead to any file of the client's",
+			in:  told("disable_artifact_inspection", func(a agentSelf) bool { return a.Config.Client.Artifact.DisableArtifactInspection }, on),
+		},
+		{
+			role: pki.Client, id: "client-hands-downloads-no-environment", title: "a client's downloads see no variable of its own environment",
+			severity: posture.Medium, lax: "a client.artifact.set_environment_variables",
+			why: "what a job names as its source may send them anywhere (client/allocrunner/taskrunner/getter/util.go)",
+			in: told("set_environment_variables", func(a agentSelf) string { return a.Config.Client.Artifact.SetEnvironmentVariables },
+				func(names string) bool { return names != "" }),
+		},
+	}
+}
+
+// forgetful is the longest that a client may go by what it remembers of a token or a policy that is no more. Nomad's
+// default is 30 s.
+const forgetful = 5 * time.Minute
+
+func cacheLines() []line {
+	long := func(ttl time.Duration) bool { return ttl > forgetful }
+	return []line{
+		{
+			role: pki.Client, id: "client-forgets-revoked-tokens", title: "a client forgets a token that was revoked within minutes",
+			severity: posture.Medium, lax: "an acl.token_ttl of more than " + forgetful.String(),
+			why: "a client goes by what it remembers of a token for that long, also after the token was deleted (client/acl.go, resolveTokenValue)",
+			in:  told("token_ttl", func(a agentSelf) time.Duration { return a.Config.ACL.TokenTTL }, long),
+		},
+		{
+			role: pki.Client, id: "client-forgets-withdrawn-policies", title: "a client forgets a policy that was withdrawn within minutes",
+			severity: posture.Medium, lax: "an acl.policy_ttl of more than " + forgetful.String(),
+			why: "a client goes by what it remembers of a policy for that long, also after the policy was narrowed (client/acl.go, resolvePolicies)",
+			in:  told("policy_ttl", func(a agentSelf) time.Duration { return a.Config.ACL.PolicyTTL }, long),
+		},
+	}
+}
+
+// yearly is how old the key may become that encrypts variables and signs identities. Nomad's default is 30 days.
+const yearly = 365 * 24 * time.Hour
+
+func serverLines() []line {
+	return []line{{
+		role: pki.Server, id: "server-rotates-encryption-keys", title: "a server rotates the key that encrypts variables at least once a year",
+		severity: posture.Medium, lax: "a server.root_key_rotation_threshold of more than a year",
+		why: "a key that leaked, as in a snapshot, would stay good for all that is encrypted and signed (nomad/core_sched.go, rootKeyRotate)",
+		in: told("root_key_rotation_threshold", func(a agentSelf) string { return a.Config.Server.RootKeyRotationThreshold }, func(text string) bool {
+			threshold, err := time.ParseDuration(text) // empty: the default
+			return err == nil && threshold > yearly
+		}),
+	}}
+}
