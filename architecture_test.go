@@ -59,7 +59,7 @@ func rooms() map[string]room {
 		"lab/posture/catalogue": {
 			mayImport: []string{"lab/posture", "lab/posture/party", "lab/probe", "lab/pki", "lab/finding"},
 		},
-		"lab/posture/party": {mayImport: []string{"lab/probe", "lab/pki"}},
+		"lab/posture/party": {mayImport: []string{"lab/probe", "lab/pki"}, testsMayImport: []string{"lab", "lab/labtest"}},
 		"lab/probe":         {mayImport: []string{"lab/pki"}},
 		"lab/report":        {mayImport: []string{"lab/finding"}},
 		"lab": {

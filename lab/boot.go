@@ -48,7 +48,7 @@ func (l *Lab) lay(ctx context.Context, o UpOptions) (secrets, error) {
 	if err != nil {
 		return secrets{}, err
 	}
-	l.authority = s.authority
+	l.authority, l.foreign = s.authority, s.foreign
 	cli, err := s.authority.Issue(l.cliIdentity())
 	if err != nil {
 		return secrets{}, fmt.Errorf("certificate of the lab's user: %w", err)
@@ -57,8 +57,16 @@ func (l *Lab) lay(ctx context.Context, o UpOptions) (secrets, error) {
 	for _, n := range plan.Nodes {
 		l.nodes = append(l.nodes, &Node{lab: l, plan: n})
 	}
-	err = errors.Join(s.authority.Save(l.folder.tls()), l.cli.Save(l.folder.tls()), l.makeToken(), l.folder.write(l.record))
-	return s, err
+	return s, errors.Join(l.saveKeys(), l.makeToken(), l.folder.write(l.record))
+}
+
+// saveKeys writes what a later Open needs.
+func (l *Lab) saveKeys() error {
+	err := errors.Join(l.authority.Save(l.folder.tls()), l.cli.Save(l.folder.tls()))
+	if l.foreign != nil {
+		err = errors.Join(err, l.foreign.Save(l.folder.foreign()))
+	}
+	return err
 }
 
 // makeNetwork plans again when another lab was faster to take the subnet, without those that the engine has refused: it

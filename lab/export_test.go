@@ -42,6 +42,8 @@ const MaxNodes = maxNodes
 // Provisioned is a lab's nodes with all secrets made, as the engine would get them.
 type Provisioned struct {
 	Authority *pki.Authority
+	// Foreign is the one that some nodes trust besides. Nil: none does.
+	Foreign *pki.Authority
 	// LabGossip and OtherGossip are the two gossip keys.
 	LabGossip, OtherGossip string
 	// Files are each node's, by its name.
@@ -55,7 +57,7 @@ func Provision(p Plan) (Provisioned, error) {
 		return Provisioned{}, err
 	}
 	out := Provisioned{
-		Authority: s.authority, LabGossip: s.gossip[LabKey], OtherGossip: s.gossip[OtherKey],
+		Authority: s.authority, Foreign: s.foreign, LabGossip: s.gossip[LabKey], OtherGossip: s.gossip[OtherKey],
 		Files: map[string][]engine.File{},
 	}
 	for _, n := range p.Nodes {

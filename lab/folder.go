@@ -93,6 +93,7 @@ func (f folder) ours() error {
 }
 
 func (f folder) tls() string              { return filepath.Join(f.path, "tls") }
+func (f folder) foreign() string          { return filepath.Join(f.path, "foreign") }
 func (f folder) record() string           { return filepath.Join(f.path, "lab.json") }
 func (f folder) log(node string) string   { return filepath.Join(f.path, "logs", node+".log") }
 func (f folder) ownerFile() string        { return filepath.Join(f.path, "owner.lock") }

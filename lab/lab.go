@@ -23,6 +23,7 @@ type Lab struct {
 	folder    folder
 	record    record
 	authority *pki.Authority
+	foreign   *pki.Authority
 	// cli is a pointer so that printing a Lab cannot show its key: fmt calls no methods of unexported fields.
 	cli   *pki.Credential
 	nodes []*Node
@@ -59,6 +60,9 @@ func (l *Lab) TLSFolder() string { return l.folder.tls() }
 
 // Authority is what signs the lab's certificates. Checks let it sign wrong ones.
 func (l *Lab) Authority() *pki.Authority { return l.authority }
+
+// ForeignAuthority is an authority that is not the lab's and that some of its agents trust all the same. Nil: none does.
+func (l *Lab) ForeignAuthority() *pki.Authority { return l.foreign }
 
 // Credential is the cli certificate that Node.API presents.
 func (l *Lab) Credential() pki.Credential { return *l.cli }

@@ -54,6 +54,11 @@ func (l *Lab) loadCredentials() error {
 	if err != nil {
 		return fmt.Errorf("%w: %w: `nomadlab down %s` still removes the lab", ErrDamaged, err, l.Name())
 	}
+	if len(l.record.Plan.Certificates.TrustForeign) > 0 {
+		if l.foreign, err = pki.LoadAuthority(l.folder.foreign(), pki.Options{}); err != nil {
+			return fmt.Errorf("%w: %w: `nomadlab down %s` still removes the lab", ErrDamaged, err, l.Name())
+		}
+	}
 	cli, err := pki.LoadCredential(l.folder.tls(), l.cliIdentity())
 	l.cli = &cli
 	if err != nil {

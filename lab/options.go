@@ -11,6 +11,7 @@ func (s Spec) With(options ...Option) Spec {
 	s.Joiners = append([]Joiner(nil), s.Joiners...)
 	s.Weaken = append([]Weakness(nil), s.Weaken...)
 	s.Settings = append([]Setting(nil), s.Settings...)
+	s.Certificates = s.Certificates.clone()
 	for _, o := range options {
 		o(&s)
 	}
@@ -47,6 +48,32 @@ func NotBootstrapped() Option { return func(s *Spec) { s.NotBootstrapped = true 
 // Set changes one line of the configuration of the agents of that role; zero: of every agent. See Setting.
 func Set(role pki.Role, path, value string) Option {
 	return func(s *Spec) { s.Settings = append(s.Settings, Setting{Role: role, Path: path, Value: value}) }
+}
+
+// FlawedCertificates puts one thing wrong with the certificates of all agents of a role; zero: of all agents.
+func FlawedCertificates(role pki.Role, f pki.Flaw) Option {
+	return func(s *Spec) {
+		s.Certificates.Flaws = append(s.Certificates.Flaws, CertificateFlaw{Role: role, Flaw: f.Name()})
+	}
+}
+
+// CertificateNames puts further names into the certificates of all agents of a role; zero: of all agents.
+func CertificateNames(role pki.Role, names ...string) Option {
+	return func(s *Spec) {
+		s.Certificates.Names = append(s.Certificates.Names, ExtraNames{Role: role, DNSNames: names})
+	}
+}
+
+// CertificateRole gives all agents of a role certificates of another one.
+func CertificateRole(role, as pki.Role) Option {
+	return func(s *Spec) {
+		s.Certificates.Roles = append(s.Certificates.Roles, OtherRole{Role: role, As: as})
+	}
+}
+
+// TrustForeign has all agents of a role trust an authority that is not the lab's: Lab.ForeignAuthority.
+func TrustForeign(role pki.Role) Option {
+	return func(s *Spec) { s.Certificates.TrustForeign = append(s.Certificates.TrustForeign, role) }
 }
 
 // Like takes over a whole Spec; it belongs first among the options.

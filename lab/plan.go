@@ -69,6 +69,10 @@ type PlannedNode struct {
 	Aliases []string `json:"aliases"`
 	// Identity is who its certificate speaks for.
 	Identity pki.Identity `json:"identity"`
+	// Flaw is what is wrong with its certificate, by the name of one of pki.Flaws. Empty: nothing.
+	Flaw string `json:"flaw,omitempty"`
+	// TrustsForeign is true for an agent that also trusts an authority that is not the lab's.
+	TrustsForeign bool `json:"trusts_foreign,omitempty"`
 	// Gossip is which gossip key a server has.
 	Gossip GossipKey `json:"gossip,omitempty"`
 	// Introduction is which introduction token a client of a hardened lab has.
@@ -158,7 +162,7 @@ func (p *Plan) addMembers(r Region, several bool) {
 	for _, m := range members(r, several) {
 		p.Nodes = append(p.Nodes, PlannedNode{
 			Name: m.name, Role: m.role, Region: r.Name, Datacenter: r.Datacenter, Gossip: p.gossip(LabKey),
-			Identity: pki.Identity{Role: m.role, Region: r.Name},
+			Identity: pki.Identity{Role: p.Certificates.role(m.role), Region: r.Name},
 		})
 	}
 }
@@ -213,7 +217,8 @@ func (n *PlannedNode) ports() []uint16 {
 
 // identify puts the names and addresses into the node's certificate that its peers and users call it by.
 func (n *PlannedNode) identify(c Certificates) error {
-	n.Identity.DNSNames = append(append([]string(nil), n.Aliases...), c.DNSNames...)
+	n.Flaw, n.TrustsForeign = c.flaw(n.Role), slices.Contains(c.TrustForeign, n.Role)
+	n.Identity.DNSNames = slices.Concat(n.Aliases, c.DNSNames, c.names(n.Role))
 	if n.Address.IsValid() {
 		n.Identity.IPs = []netip.Addr{n.Address}
 	}

@@ -54,6 +54,12 @@ func plannedSpecs() map[string]lab.Spec {
 			{Path: "server.raft_multiplier", Value: "5"},
 			{Role: pki.Server, Path: "tls.verify_https_client"},
 		}},
+		"forged": {Name: "forged", Regions: three.Regions, Certificates: lab.Certificates{
+			Flaws:        []lab.CertificateFlaw{{Role: pki.Client, Flaw: "no-eku"}},
+			Names:        []lab.ExtraNames{{Role: pki.Server, DNSNames: []string{"server.eu.nomad", "*.global.nomad"}}},
+			Roles:        []lab.OtherRole{{Role: pki.Client, As: pki.Server}},
+			TrustForeign: []pki.Role{pki.Server},
+		}, Joiners: []lab.Joiner{{Name: "late", Role: pki.Client}, {Name: "right", Role: pki.Client, CertificateRole: pki.Client}}},
 		"details": {
 			Name: "details", Regions: three.Regions, LogLevel: "TRACE", Subnet: "10.99.7.13/24", Nomad: lab.Nomad{Version: "1.10.5"},
 			Certificates: lab.Certificates{TTL: 3600e9, DNSNames: []string{"nomad.example"}, IPs: []string{"192.0.2.1", "2001:db8::1"}},
@@ -226,7 +232,7 @@ func TestPlanReachesNothing(t *testing.T) {
 		"bytes", "errors", "fmt", "hash/fnv", "io/fs", "net/netip", "path", "regexp", "slices", "strings", "time",
 		"github.com/hashicorp/go-sockaddr", "nomadlab.internal/lab/agentconf", "nomadlab.internal/lab/pki",
 	}
-	for _, file := range []string{"plan.go", "address.go", "subnet.go", "setting.go", "spec.go", "validate.go", "options.go"} {
+	for _, file := range []string{"plan.go", "address.go", "subnet.go", "forged.go", "setting.go", "spec.go", "validate.go", "options.go"} {
 		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
 		if err != nil {
 			t.Fatal(err)

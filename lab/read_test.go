@@ -19,11 +19,18 @@ name: demo
 nomad: {version: 1.11.3}
 subnet: 10.9.0.0/24
 log_level: TRACE
-certificates: {ttl: 36h30m, dns_names: [nomad.example], ips: [192.0.2.1]}
+certificates:
+  {ttl: 36h30m, dns_names: [nomad.example], ips: [192.0.2.1],
+   flaws: [{role: client, flaw: no-eku}], names: [{dns_names: ["*.global.nomad"]}], roles: [{role: client, as: server}],
+   trust_foreign: [server]}
 regions:
   - {name: eu, datacenter: rack-1, servers: 5, clients: 0}
   - name: us
 weaken: [tls.http]
+settings:
+  - {role: client, path: limits.https_handshake_timeout, value: '"0s"'}
+  - {path: enable_debug, value: "true"}
+  - {path: tls.http}
 joiners:
   - {name: x, role: server, region: us, certificate_role: client, certificate_region: eu, gossip: other}
 `
@@ -33,9 +40,14 @@ func wholeSpec() lab.Spec {
 		Name: "demo", Nomad: lab.Nomad{Version: "1.11.3"}, Subnet: "10.9.0.0/24", LogLevel: "TRACE",
 		Certificates: lab.Certificates{
 			TTL: 36*time.Hour + 30*time.Minute, DNSNames: []string{"nomad.example"}, IPs: []string{"192.0.2.1"},
+			Flaws: []lab.CertificateFlaw{{Role: pki.Client, Flaw: "no-eku"}}, Names: []lab.ExtraNames{{DNSNames: []string{"*.global.nomad"}}},
+			Roles: []lab.OtherRole{{Role: pki.Client, As: pki.Server}}, TrustForeign: []pki.Role{pki.Server},
 		},
 		Regions: []lab.Region{{Name: "eu", Datacenter: "rack-1", Servers: new(5), Clients: new(0)}, {Name: "us"}},
 		Weaken:  []lab.Weakness{lab.NoHTTPTLS},
+		Settings: []lab.Setting{
+			{Role: pki.Client, Path: "limits.https_handshake_timeout", Value: `"0s"`}, {Path: "enable_debug", Value: "true"}, {Path: "tls.http"},
+		},
 		Joiners: []lab.Joiner{{
 			Name: "x", Role: pki.Server, Region: "us", CertificateRole: pki.Client, CertificateRegion: "eu", Gossip: lab.OtherKey,
 		}},

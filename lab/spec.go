@@ -61,6 +61,14 @@ type Certificates struct {
 	DNSNames []string `yaml:"dns_names,omitempty" json:"dns_names,omitempty"`
 	// IPs likewise; each is an address or a go-sockaddr template such as "{{ GetPrivateIP }}".
 	IPs []string `yaml:"ips,omitempty" json:"ips,omitempty"`
+	// Flaws put one thing wrong with the certificates of a role's agents.
+	Flaws []CertificateFlaw `yaml:"flaws,omitempty" json:"flaws,omitempty"`
+	// Names are further names in the certificates of a role's agents.
+	Names []ExtraNames `yaml:"names,omitempty" json:"names,omitempty"`
+	// Roles give a role's agents certificates of another role. A Joiner's own CertificateRole wins.
+	Roles []OtherRole `yaml:"roles,omitempty" json:"roles,omitempty"`
+	// TrustForeign are the roles whose agents also trust an authority that is not the lab's: Lab.ForeignAuthority.
+	TrustForeign []pki.Role `yaml:"trust_foreign,omitempty" json:"trust_foreign,omitempty"`
 }
 
 // Region is a Nomad region: servers that elect a leader among themselves, and their clients.
@@ -84,7 +92,7 @@ type Joiner struct {
 	Role pki.Role `yaml:"role" json:"role"`
 	// Region is the region that it joins. Zero: the lab's first.
 	Region string `yaml:"region,omitempty" json:"region,omitempty"`
-	// CertificateRole is the role that its certificate speaks for. Zero: Role.
+	// CertificateRole is the role that its certificate speaks for. Zero: that of all agents of its Role.
 	CertificateRole pki.Role `yaml:"certificate_role,omitempty" json:"certificate_role,omitempty"`
 	// CertificateRegion is the region that its certificate speaks for. Zero: Region.
 	CertificateRegion string `yaml:"certificate_region,omitempty" json:"certificate_region,omitempty"`
@@ -180,7 +188,7 @@ func (s Spec) withDefaults() Spec {
 	s.Regions = regions
 	joiners := make([]Joiner, len(s.Joiners))
 	for i, j := range s.Joiners {
-		joiners[i] = j.withDefaults(regions[0].Name)
+		joiners[i] = j.withDefaults(regions[0].Name, s.Certificates)
 	}
 	s.Joiners = joiners
 	return s
@@ -202,12 +210,12 @@ func (r Region) withDefaults() Region {
 	return r
 }
 
-func (j Joiner) withDefaults(region string) Joiner {
+func (j Joiner) withDefaults(region string, c Certificates) Joiner {
 	if j.Region == "" {
 		j.Region = region
 	}
 	if j.CertificateRole == "" {
-		j.CertificateRole = j.Role
+		j.CertificateRole = c.role(j.Role)
 	}
 	if j.CertificateRegion == "" {
 		j.CertificateRegion = j.Region

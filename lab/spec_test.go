@@ -14,11 +14,15 @@ import (
 func fullSpec() lab.Spec {
 	return lab.Spec{
 		Name: "full", LogLevel: "DEBUG", Subnet: "10.99.0.0/24", Nomad: lab.Nomad{Version: "1.11.3"},
-		Certificates: lab.Certificates{TTL: time.Hour, DNSNames: []string{"nomad.example"}, IPs: []string{"192.0.2.1"}},
-		Regions:      []lab.Region{{}, {Name: "eu"}},
-		Weaken:       []lab.Weakness{lab.NoRPCTLS},
-		Settings:     []lab.Setting{{Role: pki.Client, Path: "tls.http", Value: "false"}},
-		Joiners:      []lab.Joiner{{Name: "x", Role: pki.Server}, {Name: "y", Role: pki.Client, Region: "eu"}},
+		Certificates: lab.Certificates{
+			TTL: time.Hour, DNSNames: []string{"nomad.example"}, IPs: []string{"192.0.2.1"},
+			Flaws: []lab.CertificateFlaw{{Flaw: "no-eku"}}, Names: []lab.ExtraNames{{DNSNames: []string{"a"}}},
+			Roles: []lab.OtherRole{{Role: pki.Client, As: pki.Client}}, TrustForeign: []pki.Role{pki.Server},
+		},
+		Regions:  []lab.Region{{}, {Name: "eu"}},
+		Weaken:   []lab.Weakness{lab.NoRPCTLS},
+		Settings: []lab.Setting{{Role: pki.Client, Path: "tls.http", Value: "false"}},
+		Joiners:  []lab.Joiner{{Name: "x", Role: pki.Server}, {Name: "y", Role: pki.Client, Region: "eu"}},
 	}
 }
 
@@ -69,12 +73,20 @@ func TestOptions(t *testing.T) {
 		lab.Name("mine"), lab.Version("1.10.5"), lab.LogLevel("TRACE"), lab.Servers(5), lab.Clients(0),
 		lab.Weaken(lab.NoHTTPTLS), lab.Weaken(lab.NoGossipKey),
 		lab.Set("", "enable_debug", "true"), lab.Set(pki.Server, "tls.http", ""),
+		lab.FlawedCertificates("", pki.NoEKU()), lab.CertificateNames(pki.Client, "a", "b"), lab.CertificateRole(pki.Client, pki.Server),
+		lab.TrustForeign(pki.Server),
 		lab.Outside(lab.Joiner{Name: "x", Role: pki.Server}), lab.Outside(lab.Joiner{Name: "y", Role: pki.Client}),
 	)
 	five, none := 5, 0
 	want := lab.Spec{
 		Name: "mine", Nomad: lab.Nomad{Version: "1.10.5"}, LogLevel: "TRACE",
-		Regions:  []lab.Region{{Servers: &five, Clients: &none}},
+		Regions: []lab.Region{{Servers: &five, Clients: &none}},
+		Certificates: lab.Certificates{
+			Flaws:        []lab.CertificateFlaw{{Flaw: "no-eku"}},
+			Names:        []lab.ExtraNames{{Role: pki.Client, DNSNames: []string{"a", "b"}}},
+			Roles:        []lab.OtherRole{{Role: pki.Client, As: pki.Server}},
+			TrustForeign: []pki.Role{pki.Server},
+		},
 		Weaken:   []lab.Weakness{lab.NoHTTPTLS, lab.NoGossipKey},
 		Settings: []lab.Setting{{Path: "enable_debug", Value: "true"}, {Role: pki.Server, Path: "tls.http"}},
 		Joiners:  []lab.Joiner{{Name: "x", Role: pki.Server}, {Name: "y", Role: pki.Client}},
@@ -89,9 +101,13 @@ func everyOption() []lab.Option {
 	return []lab.Option{
 		lab.Name("other"), lab.Version("2"), lab.LogLevel("WARN"), lab.Servers(7), lab.Clients(7), lab.Weaken(lab.NoHTTPTLS),
 		lab.Outside(lab.Joiner{Name: "z"}), lab.Set("", "enable_debug", "true"),
+		lab.FlawedCertificates("", pki.NoEKU()), lab.CertificateNames(pki.Client, "a"), lab.CertificateRole(pki.Client, pki.Server),
+		lab.TrustForeign(pki.Server),
 		func(s *lab.Spec) {
 			s.Regions[1].Name, s.Joiners[0].Name, s.Weaken[0] = "us", "renamed", lab.NoGossipKey
 			s.Settings[0].Path = "tls.rpc"
+			s.Certificates.Flaws[0].Flaw, s.Certificates.Names[0].Role = "x", "x"
+			s.Certificates.Roles[0].As, s.Certificates.TrustForeign[0] = "x", "x"
 		},
 	}
 }
@@ -110,6 +126,7 @@ func TestWithAndLikeCopy(t *testing.T) {
 			spec.Joiners = append(make([]lab.Joiner, 0, 8), spec.Joiners...)
 			spec.Weaken = append(make([]lab.Weakness, 0, 8), spec.Weaken...)
 			spec.Settings = append(make([]lab.Setting, 0, 8), spec.Settings...)
+			spec.Certificates.TrustForeign = append(make([]pki.Role, 0, 8), spec.Certificates.TrustForeign...)
 			derived := derive(spec)
 			if derived.Name != "other" || len(derived.Joiners) != 3 || *derived.Regions[0].Servers != 7 {
 				t.Errorf("the options were not applied: %+v", derived)
@@ -119,6 +136,9 @@ func TestWithAndLikeCopy(t *testing.T) {
 			}
 			if stray := spec.Joiners[:3][2]; stray != (lab.Joiner{}) {
 				t.Errorf("%+v was written behind the end of the original's joiners", stray)
+			}
+			if stray := spec.Certificates.TrustForeign[:2][1]; stray != "" {
+				t.Errorf("%s was written behind the end of the original's roles", stray)
 			}
 			if stray := spec.Settings[:2][1]; stray != (lab.Setting{}) {
 				t.Errorf("%+v was written behind the end of the original's settings", stray)

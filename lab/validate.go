@@ -93,6 +93,9 @@ func (s Spec) Warnings() []string {
 	if len(s.Settings) > 0 {
 		out = append(out, "this lab's agents are not as a lab has them: "+SettingsText(s.Settings))
 	}
+	if s.Certificates.Weakened() {
+		out = append(out, "this lab's certificates are not as a lab has them: "+s.Certificates.flawText())
+	}
 	return out
 }
 
@@ -144,11 +147,8 @@ func (v *validator) certificates(c Certificates) {
 	if c.TTL != 0 && (c.TTL < shortestTTL || c.TTL > longestTTL) {
 		v.add("certificates.ttl", c.TTL.String(), fmt.Sprintf("use a duration from %s to %d h, such as 24h", shortestTTL, int(longestTTL.Hours())))
 	}
-	for i, name := range c.DNSNames {
-		if err := (pki.Identity{Role: pki.Server, DNSNames: []string{name}}).Validate(); err != nil {
-			v.add(fmt.Sprintf("certificates.dns_names[%d]", i), fmt.Sprintf("%q", name), "use a DNS name such as nomad.example.com")
-		}
-	}
+	v.dnsNames("certificates.dns_names", c.DNSNames)
+	v.forged(c)
 }
 
 // regions returns whether there are so few nodes that looking at each of them makes sense.

@@ -129,6 +129,38 @@ func refusedSettings() []refused {
 	}
 }
 
+func refusedForgeries() []refused {
+	with := func(c lab.Certificates) lab.Spec { return lab.Spec{Certificates: c} }
+	none := func(s *lab.Spec) { s.Certificates = lab.Certificates{} }
+	flaw := func(role pki.Role, name string) lab.Certificates {
+		return lab.Certificates{Flaws: []lab.CertificateFlaw{{Role: role, Flaw: name}}}
+	}
+	twice := flaw(pki.Client, "no-eku")
+	twice.Flaws = append(twice.Flaws, lab.CertificateFlaw{Flaw: "weak-key"})
+	return []refused{
+		{"flaw of a cli", with(flaw(pki.CLI, "no-eku")), "certificates.flaws[0].role", `"cli"`, "use server or client, or leave it out for both", none},
+		{"unknown flaw", with(flaw("", "ugly")), "certificates.flaws[0].flaw", `"ugly"`, "use one of [foreign self-signed", none},
+		{"flaw that a lab's authority cannot have", with(flaw("", "outside-constraints")), "certificates.flaws[0].flaw", `"outside-constraints"`, "use one of [foreign", none},
+		{"two flaws in one certificate", with(twice), "certificates.flaws[1].role", `"", for the second time`, "put one thing wrong", none},
+		{
+			"name that is none", with(lab.Certificates{Names: []lab.ExtraNames{{DNSNames: []string{"*.global.nomad", "a b"}}}}),
+			"certificates.names[0].dns_names[1]", `"a b"`, "use a DNS name", none,
+		},
+		{
+			"certificates of no role", with(lab.Certificates{Roles: []lab.OtherRole{{Role: pki.Client, As: "king"}}}),
+			"certificates.roles[0].as", `"king"`, "use server, client or cli", none,
+		},
+		{
+			"no role with certificates", with(lab.Certificates{Roles: []lab.OtherRole{{As: pki.Server}}}),
+			"certificates.roles[0].role", `""`, "use server or client", none,
+		},
+		{
+			"trust of a cli", with(lab.Certificates{TrustForeign: []pki.Role{pki.CLI}}),
+			"certificates.trust_foreign[0]", `"cli"`, "use server or client", none,
+		},
+	}
+}
+
 func refusedJoiners() []refused {
 	first := func(right func(*lab.Joiner)) func(*lab.Spec) {
 		return func(s *lab.Spec) { right(&s.Joiners[0]) }
@@ -173,7 +205,7 @@ func refusedJoiners() []refused {
 }
 
 func allRefused() []refused {
-	return slices.Concat(refusedNames(), refusedNumbers(), refusedChoices(), refusedSettings(), refusedJoiners())
+	return slices.Concat(refusedNames(), refusedNumbers(), refusedChoices(), refusedSettings(), refusedForgeries(), refusedJoiners())
 }
 
 // TestValidateNamesTheProblem: one thing is wrong and one problem is named; with that one thing put right there is none.
@@ -253,6 +285,7 @@ func TestValidateAccepts(t *testing.T) {
 		"one server":              lab.Spec{}.With(lab.Servers(1)),
 		"an even number":          lab.Spec{}.With(lab.Servers(2)),
 		"every weakness":          {Weaken: lab.Weaknesses()},
+		"a flaw for each role":    lab.Spec{}.With(lab.FlawedCertificates(pki.Server, pki.NoEKU()), lab.FlawedCertificates(pki.Client, pki.WeakKey())),
 		"a setting for each role": lab.Spec{}.With(lab.Set(pki.Server, "tls.http", "false"), lab.Set(pki.Client, "tls.http", ""), lab.Set("", "server.x", "1")),
 		"a template, unexamined":  {Subnet: "{{ nonsense"},
 		"every difference of joiners": joining(lab.Joiner{

@@ -53,6 +53,9 @@ func refuse(p lab.Plan) error {
 	if len(p.Settings) > 0 {
 		add("settings", lab.SettingsText(p.Settings), "leave them out: whoever brings the file up would not know; `nomadlab up` makes such labs")
 	}
+	if p.Certificates.Weakened() {
+		add("certificates", "not as a lab has them", "leave out flaws, names, roles and trust_foreign: `nomadlab up` makes such labs")
+	}
 	if ttl := p.Certificates.TTL; ttl%day != 0 {
 		add("certificates.ttl", ttl.String(), "use whole days, such as 48h: `nomad tls` counts in days")
 	}

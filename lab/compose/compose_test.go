@@ -215,6 +215,7 @@ func TestRefusals(t *testing.T) {
 		"hardened":         {Hardened: true},
 		"weaken":           {Weaken: []lab.Weakness{lab.NoRPCTLS}},
 		"settings":         {Settings: []lab.Setting{{Path: "enable_debug", Value: "true"}}},
+		"certificates":     lab.Spec{}.With(lab.TrustForeign(pki.Client)),
 		"certificates.ttl": {Certificates: lab.Certificates{TTL: 90 * time.Minute}},
 	} {
 		var out strings.Builder

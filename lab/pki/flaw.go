@@ -116,6 +116,20 @@ func Flaws() []Flaw {
 	}
 }
 
+// FlawNamed returns the flaw of that name, for "sound" and "" the zero one. The error lists the names that there are.
+func FlawNamed(name string) (Flaw, error) {
+	all := Flaws()
+	if name == "" || name == (Flaw{}).Name() {
+		return Flaw{}, nil
+	}
+	for _, f := range all {
+		if f.name == name {
+			return f, nil
+		}
+	}
+	return Flaw{}, fmt.Errorf("no flaw is named %q: there are %v", name, all)
+}
+
 // apply returns a copy of a sound template with the flaw in it. Who signs is for
 // the authority to see to, and the key is made before the template is.
 func (f Flaw) apply(sound *x509.Certificate, now time.Time) *x509.Certificate {

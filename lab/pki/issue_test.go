@@ -234,12 +234,25 @@ func TestFlawsAreUsableInTables(t *testing.T) {
 			t.Errorf("%s stands twice", flaw)
 		}
 		seen[flaw], names[flaw.Name()] = true, true
+		if named, err := pki.FlawNamed(flaw.Name()); err != nil || named != flaw {
+			t.Errorf("by its name, %s is %s, %v", flaw, named, err)
+		}
 		if strings.Trim(flaw.Name(), "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || !strings.HasSuffix(flaw.Why(), ".") || fmt.Sprint(flaw) != flaw.Name() {
 			t.Errorf("flaw %q: name, or reason %q, in the wrong form", flaw.Name(), flaw.Why())
 		}
 	}
 	if one, other := pki.Expired(), pki.Expired(); one != other || len(names) != 17 || (pki.Flaw{}).Name() != "sound" || (pki.Flaw{}).Why() == "" {
 		t.Errorf("flaws %v: want sixteen and the zero one, comparable", names)
+	}
+}
+
+func TestFlawNamed(t *testing.T) {
+	for name, want := range map[string]string{"": "", "sound": "", "ugly": `no flaw is named "ugly": there are [foreign self-signed`} {
+		got, err := pki.FlawNamed(name)
+		checkError(t, err, want)
+		if got != (pki.Flaw{}) {
+			t.Errorf("%q is %s", name, got)
+		}
 	}
 }
 

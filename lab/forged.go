@@ -1,0 +1,166 @@
+package lab
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"nomadlab.internal/lab/pki"
+)
+
+// CertificateFlaw is one thing wrong with the certificates of all agents of a role.
+type CertificateFlaw struct {
+	// Role is server or client. Zero: both.
+	Role pki.Role `yaml:"role,omitempty" json:"role,omitempty"`
+	// Flaw is the name of one of pki.Flaws, such as "no-eku". Agents start with most of them; whether they find each other is
+	// what one may want to see.
+	Flaw string `yaml:"flaw" json:"flaw"`
+}
+
+// ExtraNames are names in the certificates of all agents of a role, beyond those that they need.
+type ExtraNames struct {
+	// Role is server or client. Zero: both.
+	Role pki.Role `yaml:"role,omitempty" json:"role,omitempty"`
+	// DNSNames may begin with "*.". Nomad takes an agent's role from any of them: a client whose certificate also names
+	// server.global.nomad is a server (nomad/server.go:634).
+	DNSNames []string `yaml:"dns_names" json:"dns_names"`
+}
+
+// OtherRole gives all agents of a role the certificates of another one.
+type OtherRole struct {
+	// Role is server or client.
+	Role pki.Role `yaml:"role" json:"role"`
+	// As is the role that their certificates speak for: server, client or cli. A client that holds a server's certificate
+	// works without a sound, and who takes it over has a server's power (verified against Nomad 1.11.3).
+	As pki.Role `yaml:"as" json:"as"`
+}
+
+// concerns says whether something that is said of a role, zero for both, is said of this one.
+func concerns(said, role pki.Role) bool { return said == "" || said == role }
+
+// flaw is what is wrong with the certificates of a role. Empty: nothing.
+func (c Certificates) flaw(role pki.Role) string {
+	for _, f := range c.Flaws {
+		if concerns(f.Role, role) {
+			return f.Flaw
+		}
+	}
+	return ""
+}
+
+// names are the further names in the certificates of a role.
+func (c Certificates) names(role pki.Role) []string {
+	var out []string
+	for _, n := range c.Names {
+		if concerns(n.Role, role) {
+			out = append(out, n.DNSNames...)
+		}
+	}
+	return out
+}
+
+// role is the role that the certificates of a role's agents speak for.
+func (c Certificates) role(role pki.Role) pki.Role {
+	for _, r := range c.Roles {
+		if r.Role == role {
+			return r.As
+		}
+	}
+	return role
+}
+
+// Weakened says whether agents have certificates that a lab would not give them, or trust an authority that it would not
+// have them trust.
+func (c Certificates) Weakened() bool {
+	return len(c.Flaws)+len(c.Names)+len(c.Roles)+len(c.TrustForeign) > 0
+}
+
+// clone is a copy that shares nothing with the original that options append to.
+func (c Certificates) clone() Certificates {
+	c.Flaws, c.Names, c.Roles = slices.Clone(c.Flaws), slices.Clone(c.Names), slices.Clone(c.Roles)
+	c.TrustForeign = slices.Clone(c.TrustForeign)
+	return c
+}
+
+// flawText is what differs in words, such as "flaw no-eku on clients".
+func (c Certificates) flawText() string {
+	var words []string
+	add := func(role pki.Role, format string, values ...any) {
+		text := fmt.Sprintf(format, values...)
+		if role != "" {
+			text += " on " + string(role) + "s"
+		}
+		words = append(words, text)
+	}
+	for _, f := range c.Flaws {
+		add(f.Role, "flaw %s", f.Flaw)
+	}
+	for _, n := range c.Names {
+		add(n.Role, "names %s", strings.Join(n.DNSNames, " "))
+	}
+	for _, r := range c.Roles {
+		add(r.Role, "certificates of a %s", r.As)
+	}
+	for _, role := range c.TrustForeign {
+		add(role, "a foreign authority trusted")
+	}
+	return strings.Join(words, ", ")
+}
+
+func (v *validator) forged(c Certificates) {
+	flawed := map[pki.Role]bool{}
+	for i, f := range c.Flaws {
+		at := fmt.Sprintf("certificates.flaws[%d].", i)
+		v.agents(at+"role", f.Role, true)
+		for role := range flawed {
+			if concerns(f.Role, role) || role == "" {
+				v.add(at+"role", fmt.Sprintf("%q, for the second time", f.Role), "put one thing wrong with a certificate, so that what follows has one cause")
+				break
+			}
+		}
+		flawed[f.Role] = true
+		// The lab's authority has no name constraints that a name could be outside of.
+		if _, err := pki.FlawNamed(f.Flaw); err != nil || f.Flaw == pki.OutsideConstraints().Name() {
+			v.add(at+"flaw", fmt.Sprintf("%q", f.Flaw), fmt.Sprintf("use one of %v", labFlaws()))
+		}
+	}
+	for i, n := range c.Names {
+		at := fmt.Sprintf("certificates.names[%d].", i)
+		v.agents(at+"role", n.Role, true)
+		v.dnsNames(at+"dns_names", n.DNSNames)
+	}
+	for i, r := range c.Roles {
+		at := fmt.Sprintf("certificates.roles[%d].", i)
+		v.agents(at+"role", r.Role, false)
+		if !slices.Contains([]pki.Role{pki.Server, pki.Client, pki.CLI}, r.As) {
+			v.add(at+"as", fmt.Sprintf("%q", r.As), "use server, client or cli")
+		}
+	}
+	for i, role := range c.TrustForeign {
+		v.agents(fmt.Sprintf("certificates.trust_foreign[%d]", i), role, false)
+	}
+}
+
+// labFlaws are the flaws that a lab's certificates can have.
+func labFlaws() []pki.Flaw {
+	return slices.DeleteFunc(pki.Flaws(), func(f pki.Flaw) bool { return f == pki.OutsideConstraints() })
+}
+
+// agents looks at a role that must be one of agents.
+func (v *validator) agents(field string, role pki.Role, both bool) {
+	switch {
+	case role == pki.Server, role == pki.Client, role == "" && both:
+	case both:
+		v.add(field, fmt.Sprintf("%q", role), "use server or client, or leave it out for both")
+	default:
+		v.add(field, fmt.Sprintf("%q", role), "use server or client")
+	}
+}
+
+func (v *validator) dnsNames(field string, names []string) {
+	for i, name := range names {
+		if err := (pki.Identity{Role: pki.Server, DNSNames: []string{name}}).Validate(); err != nil {
+			v.add(fmt.Sprintf("%s[%d]", field, i), fmt.Sprintf("%q", name), "use a DNS name such as nomad.example.com")
+		}
+	}
+}

@@ -1,0 +1,140 @@
+package lab_test
+
+import (
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/pki"
+)
+
+// TestEveryFlawIsInTheCertificates of the role that it is said of, and no other's.
+func TestEveryFlawIsInTheCertificates(t *testing.T) {
+	for _, flaw := range append(pki.Flaws(), pki.Flaw{}) {
+		if flaw == pki.OutsideConstraints() {
+			continue // refused by Validate
+		}
+		spec := lab.Spec{}.With(lab.Servers(1), lab.Clients(1))
+		if flaw != (pki.Flaw{}) {
+			spec = spec.With(lab.FlawedCertificates(pki.Client, flaw))
+		}
+		p := mustPlan(t, spec)
+		made, err := lab.Provision(p)
+		if err != nil {
+			t.Fatalf("%s: %v", flaw, err)
+		}
+		for _, n := range p.Nodes {
+			want := ""
+			if n.Role == pki.Client && flaw != (pki.Flaw{}) {
+				want = flaw.Name()
+			}
+			c := pki.Credential{Identity: n.Identity, CertPEM: dataOf(t, made.Files[n.Name], n.Identity.CertFile()), CAPEM: made.Authority.CertificatePEM()}
+			if got := flawIn(c.Describe(), bytes.Count(c.CertPEM, []byte("BEGIN"))); n.Flaw != want || got != want {
+				t.Errorf("%s: %s is to have %q and has %q:\n%s", flaw, n.Name, n.Flaw, got, c.Describe())
+			}
+		}
+	}
+}
+
+// flawIn reads which flaw a certificate has that was issued just now, and that is presented with so many in all.
+func flawIn(words string, presented int) string {
+	said := map[string]string{}
+	for line := range strings.Lines(words) {
+		label, value, _ := strings.Cut(line, "  ")
+		said[label] = strings.TrimSpace(value)
+	}
+	begin, end, _ := strings.Cut(said["valid"], " to ")
+	from, _ := time.Parse(time.RFC3339, begin)
+	until, _ := time.Parse(time.RFC3339, end)
+	left := time.Until(until)
+	for _, c := range []struct {
+		name string
+		is   bool
+	}{
+		{"foreign", said["issuer"] == "CN=Foreign CA"},
+		{"self-signed", said["issuer"] == said["subject"]},
+		{"intermediate-sent", said["issuer"] == "CN=Intermediate CA" && presented == 2},
+		{"intermediate-missing", said["issuer"] == "CN=Intermediate CA"},
+		{"expired", left < 0},
+		{"not-yet-valid", time.Until(from) > 0},
+		{"nearly-expired", left < 3*time.Hour},
+		{"long-lived", left > 9*365*24*time.Hour},
+		{"no-eku", strings.HasPrefix(said["purposes"], "not limited")},
+		{"server-auth-only", said["purposes"] == "server authentication"},
+		{"client-auth-only", said["purposes"] == "client authentication"},
+		{"code-signing-only", said["purposes"] == "code signing"},
+		{"weak-key", strings.HasPrefix(said["key"], "RSA of 1024 bits")},
+		{"ed25519", strings.HasPrefix(said["key"], "Ed25519")},
+		{"can-sign", said["authority"] != ""},
+	} {
+		if c.is {
+			return c.name
+		}
+	}
+	return ""
+}
+
+// TestOnlySomeTrustTheForeigner, whose key no node has.
+func TestOnlySomeTrustTheForeigner(t *testing.T) {
+	for _, role := range []pki.Role{pki.Server, pki.Client, ""} {
+		spec := lab.Spec{}.With(lab.Servers(1), lab.Clients(1))
+		if role != "" {
+			spec = spec.With(lab.TrustForeign(role))
+		}
+		p := mustPlan(t, spec)
+		made, err := lab.Provision(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (made.Foreign == nil) != (role == "") {
+			t.Fatalf("trusted by %q: %v", role, made.Foreign)
+		}
+		for _, n := range p.Nodes {
+			want := made.Authority.CertificatePEM()
+			if n.Role == role {
+				want = slices.Concat(want, made.Foreign.CertificatePEM())
+			}
+			if got := dataOf(t, made.Files[n.Name], pki.CAFile); !bytes.Equal(got, want) {
+				t.Errorf("trusted by %q: %s trusts %d bytes, want %d", role, n.Name, len(got), len(want))
+			}
+			if keys := privateKeys(made.Files[n.Name]); len(keys) != 1 {
+				t.Errorf("%s has %d keys", n.Name, len(keys))
+			}
+		}
+	}
+}
+
+// TestForgedCertificatesWeaken a lab: on this machine it runs no raw_exec tasks, and its user is told.
+func TestForgedCertificatesWeaken(t *testing.T) {
+	for want, o := range map[string]lab.Option{
+		"flaw no-eku on clients":                 lab.FlawedCertificates(pki.Client, pki.NoEKU()),
+		"names a b":                              lab.CertificateNames("", "a", "b"),
+		"certificates of a server on clients":    lab.CertificateRole(pki.Client, pki.Server),
+		"a foreign authority trusted on servers": lab.TrustForeign(pki.Server),
+	} {
+		spec := lab.Spec{}.With(o)
+		if got := spec.Warnings(); len(got) != 1 || !strings.HasSuffix(got[0], ": "+want) {
+			t.Errorf("the warnings are %q, want one with %q", got, want)
+		}
+		p, err := lab.NewPlan(spec, lab.Processes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range p.Nodes {
+			if strings.Contains(configOf(n), `plugin "raw_exec"`) {
+				t.Errorf("%s: %s runs raw_exec tasks", want, n.Name)
+			}
+		}
+	}
+}
+
+func configOf(n lab.PlannedNode) string {
+	var out strings.Builder
+	for _, f := range n.Files {
+		out.WriteString(f.Content)
+	}
+	return out.String()
+}

@@ -1,0 +1,96 @@
+package labtest_test
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/labtest"
+	"nomadlab.internal/lab/pki"
+)
+
+// TestUnlikeOtherLabs: settings and certificates that are not as a lab has them, at real agents, one role's alone. The lab
+// gets ready all the same, and so does the handle that another process opens.
+func TestUnlikeOtherLabs(t *testing.T) {
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	l := labtest.Start(t, lab.Servers(1), lab.Clients(1),
+		lab.Set(pki.Client, "tls.http", "false"), lab.Set(pki.Server, "enable_debug", "true"),
+		lab.CertificateRole(pki.Client, pki.Server), lab.FlawedCertificates(pki.Server, pki.NoEKU()),
+		lab.CertificateNames(pki.Server, "server.eu.nomad"), lab.TrustForeign(pki.Server))
+	server, client := l.Servers()[0], l.Clients()[0]
+	if shown, err := server.Certificate(t.Context()); err != nil || len(shown.ExtKeyUsage) != 0 || !slices.Contains(shown.DNSNames, "server.eu.nomad") {
+		t.Errorf("the server shows purposes %v and names %v, %v", shown.ExtKeyUsage, shown.DNSNames, err)
+	}
+	if got := client.Identity(); got.Name() != "server.global.nomad" || client.Role() != pki.Client {
+		t.Errorf("the %s holds a certificate of %s", client.Role(), got)
+	}
+	for _, n := range []*lab.Node{server, client} {
+		debug, plain := debugOf(t, n)
+		if isServer := n == server; debug != isServer || plain == isServer {
+			t.Errorf("%s: debugging %v, plain HTTP %v", n.Name(), debug, plain)
+		}
+	}
+	opened, err := lab.Open(t.Context(), labtest.Engine(t), l.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(opened.ForeignAuthority().CertificatePEM(), l.ForeignAuthority().CertificatePEM()) {
+		t.Error("the foreign authority is another one after Open")
+	}
+	if s := opened.Status(t.Context()); !s.Ready || len(s.Trouble) > 0 {
+		t.Errorf("ready %v, trouble %v", s.Ready, s.Trouble)
+	}
+	if !accepts(t, server, opened.ForeignAuthority(), l.Authority()) {
+		t.Error("the server does not trust the foreign authority")
+	}
+}
+
+// debugOf asks the agent itself whether it lets itself be debugged, and says how it was spoken to.
+func debugOf(t *testing.T, n *lab.Node) (debug, plain bool) {
+	t.Helper()
+	c, err := n.API()
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err := c.Agent().Self()
+	if err != nil {
+		t.Fatal(err)
+	}
+	debug, _ = self.Config["EnableDebug"].(bool)
+	return debug, strings.HasPrefix(c.Address(), "http://")
+}
+
+// accepts says whether the agent answers a caller with a certificate of the one authority, who trusts the other.
+func accepts(t *testing.T, n *lab.Node, signer, trusted *pki.Authority) bool {
+	t.Helper()
+	c, err := signer.Issue(pki.Identity{Role: pki.CLI})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := c.TLSCertificate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots := x509.NewCertPool()
+	roots.AppendCertsFromPEM(trusted.CertificatePEM())
+	caller := http.Client{Transport: &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{
+		MinVersion: tls.VersionTLS12, RootCAs: roots, ServerName: n.ServerName(),
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &pair, nil },
+	}}}
+	request, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodGet, "https://"+n.HTTP().String()+"/v1/status/leader", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	answer, err := caller.Do(request)
+	if err != nil {
+		return false
+	}
+	_ = answer.Body.Close()
+	return answer.StatusCode == http.StatusOK
+}

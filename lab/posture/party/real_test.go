@@ -1,0 +1,68 @@
+package party_test
+
+import (
+	"os"
+	"testing"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/labtest"
+	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/probe"
+)
+
+func TestMain(m *testing.M) { os.Exit(labtest.Main(m)) }
+
+// fared is how somebody fares at an agent's planes.
+type fared struct{ https, rpc, raft probe.Outcome }
+
+// expected is what Nomad 1.11.3 does with each kind, with TLS and verify_server_hostname on both.
+func expected() map[party.Kind]fared {
+	const in, door, after = probe.Accepted, probe.RefusedInHandshake, probe.RefusedAfterHandshake
+	server, ordinary, web, refused := fared{in, in, in}, fared{in, in, after}, fared{in, door, door}, fared{door, door, door}
+	return map[party.Kind]fared{
+		party.Server: server, party.Client: ordinary, party.CLI: web,
+		party.OtherServer: ordinary, party.OtherClient: web, party.OtherDomain: ordinary,
+		party.NoRegion: web, party.Wildcard: web, party.Capitals: web, party.Web: web,
+		party.CNServerSANClient: server, party.CNClientSANServer: server, party.CNServerOnly: server, party.SANServerOnly: server,
+		party.Foreign: refused, party.SelfSigned: refused, party.IntermediateSent: server, party.IntermediateMissing: refused,
+		party.Expired: refused, party.NotYetValid: refused,
+		party.ServerAuthOnly: refused, party.ClientAuthOnly: server, party.CodeSigningOnly: refused,
+		party.NoEKU: server, party.RSA1024: server, party.Ed25519: server,
+		party.None: refused,
+	}
+}
+
+// TestEachKindAtARealServer: the certificates are what they claim to be to Nomad too, so that a check that goes by them
+// tries what it says.
+func TestEachKindAtARealServer(t *testing.T) {
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	l := labtest.Start(t, lab.Servers(1), lab.Clients(0), lab.TrustForeign("server"))
+	n := l.Servers()[0]
+	at := probe.Target{HTTP: n.HTTP().String(), RPC: n.RPC().String(), Region: n.Region(), ServerName: n.ServerName()}
+	if from := n.From(); from.IsValid() {
+		at.From = from.String()
+	}
+	parties, trusted := mint(t, l.Authority(), n.Region()), mint(t, l.Authority(), n.Region(), party.WithForeign(l.ForeignAuthority()))
+	for _, k := range party.Kinds() {
+		caller, lacks := parties.Caller(k)
+		if lacks != "" {
+			t.Fatal(lacks)
+		}
+		if got, want := fare(t, at, caller), expected()[k]; got != want {
+			t.Errorf("%s: %+v, want %+v", k, got, want)
+		}
+	}
+	known, _ := trusted.Caller(party.Foreign)
+	if got, want := fare(t, at, known), expected()[party.Server]; got != want {
+		t.Errorf("the foreigner that the server trusts: %+v, want %+v", got, want)
+	}
+}
+
+func fare(t *testing.T, at probe.Target, c probe.Caller) fared {
+	t.Helper()
+	return fared{
+		https: probe.HTTP("/v1/agent/self", c).Observe(t.Context(), at).Outcome,
+		rpc:   probe.RPC("Status.Leader", c).Observe(t.Context(), at).Outcome,
+		raft:  probe.RPCOver(probe.FramingRaft, c).Observe(t.Context(), at).Outcome,
+	}
+}
