@@ -70,6 +70,18 @@ func quiet() agentconf.Agent {
 	return agent
 }
 
+func hardened() agentconf.Agent {
+	agent := server()
+	agent.ACL, agent.TLS.MinVersion, agent.Server.ClientIntroduction = true, "tls12", "strict"
+	return agent
+}
+
+func hardenedClient() agentconf.Agent {
+	agent := client()
+	agent.ACL, agent.TLS.MinVersion, agent.Client.RawExec = true, "tls12", false
+	return agent
+}
+
 // agents are all kinds of configuration that a lab needs, by the names of their golden files.
 func agents() map[string]agentconf.Agent {
 	return map[string]agentconf.Agent{
@@ -80,6 +92,8 @@ func agents() map[string]agentconf.Agent {
 		"named.hcl":           named(),
 		"plaintext.hcl":       plaintext(),
 		"quiet.hcl":           quiet(),
+		"hardened.hcl":        hardened(),
+		"hardened-client.hcl": hardenedClient(),
 	}
 }
 
