@@ -58,7 +58,7 @@ func adopted(s engine.State) PlannedNode {
 	return n
 }
 
-// fetchAuthority copies the authority and the cli credential into the lab's folder, where env and all others look for
+// fetchAuthority copies the authority, the cli credential and the gossip key into the lab's folder, where env and all others look for
 // them. It does so every time: after docker-compose down -v, the next up makes new ones.
 func (l *Lab) fetchAuthority(ctx context.Context) error {
 	at := engine.Ref{Lab: l.Name(), Node: ComposeIssuer}
@@ -86,7 +86,7 @@ func (f folder) take(files []engine.File, cli pki.Identity) error {
 		return fmt.Errorf("make a folder for the lab's keys: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(draft) }()
-	for _, name := range []string{pki.CAKeyFile, cli.KeyFile(), cli.CertFile(), pki.CAFile} {
+	for _, name := range []string{pki.CAKeyFile, cli.KeyFile(), cli.CertFile(), gossipFile, pki.CAFile} {
 		i := slices.IndexFunc(files, func(f engine.File) bool { return filepath.Base(f.Path) == name })
 		if i < 0 {
 			return fmt.Errorf("%w: %s has no %s: is the lab still coming up?", ErrDamaged, ComposeAuthority, name)

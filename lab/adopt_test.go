@@ -64,7 +64,8 @@ func (e *composedEngine) issue(t *testing.T, cli pki.Identity) {
 		t.Fatal(err)
 	}
 	c, err := a.Issue(cli)
-	if err := errors.Join(err, a.Save(e.authority), c.Save(e.authority)); err != nil {
+	err = errors.Join(err, a.Save(e.authority), c.Save(e.authority))
+	if err := errors.Join(err, os.WriteFile(filepath.Join(e.authority, "gossip.key"), []byte("c2VjcmV0\n"), 0o600)); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -123,6 +124,9 @@ func TestALabOfComposeIsWhatItsLabelsSay(t *testing.T) {
 	}
 	if got := authorityIn(t, l.TLSFolder()); got != string(l.Authority().CertificatePEM()) || got != authorityIn(t, e.authority) {
 		t.Error("the authority is another than the issuer's")
+	}
+	if got := l.GossipKey(); got != "c2VjcmV0" {
+		t.Errorf("the gossip key has %d characters, and is another than the issuer's", len(got))
 	}
 	e.states[0].Address = netip.MustParseAddr("172.19.0.9") // eu-client-1, after a restart
 	n, err := l.Node(e.states[0].Node)

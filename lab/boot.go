@@ -49,6 +49,9 @@ func (l *Lab) lay(ctx context.Context, o UpOptions) (secrets, error) {
 		return secrets{}, err
 	}
 	l.authority, l.foreign = s.authority, s.foreign
+	if !plan.withoutGossipKey() {
+		l.gossip = new(s.gossip[LabKey])
+	}
 	cli, err := s.authority.Issue(l.cliIdentity())
 	if err != nil {
 		return secrets{}, fmt.Errorf("certificate of the lab's user: %w", err)
@@ -65,6 +68,9 @@ func (l *Lab) saveKeys() error {
 	err := errors.Join(l.authority.Save(l.folder.tls()), l.cli.Save(l.folder.tls()))
 	if l.foreign != nil {
 		err = errors.Join(err, l.foreign.Save(l.folder.foreign()))
+	}
+	if l.gossip != nil {
+		err = errors.Join(err, l.folder.writeGossip(*l.gossip))
 	}
 	return err
 }

@@ -291,3 +291,20 @@ func TestTidyLeavesFoldersThatAreBeingMade(t *testing.T) {
 	close(done)
 	tidying.Wait()
 }
+
+// TestLabPrintsNoKey, whatever the verb: fmt looks into unexported fields, and calls no method of theirs.
+func TestLabPrintsNoKey(t *testing.T) {
+	e, _ := composedLab(t)
+	l, err := lab.Open(t.Context(), e, "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x"} {
+		text := fmt.Sprintf(verb, l)
+		for _, secret := range []string{l.GossipKey(), fmt.Sprintf("%x", l.GossipKey()), "PRIVATE KEY"} {
+			if secret == "" || strings.Contains(text, secret) {
+				t.Errorf("%s shows a key", verb)
+			}
+		}
+	}
+}

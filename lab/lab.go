@@ -25,8 +25,10 @@ type Lab struct {
 	authority *pki.Authority
 	foreign   *pki.Authority
 	// cli is a pointer so that printing a Lab cannot show its key: fmt calls no methods of unexported fields.
-	cli   *pki.Credential
-	nodes []*Node
+	cli *pki.Credential
+	// gossip is a pointer for the same reason. Nil: the lab has no gossip key.
+	gossip *string
+	nodes  []*Node
 
 	mu sync.Mutex
 	// token is the secret of the management token, a pointer for the same reason. Nil: there is none.
@@ -66,6 +68,15 @@ func (l *Lab) ForeignAuthority() *pki.Authority { return l.foreign }
 
 // Credential is the cli certificate that Node.API presents.
 func (l *Lab) Credential() pki.Credential { return *l.cli }
+
+// GossipKey is the key that the lab's servers began to encrypt their gossip with, in base64. Empty: they do not encrypt it,
+// or the key is lost. It is a secret, in no record, log or evidence of the lab.
+func (l *Lab) GossipKey() string {
+	if l.gossip == nil {
+		return ""
+	}
+	return *l.gossip
+}
 
 // Nodes are all of the lab's nodes in the order of the plan, joiners included.
 func (l *Lab) Nodes() []*Node { return slices.Clone(l.nodes) }

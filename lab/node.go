@@ -62,6 +62,9 @@ func (n *Node) HTTP() netip.AddrPort { return n.endpoint(HTTPPort) }
 // RPC is where this process reaches a server's RPC port. Invalid for a client and while the node is down.
 func (n *Node) RPC() netip.AddrPort { return n.endpoint(RPCPort) }
 
+// Gossip is where this process reaches a server's serf port, by TCP alone. Invalid for a client and while the node is down.
+func (n *Node) Gossip() netip.AddrPort { return n.endpoint(SerfPort) }
+
 // Caller is how this process looks to the agent when it connects to one of those addresses, as the agent's log has it.
 // Invalid where that is not known.
 func (n *Node) Caller() netip.Addr {

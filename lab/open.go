@@ -49,20 +49,26 @@ func Open(ctx context.Context, e engine.Engine, name string) (*Lab, error) {
 }
 
 func (l *Lab) loadCredentials() error {
+	damaged := func(err error) error {
+		return fmt.Errorf("%w: %w: `nomadlab down %s` still removes the lab", ErrDamaged, err, l.Name())
+	}
 	var err error
 	l.authority, err = pki.LoadAuthority(l.folder.tls(), pki.Options{LeafTTL: l.record.Plan.Certificates.TTL})
 	if err != nil {
-		return fmt.Errorf("%w: %w: `nomadlab down %s` still removes the lab", ErrDamaged, err, l.Name())
+		return damaged(err)
 	}
 	if len(l.record.Plan.Certificates.TrustForeign) > 0 {
 		if l.foreign, err = pki.LoadAuthority(l.folder.foreign(), pki.Options{}); err != nil {
-			return fmt.Errorf("%w: %w: `nomadlab down %s` still removes the lab", ErrDamaged, err, l.Name())
+			return damaged(err)
 		}
+	}
+	if l.gossip, err = l.folder.readGossip(); err != nil {
+		return damaged(err)
 	}
 	cli, err := pki.LoadCredential(l.folder.tls(), l.cliIdentity())
 	l.cli = &cli
 	if err != nil {
-		return fmt.Errorf("%w: %w: `nomadlab down %s` still removes the lab", ErrDamaged, err, l.Name())
+		return damaged(err)
 	}
 	return nil
 }

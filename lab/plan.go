@@ -167,11 +167,12 @@ func (p *Plan) addMembers(r Region, several bool) {
 	}
 }
 
-func (p *Plan) lacks(w Weakness) bool { return slices.Contains(p.Weaken, w) }
+// withoutGossipKey says whether the servers encrypt their gossip with none.
+func (p *Plan) withoutGossipKey() bool { return slices.Contains(p.Weaken, NoGossipKey) }
 
 // gossip is which key a server has that was to have that one: in a lab without gossip keys, none has the lab's.
 func (p *Plan) gossip(wanted GossipKey) GossipKey {
-	if wanted == LabKey && p.lacks(NoGossipKey) {
+	if wanted == LabKey && p.withoutGossipKey() {
 		return NoKey
 	}
 	return wanted
@@ -210,7 +211,7 @@ func (p *Plan) complete(s Spec, g Ground) error {
 // ports are what others than the lab's nodes have business with.
 func (n *PlannedNode) ports() []uint16 {
 	if n.Role == pki.Server {
-		return []uint16{HTTPPort, RPCPort}
+		return []uint16{HTTPPort, RPCPort, SerfPort}
 	}
 	return []uint16{HTTPPort}
 }

@@ -101,7 +101,7 @@ func (p *Plan) settings() []Setting {
 // Weakened says whether an agent of the lab may lack a protection: each setting but one about a task driver counts, and
 // each certificate that a lab would not give.
 func (p *Plan) Weakened() bool {
-	return p.lacks(NoGossipKey) || p.Certificates.Weakened() || slices.ContainsFunc(p.settings(), func(s Setting) bool { return !s.below("plugin") })
+	return p.withoutGossipKey() || p.Certificates.Weakened() || slices.ContainsFunc(p.settings(), func(s Setting) bool { return !s.below("plugin") })
 }
 
 // edit changes the lines of a node's configuration that are not to be as a lab has them.
