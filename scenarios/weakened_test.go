@@ -1,6 +1,7 @@
 package scenarios_test
 
 import (
+	"slices"
 	"time"
 
 	"nomadlab.internal/lab"
@@ -29,6 +30,9 @@ const (
 	roles  = "wrong-role-certificates-are-rejected"
 	gossip = "gossip-is-encrypted"
 	work   = "work-runs-over-mtls"
+
+	heard    = "a-listener-hears-nothing"
+	tampered = "a-flipped-bit-is-noticed"
 )
 
 // short is enough for what happens within a second on a sound lab.
@@ -45,7 +49,28 @@ func key(i int, k lab.GossipKey) lab.Option {
 }
 
 func weakenedLabs() []weakened {
-	return append(weakenedTLS(), weakenedGossip()...)
+	return slices.Concat(weakenedTLS(), weakenedGossip(), weakenedWire())
+}
+
+func weakenedWire() []weakened {
+	return []weakened{
+		{
+			scenario: heard, weaken: "tls.http is off", spec: lab.Weaken(lab.NoHTTPTLS),
+			broken: []string{"listener-hears-no-http"},
+		},
+		{
+			scenario: heard, weaken: "tls.rpc is off", spec: lab.Weaken(lab.NoRPCTLS),
+			broken: []string{"listener-hears-no-rpc"},
+		},
+		{
+			scenario: heard, weaken: "encrypt is left out", spec: lab.Weaken(lab.NoGossipKey),
+			broken: []string{"listener-hears-no-gossip"},
+		},
+		{
+			scenario: tampered, weaken: "tls.rpc is off", spec: lab.Weaken(lab.NoRPCTLS),
+			void: []string{"rpc-notices-a-flipped-bit", "raft-notices-a-flipped-bit"},
+		},
+	}
 }
 
 func weakenedTLS() []weakened {

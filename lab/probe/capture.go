@@ -31,6 +31,15 @@ func Capture(ctx context.Context, t Target) (*Tape, error) {
 	return tape, nil
 }
 
+// MayListen is nil where this program may listen on the network, and else says what lacks.
+func MayListen(ctx context.Context) error {
+	tape, err := Capture(ctx, Target{Address: "127.0.0.1"})
+	if err != nil {
+		return err
+	}
+	return tape.Stop()
+}
+
 // scopeOf is whose packets are taken.
 func scopeOf(address string) (netip.Prefix, error) {
 	if address == "" {

@@ -23,13 +23,14 @@ type proxy struct {
 	err     error
 }
 
-// meddle listens until close is called or ctx is done.
+// meddle listens until close is called. That ctx ends does not end it: a connection that ends for that reason would look to
+// the caller as if the agent had ended it.
 func meddle(ctx context.Context, m Meddler, from, to string) (*proxy, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("listen as somebody in between: %w", err)
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	p := &proxy{meddler: m, listener: listener, from: from, to: to, hangUp: cancel}
 	context.AfterFunc(ctx, func() { _ = listener.Close() })
 	p.work.Go(func() { p.accept(ctx) })

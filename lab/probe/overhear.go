@@ -25,7 +25,7 @@ func MarkerOn(p Plane) Overhearing {
 }
 
 // ServerNameOn looks for the name of the server that a caller asks for in its TLS handshake, which goes in clear before the
-// keys are agreed (RFC 8446, 4.1.2; RFC 6066, 3). It is found where TLS is spoken: the control of MarkerOn.
+// keys are agreed (RFC 8446, 4.1.2; RFC 6066, 3). It is found where TLS is spoken.
 func ServerNameOn(p Plane) Overhearing {
 	return Overhearing{Plane: p, For: "the server name of a TLS handshake", text: func(s Scene) string { return s.Target.ServerName }}
 }

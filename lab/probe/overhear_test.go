@@ -45,6 +45,9 @@ func jobs(t *testing.T, config *tls.Config) string {
 
 // These tests need the right to listen on the network, as the probes do: without it they fail and say so.
 func TestOverheard(t *testing.T) {
+	if err := probe.MayListen(t.Context()); err != nil {
+		t.Fatal(err)
+	}
 	h := newHouse(t)
 	secure, open := jobs(t, h.tlsConfig(t)), jobs(t, nil)
 	me := probe.As(h.server).WithToken(secret, "a token")
@@ -65,6 +68,11 @@ func TestOverheard(t *testing.T) {
 		{"marker, TLS", heardAt(secure), probe.Overheard(marker, asking), probe.Absent},
 		{"marker, no TLS", heardAt(open), probe.Overheard(marker, asking), probe.Found},
 		{"server name, TLS", heardAt(secure), probe.Overheard(name, asking), probe.Found},
+		{"marker in clear, to a port that wants TLS", heardAt(secure), probe.Overheard(marker, probe.SpeakingInClear(probe.PlaneHTTP)), probe.Found},
+		{"marker in clear, no TLS", heardAt(open), probe.Overheard(marker, probe.SpeakingInClear(probe.PlaneHTTP)), probe.Found},
+		{"marker in clear, dead agent", heardAt(closedPort(t)), probe.Overheard(marker, probe.SpeakingInClear(probe.PlaneHTTP)), probe.NotReached},
+		{"RPC in clear", rpcOf(heardAt(secure)), probe.Overheard(probe.MarkerOn(probe.PlaneRPC), probe.SpeakingInClear(probe.PlaneRPC)), probe.Found},
+		{"gossip in clear", gossipOf(t), probe.Overheard(probe.MemberName(), probe.SpeakingInClear(probe.PlaneGossip)), probe.Found},
 		{"less than was sent", heardAt(secure), probe.Overheard(marker, heavy), probe.Failed},
 		{"another port", heardAt(secure), probe.Overheard(probe.MarkerOn(probe.PlaneGossip), asking), probe.Failed},
 		{"no traffic", heardAt(secure), probe.Overheard(marker, idle), probe.Failed},
@@ -116,6 +124,41 @@ func TestNoTokenGoesInClear(t *testing.T) {
 	if tape.Holds(port, []byte(secret)) {
 		t.Error("the token went in clear")
 	}
+}
+
+// A tape has what goes from and to the target's network, and nothing else: others' packets are not ours to keep.
+func TestCaptureIsOfOneNetwork(t *testing.T) {
+	at := heardAt(jobs(t, nil))
+	other := at
+	other.Address = "127.77.7.7"
+	tapes := map[*probe.Tape]bool{
+		must(probe.Capture(t.Context(), at))(t): true, must(probe.Capture(t.Context(), other))(t): false,
+	}
+	if o := probe.PlainHTTP("/v1/job/a-marker").Observe(t.Context(), at); o.Outcome != probe.Denied {
+		t.Fatalf("nothing was sent: %+v", o)
+	}
+	for tape, want := range tapes {
+		if err := tape.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		if got := tape.Holds(portOf(t, at.HTTP), []byte("a-marker")); got != want {
+			t.Errorf("holds the marker: %t, want %t", got, want)
+		}
+	}
+}
+
+// rpcOf is the target with its HTTP port for its RPC port: what is sent to it in clear goes over the network all the same.
+func rpcOf(target probe.Target) probe.Target {
+	target.HTTP, target.RPC = "", target.HTTP
+	return target
+}
+
+// gossipOf is a server that encrypts its gossip.
+func gossipOf(t *testing.T) probe.Target {
+	t.Helper()
+	target := gossipTarget(gossiper(t, true, ours).LocalNode().FullAddress().Addr)
+	target.Address, target.Member = "127.0.0.1", "server-1.global"
+	return target
 }
 
 func portOf(t *testing.T, addr string) uint16 {

@@ -109,12 +109,23 @@ func Gossiping() Traffic {
 	}}
 }
 
-// PingingInClear is traffic on the gossip port: a ping of our own that is not encrypted and names the member. It is the
-// control of Gossiping: what goes in clear is found.
-func PingingInClear() Traffic {
-	return Traffic{Title: "the member is pinged in clear", Cause: func(ctx context.Context, s Scene) error {
-		o := pingMember(s.Target.Member).Observe(ctx, s.Target)
-		if o.Outcome == Accepted || o.Outcome.Refused() {
+// SpeakingInClear is traffic on any port, the control of all others: what goes in clear is found. The marker is sent without
+// TLS, in a request that asks for nothing: HTTP for a job that there is none of, RPC for the leader of a region that there is
+// none of. A ping, which is not encrypted, names the target's Member. That the agent refuses to hear it does not matter.
+func SpeakingInClear(p Plane) Traffic {
+	return Traffic{Title: "something is sent in clear", Cause: func(ctx context.Context, s Scene) error {
+		var utterance Probe
+		switch p {
+		case PlaneHTTP:
+			utterance = PlainHTTP("/v1/job/" + s.Marker)
+		case PlaneGossip:
+			utterance = pingMember(s.Target.Member)
+		default:
+			utterance = PlainRPC(FramingNomad)
+			s.Target.Region = s.Marker
+		}
+		o := utterance.Observe(ctx, s.Target)
+		if o.Outcome.Refused() || o.Outcome == Failed {
 			return nil
 		}
 		return succeeded(o)

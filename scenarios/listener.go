@@ -1,0 +1,87 @@
+package scenarios
+
+import (
+	"context"
+	"net"
+	"strconv"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/probe"
+	"nomadlab.internal/lab/story"
+)
+
+// listener proves that who listens on the network learns nothing.
+func listener() story.Scenario {
+	return story.Scenario{
+		Name:  "a-listener-hears-nothing",
+		Claim: "Who listens on the network of the servers reads nothing of what is asked of them, what they replicate, and what they gossip.",
+		Spec:  lab.Spec{Regions: []lab.Region{{Clients: new(0)}}},
+		Steps: func() []story.Step {
+			return []story.Step{
+				{Title: "HTTP: a variable is written at each server, and is not overheard", Do: overheardAt(httpUnheard)},
+				{Title: "RPC: a job is registered at each server, and is not overheard on its way to the others", Do: overheardAt(rpcUnheard)},
+				{Title: "Gossip: the servers ping each other, and their names are not overheard", Do: overheardAt(gossipUnheard)},
+			}
+		},
+	}
+}
+
+// overheardAt makes a check at every server as it is seen on its own network.
+func overheardAt(check func(probe.Caller) posture.Spec) func(context.Context, *story.T) error {
+	return func(ctx context.Context, t *story.T) error {
+		for _, n := range t.Lab.Servers() {
+			server, err := as(t.Lab, pki.Server, n.Region())
+			if err != nil {
+				return err
+			}
+			if err := t.Record(posture.Must(check(server)).Evaluate(ctx, onItsNetwork(n))); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+}
+
+// onItsNetwork is a server as its peers see it. On this machine its gossip port can be reached there too.
+func onItsNetwork(n *lab.Node) probe.Target {
+	t := target(n)
+	t.Address = n.Address().String()
+	t.Member = n.Name() + "." + n.Region()
+	t.Gossip = net.JoinHostPort(t.Address, strconv.Itoa(4648))
+	return t
+}
+
+func httpUnheard(as probe.Caller) posture.Spec {
+	return posture.Spec{
+		ID: "listener-hears-no-http", Title: "what is asked over HTTPS is not overheard, what is asked in clear is",
+		Kind: posture.Intrusive, Severity: posture.Critical,
+		Why:     "with tls.http variables and tokens go over the network encrypted alone (verified against Nomad 1.11.3)",
+		Probe:   probe.Overheard(probe.MarkerOn(probe.PlaneHTTP), probe.WritingVariable(as)),
+		Want:    posture.Want{probe.Absent},
+		Control: probe.Overheard(probe.MarkerOn(probe.PlaneHTTP), probe.SpeakingInClear(probe.PlaneHTTP)),
+	}
+}
+
+func rpcUnheard(as probe.Caller) posture.Spec {
+	return posture.Spec{
+		ID: "listener-hears-no-rpc", Title: "what servers replicate is not overheard, a call in clear is",
+		Kind: posture.Intrusive, Severity: posture.Critical,
+		Why:     "with tls.rpc servers forward and replicate over TLS alone (nomad/raft_rpc.go, RaftLayer.Dial; verified against Nomad 1.11.3)",
+		Probe:   probe.Overheard(probe.MarkerOn(probe.PlaneRPC), probe.RegisteringJob(as)),
+		Want:    posture.Want{probe.Absent},
+		Control: probe.Overheard(probe.MarkerOn(probe.PlaneRPC), probe.SpeakingInClear(probe.PlaneRPC)),
+	}
+}
+
+func gossipUnheard(probe.Caller) posture.Spec {
+	return posture.Spec{
+		ID: "listener-hears-no-gossip", Title: "servers' names are not overheard in gossip, a ping in clear is",
+		Kind: posture.Safe, Severity: posture.High,
+		Why:     "with server.encrypt all gossip is encrypted with AES-GCM (memberlist security.go; verified against Nomad 1.11.3)",
+		Probe:   probe.Overheard(probe.MemberName(), probe.Gossiping()),
+		Want:    posture.Want{probe.Absent},
+		Control: probe.Overheard(probe.MemberName(), probe.SpeakingInClear(probe.PlaneGossip)),
+	}
+}
