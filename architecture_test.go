@@ -26,9 +26,9 @@ type room struct{ mayImport, testsMayImport []string }
 func rooms() map[string]room {
 	everythingBelow := []string{
 		"fixtures", "lab", "lab/agentconf", "lab/compose", "lab/engine", "lab/engine/docker", "lab/engine/engines",
-		"lab/finding", "lab/image",
-		"lab/pki", "lab/posture", "lab/posture/catalogue", "lab/posture/party", "lab/probe", "lab/story", "lab/watchdog",
-		"lab/pki", "lab/posture", "lab/probe", "lab/report", "lab/story", "lab/watchdog",
+		"lab/finding", "lab/image", "lab/inspect",
+		"lab/pki", "lab/posture", "lab/posture/catalogue", "lab/posture/matrix", "lab/posture/party", "lab/probe", "lab/report",
+		"lab/story", "lab/watchdog",
 	}
 	return map[string]room{
 		".": {},
@@ -62,6 +62,14 @@ func rooms() map[string]room {
 		"lab/posture/party": {mayImport: []string{"lab/probe", "lab/pki"}, testsMayImport: []string{"lab", "lab/labtest"}},
 		"lab/probe":         {mayImport: []string{"lab/pki"}},
 		"lab/report":        {mayImport: []string{"lab/finding"}},
+		"lab/inspect": {
+			mayImport: []string{
+				"fixtures", "lab", "lab/engine", "lab/finding", "lab/pki", "lab/posture", "lab/posture/catalogue", "lab/posture/matrix",
+				"lab/posture/party", "lab/probe",
+			},
+			testsMayImport: []string{"lab/labtest"},
+		},
+		"lab/posture/matrix": {mayImport: []string{"lab/posture/party", "lab/probe", "lab/pki", "lab/finding"}},
 		"lab": {
 			mayImport:      []string{"fixtures", "lab/engine", "lab/image", "lab/agentconf", "lab/pki", "lab/watchdog"},
 			testsMayImport: []string{"lab/engine/docker", "lab/labtest"},

@@ -28,7 +28,7 @@ type weakening struct {
 func weakenings() []weakening {
 	var all []weakening
 	for _, family := range [][]weakening{
-		weakenedTLS(),
+		weakenedTLS(), weakenedACL(),
 	} {
 		all = append(all, family...)
 	}

@@ -1,6 +1,8 @@
 package catalogue
 
 import (
+	"net/http"
+
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/posture/party"
@@ -29,7 +31,7 @@ func (i Ingredients) clientRights() []posture.Spec {
 		},
 		{
 			may: "change its metadata", needs: policy("node", "write"), at: "client/meta_endpoint.go:30", severity: posture.High,
-			ask: put("/v1/client/metadata", `{}`, "missing required Meta object"),
+			ask: probe.Ask{Method: http.MethodPost, Path: "/v1/client/metadata", Body: `{}`, Behind: []string{"missing required Meta object"}},
 		},
 	}
 	return append(i.denials(pki.Client, rights), i.unknownToken())

@@ -1,0 +1,29 @@
+package inspect
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+
+	"nomadlab.internal/lab"
+)
+
+// introductionLife is how long the token is good: a run of all checks takes a minute at most.
+const introductionLife = 10 * time.Minute
+
+// Introduction is the secret of a token that introduces any client of the node pool default, for
+// catalogue.Ingredients.Introduction. Nomad keeps nothing of it: it ends by itself.
+func Introduction(ctx context.Context, l *lab.Lab) (string, error) {
+	server, err := leader(ctx, l)
+	if err != nil {
+		return "", err
+	}
+	made, _, err := server.ACLIdentity().CreateClientIntroductionToken(
+		&api.ACLIdentityClientIntroductionTokenRequest{TTL: introductionLife}, writing(ctx))
+	if err != nil {
+		return "", fmt.Errorf("have an introduction token made: %w", err)
+	}
+	return made.JWT, nil
+}

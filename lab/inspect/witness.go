@@ -1,0 +1,186 @@
+package inspect
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/nomad/api"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/posture/catalogue"
+)
+
+// ErrNoDriver is wrapped by the error of StartWitness where no client could run it.
+var ErrNoDriver = errors.New("no client offers a driver for the checks' own workload")
+
+// witnessWait bounds how long the witness may take to run, and to be gone.
+const witnessWait = 30 * time.Second
+
+// StartWitness runs the checks' own workload, catalogue.WitnessJob, and returns what they must know of it when it runs and
+// its deployment is over; on a lab of processes that takes a second. It needs a client that offers mock_driver or raw_exec;
+// ErrNoDriver otherwise. Without an error, stop removes the job and waits until nothing of it runs; what it leaves are a
+// stopped allocation, a deployment and some evaluations, which nothing but Nomad's own garbage collection may remove. With
+// one, nothing is left to stop.
+func StartWitness(ctx context.Context, l *lab.Lab) (w catalogue.Witness, stop func(context.Context) error, err error) {
+	ctx, cancel := context.WithTimeout(ctx, witnessWait)
+	defer cancel()
+	server, err := leader(ctx, l)
+	if err != nil {
+		return catalogue.Witness{}, nil, err
+	}
+	task, err := witnessTask(ctx, server)
+	if err != nil {
+		return catalogue.Witness{}, nil, err
+	}
+	stop = func(ctx context.Context) error { return stopWitness(ctx, server) }
+	if _, _, err := server.Jobs().Register(witnessJob(task), writing(ctx)); err != nil {
+		return catalogue.Witness{}, nil, fmt.Errorf("register the job %s: %w", catalogue.WitnessJob, err)
+	}
+	w, err = awaitWitness(ctx, l, server)
+	if err != nil {
+		return catalogue.Witness{}, nil, errors.Join(err, stop(context.WithoutCancel(ctx)))
+	}
+	return w, stop, nil
+}
+
+// leader is the API of a server, which sees at once what it has written.
+func leader(ctx context.Context, l *lab.Lab) (*api.Client, error) {
+	node, err := l.Leader(ctx, "")
+	if err != nil {
+		return nil, fmt.Errorf("find the leader: %w", err)
+	}
+	return node.API()
+}
+
+// witnessTask is a task that runs, and does nothing, by a driver that a client offers.
+func witnessTask(ctx context.Context, server *api.Client) (*api.Task, error) {
+	nodes, _, err := server.Nodes().List(reading(ctx))
+	if err != nil {
+		return nil, fmt.Errorf("ask which drivers clients offer: %w", err)
+	}
+	for _, able := range []struct {
+		driver string
+		config map[string]any
+	}{
+		{"mock_driver", map[string]any{"run_for": "24h"}},
+		{"raw_exec", map[string]any{"command": "sleep", "args": []string{"86400"}}},
+	} {
+		for _, n := range nodes {
+			if d := n.Drivers[able.driver]; d == nil || !d.Detected || n.Status != "ready" {
+				continue
+			}
+			task := api.NewTask(catalogue.WitnessTask, able.driver)
+			task.Config = able.config
+			return task, nil
+		}
+	}
+	return nil, fmt.Errorf("%w: mock_driver, which a release of Nomad has not, or raw_exec", ErrNoDriver)
+}
+
+// witnessJob is one allocation of the task, whose deployment is a success as soon as it runs.
+func witnessJob(task *api.Task) *api.Job {
+	var (
+		cpu, memory, size, once = 1, 16, 1, 1
+		at                      = time.Millisecond
+		deadline, progress      = time.Minute, 2 * time.Minute
+		checked                 = "task_states"
+	)
+	task.Identity = &api.WorkloadIdentity{File: true}
+	task.Resources = &api.Resources{CPU: &cpu, MemoryMB: &memory}
+	task.LogConfig = &api.LogConfig{MaxFiles: &once, MaxFileSizeMB: &size}
+	group := api.NewTaskGroup(catalogue.WitnessTask, 1).AddTask(task)
+	group.EphemeralDisk = &api.EphemeralDisk{SizeMB: &memory}
+	job := api.NewServiceJob(catalogue.WitnessJob, catalogue.WitnessJob, "", 50).AddTaskGroup(group)
+	all := "all"
+	job.NodePool = &all
+	job.Datacenters = []string{"*"}
+	job.Update = &api.UpdateStrategy{
+		MaxParallel: &once, HealthCheck: &checked, MinHealthyTime: &at, HealthyDeadline: &deadline, ProgressDeadline: &progress,
+	}
+	return job
+}
+
+// awaitWitness waits until the job's allocation runs and its deployment is over.
+func awaitWitness(ctx context.Context, l *lab.Lab, server *api.Client) (catalogue.Witness, error) {
+	w := catalogue.Witness{Job: catalogue.WitnessJob}
+	var on string
+	err := lab.WaitFor(ctx, "the checks' own workload to run", func(ctx context.Context) string {
+		deployment, _, err := server.Jobs().LatestDeployment(w.Job, reading(ctx))
+		switch {
+		case err != nil:
+			return fmt.Sprintf("asking for its deployment: %v", err)
+		case deployment == nil:
+			return "it has no deployment"
+		case deployment.Status != "successful":
+			return fmt.Sprintf("its deployment is %s: %s", deployment.Status, deployment.StatusDescription)
+		}
+		allocs, _, err := server.Deployments().Allocations(deployment.ID, reading(ctx))
+		if err != nil || len(allocs) != 1 {
+			return fmt.Sprintf("it has %d allocations, not one: %v", len(allocs), err)
+		}
+		w.Deployment, w.Alloc, w.Node, on = deployment.ID, allocs[0].ID, allocs[0].NodeID, allocs[0].NodeName
+		return ""
+	})
+	if err != nil {
+		return w, err
+	}
+	w.Token, err = witnessToken(ctx, l, on, w.Alloc)
+	return w, err
+}
+
+// witnessToken reads the identity where the client has put it, as Nomad's API tells it to nobody.
+func witnessToken(ctx context.Context, l *lab.Lab, name, alloc string) (string, error) {
+	node, err := l.Node(name)
+	if err != nil {
+		return "", err
+	}
+	client, err := node.API()
+	if err != nil {
+		return "", err
+	}
+	self, err := client.Agent().Self()
+	if err != nil {
+		return "", fmt.Errorf("ask %s where its data is: %w", name, err)
+	}
+	data, _ := self.Config["DataDir"].(string)
+	var text, trouble bytes.Buffer
+	file := path.Join(data, "alloc", alloc, catalogue.WitnessTask, "secrets", "nomad_token")
+	code, err := node.Exec(ctx, engine.Command{
+		Args: []string{"cat", file}, Streams: engine.Streams{Stdout: &text, Stderr: &trouble},
+	})
+	if err != nil || code != 0 {
+		return "", fmt.Errorf("read the workload's identity on %s: cat ended with %d: %s: %w", name, code, trouble.String(), err)
+	}
+	return strings.TrimSpace(text.String()), nil
+}
+
+// stopWitness removes the job, and waits until nothing of it runs.
+func stopWitness(ctx context.Context, server *api.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, witnessWait)
+	defer cancel()
+	if _, _, err := server.Jobs().Deregister(catalogue.WitnessJob, true, writing(ctx)); err != nil {
+		return fmt.Errorf("remove the job %s: %w", catalogue.WitnessJob, err)
+	}
+	return lab.WaitFor(ctx, "the checks' own workload to stop", func(ctx context.Context) string {
+		allocs, _, err := server.Jobs().Allocations(catalogue.WitnessJob, true, reading(ctx))
+		if err != nil {
+			return fmt.Sprintf("asking for its allocations: %v", err)
+		}
+		for _, a := range allocs {
+			if a.ClientStatus == api.AllocClientStatusPending || a.ClientStatus == api.AllocClientStatusRunning {
+				return fmt.Sprintf("allocation %s is %s", a.ID, a.ClientStatus)
+			}
+		}
+		return ""
+	})
+}
+
+func reading(ctx context.Context) *api.QueryOptions { return new(api.QueryOptions).WithContext(ctx) }
+
+func writing(ctx context.Context) *api.WriteOptions { return new(api.WriteOptions).WithContext(ctx) }
