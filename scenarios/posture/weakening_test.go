@@ -28,7 +28,7 @@ type weakening struct {
 func weakenings() []weakening {
 	var all []weakening
 	for _, family := range [][]weakening{
-		weakenedTLS(), weakenedACL(),
+		weakenedTLS(), weakenedHTTP(), weakenedLimits(), weakenedGossip(), weakenedACL(),
 	} {
 		all = append(all, family...)
 	}

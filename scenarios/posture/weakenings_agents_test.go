@@ -9,7 +9,7 @@ import (
 )
 
 // set is a weakening by one line of the configuration of a role's agents.
-func set(id string, role pki.Role, path, value string, breaks ...string) weakening {
+func setLine(id string, role pki.Role, path, value string, breaks ...string) weakening {
 	return weakening{
 		id: id, line: inBlocks(path, value) + fmt.Sprintf(" on %ss", role), breaks: breaks,
 		spec: []lab.Option{lab.Set(role, path, value)},
@@ -29,26 +29,26 @@ func inBlocks(path, value string) string {
 // aclLines are the lines about rights that are no policy, and those that decide what a job may do to its client.
 func aclLines() []weakening {
 	return []weakening{
-		set("client-acl-off", pki.Client, "acl.enabled", "false",
+		setLine("client-acl-off", pki.Client, "acl.enabled", "false",
 			"client-refuses-unknown-token", lets(pki.Client, "read agents"), lets(pki.Client, "send it to other servers"),
 			lets(pki.Client, "read what it uses"), lets(pki.Client, "change its metadata"),
 			lets(pki.Client, "read logs"), lets(pki.Client, "read files of tasks"), lets(pki.Client, "restart tasks")),
-		set("introduction-warn", pki.Server, "server.client_introduction.enforcement", `"warn"`,
+		setLine("introduction-warn", pki.Server, "server.client_introduction.enforcement", `"warn"`,
 			"server-lets-no-client-register-without-introduction"),
-		set("introduction-none", pki.Server, "server.client_introduction.enforcement", `"none"`,
+		setLine("introduction-none", pki.Server, "server.client_introduction.enforcement", `"none"`,
 			"server-lets-no-client-register-without-introduction"),
-		set("introduction-life", pki.Server, "server.client_introduction.max_identity_ttl", `"8760h"`,
+		setLine("introduction-life", pki.Server, "server.client_introduction.max_identity_ttl", `"8760h"`,
 			"introduction-tokens-live-an-hour-at-most"),
-		set("token-life", pki.Server, "acl.token_max_expiration_ttl", `"87600h"`,
+		setLine("token-life", pki.Server, "acl.token_max_expiration_ttl", `"87600h"`,
 			"server-makes-no-token-that-ends-in-over-a-month"),
-		set("token-memory", pki.Client, "acl.token_ttl", `"24h"`, "client-forgets-revoked-tokens"),
-		set("policy-memory", pki.Client, "acl.policy_ttl", `"24h"`, "client-forgets-withdrawn-policies"),
-		set("root-key", pki.Server, "server.root_key_rotation_threshold", `"87600h"`, "server-rotates-encryption-keys"),
-		set("raw-exec", pki.Client, "plugin.raw_exec.config.enabled", "true", "clients-offer-no-raw-exec"),
-		set("template-sandbox", pki.Client, "client.template.disable_file_sandbox", "true", "client-templates-stay-in-the-task"),
-		set("template-functions", pki.Client, "client.template.function_denylist", `["executeTemplate"]`, "client-templates-run-nothing"),
-		set("artifact-isolation", pki.Client, "client.artifact.disable_filesystem_isolation", "true", "client-isolates-downloads"),
-		set("artifact-inspection", pki.Client, "client.artifact.disable_artifact_inspection", "true", "client-inspects-downloads"),
-		set("artifact-environment", pki.Client, "client.artifact.set_environment_variables", `"AWS_SECRET_ACCESS_KEY"`, "client-hands-downloads-no-environment"),
+		setLine("token-memory", pki.Client, "acl.token_ttl", `"24h"`, "client-forgets-revoked-tokens"),
+		setLine("policy-memory", pki.Client, "acl.policy_ttl", `"24h"`, "client-forgets-withdrawn-policies"),
+		setLine("root-key", pki.Server, "server.root_key_rotation_threshold", `"87600h"`, "server-rotates-encryption-keys"),
+		setLine("raw-exec", pki.Client, "plugin.raw_exec.config.enabled", "true", "clients-offer-no-raw-exec"),
+		setLine("template-sandbox", pki.Client, "client.template.disable_file_sandbox", "true", "client-templates-stay-in-the-task"),
+		setLine("template-functions", pki.Client, "client.template.function_denylist", `["executeTemplate"]`, "client-templates-run-nothing"),
+		setLine("artifact-isolation", pki.Client, "client.artifact.disable_filesystem_isolation", "true", "client-isolates-downloads"),
+		setLine("artifact-inspection", pki.Client, "client.artifact.disable_artifact_inspection", "true", "client-inspects-downloads"),
+		setLine("artifact-environment", pki.Client, "client.artifact.set_environment_variables", `"AWS_SECRET_ACCESS_KEY"`, "client-hands-downloads-no-environment"),
 	}
 }

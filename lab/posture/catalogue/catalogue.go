@@ -71,5 +71,6 @@ func (i Ingredients) families() []func() []posture.Spec {
 		i.gossipKeys, i.gossipRing,
 		i.jobRights, i.clusterRights, i.storageRights, i.workRights, i.clientRights, i.rpcRights,
 		i.workloadIdentity, i.tokenLife, i.introduction, i.agentLines, i.drivers,
+		i.httpsLimits, i.rpcLimits,
 	}
 }

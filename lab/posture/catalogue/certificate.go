@@ -56,7 +56,7 @@ func (i Ingredients) certificates() []posture.Spec {
 				ID: "certificate-" + s.id, Title: "certificate " + s.title,
 				Kind: posture.Safe, Severity: s.severity, Why: s.why,
 				Want: posture.Want{probe.Absent},
-			}, i.as(party.CLI).does(look), i.as(party.CLI).at(s.decoy, look)))
+			}, i.as(party.CLI).does(look), i.as(party.CLI).at(s.decoy, opens, look)))
 		}
 		return all
 	})

@@ -1,6 +1,7 @@
 package catalogue
 
 import (
+	"context"
 	"crypto/x509"
 	"fmt"
 	"net/http"
@@ -16,14 +17,20 @@ type decoy struct {
 	lacks string
 }
 
-// at is the step of the same look at the decoy.
-func (h hand) at(d decoy, look func(probe.Caller) probe.Probe) step {
+// at is the step of the same look at the decoy. What the look does without looking is tried at the agent first: where that
+// does not let the caller in, what is found at a decoy proves nothing of it.
+func (h hand) at(d decoy, try, look func(probe.Caller) probe.Probe) step {
 	return h.does(func(as probe.Caller) probe.Probe {
-		p := probe.AtDecoy(look(as), d.Decoy)
-		if d.lacks == "" {
-			return p
+		ask, found := try(as), probe.AtDecoy(look(as), d.Decoy)
+		if d.lacks != "" {
+			return without(d.lacks, found).probe
 		}
-		return without(d.lacks, p).probe
+		return probe.New(found.Plane, found.Sentence, func(ctx context.Context, t probe.Target) probe.Observation {
+			if o := ask.Observe(ctx, t); o.Outcome != probe.Accepted {
+				return o
+			}
+			return found.Observe(ctx, t)
+		})
 	})
 }
 

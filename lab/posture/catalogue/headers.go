@@ -35,9 +35,12 @@ func leaves() []leave {
 			"http_api_response_headers: with this header any page that an operator opens reads the API" + byCertificate,
 		},
 		{
-			"takes-no-credentials-for-other-sites", "lets pages of no other site send credentials", posture.High,
-			"Access-Control-Allow-Credentials", "true", is("true"),
-			"http_api_response_headers: with this header a page of another site acts with its visitor's credentials" + byCertificate,
+			"takes-no-changes-from-other-sites", "lets pages of no other site change anything", posture.Medium,
+			"Access-Control-Allow-Methods", "GET, PUT, POST, DELETE", func(value string) bool {
+				value = strings.ToUpper(value)
+				return strings.Contains(value, "*") || strings.Contains(value, "PUT") || strings.Contains(value, "DELETE")
+			},
+			"http_api_response_headers: with this header a page of another site may send requests that register and stop jobs" + byCertificate,
 		},
 		{
 			"takes-no-tokens-from-other-sites", "lets pages of no other site send an ACL token", posture.Medium,
@@ -87,7 +90,7 @@ func (i Ingredients) httpsAnswers() []posture.Spec {
 				ID: "https-" + l.id, Title: "HTTP API " + l.title,
 				Kind: posture.Safe, Severity: l.severity, Why: l.why,
 				Want: posture.Want{probe.Absent},
-			}, i.as(party.CLI).does(look), i.as(party.CLI).at(answering(l.header, l.value), look)))
+			}, i.as(party.CLI).does(look), i.as(party.CLI).at(answering(l.header, l.value), opens, look)))
 		}
 		return all
 	})

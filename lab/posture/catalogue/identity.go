@@ -40,7 +40,11 @@ func (i Ingredients) deniedToWorkload(r right, own func(probe.Caller) probe.Prob
 	if i.Witness != nil {
 		token = i.Witness.Token
 	}
-	holder := i.as(party.CLI).with(token, "a task's workload identity").lacking(lacks)
+	holder := i.as(party.CLI)
+	if i.Witness == nil {
+		holder = holder.lacking(LacksWitness)
+	}
+	holder = holder.with(token, "a task's workload identity").lacking(lacks)
 	return tried(posture.Spec{
 		ID:    "workload-identity-may-not-" + inID(r.may),
 		Title: "a task's workload identity may not " + r.may,

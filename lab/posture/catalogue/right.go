@@ -75,7 +75,7 @@ func (i Ingredients) denials(role pki.Role, rights []right) []posture.Spec {
 // witnessed is the request that the witness has a part in. Without a witness it is one with a placeholder.
 func (i Ingredients) witnessed(of func(Witness) probe.Ask) (ask probe.Ask, lacks string) {
 	if i.Witness == nil {
-		return of(Witness{Alloc: noID, Job: noName, Node: noID, Deployment: noID}), "no workload of the checks' own runs"
+		return of(Witness{Alloc: noID, Job: noName, Node: noID, Deployment: noID}), LacksWitness
 	}
 	return of(*i.Witness), ""
 }

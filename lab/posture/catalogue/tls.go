@@ -17,10 +17,11 @@ func (i Ingredients) oldTLS(prefix, door, logLevel string, h hand, try func(prob
 		name := tls.VersionName(version)
 		all = append(all, tried(posture.Spec{
 			ID:    prefix + "-refuses-" + strings.ToLower(strings.ReplaceAll(name, " ", "-")),
-			Title: door + " refuses " + name,
+			Title: door + " refuses " + name + ", for its version and not for want of a common suite",
 			Kind:  posture.Safe, Severity: posture.High,
-			Why:     "tls.tls_min_version: RFC 8996 forbids what is older than TLS 1.2, as it rests on SHA-1 and MD5",
+			Why:     "tls.tls_min_version: RFC 8996 forbids what is older than TLS 1.2, as it rests on SHA-1 and MD5; with Nomad's default suites nothing but the alert tells whether it would speak it",
 			Want:    posture.Want{probe.RefusedInHandshake},
+			Answer:  "protocol version",
 			LogText: "unsupported versions", LogLevel: logLevel,
 		}, h.limited(exactly(version)).does(try), h.limited(exactly(tls.VersionTLS12)).does(try)))
 	}
@@ -79,7 +80,7 @@ func (i Ingredients) trustsOnlyItsOwn(s posture.Spec, h hand, try func(probe.Cal
 	if len(i.Authorities) == 0 {
 		asked = without("it is not known which authorities the cluster is meant to trust", asked.probe)
 	}
-	return tried(s, asked, h.at(trustingStrangers(), look))
+	return tried(s, asked, h.at(trustingStrangers(), try, look))
 }
 
 // strangeAuthority looks for an authority that is not the cluster's among those that an agent says it trusts.

@@ -15,3 +15,6 @@ type Witness struct {
 	// Token is the secret of its workload identity.
 	Token string
 }
+
+// LacksWitness is what a check lacks that looks at a workload, where none runs.
+const LacksWitness = "no workload of the checks' own runs"

@@ -1,0 +1,70 @@
+package catalogue
+
+import (
+	"time"
+
+	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/probe"
+)
+
+const (
+	// patience is how long an agent may keep a connection of a caller who has not said who it is: its default is 5 s
+	// (command/agent/config.go, limits), and a busy machine is given some time more.
+	patience = 7 * time.Second
+	// crowd is how many connections one address tries to have at once: the default is 100 (the same place).
+	crowd = 130
+)
+
+// httpsLimits are what one caller may take of the HTTP port. CVE-2020-7218 was the lack of them.
+func (i Ingredients) httpsLimits() []posture.Spec {
+	const source = "limits.https_handshake_timeout: CVE-2020-7218, connections cost an agent file handles (command/agent/http.go:254)"
+	shut := posture.Want{probe.RefusedInHandshake, probe.RefusedAfterHandshake}
+	spoken := i.as(party.CLI).does(opens)
+	return forBoth(func(side) []posture.Spec {
+		return []posture.Spec{
+			tried(posture.Spec{
+				ID: "https-closes-silent-connections", Title: "HTTP port closes a connection on which nobody speaks",
+				Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Waiting, Why: source, Want: shut,
+			}, anyway(probe.HTTPSilent(patience)), spoken),
+			tried(posture.Spec{
+				ID: "https-closes-half-handshakes", Title: "HTTP port closes a connection whose TLS handshake stops halfway",
+				Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Waiting, Why: source, Want: shut,
+			}, anyway(probe.HTTPHalfHello(patience)), spoken),
+			tried(posture.Spec{
+				ID: "https-closes-slow-requests", Title: "HTTP port closes a connection on which the headers do not come to an end",
+				Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Waiting, Why: source, Want: shut,
+			}, i.as(party.CLI).does(func(as probe.Caller) probe.Probe { return probe.HTTPSlowHeaders(as, patience) }), spoken),
+			tried(posture.Spec{
+				ID: "https-limits-connections", Title: "HTTP port limits how many connections one address has at once",
+				Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Crowding,
+				Why:  "limits.http_max_conns_per_client: CVE-2020-7218, connections cost an agent file handles (command/agent/http.go:300)",
+				Want: posture.Want{probe.RefusedInHandshake},
+			}, i.as(party.CLI).does(func(as probe.Caller) probe.Probe { return probe.HTTPCrowd(crowd, as) }), i.as(party.CLI).does(opens)),
+		}
+	})
+}
+
+// rpcLimits are what one caller may take of the RPC port.
+func (i Ingredients) rpcLimits() []posture.Spec {
+	const source = "limits.rpc_handshake_timeout: CVE-2020-7218, connections cost a server file handles (nomad/rpc.go:280)"
+	shut := posture.Want{probe.RefusedInHandshake}
+	spoken := i.as(party.Server).does(calls)
+	silence := func(id, title string, p probe.Probe) posture.Spec {
+		return tried(posture.Spec{
+			ID: id, Title: title, Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Waiting, Why: source, Want: shut,
+		}, anyway(p), spoken)
+	}
+	return atServers(
+		silence("rpc-closes-silent-connections", "RPC port closes a connection on which nobody speaks", probe.RPCSilent(patience)),
+		silence("rpc-closes-unbegun-handshakes", "RPC port closes a connection whose TLS handshake does not begin", probe.RPCSilentAfterTLSByte(patience)),
+		silence("rpc-closes-half-handshakes", "RPC port closes a connection whose TLS handshake stops halfway", probe.RPCHalfHello(patience)),
+		tried(posture.Spec{
+			ID: "rpc-limits-connections", Title: "RPC port limits how many connections one address has at once",
+			Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Crowding,
+			Why:     "limits.rpc_max_conns_per_client: CVE-2020-7218, connections cost a server file handles (nomad/rpc.go:190)",
+			Want:    posture.Want{probe.RefusedInHandshake},
+			LogText: "rejecting client for exceeding maximum RPC connections",
+		}, i.as(party.Server).does(func(as probe.Caller) probe.Probe { return probe.RPCCrowd(crowd, as) }), i.as(party.Server).does(calls)),
+	)
+}
