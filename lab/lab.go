@@ -57,6 +57,12 @@ func (l *Lab) Engine() string { return l.record.Engine }
 // Created is when the lab was brought up.
 func (l *Lab) Created() time.Time { return l.record.Created }
 
+// Plain is true for a lab that neither hardens nor weakens what the zero Spec gives, whatever its size.
+func (l *Lab) Plain() bool {
+	s, c := l.record.Spec, l.record.Spec.Certificates
+	return !s.Hardened && len(s.Weaken)+len(s.Settings)+len(c.Flaws)+len(c.Roles)+len(c.Names)+len(c.TrustForeign) == 0
+}
+
 // TLSFolder has the authority's certificate and the cli certificate and key, in files named as `nomad tls` names them.
 func (l *Lab) TLSFolder() string { return l.folder.tls() }
 

@@ -56,6 +56,9 @@ func (n *Node) Identity() pki.Identity { return n.plan.Identity }
 // ServerName is what the node's certificate is verified for by those who connect to it.
 func (n *Node) ServerName() string { return n.plan.Identity.Name() }
 
+// LogLevel is the level at which the agent logs, in capitals. Empty where it is not known, as in a lab that Compose brought up.
+func (n *Node) LogLevel() string { return strings.ToUpper(n.lab.record.Spec.LogLevel) }
+
 // HTTP is where this process reaches the agent's HTTP port. Invalid while the node is down.
 func (n *Node) HTTP() netip.AddrPort { return n.endpoint(HTTPPort) }
 

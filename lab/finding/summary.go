@@ -15,16 +15,22 @@ type Summary struct {
 func Summarize(findings []Finding) Summary {
 	var s Summary
 	for _, f := range findings {
-		switch f.Verdict {
-		case Held:
-			s.Held++
-		case Broken:
-			s.Broken++
-		case Skipped:
-			s.Skipped++
-		default:
-			s.NotCarriedOut++
-		}
+		s = s.With(f.Verdict)
+	}
+	return s
+}
+
+// With is the summary with one verdict more.
+func (s Summary) With(v Verdict) Summary {
+	switch v {
+	case Held:
+		s.Held++
+	case Broken:
+		s.Broken++
+	case Skipped:
+		s.Skipped++
+	default:
+		s.NotCarriedOut++
 	}
 	return s
 }

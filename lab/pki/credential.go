@@ -55,12 +55,22 @@ func (c Credential) NotAfter() (time.Time, error) {
 	return leaf.NotAfter, nil
 }
 
-// Pool is the CA bundle, for a tls.Config. It returns an error when any part of
-// the bundle cannot be read.
-func (c Credential) Pool() (*x509.CertPool, error) {
+// Authorities are the certificates of the CA bundle. It returns an error when any
+// part of the bundle cannot be read.
+func (c Credential) Authorities() ([]*x509.Certificate, error) {
 	authorities, err := decodeCertificates(c.CAPEM)
 	if err != nil {
 		return nil, fmt.Errorf("read CA bundle of %s: %w", c.Identity, err)
+	}
+	return authorities, nil
+}
+
+// Pool is the CA bundle, for a tls.Config. It returns an error when any part of
+// the bundle cannot be read.
+func (c Credential) Pool() (*x509.CertPool, error) {
+	authorities, err := c.Authorities()
+	if err != nil {
+		return nil, err
 	}
 	pool := x509.NewCertPool()
 	for _, authority := range authorities {

@@ -3,6 +3,7 @@ package probe
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 )
 
@@ -87,4 +88,16 @@ func behindTLS(t Target, e exchange, as Caller) (door, exchange, error) {
 	}
 	e.sent = fmt.Sprintf("%#02x, TLS handshake, %s", tlsByte, e.sent)
 	return door{addr: t.RPC, from: t.From, prelude: []byte{tlsByte}, config: config}, e, nil
+}
+
+// RPCHandshake is a probe that does no more at the RPC port than the TLS handshake as the caller. Accepted says that the
+// caller may go on to ask for something.
+func RPCHandshake(as Caller) Probe {
+	sentence := fmt.Sprintf("do the RPC port's TLS handshake with %s", as)
+	return New(PlaneRPC, sentence, func(ctx context.Context, t Target) Observation {
+		return overTLS(ctx, t, exchange{
+			sent:   "nothing",
+			answer: func(io.Reader) (Outcome, string, error) { return Accepted, "the handshake was accepted", nil },
+		}, as)
+	})
 }
