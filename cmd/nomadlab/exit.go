@@ -20,6 +20,8 @@ const (
 	exitFailed = 1
 	// exitUsage is for what the caller can put right: arguments, the lab's file, a name that is taken, Docker not there.
 	exitUsage = 2
+	// exitUnproved is for checks of which none found a promise broken, and some could not be carried out.
+	exitUnproved = 3
 )
 
 // exitError ends the command with a code and without a word, because all has been said.
@@ -55,8 +57,8 @@ func asUsage(cmd *cobra.Command, err error) error {
 	return &usageError{err: err, path: cmd.CommandPath()}
 }
 
-// report prints the error, unless there is nothing to add, and returns the exit code.
-func report(ctx context.Context, w io.Writer, err error) int {
+// say prints the error, unless there is nothing to add, and returns the exit code.
+func say(ctx context.Context, w io.Writer, err error) int {
 	var quiet *exitError
 	switch {
 	case err == nil:

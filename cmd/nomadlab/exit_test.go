@@ -36,7 +36,7 @@ func TestExitCodes(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			var b strings.Builder
-			if got := report(t.Context(), &b, test.err); got != test.want {
+			if got := say(t.Context(), &b, test.err); got != test.want {
 				t.Errorf("exit code %d, want %d", got, test.want)
 			}
 			if test.says == "" && b.Len() > 0 {
@@ -51,9 +51,9 @@ func TestInterruptedIsOneWord(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancelled := fmt.Errorf("wait for something long: %w", context.Canceled)
 	var before, after strings.Builder
-	report(ctx, &before, cancelled)
+	say(ctx, &before, cancelled)
 	cancel()
-	code := report(ctx, &after, cancelled)
+	code := say(ctx, &after, cancelled)
 	contains(t, before.String(), "wait for something long")
 	if code != exitFailed || after.String() != "nomadlab: interrupted\n" {
 		t.Errorf("exit code %d, %q", code, after.String())

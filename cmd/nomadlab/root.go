@@ -37,7 +37,7 @@ func (a *app) execute(ctx context.Context, args []string, in io.Reader, out, err
 	if err != nil && !a.began {
 		err = asUsage(cmd, err)
 	}
-	return report(ctx, errs, err)
+	return say(ctx, errs, err)
 }
 
 func (a *app) root() *cobra.Command {
@@ -66,7 +66,7 @@ prove what holds and what does not, and takes everything down again.`,
 	root.AddCommand(
 		a.upCommand(), a.downCommand(), a.listCommand(), a.statusCommand(), a.startCommand(),
 		a.envCommand(), a.nomadCommand(), a.execCommand(), a.logsCommand(),
-		a.planCommand(), a.runCommand(), a.imageCommand(), a.versionCommand(),
+		a.planCommand(), a.checkCommand(), a.runCommand(), a.imageCommand(), a.versionCommand(),
 	)
 	return root
 }

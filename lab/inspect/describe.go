@@ -1,0 +1,57 @@
+package inspect
+
+import (
+	"context"
+	"crypto/x509"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/pki"
+)
+
+// describe is the lab as a report shows it.
+func describe(ctx context.Context, l *lab.Lab) finding.Cluster {
+	status := l.Status(ctx)
+	c := finding.Cluster{Name: l.Name(), Nomad: l.NomadVersion(), Engine: l.Engine()}
+	for _, n := range status.Nodes {
+		if n.Joiner {
+			continue
+		}
+		node := finding.Node{
+			Name: n.Name, Role: string(n.Role), Region: n.Region, Address: n.Address, HTTP: n.HTTP, Leader: n.Leader, State: n.State,
+		}
+		if live, err := l.Node(n.Name); err == nil {
+			node.RPC = hostPort(live.RPC())
+			if shown, err := live.Certificate(ctx); err == nil {
+				c.Certificates = append(c.Certificates, certificate(n.Name, shown))
+			}
+		}
+		c.Nodes = append(c.Nodes, node)
+	}
+	c.Certificates = append(c.Certificates, held(l.Credential())...)
+	return c
+}
+
+// held are the certificate and the authorities of whoever asks.
+func held(c pki.Credential) []finding.Certificate {
+	var all []finding.Certificate
+	if leaf, err := c.Leaf(); err == nil {
+		all = append(all, certificate(string(c.Identity.Role), leaf))
+	}
+	authorities, err := c.Authorities()
+	if err != nil {
+		return all
+	}
+	for _, a := range authorities {
+		all = append(all, certificate("authority", a))
+	}
+	return all
+}
+
+// certificate is a certificate in words.
+func certificate(holder string, c *x509.Certificate) finding.Certificate {
+	return finding.Certificate{
+		Holder: holder, Subject: c.Subject.String(), Issuer: c.Issuer.String(), Names: c.DNSNames, Key: pki.KeyKind(c),
+		NotBefore: c.NotBefore, NotAfter: c.NotAfter,
+	}
+}

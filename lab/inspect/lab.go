@@ -1,0 +1,135 @@
+package inspect
+
+import (
+	"context"
+	"crypto/x509"
+	"fmt"
+	"time"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/posture/catalogue"
+	"nomadlab.internal/lab/posture/matrix"
+	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/probe"
+)
+
+// Lab carries out the checks against a lab that runs. What is wrong with the lab is in the report; the error is that a name
+// in the options means no check, or that the ingredients could not be made.
+func Lab(ctx context.Context, l *lab.Lab, o Options) (finding.Report, error) {
+	i, err := ingredients(l)
+	if err != nil {
+		return finding.Report{}, err
+	}
+	s := subject{
+		cluster: describe(ctx, l), targets: Targets(l), ingredients: i,
+		witness: func(ctx context.Context) (catalogue.Witness, func(context.Context) error, error) { return StartWitness(ctx, l) },
+	}
+	r, err := s.inspect(ctx, o)
+	if err != nil {
+		return finding.Report{}, fmt.Errorf("check lab %s: %w", l.Name(), err)
+	}
+	if l.Plain() {
+		err = excuse(r.Findings)
+	}
+	return r, err
+}
+
+// excuse says of each promise that is broken why that is known.
+func excuse(findings []finding.Finding) error {
+	known, err := KnownWeaknesses()
+	if err != nil {
+		return err
+	}
+	for i, f := range findings {
+		if f.Verdict == finding.Broken {
+			findings[i].Known = known[f.ID]
+		}
+	}
+	return nil
+}
+
+// ingredients are what the lab has to make checks with.
+func ingredients(l *lab.Lab) (catalogue.Ingredients, error) {
+	region := l.Credential().Identity.Region
+	parties, err := party.Mint(l.Authority(), region, party.WithForeign(l.ForeignAuthority()))
+	if err != nil {
+		return catalogue.Ingredients{}, fmt.Errorf("make the certificates of strangers: %w", err)
+	}
+	authorities, err := l.Credential().Authorities()
+	if err != nil {
+		return catalogue.Ingredients{}, err
+	}
+	return catalogue.Ingredients{
+		Parties: parties, Region: region, Management: l.ManagementToken(), GossipKey: l.GossipKey(), Authorities: subjects(authorities),
+	}, nil
+}
+
+// subjects are the authorities' names as an agent sends them.
+func subjects(authorities []*x509.Certificate) []string {
+	names := make([]string, len(authorities))
+	for i, a := range authorities {
+		names[i] = a.Subject.ToRDNSequence().String()
+	}
+	return names
+}
+
+// subject is a cluster that is to be inspected.
+type subject struct {
+	cluster     finding.Cluster
+	targets     []probe.Target
+	ingredients catalogue.Ingredients
+	// witness starts the workload that some checks look at; nil where none can be started.
+	witness func(context.Context) (catalogue.Witness, func(context.Context) error, error)
+}
+
+// inspect carries out what the options leave in.
+func (s subject) inspect(ctx context.Context, o Options) (r finding.Report, err error) {
+	began := time.Now()
+	checks, err := s.checks(o)
+	if err != nil {
+		return finding.Report{}, err
+	}
+	if s.witness != nil && s.ingredients.Management != "" && needWitness(checks) {
+		w, stop, err := s.witness(ctx)
+		if err != nil {
+			return finding.Report{}, fmt.Errorf("start a workload to look at: %w", err)
+		}
+		defer func() {
+			if stopErr := stop(context.WithoutCancel(ctx)); err == nil && stopErr != nil {
+				err = fmt.Errorf("remove the workload that was looked at: %w", stopErr)
+			}
+		}()
+		s.ingredients.Witness = &w
+		if checks, err = s.checks(o); err != nil {
+			return finding.Report{}, err
+		}
+	}
+	r = finding.Report{Cluster: s.cluster, Started: began.Truncate(time.Second)}
+	r.Findings = posture.Run(ctx, checks, s.targets, o.Tell)
+	if o.matrix() {
+		r.Matrix = matrix.Probe(ctx, s.targets, s.ingredients.Parties, s.ingredients.GossipKey)
+	}
+	r.Took = time.Since(began)
+	return r, nil
+}
+
+// checks are those of the catalogue that the options leave in.
+func (s subject) checks(o Options) ([]posture.Check, error) {
+	all, err := catalogue.All(s.ingredients)
+	if err != nil {
+		return nil, err
+	}
+	return o.choose(all)
+}
+
+// needWitness says whether one of the checks is skipped for want of a workload.
+func needWitness(checks []posture.Check) bool {
+	for _, c := range checks {
+		if c.Spec().Lacks == catalogue.LacksWitness {
+			return true
+		}
+	}
+	return false
+}

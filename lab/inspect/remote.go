@@ -1,0 +1,172 @@
+package inspect
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture/catalogue"
+	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/probe"
+)
+
+// Remote is a cluster that somebody else brought up, as far as its user knows it.
+type Remote struct {
+	// Addresses are of agents' HTTP ports, for example https://10.0.0.5:4646. At least one is required.
+	Addresses []string
+	// CA, Certificate and Key are files (PEM): the authorities' certificates, the user's own certificate, its key. Required.
+	CA, Certificate, Key string
+	// TokenFile is the file of a management token; empty where there is none.
+	TokenFile string
+}
+
+// What Cluster returns for bad input, wrapped. Each error's text says what to do.
+var (
+	// ErrCredential is for files that cannot be read, do not belong together, or whose time is over.
+	ErrCredential = errors.New("the credential cannot be used")
+	// ErrAddress is for what is no agent's address.
+	ErrAddress = errors.New("this is no agent's address")
+	// ErrNoAnswer is for a cluster of which no agent answers.
+	ErrNoAnswer = errors.New("no agent answers")
+)
+
+// Cluster carries out those checks that leave no trace against a cluster that somebody else brought up. It returns
+// ErrCredential, ErrAddress or ErrNoAnswer, wrapped, where nothing could be tried at all. An agent that does not answer
+// while others do is in the report.
+func Cluster(ctx context.Context, r Remote, o Options) (finding.Report, error) {
+	c, err := r.credential(time.Now())
+	if err != nil {
+		return finding.Report{}, err
+	}
+	token, err := r.token()
+	if err != nil {
+		return finding.Report{}, err
+	}
+	s := subject{cluster: finding.Cluster{Name: strings.Join(r.Addresses, ", "), Certificates: held(c)}}
+	var silent []error
+	for _, given := range r.Addresses {
+		agent, err := meet(ctx, given, c)
+		if err != nil && !errors.Is(err, ErrNoAnswer) {
+			return finding.Report{}, err
+		}
+		if err != nil {
+			silent = append(silent, err)
+		}
+		s.add(agent)
+	}
+	if len(silent) == len(r.Addresses) {
+		return finding.Report{}, errors.Join(silent...)
+	}
+	authorities, err := c.Authorities()
+	if err != nil {
+		return finding.Report{}, err
+	}
+	s.ingredients = catalogue.Ingredients{
+		Parties: party.Holding(c), Region: c.Identity.Region, Management: token, Authorities: subjects(authorities),
+	}
+	o.SafeOnly = true
+	o.NoMatrix = true // without the authority's key, next to nothing of it can be tried
+	return s.inspect(ctx, o)
+}
+
+// credential reads the user's credential, and tells of everything that would make each check fail for the wrong reason.
+func (r Remote) credential(now time.Time) (pki.Credential, error) {
+	var c pki.Credential
+	for _, file := range []struct {
+		path string
+		into *[]byte
+	}{{r.CA, &c.CAPEM}, {r.Certificate, &c.CertPEM}, {r.Key, &c.KeyPEM}} {
+		content, err := os.ReadFile(file.path)
+		if err != nil {
+			return c, fmt.Errorf("%w: %w", ErrCredential, err)
+		}
+		*file.into = content
+	}
+	if _, err := c.Authorities(); err != nil {
+		return c, fmt.Errorf("%w: %s holds no certificate (PEM): %w", ErrCredential, r.CA, err)
+	}
+	leaf, err := c.Leaf()
+	if err != nil {
+		return c, fmt.Errorf("%w: %s holds no certificate (PEM): %w", ErrCredential, r.Certificate, err)
+	}
+	if _, err := tls.X509KeyPair(c.CertPEM, c.KeyPEM); err != nil {
+		return c, fmt.Errorf("%w: %s is not the key of %s: %w", ErrCredential, r.Key, r.Certificate, err)
+	}
+	switch {
+	case now.After(leaf.NotAfter):
+		return c, fmt.Errorf("%w: %s expired on %s: have a new one issued", ErrCredential, r.Certificate, leaf.NotAfter.Local().Format(time.DateTime))
+	case now.Before(leaf.NotBefore):
+		return c, fmt.Errorf("%w: %s is valid from %s on only: is the clock right?", ErrCredential, r.Certificate, leaf.NotBefore.Local().Format(time.DateTime))
+	}
+	c.Identity = identityOf(leaf.DNSNames, leaf.Subject.CommonName)
+	return c, nil
+}
+
+// token reads the management token.
+func (r Remote) token() (string, error) {
+	if r.TokenFile == "" {
+		return "", nil
+	}
+	content, err := os.ReadFile(r.TokenFile)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrCredential, err)
+	}
+	token := strings.TrimSpace(string(content))
+	if token == "" {
+		return "", fmt.Errorf("%w: %s is empty: it should hold the secret ID of a management token", ErrCredential, r.TokenFile)
+	}
+	return token, nil
+}
+
+// identityOf is whom a certificate speaks for by its names: the first that has Nomad's form. A certificate without such a
+// name is taken for a person's, which is what it can be used as.
+func identityOf(names []string, commonName string) pki.Identity {
+	for _, name := range append(names, commonName) {
+		role, rest, _ := strings.Cut(name, ".")
+		region, domain, _ := strings.Cut(rest, ".")
+		id := pki.Identity{Role: pki.Role(role), Region: region}
+		if domain == "nomad" && region != "" && id.Validate() == nil {
+			return id
+		}
+	}
+	return pki.Identity{Role: pki.CLI, Region: pki.DefaultRegion}
+}
+
+// add takes an agent in.
+func (s *subject) add(agent probe.Target) {
+	s.targets = append(s.targets, agent)
+	s.cluster.Nodes = append(s.cluster.Nodes, finding.Node{
+		Name: agent.Name, Role: string(agent.Role), Region: agent.Region, HTTP: agent.HTTP,
+	})
+}
+
+// meet looks at the agent's certificate to learn its role and region: it is shown before anything is asked of the caller.
+// An agent that does not answer is returned too, with ErrNoAnswer.
+func meet(ctx context.Context, given string, c pki.Credential) (probe.Target, error) {
+	at, err := url.Parse(given)
+	if err != nil || at.Host == "" || at.Port() == "" || at.Scheme != "https" && at.Scheme != "http" {
+		return probe.Target{}, fmt.Errorf("%w: %q: give it as https://HOST:PORT, for example https://10.0.0.5:4646", ErrAddress, given)
+	}
+	agent := probe.Target{
+		Name: at.Host, Role: pki.Server, Region: c.Identity.Region, HTTP: at.Host,
+		ServerName: pki.Identity{Role: pki.Server, Region: c.Identity.Region}.Name(),
+	}
+	o := probe.HTTP("/v1/status/leader", probe.As(c)).Observe(ctx, agent)
+	switch {
+	case len(o.Served) > 0:
+		id := identityOf(o.Served[0].DNSNames, o.Served[0].Subject.CommonName)
+		agent.Role, agent.Region, agent.ServerName = id.Role, id.Region, id.Name()
+		return agent, nil
+	case probe.PlainHTTP("/v1/status/leader").Observe(ctx, agent).Outcome == probe.Accepted:
+		return agent, nil // no TLS at all: what is open there is for the checks to say
+	default:
+		return agent, fmt.Errorf("%w: %s: %s", ErrNoAnswer, given, o.Err)
+	}
+}

@@ -1,0 +1,112 @@
+package inspect_test
+
+import (
+	"errors"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"nomadlab.internal/lab/inspect"
+	"nomadlab.internal/lab/pki"
+)
+
+// files writes a credential down, and returns the cluster that it would be for.
+func files(t *testing.T, c pki.Credential, address string) inspect.Remote {
+	t.Helper()
+	folder := t.TempDir()
+	write := func(name string, content []byte) string {
+		at := filepath.Join(folder, name)
+		if err := os.WriteFile(at, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return at
+	}
+	return inspect.Remote{
+		Addresses: []string{address},
+		CA:        write("ca.pem", c.CAPEM), Certificate: write("cli.pem", c.CertPEM), Key: write("cli-key.pem", c.KeyPEM),
+	}
+}
+
+// deadPort is an address at which nothing listens: it was just closed.
+func deadPort(t *testing.T) string {
+	t.Helper()
+	l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = l.Close() }()
+	return l.Addr().String()
+}
+
+// TestBadInput: each error says exactly what is wrong. The control is the first row: with nothing wrong but that nobody
+// is there, that is the error.
+func TestBadInput(t *testing.T) {
+	authority, err := pki.NewAuthority(pki.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := pki.Identity{Role: pki.CLI}
+	sound, err := authority.Issue(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := authority.Issue(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	flawed := func(f pki.Flaw) pki.Credential {
+		c, err := authority.IssueFlawed(id, f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	mixed, text := sound, sound
+	mixed.KeyPEM = other.KeyPEM
+	text.CertPEM = []byte("not PEM")
+	nobody := "https://" + deadPort(t)
+	for name, test := range map[string]struct {
+		remote inspect.Remote
+		is     error
+		says   string
+	}{
+		"nobody there":         {files(t, sound, nobody), inspect.ErrNoAnswer, "connection refused"},
+		"no port":              {files(t, sound, "https://127.0.0.1"), inspect.ErrAddress, "https://HOST:PORT"},
+		"no address":           {files(t, sound, "server-1"), inspect.ErrAddress, "https://HOST:PORT"},
+		"key of another":       {files(t, mixed, nobody), inspect.ErrCredential, "is not the key of"},
+		"no certificate":       {files(t, text, nobody), inspect.ErrCredential, "holds no certificate"},
+		"expired":              {files(t, flawed(pki.Expired()), nobody), inspect.ErrCredential, "expired on"},
+		"of tomorrow":          {files(t, flawed(pki.NotYetValid()), nobody), inspect.ErrCredential, "is the clock right?"},
+		"no such file":         {inspect.Remote{Addresses: []string{nobody}, CA: "/nowhere/ca.pem"}, inspect.ErrCredential, "/nowhere/ca.pem"},
+		"name that is nowhere": {files(t, sound, "https://nowhere.invalid:4646"), inspect.ErrNoAnswer, "nowhere.invalid"},
+	} {
+		_, err := inspect.Cluster(t.Context(), test.remote, inspect.Options{})
+		if !errors.Is(err, test.is) || !strings.Contains(err.Error(), test.says) {
+			t.Errorf("%s: error %v, want %v that says %q", name, err, test.is, test.says)
+		}
+	}
+}
+
+// TestTokenFile: an empty one is not taken for none.
+func TestTokenFile(t *testing.T) {
+	authority, err := pki.NewAuthority(pki.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := authority.Issue(pki.Identity{Role: pki.CLI})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := files(t, c, "https://"+deadPort(t))
+	r.TokenFile = filepath.Join(t.TempDir(), "token")
+	for content, says := range map[string]string{"": "is empty", "\n": "is empty", "secret": "connection refused"} {
+		if err := os.WriteFile(r.TokenFile, []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := inspect.Cluster(t.Context(), r, inspect.Options{}); err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "secret") {
+			t.Errorf("token %q: error %v, want one that says %q", content, err, says)
+		}
+	}
+}

@@ -1,0 +1,141 @@
+package scenarios_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/nomad/api"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/inspect"
+	"nomadlab.internal/lab/labtest"
+)
+
+// TestPosture: the hardened lab keeps every promise, each kind of certificate opens what it is known to open, and after
+// all that the cluster is what it was before.
+func TestPosture(t *testing.T) {
+	t.Parallel()
+	l := labtest.Start(t, lab.Hardened())
+	before := belongings(t, l)
+	r := inspected(t, l, inspect.Options{})
+	if diff := cmp.Diff(before, belongings(t, l)); diff != "" {
+		t.Errorf("the checks have changed the cluster (-before +after):\n%s", diff)
+	}
+	if len(r.Findings) == 0 {
+		t.Fatal("no check was made: nothing would be proved")
+	}
+	for _, id := range checksOf(r.Findings) {
+		t.Run(id, func(t *testing.T) {
+			for _, f := range findingsOf(r.Findings, id) {
+				show(t, f)
+			}
+		})
+	}
+	t.Run("matrix", func(t *testing.T) { showMatrix(t, r.Matrix) })
+}
+
+// show tells what a check found, and fails the test unless it held.
+func show(t *testing.T, f finding.Finding) {
+	t.Helper()
+	_, _ = fmt.Fprintf(t.Output(), "%s at %s: %s: %s\n", f.Title, f.Node, f.Verdict, f.Reason)
+	if f.Verdict == finding.Held {
+		return
+	}
+	t.Errorf("%s at %s: %s: %s", f.ID, f.Node, f.Verdict, f.Reason)
+	for _, e := range f.Evidence {
+		t.Logf("%s: %s: %s %s %s %v", e.Part, e.Did, e.Outcome, e.Received, e.Error, e.Lines)
+	}
+}
+
+// showMatrix fails the test for every cell that is not as Nomad is known to do.
+func showMatrix(t *testing.T, m *finding.Matrix) {
+	t.Helper()
+	if m == nil || len(m.Rows) == 0 {
+		t.Fatal("the matrix was not probed")
+	}
+	for _, row := range m.Rows {
+		for _, cell := range row.Cells {
+			if cell.Verdict != finding.Held {
+				t.Errorf("%s at %s: %s: %s", row.Title, cell.Entry, cell.Verdict, cell.Reason)
+			}
+		}
+	}
+}
+
+// inspected carries out the checks.
+func inspected(t *testing.T, l *lab.Lab, o inspect.Options) finding.Report {
+	t.Helper()
+	r, err := inspect.Lab(t.Context(), l, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _ = fmt.Fprintf(t.Output(), "%s in %.1f s\n", finding.Summarize(r.Findings), r.Took.Seconds())
+	return r
+}
+
+// checksOf are the IDs of the checks that were made, in their order.
+func checksOf(findings []finding.Finding) []string {
+	var ids []string
+	for _, f := range findings {
+		if !slices.Contains(ids, f.ID) {
+			ids = append(ids, f.ID)
+		}
+	}
+	return ids
+}
+
+func findingsOf(findings []finding.Finding, id string) []finding.Finding {
+	return slices.DeleteFunc(slices.Clone(findings), func(f finding.Finding) bool { return f.ID != id })
+}
+
+// belongings is all that a check could leave behind in a cluster, and whether the cluster is well.
+func belongings(t *testing.T, l *lab.Lab) map[string][]string {
+	t.Helper()
+	if err := l.WaitReady(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	leader, err := labtest.Leader(t, l).API()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var have []string
+	for _, path := range []string{
+		"/v1/agent/members", "/v1/nodes", "/v1/jobs?namespace=*", "/v1/vars?namespace=*", "/v1/volumes?type=host&namespace=*",
+		"/v1/acl/tokens", "/v1/acl/policies", "/v1/acl/roles", "/v1/node/pools", "/v1/namespaces", "/v1/operator/raft/configuration",
+	} {
+		have = append(have, path)
+		have = append(have, namesAt(t.Context(), t, leader, path)...)
+	}
+	status := l.Status(t.Context())
+	return map[string][]string{"has": have, "trouble": status.Trouble}
+}
+
+// namesAt are the names or IDs of what the API lists at the path.
+func namesAt(ctx context.Context, t *testing.T, c *api.Client, path string) []string {
+	t.Helper()
+	var answer any
+	if _, err := c.Raw().Query(path, &answer, (&api.QueryOptions{}).WithContext(ctx)); err != nil {
+		t.Fatalf("ask for %s: %v", path, err)
+	}
+	if object, ok := answer.(map[string]any); ok {
+		answer = object[map[bool]string{true: "Members", false: "Servers"}[strings.Contains(path, "members")]]
+	}
+	list, _ := answer.([]any)
+	var names []string
+	for _, item := range list {
+		object, _ := item.(map[string]any)
+		for _, key := range []string{"Path", "Name", "ID", "AccessorID"} {
+			if name, ok := object[key].(string); ok && name != "" {
+				names = append(names, fmt.Sprintf("%s %s %v%v", path, name, object["Status"], object["Voter"]))
+				break
+			}
+		}
+	}
+	slices.Sort(names)
+	return names
+}
