@@ -3,7 +3,9 @@ package inspect
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"nomadlab.internal/lab"
@@ -18,13 +20,17 @@ import (
 // Lab carries out the checks against a lab that runs. What is wrong with the lab is in the report; the error is that a name
 // in the options means no check, or that the ingredients could not be made.
 func Lab(ctx context.Context, l *lab.Lab, o Options) (finding.Report, error) {
-	i, err := ingredients(l)
+	i, err := ingredients(ctx, l)
 	if err != nil {
 		return finding.Report{}, err
 	}
 	s := subject{
-		cluster: describe(ctx, l), targets: Targets(l), ingredients: i,
+		cluster: describe(ctx, l), ingredients: i,
 		witness: func(ctx context.Context) (catalogue.Witness, func(context.Context) error, error) { return StartWitness(ctx, l) },
+	}
+	for _, t := range Targets(l) {
+		t.Leader = slices.ContainsFunc(s.cluster.Nodes, func(n finding.Node) bool { return n.Name == t.Name && n.Leader })
+		s.targets = append(s.targets, t)
 	}
 	r, err := s.inspect(ctx, o)
 	if err != nil {
@@ -51,7 +57,7 @@ func excuse(findings []finding.Finding) error {
 }
 
 // ingredients are what the lab has to make checks with.
-func ingredients(l *lab.Lab) (catalogue.Ingredients, error) {
+func ingredients(ctx context.Context, l *lab.Lab) (catalogue.Ingredients, error) {
 	region := l.Credential().Identity.Region
 	parties, err := party.Mint(l.Authority(), region, party.WithForeign(l.ForeignAuthority()))
 	if err != nil {
@@ -61,9 +67,14 @@ func ingredients(l *lab.Lab) (catalogue.Ingredients, error) {
 	if err != nil {
 		return catalogue.Ingredients{}, err
 	}
-	return catalogue.Ingredients{
+	i := catalogue.Ingredients{
 		Parties: parties, Region: region, Management: l.ManagementToken(), GossipKey: l.GossipKey(), Authorities: subjects(authorities),
-	}, nil
+	}
+	if i.Management != "" {
+		// Without a leader there is none: the check that needs it then says that it lacks.
+		i.Introduction, _ = Introduction(ctx, l)
+	}
+	return i, nil
 }
 
 // subjects are the authorities' names as an agent sends them.
@@ -93,15 +104,18 @@ func (s subject) inspect(ctx context.Context, o Options) (r finding.Report, err 
 	}
 	if s.witness != nil && s.ingredients.Management != "" && needWitness(checks) {
 		w, stop, err := s.witness(ctx)
-		if err != nil {
+		switch {
+		case errors.Is(err, ErrNoDriver): // those checks are skipped, and say so
+		case err != nil:
 			return finding.Report{}, fmt.Errorf("start a workload to look at: %w", err)
+		default:
+			defer func() {
+				if stopErr := stop(context.WithoutCancel(ctx)); err == nil && stopErr != nil {
+					err = fmt.Errorf("remove the workload that was looked at: %w", stopErr)
+				}
+			}()
+			s.ingredients.Witness = &w
 		}
-		defer func() {
-			if stopErr := stop(context.WithoutCancel(ctx)); err == nil && stopErr != nil {
-				err = fmt.Errorf("remove the workload that was looked at: %w", stopErr)
-			}
-		}()
-		s.ingredients.Witness = &w
 		if checks, err = s.checks(o); err != nil {
 			return finding.Report{}, err
 		}

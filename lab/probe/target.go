@@ -25,6 +25,8 @@ type Target struct {
 	// ServerName is the name for which the agent's certificate is verified, for
 	// example server.global.nomad. The address need not be in the certificate.
 	ServerName string
+	// Leader is true for a server that led its region when the target was made.
+	Leader bool
 	// Log reads the agent's log; nil when it cannot be read.
 	Log Log
 	// Caller is how the prober looks to the agent: an IP address without a port, by

@@ -17,4 +17,4 @@ type Witness struct {
 }
 
 // LacksWitness is what a check lacks that looks at a workload, where none runs.
-const LacksWitness = "no workload of the checks' own runs"
+const LacksWitness = "no workload of the checks' own runs: that takes a client with raw_exec or mock_driver"

@@ -3,6 +3,7 @@ package matrix
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 
 	"nomadlab.internal/lab/finding"
@@ -11,16 +12,21 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// Probe tries every kind of certificate at every entry of the first server among the targets. The canary of an entry, a
+// Probe tries every kind of certificate at every entry of the leader among the targets, or of the first server where none
+// leads: a follower forwards some calls before it looks at the caller's names, and the leader then sees the follower's
+// (nomad/node_endpoint.go:102; verified against Nomad 1.11.3). The canary of an entry, a
 // caller that it lets in, is the holder of a sound server certificate; that of gossip is a ping with the cluster's gossip
 // key, in base64, empty where it is not at hand. It returns nil where there is no server.
 func Probe(ctx context.Context, targets []probe.Target, parties party.Parties, gossipKey string) *finding.Matrix {
-	for _, t := range targets {
-		if t.Role == pki.Server {
-			return at(ctx, t, parties, gossipKey)
-		}
+	isServer := func(t probe.Target) bool { return t.Role == pki.Server }
+	first := slices.IndexFunc(targets, func(t probe.Target) bool { return isServer(t) && t.Leader })
+	if first < 0 {
+		first = slices.IndexFunc(targets, isServer)
 	}
-	return nil
+	if first < 0 {
+		return nil
+	}
+	return at(ctx, targets[first], parties, gossipKey)
 }
 
 // at probes the entries side by side, and at each of them one certificate after another, so that a server is not asked
