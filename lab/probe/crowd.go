@@ -2,10 +2,8 @@ package probe
 
 import (
 	"context"
-	"crypto/tls"
 	"fmt"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -17,8 +15,6 @@ const (
 	crowdAtOnce = 8
 	// crowdTime is what each member adds to a crowd's patience.
 	crowdTime = 100 * time.Millisecond
-	// openLook is how long it is looked whether a connection has ended already.
-	openLook = time.Millisecond
 	// canaryPause is the time between two looks whether somebody is let in again.
 	canaryPause = 10 * time.Millisecond
 )
@@ -152,58 +148,6 @@ func (join member) again(ctx context.Context, t Target) Observation {
 		case <-ctx.Done():
 			return o
 		case <-pause.C:
-		}
-	}
-}
-
-// countOpen counts the members whose connection the agent has not ended since it answered.
-func countOpen(ctx context.Context, members []*session) int {
-	var open atomic.Int32
-	var looking errgroup.Group
-	looking.SetLimit(crowdAtOnce)
-	for _, s := range members {
-		looking.Go(func() error {
-			if s != nil && s.outlast(ctx, openLook) == nil {
-				open.Add(1)
-			}
-			return nil
-		})
-	}
-	_ = looking.Wait()
-	return int(open.Load())
-}
-
-// disperse ends the members' connections, and waits for the agent to end them too, so that they count no more.
-func disperse(ctx context.Context, members []*session) {
-	for _, s := range members {
-		if s != nil {
-			s.leave()
-		}
-	}
-	for _, s := range members {
-		if s != nil {
-			s.awaitEnd(ctx)
-			s.hangUp()
-		}
-	}
-}
-
-// leave tells the agent that nothing more will be said.
-func (s *session) leave() {
-	if secured, ok := s.Conn.(*tls.Conn); ok {
-		_ = secured.CloseWrite()
-	}
-}
-
-// awaitEnd reads until the agent has ended the connection, or ctx is done.
-func (s *session) awaitEnd(ctx context.Context) {
-	if s.bind(ctx) != nil {
-		return
-	}
-	b := make([]byte, 512)
-	for {
-		if _, err := s.Read(b); err != nil {
-			return
 		}
 	}
 }

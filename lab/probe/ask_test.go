@@ -1,0 +1,182 @@
+package probe_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"nomadlab.internal/lab/probe"
+)
+
+// asked is a request as the agent has it.
+type asked struct{ Method, URI, Token, Body string }
+
+// asking is an HTTPS port that answers with the status and the text, and tells what it was asked.
+func asking(t *testing.T, h house, status int, text string) (probe.Target, <-chan asked) {
+	t.Helper()
+	heard := make(chan asked, 1)
+	at := serveHTTPS(t, guarded(t, 20), h.tlsConfig(t), func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		heard <- asked{r.Method, r.RequestURI, r.Header.Get("X-Nomad-Token"), string(body)}
+		http.Error(w, text, status)
+	})
+	return target(at), heard
+}
+
+func TestWhatIsAsked(t *testing.T) {
+	h := newHouse(t)
+	at, heard := asking(t, h, http.StatusOK, "")
+	me := probe.As(h.cli)
+	for _, test := range []struct {
+		probe    probe.Probe
+		want     asked
+		sentence string
+	}{
+		{probe.HTTP("/v1/jobs?a=b", me), asked{"GET", "/v1/jobs?a=b", "", ""}, "GET /v1/jobs?a=b over HTTPS with " + me.String()},
+		{probe.HTTPAsk(probe.Ask{Method: "PUT", Path: "/v1/jobs", Body: `{"a":1}`}, me.WithToken(secret, "a management token")),
+			asked{"PUT", "/v1/jobs", secret, `{"a":1}`}, "PUT /v1/jobs over HTTPS with " + me.String() + " and a management token"},
+	} {
+		o := test.probe.Observe(t.Context(), at)
+		if diff := cmp.Diff(test.want, <-heard); diff != "" || o.Outcome != probe.Accepted {
+			t.Errorf("%q (-want +got):\n%s", o.Outcome, diff)
+		}
+		if test.probe.Sentence != test.sentence {
+			t.Errorf("sentence %q, want %q", test.probe.Sentence, test.sentence)
+		}
+	}
+}
+
+// A token is in no text that could end in a report.
+func TestTokenIsInNoText(t *testing.T) {
+	h := newHouse(t)
+	at, heard := asking(t, h, http.StatusForbidden, "Permission denied")
+	as := probe.As(h.cli).WithToken(secret, "a token")
+	p := probe.HTTP("/", as)
+	o := p.Observe(t.Context(), at)
+	if got := <-heard; got.Token != secret {
+		t.Fatalf("the agent was told %q", got.Token)
+	}
+	for _, text := range []string{fmt.Sprint(as), fmt.Sprintf("%#v", as), p.Sentence, fmt.Sprintf("%+v", o)} {
+		if strings.Contains(text, secret) {
+			t.Errorf("the token is in %q", text)
+		}
+	}
+}
+
+func TestAnswersThatAreGivenBehindTheGuards(t *testing.T) {
+	h := newHouse(t)
+	for _, test := range []struct {
+		status int
+		text   string
+		behind []string
+		want   probe.Outcome
+	}{
+		{404, "job not found", []string{"404 Not Found: job not found"}, probe.Accepted},
+		{500, "no such thing", []string{"another", "no such"}, probe.Accepted},
+		{404, "job not found", nil, probe.Denied},
+		{403, "Permission denied", []string{"job not found"}, probe.Denied},
+		{500, "rpc error: Permission denied", []string{"job not found"}, probe.Denied},
+		{500, "No cluster leader", []string{"job not found"}, probe.Failed},
+	} {
+		at, _ := asking(t, h, test.status, test.text)
+		p := probe.HTTPAsk(probe.Ask{Path: "/", Behind: test.behind}, probe.As(h.cli))
+		if o := p.Observe(t.Context(), at); o.Outcome != test.want {
+			t.Errorf("%d %s, behind %q: outcome %q, want %q", test.status, test.text, test.behind, o.Outcome, test.want)
+		}
+	}
+}
+
+func TestLooking(t *testing.T) {
+	h := newHouse(t)
+	https := target(web(t, h.tlsConfig(t)))
+	named := func(name string) probe.Look {
+		return probe.Look{For: "the name " + name, In: func(o probe.Observation) (bool, string) {
+			return slices.Contains(o.Served[0].DNSNames, name) && slices.Equal(o.AcceptableCAs, []string{"CN=probe test CA"}), "names\n" + name
+		}}
+	}
+	nobody := probe.HTTP("/ok", probe.Anonymous(h.server))
+	for _, test := range []struct {
+		probe    probe.Probe
+		want     probe.Outcome
+		received string
+	}{
+		{probe.Looking(fetch(h), named("server.global.nomad")), probe.Found, "names server.global.nomad"},
+		{probe.Looking(fetch(h), named("client.global.nomad")), probe.Absent, "names client.global.nomad"},
+		{probe.Looking(nobody, named("server.global.nomad")), probe.RefusedInHandshake, "TLS alert: certificate required"},
+		{probe.Looking(probe.HTTP("/broken", probe.As(h.cli)), named("x")), probe.Failed, "500 Internal Server Error: No cluster leader"},
+		{probe.Looking(probe.Probe{}, named("x")), probe.NotReached, ""},
+		{probe.Unavailable(probe.PlaneHTTP, "there is no key"), probe.NotReached, ""},
+	} {
+		if o := test.probe.Observe(t.Context(), https); o.Outcome != test.want || o.Received != test.received {
+			t.Errorf("%s: %q, %q; want %q, %q", test.probe.Sentence, o.Outcome, o.Received, test.want, test.received)
+		}
+	}
+	p := probe.Looking(nobody, named("x"))
+	if want := "look for the name x: " + nobody.Sentence; p.Sentence != want || p.Plane != probe.PlaneHTTP {
+		t.Errorf("%s, sentence %q, want %q", p.Plane, p.Sentence, want)
+	}
+	none := probe.Unavailable(probe.PlaneRaft, "there is no key")
+	if o := none.Observe(t.Context(), https); o.Err != "there is no key" || o.Plane != probe.PlaneRaft || none.IsZero() {
+		t.Errorf("%+v", o)
+	}
+}
+
+func TestHeldConnection(t *testing.T) {
+	h := newHouse(t)
+	config := h.tlsConfig(t)
+	d := guarded(t, 1)
+	at := target(serveHTTPS(t, d, config, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/bye" {
+			w.Header().Set("Connection", "close")
+		}
+		_, _ = io.WriteString(w, strings.Repeat("x", 100_000))
+	}))
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	held, o := probe.HoldHTTP(ctx, at, probe.As(h.server))
+	if held == nil || o.Outcome != probe.Accepted || o.Plane != probe.PlaneHTTP {
+		t.Fatalf("%+v", o)
+	}
+	defer held.Close()
+	cancel() // The connection outlives the context that it was opened with.
+	for path, want := range map[string]probe.Outcome{"/a": probe.Accepted, "/b": probe.Accepted} {
+		if o := held.Ask(t.Context(), probe.Ask{Path: path}); o.Outcome != want || o.Took <= 0 || o.TLSVersion != "TLS 1.3" {
+			t.Fatalf("%s: %+v", path, o)
+		}
+	}
+	if o := fetch(h).Observe(t.Context(), at); !o.Outcome.Refused() {
+		t.Errorf("a second connection while one is held: %+v, so the two requests need not have shared one", o)
+	}
+	if o := held.Ask(t.Context(), probe.Ask{Path: "/bye"}); o.Outcome != probe.Accepted {
+		t.Errorf("the last answer: %+v", o)
+	}
+	if o := held.Ask(t.Context(), probe.Ask{Path: "/a"}); o.Outcome != probe.RefusedAfterHandshake {
+		t.Errorf("after the agent has ended it: %+v", o)
+	}
+	for _, none := range []probe.Target{target(closedPort(t)), target("")} {
+		if held, o := probe.HoldHTTP(t.Context(), none, probe.As(h.server)); held != nil || o.Outcome != probe.NotReached {
+			t.Errorf("%+v", o)
+		}
+	}
+}
+
+// An agent that does not answer on a held connection has not refused anything.
+func TestHeldConnectionWithoutAnAnswer(t *testing.T) {
+	h := newHouse(t)
+	held, o := probe.HoldHTTP(t.Context(), target(listen(t, secured(h.tlsConfig(t), read))), probe.As(h.server))
+	if held == nil {
+		t.Fatalf("%+v", o)
+	}
+	defer held.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), hurry)
+	defer cancel()
+	if o := held.Ask(ctx, probe.Ask{Path: "/"}); o.Outcome != probe.NotReached {
+		t.Errorf("%+v", o)
+	}
+}

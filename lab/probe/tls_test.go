@@ -1,0 +1,151 @@
+package probe_test
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"slices"
+	"strings"
+	"testing"
+
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/probe"
+)
+
+// nomadSuites are all that tls_cipher_suites may name (helper/tlsutil/config.go:29, Nomad 1.11.3).
+var nomadSuites = []uint16{
+	tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305, tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305,
+	tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
+	tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384,
+	tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA, tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA,
+	tls.TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA, tls.TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA,
+	tls.TLS_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_RSA_WITH_AES_256_GCM_SHA384,
+	tls.TLS_RSA_WITH_AES_128_CBC_SHA, tls.TLS_RSA_WITH_AES_256_CBC_SHA,
+}
+
+// rsaServer is a listener's certificate with an RSA key, and a caller who trusts it.
+func rsaServer(t *testing.T) (tls.Certificate, probe.Caller) {
+	t.Helper()
+	cert := selfSigned(t, rsaKey(t, 2048), func(c *x509.Certificate) { c.DNSNames = []string{"server.global.nomad"} })
+	trusted := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: cert.Certificate[0]})
+	return cert, probe.Anonymous(pki.Credential{CAPEM: trusted})
+}
+
+// Each suite is really offered: the listener that has it alone accepts, and the one that has every other refuses.
+func TestSuites(t *testing.T) {
+	h := newHouse(t)
+	cert, rsaCaller := rsaServer(t)
+	for _, suite := range nomadSuites {
+		config, as := h.tlsConfig(t), probe.As(h.server)
+		if strings.Contains(tls.CipherSuiteName(suite), "_RSA_") {
+			config, as = &tls.Config{Certificates: []tls.Certificate{cert}}, rsaCaller
+		}
+		others := config.Clone()
+		config.CipherSuites = []uint16{suite}
+		others.CipherSuites = slices.DeleteFunc(slices.Clone(nomadSuites), func(s uint16) bool { return s == suite })
+		get := probe.HTTP("/ok", as.Suites(suite))
+		name := tls.CipherSuiteName(suite)
+		if o := get.Observe(t.Context(), target(web(t, config))); o.Outcome != probe.Accepted || o.CipherSuite != name || o.TLSVersion != "TLS 1.2" {
+			t.Errorf("%s: %+v", name, o)
+		}
+		if o := get.Observe(t.Context(), target(web(t, others))); o.Outcome != probe.RefusedInHandshake || o.Received != "TLS alert: handshake failure" {
+			t.Errorf("every other than %s: %+v", name, o)
+		}
+		if want := "GET /ok over HTTPS with " + as.String() + " and only " + name; get.Sentence != want {
+			t.Errorf("sentence %q, want %q", get.Sentence, want)
+		}
+	}
+}
+
+// A version is offered alone: nothing else is agreed upon, and nothing at all where the listener does not speak it.
+func TestVersions(t *testing.T) {
+	h := newHouse(t)
+	all := []uint16{tls.VersionTLS10, tls.VersionTLS11, tls.VersionTLS12, tls.VersionTLS13}
+	for _, least := range all {
+		for _, most := range all {
+			if least > most {
+				continue
+			}
+			config := h.tlsConfig(t)
+			config.MinVersion, config.MaxVersion = least, most
+			https, rpc := target(web(t, config)), target(rpcPort(t, config))
+			for _, v := range all {
+				want, found := probe.RefusedInHandshake, probe.Absent
+				if least <= v && v <= most {
+					want, found = probe.Accepted, probe.Found
+				}
+				me := probe.As(h.server).TLSAtLeast(v).TLSAtMost(v)
+				for _, o := range []probe.Observation{
+					probe.HTTP("/ok", me).Observe(t.Context(), https), probe.RPC("Status.Leader", me).Observe(t.Context(), rpc),
+				} {
+					if o.Outcome != want || want == probe.Accepted && o.TLSVersion != tls.VersionName(v) {
+						t.Errorf("%s at %s to %s: %+v", me, tls.VersionName(least), tls.VersionName(most), o)
+					}
+				}
+				for _, o := range []probe.Observation{
+					probe.HTTPVersion(v, probe.As(h.server)).Observe(t.Context(), https),
+					probe.RPCVersion(v, probe.As(h.server)).Observe(t.Context(), rpc),
+				} {
+					if o.Outcome != found {
+						t.Errorf("%s at %s to %s: outcome %q, want %q: %s", tls.VersionName(v), tls.VersionName(least), tls.VersionName(most), o.Outcome, found, o.Err)
+					}
+				}
+			}
+		}
+	}
+}
+
+// Who speaks a version and has no suite for it speaks it all the same; who cannot be asked does not lack it.
+func TestVersionThatComesToNothing(t *testing.T) {
+	h := newHouse(t)
+	config := h.tlsConfig(t)
+	config.MinVersion = tls.VersionTLS10
+	config.CipherSuites = []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384}
+	old := target(web(t, config))
+	me := probe.As(h.server)
+	for _, test := range []struct {
+		probe probe.Probe
+		at    probe.Target
+		want  probe.Outcome
+	}{
+		{probe.HTTP("/ok", me.TLSAtMost(tls.VersionTLS10)), old, probe.RefusedInHandshake},
+		{probe.HTTPVersion(tls.VersionTLS10, me), old, probe.Found},
+		{probe.HTTPVersion(tls.VersionTLS12, probe.Anonymous(h.server)), old, probe.Found},
+		{probe.HTTPVersion(tls.VersionTLS13, probe.Anonymous(h.server)), old, probe.Found},
+		{probe.HTTPVersion(tls.VersionTLS10, me), target(web(t, nil)), probe.RefusedInHandshake},
+		{probe.HTTPVersion(tls.VersionTLS10, me), target(closedPort(t)), probe.NotReached},
+		{probe.RPCVersion(tls.VersionTLS10, me), target(closedPort(t)), probe.NotReached},
+		{probe.RPCVersion(tls.VersionTLS10, me), target(listen(t, closeAtOnce)), probe.RefusedInHandshake},
+	} {
+		if o := test.probe.Observe(t.Context(), test.at); o.Outcome != test.want {
+			t.Errorf("%s: outcome %q, want %q: %s", test.probe.Sentence, o.Outcome, test.want, o.Err)
+		}
+	}
+	if got, want := probe.HTTPVersion(tls.VersionTLS10, me).Sentence, "look for TLS 1.0 on the HTTP port with a certificate for server.global.nomad"; got != want {
+		t.Errorf("sentence %q, want %q", got, want)
+	}
+}
+
+func TestALPN(t *testing.T) {
+	h := newHouse(t)
+	config := h.tlsConfig(t)
+	silent := target(web(t, config))
+	config = config.Clone()
+	config.NextProtos = []string{"http/1.1"}
+	speaking := target(web(t, config))
+	get := probe.HTTP("/ok", probe.As(h.server).ALPN("h2", "http/1.1"))
+	for _, test := range []struct {
+		at   probe.Target
+		want string
+	}{{silent, ""}, {speaking, "http/1.1"}} {
+		if o := get.Observe(t.Context(), test.at); o.Outcome != probe.Accepted || o.Protocol != test.want {
+			t.Errorf("protocol %q, want %q: %+v", o.Protocol, test.want, o)
+		}
+	}
+	if o := fetch(h).Observe(t.Context(), speaking); o.Protocol != "" {
+		t.Errorf("without ALPN: protocol %q", o.Protocol)
+	}
+	if want := "GET /ok over HTTPS with a certificate for server.global.nomad and ALPN h2, http/1.1"; get.Sentence != want {
+		t.Errorf("sentence %q, want %q", get.Sentence, want)
+	}
+}
