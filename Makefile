@@ -14,7 +14,7 @@ RESULTS       := $(BIN)/results
 RACE = $(shell [ "$$(go env CGO_ENABLED)" = 1 ] && echo -race)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab down build image test bench lint tidy-check clean check-go
+.PHONY: help lab down build image test bench lint tidy-check clean check-go chromium
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -43,6 +43,7 @@ image: build ## get the Nomad that labs run; without a registry it is built once
 ENGINES := docker process
 test: build $(GOTESTSUM) ## run all tests: first those of the packages, then every scenario on a fresh cluster, on each engine
 	@rm -rf $(RESULTS) && mkdir -p $(RESULTS)
+	@$(MAKE) --no-print-directory chromium || echo "==> test: going on; the test of the HTML report will fail" >&2
 	@echo "==> test: getting Nomad for the engines $(ENGINES)"
 	@for engine in $(ENGINES); do $(NOMADLAB) --engine $$engine image || exit 1; done
 	@echo "==> test: the packages $(or $(RACE:-race=with the race detector),without the race detector: there is no C compiler)"
@@ -64,6 +65,16 @@ test: build $(GOTESTSUM) ## run all tests: first those of the packages, then eve
 	if [ "$$skipped" != "$$lacking" ]; then \
 		echo "make: a test was skipped for another reason than what an engine lacks, see above" >&2; failed=1; fi; \
 	exit $$failed
+
+# The HTML report is tested in a real browser, as its readers have one. The fonts are for its pictures in docs/.
+chromium: ## see to a Chromium, which the HTML report is tested in; as root on Debian it is installed
+	@for program in chromium chromium-browser google-chrome; do command -v $$program >/dev/null && exit 0; done; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		echo "==> chromium: installing Debian's chromium, which the HTML report is tested in"; \
+		apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends chromium fonts-dejavu-core </dev/null; \
+	else \
+		echo "make: there is no Chromium, and the HTML report is tested in one: install it (on Debian: sudo apt-get install chromium)" >&2; exit 1; \
+	fi
 
 # The image comes first, as in test: no clock may run while Nomad is built. BENCH has flags for it; `$(BIN)/nomadlab-bench
 # --help` lists them.

@@ -1,5 +1,5 @@
-// Package report tells what one run of checks has found: as text for a terminal, as JSON, as JUnit XML for CI, and as
-// Markdown for a pull request. It reads a finding.Report and nothing else, and never a cluster.
+// Package report tells what one run of checks has found: as text for a terminal, as JSON, as JUnit XML for CI, as
+// Markdown for a pull request, and as one HTML page. It reads a finding.Report and nothing else, and never a cluster.
 //
 // Every format has the same verdict, which is the worst of what was tried: a promise is broken when it is broken at one
 // node, or in one cell of the matrix, and what nobody judged is not carried out. A report in which nothing held proves
@@ -30,5 +30,6 @@ func Formats() []Format {
 		{Name: "json", File: "report.json", Write: JSON},
 		{Name: "junit", File: "junit.xml", Write: JUnit},
 		{Name: "markdown", File: "report.md", Write: Markdown},
+		{Name: "html", File: "index.html", Write: HTML},
 	}
 }

@@ -31,7 +31,7 @@ func TestFormatsHaveNamesAndFiles(t *testing.T) {
 	for _, f := range report.Formats() {
 		got = append(got, f.Name+" "+f.File)
 	}
-	want := []string{"text report.txt", "json report.json", "junit junit.xml", "markdown report.md"}
+	want := []string{"text report.txt", "json report.json", "junit junit.xml", "markdown report.md", "html index.html"}
 	if !slices.Equal(got, want) {
 		t.Errorf("formats are %q, want %q", got, want)
 	}

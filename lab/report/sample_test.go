@@ -251,7 +251,7 @@ func madeUpCertificates() []finding.Certificate {
 		name := strings.Split(n, "-")[0] + ".global.nomad"
 		out = append(out, of(n, name, authority, -time.Hour, 7*day-time.Duration(i)*time.Hour))
 	}
-	out[4].NotAfter = sampleStart.Add(9 * time.Hour)
+	out[4].NotBefore, out[4].NotAfter = sampleStart.Add(-6*day), sampleStart.Add(9*time.Hour)
 	out[5].NotAfter = sampleStart.Add(-30 * time.Minute)
 	return append(out, of("cli", "cli.global.nomad", authority, -time.Hour, 7*day))
 }

@@ -1,0 +1,61 @@
+package report
+
+import (
+	"fmt"
+
+	"nomadlab.internal/lab/finding"
+)
+
+// matrixPage is the heat map.
+type matrixPage struct {
+	Node, Counts string
+	Entries      []string
+	Rows         []matrixRowPage
+}
+
+type matrixRowPage struct {
+	Certificate, Title string
+	Cells              []cellPage
+}
+
+// cellPage is a cell; Class is its colour, Symbol and Word say the same without it.
+type cellPage struct {
+	ID, Class, Symbol, Word                string
+	Certificate, Entry, Want, Seen, Reason string
+	Verdict                                badge
+	Evidence                               []evidencePage
+}
+
+// matrixPage is nil where nothing was probed.
+func (v view) matrixPage() *matrixPage {
+	m := v.report.Matrix
+	if m == nil || len(m.Rows) == 0 || len(m.Entries) == 0 {
+		return nil
+	}
+	out := &matrixPage{Node: m.Node, Counts: counts(v.cells), Entries: m.Entries}
+	for i, r := range m.Rows {
+		row := matrixRowPage{Certificate: r.Certificate, Title: r.Title}
+		for j, c := range r.Cells {
+			row.Cells = append(row.Cells, newCellPage(r, c, fmt.Sprintf("cell-%d-%d", i+1, j+1)))
+		}
+		out.Rows = append(out.Rows, row)
+	}
+	return out
+}
+
+func newCellPage(r finding.MatrixRow, c finding.Cell, id string) cellPage {
+	b := newBadge(c.Verdict)
+	out := cellPage{
+		ID: id, Class: b.Class, Symbol: b.Symbol, Word: shortOutcome(c.Outcome), Verdict: b,
+		Certificate: r.Title, Entry: c.Entry, Want: c.Want, Seen: c.Outcome, Reason: c.Reason, Evidence: evidencePages(c.Evidence),
+	}
+	switch {
+	case c.Verdict == finding.Skipped:
+		out.Word = "skipped"
+	case c.Verdict == finding.Held && letIn(c.Outcome):
+		out.Class, out.Symbol = "open", "●"
+	case c.Verdict == finding.Held:
+		out.Class, out.Symbol = "shut", "○"
+	}
+	return out
+}
