@@ -139,6 +139,32 @@ func TestGossipKeysGoWhereThePlanSays(t *testing.T) {
 	}
 }
 
+// TestIntroductionTokensGoToTheirClientAlone, and to none that is to have none.
+func TestIntroductionTokensGoToTheirClientAlone(t *testing.T) {
+	for name, want := range map[string]string{"hardened": "client-1 late namesake", "not-bootstrapped": "", "joiners": ""} {
+		p := mustPlan(t, plannedSpecs()[name])
+		made, err := lab.Provision(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var have []string
+		for _, n := range p.Nodes {
+			for _, f := range made.Files[n.Name] {
+				if !bytes.Contains(f.Data, []byte("introduction of ")) {
+					continue
+				}
+				have = append(have, n.Name)
+				if string(f.Data) != "introduction of "+n.Name || f.Path != "/nomad/data/client/intro_token.jwt" || f.Mode != 0o600 || f.Owner != n.User {
+					t.Errorf("%s:%s, mode %s, owner %d: %s", n.Name, f.Path, f.Mode, f.Owner, f.Data)
+				}
+			}
+		}
+		if got := strings.Join(have, " "); got != want {
+			t.Errorf("%s: introduced are %q, want %q", name, got, want)
+		}
+	}
+}
+
 // TestFilesAreTheNodesAlone: its user owns them, nobody else may look.
 func TestFilesAreTheNodesAlone(t *testing.T) {
 	p, made := provisioned(t)

@@ -75,6 +75,7 @@ func TestOptions(t *testing.T) {
 		lab.Set("", "enable_debug", "true"), lab.Set(pki.Server, "tls.http", ""),
 		lab.FlawedCertificates("", pki.NoEKU()), lab.CertificateNames(pki.Client, "a", "b"), lab.CertificateRole(pki.Client, pki.Server),
 		lab.TrustForeign(pki.Server),
+		lab.Hardened(), lab.NotBootstrapped(),
 		lab.Outside(lab.Joiner{Name: "x", Role: pki.Server}), lab.Outside(lab.Joiner{Name: "y", Role: pki.Client}),
 	)
 	five, none := 5, 0
@@ -90,6 +91,7 @@ func TestOptions(t *testing.T) {
 		Weaken:   []lab.Weakness{lab.NoHTTPTLS, lab.NoGossipKey},
 		Settings: []lab.Setting{{Path: "enable_debug", Value: "true"}, {Role: pki.Server, Path: "tls.http"}},
 		Joiners:  []lab.Joiner{{Name: "x", Role: pki.Server}, {Name: "y", Role: pki.Client}},
+		Hardened: true, NotBootstrapped: true,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -94,6 +94,26 @@ func refusedNumbers() []refused {
 func refusedChoices() []refused {
 	return []refused{
 		{
+			"not bootstrapped, and no ACLs", lab.Spec{NotBootstrapped: true}, "not_bootstrapped", "set for a lab without ACLs", "set hardened too",
+			func(s *lab.Spec) { s.Hardened = true },
+		},
+		{
+			"introduction", lab.Spec{Hardened: true, Joiners: []lab.Joiner{{Name: "x", Role: pki.Client, Introduction: "late"}}}, "joiners[0].introduction", `"late"`, "use none, other",
+			func(s *lab.Spec) { s.Joiners[0].Introduction = lab.OtherIntroduction },
+		},
+		{
+			"introduction of a server", lab.Spec{Hardened: true, Joiners: []lab.Joiner{{Name: "x", Role: pki.Server, Introduction: "none"}}}, "joiners[0].introduction", `"none"`, "only clients",
+			func(s *lab.Spec) { s.Joiners[0].Role = pki.Client },
+		},
+		{
+			"introduction to a lab that asks for none", joining(lab.Joiner{Name: "x", Role: pki.Client, Introduction: "none"}), "joiners[0].introduction", `"none"`, "leave it out",
+			func(s *lab.Spec) { s.Hardened = true },
+		},
+		{
+			"introduction by nobody", lab.Spec{Hardened: true, NotBootstrapped: true, Joiners: []lab.Joiner{{Name: "x", Role: pki.Client, Introduction: "none"}}}, "joiners[0].introduction", `"none"`, "bootstrapped",
+			func(s *lab.Spec) { s.NotBootstrapped = false },
+		},
+		{
 			"image and binary", lab.Spec{Nomad: lab.Nomad{Image: "i", Binary: "b"}}, "nomad", "both an image and a binary", "name one of them",
 			func(s *lab.Spec) { s.Nomad.Binary = "" },
 		},
@@ -309,7 +329,12 @@ func TestWarningsNameEvenNumbersOfServers(t *testing.T) {
 	if diff := cmp.Diff(want, spec.Warnings()); diff != "" {
 		t.Errorf("warnings (-want +got):\n%s", diff)
 	}
-	if got := (lab.Spec{}).Warnings(); len(got) != 0 {
-		t.Errorf("the zero Spec is warned of: %v", got)
+	for _, fine := range []lab.Spec{{}, {Hardened: true}} {
+		if got := fine.Warnings(); len(got) != 0 {
+			t.Errorf("%+v is warned of: %v", fine, got)
+		}
+	}
+	if got := (lab.Spec{Hardened: true, NotBootstrapped: true}).Warnings(); len(got) != 1 || !strings.Contains(got[0], "not bootstrapped") {
+		t.Errorf("a lab that is not bootstrapped is warned of: %v", got)
 	}
 }

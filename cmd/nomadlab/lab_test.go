@@ -83,6 +83,39 @@ func tryEnv(t *testing.T, name string) {
 	}
 }
 
+// TestAHardenedLabAndItsToken: env sets the lab's token in the place of any other, nomad calls with it, and so does whoever
+// comes after `start`.
+func TestAHardenedLabAndItsToken(t *testing.T) {
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	t.Setenv("SHELL", "/bin/bash")
+	t.Setenv(token, "production")
+	name := unused(t)
+	e := realEngine(t, engines.Process, name)
+	defer func() { must(t, "down", name) }()
+
+	contains(t, must(t, "plan", "--name", name, "--hardened"), "hardened: ACLs on every agent", "introduction token")
+	said := apart(t, "up", "--name", name, "--servers", "1", "--clients", "1", "--hardened")
+	contains(t, said, "is ready", "it has ACLs", "use it from this shell, with its token", "bootstrapped, 1 client introduced")
+	var object map[string]string
+	if err := json.Unmarshal([]byte(must(t, "env", name, "--json")), &object); err != nil || len(object[token]) != 36 {
+		t.Fatalf("as JSON: %v: %d characters", err, len(object[token]))
+	}
+	line := `eval "$1"; printf '%s' "$NOMAD_TOKEN"`
+	if out, err := exec.CommandContext(t.Context(), "bash", "-c", line, "bash", must(t, "env", name)).Output(); err != nil || string(out) != object[token] {
+		t.Errorf("bash has another token than the JSON: %v", err)
+	}
+	contains(t, must(t, "env", "--unset"), " NOMAD_TOKEN ")
+	for _, shown := range []string{said, must(t, "status", name), must(t, "status", name, "--json"), must(t, "logs", name)} {
+		if strings.Contains(shown, object[token]) {
+			t.Errorf("the token is in:\n%s", shown)
+		}
+	}
+	contains(t, must(t, "status", name, "--json"), `"acl": true`)
+	contains(t, must(t, "nomad", name, "--", "acl", "token", "create", "-name", "me", "-policy", "developer"), "developer")
+	tryStart(t, e, name)
+	contains(t, must(t, "nomad", name, "--", "node", "status"), "client-1", "ready")
+}
+
 func ask(t *testing.T, address string, c *tls.Config) error {
 	t.Helper()
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: c, DisableKeepAlives: true}}

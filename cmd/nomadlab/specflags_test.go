@@ -43,6 +43,8 @@ func TestFlagsWinOverTheFileOnlyWhereSet(t *testing.T) {
 		{"servers, to the flag's own default", []string{"--servers", "3"}, func(s *lab.Spec) { s.Regions[0].Servers = new(3) }},
 		{"clients, to zero", []string{"--clients", "0"}, func(s *lab.Spec) { s.Regions[0].Clients = new(0) }},
 		{"subnet, to none", []string{"--subnet", ""}, func(s *lab.Spec) { s.Subnet = "" }},
+		{"hardened", []string{"--hardened"}, func(s *lab.Spec) { s.Hardened = true }},
+		{"not hardened", []string{"--hardened=false"}, func(s *lab.Spec) { s.Hardened = false }},
 		{"log level", []string{"--log-level", "TRACE"}, func(s *lab.Spec) { s.LogLevel = "TRACE" }},
 		{"version, which the file's image would hide", []string{"--nomad-version", "1.11.3"}, func(s *lab.Spec) { s.Nomad = lab.Nomad{Version: "1.11.3"} }},
 		{"binary", []string{"--nomad-binary", "/bin/nomad"}, func(s *lab.Spec) { s.Nomad = lab.Nomad{Binary: "/bin/nomad"} }},

@@ -98,6 +98,37 @@ func killedWhileStarting(t *testing.T, k engines.Kind) {
 	gone(t, name, f.Run, home, 0)
 }
 
+// TestKilledHardenedLeavesNoToken: the management token is written down before the lab knows it, and goes with the lab
+// also when its start is killed in between.
+func TestKilledHardenedLeavesNoToken(t *testing.T) {
+	onEach(t, func(t *testing.T, k engines.Kind) {
+		home, name := t.TempDir(), victimName()
+		v := launch(t, home, "hold", 1, labName+"="+name, engines.Variable+"="+string(k), hardened+"=1")
+		tokens := func() []string {
+			found, err := filepath.Glob(filepath.Join(home, "nomadlab", "labs", name+".*", "management.token"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return found
+		}
+		run := ""
+		within(t, 30*time.Second, func() string {
+			seen, r := look(t, name, home)
+			if run = r; len(tokens()) != 1 || seen.Nodes == 0 {
+				return fmt.Sprintf("%s, and the tokens %v", seen, tokens())
+			}
+			return ""
+		})
+		v.kill(t)
+		within(t, sweptWithin, func() string { // the name's reservation stays: the next start takes it over
+			if seen, _ := look(t, name, home); len(tokens()) > 0 || seen != (traces{}) || len(runFolders(t, run)) > 0 {
+				return fmt.Sprintf("%s, the tokens %v, the folders %v", seen, tokens(), runFolders(t, run))
+			}
+			return ""
+		})
+	})
+}
+
 // watchdogsOf are the watchdogs that a process has started.
 func watchdogsOf(t *testing.T, owner int) []int {
 	t.Helper()

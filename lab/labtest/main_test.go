@@ -22,6 +22,8 @@ const (
 	countName = "LABTEST_COUNT"
 	// failed is what a child says whose lab did not come up.
 	failed = "a lab did not come up"
+	// hardened makes the child's labs hardened.
+	hardened = "LABTEST_HARDENED"
 	// labName names the child's lab. Zero: each test's own.
 	labName = "LABTEST_LAB"
 )
@@ -77,6 +79,9 @@ func child(t *testing.T, role string, i int, ended <-chan struct{}) {
 	options := []lab.Option{lab.Servers(1), lab.Clients(0)}
 	if i == 0 && os.Getenv(countName) != "1" {
 		options = append(options, lab.Clients(1))
+	}
+	if os.Getenv(hardened) != "" {
+		options = append(options, lab.Hardened())
 	}
 	if name := os.Getenv(labName); name != "" {
 		options = append(options, lab.Name(name))
