@@ -25,6 +25,9 @@ import (
 // The joiners of a hardened lab, by the introduction that they have.
 const introduced, stranger, namesake = "introduced", "stranger", "namesake"
 
+// registered is how long a client may take to be let in, or refused: one that was not answered tries again after 15 to 30 s.
+const registered = time.Minute
+
 // TestHardened: what a hardened lab promises, on every engine.
 func TestHardened(t *testing.T) {
 	for _, k := range []engines.Kind{engines.Docker, engines.Process} {
@@ -93,16 +96,16 @@ func policiesAllow(t *testing.T, l *lab.Lab) {
 	}
 	// What is asked for, each with the policies that allow it. The last two are for the management token alone.
 	asked := map[string]string{
-		"/v1/nodes":                       "node-reader developer read-only operator",
-		"/v1/jobs":                        "developer read-only operator",
-		"/v1/node/pool/default":           "developer read-only operator",
-		"/v1/agent/self":                  "developer read-only operator",
-		"/v1/operator/autopilot/health":   "read-only operator",
-		"/v1/operator/keyring/keys":       "read-only operator",
-		"/v1/agent/keyring/list":          "operator",
-		"/v1/operator/snapshot":           "operator",
-		"/v1/operator/raft/configuration": "",
-		"/v1/acl/tokens":                  "",
+		"/v1/nodes":                            "node-reader developer read-only operator",
+		"/v1/jobs":                             "developer read-only operator",
+		"/v1/node/pool/default":                "developer read-only operator",
+		"/v1/agent/self":                       "developer read-only operator",
+		"/v1/operator/autopilot/configuration": "read-only operator",
+		"/v1/operator/keyring/keys":            "read-only operator",
+		"/v1/agent/keyring/list":               "operator",
+		"/v1/operator/snapshot":                "operator",
+		"/v1/operator/raft/configuration":      "",
+		"/v1/acl/tokens":                       "",
 	}
 	for _, policy := range []string{"node-reader", "developer", "read-only", "operator"} {
 		made, _, err := c.ACLTokens().Create(&api.ACLToken{Name: policy, Type: "client", Policies: []string{policy}}, nil)
@@ -146,7 +149,7 @@ func noRawExec(t *testing.T, l *lab.Lab) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	within(t, 20*time.Second, func() string {
+	within(t, registered, func() string {
 		eval, _, err := c.Evaluations().Info(made.EvalID, nil)
 		if err != nil || eval.Status != "complete" {
 			return fmt.Sprintf("%v, %v", eval, err)
@@ -181,9 +184,9 @@ func onlyIntroducedClientsJoin(t *testing.T, l *lab.Lab) {
 		stranger: "node registration without introduction token: enforcement_level=strict",
 		namesake: "node registration introduction claims mismatch: enforcement_level=strict",
 	} {
-		within(t, 20*time.Second, func() string { return logged(l, says, "node_name="+name) })
+		within(t, registered, func() string { return logged(l, says, "node_name="+name) })
 	}
-	within(t, 20*time.Second, func() string {
+	within(t, registered, func() string {
 		nodes, _, err := c.Nodes().List(nil)
 		ready := map[string]bool{}
 		for _, n := range nodes {
