@@ -28,7 +28,7 @@ type weakening struct {
 func weakenings() []weakening {
 	var all []weakening
 	for _, family := range [][]weakening{
-		weakenedTLS(), weakenedHTTP(), weakenedLimits(), weakenedGossip(), weakenedACL(),
+		weakenedTLS(), weakenedHTTP(), weakenedLimits(), weakenedGossip(), weakenedACL(), weakenedCertificates(),
 	} {
 		all = append(all, family...)
 	}

@@ -27,12 +27,15 @@ func weakenedTLS() []weakening {
 		set(pki.Server, "names-not-verified", "tls.verify_server_hostname", "false",
 			"rpc-refuses-cli-certificate", "rpc-refuses-client-of-another-region", "rpc-refuses-certificate-without-role",
 			"rpc-refuses-wildcard-certificate", "rpc-gives-root-keys-to-no-client", "rpc-gives-root-keys-to-no-other-region",
-			"rpc-gives-evaluations-to-no-client", "rpc-registers-no-server-of-another-region", "raft-refuses-client-certificate",
+			"rpc-gives-evaluations-to-no-client", "raft-refuses-client-certificate",
 			"raft-refuses-server-of-another-region", "raft-refuses-cli-certificate"),
 		set(pki.Server, "upgrade-mode", "tls.rpc_upgrade_mode", "true",
 			"rpc-refuses-plaintext-nomad-rpc", "rpc-refuses-plaintext-multiplex", "rpc-refuses-plaintext-streaming",
 			"rpc-refuses-plaintext-multiplex-v2", "raft-refuses-plaintext",
 			"raft-refuses-client-certificate", "raft-refuses-server-of-another-region"),
+		foreignAuthority(pki.Server, "server-https-refuses-foreign-certificate", "server-https-trusts-no-other-authority",
+			"rpc-refuses-foreign-certificate", "rpc-trusts-no-other-authority", "raft-refuses-foreign-certificate"),
+		foreignAuthority(pki.Client, "client-https-refuses-foreign-certificate", "client-https-trusts-no-other-authority"),
 	}
 	for _, role := range roles() {
 		for _, w := range []weakening{
@@ -48,6 +51,14 @@ func weakenedTLS() []weakening {
 		}
 	}
 	return all
+}
+
+// foreignAuthority is a weakening by an authority more in the bundle of those that the agents of a role trust.
+func foreignAuthority(role pki.Role, breaks ...string) weakening {
+	return weakening{
+		id: fmt.Sprintf("%s-foreign-authority", role), line: fmt.Sprintf("a second authority in `tls.ca_file` on %ss", role),
+		spec: []lab.Option{lab.TrustForeign(role)}, breaks: breaks,
+	}
 }
 
 // withSuite is a list of cipher suites: a sound one and this.
@@ -72,7 +83,7 @@ func (w weakening) at(role pki.Role) weakening {
 // alsoAtRPC says whether the promise is made for the RPC port as well, and broken by the same line.
 func alsoAtRPC(id string) bool {
 	switch id {
-	case "https-refuses-tls-1.0", "https-refuses-tls-1.1", "https-refuses-aes-128-cbc", "https-refuses-aes-256-cbc", "https-trusts-no-other-authority":
+	case "https-refuses-tls-1.0", "https-refuses-tls-1.1", "https-refuses-aes-128-cbc", "https-refuses-aes-256-cbc":
 		return true
 	default:
 		return false

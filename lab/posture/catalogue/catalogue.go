@@ -67,7 +67,7 @@ func All(i Ingredients) ([]posture.Check, error) {
 func (i Ingredients) families() []func() []posture.Spec {
 	return []func() []posture.Spec{
 		i.httpsCallers, i.httpsVersions, i.httpsAnswers, i.certificates,
-		i.rpcPlaintext, i.rpcCallers, i.raftCallers,
+		i.rpcPlaintext, i.rpcCallers, i.rpcRoles, i.raftCallers,
 		i.gossipKeys, i.gossipRing,
 		i.jobRights, i.clusterRights, i.storageRights, i.workRights, i.clientRights, i.rpcRights,
 		i.workloadIdentity, i.tokenLife, i.introduction, i.agentLines, i.drivers,

@@ -74,6 +74,36 @@ func (i Ingredients) refusedRole(id, title string, refused, taken party.Kind) po
 	}, i.as(refused).does(calls), i.as(taken).does(calls))
 }
 
+// rpcRoles are what a certificate that gets through the handshake may call. No ACL token takes part in it: Nomad goes by
+// the certificate alone (nomad/auth/auth.go:277). Node.Register is not among them: a follower forwards it before it looks at
+// the caller's certificate (nomad/node_endpoint.go:102), so what it is worth can be asked of a leader alone.
+func (i Ingredients) rpcRoles() []posture.Spec {
+	type right struct {
+		id, title string
+		call      probe.Call
+		kind      party.Kind
+		why       string
+	}
+	var all []posture.Spec
+	for _, r := range []right{
+		{"rpc-gives-root-keys-to-no-client", "RPC port gives the cluster's root keys to no client", probe.GetNoKey(), party.Client,
+			"whoever has the root keys signs workload identities and reads every variable (nomad/keyring_endpoint.go, Get)"},
+		{"rpc-gives-root-keys-to-no-other-region", "RPC port gives the cluster's root keys to no server of another region", probe.GetNoKey(), party.OtherServer,
+			"root keys are a region's own; regions that federate share their authority (nomad/keyring_endpoint.go, Get)"},
+		{"rpc-gives-evaluations-to-no-client", "RPC port gives evaluations to no client", probe.DequeueNothing(), party.Client,
+			"whoever dequeues evaluations decides what runs where, or keeps all from running (nomad/eval_endpoint.go, Dequeue)"},
+	} {
+		call := func(as probe.Caller) probe.Probe { return probe.RPCCall(r.call, as) }
+		all = append(all, tried(posture.Spec{
+			ID: r.id, Title: r.title, Kind: posture.Safe, Severity: posture.Critical,
+			Why:    "tls.verify_server_hostname, GH-11956: " + r.why,
+			Want:   posture.Want{probe.Denied},
+			Answer: "Permission denied",
+		}, i.as(r.kind).does(call), i.as(party.Server).does(call)))
+	}
+	return atServers(all...)
+}
+
 // raftCallers are who may speak Raft. It refuses without a word, to the caller and in the log (nomad/rpc.go:324).
 func (i Ingredients) raftCallers() []posture.Spec {
 	raft := func(id, title string, k party.Kind, want probe.Outcome, why string) posture.Spec {
