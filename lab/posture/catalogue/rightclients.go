@@ -18,7 +18,7 @@ func (i Ingredients) clientRights() []posture.Spec {
 			ask: get("/v1/agent/self"),
 		},
 		{
-			may: "take profiles", needs: policy("agent", "read") + ", nor enable_debug without ACLs", at: "acl/acl.go:809", severity: posture.Medium,
+			may: "take profiles", needs: policy("agent", "write"), at: "client/agent_endpoint.go:41", severity: posture.Medium,
 			ask: get("/v1/agent/pprof/cmdline"),
 		},
 		{
