@@ -18,7 +18,8 @@ func weakenedACL() []weakening {
 	all := append(anonymousJobs(), anonymousCluster()...)
 	all = append(all, anonymousStorage()...)
 	all = append(all, anonymousWork()...)
-	return append(all, append(boundToTheWitness(), aclLines()...)...)
+	all = append(all, boundToTheWitness()...)
+	return append(append(all, leftReset()), aclLines()...)
 }
 
 // quickPolicies has clients ask for a policy each time, as they would else go by one that was withdrawn for 30 s more. It
@@ -211,6 +212,7 @@ func anonymousWork() []weakening {
 		both("alloc-lifecycle", "restart tasks"),
 		both("gc-allocation", "remove what has ended"),
 		both("pause-allocation", "pause tasks"),
+		anonymous("alloc-exec", namespace("alloc-exec"), lets(pki.Server, "run commands in tasks")),
 	)
 }
 

@@ -70,7 +70,7 @@ func (i Ingredients) families() []func() []posture.Spec {
 		i.rpcPlaintext, i.rpcCallers, i.rpcRoles, i.raftCallers,
 		i.gossipKeys, i.gossipRing,
 		i.jobRights, i.clusterRights, i.storageRights, i.workRights, i.clientRights, i.rpcRights,
-		i.workloadIdentity, i.tokenLife, i.introduction, i.agentLines, i.drivers,
+		i.bootstrap, i.workloadIdentity, i.tokenLife, i.introduction, i.agentLines, i.drivers,
 		i.httpsLimits, i.rpcLimits,
 	}
 }

@@ -50,12 +50,22 @@ func (i Ingredients) denied(role pki.Role, r right) posture.Spec {
 		kind = r.kind
 	}
 	return tried(posture.Spec{
-		ID:    fmt.Sprintf("%s-lets-nobody-%s-without-token", role, inID(r.may)),
+		ID:    lets(role, r.may),
 		Title: fmt.Sprintf("a %s lets nobody %s without an ACL token", role, r.may),
 		Kind:  kind, Severity: r.severity, Once: role == pki.Server, Roles: []pki.Role{role},
-		Why:  fmt.Sprintf("without a token there is the anonymous policy alone, which must not grant %s (%s; verified against Nomad 1.11.3)", r.needs, r.at),
+		Why:  withoutToken(r.needs, r.at),
 		Want: posture.Want{probe.Denied},
 	}, i.as(party.CLI).lacking(lacks).does(do), i.manager().lacking(lacks).does(do))
+}
+
+// lets is the ID of the check that the role's agents let nobody do that.
+func lets(role pki.Role, do string) string {
+	return fmt.Sprintf("%s-lets-nobody-%s-without-token", role, inID(do))
+}
+
+// withoutToken is why such a check is there.
+func withoutToken(needs, at string) string {
+	return fmt.Sprintf("without a token there is the anonymous policy alone, which must not grant %s (%s; verified against Nomad 1.11.3)", needs, at)
 }
 
 // inID makes words fit for an ID.

@@ -23,9 +23,32 @@ func (i Ingredients) rpcRights() []posture.Spec {
 			ID:    "server-rpc-hides-" + r.id + "-from-clients-certificate",
 			Title: fmt.Sprintf("a server's RPC port does not tell %s to whoever has a client's certificate and no ACL token", r.what),
 			Kind:  posture.Safe, Severity: posture.High, Once: true, Roles: []pki.Role{pki.Server},
-			Why:  fmt.Sprintf("a certificate is no token: without one there is the anonymous policy alone, which must not grant %s (%s; verified against Nomad 1.11.3)", r.needs, r.at),
+			Why:  "a certificate is no token: " + withoutToken(r.needs, r.at),
 			Want: posture.Want{probe.Denied},
 		}, i.as(party.Client).does(call), i.as(party.Client).with(i.Management, managementLabel).does(call)))
 	}
-	return specs
+	return append(specs, i.commands())
+}
+
+// commands is the check of what goes through a stream alone: a command in a task. Nomad looks for the allocation before the
+// right, and for the task after it, which is not named: no command is run.
+func (i Ingredients) commands() posture.Spec {
+	alloc, lacks := noID, LacksWitness
+	if i.Witness != nil {
+		alloc, lacks = i.Witness.Alloc, ""
+	}
+	stream := func(c probe.Caller) probe.Probe {
+		return probe.RPCStream(probe.Call{
+			Method: "Allocations.Exec", Args: map[string]any{"AllocID": alloc, "Cmd": []string{"true"}},
+			Behind: []string{"must provide task name"},
+		}, c)
+	}
+	client := i.as(party.Client).lacking(lacks)
+	return tried(posture.Spec{
+		ID:    lets(pki.Server, "run commands in tasks"),
+		Title: "a server lets nobody run commands in tasks without an ACL token",
+		Kind:  posture.Safe, Severity: posture.Critical, Once: true, Roles: []pki.Role{pki.Server},
+		Why:  withoutToken(capability("alloc-exec"), "nomad/client_alloc_endpoint.go:540"),
+		Want: posture.Want{probe.Denied},
+	}, client.does(stream), client.with(i.Management, managementLabel).does(stream))
 }

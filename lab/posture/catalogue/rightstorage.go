@@ -23,7 +23,7 @@ func variableRights() []right {
 	return []right{
 		{
 			may: "search variables", needs: "any capability of a namespace's variables", at: "nomad/search_endpoint.go:695", severity: posture.Medium,
-			ask: put("/v1/search", `{"Prefix":"`+noName+`","Context":"vars"}`),
+			ask: put("/v1/search?namespace=*", `{"Prefix":"`+noName+`","Context":"vars"}`),
 		},
 		{
 			may: "read variables", needs: in("read"), at: "nomad/variables_endpoint.go:345", severity: posture.Critical,

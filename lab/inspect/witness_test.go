@@ -1,0 +1,87 @@
+package inspect_test
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hashicorp/nomad/api"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/inspect"
+	"nomadlab.internal/lab/labtest"
+	"nomadlab.internal/lab/posture/catalogue"
+)
+
+// TestWitness: what the checks are told of their workload is what Nomad says of it, and nothing of it runs afterwards.
+func TestWitness(t *testing.T) {
+	l := labtest.Start(t, lab.Servers(1), lab.Clients(1))
+	w, stop, err := inspect.StartWitness(t.Context(), l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := l.Servers()[0].API()
+	if err != nil {
+		t.Fatal(err)
+	}
+	alloc, _, err := server.Allocations().Info(w.Alloc, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if alloc.ClientStatus != api.AllocClientStatusRunning || alloc.JobID != w.Job || alloc.NodeID != w.Node || alloc.DeploymentID != w.Deployment {
+		t.Errorf("allocation %s is %s, of job %s, on node %s, of deployment %s; the witness says %s, %s, %s",
+			w.Alloc, alloc.ClientStatus, alloc.JobID, alloc.NodeID, alloc.DeploymentID, w.Job, w.Node, w.Deployment)
+	}
+	if got := claimedAllocation(t, w.Token); got != w.Alloc {
+		t.Errorf("the token is one of allocation %q, want %q", got, w.Alloc)
+	}
+
+	if err := stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if alloc, _, err = server.Allocations().Info(w.Alloc, nil); err != nil || alloc.ClientStatus != api.AllocClientStatusComplete {
+		t.Errorf("after the stop the allocation is %v, %v", alloc.ClientStatus, err)
+	}
+	jobs, _, err := server.Jobs().List(nil)
+	if err != nil || slices.ContainsFunc(jobs, func(j *api.JobListStub) bool { return j.ID == catalogue.WitnessJob }) {
+		t.Errorf("after the stop the job is still there, or is not known to be gone: %v", err)
+	}
+}
+
+// claimedAllocation is whose identity the token is.
+func claimedAllocation(t *testing.T, token string) string {
+	t.Helper()
+	parts := strings.Split(token, ".")
+	if len(parts) != 3 {
+		t.Fatalf("the token has %d parts, not three", len(parts))
+	}
+	text, err := base64.RawURLEncoding.DecodeString(parts[1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	var claims struct {
+		Allocation string `json:"nomad_allocation_id"`
+	}
+	if err := json.Unmarshal(text, &claims); err != nil {
+		t.Fatal(err)
+	}
+	return claims.Allocation
+}
+
+// TestNoDriver: where nobody could run it, nothing is registered.
+func TestNoDriver(t *testing.T) {
+	l := labtest.Start(t, lab.Servers(1), lab.Clients(0))
+	if _, _, err := inspect.StartWitness(t.Context(), l); !errors.Is(err, inspect.ErrNoDriver) {
+		t.Fatalf("got %v, want %v", err, inspect.ErrNoDriver)
+	}
+	server, err := l.Servers()[0].API()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if jobs, _, err := server.Jobs().List(nil); err != nil || len(jobs) > 0 {
+		t.Errorf("%d jobs were registered: %v", len(jobs), err)
+	}
+}

@@ -1,0 +1,30 @@
+package catalogue
+
+import (
+	"net/http"
+
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/probe"
+)
+
+// bootstrap is who gets the first management token: whoever asks first, token or not. It is asked for with a secret that no
+// token can have, which Nomad looks at last (nomad/acl_endpoint.go:498): none is made, whatever comes of it.
+func (i Ingredients) bootstrap() []posture.Spec {
+	ask := probe.Ask{
+		Method: http.MethodPost, Path: "/v1/acl/bootstrap", Body: `{"BootstrapSecret":"` + noName + `"}`,
+		Behind: []string{"invalid acl token"},
+	}
+	return []posture.Spec{tried(posture.Spec{
+		ID:    "server-lets-nobody-bootstrap-acls-again",
+		Title: "a server makes no management token for whoever asks first: its ACLs were bootstrapped, and no reset of that is pending",
+		Kind:  posture.Safe, Severity: posture.Critical, Once: true, Roles: []pki.Role{pki.Server},
+		Why: "until somebody has bootstrapped the ACLs, and again while the file acl-bootstrap-reset lies in the servers' data_dir, every certificate will do " +
+			"(nomad/acl_endpoint.go:442; verified against Nomad 1.11.3)",
+		Want: posture.Want{probe.Denied}, Answer: "ACL bootstrap already done",
+	},
+		i.as(party.CLI).does(func(c probe.Caller) probe.Probe { return probe.HTTPAsk(ask, c) }),
+		i.manager().does(func(c probe.Caller) probe.Probe { return probe.HTTP("/v1/acl/token/self", c) }),
+	)}
+}
