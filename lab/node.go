@@ -135,6 +135,8 @@ func (n *Node) newAPI(token string) (*api.Client, error) {
 	c, err := api.NewClient(&api.Config{
 		Address: n.plan.httpScheme() + "://" + at.String(),
 		Region:  n.plan.Region,
+		// Where it is empty, NewClient does not take the user's own NOMAD_TOKEN, as it would take NOMAD_ADDR.
+		SecretID: token,
 		TLSConfig: &api.TLSConfig{
 			CACertPEM: n.lab.cli.CAPEM, ClientCertPEM: n.lab.cli.CertPEM, ClientKeyPEM: n.lab.cli.KeyPEM,
 			TLSServerName: n.ServerName(),
@@ -143,8 +145,6 @@ func (n *Node) newAPI(token string) (*api.Client, error) {
 	if err != nil {
 		return nil, fmt.Errorf("API client of %s: %w", n.ref(), err)
 	}
-	// Set afterwards, for the client may have been made with the user's own NOMAD_TOKEN.
-	c.SetSecretID(token)
 	return c, nil
 }
 

@@ -34,7 +34,6 @@ func TestHardened(t *testing.T) {
 		t.Run(string(k), func(t *testing.T) {
 			t.Setenv("XDG_STATE_HOME", t.TempDir())
 			t.Setenv(engines.Variable, string(k))
-			t.Setenv("NOMAD_TOKEN", "of another cluster")
 			l := labtest.Start(t, lab.Servers(3), lab.Clients(1), lab.Hardened(), lab.Outside(
 				lab.Joiner{Name: introduced, Role: pki.Client},
 				lab.Joiner{Name: stranger, Role: pki.Client, Introduction: lab.NotIntroduced},
@@ -72,6 +71,7 @@ func status(t *testing.T, n *lab.Node, token, at string) int {
 
 // anonymousIsDenied by servers and clients alike; the control is the management token.
 func anonymousIsDenied(t *testing.T, l *lab.Lab) {
+	t.Setenv("NOMAD_TOKEN", l.ManagementToken()) // what the user's shell has is nobody's token here
 	for _, n := range append(l.Servers(), l.Clients()...) {
 		asked := []string{"/v1/agent/self", "/v1/jobs", "/v1/nodes", "/v1/acl/tokens"}
 		if n.Role() == pki.Client {
