@@ -23,10 +23,9 @@ var ErrNoDriver = errors.New("no client offers a driver for the checks' own work
 const witnessWait = 30 * time.Second
 
 // StartWitness runs the checks' own workload, catalogue.WitnessJob, and returns what they must know of it when it runs and
-// its deployment is over; on a lab of processes that takes a second. It needs a client that offers mock_driver or raw_exec;
-// ErrNoDriver otherwise. Without an error, stop removes the job and waits until nothing of it runs; what it leaves are a
-// stopped allocation, a deployment and some evaluations, which nothing but Nomad's own garbage collection may remove. With
-// one, nothing is left to stop.
+// its deployment is over; that takes two seconds. It needs a client that offers mock_driver or raw_exec; ErrNoDriver
+// otherwise. Without an error, stop ends and removes the job; what it leaves are evaluations, which nothing but Nomad's own
+// garbage collection removes. With one, nothing is left to stop.
 func StartWitness(ctx context.Context, l *lab.Lab) (w catalogue.Witness, stop func(context.Context) error, err error) {
 	ctx, cancel := context.WithTimeout(ctx, witnessWait)
 	defer cancel()
@@ -160,14 +159,15 @@ func witnessToken(ctx context.Context, l *lab.Lab, name, alloc string) (string, 
 	return strings.TrimSpace(text.String()), nil
 }
 
-// stopWitness removes the job, and waits until nothing of it runs.
+// stopWitness stops the job, waits until nothing of it runs, and removes it. In this order: with the job Nomad forgets its
+// allocation, be it running or not (verified against Nomad 1.11.3).
 func stopWitness(ctx context.Context, server *api.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, witnessWait)
 	defer cancel()
-	if _, _, err := server.Jobs().Deregister(catalogue.WitnessJob, true, writing(ctx)); err != nil {
-		return fmt.Errorf("remove the job %s: %w", catalogue.WitnessJob, err)
+	if _, _, err := server.Jobs().Deregister(catalogue.WitnessJob, false, writing(ctx)); err != nil {
+		return fmt.Errorf("stop the job %s: %w", catalogue.WitnessJob, err)
 	}
-	return lab.WaitFor(ctx, "the checks' own workload to stop", func(ctx context.Context) string {
+	err := lab.WaitFor(ctx, "the checks' own workload to stop", func(ctx context.Context) string {
 		allocs, _, err := server.Jobs().Allocations(catalogue.WitnessJob, true, reading(ctx))
 		if err != nil {
 			return fmt.Sprintf("asking for its allocations: %v", err)
@@ -179,6 +179,13 @@ func stopWitness(ctx context.Context, server *api.Client) error {
 		}
 		return ""
 	})
+	if err != nil {
+		return err
+	}
+	if _, _, err := server.Jobs().Deregister(catalogue.WitnessJob, true, writing(ctx)); err != nil {
+		return fmt.Errorf("remove the job %s: %w", catalogue.WitnessJob, err)
+	}
+	return nil
 }
 
 func reading(ctx context.Context) *api.QueryOptions { return new(api.QueryOptions).WithContext(ctx) }

@@ -42,8 +42,11 @@ func TestWitness(t *testing.T) {
 	if err := stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if alloc, _, err = server.Allocations().Info(w.Alloc, nil); err != nil || alloc.ClientStatus != api.AllocClientStatusComplete {
-		t.Errorf("after the stop the allocation is %v, %v", alloc.ClientStatus, err)
+	if allocs, _, err := server.Allocations().List(nil); err != nil || len(allocs) > 0 {
+		t.Errorf("after the stop there are %d allocations: %v", len(allocs), err)
+	}
+	if deployments, _, err := server.Deployments().List(nil); err != nil || len(deployments) > 0 {
+		t.Errorf("after the stop there are %d deployments: %v", len(deployments), err)
 	}
 	jobs, _, err := server.Jobs().List(nil)
 	if err != nil || slices.ContainsFunc(jobs, func(j *api.JobListStub) bool { return j.ID == catalogue.WitnessJob }) {
