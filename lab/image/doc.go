@@ -23,7 +23,9 @@
 // override the entry point with "nomad": the official image's own is a script that sleeps for two
 // seconds before an agent starts, unless NOMAD_SKIP_DOCKER_IMAGE_WARN is set.
 //
-// What is built differs from the official image and binary in one thing (checked in Nomad 1.11.3, by source and by
-// running it): built without cgo, its nomad has no exec driver (helper/pluginutils/catalog/register.go). The build tag ui
-// puts the web UI in, and release leaves the mock_driver out, as in the official one.
+// What is built differs from the official image and binary in two things (checked in Nomad 1.11.3, by source and by
+// running it). Built without cgo, its nomad has no exec driver (helper/pluginutils/catalog/register.go). And it is built
+// without the tag release, so that it has the mock_driver, which runs nothing: a lab without raw_exec, which has no other
+// driver, can run a workload by it. Besides, that tag leaves out one hook, which fails allocations whose job asks for it
+// (client/allocrunner/fail_hook.go). The build tag ui puts the web UI in, as in the official one.
 package image
