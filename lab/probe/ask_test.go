@@ -174,7 +174,7 @@ func TestHeldConnectionWithoutAnAnswer(t *testing.T) {
 		t.Fatalf("%+v", o)
 	}
 	defer held.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), hurry)
+	ctx, cancel := context.WithTimeout(t.Context(), brief)
 	defer cancel()
 	if o := held.Ask(ctx, probe.Ask{Path: "/"}); o.Outcome != probe.NotReached {
 		t.Errorf("%+v", o)

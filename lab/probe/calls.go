@@ -39,6 +39,8 @@ func RaftConfiguration() Call { return stale("Operator.RaftGetConfiguration") }
 // The request is found wanting right behind the check of the role (nomad/node_endpoint.go:122), before anything looks at
 // client_introduction (nomad/node_endpoint.go:193): nothing is registered, whatever the cluster's settings are.
 //
+// Its caller must have no ACL token: it would be taken for that of a node, and be refused for it.
+//
 // A follower forwards the request to the leader BEFORE it looks at the caller's certificate (nomad/node_endpoint.go:102), and
 // the leader sees the follower's: so ask a leader what a caller's certificate is worth.
 func RegisterNothing() Call {
