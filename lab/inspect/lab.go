@@ -98,11 +98,12 @@ type subject struct {
 // inspect carries out what the options leave in.
 func (s subject) inspect(ctx context.Context, o Options) (r finding.Report, err error) {
 	began := time.Now()
+	s.ingredients.NoACL = s.withoutACL(ctx)
 	checks, err := s.checks(o)
 	if err != nil {
 		return finding.Report{}, err
 	}
-	if s.witness != nil && s.ingredients.Management != "" && needWitness(checks) {
+	if s.witness != nil && (s.ingredients.Management != "" || s.ingredients.NoACL) && needWitness(checks) {
 		w, stop, err := s.witness(ctx)
 		switch {
 		case errors.Is(err, ErrNoDriver): // those checks are skipped, and say so

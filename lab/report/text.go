@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -36,6 +37,7 @@ func Text(w io.Writer, r finding.Report, o TextOptions) error {
 		t.planeSection(p)
 	}
 	t.matrixSection()
+	t.knownSection()
 	t.skipsSection()
 	if err := t.out.Flush(); err != nil {
 		return fmt.Errorf("write report as text: %w", err)
@@ -108,14 +110,13 @@ func (t *sheet) word(v finding.Verdict) string {
 
 // planeSection tells of a plane what needs attention, and of the others only when Verbose.
 func (t *sheet) planeSection(p plane) {
-	if !t.Verbose && p.counts.Broken+p.counts.NotCarriedOut == 0 {
+	shown := slices.DeleteFunc(p.worstFirst(), func(c check) bool { return !t.Verbose && !c.urgent() })
+	if len(shown) == 0 {
 		return
 	}
 	t.printf("\n%s  %s\n", t.paint(p.name, text.Bold), counts(p.counts))
-	for _, c := range p.worstFirst() {
-		if t.Verbose || c.Verdict == finding.Broken || c.Verdict == finding.NotCarriedOut {
-			t.checkSection(c)
-		}
+	for _, c := range shown {
+		t.checkSection(c)
 	}
 }
 

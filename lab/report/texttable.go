@@ -154,6 +154,6 @@ func (t *sheet) skipsSection() {
 	}
 	t.printf("\n%s\n", t.paint("skipped", text.Bold))
 	for _, s := range skips {
-		t.line(fmt.Sprintf("  %3d  ", len(s.checks)), s.reason+": "+strings.Join(s.checks, ", "))
+		t.line(fmt.Sprintf("  %3d  ", len(s.checks)), s.reason+": "+few(s.checks))
 	}
 }

@@ -18,6 +18,8 @@ type Ingredients struct {
 	Region string
 	// Management is the secret of a management token.
 	Management string
+	// NoACL is true for a cluster without an ACL system, in which nobody needs a token.
+	NoACL bool
 	// Introduction is a token that introduces any client of the node pool default.
 	Introduction string
 	// GossipKey is the cluster's, in base64.

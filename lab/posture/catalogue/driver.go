@@ -15,7 +15,7 @@ import (
 // drivers is what clients offer to run tasks with.
 func (i Ingredients) drivers() []posture.Spec {
 	look := func(l probe.AnswerLook) step {
-		return i.manager().does(func(c probe.Caller) probe.Probe { return probe.HTTPLook(get("/v1/nodes"), c, l) })
+		return i.reader().does(func(c probe.Caller) probe.Probe { return probe.HTTPLook(get("/v1/nodes"), c, l) })
 	}
 	return []posture.Spec{tried(posture.Spec{
 		ID: "clients-offer-no-raw-exec", Title: "no client runs tasks without isolation, by the raw_exec driver",

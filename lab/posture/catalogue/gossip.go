@@ -59,7 +59,7 @@ func (i Ingredients) gossipKeys() []posture.Spec {
 // gossipRing are what the servers' keyring holds. Its keys are counted and measured, and dropped in the probe.
 func (i Ingredients) gossipRing() []posture.Spec {
 	ring := func(look probe.AnswerLook) step {
-		return i.manager().does(func(as probe.Caller) probe.Probe {
+		return i.reader().does(func(as probe.Caller) probe.Probe {
 			return probe.HTTPLook(probe.Ask{Path: "/v1/agent/keyring/list"}, as, look)
 		})
 	}

@@ -30,7 +30,19 @@ const managementLabel = "a management token"
 
 // manager is the hand of an operator: the cli's certificate, with a management token.
 func (i Ingredients) manager() hand {
-	return i.as(party.CLI).with(i.Management, managementLabel)
+	h := i.as(party.CLI)
+	if i.NoACL {
+		h = h.lacking("the cluster has no ACL system, so there is no token to compare with")
+	}
+	return h.with(i.Management, managementLabel)
+}
+
+// reader is the hand of whoever may read everything: an operator, or anybody where there is no ACL system.
+func (i Ingredients) reader() hand {
+	if i.NoACL {
+		return i.as(party.CLI)
+	}
+	return i.manager()
 }
 
 // with is the hand with an ACL token, which the label names as probe.Caller.WithToken has it. No secret means that there
