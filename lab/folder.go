@@ -93,7 +93,6 @@ func (f folder) ours() error {
 }
 
 func (f folder) tls() string              { return filepath.Join(f.path, "tls") }
-func (f folder) gossip() string           { return filepath.Join(f.tls(), gossipFile) }
 func (f folder) foreign() string          { return filepath.Join(f.path, "foreign") }
 func (f folder) record() string           { return filepath.Join(f.path, "lab.json") }
 func (f folder) log(node string) string   { return filepath.Join(f.path, "logs", node+".log") }
@@ -157,29 +156,6 @@ type record struct {
 	Image   string    `json:"image"`
 	Version string    `json:"nomad_version"`
 	Created time.Time `json:"created"`
-}
-
-// gossipFile is the name of the gossip key's file, as the issuer of a lab of Compose has it.
-const gossipFile = "gossip.key"
-
-// writeGossip keeps the gossip key beside the authority's.
-func (f folder) writeGossip(key string) error {
-	if err := os.WriteFile(f.gossip(), []byte(key+"\n"), 0o600); err != nil {
-		return fmt.Errorf("write the lab's gossip key: %w", err)
-	}
-	return nil
-}
-
-// readGossip returns nil where there is no key: it was never there, or the file is lost.
-func (f folder) readGossip() (*string, error) {
-	text, err := os.ReadFile(f.gossip())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, fmt.Errorf("read the lab's gossip key: %w", err)
-	}
-	return new(strings.TrimSpace(string(text))), nil
 }
 
 func (f folder) write(r record) error {

@@ -75,15 +75,6 @@ func (l *Lab) ForeignAuthority() *pki.Authority { return l.foreign }
 // Credential is the cli certificate that Node.API presents.
 func (l *Lab) Credential() pki.Credential { return *l.cli }
 
-// GossipKey is the key that the lab's servers began to encrypt their gossip with, in base64. Empty: they do not encrypt it,
-// or the key is lost. It is a secret, in no record, log or evidence of the lab.
-func (l *Lab) GossipKey() string {
-	if l.gossip == nil {
-		return ""
-	}
-	return *l.gossip
-}
-
 // Nodes are all of the lab's nodes in the order of the plan, joiners included.
 func (l *Lab) Nodes() []*Node { return slices.Clone(l.nodes) }
 

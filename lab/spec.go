@@ -128,7 +128,7 @@ const (
 	// NoACL is for a lab that has ACLs, NoClientACL takes them from its clients alone, and NoIntroduction lets a client in
 	// that nobody introduced.
 	NoACL          Weakness = "acl.enabled"
-	NoClientACL    Weakness = "acl.enabled on clients"
+	NoClientACL    Weakness = "acl.enabled-on-clients"
 	NoIntroduction Weakness = "server.client_introduction.enforcement"
 )
 

@@ -157,7 +157,9 @@ func refusedForgeries() []refused {
 	}
 	twice := flaw(pki.Client, "no-eku")
 	twice.Flaws = append(twice.Flaws, lab.CertificateFlaw{Flaw: "weak-key"})
+	about := lab.Certificates{Flaws: []lab.CertificateFlaw{{Flaw: "weak-key"}, {Role: pki.Client, Flaw: "no-eku"}}}
 	return []refused{
+		{"a flaw beside one of all", with(about), "certificates.flaws[1].role", `"client", for the second time`, "put one thing wrong", none},
 		{"flaw of a cli", with(flaw(pki.CLI, "no-eku")), "certificates.flaws[0].role", `"cli"`, "use server or client, or leave it out for both", none},
 		{"unknown flaw", with(flaw("", "ugly")), "certificates.flaws[0].flaw", `"ugly"`, "use one of [foreign self-signed", none},
 		{"flaw that a lab's authority cannot have", with(flaw("", "outside-constraints")), "certificates.flaws[0].flaw", `"outside-constraints"`, "use one of [foreign", none},
