@@ -37,7 +37,7 @@ func (i Ingredients) introduction() []posture.Spec {
 			Title: "an introduction token lives an hour at most, whatever is asked for",
 			Kind:  posture.Safe, Severity: posture.Medium, Once: true, Roles: []pki.Role{pki.Server},
 			Why: "server.client_introduction.max_identity_ttl, 30 min unless it is set: such a token is good for any number of nodes and cannot be revoked " +
-				"(nomad/structs/acl.go, IdentityTTL; verified against Nomad 1.11.3)",
+				"(nomad/structs/acl.go:2454; verified against Nomad 1.11.3)",
 			Want: posture.Want{probe.Absent},
 		}, intro(time.Hour), intro(time.Second)),
 	}

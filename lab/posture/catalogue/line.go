@@ -94,13 +94,13 @@ func clientLines() []line {
 		{
 			role: pki.Client, id: "client-templates-stay-in-the-task", title: "a client's templates read no file outside of the task",
 			severity: posture.Critical, lax: "client.template.disable_file_sandbox = true",
-			why: "a template would read the client's own key, or any other file that the agent may (CVE-2022-24683; client/allocrunner/taskrunner/template)",
+			why: "a template would read the client's own key, or any other file that the agent may (client/allocrunner/taskrunner/template/template.go:714)",
 			in:  told("disable_file_sandbox", func(a agentSelf) bool { return a.Config.Client.TemplateConfig.DisableSandbox }, on),
 		},
 		{
 			role: pki.Client, id: "client-templates-run-nothing", title: "a client's templates run no program and write no file",
 			severity: posture.Critical, lax: "a client.template.function_denylist without plugin or writeToFile",
-			why: "the functions plugin and writeToFile of a template act as the agent's own user (nomad#10177; client/config/config.go, DefaultTemplateFunctionDenylist)",
+			why: "the functions plugin and writeToFile of a template act as the agent's own user (nomad#24541; client/config/config.go:77)",
 			in: told("function_denylist", func(a agentSelf) []string { return a.Config.Client.TemplateConfig.FunctionDenylist }, func(denied []string) bool {
 				return !slices.Contains(denied, "plugin") || !slices.Contains(denied, "writeToFile")
 			}),
@@ -108,19 +108,19 @@ func clientLines() []line {
 		{
 			role: pki.Client, id: "client-isolates-downloads", title: "a client downloads artifacts in a sandbox of the file system",
 			severity: posture.High, lax: "client.artifact.disable_filesystem_isolation = true",
-			why: "a hostile archive or repository would write outside of the task (client/allocrunner/taskrunner/getter)",
+			why: "a hostile archive or repository would write outside of the task (nomad#15328; client/allocrunner/taskrunner/getter)",
 			in:  told("disable_filesystem_isolation", func(a agentSelf) bool { return a.Config.Client.Artifact.DisableFilesystemIsolation }, on),
 		},
 		{
 			role: pki.Client, id: "client-inspects-downloads", title: "a client looks for links that lead out of what it has downloaded",
 			severity: posture.High, lax: "client.artifact.disable_artifact_inspection = true",
-			why: "CVE-2024-1329: a link in an archive would lead to any file of the client's",
+			why: "a link in an archive would lead to any file of the client's (client/allocrunner/taskrunner/getter/sandbox.go)",
 			in:  told("disable_artifact_inspection", func(a agentSelf) bool { return a.Config.Client.Artifact.DisableArtifactInspection }, on),
 		},
 		{
 			role: pki.Client, id: "client-hands-downloads-no-environment", title: "a client's downloads see no variable of its own environment",
 			severity: posture.Medium, lax: "a client.artifact.set_environment_variables",
-			why: "what a job names as its source may send them anywhere (client/allocrunner/taskrunner/getter/util.go)",
+			why: "what a job names as its source may send them anywhere (nomad#15514; client/allocrunner/taskrunner/getter/sandbox.go:58)",
 			in: told("set_environment_variables", func(a agentSelf) string { return a.Config.Client.Artifact.SetEnvironmentVariables },
 				func(names string) bool { return names != "" }),
 		},
@@ -156,7 +156,7 @@ func serverLines() []line {
 	return []line{{
 		role: pki.Server, id: "server-rotates-encryption-keys", title: "a server rotates the key that encrypts variables at least once a year",
 		severity: posture.Medium, lax: "a server.root_key_rotation_threshold of more than a year",
-		why: "a key that leaked, as in a snapshot, would stay good for all that is encrypted and signed (nomad/core_sched.go, rootKeyRotate)",
+		why: "a key that leaked, as in a snapshot, would stay good for all that is encrypted and signed (nomad/core_sched.go, rootKeyRotateOrGC)",
 		in: told("root_key_rotation_threshold", func(a agentSelf) string { return a.Config.Server.RootKeyRotationThreshold }, func(text string) bool {
 			threshold, err := time.ParseDuration(text) // empty: the default
 			return err == nil && threshold > yearly

@@ -14,23 +14,28 @@ import (
 func (i Ingredients) clientRights() []posture.Spec {
 	rights := []right{
 		{
-			may: "read agents", needs: policy("agent", "read"), at: "command/agent/agent_endpoint.go:72", severity: posture.High,
+			may: "read agents", needs: policy("agent", "read"),
+			at: "command/agent/agent_endpoint.go:72", severity: posture.High,
 			ask: get("/v1/agent/self"),
 		},
 		{
-			may: "take profiles", needs: policy("agent", "write"), at: "client/agent_endpoint.go:41", severity: posture.Medium,
+			may: "take profiles", needs: policy("agent", "write"),
+			at: "client/agent_endpoint.go:41", severity: posture.Medium,
 			ask: get("/v1/agent/pprof/cmdline"),
 		},
 		{
-			may: "send it to other servers", needs: policy("agent", "write"), at: "command/agent/agent_endpoint.go:584", severity: posture.Critical,
+			may: "send it to other servers", needs: policy("agent", "write"),
+			at: "command/agent/agent_endpoint.go:584", severity: posture.Critical,
 			ask: put("/v1/agent/servers?address=127.0.0.1:"+noName, "", "unknown port"),
 		},
 		{
-			may: "read what it uses", needs: policy("node", "read"), at: "client/client_stats_endpoint.go:26", severity: posture.Low,
+			may: "read what it uses", needs: policy("node", "read"),
+			at: "client/client_stats_endpoint.go:26", severity: posture.Low,
 			ask: get("/v1/client/stats"),
 		},
 		{
-			may: "change its metadata", needs: policy("node", "write"), at: "client/meta_endpoint.go:30", severity: posture.High,
+			may: "change its metadata", needs: policy("node", "write"),
+			at: "client/meta_endpoint.go:30", severity: posture.High,
 			ask: probe.Ask{Method: http.MethodPost, Path: "/v1/client/metadata", Body: `{}`, Behind: []string{"missing required Meta object"}},
 		},
 	}

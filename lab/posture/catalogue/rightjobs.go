@@ -44,35 +44,43 @@ func registerNothing() probe.Ask {
 func jobReads() []right {
 	return []right{
 		{
-			may: "list jobs", needs: capability("list-jobs"), at: "nomad/job_endpoint.go:1430", severity: posture.High,
+			may: "list jobs", needs: capability("list-jobs"),
+			at: "nomad/job_endpoint.go:1430", severity: posture.High,
 			ask: get("/v1/jobs"),
 		},
 		{
-			may: "read jobs", needs: capability("read-job"), at: "nomad/job_endpoint.go:1167", severity: posture.High,
+			may: "read jobs", needs: capability("read-job"),
+			at: "nomad/job_endpoint.go:1215", severity: posture.High,
 			ask: get(job(""), "job not found"),
 		},
 		{
-			may: "see namespaces", needs: "any capability of a namespace", at: "nomad/namespace_endpoint.go:512", severity: posture.Low,
+			may: "see namespaces", needs: "any capability of a namespace",
+			at: "nomad/namespace_endpoint.go:512", severity: posture.Low,
 			ask: get("/v1/namespace/default"),
 		},
 		{
-			may: "parse jobs", needs: capability("parse-job") + " (CVE-2022-24685)", at: "command/agent/job_endpoint.go:952", severity: posture.Medium,
+			may: "parse jobs", needs: capability("parse-job") + " (CVE-2022-24685)",
+			at: "command/agent/job_endpoint.go:952", severity: posture.Medium,
 			ask: put("/v1/jobs/parse", `{"JobHCL":"job \"`+noName+`\" {}"}`),
 		},
 		{
-			may: "plan jobs", needs: capability("plan-job"), at: "nomad/job_endpoint.go:1807", severity: posture.Medium,
+			may: "plan jobs", needs: capability("plan-job"),
+			at: "nomad/job_endpoint.go:1807", severity: posture.Medium,
 			ask: put(job("/plan"), `{"Job":`+noJob+`}`),
 		},
 		{
-			may: "read how jobs scale", needs: capability("read-job-scaling"), at: "nomad/job_endpoint.go:2237", severity: posture.Low,
+			may: "read how jobs scale", needs: capability("read-job-scaling"),
+			at: "nomad/job_endpoint.go:2237", severity: posture.Low,
 			ask: get(job("/scale"), "job not found"),
 		},
 		{
-			may: "list scaling policies", needs: capability("list-scaling-policies"), at: "nomad/scaling_endpoint.go:164", severity: posture.Low,
+			may: "list scaling policies", needs: capability("list-scaling-policies"),
+			at: "nomad/scaling_endpoint.go:164", severity: posture.Low,
 			ask: get("/v1/scaling/policies"),
 		},
 		{
-			may: "read scaling policies", needs: capability("read-scaling-policy"), at: "nomad/scaling_endpoint.go:118", severity: posture.Low,
+			may: "read scaling policies", needs: capability("read-scaling-policy"),
+			at: "nomad/scaling_endpoint.go:118", severity: posture.Low,
 			ask: get("/v1/scaling/policy/"+noID, "policy not found"),
 		},
 	}
@@ -83,47 +91,58 @@ func jobWrites() []right {
 	named := `{"JobID":"` + noName + `"}`
 	return []right{
 		{
-			may: "register jobs", needs: capability("submit-job") + " or \"register-job\" (CVE-2023-1782)", at: "nomad/job_endpoint.go:161", severity: posture.Critical,
+			may: "register jobs", needs: capability("submit-job") + " or \"register-job\" (CVE-2023-1782)",
+			at: "nomad/job_endpoint.go:161", severity: posture.Critical,
 			ask: registerNothing(),
 		},
 		{
-			may: "revert jobs", needs: capability("revert-job"), at: "nomad/job_endpoint.go:568", severity: posture.High,
+			may: "revert jobs", needs: capability("revert-job"),
+			at: "nomad/job_endpoint.go:568", severity: posture.High,
 			ask: put(job("/revert"), `{"JobID":"`+noName+`","JobVersion":1}`, noName+`" not found`),
 		},
 		{
-			may: "stop jobs", needs: capability("deregister-job"), at: "nomad/job_endpoint.go:816", severity: posture.High,
+			may: "stop jobs", needs: capability("deregister-job"),
+			at: "nomad/job_endpoint.go:816", severity: posture.High,
 			ask: drop(job("")),
 		},
 		{
-			may: "purge jobs", needs: capability("purge-job"), at: "nomad/job_endpoint.go:816", severity: posture.High,
+			may: "purge jobs", needs: capability("purge-job"),
+			at: "nomad/job_endpoint.go:816", severity: posture.High,
 			ask: drop(job("?purge=true")),
 		},
 		{
-			may: "evaluate jobs", needs: capability("evaluate-job"), at: "nomad/job_endpoint.go:704", severity: posture.Medium,
+			may: "evaluate jobs", needs: capability("evaluate-job"),
+			at: "nomad/job_endpoint.go:704", severity: posture.Medium,
 			ask: put(job("/evaluate"), named, "job not found"),
 		},
 		{
-			may: "tag job versions", needs: capability("tag-job-version"), at: "nomad/job_endpoint.go:2421", severity: posture.Low,
+			may: "tag job versions", needs: capability("tag-job-version"),
+			at: "nomad/job_endpoint.go:2421", severity: posture.Low,
 			ask: drop(job("/versions/"+noName+"/tag"), "not found on job"),
 		},
 		{
-			may: "call job versions stable", needs: capability("stable-job"), at: "nomad/job_endpoint.go:650", severity: posture.Medium,
+			may: "call job versions stable", needs: capability("stable-job"),
+			at: "nomad/job_endpoint.go:650", severity: posture.Medium,
 			ask: put(job("/stable"), `{"JobID":"`+noName+`","JobVersion":0,"Stable":true}`, "at version 0 not found"),
 		},
 		{
-			may: "scale jobs", needs: capability("scale-job"), at: "nomad/job_endpoint.go:962", severity: posture.High,
+			may: "scale jobs", needs: capability("scale-job"),
+			at: "nomad/job_endpoint.go:962", severity: posture.High,
 			ask: put(job("/scale"), `{"Count":1,"Target":{"Group":"g"}}`, noName+`" not found`),
 		},
 		{
-			may: "dispatch jobs", needs: capability("dispatch-job"), at: "nomad/job_endpoint.go:2016", severity: posture.High,
+			may: "dispatch jobs", needs: capability("dispatch-job"),
+			at: "nomad/job_endpoint.go:2016", severity: posture.High,
 			ask: put(job("/dispatch"), `{}`, "parameterized job not found"),
 		},
 		{
-			may: "force periodic jobs", needs: capability("force-periodic-job"), at: "nomad/periodic_endpoint.go:45", severity: posture.Medium,
+			may: "force periodic jobs", needs: capability("force-periodic-job"),
+			at: "nomad/periodic_endpoint.go:45", severity: posture.Medium,
 			ask: put(job("/periodic/force"), "", "job not found"),
 		},
 		{
-			may: "delete services", needs: capability("delete-service-registration"), at: "nomad/service_registration_endpoint.go:130", severity: posture.Medium,
+			may: "delete services", needs: capability("delete-service-registration"),
+			at: "nomad/service_registration_endpoint.go:130", severity: posture.Medium,
 			ask: drop("/v1/service/"+noName+"/"+noID, "service registration not found"),
 		},
 	}

@@ -22,19 +22,23 @@ func variableRights() []right {
 	const path = "/v1/var/" + noName
 	return []right{
 		{
-			may: "search variables", needs: "any capability of a namespace's variables", at: "nomad/search_endpoint.go:695", severity: posture.Medium,
+			may: "search variables", needs: "any capability of a namespace's variables",
+			at: "nomad/search_endpoint.go:695", severity: posture.Medium,
 			ask: put("/v1/search?namespace=*", `{"Prefix":"`+noName+`","Context":"vars"}`),
 		},
 		{
-			may: "read variables", needs: in("read"), at: "nomad/variables_endpoint.go:345", severity: posture.Critical,
+			may: "read variables", needs: in("read"),
+			at: "nomad/variables_endpoint.go:345", severity: posture.Critical,
 			ask: get(path, "variable not found"),
 		},
 		{
-			may: "write variables", needs: in("write"), at: "nomad/variables_endpoint.go:168", severity: posture.Critical,
+			may: "write variables", needs: in("write"),
+			at: "nomad/variables_endpoint.go:168", severity: posture.Critical,
 			ask: put(path+"?cas="+noIndex, `{"Path":"`+noName+`","Items":{"nothing":"here"}}`, "409 Conflict"),
 		},
 		{
-			may: "destroy variables", needs: in("destroy"), at: "nomad/variables_endpoint.go:168", severity: posture.High,
+			may: "destroy variables", needs: in("destroy"),
+			at: "nomad/variables_endpoint.go:168", severity: posture.High,
 			ask: drop(path+"?cas="+noIndex, "409 Conflict"),
 		},
 	}
@@ -45,19 +49,23 @@ func hostVolumeRights() []right {
 		`"RequestedCapabilities":[{"AccessMode":"single-node-writer","AttachmentMode":"file-system"}]}}`
 	return []right{
 		{
-			may: "read host volumes", needs: capability("host-volume-read"), at: "nomad/host_volume_endpoint.go:150", severity: posture.Low,
+			may: "read host volumes", needs: capability("host-volume-read"),
+			at: "nomad/task_group_host_volume_claim_endpoint.go:43", severity: posture.Low,
 			ask: get("/v1/volumes/claims"),
 		},
 		{
-			may: "create host volumes", needs: capability("host-volume-create"), at: "nomad/host_volume_endpoint.go:206", severity: posture.High,
+			may: "create host volumes", needs: capability("host-volume-create"),
+			at: "nomad/host_volume_endpoint.go:206", severity: posture.High,
 			ask: put("/v1/volume/host/create", ofNoPool, "does not exist"),
 		},
 		{
-			may: "register host volumes", needs: capability("host-volume-register"), at: "nomad/host_volume_endpoint.go:315", severity: posture.High,
+			may: "register host volumes", needs: capability("host-volume-register"),
+			at: "nomad/host_volume_endpoint.go:315", severity: posture.High,
 			ask: put("/v1/volume/host/register", `{"Volume":{"Name":"`+noName+`"}}`, "node ID is required"),
 		},
 		{
-			may: "delete host volumes", needs: capability("host-volume-delete"), at: "nomad/host_volume_endpoint.go:658", severity: posture.High,
+			may: "delete host volumes", needs: capability("host-volume-delete"),
+			at: "nomad/host_volume_endpoint.go:658", severity: posture.High,
 			ask: drop("/v1/volume/host/"+noID, "no such volume"),
 		},
 	}
@@ -66,23 +74,28 @@ func hostVolumeRights() []right {
 func csiRights() []right {
 	return []right{
 		{
-			may: "list CSI volumes", needs: capability("csi-list-volume"), at: "nomad/csi_endpoint.go:71", severity: posture.Low,
+			may: "list CSI volumes", needs: capability("csi-list-volume"),
+			at: "nomad/csi_endpoint.go:71", severity: posture.Low,
 			ask: get("/v1/volumes?type=csi"),
 		},
 		{
-			may: "read CSI volumes", needs: capability("csi-read-volume"), at: "nomad/csi_endpoint.go:172", severity: posture.Low,
+			may: "read CSI volumes", needs: capability("csi-read-volume"),
+			at: "nomad/csi_endpoint.go:172", severity: posture.Low,
 			ask: get("/v1/volume/csi/"+noName, "volume not found"),
 		},
 		{
-			may: "remove CSI volumes", needs: capability("csi-write-volume"), at: "nomad/csi_endpoint.go:410", severity: posture.High,
+			may: "remove CSI volumes", needs: capability("csi-write-volume"),
+			at: "nomad/csi_endpoint.go:410", severity: posture.High,
 			ask: drop("/v1/volume/csi/"+noName, "volume not found"),
 		},
 		{
-			may: "list CSI plugins", needs: policy("plugin", "list"), at: "nomad/csi_endpoint.go:1759", severity: posture.Low,
+			may: "list CSI plugins", needs: policy("plugin", "list"),
+			at: "nomad/csi_endpoint.go:1759", severity: posture.Low,
 			ask: get("/v1/plugins?type=csi"),
 		},
 		{
-			may: "read CSI plugins", needs: policy("plugin", "read"), at: "nomad/csi_endpoint.go:1818", severity: posture.Low,
+			may: "read CSI plugins", needs: policy("plugin", "read"),
+			at: "nomad/csi_endpoint.go:1818", severity: posture.Low,
 			ask: get("/v1/plugin/csi/"+noName, "plugin not found"),
 		},
 	}

@@ -25,11 +25,13 @@ func logsOf(w Witness) probe.Ask {
 func allocationRights(allocs, files string) []right {
 	return []right{
 		{
-			may: "read logs", needs: capability("read-logs") + " (nomad#11676)", at: files, severity: posture.Critical,
+			may: "read logs", needs: capability("read-logs") + " (nomad#11676)",
+			at: files, severity: posture.Critical,
 			of: logsOf,
 		},
 		{
-			may: "read files of tasks", needs: capability("read-fs") + " (nomad#11676)", at: files, severity: posture.Critical,
+			may: "read files of tasks", needs: capability("read-fs") + " (nomad#11676)",
+			at: files, severity: posture.Critical,
 			of: func(w Witness) probe.Ask { return get("/v1/client/fs/ls/" + w.Alloc) },
 		},
 		{
@@ -68,23 +70,28 @@ func deploymentRights() []right {
 	}
 	return []right{
 		{
-			may: "fail deployments", needs: capability("fail-deployment"), at: "nomad/deployment_endpoint.go:134", severity: posture.High,
+			may: "fail deployments", needs: capability("fail-deployment"),
+			at: "nomad/deployment_endpoint.go:134", severity: posture.High,
 			of: to("fail", "", "can't fail terminal deployment"),
 		},
 		{
-			may: "pause deployments", needs: capability("pause-deployment"), at: "nomad/deployment_endpoint.go:184", severity: posture.Medium,
+			may: "pause deployments", needs: capability("pause-deployment"),
+			at: "nomad/deployment_endpoint.go:184", severity: posture.Medium,
 			of: to("pause", `,"Pause":true`, "can't pause terminal deployment"),
 		},
 		{
-			may: "promote deployments", needs: capability("promote-deployment"), at: "nomad/deployment_endpoint.go:238", severity: posture.High,
+			may: "promote deployments", needs: capability("promote-deployment"),
+			at: "nomad/deployment_endpoint.go:238", severity: posture.High,
 			of: to("promote", `,"All":true`, "can't promote terminal deployment"),
 		},
 		{
-			may: "unblock deployments", needs: capability("unblock-deployment"), at: "nomad/deployment_endpoint.go:338", severity: posture.Medium,
+			may: "unblock deployments", needs: capability("unblock-deployment"),
+			at: "nomad/deployment_endpoint.go:338", severity: posture.Medium,
 			of: to("unblock", "", "can't unblock terminal deployment"),
 		},
 		{
-			may: "judge allocations healthy", needs: capability("set-alloc-health-deployment"), at: "nomad/deployment_endpoint.go:443", severity: posture.Medium,
+			may: "judge allocations healthy", needs: capability("set-alloc-health-deployment"),
+			at: "nomad/deployment_endpoint.go:443", severity: posture.Medium,
 			of: to("allocation-health", `,"HealthyAllocationIDs":["`+noID+`"]`, "can't set health of allocations for a terminal deployment"),
 		},
 	}
