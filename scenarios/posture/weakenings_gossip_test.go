@@ -20,7 +20,7 @@ func weakenedGossip() []weakening {
 		{
 			id: "no-gossip-key", line: "no `server.encrypt`",
 			spec:   []lab.Option{lab.Weaken(lab.NoGossipKey)},
-			breaks: []string{"gossip-refuses-no-key"},
+			breaks: []string{"gossip-refuses-no-key", "wire-carries-no-gossip-in-clear"},
 		},
 		installed("documented-gossip-key", "the gossip key of the documentation", catalogue.DocumentedGossipKey,
 			"gossip-refuses-documented-key", "gossip-ring-has-one-key"),

@@ -33,13 +33,21 @@ func weakenedTLS() []weakening {
 			"rpc-refuses-plaintext-nomad-rpc", "rpc-refuses-plaintext-multiplex", "rpc-refuses-plaintext-streaming",
 			"rpc-refuses-plaintext-multiplex-v2", "raft-refuses-plaintext",
 			"raft-refuses-client-certificate", "raft-refuses-server-of-another-region"),
+		{
+			id: "plain-rpc", line: "`tls.rpc = false` on every agent",
+			spec: []lab.Option{lab.Weaken(lab.NoRPCTLS)},
+			breaks: []string{
+				"wire-carries-no-rpc-in-clear", "rpc-refuses-plaintext-nomad-rpc", "rpc-refuses-plaintext-multiplex",
+				"rpc-refuses-plaintext-streaming", "rpc-refuses-plaintext-multiplex-v2", "raft-refuses-plaintext",
+			},
+		},
 		foreignAuthority(pki.Server, "server-https-refuses-foreign-certificate", "server-https-trusts-no-other-authority",
 			"rpc-refuses-foreign-certificate", "rpc-trusts-no-other-authority", "raft-refuses-foreign-certificate"),
 		foreignAuthority(pki.Client, "client-https-refuses-foreign-certificate", "client-https-trusts-no-other-authority"),
 	}
 	for _, role := range roles() {
 		for _, w := range []weakening{
-			set(role, "plain-http", "tls.http", "false", "https-refuses-plaintext"),
+			set(role, "plain-http", "tls.http", "false", "https-refuses-plaintext", "wire-carries-no-http-in-clear"),
 			set(role, "https-for-everybody", "tls.verify_https_client", "false",
 				"https-refuses-no-certificate", "https-refuses-foreign-certificate"),
 			set(role, "tls-10", "tls.tls_min_version", `"tls10"`, "https-refuses-tls-1.0", "https-refuses-tls-1.1"),

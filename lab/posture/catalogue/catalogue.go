@@ -73,6 +73,7 @@ func (i Ingredients) families() []func() []posture.Spec {
 		i.gossipKeys, i.gossipRing,
 		i.jobRights, i.clusterRights, i.storageRights, i.workRights, i.clientRights, i.rpcRights,
 		i.bootstrap, i.workloadIdentity, i.tokenLife, i.introduction, i.agentLines, i.drivers,
+		i.wire,
 		i.httpsLimits, i.rpcLimits,
 	}
 }
