@@ -1,8 +1,12 @@
 package posture_test
 
+import "nomadlab.internal/lab/pki"
+
 // weakenedHTTP are the lines that say what the HTTP API's answers give leave for, and what else it answers.
 func weakenedHTTP() []weakening {
-	var all []weakening
+	all := []weakening{
+		set(pki.Client, "host-metrics", "telemetry.publish_node_metrics", "true", "client-metrics-tell-nothing-of-the-host"),
+	}
 	for _, role := range roles() {
 		header := func(id, name, value, broken string) weakening {
 			return set(role, id, "http_api_response_headers."+name, value, broken)

@@ -68,12 +68,11 @@ func All(i Ingredients) ([]posture.Check, error) {
 // families are the checks by subject, in the catalogue's order.
 func (i Ingredients) families() []func() []posture.Spec {
 	return []func() []posture.Spec{
-		i.httpsCallers, i.httpsVersions, i.httpsAnswers, i.certificates,
-		i.rpcPlaintext, i.rpcCallers, i.rpcRoles, i.raftCallers,
+		i.httpsCallers, i.httpsVersions, i.httpsAnswers, i.metrics, i.certificates,
+		i.jobRights, i.clusterRights, i.storageRights, i.workRights, i.clientRights,
+		i.bootstrap, i.workloadIdentity, i.tokenLife, i.introduction, i.agentLines, i.drivers, i.httpsLimits,
+		i.rpcPlaintext, i.rpcCallers, i.rpcRoles, i.rpcRights, i.rpcLimits, i.raftCallers,
 		i.gossipKeys, i.gossipRing,
-		i.jobRights, i.clusterRights, i.storageRights, i.workRights, i.clientRights, i.rpcRights,
-		i.bootstrap, i.workloadIdentity, i.tokenLife, i.introduction, i.agentLines, i.drivers,
 		i.wire,
-		i.httpsLimits, i.rpcLimits,
 	}
 }

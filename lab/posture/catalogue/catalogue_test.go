@@ -1,0 +1,167 @@
+package catalogue_test
+
+import (
+	"fmt"
+	"net"
+	"strings"
+	"testing"
+
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/posture/catalogue"
+	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/probe"
+)
+
+// ids are the IDs of the catalogue that the ingredients make.
+func ids(t *testing.T, i catalogue.Ingredients) []string {
+	t.Helper()
+	checks, err := catalogue.All(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []string
+	for _, c := range checks {
+		all = append(all, c.Spec().ID)
+	}
+	return all
+}
+
+// minted are the ingredients of whoever has the authority's key.
+func minted(t *testing.T) catalogue.Ingredients {
+	t.Helper()
+	a, err := pki.NewAuthority(pki.Options{CommonName: "a cluster's", Intermediates: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	parties, err := party.Mint(a, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return catalogue.Ingredients{
+		Parties: parties, Management: "S3CR3T-token", GossipKey: "S3CR3T+gossip+key+of+32+bytes+length+AAAAAA=",
+		Authorities: []string{"CN=a cluster's"},
+	}
+}
+
+// TestWhatLacksLeavesNothingOut: the catalogue is the same whatever its user has.
+func TestWhatLacksLeavesNothingOut(t *testing.T) {
+	all, none := ids(t, minted(t)), ids(t, catalogue.Ingredients{})
+	if len(all) < 60 || strings.Join(all, " ") != strings.Join(none, " ") {
+		t.Errorf("with everything there are %d checks, with nothing %d: want the same, in the same order", len(all), len(none))
+	}
+}
+
+// TestNobodySkipsForNoReason: a check whose ingredient lacks says so, one that has all of them does not.
+func TestNobodySkipsForNoReason(t *testing.T) {
+	full := minted(t)
+	checks, err := catalogue.All(full)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range checks {
+		// What only a running lab has, a workload to look at and an introduction, is not there.
+		if s := c.Spec(); strings.Contains(s.Lacks, "certificate") || strings.Contains(s.Lacks, "management token") || strings.Contains(s.Lacks, "gossip key") {
+			t.Errorf("%s lacks %q, and all was there", s.ID, s.Lacks)
+		}
+	}
+	checks, err = catalogue.All(catalogue.Ingredients{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range checks {
+		if s := c.Spec(); s.Lacks == "" && s.Plane != probe.PlaneWire {
+			t.Errorf("%s lacks nothing, and nothing was there: its control would tell nothing of the agent", c.Spec().ID)
+		}
+	}
+}
+
+// TestEachIngredientIsMissed, by the checks that need it, by name.
+func TestEachIngredientIsMissed(t *testing.T) {
+	for lacks, c := range map[string]struct {
+		take func(*catalogue.Ingredients)
+		from string
+	}{
+		"a management token is not at hand":             {func(i *catalogue.Ingredients) { i.Management = "" }, "gossip-ring-has-one-key"},
+		"the cluster's gossip key is not at hand":       {func(i *catalogue.Ingredients) { i.GossipKey = "" }, "gossip-refuses-no-key"},
+		"it is not known which authorities the cluster": {func(i *catalogue.Ingredients) { i.Authorities = nil }, "server-https-trusts-no-other-authority"},
+		"nobody was made who holds":                     {func(i *catalogue.Ingredients) { i.Parties = party.Parties{} }, "rpc-refuses-cli-certificate"},
+	} {
+		i := minted(t)
+		c.take(&i)
+		checks, err := catalogue.All(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, check := range checks {
+			if s := check.Spec(); s.ID == c.from && !strings.Contains(s.Lacks, lacks) {
+				t.Errorf("%s lacks %q, want %q", s.ID, s.Lacks, lacks)
+			}
+		}
+	}
+}
+
+// TestAgentsThatTellNothing: of one that is not there, and of one that closes whatever is opened, nothing is said, neither
+// good nor bad. The second one refuses everybody, for which nobody may praise it.
+func TestAgentsThatTellNothing(t *testing.T) {
+	checks, err := catalogue.All(minted(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, addr := range map[string]string{"dead": "127.0.0.1:1", "closing": closing(t)} {
+		t.Run(name, func(t *testing.T) {
+			for _, role := range []pki.Role{pki.Server, pki.Client} {
+				agent := probe.Target{Name: name, Role: role, Region: "global", HTTP: addr, RPC: addr, Gossip: addr, ServerName: "server.global.nomad"}
+				for _, c := range checks {
+					if c.Spec().Lane != posture.Quick {
+						continue
+					}
+					if f := c.Evaluate(t.Context(), agent); f.Verdict == finding.Held || f.Verdict == finding.Broken {
+						t.Errorf("%s: %s because %s", f.ID, f.Verdict, f.Reason)
+					}
+				}
+			}
+		})
+	}
+}
+
+// closing is the address of somebody who closes whatever is opened.
+func closing(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			_ = conn.Close()
+		}
+	}()
+	return listener.Addr().String()
+}
+
+// TestIngredientsPrintNoSecret, whatever the verb.
+func TestIngredientsPrintNoSecret(t *testing.T) {
+	i := minted(t)
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s"} {
+		if text := fmt.Sprintf(verb, i); strings.Contains(text, "S3CR3T") {
+			t.Errorf("%s prints a secret", verb)
+		}
+	}
+	checks, err := catalogue.All(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range checks {
+		s := c.Spec()
+		if strings.Contains(fmt.Sprintf("%+v %s %s", s, s.Probe.Sentence, s.Control.Sentence), "S3CR3T") {
+			t.Errorf("%s prints a secret", s.ID)
+		}
+	}
+}
