@@ -26,7 +26,9 @@ func Lab(ctx context.Context, l *lab.Lab, o Options) (finding.Report, error) {
 	}
 	s := subject{
 		cluster: describe(ctx, l), ingredients: i,
-		witness: func(ctx context.Context) (catalogue.Witness, func(context.Context) error, error) { return StartWitness(ctx, l) },
+		witness: func(ctx context.Context) (catalogue.Witness, func(context.Context) error, error) {
+			return StartWitness(ctx, l)
+		},
 	}
 	for _, t := range Targets(l) {
 		t.Leader = slices.ContainsFunc(s.cluster.Nodes, func(n finding.Node) bool { return n.Name == t.Name && n.Leader })

@@ -214,4 +214,3 @@ func (a *table) keep(t *testing.T) {
 		t.Errorf("docs/checks.md is not what was seen (-written +seen), `go test ./scenarios/posture -run TestEveryCheckCanFail -update` writes it:\n%s", diff)
 	}
 }
-
