@@ -119,10 +119,7 @@ func (v *validator) forged(c Certificates) {
 			}
 		}
 		flawed[f.Role] = true
-		// The lab's authority has no name constraints that a name could be outside of.
-		if _, err := pki.FlawNamed(f.Flaw); err != nil || f.Flaw == pki.OutsideConstraints().Name() {
-			v.add(at+"flaw", fmt.Sprintf("%q", f.Flaw), fmt.Sprintf("use one of %v", labFlaws()))
-		}
+		v.flaw(at+"flaw", f.Flaw)
 	}
 	for i, n := range c.Names {
 		at := fmt.Sprintf("certificates.names[%d].", i)
@@ -138,6 +135,14 @@ func (v *validator) forged(c Certificates) {
 	}
 	for i, role := range c.TrustForeign {
 		v.agents(fmt.Sprintf("certificates.trust_foreign[%d]", i), role, false)
+	}
+}
+
+// flaw takes the name of a flaw that a lab's certificates can have; empty for none.
+func (v *validator) flaw(field, name string) {
+	// The lab's authority has no name constraints that a name could be outside of.
+	if _, err := pki.FlawNamed(name); err != nil || name == pki.OutsideConstraints().Name() {
+		v.add(field, fmt.Sprintf("%q", name), fmt.Sprintf("use one of %v", labFlaws()))
 	}
 }
 

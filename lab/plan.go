@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"fmt"
 	"io/fs"
 	"net/netip"
@@ -144,7 +145,7 @@ func NewPlan(s Spec, g Ground) (Plan, error) {
 	}
 	for _, j := range s.Joiners {
 		p.Nodes = append(p.Nodes, PlannedNode{
-			Name: j.Name, Role: j.Role, Region: j.Region, Datacenter: datacenter(s.Regions, j.Region), Joiner: true,
+			Name: j.Name, Role: j.Role, Region: j.Region, Datacenter: datacenter(s.Regions, j.Region), Joiner: true, Flaw: j.Flaw,
 			Gossip: p.gossip(j.Gossip), Introduction: j.Introduction, Identity: pki.Identity{Role: j.CertificateRole, Region: j.CertificateRegion},
 		})
 	}
@@ -218,7 +219,7 @@ func (n *PlannedNode) ports() []uint16 {
 
 // identify puts the names and addresses into the node's certificate that its peers and users call it by.
 func (n *PlannedNode) identify(c Certificates) error {
-	n.Flaw, n.TrustsForeign = c.flaw(n.Role), slices.Contains(c.TrustForeign, n.Role)
+	n.Flaw, n.TrustsForeign = cmp.Or(n.Flaw, c.flaw(n.Role)), slices.Contains(c.TrustForeign, n.Role)
 	n.Identity.DNSNames = slices.Concat(n.Aliases, c.DNSNames, c.names(n.Role))
 	if n.Address.IsValid() {
 		n.Identity.IPs = []netip.Addr{n.Address}

@@ -96,6 +96,8 @@ type Joiner struct {
 	CertificateRole pki.Role `yaml:"certificate_role,omitempty" json:"certificate_role,omitempty"`
 	// CertificateRegion is the region that its certificate speaks for. Zero: Region.
 	CertificateRegion string `yaml:"certificate_region,omitempty" json:"certificate_region,omitempty"`
+	// Flaw is the name of one of pki.Flaws, for what is wrong with its certificate. Zero: what is wrong with all of its Role.
+	Flaw string `yaml:"flaw,omitempty" json:"flaw,omitempty"`
 	// Gossip says which gossip key a server has. Zero: the lab's.
 	Gossip GossipKey `yaml:"gossip,omitempty" json:"gossip,omitempty"`
 	// Introduction says which introduction token a client of a hardened lab has. Zero: one of its own.

@@ -200,6 +200,7 @@ func (v *validator) joiners(s Spec) {
 		if !slices.ContainsFunc(s.Regions, func(r Region) bool { return r.Name == j.Region }) {
 			v.add(at+"region", fmt.Sprintf("%q", j.Region), "name a region of this lab")
 		}
+		v.flaw(at+"flaw", j.Flaw)
 		if j.Gossip != LabKey && j.Gossip != NoKey && j.Gossip != OtherKey {
 			v.add(at+"gossip", fmt.Sprintf("%q", j.Gossip), "use none, other, or leave it out for the lab's key")
 		}

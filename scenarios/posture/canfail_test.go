@@ -55,7 +55,7 @@ func TestEveryCheckCanFail(t *testing.T) {
 
 // shareOne applies one weakening after the other to one lab, and takes each back.
 func shareOne(t *testing.T, table *table, all []weakening) {
-	l := labtest.Start(t, lab.Hardened())
+	l := labtest.Start(t, append([]lab.Option{lab.Hardened()}, quickPolicies()...)...)
 	for _, w := range all {
 		t.Run(w.id, func(t *testing.T) {
 			r := seenOn(t, l, w)

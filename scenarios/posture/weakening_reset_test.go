@@ -28,6 +28,15 @@ func leftReset() weakening {
 	}
 }
 
+// notBootstrapped is a cluster whose clients, had it any, could ask for the first management token.
+func notBootstrapped() weakening {
+	return weakening{
+		id: "not-bootstrapped", line: "no `nomad acl bootstrap` before clients are admitted",
+		spec:   []lab.Option{lab.NotBootstrapped(), lab.Clients(0)},
+		breaks: []string{"rpc-gives-no-first-token-to-a-client", "server-lets-nobody-bootstrap-acls-again"},
+	}
+}
+
 // eachReset runs the command on each server, for the index of the bootstrap and the path of the file.
 func eachReset(ctx context.Context, l *lab.Lab, command func(index uint64, file string) []string) error {
 	for _, n := range l.Servers() {

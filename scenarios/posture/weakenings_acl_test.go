@@ -19,7 +19,7 @@ func weakenedACL() []weakening {
 	all = append(all, anonymousStorage()...)
 	all = append(all, anonymousWork()...)
 	all = append(all, boundToTheWitness()...)
-	return append(append(all, leftReset()), aclLines()...)
+	return append(append(all, leftReset(), notBootstrapped()), aclLines()...)
 }
 
 // quickPolicies has clients ask for a policy each time, as they would else go by one that was withdrawn for 30 s more. It

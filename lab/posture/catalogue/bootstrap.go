@@ -26,5 +26,21 @@ func (i Ingredients) bootstrap() []posture.Spec {
 	},
 		i.as(party.CLI).does(func(c probe.Caller) probe.Probe { return probe.HTTPAsk(ask, c) }),
 		i.manager().does(func(c probe.Caller) probe.Probe { return probe.HTTP("/v1/acl/token/self", c) }),
-	)}
+	), i.bootstrapByClient()}
+}
+
+// bootstrapByClient is the same question in earnest, with no more than what every client has: to be asked of a cluster that
+// is thrown away, as nobody gets to see the token that is made where none was.
+func (i Ingredients) bootstrapByClient() posture.Spec {
+	call := func(c probe.Call) step {
+		return i.as(party.Client).does(func(as probe.Caller) probe.Probe { return probe.RPCCall(c, as) })
+	}
+	return tried(posture.Spec{
+		ID:    "rpc-gives-no-first-token-to-a-client",
+		Title: "RPC port gives no client the first management token",
+		Kind:  posture.Destructive, Severity: posture.Critical, Once: true, Roles: []pki.Role{pki.Server},
+		Why: "whoever asks first gets it, with a client's certificate and no token: bootstrap the ACLs before clients are admitted " +
+			"(nomad/acl_endpoint.go:442; verified against Nomad 1.11.3)",
+		Want: posture.Want{probe.Denied}, Answer: "ACL bootstrap already done",
+	}, call(probe.BootstrapACLs()), call(probe.StatusLeader()))
 }
