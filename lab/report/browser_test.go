@@ -85,7 +85,7 @@ func open(t *testing.T, browser chrome, content string, s screen) *tab {
 	}
 	ctx, cancel := browser()
 	t.Cleanup(cancel)
-	ctx, cancel = context.WithTimeout(ctx, 2*time.Minute)
+	ctx, cancel = context.WithTimeout(ctx, time.Minute)
 	t.Cleanup(cancel)
 	p := &tab{ctx: func() context.Context { return ctx }, t: t}
 	if err := chromedp.Listen(ctx, p.hear); err != nil {

@@ -40,8 +40,8 @@ type label struct {
 	Text string
 }
 
-// lock says of a plane whether what was tried there held: it is shut when all did, open when one did not, and unknown
-// when nothing was proved. It says nothing of what was not tried.
+// lock says of a plane whether its checks held: it is shut when all did, open when one is broken, and unknown
+// when nothing was proved. It says nothing of what was not checked, nor of the matrix.
 type lock struct{ Plane, Class, Words string }
 
 type placedLock struct {
