@@ -101,11 +101,11 @@ func TestTokenFile(t *testing.T) {
 	}
 	r := files(t, c, "https://"+deadPort(t))
 	r.TokenFile = filepath.Join(t.TempDir(), "token")
-	for content, says := range map[string]string{"": "is empty", "\n": "is empty", "secret": "connection refused"} {
+	for content, says := range map[string]string{"": "is empty", "\n": "is empty", "hush": "connection refused"} {
 		if err := os.WriteFile(r.TokenFile, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := inspect.Cluster(t.Context(), r, inspect.Options{}); err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "secret") {
+		if _, err := inspect.Cluster(t.Context(), r, inspect.Options{}); err == nil || !strings.Contains(err.Error(), says) || strings.Contains(err.Error(), "hush") {
 			t.Errorf("token %q: error %v, want one that says %q", content, err, says)
 		}
 	}

@@ -18,6 +18,7 @@ type Caller struct {
 	token                  string
 	minVersion, maxVersion uint16
 	suites                 []uint16
+	orInClear              bool
 	protocols              []string
 	config                 func(serverName string) (*tls.Config, error)
 }
@@ -73,6 +74,13 @@ func (c Caller) ALPN(protocols ...string) Caller {
 // "and" in a probe's sentence: "a management token". The secret is in no sentence.
 func (c Caller) WithToken(secret, label string) Caller {
 	c.token, c.tokenLabel = secret, label
+	return c
+}
+
+// OrInClear returns the caller as one whose HTTP requests are about rights and not about TLS: they go in the clear, a token
+// included, to a Target that is known to speak no TLS.
+func (c Caller) OrInClear() Caller {
+	c.orInClear = true
 	return c
 }
 

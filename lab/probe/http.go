@@ -49,6 +49,13 @@ func HTTPAsk(a Ask, as Caller) Probe {
 
 // overHTTPS sends the request to the target, and has its answer read.
 func overHTTPS(ctx context.Context, t Target, a Ask, as Caller, read answerReader) Observation {
+	if t.HTTPInClear && as.orInClear {
+		e, err := a.exchange(ctx, "http", t.HTTP, as.token, read)
+		if err != nil {
+			return notReached(err.Error())
+		}
+		return converse(ctx, door{addr: t.HTTP, from: t.From}, e)
+	}
 	config, err := as.tlsConfig(t)
 	if err != nil {
 		return notReached(err.Error())

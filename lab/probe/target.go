@@ -25,6 +25,9 @@ type Target struct {
 	// ServerName is the name for which the agent's certificate is verified, for
 	// example server.global.nomad. The address need not be in the certificate.
 	ServerName string
+	// HTTPInClear is true for an agent whose HTTP port is known to speak no TLS, and to be the agent's all the same: whoever
+	// sits in between could claim so, and be sent a token.
+	HTTPInClear bool
 	// Leader is true for a server that led its region when the target was made.
 	Leader bool
 	// Log reads the agent's log; nil when it cannot be read.

@@ -24,7 +24,7 @@ func (i Ingredients) bootstrap() []posture.Spec {
 			"(nomad/acl_endpoint.go:442; verified against Nomad 1.11.3)",
 		Want: posture.Want{probe.Denied}, Answer: "ACL bootstrap already done",
 	},
-		i.as(party.CLI).does(func(c probe.Caller) probe.Probe { return probe.HTTPAsk(ask, c) }),
+		i.asker().does(func(c probe.Caller) probe.Probe { return probe.HTTPAsk(ask, c) }),
 		i.manager().does(func(c probe.Caller) probe.Probe { return probe.HTTP("/v1/acl/token/self", c) }),
 	), i.bootstrapByClient()}
 }

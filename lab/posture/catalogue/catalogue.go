@@ -24,6 +24,8 @@ type Ingredients struct {
 	Introduction string
 	// GossipKey is the cluster's, in base64.
 	GossipKey string
+	// GossipInClear is true for a cluster whose servers take whoever gossips in the clear.
+	GossipInClear bool
 	// Authorities are the subjects of the authorities that the cluster is meant to trust, as
 	// probe.Observation.AcceptableCAs gives them.
 	Authorities []string

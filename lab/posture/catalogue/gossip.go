@@ -16,6 +16,11 @@ const (
 	OldDocumentedGossipKey = "cg8StVXbQJ0gPvMd9o7yrg=="
 	// DocumentedGossipKey is what the documentation of `nomad operator gossip keyring generate` shows; it has 32 bytes.
 	DocumentedGossipKey = "6RhfKFZ5uYEaU6RgWzx69ssLcpiIkvnEZs5KBOQxvxA="
+	// TutorialGossipKey, TypedGossipKey and DrawnGossipKey stand in widely read instructions as what the commands gossip keyring
+	// generate, openssl rand and dd have given.
+	TutorialGossipKey = "Xk/Z1l4RqVmVjumuj0u7nf4mlAphCDNO3IIvVRtZlOg="
+	TypedGossipKey    = "raZjciP8vikXng2S5X0m9w=="
+	DrawnGossipKey    = "LsuYyj93KVfT3pAJPMMCgA=="
 	// ZeroGossipKey is 32 bytes of zero.
 	ZeroGossipKey = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 )
@@ -27,6 +32,9 @@ func knownKeys() []knownKey {
 	return []knownKey{
 		{"documented-key", "the gossip key that Nomad's documentation shows", DocumentedGossipKey},
 		{"old-documented-key", "the gossip key that Nomad's documentation used to show", OldDocumentedGossipKey},
+		{"tutorial-key", "the gossip key that a tutorial shows for `nomad operator gossip keyring generate`", TutorialGossipKey},
+		{"typed-key", "the gossip key that instructions show for `openssl rand`", TypedGossipKey},
+		{"drawn-key", "the gossip key that instructions show for `dd`", DrawnGossipKey},
 		{"key-of-zeros", "a gossip key of zeros", ZeroGossipKey},
 	}
 }
@@ -37,21 +45,25 @@ func (i Ingredients) gossipKeys() []posture.Spec {
 	if i.GossipKey == "" {
 		own = without("the cluster's gossip key is not at hand", own.probe)
 	}
+	taken, clear, refusal := own, anyway(probe.GossipPing(probe.GossipKey{})), probe.LogGossipOtherKey
+	if i.GossipInClear {
+		taken, refusal = clear, probe.LogGossipNoKey
+	}
 	all := []posture.Spec{tried(posture.Spec{
 		ID: "gossip-refuses-no-key", Title: "gossip refuses whoever has no key",
 		Kind: posture.Safe, Severity: posture.Critical,
 		Why:     "server.encrypt: whoever may gossip can make itself a server that the leader adds to Raft (nomad#9406; nomad/leader.go, addRaftPeer)",
 		Want:    posture.Want{probe.Denied},
 		LogText: probe.LogGossipInClear,
-	}, anyway(probe.GossipPing(probe.GossipKey{})), own)}
+	}, clear, own)}
 	for _, k := range knownKeys() {
 		all = append(all, tried(posture.Spec{
 			ID: "gossip-refuses-" + k.id, Title: "gossip refuses " + k.label,
 			Kind: posture.Safe, Severity: posture.Critical,
 			Why:     "server.encrypt: a key that everybody can read is none (nomad#9406)",
 			Want:    posture.Want{probe.Denied},
-			LogText: probe.LogGossipOtherKey,
-		}, anyway(probe.GossipPing(probe.NewGossipKey(k.key, k.label))), own))
+			LogText: refusal,
+		}, anyway(probe.GossipPing(probe.NewGossipKey(k.key, k.label))), taken))
 	}
 	return atServers(all...)
 }

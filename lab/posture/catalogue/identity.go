@@ -5,7 +5,6 @@ import (
 
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
-	"nomadlab.internal/lab/posture/party"
 	"nomadlab.internal/lab/probe"
 )
 
@@ -40,7 +39,7 @@ func (i Ingredients) deniedToWorkload(r right, own func(probe.Caller) probe.Prob
 	if i.Witness != nil {
 		token = i.Witness.Token
 	}
-	holder := i.as(party.CLI)
+	holder := i.asker()
 	if i.Witness == nil {
 		holder = holder.lacking(LacksWitness)
 	}

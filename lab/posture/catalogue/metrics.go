@@ -7,14 +7,13 @@ import (
 
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
-	"nomadlab.internal/lab/posture/party"
 	"nomadlab.internal/lab/probe"
 )
 
 // metrics are what an agent tells in its metrics, which no ACL guards (command/agent/metrics_endpoint.go:22).
 func (i Ingredients) metrics() []posture.Spec {
 	named := func(what, prefix string) step {
-		return i.as(party.CLI).does(func(as probe.Caller) probe.Probe {
+		return i.asker().does(func(as probe.Caller) probe.Probe {
 			return probe.HTTPLook(probe.Ask{Path: "/v1/metrics"}, as, metricLook(what, prefix))
 		})
 	}

@@ -6,7 +6,6 @@ import (
 
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
-	"nomadlab.internal/lab/posture/party"
 	"nomadlab.internal/lab/probe"
 )
 
@@ -55,7 +54,7 @@ func (i Ingredients) denied(role pki.Role, r right) posture.Spec {
 		Kind:  kind, Severity: r.severity, Once: role == pki.Server, Roles: []pki.Role{role},
 		Why:  withoutToken(r.needs, r.at),
 		Want: posture.Want{probe.Denied},
-	}, i.as(party.CLI).lacking(lacks).does(do), i.manager().lacking(lacks).does(do))
+	}, i.asker().lacking(lacks).does(do), i.manager().lacking(lacks).does(do))
 }
 
 // lets is the ID of the check that the role's agents let nobody do that.

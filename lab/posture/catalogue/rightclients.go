@@ -5,7 +5,6 @@ import (
 
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
-	"nomadlab.internal/lab/posture/party"
 	"nomadlab.internal/lab/probe"
 )
 
@@ -50,5 +49,5 @@ func (i Ingredients) unknownToken() posture.Spec {
 		Kind: posture.Safe, Severity: posture.High, Roles: []pki.Role{pki.Client},
 		Why:  "a client without an acl block looks at no token (client/acl.go:73; verified against Nomad 1.11.3)",
 		Want: posture.Want{probe.Denied},
-	}, i.as(party.CLI).with(noID, "a token that nobody has made").does(ask), i.manager().does(ask))
+	}, i.asker().with(noID, "a token that nobody has made").does(ask), i.manager().does(ask))
 }

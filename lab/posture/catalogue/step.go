@@ -28,9 +28,15 @@ func (i Ingredients) as(k party.Kind) hand {
 // managementLabel is how the token is called in sentences.
 const managementLabel = "a management token"
 
-// manager is the hand of an operator: the cli's certificate, with a management token.
+// asker is the hand of whoever asks about rights, which are the same whether or not the agent speaks TLS: the holder of the
+// cli's certificate, without an ACL token.
+func (i Ingredients) asker() hand {
+	return i.as(party.CLI).limited(probe.Caller.OrInClear)
+}
+
+// manager is the hand of an operator: the asker with a management token.
 func (i Ingredients) manager() hand {
-	h := i.as(party.CLI)
+	h := i.asker()
 	if i.NoACL {
 		h = h.lacking("the cluster has no ACL system, so there is no token to compare with")
 	}
@@ -40,7 +46,7 @@ func (i Ingredients) manager() hand {
 // reader is the hand of whoever may read everything: an operator, or anybody where there is no ACL system.
 func (i Ingredients) reader() hand {
 	if i.NoACL {
-		return i.as(party.CLI)
+		return i.asker()
 	}
 	return i.manager()
 }
