@@ -45,9 +45,9 @@ func (i Ingredients) gossipKeys() []posture.Spec {
 	if i.GossipKey == "" {
 		own = without("the cluster's gossip key is not at hand", own.probe)
 	}
-	taken, clear, refusal := own, anyway(probe.GossipPing(probe.GossipKey{})), probe.LogGossipOtherKey
+	taken, inClear, refusal := own, anyway(probe.GossipPing(probe.GossipKey{})), probe.LogGossipOtherKey
 	if i.GossipInClear {
-		taken, refusal = clear, probe.LogGossipNoKey
+		taken, refusal = inClear, probe.LogGossipNoKey
 	}
 	all := []posture.Spec{tried(posture.Spec{
 		ID: "gossip-refuses-no-key", Title: "gossip refuses whoever has no key",
@@ -55,7 +55,7 @@ func (i Ingredients) gossipKeys() []posture.Spec {
 		Why:     "server.encrypt: whoever may gossip can make itself a server that the leader adds to Raft (nomad#9406; nomad/leader.go, addRaftPeer)",
 		Want:    posture.Want{probe.Denied},
 		LogText: probe.LogGossipInClear,
-	}, clear, own)}
+	}, inClear, own)}
 	for _, k := range knownKeys() {
 		all = append(all, tried(posture.Spec{
 			ID: "gossip-refuses-" + k.id, Title: "gossip refuses " + k.label,
