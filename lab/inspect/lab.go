@@ -99,7 +99,7 @@ type subject struct {
 	witness func(context.Context) (catalogue.Witness, func(context.Context) error, error)
 }
 
-// inspect carries out what the options leave in.
+// inspect carries out what the options leave in. What needs a workload waits for it, while all else is tried.
 func (s subject) inspect(ctx context.Context, o Options) (r finding.Report, err error) {
 	began := time.Now()
 	s.learn(ctx)
@@ -107,26 +107,21 @@ func (s subject) inspect(ctx context.Context, o Options) (r finding.Report, err 
 	if err != nil {
 		return finding.Report{}, err
 	}
-	if s.witness != nil && (s.ingredients.Management != "" || s.ingredients.NoACL) && needWitness(checks) {
-		w, stop, err := s.witness(ctx)
-		switch {
-		case errors.Is(err, ErrNoDriver): // those checks are skipped, and say so
-		case err != nil:
-			return finding.Report{}, fmt.Errorf("start a workload to look at: %w", err)
-		default:
-			defer func() {
-				if stopErr := stop(context.WithoutCancel(ctx)); err == nil && stopErr != nil {
-					err = fmt.Errorf("remove the workload that was looked at: %w", stopErr)
-				}
-			}()
-			s.ingredients.Witness = &w
-		}
-		if checks, err = s.checks(o); err != nil {
-			return finding.Report{}, err
-		}
-	}
+	soon, later := part(checks)
+	workload := s.begin(ctx, later)
 	r = finding.Report{Cluster: s.cluster, Started: began.Truncate(time.Second)}
-	r.Findings = posture.Run(ctx, checks, s.targets, o.Tell)
+	found := posture.Run(ctx, soon, s.targets, o.Tell)
+	witness, stop, err := workload.wait()
+	if err != nil {
+		return finding.Report{}, err
+	}
+	defer func() { err = errors.Join(err, stop(context.WithoutCancel(ctx))) }()
+	s.ingredients.Witness = witness
+	if checks, err = s.checks(o); err != nil {
+		return finding.Report{}, err
+	}
+	later = but(checks, soon)
+	r.Findings = inOrder(checks, append(found, posture.Run(ctx, later, s.targets, o.Tell)...))
 	if o.matrix() {
 		r.Matrix = matrix.Probe(ctx, s.targets, s.ingredients.Parties, s.ingredients.GossipKey)
 	}
@@ -141,14 +136,4 @@ func (s subject) checks(o Options) ([]posture.Check, error) {
 		return nil, err
 	}
 	return o.choose(all)
-}
-
-// needWitness says whether one of the checks is skipped for want of a workload.
-func needWitness(checks []posture.Check) bool {
-	for _, c := range checks {
-		if c.Spec().Lacks == catalogue.LacksWitness {
-			return true
-		}
-	}
-	return false
 }

@@ -39,8 +39,8 @@ const (
 // Lane says what a check costs the agent, and so beside what it may run. The zero Lane is Quick.
 type Lane string
 
-// The lanes. Of one agent, the quick checks run one after another, the waiting ones side by side, and the crowding ones
-// last and alone.
+// The lanes. Of one agent, the quick checks run a few at a time, the waiting ones all at once, and the crowding ones last and
+// alone.
 const (
 	// Quick checks are over in milliseconds.
 	Quick Lane = ""

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -14,10 +15,9 @@ import (
 
 // answering is a probe that gives the outcomes in turn, the last one for ever.
 func answering(sentence string, outcomes ...probe.Outcome) probe.Probe {
-	turn := 0
+	var turns atomic.Int64
 	return probe.New(probe.PlaneRPC, sentence, func(context.Context, probe.Target) probe.Observation {
-		o := outcomes[min(turn, len(outcomes)-1)]
-		turn++
+		o := outcomes[min(int(turns.Add(1))-1, len(outcomes)-1)]
 		return probe.Observation{Outcome: o, Received: "turn"}
 	})
 }

@@ -19,8 +19,9 @@ const agentsAtOnce = 8
 // one finding, Skipped. What ctx cuts short is NotCarriedOut. Each finding is also told as soon as it is there, by
 // several goroutines but one at a time; tell may be nil.
 //
-// Of one agent, quick checks run one after another, so that a line of its log is about the one that is tried; those that
-// wait for a limit of time run beside them; those that use up its connections run last, alone.
+// Of one agent, quick checks of which it may log something run one after another, so that a line of its log is about the one
+// that is tried, and beside them a few that it answers without a word, and those that wait for a limit of time; those that
+// use up its connections run last, alone.
 func Run(ctx context.Context, checks []Check, targets []probe.Target, tell func(finding.Finding)) []finding.Finding {
 	r := &runner{trials: trials(checks, targets), tell: tell}
 	r.findings = make([]finding.Finding, len(r.trials))
@@ -76,30 +77,65 @@ type runner struct {
 	tell     func(finding.Finding)
 }
 
-// quick tries the agents side by side, and at each of them one check after another.
+// quick tries the agents side by side. What an agent may log of a probe is tried one after another, so that a line of its
+// log is about the one that is tried; requests to its HTTP API that it answers without a word are tried a few at a time.
 func (r *runner) quick(ctx context.Context) {
 	var agents []string
-	of := map[string][]int{}
+	of := map[string]*sequence{}
 	for i, t := range r.trials {
 		if t.lane() != Quick {
 			continue
 		}
-		if of[t.target.Name] == nil {
-			agents = append(agents, t.target.Name)
+		name := t.target.Name
+		if of[name] == nil {
+			agents = append(agents, name)
+			of[name] = &sequence{}
 		}
-		of[t.target.Name] = append(of[t.target.Name], i)
+		of[name].add(i, t.check.spec)
 	}
 	var g errgroup.Group
 	g.SetLimit(agentsAtOnce)
 	for _, name := range agents {
 		g.Go(func() error {
-			for _, i := range of[name] {
-				r.try(ctx, i)
-			}
+			r.both(ctx, of[name])
 			return nil
 		})
 	}
 	_ = g.Wait() // none of them returns an error
+}
+
+// requestsAtOnce is how many requests are under way at one agent beside what it may log of.
+const requestsAtOnce = 3
+
+// sequence is what is to be tried quickly at one agent, by the places of the trials.
+type sequence struct{ logged, silent []int }
+
+func (s *sequence) add(i int, c Spec) {
+	if c.LogText == "" && c.Probe.Plane == probe.PlaneHTTP && c.Control.Plane == probe.PlaneHTTP {
+		s.silent = append(s.silent, i)
+	} else {
+		s.logged = append(s.logged, i)
+	}
+}
+
+// both tries one agent.
+func (r *runner) both(ctx context.Context, s *sequence) {
+	var g errgroup.Group
+	g.Go(func() error {
+		for _, i := range s.logged {
+			r.try(ctx, i)
+		}
+		return nil
+	})
+	var few errgroup.Group
+	few.SetLimit(requestsAtOnce)
+	for _, i := range s.silent {
+		few.Go(func() error {
+			r.try(ctx, i)
+			return nil
+		})
+	}
+	_, _ = few.Wait(), g.Wait() // neither returns an error
 }
 
 // waiting tries all at once: they do little but wait.

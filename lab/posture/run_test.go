@@ -45,7 +45,8 @@ func (d *diary) end(id, agent string) {
 	d.open[id+"@"+agent]--
 }
 
-// noted is a check that holds, and whose probe is noted; meanwhile is called in the middle of it.
+// noted is a check that holds, of which the agent logs something, and whose probe is noted; meanwhile is called in the
+// middle of it.
 func noted(d *diary, id string, lane posture.Lane, meanwhile func(), roles ...pki.Role) posture.Check {
 	spec := whole()
 	spec.ID, spec.Lane, spec.Roles = id, lane, roles

@@ -79,10 +79,3 @@ func Bootstrap() Call { return Call{Method: "ACL.Bootstrap"} }
 func stale(method string) Call {
 	return Call{Method: method, Args: map[string]any{"AllowStale": true}}
 }
-
-// BootstrapACLs asks for the first management token, which every caller that the RPC port lets in is given where nobody
-// asked before (nomad/acl_endpoint.go:442). It is the one call here that has an effect, and only there: the token is made,
-// and as the answer is dropped unread, nobody has it.
-func BootstrapACLs() Call {
-	return Call{Method: "ACL.Bootstrap", Refused: []string{"ACL bootstrap already done"}}
-}

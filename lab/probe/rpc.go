@@ -16,9 +16,6 @@ type Call struct {
 	// Behind are texts of which an error contains one when it could only be given behind the guards, for example
 	// "missing node ID": the caller was let in, and what it asked for made no sense.
 	Behind []string
-	// Refused are texts of which an error contains one when it refuses for another reason than the caller's rights, for
-	// example "ACL bootstrap already done".
-	Refused []string
 }
 
 // RPC is a probe that calls the method, such as Status.Leader, over TLS as the

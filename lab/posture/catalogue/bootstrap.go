@@ -42,5 +42,5 @@ func (i Ingredients) bootstrapByClient() posture.Spec {
 		Why: "whoever asks first gets it, with a client's certificate and no token: bootstrap the ACLs before clients are admitted " +
 			"(nomad/acl_endpoint.go:442; verified against Nomad 1.11.3)",
 		Want: posture.Want{probe.Denied}, Answer: "ACL bootstrap already done",
-	}, call(probe.BootstrapACLs()), call(probe.StatusLeader()))
+	}, call(probe.Bootstrap()), call(probe.StatusLeader()))
 }

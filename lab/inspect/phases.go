@@ -1,0 +1,84 @@
+package inspect
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/posture/catalogue"
+)
+
+// part parts the checks into those that can be tried at once, and those that are tried later: those that need a workload,
+// and those that use up an agent's connections, beside which nothing else can be tried.
+func part(checks []posture.Check) (soon, later []posture.Check) {
+	for _, c := range checks {
+		if s := c.Spec(); s.Lacks == catalogue.LacksWitness || s.Lane == posture.Crowding {
+			later = append(later, c)
+		} else {
+			soon = append(soon, c)
+		}
+	}
+	return soon, later
+}
+
+// but are the checks without those others, by their IDs.
+func but(checks, others []posture.Check) []posture.Check {
+	return slices.DeleteFunc(slices.Clone(checks), func(c posture.Check) bool {
+		return slices.ContainsFunc(others, func(o posture.Check) bool { return o.Spec().ID == c.Spec().ID })
+	})
+}
+
+// inOrder puts findings into the order of their checks, and leaves those of one check in the order that they have.
+func inOrder(checks []posture.Check, findings []finding.Finding) []finding.Finding {
+	place := map[string]int{}
+	for i, c := range checks {
+		place[c.Spec().ID] = i
+	}
+	slices.SortStableFunc(findings, func(a, b finding.Finding) int { return place[a.ID] - place[b.ID] })
+	return findings
+}
+
+// workload is a witness that is being started.
+type workload struct {
+	ready   chan struct{}
+	witness *catalogue.Witness
+	stop    func(context.Context) error
+	err     error
+}
+
+// begin starts a witness, where one of the checks needs it and somebody could start it: one who has a management token, or
+// anybody where there is no ACL system.
+func (s subject) begin(ctx context.Context, checks []posture.Check) *workload {
+	w := &workload{ready: make(chan struct{}), stop: func(context.Context) error { return nil }}
+	needed := slices.ContainsFunc(checks, func(c posture.Check) bool { return c.Spec().Lacks == catalogue.LacksWitness })
+	if !needed || s.witness == nil || s.ingredients.Management == "" && !s.ingredients.NoACL {
+		close(w.ready)
+		return w
+	}
+	go func() {
+		defer close(w.ready)
+		witness, stop, err := s.witness(ctx)
+		switch {
+		case errors.Is(err, ErrNoDriver): // those checks are skipped, and say so
+		case err != nil:
+			w.err = fmt.Errorf("start a workload to look at: %w", err)
+		default:
+			w.witness, w.stop = &witness, func(ctx context.Context) error {
+				if err := stop(ctx); err != nil {
+					return fmt.Errorf("remove the workload that was looked at: %w", err)
+				}
+				return nil
+			}
+		}
+	}()
+	return w
+}
+
+// wait returns the witness, nil where there is none, and what stops it.
+func (w *workload) wait() (*catalogue.Witness, func(context.Context) error, error) {
+	<-w.ready
+	return w.witness, w.stop, w.err
+}
