@@ -75,7 +75,7 @@ func (c Call) judge(text string) (Outcome, string) {
 	switch {
 	case containsAny(text, c.Behind):
 		return Accepted, words
-	case isDenial(text), containsAny(text, c.Refused):
+	case isDenial(text):
 		return Denied, words
 	default:
 		return Failed, words

@@ -37,7 +37,7 @@ func HTTPCrowd(n int, as Caller) Probe {
 }
 
 // RPCCrowd is HTTPCrowd for the RPC port: each connection calls Status.Leader. Nomad keeps 100 of an address:
-// limits.rpc_max_conns_per_client (nomad/rpc.go:224).
+// limits.rpc_max_conns_per_client (nomad/rpc.go:223).
 func RPCCrowd(n int, as Caller) Probe {
 	return crowd(PlaneRPC, n, as, func(ctx context.Context, t Target) (*session, Observation) {
 		e, err := FramingNomad.call(Call{Method: leaderMethod}, t.Region, as.token)
@@ -131,7 +131,7 @@ func (join member) together(ctx context.Context, t Target, n int) ([]*session, *
 }
 
 // brokenOff says whether the agent's side of TLS broke off in the middle. To one who is too many Nomad writes its 429 within
-// 10 ms (command/agent/http.go:324); when that is too short for the handshake, crypto/tls has counted records that were never
+// 10 ms (command/agent/http.go:323); when that is too short for the handshake, crypto/tls has counted records that were never
 // sent, and the caller cannot read what comes after them: "bad record MAC" (seen in some crowds of a hundred, Nomad 1.11.3).
 func brokenOff(o Observation) bool { return strings.HasPrefix(o.Err, "local error: tls: ") }
 

@@ -162,8 +162,8 @@ func TestCrowdsThatAreNone(t *testing.T) {
 		d.stuck = true
 		return target(serve(d))
 	}
-	var requests atomic.Int32
 	third := func(other http.HandlerFunc) probe.Target {
+		var requests atomic.Int32
 		return target(serveHTTPS(t, guarded(t, 20), config, func(w http.ResponseWriter, r *http.Request) {
 			if requests.Add(1) == 3 {
 				other(w, r)
@@ -173,6 +173,9 @@ func TestCrowdsThatAreNone(t *testing.T) {
 		}))
 	}
 	slow := third(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	broken := third(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "No cluster leader", http.StatusInternalServerError)
+	})
 	web := func(d *doorman) string { return serveHTTPS(t, d, config, answer) }
 	rpcs := func(d *doorman) string { return serveRPCs(t, d, config, read) }
 	sound := target(web(guarded(t, 20)))
@@ -197,6 +200,9 @@ func TestCrowdsThatAreNone(t *testing.T) {
 				t.Errorf("outcome %q, %q; want %q, %q", o.Outcome, o.Err, probe.NotReached, test.why)
 			}
 		})
+	}
+	if o := probe.HTTPCrowd(10, me).Observe(t.Context(), broken); o.Outcome != probe.Failed || o.Received != "500 Internal Server Error: No cluster leader" {
+		t.Errorf("one that failed: outcome %q, received %q", o.Outcome, o.Received)
 	}
 }
 

@@ -105,13 +105,9 @@ func (a Ask) exchange(ctx context.Context, scheme, host, token string, read answ
 			if err != nil {
 				return "", "", err
 			}
+			// To close the body is to read the rest of it, so that on a connection that is kept the next answer comes next.
 			defer func() { _ = response.Body.Close() }()
-			outcome, text, err := read(response)
-			if err == nil && a.keep {
-				// The next answer begins where this one ends.
-				_, err = io.Copy(io.Discard, response.Body)
-			}
-			return outcome, text, err
+			return read(response)
 		},
 	}, nil
 }
