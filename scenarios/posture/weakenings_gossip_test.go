@@ -39,15 +39,12 @@ func weakenedGossip() []weakening {
 	}
 }
 
-// installed is a weakening of a running lab by one more gossip key, which every server keeps until it is removed.
+// installed is a weakening of a running lab by one more gossip key, which every server keeps.
 func installed(id, title, key string, breaks ...string) weakening {
 	return weakening{
 		id: id, line: fmt.Sprintf("`nomad operator gossip keyring install` of %s", title),
 		after: func(_ context.Context, l *lab.Lab) error {
 			return ring(l, "install", title, func(a *api.Agent) (*api.KeyringResponse, error) { return a.InstallKey(key) })
-		},
-		undo: func(_ context.Context, l *lab.Lab) error {
-			return ring(l, "remove", title, func(a *api.Agent) (*api.KeyringResponse, error) { return a.RemoveKey(key) })
 		},
 		breaks: breaks,
 	}

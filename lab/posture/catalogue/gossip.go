@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"time"
 
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/probe"
@@ -68,18 +69,24 @@ func (i Ingredients) gossipKeys() []posture.Spec {
 	return atServers(all...)
 }
 
+// ringTimeout is for the list of keys, for which a server asks all others by gossip: mostly half a second, and 8 s when an
+// answer is late (serf's DefaultQueryTimeout with memberlist's WAN configuration).
+const ringTimeout = 15 * time.Second
+
 // gossipRing are what the servers' keyring holds. Its keys are counted and measured, and dropped in the probe.
 func (i Ingredients) gossipRing() []posture.Spec {
 	ring := func(look probe.AnswerLook) step {
 		return i.reader().does(func(as probe.Caller) probe.Probe {
-			return probe.HTTPLook(probe.Ask{Path: "/v1/agent/keyring/list"}, as, look)
+			p := probe.HTTPLook(probe.Ask{Path: "/v1/agent/keyring/list"}, as, look)
+			p.Timeout = ringTimeout
+			return p
 		})
 	}
 	anyKey := ring(ringLook("a gossip key", func(keys []string) (bool, string) { return len(keys) > 0, fmt.Sprintf("%d keys", len(keys)) }))
 	return atServers(
 		tried(posture.Spec{
 			ID: "gossip-ring-has-one-key", Title: "the servers' gossip keyring has no key beside the one in use",
-			Plane: probe.PlaneGossip, Kind: posture.Safe, Severity: posture.Medium, Once: true,
+			Plane: probe.PlaneGossip, Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Waiting, Once: true,
 			Why:  "an old key that stays in the keyring still opens the gossip port, and a rotation has changed nothing (nomad operator gossip keyring remove)",
 			Want: posture.Want{probe.Absent},
 		}, ring(ringLook("a second gossip key", func(keys []string) (bool, string) {
@@ -87,7 +94,7 @@ func (i Ingredients) gossipRing() []posture.Spec {
 		})), anyKey),
 		tried(posture.Spec{
 			ID: "gossip-keys-have-32-bytes", Title: "every gossip key has 32 bytes",
-			Plane: probe.PlaneGossip, Kind: posture.Safe, Severity: posture.Low, Once: true,
+			Plane: probe.PlaneGossip, Kind: posture.Safe, Severity: posture.Low, Lane: posture.Waiting, Once: true,
 			Why:  "server.encrypt: `nomad operator gossip keyring generate` gives 32 bytes, AES-256; Nomad takes 16 as well (memberlist security.go)",
 			Want: posture.Want{probe.Absent},
 		}, ring(ringLook("a gossip key of less than 32 bytes", shortKey)), anyKey),
