@@ -113,7 +113,7 @@ func (i Ingredients) raftCallers() []posture.Spec {
 		}, i.as(k).does(probe.Raft), i.as(party.Server).does(probe.Raft))
 	}
 	const shut = probe.RefusedAfterHandshake
-	return atServers(
+	all := []posture.Spec{
 		raft("raft-refuses-client-certificate", "Raft refuses a client of its own region", party.Client, shut,
 			"CVE-2021-37218: who speaks Raft can overwrite the cluster's state; neither tls.verify_server_hostname = false nor tls.rpc_upgrade_mode looks at names (nomad/rpc.go:919)"),
 		raft("raft-refuses-server-of-another-region", "Raft refuses a server of another region", party.OtherServer, shut,
@@ -122,5 +122,6 @@ func (i Ingredients) raftCallers() []posture.Spec {
 			"tls.verify_server_hostname: CVE-2020-7956, CVE-2021-37218 (nomad/server.go:647)"),
 		raft("raft-refuses-foreign-certificate", "Raft refuses a certificate of another authority, however right its names are", party.Foreign, probe.RefusedInHandshake,
 			"tls.ca_file: whoever can have a server's certificate from any authority in it can overwrite the cluster's state"),
-	)
+	}
+	return atServers(append(all, i.oldTLS("raft", "Raft", "", i.as(party.Server), probe.Raft)...)...)
 }
