@@ -2,10 +2,9 @@ package scenarios
 
 import (
 	"context"
-	"net"
-	"strconv"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/probe"
@@ -18,6 +17,7 @@ func listener() story.Scenario {
 		Name:  "a-listener-hears-nothing",
 		Claim: "Who listens on the network of the servers reads nothing of what is asked of them, what they replicate, and what they gossip.",
 		Spec:  lab.Spec{Regions: []lab.Region{{Clients: new(0)}}},
+		Able:  probe.MayListen,
 		Steps: func() []story.Step {
 			return []story.Step{
 				{Title: "HTTP: a variable is written at each server, and is not overheard", Do: overheardAt(httpUnheard)},
@@ -36,21 +36,12 @@ func overheardAt(check func(probe.Caller) posture.Spec) func(context.Context, *s
 			if err != nil {
 				return err
 			}
-			if err := t.Record(posture.Must(check(server)).Evaluate(ctx, onItsNetwork(n))); err != nil {
+			if err := t.Record(posture.Must(check(server)).Evaluate(ctx, inspect.Target(n))); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-}
-
-// onItsNetwork is a server as its peers see it. On this machine its gossip port can be reached there too.
-func onItsNetwork(n *lab.Node) probe.Target {
-	t := target(n)
-	t.Address = n.Address().String()
-	t.Member = n.Name() + "." + n.Region()
-	t.Gossip = net.JoinHostPort(t.Address, strconv.Itoa(4648))
-	return t
 }
 
 func httpUnheard(as probe.Caller) posture.Spec {

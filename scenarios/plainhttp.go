@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/probe"
@@ -41,7 +42,7 @@ func plainHTTPIsDenied(ctx context.Context, t *story.T) error {
 			Want:    posture.Want{probe.Denied},
 			Answer:  httpsWanted,
 			Control: probe.HTTP("/v1/agent/self", cli),
-		}).Evaluate(ctx, target(n))
+		}).Evaluate(ctx, inspect.Target(n))
 		if err := t.Record(f); err != nil {
 			return err
 		}
@@ -66,7 +67,7 @@ func plainRPCIsClosed(ctx context.Context, t *story.T) error {
 				Want:    posture.Want{probe.RefusedInHandshake},
 				Control: probe.RPCOver(framing, server),
 				LogText: "non-TLS connection attempted with RequireTLS set",
-			}).Evaluate(ctx, target(n))
+			}).Evaluate(ctx, inspect.Target(n))
 			if err := t.Record(f); err != nil {
 				return err
 			}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/probe"
@@ -144,7 +145,7 @@ func rolesAt(d door) func(context.Context, *story.T) error {
 				if err != nil {
 					return err
 				}
-				if err := t.Record(check.Evaluate(ctx, target(n))); err != nil {
+				if err := t.Record(check.Evaluate(ctx, inspect.Target(n))); err != nil {
 					return err
 				}
 			}

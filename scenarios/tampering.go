@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 
+	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/probe"
@@ -59,7 +60,7 @@ func flippedBits(ctx context.Context, t *story.T) error {
 				Probe:   probe.Through(door.probe, probe.Meddler{Turn: probe.Request}),
 				Want:    posture.Want{probe.RefusedAfterHandshake},
 				Control: probe.Through(door.probe, probe.Meddler{}),
-			}).Evaluate(ctx, target(n))
+			}).Evaluate(ctx, inspect.Target(n))
 			if err := t.Record(f); err != nil {
 				return err
 			}

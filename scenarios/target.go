@@ -3,7 +3,6 @@ package scenarios
 import (
 	"context"
 	"fmt"
-	"net/netip"
 
 	"github.com/hashicorp/nomad/api"
 
@@ -11,29 +10,6 @@ import (
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/probe"
 )
-
-// target is a node as a probe sees it.
-func target(n *lab.Node) probe.Target {
-	t := probe.Target{
-		Name: n.Name(), Role: n.Role(), Region: n.Region(),
-		HTTP: hostPort(n.HTTP()), RPC: hostPort(n.RPC()), ServerName: n.ServerName(), Log: n.Log(),
-	}
-	if caller := n.Caller(); caller.IsValid() {
-		t.Caller = caller.String()
-	}
-	if from := n.From(); from.IsValid() {
-		t.From = from.String()
-	}
-	return t
-}
-
-// hostPort is empty for a port that the node does not have, where AddrPort would say "invalid AddrPort".
-func hostPort(a netip.AddrPort) string {
-	if !a.IsValid() {
-		return ""
-	}
-	return a.String()
-}
 
 // as is a caller with a sound certificate of the lab's authority.
 func as(l *lab.Lab, role pki.Role, region string) (probe.Caller, error) {

@@ -11,6 +11,7 @@ import (
 
 	"nomadlab.internal/fixtures"
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/probe"
@@ -177,7 +178,7 @@ func (w *work) refuse(ctx context.Context, t *story.T) error {
 				Probe:   probe.HTTP(logPath(a), probe.Anonymous(t.Lab.Credential())),
 				Want:    posture.Want{probe.RefusedInHandshake},
 				Control: probe.HTTP(logPath(a), cli),
-			}).Evaluate(ctx, target(n))
+			}).Evaluate(ctx, inspect.Target(n))
 			if err := t.Record(f); err != nil {
 				return err
 			}

@@ -55,7 +55,7 @@ func (t teller) tell(ctx context.Context, s story.Scenario) outcome {
 	o := outcome{Scenario: s.Name, Claim: s.Claim, Lab: runName(s.Name), Findings: []finding.Finding{}}
 	t.to.printf("%s", t.to.bold(s.Name))
 	t.to.printf("%s", s.Claim)
-	if o.Skipped = s.Missing(t.engines.Home()); o.Skipped != "" {
+	if o.Skipped = s.Missing(ctx, t.engines.Home()); o.Skipped != "" {
 		o.Lab = ""
 		t.to.printf("%s  %s", t.to.uneasy("skipped"), t.to.wrapped(o.Skipped, "         "))
 		t.to.printf("")

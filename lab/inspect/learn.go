@@ -12,6 +12,9 @@ import (
 // learn asks the agents for what decides how everything else is to be asked: whether there are tokens, and who speaks in
 // the clear.
 func (s *subject) learn(ctx context.Context) {
+	if err := probe.MayListen(ctx); err != nil {
+		s.ingredients.Deaf = err.Error()
+	}
 	for i, t := range s.targets {
 		if s.near && probe.PlainHTTP(healthPath).Observe(ctx, t).Outcome == probe.Accepted {
 			s.targets[i].HTTPInClear = true

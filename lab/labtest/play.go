@@ -17,10 +17,17 @@ import (
 func Stage(t testing.TB, s story.Scenario, options ...lab.Option) *lab.Lab {
 	t.Helper()
 	e := open(t)
-	if missing := s.Missing(e.Home()); missing != "" {
+	if missing := s.Missing(t.Context(), e.Home()); missing != "" {
 		t.Skipf("%s: %s", s.Name, missing) //nolint:forbidigo // the one reason for which nothing can be shown; make test counts and tells them
 	}
 	return start(t, e, append([]lab.Option{lab.Like(s.Spec)}, options...))
+}
+
+// Lacking skips the test, because what it needs is what the other lacks, for the reason: "a driver beside raw_exec", "this
+// Nomad". Where that is the engine, Stage says so. What a test does not prove is told and counted by make test.
+func Lacking(t testing.TB, what, who, reason string) {
+	t.Helper()
+	t.Skipf("it needs %s, which %s lacks: %s", what, who, reason) //nolint:forbidigo // see Stage
 }
 
 // Play carries a scenario out on a fresh lab, tells its steps in the test's log, and fails the test at the first step

@@ -23,18 +23,26 @@ type Scenario struct {
 	Spec lab.Spec
 	// Needs are what the lab's engine must be able to do. Nil: what every engine can.
 	Needs []engine.Feature
+	// Able says what whoever runs the scenario lacks for it beside that; nil where anybody can. Its error says what to do.
+	Able func(context.Context) error
 	// Steps returns the steps. It is called once for each run, so that steps can share what they find through the
 	// variables that they close over.
 	Steps func() []Step
 }
 
-// Missing says in a sentence what the engine lacks of what the scenario needs. Empty: nothing. Such a scenario is not to
-// be played: it is skipped, with that reason.
-func (s Scenario) Missing(e engine.Engine) string {
+// Missing says in a sentence what the engine, or whoever runs the scenario, lacks of what it needs. Empty: nothing. A
+// scenario that misses something is not to be played: it is skipped, with that reason.
+func (s Scenario) Missing(ctx context.Context, e engine.Engine) string {
 	for _, f := range s.Needs {
 		if reason := e.Lacks(f); reason != "" {
 			return fmt.Sprintf("it needs %s, which the engine %q lacks: %s", f, e.Name(), reason)
 		}
+	}
+	if s.Able == nil {
+		return ""
+	}
+	if err := s.Able(ctx); err != nil {
+		return fmt.Sprintf("it needs more than everybody may, which this user lacks: %v", err)
 	}
 	return ""
 }

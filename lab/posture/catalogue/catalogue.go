@@ -26,6 +26,8 @@ type Ingredients struct {
 	GossipKey string
 	// GossipInClear is true for a cluster whose servers take whoever gossips in the clear.
 	GossipInClear bool
+	// Deaf says why nobody can listen on the network here; empty where somebody can.
+	Deaf string
 	// Authorities are the subjects of the authorities that the cluster is meant to trust, as
 	// probe.Observation.AcceptableCAs gives them.
 	Authorities []string

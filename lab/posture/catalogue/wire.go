@@ -11,6 +11,9 @@ import (
 func (i Ingredients) wire() []posture.Spec {
 	hears := func(s posture.Spec, p probe.Plane, said step) posture.Spec {
 		s.Want = posture.Want{probe.Absent}
+		if said.lacks == "" {
+			said.lacks = i.Deaf
+		}
 		return tried(s, said, anyway(probe.Overheard(look(p), probe.SpeakingInClear(p))))
 	}
 	http := forBoth(func(side) []posture.Spec {
