@@ -24,7 +24,7 @@ func Capture(ctx context.Context, t Target) (*Tape, error) {
 	if err != nil {
 		return nil, err
 	}
-	tape := newTape()
+	tape := newTape(scope)
 	if tape.stop, err = listenTo(ctx, scope, tape); err != nil {
 		return nil, err
 	}

@@ -16,6 +16,10 @@ const maxTape = 64 << 20
 // Tape is what a listener on the network has overheard. It keeps payloads in memory, keys and tokens included where they
 // went in clear, and gives none of them out: it can only be asked whether it holds a text.
 type Tape struct {
+	// scope is whose packets it takes. The kernel's filter is for speed: between the opening of a packet socket and its
+	// filter, packets of others come in too, such as those of another cluster whose members have the same names.
+	scope netip.Prefix
+
 	mu      sync.Mutex
 	streams map[flow]*carried
 	kept    int
@@ -46,7 +50,7 @@ type carried struct {
 	datagrams [][]byte
 }
 
-func newTape() *Tape { return &Tape{streams: map[flow]*carried{}} }
+func newTape(scope netip.Prefix) *Tape { return &Tape{scope: scope, streams: map[flow]*carried{}} }
 
 // Stop ends the capture, after everything is read that was sent before. The tape stays. A second Stop does nothing.
 func (t *Tape) Stop() error {
@@ -131,6 +135,9 @@ func (t *Tape) add(data []byte) {
 	}
 	from, _ := netip.AddrFromSlice(ip.SrcIP.To4())
 	to, _ := netip.AddrFromSlice(ip.DstIP.To4())
+	if !t.scope.Contains(from) && !t.scope.Contains(to) {
+		return
+	}
 	switch l := packet.TransportLayer().(type) {
 	case *layers.TCP:
 		t.keep(flow{from: netip.AddrPortFrom(from, uint16(l.SrcPort)), to: netip.AddrPortFrom(to, uint16(l.DstPort))}, l.Seq, l.Payload)

@@ -57,7 +57,7 @@ func TestTapeFindsWhatWasSentInParts(t *testing.T) {
 		{"on another port", [][]byte{datagram(t, "marker")}, false, 0, Heard{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			tape := newTape()
+			tape := newTape(everywhere())
 			for _, part := range test.parts {
 				tape.add(part)
 			}
@@ -86,7 +86,7 @@ func TestTapeReadsGossip(t *testing.T) {
 	for name, payload := range map[string]string{
 		"as it is": string(alive), "compressed": string(packed), "compressed, with a checksum": "\x0c1234" + string(packed),
 	} {
-		tape := newTape()
+		tape := newTape(everywhere())
 		tape.add(datagram(t, payload))
 		tape.add(datagram(t, payload))
 		if !tape.Holds(4648, []byte("server-1.global, server-1.global")) {
@@ -107,7 +107,7 @@ func TestTapeReadsGossip(t *testing.T) {
 
 func TestTapeSaysWhatItProves(t *testing.T) {
 	full := func(add func(*Tape)) *Tape {
-		tape := newTape()
+		tape := newTape(everywhere())
 		tape.add(segment(t, 1, "ten bytes."))
 		if add != nil {
 			add(tape)
@@ -123,7 +123,7 @@ func TestTapeSaysWhatItProves(t *testing.T) {
 	}{
 		{"found", full(nil), "bytes", 1, Found},
 		{"absent", full(nil), "marker", 10, Absent},
-		{"nothing overheard", newTape(), "marker", 1, Failed},
+		{"nothing overheard", newTape(everywhere()), "marker", 1, Failed},
 		{"less overheard than sent", full(nil), "marker", 11, Failed},
 		{"packets missed", full(func(tape *Tape) { tape.miss(1) }), "marker", 1, Failed},
 		{"found, though packets were missed", full(func(tape *Tape) { tape.miss(1) }), "bytes", 1, Found},
@@ -137,7 +137,7 @@ func TestTapeSaysWhatItProves(t *testing.T) {
 
 // A tape holds tokens where they went in clear: there is a limit to what it keeps, and what is beyond counts as missed.
 func TestTapeHasAnEnd(t *testing.T) {
-	tape := newTape()
+	tape := newTape(everywhere())
 	tape.kept = maxTape
 	tape.add(segment(t, 1, "x"))
 	if tape.Missed(rpcPort) != 1 {
@@ -175,6 +175,20 @@ func TestPortOn(t *testing.T) {
 	} {
 		if got := portOn(test.target, test.plane); got != test.want {
 			t.Errorf("%+v, %s: %d, want %d", test.target, test.plane, got, test.want)
+		}
+	}
+}
+
+// everywhere is the scope of a tape that takes everything.
+func everywhere() netip.Prefix { return netip.PrefixFrom(netip.IPv4Unspecified(), 0) }
+
+// TestTapeTakesOnlyItsScope: what comes in before the kernel filters is of any cluster.
+func TestTapeTakesOnlyItsScope(t *testing.T) {
+	for scope, want := range map[string]bool{"192.0.2.1/32": true, "192.0.2.2/32": true, "192.0.2.3/32": false} {
+		tape := newTape(netip.MustParsePrefix(scope))
+		tape.add(datagram(t, "marker"))
+		if got := tape.Holds(4648, []byte("marker")); got != want {
+			t.Errorf("a tape of %s holds it: %t, want %t", scope, got, want)
 		}
 	}
 }
