@@ -20,9 +20,9 @@ const (
 	ringBlocks = 32
 )
 
-// listenTo opens a packet socket on all interfaces of this machine, for the packets from and to those addresses, and writes
-// them to the tape until stop is called or ctx is done.
-func listenTo(ctx context.Context, scope netip.Prefix, tape *Tape) (stop func() error, err error) {
+// listenTo opens a packet socket on all interfaces of this machine, for the packets from and to those addresses and that
+// port, or any if it is zero, and writes them to the tape until stop is called or ctx is done.
+func listenTo(ctx context.Context, scope netip.Prefix, port uint16, tape *Tape) (stop func() error, err error) {
 	// SocketDgram leaves out the link layer, which differs between interfaces. No child is to inherit the socket.
 	socket, err := afpacket.NewTPacket(afpacket.SocketDgram|unix.SOCK_CLOEXEC, afpacket.TPacketVersion3,
 		afpacket.OptNumBlocks(ringBlocks), afpacket.OptBlockTimeout(blockFull), afpacket.OptPollTimeout(quiet))
@@ -32,9 +32,12 @@ func listenTo(ctx context.Context, scope netip.Prefix, tape *Tape) (stop func() 
 	if err != nil {
 		return nil, fmt.Errorf("open a packet socket: %w", err)
 	}
-	filter, err := bpf.Assemble(within(scope))
+	filter, err := bpf.Assemble(append(within(scope), at(port)...))
 	if err == nil {
 		err = socket.SetBPF(filter)
+	}
+	if err == nil {
+		err = socket.InitSocketStats() // what was lost before the filter was everybody's
 	}
 	if err != nil {
 		socket.Close()
@@ -51,9 +54,15 @@ func listenTo(ctx context.Context, scope netip.Prefix, tape *Tape) (stop func() 
 	}, nil
 }
 
-// within is a filter for IPv4 packets, without a link layer, one of whose ends is in the prefix.
+const (
+	wholePacket = 1 << 18
+	// Where an IPv4 packet has its addresses, and the header behind it its ports.
+	source, destination         = 12, 16
+	sourcePort, destinationPort = 0, 2
+)
+
+// within lets IPv4 packets through, without a link layer, one of whose ends is in the prefix.
 func within(scope netip.Prefix) []bpf.Instruction {
-	const source, destination, wholePacket = 12, 16, 1 << 18
 	network := scope.Masked().Addr().As4()
 	want := uint32(network[0])<<24 | uint32(network[1])<<16 | uint32(network[2])<<8 | uint32(network[3])
 	mask := ^uint32(0) << (32 - scope.Bits())
@@ -65,7 +74,23 @@ func within(scope netip.Prefix) []bpf.Instruction {
 		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: mask},
 		bpf.JumpIf{Cond: bpf.JumpEqual, Val: want, SkipTrue: 1},
 		bpf.RetConstant{Val: 0},
+	}
+}
+
+// at takes the packets of TCP and UDP, which have their ports at the same place, one of whose ends has the port; all if it
+// is zero.
+func at(port uint16) []bpf.Instruction {
+	if port == 0 {
+		return []bpf.Instruction{bpf.RetConstant{Val: wholePacket}}
+	}
+	return []bpf.Instruction{
+		bpf.LoadMemShift{Off: 0}, // the length of the IP header
+		bpf.LoadIndirect{Off: sourcePort, Size: 2},
+		bpf.JumpIf{Cond: bpf.JumpEqual, Val: uint32(port), SkipTrue: 2},
+		bpf.LoadIndirect{Off: destinationPort, Size: 2},
+		bpf.JumpIf{Cond: bpf.JumpNotEqual, Val: uint32(port), SkipTrue: 1},
 		bpf.RetConstant{Val: wholePacket},
+		bpf.RetConstant{Val: 0},
 	}
 }
 

@@ -79,7 +79,7 @@ func overhear(ctx context.Context, t Target, look Overhearing, traffic Traffic) 
 	if look.text == nil || traffic.Cause == nil {
 		return notReached("there is nothing to listen for or no traffic: build them with MarkerOn and its kin")
 	}
-	tape, err := Capture(ctx, t)
+	tape, err := Capture(ctx, t, portOn(t, look.Plane))
 	if err != nil {
 		return notReached(err.Error())
 	}

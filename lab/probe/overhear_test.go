@@ -103,7 +103,7 @@ func TestOverheard(t *testing.T) {
 func TestNoTokenGoesInClear(t *testing.T) {
 	h := newHouse(t)
 	at := heardAt(jobs(t, nil))
-	tape, err := probe.Capture(t.Context(), at)
+	tape, err := probe.Capture(t.Context(), at, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -128,13 +128,16 @@ func TestNoTokenGoesInClear(t *testing.T) {
 	}
 }
 
-// A tape has what goes from and to the target's network, and nothing else: others' packets are not ours to keep.
+// A tape has what goes from and to the target's network and that port, and nothing else: others' packets are not ours to
+// keep.
 func TestCaptureIsOfOneNetwork(t *testing.T) {
 	at := heardAt(jobs(t, nil))
 	other := at
 	other.Address = "127.77.7.7"
+	port := portOf(t, at.HTTP)
 	tapes := map[*probe.Tape]bool{
-		must(probe.Capture(t.Context(), at))(t): true, must(probe.Capture(t.Context(), other))(t): false,
+		must(probe.Capture(t.Context(), at, 0))(t): true, must(probe.Capture(t.Context(), other, 0))(t): false,
+		must(probe.Capture(t.Context(), at, port))(t): true, must(probe.Capture(t.Context(), at, port+1))(t): false,
 	}
 	if o := probe.PlainHTTP("/v1/job/a-marker").Observe(t.Context(), at); o.Outcome != probe.Denied {
 		t.Fatalf("nothing was sent: %+v", o)
