@@ -12,10 +12,10 @@ import (
 )
 
 // part parts the checks into those that can be tried at once, and those that are tried later: those that need a workload,
-// and those that use up an agent's connections, beside which nothing else can be tried.
+// and those that use up an agent's connections or harm the cluster, beside which nothing else can be tried.
 func part(checks []posture.Check) (soon, later []posture.Check) {
 	for _, c := range checks {
-		if s := c.Spec(); s.Lacks == catalogue.LacksWitness || s.Lane == posture.Crowding {
+		if s := c.Spec(); s.Lacks == catalogue.LacksWitness || s.Lane == posture.Crowding || s.Kind == posture.Destructive {
 			later = append(later, c)
 		} else {
 			soon = append(soon, c)

@@ -21,7 +21,7 @@ const agentsAtOnce = 8
 //
 // Of one agent, quick checks of which it may log something run one after another, so that a line of its log is about the one
 // that is tried, and beside them a few that it answers without a word, and those that wait for a limit of time; those that
-// use up its connections run last, alone.
+// use up its connections, or harm the cluster, run last, alone.
 func Run(ctx context.Context, checks []Check, targets []probe.Target, tell func(finding.Finding)) []finding.Finding {
 	r := &runner{trials: trials(checks, targets), tell: tell}
 	r.findings = make([]finding.Finding, len(r.trials))
@@ -45,10 +45,14 @@ type trial struct {
 }
 
 func (t trial) lane() Lane {
-	if t.none != "" {
+	switch {
+	case t.none != "":
 		return Quick
+	case t.check.spec.Kind == Destructive:
+		return Crowding // what it leaves behind is not to be found by others
+	default:
+		return t.check.spec.Lane
 	}
-	return t.check.spec.Lane
 }
 
 // trials are what is to be tried, in the order of the findings.

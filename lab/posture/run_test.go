@@ -174,3 +174,14 @@ func TestChoose(t *testing.T) {
 		}
 	}
 }
+
+// TestWhatHarmsRunsLast: a check that could be tried only before it was harmed would be tried too late.
+func TestWhatHarmsRunsLast(t *testing.T) {
+	d := newDiary()
+	harmful := noted(d, "harmful", posture.Quick, nil).Spec()
+	harmful.Kind = posture.Destructive
+	posture.Run(t.Context(), []posture.Check{posture.Must(harmful), noted(d, "quick", posture.Quick, nil), noted(d, "waiting", posture.Waiting, nil)}, agents()[:1], nil)
+	if last := d.entries[len(d.entries)-1]; last != "harmful@server-1" {
+		t.Errorf("tried in the order %v", d.entries)
+	}
+}
