@@ -2,7 +2,6 @@ package matrix
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"sync"
 
@@ -39,12 +38,12 @@ func at(ctx context.Context, t probe.Target, parties party.Parties, gossipKey st
 		})
 	}
 	var columns sync.WaitGroup
-	for column, e := range Entries() {
+	for i, e := range Entries() {
 		m.Entries = append(m.Entries, string(e))
-		canary := canary(e, parties, gossipKey)
+		c := &column{entry: e, target: t, parties: parties, knock: e.knock, canary: canary(e, parties, gossipKey)}
 		columns.Go(func() {
 			for row, k := range party.Kinds() {
-				m.Rows[row].Cells[column] = try(ctx, t, e, k, parties, canary)
+				m.Rows[row].Cells[i] = c.try(ctx, k)
 			}
 		})
 	}
@@ -65,52 +64,4 @@ func canary(e Entry, parties party.Parties, gossipKey string) probe.Probe {
 		return probe.Unavailable(e.plane(), lacks)
 	}
 	return e.knock(server)
-}
-
-// try tries one certificate at one entry. A refusal counts only between canaries that are let in.
-func try(ctx context.Context, t probe.Target, e Entry, k party.Kind, parties party.Parties, canary probe.Probe) finding.Cell {
-	want := e.want(k)
-	cell := finding.Cell{Entry: string(e), Want: string(want), Verdict: finding.Skipped}
-	caller, lacks := parties.Caller(k)
-	switch {
-	case t.At(e.plane()) == "":
-		cell.Reason = fmt.Sprintf("%s has no address for the %s plane", t.Name, e.plane())
-		return cell
-	case lacks != "":
-		cell.Reason = lacks
-		return cell
-	}
-	before := observe(ctx, &cell, finding.ControlBefore, canary, t)
-	o := observe(ctx, &cell, finding.Probe, e.knock(caller), t)
-	after := observe(ctx, &cell, finding.ControlAfter, canary, t)
-	if o.Refused() && (before != probe.Accepted || after != probe.Accepted) {
-		cell.Outcome, cell.Verdict = string(probe.NotReached), finding.NotCarriedOut
-		cell.Reason = fmt.Sprintf("refused, but so was who should be let in: the canary gave %q before and %q after", before, after)
-		return cell
-	}
-	cell.Outcome = string(o)
-	cell.Verdict, cell.Reason = judge(o, want)
-	return cell
-}
-
-// judge compares what happened with what is known of Nomad.
-func judge(o, want probe.Outcome) (finding.Verdict, string) {
-	switch {
-	case o == want:
-		return finding.Held, fmt.Sprintf("%s, as Nomad 1.11.3 does", o)
-	case o == probe.Accepted, o.Refused():
-		return finding.Broken, fmt.Sprintf("%s, where Nomad 1.11.3 with every check on gives %q", o, want)
-	default:
-		return finding.NotCarriedOut, fmt.Sprintf("%s proves nothing", o)
-	}
-}
-
-// observe runs a probe for the cell and keeps what it saw as evidence.
-func observe(ctx context.Context, c *finding.Cell, part finding.Part, p probe.Probe, t probe.Target) probe.Outcome {
-	o := p.Observe(ctx, t)
-	c.Evidence = append(c.Evidence, finding.Evidence{
-		Part: part, Did: p.Sentence, Outcome: string(o.Outcome), Sent: o.Sent, Received: o.Received,
-		TLSVersion: o.TLSVersion, CipherSuite: o.CipherSuite, Error: o.Err, Took: o.Took,
-	})
-	return o.Outcome
 }

@@ -1,0 +1,93 @@
+package matrix
+
+import (
+	"context"
+	"fmt"
+
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/probe"
+)
+
+// column is one entry of the target, at which one certificate after another is tried.
+type column struct {
+	entry   Entry
+	target  probe.Target
+	parties party.Parties
+	// knock is what a caller does at the entry, canary what a sound entry answers.
+	knock  func(as probe.Caller) probe.Probe
+	canary probe.Probe
+
+	// between is the canary after the latest certificate: nothing happens at the entry until the next one, so that it is also
+	// the canary before that. Zero: none was sent.
+	between finding.Evidence
+	// lost is true once neither a caller nor the canaries around it had an answer.
+	lost bool
+}
+
+// try tries one certificate. A refusal counts only between canaries that are let in.
+func (c *column) try(ctx context.Context, k party.Kind) finding.Cell {
+	want := c.entry.want(k)
+	cell := finding.Cell{Entry: string(c.entry), Want: string(want), Verdict: finding.Skipped}
+	caller, lacks := c.parties.Caller(k)
+	switch {
+	case c.target.At(c.entry.plane()) == "":
+		cell.Reason = fmt.Sprintf("%s has no address for the %s plane", c.target.Name, c.entry.plane())
+		return cell
+	case lacks != "":
+		cell.Reason = lacks
+		return cell
+	case c.lost:
+		// Each further one could take as long as a probe may, for nothing.
+		cell.Outcome, cell.Verdict = string(probe.NotReached), finding.NotCarriedOut
+		cell.Reason = fmt.Sprintf("not tried: %s had stopped answering there", c.target.Name)
+		return cell
+	}
+	before := c.before(ctx)
+	knocked := see(ctx, c.knock(caller), c.target, finding.Probe)
+	after := see(ctx, c.canary, c.target, finding.ControlAfter)
+	c.between = after
+	c.lost = unreached(before) && unreached(knocked) && unreached(after)
+	cell.Evidence = []finding.Evidence{before, knocked, after}
+	judge(&cell, before, knocked, after)
+	return cell
+}
+
+// before is the canary before a certificate. One that was not let in is sent again, so that it spoils no more than the
+// cell that it was sent for.
+func (c *column) before(ctx context.Context) finding.Evidence {
+	if c.between.Outcome != string(probe.Accepted) {
+		return see(ctx, c.canary, c.target, finding.ControlBefore)
+	}
+	e := c.between
+	e.Part = finding.ControlBefore
+	return e
+}
+
+// judge compares what happened with what is known of Nomad.
+func judge(c *finding.Cell, before, knocked, after finding.Evidence) {
+	o, in := probe.Outcome(knocked.Outcome), string(probe.Accepted)
+	c.Outcome, c.Verdict = knocked.Outcome, finding.NotCarriedOut
+	switch {
+	case o.Refused() && (before.Outcome != in || after.Outcome != in):
+		c.Outcome = string(probe.NotReached)
+		c.Reason = fmt.Sprintf("refused, but so was who should be let in: the canary gave %q before and %q after", before.Outcome, after.Outcome)
+	case c.Outcome == c.Want:
+		c.Verdict, c.Reason = finding.Held, fmt.Sprintf("%s, as Nomad 1.11.3 does", o)
+	case o == probe.Accepted, o.Refused():
+		c.Verdict, c.Reason = finding.Broken, fmt.Sprintf("%s, where Nomad 1.11.3 with every check on gives %q", o, c.Want)
+	default:
+		c.Reason = fmt.Sprintf("%s proves nothing", o)
+	}
+}
+
+func unreached(e finding.Evidence) bool { return e.Outcome == string(probe.NotReached) }
+
+// see runs a probe, and is what it saw.
+func see(ctx context.Context, p probe.Probe, t probe.Target, part finding.Part) finding.Evidence {
+	o := p.Observe(ctx, t)
+	return finding.Evidence{
+		Part: part, Did: p.Sentence, Outcome: string(o.Outcome), Sent: o.Sent, Received: o.Received,
+		TLSVersion: o.TLSVersion, CipherSuite: o.CipherSuite, Error: o.Err, Took: o.Took,
+	}
+}
