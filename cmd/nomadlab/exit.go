@@ -12,15 +12,17 @@ import (
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/image"
+	"nomadlab.internal/lab/inspect"
 )
 
 // Exit codes. `nomad` and `exec` pass on those of the commands that they run.
 const (
 	exitFine   = 0
 	exitFailed = 1
-	// exitUsage is for what the caller can put right: arguments, the lab's file, a name that is taken, Docker not there.
+	// exitUsage is for what the caller can put right: arguments, the lab's file, a name that is taken, a certificate that
+	// cannot be used, Docker not there.
 	exitUsage = 2
-	// exitUnproved is for checks of which none found a promise broken, and some could not be carried out.
+	// exitUnproved is for checks of which none found a promise broken, and some or all could not be carried out.
 	exitUnproved = 3
 )
 
@@ -80,11 +82,15 @@ func exitCode(err error) int {
 	}
 	for _, known := range []error{
 		lab.ErrInvalid, lab.ErrTaken, engines.ErrUnknown, engines.ErrAmbiguous, engine.ErrUnavailable, engine.ErrNoSpace,
+		inspect.ErrCredential, inspect.ErrAddress, inspect.ErrUntrusted,
 		image.ErrUnknownVersion, image.ErrNotInRegistry, image.ErrUnusableBinary, image.ErrNeedsDocker, image.ErrNoSpace,
 	} {
 		if errors.Is(err, known) {
 			return exitUsage
 		}
+	}
+	if errors.Is(err, inspect.ErrNoAnswer) {
+		return exitUnproved
 	}
 	return exitFailed
 }

@@ -17,8 +17,9 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// Lab carries out the checks against a lab that runs. What is wrong with the lab is in the report; the error is that a name
-// in the options means no check, or that the ingredients could not be made.
+// Lab carries out the checks against a lab. What is wrong with the lab is in the report, agents that do not run or do not
+// answer included; the error is that a name in the options means no check, or that the ingredients could not be made; or, beside a
+// whole report, that the checks' own workload could not be removed.
 func Lab(ctx context.Context, l *lab.Lab, o Options) (finding.Report, error) {
 	i, err := ingredients(ctx, l)
 	if err != nil {
@@ -36,10 +37,10 @@ func Lab(ctx context.Context, l *lab.Lab, o Options) (finding.Report, error) {
 	}
 	r, err := s.inspect(ctx, o)
 	if err != nil {
-		return finding.Report{}, fmt.Errorf("check lab %s: %w", l.Name(), err)
+		err = fmt.Errorf("check lab %s: %w", l.Name(), err)
 	}
 	if l.Plain() {
-		err = excuse(r.Findings)
+		err = errors.Join(err, excuse(r.Findings))
 	}
 	return r, err
 }
@@ -97,6 +98,10 @@ type subject struct {
 	near bool
 	// witness starts the workload that some checks look at; nil where none can be started.
 	witness func(context.Context) (catalogue.Witness, func(context.Context) error, error)
+	// silent are the agents that do not answer, by name, each with the reason.
+	silent map[string]string
+	// noWitness says why that workload did not run, though a client could have run it.
+	noWitness string
 }
 
 // inspect carries out what the options leave in. What needs a workload waits for it, while all else is tried.
@@ -111,12 +116,9 @@ func (s subject) inspect(ctx context.Context, o Options) (r finding.Report, err 
 	workload := s.begin(ctx, later)
 	r = finding.Report{Cluster: s.cluster, Started: began.Truncate(time.Second)}
 	found := posture.Run(ctx, soon, s.targets, o.Tell)
-	witness, stop, err := workload.wait()
-	if err != nil {
-		return finding.Report{}, err
-	}
-	defer func() { err = errors.Join(err, stop(context.WithoutCancel(ctx))) }()
-	s.ingredients.Witness = witness
+	<-workload.ready
+	defer func() { err = errors.Join(err, workload.stop(context.WithoutCancel(ctx))) }()
+	s.ingredients.Witness, s.noWitness = workload.witness, workload.lacks
 	if checks, err = s.checks(o); err != nil {
 		return finding.Report{}, err
 	}
@@ -125,6 +127,7 @@ func (s subject) inspect(ctx context.Context, o Options) (r finding.Report, err 
 	if o.matrix() {
 		r.Matrix = matrix.Probe(ctx, s.targets, s.ingredients.Parties, s.ingredients.GossipKey)
 	}
+	s.unproved(r)
 	r.Took = time.Since(began)
 	return r, nil
 }

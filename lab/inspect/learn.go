@@ -4,31 +4,67 @@ import (
 	"context"
 	"strings"
 
+	"golang.org/x/sync/errgroup"
+
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture/party"
 	"nomadlab.internal/lab/probe"
 )
 
-// learn asks the agents for what decides how everything else is to be asked: whether there are tokens, and who speaks in
-// the clear.
+// learn asks the agents, side by side, for what decides how everything else is to be asked: who answers at all, whether
+// there are tokens, and who speaks in the clear.
 func (s *subject) learn(ctx context.Context) {
 	if err := probe.MayListen(ctx); err != nil {
 		s.ingredients.Deaf = err.Error()
 	}
-	for i, t := range s.targets {
-		if s.near && probe.PlainHTTP(healthPath).Observe(ctx, t).Outcome == probe.Accepted {
-			s.targets[i].HTTPInClear = true
-		}
-		if t.Role != pki.Server {
-			continue
-		}
-		if s.withoutACL(ctx, s.targets[i]) {
-			s.ingredients.NoACL = true
-		}
-		if t.Gossip != "" && probe.GossipPing(probe.GossipKey{}).Observe(ctx, t).Outcome == probe.Accepted {
-			s.ingredients.GossipInClear = true
+	lessons := make([]lesson, len(s.targets))
+	var agents errgroup.Group
+	agents.SetLimit(agentsAtOnce)
+	for i := range s.targets {
+		agents.Go(func() error {
+			lessons[i] = s.lesson(ctx, s.targets[i])
+			return nil
+		})
+	}
+	_ = agents.Wait() // none of them returns an error
+	silent := map[string]string{}
+	for i, l := range lessons {
+		s.targets[i].HTTPInClear = l.httpInClear
+		s.ingredients.NoACL = s.ingredients.NoACL || l.noACL
+		s.ingredients.GossipInClear = s.ingredients.GossipInClear || l.gossipInClear
+		if l.silent != "" {
+			silent[s.targets[i].Name] = l.silent
 		}
 	}
+	s.giveUp(silent)
+}
+
+// agentsAtOnce bounds how many agents are asked at the same time.
+const agentsAtOnce = 8
+
+// lesson is what one agent taught. silent says why it did not answer; empty for one that did.
+type lesson struct {
+	silent                            string
+	httpInClear, noACL, gossipInClear bool
+}
+
+// lesson asks one agent. A request in the clear is answered whether the agent speaks TLS or not.
+func (s *subject) lesson(ctx context.Context, t probe.Target) lesson {
+	if t.HTTP == "" {
+		return lesson{silent: t.Name + " does not run"}
+	}
+	health := probe.PlainHTTP(healthPath).Observe(ctx, t)
+	if health.Outcome == probe.NotReached && ctx.Err() == nil {
+		return lesson{silent: t.Name + " did not answer when the run began: " + strings.TrimPrefix(health.Err, "dial tcp "+t.HTTP+": ")}
+	}
+	l := lesson{httpInClear: s.near && health.Outcome == probe.Accepted}
+	if t.Role != pki.Server {
+		return l
+	}
+	t.HTTPInClear = l.httpInClear
+	l.noACL = s.withoutACL(ctx, t)
+	l.gossipInClear = t.Gossip != "" && probe.GossipPing(probe.GossipKey{}).Observe(ctx, t).Outcome == probe.Accepted
+	return l
 }
 
 const (

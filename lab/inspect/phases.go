@@ -41,12 +41,14 @@ func inOrder(checks []posture.Check, findings []finding.Finding) []finding.Findi
 	return findings
 }
 
-// workload is a witness that is being started.
+// workload is a witness that is being started: what is in it counts once it is ready.
 type workload struct {
-	ready   chan struct{}
+	ready chan struct{}
+	// witness is nil where none runs, lacks then says why, unless that is a property of the cluster, as of one without a
+	// driver for it. stop removes it.
 	witness *catalogue.Witness
+	lacks   string
 	stop    func(context.Context) error
-	err     error
 }
 
 // begin starts a witness, where one of the checks needs it and somebody could start it: one who has a management token, or
@@ -64,7 +66,7 @@ func (s subject) begin(ctx context.Context, checks []posture.Check) *workload {
 		switch {
 		case errors.Is(err, ErrNoDriver): // those checks are skipped, and say so
 		case err != nil:
-			w.err = fmt.Errorf("start a workload to look at: %w", err)
+			w.lacks = fmt.Sprintf("no workload of the checks' own could be started: %v", err)
 		default:
 			w.witness, w.stop = &witness, func(ctx context.Context) error {
 				if err := stop(ctx); err != nil {
@@ -75,10 +77,4 @@ func (s subject) begin(ctx context.Context, checks []posture.Check) *workload {
 		}
 	}()
 	return w
-}
-
-// wait returns the witness, nil where there is none, and what stops it.
-func (w *workload) wait() (*catalogue.Witness, func(context.Context) error, error) {
-	<-w.ready
-	return w.witness, w.stop, w.err
 }

@@ -5,7 +5,6 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -33,12 +32,14 @@ var (
 	ErrCredential = errors.New("the credential cannot be used")
 	// ErrAddress is for what is no agent's address.
 	ErrAddress = errors.New("this is no agent's address")
+	// ErrUntrusted is for an agent whose certificate none of the user's authorities has signed, or whose time is over.
+	ErrUntrusted = errors.New("the agent's certificate cannot be trusted")
 	// ErrNoAnswer is for a cluster of which no agent answers.
 	ErrNoAnswer = errors.New("no agent answers")
 )
 
 // Cluster carries out those checks that leave no trace against a cluster that somebody else brought up. It returns
-// ErrCredential, ErrAddress or ErrNoAnswer, wrapped, where nothing could be tried at all. An agent that does not answer
+// ErrCredential, ErrAddress, ErrUntrusted or ErrNoAnswer, wrapped, where nothing could be tried at all. An agent that does not answer
 // while others do is in the report.
 func Cluster(ctx context.Context, r Remote, o Options) (finding.Report, error) {
 	c, err := r.credential(time.Now())
@@ -59,7 +60,7 @@ func Cluster(ctx context.Context, r Remote, o Options) (finding.Report, error) {
 		if err != nil {
 			silent = append(silent, err)
 		}
-		s.add(agent)
+		s.add(agent, err == nil)
 	}
 	if len(silent) == len(r.Addresses) {
 		return finding.Report{}, errors.Join(silent...)
@@ -139,34 +140,12 @@ func identityOf(names []string, commonName string) pki.Identity {
 	return pki.Identity{Role: pki.CLI, Region: pki.DefaultRegion}
 }
 
-// add takes an agent in.
-func (s *subject) add(agent probe.Target) {
+// add takes an agent in. One that is not known is tried as a server, and not called one.
+func (s *subject) add(agent probe.Target, known bool) {
 	s.targets = append(s.targets, agent)
-	s.cluster.Nodes = append(s.cluster.Nodes, finding.Node{
-		Name: agent.Name, Role: string(agent.Role), Region: agent.Region, HTTP: agent.HTTP,
-	})
-}
-
-// meet looks at the agent's certificate to learn its role and region: it is shown before anything is asked of the caller.
-// An agent that does not answer is returned too, with ErrNoAnswer.
-func meet(ctx context.Context, given string, c pki.Credential) (probe.Target, error) {
-	at, err := url.Parse(given)
-	if err != nil || at.Host == "" || at.Port() == "" || at.Scheme != "https" && at.Scheme != "http" {
-		return probe.Target{}, fmt.Errorf("%w: %q: give it as https://HOST:PORT, for example https://10.0.0.5:4646", ErrAddress, given)
+	node := finding.Node{Name: agent.Name, Role: string(agent.Role), Region: agent.Region, HTTP: agent.HTTP}
+	if !known {
+		node.Role, node.Region = "agent", ""
 	}
-	agent := probe.Target{
-		Name: at.Host, Role: pki.Server, Region: c.Identity.Region, HTTP: at.Host,
-		ServerName: pki.Identity{Role: pki.Server, Region: c.Identity.Region}.Name(),
-	}
-	o := probe.HTTP("/v1/status/leader", probe.As(c)).Observe(ctx, agent)
-	switch {
-	case len(o.Served) > 0:
-		id := identityOf(o.Served[0].DNSNames, o.Served[0].Subject.CommonName)
-		agent.Role, agent.Region, agent.ServerName = id.Role, id.Region, id.Name()
-		return agent, nil
-	case probe.PlainHTTP("/v1/status/leader").Observe(ctx, agent).Outcome == probe.Accepted:
-		return agent, nil // no TLS at all: what is open there is for the checks to say
-	default:
-		return agent, fmt.Errorf("%w: %s: %s", ErrNoAnswer, given, o.Err)
-	}
+	s.cluster.Nodes = append(s.cluster.Nodes, node)
 }

@@ -29,16 +29,16 @@ const witnessWait = 30 * time.Second
 func StartWitness(ctx context.Context, l *lab.Lab) (w catalogue.Witness, stop func(context.Context) error, err error) {
 	ctx, cancel := context.WithTimeout(ctx, witnessWait)
 	defer cancel()
-	server, err := leader(ctx, l)
+	server, err := anyServer(ctx, l)
 	if err != nil {
 		return catalogue.Witness{}, nil, err
 	}
-	task, err := witnessTask(ctx, server)
+	place, task, err := witnessPlace(ctx, l, server)
 	if err != nil {
 		return catalogue.Witness{}, nil, err
 	}
 	stop = func(ctx context.Context) error { return stopWitness(ctx, server) }
-	if _, _, err := server.Jobs().Register(witnessJob(task), writing(ctx)); err != nil {
+	if _, _, err := server.Jobs().Register(witnessJob(place, task), writing(ctx)); err != nil {
 		return catalogue.Witness{}, nil, fmt.Errorf("register the job %s: %w", catalogue.WitnessJob, err)
 	}
 	w, err = awaitWitness(ctx, l, server)
@@ -48,42 +48,8 @@ func StartWitness(ctx context.Context, l *lab.Lab) (w catalogue.Witness, stop fu
 	return w, stop, nil
 }
 
-// leader is the API of a server, which sees at once what it has written.
-func leader(ctx context.Context, l *lab.Lab) (*api.Client, error) {
-	node, err := l.Leader(ctx, "")
-	if err != nil {
-		return nil, fmt.Errorf("find the leader: %w", err)
-	}
-	return node.API()
-}
-
-// witnessTask is a task that runs, and does nothing, by a driver that a client offers.
-func witnessTask(ctx context.Context, server *api.Client) (*api.Task, error) {
-	nodes, _, err := server.Nodes().List(reading(ctx))
-	if err != nil {
-		return nil, fmt.Errorf("ask which drivers clients offer: %w", err)
-	}
-	for _, able := range []struct {
-		driver string
-		config map[string]any
-	}{
-		{"mock_driver", map[string]any{"run_for": "24h"}},
-		{"raw_exec", map[string]any{"command": "sleep", "args": []string{"86400"}}},
-	} {
-		for _, n := range nodes {
-			if d := n.Drivers[able.driver]; d == nil || !d.Detected || n.Status != "ready" {
-				continue
-			}
-			task := api.NewTask(catalogue.WitnessTask, able.driver)
-			task.Config = able.config
-			return task, nil
-		}
-	}
-	return nil, fmt.Errorf("%w: mock_driver, which a release of Nomad has not, or raw_exec", ErrNoDriver)
-}
-
-// witnessJob is one allocation of the task, whose deployment is a success as soon as it runs.
-func witnessJob(task *api.Task) *api.Job {
+// witnessJob is one allocation of the task on the client of that ID, whose deployment is a success as soon as it runs.
+func witnessJob(place string, task *api.Task) *api.Job {
 	var (
 		cpu, memory, size, once = 1, 16, 1, 1
 		at                      = time.Millisecond
@@ -99,6 +65,7 @@ func witnessJob(task *api.Task) *api.Job {
 	all := "all"
 	job.NodePool = &all
 	job.Datacenters = []string{"*"}
+	job.Constrain(api.NewConstraint("${node.unique.id}", "=", place))
 	job.Update = &api.UpdateStrategy{
 		MaxParallel: &once, HealthCheck: &checked, MinHealthyTime: &at, HealthyDeadline: &deadline, ProgressDeadline: &progress,
 	}
@@ -120,8 +87,11 @@ func awaitWitness(ctx context.Context, l *lab.Lab, server *api.Client) (catalogu
 			return fmt.Sprintf("its deployment is %s: %s", deployment.Status, deployment.StatusDescription)
 		}
 		allocs, _, err := server.Deployments().Allocations(deployment.ID, reading(ctx))
-		if err != nil || len(allocs) != 1 {
-			return fmt.Sprintf("it has %d allocations, not one: %v", len(allocs), err)
+		if err != nil {
+			return fmt.Sprintf("asking for its allocations: %v", err)
+		}
+		if len(allocs) != 1 {
+			return fmt.Sprintf("it has %d allocations, not one", len(allocs))
 		}
 		w.Deployment, w.Alloc, w.Node, on = deployment.ID, allocs[0].ID, allocs[0].NodeID, allocs[0].NodeName
 		return ""

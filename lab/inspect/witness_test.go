@@ -88,3 +88,28 @@ func TestNoDriver(t *testing.T) {
 		t.Errorf("%d jobs were registered: %v", len(jobs), err)
 	}
 }
+
+// TestWitnessOfALabWithADeadClient: Nomad takes a client for ready a while after its end, and the workload runs elsewhere.
+func TestWitnessOfALabWithADeadClient(t *testing.T) {
+	l := labtest.Start(t, lab.Servers(1), lab.Clients(2))
+	dead := l.Clients()[0]
+	if err := dead.Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 { // the scheduler would choose at random
+		w, stop, err := inspect.StartWitness(t.Context(), l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		server, err := l.Servers()[0].API()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if node, _, err := server.Nodes().Info(w.Node, nil); err != nil || node.Name == dead.Name() {
+			t.Errorf("it runs on %s, which is dead: %v", dead.Name(), err)
+		}
+		if err := stop(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -19,7 +19,7 @@ func (c Check) judge(r run) (finding.Verdict, string) {
 	case c.spec.Lacks != "":
 		return finding.Skipped, c.spec.Lacks
 	case !control.has(r.before):
-		return finding.NotCarriedOut, fmt.Sprintf("the control gave %q before the probe, not %q, so an outcome of the probe proves nothing", r.before, control)
+		return finding.NotCarriedOut, fmt.Sprintf("the control gave %q before the probe, not %q, so an outcome of the probe proves nothing%s", r.before, control, r.untried())
 	case !c.spec.Want.tells(r.probe):
 		return finding.NotCarriedOut, fmt.Sprintf("the probe gave %q, which proves nothing", r.probe)
 	case !control.has(r.after):
@@ -41,6 +41,15 @@ func (c Check) outcome(r run) probe.Outcome {
 		return probe.NotReached
 	}
 	return r.probe
+}
+
+// untried says, as the end of a sentence, why the control was not even sent, as listening needs root; what the network or
+// the agent did about one that was sent is in the evidence.
+func (r run) untried() string {
+	if len(r.evidence) == 0 || r.evidence[0].Sent != "" || r.evidence[0].Error == "" {
+		return ""
+	}
+	return ": " + r.evidence[0].Error
 }
 
 // saying is what the agent answered, as the end of a sentence.

@@ -1,6 +1,7 @@
 package posture_test
 
 import (
+	"strings"
 	"testing"
 
 	"nomadlab.internal/lab/finding"
@@ -21,5 +22,16 @@ func TestWithoutAControl(t *testing.T) {
 		if f.Verdict != want || want == finding.Skipped && f.Reason != reason {
 			t.Errorf("%s: verdict %q because %q, want %q", outcome, f.Verdict, f.Reason, want)
 		}
+	}
+}
+
+// TestAControlThatCouldNotBeTried: the reader is told why, as he may be able to change it.
+func TestAControlThatCouldNotBeTried(t *testing.T) {
+	const reason = "listening needs root"
+	spec := whole()
+	spec.Control = probe.Unavailable(probe.PlaneRPC, reason)
+	f := posture.Must(spec).Evaluate(t.Context(), server())
+	if f.Verdict != finding.NotCarriedOut || !strings.HasSuffix(f.Reason, ": "+reason) {
+		t.Errorf("verdict %q because %q, want one that ends in why", f.Verdict, f.Reason)
 	}
 }

@@ -149,7 +149,7 @@ func TestVerdict(t *testing.T) {
 				Cluster: finding.Cluster{Name: "https://10.0.0.1:4646"}, Took: time.Minute,
 				Findings: []finding.Finding{at("a", "one", finding.NotCarriedOut), at("a", "two", finding.Held), at("b", "two", finding.Held)},
 			},
-			finding.NotCarriedOut, "cluster https://10.0.0.1:4646: 1 promise could not be tried, 1 held, in 1 min 0 s",
+			finding.NotCarriedOut, "cluster https://10.0.0.1:4646: 1 promise could not be tried at every agent, 1 held, in 1 min 0 s",
 		},
 		{
 			"a verdict that is none", finding.Report{Cluster: lab, Took: took, Findings: []finding.Finding{at("a", "one", "passed")}},

@@ -31,12 +31,14 @@ func Text(w io.Writer, r finding.Report, o TextOptions) error {
 	}
 	o.Width = max(o.Width, 60)
 	t := &sheet{out: bufio.NewWriter(w), TextOptions: o, view: newView(r)}
+	t.untried = t.untriedByReason()
 	t.verdictLines()
 	t.countsTable()
 	for _, p := range t.planes {
 		t.planeSection(p)
 	}
 	t.matrixSection()
+	t.untriedSection()
 	t.knownSection()
 	t.skipsSection()
 	if err := t.out.Flush(); err != nil {
@@ -50,6 +52,8 @@ type sheet struct {
 	TextOptions
 	view
 	out *bufio.Writer
+	// untried is untriedByReason.
+	untried map[string][]string
 }
 
 func (t *sheet) printf(format string, args ...any) { _, _ = fmt.Fprintf(t.out, format, args...) }
@@ -110,7 +114,7 @@ func (t *sheet) word(v finding.Verdict) string {
 
 // planeSection tells of a plane what needs attention, and of the others only when Verbose.
 func (t *sheet) planeSection(p plane) {
-	shown := slices.DeleteFunc(p.worstFirst(), func(c check) bool { return !t.Verbose && !c.urgent() })
+	shown := slices.DeleteFunc(p.worstFirst(), func(c check) bool { return !t.Verbose && !t.urgent(c) })
 	if len(shown) == 0 {
 		return
 	}

@@ -93,3 +93,25 @@ func TestTextPutsTheSameTogether(t *testing.T) {
 		}
 	}
 }
+
+// What many checks could not be tried for is told once; a few are told one by one.
+func TestTextSumsUpWhatCouldNotBeTried(t *testing.T) {
+	r := finding.Report{Cluster: finding.Cluster{Nodes: []finding.Node{{Name: "n-1"}, {Name: "n-2"}}}}
+	add := func(id, node, reason string, v finding.Verdict) {
+		r.Findings = append(r.Findings, finding.Finding{ID: id, Plane: "RPC", Node: node, Verdict: v, Reason: reason})
+	}
+	for _, id := range []string{"a", "b", "c", "d"} {
+		add(id, "n-1", "fine", finding.Held)
+		add(id, "n-2", "n-2 does not run", finding.NotCarriedOut)
+	}
+	add("e", "n-2", "another reason", finding.NotCarriedOut)
+	got := told(t, r, asText(report.TextOptions{}))
+	for want, times := range map[string]int{"the agent does not run": 1, "    4  at n-2: the agent does not run: a, b, c, d": 1, "NOT CARRIED OUT  e": 1, "NOT CARRIED OUT  a": 0} {
+		if strings.Count(got, want) != times {
+			t.Errorf("%q is there %d times, want %d:\n%s", want, strings.Count(got, want), times, got)
+		}
+	}
+	if verbose := told(t, r, asText(report.TextOptions{Verbose: true})); strings.Count(verbose, "the agent does not run") != 4 {
+		t.Errorf("verbose does not tell each:\n%s", verbose)
+	}
+}

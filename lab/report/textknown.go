@@ -8,9 +8,58 @@ import (
 )
 
 // urgent says whether a reader in a hurry has to be told of the check one by one: what is broken for a known reason is summed
-// up by that.
-func (c check) urgent() bool {
-	return c.Verdict == finding.NotCarriedOut || c.Verdict == finding.Broken && c.Known == ""
+// up by that, and what could not be tried for the same reason as many others by that.
+func (t *sheet) urgent(c check) bool {
+	switch c.Verdict {
+	case finding.Broken:
+		return c.Known == ""
+	case finding.NotCarriedOut:
+		return len(t.untried[untriedWhy(c)]) <= toldOneByOne
+	default:
+		return false
+	}
+}
+
+// toldOneByOne is up to how many checks that could not be tried for one reason are told one by one.
+const toldOneByOne = 3
+
+// untriedWhy is where and why a check could not be tried. What was wanted there makes no difference.
+func untriedWhy(c check) string {
+	for _, s := range c.sightings() {
+		if s.verdict == finding.NotCarriedOut {
+			return strings.Join(s.nodes, ", ") + ": " + s.reason
+		}
+	}
+	return ""
+}
+
+// untriedByReason are the IDs of the checks that could not be tried, by where and why.
+func (v view) untriedByReason() map[string][]string {
+	ids := map[string][]string{}
+	for _, c := range v.of(finding.NotCarriedOut) {
+		ids[untriedWhy(c)] = append(ids[untriedWhy(c)], c.ID)
+	}
+	return ids
+}
+
+// untriedSection sums up what many checks have in common that could not be tried. When Verbose it has been told already.
+func (t *sheet) untriedSection() {
+	if t.Verbose {
+		return
+	}
+	told := map[string]bool{}
+	for _, c := range t.of(finding.NotCarriedOut) {
+		why := untriedWhy(c)
+		ids := t.untried[why]
+		if told[why] || len(ids) <= toldOneByOne {
+			continue
+		}
+		if len(told) == 0 {
+			t.printf("\n%s, for a reason that many have in common\n", t.word(finding.NotCarriedOut))
+		}
+		told[why] = true
+		t.line(fmt.Sprintf("  %3d  ", len(ids)), "at "+why+": "+few(ids))
+	}
 }
 
 // knownSection sums up what is broken for a known reason. When Verbose it has been told already.

@@ -27,7 +27,10 @@ func (v view) headline() string {
 			parts = append(parts, strings.Join(subjects, " and ")+" "+plural(checks+cells, one, many))
 		}
 	}
-	const untried = "could not be tried"
+	untried := "could not be tried"
+	if v.partlyUntried() {
+		untried += " at every agent"
+	}
 	add(v.checks.Broken, v.cells.Broken, v.knownOnes(), "is broken", "are broken")
 	if n := v.checks.NotCarriedOut + v.cells.NotCarriedOut; len(parts) > 0 && n > 0 {
 		parts = append(parts, fmt.Sprintf("%d %s", n, untried))
@@ -35,8 +38,9 @@ func (v view) headline() string {
 		add(v.checks.NotCarriedOut, v.cells.NotCarriedOut, "", untried, untried)
 	}
 	switch held := v.checks.Held; {
-	case held+v.cells.Held+v.checks.Broken+v.cells.Broken == 0:
+	case held+v.cells.Held+v.checks.Broken+v.cells.Broken == 0 && v.findings.Held == 0:
 		parts = slices.Insert(parts, 0, "nothing was proved")
+	case len(parts) > 0 && held == 0 && v.findings.Held > 0:
 	case len(parts) > 0:
 		parts = append(parts, fmt.Sprintf("%d held", held))
 	case held == 0:
@@ -49,6 +53,16 @@ func (v view) headline() string {
 	}
 	parts = append(parts, "in "+seconds(v.report.Took))
 	return v.subject() + ": " + strings.Join(parts, ", ")
+}
+
+// partlyUntried says whether each check that could not be tried at some agent held at another.
+func (v view) partlyUntried() bool {
+	for _, c := range v.of(finding.NotCarriedOut) {
+		if !slices.ContainsFunc(c.at, func(f finding.Finding) bool { return f.Verdict == finding.Held }) {
+			return false
+		}
+	}
+	return v.checks.NotCarriedOut > 0 && v.cells.NotCarriedOut == 0
 }
 
 // matrixLine is the verdict on the matrix in a line; empty where none was probed.

@@ -1,0 +1,180 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"encoding/xml"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/engine/engines"
+	"nomadlab.internal/lab/finding"
+)
+
+func TestWrongUsageOfCheck(t *testing.T) {
+	tests := []struct{ args, says string }{
+		{"check --format nope", `--format is "nope": use text, json, junit, markdown, html`},
+		{"check --format json,html", "several formats need a folder: add --out"},
+		{"check --addr https://127.0.0.1:4646", "--addr needs --ca, --cert and --key"},
+		{"check x --addr https://127.0.0.1:4646 --ca a --cert b --key c", "a lab (x) and --addr exclude each other"},
+		{"check --ca a", "go with --addr"},
+		{"check --token-file a", "go with --addr"},
+		{"check --only nonsense", `no such check: "nonsense": name a plane (http, rpc, raft, gossip, wire)`},
+		{"check --only raft,cross-site --list", `no such check: "cross-site"`},
+		{"check --only raft-refuses", "did you mean raft-refuses-plaintext"},
+		{"check --addr https://127.0.0.1:4646 --ca a --cert b --key c --only matrix", "the matrix is for labs"},
+		{"check a b", `unexpected argument "b"`},
+	}
+	for _, test := range tests {
+		t.Run(test.args, func(t *testing.T) {
+			a, _ := faked(t)
+			r := call(t, a, "", strings.Fields(test.args)...)
+			if r.code != exitUsage || r.out != "" {
+				t.Errorf("exit code %d, on standard output %q", r.code, r.out)
+			}
+			contains(t, r.errs, test.says, "see `nomadlab check --help`")
+		})
+	}
+}
+
+func TestListOfChecks(t *testing.T) {
+	all, some := must(t, "check", "--list"), must(t, "check", "--list", "--only", "raft")
+	contains(t, all, "CHECK", "PROMISE", "rpc-refuses-cli-certificate", "gossip-refuses-no-key")
+	contains(t, some, "raft-refuses-client-certificate", "Raft", "critical")
+	if lines := strings.Count(all, "\n"); lines < 100 || strings.Contains(some, "gossip-refuses-no-key") {
+		t.Errorf("%d lines; of Raft alone:\n%s", lines, some)
+	}
+}
+
+// checkedLab is a lab without containers, its engine, and the secrets that no report may have in it. The caller removes it.
+func checkedLab(t *testing.T, flags ...string) (name string, e engine.Engine, secrets []string) {
+	t.Helper()
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	name = unused(t)
+	e = realEngine(t, engines.Process, name)
+	apart(t, append([]string{"up", "--name", name}, flags...)...)
+	l, err := lab.Open(t.Context(), e, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets = []string{l.GossipKey()}
+	if l.ManagementToken() != "" {
+		secrets = append(secrets, l.ManagementToken())
+	}
+	// A key in PEM may be broken into other lines, or be escaped: its first line of base64 is enough.
+	return name, e, append(secrets, strings.Split(string(l.Credential().KeyPEM), "\n")[1])
+}
+
+// TestCheckOfAHardenedLab: what holds, what it looks like in each format, and what becomes of it when an agent is gone.
+func TestCheckOfAHardenedLab(t *testing.T) {
+	name, e, secrets := checkedLab(t, "--hardened", "--clients", "2")
+	defer func() { must(t, "down", name) }()
+	t.Run("holds", func(t *testing.T) {
+		contains(t, must(t, "check", name, "--only", "gossip,raft"), "lab "+name+": all ", " promises held", "Raft", "gossip")
+	})
+	t.Run("JSON", func(t *testing.T) {
+		var r finding.Report
+		if err := json.Unmarshal([]byte(must(t, "check", name, "--only", "raft,matrix", "--format", "json")), &r); err != nil {
+			t.Fatal(err)
+		}
+		if r.Cluster.Name != name || len(r.Findings) == 0 || r.Matrix == nil || finding.Summarize(r.Findings).Held != len(r.Findings) {
+			t.Errorf("%s: %s, matrix %v", r.Cluster.Name, finding.Summarize(r.Findings), r.Matrix)
+		}
+	})
+	t.Run("in a folder", func(t *testing.T) { checkIntoFolder(t, name, secrets) })
+	t.Run("of somebody else", func(t *testing.T) { checkAddress(t, name, secrets) })
+	t.Run("interrupted", func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		errs := &cancelling{at: "checking", cancel: cancel}
+		var out strings.Builder
+		code := newApp().execute(ctx, []string{"check", name, "--only", "wire,http"}, nil, &out, errs)
+		if code != exitFailed || !strings.HasSuffix(errs.String(), "nomadlab: interrupted\n") {
+			t.Errorf("exit code %d, %q", code, errs.String())
+		}
+	})
+	t.Run("killed", func(t *testing.T) { checkWithoutNode(t, e, name) })
+}
+
+// checkIntoFolder: five files, each whole, and no secret in any; a folder that cannot be is an error beside the text.
+func checkIntoFolder(t *testing.T, name string, secrets []string) {
+	folder := filepath.Join(t.TempDir(), "a", "report")
+	r := call(t, newApp(), "", "check", name, "-v", "--out", folder)
+	if r.code != exitFine {
+		t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.errs)
+	}
+	files := map[string]string{"standard output": r.out, "standard error": r.errs}
+	for file, end := range map[string]string{
+		"report.txt": "\n", "report.json": "}\n", "junit.xml": "</testsuites>", "report.md": "\n", "index.html": "</html>",
+	} {
+		content, err := os.ReadFile(filepath.Join(folder, file))
+		if err != nil {
+			t.Fatal(err)
+		}
+		files[file] = string(content)
+		if text := strings.TrimSpace(files[file]); !strings.HasSuffix(text, strings.TrimSpace(end)) || !strings.Contains(text, name) {
+			t.Errorf("%s is not whole: it ends with %q", file, text[max(0, len(text)-40):])
+		}
+		contains(t, r.errs, "wrote "+filepath.Join(folder, file))
+	}
+	if left, err := os.ReadDir(folder); err != nil || len(left) != 5 {
+		t.Errorf("%d files in the folder: %v", len(left), err)
+	}
+	if !json.Valid([]byte(files["report.json"])) || xml.Unmarshal([]byte(files["junit.xml"]), new(struct{})) != nil {
+		t.Error("the JSON or the XML cannot be read")
+	}
+	for file, content := range files {
+		for i, secret := range secrets {
+			if len(secret) < 20 || strings.Contains(content, secret) {
+				t.Errorf("secret %d (%d characters) is in %s", i, len(secret), file)
+			}
+		}
+		if strings.Contains(content, "PRIVATE KEY") {
+			t.Errorf("there is a key in %s", file)
+		}
+	}
+	r = call(t, newApp(), "", "check", name, "--only", "raft", "--out", filepath.Join(folder, "index.html", "below"))
+	if r.code != exitFailed || !strings.Contains(r.out, "promises held") {
+		t.Errorf("a folder below a file: exit code %d\n%s", r.code, r.out)
+	}
+	contains(t, r.errs, "make the report's folder", "not a directory")
+}
+
+// checkWithoutNode: what cannot be tried at a dead client is no refusal, and what another one answers is still tried.
+func checkWithoutNode(t *testing.T, e engine.Engine, name string) {
+	for _, node := range []string{"server-1", "client-2"} {
+		if err := e.Kill(t.Context(), engine.Ref{Lab: name, Node: node}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := call(t, newApp(), "", "check", name, "--only", "rpc,*-refuses-plaintext,server-lets-nobody-list-jobs-without-token,client-lets-nobody-read-logs-without-token", "--format", "json")
+	if r.code != exitUnproved {
+		t.Errorf("exit code %d\n%s", r.code, r.errs)
+	}
+	var report finding.Report
+	if err := json.Unmarshal([]byte(r.out), &report); err != nil {
+		t.Fatal(err)
+	}
+	held := map[string]bool{}
+	for _, f := range report.Findings {
+		dead := f.Node == "server-1" || f.Node == "client-2"
+		switch {
+		case dead && (f.Verdict != finding.NotCarriedOut || f.Outcome != "not reached" || f.Reason != f.Node+" does not run"):
+			t.Errorf("%s at %s: %s, %q, because %s", f.ID, f.Node, f.Verdict, f.Outcome, f.Reason)
+		case !dead && f.Verdict != finding.Held:
+			t.Errorf("%s at %s: %s because %s", f.ID, f.Node, f.Verdict, f.Reason)
+		}
+		held[f.ID] = held[f.ID] || f.Verdict == finding.Held
+	}
+	for _, id := range []string{"server-lets-nobody-list-jobs-without-token", "client-lets-nobody-read-logs-without-token"} {
+		if !held[id] {
+			t.Errorf("%s held nowhere, though agents are left that can be asked", id)
+		}
+	}
+	text := call(t, newApp(), "", "check", name, "--only", "rpc,raft")
+	contains(t, text.out, "could not be tried at every agent", "at server-1: the agent does not run: rpc-refuses-")
+}

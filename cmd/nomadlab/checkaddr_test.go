@@ -1,0 +1,159 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/engine/engines"
+	"nomadlab.internal/lab/pki"
+)
+
+// opened is the lab of that name, on the engine of the test.
+func opened(t *testing.T, name string) *lab.Lab {
+	t.Helper()
+	set, err := engines.Open(t.Context(), engines.Process)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = set.Close() }()
+	l, err := lab.Open(t.Context(), set.Home(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return l
+}
+
+// asFiles writes the credential down, and returns the flags that name its files.
+func asFiles(t *testing.T, c pki.Credential) []string {
+	t.Helper()
+	folder := t.TempDir()
+	var flags []string
+	for flag, content := range map[string][]byte{"--ca": c.CAPEM, "--cert": c.CertPEM, "--key": c.KeyPEM} {
+		at := filepath.Join(folder, flag)
+		if err := os.WriteFile(at, content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		flags = append(flags, flag, at)
+	}
+	return flags
+}
+
+// checkAddress: a lab as somebody else's cluster, by its addresses and what its user holds.
+func checkAddress(t *testing.T, name string, secrets []string) {
+	l := opened(t, name)
+	server, client := l.Servers()[0].HTTP().String(), l.Clients()[0].HTTP().String()
+	token := filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(token, []byte(l.ManagementToken()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	flags := append([]string{"check", "--addr", "https://" + server, "--addr", "https://" + client}, asFiles(t, l.Credential())...)
+
+	r := call(t, newApp(), "", append(flags, "--quick", "-v", "--token-file", token)...)
+	contains(t, r.out, "promises held", "1 server, 1 client", "held  client-https-refuses-plaintext",
+		"held  server-lets-nobody-register-jobs-without-token",
+		"no key of the cluster's authority is at hand", "no workload of the checks' own is run in a cluster that is not nomadlab's",
+		"has no address for the RPC plane")
+	for _, secret := range secrets {
+		if strings.Contains(r.out+r.errs, secret) {
+			t.Error("a secret is in the report")
+		}
+	}
+	if r.code != exitFine {
+		t.Errorf("exit code %d\n%s", r.code, r.errs)
+	}
+	r = call(t, newApp(), "", append(flags, "--quick")...)
+	contains(t, r.out, "a management token is not at hand: server-lets-nobody-register-jobs-without-token")
+	if r.code != exitFine {
+		t.Errorf("without a token: exit code %d", r.code)
+	}
+	r = call(t, newApp(), "", append(flags, "--quick", "--addr", "https://"+l.Servers()[0].Address().String()+":1")...)
+	contains(t, r.out, "could not be tried", "did not answer when the run began", "1 server, 1 client, 1 agent")
+	if r.code != exitUnproved {
+		t.Errorf("with an address at which nobody is: exit code %d", r.code)
+	}
+	t.Run("bad input", func(t *testing.T) { checkBadAddress(t, l, server) })
+}
+
+// checkBadAddress: each text says what is wrong, and the exit code whether the user can put it right.
+func checkBadAddress(t *testing.T, l *lab.Lab, server string) {
+	sound := l.Credential()
+	another, err := pki.NewAuthority(pki.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := another.Issue(sound.Identity)
+	if err != nil {
+		t.Fatal(err)
+	}
+	expired, err := l.Authority().IssueFlawed(sound.Identity, pki.Expired())
+	if err != nil {
+		t.Fatal(err)
+	}
+	unfit := sound
+	unfit.KeyPEM = other.KeyPEM
+	nobody := l.Servers()[0].Address().String() + ":1"
+	rpc := l.Servers()[0].RPC().String()
+	for name, test := range map[string]struct {
+		address string
+		holding pki.Credential
+		code    int
+		says    string
+	}{
+		"nobody there":       {"https://" + nobody, sound, exitUnproved, "no agent answers: https://" + nobody},
+		"no address":         {server, sound, exitUsage, "give it as https://HOST:PORT"},
+		"the RPC port":       {"https://" + rpc, sound, exitUnproved, "no agent answers"},
+		"other key":          {"https://" + server, unfit, exitUsage, "is not the key of"},
+		"expired":            {"https://" + server, expired, exitUsage, "expired on " + time.Now().Format("2006")},
+		"of another cluster": {"https://" + server, other, exitUsage, "the agent's certificate cannot be trusted"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := call(t, newApp(), "", append([]string{"check", "--addr", test.address}, asFiles(t, test.holding)...)...)
+			if r.code != test.code || r.out != "" {
+				t.Errorf("exit code %d, want %d\n%s", r.code, test.code, r.out)
+			}
+			contains(t, r.errs, test.says)
+		})
+	}
+}
+
+// TestCheckOfTheLabForLearning: what is broken is known, and is broken all the same.
+func TestCheckOfTheLabForLearning(t *testing.T) {
+	name, _, _ := checkedLab(t, "--servers", "1", "--clients", "1")
+	defer func() { must(t, "down", name) }()
+	r := call(t, newApp(), "", "check", name, "--quick", "--no-matrix")
+	if r.code != exitFailed {
+		t.Errorf("exit code %d", r.code)
+	}
+	contains(t, r.out, "promises (known) are broken", "BROKEN, as is known of this cluster",
+		"it has no ACL system", "its clients run raw_exec tasks", "its clients need no introduction")
+}
+
+// TestCheckOfAClusterInTheClear: without TLS on HTTP an agent is found all the same, by either kind of address, and the
+// report says what is open.
+func TestCheckOfAClusterInTheClear(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "clear.yaml")
+	if err := os.WriteFile(file, []byte("regions: [{servers: 1, clients: 1}]\nweaken: [tls.http]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	name, _, _ := checkedLab(t, "--file", file)
+	defer func() { must(t, "down", name) }()
+	l := opened(t, name)
+	for _, scheme := range []string{"http://", "https://"} {
+		for _, n := range []*lab.Node{l.Servers()[0], l.Clients()[0]} {
+			r := call(t, newApp(), "", append([]string{"check", "--quick", "--addr", scheme + n.HTTP().String()}, asFiles(t, l.Credential())...)...)
+			if r.code != exitFailed {
+				t.Errorf("%s%s: exit code %d\n%s", scheme, n.Name(), r.code, r.errs)
+			}
+			contains(t, r.out, "BROKEN  "+string(n.Role())+"-https-refuses-plaintext", "1 "+string(n.Role()))
+		}
+	}
+	r := call(t, newApp(), "", "check", name, "--only", "server-https-*,client-https-*", "--quick")
+	if r.code != exitFailed {
+		t.Errorf("as a lab: exit code %d", r.code)
+	}
+	contains(t, r.out, "BROKEN  server-https-refuses-plaintext")
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"nomadlab.internal/lab/inspect"
+	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/posture/catalogue"
+	"nomadlab.internal/lab/report"
+)
+
+// checkFlags are the flags of `check`.
+type checkFlags struct {
+	only                             []string
+	list, quick, safe, bare, verbose bool
+	formats                          []string
+	out                              string
+	remote                           inspect.Remote
+}
+
+// add adds the flags.
+func (f *checkFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringSliceVar(&f.only, "only", nil, "only these: planes, IDs of checks, patterns of IDs, or matrix")
+	flags.BoolVar(&f.list, "list", false, "list the checks")
+	flags.BoolVar(&f.quick, "quick", false, "leave out what waits for limits of time or uses up connections")
+	flags.BoolVar(&f.safe, "safe", false, "leave out what has to clean up behind itself")
+	flags.BoolVar(&f.bare, "no-matrix", false, "leave out the matrix of certificates and entries")
+	flags.StringSliceVar(&f.formats, "format", nil, "what to print or write: "+strings.Join(formatNames(), ", "))
+	flags.StringVar(&f.out, "out", "", "write the report into this folder, in all formats unless --format says which")
+	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show the evidence of each check")
+	flags.StringSliceVar(&f.remote.Addresses, "addr", nil, "check the cluster of this agent, instead of a lab; may be repeated")
+	flags.StringVar(&f.remote.CA, "ca", "", "with --addr: file of the authority's certificate")
+	flags.StringVar(&f.remote.Certificate, "cert", "", "with --addr: file of your certificate")
+	flags.StringVar(&f.remote.Key, "key", "", "with --addr: file of its key")
+	flags.StringVar(&f.remote.TokenFile, "token-file", "", "with --addr: file of a management token")
+	mustComplete(cmd, "format", fixed(formatNames()...))
+	mustComplete(cmd, "only", completeChecks)
+}
+
+// validate tells what does not go together.
+func (f *checkFlags) validate(cmd *cobra.Command, args []string) error {
+	for _, name := range f.formats {
+		if !slices.Contains(formatNames(), name) {
+			return usagef(cmd, "--format is %q: use %s", name, strings.Join(formatNames(), ", "))
+		}
+	}
+	remote := f.remote
+	credentials := []string{remote.CA, remote.Certificate, remote.Key}
+	switch {
+	case len(f.formats) > 1 && f.out == "":
+		return usagef(cmd, "several formats need a folder: add --out")
+	case len(remote.Addresses) > 0 && len(args) > 0:
+		return usagef(cmd, "a lab (%s) and --addr exclude each other", args[0])
+	case len(remote.Addresses) > 0 && slices.Contains(credentials, ""):
+		return usagef(cmd, "--addr needs --ca, --cert and --key: what is refused proves nothing unless somebody is let in")
+	case len(remote.Addresses) == 0 && (remote.TokenFile != "" || slices.ContainsFunc(credentials, func(c string) bool { return c != "" })):
+		return usagef(cmd, "--ca, --cert, --key and --token-file go with --addr: a lab's credentials are known")
+	case len(remote.Addresses) > 0 && slices.Contains(f.only, inspect.MatrixName):
+		return usagef(cmd, "the matrix is for labs: its certificates take the authority's key, which --addr has not")
+	}
+	if _, err := f.chosen(); err != nil {
+		return asUsage(cmd, err)
+	}
+	return nil
+}
+
+// chosen are the checks that --only means, by what the catalogue has without a cluster.
+func (f *checkFlags) chosen() ([]posture.Check, error) {
+	all, err := catalogue.All(catalogue.Ingredients{})
+	if err != nil {
+		return nil, err
+	}
+	names := slices.DeleteFunc(slices.Clone(f.only), func(name string) bool { return name == inspect.MatrixName })
+	if len(f.only) > 0 && len(names) == 0 {
+		return nil, nil // the matrix alone
+	}
+	chosen, err := posture.Choose(all, names...)
+	if err != nil {
+		return nil, fmt.Errorf("--only: %w", err)
+	}
+	return chosen, nil
+}
+
+// completeChecks completes planes and IDs of checks.
+func completeChecks(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	words := []cobra.Completion{inspect.MatrixName}
+	all, err := catalogue.All(catalogue.Ingredients{})
+	if err != nil {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	for _, check := range all {
+		s := check.Spec()
+		if plane := strings.ToLower(string(s.Plane)); !slices.Contains(words, plane) {
+			words = append(words, plane)
+		}
+		words = append(words, cobra.CompletionWithDesc(s.ID, s.Title))
+	}
+	return words, cobra.ShellCompDirectiveNoFileComp
+}
+
+// formatNames are the names of the formats of a report.
+func formatNames() []string {
+	var names []string
+	for _, f := range report.Formats() {
+		names = append(names, f.Name)
+	}
+	return names
+}

@@ -1,0 +1,71 @@
+package inspect_test
+
+import (
+	"strings"
+	"testing"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/inspect"
+	"nomadlab.internal/lab/labtest"
+)
+
+// TestAPausedServer: what hangs is not reached, never refused; and what one server answers for all is asked of another.
+func TestAPausedServer(t *testing.T) {
+	const once, each = "server-rpc-hides-jobs-from-clients-certificate", "server-https-refuses-no-certificate"
+	l := labtest.Start(t, lab.Servers(3), lab.Clients(0))
+	var paused *lab.Node
+	for _, n := range l.Servers() { // a follower: without a leader nothing could be asked for a while
+		if n != labtest.Leader(t, l) {
+			paused = n
+			break
+		}
+	}
+	if err := paused.Pause(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r, err := inspect.Lab(t.Context(), l, inspect.Options{Only: []string{once, each}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]int{}
+	for _, f := range r.Findings {
+		seen[f.ID]++
+		switch gone := f.Node == paused.Name(); {
+		case gone && (f.ID == once || f.Verdict != finding.NotCarriedOut || f.Outcome != "not reached"):
+			t.Errorf("%s at %s, which is paused: %s, %q, because %s", f.ID, f.Node, f.Verdict, f.Outcome, f.Reason)
+		case !gone && f.Verdict == finding.NotCarriedOut:
+			t.Errorf("%s at %s: %s because %s", f.ID, f.Node, f.Verdict, f.Reason)
+		}
+	}
+	if seen[once] != 1 || seen[each] != 3 {
+		t.Errorf("findings: %v", seen)
+	}
+	for _, n := range r.Cluster.Nodes {
+		if (n.State == "not reached") != (n.Name == paused.Name()) {
+			t.Errorf("%s is %s", n.Name, n.State)
+		}
+	}
+}
+
+// TestAWorkloadThatDoesNotStart is told of, and not skipped: here no server is left that could start it.
+func TestAWorkloadThatDoesNotStart(t *testing.T) {
+	const looks = "workload-identity-may-not-list-nodes"
+	l := labtest.Start(t, lab.Servers(1), lab.Clients(1), lab.Hardened())
+	if err := l.Servers()[0].Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	r, err := inspect.Lab(t.Context(), l, inspect.Options{Only: []string{looks, "client-lets-nobody-read-logs-without-token"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range r.Findings {
+		tells := f.Node == "server-1" || strings.Contains(f.Reason, "no workload of the checks' own could be started: find a server that answers")
+		if f.Verdict != finding.NotCarriedOut || !tells {
+			t.Errorf("%s at %s: %s because %s", f.ID, f.Node, f.Verdict, f.Reason)
+		}
+	}
+	if len(r.Findings) != 2 {
+		t.Errorf("%d findings", len(r.Findings))
+	}
+}
