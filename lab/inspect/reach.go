@@ -60,11 +60,16 @@ func (s *subject) unproved(r finding.Report) {
 		}
 		r.Findings[i].Verdict, r.Findings[i].Reason = finding.NotCarriedOut, reason
 	}
-	if r.Matrix == nil {
+	s.unprovedCells(r.Matrix)
+}
+
+// unprovedCells says the same of the matrix, which may be nil.
+func (s *subject) unprovedCells(m *finding.Matrix) {
+	if m == nil {
 		return
 	}
-	reason, silent := s.silent[r.Matrix.Node]
-	for _, row := range r.Matrix.Rows {
+	reason, silent := s.silent[m.Node]
+	for _, row := range m.Rows {
 		for i, c := range row.Cells {
 			if silent && c.Verdict == finding.Skipped {
 				row.Cells[i].Outcome, row.Cells[i].Verdict, row.Cells[i].Reason = string(probe.NotReached), finding.NotCarriedOut, reason

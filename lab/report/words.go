@@ -13,7 +13,6 @@ import (
 // headline is the verdict in a line that a tired operator understands:
 // "lab x: 3 promises are broken, 96 held, 4 skipped, in 3.9 s".
 func (v view) headline() string {
-	const promise, cell = "promise", "cell of the matrix"
 	var parts []string
 	add := func(checks, cells int, more, one, many string) {
 		var subjects []string
@@ -37,22 +36,31 @@ func (v view) headline() string {
 	} else {
 		add(v.checks.NotCarriedOut, v.cells.NotCarriedOut, "", untried, untried)
 	}
-	switch held := v.checks.Held; {
-	case held+v.cells.Held+v.checks.Broken+v.cells.Broken == 0 && v.findings.Held == 0:
-		parts = slices.Insert(parts, 0, "nothing was proved")
-	case len(parts) > 0 && held == 0 && v.findings.Held > 0:
-	case len(parts) > 0:
-		parts = append(parts, fmt.Sprintf("%d held", held))
-	case held == 0:
-		parts = append(parts, fmt.Sprintf("all %s held", nouns(v.cells.Held, cell)))
-	default:
-		parts = append(parts, fmt.Sprintf("all %s held", nouns(held, promise)))
-	}
+	parts = v.withHeld(parts)
 	if v.checks.Skipped > 0 {
 		parts = append(parts, fmt.Sprintf("%d skipped", v.checks.Skipped))
 	}
 	parts = append(parts, "in "+seconds(v.report.Took))
 	return v.subject() + ": " + strings.Join(parts, ", ")
+}
+
+// What is counted in a headline.
+const promise, cell = "promise", "cell of the matrix"
+
+// withHeld are the parts of a headline, with what held.
+func (v view) withHeld(parts []string) []string {
+	switch held := v.checks.Held; {
+	case held+v.cells.Held+v.checks.Broken+v.cells.Broken == 0 && v.findings.Held == 0:
+		return slices.Insert(parts, 0, "nothing was proved")
+	case len(parts) > 0 && held == 0 && v.findings.Held > 0:
+		return parts
+	case len(parts) > 0:
+		return append(parts, fmt.Sprintf("%d held", held))
+	case held == 0:
+		return append(parts, fmt.Sprintf("all %s held", nouns(v.cells.Held, cell)))
+	default:
+		return append(parts, fmt.Sprintf("all %s held", nouns(held, promise)))
+	}
 }
 
 // partlyUntried says whether each check that could not be tried at some agent held at another.
