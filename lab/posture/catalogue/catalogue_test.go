@@ -165,3 +165,38 @@ func TestIngredientsPrintNoSecret(t *testing.T) {
 		}
 	}
 }
+
+// TestDenialsAreInNomadsWords: a refusal of a right is one that says so; that there is no such thing is said to everybody.
+func TestDenialsAreInNomadsWords(t *testing.T) {
+	checks, err := catalogue.All(minted(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range checks {
+		s := c.Spec()
+		if s.Plane == probe.PlaneHTTP && len(s.Want) == 1 && s.Want[0] == probe.Denied && s.Answer == "" {
+			t.Errorf("%s would hold for any answer of 4xx", s.ID)
+		}
+	}
+}
+
+// TestEachServerIsAskedWhetherItLooksAtTokens, as that is a line of its own configuration.
+func TestEachServerIsAskedWhetherItLooksAtTokens(t *testing.T) {
+	checks, err := catalogue.All(minted(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	chosen, err := posture.Choose(checks, "server-lets-nobody-*-without-token")
+	if err != nil {
+		t.Fatal(err)
+	}
+	each := 0
+	for _, c := range chosen {
+		if !c.Spec().Once {
+			each++
+		}
+	}
+	if each == 0 {
+		t.Error("each of them is tried at one server alone")
+	}
+}

@@ -50,6 +50,6 @@ func (i Ingredients) deniedToWorkload(r right, own func(probe.Caller) probe.Prob
 		Kind:  posture.Safe, Severity: r.severity, Once: true, Roles: []pki.Role{pki.Server},
 		Why: fmt.Sprintf("CVE-2023-1299: an identity without a policy of its job's has hardly any right; "+
 			"no policy that is bound to a job may grant %s unasked (nomad/auth/auth.go, ResolvePoliciesForClaims; verified against Nomad 1.11.3)", r.needs),
-		Want: posture.Want{probe.Denied},
+		Want: posture.Want{probe.Denied}, Answer: permissionDenied,
 	}, holder.does(func(c probe.Caller) probe.Probe { return probe.HTTPAsk(ask, c) }), holder.does(own))
 }

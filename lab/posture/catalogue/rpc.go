@@ -98,7 +98,7 @@ func (i Ingredients) rpcRoles() []posture.Spec {
 			ID: r.id, Title: r.title, Kind: posture.Safe, Severity: posture.Critical,
 			Why:    "tls.verify_server_hostname, GH-11956: " + r.why,
 			Want:   posture.Want{probe.Denied},
-			Answer: "Permission denied",
+			Answer: permissionDenied,
 		}, i.as(r.kind).does(call), i.as(party.Server).does(call)))
 	}
 	return atServers(all...)
