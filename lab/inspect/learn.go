@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"context"
+	"slices"
 	"strings"
 
 	"golang.org/x/sync/errgroup"
@@ -28,15 +29,25 @@ func (s *subject) learn(ctx context.Context) {
 	}
 	_ = agents.Wait() // none of them returns an error
 	silent := map[string]string{}
+	var servers []lesson
 	for i, l := range lessons {
 		s.targets[i].HTTPInClear = l.httpInClear
-		s.ingredients.NoACL = s.ingredients.NoACL || l.noACL
-		s.ingredients.GossipInClear = s.ingredients.GossipInClear || l.gossipInClear
-		if l.silent != "" {
+		switch {
+		case l.silent != "":
 			silent[s.targets[i].Name] = l.silent
+		case s.targets[i].Role == pki.Server:
+			servers = append(servers, l)
 		}
 	}
+	s.ingredients.NoACL = all(servers, func(l lesson) bool { return l.noACL })
+	s.ingredients.GossipInClear = all(servers, func(l lesson) bool { return l.gossipInClear })
 	s.giveUp(silent)
+}
+
+// all says whether it is so of every server, and there is one. What is so of one server alone is a weakness of that server,
+// and not how the cluster is to be asked.
+func all(servers []lesson, so func(lesson) bool) bool {
+	return len(servers) > 0 && !slices.ContainsFunc(servers, func(l lesson) bool { return !so(l) })
 }
 
 // agentsAtOnce bounds how many agents are asked at the same time.
