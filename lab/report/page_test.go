@@ -10,6 +10,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/report"
 )
 
 // TestPage looks at the HTML report in a real browser.
@@ -348,5 +349,21 @@ func oddReportsAreShown(t *testing.T, b chrome) {
 			}
 			p.quiet()
 		}
+	}
+}
+
+// A long list of what needs attention does not push the rest of the page away: its end is folded, and is there.
+func TestPageFoldsALongList(t *testing.T) {
+	var r finding.Report
+	for i := range 20 {
+		r.Findings = append(r.Findings, finding.Finding{ID: fmt.Sprintf("check-%d", i), Title: fmt.Sprintf("promise %d", i), Plane: "RPC", Verdict: finding.Broken})
+	}
+	before, after, folds := strings.Cut(told(t, r, report.HTML), "<summary>12 more that need attention</summary>")
+	if !folds || strings.Count(before, `<li class="card`) != 8 || strings.Count(after, `<li class="card`) != 12 {
+		t.Errorf("folds: %v; %d cards before, %d after", folds, strings.Count(before, `<li class="card`), strings.Count(after, `<li class="card`))
+	}
+	r.Findings = r.Findings[:16]
+	if strings.Contains(told(t, r, report.HTML), "more that need attention") {
+		t.Error("a list that is not long is folded too")
 	}
 }

@@ -19,7 +19,8 @@ type page struct {
 	Subject, Headline, About string
 	Verdict                  badge
 	Tiles                    []tile
-	Attention                []attention
+	// Attention are the worst, MoreAttention what is folded away behind a long list of them.
+	Attention, MoreAttention []attention
 	Matrix                   *matrixPage
 	Picture                  []picture
 	Locks                    []lock
@@ -126,6 +127,9 @@ func newPage(v view) page {
 		p.Attention = append(p.Attention, v.attentionOfCell(c))
 	}
 	slices.SortStableFunc(p.Attention, func(a, b attention) int { return strings.Compare(a.Class, b.Class) }) // broken, then untried
+	if len(p.Attention) > 2*toldInFull {
+		p.Attention, p.MoreAttention = p.Attention[:toldInFull], p.Attention[toldInFull:]
+	}
 	p.Filters = v.filters()
 	return p
 }

@@ -119,9 +119,28 @@ func (t *sheet) planeSection(p plane) {
 		return
 	}
 	t.printf("\n%s  %s\n", t.paint(p.name, text.Bold), counts(p.counts))
-	for _, c := range shown {
+	full := t.inFull(len(shown))
+	for _, c := range shown[:full] {
 		t.checkSection(c)
 	}
+	if full == len(shown) {
+		return
+	}
+	t.printf("  and, in a line each, as -v tells all of them:\n")
+	for _, c := range shown[full:] {
+		t.line("  "+t.word(c.Verdict)+"  ", t.paint(c.ID, text.Bold)+"  "+t.severity(c.Severity))
+	}
+}
+
+// toldInFull is how many of a long list are told in full, the worst first: the rest of it says much the same.
+const toldInFull = 8
+
+// inFull is how many of n are told in full.
+func (t *sheet) inFull(n int) int {
+	if t.Verbose || n <= 2*toldInFull {
+		return n
+	}
+	return toldInFull
 }
 
 func (t *sheet) checkSection(c check) {

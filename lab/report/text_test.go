@@ -1,6 +1,7 @@
 package report_test
 
 import (
+	"fmt"
 	"io"
 	"strings"
 	"testing"
@@ -113,5 +114,32 @@ func TestTextSumsUpWhatCouldNotBeTried(t *testing.T) {
 	}
 	if verbose := told(t, r, asText(report.TextOptions{Verbose: true})); strings.Count(verbose, "the agent does not run") != 4 {
 		t.Errorf("verbose does not tell each:\n%s", verbose)
+	}
+}
+
+// A cluster that keeps next to nothing is told of in what a person reads: the worst in full, the rest in a line each.
+func TestTextOfMuchThatIsBroken(t *testing.T) {
+	r := finding.Report{Matrix: &finding.Matrix{Rows: []finding.MatrixRow{{Certificate: "none"}}}}
+	for i := range 50 {
+		r.Findings = append(r.Findings, finding.Finding{
+			ID: fmt.Sprintf("check-%d", i), Plane: "RPC", Node: "n-1", Verdict: finding.Broken, Severity: "low", Why: "it matters",
+		})
+		r.Matrix.Rows[0].Cells = append(r.Matrix.Rows[0].Cells, finding.Cell{Entry: "RPC", Verdict: finding.Broken})
+	}
+	r.Findings[49].Severity = "critical"
+	got, verbose := told(t, r, asText(report.TextOptions{})), told(t, r, asText(report.TextOptions{Verbose: true}))
+	if full := strings.Count(got, "it matters"); full != 8 || strings.Count(verbose, "it matters") != 50 {
+		t.Errorf("%d of 50 are told in full", full)
+	}
+	for _, f := range r.Findings {
+		if !strings.Contains(got, "BROKEN  "+f.ID+" ") {
+			t.Errorf("%s is not there", f.ID)
+		}
+	}
+	if at := strings.Index(got, "check-49"); at < 0 || at > strings.Index(got, "check-0 ") {
+		t.Error("the worst does not come first")
+	}
+	if !strings.Contains(got, "and 42 more cells, which -v lists") {
+		t.Errorf("the cells are not summed up:\n%s", got)
 	}
 }

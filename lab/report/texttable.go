@@ -80,7 +80,8 @@ func (t *sheet) matrixSection() {
 		return
 	}
 	t.printf("\n%s  %s\n", t.paint("matrix at "+t.report.Matrix.Node, text.Bold), counts(t.cells))
-	for _, c := range odd {
+	full := t.inFull(len(odd))
+	for _, c := range odd[:full] {
 		t.line("  "+t.word(c.Verdict)+"  ", t.paint(c.row.Certificate+" at "+c.Entry, text.Bold))
 		const margin = "    "
 		t.entry(margin, "row", c.row.Title)
@@ -89,6 +90,9 @@ func (t *sheet) matrixSection() {
 		if t.Verbose {
 			t.evidenceLines(c.Evidence)
 		}
+	}
+	if full < len(odd) {
+		t.printf("  and %d more cells, which -v lists\n", len(odd)-full)
 	}
 	if t.Verbose && len(t.report.Matrix.Rows) > 0 {
 		t.printf("\n")

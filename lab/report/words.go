@@ -26,10 +26,7 @@ func (v view) headline() string {
 			parts = append(parts, strings.Join(subjects, " and ")+" "+plural(checks+cells, one, many))
 		}
 	}
-	untried := "could not be tried"
-	if v.partlyUntried() {
-		untried += " at every agent"
-	}
+	untried := v.untriedWords()
 	add(v.checks.Broken, v.cells.Broken, v.knownOnes(), "is broken", "are broken")
 	if n := v.checks.NotCarriedOut + v.cells.NotCarriedOut; len(parts) > 0 && n > 0 {
 		parts = append(parts, fmt.Sprintf("%d %s", n, untried))
@@ -61,6 +58,14 @@ func (v view) withHeld(parts []string) []string {
 	default:
 		return append(parts, fmt.Sprintf("all %s held", nouns(held, promise)))
 	}
+}
+
+// untriedWords say of what was not carried out whether it was at none of the agents.
+func (v view) untriedWords() string {
+	if v.partlyUntried() {
+		return "could not be tried at every agent"
+	}
+	return "could not be tried"
 }
 
 // partlyUntried says whether each check that could not be tried at some agent held at another.
