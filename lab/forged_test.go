@@ -124,7 +124,7 @@ func TestForgedCertificatesWeaken(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, n := range p.Nodes {
-			if strings.Contains(configOf(n), `plugin "raw_exec"`) {
+			if strings.Contains(configOf(n), runsRawExec) {
 				t.Errorf("%s: %s runs raw_exec tasks", want, n.Name)
 			}
 		}

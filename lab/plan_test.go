@@ -60,6 +60,14 @@ func plannedSpecs() map[string]lab.Spec {
 			Roles:        []lab.OtherRole{{Role: pki.Client, As: pki.Server}},
 			TrustForeign: []pki.Role{pki.Server},
 		}, Joiners: []lab.Joiner{{Name: "late", Role: pki.Client}, {Name: "right", Role: pki.Client, CertificateRole: pki.Client}}},
+		"hardened": {
+			Name: "hardened", Regions: three.Regions, Hardened: true,
+			Joiners: []lab.Joiner{
+				{Name: "late", Role: pki.Client}, {Name: "stranger", Role: pki.Client, Introduction: lab.NotIntroduced},
+				{Name: "namesake", Role: pki.Client, Introduction: lab.OtherIntroduction}, {Name: "fourth", Role: pki.Server},
+			},
+		},
+		"not-bootstrapped": {Name: "fresh", Regions: three.Regions, Hardened: true, NotBootstrapped: true},
 		"details": {
 			Name: "details", Regions: three.Regions, LogLevel: "TRACE", Subnet: "10.99.7.13/24", Nomad: lab.Nomad{Version: "1.10.5"},
 			Certificates: lab.Certificates{TTL: 3600e9, DNSNames: []string{"nomad.example"}, IPs: []string{"192.0.2.1", "2001:db8::1"}},
@@ -109,7 +117,7 @@ func TestPlanGolden(t *testing.T) {
 // TestPlanOnThisMachineGolden is the same without containers: short paths, loopback, and no raw_exec where a protection is
 // missing.
 func TestPlanOnThisMachineGolden(t *testing.T) {
-	for _, name := range []string{"default", "weakened"} {
+	for _, name := range []string{"default", "weakened", "hardened"} {
 		t.Run(name, func(t *testing.T) {
 			spec := plannedSpecs()[name]
 			spec.Weaken = slices.DeleteFunc(spec.Weaken, func(w lab.Weakness) bool { return w == lab.RawExec })
@@ -158,6 +166,9 @@ func TestNamedPlanKeepsTheAddressesThatWereAskedFor(t *testing.T) {
 	}
 }
 
+// runsRawExec is in the configuration of a client whose raw_exec driver is on.
+const runsRawExec = "config {\n    enabled = true"
+
 // TestRawExecOnThisMachineNeedsEveryProtection, while in containers it needs none.
 func TestRawExecOnThisMachineNeedsEveryProtection(t *testing.T) {
 	weakened := [][]lab.Weakness{nil}
@@ -176,7 +187,7 @@ func TestRawExecOnThisMachineNeedsEveryProtection(t *testing.T) {
 			}
 			for _, n := range p.Nodes {
 				for _, f := range n.Files {
-					if got := strings.Contains(f.Content, `plugin "raw_exec"`); f.Content != "" && got != (want && n.Role == pki.Client) {
+					if got := strings.Contains(f.Content, runsRawExec); f.Content != "" && got != (want && n.Role == pki.Client) {
 						t.Errorf("%s, weakened by %v: raw_exec at %s is %v", ground, w, n.Name, got)
 					}
 				}
@@ -225,14 +236,35 @@ func addresses() cmp.Option {
 	}
 }
 
+// TestHardenedRunsNoRawExec, in containers neither.
+func TestHardenedRunsNoRawExec(t *testing.T) {
+	for _, g := range []lab.Ground{lab.Containers(), lab.Processes()} {
+		for spec, want := range map[bool]int{false: 2, true: 0} {
+			p, err := lab.NewPlan(lab.Spec{Hardened: spec}, g)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := 0
+			for _, n := range p.Nodes {
+				for _, f := range n.Files {
+					got += strings.Count(f.Content, runsRawExec)
+				}
+			}
+			if got != want {
+				t.Errorf("hardened %v: %d nodes run raw_exec, want %d", spec, got, want)
+			}
+		}
+	}
+}
+
 // TestPlanReachesNothing: what makes a plan has no means to look at a disk, a network, a clock or an engine. Templates
 // and what the host uses are evaluated elsewhere, and handed in. io/fs and net/netip are types alone.
 func TestPlanReachesNothing(t *testing.T) {
 	allowed := []string{
-		"bytes", "errors", "fmt", "hash/fnv", "io/fs", "net/netip", "path", "regexp", "slices", "strings", "time",
+		"bytes", "cmp", "errors", "fmt", "hash/fnv", "io/fs", "net/netip", "path", "regexp", "slices", "strings", "time",
 		"github.com/hashicorp/go-sockaddr", "nomadlab.internal/lab/agentconf", "nomadlab.internal/lab/pki",
 	}
-	for _, file := range []string{"plan.go", "address.go", "subnet.go", "forged.go", "setting.go", "spec.go", "validate.go", "options.go"} {
+	for _, file := range []string{"plan.go", "hardened.go", "address.go", "subnet.go", "forged.go", "setting.go", "spec.go", "validate.go", "options.go"} {
 		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
 		if err != nil {
 			t.Fatal(err)

@@ -160,3 +160,25 @@ func TestHCLIsFormatted(t *testing.T) {
 		}
 	}
 }
+
+// Each field of a hardened agent adds its own setting, and nothing else.
+func TestHardeningReadsBackAsWritten(t *testing.T) {
+	for name, pair := range map[string]struct {
+		usual, hardened agentconf.Agent
+		adds            map[string]any
+	}{
+		"server": {server(), hardened(), map[string]any{
+			"acl.enabled": true, "tls.tls_min_version": "tls12", "server.client_introduction.enforcement": "strict",
+		}},
+		"client": {client(), hardenedClient(), map[string]any{
+			"acl.enabled": true, "tls.tls_min_version": "tls12", "plugin.raw_exec.config.enabled": false,
+		}},
+	} {
+		want := values(t, parse(t, mustHCL(t, pair.usual)), "", map[string]any{})
+		maps.Copy(want, pair.adds)
+		got := values(t, parse(t, mustHCL(t, pair.hardened)), "", map[string]any{})
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s: -want +got:\n%s", name, diff)
+		}
+	}
+}
