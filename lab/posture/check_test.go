@@ -15,9 +15,9 @@ import (
 
 // answering is a probe that gives the outcomes in turn, the last one for ever.
 func answering(sentence string, outcomes ...probe.Outcome) probe.Probe {
-	var turns atomic.Int64
+	var turn atomic.Int64 // agents are tried side by side
 	return probe.New(probe.PlaneRPC, sentence, func(context.Context, probe.Target) probe.Observation {
-		o := outcomes[min(int(turns.Add(1))-1, len(outcomes)-1)]
+		o := outcomes[min(int(turn.Add(1))-1, len(outcomes)-1)]
 		return probe.Observation{Outcome: o, Received: "turn"}
 	})
 }

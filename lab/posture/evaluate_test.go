@@ -53,6 +53,8 @@ func TestVerdicts(t *testing.T) {
 		{"absent as wanted", posture.Want{probe.Absent}, probe.Found, probe.Absent, probe.Found, finding.Held, "as wanted"},
 		{"found, and should not be there", posture.Want{probe.Absent}, probe.Absent, probe.Found, probe.Absent, finding.Broken, `gave "found"`},
 		{"absent, but so is what is there", posture.Want{probe.Absent}, probe.Absent, probe.Absent, probe.Absent, finding.NotCarriedOut, "before the probe"},
+		{"not shown to this caller", posture.Want{probe.Absent}, probe.Found, denied, probe.Found, finding.NotCarriedOut, "proves nothing"},
+		{"nor this one", posture.Want{probe.Found}, probe.Absent, denied, probe.Absent, finding.NotCarriedOut, "proves nothing"},
 		{"not shown at all", posture.Want{probe.Absent}, probe.Found, failed, probe.Found, finding.NotCarriedOut, "proves nothing"},
 		{"found as wanted", posture.Want{probe.Found}, probe.Absent, probe.Found, probe.Absent, finding.Held, "as wanted"},
 		{"absent, and should be there", posture.Want{probe.Found}, probe.Absent, probe.Absent, probe.Absent, finding.Broken, "wanted was"},
@@ -69,7 +71,7 @@ func TestVerdicts(t *testing.T) {
 				t.Errorf("verdict %q because %q; want %q because of %q", f.Verdict, f.Reason, test.verdict, test.says)
 			}
 			outcome := test.probe
-			if outcome.Refused() && test.verdict == finding.NotCarriedOut {
+			if outcome.Refused() && test.verdict == finding.NotCarriedOut && test.before != probe.Found && test.before != probe.Absent {
 				outcome = probe.NotReached // a refusal between canaries that were not let in is none
 			}
 			if f.Outcome != string(outcome) {

@@ -52,10 +52,11 @@ func (w Want) worst() probe.Outcome {
 	}
 }
 
-// tells says whether the outcome is one that a probe of this kind gives when it has reached the agent.
+// tells says whether the outcome is one that a probe of this kind gives when it has reached the agent. A look that was
+// refused has shown nothing, neither the thing nor its absence.
 func (w Want) tells(o probe.Outcome) bool {
 	if w.has(probe.Found) || w.has(probe.Absent) {
-		return o == probe.Found || o == probe.Absent || o.Refused()
+		return o == probe.Found || o == probe.Absent
 	}
 	return o == probe.Accepted || o.Refused()
 }

@@ -15,8 +15,9 @@ type AnswerLook struct {
 	// For is the thing, as it follows "look for": "a CORS header".
 	For string
 	// In says whether it is there, and what was seen instead or besides, in words and without any secret. The body is the
-	// answer's, 1 MiB of it at most, and is dropped afterwards: only those words stay.
-	In func(header http.Header, body []byte) (there bool, saw string)
+	// answer's, 1 MiB of it at most, and is dropped afterwards: only those words stay. An error, in such words too, says that
+	// it cannot be told from this answer, as where a field that is looked at is not in it: the outcome is Failed.
+	In func(header http.Header, body []byte) (there bool, saw string, err error)
 }
 
 // HTTPLook is a probe that sends the request over HTTPS as the caller, and looks through an answer with a status below 400:
@@ -44,12 +45,14 @@ func (l AnswerLook) through(response *http.Response) (Outcome, string, error) {
 	if err == nil && len(body) > maxBody {
 		err = fmt.Errorf("it has more than %d bytes, which are not looked through", maxBody)
 	}
-	there, saw := l.In(response.Header, body[:min(len(body), maxBody)])
+	there, saw, blind := l.In(response.Header, body[:min(len(body), maxBody)])
 	switch {
-	case there:
+	case there && blind == nil:
 		return Found, clean(saw), nil
 	case err != nil:
 		return "", "", err
+	case blind != nil:
+		return Failed, clean(blind.Error()), nil
 	default:
 		return Absent, clean(saw), nil
 	}

@@ -25,8 +25,8 @@ func answers(t *testing.T, h house, head, body string) string {
 const marker = "here-it-is"
 
 func lookForMarker() probe.AnswerLook {
-	return probe.AnswerLook{For: "a marker", In: func(header http.Header, body []byte) (bool, string) {
-		return header.Get("X-Marker") == marker || bytes.Contains(body, []byte(marker)), fmt.Sprintf("%d bytes", len(body))
+	return probe.AnswerLook{For: "a marker", In: func(header http.Header, body []byte) (bool, string, error) {
+		return header.Get("X-Marker") == marker || bytes.Contains(body, []byte(marker)), fmt.Sprintf("%d bytes", len(body)), nil
 	}}
 }
 
@@ -87,7 +87,7 @@ func TestHTTPLookDropsTheBody(t *testing.T) {
 	https := web(t, h.tlsConfig(t))
 	saw := ""
 	p := probe.HTTPLook(probe.Ask{Path: "/ok"}, probe.As(h.cli), probe.AnswerLook{
-		For: "a key", In: func(_ http.Header, body []byte) (bool, string) { saw = string(body); return true, "a key" },
+		For: "a key", In: func(_ http.Header, body []byte) (bool, string, error) { saw = string(body); return true, "a key", nil },
 	})
 	o := p.Observe(t.Context(), target(https))
 	if saw != secret {

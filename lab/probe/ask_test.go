@@ -97,8 +97,8 @@ func TestLooking(t *testing.T) {
 	h := newHouse(t)
 	https := target(web(t, h.tlsConfig(t)))
 	named := func(name string) probe.Look {
-		return probe.Look{For: "the name " + name, In: func(o probe.Observation) (bool, string) {
-			return slices.Contains(o.Served[0].DNSNames, name) && slices.Equal(o.AcceptableCAs, []string{"CN=probe test CA"}), "names\n" + name
+		return probe.Look{For: "the name " + name, In: func(o probe.Observation) (bool, string, error) {
+			return slices.Contains(o.Served[0].DNSNames, name) && slices.Equal(o.AcceptableCAs, []string{"CN=probe test CA"}), "names\n" + name, nil
 		}}
 	}
 	nobody := probe.HTTP("/ok", probe.Anonymous(h.server))

@@ -58,8 +58,8 @@ func rsaKey(t *testing.T, bits int) crypto.Signer {
 
 // flawedLeaf is a look at the certificate that was served.
 func flawedLeaf(wrong func(*x509.Certificate) bool) probe.Look {
-	return probe.Look{For: "a flaw", In: func(o probe.Observation) (bool, string) {
-		return wrong(o.Served[0]), "a certificate"
+	return probe.Look{For: "a flaw", In: func(o probe.Observation) (bool, string, error) {
+		return wrong(o.Served[0]), "a certificate", nil
 	}}
 }
 
@@ -92,8 +92,8 @@ func TestLooksAtDecoys(t *testing.T) {
 		"expired":   looking(func(c *x509.Certificate) bool { return c.NotAfter.Before(time.Now()) }),
 		"wildcard":  looking(func(c *x509.Certificate) bool { return slices.Contains(c.DNSNames, "*.nomad") }),
 		"another CA": func(p probe.Probe) probe.Probe {
-			return probe.Looking(p, probe.Look{For: "a CA", In: func(o probe.Observation) (bool, string) {
-				return slices.Contains(o.AcceptableCAs, "CN=probe test CA"), strings.Join(o.AcceptableCAs, "; ")
+			return probe.Looking(p, probe.Look{For: "a CA", In: func(o probe.Observation) (bool, string, error) {
+				return slices.Contains(o.AcceptableCAs, "CN=probe test CA"), strings.Join(o.AcceptableCAs, "; "), nil
 			}})
 		},
 	}
@@ -106,8 +106,8 @@ func TestLooksAtDecoys(t *testing.T) {
 		}
 		expect(t, probe.AtDecoy(probe.HTTPLook(probe.Ask{Path: "/"}, as, lookForMarker()), decoy), found, "body")
 		expect(t, probe.AtDecoy(probe.HTTPLook(probe.Ask{Path: "/"}, as, probe.AnswerLook{
-			In: func(header http.Header, _ []byte) (bool, string) {
-				return header.Get("Access-Control-Allow-Origin") == "*", ""
+			In: func(header http.Header, _ []byte) (bool, string, error) {
+				return header.Get("Access-Control-Allow-Origin") == "*", "", nil
 			},
 		}), decoy), found, "CORS")
 	}

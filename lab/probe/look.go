@@ -9,12 +9,13 @@ import (
 type Look struct {
 	// For is the thing, as it follows "look for": "a key of less than 2048 bits in the certificate".
 	For string
-	// In says whether it is there, and what was seen instead or besides, in words and without any secret.
-	In func(Observation) (there bool, saw string)
+	// In says whether it is there, and what was seen instead or besides, in words and without any secret. An error says that
+	// this cannot be told from what was seen, in such words too.
+	In func(Observation) (there bool, saw string, err error)
 }
 
-// Looking is the probe, and then a look at what it saw: Found or Absent where the probe was accepted, else the probe's own
-// outcome.
+// Looking is the probe, and then a look at what it saw: Found or Absent where the probe was accepted, Failed
+// where the look could not tell, else the probe's own outcome.
 func Looking(p Probe, look Look) Probe {
 	looking := p
 	looking.Sentence = fmt.Sprintf("look for %s: %s", look.For, p.Sentence)
@@ -26,9 +27,12 @@ func Looking(p Probe, look Look) Probe {
 		if o.Outcome != Accepted {
 			return o
 		}
-		there, saw := look.In(o)
+		there, saw, err := look.In(o)
 		o.Outcome, o.Received = Absent, clean(saw)
-		if there {
+		switch {
+		case err != nil:
+			o.Outcome, o.Err = Failed, clean(err.Error())
+		case there:
 			o.Outcome = Found
 		}
 		return o

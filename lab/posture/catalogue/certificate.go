@@ -5,6 +5,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rsa"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -45,11 +46,12 @@ func (i Ingredients) certificates() []posture.Spec {
 		var all []posture.Spec
 		for _, s := range append(i.namesOf(d.role), i.traits()...) {
 			look := func(as probe.Caller) probe.Probe {
-				return probe.Looking(opens(as), probe.Look{For: s.what + " in the agent's certificate", In: func(o probe.Observation) (bool, string) {
+				return probe.Looking(opens(as), probe.Look{For: s.what + " in the agent's certificate", In: func(o probe.Observation) (bool, string, error) {
 					if len(o.Served) == 0 {
-						return true, "no certificate at all"
+						return false, "", errors.New("the agent showed no certificate")
 					}
-					return s.in(o.Served[0])
+					there, saw := s.in(o.Served[0])
+					return there, saw, nil
 				}})
 			}
 			all = append(all, tried(posture.Spec{

@@ -2,6 +2,7 @@ package catalogue
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -31,43 +32,41 @@ func (i Ingredients) drivers() []posture.Spec {
 // node is a client in the list of nodes.
 type node struct {
 	Name    string
-	Drivers map[string]struct{ Detected, Healthy bool }
+	Drivers map[string]struct{ Detected field[bool] }
 }
 
-// offering looks for clients whose driver of that name can be used.
-func offering(driver string) func(http.Header, []byte) (bool, string) {
-	return func(_ http.Header, body []byte) (bool, string) {
-		nodes, saw := nodesIn(body)
-		if saw != "" {
-			return false, saw
+// offering looks for clients whose driver of that name can be used. Each client has to tell of that driver, be it off.
+func offering(driver string) func(http.Header, []byte) (bool, string, error) {
+	return func(_ http.Header, body []byte) (bool, string, error) {
+		var nodes []node
+		if err := json.Unmarshal(body, &nodes); err != nil {
+			return false, "", errors.New("the list of clients cannot be read")
 		}
-		var names []string
+		var names, mute []string
 		for _, n := range nodes {
-			if n.Drivers[driver].Detected {
+			switch detected := n.Drivers[driver].Detected; {
+			case !detected.told:
+				mute = append(mute, n.Name)
+			case detected.value:
 				names = append(names, n.Name)
 			}
 		}
 		slices.Sort(names)
-		return len(names) > 0, fmt.Sprintf("%d clients, of which offer it: %s", len(nodes), orNone(names))
+		if len(names) == 0 && len(mute) > 0 {
+			return false, "", fmt.Errorf("of %d clients these do not tell whether they offer %s: %s", len(nodes), driver, strings.Join(mute, ", "))
+		}
+		return len(names) > 0, fmt.Sprintf("%d clients, of which offer it: %s", len(nodes), orNone(names)), nil
 	}
 }
 
 // telling looks for clients that tell of any driver, be it off.
-func telling(_ http.Header, body []byte) (bool, string) {
-	nodes, saw := nodesIn(body)
-	if saw != "" {
-		return false, saw
+func telling(_ http.Header, body []byte) (bool, string, error) {
+	var nodes []node
+	if err := json.Unmarshal(body, &nodes); err != nil {
+		return false, "", errors.New("the list of clients cannot be read")
 	}
 	told := slices.ContainsFunc(nodes, func(n node) bool { return len(n.Drivers) > 0 })
-	return told, fmt.Sprintf("%d clients", len(nodes))
-}
-
-// nodesIn are the nodes of the answer; saw says why there are none.
-func nodesIn(body []byte) (nodes []node, saw string) {
-	if err := json.Unmarshal(body, &nodes); err != nil {
-		return nil, "a list that cannot be read"
-	}
-	return nodes, ""
+	return told, fmt.Sprintf("%d clients", len(nodes)), nil
 }
 
 func orNone(names []string) string {

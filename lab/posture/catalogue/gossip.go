@@ -3,6 +3,7 @@ package catalogue
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"time"
@@ -113,15 +114,16 @@ func shortKey(keys []string) (bool, string) {
 
 // ringLook looks at the keys, in base64, that an answer of /v1/agent/keyring/list holds.
 func ringLook(what string, in func(keys []string) (bool, string)) probe.AnswerLook {
-	return probe.AnswerLook{For: what, In: func(_ http.Header, body []byte) (bool, string) {
+	return probe.AnswerLook{For: what, In: func(_ http.Header, body []byte) (bool, string, error) {
 		var answer struct{ Keys map[string]int }
-		if err := json.Unmarshal(body, &answer); err != nil {
-			return false, "an answer that is no list of keys"
+		if err := json.Unmarshal(body, &answer); err != nil || len(answer.Keys) == 0 {
+			return false, "", errors.New("the answer is no list of keys")
 		}
 		keys := make([]string, 0, len(answer.Keys))
 		for k := range answer.Keys {
 			keys = append(keys, k)
 		}
-		return in(keys)
+		there, saw := in(keys)
+		return there, saw, nil
 	}}
 }

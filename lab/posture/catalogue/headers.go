@@ -76,13 +76,13 @@ func (i Ingredients) httpsAnswers() []posture.Spec {
 			look := func(as probe.Caller) probe.Probe {
 				return probe.HTTPLook(probe.Ask{Path: openPath}, as, probe.AnswerLook{
 					For: "a header " + l.header + " that gives leave",
-					In: func(h http.Header, _ []byte) (bool, string) {
+					In: func(h http.Header, _ []byte) (bool, string, error) {
 						for _, value := range h.Values(l.header) {
 							if l.gives(value) {
-								return true, l.header + ": " + value
+								return true, l.header + ": " + value, nil
 							}
 						}
-						return false, fmt.Sprintf("%d headers, and none that gives this leave", len(h))
+						return false, fmt.Sprintf("%d headers, and none that gives this leave", len(h)), nil
 					},
 				})
 			}

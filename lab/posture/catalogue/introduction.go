@@ -3,6 +3,7 @@ package catalogue
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
@@ -58,25 +59,28 @@ func registerNobody() probe.Call {
 }
 
 // livesLonger looks for a token whose life is longer. The token itself is in no answer.
-func livesLonger(life time.Duration) func(http.Header, []byte) (bool, string) {
-	return func(_ http.Header, body []byte) (bool, string) {
+func livesLonger(life time.Duration) func(http.Header, []byte) (bool, string, error) {
+	return func(_ http.Header, body []byte) (bool, string, error) {
 		var answer struct{ JWT string }
 		var claims struct{ Exp, Iat int64 }
 		if err := json.Unmarshal(body, &answer); err != nil {
-			return false, "an answer that is not JSON"
+			return false, "", errors.New("the answer is not JSON")
 		}
 		parts := strings.Split(answer.JWT, ".")
 		if len(parts) != 3 {
-			return false, "an answer without a token"
+			return false, "", errors.New("the answer has no token")
 		}
 		payload, err := base64.RawURLEncoding.DecodeString(parts[1])
 		if err == nil {
 			err = json.Unmarshal(payload, &claims)
 		}
 		if err != nil {
-			return false, "a token that cannot be read"
+			return false, "", errors.New("the answer has a token that cannot be read")
+		}
+		if claims.Exp == 0 || claims.Iat == 0 {
+			return false, "", errors.New("the token does not tell when it begins and ends")
 		}
 		lives := time.Duration(claims.Exp-claims.Iat) * time.Second
-		return lives > life, fmt.Sprintf("a token that lives %s", lives)
+		return lives > life, fmt.Sprintf("a token that lives %s", lives), nil
 	}
 }

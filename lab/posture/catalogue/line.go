@@ -2,6 +2,7 @@ package catalogue
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -23,29 +24,42 @@ type line struct {
 	why      string
 	// lax says what is looked for, and where it is seen.
 	lax string
-	in  func(agentSelf) (there bool, saw string)
+	in  func(agentSelf) (there bool, saw string, err error)
 }
 
 // agentSelf is the part of /v1/agent/self that is looked at, by Nomad's names.
 type agentSelf struct {
 	Config struct {
 		ACL struct {
-			TokenTTL, PolicyTTL time.Duration
+			TokenTTL, PolicyTTL field[time.Duration]
 		}
 		Client struct {
 			TemplateConfig struct {
-				DisableSandbox   bool
-				FunctionDenylist []string
+				DisableSandbox   field[bool]
+				FunctionDenylist field[[]string]
 			}
 			Artifact struct {
-				DisableFilesystemIsolation, DisableArtifactInspection bool
-				SetEnvironmentVariables                               string
+				DisableFilesystemIsolation, DisableArtifactInspection field[bool]
+				SetEnvironmentVariables                               field[string]
 			}
 		}
 		Server struct {
-			RootKeyRotationThreshold string
+			RootKeyRotationThreshold field[string]
 		}
 	} `json:"config"`
+}
+
+// field is a line that an account may hold or not. Where a version of Nomad calls it by another name, its zero value would
+// look like a good one for ever.
+type field[T any] struct {
+	told  bool
+	value T
+}
+
+// UnmarshalJSON reads a line that is there, be it null.
+func (f *field[T]) UnmarshalJSON(text []byte) error {
+	f.told = true
+	return json.Unmarshal(text, &f.value)
 }
 
 // agentLines are the checks of such lines. Their control looks for an account of a configuration at all, at the same place.
@@ -60,8 +74,8 @@ func (i Ingredients) agentLines() []posture.Spec {
 			Why: l.why + " (read from /v1/agent/self of Nomad 1.11.3)", Want: posture.Want{probe.Absent},
 		},
 			self(probe.AnswerLook{For: l.lax, In: inSelf(l.in)}),
-			self(probe.AnswerLook{For: "the account of a configuration", In: inSelf(func(a agentSelf) (bool, string) {
-				return a.Config.ACL.TokenTTL > 0, "the agent's account of its configuration"
+			self(probe.AnswerLook{For: "the account of a configuration", In: inSelf(func(a agentSelf) (bool, string, error) {
+				return a.Config.ACL.TokenTTL.value > 0, "the agent's account of its configuration", nil
 			})}),
 		))
 	}
@@ -69,21 +83,24 @@ func (i Ingredients) agentLines() []posture.Spec {
 }
 
 // inSelf reads the agent's account, and keeps of it what the look says alone.
-func inSelf(look func(agentSelf) (bool, string)) func(http.Header, []byte) (bool, string) {
-	return func(_ http.Header, body []byte) (bool, string) {
+func inSelf(look func(agentSelf) (bool, string, error)) func(http.Header, []byte) (bool, string, error) {
+	return func(_ http.Header, body []byte) (bool, string, error) {
 		var self agentSelf
 		if err := json.Unmarshal(body, &self); err != nil {
-			return false, "an account that cannot be read"
+			return false, "", errors.New("the account cannot be read")
 		}
 		return look(self)
 	}
 }
 
-// told is a look whose words are the line and its value.
-func told[T any](name string, value func(agentSelf) T, lax func(T) bool) func(agentSelf) (bool, string) {
-	return func(a agentSelf) (bool, string) {
-		v := value(a)
-		return lax(v), fmt.Sprintf("%s = %v", name, v)
+// told is a look whose words are the line and its value. Its error is that the account does not hold the line.
+func told[T any](name string, of func(agentSelf) field[T], lax func(T) bool) func(agentSelf) (bool, string, error) {
+	return func(a agentSelf) (bool, string, error) {
+		f := of(a)
+		if !f.told {
+			return false, "", fmt.Errorf("the account does not tell %s", name)
+		}
+		return lax(f.value), fmt.Sprintf("%s = %v", name, f.value), nil
 	}
 }
 
@@ -95,13 +112,13 @@ func clientLines() []line {
 			role: pki.Client, id: "client-templates-stay-in-the-task", title: "a client's templates read no file outside of the task",
 			severity: posture.Critical, lax: "client.template.disable_file_sandbox = true",
 			why: "a template would read the client's own key, or any other file that the agent may (client/allocrunner/taskrunner/template/template.go:714)",
-			in:  told("disable_file_sandbox", func(a agentSelf) bool { return a.Config.Client.TemplateConfig.DisableSandbox }, on),
+			in:  told("disable_file_sandbox", func(a agentSelf) field[bool] { return a.Config.Client.TemplateConfig.DisableSandbox }, on),
 		},
 		{
 			role: pki.Client, id: "client-templates-run-nothing", title: "a client's templates run no program and write no file",
 			severity: posture.Critical, lax: "a client.template.function_denylist without plugin or writeToFile",
 			why: "the functions plugin and writeToFile of a template act as the agent's own user (nomad#24541; client/config/config.go:77)",
-			in: told("function_denylist", func(a agentSelf) []string { return a.Config.Client.TemplateConfig.FunctionDenylist }, func(denied []string) bool {
+			in: told("function_denylist", func(a agentSelf) field[[]string] { return a.Config.Client.TemplateConfig.FunctionDenylist }, func(denied []string) bool {
 				return !slices.Contains(denied, "plugin") || !slices.Contains(denied, "writeToFile")
 			}),
 		},
@@ -109,19 +126,19 @@ func clientLines() []line {
 			role: pki.Client, id: "client-isolates-downloads", title: "a client downloads artifacts in a sandbox of the file system",
 			severity: posture.High, lax: "client.artifact.disable_filesystem_isolation = true",
 			why: "a hostile archive or repository would write outside of the task (nomad#15328; client/allocrunner/taskrunner/getter)",
-			in:  told("disable_filesystem_isolation", func(a agentSelf) bool { return a.Config.Client.Artifact.DisableFilesystemIsolation }, on),
+			in:  told("disable_filesystem_isolation", func(a agentSelf) field[bool] { return a.Config.Client.Artifact.DisableFilesystemIsolation }, on),
 		},
 		{
 			role: pki.Client, id: "client-inspects-downloads", title: "a client looks for links that lead out of what it has downloaded",
 			severity: posture.High, lax: "client.artifact.disable_artifact_inspection = true",
 			why: "a link in an archive would lead to any file of the client's (client/allocrunner/taskrunner/getter/sandbox.go)",
-			in:  told("disable_artifact_inspection", func(a agentSelf) bool { return a.Config.Client.Artifact.DisableArtifactInspection }, on),
+			in:  told("disable_artifact_inspection", func(a agentSelf) field[bool] { return a.Config.Client.Artifact.DisableArtifactInspection }, on),
 		},
 		{
 			role: pki.Client, id: "client-hands-downloads-no-environment", title: "a client's downloads see no variable of its own environment",
 			severity: posture.Medium, lax: "a client.artifact.set_environment_variables",
 			why: "what a job names as its source may send them anywhere (nomad#15514; client/allocrunner/taskrunner/getter/sandbox.go:58)",
-			in: told("set_environment_variables", func(a agentSelf) string { return a.Config.Client.Artifact.SetEnvironmentVariables },
+			in: told("set_environment_variables", func(a agentSelf) field[string] { return a.Config.Client.Artifact.SetEnvironmentVariables },
 				func(names string) bool { return names != "" }),
 		},
 	}
@@ -138,13 +155,13 @@ func cacheLines() []line {
 			role: pki.Client, id: "client-forgets-revoked-tokens", title: "a client forgets a token that was revoked within minutes",
 			severity: posture.Medium, lax: "an acl.token_ttl of more than " + forgetful.String(),
 			why: "a client goes by what it remembers of a token for that long, also after the token was deleted (client/acl.go, resolveTokenValue)",
-			in:  told("token_ttl", func(a agentSelf) time.Duration { return a.Config.ACL.TokenTTL }, long),
+			in:  told("token_ttl", func(a agentSelf) field[time.Duration] { return a.Config.ACL.TokenTTL }, long),
 		},
 		{
 			role: pki.Client, id: "client-forgets-withdrawn-policies", title: "a client forgets a policy that was withdrawn within minutes",
 			severity: posture.Medium, lax: "an acl.policy_ttl of more than " + forgetful.String(),
 			why: "a client goes by what it remembers of a policy for that long, also after the policy was narrowed (client/acl.go, resolvePolicies)",
-			in:  told("policy_ttl", func(a agentSelf) time.Duration { return a.Config.ACL.PolicyTTL }, long),
+			in:  told("policy_ttl", func(a agentSelf) field[time.Duration] { return a.Config.ACL.PolicyTTL }, long),
 		},
 	}
 }
@@ -157,9 +174,9 @@ func serverLines() []line {
 		role: pki.Server, id: "server-rotates-encryption-keys", title: "a server rotates the key that encrypts variables at least once a year",
 		severity: posture.Medium, lax: "a server.root_key_rotation_threshold of more than a year",
 		why: "a key that leaked, as in a snapshot, would stay good for all that is encrypted and signed (nomad/core_sched.go, rootKeyRotateOrGC)",
-		in: told("root_key_rotation_threshold", func(a agentSelf) string { return a.Config.Server.RootKeyRotationThreshold }, func(text string) bool {
+		in: told("root_key_rotation_threshold", func(a agentSelf) field[string] { return a.Config.Server.RootKeyRotationThreshold }, func(text string) bool {
 			threshold, err := time.ParseDuration(text) // empty: the default
-			return err == nil && threshold > yearly
+			return text != "" && (err != nil || threshold > yearly)
 		}),
 	}}
 }

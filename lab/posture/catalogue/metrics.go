@@ -2,6 +2,7 @@ package catalogue
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strings"
 
@@ -27,16 +28,16 @@ func (i Ingredients) metrics() []posture.Spec {
 
 // metricLook looks for a metric whose name begins so.
 func metricLook(what, prefix string) probe.AnswerLook {
-	return probe.AnswerLook{For: what, In: func(_ http.Header, body []byte) (bool, string) {
+	return probe.AnswerLook{For: what, In: func(_ http.Header, body []byte) (bool, string, error) {
 		var answer struct{ Gauges []struct{ Name string } }
 		if err := json.Unmarshal(body, &answer); err != nil {
-			return false, "an answer that holds no metrics"
+			return false, "", errors.New("the answer holds no metrics")
 		}
 		for _, g := range answer.Gauges {
 			if strings.HasPrefix(g.Name, prefix) {
-				return true, "the metric " + g.Name
+				return true, "the metric " + g.Name, nil
 			}
 		}
-		return false, "no such metric"
+		return false, "no such metric", nil
 	}}
 }

@@ -2,6 +2,7 @@ package catalogue
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -87,16 +88,20 @@ func (i Ingredients) trustsOnlyItsOwn(s posture.Spec, h hand, try func(probe.Cal
 func (i Ingredients) strangeAuthority() probe.Look {
 	return probe.Look{
 		For: "an authority that is not the cluster's among those of which the agent takes certificates",
-		In: func(o probe.Observation) (bool, string) {
+		In: func(o probe.Observation) (bool, string, error) {
 			for _, name := range o.AcceptableCAs {
 				if !slices.Contains(i.Authorities, name) {
-					return true, "it takes those of " + name
+					return true, "it takes those of " + name, nil
 				}
 			}
-			if len(o.AcceptableCAs) == 0 {
-				return false, "it asks for no certificate of any"
+			switch {
+			case o.AcceptableCAs == nil:
+				return false, "", errors.New("it asks for no certificate, so whom it trusts is not known")
+			case len(o.AcceptableCAs) == 0:
+				return true, "it names none, and so takes those of any (RFC 8446, 4.2.4)", nil
+			default:
+				return false, "it takes those of " + strings.Join(o.AcceptableCAs, " and "), nil
 			}
-			return false, "it takes those of " + strings.Join(o.AcceptableCAs, " and ")
 		},
 	}
 }

@@ -1,0 +1,88 @@
+package catalogue_test
+
+import (
+	"strings"
+	"testing"
+
+	"nomadlab.internal/lab/posture/catalogue"
+	"nomadlab.internal/lab/probe"
+)
+
+// TestALookThatCannotSeeSaysSo: an answer that is in another form, or calls what is looked for by another name, is not one
+// in which nothing is found.
+func TestALookThatCannotSeeSaysSo(t *testing.T) {
+	for name, look := range catalogue.Looks() {
+		for _, body := range []string{"", "<html>", `"a text"`, "[1]"} {
+			if there, saw, err := look(nil, []byte(body)); err == nil {
+				t.Errorf("%s in %q: %t, %s", name, body, there, saw)
+			}
+		}
+		if name == "metrics" || name == "drivers" || name == "raw_exec" {
+			continue // of no metric and of no client, none is one that is looked for
+		}
+		for _, body := range []string{"{}", `{"config":{"ACL":null,"Client":{"Templates":{}}}}`} {
+			if there, saw, err := look(nil, []byte(body)); err == nil {
+				t.Errorf("%s in %s: %t, %s", name, body, there, saw)
+			}
+		}
+	}
+}
+
+// TestALookAtDrivers: each client has to tell of the driver.
+func TestALookAtDrivers(t *testing.T) {
+	look := catalogue.Looks()["raw_exec"]
+	const off, on = `{"Name":"a","Drivers":{"raw_exec":{"Detected":false}}}`, `{"Name":"b","Drivers":{"raw_exec":{"Detected":true}}}`
+	const mute, renamed = `{"Name":"c","Drivers":{"exec":{"Detected":true}}}`, `{"Name":"d","Drivers":{"raw_exec":{"Found":true}}}`
+	for body, want := range map[string]string{
+		off: "absent", on: "found", off + "," + on: "found", mute: "blind", renamed: "blind", off + "," + mute: "blind", on + "," + mute: "found",
+	} {
+		got := "absent"
+		there, saw, err := look(nil, []byte("["+body+"]"))
+		switch {
+		case err != nil:
+			got = "blind"
+		case there:
+			got = "found"
+		}
+		if got != want {
+			t.Errorf("%s: %s (%s, %v), want %s", body, got, saw, err, want)
+		}
+	}
+}
+
+// TestALookAtLines: what a line says is seen where it is told, be it nothing.
+func TestALookAtLines(t *testing.T) {
+	for id, test := range map[string]struct{ good, bad string }{
+		"client-templates-stay-in-the-task": {`{"Client":{"TemplateConfig":{"DisableSandbox":false}}}`, `{"Client":{"TemplateConfig":{"DisableSandbox":true}}}`},
+		"client-templates-run-nothing":      {`{"Client":{"TemplateConfig":{"FunctionDenylist":["plugin","writeToFile"]}}}`, `{"Client":{"TemplateConfig":{"FunctionDenylist":null}}}`},
+		"client-forgets-revoked-tokens":     {`{"ACL":{"TokenTTL":30000000000}}`, `{"ACL":{"TokenTTL":3000000000000}}`},
+		"server-rotates-encryption-keys":    {`{"Server":{"RootKeyRotationThreshold":""}}`, `{"Server":{"RootKeyRotationThreshold":"20000h"}}`},
+	} {
+		for config, want := range map[string]bool{test.good: false, test.bad: true} {
+			there, saw, err := catalogue.Looks()[id](nil, []byte(`{"config":`+config+`}`))
+			if there != want || err != nil {
+				t.Errorf("%s in %s: %t, %s, %v", id, config, there, saw, err)
+			}
+		}
+	}
+}
+
+// TestAnAgentThatTakesAnybodys: who names no authority takes certificates of any, and who asks for none says nothing of them.
+func TestAnAgentThatTakesAnybodys(t *testing.T) {
+	look := catalogue.StrangeAuthority("CN=own")
+	for _, test := range []struct {
+		names []string
+		there bool
+		fails string
+	}{
+		{[]string{"CN=own"}, false, ""},
+		{[]string{"CN=own", "CN=other"}, true, ""},
+		{[]string{}, true, ""},
+		{nil, false, "asks for no certificate"},
+	} {
+		there, saw, err := look.In(probe.Observation{AcceptableCAs: test.names})
+		if there != test.there || (err != nil) != (test.fails != "") || err != nil && !strings.Contains(err.Error(), test.fails) {
+			t.Errorf("%q: %t, %s, %v", test.names, there, saw, err)
+		}
+	}
+}
