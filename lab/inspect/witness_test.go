@@ -92,24 +92,29 @@ func TestNoDriver(t *testing.T) {
 // TestWitnessOfALabWithADeadClient: Nomad takes a client for ready a while after its end, and the workload runs elsewhere.
 func TestWitnessOfALabWithADeadClient(t *testing.T) {
 	l := labtest.Start(t, lab.Servers(1), lab.Clients(2))
-	dead := l.Clients()[0]
+	server, err := l.Servers()[0].API()
+	if err != nil {
+		t.Fatal(err)
+	}
+	nodes, _, err := server.Nodes().List(nil)
+	if err != nil || len(nodes) != 2 {
+		t.Fatalf("%d clients: %v", len(nodes), err)
+	}
+	dead, err := l.Node(nodes[0].Name) // the one that would be chosen
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := dead.Kill(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 { // the scheduler would choose at random
-		w, stop, err := inspect.StartWitness(t.Context(), l)
-		if err != nil {
-			t.Fatal(err)
-		}
-		server, err := l.Servers()[0].API()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if node, _, err := server.Nodes().Info(w.Node, nil); err != nil || node.Name == dead.Name() {
-			t.Errorf("it runs on %s, which is dead: %v", dead.Name(), err)
-		}
-		if err := stop(t.Context()); err != nil {
-			t.Fatal(err)
-		}
+	w, stop, err := inspect.StartWitness(t.Context(), l)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if w.Node != nodes[1].ID {
+		t.Errorf("it runs on %s; %s is dead", w.Node, nodes[0].ID)
+	}
+	if err := stop(t.Context()); err != nil {
+		t.Fatal(err)
 	}
 }
