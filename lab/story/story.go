@@ -67,6 +67,8 @@ type T struct {
 	findings []finding.Finding
 	// survey lets a step go on after a check that did not hold.
 	survey bool
+	// cleanups are what is to be done once the scenario has ended.
+	cleanups []func()
 }
 
 // Narrator is told what happens while it happens.
@@ -83,6 +85,17 @@ type Narrator interface {
 
 // Say tells the reader what was seen.
 func (t *T) Say(format string, args ...any) { t.narrator.Say(fmt.Sprintf(format, args...)) }
+
+// Cleanup has f called when the scenario has ended, in whatever way: the last that was given comes first. It is for what a
+// step starts beside the lab and a later step still needs.
+func (t *T) Cleanup(f func()) { t.cleanups = append(t.cleanups, f) }
+
+// cleanUp calls them all, also where one of them panics.
+func (t *T) cleanUp() {
+	for _, f := range t.cleanups {
+		defer f()
+	}
+}
 
 // Record keeps what a check found, and returns an error unless the promise held. What was not carried out, and what was
 // skipped, is not held: it proves nothing. Under Survey it returns nil whatever was found.
@@ -146,6 +159,7 @@ func (s Scenario) play(ctx context.Context, t *T) (Result, error) {
 	if len(steps) == 0 {
 		return Result{}, fmt.Errorf("%s: %w", s.Name, ErrNothingProved)
 	}
+	defer t.cleanUp()
 	start := time.Now()
 	var failed []Failure
 	for i, step := range steps {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -200,4 +201,47 @@ func TestEachRunHasStepsOfItsOwn(t *testing.T) {
 			t.Error(err)
 		}
 	}
+}
+
+// TestCleanupComesAtTheEnd, the latest first, however the scenario ends, and under Survey too.
+func TestCleanupComesAtTheEnd(t *testing.T) {
+	for name, fail := range map[string]error{"done": nil, "failed": errors.New("no leader")} {
+		var did []string
+		note := func(what string) func() { return func() { did = append(did, what) } }
+		s := scenario(
+			step("one", func(_ context.Context, st *story.T) error {
+				st.Cleanup(note("first"))
+				st.Cleanup(note("second"))
+				note("one")()
+				return fail
+			}),
+			step("two", func(context.Context, *story.T) error { note("two")(); return nil }),
+		)
+		want := []string{"one", "two", "second", "first"}
+		_, err := s.Run(t.Context(), nil, &recorder{})
+		if fail != nil {
+			want = slices.Delete(want, 1, 2)
+		}
+		if diff := cmp.Diff(want, did); diff != "" || !errors.Is(err, fail) {
+			t.Errorf("%s: %v (-want +got):\n%s", name, err, diff)
+		}
+		did = nil
+		_, err = s.Survey(t.Context(), nil, &recorder{})
+		if diff := cmp.Diff([]string{"one", "two", "second", "first"}, did); diff != "" || err != nil {
+			t.Errorf("%s, surveyed: %v (-want +got):\n%s", name, err, diff)
+		}
+	}
+	t.Run("panic", func(t *testing.T) {
+		done := 0
+		defer func() {
+			if recover() == nil || done != 2 {
+				t.Errorf("%d of 2 were called", done)
+			}
+		}()
+		_, _ = scenario(step("one", func(_ context.Context, st *story.T) error {
+			st.Cleanup(func() { done++ })
+			st.Cleanup(func() { done++; panic("the cleanup") })
+			panic("the step")
+		})).Run(t.Context(), nil, &recorder{})
+	})
 }
