@@ -3,6 +3,8 @@ package lab
 import (
 	"fmt"
 	"net/netip"
+
+	"nomadlab.internal/lab/agentconf"
 )
 
 // address gives every node its address, in the order of the plan.
@@ -28,6 +30,14 @@ func (n *PlannedNode) advertise() string {
 		return n.Address.String()
 	}
 	return ownAddress
+}
+
+// editAdvertised changes where the node's peers are told to connect to, if that is not where it listens.
+func (n *PlannedNode) editAdvertised(config []byte) ([]byte, error) {
+	if n.AdvertisedRPCPort == 0 {
+		return config, nil
+	}
+	return agentconf.Edit(config, "advertise.rpc", fmt.Sprintf("%q", n.advertise()+fmt.Sprintf(":%d", n.AdvertisedRPCPort)))
 }
 
 // peer is how others write down a port of the node.

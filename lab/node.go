@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -64,6 +65,12 @@ func (n *Node) HTTP() netip.AddrPort { return n.endpoint(HTTPPort) }
 
 // RPC is where this process reaches a server's RPC port. Invalid for a client and while the node is down.
 func (n *Node) RPC() netip.AddrPort { return n.endpoint(RPCPort) }
+
+// Advertised is where other servers connect to a server, as Raft's configuration has it: its RPC port at its Address, unless
+// its Joiner.AdvertisedRPCPort says otherwise. Invalid where Address is.
+func (n *Node) Advertised() netip.AddrPort {
+	return netip.AddrPortFrom(n.Address(), cmp.Or(n.plan.AdvertisedRPCPort, RPCPort))
+}
 
 // Gossip is where this process reaches a server's serf port, by TCP alone. Invalid for a client and while the node is down.
 func (n *Node) Gossip() netip.AddrPort { return n.endpoint(SerfPort) }

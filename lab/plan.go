@@ -78,6 +78,8 @@ type PlannedNode struct {
 	Gossip GossipKey `json:"gossip,omitempty"`
 	// Introduction is which introduction token a client of a hardened lab has.
 	Introduction Introduction `json:"introduction,omitempty"`
+	// AdvertisedRPCPort is where a server tells its peers to connect to it. Zero: where it listens.
+	AdvertisedRPCPort uint16 `json:"advertised_rpc_port,omitempty"`
 	// User is the numeric user and group that the agent runs as. Zero: the engine has a user for it.
 	User int `json:"user,omitempty"`
 	// Ports are reached from this machine: of a contained node, each through a free port of 127.0.0.1.
@@ -146,7 +148,8 @@ func NewPlan(s Spec, g Ground) (Plan, error) {
 	for _, j := range s.Joiners {
 		p.Nodes = append(p.Nodes, PlannedNode{
 			Name: j.Name, Role: j.Role, Region: j.Region, Datacenter: datacenter(s.Regions, j.Region), Joiner: true, Flaw: j.Flaw,
-			Gossip: p.gossip(j.Gossip), Introduction: j.Introduction, Identity: pki.Identity{Role: j.CertificateRole, Region: j.CertificateRegion},
+			Gossip: p.gossip(j.Gossip), Introduction: j.Introduction, AdvertisedRPCPort: j.AdvertisedRPCPort,
+			Identity: pki.Identity{Role: j.CertificateRole, Region: j.CertificateRegion},
 		})
 	}
 	var err error
@@ -202,6 +205,9 @@ func (p *Plan) complete(s Spec, g Ground) error {
 			return fmt.Errorf("configuration of %s: %w", n.Name, err)
 		}
 		if config, err = p.edit(*n, config); err != nil {
+			return err
+		}
+		if config, err = n.editAdvertised(config); err != nil {
 			return err
 		}
 		n.Files = append(planFiles(*n, at, string(config)), p.introduction(*n, at)...)

@@ -30,6 +30,7 @@ func joinersOfEveryKind() []lab.Joiner {
 		{Name: "stranger", Role: pki.Server, CertificateRegion: "elsewhere"},
 		{Name: "keyless", Role: pki.Server, Gossip: lab.NoKey},
 		{Name: "other-key", Role: pki.Server, Gossip: lab.OtherKey},
+		{Name: "behind-another", Role: pki.Server, AdvertisedRPCPort: 4747},
 	}
 }
 

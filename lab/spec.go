@@ -102,6 +102,10 @@ type Joiner struct {
 	Gossip GossipKey `yaml:"gossip,omitempty" json:"gossip,omitempty"`
 	// Introduction says which introduction token a client of a hardened lab has. Zero: one of its own.
 	Introduction Introduction `yaml:"introduction,omitempty" json:"introduction,omitempty"`
+	// AdvertisedRPCPort is the port of its own address at which a server tells its peers to connect to it, for somebody in
+	// between to listen there. Zero: RPCPort, where it listens itself. The address cannot differ: to its peers a server
+	// advertises that of its gossip (command/agent/agent.go:415).
+	AdvertisedRPCPort uint16 `yaml:"advertised_rpc_port,omitempty" json:"advertised_rpc_port,omitempty"`
 }
 
 // Weakness is a protection that a lab goes without, by the path of the setting in Nomad's agent configuration.

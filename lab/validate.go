@@ -205,6 +205,17 @@ func (v *validator) joiners(s Spec) {
 			v.add(at+"gossip", fmt.Sprintf("%q", j.Gossip), "use none, other, or leave it out for the lab's key")
 		}
 		v.introduction(at+"introduction", s, j)
+		v.advertisedPort(at+"advertised_rpc_port", j)
+	}
+}
+
+func (v *validator) advertisedPort(field string, j Joiner) {
+	switch {
+	case j.AdvertisedRPCPort == 0:
+	case j.Role != pki.Server:
+		v.add(field, fmt.Sprint(j.AdvertisedRPCPort), "leave it out: only servers are connected to by their peers")
+	case j.AdvertisedRPCPort == HTTPPort || j.AdvertisedRPCPort == SerfPort:
+		v.add(field, fmt.Sprint(j.AdvertisedRPCPort), "use another port: the server itself listens there, for something else")
 	}
 }
 

@@ -220,6 +220,16 @@ func refusedJoiners() []refused {
 			first(func(j *lab.Joiner) { j.Region = "global" }),
 		},
 		{
+			"a client's advertised RPC port", joining(lab.Joiner{Name: "x", Role: pki.Client, AdvertisedRPCPort: 4747}),
+			"joiners[0].advertised_rpc_port", "4747", "only servers",
+			first(func(j *lab.Joiner) { j.Role = pki.Server }),
+		},
+		{
+			"advertised RPC port where serf listens", joining(lab.Joiner{Name: "x", Role: pki.Server, AdvertisedRPCPort: 4648}),
+			"joiners[0].advertised_rpc_port", "4648", "use another port",
+			first(func(j *lab.Joiner) { j.AdvertisedRPCPort = lab.RPCPort }),
+		},
+		{
 			"gossip key", joining(lab.Joiner{Name: "x", Role: pki.Server, Gossip: "wrong"}), "joiners[0].gossip", `"wrong"`, "use none, other",
 			first(func(j *lab.Joiner) { j.Gossip = lab.OtherKey }),
 		},
@@ -312,6 +322,7 @@ func TestValidateAccepts(t *testing.T) {
 		"a template, unexamined":  {Subnet: "{{ nonsense"},
 		"every difference of joiners": joining(lab.Joiner{
 			Name: "x", Role: pki.Server, Region: "global", CertificateRole: pki.Client, CertificateRegion: "elsewhere", Gossip: lab.NoKey,
+			AdvertisedRPCPort: 4747,
 		}),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -141,7 +141,7 @@ func (l *Lab) running(region string) []*Node { return membersOf(region, l.Server
 // atRPC returns the server whose RPC address that is.
 func (l *Lab) atRPC(address string) *Node {
 	for _, n := range l.nodes {
-		if n.Role() == pki.Server && address == fmt.Sprintf("%s:%d", n.Address(), RPCPort) {
+		if n.Role() == pki.Server && address == n.Advertised().String() {
 			return n
 		}
 	}

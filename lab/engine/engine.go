@@ -111,6 +111,10 @@ type Feature string
 // network of its other programs.
 const Containment Feature = "containment"
 
+// SharedLoopback is that nodes are on this machine's loopback: a listener of ours at a node's own address, on another port,
+// is reached by the other nodes, and by nobody beyond this machine.
+const SharedLoopback Feature = "shared loopback"
+
 // Footprint recognises what belongs together. A zero field means that the engine leaves no such traces.
 type Footprint struct {
 	// DockerHost is the address of the Docker daemon that has the lab's containers and networks.

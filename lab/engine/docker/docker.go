@@ -53,8 +53,13 @@ func (e *Engine) Site() engine.Site {
 	return engine.Site{Pools: []netip.Prefix{netip.MustParsePrefix("172.30.0.0/16"), netip.MustParsePrefix("10.230.0.0/16")}}
 }
 
-// Lacks is empty: a container has everything.
-func (e *Engine) Lacks(engine.Feature) string { return "" }
+// Lacks says that nodes have a network of their own. Else a container has everything.
+func (e *Engine) Lacks(f engine.Feature) string {
+	if f == engine.SharedLoopback {
+		return "containers have a network of their own, on which others than this machine's programs could connect to a listener of ours"
+	}
+	return ""
+}
 
 // Footprint is the label on containers and networks.
 func (e *Engine) Footprint(label, value string) engine.Footprint {

@@ -242,3 +242,10 @@ func TestExplain(t *testing.T) {
 		t.Errorf("no error is explained as %v", got)
 	}
 }
+
+func TestWhatContainersLack(t *testing.T) {
+	e := &docker.Engine{}
+	if e.Lacks(engine.SharedLoopback) == "" || e.Lacks(engine.Containment) != "" || e.Lacks("anything else") != "" {
+		t.Error("a shared loopback is what containers lack, and nothing else")
+	}
+}

@@ -166,7 +166,7 @@ func TestWhatItSaysOfItself(t *testing.T) {
 	if site.Contained() || site.Of(w.run) != w.folder() || len(site.Pools) != 1 || site.Pools[0].String() != "127.64.0.0/10" {
 		t.Errorf("%+v", site)
 	}
-	if w.Lacks(engine.Containment) == "" || w.Lacks("anything else") != "" {
+	if w.Lacks(engine.Containment) == "" || w.Lacks(engine.SharedLoopback) != "" || w.Lacks("anything else") != "" {
 		t.Error("containment is what it lacks, and nothing else")
 	}
 	for _, c := range []struct {
