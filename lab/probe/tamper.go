@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync/atomic"
 )
 
 // Direction is the way that bytes go.
@@ -83,13 +84,14 @@ func Through(p Probe, m Meddler) Probe {
 		if at == "" {
 			return notReached("the target has no address for this plane")
 		}
-		proxy, err := meddle(ctx, m, t.From, at)
+		var flipped atomic.Bool
+		proxy, err := intercept(ctx, "127.0.0.1:0", t.From, at, func() hand { return &talk{meddler: m, flipped: &flipped} })
 		if err != nil {
 			return notReached(err.Error())
 		}
 		o := p.see(ctx, t.reachedAt(p.Plane, proxy.addr()))
-		flipped, err := proxy.close()
-		return m.judge(o, flipped, err)
+		err = proxy.close()
+		return m.judge(o, flipped.Load(), err)
 	}
 	return through
 }
