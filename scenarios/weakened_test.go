@@ -33,6 +33,7 @@ const (
 
 	heard    = "a-listener-hears-nothing"
 	tampered = "a-flipped-bit-is-noticed"
+	between  = "a-flipped-bit-between-servers-is-noticed"
 )
 
 // short is enough for what happens within a second on a sound lab.
@@ -69,6 +70,13 @@ func weakenedWire() []weakened {
 		{
 			scenario: tampered, weaken: "tls.rpc is off", spec: lab.Weaken(lab.NoRPCTLS),
 			void: []string{"rpc-notices-a-flipped-bit", "raft-notices-a-flipped-bit"},
+		},
+		{
+			scenario: between, weaken: "tls.rpc is off", spec: lab.Weaken(lab.NoRPCTLS),
+			fails: map[int]string{
+				2: "0 of these ended", 4: `is "untamperee: tampered-`,
+			},
+			within: short,
 		},
 	}
 }
