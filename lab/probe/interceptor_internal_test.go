@@ -35,3 +35,21 @@ func TestRecordsAreFound(t *testing.T) {
 		}
 	}
 }
+
+// TestAtMostOneBitOfAConnection is flipped, and none of what the agent answers.
+func TestAtMostOneBitOfAConnection(t *testing.T) {
+	i := &Interceptor{flip: Flip{Marker: "word"}}
+	h := i.connected()
+	for _, step := range []struct {
+		text, want string
+		way        Direction
+	}{{"a word", "a word", ToCaller}, {"a word", "a wore", ToAgent}, {"a word", "a word", ToAgent}} {
+		b := []byte(step.text)
+		if h.pass(b, step.way); string(b) != step.want {
+			t.Errorf("%s: %q, want %q", step.way, b, step.want)
+		}
+	}
+	if h.ended(); i.Seen() != (Intercepted{Connections: 1, Flipped: 1, Ended: 1}) {
+		t.Errorf("seen was %+v", i.Seen())
+	}
+}
