@@ -1,24 +1,18 @@
 package posture_test
 
 import (
+	"encoding/json"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/labtest"
 )
-
-// checksDoc is the page that this test keeps.
-const checksDoc = "../../docs/checks.md"
 
 // distinct is how many checks there must be that no other check could stand for: those that break at the same lines count
 // as one.
@@ -49,8 +43,13 @@ func TestEveryCheckCanFail(t *testing.T) {
 	if t.Failed() {
 		return
 	}
-	table.demand(t)
-	table.keep(t)
+	found := table.seen(t)
+	demand(t, found)
+	if updating() {
+		keep(t, found)
+		return
+	}
+	table.compare(t, readSeen(t))
 }
 
 // sound is the lab that each weakening takes a line from. One client is enough to see what a client's line breaks.
@@ -86,8 +85,6 @@ func seenOn(t *testing.T, l *lab.Lab, w weakening) []finding.Finding {
 type table struct {
 	mu      sync.Mutex
 	columns []column
-	// checks are one finding of each, for what it says of the check.
-	checks []finding.Finding
 }
 
 // column is what the checks found at one weakening.
@@ -114,11 +111,6 @@ func (a *table) add(t *testing.T, w weakening, findings []finding.Finding) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.columns = append(a.columns, c)
-	for _, f := range findings {
-		if !slices.ContainsFunc(a.checks, func(have finding.Finding) bool { return have.ID == f.ID }) {
-			a.checks = append(a.checks, f)
-		}
-	}
 }
 
 // worse is the verdict of a check over several nodes.
@@ -131,22 +123,51 @@ func worse(a, b finding.Verdict) finding.Verdict {
 	return finding.Skipped
 }
 
-// demand is what the table must show.
-func (a *table) demand(t *testing.T) {
+// seen is the table in the order of the weakenings and of the catalogue.
+func (a *table) seen(t *testing.T) []seen {
 	t.Helper()
-	a.order(t)
-	rows := map[string][]string{}
-	for _, f := range a.checks {
-		if len(a.caught(f)) == 0 {
-			t.Errorf("%s was never seen to break at a line that leaves most of the %s checks alone; it broke at %v", f.ID, f.Plane, a.breaking(f.ID))
+	checks := specs(t)
+	var all []seen
+	for _, w := range weakenings() {
+		at := slices.IndexFunc(a.columns, func(c column) bool { return c.id == w.id })
+		if at < 0 {
+			t.Fatalf("the weakening %s was not tried", w.id)
 		}
-		row := strings.Join(a.breaking(f.ID), " ")
-		rows[row] = append(rows[row], f.ID)
+		s := seen{Weakening: w.id, Breaks: []string{}, Green: []string{}}
+		held, of := map[string]int{}, map[string]int{}
+		for _, c := range checks {
+			of[string(c.Plane)]++
+			switch a.columns[at].verdicts[c.ID] {
+			case finding.Broken:
+				s.Breaks = append(s.Breaks, c.ID)
+			case finding.Held:
+				held[string(c.Plane)]++
+			}
+		}
+		for _, plane := range planes(checks) {
+			if 2*held[plane] > of[plane] {
+				s.Green = append(s.Green, plane)
+			}
+		}
+		all = append(all, s)
 	}
-	_, _ = fmt.Fprintf(t.Output(), "%d checks, %d of them distinct, %d weakenings\n", len(a.checks), len(rows), len(a.columns))
-	if len(rows) < distinct {
-		t.Errorf("%d checks break at lines of their own, there must be %d", len(rows), distinct)
-		for row, ids := range rows {
+	return all
+}
+
+// demand is what the table must show.
+func demand(t *testing.T, all []seen) {
+	t.Helper()
+	checks := specs(t)
+	for _, c := range checks {
+		if len(caught(c, all)) == 0 {
+			t.Errorf("%s was never seen to break at a line that leaves most of the %s checks alone; it broke at %v", c.ID, c.Plane, breaking(c.ID, all))
+		}
+	}
+	alike := rows(checks, all)
+	_, _ = fmt.Fprintf(t.Output(), "%d checks, %d of them distinct, %d weakenings\n", len(checks), len(alike), len(all))
+	if len(alike) < distinct {
+		t.Errorf("%d checks break at lines of their own, there must be %d", len(alike), distinct)
+		for row, ids := range alike {
 			if len(ids) > 1 {
 				t.Logf("alike, at %s: %s", row, strings.Join(ids, ", "))
 			}
@@ -154,66 +175,30 @@ func (a *table) demand(t *testing.T) {
 	}
 }
 
-// order puts columns and checks into the order in which they are written down.
-func (a *table) order(t *testing.T) {
+// compare finds what broke when the page was made and holds now, and the other way round. That a check whose control has
+// lost its meaning could not be carried out is not compared: whether it broke first may be a matter of luck.
+func (a *table) compare(t *testing.T, before []seen) {
 	t.Helper()
-	place := map[string]int{}
-	for i, w := range weakenings() {
-		place[w.id] = i
-	}
-	slices.SortFunc(a.columns, func(b, c column) int { return place[b.id] - place[c.id] })
-	for i, id := range catalogueIDs(t) {
-		place[id] = i
-	}
-	slices.SortFunc(a.checks, func(b, c finding.Finding) int { return place[b.ID] - place[c.ID] })
-}
-
-// breaking are the weakenings at which the check broke.
-func (a *table) breaking(id string) []string {
-	var all []string
 	for _, c := range a.columns {
-		if c.verdicts[id] == finding.Broken {
-			all = append(all, c.id)
+		at := slices.IndexFunc(before, func(s seen) bool { return s.Weakening == c.id })
+		if at < 0 {
+			t.Errorf("%s is not in %s: run this test with -update, then TestChecksPage", c.id, seenFile)
+			continue
 		}
-	}
-	return all
-}
-
-// caught are those of them that left more than half of the plane's checks alone.
-func (a *table) caught(f finding.Finding) []column {
-	var all []column
-	for _, c := range a.columns {
-		held, of := 0, 0
-		for _, other := range a.checks {
-			if other.Plane == f.Plane {
-				of++
-			}
-			if other.Plane == f.Plane && c.verdicts[other.ID] == finding.Held {
-				held++
+		for id, v := range c.verdicts {
+			if broke := slices.Contains(before[at].Breaks, id); broke && v == finding.Held || !broke && v == finding.Broken {
+				t.Errorf("with %s, %s is %q, and %s has it broken: %t; run this test with -update, then TestChecksPage", c.line, id, v, seenFile, broke)
 			}
 		}
-		if c.verdicts[f.ID] == finding.Broken && 2*held > of {
-			all = append(all, c)
-		}
 	}
-	return all
 }
 
-// keep compares the page with what was seen, or writes it.
-func (a *table) keep(t *testing.T) {
+// keep writes down what was seen.
+func keep(t *testing.T, all []seen) {
 	t.Helper()
-	page := a.page()
-	if updating() {
-		if err := os.WriteFile(filepath.Clean(checksDoc), page, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		return
-	}
-	written, err := os.ReadFile(checksDoc)
+	text, err := json.MarshalIndent(all, "", "  ")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(string(written), string(page)); diff != "" {
-		t.Errorf("docs/checks.md is not what was seen (-written +seen), `go test ./scenarios/posture -run TestEveryCheckCanFail -update` writes it:\n%s", diff)
-	}
+	write(t, seenFile, append(text, '\n'))
 }

@@ -2,87 +2,168 @@ package posture_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	"nomadlab.internal/lab/finding"
+	"github.com/google/go-cmp/cmp"
+
+	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/posture/catalogue"
 )
 
-// catalogueIDs are the IDs of all checks, in the catalogue's order.
-func catalogueIDs(t *testing.T) []string {
+const (
+	// checksPage is made from seenFile and the catalogue.
+	checksPage = "../../docs/checks.md"
+	// seenFile is what TestEveryCheckCanFail saw when it was last run with -update.
+	seenFile = "testdata/seen.json"
+)
+
+// seen is what was seen at one weakening.
+type seen struct {
+	// Weakening is its id.
+	Weakening string `json:"weakening"`
+	// Breaks are the IDs of the checks that broke, in the catalogue's order.
+	Breaks []string `json:"breaks"`
+	// Green are the planes of which more than half of the checks held.
+	Green []string `json:"green"`
+}
+
+// TestChecksPage: the page is what was seen, in the catalogue's words.
+func TestChecksPage(t *testing.T) {
+	page := page(t, readSeen(t))
+	if updating() {
+		write(t, checksPage, page)
+		return
+	}
+	written, err := os.ReadFile(checksPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(written), string(page)); diff != "" {
+		t.Errorf("docs/checks.md (-written +made), `go test ./scenarios/posture -run TestChecksPage -update` writes it:\n%s", diff)
+	}
+}
+
+func readSeen(t *testing.T) []seen {
+	t.Helper()
+	text, err := os.ReadFile(seenFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []seen
+	if err := json.Unmarshal(text, &all); err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func write(t *testing.T, path string, content []byte) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Clean(path), content, 0o644); err != nil { //nolint:gosec // for everybody to read
+		t.Fatal(err)
+	}
+}
+
+// specs are the catalogue's.
+func specs(t *testing.T) []posture.Spec {
 	t.Helper()
 	checks, err := catalogue.All(catalogue.Ingredients{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	ids := make([]string, len(checks))
+	all := make([]posture.Spec, len(checks))
 	for i, c := range checks {
-		ids[i] = c.Spec().ID
+		all[i] = c.Spec()
+	}
+	return all
+}
+
+// page is docs/checks.md.
+func page(t *testing.T, all []seen) []byte {
+	t.Helper()
+	checks, lines := specs(t), map[string]string{}
+	for _, w := range weakenings() {
+		lines[w.id] = w.line
+	}
+	var text bytes.Buffer
+	fmt.Fprintf(&text, `# The checks, and what each of them caught
+
+`+"`nomadlab check`"+` carries these out; [posture.md](posture.md) says how. This page is made from what TestEveryCheckCanFail saw:
+for each weakening below, it brings up a hardened lab that lacks one line, and sees which checks break. On the hardened
+lab all of them hold.
+
+%d checks, %d weakenings. %d checks break at lines of their own; others break at the same lines as one of these, and show
+the same thing in another way. A check counts as seen to fail only at a weakening that leaves more than half of its
+plane's checks alone.
+`, len(checks), len(all), len(rows(checks, all)))
+	for _, plane := range planes(checks) {
+		fmt.Fprintf(&text, "\n## %s\n\n| check | the promise | kind, severity | why | caught |\n| --- | --- | --- | --- | --- |\n", plane)
+		for _, s := range checks {
+			if string(s.Plane) == plane {
+				fmt.Fprintf(&text, "| %s | %s | %s, %s | %s | %s |\n", s.ID, cell(s.Title), s.Kind, s.Severity, cell(s.Why), caughtLines(s, all, lines))
+			}
+		}
+	}
+	fmt.Fprint(&text, "\n## The weakenings, and all that each of them breaks\n\n| weakening | the line | breaks |\n| --- | --- | --- |\n")
+	for _, s := range all {
+		fmt.Fprintf(&text, "| %s | %s | %s |\n", s.Weakening, code(lines[s.Weakening]), strings.Join(s.Breaks, "<br>"))
+	}
+	return text.Bytes()
+}
+
+// rows are the checks that break at the same weakenings, by these.
+func rows(checks []posture.Spec, all []seen) map[string][]string {
+	alike := map[string][]string{}
+	for _, s := range checks {
+		row := strings.Join(breaking(s.ID, all), " ")
+		alike[row] = append(alike[row], s.ID)
+	}
+	return alike
+}
+
+// breaking are the weakenings at which the check broke.
+func breaking(id string, all []seen) []string {
+	var ids []string
+	for _, s := range all {
+		if slices.Contains(s.Breaks, id) {
+			ids = append(ids, s.Weakening)
+		}
 	}
 	return ids
 }
 
-// page is docs/checks.md.
-func (a *table) page() []byte {
-	var page bytes.Buffer
-	rows := map[string]bool{}
-	for _, f := range a.checks {
-		rows[strings.Join(a.breaking(f.ID), " ")] = true
-	}
-	fmt.Fprintf(&page, `# The checks, and what each of them caught
-
-`+"`nomadlab check`"+` carries these out. TestEveryCheckCanFail in scenarios/posture writes this page: for each weakening below, it
-brings up a hardened lab that lacks one line, and sees which checks break. All of them hold on the hardened lab.
-
-%d checks, %d weakenings. %d checks break at lines of their own; those that break at the same lines as another show the
-same thing in another way. A check counts as seen to fail only at a weakening that leaves more than half of its plane's
-checks alone.
-`, len(a.checks), len(a.columns), len(rows))
-	for _, plane := range a.planes() {
-		fmt.Fprintf(&page, "\n## %s\n\n| check | the promise | kind, severity | why | caught |\n| --- | --- | --- | --- | --- |\n", plane)
-		for _, f := range a.checks {
-			if f.Plane == plane {
-				fmt.Fprintf(&page, "| %s | %s | %s, %s | %s | %s |\n", f.ID, cell(f.Title), f.Kind, f.Severity, cell(f.Why), a.lines(f))
-			}
+// caught are those of them that left more than half of the plane's checks alone, the most telling first: those that break
+// the least.
+func caught(c posture.Spec, all []seen) []seen {
+	var telling []seen
+	for _, s := range all {
+		if slices.Contains(s.Breaks, c.ID) && slices.Contains(s.Green, string(c.Plane)) {
+			telling = append(telling, s)
 		}
 	}
-	fmt.Fprint(&page, "\n## The weakenings, and all that each of them breaks\n\n| weakening | the line | breaks |\n| --- | --- | --- |\n")
-	for _, c := range a.columns {
-		fmt.Fprintf(&page, "| %s | %s | %s |\n", c.id, code(c.line), strings.Join(a.broken(c), "<br>"))
-	}
-	return page.Bytes()
+	slices.SortStableFunc(telling, func(a, b seen) int { return len(a.Breaks) - len(b.Breaks) })
+	return telling
 }
 
-// lines are the lines at which the check was seen to fail, the most telling first: those that break the least.
-func (a *table) lines(f finding.Finding) string {
-	caught := a.caught(f)
-	slices.SortStableFunc(caught, func(b, c column) int { return len(a.broken(b)) - len(a.broken(c)) })
-	words := make([]string, len(caught))
-	for i, c := range caught {
-		words[i] = code(c.line)
+// caughtLines are their lines.
+func caughtLines(c posture.Spec, all []seen, lines map[string]string) string {
+	var words []string
+	for _, s := range caught(c, all) {
+		words = append(words, code(lines[s.Weakening]))
 	}
 	return strings.Join(words, "<br>")
 }
 
-// broken are the checks that broke at the weakening.
-func (a *table) broken(c column) []string {
-	var ids []string
-	for _, f := range a.checks {
-		if c.verdicts[f.ID] == finding.Broken {
-			ids = append(ids, f.ID)
-		}
-	}
-	return ids
-}
-
-func (a *table) planes() []string {
+func planes(checks []posture.Spec) []string {
 	var all []string
-	for _, f := range a.checks {
-		if !slices.Contains(all, f.Plane) {
-			all = append(all, f.Plane)
+	for _, c := range checks {
+		if !slices.Contains(all, string(c.Plane)) {
+			all = append(all, string(c.Plane))
 		}
 	}
 	return all
@@ -91,7 +172,7 @@ func (a *table) planes() []string {
 // cell makes a text fit for a cell of a Markdown table.
 func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
 
-// code sets off what stands between two backticks, if there are none: a line of configuration.
+// code sets a line of configuration off, unless it has its own backticks.
 func code(line string) string {
 	if strings.Contains(line, "`") {
 		return cell(line)
