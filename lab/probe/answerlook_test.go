@@ -2,6 +2,7 @@ package probe_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -95,5 +96,19 @@ func TestHTTPLookDropsTheBody(t *testing.T) {
 	}
 	if text := fmt.Sprintf("%+v", o); strings.Contains(text, secret) {
 		t.Errorf("the answer's contents are in %s", text)
+	}
+}
+
+// A look that cannot tell has not found that there is nothing, nor that there is something.
+func TestHTTPLookThatCannotTell(t *testing.T) {
+	h := newHouse(t)
+	https := web(t, h.tlsConfig(t))
+	for _, there := range []bool{true, false} {
+		p := probe.HTTPLook(probe.Ask{Path: "/ok"}, probe.As(h.cli), probe.AnswerLook{
+			For: "a field", In: func(http.Header, []byte) (bool, string, error) { return there, "", errors.New("it is not told") },
+		})
+		if o := p.Observe(t.Context(), target(https)); o.Outcome != probe.Failed || o.Received != "it is not told" {
+			t.Errorf("outcome %q, received %q", o.Outcome, o.Received)
+		}
 	}
 }

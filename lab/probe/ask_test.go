@@ -2,6 +2,7 @@ package probe_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -101,6 +102,7 @@ func TestLooking(t *testing.T) {
 			return slices.Contains(o.Served[0].DNSNames, name) && slices.Equal(o.AcceptableCAs, []string{"CN=probe test CA"}), "names\n" + name, nil
 		}}
 	}
+	blind := probe.Look{For: "anything", In: func(probe.Observation) (bool, string, error) { return true, "", errors.New("it is dark") }}
 	nobody := probe.HTTP("/ok", probe.Anonymous(h.server))
 	for _, test := range []struct {
 		probe    probe.Probe
@@ -109,6 +111,7 @@ func TestLooking(t *testing.T) {
 	}{
 		{probe.Looking(fetch(h), named("server.global.nomad")), probe.Found, "names server.global.nomad"},
 		{probe.Looking(fetch(h), named("client.global.nomad")), probe.Absent, "names client.global.nomad"},
+		{probe.Looking(fetch(h), blind), probe.Failed, ""},
 		{probe.Looking(nobody, named("server.global.nomad")), probe.RefusedInHandshake, "TLS alert: certificate required"},
 		{probe.Looking(probe.HTTP("/broken", probe.As(h.cli)), named("x")), probe.Failed, "500 Internal Server Error: No cluster leader"},
 		{probe.Looking(probe.Probe{}, named("x")), probe.NotReached, ""},
