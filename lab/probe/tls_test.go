@@ -70,9 +70,9 @@ func TestVersions(t *testing.T) {
 			config.MinVersion, config.MaxVersion = least, most
 			https, rpc := target(web(t, config)), target(rpcPort(t, config))
 			for _, v := range all {
-				want, found := probe.RefusedInHandshake, probe.Absent
+				want := probe.RefusedInHandshake
 				if least <= v && v <= most {
-					want, found = probe.Accepted, probe.Found
+					want = probe.Accepted
 				}
 				me := probe.As(h.server).TLSAtLeast(v).TLSAtMost(v)
 				for _, o := range []probe.Observation{
@@ -82,47 +82,8 @@ func TestVersions(t *testing.T) {
 						t.Errorf("%s at %s to %s: %+v", me, tls.VersionName(least), tls.VersionName(most), o)
 					}
 				}
-				for _, o := range []probe.Observation{
-					probe.HTTPVersion(v, probe.As(h.server)).Observe(t.Context(), https),
-					probe.RPCVersion(v, probe.As(h.server)).Observe(t.Context(), rpc),
-				} {
-					if o.Outcome != found {
-						t.Errorf("%s at %s to %s: outcome %q, want %q: %s", tls.VersionName(v), tls.VersionName(least), tls.VersionName(most), o.Outcome, found, o.Err)
-					}
-				}
 			}
 		}
-	}
-}
-
-// Who speaks a version and has no suite for it speaks it all the same; who cannot be asked does not lack it.
-func TestVersionThatComesToNothing(t *testing.T) {
-	h := newHouse(t)
-	config := h.tlsConfig(t)
-	config.MinVersion = tls.VersionTLS10
-	config.CipherSuites = []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384}
-	old := target(web(t, config))
-	me := probe.As(h.server)
-	for _, test := range []struct {
-		probe probe.Probe
-		at    probe.Target
-		want  probe.Outcome
-	}{
-		{probe.HTTP("/ok", me.TLSAtMost(tls.VersionTLS10)), old, probe.RefusedInHandshake},
-		{probe.HTTPVersion(tls.VersionTLS10, me), old, probe.Found},
-		{probe.HTTPVersion(tls.VersionTLS12, probe.Anonymous(h.server)), old, probe.Found},
-		{probe.HTTPVersion(tls.VersionTLS13, probe.Anonymous(h.server)), old, probe.Found},
-		{probe.HTTPVersion(tls.VersionTLS10, me), target(web(t, nil)), probe.RefusedInHandshake},
-		{probe.HTTPVersion(tls.VersionTLS10, me), target(closedPort(t)), probe.NotReached},
-		{probe.RPCVersion(tls.VersionTLS10, me), target(closedPort(t)), probe.NotReached},
-		{probe.RPCVersion(tls.VersionTLS10, me), target(listen(t, closeAtOnce)), probe.RefusedInHandshake},
-	} {
-		if o := test.probe.Observe(t.Context(), test.at); o.Outcome != test.want {
-			t.Errorf("%s: outcome %q, want %q: %s", test.probe.Sentence, o.Outcome, test.want, o.Err)
-		}
-	}
-	if got, want := probe.HTTPVersion(tls.VersionTLS10, me).Sentence, "look for TLS 1.0 on the HTTP port with a certificate for server.global.nomad"; got != want {
-		t.Errorf("sentence %q, want %q", got, want)
 	}
 }
 

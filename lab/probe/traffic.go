@@ -34,18 +34,6 @@ func WritingVariable(as Caller) Traffic {
 	}}
 }
 
-// PlanningJob is traffic on the HTTP port, and on the RPC port of a server that does not lead, which forwards it: the caller
-// has a job planned that holds the marker. Nothing is registered.
-func PlanningJob(as Caller) Traffic {
-	return Traffic{Title: "a job with a marker is planned", Weight: jobWeight, Cause: func(ctx context.Context, s Scene) error {
-		id, body, err := markedJob(s.Marker)
-		if err != nil {
-			return err
-		}
-		return apiOf(ctx, s.Target, as).send(ctx, Ask{Method: "POST", Path: "/v1/job/" + id + "/plan", Body: body})
-	}}
-}
-
 // RegisteringJob is traffic on the RPC port of every server: the caller registers a job that holds the marker and runs
 // nothing, waits until the target knows it, and purges it. Raft brings it from the leader to all others. What stays until
 // Nomad's garbage collection are the two evaluations, of a job that is not there.
@@ -81,13 +69,6 @@ func markedJob(marker string) (id, request string, err error) {
 		return "", "", fmt.Errorf("encode a job: %w", err)
 	}
 	return id, string(body), nil
-}
-
-// CallingRPC is traffic on the RPC port: a new connection with a TLS handshake, and a call of Status.Leader.
-func CallingRPC(as Caller) Traffic {
-	return Traffic{Title: "Status.Leader is called over a new connection", Cause: func(ctx context.Context, s Scene) error {
-		return succeeded(RPC(leaderMethod, as).Observe(ctx, s.Target))
-	}}
 }
 
 // Gossiping is traffic on the gossip port: nothing is done but to wait until the server and a peer have pinged each other.
