@@ -9,14 +9,14 @@ import (
 type api struct {
 	target Target
 	as     Caller
-	// plain is true where the agent serves plain HTTP. Then no token is sent.
+	// plain is true where the agent serves plain HTTP. Then no token is sent, unless the caller's may go there.
 	plain bool
 }
 
 // apiOf finds out whether the agent wants TLS.
 func apiOf(ctx context.Context, t Target, as Caller) api {
 	served := PlainHTTP("/v1/status/leader").Observe(ctx, t)
-	return api{target: t, as: as, plain: served.Outcome == Accepted}
+	return api{target: t, as: as, plain: served.Outcome == Accepted && !(t.HTTPInClear && as.orInClear)}
 }
 
 // send sends the request. It is an error if the agent did not do what it was asked.

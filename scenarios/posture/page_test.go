@@ -35,7 +35,9 @@ type seen struct {
 
 // TestChecksPage: the page is what was seen, in the catalogue's words.
 func TestChecksPage(t *testing.T) {
-	page := page(t, readSeen(t))
+	all := readSeen(t)
+	demand(t, all)
+	page := page(t, all)
 	if updating() {
 		write(t, checksPage, page)
 		return
