@@ -51,8 +51,6 @@ type platform struct{ os, arch string }
 
 func here() platform { return platform{runtime.GOOS, runtime.GOARCH} }
 
-func (p platform) String() string { return p.os + "/" + p.arch }
-
 // runsHere says whether this machine can run a Linux binary of that architecture.
 func runsHere(arch string) bool { return platform{"linux", arch} == here() }
 
