@@ -9,7 +9,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/hashicorp/hcl"
 	"github.com/hashicorp/hcl/hcl/parser"
 )
 
@@ -53,7 +52,11 @@ func (f Files) Check() error {
 func (f File) check() error {
 	if _, err := parse(f.Text); err != nil {
 		line, column, words := f.fault(err)
-		return f.fail(fmt.Errorf("%d:%d: %s", line, column, words))
+		at := fmt.Sprintf("%d:%d", line, column)
+		if f.Name != "" {
+			at = f.Name + ":" + at
+		}
+		return fmt.Errorf("%s: %s", at, words)
 	}
 	return nil
 }
@@ -63,14 +66,14 @@ func (f File) fail(err error) error {
 	if f.Name == "" {
 		return err
 	}
-	return fmt.Errorf("%s:%w", f.Name, err)
+	return fmt.Errorf("%s: %w", f.Name, err)
 }
 
 // position is how HCL 1's scanner of JSON begins an error.
 var position = regexp.MustCompile(`^(\d+):(\d+): `)
 
 // fault is where HCL 1 found an error, and what it says about it. Its parser of JSON does not say where, so that the
-// place is the token at which the same reading ends here. At an error without a place it is the beginning.
+// place is the token at which the same reading ends here. At a panic in HCL, it is the beginning.
 func (f File) fault(err error) (line, column int, words string) {
 	if placed, is := errors.AsType[*parser.PosError](err); is {
 		return placed.Pos.Line, placed.Pos.Column, placed.Err.Error()
@@ -81,7 +84,7 @@ func (f File) fault(err error) (line, column int, words string) {
 		column, _ = strconv.Atoi(at[2])
 		return line, column, words[len(at[0]):]
 	}
-	if _, err := hcl.ParseBytes(f.Text); err != nil && isJSON(f.Text) {
+	if isJSON(f.Text) {
 		at := endOfJSON(f.Text)
 		return at.Line, at.Column, words
 	}
@@ -166,7 +169,7 @@ func (f File) changeable(t *tree) error {
 	if t.odd == "" {
 		return nil
 	}
-	return f.fail(fmt.Errorf("%s: write it as other readers of JSON take it", t.odd))
+	return f.fail(fmt.Errorf("%s: write it as other readers of JSON would take it", t.odd))
 }
 
 // trees are the texts as Nomad reads them.

@@ -2,7 +2,7 @@ package agentconf
 
 import "slices"
 
-// place is where something stands: the block that it is in, and the how manieth item it is there.
+// place is where something stands: the block that it is in, and which item it is there, counted from 0.
 type place struct {
 	body  *body
 	index int
@@ -79,7 +79,7 @@ type where struct {
 // wholeOf returns how many names of the path lead to a block that Nomad replaces by a later one as a whole, and the
 // last such block, which alone counts: what a plugin is configured with (nomad/structs/config/plugins.go, Merge, which
 // leaves out one without anything in it), a host volume (nomad/structs/volumes.go, HostVolumeSliceMerge) and three blocks
-// of servers (command/agent/config.go:2651 to :2675). Zero: there is none on the path.
+// of servers (command/agent/config.go:2651 to :2677). Zero: there is none on the path.
 func wholeOf(trees []*tree, path []string) (names int, last where) {
 	if names = wholeDepth(path); names == 0 {
 		return 0, where{}

@@ -158,10 +158,14 @@ func (r *jsonReader) list() (value, error) {
 	}
 }
 
-// endOfJSON is where the parser of HCL 1 gives up.
-func endOfJSON(text []byte) token.Pos {
+// endOfJSON is where the parser of HCL 1 gives up, or this reader before it, at a text that it cannot take the quotes from.
+func endOfJSON(text []byte) (at token.Pos) {
 	r := &jsonReader{scanner: scanner.New(text)}
 	r.scanner.Error = func(token.Pos, string) {}
+	defer func() {
+		_ = recover()
+		at = r.tok.Pos
+	}()
 	r.scan()
 	_, _ = r.object()
 	return r.tok.Pos

@@ -99,7 +99,7 @@ func (f Files) merge(path string, file func([]place) error) error {
 	return nil
 }
 
-// isTrue reads a boolean as HCL 1 does (decoder.go:122 of hcl v1.0.1-nomad-1): 1 and "true" are true too.
+// isTrue reads a boolean as HCL 1 does (decoder.go:137 of hcl v1.0.1-nomad-1): 1 and "true" are true too.
 func (v value) isTrue() (bool, error) {
 	if v.kind < isList {
 		switch strings.ToLower(v.text) {
@@ -112,7 +112,7 @@ func (v value) isTrue() (bool, error) {
 	return false, errors.New("it is no boolean")
 }
 
-// number reads one as HCL 1 does (decoder.go:173): it may be a text.
+// number reads one as HCL 1 does (decoder.go:184): it may be a text.
 func (v value) number() (int, error) {
 	n, err := strconv.ParseInt(v.text, 0, 0)
 	if err != nil || v.kind >= isList {
@@ -140,7 +140,7 @@ func (v value) texts() ([]string, error) {
 }
 
 // appended says whether Nomad appends a list of a later file to that of the ones before. These are all of Nomad 1.11.3
-// (command/agent/config.go:2712 to :2722, :2839 and :2984).
+// (command/agent/config.go:2708 to :2718, :2839 and :2985).
 func appended(path string) bool {
 	return pathIsOneOf(path, "client.servers", "server.enabled_schedulers", "server.start_join", "server.retry_join",
 		"telemetry.allowed_metadata_keys_in_metrics")

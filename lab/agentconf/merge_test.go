@@ -239,7 +239,8 @@ func TestCheck(t *testing.T) {
 		"a list alone":   {"[1]", "agent.hcl:1:1: expected: IDENT"},
 		// Nomad itself ends with a panic at these.
 		"a broken escape": {`a = "\'"`, "agent.hcl:1:"},
-		"half a letter":   {`{"a": "\ud83d"}`, "agent.hcl:1:"},
+		"half a letter":   {`{"a": "\ud83d"}`, "agent.hcl:1:7: HCL 1 fails on it"},
+		"half a name":     {`{"\ud83d": 1, "a": [null]}`, "agent.hcl:1:"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := append(merging(), file(c.text)...).Check()

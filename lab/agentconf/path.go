@@ -104,7 +104,7 @@ func labelled(names []string) bool {
 }
 
 // isOneOf says whether these names are one of the paths. HCL 1 does not look at the case of a name
-// (hcl/ast/ast.go:77 of hcl v1.0.1-nomad-1). A star stands for any name.
+// (hcl/ast/ast.go:68 of hcl v1.0.1-nomad-1). A star stands for any name.
 func isOneOf(names []string, paths ...string) bool {
 	return slices.ContainsFunc(paths, func(path string) bool {
 		return slices.EqualFunc(names, strings.Split(path, "."), func(a, b string) bool { return b == "*" || strings.EqualFold(a, b) })

@@ -98,7 +98,7 @@ func parse(text []byte) (t *tree, err error) {
 }
 
 // hclReader turns the syntax tree of HCL 1 into ours. Its positions are those of a text whose lines all end in \n
-// (hcl/parser/parser.go:60 of hcl v1.0.1-nomad-1).
+// (hcl/parser/parser.go:56 of hcl v1.0.1-nomad-1).
 type hclReader struct {
 	text []byte
 	// removed are the places in that text before which a \r is missing.
