@@ -5,90 +5,108 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
-	"github.com/hashicorp/hcl/v2/hclwrite"
-	"github.com/zclconf/go-cty/cty"
 )
 
 // CheckSetting returns what is wrong with a path and a value for Edit, whatever the text: a path that is no series of
 // names with dots between, a value that is no literal of HCL. An empty value is right: it takes the line out.
 func CheckSetting(path, value string) error {
-	if _, _, err := parsePath(path); err != nil {
+	if _, err := parseSetting(path); err != nil {
 		return err
 	}
 	if value == "" {
 		return nil
 	}
-	_, err := literalOf(value)
-	return err
-}
-
-// literalOf reads a value that needs nothing else to be known.
-func literalOf(text string) (cty.Value, error) {
-	expression, faults := hclsyntax.ParseExpression([]byte(text), "", hcl.InitialPos)
-	var value cty.Value
-	if !faults.HasErrors() {
-		value, faults = expression.Value(nil)
+	if _, err := parseLiteral(value); err != nil {
+		return err
 	}
-	if faults.HasErrors() {
-		return cty.NilVal, fmt.Errorf(`the value %s is no literal of HCL, such as true, 5, "0s" or ["a", "b"]: %w`, text, faults)
+	if strings.Contains(value, "${") || strings.Contains(value, "%{") {
+		return notLiteral(value, "it has a template in it, which Nomad would take for text")
 	}
-	return value, nil
+	return nil
 }
 
-// step is one block on the way to a line.
-type step struct {
-	kind   string
-	labels []string
-}
-
-// parsePath returns the blocks on the path, and the name that it leads to: a line's, or a block's.
-func parsePath(path string) (blocks []step, last string, err error) {
-	names := strings.Split(path, ".")
-	for _, name := range names {
+// Path is the path to what has these names, outermost first: one that has dots in it, or is no plain name otherwise, gets
+// quotes.
+func Path(names ...string) string {
+	out := make([]string, len(names))
+	for i, name := range names {
+		out[i] = name
 		if !hclsyntax.ValidIdentifier(name) {
-			return nil, "", fmt.Errorf("%q is no path such as tls.http: %q is no name", path, name)
+			out[i] = `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(name) + `"`
 		}
 	}
-	for len(names) > 1 {
-		s := step{kind: names[0]}
-		names = names[1:]
-		if labelled(s.kind) {
-			s.labels, names = names[:1], names[1:]
-		}
-		blocks = append(blocks, s)
-	}
-	if len(names) == 0 || labelled(names[0]) {
-		return nil, "", fmt.Errorf("%q ends too soon: the block has a name of its own, and lines in it", path)
-	}
-	return blocks, names[0], nil
+	return strings.Join(out, ".")
 }
 
-// labelled says whether blocks of that kind have a label. These are all of Nomad 1.11.3 without Enterprise
-// (command/agent/config.go:187, :199, :382 and :412).
-func labelled(kind string) bool {
-	return slices.Contains([]string{"plugin", "keyring", "host_volume", "host_network"}, kind)
+// parseSetting returns the names of a path to a line, or to a block without a label of its own.
+func parseSetting(path string) ([]string, error) {
+	names, err := parsePath(path)
+	if err != nil {
+		return nil, err
+	}
+	if labelled(names) || labelled(names[:len(names)-1]) {
+		return nil, fmt.Errorf("%q ends too soon: the block has a name of its own, and lines in it", path)
+	}
+	return names, nil
 }
 
-// descend returns the body of the last of the blocks. With create, blocks that are missing are made; without, the body is
-// nil where one is.
-func descend(body *hclwrite.Body, blocks []step, create bool) (*hclwrite.Body, error) {
-	for _, s := range blocks {
-		if body.GetAttribute(s.kind) != nil {
-			return nil, fmt.Errorf("%s is not a block here but a map in one line, which can only be changed as a whole", s.kind)
+// parsePath returns the names of a path, without quotes.
+func parsePath(path string) (names []string, err error) {
+	for rest := path; ; {
+		name, after, err := cutName(rest)
+		if err != nil {
+			return nil, fmt.Errorf("%q is no path such as tls.http: %w", path, err)
 		}
-		block := body.FirstMatchingBlock(s.kind, s.labels)
-		switch same := func(b *hclwrite.Block) bool { return b.Type() == s.kind && slices.Equal(b.Labels(), s.labels) }; {
-		case block == nil && !create:
-			return nil, nil
-		case block == nil:
-			body.AppendNewline()
-			block = body.AppendNewBlock(s.kind, s.labels)
-		case slices.ContainsFunc(body.Blocks(), func(b *hclwrite.Block) bool { return b != block && same(b) }):
-			return nil, fmt.Errorf("there are several blocks %s, and it is not clear which one is meant", s.kind)
+		names = append(names, name)
+		if after == "" {
+			return names, nil
 		}
-		body = block.Body()
+		if after[0] != '.' {
+			return nil, fmt.Errorf("%q is no path such as tls.http: %q follows a quote, where a dot or the end must be", path, after)
+		}
+		rest = after[1:]
 	}
-	return body, nil
+}
+
+// cutName cuts the first name off a path.
+func cutName(path string) (name, after string, err error) {
+	if !strings.HasPrefix(path, `"`) {
+		name, _, _ = strings.Cut(path, ".")
+		if !hclsyntax.ValidIdentifier(name) {
+			return "", "", fmt.Errorf("%q is no name", name)
+		}
+		return name, path[len(name):], nil
+	}
+	var out strings.Builder
+	for i := 1; i < len(path); i++ {
+		switch {
+		case path[i] == '"' && out.Len() > 0:
+			return out.String(), path[i+1:], nil
+		case path[i] == '"':
+			return "", "", fmt.Errorf(`"" is no name`)
+		case path[i] == '\\' && i+1 < len(path):
+			i++
+			fallthrough
+		default:
+			out.WriteByte(path[i])
+		}
+	}
+	return "", "", fmt.Errorf("the quote in %q has no end", path)
+}
+
+// labelled says whether blocks of that path have a label. These are all of Nomad 1.11.3: those whose structs have a field
+// with the tag hcl:",key" (command/agent/config.go:187, :199, :382, :412 and :448, nomad/structs/config/audit.go:31 and
+// :64, sentinel.go:37).
+func labelled(names []string) bool {
+	return isOneOf(names, "plugin", "keyring", "client.host_volume", "client.host_network", "client.fingerprint",
+		"audit.filter", "audit.sink", "sentinel.import")
+}
+
+// isOneOf says whether these names are one of the paths. HCL 1 does not look at the case of a name
+// (hcl/ast/ast.go:68 of hcl v1.0.1-nomad-1). A star stands for any name.
+func isOneOf(names []string, paths ...string) bool {
+	return slices.ContainsFunc(paths, func(path string) bool {
+		return slices.EqualFunc(names, strings.Split(path, "."), func(a, b string) bool { return b == "*" || strings.EqualFold(a, b) })
+	})
 }

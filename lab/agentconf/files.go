@@ -1,0 +1,198 @@
+package agentconf
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/hcl/hcl/parser"
+)
+
+// File is one file of an agent's configuration, as its user wrote it: in HCL, or in JSON, which Nomad tells apart by the
+// first character, not by the name.
+type File struct {
+	// Name is what errors and lines call the file.
+	Name string
+	Text []byte
+}
+
+// Files are an agent's configuration in the order in which Nomad merges it. Zero: an agent without any, which has
+// Nomad's defaults.
+//
+// What reads them says what the files say, merged as Nomad 1.11.3 does (command/agent/config.go:1853), not what Nomad's
+// default is where they say nothing. Paths are those of Edit; besides, a name may stand in quotes, as one with dots in
+// it must: client.options."driver.allowlist". Nomad does not look at the case of a name, and neither does Files. A path
+// that is none, and a file that Nomad could not read, are passed over where no error is returned: Check has them.
+//
+// Blocks of consul and vault are taken for one of each, whatever names of clusters stand in them.
+type Files []File
+
+// InFolder says whether Nomad loads a file of that name from a folder that it is given with -config: it takes *.hcl and
+// *.json, sorted by name, none from folders inside, and none that an editor left behind (command/agent/config.go:3143 and
+// :3219 of Nomad 1.11.3). A file that is given itself is loaded whatever its name is.
+func InFolder(name string) bool {
+	temporary := strings.HasSuffix(name, "~") || strings.HasPrefix(name, ".#") || (strings.HasPrefix(name, "#") && strings.HasSuffix(name, "#"))
+	return !temporary && (strings.HasSuffix(name, ".hcl") || strings.HasSuffix(name, ".json"))
+}
+
+// Check returns what keeps Nomad from reading the files: an error for each such file, with its name, the line and the
+// column, and the words of HCL 1. Whether Nomad knows what is in them is Nomad's to say.
+func (f Files) Check() error {
+	var errs []error
+	for _, file := range f {
+		errs = append(errs, file.check())
+	}
+	return errors.Join(errs...)
+}
+
+func (f File) check() error {
+	if _, err := parse(f.Text); err != nil {
+		line, column, words := f.fault(err)
+		at := fmt.Sprintf("%d:%d", line, column)
+		if f.Name != "" {
+			at = f.Name + ":" + at
+		}
+		return fmt.Errorf("%s: %s", at, words)
+	}
+	return nil
+}
+
+// fail puts the name of the file, if it has one, in front of an error.
+func (f File) fail(err error) error {
+	if f.Name == "" {
+		return err
+	}
+	return fmt.Errorf("%s: %w", f.Name, err)
+}
+
+// position is how HCL 1's scanner of JSON begins an error.
+var position = regexp.MustCompile(`^(\d+):(\d+): `)
+
+// fault is where HCL 1 found an error, and what it says about it. Its parser of JSON does not say where, so that the
+// place is the token at which the same reading ends here. At a panic in HCL, it is the beginning.
+func (f File) fault(err error) (line, column int, words string) {
+	if placed, is := errors.AsType[*parser.PosError](err); is {
+		return placed.Pos.Line, placed.Pos.Column, placed.Err.Error()
+	}
+	words = err.Error()
+	if at := position.FindStringSubmatch(words); at != nil {
+		line, _ = strconv.Atoi(at[1])
+		column, _ = strconv.Atoi(at[2])
+		return line, column, words[len(at[0]):]
+	}
+	if isJSON(f.Text) {
+		at := endOfJSON(f.Text)
+		return at.Line, at.Column, words
+	}
+	return 1, 1, words
+}
+
+// Line is a place where a setting stands.
+type Line struct {
+	// File is the name of the file.
+	File string
+	// Number counts from 1.
+	Number int
+	// Value is the literal as it stands there. That of a block is "{ … }".
+	Value string
+}
+
+// Lookup returns every place where the setting stands, in the order in which Nomad merges them: also one that a later one
+// outdoes. Blocks of one name are a place each.
+func (f Files) Lookup(path string) []Line {
+	names, err := parsePath(path)
+	if err != nil {
+		return nil
+	}
+	var out []Line
+	for i, t := range f.readable() {
+		for _, p := range t.root.places(names) {
+			at := p.item()
+			line := Line{f[i].Name, 1 + bytes.Count(t.text[:at.from], []byte("\n")), string(t.text[at.val.from:at.val.to])}
+			if len(at.val.bodies()) > 0 {
+				line.Value = "{ … }"
+			}
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+// Labels are those of the blocks with a label of that path, such as plugin and client.host_volume, each once, in the
+// order in which they stand.
+func (f Files) Labels(path string) []string {
+	return f.inside(path, func(a, b string) bool { return a == b })
+}
+
+// Names are the names of the settings and blocks which stand directly in the blocks of that path, each once, in the order
+// in which they stand, and as they are first written. With an empty path, they are those of the top.
+func (f Files) Names(path string) []string { return f.inside(path, strings.EqualFold) }
+
+func (f Files) inside(path string, same func(a, b string) bool) []string {
+	var names, out []string
+	if path != "" {
+		var err error
+		if names, err = parsePath(path); err != nil {
+			return nil
+		}
+	}
+	for _, t := range f.readable() {
+		out = append(out, t.root.inside(names)...)
+	}
+	return unique(out, same)
+}
+
+// clone is a copy that shares nothing with the files.
+func (f Files) clone() Files {
+	out := slices.Clone(f)
+	for i := range out {
+		out[i].Text = bytes.Clone(out[i].Text)
+	}
+	return out
+}
+
+// tree is the text as Nomad reads it.
+func (f File) tree() (*tree, error) {
+	t, err := parse(f.Text)
+	if err != nil {
+		return nil, fmt.Errorf("the configuration cannot be read: %w", f.check())
+	}
+	return t, nil
+}
+
+// changeable returns an error for a text that Nomad reads otherwise than it looks.
+func (f File) changeable(t *tree) error {
+	if t.odd == "" {
+		return nil
+	}
+	return f.fail(fmt.Errorf("%s: write it as other readers of JSON would take it", t.odd))
+}
+
+// trees are the texts as Nomad reads them.
+func (f Files) trees() ([]*tree, error) {
+	out := make([]*tree, len(f))
+	for i, file := range f {
+		var err error
+		if out[i], err = file.tree(); err != nil {
+			return nil, err
+		}
+	}
+	return out, nil
+}
+
+// readable are the texts that can be read. One that cannot is empty.
+func (f Files) readable() []*tree {
+	out := make([]*tree, len(f))
+	for i, file := range f {
+		t, err := parse(file.Text)
+		if err != nil {
+			t = &tree{root: &body{}}
+		}
+		out[i] = t
+	}
+	return out
+}

@@ -1,0 +1,172 @@
+package agentconf
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/hashicorp/hcl/json/scanner"
+	"github.com/hashicorp/hcl/json/token"
+)
+
+// jsonReader reads JSON step by step as the parser of HCL 1 does (json/parser/parser.go of hcl v1.0.1-nomad-1), whose
+// syntax tree has no positions, with its scanner, whose tokens do. Where that parser passes over what is no JSON, and
+// Nomad reads the rest otherwise than it looks, the reader says so.
+type jsonReader struct {
+	scanner *scanner.Scanner
+	tok     token.Token
+	odd     string
+}
+
+var errEnd = errors.New("EOF token found")
+
+// parseJSON reads a text that the parser of HCL 1 has read without an error.
+func parseJSON(text []byte) (*tree, error) {
+	r := &jsonReader{scanner: scanner.New(text)}
+	var fault error
+	r.scanner.Error = func(pos token.Pos, msg string) { fault = fmt.Errorf("%s: %s", pos, msg) }
+	r.scan()
+	root, err := r.object()
+	if fault != nil {
+		return nil, fault
+	}
+	if err != nil {
+		return nil, err
+	}
+	if r.tok.Type == token.RBRACE && r.scan().Type != token.EOF {
+		r.oddity("Nomad does not read what is behind the closing brace")
+	}
+	return &tree{text: text, json: true, root: root.body, odd: r.odd}, nil
+}
+
+func (r *jsonReader) scan() token.Token {
+	r.tok = r.scanner.Scan()
+	return r.tok
+}
+
+func (r *jsonReader) oddity(what string) {
+	if r.odd == "" {
+		r.odd = fmt.Sprintf("%s: %s", r.tok.Pos, what)
+	}
+}
+
+// here is where the token is.
+func (r *jsonReader) here() span {
+	return span{r.tok.Pos.Offset, r.tok.Pos.Offset + len(r.tok.Text)}
+}
+
+// object reads a block whose brace is the token, and leaves the other brace as the token.
+func (r *jsonReader) object() (value, error) {
+	v := value{span: r.here(), kind: isBlock, body: &body{span: span{from: r.here().to}}}
+	for {
+		i, err := r.item()
+		if errors.Is(err, errEnd) {
+			break
+		}
+		if err != nil {
+			if r.tok.Type != token.RBRACE {
+				return v, err
+			}
+			if i != nil {
+				r.oddity("Nomad passes over what is left of this block")
+			}
+			break
+		}
+		v.body.items = append(v.body.items, i)
+		if r.scan().Type != token.COMMA {
+			break
+		}
+	}
+	if r.tok.Type != token.RBRACE {
+		r.oddity("Nomad reads this as the end of a block")
+	}
+	v.body.to, v.to = r.here().from, r.here().to
+	return v, nil
+}
+
+// item reads a name and its value. With an error, the item is nil where nothing of it was there.
+func (r *jsonReader) item() (*item, error) {
+	var i *item
+	for {
+		switch r.scan().Type {
+		case token.EOF:
+			return i, errEnd
+		case token.STRING:
+			if i == nil {
+				i = &item{span: r.here()}
+			} else {
+				r.oddity("Nomad reads two names here")
+			}
+			i.names = append(i.names, nameOf(r.tok.HCLToken()))
+		case token.COLON:
+			if i == nil {
+				return &item{}, fmt.Errorf("expected: STRING got: %s", r.tok.Type)
+			}
+			var err error
+			i.val, err = r.value()
+			i.to = i.val.to
+			return i, err
+		default:
+			return i, fmt.Errorf("expected: STRING got: %s", r.tok.Type)
+		}
+	}
+}
+
+func (r *jsonReader) value() (value, error) {
+	switch r.scan().Type {
+	case token.NUMBER, token.FLOAT, token.BOOL, token.NULL, token.STRING:
+		return r.literal(), nil
+	case token.LBRACE:
+		return r.object()
+	case token.LBRACK:
+		return r.list()
+	case token.EOF:
+		return value{}, errEnd
+	default:
+		return value{}, fmt.Errorf("Expected object value, got unknown token: %+v", r.tok) //nolint:staticcheck // HCL's words
+	}
+}
+
+func (r *jsonReader) literal() value {
+	v := literalValue(r.tok.HCLToken())
+	v.span = r.here()
+	return v
+}
+
+func (r *jsonReader) list() (value, error) {
+	v := value{span: r.here(), kind: isList}
+	for {
+		switch r.scan().Type {
+		case token.NUMBER, token.FLOAT, token.STRING:
+			v.list = append(v.list, r.literal())
+		case token.LBRACE:
+			o, err := r.object()
+			if err != nil {
+				return v, err
+			}
+			v.list = append(v.list, o)
+		case token.COMMA:
+		case token.BOOL:
+			r.oddity("Nomad passes over a boolean in a list")
+		case token.LBRACK:
+			r.oddity("Nomad passes over the bracket of a list in a list")
+		case token.RBRACK:
+			v.to = r.here().to
+			return v, nil
+		default:
+			return v, fmt.Errorf("unexpected token while parsing list: %s", r.tok.Type)
+		}
+	}
+}
+
+// endOfJSON is where the parser of HCL 1 gives up, or this reader before it, at a text that it cannot take the quotes from.
+func endOfJSON(text []byte) (at token.Pos) {
+	r := &jsonReader{scanner: scanner.New(text)}
+	r.scanner.Error = func(token.Pos, string) {}
+	defer func() {
+		_ = recover()
+		at = r.tok.Pos
+	}()
+	r.scan()
+	_, _ = r.object()
+	return r.tok.Pos
+}

@@ -1,0 +1,194 @@
+package agentconf
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// Set returns the files with the setting changed: merged as Nomad merges them, its value then is that one, a literal of
+// HCL such as false, "0s" or ["a", "b"]. It is changed at every place where it stands; of a list that stands at several,
+// the others are emptied, because Nomad would append them. Where it stands nowhere, it is added to the last block that it
+// belongs to, or to the last file. All other bytes stay. The files themselves are not touched.
+//
+// The errors are those of a path that is none or leads to a block with a label, a value that is none, no files, a
+// file that cannot be read, and one in which the value cannot be set without changing something else.
+func (f Files) Set(path, value string) (Files, error) {
+	out, err := f.set(path, value, "")
+	if err != nil {
+		return nil, fmt.Errorf("set %s: %w", path, err)
+	}
+	return out, nil
+}
+
+// Remove returns the files without the setting, wherever it stands: a line, or all blocks of that path, also those of one
+// label. A comment behind a line goes with it; all other bytes stay. The files themselves are not touched.
+//
+// The errors are those of Set, and that of a setting that is nowhere.
+func (f Files) Remove(path string) (Files, error) {
+	out, err := f.remove(path, "")
+	if err != nil {
+		return nil, fmt.Errorf("take out %s: %w", path, err)
+	}
+	return out, nil
+}
+
+func (f Files) set(path, written, note string) (Files, error) {
+	names, err := parseSetting(path)
+	if err != nil {
+		return nil, err
+	}
+	v, err := parseLiteral(written)
+	if err != nil {
+		return nil, err
+	}
+	if len(f) == 0 {
+		return nil, errors.New("there is no file to write it into")
+	}
+	out := f.clone()
+	for i := range out {
+		if err := out[i].setAll(names, v, note); err != nil {
+			return nil, err
+		}
+	}
+	trees, err := out.trees()
+	if err != nil {
+		return nil, err
+	}
+	if !slices.ContainsFunc(counting(trees, names), func(p []place) bool { return len(p) > 0 }) {
+		err = out.add(trees, names, v, note)
+	} else if v.kind == isList {
+		err = out.emptyOthers(names)
+	}
+	if err == nil {
+		err = f.checkSet(out, names, v)
+	}
+	return out, err
+}
+
+// setAll changes the value wherever it stands in one text.
+func (f *File) setAll(names []string, v newValue, note string) error {
+	for n := 0; ; n++ {
+		t, err := f.tree()
+		if err != nil {
+			return err
+		}
+		places := t.root.places(names)
+		if n >= len(places) {
+			return nil
+		}
+		if err := f.changeable(t); err != nil {
+			return err
+		}
+		if f.Text, err = t.replace(places[n], v, note); err != nil {
+			return f.fail(err)
+		}
+	}
+}
+
+// emptyOthers empties a list at all places but the last that counts.
+func (f Files) emptyOthers(names []string) error {
+	empty := newValue{value{kind: isList}, "[]"}
+	kept := false
+	for i := len(f) - 1; i >= 0; i-- {
+		t, err := f[i].tree()
+		if err != nil {
+			return err
+		}
+		for n := len(t.root.places(names)) - 1; n >= 0; n-- {
+			if !kept {
+				kept = true
+				continue
+			}
+			if f[i].Text, err = t.replace(t.root.places(names)[n], empty, ""); err != nil {
+				return f[i].fail(err)
+			}
+			if t, err = f[i].tree(); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// add writes the setting into the innermost block on its path that there is, the last of those.
+func (f Files) add(trees []*tree, names []string, v newValue, note string) error {
+	at, depth := where{len(f) - 1, trees[len(f)-1].root}, 0
+	whole, last := wholeOf(trees, names)
+	for n := len(names) - 1; n > 0 && depth == 0; n-- {
+		if n == whole && last.body != nil {
+			at, depth = last, n
+			break
+		}
+		for i, t := range trees {
+			for _, b := range t.root.bodies(names[:n]) {
+				at, depth = where{i, b}, n
+			}
+		}
+	}
+	t, file := trees[at.tree], &f[at.tree]
+	if err := file.changeable(t); err != nil {
+		return err
+	}
+	err := obstacle(trees, names)
+	if err != nil {
+		return file.fail(err)
+	}
+	if file.Text, err = t.add(at.body, names, depth, v, note); err != nil {
+		return file.fail(err)
+	}
+	return nil
+}
+
+// obstacle returns an error for a path that leads through what is no block.
+func obstacle(trees []*tree, names []string) error {
+	for n := 1; n < len(names); n++ {
+		for _, t := range trees {
+			for _, p := range t.root.places(names[:n]) {
+				if len(p.item().val.bodies()) == 0 {
+					return fmt.Errorf("%s is not a block here, but a line", names[n-1])
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (f Files) remove(path, note string) (Files, error) {
+	names, err := parsePath(path)
+	if err != nil {
+		return nil, err
+	}
+	out, found := f.clone(), false
+	for i := range out {
+		file := &out[i]
+		for {
+			t, err := file.tree()
+			if err != nil {
+				return nil, err
+			}
+			places := t.root.places(names)
+			if len(places) == 0 {
+				break
+			}
+			if err := file.changeable(t); err != nil {
+				return nil, err
+			}
+			found, file.Text = true, t.cut(places[len(places)-1], note)
+		}
+		if err := checkChange(f[i].Text, file.Text, names); err != nil {
+			return nil, file.fail(err)
+		}
+	}
+	if !found {
+		trees, err := f.trees()
+		if err == nil {
+			err = obstacle(trees, names)
+		}
+		if err != nil {
+			return nil, err
+		}
+		return nil, fmt.Errorf("there is no line %s to take out", names[len(names)-1])
+	}
+	return out, nil
+}

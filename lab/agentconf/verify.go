@@ -1,0 +1,147 @@
+package agentconf
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl"
+	"github.com/hashicorp/hcl/hcl/ast"
+)
+
+// leaf is a setting as HCL 1 reads it: all that a change must leave as it is.
+type leaf struct {
+	path  []string
+	value string
+}
+
+// leaves are all settings of a text, in order, read by HCL 1 itself: a change is checked by other eyes than those that
+// made it.
+func leaves(text []byte) ([]leaf, error) {
+	if _, err := parse(text); err != nil {
+		return nil, err
+	}
+	file, err := hcl.ParseBytes(text)
+	if err != nil {
+		return nil, err
+	}
+	top, _ := file.Node.(*ast.ObjectList)
+	return leavesOf(top, nil), nil
+}
+
+func leavesOf(from *ast.ObjectList, path []string) (out []leaf) {
+	for _, i := range from.Items {
+		at := slices.Clone(path)
+		for _, k := range i.Keys {
+			at = append(at, strings.ToLower(nameOf(k.Token)))
+		}
+		out = append(out, leavesOfValue(i.Val, at)...)
+	}
+	return out
+}
+
+// leavesOfValue are those of a line or a block. A block with nothing in it is a leaf too.
+func leavesOfValue(node ast.Node, at []string) []leaf {
+	switch n := node.(type) {
+	case *ast.ObjectType:
+		if len(n.List.Items) > 0 {
+			return leavesOf(n.List, at)
+		}
+		return []leaf{{at, "{}"}}
+	case *ast.ListType:
+		if out, are := leavesOfBlocks(n, at); are {
+			return out
+		}
+	}
+	return []leaf{{at, canonical(node)}}
+}
+
+// leavesOfBlocks are those of a list that holds blocks alone, which HCL 1 takes for blocks of one name in JSON.
+func leavesOfBlocks(n *ast.ListType, at []string) (out []leaf, are bool) {
+	for _, e := range n.List {
+		o, is := e.(*ast.ObjectType)
+		if !is {
+			return nil, false
+		}
+		out = append(out, leavesOfValue(o, at)...)
+	}
+	return out, len(n.List) > 0
+}
+
+// unrelated are the leaves that a change at the path must not touch: neither those below it, nor the emptiness of a block
+// that it is in.
+func unrelated(all []leaf, path []string) []leaf {
+	return slices.DeleteFunc(slices.Clone(all), func(l leaf) bool {
+		return isPrefix(path, l.path) || (l.value == "{}" && isPrefix(l.path, path))
+	})
+}
+
+// isPrefix says whether a path leads through the names.
+func isPrefix(names, path []string) bool {
+	return len(names) <= len(path) && slices.EqualFunc(names, path[:len(names)], strings.EqualFold)
+}
+
+// checkChange refuses a change that did something else than it should: whatever is not at the path must be as before.
+func checkChange(before, after []byte, path []string) error {
+	was, err := leaves(before)
+	if err != nil {
+		return err
+	}
+	is, err := leaves(after)
+	if err != nil {
+		return fmt.Errorf("the text cannot be changed there: afterwards Nomad could not read it: %w", err)
+	}
+	same := func(a, b leaf) bool { return a.value == b.value && slices.Equal(a.path, b.path) }
+	if !slices.EqualFunc(unrelated(was, path), unrelated(is, path), same) {
+		return fmt.Errorf("the text cannot be changed there without changing other settings")
+	}
+	return nil
+}
+
+// checkSet refuses files that came out otherwise than they should: the value must be at each place of the path, and
+// nothing else may have changed. A list may stand once alone where Nomad merges its places.
+func (f Files) checkSet(out Files, names []string, v newValue) error {
+	want, err := leaves([]byte("v = " + v.written + "\n"))
+	if err != nil {
+		return err
+	}
+	places := 0
+	for i := range out {
+		if err := checkChange(f[i].Text, out[i].Text, names); err != nil {
+			return out[i].fail(err)
+		}
+		all, err := leaves(out[i].Text)
+		if err != nil {
+			return out[i].fail(err)
+		}
+		n, is := copies(all, names, want, v.kind == isList)
+		if !is {
+			return out[i].fail(errors.New("the value cannot be set there: it would be another one"))
+		}
+		places += n
+	}
+	switch {
+	case places == 0 && (v.kind != isList || len(v.list) > 0):
+		return errors.New("the value cannot be set there: it would be nowhere")
+	case places > 1 && v.kind == isList && wholeDepth(names) == 0:
+		return errors.New("the list cannot be set there: Nomad would append it to itself")
+	}
+	return nil
+}
+
+// copies counts how often the wanted value stands at the path, one behind the other, and says whether nothing else does.
+// An empty list is nothing where so said.
+func copies(all []leaf, path []string, want []leaf, emptyIsNothing bool) (n int, alone bool) {
+	here := slices.DeleteFunc(all, func(l leaf) bool {
+		return !isPrefix(path, l.path) || (emptyIsNothing && l.value == "[]")
+	})
+	same := func(is, w leaf) bool { return is.value == w.value && slices.Equal(is.path[len(path):], w.path[1:]) }
+	for ; len(here) > 0; here = here[len(want):] {
+		if len(here) < len(want) || !slices.EqualFunc(here[:len(want)], want, same) {
+			return n, false
+		}
+		n++
+	}
+	return n, true
+}
