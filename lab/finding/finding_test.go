@@ -72,6 +72,7 @@ func example() finding.Finding {
 		Plane: "RPC", Kind: "safe", Severity: "high", Node: "server-1",
 		Want: []string{"refused in the handshake"}, Outcome: "refused in the handshake",
 		Verdict: finding.Held, Reason: "as wanted", Why: "CVE-2020-7956",
+		Settings: []string{"tls.rpc", "tls.verify_server_hostname"},
 		Evidence: []finding.Evidence{
 			{
 				Part: finding.Probe, Did: "call Status.Leader", Outcome: "refused in the handshake",

@@ -13,6 +13,10 @@ type Report struct {
 	Findings []Finding `json:"findings"`
 	// Matrix is nil where it was not probed.
 	Matrix *Matrix `json:"matrix,omitempty"`
+	// Configuration is the user's own that the cluster ran; nil where it ran a lab's.
+	Configuration *Configuration `json:"configuration,omitempty"`
+	// Comparison is with an earlier run or another configuration; nil where nothing was compared.
+	Comparison *Comparison `json:"comparison,omitempty"`
 }
 
 // Cluster says what was checked.

@@ -1,0 +1,53 @@
+package finding
+
+// Comparison is how what was found differs from what was found before, or with another configuration.
+type Comparison struct {
+	// With is what it was compared with: the path of the lock, or the other configuration.
+	With string `json:"with"`
+	// Changes are the promises that ended another way; empty: none did.
+	Changes []Change `json:"changes"`
+}
+
+// Change is one promise that ended another way than before.
+type Change struct {
+	// ID names the check, Title is its promise as a sentence, Plane and Severity are as in a Finding.
+	ID       string `json:"id"`
+	Title    string `json:"title"`
+	Plane    string `json:"plane"`
+	Severity string `json:"severity"`
+	// Before and After are how the promise ended on the two sides.
+	Before State `json:"before"`
+	After  State `json:"after"`
+	// Way says whether the cluster became weaker by it.
+	Way Way `json:"way"`
+	// Text says the change in words, for example "was refused in the handshake, is now accepted".
+	Text string `json:"text"`
+	// Setting is the setting that most likely made the change, by its path; empty: none is known.
+	Setting string `json:"setting,omitempty"`
+	// File and Line are where Setting is set, the line counted from 1; empty and 0: in no file.
+	File string `json:"file,omitempty"`
+	Line int    `json:"line,omitempty"`
+}
+
+// State is how one promise ended. Its zero value is that of a promise that was not asked about.
+type State struct {
+	// Verdict is the judgement; empty where the promise was not asked about.
+	Verdict Verdict `json:"verdict,omitempty"`
+	// Outcome is what the probe saw; empty when it did not run.
+	Outcome string `json:"outcome,omitempty"`
+	// Reason says in words why the verdict is what it is.
+	Reason string `json:"reason,omitempty"`
+}
+
+// Way says where a change leads. The zero value is no way: a reader must take it as Unclear.
+type Way string
+
+// The ways in which a promise changes.
+const (
+	// Weaker: what was refused is let in, or a promise that held does not hold any more.
+	Weaker Way = "weaker"
+	// Stronger: what was let in is refused, or a promise that was broken holds.
+	Stronger Way = "stronger"
+	// Unclear: it cannot be told, for example because one side was not carried out or was skipped.
+	Unclear Way = "unclear"
+)
