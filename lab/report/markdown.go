@@ -90,12 +90,13 @@ func (v view) markdownCounts() block {
 	if v.checks.Total() == 0 {
 		return block{}
 	}
-	text := "| plane | broken | not carried out | held | skipped |\n| --- | ---: | ---: | ---: | ---: |\n"
+	b := block{head: "| plane | broken | not carried out | held | skipped |\n| --- | ---: | ---: | ---: | ---: |\n"}
 	for _, p := range v.planes {
 		c := p.counts
-		text += tableRow(escapeMarkdown(p.name), fmt.Sprint(c.Broken), fmt.Sprint(c.NotCarriedOut), fmt.Sprint(c.Held), fmt.Sprint(c.Skipped))
+		b.lines = append(b.lines, tableRow(
+			escapeMarkdown(p.name), fmt.Sprint(c.Broken), fmt.Sprint(c.NotCarriedOut), fmt.Sprint(c.Held), fmt.Sprint(c.Skipped)))
 	}
-	return block{head: text}
+	return b
 }
 
 // markdownTable lists the checks of a verdict; an empty block where there is none.
