@@ -134,3 +134,18 @@ func (v view) settingWords(path string) string {
 	}
 	return path + " (" + strings.Join(said, "; ") + ")"
 }
+
+// setAt is where the likeliest of a promise's settings is set; nothing where none of them is, or in no file.
+func (v view) setAt(f finding.Finding) (file string, line int) {
+	if v.report.Configuration == nil {
+		return "", 0
+	}
+	for _, path := range f.Settings {
+		for _, s := range v.report.Configuration.Settings {
+			if s.Path == path && s.File != "" {
+				return s.File, s.Line
+			}
+		}
+	}
+	return "", 0
+}

@@ -26,9 +26,9 @@ func told(t *testing.T, r finding.Report, write func(io.Writer, finding.Report) 
 	return b.String()
 }
 
-// everyFormat are all formats.
+// everyFormat are the formats that are kept in files, and the commands for GitHub, which are printed alone.
 func everyFormat() []report.Format {
-	return report.Formats()
+	return append(report.Formats(), report.Format{Name: "annotations", Write: report.Annotations})
 }
 
 func TestFormatsHaveNamesAndFiles(t *testing.T) {
