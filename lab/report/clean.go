@@ -10,20 +10,49 @@ import (
 )
 
 // cleanReport is a copy of the report whose texts are one line each and hold nothing that a terminal, a browser or an
-// XML reader acts on: an agent's answer may hold anything. Verdicts that are none become NotCarriedOut, as a Summary
-// counts them.
+// XML reader acts on: an agent's answer may hold anything, and so may a user's file. Verdicts that are none become
+// NotCarriedOut, as a Summary counts them, and ways that are none Unclear.
 func cleanReport(r finding.Report) finding.Report {
 	r.Cluster.Name, r.Cluster.Nomad, r.Cluster.Engine = clean(r.Cluster.Name), clean(r.Cluster.Nomad), clean(r.Cluster.Engine)
 	r.Cluster.Nodes = each(r.Cluster.Nodes, cleanNode)
 	r.Cluster.Certificates = each(r.Cluster.Certificates, cleanCertificate)
 	r.Findings = each(r.Findings, cleanFinding)
-	if r.Matrix == nil {
-		return r
+	if m := r.Matrix; m != nil {
+		r.Matrix = &finding.Matrix{Node: clean(m.Node), Entries: each(m.Entries, clean), Rows: each(m.Rows, cleanRow)}
 	}
-	r.Matrix = &finding.Matrix{
-		Node: clean(r.Matrix.Node), Entries: each(r.Matrix.Entries, clean), Rows: each(r.Matrix.Rows, cleanRow),
+	if c := r.Configuration; c != nil {
+		r.Configuration = cleanConfiguration(*c)
+	}
+	if c := r.Comparison; c != nil {
+		r.Comparison = &finding.Comparison{With: clean(c.With), Changes: each(c.Changes, cleanChange)}
 	}
 	return r
+}
+
+func cleanConfiguration(c finding.Configuration) *finding.Configuration {
+	c.Files = each(c.Files, func(f finding.ConfigurationFile) finding.ConfigurationFile {
+		cleanAll(&f.Role, &f.Path)
+		return f
+	})
+	c.Settings = each(c.Settings, func(s finding.Setting) finding.Setting {
+		cleanAll(&s.Role, &s.Path, &s.Value, &s.File)
+		return s
+	})
+	c.Replaced = each(c.Replaced, func(r finding.Replaced) finding.Replaced {
+		cleanAll(&r.Role, &r.File, &r.Setting, &r.Was, &r.Became, &r.Because)
+		return r
+	})
+	return &c
+}
+
+func cleanChange(c finding.Change) finding.Change {
+	cleanAll(&c.ID, &c.Title, &c.Plane, &c.Severity, &c.Text, &c.Setting, &c.File)
+	for _, s := range []*finding.State{&c.Before, &c.After} {
+		cleanAll(&s.Outcome, &s.Reason)
+		s.Verdict = knownState(s.Verdict)
+	}
+	c.Way = knownWay(c.Way)
+	return c
 }
 
 func cleanNode(n finding.Node) finding.Node {
@@ -40,6 +69,7 @@ func cleanCertificate(c finding.Certificate) finding.Certificate {
 func cleanFinding(f finding.Finding) finding.Finding {
 	cleanAll(&f.ID, &f.Title, &f.Plane, &f.Kind, &f.Severity, &f.Node, &f.Control, &f.Known, &f.Outcome, &f.Reason, &f.Why)
 	f.Want, f.Evidence, f.Verdict = each(f.Want, clean), each(f.Evidence, cleanEvidence), known(f.Verdict)
+	f.Settings = each(f.Settings, clean)
 	return f
 }
 
@@ -68,8 +98,24 @@ func known(v finding.Verdict) finding.Verdict {
 	return finding.NotCarriedOut
 }
 
-func each[T any](in []T, do func(T) T) []T {
-	out := make([]T, len(in))
+// knownState is the verdict of one side of a change, which is empty where the promise was not asked about.
+func knownState(v finding.Verdict) finding.Verdict {
+	if v == "" {
+		return v
+	}
+	return known(v)
+}
+
+// knownWay is the way, or Unclear for what is none.
+func knownWay(w finding.Way) finding.Way {
+	if w == finding.Weaker || w == finding.Stronger {
+		return w
+	}
+	return finding.Unclear
+}
+
+func each[T, R any](in []T, do func(T) R) []R {
+	out := make([]R, len(in))
 	for i, v := range in {
 		out[i] = do(v)
 	}

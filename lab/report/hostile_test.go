@@ -16,7 +16,7 @@ const (
 	nasty     = scriptTag + terminal + turned + broken8 + tableRow + "\r\nsecond line"
 )
 
-// hostile is a report of which every text is nasty, verdicts excepted.
+// hostile is a report of which every text is nasty, verdicts and ways excepted.
 func hostile() finding.Report {
 	evidence := []finding.Evidence{{
 		Part: finding.Probe, Did: nasty, Outcome: nasty, Sent: nasty, Received: nasty, TLSVersion: nasty, CipherSuite: nasty,
@@ -25,6 +25,7 @@ func hostile() finding.Report {
 	f := finding.Finding{
 		ID: nasty, Title: nasty, Plane: nasty, Kind: nasty, Severity: nasty, Node: nasty, Control: nasty, Known: nasty,
 		Want: []string{nasty}, Outcome: nasty, Verdict: finding.Broken, Reason: nasty, Why: nasty, Evidence: evidence,
+		Settings: []string{nasty, "unset" + nasty},
 	}
 	held, odd := f, f
 	held.ID, held.Verdict = "held"+nasty, finding.Held
@@ -44,7 +45,34 @@ func hostile() finding.Report {
 				Entry: nasty, Want: nasty, Outcome: nasty, Verdict: finding.Broken, Reason: nasty, Evidence: evidence,
 			}},
 		}}},
+		Configuration: hostileConfiguration(nasty), Comparison: hostileComparison(nasty),
 	}
+}
+
+// hostileConfiguration is one of which every text is the given one: a user's file may be a stranger's pull request.
+func hostileConfiguration(text string) *finding.Configuration {
+	return &finding.Configuration{
+		Files:    []finding.ConfigurationFile{{Role: text, Path: text}, {Role: text, Path: text}},
+		Settings: []finding.Setting{{Role: text, Path: text, Value: text, File: text, Line: 1}},
+		Replaced: []finding.Replaced{
+			{Role: text, File: text, Line: 1, Setting: text, Was: text, Became: text, Because: text},
+			{Role: text, File: text, Line: 2, Setting: text, Was: text, Because: text},
+			{Role: text, Setting: text, Became: text, Because: "added" + text},
+		},
+	}
+}
+
+// hostileComparison has a change of each way, and one of none.
+func hostileComparison(text string) *finding.Comparison {
+	c := &finding.Comparison{With: text}
+	for _, way := range []finding.Way{finding.Weaker, finding.Stronger, finding.Unclear, finding.Way(text)} {
+		state := finding.State{Verdict: finding.Verdict(text), Outcome: text, Reason: text}
+		c.Changes = append(c.Changes, finding.Change{
+			ID: string(way) + text, Title: text, Plane: text, Severity: text, Before: state, After: state, Way: way, Text: text,
+			Setting: text, File: text, Line: 1,
+		})
+	}
+	return c
 }
 
 // long is a report of which every text is longer than any screen.
@@ -56,5 +84,6 @@ func long() finding.Report {
 		f.Title, f.Reason, f.Why, f.Known, f.Control, f.Node = text, text, text, text, text, text
 		f.Evidence = []finding.Evidence{{Part: finding.Probe, Did: text, Received: text, Lines: []string{text}}}
 	}
+	r.Configuration, r.Comparison = hostileConfiguration(text), hostileComparison(text)
 	return r
 }

@@ -27,6 +27,8 @@ type summary struct {
 	Findings finding.Summary `json:"findings"`
 	// Matrix counts the cells of the matrix.
 	Matrix finding.Summary `json:"matrix"`
+	// Changes counts what has changed; nil where nothing was compared.
+	Changes *ways `json:"changes,omitempty"`
 }
 
 // JSON writes the report as it is, with the verdict and the counts, as Schema says. Its error is the writer's.
@@ -36,7 +38,7 @@ func JSON(w io.Writer, r finding.Report) error {
 	e.SetIndent("", "  ")
 	doc := document{
 		Schema: Schema, Verdict: v.verdict(), Report: withoutNull(r),
-		Summary: summary{Checks: v.checks, Findings: v.findings, Matrix: v.cells},
+		Summary: summary{Checks: v.checks, Findings: v.findings, Matrix: v.cells, Changes: v.ways()},
 	}
 	if err := e.Encode(doc); err != nil {
 		return fmt.Errorf("write report as JSON: %w", err)
@@ -45,17 +47,31 @@ func JSON(w io.Writer, r finding.Report) error {
 }
 
 // withoutNull makes lists that are not there empty ones, so that readers need not tell the two apart, and verdicts that
-// are none NotCarriedOut.
+// are none NotCarriedOut, ways that are none Unclear.
 func withoutNull(r finding.Report) finding.Report {
 	r.Cluster.Nodes = each(r.Cluster.Nodes, same)
 	r.Findings = each(r.Findings, func(f finding.Finding) finding.Finding {
 		f.Want, f.Verdict = each(f.Want, same), known(f.Verdict)
 		return f
 	})
-	if r.Matrix == nil {
-		return r
+	if r.Matrix != nil {
+		r.Matrix = matrixWithoutNull(*r.Matrix)
 	}
-	m := *r.Matrix
+	if r.Configuration != nil {
+		c := *r.Configuration
+		c.Files, c.Settings = each(c.Files, same), each(c.Settings, same)
+		r.Configuration = &c
+	}
+	if r.Comparison != nil {
+		r.Comparison = &finding.Comparison{With: r.Comparison.With, Changes: each(r.Comparison.Changes, func(c finding.Change) finding.Change {
+			c.Before.Verdict, c.After.Verdict, c.Way = knownState(c.Before.Verdict), knownState(c.After.Verdict), knownWay(c.Way)
+			return c
+		})}
+	}
+	return r
+}
+
+func matrixWithoutNull(m finding.Matrix) *finding.Matrix {
 	m.Entries = each(m.Entries, same)
 	m.Rows = each(m.Rows, func(row finding.MatrixRow) finding.MatrixRow {
 		row.Cells = each(row.Cells, func(c finding.Cell) finding.Cell {
@@ -64,8 +80,7 @@ func withoutNull(r finding.Report) finding.Report {
 		})
 		return row
 	})
-	r.Matrix = &m
-	return r
+	return &m
 }
 
 func same[T any](v T) T { return v }

@@ -75,7 +75,9 @@ func asDocument(t *testing.T, encoded string) map[string]any {
 func TestJSONIsAsItsSchemaSays(t *testing.T) {
 	for name, r := range map[string]finding.Report{
 		"sample": sample(t), "empty": {}, "hostile": hostile(), "matrix without rows": {Matrix: &finding.Matrix{}},
-		"without wants": {Findings: []finding.Finding{{ID: "a"}}},
+		"without wants":      {Findings: []finding.Finding{{ID: "a"}}},
+		"nothing configured": {Configuration: &finding.Configuration{}, Comparison: &finding.Comparison{}},
+		"a change of no way": {Comparison: &finding.Comparison{Changes: []finding.Change{{ID: "a", After: finding.State{Verdict: "passed"}}}}},
 	} {
 		for _, strict := range []bool{true, false} {
 			if err := schemaOf(t, strict).Validate(asDocument(t, told(t, r, report.JSON))); err != nil {
@@ -94,15 +96,23 @@ func TestSchemaRefuses(t *testing.T) {
 		t.Fatalf("undamaged: %v", err)
 	}
 	for name, damage := range map[string]func(map[string]any){
-		"another schema":        func(d map[string]any) { d["schema"] = "nomadlab-report/0" },
-		"no summary":            func(d map[string]any) { delete(d, "summary") },
-		"a verdict that is no":  func(d map[string]any) { d["verdict"] = "passed" },
-		"findings that are not": func(d map[string]any) { d["findings"] = nil },
-		"a finding without ID":  func(d map[string]any) { delete(first(d, "findings"), "id") },
-		"a time in words":       func(d map[string]any) { d["started"] = "yesterday" },
-		"a node without name":   func(d map[string]any) { delete(first(d["cluster"].(map[string]any), "nodes"), "name") },
-		"a row without cells":   func(d map[string]any) { delete(first(d["matrix"].(map[string]any), "rows"), "cells") },
-		"evidence without part": func(d map[string]any) { delete(first(first(d, "findings"), "evidence"), "part") },
+		"another schema":         func(d map[string]any) { d["schema"] = "nomadlab-report/0" },
+		"no summary":             func(d map[string]any) { delete(d, "summary") },
+		"a verdict that is no":   func(d map[string]any) { d["verdict"] = "passed" },
+		"findings that are not":  func(d map[string]any) { d["findings"] = nil },
+		"a finding without ID":   func(d map[string]any) { delete(first(d, "findings"), "id") },
+		"a time in words":        func(d map[string]any) { d["started"] = "yesterday" },
+		"a node without name":    func(d map[string]any) { delete(first(d["cluster"].(map[string]any), "nodes"), "name") },
+		"a row without cells":    func(d map[string]any) { delete(first(d["matrix"].(map[string]any), "rows"), "cells") },
+		"a way that is none":     func(d map[string]any) { change(d)["way"] = "worse" },
+		"a change without state": func(d map[string]any) { delete(change(d), "before") },
+		"a state of no verdict":  func(d map[string]any) { change(d)["after"].(map[string]any)["verdict"] = "" },
+		"a line in words":        func(d map[string]any) { change(d)["line"] = "twelve" },
+		"a comparison with none": func(d map[string]any) { delete(d["comparison"].(map[string]any), "with") },
+		"changes that are not":   func(d map[string]any) { d["comparison"].(map[string]any)["changes"] = nil },
+		"a setting without path": func(d map[string]any) { delete(first(d["configuration"].(map[string]any), "settings"), "path") },
+		"replaced for no reason": func(d map[string]any) { delete(first(d["configuration"].(map[string]any), "replaced"), "because") },
+		"evidence without part":  func(d map[string]any) { delete(first(first(d, "findings"), "evidence"), "part") },
 	} {
 		doc := asDocument(t, small)
 		damage(doc)
@@ -118,6 +128,10 @@ func TestSchemaRefuses(t *testing.T) {
 }
 
 func first(d map[string]any, list string) map[string]any { return d[list].([]any)[0].(map[string]any) }
+
+func change(d map[string]any) map[string]any {
+	return first(d["comparison"].(map[string]any), "changes")
+}
 
 func TestJSONHasTheWholeReportAndItsCounts(t *testing.T) {
 	var got struct {

@@ -10,8 +10,9 @@ import (
 	"nomadlab.internal/lab/finding"
 )
 
-// JUnit writes the report as JUnit XML: a suite for each plane, and one for the matrix; a test case for each check at
-// each node, and for each cell. A broken promise is a failure, one that was not carried out an error. The form is what
+// JUnit writes the report as JUnit XML: a suite for each plane, one for the matrix, and one for what has changed; a test
+// case for each check at each node, for each cell, and for each change. A broken promise and a change that makes weaker are
+// failures; what was not carried out, and a change of which it cannot be told, are errors. The form is what
 // Jenkins' junit-10.xsd allows, which is the strictest of those in use: no properties in test cases, no count of skipped
 // ones over all. Its error is the writer's.
 func JUnit(w io.Writer, r finding.Report) error {
@@ -22,6 +23,9 @@ func JUnit(w io.Writer, r finding.Report) error {
 	}
 	if v.report.Matrix != nil {
 		all.add(v.suiteOfMatrix())
+	}
+	if v.report.Comparison != nil {
+		all.add(v.suiteOfChanges())
 	}
 	encoded, err := xml.MarshalIndent(all, "", "  ")
 	if err != nil {
@@ -122,7 +126,7 @@ func (v view) suiteOf(p plane) suite {
 	for _, c := range p.checks {
 		for _, f := range c.at {
 			t := testcase{Name: c.ID + " at " + f.Node, Classname: "nomadlab." + p.name, Out: evidenceText(f.Evidence)}
-			t.judge(f.Verdict, f.Severity, f.Reason, f.Known, junitText(f))
+			t.judge(f.Verdict, f.Severity, f.Reason, f.Known, v.junitText(f))
 			s.add(t, f.Took)
 		}
 	}
@@ -164,12 +168,17 @@ func (t *testcase) judge(v finding.Verdict, severity, reason, known, text string
 	}
 }
 
-func junitText(f finding.Finding) string {
+func (v view) junitText(f finding.Finding) string {
+	return namedLines(
+		detail{"promise", f.Title}, detail{"wanted", oneOf(f.Want)}, detail{"seen", f.Outcome}, detail{"control", f.Control},
+		detail{"known", f.Known}, detail{"why", f.Why}, detail{"rests on", v.restsOn(f)},
+	)
+}
+
+// namedLines are texts, a line each, without those that are empty.
+func namedLines(all ...detail) string {
 	var b strings.Builder
-	for _, line := range []struct{ name, text string }{
-		{"promise", f.Title}, {"wanted", oneOf(f.Want)}, {"seen", f.Outcome}, {"control", f.Control},
-		{"known", f.Known}, {"why", f.Why},
-	} {
+	for _, line := range all {
 		if line.text != "" {
 			_, _ = fmt.Fprintf(&b, "%s: %s\n", line.name, line.text)
 		}

@@ -11,8 +11,8 @@ import (
 // markdownLimit is how many characters GitHub takes as a comment; what is longer it refuses.
 const markdownLimit = 65536
 
-// Markdown writes the report for a pull request: the verdict, a table of what is broken and what was not carried out,
-// the matrix, and the rest folded away. It is never longer than a comment on GitHub may be: sections that do not fit
+// Markdown writes the report for a pull request: the verdict, what has changed where anything was compared, a table of what
+// is broken and what was not carried out, the matrix, and the rest folded away. It is never longer than a comment on GitHub may be: sections that do not fit
 // are left out from the end on, and a note says so. Its error is the writer's.
 func Markdown(w io.Writer, r finding.Report) error {
 	v := newView(r)
@@ -64,8 +64,9 @@ func (b block) within(room int) string {
 }
 
 func (v view) markdownBlocks() []block {
-	blocks := []block{v.markdownVerdict()}
+	blocks := []block{v.markdownVerdict(), v.markdownChanges(), v.markdownCounts()}
 	blocks = append(blocks, v.markdownTable(finding.Broken, "What is broken"), v.markdownTable(finding.NotCarriedOut, "What could not be tried"))
+	blocks = append(blocks, v.markdownConfiguration())
 	blocks = append(blocks, v.markdownMatrix()...)
 	for _, p := range v.planes {
 		blocks = append(blocks, v.markdownHeld(p))
@@ -81,15 +82,21 @@ func (v view) markdownVerdict() block {
 	if l := v.about(); l != "" {
 		text += escapeMarkdown(l) + "\n\n"
 	}
+	return block{head: text}
+}
+
+// markdownCounts is a table of the planes.
+func (v view) markdownCounts() block {
 	if v.checks.Total() == 0 {
-		return block{head: text}
+		return block{}
 	}
-	text += "| plane | broken | not carried out | held | skipped |\n| --- | ---: | ---: | ---: | ---: |\n"
+	b := block{head: "| plane | broken | not carried out | held | skipped |\n| --- | ---: | ---: | ---: | ---: |\n"}
 	for _, p := range v.planes {
 		c := p.counts
-		text += tableRow(escapeMarkdown(p.name), fmt.Sprint(c.Broken), fmt.Sprint(c.NotCarriedOut), fmt.Sprint(c.Held), fmt.Sprint(c.Skipped))
+		b.lines = append(b.lines, tableRow(
+			escapeMarkdown(p.name), fmt.Sprint(c.Broken), fmt.Sprint(c.NotCarriedOut), fmt.Sprint(c.Held), fmt.Sprint(c.Skipped)))
 	}
-	return block{head: text}
+	return b
 }
 
 // markdownTable lists the checks of a verdict; an empty block where there is none.

@@ -29,6 +29,8 @@ func TestPage(t *testing.T) {
 		{"a check unfolds", checkUnfolds},
 		{"a link unfolds its check", linkUnfolds},
 		{"the keyboard is enough", keyboardIsEnough},
+		{"what has changed comes first", changesComeFirst},
+		{"the configuration is folded", configurationIsFolded},
 		{"what matters is on paper", paperHasWhatMatters},
 		{"it follows the scheme", followsTheScheme},
 		{"it can be read without its script", readsWithoutScript},
@@ -197,7 +199,7 @@ func checkUnfolds(t *testing.T, b chrome) {
 func linkUnfolds(t *testing.T, b chrome) {
 	p := open(t, b, pageOf(t, sample(t)), desktop)
 	p.do(chromedp.SendKeys(chromedp.CSS("#search"), "gossip"))
-	p.do(chromedp.Click(chromedp.CSS(`.card a[href^="#check"]`)))
+	p.do(chromedp.Click(chromedp.CSS(`#attention .card a[href^="#check"]`)))
 	p.do(chromedp.WaitVisible(chromedp.CSS(".check[open] .body")))
 	if got := eval[string](p, `document.querySelector(".check[open] code").textContent`); got != "api-denies-jobs-without-token" {
 		t.Errorf("%q is unfolded", got)
@@ -242,6 +244,7 @@ func paperHasWhatMatters(t *testing.T, b chrome) {
 	for selector, want := range map[string]bool{
 		".filters": false, "nav": false, "h1": true, ".card": true, "#matrix td .cell": true, ".picture.wide": true, ".certificate .bar": true,
 		".check.broken .body": true, ".check.broken .node .evidence": true, ".check.untried .node .evidence": true, ".card .evidence": true,
+		"#changes .card": true, "#configuration .lines": true,
 		".check.held > summary": true, ".check.held .body": false,
 	} {
 		if got := p.sees(selector); got != want {
@@ -260,7 +263,7 @@ func paperHasWhatMatters(t *testing.T, b chrome) {
 
 func followsTheScheme(t *testing.T, b chrome) {
 	content := pageOf(t, sample(t))
-	const colours = `["body", "td .cell.broken", ".pill.held", ".card", ".about", "td .cell.shut", ".calm, .severity"].map(s => {
+	const colours = `["body", "td .cell.broken", ".pill.held", ".card", ".change .how", ".change.untried .pill", ".sheet summary", ".about", "td .cell.shut", ".calm, .severity"].map(s => {
 		const e = document.querySelector(s); let g = e;
 		while (getComputedStyle(g).backgroundColor === "rgba(0, 0, 0, 0)") g = g.parentElement;
 		const light = c => c.match(/\d+/g).slice(0, 3).map(v => (v /= 255) <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4).reduce((s, v, i) => s + v * [.2126, .7152, .0722][i], 0);

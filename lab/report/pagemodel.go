@@ -19,12 +19,14 @@ type page struct {
 	Subject, Headline, About string
 	Verdict                  badge
 	Tiles                    []tile
+	Comparison               *comparisonPage
 	// Attention are the worst, MoreAttention what is folded away behind a long list of them.
 	Attention, MoreAttention []attention
 	Matrix                   *matrixPage
 	Picture                  []picture
 	Locks                    []lock
 	Timeline                 *timeline
+	Configuration            *configurationPage
 	Planes                   []planePage
 	Filters                  []filter
 	Checks                   int
@@ -58,7 +60,7 @@ type attention struct {
 	badge
 	Title, ID, Severity, Link string
 	Sightings                 []seen
-	Known, Why                string
+	Known, Why, RestsOn       string
 	Evidence                  []evidencePage
 }
 
@@ -84,8 +86,8 @@ type planePage struct {
 
 type checkPage struct {
 	badge
-	ID, Title, Plane, Kind, Severity, Want, Control, Known, Why, Anchor string
-	Nodes                                                               []nodePage
+	ID, Title, Plane, Kind, Severity, Want, Control, Known, Why, RestsOn, Anchor string
+	Nodes                                                                        []nodePage
 }
 
 // nodePage is what was found at one node.
@@ -109,6 +111,7 @@ func newPage(v view) page {
 	p := page{
 		Subject: v.subject(), Headline: v.headline(), About: v.about(), Verdict: newBadge(v.verdict()),
 		Matrix: v.matrixPage(), Picture: v.pictures(), Timeline: v.timeline(), Locks: v.locks(), Checks: v.checks.Total(),
+		Configuration: v.configurationPage(),
 	}
 	p.Tiles = tiles(v)
 	anchors := map[string]string{}
@@ -116,10 +119,11 @@ func newPage(v view) page {
 		out := planePage{Name: pl.name, Counts: counts(pl.counts)}
 		for _, c := range pl.worstFirst() {
 			anchors[c.ID] = fmt.Sprintf("check-%d", len(anchors)+1)
-			out.Checks = append(out.Checks, newCheckPage(c, anchors[c.ID]))
+			out.Checks = append(out.Checks, v.checkPage(c, anchors[c.ID]))
 		}
 		p.Planes = append(p.Planes, out)
 	}
+	p.Comparison = v.comparisonPage(anchors)
 	for _, c := range slices.Concat(v.of(finding.Broken), v.of(finding.NotCarriedOut)) {
 		p.Attention = append(p.Attention, v.attentionOf(c, anchors[c.ID]))
 	}
@@ -145,10 +149,10 @@ func tiles(v view) []tile {
 	return out
 }
 
-func newCheckPage(c check, anchor string) checkPage {
+func (v view) checkPage(c check, anchor string) checkPage {
 	out := checkPage{
 		badge: newBadge(c.Verdict), ID: c.ID, Title: c.Title, Plane: c.Plane, Kind: c.Kind, Severity: c.Severity,
-		Want: oneOf(c.Want), Control: c.Control, Known: c.Known, Why: c.Why, Anchor: anchor,
+		Want: oneOf(c.Want), Control: c.Control, Known: c.Known, Why: c.Why, RestsOn: v.restsOn(c.Finding), Anchor: anchor,
 	}
 	if out.Title == "" {
 		out.Title = c.ID
@@ -177,6 +181,7 @@ func evidencePages(all []finding.Evidence) []evidencePage {
 func (v view) attentionOf(c check, anchor string) attention {
 	a := attention{
 		badge: newBadge(c.Verdict), Title: c.Title, ID: c.ID, Severity: c.Severity, Link: "#" + anchor, Known: c.Known, Why: c.Why,
+		RestsOn: v.restsOn(c.Finding),
 	}
 	for _, s := range c.sightings() {
 		if s.verdict == c.Verdict {

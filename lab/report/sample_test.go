@@ -119,6 +119,7 @@ func madeUp() finding.Report {
 	r := finding.Report{
 		Cluster: finding.Cluster{Name: "sample", Nomad: "1.11.3", Engine: "process", Certificates: madeUpCertificates()},
 		Started: sampleStart, Took: 3900 * time.Millisecond, Matrix: madeUpMatrix(),
+		Configuration: madeUpConfiguration(), Comparison: madeUpComparison(),
 	}
 	for i, name := range sampleNodes {
 		role, state := "server", "alive"
@@ -157,6 +158,7 @@ func madeUp() finding.Report {
 // madeUpFindings is a check at every node. Some of them get another verdict than held.
 func madeUpFindings(f finding.Finding) []finding.Finding {
 	var out []finding.Finding
+	f.Settings = settingsOf(f)
 	for i, node := range sampleNodes {
 		f.Node, f.Verdict, f.Outcome, f.Known = node, finding.Held, f.Want[0], ""
 		f.Took = time.Duration(4+i) * time.Millisecond

@@ -22,8 +22,9 @@ type TextOptions struct {
 	Width int
 }
 
-// Text writes the report for a terminal: the verdict in one line, the counts of each plane, then what is broken and what
-// could not be tried, with what was seen there and why it matters. What held is counted, and listed only when Verbose.
+// Text writes the report for a terminal: what has changed, where anything was compared; the verdict in one line, the counts
+// of each plane, then what is broken and what could not be tried, with what was seen there and why it matters; at last the
+// user's configuration, with each line that was not used as it stands. What held is counted, and listed only when Verbose.
 // Its error is the writer's.
 func Text(w io.Writer, r finding.Report, o TextOptions) error {
 	if o.Width == 0 {
@@ -32,6 +33,7 @@ func Text(w io.Writer, r finding.Report, o TextOptions) error {
 	o.Width = max(o.Width, 60)
 	t := &sheet{out: bufio.NewWriter(w), TextOptions: o, view: newView(r)}
 	t.untried = t.untriedByReason()
+	t.changesSection()
 	t.verdictLines()
 	t.countsTable()
 	for _, p := range t.planes {
@@ -41,6 +43,7 @@ func Text(w io.Writer, r finding.Report, o TextOptions) error {
 	t.untriedSection()
 	t.knownSection()
 	t.skipsSection()
+	t.configurationSection()
 	if err := t.out.Flush(); err != nil {
 		return fmt.Errorf("write report as text: %w", err)
 	}
@@ -156,6 +159,7 @@ func (t *sheet) checkSection(c check) {
 	}
 	t.entry(margin, "known", c.Known)
 	t.entry(margin, "why", c.Why)
+	t.entry(margin, "rests on", t.restsOn(c.Finding))
 	if t.Verbose {
 		t.entry(margin, "control", c.Control)
 		for _, f := range c.at {

@@ -1,0 +1,151 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"nomadlab.internal/lab/finding"
+)
+
+// roleFiles are the files that the agents of a role have read.
+type roleFiles struct {
+	role  string
+	files []string
+}
+
+// roleFiles are the configuration's files, by role, in their order.
+func (v view) roleFiles() []roleFiles {
+	var out []roleFiles
+	for _, f := range v.report.Configuration.Files {
+		at := slices.IndexFunc(out, func(r roleFiles) bool { return r.role == f.Role })
+		if at < 0 {
+			at = len(out)
+			out = append(out, roleFiles{role: f.Role})
+		}
+		out[at].files = append(out[at].files, f.Path)
+	}
+	return out
+}
+
+// unused are lines that were not used as they stand, for one reason.
+type unused struct {
+	because string
+	lines   []finding.Replaced
+}
+
+// unused are the replaced lines by reason. A line that agents of several roles have read is told once.
+func (v view) unused() []unused {
+	var out []unused
+	for _, r := range v.report.Configuration.Replaced {
+		at := slices.IndexFunc(out, func(u unused) bool { return u.because == r.Because })
+		if at < 0 {
+			at = len(out)
+			out = append(out, unused{because: r.Because})
+		}
+		if !slices.ContainsFunc(out[at].lines, func(other finding.Replaced) bool { return sameLine(r, other) }) {
+			out[at].lines = append(out[at].lines, r)
+		}
+	}
+	return out
+}
+
+// sameLine says whether two replaced lines are one, which several roles have read.
+func sameLine(a, b finding.Replaced) bool {
+	b.Role = a.Role
+	return a.File != "" && a == b
+}
+
+// unusedWords counts what was not used as it stands.
+func (v view) unusedWords() string {
+	lines, added := 0, 0
+	for _, u := range v.unused() {
+		for _, r := range u.lines {
+			if wasAdded(r) {
+				added++
+			} else {
+				lines++
+			}
+		}
+	}
+	words := fmt.Sprintf("%s not used as %s", count(lines, "line")+plural(lines, " was", " were"), plural(lines, "it stands", "they stand"))
+	switch {
+	case lines == 0 && added == 0:
+		return "every line was used as it stands"
+	case lines == 0:
+		return fmt.Sprintf("every line was used as it stands, %s added", count(added, "setting")+plural(added, " was", " were"))
+	case added > 0:
+		return fmt.Sprintf("%s, %d %s added", words, added, plural(added, "was", "were"))
+	default:
+		return words
+	}
+}
+
+func wasAdded(r finding.Replaced) bool { return r.Line == 0 && r.Was == "" && r.Became != "" }
+
+// placeOf is where a replaced line stands; for one that stands in no file, whose it is.
+func placeOf(r finding.Replaced) string {
+	switch {
+	case r.File != "":
+		return place(r.File, r.Line)
+	case r.Role != "":
+		return r.Role + "s"
+	default:
+		return "all agents"
+	}
+}
+
+// becameWhat says what was done with a line.
+func becameWhat(r finding.Replaced) string {
+	switch {
+	case r.Became == "":
+		return strings.TrimSpace(r.Was + " was taken out")
+	case wasAdded(r):
+		return r.Became + " was added"
+	default:
+		return strings.TrimSpace(r.Was + " became " + r.Became)
+	}
+}
+
+// restsOn are the settings that a promise rests on, with what the configuration says of each, where there is one.
+func (v view) restsOn(f finding.Finding) string {
+	return strings.Join(each(f.Settings, v.settingWords), ", ")
+}
+
+func (v view) settingWords(path string) string {
+	if v.report.Configuration == nil {
+		return path
+	}
+	var said []string
+	for _, s := range v.report.Configuration.Settings {
+		if s.Path != path {
+			continue
+		}
+		words := s.Value
+		if at := place(s.File, s.Line); at != "" {
+			words = strings.TrimSpace(words + " at " + at)
+		}
+		if words != "" && !slices.Contains(said, words) {
+			said = append(said, words)
+		}
+	}
+	if len(said) == 0 {
+		return path + " (not set)"
+	}
+	return path + " (" + strings.Join(said, "; ") + ")"
+}
+
+// setAt is where the likeliest of a promise's settings is set; nothing where none of them is, or in no file.
+func (v view) setAt(f finding.Finding) (file string, line int) {
+	if v.report.Configuration == nil {
+		return "", 0
+	}
+	for _, path := range f.Settings {
+		for _, s := range v.report.Configuration.Settings {
+			if s.Path == path && s.File != "" {
+				return s.File, s.Line
+			}
+		}
+	}
+	return "", 0
+}
