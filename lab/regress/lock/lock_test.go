@@ -85,7 +85,7 @@ func shuffle[T any](random *rand.Rand, list []T) {
 // TestLockIsReadAsItWasWritten makes up postures of texts that YAML, HCL or a terminal takes for something else.
 func TestLockIsReadAsItWasWritten(t *testing.T) {
 	random := rand.New(rand.NewPCG(3, 4))
-	for i := range 2000 {
+	for i := range 1000 {
 		p := madeUp(random)
 		got, err := lock.ReadLock("x", p.Lock())
 		if err != nil {
@@ -156,9 +156,10 @@ func TestLockMayBeLaidOutAnew(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, uncommented, _ := strings.Cut(text, "\nversion:")
 	for name, text := range map[string]string{
 		"lines that end as on Windows": strings.ReplaceAll(text, "\n", "\r\n"),
-		"without comments":             text[strings.Index(text, "version:"):],
+		"without comments":             "version:" + uncommented,
 		"a comment of one's own":       strings.Replace(text, "checks:", "# reviewed\nchecks: # see above", 1),
 		"wider":                        strings.ReplaceAll(strings.ReplaceAll(text, "    ", "      "), "{verdict", "{ verdict"),
 	} {

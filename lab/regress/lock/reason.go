@@ -35,7 +35,7 @@ func newNames(r finding.Report) names {
 	}
 	if len(words) > 0 { // the longest first, as one may begin with another
 		slices.SortFunc(words, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
-		n.find = regexp.MustCompile(`(^|[^\w.-])(?:` + strings.Join(words, "|") + `)($|[^\w-])`)
+		n.find = regexp.MustCompile(`(^|[^\w.-])(?:` + strings.Join(words, "|") + `)($|[^\w.-]|\.(?:\W|$))`) // a point may be a name's, or the sentence's end
 	}
 	return n
 }
@@ -62,7 +62,7 @@ var varying = regexp.MustCompile(strings.Join([]string{
 	`\w+://[^\s"]+`,
 	`\b\d{1,3}(?:\.\d{1,3}){3}(?:/\d+|:\d+)?\b`,
 	`\[[0-9a-fA-F:]*:[0-9a-fA-F:.]*\](?::\d+)?`,
-	`\b(?:[0-9a-fA-F]{1,4}:){2,}[0-9a-fA-F:]*`,
+	`\b[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{0,4}){2,}`,
 	`\b[\w.-]+:\d{2,5}\b`,
 	`\b(?:\d+(?:\.\d+)?(?:ns|µs|us|ms|s|m|h))+\b`,
 	`\b\d+(?:\.\d+)? (?:ns|µs|ms|s|min|h|seconds?|minutes?|hours?|days?)\b`,

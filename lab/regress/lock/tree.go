@@ -14,8 +14,7 @@ import (
 func parse(text []byte) (fields, error) {
 	tree, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
-		var at yaml.Error
-		if errors.As(err, &at) {
+		if at, is := errors.AsType[yaml.Error](err); is {
 			return nil, fmt.Errorf("line %d: it is not YAML: %s: %s", at.GetToken().Position.Line, at.GetMessage(), mend)
 		}
 		return nil, fmt.Errorf("it is not YAML: %w: %s", err, mend)
