@@ -27,8 +27,8 @@ func rooms() map[string]room {
 	everythingBelow := []string{
 		"fixtures", "lab", "lab/agentconf", "lab/compose", "lab/engine", "lab/engine/docker", "lab/engine/engines",
 		"lab/finding", "lab/image", "lab/inspect",
-		"lab/pki", "lab/posture", "lab/posture/catalogue", "lab/posture/matrix", "lab/posture/party", "lab/probe", "lab/report",
-		"lab/story", "lab/watchdog",
+		"lab/pki", "lab/posture", "lab/posture/catalogue", "lab/posture/matrix", "lab/posture/party", "lab/probe", "lab/regress/lock",
+		"lab/report", "lab/story", "lab/watchdog",
 	}
 	return map[string]room{
 		".": {},
@@ -70,6 +70,7 @@ func rooms() map[string]room {
 			testsMayImport: []string{"lab/labtest"},
 		},
 		"lab/posture/matrix": {mayImport: []string{"lab/posture/party", "lab/probe", "lab/pki", "lab/finding"}},
+		"lab/regress/lock":   {mayImport: []string{"lab", "lab/agentconf", "lab/finding"}},
 		"lab": {
 			mayImport:      []string{"fixtures", "lab/engine", "lab/image", "lab/agentconf", "lab/pki", "lab/watchdog"},
 			testsMayImport: []string{"lab/engine/docker", "lab/labtest"},

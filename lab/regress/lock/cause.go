@@ -1,0 +1,90 @@
+package lock
+
+import (
+	"slices"
+	"strings"
+
+	"nomadlab.internal/lab/finding"
+)
+
+// causes are the settings of two postures, to find which of them made a change.
+type causes struct {
+	// after are the settings as they are now; differing are those whose value is another than before, also what was added
+	// or taken out. Both are by role and path.
+	after, differing []finding.Setting
+}
+
+// newCauses compares the settings. Where one side has none, it is not known what it ran, and none differs.
+func newCauses(before, after Posture) causes {
+	c := causes{after: slices.SortedStableFunc(slices.Values(after.Settings), byRoleAndPath)}
+	if len(before.Settings) == 0 || len(after.Settings) == 0 {
+		return c
+	}
+	olds := map[string]finding.Setting{}
+	for _, s := range before.Settings {
+		olds[settingKey(s)] = s
+	}
+	for _, s := range after.Settings {
+		old, was := olds[settingKey(s)]
+		delete(olds, settingKey(s))
+		if !was || old.Value != s.Value {
+			c.differing = append(c.differing, s)
+		}
+	}
+	for _, gone := range olds { // it stands in no file any more
+		c.differing = append(c.differing, finding.Setting{Role: gone.Role, Path: gone.Path})
+	}
+	slices.SortFunc(c.differing, byRoleAndPath)
+	return c
+}
+
+// name is the change with the setting that most likely made it, and where that stands now. In this order: a setting that
+// the promise rests on and that differs; one that differs and stands in the same block as one of them; the first that the
+// promise rests on. Within each, those of the agents that the check asks come first. An Unclear change blames no setting
+// that did not differ: a node may have been slow.
+func (c causes) name(e Entry, change finding.Change) finding.Change {
+	role := roleOf(e.ID)
+	found, is := first(c.differing, e.Settings, role, within)
+	if !is {
+		found, is = first(c.differing, e.Settings, role, besides)
+	}
+	if !is && change.Way != finding.Unclear && len(e.Settings) > 0 {
+		if found, is = first(c.after, e.Settings[:1], role, within); !is {
+			found = finding.Setting{Path: e.Settings[0]}
+		}
+	}
+	change.Setting, change.File, change.Line = found.Path, found.File, found.Line
+	return change
+}
+
+// first is the first setting that fits one of the paths, in the order of the paths; one of the role before one of another.
+func first(settings []finding.Setting, paths []string, role string, fits func(path, of string) bool) (finding.Setting, bool) {
+	for _, sameRole := range []bool{true, false} {
+		for _, of := range paths {
+			at := slices.IndexFunc(settings, func(s finding.Setting) bool { return (s.Role == role) == sameRole && fits(s.Path, of) })
+			if at >= 0 {
+				return settings[at], true
+			}
+		}
+	}
+	return finding.Setting{}, false
+}
+
+// within says whether the path is that setting, or one inside of it.
+func within(path, of string) bool { return path == of || strings.HasPrefix(path, of+".") }
+
+// besides says whether the path is in the block that the setting is in. Outside of all blocks, settings have nothing to do
+// with each other.
+func besides(path, of string) bool {
+	end := strings.LastIndex(of, ".")
+	return end >= 0 && strings.HasPrefix(path, of[:end+1])
+}
+
+// roleOf says whose configuration a check is about: the clients', if its ID begins with them; else the servers', who are
+// behind all other front doors.
+func roleOf(id string) string {
+	if strings.HasPrefix(id, "client-") || strings.HasPrefix(id, "clients-") {
+		return "client"
+	}
+	return "server"
+}

@@ -1,0 +1,163 @@
+package lock_test
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/regress/lock"
+)
+
+func set(role, path, value string, line int) finding.Setting {
+	return finding.Setting{Role: role, Path: path, Value: value, File: role + ".hcl", Line: line}
+}
+
+// TestCompareNamesTheSetting: each change that is Weaker or Stronger names the setting that most likely made it.
+func TestCompareNamesTheSetting(t *testing.T) {
+	all := func(changed ...finding.Setting) []finding.Setting {
+		settings := []finding.Setting{
+			set("server", "tls.http", "true", 1), set("server", "tls.verify_https_client", "true", 2), set("server", "tls.ca_file", `"a.pem"`, 3),
+			set("server", "datacenter", `"dc1"`, 4), set("server", "enable_debug", "false", 5), set("server", "acl.enabled", "true", 6),
+			set("client", "tls.http", "true", 1), set("client", "tls.verify_https_client", "true", 2), set("client", "acl.enabled", "true", 3),
+			set("client", "plugin.raw_exec.config.enabled", "false", 9),
+		}
+		for _, c := range changed {
+			for i, s := range settings {
+				if s.Role == c.Role && s.Path == c.Path {
+					settings[i] = c
+				}
+			}
+		}
+		return settings
+	}
+	held := func(id string, settings ...string) lock.Entry {
+		return lock.Entry{ID: id, Plane: "HTTP", Title: id, Verdict: finding.Held, Outcome: "denied", Settings: settings}
+	}
+	front := []string{"tls.verify_https_client", "tls.http"}
+	for name, c := range map[string]struct {
+		entry         lock.Entry
+		before, after []finding.Setting
+		want          finding.Setting
+	}{
+		"the setting that differs, though it is not the likeliest": {
+			held("server-https-refuses-x", front...), all(), all(set("server", "tls.http", "false", 1)), set("server", "tls.http", "", 1),
+		},
+		"the likeliest of two that differ": {
+			held("server-https-refuses-x", front...), all(), all(set("server", "tls.http", "false", 1), set("server", "tls.verify_https_client", "false", 2)),
+			set("server", "tls.verify_https_client", "", 2),
+		},
+		"the one of the agents that the check asks": {
+			held("client-https-refuses-x", front...), all(),
+			all(set("server", "tls.verify_https_client", "false", 2), set("client", "tls.http", "false", 1)), set("client", "tls.http", "", 1),
+		},
+		"the servers' where the ID names neither": {
+			held("raft-refuses-x", "tls.http"), all(), all(set("server", "tls.http", "false", 1), set("client", "tls.http", "false", 1)), set("server", "tls.http", "", 1),
+		},
+		"the clients' where the ID says clients": {
+			held("clients-offer-no-raw-exec", "acl.enabled"), all(),
+			all(set("server", "acl.enabled", "false", 6), set("client", "acl.enabled", "false", 3)), set("client", "acl.enabled", "", 3),
+		},
+		"one of the others before one in the same block": {
+			held("server-https-refuses-x", "tls.http"), all(), all(set("client", "tls.http", "false", 1), set("server", "tls.ca_file", `"b.pem"`, 3)),
+			set("client", "tls.http", "", 1),
+		},
+		"one inside of what the promise rests on": {
+			held("clients-offer-no-raw-exec", "plugin.raw_exec"), all(), all(set("client", "plugin.raw_exec.config.enabled", "true", 9)),
+			set("client", "plugin.raw_exec.config.enabled", "", 9),
+		},
+		"one in the same block": {
+			held("server-https-refuses-x", front...), all(), all(set("server", "tls.ca_file", `"b.pem"`, 3), set("server", "datacenter", `"x"`, 4)),
+			set("server", "tls.ca_file", "", 3),
+		},
+		"none for being outside of all blocks too": {
+			held("server-has-no-profiler", "enable_debug"), all(), all(set("server", "datacenter", `"x"`, 4)), set("server", "enable_debug", "", 5),
+		},
+		"none for a name that begins alike": {
+			held("server-https-refuses-x", "tls.http"), append(all(), set("server", "tlsx.http", "true", 8)), append(all(), set("server", "tlsx.http", "false", 8)),
+			set("server", "tls.http", "", 1),
+		},
+		"the likeliest, where none differs": {held("server-https-refuses-x", front...), all(), all(), set("server", "tls.verify_https_client", "", 2)},
+		"the likeliest, set nowhere":        {held("server-x", "limits.http_max_conns_per_client"), all(), all(), finding.Setting{Path: "limits.http_max_conns_per_client"}},
+		"one that was taken out":            {held("server-https-refuses-x", "tls.http"), all(), all()[1:], finding.Setting{Path: "tls.http"}},
+		"one that was added":                {held("server-https-refuses-x", "tls.http"), all()[1:], all(), set("server", "tls.http", "", 1)},
+		"the likeliest, where what ran before is not known": {
+			held("server-https-refuses-x", front...), nil, all(set("server", "tls.http", "false", 1)), set("server", "tls.verify_https_client", "", 2),
+		},
+		"none, for a promise that rests on none": {held("server-x"), all(), all(set("server", "tls.http", "false", 1)), finding.Setting{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			broken := c.entry
+			broken.Verdict, broken.Outcome = finding.Broken, "accepted"
+			locked := c.entry
+			locked.Settings = nil // a lock does not have them
+			changes := lock.Compare(
+				lock.Posture{Settings: c.before, Entries: []lock.Entry{locked}}, lock.Posture{Settings: c.after, Entries: []lock.Entry{broken}}, "",
+			).Changes
+			if len(changes) != 1 {
+				t.Fatalf("got %d changes", len(changes))
+			}
+			got := finding.Setting{Path: changes[0].Setting, File: changes[0].File, Line: changes[0].Line}
+			if want := (finding.Setting{Path: c.want.Path, File: c.want.File, Line: c.want.Line}); got != want {
+				t.Errorf("got %+v, want %+v", got, want)
+			}
+		})
+	}
+}
+
+// TestCompareBlamesNoSettingThatDidNotDiffer, where it is unclear whether there was a change at all.
+func TestCompareBlamesNoSettingThatDidNotDiffer(t *testing.T) {
+	held := lock.Entry{ID: "server-x", Verdict: finding.Held, Outcome: "denied", Settings: []string{"acl.enabled"}}
+	untried := held
+	untried.Verdict, untried.Outcome = finding.NotCarriedOut, "not reached"
+	on, off := []finding.Setting{set("server", "acl.enabled", "true", 1)}, []finding.Setting{set("server", "acl.enabled", "false", 1)}
+	for name, c := range map[string]struct {
+		before, after []finding.Setting
+		want          string
+	}{"the same": {on, on, ""}, "another": {on, off, "acl.enabled"}} {
+		got := lock.Compare(lock.Posture{Settings: c.before, Entries: []lock.Entry{held}}, lock.Posture{Settings: c.after, Entries: []lock.Entry{untried}}, "")
+		if s := got.Changes[0].Setting; s != c.want {
+			t.Errorf("%s: it blames %q, want %q", name, s, c.want)
+		}
+	}
+}
+
+// TestCompareNamesWhereTheSettingStands: from a report to the change, for a check and for a cell.
+func TestCompareNamesWhereTheSettingStands(t *testing.T) {
+	before, after := sample(oneRun()), sample(oneRun())
+	after.Findings[3].Verdict, after.Findings[3].Outcome = finding.Broken, "accepted" // at two of three servers
+	after.Matrix.Rows[0].Cells[0].Verdict, after.Matrix.Rows[0].Cells[0].Outcome = finding.Held, "refused in the handshake"
+	after.Configuration.Settings[0].Value, after.Configuration.Settings[0].Line = "false", 70
+	var got []finding.Change
+	for _, c := range lock.Compare(lock.Of(before), lock.Of(after), "old").Changes {
+		got = append(got, finding.Change{ID: c.ID, Setting: c.Setting, File: c.File, Line: c.Line})
+	}
+	file := after.Configuration.Files[0].Path
+	want := []finding.Change{
+		{ID: "server-https-refuses-no-certificate", Setting: "tls.verify_https_client", File: file, Line: 70},
+		{ID: "matrix/none/HTTPS", Setting: "tls.verify_https_client", File: file, Line: 70},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestBySetting(t *testing.T) {
+	change := func(id, setting string, line int, way finding.Way) finding.Change {
+		return finding.Change{ID: id, Setting: setting, File: "a.hcl", Line: line, Way: way}
+	}
+	a, b, c, d, e := change("a", "tls.http", 1, finding.Weaker), change("b", "acl.enabled", 2, finding.Weaker),
+		change("c", "tls.http", 1, finding.Weaker), change("d", "tls.http", 9, finding.Weaker), change("e", "tls.http", 1, finding.Stronger)
+	want := []lock.Cause{
+		{Setting: "tls.http", File: "a.hcl", Line: 1, Changes: []finding.Change{a, c}},
+		{Setting: "acl.enabled", File: "a.hcl", Line: 2, Changes: []finding.Change{b}},
+		{Setting: "tls.http", File: "a.hcl", Line: 9, Changes: []finding.Change{d}},
+		{Setting: "tls.http", File: "a.hcl", Line: 1, Changes: []finding.Change{e}},
+	}
+	if diff := cmp.Diff(want, lock.BySetting(finding.Comparison{Changes: []finding.Change{a, b, c, d, e}})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	if got := lock.BySetting(finding.Comparison{}); len(got) > 0 {
+		t.Errorf("of no changes: %+v", got)
+	}
+}

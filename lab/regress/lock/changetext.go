@@ -1,0 +1,91 @@
+package lock
+
+import (
+	"cmp"
+	"fmt"
+
+	"nomadlab.internal/lab/finding"
+)
+
+// textOf says the change in words, as the beginning of a sentence that ends with the promise.
+func textOf(before, after Entry, way finding.Way) string {
+	switch {
+	case before.ID == "":
+		return "is new, so there is nothing to compare with; it " + after.ends()
+	case after.ID == "":
+		return "is not among the checks any more; before, it " + before.ended()
+	case !proved(before) && after.Verdict == finding.Held:
+		return fmt.Sprintf("%s before, holds now", before.ended())
+	case !proved(before):
+		return fmt.Sprintf("%s before, is broken now, %s", before.ended(), after.seen())
+	case !proved(after) && before.Verdict == finding.Held:
+		return "held, and is no longer proved; it " + after.ends()
+	case !proved(after):
+		return "was broken, and is not known to be mended; it " + after.ends()
+	}
+	return "was " + before.seen() + ", is now " + after.seen() + aside(before, after, way)
+}
+
+// aside is what is to be added where the outcomes alone would mislead.
+func aside(before, after Entry, way finding.Way) string {
+	switch {
+	case before.Verdict == finding.Broken && after.Verdict == finding.Broken && way == finding.Stronger:
+		return ", and still broken"
+	case before.Verdict == finding.Broken && after.Verdict == finding.Broken:
+		return ", and was broken before"
+	case way == finding.Unclear && after.Verdict == finding.Broken:
+		return ", which is not what Nomad is known to do"
+	case way == finding.Unclear:
+		return ", as Nomad is known to do"
+	case after.Outcome == before.Outcome && after.Verdict == finding.Broken:
+		return ", and " + after.Reason
+	case after.Outcome == before.Outcome:
+		return ", as wanted"
+	default:
+		return ""
+	}
+}
+
+// seen is what was seen, and where if not everywhere: "accepted at 1 of 3 servers".
+func (e Entry) seen() string {
+	text := cmp.Or(e.Outcome, string(e.Verdict))
+	if e.At != "" {
+		text += " at " + e.At
+	}
+	return text
+}
+
+// ends says how the promise ends now, ended how it did before.
+func (e Entry) ends() string {
+	switch e.Verdict {
+	case finding.Held:
+		return "holds, " + e.seen()
+	case finding.Broken:
+		return "is broken, " + e.seen()
+	case finding.Skipped:
+		return "is skipped" + e.because()
+	default:
+		return "could not be tried" + e.because()
+	}
+}
+
+func (e Entry) ended() string {
+	switch e.Verdict {
+	case finding.Held:
+		return "held, " + e.seen()
+	case finding.Broken:
+		return "was broken, " + e.seen()
+	case finding.Skipped:
+		return "was skipped" + e.because()
+	default:
+		return "could not be tried" + e.because()
+	}
+}
+
+// because is the reason in brackets: it is a sentence of its own.
+func (e Entry) because() string {
+	if reason := e.state().Reason; reason != "" {
+		return " (" + reason + ")"
+	}
+	return ""
+}

@@ -1,0 +1,159 @@
+package lock
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"nomadlab.internal/lab/finding"
+)
+
+// Compare tells which promises ended another way after than before, the worst first: what became weaker, then what is
+// unclear, then what became stronger. With says with what it was compared, for the reader: a lock's path, or the other
+// configuration.
+//
+//	before            after              way
+//	held              broken             Weaker
+//	broken            held               Stronger
+//	held              not proved         Unclear: a promise is no longer proved
+//	broken            not proved         Unclear: nothing was gained
+//	not proved        held, or broken    Unclear: nothing is known of before
+//	on one side only                     Unclear
+//
+// Not proved is what was not carried out or skipped; from one of these to the other is no change. Nor is another outcome
+// of the same verdict, such as another kind of refusal where the promise held. But a promise that was broken and still is
+// becomes Weaker when what was refused in a wrong way is let in, or when it breaks at all nodes after some; and Stronger
+// the other way round.
+//
+// A cell of the matrix is no promise, it is what Nomad is known to do. Where it does something else and lets nobody in,
+// the change is Unclear.
+//
+// Each change names the setting that most likely made it; see cause.
+func Compare(before, after Posture, with string) finding.Comparison {
+	c := finding.Comparison{With: with, Changes: []finding.Change{}}
+	causes := newCauses(before, after)
+	olds, news := byID(before), byID(after)
+	for id, old := range olds {
+		if now, still := news[id]; still {
+			if way, changed := wayOf(old, now); changed {
+				c.Changes = append(c.Changes, causes.name(now, newChange(old, now, way)))
+			}
+			continue
+		}
+		c.Changes = append(c.Changes, newChange(old, Entry{}, finding.Unclear))
+	}
+	for id, now := range news {
+		if _, was := olds[id]; !was {
+			c.Changes = append(c.Changes, newChange(Entry{}, now, finding.Unclear))
+		}
+	}
+	slices.SortFunc(c.Changes, worstFirst)
+	return c
+}
+
+func byID(p Posture) map[string]Entry {
+	all := map[string]Entry{}
+	for _, e := range p.Entries {
+		all[e.ID] = e
+	}
+	return all
+}
+
+// newChange is the change of a promise; one of the entries may be empty. What is not in a lock is the other side's.
+func newChange(before, after Entry, way finding.Way) finding.Change {
+	id := cmp.Or(after.ID, before.ID)
+	c := finding.Change{
+		ID: id, Title: cmp.Or(after.Title, before.Title, id), Plane: cmp.Or(after.Plane, before.Plane),
+		Severity: cmp.Or(after.Severity, before.Severity),
+		Before:   before.state(), After: after.state(), Way: way,
+	}
+	c.Text = textOf(before, after, way) + ": " + c.Title
+	return c
+}
+
+// wayOf says where the change leads, and whether there is one.
+func wayOf(before, after Entry) (way finding.Way, changed bool) {
+	switch was, is := proved(before), proved(after); {
+	case !was && !is:
+		return "", false
+	case !was || !is:
+		return finding.Unclear, true
+	case before.Verdict == finding.Broken && after.Verdict == finding.Broken:
+		return wayOfBroken(before, after)
+	case before.Verdict == after.Verdict:
+		return "", false
+	case before.Plane == PlaneMatrix && after.Plane == PlaneMatrix && !odd(before, after).letsIn():
+		return finding.Unclear, true
+	case after.Verdict == finding.Broken:
+		return finding.Weaker, true
+	default:
+		return finding.Stronger, true
+	}
+}
+
+// wayOfBroken is that of a promise that is broken on both sides: one that lets in is weaker than one that refuses in a way
+// that was not wanted, and one that is broken everywhere is weaker than one that is broken somewhere.
+func wayOfBroken(before, after Entry) (way finding.Way, changed bool) {
+	switch was, is := before.letsIn(), after.letsIn(); {
+	case was && !is:
+		return finding.Stronger, true
+	case is && !was:
+		return finding.Weaker, true
+	case before.At == after.At:
+		return "", false
+	case after.At == "":
+		return finding.Weaker, true
+	case before.At == "":
+		return finding.Stronger, true
+	default: // "1 of 3 servers", then "1 of 5 servers"
+		return finding.Unclear, true
+	}
+}
+
+// odd is the one of the two that is broken.
+func odd(before, after Entry) Entry {
+	if after.Verdict == finding.Broken {
+		return after
+	}
+	return before
+}
+
+// proved says whether the entry says anything of the agents.
+func proved(e Entry) bool { return e.Verdict == finding.Held || e.Verdict == finding.Broken }
+
+// letsIn says whether somebody was let in at some node, or what should not be there was found.
+func (e Entry) letsIn() bool {
+	return slices.ContainsFunc(strings.Split(e.Outcome, " or "), func(o string) bool { return o == "accepted" || o == "found" })
+}
+
+// worstFirst orders changes: by their way, what is broken now before what is not, by severity, and then as they are found.
+func worstFirst(a, b finding.Change) int {
+	rank := func(order []string, text string) int {
+		if at := slices.Index(order, text); at >= 0 {
+			return at
+		}
+		return len(order)
+	}
+	ways := []string{string(finding.Weaker), string(finding.Unclear), string(finding.Stronger)}
+	severities := []string{"critical", "high", "medium", "low"}
+	return cmp.Or(
+		cmp.Compare(rank(ways, string(a.Way)), rank(ways, string(b.Way))),
+		cmp.Compare(urgency(a), urgency(b)),
+		cmp.Compare(rank(severities, a.Severity), rank(severities, b.Severity)),
+		cmp.Compare(rankOfPlane(a.Plane), rankOfPlane(b.Plane)),
+		strings.Compare(a.Plane, b.Plane),
+		strings.Compare(a.ID, b.ID),
+	)
+}
+
+// urgency orders changes of one way: what is broken now, then what is no longer proved, then the rest.
+func urgency(c finding.Change) int {
+	switch {
+	case c.After.Verdict == finding.Broken:
+		return 0
+	case c.Before.Verdict == finding.Held:
+		return 1
+	default:
+		return 2
+	}
+}

@@ -1,0 +1,92 @@
+package lock
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"nomadlab.internal/lab/finding"
+)
+
+// entry puts together what was found of one promise at the nodes; there is at least one finding.
+func (n names) entry(all []finding.Finding) Entry {
+	all = slices.Clone(all)
+	for i := range all {
+		all[i].Verdict = known(all[i].Verdict)
+	}
+	slices.SortFunc(all, func(a, b finding.Finding) int {
+		return cmp.Or(cmp.Compare(rankOfVerdict(a.Verdict), rankOfVerdict(b.Verdict)), strings.Compare(a.Node, b.Node), strings.Compare(a.Outcome, b.Outcome))
+	})
+	first := all[0]
+	worst := all[:slices.IndexFunc(append(slices.Clone(all), finding.Finding{}), func(f finding.Finding) bool { return f.Verdict != first.Verdict })]
+	var outcomes, reasons []string
+	for _, f := range worst {
+		outcomes, reasons = append(outcomes, clean(f.Outcome)), append(reasons, n.reason(f))
+	}
+	return Entry{
+		ID: clean(first.ID), Plane: clean(first.Plane), Verdict: first.Verdict,
+		Outcome: joined(outcomes, " or "), At: n.at(worst, all), Reason: joined(reasons, "; "),
+		Title: first.Title, Severity: first.Severity, Settings: first.Settings,
+	}
+}
+
+// cells are the matrix's cells as entries.
+func (n names) cells(m finding.Matrix) []Entry {
+	var all []Entry
+	for _, row := range m.Rows {
+		for _, c := range row.Cells {
+			e := n.entry([]finding.Finding{{
+				ID: PlaneMatrix + "/" + row.Certificate + "/" + c.Entry, Plane: PlaneMatrix, Title: row.Title + " at " + c.Entry,
+				Node: m.Node, Want: []string{c.Want}, Outcome: c.Outcome, Verdict: c.Verdict, Reason: c.Reason,
+				Settings: settingsAtEntry(c.Entry),
+			}})
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// settingsAtEntry are the settings that decide whom an entry of the matrix lets in, the likeliest first: TLS asks for a
+// certificate of the authority, then Nomad looks at the names in it (helper/tlsutil/config.go, nomad/rpc.go); gossip asks
+// for the key alone.
+func settingsAtEntry(entry string) []string {
+	switch entry {
+	case "HTTPS":
+		return []string{"tls.verify_https_client", "tls.http", "tls.ca_file"}
+	case "gossip":
+		return []string{"server.encrypt"}
+	default:
+		return []string{"tls.verify_server_hostname", "tls.rpc", "tls.ca_file"}
+	}
+}
+
+// at says at how many nodes of each role some findings were made, of all that were asked: "1 of 3 servers". Which of the
+// nodes it was may change with who leads. Empty: at all.
+func (n names) at(some, all []finding.Finding) string {
+	if len(some) == len(all) {
+		return ""
+	}
+	var parts []string
+	for _, role := range []string{"server", "client", ""} {
+		of := func(list []finding.Finding) (count int) {
+			for _, f := range list {
+				if n.roles[f.Node] == role {
+					count++
+				}
+			}
+			return count
+		}
+		if few, many := of(some), of(all); few > 0 {
+			parts = append(parts, fmt.Sprintf("%d of %d %ss", few, many, cmp.Or(role, "agent")))
+		}
+	}
+	return strings.Join(parts, " and ")
+}
+
+// joined joins what differs, in an order of its own.
+func joined(texts []string, by string) string {
+	slices.Sort(texts)
+	texts = slices.DeleteFunc(slices.Compact(texts), func(t string) bool { return t == "" })
+	return strings.Join(texts, by)
+}

@@ -1,0 +1,116 @@
+package lock
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"nomadlab.internal/lab/finding"
+)
+
+// Posture is how every promise ended with one configuration. It holds nothing that two runs on the same configuration
+// differ in: no time, address, port, name or ID of a node, and nothing of the engine. Its zero value is that of no
+// promise at all.
+//
+// What was skipped on one engine, or one machine, and tried on another is a difference all the same, as it was proved
+// once and once not: Compare calls it Unclear, with the reason.
+type Posture struct {
+	// Nomad is the version of the agents; empty where none is known.
+	Nomad string
+	// Settings are what the configuration sets, by role and path, each path once. File and Line are empty in a posture
+	// that was read from a lock. Empty: the agents ran no user's configuration.
+	Settings []finding.Setting
+	// Entries are the promises and the matrix's cells, by plane and ID, each ID once.
+	Entries []Entry
+}
+
+// Entry is how one promise ended at all nodes together, or one cell of the matrix.
+type Entry struct {
+	// ID is the check's, or "matrix/CERTIFICATE/ENTRY". Plane is the check's, or PlaneMatrix.
+	ID, Plane string
+	// Verdict is the worst of all nodes: broken, not carried out, held, skipped.
+	Verdict finding.Verdict
+	// Outcome is what the probe saw at the nodes with that verdict, joined by "or" where they differ; empty when it did
+	// not run.
+	Outcome string
+	// At says at how many of the nodes the verdict was so, for example "1 of 3 servers"; empty: at all.
+	At string
+	// Reason says shortly why the verdict is what it is; empty for a promise that held.
+	Reason string
+
+	// Title, Severity and Settings are as in a finding.Finding. They are the catalogue's, so they are not in a lock, and
+	// empty in a posture that was read from one.
+	Title, Severity string
+	Settings        []string
+}
+
+// PlaneMatrix is the plane of the matrix's cells: one certificate is tried at entries of several planes.
+const PlaneMatrix = "matrix"
+
+// Of is the posture that a report tells of.
+func Of(r finding.Report) Posture {
+	p := Posture{Nomad: clean(r.Cluster.Nomad)}
+	if r.Configuration != nil {
+		p.Settings = settingsOf(*r.Configuration)
+	}
+	names := newNames(r)
+	byID := map[string][]finding.Finding{}
+	for _, f := range r.Findings {
+		byID[f.ID] = append(byID[f.ID], f)
+	}
+	for _, all := range byID {
+		p.Entries = append(p.Entries, names.entry(all))
+	}
+	if r.Matrix != nil {
+		p.Entries = append(p.Entries, names.cells(*r.Matrix)...)
+	}
+	slices.SortFunc(p.Entries, byPlaneAndID)
+	return p
+}
+
+// state is the entry as a change shows it.
+func (e Entry) state() finding.State {
+	s := finding.State{Verdict: e.Verdict, Outcome: e.Outcome, Reason: e.Reason}
+	switch {
+	case e.At != "" && e.Reason != "":
+		s.Reason = "at " + e.At + ": " + e.Reason
+	case e.At != "":
+		s.Reason = "at " + e.At
+	}
+	return s
+}
+
+// byPlaneAndID orders entries as a connection passes the planes; the matrix comes last.
+func byPlaneAndID(a, b Entry) int {
+	return cmp.Or(cmp.Compare(rankOfPlane(a.Plane), rankOfPlane(b.Plane)), strings.Compare(a.Plane, b.Plane), strings.Compare(a.ID, b.ID))
+}
+
+func rankOfPlane(plane string) int {
+	order := []string{"HTTP", "RPC", "Raft", "gossip", "wire"}
+	switch at := slices.Index(order, plane); {
+	case plane == PlaneMatrix:
+		return len(order) + 1
+	case at < 0:
+		return len(order)
+	default:
+		return at
+	}
+}
+
+// rankOfVerdict orders verdicts, the worst first.
+func rankOfVerdict(v finding.Verdict) int { return slices.Index(verdicts(), v) }
+
+func verdicts() []finding.Verdict {
+	return []finding.Verdict{finding.Broken, finding.NotCarriedOut, finding.Held, finding.Skipped}
+}
+
+// known is the verdict, or NotCarriedOut for what is none: what nobody judged must not look as if it had held.
+func known(v finding.Verdict) finding.Verdict {
+	if rankOfVerdict(v) < 0 {
+		return finding.NotCarriedOut
+	}
+	return v
+}
+
+// clean is a text that can be written and read again: one whose bytes are characters.
+func clean(text string) string { return strings.ToValidUTF8(text, "\ufffd") }

@@ -1,0 +1,151 @@
+package lock_test
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/regress/lock"
+)
+
+// TestReadLockTellsWhatIsWrong breaks the sample's lock in each way that one can be broken.
+func TestReadLockTellsWhatIsWrong(t *testing.T) {
+	sound := string(lock.Of(sample(oneRun())).Lock())
+	replaced := func(old, by string) string {
+		if strings.Count(sound, old) != 1 {
+			t.Fatalf("%q is %d times in the lock", old, strings.Count(sound, old))
+		}
+		return strings.Replace(sound, old, by, 1)
+	}
+	unsigned, _, _ := strings.Cut(sound, "checksum:")
+	const restore = "restore it from version control, or write it anew with --update"
+	for name, c := range map[string]struct {
+		text string
+		want []string
+	}{
+		"not YAML":              {replaced("checks:\n", "checks: [\n"), []string{"line 33: it is not YAML", restore}},
+		"a conflict of a merge": {replaced("checks:\n", "<<<<<<< HEAD\nchecks:\n"), []string{"line 16: it is not YAML"}},
+		"a tab":                 {replaced("settings:\n  client", "settings:\n\tclient"), []string{"line 8: it is not YAML"}},
+		"another file":          {"just words", []string{"line 1: the lock is no mapping", restore}},
+		"an empty file":         {"", []string{"it is empty", restore}},
+		"a file of comments":    {"# nothing\n", []string{"it is empty", restore}},
+		"two documents":         {sound + "---\nversion: 1\n", []string{"it holds 2 documents of YAML, not one", restore}},
+		"no version":            {replaced("version: 1\n", ""), []string{"it has no version, so it is no posture lock"}},
+		"no number as version":  {replaced("version: 1\n", "version: one\n"), []string{`line 5: its version is "one"`, restore}},
+		"a version of nobody":   {replaced("version: 1\n", "version: 0\n"), []string{`line 5: its version is "0"`, restore}},
+		"a newer version": {
+			replaced("version: 1\n", "version: 2\nnovelty: [1]\n"),
+			[]string{"written by a newer nomadlab: version 2, this one knows 1", "use that nomadlab, or write the lock anew with --update"},
+		},
+		"a key that locks do not have": {replaced("nomad: 1.11.3", "nomads: 1.11.3"), []string{`line 6: "nomads" is nothing that a lock has`, restore}},
+		"a field that checks do not have": {
+			replaced("{verdict: held, outcome: refused after the handshake}", "{verdict: held, result: refused}"),
+			[]string{`line 21: "result" is nothing that a check has`, restore},
+		},
+		"an unknown verdict": {
+			replaced("{verdict: held, outcome: refused after the handshake}", "{verdict: passed, outcome: refused after the handshake}"),
+			[]string{`line 21: the verdict of raft-refuses-client-certificate is "passed", which is none of broken, not carried out, held, skipped`, restore},
+		},
+		"no verdict": {
+			replaced("{verdict: held, outcome: refused after the handshake}", "{outcome: refused after the handshake}"),
+			[]string{`line 21: the verdict of raft-refuses-client-certificate is ""`, restore},
+		},
+		"a check twice": {
+			replaced("  gossip:\n", "    raft-refuses-client-certificate: {verdict: held}\n  gossip:\n"),
+			[]string{`line 22: the check "raft-refuses-client-certificate" is there twice, first at line 21`, restore},
+		},
+		"a check in two planes": {
+			replaced("  wire:\n", "  wire:\n    raft-refuses-client-certificate: {verdict: held}\n"),
+			[]string{`line 25: the check "raft-refuses-client-certificate" is there twice, first at line 21`},
+		},
+		"a plane twice":           {replaced("  wire:\n", "  Raft:\n    x: {verdict: held}\n  wire:\n"), []string{`line 24: the plane "Raft" is there twice, first at line 20`}},
+		"a setting twice":         {replaced("    acl.enabled: true\n", "    acl.enabled: true\n    acl.enabled: false\n"), []string{`line 10: the setting "acl.enabled" is there twice, first at line 9`}},
+		"a part twice":            {sound + "version: 1\n", []string{`the field "version" is there twice, first at line 5`}},
+		"a list for a check":      {replaced("{verdict: held, outcome: refused after the handshake}", "[held]"), []string{"line 21: raft-refuses-client-certificate is no mapping", restore}},
+		"a mapping for a text":    {replaced("nomad: 1.11.3", "nomad: {a: b}"), []string{`line 6: the value of "nomad" is no text`, restore}},
+		"nothing for a value":     {replaced("acl.enabled: true", "acl.enabled:"), []string{`line 9: the value of "acl.enabled" is no text`}},
+		"an alias":                {replaced("nomad: 1.11.3", "nomad: *x"), []string{`line 6: the value of "nomad" is no text`}},
+		"a verdict by hand":       {replaced("{verdict: held, outcome: refused after the handshake}", "{verdict: broken, outcome: refused after the handshake}"), []string{"edited by hand", restore}},
+		"an outcome by hand":      {replaced("{verdict: held, outcome: refused after the handshake}", "{verdict: held, outcome: denied}"), []string{"edited by hand", restore}},
+		"a setting by hand":       {replaced("acl.enabled: true", "acl.enabled: false"), []string{"edited by hand", restore}},
+		"a check less":            {replaced("    matrix/none/gossip: {verdict: not carried out, outcome: not reached, reason: not tried}\n", ""), []string{"edited by hand"}},
+		"the checksum by hand":    {replaced("checksum: sha256:", "checksum: sha256:0"), []string{"edited by hand", restore}},
+		"no checksum":             {unsigned, []string{"edited by hand", `its checksum is ""`}},
+		"a Nomad version by hand": {replaced("nomad: 1.11.3", "nomad: 1.11.4"), []string{"edited by hand"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, err := lock.ReadLock("ci/posture.lock.yaml", []byte(c.text))
+			if err == nil {
+				t.Fatalf("it is read: %+v", p)
+			}
+			if !errors.Is(err, lock.ErrLock) || !errors.Is(err, lab.ErrInvalid) {
+				t.Errorf("%v wraps not both ErrLock and lab.ErrInvalid", err)
+			}
+			if !strings.HasPrefix(err.Error(), "posture lock ci/posture.lock.yaml: ") {
+				t.Errorf("%q does not say which file it is about", err)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%q does not say %q", err, want)
+				}
+			}
+			if len(p.Entries)+len(p.Settings) > 0 {
+				t.Errorf("beside the error there is %+v", p)
+			}
+		})
+	}
+	if _, err := lock.ReadLock("x", []byte(sound)); err != nil {
+		t.Errorf("the sound one: %v", err)
+	}
+}
+
+// TestReadLockOfDamage: whatever becomes of a lock, it is read as it was written or refused.
+func TestReadLockOfDamage(t *testing.T) {
+	sound := lock.Of(sample(oneRun())).Lock()
+	want, err := lock.ReadLock("x", sound)
+	if err != nil {
+		t.Fatal(err)
+	}
+	random := rand.New(rand.NewPCG(5, 6))
+	refused := 0
+	for range 1000 {
+		text := damage(random, sound)
+		got, err := lock.ReadLock("x", text)
+		switch {
+		case err != nil && errors.Is(err, lock.ErrLock):
+			refused++
+		case err != nil:
+			t.Fatalf("%v does not wrap ErrLock", err)
+		case cmp.Diff(want, got, exceptUnlocked()) != "":
+			t.Fatalf("this is read as another posture:\n%s", text)
+		}
+	}
+	if refused == 0 {
+		t.Error("no damage was refused")
+	}
+}
+
+// damage changes some places of a text.
+func damage(random *rand.Rand, text []byte) []byte {
+	text = bytes.Clone(text)
+	for range 1 + random.IntN(3) {
+		from := random.IntN(len(text))
+		to := min(len(text), from+random.IntN(60))
+		switch random.IntN(3) {
+		case 0:
+			text = slices.Delete(text, from, to)
+		case 1:
+			text = slices.Insert(text, random.IntN(len(text)), bytes.Clone(text[from:to])...)
+		default:
+			const marks = ":{}[]#&*!|>'\"\n\t ?-%<"
+			text = slices.Insert(text, from, marks[random.IntN(len(marks))])
+		}
+	}
+	return text
+}

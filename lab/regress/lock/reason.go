@@ -1,0 +1,95 @@
+package lock
+
+import (
+	"cmp"
+	"regexp"
+	"slices"
+	"strings"
+
+	"nomadlab.internal/lab/finding"
+)
+
+// names are the nodes of a report, with their roles; a role that is neither server nor client is empty.
+type names struct {
+	roles map[string]string
+	// find finds a node's name as a word; nil where there is none.
+	find *regexp.Regexp
+}
+
+func newNames(r finding.Report) names {
+	n := names{roles: map[string]string{}}
+	for _, node := range r.Cluster.Nodes {
+		n.roles[node.Name] = ""
+		if node.Role == "server" || node.Role == "client" {
+			n.roles[node.Name] = node.Role
+		}
+	}
+	for _, f := range r.Findings {
+		n.roles[f.Node] += "" // one that the cluster does not list has a name too
+	}
+	var words []string
+	for name := range n.roles {
+		if name != "" {
+			words = append(words, regexp.QuoteMeta(name))
+		}
+	}
+	if len(words) > 0 { // the longest first, as one may begin with another
+		slices.SortFunc(words, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
+		n.find = regexp.MustCompile(`(^|[^\w.-])(?:` + strings.Join(words, "|") + `)($|[^\w.-]|\.(?:\W|$))`) // a point may be a name's, or the sentence's end
+	}
+	return n
+}
+
+// reason is a short reason that is the same in every run. One that was proved follows from what was wanted. For one that
+// was not, there are only the finding's words.
+func (n names) reason(f finding.Finding) string {
+	switch {
+	case f.Verdict == finding.Held:
+		return ""
+	case f.Verdict == finding.Broken && slices.Contains(f.Want, f.Outcome):
+		return "as wanted, but not in the words that were wanted"
+	case f.Verdict == finding.Broken:
+		return "wanted was " + clean(strings.Join(f.Want, " or "))
+	default:
+		return n.stable(f.Reason)
+	}
+}
+
+// varying finds what may be another in the next run: instants, addresses, lengths of time, files, IDs, long numbers.
+var varying = regexp.MustCompile(strings.Join([]string{
+	`\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?`,
+	`\b\d\d:\d\d(?::\d\d(?:\.\d+)?)?\b`,
+	`\w+://[^\s"]+`,
+	`\b\d{1,3}(?:\.\d{1,3}){3}(?:/\d+|:\d+)?\b`,
+	`\[[0-9a-fA-F:]*:[0-9a-fA-F:.]*\](?::\d+)?`,
+	`\b[0-9a-fA-F]{1,4}(?::[0-9a-fA-F]{0,4}){2,}`,
+	`\b[\w.-]+:\d{2,5}\b`,
+	`\b(?:\d+(?:\.\d+)?(?:ns|µs|us|ms|s|m|h))+\b`,
+	`\b\d+(?:\.\d+)? (?:ns|µs|ms|s|min|h|seconds?|minutes?|hours?|days?)\b`,
+	`\B/(?:[\w.@+~-]+/)+[\w.@+~-]*`,
+	`\b[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}\b`,
+	`\b[0-9a-f]{12,}\b`,
+	`\b\d{4,}\b`,
+}, "|"))
+
+// longest bounds a reason: a lock is made to be read.
+const longest = 120
+
+// stable is the first thing that a reason says, without the details that follow it, such as an error, and without what
+// varies.
+func (n names) stable(reason string) string {
+	reason = strings.Join(strings.Fields(clean(reason)), " ")
+	for _, end := range []string{": ", "; ", ", so "} {
+		reason, _, _ = strings.Cut(reason, end)
+	}
+	if n.find != nil {
+		for range 2 { // a name may begin where the one before has taken its space
+			reason = n.find.ReplaceAllString(reason, "${1}the agent${2}")
+		}
+	}
+	reason = varying.ReplaceAllString(reason, "…")
+	if runes := []rune(reason); len(runes) > longest {
+		reason = string(runes[:longest]) + "…"
+	}
+	return strings.TrimRight(reason, ":; ")
+}

@@ -1,0 +1,110 @@
+package lock_test
+
+import (
+	"fmt"
+	"time"
+
+	"nomadlab.internal/lab/finding"
+)
+
+// run is what two runs on the same configuration differ in.
+type run struct {
+	started time.Time
+	// octet, port and id are in addresses and names, took is how long things needed.
+	octet, port int
+	id          string
+	took        time.Duration
+}
+
+func oneRun() run {
+	return run{started: time.Date(2026, 11, 28, 8, 30, 5, 0, time.UTC), octet: 11, port: 4646, id: "7f3c9a11-2b4d-4e6f-8a9b-0c1d2e3f4a5b", took: 3 * time.Millisecond}
+}
+
+func (r run) address(node int) string { return fmt.Sprintf("127.82.244.%d:%d", r.octet+node, r.port) }
+
+// sample is the report of three servers and two clients, with a promise for each way to end.
+func sample(r run) finding.Report {
+	rep := finding.Report{
+		Cluster: finding.Cluster{Name: "sample-" + r.id[:4], Nomad: "1.11.3", Engine: "process"}, Started: r.started, Took: 100 * r.took,
+		Configuration: configuration("/tmp/" + r.id + "/nomad.hcl"), Matrix: matrix(r),
+	}
+	for i, role := range []string{"server", "server", "server", "client", "client"} {
+		rep.Cluster.Nodes = append(rep.Cluster.Nodes, finding.Node{
+			Name: fmt.Sprintf("%s-%d", role, i+1), Role: role, Region: "global", Address: r.address(i), HTTP: "https://" + r.address(i),
+			Leader: i == r.octet%3,
+		})
+	}
+	add := func(f finding.Finding, nodes ...int) {
+		for _, n := range nodes {
+			f.Node, f.Took = rep.Cluster.Nodes[n].Name, r.took
+			f.Evidence = []finding.Evidence{{Part: finding.Probe, Did: "knock at " + r.address(n), Took: r.took}}
+			rep.Findings = append(rep.Findings, f)
+		}
+	}
+	held := finding.Finding{
+		ID: "raft-refuses-client-certificate", Title: "Raft refuses a client's certificate", Plane: "Raft", Severity: "critical",
+		Want: []string{"refused after the handshake"}, Outcome: "refused after the handshake", Verdict: finding.Held,
+		Reason:   `the probe gave "refused after the handshake", as wanted; why is not asserted, as the agent logs that at DEBUG alone`,
+		Settings: []string{"tls.verify_server_hostname", "tls.rpc"},
+	}
+	add(held, 0, 1, 2)
+	broken := finding.Finding{
+		ID: "server-https-refuses-no-certificate", Title: "a server's HTTP API refuses whoever presents no certificate", Plane: "HTTP",
+		Severity: "critical", Want: []string{"refused in the handshake", "denied"}, Outcome: "refused in the handshake", Verdict: finding.Held,
+		Settings: []string{"tls.verify_https_client", "tls.http"},
+	}
+	add(broken, 0, 2)
+	broken.Outcome, broken.Verdict = "accepted", finding.Broken
+	broken.Reason = `the probe gave "accepted", wanted was "refused in the handshake": 200 OK, Date: ` + r.started.Format(time.RFC1123)
+	add(broken, 1)
+	words := finding.Finding{
+		ID: "client-refuses-unknown-token", Title: "a client refuses an ACL token that nobody has made", Plane: "HTTP", Severity: "high",
+		Want: []string{"denied"}, Outcome: "denied", Verdict: finding.Broken, Settings: []string{"acl.enabled"},
+		Reason: `the probe gave "denied", as wanted, but the agent said "` + r.id + `", wanted was "ACL token not found"`,
+	}
+	add(words, 3, 4)
+	untried := finding.Finding{
+		ID: "gossip-refuses-no-key", Title: "gossip refuses whoever has no key", Plane: "gossip", Severity: "critical", Want: []string{"denied"},
+		Outcome: "not reached", Verdict: finding.NotCarriedOut, Settings: []string{"server.encrypt"},
+		Reason: fmt.Sprintf("server-2 did not answer at %s within %s: dial tcp %s: i/o timeout", r.address(1), r.took, r.address(1)),
+	}
+	add(untried, 1)
+	untried.Outcome, untried.Verdict, untried.Reason = "denied", finding.Held, `the probe gave "denied", as wanted`
+	add(untried, 0, 2)
+	rep.Findings = append(rep.Findings, finding.Finding{
+		ID: "server-wire-carries-no-http-in-clear", Title: "a server's HTTP port is spoken to in a way that nobody can read", Plane: "wire",
+		Severity: "critical", Want: []string{"absent"}, Verdict: finding.Skipped,
+		Reason: "no workload of the checks' own runs: that takes a client with raw_exec or mock_driver",
+	})
+	return rep
+}
+
+func configuration(file string) *finding.Configuration {
+	return &finding.Configuration{
+		Files: []finding.ConfigurationFile{{Role: "server", Path: file}},
+		Settings: []finding.Setting{
+			{Role: "server", Path: "tls.verify_https_client", Value: "true", File: file, Line: 7},
+			{Role: "server", Path: "tls.tls_min_version", Value: `"tls12"`, File: file, Line: 8},
+			{Role: "server", Path: "server.encrypt", Value: `"<redacted>"`, File: file, Line: 3},
+			{Role: "server", Path: "limits.http_max_conns_per_client", Value: "100", File: file, Line: 12},
+			{Role: "client", Path: "acl.enabled", Value: "true", File: file, Line: 2},
+			{Role: "client", Path: "client.servers", Value: `["a", "b"]`, File: file, Line: 5},
+		},
+	}
+}
+
+func matrix(r run) *finding.Matrix {
+	node := fmt.Sprintf("server-%d", 1+r.octet%3) // who leads is asked
+	return &finding.Matrix{Node: node, Entries: []string{"HTTPS", "RPC handshake", "gossip"}, Rows: []finding.MatrixRow{
+		{Certificate: "none", Title: "no certificate", Cells: []finding.Cell{
+			{Entry: "HTTPS", Want: "refused in the handshake", Outcome: "accepted", Verdict: finding.Broken, Reason: "accepted, where Nomad does not"},
+			{Entry: "RPC handshake", Want: "refused in the handshake", Outcome: "refused in the handshake", Verdict: finding.Held},
+			{Entry: "gossip", Want: "denied", Outcome: "not reached", Verdict: finding.NotCarriedOut, Reason: "not tried: " + node + " had stopped answering there"},
+		}},
+		{Certificate: "ed25519", Title: "a server's, Ed25519", Cells: []finding.Cell{
+			{Entry: "HTTPS", Want: "accepted", Verdict: finding.Skipped, Reason: "no key of the cluster's authority is at hand, so a server's, Ed25519 cannot be made"},
+			{Entry: "RPC handshake", Want: "accepted", Verdict: finding.Skipped, Reason: node + " has no address for the RPC plane"},
+			{Entry: "gossip", Want: "denied", Outcome: "denied", Verdict: finding.Held},
+		}},
+	}}
+}
