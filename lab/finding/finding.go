@@ -51,6 +51,8 @@ type Finding struct {
 	Reason string `json:"reason"`
 	// Why is the source of the promise: a CVE, an issue, a line of Nomad's source.
 	Why string `json:"why"`
+	// Settings are the settings of the agent's configuration that the promise rests on, by path, the likeliest first; empty: on none.
+	Settings []string `json:"settings,omitempty"`
 	// Evidence lists what was done and seen, in the order in which it happened.
 	Evidence []Evidence `json:"evidence,omitempty"`
 	// Took is the time that the whole check needed, in nanoseconds when encoded.

@@ -21,8 +21,9 @@ func (i Ingredients) drivers() []posture.Spec {
 	return []posture.Spec{tried(posture.Spec{
 		ID: "clients-offer-no-raw-exec", Title: "no client runs tasks without isolation, by the raw_exec driver",
 		Kind: posture.Safe, Severity: posture.Critical, Once: true, Roles: []pki.Role{pki.Server},
-		Why:  "whoever may submit a job then runs anything as the agent's user, and reads the agent's key (drivers/rawexec; verified against Nomad 1.11.3)",
-		Want: posture.Want{probe.Absent},
+		Settings: []string{"plugin.raw_exec.config.enabled"},
+		Why:      "whoever may submit a job then runs anything as the agent's user, and reads the agent's key (drivers/rawexec; verified against Nomad 1.11.3)",
+		Want:     posture.Want{probe.Absent},
 	},
 		look(probe.AnswerLook{For: "a client that offers raw_exec", In: offering("raw_exec")}),
 		look(probe.AnswerLook{For: "a client that tells of its drivers", In: telling}),
