@@ -29,7 +29,7 @@ type Finding struct {
 	ID string `json:"id"`
 	// Title is the promise as a sentence.
 	Title string `json:"title"`
-	// Plane is the front door that the promise guards: HTTP, RPC, Raft, gossip, wire.
+	// Plane is the front door that the promise guards: HTTP, RPC, Raft, gossip, wire; or cluster, for one that they form.
 	Plane string `json:"plane"`
 	// Kind says what traces the check leaves: safe, intrusive, destructive.
 	Kind string `json:"kind"`

@@ -26,7 +26,7 @@ func (i Ingredients) drivers() []posture.Spec {
 		Want:     posture.Want{probe.Absent},
 	},
 		look(probe.AnswerLook{For: "a client that offers raw_exec", In: offering("raw_exec")}),
-		look(probe.AnswerLook{For: "a client that tells of its drivers", In: telling}),
+		look(probe.AnswerLook{For: "a client that tells of its drivers", In: tellingDrivers}),
 	)}
 }
 
@@ -60,8 +60,8 @@ func offering(driver string) func(http.Header, []byte) (bool, string, error) {
 	}
 }
 
-// telling looks for clients that tell of any driver, be it off.
-func telling(_ http.Header, body []byte) (bool, string, error) {
+// tellingDrivers looks for clients that tell of any driver, be it off.
+func tellingDrivers(_ http.Header, body []byte) (bool, string, error) {
 	var nodes []node
 	if err := json.Unmarshal(body, &nodes); err != nil {
 		return false, "", errors.New("the list of clients cannot be read")

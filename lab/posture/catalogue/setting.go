@@ -5,6 +5,7 @@ package catalogue
 const (
 	aclEnabled     = "acl.enabled"
 	serverEncrypt  = "server.encrypt"
+	serverExpect   = "server.bootstrap_expect"
 	tlsHTTP        = "tls.http"
 	tlsRPC         = "tls.rpc"
 	tlsUpgrade     = "tls.rpc_upgrade_mode"
