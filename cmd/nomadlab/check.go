@@ -18,9 +18,9 @@ func (a *app) checkCommand() *cobra.Command {
 		Use:   "check [NAME]",
 		Short: "Say who gets into a cluster and who does not, with the evidence",
 		Long: `check tries every front door of a lab's agents (HTTP, RPC, Raft, gossip, the network between
-them) with every kind of stranger, and says which promises hold and which are broken. Every
-refusal is compared with the same attempt with the one thing put right. It leaves the lab as
-it was.
+them) with every kind of stranger, and whether they have formed a cluster, and says which
+promises hold and which are broken. Every refusal is compared with the same attempt with the
+one thing put right. It leaves the lab as it was.
 
 With --addr it checks a cluster that nomadlab did not start: only with what leaves no trace,
 and without certificates that only the cluster's authority could make.

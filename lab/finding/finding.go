@@ -29,7 +29,7 @@ type Finding struct {
 	ID string `json:"id"`
 	// Title is the promise as a sentence.
 	Title string `json:"title"`
-	// Plane is the front door that the promise guards: HTTP, RPC, Raft, gossip, wire.
+	// Plane is the front door that the promise guards: HTTP, RPC, Raft, gossip, wire; or cluster, for one that they form.
 	Plane string `json:"plane"`
 	// Kind says what traces the check leaves: safe, intrusive, destructive.
 	Kind string `json:"kind"`
@@ -51,7 +51,8 @@ type Finding struct {
 	Reason string `json:"reason"`
 	// Why is the source of the promise: a CVE, an issue, a line of Nomad's source.
 	Why string `json:"why"`
-	// Settings are the settings of the agent's configuration that the promise rests on, by path, the likeliest first; empty: it rests on none.
+	// Settings are the settings of the agent's configuration that the promise rests on, by path, the likeliest first; empty:
+	// on none.
 	Settings []string `json:"settings,omitempty"`
 	// Evidence lists what was done and seen, in the order in which it happened.
 	Evidence []Evidence `json:"evidence,omitempty"`

@@ -72,6 +72,10 @@ func ingredients(ctx context.Context, l *lab.Lab) (catalogue.Ingredients, error)
 	}
 	i := catalogue.Ingredients{
 		Parties: parties, Region: region, Management: l.ManagementToken(), GossipKey: l.GossipKey(), Authorities: subjects(authorities),
+		Size: map[string]int{},
+	}
+	for _, n := range l.Servers() {
+		i.Size[n.Region()]++
 	}
 	if i.Management != "" {
 		// Without a leader there is none: the check that needs it then says that it lacks.

@@ -30,6 +30,7 @@ func (s *subject) learn(ctx context.Context) {
 	_ = agents.Wait() // none of them returns an error
 	silent := map[string]string{}
 	var servers []lesson
+	s.ingredients.Servers = nil
 	for i, l := range lessons {
 		s.targets[i].HTTPInClear = l.httpInClear
 		switch {
@@ -37,6 +38,7 @@ func (s *subject) learn(ctx context.Context) {
 			silent[s.targets[i].Name] = l.silent
 		case s.targets[i].Role == pki.Server:
 			servers = append(servers, l)
+			s.ingredients.Servers = append(s.ingredients.Servers, s.targets[i])
 		}
 	}
 	s.ingredients.NoACL = all(servers, func(l lesson) bool { return l.noACL })

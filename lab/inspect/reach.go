@@ -48,7 +48,7 @@ func (s *subject) unproved(r finding.Report) {
 		}
 		reason, silent := s.silent[f.Node]
 		switch {
-		case silent && (s.near || f.Plane == string(probe.PlaneHTTP)): // of somebody else's agents nothing but HTTP is known
+		case silent && (s.near || overHTTP(f.Plane)): // of somebody else's agents nothing but HTTP is known
 			r.Findings[i].Outcome = string(probe.NotReached)
 		case f.Reason == catalogue.LacksWitness && s.witness == nil:
 			r.Findings[i].Reason = lacksWitnessHere
@@ -61,6 +61,11 @@ func (s *subject) unproved(r finding.Report) {
 		r.Findings[i].Verdict, r.Findings[i].Reason = finding.NotCarriedOut, reason
 	}
 	s.unprovedCells(r.Matrix)
+}
+
+// overHTTP says whether a plane's checks need nothing of an agent but its HTTP address.
+func overHTTP(plane string) bool {
+	return plane == string(probe.PlaneHTTP) || plane == string(probe.PlaneCluster)
 }
 
 // unprovedCells says the same of the matrix, which may be nil.

@@ -39,12 +39,19 @@ const (
 // processes, may have labs at the same time.
 func Start(t testing.TB, options ...lab.Option) *lab.Lab {
 	t.Helper()
-	return start(t, open(t), options)
+	return start(t, open(t), options, lab.Ready)
 }
 
-func start(t testing.TB, e *engines.Set, options []lab.Option) *lab.Lab {
+// StartUntil is Start for a lab that is not to become ready, as one whose certificates are wrong: it waits for as much as is
+// said, and each of its agents is started.
+func StartUntil(t testing.TB, wait lab.Wait, options ...lab.Option) *lab.Lab {
 	t.Helper()
-	l, err := up(t, e, options)
+	return start(t, open(t), options, wait)
+}
+
+func start(t testing.TB, e *engines.Set, options []lab.Option, wait lab.Wait) *lab.Lab {
+	t.Helper()
+	l, err := up(t, e, options, wait)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -52,7 +59,7 @@ func start(t testing.TB, e *engines.Set, options []lab.Option) *lab.Lab {
 	return l
 }
 
-func up(t testing.TB, e *engines.Set, options []lab.Option) (*lab.Lab, error) {
+func up(t testing.TB, e *engines.Set, options []lab.Option, wait lab.Wait) (*lab.Lab, error) {
 	if e.Note() != "" {
 		_, _ = fmt.Fprintln(t.Output(), e.Note())
 	}
@@ -62,6 +69,7 @@ func up(t testing.TB, e *engines.Set, options []lab.Option) (*lab.Lab, error) {
 	}
 	began := time.Now()
 	return lab.Up(t.Context(), e.Home(), spec, lab.UpOptions{
+		Wait:    wait,
 		Expires: time.Now().Add(lifetime),
 		Others:  e.Others(),
 		Progress: func(ev lab.Event) {

@@ -20,7 +20,7 @@ func Stage(t testing.TB, s story.Scenario, options ...lab.Option) *lab.Lab {
 	if missing := s.Missing(t.Context(), e.Home()); missing != "" {
 		t.Skipf("%s: %s", s.Name, missing) //nolint:forbidigo // the one reason for which nothing can be shown; make test counts and tells them
 	}
-	return start(t, e, append([]lab.Option{lab.Like(s.Spec)}, options...))
+	return start(t, e, append([]lab.Option{lab.Like(s.Spec)}, options...), lab.Ready)
 }
 
 // Lacking skips the test, because what it needs is what the other lacks, for the reason: "a driver beside raw_exec", "this

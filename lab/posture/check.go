@@ -72,6 +72,9 @@ type Spec struct {
 	Lacks string
 	// Why is the source of the promise: a CVE, an issue, a line of Nomad's source.
 	Why string
+	// Settings are the settings of the agent's configuration that the promise rests on, by path (tls.verify_server_hostname),
+	// the likeliest first; empty for a promise that rests on none, such as one about a policy.
+	Settings []string
 	// Roles are the agents that the check applies to; none means all. Others are Skipped.
 	Roles []pki.Role
 	// Probe is what is tried, Want is what is wanted of it.
@@ -114,6 +117,7 @@ func New(s Spec) (Check, error) {
 	}
 	s.Want = slices.Clone(s.Want)
 	s.Roles = slices.Clone(s.Roles)
+	s.Settings = slices.Clone(s.Settings)
 	return Check{spec: s}, nil
 }
 
@@ -131,6 +135,7 @@ func (c Check) Spec() Spec {
 	s := c.spec
 	s.Want = slices.Clone(s.Want)
 	s.Roles = slices.Clone(s.Roles)
+	s.Settings = slices.Clone(s.Settings)
 	return s
 }
 

@@ -27,9 +27,10 @@ func whole() posture.Spec {
 	return posture.Spec{
 		ID: "rpc-refuses-cli-certificate", Title: "RPC refuses a CLI certificate",
 		Kind: posture.Safe, Severity: posture.High, Why: "CVE-2020-7956",
-		Probe:   answering("call with a CLI certificate", probe.RefusedInHandshake),
-		Want:    posture.Want{probe.RefusedInHandshake},
-		Control: answering("call with a server certificate", probe.Accepted),
+		Settings: []string{"tls.verify_server_hostname", "tls.rpc"},
+		Probe:    answering("call with a CLI certificate", probe.RefusedInHandshake),
+		Want:     posture.Want{probe.RefusedInHandshake},
+		Control:  answering("call with a server certificate", probe.Accepted),
 	}
 }
 

@@ -95,7 +95,8 @@ func TestFindingTellsTheWholeStory(t *testing.T) {
 	before.Part, after.Part = finding.ControlBefore, finding.ControlAfter
 	want := finding.Finding{
 		ID: "rpc-refuses-cli-certificate", Title: "RPC refuses a CLI certificate", Plane: "RPC",
-		Kind: "safe", Severity: "high", Node: "server-1", Why: "CVE-2020-7956", Control: "call with a server certificate",
+		Kind: "safe", Severity: "high", Node: "server-1", Why: "CVE-2020-7956",
+		Settings: []string{"tls.verify_server_hostname", "tls.rpc"}, Control: "call with a server certificate",
 		Want: []string{"refused in the handshake"}, Outcome: "refused in the handshake",
 		Verdict: finding.Held, Reason: `the probe gave "refused in the handshake", as wanted`,
 		Evidence: []finding.Evidence{

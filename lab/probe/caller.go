@@ -18,7 +18,7 @@ type Caller struct {
 	token                  string
 	minVersion, maxVersion uint16
 	suites                 []uint16
-	orInClear              bool
+	orInClear, credulous   bool
 	protocols              []string
 	config                 func(serverName string) (*tls.Config, error)
 }
@@ -84,11 +84,21 @@ func (c Caller) OrInClear() Caller {
 	return c
 }
 
+// Credulous returns the caller as one that takes whatever certificate the agent shows, and has no ACL token: for what an agent
+// tells of its cluster when the fault may be in that very certificate.
+func (c Caller) Credulous() Caller {
+	c.credulous, c.token, c.tokenLabel = true, "", ""
+	return c
+}
+
 // String is the caller's label, with its token's label and its limits. It tells nothing of key or token.
 func (c Caller) String() string {
 	text := c.label
 	if c.tokenLabel != "" {
 		text += " and " + c.tokenLabel
+	}
+	if c.credulous {
+		text += ", whatever the agent's certificate"
 	}
 	if len(c.protocols) > 0 {
 		text += " and ALPN " + strings.Join(c.protocols, ", ")
@@ -133,6 +143,7 @@ func (c Caller) tlsConfig(t Target) (*tls.Config, error) {
 		config.CipherSuites = c.suites
 	}
 	config.NextProtos = c.protocols
+	config.InsecureSkipVerify = config.InsecureSkipVerify || c.credulous //nolint:gosec // such a caller has nothing to lose
 	if t.pinned != nil {
 		pin(config, t.pinned)
 	}

@@ -183,6 +183,7 @@ func TestAddressOfAPlane(t *testing.T) {
 	agent := probe.Target{Role: pki.Client, HTTP: "127.0.0.1:4646", RPC: "127.0.0.1:4647"}
 	want := map[probe.Plane]string{
 		probe.PlaneHTTP: agent.HTTP, probe.PlaneRPC: agent.RPC, probe.PlaneRaft: agent.RPC, probe.PlaneGossip: "",
+		probe.PlaneCluster: agent.HTTP,
 	}
 	for plane, addr := range want {
 		if got := agent.At(plane); got != addr {

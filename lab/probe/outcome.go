@@ -14,6 +14,8 @@ const (
 	PlaneRPC    Plane = "RPC"
 	PlaneRaft   Plane = "Raft"
 	PlaneGossip Plane = "gossip"
+	// PlaneCluster is no door but what agents are to each other: whether they have formed a cluster, as each tells over HTTP.
+	PlaneCluster Plane = "cluster"
 	// PlaneWire is the network between agents, as a listener on it sees it.
 	PlaneWire Plane = "wire"
 )

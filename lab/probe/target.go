@@ -58,7 +58,7 @@ type Log interface {
 // serve it, or when it is not known where.
 func (t Target) At(p Plane) string {
 	switch p {
-	case PlaneHTTP:
+	case PlaneHTTP, PlaneCluster:
 		return t.HTTP
 	case PlaneRPC, PlaneRaft:
 		return t.RPC

@@ -7,11 +7,14 @@ import (
 	"nomadlab.internal/lab/finding"
 )
 
-// locks are those of the planes that agents have doors to; what a listener sees on the wire is no door.
+// isDoor says whether agents have a door to the plane: what a listener sees on the wire is none, nor that a cluster formed.
+func isDoor(plane string) bool { return plane != "wire" && plane != "cluster" }
+
+// locks are those of the planes that agents have doors to.
 func (v view) locks() []lock {
 	var out []lock
 	for _, p := range v.planes {
-		if p.name != "wire" {
+		if isDoor(p.name) {
 			out = append(out, newLock(p.name, p.counts))
 		}
 	}
@@ -30,7 +33,7 @@ func (v view) locksAt(node string) []lock {
 				}
 			}
 		}
-		if len(here) > 0 && p.name != "wire" {
+		if len(here) > 0 && isDoor(p.name) {
 			out = append(out, newLock(p.name, finding.Summarize(here)))
 		}
 	}

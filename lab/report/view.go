@@ -171,9 +171,10 @@ func rank(v finding.Verdict) int {
 // rankOfSeverity orders severities, the worst first; one that is not known comes last.
 func rankOfSeverity(severity string) int { return orLast(severities(), severity) }
 
-// rankOfPlane orders planes as a connection passes them; one that is not known comes last.
+// rankOfPlane orders planes as a connection passes them, whether there is a cluster at all first; one that is not known
+// comes last.
 func rankOfPlane(name string) int {
-	return orLast([]string{"HTTP", "RPC", "Raft", "gossip", "wire"}, name)
+	return orLast([]string{"cluster", "HTTP", "RPC", "Raft", "gossip", "wire"}, name)
 }
 
 func severities() []string { return []string{"critical", "high", "medium", "low"} }

@@ -29,7 +29,7 @@ type seen struct {
 	Weakening string `json:"weakening"`
 	// Breaks are the IDs of the checks that broke, in the catalogue's order.
 	Breaks []string `json:"breaks"`
-	// Green are the planes of which more than half of the checks held.
+	// Green are the planes of which enough of the checks held.
 	Green []string `json:"green"`
 }
 
@@ -101,7 +101,8 @@ lab all of them hold.
 
 %d checks, %d weakenings. %d checks break at lines of their own; others break at the same lines as one of these, and show
 the same thing in another way. A check counts as seen to fail only at a weakening that leaves more than half of its
-plane's checks alone.
+plane's checks alone; for one of the cluster, a single other check that holds must do, as servers without a leader have no
+peers and no clients either. Where agents do not become a cluster, its plane alone is tried.
 `, len(checks), len(all), len(rows(checks, all)))
 	for _, plane := range planes(checks) {
 		fmt.Fprintf(&text, "\n## %s\n\n| check | the promise | kind, severity | why | caught |\n| --- | --- | --- | --- | --- |\n", plane)
@@ -139,7 +140,7 @@ func breaking(id string, all []seen) []string {
 	return ids
 }
 
-// caught are those of them that left more than half of the plane's checks alone, the most telling first: those that break
+// caught are those of them that left enough of the plane's checks alone, the most telling first: those that break
 // the least.
 func caught(c posture.Spec, all []seen) []seen {
 	var telling []seen

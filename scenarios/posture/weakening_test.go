@@ -5,6 +5,7 @@ import (
 	"context"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/probe"
 )
 
 // weakening is one line of configuration that a hardened lab goes without, and what it must break.
@@ -18,6 +19,10 @@ type weakening struct {
 	// after is done to the running lab, instead of spec or beside it, for example a policy for the anonymous token; nil for
 	// nothing.
 	after func(context.Context, *lab.Lab) error
+	// until is what is waited for, where the lab does not become ready; zero: that it is.
+	until lab.Wait
+	// plane is the one whose checks alone are tried, where the weakening leaves next to nothing of a cluster; zero: all are.
+	plane probe.Plane
 	// undo takes after back, where several weakenings share one running lab; nil: the lab is thrown away.
 	undo func(context.Context, *lab.Lab) error
 	// breaks are the IDs of the checks that must break; others may.
@@ -29,6 +34,7 @@ func weakenings() []weakening {
 	var all []weakening
 	for _, family := range [][]weakening{
 		weakenedTLS(), weakenedHTTP(), weakenedLimits(), weakenedGossip(), weakenedACL(), weakenedCertificates(),
+		weakenedCluster(),
 	} {
 		all = append(all, family...)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/probe"
 )
 
 // Ingredients are what checks are made with. A zero field is an ingredient that there is none of: what cannot be tried
@@ -31,6 +32,10 @@ type Ingredients struct {
 	// Authorities are the subjects of the authorities that the cluster is meant to trust, as
 	// probe.Observation.AcceptableCAs gives them.
 	Authorities []string
+	// Servers are the servers that answer, which are asked about each other and about clients.
+	Servers []probe.Target
+	// Size is how many servers each region is meant to have, by the region's name.
+	Size map[string]int
 	// Witness is a workload of the checks' own.
 	Witness *Witness
 }
@@ -72,6 +77,7 @@ func All(i Ingredients) ([]posture.Check, error) {
 // families are the checks by subject, in the catalogue's order.
 func (i Ingredients) families() []func() []posture.Spec {
 	return []func() []posture.Spec{
+		i.formation, i.registration,
 		i.httpsCallers, i.httpsVersions, i.httpsAnswers, i.metrics, i.certificates,
 		i.jobRights, i.clusterRights, i.storageRights, i.workRights, i.clientRights,
 		i.bootstrap, i.workloadIdentity, i.tokenLife, i.introduction, i.agentLines, i.drivers, i.httpsLimits,

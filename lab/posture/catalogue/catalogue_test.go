@@ -200,3 +200,26 @@ func TestEachServerIsAskedWhetherItLooksAtTokens(t *testing.T) {
 		t.Error("each of them is tried at one server alone")
 	}
 }
+
+// restsOnNone are the checks that no line of a configuration breaks, and why.
+func restsOnNone() map[string]string {
+	const bootstrap = "it rests on `nomad acl bootstrap` before anybody else, and on no file in data_dir that asks for another one"
+	return map[string]string{
+		"server-lets-nobody-bootstrap-acls-again": bootstrap,
+		"rpc-gives-no-first-token-to-a-client":    bootstrap,
+	}
+}
+
+// TestEveryPromiseNamesItsSettings, or is known to rest on none.
+func TestEveryPromiseNamesItsSettings(t *testing.T) {
+	checks, err := catalogue.All(catalogue.Ingredients{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range checks {
+		s := c.Spec()
+		if why, none := restsOnNone()[s.ID]; none != (len(s.Settings) == 0) {
+			t.Errorf("%s names the settings %q, and why it rests on none is %q", s.ID, s.Settings, why)
+		}
+	}
+}

@@ -32,6 +32,8 @@ type sight struct {
 	id, title string
 	severity  posture.Severity
 	why       string
+	// more are the settings that the promise rests on beside that of the certificate.
+	more []string
 	// what is the thing, as it follows "look for".
 	what string
 	// in says whether it is in the agent's certificate.
@@ -57,7 +59,8 @@ func (i Ingredients) certificates() []posture.Spec {
 			all = append(all, tried(posture.Spec{
 				ID: "certificate-" + s.id, Title: "certificate " + s.title,
 				Kind: posture.Safe, Severity: s.severity, Why: s.why,
-				Want: posture.Want{probe.Absent},
+				Settings: append([]string{tlsCertificate}, s.more...),
+				Want:     posture.Want{probe.Absent},
 			}, i.as(party.CLI).does(look), i.as(party.CLI).at(s.decoy, opens, look)))
 		}
 		return all
@@ -134,6 +137,7 @@ func (i Ingredients) traits() []sight {
 		{
 			id: "has-a-strong-key", title: "has a key of at least 2048 bits of RSA, or of 256 of an elliptic curve", severity: posture.High,
 			why:  "shorter keys can be broken (NIST SP 800-131A), and Nomad has no policy of its own (verified against Nomad 1.11.3)",
+			more: []string{"tls.key_file"},
 			what: "a key that is too short", in: shortOfBits,
 			decoy: flawed("whose certificate has an RSA key of 1024 bits", pki.WeakKey()),
 		},

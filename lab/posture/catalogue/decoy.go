@@ -87,6 +87,13 @@ func answering(name, value string) decoy {
 	return d
 }
 
+// telling is a decoy whose answers are this body.
+func telling(title, body string) decoy {
+	d := presenting(title, sound(pki.Server, pki.DefaultRegion))
+	d.Body = body
+	return d
+}
+
 // names are all names of the certificate, its common name first.
 func names(c *x509.Certificate) []string {
 	return append([]string{c.Subject.CommonName}, c.DNSNames...)

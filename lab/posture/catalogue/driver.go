@@ -21,11 +21,12 @@ func (i Ingredients) drivers() []posture.Spec {
 	return []posture.Spec{tried(posture.Spec{
 		ID: "clients-offer-no-raw-exec", Title: "no client runs tasks without isolation, by the raw_exec driver",
 		Kind: posture.Safe, Severity: posture.Critical, Once: true, Roles: []pki.Role{pki.Server},
-		Why:  "whoever may submit a job then runs anything as the agent's user, and reads the agent's key (drivers/rawexec; verified against Nomad 1.11.3)",
-		Want: posture.Want{probe.Absent},
+		Settings: []string{"plugin.raw_exec.config.enabled"},
+		Why:      "whoever may submit a job then runs anything as the agent's user, and reads the agent's key (drivers/rawexec; verified against Nomad 1.11.3)",
+		Want:     posture.Want{probe.Absent},
 	},
 		look(probe.AnswerLook{For: "a client that offers raw_exec", In: offering("raw_exec")}),
-		look(probe.AnswerLook{For: "a client that tells of its drivers", In: telling}),
+		look(probe.AnswerLook{For: "a client that tells of its drivers", In: tellingDrivers}),
 	)}
 }
 
@@ -59,8 +60,8 @@ func offering(driver string) func(http.Header, []byte) (bool, string, error) {
 	}
 }
 
-// telling looks for clients that tell of any driver, be it off.
-func telling(_ http.Header, body []byte) (bool, string, error) {
+// tellingDrivers looks for clients that tell of any driver, be it off.
+func tellingDrivers(_ http.Header, body []byte) (bool, string, error) {
 	var nodes []node
 	if err := json.Unmarshal(body, &nodes); err != nil {
 		return false, "", errors.New("the list of clients cannot be read")

@@ -9,8 +9,10 @@ import (
 // Looks are the looks into answers' bodies, by what they are for.
 func Looks() map[string]func(http.Header, []byte) (bool, string, error) {
 	all := map[string]func(http.Header, []byte) (bool, string, error){
-		"raw_exec": offering("raw_exec"), "drivers": telling, "life": livesLonger(0), "metrics": metricLook("", "nomad.").In,
-		"ring": ringLook("", func([]string) (bool, string) { return false, "" }).In,
+		"raw_exec": offering("raw_exec"), "drivers": tellingDrivers, "life": livesLonger(0), "metrics": metricLook("", "nomad.").In,
+		"leader": naming(func(string) bool { return true }), "regions": listing(func(r []string) (bool, string, error) { return len(r) > 0, "", nil }),
+		"ready": ReadyAmong(probe.Target{Name: "a", Address: nobodysAddress}),
+		"ring":  ringLook("", func([]string) (bool, string) { return false, "" }).In,
 	}
 	for _, l := range append(clientLines(), append(cacheLines(), serverLines()...)...) {
 		all[l.id] = inSelf(l.in)
@@ -21,4 +23,9 @@ func Looks() map[string]func(http.Header, []byte) (bool, string, error) {
 // StrangeAuthority is the look for an authority other than this one.
 func StrangeAuthority(own string) probe.Look {
 	return Ingredients{Authorities: []string{own}}.strangeAuthority()
+}
+
+// ReadyAmong is the look for a client in the servers' list.
+func ReadyAmong(client probe.Target) func(http.Header, []byte) (bool, string, error) {
+	return listing(readyAmong(client))
 }

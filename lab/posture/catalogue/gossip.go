@@ -54,17 +54,19 @@ func (i Ingredients) gossipKeys() []posture.Spec {
 	all := []posture.Spec{tried(posture.Spec{
 		ID: "gossip-refuses-no-key", Title: "gossip refuses whoever has no key",
 		Kind: posture.Safe, Severity: posture.Critical,
-		Why:     "server.encrypt: whoever may gossip can make itself a server that the leader adds to Raft (nomad#9406; nomad/leader.go, addRaftPeer)",
-		Want:    posture.Want{probe.Denied},
-		LogText: probe.LogGossipInClear,
+		Settings: []string{serverEncrypt},
+		Why:      "server.encrypt: whoever may gossip can make itself a server that the leader adds to Raft (nomad#9406; nomad/leader.go, addRaftPeer)",
+		Want:     posture.Want{probe.Denied},
+		LogText:  probe.LogGossipInClear,
 	}, inClear, own)}
 	for _, k := range knownKeys() {
 		all = append(all, tried(posture.Spec{
 			ID: "gossip-refuses-" + k.id, Title: "gossip refuses " + k.label,
 			Kind: posture.Safe, Severity: posture.Critical,
-			Why:     "server.encrypt: a key that everybody can read is none (nomad#9406)",
-			Want:    posture.Want{probe.Denied},
-			LogText: refusal,
+			Settings: []string{serverEncrypt},
+			Why:      "server.encrypt: a key that everybody can read is none (nomad#9406)",
+			Want:     posture.Want{probe.Denied},
+			LogText:  refusal,
 		}, anyway(probe.GossipPing(probe.NewGossipKey(k.key, k.label))), taken))
 	}
 	return atServers(all...)
@@ -88,16 +90,18 @@ func (i Ingredients) gossipRing() []posture.Spec {
 		tried(posture.Spec{
 			ID: "gossip-ring-has-one-key", Title: "the servers' gossip keyring has no key beside the one in use",
 			Plane: probe.PlaneGossip, Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Waiting, Once: true,
-			Why:  "an old key that stays in the keyring still opens the gossip port, and a rotation has changed nothing (nomad operator gossip keyring remove)",
-			Want: posture.Want{probe.Absent},
+			Settings: []string{serverEncrypt},
+			Why:      "an old key that stays in the keyring still opens the gossip port, and a rotation has changed nothing (nomad operator gossip keyring remove)",
+			Want:     posture.Want{probe.Absent},
 		}, ring(ringLook("a second gossip key", func(keys []string) (bool, string) {
 			return len(keys) > 1, fmt.Sprintf("%d keys", len(keys))
 		})), anyKey),
 		tried(posture.Spec{
 			ID: "gossip-keys-have-32-bytes", Title: "every gossip key has 32 bytes",
 			Plane: probe.PlaneGossip, Kind: posture.Safe, Severity: posture.Low, Lane: posture.Waiting, Once: true,
-			Why:  "server.encrypt: `nomad operator gossip keyring generate` gives 32 bytes, AES-256; Nomad takes 16 as well (memberlist security.go)",
-			Want: posture.Want{probe.Absent},
+			Settings: []string{serverEncrypt},
+			Why:      "server.encrypt: `nomad operator gossip keyring generate` gives 32 bytes, AES-256; Nomad takes 16 as well (memberlist security.go)",
+			Want:     posture.Want{probe.Absent},
 		}, ring(ringLook("a gossip key of less than 32 bytes", shortKey)), anyKey),
 	)
 }

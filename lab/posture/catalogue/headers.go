@@ -68,9 +68,10 @@ func (i Ingredients) httpsAnswers() []posture.Spec {
 		all := []posture.Spec{tried(posture.Spec{
 			ID: "https-has-no-profiler", Title: "HTTP API offers no profiler beside the one that ACLs guard",
 			Kind: posture.Safe, Severity: posture.High,
-			Why:    "enable_debug: /debug/pprof asks for no ACL token, shows the command line and can keep the agent busy (command/agent/http.go:552)",
-			Want:   posture.Want{probe.Denied},
-			Answer: "404",
+			Settings: []string{"enable_debug"},
+			Why:      "enable_debug: /debug/pprof asks for no ACL token, shows the command line and can keep the agent busy (command/agent/http.go:552)",
+			Want:     posture.Want{probe.Denied},
+			Answer:   "404",
 		}, i.as(party.CLI).does(func(as probe.Caller) probe.Probe { return probe.HTTP("/debug/pprof/", as) }), i.as(party.CLI).does(opens))}
 		for _, l := range leaves() {
 			look := func(as probe.Caller) probe.Probe {
@@ -89,7 +90,8 @@ func (i Ingredients) httpsAnswers() []posture.Spec {
 			all = append(all, tried(posture.Spec{
 				ID: "https-" + l.id, Title: "HTTP API " + l.title,
 				Kind: posture.Safe, Severity: l.severity, Why: l.why,
-				Want: posture.Want{probe.Absent},
+				Settings: []string{"http_api_response_headers." + l.header},
+				Want:     posture.Want{probe.Absent},
 			}, i.as(party.CLI).does(look), i.as(party.CLI).at(answering(l.header, l.value), opens, look)))
 		}
 		return all

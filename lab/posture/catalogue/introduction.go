@@ -29,6 +29,7 @@ func (i Ingredients) introduction() []posture.Spec {
 			ID:    "server-lets-no-client-register-without-introduction",
 			Title: "a server lets no client register that has a certificate and was not introduced",
 			Kind:  posture.Safe, Severity: posture.High, Once: true, Roles: []pki.Role{pki.Server},
+			Settings: []string{"server.client_introduction.enforcement", aclEnabled},
 			Why: "server.client_introduction.enforcement: with \"warn\", Nomad's default, whoever has a client's key adds as many nodes as he likes, " +
 				"and is given jobs with their secrets (nomad/node_endpoint.go, newRegistrationAllowed; verified against Nomad 1.11.3)",
 			Want: posture.Want{probe.Denied},
@@ -37,6 +38,7 @@ func (i Ingredients) introduction() []posture.Spec {
 			ID:    "introduction-tokens-live-an-hour-at-most",
 			Title: "an introduction token lives an hour at most, whatever is asked for",
 			Kind:  posture.Safe, Severity: posture.Medium, Once: true, Roles: []pki.Role{pki.Server},
+			Settings: []string{"server.client_introduction.max_identity_ttl"},
 			Why: "server.client_introduction.max_identity_ttl, 30 min unless it is set: such a token is good for any number of nodes and cannot be revoked " +
 				"(nomad/structs/acl.go:2454; verified against Nomad 1.11.3)",
 			Want: posture.Want{probe.Absent},

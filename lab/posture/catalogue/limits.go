@@ -18,6 +18,7 @@ const (
 
 // httpsLimits are what one caller may take of the HTTP port. CVE-2020-7218 was the lack of them.
 func (i Ingredients) httpsLimits() []posture.Spec {
+	slow := []string{"limits.https_handshake_timeout", tlsHTTP}
 	const source = "limits.https_handshake_timeout: CVE-2020-7218, connections cost an agent file handles (command/agent/http.go:254)"
 	shut := posture.Want{probe.RefusedInHandshake, probe.RefusedAfterHandshake}
 	spoken := i.as(party.CLI).does(opens)
@@ -25,21 +26,22 @@ func (i Ingredients) httpsLimits() []posture.Spec {
 		return []posture.Spec{
 			tried(posture.Spec{
 				ID: "https-closes-silent-connections", Title: "HTTP port closes a connection on which nobody speaks",
-				Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Waiting, Why: source, Want: shut,
+				Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Waiting, Why: source, Want: shut, Settings: slow,
 			}, anyway(probe.HTTPSilent(patience)), spoken),
 			tried(posture.Spec{
 				ID: "https-closes-half-handshakes", Title: "HTTP port closes a connection whose TLS handshake stops halfway",
-				Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Waiting, Why: source, Want: shut,
+				Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Waiting, Why: source, Want: shut, Settings: slow,
 			}, anyway(probe.HTTPHalfHello(patience)), spoken),
 			tried(posture.Spec{
 				ID: "https-closes-slow-requests", Title: "HTTP port closes a connection on which the headers do not come to an end",
-				Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Waiting, Why: source, Want: shut,
+				Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Waiting, Why: source, Want: shut, Settings: slow,
 			}, i.as(party.CLI).does(func(as probe.Caller) probe.Probe { return probe.HTTPSlowHeaders(as, patience) }), spoken),
 			tried(posture.Spec{
 				ID: "https-limits-connections", Title: "HTTP port limits how many connections one address has at once",
 				Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Crowding,
-				Why:  "limits.http_max_conns_per_client: CVE-2020-7218, connections cost an agent file handles (command/agent/http.go:300)",
-				Want: posture.Want{probe.RefusedInHandshake},
+				Settings: []string{"limits.http_max_conns_per_client"},
+				Why:      "limits.http_max_conns_per_client: CVE-2020-7218, connections cost an agent file handles (command/agent/http.go:300)",
+				Want:     posture.Want{probe.RefusedInHandshake},
 			}, i.as(party.CLI).does(func(as probe.Caller) probe.Probe { return probe.HTTPCrowd(crowd, as) }), i.as(party.CLI).does(opens)),
 		}
 	})
@@ -53,6 +55,7 @@ func (i Ingredients) rpcLimits() []posture.Spec {
 	silence := func(id, title string, p probe.Probe) posture.Spec {
 		return tried(posture.Spec{
 			ID: id, Title: title, Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Waiting, Why: source, Want: shut,
+			Settings: []string{"limits.rpc_handshake_timeout"},
 		}, anyway(p), spoken)
 	}
 	return atServers(
@@ -62,9 +65,10 @@ func (i Ingredients) rpcLimits() []posture.Spec {
 		tried(posture.Spec{
 			ID: "rpc-limits-connections", Title: "RPC port limits how many connections one address has at once",
 			Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Crowding,
-			Why:     "limits.rpc_max_conns_per_client: CVE-2020-7218, connections cost a server file handles (nomad/rpc.go:190)",
-			Want:    posture.Want{probe.RefusedInHandshake},
-			LogText: "rejecting client for exceeding maximum RPC connections",
+			Settings: []string{"limits.rpc_max_conns_per_client"},
+			Why:      "limits.rpc_max_conns_per_client: CVE-2020-7218, connections cost a server file handles (nomad/rpc.go:190)",
+			Want:     posture.Want{probe.RefusedInHandshake},
+			LogText:  "rejecting client for exceeding maximum RPC connections",
 		}, i.as(party.Server).does(func(as probe.Caller) probe.Probe { return probe.RPCCrowd(crowd, as) }), i.as(party.Server).does(calls)),
 	)
 }

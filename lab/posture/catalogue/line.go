@@ -22,6 +22,8 @@ type line struct {
 	title    string
 	severity posture.Severity
 	why      string
+	// setting is the line, by its path.
+	setting string
 	// lax says what is looked for, and where it is seen.
 	lax string
 	in  func(agentSelf) (there bool, saw string, err error)
@@ -70,7 +72,7 @@ func (i Ingredients) agentLines() []posture.Spec {
 			return i.reader().does(func(c probe.Caller) probe.Probe { return probe.HTTPLook(get("/v1/agent/self"), c, look) })
 		}
 		specs = append(specs, tried(posture.Spec{
-			ID: l.id, Title: l.title, Kind: posture.Safe, Severity: l.severity, Roles: []pki.Role{l.role},
+			ID: l.id, Title: l.title, Kind: posture.Safe, Severity: l.severity, Roles: []pki.Role{l.role}, Settings: []string{l.setting},
 			Why: l.why + " (read from /v1/agent/self of Nomad 1.11.3)", Want: posture.Want{probe.Absent},
 		},
 			self(probe.AnswerLook{For: l.lax, In: inSelf(l.in)}),
@@ -110,13 +112,15 @@ func clientLines() []line {
 	return []line{
 		{
 			role: pki.Client, id: "client-templates-stay-in-the-task", title: "a client's templates read no file outside of the task",
-			severity: posture.Critical, lax: "client.template.disable_file_sandbox = true",
+			severity: posture.Critical, setting: "client.template.disable_file_sandbox",
+			lax: "client.template.disable_file_sandbox = true",
 			why: "a template would read the client's own key, or any other file that the agent may (client/allocrunner/taskrunner/template/template.go:714)",
 			in:  told("disable_file_sandbox", func(a agentSelf) field[bool] { return a.Config.Client.TemplateConfig.DisableSandbox }, on),
 		},
 		{
 			role: pki.Client, id: "client-templates-run-nothing", title: "a client's templates run no program and write no file",
-			severity: posture.Critical, lax: "a client.template.function_denylist without plugin or writeToFile",
+			severity: posture.Critical, setting: "client.template.function_denylist",
+			lax: "a client.template.function_denylist without plugin or writeToFile",
 			why: "the functions plugin and writeToFile of a template act as the agent's own user (nomad#24541; client/config/config.go:77)",
 			in: told("function_denylist", func(a agentSelf) field[[]string] { return a.Config.Client.TemplateConfig.FunctionDenylist }, func(denied []string) bool {
 				return !slices.Contains(denied, "plugin") || !slices.Contains(denied, "writeToFile")
@@ -124,19 +128,22 @@ func clientLines() []line {
 		},
 		{
 			role: pki.Client, id: "client-isolates-downloads", title: "a client downloads artifacts in a sandbox of the file system",
-			severity: posture.High, lax: "client.artifact.disable_filesystem_isolation = true",
+			severity: posture.High, setting: "client.artifact.disable_filesystem_isolation",
+			lax: "client.artifact.disable_filesystem_isolation = true",
 			why: "a hostile archive or repository would write outside of the task (nomad#15328; client/allocrunner/taskrunner/getter)",
 			in:  told("disable_filesystem_isolation", func(a agentSelf) field[bool] { return a.Config.Client.Artifact.DisableFilesystemIsolation }, on),
 		},
 		{
 			role: pki.Client, id: "client-inspects-downloads", title: "a client looks for links that lead out of what it has downloaded",
-			severity: posture.High, lax: "client.artifact.disable_artifact_inspection = true",
+			severity: posture.High, setting: "client.artifact.disable_artifact_inspection",
+			lax: "client.artifact.disable_artifact_inspection = true",
 			why: "a link in an archive would lead to any file of the client's (client/allocrunner/taskrunner/getter/sandbox.go)",
 			in:  told("disable_artifact_inspection", func(a agentSelf) field[bool] { return a.Config.Client.Artifact.DisableArtifactInspection }, on),
 		},
 		{
 			role: pki.Client, id: "client-hands-downloads-no-environment", title: "a client's downloads see no variable of its own environment",
-			severity: posture.Medium, lax: "a client.artifact.set_environment_variables",
+			severity: posture.Medium, setting: "client.artifact.set_environment_variables",
+			lax: "a client.artifact.set_environment_variables",
 			why: "what a job names as its source may send them anywhere (nomad#15514; client/allocrunner/taskrunner/getter/sandbox.go:58)",
 			in: told("set_environment_variables", func(a agentSelf) field[string] { return a.Config.Client.Artifact.SetEnvironmentVariables },
 				func(names string) bool { return names != "" }),
@@ -153,13 +160,15 @@ func cacheLines() []line {
 	return []line{
 		{
 			role: pki.Client, id: "client-forgets-revoked-tokens", title: "a client forgets a token that was revoked within minutes",
-			severity: posture.Medium, lax: "an acl.token_ttl of more than " + forgetful.String(),
+			severity: posture.Medium, setting: "acl.token_ttl",
+			lax: "an acl.token_ttl of more than " + forgetful.String(),
 			why: "a client goes by what it remembers of a token for that long, also after the token was deleted (client/acl.go, resolveTokenValue)",
 			in:  told("token_ttl", func(a agentSelf) field[time.Duration] { return a.Config.ACL.TokenTTL }, long),
 		},
 		{
 			role: pki.Client, id: "client-forgets-withdrawn-policies", title: "a client forgets a policy that was withdrawn within minutes",
-			severity: posture.Medium, lax: "an acl.policy_ttl of more than " + forgetful.String(),
+			severity: posture.Medium, setting: "acl.policy_ttl",
+			lax: "an acl.policy_ttl of more than " + forgetful.String(),
 			why: "a client goes by what it remembers of a policy for that long, also after the policy was narrowed (client/acl.go, resolvePolicies)",
 			in:  told("policy_ttl", func(a agentSelf) field[time.Duration] { return a.Config.ACL.PolicyTTL }, long),
 		},
@@ -172,7 +181,8 @@ const yearly = 365 * 24 * time.Hour
 func serverLines() []line {
 	return []line{{
 		role: pki.Server, id: "server-rotates-encryption-keys", title: "a server rotates the key that encrypts variables at least once a year",
-		severity: posture.Medium, lax: "a server.root_key_rotation_threshold of more than a year",
+		severity: posture.Medium, setting: "server.root_key_rotation_threshold",
+		lax: "a server.root_key_rotation_threshold of more than a year",
 		why: "a key that leaked, as in a snapshot, would stay good for all that is encrypted and signed (nomad/core_sched.go, rootKeyRotateOrGC)",
 		in: told("root_key_rotation_threshold", func(a agentSelf) field[string] { return a.Config.Server.RootKeyRotationThreshold }, func(text string) bool {
 			threshold, err := time.ParseDuration(text) // empty: the default

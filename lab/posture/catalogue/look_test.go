@@ -86,3 +86,31 @@ func TestAnAgentThatTakesAnybodys(t *testing.T) {
 		}
 	}
 }
+
+// TestALookForAClient: one goes by its name or its address, and of one that is known by neither nothing is said.
+func TestALookForAClient(t *testing.T) {
+	const list = `[{"Name":"a","Address":"10.0.0.5","Status":"ready"},{"Name":"b","Address":"10.0.0.6","Status":"down"}]`
+	for name, test := range map[string]struct {
+		client probe.Target
+		want   string
+	}{
+		"by its name":                   {probe.Target{Name: "a", Address: "10.0.0.9"}, "found"},
+		"by its address":                {probe.Target{Name: "c", Address: "10.0.0.5"}, "found"},
+		"by where it is asked":          {probe.Target{Name: "10.0.0.5:4646", HTTP: "10.0.0.5:4646"}, "found"},
+		"down":                          {probe.Target{Name: "b", Address: "10.0.0.6"}, "absent"},
+		"another":                       {probe.Target{Name: "c", Address: "10.0.0.9"}, "absent"},
+		"another, whose own is unknown": {probe.Target{Name: "10.0.0.9:4646", HTTP: "10.0.0.9:4646"}, "blind"},
+	} {
+		got := "absent"
+		there, saw, err := catalogue.ReadyAmong(test.client)(nil, []byte(list))
+		switch {
+		case err != nil:
+			got = "blind"
+		case there:
+			got = "found"
+		}
+		if got != test.want {
+			t.Errorf("%s: %s (%s, %v), want %s", name, got, saw, err, test.want)
+		}
+	}
+}

@@ -21,8 +21,9 @@ func (i Ingredients) metrics() []posture.Spec {
 	return []posture.Spec{tried(posture.Spec{
 		ID: "client-metrics-tell-nothing-of-the-host", Title: "a client's metrics tell nothing of its host to whoever has no ACL token",
 		Kind: posture.Safe, Severity: posture.Low, Roles: []pki.Role{pki.Client},
-		Why:  "telemetry.publish_node_metrics: an ACL asks for node:read at /v1/client/stats, and none guards the same figures at /v1/metrics (client/client.go:3254; verified against Nomad 1.11.3)",
-		Want: posture.Want{probe.Absent},
+		Settings: []string{"telemetry.publish_node_metrics"},
+		Why:      "telemetry.publish_node_metrics: an ACL asks for node:read at /v1/client/stats, and none guards the same figures at /v1/metrics (client/client.go:3254; verified against Nomad 1.11.3)",
+		Want:     posture.Want{probe.Absent},
 	}, named("metrics of the host", "nomad.client.host."), named("metrics of the client", "nomad.client."))}
 }
 

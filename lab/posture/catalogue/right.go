@@ -55,8 +55,9 @@ func (i Ingredients) denied(role pki.Role, r right) posture.Spec {
 		ID:    lets(role, r.may),
 		Title: fmt.Sprintf("a %s lets nobody %s without an ACL token", role, r.may),
 		Kind:  kind, Severity: r.severity, Once: role == pki.Server && !r.each, Roles: []pki.Role{role},
-		Why:  withoutToken(r.needs, r.at),
-		Want: posture.Want{probe.Denied}, Answer: permissionDenied,
+		Settings: []string{aclEnabled},
+		Why:      withoutToken(r.needs, r.at),
+		Want:     posture.Want{probe.Denied}, Answer: permissionDenied,
 	}, i.asker().lacking(lacks).does(do), i.manager().lacking(lacks).does(do))
 }
 

@@ -47,7 +47,8 @@ func (i Ingredients) unknownToken() posture.Spec {
 	return tried(posture.Spec{
 		ID: "client-refuses-unknown-token", Title: "a client refuses an ACL token that nobody has made",
 		Kind: posture.Safe, Severity: posture.High, Roles: []pki.Role{pki.Client},
-		Why:  "a client without an acl block looks at no token (client/acl.go:73; verified against Nomad 1.11.3)",
-		Want: posture.Want{probe.Denied}, Answer: permissionDenied,
+		Settings: []string{aclEnabled},
+		Why:      "a client without an acl block looks at no token (client/acl.go:73; verified against Nomad 1.11.3)",
+		Want:     posture.Want{probe.Denied}, Answer: permissionDenied,
 	}, i.asker().with(noID, "a token that nobody has made").does(ask), i.manager().does(ask))
 }

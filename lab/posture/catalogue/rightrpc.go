@@ -23,8 +23,9 @@ func (i Ingredients) rpcRights() []posture.Spec {
 			ID:    "server-rpc-hides-" + r.id + "-from-clients-certificate",
 			Title: fmt.Sprintf("a server's RPC port does not tell %s to whoever has a client's certificate and no ACL token", r.what),
 			Kind:  posture.Safe, Severity: posture.High, Once: true, Roles: []pki.Role{pki.Server},
-			Why:  "a certificate is no token: " + withoutToken(r.needs, r.at),
-			Want: posture.Want{probe.Denied},
+			Settings: []string{aclEnabled},
+			Why:      "a certificate is no token: " + withoutToken(r.needs, r.at),
+			Want:     posture.Want{probe.Denied},
 		}, i.as(party.Client).does(call), i.as(party.Client).with(i.Management, managementLabel).does(call)))
 	}
 	return append(specs, i.commands())
@@ -48,7 +49,8 @@ func (i Ingredients) commands() posture.Spec {
 		ID:    lets(pki.Server, "run commands in tasks"),
 		Title: "a server lets nobody run commands in tasks without an ACL token",
 		Kind:  posture.Safe, Severity: posture.Critical, Once: true, Roles: []pki.Role{pki.Server},
-		Why:  withoutToken(capability("alloc-exec"), "nomad/client_alloc_endpoint.go:540"),
-		Want: posture.Want{probe.Denied},
+		Settings: []string{aclEnabled},
+		Why:      withoutToken(capability("alloc-exec"), "nomad/client_alloc_endpoint.go:540"),
+		Want:     posture.Want{probe.Denied},
 	}, client.does(stream), client.with(i.Management, managementLabel).does(stream))
 }

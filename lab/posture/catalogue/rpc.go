@@ -32,9 +32,10 @@ func (i Ingredients) rpcPlaintext() []posture.Spec {
 		all = append(all, tried(posture.Spec{
 			ID: id, Title: fmt.Sprintf("%s serves nothing without TLS, asked with the first byte %s", door, framing),
 			Kind: posture.Safe, Severity: posture.Critical,
-			Why:     "tls.rpc without tls.rpc_upgrade_mode: a connection in the clear bears no certificate, so its caller could be anybody (nomad/rpc.go:304; nomad#11186)",
-			Want:    posture.Want{probe.RefusedInHandshake},
-			LogText: "non-TLS connection attempted with RequireTLS set",
+			Settings: []string{tlsUpgrade, tlsRPC},
+			Why:      "tls.rpc without tls.rpc_upgrade_mode: a connection in the clear bears no certificate, so its caller could be anybody (nomad/rpc.go:304; nomad#11186)",
+			Want:     posture.Want{probe.RefusedInHandshake},
+			LogText:  "non-TLS connection attempted with RequireTLS set",
 		}, anyway(probe.PlainRPC(framing)), i.as(party.Server).does(func(as probe.Caller) probe.Probe { return probe.RPCOver(framing, as) })))
 	}
 	return atServers(all...)
@@ -50,14 +51,16 @@ func (i Ingredients) rpcCallers() []posture.Spec {
 		tried(posture.Spec{
 			ID: "rpc-refuses-foreign-certificate", Title: "RPC port refuses a certificate of another authority, however right its names are",
 			Kind: posture.Safe, Severity: posture.Critical,
-			Why:     "tls.ca_file: whoever can have a server's certificate from any authority in it gets root keys and every ACL token (nomad/keyring_endpoint.go)",
-			Want:    posture.Want{probe.RefusedInHandshake},
-			LogText: "certificate signed by unknown authority",
+			Settings: []string{tlsAuthorities, tlsRPC},
+			Why:      "tls.ca_file: whoever can have a server's certificate from any authority in it gets root keys and every ACL token (nomad/keyring_endpoint.go)",
+			Want:     posture.Want{probe.RefusedInHandshake},
+			LogText:  "certificate signed by unknown authority",
 		}, i.as(party.Foreign).does(calls), i.as(party.Server).does(calls)),
 		i.trustsOnlyItsOwn(posture.Spec{
 			ID: "rpc-trusts-no-other-authority", Title: "RPC port asks for certificates of the cluster's own authorities and of no other",
 			Kind: posture.Safe, Severity: posture.Critical,
-			Why: "tls.ca_file: each authority in it can make itself a server's certificate; the server names all that it trusts to each caller (RFC 8446, 4.2.4)",
+			Settings: []string{tlsAuthorities, tlsRPC},
+			Why:      "tls.ca_file: each authority in it can make itself a server's certificate; the server names all that it trusts to each caller (RFC 8446, 4.2.4)",
 		}, i.as(party.Server), calls),
 	}
 	return atServers(append(all, i.oldTLS("rpc", "RPC port", "", i.as(party.Server), calls)...)...)
@@ -68,9 +71,10 @@ func (i Ingredients) rpcCallers() []posture.Spec {
 func (i Ingredients) refusedRole(id, title string, refused, taken party.Kind) posture.Spec {
 	return tried(posture.Spec{
 		ID: id, Title: title, Kind: posture.Safe, Severity: posture.Critical,
-		Why:     "tls.verify_server_hostname: CVE-2020-7956, role and region of whoever calls are in the certificate's names (nomad/server.go:647)",
-		Want:    posture.Want{probe.RefusedInHandshake},
-		LogText: "invalid role or region for certificate",
+		Settings: []string{tlsVerifyNames, tlsRPC},
+		Why:      "tls.verify_server_hostname: CVE-2020-7956, role and region of whoever calls are in the certificate's names (nomad/server.go:647)",
+		Want:     posture.Want{probe.RefusedInHandshake},
+		LogText:  "invalid role or region for certificate",
 	}, i.as(refused).does(calls), i.as(taken).does(calls))
 }
 
@@ -96,9 +100,10 @@ func (i Ingredients) rpcRoles() []posture.Spec {
 		call := func(as probe.Caller) probe.Probe { return probe.RPCCall(r.call, as) }
 		all = append(all, tried(posture.Spec{
 			ID: r.id, Title: r.title, Kind: posture.Safe, Severity: posture.Critical,
-			Why:    "tls.verify_server_hostname, GH-11956: " + r.why,
-			Want:   posture.Want{probe.Denied},
-			Answer: permissionDenied,
+			Settings: []string{tlsVerifyNames, tlsRPC},
+			Why:      "tls.verify_server_hostname, GH-11956: " + r.why,
+			Want:     posture.Want{probe.Denied},
+			Answer:   permissionDenied,
 		}, i.as(r.kind).does(call), i.as(party.Server).does(call)))
 	}
 	return atServers(all...)
@@ -106,22 +111,24 @@ func (i Ingredients) rpcRoles() []posture.Spec {
 
 // raftCallers are who may speak Raft. It refuses without a word, to the caller and in the log (nomad/rpc.go:324).
 func (i Ingredients) raftCallers() []posture.Spec {
-	raft := func(id, title string, k party.Kind, want probe.Outcome, why string) posture.Spec {
+	raft := func(id, title string, k party.Kind, want probe.Outcome, why string, settings ...string) posture.Spec {
 		return tried(posture.Spec{
-			ID: id, Title: title, Kind: posture.Safe, Severity: posture.Critical, Why: why,
+			ID: id, Title: title, Kind: posture.Safe, Severity: posture.Critical, Why: why, Settings: settings,
 			Want: posture.Want{want},
 		}, i.as(k).does(probe.Raft), i.as(party.Server).does(probe.Raft))
 	}
 	const shut = probe.RefusedAfterHandshake
 	all := []posture.Spec{
 		raft("raft-refuses-client-certificate", "Raft refuses a client of its own region", party.Client, shut,
-			"CVE-2021-37218: who speaks Raft can overwrite the cluster's state; neither tls.verify_server_hostname = false nor tls.rpc_upgrade_mode looks at names (nomad/rpc.go:919)"),
+			"CVE-2021-37218: who speaks Raft can overwrite the cluster's state; neither tls.verify_server_hostname = false nor tls.rpc_upgrade_mode looks at names (nomad/rpc.go:919)",
+			tlsVerifyNames, tlsUpgrade, tlsRPC),
 		raft("raft-refuses-server-of-another-region", "Raft refuses a server of another region", party.OtherServer, shut,
-			"CVE-2021-37218: each region has a Raft of its own; neither tls.verify_server_hostname = false nor tls.rpc_upgrade_mode looks at names (nomad/rpc.go:919)"),
+			"CVE-2021-37218: each region has a Raft of its own; neither tls.verify_server_hostname = false nor tls.rpc_upgrade_mode looks at names (nomad/rpc.go:919)",
+			tlsVerifyNames, tlsUpgrade, tlsRPC),
 		raft("raft-refuses-cli-certificate", "Raft refuses a cli's certificate", party.CLI, probe.RefusedInHandshake,
-			"tls.verify_server_hostname: CVE-2020-7956, CVE-2021-37218 (nomad/server.go:647)"),
+			"tls.verify_server_hostname: CVE-2020-7956, CVE-2021-37218 (nomad/server.go:647)", tlsVerifyNames, tlsRPC),
 		raft("raft-refuses-foreign-certificate", "Raft refuses a certificate of another authority, however right its names are", party.Foreign, probe.RefusedInHandshake,
-			"tls.ca_file: whoever can have a server's certificate from any authority in it can overwrite the cluster's state"),
+			"tls.ca_file: whoever can have a server's certificate from any authority in it can overwrite the cluster's state", tlsAuthorities, tlsRPC),
 	}
 	return atServers(append(all, i.oldTLS("raft", "Raft", "", i.as(party.Server), probe.Raft)...)...)
 }

@@ -20,10 +20,11 @@ func (i Ingredients) oldTLS(prefix, door, logLevel string, h hand, try func(prob
 			ID:    prefix + "-refuses-" + strings.ToLower(strings.ReplaceAll(name, " ", "-")),
 			Title: door + " refuses " + name + ", for its version and not for want of a common suite",
 			Kind:  posture.Safe, Severity: posture.High,
-			Why:     "tls.tls_min_version: RFC 8996 forbids what is older than TLS 1.2, as it rests on SHA-1 and MD5; with Nomad's default suites nothing but the alert tells whether it would speak it",
-			Want:    posture.Want{probe.RefusedInHandshake},
-			Answer:  "protocol version",
-			LogText: "unsupported versions", LogLevel: logLevel,
+			Settings: []string{"tls.tls_min_version"},
+			Why:      "tls.tls_min_version: RFC 8996 forbids what is older than TLS 1.2, as it rests on SHA-1 and MD5; with Nomad's default suites nothing but the alert tells whether it would speak it",
+			Want:     posture.Want{probe.RefusedInHandshake},
+			Answer:   "protocol version",
+			LogText:  "unsupported versions", LogLevel: logLevel,
 		}, h.limited(exactly(version)).does(try), h.limited(exactly(tls.VersionTLS12)).does(try)))
 	}
 	for _, s := range weakSuites() {
@@ -31,9 +32,10 @@ func (i Ingredients) oldTLS(prefix, door, logLevel string, h hand, try func(prob
 			ID:    prefix + "-refuses-" + s.id,
 			Title: fmt.Sprintf("%s refuses the cipher suites with %s", door, s.name),
 			Kind:  posture.Safe, Severity: posture.Medium,
-			Why:     "tls.tls_cipher_suites: CBC with HMAC-SHA1 is open to timing attacks (Lucky Thirteen, CVE-2013-0169) and forbidden by RFC 9113, A; Nomad offers it when asked to (helper/tlsutil/config.go:29)",
-			Want:    posture.Want{probe.RefusedInHandshake},
-			LogText: "no cipher suite supported by both client and server", LogLevel: logLevel,
+			Settings: []string{"tls.tls_cipher_suites"},
+			Why:      "tls.tls_cipher_suites: CBC with HMAC-SHA1 is open to timing attacks (Lucky Thirteen, CVE-2013-0169) and forbidden by RFC 9113, A; Nomad offers it when asked to (helper/tlsutil/config.go:29)",
+			Want:     posture.Want{probe.RefusedInHandshake},
+			LogText:  "no cipher suite supported by both client and server", LogLevel: logLevel,
 		}, h.limited(speaking(s.suites)).does(try), h.limited(speaking(soundSuites())).does(try)))
 	}
 	return all

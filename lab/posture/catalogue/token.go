@@ -25,6 +25,7 @@ func (i Ingredients) tokenLife() []posture.Spec {
 		ID:    "server-makes-no-token-that-ends-in-over-a-month",
 		Title: "a server makes no token that is to end, and does so in more than 31 days",
 		Kind:  posture.Safe, Severity: posture.Low, Once: true, Roles: []pki.Role{pki.Server},
+		Settings: []string{"acl.token_max_expiration_ttl"},
 		Why: "acl.token_max_expiration_ttl, 24 h unless it is set; a token that is to end never is not bound by it " +
 			"(nomad/structs/acl.go:790; verified against Nomad 1.11.3)",
 		Want: posture.Want{probe.Denied}, Answer: "expiration time cannot be more than",

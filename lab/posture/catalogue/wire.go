@@ -20,7 +20,8 @@ func (i Ingredients) wire() []posture.Spec {
 		return []posture.Spec{hears(posture.Spec{
 			ID: "wire-carries-no-http-in-clear", Title: "HTTP port is spoken to in a way that a listener on the network cannot read",
 			Kind: posture.Safe, Severity: posture.Critical,
-			Why: "tls.http: the names of jobs, variables and tokens are in requests (verified against Nomad 1.11.3)",
+			Settings: []string{tlsHTTP},
+			Why:      "tls.http: the names of jobs, variables and tokens are in requests (verified against Nomad 1.11.3)",
 		}, probe.PlaneHTTP, i.as(party.CLI).does(func(as probe.Caller) probe.Probe {
 			return probe.Overheard(look(probe.PlaneHTTP), probe.AskingForJob(as))
 		}))}
@@ -29,14 +30,16 @@ func (i Ingredients) wire() []posture.Spec {
 		hears(posture.Spec{
 			ID: "wire-carries-no-rpc-in-clear", Title: "what servers replicate cannot be read by a listener on the network",
 			Kind: posture.Intrusive, Severity: posture.Critical,
-			Why: "tls.rpc: servers forward and replicate over RPC, variables and tokens too (nomad/raft_rpc.go, RaftLayer.Dial; verified against Nomad 1.11.3)",
+			Settings: []string{tlsRPC},
+			Why:      "tls.rpc: servers forward and replicate over RPC, variables and tokens too (nomad/raft_rpc.go, RaftLayer.Dial; verified against Nomad 1.11.3)",
 		}, probe.PlaneRPC, i.manager().does(func(as probe.Caller) probe.Probe {
 			return probe.Overheard(look(probe.PlaneRPC), probe.RegisteringJob(as))
 		})),
 		hears(posture.Spec{
 			ID: "wire-carries-no-gossip-in-clear", Title: "what servers gossip cannot be read by a listener on the network",
 			Kind: posture.Safe, Severity: posture.High, Lane: posture.Waiting,
-			Why: "server.encrypt: gossip tells names, addresses and states of all servers, and whoever can read it can write it (memberlist security.go; verified against Nomad 1.11.3)",
+			Settings: []string{serverEncrypt},
+			Why:      "server.encrypt: gossip tells names, addresses and states of all servers, and whoever can read it can write it (memberlist security.go; verified against Nomad 1.11.3)",
 		}, probe.PlaneGossip, anyway(probe.Overheard(look(probe.PlaneGossip), probe.Gossiping()))),
 	)...)
 }

@@ -1,0 +1,109 @@
+package catalogue
+
+import (
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/probe"
+)
+
+// joins are the settings by which servers find each other and let each other in.
+func joins() []string {
+	return []string{tlsCertificate, tlsAuthorities, serverEncrypt, serverExpect, "server.server_join.retry_join", tlsRPC}
+}
+
+// enrols are the settings by which a client finds servers and is let in by them.
+func enrols() []string {
+	return []string{
+		tlsCertificate, tlsAuthorities, "client.servers", "client.server_join.retry_join", tlsRPC, "client.node_pool",
+		"server.client_introduction.enforcement",
+	}
+}
+
+// bystander is the hand of whoever asks how the cluster is. A certificate that is wrong is told by the cluster that does not
+// form: the bystander takes any, so as to be told.
+func (i Ingredients) bystander() hand { return i.asker().limited(probe.Caller.Credulous) }
+
+// formation is whether servers have become one cluster. What keeps them from it shows itself here alone: each of them runs,
+// and answers.
+func (i Ingredients) formation() []posture.Spec {
+	const addsPeers = "nomad/leader.go:1531, addRaftPeer; verified against Nomad 1.11.3"
+	one, h := i.bystander(), i.bystander().lacking(i.lacksServers())
+	of := i.bystander().lacking(i.lacksSize())
+	few := i.ofPeers("the lack of a server among Raft's peers", func(peers, size int) bool { return peers < size })
+	many := i.ofPeers("a peer of Raft's beside the region's servers", func(peers, size int) bool { return peers > size })
+	all := []posture.Spec{
+		tried(posture.Spec{
+			ID: "server-names-a-leader", Title: "a server knows of a leader", Severity: posture.Critical,
+			Settings: joins(),
+			Why: "without a leader nothing is scheduled, written or renewed; servers that refuse each other's certificates elect none, nor do those " +
+				"that gossip with different keys (nomad/serf.go:101, maybeBootstrap; verified against Nomad 1.11.3)",
+		}, one.does(seeksLeader), one.at(telling("that knows of no leader", `""`), asksLeader, seeksLeader)),
+		tried(posture.Spec{
+			ID: "servers-agree-on-one-leader", Title: "a server names the same leader as the other servers of its region", Severity: posture.Critical,
+			Settings: []string{serverExpect, serverEncrypt, "server.server_join.retry_join", tlsCertificate, tlsAuthorities},
+			Why:      "servers of which each bootstraps a cluster of its own hold different jobs, tokens and keys, and each of them looks well (" + addsPeers + ")",
+		}, h.does(i.seeksOtherLeader), h.at(telling("that names another leader", `"`+nobodysAddress+`:4647"`), asksLeader, i.seeksOtherLeader)),
+		tried(posture.Spec{
+			ID: "server-has-all-its-peers", Title: "a server's Raft has all servers of its region", Severity: posture.High,
+			Settings: joins(),
+			Why:      "a server that Raft has not counts for no majority: fewer failures are survived than were meant, and nothing tells so (" + addsPeers + ")",
+		}, of.does(few), of.at(telling("whose Raft has no peer", `[]`), asksPeers, few)),
+		tried(posture.Spec{
+			ID: "server-has-no-other-peers", Title: "a server's Raft has no peer beside the servers of its region", Severity: posture.High,
+			Settings: []string{serverEncrypt},
+			Why: "the leader adds to Raft whom gossip shows it, before anybody has looked at a certificate, and each such peer raises the majority " +
+				"that is needed (nomad#9406; " + addsPeers + ")",
+		}, of.does(many), of.at(telling("whose Raft has many peers", manyPeers()), asksPeers, many)),
+	}
+	for at := range all {
+		all[at].Want = posture.Want{probe.Absent}
+	}
+	return ofCluster(pki.Server, all...)
+}
+
+// registration is whether clients belong to the cluster. A client says that it is well as long as it knows of any server,
+// be it one that refuses it (command/agent/agent_endpoint.go:699; verified against Nomad 1.11.3).
+func (i Ingredients) registration() []posture.Spec {
+	h, reader := i.bystander(), i.reader().lacking(i.lacksServers())
+	all := []posture.Spec{
+		tried(posture.Spec{
+			ID: "client-reaches-its-servers", Title: "a client gets answers from its servers", Severity: posture.High,
+			Settings: enrols(),
+			Why: "a client whose certificate its servers refuse, or that refuses theirs, or that they do not let register, runs on and calls itself " +
+				"healthy (command/agent/agent_endpoint.go:699, client/rpc.go:57; verified against Nomad 1.11.3)",
+		}, h.does(seeksRegions), h.at(telling("that knows of no region", `[]`), opens, seeksRegions)),
+		tried(posture.Spec{
+			ID: "client-is-registered-and-ready", Title: "a client is registered with its servers, and ready", Severity: posture.High,
+			Settings: enrols(),
+			Why: "a client that its servers do not have, or whose heartbeats do not arrive, is given no work, and calls itself healthy " +
+				"(nomad/node_endpoint.go, newRegistrationAllowed; verified against Nomad 1.11.3)",
+		}, reader.does(i.seeksClient), reader.does(i.seeksNobody)),
+	}
+	for at := range all {
+		all[at].Want = posture.Want{probe.Found}
+	}
+	return ofCluster(pki.Client, all...)
+}
+
+// ofCluster are the specs for agents of the role, on the plane of the cluster.
+func ofCluster(role pki.Role, specs ...posture.Spec) []posture.Spec {
+	for at := range specs {
+		specs[at].Plane, specs[at].Kind, specs[at].Roles = probe.PlaneCluster, posture.Safe, []pki.Role{role}
+	}
+	return specs
+}
+
+// lacksServers says that no server is there to be asked, lacksSize that nobody knows how many there are to be.
+func (i Ingredients) lacksServers() string {
+	if len(i.Servers) == 0 {
+		return "no server is known that could be asked"
+	}
+	return ""
+}
+
+func (i Ingredients) lacksSize() string {
+	if len(i.Size) == 0 {
+		return "it is not known how many servers the cluster is meant to have"
+	}
+	return ""
+}

@@ -1,0 +1,139 @@
+package catalogue
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+
+	"nomadlab.internal/lab/probe"
+)
+
+// What an agent tells of its cluster to everybody whom TLS lets in, without an ACL token. Stale, a server tells what it knows
+// itself, with or without a leader; a client asks a server for all three (nomad/status_endpoint.go, nomad/regions_endpoint.go:26;
+// verified against Nomad 1.11.3).
+const (
+	leaderPath  = "/v1/status/leader?stale"
+	peersPath   = "/v1/status/peers?stale"
+	regionsPath = "/v1/regions"
+)
+
+// nobodysAddress is one that is nobody's (RFC 5737).
+const nobodysAddress = "192.0.2.1"
+
+// manyPeers is a list of more peers than any region has servers.
+func manyPeers() string {
+	return `["` + strings.Repeat(nobodysAddress+`:4647","`, 99) + nobodysAddress + `:4647"]`
+}
+
+func asksLeader(as probe.Caller) probe.Probe { return probe.HTTP(leaderPath, as) }
+
+func asksPeers(as probe.Caller) probe.Probe { return probe.HTTP(peersPath, as) }
+
+// seeksLeader finds the lack of a leader.
+func seeksLeader(as probe.Caller) probe.Probe {
+	return probe.HTTPLook(get(leaderPath), as, probe.AnswerLook{For: "the lack of a leader", In: naming(func(leader string) bool {
+		return leader == ""
+	})})
+}
+
+// naming looks at the leader's address that an answer is, empty for none.
+func naming(look func(leader string) bool) func(http.Header, []byte) (bool, string, error) {
+	return listing(func(leader string) (bool, string, error) {
+		if _, _, err := net.SplitHostPort(leader); err != nil && leader != "" {
+			return false, "", errors.New("the answer is no leader's address")
+		}
+		return look(leader), "it names " + cmp.Or(leader, "nobody"), nil
+	})
+}
+
+// listing reads an answer's body, and looks at what it holds.
+func listing[T any](look func(T) (bool, string, error)) func(http.Header, []byte) (bool, string, error) {
+	return func(_ http.Header, body []byte) (bool, string, error) {
+		var held *T
+		if err := json.Unmarshal(body, &held); err != nil || held == nil {
+			return false, "", errors.New("the answer is not in the form that was asked for")
+		}
+		return look(*held)
+	}
+}
+
+// leaderOf is whom the server calls the leader, and what was seen as it was asked.
+func leaderOf(ctx context.Context, t probe.Target, as probe.Caller) (leader string, o probe.Observation) {
+	look := probe.AnswerLook{For: "a leader", In: naming(func(named string) bool {
+		leader = named
+		return named != ""
+	})}
+	return leader, probe.HTTPLook(get(leaderPath), as, look).Observe(ctx, t)
+}
+
+// seeksOtherLeader finds a leader other than the one that the first server of the region names, which is asked before and
+// after: leaders change.
+func (i Ingredients) seeksOtherLeader(as probe.Caller) probe.Probe {
+	sentence := fmt.Sprintf("look for a leader whom the first server of the region does not name: GET %s over HTTPS with %s", leaderPath, as)
+	return probe.New(probe.PlaneHTTP, sentence, func(ctx context.Context, t probe.Target) probe.Observation {
+		servers := i.serversOf(t.Region)
+		if len(servers) == 0 {
+			return probe.Observation{Outcome: probe.NotReached, Err: "no server of the region is known that could be asked"}
+		}
+		first := servers[0]
+		before, o := leaderOf(ctx, first, as)
+		if o.Outcome != probe.Found {
+			return blind(o, first.Name+" names no leader to compare with")
+		}
+		own, o := leaderOf(ctx, t, as)
+		if o.Outcome != probe.Found {
+			return blind(o, t.Name+" names no leader to compare")
+		}
+		after, _ := leaderOf(ctx, first, as)
+		o.Received = fmt.Sprintf("it names %s, %s names %s", own, first.Name, before)
+		switch {
+		case own == before || own == after:
+			o.Outcome = probe.Absent
+		case before != after:
+			return blind(o, "the leader changed in between")
+		}
+		return o
+	})
+}
+
+// blind is an observation of which nothing can be told, for the reason: that of a look that saw an answer.
+func blind(o probe.Observation, reason string) probe.Observation {
+	if o.Outcome == probe.Found || o.Outcome == probe.Absent {
+		o.Outcome, o.Err = probe.Failed, reason
+	}
+	return o
+}
+
+// ofPeers finds what is odd about how many peers a server's Raft has, where its region is to have so many servers.
+func (i Ingredients) ofPeers(what string, odd func(peers, size int) bool) func(probe.Caller) probe.Probe {
+	return func(as probe.Caller) probe.Probe {
+		look := func(region string) probe.Probe {
+			return probe.HTTPLook(get(peersPath), as, probe.AnswerLook{For: what, In: listing(func(peers []string) (bool, string, error) {
+				size, known := i.Size[region]
+				if !known {
+					return false, "", fmt.Errorf("it is not known how many servers the region %s is meant to have", region)
+				}
+				return odd(len(peers), size), fmt.Sprintf("%d peers, of %d servers that are meant to be: %s", len(peers), size, orNone(peers)), nil
+			})})
+		}
+		return probe.New(probe.PlaneHTTP, look("").Sentence, func(ctx context.Context, t probe.Target) probe.Observation {
+			return look(t.Region).Observe(ctx, t)
+		})
+	}
+}
+
+// serversOf are the servers of a region that answer.
+func (i Ingredients) serversOf(region string) []probe.Target {
+	var all []probe.Target
+	for _, s := range i.Servers {
+		if s.Region == region {
+			all = append(all, s)
+		}
+	}
+	return all
+}
