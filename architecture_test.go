@@ -87,6 +87,8 @@ func rooms() map[string]room {
 		"lab/watchdog/testdata/pause": {},
 		// A program that a test of lab/engine/docker runs inside a container.
 		"lab/engine/docker/testdata/inside": {mayImport: []string{"lab/engine", "lab/engine/docker"}},
+		// Another, that listens on a container's own loopback.
+		"lab/engine/docker/testdata/listen": {},
 		"fixtures":                          {},
 	}
 }
