@@ -90,6 +90,8 @@ func rooms() map[string]room {
 		"lab/engine/docker/testdata/inside": {mayImport: []string{"lab/engine", "lab/engine/docker"}},
 		// Nomad itself says whether its configurations are sound, and starts with them.
 		"fixtures": {testsMayImport: []string{"lab/image", "lab/pki", "lab/posture/catalogue"}},
+		// Another, that listens on a container's own loopback.
+		"lab/engine/docker/testdata/listen": {},
 	}
 }
 

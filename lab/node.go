@@ -75,12 +75,12 @@ func (n *Node) Advertised() netip.AddrPort {
 // Gossip is where this process reaches a server's serf port, by TCP alone. Invalid for a client and while the node is down.
 func (n *Node) Gossip() netip.AddrPort { return n.endpoint(SerfPort) }
 
-// Caller is how this process looks to the agent when it connects to one of those addresses, as the agent's log has it.
-// Invalid where that is not known.
-func (n *Node) Caller() netip.Addr {
+// Caller is how this process looks to the agent when it connects to where it reaches that port of it, such as HTTPPort, as
+// the agent's log has it. Invalid where that is not known.
+func (n *Node) Caller(port uint16) netip.Addr {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.state.Caller
+	return n.state.CallerAt(port)
 }
 
 // From is the address that this process must connect from to look like Caller. Invalid where it need not choose.

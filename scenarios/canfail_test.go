@@ -99,7 +99,7 @@ func demand(t *testing.T, l *lab.Lab, w weakened, r story.Result) {
 		if _, there := got[at]; there {
 			t.Errorf("%s was made twice: which of them was it?", at)
 		}
-		if l.Servers()[0].Caller().IsValid() && strings.Contains(f.Reason, "not attributed") {
+		if l.Servers()[0].Caller(lab.HTTPPort).IsValid() && strings.Contains(f.Reason, "not attributed") {
 			t.Errorf("%s: it is known who the prober is, and yet: %s", at, f.Reason)
 		}
 		if who := control(f.ID); who != "" && !strings.Contains(f.Evidence[0].Did, who) {

@@ -165,6 +165,11 @@ type Node struct {
 	Aliases []string
 	// Ports are the TCP ports to publish, each on a free port of 127.0.0.1. There must be one at least.
 	Ports []uint16
+	// Inside are those of the Ports that the node serves on its own loopback alone (127.0.0.1 inside the node), where no
+	// published port leads. State.Endpoints has an address for them all the same, which this process alone offers, on
+	// this machine's 127.0.0.1; what the node listens on stays as it is. Where nodes are not contained, their own loopback
+	// is their Address, and this asks for nothing.
+	Inside []uint16
 	// Files are put into place before the start.
 	Files []File
 	// Labels are facts about the node that survive this process.
@@ -211,45 +216,4 @@ type Task struct {
 	// Folder is the working folder inside the task's own place.
 	Folder string
 	Streams
-}
-
-// LabState is what the engine says about a lab.
-type LabState struct {
-	// Labels are those that the lab's network was created with, or its first node where the network is gone.
-	Labels map[string]string
-	// Created is when the lab's network was made. Zero where that is not known.
-	Created time.Time
-	// Nodes are those that are left, in the order of their names. Of their states Started and ExitCode are left out,
-	// which cost a question for each.
-	Nodes []State
-}
-
-// State is what the engine says about a node.
-type State struct {
-	Ref
-	// ID is the engine's own name for the node.
-	ID      string
-	Running bool
-	// Image is what the node was created from: a container image, or the path of a nomad binary.
-	Image string
-	// Version is the version of Nomad that the image says it has. Empty where it says nothing.
-	Version string
-	// ExitCode is meaningful for a node that has ended. -1 where that is not known.
-	ExitCode int
-	// Started is when the node was last started. Zero for one that never was.
-	Started time.Time
-	// Address is the node's address on the lab's network, as other nodes know it. Invalid while it is not connected, unless
-	// it is one that the node keeps.
-	Address netip.Addr
-	// Origin is where the node's own connections come from, as others see it: Address, unless nodes share one network.
-	// Invalid while the node is not connected.
-	Origin netip.Addr
-	// Caller is how this process looks to the node when it connects to an endpoint. Invalid where that is not known.
-	Caller netip.Addr
-	// From is the address that this process must connect from to look like Caller. Invalid: it need not choose.
-	From netip.Addr
-	// Endpoints has, for each published port, where it is reached from this process. Empty while the node is down.
-	Endpoints map[uint16]netip.AddrPort
-	// Labels are what Create was given, the engine's own left out.
-	Labels map[string]string
 }

@@ -14,12 +14,27 @@ func Target(n *lab.Node) probe.Target {
 		Name: n.Name(), Role: n.Role(), Region: n.Region(),
 		HTTP: hostPort(n.HTTP()), RPC: hostPort(n.RPC()), Gossip: hostPort(n.Gossip()),
 		ServerName: n.ServerName(), Log: n.Log(), LogLevel: n.LogLevel(),
-		Address: address(n.Address()), Caller: address(n.Caller()), From: address(n.From()),
+		Address: address(n.Address()), From: address(n.From()),
 	}
+	t.Caller, t.Callers = callers(n)
 	if n.Role() == pki.Server {
 		t.Member = n.Name() + "." + n.Region()
 	}
 	return t
+}
+
+// callers is how a prober looks at the HTTP port, and at which planes it looks otherwise: an agent may serve one of them on
+// its own loopback alone.
+func callers(n *lab.Node) (usual string, others map[probe.Plane]string) {
+	usual, others = address(n.Caller(lab.HTTPPort)), map[probe.Plane]string{}
+	for plane, port := range map[probe.Plane]uint16{
+		probe.PlaneRPC: lab.RPCPort, probe.PlaneRaft: lab.RPCPort, probe.PlaneGossip: lab.SerfPort,
+	} {
+		if caller := address(n.Caller(port)); caller != usual {
+			others[plane] = caller
+		}
+	}
+	return usual, others
 }
 
 // Targets are the agents that belong to the lab and run: servers first, joiners left out.

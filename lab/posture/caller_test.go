@@ -57,3 +57,35 @@ func TestOnlyTheCallersOwnLineCounts(t *testing.T) {
 		})
 	}
 }
+
+// TestTheCallerAtThePlaneCounts: an agent may know the prober by one address at its RPC port, and by another at HTTP.
+func TestTheCallerAtThePlaneCounts(t *testing.T) {
+	const published, inside = "172.30.5.1", "127.0.0.1"
+	for name, c := range map[string]struct {
+		callers map[probe.Plane]string
+		seen    string
+		want    finding.Verdict
+	}{
+		"the same everywhere":             {nil, published, finding.Held},
+		"inside at HTTP alone":            {map[probe.Plane]string{probe.PlaneHTTP: inside}, published, finding.Held},
+		"inside at RPC":                   {map[probe.Plane]string{probe.PlaneRPC: inside}, inside, finding.Held},
+		"inside at RPC, another's line":   {map[probe.Plane]string{probe.PlaneRPC: inside}, published, finding.NotCarriedOut},
+		"inside at HTTP, a line of there": {map[probe.Plane]string{probe.PlaneHTTP: inside}, inside, finding.NotCarriedOut},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			l := &memoryLog{}
+			spec := whole()
+			spec.LogText, spec.LogWithin = reason, 100*time.Millisecond
+			spec.Probe = probe.New(probe.PlaneRPC, "probe", func(context.Context, probe.Target) probe.Observation {
+				_, _ = l.Write([]byte("[WARN]  nomad.rpc: failed TLS handshake: remote_addr=" + c.seen + ":43210 error=\"" + reason + "\"\n"))
+				return probe.Observation{Outcome: probe.RefusedInHandshake}
+			})
+			agent := server()
+			agent.Log, agent.Caller, agent.Callers = l, published, c.callers
+			if f := posture.Must(spec).Evaluate(t.Context(), agent); f.Verdict != c.want {
+				t.Errorf("verdict %q because %q, want %q", f.Verdict, f.Reason, c.want)
+			}
+		})
+	}
+}

@@ -88,7 +88,7 @@ type Spec struct {
 	Answer string
 	// LogText is what the agent's log must say about this refusal; empty where
 	// Nomad logs nothing. It is asserted only where the Target's log can be read,
-	// and only lines about the Target's Caller count where that is known.
+	// and only lines about the Target's CallerAt that plane count where that is known.
 	LogText string
 	// LogLevel is the level from which on the agent logs that; empty means WARN. It is not asserted of an agent that is
 	// known to log less.

@@ -49,7 +49,7 @@ type logWatch struct {
 
 // watch marks the end of the target's log, if the check needs it.
 func (c Check) watch(t probe.Target) logWatch {
-	w := logWatch{log: t.Log, text: c.spec.LogText, caller: t.Caller, terse: quieter(t.LogLevel, c.spec.LogLevel)}
+	w := logWatch{log: t.Log, text: c.spec.LogText, caller: t.CallerAt(c.spec.Probe.Plane), terse: quieter(t.LogLevel, c.spec.LogLevel)}
 	if w.text == "" || w.log == nil || w.terse {
 		return w
 	}

@@ -36,6 +36,8 @@ type Target struct {
 	// which the agent's log tells its connections from those of others. Empty when
 	// it is not known.
 	Caller string
+	// Callers has how the prober looks at those planes where it is not like Caller; see CallerAt.
+	Callers map[Plane]string
 	// LogLevel is the level at which the agent logs, in capitals; empty when it is not known.
 	LogLevel string
 	// From is the IP address to connect from in order to look like that. Empty: the
@@ -69,4 +71,12 @@ func (t Target) At(p Plane) string {
 	default:
 		return ""
 	}
+}
+
+// CallerAt is how the prober looks to the agent at a plane; empty when it is not known.
+func (t Target) CallerAt(p Plane) string {
+	if caller, other := t.Callers[p]; other {
+		return caller
+	}
+	return t.Caller
 }

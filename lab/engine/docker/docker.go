@@ -9,6 +9,7 @@ import (
 
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
+	"golang.org/x/sync/semaphore"
 
 	"nomadlab.internal/lab/engine"
 )
@@ -20,6 +21,13 @@ type Engine struct {
 	// self is the container that this process itself runs in, if it does: such a process cannot reach ports that
 	// are published on its host's 127.0.0.1, so it joins each lab's network instead.
 	self string
+	// doors are where this process reaches what its nodes serve on their own loopback.
+	doors doors
+	// netcats bounds how many commands that reach them are started at once: each takes much of a processor, so that more
+	// of them would only be later.
+	netcats *semaphore.Weighted
+	// byCommand has it reach them by a command inside the container, even where it could do without.
+	byCommand bool
 }
 
 var _ engine.Engine = (*Engine)(nil)
@@ -36,7 +44,7 @@ func New(ctx context.Context) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{provider: provider, client: provider.Client()}
+	e := &Engine{provider: provider, client: provider.Client(), netcats: semaphore.NewWeighted(netcatsAtOnce)}
 	e.self = e.findSelf(ctx)
 	return e, nil
 }
@@ -66,5 +74,8 @@ func (e *Engine) Footprint(label, value string) engine.Footprint {
 	return engine.Footprint{DockerHost: e.DockerHost(), Label: labelPrefix + label + "=" + value}
 }
 
-// Close gives back the connections to the daemon.
-func (e *Engine) Close() error { return e.provider.Close() }
+// Close gives back the connections to the daemon and to what nodes serve on their own loopback.
+func (e *Engine) Close() error {
+	e.doors.close(func(engine.Ref) bool { return true })
+	return e.provider.Close()
+}

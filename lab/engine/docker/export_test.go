@@ -52,3 +52,9 @@ func (e *Engine) Client() client.APIClient { return e.client }
 
 // Self is the container that this process runs in.
 func (e *Engine) Self() string { return e.self }
+
+// ByCommand has the engine connect inside containers by a command, as one that is not root beside the daemon must.
+func (e *Engine) ByCommand() { e.byCommand = true }
+
+// CommandsAlone says whether it does.
+func (e *Engine) CommandsAlone() bool { return e.byCommand }

@@ -5,9 +5,7 @@ import (
 	"encoding/json"
 	"io/fs"
 	"net/netip"
-	"os"
-	"os/exec"
-	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -23,16 +21,27 @@ import (
 // published on the host's 127.0.0.1 is out of reach there, so it must join the lab's network and go to the node itself.
 func TestInsideAContainer(t *testing.T) {
 	t.Parallel()
-	outer, program := newWorld(t), insideProgram(t)
+	outer, program := newWorld(t), staticProgram(t, "./testdata/inside")
 	if self := outer.Self(); self != "" {
 		t.Errorf("this test itself is taken to be in container %s", self)
 	}
-	for name, hostname := range map[string]string{"host name by Docker": "", "host name by the user": "ci"} {
+	for name, c := range map[string]struct {
+		hostname string
+		// loopback has the node listen on its own loopback alone, where it is reached by a door of the program's.
+		loopback bool
+	}{
+		"host name by Docker": {}, "host name by the user": {hostname: "ci"}, "the node's own loopback": {loopback: true},
+	} {
 		t.Run(name, func(t *testing.T) {
 			inner := bareWorld(t)
 			inner.subnet = freeSubnet(t, inner)
-			code, said := outer.runInside(t, inner, program, hostname)
-			if want := inner.address(1).String() + ":8080 I am one"; code != 0 || said != want {
+			n, want := inner.webServer("0.0.0.0"), regexp.QuoteMeta(inner.address(1).String())+":8080 I am one"
+			if c.loopback {
+				n, want = inner.webServer("127.0.0.1"), `127\.0\.0\.1:\d+ I am one`
+				n.Inside = n.Ports
+			}
+			code, said := outer.runInside(t, n, inner.subnet, program, c.hostname)
+			if code != 0 || !regexp.MustCompile("^"+want+"$").MatchString(said) {
 				t.Errorf("code %d, said %q, want %q", code, said, want)
 			}
 			if n := inner.leftovers(t.Context(), t); n != 0 {
@@ -57,28 +66,17 @@ func freeSubnet(t *testing.T, w world) (free netip.Prefix) {
 	}
 }
 
-// insideProgram is a static one, as the image has no C library.
-func insideProgram(t *testing.T) []byte {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "inside")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, "./testdata/inside")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if text, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build the program for the container: %v\n%s", err, text)
-	}
-	program, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return program
+// webServer needs no files.
+func (w world) webServer(address string) engine.Node {
+	n := w.service("one", 1)
+	n.Files = nil
+	n.Command = []string{"/bin/sh", "-c", "mkdir /tmp/www; printf 'I am one' >/tmp/www/index.html; httpd -f -p " + address + ":8080 -h /tmp/www"}
+	return n
 }
 
 // runInside runs the program in a container of the outer lab, which goes with that.
-func (w world) runInside(t *testing.T, inner world, program []byte, hostname string) (int, string) {
+func (w world) runInside(t *testing.T, n engine.Node, subnet netip.Prefix, program []byte, hostname string) (int, string) {
 	t.Helper()
-	n := inner.service("one", 1)
-	n.Files = nil
-	n.Command = []string{"/bin/sh", "-c", "mkdir /tmp/www; printf 'I am one' >/tmp/www/index.html; httpd -f -p 8080 -h /tmp/www"}
 	node, err := json.Marshal(n)
 	if err != nil {
 		t.Fatal(err)
@@ -87,7 +85,7 @@ func (w world) runInside(t *testing.T, inner world, program []byte, hostname str
 	created, err := w.Client().ContainerCreate(t.Context(), client.ContainerCreateOptions{
 		Config: &container.Config{
 			Hostname: hostname, Image: w.image, Entrypoint: []string{"/inside"}, Cmd: []string{}, Labels: docker.Labels(w.lab, "", nil),
-			Env: []string{"NODE=" + string(node), "SUBNET=" + inner.subnet.String(), "DOCKER_HOST=unix:///var/run/docker.sock", "HOME=/tmp"},
+			Env: []string{"NODE=" + string(node), "SUBNET=" + subnet.String(), "DOCKER_HOST=unix:///var/run/docker.sock", "HOME=/tmp"},
 		},
 		HostConfig: &container.HostConfig{Binds: []string{socket + ":/var/run/docker.sock"}},
 	})

@@ -2,10 +2,14 @@ package docker
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
+	"strconv"
 	"strings"
 
 	"github.com/moby/moby/client"
+
+	"nomadlab.internal/lab/engine"
 )
 
 const (
@@ -14,6 +18,8 @@ const (
 	labelNode   = labelPrefix + "node"
 	// labelRun is the one of those that Create and CreateNetwork are given by which a lab's volumes are found.
 	labelRun = labelPrefix + "run"
+	// labelInside lists the ports that the node serves on its own loopback, so that any process can reach them.
+	labelInside = labelPrefix + "inside"
 	// labelImage begins what an image that was built here says of itself; its containers inherit that.
 	labelImage = labelPrefix + "image"
 	// labelImageVersion and labelOfficialVersion say which Nomad is in an image that was built here, and in the official
@@ -33,11 +39,31 @@ func labels(lab, node string, more map[string]string) map[string]string {
 	return all
 }
 
+// nodeLabels are those of a node's container.
+func nodeLabels(n engine.Node) map[string]string {
+	all := labels(n.Lab, n.Node, n.Labels)
+	if len(n.Inside) > 0 {
+		all[labelInside] = strings.Trim(fmt.Sprint(n.Inside), "[]")
+	}
+	return all
+}
+
+// insidePorts are a container's ports that are reached inside it.
+func insidePorts(labels map[string]string) []uint16 {
+	var out []uint16
+	for field := range strings.FieldsSeq(labels[labelInside]) {
+		if n, err := strconv.ParseUint(field, 10, 16); err == nil {
+			out = append(out, uint16(n))
+		}
+	}
+	return out
+}
+
 // facts are the labels that Create was given, as it was given them.
 func facts(labels map[string]string) map[string]string {
 	own := maps.Clone(labels)
 	maps.DeleteFunc(own, func(k, _ string) bool {
-		return !strings.HasPrefix(k, labelPrefix) || k == labelLab || k == labelNode || strings.HasPrefix(k, labelImage)
+		return !strings.HasPrefix(k, labelPrefix) || k == labelLab || k == labelNode || k == labelInside || strings.HasPrefix(k, labelImage)
 	})
 	out := make(map[string]string, len(own))
 	for k, v := range own {

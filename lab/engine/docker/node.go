@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -23,6 +24,11 @@ func (e *Engine) Create(ctx context.Context, n engine.Node) error {
 	if len(n.Ports) == 0 {
 		// testcontainers would publish what the image exposes, on every interface.
 		return fmt.Errorf("create container of %s: it has no port to publish", n.Ref)
+	}
+	for _, p := range n.Inside {
+		if !slices.Contains(n.Ports, p) {
+			return fmt.Errorf("create container of %s: port %d is to be reached inside it, and is none of its ports %v", n.Ref, p, n.Ports)
+		}
 	}
 	c, err := e.provider.CreateContainer(ctx, request(n))
 	if err != nil {
@@ -67,7 +73,7 @@ func request(n engine.Node) testcontainers.ContainerRequest {
 		Entrypoint:     n.Command[:1],
 		Cmd:            n.Command[1:],
 		Env:            environment(n.Environment),
-		Labels:         labels(n.Lab, n.Node, n.Labels),
+		Labels:         nodeLabels(n),
 		Networks:       []string{networkName(n.Lab)},
 		NetworkAliases: map[string][]string{networkName(n.Lab): n.Aliases},
 		ExposedPorts:   exposed(n.Ports),
@@ -119,7 +125,8 @@ func bindings(ports []uint16) network.PortMap {
 	return out
 }
 
-// Start starts the node's container and returns its new state.
+// Start starts the node's container and returns its new state. It returns an error when the node has ports that are reached
+// inside it, and its image has not what that takes.
 func (e *Engine) Start(ctx context.Context, r engine.Ref) (engine.State, error) {
 	id := containerName(r.Lab, r.Node)
 	if _, err := e.client.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
@@ -129,7 +136,14 @@ func (e *Engine) Start(ctx context.Context, r engine.Ref) (engine.State, error) 
 	if err != nil {
 		return engine.State{}, fmt.Errorf("inspect %s: %w", r, explain(err))
 	}
-	return e.state(c.Container), nil
+	s, err := e.state(ctx, c.Container)
+	if err != nil || len(s.Callers) == 0 {
+		return s, err
+	}
+	if err := e.demandWay(ctx, c.Container); err != nil {
+		return engine.State{}, fmt.Errorf("start %s: %w", r, err)
+	}
+	return s, nil
 }
 
 // Stop sends SIGTERM, and SIGKILL after the grace period.
@@ -139,6 +153,7 @@ func (e *Engine) Stop(ctx context.Context, r engine.Ref, grace time.Duration) er
 	if err != nil {
 		return fmt.Errorf("stop %s: %w", r, explain(err))
 	}
+	e.doors.close(doorsOf(r))
 	return nil
 }
 
@@ -148,5 +163,6 @@ func (e *Engine) Kill(ctx context.Context, r engine.Ref) error {
 	if err != nil && !errdefs.IsConflict(err) { // a conflict says that it does not run
 		return fmt.Errorf("kill %s: %w", r, explain(err))
 	}
+	e.doors.close(doorsOf(r))
 	return nil
 }

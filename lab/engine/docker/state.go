@@ -34,7 +34,11 @@ func (e *Engine) Nodes(ctx context.Context, lab string) ([]engine.State, error) 
 		if err != nil {
 			return nil, fmt.Errorf("inspect %s: %w", containerName(lab, s.Labels[labelNode]), err)
 		}
-		states = append(states, e.state(c.Container))
+		state, err := e.state(ctx, c.Container)
+		if err != nil {
+			return nil, err
+		}
+		states = append(states, state)
 	}
 	return states, nil
 }
@@ -99,6 +103,7 @@ func (e *Engine) summary(c container.Summary) engine.State {
 			s.Endpoints[p.PrivatePort] = at
 		}
 	}
+	e.doors.show(&s, insidePorts(c.Labels))
 	return s
 }
 
@@ -111,7 +116,8 @@ func at(n *network.EndpointSettings) netip.Addr {
 	return n.IPAddress
 }
 
-func (e *Engine) state(c container.InspectResponse) engine.State {
+// state is what an inspection says, with a door for each port that is reached inside the container.
+func (e *Engine) state(ctx context.Context, c container.InspectResponse) (engine.State, error) {
 	s := engine.State{
 		Ref:       engine.Ref{Lab: c.Config.Labels[labelLab], Node: c.Config.Labels[labelNode]},
 		ID:        c.ID,
@@ -127,7 +133,7 @@ func (e *Engine) state(c container.InspectResponse) engine.State {
 		}
 	}
 	if c.NetworkSettings == nil {
-		return s
+		return s, nil
 	}
 	var here netip.Addr
 	for n := range maps.Values(c.NetworkSettings.Networks) {
@@ -138,7 +144,13 @@ func (e *Engine) state(c container.InspectResponse) engine.State {
 			s.Endpoints[port.Num()] = at
 		}
 	}
-	return s
+	if inside := insidePorts(c.Config.Labels); s.Running && len(inside) > 0 {
+		if err := e.open(ctx, c, s.Ref, inside); err != nil {
+			return s, err
+		}
+		e.doors.show(&s, inside)
+	}
+	return s, nil
 }
 
 // Remove removes the lab's containers and its network, and what else bears the run of that network: volumes of a lab that
@@ -160,5 +172,6 @@ func (e *Engine) Remove(ctx context.Context, lab string) error {
 			return fmt.Errorf("remove lab %s: %w", lab, err)
 		}
 	}
+	e.doors.close(func(r engine.Ref) bool { return r.Lab == lab })
 	return nil
 }

@@ -24,6 +24,8 @@ type world struct {
 	*docker.Engine
 	lab, image string
 	subnet     netip.Prefix
+	// program is testdata/listen, for tests that need it.
+	program []byte
 }
 
 func connect(t *testing.T) *docker.Engine {

@@ -95,6 +95,7 @@ func (e *Engine) state(n nodeRecord) engine.State {
 	s.Running, s.Started = runs, start.Started
 	if runs {
 		s.Address, s.Origin, s.Caller, s.From = n.Address, origin(), n.Caller, n.Caller
+		// Node.Inside asks for nothing here: a node's own loopback is its address, which this process reaches as well.
 		s.Endpoints = n.endpoints()
 	} else if start.PID != 0 {
 		s.ExitCode = e.exitCode(n, start)
