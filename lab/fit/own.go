@@ -1,0 +1,125 @@
+package fit
+
+import "strings"
+
+// calling are the fingerprinters of a client that call out of the lab, and those that find what only root could use
+// (client/fingerprint/fingerprint.go:34-60, client/fingerprint/fingerprint_linux.go:7-8).
+func calling() []string {
+	return []string{"env_aws", "env_gce", "env_azure", "env_digitalocean", "consul", "vault", "bridge", "cni", "plugins_cni"}
+}
+
+// loopbackInterface is a go-sockaddr template: the interface is not called lo everywhere.
+const loopbackInterface = `{{ GetAllInterfaces | include \"flags\" \"loopback\" | limit 1 | attr \"name\" }}`
+
+// layOver writes the lab's own file, which comes last.
+func (f *fitter) layOver() error {
+	steps := []func() error{f.everyAgent, f.listening, f.client}
+	if f.place.Server {
+		steps = []func() error{f.everyAgent, f.listening, f.server}
+	}
+	for _, step := range steps {
+		if err := step(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// line is a line of the lab's own file.
+type line struct{ setting, value string }
+
+func (f *fitter) layAll(lines ...line) error {
+	for _, l := range lines {
+		if err := f.lay(l.setting, l.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *fitter) everyAgent() error {
+	if err := f.layAll(
+		line{"name", literal(f.place.Name)},
+		line{"data_dir", literal(f.place.Data)},
+		line{"log_level", literal(f.place.LogLevel)},
+		line{"consul.auto_advertise", "false"},
+		line{"consul.server_auto_join", "false"},
+		line{"consul.client_auto_join", "false"},
+	); err != nil {
+		return err
+	}
+	if on, err := f.given.Flag("disable_update_check"); err != nil || on {
+		return err
+	}
+	return f.replace("disable_update_check", "true", becauseNobody)
+}
+
+// listening is for nodes that share this machine's network: a wildcard would be open to the whole of it. An agent that
+// listens on loopback and advertises nothing is refused by Nomad itself (command/agent/config.go:2437), and is to be.
+func (f *fitter) listening() error {
+	if f.place.Contained {
+		return nil
+	}
+	base := f.given.Text("bind_addr")
+	if base == "" {
+		if err := f.replace("bind_addr", literal(f.place.Address.String()), becauseShared); err != nil {
+			return err
+		}
+	}
+	if reachOf(base) == itself {
+		return nil
+	}
+	for _, name := range []string{"http", "rpc", "serf"} {
+		setting := "advertise." + name
+		if f.given.Text(setting) != "" {
+			continue
+		}
+		if err := f.replace(setting, literal(f.place.Address.String()), becauseShared); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *fitter) server() error {
+	if err := f.layAll(
+		line{"server.server_join.retry_join", literals(f.place.Join)},
+		line{"server.server_join.retry_interval", literal("1s")},
+	); err != nil {
+		return err
+	}
+	if n, has, err := f.given.Number("server.bootstrap_expect"); err != nil || has && n > 0 {
+		return err
+	}
+	return f.replace("server.bootstrap_expect", number(f.place.Expect), becauseExpect)
+}
+
+func (f *fitter) client() error {
+	if err := f.layAll(
+		line{"client.servers", literals(f.place.Join)},
+		line{"client.alloc_mounts_dir", literal(f.place.Data + "/alloc_mounts")},
+	); err != nil {
+		return err
+	}
+	if err := f.also(`client.options."fingerprint.denylist"`, becauseNobody, calling()...); err != nil {
+		return err
+	}
+	if f.place.Contained {
+		return nil
+	}
+	if err := f.lay("client.network_interface", `"`+loopbackInterface+`"`); err != nil {
+		return err
+	}
+	return f.also(`client.options."driver.denylist"`, becauseOwnDocker, "docker")
+}
+
+// also adds words to a list that is one text with commas between, as the user has it.
+func (f *fitter) also(setting, because string, words ...string) error {
+	text := f.given.Text(setting)
+	for _, w := range words {
+		if !strings.Contains(","+text+",", ","+w+",") {
+			text = strings.TrimPrefix(text+","+w, ",")
+		}
+	}
+	return f.replace(setting, literal(text), because)
+}
