@@ -25,10 +25,10 @@ type room struct{ mayImport, testsMayImport []string }
 // know.
 func rooms() map[string]room {
 	everythingBelow := []string{
-		"fixtures", "lab", "lab/agentconf", "lab/compose", "lab/engine", "lab/engine/docker", "lab/engine/engines",
+		"fixtures", "lab", "lab/agentconf", "lab/compose", "lab/fit", "lab/engine", "lab/engine/docker", "lab/engine/engines",
 		"lab/finding", "lab/image", "lab/inspect",
-		"lab/pki", "lab/posture", "lab/posture/catalogue", "lab/posture/matrix", "lab/posture/party", "lab/probe", "lab/regress/lock",
-		"lab/report", "lab/story", "lab/watchdog",
+		"lab/pki", "lab/posture", "lab/posture/catalogue", "lab/posture/matrix", "lab/posture/party", "lab/probe", "lab/regress",
+		"lab/regress/lock", "lab/report", "lab/story", "lab/watchdog",
 	}
 	return map[string]room{
 		".": {},
@@ -72,8 +72,18 @@ func rooms() map[string]room {
 		"lab/posture/matrix": {mayImport: []string{"lab/posture/party", "lab/probe", "lab/pki", "lab/finding"}},
 		"lab/regress/lock":   {mayImport: []string{"lab", "lab/agentconf", "lab/finding"}},
 		"lab": {
-			mayImport:      []string{"fixtures", "lab/engine", "lab/image", "lab/agentconf", "lab/pki", "lab/watchdog"},
+			mayImport: []string{
+				"fixtures", "lab/engine", "lab/image", "lab/agentconf", "lab/fit", "lab/pki", "lab/watchdog",
+			},
 			testsMayImport: []string{"lab/engine/docker", "lab/labtest"},
+		},
+		"lab/fit": {mayImport: []string{"lab/agentconf"}},
+		"lab/regress": {
+			mayImport: []string{
+				"lab", "lab/agentconf", "lab/engine", "lab/finding", "lab/inspect", "lab/pki", "lab/posture", "lab/posture/catalogue",
+				"lab/probe", "lab/regress/lock",
+			},
+			testsMayImport: []string{"fixtures", "lab/engine/engines", "lab/labtest"},
 		},
 		"lab/compose":                 {mayImport: []string{"lab", "lab/agentconf", "lab/image", "lab/pki"}},
 		"lab/engine":                  {},

@@ -44,15 +44,18 @@ func (l *Lab) lay(ctx context.Context, o UpOptions) (secrets, error) {
 		return secrets{}, err
 	}
 	l.record.Plan = plan
-	s, err := newSecrets(plan)
+	s, err := newSecrets(plan, l.record.Spec.Configuration)
 	if err != nil {
 		return secrets{}, err
 	}
 	l.authority, l.foreign = s.authority, s.foreign
-	if !plan.withoutGossipKey() {
+	switch {
+	case plan.Configured && plan.GossipKey != "":
+		l.gossip = new(string(plan.GossipKey))
+	case !plan.Configured && !plan.withoutGossipKey():
 		l.gossip = new(s.gossip[LabKey])
 	}
-	cli, err := s.authority.Issue(l.cliIdentity())
+	cli, err := s.cli(l.cliIdentity())
 	if err != nil {
 		return secrets{}, fmt.Errorf("certificate of the lab's user: %w", err)
 	}
@@ -63,8 +66,12 @@ func (l *Lab) lay(ctx context.Context, o UpOptions) (secrets, error) {
 	return s, errors.Join(l.saveKeys(), l.makeToken(), l.folder.write(l.record))
 }
 
-// saveKeys writes what a later Open needs.
+// saveKeys writes what a later Open needs. A lab that runs a user's configuration is opened by nobody, and what is secret
+// of it may be the user's.
 func (l *Lab) saveKeys() error {
+	if l.record.Plan.Configured {
+		return nil
+	}
 	err := errors.Join(l.authority.Save(l.folder.tls()), l.cli.Save(l.folder.tls()))
 	if l.foreign != nil {
 		err = errors.Join(err, l.foreign.Save(l.folder.foreign()))
@@ -97,7 +104,7 @@ func (l *Lab) makeNetwork(ctx context.Context, o UpOptions) (Plan, error) {
 			return Plan{}, err
 		}
 		o.tell(Event{Stage: "network", Text: "network " + plan.Subnet.String(), Done: true})
-		if plan.Weakened() && !l.Contained() {
+		if plan.Weakened() && !plan.Configured && !l.Contained() {
 			o.tell(Event{Stage: "network", Text: "this lab is weakened and on this machine's loopback: its clients run no raw_exec tasks", Done: true})
 		}
 		return plan, nil
@@ -125,14 +132,17 @@ func (l *Lab) boot(ctx context.Context, s secrets, o UpOptions) error {
 	}
 	g, waiting := errgroup.WithContext(ctx)
 	elected := func() error {
-		return o.stage("leader", "waiting for a leader", "a leader is elected", func() error { return l.waitElected(waiting) })
+		return l.await(waiting, o, "leader", "waiting for a leader", "a leader is elected", l.waitElected)
+	}
+	establish := func() error {
+		return l.patiently(waiting, o, func(ctx context.Context) error { return l.establish(ctx, s, o) })
 	}
 	others := func() error {
 		return each(waiting, l.others(), func(ctx context.Context, n *Node) error { return l.create(ctx, n, s, o) })
 	}
 	switch {
 	case l.record.Plan.bootstrapped(): // which makes what the clients are introduced with
-		g.Go(func() error { return inTurn(elected, func() error { return l.establish(waiting, s, o) }, others) })
+		g.Go(func() error { return inTurn(elected, establish, others) })
 	case o.Wait == Started:
 		g.Go(others)
 	default:
@@ -215,7 +225,39 @@ func (l *Lab) bootClients(ctx context.Context, o UpOptions) error {
 	case Elected:
 		return l.WaitLeader(ctx)
 	}
-	return o.stage("ready", "waiting until the cluster is ready", "the cluster is ready", func() error { return l.WaitReady(ctx) })
+	return l.await(ctx, o, "ready", "waiting until the cluster is ready", "the cluster is ready", l.WaitReady)
+}
+
+// await waits as long as the options say, and tells what came of it.
+func (l *Lab) await(ctx context.Context, o UpOptions, stage, doing, done string, wait func(context.Context) error) error {
+	o.tell(Event{Stage: stage, Text: doing})
+	if err := l.patiently(ctx, o, wait); err != nil {
+		return err
+	}
+	if l.unready != nil {
+		done = "the cluster is not ready, and is looked at as it is"
+	}
+	o.tell(Event{Stage: stage, Text: done, Done: true})
+	return nil
+}
+
+// patiently waits for as long as the options say, and then lets the lab be as it is. Who has waited in vain once waits for
+// nothing that comes later.
+func (l *Lab) patiently(ctx context.Context, o UpOptions, wait func(context.Context) error) error {
+	if o.Patience == 0 {
+		return wait(ctx)
+	}
+	if l.unready != nil {
+		return nil
+	}
+	limited, cancel := context.WithTimeoutCause(ctx, o.Patience, fmt.Errorf("no longer than %s is waited for that", o.Patience))
+	defer cancel()
+	err := wait(limited)
+	if err == nil || ctx.Err() != nil || limited.Err() == nil {
+		return err
+	}
+	l.unready = err
+	return nil
 }
 
 // others are the nodes that Up creates but does not start with the servers.
@@ -242,7 +284,7 @@ func (l *Lab) create(ctx context.Context, n *Node, s secrets, o UpOptions) error
 	}
 	return l.engine.Create(ctx, engine.Node{
 		Ref: n.ref(), Run: l.record.Run, Image: l.record.Image, Command: n.plan.Command, Environment: n.plan.Environment, User: user(n.plan.User),
-		Address: n.plan.Address, Aliases: n.plan.Aliases, Ports: n.plan.Ports, Files: s.files(n.plan, credential), Labels: labels,
+		Address: n.plan.Address, Aliases: n.plan.Aliases, Ports: n.plan.Ports, Inside: n.plan.Inside, Files: s.files(n.plan, credential), Labels: labels,
 	})
 }
 

@@ -69,7 +69,7 @@ func (l *Lab) cliTask(server *Node, c Call) engine.Task {
 		files = append(l.cliFiles(folder), files...)
 	}
 	environment := []string{
-		"NOMAD_ADDR=" + server.plan.httpScheme() + "://" + server.plan.peer(HTTPPort),
+		"NOMAD_ADDR=" + server.plan.httpScheme() + "://" + server.plan.peer(server.plan.httpPort()),
 		"NOMAD_REGION=" + server.plan.Region,
 		"NOMAD_CACERT=" + path.Join(folder, pki.CAFile),
 		"NOMAD_CLIENT_CERT=" + path.Join(folder, id.CertFile()),

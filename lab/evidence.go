@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
@@ -56,8 +55,8 @@ func (n *Node) evidence(ctx context.Context, at string) error {
 		errs = append(errs, os.WriteFile(filepath.Join(at, name), text, 0o600))
 	}
 	for _, f := range n.plan.Files {
-		if strings.HasSuffix(f.Path, ".hcl") && f.Content != "" {
-			write(filepath.Base(f.Path), agentconf.Redact([]byte(f.Content)))
+		if f.Content != "" {
+			write(f.evidenceName(), agentconf.Redact([]byte(f.Content)))
 		}
 	}
 	if state, err := n.State(ctx); err == nil {
@@ -108,4 +107,13 @@ func (n *Node) saveLog(ctx context.Context, path string) error {
 	}
 	_, err = io.Copy(file, logs)
 	return errors.Join(err, file.Close())
+}
+
+// evidenceName is what the file is called in the evidence. Those of a user's configuration lie in folders of their own, in
+// the order in which they are read.
+func (f PlannedFile) evidenceName() string {
+	if f.Origin == "" {
+		return filepath.Base(f.Path)
+	}
+	return filepath.Base(filepath.Dir(f.Path)) + "-" + filepath.Base(f.Path)
 }

@@ -52,7 +52,7 @@ type Provisioned struct {
 
 // Provision makes the secrets of a plan and fills in every node's files.
 func Provision(p Plan) (Provisioned, error) {
-	s, err := newSecrets(p)
+	s, err := newSecrets(p, nil)
 	if err != nil {
 		return Provisioned{}, err
 	}

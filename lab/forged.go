@@ -12,6 +12,8 @@ import (
 type CertificateFlaw struct {
 	// Role is server or client. Zero: both.
 	Role pki.Role `yaml:"role,omitempty" json:"role,omitempty"`
+	// Node names the one agent whose certificate it is. Zero: those of all agents of the Role.
+	Node string `yaml:"node,omitempty" json:"node,omitempty"`
 	// Flaw is the name of one of pki.Flaws, such as "no-eku". Agents start with most of them; whether they find each other is
 	// what one may want to see.
 	Flaw string `yaml:"flaw" json:"flaw"`
@@ -30,6 +32,8 @@ type ExtraNames struct {
 type OtherRole struct {
 	// Role is server or client.
 	Role pki.Role `yaml:"role" json:"role"`
+	// Node names the one agent whose certificate it is. Zero: those of all agents of the Role.
+	Node string `yaml:"node,omitempty" json:"node,omitempty"`
 	// As is the role that their certificates speak for: server, client or cli. A client that holds a server's certificate
 	// works without a sound, and who takes it over has a server's power (verified against Nomad 1.11.3).
 	As pki.Role `yaml:"as" json:"as"`
@@ -38,10 +42,18 @@ type OtherRole struct {
 // concerns says whether something that is said of a role, zero for both, is said of this one.
 func concerns(said, role pki.Role) bool { return said == "" || said == role }
 
-// flaw is what is wrong with the certificates of a role. Empty: nothing.
-func (c Certificates) flaw(role pki.Role) string {
+// is says whether something that is said of a node, empty for all, is said of this one.
+func is(said, node string) bool { return said == "" || said == node }
+
+// touch says whether the node's certificate is to be another than it would be.
+func (c Certificates) touch(n PlannedNode) bool {
+	return n.Flaw != "" || n.Identity.Role != n.Role || len(c.names(n.Role)) > 0
+}
+
+// flaw is what is wrong with the certificate of a node of that role. Empty: nothing.
+func (c Certificates) flaw(role pki.Role, node string) string {
 	for _, f := range c.Flaws {
-		if concerns(f.Role, role) {
+		if concerns(f.Role, role) && is(f.Node, node) {
 			return f.Flaw
 		}
 	}
@@ -59,10 +71,10 @@ func (c Certificates) names(role pki.Role) []string {
 	return out
 }
 
-// role is the role that the certificates of a role's agents speak for.
-func (c Certificates) role(role pki.Role) pki.Role {
+// role is the role that the certificate of a node of that role speaks for.
+func (c Certificates) role(role pki.Role, node string) pki.Role {
 	for _, r := range c.Roles {
-		if r.Role == role {
+		if r.Role == role && is(r.Node, node) {
 			return r.As
 		}
 	}
@@ -85,24 +97,27 @@ func (c Certificates) clone() Certificates {
 // flawText is what differs in words, such as "flaw no-eku on clients".
 func (c Certificates) flawText() string {
 	var words []string
-	add := func(role pki.Role, format string, values ...any) {
+	add := func(role pki.Role, node, format string, values ...any) {
 		text := fmt.Sprintf(format, values...)
-		if role != "" {
+		switch {
+		case node != "":
+			text += " on " + node
+		case role != "":
 			text += " on " + string(role) + "s"
 		}
 		words = append(words, text)
 	}
 	for _, f := range c.Flaws {
-		add(f.Role, "flaw %s", f.Flaw)
+		add(f.Role, f.Node, "flaw %s", f.Flaw)
 	}
 	for _, n := range c.Names {
-		add(n.Role, "names %s", strings.Join(n.DNSNames, " "))
+		add(n.Role, "", "names %s", strings.Join(n.DNSNames, " "))
 	}
 	for _, r := range c.Roles {
-		add(r.Role, "certificates of a %s", r.As)
+		add(r.Role, r.Node, "certificates of a %s", r.As)
 	}
 	for _, role := range c.TrustForeign {
-		add(role, "a foreign authority trusted")
+		add(role, "", "a foreign authority trusted")
 	}
 	return strings.Join(words, ", ")
 }

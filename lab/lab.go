@@ -29,6 +29,8 @@ type Lab struct {
 	// gossip is a pointer for the same reason. Nil: the lab has no gossip key.
 	gossip *string
 	nodes  []*Node
+	// unready is what was awaited in vain by a start that did not insist.
+	unready error
 
 	mu sync.Mutex
 	// token is the secret of the management token, a pointer for the same reason. Nil: there is none.
@@ -60,13 +62,17 @@ func (l *Lab) Created() time.Time { return l.record.Created }
 // Plain is true for a lab that neither hardens nor weakens what the zero Spec gives, whatever its size.
 func (l *Lab) Plain() bool {
 	s, c := l.record.Spec, l.record.Spec.Certificates
-	return !s.Hardened && len(s.Weaken)+len(s.Settings)+len(c.Flaws)+len(c.Roles)+len(c.Names)+len(c.TrustForeign) == 0
+	return s.Configuration == nil && !s.Hardened && len(s.Weaken)+len(s.Settings)+len(c.Flaws)+len(c.Roles)+len(c.Names)+len(c.TrustForeign) == 0
 }
+
+// Unready says what Up has waited for in vain, where UpOptions.Patience let it return the lab all the same. Nil: nothing.
+func (l *Lab) Unready() error { return l.unready }
 
 // TLSFolder has the authority's certificate and the cli certificate and key, in files named as `nomad tls` names them.
 func (l *Lab) TLSFolder() string { return l.folder.tls() }
 
-// Authority is what signs the lab's certificates. Checks let it sign wrong ones.
+// Authority is what signs the lab's certificates. Checks let it sign wrong ones. Nil: they are a user's own, and it is not
+// at hand.
 func (l *Lab) Authority() *pki.Authority { return l.authority }
 
 // ForeignAuthority is an authority that is not the lab's and that some of its agents trust all the same. Nil: none does.
@@ -74,6 +80,19 @@ func (l *Lab) ForeignAuthority() *pki.Authority { return l.foreign }
 
 // Credential is the cli certificate that Node.API presents.
 func (l *Lab) Credential() pki.Credential { return *l.cli }
+
+// HandedIn are the credentials of the agents that a user has handed in. Nil: there are none.
+func (l *Lab) HandedIn() []pki.Credential {
+	var out []pki.Credential
+	if c := l.record.Spec.Configuration; c != nil {
+		for _, agents := range []AgentConfiguration{c.Server, c.Client} {
+			if agents.Credential != nil {
+				out = append(out, *agents.Credential)
+			}
+		}
+	}
+	return out
+}
 
 // Nodes are all of the lab's nodes in the order of the plan, joiners included.
 func (l *Lab) Nodes() []*Node { return slices.Clone(l.nodes) }

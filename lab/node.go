@@ -61,19 +61,19 @@ func (n *Node) ServerName() string { return n.plan.Identity.Name() }
 func (n *Node) LogLevel() string { return strings.ToUpper(n.lab.record.Spec.LogLevel) }
 
 // HTTP is where this process reaches the agent's HTTP port. Invalid while the node is down.
-func (n *Node) HTTP() netip.AddrPort { return n.endpoint(HTTPPort) }
+func (n *Node) HTTP() netip.AddrPort { return n.endpoint(n.plan.httpPort()) }
 
 // RPC is where this process reaches a server's RPC port. Invalid for a client and while the node is down.
-func (n *Node) RPC() netip.AddrPort { return n.endpoint(RPCPort) }
+func (n *Node) RPC() netip.AddrPort { return n.endpoint(n.plan.rpcPort()) }
 
 // Advertised is where other servers connect to a server, as Raft's configuration has it: its RPC port at its Address, unless
 // its Joiner.AdvertisedRPCPort says otherwise. Invalid where Address is.
 func (n *Node) Advertised() netip.AddrPort {
-	return netip.AddrPortFrom(n.Address(), cmp.Or(n.plan.AdvertisedRPCPort, RPCPort))
+	return netip.AddrPortFrom(n.Address(), cmp.Or(n.plan.AdvertisedRPCPort, n.plan.rpcPort()))
 }
 
 // Gossip is where this process reaches a server's serf port, by TCP alone. Invalid for a client and while the node is down.
-func (n *Node) Gossip() netip.AddrPort { return n.endpoint(SerfPort) }
+func (n *Node) Gossip() netip.AddrPort { return n.endpoint(n.plan.serfPort()) }
 
 // Caller is how this process looks to the agent when it connects to where it reaches that port of it, such as HTTPPort, as
 // the agent's log has it. Invalid where that is not known.
@@ -135,7 +135,7 @@ func (n *Node) forgetAPI() {
 }
 
 func (n *Node) newAPI(token string) (*api.Client, error) {
-	at := n.state.Endpoints[HTTPPort]
+	at := n.state.Endpoints[n.plan.httpPort()]
 	if !at.IsValid() {
 		return nil, fmt.Errorf("%s has no HTTP address: it is not running", n.ref())
 	}
@@ -173,7 +173,7 @@ func (n *Node) State(ctx context.Context) (engine.State, error) {
 func (n *Node) setState(s engine.State) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.state.Endpoints[HTTPPort] != s.Endpoints[HTTPPort] {
+	if port := n.plan.httpPort(); n.state.Endpoints[port] != s.Endpoints[port] {
 		n.api = nil
 	}
 	n.state = s
@@ -202,9 +202,29 @@ func (n *Node) died(ctx context.Context, s engine.State) error {
 	if err != nil {
 		return fmt.Errorf("%s ended with exit code %d, and its log cannot be read: %w", n.ref(), s.ExitCode, err)
 	}
-	const lastWords = 3
-	return fmt.Errorf("%s ended with exit code %d, its log says at the end:\n%s", n.ref(), s.ExitCode,
-		strings.Join(lines[max(0, len(lines)-lastWords):], "\n"))
+	for i := range lines {
+		lines[i] = n.plan.inUsersWords(lines[i])
+	}
+	return &EndedError{Node: n.Name(), ref: n.ref(), ExitCode: s.ExitCode, LastWords: lines[max(0, len(lines)-lastWords):]}
+}
+
+// lastWords is how many lines of its log an agent that has ended is quoted with.
+const lastWords = 5
+
+// EndedError is an agent's end while its lab came up.
+type EndedError struct {
+	// Node is its name.
+	Node string
+	// ExitCode is the agent's; -1 where it is not known.
+	ExitCode int
+	// LastWords are the last lines of its log. Files of a user's configuration have the names there that the user gave.
+	LastWords []string
+
+	ref engine.Ref
+}
+
+func (e *EndedError) Error() string {
+	return fmt.Sprintf("%s ended with exit code %d, its log says at the end:\n%s", e.ref, e.ExitCode, strings.Join(e.LastWords, "\n"))
 }
 
 // Stop asks the agent to end, and kills it after ten seconds.

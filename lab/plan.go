@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"nomadlab.internal/lab/agentconf"
+	"nomadlab.internal/lab/fit"
 	"nomadlab.internal/lab/pki"
 )
 
@@ -44,6 +45,8 @@ type Plan struct {
 	Subnet netip.Prefix `json:"subnet"`
 	// Certificates is how the lab's certificates differ from package pki's defaults.
 	Certificates Certificates `json:"certificates,omitzero"`
+	// Configured is true for a lab whose agents read a user's configuration.
+	Configured bool `json:"configured,omitempty"`
 	// Hardened is true for a lab with ACLs, strict introduction of clients and no raw_exec.
 	Hardened bool `json:"hardened,omitempty"`
 	// NotBootstrapped is true for one whose ACL system is left to whoever comes first.
@@ -54,6 +57,8 @@ type Plan struct {
 	Settings []Setting `json:"settings,omitempty"`
 	// Nodes are in the order of their addresses: servers, clients, joiners.
 	Nodes []PlannedNode `json:"nodes"`
+	// GossipKey is what the first server of a user's configuration encrypts its gossip with. It is in no record.
+	GossipKey Sealed `json:"-"`
 }
 
 // PlannedNode is one agent as it will be.
@@ -72,6 +77,8 @@ type PlannedNode struct {
 	Identity pki.Identity `json:"identity"`
 	// Flaw is what is wrong with its certificate, by the name of one of pki.Flaws. Empty: nothing.
 	Flaw string `json:"flaw,omitempty"`
+	// HandedIn is true for an agent whose certificate is a user's own.
+	HandedIn bool `json:"handed_in,omitempty"`
 	// TrustsForeign is true for an agent that also trusts an authority that is not the lab's.
 	TrustsForeign bool `json:"trusts_foreign,omitempty"`
 	// Gossip is which gossip key a server has.
@@ -83,8 +90,14 @@ type PlannedNode struct {
 	// User is the numeric user and group that the agent runs as. Zero: the engine has a user for it.
 	User int `json:"user,omitempty"`
 	// Ports are reached from this machine: of a contained node, each through a free port of 127.0.0.1.
-	Ports   []uint16 `json:"ports"`
-	Command []string `json:"command"`
+	Ports []uint16 `json:"ports"`
+	// Inside are those of them that the agent listens on at the node's own loopback alone.
+	Inside []uint16 `json:"inside,omitempty"`
+	// HTTPInClear is true for an agent whose HTTP port has no TLS.
+	HTTPInClear bool `json:"http_in_clear,omitempty"`
+	// Replaced are the lines of a user's configuration that the agent does not read as they stand.
+	Replaced []fit.Replaced `json:"replaced,omitempty"`
+	Command  []string       `json:"command"`
 	// Environment holds NAME=value entries.
 	Environment []string      `json:"environment"`
 	Files       []PlannedFile `json:"files"`
@@ -96,6 +109,10 @@ type PlannedFile struct {
 	Mode    fs.FileMode `json:"mode"`
 	Content string      `json:"content,omitempty"`
 	Secret  Secret      `json:"secret,omitempty"`
+	// Origin is the name that the user of a configuration knows the file by.
+	Origin string `json:"origin,omitempty"`
+	// Whole is the text of which Content is what may be shown. It is in no record.
+	Whole Sealed `json:"-"`
 }
 
 // Secret says what a file will hold that is not in the plan.
@@ -108,6 +125,8 @@ const (
 	PrivateKey    Secret = "private key"
 	Gossip        Secret = "gossip key"
 	IntroToken    Secret = "introduction token"
+	// UserText is a file of a user's configuration; its Content is without secrets.
+	UserText Secret = "configuration"
 )
 
 // paths are the folders of a node.
@@ -138,7 +157,7 @@ func NewPlan(s Spec, g Ground) (Plan, error) {
 	}
 	s = s.withDefaults()
 	p := Plan{Name: s.Name, Nomad: s.Nomad, Certificates: s.Certificates, Weaken: s.Weaken, Settings: s.Settings}
-	p.Hardened, p.NotBootstrapped = s.Hardened, s.NotBootstrapped
+	p.Hardened, p.NotBootstrapped, p.Configured = s.Hardened, s.NotBootstrapped, s.Configuration != nil
 	if err := p.checkGround(g); err != nil {
 		return Plan{}, err
 	}
@@ -166,7 +185,7 @@ func (p *Plan) addMembers(r Region, several bool) {
 	for _, m := range members(r, several) {
 		p.Nodes = append(p.Nodes, PlannedNode{
 			Name: m.name, Role: m.role, Region: r.Name, Datacenter: r.Datacenter, Gossip: p.gossip(LabKey),
-			Identity: pki.Identity{Role: p.Certificates.role(m.role), Region: r.Name},
+			Identity: pki.Identity{Role: p.Certificates.role(m.role, m.name), Region: r.Name},
 		})
 	}
 }
@@ -198,22 +217,51 @@ func (p *Plan) complete(s Spec, g Ground) error {
 		if err := n.identify(s.Certificates); err != nil {
 			return err
 		}
-		agent := p.agent(*n, s.LogLevel, g)
-		p.harden(&agent)
-		config, err := agent.HCL()
-		if err != nil {
-			return fmt.Errorf("configuration of %s: %w", n.Name, err)
+		if s.Configuration != nil {
+			if err := p.configure(n, s.Configuration, s.LogLevel, g); err != nil {
+				return err
+			}
+			continue
 		}
-		if config, err = p.edit(*n, config); err != nil {
+		if err := p.write(n, s.LogLevel, g); err != nil {
 			return err
 		}
-		if config, err = n.editAdvertised(config); err != nil {
-			return err
-		}
-		n.Files = append(planFiles(*n, at, string(config)), p.introduction(*n, at)...)
 	}
 	return nil
 }
+
+// write gives a node the lab's own configuration.
+func (p *Plan) write(n *PlannedNode, logLevel string, g Ground) error {
+	agent := p.agent(*n, logLevel, g)
+	p.harden(&agent)
+	config, err := agent.HCL()
+	if err != nil {
+		return fmt.Errorf("configuration of %s: %w", n.Name, err)
+	}
+	if config, err = p.edit(*n, config); err != nil {
+		return err
+	}
+	if config, err = n.editAdvertised(config); err != nil {
+		return err
+	}
+	encrypted, err := agentconf.Flag(config, string(NoHTTPTLS))
+	n.HTTPInClear = err == nil && !encrypted
+	at := g.paths(n.Name)
+	n.Files = append(planFiles(*n, at, string(config)), p.introduction(*n, at)...)
+	return nil
+}
+
+// port is the one at that place among the node's, or Nomad's own where it has none.
+func (n PlannedNode) port(place int, usual uint16) uint16 {
+	if place < len(n.Ports) {
+		return n.Ports[place]
+	}
+	return usual
+}
+
+func (n PlannedNode) httpPort() uint16 { return n.port(0, HTTPPort) }
+func (n PlannedNode) rpcPort() uint16  { return n.port(1, RPCPort) }
+func (n PlannedNode) serfPort() uint16 { return n.port(2, SerfPort) }
 
 // ports are what others than the lab's nodes have business with.
 func (n *PlannedNode) ports() []uint16 {
@@ -225,7 +273,7 @@ func (n *PlannedNode) ports() []uint16 {
 
 // identify puts the names and addresses into the node's certificate that its peers and users call it by.
 func (n *PlannedNode) identify(c Certificates) error {
-	n.Flaw, n.TrustsForeign = cmp.Or(n.Flaw, c.flaw(n.Role)), slices.Contains(c.TrustForeign, n.Role)
+	n.Flaw, n.TrustsForeign = cmp.Or(n.Flaw, c.flaw(n.Role, n.Name)), slices.Contains(c.TrustForeign, n.Role)
 	n.Identity.DNSNames = slices.Concat(n.Aliases, c.DNSNames, c.names(n.Role))
 	if n.Address.IsValid() {
 		n.Identity.IPs = []netip.Addr{n.Address}

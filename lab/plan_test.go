@@ -262,10 +262,10 @@ func TestHardenedRunsNoRawExec(t *testing.T) {
 // and what the host uses are evaluated elsewhere, and handed in. io/fs and net/netip are types alone.
 func TestPlanReachesNothing(t *testing.T) {
 	allowed := []string{
-		"bytes", "cmp", "errors", "fmt", "hash/fnv", "io/fs", "net/netip", "path", "regexp", "slices", "strings", "time",
-		"github.com/hashicorp/go-sockaddr", "nomadlab.internal/lab/agentconf", "nomadlab.internal/lab/pki",
+		"bytes", "cmp", "errors", "fmt", "hash/fnv", "io/fs", "net/netip", "path", "regexp", "slices", "strconv", "strings", "time",
+		"github.com/hashicorp/go-sockaddr", "nomadlab.internal/lab/agentconf", "nomadlab.internal/lab/fit", "nomadlab.internal/lab/pki",
 	}
-	for _, file := range []string{"plan.go", "hardened.go", "address.go", "subnet.go", "forged.go", "setting.go", "spec.go", "validate.go", "options.go"} {
+	for _, file := range []string{"plan.go", "configured.go", "configuration.go", "fit/fit.go", "fit/rules.go", "fit/own.go", "hardened.go", "address.go", "subnet.go", "forged.go", "setting.go", "spec.go", "validate.go", "options.go"} {
 		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
 		if err != nil {
 			t.Fatal(err)

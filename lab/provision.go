@@ -18,6 +18,7 @@ const gossipKeySize = 32
 
 // secrets are what a lab's files hold that is not in its plan.
 type secrets struct {
+	// Nil: every certificate is the user's own, and what has signed them is not at hand.
 	authority *pki.Authority
 	// foreign is another authority that some agents trust. Nil: none does.
 	foreign *pki.Authority
@@ -25,13 +26,17 @@ type secrets struct {
 	// introductions are the clients' introduction tokens, by the name of the node that has it. They are there once the ACL
 	// system is.
 	introductions map[string]string
+	// given is a user's configuration. Nil: the lab's own.
+	given *Configuration
 }
 
-// newSecrets makes an authority and gossip keys for one lab alone.
-func newSecrets(p Plan) (secrets, error) {
-	s := secrets{gossip: map[GossipKey]string{}, introductions: map[string]string{}}
+// newSecrets makes an authority and gossip keys for one lab alone, but for what the user has handed in.
+func newSecrets(p Plan, c *Configuration) (secrets, error) {
+	s := secrets{gossip: map[GossipKey]string{}, introductions: map[string]string{}, given: c}
 	var err error
-	if s.authority, err = pki.NewAuthority(authorityOptions(p)); err != nil {
+	if c.handedIn() {
+		s.authority = c.Authority
+	} else if s.authority, err = pki.NewAuthority(authorityOptions(p)); err != nil {
 		return secrets{}, fmt.Errorf("make the lab's certificate authority: %w", err)
 	}
 	if len(p.Certificates.TrustForeign) > 0 {
@@ -77,8 +82,26 @@ func (s secrets) files(n PlannedNode, credential pki.Credential) []engine.File {
 	return files
 }
 
+// cli is the credential of whoever uses the API.
+func (s secrets) cli(id pki.Identity) (pki.Credential, error) {
+	switch {
+	case s.given.handedIn() && s.given.CLI != nil:
+		return *s.given.CLI, nil
+	case s.authority == nil: // any certificate of the authority is let in over HTTPS (verified against Nomad 1.11.3)
+		return *s.given.Server.Credential, nil
+	default:
+		return s.authority.Issue(id)
+	}
+}
+
 // issue signs the node's certificate.
 func (s secrets) issue(n PlannedNode) (pki.Credential, error) {
+	switch {
+	case n.HandedIn:
+		return *s.given.of(n.Role).Credential, nil
+	case s.authority == nil:
+		return pki.Credential{}, fmt.Errorf("certificate of %s: %w: the key of your authority is not at hand, so no other can be issued", n.Name, ErrInvalid)
+	}
 	flaw, err := pki.FlawNamed(n.Flaw)
 	if err != nil {
 		return pki.Credential{}, fmt.Errorf("certificate of %s: %w", n.Name, err)
@@ -94,7 +117,7 @@ func (s secrets) content(f PlannedFile, n PlannedNode, c pki.Credential) []byte 
 	switch f.Secret {
 	case CACertificate:
 		if n.TrustsForeign {
-			return slices.Concat(c.CAPEM, s.foreign.CertificatePEM())
+			return slices.Concat(c.CAPEM, []byte("\n"), s.foreign.CertificatePEM())
 		}
 		return c.CAPEM
 	case Certificate:
@@ -105,6 +128,8 @@ func (s secrets) content(f PlannedFile, n PlannedNode, c pki.Credential) []byte 
 		return agentconf.Gossip(s.gossip[n.Gossip])
 	case IntroToken:
 		return []byte(s.introductions[n.Name])
+	case UserText:
+		return []byte(f.Whole)
 	default:
 		return []byte(f.Content)
 	}

@@ -23,7 +23,7 @@ func (l *Lab) votersIn(ctx context.Context, region string) error {
 		voters[s.Address] = s.Voter
 	}
 	for _, n := range l.running(region) {
-		if !voters[fmt.Sprintf("%s:%d", n.Address(), RPCPort)] {
+		if !voters[n.Advertised().String()] {
 			return fmt.Errorf("%s is no voter yet", n.Name())
 		}
 	}

@@ -14,6 +14,8 @@ import (
 type Setting struct {
 	// Role says whose configuration it is: server or client. Zero: that of every agent that has such a block.
 	Role pki.Role `yaml:"role,omitempty" json:"role,omitempty"`
+	// Node names the one agent whose configuration it is. Zero: that of every agent of the Role.
+	Node string `yaml:"node,omitempty" json:"node,omitempty"`
 	// Path leads to the line: the blocks that it is in and its name, with dots between, such as tls.http. The label of a
 	// block follows its name: plugin.raw_exec.config.enabled.
 	Path string `yaml:"path" json:"path"`
@@ -27,7 +29,10 @@ func (s Setting) String() string {
 	if s.Value == "" {
 		text = "no " + s.Path
 	}
-	if s.Role != "" {
+	switch {
+	case s.Node != "":
+		text += " on " + s.Node
+	case s.Role != "":
 		text += " on " + string(s.Role) + "s"
 	}
 	return text
@@ -46,6 +51,11 @@ func SettingsText(settings []Setting) string {
 func (s Setting) concerns(role pki.Role) bool {
 	only := s.only()
 	return (s.Role == "" || s.Role == role) && (only == "" || only == role)
+}
+
+// concernsNode says whether the setting is one of that node.
+func (s Setting) concernsNode(n PlannedNode) bool {
+	return s.concerns(n.Role) && (s.Node == "" || s.Node == n.Name)
 }
 
 // only is the one role whose agents have such a block. Zero: agents of both have it.
@@ -94,6 +104,9 @@ func (p *Plan) settings() []Setting {
 	var out []Setting
 	for _, w := range p.Weaken {
 		out = append(out, w.settings()...)
+		if w == NoGossipKey && p.Configured {
+			out = append(out, Setting{Role: pki.Server, Path: string(w)})
+		}
 	}
 	return append(out, p.Settings...)
 }
@@ -101,13 +114,13 @@ func (p *Plan) settings() []Setting {
 // Weakened says whether an agent of the lab may lack a protection: each setting but one about a task driver counts, and
 // each certificate that a lab would not give.
 func (p *Plan) Weakened() bool {
-	return p.withoutGossipKey() || p.Certificates.Weakened() || slices.ContainsFunc(p.settings(), func(s Setting) bool { return !s.below("plugin") })
+	return p.Configured || p.withoutGossipKey() || p.Certificates.Weakened() || slices.ContainsFunc(p.settings(), func(s Setting) bool { return !s.below("plugin") })
 }
 
 // edit changes the lines of a node's configuration that are not to be as a lab has them.
 func (p *Plan) edit(n PlannedNode, config []byte) ([]byte, error) {
 	for _, s := range p.settings() {
-		if !s.concerns(n.Role) {
+		if !s.concernsNode(n) {
 			continue
 		}
 		changed, err := agentconf.Edit(config, s.Path, s.Value)
@@ -142,7 +155,7 @@ func (p *Plan) checkGround(g Ground) error {
 	return nil
 }
 
-func (v *validator) settings(settings []Setting) {
+func (v *validator) settings(settings []Setting, ofUser bool) {
 	for i, s := range settings {
 		at := fmt.Sprintf("settings[%d].", i)
 		if s.Role != "" && s.Role != pki.Server && s.Role != pki.Client {
@@ -154,15 +167,16 @@ func (v *validator) settings(settings []Setting) {
 			v.add(at+"path", fmt.Sprintf("%q", s.Path), err.Error())
 			continue
 		}
-		v.settingValue(at, s)
+		v.settingValue(at, s, ofUser)
 	}
 }
 
-// settingValue looks at a setting whose path is one.
-func (v *validator) settingValue(at string, s Setting) {
+// settingValue looks at a setting whose path is one. In a user's configuration the gossip key is a line like any other.
+func (v *validator) settingValue(at string, s Setting, ofUser bool) {
 	name := s.Path[strings.LastIndex(s.Path, ".")+1:]
 	line := fmt.Appendf(nil, "%s = %s", name, s.Value)
 	switch {
+	case s.below("server.encrypt") && ofUser:
 	case s.below("server.encrypt"):
 		v.add(at+"path", fmt.Sprintf("%q", s.Path), "use weaken for a lab without a gossip key, and joiners for servers with another one")
 	case s.below("name", "region", "datacenter", "data_dir", "bind_addr", "addresses", "advertise", "ports", "plugin_dir",
@@ -177,16 +191,10 @@ func (v *validator) settingValue(at string, s Setting) {
 	}
 }
 
-// httpScheme is how the node's HTTP port is spoken to. A node whose files are not in the plan, because Compose has them,
-// is as a lab has it.
+// httpScheme is how the node's HTTP port is spoken to.
 func (n PlannedNode) httpScheme() string {
-	for _, f := range n.Files {
-		if !strings.HasSuffix(f.Path, agentFile) {
-			continue
-		}
-		if encrypted, err := agentconf.Flag([]byte(f.Content), string(NoHTTPTLS)); err == nil && !encrypted {
-			return "http"
-		}
+	if n.HTTPInClear {
+		return "http"
 	}
 	return "https"
 }

@@ -39,6 +39,8 @@ type Spec struct {
 	// Settings are further lines of the agents' configuration that are not as a lab has them, changed in this order. A lab
 	// with settings counts as weakened, but for those of task drivers.
 	Settings []Setting `yaml:"settings,omitempty" json:"settings,omitempty"`
+	// Configuration is a user's own, which the agents read in the place of the lab's. Nil: the lab's.
+	Configuration *Configuration `yaml:"-" json:"-"`
 	// Joiners are agents that are created with the lab but not started: each stays outside until Node.Start.
 	Joiners []Joiner `yaml:"joiners,omitempty" json:"joiners,omitempty"`
 }
@@ -221,7 +223,7 @@ func (j Joiner) withDefaults(region string, c Certificates) Joiner {
 		j.Region = region
 	}
 	if j.CertificateRole == "" {
-		j.CertificateRole = c.role(j.Role)
+		j.CertificateRole = c.role(j.Role, j.Name)
 	}
 	if j.CertificateRegion == "" {
 		j.CertificateRegion = j.Region

@@ -32,6 +32,10 @@ type UpOptions struct {
 	Wait Wait
 	// Timeout bounds the start once the image is there. Zero: two minutes.
 	Timeout time.Duration
+	// Patience is how long to wait for each thing before the lab is returned as it is, with Lab.Unready: for a cluster that
+	// may never get ready, and is to be looked at all the same. An agent that ends is an error nevertheless. Zero: Up waits
+	// until the Timeout is over, and fails.
+	Patience time.Duration
 	// Expires is when the next start on this machine may remove the lab, should nobody have done so. Zero: never.
 	Expires time.Time
 	// Others are further engines that this machine has: the names of their labs are taken too. Nil: there are none.
@@ -134,6 +138,9 @@ func (l *Lab) bringUp(ctx context.Context, o UpOptions) error {
 	defer cancel()
 	secrets, err := l.lay(ctx, o)
 	if err != nil {
+		return err
+	}
+	if err := l.accept(ctx); err != nil {
 		return err
 	}
 	if o.Begun != nil {

@@ -66,7 +66,7 @@ func (s Spec) Validate() error {
 	if s.NotBootstrapped && !s.Hardened {
 		v.add("not_bootstrapped", "set for a lab without ACLs", "set hardened too, or leave it out")
 	}
-	v.settings(s.Settings)
+	v.settings(s.Settings, s.Configuration != nil)
 	if v.regions(s.Regions, len(s.Joiners)) {
 		v.joiners(s)
 	}

@@ -62,7 +62,7 @@ func excuse(findings []finding.Finding) error {
 // ingredients are what the lab has to make checks with.
 func ingredients(ctx context.Context, l *lab.Lab) (catalogue.Ingredients, error) {
 	region := l.Credential().Identity.Region
-	parties, err := party.Mint(l.Authority(), region, party.WithForeign(l.ForeignAuthority()))
+	parties, err := partiesOf(l, region)
 	if err != nil {
 		return catalogue.Ingredients{}, fmt.Errorf("make the certificates of strangers: %w", err)
 	}
@@ -82,6 +82,14 @@ func ingredients(ctx context.Context, l *lab.Lab) (catalogue.Ingredients, error)
 		i.Introduction, _ = Introduction(ctx, l)
 	}
 	return i, nil
+}
+
+// partiesOf are all kinds of strangers where the authority's key is at hand, else those that the lab's own certificates make.
+func partiesOf(l *lab.Lab, region string) (party.Parties, error) {
+	if l.Authority() == nil {
+		return party.Holding(l.Credential(), l.HandedIn()...), nil
+	}
+	return party.Mint(l.Authority(), region, party.WithForeign(l.ForeignAuthority()))
 }
 
 // subjects are the authorities' names as an agent sends them.

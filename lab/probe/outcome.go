@@ -16,6 +16,8 @@ const (
 	PlaneGossip Plane = "gossip"
 	// PlaneCluster is no door but what agents are to each other: whether they have formed a cluster, as each tells over HTTP.
 	PlaneCluster Plane = "cluster"
+	// PlaneFiles are the files that an agent's user keeps, and who else may read them.
+	PlaneFiles Plane = "files"
 	// PlaneWire is the network between agents, as a listener on it sees it.
 	PlaneWire Plane = "wire"
 )

@@ -28,6 +28,8 @@ type Target struct {
 	// HTTPInClear is true for an agent whose HTTP port is known to speak no TLS, and to be the agent's all the same: whoever
 	// sits in between could claim so, and be sent a token.
 	HTTPInClear bool
+	// Files is true for what is no agent, but the files that one is to read.
+	Files bool
 	// Leader is true for a server that led its region when the target was made.
 	Leader bool
 	// Log reads the agent's log; nil when it cannot be read.
@@ -68,6 +70,11 @@ func (t Target) At(p Plane) string {
 		return t.Gossip
 	case PlaneWire:
 		return t.Address
+	case PlaneFiles:
+		if t.Files {
+			return t.Name
+		}
+		return ""
 	default:
 		return ""
 	}

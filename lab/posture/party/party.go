@@ -74,15 +74,15 @@ func (m mint) credential(k Kind) (pki.Credential, error) {
 	return c, err
 }
 
-// Holding is what a user has who has no authority's key: the party that the own certificate's role makes, and None.
-func Holding(c pki.Credential) Parties {
-	p := Parties{callers: map[Kind]probe.Caller{None: nobody(c)}, lacking: map[Kind]string{}}
+// Holding is what a user has who has no authority's key: the parties that the roles of the own certificates make, and None.
+func Holding(own pki.Credential, more ...pki.Credential) Parties {
+	p := Parties{callers: map[Kind]probe.Caller{None: nobody(own)}, lacking: map[Kind]string{}}
+	for _, c := range append([]pki.Credential{own}, more...) {
+		k := Kind(c.Identity.Role)
+		p.callers[k] = probe.As(c).Called(k.title(regionOf(c.Identity)))
+	}
 	for _, k := range Kinds() {
-		switch {
-		case k == None:
-		case string(k) == string(c.Identity.Role):
-			p.callers[k] = probe.As(c).Called(k.title(regionOf(c.Identity)))
-		default:
+		if _, has := p.callers[k]; !has {
 			p.lacking[k] = fmt.Sprintf("no key of the cluster's authority is at hand, so %s cannot be made", k.Title())
 		}
 	}

@@ -1,0 +1,70 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"nomadlab.internal/lab/agentconf"
+	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/pki"
+)
+
+// accept has Nomad itself look at a user's configuration before anything in it is replaced: a fault of a line that a lab
+// cannot use would go unnoticed. Where something is changed on purpose, the configuration as it is was looked at before.
+func (l *Lab) accept(ctx context.Context) error {
+	p := l.record.Plan
+	if !p.Configured || len(p.settings()) > 0 || p.Certificates.Weakened() {
+		return nil
+	}
+	var both errgroup.Group
+	for _, role := range []pki.Role{pki.Server, pki.Client} {
+		if files := l.record.Spec.Configuration.of(role).Files; len(files) > 0 {
+			both.Go(func() error { return l.validate(ctx, role, files) })
+		}
+	}
+	return both.Wait()
+}
+
+// validate is `nomad config validate` of the files, told in the names that the user knows.
+func (l *Lab) validate(ctx context.Context, role pki.Role, files agentconf.Files) error {
+	run := newRun()
+	folder := "/nomad/given"
+	if !l.Contained() {
+		folder = path.Join(l.engine.Site().Of(run), "given")
+	}
+	var said bytes.Buffer
+	task := engine.Task{
+		Node: engine.Node{
+			Ref: engine.Ref{Lab: l.Name()}, Run: run, Image: l.Image(), Command: []string{"nomad", "config", "validate"},
+			User: user(l.nodes[0].plan.User), Labels: map[string]string{labelRun: l.record.Run},
+			Files: []engine.File{{Path: folder, Mode: fs.ModeDir | 0o700, Owner: l.nodes[0].plan.User}},
+		},
+		Streams: engine.Streams{Stdout: &said, Stderr: &said},
+	}
+	words := func(text string) string { return text }
+	for i, f := range files {
+		own := fmt.Sprintf("%s/%d", folder, i+1)
+		at := own + "/" + path.Base(f.Name)
+		task.Files = append(task.Files,
+			engine.File{Path: own, Mode: fs.ModeDir | 0o700, Owner: l.nodes[0].plan.User},
+			engine.File{Path: at, Mode: 0o600, Owner: l.nodes[0].plan.User, Data: f.Text})
+		task.Command = append(task.Command, at)
+		before := words
+		words = func(text string) string { return strings.ReplaceAll(before(text), at, f.Name) }
+	}
+	code, err := l.engine.Run(ctx, task)
+	switch {
+	case err != nil:
+		return fmt.Errorf("have Nomad look at the %ss' configuration: %w", role, err)
+	case code != 0:
+		return fmt.Errorf("%w: Nomad refuses the %ss' configuration, and says:\n%s", ErrInvalid, role, strings.TrimSpace(words(said.String())))
+	default:
+		return nil
+	}
+}

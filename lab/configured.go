@@ -1,0 +1,170 @@
+package lab
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+	"strings"
+
+	"nomadlab.internal/lab/agentconf"
+	"nomadlab.internal/lab/fit"
+	"nomadlab.internal/lab/pki"
+)
+
+// configure gives a node what a user's agents of its role read, fitted to the node.
+func (p *Plan) configure(n *PlannedNode, c *Configuration, logLevel string, g Ground) error {
+	files, err := p.editAll(*n, c.of(n.Role).Files)
+	if err != nil {
+		return err
+	}
+	if err := refuseHere(files, g); err != nil {
+		return err
+	}
+	if p.GossipKey == "" && n.Role == pki.Server {
+		p.GossipKey = Sealed(files.Text("server.encrypt"))
+	}
+	n.HandedIn = c.of(n.Role).Credential != nil && !p.Certificates.touch(*n)
+	place, err := p.place(*n, c, logLevel, g)
+	if err != nil {
+		return err
+	}
+	fitted, err := fit.Fit(files, place)
+	if err != nil {
+		return &InvalidError{Problems: []Problem{{Field: "configuration", Found: "one that cannot be run as " + n.Name, Mend: err.Error()}}}
+	}
+	at := g.paths(n.Name)
+	n.Ports = portsOf(n.Role, fitted.Ports)
+	n.Inside = nil
+	for _, port := range n.Ports {
+		if fitted.Inside[port] {
+			n.Inside = append(n.Inside, port)
+		}
+	}
+	n.HTTPInClear, n.Replaced = fitted.HTTPInClear, fitted.Replaced
+	n.Command = []string{"nomad", "agent"}
+	n.Files = []PlannedFile{{Path: at.data, Mode: fs.ModeDir | 0o700}, {Path: at.config, Mode: fs.ModeDir | 0o700}}
+	for i, f := range fitted.Files {
+		p.addFile(n, at, i, f)
+	}
+	n.Files = append(n.Files, credentialFiles(fitted, at, g)...)
+	n.Files = append(n.Files, p.introduction(*n, at)...)
+	return nil
+}
+
+// addFile puts a file of the configuration into a folder of its own, so that two may have the same name, and has the agent
+// read it. The order of the arguments is that in which Nomad merges (command/agent/command.go, readConfig).
+func (p *Plan) addFile(n *PlannedNode, at paths, place int, f agentconf.File) {
+	folder := fmt.Sprintf("%s/%d", at.config, place+1)
+	file := PlannedFile{Path: folder + "/" + path.Base(f.Name), Mode: 0o600, Origin: f.Name, Content: string(agentconf.Redact(f.Text))}
+	if f.Name != fit.OwnFile {
+		file.Secret, file.Whole = UserText, Sealed(f.Text)
+	}
+	n.Files = append(n.Files, PlannedFile{Path: folder, Mode: fs.ModeDir | 0o700}, file)
+	n.Command = append(n.Command, "-config", file.Path)
+}
+
+// credentialFiles stand where the configuration names them.
+func credentialFiles(f fit.Fitted, at paths, g Ground) []PlannedFile {
+	var files []PlannedFile
+	if !g.contained() {
+		files = append(files, PlannedFile{Path: at.tls, Mode: fs.ModeDir | 0o700})
+	}
+	for _, c := range []struct {
+		path   string
+		secret Secret
+	}{{f.CAFile, CACertificate}, {f.CertFile, Certificate}, {f.KeyFile, PrivateKey}} {
+		if c.path != "" {
+			files = append(files, PlannedFile{Path: absolute(c.path), Mode: 0o600, Secret: c.secret})
+		}
+	}
+	return files
+}
+
+// absolute is the path as an agent finds it that is started in the root folder, as a container starts it.
+func absolute(name string) string { return path.Join("/", name) }
+
+// place is where the node's configuration is to run.
+func (p *Plan) place(n PlannedNode, c *Configuration, logLevel string, g Ground) (fit.Place, error) {
+	servers, err := fit.PortsOf(c.Server.Files)
+	if err != nil {
+		return fit.Place{}, err
+	}
+	at := g.paths(n.Name)
+	place := fit.Place{
+		Server: n.Role == pki.Server, Name: n.Name, Address: n.Address, Contained: g.contained(), Data: at.data,
+		LogLevel: strings.ToUpper(logLevel), Expect: len(p.addresses(n.Region, servers.RPC)),
+	}
+	if place.Server {
+		place.Join = p.addresses("", servers.Serf)
+	} else {
+		place.Join = p.addresses(n.Region, servers.RPC)
+	}
+	if !g.contained() {
+		place.TLS = func(setting string) string {
+			return at.tls + "/" + strings.TrimSuffix(strings.TrimPrefix(setting, "tls."), "_file") + ".pem"
+		}
+	}
+	return place, nil
+}
+
+// portsOf are those that others than the lab's nodes have business with.
+func portsOf(role pki.Role, p fit.Ports) []uint16 {
+	if role == pki.Server {
+		return []uint16{p.HTTP, p.RPC, p.Serf}
+	}
+	return []uint16{p.HTTP}
+}
+
+// editAll changes the lines of a user's configuration that are not to be as it has them.
+func (p *Plan) editAll(n PlannedNode, files agentconf.Files) (agentconf.Files, error) {
+	for _, s := range p.settings() {
+		if !s.concernsNode(n) {
+			continue
+		}
+		var err error
+		if s.Value == "" {
+			files, err = files.Remove(s.Path)
+		} else {
+			files, err = files.Set(s.Path, s.Value)
+		}
+		if err != nil {
+			return nil, &InvalidError{Problems: []Problem{{
+				Field: "settings", Found: fmt.Sprintf("%q, for %s", s, n.Name), Mend: err.Error(),
+			}}}
+		}
+	}
+	return files, nil
+}
+
+// refuseHere refuses what must not run on this machine's loopback, where any local program, or a web page's POST, may reach
+// it: raw_exec, the one driver that needs nothing but the agent's user. It is not switched off instead, as then a check
+// would find it off.
+func refuseHere(files agentconf.Files, g Ground) error {
+	if g.contained() {
+		return nil
+	}
+	for _, setting := range []string{"plugin.raw_exec.config.enabled", `client.options."driver.raw_exec.enable"`} {
+		on := strings.EqualFold(files.Text(setting), "true") || files.Text(setting) == "1"
+		if flag, err := files.Flag(setting); err == nil {
+			on = on || flag
+		}
+		if on {
+			lines := files.Lookup(setting)
+			return &InvalidError{Problems: []Problem{{
+				Field: fmt.Sprintf("%s:%d: %s", lines[len(lines)-1].File, lines[len(lines)-1].Number, setting), Found: "on",
+				Mend: "check it in containers (--engine docker): without them, whoever reaches its agents on this machine's loopback could run commands as you",
+			}}}
+		}
+	}
+	return nil
+}
+
+// inUsersWords is a line of the agent's log, with the names that the user knows the files by.
+func (n PlannedNode) inUsersWords(line string) string {
+	for _, f := range n.Files {
+		if f.Origin != "" {
+			line = strings.ReplaceAll(line, f.Path, f.Origin)
+		}
+	}
+	return line
+}
