@@ -22,17 +22,26 @@ them) with every kind of stranger, and whether they have formed a cluster, and s
 promises hold and which are broken. Every refusal is compared with the same attempt with the
 one thing put right. It leaves the lab as it was.
 
+With --server-config and --client-config it brings up a cluster that runs a copy of your own
+agent configuration, checks that, and removes it. What a lab cannot have of it is replaced, and
+the report lists each such line. With --lock it compares the posture with the one that you have
+committed, and says which promise a change has lost or gained, and by which line.
+
 With --addr it checks a cluster that nomadlab did not start: only with what leaves no trace,
 and without certificates that only the cluster's authority could make.
 
 It exits with 0 when every promise held that applies, with 1 when one is broken, with 3 when
 none is but some could not be tried, as an agent does not answer. What is skipped, for a
-reason that is given, makes no difference.`,
+reason that is given, makes no difference. With --lock it exits with 0 when the posture is the
+lock's, with 1 when it is weaker, with 3 when that could not be told, and with 4 when it is only
+stronger, so that the lock is out of date.`,
 		Example: `  nomadlab check
   nomadlab check demo --only raft,gossip -v
   nomadlab check --only 'rpc-refuses-*'
   nomadlab check --out report              # report/index.html, report.json, junit.xml, report.md
   nomadlab check --format markdown > summary.md
+  nomadlab check --server-config server.d --client-config client.d
+  nomadlab check --server-config server.hcl --lock posture.lock.yaml --update
   nomadlab check --addr https://10.0.0.5:4646 --ca ca.pem --cert cli.pem --key cli-key.pem`,
 		ValidArgsFunction: a.completeLab(),
 		Args: func(cmd *cobra.Command, args []string) error {
@@ -45,6 +54,8 @@ reason that is given, makes no difference.`,
 			switch {
 			case f.list:
 				return a.listChecks(cmd, f)
+			case f.config.given():
+				return a.with(func(cmd *cobra.Command, _ []string, e *engines.Set) error { return a.checkConfiguration(cmd, e, f) })(cmd, args)
 			case len(f.remote.Addresses) > 0:
 				return a.check(cmd, f, func(ctx context.Context, o inspect.Options) (finding.Report, error) {
 					return inspect.Cluster(ctx, f.remote, o)
@@ -69,8 +80,21 @@ func (a *app) checkLab(cmd *cobra.Command, args []string, e *engines.Set, f chec
 
 // check carries out the checks, and tells what they found.
 func (a *app) check(cmd *cobra.Command, f checkFlags, inspected func(context.Context, inspect.Options) (finding.Report, error)) error {
-	c := a.console(cmd)
-	p := newProgress(c.errs)
+	r, err := a.found(cmd, f, func(ctx context.Context, _ *progress, o inspect.Options) (finding.Report, error) {
+		return inspected(ctx, o)
+	})
+	if err != nil && len(r.Findings) == 0 {
+		return err
+	}
+	if err := errors.Join(f.tell(a.console(cmd), r), err); err != nil {
+		return err
+	}
+	return passOn(proved(r), nil)
+}
+
+// found carries out the checks, and shows meanwhile how far they are.
+func (a *app) found(cmd *cobra.Command, f checkFlags, inspected func(context.Context, *progress, inspect.Options) (finding.Report, error)) (finding.Report, error) {
+	p := newProgress(a.console(cmd).errs)
 	p.doing("check", "checking")
 	o := inspect.Options{Only: f.only, SafeOnly: f.safe, Quick: f.quick, NoMatrix: f.bare}
 	done := 0
@@ -78,18 +102,12 @@ func (a *app) check(cmd *cobra.Command, f checkFlags, inspected func(context.Con
 		done++
 		p.doing("check", fmt.Sprintf("checking: %s", count(done, "finding")))
 	}
-	r, err := inspected(cmd.Context(), o)
+	r, err := inspected(cmd.Context(), p, o)
 	p.stop()
-	if err != nil && len(r.Findings) == 0 {
-		return err
+	if err == nil && cmd.Context().Err() != nil {
+		err = fmt.Errorf("%w", cmd.Context().Err())
 	}
-	if err := errors.Join(f.tell(c, r), err); err != nil {
-		return err
-	}
-	if cmd.Context().Err() != nil {
-		return fmt.Errorf("%w", cmd.Context().Err())
-	}
-	return passOn(proved(r), nil)
+	return r, err
 }
 
 // proved is the exit code of what was found.

@@ -20,6 +20,9 @@ type checkFlags struct {
 	formats                          []string
 	out                              string
 	remote                           inspect.Remote
+	config                           configFlags
+	lock                             string
+	update                           bool
 }
 
 // add adds the flags.
@@ -38,6 +41,9 @@ func (f *checkFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.remote.Certificate, "cert", "", "with --addr: file of your certificate")
 	flags.StringVar(&f.remote.Key, "key", "", "with --addr: file of its key")
 	flags.StringVar(&f.remote.TokenFile, "token-file", "", "with --addr: file of a management token")
+	f.config.add(cmd)
+	flags.StringVar(&f.lock, "lock", "", "with --server-config: compare with this posture lock")
+	flags.BoolVar(&f.update, "update", false, "with --lock: write it")
 	mustComplete(cmd, "format", fixed(formatNames()...))
 	mustComplete(cmd, "only", completeChecks)
 }
@@ -63,10 +69,34 @@ func (f *checkFlags) validate(cmd *cobra.Command, args []string) error {
 	case len(remote.Addresses) > 0 && slices.Contains(f.only, inspect.MatrixName):
 		return usagef(cmd, "the matrix is for labs: its certificates take the authority's key, which --addr has not")
 	}
+	if err := f.validateConfig(cmd, args); err != nil {
+		return err
+	}
 	if _, err := f.chosen(); err != nil {
 		return asUsage(cmd, err)
 	}
 	return nil
+}
+
+// validateConfig tells what does not go together with a user's configuration.
+func (f *checkFlags) validateConfig(cmd *cobra.Command, args []string) error {
+	partly := len(f.only) > 0 || f.quick || f.safe || f.bare
+	switch {
+	case !f.config.given() && (f.lock != "" || f.update):
+		return usagef(cmd, "--lock and --update go with --server-config: what is locked is a configuration's posture")
+	case !f.config.given():
+		return nil
+	case len(args) > 0 || len(f.remote.Addresses) > 0:
+		return usagef(cmd, "a lab, --addr and --server-config exclude each other: a configuration gets a cluster of its own")
+	case len(f.config.paths.Server) == 0:
+		return usagef(cmd, "name the servers' configuration with --server-config: clients alone have nobody to register with")
+	case f.update && f.lock == "":
+		return usagef(cmd, "--update writes a lock: name it with --lock posture.lock.yaml")
+	case f.lock != "" && partly:
+		return usagef(cmd, "a lock is of the whole posture: leave out --only, --quick, --safe and --no-matrix")
+	default:
+		return nil
+	}
 }
 
 // chosen are the checks that --only means, by what the catalogue has without a cluster.

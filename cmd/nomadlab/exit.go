@@ -13,6 +13,8 @@ import (
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/image"
 	"nomadlab.internal/lab/inspect"
+	"nomadlab.internal/lab/regress"
+	"nomadlab.internal/lab/regress/lock"
 )
 
 // Exit codes. `nomad` and `exec` pass on those of the commands that they run.
@@ -24,6 +26,8 @@ const (
 	exitUsage = 2
 	// exitUnproved is for checks of which none found a promise broken, and some or all could not be carried out.
 	exitUnproved = 3
+	// exitOutdated is for a posture that is stronger than its lock, or than the old one, and in nothing weaker.
+	exitOutdated = 4
 )
 
 // exitError ends the command with a code and without a word, because all has been said.
@@ -82,7 +86,7 @@ func exitCode(err error) int {
 	}
 	for _, known := range []error{
 		lab.ErrInvalid, lab.ErrTaken, engines.ErrUnknown, engines.ErrAmbiguous, engine.ErrUnavailable, engine.ErrNoSpace,
-		inspect.ErrCredential, inspect.ErrAddress, inspect.ErrUntrusted,
+		regress.ErrConfiguration, regress.ErrNoMutation, lock.ErrLock, inspect.ErrCredential, inspect.ErrAddress, inspect.ErrUntrusted,
 		image.ErrUnknownVersion, image.ErrNotInRegistry, image.ErrUnusableBinary, image.ErrNeedsDocker, image.ErrNoSpace,
 	} {
 		if errors.Is(err, known) {

@@ -66,7 +66,7 @@ prove what holds and what does not, and takes everything down again.`,
 	root.AddCommand(
 		a.upCommand(), a.downCommand(), a.listCommand(), a.statusCommand(), a.startCommand(),
 		a.envCommand(), a.nomadCommand(), a.execCommand(), a.logsCommand(),
-		a.planCommand(), a.checkCommand(), a.runCommand(), a.imageCommand(), a.versionCommand(),
+		a.planCommand(), a.checkCommand(), a.diffCommand(), a.mutateCommand(), a.runCommand(), a.imageCommand(), a.versionCommand(),
 	)
 	return root
 }

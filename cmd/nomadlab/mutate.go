@@ -1,0 +1,166 @@
+package main
+
+import (
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"nomadlab.internal/lab/engine/engines"
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/regress"
+)
+
+// mutateFlags are the flags of `mutate`.
+type mutateFlags struct {
+	config     configFlags
+	only       []string
+	jobs       int
+	list, json bool
+	all        bool
+}
+
+func (a *app) mutateCommand() *cobra.Command {
+	var f mutateFlags
+	cmd := &cobra.Command{
+		Use:   "mutate",
+		Short: "Weaken your agent configuration one step at a time, and say who notices",
+		Long: `mutate takes your agent configuration apart: it weakens it by one setting, certificate or file
+at a time, brings up a real cluster with each such mutant, and says which check killed it: which
+promise is broken that held before. What survives is what you could change by mistake without
+any check telling you. Mutants that are known to change nothing are run as well, and every check
+must see the very same of them.
+
+Your files are read and never written to: mutants are copies. It takes some minutes.
+
+It exits with 0 when every mutant was killed by a check that names the setting, with 1 when one
+survived or was killed for another reason, with 2 for what you can put right.`,
+		Example: `  nomadlab mutate --server-config server.d --client-config client.d
+  nomadlab mutate --server-config server.hcl --only 'server-tls-*' --jobs 2
+  nomadlab mutate --list`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			switch {
+			case len(args) > 0:
+				return usagef(cmd, "it takes no arguments: name the configuration with --server-config and --client-config")
+			case !f.list && len(f.config.paths.Server) == 0:
+				return usagef(cmd, "name the servers' configuration with --server-config; --list shows the mutations")
+			case f.jobs < 0:
+				return usagef(cmd, "--jobs is %d: use 1 or more", f.jobs)
+			}
+			_, err := regress.Chosen(f.only)
+			return err
+		},
+	}
+	cmd.RunE = a.do(func(cmd *cobra.Command, args []string) error {
+		if f.list {
+			return a.listMutations(cmd, f)
+		}
+		return a.with(func(cmd *cobra.Command, _ []string, e *engines.Set) error { return a.mutate(cmd, e, f) })(cmd, args)
+	})
+	f.config.add(cmd)
+	flags := cmd.Flags()
+	flags.StringSliceVar(&f.only, "only", nil, "only the mutations with these IDs, or patterns of them")
+	flags.IntVar(&f.jobs, "jobs", 0, "clusters at the same time (default: two for each processor)")
+	flags.BoolVar(&f.list, "list", false, "list the mutations")
+	flags.BoolVar(&f.json, "json", false, "print JSON")
+	flags.BoolVarP(&f.all, "verbose", "v", false, "show every check that was broken by a mutant, and what does not apply")
+	return cmd
+}
+
+// listMutations lists what there is.
+func (a *app) listMutations(cmd *cobra.Command, f mutateFlags) error {
+	chosen, err := regress.Chosen(f.only)
+	if err != nil {
+		return err
+	}
+	var rows [][]string
+	for _, m := range chosen {
+		kind := "weakens"
+		if m.Equivalent != "" {
+			kind = "changes nothing"
+		}
+		rows = append(rows, []string{m.ID, kind, m.Line})
+	}
+	a.console(cmd).out.grid([]string{"MUTATION", "KIND", "CHANGE"}, rows)
+	return nil
+}
+
+// mutate runs the mutants.
+func (a *app) mutate(cmd *cobra.Command, e *engines.Set, f mutateFlags) error {
+	source, err := regress.Read(f.config.paths)
+	if err != nil {
+		return err
+	}
+	o := regress.MutateOptions{Only: f.only, Jobs: f.jobs}
+	if o.Options, err = f.config.options(cmd, e); err != nil {
+		return err
+	}
+	if o.Jobs == 0 {
+		o.Jobs = 2 * runtime.GOMAXPROCS(0)
+	}
+	c := a.console(cmd)
+	if e.Note() != "" {
+		c.errs.printf("%s %s", c.errs.uneasy("note:"), e.Note())
+	}
+	p := newProgress(c.errs)
+	p.doing("base", "checking the configuration itself")
+	watch := &mutantWatch{console: c, progress: p}
+	o.Begun, o.Tell = watch.begin, watch.take
+	run, err := regress.Mutate(cmd.Context(), o, source)
+	p.stop()
+	if err != nil {
+		return err
+	}
+	if f.json {
+		err = c.out.json(mutantsAsJSON(run))
+	} else {
+		c.mutants(run, f.all)
+	}
+	if err != nil {
+		return err
+	}
+	return passOn(mutantsCode(run), nil)
+}
+
+// mutantsCode is the exit code of a run.
+func mutantsCode(run regress.MutationRun) int {
+	killed, of := run.Score()
+	switch {
+	case killed < of:
+		return exitFailed
+	case of == 0:
+		return exitUnproved
+	default:
+		return exitFine
+	}
+}
+
+// mutantWatch tells how far a run is.
+type mutantWatch struct {
+	console
+	progress *progress
+	began    time.Time
+	of, done int
+}
+
+// begin is told how many there are.
+func (w *mutantWatch) begin(count int, base finding.Report) {
+	w.began, w.of = time.Now(), count
+	w.progress.done(fmt.Sprintf("the configuration itself: %s", finding.Summarize(base.Findings)))
+	w.progress.doing("mutants", fmt.Sprintf("mutants: 0 of %d", count))
+}
+
+// take is told of each mutant.
+func (w *mutantWatch) take(r regress.Result) {
+	w.done++
+	if r.Fate != regress.Inapplicable {
+		by := ""
+		if len(r.By) > 0 {
+			by = " by " + r.By[0]
+		}
+		w.progress.done(fmt.Sprintf("%d/%d  %s: %s%s", w.done, w.of, r.Mutation.ID, r.Fate, by))
+	}
+	left := time.Since(w.began) / time.Duration(w.done) * time.Duration(w.of-w.done)
+	w.progress.doing("mutants", fmt.Sprintf("mutants: %d of %d, about %s left", w.done, w.of, left.Round(time.Second)))
+}

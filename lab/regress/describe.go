@@ -1,0 +1,94 @@
+package regress
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/agentconf"
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture/catalogue"
+)
+
+// describe says what ran, and what of it is not the user's.
+func describe(v variant, p lab.Plan) *finding.Configuration {
+	c := &finding.Configuration{}
+	for _, role := range v.source.roles() {
+		files := v.source.files(role)
+		for _, f := range files {
+			c.Files = append(c.Files, finding.ConfigurationFile{Role: string(role), Path: f.Name})
+		}
+		c.Settings = append(c.Settings, settings(role, files)...)
+		for _, n := range p.Nodes {
+			if n.Role != role {
+				continue
+			}
+			for _, r := range n.Replaced {
+				c.Replaced = append(c.Replaced, finding.Replaced{
+					Role: string(role), File: r.File, Line: r.Line, Setting: r.Setting, Was: r.Was, Became: r.Became, Because: r.Because,
+				})
+			}
+			break // the others of its role differ in their addresses alone
+		}
+	}
+	return c
+}
+
+// settings are the lines that promises rest on, as the role's agents have them when all files are merged.
+func settings(role pki.Role, files agentconf.Files) []finding.Setting {
+	var out []finding.Setting
+	for _, path := range guarded() {
+		lines := files.Lookup(path)
+		if len(lines) == 0 {
+			continue
+		}
+		counts := counting(lines)
+		out = append(out, finding.Setting{
+			Role: string(role), Path: path, Value: canonical(path, counts.Value), File: counts.File, Line: counts.Number,
+		})
+	}
+	slices.SortFunc(out, func(a, b finding.Setting) int { return cmp.Compare(a.Path, b.Path) })
+	return out
+}
+
+// counting is the line that counts of all that say something of one setting: of booleans the last that is true, as they are
+// ORed (command/agent/config.go, Merge), else the last.
+func counting(lines []agentconf.Line) agentconf.Line {
+	for _, l := range slices.Backward(lines) {
+		if l.Value == "true" {
+			return l
+		}
+	}
+	return lines[len(lines)-1]
+}
+
+// guarded are the settings that some check's promise rests on.
+func guarded() []string {
+	var paths []string
+	all, err := catalogue.All(catalogue.Ingredients{})
+	if err != nil {
+		return nil // a fault of the catalogue, which its own tests tell of
+	}
+	for _, check := range all {
+		paths = append(paths, check.Spec().Settings...)
+	}
+	for _, f := range faults() {
+		paths = append(paths, f.settings...)
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths)
+}
+
+// canonical is a value as it is compared: HCL and JSON write the same one in several ways. Secrets are not in it.
+func canonical(path, value string) string {
+	name := path[strings.LastIndex(path, ".")+1:]
+	line := string(agentconf.Redact([]byte(name + " = " + value)))
+	text := strings.TrimPrefix(line, name+" = ")
+	if plain, err := strconv.Unquote(text); err == nil {
+		return plain
+	}
+	return strings.Join(strings.Fields(text), " ")
+}

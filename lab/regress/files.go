@@ -1,0 +1,180 @@
+package regress
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/probe"
+)
+
+// fault is something that must be so of none of a user's files.
+type fault struct {
+	id, title, why, what string
+	severity             posture.Severity
+	settings             []string
+	of                   []Holds
+	is                   func(Original, []Original) bool
+	decoy                func(folder string) error
+}
+
+// others are the permission bits of those who are neither the owner nor of the group.
+const others fs.FileMode = 0o007
+
+// faults are what the files of a configuration are looked at for. Nomad itself starts with all of them, and says nothing
+// (verified against Nomad 1.11.3).
+func faults() []fault {
+	open := func(o Original, _ []Original) bool { return o.Mode&others != 0 }
+	return []fault{
+		{
+			id: "key-file-is-private", title: "the private key can be read by its owner and group alone", severity: posture.Critical,
+			why:  "whoever can read the file is an agent of the cluster, and Nomad starts without a word (verified against Nomad 1.11.3)",
+			what: "a private key that everybody may read", settings: []string{"tls.key_file"}, of: []Holds{HoldsKey}, is: open,
+			decoy: decoyFile("key.pem", 0o644),
+		},
+		{
+			id: "key-file-is-root's-or-the-agent's", title: "the private key belongs to root or to whoever the configuration belongs to", severity: posture.High,
+			why:  "the owner of a file may change its mode, and so read it (chmod(2))",
+			what: "a private key that belongs to somebody else", settings: []string{"tls.key_file"}, of: []Holds{HoldsKey},
+			is: strangers, decoy: decoyFile("key.pem", 0o600),
+		},
+		{
+			id: "configuration-with-secrets-is-private", title: "configuration that holds a secret can be read by its owner and group alone", severity: posture.Critical,
+			why:  "whoever has the gossip key speaks with the servers, and whoever has a token has its rights; Nomad starts without a word (verified against Nomad 1.11.3)",
+			what: "configuration with a secret that everybody may read", settings: []string{"server.encrypt", "acl.replication_token"},
+			of: []Holds{HoldsSecrets}, is: open, decoy: decoyFile("gossip.hcl", 0o644),
+		},
+		{
+			id: "key-of-authority-lies-elsewhere", title: "no authority's private key lies beside the agent's", severity: posture.Critical,
+			why:  "whoever reads it makes certificates of any role; an agent needs the authority's certificate alone (nomad tls ca create writes both into one folder)",
+			what: "an authority's private key beside the agent's", settings: []string{"tls.key_file"},
+			of: []Holds{HoldsAuthority, HoldsKey}, is: func(o Original, _ []Original) bool { return o.Holds == HoldsAuthority },
+			decoy: decoyFile("nomad-agent-ca-key.pem", 0o600),
+		},
+	}
+}
+
+// strangers says whether the file belongs to neither root nor the owner of the configuration.
+func strangers(o Original, all []Original) bool {
+	if o.Owner == 0 {
+		return false
+	}
+	return slices.ContainsFunc(all, func(c Original) bool {
+		return (c.Holds == HoldsSecrets || c.Holds == HoldsSettings) && c.Owner != o.Owner && c.Owner != 0
+	}) || !slices.ContainsFunc(all, func(c Original) bool { return c.Owner == o.Owner && c.Holds != o.Holds })
+}
+
+// decoyFile makes a file that has the fault.
+func decoyFile(name string, mode fs.FileMode) func(string) error {
+	return func(folder string) error {
+		at := filepath.Join(folder, name)
+		if err := os.WriteFile(at, nil, mode); err != nil {
+			return err
+		}
+		return os.Chmod(at, mode) // whatever the umask is
+	}
+}
+
+// fileChecks are the checks of a role's files.
+func fileChecks(role pki.Role, originals []Original) ([]posture.Check, error) {
+	var checks []posture.Check
+	for _, f := range faults() {
+		check, err := posture.New(f.spec(role, originals))
+		if err != nil {
+			return nil, err
+		}
+		checks = append(checks, check)
+	}
+	return checks, nil
+}
+
+// spec looks at the originals; the control is the same look at a file of our own that has the fault.
+func (f fault) spec(role pki.Role, originals []Original) posture.Spec {
+	s := posture.Spec{
+		ID: fmt.Sprintf("%s-%s", role, f.id), Title: f.title, Plane: probe.PlaneFiles, Kind: posture.Safe, Severity: f.severity,
+		Why: f.why, Settings: f.settings, Roles: []pki.Role{role}, Want: posture.Want{probe.Absent},
+		Probe: probe.New(probe.PlaneFiles, "look for "+f.what+" among your files", func(context.Context, probe.Target) probe.Observation {
+			return f.look(originals)
+		}),
+		Control: probe.New(probe.PlaneFiles, "look for "+f.what+" among files of which one is so", func(context.Context, probe.Target) probe.Observation {
+			return f.lookAtDecoy(role)
+		}),
+	}
+	if !slices.ContainsFunc(originals, func(o Original) bool { return slices.Contains(f.of, o.Holds) }) {
+		s.Lacks = "none of your files that were read is one: hand the keys in with --tls-dir, or run this where they are"
+	}
+	return s
+}
+
+// look looks at the files.
+func (f fault) look(originals []Original) probe.Observation {
+	o := probe.Observation{Outcome: probe.Absent}
+	var seen []string
+	for _, file := range originals {
+		if !slices.Contains(f.of, file.Holds) {
+			continue
+		}
+		seen = append(seen, fmt.Sprintf("%s: %s, mode %04o, user %d", file.Path, file.Holds, file.Mode, file.Owner))
+		if f.is(file, originals) {
+			o.Outcome = probe.Found
+		}
+	}
+	o.Received = strings.Join(seen, "; ")
+	return o
+}
+
+// lookAtDecoy looks at a file that is there to be found.
+func (f fault) lookAtDecoy(role pki.Role) probe.Observation {
+	folder, err := os.MkdirTemp("", "nomadlab-decoy-")
+	if err != nil {
+		return probe.Observation{Outcome: probe.Failed, Err: err.Error()}
+	}
+	defer func() { _ = os.RemoveAll(folder) }()
+	if err := f.decoy(folder); err != nil {
+		return probe.Observation{Outcome: probe.Failed, Err: err.Error()}
+	}
+	entries, err := os.ReadDir(folder)
+	if err != nil || len(entries) != 1 {
+		return probe.Observation{Outcome: probe.Failed, Err: "the file of our own is not there"}
+	}
+	holds := f.of[0]
+	file, err := originalOf(role, filepath.Join(folder, entries[0].Name()), holds)
+	if err != nil {
+		return probe.Observation{Outcome: probe.Failed, Err: err.Error()}
+	}
+	all := []Original{file}
+	if file.Owner == 0 { // a file of root's belongs to no stranger: it is looked at as if it were somebody's
+		all[0].Owner = stranger
+	}
+	return f.look(all)
+}
+
+// stranger is a user that no file belongs to (4294967294 is what Linux gives to unmapped users, 65534 is nobody).
+const stranger = 65534
+
+// lookAtFiles is what the checks find in the user's own files.
+func lookAtFiles(ctx context.Context, s Source) ([]finding.Finding, error) {
+	var all []finding.Finding
+	for _, role := range s.roles() {
+		var originals []Original
+		for _, o := range s.Originals {
+			if o.Role == role {
+				originals = append(originals, o)
+			}
+		}
+		checks, err := fileChecks(role, originals)
+		if err != nil {
+			return nil, err
+		}
+		target := probe.Target{Name: "your " + string(role) + " files", Role: role, Files: true}
+		all = append(all, posture.Run(ctx, checks, []probe.Target{target}, nil)...)
+	}
+	return all, nil
+}

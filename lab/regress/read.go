@@ -1,0 +1,257 @@
+package regress
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/agentconf"
+	"nomadlab.internal/lab/pki"
+)
+
+// Nomad's defaults (command/agent/config.go:1713-1714), and the number of servers of a lab whose configuration does not say.
+const (
+	defaultDatacenter = "dc1"
+	defaultServers    = 3
+)
+
+// Read reads a user's configuration. Its errors wrap ErrConfiguration, and tell of all that is wrong with a file, each with
+// its line.
+func Read(p Paths) (Source, error) {
+	s, err := read(p)
+	if err != nil {
+		return Source{}, fmt.Errorf("%w: %w", ErrConfiguration, err)
+	}
+	return s, nil
+}
+
+func read(p Paths) (Source, error) {
+	s := Source{Configuration: &lab.Configuration{}}
+	for _, side := range []struct {
+		role  pki.Role
+		paths []string
+		into  *agentconf.Files
+	}{
+		{pki.Server, p.Server, &s.Configuration.Server.Files}, {pki.Client, p.Client, &s.Configuration.Client.Files},
+	} {
+		files, originals, err := readFiles(side.role, side.paths)
+		if err != nil {
+			return Source{}, err
+		}
+		if err := errors.Join(files.Check(), whole(files)); err != nil {
+			return Source{}, err
+		}
+		*side.into = files
+		s.Originals = append(s.Originals, originals...)
+	}
+	if err := s.understand(); err != nil {
+		return Source{}, err
+	}
+	return s, s.readCredentials(p.TLS)
+}
+
+// whole refuses JSON that is cut off. To the parser that Nomad has of it the end of a file ends every object, so that Nomad
+// takes what there is (verified against Nomad 1.11.3).
+func whole(files agentconf.Files) error {
+	var errs []error
+	for _, f := range files {
+		if !bytes.HasPrefix(bytes.TrimSpace(f.Text), []byte("{")) {
+			continue
+		}
+		if err := json.Unmarshal(f.Text, new(any)); err != nil && strings.Contains(err.Error(), "unexpected end") {
+			errs = append(errs, fmt.Errorf("%s is cut off: %w; Nomad would take what there is of it", f.Name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// readFiles reads what an agent would, in its order: the paths one after the other, of a folder the files that Nomad loads.
+func readFiles(role pki.Role, paths []string) (agentconf.Files, []Original, error) {
+	var files agentconf.Files
+	var originals []Original
+	for _, given := range paths {
+		names, err := inside(given)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, name := range names {
+			text, err := os.ReadFile(name)
+			if err != nil {
+				return nil, nil, err
+			}
+			holds := HoldsSettings
+			if string(agentconf.Redact(text)) != string(text) {
+				holds = HoldsSecrets
+			}
+			original, err := originalOf(role, name, holds)
+			if err != nil {
+				return nil, nil, err
+			}
+			files, originals = append(files, agentconf.File{Name: name, Text: text}), append(originals, original)
+		}
+	}
+	return files, originals, nil
+}
+
+// inside are the files that Nomad loads for the path: itself, or those of a folder in the order of their names.
+func inside(given string) ([]string, error) {
+	info, err := os.Stat(given)
+	if err != nil {
+		return nil, fmt.Errorf("%w: give a file or a folder of the agent's configuration", err)
+	}
+	if !info.IsDir() {
+		return []string{given}, nil
+	}
+	entries, err := os.ReadDir(given) // in the order of their names
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if !e.IsDir() && agentconf.InFolder(e.Name()) {
+			names = append(names, filepath.Join(given, e.Name()))
+		}
+	}
+	if len(names) == 0 {
+		return nil, fmt.Errorf("%s holds no file that Nomad would load: give one with files named *.hcl or *.json", given)
+	}
+	return names, nil
+}
+
+func originalOf(role pki.Role, path string, holds Holds) (Original, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return Original{}, err
+	}
+	o := Original{Role: role, Path: path, Holds: holds, Mode: info.Mode().Perm()}
+	if owner, known := info.Sys().(*syscall.Stat_t); known {
+		o.Owner = int(owner.Uid)
+	}
+	return o, nil
+}
+
+// understand finds out what must be known before an agent is started, and refuses what is no configuration of its role.
+func (s *Source) understand() error {
+	for _, role := range s.roles() {
+		if err := checkRole(role, s.files(role)); err != nil {
+			return err
+		}
+	}
+	server, client := s.files(pki.Server), s.files(pki.Client)
+	s.Region = cmp.Or(server.Text("region"), pki.DefaultRegion)
+	s.Datacenter = cmp.Or(server.Text("datacenter"), defaultDatacenter)
+	if of := cmp.Or(client.Text("region"), pki.DefaultRegion); s.hasClients() && of != s.Region {
+		return fmt.Errorf("the clients' region is %s%s, the servers' is %s%s: they would never meet; give both the same",
+			of, at(client, "region"), s.Region, at(server, "region"))
+	}
+	n, _, err := server.Number("server.bootstrap_expect")
+	if err != nil {
+		return err
+	}
+	s.Servers = cmp.Or(int(n), defaultServers)
+	return nil
+}
+
+// checkRole refuses a configuration that starts no agent of the role.
+func checkRole(role pki.Role, files agentconf.Files) error {
+	other := pki.Client
+	if role == pki.Client {
+		other = pki.Server
+	}
+	is, err := files.Flag(string(role) + ".enabled")
+	if err != nil {
+		return err
+	}
+	isOther, err := files.Flag(string(other) + ".enabled")
+	switch where := at(files, string(other)+".enabled"); {
+	case err != nil:
+		return err
+	case len(files) == 0:
+		return fmt.Errorf("there is no configuration of a %s: give it with --%s-config", role, role)
+	case is && isOther:
+		return fmt.Errorf("%s makes its agent a %s as well%s: who may run jobs on it has a server's keys; give each role a configuration of its own",
+			named(files), other, where)
+	case isOther:
+		return fmt.Errorf("%s is a %s's configuration%s: give it with --%s-config", named(files), other, where, other)
+	case !is:
+		return fmt.Errorf("%s starts no %s: `%s { enabled = true }` is nowhere in it", named(files), role, role)
+	default:
+		return twoJoins(files)
+	}
+}
+
+// twoJoins is Nomad's own rule, which it looks at when the agent starts (command/agent/retry_join.go:124,
+// command/agent/command.go:1385). A lab replaces all of them, so that the agent would start here.
+func twoJoins(files agentconf.Files) error {
+	const block = "server.server_join."
+	for _, pair := range [][2]string{
+		{block + "retry_join", "server.retry_join"}, {block + "retry_join", "server.start_join"},
+		{block + "retry_join", "server.retry_max"}, {block + "retry_join", "server.retry_interval"},
+		{block + "retry_join", block + "start_join"}, {block + "start_join", "server.start_join"},
+	} {
+		if len(files.Lookup(pair[0])) > 0 && len(files.Lookup(pair[1])) > 0 {
+			return fmt.Errorf("%s%s and %s%s cannot both be defined: the agent would not start",
+				pair[0], at(files, pair[0]), pair[1], at(files, pair[1]))
+		}
+	}
+	return nil
+}
+
+// named are the files in words.
+func named(files agentconf.Files) string {
+	var names []string
+	for _, f := range files {
+		names = append(names, f.Name)
+	}
+	if len(names) > 3 {
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:2], ", "), len(names)-2)
+	}
+	return strings.Join(names, ", ")
+}
+
+// at is where a setting stands, as it follows what is said of it. Empty where it stands nowhere.
+func at(files agentconf.Files, setting string) string {
+	lines := files.Lookup(setting)
+	if len(lines) == 0 {
+		return ""
+	}
+	last := lines[len(lines)-1]
+	return fmt.Sprintf(" (%s:%d)", last.File, last.Number)
+}
+
+// isFile says whether there is a file that can be looked at.
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// authorityKeys are the keys of authorities that lie beside a file, by the names that `nomad tls`, cfssl and openssl's
+// habit give them.
+func authorityKeys(role pki.Role, beside string) []Original {
+	entries, err := os.ReadDir(filepath.Dir(beside))
+	if err != nil {
+		return nil
+	}
+	var out []Original
+	for _, e := range entries {
+		name := strings.ToLower(e.Name())
+		if !slices.ContainsFunc([]string{"ca-key.pem", "ca.key", "ca-key.key", "ca_key.pem"}, func(end string) bool {
+			return strings.HasSuffix(name, end)
+		}) || e.Type()&fs.ModeType != 0 {
+			continue
+		}
+		if o, err := originalOf(role, filepath.Join(filepath.Dir(beside), e.Name()), HoldsAuthority); err == nil {
+			out = append(out, o)
+		}
+	}
+	return out
+}
