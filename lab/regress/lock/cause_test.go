@@ -63,7 +63,8 @@ func TestCompareNamesTheSetting(t *testing.T) {
 			set("client", "tls.http", "", 1),
 		},
 		"one inside of what the promise rests on": {
-			held("clients-offer-no-raw-exec", "plugin.raw_exec"), all(), all(set("client", "plugin.raw_exec.config.enabled", "true", 9)),
+			held("clients-offer-no-raw-exec", "plugin.raw_exec"), all(),
+			append(all(set("client", "plugin.raw_exec.config.enabled", "true", 9)), set("client", "plugin.docker.config.auth", "true", 8)),
 			set("client", "plugin.raw_exec.config.enabled", "", 9),
 		},
 		"one in the same block": {
@@ -79,10 +80,10 @@ func TestCompareNamesTheSetting(t *testing.T) {
 		},
 		"the likeliest, where none differs": {held("server-https-refuses-x", front...), all(), all(), set("server", "tls.verify_https_client", "", 2)},
 		"the likeliest, set nowhere":        {held("server-x", "limits.http_max_conns_per_client"), all(), all(), finding.Setting{Path: "limits.http_max_conns_per_client"}},
-		"one that was taken out":            {held("server-https-refuses-x", "tls.http"), all(), all()[1:], finding.Setting{Path: "tls.http"}},
-		"one that was added":                {held("server-https-refuses-x", "tls.http"), all()[1:], all(), set("server", "tls.http", "", 1)},
+		"one that was taken out":            {held("server-https-refuses-x", front...), all(), all()[1:], finding.Setting{Path: "tls.http"}},
+		"one that was added":                {held("server-https-refuses-x", front...), all()[1:], all(), set("server", "tls.http", "", 1)},
 		"the likeliest, where what ran before is not known": {
-			held("server-https-refuses-x", front...), nil, all(set("server", "tls.http", "false", 1)), set("server", "tls.verify_https_client", "", 2),
+			held("server-https-refuses-x", "tls.rpc", "tls.http"), nil, all(set("server", "tls.http", "false", 1)), finding.Setting{Path: "tls.rpc"},
 		},
 		"none, for a promise that rests on none": {held("server-x"), all(), all(set("server", "tls.http", "false", 1)), finding.Setting{}},
 	} {

@@ -1,7 +1,6 @@
 package lock
 
 import (
-	"cmp"
 	"regexp"
 	"slices"
 	"strings"
@@ -33,8 +32,7 @@ func newNames(r finding.Report) names {
 			words = append(words, regexp.QuoteMeta(name))
 		}
 	}
-	if len(words) > 0 { // the longest first, as one may begin with another
-		slices.SortFunc(words, func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
+	if len(words) > 0 {
 		n.find = regexp.MustCompile(`(^|[^\w.-])(?:` + strings.Join(words, "|") + `)($|[^\w.-]|\.(?:\W|$))`) // a point may be a name's, or the sentence's end
 	}
 	return n
