@@ -154,13 +154,15 @@ func (w *mutantWatch) begin(count int, base finding.Report) {
 // take is told of each mutant.
 func (w *mutantWatch) take(r regress.Result) {
 	w.done++
+	left := (time.Since(w.began) / time.Duration(w.done) * time.Duration(w.of-w.done)).Round(time.Second)
 	if r.Fate != regress.Inapplicable {
 		by := ""
 		if len(r.By) > 0 {
 			by = " by " + r.By[0]
 		}
-		w.progress.done(fmt.Sprintf("%d/%d  %s: %s%s", w.done, w.of, r.Mutation.ID, r.Fate, by))
+		w.progress.done(fmt.Sprintf("%d of %d, about %s left  %s: %s%s", w.done, w.of, left, r.Mutation.ID, r.Fate, by))
 	}
-	left := time.Since(w.began) / time.Duration(w.done) * time.Duration(w.of-w.done)
-	w.progress.doing("mutants", fmt.Sprintf("mutants: %d of %d, about %s left", w.done, w.of, left.Round(time.Second)))
+	if w.errs.terminal {
+		w.progress.doing("mutants", fmt.Sprintf("mutants: %d of %d, about %s left", w.done, w.of, left))
+	}
 }

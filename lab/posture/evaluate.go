@@ -1,6 +1,7 @@
 package posture
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -65,12 +66,7 @@ func (c Check) inapplicable(t probe.Target) string {
 	if !c.appliesTo(t.Role) {
 		return fmt.Sprintf("the check is for agents of role %v; %s is of role %q", c.spec.Roles, t.Name, t.Role)
 	}
-	for _, p := range []probe.Plane{c.spec.Probe.Plane, c.spec.Control.Plane} {
-		if t.At(p) == "" {
-			return fmt.Sprintf("%s has no address for the %s plane", t.Name, p)
-		}
-	}
-	return ""
+	return cmp.Or(c.spec.Probe.Inapplicable(t), c.spec.Control.Inapplicable(t))
 }
 
 // appliesTo says whether the check is for agents of that role.

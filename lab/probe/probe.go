@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"fmt"
 	"time"
 )
 
@@ -21,6 +22,8 @@ type Probe struct {
 	Timeout time.Duration
 
 	see func(context.Context, Target) Observation
+	// lacks says what else than an address for the plane a target lacks for the probe; nil: nothing.
+	lacks func(Target) string
 }
 
 // New returns a probe of one's own. The function see must return when its
@@ -31,6 +34,19 @@ func New(plane Plane, sentence string, see func(context.Context, Target) Observa
 
 // IsZero says whether the probe was never built, so that it could see nothing.
 func (p Probe) IsZero() bool { return p.see == nil }
+
+// Inapplicable says why the probe cannot be tried at the target, such as that it has no address for the probe's plane; empty
+// if it can be.
+func (p Probe) Inapplicable(t Target) string {
+	switch {
+	case t.At(p.Plane) == "":
+		return fmt.Sprintf("%s has no address for the %s plane", t.Name, p.Plane)
+	case p.lacks != nil:
+		return p.lacks(t)
+	default:
+		return ""
+	}
+}
 
 // Observe runs the probe once. It returns when there is an outcome, when the
 // probe's Timeout is over, or when ctx is done, whichever comes first. Whatever

@@ -29,6 +29,7 @@ func weakenedTLS() []weakening {
 			"rpc-refuses-wildcard-certificate", "rpc-gives-root-keys-to-no-client", "rpc-gives-root-keys-to-no-other-region",
 			"rpc-gives-evaluations-to-no-client", "raft-refuses-client-certificate",
 			"raft-refuses-server-of-another-region", "raft-refuses-cli-certificate"),
+		set(pki.Client, "names-not-verified", "tls.verify_server_hostname", "false", "client-takes-no-client-for-a-server"),
 		set(pki.Server, "upgrade-mode", "tls.rpc_upgrade_mode", "true",
 			"rpc-refuses-plaintext-nomad-rpc", "rpc-refuses-plaintext-multiplex", "rpc-refuses-plaintext-streaming",
 			"rpc-refuses-plaintext-multiplex-v2", "raft-refuses-plaintext",
@@ -39,6 +40,7 @@ func weakenedTLS() []weakening {
 			breaks: []string{
 				"wire-carries-no-rpc-in-clear", "rpc-refuses-plaintext-nomad-rpc", "rpc-refuses-plaintext-multiplex",
 				"rpc-refuses-plaintext-streaming", "rpc-refuses-plaintext-multiplex-v2", "raft-refuses-plaintext",
+				"client-takes-no-client-for-a-server",
 			},
 		},
 		foreignAuthority(pki.Server, "server-https-refuses-foreign-certificate", "server-https-trusts-no-other-authority",

@@ -1,0 +1,33 @@
+package catalogue
+
+import (
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/probe"
+)
+
+// rogueServers are whom a client takes for a server. What guards its RPC is asked for over its HTTP API: a client has no RPC
+// port of its own.
+func (i Ingredients) rogueServers() []posture.Spec {
+	offered := func(k party.Kind) step {
+		holder, asker := i.as(k), i.reader()
+		if holder.lacks != "" {
+			asker = asker.lacking(holder.lacks)
+		}
+		return asker.does(func(as probe.Caller) probe.Probe { return probe.RogueServer(holder.caller, as) })
+	}
+	// What Go says of a certificate for other names, up to the domain.
+	reason := "not " + pki.Identity{Role: pki.Server, Region: i.region()}.Name()
+	return []posture.Spec{tried(posture.Spec{
+		ID:    "client-takes-no-client-for-a-server",
+		Title: "a client takes nobody for a server who has a client's certificate",
+		Plane: probe.PlaneRPC, Kind: posture.Intrusive, Severity: posture.Critical, Roles: []pki.Role{pki.Client},
+		Why: "tls.verify_server_hostname: without it a client looks at the authority alone, and registers with whoever holds any certificate of it, " +
+			"so that every node's key is good to command all others (helper/tlsutil/config.go:233; verified against Nomad 1.11.3)",
+		Settings: []string{tlsVerifyNames, tlsRPC, tlsAuthorities},
+		Want:     posture.Want{probe.RefusedInHandshake},
+		Answer:   reason,
+		LogText:  reason, LogLevel: "ERROR",
+	}, offered(party.Client), offered(party.Server))}
+}

@@ -1,0 +1,50 @@
+package catalogue_test
+
+import (
+	"strings"
+	"testing"
+
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/posture/catalogue"
+	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/probe"
+)
+
+// TestWhatTheOfferOfARogueServerTakes: a token where there are tokens, two certificates, and a way for the client to call.
+func TestWhatTheOfferOfARogueServerTakes(t *testing.T) {
+	const callable = "127.0.0.1"
+	for name, c := range map[string]struct {
+		take    func(*catalogue.Ingredients)
+		caller  string
+		verdict finding.Verdict
+		says    string
+	}{
+		"everything":      {func(*catalogue.Ingredients) {}, callable, finding.NotCarriedOut, "connection refused"},
+		"no token":        {func(i *catalogue.Ingredients) { i.Management = "" }, callable, finding.Skipped, "a management token is not at hand"},
+		"no ACL system":   {func(i *catalogue.Ingredients) { i.Management, i.NoACL = "", true }, callable, finding.NotCarriedOut, "connection refused"},
+		"no certificates": {func(i *catalogue.Ingredients) { i.Parties = party.Parties{} }, callable, finding.Skipped, "nobody was made who holds"},
+		"no way back":     {func(*catalogue.Ingredients) {}, "", finding.Skipped, "it is not known by which address agent could call a listener of ours"},
+	} {
+		i := minted(t)
+		c.take(&i)
+		checks, err := catalogue.All(i)
+		if err != nil {
+			t.Fatal(err)
+		}
+		chosen, err := posture.Choose(checks, "client-takes-no-client-for-a-server")
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := chosen[0].Evaluate(t.Context(), probe.Target{
+			Name: "agent", Role: pki.Client, Region: "global", HTTP: "127.0.0.1:1", ServerName: "client.global.nomad", Caller: c.caller,
+		})
+		if f.Verdict != c.verdict || !strings.Contains(f.Reason, c.says) {
+			t.Errorf("%s: %s because %q, want %s, %q", name, f.Verdict, f.Reason, c.verdict, c.says)
+		}
+		if f.Plane != string(probe.PlaneRPC) {
+			t.Errorf("it is a promise of the %s plane", f.Plane)
+		}
+	}
+}
