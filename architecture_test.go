@@ -50,6 +50,9 @@ func rooms() map[string]room {
 		"scenarios/posture": {
 			mayImport: everythingBelow, testsMayImport: []string{"lab/labtest"},
 		},
+		"scenarios/configs": {
+			mayImport: everythingBelow, testsMayImport: []string{"lab/labtest"},
+		},
 		"lab/labtest": {
 			mayImport:      []string{"lab", "lab/engine", "lab/engine/engines", "lab/story", "lab/finding"},
 			testsMayImport: []string{"lab/pki", "lab/image"},

@@ -26,8 +26,8 @@ func Main(m *testing.M) int {
 	return m.Run()
 }
 
-// open connects to the engines that are asked for, until the test ends.
-func open(t testing.TB) *engines.Set {
+// Engines are those that are asked for, open until the test ends.
+func Engines(t testing.TB) *engines.Set {
 	t.Helper()
 	e, err := engines.Open(t.Context(), engines.Kind(os.Getenv(engines.Variable)))
 	if err != nil {

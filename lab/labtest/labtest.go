@@ -39,14 +39,14 @@ const (
 // processes, may have labs at the same time.
 func Start(t testing.TB, options ...lab.Option) *lab.Lab {
 	t.Helper()
-	return start(t, open(t), options, lab.Ready)
+	return start(t, Engines(t), options, lab.Ready)
 }
 
 // StartUntil is Start for a lab that is not to become ready, as one whose certificates are wrong: it waits for as much as is
 // said, and each of its agents is started.
 func StartUntil(t testing.TB, wait lab.Wait, options ...lab.Option) *lab.Lab {
 	t.Helper()
-	return start(t, open(t), options, wait)
+	return start(t, Engines(t), options, wait)
 }
 
 func start(t testing.TB, e *engines.Set, options []lab.Option, wait lab.Wait) *lab.Lab {
@@ -65,7 +65,7 @@ func up(t testing.TB, e *engines.Set, options []lab.Option, wait lab.Wait) (*lab
 	}
 	spec := lab.Spec{}.With(options...)
 	if spec.Name == "" {
-		spec.Name = name(t)
+		spec.Name = Name(t)
 	}
 	began := time.Now()
 	return lab.Up(t.Context(), e.Home(), spec, lab.UpOptions{
@@ -122,5 +122,5 @@ func Leader(t testing.TB, l *lab.Lab) *lab.Node {
 // Engine returns the engine that Start uses, closed when the test ends. It fails the test where there is none.
 func Engine(t testing.TB) engine.Engine {
 	t.Helper()
-	return open(t).Home()
+	return Engines(t).Home()
 }

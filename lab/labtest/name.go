@@ -10,8 +10,8 @@ import (
 
 var notInLabel = regexp.MustCompile(`[^a-z0-9]+`)
 
-// name is a lab's name that tells the test and is nobody else's.
-func name(t testing.TB) string {
+// Name is a lab's name that tells the test and is nobody else's.
+func Name(t testing.TB) string {
 	slug := strings.Trim(notInLabel.ReplaceAllString(strings.ToLower(t.Name()), "-"), "-")
 	slug = strings.TrimPrefix(slug, "test")
 	random := make([]byte, 4)

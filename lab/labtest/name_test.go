@@ -23,7 +23,7 @@ func TestNamesOfLabs(t *testing.T) {
 		"Test" + strings.Repeat("Long", 20): "t-longlong", "TestA/" + strings.Repeat("-", 40): "t-a-",
 		"TestPlain" + strings.Repeat("x", 14) + "-y": "t-plain",
 	} {
-		first, second := labtest.NameFor(named{t, test}), labtest.NameFor(named{t, test})
+		first, second := labtest.Name(named{t, test}), labtest.Name(named{t, test})
 		if err := (lab.Spec{Name: first}).Validate(); err != nil {
 			t.Errorf("%s: %v", test, err)
 		}

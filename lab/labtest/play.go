@@ -16,7 +16,7 @@ import (
 // scenario needs, the test is skipped, and says why.
 func Stage(t testing.TB, s story.Scenario, options ...lab.Option) *lab.Lab {
 	t.Helper()
-	e := open(t)
+	e := Engines(t)
 	if missing := s.Missing(t.Context(), e.Home()); missing != "" {
 		t.Skipf("%s: %s", s.Name, missing) //nolint:forbidigo // the one reason for which nothing can be shown; make test counts and tells them
 	}

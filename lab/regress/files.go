@@ -40,7 +40,7 @@ func faults() []fault {
 			decoy: decoyFile("key.pem", 0o644),
 		},
 		{
-			id: "key-file-is-root's-or-the-agent's", title: "the private key belongs to root or to whoever the configuration belongs to", severity: posture.High,
+			id: "key-file-belongs-to-root-or-the-agent", title: "the private key belongs to root or to whoever the configuration belongs to", severity: posture.High,
 			why:  "the owner of a file may change its mode, and so read it (chmod(2))",
 			what: "a private key that belongs to somebody else", settings: []string{"tls.key_file"}, of: []Holds{HoldsKey},
 			is: strangers, decoy: decoyFile("key.pem", 0o600),

@@ -14,6 +14,7 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"
+	"nomadlab.internal/lab/pki"
 )
 
 // Fate says what became of a mutation.
@@ -192,7 +193,7 @@ func (o MutateOptions) meet(ctx context.Context, m Mutation, v variant, base map
 		return m.judge(base, findings(report))
 	case is:
 		return Result{Fate: Refused, Reason: fmt.Sprintf("%s: %s", ended.Node, lastWord(ended.LastWords))}
-	case errors.Is(err, lab.ErrInvalid):
+	case errors.Is(err, lab.ErrInvalid), errors.Is(err, pki.ErrNotPermitted):
 		return Result{Fate: Inapplicable, Reason: "it cannot be tried here: " + err.Error()}
 	default:
 		return Result{Fate: Failed, Reason: err.Error()}

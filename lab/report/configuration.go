@@ -109,16 +109,42 @@ func becameWhat(r finding.Replaced) string {
 
 // restsOn are the settings that a promise rests on, with what the configuration says of each, where there is one.
 func (v view) restsOn(f finding.Finding) string {
-	return strings.Join(each(f.Settings, v.settingWords), ", ")
+	role := v.roleOf(f.Node)
+	return strings.Join(each(f.Settings, func(path string) string { return v.settingWords(path, role) }), ", ")
 }
 
-func (v view) settingWords(path string) string {
-	if v.report.Configuration == nil {
+// roleOf is the role of the agent of that name; empty for one that is not known.
+func (v view) roleOf(node string) string {
+	for _, n := range v.report.Cluster.Nodes {
+		if n.Name == node {
+			return n.Role
+		}
+	}
+	return ""
+}
+
+// settingWords say where agents of the role have the setting; where they have not, where others do, as a client is let in by
+// what its servers have.
+func (v view) settingWords(path, role string) string {
+	c := v.report.Configuration
+	if c == nil {
 		return path
 	}
+	said := settingsSaid(c.Settings, path, role)
+	if len(said) == 0 {
+		said = settingsSaid(c.Settings, path, "")
+	}
+	if len(said) == 0 {
+		return path + " (not set)"
+	}
+	return path + " (" + strings.Join(said, "; ") + ")"
+}
+
+// settingsSaid is what agents of the role have of the setting, an empty role meaning all.
+func settingsSaid(settings []finding.Setting, path, role string) []string {
 	var said []string
-	for _, s := range v.report.Configuration.Settings {
-		if s.Path != path {
+	for _, s := range settings {
+		if s.Path != path || role != "" && s.Role != role {
 			continue
 		}
 		words := s.Value
@@ -129,10 +155,7 @@ func (v view) settingWords(path string) string {
 			said = append(said, words)
 		}
 	}
-	if len(said) == 0 {
-		return path + " (not set)"
-	}
-	return path + " (" + strings.Join(said, "; ") + ")"
+	return said
 }
 
 // setAt is where the likeliest of a promise's settings is set; nothing where none of them is, or in no file.

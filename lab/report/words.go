@@ -111,6 +111,8 @@ func counts(s finding.Summary) string {
 func (v view) subject() string {
 	c := v.report.Cluster
 	switch {
+	case c.Name == "" && v.report.Configuration != nil:
+		return "your configuration"
 	case c.Name == "":
 		return "the cluster"
 	case c.Engine == "":

@@ -1,0 +1,120 @@
+package regress_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/regress"
+)
+
+// looked is the verdict on each promise about the files of the role.
+func looked(t *testing.T, s regress.Source) map[string]finding.Verdict {
+	t.Helper()
+	found, err := regress.LookAtFiles(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]finding.Verdict{}
+	for _, f := range found {
+		all[f.ID] = f.Verdict
+		if f.Verdict == finding.NotCarriedOut {
+			t.Errorf("%s: %s: %v", f.ID, f.Reason, f.Evidence)
+		}
+	}
+	return all
+}
+
+// TestFiles: each fault of a user's files breaks its promise and no other. What has no fault holds.
+func TestFiles(t *testing.T) {
+	authority, err := pki.NewAuthority(pki.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const (
+		private, owned  = "server-key-file-is-private", "server-key-file-belongs-to-root-or-the-agent"
+		secret, signing = "server-configuration-with-secrets-is-private", "server-key-of-authority-lies-elsewhere"
+	)
+	for name, test := range map[string]struct {
+		fault  func(t *testing.T, config, tls string)
+		breaks string
+	}{
+		"none": {func(*testing.T, string, string) {}, ""},
+		"a key for everybody": {func(t *testing.T, _, tls string) {
+			chmod(t, filepath.Join(tls, "server-key.pem"), 0o644)
+		}, private},
+		"a key for the group": {func(t *testing.T, _, tls string) {
+			chmod(t, filepath.Join(tls, "server-key.pem"), 0o640)
+		}, ""},
+		"a gossip key for everybody": {func(t *testing.T, config, _ string) {
+			chmod(t, filepath.Join(config, "gossip.hcl"), 0o604)
+		}, secret},
+		"settings for everybody": {func(t *testing.T, config, _ string) {
+			chmod(t, filepath.Join(config, "server.hcl"), 0o644)
+		}, ""},
+		"an authority's key beside": {func(t *testing.T, _, tls string) {
+			if err := authority.Save(tls); err != nil {
+				t.Fatal(err)
+			}
+		}, signing},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := written(t, map[string]string{
+				"server.hcl": soundServer, "gossip.hcl": `server { encrypt = "dVPlufFjUOQuaP87qGEvVKnHxbz55Ze9DPwVHP3FsFg=" }`,
+			})
+			tls := written(t, credentials(t, authority, pki.Identity{Role: pki.Server}))
+			test.fault(t, config, tls)
+			s, err := regress.Read(regress.Paths{Server: []string{config}, TLS: tls})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for id, got := range looked(t, s) {
+				want := finding.Held
+				if id == test.breaks {
+					want = finding.Broken
+				}
+				if got != want {
+					t.Errorf("%s is %s, want %s", id, got, want)
+				}
+			}
+			if test.breaks == "" {
+				stranger(t, s, owned)
+			}
+		})
+	}
+}
+
+// stranger gives the key to somebody else, which only root may do to the file itself.
+func stranger(t *testing.T, s regress.Source, breaks string) {
+	t.Helper()
+	for i, o := range s.Originals {
+		if o.Holds == regress.HoldsKey {
+			s.Originals[i].Owner = 65534
+		}
+	}
+	if got := looked(t, s)[breaks]; got != finding.Broken {
+		t.Errorf("with a key of a stranger's, %s is %s", breaks, got)
+	}
+}
+
+func chmod(t *testing.T, file string, mode os.FileMode) {
+	t.Helper()
+	if err := os.Chmod(file, mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestNoFiles: where no key was read, nothing is said of it.
+func TestNoFiles(t *testing.T) {
+	s, err := regress.Read(regress.Paths{Server: []string{written(t, map[string]string{"s.hcl": soundServer})}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, got := range looked(t, s) {
+		if got != finding.Skipped {
+			t.Errorf("%s is %s", id, got)
+		}
+	}
+}

@@ -1,0 +1,237 @@
+package regress_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/regress"
+)
+
+const (
+	soundServer = `server {
+  enabled = true
+  bootstrap_expect = 5
+}
+tls {
+  ca_file   = "/etc/nomad.d/ca.pem"
+  cert_file = "/etc/nomad.d/server.pem"
+  key_file  = "/etc/nomad.d/server-key.pem"
+}
+`
+	soundClient = "client { enabled = true }\n"
+)
+
+// written is a folder with these files, for its owner alone.
+func written(t *testing.T, files map[string]string) string {
+	t.Helper()
+	folder := t.TempDir()
+	for name, text := range files {
+		at := filepath.Join(folder, name)
+		if err := os.MkdirAll(filepath.Dir(at), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(at, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return folder
+}
+
+// TestRead: what is understood of a sound configuration.
+func TestRead(t *testing.T) {
+	folder := written(t, map[string]string{
+		"server/b.hcl": soundServer, "server/a.json": `{"region": "eu", "datacenter": "ams"}`, "server/notes.txt": "none of Nomad's",
+		"server/.#b.hcl": "an editor's", "client.hcl": soundClient + `region = "eu"`,
+	})
+	s, err := regress.Read(regress.Paths{Server: []string{filepath.Join(folder, "server")}, Client: []string{filepath.Join(folder, "client.hcl")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Region != "eu" || s.Datacenter != "ams" || s.Servers != 5 {
+		t.Errorf("region %q, datacenter %q, %d servers", s.Region, s.Datacenter, s.Servers)
+	}
+	var names []string
+	for _, f := range s.Configuration.Server.Files {
+		names = append(names, filepath.Base(f.Name))
+	}
+	if got := strings.Join(names, " "); got != "a.json b.hcl" {
+		t.Errorf("the servers' files are %s", got)
+	}
+}
+
+// TestBadInput: each has an error of its own, which says where and what to do. The control is TestRead.
+func TestBadInput(t *testing.T) {
+	for name, test := range map[string]struct {
+		files          map[string]string
+		server, client string
+		says           []string
+	}{
+		"no such file":    {server: "nowhere.hcl", says: []string{"nowhere.hcl", "no such file", "give a file or a folder"}},
+		"an empty folder": {files: map[string]string{"d/readme.txt": ""}, server: "d", says: []string{"holds no file that Nomad would load", "*.hcl"}},
+		"a syntax error":  {files: map[string]string{"s.hcl": "server {\n  enabled = true\n"}, server: "s.hcl", says: []string{"s.hcl:", "expected closing RBRACE"}},
+		"two syntax errors": {
+			files: map[string]string{"d/a.hcl": "server {", "d/b.hcl": "tls {"}, server: "d", says: []string{"a.hcl:", "b.hcl:"},
+		},
+		"JSON that is cut off": {
+			files: map[string]string{"s.json": `{"server": {"enabled": true}`}, server: "s.json", says: []string{"s.json is cut off", "Nomad would take"},
+		},
+		"a client as a server": {
+			files: map[string]string{"s.hcl": soundClient}, server: "s.hcl", says: []string{"is a client's configuration", "s.hcl:1", "--client-config"},
+		},
+		"a server as a client": {
+			files: map[string]string{"s.hcl": soundServer}, server: "s.hcl", client: "s.hcl", says: []string{"is a server's configuration", "--server-config"},
+		},
+		"both at once": {
+			files: map[string]string{"s.hcl": soundServer + soundClient}, server: "s.hcl", says: []string{"a client as well", "s.hcl:10"},
+		},
+		"neither": {
+			files: map[string]string{"s.hcl": `region = "eu"`}, server: "s.hcl", says: []string{"starts no server", "server { enabled = true }"},
+		},
+		"two regions": {
+			files:  map[string]string{"s.hcl": soundServer, "c.hcl": soundClient + `region = "eu"`},
+			server: "s.hcl", client: "c.hcl", says: []string{"region is eu", "c.hcl:2", "global"},
+		},
+		"two joins": {
+			files:  map[string]string{"s.hcl": "server {\n  enabled = true\n  retry_join = [\"a\"]\n  server_join { retry_join = [\"b\"] }\n}\n"},
+			server: "s.hcl", says: []string{"server.retry_join", "s.hcl:3", "cannot both be defined"},
+		},
+		"a number that is none": {
+			files: map[string]string{"s.hcl": "server {\n  enabled = true\n  bootstrap_expect = \"three\"\n}\n"}, server: "s.hcl",
+			says: []string{"bootstrap_expect"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := written(t, test.files)
+			paths := regress.Paths{Server: []string{filepath.Join(folder, test.server)}}
+			if test.client != "" {
+				paths.Client = []string{filepath.Join(folder, test.client)}
+			}
+			_, err := regress.Read(paths)
+			refused(t, err, test.says...)
+		})
+	}
+}
+
+// refused demands an error of its kind that says all of that.
+func refused(t *testing.T, err error, says ...string) {
+	t.Helper()
+	if !errors.Is(err, regress.ErrConfiguration) {
+		t.Fatalf("error %v, want an ErrConfiguration", err)
+	}
+	for _, s := range says {
+		if !strings.Contains(err.Error(), s) {
+			t.Errorf("%q does not say %q", err, s)
+		}
+	}
+}
+
+// credentials are the files of a role's certificate, as soundServer names them.
+func credentials(t *testing.T, a *pki.Authority, id pki.Identity) map[string]string {
+	t.Helper()
+	c, err := a.Issue(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string]string{"ca.pem": string(c.CAPEM), "server.pem": string(c.CertPEM), "server-key.pem": string(c.KeyPEM)}
+}
+
+// TestHandedIn: certificates that the user hands in belong to the configuration and to each other, or the error says what
+// does not. The control is the first row.
+func TestHandedIn(t *testing.T) {
+	authority, err := pki.NewAuthority(pki.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := func(change func(map[string]string)) map[string]string {
+		files := credentials(t, authority, pki.Identity{Role: pki.Server})
+		change(files)
+		return files
+	}
+	for name, test := range map[string]struct {
+		tls  map[string]string
+		says []string
+	}{
+		"sound": {tls: server(func(map[string]string) {})},
+		"below their whole path": {tls: server(func(f map[string]string) {
+			for _, name := range []string{"ca.pem", "server.pem", "server-key.pem"} {
+				f["etc/nomad.d/"+name] = f[name]
+				delete(f, name)
+			}
+		})},
+		"a file that nobody has": {
+			tls:  server(func(f map[string]string) { delete(f, "server-key.pem") }),
+			says: []string{"tls.key_file", "s.hcl:8", "/etc/nomad.d/server-key.pem", "leave --tls-dir out"},
+		},
+		"a key of another certificate": {
+			tls: server(func(f map[string]string) {
+				f["server-key.pem"] = credentials(t, authority, pki.Identity{Role: pki.Server})["server-key.pem"]
+			}),
+			says: []string{"server-key.pem is not the key of", "server.pem"},
+		},
+		"a certificate of another role": {
+			tls:  credentials(t, authority, pki.Identity{Role: pki.Client}),
+			says: []string{"wrong role or region", "client.global.nomad", "needs server.global.nomad"},
+		},
+		"no certificate": {
+			tls: server(func(f map[string]string) { f["server.pem"] = "hello" }), says: []string{"server.pem holds no certificate"},
+		},
+		"no authority": {
+			tls: server(func(f map[string]string) { f["ca.pem"] = "" }), says: []string{"ca.pem holds no certificate of an authority"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			paths := regress.Paths{
+				Server: []string{filepath.Join(written(t, map[string]string{"s.hcl": soundServer}), "s.hcl")}, TLS: written(t, test.tls),
+			}
+			s, err := regress.Read(paths)
+			if test.says != nil {
+				refused(t, err, test.says...)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Configuration.Server.Credential == nil {
+				t.Error("nothing was handed in")
+			}
+		})
+	}
+}
+
+// TestTheAuthoritysKey is found at the top of the folder, where it is the key of an authority that the agents trust.
+func TestTheAuthoritysKey(t *testing.T) {
+	own, err := pki.NewAuthority(pki.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := pki.NewAuthority(pki.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		beside *pki.Authority
+		found  bool
+	}{"its own": {own, true}, "another": {other, false}, "none": {nil, false}} {
+		t.Run(name, func(t *testing.T) {
+			folder := written(t, credentials(t, own, pki.Identity{Role: pki.Server}))
+			if test.beside != nil {
+				if err := test.beside.Save(folder); err != nil {
+					t.Fatal(err)
+				}
+			}
+			s, err := regress.Read(regress.Paths{
+				Server: []string{filepath.Join(written(t, map[string]string{"s.hcl": soundServer}), "s.hcl")}, TLS: folder,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := s.Configuration.Authority != nil; got != test.found {
+				t.Errorf("the authority's key is at hand: %t, want %t", got, test.found)
+			}
+		})
+	}
+}

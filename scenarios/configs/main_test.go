@@ -1,0 +1,111 @@
+// Package configs_test checks the configurations of fixtures/config as their operators would, on real clusters: what each
+// lets in, what a change of it weakens, and that every weakening of the hardened one is noticed.
+package configs_test
+
+import (
+	"flag"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"nomadlab.internal/fixtures"
+	"nomadlab.internal/lab/labtest"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/regress"
+)
+
+func TestMain(m *testing.M) {
+	flag.Bool("update", false, "write the postures in testdata from what was seen")
+	os.Exit(labtest.Main(m))
+}
+
+// updating says that what was seen is to be written down.
+func updating() bool { return flag.Lookup("update").Value.String() == "true" }
+
+// copied is a folder of fixtures/config as its operator keeps it: nobody else may read it.
+func copied(t *testing.T, name string) string {
+	t.Helper()
+	to := filepath.Join(t.TempDir(), name)
+	from := "config/" + name
+	err := fs.WalkDir(fixtures.Config, from, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		at := filepath.Join(to, strings.TrimPrefix(path, from))
+		if entry.IsDir() {
+			return os.MkdirAll(at, 0o700)
+		}
+		text, err := fixtures.Config.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		return os.WriteFile(at, text, 0o600)
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+// pathsOf are where a folder of fixtures/config has each role's configuration.
+func pathsOf(t *testing.T, folder string) regress.Paths {
+	t.Helper()
+	of := func(role string) []string {
+		for _, name := range []string{role, role + ".hcl", role + ".json"} {
+			if _, err := os.Stat(filepath.Join(folder, name)); err == nil {
+				return []string{filepath.Join(folder, name)}
+			}
+		}
+		return nil
+	}
+	return regress.Paths{Server: of("server"), Client: of("client")}
+}
+
+// source reads a folder of fixtures/config.
+func source(t *testing.T, name string) regress.Source {
+	t.Helper()
+	s, err := regress.Read(pathsOf(t, copied(t, name)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// options have configurations judged on the engine that is asked for.
+func options(t *testing.T) regress.Options {
+	t.Helper()
+	e := labtest.Engines(t)
+	return regress.Options{Engine: e.Home(), Others: e.Others(), Name: labtest.Name(t)}
+}
+
+// tlsFolder has what the hardened configuration names, as it would be deployed, and at its top, away from where agents look,
+// the authority.
+func tlsFolder(t *testing.T) string {
+	t.Helper()
+	folder := t.TempDir()
+	authority, err := pki.NewAuthority(pki.Options{Intermediates: 1, TTL: longAuthority})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := authority.Save(folder); err != nil {
+		t.Fatal(err)
+	}
+	deployed := filepath.Join(folder, "etc", "nomad.d", "tls")
+	if err := os.MkdirAll(deployed, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for _, role := range []pki.Role{pki.Server, pki.Client} {
+		c, err := authority.Issue(pki.Identity{Role: role})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, text := range map[string][]byte{"ca.pem": c.CAPEM, string(role) + ".pem": c.CertPEM, string(role) + "-key.pem": c.KeyPEM} {
+			if err := os.WriteFile(filepath.Join(deployed, name), text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	return folder
+}

@@ -1,0 +1,69 @@
+package configs_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/regress"
+)
+
+// longAuthority is the life of an authority that can sign a certificate for ten years.
+const longAuthority = 11 * 365 * 24 * time.Hour
+
+// fewest is how many mutants there must be that weaken it.
+const fewest = 40
+
+// TestEveryMutantIsKilled: each way to weaken the hardened configuration by one step is noticed by a check that names what
+// was changed, and each that changes nothing is noticed by none.
+func TestEveryMutantIsKilled(t *testing.T) {
+	paths := pathsOf(t, copied(t, "hardened"))
+	paths.TLS = tlsFolder(t)
+	s, err := regress.Read(paths)
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := regress.MutateOptions{Options: options(t), Jobs: mutantsAtOnce}
+	o.Begun = func(_ int, base finding.Report) {
+		sum := finding.Summarize(base.Findings)
+		_, _ = fmt.Fprintf(t.Output(), "the configuration itself: %s\n", sum)
+		if sum.Broken > 0 || sum.NotCarriedOut > 0 {
+			for _, f := range base.Findings {
+				if f.Verdict == finding.Broken || f.Verdict == finding.NotCarriedOut {
+					t.Errorf("without any change, %s at %s is %s: %s", f.ID, f.Node, f.Verdict, f.Reason)
+				}
+			}
+		}
+	}
+	o.Tell = func(r regress.Result) {
+		_, _ = fmt.Fprintf(t.Output(), "%-18s %s (%.1f s): %s%s\n", r.Fate, r.Mutation.ID, r.Took.Seconds(), strings.Join(r.By[:min(3, len(r.By))], ", "), r.Reason)
+	}
+	run, err := regress.Mutate(t.Context(), o, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range run.Results {
+		switch m := r.Mutation; {
+		case r.Fate == regress.Killed, r.Fate == regress.Equivalent:
+		case r.Fate == regress.Inapplicable && cannotBeTriedHere(m.ID, o.Engine.Name()):
+		default:
+			t.Errorf("%s (%s): %s %v %s", m.ID, m.Line, r.Fate, r.By, r.Reason)
+		}
+	}
+	killed, of := run.Score()
+	_, _ = fmt.Fprintf(t.Output(), "%d of %d killed, in %s\n", killed, of, run.Took.Round(time.Second))
+	if killed != of || of < fewest {
+		t.Errorf("%d of %d mutants were killed, want all, and at least %d", killed, of, fewest)
+	}
+}
+
+// mutantsAtOnce is how many clusters are up at the same time: each spends much of its time waiting.
+const mutantsAtOnce = 5
+
+// cannotBeTriedHere says whether the mutant is none for the engine: on this machine's loopback nobody is offered raw_exec.
+func cannotBeTriedHere(id, engine string) bool {
+	return engine == "process" && slices.Contains([]string{"client-raw-exec"}, id)
+}
