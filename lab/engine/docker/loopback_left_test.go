@@ -51,22 +51,22 @@ func demandClosed(t *testing.T, at netip.AddrPort) {
 // TestNobodyStaysInside: whoever goes away takes nc along, also where the node does not care.
 func TestNobodyStaysInside(t *testing.T) {
 	t.Parallel()
-	ways(t, func(t *testing.T, w world) {
-		t.Parallel()
-		s := w.listening(t, w.listener(allInside()...))
-		for name, leave := range map[string]func(*net.TCPConn) error{
-			"closed": (*net.TCPConn).Close,
-			"reset":  func(c *net.TCPConn) error { return errors.Join(c.SetLinger(0), c.Close()) },
-		} {
-			conn := dial(t, s.Endpoints[hushPort])
-			w.demandProcesses(t, s.ID, w.perConnection())
-			if err := leave(conn); err != nil {
-				t.Error(err)
-			}
-			w.demandProcesses(t, s.ID, 0)
-			t.Logf("%s: gone", name)
+	w := newWorld(t)
+	w.program = staticProgram(t, "./testdata/listen")
+	w.ByCommand()
+	s := w.listening(t, w.listener(allInside()...))
+	for name, leave := range map[string]func(*net.TCPConn) error{
+		"closed": (*net.TCPConn).Close,
+		"reset":  func(c *net.TCPConn) error { return errors.Join(c.SetLinger(0), c.Close()) },
+	} {
+		conn := dial(t, s.Endpoints[hushPort])
+		w.demandProcesses(t, s.ID, 1)
+		if err := leave(conn); err != nil {
+			t.Error(err)
 		}
-	})
+		w.demandProcesses(t, s.ID, 0)
+		t.Logf("%s: gone", name)
+	}
 }
 
 // TestNothingIsLeftOfInside of whatever ends the node. It runs alone: it looks at the goroutines of this package.
