@@ -1,6 +1,7 @@
 package regress
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -26,16 +27,20 @@ type Options struct {
 	Inspect inspect.Options
 	// Progress is told what a lab's start does. Nil is fine.
 	Progress func(lab.Event)
+
+	// patience is how long each thing is waited for before a cluster counts as one that does not form; zero: usualPatience.
+	patience time.Duration
+	// ofUnready are the checks that are tried of such a cluster, as inspect.Options.Only has them; nil: all.
+	ofUnready []string
 }
 
 const (
 	defaultName = "config"
-	// patience is how long each thing is waited for before a cluster counts as one that does not form. A sound one takes
-	// five seconds, and on a busy machine three times as long; a client that was refused once comes back after 15 to 30 s
-	// (client/client.go:2104), which is not waited for.
-	patience = 20 * time.Second
+	// usualPatience is for a sound cluster on a busy machine; on a quiet one it takes five seconds. A client that was refused
+	// once comes back after 15 to 30 s (client/client.go:2104).
+	usualPatience = 40 * time.Second
 	// startWithin bounds a start.
-	startWithin = 90 * time.Second
+	startWithin = 3 * time.Minute
 	// expiry is when a later start on this machine may remove what a power cut has left.
 	expiry = 2 * time.Hour
 	// removeWithin bounds a removal.
@@ -75,7 +80,7 @@ func (v variant) spec(o Options) lab.Spec {
 // judge brings the variant up, looks at it, and takes it down again, whatever comes of it.
 func (v variant) judge(ctx context.Context, o Options) (r finding.Report, err error) {
 	l, err := lab.Up(ctx, o.Engine, v.spec(o), lab.UpOptions{
-		Timeout: startWithin, Patience: patience, Expires: time.Now().Add(expiry), Others: o.Others, Progress: o.Progress,
+		Timeout: startWithin, Patience: cmp.Or(o.patience, usualPatience), Expires: time.Now().Add(expiry), Others: o.Others, Progress: o.Progress,
 	})
 	if err != nil {
 		return finding.Report{}, explain(err)
@@ -87,6 +92,9 @@ func (v variant) judge(ctx context.Context, o Options) (r finding.Report, err er
 			err = errors.Join(err, fmt.Errorf("remove the cluster that ran the configuration: %w", down))
 		}
 	}()
+	if l.Unready() != nil && len(o.Inspect.Only) == 0 {
+		o.Inspect.Only = o.ofUnready
+	}
 	if r, err = inspect.Lab(ctx, l, o.Inspect); err != nil {
 		return r, err
 	}

@@ -15,6 +15,7 @@ import (
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/probe"
 )
 
 // Fate says what became of a mutation.
@@ -175,14 +176,26 @@ func (o MutateOptions) try(ctx context.Context, m Mutation, s Source, base map[s
 		if quick && m.Equivalent != "" {
 			continue // its proof takes everything
 		}
-		o.Inspect = inspect.Options{Quick: quick, NoMatrix: quick}
-		r := o.meet(ctx, m, v, base)
+		r := o.at(quick).meet(ctx, m, v, base)
 		r.Whole = !quick
 		if r.Fate != Survived && r.Fate != KilledByOthers || !quick {
 			return r
 		}
 	}
 	return Result{}
+}
+
+// hasty is how long a mutant is waited for at first. One that gets ready later meets the whole posture, as it survives this.
+const hasty = 12 * time.Second
+
+// at are the options for a first look at a mutant, which takes a moment, or for a whole one. Of a cluster that has not formed
+// the first look is at that: what else is asked there waits for answers in vain.
+func (o MutateOptions) at(quick bool) MutateOptions {
+	o.Inspect = inspect.Options{Quick: quick, NoMatrix: quick}
+	if quick {
+		o.patience, o.ofUnready = hasty, []string{string(probe.PlaneCluster), "*-certificate-*"}
+	}
+	return o
 }
 
 // meet has the mutated configuration meet the checks.
