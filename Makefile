@@ -40,7 +40,8 @@ image: build ## get the Nomad that labs run; without a registry it is built once
 # their bounds, such as the time of an election, are Nomad's and not a busy machine's, and their steps can be read. They
 # are carried out on each engine; one that needs what an engine lacks is skipped there, and nothing else may be. After
 # them, more than a hundred weakened clusters are brought up to see each check of the posture break; that the checks hold
-# is seen on each engine, among the scenarios. The race detector would multiply the time of their many TLS handshakes.
+# is seen on each engine, among the scenarios. Then the configurations that operators have, and all mutants of the hardened
+# one. The race detector would multiply the time of their many TLS handshakes.
 # The sums at the end are those of all tests together.
 ENGINES := docker process
 test: build $(GOTESTSUM) ## run all tests: first those of the packages, then every scenario on a fresh cluster, on each engine
@@ -61,9 +62,15 @@ test: build $(GOTESTSUM) ## run all tests: first those of the packages, then eve
 	echo "==> test: every check of the posture seen to break, each on a weakened cluster (processes, several at once)"; \
 	$(GOTESTSUM) --format testname --hide-summary skipped,failed,output --jsonfile $(RESULTS)/weakened.json -- \
 		-count=1 -timeout 40m ./scenarios/posture -engine process </dev/null || failed=1; \
+	echo "==> test: the configurations of fixtures/config, each on a cluster of its own"; \
+	$(GOTESTSUM) --format testname --hide-summary skipped,failed,output --jsonfile $(RESULTS)/configs.json -- \
+		-count=1 -timeout 30m ./scenarios/configs -skip TestEveryMutantIsKilled -engine $(firstword $(ENGINES)) </dev/null || failed=1; \
+	echo "==> test: every mutant of the hardened configuration killed (processes, several at once)"; \
+	$(GOTESTSUM) --format testname --hide-summary skipped,failed,output --jsonfile $(RESULTS)/mutants.json -- \
+		-count=1 -timeout 30m ./scenarios/configs -run TestEveryMutantIsKilled -engine process </dev/null || failed=1; \
 	echo "==> test: all together (JUnit: .bin/results/junit.xml)"; \
 	$(GOTESTSUM) --raw-command --format standard-quiet --junitfile $(RESULTS)/junit.xml -- \
-		cat $(RESULTS)/packages.json $(ENGINES:%=$(RESULTS)/scenarios-%.json) $(RESULTS)/weakened.json || failed=1; \
+		cat $(RESULTS)/packages.json $(ENGINES:%=$(RESULTS)/scenarios-%.json) $(RESULTS)/weakened.json $(RESULTS)/configs.json $(RESULTS)/mutants.json || failed=1; \
 	skipped=$$(cat $(RESULTS)/*.json | grep -c '"Action":"skip","Package":"[^"]*","Test":'); \
 	lacking=$$(cat $(RESULTS)/*.json | grep -cE '"Action":"output".*, which (the engine .*|this user|this Nomad) lacks: '); \
 	[ "$$skipped" = 0 ] || echo "==> test: $$skipped skipped: what an engine, a user or a Nomad lacks is not proved, see above"; \

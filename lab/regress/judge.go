@@ -1,7 +1,6 @@
 package regress
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -27,16 +26,11 @@ type Options struct {
 	Inspect inspect.Options
 	// Progress is told what a lab's start does. Nil is fine.
 	Progress func(lab.Event)
-
-	// patience is how long each thing is waited for before a cluster counts as one that does not form; zero: usualPatience.
-	patience time.Duration
-	// ofUnready are the checks that are tried of such a cluster, as inspect.Options.Only has them; nil: all.
-	ofUnready []string
 }
 
 const (
 	defaultName = "config"
-	// usualPatience is for a sound cluster on a busy machine; on a quiet one it takes five seconds. A client that was refused
+	// usualPatience is how long each thing is waited for before a cluster counts as one that does not form. It is for a sound one on a busy machine; on a quiet one it takes five seconds. A client that was refused
 	// once comes back after 15 to 30 s (client/client.go:2104).
 	usualPatience = 40 * time.Second
 	// startWithin bounds a start.
@@ -79,11 +73,32 @@ func (v variant) spec(o Options) lab.Spec {
 
 // judge brings the variant up, looks at it, and takes it down again, whatever comes of it.
 func (v variant) judge(ctx context.Context, o Options) (r finding.Report, err error) {
+	err = v.run(ctx, o, usualPatience, func(l *lab.Lab) error {
+		if r, err = inspect.Lab(ctx, l, o.Inspect); err != nil {
+			return err
+		}
+		if o.files() {
+			found, err := lookAtFiles(ctx, v.source)
+			if err != nil {
+				return err
+			}
+			r.Findings = append(r.Findings, found...)
+		}
+		r.Configuration = describe(v, l.Plan())
+		r.Cluster.Name = "" // of a lab that is gone by now
+		return nil
+	})
+	return r, err
+}
+
+// run brings the variant up, does something with it, and takes it down again, whatever comes of it. Each thing is waited for
+// as long as patience says: what is not so by then is in Lab.Unready.
+func (v variant) run(ctx context.Context, o Options, patience time.Duration, do func(*lab.Lab) error) (err error) {
 	l, err := lab.Up(ctx, o.Engine, v.spec(o), lab.UpOptions{
-		Timeout: startWithin, Patience: cmp.Or(o.patience, usualPatience), Expires: time.Now().Add(expiry), Others: o.Others, Progress: o.Progress,
+		Timeout: startWithin, Patience: patience, Expires: time.Now().Add(expiry), Others: o.Others, Progress: o.Progress,
 	})
 	if err != nil {
-		return finding.Report{}, explain(err)
+		return explain(err)
 	}
 	defer func() {
 		removing, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeWithin)
@@ -92,32 +107,33 @@ func (v variant) judge(ctx context.Context, o Options) (r finding.Report, err er
 			err = errors.Join(err, fmt.Errorf("remove the cluster that ran the configuration: %w", down))
 		}
 	}()
-	if l.Unready() != nil && len(o.Inspect.Only) == 0 {
-		o.Inspect.Only = o.ofUnready
-	}
-	if r, err = inspect.Lab(ctx, l, o.Inspect); err != nil {
-		return r, err
-	}
-	if o.files() {
-		found, err := lookAtFiles(ctx, v.source)
-		if err != nil {
-			return r, err
-		}
-		r.Findings = append(r.Findings, found...)
-	}
-	r.Configuration = describe(v, l.Plan())
-	r.Cluster.Name = "" // of a lab that is gone by now
-	return r, nil
+	return do(l)
 }
 
 // files says whether the user's files are looked at: not where the user has chosen other checks.
 func (o Options) files() bool { return len(o.Inspect.Only) == 0 }
 
+// RefusedError is an agent that does not start with the configuration. It is an ErrConfiguration.
+type RefusedError struct {
+	// Node is the agent, and LastWords are the last lines that it wrote, in which files have the names that the user gave.
+	Node      string
+	LastWords []string
+	// ExitCode is its own; -1 where it is not known.
+	ExitCode int
+}
+
+func (e *RefusedError) Error() string {
+	return fmt.Sprintf("%v: %s does not start with it (exit code %d), and says:\n%s",
+		ErrConfiguration, e.Node, e.ExitCode, strings.Join(e.LastWords, "\n"))
+}
+
+// Unwrap makes errors.Is(err, ErrConfiguration) hold.
+func (e *RefusedError) Unwrap() error { return ErrConfiguration }
+
 // explain makes the end of an agent that refuses its configuration the user's to mend.
 func explain(err error) error {
 	if ended, is := errors.AsType[*lab.EndedError](err); is {
-		return fmt.Errorf("%w: %s does not start with it (exit code %d), and says:\n%s",
-			ErrConfiguration, ended.Node, ended.ExitCode, strings.Join(ended.LastWords, "\n"))
+		return &RefusedError{Node: ended.Node, LastWords: ended.LastWords, ExitCode: ended.ExitCode}
 	}
 	if errors.Is(err, lab.ErrInvalid) {
 		return fmt.Errorf("%w: %w", ErrConfiguration, err)

@@ -1,6 +1,7 @@
 package regress
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -171,41 +172,92 @@ func (o MutateOptions) try(ctx context.Context, m Mutation, s Source, base map[s
 		r.Whole = true
 		return r
 	}
-	o.Name = fmt.Sprintf("mutant-%d", number+1)
-	for _, quick := range []bool{true, false} {
-		if quick && m.Equivalent != "" {
-			continue // its proof takes everything
-		}
-		r := o.at(quick).meet(ctx, m, v, base)
-		r.Whole = !quick
-		if r.Fate != Survived && r.Fate != KilledByOthers || !quick {
-			return r
-		}
+	o.Name = fmt.Sprintf("%s-%d", cmp.Or(o.Name, defaultName), number+1)
+	if m.Equivalent != "" {
+		return o.prove(ctx, m, v, base)
 	}
-	return Result{}
+	r := o.meet(ctx, m, v, base, hasty)
+	if !r.Whole && r.Fate.open() {
+		r = o.meet(ctx, m, v, base, usualPatience)
+	}
+	return r
 }
 
-// hasty is how long a mutant is waited for at first. One that gets ready later meets the whole posture, as it survives this.
+// hasty is how long a mutant is waited for at first. One that gets ready later is given more time before it counts as one
+// that has survived.
 const hasty = 12 * time.Second
 
-// at are the options for a first look at a mutant, which takes a moment, or for a whole one. Of a cluster that has not formed
-// the first look is at that: what else is asked there waits for answers in vain.
-func (o MutateOptions) at(quick bool) MutateOptions {
-	o.Inspect = inspect.Options{Quick: quick, NoMatrix: quick}
-	if quick {
-		o.patience, o.ofUnready = hasty, []string{string(probe.PlaneCluster), "*-certificate-*"}
-	}
-	return o
+// open says whether further checks may change the fate.
+func (f Fate) open() bool { return f == Survived || f == KilledByOthers }
+
+// stage is one part of the posture.
+type stage struct {
+	inspect.Options
+	// last is true for the stage after which the whole posture was tried.
+	last bool
 }
 
-// meet has the mutated configuration meet the checks.
-func (o MutateOptions) meet(ctx context.Context, m Mutation, v variant, base map[string]seen) Result {
+// stages are what a mutant meets, one after the other until it is killed: first what takes a moment, then what waits, then the
+// matrix. Of a cluster that has not formed, whose agents leave most questions without an answer for seconds, the first look
+// is at that, and at the agents' certificates.
+func stages(unready bool, patience time.Duration) []stage {
+	if unready && patience < usualPatience {
+		return []stage{{Options: inspect.Options{Only: []string{string(probe.PlaneCluster), "*-certificate-*"}}}}
+	}
+	return []stage{
+		{Options: inspect.Options{Quick: true, NoMatrix: true}},
+		{Options: inspect.Options{NoMatrix: true}},
+		{Options: inspect.Options{Only: []string{inspect.MatrixName}}, last: true},
+	}
+}
+
+// meet has the mutated configuration meet the checks, on one cluster.
+func (o MutateOptions) meet(ctx context.Context, m Mutation, v variant, base map[string]seen, patience time.Duration) (r Result) {
+	err := v.run(ctx, o.Options, patience, func(l *lab.Lab) error {
+		for _, s := range stages(l.Unready() != nil, patience) {
+			report, err := inspect.Lab(ctx, l, s.Options)
+			if err != nil {
+				return err
+			}
+			r = m.judge(base, findings(report)).after(r)
+			if r.Whole = s.last; !r.Fate.open() {
+				return nil
+			}
+		}
+		return nil
+	})
+	return failed(r, err)
+}
+
+// prove has a configuration that is said to be no other meet all checks at once, as the one without the mutation has.
+func (o MutateOptions) prove(ctx context.Context, m Mutation, v variant, base map[string]seen) Result {
+	o.Inspect = inspect.Options{}
 	report, err := v.judge(ctx, o.Options)
-	switch ended, is := errors.AsType[*lab.EndedError](err); {
+	r := m.judge(base, findings(report))
+	r.Whole = true
+	return failed(r, err)
+}
+
+// after adds what an earlier stage has seen: who is broken there may not be asked again.
+func (r Result) after(earlier Result) Result {
+	for _, id := range earlier.By {
+		if !slices.Contains(r.By, id) {
+			r.By = append(r.By, id)
+		}
+	}
+	if r.Fate == Survived && len(r.By) > 0 {
+		r.Fate = KilledByOthers
+	}
+	return r
+}
+
+// failed is the result where a mutant could not be brought up or looked at.
+func failed(r Result, err error) Result {
+	switch refused, is := errors.AsType[*RefusedError](err); {
 	case err == nil:
-		return m.judge(base, findings(report))
+		return r
 	case is:
-		return Result{Fate: Refused, Reason: fmt.Sprintf("%s: %s", ended.Node, lastWord(ended.LastWords))}
+		return Result{Fate: Refused, Reason: fmt.Sprintf("%s: %s", refused.Node, lastWord(refused.LastWords))}
 	case errors.Is(err, lab.ErrInvalid), errors.Is(err, pki.ErrNotPermitted):
 		return Result{Fate: Inapplicable, Reason: "it cannot be tried here: " + err.Error()}
 	default:

@@ -63,7 +63,26 @@ func TestEveryMutantIsKilled(t *testing.T) {
 // mutantsAtOnce is how many clusters are up at the same time: each spends much of its time waiting.
 const mutantsAtOnce = 5
 
-// cannotBeTriedHere says whether the mutant is none for the engine: on this machine's loopback nobody is offered raw_exec.
-func cannotBeTriedHere(id, engine string) bool {
-	return engine == "process" && slices.Contains([]string{"client-raw-exec"}, id)
+// needsContainers is the mutant that is none for agents on this machine's loopback, where nobody is offered raw_exec.
+const needsContainers = "client-raw-exec"
+
+// cannotBeTriedHere says whether the mutant is none for the engine.
+func cannotBeTriedHere(id, engine string) bool { return engine == "process" && id == needsContainers }
+
+// TestTheMutantThatNeedsContainers is killed in containers, and told not to apply without them.
+func TestTheMutantThatNeedsContainers(t *testing.T) {
+	o := regress.MutateOptions{Options: options(t), Only: []string{needsContainers}}
+	run, err := regress.Mutate(t.Context(), o, source(t, "hardened"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := run.Results[0]
+	switch {
+	case cannotBeTriedHere(needsContainers, o.Engine.Name()):
+		if r.Fate != regress.Inapplicable || !strings.Contains(r.Reason, "--engine docker") {
+			t.Errorf("%s: %s", r.Fate, r.Reason)
+		}
+	case r.Fate != regress.Killed || !slices.Contains(r.By, "clients-offer-no-raw-exec"):
+		t.Errorf("%s by %v: %s", r.Fate, r.By, r.Reason)
+	}
 }

@@ -1,0 +1,155 @@
+package lab_test
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"slices"
+	"strings"
+	"testing"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/agentconf"
+	"nomadlab.internal/lab/pki"
+)
+
+// gossipSecret is in the user's configuration, and nowhere that is shown.
+const gossipSecret = "dVPlufFjUOQuaP87qGEvVKnHxbz55Ze9DPwVHP3FsFg="
+
+// configured is a lab that runs a user's configuration: three servers, and a client that has these lines besides.
+func configured(client string) lab.Spec {
+	const tls = `
+tls {
+  http = true
+  rpc = true
+  ca_file   = "/etc/nomad.d/ca.pem"
+  cert_file = "/etc/nomad.d/agent.pem"
+  key_file  = "/etc/nomad.d/agent-key.pem"
+}
+`
+	clients := 1
+	return lab.Spec{
+		Hardened: true, Regions: []lab.Region{{Clients: &clients}},
+		Configuration: &lab.Configuration{
+			Server: lab.AgentConfiguration{Files: agentconf.Files{
+				{Name: "mine/server.hcl", Text: []byte("server {\n  enabled = true\n  bootstrap_expect = 3\n}\nports { http = 14646 }\n" + tls)},
+				{Name: "other/server.hcl", Text: []byte(`server { encrypt = "` + gossipSecret + `" }`)},
+			}},
+			Client: lab.AgentConfiguration{Files: agentconf.Files{{Name: "client.hcl", Text: []byte("client { enabled = true }\n" + tls + client)}}},
+		},
+	}
+}
+
+// TestConfiguredPlan: an agent reads its user's files in their order, and then the lab's own.
+func TestConfiguredPlan(t *testing.T) {
+	p := mustPlan(t, configured(""))
+	server, client := p.Nodes[0], p.Nodes[3]
+	want := []string{
+		"nomad", "agent", "-config", "/nomad/config/1/server.hcl", "-config", "/nomad/config/2/server.hcl", "-config", "/nomad/config/3/nomadlab.hcl",
+	}
+	if !slices.Equal(server.Command, want) {
+		t.Errorf("a server runs %v", server.Command)
+	}
+	if !slices.Equal(server.Ports, []uint16{14646, 4647, 4648}) || !slices.Equal(client.Ports, []uint16{4646}) {
+		t.Errorf("ports %v and %v", server.Ports, client.Ports)
+	}
+	for path, secret := range map[string]lab.Secret{
+		"/etc/nomad.d/ca.pem": lab.CACertificate, "/etc/nomad.d/agent.pem": lab.Certificate, "/etc/nomad.d/agent-key.pem": lab.PrivateKey,
+	} {
+		i := slices.IndexFunc(server.Files, func(f lab.PlannedFile) bool { return f.Path == path })
+		if i < 0 || server.Files[i].Secret != secret || server.Files[i].Mode != 0o600 {
+			t.Errorf("%s: %+v", path, server.Files)
+		}
+	}
+	if string(p.GossipKey) != gossipSecret {
+		t.Error("the plan does not know the servers' gossip key")
+	}
+}
+
+// TestConfiguredOnLoopback: without file systems of their own nodes keep everything below the lab's folder, /etc included.
+func TestConfiguredOnLoopback(t *testing.T) {
+	p, err := lab.NewPlan(configured(""), lab.Processes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range p.Nodes {
+		for _, f := range n.Files {
+			if !strings.Contains(f.Path, "/"+n.Name+"/") {
+				t.Errorf("%s has the file %s", n.Name, f.Path)
+			}
+		}
+	}
+}
+
+// TestConfiguredKeepsSecrets: neither a plan nor a spec shows what is secret in a user's configuration, however it is
+// printed, and what the nodes get is whole.
+func TestConfiguredKeepsSecrets(t *testing.T) {
+	spec := configured("")
+	p := mustPlan(t, spec)
+	asJSON, err := json.Marshal(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	specJSON, err := json.Marshal(spec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{
+		"the plan as JSON": string(asJSON), "the plan": fmt.Sprintf("%+v", p), "the plan as Go": fmt.Sprintf("%#v", p),
+		"the spec as JSON": string(specJSON), "the spec": fmt.Sprintf("%+v", spec), "the spec as Go": fmt.Sprintf("%#v", spec),
+	} {
+		if strings.Contains(text, gossipSecret) || !strings.Contains(text, "lab") && !strings.Contains(text, "Clients") && !strings.Contains(text, "clients") {
+			t.Errorf("%s shows it: %s", name, text)
+		}
+	}
+	made, err := lab.Provision(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := false
+	for _, f := range made.Files["server-1"] {
+		whole = whole || strings.Contains(string(f.Data), gossipSecret)
+		if f.Mode&fs.ModeDir == 0 && f.Mode.Perm() != 0o600 {
+			t.Errorf("%s has mode %s", f.Path, f.Mode)
+		}
+	}
+	if !whole {
+		t.Error("server-1 does not get the key")
+	}
+}
+
+// TestConfiguredRunsNoCommandsHere: a configuration that offers raw_exec is refused on this machine's loopback, by its line,
+// and is not changed instead. In containers it is what is to be seen.
+func TestConfiguredRunsNoCommandsHere(t *testing.T) {
+	const blocks, option = `plugin "raw_exec" { config { enabled = true } }`, `client { options { "driver.raw_exec.enable" = "1" } }`
+	for _, on := range []string{blocks, option} {
+		spec := configured(on)
+		_, err := lab.NewPlan(spec, lab.Processes())
+		if !errors.Is(err, lab.ErrInvalid) || !strings.Contains(err.Error(), "client.hcl:10") || !strings.Contains(err.Error(), "--engine docker") {
+			t.Errorf("%s: %v", on, err)
+		}
+		p := mustPlan(t, spec)
+		if !slices.ContainsFunc(p.Nodes[3].Files, func(f lab.PlannedFile) bool { return strings.Contains(string(f.Whole), on) }) {
+			t.Errorf("%s is not what a client in a container reads", on)
+		}
+	}
+}
+
+// TestConfiguredSettings change a user's files by the editor that changes the lab's own, for a role or for one node.
+func TestConfiguredSettings(t *testing.T) {
+	spec := configured("")
+	spec.Settings = []lab.Setting{
+		{Role: pki.Server, Node: "server-3", Path: "tls.http", Value: "false"},
+		{Role: pki.Server, Path: "server.encrypt"},
+	}
+	p := mustPlan(t, spec)
+	for _, n := range p.Nodes {
+		if n.HTTPInClear != (n.Name == "server-3") {
+			t.Errorf("%s speaks HTTP in the clear: %t", n.Name, n.HTTPInClear)
+		}
+	}
+	if p.GossipKey != "" {
+		t.Error("there still is a gossip key")
+	}
+}
