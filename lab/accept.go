@@ -38,14 +38,14 @@ func (l *Lab) validate(ctx context.Context, role pki.Role, files agentconf.Files
 	if !l.Contained() {
 		folder = path.Join(l.engine.Site().Of(run), "given")
 	}
-	var said bytes.Buffer
+	var said, complained bytes.Buffer // one for each: both are written at the same time
 	task := engine.Task{
 		Node: engine.Node{
 			Ref: engine.Ref{Lab: l.Name()}, Run: run, Image: l.Image(), Command: []string{"nomad", "config", "validate"},
 			User: user(l.nodes[0].plan.User), Labels: map[string]string{labelRun: l.record.Run},
 			Files: []engine.File{{Path: folder, Mode: fs.ModeDir | 0o700, Owner: l.nodes[0].plan.User}},
 		},
-		Streams: engine.Streams{Stdout: &said, Stderr: &said},
+		Streams: engine.Streams{Stdout: &said, Stderr: &complained},
 	}
 	words := func(text string) string { return text }
 	for i, f := range files {
@@ -63,8 +63,17 @@ func (l *Lab) validate(ctx context.Context, role pki.Role, files agentconf.Files
 	case err != nil:
 		return fmt.Errorf("have Nomad look at the %ss' configuration: %w", role, err)
 	case code != 0:
-		return fmt.Errorf("%w: Nomad refuses the %ss' configuration, and says:\n%s", ErrInvalid, role, strings.TrimSpace(words(said.String())))
+		text := strings.TrimSpace(words(complained.String() + said.String()))
+		return &refusedError{fmt.Sprintf("Nomad refuses the %ss' configuration, and says:\n%s", role, text)}
 	default:
 		return nil
 	}
 }
+
+// refusedError is what Nomad says of a configuration that it does not take.
+type refusedError struct{ text string }
+
+func (e *refusedError) Error() string { return e.text }
+
+// Unwrap makes errors.Is(err, ErrInvalid) hold.
+func (e *refusedError) Unwrap() error { return ErrInvalid }

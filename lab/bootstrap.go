@@ -33,6 +33,9 @@ func (l *Lab) establish(ctx context.Context, s secrets, o UpOptions) error {
 	done := fmt.Sprintf("the ACL system is bootstrapped, %s introduced", counted(len(s.introductions), "client"))
 	if off {
 		done = "ACLs are off, though the lab was to be hardened: there is no token"
+		if l.record.Plan.Configured {
+			done = "the servers have no ACL system"
+		}
 	}
 	o.tell(Event{Stage: "acl", Text: done, Done: true})
 	return nil

@@ -59,3 +59,6 @@ func (Sealed) String() string { return "…" }
 
 // GoString keeps it out of %#v.
 func (Sealed) GoString() string { return "…" }
+
+// MarshalText keeps it out of JSON and YAML.
+func (Sealed) MarshalText() ([]byte, error) { return []byte("…"), nil }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"strconv"
 	"strings"
 
 	"nomadlab.internal/lab/agentconf"
@@ -17,7 +18,11 @@ func (p *Plan) configure(n *PlannedNode, c *Configuration, logLevel string, g Gr
 	if err != nil {
 		return err
 	}
-	if err := refuseHere(files, g); err != nil {
+	tokens, err := p.needsTokens(*n, c)
+	if err != nil {
+		return err
+	}
+	if err := refuseHere(files, tokens, g); err != nil {
 		return err
 	}
 	if p.GossipKey == "" && n.Role == pki.Server {
@@ -40,6 +45,11 @@ func (p *Plan) configure(n *PlannedNode, c *Configuration, logLevel string, g Gr
 			n.Inside = append(n.Inside, port)
 		}
 	}
+	if f := fitted; f.CertFile != "" && (f.CertFile == f.KeyFile || f.CertFile == f.CAFile) || f.KeyFile != "" && f.KeyFile == f.CAFile {
+		return &InvalidError{Problems: []Problem{{
+			Field: "tls", Found: "a block in which ca_file, cert_file and key_file are not three files", Mend: "give each a file of its own",
+		}}}
+	}
 	n.HTTPInClear, n.Replaced = fitted.HTTPInClear, fitted.Replaced
 	n.Command = []string{"nomad", "agent"}
 	n.Files = []PlannedFile{{Path: at.data, Mode: fs.ModeDir | 0o700}, {Path: at.config, Mode: fs.ModeDir | 0o700}}
@@ -49,6 +59,16 @@ func (p *Plan) configure(n *PlannedNode, c *Configuration, logLevel string, g Gr
 	n.Files = append(n.Files, credentialFiles(fitted, at, g)...)
 	n.Files = append(n.Files, p.introduction(*n, at)...)
 	return nil
+}
+
+// needsTokens says whether the servers of that configuration take a job from nobody without an ACL token.
+func (p *Plan) needsTokens(n PlannedNode, c *Configuration) (bool, error) {
+	n.Role, n.Name = pki.Server, ""
+	files, err := p.editAll(n, c.of(pki.Server).Files)
+	if err != nil {
+		return false, err
+	}
+	return files.Flag("acl.enabled")
 }
 
 // addFile puts a file of the configuration into a folder of its own, so that two may have the same name, and has the agent
@@ -137,26 +157,41 @@ func (p *Plan) editAll(n PlannedNode, files agentconf.Files) (agentconf.Files, e
 }
 
 // refuseHere refuses what must not run on this machine's loopback, where any local program, or a web page's POST, may reach
-// it: raw_exec, the one driver that needs nothing but the agent's user. It is not switched off instead, as then a check
-// would find it off.
-func refuseHere(files agentconf.Files, g Ground) error {
+// it: raw_exec, whose tasks run any command as the agent's user; and, where no token is needed to submit a job, templates
+// and downloads that leave the task's own folder. It is not switched off instead, as then a check would find it off.
+func refuseHere(files agentconf.Files, tokens bool, g Ground) error {
 	if g.contained() {
 		return nil
 	}
-	for _, setting := range []string{"plugin.raw_exec.config.enabled", `client.options."driver.raw_exec.enable"`} {
-		on := strings.EqualFold(files.Text(setting), "true") || files.Text(setting) == "1"
+	lax := []string{"plugin.raw_exec.config.enabled", `client.options."driver.raw_exec.enable"`}
+	if !tokens {
+		lax = append(lax, "client.template.disable_file_sandbox", "client.artifact.disable_filesystem_isolation",
+			"client.artifact.disable_artifact_inspection")
+	}
+	for _, setting := range lax {
+		// As Nomad reads it, an option is a text (drivers/rawexec/driver.go:67).
+		on, _ := strconv.ParseBool(files.Text(setting))
 		if flag, err := files.Flag(setting); err == nil {
 			on = on || flag
 		}
 		if on {
-			lines := files.Lookup(setting)
-			return &InvalidError{Problems: []Problem{{
-				Field: fmt.Sprintf("%s:%d: %s", lines[len(lines)-1].File, lines[len(lines)-1].Number, setting), Found: "on",
-				Mend: "check it in containers (--engine docker): without them, whoever reaches its agents on this machine's loopback could run commands as you",
-			}}}
+			return notHere(files, setting)
 		}
 	}
+	// Nomad's own list denies what runs programs or writes files (client/config/config.go:77).
+	if denied := "client.template.function_denylist"; !tokens && len(files.Lookup(denied)) > 0 {
+		return notHere(files, denied)
+	}
 	return nil
+}
+
+// notHere says which line must not run on this machine's loopback.
+func notHere(files agentconf.Files, setting string) error {
+	line, _ := files.Counts(setting)
+	return &InvalidError{Problems: []Problem{{
+		Field: fmt.Sprintf("%s:%d: %s", line.File, line.Number, setting), Found: line.Value,
+		Mend: "check it in containers (--engine docker): without them, whoever reaches its agents on this machine's loopback could run commands or read files as you",
+	}}}
 }
 
 // inUsersWords is a line of the agent's log, with the names that the user knows the files by.

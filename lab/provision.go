@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"crypto/rand"
 	"encoding/base64"
 	"fmt"
@@ -82,13 +83,18 @@ func (s secrets) files(n PlannedNode, credential pki.Credential) []engine.File {
 	return files
 }
 
+// hasCertificate says whether the node has one: an agent in the clear need not.
+func (n PlannedNode) hasCertificate() bool {
+	return slices.ContainsFunc(n.Files, func(f PlannedFile) bool { return f.Secret == Certificate })
+}
+
 // cli is the credential of whoever uses the API.
 func (s secrets) cli(id pki.Identity) (pki.Credential, error) {
 	switch {
 	case s.given.handedIn() && s.given.CLI != nil:
 		return *s.given.CLI, nil
 	case s.authority == nil: // any certificate of the authority is let in over HTTPS (verified against Nomad 1.11.3)
-		return *s.given.Server.Credential, nil
+		return *cmp.Or(s.given.Server.Credential, s.given.Client.Credential), nil
 	default:
 		return s.authority.Issue(id)
 	}
@@ -97,6 +103,8 @@ func (s secrets) cli(id pki.Identity) (pki.Credential, error) {
 // issue signs the node's certificate.
 func (s secrets) issue(n PlannedNode) (pki.Credential, error) {
 	switch {
+	case !n.hasCertificate():
+		return pki.Credential{Identity: n.Identity}, nil
 	case n.HandedIn:
 		return *s.given.of(n.Role).Credential, nil
 	case s.authority == nil:

@@ -142,7 +142,7 @@ func (p *Plan) checkGround(g Ground) error {
 	}
 	var problems []Problem
 	for _, s := range p.settings() {
-		if s.below("client.options", "client.network_interface", "client.host_network") || (s.below("plugin") && p.Weakened()) {
+		if s.below("client.options", "client.network_interface", "client.host_network") || (s.below("plugin") && p.Weakened() && !p.Configured) {
 			problems = append(problems, Problem{
 				Field: "settings", Found: fmt.Sprintf("%q, on this machine's loopback, where others could make use of it", s),
 				Mend: "bring the lab up in containers, or leave it out",

@@ -163,7 +163,7 @@ func (l *Lab) giveUp(ctx context.Context, cause error) error {
 	cause = outOfSpace(cause)
 	// Whether the user interrupted is the caller's context's to say: the cause may be the signal itself.
 	interrupted := errors.Is(ctx.Err(), context.Canceled)
-	if len(l.nodes) > 0 && !interrupted && !errors.Is(cause, ErrNoSpace) {
+	if len(l.nodes) > 0 && !interrupted && !forUserToMend(cause) && !errors.Is(cause, ErrNoSpace) {
 		looking, cancel := context.WithTimeout(context.WithoutCancel(ctx), evidenceWithin)
 		defer cancel()
 		at, err := l.Evidence(looking, cause)

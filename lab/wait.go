@@ -17,6 +17,10 @@ import (
 // tick is how often a condition is looked at: short beside an election, long beside an answer of the API.
 const tick = 10 * time.Millisecond
 
+// patiently is which part of the time that was waited already may pass until the next look: one that waits for ten seconds
+// looks each tenth of one.
+const patiently = 100
+
 // WaitFor looks at a condition until it holds or ctx ends. The condition returns "" when it holds, else what it saw;
 // the error of a wait in vain says what was awaited and what was seen last. Looking takes half of the time at most: what
 // is awaited needs the same machine.
@@ -27,7 +31,7 @@ func WaitFor(ctx context.Context, what string, condition func(context.Context) (
 	for {
 		looked := time.Now()
 		seen := condition(ctx)
-		pause.Reset(max(tick, time.Since(looked)))
+		pause.Reset(max(tick, time.Since(looked), time.Since(began)/patiently))
 		if seen == "" {
 			return nil
 		}

@@ -41,6 +41,9 @@ func (a *app) checkConfiguration(cmd *cobra.Command, e *engines.Set, f checkFlag
 		return regress.Check(ctx, o, source)
 	})
 	if err != nil {
+		if len(found.Findings) > 0 { // as where the cluster could not be removed
+			err = errors.Join(f.tell(c, found), err)
+		}
 		return err
 	}
 	posture := lock.Of(found)

@@ -84,6 +84,8 @@ func (f *checkFlags) validateConfig(cmd *cobra.Command, args []string) error {
 	switch {
 	case !f.config.given() && (f.lock != "" || f.update):
 		return usagef(cmd, "--lock and --update go with --server-config: what is locked is a configuration's posture")
+	case !f.config.given() && f.config.nomad != (nomadFlags{}):
+		return usagef(cmd, "--nomad-version, --image and --nomad-binary go with --server-config: a cluster that is there runs what it runs")
 	case !f.config.given():
 		return nil
 	case len(args) > 0 || len(f.remote.Addresses) > 0:

@@ -95,15 +95,18 @@ func (a *app) diff(cmd *cobra.Command, args []string, e *engines.Set, f diffFlag
 		}
 		sources = append(sources, s)
 	}
-	nomad, err := (&configFlags{nomad: f.nomad}).options(cmd, e)
+	o, err := (&configFlags{nomad: f.nomad}).options(cmd, e)
 	if err != nil {
 		return err
 	}
-	nomad.Inspect = inspect.Options{Quick: f.quick}
+	o.Inspect = inspect.Options{Quick: f.quick}
 	c := a.console(cmd)
+	if e.Note() != "" {
+		c.errs.printf("%s %s", c.errs.uneasy("note:"), e.Note())
+	}
 	p := newProgress(c.errs)
 	p.doing("diff", "bringing up one cluster with each configuration, and checking both")
-	r, err := regress.Diff(cmd.Context(), nomad, args[0], sources[0], sources[1])
+	r, err := regress.Diff(cmd.Context(), o, args[0], sources[0], sources[1])
 	p.stop()
 	if err != nil {
 		return err
@@ -148,14 +151,15 @@ func (c console) group(g lock.Cause) {
 	}
 	c.out.printf("%s", where)
 	for _, change := range g.Changes {
-		way := string(change.Way)
+		way := fmt.Sprintf("%-8s", change.Way)
 		switch change.Way {
 		case finding.Weaker:
 			way = c.out.bad(way)
 		case finding.Stronger:
 			way = c.out.good(way)
 		}
-		c.out.printf("  %-8s  %-8s  %s", way, change.Severity, change.Text)
-		c.out.printf("                      %s", c.out.faint(change.ID))
+		const margin = "                      "
+		c.out.printf("  %s  %-8s  %s", way, change.Severity, c.out.wrapped(change.Text+": "+change.Title, margin))
+		c.out.printf("%s%s", margin, c.out.faint(change.ID))
 	}
 }

@@ -35,7 +35,8 @@ must see the very same of them.
 Your files are read and never written to: mutants are copies. It takes some minutes.
 
 It exits with 0 when every mutant was killed by a check that names the setting, with 1 when one
-survived or was killed for another reason, with 2 for what you can put right.`,
+survived or was killed for another reason, with 2 for what you can put right, with 3 when none
+of those that weaken applies.`,
 		Example: `  nomadlab mutate --server-config server.d --client-config client.d
   nomadlab mutate --server-config server.hcl --only 'server-tls-*' --jobs 2
   nomadlab mutate --list`,

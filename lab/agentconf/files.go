@@ -111,15 +111,20 @@ func (f Files) Lookup(path string) []Line {
 	var out []Line
 	for i, t := range f.readable() {
 		for _, p := range t.root.places(names) {
-			at := p.item()
-			line := Line{f[i].Name, 1 + bytes.Count(t.text[:at.from], []byte("\n")), string(t.text[at.val.from:at.val.to])}
-			if len(at.val.bodies()) > 0 {
-				line.Value = "{ … }"
-			}
-			out = append(out, line)
+			out = append(out, f[i].line(t, p))
 		}
 	}
 	return out
+}
+
+// line is a place in the file's words.
+func (f File) line(t *tree, p place) Line {
+	at := p.item()
+	line := Line{f.Name, 1 + bytes.Count(t.text[:at.from], []byte("\n")), string(t.text[at.val.from:at.val.to])}
+	if len(at.val.bodies()) > 0 {
+		line.Value = "{ … }"
+	}
+	return line
 }
 
 // Labels are those of the blocks with a label of that path, such as plugin and client.host_volume, each once, in the

@@ -78,6 +78,41 @@ func (f Files) Texts(path string) ([]string, error) {
 	return out, nil
 }
 
+// Counts is the line whose value counts as Nomad merges the setting, and whether it stands anywhere. Of a list that grows
+// with each file it is the last part.
+func (f Files) Counts(path string) (line Line, stands bool) {
+	names, err := parsePath(path)
+	if err != nil {
+		return Line{}, false
+	}
+	trees := f.readable()
+	for i, places := range counting(trees, names) {
+		if len(places) == 0 {
+			continue
+		}
+		if last := places[len(places)-1]; !stands || outdoes(path, last.item().val) {
+			line, stands = f[i].line(trees[i], last), true
+		}
+	}
+	return line, stands
+}
+
+// outdoes says whether a value of a later file counts in the place of an earlier one's.
+func outdoes(path string, v value) bool {
+	switch is, err := v.isTrue(); {
+	case lastFlag(path), lastNumber(path):
+		return true
+	case v.kind == isList:
+		return len(v.list) > 0
+	case v.kind > isList:
+		return true
+	case err == nil:
+		return is // of a number that is 0 or 1 as well
+	default:
+		return v.text != ""
+	}
+}
+
 // merge hands over the places that count, file by file, without files that have none.
 func (f Files) merge(path string, file func([]place) error) error {
 	names, err := parsePath(path)

@@ -105,21 +105,27 @@ func (f *fitter) client() error {
 		return err
 	}
 	if f.place.Contained {
-		return nil
+		return f.also(`client.options."driver.denylist"`, becauseDocker, "docker")
 	}
 	if err := f.lay("client.network_interface", `"`+loopbackInterface+`"`); err != nil {
 		return err
 	}
-	return f.also(`client.options."driver.denylist"`, becauseOwnDocker, "docker")
+	return f.also(`client.options."driver.denylist"`, becauseDrivers, "docker", "exec", "java", "qemu")
 }
 
-// also adds words to a list that is one text with commas between, as the user has it.
+// also adds words to a list that is one text with commas between, as the user has it: by its name, or by the old one, which
+// counts where the other is not there (client/config/config.go:958).
 func (f *fitter) also(setting, because string, words ...string) error {
+	old := strings.Replace(setting, "denylist", "blacklist", 1)
 	text := f.given.Text(setting)
+	if text == "" {
+		text = f.given.Text(old)
+	}
 	for _, w := range words {
 		if !strings.Contains(","+text+",", ","+w+",") {
 			text = strings.TrimPrefix(text+","+w, ",")
 		}
 	}
+	f.tell(f.given.Lookup(old), old, literal(text), because)
 	return f.replace(setting, literal(text), because)
 }

@@ -8,23 +8,25 @@ import (
 
 // Why lines are not used as they stand.
 const (
-	becauseOwn       = "a lab's node has a name, folders and a log of its own"
-	becauseJoin      = "the lab's servers are others than yours"
-	becauseConsul    = "there is no Consul here"
-	becauseVault     = "there is no Vault here"
-	becauseSink      = "nothing here receives telemetry, and nobody is to be called"
-	becausePlugin    = "the plugin is not here"
-	becauseVolume    = "the folder is not here"
-	becauseNetwork   = "the network or interface is not here"
-	becauseKMS       = "the key service is not here: the root key is kept in the node's own keyring"
-	becauseRegion    = "the region that is asked is not here"
-	becauseLicense   = "the lab's Nomad needs none"
-	becauseNobody    = "an agent of a lab calls nobody outside of it"
-	becauseAddress   = "the address is translated into the node's own"
-	becauseShared    = "nodes that share this machine's network listen on a loopback address of their own each"
-	becausePath      = "nodes without a file system of their own have their certificates in a folder of the lab's"
-	becauseExpect    = "without it no server begins a cluster; the lab has as many"
-	becauseOwnDocker = "the driver would find this machine's own Docker"
+	becauseOwn     = "a lab's node has a name, folders and a log of its own"
+	becauseJoin    = "the lab's servers are others than yours"
+	becauseConsul  = "there is no Consul here"
+	becauseVault   = "there is no Vault here"
+	becauseSink    = "nothing here receives telemetry, and nobody is to be called"
+	becausePlugin  = "the plugin is not here"
+	becauseVolume  = "the folder is not here"
+	becauseNetwork = "the network or interface is not here"
+	becauseKMS     = "the key service is not here: the root key is kept in the node's own keyring"
+	becauseRegion  = "the region that is asked is not here"
+	becauseLicense = "the lab's Nomad needs none"
+	becauseSmall   = "this machine may have fewer processors, and an agent refuses to start with more schedulers than those"
+	becauseNobody  = "an agent of a lab calls nobody outside of it"
+	becauseAddress = "the address is translated into the node's own"
+	becauseShared  = "nodes that share this machine's network listen on a loopback address of their own each"
+	becausePath    = "nodes without a file system of their own have their certificates in a folder of the lab's"
+	becauseExpect  = "without it no server begins a cluster; the lab has as many"
+	becauseDocker  = "the driver would call a Docker daemon that is not the lab's, and remove containers of other Nomad agents there"
+	becauseDrivers = "whoever reaches the agents on this machine's loopback could have the driver run something as you"
 )
 
 // takenOut are the settings that no node of a lab can have, whatever their value, by why.
@@ -33,7 +35,7 @@ func takenOut() map[string][]string {
 		becauseOwn: {
 			"name", "data_dir", "server.data_dir", "client.state_dir", "client.alloc_dir", "client.alloc_mounts_dir",
 			"client.host_volumes_dir", "client.host_volume_plugin_dir", "client.common_plugin_dir",
-			"log_level", "log_file", "log_json", "log_include_location", "log_rotate_bytes", "log_rotate_duration",
+			"server.log_file", "client.log_file", "log_level", "log_file", "log_json", "log_include_location", "log_rotate_bytes", "log_rotate_duration",
 			"log_rotate_max_files", "enable_syslog", "syslog_facility",
 		},
 		becauseJoin: {
@@ -54,6 +56,7 @@ func takenOut() map[string][]string {
 		becauseNetwork: {"client.network_interface"},
 		becauseRegion:  {"server.authoritative_region", "acl.replication_token"},
 		becauseLicense: {"server.license_path", "server.license_env"},
+		becauseSmall:   {"server.num_schedulers"},
 	}
 }
 
@@ -90,7 +93,7 @@ func (f *fitter) dropBlocks() error {
 		{"plugin", becausePlugin, func(label string) bool { return slices.Contains(builtIn(), label) }},
 		{"client.host_volume", becauseVolume, func(string) bool { return false }},
 		{"client.host_network", becauseNetwork, func(string) bool { return false }},
-		{"keyring", becauseKMS, func(label string) bool { return label == "aead" }},
+		{"keyring", becauseKMS, func(string) bool { return !f.hasKMS() }},
 	} {
 		for _, label := range f.given.Labels(kind.path) {
 			if kind.stays(label) {
@@ -102,6 +105,12 @@ func (f *fitter) dropBlocks() error {
 		}
 	}
 	return nil
+}
+
+// hasKMS says whether the keyring is kept by somebody who is not here. Then all of its blocks go: with one that is left and
+// is not active no server would keep the root key (nomad/encrypter.go:819).
+func (f *fitter) hasKMS() bool {
+	return slices.ContainsFunc(f.given.Labels("keyring"), func(label string) bool { return label != "aead" })
 }
 
 // segment is a label as a path has it.

@@ -41,28 +41,16 @@ func describe(v variant, p lab.Plan) *finding.Configuration {
 func settings(role pki.Role, files agentconf.Files) []finding.Setting {
 	var out []finding.Setting
 	for _, path := range guarded() {
-		lines := files.Lookup(path)
-		if len(lines) == 0 {
+		counts, stands := files.Counts(path)
+		if !stands {
 			continue
 		}
-		counts := counting(lines)
 		out = append(out, finding.Setting{
 			Role: string(role), Path: path, Value: canonical(path, counts.Value), File: counts.File, Line: counts.Number,
 		})
 	}
 	slices.SortFunc(out, func(a, b finding.Setting) int { return cmp.Compare(a.Path, b.Path) })
 	return out
-}
-
-// counting is the line that counts of all that say something of one setting: of booleans the last that is true, as they are
-// ORed (command/agent/config.go, Merge), else the last.
-func counting(lines []agentconf.Line) agentconf.Line {
-	for _, l := range slices.Backward(lines) {
-		if l.Value == "true" {
-			return l
-		}
-	}
-	return lines[len(lines)-1]
 }
 
 // guarded are the settings that some check's promise rests on.
@@ -86,9 +74,13 @@ func guarded() []string {
 func canonical(path, value string) string {
 	name := path[strings.LastIndex(path, ".")+1:]
 	line := string(agentconf.Redact([]byte(name + " = " + value)))
-	text := strings.TrimPrefix(line, name+" = ")
-	if plain, err := strconv.Unquote(text); err == nil {
-		return plain
+	return plain(strings.TrimPrefix(line, name+" = "))
+}
+
+// plain is a literal without the ways in which it may be written.
+func plain(literal string) string {
+	if text, err := strconv.Unquote(literal); err == nil {
+		return text
 	}
-	return strings.Join(strings.Fields(text), " ")
+	return strings.Join(strings.Fields(literal), " ")
 }

@@ -22,7 +22,9 @@ type fault struct {
 	settings             []string
 	of                   []Holds
 	is                   func(Original, []Original) bool
-	decoy                func(folder string) error
+	// ofReader is true for a fault that shows beside whom the agent runs as.
+	ofReader bool
+	decoy    func(folder string) error
 }
 
 // others are the permission bits of those who are neither the owner nor of the group.
@@ -43,7 +45,7 @@ func faults() []fault {
 			id: "key-file-belongs-to-root-or-the-agent", title: "the private key belongs to root or to whoever the configuration belongs to", severity: posture.High,
 			why:  "the owner of a file may change its mode, and so read it (chmod(2))",
 			what: "a private key that belongs to somebody else", settings: []string{"tls.key_file"}, of: []Holds{HoldsKey},
-			is: strangers, decoy: decoyFile("key.pem", 0o600),
+			is: strangers, ofReader: true, decoy: decoyFile("key.pem", 0o600),
 		},
 		{
 			id: "configuration-with-secrets-is-private", title: "configuration that holds a secret can be read by its owner and group alone", severity: posture.Critical,
@@ -61,14 +63,21 @@ func faults() []fault {
 	}
 }
 
-// strangers says whether the file belongs to neither root nor the owner of the configuration.
+// strangers says whether the file belongs to neither root nor whom the agent runs as.
 func strangers(o Original, all []Original) bool {
-	if o.Owner == 0 {
-		return false
+	return o.Owner != 0 && !slices.Contains(readers(all), o.Owner)
+}
+
+// readers are the owners of the configuration that nobody but its owner may read: an agent that reads it runs as one of them,
+// or as root.
+func readers(all []Original) []int {
+	var owners []int
+	for _, o := range all {
+		if (o.Holds == HoldsSecrets || o.Holds == HoldsSettings) && o.Mode&0o077 == 0 {
+			owners = append(owners, o.Owner)
+		}
 	}
-	return slices.ContainsFunc(all, func(c Original) bool {
-		return (c.Holds == HoldsSecrets || c.Holds == HoldsSettings) && c.Owner != o.Owner && c.Owner != 0
-	}) || !slices.ContainsFunc(all, func(c Original) bool { return c.Owner == o.Owner && c.Holds != o.Holds })
+	return owners
 }
 
 // decoyFile makes a file that has the fault.
@@ -107,8 +116,11 @@ func (f fault) spec(role pki.Role, originals []Original) posture.Spec {
 			return f.lookAtDecoy(role)
 		}),
 	}
-	if !slices.ContainsFunc(originals, func(o Original) bool { return slices.Contains(f.of, o.Holds) }) {
+	switch {
+	case !slices.ContainsFunc(originals, func(o Original) bool { return slices.Contains(f.of, o.Holds) }):
 		s.Lacks = "none of your files that were read is one: hand the keys in with --tls-dir, or run this where they are"
+	case f.ofReader && len(readers(originals)) == 0:
+		s.Lacks = "it is not known whom the agent runs as: no file of its configuration can be read by its owner alone"
 	}
 	return s
 }

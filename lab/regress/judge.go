@@ -30,9 +30,9 @@ type Options struct {
 
 const (
 	defaultName = "config"
-	// usualPatience is how long each thing is waited for before a cluster counts as one that does not form. It is for a sound one on a busy machine; on a quiet one it takes five seconds. A client that was refused
-	// once comes back after 15 to 30 s (client/client.go:2104).
-	usualPatience = 40 * time.Second
+	// patience is how long each thing is waited for before a cluster counts as one that does not form. A sound one takes five
+	// seconds on a quiet machine; a client that was refused once comes back after 15 to 30 s (client/client.go:2104).
+	patience = 30 * time.Second
 	// startWithin bounds a start.
 	startWithin = 3 * time.Minute
 	// expiry is when a later start on this machine may remove what a power cut has left.
@@ -73,7 +73,7 @@ func (v variant) spec(o Options) lab.Spec {
 
 // judge brings the variant up, looks at it, and takes it down again, whatever comes of it.
 func (v variant) judge(ctx context.Context, o Options) (r finding.Report, err error) {
-	err = v.run(ctx, o, usualPatience, func(l *lab.Lab) error {
+	err = v.run(ctx, o, func(l *lab.Lab) error {
 		if r, err = inspect.Lab(ctx, l, o.Inspect); err != nil {
 			return err
 		}
@@ -91,9 +91,9 @@ func (v variant) judge(ctx context.Context, o Options) (r finding.Report, err er
 	return r, err
 }
 
-// run brings the variant up, does something with it, and takes it down again, whatever comes of it. Each thing is waited for
-// as long as patience says: what is not so by then is in Lab.Unready.
-func (v variant) run(ctx context.Context, o Options, patience time.Duration, do func(*lab.Lab) error) (err error) {
+// run brings the variant up, does something with it, and takes it down again, whatever comes of it. A cluster that does not
+// form is one to be looked at: see Lab.Unready.
+func (v variant) run(ctx context.Context, o Options, do func(*lab.Lab) error) (err error) {
 	l, err := lab.Up(ctx, o.Engine, v.spec(o), lab.UpOptions{
 		Timeout: startWithin, Patience: patience, Expires: time.Now().Add(expiry), Others: o.Others, Progress: o.Progress,
 	})
@@ -120,11 +120,17 @@ type RefusedError struct {
 	LastWords []string
 	// ExitCode is its own; -1 where it is not known.
 	ExitCode int
+	// Evidence is the folder with each node's log and configuration; empty where there is none.
+	Evidence string
 }
 
 func (e *RefusedError) Error() string {
-	return fmt.Sprintf("%v: %s does not start with it (exit code %d), and says:\n%s",
+	text := fmt.Sprintf("%v: %s does not start with it (exit code %d), and says:\n%s",
 		ErrConfiguration, e.Node, e.ExitCode, strings.Join(e.LastWords, "\n"))
+	if e.Evidence != "" {
+		text += "\nlogs and configuration of every node: " + e.Evidence
+	}
+	return text
 }
 
 // Unwrap makes errors.Is(err, ErrConfiguration) hold.
@@ -133,7 +139,11 @@ func (e *RefusedError) Unwrap() error { return ErrConfiguration }
 // explain makes the end of an agent that refuses its configuration the user's to mend.
 func explain(err error) error {
 	if ended, is := errors.AsType[*lab.EndedError](err); is {
-		return &RefusedError{Node: ended.Node, LastWords: ended.LastWords, ExitCode: ended.ExitCode}
+		refused := &RefusedError{Node: ended.Node, LastWords: ended.LastWords, ExitCode: ended.ExitCode}
+		if start, is := errors.AsType[*lab.StartError](err); is {
+			refused.Evidence = start.Evidence
+		}
+		return refused
 	}
 	if errors.Is(err, lab.ErrInvalid) {
 		return fmt.Errorf("%w: %w", ErrConfiguration, err)

@@ -60,8 +60,7 @@ func (m Mutation) judge(base, now map[string]seen) Result {
 	}
 	var right, others []string
 	for _, id := range slices.Sorted(maps.Keys(now)) {
-		before, known := base[id]
-		if !known || now[id].verdict != finding.Broken || before.verdict == finding.Broken {
+		if now[id].verdict != finding.Broken || base[id].verdict != finding.Held {
 			continue
 		}
 		if m.isNamedBy(now[id]) {
@@ -91,7 +90,13 @@ func (m Mutation) isNamedBy(s seen) bool {
 func (m Mutation) judgeEquivalent(base, now map[string]seen) Result {
 	var differ []string
 	alike := 0
-	for _, id := range slices.Sorted(maps.Keys(now)) {
+	ids := slices.Sorted(maps.Keys(now))
+	for id := range base {
+		if _, still := now[id]; !still {
+			ids = append(ids, id)
+		}
+	}
+	for _, id := range ids {
 		before := base[id]
 		switch {
 		case before.verdict != now[id].verdict, !slices.Equal(before.outcomes, now[id].outcomes):

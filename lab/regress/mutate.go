@@ -176,51 +176,34 @@ func (o MutateOptions) try(ctx context.Context, m Mutation, s Source, base map[s
 	if m.Equivalent != "" {
 		return o.prove(ctx, m, v, base)
 	}
-	r := o.meet(ctx, m, v, base, hasty)
-	if !r.Whole && r.Fate.open() {
-		r = o.meet(ctx, m, v, base, usualPatience)
-	}
-	return r
+	return o.meet(ctx, m, v, base)
 }
-
-// hasty is how long a mutant is waited for at first. One that gets ready later is given more time before it counts as one
-// that has survived.
-const hasty = 12 * time.Second
 
 // open says whether further checks may change the fate.
 func (f Fate) open() bool { return f == Survived || f == KilledByOthers }
 
-// stage is one part of the posture.
-type stage struct {
-	inspect.Options
-	// last is true for the stage after which the whole posture was tried.
-	last bool
-}
-
 // stages are what a mutant meets, one after the other until it is killed: first what takes a moment, then what waits, then the
 // matrix. Of a cluster that has not formed, whose agents leave most questions without an answer for seconds, the first look
 // is at that, and at the agents' certificates.
-func stages(unready bool, patience time.Duration) []stage {
-	if unready && patience < usualPatience {
-		return []stage{{Options: inspect.Options{Only: []string{string(probe.PlaneCluster), "*-certificate-*"}}}}
+func stages(unready bool) []inspect.Options {
+	all := []inspect.Options{{Quick: true, NoMatrix: true}, {NoMatrix: true}, {Only: []string{inspect.MatrixName}}}
+	if unready {
+		all = append([]inspect.Options{{Only: []string{string(probe.PlaneCluster), "*-certificate-*"}}}, all...)
 	}
-	return []stage{
-		{Options: inspect.Options{Quick: true, NoMatrix: true}},
-		{Options: inspect.Options{NoMatrix: true}},
-		{Options: inspect.Options{Only: []string{inspect.MatrixName}}, last: true},
-	}
+	return all
 }
 
 // meet has the mutated configuration meet the checks, on one cluster.
-func (o MutateOptions) meet(ctx context.Context, m Mutation, v variant, base map[string]seen, patience time.Duration) (r Result) {
-	err := v.run(ctx, o.Options, patience, func(l *lab.Lab) error {
-		for _, s := range stages(l.Unready() != nil, patience) {
-			report, err := inspect.Lab(ctx, l, s.Options)
+func (o MutateOptions) meet(ctx context.Context, m Mutation, v variant, base map[string]seen) (r Result) {
+	err := v.run(ctx, o.Options, func(l *lab.Lab) error {
+		stages := stages(l.Unready() != nil)
+		for i, stage := range stages {
+			report, err := inspect.Lab(ctx, l, stage)
 			if err != nil {
 				return err
 			}
 			r = m.judge(base, findings(report)).after(r)
-			if r.Whole = s.last; !r.Fate.open() {
+			if r.Whole = i == len(stages)-1; !r.Fate.open() {
 				return nil
 			}
 		}

@@ -83,9 +83,13 @@ func (v *variant) set(s lab.Setting) string {
 	}
 	already := true
 	for _, role := range v.source.roles() {
-		if s.Role == "" || s.Role == role {
-			already = already && is(v.source.files(role), s.Path, s.Value)
+		if s.Role != "" && s.Role != role {
+			continue
 		}
+		if why := idle(v.source.files(role), s.Path); why != "" {
+			return why
+		}
+		already = already && is(v.source.files(role), s.Path, s.Value)
 	}
 	if already {
 		return fmt.Sprintf("%s is %s as it is", s.Path, s.Value)
@@ -102,14 +106,43 @@ func (v *variant) lacks(role pki.Role) string {
 	return ""
 }
 
-// is says whether agents with the files have that value of the setting already.
+// is says whether agents with the files have that value of the setting already, be it by default.
 func is(files agentconf.Files, path, value string) bool {
 	if value == "true" || value == "false" {
 		on, err := files.Flag(path)
 		return err == nil && fmt.Sprint(on) == value
 	}
-	lines := files.Lookup(path)
-	return len(lines) > 0 && canonical(path, counting(lines).Value) == canonical(path, value)
+	counts, stands := files.Counts(path)
+	if !stands {
+		return canonical(path, value) == usual(path)
+	}
+	return plain(counts.Value) == plain(value)
+}
+
+// usual is what Nomad takes where a setting is not there. Empty: nothing, or it is of no mutation.
+func usual(path string) string {
+	return map[string]string{
+		"tls.tls_min_version":                    "tls12", // helper/tlsutil/config.go:452
+		"server.client_introduction.enforcement": "warn",  // nomad/structs/node.go:863-865
+		"server.bootstrap_expect":                "0",
+	}[path]
+}
+
+// idle says why a setting of the tls block decides nothing at agents with the files; empty where it does.
+func idle(files agentconf.Files, path string) string {
+	needs := map[string][]string{
+		"tls.verify_https_client": {"tls.http"}, "tls.verify_server_hostname": {"tls.rpc"}, "tls.rpc_upgrade_mode": {"tls.rpc"},
+		"tls.tls_min_version": {"tls.http", "tls.rpc"}, "tls.tls_cipher_suites": {"tls.http", "tls.rpc"},
+	}[path]
+	for _, setting := range needs {
+		if on, err := files.Flag(setting); err == nil && on {
+			return ""
+		}
+	}
+	if len(needs) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s decides nothing without %s", path, strings.Join(needs, " or "))
 }
 
 // takeOut is a mutation that takes a line out.

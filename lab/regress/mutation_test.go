@@ -70,17 +70,17 @@ limits { http_max_conns_per_client = 100 }
 		applies[m.ID] = m.Applies(s) == ""
 	}
 	for id, want := range map[string]bool{
-		"server-plain-http":                               true,
-		"server-https-for-everybody":                      false, // so it is
-		"client-plain-http":                               false, // no client
-		"no-gossip-key":                                   false, // it has none
-		"server-default-limits.http_max_conns_per_client": true,
-		"server-default-limits.https_handshake_timeout":   false, // it is nowhere
-		"server-key-for-everybody":                        false, // no key was read
-		"server-certificate-expired":                      true,
-		"one-server-plain-http":                           true,
-		"each-server-on-its-own":                          true,
-		"overlay-of-false":                                true,
+		"server-plain-http":                        true,
+		"server-https-for-everybody":               false, // so it is
+		"client-plain-http":                        false, // no client
+		"no-gossip-key":                            false, // it has none
+		"default-limits.http_max_conns_per_client": true,
+		"default-limits.https_handshake_timeout":   false, // it is nowhere
+		"server-key-for-everybody":                 false, // no key was read
+		"server-certificate-expired":               true,
+		"one-server-plain-http":                    true,
+		"each-server-on-its-own":                   true,
+		"overlay-of-false":                         true,
 	} {
 		got, known := applies[id]
 		if !known {

@@ -6,45 +6,43 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/agentconf"
-	"nomadlab.internal/lab/pki"
 )
 
 // equivalentMutations are changes that look like weakenings and are none. They are carried out like all others: that
 // every check sees the very same is their proof.
 func equivalentMutations() []Mutation {
-	return append([]Mutation{overlaid()}, slices.Concat(
-		defaulted("tls.tls_min_version", `"tls12"`, "tls12 is what is taken where nothing is said (helper/tlsutil/config.go:454)", roles()...),
-		defaulted("tls.rpc_upgrade_mode", "false", "it is off where nothing is said (nomad/structs/config/tls.go:53)", pki.Server),
-		defaulted("enable_debug", "false", "it is off where nothing is said (command/agent/config.go:92 and :1895)", roles()...),
-		defaulted("limits.https_handshake_timeout", `"5s"`, "5s is what is taken where nothing is said (nomad/structs/config/limits.go:52)", roles()...),
-		defaulted("limits.http_max_conns_per_client", "100", "100 is what is taken where nothing is said (nomad/structs/config/limits.go:53)", roles()...),
-		defaulted("limits.rpc_handshake_timeout", `"5s"`, "5s is what is taken where nothing is said (nomad/structs/config/limits.go:54)", pki.Server),
-		defaulted("limits.rpc_max_conns_per_client", "100", "100 is what is taken where nothing is said (nomad/structs/config/limits.go:55)", pki.Server),
-		defaulted("plugin.raw_exec.config.enabled", "false", "it is off where nothing is said (drivers/rawexec/driver.go:84-87)", pki.Client),
-		defaulted("acl.token_ttl", `"30s"`, "30s is what is taken where nothing is said (command/agent/config.go:1795-1796)", pki.Client),
-		defaulted("acl.policy_ttl", `"30s"`, "30s is what is taken where nothing is said (command/agent/config.go:1795-1796)", pki.Client),
-	)...)
+	return []Mutation{
+		overlaid(),
+		defaulted("tls.tls_min_version", `"tls12"`, "tls12 is what is taken where nothing is said (helper/tlsutil/config.go:454)"),
+		defaulted("tls.rpc_upgrade_mode", "false", "it is off where nothing is said (nomad/structs/config/tls.go:53)"),
+		defaulted("enable_debug", "false", "it is off where nothing is said (command/agent/config.go:92 and :1895)"),
+		defaulted("limits.https_handshake_timeout", `"5s"`, "5s is what is taken where nothing is said (nomad/structs/config/limits.go:52)"),
+		defaulted("limits.http_max_conns_per_client", "100", "100 is what is taken where nothing is said (nomad/structs/config/limits.go:53)"),
+		defaulted("limits.rpc_handshake_timeout", `"5s"`, "5s is what is taken where nothing is said (nomad/structs/config/limits.go:54)"),
+		defaulted("limits.rpc_max_conns_per_client", "100", "100 is what is taken where nothing is said (nomad/structs/config/limits.go:55)"),
+		defaulted("plugin.raw_exec.config.enabled", "false", "it is off where nothing is said (drivers/rawexec/driver.go:84-87)"),
+		defaulted("acl.token_ttl", `"30s"`, "30s is what is taken where nothing is said (command/agent/config.go:1795-1796)"),
+		defaulted("acl.policy_ttl", `"30s"`, "30s is what is taken where nothing is said (command/agent/config.go:1795-1796)"),
+	}
 }
 
 // defaulted takes lines out that say what Nomad does anyway.
-func defaulted(path, value, because string, of ...pki.Role) []Mutation {
-	var all []Mutation
-	for _, role := range of {
-		m := takeOut(fmt.Sprintf("%s-default-%s", role, path), role, path)
-		m.Equivalent = because
-		inner := m.mutate
-		m.mutate = func(v *variant) string {
-			if lacks := inner(v); lacks != "" {
-				return lacks
+func defaulted(path, value, because string) Mutation {
+	return Mutation{
+		ID: "default-" + path, Line: fmt.Sprintf("no %s = %s", path, value), Settings: []string{path}, Equivalent: because,
+		mutate: func(v *variant) string {
+			for _, role := range v.source.roles() {
+				files := v.source.files(role)
+				if len(files.Lookup(path)) > 0 && is(files, path, value) {
+					v.settings = append(v.settings, lab.Setting{Role: role, Path: path})
+				}
 			}
-			if !is(v.source.files(role), path, value) {
-				return fmt.Sprintf("%s is not %s", path, value)
+			if len(v.settings) == 0 {
+				return fmt.Sprintf("%s = %s stands nowhere", path, value)
 			}
 			return ""
-		}
-		all = append(all, m)
+		},
 	}
-	return all
 }
 
 // overlaid adds a file that comes last and says false wherever a protection is on. It takes nothing back.

@@ -127,8 +127,11 @@ func foreignAuthority(role pki.Role) Mutation {
 		ID: fmt.Sprintf("%s-foreign-authority", role), Settings: []string{caFile},
 		Line: fmt.Sprintf("a second authority in tls.ca_file on %ss", role),
 		mutate: func(v *variant) string {
-			if lacks := v.issued(role); lacks != "" {
+			if lacks := v.lacks(role); lacks != "" {
 				return lacks
+			}
+			if v.source.files(role).Text(caFile) == "" {
+				return "no " + caFile + " is named"
 			}
 			v.certificates.TrustForeign = []pki.Role{role}
 			return ""
@@ -169,11 +172,14 @@ func original(role pki.Role, id, line string, holds Holds, settings []string, ch
 			if lacks := v.lacksOriginal(role, holds); lacks != "" {
 				return lacks
 			}
-			for i, o := range v.source.Originals {
-				if o.Role == role && o.Holds == holds {
-					change(&v.source.Originals[i])
-					return ""
+			for i, before := range v.source.Originals {
+				if before.Role != role || before.Holds != holds {
+					continue
 				}
+				if change(&v.source.Originals[i]); v.source.Originals[i] == before {
+					return before.Path + " is so as it is"
+				}
+				return ""
 			}
 			return ""
 		},

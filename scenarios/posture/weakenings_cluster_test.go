@@ -40,6 +40,12 @@ func weakenedCluster() []weakening {
 		clients[at].until = lab.Elected
 	}
 	all = append(all, clients...)
+	all = append(all, weakening{
+		id: "one-alone", line: "`server.bootstrap_expect = 1` on one server of three", breaks: []string{"server-begins-no-cluster-alone"},
+		spec: []lab.Option{lab.Clients(0), func(s *lab.Spec) {
+			s.Settings = append(s.Settings, lab.Setting{Role: pki.Server, Node: "server-3", Path: "server.bootstrap_expect", Value: "1"})
+		}},
+	})
 	for at := range all {
 		all[at].plane = probe.PlaneCluster
 	}

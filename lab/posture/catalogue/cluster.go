@@ -55,10 +55,23 @@ func (i Ingredients) formation() []posture.Spec {
 				"that is needed (nomad#9406; " + addsPeers + ")",
 		}, of.does(many), of.at(telling("whose Raft has many peers", manyPeers()), asksPeers, many)),
 	}
+	all = append(all, i.beginsAlone())
 	for at := range all {
 		all[at].Want = posture.Want{probe.Absent}
 	}
 	return ofCluster(pki.Server, all...)
+}
+
+// beginsAlone is whether a server would begin a cluster of its own, as after the loss of its data. While it has them, it is a
+// server like all others.
+func (i Ingredients) beginsAlone() posture.Spec {
+	h := i.reader().lacking(i.lacksSize())
+	return tried(posture.Spec{
+		ID: "server-begins-no-cluster-alone", Title: "a server of several waits for others before it begins a cluster", Severity: posture.High,
+		Settings: []string{serverExpect},
+		Why: "a server that starts with bootstrap_expect = 1 and without data elects itself, and others may follow it instead of the cluster " +
+			"that they had (nomad/serf.go:101, maybeBootstrap; nomad/server.go:2028)",
+	}, h.does(i.seeksLoner), h.at(telling("that begins a cluster alone", `{"stats": {"nomad": {"bootstrap": "true"}}}`), asksSelf, i.seeksLoner))
 }
 
 // registration is whether clients belong to the cluster. A client says that it is well as long as it knows of any server,

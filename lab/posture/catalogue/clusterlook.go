@@ -22,6 +22,9 @@ const (
 	regionsPath = "/v1/regions"
 )
 
+// selfPath is an agent's account of itself, which it gives for the right to read agents.
+const selfPath = "/v1/agent/self"
+
 // nobodysAddress is one that is nobody's (RFC 5737).
 const nobodysAddress = "192.0.2.1"
 
@@ -136,4 +139,28 @@ func (i Ingredients) serversOf(region string) []probe.Target {
 		}
 	}
 	return all
+}
+
+func asksSelf(as probe.Caller) probe.Probe { return probe.HTTP(selfPath, as) }
+
+// seeksLoner finds a server of several that would begin a cluster by itself.
+func (i Ingredients) seeksLoner(as probe.Caller) probe.Probe {
+	look := func(region string) probe.Probe {
+		return probe.HTTPLook(get(selfPath), as, probe.AnswerLook{For: "a server of several that begins a cluster by itself", In: listing(func(self struct {
+			Stats struct {
+				Nomad struct {
+					Bootstrap string `json:"bootstrap"`
+				} `json:"nomad"`
+			} `json:"stats"`
+		}) (bool, string, error) {
+			bootstrap := self.Stats.Nomad.Bootstrap
+			if bootstrap == "" {
+				return false, "", errors.New("the agent's account does not tell bootstrap")
+			}
+			return bootstrap == "true" && i.Size[region] > 1, fmt.Sprintf("bootstrap: %s, one of %d servers", bootstrap, i.Size[region]), nil
+		})})
+	}
+	return probe.New(probe.PlaneHTTP, look("").Sentence, func(ctx context.Context, t probe.Target) probe.Observation {
+		return look(t.Region).Observe(ctx, t)
+	})
 }

@@ -21,7 +21,7 @@ func (i Ingredients) workloadIdentity() []posture.Spec {
 		{may: "read logs of others", needs: capability("read-logs"), severity: posture.High, of: logsOf},
 		{may: "read other jobs' variables", needs: "more of a namespace's variables", severity: posture.Critical, ask: get("/v1/var/"+noName, "variable not found")},
 		{may: "list nodes", needs: policy("node", "read"), severity: posture.Medium, ask: get("/v1/nodes")},
-		{may: "read agents", needs: policy("agent", "read"), severity: posture.High, ask: get("/v1/agent/self")},
+		{may: "read agents", needs: policy("agent", "read"), severity: posture.High, ask: get(selfPath)},
 		{may: "read the servers' configuration", needs: policy("operator", "read"), severity: posture.Medium, ask: get("/v1/operator/autopilot/configuration")},
 	} {
 		specs = append(specs, i.deniedToWorkload(r, own))

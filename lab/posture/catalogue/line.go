@@ -69,7 +69,7 @@ func (i Ingredients) agentLines() []posture.Spec {
 	var specs []posture.Spec
 	for _, l := range append(clientLines(), append(cacheLines(), serverLines()...)...) {
 		self := func(look probe.AnswerLook) step {
-			return i.reader().does(func(c probe.Caller) probe.Probe { return probe.HTTPLook(get("/v1/agent/self"), c, look) })
+			return i.reader().does(func(c probe.Caller) probe.Probe { return probe.HTTPLook(get(selfPath), c, look) })
 		}
 		specs = append(specs, tried(posture.Spec{
 			ID: l.id, Title: l.title, Kind: posture.Safe, Severity: l.severity, Roles: []pki.Role{l.role}, Settings: []string{l.setting},

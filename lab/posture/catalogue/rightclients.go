@@ -15,7 +15,7 @@ func (i Ingredients) clientRights() []posture.Spec {
 		{
 			may: "read agents", needs: policy("agent", "read"),
 			at: "command/agent/agent_endpoint.go:72", severity: posture.High,
-			ask: get("/v1/agent/self"),
+			ask: get(selfPath),
 		},
 		{
 			may: "take profiles", needs: policy("agent", "write"),
@@ -43,7 +43,7 @@ func (i Ingredients) clientRights() []posture.Spec {
 
 // unknownToken is the check that a client asks a server about a token that it does not know.
 func (i Ingredients) unknownToken() posture.Spec {
-	ask := func(c probe.Caller) probe.Probe { return probe.HTTP("/v1/agent/self", c) }
+	ask := func(c probe.Caller) probe.Probe { return probe.HTTP(selfPath, c) }
 	return tried(posture.Spec{
 		ID: "client-refuses-unknown-token", Title: "a client refuses an ACL token that nobody has made",
 		Kind: posture.Safe, Severity: posture.High, Roles: []pki.Role{pki.Client},

@@ -67,7 +67,7 @@ func newChange(before, after Entry, way finding.Way) finding.Change {
 		Severity: cmp.Or(after.Severity, before.Severity),
 		Before:   before.state(), After: after.state(), Way: way,
 	}
-	c.Text = textOf(before, after, way) + ": " + c.Title
+	c.Text = textOf(before, after, way)
 	return c
 }
 

@@ -74,7 +74,7 @@ func TestCompareEveryTransition(t *testing.T) {
 					return
 				}
 				change := finding.Change{
-					ID: "raft-refuses-x", Title: "Raft refuses x", Plane: "Raft", Severity: "critical", Way: w.way, Text: w.text + ": Raft refuses x",
+					ID: "raft-refuses-x", Title: "Raft refuses x", Plane: "Raft", Severity: "critical", Way: w.way, Text: w.text,
 				}
 				for _, e := range before {
 					change.Before = finding.State{Verdict: e.Verdict, Outcome: e.Outcome, Reason: e.Reason}
@@ -135,7 +135,7 @@ func TestCompareWhatTheVerdictDoesNotTell(t *testing.T) {
 			if len(changes) != 1 {
 				t.Fatalf("got %d changes", len(changes))
 			}
-			if got, want := changes[0].Text, c.text+": "+c.after.Title; got != want || changes[0].Way != c.way {
+			if got, want := changes[0].Text, c.text; got != want || changes[0].Way != c.way {
 				t.Errorf("%s, %q\nwant %s, %q", changes[0].Way, got, c.way, want)
 			}
 		})
@@ -160,12 +160,12 @@ func TestCompareWithALock(t *testing.T) {
 			ID: "raft-refuses-client-certificate", Title: "Raft refuses a client's certificate", Plane: "Raft", Severity: "critical",
 			Before: finding.State{Verdict: finding.Held, Outcome: "refused after the handshake"},
 			After:  finding.State{Verdict: finding.Broken, Outcome: "accepted", Reason: "wanted was refused after the handshake"},
-			Way:    finding.Weaker, Text: "was refused after the handshake, is now accepted: Raft refuses a client's certificate",
+			Way:    finding.Weaker, Text: "was refused after the handshake, is now accepted",
 			Setting: "tls.verify_server_hostname",
 		},
 		{
 			ID: "raft-refuses-x", Title: "raft-refuses-x", Plane: "Raft", Before: finding.State{Verdict: finding.Held, Outcome: "denied"},
-			Way: finding.Unclear, Text: "is not among the checks any more; before, it held, denied: raft-refuses-x",
+			Way: finding.Unclear, Text: "is not among the checks any more; before, it held, denied",
 		},
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
