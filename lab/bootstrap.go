@@ -91,7 +91,7 @@ func (l *Lab) introduce(ctx context.Context, s secrets) error {
 				return text(err)
 			}
 			made, _, err := c.ACLIdentity().CreateClientIntroductionToken(&api.ACLIdentityClientIntroductionTokenRequest{
-				TTL: introducedFor, NodeName: name,
+				TTL: introducedFor, NodeName: name, NodePool: n.plan.NodePool,
 			}, write(ctx))
 			if err != nil {
 				return text(err)

@@ -42,9 +42,6 @@ func (c *Configuration) handedIn() bool {
 	return c != nil && (c.Server.Credential != nil || c.Client.Credential != nil)
 }
 
-// gossipKey is the servers' key, in base64. Empty: they have none.
-func (c *Configuration) gossipKey() string { return c.Server.Files.Text("server.encrypt") }
-
 // String keeps the secrets out of %v.
 func (c *Configuration) String() string { return "a user's configuration" }
 

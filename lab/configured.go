@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -28,6 +29,7 @@ func (p *Plan) configure(n *PlannedNode, c *Configuration, logLevel string, g Gr
 	if p.GossipKey == "" && n.Role == pki.Server {
 		p.GossipKey = Sealed(files.Text("server.encrypt"))
 	}
+	n.NodePool = files.Text("client.node_pool")
 	n.HandedIn = c.of(n.Role).Credential != nil && !p.Certificates.touch(*n)
 	place, err := p.place(*n, c, logLevel, g)
 	if err != nil {
@@ -37,18 +39,21 @@ func (p *Plan) configure(n *PlannedNode, c *Configuration, logLevel string, g Gr
 	if err != nil {
 		return &InvalidError{Problems: []Problem{{Field: "configuration", Found: "one that cannot be run as " + n.Name, Mend: err.Error()}}}
 	}
+	if err := distinct(fitted.CAFile, fitted.CertFile, fitted.KeyFile); err != nil {
+		return err
+	}
+	p.take(n, fitted, g)
+	return nil
+}
+
+// take gives a node what was fitted to it.
+func (p *Plan) take(n *PlannedNode, fitted fit.Fitted, g Ground) {
 	at := g.paths(n.Name)
-	n.Ports = portsOf(n.Role, fitted.Ports)
-	n.Inside = nil
+	n.Ports, n.Inside = portsOf(n.Role, fitted.Ports), nil
 	for _, port := range n.Ports {
 		if fitted.Inside[port] {
 			n.Inside = append(n.Inside, port)
 		}
-	}
-	if f := fitted; f.CertFile != "" && (f.CertFile == f.KeyFile || f.CertFile == f.CAFile) || f.KeyFile != "" && f.KeyFile == f.CAFile {
-		return &InvalidError{Problems: []Problem{{
-			Field: "tls", Found: "a block in which ca_file, cert_file and key_file are not three files", Mend: "give each a file of its own",
-		}}}
 	}
 	n.HTTPInClear, n.Replaced = fitted.HTTPInClear, fitted.Replaced
 	n.Command = []string{"nomad", "agent"}
@@ -58,6 +63,17 @@ func (p *Plan) configure(n *PlannedNode, c *Configuration, logLevel string, g Gr
 	}
 	n.Files = append(n.Files, credentialFiles(fitted, at, g)...)
 	n.Files = append(n.Files, p.introduction(*n, at)...)
+}
+
+// distinct refuses one file for two things: what stands in each is written by itself.
+func distinct(files ...string) error {
+	for i, f := range files {
+		if f != "" && slices.Contains(files[:i], f) {
+			return &InvalidError{Problems: []Problem{{
+				Field: "tls", Found: "a block in which ca_file, cert_file and key_file are not three files", Mend: "give each a file of its own",
+			}}}
+		}
+	}
 	return nil
 }
 
@@ -178,9 +194,12 @@ func refuseHere(files agentconf.Files, tokens bool, g Ground) error {
 			return notHere(files, setting)
 		}
 	}
-	// Nomad's own list denies what runs programs or writes files (client/config/config.go:77).
 	if denied := "client.template.function_denylist"; !tokens && len(files.Lookup(denied)) > 0 {
-		return notHere(files, denied)
+		functions, err := files.Texts(denied)
+		// They run programs and write files as the agent's user (client/config/config.go:77).
+		if err != nil || !slices.Contains(functions, "plugin") || !slices.Contains(functions, "writeToFile") {
+			return notHere(files, denied)
+		}
 	}
 	return nil
 }

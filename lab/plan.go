@@ -67,6 +67,8 @@ type PlannedNode struct {
 	Role       pki.Role `json:"role"`
 	Region     string   `json:"region"`
 	Datacenter string   `json:"datacenter"`
+	// NodePool is the one that a client registers in. Empty: default.
+	NodePool string `json:"node_pool,omitempty"`
 	// Joiner is true for an agent that stays outside until it is started.
 	Joiner bool `json:"joiner,omitempty"`
 	// Address is the node's on the lab's network. Invalid on Ground that is Named.

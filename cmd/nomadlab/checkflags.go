@@ -50,16 +50,34 @@ func (f *checkFlags) add(cmd *cobra.Command) {
 
 // validate tells what does not go together.
 func (f *checkFlags) validate(cmd *cobra.Command, args []string) error {
+	for _, fits := range []func(*cobra.Command, []string) error{f.fitFormats, f.fitRemote, f.fitConfig} {
+		if err := fits(cmd, args); err != nil {
+			return err
+		}
+	}
+	if _, err := f.chosen(); err != nil {
+		return asUsage(cmd, err)
+	}
+	return nil
+}
+
+func (f *checkFlags) fitFormats(cmd *cobra.Command, _ []string) error {
 	for _, name := range f.formats {
 		if !slices.Contains(formatNames(), name) {
 			return usagef(cmd, "--format is %q: use %s", name, strings.Join(formatNames(), ", "))
 		}
 	}
+	if len(f.formats) > 1 && f.out == "" {
+		return usagef(cmd, "several formats need a folder: add --out")
+	}
+	return nil
+}
+
+// fitRemote tells what does not go together with somebody else's cluster.
+func (f *checkFlags) fitRemote(cmd *cobra.Command, args []string) error {
 	remote := f.remote
 	credentials := []string{remote.CA, remote.Certificate, remote.Key}
 	switch {
-	case len(f.formats) > 1 && f.out == "":
-		return usagef(cmd, "several formats need a folder: add --out")
 	case len(remote.Addresses) > 0 && len(args) > 0:
 		return usagef(cmd, "a lab (%s) and --addr exclude each other", args[0])
 	case len(remote.Addresses) > 0 && slices.Contains(credentials, ""):
@@ -68,30 +86,32 @@ func (f *checkFlags) validate(cmd *cobra.Command, args []string) error {
 		return usagef(cmd, "--ca, --cert, --key and --token-file go with --addr: a lab's credentials are known")
 	case len(remote.Addresses) > 0 && slices.Contains(f.only, inspect.MatrixName):
 		return usagef(cmd, "the matrix is for labs: its certificates take the authority's key, which --addr has not")
+	default:
+		return nil
 	}
-	if err := f.validateConfig(cmd, args); err != nil {
-		return err
-	}
-	if _, err := f.chosen(); err != nil {
-		return asUsage(cmd, err)
-	}
-	return nil
 }
 
-// validateConfig tells what does not go together with a user's configuration.
-func (f *checkFlags) validateConfig(cmd *cobra.Command, args []string) error {
-	partly := len(f.only) > 0 || f.quick || f.safe || f.bare
-	switch {
-	case !f.config.given() && (f.lock != "" || f.update):
+// fitConfig tells what does not go together with a user's configuration, and what takes one.
+func (f *checkFlags) fitConfig(cmd *cobra.Command, args []string) error {
+	switch given := f.config.given(); {
+	case !given && (f.lock != "" || f.update):
 		return usagef(cmd, "--lock and --update go with --server-config: what is locked is a configuration's posture")
-	case !f.config.given() && f.config.nomad != (nomadFlags{}):
+	case !given && f.config.nomad != (nomadFlags{}):
 		return usagef(cmd, "--nomad-version, --image and --nomad-binary go with --server-config: a cluster that is there runs what it runs")
-	case !f.config.given():
+	case !given:
 		return nil
 	case len(args) > 0 || len(f.remote.Addresses) > 0:
 		return usagef(cmd, "a lab, --addr and --server-config exclude each other: a configuration gets a cluster of its own")
 	case len(f.config.paths.Server) == 0:
 		return usagef(cmd, "name the servers' configuration with --server-config: clients alone have nobody to register with")
+	default:
+		return f.fitLock(cmd)
+	}
+}
+
+func (f *checkFlags) fitLock(cmd *cobra.Command) error {
+	partly := len(f.only) > 0 || f.quick || f.safe || f.bare
+	switch {
 	case f.update && f.lock == "":
 		return usagef(cmd, "--update writes a lock: name it with --lock posture.lock.yaml")
 	case f.lock != "" && partly:

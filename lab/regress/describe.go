@@ -46,11 +46,27 @@ func settings(role pki.Role, files agentconf.Files) []finding.Setting {
 			continue
 		}
 		out = append(out, finding.Setting{
-			Role: string(role), Path: path, Value: canonical(path, counts.Value), File: counts.File, Line: counts.Number,
+			Role: string(role), Path: path, Value: canonical(path, merged(files, path, counts.Value)), File: counts.File, Line: counts.Number,
 		})
 	}
 	slices.SortFunc(out, func(a, b finding.Setting) int { return cmp.Compare(a.Path, b.Path) })
 	return out
+}
+
+// merged is the value as all files together have it: of a list they may each have a part, and there are several ways to write
+// one.
+func merged(files agentconf.Files, path, value string) string {
+	if !strings.HasPrefix(value, "[") {
+		return value
+	}
+	texts, err := files.Texts(path)
+	if err != nil {
+		return value
+	}
+	for i, text := range texts {
+		texts[i] = strconv.Quote(text)
+	}
+	return "[" + strings.Join(texts, ", ") + "]"
 }
 
 // guarded are the settings that some check's promise rests on.

@@ -27,3 +27,12 @@ func (m Mutation) Mutated(s Source) Source {
 	v, _ := m.of(s)
 	return v.source
 }
+
+// Settings are those that promises rest on, as the configuration has them.
+func Settings(s Source) []finding.Setting {
+	var all []finding.Setting
+	for _, role := range s.roles() {
+		all = append(all, settings(role, s.files(role))...)
+	}
+	return all
+}

@@ -86,29 +86,37 @@ func (m Mutation) isNamedBy(s seen) bool {
 	})
 }
 
-// judgeEquivalent looks for anything that differs.
+// judgeEquivalent looks for anything that differs. What could not be tried shows nothing, as on a machine that is busy; there
+// may be little of it.
 func (m Mutation) judgeEquivalent(base, now map[string]seen) Result {
 	var differ []string
-	alike := 0
-	ids := slices.Sorted(maps.Keys(now))
-	for id := range base {
-		if _, still := now[id]; !still {
-			ids = append(ids, id)
-		}
-	}
-	for _, id := range ids {
-		before := base[id]
+	alike, untried := 0, 0
+	for _, id := range sortedUnion(base, now) {
+		before, after := base[id], now[id]
 		switch {
-		case before.verdict != now[id].verdict, !slices.Equal(before.outcomes, now[id].outcomes):
+		case before.verdict == finding.NotCarriedOut || after.verdict == finding.NotCarriedOut:
+			untried++
+		case before.verdict != after.verdict, !slices.Equal(before.outcomes, after.outcomes):
 			differ = append(differ, id)
-		case now[id].verdict == finding.Held || now[id].verdict == finding.Broken:
+		case after.verdict != finding.Skipped:
 			alike++
 		}
 	}
-	if len(differ) > 0 || alike == 0 {
-		return Result{Fate: NotEquivalent, By: differ, Reason: "it was taken for equivalent, as " + m.Equivalent}
+	if len(differ) > 0 || alike == 0 || untried > alike/mostUntried {
+		return Result{Fate: NotEquivalent, By: differ, Reason: fmt.Sprintf("%d checks and cells saw the same, %d could not be tried; it was taken for equivalent, as %s", alike, untried, m.Equivalent)}
 	}
 	return Result{Fate: Equivalent, Reason: fmt.Sprintf("%s; %d checks and cells saw the same", m.Equivalent, alike)}
+}
+
+// mostUntried: of twenty checks that saw the same, one may be untried.
+const mostUntried = 20
+
+// sortedUnion are the names in either, in order.
+func sortedUnion(a, b map[string]seen) []string {
+	all := map[string]seen{}
+	maps.Copy(all, a)
+	maps.Copy(all, b)
+	return slices.Sorted(maps.Keys(all))
 }
 
 // Score is how many mutations were killed by a check that names the right thing, of those that had to be.

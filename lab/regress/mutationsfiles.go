@@ -60,11 +60,13 @@ func wrongRole(role, as pki.Role, one bool) Mutation {
 		if lacks := v.issued(role); lacks != "" {
 			return lacks
 		}
-		node, lacks := "", ""
+		node := ""
 		if one {
-			if node, lacks = v.lastServer(); lacks != "" {
+			last, lacks := v.lastServer()
+			if lacks != "" {
 				return lacks
 			}
+			node = last
 		}
 		v.certificates.Roles = []lab.OtherRole{{Role: role, Node: node, As: as}}
 		return ""

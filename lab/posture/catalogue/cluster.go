@@ -1,6 +1,8 @@
 package catalogue
 
 import (
+	"cmp"
+
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/probe"
@@ -65,7 +67,7 @@ func (i Ingredients) formation() []posture.Spec {
 // beginsAlone is whether a server would begin a cluster of its own, as after the loss of its data. While it has them, it is a
 // server like all others.
 func (i Ingredients) beginsAlone() posture.Spec {
-	h := i.reader().lacking(i.lacksSize())
+	h := i.reader().lacking(i.lacksSeveral())
 	return tried(posture.Spec{
 		ID: "server-begins-no-cluster-alone", Title: "a server of several waits for others before it begins a cluster", Severity: posture.High,
 		Settings: []string{serverExpect},
@@ -112,6 +114,16 @@ func (i Ingredients) lacksServers() string {
 		return "no server is known that could be asked"
 	}
 	return ""
+}
+
+// lacksSeveral says the same, or that no region has more than one.
+func (i Ingredients) lacksSeveral() string {
+	for _, size := range i.Size {
+		if size > 1 {
+			return ""
+		}
+	}
+	return cmp.Or(i.lacksSize(), "there is one server, which begins its cluster alone, as it must")
 }
 
 func (i Ingredients) lacksSize() string {
