@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/rand"
 	"encoding/base64"
@@ -125,7 +126,7 @@ func (s secrets) content(f PlannedFile, n PlannedNode, c pki.Credential) []byte 
 	switch f.Secret {
 	case CACertificate:
 		if n.TrustsForeign {
-			return slices.Concat(c.CAPEM, []byte("\n"), s.foreign.CertificatePEM())
+			return slices.Concat(bytes.TrimRight(c.CAPEM, "\n"), []byte("\n"), s.foreign.CertificatePEM()) // a user's may end without
 		}
 		return c.CAPEM
 	case Certificate:

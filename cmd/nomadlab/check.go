@@ -34,7 +34,7 @@ It exits with 0 when every promise held that applies, with 1 when one is broken,
 none is but some could not be tried, as an agent does not answer. What is skipped, for a
 reason that is given, makes no difference. With --lock it exits with 0 when the posture is the
 lock's, with 1 when it is weaker, with 3 when that could not be told, and with 4 when it is only
-stronger, so that the lock is out of date.`,
+stronger, so that the lock is out of date. With --update it writes the lock, and exits with 0.`,
 		Example: `  nomadlab check
   nomadlab check demo --only raft,gossip -v
   nomadlab check --only 'rpc-refuses-*'

@@ -43,7 +43,7 @@ func (f *checkFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.remote.TokenFile, "token-file", "", "with --addr: file of a management token")
 	f.config.add(cmd)
 	flags.StringVar(&f.lock, "lock", "", "with --server-config: compare with this posture lock")
-	flags.BoolVar(&f.update, "update", false, "with --lock: write it")
+	flags.BoolVar(&f.update, "update", false, "with --lock: write it, and exit with 0 whatever has changed")
 	mustComplete(cmd, "format", fixed(formatNames()...))
 	mustComplete(cmd, "only", completeChecks)
 }

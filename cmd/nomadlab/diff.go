@@ -31,7 +31,7 @@ func (a *app) diffCommand() *cobra.Command {
 		Long: `diff brings up one real cluster with each of two agent configurations, side by side, and shows
 only what differs in what they let in, with the line that most likely did it.
 
-OLD and NEW are folders. Within each, server/ and client/ are the configurations of servers and
+OLD and NEW are folders, or files for servers alone. Within each, server/ and client/ are the configurations of servers and
 clients, or what --server-config and --client-config name. Where there is no server/, the whole
 folder, or the file, is the servers' configuration.
 

@@ -32,10 +32,12 @@ promise is broken that held before. What survives is what you could change by mi
 any check telling you. Mutants that are known to change nothing are run as well, and every check
 must see the very same of them.
 
-Your files are read and never written to: mutants are copies. It takes some minutes.
+Your files are read and never written to: mutants are copies. It takes some ten minutes: --only
+and --jobs say how many.
 
-It exits with 0 when every mutant was killed by a check that names the setting, with 1 when one
-survived or was killed for another reason, with 2 for what you can put right, with 3 when none
+It exits with 0 when every mutant that an agent starts with was killed by a check that names the
+setting, with 1 when one survived, was killed for another reason, could not be tried, or changed
+something though it was taken for equivalent, with 2 for what you can put right, with 3 when none
 of those that weaken applies.`,
 		Example: `  nomadlab mutate --server-config server.d --client-config client.d
   nomadlab mutate --server-config server.hcl --only 'server-tls-*' --jobs 2

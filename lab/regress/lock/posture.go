@@ -47,7 +47,11 @@ type Entry struct {
 // PlaneMatrix is the plane of the matrix's cells: one certificate is tried at entries of several planes.
 const PlaneMatrix = "matrix"
 
-// Of is the posture that a report tells of.
+// planeFiles is that of the user's own files. Their modes and owners are in no posture: version control keeps none, and so a
+// lock would differ from checkout to checkout.
+const planeFiles = "files"
+
+// Of is the posture that a report tells of, but for the user's own files.
 func Of(r finding.Report) Posture {
 	p := Posture{Nomad: clean(r.Cluster.Nomad)}
 	if r.Configuration != nil {
@@ -56,7 +60,9 @@ func Of(r finding.Report) Posture {
 	names := newNames(r)
 	byID := map[string][]finding.Finding{}
 	for _, f := range r.Findings {
-		byID[f.ID] = append(byID[f.ID], f)
+		if f.Plane != planeFiles {
+			byID[f.ID] = append(byID[f.ID], f)
+		}
 	}
 	for _, all := range byID {
 		p.Entries = append(p.Entries, names.entry(all))
