@@ -66,7 +66,7 @@ func checkAddress(t *testing.T, name string, secrets []string) {
 		t.Errorf("exit code %d\n%s", r.code, r.errs)
 	}
 	r = call(t, newApp(), "", append(flags, "--quick")...)
-	contains(t, r.out, "a management token is not at hand: client-is-registered-and-ready")
+	contains(t, r.out, "a management token is not at hand: server-begins-no-cluster-alone")
 	if r.code != exitFine {
 		t.Errorf("without a token: exit code %d", r.code)
 	}
