@@ -77,7 +77,8 @@ func source(t *testing.T, name string) regress.Source {
 func options(t *testing.T) regress.Options {
 	t.Helper()
 	e := labtest.Engines(t)
-	return regress.Options{Engine: e.Home(), Others: e.Others(), Name: labtest.Name(t)}
+	name := labtest.Name(t) // what makes it unique is at its end; there must be room for which of several labs it is
+	return regress.Options{Engine: e.Home(), Others: e.Others(), Name: "t-" + name[strings.LastIndex(name, "-")+1:]}
 }
 
 // tlsFolder has what the hardened configuration names, as it would be deployed, and at its top, away from where agents look,
