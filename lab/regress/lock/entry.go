@@ -24,12 +24,19 @@ func (n names) entry(all []finding.Finding) Entry {
 	for _, f := range worst {
 		outcomes, reasons = append(outcomes, clean(f.Outcome)), append(reasons, n.reason(f))
 	}
-	return Entry{
+	e := Entry{
 		ID: clean(first.ID), Plane: clean(first.Plane), Verdict: first.Verdict,
 		Outcome: joined(outcomes, " or "), At: n.at(worst, all), Reason: joined(reasons, "; "),
 		Title: first.Title, Severity: first.Severity, Settings: first.Settings,
 	}
+	if first.Plane == planeWire {
+		e.At = "" // what is overheard of one agent and not of another is luck
+	}
+	return e
 }
+
+// planeWire is what a listener on the network overhears.
+const planeWire = "wire"
 
 // cells are the matrix's cells as entries.
 func (n names) cells(m finding.Matrix) []Entry {
