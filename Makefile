@@ -52,11 +52,11 @@ test: build $(GOTESTSUM) ## run all tests: first those of the packages, then eve
 	@echo "==> test: the packages $(or $(RACE:-race=with the race detector),without the race detector: there is no C compiler)"
 	@failed=0; packages=$$(go list ./...) || exit 1; \
 	$(GOTESTSUM) --format pkgname --format-hide-empty-pkg --hide-summary skipped,failed,output --jsonfile $(RESULTS)/packages.json -- \
-		-count=1 $(RACE) $$(echo "$$packages" | grep -vE '/scenarios(/|$$)') </dev/null || failed=1; \
+		-count=1 -timeout 20m $(RACE) $$(echo "$$packages" | grep -vE '/scenarios(/|$$)') </dev/null || failed=1; \
 	for engine in $(ENGINES); do \
 		echo "==> test: the scenarios, each on a fresh cluster, engine $$engine"; \
 		$(GOTESTSUM) --format standard-verbose --hide-summary skipped,failed,output --jsonfile $(RESULTS)/scenarios-$$engine.json -- \
-			-count=1 $(RACE) -parallel 1 ./scenarios -engine $$engine </dev/null || failed=1; \
+			-count=1 -timeout 20m $(RACE) -parallel 1 ./scenarios -engine $$engine </dev/null || failed=1; \
 		sed -i 's|"Package":"\([^"]*\)"|"Package":"\1 ('$$engine')"|' $(RESULTS)/scenarios-$$engine.json; \
 	done; \
 	echo "==> test: every check of the posture seen to break, each on a weakened cluster (processes, several at once)"; \
