@@ -82,7 +82,7 @@ func options(t *testing.T) regress.Options {
 }
 
 // tlsFolder has what the hardened configuration names, as it would be deployed, and at its top, away from where agents look,
-// the authority.
+// the authority and a cli certificate.
 func tlsFolder(t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -91,6 +91,13 @@ func tlsFolder(t *testing.T) string {
 		t.Fatal(err)
 	}
 	if err := authority.Save(folder); err != nil {
+		t.Fatal(err)
+	}
+	cli, err := authority.Issue(pki.Identity{Role: pki.CLI})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cli.Save(folder); err != nil {
 		t.Fatal(err)
 	}
 	deployed := filepath.Join(folder, "etc", "nomad.d", "tls")
