@@ -26,7 +26,7 @@ type room struct{ mayImport, testsMayImport []string }
 func rooms() map[string]room {
 	everythingBelow := []string{
 		"fixtures", "lab", "lab/agentconf", "lab/compose", "lab/fit", "lab/engine", "lab/engine/docker", "lab/engine/engines",
-		"lab/finding", "lab/image", "lab/inspect",
+		"lab/deadline", "lab/finding", "lab/image", "lab/inspect",
 		"lab/pki", "lab/posture", "lab/posture/catalogue", "lab/posture/matrix", "lab/posture/party", "lab/probe", "lab/regress",
 		"lab/regress/lock", "lab/report", "lab/story", "lab/watchdog",
 	}
@@ -54,21 +54,21 @@ func rooms() map[string]room {
 			mayImport: everythingBelow, testsMayImport: []string{"lab/labtest"},
 		},
 		"lab/labtest": {
-			mayImport:      []string{"lab", "lab/engine", "lab/engine/engines", "lab/story", "lab/finding"},
+			mayImport:      []string{"lab", "lab/deadline", "lab/engine", "lab/engine/engines", "lab/story", "lab/finding"},
 			testsMayImport: []string{"lab/pki", "lab/image"},
 		},
-		"lab/story":   {mayImport: []string{"lab", "lab/engine", "lab/posture", "lab/finding"}},
-		"lab/posture": {mayImport: []string{"lab/probe", "lab/pki", "lab/finding"}},
+		"lab/story":   {mayImport: []string{"lab", "lab/deadline", "lab/engine", "lab/posture", "lab/finding"}},
+		"lab/posture": {mayImport: []string{"lab/deadline", "lab/probe", "lab/pki", "lab/finding"}},
 		"lab/posture/catalogue": {
 			mayImport: []string{"lab/posture", "lab/posture/party", "lab/probe", "lab/pki", "lab/finding"},
 		},
 		"lab/posture/party": {mayImport: []string{"lab/probe", "lab/pki"}, testsMayImport: []string{"lab", "lab/labtest"}},
-		"lab/probe":         {mayImport: []string{"lab/pki"}},
+		"lab/probe":         {mayImport: []string{"lab/deadline", "lab/pki"}},
 		"lab/report":        {mayImport: []string{"lab/finding"}},
 		"lab/inspect": {
 			mayImport: []string{
-				"fixtures", "lab", "lab/engine", "lab/finding", "lab/pki", "lab/posture", "lab/posture/catalogue", "lab/posture/matrix",
-				"lab/posture/party", "lab/probe",
+				"fixtures", "lab", "lab/deadline", "lab/engine", "lab/finding", "lab/pki", "lab/posture", "lab/posture/catalogue",
+				"lab/posture/matrix", "lab/posture/party", "lab/probe",
 			},
 			testsMayImport: []string{"lab/labtest"},
 		},
@@ -76,28 +76,29 @@ func rooms() map[string]room {
 		"lab/regress/lock":   {mayImport: []string{"lab", "lab/agentconf", "lab/finding"}},
 		"lab": {
 			mayImport: []string{
-				"fixtures", "lab/engine", "lab/image", "lab/agentconf", "lab/fit", "lab/pki", "lab/watchdog",
+				"fixtures", "lab/deadline", "lab/engine", "lab/image", "lab/agentconf", "lab/fit", "lab/pki", "lab/watchdog",
 			},
 			testsMayImport: []string{"lab/engine/docker", "lab/labtest"},
 		},
 		"lab/fit": {mayImport: []string{"lab/agentconf"}},
 		"lab/regress": {
 			mayImport: []string{
-				"lab", "lab/agentconf", "lab/engine", "lab/finding", "lab/inspect", "lab/pki", "lab/posture", "lab/posture/catalogue",
-				"lab/probe", "lab/regress/lock",
+				"lab", "lab/agentconf", "lab/deadline", "lab/engine", "lab/finding", "lab/inspect", "lab/pki", "lab/posture",
+				"lab/posture/catalogue", "lab/probe", "lab/regress/lock",
 			},
 			testsMayImport: []string{"fixtures", "lab/engine/engines", "lab/labtest"},
 		},
 		"lab/compose":                 {mayImport: []string{"lab", "lab/agentconf", "lab/image", "lab/pki"}},
 		"lab/engine":                  {},
 		"lab/engine/engines":          {mayImport: []string{"lab/engine", "lab/engine/docker", "lab/engine/process"}},
-		"lab/engine/docker":           {mayImport: []string{"lab/engine", "lab/watchdog"}, testsMayImport: []string{"lab/image"}},
-		"lab/engine/process":          {mayImport: []string{"lab/engine", "lab/watchdog"}},
-		"lab/image":                   {mayImport: []string{"fixtures"}},
+		"lab/engine/docker":           {mayImport: []string{"lab/deadline", "lab/engine", "lab/watchdog"}, testsMayImport: []string{"lab/image"}},
+		"lab/engine/process":          {mayImport: []string{"lab/deadline", "lab/engine", "lab/watchdog"}},
+		"lab/image":                   {mayImport: []string{"fixtures", "lab/deadline"}},
 		"lab/agentconf":               {},
+		"lab/deadline":                {},
 		"lab/finding":                 {},
 		"lab/pki":                     {},
-		"lab/watchdog":                {},
+		"lab/watchdog":                {mayImport: []string{"lab/deadline"}},
 		"lab/watchdog/testdata/pause": {},
 		// A program that a test of lab/engine/docker runs inside a container.
 		"lab/engine/docker/testdata/inside": {mayImport: []string{"lab/engine", "lab/engine/docker"}},

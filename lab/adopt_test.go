@@ -193,8 +193,8 @@ func TestALabOfComposeIsListedAndKeepsItsName(t *testing.T) {
 	if x := labs[0]; x.FolderLost != "" || x.Origin != "compose" || x.Nomad != "1.11.3" || x.Nodes != 3 || x.State != "running" || time.Since(x.Created) > time.Hour {
 		t.Errorf("%+v", x)
 	}
-	began := time.Now()
-	if err := lab.Free(t.Context(), e, "demo"); !errors.Is(err, lab.ErrTaken) || time.Since(began) > time.Second {
+	began := time.Now() // what a killed start left is waited for, 5 s at least; this is nothing of the kind
+	if err := lab.Free(t.Context(), e, "demo"); !errors.Is(err, lab.ErrTaken) || time.Since(began) >= 5*time.Second {
 		t.Errorf("its name: %v after %s", err, time.Since(began))
 	}
 	e.states = nil

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/image"
 	"nomadlab.internal/lab/pki"
@@ -250,7 +251,7 @@ func (l *Lab) patiently(ctx context.Context, o UpOptions, wait func(context.Cont
 	if l.unready != nil {
 		return nil
 	}
-	limited, cancel := context.WithTimeoutCause(ctx, o.Patience, fmt.Errorf("no longer than %s is waited for that", o.Patience))
+	limited, cancel := deadline.Fair(ctx, o.Patience)
 	defer cancel()
 	err := wait(limited)
 	if err == nil || ctx.Err() != nil || limited.Err() == nil {

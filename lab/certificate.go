@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"nomadlab.internal/lab/deadline"
 )
 
 // Certificate is what the agent shows now to those who connect to its HTTP port. It is the certificate that is in
@@ -20,7 +22,7 @@ func (n *Node) Certificate(ctx context.Context) (*x509.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := deadline.Fair(ctx, patience)
 	defer cancel()
 	conn, err := (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", at.String())
 	if err != nil {

@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"nomadlab.internal/lab/agentconf"
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/pki"
 )
 
@@ -71,7 +72,7 @@ func (n *Node) evidence(ctx context.Context, at string) error {
 
 // selfEvidence is what the agent itself says and shows, if it does.
 func (n *Node) selfEvidence(ctx context.Context, at string) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := deadline.Fair(ctx, patience)
 	defer cancel()
 	var errs []error
 	if shown, err := n.Certificate(ctx); err == nil {

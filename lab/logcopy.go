@@ -6,7 +6,8 @@ import (
 	"io"
 	"os"
 	"strings"
-	"time"
+
+	"nomadlab.internal/lab/deadline"
 )
 
 // logCopy streams a node's log to disk while the node runs, so that it is there when the node no longer is.
@@ -88,12 +89,9 @@ func (v LogView) since(ctx context.Context, mark int64) ([]string, error) {
 	return strings.Split(strings.TrimRight(string(text[mark:]), "\n"), "\n"), nil
 }
 
-// readWithin bounds a look at a log.
-const readWithin = 10 * time.Second
-
 // read asks the engine. The copy on disk lags behind, and a position in it would be one of the past.
 func (v LogView) read(ctx context.Context) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, readWithin)
+	ctx, cancel := context.WithTimeout(ctx, deadline.Hang)
 	defer cancel()
 	logs, err := v.node.Logs(ctx, false)
 	if err != nil {

@@ -227,10 +227,13 @@ func (e *EndedError) Error() string {
 	return fmt.Sprintf("%s ended with exit code %d, its log says at the end:\n%s", e.ref, e.ExitCode, strings.Join(e.LastWords, "\n"))
 }
 
-// Stop asks the agent to end, and kills it after ten seconds.
+// Stop asks the agent to end, and kills it after a minute: a sound one takes a second, and on a busy machine some more.
 func (n *Node) Stop(ctx context.Context) error {
-	return n.ended(n.lab.engine.Stop(ctx, n.ref(), 10*time.Second))
+	return n.ended(n.lab.engine.Stop(ctx, n.ref(), stopGrace))
 }
+
+// stopGrace is how long an agent that was asked to end may take.
+const stopGrace = time.Minute
 
 // Kill ends the agent at once, as a power cut would.
 func (n *Node) Kill(ctx context.Context) error {

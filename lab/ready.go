@@ -7,6 +7,8 @@ import (
 
 	"github.com/hashicorp/nomad/api"
 	"golang.org/x/sync/errgroup"
+
+	"nomadlab.internal/lab/deadline"
 )
 
 func (l *Lab) votersIn(ctx context.Context, region string) error {
@@ -111,7 +113,7 @@ func (n *Node) hasStatus(ctx context.Context, status string) error {
 		return nil
 	case api.NodeStatusInit:
 		if c, err := n.API(); err == nil {
-			ctx, cancel := context.WithTimeout(ctx, patience)
+			ctx, cancel := deadline.Fair(ctx, patience)
 			defer cancel()
 			_, _ = c.Raw().Query("/v1/status/leader", new(string), query(ctx))
 		}

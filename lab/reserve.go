@@ -9,6 +9,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 )
 
@@ -53,8 +54,8 @@ func exclusively(do func() error) error {
 	lock := flock.New(labsFolder()+lockSuffix, flock.SetPermissions(0o600))
 	locked := make(chan error, 1)
 	go func() { locked <- lock.Lock() }()
-	late := time.NewTimer(lookWithin)
-	defer late.Stop()
+	late, cancel := deadline.Fair(context.Background(), lookWithin)
+	defer cancel()
 	select {
 	case err := <-locked:
 		defer func() { _ = lock.Close() }()
@@ -62,7 +63,7 @@ func exclusively(do func() error) error {
 			return outOfSpace(fmt.Errorf("lock the folder of labs: %w", err))
 		}
 		return do()
-	case <-late.C:
+	case <-late.Done():
 		return fmt.Errorf("another nomadlab process has locked %s for %s, has it been stopped? `fuser %s` tells which", lock.Path(), lookWithin, lock.Path())
 	}
 }
@@ -118,7 +119,7 @@ func free(ctx context.Context, e engine.Engine, name string, tell func(Event)) e
 		return taken(name)
 	}
 	tell(Event{Stage: "claim", Text: "waiting until what a killed start of this lab left has been removed"})
-	bounded, cancel := context.WithTimeout(ctx, sweepWithin)
+	bounded, cancel := deadline.Fair(ctx, sweepWithin)
 	defer cancel()
 	err = WaitFor(bounded, "the sweep of a killed start", func(ctx context.Context) string {
 		if state, there, err = find(ctx, e, name); err != nil || there {

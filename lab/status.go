@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 	"golang.org/x/sync/errgroup"
 
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/pki"
 )
 
@@ -98,7 +99,7 @@ type regionView struct {
 
 func (l *Lab) view(ctx context.Context, region string) regionView {
 	v := regionView{voters: map[string]bool{}, servers: map[string]string{}, clients: map[string]string{}}
-	agreed, cancel := context.WithTimeout(ctx, patience)
+	agreed, cancel := deadline.Fair(ctx, patience)
 	defer cancel()
 	if _, err := l.Leader(agreed, region); err != nil {
 		v.trouble = fmt.Sprintf("region %s has no leader that its servers agree on: %s", region, text(err))
@@ -114,7 +115,7 @@ func (l *Lab) view(ctx context.Context, region string) regionView {
 
 // fill asks one server. The next one is asked if it does not answer all.
 func (v *regionView) fill(ctx context.Context, c *api.Client, l *Lab) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := deadline.Fair(ctx, patience)
 	defer cancel()
 	members, err := c.Agent().MembersOpts(query(ctx))
 	if err != nil {
@@ -159,7 +160,7 @@ func (n *Node) status(ctx context.Context, v regionView) NodeStatus {
 	if !at.IsValid() {
 		return s
 	}
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := deadline.Fair(ctx, patience)
 	defer cancel()
 	s.HTTP, s.State = n.plan.httpScheme()+"://"+at.String(), "no answer"
 	if n.Role() == pki.Client && v.clients[n.Name()] != "" {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/image"
 )
@@ -30,7 +31,7 @@ const (
 type UpOptions struct {
 	// Wait says what to wait for. Zero: Ready.
 	Wait Wait
-	// Timeout bounds the start once the image is there. Zero: two minutes.
+	// Timeout bounds the start once the image is there. Zero: deadline.Start.
 	Timeout time.Duration
 	// Patience is how long to wait for each thing before the lab is returned as it is, with Lab.Unready: for a cluster that
 	// may never get ready, and is to be looked at all the same. An agent that ends is an error nevertheless. Zero: Up waits
@@ -132,7 +133,7 @@ func (l *Lab) bringUp(ctx context.Context, o UpOptions) error {
 	}
 	timeout := o.Timeout
 	if timeout == 0 {
-		timeout = 2 * time.Minute
+		timeout = deadline.Start
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("the lab was not up within %s", timeout))
 	defer cancel()
@@ -149,13 +150,6 @@ func (l *Lab) bringUp(ctx context.Context, o UpOptions) error {
 	return l.boot(ctx, secrets, o)
 }
 
-const (
-	// evidenceWithin bounds the collection of evidence, which asks agents that may not answer.
-	evidenceWithin = 15 * time.Second
-	// removalWithin bounds the removal of a lab.
-	removalWithin = time.Minute
-)
-
 // giveUp removes what there is of a lab that did not come up, and keeps the evidence. The caller's context may have
 // ended, and may be why.
 func (l *Lab) giveUp(ctx context.Context, cause error) error {
@@ -164,14 +158,14 @@ func (l *Lab) giveUp(ctx context.Context, cause error) error {
 	// Whether the user interrupted is the caller's context's to say: the cause may be the signal itself.
 	interrupted := errors.Is(ctx.Err(), context.Canceled)
 	if len(l.nodes) > 0 && !interrupted && !forUserToMend(cause) && !errors.Is(cause, ErrNoSpace) {
-		looking, cancel := context.WithTimeout(context.WithoutCancel(ctx), evidenceWithin)
+		looking, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline.Hang)
 		defer cancel()
 		at, err := l.Evidence(looking, cause)
 		if failed.Evidence = at; at == "" {
 			cause = errors.Join(cause, err)
 		}
 	}
-	removing, cancel := context.WithTimeout(context.WithoutCancel(ctx), removalWithin)
+	removing, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline.Removal)
 	defer cancel()
 	failed.Err = errors.Join(cause, l.Down(removing))
 	if forUserToMend(cause) {

@@ -185,7 +185,7 @@ func query(ctx context.Context) *api.QueryOptions {
 
 func write(ctx context.Context) *api.WriteOptions { return new(api.WriteOptions).WithContext(ctx) }
 
-// patience bounds a single question to an agent that may hang.
+// patience is how long a single question to an agent that may hang may take: see deadline.Fair.
 const patience = 2 * time.Second
 
 // text is an error in one line, or "".

@@ -17,6 +17,7 @@ import (
 	"gotest.tools/v3/golden"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/image"
@@ -188,7 +189,7 @@ func listedLab(t *testing.T, name string) lab.Listed {
 
 // composedStatus waits until the clients have registered, which Compose does not.
 func composedStatus(t *testing.T, name string) {
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), deadline.Hang)
 	defer cancel()
 	var status lab.Status
 	err := lab.WaitFor(ctx, "the lab to be ready", func(context.Context) string {

@@ -4,9 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/deadline"
 )
 
 // interruptedError says what became of the lab when the user interrupted its start.
@@ -52,7 +52,7 @@ func onlyInterrupted(ctx context.Context, err error) bool {
 
 // tooLate removes a lab that was up when its start was interrupted, and says it as lab.Up does.
 func tooLate(ctx context.Context, l *lab.Lab) error {
-	removing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	removing, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline.Removal)
 	defer cancel()
 	return &lab.StartError{Lab: l.Name(), Err: errors.Join(ctx.Err(), l.Down(removing))}
 }

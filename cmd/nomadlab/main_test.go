@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/engines"
 )
@@ -154,7 +155,7 @@ func realEngine(t *testing.T, k engines.Kind, labs ...string) engine.Engine {
 	}
 	e := set.Home()
 	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), deadline.Removal)
 		defer cancel()
 		for _, name := range labs {
 			left, err := e.Nodes(ctx, name)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine/engines"
 )
 
@@ -28,7 +29,7 @@ keys and certificates are what they were; in Docker, the ports on 127.0.0.1 are 
 			return a.start(cmd, args, e, timeout)
 		}),
 	}
-	cmd.Flags().DurationVar(&timeout, "timeout", 2*time.Minute, "how long the start may take")
+	cmd.Flags().DurationVar(&timeout, "timeout", deadline.Start, "how long the start may take")
 	return cmd
 }
 

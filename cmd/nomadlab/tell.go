@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/story"
@@ -108,7 +109,7 @@ func (t teller) leave(ctx context.Context, l *lab.Lab) error {
 		t.errs.printf("lab %s stays, for two hours at most: `nomadlab status %s`, `nomadlab down %s`", l.Name(), l.Name(), l.Name())
 		return l.Keep()
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline.Removal)
 	defer cancel()
 	if err := l.Down(ctx); err != nil {
 		return fmt.Errorf("lab %s is not wholly removed, try `nomadlab down %s`: %w", l.Name(), l.Name(), err)

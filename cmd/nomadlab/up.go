@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine/engines"
 )
 
@@ -39,7 +40,7 @@ When it fails or is interrupted, all that it started is removed again.`,
 	f.add(cmd)
 	flags := cmd.Flags()
 	flags.StringVar(&f.wait, "wait", string(lab.Ready), "what to wait for: ready, leader or none")
-	flags.DurationVar(&f.timeout, "timeout", 2*time.Minute, "how long the start may take once the image is there")
+	flags.DurationVar(&f.timeout, "timeout", deadline.Start, "how long the start may take once the image is there")
 	flags.BoolVar(&f.json, "json", false, "print the lab's status as JSON")
 	mustComplete(cmd, "wait", fixed(string(lab.Ready), string(lab.Elected), string(lab.Started)))
 	return cmd

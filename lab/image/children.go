@@ -10,10 +10,12 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"nomadlab.internal/lab/deadline"
 )
 
 const (
-	// briefly is enough for a command that only prints something.
+	// briefly is enough for a command that only prints something, where the machine is not busy: see deadline.Fair.
 	briefly = 10 * time.Second
 	// dying is how long the members of a killed process group may take to be gone. They take milliseconds;
 	// all of it is waited only where nobody reaps orphans (PID 1 of many containers does not).
@@ -77,7 +79,7 @@ var errNoAnswer = errors.New("no answer")
 // ask runs a command that only prints something, and returns what. An error is errNoAnswer when that took
 // longer than it may.
 func (c children) ask(ctx context.Context, name string, args ...string) (string, error) {
-	asking, cancel := context.WithTimeout(ctx, c.patience)
+	asking, cancel := deadline.Fair(ctx, c.patience)
 	defer cancel()
 	var out strings.Builder
 	var words transcript

@@ -10,8 +10,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/image"
 )
 
@@ -105,7 +105,7 @@ func checkGo(t *testing.T, words []string) {
 	t.Helper()
 	l := newLab(t, "")
 	l.Recipes = newTiny(t, tinySource(version), true).recipes
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), deadline.Hang)
 	defer cancel()
 	began := false
 	_, err := l.Resolve(ctx, l.docker, image.Request{Version: version}, func(e image.Event) {

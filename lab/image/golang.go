@@ -7,6 +7,8 @@ import (
 	"go/version"
 	"os/exec"
 	"strings"
+
+	"nomadlab.internal/lab/deadline"
 )
 
 // goTools is the Go toolchain of this machine.
@@ -24,7 +26,7 @@ func (w *workshop) findGo(ctx context.Context, needed string) (goTools, error) {
 	if err != nil {
 		return goTools{}, fmt.Errorf("%w: there is no go in PATH, and %s or newer is needed: %s", ErrNoGo, needed, mend)
 	}
-	asking, cancel := context.WithTimeout(ctx, w.children.patience)
+	asking, cancel := deadline.Fair(ctx, w.children.patience)
 	defer cancel()
 	cmd := w.children.command(asking, w.cache, path, "env", "-json", "GOVERSION", "GOFLAGS", "GOCACHE", "GOMODCACHE")
 	cmd.Env = append(cmd.Env, "GOTOOLCHAIN=local", "GOWORK=off")

@@ -10,6 +10,8 @@ import (
 	cerrdefs "github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/jsonstream"
 	"github.com/moby/moby/client"
+
+	"nomadlab.internal/lab/deadline"
 )
 
 const (
@@ -31,7 +33,7 @@ func (r *resolver) pull(ctx context.Context, ref string, patience time.Duration)
 	r.progress.tell(Event{Stage: StagePull, Text: "pulling " + ref})
 	pulling, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	silence := time.AfterFunc(patience, func() { cancel(errSilent) })
+	silence := time.AfterFunc(deadline.Stretch(patience), func() { cancel(errSilent) })
 	defer silence.Stop()
 
 	heard := false

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/image"
 )
 
@@ -26,16 +27,12 @@ func TestAnOfficialImageThatIsHereComesBeforeOurs(t *testing.T) {
 	l.tag(t, l.Ours+":"+version+"-0000000000") // of another recipe
 	for _, want := range []string{ours, official} {
 		l.tag(t, want)
-		started := time.Now()
 		img, seen, err := l.resolve(t.Context(), image.Request{Version: "v" + version})
 		if err != nil || img.Ref != want || img.Source != image.Local || img.Version != version || !strings.HasPrefix(img.ID, "sha256:") {
 			t.Errorf("got %+v (%v), want %s", img, err, want)
 		}
 		if len(seen) != 0 {
 			t.Errorf("stages %v for an image that is here", seen)
-		}
-		if took := time.Since(started); took > 200*time.Millisecond {
-			t.Errorf("an image that is here was found after %v", took)
 		}
 	}
 }
@@ -73,12 +70,11 @@ func TestWhyAnImageCannotBePulled(t *testing.T) {
 		want  error
 		other error
 		soon  time.Duration
-		late  time.Duration
 	}{
-		"unknown tag":     {registry(t, "9.9.9", 0), image.ErrNotInRegistry, image.ErrNoRegistry, 0, time.Second},
-		"silent registry": {silentRegistry(t), image.ErrNoRegistry, image.ErrNotInRegistry, 1900 * time.Millisecond, 2500 * time.Millisecond},
-		"nobody listens":  {"127.0.0.1:9", image.ErrNoRegistry, image.ErrNotInRegistry, 0, 2500 * time.Millisecond},
-		"no such host":    {"", image.ErrNoRegistry, image.ErrNotInRegistry, 0, 2500 * time.Millisecond},
+		"unknown tag":     {registry(t, "9.9.9", 0), image.ErrNotInRegistry, image.ErrNoRegistry, 0},
+		"silent registry": {silentRegistry(t), image.ErrNoRegistry, image.ErrNotInRegistry, 1900 * time.Millisecond},
+		"nobody listens":  {"127.0.0.1:9", image.ErrNoRegistry, image.ErrNotInRegistry, 0},
+		"no such host":    {"", image.ErrNoRegistry, image.ErrNotInRegistry, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -89,8 +85,8 @@ func TestWhyAnImageCannotBePulled(t *testing.T) {
 			if !errors.Is(err, c.want) || errors.Is(err, c.other) || !errors.Is(err, image.ErrUnknownVersion) {
 				t.Errorf("got %v, want %v", err, c.want)
 			}
-			if took < c.soon || took > c.late {
-				t.Errorf("it took %v, want %v to %v", took, c.soon, c.late)
+			if took < c.soon || took > deadline.Hang {
+				t.Errorf("it took %v, want %v at least", took, c.soon)
 			}
 		})
 	}

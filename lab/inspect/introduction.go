@@ -8,9 +8,10 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/deadline"
 )
 
-// introductionWait bounds how long the token may take to be made: a leader may hang.
+// introductionWait is how long the token may take to be made, as a leader may hang: see deadline.Fair.
 const introductionWait = 5 * time.Second
 
 // introductionLife is how long the token is good: a run of all checks takes a minute at most.
@@ -19,7 +20,7 @@ const introductionLife = 10 * time.Minute
 // Introduction is the secret of a token that introduces any client of the node pool default, for
 // catalogue.Ingredients.Introduction. Nomad keeps nothing of it: it ends by itself.
 func Introduction(ctx context.Context, l *lab.Lab) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, introductionWait)
+	ctx, cancel := deadline.Fair(ctx, introductionWait)
 	defer cancel()
 	server, err := anyServer(ctx, l)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/probe"
 )
@@ -65,7 +66,7 @@ func shownBy(ctx context.Context, at string, c pki.Credential) (*x509.Certificat
 		shown = state.PeerCertificates[0]
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, probe.DefaultTimeout)
+	ctx, cancel := deadline.Fair(ctx, probe.DefaultTimeout)
 	defer cancel()
 	conn, err := (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", at)
 	if conn != nil {

@@ -9,10 +9,11 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/posture/catalogue"
 )
 
-// questionWait bounds a question to an agent that may hang.
+// questionWait is how long a question to an agent that may hang may take: see deadline.Fair.
 const questionWait = 2 * time.Second
 
 // anyServer is the API of the first server that answers and knows of a leader: whatever is asked of it, the leader answers
@@ -34,7 +35,7 @@ func anyServer(ctx context.Context, l *lab.Lab) (*api.Client, error) {
 
 // namesLeader is an error unless the server answers, and knows of a leader.
 func namesLeader(ctx context.Context, server *api.Client) error {
-	ctx, cancel := context.WithTimeout(ctx, questionWait)
+	ctx, cancel := deadline.Fair(ctx, questionWait)
 	defer cancel()
 	var at string
 	_, err := server.Raw().Query("/v1/status/leader", &at, reading(ctx))
@@ -73,7 +74,7 @@ func witnessPlace(ctx context.Context, l *lab.Lab, server *api.Client) (id strin
 
 // answers says whether the client of that name does.
 func answers(ctx context.Context, l *lab.Lab, name string) bool {
-	ctx, cancel := context.WithTimeout(ctx, questionWait)
+	ctx, cancel := deadline.Fair(ctx, questionWait)
 	defer cancel()
 	node, err := l.Node(name)
 	if err != nil {

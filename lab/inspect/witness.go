@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/posture/catalogue"
 )
@@ -19,7 +20,8 @@ import (
 // ErrNoDriver is wrapped by the error of StartWitness where no client could run it.
 var ErrNoDriver = errors.New("no client offers a driver for the checks' own workload")
 
-// witnessWait bounds how long the witness may take to run, and to be gone.
+// witnessWait is how long the witness may take to run, and to be gone: see deadline.Fair. In a cluster with a fault it may
+// never run.
 const witnessWait = 30 * time.Second
 
 // StartWitness runs the checks' own workload, catalogue.WitnessJob, and returns what they must know of it when it runs and
@@ -27,7 +29,7 @@ const witnessWait = 30 * time.Second
 // otherwise. Without an error, stop ends and removes the job; what it leaves are evaluations, which nothing but Nomad's own
 // garbage collection removes. With one, nothing is left to stop.
 func StartWitness(ctx context.Context, l *lab.Lab) (w catalogue.Witness, stop func(context.Context) error, err error) {
-	ctx, cancel := context.WithTimeout(ctx, witnessWait)
+	ctx, cancel := deadline.Fair(ctx, witnessWait)
 	defer cancel()
 	server, err := anyServer(ctx, l)
 	if err != nil {
@@ -132,7 +134,7 @@ func witnessToken(ctx context.Context, l *lab.Lab, name, alloc string) (string, 
 // stopWitness stops the job, waits until nothing of it runs, and removes it. In this order: with the job Nomad forgets its
 // allocation, be it running or not (verified against Nomad 1.11.3).
 func stopWitness(ctx context.Context, server *api.Client) error {
-	ctx, cancel := context.WithTimeout(ctx, witnessWait)
+	ctx, cancel := deadline.Fair(ctx, witnessWait)
 	defer cancel()
 	if _, _, err := server.Jobs().Deregister(catalogue.WitnessJob, false, writing(ctx)); err != nil {
 		return fmt.Errorf("stop the job %s: %w", catalogue.WitnessJob, err)

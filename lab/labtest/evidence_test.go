@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/labtest"
 )
@@ -85,8 +86,9 @@ func TestEvidenceOfAFailedStart(t *testing.T) {
 	var secrets []string
 	var run string
 	const ttl = time.Second
+	timeout := deadline.Stretch(3 * time.Second) // in which the servers must be started
 	spec := lab.Spec{Certificates: lab.Certificates{TTL: ttl}}.With(lab.Name(name), lab.Servers(1), lab.Clients(0))
-	_, err := lab.Up(t.Context(), e, spec, lab.UpOptions{Timeout: 3 * time.Second, Progress: func(ev lab.Event) {
+	_, err := lab.Up(t.Context(), e, spec, lab.UpOptions{Timeout: timeout, Progress: func(ev lab.Event) {
 		if ev.Stage == "servers" && ev.Done {
 			secrets = secretsOf(t, e, engine.Ref{Lab: name, Node: "server-1"})
 			_, run = look(t, name, home)
@@ -101,11 +103,11 @@ func TestEvidenceOfAFailedStart(t *testing.T) {
 	if failed.Lab != name || !strings.HasPrefix(failed.Evidence, home) || !strings.Contains(err.Error(), failed.Evidence) {
 		t.Fatalf("lab %q, evidence %q, text %q", failed.Lab, failed.Evidence, err)
 	}
-	if !strings.Contains(err.Error(), "not up within 3s") || !strings.Contains(err.Error(), "last seen: ") {
+	if !strings.Contains(err.Error(), "not up within "+timeout.String()) || !strings.Contains(err.Error(), "last seen: ") {
 		t.Errorf("the error does not say what was awaited, or seen last: %v", err)
 	}
 	demandEvidence(t, failed.Evidence, map[string]string{
-		"cause.txt": "not up within 3s", "plan.json": name, "status.json": "server-1",
+		"cause.txt": "not up within " + timeout.String(), "plan.json": name, "status.json": "server-1",
 		"server-1/agent.log": "Nomad agent started!", "server-1/agent.hcl": `name`, "server-1/state.json": `"Running": true`,
 		"server-1/certificate-given.txt": "server.global.nomad",
 	}, secrets)

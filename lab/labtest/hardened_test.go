@@ -11,11 +11,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/hashicorp/nomad/api"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/labtest"
@@ -24,9 +24,6 @@ import (
 
 // The joiners of a hardened lab, by the introduction that they have.
 const introduced, stranger, namesake = "introduced", "stranger", "namesake"
-
-// registered is how long a client may take to be let in, or refused: one that was not answered tries again after 15 to 30 s.
-const registered = time.Minute
 
 // TestHardened: what a hardened lab promises, on every engine.
 func TestHardened(t *testing.T) {
@@ -149,7 +146,7 @@ func noRawExec(t *testing.T, l *lab.Lab) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	within(t, registered, func() string {
+	within(t, deadline.Hang, func() string {
 		eval, _, err := c.Evaluations().Info(made.EvalID, nil)
 		if err != nil || eval.Status != "complete" {
 			return fmt.Sprintf("%v, %v", eval, err)
@@ -184,9 +181,9 @@ func onlyIntroducedClientsJoin(t *testing.T, l *lab.Lab) {
 		stranger: "node registration without introduction token: enforcement_level=strict",
 		namesake: "node registration introduction claims mismatch: enforcement_level=strict",
 	} {
-		within(t, registered, func() string { return logged(l, says, "node_name="+name) })
+		within(t, deadline.Hang, func() string { return logged(l, says, "node_name="+name) })
 	}
-	within(t, registered, func() string {
+	within(t, deadline.Hang, func() string {
 		nodes, _, err := c.Nodes().List(nil)
 		ready := map[string]bool{}
 		for _, n := range nodes {
@@ -364,7 +361,7 @@ func TestSomebodyElseBootstraps(t *testing.T) {
 			if ev.Stage != "leader" || !ev.Done {
 				return
 			}
-			within(t, 10*time.Second, func() string {
+			within(t, deadline.Hang, func() string {
 				if _, _, err := asToken(t, begun.Servers()[0], "").ACLTokens().Bootstrap(nil); err != nil {
 					return err.Error()
 				}

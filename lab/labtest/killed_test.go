@@ -12,10 +12,11 @@ import (
 	"testing"
 	"time"
 
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine/engines"
 )
 
-// sweptWithin is how long a killed test's lab may be there.
+// sweptWithin is how long a killed test's lab may be there, where the machine is not busy.
 const sweptWithin = 15 * time.Second
 
 func victimName() string {
@@ -52,7 +53,7 @@ func killedWhenReady(t *testing.T, k engines.Kind) {
 	f := v.ready(t, 1)[0]
 	present(t, f, home)
 	v.kill(t)
-	gone(t, name, f.Run, home, sweptWithin)
+	gone(t, name, f.Run, home, deadline.Stretch(sweptWithin))
 }
 
 // TestKilledWhileStarting: the same in the middle, when its node is there and Nomad is not ready yet; and a start under
@@ -65,7 +66,7 @@ func killedWhileStarting(t *testing.T, k engines.Kind) {
 	home, name := t.TempDir(), victimName()
 	v := victim(t, k, home, name)
 	dead := ""
-	within(t, 30*time.Second, func() string {
+	within(t, deadline.Hang, func() string {
 		seen, run := look(t, name, home)
 		if dead = run; seen.Nodes == 0 || seen.Networks == 0 || seen.Keys == 0 {
 			return seen.String()
@@ -85,7 +86,7 @@ func killedWhileStarting(t *testing.T, k engines.Kind) {
 	if f.Run == dead || dead == "" {
 		t.Fatalf("the dead run is %q, that of its heir %q", dead, f.Run)
 	}
-	within(t, sweptWithin, func() string {
+	within(t, deadline.Stretch(sweptWithin), func() string {
 		if slices.ContainsFunc(guards, alive) {
 			return "the dead start's watchdog still runs"
 		}
@@ -112,7 +113,7 @@ func TestKilledHardenedLeavesNoToken(t *testing.T) {
 			return found
 		}
 		run := ""
-		within(t, 30*time.Second, func() string {
+		within(t, deadline.Hang, func() string {
 			seen, r := look(t, name, home)
 			if run = r; len(tokens()) != 1 || seen.Nodes == 0 {
 				return fmt.Sprintf("%s, and the tokens %v", seen, tokens())
@@ -120,7 +121,7 @@ func TestKilledHardenedLeavesNoToken(t *testing.T) {
 			return ""
 		})
 		v.kill(t)
-		within(t, sweptWithin, func() string { // the name's reservation stays: the next start takes it over
+		within(t, deadline.Stretch(sweptWithin), func() string { // the name's reservation stays: the next start takes it over
 			if seen, _ := look(t, name, home); len(tokens()) > 0 || seen != (traces{}) || len(runFolders(t, run)) > 0 {
 				return fmt.Sprintf("%s, the tokens %v, the folders %v", seen, tokens(), runFolders(t, run))
 			}

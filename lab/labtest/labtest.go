@@ -18,21 +18,13 @@ import (
 	"time"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/engines"
 )
 
 // lifetime is when a lab may be swept by a later run on this machine, should even the watchdog have been killed.
 const lifetime = 2 * time.Hour
-
-const (
-	// removal bounds the removal of a lab at the end of its test.
-	removal = time.Minute
-	// collection bounds the collection of evidence, which asks agents that may not answer.
-	collection = 20 * time.Second
-	// agreement bounds the wait for a leader: several elections, on a busy machine.
-	agreement = 30 * time.Second
-)
 
 // Start brings up a lab for this test and waits until it is ready. The zero options are three servers and two clients.
 // It fails the test at once if the lab does not come up, and says where its logs are. Several tests, and several test
@@ -83,7 +75,7 @@ func end(t testing.TB, l *lab.Lab) {
 	if t.Failed() {
 		keepEvidence(t, l)
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), removal)
+	ctx, cancel := context.WithTimeout(context.Background(), deadline.Removal)
 	defer cancel()
 	if err := l.Down(ctx); err != nil {
 		t.Errorf("remove lab %s: %v", l.Name(), err)
@@ -91,7 +83,7 @@ func end(t testing.TB, l *lab.Lab) {
 }
 
 func keepEvidence(t testing.TB, l *lab.Lab) {
-	ctx, cancel := context.WithTimeout(context.Background(), collection)
+	ctx, cancel := context.WithTimeout(context.Background(), deadline.Hang)
 	defer cancel()
 	at, err := l.Evidence(ctx, errors.New(t.Name()+" failed"))
 	t.Logf("logs and configuration of every node: %s", at)
@@ -101,10 +93,10 @@ func keepEvidence(t testing.TB, l *lab.Lab) {
 }
 
 // Leader returns the leader that all running servers of the lab's first region agree on, and fails the test if they do
-// not come to agree within half a minute.
+// not come to agree.
 func Leader(t testing.TB, l *lab.Lab) *lab.Node {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), agreement)
+	ctx, cancel := context.WithTimeout(t.Context(), deadline.Hang)
 	defer cancel()
 	var leader *lab.Node
 	if err := lab.WaitFor(ctx, "a leader that the servers agree on", func(ctx context.Context) string {

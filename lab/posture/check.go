@@ -93,7 +93,7 @@ type Spec struct {
 	// LogLevel is the level from which on the agent logs that; empty means WARN. It is not asserted of an agent that is
 	// known to log less.
 	LogLevel string
-	// LogWithin is how long the log may take to show LogText; zero means 3 s.
+	// LogWithin is how long the log may take to show LogText, on a busy machine longer (deadline.Fair); zero means 3 s.
 	LogWithin time.Duration
 }
 

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/probe"
 )
@@ -87,7 +88,7 @@ func (r *run) awaitReason(ctx context.Context, w logWatch, within time.Duration)
 		return
 	}
 	start := time.Now()
-	ctx, cancel := context.WithTimeout(ctx, within)
+	ctx, cancel := deadline.Fair(ctx, within)
 	defer cancel()
 	lines, err := w.await(ctx)
 	switch {

@@ -2,7 +2,8 @@ package probe
 
 import (
 	"context"
-	"time"
+
+	"nomadlab.internal/lab/deadline"
 )
 
 // api is the HTTP API of one agent, used to cause traffic.
@@ -45,7 +46,7 @@ func (a api) await(ctx context.Context, request Ask) error {
 
 // cleanUp sends the request, even if the time is up: what was made is not to be left behind.
 func (a api) cleanUp(ctx context.Context, request Ask) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 3*time.Second)
+	ctx, cancel := deadline.Fair(context.WithoutCancel(ctx), DefaultTimeout)
 	defer cancel()
 	return a.utter(ctx, request)
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"nomadlab.internal/lab/deadline"
 )
 
-// DefaultTimeout is how long a Probe without a Timeout of its own may take.
+// DefaultTimeout is how long a Probe without a Timeout of its own may take where the machine is not busy: see deadline.Fair.
 const DefaultTimeout = 5 * time.Second
 
 // Probe is one thing to try at an agent. Build it with HTTP, RPC, Raft and
@@ -17,8 +19,8 @@ type Probe struct {
 	// Sentence says what the probe does, without a capital or a full stop, for
 	// example "call Status.Leader with a certificate for cli.global.nomad".
 	Sentence string
-	// Timeout bounds one run; zero means DefaultTimeout. A run that is not
-	// answered within it observes NotReached, never a refusal.
+	// Timeout bounds one run; zero means DefaultTimeout. On a busy machine a run may take longer, as deadline.Fair has it. A
+	// run that is not answered within it observes NotReached, never a refusal.
 	Timeout time.Duration
 
 	see func(context.Context, Target) Observation
@@ -59,7 +61,7 @@ func (p Probe) Observe(ctx context.Context, t Target) Observation {
 	if timeout == 0 {
 		timeout = DefaultTimeout
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := deadline.Fair(ctx, timeout)
 	defer cancel()
 
 	start := time.Now()

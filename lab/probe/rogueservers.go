@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+
+	"nomadlab.internal/lab/deadline"
 )
 
 // servers are those that the client talks to.
@@ -26,7 +28,7 @@ func (c offered) servers(ctx context.Context) ([]string, error) {
 
 // keeps is nil if the client does not talk to our listener. If it does, it is given back the servers that it had before.
 func (c offered) keeps(ctx context.Context, ours string, before []string) error {
-	ctx, cancel := context.WithTimeout(ctx, DefaultTimeout)
+	ctx, cancel := deadline.Fair(ctx, DefaultTimeout)
 	defer cancel()
 	now, err := c.servers(ctx)
 	if err != nil || !slices.Contains(now, ours) {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"
@@ -33,12 +34,8 @@ const (
 	// patience is how long each thing is waited for before a cluster counts as one that does not form. A sound one takes five
 	// seconds on a quiet machine; a client that was refused once comes back after 15 to 30 s (client/client.go:2104).
 	patience = 30 * time.Second
-	// startWithin bounds a start.
-	startWithin = 3 * time.Minute
 	// expiry is when a later start on this machine may remove what a power cut has left.
 	expiry = 2 * time.Hour
-	// removeWithin bounds a removal.
-	removeWithin = time.Minute
 )
 
 // Check brings up a cluster that runs the configuration, carries the checks out, and removes it. A configuration that an
@@ -95,13 +92,13 @@ func (v variant) judge(ctx context.Context, o Options) (r finding.Report, err er
 // form is one to be looked at: see Lab.Unready.
 func (v variant) run(ctx context.Context, o Options, do func(*lab.Lab) error) (err error) {
 	l, err := lab.Up(ctx, o.Engine, v.spec(o), lab.UpOptions{
-		Timeout: startWithin, Patience: patience, Expires: time.Now().Add(expiry), Others: o.Others, Progress: o.Progress,
+		Timeout: deadline.Start, Patience: patience, Expires: time.Now().Add(expiry), Others: o.Others, Progress: o.Progress,
 	})
 	if err != nil {
 		return explain(err)
 	}
 	defer func() {
-		removing, cancel := context.WithTimeout(context.WithoutCancel(ctx), removeWithin)
+		removing, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline.Removal)
 		defer cancel()
 		if down := l.Down(removing); down != nil {
 			err = errors.Join(err, fmt.Errorf("remove the cluster that ran the configuration: %w", down))

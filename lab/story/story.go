@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/finding"
 )
@@ -51,7 +52,7 @@ func (s Scenario) Missing(ctx context.Context, e engine.Engine) string {
 type Step struct {
 	// Title says what is done or proved, as a sentence.
 	Title string
-	// Within bounds the step. Zero: a minute.
+	// Within bounds the step. Zero: deadline.Hang.
 	Within time.Duration
 	// Do carries it out. Under Run an error ends the scenario, for what comes later stands on what came before. Under
 	// Survey the next step is carried out all the same: it must then fail, not panic, for want of what is missing.
@@ -195,11 +196,12 @@ func notHeld(found []finding.Finding) error {
 	return nil
 }
 
-// do carries the step out within its bound. That it came to its end too late is a failure too: the bound is a promise.
+// do carries the step out within its bound. That it came to its end too late is a failure too: what it
+// did then is what it did once it was told to give up.
 func (s Step) do(ctx context.Context, t *T) error {
 	within := s.Within
 	if within == 0 {
-		within = time.Minute
+		within = deadline.Hang
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, within, fmt.Errorf("the step was not done within %s", within))
 	defer cancel()

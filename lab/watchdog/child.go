@@ -11,6 +11,8 @@ import (
 	"runtime/debug"
 	"syscall"
 	"time"
+
+	"nomadlab.internal/lab/deadline"
 )
 
 // pace is how the watchdog sweeps.
@@ -23,7 +25,7 @@ type pace struct {
 // usualPace: an object that turns up later than Quiet after the owner's death, and after everything else that turned up,
 // is missed. Docker 20.10 took 60 ms to create each of three containers of a 106 MB image at once, on two busy cores.
 func usualPace() pace {
-	return pace{Every: 500 * time.Millisecond, Quiet: 5 * time.Second, Limit: 2 * time.Minute}
+	return pace{Every: 500 * time.Millisecond, Quiet: 5 * time.Second, Limit: 2 * deadline.Removal}
 }
 
 // Exit codes of the watchdog; Release shows them to the owner.
@@ -102,7 +104,7 @@ func released(o order, words *bufio.Reader) bool {
 	select {
 	case bye := <-said:
 		return bye
-	case <-time.After(patience):
+	case <-time.After(deadline.Hang):
 		return false
 	}
 }
@@ -123,7 +125,7 @@ func sweepUntilQuiet(o order) error {
 		if quietPasses++; err != nil || swept.Total() > 0 {
 			quietPasses, quietSince = 0, time.Now()
 		}
-		if quietPasses >= 2 && time.Since(quietSince) >= o.Pace.Quiet {
+		if quietPasses >= 2 && time.Since(quietSince) >= deadline.Stretch(o.Pace.Quiet) {
 			return nil
 		}
 		select {

@@ -14,10 +14,11 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/watchdog"
 )
 
-// goneWithin is the promise: nothing is left 15 s after kill -9.
+// goneWithin is the promise: nothing is left 15 s after kill -9, where the machine is not busy.
 const goneWithin = 15 * time.Second
 
 func kill(t *testing.T, pid int, signal syscall.Signal) {
@@ -72,10 +73,12 @@ func TestKilledOwner(t *testing.T) {
 				t.Fatalf("watchdog ended = %v, want %v", released, test.release)
 			}
 			test.kill(t, players)
-			took := within(t, goneWithin, "what should be left is left", func() bool {
+			took := within(t, "what should be left is left", func() bool {
 				return !alive(players.Owner) && present(t, docker, target) == test.want
 			})
-			t.Logf("after %s", took.Round(time.Millisecond))
+			if t.Logf("after %s", took.Round(time.Millisecond)); took > deadline.Stretch(goneWithin) {
+				t.Errorf("it took %s, promised are %s", took, goneWithin)
+			}
 		})
 	}
 }
@@ -88,14 +91,14 @@ func TestLateCreate(t *testing.T) {
 	target := newTarget(t)
 	players := launch(t, ownerCommand(t, "owner", script{Target: target}))
 	kill(t, players.Owner, syscall.SIGKILL)
-	within(t, goneWithin, "the first pass is over", func() bool { return present(t, docker, target).Total() == 0 })
+	within(t, "the first pass is over", func() bool { return present(t, docker, target).Total() == 0 })
 	<-time.After(1500 * time.Millisecond)
 
 	_, labels := nameAndLabels(target)
 	_, err := docker.ContainerCreate(t.Context(), client.ContainerCreateOptions{Config: &container.Config{Image: image, Labels: labels}})
 	must(t, err)
-	within(t, goneWithin, "the late container is gone", func() bool { return present(t, docker, target).Total() == 0 })
-	within(t, goneWithin, "the watchdog has ended", func() bool { return !alive(players.Watchdog) })
+	within(t, "the late container is gone", func() bool { return present(t, docker, target).Total() == 0 })
+	within(t, "the watchdog has ended", func() bool { return !alive(players.Watchdog) })
 	if left := present(t, docker, target); left.Total() != 0 {
 		t.Errorf("when the watchdog had ended there was %+v", left)
 	}
@@ -127,7 +130,7 @@ func TestOrphanedTestBinary(t *testing.T) {
 			if test.ownerLives {
 				<-time.After(time.Second) // for what must not happen
 			}
-			within(t, goneWithin, "owner and objects are as they should be", func() bool {
+			within(t, "owner and objects are as they should be", func() bool {
 				return alive(players.Owner) == test.ownerLives && present(t, docker, target) == test.want
 			})
 		})
@@ -148,7 +151,7 @@ func TestDeletedProgram(t *testing.T) {
 		t.Fatal("the program is still there, so this proves nothing")
 	}
 	kill(t, players.Owner, syscall.SIGKILL)
-	within(t, goneWithin, "everything is gone", func() bool { return present(t, docker, target).Total() == 0 })
+	within(t, "everything is gone", func() bool { return present(t, docker, target).Total() == 0 })
 }
 
 func TestLastWords(t *testing.T) {
@@ -160,7 +163,7 @@ func TestLastWords(t *testing.T) {
 	}
 	players := launch(t, ownerCommand(t, "owner", s, "XDG_STATE_HOME="+state))
 	kill(t, players.Owner, syscall.SIGKILL)
-	within(t, goneWithin, "the watchdog has given up", func() bool { return !alive(players.Watchdog) })
+	within(t, "the watchdog has given up", func() bool { return !alive(players.Watchdog) })
 
 	if _, err := os.Lstat(folder); err == nil {
 		t.Error("the folder with the keys is still there")

@@ -12,7 +12,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -58,7 +57,7 @@ func TestSweepTakesDescendants(t *testing.T) {
 	shell(t, `env -i PATH="$PATH" sh -c "setsid sleep `+own+` & sleep `+own+`; :" & wait`, target.Marker)
 	bystander := shell(t, "sleep "+other+"; :")
 	t.Cleanup(func() { _, _ = watchdog.Sweep(t.Context(), watchdog.Target{Marker: target.Marker}) })
-	within(t, 10*time.Second, "all of them sleep", func() bool {
+	within(t, "all of them sleep", func() bool {
 		return len(sleepersOf(t, own)) == 2 && len(sleepersOf(t, other)) == 1
 	})
 	if marked := processesWith(t, target.Marker); len(marked) != 1 {
@@ -87,7 +86,7 @@ func TestSweepOfUnmarkedSwarm(t *testing.T) {
 		target, own := watchdog.Target{Marker: newTarget(t).Marker}, nap()
 		const swarm = `env -i /bin/sh -c 'i=0; while [ $i -lt 1200 ]; do sleep %s & i=$((i+1)); done; wait'; :`
 		shell(t, fmt.Sprintf(swarm, own), target.Marker)
-		within(t, 10*time.Second, "they multiply", func() bool { return len(sleepersOf(t, own)) > 20 })
+		within(t, "they multiply", func() bool { return len(sleepersOf(t, own)) > 20 })
 		swept, err := watchdog.Sweep(t.Context(), target)
 		must(t, err)
 		for _, pid := range sleepersOf(t, own) {

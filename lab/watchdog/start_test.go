@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/watchdog"
 )
 
@@ -41,8 +42,8 @@ func TestWatchdogHoldsNoStreams(t *testing.T) {
 	select {
 	case err := <-ended:
 		must(t, err)
-	case <-time.After(3 * time.Second):
-		t.Error("the pipe that the owner inherited is still open after 3 s")
+	case <-time.After(deadline.Hang):
+		t.Error("the pipe that the owner inherited is still open")
 	}
 	t.Logf("closed after %s", time.Since(began).Round(time.Millisecond))
 	if !alive(players.Watchdog) {
@@ -60,7 +61,7 @@ func TestWaitReturnsWhileWatchdogLives(t *testing.T) {
 	defer stdin.Close()
 	command.Stdout, command.Stderr = &out, &out // not files: Wait returns when nobody can write to them any more
 	must(t, command.Start())
-	within(t, 10*time.Second, "the owner is ready", func() bool { return strings.Contains(out.String(), "}") })
+	within(t, "the owner is ready", func() bool { return strings.Contains(out.String(), "}") })
 	watchdogs := childrenNamed(t, command.Process.Pid, "nomadlab-watchdog")
 	if len(watchdogs) != 1 {
 		t.Fatalf("watchdogs of the owner: %v, want one", watchdogs)
@@ -71,13 +72,13 @@ func TestWaitReturnsWhileWatchdogLives(t *testing.T) {
 	go func() { ended <- command.Wait() }()
 	select {
 	case <-ended:
-	case <-time.After(3 * time.Second):
-		t.Error("Wait has not returned 3 s after the owner's death")
+	case <-time.After(deadline.Hang):
+		t.Error("Wait has not returned after the owner's death")
 	}
 	if !alive(watchdogs[0]) {
 		t.Error("the watchdog has ended already, so this proves nothing")
 	}
-	within(t, 20*time.Second, "the watchdog ends by itself", func() bool { return !alive(watchdogs[0]) })
+	within(t, "the watchdog ends by itself", func() bool { return !alive(watchdogs[0]) })
 }
 
 func TestWatchdogInheritsNoSecrets(t *testing.T) {
@@ -145,7 +146,7 @@ func TestRelease(t *testing.T) {
 		w, err := watchdog.Start(t.Context(), newTarget(t))
 		must(t, err)
 		kill(t, w.PID(), syscall.SIGKILL)
-		within(t, time.Second, "the watchdog is dead", func() bool { return !alive(w.PID()) })
+		within(t, "the watchdog is dead", func() bool { return !alive(w.PID()) })
 		var exit *exec.ExitError
 		if err := w.Release(); !errors.As(err, &exit) {
 			t.Errorf("Release: %v, want how the watchdog ended", err)

@@ -5,11 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"nomadlab.internal/lab/deadline"
 )
 
 const (
-	// patience bounds how long one kind of object is tried again before the sweep reports it: long enough for a removal
-	// by somebody else to finish, short enough to go on with the other kinds.
+	// patience is how long one kind of object is tried again before the sweep reports it, where the machine is not busy (see
+	// deadline.Fair): long enough for a removal by somebody else to finish, short enough to go on with the other kinds where
+	// a daemon does not answer.
 	patience = 5 * time.Second
 	// askEvery is the pause between two questions to the Docker daemon.
 	askEvery = 10 * time.Millisecond
@@ -60,8 +63,8 @@ func Sweep(ctx context.Context, t Target) (Swept, error) {
 func retry(ctx context.Context, every time.Duration, try func() (done bool, err error)) error {
 	ticker := time.NewTicker(every)
 	defer ticker.Stop()
-	end := time.NewTimer(patience)
-	defer end.Stop()
+	trying, cancel := deadline.Fair(ctx, patience)
+	defer cancel()
 	for {
 		done, err := try()
 		if done {
@@ -69,10 +72,11 @@ func retry(ctx context.Context, every time.Duration, try func() (done bool, err 
 		}
 		select {
 		case <-ticker.C:
-		case <-end.C:
-			return errors.Join(err, fmt.Errorf("not gone after %s", patience))
-		case <-ctx.Done():
-			return errors.Join(err, ctx.Err())
+		case <-trying.Done():
+			if ctx.Err() != nil {
+				return errors.Join(err, ctx.Err())
+			}
+			return errors.Join(err, fmt.Errorf("not gone: %w", context.Cause(trying)))
 		}
 	}
 }

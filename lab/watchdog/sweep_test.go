@@ -17,6 +17,7 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/watchdog"
 )
 
@@ -210,7 +211,7 @@ func TestSweepOfForkingProcesses(t *testing.T) {
 	target := watchdog.Target{Marker: newTarget(t).Marker}
 	for range 8 {
 		must(t, again("forker", scriptName+"=0", target.Marker).Start())
-		within(t, 10*time.Second, "they multiply", func() bool { return len(processesWith(t, target.Marker)) > 3 })
+		within(t, "they multiply", func() bool { return len(processesWith(t, target.Marker)) > 3 })
 		swept, err := watchdog.Sweep(t.Context(), target)
 		must(t, err)
 		if left := processesWith(t, target.Marker); len(left) != 0 {
@@ -239,7 +240,7 @@ func TestKillNeedsTheStartTime(t *testing.T) {
 	must(t, watchdog.KillStarted(pid, started))
 	select {
 	case <-ended:
-	case <-time.After(5 * time.Second):
+	case <-time.After(deadline.Hang):
 		t.Error("control: the process with the right start time lives on")
 	}
 }

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"nomadlab.internal/lab/deadline"
 )
 
 const (
@@ -20,7 +22,7 @@ const (
 	pipeFD = 3
 	// goodbye is what the owner writes when there is nothing to remove.
 	goodbye = "goodbye\n"
-	// answer bounds how long the owner waits for its watchdog, which may still be starting on a busy machine.
+	// answer is how long the watchdog may take to end once it was told to: see deadline.Fair. One that was stopped never does.
 	answer = 10 * time.Second
 )
 
@@ -47,9 +49,9 @@ type Watchdog struct {
 //
 // The watchdog fires when this process ends without [Watchdog.Release]. Where the parent of this process is the go
 // command (go test, go run), it also fires when that ends first: then nobody is left to report to, and the watchdog
-// kills this process before it sweeps. It sweeps at once, and again until two passes in a row and several seconds have
-// found nothing, because a create that the daemon received before the owner's death may finish later. After two minutes
-// it gives up, removes the folders all the same (they hold keys) and says in a file in [LogFolder] what it left.
+// kills this process before it sweeps. It sweeps at once, and again until two passes in a row and several seconds,
+// more on a busy machine, have found nothing, because a create that the daemon received before the owner's death may finish
+// later. After ten minutes it gives up, removes the folders all the same (they hold keys) and says in a file in [LogFolder] what it left.
 //
 // The watchdog lives in a session of its own, ignores SIGINT, SIGTERM, SIGHUP and SIGQUIT, and holds no file of the
 // owner but the pipe. Of the owner's environment it gets only what says where folders are. The end of ctx stops Start,
@@ -159,7 +161,7 @@ func pipeID(fd int) (string, error) {
 // more than once, with the same result.
 //
 // The error says that the watchdog had ended before: since then nothing would have been removed after a crash. Or that
-// it did not end within ten seconds and was killed.
+// it did not end in time and was killed.
 func (w *Watchdog) Release() error {
 	w.once.Do(func() {
 		said := w.say(goodbye)
@@ -171,7 +173,7 @@ func (w *Watchdog) Release() error {
 }
 
 func (w *Watchdog) say(words string) error {
-	if err := w.pipe.SetWriteDeadline(time.Now().Add(answer)); err != nil {
+	if err := w.pipe.SetWriteDeadline(time.Now().Add(deadline.Hang)); err != nil {
 		return err
 	}
 	_, err := w.pipe.WriteString(words)
@@ -181,14 +183,14 @@ func (w *Watchdog) say(words string) error {
 // end closes the pipe and waits for the watchdog.
 func (w *Watchdog) end() error {
 	closed := w.pipe.Close()
-	late := time.NewTimer(answer)
-	defer late.Stop()
+	late, cancel := deadline.Fair(context.Background(), answer)
+	defer cancel()
 	select {
 	case <-w.ended:
 		return errors.Join(closed, w.exit)
-	case <-late.C:
+	case <-late.Done():
 	}
 	killed := w.command.Process.Kill()
 	<-w.ended
-	return errors.Join(fmt.Errorf("no answer within %s, killed it", answer), closed, killed)
+	return errors.Join(fmt.Errorf("no answer, killed it: %w", context.Cause(late)), closed, killed)
 }

@@ -20,6 +20,7 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/watchdog"
 )
 
@@ -195,14 +196,14 @@ func alive(pid int) bool {
 }
 
 // within polls until the condition holds and returns how long that took.
-func within(t *testing.T, limit time.Duration, what string, condition func() bool) time.Duration {
+func within(t *testing.T, what string, condition func() bool) time.Duration {
 	t.Helper()
 	began := time.Now()
 	ticker := time.NewTicker(20 * time.Millisecond)
 	defer ticker.Stop()
 	for !condition() {
-		if time.Since(began) > limit {
-			t.Fatalf("not within %s: %s", limit, what)
+		if time.Since(began) > deadline.Hang {
+			t.Fatalf("not within %s: %s", deadline.Hang, what)
 		}
 		<-ticker.C
 	}
@@ -231,7 +232,7 @@ func launch(t *testing.T, command *exec.Cmd) cast {
 		_ = command.Process.Kill()
 		_ = command.Wait()
 		if players.Watchdog != 0 {
-			within(t, 20*time.Second, "the watchdog ends by itself", func() bool { return !alive(players.Watchdog) })
+			within(t, "the watchdog ends by itself", func() bool { return !alive(players.Watchdog) })
 		}
 	})
 	if err := json.NewDecoder(out).Decode(&players); err != nil {

@@ -14,6 +14,8 @@ import (
 
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/client"
+
+	"nomadlab.internal/lab/deadline"
 )
 
 // netcatScript says which process it is, so that it can be killed, and becomes nc.
@@ -53,7 +55,7 @@ func (e *Engine) netcat(ctx context.Context, id string, port uint16) (*netcat, e
 	}
 	n := &netcat{HijackedResponse: attached.HijackedResponse, engine: e, container: id}
 	// Not ctx bounds this: without its number a process could not be killed.
-	err = attached.Conn.SetReadDeadline(time.Now().Add(introducedWithin))
+	err = attached.Conn.SetReadDeadline(time.Now().Add(deadline.Hang))
 	if err == nil {
 		err = n.introduce()
 	}
@@ -121,12 +123,8 @@ func (n *netcat) Close() error { return n.Conn.Close() }
 const (
 	// netcatsAtOnce is how many are started at the same time.
 	netcatsAtOnce = 4
-	// introducedWithin bounds the start of a process, which takes a busy machine a second or two.
-	introducedWithin = 30 * time.Second
 	// netcatEnds is how long nc may take to end by itself, which it does when the node has heard the caller's end.
 	netcatEnds = time.Second
-	// killWithin bounds the command that kills it.
-	killWithin = 10 * time.Second
 )
 
 // abort ends nc, and kills it if need be. The daemon would let it run for as long as the node keeps the connection.
@@ -146,7 +144,7 @@ func (n *netcat) abort() {
 
 // kill works after the caller's context has ended. That nc or its container has gone meanwhile is what was wanted.
 func (n *netcat) kill() {
-	ctx, cancel := context.WithTimeout(context.Background(), killWithin)
+	ctx, cancel := context.WithTimeout(context.Background(), deadline.Hang)
 	defer cancel()
 	created, err := n.engine.client.ExecCreate(ctx, n.container, client.ExecCreateOptions{
 		Cmd: []string{"/bin/sh", "-c", `kill "$1"`, "sh", strconv.Itoa(n.pid)},

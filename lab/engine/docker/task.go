@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 )
 
@@ -36,12 +36,9 @@ func (e *Engine) Run(ctx context.Context, t engine.Task) (code int, err error) {
 	return e.follow(ctx, created.ID, t)
 }
 
-// discardWithin bounds the removal of a task: it is a matter of tenths of a second while the daemon answers.
-const discardWithin = 30 * time.Second
-
 // discard removes the task and its volumes, even when ctx has ended: that is how an interrupted one ends.
 func (e *Engine) discard(ctx context.Context, id, program string) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), discardWithin)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline.Removal)
 	defer cancel()
 	_, err := e.client.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 	// Whoever removes the lab removes its tasks too, and may be at it.

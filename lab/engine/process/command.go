@@ -8,13 +8,10 @@ import (
 	"os/exec"
 	"slices"
 	"syscall"
-	"time"
 
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 )
-
-// sweepWithin bounds the end of a command that was given up.
-const sweepWithin = 30 * time.Second
 
 // command is a program that is run to its end.
 type command struct {
@@ -120,7 +117,7 @@ func codeOf(cmd *exec.Cmd) int {
 
 // end kills the command with all that it started, also when ctx has ended: that is how it ends then.
 func (c command) end(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sweepWithin)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline.Removal)
 	defer cancel()
 	return sweep(ctx, c.mark)
 }

@@ -5,16 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"syscall"
-	"time"
 
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 )
 
 // errDown is why a node can be neither paused nor resumed.
 var errDown = errors.New("it does not run")
-
-// stopWithin bounds how long a process that was told to stop is waited for: one that waits for a disk stops late.
-const stopWithin = 5 * time.Second
 
 // Pause sends SIGSTOP to all processes of the node, and returns when they have stopped: the kernel only notes the signal,
 // and on a busy machine a node would still answer for a while.
@@ -55,13 +52,13 @@ func awaitStops(ctx context.Context, all []marked) error {
 	var failed []error
 	for _, m := range all {
 		halted := false
-		err := until(ctx, stopWithin, func() bool {
+		err := until(ctx, deadline.Hang, func() bool {
 			now, there := m.now()
 			halted = !there || now.ended() || now.state == 'T'
 			return halted
 		})
 		if err == nil && !halted {
-			err = fmt.Errorf("process %d has not stopped within %s", m.pid, stopWithin)
+			err = fmt.Errorf("process %d has not stopped within %s", m.pid, deadline.Hang)
 		}
 		failed = append(failed, err)
 	}
