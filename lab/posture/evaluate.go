@@ -78,9 +78,11 @@ func (c Check) appliesTo(role pki.Role) bool {
 type run struct {
 	before, probe, after probe.Outcome
 	answer               string
-	log                  logState
-	logErr               error
-	evidence             []finding.Evidence
+	// unheard is why a part said nothing however often it was tried; empty where none did.
+	unheard  string
+	log      logState
+	logErr   error
+	evidence []finding.Evidence
 }
 
 // run runs the parts in their order.
@@ -105,9 +107,18 @@ func (c Check) run(ctx context.Context, t probe.Target) run {
 	return r
 }
 
-// observe runs a probe and keeps what it saw as evidence.
+// tries is how often a probe is run that says it is worth another try.
+const tries = 3
+
+// observe runs a probe and keeps what it saw as evidence: at last, where it was worth another try.
 func (r *run) observe(ctx context.Context, part finding.Part, p probe.Probe, t probe.Target) probe.Outcome {
 	o := p.Observe(ctx, t)
+	for again := 1; o.Retry && again < tries && ctx.Err() == nil; again++ {
+		o = p.Observe(ctx, t)
+	}
+	if o.Retry {
+		r.unheard = fmt.Sprintf(", in %d tries: %s", tries, cmp.Or(o.Received, o.Err))
+	}
 	r.evidence = append(r.evidence, finding.Evidence{
 		Part: part, Did: p.Sentence, Outcome: string(o.Outcome),
 		Sent: o.Sent, Received: o.Received,

@@ -1,6 +1,7 @@
 package posture_test
 
 import (
+	"context"
 	"strings"
 	"testing"
 
@@ -79,6 +80,49 @@ func TestVerdicts(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestWhatIsWorthARetryIsTriedAgain, a few times, before it is said that nothing is known.
+func TestWhatIsWorthARetryIsTriedAgain(t *testing.T) {
+	missed := probe.Observation{Outcome: probe.Failed, Received: "7 packets were missed", Retry: true}
+	refused, accepted := probe.Observation{Outcome: probe.RefusedInHandshake}, probe.Observation{Outcome: probe.Accepted}
+	for name, test := range map[string]struct {
+		probe, control []probe.Observation
+		verdict        finding.Verdict
+		says           string
+	}{
+		"heard at once":            {[]probe.Observation{refused}, []probe.Observation{accepted}, finding.Held, "as wanted"},
+		"heard the second time":    {[]probe.Observation{missed, refused}, []probe.Observation{accepted}, finding.Held, "as wanted"},
+		"heard the third time":     {[]probe.Observation{missed, missed, refused}, []probe.Observation{missed, accepted}, finding.Held, "as wanted"},
+		"not heard":                {[]probe.Observation{missed}, []probe.Observation{accepted}, finding.NotCarriedOut, "proves nothing, in 3 tries: 7 packets were missed"},
+		"the control is not heard": {[]probe.Observation{refused}, []probe.Observation{missed}, finding.NotCarriedOut, "proves nothing, in 3 tries: 7 packets were missed"},
+		"nor is it afterwards":     {[]probe.Observation{refused}, []probe.Observation{accepted, missed}, finding.NotCarriedOut, "in between, in 3 tries: 7 packets were missed"},
+		"what failed for another reason is not tried again": {
+			[]probe.Observation{{Outcome: probe.Failed}, refused}, []probe.Observation{accepted}, finding.NotCarriedOut, "proves nothing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spec := whole()
+			spec.Probe, spec.Control = seeing("probe", test.probe), seeing("control", test.control)
+			f := posture.Must(spec).Evaluate(t.Context(), server())
+			if f.Verdict != test.verdict || !strings.Contains(f.Reason, test.says) {
+				t.Errorf("verdict %q because %q; want %q because of %q", f.Verdict, f.Reason, test.verdict, test.says)
+			}
+			if len(f.Evidence) > 3 {
+				t.Errorf("%d parts are in the evidence", len(f.Evidence))
+			}
+		})
+	}
+}
+
+// seeing is a probe that sees these one after another, and then the last again and again.
+func seeing(sentence string, all []probe.Observation) probe.Probe {
+	return probe.New(probe.PlaneRPC, sentence, func(context.Context, probe.Target) probe.Observation {
+		o := all[0]
+		if len(all) > 1 {
+			all = all[1:]
+		}
+		return o
+	})
 }
 
 func TestFindingTellsTheWholeStory(t *testing.T) {

@@ -2,9 +2,12 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
+
+	"nomadlab.internal/lab/deadline"
 )
 
 // The probes below hold a connection without getting on with it, and say whether the agent keeps it for as long as they
@@ -100,21 +103,31 @@ func RPCIdleAfterTLS(as Caller, wait time.Duration) Probe {
 // opening is how a connection is opened, and what is said on it before the silence.
 type opening func(context.Context, Target, Plane) (d door, said []byte, err error)
 
-// silent is a probe that opens a connection so and waits for its end.
+// errLate is that a connection ended when it should have ended before. It is of no class that classify knows, and so leaves
+// the agent NotReached.
+var errLate = errors.New("the connection ended late")
+
+// silent is a probe that opens a connection so and waits for its end. On a busy machine it waits longer, as deadline.Stretch
+// has it, before it says that the agent keeps the connection: a limit that is late there is no lack of one. It does not say
+// that the agent keeps to its limit either, and is worth a Retry.
 func silent(plane Plane, does string, wait time.Duration, opens opening) Probe {
 	p := New(plane, fmt.Sprintf("%s for %s", does, wait), func(ctx context.Context, t Target) Observation {
 		d, said, err := opens(ctx, t, plane)
 		if err != nil {
 			return notReached(err.Error())
 		}
-		return visit(ctx, d, does, func(s *session) (Outcome, string, error) {
+		retry := false
+		o := visit(ctx, d, does, func(s *session) (Outcome, string, error) {
 			start := time.Now()
 			if _, err := s.Write(said); err != nil {
 				return "", "", err
 			}
-			err := s.outlast(ctx, wait)
+			late, err := s.ends(ctx, wait, deadline.Stretch)
 			kept := fmt.Sprintf("%.1f s", time.Since(start).Seconds())
 			switch {
+			case late && (isEnd(err) || isAlert(err)):
+				retry = true
+				return "", "", fmt.Errorf("%w after %s: whether the agent was late or this busy machine is not known", errLate, kept)
 			case err == nil:
 				return Accepted, "the agent kept the connection for " + kept, nil
 			case isEnd(err) || isAlert(err):
@@ -123,9 +136,21 @@ func silent(plane Plane, does string, wait time.Duration, opens opening) Probe {
 				return "", "", err
 			}
 		})
+		o.Retry = retry
+		return o
 	})
 	p.Timeout = wait + DefaultTimeout
 	return p
+}
+
+// ends reads until the connection ends or the wait is over, and then for as long as that is stretched; late says that the
+// latter was needed. The error is nil where the connection is still open.
+func (s *session) ends(ctx context.Context, wait time.Duration, stretch func(time.Duration) time.Duration) (late bool, err error) {
+	start := time.Now()
+	if err := s.outlast(ctx, wait); err != nil {
+		return time.Since(start) > wait, err
+	}
+	return true, s.outlast(ctx, stretch(wait)-time.Since(start))
 }
 
 // noCaller opens with these bytes and what the flight gives, without TLS of its own.

@@ -81,6 +81,9 @@ func TestLimitsOfTime(t *testing.T) {
 		// At once, as each of them waits.
 		all.Go(func() {
 			o := test.probe.Observe(t.Context(), target(test.at))
+			for o.Retry && t.Context().Err() == nil { // this machine is too busy to close it in time
+				o = test.probe.Observe(t.Context(), target(test.at))
+			}
 			if o.Outcome != test.want || o.Took < patience != o.Outcome.Refused() {
 				t.Errorf("%s: outcome %q, want %q: %+v", test.probe.Sentence, o.Outcome, test.want, o)
 			}

@@ -78,6 +78,9 @@ type Observation struct {
 	AcceptableCAs []string
 	// Protocol is the application protocol that was agreed on by ALPN; empty for none.
 	Protocol string
+	// Retry reports that the outcome says nothing for a reason that may be this machine's alone, such as packets that a
+	// listener has missed: the same probe may see more when it is run again.
+	Retry bool
 	// Err is the error that the caller's side saw; empty when there was none.
 	Err string
 	// Took is the time from the first dial to the outcome.

@@ -63,7 +63,8 @@ const listening = time.Second
 
 // Overheard is a probe that listens on the target's network while there is traffic, and then looks: Found, or Absent where
 // the traffic's Weight was overheard on that port, no packet was missed, and the text is in none of them. Where less was
-// overheard it is Failed. It observes NotReached where the traffic could not be caused, or this program may not listen
+// overheard, or a packet was missed, it is Failed, and worth a Retry: the kernel drops packets where this program has no
+// processor to read them. It observes NotReached where the traffic could not be caused, or this program may not listen
 // (ErrMayNotListen).
 func Overheard(look Overhearing, traffic Traffic) Probe {
 	p := New(PlaneWire, fmt.Sprintf("listen to the %s port while %s, and look for %s", look.Plane, traffic.Title, look.For),
@@ -97,6 +98,7 @@ func overhear(ctx context.Context, t Target, look Overhearing, traffic Traffic) 
 		o.Outcome, o.Err = NotReached, clean(stopErr.Error())
 	default:
 		o.Outcome, o.Received = tape.look(portOn(t, look.Plane), text, max(traffic.Weight, 1))
+		o.Retry = o.Outcome == Failed // it has not heard everything
 	}
 	return o
 }

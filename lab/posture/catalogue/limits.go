@@ -10,7 +10,8 @@ import (
 
 const (
 	// patience is how long an agent may keep a connection of a caller who has not said who it is: its default is 5 s
-	// (command/agent/config.go, limits), and a busy machine is given some time more.
+	// (command/agent/config.go, limits). What is still open then is looked at for longer where the machine is busy: see
+	// probe.HTTPSilent.
 	patience = 7 * time.Second
 	// crowd is how many connections one address tries to have at once: the default is 100 (the same place).
 	crowd = 130

@@ -10,8 +10,9 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// held is longer than a client tries to get an answer from its servers, which is 5 s and a pause (client/rpc.go:82). One that
-// has never registered holds the question for ever (client/rpc.go:57; verified against Nomad 1.11.3).
+// held is longer than a client tries to get an answer from its servers, which is 5 s and a pause (client/rpc.go:82), and on a
+// busy machine longer still, as any probe's time. One that has never registered holds the question for ever
+// (client/rpc.go:57; verified against Nomad 1.11.3).
 const held = 8 * time.Second
 
 // noAnswer are what a client says of its servers where it has no answer of theirs.
@@ -30,7 +31,7 @@ func seeksRegions(as probe.Caller) probe.Probe {
 	p := probe.New(ask.Plane, ask.Sentence, func(ctx context.Context, t probe.Target) probe.Observation {
 		o := ask.Observe(ctx, t)
 		if o.Outcome == probe.NotReached && opens(as).Observe(ctx, t).Outcome == probe.Accepted {
-			o.Outcome, o.Received = probe.Absent, fmt.Sprintf("nothing within %s, and it calls itself healthy", held)
+			o.Outcome, o.Received = probe.Absent, fmt.Sprintf("nothing within %.0f s, and it calls itself healthy", o.Took.Seconds())
 		}
 		return o
 	})

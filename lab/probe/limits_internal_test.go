@@ -1,0 +1,41 @@
+package probe
+
+import (
+	"net"
+	"testing"
+	"time"
+)
+
+// TestALateEndIsNoLackOfALimit: what is open after the wait is looked at for longer where the machine is busy, and an end
+// that comes then is known to be late.
+func TestALateEndIsNoLackOfALimit(t *testing.T) {
+	const wait = 50 * time.Millisecond
+	for name, test := range map[string]struct {
+		ends    time.Duration // zero: never
+		stretch time.Duration
+		late    bool
+		open    bool
+	}{
+		"in time":                    {ends: time.Nanosecond, stretch: wait},
+		"never, quiet machine":       {stretch: wait, late: true, open: true},
+		"never, busy machine":        {stretch: 3 * wait, late: true, open: true},
+		"late, busy machine":         {ends: 3 * wait, stretch: time.Minute, late: true},
+		"too late, or not that busy": {ends: time.Minute, stretch: 2 * wait, late: true, open: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ours, theirs := net.Pipe()
+			t.Cleanup(func() { _, _ = ours.Close(), theirs.Close() })
+			if test.ends > 0 {
+				defer time.AfterFunc(test.ends, func() { _ = theirs.Close() }).Stop()
+			}
+			if test.ends == time.Nanosecond {
+				_ = theirs.Close()
+			}
+			s := &session{Conn: ours, release: func() {}}
+			late, err := s.ends(t.Context(), wait, func(time.Duration) time.Duration { return test.stretch })
+			if late != test.late || (err == nil) != test.open {
+				t.Errorf("late: %t, %v", late, err)
+			}
+		})
+	}
+}
