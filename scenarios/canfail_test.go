@@ -12,6 +12,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/story"
@@ -19,9 +22,11 @@ import (
 )
 
 // TestScenariosCanFail takes one protection away at a time. Every check and every step that stands for it must notice,
-// and nothing else: a check that passes on an open cluster tells an operator that it is shut.
+// and nothing else: a check that passes on an open cluster tells an operator that it is shut. What a check notices does not
+// depend on the engine, and each row takes a cluster: all rows run on processes, which are up soonest, and a sample of them on
+// any other engine.
 func TestScenariosCanFail(t *testing.T) {
-	for _, w := range weakenedLabs() {
+	for _, w := range sampleOn(t, weakenedLabs(), func(w weakened) bool { return w.sample }) {
 		t.Run(w.scenario+"/"+w.weaken, func(t *testing.T) {
 			t.Parallel()
 			found, err := scenarios.Find(w.scenario)
@@ -40,25 +45,72 @@ func TestScenariosCanFail(t *testing.T) {
 func TestElectionCanFail(t *testing.T) {
 	const lost, leaderless = "read nomadlab/lost, which was acknowledged", "no new leader was elected in time"
 	spec := scenarios.LostWrite().Spec
-	t.Run("a write is lost, then the old leader leads again", func(t *testing.T) {
-		l := labtest.Start(t, lab.Like(spec))
-		demand(t, l, weakened{fails: map[int]string{4: lost, 5: lost}}, survey(t, l, within(scenarios.LostWrite(), short, 4, 5)))
-		demand(t, l, weakened{fails: map[int]string{1: "leads again"}}, survey(t, l, scenarios.OldLeaderLeads()))
-	})
-	t.Run("two servers, of which one does not suffice", func(t *testing.T) {
-		l := labtest.Start(t, lab.Like(spec), lab.Servers(2))
-		began := time.Now()
-		demand(t, l, weakened{fails: map[int]string{
-			1: "2 voters among 2 servers", 3: "for a new leader", 4: leaderless, 5: leaderless,
-		}}, survey(t, l, scenarios.ElectionWithin(3*time.Second)))
-		if took := time.Since(began); took > 10*time.Second {
-			t.Errorf("that there is no leader was noticed after %s, 3 s were allowed", took)
+	type electionRow struct {
+		name   string
+		sample bool
+		run    func(*testing.T)
+	}
+	rows := []electionRow{
+		{"a write is lost, then the old leader leads again", true, func(t *testing.T) {
+			l := labtest.Start(t, lab.Like(spec))
+			demand(t, l, weakened{fails: map[int]string{4: lost, 5: lost}}, survey(t, l, within(scenarios.LostWrite(), short, 4, 5)))
+			demand(t, l, weakened{fails: map[int]string{1: "leads again"}}, survey(t, l, scenarios.OldLeaderLeads()))
+		}},
+		{"two servers, of which one does not suffice", false, func(t *testing.T) {
+			l := labtest.Start(t, lab.Like(spec), lab.Servers(2))
+			demand(t, l, weakened{fails: map[int]string{
+				1: "2 voters among 2 servers", 3: "no new leader was elected within 3s", 4: leaderless, 5: leaderless,
+			}}, survey(t, l, scenarios.ElectionWithin(3*time.Second)))
+		}},
+	}
+	for _, r := range sampleOn(t, rows, func(r electionRow) bool { return r.sample }) {
+		t.Run(r.name, r.run)
+	}
+}
+
+// sampleOn returns the rows that are carried out on the engine that is asked for: all of them on processes, and the sample
+// elsewhere. The sample must not be empty.
+func sampleOn[T any](t *testing.T, rows []T, inSample func(T) bool) []T {
+	t.Helper()
+	e := labtest.Engine(t).Name()
+	chosen := chosenFor(e, rows, inSample)
+	if len(chosen) == 0 {
+		t.Fatal("no row is carried out: nothing would be proved")
+	}
+	_, _ = fmt.Fprintf(t.Output(), "%d of %d rows are carried out on the engine %q\n", len(chosen), len(rows), e)
+	return chosen
+}
+
+func chosenFor[T any](engine string, rows []T, inSample func(T) bool) []T {
+	if engine == string(engines.Process) {
+		return rows
+	}
+	return slices.DeleteFunc(slices.Clone(rows), func(row T) bool { return !inSample(row) })
+}
+
+// TestTheSampleHasEveryScenario that another engine than processes can carry out: each must be seen to fail there too.
+func TestTheSampleHasEveryScenario(t *testing.T) {
+	sampled := map[string]bool{}
+	rows := weakenedLabs()
+	for _, w := range chosenFor("docker", rows, func(w weakened) bool { return w.sample }) {
+		sampled[w.scenario] = true
+	}
+	if n := len(chosenFor("process", rows, func(weakened) bool { return false })); n != len(rows) {
+		t.Errorf("%d of %d rows are carried out on processes", n, len(rows))
+	}
+	for _, w := range rows {
+		found, err := scenarios.Find(w.scenario)
+		if err != nil {
+			t.Fatal(err)
 		}
-	})
+		if !sampled[w.scenario] && !slices.Contains(found[0].Needs, engine.SharedLoopback) {
+			t.Errorf("no row of %s is in the sample", w.scenario)
+		}
+	}
 }
 
 // within is the scenario with a bound on those of its steps, by number from 1; on all if none is named. Zero leaves them
-// as they are.
+// as they are. A busy machine is given more time: see deadline.Fair.
 func within(s story.Scenario, bound time.Duration, numbers ...int) story.Scenario {
 	if bound == 0 {
 		return s
@@ -68,7 +120,12 @@ func within(s story.Scenario, bound time.Duration, numbers ...int) story.Scenari
 		all := steps()
 		for i := range all {
 			if len(numbers) == 0 || slices.Contains(numbers, i+1) {
-				all[i].Within = bound
+				do := all[i].Do
+				all[i].Do = func(ctx context.Context, t *story.T) error {
+					ctx, cancel := deadline.Fair(ctx, bound)
+					defer cancel()
+					return do(ctx, t)
+				}
 			}
 		}
 		return all
@@ -78,7 +135,7 @@ func within(s story.Scenario, bound time.Duration, numbers ...int) story.Scenari
 
 func survey(t *testing.T, l *lab.Lab, s story.Scenario) story.Result {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), deadline.Start)
 	defer cancel()
 	r, err := s.Survey(ctx, l, silent{})
 	if err != nil {

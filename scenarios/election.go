@@ -24,15 +24,21 @@ func electedAgain() story.Scenario {
 // electionBound is the time in which a new leader must be there. With raft_multiplier = 1 a follower notices the loss
 // within twice the heartbeat timeout of 1 s, and each ballot takes up to twice the election timeout of 1 s
 // (hashicorp/raft, randomTimeout). Two servers that stand at the same moment split the vote and try again: the bound
-// allows for three ballots.
+// allows for three ballots. It is Raft's promise, and so measured by the times of the servers' own logs.
 const electionBound = 2*time.Second + 3*2*time.Second
+
+// electionTries is how often a leader is killed where the machine is too busy to show what came of it.
+const electionTries = 3
 
 // election is what the steps share.
 type election struct {
 	// bound is the time in which a new leader must be there.
 	bound    time.Duration
 	old, new *lab.Node
-	killed   time.Time
+	// killed is zero until the old leader is.
+	killed death
+	// marks are the ends of the survivors' logs before that.
+	marks map[*lab.Node]int64
 
 	mu sync.Mutex
 	// acknowledged are the writes that a server said it had done, path to value.
@@ -94,17 +100,42 @@ func (e *election) kill(ctx context.Context, t *story.T) error {
 	if err := e.write(ctx, e.old, "before"); err != nil {
 		return fmt.Errorf("write before the leader is killed: %w", err)
 	}
+	marks, err := marksOf(others(t.Lab, e.old))
+	if err != nil {
+		return err
+	}
+	d := death{before: time.Now()}
 	if err := e.old.Kill(ctx); err != nil {
 		return err
 	}
-	e.killed = time.Now()
+	d.after = time.Now()
+	e.killed, e.marks = d, marks
 	t.Say("%s is killed", e.old.Name())
 	return nil
 }
 
-// again keeps writing through the survivors until they have a leader, so that there are writes in the gap.
+// again has the new leader killed as well, where the machine was too busy to show how long the election took, or to write
+// anything meanwhile.
 func (e *election) again(ctx context.Context, t *story.T) error {
-	if e.killed.IsZero() {
+	for try := 1; ; try++ {
+		err := e.elect(ctx, t)
+		if !errors.Is(err, errUnclear) || try == electionTries {
+			return err
+		}
+		t.Say("%v: another leader is killed", err)
+		if err := e.comeBack(ctx, t); err != nil {
+			return err
+		}
+		e.old = e.new
+		if err := e.kill(ctx, t); err != nil {
+			return err
+		}
+	}
+}
+
+// elect keeps writing through the survivors until they have a leader, so that there are writes in the gap.
+func (e *election) elect(ctx context.Context, t *story.T) error {
+	if e.marks == nil {
 		return errNoOldLeader
 	}
 	survivors := others(t.Lab, e.old)
@@ -117,17 +148,19 @@ func (e *election) again(ctx context.Context, t *story.T) error {
 	written := make(chan []attempt, 1)
 	go func() { written <- e.writeUntil(trying, enough, survivors) }()
 
-	leader, gap, err := e.await(ctx, t.Lab, survivors)
-	took := time.Since(e.killed)
+	leader, log, err := e.await(ctx, t.Lab)
 	close(enough)
 	if err != nil {
 		giveUp()
 		<-written
 		return err
 	}
-	writes := inGap(<-written, gap)
+	writes := inGap(<-written, log.won)
 	e.new = leader
-	t.Say("%s leads %.2f s after the kill; %.0f s are allowed", leader.Name(), took.Seconds(), e.bound.Seconds())
+	if err := log.kept(e.killed, e.bound); err != nil {
+		return err
+	}
+	t.Say("%s won %.2f s after the kill, as its log has it; %.0f s are allowed", log.winner, log.won.Sub(e.killed.before).Seconds(), e.bound.Seconds())
 	t.Say("of %d writes that were sent in the gap, %d were acknowledged in the end and %d refused with an error",
 		writes.sent, writes.sent-writes.refused, writes.refused)
 	return writes.suffice()

@@ -59,5 +59,14 @@ func SentInGap(until time.Time, began []time.Time, errs []error) (sent, refused 
 	return t.sent, t.refused, t.suffice()
 }
 
+// ErrUnclear and ErrNoLeaderYet are what ElectionKept may return.
+var ErrUnclear, ErrNoLeaderYet = errUnclear, errNoLeaderYet
+
+// ElectionKept is what comes of an election of which the survivors have logged that, by their names, where the old leader
+// died between these two moments.
+func ElectionKept(logs map[string][]string, before, after time.Time, bound time.Duration) error {
+	return readElection(logs).kept(death{before, after}, bound)
+}
+
 // FirstWith is the first line that has both texts.
 func FirstWith(lines []string, text, from string) string { return firstWith(lines, text, from) }

@@ -10,12 +10,14 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/deadline"
 )
 
 const (
 	// writeEvery is how often a write is sent in the gap.
 	writeEvery = 100 * time.Millisecond
-	// writeWithin is how long a write may wait for its answer: servers hold it until there is a leader.
+	// writeWithin is how long a write may wait for its answer, where the machine is not busy (see deadline.Fair): servers hold
+	// it until there is a leader.
 	writeWithin = 5 * time.Second
 )
 
@@ -29,7 +31,7 @@ type attempt struct {
 // tally counts the writes of the gap.
 type tally struct{ sent, refused int }
 
-// inGap counts those that were begun while surely no leader was named. What came later is an ordinary write.
+// inGap counts those that were begun before there was a new leader. What came later is an ordinary write.
 func inGap(attempts []attempt, until time.Time) tally {
 	var t tally
 	for _, a := range attempts {
@@ -47,25 +49,26 @@ func inGap(attempts []attempt, until time.Time) tally {
 // suffice is an error if nothing can be said about writes in the gap.
 func (t tally) suffice() error {
 	if t.sent == 0 {
-		return errors.New("no write was sent in the gap, so that nothing is known about them")
+		return fmt.Errorf("%w: no write was sent in the gap, so that nothing is known about them", errUnclear)
 	}
 	return nil
 }
 
-// await returns the new leader as soon as all survivors agree on it, and the last moment at which surely none of them
-// named one.
-func (e *election) await(ctx context.Context, l *lab.Lab, survivors []*lab.Node) (leader *lab.Node, gap time.Time, err error) {
-	ctx, cancel := context.WithDeadline(ctx, e.killed.Add(e.bound))
-	defer cancel()
+// await returns the new leader as soon as all survivors agree on it, with what they have logged of its election. It does not
+// wait for one that is late already: the error says so.
+func (e *election) await(ctx context.Context, l *lab.Lab) (leader *lab.Node, log electionLog, err error) {
+	var late error
 	err = lab.WaitFor(ctx, "a new leader", func(ctx context.Context) string {
-		began := time.Now()
-		named, err := e.namedBy(ctx, survivors)
-		if err != nil {
+		var err error
+		if log, err = electionSince(e.marks); err != nil {
 			return err.Error()
 		}
-		if !named {
-			gap = began
-			return "no server names a new leader"
+		if err = log.kept(e.killed, e.bound); log.won.IsZero() && !errors.Is(err, errNoLeaderYet) {
+			late = err
+			return "" // nothing that comes now would be in time
+		}
+		if log.won.IsZero() {
+			return err.Error()
 		}
 		if leader, err = l.Leader(ctx, ""); err != nil {
 			return err.Error()
@@ -75,28 +78,7 @@ func (e *election) await(ctx context.Context, l *lab.Lab, survivors []*lab.Node)
 		}
 		return ""
 	})
-	return leader, gap, err
-}
-
-// namedBy says whether one of the nodes names a leader that is not the old one.
-func (e *election) namedBy(ctx context.Context, nodes []*lab.Node) (bool, error) {
-	old := fmt.Sprintf("%s:%d", e.old.Address(), lab.RPCPort)
-	for _, n := range nodes {
-		client, err := n.API()
-		if err != nil {
-			return false, err
-		}
-		var at string
-		q := asking(ctx)
-		q.AllowStale = true // it is this server's own view that is asked for
-		if _, err := client.Raw().Query("/v1/status/leader", &at, q); err != nil {
-			return false, fmt.Errorf("ask %s for the leader: %w", n.Name(), err)
-		}
-		if at != "" && at != old {
-			return true, nil
-		}
-	}
-	return false, nil
+	return leader, log, errors.Join(err, late)
 }
 
 // writeUntil sends one write after another, none waiting for the one before, until there are enough; then it awaits all
@@ -111,7 +93,7 @@ func (e *election) writeUntil(ctx context.Context, enough <-chan struct{}, nodes
 		a := &attempt{began: time.Now()}
 		all = append(all, a)
 		answers.Go(func() {
-			ctx, cancel := context.WithTimeout(ctx, writeWithin)
+			ctx, cancel := deadline.Fair(ctx, writeWithin)
 			defer cancel()
 			a.err = e.write(ctx, node, name)
 		})

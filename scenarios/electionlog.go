@@ -1,0 +1,104 @@
+package scenarios
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"nomadlab.internal/lab"
+)
+
+// What a server logs of an election (hashicorp/raft, runCandidate and setState; verified against Nomad 1.11.3).
+const (
+	logCampaign = "nomad.raft: entering candidate state"
+	logWon      = "nomad.raft: election won"
+)
+
+// electionLog is what the survivors' own logs say of an election. Its times are the agents': what is read late, for want of a
+// processor, is none the later for that. They compare with this program's, as all run on one machine.
+type electionLog struct {
+	// won is when the first survivor won, which is winner. Zero: none has.
+	won    time.Time
+	winner string
+	// campaigns is how often a survivor stood for election.
+	campaigns int
+	// until is up to when every survivor has logged something, so that nothing is still to come of the time before.
+	until time.Time
+}
+
+// readElection reads the lines that each survivor has logged since before the leader was killed, by the survivors' names.
+func readElection(logs map[string][]string) electionLog {
+	var e electionLog
+	first := true
+	for name, lines := range logs {
+		var last time.Time
+		for _, line := range lines {
+			at, ok := loggedAt(line)
+			if !ok {
+				continue
+			}
+			last = at
+			switch {
+			case strings.Contains(line, logCampaign):
+				e.campaigns++
+			case strings.Contains(line, logWon) && (e.won.IsZero() || at.Before(e.won)):
+				e.won, e.winner = at, name
+			}
+		}
+		if first || last.Before(e.until) {
+			e.until = last
+		}
+		first = false
+	}
+	return e
+}
+
+// loggedAt is the time that a line begins with. A line without one, such as the rest of a stack trace, has none.
+func loggedAt(line string) (time.Time, bool) {
+	first, _, _ := strings.Cut(strings.TrimSpace(line), " ")
+	at, err := time.Parse("2006-01-02T15:04:05.000Z0700", first)
+	return at, err == nil
+}
+
+// errUnclear is for what this machine was too busy to show. It is tried again.
+var errUnclear = errors.New("this machine was too busy to show it")
+
+// death is when the old leader died: between the moments before and after it was killed, which on a busy machine may be
+// seconds apart.
+type death struct{ before, after time.Time }
+
+// kept is nil where a survivor won within the bound after the death. It is errUnclear where that depends on when between its
+// two moments the death was, and errNoLeaderYet where nobody has won and the time is not over.
+func (e electionLog) kept(d death, bound time.Duration) error {
+	switch {
+	case e.won.IsZero() && e.until.Sub(d.after) <= bound:
+		return errNoLeaderYet
+	case e.won.IsZero():
+		return fmt.Errorf("no new leader was elected within %s: by then the other servers had stood for election %d times", bound, e.campaigns)
+	case e.won.Sub(d.after) > bound:
+		return fmt.Errorf("%s was elected %.2f s after the kill, %s are allowed: the servers stood for election %d times",
+			e.winner, e.won.Sub(d.after).Seconds(), bound, e.campaigns)
+	case e.won.Sub(d.before) > bound:
+		return fmt.Errorf("%w: %s was elected between %.2f and %.2f s after the kill, as that itself took so long; %s are allowed",
+			errUnclear, e.winner, e.won.Sub(d.after).Seconds(), e.won.Sub(d.before).Seconds(), bound)
+	default:
+		return nil
+	}
+}
+
+// errNoLeaderYet is that the election is not over, and not too slow either.
+var errNoLeaderYet = errors.New("no server has won an election yet")
+
+// electionSince reads what the servers have logged since the marks.
+func electionSince(marks map[*lab.Node]int64) (electionLog, error) {
+	logs := map[string][]string{}
+	for n, mark := range marks {
+		lines, err := n.Log().Since(mark)
+		if err != nil {
+			return electionLog{}, err
+		}
+		logs[n.Name()] = lines
+	}
+	return readElection(logs), nil
+}
