@@ -97,7 +97,7 @@ func rooms() map[string]room {
 		"lab/agentconf":               {},
 		"lab/deadline":                {},
 		"lab/finding":                 {},
-		"lab/pki":                     {},
+		"lab/pki":                     {testsMayImport: []string{"lab/deadline"}},
 		"lab/watchdog":                {mayImport: []string{"lab/deadline"}},
 		"lab/watchdog/testdata/pause": {},
 		// A program that a test of lab/engine/docker runs inside a container.

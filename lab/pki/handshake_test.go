@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/pki"
 )
 
@@ -21,9 +22,9 @@ type result struct{ caller, listener error }
 func shake(t *testing.T, caller, listener *tls.Config) result {
 	t.Helper()
 	near, far := net.Pipe()
-	deadline := time.Now().Add(10 * time.Second)
-	for _, end := range []net.Conn{near, far} {
-		if err := end.SetDeadline(deadline); err != nil {
+	end := time.Now().Add(deadline.Hang)
+	for _, side := range []net.Conn{near, far} {
+		if err := side.SetDeadline(end); err != nil {
 			t.Fatal(err)
 		}
 	}

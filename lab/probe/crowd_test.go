@@ -1,7 +1,6 @@
 package probe_test
 
 import (
-	"context"
 	"crypto/tls"
 	"net"
 	"net/http"
@@ -11,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/probe"
 )
 
@@ -194,7 +194,7 @@ func TestCrowdsThatAreNone(t *testing.T) {
 		"one without an answer": {probe.HTTPCrowd(10, me), slow, "i/o timeout"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			ctx, cancel := deadline.Fair(t.Context(), time.Second)
 			defer cancel()
 			if o := test.probe.Observe(ctx, test.at); o.Outcome != probe.NotReached || !strings.Contains(o.Err, test.why) {
 				t.Errorf("outcome %q, %q; want %q, %q", o.Outcome, o.Err, probe.NotReached, test.why)

@@ -18,6 +18,7 @@ import (
 	"testing"
 	"time"
 
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/probe"
 )
 
@@ -165,7 +166,7 @@ func TestDecoyIsGoneAfterwards(t *testing.T) {
 			conn.Close()
 			t.Errorf("%s: somebody listens at %s still", plane, at)
 		}
-		_ = held.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_ = held.SetReadDeadline(time.Now().Add(deadline.Hang))
 		if _, err := held.Read(make([]byte, 1)); err == nil || strings.Contains(err.Error(), "timeout") {
 			t.Errorf("%s: a connection is still open: %v", plane, err)
 		}

@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/probe"
 )
 
@@ -79,7 +80,7 @@ func speak(t *testing.T, at string, config *tls.Config, texts ...string) {
 // seen waits until the interceptor has seen so much.
 func seen(t *testing.T, i *probe.Interceptor, want probe.Intercepted) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), deadline.Hang)
 	defer cancel()
 	every := time.NewTicker(time.Millisecond)
 	defer every.Stop()

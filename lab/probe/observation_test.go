@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/probe"
 )
@@ -121,7 +122,7 @@ func TestServerWithoutTickets(t *testing.T) {
 	}
 	for range runs {
 		o := probe.RPC("Status.Leader", probe.Anonymous(h.server)).Observe(t.Context(), rpc)
-		if o.Outcome != probe.RefusedInHandshake || o.Took > 500*time.Millisecond {
+		if o.Outcome != probe.RefusedInHandshake || o.Took >= 3*time.Second {
 			t.Fatalf("without a certificate: %+v", o)
 		}
 	}
@@ -135,14 +136,14 @@ func TestProbeEndsWithItsContext(t *testing.T) {
 		read(conn)
 	}))
 	for _, p := range []probe.Probe{call(h), probe.PlainRPC(probe.FramingNomad)} {
-		p.Timeout = time.Minute
+		p.Timeout = time.Hour
 		ctx, cancel := context.WithCancel(t.Context())
 		go func() {
 			<-accepted
 			cancel()
 		}()
 		o := p.Observe(ctx, silent)
-		if o.Outcome != probe.NotReached || o.Took > 10*time.Second {
+		if o.Outcome != probe.NotReached || o.Took > deadline.Hang {
 			t.Errorf("%s: %+v", p.Sentence, o)
 		}
 		cancel()

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/probe"
 )
@@ -182,7 +183,7 @@ func TestRogueServerIsCutShort(t *testing.T) {
 		}
 		defer func() { _ = conn.Close() }()
 		cancel()
-		_ = conn.SetReadDeadline(time.Now().Add(10 * time.Second))
+		_ = conn.SetReadDeadline(time.Now().Add(deadline.Hang))
 		_, err = conn.Read(make([]byte, 1))
 		ended <- err
 		return err
