@@ -72,7 +72,7 @@ func fair(ctx context.Context, d time.Duration, load func() float64) (context.Co
 
 // limited is a context that ends as one with a deadline does, though its deadline is not known before.
 type limited struct {
-	context.Context
+	context.Context //nolint:containedctx // it is one
 	// done is a channel of its own: contexts that are made of one with the inner's would end with the inner's error.
 	done chan struct{}
 }
