@@ -55,7 +55,7 @@ func witnessJob(place string, task *api.Task) *api.Job {
 	var (
 		cpu, memory, size, once = 1, 16, 1, 1
 		at                      = time.Millisecond
-		deadline, progress      = time.Minute, 2 * time.Minute
+		healthy, progress       = deadline.Hang, 2 * deadline.Hang
 		checked                 = "task_states"
 	)
 	task.Identity = &api.WorkloadIdentity{File: true}
@@ -69,7 +69,7 @@ func witnessJob(place string, task *api.Task) *api.Job {
 	job.Datacenters = []string{"*"}
 	job.Constrain(api.NewConstraint("${node.unique.id}", "=", place))
 	job.Update = &api.UpdateStrategy{
-		MaxParallel: &once, HealthCheck: &checked, MinHealthyTime: &at, HealthyDeadline: &deadline, ProgressDeadline: &progress,
+		MaxParallel: &once, HealthCheck: &checked, MinHealthyTime: &at, HealthyDeadline: &healthy, ProgressDeadline: &progress,
 	}
 	return job
 }

@@ -6,6 +6,8 @@ import (
 	"net"
 	"sync"
 	"time"
+
+	"nomadlab.internal/lab/deadline"
 )
 
 // way connects to a port of a container's own loopback.
@@ -28,8 +30,8 @@ func (t tcp) abort() {
 	_ = t.Close()
 }
 
-// patience is how long the node may be silent to a caller who has ended their direction: one that waits for the last answer
-// and one that is gone look alike.
+// patience is how long the node may be silent to a caller who has ended their direction, where the machine is not busy (see
+// deadline.Stretch): one that waits for the last answer and one that is gone look alike.
 const patience = 10 * time.Second
 
 // carry connects a caller with the port, and returns when both directions have ended. Where nobody listens on the port the
@@ -62,7 +64,7 @@ func carry(ctx context.Context, conn net.Conn, port uint16, into way) {
 	var directions sync.WaitGroup
 	directions.Go(func() {
 		pass(inside, caller)
-		silent.Reset(patience)
+		silent.Reset(deadline.Stretch(patience))
 	})
 	pass(caller, inside)
 	directions.Wait()
