@@ -50,6 +50,9 @@ func demandClosed(t *testing.T, at netip.AddrPort) {
 
 // nobodyStaysInside: whoever goes away takes nc along, also where the node does not care.
 func nobodyStaysInside(t *testing.T, w world) {
+	w.Engine = connect(t)
+	w.ByCommand()
+	w.HangUpAfter(time.Second)
 	s := w.state(t, "one")
 	for name, leave := range map[string]func(*net.TCPConn) error{
 		"closed": (*net.TCPConn).Close,
