@@ -23,13 +23,14 @@ var (
 	ErrSubnetTaken = errors.New("subnet is in use")
 	// ErrExists is returned when another lab of the same name was faster.
 	ErrExists = errors.New("exists already")
-	// ErrNotFound is returned when a lab's node does not exist.
+	// ErrNotFound is returned when a lab's node does not exist. The text names it.
 	ErrNotFound = errors.New("not found")
 	// ErrNoSpace is returned when the engine's disk is full.
 	ErrNoSpace = errors.New("no space left on the engine's disk")
 )
 
-// Engine runs the nodes of labs. Every method may be called from several goroutines at once.
+// Engine runs the nodes of labs. Every method may be called from several goroutines at once. What is promised here, package
+// enginetest checks of every engine.
 type Engine interface {
 	// Name is what a user calls the engine, such as "docker".
 	Name() string
@@ -54,18 +55,20 @@ type Engine interface {
 	Create(ctx context.Context, n Node) error
 	// Start starts a created or stopped node and returns its new state: published ports change with every start.
 	Start(ctx context.Context, r Ref) (State, error)
-	// Stop asks the node to end, and kills it after the grace period.
+	// Stop asks the node to end with SIGTERM, and kills it after the grace period. A node that does not run is no error.
 	Stop(ctx context.Context, r Ref, grace time.Duration) error
 	// Kill ends the node at once, as a power cut would. A node that does not run is no error.
 	Kill(ctx context.Context, r Ref) error
 	// Pause stops a running node where it stands: it keeps its connections and its ports, and answers nothing. It counts as
-	// running.
+	// running. A node that does not run is an error.
 	Pause(ctx context.Context, r Ref) error
-	// Resume lets a paused node go on.
+	// Resume lets a paused node go on. A node that does not run is an error.
 	Resume(ctx context.Context, r Ref) error
-	// Exec runs a command inside a running node and returns its exit code. When ctx ends, the command may go on.
+	// Exec runs a command inside a running node and returns its exit code. When ctx ends, the error wraps ctx's, and the
+	// command may go on. A node that does not run is an error.
 	Exec(ctx context.Context, r Ref, c Command) (int, error)
-	// Run runs a command to its end in a place of its own on the lab's network, and returns its exit code.
+	// Run runs a command to its end in a place of its own on the lab's network, and returns its exit code. Nothing of it is
+	// left then.
 	Run(ctx context.Context, t Task) (int, error)
 	// Logs returns what the node has written, standard output and standard error together, from the first line. With
 	// follow it goes on until the node ends or the reader is closed.

@@ -26,7 +26,8 @@ type State struct {
 	Image string
 	// Version is the version of Nomad that the image says it has. Empty where it says nothing.
 	Version string
-	// ExitCode is meaningful for a node that has ended. -1 where that is not known.
+	// ExitCode is meaningful for a node that has ended: 137 is one that was killed. -1 where that is not known, 0 for a node
+	// that never was started.
 	ExitCode int
 	// Started is when the node was last started. Zero for one that never was.
 	Started time.Time

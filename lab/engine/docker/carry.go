@@ -30,13 +30,13 @@ func (t tcp) abort() {
 	_ = t.Close()
 }
 
-// patience is how long the node may be silent to a caller who has ended their direction, where the machine is not busy (see
+// silentFor is how long the node may be silent to a caller who has ended their direction, where the machine is not busy (see
 // deadline.Stretch): one that waits for the last answer and one that is gone look alike.
-const patience = 10 * time.Second
+const silentFor = 10 * time.Second
 
-// carry connects a caller with the port, and returns when both directions have ended. Where nobody listens on the port the
-// caller is reset: it cannot be refused any more.
-func carry(ctx context.Context, conn net.Conn, port uint16, into way) {
+// carry connects a caller with the port, and returns when both directions have ended, or the node has been silent for that
+// long to a caller who has ended theirs. Where nobody listens on the port the caller is reset: it cannot be refused any more.
+func carry(ctx context.Context, conn net.Conn, port uint16, into way, silentFor time.Duration) {
 	plain, is := conn.(*net.TCPConn)
 	if !is {
 		_ = conn.Close()
@@ -55,7 +55,7 @@ func carry(ctx context.Context, conn net.Conn, port uint16, into way) {
 		inside.abort()
 	})
 	defer stop()
-	silent := time.AfterFunc(patience, func() {
+	silent := time.AfterFunc(silentFor, func() {
 		caller.abort()
 		inside.abort()
 	})
@@ -64,7 +64,7 @@ func carry(ctx context.Context, conn net.Conn, port uint16, into way) {
 	var directions sync.WaitGroup
 	directions.Go(func() {
 		pass(inside, caller)
-		silent.Reset(deadline.Stretch(patience))
+		silent.Reset(deadline.Stretch(silentFor))
 	})
 	pass(caller, inside)
 	directions.Wait()

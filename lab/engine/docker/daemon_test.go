@@ -6,9 +6,11 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/moby/moby/client"
 
+	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/docker"
 )
 
@@ -47,5 +49,31 @@ func TestNodesKeepsSilenceApartFromAbsence(t *testing.T) {
 	}
 	if states, err := fakeDaemon(t, http.StatusOK).Nodes(t.Context(), "demo"); err != nil || len(states) != 1 || states[0].String() != "demo/server-1" {
 		t.Errorf("the container is there: %v, %v", states, err)
+	}
+}
+
+// TestStopGivesItsGrace to the daemon, whose own would be ten seconds.
+func TestStopGivesItsGrace(t *testing.T) {
+	asked := make(chan string, 1)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Api-Version", "1.44")
+		if strings.HasSuffix(r.URL.Path, "/stop") {
+			asked <- r.URL.Query().Get("t")
+			w.WriteHeader(http.StatusNoContent)
+		}
+	}))
+	t.Cleanup(server.Close)
+	c, err := client.New(client.WithHost(server.URL))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	for grace, want := range map[time.Duration]string{time.Second: "1", 90 * time.Second: "90", 0: "0"} {
+		if err := docker.On(c).Stop(t.Context(), engine.Ref{Lab: "demo", Node: "server-1"}, grace); err != nil {
+			t.Fatal(err)
+		}
+		if got := <-asked; got != want {
+			t.Errorf("for a grace of %s the daemon is told %q seconds, want %q", grace, got, want)
+		}
 	}
 }

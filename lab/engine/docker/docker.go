@@ -6,6 +6,7 @@ package docker
 import (
 	"context"
 	"net/netip"
+	"time"
 
 	"github.com/moby/moby/client"
 	"github.com/testcontainers/testcontainers-go"
@@ -28,6 +29,8 @@ type Engine struct {
 	netcats *semaphore.Weighted
 	// byCommand has it reach them by a command inside the container, even where it could do without.
 	byCommand bool
+	// silentFor is how long a node that is reached so may be silent to a caller who has ended their direction.
+	silentFor time.Duration
 }
 
 var _ engine.Engine = (*Engine)(nil)
@@ -44,7 +47,7 @@ func New(ctx context.Context) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{provider: provider, client: provider.Client(), netcats: semaphore.NewWeighted(netcatsAtOnce)}
+	e := &Engine{provider: provider, client: provider.Client(), netcats: semaphore.NewWeighted(netcatsAtOnce), silentFor: silentFor}
 	e.self = e.findSelf(ctx)
 	return e, nil
 }

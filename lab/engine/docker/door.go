@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/netip"
 	"sync"
+	"time"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
@@ -52,7 +53,7 @@ func (e *Engine) open(ctx context.Context, c container.InspectResponse, r engine
 	ctx, d.end = context.WithCancel(context.WithoutCancel(ctx))
 	into := e.way(c)
 	for _, port := range ports {
-		if err := d.listen(ctx, port, into); err != nil {
+		if err := d.listen(ctx, port, into, e.silentFor); err != nil {
 			d.end()
 			return fmt.Errorf("listen for connections to port %d inside %s: %w", port, r, err)
 		}
@@ -82,7 +83,7 @@ func (e *Engine) awaitEnd(ctx context.Context, id string) error {
 }
 
 // listen makes the door of one port. Whoever comes is carried to that port until ctx ends.
-func (d *doorway) listen(ctx context.Context, port uint16, into way) error {
+func (d *doorway) listen(ctx context.Context, port uint16, into way, silentFor time.Duration) error {
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp4", netip.AddrPortFrom(loopback(), 0).String())
 	if err != nil {
@@ -103,7 +104,7 @@ func (d *doorway) listen(ctx context.Context, port uint16, into way) error {
 			if err != nil {
 				return
 			}
-			d.work.Go(func() { carry(ctx, conn, port, into) })
+			d.work.Go(func() { carry(ctx, conn, port, into, silentFor) })
 		}
 	})
 	return nil

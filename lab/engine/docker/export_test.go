@@ -3,6 +3,7 @@ package docker
 import (
 	"io"
 	"net/netip"
+	"time"
 
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
@@ -55,6 +56,10 @@ func (e *Engine) Self() string { return e.self }
 
 // ByCommand has the engine connect inside containers by a command, as one that is not root beside the daemon must.
 func (e *Engine) ByCommand() { e.byCommand = true }
+
+// HangUpAfter has the engine give up a caller who has ended their direction when the node has been silent for that long. In
+// nobody's hands but a test's is it less than ten seconds.
+func (e *Engine) HangUpAfter(silence time.Duration) { e.silentFor = silence }
 
 // CommandsAlone says whether it does.
 func (e *Engine) CommandsAlone() bool { return e.byCommand }

@@ -48,13 +48,12 @@ func demandClosed(t *testing.T, at netip.AddrPort) {
 	}
 }
 
-// TestNobodyStaysInside: whoever goes away takes nc along, also where the node does not care.
-func TestNobodyStaysInside(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	w.program = staticProgram(t, "./testdata/listen")
+// nobodyStaysInside: whoever goes away takes nc along, also where the node does not care.
+func nobodyStaysInside(t *testing.T, w world) {
+	w.Engine = connect(t)
 	w.ByCommand()
-	s := w.listening(t, w.listener(allInside()...))
+	w.HangUpAfter(time.Second)
+	s := w.state(t, "one")
 	for name, leave := range map[string]func(*net.TCPConn) error{
 		"closed": (*net.TCPConn).Close,
 		"reset":  func(c *net.TCPConn) error { return errors.Join(c.SetLinger(0), c.Close()) },
@@ -72,7 +71,7 @@ func TestNobodyStaysInside(t *testing.T) {
 // TestNothingIsLeftOfInside of whatever ends the node. It runs alone: it looks at the goroutines of this package.
 func TestNothingIsLeftOfInside(t *testing.T) { //nolint:paralleltest // see above
 	ways(t, func(t *testing.T, w world) {
-		n := w.listener(allInside()...)
+		n := w.listener("one", 1, allInside()...)
 		if err := w.Create(t.Context(), n); err != nil {
 			t.Fatal(err)
 		}

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -39,25 +40,45 @@ func ways(t *testing.T, test func(*testing.T, world)) {
 	}
 }
 
+// The programs of testdata, each built once for all tests.
+var programs = map[string]func() ([]byte, error){
+	"./testdata/inside": sync.OnceValues(func() ([]byte, error) { return buildStatic("./testdata/inside") }),
+	"./testdata/listen": sync.OnceValues(func() ([]byte, error) { return buildStatic("./testdata/listen") }),
+}
+
 // staticProgram is built from a folder, as the image has no C library.
 func staticProgram(t *testing.T, folder string) []byte {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "program")
-	build := exec.CommandContext(t.Context(), "go", "build", "-o", path, folder)
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if text, err := build.CombinedOutput(); err != nil {
-		t.Fatalf("build the program for the container: %v\n%s", err, text)
-	}
-	program, err := os.ReadFile(path)
+	program, err := programs[folder]()
 	if err != nil {
-		t.Fatal(err)
+		t.Fatalf("build the program for the container: %v", err)
 	}
 	return program
 }
 
+// buildStatic compiles as `make build` does, so that what the command is made of is compiled already, and links the C library
+// into the program. Where that cannot be had, it compiles everything anew, without C, at half a minute of processor time.
+func buildStatic(folder string) ([]byte, error) {
+	into, err := os.MkdirTemp("", "static-")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = os.RemoveAll(into) }()
+	path := filepath.Join(into, "program")
+	withC := exec.Command("go", "build", "-trimpath", "-ldflags", "-linkmode external -extldflags -static", "-o", path, folder)
+	if withC.Run() != nil {
+		withoutC := exec.Command("go", "build", "-trimpath", "-o", path, folder)
+		withoutC.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if text, err := withoutC.CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("%w\n%s", err, text)
+		}
+	}
+	return os.ReadFile(path)
+}
+
 // listener is a node that listens on its own loopback alone.
-func (w world) listener(inside ...uint16) engine.Node {
-	n := w.service("one", 1)
+func (w world) listener(name string, number int, inside ...uint16) engine.Node {
+	n := w.service(name, number)
 	n.Command = []string{"/listen"}
 	n.Files = []engine.File{{Path: "/listen", Mode: fs.FileMode(0o755), Data: w.program}}
 	n.Ports = []uint16{echoPort, countPort, hushPort, firstPort, deadPort}

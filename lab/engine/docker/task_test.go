@@ -1,7 +1,6 @@
 package docker_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"testing"
@@ -14,41 +13,6 @@ import (
 func (w world) task(script string, s engine.Streams) engine.Task {
 	n := engine.Node{Ref: engine.Ref{Lab: w.lab}, Image: w.image, Command: []string{"/bin/sh", "-c", script}, User: "1000:1000"}
 	return engine.Task{Node: n, Streams: s}
-}
-
-func TestRun(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	for name, s := range allSpoken() {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			var out, errs bytes.Buffer
-			task := w.task(s.script, s.streams(&out, &errs))
-			task.Environment = s.environment
-			code, err := w.Run(t.Context(), task)
-			s.demand(t, code, err, out.String(), errs.String())
-		})
-	}
-	t.Cleanup(func() {
-		if n := w.leftovers(context.Background(), t); n != 1 {
-			t.Errorf("%d containers and networks are left behind the tasks, want the network alone", n)
-		}
-	})
-}
-
-// TestTaskHasAPlaceOfItsOwn with its files, confined, on the lab's network, and no node of the lab.
-func TestTaskHasAPlaceOfItsOwn(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	answers(t, w.started(t, w.service("one", 1)).Endpoints[8080], "one")
-	var out bytes.Buffer
-	task := w.task(`pwd; cat file; id -u; grep CapBnd /proc/self/status; wget -q -O - http://one:8080/`, engine.Streams{Stdout: &out})
-	task.Folder = "/place"
-	task.Files = []engine.File{{Path: "/place/file", Mode: 0o600, Owner: 1000, Data: []byte("content\n")}}
-	code, err := w.Run(t.Context(), task)
-	if want := "/place\ncontent\n1000\nCapBnd:\t0000000000000000\nI am one"; err != nil || code != 0 || out.String() != want {
-		t.Errorf("code %d, %v, said %q, want %q", code, err, out.String(), want)
-	}
 }
 
 // TestTaskEndsWithItsContext: an interrupted one is removed, and while it runs it is open to nobody, whatever ports its
@@ -115,26 +79,4 @@ func (w world) imageThatDeclaresPorts(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return ref
-}
-
-func TestTaskThatCannotBe(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	for name, spoil := range map[string]func(*engine.Task){
-		"no such image":   func(task *engine.Task) { task.Image = "nomadlab/no-such-image:0" },
-		"no such program": func(task *engine.Task) { task.Command = []string{"/no/such"} },
-		"no such network": func(task *engine.Task) { task.Lab = labName() },
-	} {
-		task := w.task("exit 0", engine.Streams{})
-		if code, err := w.Run(t.Context(), task); err != nil || code != 0 {
-			t.Fatalf("the control: code %d, %v", code, err)
-		}
-		spoil(&task)
-		if code, err := w.Run(t.Context(), task); err == nil {
-			t.Errorf("%s: code %d and no error", name, code)
-		}
-	}
-	if n := w.leftovers(t.Context(), t); n != 1 {
-		t.Errorf("%d containers and networks are left, want the network alone", n)
-	}
 }

@@ -64,11 +64,7 @@ func (w world) withNetwork(t *testing.T, labels map[string]string) world {
 func bareWorld(t *testing.T) world {
 	t.Helper()
 	e := connect(t)
-	found, err := image.ResolveAt(t.Context(), e.DockerHost(), image.Request{}, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w := world{Engine: e, lab: labName(), image: found.Ref}
+	w := world{Engine: e, lab: labName(), image: nomadImage(t, e)}
 	f := e.Footprint("lab", w.lab)
 	guard, err := watchdog.Start(t.Context(), watchdog.Target{DockerHost: f.DockerHost, Label: f.Label})
 	if err != nil {
@@ -88,6 +84,16 @@ func bareWorld(t *testing.T) world {
 		}
 	})
 	return w
+}
+
+// nomadImage is the image with Nomad, which has BusyBox in it.
+func nomadImage(t *testing.T, e *docker.Engine) string {
+	t.Helper()
+	found, err := image.ResolveAt(t.Context(), e.DockerHost(), image.Request{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found.Ref
 }
 
 func labName() string {
@@ -151,10 +157,14 @@ func (w world) started(t *testing.T, n engine.Node) engine.State {
 	return s
 }
 
+// patience ends a wait that would be in vain. It is far longer than anything takes on a machine with a load of six times its
+// processors.
+const patience = 5 * time.Minute
+
 // eventually polls until the condition says "".
 func eventually(t *testing.T, what string, condition func() string) {
 	t.Helper()
-	deadline, ticker := time.Now().Add(20*time.Second), time.NewTicker(10*time.Millisecond)
+	deadline, ticker := time.Now().Add(patience), time.NewTicker(10*time.Millisecond)
 	defer ticker.Stop()
 	for {
 		seen := condition()

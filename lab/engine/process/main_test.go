@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/engine/enginetest"
 	"nomadlab.internal/lab/engine/process"
 )
 
@@ -27,6 +28,8 @@ func TestMain(m *testing.M) {
 		os.Exit(m.Run())
 	case "service":
 		err = playService(os.Args[1])
+	case "conformance":
+		err = enginetest.Service(os.Args[1], os.Args[2])
 	case "starter":
 		err = playStarter(context.Background(), os.Args[1], engine.Ref{Lab: os.Args[2], Node: os.Args[3]})
 	}

@@ -5,99 +5,57 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"nomadlab.internal/lab/engine"
 )
 
-// spoken is a command, what it is given and what it must answer. Exec and Run must agree on all of them.
-type spoken struct {
-	script, stdin, out, errs string
-	environment              []string
-	code                     int
-}
-
-func allSpoken() map[string]spoken {
-	big := strings.Repeat("0123456789abcdef\n", 20000)
-	return map[string]spoken{
-		"well":           {script: "echo out; echo errs >&2", out: "out\n", errs: "errs\n"},
-		"code":           {script: "echo before; exit 3", out: "before\n", code: 3},
-		"killed":         {script: "kill -9 $$", code: 137},
-		"not there":      {script: "/no/such 2>/dev/null", code: 127},
-		"environment":    {script: `echo "$A|$B|$AWS_CA_BUNDLE|$HOME"`, environment: []string{"A=x y", "B=1=2"}, out: "x y|1=2||\n"},
-		"stdin":          {script: "cat; echo end", stdin: "one\ntwo\n", out: "one\ntwo\nend\n"},
-		"much":           {script: "cat", stdin: big, out: big},
-		"input left":     {script: "echo x", stdin: big, out: "x\n"},
-		"nothing to say": {script: ":"},
-	}
-}
-
-func (s spoken) streams(out, errs io.Writer) engine.Streams {
-	streams := engine.Streams{Stdout: out, Stderr: errs}
-	if s.stdin != "" {
-		streams.Stdin = strings.NewReader(s.stdin)
-	}
-	return streams
-}
-
-func (s spoken) demand(t *testing.T, code int, err error, out, errs string) {
+// inTurn does something with a script as a command of Exec, beside node one, and as one of Run.
+func (w world) inTurn(t *testing.T, do func(name string, run func(s engine.Streams) (int, error)), script string) {
 	t.Helper()
-	if err != nil || code != s.code || out != s.out || errs != s.errs {
-		t.Errorf("code %d, %v, %d bytes %.80q and %.80q; want code %d, %d bytes %.80q and %.80q",
-			code, err, len(out), out, errs, s.code, len(s.out), s.out, s.errs)
-	}
+	do("exec", func(s engine.Streams) (int, error) {
+		return w.Exec(t.Context(), w.ref("one"), engine.Command{Args: []string{"sh", "-c", script}, Streams: s})
+	})
+	do("run", func(s engine.Streams) (int, error) { return w.Run(t.Context(), w.task(script, s)) })
 }
 
-func TestExec(t *testing.T) {
+// TestCommandsAreProcesses: they have nothing of the caller's environment, and of one that is killed the code says so.
+func TestCommandsAreProcesses(t *testing.T) {
+	w := newWorld(t)
+	w.started(t, w.script("one", 1, "exec sleep 1000"))
+	t.Setenv("AWS_CA_BUNDLE", "/no/such")
+	for _, c := range []struct {
+		script, out string
+		code        int
+	}{{script: "kill -9 $$", code: 137}, {script: `echo "|$AWS_CA_BUNDLE|$HOME"`, out: "||\n"}} {
+		w.inTurn(t, func(name string, run func(s engine.Streams) (int, error)) {
+			var out, errs bytes.Buffer
+			code, err := run(engine.Streams{Stdout: &out, Stderr: &errs})
+			if err != nil || code != c.code || out.String() != c.out || errs.Len() > 0 {
+				t.Errorf("%s %s: code %d, %v, said %q and %q; want code %d and %q", name, c.script, code, err, out.String(), errs.String(), c.code, c.out)
+			}
+		}, c.script)
+	}
+	w.demandAlone(t)
+}
+
+// TestExecIsBesideTheNode, as its user, in its folder and environment, while it runs.
+func TestExecIsBesideTheNode(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	n := w.script("one", 1, "exec sleep 1000")
 	w.started(t, n)
-	for name, s := range allSpoken() {
-		t.Run(name, func(t *testing.T) {
-			var out, errs bytes.Buffer
-			code, err := w.Exec(t.Context(), n.Ref, engine.Command{
-				Args: []string{"sh", "-c", s.script}, Environment: s.environment, Streams: s.streams(&out, &errs),
-			})
-			s.demand(t, code, err, out.String(), errs.String())
-		})
+	var out bytes.Buffer
+	c := engine.Command{Args: []string{"sh", "-c", `pwd; id -u; id -G; echo "$OWN $NOMADLAB_NODE"`}, Streams: engine.Streams{Stdout: &out}}
+	code, err := w.Exec(t.Context(), n.Ref, c)
+	if want := fmt.Sprintf("%s\n%d\n", w.home("one"), user()); err != nil || code != 0 || !strings.HasPrefix(out.String(), want) || !strings.HasSuffix(out.String(), "\nx y one\n") {
+		t.Errorf("code %d, %v, said %q, want %q", code, err, out.String(), want)
 	}
-	t.Run("where and who", func(t *testing.T) {
-		var out bytes.Buffer
-		c := engine.Command{Args: []string{"sh", "-c", `pwd; id -u; id -G; echo "$OWN $NOMADLAB_NODE"`}, Streams: engine.Streams{Stdout: &out}}
-		code, err := w.Exec(t.Context(), n.Ref, c)
-		if want := fmt.Sprintf("%s\n%d\n", w.home("one"), user()); err != nil || code != 0 || !strings.HasPrefix(out.String(), want) || !strings.HasSuffix(out.String(), "\nx y one\n") {
-			t.Errorf("code %d, %v, said %q, want %q", code, err, out.String(), want)
-		}
-	})
-	t.Run("no such program", func(t *testing.T) {
-		if code, err := w.Exec(t.Context(), n.Ref, engine.Command{Args: []string{"nosuch"}}); err == nil {
-			t.Errorf("code %d and no error", code)
-		}
-	})
-	t.Run("streams left out", func(t *testing.T) {
-		if code, err := w.Exec(t.Context(), n.Ref, engine.Command{Args: []string{"sh", "-c", "cat; echo x; exit 4"}}); err != nil || code != 4 {
-			t.Errorf("code %d, %v", code, err)
-		}
-	})
-	t.Run("a reader that never ends", func(t *testing.T) {
-		in, held := io.Pipe()
-		defer held.Close()
-		if code, err := w.Exec(t.Context(), n.Ref, engine.Command{Args: []string{"true"}, Streams: engine.Streams{Stdin: in}}); err != nil || code != 0 {
-			t.Errorf("code %d, %v", code, err)
-		}
-	})
-	t.Run("beside a node that is down", func(t *testing.T) {
-		must(t, w.Kill(t.Context(), n.Ref))
-		if code, err := w.Exec(t.Context(), n.Ref, engine.Command{Args: []string{"true"}}); err == nil {
-			t.Errorf("code %d and no error", code)
-		}
-	})
+	if code, err := w.Exec(t.Context(), n.Ref, engine.Command{Args: []string{"nosuch"}}); err == nil {
+		t.Errorf("no such program: code %d and no error", code)
+	}
 }
 
 // TestGivenUp: when its context ends, a command is killed with all that it started, in whatever session and environment.
@@ -147,52 +105,18 @@ func (f onWrite) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestTerminal: the command has one, as large as the caller's, also when that changes, and may open it by its name.
-func TestTerminal(t *testing.T) {
+// TestTerminalHasAName, by which the command may open it, and is one of those that xterm is.
+func TestTerminalHasAName(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.started(t, w.script("one", 1, "exec sleep 1000"))
-	const script = `tty >/dev/null && echo "terminal $TERM"; read x; echo "got $x" > "$(tty)"
-		until stty size | grep -q "40 100"; do sleep 0.02; done; echo large
-		until stty size | grep -q "40 77"; do sleep 0.02; done; echo small`
-	for name, run := range map[string]func(ctx context.Context, s engine.Streams) (int, error){
-		"exec": func(ctx context.Context, s engine.Streams) (int, error) {
-			return w.Exec(ctx, w.ref("one"), engine.Command{Args: []string{"sh", "-c", script}, Streams: s})
-		},
-		"run": func(ctx context.Context, s engine.Streams) (int, error) { return w.Run(ctx, w.task(script, s)) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			resized := make(chan struct{}, 1)
-			var width atomic.Uint32
-			width.Store(100)
-			in, typed := io.Pipe()
-			defer typed.Close()
-			var out bytes.Buffer
-			heard := writerFunc(func(p []byte) (int, error) {
-				if strings.Contains(string(p), "large") {
-					width.Store(77)
-					resized <- struct{}{}
-				}
-				return out.Write(p)
-			})
-			go func() { _, _ = io.WriteString(typed, "typed\n") }()
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-			defer cancel()
-			code, err := run(ctx, engine.Streams{
-				Terminal: true, Stdin: in, Stdout: heard, Resized: resized,
-				Size: func() (uint, uint) { return uint(width.Load()), 40 },
-			})
-			if err != nil || code != 0 {
-				t.Fatalf("code %d, %v: %q", code, err, out.String())
-			}
-			for _, want := range []string{"terminal xterm\r\n", "got typed\r\n", "large\r\n", "small\r\n"} {
-				if !strings.Contains(out.String(), want) {
-					t.Errorf("%q is not in %q", want, out.String())
-				}
-			}
-		})
-	}
+	w.inTurn(t, func(name string, run func(s engine.Streams) (int, error)) {
+		var out bytes.Buffer
+		code, err := run(engine.Streams{Terminal: true, Stdout: &out, Size: func() (uint, uint) { return 100, 40 }})
+		if want := "terminal xterm\r\nby its name\r\n"; err != nil || code != 0 || out.String() != want {
+			t.Errorf("%s: code %d, %v, said %q, want %q", name, code, err, out.String(), want)
+		}
+	}, `echo "terminal $TERM"; echo "by its name" > "$(tty)"`)
 }
 
 // writerFunc is a writer that is a function.

@@ -35,21 +35,8 @@ func (w world) demandAlone(t *testing.T) {
 	}
 }
 
-func TestRun(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	for name, s := range allSpoken() {
-		var out, errs bytes.Buffer
-		task := w.task(s.script, s.streams(&out, &errs))
-		task.Environment = s.environment
-		code, err := w.Run(t.Context(), task)
-		t.Run(name, func(t *testing.T) { s.demand(t, code, err, out.String(), errs.String()) })
-	}
-	w.demandAlone(t)
-}
-
-// TestTaskHasAPlaceOfItsOwn with its files, as the caller, and is no node nor a lab.
-func TestTaskHasAPlaceOfItsOwn(t *testing.T) {
+// TestTaskIsTheCallers: it runs as the caller, also in a folder of the caller's, and is no node nor a lab.
+func TestTaskIsTheCallers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	for name, folder := range map[string]string{"in its own folder": "", "in one of the caller's": t.TempDir()} {
@@ -152,15 +139,13 @@ func TestTaskEndsWithItsLab(t *testing.T) {
 	}
 }
 
-func TestTaskThatCannotBe(t *testing.T) {
+// TestTaskKeepsToItsPlace: it has that, and nothing is put elsewhere.
+func TestTaskKeepsToItsPlace(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	outside := filepath.Join(t.TempDir(), "file")
 	for name, spoil := range map[string]func(*engine.Task){
-		"no such image":   func(task *engine.Task) { task.Image = "/no/such/nomad" },
-		"no such program": func(task *engine.Task) { task.Command = []string{"/no/such"} },
-		"no such lab":     func(task *engine.Task) { task.Lab = random("proc-") },
-		"no such folder":  func(task *engine.Task) { task.Folder = "/no/such" },
+		"no such folder": func(task *engine.Task) { task.Folder = "/no/such" },
 		"a file outside": func(task *engine.Task) {
 			task.Files = []engine.File{{Path: outside, Mode: 0o600, Data: []byte("x")}}
 		},

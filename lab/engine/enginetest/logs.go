@@ -1,0 +1,130 @@
+package enginetest
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path"
+	"strings"
+
+	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/lab/engine"
+)
+
+// chatty returns a node that writes a line to each output, one more when it is told to go on, and one at its end.
+func (l *lab) chatty(name string) engine.Node {
+	n := l.node(name)
+	const script = `trap "echo last; exit 7" TERM; echo first; echo second >&2; until [ -e "$0" ]; do sleep 0.05; done; echo third
+		while :; do sleep 0.05; done`
+	n.Command = []string{"sh", "-c", script, l.sign(n)}
+	return n
+}
+
+// sign is the file that a chatty node waits for.
+func (l *lab) sign(n engine.Node) string { return path.Join(l.home(n), "go") }
+
+func (l *lab) tellToGoOn(ctx context.Context, t T, n engine.Node) {
+	t.Helper()
+	l.demandExec(ctx, t, n, "touch", l.sign(n))
+}
+
+// demandLog waits until the log is that one.
+func (l *lab) demandLog(ctx context.Context, t T, n engine.Node, want string) {
+	t.Helper()
+	eventually(ctx, t, fmt.Sprintf("the log of %s is %q", n.Ref, want), func() string {
+		text, err := l.log(ctx, n)
+		if err != nil || !sameLog(text, want) {
+			return fmt.Sprintf("%q, %v", text, err)
+		}
+		return ""
+	})
+}
+
+// log returns what the node has written until now.
+func (l *lab) log(ctx context.Context, n engine.Node) (string, error) {
+	logs, err := l.Engine.Logs(ctx, n.Ref, false)
+	if err != nil {
+		return "", err
+	}
+	text, err := io.ReadAll(logs)
+	return string(text), errors.Join(err, logs.Close())
+}
+
+// sameLog reports whether the logs of chatty nodes have the same lines in the same order. Between standard output and
+// standard error, which has the lines "second", there is no order.
+func sameLog(a, b string) bool {
+	const onStderr = "second\n"
+	return strings.Count(a, onStderr) == strings.Count(b, onStderr) &&
+		strings.ReplaceAll(a, onStderr, "") == strings.ReplaceAll(b, onStderr, "")
+}
+
+// logsHaveEveryLine from the first start on, while the node runs and after its end.
+func logsHaveEveryLine(ctx context.Context, t T, l *lab) {
+	n := l.chatty("chatty")
+	l.create(ctx, t, n)
+	l.demandLog(ctx, t, n, "")
+	l.start(ctx, t, n)
+	l.demandLog(ctx, t, n, "first\nsecond\n")
+	l.tellToGoOn(ctx, t, n)
+	l.demandLog(ctx, t, n, "first\nsecond\nthird\n")
+	must(t, l.Engine.Stop(ctx, n.Ref, deadline.Hang))
+	l.demandLog(ctx, t, n, "first\nsecond\nthird\nlast\n")
+	l.start(ctx, t, n)
+	l.demandLog(ctx, t, n, "first\nsecond\nthird\nlast\nfirst\nsecond\nthird\n")
+}
+
+// followerHearsEverything from the first line on until the node ends, and no longer.
+func followerHearsEverything(ctx context.Context, t T, l *lab) {
+	n := l.chatty("followed")
+	l.started(ctx, t, n)
+	l.demandLog(ctx, t, n, "first\nsecond\n")
+	logs, err := l.Engine.Logs(ctx, n.Ref, true)
+	must(t, err)
+	defer func() { _ = logs.Close() }()
+	heard, lines := "", bufio.NewScanner(logs)
+	for lines.Scan() {
+		heard += lines.Text() + "\n"
+		switch {
+		case sameLog(heard, "first\nsecond\n"):
+			l.tellToGoOn(ctx, t, n)
+		case lines.Text() == "third":
+			must(t, l.Engine.Stop(ctx, n.Ref, deadline.Hang))
+		}
+	}
+	if lines.Err() != nil || !sameLog(heard, "first\nsecond\nthird\nlast\n") {
+		t.Errorf("heard %q, %v", heard, lines.Err())
+	}
+}
+
+// followerEndsWhenClosed, while the node goes on.
+func followerEndsWhenClosed(ctx context.Context, t T, l *lab) {
+	n := l.chatty("closed")
+	l.started(ctx, t, n)
+	logs, err := l.Engine.Logs(ctx, n.Ref, true)
+	must(t, err)
+	first, ended := make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(ended)
+		r := bufio.NewReader(logs)
+		_, err := r.ReadString('\n')
+		first <- err
+		_, _ = io.Copy(io.Discard, r) // it may be an error that it was closed meanwhile
+	}()
+	if err := <-first; err != nil {
+		t.Errorf("before it is closed: %v", err)
+	}
+	if err := logs.Close(); err != nil {
+		t.Errorf("close: %v", err)
+	}
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		t.Errorf("closed, and still reading (%v)", context.Cause(ctx))
+		return
+	}
+	if s := l.state(ctx, t, n); !s.Running {
+		t.Errorf("the node ended with its follower")
+	}
+}

@@ -1,0 +1,26 @@
+package enginetest
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"nomadlab.internal/lab/deadline"
+)
+
+// Service is the program of [Subject.Serve] for a test binary that its TestMain gives this part: it answers every request at
+// that address with a text, and exits with code 7 on SIGTERM. It returns only when it cannot listen.
+func Service(address, text string) error {
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGTERM)
+	go func() {
+		<-asked
+		os.Exit(7)
+	}()
+	answer := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, text) })
+	server := &http.Server{Addr: address, Handler: answer, ReadHeaderTimeout: deadline.Hang}
+	return fmt.Errorf("serve at %s: %w", address, server.ListenAndServe())
+}
