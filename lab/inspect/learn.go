@@ -41,6 +41,7 @@ func (s *subject) learn(ctx context.Context) {
 			s.ingredients.Servers = append(s.ingredients.Servers, s.targets[i])
 		}
 	}
+	s.ingredients.NoClient = !s.near && !slices.ContainsFunc(s.targets, func(t probe.Target) bool { return t.Role == pki.Client })
 	s.ingredients.NoACL = all(servers, func(l lesson) bool { return l.noACL })
 	s.ingredients.GossipInClear = all(servers, func(l lesson) bool { return l.gossipInClear })
 	s.giveUp(silent)

@@ -65,7 +65,8 @@ type Spec struct {
 	Kind     Kind
 	Severity Severity
 	Lane     Lane
-	// Once is for what the whole cluster answers alike: the check runs at the first agent that it applies to.
+	// Once is for a question of the cluster: the whole cluster has one answer, whoever is asked. The check runs at the first
+	// agent of its roles that can answer, and its finding says nothing of that agent.
 	Once bool
 	// Lacks says which ingredient of the control there is none of, for example "no key of the authority is at hand"; empty
 	// where nothing lacks. Such a check is Skipped for that reason, unless the probe shows by being let in that it is broken.

@@ -47,7 +47,7 @@ func (i Ingredients) deniedToWorkload(r right, own func(probe.Caller) probe.Prob
 	return tried(posture.Spec{
 		ID:    "workload-identity-may-not-" + inID(r.may),
 		Title: "a task's workload identity may not " + r.may,
-		Kind:  posture.Safe, Severity: r.severity, Once: true, Roles: []pki.Role{pki.Server}, Settings: []string{aclEnabled},
+		Kind:  posture.Safe, Severity: r.severity, Roles: []pki.Role{pki.Server}, Settings: []string{aclEnabled},
 		Why: fmt.Sprintf("CVE-2023-1299: an identity without a policy of its job's has hardly any right; "+
 			"no policy that is bound to a job may grant %s unasked (nomad/auth/auth.go, ResolvePoliciesForClaims; verified against Nomad 1.11.3)", r.needs),
 		Want: posture.Want{probe.Denied}, Answer: permissionDenied,

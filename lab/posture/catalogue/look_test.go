@@ -50,6 +50,36 @@ func TestALookAtDrivers(t *testing.T) {
 	}
 }
 
+// TestALookAtAClientsDrivers: what another client offers is nothing of this one, and an entry from before is none of now.
+func TestALookAtAClientsDrivers(t *testing.T) {
+	entry := func(name, status, offers string) string {
+		return `{"Name":"` + name + `","Status":"` + status + `","Drivers":{"raw_exec":{"Detected":` + offers + `}}}`
+	}
+	for name, test := range map[string]struct {
+		nodes []string
+		want  string
+	}{
+		"it alone":                       {[]string{entry("a", "ready", "true"), entry("b", "ready", "false")}, "found"},
+		"another alone":                  {[]string{entry("a", "ready", "false"), entry("b", "ready", "true")}, "absent"},
+		"it, before it came anew":        {[]string{entry("a", "down", "true"), entry("a", "ready", "false")}, "absent"},
+		"it is not listed":               {[]string{entry("b", "ready", "true")}, "blind"},
+		"it is down":                     {[]string{entry("a", "down", "false")}, "blind"},
+		"it does not tell, another does": {[]string{`{"Name":"a","Status":"ready"}`, entry("b", "ready", "true")}, "blind"},
+	} {
+		got := "absent"
+		there, saw, err := catalogue.DriversOf(probe.Target{Name: "a"})(nil, []byte("["+strings.Join(test.nodes, ",")+"]"))
+		switch {
+		case err != nil:
+			got = "blind"
+		case there:
+			got = "found"
+		}
+		if got != test.want {
+			t.Errorf("%s: %s (%s, %v), want %s", name, got, saw, err, test.want)
+		}
+	}
+}
+
 // TestALookAtLines: what a line says is seen where it is told, be it nothing.
 func TestALookAtLines(t *testing.T) {
 	for id, test := range map[string]struct{ good, bad string }{

@@ -32,15 +32,13 @@ type right struct {
 	// kind is zero for a Safe check.
 	kind posture.Kind
 	ask  probe.Ask
-	// each is true for what a server decides by its own acl block, before it asks any other: each of them is asked.
-	each bool
 	// of is the witness's part in it; nil for a right that needs no workload.
 	of func(Witness) probe.Ask
 }
 
 // denied is the check that the side's agents deny the right to whoever has a certificate and no token. Its control is the
-// same request with a management token. Tokens and policies are of one state, which all servers resolve alike: one of them
-// is asked. That a server looks at tokens at all is a line of its own configuration, for which there is right.each.
+// same request with a management token. Tokens and policies are of one state; that an agent looks at them at all is a line of
+// its own configuration.
 func (i Ingredients) denied(role pki.Role, r right) posture.Spec {
 	ask, lacks := r.ask, ""
 	if r.of != nil {
@@ -54,7 +52,7 @@ func (i Ingredients) denied(role pki.Role, r right) posture.Spec {
 	return tried(posture.Spec{
 		ID:    lets(role, r.may),
 		Title: fmt.Sprintf("a %s lets nobody %s without an ACL token", role, r.may),
-		Kind:  kind, Severity: r.severity, Once: role == pki.Server && !r.each, Roles: []pki.Role{role},
+		Kind:  kind, Severity: r.severity, Roles: []pki.Role{role},
 		Settings: []string{aclEnabled},
 		Why:      withoutToken(r.needs, r.at),
 		Want:     posture.Want{probe.Denied}, Answer: permissionDenied,

@@ -22,7 +22,7 @@ func (i Ingredients) rpcRights() []posture.Spec {
 		specs = append(specs, tried(posture.Spec{
 			ID:    "server-rpc-hides-" + r.id + "-from-clients-certificate",
 			Title: fmt.Sprintf("a server's RPC port does not tell %s to whoever has a client's certificate and no ACL token", r.what),
-			Kind:  posture.Safe, Severity: posture.High, Once: true, Roles: []pki.Role{pki.Server},
+			Kind:  posture.Safe, Severity: posture.High, Roles: []pki.Role{pki.Server},
 			Settings: []string{aclEnabled},
 			Why:      "a certificate is no token: " + withoutToken(r.needs, r.at),
 			Want:     posture.Want{probe.Denied},
@@ -48,7 +48,7 @@ func (i Ingredients) commands() posture.Spec {
 	return tried(posture.Spec{
 		ID:    lets(pki.Server, "run commands in tasks"),
 		Title: "a server lets nobody run commands in tasks without an ACL token",
-		Kind:  posture.Safe, Severity: posture.Critical, Once: true, Roles: []pki.Role{pki.Server},
+		Kind:  posture.Safe, Severity: posture.Critical, Roles: []pki.Role{pki.Server},
 		Settings: []string{aclEnabled},
 		Why:      withoutToken(capability("alloc-exec"), "nomad/client_alloc_endpoint.go:540"),
 		Want:     posture.Want{probe.Denied},
