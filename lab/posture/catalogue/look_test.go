@@ -87,6 +87,13 @@ func TestALookAtLines(t *testing.T) {
 		"client-templates-run-nothing":      {`{"Client":{"TemplateConfig":{"FunctionDenylist":["plugin","writeToFile"]}}}`, `{"Client":{"TemplateConfig":{"FunctionDenylist":null}}}`},
 		"client-forgets-revoked-tokens":     {`{"ACL":{"TokenTTL":30000000000}}`, `{"ACL":{"TokenTTL":3000000000000}}`},
 		"server-rotates-encryption-keys":    {`{"Server":{"RootKeyRotationThreshold":""}}`, `{"Server":{"RootKeyRotationThreshold":"20000h"}}`},
+		"server-drops-old-encryption-keys":  {`{"Server":{"RootKeyGCThreshold":"744h"}}`, `{"Server":{"RootKeyGCThreshold":"745h"}}`},
+		"server-drops-dead-servers":         {`{"Autopilot":{"CleanupDeadServers":null}}`, `{"Autopilot":{"CleanupDeadServers":false}}`},
+		"server-demands-introductions":      {`{"Server":{"ClientIntroduction":{"Enforcement":"strict"}}}`, `{"Server":{"ClientIntroduction":{"Enforcement":""}}}`},
+		"server-introduces-for-an-hour-at-most": {
+			`{"Server":{"ClientIntroduction":{"MaxIdentityTTL":3600000000000}}}`, `{"Server":{"ClientIntroduction":{"MaxIdentityTTL":3600000000001}}}`,
+		},
+		"server-ends-tokens-within-a-month": {`{"ACL":{"TokenMaxExpirationTTL":0}}`, `{"ACL":{"TokenMaxExpirationTTL":3000000000000000}}`},
 	} {
 		for config, want := range map[string]bool{test.good: false, test.bad: true} {
 			there, saw, err := catalogue.Looks()[id](nil, []byte(`{"config":`+config+`}`))
