@@ -2,6 +2,7 @@ package posture_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,10 +26,8 @@ func TestWhoPassesARequestOn(t *testing.T) {
 	} {
 		spec := whole()
 		spec.Probe = probe.New(probe.PlaneRPC, "ask", func(_ context.Context, t probe.Target) probe.Observation {
-			for _, open := range test.open {
-				if t.Name == open {
-					return probe.Observation{Outcome: probe.Accepted}
-				}
+			if slices.Contains(test.open, t.Name) {
+				return probe.Observation{Outcome: probe.Accepted}
 			}
 			return probe.Observation{Outcome: probe.RefusedInHandshake}
 		})

@@ -28,14 +28,14 @@ func (i Ingredients) drivers() []posture.Spec {
 				return probe.HTTPLook(get("/v1/nodes"), c, probe.AnswerLook{For: "a client " + what, In: listing(in)})
 			})
 		}
-		return []posture.Spec{tried(s, look(offers, offering("raw_exec")), look(tells, tellingDrivers))}
+		return []posture.Spec{tried(s, look(offers, offeringRawExec), look(tells, tellingDrivers))}
 	}
 	look := func(what string, in func([]registered) (bool, string, error)) step {
 		return i.reader().lacking(i.lacksServers()).does(func(c probe.Caller) probe.Probe {
 			return i.inNodes("this client as one "+what, c, func(t probe.Target) func([]registered) (bool, string, error) { return ofClient(t, in) })
 		})
 	}
-	return []posture.Spec{tried(s, look(offers, offering("raw_exec")), look(tells, tellingDrivers))}
+	return []posture.Spec{tried(s, look(offers, offeringRawExec), look(tells, tellingDrivers))}
 }
 
 // ofClient looks at what a server lists of the client alone.
@@ -49,24 +49,22 @@ func ofClient(t probe.Target, look func([]registered) (bool, string, error)) fun
 	}
 }
 
-// offering looks for clients whose driver of that name can be used. Each client has to tell of that driver, be it off.
-func offering(driver string) func([]registered) (bool, string, error) {
-	return func(nodes []registered) (bool, string, error) {
-		var names, mute []string
-		for _, n := range nodes {
-			switch detected := n.Drivers[driver].Detected; {
-			case !detected.told:
-				mute = append(mute, n.Name)
-			case detected.value:
-				names = append(names, n.Name)
-			}
+// offeringRawExec looks for clients whose raw_exec can be used. Each client has to tell of that driver, be it off.
+func offeringRawExec(nodes []registered) (bool, string, error) {
+	var names, mute []string
+	for _, n := range nodes {
+		switch detected := n.Drivers["raw_exec"].Detected; {
+		case !detected.told:
+			mute = append(mute, n.Name)
+		case detected.value:
+			names = append(names, n.Name)
 		}
-		slices.Sort(names)
-		if len(names) == 0 && len(mute) > 0 {
-			return false, "", fmt.Errorf("of %d clients these do not tell whether they offer %s: %s", len(nodes), driver, strings.Join(mute, ", "))
-		}
-		return len(names) > 0, fmt.Sprintf("%d clients, of which offer it: %s", len(nodes), orNone(names)), nil
 	}
+	slices.Sort(names)
+	if len(names) == 0 && len(mute) > 0 {
+		return false, "", fmt.Errorf("of %d clients these do not tell whether they offer raw_exec: %s", len(nodes), strings.Join(mute, ", "))
+	}
+	return len(names) > 0, fmt.Sprintf("%d clients, of which offer it: %s", len(nodes), orNone(names)), nil
 }
 
 // tellingDrivers looks for clients that tell of any driver, be it off.

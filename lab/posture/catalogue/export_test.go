@@ -9,7 +9,7 @@ import (
 // Looks are the looks into answers' bodies, by what they are for.
 func Looks() map[string]func(http.Header, []byte) (bool, string, error) {
 	all := map[string]func(http.Header, []byte) (bool, string, error){
-		"raw_exec": listing(offering("raw_exec")), "drivers": listing(tellingDrivers), "life": livesLonger(0), "metrics": metricLook("", "nomad.").In,
+		"raw_exec": listing(offeringRawExec), "drivers": listing(tellingDrivers), "life": livesLonger(0), "metrics": metricLook("", "nomad.").In,
 		"leader": naming(func(string) bool { return true }), "regions": listing(func(r []string) (bool, string, error) { return len(r) > 0, "", nil }),
 		"ready": ReadyAmong(probe.Target{Name: "a", Address: nobodysAddress}),
 		"ring":  ringLook("", func([]string) (bool, string) { return false, "" }).In,
@@ -27,7 +27,7 @@ func StrangeAuthority(own string) probe.Look {
 
 // DriversOf is the look for raw_exec among the drivers of a client in the servers' list.
 func DriversOf(client probe.Target) func(http.Header, []byte) (bool, string, error) {
-	return listing(ofClient(client, offering("raw_exec")))
+	return listing(ofClient(client, offeringRawExec))
 }
 
 // ReadyAmong is the look for a client in the servers' list.
