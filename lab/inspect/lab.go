@@ -28,7 +28,7 @@ func Lab(ctx context.Context, l *lab.Lab, o Options) (finding.Report, error) {
 	s := subject{
 		cluster: describe(ctx, l), ingredients: i, near: true,
 		witness: func(ctx context.Context) (catalogue.Witness, func(context.Context) error, error) {
-			return StartWitness(ctx, l)
+			return StartWitness(ctx, l, o.WitnessAt)
 		},
 	}
 	for _, t := range Targets(l) {

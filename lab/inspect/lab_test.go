@@ -12,11 +12,11 @@ import (
 	"nomadlab.internal/lab/labtest"
 )
 
-// TestAPausedServer: what hangs is not reached, never refused; and what one server answers for all is asked of another.
+// TestAPausedServer: what hangs is not reached, never refused; and a question of the cluster is put to another server.
 func TestAPausedServer(t *testing.T) {
-	const once, each = "server-rpc-hides-jobs-from-clients-certificate", "server-https-refuses-no-certificate"
-	l := labtest.Start(t, lab.Servers(3), lab.Clients(0))
-	paused := l.Servers()[0] // the first would be asked what one answers for all
+	const once, each = "server-makes-no-token-that-ends-in-over-a-month", "server-https-refuses-no-certificate"
+	l := labtest.Start(t, lab.Servers(3), lab.Clients(0), lab.Hardened())
+	paused := l.Servers()[0] // the first would be asked what the cluster answers
 	if labtest.Leader(t, l) == paused {
 		handOver(t, l, paused, l.Servers()[1]) // without a leader nothing could be asked for a while
 	}

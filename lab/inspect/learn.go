@@ -41,6 +41,7 @@ func (s *subject) learn(ctx context.Context) {
 			s.ingredients.Servers = append(s.ingredients.Servers, s.targets[i])
 		}
 	}
+	s.ingredients.NoClient = !s.near && !slices.ContainsFunc(s.targets, func(t probe.Target) bool { return t.Role == pki.Client })
 	s.ingredients.NoACL = all(servers, func(l lesson) bool { return l.noACL })
 	s.ingredients.GossipInClear = all(servers, func(l lesson) bool { return l.gossipInClear })
 	s.giveUp(silent)
@@ -88,12 +89,12 @@ const (
 	aclDisabled = "ACL support disabled"
 )
 
-// withoutACL says whether the server says of itself that it has no ACL system.
+// withoutACL says whether the server says of itself that it has no ACL system. Stale, it answers itself, and not its leader.
 func (s *subject) withoutACL(ctx context.Context, t probe.Target) bool {
 	caller, lacks := s.ingredients.Parties.Caller(party.CLI)
 	if lacks != "" {
 		return false
 	}
-	ask := probe.HTTPAsk(probe.Ask{Path: "/v1/acl/tokens", Behind: []string{aclDisabled}}, caller.OrInClear())
+	ask := probe.HTTPAsk(probe.Ask{Path: "/v1/acl/tokens?stale", Behind: []string{aclDisabled}}, caller.OrInClear())
 	return strings.Contains(ask.Observe(ctx, t).Received, aclDisabled)
 }

@@ -20,6 +20,8 @@ type Options struct {
 	Destructive bool
 	// NoMatrix leaves out the matrix of certificates and entries.
 	NoMatrix bool
+	// WitnessAt names the client that the checks' own workload runs on. Empty: any client that can run it.
+	WitnessAt string
 	// Tell is given each finding as soon as it is there. It may be nil.
 	Tell func(finding.Finding)
 }

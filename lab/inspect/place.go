@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
+	"golang.org/x/sync/errgroup"
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/deadline"
@@ -16,41 +18,68 @@ import (
 // questionWait is how long a question to an agent that may hang may take: see deadline.Fair.
 const questionWait = 2 * time.Second
 
-// anyServer is the API of the first server that answers and knows of a leader: whatever is asked of it, the leader answers
-// (nomad/rpc.go, forward), so that what was written is seen at once. Its error says what became of each.
+// anyServer is the API of the first server of those that answer and name the leader that most of them name: whatever is asked
+// of it, that leader answers (nomad/rpc.go, forward), so that what was written is seen at once. One that leads a cluster of its
+// own is passed over. Its error says what became of each.
 func anyServer(ctx context.Context, l *lab.Lab) (*api.Client, error) {
-	var faults []error
-	for _, n := range l.Servers() {
-		server, err := n.API()
-		if err == nil {
-			err = namesLeader(ctx, server)
-		}
-		if err == nil {
-			return server, nil
-		}
-		faults = append(faults, fmt.Errorf("%s: %w", n.Name(), err))
+	servers := l.Servers()
+	clients, leaders, faults := make([]*api.Client, len(servers)), make([]string, len(servers)), make([]error, len(servers))
+	var all errgroup.Group
+	for i, n := range servers {
+		all.Go(func() error {
+			server, err := n.API()
+			if err == nil {
+				leaders[i], err = namedLeader(ctx, server)
+			}
+			if err != nil {
+				leaders[i], faults[i] = "", fmt.Errorf("%s: %w", n.Name(), err)
+			}
+			clients[i] = server
+			return nil
+		})
+	}
+	_ = all.Wait() // none of them returns an error
+	if at := commonest(leaders); at >= 0 {
+		return clients[at], nil
 	}
 	return nil, fmt.Errorf("find a server that answers: %w", errors.Join(faults...))
 }
 
-// namesLeader is an error unless the server answers, and knows of a leader.
-func namesLeader(ctx context.Context, server *api.Client) error {
+// commonest is where the name first is that is there most often, empty ones left out; -1 where there is none.
+func commonest(names []string) int {
+	often, at := map[string]int{}, -1
+	for _, name := range names {
+		often[name]++
+	}
+	for i, name := range names {
+		if name != "" && (at < 0 || often[name] > often[names[at]]) {
+			at = i
+		}
+	}
+	return at
+}
+
+// namedLeader is whom the server calls the leader. Its error is that it does not answer, or knows of none.
+func namedLeader(ctx context.Context, server *api.Client) (leader string, err error) {
 	ctx, cancel := deadline.Fair(ctx, questionWait)
 	defer cancel()
-	var at string
-	_, err := server.Raw().Query("/v1/status/leader", &at, reading(ctx))
-	if err == nil && at == "" {
+	_, err = server.Raw().Query("/v1/status/leader", &leader, reading(ctx))
+	if err == nil && leader == "" {
 		err = errors.New("it knows of no leader")
 	}
-	return err
+	return leader, err
 }
 
 // witnessPlace is the ID of a client that answers and offers a driver for the witness, and the task for that driver: one
-// that runs, and does nothing. Nomad may take a client for ready a while after its end.
-func witnessPlace(ctx context.Context, l *lab.Lab, server *api.Client) (id string, task *api.Task, err error) {
+// that runs, and does nothing. The client has the name at, or any where that is empty. Nomad may take a client for ready a
+// while after its end.
+func witnessPlace(ctx context.Context, l *lab.Lab, server *api.Client, at string) (id string, task *api.Task, err error) {
 	nodes, _, err := server.Nodes().List(reading(ctx))
 	if err != nil {
 		return "", nil, fmt.Errorf("ask which drivers clients offer: %w", err)
+	}
+	if at != "" {
+		nodes = slices.DeleteFunc(nodes, func(n *api.NodeListStub) bool { return n.Name != at })
 	}
 	for _, able := range []struct {
 		driver string

@@ -25,17 +25,17 @@ var ErrNoDriver = errors.New("no client offers a driver for the checks' own work
 const witnessWait = 30 * time.Second
 
 // StartWitness runs the checks' own workload, catalogue.WitnessJob, and returns what they must know of it when it runs and
-// its deployment is over; that takes two seconds. It needs a client that offers mock_driver or raw_exec; ErrNoDriver
-// otherwise. Without an error, stop ends and removes the job; what it leaves are evaluations, which nothing but Nomad's own
-// garbage collection removes. With one, nothing is left to stop.
-func StartWitness(ctx context.Context, l *lab.Lab) (w catalogue.Witness, stop func(context.Context) error, err error) {
+// its deployment is over; that takes two seconds. It runs on the client of the name at; empty: on any that can. That client
+// must offer mock_driver or raw_exec; ErrNoDriver otherwise. Without an error, stop ends and removes the job; what it leaves
+// are evaluations, which nothing but Nomad's own garbage collection removes. With one, nothing is left to stop.
+func StartWitness(ctx context.Context, l *lab.Lab, at string) (w catalogue.Witness, stop func(context.Context) error, err error) {
 	ctx, cancel := deadline.Fair(ctx, witnessWait)
 	defer cancel()
 	server, err := anyServer(ctx, l)
 	if err != nil {
 		return catalogue.Witness{}, nil, err
 	}
-	place, task, err := witnessPlace(ctx, l, server)
+	place, task, err := witnessPlace(ctx, l, server, at)
 	if err != nil {
 		return catalogue.Witness{}, nil, err
 	}
@@ -77,7 +77,6 @@ func witnessJob(place string, task *api.Task) *api.Job {
 // awaitWitness waits until the job's allocation runs and its deployment is over.
 func awaitWitness(ctx context.Context, l *lab.Lab, server *api.Client) (catalogue.Witness, error) {
 	w := catalogue.Witness{Job: catalogue.WitnessJob}
-	var on string
 	err := lab.WaitFor(ctx, "the checks' own workload to run", func(ctx context.Context) string {
 		deployment, _, err := server.Jobs().LatestDeployment(w.Job, reading(ctx))
 		switch {
@@ -95,13 +94,13 @@ func awaitWitness(ctx context.Context, l *lab.Lab, server *api.Client) (catalogu
 		if len(allocs) != 1 {
 			return fmt.Sprintf("it has %d allocations, not one", len(allocs))
 		}
-		w.Deployment, w.Alloc, w.Node, on = deployment.ID, allocs[0].ID, allocs[0].NodeID, allocs[0].NodeName
+		w.Deployment, w.Alloc, w.Node, w.On = deployment.ID, allocs[0].ID, allocs[0].NodeID, allocs[0].NodeName
 		return ""
 	})
 	if err != nil {
 		return w, err
 	}
-	w.Token, err = witnessToken(ctx, l, on, w.Alloc)
+	w.Token, err = witnessToken(ctx, l, w.On, w.Alloc)
 	return w, err
 }
 

@@ -19,7 +19,7 @@ import (
 // TestWitness: what the checks are told of their workload is what Nomad says of it, and nothing of it runs afterwards.
 func TestWitness(t *testing.T) {
 	l := labtest.Start(t, lab.Servers(1), lab.Clients(1))
-	w, stop, err := inspect.StartWitness(t.Context(), l)
+	w, stop, err := inspect.StartWitness(t.Context(), l, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func claimedAllocation(t *testing.T, token string) string {
 // TestNoDriver: where nobody could run it, nothing is registered.
 func TestNoDriver(t *testing.T) {
 	l := labtest.Start(t, lab.Servers(1), lab.Clients(0))
-	if _, _, err := inspect.StartWitness(t.Context(), l); !errors.Is(err, inspect.ErrNoDriver) {
+	if _, _, err := inspect.StartWitness(t.Context(), l, ""); !errors.Is(err, inspect.ErrNoDriver) {
 		t.Fatalf("got %v, want %v", err, inspect.ErrNoDriver)
 	}
 	server, err := l.Servers()[0].API()
@@ -107,7 +107,7 @@ func TestWitnessOfALabWithADeadClient(t *testing.T) {
 	if err := dead.Kill(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	w, stop, err := inspect.StartWitness(t.Context(), l)
+	w, stop, err := inspect.StartWitness(t.Context(), l, "")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package posture
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -65,8 +66,13 @@ type Spec struct {
 	Kind     Kind
 	Severity Severity
 	Lane     Lane
-	// Once is for what the whole cluster answers alike: the check runs at the first agent that it applies to.
+	// Once is for a question of the cluster: the whole cluster has one answer, whoever is asked. The check runs at the first
+	// agent of its roles that can answer, and its finding says nothing of that agent.
 	Once bool
+	// PassedOn returns the agent to which a target passes the request on, and which decides; ok is false where the target
+	// decides itself, as it is where PassedOn is nil. A target that lets the probe in is not to blame where that agent, asked
+	// itself, lets it in too: its finding is Skipped. Only a Safe check may have it.
+	PassedOn func(context.Context, probe.Target) (to probe.Target, ok bool)
 	// Lacks says which ingredient of the control there is none of, for example "no key of the authority is at hand"; empty
 	// where nothing lacks. Such a check is Skipped for that reason, unless the probe shows by being let in that it is broken.
 	Lacks string
@@ -163,6 +169,9 @@ func (s Spec) validate() error {
 		faults = append(faults, errors.New("its Probe is empty: build it with a constructor of package probe"))
 	}
 	faults = append(faults, s.Want.validate(), s.validateControl())
+	if s.PassedOn != nil && s.Kind != Safe {
+		faults = append(faults, errors.New("it has a PassedOn, which has the probe tried once more, and is not Safe: drop PassedOn"))
+	}
 	if s.LogText != "" && s.Want.has(probe.Accepted) {
 		faults = append(faults, errors.New("it has a LogText, which shows a refusal's reason, but wants an acceptance: drop one of them"))
 	}

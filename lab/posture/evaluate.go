@@ -23,8 +23,8 @@ import (
 //     was wanted;
 //   - NotCarriedOut when a control did not give its outcome, the probe did not
 //     reach the agent or failed, or the log does not show the reason;
-//   - Skipped when the target has not the role or the listener, or an ingredient of
-//     the control lacks.
+//   - Skipped when the target has not the role or the listener, an ingredient of
+//     the control lacks, or another agent decides and lets the probe in itself (Spec.PassedOn).
 //
 // The finding's outcome is "not reached" for a refusal between controls of which one
 // was not let in.
@@ -48,6 +48,11 @@ func (c Check) Evaluate(ctx context.Context, t probe.Target) (f finding.Finding)
 	f.Evidence = r.evidence
 	f.Outcome = string(c.outcome(r))
 	f.Verdict, f.Reason = c.judge(r)
+	if f.Verdict == finding.Broken && c.spec.PassedOn != nil {
+		if to, passed := c.spec.PassedOn(ctx, t); passed && c.spec.Probe.Observe(ctx, to).Outcome == r.probe {
+			f.Verdict, f.Reason = finding.Skipped, fmt.Sprintf("%s passes such requests on to %s, which gives %q itself: see there", t.Name, to.Name, r.probe)
+		}
+	}
 	return f
 }
 

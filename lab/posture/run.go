@@ -15,9 +15,9 @@ import (
 const agentsAtOnce = 8
 
 // Run tries the checks at the targets, and returns the findings in the order of the checks, for each in the order of the
-// targets. A check is tried at every target of its roles, or at the first if it is for Once. One that applies to none has
-// one finding, Skipped. What ctx cuts short is NotCarriedOut. Each finding is also told as soon as it is there, by
-// several goroutines but one at a time; tell may be nil.
+// targets. A check is tried at every target of its roles; one for Once is tried at one of them after the other, until one
+// gives a verdict. One that applies to none has one finding, Skipped. What ctx cuts short is NotCarriedOut. Each finding is
+// also told as soon as it is there, by several goroutines but one at a time; tell may be nil.
 //
 // Of one agent, quick checks of which it may log something run one after another, so that a line of its log is about the one
 // that is tried, and beside them a few that it answers without a word, and those that wait for a limit of time; those that
@@ -29,9 +29,11 @@ func Run(ctx context.Context, checks []Check, targets []probe.Target, tell func(
 	all.Go(func() { r.quick(ctx) })
 	all.Go(func() { r.waiting(ctx) })
 	all.Wait()
+	r.tryOthers(ctx)
 	for i, t := range r.trials {
 		if t.lane() == Crowding {
 			r.try(ctx, i)
+			r.tryOthers(ctx)
 		}
 	}
 	return r.findings
@@ -41,6 +43,8 @@ func Run(ctx context.Context, checks []Check, targets []probe.Target, tell func(
 type trial struct {
 	check  Check
 	target probe.Target
+	// others are the targets that are asked in turn where the first proves nothing.
+	others []probe.Target
 	none   string
 }
 
@@ -60,14 +64,15 @@ func trials(checks []Check, targets []probe.Target) []trial {
 	var all []trial
 	for _, c := range checks {
 		fitting := slices.DeleteFunc(slices.Clone(targets), func(t probe.Target) bool { return !c.appliesTo(t.Role) })
-		if c.spec.Once {
-			fitting = fitting[:min(1, len(fitting))]
-		}
-		if len(fitting) == 0 {
+		switch {
+		case len(fitting) == 0:
 			all = append(all, trial{check: c, none: "there is no agent of the role that the check is for"})
-		}
-		for _, t := range fitting {
-			all = append(all, trial{check: c, target: t})
+		case c.spec.Once:
+			all = append(all, trial{check: c, target: fitting[0], others: fitting[1:]})
+		default:
+			for _, t := range fitting {
+				all = append(all, trial{check: c, target: t})
+			}
 		}
 	}
 	return all
@@ -77,8 +82,11 @@ func trials(checks []Check, targets []probe.Target) []trial {
 type runner struct {
 	trials   []trial
 	findings []finding.Finding
-	mu       sync.Mutex
-	tell     func(finding.Finding)
+	// mu guards open, and calls of tell.
+	mu   sync.Mutex
+	tell func(finding.Finding)
+	// open are the trials for which another target is to be asked.
+	open []int
 }
 
 // quick tries the agents side by side. What an agent may log of a probe is tried one after another, so that a line of its
@@ -153,7 +161,7 @@ func (r *runner) waiting(ctx context.Context) {
 	all.Wait()
 }
 
-// try carries out one trial and keeps its finding.
+// try carries out one trial and keeps its finding, unless another target is to be asked as well.
 func (r *runner) try(ctx context.Context, i int) {
 	t := r.trials[i]
 	f := t.check.blank(t.target)
@@ -166,9 +174,37 @@ func (r *runner) try(ctx context.Context, i int) {
 		f = t.check.Evaluate(ctx, t.target)
 	}
 	r.findings[i] = f
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(t.others) > 0 && t.check.spec.Lacks == "" && !proves(f) {
+		r.open = append(r.open, i)
+		return
+	}
 	if r.tell != nil {
-		r.mu.Lock()
-		defer r.mu.Unlock()
 		r.tell(f)
 	}
 }
+
+// tryOthers asks the other targets of each open trial, one after the other. It is called while nothing else is tried, as the
+// targets may log something of it. The finding of the first target stays where no other proves anything.
+func (r *runner) tryOthers(ctx context.Context) {
+	for _, i := range r.open {
+		t := r.trials[i]
+		for _, other := range t.others {
+			if ctx.Err() != nil {
+				break
+			}
+			if f := t.check.Evaluate(ctx, other); proves(f) {
+				r.findings[i] = f
+				break
+			}
+		}
+		if r.tell != nil {
+			r.tell(r.findings[i])
+		}
+	}
+	r.open = nil
+}
+
+// proves reports whether the finding says that the promise holds, or that it does not.
+func proves(f finding.Finding) bool { return f.Verdict == finding.Held || f.Verdict == finding.Broken }

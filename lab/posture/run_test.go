@@ -3,6 +3,7 @@ package posture_test
 import (
 	"context"
 	"errors"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -96,6 +97,80 @@ func TestRunTriesEachCheckWhereItApplies(t *testing.T) {
 	}
 	if !strings.Contains(got[5].Reason, "no agent of the role") {
 		t.Errorf("skipped because %q", got[5].Reason)
+	}
+}
+
+// TestAQuestionOfTheCluster is put to one agent after the other, until one can answer, and told once.
+func TestAQuestionOfTheCluster(t *testing.T) {
+	for name, test := range map[string]struct {
+		mute  []string
+		lane  posture.Lane
+		kind  posture.Kind
+		lacks string
+		tried []string
+		want  string
+	}{
+		"the first answers":       {nil, posture.Quick, posture.Safe, "", []string{"server-1"}, "a@server-1 held"},
+		"the second answers":      {[]string{"server-1"}, posture.Quick, posture.Safe, "", []string{"server-1", "server-2"}, "a@server-2 held"},
+		"in waiting":              {[]string{"server-1"}, posture.Waiting, posture.Safe, "", []string{"server-1", "server-2"}, "a@server-2 held"},
+		"in harm":                 {[]string{"server-1"}, posture.Quick, posture.Destructive, "", []string{"server-1", "server-2"}, "a@server-2 held"},
+		"nobody answers":          {[]string{"server-1", "server-2"}, posture.Quick, posture.Safe, "", []string{"server-1", "server-2"}, "a@server-1 not carried out"},
+		"nobody could be trusted": {[]string{"server-1", "server-2"}, posture.Quick, posture.Safe, "no token is at hand", []string{"server-1"}, "a@server-1 skipped"},
+	} {
+		var mu sync.Mutex
+		var tried []string
+		once := whole()
+		once.ID, once.Once, once.Lane, once.Kind, once.Lacks, once.Roles = "a", true, test.lane, test.kind, test.lacks, []pki.Role{pki.Server}
+		once.Control = probe.New(probe.PlaneRPC, "call with a server certificate", func(_ context.Context, t probe.Target) probe.Observation {
+			mu.Lock()
+			defer mu.Unlock()
+			if !slices.Contains(tried, t.Name) {
+				tried = append(tried, t.Name)
+			}
+			if slices.Contains(test.mute, t.Name) {
+				return probe.Observation{Outcome: probe.Failed}
+			}
+			return probe.Observation{Outcome: probe.Accepted}
+		})
+		var told []finding.Finding
+		got := posture.Run(t.Context(), []posture.Check{posture.Must(once)}, agents(), func(f finding.Finding) { told = append(told, f) })
+		if diff := cmp.Diff([]string{test.want}, places(got)); diff != "" {
+			t.Errorf("%s: findings (-want +got):\n%s", name, diff)
+		}
+		if diff := cmp.Diff(places(got), places(told)); diff != "" {
+			t.Errorf("%s: told (-got +told):\n%s", name, diff)
+		}
+		if diff := cmp.Diff(test.tried, tried); diff != "" {
+			t.Errorf("%s: tried (-want +got):\n%s", name, diff)
+		}
+	}
+}
+
+// TestNoTwoCrowdsMeet: what uses up connections is tried at one agent of the whole cluster at a time, when all else is over.
+func TestNoTwoCrowdsMeet(t *testing.T) {
+	d := newDiary()
+	linger := func() { // whatever could begin meanwhile, begins
+		for range 10_000 {
+			runtime.Gosched()
+		}
+	}
+	harmful := noted(d, "crowd-harmful", posture.Quick, linger).Spec()
+	harmful.Kind = posture.Destructive
+	checks := []posture.Check{
+		noted(d, "crowd-1", posture.Crowding, linger), noted(d, "quick", posture.Quick, linger), posture.Must(harmful),
+		noted(d, "wait", posture.Waiting, linger), noted(d, "crowd-2", posture.Crowding, linger, pki.Server),
+	}
+	posture.Run(t.Context(), checks, agents(), nil)
+	const others, crowds = 2 * 3, 3 + 3 + 2
+	if len(d.entries) != others+crowds {
+		t.Fatalf("tried: %v", d.entries)
+	}
+	for at, entry := range d.entries {
+		if crowd := strings.HasPrefix(entry, "crowd"); crowd != (at >= others) {
+			t.Errorf("%s was the %dth of %v", entry, at+1, d.entries)
+		} else if crowd && len(d.beside[entry]) > 0 {
+			t.Errorf("beside %s there was %v", entry, d.beside[entry])
+		}
 	}
 }
 

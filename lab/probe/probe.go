@@ -28,6 +28,20 @@ type Probe struct {
 	lacks func(Target) string
 }
 
+// Only is the probe for some targets alone: the function says why another one is none of them, and is empty for one of them.
+func (p Probe) Only(why func(Target) string) Probe {
+	before := p.lacks
+	p.lacks = func(t Target) string {
+		if before != nil {
+			if reason := before(t); reason != "" {
+				return reason
+			}
+		}
+		return why(t)
+	}
+	return p
+}
+
 // New returns a probe of one's own. The function see must return when its
 // context is done; Observe fills in the Observation's Plane and Took.
 func New(plane Plane, sentence string, see func(context.Context, Target) Observation) Probe {

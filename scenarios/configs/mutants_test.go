@@ -85,7 +85,7 @@ func TestTheMutantThatNeedsContainers(t *testing.T) {
 		if r.Fate != regress.Inapplicable || !strings.Contains(r.Reason, "--engine docker") {
 			t.Errorf("%s: %s", r.Fate, r.Reason)
 		}
-	case r.Fate != regress.Killed || !slices.Contains(r.By, "clients-offer-no-raw-exec"):
+	case r.Fate != regress.Killed || !slices.Contains(r.By, "client-offers-no-raw-exec"):
 		t.Errorf("%s by %v: %s", r.Fate, r.By, r.Reason)
 	}
 }

@@ -44,7 +44,7 @@ func aclLines() []weakening {
 		setLine("token-memory", pki.Client, "acl.token_ttl", `"24h"`, "client-forgets-revoked-tokens"),
 		setLine("policy-memory", pki.Client, "acl.policy_ttl", `"24h"`, "client-forgets-withdrawn-policies"),
 		setLine("root-key", pki.Server, "server.root_key_rotation_threshold", `"87600h"`, "server-rotates-encryption-keys"),
-		setLine("raw-exec", pki.Client, "plugin.raw_exec.config.enabled", "true", "clients-offer-no-raw-exec"),
+		setLine("raw-exec", pki.Client, "plugin.raw_exec.config.enabled", "true", "client-offers-no-raw-exec"),
 		setLine("template-sandbox", pki.Client, "client.template.disable_file_sandbox", "true", "client-templates-stay-in-the-task"),
 		setLine("template-functions", pki.Client, "client.template.function_denylist", `["executeTemplate"]`, "client-templates-run-nothing"),
 		setLine("artifact-isolation", pki.Client, "client.artifact.disable_filesystem_isolation", "true", "client-isolates-downloads"),

@@ -11,13 +11,13 @@ func weakenedCluster() []weakening {
 	all := []weakening{
 		{
 			id: "server-client-certificate", line: "a client's certificate as `tls.cert_file` on servers",
-			spec: []lab.Option{lab.CertificateRole(pki.Server, pki.Client)}, breaks: []string{"server-names-a-leader", "server-has-all-its-peers"},
+			spec: []lab.Option{lab.CertificateRole(pki.Server, pki.Client)}, breaks: []string{"server-names-a-leader", "server-has-its-peers"},
 		},
 		{
 			id: "server-expired", line: "a certificate whose time is over as `tls.cert_file` on servers",
-			spec: []lab.Option{lab.FlawedCertificates(pki.Server, pki.Expired())}, breaks: []string{"server-names-a-leader", "server-has-all-its-peers"},
+			spec: []lab.Option{lab.FlawedCertificates(pki.Server, pki.Expired())}, breaks: []string{"server-names-a-leader", "server-has-its-peers"},
 		},
-		set(pki.Server, "each-alone", "server.bootstrap_expect", "1", "servers-agree-on-one-leader", "server-has-all-its-peers"),
+		set(pki.Server, "each-alone", "server.bootstrap_expect", "1", "servers-agree-on-one-leader", "server-has-its-peers"),
 	}
 	for at := range all {
 		all[at].spec = append(all[at].spec, lab.NotBootstrapped(), lab.Clients(0))

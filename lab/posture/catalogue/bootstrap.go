@@ -19,13 +19,13 @@ func (i Ingredients) bootstrap() []posture.Spec {
 	return []posture.Spec{tried(posture.Spec{
 		ID:    "server-lets-nobody-bootstrap-acls-again",
 		Title: "a server makes no management token for whoever asks first: its ACLs were bootstrapped, and no reset of that is pending",
-		Kind:  posture.Safe, Severity: posture.Critical, Once: true, Roles: []pki.Role{pki.Server},
+		Kind:  posture.Safe, Severity: posture.Critical, Roles: []pki.Role{pki.Server}, PassedOn: i.leaderOf,
 		Why: "until somebody has bootstrapped the ACLs, and again while the file acl-bootstrap-reset lies in the servers' data_dir, every certificate will do " +
 			"(nomad/acl_endpoint.go:442; verified against Nomad 1.11.3)",
 		Want: posture.Want{probe.Denied}, Answer: "ACL bootstrap already done",
 	},
 		i.asker().does(func(c probe.Caller) probe.Probe { return probe.HTTPAsk(ask, c) }),
-		i.manager().does(func(c probe.Caller) probe.Probe { return probe.HTTP("/v1/acl/token/self", c) }),
+		i.manager().does(func(c probe.Caller) probe.Probe { return probe.HTTP("/v1/acl/token/self?"+stale, c) }),
 	), i.bootstrapByClient()}
 }
 

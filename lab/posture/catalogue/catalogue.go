@@ -34,6 +34,9 @@ type Ingredients struct {
 	Authorities []string
 	// Servers are the servers that answer, which are asked about each other and about clients.
 	Servers []probe.Target
+	// NoClient is true where no client is among the agents that are checked, though the cluster may have some: then servers
+	// are asked about all clients that they list.
+	NoClient bool
 	// Size is how many servers each region is meant to have, by the region's name.
 	Size map[string]int
 	// Witness is a workload of the checks' own.

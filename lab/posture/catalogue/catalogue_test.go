@@ -3,8 +3,11 @@ package catalogue_test
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/pki"
@@ -180,24 +183,37 @@ func TestDenialsAreInNomadsWords(t *testing.T) {
 	}
 }
 
-// TestEachServerIsAskedWhetherItLooksAtTokens, as that is a line of its own configuration.
-func TestEachServerIsAskedWhetherItLooksAtTokens(t *testing.T) {
-	checks, err := catalogue.All(minted(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	chosen, err := posture.Choose(checks, "server-lets-nobody-*-without-token")
-	if err != nil {
-		t.Fatal(err)
-	}
-	each := 0
-	for _, c := range chosen {
-		if !c.Spec().Once {
-			each++
+// TestQuestionsOfTheCluster: these have one answer, whoever is asked. All others are asked of each agent, as its own
+// configuration decides.
+func TestQuestionsOfTheCluster(t *testing.T) {
+	of := func(i catalogue.Ingredients) []string {
+		checks, err := catalogue.All(i)
+		if err != nil {
+			t.Fatal(err)
 		}
+		var once []string
+		for _, c := range checks {
+			if c.Spec().Once {
+				once = append(once, c.Spec().ID)
+			}
+		}
+		slices.Sort(once)
+		return once
 	}
-	if each == 0 {
-		t.Error("each of them is tried at one server alone")
+	want := []string{
+		"gossip-keys-have-32-bytes", "gossip-ring-has-one-key", // each server's query asks all servers
+		"introduction-tokens-live-an-hour-at-most",            // the leader makes them
+		"rpc-gives-no-first-token-to-a-client",                // there is one first token
+		"server-lets-no-client-register-without-introduction", // the leader lets clients register
+		"server-makes-no-token-that-ends-in-over-a-month",     // the leader makes them
+	}
+	i := minted(t)
+	if diff := cmp.Diff(want, of(i)); diff != "" {
+		t.Errorf("asked once (-want +got):\n%s", diff)
+	}
+	i.NoClient = true
+	if diff := cmp.Diff(append([]string{"client-offers-no-raw-exec"}, want...), of(i)); diff != "" {
+		t.Errorf("asked once where no client is known (-want +got):\n%s", diff)
 	}
 }
 

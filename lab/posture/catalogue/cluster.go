@@ -31,7 +31,8 @@ func (i Ingredients) formation() []posture.Spec {
 	const addsPeers = "nomad/leader.go:1531, addRaftPeer; verified against Nomad 1.11.3"
 	one, h := i.bystander(), i.bystander().lacking(i.lacksServers())
 	of := i.bystander().lacking(i.lacksSize())
-	few := i.ofPeers("the lack of a server among Raft's peers", func(peers, size int) bool { return peers < size })
+	// Where one server lacks, most others still have each other: it alone is to blame.
+	few := i.ofPeers("the lack of most servers among Raft's peers", func(peers, size int) bool { return peers < size && 2*peers <= size })
 	many := i.ofPeers("a peer of Raft's beside the region's servers", func(peers, size int) bool { return peers > size })
 	all := []posture.Spec{
 		tried(posture.Spec{
@@ -41,12 +42,12 @@ func (i Ingredients) formation() []posture.Spec {
 				"that gossip with different keys (nomad/serf.go:101, maybeBootstrap; verified against Nomad 1.11.3)",
 		}, one.does(seeksLeader), one.at(telling("that knows of no leader", `""`), asksLeader, seeksLeader)),
 		tried(posture.Spec{
-			ID: "servers-agree-on-one-leader", Title: "a server names the same leader as the other servers of its region", Severity: posture.Critical,
+			ID: "servers-agree-on-one-leader", Title: "a server names the same leader as most servers of its region", Severity: posture.Critical,
 			Settings: []string{serverExpect, serverEncrypt, "server.server_join.retry_join", tlsCertificate, tlsAuthorities},
 			Why:      "servers of which each bootstraps a cluster of its own hold different jobs, tokens and keys, and each of them looks well (" + addsPeers + ")",
 		}, h.does(i.seeksOtherLeader), h.at(telling("that names another leader", `"`+nobodysAddress+`:4647"`), asksLeader, i.seeksOtherLeader)),
 		tried(posture.Spec{
-			ID: "server-has-all-its-peers", Title: "a server's Raft has all servers of its region", Severity: posture.High,
+			ID: "server-has-its-peers", Title: "a server's Raft has most servers of its region, and one that is missing is to blame itself", Severity: posture.High,
 			Settings: joins(),
 			Why:      "a server that Raft has not counts for no majority: fewer failures are survived than were meant, and nothing tells so (" + addsPeers + ")",
 		}, of.does(few), of.at(telling("whose Raft has no peer", `[]`), asksPeers, few)),

@@ -65,8 +65,8 @@ func listing[T any](look func(T) (bool, string, error)) func(http.Header, []byte
 	}
 }
 
-// leaderOf is whom the server calls the leader, and what was seen as it was asked.
-func leaderOf(ctx context.Context, t probe.Target, as probe.Caller) (leader string, o probe.Observation) {
+// namedLeader is whom the server calls the leader, and what was seen as it was asked.
+func namedLeader(ctx context.Context, t probe.Target, as probe.Caller) (leader string, o probe.Observation) {
 	look := probe.AnswerLook{For: "a leader", In: naming(func(named string) bool {
 		leader = named
 		return named != ""
@@ -74,34 +74,59 @@ func leaderOf(ctx context.Context, t probe.Target, as probe.Caller) (leader stri
 	return leader, probe.HTTPLook(get(leaderPath), as, look).Observe(ctx, t)
 }
 
-// seeksOtherLeader finds a leader other than the one that the first server of the region names, which is asked before and
-// after: leaders change.
+// seeksOtherLeader finds a leader other than the one that most servers of the region name, which are asked before and after:
+// leaders change. A server that leads a cluster of its own is found, and none of the others for it.
 func (i Ingredients) seeksOtherLeader(as probe.Caller) probe.Probe {
-	sentence := fmt.Sprintf("look for a leader whom the first server of the region does not name: GET %s over HTTPS with %s", leaderPath, as)
-	return probe.New(probe.PlaneHTTP, sentence, func(ctx context.Context, t probe.Target) probe.Observation {
-		servers := i.serversOf(t.Region)
-		if len(servers) == 0 {
-			return probe.Observation{Outcome: probe.NotReached, Err: "no server of the region is known that could be asked"}
-		}
-		first := servers[0]
-		before, o := leaderOf(ctx, first, as)
-		if o.Outcome != probe.Found {
-			return blind(o, first.Name+" names no leader to compare with")
-		}
-		own, o := leaderOf(ctx, t, as)
+	sentence := fmt.Sprintf("look for a leader whom most servers of the region do not name: GET %s over HTTPS with %s", leaderPath, as)
+	p := probe.New(probe.PlaneHTTP, sentence, func(ctx context.Context, t probe.Target) probe.Observation {
+		before, votes := i.elected(ctx, t.Region, as)
+		own, o := namedLeader(ctx, t, as)
 		if o.Outcome != probe.Found {
 			return blind(o, t.Name+" names no leader to compare")
 		}
-		after, _ := leaderOf(ctx, first, as)
-		o.Received = fmt.Sprintf("it names %s, %s names %s", own, first.Name, before)
-		switch {
-		case own == before || own == after:
+		o.Received = fmt.Sprintf("it names %s; of the servers of the region %s", own, votes)
+		if own == before {
 			o.Outcome = probe.Absent
+			return o
+		}
+		switch after, votes := i.elected(ctx, t.Region, as); {
+		case own == after:
+			o.Outcome = probe.Absent
+		case votes.names == 0:
+			return blind(o, "no server of the region names a leader to compare with")
 		case before != after:
 			return blind(o, "the leader changed in between")
 		}
 		return o
 	})
+	p.Timeout = i.askingAll()
+	return p
+}
+
+// votes are how many servers were asked for the leader, name one, and name the same as most.
+type votes struct{ asked, names, most int }
+
+func (v votes) String() string {
+	return fmt.Sprintf("%d of %d name a leader, %d of them the same", v.names, v.asked, v.most)
+}
+
+// elected is the leader that more than half of the region's servers name, of those that name any; empty for none.
+func (i Ingredients) elected(ctx context.Context, region string, as probe.Caller) (leader string, v votes) {
+	named := map[string]int{}
+	for _, s := range i.serversOf(region) {
+		v.asked++
+		if name, o := namedLeader(ctx, s, as); o.Outcome == probe.Found {
+			v.names++
+			named[name]++
+			v.most = max(v.most, named[name])
+		}
+	}
+	for name, n := range named {
+		if 2*n > v.names {
+			return name, v
+		}
+	}
+	return "", v
 }
 
 // blind is an observation of which nothing can be told, for the reason: that of a look that saw an answer.

@@ -1,10 +1,7 @@
 package catalogue
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 
@@ -13,60 +10,66 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// drivers is what clients offer to run tasks with.
+// drivers is what a client offers to run tasks with: its servers are asked about it. Where no client is among the agents that
+// are checked, a server is asked about all clients that it lists, which is a question of the cluster.
 func (i Ingredients) drivers() []posture.Spec {
-	look := func(l probe.AnswerLook) step {
-		return i.reader().does(func(c probe.Caller) probe.Probe { return probe.HTTPLook(get("/v1/nodes"), c, l) })
-	}
-	return []posture.Spec{tried(posture.Spec{
-		ID: "clients-offer-no-raw-exec", Title: "no client runs tasks without isolation, by the raw_exec driver",
-		Kind: posture.Safe, Severity: posture.Critical, Once: true, Roles: []pki.Role{pki.Server},
+	s := posture.Spec{
+		ID: "client-offers-no-raw-exec", Title: "a client runs no tasks without isolation, by the raw_exec driver",
+		Kind: posture.Safe, Severity: posture.Critical, Roles: []pki.Role{pki.Client},
 		Settings: []string{"plugin.raw_exec.config.enabled"},
 		Why:      "whoever may submit a job then runs anything as the agent's user, and reads the agent's key (drivers/rawexec; verified against Nomad 1.11.3)",
 		Want:     posture.Want{probe.Absent},
-	},
-		look(probe.AnswerLook{For: "a client that offers raw_exec", In: offering("raw_exec")}),
-		look(probe.AnswerLook{For: "a client that tells of its drivers", In: tellingDrivers}),
-	)}
-}
-
-// node is a client in the list of nodes.
-type node struct {
-	Name    string
-	Drivers map[string]struct{ Detected field[bool] }
-}
-
-// offering looks for clients whose driver of that name can be used. Each client has to tell of that driver, be it off.
-func offering(driver string) func(http.Header, []byte) (bool, string, error) {
-	return func(_ http.Header, body []byte) (bool, string, error) {
-		var nodes []node
-		if err := json.Unmarshal(body, &nodes); err != nil {
-			return false, "", errors.New("the list of clients cannot be read")
-		}
-		var names, mute []string
-		for _, n := range nodes {
-			switch detected := n.Drivers[driver].Detected; {
-			case !detected.told:
-				mute = append(mute, n.Name)
-			case detected.value:
-				names = append(names, n.Name)
-			}
-		}
-		slices.Sort(names)
-		if len(names) == 0 && len(mute) > 0 {
-			return false, "", fmt.Errorf("of %d clients these do not tell whether they offer %s: %s", len(nodes), driver, strings.Join(mute, ", "))
-		}
-		return len(names) > 0, fmt.Sprintf("%d clients, of which offer it: %s", len(nodes), orNone(names)), nil
 	}
+	const offers, tells = "that offers raw_exec", "that tells of its drivers"
+	if i.NoClient {
+		s.Once, s.Roles = true, []pki.Role{pki.Server}
+		look := func(what string, in func([]registered) (bool, string, error)) step {
+			return i.reader().does(func(c probe.Caller) probe.Probe {
+				return probe.HTTPLook(get("/v1/nodes"), c, probe.AnswerLook{For: "a client " + what, In: listing(in)})
+			})
+		}
+		return []posture.Spec{tried(s, look(offers, offeringRawExec), look(tells, tellingDrivers))}
+	}
+	look := func(what string, in func([]registered) (bool, string, error)) step {
+		return i.reader().lacking(i.lacksServers()).does(func(c probe.Caller) probe.Probe {
+			return i.inNodes("this client as one "+what, c, func(t probe.Target) func([]registered) (bool, string, error) { return ofClient(t, in) })
+		})
+	}
+	return []posture.Spec{tried(s, look(offers, offeringRawExec), look(tells, tellingDrivers))}
+}
+
+// ofClient looks at what a server lists of the client alone.
+func ofClient(t probe.Target, look func([]registered) (bool, string, error)) func([]registered) (bool, string, error) {
+	return func(nodes []registered) (bool, string, error) {
+		own := slices.DeleteFunc(called(t, nodes), func(n registered) bool { return n.Status != ready })
+		if len(own) == 0 {
+			return false, "", fmt.Errorf("of %d clients this one is none that is %s", len(nodes), ready)
+		}
+		return look(own)
+	}
+}
+
+// offeringRawExec looks for clients whose raw_exec can be used. Each client has to tell of that driver, be it off.
+func offeringRawExec(nodes []registered) (bool, string, error) {
+	var names, mute []string
+	for _, n := range nodes {
+		switch detected := n.Drivers["raw_exec"].Detected; {
+		case !detected.told:
+			mute = append(mute, n.Name)
+		case detected.value:
+			names = append(names, n.Name)
+		}
+	}
+	slices.Sort(names)
+	if len(names) == 0 && len(mute) > 0 {
+		return false, "", fmt.Errorf("of %d clients these do not tell whether they offer raw_exec: %s", len(nodes), strings.Join(mute, ", "))
+	}
+	return len(names) > 0, fmt.Sprintf("%d clients, of which offer it: %s", len(nodes), orNone(names)), nil
 }
 
 // tellingDrivers looks for clients that tell of any driver, be it off.
-func tellingDrivers(_ http.Header, body []byte) (bool, string, error) {
-	var nodes []node
-	if err := json.Unmarshal(body, &nodes); err != nil {
-		return false, "", errors.New("the list of clients cannot be read")
-	}
-	told := slices.ContainsFunc(nodes, func(n node) bool { return len(n.Drivers) > 0 })
+func tellingDrivers(nodes []registered) (bool, string, error) {
+	told := slices.ContainsFunc(nodes, func(n registered) bool { return len(n.Drivers) > 0 })
 	return told, fmt.Sprintf("%d clients", len(nodes)), nil
 }
 

@@ -9,7 +9,7 @@ import (
 // Looks are the looks into answers' bodies, by what they are for.
 func Looks() map[string]func(http.Header, []byte) (bool, string, error) {
 	all := map[string]func(http.Header, []byte) (bool, string, error){
-		"raw_exec": offering("raw_exec"), "drivers": tellingDrivers, "life": livesLonger(0), "metrics": metricLook("", "nomad.").In,
+		"raw_exec": listing(offeringRawExec), "drivers": listing(tellingDrivers), "life": livesLonger(0), "metrics": metricLook("", "nomad.").In,
 		"leader": naming(func(string) bool { return true }), "regions": listing(func(r []string) (bool, string, error) { return len(r) > 0, "", nil }),
 		"ready": ReadyAmong(probe.Target{Name: "a", Address: nobodysAddress}),
 		"ring":  ringLook("", func([]string) (bool, string) { return false, "" }).In,
@@ -23,6 +23,11 @@ func Looks() map[string]func(http.Header, []byte) (bool, string, error) {
 // StrangeAuthority is the look for an authority other than this one.
 func StrangeAuthority(own string) probe.Look {
 	return Ingredients{Authorities: []string{own}}.strangeAuthority()
+}
+
+// DriversOf is the look for raw_exec among the drivers of a client in the servers' list.
+func DriversOf(client probe.Target) func(http.Header, []byte) (bool, string, error) {
+	return listing(ofClient(client, offeringRawExec))
 }
 
 // ReadyAmong is the look for a client in the servers' list.

@@ -1,6 +1,7 @@
 package catalogue
 
 import (
+	"context"
 	"fmt"
 
 	"nomadlab.internal/lab/pki"
@@ -12,7 +13,7 @@ import (
 // a task. It may list and read the variables of its own job, which is how the control shows that it is valid.
 func (i Ingredients) workloadIdentity() []posture.Spec {
 	own := func(c probe.Caller) probe.Probe {
-		return probe.HTTPAsk(get("/v1/var/nomad/jobs/"+WitnessJob, "variable not found"), c)
+		return probe.HTTPAsk(unforwarded(get("/v1/var/nomad/jobs/"+WitnessJob, "variable not found")), c)
 	}
 	var specs []posture.Spec
 	for _, r := range []right{
@@ -35,6 +36,11 @@ func (i Ingredients) deniedToWorkload(r right, own func(probe.Caller) probe.Prob
 	if r.of != nil {
 		ask, lacks = i.witnessed(r.of)
 	}
+	ask = unforwarded(ask)
+	var passedOn func(context.Context, probe.Target) (probe.Target, bool)
+	if forwarded(ask) {
+		passedOn = i.leaderOf
+	}
 	var token string
 	if i.Witness != nil {
 		token = i.Witness.Token
@@ -47,7 +53,7 @@ func (i Ingredients) deniedToWorkload(r right, own func(probe.Caller) probe.Prob
 	return tried(posture.Spec{
 		ID:    "workload-identity-may-not-" + inID(r.may),
 		Title: "a task's workload identity may not " + r.may,
-		Kind:  posture.Safe, Severity: r.severity, Once: true, Roles: []pki.Role{pki.Server}, Settings: []string{aclEnabled},
+		Kind:  posture.Safe, Severity: r.severity, PassedOn: passedOn, Roles: []pki.Role{pki.Server}, Settings: []string{aclEnabled},
 		Why: fmt.Sprintf("CVE-2023-1299: an identity without a policy of its job's has hardly any right; "+
 			"no policy that is bound to a job may grant %s unasked (nomad/auth/auth.go, ResolvePoliciesForClaims; verified against Nomad 1.11.3)", r.needs),
 		Want: posture.Want{probe.Denied}, Answer: permissionDenied,

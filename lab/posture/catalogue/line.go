@@ -33,7 +33,10 @@ type line struct {
 type agentSelf struct {
 	Config struct {
 		ACL struct {
-			TokenTTL, PolicyTTL field[time.Duration]
+			TokenTTL, PolicyTTL, TokenMaxExpirationTTL field[time.Duration]
+		}
+		Autopilot struct {
+			CleanupDeadServers field[any] // null: it is not set
 		}
 		Client struct {
 			TemplateConfig struct {
@@ -46,7 +49,11 @@ type agentSelf struct {
 			}
 		}
 		Server struct {
-			RootKeyRotationThreshold field[string]
+			RootKeyRotationThreshold, RootKeyGCThreshold field[string]
+			ClientIntroduction                           struct {
+				Enforcement    field[string]
+				MaxIdentityTTL field[time.Duration]
+			}
 		}
 	} `json:"config"`
 }
@@ -101,6 +108,9 @@ func told[T any](name string, of func(agentSelf) field[T], lax func(T) bool) fun
 		f := of(a)
 		if !f.told {
 			return false, "", fmt.Errorf("the account does not tell %s", name)
+		}
+		if any(f.value) == nil {
+			return lax(f.value), name + " is not set", nil
 		}
 		return lax(f.value), fmt.Sprintf("%s = %v", name, f.value), nil
 	}
@@ -173,20 +183,4 @@ func cacheLines() []line {
 			in:  told("policy_ttl", func(a agentSelf) field[time.Duration] { return a.Config.ACL.PolicyTTL }, long),
 		},
 	}
-}
-
-// yearly is how old the key may become that encrypts variables and signs identities. Nomad's default is 30 days.
-const yearly = 365 * 24 * time.Hour
-
-func serverLines() []line {
-	return []line{{
-		role: pki.Server, id: "server-rotates-encryption-keys", title: "a server rotates the key that encrypts variables at least once a year",
-		severity: posture.Medium, setting: "server.root_key_rotation_threshold",
-		lax: "a server.root_key_rotation_threshold of more than a year",
-		why: "a key that leaked, as in a snapshot, would stay good for all that is encrypted and signed (nomad/core_sched.go, rootKeyRotateOrGC)",
-		in: told("root_key_rotation_threshold", func(a agentSelf) field[string] { return a.Config.Server.RootKeyRotationThreshold }, func(text string) bool {
-			threshold, err := time.ParseDuration(text) // empty: the default
-			return text != "" && (err != nil || threshold > yearly)
-		}),
-	}}
 }

@@ -50,6 +50,36 @@ func TestALookAtDrivers(t *testing.T) {
 	}
 }
 
+// TestALookAtAClientsDrivers: what another client offers is nothing of this one, and an entry from before is none of now.
+func TestALookAtAClientsDrivers(t *testing.T) {
+	entry := func(name, status, offers string) string {
+		return `{"Name":"` + name + `","Status":"` + status + `","Drivers":{"raw_exec":{"Detected":` + offers + `}}}`
+	}
+	for name, test := range map[string]struct {
+		nodes []string
+		want  string
+	}{
+		"it alone":                       {[]string{entry("a", "ready", "true"), entry("b", "ready", "false")}, "found"},
+		"another alone":                  {[]string{entry("a", "ready", "false"), entry("b", "ready", "true")}, "absent"},
+		"it, before it came anew":        {[]string{entry("a", "down", "true"), entry("a", "ready", "false")}, "absent"},
+		"it is not listed":               {[]string{entry("b", "ready", "true")}, "blind"},
+		"it is down":                     {[]string{entry("a", "down", "false")}, "blind"},
+		"it does not tell, another does": {[]string{`{"Name":"a","Status":"ready"}`, entry("b", "ready", "true")}, "blind"},
+	} {
+		got := "absent"
+		there, saw, err := catalogue.DriversOf(probe.Target{Name: "a"})(nil, []byte("["+strings.Join(test.nodes, ",")+"]"))
+		switch {
+		case err != nil:
+			got = "blind"
+		case there:
+			got = "found"
+		}
+		if got != test.want {
+			t.Errorf("%s: %s (%s, %v), want %s", name, got, saw, err, test.want)
+		}
+	}
+}
+
 // TestALookAtLines: what a line says is seen where it is told, be it nothing.
 func TestALookAtLines(t *testing.T) {
 	for id, test := range map[string]struct{ good, bad string }{
@@ -57,6 +87,13 @@ func TestALookAtLines(t *testing.T) {
 		"client-templates-run-nothing":      {`{"Client":{"TemplateConfig":{"FunctionDenylist":["plugin","writeToFile"]}}}`, `{"Client":{"TemplateConfig":{"FunctionDenylist":null}}}`},
 		"client-forgets-revoked-tokens":     {`{"ACL":{"TokenTTL":30000000000}}`, `{"ACL":{"TokenTTL":3000000000000}}`},
 		"server-rotates-encryption-keys":    {`{"Server":{"RootKeyRotationThreshold":""}}`, `{"Server":{"RootKeyRotationThreshold":"20000h"}}`},
+		"server-drops-old-encryption-keys":  {`{"Server":{"RootKeyGCThreshold":"744h"}}`, `{"Server":{"RootKeyGCThreshold":"745h"}}`},
+		"server-drops-dead-servers":         {`{"Autopilot":{"CleanupDeadServers":null}}`, `{"Autopilot":{"CleanupDeadServers":false}}`},
+		"server-demands-introductions":      {`{"Server":{"ClientIntroduction":{"Enforcement":"strict"}}}`, `{"Server":{"ClientIntroduction":{"Enforcement":""}}}`},
+		"server-introduces-for-an-hour-at-most": {
+			`{"Server":{"ClientIntroduction":{"MaxIdentityTTL":3600000000000}}}`, `{"Server":{"ClientIntroduction":{"MaxIdentityTTL":3600000000001}}}`,
+		},
+		"server-ends-tokens-within-a-month": {`{"ACL":{"TokenMaxExpirationTTL":0}}`, `{"ACL":{"TokenMaxExpirationTTL":3000000000000000}}`},
 	} {
 		for config, want := range map[string]bool{test.good: false, test.bad: true} {
 			there, saw, err := catalogue.Looks()[id](nil, []byte(`{"config":`+config+`}`))

@@ -2,8 +2,10 @@ package catalogue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"slices"
 	"time"
 
@@ -41,57 +43,84 @@ func seeksRegions(as probe.Caller) probe.Probe {
 
 // seeksClient finds the client among those that its servers call ready.
 func (i Ingredients) seeksClient(as probe.Caller) probe.Probe {
-	return i.inNodes("this client", as, func(t probe.Target) probe.Target { return t })
+	return i.inNodes("this client, ready", as, readyAmong)
 }
 
 // seeksNobody looks for a client that there is not, in the same list.
 func (i Ingredients) seeksNobody(as probe.Caller) probe.Probe {
-	return i.inNodes("a client that there is not", as, func(probe.Target) probe.Target {
-		return probe.Target{Name: noName, Address: nobodysAddress}
+	return i.inNodes("a client that there is not, ready", as, func(probe.Target) func([]registered) (bool, string, error) {
+		return readyAmong(probe.Target{Name: noName, Address: nobodysAddress})
 	})
 }
 
-// inNodes looks for a client in the list of each server of the region, until one has it as ready.
-func (i Ingredients) inNodes(what string, as probe.Caller, whom func(probe.Target) probe.Target) probe.Probe {
+// inNodes looks at the list of clients of each server of the region in turn, until something is found. All servers hold the
+// same list: one that can tell of it is enough, and one that has lost its leader, or does not answer, is passed over.
+func (i Ingredients) inNodes(what string, as probe.Caller, look func(probe.Target) func([]registered) (bool, string, error)) probe.Probe {
 	list := func(t probe.Target) probe.Probe {
-		return probe.HTTPLook(get("/v1/nodes?stale"), as, probe.AnswerLook{For: what + ", ready", In: listing(readyAmong(t))})
+		in := listing(look(t))
+		return probe.HTTPLook(get("/v1/nodes?stale"), as, probe.AnswerLook{For: what, In: func(header http.Header, body []byte) (bool, string, error) {
+			if header.Get("X-Nomad-Knownleader") == "false" {
+				return false, "", errors.New("the server has no leader, so its list may be an old one")
+			}
+			return in(header, body)
+		}})
 	}
 	sentence := list(probe.Target{}).Sentence + ", at its servers"
-	return probe.New(probe.PlaneHTTP, sentence, func(ctx context.Context, t probe.Target) probe.Observation {
+	p := probe.New(probe.PlaneHTTP, sentence, func(ctx context.Context, t probe.Target) probe.Observation {
 		told := probe.Observation{Outcome: probe.NotReached, Err: "no server of the region is known that could be asked"}
 		for at, server := range i.serversOf(t.Region) {
-			o := list(whom(t)).Observe(ctx, server)
-			if o.Outcome == probe.Found {
+			switch o := list(t).Observe(ctx, server); {
+			case o.Outcome == probe.Found:
 				return o
-			}
-			// One that cannot tell leaves open what another did not find.
-			if at == 0 || o.Outcome != probe.Absent {
+			case at == 0, o.Outcome == probe.Absent && told.Outcome != probe.Absent:
 				told = o
 			}
 		}
 		return told
 	})
+	p.Timeout = i.askingAll()
+	return p
+}
+
+// askingAll is how long it may take to ask each of the servers in turn, where all of them hang.
+func (i Ingredients) askingAll() time.Duration {
+	return probe.DefaultTimeout * time.Duration(1+len(i.Servers))
 }
 
 // registered is a client as a server lists it.
-type registered struct{ Name, Address, Status string }
+type registered struct {
+	Name, Address, Status string
+	Drivers               map[string]struct{ Detected field[bool] }
+}
 
-// readyAmong looks for the client by its name, or by its address: that of HTTP, without a port. Of one that is known by neither
-// it cannot be told whether it is there.
+// ready is the status of a client that is given work.
+const ready = "ready"
+
+// called are the entries of the client, by its name, or by its address: that of HTTP, without a port.
+func called(t probe.Target, nodes []registered) []registered {
+	host, _, _ := net.SplitHostPort(t.HTTP)
+	var all []registered
+	for _, n := range nodes {
+		if n.Name == t.Name || n.Address != "" && (n.Address == t.Address || n.Address == host) {
+			all = append(all, n)
+		}
+	}
+	return all
+}
+
+// readyAmong looks for the client. Of one that is known neither by its name nor by its address it cannot be told whether it is
+// there.
 func readyAmong(t probe.Target) func([]registered) (bool, string, error) {
-	http, _, _ := net.SplitHostPort(t.HTTP)
 	return func(nodes []registered) (bool, string, error) {
 		var statuses []string
-		for _, n := range nodes {
-			if n.Name == t.Name || n.Address != "" && (n.Address == t.Address || n.Address == http) {
-				statuses = append(statuses, n.Status)
-			}
+		for _, n := range called(t, nodes) {
+			statuses = append(statuses, n.Status)
 		}
 		switch {
 		case len(statuses) > 0:
-			return slices.Contains(statuses, "ready"), fmt.Sprintf("%d clients, this one %s", len(nodes), orNone(statuses)), nil
+			return slices.Contains(statuses, ready), fmt.Sprintf("%d clients, this one %s", len(nodes), orNone(statuses)), nil
 		case t.Address == "":
-			return false, "", fmt.Errorf("none of %d clients has the address %s", len(nodes), http)
+			return false, "", fmt.Errorf("none of %d clients has the address of %s", len(nodes), t.HTTP)
 		default:
 			return false, fmt.Sprintf("%d clients, and not this one", len(nodes)), nil
 		}

@@ -1,6 +1,7 @@
 package catalogue
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -32,29 +33,40 @@ type right struct {
 	// kind is zero for a Safe check.
 	kind posture.Kind
 	ask  probe.Ask
-	// each is true for what a server decides by its own acl block, before it asks any other: each of them is asked.
-	each bool
 	// of is the witness's part in it; nil for a right that needs no workload.
 	of func(Witness) probe.Ask
 }
 
 // denied is the check that the side's agents deny the right to whoever has a certificate and no token. Its control is the
-// same request with a management token. Tokens and policies are of one state, which all servers resolve alike: one of them
-// is asked. That a server looks at tokens at all is a line of its own configuration, for which there is right.each.
+// same request with a management token. Tokens and policies are of one state; that an agent looks at them at all is a line of
+// its own configuration. Of what a server passes on to the leader, the leader's line decides (Spec.PassedOn).
 func (i Ingredients) denied(role pki.Role, r right) posture.Spec {
 	ask, lacks := r.ask, ""
 	if r.of != nil {
 		ask, lacks = i.witnessed(r.of)
 	}
-	do := func(c probe.Caller) probe.Probe { return probe.HTTPAsk(ask, c) }
 	kind := posture.Safe
 	if r.kind != "" {
 		kind = r.kind
 	}
+	var passedOn func(context.Context, probe.Target) (probe.Target, bool)
+	if role == pki.Server {
+		ask = unforwarded(ask)
+		if forwarded(ask) {
+			passedOn = i.leaderOf
+		}
+	}
+	do := func(c probe.Caller) probe.Probe {
+		p := probe.HTTPAsk(ask, c)
+		if role == pki.Client && r.of != nil {
+			p = p.Only(i.withWitness)
+		}
+		return p
+	}
 	return tried(posture.Spec{
 		ID:    lets(role, r.may),
 		Title: fmt.Sprintf("a %s lets nobody %s without an ACL token", role, r.may),
-		Kind:  kind, Severity: r.severity, Once: role == pki.Server && !r.each, Roles: []pki.Role{role},
+		Kind:  kind, Severity: r.severity, Roles: []pki.Role{role}, PassedOn: passedOn,
 		Settings: []string{aclEnabled},
 		Why:      withoutToken(r.needs, r.at),
 		Want:     posture.Want{probe.Denied}, Answer: permissionDenied,

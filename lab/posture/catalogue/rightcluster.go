@@ -64,7 +64,7 @@ func agentRights() []right {
 		{
 			may: "read agents", needs: policy("agent", "read"),
 			at: "command/agent/agent_endpoint.go:72", severity: posture.High,
-			each: true, ask: get(selfPath),
+			ask: get(selfPath),
 		},
 		{
 			may: "change agents", needs: policy("agent", "write"),

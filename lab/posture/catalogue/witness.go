@@ -10,6 +10,8 @@ const (
 type Witness struct {
 	// Alloc, Job and Node are the IDs of its allocation, of its job and of the node that it runs on.
 	Alloc, Job, Node string
+	// On is the name of that node.
+	On string
 	// Deployment is the ID of its deployment, which is over.
 	Deployment string
 	// Token is the secret of its workload identity.

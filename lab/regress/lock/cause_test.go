@@ -55,7 +55,7 @@ func TestCompareNamesTheSetting(t *testing.T) {
 			held("raft-refuses-x", "tls.http"), all(), all(set("server", "tls.http", "false", 1), set("client", "tls.http", "false", 1)), set("server", "tls.http", "", 1),
 		},
 		"the clients' where the ID says clients": {
-			held("clients-offer-no-raw-exec", "acl.enabled"), all(),
+			held("client-offers-no-raw-exec", "acl.enabled"), all(),
 			all(set("server", "acl.enabled", "false", 6), set("client", "acl.enabled", "false", 3)), set("client", "acl.enabled", "", 3),
 		},
 		"one of the others before one in the same block": {
@@ -63,7 +63,7 @@ func TestCompareNamesTheSetting(t *testing.T) {
 			set("client", "tls.http", "", 1),
 		},
 		"one inside of what the promise rests on": {
-			held("clients-offer-no-raw-exec", "plugin.raw_exec"), all(),
+			held("client-offers-no-raw-exec", "plugin.raw_exec"), all(),
 			append(all(set("client", "plugin.raw_exec.config.enabled", "true", 9)), set("client", "plugin.docker.config.auth", "true", 8)),
 			set("client", "plugin.raw_exec.config.enabled", "", 9),
 		},

@@ -1,0 +1,184 @@
+package inspect_test
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/nomad/api"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/inspect"
+	"nomadlab.internal/lab/labtest"
+)
+
+// on changes a line of one node.
+func on(node, path, value string) lab.Option {
+	return func(s *lab.Spec) { s.Settings = append(s.Settings, lab.Setting{Node: node, Path: path, Value: value}) }
+}
+
+// check carries out the checks of those names, and returns each one's verdicts by the node. What does not hold is in the log.
+func check(t *testing.T, l *lab.Lab, o inspect.Options) map[string]map[string]finding.Verdict {
+	t.Helper()
+	r, err := inspect.Lab(t.Context(), l, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]map[string]finding.Verdict{}
+	for _, f := range r.Findings {
+		if all[f.ID] == nil {
+			all[f.ID] = map[string]finding.Verdict{}
+		}
+		all[f.ID][f.Node] = f.Verdict
+		if f.Verdict != finding.Held {
+			t.Logf("%s at %s: %s because %s", f.ID, f.Node, f.Verdict, f.Reason)
+		}
+	}
+	return all
+}
+
+// at is one verdict at some nodes, and another one at all others.
+func at(nodes []string, there, elsewhere finding.Verdict, others ...string) map[string]finding.Verdict {
+	all := map[string]finding.Verdict{}
+	for _, n := range others {
+		all[n] = elsewhere
+	}
+	for _, n := range nodes {
+		all[n] = there
+	}
+	return all
+}
+
+// TestOneServerWithoutACLs is to blame for what it lets in itself, and for what the others pass on to it while it leads.
+func TestOneServerWithoutACLs(t *testing.T) {
+	const (
+		weak   = "server-2"
+		reads  = "server-lets-nobody-list-jobs-without-token"
+		writes = "server-lets-nobody-register-jobs-without-token"
+		rpc    = "server-rpc-hides-jobs-from-clients-certificate"
+		life   = "introduction-tokens-live-an-hour-at-most"
+	)
+	// A leader without ACLs can bootstrap none: it waits longest before it stands for election.
+	l := labtest.Start(t, lab.Servers(3), lab.Clients(0), lab.Hardened(), on(weak, "acl.enabled", "false"), on(weak, "server.raft_multiplier", "10"))
+	servers := []string{"server-1", weak, "server-3"}
+	for _, leads := range []string{weak, "server-1"} {
+		node, err := l.Node(leads)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if now := labtest.Leader(t, l); now != node {
+			handOver(t, l, now, node)
+		}
+		want := map[string]map[string]finding.Verdict{
+			reads:  at([]string{weak}, finding.Broken, finding.Held, servers...),
+			rpc:    at([]string{weak}, finding.Broken, finding.Held, servers...),
+			writes: at(nil, "", finding.Held, servers...),
+			life:   {"server-1": finding.Held},
+		}
+		if leads == weak {
+			want[writes] = at([]string{weak}, finding.Broken, finding.Skipped, servers...)
+		}
+		got := check(t, l, inspect.Options{Only: slices.Collect(maps.Keys(want))})
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s leads (-want +got):\n%s", leads, diff)
+		}
+	}
+}
+
+// TestOneClientThatOffersRawExec is to blame, and no other. What the sample job shows is shown of the client that it runs on.
+func TestOneClientThatOffersRawExec(t *testing.T) {
+	const (
+		weak   = "client-2"
+		offers = "client-offers-no-raw-exec"
+		logs   = "client-lets-nobody-read-logs-without-token"
+		server = "server-lets-nobody-read-logs-without-token"
+	)
+	l := labtest.Start(t, lab.Servers(1), lab.Clients(2), lab.Hardened(), on(weak, "plugin.raw_exec.config.enabled", "true"))
+	clients := []string{"client-1", weak}
+	for _, runs := range clients {
+		got := check(t, l, inspect.Options{Only: []string{offers, logs, server}, WitnessAt: runs})
+		want := map[string]map[string]finding.Verdict{
+			offers: at([]string{weak}, finding.Broken, finding.Held, clients...),
+			logs:   at([]string{runs}, finding.Held, finding.Skipped, clients...),
+			server: {"server-1": finding.Held},
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("the sample job runs on %s (-want +got):\n%s", runs, diff)
+		}
+	}
+}
+
+// TestOneServerOfItsOwn leads a cluster of its own: it is to blame, and those that it left are not.
+func TestOneServerOfItsOwn(t *testing.T) {
+	const (
+		alone = "server-1" // the one that is asked first
+	)
+	servers := []string{alone, "server-2", "server-3", "server-4"}
+	settings := []lab.Option{lab.Servers(4), lab.Clients(0), on(alone, "server.bootstrap_expect", "1")}
+	for _, name := range servers {
+		settings = append(settings, on(name, "server.server_join.retry_join", ""))
+		if name != alone {
+			settings = append(settings, on(name, "server.bootstrap_expect", "3"))
+		}
+	}
+	l := labtest.StartUntil(t, lab.Started, settings...)
+	joinAll(t, l, servers[1:])
+	want := map[string]map[string]finding.Verdict{
+		"servers-agree-on-one-leader": at([]string{alone}, finding.Broken, finding.Held, servers...),
+		"server-has-its-peers":        at([]string{alone}, finding.Broken, finding.Held, servers...),
+	}
+	err := lab.WaitFor(t.Context(), "all servers to name a leader", func(context.Context) string {
+		for _, name := range servers {
+			if leader, err := apiOf(t, l, name).Status().Leader(); err != nil || leader == "" {
+				return fmt.Sprintf("%s names no leader: %v", name, err)
+			}
+		}
+		return ""
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, check(t, l, inspect.Options{Only: slices.Collect(maps.Keys(want))})); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// joinAll makes one cluster of the servers of those names.
+func joinAll(t *testing.T, l *lab.Lab, names []string) {
+	t.Helper()
+	var all []string
+	for _, name := range names {
+		node, err := l.Node(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, fmt.Sprintf("%s:%d", node.Address(), lab.SerfPort))
+	}
+	err := lab.WaitFor(t.Context(), "the servers to join", func(context.Context) string {
+		if joined, err := apiOf(t, l, names[0]).Agent().Join(all...); err != nil || joined != len(all) {
+			return fmt.Sprintf("%d of %d servers joined: %v", joined, len(all), err)
+		}
+		return ""
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// apiOf is the API of the node of that name.
+func apiOf(t *testing.T, l *lab.Lab, name string) *api.Client {
+	t.Helper()
+	node, err := l.Node(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := node.API()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}

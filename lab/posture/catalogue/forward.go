@@ -1,0 +1,63 @@
+package catalogue
+
+import (
+	"context"
+	"net"
+	"strings"
+
+	"nomadlab.internal/lab/probe"
+)
+
+// stale is the parameter with which a server answers a request itself that only reads. Without it the leader answers, by its
+// own acl block (nomad/rpc.go:586, forward; verified against Nomad 1.11.3).
+const stale = "stale"
+
+// unforwarded is the request as the server answers it itself, where that can be.
+func unforwarded(a probe.Ask) probe.Ask {
+	if !forwarded(a) || a.Method != "" && !strings.HasPrefix(a.Path, "/v1/search") {
+		return a
+	}
+	separator := "?"
+	if strings.Contains(a.Path, separator) {
+		separator = "&"
+	}
+	a.Path += separator + stale
+	return a
+}
+
+// forwarded reports whether a server passes the request on to the leader before it looks at rights.
+func forwarded(a probe.Ask) bool {
+	for _, own := range []string{"/v1/agent/", "/v1/client/", "/v1/jobs/parse"} {
+		if strings.HasPrefix(a.Path, own) {
+			return false
+		}
+	}
+	return !strings.HasSuffix(a.Path, "?"+stale) && !strings.HasSuffix(a.Path, "&"+stale)
+}
+
+// leaderOf is the server that leads, as the target has it, for posture.Spec.PassedOn; ok is false where that is the target
+// itself, or none of the servers that answer.
+func (i Ingredients) leaderOf(ctx context.Context, t probe.Target) (leader probe.Target, ok bool) {
+	named, o := namedLeader(ctx, t, i.bystander().caller)
+	host, _, err := net.SplitHostPort(named)
+	if err != nil || o.Outcome != probe.Found {
+		return probe.Target{}, false
+	}
+	for _, s := range i.serversOf(t.Region) {
+		at, _, _ := net.SplitHostPort(s.HTTP)
+		if s.Name != t.Name && (s.Address == host || s.Address == "" && at == host) {
+			return s, true
+		}
+	}
+	return probe.Target{}, false
+}
+
+// withWitness says why a client is none that the witness runs on; empty for the one that it does. Another client passes
+// requests about an allocation on to a server, and the server's acl block decides (command/agent/helpers.go:9,
+// rpcHandlerForAlloc).
+func (i Ingredients) withWitness(t probe.Target) string {
+	if i.Witness == nil || i.Witness.On == "" || i.Witness.On == t.Name {
+		return ""
+	}
+	return "the checks' own workload runs on " + i.Witness.On + ": of this client's own rights it tells nothing"
+}
