@@ -14,6 +14,7 @@ import (
 
 // TestAPausedServer: what hangs is not reached, never refused; and what one server answers for all is asked of another.
 func TestAPausedServer(t *testing.T) {
+	t.Parallel()
 	const once, each = "server-rpc-hides-jobs-from-clients-certificate", "server-https-refuses-no-certificate"
 	l := labtest.Start(t, lab.Servers(3), lab.Clients(0))
 	paused := l.Servers()[0] // the first would be asked what one answers for all
@@ -71,6 +72,7 @@ func handOver(t *testing.T, l *lab.Lab, leader, other *lab.Node) {
 
 // TestAWorkloadThatDoesNotStart is told of, and not skipped: here no server is left that could start it.
 func TestAWorkloadThatDoesNotStart(t *testing.T) {
+	t.Parallel()
 	const looks = "workload-identity-may-not-list-nodes"
 	l := labtest.Start(t, lab.Servers(1), lab.Clients(1), lab.Hardened())
 	if err := l.Servers()[0].Kill(t.Context()); err != nil {
