@@ -1,102 +1,22 @@
 package lab_test
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"go/parser"
 	"go/token"
 	"maps"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-	"gotest.tools/v3/golden"
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/pki"
 )
-
-func joinersOfEveryKind() []lab.Joiner {
-	return []lab.Joiner{
-		{Name: "good-server", Role: pki.Server},
-		{Name: "good-client", Role: pki.Client},
-		{Name: "client-as-server", Role: pki.Server, CertificateRole: pki.Client},
-		{Name: "cli-as-client", Role: pki.Client, CertificateRole: pki.CLI},
-		{Name: "stranger", Role: pki.Server, CertificateRegion: "elsewhere"},
-		{Name: "keyless", Role: pki.Server, Gossip: lab.NoKey},
-		{Name: "other-key", Role: pki.Server, Gossip: lab.OtherKey},
-		{Name: "behind-another", Role: pki.Server, AdvertisedRPCPort: 4747},
-	}
-}
-
-// plannedSpecs are the labs whose plans are kept, by the names of their golden files.
-func plannedSpecs() map[string]lab.Spec {
-	three := lab.Spec{}.With(lab.Servers(1), lab.Clients(1))
-	return map[string]lab.Spec{
-		"default": {},
-		"large":   lab.Spec{Name: "large"}.With(lab.Servers(5), lab.Clients(3)),
-		"two-regions": {Name: "two", Regions: []lab.Region{
-			{Name: "eu", Datacenter: "frankfurt", Servers: new(1), Clients: new(1)},
-			{Name: "us", Servers: new(1), Clients: new(0)},
-		}, Joiners: []lab.Joiner{{Name: "late", Role: pki.Client, Region: "us"}}},
-		"joiners": {Name: "joiners", Regions: three.Regions, Joiners: joinersOfEveryKind()},
-		"weakened": {
-			Name: "weakened", Regions: three.Regions, Weaken: lab.Weaknesses(),
-			Joiners: []lab.Joiner{{Name: "keyed", Role: pki.Server, Gossip: lab.OtherKey}, {Name: "plain", Role: pki.Server}},
-		},
-		"settings": {Name: "settings", Regions: three.Regions, Settings: []lab.Setting{
-			{Role: pki.Client, Path: "tls.http", Value: "false"},
-			{Path: "tls.tls_cipher_suites", Value: `"TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"`},
-			{Path: "server.raft_multiplier", Value: "5"},
-			{Role: pki.Server, Path: "tls.verify_https_client"},
-		}},
-		"forged": {Name: "forged", Regions: three.Regions, Certificates: lab.Certificates{
-			Flaws:        []lab.CertificateFlaw{{Role: pki.Client, Flaw: "no-eku"}},
-			Names:        []lab.ExtraNames{{Role: pki.Server, DNSNames: []string{"server.eu.nomad", "*.global.nomad"}}},
-			Roles:        []lab.OtherRole{{Role: pki.Client, As: pki.Server}},
-			TrustForeign: []pki.Role{pki.Server},
-		}, Joiners: []lab.Joiner{{Name: "late", Role: pki.Client}, {Name: "right", Role: pki.Client, CertificateRole: pki.Client}}},
-		"hardened": {
-			Name: "hardened", Regions: three.Regions, Hardened: true,
-			Joiners: []lab.Joiner{
-				{Name: "late", Role: pki.Client}, {Name: "stranger", Role: pki.Client, Introduction: lab.NotIntroduced},
-				{Name: "namesake", Role: pki.Client, Introduction: lab.OtherIntroduction}, {Name: "fourth", Role: pki.Server},
-			},
-		},
-		"not-bootstrapped": {Name: "fresh", Regions: three.Regions, Hardened: true, NotBootstrapped: true},
-		"details": {
-			Name: "details", Regions: three.Regions, LogLevel: "TRACE", Subnet: "10.99.7.13/24", Nomad: lab.Nomad{Version: "1.10.5"},
-			Certificates: lab.Certificates{TTL: 3600e9, DNSNames: []string{"nomad.example"}, IPs: []string{"192.0.2.1", "2001:db8::1"}},
-		},
-	}
-}
-
-// readable is a plan for the eye: its files' contents as they are, behind the rest.
-func readable(t *testing.T, p lab.Plan) string {
-	t.Helper()
-	var contents strings.Builder
-	p.Nodes = slices.Clone(p.Nodes)
-	for i, n := range p.Nodes {
-		n.Files = slices.Clone(n.Files)
-		for j, f := range n.Files {
-			if f.Content != "" {
-				fmt.Fprintf(&contents, "\n==> %s:%s <==\n%s", n.Name, f.Path, f.Content)
-				n.Files[j].Content = "(below)"
-			}
-		}
-		p.Nodes[i] = n
-	}
-	text, err := json.MarshalIndent(p, "", "  ")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text) + "\n" + contents.String()
-}
 
 func mustPlan(t *testing.T, s lab.Spec, occupied ...netip.Prefix) lab.Plan {
 	t.Helper()
@@ -105,47 +25,6 @@ func mustPlan(t *testing.T, s lab.Spec, occupied ...netip.Prefix) lab.Plan {
 		t.Fatal(err)
 	}
 	return p
-}
-
-func TestPlanGolden(t *testing.T) {
-	for name, spec := range plannedSpecs() {
-		t.Run(name, func(t *testing.T) {
-			golden.Assert(t, readable(t, mustPlan(t, spec)), "plan-"+name+".txt")
-		})
-	}
-}
-
-// TestPlanOnThisMachineGolden is the same without containers: short paths, loopback, and no raw_exec where a protection is
-// missing.
-func TestPlanOnThisMachineGolden(t *testing.T) {
-	for _, name := range []string{"default", "weakened", "hardened"} {
-		t.Run(name, func(t *testing.T) {
-			spec := plannedSpecs()[name]
-			spec.Weaken = slices.DeleteFunc(spec.Weaken, func(w lab.Weakness) bool { return w == lab.RawExec })
-			p, err := lab.NewPlan(spec, lab.Processes())
-			if err != nil {
-				t.Fatal(err)
-			}
-			golden.Assert(t, readable(t, p), "plan-"+name+"-processes.txt")
-		})
-	}
-}
-
-// TestNamedPlanGolden is the same where nodes get their addresses when they start: no address stands anywhere.
-func TestNamedPlanGolden(t *testing.T) {
-	for _, name := range []string{"default", "two-regions"} {
-		t.Run(name, func(t *testing.T) {
-			p, err := lab.NewPlan(plannedSpecs()[name], lab.Ground{Named: true})
-			if err != nil {
-				t.Fatal(err)
-			}
-			text := readable(t, p)
-			golden.Assert(t, text, "plan-"+name+"-named.txt")
-			if found := regexp.MustCompile(`\d+\.\d+\.\d+\.\d+`).FindAllString(text, -1); slices.ContainsFunc(found, func(a string) bool { return !slices.Contains([]string{"0.0.0.0", "127.0.0.1", "169.254.0.0"}, a) }) {
-				t.Errorf("addresses are in it: %v", found)
-			}
-		})
-	}
 }
 
 // TestNamedPlanKeepsTheAddressesThatWereAskedFor in certificates, and refuses a subnet, which it could not have.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/xml"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -42,7 +43,7 @@ func TestWrongUsageOfCheck(t *testing.T) {
 }
 
 func TestListOfChecks(t *testing.T) {
-	all, some := must(t, "check", "--list"), must(t, "check", "--list", "--only", "raft")
+	all, some := user{}.must(t, "check", "--list"), user{}.must(t, "check", "--list", "--only", "raft")
 	contains(t, all, "CHECK", "PROMISE", "rpc-refuses-cli-certificate", "gossip-refuses-no-key")
 	contains(t, some, "raft-refuses-client-certificate", "Raft", "critical")
 	if lines := strings.Count(all, "\n"); lines < 100 || strings.Contains(some, "gossip-refuses-no-key") {
@@ -50,13 +51,13 @@ func TestListOfChecks(t *testing.T) {
 	}
 }
 
-// checkedLab is a lab without containers, its engine, and the secrets that no report may have in it. The caller removes it.
-func checkedLab(t *testing.T, flags ...string) (name string, e engine.Engine, secrets []string) {
+// checkedLab is a lab without containers, its user and engine, and the secrets that no report may have in it. The caller
+// removes it.
+func checkedLab(t *testing.T, flags ...string) (name string, u user, e engine.Engine, secrets []string) {
 	t.Helper()
-	t.Setenv("XDG_STATE_HOME", t.TempDir())
-	name = unused(t)
-	e = realEngine(t, engines.Process, name)
-	apart(t, append([]string{"up", "--name", name}, flags...)...)
+	name, u = unused(t), user{engine: engines.Process}
+	e = realEngine(t, u.engine, name)
+	u.mustApart(t, append([]string{"up", "--name", name}, flags...)...)
 	l, err := lab.Open(t.Context(), e, name)
 	if err != nil {
 		t.Fatal(err)
@@ -66,47 +67,39 @@ func checkedLab(t *testing.T, flags ...string) (name string, e engine.Engine, se
 		secrets = append(secrets, l.ManagementToken())
 	}
 	// A key in PEM may be broken into other lines, or be escaped: its first line of base64 is enough.
-	return name, e, append(secrets, strings.Split(string(l.Credential().KeyPEM), "\n")[1])
+	return name, u, e, append(secrets, strings.Split(string(l.Credential().KeyPEM), "\n")[1])
 }
 
-// TestCheckOfAHardenedLab: what holds, what it looks like in each format, and what becomes of it when an agent is gone.
+// TestCheckOfAHardenedLab: what holds, what it looks like in each format, and what becomes of it when an agent is gone. All
+// checks are carried out once, by "in a folder"; the others choose a few.
 func TestCheckOfAHardenedLab(t *testing.T) {
-	name, e, secrets := checkedLab(t, "--hardened", "--clients", "2")
-	defer func() { must(t, "down", name) }()
-	t.Run("holds", func(t *testing.T) {
-		contains(t, must(t, "check", name, "--only", "gossip,raft"), "lab "+name+": all ", " promises held", "Raft", "gossip")
-	})
-	t.Run("JSON", func(t *testing.T) {
-		var r finding.Report
-		if err := json.Unmarshal([]byte(must(t, "check", name, "--only", "raft,matrix", "--format", "json")), &r); err != nil {
-			t.Fatal(err)
-		}
-		if r.Cluster.Name != name || len(r.Findings) == 0 || r.Matrix == nil || finding.Summarize(r.Findings).Held != len(r.Findings) {
-			t.Errorf("%s: %s, matrix %v", r.Cluster.Name, finding.Summarize(r.Findings), r.Matrix)
-		}
-	})
-	t.Run("in a folder", func(t *testing.T) { checkIntoFolder(t, name, secrets) })
-	t.Run("of somebody else", func(t *testing.T) { checkAddress(t, name, secrets) })
+	t.Parallel()
+	name, u, e, secrets := checkedLab(t, "--hardened", "--clients", "2")
+	defer func() { u.must(t, "down", name) }()
+	t.Run("in a folder", func(t *testing.T) { checkIntoFolder(t, u, name, secrets) })
+	t.Run("of somebody else", func(t *testing.T) { checkAddress(t, u, name, secrets) })
 	t.Run("interrupted", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		errs := &cancelling{at: "checking", cancel: cancel}
 		var out strings.Builder
-		code := newApp().execute(ctx, []string{"check", name, "--only", "wire,http"}, nil, &out, errs)
+		code := newApp().execute(ctx, u.on([]string{"check", name, "--only", "wire,http"}), nil, &out, errs)
 		if code != exitFailed || !strings.HasSuffix(errs.String(), "nomadlab: interrupted\n") {
 			t.Errorf("exit code %d, %q", code, errs.String())
 		}
 	})
-	t.Run("killed", func(t *testing.T) { checkWithoutNode(t, e, name) })
+	t.Run("killed", func(t *testing.T) { checkWithoutNode(t, u, e, name) })
 }
 
-// checkIntoFolder: five files, each whole, and no secret in any; a folder that cannot be is an error beside the text.
-func checkIntoFolder(t *testing.T, name string, secrets []string) {
+// checkIntoFolder: all promises hold; five files, each whole, and no secret in any; a folder that cannot be is an error
+// beside the text.
+func checkIntoFolder(t *testing.T, u user, name string, secrets []string) {
 	folder := filepath.Join(t.TempDir(), "a", "report")
-	r := call(t, newApp(), "", "check", name, "-v", "--out", folder)
+	r := u.call(t, "", "check", name, "-v", "--out", folder)
 	if r.code != exitFine {
 		t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.errs)
 	}
+	contains(t, r.out, "lab "+name+": all ", " promises held", "Raft", "gossip")
 	files := map[string]string{"standard output": r.out, "standard error": r.errs}
 	for file, end := range map[string]string{
 		"report.txt": "\n", "report.json": "}\n", "junit.xml": "</testsuites>", "report.md": "\n", "index.html": "</html>",
@@ -124,8 +117,12 @@ func checkIntoFolder(t *testing.T, name string, secrets []string) {
 	if left, err := os.ReadDir(folder); err != nil || len(left) != 5 {
 		t.Errorf("%d files in the folder: %v", len(left), err)
 	}
-	if !json.Valid([]byte(files["report.json"])) || xml.Unmarshal([]byte(files["junit.xml"]), new(struct{})) != nil {
-		t.Error("the JSON or the XML cannot be read")
+	var report finding.Report
+	if err := errors.Join(json.Unmarshal([]byte(files["report.json"]), &report), xml.Unmarshal([]byte(files["junit.xml"]), new(struct{}))); err != nil {
+		t.Errorf("the JSON or the XML cannot be read: %v", err)
+	}
+	if held := finding.Summarize(report.Findings).Held; report.Cluster.Name != name || held == 0 || held != len(report.Findings) || report.Matrix == nil {
+		t.Errorf("%s: %s, matrix %v", report.Cluster.Name, finding.Summarize(report.Findings), report.Matrix)
 	}
 	for file, content := range files {
 		for i, secret := range secrets {
@@ -137,8 +134,8 @@ func checkIntoFolder(t *testing.T, name string, secrets []string) {
 			t.Errorf("there is a key in %s", file)
 		}
 	}
-	r = call(t, newApp(), "", "check", name, "--only", "raft", "--out", filepath.Join(folder, "index.html", "below"))
-	if r.code != exitFailed || !strings.Contains(r.out, "promises held") {
+	r = u.call(t, "", "check", name, "--only", "gossip,raft", "--out", filepath.Join(folder, "index.html", "below"))
+	if r.code != exitFailed || !strings.Contains(r.out, "promises held") || !strings.Contains(r.out, "Raft") || !strings.Contains(r.out, "gossip") || strings.Contains(r.out, "HTTP") {
 		t.Errorf("a folder below a file: exit code %d\n%s", r.code, r.out)
 	}
 	contains(t, r.errs, "make the report's folder", "not a directory")
@@ -146,8 +143,8 @@ func checkIntoFolder(t *testing.T, name string, secrets []string) {
 
 // checkWithoutNode: what cannot be tried at a dead agent is no refusal, and what another one answers is still tried. The
 // server is a follower: without a leader, others would have nothing to answer for some seconds.
-func checkWithoutNode(t *testing.T, e engine.Engine, name string) {
-	leader, err := opened(t, name).Leader(t.Context(), "")
+func checkWithoutNode(t *testing.T, u user, e engine.Engine, name string) {
+	leader, err := opened(t, u, name).Leader(t.Context(), "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,7 +157,7 @@ func checkWithoutNode(t *testing.T, e engine.Engine, name string) {
 			t.Fatal(err)
 		}
 	}
-	r := call(t, newApp(), "", "check", name, "--only", "rpc-refuses-*,*-refuses-plaintext,server-lets-nobody-list-jobs-without-token,client-lets-nobody-read-agents-without-token", "--format", "json")
+	r := u.call(t, "", "check", name, "--only", "rpc-refuses-*,*-refuses-plaintext,server-lets-nobody-list-jobs-without-token,client-lets-nobody-read-agents-without-token", "--format", "json")
 	if r.code != exitUnproved {
 		t.Errorf("exit code %d\n%s", r.code, r.errs)
 	}
@@ -184,6 +181,6 @@ func checkWithoutNode(t *testing.T, e engine.Engine, name string) {
 			t.Errorf("%s held nowhere, though agents are left that can be asked", id)
 		}
 	}
-	text := call(t, newApp(), "", "check", name, "--only", "rpc-refuses-*,raft")
+	text := u.call(t, "", "check", name, "--only", "rpc-refuses-*,raft")
 	contains(t, text.out, "could not be tried at every agent", "at "+server+": the agent does not run: rpc-refuses-")
 }

@@ -65,13 +65,14 @@ func TestPlanAsComposeSaysWhatItCannot(t *testing.T) {
 
 // composed runs Compose, of whichever kind is there, in a folder that has the committed file and nothing else.
 type composed struct {
-	command []string
-	folder  string
+	command     []string
+	environment []string
+	folder      string
 }
 
-func newComposed(t *testing.T) composed {
+func newComposed(t *testing.T, environment []string) composed {
 	t.Helper()
-	c := composed{folder: t.TempDir(), command: []string{"docker-compose"}}
+	c := composed{folder: t.TempDir(), environment: append(os.Environ(), environment...), command: []string{"docker-compose"}}
 	if _, err := exec.LookPath("docker-compose"); err != nil {
 		c.command = []string{"docker", "compose"}
 		if err := exec.CommandContext(t.Context(), "docker", "compose", "version").Run(); err != nil {
@@ -92,25 +93,21 @@ func (c composed) run(t *testing.T, args ...string) {
 	t.Helper()
 	args = append(slices.Clone(c.command), args...)
 	cmd := exec.CommandContext(t.Context(), args[0], args[1:]...)
-	cmd.Dir = c.folder
+	cmd.Dir, cmd.Env = c.folder, c.environment
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 }
 
-// composeWorld names a lab that nothing is left of when the test ends, even if it is killed.
-func composeWorld(t *testing.T) (name string, e engine.Engine) {
+// composeWorld names a lab that nothing is left of when the test ends, even if it is killed, and the environment with which
+// Compose makes it.
+func composeWorld(t *testing.T, u user) (name string, e engine.Engine, environment []string) {
 	t.Helper()
-	t.Setenv("XDG_STATE_HOME", t.TempDir())
-	t.Setenv("SHELL", "/bin/bash")
 	name = unused(t)
-	e = realEngine(t, engines.Docker, name)
+	e = realEngine(t, u.engine, name)
 	found, err := image.ResolveAt(t.Context(), e.DockerHost(), image.Request{}, nil)
 	if err != nil {
 		t.Fatal(err)
-	}
-	for k, v := range map[string]string{"NOMAD_IMAGE": found.Ref, "NOMADLAB_NAME": name, "COMPOSE_PROJECT_NAME": name} {
-		t.Setenv(k, v)
 	}
 	f := e.Footprint("lab", name)
 	guard, err := watchdog.Start(t.Context(), watchdog.Target{DockerHost: f.DockerHost, Label: f.Label})
@@ -122,39 +119,41 @@ func composeWorld(t *testing.T) (name string, e engine.Engine) {
 			t.Error(err)
 		}
 	})
-	return name, e
+	return name, e, []string{"NOMAD_IMAGE=" + found.Ref, "NOMADLAB_NAME=" + name, "COMPOSE_PROJECT_NAME=" + name}
 }
 
 // TestTheComposeFileMakesALabLikeAnyOther brings the committed file up by Compose alone, and then uses nomadlab.
 func TestTheComposeFileMakesALabLikeAnyOther(t *testing.T) {
-	name, e := composeWorld(t)
-	defer func() { must(t, "down", name) }()
-	c := newComposed(t)
+	t.Parallel()
+	u := user{engine: engines.Docker}
+	name, e, environment := composeWorld(t, u)
+	defer func() { u.must(t, "down", name) }()
+	c := newComposed(t, environment)
 	c.run(t, "up", "-d")
 	folder := filepath.Join(os.Getenv("XDG_STATE_HOME"), "nomadlab", "labs", name+".compose-"+name)
 
-	listed := listedLab(t, name)
+	listed := listedLab(t, u, name)
 	if listed.Nodes != 5 || listed.State != "running" || listed.Nomad != image.DefaultVersion || listed.FolderLost != "" || time.Since(listed.Created) > time.Hour {
 		t.Errorf("list, before anybody has opened the lab: %+v", listed)
 	}
 	if _, err := os.Stat(folder); err == nil {
 		t.Error("list made a folder")
 	}
-	t.Run("status", func(t *testing.T) { composedStatus(t, name) })
-	t.Run("env", func(t *testing.T) { tryEnv(t, name) })
+	t.Run("status", func(t *testing.T) { composedStatus(t, u, name) })
+	t.Run("env", func(t *testing.T) { tryEnv(t, u, name) })
 	t.Run("nomad", func(t *testing.T) {
-		contains(t, must(t, "nomad", name, "--", "server", "members"), "server-3.global", "alive")
-		if r := call(t, newApp(), job, "nomad", name, "--", "job", "run", "-detach", "-"); r.code != exitFine {
+		contains(t, u.must(t, "nomad", name, "--", "server", "members"), "server-3.global", "alive")
+		if r := u.call(t, job, "nomad", name, "--", "job", "run", "-detach", "-"); r.code != exitFine {
 			t.Errorf("a job: %+v", r)
 		}
 	})
-	t.Run("logs", func(t *testing.T) { tryLogs(t, name) })
-	t.Run("keys", func(t *testing.T) { tryKeys(t, name, folder) })
+	t.Run("logs", func(t *testing.T) { tryLogs(t, u, name) })
+	t.Run("keys", func(t *testing.T) { tryKeys(t, u, name, folder) })
 	t.Run("confined", func(t *testing.T) { tryConfinement(t, name) })
 	t.Run("up again", func(t *testing.T) {
 		before := keyFiles(t, folder)
 		c.run(t, "up", "-d")
-		must(t, "status", name)
+		u.must(t, "status", name)
 		if after := keyFiles(t, folder); !slices.Equal(before, after) {
 			t.Error("there are new keys")
 		}
@@ -164,20 +163,20 @@ func TestTheComposeFileMakesALabLikeAnyOther(t *testing.T) {
 	}
 	t.Run("restart", func(t *testing.T) {
 		c.run(t, "restart") // all at once: Docker's own addresses may change hands
-		composedStatus(t, name)
+		composedStatus(t, u, name)
 	})
-	t.Run("start", func(t *testing.T) { tryStartComposed(t, e, name) })
-	if r := call(t, newApp(), "", "up", "--name", name); r.code != exitUsage || !strings.Contains(r.errs, "taken") {
+	t.Run("start", func(t *testing.T) { tryStartComposed(t, u, e, name) })
+	if r := u.call(t, "", "up", "--name", name); r.code != exitUsage || !strings.Contains(r.errs, "taken") {
 		t.Errorf("up under its name: %+v", r)
 	}
-	contains(t, must(t, "down", name), "removed, 5 nodes")
+	contains(t, u.must(t, "down", name), "removed, 5 nodes")
 	nothingLeft(t, name, folder)
 }
 
-func listedLab(t *testing.T, name string) lab.Listed {
+func listedLab(t *testing.T, u user, name string) lab.Listed {
 	t.Helper()
 	var labs []lab.Listed
-	if err := json.Unmarshal([]byte(must(t, "list", "--json")), &labs); err != nil {
+	if err := json.Unmarshal([]byte(u.must(t, "list", "--json")), &labs); err != nil {
 		t.Fatal(err)
 	}
 	i := slices.IndexFunc(labs, func(l lab.Listed) bool { return l.Name == name })
@@ -188,12 +187,12 @@ func listedLab(t *testing.T, name string) lab.Listed {
 }
 
 // composedStatus waits until the clients have registered, which Compose does not.
-func composedStatus(t *testing.T, name string) {
+func composedStatus(t *testing.T, u user, name string) {
 	ctx, cancel := context.WithTimeout(t.Context(), deadline.Hang)
 	defer cancel()
 	var status lab.Status
 	err := lab.WaitFor(ctx, "the lab to be ready", func(context.Context) string {
-		r := call(t, newApp(), "", "status", name, "--json")
+		r := u.call(t, "", "status", name, "--json")
 		status = lab.Status{}
 		if err := json.Unmarshal([]byte(r.out), &status); err != nil {
 			t.Fatalf("%v: %+v", err, r)
@@ -223,7 +222,7 @@ func composedStatus(t *testing.T, name string) {
 }
 
 // tryKeys looks into every node: whose the files are, and that no key but the node's own is among them.
-func tryKeys(t *testing.T, name, folder string) {
+func tryKeys(t *testing.T, u user, name, folder string) {
 	for _, node := range []string{"server-1", "server-2", "server-3", "client-1", "client-2"} {
 		role, _, _ := strings.Cut(node, "-")
 		id := pki.Identity{Role: pki.Role(role)}
@@ -235,26 +234,26 @@ func tryKeys(t *testing.T, name, folder string) {
 			want = append(want, "600 1000:1000 /nomad/config/gossip.hcl")
 		}
 		slices.Sort(want)
-		got := strings.Split(strings.TrimSpace(must(t, "exec", name, node, "--", "sh", "-c",
+		got := strings.Split(strings.TrimSpace(u.must(t, "exec", name, node, "--", "sh", "-c",
 			"stat -c '%a %u:%g %n' /nomad/config /nomad/config/* /nomad/data /nomad/tls /nomad/tls/*")), "\n")
 		slices.Sort(got)
 		if !slices.Equal(got, want) {
 			t.Errorf("%s has %q, want %q", node, got, want)
 		}
-		if id := must(t, "exec", name, node, "--", "id", "-u"); id != "1000\n" {
+		if id := u.must(t, "exec", name, node, "--", "id", "-u"); id != "1000\n" {
 			t.Errorf("%s runs as %s", node, id)
 		}
 	}
 	authority := secretLine(t, filepath.Join(folder, "tls", pki.CAKeyFile))
 	for holder, line := range map[string]string{
 		"nobody":   authority,
-		"server-2": strings.Split(must(t, "exec", name, "server-2", "--", "cat", "/nomad/tls/global-server-nomad-key.pem"), "\n")[1],
-		"client-1": strings.Split(must(t, "exec", name, "client-1", "--", "cat", "/nomad/tls/global-client-nomad-key.pem"), "\n")[1],
+		"server-2": strings.Split(u.must(t, "exec", name, "server-2", "--", "cat", "/nomad/tls/global-server-nomad-key.pem"), "\n")[1],
+		"client-1": strings.Split(u.must(t, "exec", name, "client-1", "--", "cat", "/nomad/tls/global-client-nomad-key.pem"), "\n")[1],
 	} {
 		var holders []string
 		for _, node := range []string{"server-1", "server-2", "server-3", "client-1", "client-2"} {
 			// Files alone: a task's log goes through a pipe, and reading that would wait for the task.
-			if found := must(t, "exec", name, node, "--", "sh", "-c", `find /nomad /tmp -type f | while read -r f; do grep -lF "$0" "$f" || true; done`, line); found != "" {
+			if found := u.must(t, "exec", name, node, "--", "sh", "-c", `find /nomad /tmp -type f | while read -r f; do grep -lF "$0" "$f" || true; done`, line); found != "" {
 				holders = append(holders, node)
 			}
 		}
@@ -336,17 +335,17 @@ func tryConfinement(t *testing.T, name string) {
 }
 
 // tryStartComposed kills a server and a client, which get new ports, and perhaps new addresses.
-func tryStartComposed(t *testing.T, e engine.Engine, name string) {
+func tryStartComposed(t *testing.T, u user, e engine.Engine, name string) {
 	for _, node := range []string{"server-1", "client-1"} {
 		if err := e.Kill(t.Context(), engine.Ref{Lab: name, Node: node}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	contains(t, must(t, "list"), "3/5", "partly running")
-	if r := call(t, newApp(), "", "status", name); r.code != exitFailed || !strings.Contains(r.out, "server-1 is stopped") {
+	contains(t, listedLine(t, u, name), "3/5", "partly running")
+	if r := u.call(t, "", "status", name); r.code != exitFailed || !strings.Contains(r.out, "server-1 is stopped") {
 		t.Errorf("status: %+v", r)
 	}
-	contains(t, must(t, "start", name), "is ready in", "leader")
+	contains(t, u.must(t, "start", name), "is ready in", "leader")
 }
 
 // nothingLeft asks for all that bears the lab's label, for volumes that bear its name, and for the folder with its keys.

@@ -22,41 +22,60 @@ import (
 
 // TestALabFromUpToDown: what the command says and does is the same on every engine.
 func TestALabFromUpToDown(t *testing.T) {
+	t.Parallel()
 	for _, k := range []engines.Kind{engines.Docker, engines.Process} {
-		t.Run(string(k), func(t *testing.T) { fromUpToDown(t, k) })
+		t.Run(string(k), func(t *testing.T) {
+			t.Parallel()
+			fromUpToDown(t, user{engine: k})
+		})
 	}
 }
 
-func fromUpToDown(t *testing.T, k engines.Kind) {
-	t.Setenv("XDG_STATE_HOME", t.TempDir())
-	t.Setenv("SHELL", "/bin/bash")
+func fromUpToDown(t *testing.T, u user) {
 	name := unused(t)
-	e := realEngine(t, k, name)
-	defer func() { must(t, "down", name) }()
+	e := realEngine(t, u.engine, name)
+	defer func() { u.must(t, "down", name) }()
 
-	contains(t, must(t, "plan", "--name", name, "--servers", "1", "--clients", "1"), "lab "+name+" would be", "server.global.nomad", "agent.hcl")
-	contains(t, apart(t, "up", "--name", name, "--servers", "1", "--clients", "1"), "is ready", "1 server, 1 client", "leader", " down "+name+" # remove it")
-	if r := call(t, newApp(), "", "up", "--name", name); r.code != exitUsage || !strings.Contains(r.errs, "taken") {
+	contains(t, u.must(t, "plan", "--name", name, "--servers", "1", "--clients", "1"), "lab "+name+" would be", "server.global.nomad", "agent.hcl")
+	contains(t, u.mustApart(t, "up", "--name", name, "--servers", "1", "--clients", "1"), "is ready", "1 server, 1 client", "leader", " down "+name+" # remove it")
+	if r := u.call(t, "", "up", "--name", name); r.code != exitUsage || !strings.Contains(r.errs, "taken") {
 		t.Errorf("a second up: %+v", r)
 	}
-	contains(t, must(t, "list"), name+"  ", "2/2", "  "+string(k)+" ")
-	contains(t, must(t, "status", name), "is ready", "client-1", "6d 23h", "encrypted")
-	t.Run("env", func(t *testing.T) { tryEnv(t, name) })
-	t.Run("nomad", func(t *testing.T) { tryNomad(t, name) })
-	t.Run("exec", func(t *testing.T) { tryExec(t, k, name) })
-	t.Run("logs", func(t *testing.T) { tryLogs(t, name) })
-	t.Run("start", func(t *testing.T) { tryStart(t, e, name) })
-	contains(t, must(t, "down", name), "removed, 2 nodes")
-	contains(t, must(t, "down", name), "there is none")
+	contains(t, listedLine(t, u, name), name+"  ", "2/2", "  "+string(u.engine)+" ")
+	contains(t, u.must(t, "status", name), "is ready", "client-1", "6d 23h", "encrypted")
+	t.Run("env", func(t *testing.T) { tryEnv(t, u, name) })
+	t.Run("nomad", func(t *testing.T) { tryNomad(t, u, name) })
+	t.Run("exec", func(t *testing.T) { tryExec(t, u, name) })
+	t.Run("logs", func(t *testing.T) { tryLogs(t, u, name) })
+	t.Run("check", func(t *testing.T) { checkKnown(t, u, name) })
+	t.Run("start", func(t *testing.T) { tryStart(t, u, e, name) })
+	contains(t, u.must(t, "down", name), "removed, 2 nodes")
+	contains(t, u.must(t, "down", name), "there is none")
 }
 
-// tryEnv lets bash evaluate what env prints, and asks the agent with the files that it names.
-func tryEnv(t *testing.T, name string) {
-	for _, v := range foreign(nil) {
-		t.Setenv(v, "production")
+// listedLine is what list says of the lab.
+func listedLine(t *testing.T, u user, name string) string {
+	t.Helper()
+	list := u.must(t, "list")
+	for line := range strings.Lines(list) {
+		if strings.HasPrefix(line, name+" ") {
+			return line
+		}
 	}
+	t.Errorf("lab %s is not in:\n%s", name, list)
+	return ""
+}
+
+// tryEnv lets bash evaluate what env prints, where the variables have values of another cluster, and asks the agent with
+// the files that it names.
+func tryEnv(t *testing.T, u user, name string) {
 	line := `eval "$1"; printf '%s\n' "$NOMAD_ADDR" "$NOMAD_CACERT" "$NOMAD_CLIENT_CERT" "$NOMAD_CLIENT_KEY" "$NOMAD_REGION"; env | grep =production`
-	out, err := exec.CommandContext(t.Context(), "bash", "-c", line, "bash", must(t, "env", name)).Output()
+	shell := exec.CommandContext(t.Context(), "bash", "-c", line, "bash", u.must(t, "env", name))
+	shell.Env = os.Environ()
+	for _, v := range foreign(nil) {
+		shell.Env = append(shell.Env, v+"=production")
+	}
+	out, err := shell.Output()
 	v := strings.Split(string(out), "\n")
 	if exit := new(exec.ExitError); !errors.As(err, &exit) || exit.ExitCode() != 1 || len(v) != 6 || v[4] != "global" { // grep finds none
 		t.Fatalf("bash: %v: %q", err, v)
@@ -78,7 +97,7 @@ func tryEnv(t *testing.T, name string) {
 		t.Error("without a certificate the agent answers too, so that env's is not what opened it")
 	}
 	var object map[string]string
-	if err := json.Unmarshal([]byte(must(t, "env", name, "--json")), &object); err != nil || object["NOMAD_ADDR"] != v[0] {
+	if err := json.Unmarshal([]byte(u.must(t, "env", name, "--json")), &object); err != nil || object["NOMAD_ADDR"] != v[0] {
 		t.Errorf("as JSON: %v: %v", err, object)
 	}
 }
@@ -86,34 +105,34 @@ func tryEnv(t *testing.T, name string) {
 // TestAHardenedLabAndItsToken: env sets the lab's token in the place of any other, nomad calls with it, and so does whoever
 // comes after `start`.
 func TestAHardenedLabAndItsToken(t *testing.T) {
-	t.Setenv("XDG_STATE_HOME", t.TempDir())
-	t.Setenv("SHELL", "/bin/bash")
-	t.Setenv(token, "production")
+	t.Parallel()
 	name := unused(t)
-	e := realEngine(t, engines.Process, name)
-	defer func() { must(t, "down", name) }()
+	u := user{engine: engines.Process, env: []string{token + "=production"}}
+	e := realEngine(t, u.engine, name)
+	defer func() { u.must(t, "down", name) }()
 
-	contains(t, must(t, "plan", "--name", name, "--hardened"), "hardened: ACLs on every agent", "introduction token")
-	said := apart(t, "up", "--name", name, "--servers", "1", "--clients", "1", "--hardened")
+	contains(t, u.must(t, "plan", "--name", name, "--hardened"), "hardened: ACLs on every agent", "introduction token")
+	said := u.mustApart(t, "up", "--name", name, "--servers", "1", "--clients", "1", "--hardened")
 	contains(t, said, "is ready", "it has ACLs", "use it from this shell, with its token", "bootstrapped, 1 client introduced")
 	var object map[string]string
-	if err := json.Unmarshal([]byte(must(t, "env", name, "--json")), &object); err != nil || len(object[token]) != 36 {
+	if err := json.Unmarshal([]byte(u.must(t, "env", name, "--json")), &object); err != nil || len(object[token]) != 36 {
 		t.Fatalf("as JSON: %v: %d characters", err, len(object[token]))
 	}
-	line := `eval "$1"; printf '%s' "$NOMAD_TOKEN"`
-	if out, err := exec.CommandContext(t.Context(), "bash", "-c", line, "bash", must(t, "env", name)).Output(); err != nil || string(out) != object[token] {
+	shell := exec.CommandContext(t.Context(), "bash", "-c", `eval "$1"; printf '%s' "$NOMAD_TOKEN"`, "bash", u.must(t, "env", name))
+	shell.Env = append(os.Environ(), u.env...)
+	if out, err := shell.Output(); err != nil || string(out) != object[token] {
 		t.Errorf("bash has another token than the JSON: %v", err)
 	}
-	contains(t, must(t, "env", "--unset"), " NOMAD_TOKEN ")
-	for _, shown := range []string{said, must(t, "status", name), must(t, "status", name, "--json"), must(t, "logs", name)} {
+	contains(t, u.must(t, "env", "--unset"), " NOMAD_TOKEN ")
+	for _, shown := range []string{said, u.must(t, "status", name), u.must(t, "status", name, "--json"), u.must(t, "logs", name)} {
 		if strings.Contains(shown, object[token]) {
 			t.Errorf("the token is in:\n%s", shown)
 		}
 	}
-	contains(t, must(t, "status", name, "--json"), `"acl": true`)
-	contains(t, must(t, "nomad", name, "--", "acl", "token", "create", "-name", "me", "-policy", "developer"), "developer")
-	tryStart(t, e, name)
-	contains(t, must(t, "nomad", name, "--", "node", "status"), "client-1", "ready")
+	contains(t, u.must(t, "status", name, "--json"), `"acl": true`)
+	contains(t, u.must(t, "nomad", name, "--", "acl", "token", "create", "-name", "me", "-policy", "developer"), "developer")
+	tryStart(t, u, e, name)
+	contains(t, u.must(t, "nomad", name, "--", "node", "status"), "client-1", "ready")
 }
 
 func ask(t *testing.T, address string, c *tls.Config) error {
@@ -136,46 +155,46 @@ func ask(t *testing.T, address string, c *tls.Config) error {
 	return nil
 }
 
-func tryExec(t *testing.T, k engines.Kind, name string) {
-	where := map[engines.Kind]string{engines.Docker: "hostname", engines.Process: "echo $NOMADLAB_NODE"}[k]
-	r := call(t, newApp(), "in", "exec", name, "client-1", "--", "sh", "-c", "cat; "+where+"; echo bad >&2; exit 7")
+func tryExec(t *testing.T, u user, name string) {
+	where := map[engines.Kind]string{engines.Docker: "hostname", engines.Process: "echo $NOMADLAB_NODE"}[u.engine]
+	r := u.call(t, "in", "exec", name, "client-1", "--", "sh", "-c", "cat; "+where+"; echo bad >&2; exit 7")
 	if r.code != 7 || r.out != "inclient-1\n" || r.errs != "bad\n" {
 		t.Errorf("%+v", r)
 	}
-	if r := call(t, newApp(), "", "exec", name, "client-9", "--", "true"); r.code != exitUsage || !strings.Contains(r.errs, "server-1 client-1") {
+	if r := u.call(t, "", "exec", name, "client-9", "--", "true"); r.code != exitUsage || !strings.Contains(r.errs, "server-1 client-1") {
 		t.Errorf("a node that does not exist: %+v", r)
 	}
 }
 
-func tryLogs(t *testing.T, name string) {
-	contains(t, must(t, "logs", name), "server-1 |     2", "client-1 |     2", "cluster leadership acquired")
-	if one := must(t, "logs", name, "client-1"); strings.Contains(one, "client-1 |") || !strings.Contains(one, "node registration complete") {
+func tryLogs(t *testing.T, u user, name string) {
+	contains(t, u.must(t, "logs", name), "server-1 |     2", "client-1 |     2", "cluster leadership acquired")
+	if one := u.must(t, "logs", name, "client-1"); strings.Contains(one, "client-1 |") || !strings.Contains(one, "node registration complete") {
 		t.Errorf("log of one node:\n%s", one)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	out := &cancelling{at: "node registration complete", cancel: cancel}
 	var errs strings.Builder
-	if code := newApp().execute(ctx, []string{"logs", name, "-f"}, nil, out, &errs); code != exitFine || errs.Len() > 0 {
+	if code := newApp().execute(ctx, u.on([]string{"logs", name, "-f"}), nil, out, &errs); code != exitFine || errs.Len() > 0 {
 		t.Errorf("following until interrupted: exit code %d, %s", code, errs.String())
 	}
 }
 
-func tryStart(t *testing.T, e engine.Engine, name string) {
+func tryStart(t *testing.T, u user, e engine.Engine, name string) {
 	for _, node := range []string{"server-1", "client-1"} {
 		if err := e.Kill(t.Context(), engine.Ref{Lab: name, Node: node}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	contains(t, must(t, "list"), "stopped")
-	if r := call(t, newApp(), "", "status", name); r.code != exitFailed || !strings.Contains(r.out, "not ready") {
+	contains(t, listedLine(t, u, name), "stopped")
+	if r := u.call(t, "", "status", name); r.code != exitFailed || !strings.Contains(r.out, "not ready") {
 		t.Errorf("status of a stopped lab: %+v", r)
 	}
-	if r := call(t, newApp(), "", "env", name); r.code != exitFailed || r.out != "" || !strings.Contains(r.errs, "nomadlab start "+name) {
+	if r := u.call(t, "", "env", name); r.code != exitFailed || r.out != "" || !strings.Contains(r.errs, "nomadlab start "+name) {
 		t.Errorf("env of a stopped lab: %+v", r)
 	}
-	contains(t, must(t, "start", name), "is ready in", "leader")
-	must(t, "status", name)
+	contains(t, u.must(t, "start", name), "is ready in", "leader")
+	u.must(t, "status", name)
 }
 
 // cancelling is a writer that interrupts when it sees a text.
@@ -194,16 +213,16 @@ func (c *cancelling) Write(p []byte) (int, error) {
 }
 
 func TestRunsAndInterruptions(t *testing.T) {
-	t.Setenv("XDG_STATE_HOME", t.TempDir())
-	name := unused(t)
-	e := realEngine(t, engines.Auto, name)
+	t.Parallel()
+	u, name := user{engine: engines.Auto}, unused(t)
+	e := realEngine(t, u.engine, name)
 
 	t.Run("interrupted up", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		errs := &cancelling{at: "waiting for a leader", cancel: cancel}
 		var out strings.Builder
-		code := newApp().execute(ctx, []string{"up", "--name", name, "--servers", "1", "--clients", "0"}, nil, &out, errs)
+		code := newApp().execute(ctx, u.on([]string{"up", "--name", name, "--servers", "1", "--clients", "0"}), nil, &out, errs)
 		if code != exitFailed || out.Len() > 0 {
 			t.Errorf("exit code %d, %q", code, out.String())
 		}
@@ -212,10 +231,10 @@ func TestRunsAndInterruptions(t *testing.T) {
 			t.Errorf("left: %v (%v)", left, err)
 		}
 	})
-	t.Run("run", func(t *testing.T) { tryRun(t, e) })
+	t.Run("run", func(t *testing.T) { tryRun(t, u, e) })
 }
 
-func tryRun(t *testing.T, e engine.Engine) {
+func tryRun(t *testing.T, u user, e engine.Engine) {
 	var labs []string
 	scenario := func(name string, err error) story.Scenario {
 		return story.Scenario{Name: name, Claim: "Claims " + name + ".", Spec: lab.Spec{}.With(lab.Servers(1), lab.Clients(0)), Steps: func() []story.Step {
@@ -230,7 +249,7 @@ func tryRun(t *testing.T, e engine.Engine) {
 	a.all = func() []story.Scenario {
 		return []story.Scenario{scenario("bad", errors.New("boom")), scenario("good", nil)}
 	}
-	r := call(t, a, "", "run", "--all", "--json")
+	r := call(t, a, "", u.on([]string{"run", "--all", "--json"})...)
 	var results []outcome
 	if err := json.Unmarshal([]byte(r.out), &results); err != nil || len(results) != 2 {
 		t.Fatalf("%v\n%s%s", err, r.out, r.errs)

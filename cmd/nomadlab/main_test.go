@@ -1,15 +1,17 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
+	"flag"
+	"fmt"
 	"maps"
 	"os"
-	"os/exec"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -27,47 +29,44 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asCommand) != "" {
 		main()
 	}
-	os.Exit(m.Run())
+	flag.Parse()
+	os.Exit(withHome(m))
 }
 
-// apart runs the command in a process of its own, which is gone when it returns.
-func apart(t *testing.T, args ...string) string {
-	t.Helper()
-	self, err := os.Executable()
+// atOnce is how many tests run side by side, where -parallel does not say so. Those on real clusters wait more than they
+// compute.
+const atOnce = 4
+
+// sideBySide sets how many tests run at once.
+func sideBySide() error {
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if given {
+		return nil
+	}
+	return flag.Set("test.parallel", strconv.Itoa(max(atOnce, runtime.GOMAXPROCS(0))))
+}
+
+// withHome runs the tests with one folder for what all their labs keep, so that they may run side by side: a test that
+// changes the environment may not. Labs have names of their own in it. The folder stays if a test fails, for the evidence
+// that is in it.
+func withHome(m *testing.M) int {
+	home, err := os.MkdirTemp("", "cmdtest-")
+	if err == nil {
+		err = errors.Join(os.Setenv("XDG_STATE_HOME", home), os.Setenv("SHELL", "/bin/bash"), sideBySide())
+	}
+	code := 1
+	if err == nil {
+		code = m.Run()
+	}
+	if code == 0 {
+		err = os.RemoveAll(home)
+	}
 	if err != nil {
-		t.Fatal(err)
+		_, _ = fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
-	cmd := exec.CommandContext(t.Context(), self, args...)
-	cmd.Env = append(os.Environ(), asCommand+"=1")
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("nomadlab %s: %v\n%s", strings.Join(args, " "), err, out)
-	}
-	return string(out)
-}
-
-// result is what one call of the command left.
-type result struct {
-	code      int
-	out, errs string
-}
-
-// call runs the command in this process.
-func call(t *testing.T, a *app, stdin string, args ...string) result {
-	t.Helper()
-	var out, errs bytes.Buffer
-	code := a.execute(t.Context(), args, strings.NewReader(stdin), &out, &errs)
-	return result{code: code, out: out.String(), errs: errs.String()}
-}
-
-// must is call for what has to succeed.
-func must(t *testing.T, args ...string) string {
-	t.Helper()
-	r := call(t, newApp(), "", args...)
-	if r.code != exitFine {
-		t.Fatalf("nomadlab %s: exit code %d\n%s%s", strings.Join(args, " "), r.code, r.out, r.errs)
-	}
-	return r.out
+	return code
 }
 
 // contains fails the test unless the text has all the parts.
@@ -144,11 +143,9 @@ func unused(t *testing.T) string {
 	return "cmdtest-" + hex.EncodeToString(b)
 }
 
-// realEngine makes the commands of this test use that engine, and returns it. What the named lab leaves is removed when
-// the test ends, and is a failure.
+// realEngine returns that engine. What the named lab leaves is removed when the test ends, and is a failure.
 func realEngine(t *testing.T, k engines.Kind, labs ...string) engine.Engine {
 	t.Helper()
-	t.Setenv(engines.Variable, string(k))
 	set, err := engines.Open(t.Context(), k)
 	if err != nil {
 		t.Fatal(err)

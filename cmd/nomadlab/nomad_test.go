@@ -17,24 +17,24 @@ const job = `job "j" {
 }
 `
 
-func tryNomad(t *testing.T, name string) {
-	contains(t, must(t, "nomad", name, "--", "server", "members"), "server-1.global", "alive")
-	t.Chdir(t.TempDir())
-	if err := os.WriteFile(filepath.Join(".", "web.nomad.hcl"), []byte(job), 0o600); err != nil {
+func tryNomad(t *testing.T, u user, name string) {
+	contains(t, u.must(t, "nomad", name, "--", "server", "members"), "server-1.global", "alive")
+	here := user{engine: u.engine, folder: t.TempDir()}
+	if err := os.WriteFile(filepath.Join(here.folder, "web.nomad.hcl"), []byte(job), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	contains(t, must(t, "nomad", "--lab", name, "--", "job", "validate", "./web.nomad.hcl"), "Job validation successful")
-	tryFilesAnywhere(t, name)
-	if r := call(t, newApp(), job, "nomad", name, "--", "job", "validate", "-"); r.code != exitFine {
+	contains(t, here.must(t, "nomad", "--lab", name, "--", "job", "validate", "./web.nomad.hcl"), "Job validation successful")
+	tryFilesAnywhere(t, u, name)
+	if r := u.call(t, job, "nomad", name, "--", "job", "validate", "-"); r.code != exitFine {
 		t.Errorf("a job on standard input: %+v", r)
 	}
-	if r := call(t, newApp(), "", "nomad", name, "--", "job", "validate", "./gone.nomad.hcl"); r.code != 1 || strings.Contains(r.errs, "nomadlab:") {
+	if r := here.call(t, "", "nomad", name, "--", "job", "validate", "./gone.nomad.hcl"); r.code != 1 || strings.Contains(r.errs, "nomadlab:") {
 		t.Errorf("a file that does not exist: %+v", r)
 	}
 }
 
 // tryFilesAnywhere names files by every kind of path, below a folder that is closed to the CLI's user in the image.
-func tryFilesAnywhere(t *testing.T, name string) {
+func tryFilesAnywhere(t *testing.T, u user, name string) {
 	home, err := os.UserHomeDir()
 	if err != nil {
 		t.Fatal(err)
@@ -48,13 +48,12 @@ func tryFilesAnywhere(t *testing.T, name string) {
 	if err := os.WriteFile(at, []byte(job), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	contains(t, must(t, "nomad", name, "--", "job", "validate", at), "Job validation successful")
+	contains(t, u.must(t, "nomad", name, "--", "job", "validate", at), "Job validation successful")
 	sub := filepath.Join(closed, "sub")
 	if err := os.Mkdir(sub, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	t.Chdir(sub)
-	contains(t, must(t, "nomad", name, "--", "job", "validate", "../web.nomad.hcl"), "Job validation successful")
-	contains(t, must(t, "nomad", name, "--", "server", "members"), "alive")
-	t.Chdir("/tmp")
+	there := user{engine: u.engine, folder: sub}
+	contains(t, there.must(t, "nomad", name, "--", "job", "validate", "../web.nomad.hcl"), "Job validation successful")
+	contains(t, there.must(t, "nomad", name, "--", "server", "members"), "alive")
 }

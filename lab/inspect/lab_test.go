@@ -14,6 +14,7 @@ import (
 
 // TestAPausedServer: what hangs is not reached, never refused; and a question of the cluster is put to another server.
 func TestAPausedServer(t *testing.T) {
+	t.Parallel()
 	const once, each = "server-makes-no-token-that-ends-in-over-a-month", "server-https-refuses-no-certificate"
 	l := labtest.Start(t, lab.Servers(3), lab.Clients(0), lab.Hardened())
 	paused := l.Servers()[0] // the first would be asked what the cluster answers
@@ -71,6 +72,7 @@ func handOver(t *testing.T, l *lab.Lab, leader, other *lab.Node) {
 
 // TestAWorkloadThatDoesNotStart is told of, and not skipped: here no server is left that could start it.
 func TestAWorkloadThatDoesNotStart(t *testing.T) {
+	t.Parallel()
 	const looks = "workload-identity-may-not-list-nodes"
 	l := labtest.Start(t, lab.Servers(1), lab.Clients(1), lab.Hardened())
 	if err := l.Servers()[0].Kill(t.Context()); err != nil {

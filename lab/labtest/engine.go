@@ -29,7 +29,13 @@ func Main(m *testing.M) int {
 // Engines are those that are asked for, open until the test ends.
 func Engines(t testing.TB) *engines.Set {
 	t.Helper()
-	e, err := engines.Open(t.Context(), engines.Kind(os.Getenv(engines.Variable)))
+	return open(t, engines.Kind(os.Getenv(engines.Variable)))
+}
+
+// open returns the engines of that kind, open until the test ends.
+func open(t testing.TB, k engines.Kind) *engines.Set {
+	t.Helper()
+	e, err := engines.Open(t.Context(), k)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -80,8 +80,8 @@ func demandEvidence(t *testing.T, folder string, wanted map[string]string, secre
 // TestEvidenceOfAFailedStart: certificates that end within a second keep the lab from getting ready. What its error
 // names tells why, and nothing runs any more.
 func TestEvidenceOfAFailedStart(t *testing.T) {
-	home := t.TempDir()
-	t.Setenv("XDG_STATE_HOME", home)
+	t.Parallel()
+	home := os.Getenv("XDG_STATE_HOME")
 	e, name := labtest.Engine(t), victimName()
 	var secrets []string
 	var run string
@@ -114,10 +114,8 @@ func TestEvidenceOfAFailedStart(t *testing.T) {
 	gone(t, name, run, home, 0)
 }
 
-// TestEvidenceOfARunningLab has what the agents say of themselves as well.
-func TestEvidenceOfARunningLab(t *testing.T) {
-	t.Setenv("XDG_STATE_HOME", t.TempDir())
-	l := labtest.Start(t, lab.Servers(1), lab.Clients(0))
+// evidenceOfARunningLab has what the agents say of themselves as well.
+func evidenceOfARunningLab(t *testing.T, l *lab.Lab) {
 	secrets := secretsOf(t, labtest.Engine(t), engine.Ref{Lab: l.Name(), Node: "server-1"})
 	folder, err := l.Evidence(t.Context(), errors.New("because"))
 	if err != nil {
@@ -140,8 +138,8 @@ func TestEvidenceOfARunningLab(t *testing.T) {
 
 // TestInterruptedStartLeavesNothing, and no evidence either: whoever pressed Ctrl-C knows why.
 func TestInterruptedStartLeavesNothing(t *testing.T) {
-	home := t.TempDir()
-	t.Setenv("XDG_STATE_HOME", home)
+	t.Parallel()
+	home := os.Getenv("XDG_STATE_HOME")
 	e, name := labtest.Engine(t), victimName()
 	ctx, cancel := context.WithCancel(t.Context())
 	var run string
@@ -156,7 +154,7 @@ func TestInterruptedStartLeavesNothing(t *testing.T) {
 		t.Errorf("error %v, run %q, want context.Canceled", err, run)
 	}
 	gone(t, name, run, home, 0)
-	if left, err := filepath.Glob(filepath.Join(home, "nomadlab", "evidence", "*")); err != nil || len(left) != 0 {
+	if left, err := filepath.Glob(filepath.Join(home, "nomadlab", "evidence", name+"*")); err != nil || len(left) != 0 {
 		t.Errorf("evidence is left: %v, %v", left, err)
 	}
 }

@@ -1,7 +1,6 @@
 package labtest_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -25,63 +24,23 @@ import (
 // The joiners of a hardened lab, by the introduction that they have.
 const introduced, stranger, namesake = "introduced", "stranger", "namesake"
 
-// TestHardened: what a hardened lab promises, on every engine.
+// TestHardened: what a hardened lab promises, on every engine. In Docker there are followers, who promise it as well.
 func TestHardened(t *testing.T) {
-	for _, k := range []engines.Kind{engines.Docker, engines.Process} {
-		t.Run(string(k), func(t *testing.T) {
-			t.Setenv("XDG_STATE_HOME", t.TempDir())
-			t.Setenv(engines.Variable, string(k))
-			l := labtest.Start(t, lab.Servers(3), lab.Clients(1), lab.Hardened(), lab.Outside(
-				lab.Joiner{Name: introduced, Role: pki.Client},
-				lab.Joiner{Name: stranger, Role: pki.Client, Introduction: lab.NotIntroduced},
-				lab.Joiner{Name: namesake, Role: pki.Client, Introduction: lab.OtherIntroduction},
-			))
-			t.Run("anonymous is denied", func(t *testing.T) { anonymousIsDenied(t, l) })
-			t.Run("policies", func(t *testing.T) { policiesAllow(t, l) })
-			t.Run("drivers", func(t *testing.T) { noRawExec(t, l) })
-			t.Run("introduction", func(t *testing.T) { onlyIntroducedClientsJoin(t, l) })
-			t.Run("token", func(t *testing.T) { tokenIsKept(t, l) })
-			t.Run("evidence", func(t *testing.T) { evidenceHasNoToken(t, l) })
-			t.Run("restart", func(t *testing.T) { restartKeepsTheToken(t, l) })
-		})
-	}
-}
-
-// status asks with a token and returns the HTTP status, 200 for an answer.
-func status(t *testing.T, n *lab.Node, token, at string) int {
-	t.Helper()
-	c, err := n.APIWith(token)
-	if err != nil {
-		t.Fatal(err)
-	}
-	answer, err := c.Raw().Response(at, new(api.QueryOptions).WithContext(t.Context()))
-	if err == nil {
-		_ = answer.Close()
-		return http.StatusOK
-	}
-	refused, ok := errors.AsType[api.UnexpectedResponseError](err)
-	if !ok {
-		t.Fatalf("%s of %s: %v", at, n.Name(), err)
-	}
-	return refused.StatusCode()
-}
-
-// anonymousIsDenied by servers and clients alike; the control is the management token.
-func anonymousIsDenied(t *testing.T, l *lab.Lab) {
-	t.Setenv("NOMAD_TOKEN", l.ManagementToken()) // what the user's shell has is nobody's token here
-	for _, n := range append(l.Servers(), l.Clients()...) {
-		asked := []string{"/v1/agent/self", "/v1/jobs", "/v1/nodes", "/v1/acl/tokens"}
-		if n.Role() == pki.Client {
-			asked = append(asked, "/v1/client/stats")
-		}
-		for _, at := range asked {
-			none, wrong := status(t, n, "", at), status(t, n, "b2b1b0c6-5f0e-4c5e-9d3c-0123456789ab", at)
-			with := status(t, n, l.ManagementToken(), at)
-			if none != http.StatusForbidden || wrong != http.StatusForbidden || with != http.StatusOK {
-				t.Errorf("%s of %s: without a token %d, with an unknown one %d, with the management token %d", at, n.Name(), none, wrong, with)
-			}
-		}
-	}
+	onEach(t, func(t *testing.T, k engines.Kind) {
+		e := labtest.EngineOf(t, k)
+		l := labtest.StartOn(t, k, lab.Servers(map[engines.Kind]int{engines.Docker: 3, engines.Process: 1}[k]), lab.Clients(1), lab.Hardened(), lab.Outside(
+			lab.Joiner{Name: introduced, Role: pki.Client},
+			lab.Joiner{Name: stranger, Role: pki.Client, Introduction: lab.NotIntroduced},
+			lab.Joiner{Name: namesake, Role: pki.Client, Introduction: lab.OtherIntroduction},
+		))
+		t.Run("anonymous is denied", func(t *testing.T) { anonymousIsDenied(t, l, k) })
+		t.Run("policies", func(t *testing.T) { policiesAllow(t, l) })
+		t.Run("drivers", func(t *testing.T) { noRawExec(t, l) })
+		t.Run("introduction", func(t *testing.T) { onlyIntroducedClientsJoin(t, l) })
+		t.Run("token", func(t *testing.T) { tokenIsKept(t, l, e) })
+		t.Run("evidence", func(t *testing.T) { evidenceHasNoToken(t, l, e) })
+		t.Run("restart", func(t *testing.T) { restartKeepsTheToken(t, l) })
+	})
 }
 
 // policiesAllow what their texts say, as far as it can be asked for, and nothing beyond.
@@ -216,13 +175,13 @@ func logged(l *lab.Lab, parts ...string) string {
 }
 
 // tokenIsKept for those who open the lab, and for nobody else on this machine.
-func tokenIsKept(t *testing.T, l *lab.Lab) {
+func tokenIsKept(t *testing.T, l *lab.Lab, e engine.Engine) {
 	file := filepath.Join(filepath.Dir(l.TLSFolder()), "management.token")
 	info, err := os.Stat(file)
 	if err != nil || info.Mode() != 0o600 {
 		t.Fatalf("%v: %v", info, err)
 	}
-	opened, err := lab.Open(t.Context(), labtest.Engine(t), l.Name())
+	opened, err := lab.Open(t.Context(), e, l.Name())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,14 +199,14 @@ func tokenIsKept(t *testing.T, l *lab.Lab) {
 }
 
 // evidenceHasNoToken: neither the management token nor a client's.
-func evidenceHasNoToken(t *testing.T, l *lab.Lab) {
+func evidenceHasNoToken(t *testing.T, l *lab.Lab, e engine.Engine) {
 	secrets := []string{l.ManagementToken()}
 	for _, n := range l.Plan().Nodes {
 		for _, f := range n.Files {
 			if f.Secret != lab.IntroToken {
 				continue
 			}
-			files, err := labtest.Engine(t).CopyOut(t.Context(), engine.Ref{Lab: l.Name(), Node: n.Name}, path.Dir(f.Path))
+			files, err := e.CopyOut(t.Context(), engine.Ref{Lab: l.Name(), Node: n.Name}, path.Dir(f.Path))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -287,89 +246,5 @@ func restartKeepsTheToken(t *testing.T, l *lab.Lab) {
 	}
 	if s := l.Status(t.Context()); !s.Ready || l.ManagementToken() != before {
 		t.Errorf("the token is the same: %v, trouble %v", l.ManagementToken() == before, s.Trouble)
-	}
-}
-
-// edited is an engine on which somebody changes the nodes' configuration.
-type edited struct {
-	engine.Engine
-	old, with string
-}
-
-func (e edited) Create(ctx context.Context, n engine.Node) error {
-	for i, f := range n.Files {
-		n.Files[i].Data = []byte(strings.ReplaceAll(string(f.Data), e.old, e.with))
-	}
-	return e.Engine.Create(ctx, n)
-}
-
-func onProcesses(t *testing.T) engine.Engine {
-	t.Helper()
-	t.Setenv("XDG_STATE_HOME", t.TempDir())
-	t.Setenv(engines.Variable, string(engines.Process))
-	return labtest.Engine(t)
-}
-
-// TestHardenedLabWithItsACLsEditedOut comes up all the same, and has no token.
-func TestHardenedLabWithItsACLsEditedOut(t *testing.T) {
-	e := edited{onProcesses(t), "acl {\n  enabled = true", "acl {\n  enabled = false"}
-	l, err := lab.Up(t.Context(), e, lab.Spec{}.With(lab.Name(victimName()), lab.Servers(1), lab.Clients(1), lab.Hardened()), lab.UpOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if err := l.Down(context.Background()); err != nil {
-			t.Error(err)
-		}
-	}()
-	if _, err := os.Stat(filepath.Join(filepath.Dir(l.TLSFolder()), "management.token")); !errors.Is(err, os.ErrNotExist) || l.ManagementToken() != "" {
-		t.Errorf("it has a token: %v", err)
-	}
-	if got := status(t, l.Servers()[0], "", "/v1/nodes"); got != http.StatusOK || !l.Status(t.Context()).Ready {
-		t.Errorf("anonymous gets %d, trouble %v", got, l.Status(t.Context()).Trouble)
-	}
-}
-
-// TestNotBootstrapped leaves the token to whoever comes first, who gets it once.
-func TestNotBootstrapped(t *testing.T) {
-	onProcesses(t)
-	l := labtest.Start(t, lab.Servers(3), lab.Clients(0), lab.Hardened(), lab.NotBootstrapped())
-	first := l.Servers()[0]
-	if got := status(t, first, "", "/v1/nodes"); got != http.StatusForbidden || l.ManagementToken() != "" {
-		t.Errorf("anonymous gets %d", got)
-	}
-	c := asToken(t, first, "")
-	made, _, err := c.ACLTokens().Bootstrap(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := status(t, first, made.SecretID, "/v1/nodes"); got != http.StatusOK {
-		t.Errorf("the token that was got opens nothing: %d", got)
-	}
-	if _, _, err := c.ACLTokens().Bootstrap(nil); err == nil || !strings.Contains(err.Error(), "already done") {
-		t.Errorf("a second time: %v", err)
-	}
-}
-
-// TestSomebodyElseBootstraps first: the lab does not come up, for it would not be its user's.
-func TestSomebodyElseBootstraps(t *testing.T) {
-	e := onProcesses(t)
-	var begun *lab.Lab
-	_, err := lab.Up(t.Context(), e, lab.Spec{}.With(lab.Name(victimName()), lab.Servers(1), lab.Clients(0), lab.Hardened()), lab.UpOptions{
-		Begun: func(l *lab.Lab) { begun = l },
-		Progress: func(ev lab.Event) {
-			if ev.Stage != "leader" || !ev.Done {
-				return
-			}
-			within(t, deadline.Hang, func() string {
-				if _, _, err := asToken(t, begun.Servers()[0], "").ACLTokens().Bootstrap(nil); err != nil {
-					return err.Error()
-				}
-				return ""
-			})
-		},
-	})
-	if _, failed := errors.AsType[*lab.StartError](err); !failed || !strings.Contains(err.Error(), "ACL bootstrap already done") {
-		t.Errorf("error %v, want a *StartError that says why", err)
 	}
 }

@@ -10,14 +10,10 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine/engines"
 )
-
-// sweptWithin is how long a killed test's lab may be there, where the machine is not busy.
-const sweptWithin = 15 * time.Second
 
 func victimName() string {
 	random := make([]byte, 4)
@@ -34,6 +30,7 @@ func victim(t *testing.T, k engines.Kind, home, name string) *children {
 // onEach is for what must be so wherever labs run.
 func onEach(t *testing.T, test func(*testing.T, engines.Kind)) {
 	t.Helper()
+	t.Parallel()
 	for _, k := range []engines.Kind{engines.Docker, engines.Process} {
 		t.Run(string(k), func(t *testing.T) {
 			t.Parallel()
@@ -42,27 +39,14 @@ func onEach(t *testing.T, test func(*testing.T, engines.Kind)) {
 	}
 }
 
-// TestKilledWhenReady: after kill -9 of the test process nothing of its lab is left. Before, it is there.
-func TestKilledWhenReady(t *testing.T) {
-	onEach(t, killedWhenReady)
+// TestKilled: after kill -9 of the test process in the middle of a start, when its node is there and Nomad is not ready yet,
+// the sweep does not touch a start under the same name right after it. After kill -9 of that one, which is ready, nothing
+// of its lab is left. Before, it is there.
+func TestKilled(t *testing.T) {
+	onEach(t, killedTwice)
 }
 
-func killedWhenReady(t *testing.T, k engines.Kind) {
-	home, name := t.TempDir(), victimName()
-	v := victim(t, k, home, name)
-	f := v.ready(t, 1)[0]
-	present(t, f, home)
-	v.kill(t)
-	gone(t, name, f.Run, home, deadline.Stretch(sweptWithin))
-}
-
-// TestKilledWhileStarting: the same in the middle, when its node is there and Nomad is not ready yet; and a start under
-// the same name right after it is not touched by the sweep of the dead one.
-func TestKilledWhileStarting(t *testing.T) {
-	onEach(t, killedWhileStarting)
-}
-
-func killedWhileStarting(t *testing.T, k engines.Kind) {
+func killedTwice(t *testing.T, k engines.Kind) {
 	home, name := t.TempDir(), victimName()
 	v := victim(t, k, home, name)
 	dead := ""
@@ -86,17 +70,15 @@ func killedWhileStarting(t *testing.T, k engines.Kind) {
 	if f.Run == dead || dead == "" {
 		t.Fatalf("the dead run is %q, that of its heir %q", dead, f.Run)
 	}
-	within(t, deadline.Stretch(sweptWithin), func() string {
+	within(t, deadline.Hang, func() string {
 		if slices.ContainsFunc(guards, alive) {
 			return "the dead start's watchdog still runs"
 		}
 		return ""
 	})
 	present(t, f, home)
-	if err := heir.end(); err != nil {
-		t.Errorf("%v:\n%s", err, heir.printed)
-	}
-	gone(t, name, f.Run, home, 0)
+	heir.kill(t)
+	gone(t, name, f.Run, home, deadline.Hang)
 }
 
 // TestKilledHardenedLeavesNoToken: the management token is written down before the lab knows it, and goes with the lab
@@ -121,7 +103,7 @@ func TestKilledHardenedLeavesNoToken(t *testing.T) {
 			return ""
 		})
 		v.kill(t)
-		within(t, deadline.Stretch(sweptWithin), func() string { // the name's reservation stays: the next start takes it over
+		within(t, deadline.Hang, func() string { // the name's reservation stays: the next start takes it over
 			if seen, _ := look(t, name, home); len(tokens()) > 0 || seen != (traces{}) || len(runFolders(t, run)) > 0 {
 				return fmt.Sprintf("%s, the tokens %v, the folders %v", seen, tokens(), runFolders(t, run))
 			}

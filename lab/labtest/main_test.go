@@ -1,12 +1,15 @@
 package labtest_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"net/netip"
 	"os"
+	"runtime"
 	"strconv"
 	"testing"
 
@@ -16,7 +19,7 @@ import (
 
 // What makes the test binary a child that has labs of its own, as another test process has.
 const (
-	// roleName says what the child does: "hold" or "fail".
+	// roleName says what the child does: "hold" or "fail" with labs of its own, "ask" one of its parent's.
 	roleName = "LABTEST_ROLE"
 	// countName says how many labs it has at once.
 	countName = "LABTEST_COUNT"
@@ -36,15 +39,58 @@ type facts struct {
 }
 
 func TestMain(m *testing.M) {
-	role := os.Getenv(roleName)
-	if role == "" {
-		os.Exit(m.Run())
-	}
 	flag.Parse()
-	if err := play(role); err != nil {
+	switch role := os.Getenv(roleName); role {
+	case "":
+		os.Exit(withHome(m))
+	case "ask":
+		exit(ask(context.Background(), os.Getenv(labName), os.Stdout))
+	default:
+		exit(play(role))
+	}
+}
+
+func exit(err error) {
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	os.Exit(0)
+}
+
+// atOnce is how many tests run side by side, where -parallel does not say so. They wait more than they compute.
+const atOnce = 4
+
+// sideBySide sets how many tests run at once.
+func sideBySide() error {
+	given := false
+	flag.Visit(func(f *flag.Flag) { given = given || f.Name == "test.parallel" })
+	if given {
+		return nil
+	}
+	return flag.Set("test.parallel", strconv.Itoa(max(atOnce, runtime.GOMAXPROCS(0))))
+}
+
+// withHome runs the tests with one folder for what all their labs keep, so that they may run side by side: a test that
+// changes the environment may not. Labs have names of their own in it, and children other folders. The folder stays if a
+// test fails, for the evidence that is in it.
+func withHome(m *testing.M) int {
+	home, err := os.MkdirTemp("", "labtest-")
+	if err == nil {
+		err = errors.Join(os.Setenv("XDG_STATE_HOME", home), sideBySide())
+	}
+	code := 1
+	if err == nil {
+		code = m.Run()
+	}
+	if code == 0 {
+		err = os.RemoveAll(home)
+	}
+	if err != nil {
+		_, _ = fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return code
 }
 
 // play runs tests as go test does. It returns only with an error: else the process ends as a test process does.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"os"
 	"testing"
 
 	"nomadlab.internal/lab"
@@ -42,8 +43,8 @@ func outrunEngine(t *testing.T) *outrun {
 
 // TestSubnetThatWasTakenMeanwhile: another is chosen, unless the user named it.
 func TestSubnetThatWasTakenMeanwhile(t *testing.T) {
-	home := t.TempDir()
-	t.Setenv("XDG_STATE_HOME", home)
+	t.Parallel()
+	home := os.Getenv("XDG_STATE_HOME")
 	spec := lab.Spec{}.With(lab.Name(victimName()), lab.Servers(1), lab.Clients(0))
 	e := outrunEngine(t)
 	l, err := lab.Up(t.Context(), e, spec, lab.UpOptions{Wait: lab.Started})

@@ -2,18 +2,33 @@ package labtest_test
 
 import (
 	"bytes"
+	"encoding/base64"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/labtest"
 )
 
-// TestAnswers what a ready lab promises: a leader, a client, a CLI, and endpoints that are those of the present start.
-func TestAnswers(t *testing.T) {
-	t.Setenv("XDG_STATE_HOME", t.TempDir())
+// TestOneLab asks one ready lab for all that needs no lab of its own, and then takes it down.
+func TestOneLab(t *testing.T) {
+	t.Parallel()
 	l := labtest.Start(t, lab.Servers(1), lab.Clients(1))
+	t.Run("answers", func(t *testing.T) { answers(t, l) })
+	t.Run("evidence", func(t *testing.T) { evidenceOfARunningLab(t, l) })
+	t.Run("restart", func(t *testing.T) { restarts(t, l) })
+	t.Run("gossip key", func(t *testing.T) { gossipKeyIsKeptAlone(t, l) })
+}
+
+// answers what a ready lab promises: a leader, a client, a CLI, and a log.
+func answers(t *testing.T, l *lab.Lab) {
 	if leader := labtest.Leader(t, l); leader.Name() != "server-1" {
 		t.Errorf("the leader is %s", leader.Name())
 	}
@@ -25,11 +40,14 @@ func TestAnswers(t *testing.T) {
 	if err != nil || code != 0 || !strings.Contains(out.String(), "server-1.global") {
 		t.Errorf("code %d, %v: %s", code, err, out.String())
 	}
-	server := l.Servers()[0]
-	before, err := server.Log().Mark()
-	if err != nil || before == 0 {
+	if before, err := l.Servers()[0].Log().Mark(); err != nil || before == 0 {
 		t.Errorf("the log ends at %d, %v", before, err)
 	}
+}
+
+// restarts a lab whose server was killed; the endpoints are those of the present start.
+func restarts(t *testing.T, l *lab.Lab) {
+	server := l.Servers()[0]
 	if err := server.Kill(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -41,5 +59,70 @@ func TestAnswers(t *testing.T) {
 	}
 	if s := l.Status(t.Context()); !s.Ready {
 		t.Errorf("after the restart: %v", s.Trouble)
+	}
+}
+
+// gossipKeyIsKeptAlone in a file of its own, which goes with the lab, and nowhere else: not in the evidence either, which
+// was kept before.
+func gossipKeyIsKeptAlone(t *testing.T, l *lab.Lab) {
+	key, home := l.GossipKey(), os.Getenv("XDG_STATE_HOME")
+	if raw, err := base64.StdEncoding.DecodeString(key); err != nil || len(raw) != 32 {
+		t.Fatalf("the key has %d bytes, %v", len(raw), err)
+	}
+	if kept, err := filepath.Glob(filepath.Join(home, "nomadlab", "evidence", l.Name()+"-*")); err != nil || len(kept) == 0 {
+		t.Errorf("there is no evidence to search: %v, %v", kept, err)
+	}
+	kept := filepath.Join(l.TLSFolder(), "gossip.key")
+	info, err := os.Stat(kept)
+	if err != nil || info.Mode() != 0o600 {
+		t.Errorf("its file: %v, %v", info, err)
+	}
+	in := func() []string { return filesWith(t, home, key) }
+	if got := in(); !slices.Equal(got, []string{kept}) {
+		t.Errorf("the key is in %q", got)
+	}
+	if err := l.Down(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := in(); len(got) > 0 {
+		t.Errorf("the key is left in %q", got)
+	}
+}
+
+// filesWith are the files below a folder in which a text stands. Those of other tests come and go meanwhile.
+func filesWith(t *testing.T, folder, text string) (files []string) {
+	t.Helper()
+	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		if err != nil || d.IsDir() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if bytes.Contains(content, []byte(text)) {
+			files = append(files, path)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return files
+}
+
+// TestLabWithoutGossipKey has none to tell.
+func TestLabWithoutGossipKey(t *testing.T) {
+	t.Parallel()
+	l := labtest.StartOn(t, engines.Process, lab.Servers(1), lab.Clients(0), lab.Weaken(lab.NoGossipKey))
+	opened, err := lab.Open(t.Context(), labtest.EngineOf(t, engines.Process), l.Name())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.GossipKey() != "" || opened.GossipKey() != "" {
+		t.Error("there is a key")
 	}
 }

@@ -5,13 +5,8 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/base64"
-	"errors"
-	"io/fs"
 	"net"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -24,7 +19,7 @@ import (
 // TestUnlikeOtherLabs: settings and certificates that are not as a lab has them, at real agents, one role's alone. The lab
 // gets ready all the same, and so does the handle that another process opens.
 func TestUnlikeOtherLabs(t *testing.T) {
-	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	t.Parallel()
 	l := labtest.Start(t, lab.Servers(1), lab.Clients(1),
 		lab.Set(pki.Client, "tls.http", "false"), lab.Set(pki.Server, "enable_debug", "true"),
 		lab.CertificateRole(pki.Client, pki.Server), lab.FlawedCertificates(pki.Server, pki.NoEKU()),
@@ -62,67 +57,6 @@ func TestUnlikeOtherLabs(t *testing.T) {
 	}
 	if !accepts(t, server, opened.ForeignAuthority(), l.Authority()) {
 		t.Error("the server does not trust the foreign authority")
-	}
-}
-
-// TestGossipKeyIsKeptAlone in a file of its own, which goes with the lab, and nowhere else.
-func TestGossipKeyIsKeptAlone(t *testing.T) {
-	home := t.TempDir()
-	t.Setenv("XDG_STATE_HOME", home)
-	l := labtest.Start(t, lab.Servers(1), lab.Clients(0))
-	key := l.GossipKey()
-	if raw, err := base64.StdEncoding.DecodeString(key); err != nil || len(raw) != 32 {
-		t.Fatalf("the key has %d bytes, %v", len(raw), err)
-	}
-	if _, err := l.Evidence(t.Context(), errors.New("a test")); err != nil {
-		t.Error(err)
-	}
-	kept := filepath.Join(l.TLSFolder(), "gossip.key")
-	info, err := os.Stat(kept)
-	if err != nil || info.Mode() != 0o600 {
-		t.Errorf("its file: %v, %v", info, err)
-	}
-	in := func() []string { return filesWith(t, home, key) }
-	if got := in(); !slices.Equal(got, []string{kept}) {
-		t.Errorf("the key is in %q", got)
-	}
-	if err := l.Down(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if got := in(); len(got) > 0 {
-		t.Errorf("the key is left in %q", got)
-	}
-}
-
-// filesWith are the files below a folder in which a text stands.
-func filesWith(t *testing.T, folder, text string) (files []string) {
-	t.Helper()
-	err := filepath.WalkDir(folder, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		content, err := os.ReadFile(path)
-		if bytes.Contains(content, []byte(text)) {
-			files = append(files, path)
-		}
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return files
-}
-
-// TestLabWithoutGossipKey has none to tell.
-func TestLabWithoutGossipKey(t *testing.T) {
-	t.Setenv("XDG_STATE_HOME", t.TempDir())
-	l := labtest.Start(t, lab.Servers(1), lab.Clients(0), lab.Weaken(lab.NoGossipKey))
-	opened, err := lab.Open(t.Context(), labtest.Engine(t), l.Name())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if l.GossipKey() != "" || opened.GossipKey() != "" {
-		t.Error("there is a key")
 	}
 }
 

@@ -41,8 +41,10 @@ func factsOf(t *testing.T, l *lab.Lab) facts {
 // children is a test process with labs of its own.
 type children struct {
 	command *exec.Cmd
-	stdin   io.Closer
-	said    *bufio.Scanner
+	// count is how many labs it has.
+	count int
+	stdin io.Closer
+	said  *bufio.Scanner
 	// printed is what it wrote as a test.
 	printed *lines
 	once    sync.Once
@@ -78,7 +80,7 @@ func launch(t *testing.T, home, role string, count int, env ...string) *children
 // prepare is launch without the start.
 func prepare(t *testing.T, home, role string, count int, env ...string) *children {
 	t.Helper()
-	c := &children{command: exec.Command("/proc/self/exe"), printed: &lines{}}
+	c := &children{command: exec.Command("/proc/self/exe"), count: count, printed: &lines{}}
 	c.command.Env = append(os.Environ(), "XDG_STATE_HOME="+home, roleName+"="+role, fmt.Sprintf("%s=%d", countName, count))
 	c.command.Env = append(c.command.Env, engines.Variable+"="+string(engines.Docker))
 	c.command.Env = append(c.command.Env, env...)

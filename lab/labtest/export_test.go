@@ -1,0 +1,21 @@
+package labtest
+
+import (
+	"testing"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/engine/engines"
+)
+
+// StartOn is Start on the engine of that kind, whatever the environment says: tests that run side by side share it.
+func StartOn(t testing.TB, k engines.Kind, options ...lab.Option) *lab.Lab {
+	t.Helper()
+	return start(t, open(t, k), options, lab.Ready)
+}
+
+// EngineOf is Engine of that kind, whatever the environment says.
+func EngineOf(t testing.TB, k engines.Kind) engine.Engine {
+	t.Helper()
+	return open(t, k).Home()
+}

@@ -1,0 +1,166 @@
+package lab_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"gotest.tools/v3/golden"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/pki"
+)
+
+func joinersOfEveryKind() []lab.Joiner {
+	return []lab.Joiner{
+		{Name: "good-server", Role: pki.Server},
+		{Name: "good-client", Role: pki.Client},
+		{Name: "client-as-server", Role: pki.Server, CertificateRole: pki.Client},
+		{Name: "cli-as-client", Role: pki.Client, CertificateRole: pki.CLI},
+		{Name: "stranger", Role: pki.Server, CertificateRegion: "elsewhere"},
+		{Name: "keyless", Role: pki.Server, Gossip: lab.NoKey},
+		{Name: "other-key", Role: pki.Server, Gossip: lab.OtherKey},
+		{Name: "behind-another", Role: pki.Server, AdvertisedRPCPort: 4747},
+	}
+}
+
+// plannedSpecs are the labs whose plans are kept, by the names of their golden files.
+func plannedSpecs() map[string]lab.Spec {
+	three := lab.Spec{}.With(lab.Servers(1), lab.Clients(1))
+	return map[string]lab.Spec{
+		"default": {},
+		"large":   lab.Spec{Name: "large"}.With(lab.Servers(5), lab.Clients(3)),
+		"two-regions": {Name: "two", Regions: []lab.Region{
+			{Name: "eu", Datacenter: "frankfurt", Servers: new(1), Clients: new(1)},
+			{Name: "us", Servers: new(1), Clients: new(0)},
+		}, Joiners: []lab.Joiner{{Name: "late", Role: pki.Client, Region: "us"}}},
+		"joiners": {Regions: three.Regions, Joiners: joinersOfEveryKind()},
+		"weakened": {
+			Regions: three.Regions, Weaken: lab.Weaknesses(),
+			Joiners: []lab.Joiner{{Name: "keyed", Role: pki.Server, Gossip: lab.OtherKey}, {Name: "plain", Role: pki.Server}},
+		},
+		"settings": {Regions: three.Regions, Settings: []lab.Setting{
+			{Role: pki.Client, Path: "tls.http", Value: "false"},
+			{Path: "tls.tls_cipher_suites", Value: `"TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"`},
+			{Path: "server.raft_multiplier", Value: "5"},
+			{Role: pki.Server, Path: "tls.verify_https_client"},
+		}},
+		"forged": {Regions: three.Regions, Certificates: lab.Certificates{
+			Flaws:        []lab.CertificateFlaw{{Role: pki.Client, Flaw: "no-eku"}},
+			Names:        []lab.ExtraNames{{Role: pki.Server, DNSNames: []string{"server.eu.nomad", "*.global.nomad"}}},
+			Roles:        []lab.OtherRole{{Role: pki.Client, As: pki.Server}},
+			TrustForeign: []pki.Role{pki.Server},
+		}, Joiners: []lab.Joiner{{Name: "late", Role: pki.Client}, {Name: "right", Role: pki.Client, CertificateRole: pki.Client}}},
+		"hardened": {
+			Name: "hardened", Regions: three.Regions, Hardened: true,
+			Joiners: []lab.Joiner{
+				{Name: "late", Role: pki.Client}, {Name: "stranger", Role: pki.Client, Introduction: lab.NotIntroduced},
+				{Name: "namesake", Role: pki.Client, Introduction: lab.OtherIntroduction}, {Name: "fourth", Role: pki.Server},
+			},
+		},
+		"not-bootstrapped": {Regions: three.Regions, Hardened: true, NotBootstrapped: true},
+		"details": {
+			Name: "details", Regions: three.Regions, LogLevel: "TRACE", Subnet: "10.99.7.13/24", Nomad: lab.Nomad{Version: "1.10.5"},
+			Certificates: lab.Certificates{TTL: 3600e9, DNSNames: []string{"nomad.example"}, IPs: []string{"192.0.2.1", "2001:db8::1"}},
+		},
+	}
+}
+
+// wholePlans are the golden plans that are kept whole. Each of the others is kept as its difference from the default plan,
+// in which every line is there for what that lab has of its own.
+func wholePlans() []string { return []string{"default", "default-processes", "hardened"} }
+
+// assertPlan compares a lab's plan on that ground with its golden file. What differs is the lab: the default plan is on the
+// same ground, unless it is the default lab itself.
+func assertPlan(t *testing.T, name string, spec lab.Spec, suffix string, g lab.Ground) {
+	t.Helper()
+	p, from := planOn(t, spec, g), g
+	if name == "default" {
+		from = lab.Containers()
+	}
+	if name += suffix; slices.Contains(wholePlans(), name) {
+		golden.Assert(t, readable(t, p), "plan-"+name+".txt")
+		return
+	}
+	golden.Assert(t, planDifference(t, planOn(t, lab.Spec{}, from), p), "plan-"+name+".diff", "how plan %s differs from the default plan", name)
+}
+
+func planOn(t *testing.T, spec lab.Spec, g lab.Ground) lab.Plan {
+	t.Helper()
+	p, err := lab.NewPlan(spec, g)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// readable is a plan for the eye: its files' contents as they are, behind the rest.
+func readable(t *testing.T, p lab.Plan) string {
+	t.Helper()
+	var contents strings.Builder
+	p.Nodes = slices.Clone(p.Nodes)
+	for i, n := range p.Nodes {
+		var files string
+		p.Nodes[i], files = withoutContents(n)
+		contents.WriteString(files)
+	}
+	return indented(t, p) + "\n" + contents.String()
+}
+
+// withoutContents returns the node without the contents of its files, and those contents.
+func withoutContents(n lab.PlannedNode) (rest lab.PlannedNode, contents string) {
+	var b strings.Builder
+	n.Files = slices.Clone(n.Files)
+	for i, f := range n.Files {
+		if f.Content != "" {
+			fmt.Fprintf(&b, "\n==> %s:%s <==\n%s", n.Name, f.Path, f.Content)
+			n.Files[i].Content = "(below)"
+		}
+	}
+	return n, b.String()
+}
+
+// indented returns the value as JSON.
+func indented(t *testing.T, v any) string {
+	t.Helper()
+	text, err := json.MarshalIndent(v, "", "  ")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestPlanGolden(t *testing.T) {
+	for name, spec := range plannedSpecs() {
+		t.Run(name, func(t *testing.T) { assertPlan(t, name, spec, "", lab.Containers()) })
+	}
+}
+
+// TestPlanOnThisMachineGolden is the same without containers: short paths, loopback, and no raw_exec where a protection is
+// missing.
+func TestPlanOnThisMachineGolden(t *testing.T) {
+	for _, name := range []string{"default", "weakened", "hardened"} {
+		t.Run(name, func(t *testing.T) {
+			spec := plannedSpecs()[name]
+			spec.Weaken = slices.DeleteFunc(spec.Weaken, func(w lab.Weakness) bool { return w == lab.RawExec })
+			assertPlan(t, name, spec, "-processes", lab.Processes())
+		})
+	}
+}
+
+// TestNamedPlanGolden is the same where nodes get their addresses when they start: no address stands anywhere.
+func TestNamedPlanGolden(t *testing.T) {
+	for _, name := range []string{"default", "two-regions"} {
+		t.Run(name, func(t *testing.T) {
+			named := lab.Ground{Named: true}
+			assertPlan(t, name, plannedSpecs()[name], "-named", named)
+			found := regexp.MustCompile(`\d+\.\d+\.\d+\.\d+`).FindAllString(readable(t, planOn(t, plannedSpecs()[name], named)), -1)
+			if slices.ContainsFunc(found, func(a string) bool { return !slices.Contains([]string{"0.0.0.0", "127.0.0.1", "169.254.0.0"}, a) }) {
+				t.Errorf("addresses are in it: %v", found)
+			}
+		})
+	}
+}
