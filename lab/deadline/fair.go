@@ -16,7 +16,13 @@ import (
 // context.DeadlineExceeded, and its Cause, which is an *OverError, says how much time was given. Its Deadline is that of ctx.
 // The caller must cancel it.
 func Fair(ctx context.Context, d time.Duration) (context.Context, context.CancelFunc) {
-	return fair(ctx, d, load)
+	return fair(ctx, 0, d, load)
+}
+
+// FairAfter is Fair for somebody who lets time pass by a clock of their own before they answer, such as an agent that waits for
+// a limit: that time passes on a busy machine as on a quiet one, and d alone is stretched.
+func FairAfter(ctx context.Context, passes, d time.Duration) (context.Context, context.CancelFunc) {
+	return fair(ctx, passes, d, load)
 }
 
 // Stretch returns d for a machine that has a processor for everything that wants one, and else as much more as Fair would
@@ -43,12 +49,12 @@ func (e *OverError) Error() string {
 // Unwrap returns context.DeadlineExceeded.
 func (e *OverError) Unwrap() error { return context.DeadlineExceeded }
 
-// fair is Fair with a load of one's own: how many threads want to run for each processor.
-func fair(ctx context.Context, d time.Duration, load func() float64) (context.Context, context.CancelFunc) {
+// fair is FairAfter with a load of one's own: how many threads want to run for each processor.
+func fair(ctx context.Context, passes, d time.Duration, load func() float64) (context.Context, context.CancelFunc) {
 	inner, cancel := context.WithCancelCause(ctx)
 	go func() {
 		began := time.Now()
-		timer := time.NewTimer(d)
+		timer := time.NewTimer(passes + d)
 		defer timer.Stop()
 		for {
 			select {
@@ -57,9 +63,9 @@ func fair(ctx context.Context, d time.Duration, load func() float64) (context.Co
 			case <-timer.C:
 			}
 			given := time.Since(began)
-			left := stretch(d, load()) - given
+			left := passes + stretch(d, load()) - given
 			if left <= 0 {
-				cancel(&OverError{Fair: d, Given: given})
+				cancel(&OverError{Fair: passes + d, Given: given})
 				return
 			}
 			timer.Reset(left)

@@ -25,7 +25,7 @@ func TestABusyMachineIsGivenMoreTime(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				began := time.Now()
-				ctx, cancel := fair(t.Context(), 2*time.Second, func() float64 { return c.load })
+				ctx, cancel := fair(t.Context(), 0, 2*time.Second, func() float64 { return c.load })
 				defer cancel()
 				<-ctx.Done()
 				if took := time.Since(began); took != c.want {
@@ -46,7 +46,7 @@ func TestTheLoadIsLookedAtAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		loads := []float64{2, 3, 1}
 		began := time.Now()
-		ctx, cancel := fair(t.Context(), time.Second, func() float64 {
+		ctx, cancel := fair(t.Context(), 0, time.Second, func() float64 {
 			now := loads[0]
 			loads = loads[1:]
 			return now
@@ -88,13 +88,26 @@ func TestAFairContextEndsWithItsParent(t *testing.T) {
 // TestWhatIsMadeOfItEndsAlike: a question that is asked under it ends with the error of a deadline.
 func TestWhatIsMadeOfItEndsAlike(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		ctx, cancel := fair(t.Context(), time.Second, func() float64 { return 1 })
+		ctx, cancel := fair(t.Context(), 0, time.Second, func() float64 { return 1 })
 		defer cancel()
 		child, done := context.WithCancel(ctx)
 		defer done()
 		<-child.Done()
 		if !errors.Is(child.Err(), context.DeadlineExceeded) {
 			t.Errorf("error %v, want context.DeadlineExceeded", child.Err())
+		}
+	})
+}
+
+// TestWhatPassesByItselfIsNotStretched: a limit of five seconds takes five on a busy machine, and what comes after takes longer.
+func TestWhatPassesByItselfIsNotStretched(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		began := time.Now()
+		ctx, cancel := fair(t.Context(), 5*time.Second, 2*time.Second, func() float64 { return 6 })
+		defer cancel()
+		<-ctx.Done()
+		if took := time.Since(began); took != 17*time.Second {
+			t.Errorf("it ended after %s, want 5s and six times 2s", took)
 		}
 	})
 }

@@ -13,11 +13,14 @@ import (
 )
 
 // What the kernel hands over packets in: after blockFull it gives even a block that is not full, and quiet is for how long
-// nothing must have come so that everything is read that was sent before. The ring has ringBlocks of half a MiB.
+// nothing must have come so that everything is read that was sent before. The ring has ringBlocks of blockSize bytes, each of
+// which has room for the largest IPv4 packet: handed over one each blockFull, they last for two seconds in which this program
+// has no processor.
 const (
 	blockFull  = 8 * time.Millisecond
 	quiet      = 40 * time.Millisecond
-	ringBlocks = 32
+	blockSize  = 1 << 17
+	ringBlocks = 256
 )
 
 // listenTo opens a packet socket on all interfaces of this machine, for the packets from and to those addresses and that
@@ -25,7 +28,7 @@ const (
 func listenTo(ctx context.Context, scope netip.Prefix, port uint16, tape *Tape) (stop func() error, err error) {
 	// SocketDgram leaves out the link layer, which differs between interfaces. No child is to inherit the socket.
 	socket, err := afpacket.NewTPacket(afpacket.SocketDgram|unix.SOCK_CLOEXEC, afpacket.TPacketVersion3,
-		afpacket.OptNumBlocks(ringBlocks), afpacket.OptBlockTimeout(blockFull), afpacket.OptPollTimeout(quiet))
+		afpacket.OptBlockSize(blockSize), afpacket.OptNumBlocks(ringBlocks), afpacket.OptBlockTimeout(blockFull), afpacket.OptPollTimeout(quiet))
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
 		return nil, ErrMayNotListen
 	}

@@ -72,7 +72,7 @@ func HTTPIdleAfterRequest(as Caller, wait time.Duration) Probe {
 			}
 			return held.Ask(ctx, Ask{Path: leaderPath})
 		})
-	p.Timeout = wait + DefaultTimeout
+	p.Timeout, p.Waits = wait+DefaultTimeout, wait
 	return p
 }
 
@@ -96,7 +96,7 @@ func RPCIdleAfterTLS(as Caller, wait time.Duration) Probe {
 				return ask(s, e)
 			})
 		})
-	p.Timeout = wait + DefaultTimeout
+	p.Timeout, p.Waits = wait+DefaultTimeout, wait
 	return p
 }
 
@@ -107,8 +107,11 @@ type opening func(context.Context, Target, Plane) (d door, said []byte, err erro
 // the agent NotReached.
 var errLate = errors.New("the connection ended late")
 
-// silent is a probe that opens a connection so and waits for its end. On a busy machine it waits longer, as deadline.Stretch
-// has it, before it says that the agent keeps the connection: a limit that is late there is no lack of one. It does not say
+// lag is how much later than its limit a quiet machine has an agent end a connection, at most.
+const lag = 2 * time.Second
+
+// silent is a probe that opens a connection so and waits for its end. On a busy machine it waits for a longer lag, as
+// deadline.Stretch has it, before it says that the agent keeps the connection: a limit that is late there is no lack of one. It does not say
 // that the agent keeps to its limit either, and is worth a Retry.
 func silent(plane Plane, does string, wait time.Duration, opens opening) Probe {
 	p := New(plane, fmt.Sprintf("%s for %s", does, wait), func(ctx context.Context, t Target) Observation {
@@ -122,7 +125,7 @@ func silent(plane Plane, does string, wait time.Duration, opens opening) Probe {
 			if _, err := s.Write(said); err != nil {
 				return "", "", err
 			}
-			late, err := s.ends(ctx, wait, deadline.Stretch)
+			late, err := s.ends(ctx, wait, func() time.Duration { return deadline.Stretch(lag) - lag })
 			kept := fmt.Sprintf("%.1f s", time.Since(start).Seconds())
 			switch {
 			case late && (isEnd(err) || isAlert(err)):
@@ -139,18 +142,18 @@ func silent(plane Plane, does string, wait time.Duration, opens opening) Probe {
 		o.Retry = retry
 		return o
 	})
-	p.Timeout = wait + DefaultTimeout
+	p.Timeout, p.Waits = wait+4*DefaultTimeout, wait // it ends by itself, after what the load of another moment makes of the lag
 	return p
 }
 
-// ends reads until the connection ends or the wait is over, and then for as long as that is stretched; late says that the
-// latter was needed. The error is nil where the connection is still open.
-func (s *session) ends(ctx context.Context, wait time.Duration, stretch func(time.Duration) time.Duration) (late bool, err error) {
+// ends reads until the connection ends or the wait is over, and then for as much more as there is; late says that the latter
+// was needed. The error is nil where the connection is still open.
+func (s *session) ends(ctx context.Context, wait time.Duration, more func() time.Duration) (late bool, err error) {
 	start := time.Now()
 	if err := s.outlast(ctx, wait); err != nil {
 		return time.Since(start) > wait, err
 	}
-	return true, s.outlast(ctx, stretch(wait)-time.Since(start))
+	return true, s.outlast(ctx, more())
 }
 
 // noCaller opens with these bytes and what the flight gives, without TLS of its own.

@@ -11,16 +11,16 @@ import (
 func TestALateEndIsNoLackOfALimit(t *testing.T) {
 	const wait = 50 * time.Millisecond
 	for name, test := range map[string]struct {
-		ends    time.Duration // zero: never
-		stretch time.Duration
-		late    bool
-		open    bool
+		ends time.Duration // zero: never
+		more time.Duration
+		late bool
+		open bool
 	}{
-		"in time":                    {ends: time.Nanosecond, stretch: wait},
-		"never, quiet machine":       {stretch: wait, late: true, open: true},
-		"never, busy machine":        {stretch: 3 * wait, late: true, open: true},
-		"late, busy machine":         {ends: 3 * wait, stretch: time.Minute, late: true},
-		"too late, or not that busy": {ends: time.Minute, stretch: 2 * wait, late: true, open: true},
+		"in time":                    {ends: time.Nanosecond},
+		"never, quiet machine":       {late: true, open: true},
+		"never, busy machine":        {more: 2 * wait, late: true, open: true},
+		"late, busy machine":         {ends: 3 * wait, more: time.Minute, late: true},
+		"too late, or not that busy": {ends: time.Minute, more: wait, late: true, open: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ours, theirs := net.Pipe()
@@ -32,7 +32,7 @@ func TestALateEndIsNoLackOfALimit(t *testing.T) {
 				_ = theirs.Close()
 			}
 			s := &session{Conn: ours, release: func() {}}
-			late, err := s.ends(t.Context(), wait, func(time.Duration) time.Duration { return test.stretch })
+			late, err := s.ends(t.Context(), wait, func() time.Duration { return test.more })
 			if late != test.late || (err == nil) != test.open {
 				t.Errorf("late: %t, %v", late, err)
 			}

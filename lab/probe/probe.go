@@ -22,6 +22,9 @@ type Probe struct {
 	// Timeout bounds one run; zero means DefaultTimeout. On a busy machine a run may take longer, as deadline.Fair has it. A
 	// run that is not answered within it observes NotReached, never a refusal.
 	Timeout time.Duration
+	// Waits is the part of the Timeout that the agent lets pass by its own clock, as it waits for a limit. A busy machine is given
+	// more of the rest alone. Zero: none.
+	Waits time.Duration
 
 	see func(context.Context, Target) Observation
 	// lacks says what else than an address for the plane a target lacks for the probe; nil: nothing.
@@ -75,7 +78,7 @@ func (p Probe) Observe(ctx context.Context, t Target) Observation {
 	if timeout == 0 {
 		timeout = DefaultTimeout
 	}
-	ctx, cancel := deadline.Fair(ctx, timeout)
+	ctx, cancel := deadline.FairAfter(ctx, p.Waits, timeout-p.Waits)
 	defer cancel()
 
 	start := time.Now()

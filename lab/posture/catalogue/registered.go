@@ -12,10 +12,13 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// held is longer than a client tries to get an answer from its servers, which is 5 s and a pause (client/rpc.go:82), and on a
-// busy machine longer still, as any probe's time. One that has never registered holds the question for ever
-// (client/rpc.go:57; verified against Nomad 1.11.3).
-const held = 8 * time.Second
+const (
+	// tries is how long a client tries to get an answer from its servers: 5 s and a pause (client/rpc.go:82). One that has never
+	// registered holds the question for ever (client/rpc.go:57; verified against Nomad 1.11.3).
+	tries = 6 * time.Second
+	// held is longer than that, and on a busy machine longer still.
+	held = tries + 2*time.Second
+)
 
 // noAnswer are what a client says of its servers where it has no answer of theirs.
 func noAnswer() []string { return []string{"rpc error: ", "no servers"} }
@@ -29,7 +32,7 @@ func seeksRegions(as probe.Caller) probe.Probe {
 			return len(regions) > 0, "the regions " + orNone(regions), nil
 		}),
 	})
-	ask.Timeout = held
+	ask.Timeout, ask.Waits = held, tries
 	p := probe.New(ask.Plane, ask.Sentence, func(ctx context.Context, t probe.Target) probe.Observation {
 		o := ask.Observe(ctx, t)
 		if o.Outcome == probe.NotReached && opens(as).Observe(ctx, t).Outcome == probe.Accepted {
@@ -37,7 +40,7 @@ func seeksRegions(as probe.Caller) probe.Probe {
 		}
 		return o
 	})
-	p.Timeout = held + probe.DefaultTimeout
+	p.Timeout, p.Waits = held+probe.DefaultTimeout, tries
 	return p
 }
 
