@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"nomadlab.internal/lab/finding"
@@ -105,7 +106,7 @@ func (c Check) run(ctx context.Context, t probe.Target) run {
 	if !controlled {
 		return r
 	}
-	if c.spec.Want.has(r.probe) {
+	if c.spec.Want.has(r.probe) && strings.Contains(r.answer, c.spec.Answer) { // else it fails, whatever the log says
 		r.awaitReason(ctx, watch, c.spec.LogWithin)
 	}
 	r.after = r.observe(ctx, finding.ControlAfter, c.spec.Control, t)
