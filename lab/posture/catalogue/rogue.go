@@ -25,7 +25,7 @@ func (i Ingredients) rogueServers() []posture.Spec {
 		Plane: probe.PlaneRPC, Kind: posture.Intrusive, Severity: posture.Critical, Roles: []pki.Role{pki.Client},
 		Why: "tls.verify_server_hostname: without it a client looks at the authority alone, and registers with whoever holds any certificate of it, " +
 			"so that every node's key is good to command all others (helper/tlsutil/config.go:233; verified against Nomad 1.11.3)",
-		Settings: []string{tlsVerifyNames, tlsRPC, tlsAuthorities},
+		Settings: []string{tlsVerifyNames, tlsRPC},
 		Want:     posture.Want{probe.RefusedInHandshake},
 		Answer:   reason,
 		LogText:  reason, LogLevel: "ERROR",

@@ -26,13 +26,22 @@ func (n names) entry(all []finding.Finding) Entry {
 	}
 	e := Entry{
 		ID: clean(first.ID), Plane: clean(first.Plane), Verdict: first.Verdict,
-		Outcome: joined(outcomes, " or "), At: n.at(worst, all), Reason: joined(reasons, "; "),
+		Outcome: joined(outcomes, " or "), At: n.at(worst, asked(all, first.Verdict)), Reason: joined(reasons, "; "),
 		Title: first.Title, Severity: first.Severity, Settings: first.Settings,
 	}
 	if first.Plane == planeWire {
 		e.At = "" // what is overheard of one agent and not of another is luck
 	}
 	return e
+}
+
+// asked are the findings among which those with the worst verdict are counted. Of a promise that is broken, followers whose
+// leader answers for them are left out: it is broken at all that could tell.
+func asked(all []finding.Finding, worst finding.Verdict) []finding.Finding {
+	if worst != finding.Broken {
+		return all
+	}
+	return slices.DeleteFunc(slices.Clone(all), func(f finding.Finding) bool { return f.Verdict == finding.Skipped })
 }
 
 // planeWire is what a listener on the network overhears.

@@ -50,6 +50,10 @@ func TestOfPutsNodesTogether(t *testing.T) {
 		"held beats skipped": {
 			[]finding.Finding{found("s1", finding.Skipped, "", "no door"), held("s2")}, lock.Entry{Verdict: finding.Held, Outcome: "denied", At: "1 of 2 servers"},
 		},
+		"broken beats skipped, of which none are counted": {
+			[]finding.Finding{found("s1", finding.Skipped, "", "its leader answers for it"), found("s2", finding.Broken, "accepted", "wanted was denied")},
+			lock.Entry{Verdict: finding.Broken, Outcome: "accepted", Reason: "wanted was denied"},
+		},
 		"skipped for two reasons": {
 			[]finding.Finding{found("s1", finding.Skipped, "", "no key"), found("s2", finding.Skipped, "", "no door"), found("s3", finding.Skipped, "", "no key")},
 			lock.Entry{Verdict: finding.Skipped, Reason: "no door; no key"},
