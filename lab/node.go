@@ -37,6 +37,9 @@ func (n *Node) Name() string { return n.plan.Name }
 // Role is server or client.
 func (n *Node) Role() pki.Role { return n.plan.Role }
 
+// Extra reports whether the node is an extra one: it is created with the lab and stays outside until it is started.
+func (n *Node) Extra() bool { return n.plan.Joiner }
+
 // Region is the Nomad region that the node belongs to.
 func (n *Node) Region() string { return n.plan.Region }
 

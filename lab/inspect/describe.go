@@ -3,18 +3,19 @@ package inspect
 import (
 	"context"
 	"crypto/x509"
+	"slices"
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/pki"
 )
 
-// describe is the lab as a report shows it.
-func describe(ctx context.Context, l *lab.Lab) finding.Cluster {
+// describe is the lab as a report shows it, with those extra nodes that are members.
+func describe(ctx context.Context, l *lab.Lab, members []string) finding.Cluster {
 	status := l.Status(ctx)
 	c := finding.Cluster{Name: l.Name(), Nomad: l.NomadVersion(), Engine: l.Engine()}
 	for _, n := range status.Nodes {
-		if n.Joiner {
+		if n.Joiner && !slices.Contains(members, n.Name) {
 			continue
 		}
 		node := finding.Node{

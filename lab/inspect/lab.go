@@ -9,10 +9,11 @@ import (
 	"time"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/posture/catalogue"
-	"nomadlab.internal/lab/posture/matrix"
 	"nomadlab.internal/lab/posture/party"
 	"nomadlab.internal/lab/probe"
 )
@@ -21,17 +22,23 @@ import (
 // answer included; the error is that a name in the options means no check, or that the ingredients could not be made; or, beside a
 // whole report, that the checks' own workload could not be removed.
 func Lab(ctx context.Context, l *lab.Lab, o Options) (finding.Report, error) {
-	i, err := ingredients(ctx, l)
+	i, err := ingredients(ctx, l, o.Members)
 	if err != nil {
 		return finding.Report{}, err
 	}
 	s := subject{
-		cluster: describe(ctx, l), ingredients: i, near: true,
+		cluster: describe(ctx, l, o.Members), ingredients: i, near: true,
 		witness: func(ctx context.Context) (catalogue.Witness, func(context.Context) error, error) {
+			if o.Witness != nil {
+				return *o.Witness, func(context.Context) error { return nil }, nil
+			}
 			return StartWitness(ctx, l, o.WitnessAt)
 		},
 	}
-	for _, t := range Targets(l) {
+	if len(regionsOf(l)) == 1 {
+		s.leader = func(ctx context.Context) string { return leaderOf(ctx, l) }
+	}
+	for _, t := range Targets(l, o.Members...) {
 		t.Leader = slices.ContainsFunc(s.cluster.Nodes, func(n finding.Node) bool { return n.Name == t.Name && n.Leader })
 		s.targets = append(s.targets, t)
 	}
@@ -43,6 +50,26 @@ func Lab(ctx context.Context, l *lab.Lab, o Options) (finding.Report, error) {
 		err = errors.Join(err, excuse(r.Findings))
 	}
 	return r, err
+}
+
+// regionsOf are the regions of the lab's servers.
+func regionsOf(l *lab.Lab) map[string]bool {
+	regions := map[string]bool{}
+	for _, n := range l.Servers() {
+		regions[n.Region()] = true
+	}
+	return regions
+}
+
+// leaderOf is the name of the leader that the lab's servers agree on; empty where they do not.
+func leaderOf(ctx context.Context, l *lab.Lab) string {
+	ctx, cancel := deadline.Fair(ctx, questionWait)
+	defer cancel()
+	leader, err := l.Leader(ctx, "")
+	if err != nil {
+		return ""
+	}
+	return leader.Name()
 }
 
 // excuse says of each promise that is broken why that is known.
@@ -60,7 +87,7 @@ func excuse(findings []finding.Finding) error {
 }
 
 // ingredients are what the lab has to make checks with.
-func ingredients(ctx context.Context, l *lab.Lab) (catalogue.Ingredients, error) {
+func ingredients(ctx context.Context, l *lab.Lab, members []string) (catalogue.Ingredients, error) {
 	region := l.Credential().Identity.Region
 	parties, err := partiesOf(l, region)
 	if err != nil {
@@ -74,8 +101,10 @@ func ingredients(ctx context.Context, l *lab.Lab) (catalogue.Ingredients, error)
 		Parties: parties, Region: region, Management: l.ManagementToken(), GossipKey: l.GossipKey(), Authorities: subjects(authorities),
 		Size: map[string]int{},
 	}
-	for _, n := range l.Servers() {
-		i.Size[n.Region()]++
+	for _, t := range Targets(l, members...) {
+		if t.Role == pki.Server {
+			i.Size[t.Region]++
+		}
 	}
 	if i.Management != "" {
 		// Without a leader there is none: the check that needs it then says that it lacks.
@@ -110,6 +139,8 @@ type subject struct {
 	near bool
 	// witness starts the workload that some checks look at; nil where none can be started.
 	witness func(context.Context) (catalogue.Witness, func(context.Context) error, error)
+	// leader is the name of the server that leads now; empty where the servers agree on none. Nil: nobody can tell.
+	leader func(context.Context) string
 	// silent are the agents that do not answer, by name, each with the reason.
 	silent map[string]string
 	// noWitness says why that workload did not run, though a client could have run it.
@@ -137,7 +168,7 @@ func (s subject) inspect(ctx context.Context, o Options) (r finding.Report, err 
 	later = but(checks, soon)
 	r.Findings = inOrder(checks, append(found, posture.Run(ctx, later, s.targets, o.Tell)...))
 	if o.matrix() {
-		r.Matrix = matrix.Probe(ctx, s.targets, s.ingredients.Parties, s.ingredients.GossipKey)
+		r.Matrix = s.probeMatrix(ctx)
 	}
 	s.unproved(r)
 	r.Took = time.Since(began)

@@ -5,6 +5,7 @@ import (
 
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/posture/catalogue"
 )
 
 // Options say which checks are carried out, and how. The zero Options carry out every check that leaves no trace behind,
@@ -22,6 +23,10 @@ type Options struct {
 	NoMatrix bool
 	// WitnessAt names the client that the checks' own workload runs on. Empty: any client that can run it.
 	WitnessAt string
+	// Witness is that workload where it runs already, and goes on running. Nil: it is started and stopped.
+	Witness *catalogue.Witness
+	// Members are extra nodes, by name, that count as agents of the cluster.
+	Members []string
 	// Tell is given each finding as soon as it is there. It may be nil.
 	Tell func(finding.Finding)
 }

@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"net/netip"
+	"slices"
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/pki"
@@ -37,13 +38,19 @@ func callers(n *lab.Node) (usual string, others map[probe.Plane]string) {
 	return usual, others
 }
 
-// Targets are the agents that belong to the lab and run: servers first, joiners left out.
-func Targets(l *lab.Lab) []probe.Target {
-	var all []probe.Target
-	for _, n := range append(l.Servers(), l.Clients()...) {
-		all = append(all, Target(n))
+// Targets returns the agents that belong to the lab: servers first, and of the extra nodes those alone that are named.
+func Targets(l *lab.Lab, extra ...string) []probe.Target {
+	var servers, clients []probe.Target
+	for _, n := range l.Nodes() {
+		switch {
+		case n.Extra() && !slices.Contains(extra, n.Name()):
+		case n.Role() == pki.Server:
+			servers = append(servers, Target(n))
+		default:
+			clients = append(clients, Target(n))
+		}
 	}
-	return all
+	return append(servers, clients...)
 }
 
 // hostPort is empty for a port that the node does not have, where AddrPort would say "invalid AddrPort".

@@ -1,0 +1,40 @@
+package inspect_test
+
+import (
+	"testing"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/inspect"
+	"nomadlab.internal/lab/labtest"
+)
+
+// TestMatrixWhenLeadershipHasMoved: a server that led when the run began and follows by the time that the matrix is probed is not
+// taken for one that lets others register nodes.
+func TestMatrixWhenLeadershipHasMoved(t *testing.T) {
+	t.Parallel()
+	l := labtest.Start(t, lab.Hardened(), lab.Clients(0))
+	from := labtest.Leader(t, l)
+	to := l.Servers()[0]
+	if to == from {
+		to = l.Servers()[1]
+	}
+	moved := false
+	r, err := inspect.Lab(t.Context(), l, inspect.Options{Only: []string{"server-names-a-leader", inspect.MatrixName}, Tell: func(finding.Finding) {
+		if !moved { // after the run has looked at who leads, and before the matrix
+			moved = true
+			handOver(t, l, from, to)
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Matrix == nil || r.Matrix.Node != to.Name() || !moved {
+		t.Errorf("the matrix was probed at %v, want %s", r.Matrix, to.Name())
+	}
+	each(t, r.Matrix, func(row finding.MatrixRow, c finding.Cell) {
+		if c.Verdict != finding.Held {
+			t.Errorf("%s at %s is %q, %s: %s", row.Certificate, c.Entry, c.Outcome, c.Verdict, c.Reason)
+		}
+	})
+}
