@@ -26,7 +26,7 @@ type room struct{ mayImport, testsMayImport []string }
 func rooms() map[string]room {
 	everythingBelow := []string{
 		"fixtures", "lab", "lab/agentconf", "lab/compose", "lab/fit", "lab/engine", "lab/engine/docker", "lab/engine/engines",
-		"lab/deadline", "lab/finding", "lab/image", "lab/inspect",
+		"lab/deadline", "lab/finding", "lab/image", "lab/inspect", "lab/mutation",
 		"lab/pki", "lab/posture", "lab/posture/catalogue", "lab/posture/matrix", "lab/posture/party", "lab/probe", "lab/regress",
 		"lab/regress/lock", "lab/report", "lab/story", "lab/watchdog",
 	}
@@ -47,12 +47,6 @@ func rooms() map[string]room {
 		"bench/observe": {mayImport: []string{"bench/measure"}, testsMayImport: []string{"lab/pki"}},
 		"bench/report":  {mayImport: []string{"bench/measure"}},
 		"scenarios":     {mayImport: everythingBelow, testsMayImport: []string{"lab/labtest"}},
-		"scenarios/posture": {
-			mayImport: everythingBelow, testsMayImport: []string{"lab/labtest"},
-		},
-		"scenarios/configs": {
-			mayImport: everythingBelow, testsMayImport: []string{"lab/labtest"},
-		},
 		"lab/labtest": {
 			mayImport:      []string{"lab", "lab/deadline", "lab/engine", "lab/engine/engines", "lab/story", "lab/finding"},
 			testsMayImport: []string{"lab/pki", "lab/image"},
@@ -81,9 +75,15 @@ func rooms() map[string]room {
 			testsMayImport: []string{"lab/engine/docker", "lab/labtest"},
 		},
 		"lab/fit": {mayImport: []string{"lab/agentconf"}},
+		"lab/mutation": {
+			mayImport: []string{
+				"lab", "lab/deadline", "lab/engine", "lab/finding", "lab/inspect", "lab/pki", "lab/posture/catalogue", "lab/probe",
+			},
+			testsMayImport: []string{"lab/agentconf", "lab/labtest", "lab/posture"},
+		},
 		"lab/regress": {
 			mayImport: []string{
-				"lab", "lab/agentconf", "lab/deadline", "lab/engine", "lab/finding", "lab/inspect", "lab/pki",
+				"lab", "lab/agentconf", "lab/deadline", "lab/engine", "lab/finding", "lab/inspect", "lab/mutation", "lab/pki",
 				"lab/posture", "lab/posture/catalogue", "lab/probe", "lab/regress/lock",
 			},
 			testsMayImport: []string{"fixtures", "lab/engine/engines", "lab/labtest"},

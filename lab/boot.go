@@ -53,7 +53,7 @@ func (l *Lab) lay(ctx context.Context, o UpOptions) (secrets, error) {
 	switch {
 	case plan.Configured && plan.GossipKey != "":
 		l.gossip = new(string(plan.GossipKey))
-	case !plan.Configured && !plan.withoutGossipKey():
+	case !plan.Configured && plan.encryptsGossip():
 		l.gossip = new(s.gossip[LabKey])
 	}
 	cli, err := s.cli(l.cliIdentity())
@@ -242,6 +242,10 @@ func (l *Lab) await(ctx context.Context, o UpOptions, stage, doing, done string,
 	return nil
 }
 
+// patienceShare: of what is waited for with patience most is Nomad's own waiting, as that of a client which was refused once, and
+// this part of it is work, which takes longer on a busy machine.
+const patienceShare = 5
+
 // patiently waits for as long as the options say, and then lets the lab be as it is. Who has waited in vain once waits for
 // nothing that comes later.
 func (l *Lab) patiently(ctx context.Context, o UpOptions, wait func(context.Context) error) error {
@@ -251,7 +255,7 @@ func (l *Lab) patiently(ctx context.Context, o UpOptions, wait func(context.Cont
 	if l.unready != nil {
 		return nil
 	}
-	limited, cancel := deadline.Fair(ctx, o.Patience)
+	limited, cancel := deadline.FairAfter(ctx, o.Patience-o.Patience/patienceShare, o.Patience/patienceShare)
 	defer cancel()
 	err := wait(limited)
 	if err == nil || ctx.Err() != nil || limited.Err() == nil {

@@ -29,7 +29,8 @@ func (p *Plan) configure(n *PlannedNode, c *Configuration, logLevel string, g Gr
 	if p.GossipKey == "" && n.Role == pki.Server {
 		p.GossipKey = Sealed(files.Text("server.encrypt"))
 	}
-	n.NodePool = files.Text("client.node_pool")
+	// The one that its operators have made introductions for, whatever the lab sets otherwise.
+	n.NodePool = c.of(n.Role).Files.Text("client.node_pool")
 	n.HandedIn = c.of(n.Role).Credential != nil && !p.Certificates.touch(*n)
 	place, err := p.place(*n, c, logLevel, g)
 	if err != nil {
@@ -153,7 +154,7 @@ func portsOf(role pki.Role, p fit.Ports) []uint16 {
 
 // editAll changes the lines of a user's configuration that are not to be as it has them.
 func (p *Plan) editAll(n PlannedNode, files agentconf.Files) (agentconf.Files, error) {
-	for _, s := range p.settings() {
+	for _, s := range p.Settings {
 		if !s.concernsNode(n) {
 			continue
 		}

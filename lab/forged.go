@@ -23,6 +23,8 @@ type CertificateFlaw struct {
 type ExtraNames struct {
 	// Role is server or client. Zero: both.
 	Role pki.Role `yaml:"role,omitempty" json:"role,omitempty"`
+	// Node names the one agent whose certificate it is. Zero: those of all agents of the Role.
+	Node string `yaml:"node,omitempty" json:"node,omitempty"`
 	// DNSNames may begin with "*.". Nomad takes an agent's role from any of them: a client whose certificate also names
 	// server.global.nomad is a server (nomad/server.go:634).
 	DNSNames []string `yaml:"dns_names" json:"dns_names"`
@@ -39,15 +41,28 @@ type OtherRole struct {
 	As pki.Role `yaml:"as" json:"as"`
 }
 
+// ForeignTrust has agents of a role trust a second authority, which is not the lab's: Lab.ForeignAuthority.
+type ForeignTrust struct {
+	// Role is server or client.
+	Role pki.Role `yaml:"role" json:"role"`
+	// Node names the one agent. Zero: all agents of the Role.
+	Node string `yaml:"node,omitempty" json:"node,omitempty"`
+}
+
 // concerns says whether something that is said of a role, zero for both, is said of this one.
 func concerns(said, role pki.Role) bool { return said == "" || said == role }
+
+// overlaps reports whether both flaws could be of one certificate.
+func (f CertificateFlaw) overlaps(other CertificateFlaw) bool {
+	return (f.Role == "" || concerns(other.Role, f.Role)) && (f.Node == "" || is(other.Node, f.Node))
+}
 
 // is says whether something that is said of a node, empty for all, is said of this one.
 func is(said, node string) bool { return said == "" || said == node }
 
 // touch says whether the node's certificate is to be another than it would be.
 func (c Certificates) touch(n PlannedNode) bool {
-	return n.Flaw != "" || n.Identity.Role != n.Role || len(c.names(n.Role)) > 0
+	return n.Flaw != "" || n.Identity.Role != n.Role || len(c.names(n.Role, n.Name)) > 0
 }
 
 // flaw is what is wrong with the certificate of a node of that role. Empty: nothing.
@@ -60,15 +75,20 @@ func (c Certificates) flaw(role pki.Role, node string) string {
 	return ""
 }
 
-// names are the further names in the certificates of a role.
-func (c Certificates) names(role pki.Role) []string {
+// names are the further names in the certificate of a node of that role.
+func (c Certificates) names(role pki.Role, node string) []string {
 	var out []string
 	for _, n := range c.Names {
-		if concerns(n.Role, role) {
+		if concerns(n.Role, role) && is(n.Node, node) {
 			out = append(out, n.DNSNames...)
 		}
 	}
 	return out
+}
+
+// trustsForeign reports whether a node of that role trusts the foreign authority.
+func (c Certificates) trustsForeign(role pki.Role, node string) bool {
+	return slices.ContainsFunc(c.TrustForeign, func(t ForeignTrust) bool { return t.Role == role && is(t.Node, node) })
 }
 
 // role is the role that the certificate of a node of that role speaks for.
@@ -111,29 +131,24 @@ func (c Certificates) flawText() string {
 		add(f.Role, f.Node, "flaw %s", f.Flaw)
 	}
 	for _, n := range c.Names {
-		add(n.Role, "", "names %s", strings.Join(n.DNSNames, " "))
+		add(n.Role, n.Node, "names %s", strings.Join(n.DNSNames, " "))
 	}
 	for _, r := range c.Roles {
 		add(r.Role, r.Node, "certificates of a %s", r.As)
 	}
-	for _, role := range c.TrustForeign {
-		add(role, "", "a foreign authority trusted")
+	for _, t := range c.TrustForeign {
+		add(t.Role, t.Node, "a foreign authority trusted")
 	}
 	return strings.Join(words, ", ")
 }
 
 func (v *validator) forged(c Certificates) {
-	flawed := map[pki.Role]bool{}
 	for i, f := range c.Flaws {
 		at := fmt.Sprintf("certificates.flaws[%d].", i)
 		v.agents(at+"role", f.Role, true)
-		for role := range flawed {
-			if concerns(f.Role, role) || role == "" {
-				v.add(at+"role", fmt.Sprintf("%q, for the second time", f.Role), "put one thing wrong with a certificate, so that what follows has one cause")
-				break
-			}
+		if slices.ContainsFunc(c.Flaws[:i], f.overlaps) {
+			v.add(at+"role", fmt.Sprintf("%q, for the second time", f.Role), "put one thing wrong with a certificate, so that what follows has one cause")
 		}
-		flawed[f.Role] = true
 		v.flaw(at+"flaw", f.Flaw)
 	}
 	for i, n := range c.Names {
@@ -148,8 +163,8 @@ func (v *validator) forged(c Certificates) {
 			v.add(at+"as", fmt.Sprintf("%q", r.As), "use server, client or cli")
 		}
 	}
-	for i, role := range c.TrustForeign {
-		v.agents(fmt.Sprintf("certificates.trust_foreign[%d]", i), role, false)
+	for i, t := range c.TrustForeign {
+		v.agents(fmt.Sprintf("certificates.trust_foreign[%d].role", i), t.Role, false)
 	}
 }
 

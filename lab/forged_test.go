@@ -107,6 +107,64 @@ func TestOnlySomeTrustTheForeigner(t *testing.T) {
 	}
 }
 
+// TestOneNodesCertificate: further names, a flaw and a foreign authority that are said of one node are that node's alone.
+func TestOneNodesCertificate(t *testing.T) {
+	for _, node := range []string{"server-2", "client-1", ""} {
+		spec := lab.Spec{}.With(lab.Servers(3), lab.Clients(2))
+		if node != "" {
+			role := pki.Role(node[:len("server")])
+			spec.Certificates = lab.Certificates{
+				Names:        []lab.ExtraNames{{Node: node, DNSNames: []string{"further.example"}}},
+				Flaws:        []lab.CertificateFlaw{{Node: node, Flaw: pki.WeakKey().Name()}},
+				TrustForeign: []lab.ForeignTrust{{Role: role, Node: node}},
+			}
+		}
+		p := mustPlan(t, spec)
+		made, err := lab.Provision(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range p.Nodes {
+			own := n.Name == node
+			c := pki.Credential{Identity: n.Identity, CertPEM: dataOf(t, made.Files[n.Name], n.Identity.CertFile()), CAPEM: made.Authority.CertificatePEM()}
+			words := c.Describe()
+			if named := strings.Contains(words, "further.example"); named != own {
+				t.Errorf("of %q: that the certificate of %s has the name is %v:\n%s", node, n.Name, named, words)
+			}
+			if flawed := flawIn(words, 1) == pki.WeakKey().Name(); flawed != own {
+				t.Errorf("of %q: that the certificate of %s has the flaw is %v:\n%s", node, n.Name, flawed, words)
+			}
+			want := made.Authority.CertificatePEM()
+			if own {
+				want = slices.Concat(want, made.Foreign.CertificatePEM())
+			}
+			if got := dataOf(t, made.Files[n.Name], pki.CAFile); !bytes.Equal(got, want) {
+				t.Errorf("of %q: %s trusts %d bytes, want %d", node, n.Name, len(got), len(want))
+			}
+		}
+	}
+}
+
+// TestTwoFlawsOnTwoNodes: each node has its own, and all others have none.
+func TestTwoFlawsOnTwoNodes(t *testing.T) {
+	flaws := map[string]string{"client-1": pki.NoEKU().Name(), "client-2": pki.WeakKey().Name()}
+	spec := lab.Spec{}.With(lab.Servers(1), lab.Clients(3))
+	for node, flaw := range flaws {
+		spec.Certificates.Flaws = append(spec.Certificates.Flaws, lab.CertificateFlaw{Role: pki.Client, Node: node, Flaw: flaw})
+	}
+	p := mustPlan(t, spec)
+	made, err := lab.Provision(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range p.Nodes {
+		c := pki.Credential{Identity: n.Identity, CertPEM: dataOf(t, made.Files[n.Name], n.Identity.CertFile()), CAPEM: made.Authority.CertificatePEM()}
+		if got := flawIn(c.Describe(), 1); n.Flaw != flaws[n.Name] || got != flaws[n.Name] {
+			t.Errorf("%s is to have %q and has %q:\n%s", n.Name, flaws[n.Name], got, c.Describe())
+		}
+	}
+}
+
 // TestForgedCertificatesWeaken a lab: on this machine it runs no raw_exec tasks, and its user is told.
 func TestForgedCertificatesWeaken(t *testing.T) {
 	for want, o := range map[string]lab.Option{
@@ -114,6 +172,15 @@ func TestForgedCertificatesWeaken(t *testing.T) {
 		"names a b":                              lab.CertificateNames("", "a", "b"),
 		"certificates of a server on clients":    lab.CertificateRole(pki.Client, pki.Server),
 		"a foreign authority trusted on servers": lab.TrustForeign(pki.Server),
+		"flaw no-eku on client-2": func(s *lab.Spec) {
+			s.Certificates.Flaws = []lab.CertificateFlaw{{Role: pki.Client, Node: "client-2", Flaw: "no-eku"}}
+		},
+		"names a on server-1": func(s *lab.Spec) {
+			s.Certificates.Names = []lab.ExtraNames{{Node: "server-1", DNSNames: []string{"a"}}}
+		},
+		"a foreign authority trusted on client-1": func(s *lab.Spec) {
+			s.Certificates.TrustForeign = []lab.ForeignTrust{{Role: pki.Client, Node: "client-1"}}
+		},
 	} {
 		spec := lab.Spec{}.With(o)
 		if got := spec.Warnings(); len(got) != 1 || !strings.HasSuffix(got[0], ": "+want) {

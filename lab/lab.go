@@ -62,7 +62,7 @@ func (l *Lab) Created() time.Time { return l.record.Created }
 // Plain is true for a lab that neither hardens nor weakens what the zero Spec gives, whatever its size.
 func (l *Lab) Plain() bool {
 	s, c := l.record.Spec, l.record.Spec.Certificates
-	return s.Configuration == nil && !s.Hardened && len(s.Weaken)+len(s.Settings)+len(c.Flaws)+len(c.Roles)+len(c.Names)+len(c.TrustForeign) == 0
+	return s.Configuration == nil && !s.Hardened && len(s.Settings)+len(c.Flaws)+len(c.Roles)+len(c.Names)+len(c.TrustForeign) == 0
 }
 
 // Unready says what Up has waited for in vain, where UpOptions.Patience let it return the lab all the same. Nil: nothing.

@@ -9,7 +9,6 @@ type Option func(*Spec)
 func (s Spec) With(options ...Option) Spec {
 	s.Regions = append([]Region(nil), s.Regions...)
 	s.Joiners = append([]Joiner(nil), s.Joiners...)
-	s.Weaken = append([]Weakness(nil), s.Weaken...)
 	s.Settings = append([]Setting(nil), s.Settings...)
 	s.Certificates = s.Certificates.clone()
 	for _, o := range options {
@@ -35,9 +34,6 @@ func Clients(n int) Option { return func(s *Spec) { s.first().Clients = &n } }
 
 // Outside adds agents that are created with the lab but stay outside until they are started.
 func Outside(j ...Joiner) Option { return func(s *Spec) { s.Joiners = append(s.Joiners, j...) } }
-
-// Weaken takes protections away from every agent.
-func Weaken(w ...Weakness) Option { return func(s *Spec) { s.Weaken = append(s.Weaken, w...) } }
 
 // Hardened asks for ACLs, strict introduction of clients and no raw_exec.
 func Hardened() Option { return func(s *Spec) { s.Hardened = true } }
@@ -73,11 +69,19 @@ func CertificateRole(role, as pki.Role) Option {
 
 // TrustForeign has all agents of a role trust an authority that is not the lab's: Lab.ForeignAuthority.
 func TrustForeign(role pki.Role) Option {
-	return func(s *Spec) { s.Certificates.TrustForeign = append(s.Certificates.TrustForeign, role) }
+	return func(s *Spec) {
+		s.Certificates.TrustForeign = append(s.Certificates.TrustForeign, ForeignTrust{Role: role})
+	}
 }
 
 // Like takes over a whole Spec; it belongs first among the options.
 func Like(other Spec) Option { return func(s *Spec) { *s = other.With() } }
+
+// Members returns how many servers and clients the first region begins with.
+func (s Spec) Members() (servers, clients int) {
+	r := s.withDefaults().Regions[0]
+	return *r.Servers, *r.Clients
+}
 
 func (s *Spec) first() *Region {
 	if len(s.Regions) == 0 {

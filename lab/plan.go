@@ -51,9 +51,7 @@ type Plan struct {
 	Hardened bool `json:"hardened,omitempty"`
 	// NotBootstrapped is true for one whose ACL system is left to whoever comes first.
 	NotBootstrapped bool `json:"not_bootstrapped,omitempty"`
-	// Weaken names the protections that no agent of the lab has.
-	Weaken []Weakness `json:"weaken,omitempty"`
-	// Settings are further lines of the agents' configuration that are not as a lab has them.
+	// Settings are lines of the agents' configuration that are not as a lab has them.
 	Settings []Setting `json:"settings,omitempty"`
 	// Nodes are in the order of their addresses: servers, clients, joiners.
 	Nodes []PlannedNode `json:"nodes"`
@@ -158,7 +156,7 @@ func NewPlan(s Spec, g Ground) (Plan, error) {
 		return Plan{}, err
 	}
 	s = s.withDefaults()
-	p := Plan{Name: s.Name, Nomad: s.Nomad, Certificates: s.Certificates, Weaken: s.Weaken, Settings: s.Settings}
+	p := Plan{Name: s.Name, Nomad: s.Nomad, Certificates: s.Certificates, Settings: s.Settings}
 	p.Hardened, p.NotBootstrapped, p.Configured = s.Hardened, s.NotBootstrapped, s.Configuration != nil
 	if err := p.checkGround(g); err != nil {
 		return Plan{}, err
@@ -169,7 +167,7 @@ func NewPlan(s Spec, g Ground) (Plan, error) {
 	for _, j := range s.Joiners {
 		p.Nodes = append(p.Nodes, PlannedNode{
 			Name: j.Name, Role: j.Role, Region: j.Region, Datacenter: datacenter(s.Regions, j.Region), Joiner: true, Flaw: j.Flaw,
-			Gossip: p.gossip(j.Gossip), Introduction: j.Introduction, AdvertisedRPCPort: j.AdvertisedRPCPort,
+			Gossip: p.gossipKeyFor(j.Name, j.Role, j.Gossip), Introduction: j.Introduction, AdvertisedRPCPort: j.AdvertisedRPCPort,
 			Identity: pki.Identity{Role: j.CertificateRole, Region: j.CertificateRegion},
 		})
 	}
@@ -186,21 +184,31 @@ func NewPlan(s Spec, g Ground) (Plan, error) {
 func (p *Plan) addMembers(r Region, several bool) {
 	for _, m := range members(r, several) {
 		p.Nodes = append(p.Nodes, PlannedNode{
-			Name: m.name, Role: m.role, Region: r.Name, Datacenter: r.Datacenter, Gossip: p.gossip(LabKey),
+			Name: m.name, Role: m.role, Region: r.Name, Datacenter: r.Datacenter, Gossip: p.gossipKeyFor(m.name, m.role, LabKey),
 			Identity: pki.Identity{Role: p.Certificates.role(m.role, m.name), Region: r.Name},
 		})
 	}
 }
 
-// withoutGossipKey says whether the servers encrypt their gossip with none.
-func (p *Plan) withoutGossipKey() bool { return slices.Contains(p.Weaken, NoGossipKey) }
-
-// gossip is which key a server has that was to have that one: in a lab without gossip keys, none has the lab's.
-func (p *Plan) gossip(wanted GossipKey) GossipKey {
-	if wanted == LabKey && p.withoutGossipKey() {
+// gossipKeyFor returns which key a node encrypts its gossip with: the wanted one, or none where a setting takes the lab's away.
+func (p *Plan) gossipKeyFor(name string, role pki.Role, wanted GossipKey) GossipKey {
+	without := func(s Setting) bool {
+		return s.noGossipKey() && s.concernsNode(PlannedNode{Name: name, Role: role})
+	}
+	if wanted == LabKey && role == pki.Server && slices.ContainsFunc(p.Settings, without) {
 		return NoKey
 	}
 	return wanted
+}
+
+// encryptsGossip reports whether any server has the lab's gossip key.
+func (p *Plan) encryptsGossip() bool {
+	return slices.ContainsFunc(p.Nodes, func(n PlannedNode) bool { return n.Role == pki.Server && n.Gossip == LabKey })
+}
+
+// gossipsInClear reports whether the server of that name is to have no gossip key.
+func (p *Plan) gossipsInClear(name string) bool {
+	return slices.ContainsFunc(p.Nodes, func(n PlannedNode) bool { return n.Name == name && n.Gossip == NoKey })
 }
 
 // complete gives every node what follows from its place in the plan.
@@ -246,7 +254,7 @@ func (p *Plan) write(n *PlannedNode, logLevel string, g Ground) error {
 	if config, err = n.editAdvertised(config); err != nil {
 		return err
 	}
-	encrypted, err := agentconf.Flag(config, string(NoHTTPTLS))
+	encrypted, err := agentconf.Flag(config, "tls.http")
 	n.HTTPInClear = err == nil && !encrypted
 	at := g.paths(n.Name)
 	n.Files = append(planFiles(*n, at, string(config)), p.introduction(*n, at)...)
@@ -275,8 +283,8 @@ func (n *PlannedNode) ports() []uint16 {
 
 // identify puts the names and addresses into the node's certificate that its peers and users call it by.
 func (n *PlannedNode) identify(c Certificates) error {
-	n.Flaw, n.TrustsForeign = cmp.Or(n.Flaw, c.flaw(n.Role, n.Name)), slices.Contains(c.TrustForeign, n.Role)
-	n.Identity.DNSNames = slices.Concat(n.Aliases, c.DNSNames, c.names(n.Role))
+	n.Flaw, n.TrustsForeign = cmp.Or(n.Flaw, c.flaw(n.Role, n.Name)), c.trustsForeign(n.Role, n.Name)
+	n.Identity.DNSNames = slices.Concat(n.Aliases, c.DNSNames, c.names(n.Role, n.Name))
 	if n.Address.IsValid() {
 		n.Identity.IPs = []netip.Addr{n.Address}
 	}

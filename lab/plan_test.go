@@ -51,17 +51,17 @@ const runsRawExec = "config {\n    enabled = true"
 
 // TestRawExecOnThisMachineNeedsEveryProtection, while in containers it needs none.
 func TestRawExecOnThisMachineNeedsEveryProtection(t *testing.T) {
-	weakened := [][]lab.Weakness{nil}
-	for _, w := range lab.Weaknesses() {
-		weakened = append(weakened, []lab.Weakness{w})
+	weakened := [][]lab.Setting{nil}
+	for _, w := range weakenings() {
+		weakened = append(weakened, []lab.Setting{w.setting})
 	}
 	for _, w := range weakened {
-		for ground, want := range map[string]bool{"containers": true, "processes": len(w) == 0 || w[0] == lab.RawExec} {
+		for ground, want := range map[string]bool{"containers": true, "processes": len(w) == 0 || w[0] == runRawExec()} {
 			g := lab.Containers()
 			if ground == "processes" {
 				g = lab.Processes()
 			}
-			p, err := lab.NewPlan(lab.Spec{}.With(lab.Weaken(w...)), g)
+			p, err := lab.NewPlan(lab.Spec{Settings: w}, g)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -39,7 +39,7 @@ func plannedSpecs() map[string]lab.Spec {
 		}, Joiners: []lab.Joiner{{Name: "late", Role: pki.Client, Region: "us"}}},
 		"joiners": {Regions: three.Regions, Joiners: joinersOfEveryKind()},
 		"weakened": {
-			Regions: three.Regions, Weaken: lab.Weaknesses(),
+			Regions: three.Regions, Settings: weakeningSettings(),
 			Joiners: []lab.Joiner{{Name: "keyed", Role: pki.Server, Gossip: lab.OtherKey}, {Name: "plain", Role: pki.Server}},
 		},
 		"settings": {Regions: three.Regions, Settings: []lab.Setting{
@@ -52,7 +52,7 @@ func plannedSpecs() map[string]lab.Spec {
 			Flaws:        []lab.CertificateFlaw{{Role: pki.Client, Flaw: "no-eku"}},
 			Names:        []lab.ExtraNames{{Role: pki.Server, DNSNames: []string{"server.eu.nomad", "*.global.nomad"}}},
 			Roles:        []lab.OtherRole{{Role: pki.Client, As: pki.Server}},
-			TrustForeign: []pki.Role{pki.Server},
+			TrustForeign: []lab.ForeignTrust{{Role: pki.Server}},
 		}, Joiners: []lab.Joiner{{Name: "late", Role: pki.Client}, {Name: "right", Role: pki.Client, CertificateRole: pki.Client}}},
 		"hardened": {
 			Name: "hardened", Regions: three.Regions, Hardened: true,
@@ -145,7 +145,7 @@ func TestPlanOnThisMachineGolden(t *testing.T) {
 	for _, name := range []string{"default", "weakened", "hardened"} {
 		t.Run(name, func(t *testing.T) {
 			spec := plannedSpecs()[name]
-			spec.Weaken = slices.DeleteFunc(spec.Weaken, func(w lab.Weakness) bool { return w == lab.RawExec })
+			spec.Settings = slices.DeleteFunc(spec.Settings, func(s lab.Setting) bool { return s == runRawExec() })
 			assertPlan(t, name, spec, "-processes", lab.Processes())
 		})
 	}

@@ -21,52 +21,56 @@ subnet: 10.9.0.0/24
 log_level: TRACE
 certificates:
   {ttl: 36h30m, dns_names: [nomad.example], ips: [192.0.2.1],
-   flaws: [{role: client, flaw: no-eku}], names: [{dns_names: ["*.global.nomad"]}], roles: [{role: client, as: server}],
-   trust_foreign: [server]}
+   flaws: [{role: client, flaw: no-eku}], names: [{dns_names: ["*.global.nomad"]}, {node: eu-server-1, dns_names: [x]}], roles: [{role: client, as: server}],
+   trust_foreign: [{role: server}, {role: client, node: eu-client-2}]}
 regions:
   - {name: eu, datacenter: rack-1, servers: 5, clients: 0}
   - name: us
-weaken: [tls.http]
+mutation: server-plain-http
 settings:
   - {role: client, path: limits.https_handshake_timeout, value: '"0s"'}
   - {path: enable_debug, value: "true"}
   - {path: tls.http}
+  - {role: server, node: eu-server-3, path: server.encrypt}
 joiners:
   - {name: x, role: server, region: us, certificate_role: client, certificate_region: eu, gossip: other}
 `
 
-func wholeSpec() lab.Spec {
-	return lab.Spec{
+func wholeRead() lab.Document {
+	return lab.Document{Mutation: "server-plain-http", Spec: lab.Spec{
 		Name: "demo", Nomad: lab.Nomad{Version: "1.11.3"}, Subnet: "10.9.0.0/24", LogLevel: "TRACE",
 		Certificates: lab.Certificates{
 			TTL: 36*time.Hour + 30*time.Minute, DNSNames: []string{"nomad.example"}, IPs: []string{"192.0.2.1"},
-			Flaws: []lab.CertificateFlaw{{Role: pki.Client, Flaw: "no-eku"}}, Names: []lab.ExtraNames{{DNSNames: []string{"*.global.nomad"}}},
-			Roles: []lab.OtherRole{{Role: pki.Client, As: pki.Server}}, TrustForeign: []pki.Role{pki.Server},
+			Flaws:        []lab.CertificateFlaw{{Role: pki.Client, Flaw: "no-eku"}},
+			Names:        []lab.ExtraNames{{DNSNames: []string{"*.global.nomad"}}, {Node: "eu-server-1", DNSNames: []string{"x"}}},
+			Roles:        []lab.OtherRole{{Role: pki.Client, As: pki.Server}},
+			TrustForeign: []lab.ForeignTrust{{Role: pki.Server}, {Role: pki.Client, Node: "eu-client-2"}},
 		},
 		Regions: []lab.Region{{Name: "eu", Datacenter: "rack-1", Servers: new(5), Clients: new(0)}, {Name: "us"}},
-		Weaken:  []lab.Weakness{lab.NoHTTPTLS},
 		Settings: []lab.Setting{
 			{Role: pki.Client, Path: "limits.https_handshake_timeout", Value: `"0s"`}, {Path: "enable_debug", Value: "true"}, {Path: "tls.http"},
+			{Role: pki.Server, Node: "eu-server-3", Path: "server.encrypt"},
 		},
 		Joiners: []lab.Joiner{{
 			Name: "x", Role: pki.Server, Region: "us", CertificateRole: pki.Client, CertificateRegion: "eu", Gossip: lab.OtherKey,
 		}},
-	}
+	}}
 }
 
-func TestDecodeSpec(t *testing.T) {
+func TestDecodeDocument(t *testing.T) {
 	for name, c := range map[string]struct {
 		text string
-		want lab.Spec
+		want lab.Document
 	}{
-		"every field":      {wholeDocument, wholeSpec()},
-		"nothing":          {"", lab.Spec{}},
-		"a comment":        {"# nothing yet\n", lab.Spec{}},
-		"clients: 0":       {"regions: [{clients: 0}]", lab.Spec{Regions: []lab.Region{{Clients: new(0)}}}},
-		"clients left out": {"regions: [{servers: 1}]", lab.Spec{Regions: []lab.Region{{Servers: new(1)}}}},
+		"every field":      {wholeDocument, wholeRead()},
+		"nothing":          {"", lab.Document{}},
+		"a comment":        {"# nothing yet\n", lab.Document{}},
+		"a mutation":       {"mutation: no-acl\n", lab.Document{Mutation: "no-acl"}},
+		"clients: 0":       {"regions: [{clients: 0}]", lab.Document{Spec: lab.Spec{Regions: []lab.Region{{Clients: new(0)}}}}},
+		"clients left out": {"regions: [{servers: 1}]", lab.Document{Spec: lab.Spec{Regions: []lab.Region{{Servers: new(1)}}}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := lab.DecodeSpec(strings.NewReader(c.text))
+			got, err := lab.DecodeDocument(strings.NewReader(c.text))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -80,7 +84,7 @@ func TestDecodeSpec(t *testing.T) {
 // TestNoClientsIsNotTheDefaultOfClients: a lab without clients must be possible to ask for.
 func TestNoClientsIsNotTheDefaultOfClients(t *testing.T) {
 	for text, want := range map[string]int{"regions: [{clients: 0}]": 0, "regions: [{servers: 1}]": 2} {
-		spec, err := lab.DecodeSpec(strings.NewReader(text))
+		spec, err := lab.DecodeDocument(strings.NewReader(text))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -90,7 +94,7 @@ func TestNoClientsIsNotTheDefaultOfClients(t *testing.T) {
 	}
 }
 
-func TestDecodeSpecNamesTheLine(t *testing.T) {
+func TestDecodeDocumentNamesTheLine(t *testing.T) {
 	for name, c := range map[string]struct{ text, right, want string }{
 		"unknown field":        {"name: demo\nclients: 3\n", "name: demo\n", "[2:1] unknown field \"clients\""},
 		"unknown inner field":  {"regions:\n  - name: eu\n    server: 3\n", "regions:\n  - name: eu\n    servers: 3\n", "[3:5] unknown field \"server\""},
@@ -100,20 +104,40 @@ func TestDecodeSpecNamesTheLine(t *testing.T) {
 		"twice":                {"name: a\nname: b\n", "name: a\n", "[2:1]"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := lab.DecodeSpec(strings.NewReader(c.text))
+			_, err := lab.DecodeDocument(strings.NewReader(c.text))
 			if !errors.Is(err, lab.ErrInvalid) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want one that wraps ErrInvalid and says %q", err, c.want)
 			}
-			if _, err := lab.DecodeSpec(strings.NewReader(c.right)); err != nil {
+			if _, err := lab.DecodeDocument(strings.NewReader(c.right)); err != nil {
 				t.Errorf("put right, still refused: %v", err)
 			}
 		})
 	}
 }
 
-func TestReadSpec(t *testing.T) {
+// TestTheFormerKeyWeaken is refused with the line that it is in, and the text says what to write instead.
+func TestTheFormerKeyWeaken(t *testing.T) {
+	_, err := lab.DecodeDocument(strings.NewReader("name: demo\nweaken: [tls.http]\n"))
+	if !errors.Is(err, lab.ErrInvalid) {
+		t.Fatalf("error %v, want one that wraps ErrInvalid", err)
+	}
+	for _, want := range []string{`[2:1] unknown field "weaken"`, "`mutation: server-plain-http`", "settings"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("the text does not say %q:\n%v", want, err)
+		}
+	}
+	if _, err := lab.DecodeDocument(strings.NewReader("names: demo\n")); err == nil || strings.Contains(err.Error(), "mutation") {
+		t.Errorf("another unknown field: %v, want an error without a word of mutations", err)
+	}
+	got, err := lab.DecodeDocument(strings.NewReader("name: demo\nmutation: server-plain-http\nsettings: [{path: tls.http, value: \"false\"}]\n"))
+	if err != nil || got.Mutation != "server-plain-http" || len(got.Settings) != 1 {
+		t.Errorf("what the text says to write: %+v, %v", got, err)
+	}
+}
+
+func TestReadDocument(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lab.yaml")
-	if _, err := lab.ReadSpec(path); !errors.Is(err, lab.ErrInvalid) || !errors.Is(err, os.ErrNotExist) {
+	if _, err := lab.ReadDocument(path); !errors.Is(err, lab.ErrInvalid) || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a file that is not there: %v", err)
 	}
 	write := func(text string) {
@@ -122,15 +146,15 @@ func TestReadSpec(t *testing.T) {
 		}
 	}
 	write("title: demo\n")
-	if _, err := lab.ReadSpec(path); !errors.Is(err, lab.ErrInvalid) || !strings.Contains(err.Error(), path) {
+	if _, err := lab.ReadDocument(path); !errors.Is(err, lab.ErrInvalid) || !strings.Contains(err.Error(), path) {
 		t.Errorf("a file with an error: %v, want one that names the file", err)
 	}
 	write(wholeDocument)
-	got, err := lab.ReadSpec(path)
+	got, err := lab.ReadDocument(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if diff := cmp.Diff(wholeSpec(), got); diff != "" {
+	if diff := cmp.Diff(wholeRead(), got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

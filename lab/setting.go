@@ -76,51 +76,22 @@ func (s Setting) below(paths ...string) bool {
 	return slices.ContainsFunc(paths, func(p string) bool { return strings.HasPrefix(path, p+".") })
 }
 
-// settings are the lines that make the weakness. There are none for the gossip key, which is in a file of its own.
-func (w Weakness) settings() []Setting {
-	is := func(value string) []Setting { return []Setting{{Path: string(w), Value: value}} }
-	switch w {
-	case NoHTTPTLS, NoRPCTLS, NoVerifyServerHostname, NoVerifyHTTPSClient, NoACL:
-		return is("false")
-	case RPCUpgradeMode, Debug, RawExec:
-		return is("true")
-	case OldTLS:
-		return is(`"tls10"`)
-	case NoHTTPConnLimit, NoRPCConnLimit:
-		return is("0")
-	case NoHTTPHandshakeLimit, NoRPCHandshakeLimit:
-		return is(`"0s"`)
-	case NoIntroduction:
-		return is(`"none"`)
-	case NoClientACL:
-		return []Setting{{Role: pki.Client, Path: string(NoACL), Value: "false"}}
-	default:
-		return nil
-	}
-}
+// gossipKeyPath is the setting that a lab's own agents have in a file of its own: its value is a secret.
+const gossipKeyPath = "server.encrypt"
 
-// settings are all lines that are not as a lab has them, in the order in which they are changed.
-func (p *Plan) settings() []Setting {
-	var out []Setting
-	for _, w := range p.Weaken {
-		out = append(out, w.settings()...)
-		if w == NoGossipKey && p.Configured {
-			out = append(out, Setting{Role: pki.Server, Path: string(w)})
-		}
-	}
-	return append(out, p.Settings...)
-}
+// noGossipKey reports whether the setting takes the gossip key away.
+func (s Setting) noGossipKey() bool { return s.below(gossipKeyPath) && s.Value == "" }
 
 // Weakened says whether an agent of the lab may lack a protection: each setting but one about a task driver counts, and
 // each certificate that a lab would not give.
 func (p *Plan) Weakened() bool {
-	return p.Configured || p.withoutGossipKey() || p.Certificates.Weakened() || slices.ContainsFunc(p.settings(), func(s Setting) bool { return !s.below("plugin") })
+	return p.Configured || p.Certificates.Weakened() || slices.ContainsFunc(p.Settings, func(s Setting) bool { return !s.below("plugin") })
 }
 
 // edit changes the lines of a node's configuration that are not to be as a lab has them.
 func (p *Plan) edit(n PlannedNode, config []byte) ([]byte, error) {
-	for _, s := range p.settings() {
-		if !s.concernsNode(n) {
+	for _, s := range p.Settings {
+		if !s.concernsNode(n) || s.noGossipKey() { // which is in no file of the node then
 			continue
 		}
 		changed, err := agentconf.Edit(config, s.Path, s.Value)
@@ -141,7 +112,7 @@ func (p *Plan) checkGround(g Ground) error {
 		return nil
 	}
 	var problems []Problem
-	for _, s := range p.settings() {
+	for _, s := range p.Settings {
 		if s.below("client.options", "client.network_interface", "client.host_network") || (s.below("plugin") && p.Weakened() && !p.Configured) {
 			problems = append(problems, Problem{
 				Field: "settings", Found: fmt.Sprintf("%q, on this machine's loopback, where others could make use of it", s),
@@ -176,9 +147,9 @@ func (v *validator) settingValue(at string, s Setting, ofUser bool) {
 	name := s.Path[strings.LastIndex(s.Path, ".")+1:]
 	line := fmt.Appendf(nil, "%s = %s", name, s.Value)
 	switch {
-	case s.below("server.encrypt") && ofUser:
-	case s.below("server.encrypt"):
-		v.add(at+"path", fmt.Sprintf("%q", s.Path), "use weaken for a lab without a gossip key, and joiners for servers with another one")
+	case s.below(gossipKeyPath) && ofUser, s.noGossipKey():
+	case s.below(gossipKeyPath):
+		v.add(at+"value", "the value of what is a secret", "leave it out for servers without a gossip key, and use joiners for servers with another one")
 	case s.below("name", "region", "datacenter", "data_dir", "bind_addr", "addresses", "advertise", "ports", "plugin_dir",
 		"server.enabled", "client.enabled"):
 		v.add(at+"path", fmt.Sprintf("%q", s.Path), "leave it out: by this the lab finds its agents")

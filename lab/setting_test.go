@@ -16,9 +16,12 @@ func TestSettingsOnThisMachine(t *testing.T) {
 		spec    lab.Spec
 		refused bool
 	}{
-		"raw_exec alone":                 {lab.Spec{Settings: []lab.Setting{rawExec}}, false},
-		"raw_exec and a weakness":        {lab.Spec{Settings: []lab.Setting{rawExec}, Weaken: []lab.Weakness{lab.NoHTTPTLS}}, true},
-		"raw_exec and no gossip key":     {lab.Spec{Settings: []lab.Setting{rawExec}, Weaken: []lab.Weakness{lab.NoGossipKey}}, true},
+		"raw_exec alone":             {lab.Spec{Settings: []lab.Setting{rawExec}}, false},
+		"raw_exec and plain HTTP":    {lab.Spec{Settings: []lab.Setting{rawExec, {Path: "tls.http", Value: "false"}}}, true},
+		"raw_exec and no gossip key": {lab.Spec{Settings: []lab.Setting{rawExec, noGossipKey()}}, true},
+		"raw_exec of one, and no key of another": {lab.Spec{Settings: []lab.Setting{
+			{Node: "client-1", Path: rawExec.Path, Value: "true"}, {Node: "server-2", Path: "server.encrypt"},
+		}}, true},
 		"raw_exec and a setting":         {lab.Spec{Settings: []lab.Setting{rawExec, {Path: "tls.http"}}}, true},
 		"raw_exec by another spelling":   {lab.Spec{Settings: []lab.Setting{{Path: "Plugin.raw_exec.config.enabled", Value: "true"}, {Path: "tls.http"}}}, true},
 		"raw_exec and the other drivers": {lab.Spec{Settings: []lab.Setting{{Path: "client.options", Value: "{}"}}}, true},
@@ -55,8 +58,8 @@ func TestSettingThatDoesNotFit(t *testing.T) {
 }
 
 func TestSettingInWords(t *testing.T) {
-	got := lab.SettingsText([]lab.Setting{{Role: pki.Client, Path: "tls.http", Value: "false"}, {Path: "limits"}})
-	if want := "tls.http = false on clients, no limits"; got != want {
+	got := lab.SettingsText([]lab.Setting{{Role: pki.Client, Path: "tls.http", Value: "false"}, {Path: "limits"}, {Role: pki.Server, Node: "server-2", Path: "server.encrypt"}})
+	if want := "tls.http = false on clients, no limits, no server.encrypt on server-2"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if got := (lab.Spec{}).With(lab.Set("", "limits", "")).Warnings(); len(got) != 1 || !strings.Contains(got[0], "no limits") {

@@ -33,11 +33,8 @@ type Spec struct {
 	// NotBootstrapped leaves the ACL system of a hardened lab to whoever comes first, as it is in a cluster that was just
 	// installed. There is no token then, and nobody introduces clients. Zero: Up bootstraps it.
 	NotBootstrapped bool `yaml:"not_bootstrapped,omitempty" json:"not_bootstrapped,omitempty"`
-	// Weaken names protections that no agent of this lab has. Zero: none. Weakened labs are for learning, and for seeing
-	// that a check can fail.
-	Weaken []Weakness `yaml:"weaken,omitempty" json:"weaken,omitempty"`
-	// Settings are further lines of the agents' configuration that are not as a lab has them, changed in this order. A lab
-	// with settings counts as weakened, but for those of task drivers.
+	// Settings are lines of the agents' configuration that are not as a lab has them, changed in this order. A lab with
+	// settings counts as weakened, but for those of task drivers.
 	Settings []Setting `yaml:"settings,omitempty" json:"settings,omitempty"`
 	// Configuration is a user's own, which the agents read in the place of the lab's. Nil: the lab's.
 	Configuration *Configuration `yaml:"-" json:"-"`
@@ -69,8 +66,8 @@ type Certificates struct {
 	Names []ExtraNames `yaml:"names,omitempty" json:"names,omitempty"`
 	// Roles give a role's agents certificates of another role. A Joiner's own CertificateRole wins.
 	Roles []OtherRole `yaml:"roles,omitempty" json:"roles,omitempty"`
-	// TrustForeign are the roles whose agents also trust an authority that is not the lab's: Lab.ForeignAuthority.
-	TrustForeign []pki.Role `yaml:"trust_foreign,omitempty" json:"trust_foreign,omitempty"`
+	// TrustForeign are the agents that also trust an authority that is not the lab's: Lab.ForeignAuthority.
+	TrustForeign []ForeignTrust `yaml:"trust_foreign,omitempty" json:"trust_foreign,omitempty"`
 }
 
 // Region is a Nomad region: servers that elect a leader among themselves, and their clients.
@@ -108,45 +105,6 @@ type Joiner struct {
 	// between to listen there. Zero: RPCPort, where it listens itself. The address cannot differ: to its peers a server
 	// advertises that of its gossip (command/agent/agent.go:415).
 	AdvertisedRPCPort uint16 `yaml:"advertised_rpc_port,omitempty" json:"advertised_rpc_port,omitempty"`
-}
-
-// Weakness is a protection that a lab goes without, by the path of the setting in Nomad's agent configuration.
-type Weakness string
-
-// The protections that a lab can go without.
-const (
-	NoHTTPTLS              Weakness = "tls.http"
-	NoRPCTLS               Weakness = "tls.rpc"
-	NoVerifyServerHostname Weakness = "tls.verify_server_hostname"
-	NoVerifyHTTPSClient    Weakness = "tls.verify_https_client"
-	NoGossipKey            Weakness = "server.encrypt"
-	// RPCUpgradeMode takes plaintext RPC beside TLS, and any certificate of the CA for Raft (nomad/rpc.go:922).
-	RPCUpgradeMode Weakness = "tls.rpc_upgrade_mode"
-	// OldTLS takes TLS 1.0.
-	OldTLS Weakness = "tls.tls_min_version"
-	// The limits of connections of one address, and of the time that a handshake takes.
-	NoHTTPConnLimit      Weakness = "limits.http_max_conns_per_client"
-	NoRPCConnLimit       Weakness = "limits.rpc_max_conns_per_client"
-	NoHTTPHandshakeLimit Weakness = "limits.https_handshake_timeout"
-	NoRPCHandshakeLimit  Weakness = "limits.rpc_handshake_timeout"
-	// Debug serves profiles of the agent.
-	Debug Weakness = "enable_debug"
-	// RawExec lets whoever may submit a job run any command as the agent's user.
-	RawExec Weakness = "plugin.raw_exec.config.enabled"
-	// NoACL is for a lab that has ACLs, NoClientACL takes them from its clients alone, and NoIntroduction lets a client in
-	// that nobody introduced.
-	NoACL          Weakness = "acl.enabled"
-	NoClientACL    Weakness = "acl.enabled-on-clients"
-	NoIntroduction Weakness = "server.client_introduction.enforcement"
-)
-
-// Weaknesses are all protections that a lab can go without.
-func Weaknesses() []Weakness {
-	return []Weakness{
-		NoHTTPTLS, NoRPCTLS, NoVerifyServerHostname, NoVerifyHTTPSClient, NoGossipKey, RPCUpgradeMode, OldTLS,
-		NoHTTPConnLimit, NoRPCConnLimit, NoHTTPHandshakeLimit, NoRPCHandshakeLimit, Debug, RawExec,
-		NoACL, NoClientACL, NoIntroduction,
-	}
 }
 
 // GossipKey says which gossip key a server encrypts with.

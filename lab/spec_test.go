@@ -17,10 +17,9 @@ func fullSpec() lab.Spec {
 		Certificates: lab.Certificates{
 			TTL: time.Hour, DNSNames: []string{"nomad.example"}, IPs: []string{"192.0.2.1"},
 			Flaws: []lab.CertificateFlaw{{Flaw: "no-eku"}}, Names: []lab.ExtraNames{{DNSNames: []string{"a"}}},
-			Roles: []lab.OtherRole{{Role: pki.Client, As: pki.Client}}, TrustForeign: []pki.Role{pki.Server},
+			Roles: []lab.OtherRole{{Role: pki.Client, As: pki.Client}}, TrustForeign: []lab.ForeignTrust{{Role: pki.Server}},
 		},
 		Regions:  []lab.Region{{}, {Name: "eu"}},
-		Weaken:   []lab.Weakness{lab.NoRPCTLS},
 		Settings: []lab.Setting{{Role: pki.Client, Path: "tls.http", Value: "false"}},
 		Joiners:  []lab.Joiner{{Name: "x", Role: pki.Server}, {Name: "y", Role: pki.Client, Region: "eu"}},
 	}
@@ -71,7 +70,7 @@ func TestDefaultsLeaveTheCallersSpecAlone(t *testing.T) {
 func TestOptions(t *testing.T) {
 	got := lab.Spec{}.With(
 		lab.Name("mine"), lab.Version("1.10.5"), lab.LogLevel("TRACE"), lab.Servers(5), lab.Clients(0),
-		lab.Weaken(lab.NoHTTPTLS), lab.Weaken(lab.NoGossipKey),
+		lab.Set("", "tls.http", "false"), lab.Set(pki.Server, "server.encrypt", ""),
 		lab.Set("", "enable_debug", "true"), lab.Set(pki.Server, "tls.http", ""),
 		lab.FlawedCertificates("", pki.NoEKU()), lab.CertificateNames(pki.Client, "a", "b"), lab.CertificateRole(pki.Client, pki.Server),
 		lab.TrustForeign(pki.Server),
@@ -86,10 +85,12 @@ func TestOptions(t *testing.T) {
 			Flaws:        []lab.CertificateFlaw{{Flaw: "no-eku"}},
 			Names:        []lab.ExtraNames{{Role: pki.Client, DNSNames: []string{"a", "b"}}},
 			Roles:        []lab.OtherRole{{Role: pki.Client, As: pki.Server}},
-			TrustForeign: []pki.Role{pki.Server},
+			TrustForeign: []lab.ForeignTrust{{Role: pki.Server}},
 		},
-		Weaken:   []lab.Weakness{lab.NoHTTPTLS, lab.NoGossipKey},
-		Settings: []lab.Setting{{Path: "enable_debug", Value: "true"}, {Role: pki.Server, Path: "tls.http"}},
+		Settings: []lab.Setting{
+			{Path: "tls.http", Value: "false"}, {Role: pki.Server, Path: "server.encrypt"},
+			{Path: "enable_debug", Value: "true"}, {Role: pki.Server, Path: "tls.http"},
+		},
 		Joiners:  []lab.Joiner{{Name: "x", Role: pki.Server}, {Name: "y", Role: pki.Client}},
 		Hardened: true, NotBootstrapped: true,
 	}
@@ -101,15 +102,15 @@ func TestOptions(t *testing.T) {
 // everyOption changes what each option changes.
 func everyOption() []lab.Option {
 	return []lab.Option{
-		lab.Name("other"), lab.Version("2"), lab.LogLevel("WARN"), lab.Servers(7), lab.Clients(7), lab.Weaken(lab.NoHTTPTLS),
+		lab.Name("other"), lab.Version("2"), lab.LogLevel("WARN"), lab.Servers(7), lab.Clients(7),
 		lab.Outside(lab.Joiner{Name: "z"}), lab.Set("", "enable_debug", "true"),
 		lab.FlawedCertificates("", pki.NoEKU()), lab.CertificateNames(pki.Client, "a"), lab.CertificateRole(pki.Client, pki.Server),
 		lab.TrustForeign(pki.Server),
 		func(s *lab.Spec) {
-			s.Regions[1].Name, s.Joiners[0].Name, s.Weaken[0] = "us", "renamed", lab.NoGossipKey
+			s.Regions[1].Name, s.Joiners[0].Name = "us", "renamed"
 			s.Settings[0].Path = "tls.rpc"
 			s.Certificates.Flaws[0].Flaw, s.Certificates.Names[0].Role = "x", "x"
-			s.Certificates.Roles[0].As, s.Certificates.TrustForeign[0] = "x", "x"
+			s.Certificates.Roles[0].As, s.Certificates.TrustForeign[0].Role = "x", "x"
 		},
 	}
 }
@@ -126,9 +127,8 @@ func TestWithAndLikeCopy(t *testing.T) {
 			spec := fullSpec()
 			// Room behind the slices' ends is where a careless append writes.
 			spec.Joiners = append(make([]lab.Joiner, 0, 8), spec.Joiners...)
-			spec.Weaken = append(make([]lab.Weakness, 0, 8), spec.Weaken...)
 			spec.Settings = append(make([]lab.Setting, 0, 8), spec.Settings...)
-			spec.Certificates.TrustForeign = append(make([]pki.Role, 0, 8), spec.Certificates.TrustForeign...)
+			spec.Certificates.TrustForeign = append(make([]lab.ForeignTrust, 0, 8), spec.Certificates.TrustForeign...)
 			derived := derive(spec)
 			if derived.Name != "other" || len(derived.Joiners) != 3 || *derived.Regions[0].Servers != 7 {
 				t.Errorf("the options were not applied: %+v", derived)
@@ -139,8 +139,8 @@ func TestWithAndLikeCopy(t *testing.T) {
 			if stray := spec.Joiners[:3][2]; stray != (lab.Joiner{}) {
 				t.Errorf("%+v was written behind the end of the original's joiners", stray)
 			}
-			if stray := spec.Certificates.TrustForeign[:2][1]; stray != "" {
-				t.Errorf("%s was written behind the end of the original's roles", stray)
+			if stray := spec.Certificates.TrustForeign[:2][1]; stray != (lab.ForeignTrust{}) {
+				t.Errorf("%+v was written behind the end of the original's trust", stray)
 			}
 			if stray := spec.Settings[:2][1]; stray != (lab.Setting{}) {
 				t.Errorf("%+v was written behind the end of the original's settings", stray)

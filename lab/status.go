@@ -209,7 +209,7 @@ func (s *Status) judge(p Plan) {
 			s.Trouble = append(s.Trouble, n.Name+" is no voter")
 		case n.Role == pki.Server && n.Gossip == "":
 			s.Trouble = append(s.Trouble, n.Name+" does not answer")
-		case n.Gossip == GossipOpen && !p.withoutGossipKey():
+		case n.Gossip == GossipOpen && !p.gossipsInClear(n.Name):
 			s.Trouble = append(s.Trouble, n.Name+" does not encrypt its gossip")
 		}
 		if until := n.CertificateExpires; !until.IsZero() && time.Until(until) < time.Hour {

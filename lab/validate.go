@@ -58,17 +58,13 @@ func (s Spec) Validate() error {
 	}
 	v.logLevel(s.LogLevel)
 	v.certificates(s.Certificates)
-	for i, w := range s.Weaken {
-		if !slices.Contains(Weaknesses(), w) {
-			v.add(fmt.Sprintf("weaken[%d]", i), fmt.Sprintf("%q", w), fmt.Sprintf("use one of %v", Weaknesses()))
-		}
-	}
 	if s.NotBootstrapped && !s.Hardened {
 		v.add("not_bootstrapped", "set for a lab without ACLs", "set hardened too, or leave it out")
 	}
 	v.settings(s.Settings, s.Configuration != nil)
 	if v.regions(s.Regions, len(s.Joiners)) {
 		v.joiners(s)
+		v.nodes(s)
 	}
 	if len(v.problems) > 0 {
 		return &InvalidError{Problems: v.problems}
@@ -86,9 +82,6 @@ func (s Spec) Warnings() []string {
 	}
 	if s.Hardened && s.NotBootstrapped {
 		out = append(out, "this lab's ACL system is not bootstrapped: whoever reaches an agent with a certificate first gets the management token; its clients stay outside")
-	}
-	if len(s.Weaken) > 0 {
-		out = append(out, fmt.Sprintf("this lab is weakened: it goes without %v", s.Weaken))
 	}
 	if len(s.Settings) > 0 {
 		out = append(out, "this lab's agents are not as a lab has them: "+SettingsText(s.Settings))

@@ -121,10 +121,6 @@ func refusedChoices() []refused {
 			"log level", lab.Spec{LogLevel: "loud"}, "log_level", `"loud"`, "use one of TRACE, DEBUG, INFO, WARN, ERROR",
 			func(s *lab.Spec) { s.LogLevel = "debug" },
 		},
-		{
-			"weakness", lab.Spec{Weaken: []lab.Weakness{lab.NoHTTPTLS, "tls.https"}}, "weaken[1]", `"tls.https"`, "use one of [tls.http tls.rpc",
-			func(s *lab.Spec) { s.Weaken[1] = lab.NoRPCTLS },
-		},
 	}
 }
 
@@ -139,7 +135,18 @@ func refusedSettings() []refused {
 		},
 		{"setting without a path", set("", "", "1"), "settings[0].path", `""`, "is no name", right},
 		{"setting that is a call", set("", "log_json", `file("/x")`), "settings[0].value", `"file(\"/x\")"`, "is no literal", right},
-		{"setting of the gossip key", set("", "server.encrypt", ""), "settings[0].path", `"server.encrypt"`, "use weaken", right},
+		{
+			"setting of the gossip key", set("", "server.encrypt", `"c2VjcmV0"`), "settings[0].value", "the value of what is a secret", "leave it out for servers without a gossip key",
+			func(s *lab.Spec) { s.Settings[0].Value = "" },
+		},
+		{
+			"setting of the gossip key by another spelling", set("", "Server.Encrypt", `"c2VjcmV0"`), "settings[0].value", "the value of what is a secret", "leave it out for servers without a gossip key",
+			func(s *lab.Spec) { s.Settings[0].Value = "" },
+		},
+		{
+			"setting of the gossip key of clients", set(pki.Client, "server.encrypt", ""), "settings[0].role", `"client"`,
+			"use server or leave it out: no other agent has server.encrypt", func(s *lab.Spec) { s.Settings[0].Role = pki.Server },
+		},
 		{"setting of an address", set("", "Bind_Addr", `"0.0.0.0"`), "settings[0].path", `"Bind_Addr"`, "by this the lab finds its agents", right},
 		{"setting of a port", set("", "ports.http", "80"), "settings[0].path", `"ports.http"`, "by this the lab finds its agents", right},
 		{
@@ -157,6 +164,10 @@ func refusedForgeries() []refused {
 	}
 	twice := flaw(pki.Client, "no-eku")
 	twice.Flaws = append(twice.Flaws, lab.CertificateFlaw{Flaw: "weak-key"})
+	onOneNode := lab.Certificates{Flaws: []lab.CertificateFlaw{
+		{Role: pki.Client, Node: "client-1", Flaw: "no-eku"}, {Node: "client-1", Flaw: "weak-key"},
+	}}
+	onOneOfAll := lab.Certificates{Flaws: []lab.CertificateFlaw{{Role: pki.Client, Flaw: "no-eku"}, {Role: pki.Client, Node: "client-2", Flaw: "weak-key"}}}
 	about := lab.Certificates{Flaws: []lab.CertificateFlaw{{Flaw: "weak-key"}, {Role: pki.Client, Flaw: "no-eku"}}}
 	return []refused{
 		{"a flaw beside one of all", with(about), "certificates.flaws[1].role", `"client", for the second time`, "put one thing wrong", none},
@@ -164,6 +175,14 @@ func refusedForgeries() []refused {
 		{"unknown flaw", with(flaw("", "ugly")), "certificates.flaws[0].flaw", `"ugly"`, "use one of [foreign self-signed", none},
 		{"flaw that a lab's authority cannot have", with(flaw("", "outside-constraints")), "certificates.flaws[0].flaw", `"outside-constraints"`, "use one of [foreign", none},
 		{"two flaws in one certificate", with(twice), "certificates.flaws[1].role", `"", for the second time`, "put one thing wrong", none},
+		{
+			"two flaws on one node", with(onOneNode), "certificates.flaws[1].role", `"", for the second time`, "put one thing wrong",
+			func(s *lab.Spec) { s.Certificates.Flaws[1].Node = "client-2" },
+		},
+		{
+			"a flaw on a node beside one of its role", with(onOneOfAll), "certificates.flaws[1].role", `"client", for the second time`, "put one thing wrong",
+			func(s *lab.Spec) { s.Certificates.Flaws[0].Node = "client-1" },
+		},
 		{
 			"name that is none", with(lab.Certificates{Names: []lab.ExtraNames{{DNSNames: []string{"*.global.nomad", "a b"}}}}),
 			"certificates.names[0].dns_names[1]", `"a b"`, "use a DNS name", none,
@@ -177,8 +196,8 @@ func refusedForgeries() []refused {
 			"certificates.roles[0].role", `""`, "use server or client", none,
 		},
 		{
-			"trust of a cli", with(lab.Certificates{TrustForeign: []pki.Role{pki.CLI}}),
-			"certificates.trust_foreign[0]", `"cli"`, "use server or client", none,
+			"trust of a cli", with(lab.Certificates{TrustForeign: []lab.ForeignTrust{{Role: pki.CLI}}}),
+			"certificates.trust_foreign[0].role", `"cli"`, "use server or client", none,
 		},
 	}
 }
@@ -286,7 +305,7 @@ func problemsOf(t *testing.T, err error) []lab.Problem {
 
 func TestValidateNamesEveryProblemAtOnce(t *testing.T) {
 	spec := lab.Spec{
-		Name: "No", LogLevel: "loud", Nomad: lab.Nomad{Image: "i", Binary: "b"}, Weaken: []lab.Weakness{"all"}, Settings: []lab.Setting{{Role: "x"}, {Path: "a", Value: "b"}},
+		Name: "No", LogLevel: "loud", Nomad: lab.Nomad{Image: "i", Binary: "b"}, Settings: []lab.Setting{{Role: "x"}, {Path: "a", Value: "b"}},
 		Certificates: lab.Certificates{TTL: -1},
 		Regions:      []lab.Region{region("Eu", 0, -1)},
 		Joiners:      []lab.Joiner{{Role: "x", Gossip: "y"}},
@@ -299,7 +318,7 @@ func TestValidateNamesEveryProblemAtOnce(t *testing.T) {
 	want := []string{
 		"certificates.ttl", "joiners[0].certificate_region", "joiners[0].certificate_role", "joiners[0].gossip", "joiners[0].name",
 		"joiners[0].role", "log_level", "name", "nomad", "regions[0].clients", "regions[0].name", "regions[0].servers",
-		"settings[0].path", "settings[0].role", "settings[1].value", "weaken[0]",
+		"settings[0].path", "settings[0].role", "settings[1].value",
 	}
 	if diff := cmp.Diff(want, fields); diff != "" {
 		t.Errorf("fields (-want +got):\n%s", diff)
@@ -308,16 +327,19 @@ func TestValidateNamesEveryProblemAtOnce(t *testing.T) {
 
 func TestValidateAccepts(t *testing.T) {
 	for name, spec := range map[string]lab.Spec{
-		"the zero Spec":           {},
-		"the longest name":        {Name: strings.Repeat("a", 32)},
-		"a name of one letter":    {Name: "a"},
-		"a name of digits":        {Name: "1"},
-		"log level in any case":   {LogLevel: "Trace"},
-		"no clients":              lab.Spec{}.With(lab.Clients(0)),
-		"one server":              lab.Spec{}.With(lab.Servers(1)),
-		"an even number":          lab.Spec{}.With(lab.Servers(2)),
-		"every weakness":          {Weaken: lab.Weaknesses()},
-		"a flaw for each role":    lab.Spec{}.With(lab.FlawedCertificates(pki.Server, pki.NoEKU()), lab.FlawedCertificates(pki.Client, pki.WeakKey())),
+		"the zero Spec":          {},
+		"the longest name":       {Name: strings.Repeat("a", 32)},
+		"a name of one letter":   {Name: "a"},
+		"a name of digits":       {Name: "1"},
+		"log level in any case":  {LogLevel: "Trace"},
+		"no clients":             lab.Spec{}.With(lab.Clients(0)),
+		"one server":             lab.Spec{}.With(lab.Servers(1)),
+		"an even number":         lab.Spec{}.With(lab.Servers(2)),
+		"every protection taken": {Settings: weakeningSettings()},
+		"a flaw for each role":   lab.Spec{}.With(lab.FlawedCertificates(pki.Server, pki.NoEKU()), lab.FlawedCertificates(pki.Client, pki.WeakKey())),
+		"a flaw for each node": {Certificates: lab.Certificates{Flaws: []lab.CertificateFlaw{
+			{Role: pki.Client, Node: "client-1", Flaw: "no-eku"}, {Role: pki.Client, Node: "client-2", Flaw: "weak-key"}, {Node: "server-1", Flaw: "no-eku"},
+		}}},
 		"a setting for each role": lab.Spec{}.With(lab.Set(pki.Server, "tls.http", "false"), lab.Set(pki.Client, "tls.http", ""), lab.Set("", "server.x", "1")),
 		"a template, unexamined":  {Subnet: "{{ nonsense"},
 		"every difference of joiners": joining(lab.Joiner{

@@ -58,23 +58,23 @@ func weakenedLabs() []weakened {
 func weakenedWire() []weakened {
 	return []weakened{
 		{
-			scenario: heard, weaken: "tls.http is off", spec: lab.Weaken(lab.NoHTTPTLS),
+			scenario: heard, weaken: "tls.http is off", spec: lab.Set("", "tls.http", "false"),
 			broken: []string{"listener-hears-no-http"},
 		},
 		{
-			scenario: heard, sample: true, weaken: "tls.rpc is off", spec: lab.Weaken(lab.NoRPCTLS),
+			scenario: heard, sample: true, weaken: "tls.rpc is off", spec: lab.Set("", "tls.rpc", "false"),
 			broken: []string{"listener-hears-no-rpc"},
 		},
 		{
-			scenario: heard, weaken: "encrypt is left out", spec: lab.Weaken(lab.NoGossipKey),
+			scenario: heard, weaken: "encrypt is left out", spec: lab.Set(pki.Server, "server.encrypt", ""),
 			broken: []string{"listener-hears-no-gossip"},
 		},
 		{
-			scenario: tampered, sample: true, weaken: "tls.rpc is off", spec: lab.Weaken(lab.NoRPCTLS),
+			scenario: tampered, sample: true, weaken: "tls.rpc is off", spec: lab.Set("", "tls.rpc", "false"),
 			void: []string{"rpc-notices-a-flipped-bit", "raft-notices-a-flipped-bit"},
 		},
 		{
-			scenario: between, weaken: "tls.rpc is off", spec: lab.Weaken(lab.NoRPCTLS),
+			scenario: between, weaken: "tls.rpc is off", spec: lab.Set("", "tls.rpc", "false"),
 			fails: map[int]string{
 				2: "0 of these ended", 4: `is "untamperee: tampered-`,
 			},
@@ -86,18 +86,18 @@ func weakenedWire() []weakened {
 func weakenedTLS() []weakened {
 	return []weakened{
 		{
-			scenario: plain, sample: true, weaken: "tls.http is off", spec: lab.Weaken(lab.NoHTTPTLS),
+			scenario: plain, sample: true, weaken: "tls.http is off", spec: lab.Set("", "tls.http", "false"),
 			broken: []string{"http-refuses-plaintext"},
 		},
 		{
-			scenario: plain, weaken: "tls.rpc is off", spec: lab.Weaken(lab.NoRPCTLS),
+			scenario: plain, weaken: "tls.rpc is off", spec: lab.Set("", "tls.rpc", "false"),
 			broken: []string{
 				"rpc-refuses-plaintext-nomad-rpc", "rpc-refuses-plaintext-raft", "rpc-refuses-plaintext-multiplex",
 				"rpc-refuses-plaintext-streaming", "rpc-refuses-plaintext-multiplex-v2",
 			},
 		},
 		{
-			scenario: roles, sample: true, weaken: "verify_server_hostname is off", spec: lab.Weaken(lab.NoVerifyServerHostname),
+			scenario: roles, sample: true, weaken: "verify_server_hostname is off", spec: lab.Set("", "tls.verify_server_hostname", "false"),
 			broken: []string{
 				"rpc-refuses-cli", "rpc-refuses-client-of-another-region",
 				"raft-refuses-client", "raft-refuses-cli", "raft-refuses-server-of-another-region", "raft-refuses-client-of-another-region",
@@ -105,7 +105,7 @@ func weakenedTLS() []weakened {
 			fails: map[int]string{4: "twin-cli is registered"},
 		},
 		{
-			scenario: roles, weaken: "verify_https_client is off", spec: lab.Weaken(lab.NoVerifyHTTPSClient),
+			scenario: roles, weaken: "verify_https_client is off", spec: lab.Set("", "tls.verify_https_client", "false"),
 			broken: []string{"http-refuses-foreign-authority", "http-refuses-expired", "http-refuses-none"},
 			void: []string{
 				"http-lets-in-server", "http-lets-in-client", "http-lets-in-cli",
@@ -123,7 +123,7 @@ func weakenedTLS() []weakened {
 			fails: map[int]string{4: "for twin-client to be ready"}, within: short,
 		},
 		{
-			scenario: work, sample: true, weaken: "verify_https_client is off", spec: lab.Weaken(lab.NoVerifyHTTPSClient),
+			scenario: work, sample: true, weaken: "verify_https_client is off", spec: lab.Set("", "tls.verify_https_client", "false"),
 			needs:  []engine.Feature{engine.Containment}, // a weakened lab runs tasks in containers alone
 			broken: []string{"http-hides-logs-of-client-1-from-strangers", "http-hides-logs-of-client-2-from-strangers"},
 		},
@@ -138,7 +138,7 @@ func weakenedTLS() []weakened {
 func weakenedGossip() []weakened {
 	return []weakened{
 		{
-			scenario: gossip, sample: true, weaken: "encrypt is left out", spec: lab.Weaken(lab.NoGossipKey),
+			scenario: gossip, sample: true, weaken: "encrypt is left out", spec: lab.Set(pki.Server, "server.encrypt", ""),
 			fails: map[int]string{
 				1: `serf.encrypted is "false"`, 2: "counts no-key among its members",
 				3: "for other-key and a server to say why it is refused", 5: "counts no-key among its members",

@@ -123,7 +123,7 @@ func checkBadAddress(t *testing.T, u user, l *lab.Lab, server string) {
 // checkKnown: what is known to be broken in a lab without ACLs is told, and is broken all the same.
 func checkKnown(t *testing.T, u user, name string) {
 	r := u.call(t, "", "check", name, "--quick", "--only",
-		"server-lets-nobody-list-jobs-without-token,clients-offer-no-raw-exec,server-lets-no-client-register-without-introduction")
+		"server-lets-nobody-list-jobs-without-token,client-offers-no-raw-exec,server-lets-no-client-register-without-introduction")
 	if r.code != exitFailed {
 		t.Errorf("exit code %d", r.code)
 	}
@@ -136,7 +136,7 @@ func checkKnown(t *testing.T, u user, name string) {
 func TestCheckOfAClusterInTheClear(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "clear.yaml")
-	if err := os.WriteFile(file, []byte("regions: [{servers: 1, clients: 1}]\nweaken: [tls.http]\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("regions: [{servers: 1, clients: 1}]\nsettings: [{path: tls.http, value: \"false\"}]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	name, u, _, _ := checkedLab(t, "--file", file)

@@ -37,14 +37,6 @@ func TestWrongUsageOfConfigurations(t *testing.T) {
 	}
 }
 
-func TestListOfMutations(t *testing.T) {
-	all := user{}.must(t, "mutate", "--list")
-	contains(t, all, "MUTATION", "server-names-not-verified", "tls.verify_server_hostname = false on servers", "changes nothing")
-	if lines := strings.Count(all, "\n"); lines < 60 {
-		t.Errorf("%d lines", lines)
-	}
-}
-
 // servers is the configuration of one without ACLs, which is quickly there and has each promise tried once.
 const servers = `server {
   enabled          = true
@@ -197,7 +189,7 @@ func TestDiffOfOneConfiguration(t *testing.T) {
 }
 
 // TestDifferencesAndTheirExitCodes: where nothing differs it is said, and what differs decides how the command exits. That a
-// cluster does not differ from itself is shown on real ones (scenarios/configs).
+// cluster does not differ from itself is shown on real ones (lab/regress).
 func TestDifferencesAndTheirExitCodes(t *testing.T) {
 	for name, test := range map[string]struct {
 		ways []finding.Way

@@ -13,6 +13,7 @@ import (
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/image"
 	"nomadlab.internal/lab/inspect"
+	"nomadlab.internal/lab/mutation"
 	"nomadlab.internal/lab/regress"
 	"nomadlab.internal/lab/regress/lock"
 )
@@ -86,7 +87,7 @@ func exitCode(err error) int {
 	}
 	for _, known := range []error{
 		lab.ErrInvalid, lab.ErrTaken, engines.ErrUnknown, engines.ErrAmbiguous, engine.ErrUnavailable, engine.ErrNoSpace,
-		regress.ErrConfiguration, regress.ErrNoMutation, lock.ErrLock, inspect.ErrCredential, inspect.ErrAddress, inspect.ErrUntrusted,
+		regress.ErrConfiguration, mutation.ErrUnknown, lock.ErrLock, inspect.ErrCredential, inspect.ErrAddress, inspect.ErrUntrusted,
 		image.ErrUnknownVersion, image.ErrNotInRegistry, image.ErrUnusableBinary, image.ErrNeedsDocker, image.ErrNoSpace,
 	} {
 		if errors.Is(err, known) {

@@ -1,14 +1,17 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/mutation"
 	"nomadlab.internal/lab/regress"
 )
 
@@ -27,13 +30,14 @@ func (a *app) mutateCommand() *cobra.Command {
 		Use:   "mutate",
 		Short: "Weaken your agent configuration one step at a time, and say who notices",
 		Long: `mutate takes your agent configuration apart: it weakens it by one setting, certificate or file
-at a time, brings up a real cluster with each such mutant, and says which check killed it: which
-promise is broken that held before. What survives is what you could change by mistake without
-any check telling you. Mutants that are known to change nothing are run as well, and every check
-must see the very same of them.
+at a time, has an agent of a real cluster run each such mutant, and says which check killed it:
+which promise is broken there that held before. Mutants that show at one agent share a cluster,
+and one that is not killed there gets one of its own. What survives is what you could change by
+mistake without any check telling you. Mutants that are known to change nothing are run as well,
+and every check must see the very same of them.
 
-Your files are read and never written to: mutants are copies. It takes some ten minutes: --only
-and --jobs say how many.
+Your files are read and never written to: mutants are copies. It takes some minutes: --only and
+--jobs say how many.
 
 It exits with 0 when every mutant that an agent starts with was killed by a check that names the
 setting, with 1 when one survived, was killed for another reason, could not be tried, or changed
@@ -51,7 +55,11 @@ of those that weaken applies.`,
 			case f.jobs < 0:
 				return usagef(cmd, "--jobs is %d: use 1 or more", f.jobs)
 			}
-			_, err := regress.Chosen(f.only)
+			all := regress.Mutations()
+			if f.list {
+				all = mutation.All()
+			}
+			_, err := mutation.Match(all, f.only...)
 			return err
 		},
 	}
@@ -65,7 +73,7 @@ of those that weaken applies.`,
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.only, "only", nil, "only the mutations with these IDs, or patterns of them")
 	flags.IntVar(&f.jobs, "jobs", 0, "clusters at the same time (default: two for each processor)")
-	flags.BoolVar(&f.list, "list", false, "list the mutations")
+	flags.BoolVar(&f.list, "list", false, "list the mutations, those that a lab can carry among them")
 	flags.BoolVar(&f.json, "json", false, "print JSON")
 	flags.BoolVarP(&f.all, "verbose", "v", false, "show every check that was broken by a mutant, and what does not apply")
 	return cmd
@@ -73,7 +81,7 @@ of those that weaken applies.`,
 
 // listMutations lists what there is.
 func (a *app) listMutations(cmd *cobra.Command, f mutateFlags) error {
-	chosen, err := regress.Chosen(f.only)
+	chosen, err := mutation.Match(mutation.All(), f.only...)
 	if err != nil {
 		return err
 	}
@@ -83,9 +91,16 @@ func (a *app) listMutations(cmd *cobra.Command, f mutateFlags) error {
 		if m.Equivalent != "" {
 			kind = "changes nothing"
 		}
-		rows = append(rows, []string{m.ID, kind, m.Line})
+		var of []string
+		if m.OfConfiguration() {
+			of = append(of, "mutate")
+		}
+		if m.OfLab() == "" {
+			of = append(of, "up")
+		}
+		rows = append(rows, []string{m.ID, kind, strings.Join(of, ", "), m.String()})
 	}
-	a.console(cmd).out.grid([]string{"MUTATION", "KIND", "CHANGE"}, rows)
+	a.console(cmd).out.grid([]string{"MUTATION", "KIND", "FOR", "CHANGE"}, rows)
 	return nil
 }
 
@@ -95,7 +110,10 @@ func (a *app) mutate(cmd *cobra.Command, e *engines.Set, f mutateFlags) error {
 	if err != nil {
 		return err
 	}
-	o := regress.MutateOptions{Only: f.only, Jobs: f.jobs}
+	o := regress.MutateOptions{Jobs: f.jobs}
+	if o.Mutations, err = mutation.Match(regress.Mutations(), f.only...); err != nil {
+		return err
+	}
 	if o.Options, err = f.config.options(cmd, e); err != nil {
 		return err
 	}
@@ -112,18 +130,15 @@ func (a *app) mutate(cmd *cobra.Command, e *engines.Set, f mutateFlags) error {
 	o.Begun, o.Tell = watch.begin, watch.take
 	run, err := regress.Mutate(cmd.Context(), o, source)
 	p.stop()
-	if err != nil {
+	if len(run.Results) == 0 || cmd.Context().Err() != nil {
 		return err
 	}
 	if f.json {
-		err = c.out.json(mutantsAsJSON(run))
+		err = errors.Join(err, c.out.json(mutantsAsJSON(run)))
 	} else {
 		c.mutants(run, f.all)
 	}
-	if err != nil {
-		return err
-	}
-	return passOn(mutantsCode(run), nil)
+	return passOn(mutantsCode(run), err)
 }
 
 // mutantsCode is the exit code of a run.

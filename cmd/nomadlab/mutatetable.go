@@ -16,7 +16,7 @@ func (c console) mutants(run regress.MutationRun, all bool) {
 		if r.Fate == regress.Inapplicable && !all {
 			continue
 		}
-		rows = append(rows, []string{c.fate(r.Fate), r.Mutation.ID, r.Mutation.Line, tellBy(r, all)})
+		rows = append(rows, []string{c.fate(r.Fate), r.Mutation.ID, r.Mutation.String(), tellBy(r, all)})
 	}
 	c.out.grid([]string{"FATE", "MUTANT", "CHANGE", "BY"}, rows)
 	c.out.printf("")
@@ -86,7 +86,7 @@ func mutantsAsJSON(run regress.MutationRun) any {
 	}{Killed: killed, Of: of, Seconds: run.Took.Seconds(), Mutants: []mutantJSON{}}
 	for _, r := range run.Results {
 		out.Mutants = append(out.Mutants, mutantJSON{
-			ID: r.Mutation.ID, Change: r.Mutation.Line, Settings: r.Mutation.Settings, Fate: r.Fate, By: r.By, Reason: r.Reason,
+			ID: r.Mutation.ID, Change: r.Mutation.String(), Settings: r.Mutation.Settings, Fate: r.Fate, By: r.By, Reason: r.Reason,
 			Whole: r.Whole, Seconds: r.Took.Seconds(),
 		})
 	}

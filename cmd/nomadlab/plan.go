@@ -23,9 +23,10 @@ func (a *app) planCommand() *cobra.Command {
 its command. Nothing is started. The JSON has the contents of the files that are no secrets.
 
 As compose it is a file with which Docker Compose brings the lab up where there is no nomadlab. Such
-a lab has no fixed addresses, and nothing that Compose cannot do: no joiners, no subnet, no weakness,
+a lab has no fixed addresses, and nothing that Compose cannot do: no joiners, no subnet, no mutation,
 no ACLs.`,
 		Example: `  nomadlab plan --servers 5
+  nomadlab plan --mutation server-plain-http
   nomadlab plan --file lab.yaml --format json
   nomadlab plan --format compose > docker-compose.yml`,
 		Args: noArguments(": name the lab with --name"),
@@ -47,7 +48,7 @@ no ACLs.`,
 }
 
 func (a *app) plan(cmd *cobra.Command, f specFlags, format string) error {
-	s, err := f.spec(cmd)
+	s, _, err := f.spec(cmd)
 	if err != nil {
 		return err
 	}
@@ -76,7 +77,7 @@ func (a *app) plan(cmd *cobra.Command, f specFlags, format string) error {
 
 // composeFile asks no engine: what the file says holds wherever it is used.
 func (a *app) composeFile(cmd *cobra.Command, f specFlags) error {
-	s, err := f.spec(cmd)
+	s, _, err := f.spec(cmd)
 	if err != nil {
 		return err
 	}
@@ -91,9 +92,6 @@ func (s stream) plan(p lab.Plan) {
 	s.printf("lab %s would be: Nomad %s, %s on %s", s.bold(p.Name), wanted(p.Nomad), count(len(p.Nodes), "node"), p.Subnet)
 	if p.Hardened {
 		s.printf("hardened: ACLs on every agent, no raw_exec, clients need an introduction token, TLS 1.2 at least")
-	}
-	if len(p.Weaken) > 0 {
-		s.printf("%s %v", s.uneasy("weakened: no agent has"), p.Weaken)
 	}
 	if len(p.Settings) > 0 {
 		s.printf("%s %s", s.uneasy("not as a lab has it:"), lab.SettingsText(p.Settings))

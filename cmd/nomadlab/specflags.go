@@ -5,6 +5,7 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/image"
+	"nomadlab.internal/lab/mutation"
 )
 
 // specFlags are the flags that say what a lab is to be. What is set explicitly wins over the file; what is not set does
@@ -15,6 +16,7 @@ type specFlags struct {
 	servers, clients int
 	subnet, logLevel string
 	hardened         bool
+	mutation         string
 	nomad            nomadFlags
 }
 
@@ -39,17 +41,21 @@ func (f *specFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.subnet, "subnet", "", "network in CIDR form, or a go-sockaddr template (default a free one)")
 	flags.StringVar(&f.logLevel, "log-level", "", "the agents' log level (default INFO)")
 	flags.BoolVar(&f.hardened, "hardened", false, "ACLs, introduced clients, no raw_exec")
+	flags.StringVar(&f.mutation, "mutation", "", "have the lab, hardened, carry this mutation (mutate --list shows all)")
 	f.nomad.add(cmd)
+	mustComplete(cmd, "mutation", fixed(mutationIDs()...))
 	mustComplete(cmd, "name", fixed())
 	mustComplete(cmd, "log-level", fixed("TRACE", "DEBUG", "INFO", "WARN", "ERROR"))
 }
 
-// spec reads the file, if there is one, and lays the flags over it.
-func (f *specFlags) spec(cmd *cobra.Command) (lab.Spec, error) {
-	s, err := f.read(cmd)
+// spec reads the file, if there is one, and lays the flags over it. The pack is what the lab carries of the table of mutations,
+// and empty where it carries none.
+func (f *specFlags) spec(cmd *cobra.Command) (lab.Spec, mutation.Pack, error) {
+	d, err := f.read(cmd)
 	if err != nil {
-		return lab.Spec{}, err
+		return lab.Spec{}, mutation.Pack{}, err
 	}
+	s := d.Spec
 	set := cmd.Flags().Changed
 	var options []lab.Option
 	if set("name") {
@@ -71,18 +77,45 @@ func (f *specFlags) spec(cmd *cobra.Command) (lab.Spec, error) {
 		options = append(options, func(s *lab.Spec) { s.Hardened = f.hardened })
 	}
 	s = s.With(options...)
-	s.Nomad, err = f.nomad.over(cmd, s.Nomad)
-	return s, err
+	if s.Nomad, err = f.nomad.over(cmd, s.Nomad); err != nil {
+		return s, mutation.Pack{}, err
+	}
+	if set("mutation") {
+		d.Mutation = f.mutation
+	}
+	if d.Mutation == "" {
+		return s, mutation.Pack{}, nil
+	}
+	if set("hardened") && !f.hardened {
+		return s, mutation.Pack{}, usagef(cmd, "--mutation is carried by a hardened lab: leave --hardened=false out")
+	}
+	m, err := mutation.ByID(d.Mutation)
+	if err != nil {
+		return s, mutation.Pack{}, err
+	}
+	p, s, err := mutation.ForLab(s, m)
+	return s, p, err
 }
 
-func (f *specFlags) read(cmd *cobra.Command) (lab.Spec, error) {
+// mutationIDs are those that a lab can carry.
+func mutationIDs() []string {
+	var ids []string
+	for _, m := range mutation.All() {
+		if m.OfLab() == "" {
+			ids = append(ids, m.ID)
+		}
+	}
+	return ids
+}
+
+func (f *specFlags) read(cmd *cobra.Command) (lab.Document, error) {
 	switch f.file {
 	case "":
-		return lab.Spec{}, nil
+		return lab.Document{}, nil
 	case "-":
-		return lab.DecodeSpec(cmd.InOrStdin())
+		return lab.DecodeDocument(cmd.InOrStdin())
 	default:
-		return lab.ReadSpec(f.file)
+		return lab.ReadDocument(f.file)
 	}
 }
 

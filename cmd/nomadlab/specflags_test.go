@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/mutation"
 )
 
 const wholeFile = `
@@ -75,13 +76,19 @@ func TestSpecOfFlagsAlone(t *testing.T) {
 }
 
 // parseSpec is what a command with these flags makes of the arguments.
-func parseSpec(args ...string) (s lab.Spec, err error) {
+func parseSpec(args ...string) (lab.Spec, error) {
+	s, _, err := parseMutated(args...)
+	return s, err
+}
+
+// parseMutated is parseSpec, with what the lab carries of the table of mutations.
+func parseMutated(args ...string) (s lab.Spec, p mutation.Pack, err error) {
 	var f specFlags
 	cmd := &cobra.Command{SilenceErrors: true, SilenceUsage: true, RunE: func(cmd *cobra.Command, _ []string) error {
-		s, err = f.spec(cmd)
+		s, p, err = f.spec(cmd)
 		return err
 	}}
 	f.add(cmd)
 	cmd.SetArgs(append([]string{}, args...))
-	return s, cmd.Execute()
+	return s, p, cmd.Execute()
 }

@@ -3,8 +3,10 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -12,6 +14,7 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine/engines"
+	"nomadlab.internal/lab/mutation"
 )
 
 // upFlags are the flags of `up`.
@@ -32,6 +35,7 @@ When it fails or is interrupted, all that it started is removed again.`,
 		Example: `  nomadlab up
   nomadlab up --name small --servers 1 --clients 1
   nomadlab up --hardened
+  nomadlab up --mutation server-plain-http
   nomadlab up --file lab.yaml --nomad-version 1.11.3
   nomadlab up --json | jq -r '.nodes[].http'`,
 		Args: noArguments(": name the lab with --name"),
@@ -61,7 +65,7 @@ func (f upFlags) options(cmd *cobra.Command) (lab.UpOptions, error) {
 
 func (a *app) up(cmd *cobra.Command, e *engines.Set, f upFlags) error {
 	c := a.console(cmd)
-	s, err := f.spec(cmd)
+	s, carried, err := f.spec(cmd)
 	if err != nil {
 		return err
 	}
@@ -75,8 +79,23 @@ func (a *app) up(cmd *cobra.Command, e *engines.Set, f upFlags) error {
 	for _, w := range s.Warnings() {
 		c.errs.printf("%s %s", c.errs.uneasy("warning:"), w)
 	}
+	if len(carried.Placed) > 0 {
+		if cmd.Flags().Changed("wait") {
+			return usagef(cmd, "--wait is %s: leave it out beside a mutation, which says itself what can be waited for", f.wait)
+		}
+		o.Wait = carried.Wait() // a mutation of a running cluster takes one that is ready
+	}
 	l, took, err := bringUp(cmd.Context(), c, e, s, o)
 	if err != nil {
+		return err
+	}
+	beginning, cancel := context.WithTimeoutCause(cmd.Context(), o.Timeout, fmt.Errorf("the lab did not carry its mutation within %s", o.Timeout))
+	defer cancel()
+	if err := carried.Begin(beginning, l); err != nil {
+		err = removed(cmd.Context(), l, err)
+		if cmd.Context().Err() != nil {
+			err = interrupted(cmd.Context(), l.Name(), &lab.StartError{Lab: l.Name(), Err: err})
+		}
 		return err
 	}
 	if err := l.Keep(); err != nil {
@@ -87,7 +106,39 @@ func (a *app) up(cmd *cobra.Command, e *engines.Set, f upFlags) error {
 		return c.out.json(status)
 	}
 	c.closing(status, fmt.Sprintf("%s in %s", reached(o.Wait), brief(took)))
+	for _, placed := range carried.Placed {
+		c.carries(status.Lab, placed, carried.Extra != "")
+	}
 	return nil
+}
+
+// carries says what the lab carries of the table of mutations.
+func (c console) carries(name string, p mutation.Placed, extra bool) {
+	c.out.printf("")
+	where := "the cluster"
+	switch {
+	case p.Node != "":
+		where = p.Node
+	case p.Mutation.Role != "":
+		where = "each " + string(p.Mutation.Role)
+	}
+	c.out.printf("%s carries the mutation %s: %s", where, c.out.bold(p.Mutation.ID), p.Mutation.Change)
+	if extra {
+		c.out.printf("it is an extra node, which `nomadlab check` does not take for one of the lab's own: see what its peers make of it")
+		return
+	}
+	switch ids, _ := p.Mutation.Fails(p.Scope); len(ids) {
+	case 0:
+	default:
+		c.out.printf("`nomadlab check %s` shows what fails because of it; in the proof %s did: %s", name, count(len(ids), "check"), strings.Join(ids, ", "))
+	}
+}
+
+// removed removes a lab that could not be brought to carry its mutation, and returns why.
+func removed(ctx context.Context, l *lab.Lab, why error) error {
+	removing, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline.Removal)
+	defer cancel()
+	return errors.Join(why, l.Down(removing))
 }
 
 // reached says in a word what was waited for.

@@ -44,9 +44,6 @@ func refuse(p lab.Plan) error {
 	if name := usualImage(p); strings.Trim(name, imageLetters) != "" {
 		add("nomad", fmt.Sprintf("%q", name), "name an image by letters, digits and ./:@_- alone, such as hashicorp/nomad:1.11.3")
 	}
-	if len(p.Weaken) > 0 {
-		add("weaken", fmt.Sprint(p.Weaken), "leave it out: whoever brings the file up would not know; `nomadlab up` makes weakened labs")
-	}
 	if p.Hardened {
 		add("hardened", "true", "leave it out: Compose cannot bootstrap ACLs, nor introduce clients; `nomadlab up` does both")
 	}

@@ -213,7 +213,6 @@ func TestRefusals(t *testing.T) {
 		"nomad.binary":     {Nomad: lab.Nomad{Binary: "/bin/nomad"}},
 		"nomad":            {Nomad: lab.Nomad{Version: "1.11.3}$(id)"}},
 		"hardened":         {Hardened: true},
-		"weaken":           {Weaken: []lab.Weakness{lab.NoRPCTLS}},
 		"settings":         {Settings: []lab.Setting{{Path: "enable_debug", Value: "true"}}},
 		"certificates":     lab.Spec{}.With(lab.TrustForeign(pki.Client)),
 		"certificates.ttl": {Certificates: lab.Certificates{TTL: 90 * time.Minute}},
@@ -223,6 +222,12 @@ func TestRefusals(t *testing.T) {
 		invalid := new(lab.InvalidError)
 		if !errors.As(err, &invalid) || len(invalid.Problems) != 1 || invalid.Problems[0].Field != field || out.Len() > 0 {
 			t.Errorf("%s: %v, %d bytes", field, err, out.Len())
+		}
+	}
+	for _, s := range []lab.Setting{{Path: "tls.rpc", Value: "false"}, {Role: pki.Server, Path: "server.encrypt"}} {
+		err := compose.Write(new(strings.Builder), plan(t, lab.Spec{Settings: []lab.Setting{s}}))
+		if !errors.Is(err, lab.ErrInvalid) || !strings.Contains(err.Error(), "settings is "+s.String()+": ") {
+			t.Errorf("%s: %v", s, err)
 		}
 	}
 	p := plan(t, lab.Spec{})

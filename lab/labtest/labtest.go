@@ -23,8 +23,8 @@ import (
 	"nomadlab.internal/lab/engine/engines"
 )
 
-// lifetime is when a lab may be swept by a later run on this machine, should even the watchdog have been killed.
-const lifetime = 2 * time.Hour
+// Lifetime is when a lab may be swept by a later run on this machine, should even the watchdog have been killed.
+const Lifetime = 2 * time.Hour
 
 // Start brings up a lab for this test and waits until it is ready. The zero options are three servers and two clients.
 // It fails the test at once if the lab does not come up, and says where its logs are. Several tests, and several test
@@ -62,7 +62,7 @@ func up(t testing.TB, e *engines.Set, options []lab.Option, wait lab.Wait) (*lab
 	began := time.Now()
 	return lab.Up(t.Context(), e.Home(), spec, lab.UpOptions{
 		Wait:    wait,
-		Expires: time.Now().Add(lifetime),
+		Expires: time.Now().Add(Lifetime),
 		Others:  e.Others(),
 		Progress: func(ev lab.Event) {
 			_, _ = fmt.Fprintf(t.Output(), "%6.2fs  %s\n", time.Since(began).Seconds(), ev.Text)

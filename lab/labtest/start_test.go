@@ -15,6 +15,7 @@ import (
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/labtest"
+	"nomadlab.internal/lab/pki"
 )
 
 // TestOneLab asks one ready lab for all that needs no lab of its own, and then takes it down.
@@ -117,7 +118,7 @@ func filesWith(t *testing.T, folder, text string) (files []string) {
 // TestLabWithoutGossipKey has none to tell.
 func TestLabWithoutGossipKey(t *testing.T) {
 	t.Parallel()
-	l := labtest.StartOn(t, engines.Process, lab.Servers(1), lab.Clients(0), lab.Weaken(lab.NoGossipKey))
+	l := labtest.StartOn(t, engines.Process, lab.Servers(1), lab.Clients(0), lab.Set(pki.Server, "server.encrypt", ""))
 	opened, err := lab.Open(t.Context(), labtest.EngineOf(t, engines.Process), l.Name())
 	if err != nil {
 		t.Fatal(err)

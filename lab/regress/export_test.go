@@ -3,7 +3,10 @@ package regress
 import (
 	"context"
 
+	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/inspect"
+	"nomadlab.internal/lab/mutation"
 )
 
 // LookAtFiles is what is found in the user's own files.
@@ -12,20 +15,43 @@ func LookAtFiles(ctx context.Context, s Source) ([]finding.Finding, error) {
 }
 
 // Judge is what becomes of a mutation by what was seen without it and with it.
-func (m Mutation) Judge(base, now finding.Report) Result {
-	return m.judge(findings(base), findings(now))
+func Judge(m mutation.Mutation, base, now finding.Report) Result {
+	return judge(m, findings(base, nil), findings(now, nil))
 }
 
-// Applies says why the mutation does not apply to the configuration; empty where it does.
-func (m Mutation) Applies(s Source) string {
-	_, lacks := m.of(s)
-	return lacks
+// JudgeTogether returns what becomes of those mutations of a pack that are killed, and why the others are to be tried apart.
+func JudgeTogether(p mutation.Pack, base, now finding.Report) (killed []Result, apart string) {
+	return judgeTogether(p, findings(base, nil), now)
 }
 
-// Mutated are the files of the user's whose modes count, with the mutation.
-func (m Mutation) Mutated(s Source) Source {
-	v, _ := m.of(s)
-	return v.source
+// JudgeEquivalents returns what becomes of mutations that are said to change nothing: those that are proved, and those that are
+// to be tried apart.
+func JudgeEquivalents(all []mutation.Mutation, base, now finding.Report, err error) (proved, doubted []Result) {
+	return judgeEquivalents(all, findings(base, nil), findings(now, nil), err)
+}
+
+// Size says how many agents the clusters of mutations of the configuration have.
+func Size(s Source) mutation.Size { return s.size() }
+
+// ApartWith returns the cluster of a mutation that is tried by itself, and Stages what it meets there.
+func ApartWith(m mutation.Mutation, size mutation.Size) mutation.Pack { return apartWith(m, size) }
+
+// Stages returns what a mutation meets in a cluster of its own, one after the other.
+func Stages(p mutation.Pack) []inspect.Options { return stages(p) }
+
+// Sized returns the pack as the configuration has agents for it, and which lines of it are other for that.
+func Sized(s Source, p mutation.Pack) (mutation.Pack, []lab.Setting) { return s.sized(p) }
+
+// WhyInapplicable says why the mutation changes nothing of the configuration; empty where it does.
+func WhyInapplicable(m mutation.Mutation, s Source) string { return s.inapplicable(m) }
+
+// Mutated is the configuration with the mutation, of those that no running agent carries.
+func Mutated(m mutation.Mutation, s Source) Source {
+	if m.File != nil {
+		s, _ = s.defective(m.Role, *m.File)
+		return s
+	}
+	return s.with([]mutation.Mutation{m}).source
 }
 
 // Settings are those that promises rest on, as the configuration has them.

@@ -44,11 +44,10 @@ func Check(ctx context.Context, o Options, s Source) (finding.Report, error) {
 	return variant{source: s}.judge(ctx, o)
 }
 
-// variant is a configuration, and what is different in it.
+// variant is a configuration, and which of its lines are other than they stand.
 type variant struct {
-	source       Source
-	settings     []lab.Setting
-	certificates lab.Certificates
+	source   Source
+	settings []lab.Setting
 }
 
 // spec is the lab that runs it. Whether there are ACLs is seen on its servers, so it is to be bootstrapped in any case.
@@ -59,8 +58,8 @@ func (v variant) spec(o Options) lab.Spec {
 	}
 	s := lab.Spec{
 		Name: defaultName, Nomad: o.Nomad, Hardened: true, Configuration: v.source.Configuration,
-		Certificates: v.certificates, Settings: v.settings,
-		Regions: []lab.Region{{Name: v.source.Region, Datacenter: v.source.Datacenter, Servers: &servers, Clients: &clients}},
+		Settings: v.settings,
+		Regions:  []lab.Region{{Name: v.source.Region, Datacenter: v.source.Datacenter, Servers: &servers, Clients: &clients}},
 	}
 	if o.Name != "" {
 		s.Name = o.Name
@@ -91,9 +90,7 @@ func (v variant) judge(ctx context.Context, o Options) (r finding.Report, err er
 // run brings the variant up, does something with it, and takes it down again, whatever comes of it. A cluster that does not
 // form is one to be looked at: see Lab.Unready.
 func (v variant) run(ctx context.Context, o Options, do func(*lab.Lab) error) (err error) {
-	l, err := lab.Up(ctx, o.Engine, v.spec(o), lab.UpOptions{
-		Timeout: deadline.Start, Patience: patience, Expires: time.Now().Add(expiry), Others: o.Others, Progress: o.Progress,
-	})
+	l, err := lab.Up(ctx, o.Engine, v.spec(o), o.up())
 	if err != nil {
 		return explain(err)
 	}
@@ -107,8 +104,23 @@ func (v variant) run(ctx context.Context, o Options, do func(*lab.Lab) error) (e
 	return do(l)
 }
 
+// up says how a cluster is brought up, which may be one that does not form.
+func (o Options) up() lab.UpOptions {
+	return lab.UpOptions{
+		Timeout: deadline.Start, Patience: patience, Expires: time.Now().Add(expiry), Others: o.Others, Progress: o.Progress,
+	}
+}
+
 // files says whether the user's files are looked at: not where the user has chosen other checks.
 func (o Options) files() bool { return len(o.Inspect.Only) == 0 }
+
+// exitOfAgent is how an agent exits that does not start with its configuration (command/agent/command.go, Run).
+const exitOfAgent = 1
+
+// noSpace reports whether the disk was full.
+func noSpace(err error) bool {
+	return errors.Is(err, lab.ErrNoSpace) || errors.Is(err, engine.ErrNoSpace)
+}
 
 // RefusedError is an agent that does not start with the configuration. It is an ErrConfiguration.
 type RefusedError struct {
@@ -133,16 +145,20 @@ func (e *RefusedError) Error() string {
 // Unwrap makes errors.Is(err, ErrConfiguration) hold.
 func (e *RefusedError) Unwrap() error { return ErrConfiguration }
 
-// explain makes the end of an agent that refuses its configuration the user's to mend.
+// explain makes the end of an agent that refuses its configuration the user's to mend. An agent that somebody ended, by a signal,
+// or that had no space left, has refused nothing.
 func explain(err error) error {
-	if ended, is := errors.AsType[*lab.EndedError](err); is {
+	if noSpace(err) {
+		return err
+	}
+	if ended, is := errors.AsType[*lab.EndedError](err); is && ended.ExitCode == exitOfAgent {
 		refused := &RefusedError{Node: ended.Node, LastWords: ended.LastWords, ExitCode: ended.ExitCode}
 		if start, is := errors.AsType[*lab.StartError](err); is {
 			refused.Evidence = start.Evidence
 		}
 		return refused
 	}
-	if errors.Is(err, lab.ErrInvalid) {
+	if err != nil && errors.Is(err, lab.ErrInvalid) {
 		return fmt.Errorf("%w: %w", ErrConfiguration, err)
 	}
 	return err

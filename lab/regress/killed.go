@@ -5,39 +5,90 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/mutation"
 )
+
+// Fate says what became of a mutation.
+type Fate string
+
+// The fates.
+const (
+	// Killed: a check that names a setting of the mutation among those that it rests on fails, and passed without it.
+	Killed Fate = "killed"
+	// KilledByOthers: only checks that rest on other settings fail, and passed without it: somebody noticed, and would have
+	// named the wrong reason.
+	KilledByOthers Fate = "killed by others"
+	// Refused: an agent does not start with it.
+	Refused Fate = "refused by the agent"
+	// Survived: of all checks that there are, none fails that passed.
+	Survived Fate = "survived"
+	// Equivalent: it is known to change nothing, and every check saw the very same.
+	Equivalent Fate = "equivalent"
+	// NotEquivalent: it was taken for one that changes nothing, and something has changed.
+	NotEquivalent Fate = "not equivalent"
+	// Inapplicable: the configuration has nothing that it could change.
+	Inapplicable Fate = "does not apply"
+	// Failed: it could not be tried.
+	Failed Fate = "failed"
+)
+
+// Result is what became of one mutation.
+type Result struct {
+	Mutation mutation.Mutation
+	Fate     Fate
+	// By are the checks that fail with the mutation and passed without it, those first that name its setting. Of an equivalent
+	// one they are those that saw something else.
+	By []string
+	// Reason says in words why it does not apply, how an agent refused it, or what failed; of an equivalent one, what proves it.
+	Reason string
+	// Whole is true where all checks were tried, and not only those that name its settings.
+	Whole bool
+	// Apart says why it was tried in a cluster of its own after one that it shared. Empty: it was not.
+	Apart string
+	// Took is how long its cluster took, which it may have shared with others.
+	Took time.Duration
+}
 
 // seen is what a check saw at all agents together.
 type seen struct {
 	verdict  finding.Verdict
 	outcomes []string
 	settings []string
+	// passed is true where it passed at any of them.
+	passed bool
 }
 
-// findings are what each check saw, the cells of the matrix among them.
-func findings(r finding.Report) map[string]seen {
-	all := map[string]seen{}
-	add := func(id string, v finding.Verdict, outcome string, settings []string) {
-		s := all[id]
-		s.verdict = worse(s.verdict, v)
-		if !slices.Contains(s.outcomes, outcome) {
-			s.outcomes = append(s.outcomes, outcome)
-			slices.Sort(s.outcomes)
-		}
-		s.settings = settings
-		all[id] = s
+// sights are what each check saw, by its ID; cells of the matrix are among them.
+type sights map[string]seen
+
+func (s sights) add(id string, v finding.Verdict, outcome string, settings []string) {
+	at := s[id]
+	at.verdict = worse(at.verdict, v)
+	if !slices.Contains(at.outcomes, outcome) {
+		at.outcomes = append(at.outcomes, outcome)
+		slices.Sort(at.outcomes)
 	}
+	at.settings, at.passed = settings, at.passed || v == finding.Held
+	s[id] = at
+}
+
+// findings are what each check saw, at those nodes alone that the filter takes; nil takes all.
+func findings(r finding.Report, at func(node string) bool) sights {
+	all := sights{}
 	for _, f := range r.Findings {
-		add(f.ID, f.Verdict, f.Outcome, f.Settings)
+		if at == nil || at(f.Node) {
+			all.add(f.ID, f.Verdict, f.Outcome, f.Settings)
+		}
 	}
-	if r.Matrix == nil {
+	if r.Matrix == nil || at != nil && !at(r.Matrix.Node) {
 		return all
 	}
 	for _, row := range r.Matrix.Rows {
 		for _, cell := range row.Cells {
-			add("matrix/"+row.Certificate+"/"+cell.Entry, cell.Verdict, cell.Outcome, nil)
+			all.add("matrix/"+row.Certificate+"/"+cell.Entry, cell.Verdict, cell.Outcome, nil)
 		}
 	}
 	return all
@@ -53,23 +104,31 @@ func worse(a, b finding.Verdict) finding.Verdict {
 	return b
 }
 
+// failing are the checks that fail now and passed before, in alphabetical order.
+func failing(base, now sights) []string {
+	var ids []string
+	for _, id := range slices.Sorted(maps.Keys(now)) {
+		if now[id].verdict == finding.Broken && base[id].verdict == finding.Held {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
 // judge says what the checks made of the mutation.
-func (m Mutation) judge(base, now map[string]seen) Result {
+func judge(m mutation.Mutation, base, now sights) Result {
 	if m.Equivalent != "" {
-		return m.judgeEquivalent(base, now)
+		return judgeEquivalent(m, base, now)
 	}
 	var right, others []string
-	for _, id := range slices.Sorted(maps.Keys(now)) {
-		if now[id].verdict != finding.Broken || base[id].verdict != finding.Held {
-			continue
-		}
-		if m.isNamedBy(now[id]) {
+	for _, id := range failing(base, now) {
+		if names(m, now[id]) {
 			right = append(right, id)
 		} else {
 			others = append(others, id)
 		}
 	}
-	r := Result{Fate: Survived, By: append(right, others...)}
+	r := Result{Mutation: m, Fate: Survived, By: append(right, others...)}
 	switch {
 	case len(right) > 0:
 		r.Fate = Killed
@@ -79,8 +138,42 @@ func (m Mutation) judge(base, now map[string]seen) Result {
 	return r
 }
 
-// isNamedBy says whether the check's promise rests on a setting of the mutation.
-func (m Mutation) isNamedBy(s seen) bool {
+// judgeTogether judges the mutations of a pack, each by what was seen at the agent that carries it. It returns the results of
+// those that are killed, and says why the others are to be tried apart: of a pack in which an agent without any mutation fails a
+// check that passed before, that is all of them, as one shows at another's agent.
+func judgeTogether(p mutation.Pack, base sights, report finding.Report) (killed []Result, apart string) {
+	sound := findings(report, func(node string) bool {
+		return !slices.ContainsFunc(p.Placed, func(at mutation.Placed) bool { return at.Carries(node) })
+	})
+	if fails := failing(base, sound); len(fails) > 0 {
+		return nil, "in the cluster that it shared, an agent that carries no mutation failed " + strings.Join(fails, ", ")
+	}
+	for _, placed := range p.Placed {
+		beside := findings(report, func(node string) bool { return !placed.Carries(node) })
+		result := judge(placed.Mutation, base, findings(report, placed.Carries))
+		if result.Fate == Killed && slices.ContainsFunc(result.By, func(id string) bool { return beside[id].passed }) {
+			killed = append(killed, result)
+		}
+	}
+	return killed, "in the cluster that it shared, no check that names a setting of it failed at its agent and passed at another"
+}
+
+// judgeEquivalents judges mutations that are said to change nothing by what was seen with all of them, or by why nothing was. It
+// returns the results of those that are proved, and of those that are to be tried apart, as any of several may be what differs.
+func judgeEquivalents(all []mutation.Mutation, base, now sights, err error) (proved, doubted []Result) {
+	for _, m := range all {
+		result := failed(judge(m, base, now), err)
+		if result.Mutation = m; result.Fate == Equivalent || len(all) == 1 {
+			proved = append(proved, result)
+		} else {
+			doubted = append(doubted, result)
+		}
+	}
+	return proved, doubted
+}
+
+// names reports whether the check rests on a setting of the mutation.
+func names(m mutation.Mutation, s seen) bool {
 	return slices.ContainsFunc(m.Settings, func(path string) bool {
 		return slices.ContainsFunc(s.settings, func(named string) bool { return strings.EqualFold(named, path) })
 	})
@@ -88,7 +181,7 @@ func (m Mutation) isNamedBy(s seen) bool {
 
 // judgeEquivalent looks for anything that differs. What could not be tried shows nothing, as on a machine that is busy; there
 // may be little of it.
-func (m Mutation) judgeEquivalent(base, now map[string]seen) Result {
+func judgeEquivalent(m mutation.Mutation, base, now sights) Result {
 	var differ []string
 	alike, untried := 0, 0
 	for _, id := range sortedUnion(base, now) {
@@ -102,21 +195,39 @@ func (m Mutation) judgeEquivalent(base, now map[string]seen) Result {
 			alike++
 		}
 	}
+	r := Result{Mutation: m, Fate: Equivalent, By: differ, Whole: true, Reason: fmt.Sprintf("%s; %d checks and cells saw the same", m.Equivalent, alike)}
 	if len(differ) > 0 || alike == 0 || untried > alike/mostUntried {
-		return Result{Fate: NotEquivalent, By: differ, Reason: fmt.Sprintf("%d checks and cells saw the same, %d could not be tried; it was taken for equivalent, as %s", alike, untried, m.Equivalent)}
+		r.Fate = NotEquivalent
+		r.Reason = fmt.Sprintf("%d checks and cells saw the same, %d could not be tried; it was taken for equivalent, as %s", alike, untried, m.Equivalent)
 	}
-	return Result{Fate: Equivalent, Reason: fmt.Sprintf("%s; %d checks and cells saw the same", m.Equivalent, alike)}
+	return r
 }
 
 // mostUntried: of twenty checks that saw the same, one may be untried.
 const mostUntried = 20
 
-// sortedUnion are the names in either, in order.
-func sortedUnion(a, b map[string]seen) []string {
-	all := map[string]seen{}
+// sortedUnion are the IDs in either, in order.
+func sortedUnion(a, b sights) []string {
+	all := sights{}
 	maps.Copy(all, a)
 	maps.Copy(all, b)
 	return slices.Sorted(maps.Keys(all))
+}
+
+// open reports whether further checks may change the fate.
+func (f Fate) open() bool { return f == Survived || f == KilledByOthers }
+
+// after adds what an earlier stage has seen: who failed there may not be asked again.
+func (r Result) after(earlier Result) Result {
+	for _, id := range earlier.By {
+		if !slices.Contains(r.By, id) {
+			r.By = append(r.By, id)
+		}
+	}
+	if r.Fate == Survived && len(r.By) > 0 {
+		r.Fate = KilledByOthers
+	}
+	return r
 }
 
 // Score is how many mutations were killed by a check that names the right thing, of those that had to be.

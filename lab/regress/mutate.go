@@ -5,9 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
 	"slices"
+	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -15,236 +16,288 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"
+	"nomadlab.internal/lab/mutation"
 	"nomadlab.internal/lab/pki"
-	"nomadlab.internal/lab/probe"
 )
-
-// Fate says what became of a mutation.
-type Fate string
-
-// The fates.
-const (
-	// Killed: a check that names a setting of the mutation among those that its promise rests on is broken, and was not.
-	Killed Fate = "killed"
-	// KilledByOthers: only checks whose promises rest on other settings are broken, and were not: somebody noticed, and would
-	// have told the wrong reason.
-	KilledByOthers Fate = "killed by others"
-	// Refused: an agent does not start with it.
-	Refused Fate = "refused by the agent"
-	// Survived: of all checks that there are, none is broken that was not.
-	Survived Fate = "survived"
-	// Equivalent: it is known to change nothing, and every check saw the very same.
-	Equivalent Fate = "equivalent"
-	// NotEquivalent: it was taken for one that changes nothing, and something has changed.
-	NotEquivalent Fate = "not equivalent"
-	// Inapplicable: the configuration has nothing that it could change.
-	Inapplicable Fate = "does not apply"
-	// Failed: it could not be tried.
-	Failed Fate = "failed"
-)
-
-// Result is what became of one mutation.
-type Result struct {
-	Mutation Mutation
-	Fate     Fate
-	// By are the checks that are broken with the mutation and were not without, those first that name its setting. Of an
-	// equivalent one they are those that saw something else.
-	By []string
-	// Reason says in words why it does not apply, how an agent refused it, or what failed; of an equivalent one, what proves it.
-	Reason string
-	// Whole is true where the whole posture was tried, and not only what takes a moment.
-	Whole bool
-	// Took is how long it took.
-	Took time.Duration
-}
 
 // MutateOptions say which mutations are tried, and how.
 type MutateOptions struct {
 	Options
-	// Only are patterns of IDs as path.Match has them. Empty: all.
-	Only []string
+	// Mutations are the table, or a part of it; see Mutations.
+	Mutations []mutation.Mutation
 	// Jobs is how many clusters are up at the same time. Zero: one.
 	Jobs int
 	// Begun is told how many mutations are tried, once the configuration itself has been looked at. Nil is fine.
 	Begun func(count int, base finding.Report)
 	// Tell is given each result as soon as it is there, one at a time. Nil is fine.
 	Tell func(Result)
+	// Timed is told how long each cluster took that carried mutations, when it is gone. Nil is fine.
+	Timed func(mutation.Pack, mutation.Times)
 }
 
 // MutationRun is what came of all mutations.
 type MutationRun struct {
 	// Base is what the checks found of the configuration itself.
 	Base finding.Report
-	// Results are in the order of Mutations.
+	// Results are in the order of MutateOptions.Mutations.
 	Results []Result
+	// Clusters is how many clusters were brought up, that of the configuration itself included.
+	Clusters int
 	// Took is how long it took in all.
 	Took time.Duration
 }
 
-// ErrNoMutation is wrapped by Mutate's error for a pattern that no mutation has.
-var ErrNoMutation = errors.New("there is no such mutation")
-
-// Chosen are the mutations that the patterns mean, in order. The error is an ErrNoMutation.
-func Chosen(only []string) ([]Mutation, error) {
-	all := Mutations()
-	if len(only) == 0 {
-		return all, nil
-	}
-	var chosen []Mutation
-	used := map[string]bool{}
-	for _, m := range all {
-		for _, pattern := range only {
-			if ok, err := path.Match(pattern, m.ID); err != nil {
-				return nil, fmt.Errorf("%w: %q: %w", ErrNoMutation, pattern, err)
-			} else if ok && !slices.ContainsFunc(chosen, func(c Mutation) bool { return c.ID == m.ID }) {
-				chosen = append(chosen, m)
-				used[pattern] = true
-			} else if ok {
-				used[pattern] = true
-			}
-		}
-	}
-	for _, pattern := range only {
-		if !used[pattern] {
-			return nil, fmt.Errorf("%w: %q: --list shows all", ErrNoMutation, pattern)
-		}
-	}
-	return chosen, nil
-}
-
-// Mutate looks at the configuration, and then at it with each mutation, every time on a cluster of its own with new data.
-// First what takes a moment is tried; whatever has survived that meets the whole posture. Its error is that the
-// configuration itself could not be looked at, or that a pattern means no mutation; what befalls one mutation is in its
-// result. What ctx cuts short is an error.
+// Mutate looks at the configuration, and then at it with each mutation. Mutations that show at one agent alone share a cluster,
+// one at each agent: first the checks are tried that name a setting which has changed, and a mutation is killed where one of
+// them fails at the agent that carries it, while all of them pass at the sound ones. Whatever is not, and every mutation of a
+// cluster in which a sound agent fails, is tried again by itself, with all checks. Those that are known to change nothing are
+// carried out together, and one by one where anything differs.
+//
+// Its error is that the configuration itself could not be looked at, or that ctx has cut it short; or, beside a whole run, that a
+// cluster could not be removed. What befalls one mutation is in its result.
 func Mutate(ctx context.Context, o MutateOptions, s Source) (MutationRun, error) {
 	began := time.Now()
-	chosen, err := Chosen(o.Only)
+	o.Inspect = inspect.Options{}
+	r := &mutationRun{o: o, source: s, results: make([]Result, len(o.Mutations)), slots: make(chan struct{}, max(o.Jobs, 1))}
+	base, err := Check(ctx, o.Options, s)
 	if err != nil {
 		return MutationRun{}, err
 	}
-	run := MutationRun{Results: make([]Result, len(chosen))}
-	o.Inspect = inspect.Options{}
-	if run.Base, err = Check(ctx, o.Options, s); err != nil {
-		return MutationRun{}, err
-	}
-	base := findings(run.Base)
+	r.base = findings(base, nil)
+	r.clusters.Add(1)
+	r.o.Progress = nil
 	if o.Begun != nil {
-		o.Begun(len(chosen), run.Base)
+		o.Begun(len(o.Mutations), base)
 	}
-	o.Progress = nil
-	var mu sync.Mutex
+	r.carryOut(ctx)
+	return MutationRun{Base: base, Results: r.results, Clusters: int(r.clusters.Load()), Took: time.Since(began)},
+		errors.Join(ctx.Err(), r.left)
+}
+
+// mutationRun is a run under way.
+type mutationRun struct {
+	o        MutateOptions
+	source   Source
+	base     sights
+	clusters atomic.Int32
+	// slots has one element for each cluster that is up.
+	slots chan struct{}
+
+	mu      sync.Mutex
+	results []Result
+	// left is why clusters could not be removed.
+	left error
+}
+
+// carryOut tries every mutation.
+func (r *mutationRun) carryOut(ctx context.Context) {
+	var packed, equivalent []mutation.Mutation
+	for _, m := range r.o.Mutations {
+		switch reason := r.source.inapplicable(m); {
+		case reason != "":
+			r.tell(ctx, Result{Mutation: m, Fate: Inapplicable, Reason: reason})
+		case m.File != nil:
+			r.tell(ctx, r.lookAtFiles(ctx, m))
+		case m.Equivalent != "":
+			equivalent = append(equivalent, m)
+		default:
+			m.Everywhere = false // what does not show at one agent is tried at all of them, see alone
+			packed = append(packed, m)
+		}
+	}
 	var g errgroup.Group
-	g.SetLimit(max(o.Jobs, 1))
-	for i, m := range chosen {
+	for _, p := range mutation.Packs(packed, r.source.size()) {
 		g.Go(func() error {
-			started := time.Now()
-			r := o.try(ctx, m, s, base, i)
-			r.Mutation, r.Took = m, time.Since(started)
-			mu.Lock()
-			defer mu.Unlock()
-			run.Results[i] = r
-			if o.Tell != nil && ctx.Err() == nil {
-				o.Tell(r)
-			}
+			r.carry(ctx, p)
+			return nil
+		})
+	}
+	if len(equivalent) > 0 {
+		g.Go(func() error {
+			r.prove(ctx, equivalent, "")
 			return nil
 		})
 	}
 	_ = g.Wait() // none of them returns an error
-	run.Took = time.Since(began)
-	return run, ctx.Err()
 }
 
-// try is what becomes of one mutation.
-func (o MutateOptions) try(ctx context.Context, m Mutation, s Source, base map[string]seen, number int) Result {
-	if ctx.Err() != nil {
-		return Result{Fate: Failed, Reason: "the run was ended before"}
+// tell keeps the result of a mutation.
+func (r *mutationRun) tell(ctx context.Context, result Result) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	result.Mutation = r.row(result.Mutation)
+	r.results[r.place(result.Mutation)] = result
+	if r.o.Tell != nil && ctx.Err() == nil {
+		r.o.Tell(result)
 	}
-	v, inapplicable := m.of(s)
-	if inapplicable != "" {
-		return Result{Fate: Inapplicable, Reason: inapplicable}
+}
+
+// row returns the mutation as it was handed in, and place says where.
+func (r *mutationRun) row(m mutation.Mutation) mutation.Mutation { return r.o.Mutations[r.place(m)] }
+
+func (r *mutationRun) place(m mutation.Mutation) int {
+	return slices.IndexFunc(r.o.Mutations, func(row mutation.Mutation) bool { return row.ID == m.ID })
+}
+
+// lookAtFiles is what the checks of the user's own files make of a mutation that no agent reads.
+func (r *mutationRun) lookAtFiles(ctx context.Context, m mutation.Mutation) Result {
+	s, _ := r.source.defective(m.Role, *m.File)
+	found, err := lookAtFiles(ctx, s)
+	if err != nil {
+		return Result{Mutation: m, Fate: Failed, Reason: err.Error()}
 	}
-	if v.onlyFiles(s) {
-		found, err := lookAtFiles(ctx, v.source)
-		if err != nil {
-			return Result{Fate: Failed, Reason: err.Error()}
+	result := judge(m, r.base, findings(finding.Report{Findings: found}, nil))
+	result.Whole = true
+	return result
+}
+
+// carry tries the mutations of a pack together, and those that are not killed there each by itself.
+func (r *mutationRun) carry(ctx context.Context, p mutation.Pack) {
+	killed, apart := r.together(ctx, p)
+	var g errgroup.Group
+	for _, placed := range p.Placed {
+		if !slices.Contains(killed, placed.Mutation.ID) {
+			g.Go(func() error {
+				r.alone(ctx, r.row(placed.Mutation), apart)
+				return nil
+			})
 		}
-		r := m.judge(base, findings(finding.Report{Findings: found}))
-		r.Whole = true
-		return r
 	}
-	o.Name = fmt.Sprintf("%s-%d", cmp.Or(o.Name, defaultName), number+1)
-	if m.Equivalent != "" {
-		return o.prove(ctx, m, v, base)
-	}
-	return o.meet(ctx, m, v, base)
+	_ = g.Wait() // none of them returns an error
 }
 
-// open says whether further checks may change the fate.
-func (f Fate) open() bool { return f == Survived || f == KilledByOthers }
-
-// stages are what a mutant meets, one after the other until it is killed: first what takes a moment, then what waits, then the
-// matrix. Of a cluster that has not formed, whose agents leave most questions without an answer for seconds, the first look
-// is at that, and at the agents' certificates.
-func stages(unready bool) []inspect.Options {
-	all := []inspect.Options{{Quick: true, NoMatrix: true}, {NoMatrix: true}, {Only: []string{inspect.MatrixName}}}
-	if unready {
-		all = append([]inspect.Options{{Only: []string{string(probe.PlaneCluster), "*-certificate-*"}}}, all...)
+// together returns which mutations of the pack are killed while they share its cluster, and why the others have to be tried
+// apart; it is empty where the pack has one mutation, or no check names a setting of any.
+func (r *mutationRun) together(ctx context.Context, p mutation.Pack) (killed []string, apart string) {
+	only := namedBy(p)
+	if len(p.Placed) < 2 || len(only) == 0 {
+		return nil, ""
 	}
-	return all
+	err := r.with(ctx, p, func(ctx context.Context, l *lab.Lab, began time.Time) error {
+		options := p.Inspect()
+		options.Only, options.Destructive = only, false
+		report, err := inspect.Lab(ctx, l, options)
+		if err != nil {
+			return err
+		}
+		var results []Result
+		results, apart = judgeTogether(p, r.base, report)
+		for _, result := range results {
+			result.Took = time.Since(began)
+			killed = append(killed, result.Mutation.ID)
+			r.tell(ctx, result)
+		}
+		return nil
+	})
+	if err != nil { // what befalls the cluster befalls it because of one of them, which is then seen alone
+		apart = "the cluster that it shared: " + err.Error()
+	}
+	return killed, apart
 }
 
-// meet has the mutated configuration meet the checks, on one cluster.
-func (o MutateOptions) meet(ctx context.Context, m Mutation, v variant, base map[string]seen) (r Result) {
-	err := v.run(ctx, o.Options, func(l *lab.Lab) error {
-		stages := stages(l.Unready() != nil)
-		for i, stage := range stages {
+// alone has the mutation meet all checks on a cluster of its own.
+func (r *mutationRun) alone(ctx context.Context, m mutation.Mutation, apart string) {
+	result, p := Result{Mutation: m}, apartWith(m, r.source.size())
+	err := r.with(ctx, p, func(ctx context.Context, l *lab.Lab, began time.Time) error {
+		all := stages(p)
+		for i, stage := range all {
 			report, err := inspect.Lab(ctx, l, stage)
 			if err != nil {
 				return err
 			}
-			r = m.judge(base, findings(report)).after(r)
-			if r.Whole = i == len(stages)-1; !r.Fate.open() {
+			result = judge(m, r.base, findings(report, p.Placed[0].Carries)).after(result)
+			result.Whole, result.Took = i == len(all)-1, time.Since(began)
+			if !result.Fate.open() {
 				return nil
 			}
 		}
 		return nil
 	})
-	return failed(r, err)
-}
-
-// prove has a configuration that is said to be no other meet all checks at once, as the one without the mutation has.
-func (o MutateOptions) prove(ctx context.Context, m Mutation, v variant, base map[string]seen) Result {
-	o.Inspect = inspect.Options{}
-	report, err := v.judge(ctx, o.Options)
-	r := m.judge(base, findings(report))
-	r.Whole = true
-	return failed(r, err)
-}
-
-// after adds what an earlier stage has seen: who is broken there may not be asked again.
-func (r Result) after(earlier Result) Result {
-	for _, id := range earlier.By {
-		if !slices.Contains(r.By, id) {
-			r.By = append(r.By, id)
-		}
+	result = failed(result, err)
+	if result.Apart = apart; apart != "" && m.Everywhere {
+		result.Apart += "; all agents of its role carried it then"
 	}
-	if r.Fate == Survived && len(r.By) > 0 {
-		r.Fate = KilledByOthers
-	}
-	return r
+	r.tell(ctx, result)
 }
 
-// failed is the result where a mutant could not be brought up or looked at.
+// prove has all mutations that are said to change nothing meet every check at once, and each by itself where anything differs.
+func (r *mutationRun) prove(ctx context.Context, all []mutation.Mutation, apart string) {
+	release, err := r.slot(ctx)
+	var now sights
+	began := time.Now()
+	if err == nil {
+		o := r.o.Options
+		o.Name = r.name()
+		var report finding.Report
+		report, err = r.source.with(all).judge(ctx, o)
+		now = findings(report, nil)
+		release()
+	}
+	proved, doubted := judgeEquivalents(all, r.base, now, err)
+	for _, result := range proved {
+		result.Took, result.Apart = time.Since(began), apart
+		r.tell(ctx, result)
+	}
+	for _, result := range doubted {
+		r.prove(ctx, []mutation.Mutation{result.Mutation}, "with others that are to change nothing: "+result.Reason)
+	}
+}
+
+// name is that of the next cluster.
+func (r *mutationRun) name() string {
+	return fmt.Sprintf("%s-%d", cmp.Or(r.o.Name, defaultName), r.clusters.Add(1))
+}
+
+// slot waits until one more cluster may be up. release gives the place to the next one.
+func (r *mutationRun) slot(ctx context.Context) (release func(), err error) {
+	select {
+	case r.slots <- struct{}{}:
+		return func() { <-r.slots }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("the run was ended before: %w", context.Cause(ctx))
+	}
+}
+
+// with brings the pack's cluster up, and looks at it. It began when there was a place for the cluster.
+func (r *mutationRun) with(ctx context.Context, p mutation.Pack, look func(ctx context.Context, l *lab.Lab, began time.Time) error) error {
+	release, err := r.slot(ctx)
+	if err != nil {
+		return err
+	}
+	defer release()
+	began := time.Now()
+	o := r.o.Options
+	o.Name = r.name()
+	p, settings := r.source.sized(p)
+	c := mutation.Clusters{Engine: o.Engine, Others: o.Others, Spec: variant{source: r.source, settings: settings}.spec(o), Up: o.up(), Timed: r.o.Timed}
+	looked := false
+	err = c.Carry(ctx, p, func(ctx context.Context, l *lab.Lab, _ mutation.Pack) error {
+		err := look(ctx, l, began)
+		looked = err == nil
+		return err
+	})
+	if looked && err != nil { // what was seen is seen
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.left = errors.Join(r.left, err)
+		return nil
+	}
+	return explain(err)
+}
+
+// failed is the result where a cluster with the mutation could not be brought up or looked at.
 func failed(r Result, err error) Result {
 	switch refused, is := errors.AsType[*RefusedError](err); {
 	case err == nil:
 		return r
 	case is:
-		return Result{Fate: Refused, Reason: fmt.Sprintf("%s: %s", refused.Node, lastWord(refused.LastWords))}
+		return Result{Mutation: r.Mutation, Fate: Refused, Reason: fmt.Sprintf("%s: %s", refused.Node, lastWord(refused.LastWords))}
+	case noSpace(err), errors.Is(err, lab.ErrTaken): // it says nothing of the mutation
+		return Result{Mutation: r.Mutation, Fate: Failed, Reason: err.Error()}
 	case errors.Is(err, lab.ErrInvalid), errors.Is(err, pki.ErrNotPermitted):
-		return Result{Fate: Inapplicable, Reason: "it cannot be tried here: " + err.Error()}
+		return Result{Mutation: r.Mutation, Fate: Inapplicable, Reason: "it cannot be tried here: " + err.Error()}
 	default:
-		return Result{Fate: Failed, Reason: err.Error()}
+		return Result{Mutation: r.Mutation, Fate: Failed, Reason: err.Error()}
 	}
 }
 
@@ -252,5 +305,5 @@ func lastWord(lines []string) string {
 	if len(lines) == 0 {
 		return "it says nothing"
 	}
-	return lines[len(lines)-1]
+	return strings.TrimSpace(lines[len(lines)-1])
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/moby/moby/client"
 
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/docker"
 )
@@ -78,7 +79,7 @@ func TestTaskIsRemovedForCertain(t *testing.T) {
 			if q := d.removed.URL.Query(); q.Get("v") != "1" || q.Get("force") != "1" {
 				t.Errorf("removed with %s, want its volumes too, by force", d.removed.URL.RawQuery)
 			}
-			if left := time.Until(d.removedTill); left <= 0 || left > time.Minute {
+			if left := time.Until(d.removedTill); left <= 0 || left > deadline.Removal {
 				t.Errorf("the removal may take %s", left)
 			}
 		})

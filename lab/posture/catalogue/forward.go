@@ -59,5 +59,5 @@ func (i Ingredients) withWitness(t probe.Target) string {
 	if i.Witness == nil || i.Witness.On == "" || i.Witness.On == t.Name {
 		return ""
 	}
-	return "the checks' own workload runs on " + i.Witness.On + ": of this client's own rights it tells nothing"
+	return RunsElsewhere + i.Witness.On + ": of this client's own rights it tells nothing"
 }

@@ -18,5 +18,8 @@ type Witness struct {
 	Token string
 }
 
+// RunsElsewhere begins the reason for which a check that looks at the workload is skipped at a client that does not run it.
+const RunsElsewhere = "the checks' own workload runs on "
+
 // LacksWitness is what a check lacks that looks at a workload, where none runs.
 const LacksWitness = "no workload of the checks' own runs: that takes a client with raw_exec or mock_driver"

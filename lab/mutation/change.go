@@ -1,0 +1,97 @@
+package mutation
+
+import (
+	"cmp"
+	"strings"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/pki"
+)
+
+// Carrier says which agents of a cluster carry a mutation.
+type Carrier struct {
+	// Node is the one agent. Zero: all agents of the mutation's role, or every agent.
+	Node string
+	// Region is the cluster's. Zero: pki.DefaultRegion.
+	Region string
+}
+
+// Options returns what has the agents carry the mutation. What is done to a running cluster, Live, is not in it.
+func (m Mutation) Options(c Carrier) []lab.Option {
+	options := append([]lab.Option(nil), m.Lab...)
+	for _, l := range m.Lines {
+		options = append(options, func(s *lab.Spec) {
+			s.Settings = append(s.Settings, lab.Setting{Role: m.Role, Node: c.Node, Path: l.Path, Value: l.Value})
+		})
+	}
+	if d := m.Certificate; d != nil {
+		options = append(options, func(s *lab.Spec) { d.add(&s.Certificates, m.Role, c) })
+	}
+	if m.ForeignTrust {
+		options = append(options, func(s *lab.Spec) {
+			s.Certificates.TrustForeign = append(s.Certificates.TrustForeign, lab.ForeignTrust{Role: m.Role, Node: c.Node})
+		})
+	}
+	return options
+}
+
+// add gives the agents a certificate with the defect.
+func (d CertificateDefect) add(c *lab.Certificates, role pki.Role, at Carrier) {
+	switch {
+	case d.Flaw != "":
+		c.Flaws = append(c.Flaws, lab.CertificateFlaw{Role: role, Node: at.Node, Flaw: d.Flaw})
+	case d.Name != "":
+		name := strings.ReplaceAll(d.Name, regionHere, cmp.Or(at.Region, pki.DefaultRegion))
+		c.Names = append(c.Names, lab.ExtraNames{Role: role, Node: at.Node, DNSNames: []string{name}})
+	default:
+		c.Roles = append(c.Roles, lab.OtherRole{Role: role, Node: at.Node, As: d.As})
+	}
+}
+
+// regionHere stands for the cluster's region in a name.
+const regionHere = "REGION"
+
+// article returns the role with its article.
+func article(role pki.Role) string { return "a " + string(role) }
+
+// roles are the two kinds of agents: servers and clients have a configuration each.
+func roles() []pki.Role { return []pki.Role{pki.Server, pki.Client} }
+
+// forBoth returns the rows of each role.
+func forBoth(of func(pki.Role) []Mutation) []Mutation {
+	var all []Mutation
+	for _, role := range roles() {
+		all = append(all, of(role)...)
+	}
+	return all
+}
+
+// set returns a mutation by one line of one agent of the role.
+func set(role pki.Role, id, path, value string) Mutation {
+	return Mutation{
+		ID: string(role) + "-" + id, Scope: Agent, Role: role, Change: path + " = " + value,
+		Settings: []string{path}, Lines: []Line{{Path: path, Value: value}},
+	}
+}
+
+// setAll returns a mutation by one line of every agent.
+func setAll(id, path, value string) Mutation {
+	m := set("", id, path, value)
+	m.ID, m.Scope = id, Cluster
+	return m
+}
+
+// everywhere also has all agents of the role carry the mutation.
+func (m Mutation) everywhere() Mutation {
+	m.Everywhere = true
+	return m
+}
+
+// cutsOff marks the mutation as one whose agent does not find its cluster: the checks of the cluster alone can be tried there.
+func (m Mutation) cutsOff() Mutation {
+	m.Sharing, m.Planes = Extra, clusterChecks()
+	return m
+}
+
+// clusterChecks are the checks that can be tried at agents that are no cluster; to most others such agents answer after seconds.
+func clusterChecks() []string { return []string{"cluster"} }

@@ -1,0 +1,309 @@
+package mutation
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture/catalogue"
+	"nomadlab.internal/lab/probe"
+)
+
+// Difference is one thing that a pack has not shown as it should.
+type Difference struct {
+	// Check is the check, Node the agent at which it was tried; empty for a question of the cluster.
+	Check, Node string
+	// Mutation is what Node carries. Empty: the node is sound.
+	Mutation string
+	// Want and Got are the results: "fail", "pass".
+	Want, Got string
+	// Reason is the finding's own.
+	Reason string
+}
+
+// String tells the difference in a sentence.
+func (d Difference) String() string {
+	where := "of the cluster"
+	if d.Node != "" {
+		where = "at " + d.Node
+	}
+	carries := "which is sound"
+	switch {
+	case d.Mutation != "":
+		carries = "which carries " + d.Mutation
+	case d.Node == "":
+		carries = "asked of all"
+	}
+	text := fmt.Sprintf("%s %s, %s: %s, want %s", d.Check, where, carries, d.Got, d.Want)
+	if d.Reason != "" {
+		text += ": " + d.Reason
+	}
+	return text
+}
+
+// results in the words of an output.
+const (
+	pass         = "pass"
+	fail         = "fail"
+	inconclusive = "inconclusive"
+	notTried     = "not tried"
+)
+
+func result(f finding.Finding, tried bool) string {
+	switch {
+	case !tried:
+		return notTried
+	case f.Verdict == finding.Broken:
+		return fail
+	case f.Verdict == finding.Held:
+		return pass
+	case f.Verdict == finding.NotCarriedOut:
+		return inconclusive
+	default:
+		return "skipped"
+	}
+}
+
+// Judge compares what was found of a pack with what was seen before: at each agent that carries a mutation exactly its checks
+// fail, and at every other agent all pass. What is inconclusive at an agent that carries a mutation is no difference where it
+// is not to fail, as a control may have lost its meaning there; at another agent it is one.
+//
+// Where all agents of a role carry the mutation, or it is the cluster's, there is no sound neighbour: what fails anywhere is
+// compared with the list.
+func Judge(p Pack, before []Seen, s Sight) []Difference {
+	if p.allCarry() {
+		return compare("", p.Placed[0].Mutation.ID, fails(before, p.Placed[0]), s.merged(), false)
+	}
+	var out []Difference
+	var ofCluster, elsewhere []string
+	at := map[string]Placed{}
+	for _, placed := range p.Placed {
+		at[placed.Node] = placed
+		ofCluster = append(ofCluster, s.ofCluster(fails(before, placed))...)
+		elsewhere = append(elsewhere, missed(before, placed)...)
+	}
+	for _, node := range slices.Sorted(maps.Keys(s.Nodes)) {
+		placed, carries := at[node]
+		if carries {
+			want := slices.DeleteFunc(fails(before, placed), func(id string) bool { return slices.Contains(s.ofCluster([]string{id}), id) })
+			out = append(out, compare(node, placed.Mutation.ID, want, s.Nodes[node], false)...)
+			out = append(out, s.nobodyElse(placed, want)...)
+			continue
+		}
+		out = append(out, compare(node, "", nil, without(s.Nodes[node], elsewhere), true)...)
+	}
+	for _, node := range p.nodes() {
+		if s.Nodes[node] == nil {
+			out = append(out, Difference{Check: "every check", Node: node, Mutation: at[node].Mutation.ID, Want: "tried", Got: notTried})
+		}
+	}
+	out = append(out, s.unasked(p)...)
+	return append(out, compare("", "", ofCluster, s.Cluster, true)...)
+}
+
+// nodes are the names of all agents of the pack's cluster.
+func (p Pack) nodes() []string {
+	var names []string
+	for i := range p.Servers {
+		names = append(names, nodeName(pki.Server, i+1))
+	}
+	for i := range p.Clients {
+		names = append(names, nodeName(pki.Client, i+1))
+	}
+	if p.Extra != "" {
+		names = append(names, p.Extra)
+	}
+	return names
+}
+
+// nobodyElse lists the checks that fail at the agent that carries the mutation and pass at no other agent of its role: they might
+// fail everywhere. What every other agent skips, as it does not run the sample job, is left out.
+func (s Sight) nobodyElse(p Placed, fails []string) []Difference {
+	var out []Difference
+	for _, id := range fails {
+		others, skipped, passes := 0, 0, false
+		for node, found := range s.Nodes {
+			f, tried := found[id]
+			if node == p.Node || !tried || !strings.HasPrefix(node, string(p.Mutation.Role)+"-") {
+				continue
+			}
+			others++
+			if f.Verdict == finding.Skipped && strings.HasPrefix(f.Reason, catalogue.RunsElsewhere) {
+				skipped++
+			}
+			passes = passes || f.Verdict == finding.Held
+		}
+		if !passes && (others == 0 || skipped < others) {
+			out = append(out, Difference{Check: id, Node: "every other " + string(p.Mutation.Role), Want: pass, Got: "pass at none"})
+		}
+	}
+	return out
+}
+
+// unasked lists the questions of the cluster that were to be asked and were not.
+func (s Sight) unasked(p Pack) []Difference {
+	var out []Difference
+	if len(p.Inspect().Only) > 0 {
+		return nil
+	}
+	for _, id := range s.questions {
+		if f, tried := s.Cluster[id]; !tried || f.Verdict == finding.Skipped {
+			out = append(out, Difference{Check: id, Want: "asked", Got: result(f, tried)})
+		}
+	}
+	return out
+}
+
+// Learn returns which checks failed because of each mutation of the pack. Of a pack that several share, what the cluster is
+// asked is put down to none of them.
+func Learn(p Pack, s Sight) []Seen {
+	if p.allCarry() {
+		merged := s.merged()
+		return []Seen{{Mutation: p.Placed[0].Mutation.ID, Scope: p.Placed[0].Scope, Fails: failing(merged), Void: void(merged), Sound: soundPlanes(merged)}}
+	}
+	var all []Seen
+	for _, placed := range p.Placed {
+		found := maps.Clone(s.Nodes[placed.Node])
+		if len(p.Placed) == 1 && found != nil {
+			maps.Copy(found, s.Cluster)
+		}
+		seen := Seen{Mutation: placed.Mutation.ID, Scope: placed.Scope, Fails: failing(found), Void: void(found), Sound: s.soundBeside(placed)}
+		if placed.Mutation.Sharing == Extra || placed.Mutation.Sharing == Alone {
+			seen.Elsewhere = s.failingBeside(placed.Node)
+		}
+		all = append(all, seen)
+	}
+	return all
+}
+
+// allCarry reports whether the pack's one mutation is carried by more than one agent.
+func (p Pack) allCarry() bool {
+	return slices.ContainsFunc(p.Placed, func(at Placed) bool { return at.Node == "" })
+}
+
+// Carries reports whether the node carries the mutation.
+func (p Placed) Carries(node string) bool {
+	switch {
+	case p.Node != "":
+		return p.Node == node
+	case p.Mutation.Role != "":
+		return strings.HasPrefix(node, string(p.Mutation.Role)+"-")
+	default:
+		return true
+	}
+}
+
+// fails returns what was seen to fail because of the mutation, missed what fails at others.
+func fails(before []Seen, p Placed) []string  { return slices.Clone(seenOf(before, p).Fails) }
+func missed(before []Seen, p Placed) []string { return seenOf(before, p).Elsewhere }
+
+func seenOf(before []Seen, p Placed) Seen {
+	at := slices.IndexFunc(before, func(s Seen) bool { return s.Mutation == p.Mutation.ID && s.Scope == p.Scope })
+	if at < 0 {
+		return Seen{}
+	}
+	return before[at]
+}
+
+// merged returns the worst that was found of each check, at any node or of the cluster.
+func (s Sight) merged() map[string]finding.Finding {
+	all := maps.Clone(s.Cluster)
+	for _, found := range s.Nodes {
+		for id, f := range found {
+			all[id] = worse(all[id], f)
+		}
+	}
+	return all
+}
+
+// ofCluster returns those of the checks that were asked of the cluster.
+func (s Sight) ofCluster(ids []string) []string {
+	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { _, is := s.Cluster[id]; return !is })
+}
+
+// failingBeside returns what fails at any other node.
+func (s Sight) failingBeside(node string) []string {
+	all := map[string]finding.Finding{}
+	for name, found := range s.Nodes {
+		if name == node {
+			continue
+		}
+		for id, f := range found {
+			all[id] = worse(all[id], f)
+		}
+	}
+	return failing(all)
+}
+
+// void returns the checks that could not be tried.
+func void(found map[string]finding.Finding) []string {
+	return ending(found, finding.NotCarriedOut, finding.Skipped)
+}
+
+// soundBeside returns the planes that are sound at the agent that carries the mutation, or at another one of its role.
+func (s Sight) soundBeside(p Placed) []string {
+	planes := soundPlanes(s.Nodes[p.Node])
+	for node, found := range s.Nodes {
+		if node != p.Node && strings.HasPrefix(node, string(p.Mutation.Role)+"-") {
+			planes = append(planes, soundPlanes(found)...)
+		}
+	}
+	slices.Sort(planes)
+	return slices.Compact(planes)
+}
+
+// soundPlanes returns the planes of which more than half of the checks pass, so that one that fails there tells something. Of
+// those of the cluster one must do, by which it is seen that the agent answers: a server without a leader has no peers either.
+func soundPlanes(found map[string]finding.Finding) []string {
+	passed, of := map[string]int{}, map[string]int{}
+	for _, f := range found {
+		if f.Verdict == finding.Skipped {
+			continue
+		}
+		of[f.Plane]++
+		if f.Verdict == finding.Held {
+			passed[f.Plane]++
+		}
+	}
+	var planes []string
+	for plane, n := range of {
+		if 2*passed[plane] > n || plane == string(probe.PlaneCluster) && passed[plane] > 0 {
+			planes = append(planes, plane)
+		}
+	}
+	slices.Sort(planes)
+	return planes
+}
+
+func without(found map[string]finding.Finding, ids []string) map[string]finding.Finding {
+	rest := maps.Clone(found)
+	for _, id := range ids {
+		delete(rest, id)
+	}
+	return rest
+}
+
+// compare lists what differs at one node, or of the cluster. Sound is true where nothing may be inconclusive.
+func compare(node, carried string, want []string, found map[string]finding.Finding, sound bool) []Difference {
+	var out []Difference
+	for _, id := range sortedUnion(want, found) {
+		f, tried := found[id]
+		got, wanted := result(f, tried), pass
+		if slices.Contains(want, id) {
+			wanted = fail
+		}
+		if wanted == fail && got != fail || wanted == pass && got == fail || sound && got == inconclusive {
+			out = append(out, Difference{Check: id, Node: node, Mutation: carried, Want: wanted, Got: got, Reason: f.Reason})
+		}
+	}
+	return out
+}
+
+func sortedUnion(ids []string, found map[string]finding.Finding) []string {
+	all := append(slices.Collect(maps.Keys(found)), ids...)
+	slices.Sort(all)
+	return slices.Compact(all)
+}

@@ -1,0 +1,205 @@
+package mutation_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/mutation"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture"
+)
+
+// sound is what is found of three servers that carry nothing: two checks of each, and a question of the cluster.
+func sound() []finding.Finding {
+	var all []finding.Finding
+	for _, node := range []string{"server-1", "server-2", "server-3"} {
+		for _, id := range []string{"refuses-plaintext", "refuses-strangers"} {
+			all = append(all, finding.Finding{ID: id, Node: node, Plane: "HTTP", Verdict: finding.Held})
+		}
+	}
+	return append(all, finding.Finding{ID: "has-one-key", Node: "server-1", Plane: "gossip", Verdict: finding.Held})
+}
+
+// with is what is found where the check ended so at the node.
+func with(findings []finding.Finding, id, node string, v finding.Verdict) []finding.Finding {
+	all := slices.Clone(findings)
+	for i, f := range all {
+		if f.ID == id && f.Node == node {
+			all[i].Verdict, all[i].Reason = v, "planted"
+		}
+	}
+	return all
+}
+
+func sight(findings []finding.Finding) mutation.Sight {
+	return mutation.NewSight(finding.Report{Findings: findings}, []string{"has-one-key"})
+}
+
+// pair is two mutations that share a cluster: plain at server-2, open at server-3; server-1 is sound.
+func pair() mutation.Pack {
+	return mutation.Pack{Name: "pair", Servers: 3, Placed: []mutation.Placed{
+		{Mutation: row("plain", pki.Server, mutation.Shares), Node: "server-2", Scope: mutation.Agent},
+		{Mutation: row("open", pki.Server, mutation.Shares), Node: "server-3", Scope: mutation.Agent},
+	}}
+}
+
+// listed is what the two are known to show.
+func listed() []mutation.Seen {
+	return []mutation.Seen{
+		{Mutation: "plain", Scope: mutation.Agent, Fails: []string{"refuses-plaintext"}},
+		{Mutation: "open", Scope: mutation.Agent, Fails: []string{"refuses-strangers"}},
+	}
+}
+
+// shown is what a cluster with the two shows that is as listed.
+func shown() []finding.Finding {
+	return with(with(sound(), "refuses-plaintext", "server-2", finding.Broken), "refuses-strangers", "server-3", finding.Broken)
+}
+
+// TestPlantedFaults: each fault of a check or a mutation is told, with the agent, the mutation and the check, beside the
+// control that is as it should be.
+func TestPlantedFaults(t *testing.T) {
+	if got := mutation.Judge(pair(), listed(), sight(shown())); len(got) != 0 {
+		t.Fatalf("the control differs: %v", got)
+	}
+	for name, test := range map[string]struct {
+		findings []finding.Finding
+		want     string
+	}{
+		"a check that never fails": {
+			with(shown(), "refuses-plaintext", "server-2", finding.Held),
+			"refuses-plaintext at server-2, which carries plain: pass, want fail: planted",
+		},
+		"a mutation that changes nothing and says it does": {
+			with(shown(), "refuses-strangers", "server-3", finding.Held),
+			"refuses-strangers at server-3, which carries open: pass, want fail: planted",
+		},
+		"a check that fails for its neighbour's change": {
+			with(shown(), "refuses-plaintext", "server-1", finding.Broken),
+			"refuses-plaintext at server-1, which is sound: fail, want pass: planted",
+		},
+		"a check that fails for the change of a neighbour that carries another": {
+			with(shown(), "refuses-plaintext", "server-3", finding.Broken),
+			"refuses-plaintext at server-3, which carries open: fail, want pass: planted",
+		},
+		"a control that is lost at a sound agent": {
+			with(shown(), "refuses-plaintext", "server-1", finding.NotCarriedOut),
+			"refuses-plaintext at server-1, which is sound: inconclusive, want pass: planted",
+		},
+		"a check that cannot tell at the agent that carries its mutation": {
+			with(shown(), "refuses-plaintext", "server-2", finding.NotCarriedOut),
+			"refuses-plaintext at server-2, which carries plain: inconclusive, want fail: planted",
+		},
+		"a question of the cluster that fails in a shared one": {
+			with(shown(), "has-one-key", "server-1", finding.Broken),
+			"has-one-key of the cluster, asked of all: fail, want pass: planted",
+		},
+		"a sound agent at which nothing was tried": {
+			slices.DeleteFunc(shown(), func(f finding.Finding) bool { return f.Node == "server-1" && f.ID != "has-one-key" }),
+			"every check at server-1, which is sound: not tried, want tried",
+		},
+		"a check that is skipped wherever it does not fail": {
+			with(with(shown(), "refuses-plaintext", "server-1", finding.Skipped), "refuses-plaintext", "server-3", finding.Skipped),
+			"refuses-plaintext at every other server, which is sound: pass at none, want pass",
+		},
+		"a question of the cluster that was not asked": {
+			slices.DeleteFunc(shown(), func(f finding.Finding) bool { return f.ID == "has-one-key" }),
+			"has-one-key of the cluster, asked of all: not tried, want asked",
+		},
+		"a question of the cluster that was skipped": {
+			with(shown(), "has-one-key", "server-1", finding.Skipped),
+			"has-one-key of the cluster, asked of all: skipped, want asked",
+		},
+		"an agent at which nothing was tried": {
+			slices.DeleteFunc(shown(), func(f finding.Finding) bool { return f.Node == "server-3" }),
+			"every check at server-3, which carries open: not tried, want tried",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := mutation.Judge(pair(), listed(), sight(test.findings))
+			if len(got) != 1 || got[0].String() != test.want {
+				t.Errorf("got %v, want one difference: %s", got, test.want)
+			}
+		})
+	}
+}
+
+// TestWhatIsLostAtTheCarrierIsNoDifference: a mutation may take another check's control away at its own agent.
+func TestWhatIsLostAtTheCarrierIsNoDifference(t *testing.T) {
+	if got := mutation.Judge(pair(), listed(), sight(with(shown(), "refuses-strangers", "server-2", finding.NotCarriedOut))); len(got) != 0 {
+		t.Errorf("%v", got)
+	}
+}
+
+// TestLearnIsWhatJudgeTakes: what was learned of a pack is what the same pack then has to show, and what the cluster is asked
+// is put down to none of several.
+func TestLearnIsWhatJudgeTakes(t *testing.T) {
+	learned := mutation.Learn(pair(), sight(shown()))
+	if got := mutation.Judge(pair(), learned, sight(shown())); len(got) != 0 {
+		t.Errorf("%v", got)
+	}
+	if got := mutation.Judge(pair(), learned, sight(sound())); len(got) != 2 {
+		t.Errorf("a cluster without the two differs by %v", got)
+	}
+	broken := with(shown(), "has-one-key", "server-1", finding.Broken)
+	if got := mutation.Judge(pair(), mutation.Learn(pair(), sight(broken)), sight(broken)); len(got) != 1 {
+		t.Errorf("a question of the cluster is explained: %v", got)
+	}
+}
+
+// TestCutOff: its peers may miss it, by what is listed and by nothing else.
+func TestCutOff(t *testing.T) {
+	pack := mutation.Pack{Servers: 2, Extra: "server-3", Placed: []mutation.Placed{
+		{Mutation: row("gone", pki.Server, mutation.Extra), Node: "server-3", Scope: mutation.Agent},
+	}}
+	seen := with(with(sound(), "refuses-strangers", "server-1", finding.Broken), "refuses-plaintext", "server-3", finding.Broken)
+	learned := mutation.Learn(pack, sight(seen))
+	if len(learned) != 1 || !slices.Equal(learned[0].Fails, []string{"refuses-plaintext"}) || !slices.Equal(learned[0].Elsewhere, []string{"refuses-strangers"}) {
+		t.Fatalf("learned %+v", learned)
+	}
+	for name, test := range map[string]struct {
+		findings []finding.Finding
+		want     int
+	}{
+		"as learned":             {seen, 0},
+		"nobody misses it":       {with(sound(), "refuses-plaintext", "server-3", finding.Broken), 0},
+		"a peer fails otherwise": {with(seen, "refuses-plaintext", "server-2", finding.Broken), 1},
+	} {
+		if got := mutation.Judge(pack, learned, sight(test.findings)); len(got) != test.want {
+			t.Errorf("%s: %v, want %d differences", name, got, test.want)
+		}
+	}
+}
+
+// TestAllCarry: where all servers carry the mutation, what fails at any of them counts.
+func TestAllCarry(t *testing.T) {
+	pack := mutation.Pack{Servers: 3, Placed: []mutation.Placed{{Mutation: row("all", pki.Server, mutation.Shares), Scope: mutation.Servers}}}
+	seen := with(with(sound(), "refuses-strangers", "server-2", finding.Broken), "has-one-key", "server-1", finding.Broken)
+	learned := mutation.Learn(pack, sight(seen))
+	if got := mutation.Judge(pack, learned, sight(seen)); len(got) != 0 {
+		t.Errorf("%v", got)
+	}
+	if got := mutation.Judge(pack, learned, sight(sound())); len(got) != 2 {
+		t.Errorf("a sound cluster differs by %v", got)
+	}
+}
+
+// TestUnproved: a check that no mutation breaks is told, and one that breaks only where all others do.
+func TestUnproved(t *testing.T) {
+	check := func(id string) posture.Spec { return posture.Spec{ID: id, Plane: "HTTP"} }
+	seen := []mutation.Seen{
+		{Mutation: "good", Scope: mutation.Agent, Fails: []string{"a"}, Sound: []string{"HTTP"}},
+		{Mutation: "all-fail", Scope: mutation.Cluster, Fails: []string{"a", "b"}},
+	}
+	got := strings.Join(unproved([]posture.Spec{check("a"), check("b"), check("c")}, seen), "\n")
+	for _, want := range []string{"b was never seen to fail", "c was never seen to fail", "3 checks fail"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("it is not told that %s:\n%s", want, got)
+		}
+	}
+	if strings.Contains(got, "a was never") {
+		t.Errorf("the control is told:\n%s", got)
+	}
+}

@@ -1,0 +1,67 @@
+package mutation
+
+import (
+	"context"
+	"fmt"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/pki"
+)
+
+// ForLab returns the cluster of the Spec with one mutation, and the Spec that has its agents carry it: the last agent of the
+// mutation's role, or all that its scope says. The lab is hardened, as the checks that fail because of a mutation were seen on
+// hardened labs. An agent that the mutation cuts off is an extra node. Pack.Begin does what remains when the lab is up.
+//
+// The error wraps lab.ErrInvalid, for a mutation that no lab can carry or a Spec of several regions.
+func ForLab(s lab.Spec, m Mutation) (Pack, lab.Spec, error) {
+	if reason := m.OfLab(); reason != "" {
+		return Pack{}, s, fmt.Errorf("%w: no lab can carry the mutation %s: %s", lab.ErrInvalid, m.ID, reason)
+	}
+	if len(s.Regions) > 1 {
+		return Pack{}, s, fmt.Errorf("%w: a lab of %d regions carries no mutation: leave all but one out", lab.ErrInvalid, len(s.Regions))
+	}
+	s = s.With(lab.Hardened())
+	servers, clients := s.Members()
+	m.Everywhere = false
+	p := Unpacked([]Mutation{m}, Size{Servers: servers, SharedServers: servers, SharedClients: clients})[0]
+	p.Servers, p.Clients, p.InTurn = servers, clients, false
+	if m.Scope == Agent && p.Extra == "" {
+		if m.Role == pki.Client && clients == 0 || m.Role == pki.Server && servers == 0 {
+			return Pack{}, s, fmt.Errorf("%w: the mutation %s is carried by a %s, and the lab has none", lab.ErrInvalid, m.ID, m.Role)
+		}
+		p.Placed[0].Node = nodeName(m.Role, map[pki.Role]int{pki.Server: servers, pki.Client: clients}[m.Role])
+		if p.Placed[0].Node == p.Lead {
+			p.Lead = "" // there is no other server
+		}
+	}
+	if p.Extra != "" {
+		p.Extra = nodeName(m.Role, map[pki.Role]int{pki.Server: servers, pki.Client: clients}[m.Role]+1)
+		p.Placed[0].Node = p.Extra
+	}
+	return p, Clusters{Spec: s}.spec(p), nil
+}
+
+// Wait returns what a start of the pack's cluster can wait for: that it is ready, unless its servers find no leader.
+func (p Pack) Wait() lab.Wait {
+	if p.noLeader() {
+		return lab.Started
+	}
+	return lab.Ready
+}
+
+// Begin does to a lab that is up what has it carry the pack's mutation: it starts the extra node, or changes what a running
+// cluster holds. It returns when every agent that it concerns has the change.
+func (p Pack) Begin(ctx context.Context, l *lab.Lab) error {
+	if err := p.settle(ctx, l); err != nil {
+		return err
+	}
+	for _, placed := range p.Placed {
+		if placed.Mutation.Live == nil {
+			continue
+		}
+		if err := placed.Mutation.Live.Do(ctx, l); err != nil {
+			return fmt.Errorf("%s: %w", placed.Mutation.ID, err)
+		}
+	}
+	return nil
+}

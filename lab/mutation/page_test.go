@@ -1,0 +1,101 @@
+package mutation_test
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"nomadlab.internal/lab/mutation"
+	"nomadlab.internal/lab/posture"
+)
+
+// checksPage is made from seen.json and the catalogue.
+const checksPage = "../../docs/checks.md"
+
+// TestChecksPage: the page is what was seen, in the catalogue's words.
+func TestChecksPage(t *testing.T) {
+	seen, err := mutation.AllSeen()
+	if err != nil {
+		t.Fatal(err)
+	}
+	page := page(t, specs(t), seen)
+	if updating() {
+		if err := os.WriteFile(filepath.Clean(checksPage), page, 0o644); err != nil { //nolint:gosec // for everybody to read
+			t.Fatal(err)
+		}
+		return
+	}
+	written, err := os.ReadFile(checksPage)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(written), string(page)); diff != "" {
+		t.Errorf("docs/checks.md (-written +made), `go test ./lab/mutation -run TestChecksPage -update` writes it:\n%s", diff)
+	}
+}
+
+// page is docs/checks.md.
+func page(t *testing.T, checks []posture.Spec, seen []mutation.Seen) []byte {
+	t.Helper()
+	changes := map[string]string{}
+	for _, m := range mutation.All() {
+		changes[m.ID] = m.Change
+	}
+	var text bytes.Buffer
+	fmt.Fprintf(&text, `# The checks, and which mutations each of them caught
+
+`+"`nomadlab check`"+` carries these out; [posture.md](posture.md) says how. This page is made from what TestProof saw: for each
+mutation below, agents of a hardened lab carry one change, and exactly the listed checks fail there. At the other agents of
+the same cluster, in the same minute, all of them pass.
+
+%d checks, %d mutations. %d checks fail because of mutations of their own; others fail because of the same mutations as one of
+these, and show the same thing in another way. A check counts as seen to fail only because of a mutation that leaves more than
+half of its plane's checks alone; for one of the cluster, a single other check that passes must do, as servers without a leader
+have no peers and no clients either. Where agents do not become a cluster, its checks alone are tried.
+`, len(checks), len(seen), len(alike(checks, seen)))
+	for _, plane := range planes(checks) {
+		fmt.Fprintf(&text, "\n## %s\n\n| check | the promise | kind, severity | why | caught |\n| --- | --- | --- | --- | --- |\n", plane)
+		for _, c := range checks {
+			if string(c.Plane) != plane {
+				continue
+			}
+			var lines []string
+			for _, s := range caught(c, seen) {
+				lines = append(lines, code(changes[s.Mutation])+" of "+string(s.Scope))
+			}
+			fmt.Fprintf(&text, "| %s | %s | %s, %s | %s | %s |\n", c.ID, cell(c.Title), c.Kind, c.Severity, cell(c.Why), strings.Join(lines, "<br>"))
+		}
+	}
+	fmt.Fprint(&text, "\n## The mutations, and all checks that fail because of each\n\n"+
+		"Carried by one agent, by all servers or clients, or by the cluster.\n\n| mutation | carried by | the change | checks that fail |\n| --- | --- | --- | --- |\n")
+	for _, s := range seen {
+		fails := strings.Join(s.Fails, "<br>")
+		if len(s.Elsewhere) > 0 {
+			fails += "<br>at its peers: " + strings.Join(s.Elsewhere, ", ")
+		}
+		fmt.Fprintf(&text, "| %s | %s | %s | %s |\n", s.Mutation, s.Scope, code(changes[s.Mutation]), fails)
+	}
+	return text.Bytes()
+}
+
+func planes(checks []posture.Spec) []string {
+	var all []string
+	for _, c := range checks {
+		if !slices.Contains(all, string(c.Plane)) {
+			all = append(all, string(c.Plane))
+		}
+	}
+	return all
+}
+
+// cell makes a text fit for a cell of a Markdown table.
+func cell(text string) string { return strings.ReplaceAll(text, "|", `\|`) }
+
+// code sets a change off.
+func code(line string) string { return "`" + cell(line) + "`" }

@@ -1,0 +1,111 @@
+package mutation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/hashicorp/nomad/api"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture/catalogue"
+)
+
+// shortGossipKey is one of 16 bytes that no check tries.
+const shortGossipKey = "c2l4dGVlbiBieXRlcyAuLg=="
+
+// gossipRows are of the servers' gossip, and of how they find each other.
+func gossipRows() []Mutation {
+	noKey := set(pki.Server, "no-gossip-key", serverEncrypt, "")
+	noKey.Change = "no server.encrypt"
+	onAll := noKey
+	onAll.ID, onAll.Scope = "no-gossip-key", Servers
+	keyed := func(id, key string) Mutation {
+		m := set(pki.Server, id, serverEncrypt, fmt.Sprintf("%q", key))
+		m.ID, m.Scope = id, Servers
+		m.Change = "another server.encrypt: " + id
+		return m
+	}
+	other := set(pki.Server, "other-gossip-key", serverEncrypt, fmt.Sprintf("%q", catalogue.DocumentedGossipKey)).cutsOff()
+	other.Change = "another server.encrypt than its peers'"
+	eachAlone := set(pki.Server, "each-alone", serverExpect, "1")
+	eachAlone.Scope, eachAlone.NoLeader, eachAlone.Planes = Servers, true, clusterChecks()
+	eachAlone.Live = &Live{Do: eachNamesALeader}
+	begins := set(pki.Server, "begins-alone", serverExpect, "1")
+	begins.Sharing = Alone
+	all := []Mutation{
+		onAll, noKey.cutsOff(), other,
+		keyed("documented-gossip-key", catalogue.DocumentedGossipKey), keyed("short-gossip-key", shortGossipKey),
+		eachAlone, begins, rogueServer(),
+	}
+	for _, k := range []struct{ id, title, key string }{
+		{"documented-gossip-key", "the gossip key of the documentation", catalogue.DocumentedGossipKey},
+		{"old-documented-gossip-key", "the gossip key of the old documentation", catalogue.OldDocumentedGossipKey},
+		{"tutorial-gossip-key", "the gossip key of a tutorial", catalogue.TutorialGossipKey},
+		{"typed-gossip-key", "a gossip key that instructions show", catalogue.TypedGossipKey},
+		{"drawn-gossip-key", "another gossip key that instructions show", catalogue.DrawnGossipKey},
+		{"gossip-key-of-zeros", "a gossip key of zeros", catalogue.ZeroGossipKey},
+		{"short-gossip-key", "another gossip key of 16 bytes", shortGossipKey},
+	} {
+		all = append(all, installed(k.id, k.title, k.key))
+	}
+	return all
+}
+
+// eachNamesALeader returns when each server does, be it itself.
+func eachNamesALeader(ctx context.Context, l *lab.Lab) error {
+	for _, n := range l.Servers() {
+		server, err := n.API()
+		if err != nil {
+			return err
+		}
+		if err := lab.WaitFor(ctx, n.Name()+" to name a leader", func(ctx context.Context) string {
+			var leader string
+			_, err := server.Raw().Query("/v1/status/leader", &leader, (&api.QueryOptions{AllowStale: true}).WithContext(ctx))
+			switch {
+			case err != nil:
+				return err.Error()
+			case leader == "":
+				return "it names nobody"
+			default:
+				return ""
+			}
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// installed returns a mutation of a running cluster by one more gossip key, which every server keeps beside the one in use.
+func installed(id, title, key string) Mutation {
+	return Mutation{
+		ID: "installed-" + id, Scope: Cluster, Change: "nomad operator gossip keyring install of " + title, Planes: []string{"gossip"}, Turns: Keyring,
+		Live: &Live{
+			Do: func(_ context.Context, l *lab.Lab) error {
+				return changeRing(l, "install "+title, func(a *api.Agent) (*api.KeyringResponse, error) { return a.InstallKey(key) })
+			},
+			Undo: func(_ context.Context, l *lab.Lab) error {
+				return changeRing(l, "remove "+title, func(a *api.Agent) (*api.KeyringResponse, error) { return a.RemoveKey(key) })
+			},
+		},
+	}
+}
+
+// changeRing changes the servers' gossip keyring. Nomad answers when every server has done so, and fails unless all have
+// (command/agent/agent_endpoint.go, KeyringOperationRequest; serf's KeyManager).
+func changeRing(l *lab.Lab, doing string, change func(*api.Agent) (*api.KeyringResponse, error)) error {
+	client, err := l.Servers()[0].API()
+	if err != nil {
+		return err
+	}
+	answer, err := change(client.Agent())
+	if err != nil {
+		return fmt.Errorf("%s: %w", doing, err)
+	}
+	if answer.NumNodes != len(l.Servers()) {
+		return errors.New(doing + ": not every server has answered")
+	}
+	return nil
+}

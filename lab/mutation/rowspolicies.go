@@ -1,0 +1,148 @@
+package mutation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/hashicorp/nomad/api"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture/catalogue"
+)
+
+// QuickPolicies has clients ask for a policy each time, as they would else go by one that was withdrawn for 30 s more
+// (client/acl.go, resolvePolicies). It weakens nothing.
+func QuickPolicies() lab.Option { return lab.Set(pki.Client, "acl.policy_ttl", `"1ms"`) }
+
+// policyRows are of ACL policies: one capability each that is granted to whoever has no token, or to a job.
+func policyRows() []Mutation {
+	var all []Mutation
+	for _, c := range []string{
+		"read-job", "parse-job", "plan-job", "submit-job", "register-job", "revert-job", "deregister-job", "purge-job", "evaluate-job",
+		"tag-job-version", "stable-job", "scale-job", "dispatch-job", "force-periodic-job", "delete-service-registration",
+		"read-job-scaling", "list-scaling-policies", "read-scaling-policy", "list-jobs",
+		"host-volume-read", "host-volume-create", "host-volume-register", "host-volume-delete",
+		"csi-list-volume", "csi-read-volume", "csi-write-volume",
+		"fail-deployment", "pause-deployment", "promote-deployment", "unblock-deployment", "set-alloc-health-deployment",
+		"read-logs", "read-fs", "alloc-lifecycle", "gc-allocation", "pause-allocation", "alloc-exec",
+	} {
+		all = append(all, anonymous(c, namespace(c)))
+	}
+	for _, c := range []string{"list", "read", "write", "destroy"} {
+		all = append(all, anonymous("variables-"+c, variables(c)))
+	}
+	for _, c := range []string{"read", "write", "delete"} {
+		all = append(all, anonymous("node-pool-"+c, fmt.Sprintf(`node_pool "*" { capabilities = [%q] }`, c)))
+	}
+	for _, c := range []string{"snapshot-save", "keyring-read", "keyring-rotate", "keyring-delete"} {
+		all = append(all, anonymous(c, fmt.Sprintf(`operator { capabilities = [%q] }`, c)))
+	}
+	for _, p := range [][2]string{
+		{"node", "read"}, {"node", "write"}, {"agent", "read"}, {"agent", "write"}, {"operator", "read"}, {"operator", "write"},
+		{"plugin", "list"}, {"plugin", "read"},
+	} {
+		all = append(all, anonymous(p[0]+"-"+p[1], level(p[0], p[1])))
+	}
+	return append(all,
+		bound("list-jobs", namespace("list-jobs")), bound("submit-job", namespace("submit-job")), bound("read-logs", namespace("read-logs")),
+		bound("variables", variables("read")), bound("node-read", level("node", "read")), bound("agent-read", level("agent", "read")),
+		bound("operator-read", level("operator", "read")),
+	)
+}
+
+// accessChecks are the checks of what ACLs let in.
+func accessChecks() []string {
+	return []string{"*-lets-nobody-*", "*-lets-no-*", "workload-identity-*", "server-rpc-hides-*", "*-token*"}
+}
+
+// namespace returns the rules that grant the capability in every namespace.
+func namespace(capability string) string {
+	return fmt.Sprintf(`namespace "*" { capabilities = [%q] }`, capability)
+}
+
+// variables returns the rules that grant the capability at every path of every namespace.
+func variables(capability string) string {
+	return fmt.Sprintf(`namespace "*" { variables { path "*" { capabilities = [%q] } } }`, capability)
+}
+
+// level returns the rules that grant a level of a block.
+func level(block, policy string) string { return fmt.Sprintf("%s { policy = %q }", block, policy) }
+
+// bound grants the rules to the job of the checks' own workload, whose identity they widen.
+func bound(id, rules string) Mutation {
+	return granted("workload-"+id, rules, "a policy that is bound to a job", api.ACLPolicy{
+		Name: "too-broad", JobACL: &api.JobACL{Namespace: "default", JobID: catalogue.WitnessJob},
+	})
+}
+
+// granted returns a mutation by one policy, which is put into the running cluster and taken out again.
+func granted(id, rules, where string, policy api.ACLPolicy) Mutation {
+	policy.Rules = rules
+	return Mutation{
+		ID: id, Scope: Cluster, Change: rules + " in " + where, Planes: accessChecks(), Turns: Policies,
+		Live: &Live{
+			Do:   func(ctx context.Context, l *lab.Lab) error { return put(ctx, l, policy) },
+			Undo: func(ctx context.Context, l *lab.Lab) error { return withdraw(ctx, l, policy.Name) },
+		},
+	}
+}
+
+// anonymous grants the rules to whoever has no token.
+func anonymous(id, rules string) Mutation {
+	return granted("anonymous-"+id, rules, "the policy of the anonymous token", api.ACLPolicy{Name: "anonymous"})
+}
+
+// put writes the policy, and waits until every server has it: each resolves rights by its own state.
+func put(ctx context.Context, l *lab.Lab, policy api.ACLPolicy) error {
+	server, err := l.Servers()[0].API()
+	if err != nil {
+		return err
+	}
+	if _, err := server.ACLPolicies().Upsert(&policy, new(api.WriteOptions).WithContext(ctx)); err != nil {
+		return fmt.Errorf("write the policy %s: %w", policy.Name, err)
+	}
+	return everyServer(ctx, l, policy.Name, func(got *api.ACLPolicy) bool { return got != nil && got.Rules == policy.Rules })
+}
+
+// withdraw removes the policy, and waits until no server has it.
+func withdraw(ctx context.Context, l *lab.Lab, name string) error {
+	server, err := l.Servers()[0].API()
+	if err != nil {
+		return err
+	}
+	if _, err := server.ACLPolicies().Delete(name, new(api.WriteOptions).WithContext(ctx)); err != nil {
+		return fmt.Errorf("remove the policy %s: %w", name, err)
+	}
+	return everyServer(ctx, l, name, func(got *api.ACLPolicy) bool { return got == nil })
+}
+
+// everyServer waits until each server's own state has the policy as it is to be; nil is none.
+func everyServer(ctx context.Context, l *lab.Lab, name string, is func(*api.ACLPolicy) bool) error {
+	for _, n := range l.Servers() {
+		server, err := n.API()
+		if err != nil {
+			return err
+		}
+		err = lab.WaitFor(ctx, fmt.Sprintf("%s to know of the policy %s", n.Name(), name), func(ctx context.Context) string {
+			got, _, err := server.ACLPolicies().Info(name, (&api.QueryOptions{AllowStale: true}).WithContext(ctx))
+			var answer api.UnexpectedResponseError
+			if errors.As(err, &answer) && answer.StatusCode() == 404 {
+				got, err = nil, nil
+			}
+			switch {
+			case err != nil:
+				return err.Error()
+			case !is(got):
+				return "it does not yet"
+			default:
+				return ""
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,194 @@
+package regress
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/agentconf"
+	"nomadlab.internal/lab/mutation"
+	"nomadlab.internal/lab/pki"
+)
+
+// Mutations returns the mutations of the table that can be made of a user's configuration, in the table's order.
+func Mutations() []mutation.Mutation {
+	return slices.DeleteFunc(mutation.All(), func(m mutation.Mutation) bool { return !m.OfConfiguration() })
+}
+
+// inapplicable says why the mutation changes nothing of the configuration; empty where it does.
+func (s Source) inapplicable(m mutation.Mutation) string {
+	for _, why := range []func(mutation.Mutation) string{s.lacksAgents, s.lacksLines, s.lacksIntroduction, s.lacksCertificates, s.lacksFile} {
+		if reason := why(m); reason != "" {
+			return reason
+		}
+	}
+	return ""
+}
+
+// lacksAgents says that there are not the agents that the mutation takes.
+func (s Source) lacksAgents(m mutation.Mutation) string {
+	if reason := s.lacksRole(m.Role); reason != "" {
+		return reason
+	}
+	several := m.Role == pki.Server && (m.Sharing == mutation.Extra || m.Sharing == mutation.Alone)
+	switch {
+	case several && s.Servers < 3:
+		return fmt.Sprintf("it takes one server of three, and there is %d", s.Servers)
+	case m.NoLeader && s.Servers < 2:
+		return "there is one server"
+	default:
+		return ""
+	}
+}
+
+// lacksRole says that there are no agents of the role.
+func (s Source) lacksRole(role pki.Role) string {
+	if role == pki.Client && !s.hasClients() {
+		return "there is no configuration of a client"
+	}
+	return ""
+}
+
+// lacksLines says that the configuration has the mutation's lines as it is, or that they decide nothing there.
+func (s Source) lacksLines(m mutation.Mutation) string {
+	for _, l := range m.Lines {
+		already, stands := true, false
+		for _, role := range s.rolesOf(m) {
+			files := s.files(role)
+			if why := idle(files, l.Path); why != "" {
+				return why
+			}
+			stands = stands || len(files.Lookup(l.Path)) > 0
+			already = already && l.Value != "" && is(files, l.Path, l.Value)
+		}
+		switch {
+		case already:
+			return fmt.Sprintf("%s is %s as it is", l.Path, l.Value)
+		case l.Was != "" && len(s.takenOut(l)) == 0:
+			return fmt.Sprintf("%s = %s stands nowhere", l.Path, l.Was)
+		case l.Value == "" && !stands:
+			return l.Path + " stands nowhere"
+		}
+	}
+	return ""
+}
+
+// lacksIntroduction says that servers let a client into any node pool, so that its own decides nothing about whether it gets in.
+func (s Source) lacksIntroduction(m mutation.Mutation) string {
+	const enforcement = "server.client_introduction.enforcement"
+	ofPool := slices.ContainsFunc(m.Lines, func(l mutation.Line) bool { return l.Path == "client.node_pool" })
+	if !ofPool || is(s.files(pki.Server), enforcement, `"strict"`) {
+		return ""
+	}
+	return "client.node_pool decides nothing about who gets in unless " + enforcement + " is strict"
+}
+
+// rolesOf returns whose agents carry the mutation.
+func (s Source) rolesOf(m mutation.Mutation) []pki.Role {
+	return slices.DeleteFunc(s.roles(), func(role pki.Role) bool { return m.Role != "" && m.Role != role })
+}
+
+// takenOut returns the settings that take the line out wherever it has the value that it is to have.
+func (s Source) takenOut(l mutation.Line) []lab.Setting {
+	var settings []lab.Setting
+	for _, role := range s.roles() {
+		if files := s.files(role); len(files.Lookup(l.Path)) > 0 && is(files, l.Path, l.Was) {
+			settings = append(settings, lab.Setting{Role: role, Path: l.Path})
+		}
+	}
+	return settings
+}
+
+// lacksCertificates says that no certificate can be made for the agents, or that they have no authorities to add one to.
+func (s Source) lacksCertificates(m mutation.Mutation) string {
+	files, c := s.files(m.Role), s.Configuration
+	switch {
+	case m.ForeignTrust && files.Text("tls.ca_file") == "":
+		return "no tls.ca_file is named"
+	case m.Certificate == nil:
+		return ""
+	case files.Text("tls.cert_file") == "":
+		return "no tls.cert_file is named"
+	case (c.Server.Credential != nil || c.Client.Credential != nil) && c.Authority == nil:
+		return "the key of your authority is not among what was handed in"
+	default:
+		return ""
+	}
+}
+
+// lacksFile says that no file was read that could have the defect, or that it has it as it is.
+func (s Source) lacksFile(m mutation.Mutation) string {
+	if m.File == nil {
+		return ""
+	}
+	_, reason := s.defective(m.Role, *m.File)
+	return reason
+}
+
+// defective returns the configuration with one of its own files kept in another way, or why there is none to be.
+func (s Source) defective(role pki.Role, d mutation.FileDefect) (out Source, lacks string) {
+	out = s
+	out.Originals = slices.Clone(s.Originals)
+	at := slices.IndexFunc(out.Originals, func(o Original) bool { return o.Role == role && o.Holds == Holds(d.Holds) })
+	if at < 0 {
+		return s, fmt.Sprintf("no file with a %s of a %s was read", d.Holds, role)
+	}
+	if d.Beside != "" {
+		out.Originals = append(out.Originals, Original{Role: role, Path: d.Beside, Holds: HoldsAuthority, Mode: 0o600})
+		return out, ""
+	}
+	before := out.Originals[at]
+	out.Originals[at].Mode |= d.Mode
+	if d.Owner != 0 {
+		out.Originals[at].Owner = d.Owner
+	}
+	if out.Originals[at] == before {
+		return s, before.Path + " is so as it is"
+	}
+	return out, ""
+}
+
+// is says whether agents with the files have that value of the setting already, be it by default.
+func is(files agentconf.Files, path, value string) bool {
+	if value == "true" || value == "false" {
+		if len(files.Lookup(path)) == 0 {
+			return cmp.Or(usual(path), "false") == value
+		}
+		on, err := files.Flag(path)
+		return err == nil && fmt.Sprint(on) == value
+	}
+	counts, stands := files.Counts(path)
+	if !stands {
+		return canonical(path, value) == usual(path)
+	}
+	return plain(counts.Value) == plain(value)
+}
+
+// usual is what Nomad takes where a setting is not there. Empty: nothing, or it is of no mutation.
+func usual(path string) string {
+	return map[string]string{
+		"tls.tls_min_version":                    "tls12", // helper/tlsutil/config.go:452
+		"server.client_introduction.enforcement": "warn",  // nomad/structs/node.go:863-865
+		"server.bootstrap_expect":                "0",
+		"autopilot.cleanup_dead_servers":         "true", // nomad/structs/config/autopilot.go, DefaultAutopilotConfig
+	}[path]
+}
+
+// idle says why a setting of the tls block decides nothing at agents with the files; empty where it does.
+func idle(files agentconf.Files, path string) string {
+	needs := map[string][]string{
+		"tls.verify_https_client": {"tls.http"}, "tls.verify_server_hostname": {"tls.rpc"}, "tls.rpc_upgrade_mode": {"tls.rpc"},
+		"tls.tls_min_version": {"tls.http", "tls.rpc"}, "tls.tls_cipher_suites": {"tls.http", "tls.rpc"},
+	}[path]
+	for _, setting := range needs {
+		if on, err := files.Flag(setting); err == nil && on {
+			return ""
+		}
+	}
+	if len(needs) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s decides nothing without %s", path, strings.Join(needs, " or "))
+}

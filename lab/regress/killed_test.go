@@ -1,0 +1,207 @@
+package regress_test
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/mutation"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/regress"
+)
+
+// report is one of a single check at one agent, and of one that passes whatever happens.
+func report(v finding.Verdict, outcome string, settings ...string) finding.Report {
+	return finding.Report{Findings: []finding.Finding{
+		{ID: "a-promise", Verdict: v, Outcome: outcome, Settings: settings},
+		{ID: "another", Verdict: finding.Held, Outcome: "absent"},
+	}}
+}
+
+// TestFates: what was seen without a mutation and with it decides what became of it.
+func TestFates(t *testing.T) {
+	weakens := mutation.Mutation{ID: "m", Settings: []string{"tls.http"}}
+	nothing := mutation.Mutation{ID: "n", Settings: []string{"tls.http"}, Equivalent: "it is so (a.go:1)"}
+	held := report(finding.Held, "refused", "tls.http")
+	for name, test := range map[string]struct {
+		mutation    mutation.Mutation
+		before, now finding.Report
+		want        regress.Fate
+		by          int
+	}{
+		"nobody noticed":          {weakens, held, held, regress.Survived, 0},
+		"who names it noticed":    {weakens, held, report(finding.Broken, "accepted", "tls.HTTP"), regress.Killed, 1},
+		"who names another did":   {weakens, held, report(finding.Broken, "accepted", "acl.enabled"), regress.KilledByOthers, 1},
+		"it was broken before":    {weakens, report(finding.Broken, "accepted", "tls.http"), report(finding.Broken, "accepted", "tls.http"), regress.Survived, 0},
+		"it could not be tried":   {weakens, held, report(finding.NotCarriedOut, "not reached", "tls.http"), regress.Survived, 0},
+		"the very same":           {nothing, held, held, regress.Equivalent, 0},
+		"another outcome":         {nothing, held, report(finding.Held, "denied", "tls.http"), regress.NotEquivalent, 1},
+		"another verdict":         {nothing, held, report(finding.Skipped, "refused", "tls.http"), regress.NotEquivalent, 1},
+		"nothing was seen at all": {nothing, finding.Report{}, finding.Report{}, regress.NotEquivalent, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := regress.Judge(test.mutation, test.before, test.now)
+			if r.Fate != test.want || len(r.By) != test.by {
+				t.Errorf("it was %s by %v, want %s by %d", r.Fate, r.By, test.want, test.by)
+			}
+		})
+	}
+}
+
+// TestScore counts what had to be killed, and what was by who names it.
+func TestScore(t *testing.T) {
+	var run regress.MutationRun
+	for _, f := range []regress.Fate{
+		regress.Killed, regress.Killed, regress.KilledByOthers, regress.Survived, regress.Failed, regress.NotEquivalent,
+		regress.Equivalent, regress.Inapplicable, regress.Refused,
+	} {
+		run.Results = append(run.Results, regress.Result{Fate: f})
+	}
+	if killed, of := run.Score(); killed != 2 || of != 6 {
+		t.Errorf("%d of %d", killed, of)
+	}
+}
+
+// seen is a report of one check, with its verdict at each node.
+func seen(verdicts map[string]finding.Verdict) finding.Report {
+	var r finding.Report
+	for node, v := range verdicts {
+		r.Findings = append(r.Findings, finding.Finding{ID: "https-refuses-plaintext", Node: node, Verdict: v, Settings: []string{"tls.http"}})
+	}
+	return r
+}
+
+// pair is a pack of two mutations of one setting, beside a sound server.
+func pair() mutation.Pack {
+	p := mutation.Pack{Name: "pair", Servers: 3}
+	for i, id := range []string{"first", "second"} {
+		p.Placed = append(p.Placed, mutation.Placed{
+			Mutation: mutation.Mutation{ID: id, Scope: mutation.Agent, Role: pki.Server, Settings: []string{"tls.http"}},
+			Node:     fmt.Sprintf("server-%d", i+2), Scope: mutation.Agent,
+		})
+	}
+	return p
+}
+
+// TestJudgeTogether: a mutation is killed by what fails at its own agent, and nothing of a pack counts in which a sound agent
+// fails.
+func TestJudgeTogether(t *testing.T) {
+	const held, broken = finding.Held, finding.Broken
+	base := seen(map[string]finding.Verdict{"server-1": held, "server-2": held, "server-3": held})
+	for name, test := range map[string]struct {
+		base, now finding.Report
+		want      []string
+		apart     string
+	}{
+		"each at its own agent": {
+			base, seen(map[string]finding.Verdict{"server-1": held, "server-2": broken, "server-3": broken}), []string{"first", "second"}, "",
+		},
+		"one survives": {
+			base, seen(map[string]finding.Verdict{"server-1": held, "server-2": held, "server-3": broken}), []string{"second"}, "at its agent",
+		},
+		"the sound agent fails": {
+			base, seen(map[string]finding.Verdict{"server-1": broken, "server-2": broken, "server-3": broken}), nil, "https-refuses-plaintext",
+		},
+		"what the sound agent fails failed before": {
+			seen(map[string]finding.Verdict{"server-1": broken, "server-2": held, "server-3": held}),
+			seen(map[string]finding.Verdict{"server-1": broken, "server-2": broken, "server-3": broken}), nil, "at its agent",
+		},
+		"nothing was seen": {base, finding.Report{}, nil, "at its agent"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			killed, apart := regress.JudgeTogether(pair(), test.base, test.now)
+			if got := ids(killed); !slices.Equal(got, test.want) || !strings.Contains(apart, test.apart) {
+				t.Errorf("killed are %v, want %v; the others are tried apart because %q, want %q", got, test.want, apart, test.apart)
+			}
+		})
+	}
+}
+
+// TestJudgeEquivalents: mutations that are said to change nothing are proved together, and where anything differs, or nothing
+// could be seen, any of them may be what makes the difference.
+func TestJudgeEquivalents(t *testing.T) {
+	one := mutation.Mutation{ID: "one", Equivalent: "it is so (a.go:1)"}
+	both := []mutation.Mutation{one, {ID: "two", Equivalent: "it is so (b.go:2)"}}
+	held := report(finding.Held, "refused")
+	for name, test := range map[string]struct {
+		all             []mutation.Mutation
+		now             finding.Report
+		err             error
+		proved, doubted []string
+		fate            regress.Fate
+	}{
+		"the very same":          {both, held, nil, []string{"one", "two"}, nil, regress.Equivalent},
+		"something differs":      {both, report(finding.Held, "denied"), nil, nil, []string{"one", "two"}, regress.NotEquivalent},
+		"an agent ends":          {both, finding.Report{}, &regress.RefusedError{}, nil, []string{"one", "two"}, regress.Refused},
+		"alone, the very same":   {both[:1], held, nil, []string{"one"}, nil, regress.Equivalent},
+		"alone, and it differs":  {both[:1], report(finding.Held, "denied"), nil, []string{"one"}, nil, regress.NotEquivalent},
+		"alone, an agent ends":   {both[:1], finding.Report{}, &regress.RefusedError{}, []string{"one"}, nil, regress.Refused},
+		"alone, it does not end": {both[:1], finding.Report{}, errors.New("no leader"), []string{"one"}, nil, regress.Failed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			proved, doubted := regress.JudgeEquivalents(test.all, held, test.now, test.err)
+			if !slices.Equal(ids(proved), test.proved) || !slices.Equal(ids(doubted), test.doubted) {
+				t.Errorf("proved %v, want %v; doubted %v, want %v", ids(proved), test.proved, ids(doubted), test.doubted)
+			}
+			for _, r := range append(proved, doubted...) {
+				if r.Fate != test.fate {
+					t.Errorf("%s is %s, want %s", r.Mutation.ID, r.Fate, test.fate)
+				}
+			}
+		})
+	}
+}
+
+// ids are those of the results' mutations.
+func ids(results []regress.Result) []string {
+	var all []string
+	for _, r := range results {
+		all = append(all, r.Mutation.ID)
+	}
+	return all
+}
+
+// TestSize: clusters are as large as the configuration begins them, and those that mutations share have a sound server that
+// leads, unless one server of so few cannot be wanting.
+func TestSize(t *testing.T) {
+	for servers, want := range map[string]mutation.Size{
+		"1": {Servers: 1, SharedServers: 1, SharedClients: 10},
+		"2": {Servers: 2, SharedServers: 2, SharedClients: 10},
+		"3": {Servers: 3, SharedServers: 5, SharedClients: 10},
+		"5": {Servers: 5, SharedServers: 5, SharedClients: 10},
+		"7": {Servers: 7, SharedServers: 7, SharedClients: 10},
+	} {
+		if got := regress.Size(readBoth(t, servers)); got != want {
+			t.Errorf("of %s servers: %+v, want %+v", servers, got, want)
+		}
+	}
+}
+
+// TestSized: a cluster has no clients where the configuration has none, and one with more servers than the configuration begins
+// with waits for all of them.
+func TestSized(t *testing.T) {
+	pack := mutation.Pack{Servers: 5, Clients: 1}
+	for name, test := range map[string]struct {
+		source  regress.Source
+		clients int
+		expect  string
+	}{
+		"five servers":          {readBoth(t, "5"), 1, ""},
+		"three servers":         {readBoth(t, "3"), 1, "5"},
+		"five, without clients": {readServers(t, soundServer), 0, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p, settings := regress.Sized(test.source, pack)
+			expect := ""
+			for _, s := range settings {
+				expect = s.Value
+			}
+			if p.Clients != test.clients || p.Servers != 5 || expect != test.expect {
+				t.Errorf("%d servers, %d clients, bootstrap_expect %q", p.Servers, p.Clients, expect)
+			}
+		})
+	}
+}

@@ -1,0 +1,114 @@
+package regress_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/regress"
+)
+
+// theKeysAreTheUsers: certificates that are handed in are what agents show, and nothing of the user's stays or is changed.
+func theKeysAreTheUsers(t *testing.T, c *checked) {
+	folder := copied(t, "hardened")
+	paths := pathsOf(t, folder)
+	paths.TLS = tlsFolder(t)
+	before := contents(t, folder, paths.TLS)
+	s, err := regress.Read(paths)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := c.check(c.options(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := s.Configuration.Server.Credential.Leaf()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown := false
+	for _, c := range r.Cluster.Certificates {
+		shown = shown || c.Holder == "server-1" && c.NotBefore.Equal(leaf.NotBefore) && c.Issuer == leaf.Issuer.String()
+	}
+	if !shown {
+		t.Errorf("server-1 does not show the certificate that was handed in: %+v", r.Cluster.Certificates)
+	}
+	for path, text := range contents(t, folder, paths.TLS) {
+		if before[path] != text {
+			t.Errorf("%s was changed", path)
+		}
+	}
+	passes(t, r)
+	holds(t, r, "server-key-file-is-private", "client-key-file-is-private")
+}
+
+// holds demands that each of the checks passes somewhere.
+func holds(t *testing.T, r finding.Report, ids ...string) {
+	t.Helper()
+	for _, id := range ids {
+		if !slices.ContainsFunc(r.Findings, func(f finding.Finding) bool { return f.ID == id && f.Verdict == finding.Held }) {
+			t.Errorf("%s did not hold", id)
+		}
+	}
+}
+
+// contents returns all files below the folders, with their modes.
+func contents(t *testing.T, folders ...string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for _, folder := range folders {
+		err := filepath.WalkDir(folder, func(path string, entry os.DirEntry, err error) error {
+			if err != nil || entry.IsDir() {
+				return err
+			}
+			text, err := os.ReadFile(path)
+			info, statErr := os.Stat(path)
+			if statErr == nil {
+				all[path] = info.Mode().String() + string(text)
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return all
+}
+
+// withoutTheAuthoritysKey: with certificates whose authority's key is elsewhere, what needs no wrong certificate is tried all
+// the same, and the rest says why it is not.
+func withoutTheAuthoritysKey(t *testing.T, c *checked) {
+	paths := hardenedWithKeys(t)
+	if err := os.Remove(filepath.Join(paths.TLS, pki.CAKeyFile)); err != nil {
+		t.Fatal(err)
+	}
+	s, err := regress.Read(paths)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := c.check(c.options(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held, skipped := 0, 0
+	for _, f := range r.Findings {
+		switch {
+		case f.Verdict == finding.Held:
+			held++
+		case f.Verdict == finding.Skipped && strings.Contains(f.Reason, "authority"):
+			skipped++
+		}
+	}
+	passes(t, r)
+	holds(t, r,
+		"server-https-refuses-plaintext", "server-https-refuses-no-certificate", "client-https-refuses-no-certificate",
+		"server-lets-nobody-register-jobs-without-token", "gossip-refuses-no-key", "server-has-its-peers",
+	)
+	if held < 100 || skipped == 0 {
+		t.Errorf("%d held, %d skipped for want of the authority's key", held, skipped)
+	}
+}

@@ -1,0 +1,126 @@
+package regress_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/regress"
+	"nomadlab.internal/lab/regress/lock"
+)
+
+// everyConfigurationHasItsPosture: what each configuration lets in is written down. A difference is one of Nomad, of the checks
+// or of the configuration: look at it, and write it down anew with -update.
+func everyConfigurationHasItsPosture(t *testing.T, c *checked) {
+	for _, name := range []string{
+		"hardened", "weak", "plaintext", "loopback-http", "cloud-auto-join", "consul-join",
+		"tutorial-azure-part-5", "vagrant-cfssl", "vault-pki", "vault-acl", "tls-guide",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r, err := c.try(t, name)
+			if c.options().Engine.Name() == "process" && runsCommands(t, source(t, name)) {
+				if !errors.Is(err, regress.ErrConfiguration) || !strings.Contains(err.Error(), "--engine docker") {
+					t.Errorf("raw_exec tasks would run on this machine: %v", err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			hasItsPosture(t, name, r)
+		})
+	}
+}
+
+// hasItsPosture compares the report of a configuration with its lock file, or writes that.
+func hasItsPosture(t *testing.T, name string, r finding.Report) {
+	t.Helper()
+	got := lock.Of(r)
+	file := filepath.Join("testdata", name+".lock.yaml")
+	if updating() {
+		if exists(file) {
+			if ids := lost(postureIn(t, file), got); len(ids) > 0 {
+				t.Fatalf("%s is not written, as these could not be tried: %v; try again when the machine is less busy, or remove the file", file, ids)
+			}
+		}
+		if err := os.WriteFile(file, got.Lock(), 0o644); err != nil { //nolint:gosec // for everybody to read
+			t.Fatal(err)
+		}
+		return
+	}
+	want := postureIn(t, file)
+	for _, c := range lock.Compare(want, got, file).Changes {
+		if c.Way == finding.Unclear && name != "hardened" {
+			// Where much is open, some controls mean nothing, and whether a listener hears anything is luck.
+			t.Logf("%s: %s", c.ID, c.Text)
+			continue
+		}
+		t.Errorf("%s: %s: %s: %+v, %+v", c.Way, c.ID, c.Text, c.Before, c.After)
+	}
+	if !slices.ContainsFunc(got.Entries, func(e lock.Entry) bool { return e.Verdict == finding.Held }) {
+		t.Error("nothing held: nothing was proved")
+	}
+}
+
+// postureIn returns what the lock file says.
+func postureIn(t *testing.T, file string) lock.Posture {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := lock.ReadLock(file, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// lost returns the checks that passed or failed before, and are inconclusive or skipped now.
+func lost(before, now lock.Posture) []string {
+	var ids []string
+	for _, c := range lock.Compare(before, now, "").Changes {
+		knew := c.Before.Verdict == finding.Held || c.Before.Verdict == finding.Broken
+		if knew && (c.After.Verdict == finding.NotCarriedOut || c.After.Verdict == finding.Skipped) {
+			ids = append(ids, c.ID)
+		}
+	}
+	return ids
+}
+
+// TestLost: no lock file is written from what could not be tried, but from what is new or ends otherwise.
+func TestLost(t *testing.T) {
+	before := lock.Of(report(finding.Held, "refused"))
+	for name, test := range map[string]struct {
+		now  finding.Report
+		want int
+	}{
+		"the same":                            {report(finding.Held, "refused"), 0},
+		"it fails":                            {report(finding.Broken, "accepted"), 0},
+		"it could not be tried":               {report(finding.NotCarriedOut, "not reached"), 1},
+		"it is skipped":                       {report(finding.Skipped, "not reached"), 1},
+		"one that is new could not be":        {finding.Report{Findings: append(report(finding.Held, "refused").Findings, finding.Finding{ID: "new", Verdict: finding.Skipped})}, 0},
+		"all are gone, as in a new catalogue": {finding.Report{}, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := lost(before, lock.Of(test.now)); len(got) != test.want {
+				t.Errorf("%v are lost, want %d", got, test.want)
+			}
+		})
+	}
+}
+
+// runsCommands reports whether clients with the configuration offer raw_exec.
+func runsCommands(t *testing.T, s regress.Source) bool {
+	t.Helper()
+	on, err := s.Configuration.Client.Files.Flag("plugin.raw_exec.config.enabled")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return on
+}

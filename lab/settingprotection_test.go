@@ -1,0 +1,174 @@
+package lab_test
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/pki"
+)
+
+// told are the lines of a node's configuration that tell the agent something, without the blocks around them, and whether
+// it has a gossip key.
+func told(n lab.PlannedNode) []string {
+	var out []string
+	for _, f := range n.Files {
+		for line := range strings.Lines(f.Content) {
+			line, _, _ = strings.Cut(line, "#")
+			if line = strings.Join(strings.Fields(line), " "); strings.Contains(line, " = ") {
+				out = append(out, line)
+			}
+		}
+		if f.Secret == lab.Gossip {
+			out = append(out, "gossip key")
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// edit is one change of lines: those that go, and those that come.
+type edit struct{ away, come []string }
+
+// weakening is a setting that takes one protection away, with what it changes in the configuration of servers and of clients.
+type weakening struct {
+	setting         lab.Setting
+	servers, client edit
+}
+
+// noGossipKey takes the gossip key from every server.
+func noGossipKey() lab.Setting { return lab.Setting{Role: pki.Server, Path: "server.encrypt"} }
+
+// runRawExec lets whoever may submit a job run any command as the agent's user. A lab without ACLs runs such tasks anyway.
+func runRawExec() lab.Setting {
+	return lab.Setting{Path: "plugin.raw_exec.config.enabled", Value: "true"}
+}
+
+// weakenings are settings that take one protection away each.
+func weakenings() []weakening {
+	all := func(path, value, away string) weakening {
+		_, name, below := strings.Cut(path, ".")
+		if !below {
+			name = path
+		}
+		e := edit{come: []string{name + " = " + value}}
+		if away != "" {
+			e.away = []string{away}
+		}
+		return weakening{lab.Setting{Path: path, Value: value}, e, e}
+	}
+	return []weakening{
+		all("tls.http", "false", "http = true"),
+		all("tls.rpc", "false", "rpc = true"),
+		all("tls.verify_server_hostname", "false", "verify_server_hostname = true"),
+		all("tls.verify_https_client", "false", "verify_https_client = true"),
+		{noGossipKey(), edit{away: []string{"gossip key"}}, edit{}},
+		all("tls.rpc_upgrade_mode", "true", ""),
+		all("tls.tls_min_version", `"tls10"`, ""),
+		all("limits.http_max_conns_per_client", "0", ""),
+		all("limits.rpc_max_conns_per_client", "0", ""),
+		all("limits.https_handshake_timeout", `"0s"`, ""),
+		all("limits.rpc_handshake_timeout", `"0s"`, ""),
+		all("enable_debug", "true", ""),
+		{setting: runRawExec()},
+		all("acl.enabled", "false", ""),
+		{lab.Setting{Role: pki.Client, Path: "acl.enabled", Value: "false"}, edit{}, edit{come: []string{"enabled = false"}}},
+		{lab.Setting{Path: "server.client_introduction.enforcement", Value: `"none"`}, edit{come: []string{`enforcement = "none"`}}, edit{}},
+	}
+}
+
+// weakeningSettings are the settings of all weakenings.
+func weakeningSettings() []lab.Setting {
+	var all []lab.Setting
+	for _, w := range weakenings() {
+		all = append(all, w.setting)
+	}
+	return all
+}
+
+// TestASettingTakesOneProtection from every agent that it is about, and no other protection with it; no setting takes none.
+func TestASettingTakesOneProtection(t *testing.T) {
+	sound := mustPlan(t, lab.Spec{}).Nodes
+	demand := func(t *testing.T, spec lab.Spec, changed func(lab.PlannedNode) edit) {
+		t.Helper()
+		for i, n := range mustPlan(t, spec).Nodes {
+			e := changed(n)
+			if missing := slices.DeleteFunc(slices.Clone(e.away), func(line string) bool { return slices.Contains(told(sound[i]), line) }); len(missing) > 0 {
+				t.Errorf("%v: a sound %s does not have %q, which was to go", spec.Settings, n.Name, missing)
+			}
+			want := slices.DeleteFunc(told(sound[i]), func(line string) bool { return slices.Contains(e.away, line) })
+			want = append(want, e.come...)
+			slices.Sort(want)
+			if diff := cmp.Diff(want, told(n)); diff != "" {
+				t.Errorf("%v: %s (-want +got):\n%s", spec.Settings, n.Name, diff)
+			}
+		}
+	}
+	demand(t, lab.Spec{}, func(lab.PlannedNode) edit { return edit{} })
+	for _, w := range weakenings() {
+		of := func(n lab.PlannedNode) edit {
+			if n.Role == pki.Client {
+				return w.client
+			}
+			return w.servers
+		}
+		t.Run(w.setting.String(), func(t *testing.T) {
+			demand(t, lab.Spec{Settings: []lab.Setting{w.setting}}, of)
+		})
+		for _, node := range []string{"server-3", "client-1"} {
+			one := w.setting
+			one.Node = node
+			if one.Role != "" && !strings.HasPrefix(node, string(one.Role)) {
+				continue // TestNodesThatThereAreNot has it
+			}
+			t.Run(one.String(), func(t *testing.T) {
+				demand(t, lab.Spec{Settings: []lab.Setting{one}}, func(n lab.PlannedNode) edit {
+					if n.Name == node {
+						return of(n)
+					}
+					return edit{}
+				})
+			})
+		}
+	}
+}
+
+// TestGossipKeyOfOneServer: the setting takes the key from the server that it names, and from no other; one of all servers
+// takes it from extra servers too, but not the other key that one was given.
+func TestGossipKeyOfOneServer(t *testing.T) {
+	spec := lab.Spec{}.With(lab.Clients(1), lab.Outside(
+		lab.Joiner{Name: "late", Role: pki.Server}, lab.Joiner{Name: "other", Role: pki.Server, Gossip: lab.OtherKey}))
+	one := noGossipKey()
+	one.Node = "server-3"
+	late := noGossipKey()
+	late.Node = "late"
+	for name, c := range map[string]struct {
+		settings []lab.Setting
+		without  []string
+	}{
+		"none":              {nil, nil},
+		"one server's":      {[]lab.Setting{one}, []string{"server-3"}},
+		"an extra server's": {[]lab.Setting{late}, []string{"late"}},
+		"every server's":    {[]lab.Setting{noGossipKey()}, []string{"server-1", "server-2", "server-3", "late"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := mustPlan(t, spec.With(func(s *lab.Spec) { s.Settings = c.settings }))
+			for _, n := range p.Nodes {
+				want := lab.LabKey
+				switch {
+				case slices.Contains(c.without, n.Name):
+					want = lab.NoKey
+				case n.Name == "other":
+					want = lab.OtherKey
+				}
+				keyed := slices.Contains(told(n), "gossip key")
+				if n.Gossip != want || keyed != (want != lab.NoKey && n.Role == pki.Server) {
+					t.Errorf("%s: gossip key %q, want %q; it has a file with a key: %v", n.Name, n.Gossip, want, keyed)
+				}
+			}
+		})
+	}
+}
