@@ -14,7 +14,7 @@ RESULTS       := $(BIN)/results
 RACE = $(shell [ "$$(go env CGO_ENABLED)" = 1 ] && echo -race)
 
 .DEFAULT_GOAL := help
-.PHONY: help lab down build image test bench lint tidy-check clean check-go chromium
+.PHONY: help lab down build image test prove bench lint tidy-check clean check-go chromium
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -36,15 +36,16 @@ image: build ## get the Nomad that labs run; without a registry it is built once
 	@$(NOMADLAB) image
 
 # Nomad comes first: building it takes longer than a test may. Then the packages, as many side by side as there are
-# processors (on two, 113 s instead of 157 s with -p 1, and as steady). The scenarios come last and alone, one at a time:
-# their bounds, such as the time of an election, are Nomad's and not a busy machine's, and their steps can be read. They
-# are carried out on each engine; one that needs what an engine lacks is skipped there, and nothing else may be. After
-# them, more than a hundred weakened clusters are brought up to see each check of the posture break; that the checks hold
-# is seen on each engine, among the scenarios. Then the configurations that operators have, and all mutants of the hardened
-# one. The race detector would multiply the time of their many TLS handshakes.
-# The sums at the end are those of all tests together.
+# processors. The scenarios come after them and alone, one at a time, so that their steps can be read, on each engine; one
+# that needs what an engine lacks is skipped there, and nothing else may be. The proof comes last: every mutation of the table
+# is carried by an agent of a hardened lab, several to a cluster, and exactly its checks fail there; then the configurations of
+# fixtures/config are checked, and each mutation of the hardened one is killed. The race detector would multiply the time of
+# the proof's many TLS handshakes. The sums at the end are those of all tests together.
 ENGINES := docker process
-test: build $(GOTESTSUM) ## run all tests: first those of the packages, then every scenario on a fresh cluster, on each engine
+# Tests that bring up many clusters, and only those, are named so. What a configuration lets in is written down as containers
+# show it; mutations are carried by processes, as far as they may run without containers.
+PROOF := ^TestProof
+test: build $(GOTESTSUM) ## run all tests: the packages, every scenario on each engine, and the proof that every check can fail
 	@rm -rf $(RESULTS) && mkdir -p $(RESULTS)
 	@$(MAKE) --no-print-directory chromium || echo "==> test: going on; the test of the HTML report will fail" >&2
 	@echo "==> test: getting Nomad for the engines $(ENGINES)"
@@ -52,31 +53,33 @@ test: build $(GOTESTSUM) ## run all tests: first those of the packages, then eve
 	@echo "==> test: the packages $(or $(RACE:-race=with the race detector),without the race detector: there is no C compiler)"
 	@failed=0; packages=$$(go list ./...) || exit 1; \
 	$(GOTESTSUM) --format pkgname --format-hide-empty-pkg --hide-summary skipped,failed,output --jsonfile $(RESULTS)/packages.json -- \
-		-count=1 -timeout 20m $(RACE) $$(echo "$$packages" | grep -vE '/scenarios(/|$$)') </dev/null || failed=1; \
+		-count=1 -timeout 60m $(RACE) -skip '$(PROOF)' $$(echo "$$packages" | grep -vE '/scenarios(/|$$)') </dev/null || failed=1; \
 	for engine in $(ENGINES); do \
 		echo "==> test: the scenarios, each on a fresh cluster, engine $$engine"; \
 		$(GOTESTSUM) --format standard-verbose --hide-summary skipped,failed,output --jsonfile $(RESULTS)/scenarios-$$engine.json -- \
-			-count=1 -timeout 20m $(RACE) -parallel 1 ./scenarios -engine $$engine </dev/null || failed=1; \
+			-count=1 -timeout 60m $(RACE) -parallel 1 ./scenarios -engine $$engine </dev/null || failed=1; \
 		sed -i 's|"Package":"\([^"]*\)"|"Package":"\1 ('$$engine')"|' $(RESULTS)/scenarios-$$engine.json; \
 	done; \
-	echo "==> test: every check of the posture seen to break, each on a weakened cluster (processes, several at once)"; \
-	$(GOTESTSUM) --format testname --hide-summary skipped,failed,output --jsonfile $(RESULTS)/weakened.json -- \
-		-count=1 -timeout 40m ./scenarios/posture -engine process </dev/null || failed=1; \
-	echo "==> test: the configurations of fixtures/config, each on a cluster of its own"; \
-	$(GOTESTSUM) --format testname --hide-summary skipped,failed,output --jsonfile $(RESULTS)/configs.json -- \
-		-count=1 -timeout 30m ./scenarios/configs -skip TestEveryMutantIsKilled -engine $(firstword $(ENGINES)) </dev/null || failed=1; \
-	echo "==> test: every mutant of the hardened configuration killed (processes, several at once)"; \
-	$(GOTESTSUM) --format testname --hide-summary skipped,failed,output --jsonfile $(RESULTS)/mutants.json -- \
-		-count=1 -timeout 30m ./scenarios/configs -run TestEveryMutantIsKilled -engine process </dev/null || failed=1; \
+	echo "==> test: the proof: every check seen to fail, and every mutation of a configuration killed (processes, several clusters at once)"; \
+	$(GOTESTSUM) --format testname --hide-summary skipped,failed,output --jsonfile $(RESULTS)/proof.json -- \
+		-count=1 -timeout 60m -p 1 -run '^TestProof(OfMutants)?$$' ./lab/mutation ./lab/regress -engine process </dev/null || failed=1; \
+	echo "==> test: what the configurations of fixtures/config let in, each on a cluster of its own"; \
+	$(GOTESTSUM) --format testname --hide-summary skipped,failed,output --jsonfile $(RESULTS)/configurations.json -- \
+		-count=1 -timeout 60m -run '^TestProofOf(Configurations|Workflow)$$' ./lab/regress -engine $(firstword $(ENGINES)) </dev/null || failed=1; \
+	grep -ohE '"Output":" *[0-9]+ (mutations in|of [0-9]+ killed)[^"]*' $(RESULTS)/proof.json | sed 's/"Output":" */    /; s/\\n$$//'; \
 	echo "==> test: all together (JUnit: .bin/results/junit.xml)"; \
 	$(GOTESTSUM) --raw-command --format standard-quiet --junitfile $(RESULTS)/junit.xml -- \
-		cat $(RESULTS)/packages.json $(ENGINES:%=$(RESULTS)/scenarios-%.json) $(RESULTS)/weakened.json $(RESULTS)/configs.json $(RESULTS)/mutants.json || failed=1; \
+		cat $(RESULTS)/packages.json $(ENGINES:%=$(RESULTS)/scenarios-%.json) $(RESULTS)/proof.json $(RESULTS)/configurations.json || failed=1; \
 	skipped=$$(cat $(RESULTS)/*.json | grep -c '"Action":"skip","Package":"[^"]*","Test":'); \
 	lacking=$$(cat $(RESULTS)/*.json | grep -cE '"Action":"output".*, which (the engine .*|this user|this Nomad) lacks: '); \
 	[ "$$skipped" = 0 ] || echo "==> test: $$skipped skipped: what an engine, a user or a Nomad lacks is not proved, see above"; \
 	if [ "$$skipped" != "$$lacking" ]; then \
 		echo "make: a test was skipped for another reason than what an engine lacks, see above" >&2; failed=1; fi; \
 	exit $$failed
+
+prove: build ## prove every mutation in a cluster of its own, and see that the table is the one of the packed proof
+	@echo "==> prove: every mutation in a cluster of its own (processes, several clusters at once): this takes half an hour"
+	@go test -count=1 -timeout 80m -run '^TestProof$$' -v ./lab/mutation -engine process -unpacked </dev/null
 
 # The HTML report is tested in a real browser, as its readers have one. The fonts are for its pictures in docs/.
 chromium: ## see to a Chromium, which the HTML report is tested in; as root on Debian it is installed
