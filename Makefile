@@ -78,7 +78,7 @@ test: build $(GOTESTSUM) ## run all tests: the packages, every scenario on each 
 	exit $$failed
 
 prove: build ## prove every mutation in a cluster of its own, and see that the table is the one of the packed proof
-	@echo "==> prove: every mutation in a cluster of its own (processes, several clusters at once): this takes half an hour"
+	@echo "==> prove: every mutation in a cluster of its own (processes, several clusters at once): this takes longer than the packed proof"
 	@go test -count=1 -timeout 80m -run '^TestProof$$' -v ./lab/mutation -engine process -unpacked </dev/null
 
 # The HTML report is tested in a real browser, as its readers have one. The fonts are for its pictures in docs/.

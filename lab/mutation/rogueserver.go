@@ -20,12 +20,12 @@ func rogueServer() Mutation {
 	return Mutation{
 		ID: "rogue-server", Scope: Cluster, Change: "a server of another authority that has server.encrypt", Planes: []string{"cluster"},
 		Lab:  []lab.Option{lab.Outside(lab.Joiner{Name: Rogue, Role: pki.Server, Flaw: pki.Foreign().Name()})},
-		Live: &Live{Do: func(ctx context.Context, l *lab.Lab) error { return StartRogue(ctx, l, Rogue) }},
+		Live: &Live{Do: func(ctx context.Context, l *lab.Lab) error { return startRogue(ctx, l, Rogue) }},
 	}
 }
 
-// StartRogue starts the extra server of that name, and waits until it is one of Raft's or has said why it is not.
-func StartRogue(ctx context.Context, l *lab.Lab, name string) error {
+// startRogue starts the extra server of that name, and waits until it is one of Raft's or has said why it is not.
+func startRogue(ctx context.Context, l *lab.Lab, name string) error {
 	rogue, err := l.Node(name)
 	if err != nil {
 		return err
@@ -41,7 +41,7 @@ func StartRogue(ctx context.Context, l *lab.Lab, name string) error {
 		if strings.Contains(strings.Join(lines, "\n"), "remote state is encrypted and encryption is not configured") {
 			return ""
 		}
-		there, saw, err := RaftHas(ctx, l, rogue)
+		there, saw, err := raftHas(ctx, l, rogue)
 		if err != nil || !there {
 			return fmt.Sprintf("Raft's servers are %s (%v)", saw, err)
 		}
@@ -49,8 +49,8 @@ func StartRogue(ctx context.Context, l *lab.Lab, name string) error {
 	})
 }
 
-// RaftHas reports whether the server is in Raft's configuration, and which servers are, in words.
-func RaftHas(ctx context.Context, l *lab.Lab, server *lab.Node) (there bool, saw string, err error) {
+// raftHas reports whether the server is in Raft's configuration, and which servers are, in words.
+func raftHas(ctx context.Context, l *lab.Lab, server *lab.Node) (there bool, saw string, err error) {
 	client, err := l.Servers()[0].API()
 	if err != nil {
 		return false, "", err
