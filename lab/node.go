@@ -63,6 +63,21 @@ func (n *Node) ServerName() string { return n.plan.Identity.Name() }
 // LogLevel is the level at which the agent logs, in capitals. Empty where it is not known, as in a lab that Compose brought up.
 func (n *Node) LogLevel() string { return strings.ToUpper(n.lab.record.Spec.LogLevel) }
 
+// Port returns the port at which the agent itself listens for what Nomad serves at that one by default: HTTPPort, RPCPort or
+// SerfPort. A user's configuration may name another.
+func (n *Node) Port(usual uint16) uint16 {
+	switch usual {
+	case HTTPPort:
+		return n.plan.httpPort()
+	case RPCPort:
+		return n.plan.rpcPort()
+	case SerfPort:
+		return n.plan.serfPort()
+	default:
+		return usual
+	}
+}
+
 // HTTP is where this process reaches the agent's HTTP port. Invalid while the node is down.
 func (n *Node) HTTP() netip.AddrPort { return n.endpoint(n.plan.httpPort()) }
 

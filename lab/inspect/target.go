@@ -17,6 +17,10 @@ func Target(n *lab.Node) probe.Target {
 		ServerName: n.ServerName(), Log: n.Log(), LogLevel: n.LogLevel(),
 		Address: address(n.Address()), From: address(n.From()),
 	}
+	t.Ports = map[probe.Plane]uint16{probe.PlaneHTTP: n.Port(lab.HTTPPort)}
+	if n.Role() == pki.Server {
+		t.Ports[probe.PlaneRPC], t.Ports[probe.PlaneRaft], t.Ports[probe.PlaneGossip] = n.Port(lab.RPCPort), n.Port(lab.RPCPort), n.Port(lab.SerfPort)
+	}
 	t.Caller, t.Callers = callers(n)
 	if n.Role() == pki.Server {
 		t.Member = n.Name() + "." + n.Region()
@@ -27,11 +31,11 @@ func Target(n *lab.Node) probe.Target {
 // callers is how a prober looks at the HTTP port, and at which planes it looks otherwise: an agent may serve one of them on
 // its own loopback alone.
 func callers(n *lab.Node) (usual string, others map[probe.Plane]string) {
-	usual, others = address(n.Caller(lab.HTTPPort)), map[probe.Plane]string{}
+	usual, others = address(n.Caller(n.Port(lab.HTTPPort))), map[probe.Plane]string{}
 	for plane, port := range map[probe.Plane]uint16{
 		probe.PlaneRPC: lab.RPCPort, probe.PlaneRaft: lab.RPCPort, probe.PlaneGossip: lab.SerfPort,
 	} {
-		if caller := address(n.Caller(port)); caller != usual {
+		if caller := address(n.Caller(n.Port(port))); caller != usual {
 			others[plane] = caller
 		}
 	}

@@ -57,9 +57,12 @@ func scopeOf(address string) (netip.Prefix, error) {
 	return netip.PrefixFrom(addr, bits).Masked(), nil
 }
 
-// portOn is the port of the target's plane on its own network. Where the plane is reached by a published port it is not
-// known, and taken to be Nomad's default.
+// portOn is the port of the target's plane on its own network: the one in Ports. Where that has none, and the plane is reached by
+// a published port, it is taken to be Nomad's default.
 func portOn(t Target, p Plane) uint16 {
+	if own, known := t.Ports[p]; known {
+		return own
+	}
 	if at, err := netip.ParseAddrPort(t.At(p)); err == nil && at.Addr().String() == t.Address {
 		return at.Port()
 	}

@@ -166,12 +166,15 @@ func TestScopeOf(t *testing.T) {
 func TestPortOn(t *testing.T) {
 	published := Target{Address: "172.18.0.3", HTTP: "127.0.0.1:32768"}
 	own := Target{Address: "127.77.1.11", HTTP: "127.77.1.11:5646"}
+	told := published
+	told.Ports = map[Plane]uint16{PlaneHTTP: 14646, PlaneGossip: 14648}
 	for _, test := range []struct {
 		target Target
 		plane  Plane
 		want   uint16
 	}{
 		{published, PlaneHTTP, 4646}, {published, PlaneRPC, 4647}, {published, PlaneGossip, 4648}, {own, PlaneHTTP, 5646}, {own, PlaneRPC, 4647},
+		{told, PlaneHTTP, 14646}, {told, PlaneRPC, 4647}, {told, PlaneGossip, 14648},
 	} {
 		if got := portOn(test.target, test.plane); got != test.want {
 			t.Errorf("%+v, %s: %d, want %d", test.target, test.plane, got, test.want)

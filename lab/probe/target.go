@@ -17,6 +17,9 @@ type Target struct {
 	Region string
 	// HTTP, RPC and Gossip are host:port of the listeners; empty when there is none, or none that is reached from here.
 	HTTP, RPC, Gossip string
+	// Ports has where the agent itself listens for a plane, which is another port than one that is published of it; see HTTP.
+	// A plane that is not in it listens where it is reached, or at Nomad's default.
+	Ports map[Plane]uint16
 	// Member is the name by which the agent's peers gossip of it, for example server-1.global; empty for a client.
 	Member string
 	// Address is the agent's IP address on the network that it shares with its peers, whose packets a listener there sees;
