@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -52,9 +53,10 @@ type ForeignTrust struct {
 // concerns says whether something that is said of a role, zero for both, is said of this one.
 func concerns(said, role pki.Role) bool { return said == "" || said == role }
 
-// overlaps reports whether both flaws could be of one certificate.
-func (f CertificateFlaw) overlaps(other CertificateFlaw) bool {
-	return (f.Role == "" || concerns(other.Role, f.Role)) && (f.Node == "" || is(other.Node, f.Node))
+// overlaps reports whether both flaws could be of one certificate, in a lab whose nodes have these roles.
+func (f CertificateFlaw) overlaps(other CertificateFlaw, roles map[string]pki.Role) bool {
+	role := func(f CertificateFlaw) pki.Role { return cmp.Or(f.Role, roles[f.Node]) }
+	return (role(f) == "" || concerns(role(other), role(f))) && (f.Node == "" || is(other.Node, f.Node))
 }
 
 // is says whether something that is said of a node, empty for all, is said of this one.
@@ -146,9 +148,6 @@ func (v *validator) forged(c Certificates) {
 	for i, f := range c.Flaws {
 		at := fmt.Sprintf("certificates.flaws[%d].", i)
 		v.agents(at+"role", f.Role, true)
-		if slices.ContainsFunc(c.Flaws[:i], f.overlaps) {
-			v.add(at+"role", fmt.Sprintf("%q, for the second time", f.Role), "put one thing wrong with a certificate, so that what follows has one cause")
-		}
 		v.flaw(at+"flaw", f.Flaw)
 	}
 	for i, n := range c.Names {

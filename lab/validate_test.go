@@ -168,6 +168,7 @@ func refusedForgeries() []refused {
 		{Role: pki.Client, Node: "client-1", Flaw: "no-eku"}, {Node: "client-1", Flaw: "weak-key"},
 	}}
 	onOneOfAll := lab.Certificates{Flaws: []lab.CertificateFlaw{{Role: pki.Client, Flaw: "no-eku"}, {Role: pki.Client, Node: "client-2", Flaw: "weak-key"}}}
+	onANamedClient := lab.Certificates{Flaws: []lab.CertificateFlaw{{Role: pki.Client, Flaw: "no-eku"}, {Node: "client-1", Flaw: "weak-key"}}}
 	about := lab.Certificates{Flaws: []lab.CertificateFlaw{{Flaw: "weak-key"}, {Role: pki.Client, Flaw: "no-eku"}}}
 	return []refused{
 		{"a flaw beside one of all", with(about), "certificates.flaws[1].role", `"client", for the second time`, "put one thing wrong", none},
@@ -178,6 +179,10 @@ func refusedForgeries() []refused {
 		{
 			"two flaws on one node", with(onOneNode), "certificates.flaws[1].role", `"", for the second time`, "put one thing wrong",
 			func(s *lab.Spec) { s.Certificates.Flaws[1].Node = "client-2" },
+		},
+		{
+			"a flaw of all clients beside one on a client that is named alone", with(onANamedClient), "certificates.flaws[1].role", `"", for the second time`,
+			"put one thing wrong", func(s *lab.Spec) { s.Certificates.Flaws[1].Node = "server-1" },
 		},
 		{
 			"a flaw on a node beside one of its role", with(onOneOfAll), "certificates.flaws[1].role", `"client", for the second time`, "put one thing wrong",

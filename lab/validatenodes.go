@@ -8,7 +8,7 @@ import (
 )
 
 // nodes refuses what is said of a node that the lab will not have, or that is of another role: the lab would be sound, and its
-// user would take it for one that is not.
+// user would take it for one that is not. It refuses two flaws of one certificate too.
 func (v *validator) nodes(s Spec) {
 	roles := s.roles()
 	c := s.Certificates
@@ -16,7 +16,11 @@ func (v *validator) nodes(s Spec) {
 		v.node(fmt.Sprintf("settings[%d].node", i), o.Node, o.Role, roles)
 	}
 	for i, o := range c.Flaws {
-		v.node(fmt.Sprintf("certificates.flaws[%d].node", i), o.Node, o.Role, roles)
+		at := fmt.Sprintf("certificates.flaws[%d].", i)
+		v.node(at+"node", o.Node, o.Role, roles)
+		if slices.ContainsFunc(c.Flaws[:i], func(before CertificateFlaw) bool { return o.overlaps(before, roles) }) {
+			v.add(at+"role", fmt.Sprintf("%q, for the second time", o.Role), "put one thing wrong with a certificate, so that what follows has one cause")
+		}
 	}
 	for i, o := range c.Names {
 		v.node(fmt.Sprintf("certificates.names[%d].node", i), o.Node, o.Role, roles)
