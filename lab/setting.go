@@ -106,14 +106,22 @@ func (p *Plan) edit(n PlannedNode, config []byte) ([]byte, error) {
 }
 
 // checkGround refuses what must not be on this machine's loopback: tasks of a weakened lab, which any local program could
-// start, task drivers and addresses that a lab leaves out there.
+// start, task drivers and addresses that a lab leaves out there, and, where no token is needed to submit a job, what lets a
+// job's templates, downloads and volumes out of the task's own folder: with them a job runs commands without any driver.
+// A user's configuration has rules of its own, see refuseHere.
 func (p *Plan) checkGround(g Ground) error {
 	if g.contained() {
 		return nil
 	}
 	var problems []Problem
+	tokens := p.Hardened && !slices.ContainsFunc(p.Settings, func(s Setting) bool { return s.below("acl") })
 	for _, s := range p.Settings {
-		if s.below("client.options", "client.network_interface", "client.host_network") || (s.below("plugin") && p.Weakened() && !p.Configured) {
+		refused := s.below("client.options", "client.network_interface", "client.host_network")
+		if !p.Configured {
+			outside := s.below("client.template", "client.artifact", "client.host_volume", "client.chroot_env")
+			refused = refused || s.below("plugin") && p.Weakened() || outside && !tokens
+		}
+		if refused {
 			problems = append(problems, Problem{
 				Field: "settings", Found: fmt.Sprintf("%q, on this machine's loopback, where others could make use of it", s),
 				Mend: "bring the lab up in containers, or leave it out",

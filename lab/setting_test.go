@@ -12,6 +12,7 @@ import (
 // TestSettingsOnThisMachine: what others could make use of is refused there, and nowhere else.
 func TestSettingsOnThisMachine(t *testing.T) {
 	rawExec := lab.Setting{Path: "plugin.raw_exec.config.enabled", Value: "true"}
+	templates := lab.Setting{Path: "client.template.function_denylist", Value: "[]"}
 	for name, c := range map[string]struct {
 		spec    lab.Spec
 		refused bool
@@ -26,7 +27,14 @@ func TestSettingsOnThisMachine(t *testing.T) {
 		"raw_exec by another spelling":   {lab.Spec{Settings: []lab.Setting{{Path: "Plugin.raw_exec.config.enabled", Value: "true"}, {Path: "tls.http"}}}, true},
 		"raw_exec and the other drivers": {lab.Spec{Settings: []lab.Setting{{Path: "client.options", Value: "{}"}}}, true},
 		"tasks on every interface":       {lab.Spec{Settings: []lab.Setting{{Path: "client.network_interface"}}}, true},
-		"another setting":                {lab.Spec{Settings: []lab.Setting{{Path: "enable_debug", Value: "true"}}}, false},
+		"templates, and no tokens":       {lab.Spec{Settings: []lab.Setting{templates}}, true},
+		"templates by another spelling":  {lab.Spec{Settings: []lab.Setting{{Path: "Client.Template.disable_file_sandbox", Value: "true"}}}, true},
+		"downloads, and no tokens":       {lab.Spec{Settings: []lab.Setting{{Path: "client.artifact.disable_filesystem_isolation", Value: "true"}}}, true},
+		"templates of a hardened lab":    {lab.Spec{Hardened: true, Settings: []lab.Setting{templates}}, false},
+		"templates, and ACLs are off": {lab.Spec{Hardened: true, Settings: []lab.Setting{
+			templates, {Path: "acl.enabled", Value: "false"},
+		}}, true},
+		"another setting": {lab.Spec{Settings: []lab.Setting{{Path: "enable_debug", Value: "true"}}}, false},
 	} {
 		if strings.HasSuffix(name, "interface") {
 			c.spec.Settings[0].Value = `"eth0"`
