@@ -3,6 +3,7 @@ package lab
 import (
 	"context"
 	"net/netip"
+	"time"
 
 	"github.com/gofrs/flock"
 
@@ -34,6 +35,11 @@ func Containers(occupied ...netip.Prefix) Ground {
 // Processes is the ground of a lab whose nodes share this machine's files and loopback.
 func Processes(occupied ...netip.Prefix) Ground {
 	return Ground{Pools: []netip.Prefix{netip.MustParsePrefix("127.64.0.0/10")}, Occupied: occupied, Folder: "/tmp/nomadlab-1000/RUN"}
+}
+
+// LockWithin locks a file that another process may have locked.
+func LockWithin(file string, within time.Duration) (*flock.Flock, error) {
+	return lockWithin(file, within)
 }
 
 // MaxNodes is how many nodes a lab may have.

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -51,21 +52,29 @@ func exclusively(do func() error) error {
 	if err := os.MkdirAll(labsFolder(), 0o700); err != nil {
 		return outOfSpace(fmt.Errorf("%w: %w: let XDG_STATE_HOME name a folder that you may write to", ErrNoFolder, err))
 	}
-	lock := flock.New(labsFolder()+lockSuffix, flock.SetPermissions(0o600))
-	locked := make(chan error, 1)
-	go func() { locked <- lock.Lock() }()
-	late, cancel := deadline.Fair(context.Background(), lookWithin)
-	defer cancel()
-	select {
-	case err := <-locked:
-		defer func() { _ = lock.Close() }()
-		if err != nil {
-			return outOfSpace(fmt.Errorf("lock the folder of labs: %w", err))
-		}
-		return do()
-	case <-late.Done():
-		return fmt.Errorf("another nomadlab process has locked %s for %s, has it been stopped? `fuser %s` tells which", lock.Path(), lookWithin, lock.Path())
+	lock, err := lockWithin(labsFolder()+lockSuffix, lookWithin)
+	if err != nil {
+		return err
 	}
+	defer func() { _ = lock.Close() }()
+	return do()
+}
+
+// lockWithin locks the file, or gives up: a lock that came later would be nobody's, and keep everybody out.
+func lockWithin(file string, within time.Duration) (*flock.Flock, error) {
+	lock := flock.New(file, flock.SetPermissions(0o600))
+	late, cancel := deadline.Fair(context.Background(), within)
+	defer cancel()
+	_, err := lock.TryLockContext(late, tick)
+	switch {
+	case err == nil:
+		return lock, nil
+	case late.Err() == nil:
+		err = outOfSpace(fmt.Errorf("lock the folder of labs: %w", err))
+	default:
+		err = fmt.Errorf("another nomadlab process has locked %s for %s, has it been stopped? `fuser %s` tells which", file, within, file)
+	}
+	return nil, errors.Join(err, lock.Close())
 }
 
 // release removes the file before it lets go of it. Whoever has opened it by then waits in vain for a lock on a file that
