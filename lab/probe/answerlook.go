@@ -20,14 +20,14 @@ type AnswerLook struct {
 	In func(header http.Header, body []byte) (there bool, saw string, err error)
 }
 
-// HTTPLook is a probe that sends the request over HTTPS as the caller, and looks through an answer with a status below 400:
+// HTTPLook is a probe that sends the request over HTTPS as the caller, and looks through an answer with a status below 300:
 // Found or Absent. Any other answer has its own outcome, but for one that is given behind the guards alone (Ask.Behind),
 // which is Absent. An answer that does not come whole, or has more than 1 MiB, is never Absent.
 func HTTPLook(a Ask, as Caller, l AnswerLook) Probe {
 	sentence := fmt.Sprintf("look for %s: %s over HTTPS with %s", l.For, a, as)
 	return New(PlaneHTTP, sentence, func(ctx context.Context, t Target) Observation {
 		return overHTTPS(ctx, t, a, as, func(response *http.Response) (Outcome, string, error) {
-			if response.StatusCode < 400 {
+			if response.StatusCode < 300 {
 				return l.through(response)
 			}
 			outcome, text, err := a.judge(response)

@@ -45,7 +45,7 @@ func TestHTTPLook(t *testing.T) {
 		"in the header":                 {answers(t, h, sized(0)+"\r\nX-Marker: "+marker, ""), probe.Found, "0 bytes"},
 		"nowhere":                       {answers(t, h, sized(5), "empty"), probe.Absent, "5 bytes"},
 		"nowhere, no length":            {answers(t, h, "HTTP/1.0 200 OK", "empty"), probe.Absent, "5 bytes"},
-		"behind a redirection":          {answers(t, h, "HTTP/1.1 307 X\r\nContent-Length: 0", ""), probe.Absent, "0 bytes"},
+		"behind a redirection":          {answers(t, h, "HTTP/1.1 307 X\r\nLocation: /elsewhere\r\nContent-Length: 0", ""), probe.Failed, "307 X: it sends the caller on to /elsewhere"},
 		"refused, and in the error":     {answers(t, h, fmt.Sprintf("HTTP/1.1 403 Forbidden\r\nContent-Length: %d", len(marker)), marker), probe.Denied, "403 Forbidden: " + marker},
 		"failed":                        {answers(t, h, "HTTP/1.1 500 X\r\nContent-Length: 0", ""), probe.Failed, "500 X: "},
 		"not there, as behind":          {answers(t, h, "HTTP/1.1 404 Not Found\r\nContent-Length: 7", "no such"), probe.Absent, "404 Not Found: no such"},

@@ -85,6 +85,8 @@ func TestAnswersThatAreGivenBehindTheGuards(t *testing.T) {
 		{403, "Permission denied", []string{"job not found"}, probe.Denied},
 		{500, "rpc error: Permission denied", []string{"job not found"}, probe.Denied},
 		{500, "No cluster leader", []string{"job not found"}, probe.Failed},
+		{302, "sign in first", []string{"sign in"}, probe.Failed},
+		{429, "too many requests", []string{"too many"}, probe.Failed},
 	} {
 		at, _ := asking(t, h, test.status, test.text)
 		p := probe.HTTPAsk(probe.Ask{Path: "/", Behind: test.behind}, probe.As(h.cli))

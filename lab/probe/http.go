@@ -116,7 +116,12 @@ func (a Ask) exchange(ctx context.Context, scheme, host, token string, read answ
 // text alone.
 func (a Ask) judge(response *http.Response) (Outcome, string, error) {
 	status := clean(response.Status)
-	if response.StatusCode < 400 {
+	switch code := response.StatusCode; {
+	case code >= 300 && code < 400:
+		return Failed, clean(status + ": it sends the caller on to " + response.Header.Get("Location")), nil
+	case code == http.StatusTooManyRequests:
+		return Failed, status, nil
+	case code < 300:
 		return Accepted, status, nil
 	}
 	text := status + ": " + errorText(response.Body)

@@ -27,7 +27,7 @@ type Outcome string
 
 // The outcomes.
 const (
-	// Accepted: the agent served the request (HTTP below 400, an RPC or Raft answer).
+	// Accepted: the agent served the request (HTTP below 300, an RPC or Raft answer).
 	Accepted Outcome = "accepted"
 	// RefusedInHandshake: the agent ended the connection before it had accepted the
 	// caller's TLS handshake, or, if the caller spoke plaintext, without an answer.
@@ -36,7 +36,7 @@ const (
 	// connection instead of answering. Nomad's Raft plane refuses so, without a
 	// word to the caller or in its log (nomad/rpc.go:324-331).
 	RefusedAfterHandshake Outcome = "refused after the handshake"
-	// Denied: the agent answered with a refusal of its own: HTTP 4xx, or an RPC
+	// Denied: the agent answered with a refusal of its own: HTTP 4xx but for 429, or an RPC
 	// error that is about the caller's rights, such as "Permission denied".
 	Denied Outcome = "denied"
 	// Found: what the probe looked for is there, in what the agent showed.
@@ -44,7 +44,7 @@ const (
 	// Absent: the agent showed what it was asked for, and what the probe looked for is not in it.
 	Absent Outcome = "absent"
 	// Failed: the agent answered, but its answer says nothing about the caller:
-	// HTTP 5xx, an RPC error such as "No cluster leader", or bytes that are not
+	// HTTP 5xx, a redirection, HTTP 429 (the caller asked too often, whoever it is), an RPC error such as "No cluster leader", or bytes that are not
 	// in the protocol's form.
 	Failed Outcome = "failed"
 	// NotReached: nothing is known about what the agent would have done. There was
