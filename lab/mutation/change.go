@@ -89,7 +89,7 @@ func (m Mutation) everywhere() Mutation {
 
 // cutsOff marks the mutation as one whose agent does not find its cluster: the checks of the cluster alone can be tried there.
 func (m Mutation) cutsOff() Mutation {
-	m.Sharing, m.Planes = Extra, clusterChecks()
+	m.Sharing, m.Checks = Extra, clusterChecks()
 	return m
 }
 

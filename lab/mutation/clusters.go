@@ -126,7 +126,7 @@ func (p Pack) settle(ctx context.Context, l *lab.Lab) error {
 			return err
 		}
 	}
-	if p.Extra != "" && len(p.Placed[0].Mutation.Planes) == 0 { // it is let in
+	if p.Extra != "" && len(p.Placed[0].Mutation.Checks) == 0 { // it is let in
 		return joined(ctx, l, p.Extra)
 	}
 	return nil
@@ -199,7 +199,7 @@ func (p Pack) Inspect() inspect.Options {
 	}
 	if len(p.Placed) == 1 {
 		m := p.Placed[0].Mutation
-		o.Only = m.Planes
+		o.Only = m.Checks
 		o.NoMatrix = !m.Matrix || p.Placed[0].Scope == Agent
 	}
 	return o

@@ -18,7 +18,7 @@ const Rogue = "rogue"
 // whatever its certificate is worth (nomad#9406; nomad/leader.go, addRaftPeer).
 func rogueServer() Mutation {
 	return Mutation{
-		ID: "rogue-server", Scope: Cluster, Change: "a server of another authority that has server.encrypt", Planes: []string{"cluster"},
+		ID: "rogue-server", Scope: Cluster, Change: "a server of another authority that has server.encrypt", Checks: []string{"cluster"},
 		Lab:  []lab.Option{lab.Outside(lab.Joiner{Name: Rogue, Role: pki.Server, Flaw: pki.Foreign().Name()})},
 		Live: &Live{Do: func(ctx context.Context, l *lab.Lab) error { return startRogue(ctx, l, Rogue) }},
 	}

@@ -64,7 +64,7 @@ func notBootstrapped() Mutation {
 // behind. Nomad reads it each time that somebody asks (nomad/acl_endpoint.go, fileBootstrapResetIndex).
 func leftReset() Mutation {
 	return Mutation{
-		ID: "bootstrap-reset", Scope: Cluster, Planes: accessChecks(), Turns: Policies,
+		ID: "bootstrap-reset", Scope: Cluster, Checks: accessChecks(), Turns: Policies,
 		Change: "a file acl-bootstrap-reset, with the index of the bootstrap, in data_dir/server of servers",
 		Live: &Live{
 			Do: func(ctx context.Context, l *lab.Lab) error {

@@ -54,7 +54,7 @@ func named(role pki.Role, id, name string) Mutation {
 
 // noneFits has all servers carry the mutation, so that they find no leader.
 func noneFits(id string, m Mutation) Mutation {
-	m.ID, m.Scope, m.NoLeader, m.Planes = id, Servers, true, clusterChecks()
+	m.ID, m.Scope, m.NoLeader, m.Checks = id, Servers, true, clusterChecks()
 	return m
 }
 

@@ -30,7 +30,7 @@ func gossipRows() []Mutation {
 	other := set(pki.Server, "other-gossip-key", serverEncrypt, fmt.Sprintf("%q", catalogue.DocumentedGossipKey)).cutsOff()
 	other.Change = "another server.encrypt than its peers'"
 	eachAlone := set(pki.Server, "each-alone", serverExpect, "1")
-	eachAlone.Scope, eachAlone.NoLeader, eachAlone.Planes = Servers, true, clusterChecks()
+	eachAlone.Scope, eachAlone.NoLeader, eachAlone.Checks = Servers, true, clusterChecks()
 	eachAlone.Live = &Live{Do: eachNamesALeader}
 	begins := set(pki.Server, "begins-alone", serverExpect, "1")
 	begins.Sharing = Alone
@@ -81,7 +81,7 @@ func eachNamesALeader(ctx context.Context, l *lab.Lab) error {
 // installed returns a mutation of a running cluster by one more gossip key, which every server keeps beside the one in use.
 func installed(id, title, key string) Mutation {
 	return Mutation{
-		ID: "installed-" + id, Scope: Cluster, Change: "nomad operator gossip keyring install of " + title, Planes: []string{"gossip"}, Turns: Keyring,
+		ID: "installed-" + id, Scope: Cluster, Change: "nomad operator gossip keyring install of " + title, Checks: []string{"gossip"}, Turns: Keyring,
 		Live: &Live{
 			Do: func(_ context.Context, l *lab.Lab) error {
 				return changeRing(l, "install "+title, func(a *api.Agent) (*api.KeyringResponse, error) { return a.InstallKey(key) })

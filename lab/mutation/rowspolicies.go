@@ -81,7 +81,7 @@ func bound(id, rules string) Mutation {
 func granted(id, rules, where string, policy api.ACLPolicy) Mutation {
 	policy.Rules = rules
 	return Mutation{
-		ID: id, Scope: Cluster, Change: rules + " in " + where, Planes: accessChecks(), Turns: Policies,
+		ID: id, Scope: Cluster, Change: rules + " in " + where, Checks: accessChecks(), Turns: Policies,
 		Live: &Live{
 			Do:   func(ctx context.Context, l *lab.Lab) error { return put(ctx, l, policy) },
 			Undo: func(ctx context.Context, l *lab.Lab) error { return withdraw(ctx, l, policy.Name) },
