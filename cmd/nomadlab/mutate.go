@@ -40,7 +40,7 @@ Your files are read and never written to: mutants are copies. It takes some minu
 --jobs say how many.
 
 It exits with 0 when every mutant that an agent starts with was killed by a check that names the
-setting, with 1 when one survived, was killed for another reason, could not be tried, or changed
+setting, or opens what such a check finds open without it, with 1 when one survived, was killed for another reason, could not be tried, or changed
 something though it was taken for equivalent, with 2 for what you can put right, with 3 when none
 of those that weaken applies.`,
 		Example: `  nomadlab mutate --server-config server.d --client-config client.d
@@ -85,22 +85,19 @@ func (a *app) listMutations(cmd *cobra.Command, f mutateFlags) error {
 	if err != nil {
 		return err
 	}
+	out := a.console(cmd).out
+	if f.json {
+		return out.json(mutationsAsJSON(chosen))
+	}
 	var rows [][]string
-	for _, m := range chosen {
+	for _, m := range mutationsAsJSON(chosen) {
 		kind := "weakens"
 		if m.Equivalent != "" {
 			kind = "changes nothing"
 		}
-		var of []string
-		if m.OfConfiguration() {
-			of = append(of, "mutate")
-		}
-		if m.OfLab() == "" {
-			of = append(of, "up")
-		}
-		rows = append(rows, []string{m.ID, kind, strings.Join(of, ", "), m.String()})
+		rows = append(rows, []string{m.ID, kind, strings.Join(m.For, ", "), m.Change})
 	}
-	a.console(cmd).out.grid([]string{"MUTATION", "KIND", "FOR", "CHANGE"}, rows)
+	out.grid([]string{"MUTATION", "KIND", "FOR", "CHANGE"}, rows)
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"nomadlab.internal/lab/mutation"
 	"nomadlab.internal/lab/regress"
 )
 
@@ -17,6 +18,9 @@ func (c console) mutants(run regress.MutationRun, all bool) {
 			continue
 		}
 		rows = append(rows, []string{c.fate(r.Fate), r.Mutation.ID, r.Mutation.String(), tellBy(r, all)})
+		if all && r.Apart != "" {
+			rows = append(rows, []string{"", "", "", c.out.faint("tried apart: " + r.Apart)})
+		}
 	}
 	c.out.grid([]string{"FATE", "MUTANT", "CHANGE", "BY"}, rows)
 	c.out.printf("")
@@ -24,7 +28,8 @@ func (c console) mutants(run regress.MutationRun, all bool) {
 	c.out.printf("%s of %d mutants that weaken it were killed by a check that names the setting, in %s", c.out.bold(fmt.Sprint(killed)), of, brief(run.Took))
 	var words []string
 	for _, f := range []regress.Fate{
-		regress.Survived, regress.KilledByOthers, regress.NotEquivalent, regress.Failed, regress.Refused, regress.Equivalent, regress.Inapplicable,
+		regress.Survived, regress.KilledByOthers, regress.NotEquivalent, regress.Failed, regress.Refused, regress.OpenWithout,
+		regress.Equivalent, regress.Inapplicable,
 	} {
 		if counts[f] > 0 {
 			words = append(words, fmt.Sprintf("%d %s", counts[f], f))
@@ -63,6 +68,32 @@ func tellBy(r regress.Result, all bool) string {
 	}
 }
 
+// mutationJSON is a mutation of the table for programs.
+type mutationJSON struct {
+	ID       string   `json:"id"`
+	Change   string   `json:"change"`
+	Settings []string `json:"settings,omitempty"`
+	// Equivalent says why it changes nothing. Empty: it weakens.
+	Equivalent string `json:"equivalent,omitempty"`
+	// For are the commands that take it: mutate, up.
+	For []string `json:"for"`
+}
+
+func mutationsAsJSON(all []mutation.Mutation) []mutationJSON {
+	out := make([]mutationJSON, 0, len(all))
+	for _, m := range all {
+		row := mutationJSON{ID: m.ID, Change: m.String(), Settings: m.Settings, Equivalent: m.Equivalent, For: []string{}}
+		if m.OfConfiguration() {
+			row.For = append(row.For, "mutate")
+		}
+		if m.OfLab() == "" {
+			row.For = append(row.For, "up")
+		}
+		out = append(out, row)
+	}
+	return out
+}
+
 // mutantJSON is a result for programs.
 type mutantJSON struct {
 	ID       string       `json:"id"`
@@ -72,7 +103,9 @@ type mutantJSON struct {
 	By       []string     `json:"by,omitempty"`
 	Reason   string       `json:"reason,omitempty"`
 	// Whole is true where the whole posture was tried.
-	Whole   bool    `json:"whole"`
+	Whole bool `json:"whole"`
+	// Apart says why it was tried in a cluster of its own after one that it shared.
+	Apart   string  `json:"apart,omitempty"`
 	Seconds float64 `json:"seconds"`
 }
 
@@ -87,7 +120,7 @@ func mutantsAsJSON(run regress.MutationRun) any {
 	for _, r := range run.Results {
 		out.Mutants = append(out.Mutants, mutantJSON{
 			ID: r.Mutation.ID, Change: r.Mutation.String(), Settings: r.Mutation.Settings, Fate: r.Fate, By: r.By, Reason: r.Reason,
-			Whole: r.Whole, Seconds: r.Took.Seconds(),
+			Whole: r.Whole, Apart: r.Apart, Seconds: r.Took.Seconds(),
 		})
 	}
 	return out

@@ -131,8 +131,12 @@ func TestMutationsThatNoLabCarries(t *testing.T) {
 		{"--file " + two, "a lab of 2 regions carries no mutation"},
 		{"--mutation client-plain-http --clients 0", "the mutation client-plain-http is carried by a client, and the lab has none"},
 		{"--file " + former, "`mutation: server-plain-http`"},
+		{"--mutation server-plain-http --format compose", "a lab of Compose carries no mutation: leave server-plain-http out"},
 	} {
 		for _, command := range []string{"up", "plan"} {
+			if command == "up" && strings.Contains(test.args, "--format") {
+				continue // it has no such flag
+			}
 			t.Run(command+" "+test.args, func(t *testing.T) {
 				a, _ := faked(t) // whose engine panics when anything is to be created
 				r := call(t, a, "", append([]string{command}, strings.Fields(test.args)...)...)
@@ -234,6 +238,13 @@ func TestListOfMutations(t *testing.T) {
 	slices.Sort(ids)
 	if diff := cmp.Diff(ids, slices.Sorted(maps.Keys(lines))); diff != "" {
 		t.Errorf("IDs (-want +got):\n%s", diff)
+	}
+	var listed []mutationJSON
+	if err := json.Unmarshal([]byte(user{}.must(t, "mutate", "--list", "--json", "--only", "rogue-server,default-enable_debug")), &listed); err != nil {
+		t.Fatal(err)
+	}
+	if len(listed) != 2 || listed[0].ID != "rogue-server" || !slices.Equal(listed[0].For, []string{"up"}) || listed[1].Equivalent == "" {
+		t.Errorf("as JSON: %+v", listed)
 	}
 	some := user{}.must(t, "mutate", "--list", "--only", "server-plain-*,rogue-server")
 	if got := strings.Count(some, "\n"); got != 4 {

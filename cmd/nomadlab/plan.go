@@ -48,7 +48,7 @@ no ACLs.`,
 }
 
 func (a *app) plan(cmd *cobra.Command, f specFlags, format string) error {
-	s, _, err := f.spec(cmd)
+	s, carried, err := f.spec(cmd)
 	if err != nil {
 		return err
 	}
@@ -72,14 +72,23 @@ func (a *app) plan(cmd *cobra.Command, f specFlags, format string) error {
 		return c.out.json(p)
 	}
 	c.out.plan(p)
+	for _, placed := range carried.Placed {
+		if placed.Mutation.Live != nil {
+			c.out.printf("")
+			c.out.printf("once the lab is up, `up` carries out the mutation %s: %s", c.out.bold(placed.Mutation.ID), placed.Mutation.Change)
+		}
+	}
 	return nil
 }
 
 // composeFile asks no engine: what the file says holds wherever it is used.
 func (a *app) composeFile(cmd *cobra.Command, f specFlags) error {
-	s, _, err := f.spec(cmd)
+	s, carried, err := f.spec(cmd)
 	if err != nil {
 		return err
+	}
+	if len(carried.Placed) > 0 {
+		return usagef(cmd, "a lab of Compose carries no mutation: leave %s out; `nomadlab up` makes such labs", carried.Placed[0].Mutation.ID)
 	}
 	p, err := lab.NewPlan(s, lab.Ground{Named: true})
 	if err != nil {

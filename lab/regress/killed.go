@@ -23,6 +23,9 @@ const (
 	KilledByOthers Fate = "killed by others"
 	// Refused: an agent does not start with it.
 	Refused Fate = "refused by the agent"
+	// OpenWithout: a check that names a setting of the mutation fails, and failed without it: what the mutation would open is
+	// open as it is, and is told of the configuration itself.
+	OpenWithout Fate = "open without it"
 	// Survived: of all checks that there are, none fails that passed.
 	Survived Fate = "survived"
 	// Equivalent: it is known to change nothing, and every check saw the very same.
@@ -134,8 +137,23 @@ func judge(m mutation.Mutation, base, now sights) Result {
 		r.Fate = Killed
 	case len(others) > 0:
 		r.Fate = KilledByOthers
+	default:
+		if ids := failingWithout(m, base, now); len(ids) > 0 {
+			r.Fate, r.Reason = OpenWithout, "fails without it too: "+strings.Join(ids, ", ")
+		}
 	}
 	return r
+}
+
+// failingWithout are the checks that rest on a setting of the mutation, and fail with it and without it.
+func failingWithout(m mutation.Mutation, base, now sights) []string {
+	var ids []string
+	for _, id := range slices.Sorted(maps.Keys(now)) {
+		if names(m, now[id]) && now[id].verdict == finding.Broken && base[id].verdict == finding.Broken {
+			ids = append(ids, id)
+		}
+	}
+	return ids
 }
 
 // judgeTogether judges the mutations of a pack, each by what was seen at the agent that carries it. It returns the results of
@@ -214,8 +232,8 @@ func sortedUnion(a, b sights) []string {
 	return slices.Sorted(maps.Keys(all))
 }
 
-// open reports whether further checks may change the fate.
-func (f Fate) open() bool { return f == Survived || f == KilledByOthers }
+// undecided reports whether further checks may change the fate.
+func (f Fate) undecided() bool { return f == Survived || f == KilledByOthers || f == OpenWithout }
 
 // after adds what an earlier stage has seen: who failed there may not be asked again.
 func (r Result) after(earlier Result) Result {
@@ -224,8 +242,11 @@ func (r Result) after(earlier Result) Result {
 			r.By = append(r.By, id)
 		}
 	}
-	if r.Fate == Survived && len(r.By) > 0 {
-		r.Fate = KilledByOthers
+	switch {
+	case len(r.By) > 0 && (r.Fate == Survived || r.Fate == OpenWithout):
+		r.Fate, r.Reason = KilledByOthers, ""
+	case r.Fate == Survived && earlier.Fate == OpenWithout:
+		r.Fate, r.Reason = OpenWithout, earlier.Reason
 	}
 	return r
 }

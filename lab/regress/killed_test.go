@@ -35,7 +35,8 @@ func TestFates(t *testing.T) {
 		"nobody noticed":          {weakens, held, held, regress.Survived, 0},
 		"who names it noticed":    {weakens, held, report(finding.Broken, "accepted", "tls.HTTP"), regress.Killed, 1},
 		"who names another did":   {weakens, held, report(finding.Broken, "accepted", "acl.enabled"), regress.KilledByOthers, 1},
-		"it was broken before":    {weakens, report(finding.Broken, "accepted", "tls.http"), report(finding.Broken, "accepted", "tls.http"), regress.Survived, 0},
+		"it was broken before":    {weakens, report(finding.Broken, "accepted", "tls.http"), report(finding.Broken, "accepted", "tls.http"), regress.OpenWithout, 0},
+		"another was broken":      {weakens, report(finding.Broken, "accepted", "acl.enabled"), report(finding.Broken, "accepted", "acl.enabled"), regress.Survived, 0},
 		"it could not be tried":   {weakens, held, report(finding.NotCarriedOut, "not reached", "tls.http"), regress.Survived, 0},
 		"the very same":           {nothing, held, held, regress.Equivalent, 0},
 		"another outcome":         {nothing, held, report(finding.Held, "denied", "tls.http"), regress.NotEquivalent, 1},
@@ -56,7 +57,7 @@ func TestScore(t *testing.T) {
 	var run regress.MutationRun
 	for _, f := range []regress.Fate{
 		regress.Killed, regress.Killed, regress.KilledByOthers, regress.Survived, regress.Failed, regress.NotEquivalent,
-		regress.Equivalent, regress.Inapplicable, regress.Refused,
+		regress.Equivalent, regress.Inapplicable, regress.Refused, regress.OpenWithout,
 	} {
 		run.Results = append(run.Results, regress.Result{Fate: f})
 	}

@@ -207,7 +207,7 @@ func (r *mutationRun) alone(ctx context.Context, m mutation.Mutation, apart stri
 			}
 			result = judge(m, r.base, findings(report, p.Placed[0].Carries)).after(result)
 			result.Whole, result.Took = i == len(all)-1, time.Since(began)
-			if !result.Fate.open() {
+			if !result.Fate.undecided() {
 				return nil
 			}
 		}
