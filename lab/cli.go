@@ -74,6 +74,7 @@ func (l *Lab) cliTask(server *Node, c Call) engine.Task {
 		"NOMAD_CACERT=" + path.Join(folder, pki.CAFile),
 		"NOMAD_CLIENT_CERT=" + path.Join(folder, id.CertFile()),
 		"NOMAD_CLIENT_KEY=" + path.Join(folder, id.KeyFile()),
+		"NO_PROXY=*", // a proxy that an image or the user's shell names does not reach a lab, and is not to see its token
 	}
 	if token := l.ManagementToken(); token != "" {
 		environment = append(environment, "NOMAD_TOKEN="+token)

@@ -3,8 +3,11 @@ package lab
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
+	"net/http"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -157,20 +160,36 @@ func (n *Node) newAPI(token string) (*api.Client, error) {
 	if !at.IsValid() {
 		return nil, fmt.Errorf("%s has no HTTP address: it is not running", n.ref())
 	}
+	direct := directClient()
+	err := api.ConfigureTLS(direct, &api.TLSConfig{
+		CACertPEM: n.lab.cli.CAPEM, ClientCertPEM: n.lab.cli.CertPEM, ClientKeyPEM: n.lab.cli.KeyPEM,
+		TLSServerName: n.ServerName(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("TLS of the API client of %s: %w", n.ref(), err)
+	}
 	c, err := api.NewClient(&api.Config{
 		Address: n.plan.httpScheme() + "://" + at.String(),
 		Region:  n.plan.Region,
 		// Where it is empty, NewClient does not take the user's own NOMAD_TOKEN, as it would take NOMAD_ADDR.
-		SecretID: token,
-		TLSConfig: &api.TLSConfig{
-			CACertPEM: n.lab.cli.CAPEM, ClientCertPEM: n.lab.cli.CertPEM, ClientKeyPEM: n.lab.cli.KeyPEM,
-			TLSServerName: n.ServerName(),
-		},
+		SecretID:   token,
+		HttpClient: direct,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("API client of %s: %w", n.ref(), err)
 	}
 	return c, nil
+}
+
+// directClient calls nodes directly. A proxy that the environment names, as http.DefaultTransport would use it, does not reach
+// a lab's network, and would be handed the token of a lab without TLS. In all else it is what api.NewClient makes.
+func directClient() *http.Client {
+	const handshake, idle, each = 10 * time.Second, 90 * time.Second, 8
+	return &http.Client{Transport: &http.Transport{
+		DialContext:         (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:     &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout: handshake, IdleConnTimeout: idle, MaxIdleConnsPerHost: each, ExpectContinueTimeout: time.Second,
+	}}
 }
 
 // State asks the engine what the node does now.

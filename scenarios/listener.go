@@ -69,10 +69,10 @@ func rpcUnheard(as probe.Caller) posture.Spec {
 func gossipUnheard(probe.Caller) posture.Spec {
 	return posture.Spec{
 		ID: "listener-hears-no-gossip", Title: "servers' names are not overheard in gossip, a ping in clear is",
-		Kind: posture.Safe, Severity: posture.High,
-		Why:     "with server.encrypt all gossip is encrypted with AES-GCM (memberlist security.go; verified against Nomad 1.11.3)",
-		Probe:   probe.Overheard(probe.MemberName(), probe.Gossiping()),
-		Want:    posture.Want{probe.Absent},
-		Control: probe.Overheard(probe.MemberName(), probe.SpeakingInClear(probe.PlaneGossip)),
+		Severity: posture.High,
+		Why:      "with server.encrypt all gossip is encrypted with AES-GCM (memberlist security.go; verified against Nomad 1.11.3)",
+		Probe:    probe.Overheard(probe.MemberName(), probe.Gossiping()),
+		Want:     posture.Want{probe.Absent},
+		Control:  probe.Overheard(probe.MemberName(), probe.SpeakingInClear(probe.PlaneGossip)),
 	}
 }

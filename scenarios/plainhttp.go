@@ -59,14 +59,14 @@ func plainRPCIsClosed(ctx context.Context, t *story.T) error {
 		}
 		for _, framing := range probe.Framings() {
 			f := posture.Must(posture.Spec{
-				ID:    "rpc-refuses-plaintext-" + inID(framing.Name()),
-				Title: fmt.Sprintf("%s in plaintext is closed without an answer, over TLS it is answered", framing),
-				Kind:  posture.Safe, Severity: posture.Critical,
-				Why:     "with tls.rpc a server takes no connection in the clear, whichever protocol its first byte asks for (nomad/rpc.go, handleConn)",
-				Probe:   probe.PlainRPC(framing),
-				Want:    posture.Want{probe.RefusedInHandshake},
-				Control: probe.RPCOver(framing, server),
-				LogText: "non-TLS connection attempted with RequireTLS set",
+				ID:       "rpc-refuses-plaintext-" + inID(framing.Name()),
+				Title:    fmt.Sprintf("%s in plaintext is closed without an answer, over TLS it is answered", framing),
+				Severity: posture.Critical,
+				Why:      "with tls.rpc a server takes no connection in the clear, whichever protocol its first byte asks for (nomad/rpc.go, handleConn)",
+				Probe:    probe.PlainRPC(framing),
+				Want:     posture.Want{probe.RefusedInHandshake},
+				Control:  probe.RPCOver(framing, server),
+				LogText:  "non-TLS connection attempted with RequireTLS set",
 			}).Evaluate(ctx, inspect.Target(n))
 			if err := t.Record(f); err != nil {
 				return err

@@ -176,7 +176,7 @@ func (d door) check(l *lab.Lab, c certificate, region string) (posture.Check, er
 	s := posture.Spec{
 		ID:    inID(fmt.Sprintf("%s %s %s", d.plane, verb, c.name)),
 		Title: fmt.Sprintf("%s %s: %s", d.plane, verb, c.name),
-		Plane: d.plane, Kind: posture.Safe, Severity: posture.High, Why: d.why,
+		Plane: d.plane, Severity: posture.High, Why: d.why,
 		Probe: d.knock(caller), Want: posture.Want{want}, Control: d.knock(control),
 	}
 	if want == probe.RefusedInHandshake {

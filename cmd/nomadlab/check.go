@@ -28,7 +28,12 @@ the report lists each such line. With --lock it compares the posture with the on
 committed, and says which promise a change has lost or gained, and by which line.
 
 With --addr it checks a cluster that nomadlab did not start: only with what leaves no trace,
-and without certificates that only the cluster's authority could make.
+and without certificates that only the cluster's authority could make. It asks first which
+versions of Nomad there are, and says so. It sends reads, and beside them only requests of which
+it was verified that each of these versions refuses them without effect; all else is skipped, for
+that reason. A token is sent to those agents alone whose certificate is for the host of the
+address, for server.REGION.nomad at a server, or for the name that --tls-server-name gives; never
+in the clear. Agents are called directly, whatever HTTP_PROXY and HTTPS_PROXY say.
 
 It exits with 0 when every promise held that applies, with 1 when one is broken, with 3 when
 none is but some could not be tried, as an agent does not answer. What is skipped, for a
@@ -58,7 +63,7 @@ stronger, so that the lock is out of date. With --update it writes the lock, and
 				return a.with(func(cmd *cobra.Command, _ []string, e *engines.Set) error { return a.checkConfiguration(cmd, e, f) })(cmd, args)
 			case len(f.remote.Addresses) > 0:
 				return a.check(cmd, f, func(ctx context.Context, o inspect.Options) (finding.Report, error) {
-					return inspect.Cluster(ctx, f.remote, o)
+					return inspect.Cluster(ctx, f.cluster(), o)
 				})
 			default:
 				return a.with(func(cmd *cobra.Command, args []string, e *engines.Set) error { return a.checkLab(cmd, args, e, f) })(cmd, args)

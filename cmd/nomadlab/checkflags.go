@@ -1,7 +1,9 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
@@ -31,7 +33,7 @@ func (f *checkFlags) add(cmd *cobra.Command) {
 	flags.StringSliceVar(&f.only, "only", nil, "only these: planes, IDs of checks, patterns of IDs, or matrix")
 	flags.BoolVar(&f.list, "list", false, "list the checks")
 	flags.BoolVar(&f.quick, "quick", false, "leave out what waits for limits of time or uses up connections")
-	flags.BoolVar(&f.safe, "safe", false, "leave out what has to clean up behind itself")
+	flags.BoolVar(&f.safe, "safe", false, "leave out what has to clean up behind itself, and what this version of Nomad is not known to refuse without effect")
 	flags.BoolVar(&f.bare, "no-matrix", false, "leave out the matrix of certificates and entries")
 	flags.StringSliceVar(&f.formats, "format", nil, "what to print or write: "+strings.Join(formatNames(), ", "))
 	flags.StringVar(&f.out, "out", "", "write the report into this folder, in all formats unless --format says which")
@@ -40,12 +42,28 @@ func (f *checkFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.remote.CA, "ca", "", "with --addr: file of the authority's certificate")
 	flags.StringVar(&f.remote.Certificate, "cert", "", "with --addr: file of your certificate")
 	flags.StringVar(&f.remote.Key, "key", "", "with --addr: file of its key")
-	flags.StringVar(&f.remote.TokenFile, "token-file", "", "with --addr: file of a management token")
+	flags.StringVar(&f.remote.TokenFile, "token-file", "", "with --addr: file of a management token, sent only where the agent's name is verified")
+	flags.StringVar(&f.remote.Region, "region", "", "with --addr: region whose servers are expected (default $"+regionVariable+", else global)")
+	flags.StringVar(&f.remote.TLSServerName, "tls-server-name", "", "with --addr: another name that an agent's certificate may be for (default $"+serverNameVariable+")")
 	f.config.add(cmd)
 	flags.StringVar(&f.lock, "lock", "", "with --server-config: compare with this posture lock")
 	flags.BoolVar(&f.update, "update", false, "with --lock: write it, and exit with 0 whatever has changed")
 	mustComplete(cmd, "format", fixed(formatNames()...))
 	mustComplete(cmd, "only", completeChecks)
+}
+
+// The variables that say the same to Nomad's own CLI.
+const (
+	regionVariable     = "NOMAD_REGION"
+	serverNameVariable = "NOMAD_TLS_SERVER_NAME"
+)
+
+// cluster is somebody else's cluster, with what Nomad's own variables say of it where no flag does.
+func (f *checkFlags) cluster() inspect.Remote {
+	r := f.remote
+	r.Region = cmp.Or(r.Region, os.Getenv(regionVariable))
+	r.TLSServerName = cmp.Or(r.TLSServerName, os.Getenv(serverNameVariable))
+	return r
 }
 
 // validate tells what does not go together.
@@ -84,6 +102,8 @@ func (f *checkFlags) fitRemote(cmd *cobra.Command, args []string) error {
 		return usagef(cmd, "--addr needs --ca, --cert and --key: what is refused proves nothing unless somebody is let in")
 	case len(remote.Addresses) == 0 && (remote.TokenFile != "" || slices.ContainsFunc(credentials, func(c string) bool { return c != "" })):
 		return usagef(cmd, "--ca, --cert, --key and --token-file go with --addr: a lab's credentials are known")
+	case len(remote.Addresses) == 0 && (remote.Region != "" || remote.TLSServerName != ""):
+		return usagef(cmd, "--region and --tls-server-name go with --addr: a lab's names are known")
 	case len(remote.Addresses) > 0 && slices.Contains(f.only, inspect.MatrixName):
 		return usagef(cmd, "the matrix is for labs: its certificates take the authority's key, which --addr has not")
 	default:

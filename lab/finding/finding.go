@@ -31,7 +31,7 @@ type Finding struct {
 	Title string `json:"title"`
 	// Plane is the front door that the promise guards: HTTP, RPC, Raft, gossip, wire; or cluster, for one that they form.
 	Plane string `json:"plane"`
-	// Kind says what traces the check leaves: safe, intrusive, destructive.
+	// Kind says what traces the check leaves: safe, guarded, intrusive, destructive.
 	Kind string `json:"kind"`
 	// Severity says how bad it is when the promise is broken.
 	Severity string `json:"severity"`

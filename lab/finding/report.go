@@ -9,6 +9,8 @@ type Report struct {
 	// Started is when the run began, Took how long it needed, in nanoseconds when encoded.
 	Started time.Time     `json:"started"`
 	Took    time.Duration `json:"took_ns"`
+	// Notes say in words what decided how the cluster was asked, such as its versions of Nomad; empty where nothing did.
+	Notes []string `json:"notes,omitempty"`
 	// Findings are in the order of the catalogue, and for each check in the order of the nodes.
 	Findings []Finding `json:"findings"`
 	// Matrix is nil where it was not probed.
@@ -23,7 +25,7 @@ type Report struct {
 type Cluster struct {
 	// Name is the lab's, or the address that the user gave.
 	Name string `json:"name"`
-	// Nomad is the version of its agents; empty where none answered.
+	// Nomad is the version of its agents, or their versions; empty where none is known.
 	Nomad string `json:"nomad,omitempty"`
 	// Engine is what its nodes run on: docker, process, or empty for a cluster that was not brought up by nomadlab.
 	Engine string `json:"engine,omitempty"`

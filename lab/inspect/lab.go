@@ -141,6 +141,8 @@ type subject struct {
 	witness func(context.Context) (catalogue.Witness, func(context.Context) error, error)
 	// leader is the name of the server that leads now; empty where the servers agree on none. Nil: nobody can tell.
 	leader func(context.Context) string
+	// unmet are the agents that did not answer when they were to be met, by name.
+	unmet map[string]bool
 	// silent are the agents that do not answer, by name, each with the reason.
 	silent map[string]string
 	// noWitness says why that workload did not run, though a client could have run it.
@@ -150,6 +152,7 @@ type subject struct {
 // inspect carries out what the options leave in. What needs a workload waits for it, while all else is tried.
 func (s subject) inspect(ctx context.Context, o Options) (r finding.Report, err error) {
 	began := time.Now()
+	notes := s.bound(ctx, o)
 	s.learn(ctx)
 	checks, err := s.checks(o)
 	if err != nil {
@@ -157,7 +160,7 @@ func (s subject) inspect(ctx context.Context, o Options) (r finding.Report, err 
 	}
 	soon, later := part(checks)
 	workload := s.begin(ctx, later)
-	r = finding.Report{Cluster: s.cluster, Started: began.Truncate(time.Second)}
+	r = finding.Report{Cluster: s.cluster, Notes: notes, Started: began.Truncate(time.Second)}
 	found := posture.Run(ctx, soon, s.targets, o.Tell)
 	<-workload.ready
 	defer func() { err = errors.Join(err, workload.stop(context.WithoutCancel(ctx))) }()
@@ -173,6 +176,20 @@ func (s subject) inspect(ctx context.Context, o Options) (r finding.Report, err 
 	s.unproved(r)
 	r.Took = time.Since(began)
 	return r, nil
+}
+
+// bound sets what may be sent to the agents: of somebody else's what they say of their versions decides, and whatever is sent
+// to a lab that is to be checked safely only, its version does. It returns what there is to be said of it.
+func (s *subject) bound(ctx context.Context, o Options) []string {
+	switch {
+	case !s.near:
+		return s.askVersions(ctx)
+	case o.SafeOnly:
+		for i := range s.targets {
+			s.targets[i].Bounds = &probe.Bounds{Versions: []string{s.cluster.Nomad}}
+		}
+	}
+	return nil
 }
 
 // checks are those of the catalogue that the options leave in.

@@ -16,15 +16,19 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// meet makes a target of an agent's address. The agent's certificate, which is shown before anything is asked of the caller,
-// tells its name and region, and its answer about its health its role. An agent that does not answer is returned too, with
-// ErrNoAnswer.
-func meet(ctx context.Context, given string, c pki.Credential) (probe.Target, error) {
+// meet makes a target of an agent's address, to which reads alone may be sent until its version is known. The agent's
+// certificate, which is shown before anything is asked of the caller, tells its name and region, and its answer about its health
+// its role. Whether it may be sent a token is decided by the names that the user expects. An agent that does not answer is
+// returned too, with ErrNoAnswer.
+func (r Remote) meet(ctx context.Context, given string, c pki.Credential) (probe.Target, error) {
 	at, err := url.Parse(given)
 	if err != nil || at.Host == "" || at.Port() == "" || at.Scheme != "https" && at.Scheme != "http" {
 		return probe.Target{}, fmt.Errorf("%w: %q: give it as https://HOST:PORT, for example https://10.0.0.5:4646", ErrAddress, given)
 	}
-	agent := probe.Target{Name: at.Host, Role: pki.Server, Region: c.Identity.Region, HTTP: at.Host}
+	agent := probe.Target{
+		Name: at.Host, Role: pki.Server, Region: c.Identity.Region, HTTP: at.Host,
+		Bounds: &probe.Bounds{}, NoToken: "it has shown no certificate",
+	}
 	shown, err := shownBy(ctx, at.Host, c)
 	if errors.As(err, new(x509.UnknownAuthorityError)) || errors.As(err, new(x509.CertificateInvalidError)) {
 		return agent, fmt.Errorf("%w: %s: %w: is it the right authority?", ErrUntrusted, given, err)
@@ -33,13 +37,15 @@ func meet(ctx context.Context, given string, c pki.Credential) (probe.Target, er
 		id := identityOf(shown.DNSNames, shown.Subject.CommonName)
 		agent.Region, agent.ServerName = id.Region, serverName(shown)
 		agent.Role = roleOf(ctx, agent, probe.As(c))
+		name, why := r.verifiedName(agent.Role, at.Hostname(), shown)
+		agent.ServerName, agent.NoToken = cmp.Or(name, agent.ServerName), why
 		return agent, nil
 	}
 	agent.HTTPInClear = true // asked without a certificate and without a token
 	agent.ServerName = pki.Identity{Role: pki.Server, Region: c.Identity.Region}.Name()
 	if probe.PlainHTTP(healthPath).Observe(ctx, agent).Outcome == probe.Accepted {
 		agent.Role = roleOf(ctx, agent, probe.As(c).OrInClear())
-		agent.HTTPInClear = false
+		agent.HTTPInClear, agent.NoToken = false, withoutTLS
 		return agent, nil // no TLS at all: what is open there is for the checks to say
 	}
 	agent.HTTPInClear = false
@@ -78,7 +84,8 @@ func shownBy(ctx context.Context, at string, c pki.Credential) (*x509.Certificat
 	return nil, err
 }
 
-// serverName is a name in the certificate: the one of Nomad's form, else any.
+// serverName is a name in the certificate: the one of Nomad's form, else any. To expect it proves nothing of who the agent is:
+// it is for questions to an agent of which no other name is known, which is sent no token.
 func serverName(c *x509.Certificate) string {
 	id := identityOf(c.DNSNames, c.Subject.CommonName)
 	if name := id.Name(); c.VerifyHostname(name) == nil {

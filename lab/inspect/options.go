@@ -13,7 +13,8 @@ import (
 type Options struct {
 	// Only names checks as posture.Choose takes them, or MatrixName; none means all.
 	Only []string
-	// SafeOnly leaves out the checks that have to clean up behind themselves.
+	// SafeOnly leaves out the checks that have to clean up behind themselves, and has requests that are refused without effect
+	// sent to those versions of Nomad alone for which that was verified, as Cluster does.
 	SafeOnly bool
 	// Quick leaves out the checks that wait for a limit of time or use up a limit of connections.
 	Quick bool
@@ -54,7 +55,7 @@ func (o Options) wants(s posture.Spec) bool {
 	switch {
 	case s.Kind == posture.Destructive && !o.Destructive:
 		return false
-	case o.SafeOnly && s.Kind != posture.Safe:
+	case o.SafeOnly && s.Kind != posture.Safe && s.Kind != posture.Guarded:
 		return false
 	case o.Quick && s.Lane != posture.Quick:
 		return false

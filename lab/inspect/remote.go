@@ -1,6 +1,7 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -22,8 +23,14 @@ type Remote struct {
 	Addresses []string
 	// CA, Certificate and Key are files (PEM): the authorities' certificates, the user's own certificate, its key. Required.
 	CA, Certificate, Key string
-	// TokenFile is the file of a management token; empty where there is none.
+	// TokenFile is the file of a management token; empty where there is none. The token is sent to those agents alone whose
+	// certificate is for the host of the address, or, at a server, for server.REGION.nomad, or for TLSServerName, and never in
+	// the clear.
 	TokenFile string
+	// Region is the region whose servers are expected; empty means global.
+	Region string
+	// TLSServerName is another name that an agent's certificate may be for; empty: none.
+	TLSServerName string
 }
 
 // What Cluster returns for bad input, wrapped. Each error's text says what to do.
@@ -38,7 +45,9 @@ var (
 	ErrNoAnswer = errors.New("no agent answers")
 )
 
-// Cluster carries out those checks that leave no trace against a cluster that somebody else brought up. It returns
+// Cluster carries out those checks that leave no trace against a cluster that somebody else brought up. It asks first which
+// versions of Nomad there are, and sends reads alone, and those requests that each of these versions was verified to refuse
+// without effect. What it asks is said in the report's notes. No proxy is used. It returns
 // ErrCredential, ErrAddress, ErrUntrusted or ErrNoAnswer, wrapped, where nothing could be tried at all. An agent that does not answer
 // while others do is in the report.
 func Cluster(ctx context.Context, r Remote, o Options) (finding.Report, error) {
@@ -50,10 +59,10 @@ func Cluster(ctx context.Context, r Remote, o Options) (finding.Report, error) {
 	if err != nil {
 		return finding.Report{}, err
 	}
-	s := subject{cluster: finding.Cluster{Name: strings.Join(r.Addresses, ", "), Certificates: held(c)}}
+	s := subject{unmet: map[string]bool{}, cluster: finding.Cluster{Name: strings.Join(r.Addresses, ", "), Certificates: held(c)}}
 	var silent []error
 	for _, given := range r.Addresses {
-		agent, err := meet(ctx, given, c)
+		agent, err := r.meet(ctx, given, c)
 		if err != nil && !errors.Is(err, ErrNoAnswer) {
 			return finding.Report{}, err
 		}
@@ -70,9 +79,9 @@ func Cluster(ctx context.Context, r Remote, o Options) (finding.Report, error) {
 		return finding.Report{}, err
 	}
 	s.ingredients = catalogue.Ingredients{
-		Parties: party.Holding(c), Region: c.Identity.Region, Management: token, Authorities: subjects(authorities),
+		Parties: party.Holding(c), Region: cmp.Or(r.Region, c.Identity.Region), Management: token, Authorities: subjects(authorities),
 	}
-	o.SafeOnly = true
+	o.Destructive = false
 	o.NoMatrix = true // without the authority's key, next to nothing of it can be tried
 	return s.inspect(ctx, o)
 }
@@ -146,6 +155,7 @@ func (s *subject) add(agent probe.Target, known bool) {
 	node := finding.Node{Name: agent.Name, Role: string(agent.Role), Region: agent.Region, HTTP: agent.HTTP}
 	if !known {
 		node.Role, node.Region = "agent", ""
+		s.unmet[agent.Name] = true
 	}
 	s.cluster.Nodes = append(s.cluster.Nodes, node)
 }

@@ -11,15 +11,33 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// Kind says what traces a check leaves. The zero Kind is none; New refuses it.
+// Kind says what traces a check leaves. The zero Kind is the one that follows from the classes of its probe and its control:
+// Safe or Guarded. What changes something has to say which of the others it is.
 type Kind string
+
+// kindOf is the kind of a check that sends requests of that class; empty where the class does not tell.
+func kindOf(e probe.Effect) Kind {
+	switch {
+	case e.IsRead():
+		return Safe
+	case e.IsChange():
+		return ""
+	default:
+		return Guarded
+	}
+}
+
+// harmless reports whether a check of the kind leaves nothing behind, on a version of Nomad that it may be tried on.
+func (k Kind) harmless() bool { return k == Safe || k == Guarded }
 
 // The kinds.
 const (
-	// Safe checks leave no trace but log lines: the only kind for a cluster that
-	// this program did not start.
+	// Safe checks send reads alone, and so leave no trace but log lines on any version of Nomad.
 	Safe Kind = "safe"
-	// Intrusive checks leave no trace after their own clean-up.
+	// Guarded checks send requests besides that are refused without effect by the versions of Nomad for which that was
+	// verified. Another version may carry them out. On those versions they leave no trace but log lines.
+	Guarded Kind = "guarded"
+	// Intrusive checks change something, or take what others need, and leave no trace after their own clean-up.
 	Intrusive Kind = "intrusive"
 	// Destructive checks need a throw-away cluster of their own.
 	Destructive Kind = "destructive"
@@ -71,7 +89,7 @@ type Spec struct {
 	Once bool
 	// PassedOn returns the agent to which a target passes the request on, and which decides; ok is false where the target
 	// decides itself, as it is where PassedOn is nil. A target that lets the probe in is not to blame where that agent, asked
-	// itself, lets it in too: its finding is Skipped. Only a Safe check may have it.
+	// itself, lets it in too: its finding is Skipped. Only a Safe or a Guarded check may have it.
 	PassedOn func(context.Context, probe.Target) (to probe.Target, ok bool)
 	// Lacks says which ingredient of the control there is none of, for example "no key of the authority is at hand"; empty
 	// where nothing lacks. Such a check is Skipped for that reason, unless the probe shows by being let in that it is broken.
@@ -108,10 +126,13 @@ type Spec struct {
 type Check struct{ spec Spec }
 
 // New builds a check. Its error tells every fault at once: a missing ID, Title,
-// Why, Kind, Severity or Probe, a Want that is empty or could not fail, a Control
+// Why, Severity or Probe, a Kind that promises more than the classes of its Probe and its Control keep, a Want that is empty or could not fail, a Control
 // that is missing (ErrNoControl) or does the very same as the probe, a LogText
 // for an acceptance.
 func New(s Spec) (Check, error) {
+	if s.Kind == "" {
+		s.Kind = kindOf(s.effect())
+	}
 	if err := s.validate(); err != nil {
 		return Check{}, fmt.Errorf("build check %q: %w", s.ID, err)
 	}
@@ -145,6 +166,24 @@ func (c Check) Spec() Spec {
 	return s
 }
 
+// effect is the class of what the check sends.
+func (s Spec) effect() probe.Effect { return s.Probe.Effect().And(s.Control.Effect()) }
+
+// validateKind tells whether the check does what its Kind excludes.
+func (s Spec) validateKind() error {
+	switch e := s.effect(); {
+	case s.Kind == "":
+		return errors.New("it sends requests whose class is that they change something, and has no Kind: say of the requests what they do " +
+			"(probe.Probe.Classed, probe.Ask.WithoutEffectOn), or use Intrusive or Destructive")
+	case !slices.Contains([]Kind{Safe, Guarded, Intrusive, Destructive}, s.Kind):
+		return fmt.Errorf("its Kind is %q: use Safe, Guarded, Intrusive or Destructive", s.Kind)
+	case s.Kind == Safe && !e.IsRead(), s.Kind == Guarded && e.IsChange():
+		return fmt.Errorf("its Kind is %q, and the class of its requests is %q: say better what they do, or use another Kind", s.Kind, e)
+	default:
+		return nil
+	}
+}
+
 // validate tells every fault of the spec.
 func (s Spec) validate() error {
 	var faults []error
@@ -156,9 +195,7 @@ func (s Spec) validate() error {
 			faults = append(faults, fmt.Errorf("its %s is empty: set it", r.field))
 		}
 	}
-	if !slices.Contains([]Kind{Safe, Intrusive, Destructive}, s.Kind) {
-		faults = append(faults, fmt.Errorf("its Kind is %q: use Safe, Intrusive or Destructive", s.Kind))
-	}
+	faults = append(faults, s.validateKind())
 	if !slices.Contains([]Lane{Quick, Waiting, Crowding}, s.Lane) {
 		faults = append(faults, fmt.Errorf("its Lane is %q: use Quick, Waiting or Crowding", s.Lane))
 	}
@@ -169,8 +206,8 @@ func (s Spec) validate() error {
 		faults = append(faults, errors.New("its Probe is empty: build it with a constructor of package probe"))
 	}
 	faults = append(faults, s.Want.validate(), s.validateControl())
-	if s.PassedOn != nil && s.Kind != Safe {
-		faults = append(faults, errors.New("it has a PassedOn, which has the probe tried once more, and is not Safe: drop PassedOn"))
+	if s.PassedOn != nil && !s.Kind.harmless() {
+		faults = append(faults, errors.New("it has a PassedOn, which has the probe tried once more, and is neither Safe nor Guarded: drop PassedOn"))
 	}
 	if s.LogText != "" && s.Want.has(probe.Accepted) {
 		faults = append(faults, errors.New("it has a LogText, which shows a refusal's reason, but wants an acceptance: drop one of them"))

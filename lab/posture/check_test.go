@@ -19,7 +19,7 @@ func answering(sentence string, outcomes ...probe.Outcome) probe.Probe {
 	return probe.New(probe.PlaneRPC, sentence, func(context.Context, probe.Target) probe.Observation {
 		o := outcomes[min(int(turn.Add(1))-1, len(outcomes)-1)]
 		return probe.Observation{Outcome: o, Received: "turn"}
-	})
+	}).Classed(probe.Reads())
 }
 
 // whole is a spec with nothing missing.
@@ -51,7 +51,14 @@ func TestNewRefusesWhatCannotProve(t *testing.T) {
 		{"no ID", func(s *posture.Spec) { s.ID = "" }, "its ID is empty"},
 		{"no title", func(s *posture.Spec) { s.Title = "" }, "its Title is empty"},
 		{"no reason", func(s *posture.Spec) { s.Why = "" }, "its Why is empty"},
-		{"no kind", func(s *posture.Spec) { s.Kind = "" }, "its Kind is"},
+		{"no such kind", func(s *posture.Spec) { s.Kind = "harmless" }, "its Kind is"},
+		{"no kind and no class", func(s *posture.Spec) { s.Kind, s.Probe = "", s.Probe.Classed(probe.Changes()) }, "has no Kind"},
+		{"safe and no class", func(s *posture.Spec) { s.Probe = s.Probe.Classed(probe.Effect{}) }, `its Kind is "safe", and the class of its requests is "changes"`},
+		{"safe on one version", func(s *posture.Spec) { s.Control = s.Control.Classed(probe.WithoutEffectOn("1.11.3")) }, `"refused without effect on Nomad 1.11.3"`},
+		{"guarded and changes", func(s *posture.Spec) { s.Kind, s.Control = posture.Guarded, s.Control.Classed(probe.Changes()) }, `its Kind is "guarded"`},
+		{"passed on and changes", func(s *posture.Spec) {
+			s.Kind, s.PassedOn = posture.Intrusive, func(context.Context, probe.Target) (probe.Target, bool) { return probe.Target{}, false }
+		}, "drop PassedOn"},
 		{"no severity", func(s *posture.Spec) { s.Severity = "" }, "its Severity is"},
 		{"log of an acceptance", func(s *posture.Spec) { s.Want, s.LogText = posture.Accepted(), "accepted" }, "wants an acceptance"},
 	}
@@ -67,6 +74,24 @@ func TestNewRefusesWhatCannotProve(t *testing.T) {
 				t.Errorf("error %v, want one that says %q", err, test.says)
 			}
 		})
+	}
+}
+
+// TestKindFollowsFromTheClass where the check does not say it.
+func TestKindFollowsFromTheClass(t *testing.T) {
+	for _, test := range []struct {
+		probe, control probe.Effect
+		want           posture.Kind
+	}{
+		{probe.Reads(), probe.Reads(), posture.Safe},
+		{probe.Reads(), probe.WithoutEffectOn("1.11.3"), posture.Guarded},
+		{probe.WithoutEffectOn("1.11.3", "1.10.5"), probe.WithoutEffectOn("1.11.3"), posture.Guarded},
+	} {
+		spec := whole()
+		spec.Kind, spec.Probe, spec.Control = "", spec.Probe.Classed(test.probe), spec.Control.Classed(test.control)
+		if got := posture.Must(spec).Spec().Kind; got != test.want {
+			t.Errorf("%s and %s: kind %q, want %q", test.probe, test.control, got, test.want)
+		}
 	}
 }
 

@@ -24,13 +24,13 @@ import (
 //     was wanted;
 //   - NotCarriedOut when a control did not give its outcome, the probe did not
 //     reach the agent or failed, or the log does not show the reason;
-//   - Skipped when the target has not the role or the listener, an ingredient of
+//   - Skipped when the target has not the role or the listener, its Bounds forbid a request, an ingredient of
 //     the control lacks, or another agent decides and lets the probe in itself (Spec.PassedOn).
 //
 // The finding's outcome is "not reached" for a refusal between controls of which one
 // was not let in.
 //
-// A Safe check's probe runs even when its control has failed, so that what an
+// A Safe or Guarded check's probe runs even when its control has failed, so that what an
 // open agent gives away is still among the evidence.
 func (c Check) Evaluate(ctx context.Context, t probe.Target) (f finding.Finding) {
 	start := time.Now()
@@ -96,7 +96,7 @@ func (c Check) run(ctx context.Context, t probe.Target) run {
 	var r run
 	r.before = r.observe(ctx, finding.ControlBefore, c.spec.Control, t)
 	controlled := c.spec.Want.opposite().has(r.before)
-	if !controlled && c.spec.Kind != Safe {
+	if !controlled && !c.spec.Kind.harmless() {
 		return r
 	}
 	// Marked only now: what the log said earlier is not about this probe.

@@ -30,7 +30,7 @@ func TestWhoPassesARequestOn(t *testing.T) {
 				return probe.Observation{Outcome: probe.Accepted}
 			}
 			return probe.Observation{Outcome: probe.RefusedInHandshake}
-		})
+		}).Classed(probe.Reads())
 		spec.PassedOn = func(context.Context, probe.Target) (probe.Target, bool) {
 			to := server()
 			to.Name = other

@@ -58,7 +58,7 @@ func noted(d *diary, id string, lane posture.Lane, meanwhile func(), roles ...pk
 			meanwhile()
 		}
 		return probe.Observation{Outcome: probe.RefusedInHandshake}
-	})
+	}).Classed(probe.Reads())
 	return posture.Must(spec)
 }
 
@@ -131,7 +131,7 @@ func TestAQuestionOfTheCluster(t *testing.T) {
 				return probe.Observation{Outcome: probe.Failed}
 			}
 			return probe.Observation{Outcome: probe.Accepted}
-		})
+		}).Classed(probe.Reads())
 		var told []finding.Finding
 		got := posture.Run(t.Context(), []posture.Check{posture.Must(once)}, agents(), func(f finding.Finding) { told = append(told, f) })
 		if diff := cmp.Diff([]string{test.want}, places(got)); diff != "" {

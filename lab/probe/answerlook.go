@@ -25,7 +25,7 @@ type AnswerLook struct {
 // which is Absent. An answer that does not come whole, or has more than 1 MiB, is never Absent.
 func HTTPLook(a Ask, as Caller, l AnswerLook) Probe {
 	sentence := fmt.Sprintf("look for %s: %s over HTTPS with %s", l.For, a, as)
-	return New(PlaneHTTP, sentence, func(ctx context.Context, t Target) Observation {
+	return a.carriedBy(New(PlaneHTTP, sentence, func(ctx context.Context, t Target) Observation {
 		return overHTTPS(ctx, t, a, as, func(response *http.Response) (Outcome, string, error) {
 			if response.StatusCode < 300 {
 				return l.through(response)
@@ -36,7 +36,7 @@ func HTTPLook(a Ask, as Caller, l AnswerLook) Probe {
 			}
 			return outcome, text, err
 		})
-	})
+	}), as)
 }
 
 // through looks through the answer. What is in a part of it is in it, but what is not may be in the rest.

@@ -54,10 +54,10 @@ func (a api) cleanUp(ctx context.Context, request Ask) error {
 // plainAsk is PlainHTTP with a whole request.
 func plainAsk(a Ask) Probe {
 	return New(PlaneHTTP, a.String()+" over plain HTTP", func(ctx context.Context, t Target) Observation {
-		e, err := a.exchange(ctx, "http", t.HTTP, "", a.judge)
+		e, err := a.exchange(ctx, t, "http", Caller{}, a.judge)
 		if err != nil {
 			return notReached(err.Error())
 		}
 		return converse(ctx, door{addr: t.HTTP, from: t.From}, e)
-	})
+	}).Classed(a.Effect())
 }

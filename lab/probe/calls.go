@@ -9,6 +9,8 @@ import "time"
 const (
 	// noID is the ID of nothing.
 	noID = "00000000-0000-0000-0000-000000000000"
+	// readVersion is the version of Nomad whose source was read for the classes of this package.
+	readVersion = "1.11.3"
 	// noScheduler is a type of scheduler that does not exist, so that no evaluation waits for it.
 	noScheduler = "no-such-scheduler"
 )
@@ -44,7 +46,7 @@ func RaftConfiguration() Call { return stale("Operator.RaftGetConfiguration") }
 // A follower forwards the request to the leader BEFORE it looks at the caller's certificate (nomad/node_endpoint.go:102), and
 // the leader sees the follower's: so ask a leader what a caller's certificate is worth.
 func RegisterNothing() Call {
-	return Call{Method: "Node.Register", Behind: []string{"missing node for client registration"}}
+	return Call{Method: "Node.Register", Behind: []string{"missing node for client registration"}}.WithoutEffectOn(readVersion)
 }
 
 // DequeueNothing asks for an evaluation to work on, for servers of the region alone (nomad/eval_endpoint.go:123). It names a
@@ -53,7 +55,7 @@ func RegisterNothing() Call {
 func DequeueNothing() Call {
 	return Call{Method: "Eval.Dequeue", Behind: []string{"dequeue disallowed"}, Args: map[string]any{
 		"Schedulers": []string{noScheduler}, "SchedulerVersion": 1, "Timeout": time.Millisecond,
-	}}
+	}}.WithoutEffectOn(readVersion)
 }
 
 // GetNoKey asks the server itself for a root key that does not exist, for servers of the region alone

@@ -24,6 +24,8 @@ const (
 // a slow one cannot be mistaken for each other. Accepted: the agent kept all; RefusedInHandshake: it closed some, or answered
 // them with 429. Nomad keeps 100 of an address: limits.http_max_conns_per_client (command/agent/http.go:307).
 //
+// Its class is Changes: as long as it holds them, everybody else at that address may be refused.
+//
 // The probe returns when the agent has closed its end of each connection and lets the caller in again. A caller who is not
 // let in before there is a crowd observes NotReached.
 func HTTPCrowd(n int, as Caller) Probe {

@@ -68,6 +68,15 @@ func (f Framing) request() string {
 	}
 }
 
+// effect is the class of that request. A pre-vote changes no term and no vote; to a Raft that knows of none it is an unknown
+// message (hashicorp/raft v1.7.3 raft.go, requestPreVote).
+func (f Framing) effect() Effect {
+	if f == FramingRaft {
+		return WithoutEffectOn(readVersion)
+	}
+	return Reads()
+}
+
 // exchange is the framing's harmless request. Each is one that an open agent
 // answers: else an open and a closed one would look alike.
 func (f Framing) exchange(region string) (exchange, error) {

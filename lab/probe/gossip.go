@@ -23,7 +23,7 @@ const (
 
 // GossipPing is a probe that sends memberlist's ping to the gossip port over TCP, encrypted with the key or, without one,
 // in clear. A ping adds no member and changes no member's state: the server acknowledges it and forgets it
-// (memberlist net.go, handleConn).
+// (memberlist v0.5.4 net.go:205, handleConn).
 //
 // An acknowledgement is Accepted. A server that refuses says so, in a message that it encrypts with its own primary key;
 // it is Denied whether or not the caller can read it. That a server's keyring has the caller's key, but not as its primary,
@@ -43,7 +43,7 @@ func ping(name string, key GossipKey) Probe {
 			return notReached(err.Error())
 		}
 		return converse(ctx, door{addr: t.Gossip, from: t.From}, e)
-	})
+	}).Classed(WithoutEffectOn(readVersion))
 }
 
 // pingNumber is the ping's sequence number, which its acknowledgement repeats. Below 128, so that it takes one byte.

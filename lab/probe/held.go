@@ -41,7 +41,7 @@ func (h *Held) Ask(ctx context.Context, a Ask) (o Observation) {
 	o = h.opened
 	defer func() { o.Took = time.Since(start) }()
 	a.keep = true
-	e, err := a.exchange(ctx, "https", h.target.ServerName, h.as.token, a.judge)
+	e, err := a.exchange(ctx, h.target, "https", h.as, a.judge)
 	if err != nil {
 		o.Outcome, o.Received, o.Err = NotReached, "", clean(err.Error())
 		return o

@@ -24,6 +24,9 @@ type Ask struct {
 	// the guards, for example "404 Not Found: job not found": the caller was let in, and what it asked for is not there.
 	Behind []string
 
+	// verified is the class that was found for the request whose wording is verifiedAs; the zero class is Changes.
+	verified   Effect
+	verifiedAs string
 	// keep asks for the connection to be kept for more requests.
 	keep bool
 }
@@ -32,6 +35,34 @@ type Ask struct {
 func (a Ask) String() string { return a.method() + " " + a.Path }
 
 func (a Ask) method() string { return cmp.Or(a.Method, http.MethodGet) }
+
+// WithoutEffectOn returns the request as one of which it was verified, with this very method, path and body, that it changes
+// nothing on these versions of Nomad, even where it is let in.
+func (a Ask) WithoutEffectOn(versions ...string) Ask {
+	a.verified, a.verifiedAs = WithoutEffectOn(versions...), a.wording()
+	return a
+}
+
+// wording is all of the request that decides what it does.
+func (a Ask) wording() string { return a.String() + "\n" + a.Body }
+
+// Effect is the class of the request. A GET of a path that is known to read is a read. Of any other request nothing is known
+// but what WithoutEffectOn says, and that of the very same request alone.
+func (a Ask) Effect() Effect {
+	switch {
+	case a.method() == http.MethodGet && a.Body == "" && isReadPath(a.Path):
+		return Reads()
+	case a.verifiedAs == a.wording():
+		return a.verified
+	default:
+		return Changes()
+	}
+}
+
+// carriedBy is the probe of the request by that caller, in its class; not for a target to which the caller's token may not go.
+func (a Ask) carriedBy(p Probe, as Caller) Probe {
+	return p.Classed(a.Effect()).bearing(as)
+}
 
 // HTTP is a probe that GETs the path, such as /v1/status/leader, over HTTPS as
 // the caller. Nomad's HTTP plane checks no roles: with verify_https_client any
@@ -42,15 +73,15 @@ func HTTP(path string, as Caller) Probe { return HTTPAsk(Ask{Path: path}, as) }
 // guards alone, is Accepted.
 func HTTPAsk(a Ask, as Caller) Probe {
 	sentence := fmt.Sprintf("%s over HTTPS with %s", a, as)
-	return New(PlaneHTTP, sentence, func(ctx context.Context, t Target) Observation {
+	return a.carriedBy(New(PlaneHTTP, sentence, func(ctx context.Context, t Target) Observation {
 		return overHTTPS(ctx, t, a, as, a.judge)
-	})
+	}), as)
 }
 
 // overHTTPS sends the request to the target, and has its answer read.
 func overHTTPS(ctx context.Context, t Target, a Ask, as Caller, read answerReader) Observation {
 	if t.HTTPInClear && as.orInClear {
-		e, err := a.exchange(ctx, "http", t.HTTP, as.token, read)
+		e, err := a.exchange(ctx, t, "http", as, read)
 		if err != nil {
 			return notReached(err.Error())
 		}
@@ -60,7 +91,7 @@ func overHTTPS(ctx context.Context, t Target, a Ask, as Caller, read answerReade
 	if err != nil {
 		return notReached(err.Error())
 	}
-	e, err := a.exchange(ctx, "https", t.ServerName, as.token, read)
+	e, err := a.exchange(ctx, t, "https", as, read)
 	if err != nil {
 		return notReached(err.Error())
 	}
@@ -72,26 +103,34 @@ func overHTTPS(ctx context.Context, t Target, a Ask, as Caller, read answerReade
 func PlainHTTP(path string) Probe {
 	a := Ask{Path: path}
 	return New(PlaneHTTP, fmt.Sprintf("%s over plain HTTP", a), func(ctx context.Context, t Target) Observation {
-		e, err := a.exchange(ctx, "http", t.HTTP, "", a.judge)
+		e, err := a.exchange(ctx, t, "http", Caller{}, a.judge)
 		if err != nil {
 			return notReached(err.Error())
 		}
 		return converse(ctx, door{addr: t.HTTP, from: t.From}, e)
-	})
+	}).Classed(a.Effect())
 }
 
 // answerReader makes an outcome, and what was received in words, of an answer whose body is still to be read.
 type answerReader func(*http.Response) (Outcome, string, error)
 
-// exchange is the request on the wire.
-func (a Ask) exchange(ctx context.Context, scheme, host, token string, read answerReader) (exchange, error) {
+// exchange is the request to the target on the wire. Every request goes through here, whichever probe sends it: one that the
+// target's Bounds forbid is not made, nor one with a token that may not go there.
+func (a Ask) exchange(ctx context.Context, t Target, scheme string, as Caller, read answerReader) (exchange, error) {
+	if why := cmp.Or(t.forbids(a.Effect()), t.withholds(as)); why != "" {
+		return exchange{}, fmt.Errorf("%s is not sent: %s", a, why)
+	}
+	host := t.HTTP
+	if scheme == "https" {
+		host = inURL(t.ServerName)
+	}
 	request, err := http.NewRequestWithContext(ctx, a.method(), scheme+"://"+host+a.Path, strings.NewReader(a.Body))
 	if err != nil {
 		return exchange{}, fmt.Errorf("build the request %s: %w", a, err)
 	}
 	request.Close = !a.keep
-	if token != "" {
-		request.Header.Set("X-Nomad-Token", token)
+	if as.token != "" {
+		request.Header.Set("X-Nomad-Token", as.token)
 	}
 	var wire bytes.Buffer
 	if err := request.Write(&wire); err != nil {
@@ -110,6 +149,14 @@ func (a Ask) exchange(ctx context.Context, scheme, host, token string, read answ
 			return read(response)
 		},
 	}, nil
+}
+
+// inURL is a server's name as a URL has it: an IPv6 address stands in brackets.
+func inURL(name string) string {
+	if strings.Contains(name, ":") {
+		return "[" + name + "]"
+	}
+	return name
 }
 
 // judge classes an answer by its status. Of the body it keeps an error's

@@ -31,5 +31,5 @@ func RPCInner(b byte, as Caller) Probe {
 				return Accepted, "an answer, dropped unread", err
 			},
 		}, as)
-	})
+	}).Classed(WithoutEffectOn(readVersion)).bearing(as)
 }

@@ -71,7 +71,7 @@ func HTTPIdleAfterRequest(as Caller, wait time.Duration) Probe {
 				return o
 			}
 			return held.Ask(ctx, Ask{Path: leaderPath})
-		})
+		}).Classed(Reads()).bearing(as)
 	p.Timeout, p.Waits = wait+DefaultTimeout, wait
 	return p
 }
@@ -95,7 +95,7 @@ func RPCIdleAfterTLS(as Caller, wait time.Duration) Probe {
 				}
 				return ask(s, e)
 			})
-		})
+		}).Classed(Reads()).bearing(as)
 	p.Timeout, p.Waits = wait+DefaultTimeout, wait
 	return p
 }
@@ -141,7 +141,7 @@ func silent(plane Plane, does string, wait time.Duration, opens opening) Probe {
 		})
 		o.Retry = retry
 		return o
-	})
+	}).Classed(Reads())
 	p.Timeout, p.Waits = wait+4*DefaultTimeout, wait // it ends by itself, after what the load of another moment makes of the lag
 	return p
 }

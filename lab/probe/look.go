@@ -42,5 +42,5 @@ func Looking(p Probe, look Look) Probe {
 
 // Unavailable is a probe that could not be built, for want of what it needs: it observes NotReached, for the reason.
 func Unavailable(plane Plane, reason string) Probe {
-	return New(plane, "nothing, as "+reason, func(context.Context, Target) Observation { return notReached(reason) })
+	return New(plane, "nothing, as "+reason, func(context.Context, Target) Observation { return notReached(reason) }).Classed(Reads())
 }

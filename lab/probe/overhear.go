@@ -54,6 +54,8 @@ type Traffic struct {
 	// Weight is how many bytes the target sends or receives by it at least, encrypted or not. Where fewer are overheard, what
 	// was caused went another way, and that nothing was found would prove nothing. Zero: one byte.
 	Weight int
+	// Effect is the class of what Cause sends; zero means Changes.
+	Effect Effect
 	// Cause returns when the packets have gone.
 	Cause func(context.Context, Scene) error
 }
@@ -68,7 +70,7 @@ const listening = time.Second
 // (ErrMayNotListen).
 func Overheard(look Overhearing, traffic Traffic) Probe {
 	p := New(PlaneWire, fmt.Sprintf("listen to the %s port while %s, and look for %s", look.Plane, traffic.Title, look.For),
-		func(ctx context.Context, t Target) Observation { return overhear(ctx, t, look, traffic) })
+		func(ctx context.Context, t Target) Observation { return overhear(ctx, t, look, traffic) }).Classed(traffic.Effect)
 	p.Timeout = listening + traffic.Takes
 	if traffic.Takes == 0 {
 		p.Timeout += DefaultTimeout

@@ -27,6 +27,8 @@ type Probe struct {
 	Waits time.Duration
 
 	see func(context.Context, Target) Observation
+	// effect is the class of what the probe sends; the zero class is Changes.
+	effect Effect
 	// lacks says what else than an address for the plane a target lacks for the probe; nil: nothing.
 	lacks func(Target) string
 }
@@ -45,6 +47,23 @@ func (p Probe) Only(why func(Target) string) Probe {
 	return p
 }
 
+// Classed is the probe whose requests are of that class. What New builds is Changes until somebody says better.
+func (p Probe) Classed(e Effect) Probe {
+	p.effect = e
+	return p
+}
+
+// Effect is the class of what the probe sends.
+func (p Probe) Effect() Effect { return p.effect }
+
+// bearing is the probe that sends the caller's token: not for a target to which no token may go.
+func (p Probe) bearing(as Caller) Probe {
+	if as.token == "" {
+		return p
+	}
+	return p.Only(func(t Target) string { return t.withholds(as) })
+}
+
 // New returns a probe of one's own. The function see must return when its
 // context is done; Observe fills in the Observation's Plane and Took.
 func New(plane Plane, sentence string, see func(context.Context, Target) Observation) Probe {
@@ -54,12 +73,14 @@ func New(plane Plane, sentence string, see func(context.Context, Target) Observa
 // IsZero says whether the probe was never built, so that it could see nothing.
 func (p Probe) IsZero() bool { return p.see == nil }
 
-// Inapplicable says why the probe cannot be tried at the target, such as that it has no address for the probe's plane; empty
-// if it can be.
+// Inapplicable says why the probe cannot be tried at the target, such as that it has no address for the probe's plane, or that
+// the target's Bounds forbid it; empty if it can be.
 func (p Probe) Inapplicable(t Target) string {
 	switch {
 	case t.At(p.Plane) == "":
 		return fmt.Sprintf("%s has no address for the %s plane", t.Name, p.Plane)
+	case t.forbids(p.effect) != "":
+		return t.forbids(p.effect)
 	case p.lacks != nil:
 		return p.lacks(t)
 	default:
@@ -73,6 +94,9 @@ func (p Probe) Inapplicable(t Target) string {
 func (p Probe) Observe(ctx context.Context, t Target) Observation {
 	if p.see == nil {
 		return Observation{Plane: p.Plane, Outcome: NotReached, Err: "the probe is empty: build it with a constructor of package probe"}
+	}
+	if why := t.forbids(p.effect); why != "" {
+		return Observation{Plane: p.Plane, Outcome: NotReached, Err: "nothing was sent: " + why}
 	}
 	timeout := p.Timeout
 	if timeout == 0 {

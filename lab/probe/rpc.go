@@ -2,9 +2,11 @@ package probe
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
+	"slices"
 )
 
 // Call is one RPC call.
@@ -16,6 +18,24 @@ type Call struct {
 	// Behind are texts of which an error contains one when it could only be given behind the guards, for example
 	// "missing node ID": the caller was let in, and what it asked for made no sense.
 	Behind []string
+
+	// verified is the class that was found for the call; the zero class is Changes.
+	verified Effect
+}
+
+// WithoutEffectOn returns the call as one of which it was verified, with these very arguments, that it changes nothing on
+// these versions of Nomad, even where it is let in.
+func (c Call) WithoutEffectOn(versions ...string) Call {
+	c.verified = WithoutEffectOn(versions...)
+	return c
+}
+
+// Effect is the class of the call. Of a method that is not known to read, nothing is known but what WithoutEffectOn says.
+func (c Call) Effect() Effect {
+	if slices.Contains(readMethods(), c.Method) {
+		return Reads()
+	}
+	return c.verified
 }
 
 // RPC is a probe that calls the method, such as Status.Leader, over TLS as the
@@ -41,7 +61,7 @@ func RPCCallOver(f Framing, c Call, as Caller) Probe {
 			return notReached(err.Error())
 		}
 		return overTLS(ctx, t, e, as)
-	})
+	}).Classed(c.Effect()).bearing(as)
 }
 
 // RPCOver is a probe that makes the framing's harmless request over TLS as the
@@ -54,7 +74,7 @@ func RPCOver(f Framing, as Caller) Probe {
 			return notReached(err.Error())
 		}
 		return overTLS(ctx, t, e, as)
-	})
+	}).Classed(f.effect())
 }
 
 // PlainRPC is a probe that makes the framing's harmless request to the RPC port
@@ -68,7 +88,7 @@ func PlainRPC(first Framing) Probe {
 			return notReached(err.Error())
 		}
 		return converse(ctx, door{addr: t.RPC, from: t.From}, e)
-	})
+	}).Classed(first.effect())
 }
 
 // overTLS makes the exchange behind the RPC port's TLS handshake.
@@ -82,6 +102,9 @@ func overTLS(ctx context.Context, t Target, e exchange, as Caller) Observation {
 
 // behindTLS is the RPC port's door for the caller, and the exchange as it is made behind it.
 func behindTLS(t Target, e exchange, as Caller) (door, exchange, error) {
+	if why := t.withholds(as); why != "" {
+		return door{}, exchange{}, errors.New(why)
+	}
 	config, err := as.tlsConfig(t)
 	if err != nil {
 		return door{}, exchange{}, err
@@ -99,5 +122,5 @@ func RPCHandshake(as Caller) Probe {
 			sent:   "nothing",
 			answer: func(io.Reader) (Outcome, string, error) { return Accepted, "the handshake was accepted", nil },
 		}, as)
-	})
+	}).Classed(Reads())
 }

@@ -30,7 +30,7 @@ func RPCStream(c Call, as Caller) Probe {
 			request: slices.Concat(header, args),
 			answer:  c.readStream,
 		}, as)
-	})
+	}).Classed(c.Effect()).bearing(as)
 }
 
 // readStream reads the acknowledgement and the first part (client/structs/structs.go:199).

@@ -49,6 +49,13 @@ type Target struct {
 	// system's choice is right.
 	From string
 
+	// Bounds are what may be sent to an agent of a cluster that this program did not start. Nil: it is an agent of a lab, to
+	// which everything may be sent.
+	Bounds *Bounds
+	// NoToken says why no ACL token may be sent to the agent, for example that its certificate is for another name; empty where
+	// one may.
+	NoToken string
+
 	// pinned is the one certificate that callers trust, instead of what their authority signed: a Decoy's. Nil at an agent.
 	pinned *x509.Certificate
 }

@@ -13,7 +13,7 @@ import (
 // AskingForJob is traffic on the HTTP port: the caller asks for a job that has the marker for its name, and that there is
 // none of. Where the agent serves plain HTTP it asks in clear, as users' tools would, and without the caller's token.
 func AskingForJob(as Caller) Traffic {
-	return Traffic{Title: "a job with a marker for its name is asked for", Cause: func(ctx context.Context, s Scene) error {
+	return Traffic{Title: "a job with a marker for its name is asked for", Effect: Reads(), Cause: func(ctx context.Context, s Scene) error {
 		return apiOf(ctx, s.Target, as).utter(ctx, Ask{Path: "/v1/job/" + s.Marker})
 	}}
 }
@@ -74,7 +74,7 @@ func markedJob(marker string) (id, request string, err error) {
 // Gossiping is traffic on the gossip port: nothing is done but to wait until the server and a peer have pinged each other.
 // Servers ping one peer every five seconds (memberlist.DefaultWANConfig, which Nomad has).
 func Gossiping() Traffic {
-	return Traffic{Title: "servers gossip", Takes: 15 * time.Second, Cause: func(ctx context.Context, s Scene) error {
+	return Traffic{Title: "servers gossip", Effect: Reads(), Takes: 15 * time.Second, Cause: func(ctx context.Context, s Scene) error {
 		own, err := netip.ParseAddr(s.Target.Address)
 		if err != nil {
 			return fmt.Errorf("read the target's address: %w", err)
@@ -94,7 +94,11 @@ func Gossiping() Traffic {
 // TLS, in a request that asks for nothing: HTTP for a job that there is none of, RPC for the leader of a region that there is
 // none of. A ping, which is not encrypted, names the target's Member. That the agent refuses to hear it does not matter.
 func SpeakingInClear(p Plane) Traffic {
-	return Traffic{Title: "something is sent in clear", Cause: func(ctx context.Context, s Scene) error {
+	effect := Reads()
+	if p == PlaneGossip {
+		effect = pingMember("").Effect()
+	}
+	return Traffic{Title: "something is sent in clear", Effect: effect, Cause: func(ctx context.Context, s Scene) error {
 		var utterance Probe
 		switch p {
 		case PlaneHTTP:

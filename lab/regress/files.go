@@ -111,10 +111,10 @@ func (f fault) spec(role pki.Role, originals []Original) posture.Spec {
 		Why: f.why, Settings: f.settings, Roles: []pki.Role{role}, Want: posture.Want{probe.Absent},
 		Probe: probe.New(probe.PlaneFiles, "look for "+f.what+" among your files", func(context.Context, probe.Target) probe.Observation {
 			return f.look(originals)
-		}),
+		}).Classed(probe.Reads()),
 		Control: probe.New(probe.PlaneFiles, "look for "+f.what+" among files of which one is so", func(context.Context, probe.Target) probe.Observation {
 			return f.lookAtDecoy(role)
-		}),
+		}).Classed(probe.Reads()),
 	}
 	switch {
 	case !slices.ContainsFunc(originals, func(o Original) bool { return slices.Contains(f.of, o.Holds) }):

@@ -16,6 +16,7 @@ func cleanReport(r finding.Report) finding.Report {
 	r.Cluster.Name, r.Cluster.Nomad, r.Cluster.Engine = clean(r.Cluster.Name), clean(r.Cluster.Nomad), clean(r.Cluster.Engine)
 	r.Cluster.Nodes = each(r.Cluster.Nodes, cleanNode)
 	r.Cluster.Certificates = each(r.Cluster.Certificates, cleanCertificate)
+	r.Notes = each(r.Notes, clean)
 	r.Findings = each(r.Findings, cleanFinding)
 	if m := r.Matrix; m != nil {
 		r.Matrix = &finding.Matrix{Node: clean(m.Node), Entries: each(m.Entries, clean), Rows: each(m.Rows, cleanRow)}

@@ -82,6 +82,12 @@ func (v view) markdownVerdict() block {
 	if l := v.about(); l != "" {
 		text += escapeMarkdown(l) + "\n\n"
 	}
+	for _, n := range v.report.Notes {
+		text += "- " + escapeMarkdown(n) + "\n"
+	}
+	if len(v.report.Notes) > 0 {
+		text += "\n"
+	}
 	return block{head: text}
 }
 

@@ -17,6 +17,7 @@ type page struct {
 	Style                    template.CSS
 	Script                   template.JS
 	Subject, Headline, About string
+	Notes                    []string
 	Verdict                  badge
 	Tiles                    []tile
 	Comparison               *comparisonPage
@@ -109,7 +110,7 @@ type detailPage struct {
 
 func newPage(v view) page {
 	p := page{
-		Subject: v.subject(), Headline: v.headline(), About: v.about(), Verdict: newBadge(v.verdict()),
+		Subject: v.subject(), Headline: v.headline(), About: v.about(), Notes: v.report.Notes, Verdict: newBadge(v.verdict()),
 		Matrix: v.matrixPage(), Picture: v.pictures(), Timeline: v.timeline(), Locks: v.locks(), Checks: v.checks.Total(),
 		Configuration: v.configurationPage(),
 	}

@@ -99,6 +99,9 @@ func (t *sheet) verdictLines() {
 	if l := t.about(); l != "" {
 		t.printf("%s\n", t.paint(l, text.Faint))
 	}
+	for _, n := range t.report.Notes {
+		t.line("  ", n)
+	}
 }
 
 // word is a verdict that cannot be overlooked.

@@ -12,14 +12,14 @@ import (
 // bootstrap is who gets the first management token: whoever asks first, token or not. It is asked for with a secret that no
 // token can have, which Nomad looks at last (nomad/acl_endpoint.go:498): none is made, whatever comes of it.
 func (i Ingredients) bootstrap() []posture.Spec {
-	ask := probe.Ask{
+	ask := verified(probe.Ask{
 		Method: http.MethodPost, Path: "/v1/acl/bootstrap", Body: `{"BootstrapSecret":"` + noName + `"}`,
 		Behind: []string{"invalid acl token"},
-	}
+	})
 	return []posture.Spec{tried(posture.Spec{
-		ID:    "server-lets-nobody-bootstrap-acls-again",
-		Title: "a server makes no management token for whoever asks first: its ACLs were bootstrapped, and no reset of that is pending",
-		Kind:  posture.Safe, Severity: posture.Critical, Roles: []pki.Role{pki.Server}, PassedOn: i.leaderOf,
+		ID:       "server-lets-nobody-bootstrap-acls-again",
+		Title:    "a server makes no management token for whoever asks first: its ACLs were bootstrapped, and no reset of that is pending",
+		Severity: posture.Critical, Roles: []pki.Role{pki.Server}, PassedOn: i.leaderOf,
 		Why: "until somebody has bootstrapped the ACLs, and again while the file acl-bootstrap-reset lies in the servers' data_dir, every certificate will do " +
 			"(nomad/acl_endpoint.go:442; verified against Nomad 1.11.3)",
 		Want: posture.Want{probe.Denied}, Answer: "ACL bootstrap already done",

@@ -98,7 +98,7 @@ func (i Ingredients) seeksOtherLeader(as probe.Caller) probe.Probe {
 			return blind(o, "the leader changed in between")
 		}
 		return o
-	})
+	}).Classed(probe.Reads())
 	p.Timeout = i.askingAll()
 	return p
 }
@@ -151,7 +151,7 @@ func (i Ingredients) ofPeers(what string, odd func(peers, size int) bool) func(p
 		}
 		return probe.New(probe.PlaneHTTP, look("").Sentence, func(ctx context.Context, t probe.Target) probe.Observation {
 			return look(t.Region).Observe(ctx, t)
-		})
+		}).Classed(look("").Effect()).Only(look("").Inapplicable)
 	}
 }
 
@@ -187,5 +187,5 @@ func (i Ingredients) seeksLoner(as probe.Caller) probe.Probe {
 	}
 	return probe.New(probe.PlaneHTTP, look("").Sentence, func(ctx context.Context, t probe.Target) probe.Observation {
 		return look(t.Region).Observe(ctx, t)
-	})
+	}).Classed(look("").Effect()).Only(look("").Inapplicable)
 }

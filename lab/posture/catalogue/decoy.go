@@ -30,7 +30,7 @@ func (h hand) at(d decoy, try, look func(probe.Caller) probe.Probe) step {
 				return o
 			}
 			return found.Observe(ctx, t)
-		})
+		}).Classed(ask.Effect().And(found.Effect())).Only(ask.Inapplicable)
 	})
 }
 

@@ -1,7 +1,9 @@
 package catalogue
 
 import (
+	"maps"
 	"net/http"
+	"slices"
 
 	"nomadlab.internal/lab/probe"
 )
@@ -33,4 +35,30 @@ func DriversOf(client probe.Target) func(http.Header, []byte) (bool, string, err
 // ReadyAmong is the look for a client in the servers' list.
 func ReadyAmong(client probe.Target) func(http.Header, []byte) (bool, string, error) {
 	return listing(readyAmong(client))
+}
+
+// VerifiedRequest is an entry of verifiedRequests.
+type VerifiedRequest struct {
+	probe.Ask
+	probe.Effect
+	Lines []string
+}
+
+// VerifiedRequests are those of HTTP.
+func VerifiedRequests() []VerifiedRequest {
+	var all []VerifiedRequest
+	for _, v := range verifiedRequests() {
+		if v.path == "" {
+			continue
+		}
+		all = append(all, VerifiedRequest{
+			Ask: probe.Ask{Method: v.method, Path: v.path, Body: v.body}, Effect: Verified(v.method, v.path, v.body), Lines: slices.Collect(maps.Values(v.on)),
+		})
+	}
+	return all
+}
+
+// Verified is the class of a request as the catalogue sends it.
+func Verified(method, path, body string) probe.Effect {
+	return verified(probe.Ask{Method: method, Path: path, Body: body}).Effect()
 }

@@ -53,7 +53,7 @@ func (i Ingredients) gossipKeys() []posture.Spec {
 	}
 	all := []posture.Spec{tried(posture.Spec{
 		ID: "gossip-refuses-no-key", Title: "gossip refuses whoever has no key",
-		Kind: posture.Safe, Severity: posture.Critical,
+		Severity: posture.Critical,
 		Settings: []string{serverEncrypt},
 		Why:      "server.encrypt: whoever may gossip can make itself a server that the leader adds to Raft (nomad#9406; nomad/leader.go, addRaftPeer)",
 		Want:     posture.Want{probe.Denied},
@@ -62,7 +62,7 @@ func (i Ingredients) gossipKeys() []posture.Spec {
 	for _, k := range knownKeys() {
 		all = append(all, tried(posture.Spec{
 			ID: "gossip-refuses-" + k.id, Title: "gossip refuses " + k.label,
-			Kind: posture.Safe, Severity: posture.Critical,
+			Severity: posture.Critical,
 			Settings: []string{serverEncrypt},
 			Why:      "server.encrypt: a key that everybody can read is none (nomad#9406)",
 			Want:     posture.Want{probe.Denied},

@@ -36,7 +36,7 @@ func (i Ingredients) deniedToWorkload(r right, own func(probe.Caller) probe.Prob
 	if r.of != nil {
 		ask, lacks = i.witnessed(r.of)
 	}
-	ask = unforwarded(ask)
+	ask = verified(unforwarded(ask))
 	var passedOn func(context.Context, probe.Target) (probe.Target, bool)
 	if forwarded(ask) {
 		passedOn = i.leaderOf
@@ -51,9 +51,9 @@ func (i Ingredients) deniedToWorkload(r right, own func(probe.Caller) probe.Prob
 	}
 	holder = holder.with(token, "a task's workload identity").lacking(lacks)
 	return tried(posture.Spec{
-		ID:    "workload-identity-may-not-" + inID(r.may),
-		Title: "a task's workload identity may not " + r.may,
-		Kind:  posture.Safe, Severity: r.severity, PassedOn: passedOn, Roles: []pki.Role{pki.Server}, Settings: []string{aclEnabled},
+		ID:       "workload-identity-may-not-" + inID(r.may),
+		Title:    "a task's workload identity may not " + r.may,
+		Severity: r.severity, PassedOn: passedOn, Roles: []pki.Role{pki.Server}, Settings: []string{aclEnabled},
 		Why: fmt.Sprintf("CVE-2023-1299: an identity without a policy of its job's has hardly any right; "+
 			"no policy that is bound to a job may grant %s unasked (nomad/auth/auth.go, ResolvePoliciesForClaims; verified against Nomad 1.11.3)", r.needs),
 		Want: posture.Want{probe.Denied}, Answer: permissionDenied,

@@ -26,9 +26,9 @@ func (i Ingredients) introduction() []posture.Spec {
 	}
 	return []posture.Spec{
 		tried(posture.Spec{
-			ID:    "server-lets-no-client-register-without-introduction",
-			Title: "a server lets no client register that has a certificate and was not introduced",
-			Kind:  posture.Safe, Severity: posture.High, Once: true, Roles: []pki.Role{pki.Server},
+			ID:       "server-lets-no-client-register-without-introduction",
+			Title:    "a server lets no client register that has a certificate and was not introduced",
+			Severity: posture.High, Once: true, Roles: []pki.Role{pki.Server},
 			Settings: []string{"server.client_introduction.enforcement", aclEnabled},
 			Why: "server.client_introduction.enforcement: with \"warn\", Nomad's default, whoever has a client's key adds as many nodes as he likes, " +
 				"and is given jobs with their secrets (nomad/node_endpoint.go, newRegistrationAllowed; verified against Nomad 1.11.3)",
@@ -37,7 +37,7 @@ func (i Ingredients) introduction() []posture.Spec {
 		tried(posture.Spec{
 			ID:    "introduction-tokens-live-an-hour-at-most",
 			Title: "an introduction token lives an hour at most, whatever is asked for",
-			Kind:  posture.Safe, Severity: posture.Medium, Once: true, Roles: []pki.Role{pki.Server},
+			Kind:  posture.Intrusive, Severity: posture.Medium, Once: true, Roles: []pki.Role{pki.Server},
 			Settings: []string{"server.client_introduction.max_identity_ttl"},
 			Why: "server.client_introduction.max_identity_ttl, 30 min unless it is set: such a token is good for any number of nodes and cannot be revoked " +
 				"(nomad/structs/acl.go:2454; verified against Nomad 1.11.3)",
@@ -50,14 +50,14 @@ func (i Ingredients) introduction() []posture.Spec {
 // as it puts the node into its state (nomad/state/schema.go, nodeTableSchema: the index secret_id), so that nothing is
 // registered whatever the cluster's settings are.
 func registerNobody() probe.Call {
-	return probe.Call{
+	return verifiedCall(probe.Call{
 		Method: "Node.Register",
 		Args: map[string]any{"Node": map[string]any{
 			"ID": noID, "SecretID": noName, "Name": noName, "Datacenter": "dc1", "NodePool": "default",
 			"Attributes": map[string]string{"kernel.name": "linux"}, "Status": "initializing",
 		}},
 		Behind: []string{"node insert failed"},
-	}
+	})
 }
 
 // livesLonger looks for a token whose life is longer. The token itself is in no answer.

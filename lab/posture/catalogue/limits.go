@@ -13,7 +13,8 @@ const (
 	// (command/agent/config.go, limits). What is still open then is looked at for longer where the machine is busy: see
 	// probe.HTTPSilent.
 	patience = 7 * time.Second
-	// crowd is how many connections one address tries to have at once: the default is 100 (the same place).
+	// crowd is how many connections one address tries to have at once: the default is 100 (the same place). Meanwhile all others
+	// at that address are refused, so that it is done to no cluster but a lab.
 	crowd = 130
 )
 
@@ -39,7 +40,7 @@ func (i Ingredients) httpsLimits() []posture.Spec {
 			}, i.as(party.CLI).does(func(as probe.Caller) probe.Probe { return probe.HTTPSlowHeaders(as, patience) }), spoken),
 			tried(posture.Spec{
 				ID: "https-limits-connections", Title: "HTTP port limits how many connections one address has at once",
-				Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Crowding,
+				Kind: posture.Intrusive, Severity: posture.Medium, Lane: posture.Crowding,
 				Settings: []string{"limits.http_max_conns_per_client"},
 				Why:      "limits.http_max_conns_per_client: CVE-2020-7218, connections cost an agent file handles (command/agent/http.go:300)",
 				Want:     posture.Want{probe.RefusedInHandshake},
@@ -65,7 +66,7 @@ func (i Ingredients) rpcLimits() []posture.Spec {
 		silence("rpc-closes-half-handshakes", "RPC port closes a connection whose TLS handshake stops halfway", probe.RPCHalfHello(patience)),
 		tried(posture.Spec{
 			ID: "rpc-limits-connections", Title: "RPC port limits how many connections one address has at once",
-			Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Crowding,
+			Kind: posture.Intrusive, Severity: posture.Medium, Lane: posture.Crowding,
 			Settings: []string{"limits.rpc_max_conns_per_client"},
 			Why:      "limits.rpc_max_conns_per_client: CVE-2020-7218, connections cost a server file handles (nomad/rpc.go:190)",
 			Want:     posture.Want{probe.RefusedInHandshake},

@@ -39,7 +39,7 @@ func seeksRegions(as probe.Caller) probe.Probe {
 			o.Outcome, o.Received = probe.Absent, fmt.Sprintf("nothing within %.0f s, and it calls itself healthy", o.Took.Seconds())
 		}
 		return o
-	})
+	}).Classed(ask.Effect())
 	p.Timeout, p.Waits = held+probe.DefaultTimeout, tries
 	return p
 }
@@ -80,7 +80,7 @@ func (i Ingredients) inNodes(what string, as probe.Caller, look func(probe.Targe
 			}
 		}
 		return told
-	})
+	}).Classed(list(probe.Target{}).Effect())
 	p.Timeout = i.askingAll()
 	return p
 }

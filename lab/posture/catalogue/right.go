@@ -30,7 +30,7 @@ type right struct {
 	// at is where Nomad looks for that line.
 	at       string
 	severity posture.Severity
-	// kind is zero for a Safe check.
+	// kind is zero for the one that follows from the class of the request.
 	kind posture.Kind
 	ask  probe.Ask
 	// of is the witness's part in it; nil for a right that needs no workload.
@@ -45,13 +45,9 @@ func (i Ingredients) denied(role pki.Role, r right) posture.Spec {
 	if r.of != nil {
 		ask, lacks = i.witnessed(r.of)
 	}
-	kind := posture.Safe
-	if r.kind != "" {
-		kind = r.kind
-	}
 	var passedOn func(context.Context, probe.Target) (probe.Target, bool)
 	if role == pki.Server {
-		ask = unforwarded(ask)
+		ask = verified(unforwarded(ask))
 		if forwarded(ask) {
 			passedOn = i.leaderOf
 		}
@@ -66,7 +62,7 @@ func (i Ingredients) denied(role pki.Role, r right) posture.Spec {
 	return tried(posture.Spec{
 		ID:    lets(role, r.may),
 		Title: fmt.Sprintf("a %s lets nobody %s without an ACL token", role, r.may),
-		Kind:  kind, Severity: r.severity, Roles: []pki.Role{role}, PassedOn: passedOn,
+		Kind:  r.kind, Severity: r.severity, Roles: []pki.Role{role}, PassedOn: passedOn,
 		Settings: []string{aclEnabled},
 		Why:      withoutToken(r.needs, r.at),
 		Want:     posture.Want{probe.Denied}, Answer: permissionDenied,

@@ -35,7 +35,7 @@ func (i Ingredients) clientRights() []posture.Spec {
 		{
 			may: "change its metadata", needs: policy("node", "write"),
 			at: "client/meta_endpoint.go:30", severity: posture.High,
-			ask: probe.Ask{Method: http.MethodPost, Path: "/v1/client/metadata", Body: `{}`, Behind: []string{"missing required Meta object"}},
+			ask: verified(probe.Ask{Method: http.MethodPost, Path: "/v1/client/metadata", Body: `{}`, Behind: []string{"missing required Meta object"}}),
 		},
 	}
 	return append(i.denials(pki.Client, rights), i.unknownToken())

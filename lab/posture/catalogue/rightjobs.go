@@ -18,13 +18,13 @@ func (i Ingredients) jobRights() []posture.Spec {
 	return append(i.denials(pki.Server, jobReads()), i.denials(pki.Server, jobWrites())...)
 }
 
-// put and drop are requests that would change something.
+// put and drop are requests that would change something, but for those that are in verifiedRequests.
 func put(path, body string, behind ...string) probe.Ask {
-	return probe.Ask{Method: http.MethodPut, Path: path, Body: body, Behind: behind}
+	return verified(probe.Ask{Method: http.MethodPut, Path: path, Body: body, Behind: behind})
 }
 
 func drop(path string, behind ...string) probe.Ask {
-	return probe.Ask{Method: http.MethodDelete, Path: path, Behind: behind}
+	return verified(probe.Ask{Method: http.MethodDelete, Path: path, Behind: behind})
 }
 
 // get asks for what there is, or for what there is not.
@@ -36,10 +36,11 @@ func job(of string) string { return "/v1/job/" + noName + of }
 // capability names one of a namespace's.
 func capability(name string) string { return fmt.Sprintf("the namespace capability %q", name) }
 
+// registration registers that job at an index that it cannot be at.
+const registration = `{"EnforceIndex":true,"JobModifyIndex":` + noIndex + `,"Job":` + noJob + `}`
+
 // registerNothing asks for a job to be changed at an index that it cannot be at.
-func registerNothing() probe.Ask {
-	return put("/v1/jobs", `{"EnforceIndex":true,"JobModifyIndex":`+noIndex+`,"Job":`+noJob+`}`, "job does not exist")
-}
+func registerNothing() probe.Ask { return put("/v1/jobs", registration, "job does not exist") }
 
 func jobReads() []right {
 	return []right{

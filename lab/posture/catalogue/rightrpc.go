@@ -42,16 +42,16 @@ func (i Ingredients) commands() posture.Spec {
 		alloc, lacks = i.Witness.Alloc, ""
 	}
 	stream := func(c probe.Caller) probe.Probe {
-		return probe.RPCStream(probe.Call{
+		return probe.RPCStream(verifiedCall(probe.Call{
 			Method: "Allocations.Exec", Args: map[string]any{"AllocID": alloc, "Cmd": []string{"true"}},
 			Behind: []string{"must provide task name"},
-		}, c)
+		}), c)
 	}
 	client := i.as(party.Client).lacking(lacks)
 	return tried(posture.Spec{
-		ID:    lets(pki.Server, "run commands in tasks"),
-		Title: "a server lets nobody run commands in tasks without an ACL token",
-		Kind:  posture.Safe, Severity: posture.Critical, Roles: []pki.Role{pki.Server},
+		ID:       lets(pki.Server, "run commands in tasks"),
+		Title:    "a server lets nobody run commands in tasks without an ACL token",
+		Severity: posture.Critical, Roles: []pki.Role{pki.Server},
 		Settings: []string{aclEnabled},
 		Why:      withoutToken(capability("alloc-exec"), "nomad/client_alloc_endpoint.go:540"),
 		Want:     posture.Want{probe.Denied},

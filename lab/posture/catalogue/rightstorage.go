@@ -44,9 +44,11 @@ func variableRights() []right {
 	}
 }
 
+// volumeOfNoPool is a volume for a node pool that there is not.
+const volumeOfNoPool = `{"Volume":{"Name":"` + noName + `","PluginID":"` + noName + `","NodePool":"` + noName + `",` +
+	`"RequestedCapabilities":[{"AccessMode":"single-node-writer","AttachmentMode":"file-system"}]}}`
+
 func hostVolumeRights() []right {
-	const ofNoPool = `{"Volume":{"Name":"` + noName + `","PluginID":"` + noName + `","NodePool":"` + noName + `",` +
-		`"RequestedCapabilities":[{"AccessMode":"single-node-writer","AttachmentMode":"file-system"}]}}`
 	return []right{
 		{
 			may: "read host volumes", needs: capability("host-volume-read"),
@@ -56,7 +58,7 @@ func hostVolumeRights() []right {
 		{
 			may: "create host volumes", needs: capability("host-volume-create"),
 			at: "nomad/host_volume_endpoint.go:206", severity: posture.High,
-			ask: put("/v1/volume/host/create", ofNoPool, "does not exist"),
+			ask: put("/v1/volume/host/create", volumeOfNoPool, "does not exist"),
 		},
 		{
 			may: "register host volumes", needs: capability("host-volume-register"),

@@ -31,7 +31,7 @@ func (i Ingredients) rpcPlaintext() []posture.Spec {
 		}
 		all = append(all, tried(posture.Spec{
 			ID: id, Title: fmt.Sprintf("%s serves nothing without TLS, asked with the first byte %s", door, framing),
-			Kind: posture.Safe, Severity: posture.Critical,
+			Severity: posture.Critical,
 			Settings: []string{tlsUpgrade, tlsRPC},
 			Why:      "tls.rpc without tls.rpc_upgrade_mode: a connection in the clear bears no certificate, so its caller could be anybody (nomad/rpc.go:304; nomad#11186)",
 			Want:     posture.Want{probe.RefusedInHandshake},
@@ -99,7 +99,7 @@ func (i Ingredients) rpcRoles() []posture.Spec {
 	} {
 		call := func(as probe.Caller) probe.Probe { return probe.RPCCall(r.call, as) }
 		all = append(all, tried(posture.Spec{
-			ID: r.id, Title: r.title, Kind: posture.Safe, Severity: posture.Critical,
+			ID: r.id, Title: r.title, Severity: posture.Critical,
 			Settings: []string{tlsVerifyNames, tlsRPC},
 			Why:      "tls.verify_server_hostname, GH-11956: " + r.why,
 			Want:     posture.Want{probe.Denied},
@@ -113,7 +113,7 @@ func (i Ingredients) rpcRoles() []posture.Spec {
 func (i Ingredients) raftCallers() []posture.Spec {
 	raft := func(id, title string, k party.Kind, want probe.Outcome, why string, settings ...string) posture.Spec {
 		return tried(posture.Spec{
-			ID: id, Title: title, Kind: posture.Safe, Severity: posture.Critical, Why: why, Settings: settings,
+			ID: id, Title: title, Severity: posture.Critical, Why: why, Settings: settings,
 			Want: posture.Want{want},
 		}, i.as(k).does(probe.Raft), i.as(party.Server).does(probe.Raft))
 	}

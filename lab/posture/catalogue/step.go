@@ -86,7 +86,8 @@ func (h hand) does(try func(probe.Caller) probe.Probe) step {
 func without(lacks string, p probe.Probe) step {
 	unavailable := probe.Unavailable(p.Plane, lacks)
 	unavailable.Sentence = p.Sentence
-	return step{probe: unavailable, lacks: lacks}
+	// The class stays that of the request, so that a check is of one kind, whatever is at hand.
+	return step{probe: unavailable.Classed(p.Effect()), lacks: lacks}
 }
 
 // anyway is the step of a probe that needs no ingredient.

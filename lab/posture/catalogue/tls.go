@@ -17,9 +17,9 @@ func (i Ingredients) oldTLS(prefix, door, logLevel string, h hand, try func(prob
 	for _, version := range []uint16{tls.VersionTLS10, tls.VersionTLS11} {
 		name := tls.VersionName(version)
 		all = append(all, tried(posture.Spec{
-			ID:    prefix + "-refuses-" + strings.ToLower(strings.ReplaceAll(name, " ", "-")),
-			Title: door + " refuses " + name + ", for its version and not for want of a common suite",
-			Kind:  posture.Safe, Severity: posture.High,
+			ID:       prefix + "-refuses-" + strings.ToLower(strings.ReplaceAll(name, " ", "-")),
+			Title:    door + " refuses " + name + ", for its version and not for want of a common suite",
+			Severity: posture.High,
 			Settings: []string{"tls.tls_min_version"},
 			Why:      "tls.tls_min_version: RFC 8996 forbids what is older than TLS 1.2, as it rests on SHA-1 and MD5; with Nomad's default suites nothing but the alert tells whether it would speak it",
 			Want:     posture.Want{probe.RefusedInHandshake},
@@ -29,9 +29,9 @@ func (i Ingredients) oldTLS(prefix, door, logLevel string, h hand, try func(prob
 	}
 	for _, s := range weakSuites() {
 		all = append(all, tried(posture.Spec{
-			ID:    prefix + "-refuses-" + s.id,
-			Title: fmt.Sprintf("%s refuses the cipher suites with %s", door, s.name),
-			Kind:  posture.Safe, Severity: posture.Medium,
+			ID:       prefix + "-refuses-" + s.id,
+			Title:    fmt.Sprintf("%s refuses the cipher suites with %s", door, s.name),
+			Severity: posture.Medium,
 			Settings: []string{"tls.tls_cipher_suites"},
 			Why:      "tls.tls_cipher_suites: CBC with HMAC-SHA1 is open to timing attacks (Lucky Thirteen, CVE-2013-0169) and forbidden by RFC 9113, A; Nomad offers it when asked to (helper/tlsutil/config.go:29)",
 			Want:     posture.Want{probe.RefusedInHandshake},

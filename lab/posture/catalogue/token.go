@@ -14,20 +14,30 @@ import (
 func (i Ingredients) tokenLife() []posture.Spec {
 	const wrong = "token type must be client or management"
 	ask := func(life time.Duration, behind ...string) step {
-		body := fmt.Sprintf(`{"Type":%q,"ExpirationTTL":%q}`, noName, life)
 		return i.manager().does(func(c probe.Caller) probe.Probe {
-			p := probe.HTTPAsk(put("/v1/acl/token", body, behind...), c)
+			p := probe.HTTPAsk(put("/v1/acl/token", tokenOfNoType(life), behind...), c)
 			p.Sentence = fmt.Sprintf("ask for a token of no known type that lives %s: %s", life, p.Sentence)
 			return p
 		})
 	}
 	return []posture.Spec{tried(posture.Spec{
-		ID:    "server-makes-no-token-that-ends-in-over-a-month",
-		Title: "a server makes no token that is to end, and does so in more than 31 days",
-		Kind:  posture.Safe, Severity: posture.Low, Once: true, Roles: []pki.Role{pki.Server},
+		ID:       "server-makes-no-token-that-ends-in-over-a-month",
+		Title:    "a server makes no token that is to end, and does so in more than 31 days",
+		Severity: posture.Low, Once: true, Roles: []pki.Role{pki.Server},
 		Settings: []string{"acl.token_max_expiration_ttl"},
 		Why: "acl.token_max_expiration_ttl, 24 h unless it is set; a token that is to end never is not bound by it " +
 			"(nomad/structs/acl.go:790; verified against Nomad 1.11.3)",
 		Want: posture.Want{probe.Denied}, Answer: "expiration time cannot be more than",
-	}, ask(31*24*time.Hour+time.Hour), ask(time.Hour, wrong))}
+	}, ask(tooLongLife), ask(shortLife, wrong))}
+}
+
+// The lives of tokens that are asked for: one of an hour more than 31 days, and one that every server allows.
+const (
+	tooLongLife = 31*24*time.Hour + time.Hour
+	shortLife   = time.Hour
+)
+
+// tokenOfNoType is the request for a token of a type that there is not.
+func tokenOfNoType(life time.Duration) string {
+	return fmt.Sprintf(`{"Type":%q,"ExpirationTTL":%q}`, noName, life)
 }

@@ -37,7 +37,7 @@ func (i Ingredients) wire() []posture.Spec {
 		})),
 		hears(posture.Spec{
 			ID: "wire-carries-no-gossip-in-clear", Title: "what servers gossip cannot be read by a listener on the network",
-			Kind: posture.Safe, Severity: posture.High, Lane: posture.Waiting,
+			Severity: posture.High, Lane: posture.Waiting,
 			Settings: []string{serverEncrypt},
 			Why:      "server.encrypt: gossip tells names, addresses and states of all servers, and whoever can read it can write it (memberlist security.go; verified against Nomad 1.11.3)",
 		}, probe.PlaneGossip, i.gossiping()),

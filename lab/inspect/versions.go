@@ -1,0 +1,215 @@
+package inspect
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/probe"
+)
+
+const (
+	// membersPath is every server that an agent knows of, each with its build tag. It takes node:read where ACLs are on
+	// (nomad/status_endpoint.go:95).
+	membersPath = "/v1/agent/members"
+	// accountPath is an agent's account of itself, with its version. It takes agent:read where ACLs are on
+	// (command/agent/agent_endpoint.go:72).
+	accountPath = "/v1/agent/self"
+)
+
+// builds are who runs which version of Nomad, as one agent tells it.
+type builds struct {
+	// of are the servers that it knows of, by name, and a client itself, each with its version.
+	of map[string]string
+	// unread says why not all of them could be read; empty where they were.
+	unread string
+}
+
+// askVersions asks the agents which versions of Nomad there are, by reads alone, and sets what may be sent to each from then
+// on. A server may hand a request to any other one, so that the versions of all of them count at each, and reads alone are
+// sent to any where one of them cannot be read. A client answers some requests itself: at a client its own version counts too.
+// It returns what there is to be said of it.
+func (s *subject) askVersions(ctx context.Context) []string {
+	told := make([]builds, len(s.targets))
+	var agents errgroup.Group
+	agents.SetLimit(agentsAtOnce)
+	for i, t := range s.targets {
+		agents.Go(func() error {
+			if !s.unmet[t.Name] {
+				told[i] = s.buildsAt(ctx, t)
+			}
+			return nil
+		})
+	}
+	_ = agents.Wait() // none of them returns an error
+	unread, all := "", map[string]string{}
+	for i, t := range s.targets {
+		maps.Copy(all, told[i].of)
+		if t.Role == pki.Server {
+			unread = cmp.Or(unread, told[i].unread)
+		}
+	}
+	versions := slices.Compact(slices.Sorted(maps.Values(all)))
+	for i, t := range s.targets {
+		*s.targets[i].Bounds = probe.Bounds{Versions: versions, Unread: cmp.Or(unread, told[i].unread)}
+		if s.unmet[t.Name] {
+			*s.targets[i].Bounds = probe.Bounds{}
+		}
+	}
+	if unread == "" {
+		s.cluster.Nomad = strings.Join(versions, ", ")
+	}
+	return slices.Concat(versionNotes(all), s.sentNotes(unread, told), s.tokenNotes())
+}
+
+// versionNotes say who runs which version.
+func versionNotes(all map[string]string) []string {
+	runs := map[string][]string{}
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		runs[all[name]] = append(runs[all[name]], name)
+	}
+	var notes []string
+	for _, version := range slices.Sorted(maps.Keys(runs)) {
+		notes = append(notes, fmt.Sprintf("Nomad %s runs on %s", version, fewOf(runs[version])))
+	}
+	return notes
+}
+
+// namedInNotes bounds how many agents a note names.
+const namedInNotes = 8
+
+// fewOf lists names, the first of many.
+func fewOf(names []string) string {
+	if len(names) <= namedInNotes {
+		return strings.Join(names, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(names[:namedInNotes], ", "), len(names)-namedInNotes)
+}
+
+// sentNotes say what is sent, and where it is less.
+func (s *subject) sentNotes(unread string, told []builds) []string {
+	if unread != "" {
+		return []string{"reads alone are sent, as not every server's version could be read: " + unread}
+	}
+	notes := []string{"beside reads, those requests alone are sent of which it was verified that each of these versions refuses them without effect"}
+	for i, t := range s.targets {
+		if t.Role == pki.Client && told[i].unread != "" {
+			notes = append(notes, fmt.Sprintf("reads alone are sent to %s: %s", t.Name, told[i].unread))
+		}
+	}
+	return notes
+}
+
+// tokenNotes say which agents are sent no token, though there is one.
+func (s *subject) tokenNotes() []string {
+	var notes []string
+	for _, t := range s.targets {
+		if s.ingredients.Management != "" && t.NoToken != "" && !s.unmet[t.Name] {
+			notes = append(notes, fmt.Sprintf("no token is sent to %s: %s", t.Name, t.NoToken))
+		}
+	}
+	return notes
+}
+
+// buildsAt asks one agent for the servers that it knows of, and a client for itself besides. Where it is a server, it is one
+// of those.
+func (s *subject) buildsAt(ctx context.Context, t probe.Target) builds {
+	b := builds{of: map[string]string{}}
+	b.unread = s.read(ctx, t, membersPath, func(body []byte) error {
+		var answer struct {
+			Members []struct {
+				Name string
+				Tags map[string]string
+			}
+		}
+		if err := json.Unmarshal(body, &answer); err != nil || len(answer.Members) == 0 {
+			return errors.New("the answer is no list of servers")
+		}
+		for _, m := range answer.Members {
+			if m.Tags["build"] == "" {
+				return fmt.Errorf("the server %q has no build tag", m.Name)
+			}
+			b.of[m.Name] = m.Tags["build"]
+		}
+		return nil
+	})
+	if t.Role != pki.Client {
+		return b
+	}
+	own := s.read(ctx, t, accountPath, func(body []byte) error {
+		var answer struct {
+			Config struct {
+				Version struct{ Version, VersionPrerelease, VersionMetadata string }
+			} `json:"config"`
+		}
+		if err := json.Unmarshal(body, &answer); err != nil || answer.Config.Version.Version == "" {
+			return errors.New("the answer does not tell the agent's version")
+		}
+		b.of[t.Name] = buildTag(answer.Config.Version.Version, answer.Config.Version.VersionPrerelease, answer.Config.Version.VersionMetadata)
+		return nil
+	})
+	b.unread = cmp.Or(b.unread, own)
+	return b
+}
+
+// buildTag is a version as a server's build tag has it (version/version.go:74, VersionNumber).
+func buildTag(version, prerelease, metadata string) string {
+	if prerelease != "" {
+		version += "-" + prerelease
+	}
+	if metadata != "" {
+		version += "+" + metadata
+	}
+	return version
+}
+
+// read reads what the agent answers at the path: without a token, and with one where it is denied. It says why it could not;
+// empty where it could.
+func (s *subject) read(ctx context.Context, t probe.Target, path string, into func(body []byte) error) (why string) {
+	caller, lacks := s.anybody()
+	if lacks != "" {
+		return lacks
+	}
+	askers := []probe.Caller{caller}
+	if s.ingredients.Management != "" {
+		askers = append(askers, caller.WithToken(s.ingredients.Management, "a management token"))
+	}
+	for _, as := range askers {
+		p := probe.HTTPLook(probe.Ask{Path: path}, as, probe.AnswerLook{For: "versions", In: func(_ http.Header, body []byte) (bool, string, error) {
+			return true, "", into(body)
+		}})
+		if withheld := p.Inapplicable(t); withheld != "" {
+			return why + ", and no token is sent to it"
+		}
+		o := p.Observe(ctx, t)
+		if o.Outcome == probe.Found {
+			return ""
+		}
+		why = fmt.Sprintf("%s gives no answer to GET %s that tells it: %s: %s", t.Name, path, o.Outcome, cmp.Or(o.Received, o.Err))
+		if o.Outcome != probe.Denied {
+			return why
+		}
+	}
+	return why
+}
+
+// anybody is a caller who holds a certificate of the cluster's, whatever role it is for, and no token; lacks says why there is
+// none.
+func (s *subject) anybody() (caller probe.Caller, lacks string) {
+	for _, kind := range []party.Kind{party.CLI, party.Server, party.Client} {
+		if caller, lacks = s.ingredients.Parties.Caller(kind); lacks == "" {
+			return caller, ""
+		}
+	}
+	return probe.Caller{}, lacks
+}
