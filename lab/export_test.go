@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/gofrs/flock"
+	"github.com/hashicorp/nomad/api"
 
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
@@ -149,3 +150,13 @@ func TidyAdopted(runs map[string]bool) error { return tidyAdopted(runs) }
 func Free(ctx context.Context, e engine.Engine, name string) error {
 	return free(ctx, e, name, func(Event) {})
 }
+
+// APIAt is Node.API of a node at that address.
+func APIAt(at netip.AddrPort, inClear bool) (*api.Client, error) {
+	n := &Node{lab: &Lab{}, plan: PlannedNode{HTTPInClear: inClear}}
+	n.state.Endpoints = map[uint16]netip.AddrPort{n.plan.httpPort(): at}
+	return n.API()
+}
+
+// Query has a request end with the context.
+func Query(ctx context.Context) *api.QueryOptions { return query(ctx) }

@@ -25,6 +25,8 @@ func TestWrongUsageOfCheck(t *testing.T) {
 		{"check x --addr https://127.0.0.1:4646 --ca a --cert b --key c", "a lab (x) and --addr exclude each other"},
 		{"check --ca a", "go with --addr"},
 		{"check --token-file a", "go with --addr"},
+		{"check --region eu", "--region and --tls-server-name go with --addr"},
+		{"check --tls-server-name a.example.com", "--region and --tls-server-name go with --addr"},
 		{"check --only nonsense", `no such check: "nonsense": name a plane (cluster, http, rpc, raft, gossip, wire)`},
 		{"check --only raft,cross-site --list", `no such check: "cross-site"`},
 		{"check --only raft-refuses", "did you mean raft-refuses-plaintext"},

@@ -64,7 +64,7 @@ func TestBoundsWantEveryVersion(t *testing.T) {
 func TestNothingForbiddenIsSent(t *testing.T) {
 	h := newHouse(t)
 	var sent, tokens atomic.Int32
-	at := target(serveHTTPS(t, guarded(t, 2), h.tlsConfig(t), func(_ http.ResponseWriter, r *http.Request) {
+	at := target(serveHTTPS(t, guarded(t, 50), h.tlsConfig(t), func(_ http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet {
 			sent.Add(1)
 		}
