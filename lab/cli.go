@@ -74,7 +74,9 @@ func (l *Lab) cliTask(server *Node, c Call) engine.Task {
 		"NOMAD_CACERT=" + path.Join(folder, pki.CAFile),
 		"NOMAD_CLIENT_CERT=" + path.Join(folder, id.CertFile()),
 		"NOMAD_CLIENT_KEY=" + path.Join(folder, id.KeyFile()),
-		"NO_PROXY=*", // a proxy that an image or the user's shell names does not reach a lab, and is not to see its token
+	}
+	if l.Contained() { // a proxy that the image names does not reach the lab's network, and is not to see its token
+		environment = append(environment, "NO_PROXY="+server.plan.peer(server.plan.httpPort()))
 	}
 	if token := l.ManagementToken(); token != "" {
 		environment = append(environment, "NOMAD_TOKEN="+token)
