@@ -162,8 +162,8 @@ func (h house) serve(t *testing.T, a *foreignAgent, c pki.Credential) inspect.Re
 	return r
 }
 
-// at is the finding of a check.
-func at(t *testing.T, r finding.Report, id string) finding.Finding {
+// findingOf is the finding of a check.
+func findingOf(t *testing.T, r finding.Report, id string) finding.Finding {
 	t.Helper()
 	for _, f := range r.Findings {
 		if f.ID == id {
@@ -211,10 +211,10 @@ func TestNothingIsChangedInAForeignCluster(t *testing.T) {
 			}); len(made) > 0 {
 				t.Errorf("it was asked for %q", made)
 			}
-			if f := at(t, r, rotation); !test.verified && (f.Verdict != finding.Skipped || !strings.Contains(f.Reason, test.says)) {
+			if f := findingOf(t, r, rotation); !test.verified && (f.Verdict != finding.Skipped || !strings.Contains(f.Reason, test.says)) {
 				t.Errorf("%s: %s because %q, want one that says %q", f.ID, f.Verdict, f.Reason, test.says)
 			}
-			if f := at(t, r, "introduction-tokens-live-an-hour-at-most"); f.Verdict != finding.Skipped || !strings.Contains(f.Reason, "did not start") {
+			if f := findingOf(t, r, "introduction-tokens-live-an-hour-at-most"); f.Verdict != finding.Skipped || !strings.Contains(f.Reason, "did not start") {
 				t.Errorf("%s: %s because %q", f.ID, f.Verdict, f.Reason)
 			}
 			for _, build := range a.builds {
@@ -251,7 +251,7 @@ func TestForeignAgentsAreNotCrowded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f := at(t, r, "server-https-limits-connections"); f.Verdict != finding.Skipped || a.most > 10 {
+	if f := findingOf(t, r, "server-https-limits-connections"); f.Verdict != finding.Skipped || a.most > 10 {
 		t.Errorf("%s because %q, and %d connections were open at once", f.Verdict, f.Reason, a.most)
 	}
 }
@@ -267,7 +267,7 @@ func TestClientsAnswerForThemselves(t *testing.T) {
 			t.Fatal(err)
 		}
 		if got := slices.Contains(a.requests, "POST /v1/client/metadata"); got != sent {
-			t.Errorf("a client of version %q was sent %q; the finding: %s", own, a.requests, at(t, r, id).Reason)
+			t.Errorf("a client of version %q was sent %q; the finding: %s", own, a.requests, findingOf(t, r, id).Reason)
 		}
 	}
 }
