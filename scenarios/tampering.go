@@ -56,10 +56,10 @@ func flippedBits(ctx context.Context, t *story.T) error {
 			f := posture.Must(posture.Spec{
 				ID: door.id + "-notices-a-flipped-bit", Title: "a request with a flipped bit ends the connection, the same without is answered",
 				Severity: posture.Critical,
-				Why:     "a TLS record that was changed is refused with the alert bad_record_mac (RFC 8446, 5.2)",
-				Probe:   probe.Through(door.probe, probe.Meddler{Turn: probe.Request}),
-				Want:    posture.Want{probe.RefusedAfterHandshake},
-				Control: probe.Through(door.probe, probe.Meddler{}),
+				Why:      "a TLS record that was changed is refused with the alert bad_record_mac (RFC 8446, 5.2)",
+				Probe:    probe.Through(door.probe, probe.Meddler{Turn: probe.Request}),
+				Want:     posture.Want{probe.RefusedAfterHandshake},
+				Control:  probe.Through(door.probe, probe.Meddler{}),
 			}).Evaluate(ctx, inspect.Target(n))
 			if err := t.Record(f); err != nil {
 				return err

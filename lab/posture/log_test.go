@@ -151,9 +151,9 @@ func TestCheckOfARealListener(t *testing.T) {
 	check := posture.Must(posture.Spec{
 		ID: "https-refuses-nobody", Title: "HTTPS refuses a caller without a certificate",
 		Kind: posture.Safe, Severity: posture.Critical, Why: "verify_https_client",
-		Probe:   probe.HTTP("/", probe.Anonymous(holder)),
+		Probe:   probe.HTTP("/v1/agent/health", probe.Anonymous(holder)),
 		Want:    posture.Want{probe.RefusedInHandshake},
-		Control: probe.HTTP("/", probe.As(holder)),
+		Control: probe.HTTP("/v1/agent/health", probe.As(holder)),
 		LogText: "client didn't provide a certificate",
 	})
 	for demand, want := range map[tls.ClientAuthType]finding.Verdict{
