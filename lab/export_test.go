@@ -153,7 +153,7 @@ func Free(ctx context.Context, e engine.Engine, name string) error {
 
 // APIAt is Node.API of a node at that address.
 func APIAt(at netip.AddrPort, inClear bool) (*api.Client, error) {
-	n := &Node{lab: &Lab{}, plan: PlannedNode{HTTPInClear: inClear}}
+	n := &Node{lab: &Lab{cli: &pki.Credential{}}, plan: PlannedNode{HTTPInClear: inClear}}
 	n.state.Endpoints = map[uint16]netip.AddrPort{n.plan.httpPort(): at}
 	return n.API()
 }
