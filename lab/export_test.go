@@ -3,7 +3,6 @@ package lab
 import (
 	"context"
 	"net/netip"
-	"time"
 
 	"github.com/gofrs/flock"
 	"github.com/hashicorp/nomad/api"
@@ -38,10 +37,8 @@ func Processes(occupied ...netip.Prefix) Ground {
 	return Ground{Pools: []netip.Prefix{netip.MustParsePrefix("127.64.0.0/10")}, Occupied: occupied, Folder: "/tmp/nomadlab-1000/RUN"}
 }
 
-// LockWithin locks a file that another process may have locked.
-func LockWithin(file string, within time.Duration) (*flock.Flock, error) {
-	return lockWithin(file, within)
-}
+// LockUntil locks a file that another process may have locked.
+func LockUntil(ctx context.Context, file string) (*flock.Flock, error) { return lockUntil(ctx, file) }
 
 // MaxNodes is how many nodes a lab may have.
 const MaxNodes = maxNodes

@@ -52,7 +52,9 @@ func exclusively(do func() error) error {
 	if err := os.MkdirAll(labsFolder(), 0o700); err != nil {
 		return outOfSpace(fmt.Errorf("%w: %w: let XDG_STATE_HOME name a folder that you may write to", ErrNoFolder, err))
 	}
-	lock, err := lockWithin(labsFolder()+lockSuffix, lookWithin)
+	late, cancel := deadline.Fair(context.Background(), lookWithin)
+	defer cancel()
+	lock, err := lockUntil(late, labsFolder()+lockSuffix)
 	if err != nil {
 		return err
 	}
@@ -60,19 +62,17 @@ func exclusively(do func() error) error {
 	return do()
 }
 
-// lockWithin locks the file, or gives up: a lock that came later would be nobody's, and keep everybody out.
-func lockWithin(file string, within time.Duration) (*flock.Flock, error) {
+// lockUntil locks the file, or gives up when ctx is done: a lock that came later would be nobody's, and keep everybody out.
+func lockUntil(ctx context.Context, file string) (*flock.Flock, error) {
 	lock := flock.New(file, flock.SetPermissions(0o600))
-	late, cancel := deadline.Fair(context.Background(), within)
-	defer cancel()
-	_, err := lock.TryLockContext(late, tick)
+	_, err := lock.TryLockContext(ctx, tick)
 	switch {
 	case err == nil:
 		return lock, nil
-	case late.Err() == nil:
+	case ctx.Err() == nil:
 		err = outOfSpace(fmt.Errorf("lock the folder of labs: %w", err))
 	default:
-		err = fmt.Errorf("another nomadlab process has locked %s for %s, has it been stopped? `fuser %s` tells which", file, within, file)
+		err = fmt.Errorf("another nomadlab process keeps %s locked, has it been stopped? `fuser %s` tells which", file, file)
 	}
 	return nil, errors.Join(err, lock.Close())
 }

@@ -1,6 +1,7 @@
 package lab_test
 
 import (
+	"context"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -19,14 +20,18 @@ func TestALockThatComesTooLateIsNobodys(t *testing.T) {
 	if err := holder.Lock(); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := lab.LockWithin(file, time.Millisecond); err == nil || !strings.Contains(err.Error(), "has it been stopped?") {
+	late, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+	defer cancel()
+	if _, err := lab.LockUntil(late, file); err == nil || !strings.Contains(err.Error(), "has it been stopped?") {
 		t.Errorf("a lock that another holds: %v", err)
 	}
 	if err := holder.Close(); err != nil {
 		t.Fatal(err)
 	}
+	soon, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
 	for range 2 { // the first gives way to whoever still waits, the second finds it taken
-		lock, err := lab.LockWithin(file, time.Minute)
+		lock, err := lab.LockUntil(soon, file)
 		if err != nil {
 			t.Fatal(err)
 		}
