@@ -55,8 +55,10 @@ func (e Effect) And(other Effect) Effect {
 	}
 }
 
-// IsRead reports whether the class is Reads, IsChange whether it is Changes.
-func (e Effect) IsRead() bool   { return e.class == reads }
+// IsRead reports whether the class is Reads.
+func (e Effect) IsRead() bool { return e.class == reads }
+
+// IsChange reports whether the class is Changes.
 func (e Effect) IsChange() bool { return e.class == changes }
 
 // String names the class, with the versions that it depends on.
