@@ -82,11 +82,12 @@ func (v view) markdownVerdict() block {
 	if l := v.about(); l != "" {
 		text += escapeMarkdown(l) + "\n\n"
 	}
-	for _, n := range v.report.Notes {
-		text += "- " + escapeMarkdown(n) + "\n"
+	notes := make([]string, len(v.report.Notes))
+	for i, n := range v.report.Notes {
+		notes[i] = "- " + escapeMarkdown(n) + "\n"
 	}
-	if len(v.report.Notes) > 0 {
-		text += "\n"
+	if len(notes) > 0 {
+		text += strings.Join(notes, "") + "\n"
 	}
 	return block{head: text}
 }
