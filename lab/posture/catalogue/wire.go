@@ -32,24 +32,23 @@ func (i Ingredients) wire() []posture.Spec {
 			Kind: posture.Intrusive, Severity: posture.Critical,
 			Settings: []string{tlsRPC},
 			Why:      "tls.rpc: servers forward and replicate over RPC, variables and tokens too (nomad/raft_rpc.go, RaftLayer.Dial; verified against Nomad 1.11.3)",
-		}, probe.PlaneRPC, i.manager().does(func(as probe.Caller) probe.Probe {
+		}, probe.PlaneRPC, i.unlessAlone("replicates to nobody", i.manager().does(func(as probe.Caller) probe.Probe {
 			return probe.Overheard(look(probe.PlaneRPC), probe.RegisteringJob(as))
-		})),
+		}))),
 		hears(posture.Spec{
 			ID: "wire-carries-no-gossip-in-clear", Title: "what servers gossip cannot be read by a listener on the network",
 			Severity: posture.High, Lane: posture.Waiting,
 			Settings: []string{serverEncrypt},
 			Why:      "server.encrypt: gossip tells names, addresses and states of all servers, and whoever can read it can write it (memberlist security.go; verified against Nomad 1.11.3)",
-		}, probe.PlaneGossip, i.gossiping()),
+		}, probe.PlaneGossip, i.unlessAlone("gossips with nobody", anyway(probe.Overheard(look(probe.PlaneGossip), probe.Gossiping())))),
 	)...)
 }
 
-// gossiping is the servers' own gossip. One that is alone gossips with nobody, so that there is nothing to hear.
-func (i Ingredients) gossiping() step {
-	s := anyway(probe.Overheard(look(probe.PlaneGossip), probe.Gossiping()))
+// unlessAlone is the step, but for the cluster of one server, between whom and others there is nothing to hear.
+func (i Ingredients) unlessAlone(why string, s step) step {
 	for _, size := range i.Size {
 		if size == 1 && len(i.Size) == 1 {
-			return without("there is one server, which gossips with nobody", s.probe)
+			return without("there is one server, which "+why, s.probe)
 		}
 	}
 	return s
