@@ -29,7 +29,7 @@ func (i Ingredients) bystander() hand { return i.asker().limited(probe.Caller.Cr
 // and answers.
 func (i Ingredients) formation() []posture.Spec {
 	const addsPeers = "nomad/leader.go:1531, addRaftPeer; verified against Nomad 1.11.3"
-	one, h := i.bystander(), i.bystander().lacking(i.lacksServers())
+	one, h := i.bystander(), i.bystander().lacking(cmp.Or(i.lacksServers(), i.lacksOthers("which agrees with itself")))
 	of := i.bystander().lacking(i.lacksSize())
 	// Where one server lacks, most others still have each other: it alone is to blame.
 	few := i.ofPeers("the lack of most servers among Raft's peers", func(peers, size int) bool { return peers < size && 2*peers <= size })
@@ -68,7 +68,7 @@ func (i Ingredients) formation() []posture.Spec {
 // beginsAlone is whether a server would begin a cluster of its own, as after the loss of its data. While it has them, it is a
 // server like all others.
 func (i Ingredients) beginsAlone() posture.Spec {
-	h := i.reader().lacking(i.lacksSeveral())
+	h := i.reader().lacking(cmp.Or(i.lacksSize(), i.lacksOthers("which begins its cluster alone, as it must")))
 	return tried(posture.Spec{
 		ID: "server-begins-no-cluster-alone", Title: "a server of several waits for others before it begins a cluster", Severity: posture.High,
 		Settings: []string{serverExpect},
@@ -117,14 +117,18 @@ func (i Ingredients) lacksServers() string {
 	return ""
 }
 
-// lacksSeveral says the same, or that no region has more than one.
-func (i Ingredients) lacksSeveral() string {
+// lacksOthers says that no region is meant to have more than one server, and what that one does; empty where one is, or where
+// it is not known.
+func (i Ingredients) lacksOthers(so string) string {
 	for _, size := range i.Size {
 		if size > 1 {
 			return ""
 		}
 	}
-	return cmp.Or(i.lacksSize(), "there is one server, which begins its cluster alone, as it must")
+	if len(i.Size) == 0 {
+		return ""
+	}
+	return "there is one server, " + so
 }
 
 func (i Ingredients) lacksSize() string {

@@ -71,7 +71,8 @@ func namedLeader(ctx context.Context, t probe.Target, as probe.Caller) (leader s
 		leader = named
 		return named != ""
 	})}
-	return leader, probe.HTTPLook(get(leaderPath), as, look).Observe(ctx, t)
+	o = probe.HTTPLook(get(leaderPath), as, look).Observe(ctx, t)
+	return leader, o
 }
 
 // seeksOtherLeader finds a leader other than the one that most servers of the region name, which are asked before and after:
@@ -85,7 +86,10 @@ func (i Ingredients) seeksOtherLeader(as probe.Caller) probe.Probe {
 			return blind(o, t.Name+" names no leader to compare")
 		}
 		o.Received = fmt.Sprintf("it names %s; of the servers of the region %s", own, votes)
-		if own == before {
+		switch {
+		case own == before && votes.names < 2:
+			return blind(o, "no other server of the region names a leader to compare with")
+		case own == before:
 			o.Outcome = probe.Absent
 			return o
 		}
