@@ -31,6 +31,7 @@ func accessRows() []Mutation {
 		set(pki.Server, "token-life", "acl.token_max_expiration_ttl", `"87600h"`).everywhere(),
 		set(pki.Server, "root-key", "server.root_key_rotation_threshold", `"87600h"`),
 		set(pki.Server, "old-root-keys", "server.root_key_gc_threshold", `"87600h"`),
+		set(pki.Server, "root-key-interval", "server.root_key_gc_interval", `"87600h"`),
 		set(pki.Server, "dead-servers", "autopilot.cleanup_dead_servers", "false"),
 		set(pki.Client, "token-memory", "acl.token_ttl", `"24h"`),
 		set(pki.Client, "policy-memory", "acl.policy_ttl", `"24h"`),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"nomadlab.internal/lab/pki"
@@ -22,8 +23,8 @@ type line struct {
 	title    string
 	severity posture.Severity
 	why      string
-	// setting is the line, by its path.
-	setting string
+	// settings are the line, by its path, and others without which it does nothing.
+	settings []string
 	// lax says what is looked for, and where it is seen.
 	lax string
 	in  func(agentSelf) (there bool, saw string, err error)
@@ -49,8 +50,8 @@ type agentSelf struct {
 			}
 		}
 		Server struct {
-			RootKeyRotationThreshold, RootKeyGCThreshold field[string]
-			ClientIntroduction                           struct {
+			RootKeyRotationThreshold, RootKeyGCThreshold, RootKeyGCInterval field[string]
+			ClientIntroduction                                              struct {
 				Enforcement    field[string]
 				MaxIdentityTTL field[time.Duration]
 			}
@@ -79,7 +80,7 @@ func (i Ingredients) agentLines() []posture.Spec {
 			return i.reader().does(func(c probe.Caller) probe.Probe { return probe.HTTPLook(get(selfPath), c, look) })
 		}
 		specs = append(specs, tried(posture.Spec{
-			ID: l.id, Title: l.title, Kind: posture.Safe, Severity: l.severity, Roles: []pki.Role{l.role}, Settings: []string{l.setting},
+			ID: l.id, Title: l.title, Kind: posture.Safe, Severity: l.severity, Roles: []pki.Role{l.role}, Settings: l.settings,
 			Why: l.why + " (read from /v1/agent/self of Nomad 1.11.3)", Want: posture.Want{probe.Absent},
 		},
 			self(probe.AnswerLook{For: l.lax, In: inSelf(l.in)}),
@@ -116,20 +117,35 @@ func told[T any](name string, of func(agentSelf) field[T], lax func(T) bool) fun
 	}
 }
 
+// either is a look that finds what one of them does.
+func either(looks ...func(agentSelf) (bool, string, error)) func(agentSelf) (bool, string, error) {
+	return func(a agentSelf) (there bool, saw string, err error) {
+		var all []string
+		for _, look := range looks {
+			found, words, err := look(a)
+			if err != nil {
+				return false, "", err
+			}
+			there, all = there || found, append(all, words)
+		}
+		return there, strings.Join(all, ", "), nil
+	}
+}
+
 func on(v bool) bool { return v }
 
 func clientLines() []line {
 	return []line{
 		{
 			role: pki.Client, id: "client-templates-stay-in-the-task", title: "a client's templates read no file outside of the task",
-			severity: posture.Critical, setting: "client.template.disable_file_sandbox",
+			severity: posture.Critical, settings: []string{"client.template.disable_file_sandbox"},
 			lax: "client.template.disable_file_sandbox = true",
 			why: "a template would read the client's own key, or any other file that the agent may (client/allocrunner/taskrunner/template/template.go:714)",
 			in:  told("disable_file_sandbox", func(a agentSelf) field[bool] { return a.Config.Client.TemplateConfig.DisableSandbox }, on),
 		},
 		{
 			role: pki.Client, id: "client-templates-run-nothing", title: "a client's templates run no program and write no file",
-			severity: posture.Critical, setting: "client.template.function_denylist",
+			severity: posture.Critical, settings: []string{"client.template.function_denylist"},
 			lax: "a client.template.function_denylist without plugin or writeToFile",
 			why: "the functions plugin and writeToFile of a template act as the agent's own user (nomad#24541; client/config/config.go:77)",
 			in: told("function_denylist", func(a agentSelf) field[[]string] { return a.Config.Client.TemplateConfig.FunctionDenylist }, func(denied []string) bool {
@@ -138,21 +154,21 @@ func clientLines() []line {
 		},
 		{
 			role: pki.Client, id: "client-isolates-downloads", title: "a client downloads artifacts in a sandbox of the file system",
-			severity: posture.High, setting: "client.artifact.disable_filesystem_isolation",
+			severity: posture.High, settings: []string{"client.artifact.disable_filesystem_isolation"},
 			lax: "client.artifact.disable_filesystem_isolation = true",
 			why: "a hostile archive or repository would write outside of the task (nomad#15328; client/allocrunner/taskrunner/getter)",
 			in:  told("disable_filesystem_isolation", func(a agentSelf) field[bool] { return a.Config.Client.Artifact.DisableFilesystemIsolation }, on),
 		},
 		{
 			role: pki.Client, id: "client-inspects-downloads", title: "a client looks for links that lead out of what it has downloaded",
-			severity: posture.High, setting: "client.artifact.disable_artifact_inspection",
+			severity: posture.High, settings: []string{"client.artifact.disable_artifact_inspection"},
 			lax: "client.artifact.disable_artifact_inspection = true",
 			why: "a link in an archive would lead to any file of the client's (client/allocrunner/taskrunner/getter/sandbox.go)",
 			in:  told("disable_artifact_inspection", func(a agentSelf) field[bool] { return a.Config.Client.Artifact.DisableArtifactInspection }, on),
 		},
 		{
 			role: pki.Client, id: "client-hands-downloads-no-environment", title: "a client's downloads see no variable of its own environment",
-			severity: posture.Medium, setting: "client.artifact.set_environment_variables",
+			severity: posture.Medium, settings: []string{"client.artifact.set_environment_variables"},
 			lax: "a client.artifact.set_environment_variables",
 			why: "what a job names as its source may send them anywhere (nomad#15514; client/allocrunner/taskrunner/getter/sandbox.go:58)",
 			in: told("set_environment_variables", func(a agentSelf) field[string] { return a.Config.Client.Artifact.SetEnvironmentVariables },
@@ -170,14 +186,14 @@ func cacheLines() []line {
 	return []line{
 		{
 			role: pki.Client, id: "client-forgets-revoked-tokens", title: "a client forgets a token that was revoked within minutes",
-			severity: posture.Medium, setting: "acl.token_ttl",
+			severity: posture.Medium, settings: []string{"acl.token_ttl"},
 			lax: "an acl.token_ttl of more than " + forgetful.String(),
 			why: "a client goes by what it remembers of a token for that long, also after the token was deleted (client/acl.go, resolveTokenValue)",
 			in:  told("token_ttl", func(a agentSelf) field[time.Duration] { return a.Config.ACL.TokenTTL }, long),
 		},
 		{
 			role: pki.Client, id: "client-forgets-withdrawn-policies", title: "a client forgets a policy that was withdrawn within minutes",
-			severity: posture.Medium, setting: "acl.policy_ttl",
+			severity: posture.Medium, settings: []string{"acl.policy_ttl"},
 			lax: "an acl.policy_ttl of more than " + forgetful.String(),
 			why: "a client goes by what it remembers of a policy for that long, also after the policy was narrowed (client/acl.go, resolvePolicies)",
 			in:  told("policy_ttl", func(a agentSelf) field[time.Duration] { return a.Config.ACL.PolicyTTL }, long),

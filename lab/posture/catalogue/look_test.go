@@ -86,10 +86,14 @@ func TestALookAtLines(t *testing.T) {
 		"client-templates-stay-in-the-task": {`{"Client":{"TemplateConfig":{"DisableSandbox":false}}}`, `{"Client":{"TemplateConfig":{"DisableSandbox":true}}}`},
 		"client-templates-run-nothing":      {`{"Client":{"TemplateConfig":{"FunctionDenylist":["plugin","writeToFile"]}}}`, `{"Client":{"TemplateConfig":{"FunctionDenylist":null}}}`},
 		"client-forgets-revoked-tokens":     {`{"ACL":{"TokenTTL":30000000000}}`, `{"ACL":{"TokenTTL":3000000000000}}`},
-		"server-rotates-encryption-keys":    {`{"Server":{"RootKeyRotationThreshold":""}}`, `{"Server":{"RootKeyRotationThreshold":"20000h"}}`},
-		"server-drops-old-encryption-keys":  {`{"Server":{"RootKeyGCThreshold":"744h"}}`, `{"Server":{"RootKeyGCThreshold":"745h"}}`},
-		"server-drops-dead-servers":         {`{"Autopilot":{"CleanupDeadServers":null}}`, `{"Autopilot":{"CleanupDeadServers":false}}`},
-		"server-demands-introductions":      {`{"Server":{"ClientIntroduction":{"Enforcement":"strict"}}}`, `{"Server":{"ClientIntroduction":{"Enforcement":""}}}`},
+		"server-rotates-encryption-keys": {
+			`{"Server":{"RootKeyRotationThreshold":"","RootKeyGCInterval":""}}`, `{"Server":{"RootKeyRotationThreshold":"20000h","RootKeyGCInterval":""}}`,
+		},
+		"server-drops-old-encryption-keys": {
+			`{"Server":{"RootKeyGCThreshold":"744h","RootKeyGCInterval":"10m"}}`, `{"Server":{"RootKeyGCThreshold":"1h","RootKeyGCInterval":"745h"}}`,
+		},
+		"server-drops-dead-servers":    {`{"Autopilot":{"CleanupDeadServers":null}}`, `{"Autopilot":{"CleanupDeadServers":false}}`},
+		"server-demands-introductions": {`{"Server":{"ClientIntroduction":{"Enforcement":"strict"}}}`, `{"Server":{"ClientIntroduction":{"Enforcement":""}}}`},
 		"server-introduces-for-an-hour-at-most": {
 			`{"Server":{"ClientIntroduction":{"MaxIdentityTTL":3600000000000}}}`, `{"Server":{"ClientIntroduction":{"MaxIdentityTTL":3600000000001}}}`,
 		},

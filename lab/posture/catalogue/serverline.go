@@ -23,23 +23,24 @@ func serverLines() []line {
 	return append([]line{
 		{
 			role: pki.Server, id: "server-rotates-encryption-keys", title: "a server rotates the key that encrypts variables at least once a year",
-			severity: posture.Medium, setting: "server.root_key_rotation_threshold",
-			lax: "a server.root_key_rotation_threshold of more than a year",
+			severity: posture.Medium, settings: []string{"server.root_key_rotation_threshold", keyInterval},
+			lax: "a server.root_key_rotation_threshold or _gc_interval of more than a year",
 			why: "a key that leaked, as in a snapshot, would stay good for all that is encrypted and signed (nomad/core_sched.go:987, rootKeyRotateOrGC)",
-			in: told("root_key_rotation_threshold", func(a agentSelf) field[string] { return a.Config.Server.RootKeyRotationThreshold },
-				longer(yearly)),
+			in: either(told("root_key_rotation_threshold", func(a agentSelf) field[string] { return a.Config.Server.RootKeyRotationThreshold }, longer(yearly)),
+				lookingEvery(yearly)),
 		},
 		{
 			role: pki.Server, id: "server-drops-old-encryption-keys", title: "a server drops a key that was rotated away within a month",
-			severity: posture.Medium, setting: "server.root_key_gc_threshold",
-			lax: "a server.root_key_gc_threshold of more than 31 days",
+			severity: posture.Medium, settings: []string{"server.root_key_gc_threshold", keyInterval},
+			lax: "a server.root_key_gc_threshold or _interval of more than 31 days",
 			why: "an identity that is signed with a key which leaked is good as long as the servers keep that key, rotated or not " +
 				"(nomad/encrypter.go:383, VerifyClaim; nomad/core_sched.go:1030, rootKeyGC)",
-			in: told("root_key_gc_threshold", func(a agentSelf) field[string] { return a.Config.Server.RootKeyGCThreshold }, longer(monthly)),
+			in: either(told("root_key_gc_threshold", func(a agentSelf) field[string] { return a.Config.Server.RootKeyGCThreshold }, longer(monthly)),
+				lookingEvery(monthly)),
 		},
 		{
 			role: pki.Server, id: "server-drops-dead-servers", title: "a server that leads drops dead servers from Raft where others are left",
-			severity: posture.Medium, setting: "autopilot.cleanup_dead_servers",
+			severity: posture.Medium, settings: []string{"autopilot.cleanup_dead_servers"},
 			lax: "autopilot.cleanup_dead_servers = false",
 			why: "a server that was replaced stays a peer that raises the majority which is needed, until too few are left. The first leader writes its line " +
 				"into the cluster's state (nomad/leader.go:2615, getOrCreateAutopilotConfig)",
@@ -54,7 +55,7 @@ func admissionLines() []line {
 	return []line{
 		{
 			role: pki.Server, id: "server-demands-introductions", title: "a server that leads lets no client register that was not introduced",
-			severity: posture.High, setting: "server.client_introduction.enforcement",
+			severity: posture.High, settings: []string{"server.client_introduction.enforcement"},
 			lax: "a server.client_introduction.enforcement other than strict",
 			why: "with \"warn\", Nomad's default, whoever has a client's key adds as many nodes as he likes; the leader's own line decides " +
 				"(nomad/node_endpoint.go:318, newRegistrationAllowed)",
@@ -63,7 +64,7 @@ func admissionLines() []line {
 		},
 		{
 			role: pki.Server, id: "server-introduces-for-an-hour-at-most", title: "a server that leads makes no introduction token that lives for more than an hour",
-			severity: posture.Medium, setting: "server.client_introduction.max_identity_ttl",
+			severity: posture.Medium, settings: []string{"server.client_introduction.max_identity_ttl"},
 			lax: "a server.client_introduction.max_identity_ttl of more than an hour",
 			why: "such a token is good for any number of nodes and cannot be revoked; the leader's own line decides, 30 min unless it is set " +
 				"(nomad/acl_endpoint.go:3229; nomad/structs/node.go:867)",
@@ -73,13 +74,22 @@ func admissionLines() []line {
 		},
 		{
 			role: pki.Server, id: "server-ends-tokens-within-a-month", title: "a server that leads makes no token that is to end, and does so in more than 31 days",
-			severity: posture.Low, setting: "acl.token_max_expiration_ttl",
+			severity: posture.Low, settings: []string{"acl.token_max_expiration_ttl"},
 			lax: "an acl.token_max_expiration_ttl of more than 31 days",
 			why: "a token that was forgotten stays good until it ends; the leader's own line decides, 24 h unless it is set (nomad/acl_endpoint.go:652)",
 			in: told("token_max_expiration_ttl", func(a agentSelf) field[time.Duration] { return a.Config.ACL.TokenMaxExpirationTTL },
 				func(ttl time.Duration) bool { return ttl > monthly }),
 		},
 	}
+}
+
+// keyInterval is how often the leader looks for keys that are to be rotated or dropped, at first after that long (nomad/leader.go:955,
+// schedulePeriodic). Nomad's default is 10 min.
+const keyInterval = "server.root_key_gc_interval"
+
+// lookingEvery finds a server that looks at its keys less often than that.
+func lookingEvery(limit time.Duration) func(agentSelf) (bool, string, error) {
+	return told("root_key_gc_interval", func(a agentSelf) field[string] { return a.Config.Server.RootKeyGCInterval }, longer(limit))
 }
 
 // longer reports whether a duration, as the configuration has it, is longer than the limit, or is none. Empty: the default.
