@@ -46,6 +46,10 @@ func policyRows() []Mutation {
 		all = append(all, anonymous(p[0]+"-"+p[1], level(p[0], p[1])))
 	}
 	return append(all,
+		anonymous("in-a-namespace", `namespace "prod" { policy = "write" }`), anonymous("by-a-pattern", `namespace "p*" { capabilities = ["alloc-exec"] }`),
+		anonymous("jobs-variables", `namespace "default" { variables { path "nomad/jobs/*" { capabilities = ["read"] } } }`),
+		anonymous("reads-elsewhere", `namespace "prod" { policy = "read" }`), anonymous("host-volume", `host_volume "prod*" { policy = "write" }`),
+		boundTo("a-job-of-somebody", "billing", level("operator", "write")), boundTo("a-job-of-elsewhere", "billing", `namespace "*" { policy = "write" }`),
 		bound("list-jobs", namespace("list-jobs")), bound("submit-job", namespace("submit-job")), bound("read-logs", namespace("read-logs")),
 		bound("variables", variables("read")), bound("node-read", level("node", "read")), bound("agent-read", level("agent", "read")),
 		bound("operator-read", level("operator", "read")),
@@ -54,7 +58,7 @@ func policyRows() []Mutation {
 
 // accessChecks are the checks of what ACLs let in.
 func accessChecks() []string {
-	return []string{"*-lets-nobody-*", "*-lets-no-*", "workload-identity-*", "server-rpc-hides-*", "*-token*"}
+	return []string{"*-lets-nobody-*", "*-lets-no-*", "workload-identity-*", "server-rpc-hides-*", "*-token*", "server-anonymous-policy-*", "policies-of-jobs-*"}
 }
 
 // namespace returns the rules that grant the capability in every namespace.
@@ -72,8 +76,13 @@ func level(block, policy string) string { return fmt.Sprintf("%s { policy = %q }
 
 // bound grants the rules to the job of the checks' own workload, whose identity they widen.
 func bound(id, rules string) Mutation {
-	return granted("workload-"+id, rules, "a policy that is bound to a job", api.ACLPolicy{
-		Name: "too-broad", JobACL: &api.JobACL{Namespace: "default", JobID: catalogue.WitnessJob},
+	return boundTo("workload-"+id, catalogue.WitnessJob, rules)
+}
+
+// boundTo grants the rules to a job, which need not run.
+func boundTo(id, job, rules string) Mutation {
+	return granted(id, rules, "a policy that is bound to a job", api.ACLPolicy{
+		Name: "too-broad", JobACL: &api.JobACL{Namespace: "default", JobID: job},
 	})
 }
 

@@ -125,7 +125,7 @@ func readPaths() []string {
 	return []string{
 		"/v1/agent/health", "/v1/agent/self", "/v1/agent/members", "/v1/agent/servers", "/v1/agent/keyring/list", "/v1/agent/pprof/cmdline",
 		"/v1/status/leader", "/v1/status/peers", "/v1/regions", "/v1/metrics", "/debug/pprof/",
-		"/v1/acl/tokens", "/v1/acl/token/self",
+		"/v1/acl/tokens", "/v1/acl/token/self", "/v1/acl/policies", "/v1/acl/policy/*",
 		"/v1/jobs", "/v1/job/*", "/v1/job/*/scale", "/v1/namespace/*", "/v1/scaling/policies", "/v1/scaling/policy/*",
 		"/v1/nodes", "/v1/node/pool/*",
 		"/v1/operator/autopilot/configuration", "/v1/operator/keyring/keys",

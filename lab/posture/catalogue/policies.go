@@ -1,0 +1,341 @@
+package catalogue
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/probe"
+)
+
+// Where policies are read. Stale, a server tells of its own state. Of the anonymous policy it tells anybody, of the others those
+// who have them and operators (nomad/acl_endpoint.go:182, ListPolicies, and :253, GetPolicy).
+const (
+	anonymousPath = "/v1/acl/policy/anonymous?" + stale
+	policiesPath  = "/v1/acl/policies?" + stale
+)
+
+// rules are a policy's, as Nomad has parsed them and written levels out as capabilities (nomad/acl_endpoint.go:298, RulesJSON;
+// acl/policy.go, expandNamespacePolicy).
+type rules struct {
+	Namespaces []struct {
+		Name         string
+		Capabilities []string
+		Variables    *struct{ Paths []pathRule }
+	}
+	NodePools, HostVolumes []struct {
+		Name         string
+		Capabilities []string
+	}
+	Agent, Node, Quota, Plugin *struct{ Policy string }
+	Operator                   *struct {
+		Policy       string
+		Capabilities []string
+	}
+}
+
+// pathRule is a rule for variables.
+type pathRule struct {
+	PathSpec     string
+	Capabilities []string
+}
+
+// grant is one thing that a policy grants, and where.
+type grant struct {
+	// block is the rule's: namespace, variables, node_pool, host_volume, agent, node, quota, plugin, operator.
+	block string
+	// place is the namespace, pool or volume, which may be a pattern; path is that of variables.
+	place, path string
+	// may is the capability or the level.
+	may string
+}
+
+func (g grant) String() string {
+	where := g.block
+	if g.place != "" {
+		where += fmt.Sprintf(" %q", g.place)
+	}
+	if g.path != "" {
+		where += fmt.Sprintf(" at %q", g.path)
+	}
+	return g.may + " for " + where
+}
+
+// grants are all that the rules grant, in their order.
+func (r rules) grants() []grant {
+	var all []grant
+	add := func(g grant, capabilities ...string) {
+		for _, c := range capabilities {
+			if g.may = c; c != "deny" && c != "" {
+				all = append(all, g)
+			}
+		}
+	}
+	for _, n := range r.Namespaces {
+		add(grant{block: "namespace", place: n.Name}, n.Capabilities...)
+		if n.Variables == nil {
+			continue
+		}
+		for _, p := range n.Variables.Paths {
+			add(grant{block: "variables", place: n.Name, path: p.PathSpec}, p.Capabilities...)
+		}
+	}
+	for _, p := range r.NodePools {
+		add(grant{block: "node_pool", place: p.Name}, p.Capabilities...)
+	}
+	for _, v := range r.HostVolumes {
+		add(grant{block: "host_volume", place: v.Name}, v.Capabilities...)
+	}
+	for _, l := range []struct {
+		block string
+		level *struct{ Policy string }
+	}{{"agent", r.Agent}, {"node", r.Node}, {"quota", r.Quota}, {"plugin", r.Plugin}} {
+		if l.level != nil {
+			add(grant{block: l.block}, l.level.Policy)
+		}
+	}
+	if o := r.Operator; o != nil {
+		add(grant{block: "operator"}, append([]string{o.Policy}, o.Capabilities...)...)
+	}
+	return all
+}
+
+// ofVariables reports whether the grant is about variables, in which secrets are.
+func (g grant) ofVariables() bool { return g.block == "variables" }
+
+// reads reports whether the grant lets look at things alone, and not into what workloads write.
+func (g grant) reads() bool {
+	return slices.Contains([]string{
+		"read", "list", "list-jobs", "parse-job", "read-job", "read-job-scaling", "list-scaling-policies", "read-scaling-policy",
+		"csi-list-volume", "csi-read-volume", "host-volume-read", "mount-readonly", "keyring-read",
+	}, g.may)
+}
+
+// policies are what ACL policies grant, read from the policies themselves: what is tried elsewhere is tried at one place, and a
+// policy may grant at another.
+func (i Ingredients) policies() []posture.Spec {
+	h := i.asker()
+	if i.NoACL {
+		h = h.lacking("the cluster has no ACL system, so it has no policies")
+	}
+	anonymous := func(id, title, finds, why string, severity posture.Severity, decoy string, bad func(grant) bool) posture.Spec {
+		seeks := func(as probe.Caller) probe.Probe { return seeksAnonymousGrant(finds, as, bad) }
+		return tried(posture.Spec{
+			ID: "server-anonymous-policy-" + id, Title: "the anonymous policy " + title, Kind: posture.Safe, Severity: severity, Roles: []pki.Role{pki.Server},
+			Settings: []string{aclEnabled}, Want: posture.Want{probe.Absent},
+			Why: why + " (nomad/acl_endpoint.go:253; verified against Nomad 1.11.3)",
+		}, h.does(seeks), h.at(telling("that tells of an anonymous policy which does", decoy), opens, seeks))
+	}
+	return append([]posture.Spec{
+		anonymous("changes-nothing", "changes nothing anywhere", "to change something", "whoever has a certificate may do what it grants, in any namespace that a pattern of it fits",
+			posture.Critical, `{"RulesJSON":{"Namespaces":[{"Name":"p*","Capabilities":["submit-job"]}]}}`,
+			func(g grant) bool { return !g.ofVariables() && !g.reads() }),
+		anonymous("opens-no-variables", "opens variables nowhere", "of variables", "variables are where secrets are kept, those of a job at nomad/jobs and below",
+			posture.Critical, `{"RulesJSON":{"Namespaces":[{"Name":"default","Variables":{"Paths":[{"PathSpec":"nomad/jobs/*","Capabilities":["read"]}]}}]}}`,
+			grant.ofVariables),
+		anonymous("reads-nothing", "reads nothing anywhere", "to read something", "jobs tell what runs where, with which addresses and arguments, to whoever has a certificate",
+			posture.High, `{"RulesJSON":{"Namespaces":[{"Name":"p*","Capabilities":["read-job"]}]}}`,
+			func(g grant) bool { return !g.ofVariables() && g.reads() }),
+	}, i.boundPolicies())
+}
+
+// seeksAnonymousGrant finds a grant of the anonymous policy. What can be tried by a read is tried where it is granted, and is
+// found if the caller is let in, who has no token; of the rest the policy's word is taken.
+func seeksAnonymousGrant(what string, as probe.Caller, bad func(grant) bool) probe.Probe {
+	read := func(into *[]grant) probe.Probe {
+		return probe.HTTPLook(get(anonymousPath, "policy not found"), as, probe.AnswerLook{
+			For: "a grant " + what + " of the anonymous policy",
+			In: listing(func(policy struct{ RulesJSON *rules }) (bool, string, error) {
+				if policy.RulesJSON == nil {
+					return false, "", errors.New("the policy is told without its rules")
+				}
+				all := policy.RulesJSON.grants()
+				for _, g := range all {
+					if bad(g) {
+						*into = append(*into, g)
+					}
+				}
+				return len(*into) > 0, fmt.Sprintf("%d grants, %d of them such", len(all), len(*into)), nil
+			}),
+		})
+	}
+	first := read(new([]grant))
+	p := probe.New(first.Plane, first.Sentence, func(ctx context.Context, t probe.Target) probe.Observation {
+		var told []grant
+		switch o := read(&told).Observe(ctx, t); o.Outcome {
+		case probe.Denied: // as where ACLs are off: then there is no policy to look at
+			o.Outcome, o.Err = probe.Failed, "it tells of no policy: "+o.Received
+			return o
+		case probe.Found:
+			return tryGrants(ctx, t, as, told, o)
+		default:
+			return o
+		}
+	}).Classed(first.Effect()).Only(first.Inapplicable)
+	p.Timeout = (1 + grantsTried) * probe.DefaultTimeout
+	return p
+}
+
+// tryGrants is what was read, with what came of trying it.
+func tryGrants(ctx context.Context, t probe.Target, as probe.Caller, told []grant, o probe.Observation) probe.Observation {
+	var words []string
+	o.Outcome = probe.Absent
+	for _, g := range told[:min(len(told), grantsTried)] {
+		word, is := g.try(ctx, t, as)
+		if words = append(words, word); is {
+			o.Outcome = probe.Found
+		}
+	}
+	if more := len(told) - grantsTried; more > 0 {
+		o.Outcome, words = probe.Found, append(words, fmt.Sprintf("and %d more", more))
+	}
+	o.Received = strings.Join(words, "; ")
+	return o
+}
+
+// grantsTried bounds how many grants are tried one by one.
+const grantsTried = 12
+
+// try asks for what is granted, where a read can, and says whether it is.
+func (g grant) try(ctx context.Context, t probe.Target, as probe.Caller) (word string, is bool) {
+	place := url.QueryEscape(strings.ReplaceAll(g.place, "*", noName))
+	var ask probe.Ask
+	switch {
+	case g.block == "namespace" && g.may == "list-jobs":
+		ask = get("/v1/jobs?namespace=" + place + "&" + stale)
+	case g.block == "namespace" && g.may == "read-job":
+		ask = get(job("")+"?namespace="+place+"&"+stale, "job not found")
+	case g.block == "variables" && g.may == "read":
+		path := (&url.URL{Path: strings.ReplaceAll(g.path, "*", noName)}).EscapedPath()
+		ask = get("/v1/var/"+path+"?namespace="+place+"&"+stale, "variable not found")
+	default:
+		return g.String() + " (by its text)", true
+	}
+	switch o := probe.HTTPAsk(ask, as).Observe(ctx, t); o.Outcome {
+	case probe.Denied:
+		return fmt.Sprintf("%s (tried and denied)", g), false
+	case probe.Accepted:
+		return fmt.Sprintf("%s (tried and let in)", g), true
+	default:
+		return fmt.Sprintf("%s (by its text, as trying it gave %s)", g, cmp.Or(o.Err, o.Received, string(o.Outcome))), true
+	}
+}
+
+// boundPolicy is a policy of a job's workloads.
+type boundPolicy struct {
+	Name   string
+	JobACL *struct{ Namespace, JobID string }
+}
+
+// boundPolicies is whether a policy that is bound to a job makes whoever breaks into one of its tasks an operator: it is for the
+// job's own namespace, and for no more than looking at agents and servers.
+func (i Ingredients) boundPolicies() posture.Spec {
+	h := i.reader()
+	if i.NoACL {
+		h = h.lacking("the cluster has no ACL system, so it has no policies")
+	}
+	return tried(posture.Spec{
+		ID: "policies-of-jobs-rule-no-others", Title: "no policy that is bound to a job changes other namespaces, agents or servers, or reads all their variables",
+		Kind: posture.Safe, Severity: posture.Critical, Once: true, Roles: []pki.Role{pki.Server}, Want: posture.Want{probe.Absent},
+		Settings: []string{aclEnabled},
+		Why: "each task of the job holds an identity with these rights, and so does whoever breaks into it " +
+			"(nomad/auth/auth.go, ResolvePoliciesForClaims; verified against Nomad 1.11.3)",
+	}, h.does(seeksRulers), h.does(seeksManagement))
+}
+
+// seeksManagement finds that the caller's token is one that sees every policy: another lists its own alone.
+func seeksManagement(as probe.Caller) probe.Probe {
+	return probe.HTTPLook(get("/v1/acl/token/self?"+stale), as, probe.AnswerLook{
+		For: "a token that sees every policy", In: listing(func(token struct{ Type string }) (bool, string, error) {
+			return token.Type == "management", "a token of type " + cmp.Or(token.Type, "(none)"), nil
+		}),
+	})
+}
+
+// rules reports whether the grant reaches beyond the job's own namespace: what changes things there, but for how many of a job
+// there are, which an autoscaler sets; and what reads all variables.
+func (g grant) rules(own string) bool {
+	switch g.block {
+	case "namespace":
+		return g.place != own && !g.reads() && g.may != "scale-job" && g.may != "submit-recommendation"
+	case "variables":
+		return g.place != own && (!g.reads() || g.may == "read" && g.path == "*")
+	case "agent", "operator":
+		return !g.reads()
+	}
+	return false
+}
+
+// seeksRulers finds a policy that is bound to a job, and rules beyond it.
+func seeksRulers(as probe.Caller) probe.Probe {
+	list := func(into *[]boundPolicy) probe.Probe {
+		return probe.HTTPLook(get(policiesPath), as, probe.AnswerLook{
+			For: "policies that are bound to jobs", In: listing(func(all []boundPolicy) (bool, string, error) {
+				*into = slices.DeleteFunc(all, func(p boundPolicy) bool { return p.JobACL == nil })
+				return len(*into) > 0, fmt.Sprintf("%d policies that are bound to jobs", len(*into)), nil
+			}),
+		})
+	}
+	first := list(new([]boundPolicy))
+	p := probe.New(first.Plane, first.Sentence+", and read each", func(ctx context.Context, t probe.Target) probe.Observation {
+		var bound []boundPolicy
+		o := list(&bound).Observe(ctx, t)
+		if o.Outcome != probe.Found {
+			return o
+		}
+		if len(bound) > policiesRead {
+			return blind(o, fmt.Sprintf("there are %d policies that are bound to jobs, and %d are read at most", len(bound), policiesRead))
+		}
+		return readBound(ctx, t, as, bound, o)
+	}).Classed(first.Effect()).Only(first.Inapplicable)
+	p.Timeout = (1 + policiesRead) * probe.DefaultTimeout
+	return p
+}
+
+// policiesRead bounds how many policies are read: in a cluster with more, it is not known what they grant.
+const policiesRead = 60
+
+// readBound is the list, with what was found as the policies were read one by one.
+func readBound(ctx context.Context, t probe.Target, as probe.Caller, bound []boundPolicy, o probe.Observation) probe.Observation {
+	var words []string
+	for _, policy := range bound {
+		one := policy.seeksRule(as).Observe(ctx, t)
+		switch one.Outcome {
+		case probe.Found:
+			words = append(words, fmt.Sprintf("%s, of job %q in %q: %s", policy.Name, policy.JobACL.JobID, policy.JobACL.Namespace, one.Received))
+		case probe.Absent:
+		default:
+			return one
+		}
+	}
+	o.Received = strings.Join(words, "; ")
+	if len(words) == 0 {
+		o.Outcome, o.Received = probe.Absent, fmt.Sprintf("%d policies that are bound to jobs, none of which does", len(bound))
+	}
+	return o
+}
+
+// seeksRule finds what the policy grants beyond the namespace of its job.
+func (p boundPolicy) seeksRule(as probe.Caller) probe.Probe {
+	own := cmp.Or(p.JobACL.Namespace, "default")
+	return probe.HTTPLook(get("/v1/acl/policy/"+url.PathEscape(p.Name)+"?"+stale), as, probe.AnswerLook{
+		For: "rights beyond the namespace " + own, In: listing(func(told struct{ RulesJSON *rules }) (bool, string, error) {
+			if told.RulesJSON == nil {
+				return false, "", errors.New("the policy is told without its rules")
+			}
+			var grants []string
+			for _, g := range told.RulesJSON.grants() {
+				if g.rules(own) {
+					grants = append(grants, g.String())
+				}
+			}
+			return len(grants) > 0, strings.Join(grants, ", "), nil
+		}),
+	})
+}
