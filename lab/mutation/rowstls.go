@@ -40,6 +40,7 @@ func tlsRows() []Mutation {
 			set(role, "tls-11", "tls.tls_min_version", `"tls11"`),
 			set(role, "aes-128-cbc", "tls.tls_cipher_suites", withSuite("TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA")),
 			set(role, "aes-256-cbc", "tls.tls_cipher_suites", withSuite("TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA")),
+			withoutForwardSecrecy(role),
 			{
 				ID: string(role) + "-foreign-authority", Scope: Agent, Role: role, Change: "a second authority in tls.ca_file",
 				Settings: []string{caFile}, ForeignTrust: true,
@@ -51,6 +52,15 @@ func tlsRows() []Mutation {
 // withSuite returns a list of cipher suites: a sound one and this.
 func withSuite(suite string) string {
 	return fmt.Sprintf("%q", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,"+suite)
+}
+
+// withoutForwardSecrecy returns a mutation by suites that need an RSA key, and by such a key: short, as a lab makes no other.
+func withoutForwardSecrecy(role pki.Role) Mutation {
+	m := set(role, "rsa-key-exchange", "tls.tls_cipher_suites", fmt.Sprintf("%q", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,TLS_RSA_WITH_AES_128_GCM_SHA256"))
+	m.Change += ", with an RSA key"
+	m.Settings = append(m.Settings, certFile)
+	m.Certificate = &CertificateDefect{Flaw: pki.WeakKey().Name()}
+	return m
 }
 
 // limitRows are of the limits block.

@@ -33,7 +33,7 @@ func (i Ingredients) oldTLS(prefix, door, logLevel string, h hand, try func(prob
 			Title:    fmt.Sprintf("%s refuses the cipher suites with %s", door, s.name),
 			Severity: posture.Medium,
 			Settings: []string{"tls.tls_cipher_suites"},
-			Why:      "tls.tls_cipher_suites: CBC with HMAC-SHA1 is open to timing attacks (Lucky Thirteen, CVE-2013-0169) and forbidden by RFC 9113, A; Nomad offers it when asked to (helper/tlsutil/config.go:29)",
+			Why:      "tls.tls_cipher_suites: " + s.why + "; Nomad offers it when asked to (helper/tlsutil/config.go:29)",
 			Want:     posture.Want{probe.RefusedInHandshake},
 			LogText:  "no cipher suite supported by both client and server", LogLevel: logLevel,
 		}, h.limited(speaking(s.suites)).does(try), h.limited(speaking(soundSuites())).does(try)))
@@ -41,18 +41,29 @@ func (i Ingredients) oldTLS(prefix, door, logLevel string, h hand, try func(prob
 	return all
 }
 
-// suites are cipher suites of TLS 1.2 that differ in the kind of the agent's key alone: of each pair one can be chosen.
+// suites are cipher suites of TLS 1.2 with the same weakness, for an agent's key of either kind.
 type suites struct {
-	id, name string
-	suites   []uint16
+	id, name, why string
+	suites        []uint16
 }
 
-// weakSuites are those that Nomad can be made to speak, whatever the kind of the agent's key, beside the ones without
-// forward secrecy, which need an RSA key.
+// weakSuites are all that Nomad can be made to speak beside the sound ones (helper/tlsutil/config.go:29). An agent whose key is
+// ECDSA speaks none without forward secrecy, whatever its configuration allows.
 func weakSuites() []suites {
+	const (
+		cbc = "CBC with HMAC-SHA1 is open to timing attacks (Lucky Thirteen, CVE-2013-0169) and forbidden by RFC 9113, A"
+		rsa = "whoever has recorded the connection and gets the agent's key later reads all of it (RFC 9325, 4.1), and padding oracles come back (ROBOT)"
+	)
 	return []suites{
-		{"aes-128-cbc", "AES-128 in CBC mode", []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA}},
-		{"aes-256-cbc", "AES-256 in CBC mode", []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA, tls.TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA}},
+		{"aes-128-cbc", "AES-128 in CBC mode", cbc, []uint16{
+			tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA, tls.TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA, tls.TLS_RSA_WITH_AES_128_CBC_SHA,
+		}},
+		{"aes-256-cbc", "AES-256 in CBC mode", cbc, []uint16{
+			tls.TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA, tls.TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA, tls.TLS_RSA_WITH_AES_256_CBC_SHA,
+		}},
+		{"suites-without-forward-secrecy", "RSA key exchange, and so no forward secrecy", rsa, []uint16{
+			tls.TLS_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_RSA_WITH_AES_256_GCM_SHA384, tls.TLS_RSA_WITH_AES_128_CBC_SHA, tls.TLS_RSA_WITH_AES_256_CBC_SHA,
+		}},
 	}
 }
 
