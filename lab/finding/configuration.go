@@ -1,5 +1,7 @@
 package finding
 
+import "strings"
+
 // Configuration is the user's own configuration of the agents, as the cluster ran it: which files it was read from,
 // what they set, and what could not be used as it stands. Its zero value is a configuration without files.
 type Configuration struct {
@@ -30,6 +32,19 @@ type Setting struct {
 	// File and Line are where it is set, the line counted from 1; empty and 0: in no file.
 	File string `json:"file,omitempty"`
 	Line int    `json:"line,omitempty"`
+}
+
+// RoleOf says whose configuration a setting is looked for in, where an agent of that role was asked: a server's blocks are in
+// servers' configuration and a client's in clients', whoever is asked about them; all others are each agent's own.
+func RoleOf(path, asked string) string {
+	switch block, _, _ := strings.Cut(path, "."); block {
+	case "server", "autopilot":
+		return "server"
+	case "client", "plugin":
+		return "client"
+	default:
+		return asked
+	}
 }
 
 // Replaced is a line of the user's configuration that was not used as it stands, since the cluster could not run on it.

@@ -151,12 +151,34 @@ func TestAnnotationsWithoutCause(t *testing.T) {
 	if got := annotated(t, finding.Report{}); len(got) != 1 || got[0].level != "warning" || !strings.Contains(got[0].message, "nothing was proved") {
 		t.Errorf("of a report in which nothing was proved: %+v", got)
 	}
-	file := held
-	file.Findings = []finding.Finding{{ID: "a", Verdict: finding.Broken, Settings: []string{"unset", "tls.http"}}}
-	file.Configuration = &finding.Configuration{Settings: []finding.Setting{
-		{Path: "unset", Value: "false"}, {Path: "tls.http", Value: "false", File: "a.hcl", Line: 4},
-	}}
-	if got := annotated(t, file); len(got) != 1 || got[0].properties["file"] != "a.hcl" || got[0].properties["line"] != "4" {
-		t.Errorf("of a promise that rests on a.hcl:4: %+v", got)
+}
+
+// TestAnnotationsAtTheLikeliestSetting: at its line in the files of the agent's own role; where none sets it, at the first of
+// them, and never at a line of another role's or of another setting.
+func TestAnnotationsAtTheLikeliestSetting(t *testing.T) {
+	configuration := &finding.Configuration{
+		Files: []finding.ConfigurationFile{{Role: "server", Path: "s.hcl"}, {Role: "client", Path: "c.hcl"}},
+		Settings: []finding.Setting{
+			{Role: "server", Path: "tls.http", Value: "false", File: "s.hcl", Line: 4}, {Role: "client", Path: "tls.rpc", Value: "true", File: "c.hcl", Line: 9},
+			{Role: "client", Path: "plugin.raw_exec.config.enabled", Value: "true", File: "c.hcl", Line: 12},
+		},
+	}
+	nodes := []finding.Node{{Name: "s1", Role: "server"}, {Name: "c1", Role: "client"}}
+	for name, c := range map[string]struct {
+		node, setting, file, line string
+	}{
+		"set by its own":               {"s1", "tls.http", "s.hcl", "4"},
+		"not set by its own":           {"c1", "tls.http", "c.hcl", ""},
+		"set by the other role alone":  {"s1", "tls.rpc", "s.hcl", ""},
+		"a client's, asked of servers": {"s1", "plugin.raw_exec.config.enabled", "c.hcl", "12"},
+		"a server's, asked of clients": {"c1", "server.encrypt", "s.hcl", ""},
+	} {
+		got := annotated(t, finding.Report{
+			Cluster: finding.Cluster{Nodes: nodes}, Configuration: configuration,
+			Findings: []finding.Finding{{ID: "a", Node: c.node, Verdict: finding.Broken, Settings: []string{c.setting, "tls.http", "tls.rpc"}}},
+		})
+		if len(got) != 1 || got[0].properties["file"] != c.file || got[0].properties["line"] != c.line {
+			t.Errorf("%s: %+v", name, got)
+		}
 	}
 }

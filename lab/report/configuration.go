@@ -123,24 +123,30 @@ func (v view) roleOf(node string) string {
 	return ""
 }
 
-// settingWords say where agents of the role have the setting; where they have not, where others do, as a client is let in by
-// what its servers have.
-func (v view) settingWords(path, role string) string {
-	c := v.report.Configuration
-	if c == nil {
+// settingWords say where the agents that have such settings have it, or in which files it is not.
+func (v view) settingWords(path, asked string) string {
+	if v.report.Configuration == nil {
 		return path
 	}
-	said := settingsSaid(c.Settings, path, role)
+	role := finding.RoleOf(path, asked)
+	said := settingsSaid(v.report.Configuration.Settings, path, role)
 	if len(said) == 0 {
-		said = settingsSaid(c.Settings, path, "")
-	}
-	if len(said) == 0 {
-		return path + " (not set)"
+		return path + " (not set" + v.inFiles(role) + ")"
 	}
 	return path + " (" + strings.Join(said, "; ") + ")"
 }
 
-// settingsSaid is what agents of the role have of the setting, an empty role meaning all.
+// inFiles names the file of a role's agents, where they have one: a list of them is elsewhere in the report.
+func (v view) inFiles(role string) string {
+	for _, r := range v.roleFiles() {
+		if r.role == role && len(r.files) == 1 {
+			return " in " + r.files[0]
+		}
+	}
+	return ""
+}
+
+// settingsSaid is what agents of the role have of the setting; of an empty role, what any have.
 func settingsSaid(settings []finding.Setting, path, role string) []string {
 	var said []string
 	for _, s := range settings {
@@ -158,16 +164,21 @@ func settingsSaid(settings []finding.Setting, path, role string) []string {
 	return said
 }
 
-// setAt is where the likeliest of a promise's settings is set; nothing where none of them is, or in no file.
+// setAt is where the likeliest of a promise's settings is set; where it is not, the first file in which it could be.
 func (v view) setAt(f finding.Finding) (file string, line int) {
-	if v.report.Configuration == nil {
+	if v.report.Configuration == nil || len(f.Settings) == 0 {
 		return "", 0
 	}
-	for _, path := range f.Settings {
-		for _, s := range v.report.Configuration.Settings {
-			if s.Path == path && s.File != "" {
-				return s.File, s.Line
-			}
+	path := f.Settings[0]
+	role := finding.RoleOf(path, v.roleOf(f.Node))
+	for _, s := range v.report.Configuration.Settings {
+		if s.Path == path && s.File != "" && (role == "" || s.Role == role) {
+			return s.File, s.Line
+		}
+	}
+	for _, r := range v.roleFiles() {
+		if r.role == role {
+			return r.files[0], 0
 		}
 	}
 	return "", 0

@@ -1,0 +1,51 @@
+package regress
+
+import (
+	"slices"
+	"testing"
+
+	"nomadlab.internal/lab/finding"
+)
+
+// TestBlame: what is as a mutation has it comes first, in the configuration of the agents that were asked.
+func TestBlame(t *testing.T) {
+	set := func(role, path, value string) finding.Setting {
+		return finding.Setting{Role: role, Path: path, Value: value}
+	}
+	rests := []string{"tls.verify_server_hostname", "tls.rpc_upgrade_mode", "tls.rpc"}
+	sound := []finding.Setting{
+		set("server", "tls.verify_server_hostname", "true"), set("server", "tls.rpc", "true"),
+		set("client", "tls.verify_server_hostname", "true"), set("client", "tls.rpc", "true"),
+	}
+	with := func(changed ...finding.Setting) []finding.Setting {
+		all := slices.DeleteFunc(slices.Clone(sound), func(s finding.Setting) bool {
+			return slices.ContainsFunc(changed, func(c finding.Setting) bool { return c.Role == s.Role && c.Path == s.Path })
+		})
+		return append(all, slices.DeleteFunc(changed, func(s finding.Setting) bool { return s.Value == "" })...)
+	}
+	for name, c := range map[string]struct {
+		settings []finding.Setting
+		node     string
+		first    string
+	}{
+		"nothing that is known":          {with(), "s1", "tls.verify_server_hostname"},
+		"the second":                     {with(set("server", "tls.rpc_upgrade_mode", "true")), "s1", "tls.rpc_upgrade_mode"},
+		"what turns all of it off":       {with(set("server", "tls.rpc_upgrade_mode", "true"), set("server", "tls.rpc", "false")), "s1", "tls.rpc"},
+		"what turns it off by not being": {with(set("server", "tls.rpc", "")), "s1", "tls.rpc"},
+		"of the other role":              {with(set("client", "tls.rpc", "false")), "s1", "tls.verify_server_hostname"},
+		"of its own role":                {with(set("client", "tls.rpc", "false")), "c1", "tls.rpc"},
+	} {
+		r := finding.Report{
+			Cluster:       finding.Cluster{Nodes: []finding.Node{{Name: "s1", Role: "server"}, {Name: "c1", Role: "client"}}},
+			Configuration: &finding.Configuration{Settings: c.settings},
+			Findings:      []finding.Finding{{Node: c.node, Verdict: finding.Broken, Settings: rests}},
+		}
+		blame(&r)
+		if got := r.Findings[0].Settings; got[0] != c.first || len(got) != len(rests) {
+			t.Errorf("%s: %q, want %s first", name, got, c.first)
+		}
+	}
+	if rests[0] != "tls.verify_server_hostname" {
+		t.Error("the check's own list was changed")
+	}
+}
