@@ -35,9 +35,9 @@ image: build ## get the Nomad that labs run; without a registry it is built once
 	@echo "==> image: getting Nomad"
 	@$(NOMADLAB) image
 
-# Nomad comes first: building it takes longer than a test may. Then the packages, as many side by side as there are
-# processors. The scenarios come after them and alone, one at a time, so that their steps can be read, on each engine; one
-# that needs what an engine lacks is skipped there, and nothing else may be. The proof comes last: every mutation of the table
+# Nomad comes first: building it takes longer than a test may. Then the packages, four side by side, as their
+# tests mostly wait. The scenarios come after them, on each engine one at a time, so that their steps can be read; one that needs
+# what an engine lacks is skipped there, and nothing else may be. The proof comes last: every mutation of the table
 # is carried by an agent of a hardened lab, several to a cluster, and exactly its checks fail there; then the configurations of
 # fixtures/config are checked, and each mutation of the hardened one is killed. The race detector would multiply the time of
 # the proof's many TLS handshakes. The sums at the end are those of all tests together.
@@ -53,13 +53,9 @@ test: build $(GOTESTSUM) ## run all tests: the packages, every scenario on each 
 	@echo "==> test: the packages $(or $(RACE:-race=with the race detector),without the race detector: there is no C compiler)"
 	@failed=0; packages=$$(go list ./...) || exit 1; \
 	$(GOTESTSUM) --format pkgname --format-hide-empty-pkg --hide-summary skipped,failed,output --jsonfile $(RESULTS)/packages.json -- \
-		-count=1 -timeout 60m $(RACE) -skip '$(PROOF)' $$(echo "$$packages" | grep -vE '/scenarios(/|$$)') </dev/null || failed=1; \
-	for engine in $(ENGINES); do \
-		echo "==> test: the scenarios, each on a fresh cluster, engine $$engine"; \
-		$(GOTESTSUM) --format standard-verbose --hide-summary skipped,failed,output --jsonfile $(RESULTS)/scenarios-$$engine.json -- \
-			-count=1 -timeout 60m $(RACE) -parallel 1 ./scenarios -engine $$engine </dev/null || failed=1; \
-		sed -i 's|"Package":"\([^"]*\)"|"Package":"\1 ('$$engine')"|' $(RESULTS)/scenarios-$$engine.json; \
-	done; \
+		-count=1 -timeout 60m -p 4 $(RACE) -skip '$(PROOF)' $$(echo "$$packages" | grep -vE '/scenarios(/|$$)') </dev/null || failed=1; \
+	echo "==> test: the scenarios, each on a fresh cluster, on the engines $(ENGINES) side by side"; \
+	$(MAKE) --no-print-directory -k -j $(words $(ENGINES)) $(ENGINES:%=scenarios-%) || failed=1; \
 	echo "==> test: the proof: every check seen to fail, and every mutation of a configuration killed (processes, several clusters at once)"; \
 	$(GOTESTSUM) --format testname --hide-summary skipped,failed,output --jsonfile $(RESULTS)/proof.json -- \
 		-count=1 -timeout 60m -p 1 -run '^TestProof(OfMutants)?$$' ./lab/mutation ./lab/regress -engine process </dev/null || failed=1; \
@@ -76,6 +72,13 @@ test: build $(GOTESTSUM) ## run all tests: the packages, every scenario on each 
 	if [ "$$skipped" != "$$lacking" ]; then \
 		echo "make: a test was skipped for another reason than what an engine lacks, see above" >&2; failed=1; fi; \
 	exit $$failed
+
+# A scenario waits for its cluster most of the time, so that the engines take no longer side by side than the slower one.
+scenarios-%:
+	@{ $(GOTESTSUM) --format standard-verbose --hide-summary skipped,failed,output --jsonfile $(RESULTS)/scenarios-$*.json -- \
+		-count=1 -timeout 60m $(RACE) -parallel 1 ./scenarios -engine $* </dev/null || touch $(RESULTS)/failed-$*; } 2>&1 | awk '{ print "$* | " $$0; fflush() }'
+	@sed -i 's|"Package":"\([^"]*\)"|"Package":"\1 ($*)"|' $(RESULTS)/scenarios-$*.json
+	@[ ! -e $(RESULTS)/failed-$* ]
 
 prove: build ## prove every mutation in a cluster of its own, and see that the table is the one of the packed proof
 	@echo "==> prove: every mutation in a cluster of its own (processes, several clusters at once): this takes longer than the packed proof"
