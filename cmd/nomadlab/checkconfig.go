@@ -48,7 +48,7 @@ func (a *app) checkConfiguration(cmd *cobra.Command, e *engines.Set, f checkFlag
 	}
 	posture := lock.Of(found)
 	if locked != nil {
-		compared := lock.Compare(*locked, posture, f.lock)
+		compared := lock.CompareLock(*locked, posture, f.lock)
 		found.Comparison = &compared
 	}
 	if err := f.tell(c, found); err != nil {

@@ -130,12 +130,26 @@ func (c console) differences(r finding.Report, name string) {
 	changes := r.Comparison.Changes
 	if len(changes) == 0 {
 		c.out.printf("%s and %s give the same posture: %s alike", r.Comparison.With, name, count(len(r.Findings), "finding"))
+		c.settingsThatDiffer(r.Comparison.Settings)
 		return
 	}
 	groups := lock.BySetting(*r.Comparison)
 	c.out.printf("%s: %s in the posture that %s gives", name, count(len(changes), "difference"), r.Comparison.With)
 	for _, g := range groups {
 		c.group(g)
+	}
+	c.settingsThatDiffer(r.Comparison.Settings)
+}
+
+// settingsThatDiffer tells the settings that differ, whatever came of it: what no check rests on may matter all the same.
+func (c console) settingsThatDiffer(all []finding.SettingChange) {
+	if len(all) == 0 {
+		return
+	}
+	c.out.printf("")
+	c.out.printf("%s:", count(len(all), "setting")+" of the configuration set to another value")
+	for _, s := range all {
+		c.out.printf("  %s", c.out.wrapped(s.String(), "    "))
 	}
 }
 

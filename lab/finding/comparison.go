@@ -1,11 +1,46 @@
 package finding
 
+import (
+	"cmp"
+	"fmt"
+)
+
 // Comparison is how what was found differs from what was found before, or with another configuration.
 type Comparison struct {
 	// With is what it was compared with: the path of the lock, or the other configuration.
 	With string `json:"with"`
-	// Changes are the promises that ended another way; empty: none did.
+	// Changes are the promises that ended another way, and those of which it is not known how they ended on either side,
+	// where a setting that they rest on differs; empty: none.
 	Changes []Change `json:"changes"`
+	// Settings are the settings that differ, by role and path, whatever came of it; empty: none does, or those of one side are
+	// not known.
+	Settings []SettingChange `json:"settings,omitempty"`
+	// Note says what was left out of the comparison and is broken; empty: nothing.
+	Note string `json:"note,omitempty"`
+}
+
+// SettingChange is one setting of the configuration that is another than before.
+type SettingChange struct {
+	// Role says whose agents have it: server, client.
+	Role string `json:"role"`
+	// Path names it from the outermost block inwards, for example "tls.verify_server_hostname".
+	Path string `json:"path"`
+	// Before and After are HCL literals, with secrets redacted; empty where it is not set on that side.
+	Before string `json:"before,omitempty"`
+	After  string `json:"after,omitempty"`
+	// File and Line are where it is set now, the line counted from 1; empty and 0: in no file.
+	File string `json:"file,omitempty"`
+	Line int    `json:"line,omitempty"`
+}
+
+// String says in one line whose setting it is, where it is set now, and what it was and is.
+func (s SettingChange) String() string {
+	at := ""
+	if s.File != "" {
+		at = fmt.Sprintf(", %s:%d", s.File, s.Line)
+	}
+	const none = "(not set)"
+	return fmt.Sprintf("%s %s%s: %s → %s", s.Role, s.Path, at, cmp.Or(s.Before, none), cmp.Or(s.After, none))
 }
 
 // Change is one promise that ended another way than before.

@@ -51,6 +51,9 @@ type Finding struct {
 	Reason string `json:"reason"`
 	// Why is the source of the promise: a CVE, an issue, a line of Nomad's source.
 	Why string `json:"why"`
+	// Local is true for what only shows in this copy of the user's files, such as their modes, which version control does not
+	// keep; false: it is so in every copy.
+	Local bool `json:"local,omitempty"`
 	// Settings are the settings of the agent's configuration that the promise rests on, by path, the likeliest first; empty:
 	// on none.
 	Settings []string `json:"settings,omitempty"`

@@ -22,6 +22,8 @@ type fault struct {
 	settings             []string
 	of                   []Holds
 	is                   func(Original, []Original) bool
+	// local is true for a fault that only shows in this copy of the files; see finding.Finding.
+	local bool
 	// ofReader is true for a fault that shows beside whom the agent runs as.
 	ofReader bool
 	decoy    func(folder string) error
@@ -38,20 +40,20 @@ func faults() []fault {
 		{
 			id: "key-file-is-private", title: "the private key can be read by its owner and group alone", severity: posture.Critical,
 			why:  "whoever can read the file is an agent of the cluster, and Nomad starts without a word (verified against Nomad 1.11.3)",
-			what: "a private key that everybody may read", settings: []string{"tls.key_file"}, of: []Holds{HoldsKey}, is: open,
+			what: "a private key that everybody may read", settings: []string{"tls.key_file"}, of: []Holds{HoldsKey}, is: open, local: true,
 			decoy: decoyFile("key.pem", 0o644),
 		},
 		{
 			id: "key-file-belongs-to-root-or-the-agent", title: "the private key belongs to root or to whoever the configuration belongs to", severity: posture.High,
 			why:  "the owner of a file may change its mode, and so read it (chmod(2))",
 			what: "a private key that belongs to somebody else", settings: []string{"tls.key_file"}, of: []Holds{HoldsKey},
-			is: strangers, ofReader: true, decoy: decoyFile("key.pem", 0o600),
+			is: strangers, local: true, ofReader: true, decoy: decoyFile("key.pem", 0o600),
 		},
 		{
 			id: "configuration-with-secrets-is-private", title: "configuration that holds a secret can be read by its owner and group alone", severity: posture.Critical,
 			why:  "whoever has the gossip key speaks with the servers, and whoever has a token has its rights; Nomad starts without a word (verified against Nomad 1.11.3)",
 			what: "configuration with a secret that everybody may read", settings: []string{"server.encrypt", "acl.replication_token"},
-			of: []Holds{HoldsSecrets}, is: open, decoy: decoyFile("gossip.hcl", 0o644),
+			of: []Holds{HoldsSecrets}, is: open, local: true, decoy: decoyFile("gossip.hcl", 0o644),
 		},
 		{
 			id: "key-of-authority-lies-elsewhere", title: "no authority's private key lies beside the agent's", severity: posture.Critical,
@@ -186,7 +188,11 @@ func lookAtFiles(ctx context.Context, s Source) ([]finding.Finding, error) {
 			return nil, err
 		}
 		target := probe.Target{Name: "your " + string(role) + " files", Role: role, Files: true}
-		all = append(all, posture.Run(ctx, checks, []probe.Target{target}, nil)...)
+		found := posture.Run(ctx, checks, []probe.Target{target}, nil)
+		for i, f := range faults() { // a finding for each, in their order
+			found[i].Local = f.local
+		}
+		all = append(all, found...)
 	}
 	return all, nil
 }

@@ -73,8 +73,21 @@ func (w ways) String() string {
 // since says what was compared with.
 func (v view) since() string { return cmp.Or(v.report.Comparison.With, "before") }
 
-// nothingChanged is a comparison without changes, as a sentence.
-func (v view) nothingChanged() string { return "nothing has changed since " + v.since() }
+// nothingChanged is a comparison without changes of promises, as a sentence.
+func (v view) nothingChanged() string {
+	if len(v.report.Comparison.Settings) > 0 {
+		return "no promise has changed since " + v.since()
+	}
+	return "nothing has changed since " + v.since()
+}
+
+// settingsWords is how many settings differ.
+func (v view) settingsWords() string {
+	if n := len(v.report.Comparison.Settings); n != 1 {
+		return fmt.Sprintf("%d settings differ", n)
+	}
+	return "1 setting differs"
+}
 
 // changedHow is a change in words; where it has none, they are made of what was seen on the two sides.
 func changedHow(c finding.Change) string {

@@ -3,6 +3,7 @@ package report_test
 import (
 	"encoding/xml"
 	"fmt"
+	"html"
 	"strings"
 	"testing"
 
@@ -32,6 +33,24 @@ func TestEveryFormatSaysThatNothingHasChanged(t *testing.T) {
 	last := got.Suites[len(got.Suites)-1]
 	if last.Name != "changes" || last.Tests != 1 || last.Failures+last.Errors+last.Skipped != 0 || last.Cases[0].Name != "nothing has changed since posture.lock.yaml" {
 		t.Errorf("JUnit has the suite %+v", last)
+	}
+}
+
+// A setting that differs is told though no promise has changed: what no check rests on may matter all the same.
+func TestEveryFormatTellsSettingsThatDiffer(t *testing.T) {
+	r := unchanged(t)
+	r.Comparison.Note = "modes are broken here"
+	r.Comparison.Settings = []finding.SettingChange{{Role: "server", Path: "limits.a", Before: "1", File: "server.hcl", Line: 5}}
+	for _, f := range report.Formats() {
+		got := html.UnescapeString(told(t, r, f.Write))
+		for _, word := range []string{"limits.a", "server.hcl", "modes are broken here"} {
+			if !strings.Contains(got, word) {
+				t.Errorf("%s does not say %q", f.Name, word)
+			}
+		}
+		if strings.Contains(strings.ToLower(got), "nothing has changed") {
+			t.Errorf("%s says that nothing has changed", f.Name)
+		}
 	}
 }
 

@@ -25,7 +25,9 @@ func cleanReport(r finding.Report) finding.Report {
 		r.Configuration = cleanConfiguration(*c)
 	}
 	if c := r.Comparison; c != nil {
-		r.Comparison = &finding.Comparison{With: clean(c.With), Changes: each(c.Changes, cleanChange)}
+		r.Comparison = &finding.Comparison{
+			With: clean(c.With), Note: clean(c.Note), Changes: each(c.Changes, cleanChange), Settings: each(c.Settings, cleanSetting),
+		}
 	}
 	return r
 }
@@ -54,6 +56,11 @@ func cleanChange(c finding.Change) finding.Change {
 	}
 	c.Way = knownWay(c.Way)
 	return c
+}
+
+func cleanSetting(s finding.SettingChange) finding.SettingChange {
+	cleanAll(&s.Role, &s.Path, &s.Before, &s.After, &s.File)
+	return s
 }
 
 func cleanNode(n finding.Node) finding.Node {

@@ -63,10 +63,12 @@ func withoutNull(r finding.Report) finding.Report {
 		r.Configuration = &c
 	}
 	if r.Comparison != nil {
-		r.Comparison = &finding.Comparison{With: r.Comparison.With, Changes: each(r.Comparison.Changes, func(c finding.Change) finding.Change {
+		c := *r.Comparison
+		c.Changes = each(c.Changes, func(c finding.Change) finding.Change {
 			c.Before.Verdict, c.After.Verdict, c.Way = knownState(c.Before.Verdict), knownState(c.After.Verdict), knownWay(c.Way)
 			return c
-		})}
+		})
+		r.Comparison = &c
 	}
 	return r
 }

@@ -9,6 +9,12 @@ import (
 func (v view) suiteOfChanges() suite {
 	s := v.newSuite("changes")
 	s.Properties = append(s.Properties, property{"with", v.since()})
+	for _, setting := range v.report.Comparison.Settings {
+		s.Properties = append(s.Properties, property{"setting", setting.String()})
+	}
+	if note := v.report.Comparison.Note; note != "" {
+		s.Properties = append(s.Properties, property{"note", note})
+	}
 	const class = "nomadlab.changes"
 	changes := v.changes()
 	if len(changes) == 0 {

@@ -64,7 +64,7 @@ func (b block) within(room int) string {
 }
 
 func (v view) markdownBlocks() []block {
-	blocks := []block{v.markdownVerdict(), v.markdownChanges(), v.markdownCounts()}
+	blocks := []block{v.markdownVerdict(), v.markdownChanges(), v.markdownSettings(), v.markdownCounts()}
 	blocks = append(blocks, v.markdownTable(finding.Broken, "What is broken"), v.markdownTable(finding.NotCarriedOut, "What could not be tried"))
 	blocks = append(blocks, v.markdownConfiguration())
 	blocks = append(blocks, v.markdownMatrix()...)

@@ -15,7 +15,11 @@ func (v view) markdownChanges() block {
 	since := codeMarkdown(v.since())
 	changes := v.changes()
 	if len(changes) == 0 {
-		return block{head: "### " + symbol(finding.Held) + " Nothing has changed since " + since + "\n\n"}
+		what := "Nothing has changed since "
+		if len(v.report.Comparison.Settings) > 0 {
+			what = "No promise has changed since "
+		}
+		return block{head: "### " + symbol(finding.Held) + " " + what + since + "\n\n"}
 	}
 	b := block{
 		head: fmt.Sprintf("### Changed since %s: %s\n\n| | severity | plane | promise | change | most likely by |\n", since, v.ways()) +
@@ -34,6 +38,27 @@ func (v view) markdownChanges() block {
 			symbolOfWay(c.Way)+" "+string(c.Way), escapeMarkdown(c.Severity), escapeMarkdown(c.Plane),
 			escapeMarkdown(promised(c))+"<br>"+codeMarkdown(c.ID), escapeMarkdown(changedHow(c)), by,
 		))
+	}
+	return b
+}
+
+// markdownSettings lists the settings that differ, whatever came of it, with what was left out of the comparison.
+func (v view) markdownSettings() block {
+	c := v.report.Comparison
+	if c == nil {
+		return block{}
+	}
+	var b block
+	if c.Note != "" {
+		b.head = escapeMarkdown(c.Note) + "\n\n"
+	}
+	if len(c.Settings) == 0 {
+		return b
+	}
+	b.head += "**" + v.settingsWords() + "**\n\n"
+	b.tail = "\n"
+	for _, s := range c.Settings {
+		b.lines = append(b.lines, "- "+codeMarkdown(s.String())+"\n")
 	}
 	return b
 }

@@ -9,6 +9,9 @@ type comparisonPage struct {
 	Since, Counts string
 	// Changes are the worst, More what is folded away behind a long list of them.
 	Changes, More []changePage
+	// Words are how many settings differ, Settings which; Note is what was left out.
+	Words, Note string
+	Settings    []finding.SettingChange
 }
 
 // changePage is one promise that ended another way than before. Link is empty where this report has no such check.
@@ -26,7 +29,10 @@ func (v view) comparisonPage(anchors map[string]string) *comparisonPage {
 	if v.report.Comparison == nil {
 		return nil
 	}
-	out := &comparisonPage{Since: v.since(), Counts: v.ways().String()}
+	out := &comparisonPage{
+		Since: v.since(), Counts: v.ways().String(), Words: v.settingsWords(), Note: v.report.Comparison.Note,
+		Settings: v.report.Comparison.Settings,
+	}
 	for _, c := range v.changes() {
 		one := changePage{
 			badge: badgeOfWay(c.Way), Title: promised(c), ID: c.ID, Plane: c.Plane, Severity: c.Severity, How: changedHow(c), By: mostLikely(c),

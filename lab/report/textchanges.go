@@ -15,6 +15,7 @@ func (t *sheet) changesSection() {
 		return
 	}
 	changes := t.changes()
+	defer t.differingSettings()
 	if len(changes) == 0 {
 		t.printf("%s\n\n", t.paint(t.nothingChanged(), text.Bold, text.FgGreen))
 		return
@@ -29,6 +30,27 @@ func (t *sheet) changesSection() {
 	}
 	for _, c := range changes[full:] {
 		t.change(c, false)
+	}
+	t.printf("\n")
+}
+
+// differingSettings tells the settings that differ, whatever came of it, and what was left out of the comparison.
+func (t *sheet) differingSettings() {
+	c := t.report.Comparison
+	if c.Note != "" {
+		t.line(t.paint("note", text.Bold, text.FgYellow)+"  ", c.Note)
+		t.printf("\n")
+	}
+	if len(c.Settings) == 0 {
+		return
+	}
+	t.printf("%s\n", t.paint(t.settingsWords(), text.Bold))
+	full := t.inFull(len(c.Settings))
+	for _, s := range c.Settings[:full] {
+		t.line("  ", s.String())
+	}
+	if more := len(c.Settings) - full; more > 0 {
+		t.printf("  and %d more, which -v tells\n", more)
 	}
 	t.printf("\n")
 }

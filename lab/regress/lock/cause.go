@@ -12,6 +12,8 @@ type causes struct {
 	// after are the settings as they are now; differing are those whose value is another than before, also what was added
 	// or taken out. Both are by role and path.
 	after, differing []finding.Setting
+	// settings are those that differ, with their values on both sides.
+	settings []finding.SettingChange
 }
 
 // newCauses compares the settings. Where one side has none, it is not known what it ran, and none differs.
@@ -35,7 +37,27 @@ func newCauses(before, after Posture) causes {
 		c.differing = append(c.differing, finding.Setting{Role: gone.Role, Path: gone.Path})
 	}
 	slices.SortFunc(c.differing, byRoleAndPath)
+	for _, s := range c.differing {
+		change := finding.SettingChange{Role: s.Role, Path: s.Path, After: s.Value, File: s.File, Line: s.Line}
+		for _, old := range before.Settings {
+			if settingKey(old) == settingKey(s) {
+				change.Before = old.Value
+			}
+		}
+		c.settings = append(c.settings, change)
+	}
 	return c
+}
+
+// mayChange reports whether the promise may have ended another way without anybody having seen it: it is proved on neither
+// side, and a setting of its agents that it rests on differs. A cell of the matrix is no promise.
+func (c causes) mayChange(before, after Entry) bool {
+	if after.Plane == PlaneMatrix || proved(before) || proved(after) {
+		return false
+	}
+	return slices.ContainsFunc(c.differing, func(s finding.Setting) bool {
+		return s.Role == roleOf(after.ID) && slices.ContainsFunc(after.Settings, func(of string) bool { return within(s.Path, of) })
+	})
 }
 
 // name is the change with the setting that most likely made it, and where that stands now. In this order: a setting that

@@ -1,6 +1,7 @@
 package lock_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -103,6 +104,83 @@ func TestCompareNamesTheSetting(t *testing.T) {
 				t.Errorf("got %+v, want %+v", got, want)
 			}
 		})
+	}
+}
+
+// TestCompareTellsSettingsThatDiffer: each is told once, whether or not a promise ended another way, and a promise that rests on
+// one is unclear where it was proved on neither side.
+func TestCompareTellsSettingsThatDiffer(t *testing.T) {
+	before := []finding.Setting{set("client", "limits.a", "1", 1), set("server", "limits.a", "1", 1), set("server", "log_level", `"INFO"`, 2)}
+	after := []finding.Setting{set("client", "limits.a", "1", 1), set("server", "limits.a", "2", 5), set("server", "name", `"x"`, 3)}
+	settings := []finding.SettingChange{
+		{Role: "server", Path: "limits.a", Before: "1", After: "2", File: "server.hcl", Line: 5},
+		{Role: "server", Path: "log_level", Before: `"INFO"`},
+		{Role: "server", Path: "name", After: `"x"`, File: "server.hcl", Line: 3},
+	}
+	entry := func(id, plane string, v finding.Verdict) lock.Entry {
+		return lock.Entry{ID: id, Plane: plane, Verdict: v, Reason: "TLS is off", Settings: []string{"limits.a"}}
+	}
+	for name, c := range map[string]struct {
+		was, is       lock.Entry
+		unclear       bool
+		before, after []finding.Setting
+	}{
+		"held on both sides":              {entry("x", "HTTP", finding.Held), entry("x", "HTTP", finding.Held), false, before, after},
+		"skipped on both sides":           {entry("x", "HTTP", finding.Skipped), entry("x", "HTTP", finding.Skipped), true, before, after},
+		"not tried, then skipped":         {entry("x", "HTTP", finding.NotCarriedOut), entry("x", "HTTP", finding.Skipped), true, before, after},
+		"skipped, of agents that kept it": {entry("client-x", "HTTP", finding.Skipped), entry("client-x", "HTTP", finding.Skipped), false, before, after},
+		"a cell":                          {entry("matrix/none/Raft", lock.PlaneMatrix, finding.Skipped), entry("matrix/none/Raft", lock.PlaneMatrix, finding.Skipped), false, before, after},
+		"skipped, and nothing differs":    {entry("x", "HTTP", finding.Skipped), entry("x", "HTTP", finding.Skipped), false, after, after},
+	} {
+		t.Run(name, func(t *testing.T) {
+			locked := c.was
+			locked.Settings = nil // a lock does not have them
+			got := lock.Compare(lock.Posture{Settings: c.before, Entries: []lock.Entry{locked}}, lock.Posture{Settings: c.after, Entries: []lock.Entry{c.is}}, "")
+			want := settings
+			if name == "skipped, and nothing differs" {
+				want = nil
+			}
+			if diff := cmp.Diff(want, got.Settings); diff != "" {
+				t.Errorf("settings (-want +got):\n%s", diff)
+			}
+			if unclear := len(got.Changes) == 1 && got.Changes[0].Way == finding.Unclear && got.Changes[0].Setting == "limits.a"; unclear != c.unclear || !unclear && len(got.Changes) > 0 {
+				t.Errorf("got the changes %+v, unclear wanted: %v", got.Changes, c.unclear)
+			}
+		})
+	}
+}
+
+// TestLockLeavesOutWhatIsLocal: modes of files are in no lock and are compared with none, but what is broken of them is said; two
+// configurations of one machine are compared by them too.
+func TestLockLeavesOutWhatIsLocal(t *testing.T) {
+	mode := func(v finding.Verdict) finding.Finding {
+		return finding.Finding{ID: "server-key-file-is-private", Plane: "files", Verdict: v, Outcome: "absent", Want: []string{"absent"}, Local: true}
+	}
+	key := finding.Finding{ID: "server-key-of-authority-lies-elsewhere", Plane: "files", Verdict: finding.Held, Outcome: "absent", Want: []string{"absent"}}
+	beside := key
+	beside.Verdict, beside.Outcome = finding.Broken, "found"
+	of := func(all ...finding.Finding) lock.Posture { return lock.Of(finding.Report{Findings: all}) }
+
+	text := of(mode(finding.Held), key).Lock()
+	if strings.Contains(string(text), "key-file-is-private") {
+		t.Errorf("a mode is in the lock:\n%s", text)
+	}
+	locked, err := lock.ReadLock("x.lock", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := lock.CompareLock(locked, of(mode(finding.Broken), key), "x.lock")
+	if len(open.Changes) != 0 || !strings.Contains(open.Note, "server-key-file-is-private") {
+		t.Errorf("a mode is broken beside the lock: %+v", open)
+	}
+	if sound := lock.CompareLock(locked, of(mode(finding.Held), key), "x.lock"); len(sound.Changes) != 0 || sound.Note != "" {
+		t.Errorf("all holds: %+v", sound)
+	}
+	if both := lock.CompareLock(locked, of(mode(finding.Held), beside), "x.lock"); len(both.Changes) != 1 || both.Changes[0].Way != finding.Weaker {
+		t.Errorf("the authority's key lies beside: %+v", both.Changes)
+	}
+	if side := lock.Compare(of(mode(finding.Held), key), of(mode(finding.Broken), key), "old"); len(side.Changes) != 1 || side.Changes[0].Way != finding.Weaker {
+		t.Errorf("a mode beside another configuration's: %+v", side.Changes)
 	}
 }
 

@@ -14,6 +14,8 @@ func textOf(before, after Entry, way finding.Way) string {
 		return "is new, so there is nothing to compare with; it " + after.ends()
 	case after.ID == "":
 		return "is not among the checks any more; before, it " + before.ended()
+	case !proved(before) && !proved(after):
+		return "is not known on either side, and a setting that it rests on differs; it " + after.ends()
 	case !proved(before) && after.Verdict == finding.Held:
 		return fmt.Sprintf("%s before, holds now", before.ended())
 	case !proved(before):

@@ -19,8 +19,9 @@ import (
 //	broken            not proved         Unclear: nothing was gained
 //	not proved        held, or broken    Unclear: nothing is known of before
 //	on one side only                     Unclear
+//	not proved        not proved         Unclear where a setting that the promise rests on differs; else no change
 //
-// Not proved is what was not carried out or skipped; from one of these to the other is no change. Nor is another outcome
+// Not proved is what was not carried out or skipped. No change is another outcome
 // of the same verdict, such as another kind of refusal where the promise held. But a promise that was broken and still is
 // becomes Weaker when what was refused in a wrong way is let in, or when it breaks at all nodes after some; and Stronger
 // the other way round.
@@ -28,15 +29,17 @@ import (
 // A cell of the matrix is no promise, it is what Nomad is known to do. Where it does something else and lets nobody in,
 // the change is Unclear.
 //
-// Each change names the setting that most likely made it; see cause.
+// Each change names the setting that most likely made it; see cause. Settings that differ are told besides, whether or not
+// a promise changed.
 func Compare(before, after Posture, with string) finding.Comparison {
-	c := finding.Comparison{With: with, Changes: []finding.Change{}}
 	causes := newCauses(before, after)
+	c := finding.Comparison{With: with, Changes: []finding.Change{}, Settings: causes.settings}
 	olds, news := byID(before), byID(after)
 	for id, old := range olds {
 		if now, still := news[id]; still {
-			if way, changed := wayOf(old, now); changed {
-				c.Changes = append(c.Changes, causes.name(now, newChange(old, now, way)))
+			way, changed := wayOf(old, now)
+			if changed = changed || causes.mayChange(old, now); changed {
+				c.Changes = append(c.Changes, causes.name(now, newChange(old, now, cmp.Or(way, finding.Unclear))))
 			}
 			continue
 		}
@@ -48,6 +51,22 @@ func Compare(before, after Posture, with string) finding.Comparison {
 		}
 	}
 	slices.SortFunc(c.Changes, worstFirst)
+	return c
+}
+
+// CompareLock compares a lock's posture with that of now. What only shows in this copy of the user's files is in no lock, so it
+// is left out; the comparison's Note says what of it is broken.
+func CompareLock(locked, now Posture, path string) finding.Comparison {
+	c := Compare(locked, now.Committed(), path)
+	var broken []string
+	for _, e := range now.Entries {
+		if e.Local && e.Verdict == finding.Broken {
+			broken = append(broken, e.ID)
+		}
+	}
+	if len(broken) > 0 {
+		c.Note = "a lock holds no modes or owners of your files, as version control keeps none; broken in this copy: " + strings.Join(broken, ", ")
+	}
 	return c
 }
 

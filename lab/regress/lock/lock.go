@@ -24,9 +24,9 @@ const lockHead = `# The posture of these agents' configuration: which promises a
 // Lock is the posture as a file to be committed, in YAML: a line for each setting and each promise, in a fixed order, so
 // that a diff shows what became another; and a checksum of the content, so that ReadLock notices a hand that edited it.
 // Titles, severities and the promises' settings are not in it, and no file names or lines: a lock changes when the
-// configuration or the cluster does.
+// configuration or the cluster does. Only what is Committed is in it.
 func (p Posture) Lock() []byte {
-	content := p.content()
+	content := p.Committed().content()
 	return []byte(lockHead + content + "checksum: " + checksum(content) + "\n")
 }
 

@@ -42,16 +42,21 @@ type Entry struct {
 	// empty in a posture that was read from one.
 	Title, Severity string
 	Settings        []string
+	// Local is true for what only shows in this copy of the user's files; see Committed.
+	Local bool
 }
 
 // PlaneMatrix is the plane of the matrix's cells: one certificate is tried at entries of several planes.
 const PlaneMatrix = "matrix"
 
-// planeFiles is that of the user's own files. Their modes and owners are in no posture: version control keeps none, and so a
-// lock would differ from checkout to checkout.
-const planeFiles = "files"
+// Committed is the posture without what only shows in this copy of the user's files: version control keeps neither modes nor
+// owners, and so a lock would differ from checkout to checkout.
+func (p Posture) Committed() Posture {
+	p.Entries = slices.DeleteFunc(slices.Clone(p.Entries), func(e Entry) bool { return e.Local })
+	return p
+}
 
-// Of is the posture that a report tells of, but for the user's own files.
+// Of is the posture that a report tells of.
 func Of(r finding.Report) Posture {
 	p := Posture{Nomad: clean(r.Cluster.Nomad)}
 	if r.Configuration != nil {
@@ -60,9 +65,7 @@ func Of(r finding.Report) Posture {
 	names := newNames(r)
 	byID := map[string][]finding.Finding{}
 	for _, f := range r.Findings {
-		if f.Plane != planeFiles {
-			byID[f.ID] = append(byID[f.ID], f)
-		}
+		byID[f.ID] = append(byID[f.ID], f)
 	}
 	for _, all := range byID {
 		p.Entries = append(p.Entries, names.entry(all))
