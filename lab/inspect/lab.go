@@ -93,12 +93,13 @@ func ingredients(ctx context.Context, l *lab.Lab, members []string) (catalogue.I
 	if err != nil {
 		return catalogue.Ingredients{}, fmt.Errorf("make the certificates of strangers: %w", err)
 	}
-	authorities, err := l.Credential().Authorities()
+	authorities, err := authoritiesOf(l)
 	if err != nil {
 		return catalogue.Ingredients{}, err
 	}
 	i := catalogue.Ingredients{
-		Parties: parties, Region: region, Management: l.ManagementToken(), GossipKey: l.GossipKey(), Authorities: subjects(authorities),
+		Parties: parties, Region: region, Management: l.ManagementToken(), GossipKey: l.GossipKey(),
+		Authorities: authorities, AllAuthorities: true,
 		Size: map[string]int{},
 	}
 	for _, t := range Targets(l, members...) {
@@ -121,13 +122,15 @@ func partiesOf(l *lab.Lab, region string) (party.Parties, error) {
 	return party.Mint(l.Authority(), region, party.WithForeign(l.ForeignAuthority()))
 }
 
-// subjects are the authorities' names as an agent sends them.
-func subjects(authorities []*x509.Certificate) []string {
-	names := make([]string, len(authorities))
-	for i, a := range authorities {
-		names[i] = a.Subject.ToRDNSequence().String()
+// authoritiesOf are those that the lab's agents are meant to trust: its own, or, where a user has handed certificates in, those
+// to which one of them leads. What else the files of authorities hold is for the checks to find.
+func authoritiesOf(l *lab.Lab) ([]*x509.Certificate, error) {
+	handedIn := l.HandedIn()
+	if len(handedIn) == 0 {
+		return l.Credential().Authorities()
 	}
-	return names
+	anchors, _, err := pki.Anchors(handedIn...)
+	return anchors, err
 }
 
 // subject is a cluster that is to be inspected.

@@ -19,47 +19,47 @@ import (
 // meet makes a target of an agent's address, to which reads alone may be sent until its version is known. The agent's
 // certificate, which is shown before anything is asked of the caller, tells its name and region, and its answer about its health
 // its role. Whether it may be sent a token is decided by the names that the user expects. An agent that does not answer is
-// returned too, with ErrNoAnswer.
-func (r Remote) meet(ctx context.Context, given string, c pki.Credential) (probe.Target, error) {
+// returned too, with ErrNoAnswer. shown is the chain that it presented, its own certificate first; nil without TLS.
+func (r Remote) meet(ctx context.Context, given string, c pki.Credential) (agent probe.Target, shown []*x509.Certificate, err error) {
 	at, err := url.Parse(given)
 	if err != nil || at.Host == "" || at.Port() == "" || at.Scheme != "https" && at.Scheme != "http" {
-		return probe.Target{}, fmt.Errorf("%w: %q: give it as https://HOST:PORT, for example https://10.0.0.5:4646", ErrAddress, given)
+		return probe.Target{}, nil, fmt.Errorf("%w: %q: give it as https://HOST:PORT, for example https://10.0.0.5:4646", ErrAddress, given)
 	}
-	agent := probe.Target{
+	agent = probe.Target{
 		Name: at.Host, Role: pki.Server, Region: c.Identity.Region, HTTP: at.Host,
 		Bounds: &probe.Bounds{}, NoToken: "it has shown no certificate",
 	}
-	shown, err := shownBy(ctx, at.Host, c)
+	shown, err = shownBy(ctx, at.Host, c)
 	if errors.As(err, new(x509.UnknownAuthorityError)) || errors.As(err, new(x509.CertificateInvalidError)) {
-		return agent, fmt.Errorf("%w: %s: %w: is it the right authority?", ErrUntrusted, given, err)
+		return agent, nil, fmt.Errorf("%w: %s: %w: is it the right authority?", ErrUntrusted, given, err)
 	}
 	if err == nil {
-		id := identityOf(shown.DNSNames, shown.Subject.CommonName)
-		agent.Region, agent.ServerName = id.Region, serverName(shown)
+		id := identityOf(shown[0].DNSNames, shown[0].Subject.CommonName)
+		agent.Region, agent.ServerName = id.Region, serverName(shown[0])
 		agent.Role = roleOf(ctx, agent, probe.As(c))
-		name, why := r.verifiedName(agent.Role, at.Hostname(), shown)
+		name, why := r.verifiedName(agent.Role, at.Hostname(), shown[0])
 		agent.ServerName, agent.NoToken = cmp.Or(name, agent.ServerName), why
-		return agent, nil
+		return agent, shown, nil
 	}
 	agent.HTTPInClear = true // asked without a certificate and without a token
 	agent.ServerName = pki.Identity{Role: pki.Server, Region: c.Identity.Region}.Name()
 	if probe.PlainHTTP(healthPath).Observe(ctx, agent).Outcome == probe.Accepted {
 		agent.Role = roleOf(ctx, agent, probe.As(c).OrInClear())
 		agent.HTTPInClear, agent.NoToken = false, withoutTLS
-		return agent, nil // no TLS at all: what is open there is for the checks to say
+		return agent, nil, nil // no TLS at all: what is open there is for the checks to say
 	}
 	agent.HTTPInClear = false
-	return agent, fmt.Errorf("%w: %s: %w", ErrNoAnswer, given, err)
+	return agent, nil, fmt.Errorf("%w: %s: %w", ErrNoAnswer, given, err)
 }
 
-// shownBy is the certificate that the agent shows, if one of the user's authorities has signed it: for whatever name.
-func shownBy(ctx context.Context, at string, c pki.Credential) (*x509.Certificate, error) {
+// shownBy is the chain that the agent shows, if its certificate leads to one of the user's authorities: for whatever name.
+func shownBy(ctx context.Context, at string, c pki.Credential) ([]*x509.Certificate, error) {
 	config, err := c.ClientTLS("any.name")
 	if err != nil {
 		return nil, err
 	}
 	config = config.Clone()
-	var shown *x509.Certificate
+	var shown []*x509.Certificate
 	config.InsecureSkipVerify = true //nolint:gosec // it is verified below, but for the name, which is not known yet
 	config.VerifyConnection = func(state tls.ConnectionState) error {
 		rest := x509.NewCertPool()
@@ -69,7 +69,7 @@ func shownBy(ctx context.Context, at string, c pki.Credential) (*x509.Certificat
 		if _, err := state.PeerCertificates[0].Verify(x509.VerifyOptions{Roots: config.RootCAs, Intermediates: rest}); err != nil {
 			return err
 		}
-		shown = state.PeerCertificates[0]
+		shown = state.PeerCertificates
 		return nil
 	}
 	ctx, cancel := deadline.Fair(ctx, probe.DefaultTimeout)

@@ -4,9 +4,11 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,8 +63,13 @@ func Cluster(ctx context.Context, r Remote, o Options) (finding.Report, error) {
 	}
 	s := subject{unmet: map[string]bool{}, cluster: finding.Cluster{Name: strings.Join(r.Addresses, ", "), Certificates: held(c)}}
 	var silent []error
+	authorities, err := c.Authorities()
+	if err != nil {
+		return finding.Report{}, err
+	}
+	meant := map[*x509.Certificate]bool{}
 	for _, given := range r.Addresses {
-		agent, err := r.meet(ctx, given, c)
+		agent, shown, err := r.meet(ctx, given, c)
 		if err != nil && !errors.Is(err, ErrNoAnswer) {
 			return finding.Report{}, err
 		}
@@ -70,16 +77,18 @@ func Cluster(ctx context.Context, r Remote, o Options) (finding.Report, error) {
 			silent = append(silent, err)
 		}
 		s.add(agent, err == nil)
+		if len(shown) > 0 {
+			for _, a := range pki.LeadsTo(shown[0], shown[1:], authorities) {
+				meant[a] = true
+			}
+		}
 	}
 	if len(silent) == len(r.Addresses) {
 		return finding.Report{}, errors.Join(silent...)
 	}
-	authorities, err := c.Authorities()
-	if err != nil {
-		return finding.Report{}, err
-	}
+	authorities = slices.DeleteFunc(authorities, func(a *x509.Certificate) bool { return !meant[a] })
 	s.ingredients = catalogue.Ingredients{
-		Parties: party.Holding(c), Region: cmp.Or(r.Region, c.Identity.Region), Management: token, Authorities: subjects(authorities),
+		Parties: party.Holding(c), Region: cmp.Or(r.Region, c.Identity.Region), Management: token, Authorities: authorities,
 	}
 	o.Destructive = false
 	o.NoMatrix = true // without the authority's key, next to nothing of it can be tried

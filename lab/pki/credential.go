@@ -39,11 +39,21 @@ func (c Credential) TLSCertificate() (tls.Certificate, error) {
 // Leaf is the certificate itself, parsed. It returns an error when the PEM cannot
 // be read.
 func (c Credential) Leaf() (*x509.Certificate, error) {
+	certs, err := c.Chain()
+	if err != nil {
+		return nil, err
+	}
+	return certs[0], nil
+}
+
+// Chain is the certificate, parsed, and behind it the authorities that its holder sends along. It returns an error when any
+// part of the PEM cannot be read.
+func (c Credential) Chain() ([]*x509.Certificate, error) {
 	certs, err := decodeCertificates(c.CertPEM)
 	if err != nil {
 		return nil, fmt.Errorf("read certificate of %s: %w", c.Identity, err)
 	}
-	return certs[0], nil
+	return certs, nil
 }
 
 // NotAfter is when the certificate expires, or expired. It returns Leaf's errors.

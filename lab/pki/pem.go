@@ -10,6 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"fmt"
+	"strings"
 )
 
 const (
@@ -17,6 +18,7 @@ const (
 	sec1Block        = "EC PRIVATE KEY"
 	pkcs1Block       = "RSA PRIVATE KEY"
 	pkcs8Block       = "PRIVATE KEY"
+	ecParameters     = "EC PARAMETERS"
 )
 
 func newKey() (*ecdsa.PrivateKey, error) {
@@ -50,13 +52,20 @@ func encodeKey(key crypto.Signer) ([]byte, error) {
 
 // decodeCertificates reads every certificate or none: a bundle of which one part
 // is silently skipped, as x509.CertPool does, trusts other than its text says.
+// A private key beside certificates is passed over, as crypto/tls does: many
+// agents have certificate and key in one file.
 func decodeCertificates(text []byte) ([]*x509.Certificate, error) {
 	begins := bytes.Count(text, []byte("-----BEGIN "))
 	var certs []*x509.Certificate
+	keys, other := 0, ""
 	for rest := text; ; {
 		var block *pem.Block
 		if block, rest = pem.Decode(rest); block == nil {
 			break
+		}
+		if isOfKey(block.Type) {
+			keys, other = keys+1, block.Type
+			continue
 		}
 		if block.Type != certificateBlock {
 			return nil, fmt.Errorf("PEM block %q where only certificates belong", block.Type)
@@ -70,18 +79,45 @@ func decodeCertificates(text []byte) ([]*x509.Certificate, error) {
 	switch {
 	case begins == 0:
 		return nil, errors.New("no certificate in PEM form")
-	case len(certs) != begins:
-		return nil, fmt.Errorf("damaged PEM: %d of %d blocks can be read", len(certs), begins)
+	case len(certs)+keys != begins:
+		return nil, fmt.Errorf("damaged PEM: %d of %d blocks can be read", len(certs)+keys, begins)
+	case len(certs) == 0:
+		return nil, fmt.Errorf("PEM block %q where only certificates belong", other)
 	}
 	return certs, nil
+}
+
+// isOfKey reports whether a PEM block of that type is a private key, or the parameters that openssl writes before one.
+func isOfKey(block string) bool {
+	return block == pkcs8Block || block == ecParameters || strings.HasSuffix(block, " "+pkcs8Block)
+}
+
+// publicPart is what of a text in PEM is no key. A text that is no PEM has none.
+func publicPart(text []byte) []byte {
+	var public []byte
+	for rest := text; ; {
+		var block *pem.Block
+		if block, rest = pem.Decode(rest); block == nil {
+			return public
+		}
+		if !isOfKey(block.Type) {
+			public = append(public, pem.EncodeToMemory(block)...)
+		}
+	}
 }
 
 // decodeKey reads the forms that Nomad reads (helper/tlsutil/generate.go:314).
 // Its errors never quote the text.
 func decodeKey(text []byte) (crypto.Signer, error) {
-	block, _ := pem.Decode(text)
+	block, rest := pem.Decode(text)
 	if block == nil {
 		return nil, errors.New("no private key in PEM form")
+	}
+	for first := block; block.Type == ecParameters || block.Type == certificateBlock; {
+		if block, rest = pem.Decode(rest); block == nil { // a certificate alone
+			block = first
+			break
+		}
 	}
 	var key any
 	var err error

@@ -38,5 +38,5 @@ func (c Credential) MarshalJSON() ([]byte, error) {
 		Identity    Identity
 		Certificate string
 		CA          string
-	}{c.Identity, string(c.CertPEM), string(c.CAPEM)})
+	}{c.Identity, string(publicPart(c.CertPEM)), string(publicPart(c.CAPEM))})
 }

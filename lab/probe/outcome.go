@@ -72,10 +72,11 @@ type Observation struct {
 	// words what the agent presented. Empty without TLS, or when the handshake did
 	// not come so far.
 	TLSVersion, CipherSuite, ServerCertificate string
-	// Served is the chain that the agent presented, its own certificate first, and AcceptableCAs are the subjects of the
-	// authorities that it said it accepts callers of. Nil without TLS, or when the handshake did not come so far.
+	// Served is the chain that the agent presented, its own certificate first, and AcceptableCAs are the subjects (DER) of the
+	// authorities that it said it accepts callers of, one for each certificate of an authority that it has: two of one name are
+	// there twice. Nil without TLS, or when the handshake did not come so far.
 	Served        []*x509.Certificate
-	AcceptableCAs []string
+	AcceptableCAs [][]byte
 	// Protocol is the application protocol that was agreed on by ALPN; empty for none.
 	Protocol string
 	// Retry reports that the outcome says nothing for a reason that may be this machine's alone, such as packets that a

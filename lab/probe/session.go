@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"crypto/x509/pkix"
-	"encoding/asn1"
 	"fmt"
 	"net"
 	"strings"
@@ -34,7 +32,7 @@ type session struct {
 type tlsFacts struct {
 	version, suite, certificate, protocol string
 	served                                []*x509.Certificate
-	acceptable                            []string
+	acceptable                            [][]byte
 }
 
 // firstRead is the first byte after a handshake, read ahead to see the verdict.
@@ -78,26 +76,12 @@ func (s *session) secure(ctx context.Context, config *tls.Config) error {
 func (s *session) noteAcceptable(config *tls.Config) {
 	give := config.GetClientCertificate
 	config.GetClientCertificate = func(request *tls.CertificateRequestInfo) (*tls.Certificate, error) {
-		s.facts.acceptable = subjects(request.AcceptableCAs)
+		s.facts.acceptable = append([][]byte{}, request.AcceptableCAs...)
 		if give == nil {
 			return &tls.Certificate{}, nil
 		}
 		return give(request)
 	}
-}
-
-// subjects are distinguished names in words.
-func subjects(encoded [][]byte) []string {
-	names := make([]string, 0, len(encoded))
-	for _, der := range encoded {
-		var sequence pkix.RDNSequence
-		if _, err := asn1.Unmarshal(der, &sequence); err != nil {
-			names = append(names, "a name that cannot be read")
-			continue
-		}
-		names = append(names, clean(sequence.String()))
-	}
-	return names
 }
 
 // accepted is false until the agent has accepted the TLS handshake. Of a TLS 1.3

@@ -1,6 +1,7 @@
 package catalogue
 
 import (
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -29,9 +30,12 @@ type Ingredients struct {
 	GossipInClear bool
 	// Deaf says why nobody can listen on the network here; empty where somebody can.
 	Deaf string
-	// Authorities are the subjects of the authorities that the cluster is meant to trust, as
-	// probe.Observation.AcceptableCAs gives them.
-	Authorities []string
+	// Authorities are the certificates of the authorities that the cluster is meant to trust: to which certificates of its own
+	// agents lead. A file of authorities that agents read is what is judged, and so says nothing of it.
+	Authorities []*x509.Certificate
+	// AllAuthorities is true where Authorities has each certificate of those authorities that any agent has. Else an agent
+	// that has two of one name may have an authority that was renewed, or another.
+	AllAuthorities bool
 	// Servers are the servers that answer, which are asked about each other and about clients.
 	Servers []probe.Target
 	// NoClient is true where no client is among the agents that are checked, though the cluster may have some: then servers

@@ -1,6 +1,7 @@
 package catalogue_test
 
 import (
+	"crypto/x509"
 	"fmt"
 	"net"
 	"slices"
@@ -44,7 +45,7 @@ func minted(t *testing.T) catalogue.Ingredients {
 	}
 	return catalogue.Ingredients{
 		Parties: parties, Management: "S3CR3T-token", GossipKey: "S3CR3T+gossip+key+of+32+bytes+length+AAAAAA=",
-		Authorities: []string{"CN=a cluster's"},
+		Authorities: []*x509.Certificate{authority(t, "a cluster's")}, AllAuthorities: true,
 	}
 }
 

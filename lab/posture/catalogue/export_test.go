@@ -1,6 +1,7 @@
 package catalogue
 
 import (
+	"crypto/x509"
 	"maps"
 	"net/http"
 	"slices"
@@ -22,9 +23,9 @@ func Looks() map[string]func(http.Header, []byte) (bool, string, error) {
 	return all
 }
 
-// StrangeAuthority is the look for an authority other than this one.
-func StrangeAuthority(own string) probe.Look {
-	return Ingredients{Authorities: []string{own}}.strangeAuthority()
+// StrangeAuthority is the look for an authority other than these.
+func StrangeAuthority(all bool, own ...*x509.Certificate) probe.Look {
+	return Ingredients{Authorities: own, AllAuthorities: all}.strangeAuthority()
 }
 
 // DriversOf is the look for raw_exec among the drivers of a client in the servers' list.

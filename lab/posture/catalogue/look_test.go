@@ -1,9 +1,11 @@
 package catalogue_test
 
 import (
+	"crypto/x509"
 	"strings"
 	"testing"
 
+	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture/catalogue"
 	"nomadlab.internal/lab/probe"
 )
@@ -108,24 +110,42 @@ func TestALookAtLines(t *testing.T) {
 	}
 }
 
-// TestAnAgentThatTakesAnybodys: who names no authority takes certificates of any, and who asks for none says nothing of them.
+// TestAnAgentThatTakesAnybodys: who names no authority takes certificates of any, and who asks for none says nothing of them. Two
+// of one name are two authorities where all certificates of the cluster's are known, and else nobody can tell.
 func TestAnAgentThatTakesAnybodys(t *testing.T) {
-	look := catalogue.StrangeAuthority("CN=own")
+	own, other := authority(t, "own"), authority(t, "other")
 	for _, test := range []struct {
-		names []string
+		names [][]byte
+		all   bool
 		there bool
 		fails string
 	}{
-		{[]string{"CN=own"}, false, ""},
-		{[]string{"CN=own", "CN=other"}, true, ""},
-		{[]string{}, true, ""},
-		{nil, false, "asks for no certificate"},
+		{[][]byte{own.RawSubject}, true, false, ""},
+		{[][]byte{own.RawSubject, other.RawSubject}, true, true, ""},
+		{[][]byte{own.RawSubject, own.RawSubject}, true, true, ""},
+		{[][]byte{own.RawSubject, own.RawSubject}, false, false, "renewed, or another"},
+		{[][]byte{}, true, true, ""},
+		{nil, true, false, "asks for no certificate"},
 	} {
-		there, saw, err := look.In(probe.Observation{AcceptableCAs: test.names})
+		there, saw, err := catalogue.StrangeAuthority(test.all, own).In(probe.Observation{AcceptableCAs: test.names})
 		if there != test.there || (err != nil) != (test.fails != "") || err != nil && !strings.Contains(err.Error(), test.fails) {
-			t.Errorf("%q: %t, %s, %v", test.names, there, saw, err)
+			t.Errorf("%d names, all known: %t: %t, %s, %v", len(test.names), test.all, there, saw, err)
 		}
 	}
+}
+
+// authority is the certificate of an authority of that name.
+func authority(t *testing.T, name string) *x509.Certificate {
+	t.Helper()
+	a, err := pki.NewAuthority(pki.Options{CommonName: name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	certs, err := pki.DecodeCertificates(a.CertificatePEM())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return certs[0]
 }
 
 // TestALookForAClient: one goes by its name or its address, and of one that is known by neither nothing is said.

@@ -1,12 +1,13 @@
 package catalogue
 
 import (
+	"bytes"
 	"crypto/tls"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
+	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/probe"
 )
@@ -97,24 +98,56 @@ func (i Ingredients) trustsOnlyItsOwn(s posture.Spec, h hand, try func(probe.Cal
 	return tried(s, asked, h.at(trustingStrangers(), try, look))
 }
 
-// strangeAuthority looks for an authority that is not the cluster's among those that an agent says it trusts.
+// strangeAuthority looks for an authority that is not the cluster's among those that an agent says it trusts. Names are
+// compared byte by byte: one in another order of its parts is another name to Nomad too.
 func (i Ingredients) strangeAuthority() probe.Look {
 	return probe.Look{
 		For: "an authority that is not the cluster's among those of which the agent takes certificates",
 		In: func(o probe.Observation) (bool, string, error) {
-			for _, name := range o.AcceptableCAs {
-				if !slices.Contains(i.Authorities, name) {
-					return true, "it takes those of " + name, nil
-				}
-			}
 			switch {
 			case o.AcceptableCAs == nil:
 				return false, "", errors.New("it asks for no certificate, so whom it trusts is not known")
 			case len(o.AcceptableCAs) == 0:
 				return true, "it names none, and so takes those of any (RFC 8446, 4.2.4)", nil
-			default:
-				return false, "it takes those of " + strings.Join(o.AcceptableCAs, " and "), nil
 			}
+			for _, name := range o.AcceptableCAs {
+				if i.certificatesOf(name) == 0 {
+					return true, "it takes those of " + pki.NameText(name) + ", to which no agent's certificate leads", nil
+				}
+			}
+			return i.secondOfOneName(o.AcceptableCAs)
 		},
 	}
+}
+
+// certificatesOf counts the certificates of the cluster's authorities of that name (DER).
+func (i Ingredients) certificatesOf(name []byte) (count int) {
+	for _, a := range i.Authorities {
+		if bytes.Equal(a.RawSubject, name) {
+			count++
+		}
+	}
+	return count
+}
+
+// secondOfOneName looks for an authority that bears the name of one of the cluster's. A name shows no key, but how many
+// authorities of the name an agent has.
+func (i Ingredients) secondOfOneName(trusted [][]byte) (bool, string, error) {
+	count := map[string]int{}
+	words := make([]string, len(trusted))
+	for at, name := range trusted {
+		count[string(name)]++
+		words[at] = pki.NameText(name)
+	}
+	for at, name := range trusted {
+		switch has, own := count[string(name)], i.certificatesOf(name); {
+		case has <= own:
+		case i.AllAuthorities:
+			return true, fmt.Sprintf("it has %d authorities of the name %s, and agents' certificates lead to %d", has, words[at], own), nil
+		default:
+			return false, "", fmt.Errorf("it has %d authorities of the name %s, and %d is known: it may be the same one, renewed, or another of that name; compare their keys in its tls.ca_file",
+				has, words[at], own)
+		}
+	}
+	return false, "it takes those of " + strings.Join(words, " and "), nil
 }
