@@ -144,6 +144,7 @@ func (f Flaw) apply(sound *x509.Certificate, now time.Time) *x509.Certificate {
 		t.NotAfter = t.NotBefore.Add(life)
 	case nearlyOver:
 		t.NotAfter = now.Add(dyingLife)
+		t.NotBefore = t.NotAfter.Add(-life) // else it would be a certificate that is made for so short a life
 	case endless:
 		t.NotAfter = now.Add(decade)
 	}

@@ -45,7 +45,24 @@ func (a *Authority) issue(id Identity, f Flaw) (Credential, error) {
 	if err := id.Validate(); err != nil {
 		return Credential{}, err
 	}
-	return a.make(id, subject{id.Name(), id.dnsNames(), id.ipAddresses()}, f)
+	return a.make(id, subject{commonName: id.Name(), dnsNames: id.dnsNames(), ipAddresses: id.ipAddresses()}, f)
+}
+
+// IssueForKey is Issue for the private key of a credential that there is: one key then serves two certificates, which is what a
+// check of shared keys looks for. The errors are Issue's, and that the credential's key cannot be read.
+func (a *Authority) IssueForKey(id Identity, of Credential) (Credential, error) {
+	key, err := decodeKey(of.KeyPEM)
+	if err != nil {
+		return Credential{}, fmt.Errorf("issue certificate for %s with the key of %s: %w", id, of.Identity, err)
+	}
+	if err := id.Validate(); err != nil {
+		return Credential{}, fmt.Errorf("issue certificate for %s: %w", id, err)
+	}
+	cred, err := a.make(id, subject{commonName: id.Name(), dnsNames: id.dnsNames(), ipAddresses: id.ipAddresses(), key: key}, Flaw{})
+	if err != nil {
+		return Credential{}, fmt.Errorf("issue certificate for %s with the key of %s: %w", id, of.Identity, err)
+	}
+	return cred, nil
 }
 
 // subject is whom a certificate names.
@@ -53,6 +70,8 @@ type subject struct {
 	commonName  string
 	dnsNames    []string
 	ipAddresses []net.IP
+	// key is the certificate's. Nil: one is made.
+	key crypto.Signer
 }
 
 // make signs a certificate for whomever it is to name.
@@ -62,7 +81,10 @@ func (a *Authority) make(holder Identity, s subject, f Flaw) (Credential, error)
 		return Credential{}, fmt.Errorf("authority %q is valid from %s to %s, not now: make a new one",
 			a, a.cert.NotBefore.Format(time.RFC3339), a.cert.NotAfter.Format(time.RFC3339))
 	}
-	key, err := f.newKey()
+	key, err := s.key, error(nil)
+	if key == nil {
+		key, err = f.newKey()
+	}
 	if err != nil {
 		return Credential{}, err
 	}

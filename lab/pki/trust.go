@@ -12,6 +12,15 @@ import (
 // other than its text says. Its error says what cannot be read.
 func DecodeCertificates(text []byte) ([]*x509.Certificate, error) { return decodeCertificates(text) }
 
+// EncodeCertificates writes certificates in PEM, one behind the other.
+func EncodeCertificates(certs []*x509.Certificate) []byte {
+	var text []byte
+	for _, c := range certs {
+		text = append(text, encodeCertificate(c)...)
+	}
+	return text
+}
+
 // NameText is a distinguished name (DER), such as a certificate's RawSubject, in words. The parts keep the order in which they
 // stand: crypto/x509/pkix.Name has an order of its own, and drops what it does not know.
 func NameText(der []byte) string {

@@ -2,7 +2,9 @@ package regress
 
 import (
 	"cmp"
+	"crypto"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -136,7 +138,13 @@ func (s Source) defective(role pki.Role, d mutation.FileDefect) (out Source, lac
 		return s, fmt.Sprintf("no file with a %s of a %s was read", d.Holds, role)
 	}
 	if d.Beside != "" {
-		out.Originals = append(out.Originals, Original{Role: role, Path: d.Beside, Holds: HoldsAuthority, Mode: 0o600})
+		known := authorities(s.Material)
+		if len(known) == 0 {
+			return s, "no certificate of an authority was read"
+		}
+		beside := Material{Path: filepath.Join(filepath.Dir(out.Originals[at].Path), d.Beside), Role: role}
+		beside.Keys = []crypto.PublicKey{known[0].PublicKey}
+		out.Material = append(slices.Clone(s.Material), beside)
 		return out, ""
 	}
 	before := out.Originals[at]
@@ -144,7 +152,7 @@ func (s Source) defective(role pki.Role, d mutation.FileDefect) (out Source, lac
 	if d.Owner != 0 {
 		out.Originals[at].Owner = d.Owner
 	}
-	if out.Originals[at] == before {
+	if after := out.Originals[at]; after.Mode == before.Mode && after.Owner == before.Owner {
 		return s, before.Path + " is so as it is"
 	}
 	return out, ""

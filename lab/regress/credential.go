@@ -1,9 +1,11 @@
 package regress
 
 import (
+	"bytes"
 	"crypto/tls"
-	"errors"
+	"crypto/x509"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,13 +15,13 @@ import (
 	"nomadlab.internal/lab/pki"
 )
 
-// readCredentials reads the certificates that the user hands in. Without a folder for them, the keys at the very paths
-// that the tls blocks name are still looked at, where this machine has them: their modes count.
-func (s *Source) readCredentials(folder string) error {
+// readCredentials reads the certificates that the user hands in. Without a folder for them, those at the very paths that the
+// tls blocks name are still looked at, where this machine has them.
+func (s *Source) readCredentials(p Paths) error {
 	for _, role := range s.roles() {
-		files := s.files(role)
+		files, folder := s.files(role), p.tlsOf(role)
 		if folder == "" {
-			s.seeKey(role, files.Text("tls.key_file"))
+			s.seeHere(role, files)
 			continue
 		}
 		c, err := s.handedIn(role, files, folder)
@@ -32,85 +34,151 @@ func (s *Source) readCredentials(folder string) error {
 			s.Configuration.Server.Credential = c
 		}
 	}
-	if folder != "" {
+	folders := p.tlsFolders()
+	for _, folder := range folders {
+		s.Material = append(s.Material, materialIn("", folder, s.Material)...)
+	}
+	for _, folder := range folders {
 		s.findSigner(folder)
 	}
+	s.noteOneForBoth(p)
 	return nil
 }
 
-// seeKey takes the key's mode and owner down, and whatever lies beside it that should not.
-func (s *Source) seeKey(role pki.Role, key string) {
-	if key == "" || !isFile(key) {
+// tlsOf is the folder of the role's files; empty where none was handed in.
+func (p Paths) tlsOf(role pki.Role) string {
+	switch {
+	case role == pki.Client && p.ClientTLS != "":
+		return p.ClientTLS
+	case role == pki.Server && p.ServerTLS != "":
+		return p.ServerTLS
+	default:
+		return p.TLS
+	}
+}
+
+// tlsFolders are all folders that were handed in, each once.
+func (p Paths) tlsFolders() []string {
+	var folders []string
+	for _, folder := range []string{p.TLS, p.ServerTLS, p.ClientTLS} {
+		if folder != "" && !slices.Contains(folders, folder) {
+			folders = append(folders, folder)
+		}
+	}
+	return folders
+}
+
+// credentialParts are the settings that name files, with what each is.
+func credentialParts() []Part { return []Part{PartAuthorities, PartCertificate, PartKey} }
+
+// seeHere looks at the files where the role's agents on this machine would read them.
+func (s *Source) seeHere(role pki.Role, files agentconf.Files) {
+	for _, part := range credentialParts() {
+		if path := files.Text(string(part)); path != "" && isFile(path) {
+			s.see(role, part, path)
+		}
+	}
+}
+
+// see takes a file down with what it holds; of a key, its mode and owner, and what lies beside it besides.
+func (s *Source) see(role pki.Role, part Part, path string) {
+	if m, ok := materialAt(role, part, path); ok {
+		s.Material = append(s.Material, m)
+	}
+	if part != PartKey {
 		return
 	}
-	if o, err := originalOf(role, key, HoldsKey); err == nil {
+	if o, err := originalOf(role, path, HoldsKey); err == nil {
 		s.Originals = append(s.Originals, o)
 	}
-	s.Originals = append(s.Originals, authorityKeys(role, key)...)
+	var of []Material // what another role has there is this one's too
+	for _, m := range s.Material {
+		if m.Role == role {
+			of = append(of, m)
+		}
+	}
+	s.Material = append(s.Material, materialIn(role, filepath.Dir(path), of)...)
 }
 
 // handedIn is the role's credential out of the folder. Nil: its configuration has no tls block.
 func (s *Source) handedIn(role pki.Role, files agentconf.Files, folder string) (*pki.Credential, error) {
 	c := pki.Credential{Identity: pki.Identity{Role: role, Region: s.Region}}
-	found := map[string]string{}
-	for _, part := range []struct {
-		setting string
-		into    *[]byte
-	}{{"tls.ca_file", &c.CAPEM}, {"tls.cert_file", &c.CertPEM}, {"tls.key_file", &c.KeyPEM}} {
-		named := files.Text(part.setting)
+	into := map[Part]*[]byte{PartAuthorities: &c.CAPEM, PartCertificate: &c.CertPEM, PartKey: &c.KeyPEM}
+	found, names := map[Part]string{}, map[string]string{}
+	var err error
+	for _, part := range credentialParts() {
+		named := files.Text(string(part))
 		if named == "" {
 			continue
 		}
-		path, err := find(folder, named)
+		path, err := find(folder, named, role)
 		if err != nil {
-			return nil, fmt.Errorf("%s%s: %w", part.setting, at(files, part.setting), err)
+			return nil, fmt.Errorf("%s%s: %w", part, at(files, string(part)), err)
 		}
-		if *part.into, err = os.ReadFile(path); err != nil {
+		if before := names[path]; before != "" && filepath.Clean(before) != filepath.Clean(named) {
+			return nil, fmt.Errorf("%s%s: %s and %s both lead to %s: keep them below %s at their whole paths, so that each has its own",
+				part, at(files, string(part)), before, named, path, folder)
+		}
+		if *into[part], err = os.ReadFile(path); err != nil {
 			return nil, err
 		}
-		found[part.setting] = path
+		found[part], names[path] = path, named
 	}
-	switch len(found) {
-	case 0:
+	switch {
+	case len(found) == 0:
 		return nil, nil //nolint:nilnil // nothing is named, so nothing is handed in
-	case 3:
-	default:
-		return nil, fmt.Errorf("the tls block of %s names %d of ca_file, cert_file and key_file: name all three, or leave --tls-dir out", named(files), len(found))
+	case found[PartCertificate] == "", found[PartKey] == "":
+		return nil, fmt.Errorf("the tls block of %s names one of cert_file and key_file: an agent has neither then; name both, or leave --tls-dir out", named(files))
 	}
-	s.seeKey(role, found["tls.key_file"])
-	return &c, checkCredential(c, found, s.Region)
-}
-
-// find is where the folder has the file: below it at its whole path, or by its last part.
-func find(folder, named string) (string, error) {
-	candidates := []string{filepath.Join(folder, named), filepath.Join(folder, filepath.Base(named))}
-	for _, path := range candidates {
-		if isFile(path) {
-			return path, nil
+	if found[PartAuthorities] == "" {
+		if c.CAPEM, err = withoutFile(c, folder); err != nil {
+			return nil, err
 		}
 	}
-	return "", fmt.Errorf("it names %s, and there is neither %s nor %s: put it there, or leave --tls-dir out and the lab issues certificates of its own",
-		named, candidates[0], candidates[1])
+	for _, part := range credentialParts() {
+		if found[part] != "" {
+			s.see(role, part, found[part])
+		}
+	}
+	return &c, checkCredential(c, found)
 }
 
-// checkCredential refuses files that do not belong together, and a certificate of the wrong role: with them the verdict
-// would be about a slip of whoever handed them in.
-func checkCredential(c pki.Credential, found map[string]string, region string) error {
-	cert, key := found["tls.cert_file"], found["tls.key_file"]
-	if _, err := c.Authorities(); err != nil {
-		return fmt.Errorf("%s holds no certificate of an authority (PEM): %w", found["tls.ca_file"], err)
+// find is where the folder has the file: in a folder of it that is the role's, else in itself; at its whole path, or at as much
+// of its end as there is; else the one file below that is named so.
+func find(folder, named string, role pki.Role) (string, error) {
+	parts := strings.Split(strings.Trim(filepath.ToSlash(filepath.Clean(named)), "/"), "/")
+	for _, root := range []string{filepath.Join(folder, string(role)), filepath.Join(folder, string(role)+"s"), folder} {
+		for first := range parts {
+			if path := filepath.Join(append([]string{root}, parts[first:]...)...); isFile(path) {
+				return path, nil
+			}
+		}
 	}
-	leaf, err := c.Leaf()
-	if err != nil {
+	below := namedBelow(folder, filepath.Base(named))
+	switch len(below) {
+	case 1:
+		return below[0], nil
+	case 0:
+		return "", fmt.Errorf("it names %s, and there is neither %s nor %s, nor a file of that name below: put it there, or leave --tls-dir out and the lab issues certificates of its own",
+			named, filepath.Join(folder, named), filepath.Join(folder, filepath.Base(named)))
+	default:
+		return "", fmt.Errorf("it names %s, and %s has several of that name: %s; put the right one at %s, or hand each role's folder in with --server-tls-dir and --client-tls-dir",
+			named, folder, strings.Join(below, ", "), filepath.Join(folder, named))
+	}
+}
+
+// checkCredential refuses files that no agent starts with: with them the verdict would be about a slip of whoever handed them
+// in.
+func checkCredential(c pki.Credential, found map[Part]string) error {
+	cert, key := found[PartCertificate], found[PartKey]
+	if _, err := c.Authorities(); err != nil {
+		return fmt.Errorf("%s holds no certificate of an authority (PEM): %w", found[PartAuthorities], err)
+	}
+	if _, err := c.Leaf(); err != nil {
 		return fmt.Errorf("%s holds no certificate (PEM): %w", cert, err)
 	}
 	if _, err := tls.X509KeyPair(c.CertPEM, c.KeyPEM); err != nil {
 		return fmt.Errorf("%s is not the key of %s: hand in the two that belong together: %w", key, cert, err)
-	}
-	names := append(slices.Clone(leaf.DNSNames), leaf.Subject.CommonName)
-	if want := c.Identity.Name(); !slices.Contains(names, want) {
-		return fmt.Errorf("%s is a certificate of the wrong role or region: it names %s, and a %s of region %s needs %s",
-			cert, strings.Join(names, ", "), c.Identity.Role, region, want)
 	}
 	return nil
 }
@@ -120,9 +188,12 @@ func checkCredential(c pki.Credential, found map[string]string, region string) e
 func (s *Source) findSigner(folder string) {
 	handed := s.Configuration.Server.Credential
 	if handed == nil {
+		handed = s.Configuration.Client.Credential
+	}
+	if handed == nil {
 		return
 	}
-	if cli, err := pki.LoadCredential(folder, pki.Identity{Role: pki.CLI, Region: s.Region}); err == nil {
+	if cli, err := pki.LoadCredential(folder, pki.Identity{Role: pki.CLI, Region: s.Region}); err == nil && s.Configuration.CLI == nil {
 		cli.CAPEM = handed.CAPEM
 		s.Configuration.CLI = &cli
 	}
@@ -130,25 +201,80 @@ func (s *Source) findSigner(folder string) {
 	if err != nil {
 		return
 	}
-	if trusts(*handed, authority) == nil {
+	if s.leadsTo(authority) {
 		s.Configuration.Authority = authority
 	}
 }
 
-// trusts is an error unless the holder of the credential trusts the authority.
-func trusts(c pki.Credential, a *pki.Authority) error {
-	trusted, err := c.Authorities()
+// leadsTo reports whether a certificate of an agent leads to the authority.
+func (s *Source) leadsTo(a *pki.Authority) bool {
+	own, err := pki.DecodeCertificates(a.CertificatePEM())
 	if err != nil {
-		return err
+		return false
 	}
-	own, err := pki.Credential{CAPEM: a.CertificatePEM()}.Authorities()
-	if err != nil {
-		return err
-	}
-	for _, t := range trusted {
-		if t.Equal(own[0]) {
-			return nil
+	for _, c := range []*pki.Credential{s.Configuration.Server.Credential, s.Configuration.Client.Credential} {
+		if c == nil {
+			continue
+		}
+		if chain, err := c.Chain(); err == nil && len(pki.LeadsTo(chain[0], chain[1:], own)) > 0 {
+			return true
 		}
 	}
-	return errors.New("it is not among those that the certificate's holder trusts")
+	return false
+}
+
+// namedBelow are the files of that name in the folder and those below it.
+func namedBelow(folder, name string) []string {
+	var out []string
+	_ = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		if err == nil && entry.Name() == name && isFile(path) {
+			out = append(out, path)
+		}
+		return nil // what cannot be looked at holds nothing that could be handed in
+	})
+	return out
+}
+
+// withoutFile returns the authorities (PEM) for a certificate whose holder names no tls.ca_file. Such an agent asks for no
+// certificate (helper/tlsutil/config.go:342), and its callers go by the system's store. Those are taken to which the certificate
+// leads: of the folder's files, or of the store.
+func withoutFile(c pki.Credential, folder string) ([]byte, error) {
+	chain, err := c.Chain()
+	if err != nil {
+		return nil, fmt.Errorf("tls.cert_file: %w", err)
+	}
+	var authorities []*x509.Certificate
+	for _, m := range materialIn("", folder, nil) {
+		for _, a := range m.Certificates {
+			if pki.MaySign(a) && !a.Equal(chain[0]) {
+				authorities = append(authorities, a)
+			}
+		}
+	}
+	if anchors := pki.LeadsTo(chain[0], chain[1:], authorities); len(anchors) > 0 {
+		return pki.EncodeCertificates(anchors), nil
+	}
+	between := x509.NewCertPool()
+	for _, a := range chain[1:] {
+		between.AddCert(a)
+	}
+	paths, err := chain[0].Verify(x509.VerifyOptions{Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	if err != nil {
+		return nil, fmt.Errorf("no tls.ca_file is named, and the certificate leads neither to an authority whose certificate is in %s nor to one of this system's store (issuer %s): put the issuer's certificate there: %w",
+			folder, pki.NameText(chain[0].RawIssuer), err)
+	}
+	return pki.EncodeCertificates(paths[0][len(paths[0])-1:]), nil
+}
+
+// noteOneForBoth says that one certificate is judged for both roles, where their lines are alike and one folder was handed in:
+// hosts have a file of their own at one and the same path.
+func (s *Source) noteOneForBoth(p Paths) {
+	server, client := s.Configuration.Server.Credential, s.Configuration.Client.Credential
+	if server == nil || client == nil || p.tlsOf(pki.Server) != p.tlsOf(pki.Client) || !bytes.Equal(server.CertPEM, client.CertPEM) {
+		return
+	}
+	path := s.files(pki.Client).Text(string(PartCertificate))
+	s.Notes = append(s.Notes, fmt.Sprintf(
+		"servers and clients both have %s as tls.cert_file, and %s has one such file, which was judged for both: where each role has its own, hand them in with --server-tls-dir and --client-tls-dir",
+		path, p.tlsOf(pki.Client)))
 }

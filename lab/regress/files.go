@@ -41,26 +41,19 @@ func faults() []fault {
 			id: "key-file-is-private", title: "the private key can be read by its owner and group alone", severity: posture.Critical,
 			why:  "whoever can read the file is an agent of the cluster, and Nomad starts without a word (verified against Nomad 1.11.3)",
 			what: "a private key that everybody may read", settings: []string{"tls.key_file"}, of: []Holds{HoldsKey}, is: open, local: true,
-			decoy: decoyFile("key.pem", 0o644),
+			decoy: decoyFile("key.pem", 0o644, ""),
 		},
 		{
 			id: "key-file-belongs-to-root-or-the-agent", title: "the private key belongs to root or to whoever the configuration belongs to", severity: posture.High,
 			why:  "the owner of a file may change its mode, and so read it (chmod(2))",
 			what: "a private key that belongs to somebody else", settings: []string{"tls.key_file"}, of: []Holds{HoldsKey},
-			is: strangers, local: true, ofReader: true, decoy: decoyFile("key.pem", 0o600),
+			is: strangers, local: true, ofReader: true, decoy: decoyFile("key.pem", 0o600, ""),
 		},
 		{
 			id: "configuration-with-secrets-is-private", title: "configuration that holds a secret can be read by its owner and group alone", severity: posture.Critical,
 			why:  "whoever has the gossip key speaks with the servers, and whoever has a token has its rights; Nomad starts without a word (verified against Nomad 1.11.3)",
 			what: "configuration with a secret that everybody may read", settings: []string{"server.encrypt", "acl.replication_token"},
-			of: []Holds{HoldsSecrets}, is: open, local: true, decoy: decoyFile("gossip.hcl", 0o644),
-		},
-		{
-			id: "key-of-authority-lies-elsewhere", title: "no authority's private key lies beside the agent's", severity: posture.Critical,
-			why:  "whoever reads it makes certificates of any role; an agent needs the authority's certificate alone (nomad tls ca create writes both into one folder)",
-			what: "an authority's private key beside the agent's", settings: []string{"tls.key_file"},
-			of: []Holds{HoldsAuthority, HoldsKey}, is: func(o Original, _ []Original) bool { return o.Holds == HoldsAuthority },
-			decoy: decoyFile("nomad-agent-ca-key.pem", 0o600),
+			of: []Holds{HoldsSecrets}, is: open, local: true, decoy: decoyFile("gossip.hcl", 0o644, decoySecret),
 		},
 	}
 }
@@ -82,11 +75,14 @@ func readers(all []Original) []int {
 	return owners
 }
 
+// decoySecret is configuration with a secret, of a cluster that there is none of.
+const decoySecret = `server { encrypt = "bm8gY2x1c3RlciBoYXMgdGhpcyBvbmUsIGV2ZXIgISE=" }`
+
 // decoyFile makes a file that has the fault.
-func decoyFile(name string, mode fs.FileMode) func(string) error {
+func decoyFile(name string, mode fs.FileMode, text string) func(string) error {
 	return func(folder string) error {
 		at := filepath.Join(folder, name)
-		if err := os.WriteFile(at, nil, mode); err != nil {
+		if err := os.WriteFile(at, []byte(text), mode); err != nil {
 			return err
 		}
 		return os.Chmod(at, mode) // whatever the umask is
@@ -110,7 +106,7 @@ func fileChecks(role pki.Role, originals []Original) ([]posture.Check, error) {
 func (f fault) spec(role pki.Role, originals []Original) posture.Spec {
 	s := posture.Spec{
 		ID: fmt.Sprintf("%s-%s", role, f.id), Title: f.title, Plane: probe.PlaneFiles, Kind: posture.Safe, Severity: f.severity,
-		Why: f.why, Settings: f.settings, Roles: []pki.Role{role}, Want: posture.Want{probe.Absent},
+		Why: f.why, Settings: f.settingsOf(originals), Roles: []pki.Role{role}, Want: posture.Want{probe.Absent},
 		Probe: probe.New(probe.PlaneFiles, "look for "+f.what+" among your files", func(context.Context, probe.Target) probe.Observation {
 			return f.look(originals)
 		}).Classed(probe.Reads()),
@@ -119,6 +115,8 @@ func (f fault) spec(role pki.Role, originals []Original) posture.Spec {
 		}).Classed(probe.Reads()),
 	}
 	switch {
+	case !slices.ContainsFunc(originals, func(o Original) bool { return slices.Contains(f.of, o.Holds) }) && slices.Contains(f.of, HoldsSecrets):
+		s.Lacks = "none of your files that were read holds a secret"
 	case !slices.ContainsFunc(originals, func(o Original) bool { return slices.Contains(f.of, o.Holds) }):
 		s.Lacks = "none of your files that were read is one: hand the keys in with --tls-dir, or run this where they are"
 	case f.ofReader && len(readers(originals)) == 0:
@@ -130,18 +128,49 @@ func (f fault) spec(role pki.Role, originals []Original) posture.Spec {
 // look looks at the files.
 func (f fault) look(originals []Original) probe.Observation {
 	o := probe.Observation{Outcome: probe.Absent}
-	var seen []string
+	var seen, sound []string
 	for _, file := range originals {
 		if !slices.Contains(f.of, file.Holds) {
 			continue
 		}
-		seen = append(seen, fmt.Sprintf("%s: %s, mode %04o, user %d", file.Path, file.Holds, file.Mode, file.Owner))
+		words := fmt.Sprintf("%s: %s, mode %04o, user %d", file.Path, file.Holds, file.Mode, file.Owner)
+		for _, secret := range file.Secrets {
+			words += fmt.Sprintf(", %s in line %d", secret.Setting, secret.Number)
+		}
 		if f.is(file, originals) {
 			o.Outcome = probe.Found
+			seen = append(seen, words)
+		} else {
+			sound = append(sound, words)
 		}
+	}
+	if o.Outcome == probe.Absent { // what is right is told only where nothing is wrong
+		seen = sound
 	}
 	o.Received = strings.Join(seen, "; ")
 	return o
+}
+
+// settingsOf are the settings that the promise rests on: of secrets, those that stand in the files at fault, or in any.
+func (f fault) settingsOf(originals []Original) []string {
+	if !slices.Contains(f.of, HoldsSecrets) {
+		return f.settings
+	}
+	wrong := slices.DeleteFunc(slices.Clone(originals), func(o Original) bool { return !f.is(o, originals) })
+	for _, from := range [][]Original{wrong, originals} {
+		var settings []string
+		for _, o := range from {
+			for _, secret := range o.Secrets {
+				if !slices.Contains(settings, secret.Setting) {
+					settings = append(settings, secret.Setting)
+				}
+			}
+		}
+		if len(settings) > 0 {
+			return settings
+		}
+	}
+	return f.settings
 }
 
 // lookAtDecoy looks at a file that is there to be found.
@@ -158,16 +187,24 @@ func (f fault) lookAtDecoy(role pki.Role) probe.Observation {
 	if err != nil || len(entries) != 1 {
 		return probe.Observation{Outcome: probe.Failed, Err: "the file of our own is not there"}
 	}
-	holds := f.of[0]
-	file, err := originalOf(role, filepath.Join(folder, entries[0].Name()), holds)
+	all, err := f.read(role, filepath.Join(folder, entries[0].Name()))
 	if err != nil {
 		return probe.Observation{Outcome: probe.Failed, Err: err.Error()}
 	}
-	all := []Original{file}
-	if file.Owner == 0 { // a file of root's belongs to no stranger: it is looked at as if it were somebody's
+	if all[0].Owner == 0 { // a file of root's belongs to no stranger: it is looked at as if it were somebody's
 		all[0].Owner = stranger
 	}
 	return f.look(all)
+}
+
+// read reads the file as a user's is: whether configuration holds a secret is found out of it.
+func (f fault) read(role pki.Role, path string) ([]Original, error) {
+	if slices.Contains(f.of, HoldsSecrets) {
+		_, originals, err := readFiles(role, []string{path})
+		return originals, err
+	}
+	file, err := originalOf(role, path, f.of[0])
+	return []Original{file}, err
 }
 
 // stranger is a user that no file belongs to (4294967294 is what Linux gives to unmapped users, 65534 is nobody).
@@ -194,5 +231,6 @@ func lookAtFiles(ctx context.Context, s Source) ([]finding.Finding, error) {
 		}
 		all = append(all, found...)
 	}
-	return all, nil
+	found, err := lookAtMaterial(ctx, s)
+	return append(all, found...), err
 }

@@ -59,12 +59,44 @@ func TestFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, signing},
+		"an authority's key beside, by another name": {func(t *testing.T, _, tls string) {
+			if err := authority.Save(tls); err != nil {
+				t.Fatal(err)
+			}
+			rename(t, filepath.Join(tls, pki.CAKeyFile), filepath.Join(tls, "deep", "issuing.key"))
+		}, signing},
+		"another key by the name of an authority's": {func(t *testing.T, _, tls string) {
+			text, err := os.ReadFile(filepath.Join(tls, "server-key.pem"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(tls, pki.CAKeyFile), text, 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}, ""},
+		"a comment, a header, a meta entry and a path": {func(t *testing.T, config, _ string) {
+			text := `# Ask ops for the token: it is not kept here. encrypt = "no"
+			client { meta { key = "value" } chroot_env { "/etc/passwd" = "/etc/passwd" } }
+			http_api_response_headers { "Access-Control-Allow-Credentials" = "true" }
+			consul { token = "" }
+			plugin "docker" { config { auth { config = "/etc/docker-auth.json" } } }`
+			if err := os.WriteFile(filepath.Join(config, "more.hcl"), []byte(text), 0o644); err != nil { //nolint:gosec // as in a checkout
+				t.Fatal(err)
+			}
+		}, ""},
+		"a token in JSON for everybody": {func(t *testing.T, config, _ string) {
+			if err := os.WriteFile(filepath.Join(config, "more.json"), []byte(`{"consul": [{"token": "s3cr3t"}]}`), 0o644); err != nil { //nolint:gosec // the fault
+				t.Fatal(err)
+			}
+		}, secret},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := written(t, map[string]string{
 				"server.hcl": soundServer, "gossip.hcl": `server { encrypt = "dVPlufFjUOQuaP87qGEvVKnHxbz55Ze9DPwVHP3FsFg=" }`,
 			})
-			tls := written(t, credentials(t, authority, pki.Identity{Role: pki.Server}))
+			files := credentials(t, authority, pki.Identity{Role: pki.Server})
+			files["person.pem"] = credentials(t, authority, pki.Identity{Role: pki.CLI})["server.pem"]
+			tls := written(t, files)
 			test.fault(t, config, tls)
 			s, err := regress.Read(regress.Paths{Server: []string{config}, TLS: tls})
 			if err != nil {
@@ -96,6 +128,17 @@ func stranger(t *testing.T, s regress.Source, breaks string) {
 	}
 	if got := looked(t, s)[breaks]; got != finding.Broken {
 		t.Errorf("with a key of a stranger's, %s is %s", breaks, got)
+	}
+}
+
+// rename moves a file, perhaps into a folder that is not there yet.
+func rename(t *testing.T, from, to string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Rename(from, to); err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -6,10 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 
@@ -56,7 +54,7 @@ func read(p Paths) (Source, error) {
 	if err := s.understand(); err != nil {
 		return Source{}, err
 	}
-	return s, s.readCredentials(p.TLS)
+	return s, s.readCredentials(p)
 }
 
 // whole refuses JSON that is cut off. To the parser that Nomad has of it the end of a file ends every object, so that Nomad
@@ -88,15 +86,15 @@ func readFiles(role pki.Role, paths []string) (agentconf.Files, []Original, erro
 			if err != nil {
 				return nil, nil, err
 			}
-			holds := HoldsSettings
-			if string(agentconf.Redact(text)) != string(text) {
-				holds = HoldsSecrets
-			}
-			original, err := originalOf(role, name, holds)
+			file := agentconf.File{Name: name, Text: text}
+			original, err := originalOf(role, name, HoldsSettings)
 			if err != nil {
 				return nil, nil, err
 			}
-			files, originals = append(files, agentconf.File{Name: name, Text: text}), append(originals, original)
+			if original.Secrets = (agentconf.Files{file}).Secrets(); len(original.Secrets) > 0 {
+				original.Holds = HoldsSecrets
+			}
+			files, originals = append(files, file), append(originals, original)
 		}
 	}
 	return files, originals, nil
@@ -232,26 +230,4 @@ func at(files agentconf.Files, setting string) string {
 func isFile(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.Mode().IsRegular()
-}
-
-// authorityKeys are the keys of authorities that lie beside a file, by the names that `nomad tls`, cfssl and openssl's
-// habit give them.
-func authorityKeys(role pki.Role, beside string) []Original {
-	entries, err := os.ReadDir(filepath.Dir(beside))
-	if err != nil {
-		return nil
-	}
-	var out []Original
-	for _, e := range entries {
-		name := strings.ToLower(e.Name())
-		if !slices.ContainsFunc([]string{"ca-key.pem", "ca.key", "ca-key.key", "ca_key.pem"}, func(end string) bool {
-			return strings.HasSuffix(name, end)
-		}) || e.Type()&fs.ModeType != 0 {
-			continue
-		}
-		if o, err := originalOf(role, filepath.Join(filepath.Dir(beside), e.Name()), HoldsAuthority); err == nil {
-			out = append(out, o)
-		}
-	}
-	return out
 }

@@ -172,9 +172,24 @@ func TestHandedIn(t *testing.T) {
 			}),
 			says: []string{"server-key.pem is not the key of", "server.pem"},
 		},
-		"a certificate of another role": {
-			tls:  credentials(t, authority, pki.Identity{Role: pki.Client}),
-			says: []string{"wrong role or region", "client.global.nomad", "needs server.global.nomad"},
+		"a certificate of another role, which is for the checks to find": {tls: credentials(t, authority, pki.Identity{Role: pki.Client})},
+		"in a folder of the role": {tls: server(func(f map[string]string) {
+			for _, name := range []string{"ca.pem", "server.pem", "server-key.pem"} {
+				f["server/"+name] = f[name]
+				delete(f, name)
+			}
+			f["client/server.pem"] = "another"
+		})},
+		"somewhere below": {tls: server(func(f map[string]string) {
+			f["a/b/server-key.pem"] = f["server-key.pem"]
+			delete(f, "server-key.pem")
+		})},
+		"twice below": {
+			tls: server(func(f map[string]string) {
+				f["a/server-key.pem"], f["b/server-key.pem"] = f["server-key.pem"], f["server-key.pem"]
+				delete(f, "server-key.pem")
+			}),
+			says: []string{"tls.key_file", "has several of that name", "--server-tls-dir"},
 		},
 		"no certificate": {
 			tls: server(func(f map[string]string) { f["server.pem"] = "hello" }), says: []string{"server.pem holds no certificate"},

@@ -18,9 +18,11 @@ type Paths struct {
 	// Server and Client are files and folders in the order of the agent's own -config flags. Server must not be empty; an
 	// empty Client is a cluster without clients.
 	Server, Client []string
-	// TLS is the folder that has the files which the tls blocks name, by those paths or by their last part. Empty: the lab
+	// TLS is the folder that has the files which the tls blocks name, by those paths or by the end of them. Empty: the lab
 	// issues the certificates.
 	TLS string
+	// ServerTLS and ClientTLS are the folders of each role, where they are not one. Empty: TLS.
+	ServerTLS, ClientTLS string
 }
 
 // Source is a user's configuration as it was read. Nothing that is done with it writes to the user's files.
@@ -29,6 +31,11 @@ type Source struct {
 	Configuration *lab.Configuration
 	// Originals are the user's own files whose modes and owners count.
 	Originals []Original
+	// Material are the files with certificates and keys that were handed in, or that lie where this machine's own agents have
+	// them. Empty: the lab issues the certificates, and nothing is known of the user's.
+	Material []Material
+	// Notes say what a reader of a report must know first of how the configuration was read.
+	Notes []string
 	// Region and Datacenter are the servers', and Servers is how many begin a cluster.
 	Region, Datacenter string
 	Servers            int
@@ -45,8 +52,6 @@ const (
 	HoldsSecrets Holds = "configuration with secrets"
 	// HoldsSettings is configuration without one.
 	HoldsSettings Holds = "configuration"
-	// HoldsAuthority is an authority's private key.
-	HoldsAuthority Holds = "authority's private key"
 )
 
 // Original is a file of the user's.
@@ -58,6 +63,8 @@ type Original struct {
 	Mode  fs.FileMode
 	// Owner is the numeric user that it belongs to.
 	Owner int
+	// Secrets are the lines of a configuration that hold one.
+	Secrets []agentconf.Secret
 }
 
 // hasClients says whether the configuration has one for clients.

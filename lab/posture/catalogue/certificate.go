@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	// spareTime is how long a certificate must last at least: a day, for whoever is paged about it at night.
+	// spareTime is the most that a certificate must last.
 	spareTime = 24 * time.Hour
 	// longestLife is the longest life of a certificate, and an hour for clocks that lag: what the CA/Browser Forum's Baseline
 	// Requirements (6.3.2) allow, and a month more than `nomad tls cert create` gives.
@@ -38,6 +38,8 @@ type sight struct {
 	what string
 	// in says whether it is in the agent's certificate.
 	in func(*x509.Certificate) (bool, string)
+	// above says whether it is in an authority that the agent's certificate leads to. Nil: authorities are not looked at.
+	above func(authority *x509.Certificate) (bool, string)
 	// decoy has it.
 	decoy decoy
 }
@@ -52,7 +54,7 @@ func (i Ingredients) certificates() []posture.Spec {
 					if len(o.Served) == 0 {
 						return false, "", errors.New("the agent showed no certificate")
 					}
-					there, saw := s.in(o.Served[0])
+					there, saw := i.inChain(s, o.Served)
 					return there, saw, nil
 				}})
 			}
@@ -65,6 +67,22 @@ func (i Ingredients) certificates() []posture.Spec {
 		}
 		return all
 	})
+}
+
+// inChain looks at the agent's certificate, and at the authorities that it leads to: those that it sends along, and those of
+// the cluster that are known.
+func (i Ingredients) inChain(s sight, served []*x509.Certificate) (there bool, saw string) {
+	there, saw = s.in(served[0])
+	if s.above == nil || there {
+		return there, saw
+	}
+	known := slices.Concat(served[1:], i.Authorities)
+	for _, a := range pki.LeadsTo(served[0], nil, known) {
+		if bad, sawThere := s.above(a); bad {
+			return true, "its authority " + pki.NameText(a.RawSubject) + ": " + sawThere
+		}
+	}
+	return false, saw
 }
 
 // namesOf are what the names of a role's certificate must not say. Nomad takes role and region from any of them, the
@@ -86,8 +104,8 @@ func (i Ingredients) namesOf(role pki.Role) []sight {
 			id: "names-no-second-role", title: "names no other role", severity: severity,
 			why:  "Nomad goes by any name in a certificate, so " + power + " (nomad/server.go:634)",
 			what: "the name of another role", in: anyName(func(name string) bool {
-				r, _, is := roleName(name)
-				return is && r != string(role)
+				r, is := ParseRoleName(name)
+				return is && r.Role != string(role)
 			}),
 			decoy: presenting("whose certificate names "+second, named(second)),
 		},
@@ -95,8 +113,8 @@ func (i Ingredients) namesOf(role pki.Role) []sight {
 			id: "names-no-second-region", title: "names no other region", severity: posture.High,
 			why:  "a certificate that names two regions is let in by both, to Raft too (verified against Nomad 1.11.3)",
 			what: "the name of another region", in: anyName(func(name string) bool {
-				_, region, is := roleName(name)
-				return is && region != i.region()
+				r, is := ParseRoleName(name)
+				return is && r.Region != i.region()
 			}),
 			decoy: presenting("whose certificate names another region", named(string(role)+".elsewhere.nomad")),
 		},
@@ -135,26 +153,28 @@ func (i Ingredients) traits() []sight {
 			decoy: flawed("whose certificate is for every purpose", pki.NoEKU()),
 		},
 		{
-			id: "has-a-strong-key", title: "has a key of at least 2048 bits of RSA, or of 256 of an elliptic curve", severity: posture.High,
+			id: "has-a-strong-key", title: "has a key of at least 2048 bits of RSA, or of 256 of an elliptic curve, and so have its authorities", severity: posture.High,
 			why:  "shorter keys can be broken (NIST SP 800-131A), and Nomad has no policy of its own (verified against Nomad 1.11.3)",
 			more: []string{"tls.key_file"},
-			what: "a key that is too short", in: shortOfBits,
+			what: "a key that is too short", in: ShortKey,
+			above: ShortKey,
 			decoy: flawed("whose certificate has an RSA key of 1024 bits", pki.WeakKey()),
 		},
 		{
 			id: "cannot-sign", title: "cannot sign others", severity: posture.Critical,
 			why:  "whoever has the key of a certificate that can sign makes itself any role (RFC 5280, 4.2.1.9)",
 			what: "the right to sign certificates", in: func(c *x509.Certificate) (bool, string) {
-				can := c.IsCA || c.KeyUsage&x509.KeyUsageCertSign != 0
+				can := CanSign(c)
 				return can, fmt.Sprintf("an authority: %t", can)
 			},
 			decoy: flawed("whose certificate can sign others", pki.CanSign()),
 		},
 		{
-			id: "lasts-another-day", title: "lasts for another day", severity: posture.High,
-			why:  "when it ends the agent's peers refuse it, and nothing in its own log or its health tells so beforehand (verified against Nomad 1.11.3)",
-			what: "an end within 24 hours", in: func(c *x509.Certificate) (bool, string) {
-				return time.Until(c.NotAfter) < spareTime, "it ends at " + c.NotAfter.UTC().Format(time.RFC3339)
+			id: "lasts-another-day", title: "lasts for another day, or a tenth of its life where that is less, and its authorities for a day", severity: posture.High,
+			why:  "when it or one of its authorities ends the agent's peers refuse it, and nothing in its own log or its health tells so beforehand (verified against Nomad 1.11.3)",
+			what: "an end that is near", in: endsSoon,
+			above: func(a *x509.Certificate) (bool, string) {
+				return time.Until(a.NotAfter) < spareTime, "it ends at " + a.NotAfter.UTC().Format(time.RFC3339)
 			},
 			decoy: flawed("whose certificate ends within two hours", pki.NearlyExpired()),
 		},
@@ -170,6 +190,17 @@ func (i Ingredients) traits() []sight {
 	}
 }
 
+// spare is how long a certificate must last at least: a day, for whoever is paged about it at night; of one that was made for
+// less than ten, a tenth of its life. Who makes them so
+// short has a program renew them.
+func spare(c *x509.Certificate) time.Duration { return min(spareTime, c.NotAfter.Sub(c.NotBefore)/10) }
+
+// endsSoon says whether the certificate has less time left than it must last.
+func endsSoon(c *x509.Certificate) (bool, string) {
+	return time.Until(c.NotAfter) < spare(c), fmt.Sprintf("it ends at %s, and was made for %s",
+		c.NotAfter.UTC().Format(time.RFC3339), c.NotAfter.Sub(c.NotBefore).Round(time.Minute))
+}
+
 // anyName looks at each name of a certificate.
 func anyName(is func(string) bool) func(*x509.Certificate) (bool, string) {
 	return func(c *x509.Certificate) (bool, string) {
@@ -177,14 +208,20 @@ func anyName(is func(string) bool) func(*x509.Certificate) (bool, string) {
 	}
 }
 
-// roleName takes a name such as server.global.nomad apart.
-func roleName(name string) (role, region string, is bool) {
+// RoleName is what a name such as server.global.nomad says to Nomad.
+type RoleName struct{ Role, Region string }
+
+// ParseRoleName takes a name such as server.global.nomad apart. is is false for a name of another form.
+func ParseRoleName(name string) (r RoleName, is bool) {
 	parts := strings.Split(strings.ToLower(name), ".")
 	if len(parts) != 3 || parts[2] != "nomad" || !slices.Contains([]string{"server", "client", "cli"}, parts[0]) {
-		return "", "", false
+		return RoleName{}, false
 	}
-	return parts[0], parts[1], true
+	return RoleName{parts[0], parts[1]}, true
 }
+
+// CanSign reports whether the certificate has the right to sign others.
+func CanSign(c *x509.Certificate) bool { return c.IsCA || c.KeyUsage&x509.KeyUsageCertSign != 0 }
 
 // otherPurpose says whether the certificate is good for something beside TLS.
 func otherPurpose(c *x509.Certificate) (bool, string) {
@@ -197,8 +234,8 @@ func otherPurpose(c *x509.Certificate) (bool, string) {
 	return beside, fmt.Sprintf("a purpose beside TLS: %t", beside)
 }
 
-// shortOfBits says whether the certificate's key is too short, or of a kind that is not known to be strong.
-func shortOfBits(c *x509.Certificate) (bool, string) {
+// ShortKey reports whether the certificate's key is too short, or of a kind that is not known to be strong.
+func ShortKey(c *x509.Certificate) (bool, string) {
 	switch key := c.PublicKey.(type) {
 	case *rsa.PublicKey:
 		return key.N.BitLen() < fewestBits, fmt.Sprintf("an RSA key of %d bits", key.N.BitLen())

@@ -28,6 +28,13 @@ func StrangeAuthority(all bool, own ...*x509.Certificate) probe.Look {
 	return Ingredients{Authorities: own, AllAuthorities: all}.strangeAuthority()
 }
 
+// InChain is the look at an agent's certificate and its authorities, of the trait of that ID.
+func InChain(id string, o probe.Observation, own ...*x509.Certificate) (bool, string) {
+	i := Ingredients{Authorities: own}
+	all := i.traits()
+	return i.inChain(all[slices.IndexFunc(all, func(s sight) bool { return s.id == id })], o.Served)
+}
+
 // DriversOf is the look for raw_exec among the drivers of a client in the servers' list.
 func DriversOf(client probe.Target) func(http.Header, []byte) (bool, string, error) {
 	return listing(ofClient(client, offeringRawExec))

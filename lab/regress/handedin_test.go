@@ -1,0 +1,201 @@
+package regress_test
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/regress"
+)
+
+// kept is a folder of --tls-dir for servers and clients, as TestMaterial changes it.
+type kept struct {
+	t         *testing.T
+	authority *pki.Authority
+	files     map[string]string
+}
+
+// issue returns a certificate and its key.
+func (k *kept) issue(id pki.Identity, f pki.Flaw) pki.Credential {
+	k.t.Helper()
+	c, err := k.authority.IssueFlawed(id, f)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return c
+}
+
+// put writes a credential's files by that stem.
+func (k *kept) put(stem string, c pki.Credential) {
+	k.files[stem+".pem"], k.files[stem+"-key.pem"], k.files["ca.pem"] = string(c.CertPEM), string(c.KeyPEM), string(c.CAPEM)
+}
+
+// forKey returns a certificate for the key of another credential.
+func (k *kept) forKey(id pki.Identity, of pki.Credential) pki.Credential {
+	k.t.Helper()
+	c, err := k.authority.IssueForKey(id, of)
+	if err != nil {
+		k.t.Fatal(err)
+	}
+	return c
+}
+
+func bothRoles() map[string]string {
+	of := func(role string) string {
+		return role + ` { enabled = true }
+tls {
+  http      = true
+  rpc       = true
+  ca_file   = "/etc/nomad.d/ca.pem"
+  cert_file = "/etc/nomad.d/` + role + `.pem"
+  key_file  = "/etc/nomad.d/` + role + `-key.pem"
+}
+`
+	}
+	return map[string]string{"server.hcl": of("server"), "client.hcl": of("client")}
+}
+
+// TestMaterial: each fault of what was handed in breaks its promise and no other. What has no fault holds.
+func TestMaterial(t *testing.T) {
+	t.Parallel()
+	server, client, cli := pki.Identity{Role: pki.Server}, pki.Identity{Role: pki.Client}, pki.Identity{Role: pki.CLI}
+	for name, test := range map[string]struct {
+		fault  func(*kept)
+		breaks []string
+	}{
+		"none": {func(*kept) {}, nil},
+		"another authority": {func(k *kept) {
+			k.files["ca.pem"] += string(newAuthority(t, "Another CA").CertificatePEM())
+		}, []string{"server-ca-file-has-no-other-authority", "client-ca-file-has-no-other-authority"}},
+		"another authority of the same name": {func(k *kept) {
+			k.files["ca.pem"] += string(newAuthority(t, "Own CA").CertificatePEM())
+		}, []string{"server-ca-file-has-no-other-authority", "client-ca-file-has-no-other-authority"}},
+		"an authority for clients and one for servers": {func(k *kept) {
+			other := &kept{t: t, authority: newAuthority(t, "Clients' CA"), files: map[string]string{}}
+			c := other.issue(client, pki.Flaw{})
+			k.files["client.pem"], k.files["client-key.pem"] = string(c.CertPEM), string(c.KeyPEM)
+			k.files["ca.pem"] += string(c.CAPEM)
+		}, nil},
+		"a person's certificate that names a client": {func(k *kept) {
+			k.put("global-cli-nomad", k.issue(pki.Identity{Role: pki.CLI, DNSNames: []string{"client.global.nomad"}}, pki.Flaw{}))
+		}, []string{"handed-in-certificates-name-one-role"}},
+		"a person's certificate that names a server alone": {func(k *kept) {
+			k.put("global-cli-nomad", k.issue(server, pki.Flaw{}))
+		}, []string{"handed-in-certificates-name-one-role"}},
+		"another server's certificate": {func(k *kept) { k.put("server-2", k.issue(server, pki.Flaw{})) }, nil},
+		"a certificate of two regions": {func(k *kept) {
+			k.put("server-2", k.issue(pki.Identity{Role: pki.Server, DNSNames: []string{"server.eu.nomad"}}, pki.Flaw{}))
+		}, []string{"handed-in-certificates-name-one-region"}},
+		"a wildcard": {func(k *kept) {
+			k.put("web", k.issue(pki.Identity{Role: pki.CLI, DNSNames: []string{"*.global.nomad"}}, pki.Flaw{}))
+		}, []string{"handed-in-certificates-have-no-wildcard"}},
+		"a certificate that can sign": {func(k *kept) { k.put("person", k.issue(cli, pki.CanSign())) }, []string{"handed-in-certificates-cannot-sign"}},
+		"a short key":                 {func(k *kept) { k.put("person", k.issue(cli, pki.WeakKey())) }, []string{"handed-in-certificates-have-strong-keys"}},
+		"nobody's certificate":        {func(k *kept) { k.put("person", k.issue(cli, pki.Foreign())); k.files["ca.pem"] = k.files["own.pem"] }, nil},
+		"one key for a server and a client": {func(k *kept) {
+			c := k.issue(client, pki.Flaw{})
+			k.put("client", c)
+			k.put("server", k.forKey(server, c))
+		}, []string{"handed-in-keys-serve-one-role"}},
+		"one key for a server and a person": {func(k *kept) {
+			c := k.issue(server, pki.Flaw{})
+			k.put("server", c)
+			k.put("global-cli-nomad", k.forKey(cli, c))
+		}, []string{"handed-in-keys-serve-one-role"}},
+		"a certificate renewed with its key": {func(k *kept) {
+			c := k.issue(server, pki.Flaw{})
+			k.put("server", c)
+			k.files["server-old.pem"] = string(k.forKey(server, c).CertPEM)
+		}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			k := &kept{t: t, authority: newAuthority(t, "Own CA"), files: map[string]string{}}
+			k.put("server", k.issue(server, pki.Flaw{}))
+			k.put("client", k.issue(client, pki.Flaw{}))
+			k.put("other-person", k.issue(cli, pki.Flaw{}))
+			k.files["own.pem"] = k.files["ca.pem"]
+			test.fault(k)
+			s, err := regress.Read(regress.Paths{
+				Server: []string{filepath.Join(written(t, bothRoles()), "server.hcl")},
+				Client: []string{filepath.Join(written(t, bothRoles()), "client.hcl")}, TLS: written(t, k.files),
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			var breaks []string
+			for id, verdict := range looked(t, s) {
+				if verdict == finding.Broken {
+					breaks = append(breaks, id)
+				}
+				if verdict == finding.Skipped && (strings.HasPrefix(id, "handed-in") || strings.Contains(id, "authority")) {
+					t.Errorf("%s is skipped", id)
+				}
+			}
+			slices.Sort(breaks)
+			slices.Sort(test.breaks)
+			if !slices.Equal(breaks, test.breaks) {
+				t.Errorf("it breaks %v, want %v", breaks, test.breaks)
+			}
+		})
+	}
+}
+
+func newAuthority(t *testing.T, name string) *pki.Authority {
+	t.Helper()
+	a, err := pki.NewAuthority(pki.Options{CommonName: name})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+// TestEachRolesFolder: both roles name the same paths, as their hosts do.
+func TestEachRolesFolder(t *testing.T) {
+	authority := newAuthority(t, "Own CA")
+	files := bothRoles()
+	files["client.hcl"] = strings.ReplaceAll(files["client.hcl"], "/client", "/server")
+	config := written(t, files)
+	of := func(role pki.Role) string { return written(t, credentials(t, authority, pki.Identity{Role: role})) }
+	paths := regress.Paths{
+		Server: []string{filepath.Join(config, "server.hcl")}, Client: []string{filepath.Join(config, "client.hcl")},
+		ServerTLS: of(pki.Server), ClientTLS: of(pki.Client),
+	}
+	s, err := regress.Read(paths)
+	if err != nil || len(s.Notes) > 0 {
+		t.Fatalf("%v, notes %v", err, s.Notes)
+	}
+	for role, c := range map[string]*pki.Credential{"server": s.Configuration.Server.Credential, "client": s.Configuration.Client.Credential} {
+		leaf, err := c.Leaf()
+		if err != nil || leaf.Subject.CommonName != role+".global.nomad" {
+			t.Errorf("the %s has the certificate of %s, %v", role, leaf.Subject, err)
+		}
+	}
+	paths.TLS, paths.ServerTLS, paths.ClientTLS = paths.ServerTLS, "", ""
+	if s, err = regress.Read(paths); err != nil || len(s.Notes) != 1 || !strings.Contains(s.Notes[0], "--client-tls-dir") {
+		t.Errorf("one folder for both: %v, notes %v", err, s.Notes)
+	}
+	if err := os.Remove(filepath.Join(paths.TLS, "ca.pem")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestTwoNamesOneFile: a leaf is never taken for the authorities that a line names.
+func TestTwoNamesOneFile(t *testing.T) {
+	config := strings.NewReplacer("nomad.d/ca.pem", "nomad.d/ca/cert.pem", "nomad.d/server.pem", "nomad.d/node/cert.pem").Replace(bothRoles()["server.hcl"])
+	files := credentials(t, newAuthority(t, "Own CA"), pki.Identity{Role: pki.Server})
+	paths := func(tls map[string]string) regress.Paths {
+		return regress.Paths{Server: []string{filepath.Join(written(t, map[string]string{"s.hcl": config}), "s.hcl")}, TLS: written(t, tls)}
+	}
+	_, err := regress.Read(paths(map[string]string{"cert.pem": files["server.pem"], "server-key.pem": files["server-key.pem"]}))
+	refused(t, err, "tls.cert_file", "s.hcl:6", "ca/cert.pem", "node/cert.pem", "both lead to")
+	if _, err := regress.Read(paths(map[string]string{
+		"ca/cert.pem": files["ca.pem"], "node/cert.pem": files["server.pem"], "server-key.pem": files["server-key.pem"],
+	})); err != nil {
+		t.Error(err)
+	}
+}

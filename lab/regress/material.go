@@ -1,0 +1,124 @@
+package regress
+
+import (
+	"crypto"
+	"crypto/x509"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"nomadlab.internal/lab/pki"
+)
+
+// Part is what a file of certificates or keys is to an agent.
+type Part string
+
+// The parts.
+const (
+	// PartAuthorities, PartCertificate and PartKey are the files that tls.ca_file, tls.cert_file and tls.key_file name.
+	PartAuthorities Part = "tls.ca_file"
+	PartCertificate Part = "tls.cert_file"
+	PartKey         Part = "tls.key_file"
+	// PartNone is that of a file that lies beside them, and that no agent reads.
+	PartNone Part = ""
+)
+
+// Material is a file with certificates or private keys that was read. Of keys it has the public half alone.
+type Material struct {
+	pki.Material
+	Path string
+	// Role is whose agents read it, or beside whose files it lies; empty for a file of the folder that was handed in that is
+	// of no role.
+	Role pki.Role
+	Part Part
+}
+
+// maxMaterial bounds how large a file may be that is looked at for keys, and mostMaterial how many files of a folder are.
+const (
+	maxMaterial  = 1 << 20
+	mostMaterial = 2000
+)
+
+// materialAt reads a file. ok is false for what cannot be read, and for what is neither certificate nor key.
+func materialAt(role pki.Role, part Part, path string) (m Material, ok bool) {
+	info, err := os.Stat(path)
+	if err != nil || !info.Mode().IsRegular() || info.Size() > maxMaterial {
+		return Material{}, false
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return Material{}, false
+	}
+	m = Material{Material: pki.ReadMaterial(text), Path: path, Role: role, Part: part}
+	return m, len(m.Certificates)+len(m.Keys)+m.Unreadable > 0
+}
+
+// materialIn reads the files of a folder and of the folders below it, but for those that were read already.
+func materialIn(role pki.Role, folder string, known []Material) []Material {
+	var out []Material
+	looked := 0
+	_ = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil: // what cannot be looked at is passed over: whoever runs this may not be whom the agent runs as
+			return nil
+		case entry.IsDir():
+			return nil
+		case looked == mostMaterial:
+			return filepath.SkipAll
+		}
+		looked++
+		if slices.ContainsFunc(known, func(m Material) bool { return sameFile(m.Path, path) }) {
+			return nil
+		}
+		if m, ok := materialAt(role, PartNone, path); ok {
+			out = append(out, m)
+		}
+		return nil
+	})
+	return out
+}
+
+// sameFile reports whether two paths lead to one file.
+func sameFile(a, b string) bool {
+	if filepath.Clean(a) == filepath.Clean(b) {
+		return true
+	}
+	first, err := os.Stat(a)
+	if err != nil {
+		return false
+	}
+	second, err := os.Stat(b)
+	return err == nil && os.SameFile(first, second)
+}
+
+// isBelow reports whether the path is in the folder, or in a folder of it.
+func isBelow(folder, path string) bool {
+	relative, err := filepath.Rel(folder, path)
+	return err == nil && relative != ".." && !strings.HasPrefix(relative, ".."+string(filepath.Separator))
+}
+
+// authorities are all certificates of authorities among the material. One that names a role of Nomad's is an agent's or a
+// person's, whatever it may do.
+func authorities(all []Material) []*x509.Certificate {
+	var out []*x509.Certificate
+	for _, m := range all {
+		for _, c := range m.Certificates {
+			if pki.MaySign(c) && len(rolesOf(c)) == 0 {
+				out = append(out, c)
+			}
+		}
+	}
+	return out
+}
+
+// keyOfAuthority returns the authority of which a file has the private key; nil where it has none.
+func keyOfAuthority(m Material, all []Material) *x509.Certificate {
+	for _, c := range authorities(all) {
+		if slices.ContainsFunc(m.Keys, func(key crypto.PublicKey) bool { return pki.SameKey(key, c.PublicKey) }) {
+			return c
+		}
+	}
+	return nil
+}
