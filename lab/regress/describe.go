@@ -82,6 +82,9 @@ func guarded() []string {
 	for _, f := range faults() {
 		paths = append(paths, f.settings...)
 	}
+	for _, t := range traits() {
+		paths = append(paths, t.settings...)
+	}
 	slices.Sort(paths)
 	return slices.Compact(paths)
 }

@@ -7,9 +7,11 @@ import (
 	"slices"
 	"strings"
 
+	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/posture/catalogue"
 	"nomadlab.internal/lab/probe"
 )
 
@@ -18,12 +20,16 @@ type held struct {
 	material []Material
 	role     pki.Role
 	region   string
-	gossip   string
+	// gossip is the servers' gossip key, and inClients that of the clients' files, which need none.
+	gossip, inClients string
 }
 
 // held returns what was read, for a role.
 func (s Source) held(role pki.Role) held {
-	return held{material: s.Material, role: role, region: s.Region, gossip: s.files(pki.Server).Text("server.encrypt")}
+	return held{
+		material: s.Material, role: role, region: s.Region,
+		gossip: s.files(pki.Server).Text(serverEncrypt), inClients: s.files(pki.Client).Text(serverEncrypt),
+	}
 }
 
 // of are the files of the role that are that part of its credential.
@@ -52,9 +58,28 @@ type trait struct {
 	decoy func(folder, region string) (held, error)
 }
 
+// serverEncrypt is the path of the gossip key.
+const serverEncrypt = "server.encrypt"
+
 // traits are what certificates, keys and the gossip key are looked at for.
 func traits() []trait {
 	all := []trait{
+		{
+			id: "server-gossip-key-is-secret", title: "the servers' gossip key was made by a random source, and stands in no public document", severity: posture.Critical,
+			why:  "whoever can guess the key speaks with the servers, and can make itself one that the leader adds to Raft (nomad#9406)",
+			what: "a gossip key that can be guessed", settings: []string{serverEncrypt}, role: pki.Server,
+			lacks: noGossip, in: guessedGossip, decoy: func(string, string) (held, error) {
+				return held{gossip: catalogue.DocumentedGossipKey}, nil
+			},
+		},
+		{
+			id: "client-configuration-has-no-gossip-key", title: "the clients' configuration has no gossip key", severity: posture.High,
+			why:  "clients do not gossip, so the key is of no use there, and whoever reads the file speaks with the servers",
+			what: "a gossip key among the clients' settings", settings: []string{serverEncrypt}, role: pki.Client,
+			lacks: func(held) string { return "" }, in: gossipInClients, decoy: func(string, string) (held, error) {
+				return held{inClients: agentconf.Files{{Text: []byte(decoySecret)}}.Text(serverEncrypt)}, nil
+			},
+		},
 		{
 			id: "handed-in-keys-serve-one-role", title: "no private key serves two roles, or an authority and an agent", severity: posture.Critical,
 			why:  "whoever has the key has every certificate that was made for it: of a client's and a server's, a client's root task has the server's",

@@ -48,6 +48,28 @@ func notHandedIn(h held) string {
 	}
 }
 
+func noGossip(h held) string {
+	if h.gossip == "" {
+		return "gossip has no key: see gossip-refuses-no-key"
+	}
+	return ""
+}
+
+// guessedGossip finds a gossip key that anybody can know. The key itself is in no word.
+func guessedGossip(h held) []string {
+	if why := catalogue.WhyGuessable(h.gossip); why != "" {
+		return []string{"the servers' gossip key: " + why}
+	}
+	return nil
+}
+
+func gossipInClients(h held) []string {
+	if h.inClients == "" {
+		return nil
+	}
+	return []string{"the clients' files have a gossip key"}
+}
+
 // authorityBeside finds keys of authorities in the folder of the role's key and below it. A key is known by its public half,
 // whatever its file is called.
 func authorityBeside(h held) []string {

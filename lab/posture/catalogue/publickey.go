@@ -1,0 +1,129 @@
+package catalogue
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"strings"
+)
+
+// publicKeys are gossip keys that stand in public documentation, guides and tests, with where. Anybody can try them all.
+func publicKeys() []knownKey {
+	const nomadDocs, consulDocs = "Nomad's documentation", "Consul's documentation"
+	const nomadTests, serfTests, memberlistTests = "Nomad's own tests", "serf's own files", "memberlist's own tests"
+	all := []knownKey{
+		{"", nomadDocs, "+p7iF56z0EWoSIvhpYHWXZrSAAtnjR9l6XHRzHqQKlg="}, // docs/secure/traffic/gossip-encryption
+		{"", nomadDocs, "4YwLQm6ZMwYgfldNBT5P76tAWMdcBmu+FPYRvCxvsHc="},
+		{"", nomadDocs, "IisA4F7Mu/RwGfBZelcsFzMlJ4+twnO5Z7eoTzD0T6c="},
+		{"", nomadDocs, "4kRkFQfcc3LU0BazP1ca+z=="},
+		{"", nomadDocs, "YgZOXLMhC7TtZqeghMT8+w=="}, // v0.11, operator keygen
+		{"", nomadDocs, "HD5Y61iE+neTxd1n6TnXhCPViPIUq5QpWq8WW8012XA="},
+		{"", nomadDocs, "AOUfjGff+MrTBzNU7NCOTmYajKRkGv8r2ToxheWd+jk="}, // commands/operator/gossip/keyring-*
+		{"", nomadTests, "sHck3WL6cxuhuY7Mso9BHA=="}, {"", nomadTests, "HS5lJ+XuTlYKWaeGYyG+/A=="},
+		{"", nomadTests, "wH1Bn9hlJ0emgWB1JttVRA=="}, {"", nomadTests, "tbLJg26ZJyJ9pK3qhc9jig=="},
+		{"", nomadTests, "4leC33rgtXKIVUr9Nr0snQ=="}, {"", nomadTests, "p7s7A+4mFt+M41NS3nB3APheQS9YaePLguvnNn/c1t4="},
+		{"", consulDocs, "pUqJrVyVRj5jsiYEkM/tFQYfWyJIv4s3XkvDwy7Cu5s="}, {"", consulDocs, "X4SYOinf2pTAcAHRhpj7dA=="},
+		{"", consulDocs, "YwgWlBvicJN17UOYcutXLpJSZsw5aWpLEEWqgK635zA="},
+		{"", "a gist of Consul's keyring", "r+pUD3yH8bZVHxPrBwmI2g=="}, {"", "a gist of Consul's keyring", "xGO97pQcfaG6I/lVzMoqFA=="},
+		{"", serfTests, "1FzgH8LsTtr0Wopn4934OQ=="}, {"", serfTests, "5K9OtfP7efFrNKe5WCQvXvnaXJ5cWP0SvXiwe0kkjM4="},
+		{"", serfTests, "T9jncgl9mbLus+baTTa7q7nPSUrXwbDi2dhbtqir37s="}, {"", serfTests, "HvY8ubRZMgafUOWvrOadwOckVa1wN3QWAo46FVKbVN8="},
+		{"", serfTests, "ZWTL+bgjHyQPhJRKcFe3ccirc2SFHmc/Nw67l8NQfdk="}, {"", serfTests, "WbL6oaTPom+7RG7Q/INbJWKy09OLar/Hf2SuOAdoQE4="},
+		{"", memberlistTests, "4W6DGn2VQVqDEceOdmuRTQ=="}, {"", memberlistTests, "XhX/w702/JKKK7/7OtM9Ww=="},
+		{"", memberlistTests, "Hi16ZXu2lNCRVwtr20khAg=="},
+	}
+	for _, key := range []string{
+		"cg8StVXbQJ0gPvMd9o7VCg==", "Do7GerAsNtzK527dxRZJwpJANdS2NTFbKJIxIod84u0=", "WHvDRJKnCA3UyCUQv0wclfZM5XABgXXnn4qYxQhQBJE=",
+		"xJlxYdp+WJMZfA3MIdJQgwnoHW8GP9gi1Wl/zh2yofE=", "uFO39ExWFLHFf/TwnOPdkhROaowqnfyKyaMht/BC/A8=",
+		"7w+zkhqa+YD4GSKXjRWETBIT8hs53Sr/w95oiVxq5Qc=", "FR4lbrVWs0qhsfDyWzDoFXJUCdFyegJlKLsslwkOw/w=", "OJVXXkKdwifyqc9BrDe1VQ==",
+		"Z51b6PgKU1MZ75NCZOTGGoc0LP2OF3qvF6sjxHyQCYk=", "uDBV4e+LbFW3019YKPxIrg==", "AaABbB+CcCdDdEeeFFfggG==",
+	} {
+		all = append(all, knownKey{"", "a public guide or repository", key})
+	}
+	for _, k := range knownKeys() {
+		all = append(all, knownKey{"", "public instructions: " + k.label, k.key})
+	}
+	return all
+}
+
+// WhyGuessable says why anybody can know a gossip key: it stands in public, or no random source has made it. Empty where nothing
+// of the kind shows, and for a text that is no gossip key, with which no agent starts. What was derived from a password by a
+// hash looks like random bytes, and is not found.
+//
+// Of keys that a random source makes, it takes less than one of four million of 16 bytes for one that it did not make, and less
+// than one of a thousand million of 24 or 32 bytes: the sum, over what guessable looks for, of how likely random bytes are so (the package's
+// tests compute it).
+func WhyGuessable(key string) string {
+	raw, err := base64.StdEncoding.DecodeString(key)
+	if err != nil || len(raw) < 16 {
+		return ""
+	}
+	for _, k := range publicKeys() {
+		if known, err := base64.StdEncoding.DecodeString(k.key); err == nil && bytes.Equal(known, raw) {
+			return "it stands in " + k.label
+		}
+	}
+	return guessable(raw)
+}
+
+// guessable says what of a key no random source would have made. A key of n bytes is taken for made by hand where it
+//   - has at most n/2 different bytes, or its base64 at most n/2 different letters;
+//   - goes up or down by steps of which at most (n-1)/2 differ;
+//   - is one part again and again, the part being at most half of it;
+//   - is text: nothing but what can be printed, tabs and ends of lines;
+//   - has a base64 of small letters, of capitals or of digits alone.
+func guessable(raw []byte) string {
+	n := len(raw)
+	letters := strings.TrimRight(base64.StdEncoding.EncodeToString(raw), "=")
+	steps := make([]byte, n-1)
+	for i := range steps {
+		steps[i] = raw[i+1] - raw[i]
+	}
+	switch {
+	case different(raw) <= n/2:
+		return fmt.Sprintf("it has %d different bytes among %d", different(raw), n)
+	case different([]byte(letters)) <= n/2:
+		return fmt.Sprintf("its base64 has %d different letters", different([]byte(letters)))
+	case different(steps) <= (n-1)/2:
+		return "its bytes are a sequence"
+	case period(raw) <= n/2:
+		return fmt.Sprintf("it repeats after %d bytes", period(raw))
+	case isPrintable(raw):
+		return "it is text"
+	case isOf(letters, 'a', 'z'), isOf(letters, 'A', 'Z'), isOf(letters, '0', '9'):
+		return "it was typed: its base64 has letters of one kind alone"
+	default:
+		return ""
+	}
+}
+
+// different counts the different bytes.
+func different(raw []byte) int {
+	seen := map[byte]bool{}
+	for _, b := range raw {
+		seen[b] = true
+	}
+	return len(seen)
+}
+
+// period is after how many bytes the text repeats itself; all of them where it does not.
+func period(raw []byte) int {
+	for p := 1; p < len(raw); p++ {
+		if bytes.Equal(raw[p:], raw[:len(raw)-p]) {
+			return p
+		}
+	}
+	return len(raw)
+}
+
+func isPrintable(raw []byte) bool {
+	for _, b := range raw {
+		if (b < ' ' || b > '~') && b != '\t' && b != '\n' && b != '\r' {
+			return false
+		}
+	}
+	return true
+}
+
+func isOf(letters string, from, to rune) bool {
+	return strings.IndexFunc(letters, func(r rune) bool { return r < from || r > to }) < 0
+}

@@ -1,0 +1,82 @@
+package catalogue_test
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/base64"
+	"math"
+	"testing"
+
+	"nomadlab.internal/lab/posture/catalogue"
+)
+
+// TestGuessableKeys: keys of documentation and keys made by hand are found, and none of a random source.
+func TestGuessableKeys(t *testing.T) {
+	sequence := make([]byte, 32)
+	for i := range sequence {
+		sequence[i] = byte(7 * i)
+	}
+	bad := map[string][]byte{
+		"0xff": bytes.Repeat([]byte{0xff}, 32), "zeros and a one": append(make([]byte, 31), 1), "text": []byte("correct horse battery staple 123"),
+		"digits twice": bytes.Repeat([]byte("0123456789abcdef"), 2), "a sequence": sequence,
+		"a random part twice": bytes.Repeat([]byte("\x91\x02\xfe\x30\x77\xab\xcd\x10\x08\x99\xe2\x5f\x41\xb0\x13\xda"), 2),
+	}
+	for name, raw := range bad {
+		if catalogue.WhyGuessable(base64.StdEncoding.EncodeToString(raw)) == "" {
+			t.Errorf("%s is not found", name)
+		}
+	}
+	for _, key := range []string{
+		"+p7iF56z0EWoSIvhpYHWXZrSAAtnjR9l6XHRzHqQKlg=", "4YwLQm6ZMwYgfldNBT5P76tAWMdcBmu+FPYRvCxvsHc=", catalogue.OldDocumentedGossipKey,
+		catalogue.DocumentedGossipKey, "4kRkFQfcc3LU0BazP1ca+z==", "4kRkFQfcc3LU0BazP1ca+w==", // the same bytes
+		"nomadnomadnomadnomadnomadnomadnomadnomadnom=", "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopq=",
+	} {
+		if catalogue.WhyGuessable(key) == "" {
+			t.Errorf("%s is not found", key)
+		}
+	}
+	for i := range 3000 {
+		raw := make([]byte, []int{16, 24, 32}[i%3])
+		_, _ = rand.Read(raw)
+		if why := catalogue.WhyGuessable(base64.StdEncoding.EncodeToString(raw)); why != "" {
+			t.Fatalf("random bytes are taken for guessable: %s", why)
+		}
+	}
+}
+
+// TestHowOftenRandomKeysAreFound computes the bound that WhyGuessable promises: the sum of how likely it is for random bytes to
+// be any of what it looks for.
+func TestHowOftenRandomKeysAreFound(t *testing.T) {
+	for n, promised := range map[int]float64{16: 1.0 / 4e6, 24: 1e-9, 32: 1e-9} {
+		letters := (8*n + 5) / 6
+		bound := atMost(n/2, n, 256) + atMost(n/2, letters, 64) + atMost((n-1)/2, n-1, 256) + math.Pow(98.0/256, float64(n))
+		for p := 1; p <= n/2; p++ {
+			bound += math.Pow(256, float64(p-n))
+		}
+		for _, kind := range []float64{26, 26, 10} {
+			bound += math.Pow(kind/64, float64(letters-1)) // the last letter has fewer bits
+		}
+		t.Logf("%d bytes: %.3g", n, bound)
+		if bound > promised {
+			t.Errorf("of %d bytes: %g, promised are %g", n, bound, promised)
+		}
+	}
+}
+
+// atMost is how likely draws of that many values show no more than k different ones.
+func atMost(k, draws, values int) float64 {
+	different := []float64{1}
+	for range draws {
+		next := make([]float64, len(different)+1)
+		for d, p := range different {
+			next[d] += p * float64(d) / float64(values)
+			next[d+1] += p * float64(values-d) / float64(values)
+		}
+		different = next
+	}
+	sum := 0.0
+	for _, p := range different[:k+1] {
+		sum += p
+	}
+	return sum
+}

@@ -1,0 +1,45 @@
+package regress_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"testing"
+
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/regress"
+)
+
+// TestGossipKeyInFiles: a gossip key that anybody can know is found in the file, and so is one in the clients' files.
+func TestGossipKeyInFiles(t *testing.T) {
+	const random = "dVPlufFjUOQuaP87qGEvVKnHxbz55Ze9DPwVHP3FsFg="
+	for name, test := range map[string]struct {
+		server, client string
+		secret, clean  finding.Verdict
+	}{
+		"random":             {random, "", finding.Held, finding.Held},
+		"documented":         {"+p7iF56z0EWoSIvhpYHWXZrSAAtnjR9l6XHRzHqQKlg=", "", finding.Broken, finding.Held},
+		"0xff":               {"//////////////////////////////////////////8=", "", finding.Broken, finding.Held},
+		"none":               {"", "", finding.Skipped, finding.Held},
+		"in clients as well": {random, random, finding.Held, finding.Broken},
+	} {
+		t.Run(name, func(t *testing.T) {
+			config := written(t, map[string]string{
+				"server.hcl": fmt.Sprintf("server {\n  enabled = true\n  encrypt = %q\n}\n", test.server),
+				"client.hcl": fmt.Sprintf("client { enabled = true }\nserver { encrypt = %q }\n", test.client),
+			})
+			s, err := regress.Read(regress.Paths{
+				Server: []string{filepath.Join(config, "server.hcl")}, Client: []string{filepath.Join(config, "client.hcl")},
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			found := looked(t, s)
+			if got := found["server-gossip-key-is-secret"]; got != test.secret {
+				t.Errorf("whether it is secret is %s, want %s", got, test.secret)
+			}
+			if got := found["client-configuration-has-no-gossip-key"]; got != test.clean {
+				t.Errorf("whether clients have none is %s, want %s", got, test.clean)
+			}
+		})
+	}
+}
