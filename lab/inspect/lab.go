@@ -26,6 +26,9 @@ func Lab(ctx context.Context, l *lab.Lab, o Options) (finding.Report, error) {
 	if err != nil {
 		return finding.Report{}, err
 	}
+	if !o.StandIns {
+		i.StandIn = l.StandIn()
+	}
 	s := subject{
 		cluster: describe(ctx, l, o.Members), ingredients: i, near: true,
 		witness: func(ctx context.Context) (catalogue.Witness, func(context.Context) error, error) {
@@ -45,6 +48,9 @@ func Lab(ctx context.Context, l *lab.Lab, o Options) (finding.Report, error) {
 	r, err := s.inspect(ctx, o)
 	if err != nil {
 		err = fmt.Errorf("check lab %s: %w", l.Name(), err)
+	}
+	if i.StandIn != "" {
+		r.Notes = append([]string{"Certificates and trust were not judged: " + i.StandIn + "."}, r.Notes...)
 	}
 	if l.Plain() {
 		err = errors.Join(err, excuse(r.Findings))
@@ -119,7 +125,7 @@ func partiesOf(l *lab.Lab, region string) (party.Parties, error) {
 	if l.Authority() == nil {
 		return party.Holding(l.Credential(), l.HandedIn()...), nil
 	}
-	return party.Mint(l.Authority(), region, party.WithForeign(l.ForeignAuthority()))
+	return party.Mint(l.Authority(), region, party.WithForeign(l.ForeignAuthority()), party.WithOwn(l.HandedInCLI()))
 }
 
 // authoritiesOf are those that the lab's agents are meant to trust: its own, or, where a user has handed certificates in, those

@@ -22,6 +22,9 @@ type Options struct {
 	Destructive bool
 	// NoMatrix leaves out the matrix of certificates and entries.
 	NoMatrix bool
+	// StandIns has certificates judged that a lab has issued for a user's configuration: where what differs between two labs
+	// counts, as with mutations. Else what is asked of certificates and trust is skipped there.
+	StandIns bool
 	// WitnessAt names the client that the checks' own workload runs on. Empty: any client that can run it.
 	WitnessAt string
 	// Witness is that workload where it runs already, and goes on running. Nil: it is started and stopped.

@@ -193,7 +193,7 @@ func (p Pack) live(ctx context.Context, l *lab.Lab, look func() error) (err erro
 
 // Inspect says which checks the pack's cluster is tried with.
 func (p Pack) Inspect() inspect.Options {
-	o := inspect.Options{NoMatrix: true, Destructive: !p.InTurn, WitnessAt: p.SampleJobAt, Witness: p.sampleJob}
+	o := inspect.Options{NoMatrix: true, Destructive: !p.InTurn, WitnessAt: p.SampleJobAt, Witness: p.sampleJob, StandIns: true}
 	if p.Extra != "" {
 		o.Members = []string{p.Extra}
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -80,6 +81,7 @@ func (v variant) judge(ctx context.Context, o Options) (r finding.Report, err er
 			}
 			r.Findings = append(r.Findings, found...)
 		}
+		r.Notes = append(slices.Clone(v.source.Notes), r.Notes...)
 		r.Configuration = describe(v, l.Plan())
 		blame(&r)
 		r.Cluster.Name = "" // of a lab that is gone by now

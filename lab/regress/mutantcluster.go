@@ -63,7 +63,7 @@ func stages(p mutation.Pack) []inspect.Options {
 		all = append([]inspect.Options{{Only: only}}, all...)
 	}
 	for i := range all {
-		all[i].WitnessAt, all[i].Members = p.Inspect().WitnessAt, p.Inspect().Members
+		all[i].WitnessAt, all[i].Members, all[i].StandIns = p.Inspect().WitnessAt, p.Inspect().Members, true
 	}
 	return all
 }

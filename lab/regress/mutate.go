@@ -57,7 +57,7 @@ type MutationRun struct {
 // cluster could not be removed. What befalls one mutation is in its result.
 func Mutate(ctx context.Context, o MutateOptions, s Source) (MutationRun, error) {
 	began := time.Now()
-	o.Inspect = inspect.Options{}
+	o.Inspect = inspect.Options{StandIns: true}
 	r := &mutationRun{o: o, source: s, results: make([]Result, len(o.Mutations)), slots: make(chan struct{}, max(o.Jobs, 1))}
 	base, err := Check(ctx, o.Options, s)
 	if err != nil {

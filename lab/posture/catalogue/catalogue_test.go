@@ -241,3 +241,37 @@ func TestEveryPromiseNamesItsSettings(t *testing.T) {
 		}
 	}
 }
+
+// TestStandIns: where a lab's own certificates stand in for a user's, all that is asked of certificates and trust is skipped for
+// that reason, and nothing else is.
+func TestStandIns(t *testing.T) {
+	const reason = "the lab's own stood in for them"
+	with := minted(t)
+	with.StandIn = reason
+	all, err := catalogue.All(with)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var skipped []string
+	for _, c := range all {
+		if s := c.Spec(); s.Lacks == reason {
+			skipped = append(skipped, s.ID)
+		}
+	}
+	want := []string{"rpc-trusts-no-other-authority"}
+	for _, role := range []string{"server", "client"} {
+		want = append(want, role+"-https-trusts-no-other-authority")
+		for _, trait := range []string{
+			"names-no-second-role", "names-no-second-region", "has-no-wildcard", "is-for-tls-alone", "has-a-strong-key", "cannot-sign",
+			"lasts-another-day", "lives-at-most-13-months",
+		} {
+			want = append(want, role+"-certificate-"+trait)
+		}
+	}
+	want = append(want, "client-certificate-names-its-own-role")
+	slices.Sort(want)
+	slices.Sort(skipped)
+	if !slices.Equal(skipped, want) {
+		t.Errorf("%q are skipped, want %q", skipped, want)
+	}
+}

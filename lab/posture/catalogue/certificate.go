@@ -58,7 +58,7 @@ func (i Ingredients) certificates() []posture.Spec {
 					return there, saw, nil
 				}})
 			}
-			all = append(all, tried(posture.Spec{
+			all = append(all, i.ofTheirOwn(posture.Spec{
 				ID: "certificate-" + s.id, Title: "certificate " + s.title,
 				Kind: posture.Safe, Severity: s.severity, Why: s.why,
 				Settings: append([]string{tlsCertificate}, s.more...),
@@ -67,6 +67,14 @@ func (i Ingredients) certificates() []posture.Spec {
 		}
 		return all
 	})
+}
+
+// ofTheirOwn is tried, for a look at certificates or authorities: not where others stand in for those that are asked about.
+func (i Ingredients) ofTheirOwn(s posture.Spec, try, control step) posture.Spec {
+	if i.StandIn != "" {
+		try, control = without(i.StandIn, try.probe), without(i.StandIn, control.probe)
+	}
+	return tried(s, try, control)
 }
 
 // inChain looks at the agent's certificate, and at the authorities that it leads to: those that it sends along, and those of

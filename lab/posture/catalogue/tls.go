@@ -95,7 +95,7 @@ func (i Ingredients) trustsOnlyItsOwn(s posture.Spec, h hand, try func(probe.Cal
 	if len(i.Authorities) == 0 {
 		asked = without("it is not known which authorities the cluster is meant to trust", asked.probe)
 	}
-	return tried(s, asked, h.at(trustingStrangers(), try, look))
+	return i.ofTheirOwn(s, asked, h.at(trustingStrangers(), try, look))
 }
 
 // strangeAuthority looks for an authority that is not the cluster's among those that an agent says it trusts. Names are

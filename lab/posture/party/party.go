@@ -22,8 +22,13 @@ type Option func(*mint)
 // Without it, or with nil, nobody has ever heard of the authority that does.
 func WithForeign(f *pki.Authority) Option { return func(m *mint) { m.foreign = f } }
 
+// WithOwn has the holder of the credential be the party of its role, in the place of one for whom a certificate is made. Nil
+// changes nothing.
+func WithOwn(c *pki.Credential) Option { return func(m *mint) { m.own = c } }
+
 // mint is how parties are made.
 type mint struct {
+	own       *pki.Credential
 	authority *pki.Authority
 	region    string
 	foreign   *pki.Authority
@@ -56,7 +61,17 @@ func Mint(a *pki.Authority, region string, options ...Option) (Parties, error) {
 			p.callers[k] = probe.As(c).Called(title)
 		}
 	}
+	if m.own != nil {
+		p.hold(*m.own)
+	}
 	return p, nil
+}
+
+// hold makes the holder of the credential the party of its role.
+func (p Parties) hold(c pki.Credential) {
+	k := Kind(c.Identity.Role)
+	p.callers[k] = probe.As(c).Called(k.title(regionOf(c.Identity)))
+	delete(p.lacking, k)
 }
 
 // credential is what the kind holds.
@@ -74,19 +89,38 @@ func (m mint) credential(k Kind) (pki.Credential, error) {
 	return c, err
 }
 
-// Holding is what a user has who has no authority's key: the parties that the roles of the own certificates make, and None.
+// Holding is what a user has who has no authority's key: the parties that the roles of the own certificates make, None, and those
+// whose certificate the cluster's authority has not signed anyway.
 func Holding(own pki.Credential, more ...pki.Credential) Parties {
 	p := Parties{callers: map[Kind]probe.Caller{None: nobody(own)}, lacking: map[Kind]string{}}
 	for _, c := range append([]pki.Credential{own}, more...) {
-		k := Kind(c.Identity.Role)
-		p.callers[k] = probe.As(c).Called(k.title(regionOf(c.Identity)))
+		p.hold(c)
 	}
+	p.holdStrange(own)
 	for _, k := range Kinds() {
-		if _, has := p.callers[k]; !has {
+		if _, has := p.callers[k]; !has && p.lacking[k] == "" {
 			p.lacking[k] = fmt.Sprintf("no key of the cluster's authority is at hand, so %s cannot be made", k.Title())
 		}
 	}
 	return p
+}
+
+// holdStrange makes the parties whose certificates need no key of the cluster's authority.
+func (p Parties) holdStrange(own pki.Credential) {
+	server := pki.Identity{Role: pki.Server, Region: regionOf(own.Identity)}
+	stranger, err := pki.NewAuthority(pki.Options{})
+	for _, k := range []Kind{Foreign, SelfSigned} {
+		var c pki.Credential
+		if err == nil {
+			c, err = stranger.IssueFlawed(server, flawed()[k].flaw)
+		}
+		if err != nil {
+			p.lacking[k] = fmt.Sprintf("%s cannot be made: %v", k.Title(), err)
+			continue
+		}
+		c.CAPEM = own.CAPEM // the holder trusts the cluster
+		p.callers[k] = probe.As(c).Called(k.title(server.Region))
+	}
 }
 
 // Caller is the party of that kind. Where there is none, lacks says why, in a sentence without a full stop.
