@@ -32,6 +32,10 @@ func (p *Plan) configure(n *PlannedNode, c *Configuration, logLevel string, g Gr
 	// The one that its operators have made introductions for, whatever the lab sets otherwise.
 	n.NodePool = c.of(n.Role).Files.Text("client.node_pool")
 	n.HandedIn = c.of(n.Role).Credential != nil && !p.Certificates.touch(*n)
+	n.ServerName, n.RSA = "", onlyRSA(files.Text("tls.tls_cipher_suites"))
+	if n.HandedIn {
+		n.ServerName = c.of(n.Role).Credential.NameFor(n.Identity.Name())
+	}
 	place, err := p.place(*n, c, logLevel, g)
 	if err != nil {
 		return err
@@ -39,9 +43,6 @@ func (p *Plan) configure(n *PlannedNode, c *Configuration, logLevel string, g Gr
 	fitted, err := fit.Fit(files, place)
 	if err != nil {
 		return &InvalidError{Problems: []Problem{{Field: "configuration", Found: "one that cannot be run as " + n.Name, Mend: err.Error()}}}
-	}
-	if err := distinct(fitted.CAFile, fitted.CertFile, fitted.KeyFile); err != nil {
-		return err
 	}
 	p.take(n, fitted, g)
 	return nil
@@ -66,16 +67,10 @@ func (p *Plan) take(n *PlannedNode, fitted fit.Fitted, g Ground) {
 	n.Files = append(n.Files, p.introduction(*n, at)...)
 }
 
-// distinct refuses one file for two things: what stands in each is written by itself.
-func distinct(files ...string) error {
-	for i, f := range files {
-		if f != "" && slices.Contains(files[:i], f) {
-			return &InvalidError{Problems: []Problem{{
-				Field: "tls", Found: "a block in which ca_file, cert_file and key_file are not three files", Mend: "give each a file of its own",
-			}}}
-		}
-	}
-	return nil
+// onlyRSA reports whether all cipher suites of that list, as tls.tls_cipher_suites has it, are for RSA keys: an agent with another
+// key does not start then (helper/tlsutil/config.go:414).
+func onlyRSA(suites string) bool {
+	return strings.TrimSpace(suites) != "" && !strings.Contains(suites, "_ECDSA_")
 }
 
 // needsTokens says whether the servers of that configuration take a job from nobody without an ACL token.
@@ -109,8 +104,13 @@ func credentialFiles(f fit.Fitted, at paths, g Ground) []PlannedFile {
 	for _, c := range []struct {
 		path   string
 		secret Secret
-	}{{f.CAFile, CACertificate}, {f.CertFile, Certificate}, {f.KeyFile, PrivateKey}} {
-		if c.path != "" {
+	}{{f.CertFile, Certificate}, {f.KeyFile, PrivateKey}, {f.CAFile, CACertificate}} {
+		at := slices.IndexFunc(files, func(file PlannedFile) bool { return file.Path == absolute(c.path) })
+		switch {
+		case c.path == "":
+		case at >= 0: // an agent may have its certificate and its key in one file
+			files[at].Also = append(files[at].Also, c.secret)
+		default:
 			files = append(files, PlannedFile{Path: absolute(c.path), Mode: 0o600, Secret: c.secret})
 		}
 	}

@@ -61,7 +61,7 @@ func (n *Node) Address() netip.Addr {
 func (n *Node) Identity() pki.Identity { return n.plan.Identity }
 
 // ServerName is what the node's certificate is verified for by those who connect to it.
-func (n *Node) ServerName() string { return n.plan.Identity.Name() }
+func (n *Node) ServerName() string { return cmp.Or(n.plan.ServerName, n.plan.Identity.Name()) }
 
 // LogLevel is the level at which the agent logs, in capitals. Empty where it is not known, as in a lab that Compose brought up.
 func (n *Node) LogLevel() string { return strings.ToUpper(n.lab.record.Spec.LogLevel) }

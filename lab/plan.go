@@ -79,6 +79,10 @@ type PlannedNode struct {
 	Flaw string `json:"flaw,omitempty"`
 	// HandedIn is true for an agent whose certificate is a user's own.
 	HandedIn bool `json:"handed_in,omitempty"`
+	// ServerName is a name in its certificate for those who connect to it. Empty: that of its Identity.
+	ServerName string `json:"server_name,omitempty"`
+	// RSA is true for an agent whose cipher suites take an RSA key.
+	RSA bool `json:"rsa,omitempty"`
 	// TrustsForeign is true for an agent that also trusts an authority that is not the lab's.
 	TrustsForeign bool `json:"trusts_foreign,omitempty"`
 	// Gossip is which gossip key a server has.
@@ -109,6 +113,8 @@ type PlannedFile struct {
 	Mode    fs.FileMode `json:"mode"`
 	Content string      `json:"content,omitempty"`
 	Secret  Secret      `json:"secret,omitempty"`
+	// Also are further secrets that the file holds, behind the first.
+	Also []Secret `json:"also,omitempty"`
 	// Origin is the name that the user of a configuration knows the file by.
 	Origin string `json:"origin,omitempty"`
 	// Whole is the text of which Content is what may be shown. It is in no record.

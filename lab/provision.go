@@ -115,15 +115,31 @@ func (s secrets) issue(n PlannedNode) (pki.Credential, error) {
 	if err != nil {
 		return pki.Credential{}, fmt.Errorf("certificate of %s: %w", n.Name, err)
 	}
-	credential, err := s.authority.IssueFlawed(n.Identity, flaw)
+	authority := s.authority
+	if n.RSA {
+		authority = authority.IssuingRSA()
+	}
+	credential, err := authority.IssueFlawed(n.Identity, flaw)
 	if err != nil {
 		return pki.Credential{}, fmt.Errorf("certificate of %s: %w", n.Name, err)
 	}
 	return credential, nil
 }
 
+// content is what the file holds. Of a user's, several parts may be one and the same text.
 func (s secrets) content(f PlannedFile, n PlannedNode, c pki.Credential) []byte {
-	switch f.Secret {
+	text := s.part(f, f.Secret, n, c)
+	for _, also := range f.Also {
+		if more := s.part(f, also, n, c); !bytes.Equal(text, more) {
+			text = slices.Concat(text, more)
+		}
+	}
+	return text
+}
+
+// part is one secret, or the text that stands in the plan.
+func (s secrets) part(f PlannedFile, secret Secret, n PlannedNode, c pki.Credential) []byte {
+	switch secret {
 	case CACertificate:
 		if n.TrustsForeign {
 			return slices.Concat(bytes.TrimRight(c.CAPEM, "\n"), []byte("\n"), s.foreign.CertificatePEM()) // a user's may end without

@@ -23,12 +23,14 @@ func (f *configFlags) add(cmd *cobra.Command) {
 		"check your servers' configuration: a file or folder as for the agent's -config; may be repeated, the order counts")
 	flags.StringSliceVar(&f.paths.Client, "client-config", nil, "your clients' configuration, likewise")
 	flags.StringVar(&f.paths.TLS, "tls-dir", "", "folder of the files that your tls blocks name (default: certificates are made)")
+	flags.StringVar(&f.paths.ServerTLS, "server-tls-dir", "", "the same for your servers, where each role has a folder of its own")
+	flags.StringVar(&f.paths.ClientTLS, "client-tls-dir", "", "the same for your clients")
 	f.nomad.add(cmd)
 }
 
 // given says whether a configuration is to be checked.
 func (f *configFlags) given() bool {
-	return len(f.paths.Server)+len(f.paths.Client) > 0 || f.paths.TLS != ""
+	return len(f.paths.Server)+len(f.paths.Client) > 0 || f.paths.TLS+f.paths.ServerTLS+f.paths.ClientTLS != ""
 }
 
 // options are how configurations are judged.

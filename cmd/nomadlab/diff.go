@@ -17,10 +17,11 @@ import (
 // diffFlags are the flags of `diff`.
 type diffFlags struct {
 	server, client []string
-	tls            string
-	nomad          nomadFlags
-	quick          bool
-	json           bool
+	// tls, serverTLS and clientTLS are folders within each of the two.
+	tls, serverTLS, clientTLS string
+	nomad                     nomadFlags
+	quick                     bool
+	json                      bool
 }
 
 func (a *app) diffCommand() *cobra.Command {
@@ -52,6 +53,8 @@ could not be told, with 4 when NEW is only stronger.`,
 	flags.StringSliceVar(&f.server, "server-config", nil, "within OLD and NEW: the servers' files and folders (default server)")
 	flags.StringSliceVar(&f.client, "client-config", nil, "within OLD and NEW: the clients' (default client)")
 	flags.StringVar(&f.tls, "tls-dir", "", "within OLD and NEW: the folder of the files that the tls blocks name")
+	flags.StringVar(&f.serverTLS, "server-tls-dir", "", "within OLD and NEW: the same for servers, where each role has a folder of its own")
+	flags.StringVar(&f.clientTLS, "client-tls-dir", "", "within OLD and NEW: the same for clients")
 	flags.BoolVar(&f.quick, "quick", false, "leave out what waits for limits of time or uses up connections")
 	flags.BoolVar(&f.json, "json", false, "print JSON")
 	f.nomad.add(cmd)
@@ -74,9 +77,13 @@ func (f diffFlags) within(root string) regress.Paths {
 	if len(p.Server) == 0 {
 		p.Server = []string{root}
 	}
-	if f.tls != "" {
-		p.TLS = filepath.Join(root, f.tls)
+	inside := func(folder string) string {
+		if folder == "" {
+			return ""
+		}
+		return filepath.Join(root, folder)
 	}
+	p.TLS, p.ServerTLS, p.ClientTLS = inside(f.tls), inside(f.serverTLS), inside(f.clientTLS)
 	return p
 }
 

@@ -21,6 +21,8 @@ type Authority struct {
 	key     crypto.Signer
 	leafTTL time.Duration
 	now     func() time.Time
+	// rsa has it make RSA keys.
+	rsa bool
 }
 
 // NewAuthority makes a self-signed ECDSA P-256 authority that may sign leaf
@@ -44,6 +46,13 @@ func NewAuthority(o Options) (*Authority, error) {
 		return nil, fmt.Errorf("make authority %q: %w", template.Subject.CommonName, err)
 	}
 	return newAuthority(cert, key, o), nil
+}
+
+// IssuingRSA is the same authority, which makes RSA keys of 2048 bits for what it issues, but for a Flaw of the key.
+func (a *Authority) IssuingRSA() *Authority {
+	other := *a
+	other.rsa = true
+	return &other
 }
 
 // CertificatePEM is the authority's certificate: what a party needs to trust it.

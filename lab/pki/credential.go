@@ -56,6 +56,24 @@ func (c Credential) Chain() ([]*x509.Certificate, error) {
 	return certs, nil
 }
 
+// NameFor is the name that whoever connects to the holder is to expect: wanted where the certificate is for it, else the first
+// name or address that it is for. wanted is returned of a certificate that is for none.
+func (c Credential) NameFor(wanted string) string {
+	leaf, err := c.Leaf()
+	if err != nil || leaf.VerifyHostname(wanted) == nil {
+		return wanted
+	}
+	for _, name := range leaf.DNSNames {
+		if leaf.VerifyHostname(name) == nil {
+			return name
+		}
+	}
+	for _, ip := range leaf.IPAddresses {
+		return ip.String()
+	}
+	return wanted
+}
+
 // NotAfter is when the certificate expires, or expired. It returns Leaf's errors.
 func (c Credential) NotAfter() (time.Time, error) {
 	leaf, err := c.Leaf()

@@ -28,6 +28,8 @@ const (
 	// weakBits is the longest RSA key that is too short for everybody since 2013
 	// (NIST SP 800-131A), and the shortest that crypto/tls still takes.
 	weakBits = 1024
+	// soundBits is the least that is long enough.
+	soundBits = 2048
 )
 
 // Flaw is one thing wrong with an otherwise right certificate. It is a plain,

@@ -2,6 +2,8 @@ package pki
 
 import (
 	"crypto"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"errors"
@@ -82,7 +84,11 @@ func (a *Authority) make(holder Identity, s subject, f Flaw) (Credential, error)
 			a, a.cert.NotBefore.Format(time.RFC3339), a.cert.NotAfter.Format(time.RFC3339))
 	}
 	key, err := s.key, error(nil)
-	if key == nil {
+	switch {
+	case key != nil:
+	case a.rsa && f.key == p256:
+		key, err = rsa.GenerateKey(rand.Reader, soundBits)
+	default:
 		key, err = f.newKey()
 	}
 	if err != nil {
