@@ -54,7 +54,10 @@ func read(p Paths) (Source, error) {
 	if err := s.understand(); err != nil {
 		return Source{}, err
 	}
-	return s, s.readCredentials(p)
+	if err := s.readCredentials(p); err != nil {
+		return Source{}, err
+	}
+	return s, s.checkTLS()
 }
 
 // whole refuses JSON that is cut off. To the parser that Nomad has of it the end of a file ends every object, so that Nomad

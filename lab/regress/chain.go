@@ -1,0 +1,251 @@
+package regress
+
+import (
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"nomadlab.internal/lab/agentconf"
+	"nomadlab.internal/lab/pki"
+)
+
+// checkTLS finds what keeps agents from starting, or from each other, that the files show: no agent has to be started to know
+// it. What an agent starts with and its peers take is not refused, whatever is wrong with it: that is for the checks to find.
+func (s Source) checkTLS() error {
+	var errs []error
+	for _, role := range s.roles() {
+		errs = append(errs, lackingFiles(role, s.files(role)), s.checkSuites(role))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return s.checkChains()
+}
+
+// flag is a boolean setting; one that cannot be read is Nomad's to tell.
+func flag(files agentconf.Files, setting string) bool {
+	on, err := files.Flag(setting)
+	return err == nil && on
+}
+
+// lackingFiles finds a tls block without a file that its flags take (helper/tlsutil/config.go:218 and :342; nomad/server.go:333,
+// client/client.go:365, command/agent/http.go:138).
+func lackingFiles(role pki.Role, files agentconf.Files) error {
+	needs := func(setting string, parts ...Part) error {
+		if !flag(files, setting) {
+			return nil
+		}
+		for _, part := range parts {
+			if files.Text(string(part)) == "" {
+				return fmt.Errorf("%s = true%s takes %s, which %s sets nowhere: the %s would not start; set it, or set %s to false",
+					setting, at(files, setting), part, named(files), role, setting)
+			}
+		}
+		return nil
+	}
+	var errs []error
+	if flag(files, "tls.http") {
+		errs = append(errs, needs("tls.verify_https_client", PartAuthorities, PartCertificate, PartKey))
+	}
+	if role == pki.Server {
+		errs = append(errs, needs("tls.rpc", PartAuthorities, PartCertificate, PartKey))
+	} else {
+		errs = append(errs, needs("tls.rpc", PartAuthorities))
+	}
+	return errors.Join(errs...)
+}
+
+// checkSuites finds a key for which none of the cipher suites is: such an agent does not start (helper/tlsutil/config.go:381).
+func (s Source) checkSuites(role pki.Role) error {
+	const setting = "tls.tls_cipher_suites"
+	files, c := s.files(role), s.credential(role)
+	if c == nil {
+		return nil
+	}
+	leaf, err := c.Leaf()
+	if err != nil {
+		return nil //nolint:nilerr // it was read before
+	}
+	kind := ""
+	switch leaf.PublicKey.(type) {
+	case *rsa.PublicKey:
+		kind = "RSA"
+	case *ecdsa.PublicKey:
+		kind = "ECDSA"
+	default:
+		return fmt.Errorf("%s has a key of the kind %s, and Nomad takes RSA and ECDSA alone: the %s would not start", s.pathOf(role, PartCertificate), leaf.PublicKeyAlgorithm, role)
+	}
+	suites := strings.TrimSpace(files.Text(setting))
+	if suites == "" || slices.ContainsFunc(strings.Split(suites, ","), func(suite string) bool { return keyOfSuite(suite) == kind }) {
+		return nil
+	}
+	return fmt.Errorf("none of the suites in %s%s is for the key of %s, which is %s: the %s would not start; add one, such as TLS_ECDHE_%s_WITH_AES_128_GCM_SHA256",
+		setting, at(files, setting), s.pathOf(role, PartCertificate), kind, role, kind)
+}
+
+// keyOfSuite is the kind of key that a cipher suite is for.
+func keyOfSuite(suite string) string {
+	switch {
+	case strings.Contains(suite, "_ECDSA_"):
+		return "ECDSA"
+	case strings.Contains(suite, "_RSA_"):
+		return "RSA"
+	default:
+		return ""
+	}
+}
+
+// credential is what was handed in for the role; nil where nothing was.
+func (s Source) credential(role pki.Role) *pki.Credential {
+	if role == pki.Client {
+		return s.Configuration.Client.Credential
+	}
+	return s.Configuration.Server.Credential
+}
+
+// pathOf is the file that was read for the role, by the name that its user knows.
+func (s Source) pathOf(role pki.Role, part Part) string {
+	for _, m := range s.Material {
+		if m.Role == role && m.Part == part {
+			return m.Path
+		}
+	}
+	return string(part)
+}
+
+// checkChains finds certificates that a peer does not take. Agents meet by RPC: servers call each other, and clients call
+// servers. A single server without clients meets nobody.
+func (s Source) checkChains() error {
+	if s.credential(pki.Server) == nil || !flag(s.files(pki.Server), "tls.rpc") {
+		return nil
+	}
+	var errs []error
+	if s.Servers > 1 {
+		errs = append(errs, s.meets(pki.Server))
+	}
+	if s.hasClients() && s.credential(pki.Client) != nil && flag(s.files(pki.Client), "tls.rpc") {
+		errs = append(errs, s.meets(pki.Client))
+	}
+	return errors.Join(errs...)
+}
+
+// meets says why an agent of the role and a server do not meet, where it calls.
+func (s Source) meets(caller pki.Role) error {
+	server := pki.Identity{Role: pki.Server, Region: s.Region}.Name()
+	expected := ""
+	if flag(s.files(caller), "tls.verify_server_hostname") {
+		expected = server
+	}
+	errs := []error{
+		s.takes(caller, pki.Server, x509.ExtKeyUsageServerAuth, expected),
+		s.takes(pki.Server, caller, x509.ExtKeyUsageClientAuth, ""),
+	}
+	if flag(s.files(pki.Server), "tls.verify_server_hostname") {
+		errs = append(errs, s.isNamed(caller))
+	}
+	return errors.Join(errs...)
+}
+
+// isNamed finds a caller whose certificate names no agent of the region, which servers with verify_server_hostname do not let in
+// (nomad/server.go:628); to Raft a server's name alone gets in (nomad/rpc.go, validateRaftTLS).
+func (s Source) isNamed(caller pki.Role) error {
+	leaf, err := s.credential(caller).Leaf()
+	if err != nil {
+		return nil //nolint:nilerr // it was read before
+	}
+	names := append([]string{leaf.Subject.CommonName}, leaf.DNSNames...)
+	own := pki.Identity{Role: caller, Region: s.Region}.Name()
+	for _, name := range names {
+		r, is := parseRole(name)
+		if name == own || caller == pki.Client && is && r == string(pki.Server) {
+			return nil
+		}
+	}
+	const setting = "tls.verify_server_hostname"
+	return fmt.Errorf("%s names %s, and servers with %s = true%s take a %s of region %s only as %s: have one issued that names it%s",
+		s.pathOf(caller, PartCertificate), strings.Join(names, ", "), setting, at(s.files(pki.Server), setting), caller, s.Region, own, s.foldersHint())
+}
+
+// parseRole is the role in a name such as server.global.nomad.
+func parseRole(name string) (role string, is bool) {
+	parts := strings.Split(name, ".")
+	return parts[0], len(parts) == 3 && parts[2] == "nomad"
+}
+
+// foldersHint says how to hand in the files of each role, where one folder was handed in for both.
+func (s Source) foldersHint() string {
+	if s.hasClients() && len(s.Notes) > 0 {
+		return "; or hand in each role's own with --server-tls-dir and --client-tls-dir"
+	}
+	return ""
+}
+
+// takes says why who does not take the certificate of whose: by the authorities in its tls.ca_file, for that usage, and for that
+// name where one is expected.
+func (s Source) takes(who, whose pki.Role, usage x509.ExtKeyUsage, name string) error {
+	trusting, c := s.credential(who), s.credential(whose)
+	chain, err := c.Chain()
+	if err != nil {
+		return err
+	}
+	roots, err := trusting.Pool()
+	if err != nil {
+		return err
+	}
+	between := x509.NewCertPool()
+	for _, a := range chain[1:] {
+		between.AddCert(a)
+	}
+	_, err = chain[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{usage}, DNSName: name})
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("a %s does not take the certificate of a %s, %s, as %s: %s",
+		who, whose, s.pathOf(whose, PartCertificate), map[x509.ExtKeyUsage]string{x509.ExtKeyUsageServerAuth: "that of whom it calls", x509.ExtKeyUsageClientAuth: "that of who calls it"}[usage],
+		s.whyNot(err, who, whose, chain, *trusting))
+}
+
+// whyNot says what is wrong with a certificate that is not taken, and what to do.
+func (s Source) whyNot(err error, who, whose pki.Role, chain []*x509.Certificate, trusting pki.Credential) string {
+	bundle := s.pathOf(who, PartAuthorities)
+	invalid, isInvalid := errors.AsType[x509.CertificateInvalidError](err)
+	switch {
+	case errors.As(err, new(x509.UnknownAuthorityError)):
+		last := highest(chain, trusting)
+		return fmt.Sprintf("its issuer %s is missing; put the certificate of that authority into %s (tls.ca_file), or behind the certificate in %s where it stands below one of those",
+			pki.NameText(last.RawIssuer), bundle, s.pathOf(whose, PartCertificate))
+	case isInvalid && invalid.Reason == x509.Expired:
+		return fmt.Sprintf("%s is valid from %s to %s, and it is %s: have a new one issued", pki.NameText(invalid.Cert.RawSubject),
+			invalid.Cert.NotBefore.UTC().Format(time.RFC3339), invalid.Cert.NotAfter.UTC().Format(time.RFC3339), time.Now().UTC().Format(time.RFC3339))
+	case isInvalid && invalid.Reason == x509.IncompatibleUsage:
+		return "its extended key usage does not allow that: have one issued for TLS server and client authentication, or without that extension"
+	case errors.As(err, new(x509.HostnameError)):
+		return fmt.Sprintf("it is for %s, and tls.verify_server_hostname%s takes %s among its DNS names: have one issued with it%s",
+			strings.Join(append([]string{chain[0].Subject.CommonName}, chain[0].DNSNames...), ", "),
+			at(s.files(who), "tls.verify_server_hostname"), pki.Identity{Role: pki.Server, Region: s.Region}.Name(), s.foldersHint())
+	default:
+		return err.Error()
+	}
+}
+
+// highest is the last certificate on the way up from a leaf, whose issuer nobody has.
+func highest(chain []*x509.Certificate, trusting pki.Credential) *x509.Certificate {
+	known := chain[1:]
+	if bundle, err := trusting.Authorities(); err == nil {
+		known = slices.Concat(known, bundle)
+	}
+	at := chain[0]
+	for range known {
+		next := slices.IndexFunc(known, func(a *x509.Certificate) bool { return !a.Equal(at) && pki.Signed(a, at) })
+		if next < 0 {
+			break
+		}
+		at = known[next]
+	}
+	return at
+}

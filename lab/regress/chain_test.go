@@ -1,0 +1,118 @@
+package regress_test
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/regress"
+)
+
+// TestTLSBeforeStart: what keeps agents from starting or from each other is told by its file, before anything starts; what does
+// not is let through.
+func TestTLSBeforeStart(t *testing.T) {
+	t.Parallel()
+	server, client := pki.Identity{Role: pki.Server}, pki.Identity{Role: pki.Client}
+	const verify = "tls { verify_server_hostname = true }\n"
+	for name, test := range map[string]struct {
+		change         func(*kept)
+		servers, every string
+		says           []string
+	}{
+		"sound":          {change: func(*kept) {}, every: verify},
+		"one more above": {change: func(k *kept) { k.put("server", k.issue(server, pki.IntermediateSent())) }, every: verify},
+		"an issuer that nobody has": {
+			change: func(k *kept) { k.put("server", k.issue(server, pki.IntermediateMissing())) },
+			says:   []string{"server.pem", "its issuer CN=Intermediate CA is missing", "ca.pem"},
+		},
+		"a foreign client": {
+			change: func(k *kept) { k.put("client", k.issue(client, pki.Foreign())) },
+			says:   []string{"a server does not take the certificate of a client", "client.pem", "issuer CN=Foreign CA is missing"},
+		},
+		"expired": {
+			change: func(k *kept) { k.put("server", k.issue(server, pki.Expired())) }, says: []string{"server.pem", "is valid from", "have a new one issued"},
+		},
+		"for clients alone": {
+			change: func(k *kept) { k.put("server", k.issue(server, pki.ClientAuthOnly())) }, says: []string{"server.pem", "extended key usage"},
+		},
+		"for no purpose in particular": {change: func(k *kept) { k.put("server", k.issue(server, pki.NoEKU())) }},
+		"a client's on servers": {
+			change: func(k *kept) { k.put("server", k.issue(client, pki.Flaw{})) }, every: verify,
+			says: []string{"server.pem", "client.global.nomad", "server.global.nomad"},
+		},
+		"a client's on servers, where nobody asks": {change: func(k *kept) { k.put("server", k.issue(client, pki.Flaw{})) }},
+		"a server's on clients":                    {change: func(k *kept) { k.put("client", k.issue(server, pki.Flaw{})) }, every: verify},
+		"a person's on clients": {
+			change: func(k *kept) { k.put("client", k.issue(pki.Identity{Role: pki.CLI}, pki.Flaw{})) }, every: verify,
+			says: []string{"client.pem", "cli.global.nomad", "client.global.nomad"},
+		},
+		"broken, and alone": {
+			change: func(k *kept) {
+				k.put("server", k.issue(server, pki.IntermediateMissing()))
+				delete(k.files, "client.pem")
+			},
+			servers: "server { bootstrap_expect = 1 }\n",
+		},
+		"suites for another key": {
+			change: func(*kept) {}, servers: "tls { tls_cipher_suites = \"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256\" }\n",
+			says: []string{"tls.tls_cipher_suites", "server.hcl:9", "server.pem", "ECDSA"},
+		},
+		"a key that Nomad does not know": {
+			change: func(k *kept) { k.put("server", k.issue(server, pki.Ed25519())) }, says: []string{"server.pem", "Ed25519", "RSA and ECDSA alone"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, err := pki.NewAuthority(pki.Options{CommonName: "Own CA", Intermediates: 1, TTL: 60 * 24 * time.Hour})
+			if err != nil {
+				t.Fatal(err)
+			}
+			k := &kept{t: t, authority: a, files: map[string]string{}}
+			k.put("server", k.issue(server, pki.Flaw{}))
+			k.put("client", k.issue(client, pki.Flaw{}))
+			test.change(k)
+			config := bothRoles()
+			config["server.hcl"] += test.servers + test.every
+			config["client.hcl"] += test.every
+			folder := written(t, config)
+			paths := regress.Paths{Server: []string{filepath.Join(folder, "server.hcl")}, TLS: written(t, k.files)}
+			if k.files["client.pem"] != "" {
+				paths.Client = []string{filepath.Join(folder, "client.hcl")}
+			}
+			_, err = regress.Read(paths)
+			if test.says != nil {
+				refused(t, err, test.says...)
+			} else if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// TestTLSWithoutAFile: flags that take a file that is named nowhere, whoever issues the certificates.
+func TestTLSWithoutAFile(t *testing.T) {
+	for name, test := range map[string]struct {
+		change []string
+		says   []string
+	}{
+		"sound":                      {},
+		"no authorities":             {change: []string{"ca_file", "# ca_file"}, says: []string{"tls.rpc = true", "s.hcl:4", "takes tls.ca_file"}},
+		"no key":                     {change: []string{"key_file", "# key_file"}, says: []string{"takes tls.key_file"}},
+		"no authorities, HTTP alone": {change: []string{"ca_file", "# ca_file", "rpc       = true", ""}},
+		"no authorities, and HTTP asks for them": {
+			change: []string{"ca_file", "verify_https_client = true #", "rpc       = true", ""}, says: []string{"tls.verify_https_client = true", "s.hcl:5", "takes tls.ca_file"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			text := strings.NewReplacer(test.change...).Replace(bothRoles()["server.hcl"])
+			_, err := regress.Read(regress.Paths{Server: []string{filepath.Join(written(t, map[string]string{"s.hcl": text}), "s.hcl")}})
+			if test.says != nil {
+				refused(t, err, test.says...)
+			} else if err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
