@@ -22,7 +22,7 @@ func readServers(t *testing.T, text string) regress.Source {
 // readBoth reads a configuration of both roles, in which servers have the number that it says.
 func readBoth(t *testing.T, servers string) regress.Source {
 	t.Helper()
-	const encrypted = "tls {\n  http = true\n  rpc = true\n  cert_file = \"/etc/nomad.d/agent.pem\"\n}\n"
+	const encrypted = "tls {\n  http = true\n  rpc = true\n  ca_file = \"/etc/nomad.d/ca.pem\"\n  cert_file = \"/etc/nomad.d/agent.pem\"\n  key_file = \"/etc/nomad.d/agent-key.pem\"\n}\n"
 	folder := written(t, map[string]string{
 		"s.hcl": strings.Replace(soundServer, "= 5", "= "+servers, 1) + encrypted, "c.hcl": soundClient + encrypted,
 	})
