@@ -133,10 +133,11 @@ func (f fault) look(originals []Original) probe.Observation {
 		if !slices.Contains(f.of, file.Holds) {
 			continue
 		}
-		words := fmt.Sprintf("%s: %s, mode %04o, user %d", file.Path, file.Holds, file.Mode, file.Owner)
+		parts := []string{fmt.Sprintf("%s: %s, mode %04o, user %d", file.Path, file.Holds, file.Mode, file.Owner)}
 		for _, secret := range file.Secrets {
-			words += fmt.Sprintf(", %s in line %d", secret.Setting, secret.Number)
+			parts = append(parts, fmt.Sprintf("%s in line %d", secret.Setting, secret.Number))
 		}
+		words := strings.Join(parts, ", ")
 		if f.is(file, originals) {
 			o.Outcome = probe.Found
 			seen = append(seen, words)

@@ -86,6 +86,30 @@ func traits() []trait {
 			what: "a private key of several certificates", settings: []string{"tls.key_file", "tls.cert_file"},
 			lacks: noCertificates, in: sharedKeys, decoy: decoySharedKey,
 		},
+	}
+	all = append(all, traitsOfOthers()...)
+	for _, role := range []pki.Role{pki.Server, pki.Client} {
+		all = append(all,
+			trait{
+				id: string(role) + "-key-of-authority-lies-elsewhere", title: "no authority's private key lies beside the agent's", severity: posture.Critical,
+				why:  "whoever reads it makes certificates of any role; an agent needs the authority's certificate alone (nomad tls ca create writes both into one folder)",
+				what: "an authority's private key beside the agent's", settings: []string{"tls.key_file"}, role: role,
+				lacks: noKey, in: authorityBeside, decoy: decoyAuthority(role),
+			},
+			trait{
+				id: string(role) + "-ca-file-has-no-other-authority", title: "tls.ca_file has no authority to which no agent's certificate leads", severity: posture.Critical,
+				why:  "agents take any certificate that an authority of that file has signed, a server's included, whoever owns the authority",
+				what: "an authority to which no agent's certificate leads", settings: []string{"tls.ca_file"}, role: role,
+				lacks: notHandedIn, in: foreignAuthorities, decoy: decoyForeign(role),
+			},
+		)
+	}
+	return all
+}
+
+// traitsOfOthers are what the certificates beside the agents' own are looked at for.
+func traitsOfOthers() []trait {
+	return []trait{
 		{
 			id: "handed-in-certificates-name-one-role", title: "no certificate beside the agents' own names two roles, and no cli certificate an agent", severity: posture.Critical,
 			why:  "Nomad goes by any name in a certificate, so a person's certificate that names an agent speaks RPC, and Raft if it names a server (nomad/server.go:634)",
@@ -117,23 +141,6 @@ func traits() []trait {
 			lacks: noOthers, in: otherCertificates(shortKey), decoy: decoyFlawed(pki.WeakKey()),
 		},
 	}
-	for _, role := range []pki.Role{pki.Server, pki.Client} {
-		all = append(all,
-			trait{
-				id: string(role) + "-key-of-authority-lies-elsewhere", title: "no authority's private key lies beside the agent's", severity: posture.Critical,
-				why:  "whoever reads it makes certificates of any role; an agent needs the authority's certificate alone (nomad tls ca create writes both into one folder)",
-				what: "an authority's private key beside the agent's", settings: []string{"tls.key_file"}, role: role,
-				lacks: noKey, in: authorityBeside, decoy: decoyAuthority(role),
-			},
-			trait{
-				id: string(role) + "-ca-file-has-no-other-authority", title: "tls.ca_file has no authority to which no agent's certificate leads", severity: posture.Critical,
-				why:  "agents take any certificate that an authority of that file has signed, a server's included, whoever owns the authority",
-				what: "an authority to which no agent's certificate leads", settings: []string{"tls.ca_file"}, role: role,
-				lacks: notHandedIn, in: foreignAuthorities, decoy: decoyForeign(role),
-			},
-		)
-	}
-	return all
 }
 
 // spec looks at what was read; the control is the same look at files of our own that have the fault.

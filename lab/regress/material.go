@@ -62,7 +62,7 @@ func materialIn(role pki.Role, folder string, known []Material) []Material {
 	_ = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
 		switch {
 		case err != nil: // what cannot be looked at is passed over: whoever runs this may not be whom the agent runs as
-			return nil
+			return nil //nolint:nilerr // see above
 		case entry.IsDir():
 			return nil
 		case looked == mostMaterial:
