@@ -12,6 +12,7 @@ import (
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/posture/catalogue"
+	"nomadlab.internal/lab/regress"
 	"nomadlab.internal/lab/report"
 )
 
@@ -146,6 +147,13 @@ func (f *checkFlags) chosen() ([]posture.Check, error) {
 	all, err := catalogue.All(catalogue.Ingredients{})
 	if err != nil {
 		return nil, err
+	}
+	if f.config.given() {
+		files, err := regress.FileChecks()
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, files...)
 	}
 	names := slices.DeleteFunc(slices.Clone(f.only), func(name string) bool { return name == inspect.MatrixName })
 	if len(f.only) > 0 && len(names) == 0 {

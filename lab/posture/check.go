@@ -91,6 +91,8 @@ type Spec struct {
 	// decides itself, as it is where PassedOn is nil. A target that lets the probe in is not to blame where that agent, asked
 	// itself, lets it in too: its finding is Skipped. Only a Safe or a Guarded check may have it.
 	PassedOn func(context.Context, probe.Target) (to probe.Target, ok bool)
+	// Local is true for what only shows in this copy of the user's files; see finding.Finding.
+	Local bool
 	// Lacks says which ingredient of the control there is none of, for example "no key of the authority is at hand"; empty
 	// where nothing lacks. Such a check is Skipped for that reason, unless the probe shows by being let in that it is broken.
 	Lacks string

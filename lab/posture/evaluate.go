@@ -63,7 +63,7 @@ func (c Check) blank(t probe.Target) finding.Finding {
 		ID: c.spec.ID, Title: c.spec.Title, Plane: string(c.spec.Plane),
 		Kind: string(c.spec.Kind), Severity: string(c.spec.Severity),
 		Node: t.Name, Want: c.spec.Want.strings(), Why: c.spec.Why, Settings: slices.Clone(c.spec.Settings),
-		Control: c.spec.Control.Sentence,
+		Control: c.spec.Control.Sentence, Local: c.spec.Local,
 	}
 }
 

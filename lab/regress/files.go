@@ -9,9 +9,12 @@ import (
 	"slices"
 	"strings"
 
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/posture/catalogue"
 	"nomadlab.internal/lab/probe"
 )
 
@@ -106,7 +109,7 @@ func fileChecks(role pki.Role, originals []Original) ([]posture.Check, error) {
 func (f fault) spec(role pki.Role, originals []Original) posture.Spec {
 	s := posture.Spec{
 		ID: fmt.Sprintf("%s-%s", role, f.id), Title: f.title, Plane: probe.PlaneFiles, Kind: posture.Safe, Severity: f.severity,
-		Why: f.why, Settings: f.settingsOf(originals), Roles: []pki.Role{role}, Want: posture.Want{probe.Absent},
+		Why: f.why, Settings: f.settingsOf(originals), Local: f.local, Roles: []pki.Role{role}, Want: posture.Want{probe.Absent},
 		Probe: probe.New(probe.PlaneFiles, "look for "+f.what+" among your files", func(context.Context, probe.Target) probe.Observation {
 			return f.look(originals)
 		}).Classed(probe.Reads()),
@@ -211,9 +214,33 @@ func (f fault) read(role pki.Role, path string) ([]Original, error) {
 // stranger is a user that no file belongs to (4294967294 is what Linux gives to unmapped users, 65534 is nobody).
 const stranger = 65534
 
-// lookAtFiles is what the checks find in the user's own files.
-func lookAtFiles(ctx context.Context, s Source) ([]finding.Finding, error) {
+// lookAtFiles is what the checks find in the user's own files: those that one of the names means, or all where there are none.
+func lookAtFiles(ctx context.Context, s Source, names ...string) ([]finding.Finding, error) {
+	checks, err := s.fileChecks()
+	if err != nil {
+		return nil, err
+	}
+	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		_, err := posture.Choose(checks, name)
+		return err != nil // of clients, where there are none
+	})
+	if checks, err = posture.Choose(checks, names...); err != nil {
+		return nil, err
+	}
 	var all []finding.Finding
+	for _, check := range checks {
+		target := probe.Target{Name: "your certificates", Files: true}
+		if roles := check.Spec().Roles; len(roles) > 0 {
+			target.Name, target.Role = "your "+string(roles[0])+" files", roles[0]
+		}
+		all = append(all, posture.Run(ctx, []posture.Check{check}, []probe.Target{target}, nil)...)
+	}
+	return all, nil
+}
+
+// fileChecks are the checks of the user's own files.
+func (s Source) fileChecks() ([]posture.Check, error) {
+	var all []posture.Check
 	for _, role := range s.roles() {
 		var originals []Original
 		for _, o := range s.Originals {
@@ -225,13 +252,49 @@ func lookAtFiles(ctx context.Context, s Source) ([]finding.Finding, error) {
 		if err != nil {
 			return nil, err
 		}
-		target := probe.Target{Name: "your " + string(role) + " files", Role: role, Files: true}
-		found := posture.Run(ctx, checks, []probe.Target{target}, nil)
-		for i, f := range faults() { // a finding for each, in their order
-			found[i].Local = f.local
-		}
-		all = append(all, found...)
+		all = append(all, checks...)
 	}
-	found, err := lookAtMaterial(ctx, s)
-	return append(all, found...), err
+	for _, t := range traits() {
+		if t.role != "" && !slices.Contains(s.roles(), t.role) {
+			continue
+		}
+		check, err := posture.New(t.spec(s.held(t.role)))
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, check)
+	}
+	return all, nil
+}
+
+// FileChecks returns the checks of a user's own files, of servers and of clients: those that can be chosen by name. They have
+// nothing to look at.
+func FileChecks() ([]posture.Check, error) {
+	nothing := agentconf.Files{{}}
+	return Source{Configuration: &lab.Configuration{
+		Server: lab.AgentConfiguration{Files: nothing}, Client: lab.AgentConfiguration{Files: nothing},
+	}}.fileChecks()
+}
+
+// choose sorts the names of checks by what they mean: checks of files, and all others. A pattern may mean both.
+func choose(only []string) (ofFiles, others []string, err error) {
+	known, err := FileChecks()
+	if err != nil {
+		return nil, nil, err
+	}
+	catalogued, err := catalogue.All(catalogue.Ingredients{})
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, name := range only {
+		_, notFile := posture.Choose(known, name)
+		_, notOther := posture.Choose(catalogued, name)
+		if notFile == nil {
+			ofFiles = append(ofFiles, name)
+		}
+		if notOther == nil || notFile != nil { // whoever tries the others tells of a name that means nothing
+			others = append(others, name)
+		}
+	}
+	return ofFiles, others, nil
 }

@@ -4,11 +4,9 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"slices"
 	"strings"
 
 	"nomadlab.internal/lab/agentconf"
-	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/posture/catalogue"
@@ -191,25 +189,4 @@ func inFolder(do func(string) probe.Observation) probe.Observation {
 	}
 	defer func() { _ = os.RemoveAll(folder) }()
 	return do(folder)
-}
-
-// lookAtMaterial is what the checks find in certificates, keys and the gossip key.
-func lookAtMaterial(ctx context.Context, s Source) ([]finding.Finding, error) {
-	var all []finding.Finding
-	for _, t := range traits() {
-		if t.role != "" && !slices.Contains(s.roles(), t.role) {
-			continue
-		}
-		check, err := posture.New(t.spec(s.held(t.role)))
-		if err != nil {
-			return nil, err
-		}
-		name := "your certificates"
-		if t.role != "" {
-			name = "your " + string(t.role) + " files"
-		}
-		target := probe.Target{Name: name, Role: t.role, Files: true}
-		all = append(all, posture.Run(ctx, []posture.Check{check}, []probe.Target{target}, nil)...)
-	}
-	return all, nil
 }

@@ -68,14 +68,23 @@ func (v variant) spec(o Options) lab.Spec {
 	return s
 }
 
-// judge brings the variant up, looks at it, and takes it down again, whatever comes of it.
+// judge brings the variant up, looks at it, and takes it down again, whatever comes of it. Where checks of files alone are chosen,
+// nothing is brought up.
 func (v variant) judge(ctx context.Context, o Options) (r finding.Report, err error) {
+	ofFiles, others, err := choose(o.Inspect.Only)
+	if err != nil {
+		return finding.Report{}, err
+	}
+	if len(ofFiles) > 0 && len(others) == 0 {
+		return v.judgeFiles(ctx, ofFiles)
+	}
+	o.Inspect.Only = others
 	err = v.run(ctx, o, func(l *lab.Lab) error {
 		if r, err = inspect.Lab(ctx, l, o.Inspect); err != nil {
 			return err
 		}
-		if o.files() {
-			found, err := lookAtFiles(ctx, v.source)
+		if len(ofFiles) > 0 || len(others) == 0 { // chosen, or everything is tried
+			found, err := lookAtFiles(ctx, v.source, ofFiles...)
 			if err != nil {
 				return err
 			}
@@ -88,6 +97,19 @@ func (v variant) judge(ctx context.Context, o Options) (r finding.Report, err er
 		return nil
 	})
 	return r, err
+}
+
+// judgeFiles is what checks of files alone find.
+func (v variant) judgeFiles(ctx context.Context, names []string) (finding.Report, error) {
+	began := time.Now()
+	found, err := lookAtFiles(ctx, v.source, names...)
+	if err != nil {
+		return finding.Report{}, err
+	}
+	return finding.Report{
+		Started: began.Truncate(time.Second), Took: time.Since(began), Notes: slices.Clone(v.source.Notes),
+		Findings: found, Configuration: describe(v, lab.Plan{}),
+	}, nil
 }
 
 // run brings the variant up, does something with it, and takes it down again, whatever comes of it. A cluster that does not
@@ -113,9 +135,6 @@ func (o Options) up() lab.UpOptions {
 		Timeout: deadline.Start, Patience: patience, Expires: time.Now().Add(expiry), Others: o.Others, Progress: o.Progress,
 	}
 }
-
-// files says whether the user's files are looked at: not where the user has chosen other checks.
-func (o Options) files() bool { return len(o.Inspect.Only) == 0 }
 
 // exitOfAgent is how an agent exits that does not start with its configuration (command/agent/command.go, Run).
 const exitOfAgent = 1

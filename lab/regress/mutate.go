@@ -146,6 +146,13 @@ func (r *mutationRun) lookAtFiles(ctx context.Context, m mutation.Mutation) Resu
 	if err != nil {
 		return Result{Mutation: m, Fate: Failed, Reason: err.Error()}
 	}
+	if Holds(m.File.Holds) == HoldsSecrets { // whichever secret it is that everybody may read now
+		for _, o := range s.Originals {
+			for _, secret := range o.Secrets {
+				m.Settings = append(slices.Clone(m.Settings), secret.Setting)
+			}
+		}
+	}
 	result := judge(m, r.base, findings(finding.Report{Findings: found}, nil))
 	result.Whole = true
 	return result
