@@ -17,6 +17,7 @@ import (
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/probe"
 )
 
 // managementToken is the secret of whoever may do everything at a foreignAgent.
@@ -237,7 +238,7 @@ func TestVersionsAreAskedFirst(t *testing.T) {
 		if strings.HasPrefix(r, "GET /v1/agent/members") {
 			return
 		}
-		if r != "GET /v1/agent/health" {
+		if r != "GET "+probe.HealthPath {
 			t.Errorf("%s was asked before", r)
 		}
 	}

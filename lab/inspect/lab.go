@@ -152,8 +152,6 @@ type subject struct {
 	leader func(context.Context) string
 	// unmet are the agents that did not answer when they were to be met, by name.
 	unmet map[string]bool
-	// silent are the agents that do not answer, by name, each with the reason.
-	silent map[string]string
 	// noWitness says why that workload did not run, though a client could have run it.
 	noWitness string
 }

@@ -2,8 +2,10 @@ package inspect
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -12,7 +14,7 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// learn asks the agents, side by side, for what decides how everything else is to be asked: who answers at all, whether
+// learn asks the agents, side by side, for what decides how everything else is to be asked: which of their ports answer, whether
 // there are tokens, and who speaks in the clear.
 func (s *subject) learn(ctx context.Context) {
 	if err := probe.MayListen(ctx); err != nil {
@@ -28,15 +30,12 @@ func (s *subject) learn(ctx context.Context) {
 		})
 	}
 	_ = agents.Wait() // none of them returns an error
-	silent := map[string]string{}
 	var servers []lesson
 	s.ingredients.Servers = nil
 	for i, l := range lessons {
-		s.targets[i].HTTPInClear = l.httpInClear
-		switch {
-		case l.silent != "":
-			silent[s.targets[i].Name] = l.silent
-		case s.targets[i].Role == pki.Server:
+		s.targets[i].HTTPInClear, s.targets[i].Silent = l.httpInClear, probe.NewSilence(l.silent)
+		s.tellSilence(s.targets[i].Name, l)
+		if s.targets[i].Role == pki.Server && l.silent[probe.PlaneHTTP] == "" {
 			servers = append(servers, l)
 			s.ingredients.Servers = append(s.ingredients.Servers, s.targets[i])
 		}
@@ -44,7 +43,6 @@ func (s *subject) learn(ctx context.Context) {
 	s.ingredients.NoClient = !s.near && !slices.ContainsFunc(s.targets, func(t probe.Target) bool { return t.Role == pki.Client })
 	s.ingredients.NoACL = all(servers, func(l lesson) bool { return l.noACL })
 	s.ingredients.GossipInClear = all(servers, func(l lesson) bool { return l.gossipInClear })
-	s.giveUp(silent)
 }
 
 // all says whether it is so of every server, and there is one. What is so of one server alone is a weakness of that server,
@@ -56,38 +54,50 @@ func all(servers []lesson, so func(lesson) bool) bool {
 // agentsAtOnce bounds how many agents are asked at the same time.
 const agentsAtOnce = 8
 
-// lesson is what one agent taught. silent says why it did not answer; empty for one that did.
+// lesson is what one agent taught.
 type lesson struct {
-	silent                            string
+	// ports are those that the agent is known to have, silent those of them that do not answer, with the reasons.
+	ports                             []probe.Plane
+	silent                            map[probe.Plane]string
 	httpInClear, noACL, gossipInClear bool
 }
 
-// lesson asks one agent. A request in the clear is answered whether the agent speaks TLS or not.
+// lesson asks one agent, each of its ports by itself. A request in the clear is answered whether the agent speaks TLS or not.
 func (s *subject) lesson(ctx context.Context, t probe.Target) lesson {
-	if t.HTTP == "" {
-		return lesson{silent: t.Name + " does not run"}
+	l := lesson{ports: s.portsOf(t), silent: map[probe.Plane]string{}}
+	answers := make([]probe.Observation, len(l.ports))
+	var knocks sync.WaitGroup
+	for i, port := range l.ports {
+		knocks.Go(func() { answers[i] = probe.Knock(ctx, t, port) })
 	}
-	health := probe.PlainHTTP(healthPath).Observe(ctx, t)
-	if health.Outcome == probe.NotReached && ctx.Err() == nil {
-		return lesson{silent: t.Name + " did not answer when the run began: " + strings.TrimPrefix(health.Err, "dial tcp "+t.HTTP+": ")}
+	knocks.Wait()
+	for i, port := range l.ports {
+		o := answers[i]
+		switch {
+		case t.At(port) == "":
+			l.silent[port] = t.Name + " does not run"
+		case o.Outcome == probe.NotReached && ctx.Err() == nil && probe.MayKnock(t, port):
+			l.silent[port] = fmt.Sprintf("%s did not answer at its %s port when the run began: %s", t.Name, port, probe.DialReason(o, t.At(port)))
+		}
+		l.httpInClear = l.httpInClear || s.near && port == probe.PlaneHTTP && o.Outcome == probe.Accepted
+		l.gossipInClear = l.gossipInClear || port == probe.PlaneGossip && o.Outcome == probe.Accepted
 	}
-	l := lesson{httpInClear: s.near && health.Outcome == probe.Accepted}
-	if t.Role != pki.Server {
-		return l
+	if t.Role == pki.Server && l.silent[probe.PlaneHTTP] == "" {
+		t.HTTPInClear = l.httpInClear
+		l.noACL = s.withoutACL(ctx, t)
 	}
-	t.HTTPInClear = l.httpInClear
-	l.noACL = s.withoutACL(ctx, t)
-	l.gossipInClear = t.Gossip != "" && probe.GossipPing(probe.GossipKey{}).Observe(ctx, t).Outcome == probe.Accepted
 	return l
 }
 
-const (
-	// healthPath is answered without a token (command/agent/agent_endpoint.go:740).
-	healthPath = "/v1/agent/health"
-	// aclDisabled is what an agent without an ACL system says of tokens (nomad/acl_endpoint.go:38; verified against Nomad
-	// 1.11.3).
-	aclDisabled = "ACL support disabled"
-)
+// portsOf are the ports that the agent has, as far as that is known: of one of a lab's all, of another one those with an address.
+func (s *subject) portsOf(t probe.Target) []probe.Plane {
+	return slices.DeleteFunc(probe.Ports(), func(port probe.Plane) bool {
+		return t.At(port) == "" && (!s.near || t.Role != pki.Server && port != probe.PlaneHTTP)
+	})
+}
+
+// aclDisabled is what an agent without an ACL system says of tokens (nomad/acl_endpoint.go:38; verified against Nomad 1.11.3).
+const aclDisabled = "ACL support disabled"
 
 // withoutACL says whether the server says of itself that it has no ACL system. Stale, it answers itself, and not its leader.
 func (s *subject) withoutACL(ctx context.Context, t probe.Target) bool {

@@ -43,7 +43,7 @@ func (r Remote) meet(ctx context.Context, given string, c pki.Credential) (agent
 	}
 	agent.HTTPInClear = true // asked without a certificate and without a token
 	agent.ServerName = pki.Identity{Role: pki.Server, Region: c.Identity.Region}.Name()
-	if probe.PlainHTTP(healthPath).Observe(ctx, agent).Outcome == probe.Accepted {
+	if probe.PlainHTTPAsk(probe.Health()).Observe(ctx, agent).Outcome == probe.Accepted {
 		agent.Role = roleOf(ctx, agent, probe.As(c).OrInClear())
 		agent.HTTPInClear, agent.NoToken = false, withoutTLS
 		return agent, nil, nil // no TLS at all: what is open there is for the checks to say
@@ -109,7 +109,7 @@ func roleOf(ctx context.Context, agent probe.Target, as probe.Caller) pki.Role {
 	look := probe.AnswerLook{For: "its role", In: func(_ http.Header, body []byte) (bool, string, error) {
 		return true, "", json.Unmarshal(body, &answer)
 	}}
-	probe.HTTPLook(probe.Ask{Path: healthPath}, as, look).Observe(ctx, agent)
+	probe.HTTPLook(probe.Ask{Path: probe.HealthPath}, as, look).Observe(ctx, agent)
 	if answer.Server == nil && answer.Client != nil {
 		return pki.Client
 	}

@@ -13,6 +13,7 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/posture/catalogue"
+	"nomadlab.internal/lab/probe"
 )
 
 // questionWait is how long a question to an agent that may hang may take: see deadline.Fair.
@@ -113,6 +114,6 @@ func answers(ctx context.Context, l *lab.Lab, name string) bool {
 	if err != nil {
 		return false
 	}
-	_, err = client.Raw().Query(healthPath, new(api.AgentHealthResponse), reading(ctx))
+	_, err = client.Raw().Query(probe.HealthPath, new(api.AgentHealthResponse), reading(ctx))
 	return err == nil
 }

@@ -121,7 +121,7 @@ func (p Pack) settle(ctx context.Context, l *lab.Lab) error {
 	}
 	for _, agent := range inspect.Targets(l, p.Extra) {
 		if err := lab.WaitFor(ctx, agent.Name+" to answer", func(ctx context.Context) string {
-			return probe.PlainHTTP("/v1/agent/health").Observe(ctx, agent).Err
+			return probe.Knock(ctx, agent, probe.PlaneHTTP).Err
 		}); err != nil {
 			return err
 		}

@@ -88,8 +88,8 @@ type Spec struct {
 	// agent of its roles that can answer, and its finding says nothing of that agent.
 	Once bool
 	// PassedOn returns the agent to which a target passes the request on, and which decides; ok is false where the target
-	// decides itself, as it is where PassedOn is nil. A target that lets the probe in is not to blame where that agent, asked
-	// itself, lets it in too: its finding is Skipped. Only a Safe or a Guarded check may have it.
+	// decides itself, as it is where PassedOn is nil. A target that lets the probe in is not to blame where that agent decided
+	// so and is found to break the promise itself: the target's finding is Skipped. Only a Safe or a Guarded check may have it.
 	PassedOn func(context.Context, probe.Target) (to probe.Target, ok bool)
 	// Local is true for what only shows in this copy of the user's files; see finding.Finding.
 	Local bool

@@ -24,8 +24,12 @@ import (
 //     was wanted;
 //   - NotCarriedOut when a control did not give its outcome, the probe did not
 //     reach the agent or failed, or the log does not show the reason;
-//   - Skipped when the target has not the role or the listener, its Bounds forbid a request, an ingredient of
-//     the control lacks, or another agent decides and lets the probe in itself (Spec.PassedOn).
+//   - NotCarriedOut, for that port's reason, when a port that is called does not answer, from the start or
+//     from a moment in the middle on (probe.Silence);
+//   - Skipped when the target has not the role or the listener, its Bounds forbid a request, or an ingredient of
+//     the control lacks.
+//
+// That another agent decides on the request (Spec.PassedOn) is for Run to say, which tries that agent too.
 //
 // The finding's outcome is "not reached" for a refusal between controls of which one
 // was not let in.
@@ -41,7 +45,14 @@ func (c Check) Evaluate(ctx context.Context, t probe.Target) (f finding.Finding)
 		f.Verdict, f.Reason = finding.NotCarriedOut, "the check is empty: build it with posture.New"
 		return f
 	}
-	if reason := c.inapplicable(t); reason != "" {
+	if !c.appliesTo(t.Role) {
+		f.Verdict, f.Reason = finding.Skipped, fmt.Sprintf("the check is for agents of role %v; %s is of role %q", c.spec.Roles, t.Name, t.Role)
+		return f
+	}
+	if c.silent(&f, t) {
+		return f
+	}
+	if reason := cmp.Or(c.spec.Probe.Inapplicable(t), c.spec.Control.Inapplicable(t)); reason != "" {
 		f.Verdict, f.Reason = finding.Skipped, reason
 		return f
 	}
@@ -49,12 +60,41 @@ func (c Check) Evaluate(ctx context.Context, t probe.Target) (f finding.Finding)
 	f.Evidence = r.evidence
 	f.Outcome = string(c.outcome(r))
 	f.Verdict, f.Reason = c.judge(r)
-	if f.Verdict == finding.Broken && c.spec.PassedOn != nil {
-		if to, passed := c.spec.PassedOn(ctx, t); passed && c.spec.Probe.Observe(ctx, to).Outcome == r.probe {
-			f.Verdict, f.Reason = finding.Skipped, fmt.Sprintf("%s passes such requests on to %s, which gives %q itself: see there", t.Name, to.Name, r.probe)
-		}
+	if f.Verdict == finding.NotCarriedOut {
+		c.silent(&f, t) // where a port has stopped answering meanwhile, that is the reason
 	}
 	return f
+}
+
+// silent reports whether the target has a port silent that the check calls, and says so in the finding.
+func (c Check) silent(f *finding.Finding, t probe.Target) bool {
+	why := cmp.Or(c.spec.Probe.Silent(t), c.spec.Control.Silent(t))
+	if why == "" {
+		return false
+	}
+	f.Verdict, f.Outcome, f.Reason = finding.NotCarriedOut, string(probe.NotReached), why
+	return true
+}
+
+// passedTo is the name of the agent to which the target passes the request on, where that agent decided that the probe was let
+// in: the same one before and after a probe with that very outcome. Empty where the target decides itself, or where this
+// cannot be told, as while leadership moves.
+func (c Check) passedTo(ctx context.Context, t probe.Target, outcome string) string {
+	if c.spec.PassedOn == nil {
+		return ""
+	}
+	for range tries {
+		before, passes := c.spec.PassedOn(ctx, t)
+		if !passes {
+			return ""
+		}
+		again := c.spec.Probe.Observe(ctx, t)
+		after, still := c.spec.PassedOn(ctx, t)
+		if still && after.Name == before.Name && string(again.Outcome) == outcome {
+			return before.Name
+		}
+	}
+	return ""
 }
 
 // blank is a finding with all that is known before anything is tried.
@@ -65,14 +105,6 @@ func (c Check) blank(t probe.Target) finding.Finding {
 		Node: t.Name, Want: c.spec.Want.strings(), Why: c.spec.Why, Settings: slices.Clone(c.spec.Settings),
 		Control: c.spec.Control.Sentence, Local: c.spec.Local,
 	}
-}
-
-// inapplicable says why the check does not apply to the target; empty if it does.
-func (c Check) inapplicable(t probe.Target) string {
-	if !c.appliesTo(t.Role) {
-		return fmt.Sprintf("the check is for agents of role %v; %s is of role %q", c.spec.Roles, t.Name, t.Role)
-	}
-	return cmp.Or(c.spec.Probe.Inapplicable(t), c.spec.Control.Inapplicable(t))
 }
 
 // appliesTo says whether the check is for agents of that role.

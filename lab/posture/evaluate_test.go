@@ -205,3 +205,28 @@ func TestEmptyCheckNeverHolds(t *testing.T) {
 		t.Errorf("verdict %q because %q", f.Verdict, f.Reason)
 	}
 }
+
+// TestAPortThatIsSilent makes the checks that call it inconclusive, for its own reason, and no others.
+func TestAPortThatIsSilent(t *testing.T) {
+	at := server()
+	at.HTTP, at.Silent = "127.0.0.1:4646", probe.NewSilence(map[probe.Plane]string{probe.PlaneHTTP: "it is paused"})
+	spec := whole()
+	if f := posture.Must(spec).Evaluate(t.Context(), at); f.Verdict != finding.Held {
+		t.Errorf("RPC: %s because %s", f.Verdict, f.Reason)
+	}
+	overHTTP := func(p probe.Probe) probe.Probe {
+		p.Plane = probe.PlaneHTTP
+		return p
+	}
+	for name, change := range map[string]func(*posture.Spec){
+		"the probe":   func(s *posture.Spec) { s.Probe = overHTTP(s.Probe) },
+		"the control": func(s *posture.Spec) { s.Control = overHTTP(s.Control) },
+	} {
+		spec := whole()
+		change(&spec)
+		f := posture.Must(spec).Evaluate(t.Context(), at)
+		if f.Verdict != finding.NotCarriedOut || f.Reason != "it is paused" || f.Outcome != string(probe.NotReached) || len(f.Evidence) != 0 {
+			t.Errorf("%s calls it: %s, %q, because %s", name, f.Verdict, f.Outcome, f.Reason)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"nomadlab.internal/lab/finding"
@@ -11,39 +12,68 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
+// passing is a check that two servers try, of which each passes requests on to whom it names, if anybody, when it is asked. The
+// servers that are open let the probe in.
+func passing(open []string, to map[string][]string) posture.Check {
+	spec := whole()
+	spec.Probe = probe.New(probe.PlaneRPC, "ask", func(_ context.Context, t probe.Target) probe.Observation {
+		if slices.Contains(open, t.Name) {
+			return probe.Observation{Outcome: probe.Accepted}
+		}
+		return probe.Observation{Outcome: probe.RefusedInHandshake}
+	}).Classed(probe.Reads())
+	var mu sync.Mutex
+	asked := map[string]int{}
+	spec.PassedOn = func(_ context.Context, t probe.Target) (probe.Target, bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		names := to[t.Name]
+		if len(names) == 0 {
+			return probe.Target{}, false
+		}
+		name := names[asked[t.Name]%len(names)]
+		asked[t.Name]++
+		return probe.Target{Name: name}, name != ""
+	}
+	return posture.Must(spec)
+}
+
 // TestWhoPassesARequestOn is not to blame for what the other lets in, and is for what the other would refuse.
 func TestWhoPassesARequestOn(t *testing.T) {
-	const other = "server-2"
+	const one, other = "server-1", "server-2"
+	const held, broken, skipped = finding.Held, finding.Broken, finding.Skipped
 	for name, test := range map[string]struct {
-		open   []string
-		passed bool
-		want   finding.Verdict
+		open []string
+		to   map[string][]string
+		want [2]finding.Verdict
 	}{
-		"both refuse":               {nil, true, finding.Held},
-		"the other lets it in":      {[]string{server().Name, other}, true, finding.Skipped},
-		"this one alone lets it in": {[]string{server().Name}, true, finding.Broken},
-		"this one decides itself":   {[]string{server().Name, other}, false, finding.Broken},
+		"both refuse":                    {nil, map[string][]string{one: {other}}, [2]finding.Verdict{held, held}},
+		"the other lets it in":           {[]string{one, other}, map[string][]string{one: {other}}, [2]finding.Verdict{skipped, broken}},
+		"this one alone lets it in":      {[]string{one}, map[string][]string{one: {other}}, [2]finding.Verdict{broken, held}},
+		"each decides itself":            {[]string{one, other}, nil, [2]finding.Verdict{broken, broken}},
+		"each blames the other":          {[]string{one, other}, map[string][]string{one: {other}, other: {one}}, [2]finding.Verdict{broken, broken}},
+		"the other is none of those":     {[]string{one, other}, map[string][]string{one: {"server-9"}}, [2]finding.Verdict{broken, broken}},
+		"leadership moves meanwhile":     {[]string{one, other}, map[string][]string{one: {other, "server-9"}}, [2]finding.Verdict{broken, broken}},
+		"leadership is lost meanwhile":   {[]string{one, other}, map[string][]string{one: {other, ""}}, [2]finding.Verdict{broken, broken}},
+		"leadership moved, and is quiet": {[]string{one, other}, map[string][]string{one: {"server-9", other, other, other}}, [2]finding.Verdict{skipped, broken}},
 	} {
-		spec := whole()
-		spec.Probe = probe.New(probe.PlaneRPC, "ask", func(_ context.Context, t probe.Target) probe.Observation {
-			if slices.Contains(test.open, t.Name) {
-				return probe.Observation{Outcome: probe.Accepted}
-			}
-			return probe.Observation{Outcome: probe.RefusedInHandshake}
-		}).Classed(probe.Reads())
-		spec.PassedOn = func(context.Context, probe.Target) (probe.Target, bool) {
-			to := server()
-			to.Name = other
-			return to, test.passed
+		first, second := server(), server()
+		first.Name, second.Name = one, other
+		var told []finding.Finding
+		got := posture.Run(t.Context(), []posture.Check{passing(test.open, test.to)}, []probe.Target{first, second},
+			func(f finding.Finding) { told = append(told, f) })
+		if verdicts := [2]finding.Verdict{got[0].Verdict, got[1].Verdict}; verdicts != test.want || len(told) != 2 {
+			t.Errorf("%s: %v, %d told, want %v: %s", name, verdicts, len(told), test.want, got[0].Reason)
 		}
-		f := posture.Must(spec).Evaluate(t.Context(), server())
-		if f.Verdict != test.want || f.Verdict == finding.Skipped && !strings.Contains(f.Reason, other) {
-			t.Errorf("%s: %s because %s, want %s", name, f.Verdict, f.Reason, test.want)
+		for _, f := range got {
+			if f.Verdict == skipped && (!strings.Contains(f.Reason, other) || !slices.ContainsFunc(told, func(o finding.Finding) bool { return o.Verdict == skipped })) {
+				t.Errorf("%s: skipped because %s; told was %v", name, f.Reason, told)
+			}
 		}
 	}
 }
 
-// TestPassedOnIsForSafeChecks, as it has the probe tried at another agent.
+// TestPassedOnIsForSafeChecks, as it has the probe tried once more.
 func TestPassedOnIsForSafeChecks(t *testing.T) {
 	spec := whole()
 	spec.PassedOn = func(context.Context, probe.Target) (probe.Target, bool) { return probe.Target{}, false }

@@ -2,6 +2,8 @@ package posture
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -23,7 +25,7 @@ const agentsAtOnce = 8
 // that is tried, and beside them a few that it answers without a word, and those that wait for a limit of time; those that
 // use up its connections, or harm the cluster, run last, alone.
 func Run(ctx context.Context, checks []Check, targets []probe.Target, tell func(finding.Finding)) []finding.Finding {
-	r := &runner{trials: trials(checks, targets), tell: tell}
+	r := &runner{trials: trials(checks, targets), tell: tell, blamed: map[int]string{}}
 	r.findings = make([]finding.Finding, len(r.trials))
 	var all sync.WaitGroup
 	all.Go(func() { r.quick(ctx) })
@@ -36,6 +38,7 @@ func Run(ctx context.Context, checks []Check, targets []probe.Target, tell func(
 			r.tryOthers(ctx)
 		}
 	}
+	r.excuse()
 	return r.findings
 }
 
@@ -82,11 +85,13 @@ func trials(checks []Check, targets []probe.Target) []trial {
 type runner struct {
 	trials   []trial
 	findings []finding.Finding
-	// mu guards open, and calls of tell.
+	// mu guards open, blamed, and calls of tell.
 	mu   sync.Mutex
 	tell func(finding.Finding)
 	// open are the trials for which another target is to be asked.
 	open []int
+	// blamed has, by the trial, the agent that decided where a target let the probe in.
+	blamed map[int]string
 }
 
 // quick tries the agents side by side. What an agent may log of a probe is tried one after another, so that a line of its
@@ -173,15 +178,40 @@ func (r *runner) try(ctx context.Context, i int) {
 	default:
 		f = t.check.Evaluate(ctx, t.target)
 	}
+	to := ""
+	if f.Verdict == finding.Broken {
+		to = t.check.passedTo(ctx, t.target, f.Outcome)
+	}
 	r.findings[i] = f
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if to != "" {
+		r.blamed[i] = to
+		return
+	}
 	if len(t.others) > 0 && t.check.spec.Lacks == "" && !proves(f) {
 		r.open = append(r.open, i)
 		return
 	}
 	if r.tell != nil {
 		r.tell(f)
+	}
+}
+
+// excuse has each target skip the check that passes its requests on to an agent which breaks the promise by its own finding. One
+// that blames another in turn is to blame no less: were leadership to move, two could excuse each other.
+func (r *runner) excuse() {
+	for _, i := range slices.Sorted(maps.Keys(r.blamed)) {
+		t, to := r.trials[i], r.blamed[i]
+		at := slices.IndexFunc(r.trials, func(o trial) bool { return o.check.spec.ID == t.check.spec.ID && o.target.Name == to })
+		if _, blames := r.blamed[at]; at >= 0 && !blames && r.findings[at].Verdict == finding.Broken {
+			f := &r.findings[i]
+			f.Verdict = finding.Skipped
+			f.Reason = fmt.Sprintf("%s passes such requests on to %s, which gives %q itself: see there", t.target.Name, to, r.findings[at].Outcome)
+		}
+		if r.tell != nil {
+			r.tell(r.findings[i])
+		}
 	}
 }
 

@@ -16,7 +16,7 @@ type api struct {
 
 // apiOf finds out whether the agent wants TLS.
 func apiOf(ctx context.Context, t Target, as Caller) api {
-	served := PlainHTTP("/v1/status/leader").Observe(ctx, t)
+	served := PlainHTTP(leaderPath).Observe(ctx, t)
 	return api{target: t, as: as, plain: served.Outcome == Accepted && !(t.HTTPInClear && as.orInClear)}
 }
 
@@ -34,7 +34,7 @@ func (a api) utter(ctx context.Context, request Ask) error {
 
 func (a api) observe(ctx context.Context, request Ask) Observation {
 	if a.plain {
-		return plainAsk(request).Observe(ctx, a.target)
+		return PlainHTTPAsk(request).Observe(ctx, a.target)
 	}
 	return HTTPAsk(request, a.as).Observe(ctx, a.target)
 }
@@ -49,15 +49,4 @@ func (a api) cleanUp(ctx context.Context, request Ask) error {
 	ctx, cancel := deadline.Fair(context.WithoutCancel(ctx), DefaultTimeout)
 	defer cancel()
 	return a.utter(ctx, request)
-}
-
-// plainAsk is PlainHTTP with a whole request.
-func plainAsk(a Ask) Probe {
-	return New(PlaneHTTP, a.String()+" over plain HTTP", func(ctx context.Context, t Target) Observation {
-		e, err := a.exchange(ctx, t, "http", Caller{}, a.judge)
-		if err != nil {
-			return notReached(err.Error())
-		}
-		return converse(ctx, door{addr: t.HTTP, from: t.From}, e)
-	}).Classed(a.Effect())
 }

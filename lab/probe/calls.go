@@ -15,8 +15,9 @@ const (
 	noScheduler = "no-such-scheduler"
 )
 
-// StatusLeader asks for the leader's address. It needs no rights beyond the TLS handshake (nomad/status_endpoint.go:38).
-func StatusLeader() Call { return Call{Method: leaderMethod} }
+// StatusLeader asks the server itself for the leader's address. It needs no rights beyond the TLS handshake
+// (nomad/status_endpoint.go:38). Not stale, a follower would ask the leader, and wait for one where there is none.
+func StatusLeader() Call { return stale(leaderMethod) }
 
 // StatusPeers asks for the addresses of Raft's peers. It needs no rights beyond the TLS handshake
 // (nomad/status_endpoint.go:61).

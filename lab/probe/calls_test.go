@@ -40,7 +40,7 @@ func TestWhatCallsSay(t *testing.T) {
 		call probe.Call
 		want map[string]any
 	}{
-		{probe.StatusLeader(), map[string]any{"method": "Status.Leader"}},
+		{probe.StatusLeader(), map[string]any{"method": "Status.Leader", "AllowStale": true}},
 		{probe.StatusPeers(), map[string]any{"method": "Status.Peers"}},
 		{probe.StatusRaftStats(), map[string]any{"method": "Status.RaftStats"}},
 		{probe.StatusMembers(), map[string]any{"method": "Status.Members"}},

@@ -48,7 +48,7 @@ func HTTPCrowd(n int, as Caller) Probe {
 // limits.rpc_max_conns_per_client (nomad/rpc.go:223).
 func RPCCrowd(n int, as Caller) Probe {
 	return crowd(PlaneRPC, n, as, func(ctx context.Context, t Target) (*session, Observation) {
-		e, err := FramingNomad.call(Call{Method: leaderMethod}, t.Region, as.token)
+		e, err := FramingNomad.call(StatusLeader(), t.Region, as.token)
 		if err != nil {
 			return nil, notReached(err.Error())
 		}

@@ -86,7 +86,7 @@ func (f Framing) exchange(region string) (exchange, error) {
 	case FramingStreaming:
 		return stream()
 	default:
-		return f.call(Call{Method: leaderMethod}, region, "")
+		return f.call(StatusLeader(), region, "")
 	}
 }
 

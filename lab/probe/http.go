@@ -98,11 +98,20 @@ func overHTTPS(ctx context.Context, t Target, a Ask, as Caller, read answerReade
 	return converse(ctx, door{addr: t.HTTP, from: t.From, config: config}, e)
 }
 
+// HealthPath asks an agent for its own health, which it tells without a token (command/agent/agent_endpoint.go:740). Stale, a
+// server looks for a leader in what it knows itself; else it would ask the leader, and wait for one where there is none.
+const HealthPath = "/v1/agent/health?stale"
+
+// Health asks for HealthPath. An agent that is not well says so with the status 500, and has let the caller in all the same.
+func Health() Ask { return Ask{Path: HealthPath, Behind: []string{`"ok":false`}} }
+
 // PlainHTTP is a probe that GETs the path over plain HTTP. An agent that wants
 // HTTPS answers with a 400 in clear, which is Denied.
-func PlainHTTP(path string) Probe {
-	a := Ask{Path: path}
-	return New(PlaneHTTP, fmt.Sprintf("%s over plain HTTP", a), func(ctx context.Context, t Target) Observation {
+func PlainHTTP(path string) Probe { return PlainHTTPAsk(Ask{Path: path}) }
+
+// PlainHTTPAsk is PlainHTTP with a whole request.
+func PlainHTTPAsk(a Ask) Probe {
+	return New(PlaneHTTP, a.String()+" over plain HTTP", func(ctx context.Context, t Target) Observation {
 		e, err := a.exchange(ctx, t, "http", Caller{}, a.judge)
 		if err != nil {
 			return notReached(err.Error())

@@ -16,7 +16,7 @@ func RPCInner(b byte, as Caller) Probe {
 		what += " and another handshake"
 	}
 	return New(PlaneRPC, fmt.Sprintf("send %s with %s", what, as), func(ctx context.Context, t Target) Observation {
-		follows, err := Call{Method: leaderMethod}.encode(t.Region, as.token)
+		follows, err := StatusLeader().encode(t.Region, as.token)
 		if b == tlsByte {
 			follows, err = clientHello(ctx, t.ServerName)
 		}

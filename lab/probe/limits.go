@@ -35,7 +35,7 @@ func HTTPSilentAfterTLS(as Caller, wait time.Duration) Probe {
 // HTTPSlowHeaders is a probe that begins a request over HTTPS as the caller, and never ends its header.
 func HTTPSlowHeaders(as Caller, wait time.Duration) Probe {
 	does := fmt.Sprintf("send half a request's header over HTTPS with %s", as)
-	return silent(PlaneHTTP, does, wait, securely(as, "GET /v1/agent/health HTTP/1.1\r\nHost: agent\r\nX-Unfinished: "))
+	return silent(PlaneHTTP, does, wait, securely(as, "GET "+HealthPath+" HTTP/1.1\r\nHost: agent\r\nX-Unfinished: "))
 }
 
 // RPCSilent is a probe that connects to the RPC port and says nothing for as long as the wait.
@@ -81,7 +81,7 @@ func HTTPIdleAfterRequest(as Caller, wait time.Duration) Probe {
 func RPCIdleAfterTLS(as Caller, wait time.Duration) Probe {
 	p := New(PlaneRPC, fmt.Sprintf("be silent for %s after the TLS handshake, then call %s with %s", wait, leaderMethod, as),
 		func(ctx context.Context, t Target) Observation {
-			e, err := FramingNomad.call(Call{Method: leaderMethod}, t.Region, as.token)
+			e, err := FramingNomad.call(StatusLeader(), t.Region, as.token)
 			if err != nil {
 				return notReached(err.Error())
 			}
@@ -106,6 +106,9 @@ type opening func(context.Context, Target, Plane) (d door, said []byte, err erro
 // errLate is that a connection ended when it should have ended before. It is of no class that classify knows, and so leaves
 // the agent NotReached.
 var errLate = errors.New("the connection ended late")
+
+// errHangs is that a connection was kept by an agent that does nothing at all. It is of no class that classify knows either.
+var errHangs = errors.New("the connection was kept")
 
 // lag is how much later than its limit a quiet machine has an agent end a connection, at most.
 const lag = 2 * time.Second
@@ -132,6 +135,9 @@ func silent(plane Plane, does string, wait time.Duration, opens opening) Probe {
 				retry = true
 				return "", "", fmt.Errorf("%w after %s: whether the agent was late or this busy machine is not known", errLate, kept)
 			case err == nil:
+				if why := t.Silent.doubt(ctx, t, plane); why != "" {
+					return "", "", fmt.Errorf("%w for %s: %s", errHangs, kept, why)
+				}
 				return Accepted, "the agent kept the connection for " + kept, nil
 			case isEnd(err) || isAlert(err):
 				return classify(err, s), received(err) + " after " + kept, nil

@@ -56,6 +56,8 @@ type Traffic struct {
 	Weight int
 	// Effect is the class of what Cause sends; zero means Changes.
 	Effect Effect
+	// Calls are the planes whose ports of the target Cause calls; nil: none.
+	Calls []Plane
 	// Cause returns when the packets have gone.
 	Cause func(context.Context, Scene) error
 }
@@ -71,6 +73,7 @@ const listening = time.Second
 func Overheard(look Overhearing, traffic Traffic) Probe {
 	p := New(PlaneWire, fmt.Sprintf("listen to the %s port while %s, and look for %s", look.Plane, traffic.Title, look.For),
 		func(ctx context.Context, t Target) Observation { return overhear(ctx, t, look, traffic) }).Classed(traffic.Effect)
+	p.needs = traffic.Calls
 	p.Timeout = listening + traffic.Takes
 	if traffic.Takes == 0 {
 		p.Timeout += DefaultTimeout

@@ -29,6 +29,8 @@ type Probe struct {
 	see func(context.Context, Target) Observation
 	// effect is the class of what the probe sends; the zero class is Changes.
 	effect Effect
+	// needs are further planes whose ports the probe calls; nil for a probe that calls no port but its own plane's.
+	needs []Plane
 	// lacks says what else than an address for the plane a target lacks for the probe; nil: nothing.
 	lacks func(Target) string
 }
@@ -88,9 +90,20 @@ func (p Probe) Inapplicable(t Target) string {
 	}
 }
 
+// Silent says why a port of the target that the probe calls does not answer; empty where none is known to be silent.
+func (p Probe) Silent(t Target) string {
+	for _, plane := range append([]Plane{p.Plane}, p.needs...) {
+		if why := t.Silent.At(plane); why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
 // Observe runs the probe once. It returns when there is an outcome, when the
 // probe's Timeout is over, or when ctx is done, whichever comes first. Whatever
-// goes wrong is in the Observation.
+// goes wrong is in the Observation. Nothing is sent to a port that the Target has as silent; where the time is over without an
+// answer the port is knocked at once more, and counts as silent when it does not answer that either.
 func (p Probe) Observe(ctx context.Context, t Target) Observation {
 	if p.see == nil {
 		return Observation{Plane: p.Plane, Outcome: NotReached, Err: "the probe is empty: build it with a constructor of package probe"}
@@ -98,17 +111,23 @@ func (p Probe) Observe(ctx context.Context, t Target) Observation {
 	if why := t.forbids(p.effect); why != "" {
 		return Observation{Plane: p.Plane, Outcome: NotReached, Err: "nothing was sent: " + why}
 	}
+	if why := p.Silent(t); why != "" {
+		return Observation{Plane: p.Plane, Outcome: NotReached, Err: why}
+	}
 	timeout := p.Timeout
 	if timeout == 0 {
 		timeout = DefaultTimeout
 	}
-	ctx, cancel := deadline.FairAfter(ctx, p.Waits, timeout-p.Waits)
+	bounded, cancel := deadline.FairAfter(ctx, p.Waits, timeout-p.Waits)
 	defer cancel()
 
 	start := time.Now()
-	o := p.see(ctx, t)
+	o := p.see(bounded, t)
 	o.Plane = p.Plane
 	o.Took = time.Since(start)
+	if o.Outcome == NotReached && bounded.Err() != nil && ctx.Err() == nil {
+		t.Silent.doubt(ctx, t, p.Plane)
+	}
 	return o
 }
 

@@ -39,8 +39,8 @@ func (c Call) Effect() Effect {
 }
 
 // RPC is a probe that calls the method, such as Status.Leader, over TLS as the
-// caller, with the target's region as its only argument.
-func RPC(method string, as Caller) Probe { return RPCCall(Call{Method: method}, as) }
+// caller, with the target's region. A method that reads is answered by the target itself, whoever leads.
+func RPC(method string, as Caller) Probe { return RPCCall(stale(method), as) }
 
 // RPCCall is RPC with all that a call may have. Nomad checks a caller's role
 // before its arguments, but an accepted caller without the arguments that the

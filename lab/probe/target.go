@@ -56,6 +56,9 @@ type Target struct {
 	// one may.
 	NoToken string
 
+	// Silent has which of the agent's ports do not answer: nothing is sent there. Nil: none is known to be silent.
+	Silent *Silence
+
 	// pinned is the one certificate that callers trust, instead of what their authority signed: a Decoy's. Nil at an agent.
 	pinned *x509.Certificate
 }

@@ -13,7 +13,7 @@ import (
 // AskingForJob is traffic on the HTTP port: the caller asks for a job that has the marker for its name, and that there is
 // none of. Where the agent serves plain HTTP it asks in clear, as users' tools would, and without the caller's token.
 func AskingForJob(as Caller) Traffic {
-	return Traffic{Title: "a job with a marker for its name is asked for", Effect: Reads(), Cause: func(ctx context.Context, s Scene) error {
+	return Traffic{Title: "a job with a marker for its name is asked for", Effect: Reads(), Calls: []Plane{PlaneHTTP}, Cause: func(ctx context.Context, s Scene) error {
 		return apiOf(ctx, s.Target, as).utter(ctx, Ask{Path: "/v1/job/" + s.Marker})
 	}}
 }
@@ -22,7 +22,7 @@ func AskingForJob(as Caller) Traffic {
 // Where the agent serves plain HTTP it is sent in clear and without the caller's token; that it is then refused by ACL does
 // not matter.
 func WritingVariable(as Caller) Traffic {
-	return Traffic{Title: "a variable with a marker is written", Cause: func(ctx context.Context, s Scene) error {
+	return Traffic{Title: "a variable with a marker is written", Calls: []Plane{PlaneHTTP}, Cause: func(ctx context.Context, s Scene) error {
 		path := "/v1/var/nomadlab/" + s.Marker
 		body, err := json.Marshal(map[string]any{"Path": "nomadlab/" + s.Marker, "Items": map[string]string{"value": s.Marker}})
 		if err != nil {
@@ -38,7 +38,7 @@ func WritingVariable(as Caller) Traffic {
 // nothing, waits until the target knows it, and purges it. Raft brings it from the leader to all others. What stays until
 // Nomad's garbage collection are the two evaluations, of a job that is not there.
 func RegisteringJob(as Caller) Traffic {
-	return Traffic{Title: "a job with a marker is registered", Weight: jobWeight, Cause: func(ctx context.Context, s Scene) error {
+	return Traffic{Title: "a job with a marker is registered", Weight: jobWeight, Calls: []Plane{PlaneHTTP}, Cause: func(ctx context.Context, s Scene) error {
 		id, body, err := markedJob(s.Marker)
 		if err != nil {
 			return err
@@ -98,7 +98,7 @@ func SpeakingInClear(p Plane) Traffic {
 	if p == PlaneGossip {
 		effect = pingMember("").Effect()
 	}
-	return Traffic{Title: "something is sent in clear", Effect: effect, Cause: func(ctx context.Context, s Scene) error {
+	return Traffic{Title: "something is sent in clear", Effect: effect, Calls: []Plane{p}, Cause: func(ctx context.Context, s Scene) error {
 		var utterance Probe
 		switch p {
 		case PlaneHTTP:

@@ -75,7 +75,7 @@ func (i Ingredients) httpsAnswers() []posture.Spec {
 		}, i.as(party.CLI).does(func(as probe.Caller) probe.Probe { return probe.HTTP("/debug/pprof/", as) }), i.as(party.CLI).does(opens))}
 		for _, l := range leaves() {
 			look := func(as probe.Caller) probe.Probe {
-				return probe.HTTPLook(probe.Ask{Path: openPath}, as, probe.AnswerLook{
+				return probe.HTTPLook(probe.Ask{Path: probe.HealthPath}, as, probe.AnswerLook{
 					For: "a header " + l.header + " that gives leave",
 					In: func(h http.Header, _ []byte) (bool, string, error) {
 						for _, value := range h.Values(l.header) {

@@ -6,12 +6,9 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// openPath is answered by every healthy agent to everybody whom TLS lets in: it needs no ACL token
+// opens asks for what every agent answers itself to everybody whom TLS lets in: it needs no ACL token
 // (command/agent/agent_endpoint.go:740, HealthRequest; verified against Nomad 1.11.3).
-const openPath = "/v1/agent/health"
-
-// opens asks for what needs no ACL token.
-func opens(as probe.Caller) probe.Probe { return probe.HTTP(openPath, as) }
+func opens(as probe.Caller) probe.Probe { return probe.HTTPAsk(probe.Health(), as) }
 
 // traceOnly is where an agent logs why its HTTP port refused a handshake (command/agent/http_stdlog.go:17).
 const traceOnly = "TRACE"
@@ -27,7 +24,7 @@ func (i Ingredients) httpsCallers() []posture.Spec {
 				Why:      "tls.http: without it tokens, variables and job files cross the network in the clear (verified against Nomad 1.11.3)",
 				Want:     posture.Want{probe.Denied},
 				Answer:   "Client sent an HTTP request to an HTTPS server.",
-			}, anyway(probe.PlainHTTP(openPath)), i.as(party.CLI).does(opens)),
+			}, anyway(probe.PlainHTTPAsk(probe.Health())), i.as(party.CLI).does(opens)),
 			tried(posture.Spec{
 				ID: "https-refuses-no-certificate", Title: "HTTP API refuses whoever presents no certificate",
 				Kind: posture.Safe, Severity: posture.Critical,

@@ -36,7 +36,7 @@ func seeksRegions(as probe.Caller) probe.Probe {
 	p := probe.New(ask.Plane, ask.Sentence, func(ctx context.Context, t probe.Target) probe.Observation {
 		o := ask.Observe(ctx, t)
 		if o.Outcome == probe.NotReached && opens(as).Observe(ctx, t).Outcome == probe.Accepted {
-			o.Outcome, o.Received = probe.Absent, fmt.Sprintf("nothing within %.0f s, and it calls itself healthy", o.Took.Seconds())
+			o.Outcome, o.Received = probe.Absent, fmt.Sprintf("nothing within %.0f s, and it tells of its own health at once", o.Took.Seconds())
 		}
 		return o
 	}).Classed(ask.Effect())

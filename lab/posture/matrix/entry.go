@@ -43,7 +43,7 @@ func (e Entry) plane() probe.Plane {
 func (e Entry) knock(as probe.Caller) probe.Probe {
 	switch e {
 	case HTTPS:
-		return probe.HTTP("/v1/status/leader", as)
+		return probe.HTTP("/v1/status/leader?stale", as)
 	case RPCHandshake:
 		return probe.RPCHandshake(as)
 	case OrdinaryRPC:
