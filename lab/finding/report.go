@@ -65,8 +65,9 @@ type Certificate struct {
 
 // Matrix is what each kind of certificate opens: rows are certificates, columns are entries.
 type Matrix struct {
-	// Node is the agent at which it was probed.
-	Node string `json:"node"`
+	// Nodes are the servers at which it was probed, and Node their names in one line.
+	Node  string   `json:"node"`
+	Nodes []string `json:"nodes,omitempty"`
 	// Entries are the columns, for example "HTTPS" and "Node.Register".
 	Entries []string    `json:"entries"`
 	Rows    []MatrixRow `json:"rows"`
@@ -81,9 +82,13 @@ type MatrixRow struct {
 	Cells []Cell `json:"cells"`
 }
 
-// Cell is one certificate tried at one entry.
+// Cell is one certificate tried at one entry of each server: the worst that was seen.
 type Cell struct {
 	Entry string `json:"entry"`
+	// At are the servers at which the verdict is so; empty: all of the matrix's Nodes. Elsewhere is the worst verdict at the
+	// others; empty where there are none. It is Skipped where no other was asked.
+	At        []string `json:"at,omitempty"`
+	Elsewhere Verdict  `json:"elsewhere,omitempty"`
 	// Want is what Nomad is known to do, Outcome what it did.
 	Want    string  `json:"want"`
 	Outcome string  `json:"outcome"`

@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"nomadlab.internal/lab"
-	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
@@ -67,15 +66,20 @@ func regionsOf(l *lab.Lab) map[string]bool {
 	return regions
 }
 
-// leaderOf is the name of the leader that the lab's servers agree on; empty where they do not.
+// leaderOf is the name of the leader that more than half of the lab's servers name; empty where there is none.
 func leaderOf(ctx context.Context, l *lab.Lab) string {
-	ctx, cancel := deadline.Fair(ctx, questionWait)
-	defer cancel()
-	leader, err := l.Leader(ctx, "")
-	if err != nil {
+	_, leaders, _ := namedLeaders(ctx, l)
+	at := commonest(leaders)
+	if at < 0 {
 		return ""
 	}
-	return leader.Name()
+	votes := len(slices.DeleteFunc(slices.Clone(leaders), func(name string) bool { return name != leaders[at] }))
+	for _, n := range l.Servers() {
+		if n.Advertised().String() == leaders[at] && 2*votes > len(leaders) {
+			return n.Name()
+		}
+	}
+	return ""
 }
 
 // excuse says of each promise that is broken why that is known.
@@ -148,7 +152,8 @@ type subject struct {
 	near bool
 	// witness starts the workload that some checks look at; nil where none can be started.
 	witness func(context.Context) (catalogue.Witness, func(context.Context) error, error)
-	// leader is the name of the server that leads now; empty where the servers agree on none. Nil: nobody can tell.
+	// leader is the name of the server that leads now; empty where most servers name none. Nil: nobody can tell, but for what the
+	// targets say of when the run began.
 	leader func(context.Context) string
 	// unmet are the agents that did not answer when they were to be met, by name.
 	unmet map[string]bool

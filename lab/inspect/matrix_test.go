@@ -39,7 +39,9 @@ func TestMatrixOfALeaderThatIsAway(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	probeMatrix := func() *finding.Matrix { return matrix.Probe(t.Context(), targets, parties, l.GossipKey()) }
+	probeMatrix := func() *finding.Matrix {
+		return matrix.Probe(t.Context(), targets, matrix.Ingredients{Parties: parties, GossipKey: l.GossipKey()})
+	}
 	each(t, probeMatrix(), func(row finding.MatrixRow, c finding.Cell) { // the control: it is there, and answers
 		if c.Verdict != finding.Held {
 			t.Errorf("%s at %s is %q, %s: %s", row.Certificate, c.Entry, c.Outcome, c.Verdict, c.Reason)

@@ -23,8 +23,17 @@ const questionWait = 2 * time.Second
 // of it, that leader answers (nomad/rpc.go, forward), so that what was written is seen at once. One that leads a cluster of its
 // own is passed over. Its error says what became of each.
 func anyServer(ctx context.Context, l *lab.Lab) (*api.Client, error) {
+	clients, leaders, faults := namedLeaders(ctx, l)
+	if at := commonest(leaders); at >= 0 {
+		return clients[at], nil
+	}
+	return nil, fmt.Errorf("find a server that answers: %w", errors.Join(faults...))
+}
+
+// namedLeaders asks each server of the lab for the leader, side by side: its API, whom it names, and why it names nobody.
+func namedLeaders(ctx context.Context, l *lab.Lab) (clients []*api.Client, leaders []string, faults []error) {
 	servers := l.Servers()
-	clients, leaders, faults := make([]*api.Client, len(servers)), make([]string, len(servers)), make([]error, len(servers))
+	clients, leaders, faults = make([]*api.Client, len(servers)), make([]string, len(servers)), make([]error, len(servers))
 	var all errgroup.Group
 	for i, n := range servers {
 		all.Go(func() error {
@@ -40,10 +49,7 @@ func anyServer(ctx context.Context, l *lab.Lab) (*api.Client, error) {
 		})
 	}
 	_ = all.Wait() // none of them returns an error
-	if at := commonest(leaders); at >= 0 {
-		return clients[at], nil
-	}
-	return nil, fmt.Errorf("find a server that answers: %w", errors.Join(faults...))
+	return clients, leaders, faults
 }
 
 // commonest is where the name first is that is there most often, empty ones left out; -1 where there is none.

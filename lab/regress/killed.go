@@ -86,12 +86,25 @@ func findings(r finding.Report, at func(node string) bool) sights {
 			all.add(f.ID, f.Verdict, f.Outcome, f.Settings)
 		}
 	}
-	if r.Matrix == nil || at != nil && !at(r.Matrix.Node) {
+	if r.Matrix == nil {
 		return all
 	}
 	for _, row := range r.Matrix.Rows {
 		for _, cell := range row.Cells {
-			all.add("matrix/"+row.Certificate+"/"+cell.Entry, cell.Verdict, cell.Outcome, nil)
+			id := "matrix/" + row.Certificate + "/" + cell.Entry
+			there := cell.At
+			if len(there) == 0 {
+				there = r.Matrix.Nodes
+			}
+			isOther := func(node string) bool { return !slices.Contains(there, node) && at(node) }
+			switch {
+			case at == nil || slices.ContainsFunc(there, at):
+				all.add(id, cell.Verdict, cell.Outcome, nil)
+			case cell.Elsewhere == finding.Held && slices.ContainsFunc(r.Matrix.Nodes, isOther):
+				all.add(id, cell.Elsewhere, cell.Want, nil)
+			case slices.ContainsFunc(r.Matrix.Nodes, isOther):
+				all.add(id, cell.Elsewhere, "", nil)
+			}
 		}
 	}
 	return all

@@ -120,7 +120,7 @@ func (v view) annotationsOfFindings() []annotation {
 		}
 		out = append(out, annotation{
 			level: level, title: fmt.Sprintf("Posture %s: %s at %s", c.Verdict, c.row.Certificate, c.Entry),
-			message: fmt.Sprintf("%s at %s of %s: %s", c.row.Title, c.Entry, v.report.Matrix.Node, c.Reason),
+			message: fmt.Sprintf("%s at %s of %s: %s", c.row.Title, c.Entry, serversOf(v.report.Matrix, c.Cell), c.Reason),
 		})
 	}
 	if len(out) == 0 && v.verdict() != finding.Held {

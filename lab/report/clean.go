@@ -19,7 +19,7 @@ func cleanReport(r finding.Report) finding.Report {
 	r.Notes = each(r.Notes, clean)
 	r.Findings = each(r.Findings, cleanFinding)
 	if m := r.Matrix; m != nil {
-		r.Matrix = &finding.Matrix{Node: clean(m.Node), Entries: each(m.Entries, clean), Rows: each(m.Rows, cleanRow)}
+		r.Matrix = &finding.Matrix{Node: clean(m.Node), Nodes: each(m.Nodes, clean), Entries: each(m.Entries, clean), Rows: each(m.Rows, cleanRow)}
 	}
 	if c := r.Configuration; c != nil {
 		r.Configuration = cleanConfiguration(*c)
@@ -92,7 +92,10 @@ func cleanRow(r finding.MatrixRow) finding.MatrixRow {
 	cleanAll(&r.Certificate, &r.Title)
 	r.Cells = each(r.Cells, func(c finding.Cell) finding.Cell {
 		cleanAll(&c.Entry, &c.Want, &c.Outcome, &c.Reason)
-		c.Evidence, c.Verdict = each(c.Evidence, cleanEvidence), known(c.Verdict)
+		c.Evidence, c.Verdict, c.At = each(c.Evidence, cleanEvidence), known(c.Verdict), each(c.At, clean)
+		if c.Elsewhere != "" {
+			c.Elsewhere = known(c.Elsewhere)
+		}
 		return c
 	})
 	return r

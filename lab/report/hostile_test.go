@@ -39,7 +39,7 @@ func hostile() finding.Report {
 			Certificates: []finding.Certificate{{Holder: nasty, Subject: nasty, Issuer: nasty, Names: []string{nasty}, Key: nasty}},
 		},
 		Findings: []finding.Finding{f, held, odd, skipped},
-		Matrix: &finding.Matrix{Node: nasty, Entries: []string{nasty}, Rows: []finding.MatrixRow{{
+		Matrix: &finding.Matrix{Node: nasty, Nodes: []string{nasty}, Entries: []string{nasty}, Rows: []finding.MatrixRow{{
 			Certificate: nasty, Title: nasty,
 			Cells: []finding.Cell{{
 				Entry: nasty, Want: nasty, Outcome: nasty, Verdict: finding.Broken, Reason: nasty, Evidence: evidence,

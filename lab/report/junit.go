@@ -140,7 +140,7 @@ func (v view) suiteOfMatrix() suite {
 	for _, r := range m.Rows {
 		for _, c := range r.Cells {
 			t := testcase{Name: r.Certificate + " at " + c.Entry, Classname: "nomadlab.matrix", Out: evidenceText(c.Evidence)}
-			t.judge(c.Verdict, "", c.Reason, "", fmt.Sprintf("wanted: %s\nseen: %s\n", c.Want, c.Outcome))
+			t.judge(c.Verdict, "", c.Reason, "", fmt.Sprintf("at: %s\nwanted: %s\nseen: %s\n", serversOf(m, c), c.Want, c.Outcome))
 			var took time.Duration
 			for _, e := range c.Evidence {
 				took += e.Took

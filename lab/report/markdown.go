@@ -143,10 +143,10 @@ func (v view) markdownMatrix() []block {
 	if m == nil || len(m.Rows) == 0 {
 		return nil
 	}
-	odd := block{head: "\n### Where the matrix differs\n\n| | certificate | entry | seen | wanted |\n| --- | --- | --- | --- | --- |\n"}
+	odd := block{head: "\n### Where the matrix differs\n\n| | certificate | entry | at | seen | wanted |\n| --- | --- | --- | --- | --- | --- |\n"}
 	for _, c := range v.oddCells() {
 		odd.lines = append(odd.lines, tableRow(symbol(c.Verdict), codeMarkdown(c.row.Certificate), escapeMarkdown(c.Entry),
-			escapeMarkdown(c.Outcome), escapeMarkdown(c.Want)))
+			escapeMarkdown(serversOf(m, c.Cell)), escapeMarkdown(c.Outcome), escapeMarkdown(c.Want)))
 	}
 	if len(odd.lines) == 0 {
 		odd = block{}

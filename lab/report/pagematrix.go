@@ -22,8 +22,10 @@ type matrixRowPage struct {
 type cellPage struct {
 	ID, Class, Symbol, Word                string
 	Certificate, Entry, Want, Seen, Reason string
-	Verdict                                badge
-	Evidence                               []evidencePage
+	// At are the servers at which it was so.
+	At       string
+	Verdict  badge
+	Evidence []evidencePage
 }
 
 // matrixPage is nil where nothing was probed.
@@ -36,18 +38,18 @@ func (v view) matrixPage() *matrixPage {
 	for i, r := range m.Rows {
 		row := matrixRowPage{Certificate: r.Certificate, Title: r.Title}
 		for j, c := range r.Cells {
-			row.Cells = append(row.Cells, newCellPage(r, c, fmt.Sprintf("cell-%d-%d", i+1, j+1)))
+			row.Cells = append(row.Cells, newCellPage(r, c, serversOf(m, c), fmt.Sprintf("cell-%d-%d", i+1, j+1)))
 		}
 		out.Rows = append(out.Rows, row)
 	}
 	return out
 }
 
-func newCellPage(r finding.MatrixRow, c finding.Cell, id string) cellPage {
+func newCellPage(r finding.MatrixRow, c finding.Cell, at, id string) cellPage {
 	b := newBadge(c.Verdict)
 	out := cellPage{
 		ID: id, Class: b.Class, Symbol: b.Symbol, Word: shortOutcome(c.Outcome), Verdict: b,
-		Certificate: r.Title, Entry: c.Entry, Want: c.Want, Seen: c.Outcome, Reason: c.Reason, Evidence: evidencePages(c.Evidence),
+		Certificate: r.Title, Entry: c.Entry, At: at, Want: c.Want, Seen: c.Outcome, Reason: c.Reason, Evidence: evidencePages(c.Evidence),
 	}
 	switch {
 	case c.Verdict == finding.Skipped:

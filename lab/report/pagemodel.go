@@ -195,7 +195,7 @@ func (v view) attentionOf(c check, anchor string) attention {
 func (v view) attentionOfCell(c oddCell) attention {
 	return attention{
 		badge: newBadge(c.Verdict), Title: c.row.Title + ", at " + c.Entry, ID: "matrix: " + c.row.Certificate,
-		Sightings: []seen{{Nodes: v.report.Matrix.Node, Outcome: c.Outcome, Want: c.Want, Reason: c.Reason}},
+		Sightings: []seen{{Nodes: serversOf(v.report.Matrix, c.Cell), Outcome: c.Outcome, Want: c.Want, Reason: c.Reason}},
 		Evidence:  evidencePages(c.Cell.Evidence),
 	}
 }

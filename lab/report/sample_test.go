@@ -209,7 +209,7 @@ func madeUpEvidence(v finding.Verdict, outcome, did, node string) []finding.Evid
 }
 
 func madeUpMatrix() *finding.Matrix {
-	m := &finding.Matrix{Node: "server-1", Entries: entries}
+	m := &finding.Matrix{Node: "server-1, server-2, server-3", Nodes: []string{"server-1", "server-2", "server-3"}, Entries: entries}
 	for _, k := range kinds {
 		row := finding.MatrixRow{Certificate: k.name, Title: k.title}
 		for i, e := range entries {
@@ -223,9 +223,13 @@ func madeUpMatrix() *finding.Matrix {
 				c.Want = "refused after the handshake"
 			}
 			c.Outcome, c.Reason = c.Want, "as Nomad is known to do"
+			if e == "Node.Register" {
+				c.At, c.Elsewhere = []string{"server-1"}, finding.Skipped
+			}
 			switch k.name + e {
 			case "cliRPC handshake", "cliStatus.Leader":
 				c.Outcome, c.Verdict, c.Reason = "accepted", finding.Broken, "a cli certificate was let in where only agents may"
+				c.At, c.Elsewhere = []string{"server-2"}, finding.Held
 			case "ed25519gossip":
 				c.Outcome, c.Verdict, c.Reason = "not reached", finding.NotCarriedOut, "the canary before it was not answered"
 			case "authority-itselfgossip":

@@ -79,10 +79,10 @@ func (t *sheet) matrixSection() {
 	if t.report.Matrix == nil || (len(odd) == 0 && !t.Verbose) {
 		return
 	}
-	t.printf("\n%s  %s\n", t.paint("matrix at "+t.report.Matrix.Node, text.Bold), counts(t.cells))
+	t.printf("\n%s  %s\n", t.paint("matrix at "+placeOfMatrix(t.report.Matrix), text.Bold), counts(t.cells))
 	full := t.inFull(len(odd))
 	for _, c := range odd[:full] {
-		t.line("  "+t.word(c.Verdict)+"  ", t.paint(c.row.Certificate+" at "+c.Entry, text.Bold))
+		t.line("  "+t.word(c.Verdict)+"  ", t.paint(c.row.Certificate+" at "+c.Entry, text.Bold)+ofServers(t.report.Matrix, c.Cell))
 		const margin = "    "
 		t.entry(margin, "row", c.row.Title)
 		t.entry(margin, "seen", t.paint(c.Outcome, text.Bold)+"; wanted was: "+c.Want)

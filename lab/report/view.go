@@ -2,7 +2,9 @@ package report
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
+	"strings"
 
 	"nomadlab.internal/lab/finding"
 )
@@ -140,6 +142,34 @@ func (v view) oddCells() []oddCell {
 type oddCell struct {
 	finding.Cell
 	row finding.MatrixRow
+}
+
+// serversOf names the servers at which the cell's verdict is so: of several, how many there are.
+func serversOf(m *finding.Matrix, c finding.Cell) string {
+	switch {
+	case len(c.At) == 0:
+		return m.Node
+	case c.Elsewhere == finding.Skipped:
+		return strings.Join(c.At, ", ")
+	default:
+		return fmt.Sprintf("%s (%d of %d servers)", strings.Join(c.At, ", "), len(c.At), len(m.Nodes))
+	}
+}
+
+// ofServers is serversOf as the end of a sentence; empty where it was so at all servers.
+func ofServers(m *finding.Matrix, c finding.Cell) string {
+	if len(c.At) == 0 {
+		return ""
+	}
+	return " of " + serversOf(m, c)
+}
+
+// placeOfMatrix says shortly where the matrix was probed.
+func placeOfMatrix(m *finding.Matrix) string {
+	if len(m.Nodes) > 1 {
+		return fmt.Sprintf("%d servers", len(m.Nodes))
+	}
+	return m.Node
 }
 
 func summarize(checks []check) finding.Summary {

@@ -11,7 +11,7 @@ import (
 )
 
 // calls asks a server who leads, which needs no ACL token (nomad/status_endpoint.go; verified against Nomad 1.11.3).
-func calls(as probe.Caller) probe.Probe { return probe.RPC("Status.Leader", as) }
+func calls(as probe.Caller) probe.Probe { return probe.RPCCall(probe.StatusLeader(), as) }
 
 // atServers are the specs for the doors that servers alone have.
 func atServers(specs ...posture.Spec) []posture.Spec {

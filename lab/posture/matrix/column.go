@@ -23,6 +23,8 @@ type column struct {
 	between finding.Evidence
 	// lost is true once neither a caller nor the canaries around it had an answer.
 	lost bool
+	// gossip is what was seen of gossip, which asks nobody for a certificate: one observation serves all of them. Nil: none yet.
+	gossip *finding.Cell
 }
 
 // try tries one certificate. A refusal counts only between canaries that are let in.
@@ -31,11 +33,16 @@ func (c *column) try(ctx context.Context, k party.Kind) finding.Cell {
 	cell := finding.Cell{Entry: string(c.entry), Want: string(want), Verdict: finding.Skipped}
 	caller, lacks := c.parties.Caller(k)
 	switch {
-	case c.target.At(c.entry.plane()) == "":
+	case c.target.At(c.entry.plane()) == "" && c.target.Silent.At(c.entry.plane()) == "":
 		cell.Reason = fmt.Sprintf("%s has no address for the %s plane", c.target.Name, c.entry.plane())
 		return cell
 	case lacks != "":
 		cell.Reason = lacks
+		return cell
+	case c.gossip != nil:
+		return *c.gossip
+	case c.target.Silent.At(c.entry.plane()) != "":
+		cell.Outcome, cell.Verdict, cell.Reason = string(probe.NotReached), finding.NotCarriedOut, c.target.Silent.At(c.entry.plane())
 		return cell
 	case c.lost:
 		// Each further one could take as long as a probe may, for nothing.
@@ -50,6 +57,9 @@ func (c *column) try(ctx context.Context, k party.Kind) finding.Cell {
 	c.lost = unreached(before) && unreached(knocked) && unreached(after)
 	cell.Evidence = []finding.Evidence{before, knocked, after}
 	judge(&cell, before, knocked, after)
+	if c.entry == Gossip {
+		c.gossip = &cell
+	}
 	return cell
 }
 

@@ -47,7 +47,7 @@ func (e Entry) knock(as probe.Caller) probe.Probe {
 	case RPCHandshake:
 		return probe.RPCHandshake(as)
 	case OrdinaryRPC:
-		return probe.RPC("Status.Leader", as)
+		return probe.RPCCall(probe.StatusLeader(), as)
 	case NodeRegister:
 		return probe.RPCCall(probe.RegisterNothing(), as)
 	case ServerOnly:

@@ -23,3 +23,6 @@ func TryOneByOne(ctx context.Context, e Entry, t probe.Target, p party.Parties, 
 	}
 	return cells
 }
+
+// Worst is the worst of the cells of the servers.
+func Worst(names []string, cells []finding.Cell) finding.Cell { return worst(names, cells) }

@@ -3,6 +3,7 @@ package matrix
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 
 	"nomadlab.internal/lab/finding"
@@ -11,44 +12,174 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// Probe tries every kind of certificate at every entry of the leader among the targets, or of the first server where none
-// leads: a follower forwards some calls before it looks at the caller's names, and the leader then sees the follower's
-// (nomad/node_endpoint.go:102; verified against Nomad 1.11.3). The canary of an entry, a
-// caller that it lets in, is the holder of a sound server certificate; that of gossip is a ping with the cluster's gossip
-// key, in base64, empty where it is not at hand. It returns nil where there is no server.
-func Probe(ctx context.Context, targets []probe.Target, parties party.Parties, gossipKey string) *finding.Matrix {
-	isServer := func(t probe.Target) bool { return t.Role == pki.Server }
-	first := slices.IndexFunc(targets, func(t probe.Target) bool { return isServer(t) && t.Leader })
-	if first < 0 {
-		first = slices.IndexFunc(targets, isServer)
-	}
-	if first < 0 {
-		return nil
-	}
-	return at(ctx, targets[first], parties, gossipKey)
+// Ingredients are what a matrix is probed with.
+type Ingredients struct {
+	// Parties hold the certificates.
+	Parties party.Parties
+	// GossipKey is the cluster's, in base64; empty where it is not at hand.
+	GossipKey string
+	// Leader is the name of the server that leads now; empty where that cannot be told. Nil: who leads by the targets.
+	Leader func(context.Context) string
 }
 
-// at probes the entries side by side, and at each of them one certificate after another, so that a server is not asked
-// more at once than it lets one address ask.
-func at(ctx context.Context, t probe.Target, parties party.Parties, gossipKey string) *finding.Matrix {
-	m := &finding.Matrix{Node: t.Name}
-	for _, k := range party.Kinds() {
-		m.Rows = append(m.Rows, finding.MatrixRow{
-			Certificate: string(k), Title: k.Title(), Cells: make([]finding.Cell, len(Entries())),
-		})
+// GoString keeps the gossip key out of %#v.
+func (i Ingredients) GoString() string { return "matrix.Ingredients{…}" }
+
+// String keeps the gossip key out of %v.
+func (i Ingredients) String() string { return "the ingredients of a matrix" }
+
+// Probe tries every kind of certificate at every entry of every server among the targets: the settings that decide are each
+// server's own. NodeRegister alone is tried at the leader: a follower passes it on before it looks at the caller's names, and the
+// leader then sees the follower's (nomad/node_endpoint.go:102; verified against Nomad 1.11.3). The canary of an entry, a caller
+// that it lets in, is the holder of a sound server certificate; that of gossip is a ping with the cluster's gossip key. A cell is
+// the worst that was seen at any server, and tells at which. It returns nil where there is no server.
+func Probe(ctx context.Context, targets []probe.Target, i Ingredients) *finding.Matrix {
+	servers := slices.DeleteFunc(slices.Clone(targets), func(t probe.Target) bool { return t.Role != pki.Server })
+	if len(servers) == 0 {
+		return nil
 	}
+	// At each entry of a server one certificate is tried after another, so that it is not asked more at once than it lets one
+	// address ask. Servers and entries are tried side by side.
+	seen := map[Entry][][]finding.Cell{} // by the server
 	var columns sync.WaitGroup
-	for i, e := range Entries() {
-		m.Entries = append(m.Entries, string(e))
-		c := &column{entry: e, target: t, parties: parties, knock: e.knock, canary: canary(e, parties, gossipKey)}
-		columns.Go(func() {
-			for row, k := range party.Kinds() {
-				m.Rows[row].Cells[i] = c.try(ctx, k)
-			}
-		})
+	for _, e := range Entries() {
+		seen[e] = make([][]finding.Cell, len(servers))
+		if e == NodeRegister {
+			columns.Go(func() { seen[e] = atLeader(ctx, servers, i) })
+			continue
+		}
+		for at, t := range servers {
+			columns.Go(func() { seen[e][at] = i.column(ctx, e, t) })
+		}
 	}
 	columns.Wait()
+	return table(servers, seen)
+}
+
+// column are the cells of one entry of the target, in the order of the kinds.
+func (i Ingredients) column(ctx context.Context, e Entry, t probe.Target) []finding.Cell {
+	c := &column{entry: e, target: t, parties: i.Parties, knock: e.knock, canary: canary(e, i.Parties, i.GossipKey)}
+	cells := make([]finding.Cell, 0, len(party.Kinds()))
+	for _, k := range party.Kinds() {
+		cells = append(cells, c.try(ctx, k))
+	}
+	return cells
+}
+
+// leaderTries is how often the leader is tried while leadership moves.
+const leaderTries = 3
+
+// atLeader are the columns of NodeRegister, which are skipped at all servers but the leader. A server that loses its leadership
+// meanwhile passes requests on, and would look open: then the new leader is tried.
+func atLeader(ctx context.Context, servers []probe.Target, i Ingredients) [][]finding.Cell {
+	var tried []finding.Cell
+	for range leaderTries {
+		at := i.leader(ctx, servers)
+		if at < 0 {
+			tried = nil
+			break
+		}
+		tried = i.column(ctx, NodeRegister, servers[at])
+		if i.leader(ctx, servers) == at {
+			return elsewhere(servers, at, tried)
+		}
+	}
+	reason := "it was asked while leadership moved, and a follower passes it on"
+	if tried == nil {
+		reason = "no server is known to lead, and a follower passes it on"
+	}
+	all := make([][]finding.Cell, len(servers))
+	for at := range servers {
+		for _, k := range party.Kinds() {
+			cell := i.untried(NodeRegister, k, reason)
+			all[at] = append(all[at], cell)
+		}
+	}
+	return all
+}
+
+// elsewhere are the columns of all servers where the cells of the one at that place are known, and no other is tried.
+func elsewhere(servers []probe.Target, at int, tried []finding.Cell) [][]finding.Cell {
+	all := make([][]finding.Cell, len(servers))
+	for other := range servers {
+		if other == at {
+			all[other] = tried
+			continue
+		}
+		for _, k := range party.Kinds() {
+			all[other] = append(all[other], finding.Cell{
+				Entry: string(NodeRegister), Want: string(NodeRegister.want(k)), Verdict: finding.Skipped,
+				Reason: "a follower passes it on to " + servers[at].Name,
+			})
+		}
+	}
+	return all
+}
+
+// untried is the cell of a certificate that could not be tried for the reason, or of one that there is none of.
+func (i Ingredients) untried(e Entry, k party.Kind, reason string) finding.Cell {
+	c := finding.Cell{Entry: string(e), Want: string(e.want(k)), Outcome: string(probe.NotReached), Verdict: finding.NotCarriedOut, Reason: reason}
+	if _, lacks := i.Parties.Caller(k); lacks != "" {
+		c.Outcome, c.Verdict, c.Reason = "", finding.Skipped, lacks
+	}
+	return c
+}
+
+// leader is where the leader is among the servers; -1 where that cannot be told.
+func (i Ingredients) leader(ctx context.Context, servers []probe.Target) int {
+	if i.Leader == nil {
+		return slices.IndexFunc(servers, func(t probe.Target) bool { return t.Leader })
+	}
+	name := i.Leader(ctx)
+	return slices.IndexFunc(servers, func(t probe.Target) bool { return name != "" && t.Name == name })
+}
+
+// table puts together what was seen at the servers.
+func table(servers []probe.Target, seen map[Entry][][]finding.Cell) *finding.Matrix {
+	m := &finding.Matrix{}
+	for _, t := range servers {
+		m.Nodes = append(m.Nodes, t.Name)
+	}
+	m.Node = strings.Join(m.Nodes, ", ")
+	for row, k := range party.Kinds() {
+		r := finding.MatrixRow{Certificate: string(k), Title: k.Title()}
+		for _, e := range Entries() {
+			cells := make([]finding.Cell, len(servers))
+			for at := range servers {
+				cells[at] = seen[e][at][row]
+			}
+			r.Cells = append(r.Cells, worst(m.Nodes, cells))
+		}
+		m.Rows = append(m.Rows, r)
+	}
+	for _, e := range Entries() {
+		m.Entries = append(m.Entries, string(e))
+	}
 	return m
+}
+
+// worst is the worst of the cells that the servers of those names gave, and says of which: what one server lets in is let in.
+func worst(names []string, cells []finding.Cell) finding.Cell {
+	order := []finding.Verdict{finding.Broken, finding.NotCarriedOut, finding.Held, finding.Skipped}
+	rank := func(c finding.Cell) int { return slices.Index(order, c.Verdict) }
+	first := slices.MinFunc(cells, func(a, b finding.Cell) int { return rank(a) - rank(b) })
+	next, alike := len(order), true
+	var at, reasons []string
+	for i, c := range cells {
+		if c.Verdict != first.Verdict {
+			next = min(next, rank(c))
+			continue
+		}
+		at, reasons = append(at, names[i]), append(reasons, names[i]+": "+c.Reason)
+		alike = alike && c.Outcome == first.Outcome
+	}
+	if !alike {
+		first.Reason = strings.Join(reasons, "; ")
+	}
+	if len(at) < len(cells) {
+		first.At, first.Elsewhere = at, order[next]
+	}
+	return first
 }
 
 // canary is a knock that a sound entry answers.

@@ -1,6 +1,8 @@
 package matrix_test
 
 import (
+	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -11,29 +13,96 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// TestTheLeaderIsTried, for a follower forwards some calls before it looks at the caller.
-func TestTheLeaderIsTried(t *testing.T) {
+// TestEveryServerIsTried: the settings are each server's own. The leader alone is asked what a follower passes on.
+func TestEveryServerIsTried(t *testing.T) {
 	client := probe.Target{Name: "client-1", Role: pki.Client, Leader: true}
 	follower := probe.Target{Name: "server-1", Role: pki.Server}
 	leader := probe.Target{Name: "server-2", Role: pki.Server, Leader: true}
-	for want, targets := range map[string][]probe.Target{
-		"server-2": {client, follower, leader},
-		"server-1": {client, follower},
-		"":         {client},
+	leads := func(names ...string) func(context.Context) string {
+		asked := 0
+		return func(context.Context) string {
+			asked++
+			return names[(asked-1)%len(names)]
+		}
+	}
+	for name, test := range map[string]struct {
+		targets []probe.Target
+		leader  func(context.Context) string
+		nodes   []string
+		at      []string // of Node.Register
+		verdict finding.Verdict
+		says    string
+	}{
+		"as the targets say":   {[]probe.Target{client, follower, leader}, nil, []string{"server-1", "server-2"}, []string{"server-2"}, finding.NotCarriedOut, "paused"},
+		"as the servers say":   {[]probe.Target{follower, leader}, leads("server-1"), []string{"server-1", "server-2"}, []string{"server-1"}, finding.NotCarriedOut, "paused"},
+		"a server alone":       {[]probe.Target{leader}, nil, []string{"server-2"}, nil, finding.NotCarriedOut, "paused"},
+		"it moves once":        {[]probe.Target{follower, leader}, leads("server-1", "server-2", "server-2", "server-2"), []string{"server-1", "server-2"}, []string{"server-2"}, finding.NotCarriedOut, "paused"},
+		"it moves on and on":   {[]probe.Target{follower, leader}, leads("server-1", "server-2"), []string{"server-1", "server-2"}, nil, finding.NotCarriedOut, "while leadership moved"},
+		"nobody leads":         {[]probe.Target{follower, leader}, leads(""), []string{"server-1", "server-2"}, nil, finding.NotCarriedOut, "no server is known to lead"},
+		"no server is there":   {[]probe.Target{client}, nil, nil, nil, "", ""},
+		"the leader is no one": {[]probe.Target{follower, leader}, leads("server-9"), []string{"server-1", "server-2"}, nil, finding.NotCarriedOut, "no server is known to lead"},
 	} {
-		m := matrix.Probe(t.Context(), targets, party.Parties{}, "")
-		switch {
-		case want == "" && m != nil:
-			t.Errorf("%s was tried, where there is no server", m.Node)
-		case want != "" && (m == nil || m.Node != want):
-			t.Errorf("tried was %+v, want %s", m, want)
+		for i := range test.targets {
+			test.targets[i].Silent = probe.NewSilence(map[probe.Plane]string{
+				probe.PlaneHTTP: "it is paused", probe.PlaneRPC: "it is paused", probe.PlaneGossip: "it is paused",
+			})
+		}
+		m := matrix.Probe(t.Context(), test.targets, matrix.Ingredients{Parties: everybody(t), Leader: test.leader})
+		if m == nil || test.nodes == nil {
+			if m != nil || test.nodes != nil {
+				t.Errorf("%s: tried was %+v", name, m)
+			}
+			continue
+		}
+		register := m.Rows[0].Cells[slices.Index(matrix.Entries(), matrix.NodeRegister)]
+		if !slices.Equal(m.Nodes, test.nodes) || m.Node != strings.Join(test.nodes, ", ") || !slices.Equal(register.At, test.at) ||
+			register.Verdict != test.verdict || !strings.Contains(register.Reason, test.says) {
+			t.Errorf("%s: tried at %v, Node.Register at %v: %s because %s", name, m.Nodes, register.At, register.Verdict, register.Reason)
+		}
+		for _, c := range m.Rows[0].Cells {
+			if c.Entry != string(matrix.NodeRegister) && (len(c.At) > 0 || c.Verdict != finding.NotCarriedOut || c.Reason != "it is paused") {
+				t.Errorf("%s: %s at %v: %s because %s", name, c.Entry, c.At, c.Verdict, c.Reason)
+			}
+		}
+	}
+}
+
+// TestTheWorstCellWins: what one server lets in is let in, and the cell names it.
+func TestTheWorstCellWins(t *testing.T) {
+	cell := func(v finding.Verdict, o probe.Outcome) finding.Cell {
+		return finding.Cell{Verdict: v, Outcome: string(o), Reason: "it was " + string(o)}
+	}
+	held, broken := cell(finding.Held, door), cell(finding.Broken, in)
+	untried, skipped := cell(finding.NotCarriedOut, dead), cell(finding.Skipped, "")
+	for name, test := range map[string]struct {
+		cells     [3]finding.Cell
+		verdict   finding.Verdict
+		at        []string
+		elsewhere finding.Verdict
+		reason    string
+	}{
+		"all are sound":         {[3]finding.Cell{held, held, held}, finding.Held, nil, "", held.Reason},
+		"one is open":           {[3]finding.Cell{held, broken, held}, finding.Broken, []string{"b"}, finding.Held, broken.Reason},
+		"one is open, one away": {[3]finding.Cell{untried, held, broken}, finding.Broken, []string{"c"}, finding.NotCarriedOut, broken.Reason},
+		"two are open":          {[3]finding.Cell{held, broken, broken}, finding.Broken, []string{"b", "c"}, finding.Held, broken.Reason},
+		"each is open in a way of its own": {
+			[3]finding.Cell{held, broken, cell(finding.Broken, after)}, finding.Broken, []string{"b", "c"}, finding.Held,
+			"b: " + broken.Reason + "; c: it was " + string(after),
+		},
+		"all are open":       {[3]finding.Cell{broken, broken, broken}, finding.Broken, nil, "", broken.Reason},
+		"one is away":        {[3]finding.Cell{held, held, untried}, finding.NotCarriedOut, []string{"c"}, finding.Held, untried.Reason},
+		"one alone is asked": {[3]finding.Cell{skipped, held, skipped}, finding.Held, []string{"b"}, finding.Skipped, held.Reason},
+	} {
+		c := matrix.Worst([]string{"a", "b", "c"}, test.cells[:])
+		if c.Verdict != test.verdict || !slices.Equal(c.At, test.at) || c.Elsewhere != test.elsewhere || c.Reason != test.reason {
+			t.Errorf("%s: %s at %v, else %s: %s", name, c.Verdict, c.At, c.Elsewhere, c.Reason)
 		}
 	}
 }
 
 // TestEveryCellIsThere, in its place.
 func TestEveryCellIsThere(t *testing.T) {
-	m := matrix.Probe(t.Context(), []probe.Target{{Name: "server-1", Role: pki.Server}}, everybody(t), "")
+	m := matrix.Probe(t.Context(), []probe.Target{{Name: "server-1", Role: pki.Server, Leader: true}}, matrix.Ingredients{Parties: everybody(t)})
 	if len(m.Rows) != len(party.Kinds()) || len(m.Entries) != len(matrix.Entries()) {
 		t.Fatalf("%d rows and %d entries", len(m.Rows), len(m.Entries))
 	}

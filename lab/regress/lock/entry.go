@@ -58,6 +58,9 @@ func (n names) cells(m finding.Matrix) []Entry {
 				Node: m.Node, Want: []string{c.Want}, Outcome: c.Outcome, Verdict: c.Verdict, Reason: c.Reason,
 				Settings: settingsAtEntry(c.Entry),
 			}})
+			if len(c.At) > 0 && c.Elsewhere != finding.Skipped {
+				e.At = fmt.Sprintf("%d of %d servers", len(c.At), len(m.Nodes))
+			}
 			all = append(all, e)
 		}
 	}

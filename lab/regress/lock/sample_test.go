@@ -2,6 +2,7 @@ package lock_test
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"nomadlab.internal/lab/finding"
@@ -94,17 +95,18 @@ func configuration(file string) *finding.Configuration {
 }
 
 func matrix(r run) *finding.Matrix {
-	node := fmt.Sprintf("server-%d", 1+r.octet%3) // who leads is asked
-	return &finding.Matrix{Node: node, Entries: []string{"HTTPS", "RPC handshake", "gossip"}, Rows: []finding.MatrixRow{
+	node := fmt.Sprintf("server-%d", 1+r.octet%3) // which of them it is does not matter
+	nodes := []string{"server-1", "server-2", "server-3"}
+	return &finding.Matrix{Node: strings.Join(nodes, ", "), Nodes: nodes, Entries: []string{"HTTPS", "RPC handshake", "gossip"}, Rows: []finding.MatrixRow{
 		{Certificate: "none", Title: "no certificate", Cells: []finding.Cell{
-			{Entry: "HTTPS", Want: "refused in the handshake", Outcome: "accepted", Verdict: finding.Broken, Reason: "accepted, where Nomad does not"},
+			{Entry: "HTTPS", Want: "refused in the handshake", Outcome: "accepted", Verdict: finding.Broken, Reason: "accepted, where Nomad does not", At: []string{node}, Elsewhere: finding.Held},
 			{Entry: "RPC handshake", Want: "refused in the handshake", Outcome: "refused in the handshake", Verdict: finding.Held},
 			{Entry: "gossip", Want: "denied", Outcome: "not reached", Verdict: finding.NotCarriedOut, Reason: "not tried: " + node + " had stopped answering there"},
 		}},
 		{Certificate: "ed25519", Title: "a server's, Ed25519", Cells: []finding.Cell{
 			{Entry: "HTTPS", Want: "accepted", Verdict: finding.Skipped, Reason: "no key of the cluster's authority is at hand, so a server's, Ed25519 cannot be made"},
 			{Entry: "RPC handshake", Want: "accepted", Verdict: finding.Skipped, Reason: node + " has no address for the RPC plane"},
-			{Entry: "gossip", Want: "denied", Outcome: "denied", Verdict: finding.Held},
+			{Entry: "gossip", Want: "denied", Outcome: "denied", Verdict: finding.Held, At: []string{node}, Elsewhere: finding.Skipped},
 		}},
 	}}
 }

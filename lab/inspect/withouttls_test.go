@@ -1,0 +1,124 @@
+package inspect_test
+
+import (
+	"bytes"
+	"context"
+	"slices"
+	"strings"
+	"testing"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/inspect"
+	"nomadlab.internal/lab/labtest"
+	"nomadlab.internal/lab/probe"
+)
+
+// TestOneServerWithoutTLS: a server whose tls block is gone and that was reloaded is found to serve its ports in the clear, though
+// its cluster has lost it, and no other server is blamed.
+func TestOneServerWithoutTLS(t *testing.T) {
+	t.Parallel()
+	const open = "server-3"
+	l := labtest.Start(t, lab.Servers(3), lab.Clients(0), lab.Hardened())
+	if labtest.Leader(t, l).Name() == open {
+		to, err := l.Node("server-1")
+		if err != nil {
+			t.Fatal(err)
+		}
+		handOver(t, l, labtest.Leader(t, l), to)
+	}
+	clear := []string{"server-https-refuses-plaintext", "rpc-refuses-plaintext-nomad-rpc", "rpc-refuses-plaintext-streaming", "raft-refuses-plaintext"}
+	options := inspect.Options{Only: append(clear, inspect.MatrixName)}
+	for _, f := range inspected(t, l, options).Findings { // the control: with its tls block it refuses all that
+		if f.Verdict != finding.Held {
+			t.Errorf("%s at %s before: %s because %s", f.ID, f.Node, f.Verdict, f.Reason)
+		}
+	}
+	node, err := l.Node(open)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dropTLS(t, node)
+	r := inspected(t, l, options)
+	for _, f := range r.Findings {
+		want := finding.Held
+		if f.Node == open {
+			want = finding.Broken
+		}
+		if f.Verdict != want {
+			t.Errorf("%s at %s: %s because %s, want %s", f.ID, f.Node, f.Verdict, f.Reason, want)
+		}
+	}
+	if len(r.Findings) != 3*len(clear) {
+		t.Errorf("%d findings", len(r.Findings))
+	}
+	broken := 0
+	each(t, r.Matrix, func(row finding.MatrixRow, c finding.Cell) {
+		if c.Verdict == finding.Held || c.Verdict == finding.Skipped {
+			return
+		}
+		broken++
+		if !slices.Equal(c.At, []string{open}) || c.Elsewhere != finding.Held {
+			t.Errorf("%s at %s: %s at %v, and %s elsewhere: %s", row.Certificate, c.Entry, c.Verdict, c.At, c.Elsewhere, c.Reason)
+		}
+	})
+	if broken == 0 {
+		t.Error("every cell of the matrix passes, or is inconclusive")
+	}
+}
+
+func inspected(t *testing.T, l *lab.Lab, o inspect.Options) finding.Report {
+	t.Helper()
+	r, err := inspect.Lab(t.Context(), l, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// dropTLS takes the tls block out of the agent's configuration, has the agent read it again, and returns when its ports are open.
+func dropTLS(t *testing.T, n *lab.Node) {
+	t.Helper()
+	c, err := n.API()
+	if err != nil {
+		t.Fatal(err)
+	}
+	self, err := c.Agent().Self()
+	if err != nil {
+		t.Fatal(err)
+	}
+	files, _ := self.Config["Files"].([]any)
+	file := ""
+	for _, f := range files {
+		if name, _ := f.(string); strings.HasSuffix(name, "agent.hcl") {
+			file = name
+		}
+	}
+	if file == "" {
+		t.Fatalf("%s has read the files %v", n.Name(), files)
+	}
+	const script = `grep -q '^tls {' "$1" || exit 3
+sed -i '/^tls {/,/^}/d' "$1"
+for p in /proc/[0-9]*; do
+	if tr '\0' ' ' <$p/cmdline 2>/dev/null | grep -q -- "agent -config ${1%/*} "; then kill -HUP ${p#/proc/}; fi
+done`
+	var said bytes.Buffer
+	code, err := n.Exec(t.Context(), engine.Command{
+		Args: []string{"sh", "-c", script, "sh", file}, Streams: engine.Streams{Stdout: &said, Stderr: &said},
+	})
+	if err != nil || code != 0 {
+		t.Fatalf("drop the tls block: %d: %s: %v", code, said.String(), err)
+	}
+	err = lab.WaitFor(t.Context(), n.Name()+" to speak in the clear", func(ctx context.Context) string {
+		for _, p := range []probe.Probe{probe.PlainHTTP("/v1/status/leader?stale"), probe.PlainRPC(probe.FramingRaft)} {
+			if o := p.Observe(ctx, inspect.Target(n)); o.Outcome != probe.Accepted {
+				return p.Sentence + ": " + string(o.Outcome) + ": " + o.Received + o.Err
+			}
+		}
+		return ""
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
