@@ -110,11 +110,11 @@ func ingredients(ctx context.Context, l *lab.Lab, members []string) (catalogue.I
 	i := catalogue.Ingredients{
 		Parties: parties, Region: region, Management: l.ManagementToken(), GossipKey: l.GossipKey(),
 		Authorities: authorities, AllAuthorities: true,
-		Size: map[string]int{},
+		Peers: map[string][]string{},
 	}
-	for _, t := range Targets(l, members...) {
-		if t.Role == pki.Server {
-			i.Size[t.Region]++
+	for _, n := range l.Nodes() {
+		if n.Role() == pki.Server && (!n.Extra() || slices.Contains(members, n.Name())) {
+			i.Peers[n.Region()] = append(i.Peers[n.Region()], n.Advertised().String())
 		}
 	}
 	if i.Management != "" {

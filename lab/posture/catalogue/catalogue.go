@@ -44,8 +44,9 @@ type Ingredients struct {
 	// NoClient is true where no client is among the agents that are checked, though the cluster may have some: then servers
 	// are asked about all clients that they list.
 	NoClient bool
-	// Size is how many servers each region is meant to have, by the region's name.
-	Size map[string]int
+	// Peers are the servers that each region is meant to have, by the region's name: the addresses, host:port, by which Raft
+	// calls them. Nil: they are not known.
+	Peers map[string][]string
 	// Witness is a workload of the checks' own.
 	Witness *Witness
 }

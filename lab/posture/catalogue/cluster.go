@@ -30,10 +30,10 @@ func (i Ingredients) bystander() hand { return i.asker().limited(probe.Caller.Cr
 func (i Ingredients) formation() []posture.Spec {
 	const addsPeers = "nomad/leader.go:1531, addRaftPeer; verified against Nomad 1.11.3"
 	one, h := i.bystander(), i.bystander().lacking(cmp.Or(i.lacksServers(), i.lacksOthers("which agrees with itself")))
-	of := i.bystander().lacking(i.lacksSize())
+	of := i.bystander().lacking(i.lacksPeers())
 	// Where one server lacks, most others still have each other: it alone is to blame.
-	few := i.ofPeers("the lack of most servers among Raft's peers", func(peers, size int) bool { return peers < size && 2*peers <= size })
-	many := i.ofPeers("a peer of Raft's beside the region's servers", func(peers, size int) bool { return peers > size })
+	few := i.ofPeers("the lack of most servers among Raft's peers", lackMost)
+	strange := i.ofPeers("a peer of Raft's beside the region's servers", holdOthers)
 	all := []posture.Spec{
 		tried(posture.Spec{
 			ID: "server-names-a-leader", Title: "a server knows of a leader", Severity: posture.Critical,
@@ -56,7 +56,7 @@ func (i Ingredients) formation() []posture.Spec {
 			Settings: []string{serverEncrypt},
 			Why: "the leader adds to Raft whom gossip shows it, before anybody has looked at a certificate, and each such peer raises the majority " +
 				"that is needed (nomad#9406; " + addsPeers + ")",
-		}, of.does(many), of.at(telling("whose Raft has many peers", manyPeers()), asksPeers, many)),
+		}, of.does(strange), of.at(telling("whose Raft has another peer", `["`+nobodysAddress+`:4647"]`), asksPeers, strange)),
 	}
 	all = append(all, i.beginsAlone())
 	for at := range all {
@@ -68,7 +68,7 @@ func (i Ingredients) formation() []posture.Spec {
 // beginsAlone is whether a server would begin a cluster of its own, as after the loss of its data. While it has them, it is a
 // server like all others.
 func (i Ingredients) beginsAlone() posture.Spec {
-	h := i.reader().lacking(cmp.Or(i.lacksSize(), i.lacksOthers("which begins its cluster alone, as it must")))
+	h := i.reader().lacking(cmp.Or(i.lacksPeers(), i.lacksOthers("which begins its cluster alone, as it must")))
 	return tried(posture.Spec{
 		ID: "server-begins-no-cluster-alone", Title: "a server of several waits for others before it begins a cluster", Severity: posture.High,
 		Settings: []string{serverExpect},
@@ -109,7 +109,7 @@ func ofCluster(role pki.Role, specs ...posture.Spec) []posture.Spec {
 	return specs
 }
 
-// lacksServers says that no server is there to be asked, lacksSize that nobody knows how many there are to be.
+// lacksServers says that no server is there to be asked, lacksPeers that nobody knows which there are to be.
 func (i Ingredients) lacksServers() string {
 	if len(i.Servers) == 0 {
 		return "no server is known that could be asked"
@@ -120,20 +120,20 @@ func (i Ingredients) lacksServers() string {
 // lacksOthers says that no region is meant to have more than one server, and what that one does; empty where one is, or where
 // it is not known.
 func (i Ingredients) lacksOthers(so string) string {
-	for _, size := range i.Size {
-		if size > 1 {
+	for _, peers := range i.Peers {
+		if len(peers) > 1 {
 			return ""
 		}
 	}
-	if len(i.Size) == 0 {
+	if len(i.Peers) == 0 {
 		return ""
 	}
 	return "there is one server, " + so
 }
 
-func (i Ingredients) lacksSize() string {
-	if len(i.Size) == 0 {
-		return "it is not known how many servers the cluster is meant to have"
+func (i Ingredients) lacksPeers() string {
+	if len(i.Peers) == 0 {
+		return "it is not known which servers the cluster is meant to have"
 	}
 	return ""
 }

@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
-	"strings"
+	"slices"
 
 	"nomadlab.internal/lab/probe"
 )
@@ -27,11 +27,6 @@ const selfPath = "/v1/agent/self"
 
 // nobodysAddress is one that is nobody's (RFC 5737).
 const nobodysAddress = "192.0.2.1"
-
-// manyPeers is a list of more peers than any region has servers.
-func manyPeers() string {
-	return `["` + strings.Repeat(nobodysAddress+`:4647","`, 99) + nobodysAddress + `:4647"]`
-}
 
 func asksLeader(as probe.Caller) probe.Probe { return probe.HTTP(leaderPath, as) }
 
@@ -141,16 +136,30 @@ func blind(o probe.Observation, reason string) probe.Observation {
 	return o
 }
 
-// ofPeers finds what is odd about how many peers a server's Raft has, where its region is to have so many servers.
-func (i Ingredients) ofPeers(what string, odd func(peers, size int) bool) func(probe.Caller) probe.Probe {
+// lackMost reports whether half of the wanted peers, or more, are none. One that most others have is not to blame them.
+func lackMost(peers, wanted []string) bool {
+	there := len(both(peers, wanted))
+	return there < len(wanted) && 2*there <= len(wanted)
+}
+
+// holdOthers reports whether one of the peers is none of those that are wanted.
+func holdOthers(peers, wanted []string) bool { return len(both(peers, wanted)) < len(peers) }
+
+// both are the peers that are wanted.
+func both(peers, wanted []string) []string {
+	return slices.DeleteFunc(slices.Clone(peers), func(p string) bool { return !slices.Contains(wanted, p) })
+}
+
+// ofPeers finds what is odd about the peers that a server's Raft has, where its region is to have these servers.
+func (i Ingredients) ofPeers(what string, odd func(peers, wanted []string) bool) func(probe.Caller) probe.Probe {
 	return func(as probe.Caller) probe.Probe {
 		look := func(region string) probe.Probe {
 			return probe.HTTPLook(get(peersPath), as, probe.AnswerLook{For: what, In: listing(func(peers []string) (bool, string, error) {
-				size, known := i.Size[region]
+				wanted, known := i.Peers[region]
 				if !known {
-					return false, "", fmt.Errorf("it is not known how many servers the region %s is meant to have", region)
+					return false, "", fmt.Errorf("it is not known which servers the region %s is meant to have", region)
 				}
-				return odd(len(peers), size), fmt.Sprintf("%d peers, of %d servers that are meant to be: %s", len(peers), size, orNone(peers)), nil
+				return odd(peers, wanted), fmt.Sprintf("%d peers: %s; meant to be are %d: %s", len(peers), orNone(peers), len(wanted), orNone(wanted)), nil
 			})})
 		}
 		return probe.New(probe.PlaneHTTP, look("").Sentence, func(ctx context.Context, t probe.Target) probe.Observation {
@@ -186,7 +195,7 @@ func (i Ingredients) seeksLoner(as probe.Caller) probe.Probe {
 			if bootstrap == "" {
 				return false, "", errors.New("the agent's account does not tell bootstrap")
 			}
-			return bootstrap == "true" && i.Size[region] > 1, fmt.Sprintf("bootstrap: %s, one of %d servers", bootstrap, i.Size[region]), nil
+			return bootstrap == "true" && len(i.Peers[region]) > 1, fmt.Sprintf("bootstrap: %s, one of %d servers", bootstrap, len(i.Peers[region])), nil
 		})})
 	}
 	return probe.New(probe.PlaneHTTP, look("").Sentence, func(ctx context.Context, t probe.Target) probe.Observation {

@@ -46,8 +46,8 @@ func (i Ingredients) wire() []posture.Spec {
 
 // unlessAlone is the step, but for the cluster of one server, between whom and others there is nothing to hear.
 func (i Ingredients) unlessAlone(why string, s step) step {
-	for _, size := range i.Size {
-		if size == 1 && len(i.Size) == 1 {
+	for _, peers := range i.Peers {
+		if len(peers) == 1 && len(i.Peers) == 1 {
 			return without("there is one server, which "+why, s.probe)
 		}
 	}

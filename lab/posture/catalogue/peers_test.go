@@ -1,0 +1,48 @@
+package catalogue_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture/catalogue"
+	"nomadlab.internal/lab/probe"
+)
+
+// TestPeersAreCompared: as many peers as there are to be are not those that are to be.
+func TestPeersAreCompared(t *testing.T) {
+	const held, broken = finding.Held, finding.Broken
+	i := minted(t)
+	i.Peers = map[string][]string{"global": {"10.0.0.1:4647", "10.0.0.2:4647", "10.0.0.3:4647"}}
+	checks, err := catalogue.All(i)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		peers         string
+		few, stranger finding.Verdict
+	}{
+		"all":                     {`["10.0.0.1:4647", "10.0.0.2:4647", "10.0.0.3:4647"]`, held, held},
+		"most":                    {`["10.0.0.1:4647", "10.0.0.3:4647"]`, held, held},
+		"itself alone":            {`["10.0.0.1:4647"]`, broken, held},
+		"one more":                {`["10.0.0.1:4647", "10.0.0.2:4647", "10.0.0.3:4647", "10.0.0.9:4647"]`, held, broken},
+		"another in one's place":  {`["10.0.0.1:4647", "10.0.0.2:4647", "10.0.0.9:4647"]`, held, broken},
+		"others in two's places":  {`["10.0.0.1:4647", "10.0.0.8:4647", "10.0.0.9:4647"]`, broken, broken},
+		"another port of the one": {`["10.0.0.1:4647", "10.0.0.2:4647", "10.0.0.3:5647"]`, held, broken},
+	} {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(test.peers)) }))
+		at := probe.Target{Name: "server-1", Role: pki.Server, Region: "global", HTTP: s.Listener.Addr().String(), HTTPInClear: true}
+		for _, c := range checks {
+			want := map[string]finding.Verdict{"server-has-its-peers": test.few, "server-has-no-other-peers": test.stranger}[c.Spec().ID]
+			if want == "" {
+				continue
+			}
+			if f := c.Evaluate(t.Context(), at); f.Verdict != want {
+				t.Errorf("%s, %s: %s because %s, want %s", name, f.ID, f.Verdict, f.Reason, want)
+			}
+		}
+		s.Close()
+	}
+}
