@@ -229,7 +229,7 @@ func lookAtFiles(ctx context.Context, s Source, names ...string) ([]finding.Find
 	}
 	var all []finding.Finding
 	for _, check := range checks {
-		target := probe.Target{Name: "your certificates", Files: true}
+		target := probe.Target{Name: "your files", Files: true}
 		if roles := check.Spec().Roles; len(roles) > 0 {
 			target.Name, target.Role = "your "+string(roles[0])+" files", roles[0]
 		}
