@@ -134,6 +134,11 @@ func (a *app) diff(cmd *cobra.Command, args []string, e *engines.Set, f diffFlag
 
 // differences shows what differs, and nothing else.
 func (c console) differences(r finding.Report, name string) {
+	defer func() {
+		for _, note := range r.Notes {
+			c.out.printf("note: %s", note)
+		}
+	}()
 	changes := r.Comparison.Changes
 	if len(changes) == 0 {
 		c.out.printf("%s and %s give the same posture: %s alike", r.Comparison.With, name, count(len(r.Findings), "finding"))

@@ -62,3 +62,6 @@ func Settings(s Source) []finding.Setting {
 	}
 	return all
 }
+
+// NewGossipKey is what is said of another gossip key in the servers' files.
+func NewGossipKey(before, after Source) []string { return newGossipKey(before, after) }

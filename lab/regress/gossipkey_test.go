@@ -3,6 +3,7 @@ package regress_test
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"nomadlab.internal/lab/finding"
@@ -41,5 +42,25 @@ func TestGossipKeyInFiles(t *testing.T) {
 				t.Errorf("whether clients have none is %s, want %s", got, test.clean)
 			}
 		})
+	}
+}
+
+// TestAnotherGossipKey: fresh clusters do not show that a running one goes on with its old key, so it is said.
+func TestAnotherGossipKey(t *testing.T) {
+	const one, other = "dVPlufFjUOQuaP87qGEvVKnHxbz55Ze9DPwVHP3FsFg=", "hJ1y3sXc7pQm0L9vTz4RkWb2NfGd8UeAoI6HtYqMx5E="
+	of := func(key string) regress.Source {
+		path := filepath.Join(written(t, map[string]string{"s.hcl": fmt.Sprintf("server {\n  enabled = true\n  encrypt = %q\n}\n", key)}), "s.hcl")
+		s, err := regress.Read(regress.Paths{Server: []string{path}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	said := regress.NewGossipKey(of(one), of(other))
+	if len(said) != 1 || !strings.Contains(said[0], "s.hcl:3") || !strings.Contains(said[0], "serf.keyring") || strings.Contains(said[0], other) {
+		t.Errorf("of another key: %q", said)
+	}
+	if said := append(regress.NewGossipKey(of(one), of(one)), regress.NewGossipKey(of(""), of(one))...); len(said) > 0 {
+		t.Errorf("of the same key and of a first one: %q", said)
 	}
 }
