@@ -80,9 +80,11 @@ scenarios-%:
 	@sed -i 's|"Package":"\([^"]*\)"|"Package":"\1 ($*)"|' $(RESULTS)/scenarios-$*.json
 	@[ ! -e $(RESULTS)/failed-$* ]
 
-prove: build ## prove every mutation in a cluster of its own, and see that the table is the one of the packed proof
+prove: build ## prove every mutation in a cluster of its own, and that of one server whoever leads
 	@echo "==> prove: every mutation in a cluster of its own (processes, several clusters at once): this takes longer than the packed proof"
 	@go test -count=1 -timeout 80m -run '^TestProof$$' -v ./lab/mutation -engine process -unpacked </dev/null
+	@echo "==> prove: every mutation of one server, while each server of its cluster leads in turn"
+	@go test -count=1 -timeout 80m -run '^TestProofWhoeverLeads$$' -v ./lab/mutation -engine process </dev/null
 
 # The HTML report is tested in a real browser, as its readers have one. The fonts are for its pictures in docs/.
 chromium: ## see to a Chromium, which the HTML report is tested in; as root on Debian it is installed

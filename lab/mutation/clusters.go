@@ -103,7 +103,7 @@ func (p Pack) noLeader() bool { return len(p.Placed) == 1 && p.Placed[0].Mutatio
 // settle returns when the cluster is as it is to be looked at.
 func (p Pack) settle(ctx context.Context, l *lab.Lab) error {
 	if p.Lead != "" {
-		if err := lead(ctx, l, p.Lead); err != nil {
+		if err := Lead(ctx, l, p.Lead); err != nil {
 			return err
 		}
 	}
@@ -205,8 +205,8 @@ func (p Pack) Inspect() inspect.Options {
 	return o
 }
 
-// lead has the server lead its region. Leadership is moved in a cluster that is thrown away, and in no other.
-func lead(ctx context.Context, l *lab.Lab, name string) error {
+// Lead has the server lead its region. Leadership is moved in a cluster that is thrown away, and in no other.
+func Lead(ctx context.Context, l *lab.Lab, name string) error {
 	server, err := l.Node(name)
 	if err != nil {
 		return err

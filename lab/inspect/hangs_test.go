@@ -1,0 +1,61 @@
+package inspect_test
+
+import (
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/inspect"
+	"nomadlab.internal/lab/labtest"
+	"nomadlab.internal/lab/probe"
+)
+
+// TestAServerThatHangsInTheMiddle: each of its ports is waited for by those few that were under way, and then left alone. Nothing
+// fails for it, neither there nor at any other agent.
+func TestAServerThatHangsInTheMiddle(t *testing.T) {
+	t.Parallel()
+	l := labtest.Start(t, lab.Hardened(), lab.Servers(3), lab.Clients(0))
+	hangs := l.Servers()[0]
+	if labtest.Leader(t, l) == hangs {
+		handOver(t, l, hangs, l.Servers()[1])
+	}
+	var once sync.Once
+	r, err := inspect.Lab(t.Context(), l, inspect.Options{Tell: func(f finding.Finding) {
+		if f.Node == hangs.Name() && f.Plane == string(probe.PlaneHTTP) {
+			once.Do(func() {
+				if err := hangs.Pause(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	untried, waited := 0, 0
+	for _, f := range r.Findings {
+		if f.Verdict == finding.Broken {
+			t.Errorf("%s at %s: %s because %s", f.ID, f.Node, f.Verdict, f.Reason)
+		}
+		late := func(e finding.Evidence) bool { return e.Received == "nothing within the time" }
+		if f.Node == hangs.Name() && slices.ContainsFunc(f.Evidence, late) {
+			waited++
+		}
+		if f.Node == hangs.Name() && f.Verdict == finding.NotCarriedOut && strings.Contains(f.Reason, "stopped answering at its") {
+			untried++
+		}
+	}
+	t.Logf("the run took %.1f s; %d checks waited, %d were left alone", r.Took.Seconds(), waited, untried)
+	const few, many = 16, 40
+	if waited > few || untried < many {
+		t.Errorf("%d checks waited at %s, and %d were left alone: want %d at most, and %d at least", waited, hangs.Name(), untried, few, many)
+	}
+	each(t, r.Matrix, func(row finding.MatrixRow, c finding.Cell) {
+		if c.Verdict == finding.Broken {
+			t.Errorf("%s at %s is %s at %v: %s", row.Certificate, c.Entry, c.Verdict, c.At, c.Reason)
+		}
+	})
+}

@@ -1,0 +1,144 @@
+package mutation_test
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/inspect"
+	"nomadlab.internal/lab/labtest"
+	"nomadlab.internal/lab/mutation"
+	"nomadlab.internal/lab/pki"
+)
+
+// TestProofWhoeverLeads has each server of the packed clusters lead in turn: a changed server is noticed at itself whoever leads,
+// by a check of those that the proof saw fail, and no sound agent is blamed for it.
+func TestProofWhoeverLeads(t *testing.T) {
+	t.Parallel()
+	began := time.Now()
+	t.Run("packs", func(t *testing.T) {
+		for _, pack := range packsThatLead() {
+			t.Run(strings.ReplaceAll(pack.Name, " ", "-"), func(t *testing.T) {
+				t.Parallel()
+				whoeverLeads(t, pack)
+			})
+		}
+	})
+	_, _ = fmt.Fprintf(t.Output(), "each server led, in all %.0f s\n", time.Since(began).Seconds())
+}
+
+// packsThatLead are the packs of which some servers carry a mutation, and any may lead.
+func packsThatLead() []mutation.Pack {
+	all := slices.DeleteFunc(mutation.All(), func(m mutation.Mutation) bool { return m.OfLab() != "" || m.Equivalent != "" })
+	return slices.DeleteFunc(mutation.Packs(all, mutation.DefaultSize()), func(p mutation.Pack) bool { return p.Lead == "" })
+}
+
+// TestEveryMutationOfOneServerIsLed: those that are left out are cut off from their cluster, which they cannot lead.
+func TestEveryMutationOfOneServerIsLed(t *testing.T) {
+	led := map[string]bool{}
+	for _, pack := range packsThatLead() {
+		for _, placed := range pack.Placed {
+			led[placed.Mutation.ID] = true
+		}
+	}
+	for _, m := range mutation.All() {
+		ofOne := m.Role == pki.Server && m.Scope == mutation.Agent && m.Sharing != mutation.Extra && m.Turns == ""
+		if ofOne && m.OfLab() == "" && m.Equivalent == "" && m.File == nil && !led[m.ID] {
+			t.Errorf("%s is never seen while its server leads", m.ID)
+		}
+	}
+	if len(led) < 20 {
+		t.Errorf("%d mutations of one server", len(led))
+	}
+}
+
+func whoeverLeads(t *testing.T, pack mutation.Pack) {
+	t.Helper()
+	engines := labtest.Engines(t)
+	clusters := mutation.Clusters{
+		Engine: engines.Home(), Others: engines.Others(), Spec: lab.Spec{}.With(lab.Hardened(), lab.Name(labtest.Name(t))),
+		Up: lab.UpOptions{Expires: time.Now().Add(labtest.Lifetime), Timeout: deadline.Start},
+	}
+	fails, asked := map[string][]string{}, questions(t)
+	options := pack.Inspect()
+	options.Only = nil
+	for _, placed := range pack.Placed {
+		ids, seen := placed.Mutation.Fails(placed.Scope)
+		if !seen || len(ids) == 0 {
+			t.Fatalf("%s: nothing was seen to fail", placed)
+		}
+		fails[placed.Node] = slices.DeleteFunc(ids, func(id string) bool { return strings.HasPrefix(id, "matrix/") })
+		options.Only = append(options.Only, fails[placed.Node]...)
+	}
+	err := clusters.Carry(t.Context(), pack, func(ctx context.Context, l *lab.Lab, _ mutation.Pack) error {
+		for _, server := range l.Servers() {
+			if err := mutation.Lead(ctx, l, server.Name()); err != nil {
+				return err
+			}
+			r, err := inspect.Lab(ctx, l, options)
+			if err != nil {
+				return err
+			}
+			for _, fault := range unnoticed(pack, fails, r.Findings, asked) {
+				t.Errorf("%s leads: %s", server.Name(), fault)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// unnoticed lists the agents that carry a mutation of which nothing fails there, and the sound ones at which something fails. What
+// the cluster is asked blames none of its agents.
+func unnoticed(pack mutation.Pack, fails map[string][]string, findings []finding.Finding, questions []string) []string {
+	var faults []string
+	for _, placed := range pack.Placed {
+		noticed := slices.ContainsFunc(findings, func(f finding.Finding) bool {
+			return f.Node == placed.Node && f.Verdict == finding.Broken && slices.Contains(fails[placed.Node], f.ID)
+		})
+		if !noticed {
+			faults = append(faults, fmt.Sprintf("%s is not noticed by any of %s", placed, strings.Join(fails[placed.Node], ", ")))
+		}
+	}
+	for _, f := range findings {
+		if f.Verdict == finding.Broken && fails[f.Node] == nil && !slices.Contains(questions, f.ID) {
+			faults = append(faults, fmt.Sprintf("%s fails at %s, which is sound: %s", f.ID, f.Node, f.Reason))
+		}
+	}
+	return faults
+}
+
+// TestUnnoticed tells of a mutation that nothing shows, and of a sound agent that is blamed.
+func TestUnnoticed(t *testing.T) {
+	pack := mutation.Pack{Placed: []mutation.Placed{{Mutation: row("weak", pki.Server, mutation.Shares), Node: "server-2"}}}
+	fails := map[string][]string{"server-2": {"a"}}
+	broken := func(id, node string) finding.Finding {
+		return finding.Finding{ID: id, Node: node, Verdict: finding.Broken}
+	}
+	held := func(id, node string) finding.Finding {
+		return finding.Finding{ID: id, Node: node, Verdict: finding.Held}
+	}
+	for name, test := range map[string]struct {
+		findings []finding.Finding
+		want     int
+	}{
+		"noticed":                     {[]finding.Finding{held("a", "server-1"), broken("a", "server-2")}, 0},
+		"not noticed":                 {[]finding.Finding{held("a", "server-1"), held("a", "server-2")}, 1},
+		"noticed by another check":    {[]finding.Finding{held("a", "server-2"), broken("b", "server-2")}, 1},
+		"the other is blamed too":     {[]finding.Finding{broken("a", "server-1"), broken("a", "server-2")}, 1},
+		"a question of the cluster":   {[]finding.Finding{held("a", "server-1"), broken("a", "server-2"), broken("q", "server-1")}, 0},
+		"the other alone is to blame": {[]finding.Finding{broken("a", "server-1"), held("a", "server-2")}, 2},
+	} {
+		if got := unnoticed(pack, fails, test.findings, []string{"q"}); len(got) != test.want {
+			t.Errorf("%s: %q, want %d", name, got, test.want)
+		}
+	}
+}
