@@ -17,12 +17,12 @@ const introductionWait = 5 * time.Second
 // introductionLife is how long the token is good: a run of all checks takes a minute at most.
 const introductionLife = 10 * time.Minute
 
-// Introduction is the secret of a token that introduces any client of the node pool default, for
+// introduction is the secret of a token that introduces any client of the node pool default, for
 // catalogue.Ingredients.Introduction. Nomad keeps nothing of it: it ends by itself.
-func Introduction(ctx context.Context, l *lab.Lab) (string, error) {
+func introduction(ctx context.Context, servers []*lab.Node) (string, error) {
 	ctx, cancel := deadline.Fair(ctx, introductionWait)
 	defer cancel()
-	server, err := anyServer(ctx, l)
+	server, err := anyServer(ctx, servers)
 	if err != nil {
 		return "", err
 	}

@@ -13,15 +13,41 @@ import (
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/posture/catalogue"
+	"nomadlab.internal/lab/posture/matrix"
 	"nomadlab.internal/lab/posture/party"
 	"nomadlab.internal/lab/probe"
 )
 
-// Lab carries out the checks against a lab. What is wrong with the lab is in the report, agents that do not run or do not
+// Lab carries out the checks against a lab, region by region: certificates, tokens' places and questions of the cluster are a
+// region's own. What is wrong with the lab is in the report, agents that do not run or do not
 // answer included; the error is that a name in the options means no check, or that the ingredients could not be made; or, beside a
 // whole report, that the checks' own workload could not be removed.
 func Lab(ctx context.Context, l *lab.Lab, o Options) (finding.Report, error) {
-	i, err := ingredients(ctx, l, o.Members)
+	cluster := describe(ctx, l, o.Members)
+	var whole finding.Report
+	var faults []error
+	for _, region := range regionsOf(l) {
+		r, err := inspectRegion(ctx, l, region, cluster, o)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("check lab %s: %w", l.Name(), err))
+		}
+		whole = join(whole, r)
+		if len(r.Findings) == 0 && err != nil {
+			return finding.Report{}, errors.Join(faults...)
+		}
+	}
+	if !o.StandIns && l.StandIn() != "" {
+		whole.Notes = append([]string{"Certificates and trust were not judged: " + l.StandIn() + "."}, whole.Notes...)
+	}
+	if l.Plain() {
+		faults = append(faults, excuse(whole.Findings))
+	}
+	return whole, errors.Join(faults...)
+}
+
+// inspectRegion carries out the checks against the agents of one region.
+func inspectRegion(ctx context.Context, l *lab.Lab, region string, cluster finding.Cluster, o Options) (finding.Report, error) {
+	i, err := ingredients(ctx, l, region, o.Members)
 	if err != nil {
 		return finding.Report{}, err
 	}
@@ -29,52 +55,71 @@ func Lab(ctx context.Context, l *lab.Lab, o Options) (finding.Report, error) {
 		i.StandIn = l.StandIn()
 	}
 	s := subject{
-		cluster: describe(ctx, l, o.Members), ingredients: i, near: true,
+		cluster: cluster, ingredients: i, near: true,
 		witness: func(ctx context.Context) (catalogue.Witness, func(context.Context) error, error) {
 			if o.Witness != nil {
 				return *o.Witness, func(context.Context) error { return nil }, nil
 			}
-			return StartWitness(ctx, l, o.WitnessAt)
+			return startWitness(ctx, l, region, o.WitnessAt)
 		},
-	}
-	if len(regionsOf(l)) == 1 {
-		s.leader = func(ctx context.Context) string { return leaderOf(ctx, l) }
+		leader: func(ctx context.Context) string { return leaderOf(ctx, serversOf(l, region)) },
 	}
 	for _, t := range Targets(l, o.Members...) {
+		if t.Region != region {
+			continue
+		}
 		t.Leader = slices.ContainsFunc(s.cluster.Nodes, func(n finding.Node) bool { return n.Name == t.Name && n.Leader })
 		s.targets = append(s.targets, t)
 	}
-	r, err := s.inspect(ctx, o)
-	if err != nil {
-		err = fmt.Errorf("check lab %s: %w", l.Name(), err)
-	}
-	if i.StandIn != "" {
-		r.Notes = append([]string{"Certificates and trust were not judged: " + i.StandIn + "."}, r.Notes...)
-	}
-	if l.Plain() {
-		err = errors.Join(err, excuse(r.Findings))
-	}
-	return r, err
+	return s.inspect(ctx, o)
 }
 
-// regionsOf are the regions of the lab's servers.
-func regionsOf(l *lab.Lab) map[string]bool {
-	regions := map[string]bool{}
+// join is one report of two regions of a cluster, whose findings are in the order of the catalogue.
+func join(a, b finding.Report) finding.Report {
+	if len(a.Findings) == 0 {
+		return b
+	}
+	order := map[string]int{}
+	for _, f := range slices.Concat(a.Findings, b.Findings) {
+		if _, is := order[f.ID]; !is {
+			order[f.ID] = len(order)
+		}
+	}
+	a.Findings = slices.SortedStableFunc(slices.Values(slices.Concat(a.Findings, b.Findings)), func(f, g finding.Finding) int { return order[f.ID] - order[g.ID] })
+	for _, note := range b.Notes {
+		if !slices.Contains(a.Notes, note) {
+			a.Notes = append(a.Notes, note)
+		}
+	}
+	a.Matrix, a.Took = matrix.Join(a.Matrix, b.Matrix), a.Took+b.Took
+	return a
+}
+
+// regionsOf are the regions of the lab's servers, in the order of its nodes.
+func regionsOf(l *lab.Lab) []string {
+	var regions []string
 	for _, n := range l.Servers() {
-		regions[n.Region()] = true
+		if !slices.Contains(regions, n.Region()) {
+			regions = append(regions, n.Region())
+		}
 	}
 	return regions
 }
 
-// leaderOf is the name of the leader that more than half of the lab's servers name; empty where there is none.
-func leaderOf(ctx context.Context, l *lab.Lab) string {
-	_, leaders, _ := namedLeaders(ctx, l)
+// serversOf are the lab's servers in that region.
+func serversOf(l *lab.Lab, region string) []*lab.Node {
+	return slices.DeleteFunc(slices.Clone(l.Servers()), func(n *lab.Node) bool { return n.Region() != region })
+}
+
+// leaderOf is the name of the leader that more than half of the servers name; empty where there is none.
+func leaderOf(ctx context.Context, servers []*lab.Node) string {
+	_, leaders, _ := namedLeaders(ctx, servers)
 	at := commonest(leaders)
 	if at < 0 {
 		return ""
 	}
 	votes := len(slices.DeleteFunc(slices.Clone(leaders), func(name string) bool { return name != leaders[at] }))
-	for _, n := range l.Servers() {
+	for _, n := range servers {
 		if n.Advertised().String() == leaders[at] && 2*votes > len(leaders) {
 			return n.Name()
 		}
@@ -96,9 +141,8 @@ func excuse(findings []finding.Finding) error {
 	return nil
 }
 
-// ingredients are what the lab has to make checks with.
-func ingredients(ctx context.Context, l *lab.Lab, members []string) (catalogue.Ingredients, error) {
-	region := l.Credential().Identity.Region
+// ingredients are what the lab has to make checks of a region with.
+func ingredients(ctx context.Context, l *lab.Lab, region string, members []string) (catalogue.Ingredients, error) {
 	parties, err := partiesOf(l, region)
 	if err != nil {
 		return catalogue.Ingredients{}, fmt.Errorf("make the certificates of strangers: %w", err)
@@ -113,13 +157,13 @@ func ingredients(ctx context.Context, l *lab.Lab, members []string) (catalogue.I
 		Peers: map[string][]string{},
 	}
 	for _, n := range l.Nodes() {
-		if n.Role() == pki.Server && (!n.Extra() || slices.Contains(members, n.Name())) {
+		if n.Role() == pki.Server && n.Region() == region && (!n.Extra() || slices.Contains(members, n.Name())) {
 			i.Peers[n.Region()] = append(i.Peers[n.Region()], n.Advertised().String())
 		}
 	}
 	if i.Management != "" {
 		// Without a leader there is none: the check that needs it then says that it lacks.
-		i.Introduction, _ = Introduction(ctx, l)
+		i.Introduction, _ = introduction(ctx, serversOf(l, region))
 	}
 	return i, nil
 }

@@ -22,17 +22,16 @@ const questionWait = 2 * time.Second
 // anyServer is the API of the first server of those that answer and name the leader that most of them name: whatever is asked
 // of it, that leader answers (nomad/rpc.go, forward), so that what was written is seen at once. One that leads a cluster of its
 // own is passed over. Its error says what became of each.
-func anyServer(ctx context.Context, l *lab.Lab) (*api.Client, error) {
-	clients, leaders, faults := namedLeaders(ctx, l)
+func anyServer(ctx context.Context, servers []*lab.Node) (*api.Client, error) {
+	clients, leaders, faults := namedLeaders(ctx, servers)
 	if at := commonest(leaders); at >= 0 {
 		return clients[at], nil
 	}
 	return nil, fmt.Errorf("find a server that answers: %w", errors.Join(faults...))
 }
 
-// namedLeaders asks each server of the lab for the leader, side by side: its API, whom it names, and why it names nobody.
-func namedLeaders(ctx context.Context, l *lab.Lab) (clients []*api.Client, leaders []string, faults []error) {
-	servers := l.Servers()
+// namedLeaders asks each of the servers for the leader, side by side: its API, whom it names, and why it names nobody.
+func namedLeaders(ctx context.Context, servers []*lab.Node) (clients []*api.Client, leaders []string, faults []error) {
 	clients, leaders, faults = make([]*api.Client, len(servers)), make([]string, len(servers)), make([]error, len(servers))
 	var all errgroup.Group
 	for i, n := range servers {

@@ -24,14 +24,19 @@ var ErrNoDriver = errors.New("no client offers a driver for the checks' own work
 // never run.
 const witnessWait = 30 * time.Second
 
-// StartWitness runs the checks' own workload, catalogue.WitnessJob, and returns what they must know of it when it runs and
+// StartWitness runs the checks' own workload, catalogue.WitnessJob, in the lab's first region, and returns what they must know of it when it runs and
 // its deployment is over; that takes two seconds. It runs on the client of the name at; empty: on any that can. That client
 // must offer mock_driver or raw_exec; ErrNoDriver otherwise. Without an error, stop ends and removes the job; what it leaves
 // are evaluations, which nothing but Nomad's own garbage collection removes. With one, nothing is left to stop.
 func StartWitness(ctx context.Context, l *lab.Lab, at string) (w catalogue.Witness, stop func(context.Context) error, err error) {
+	return startWitness(ctx, l, regionsOf(l)[0], at)
+}
+
+// startWitness is StartWitness in a region.
+func startWitness(ctx context.Context, l *lab.Lab, region, at string) (w catalogue.Witness, stop func(context.Context) error, err error) {
 	ctx, cancel := deadline.Fair(ctx, witnessWait)
 	defer cancel()
-	server, err := anyServer(ctx, l)
+	server, err := anyServer(ctx, serversOf(l, region))
 	if err != nil {
 		return catalogue.Witness{}, nil, err
 	}

@@ -160,14 +160,14 @@ func table(servers []probe.Target, seen map[Entry][][]finding.Cell) *finding.Mat
 
 // worst is the worst of the cells that the servers of those names gave, and says of which: what one server lets in is let in.
 func worst(names []string, cells []finding.Cell) finding.Cell {
-	order := []finding.Verdict{finding.Broken, finding.NotCarriedOut, finding.Held, finding.Skipped}
-	rank := func(c finding.Cell) int { return slices.Index(order, c.Verdict) }
-	first := slices.MinFunc(cells, func(a, b finding.Cell) int { return rank(a) - rank(b) })
-	next, alike := len(order), true
+	first := slices.MinFunc(cells, func(a, b finding.Cell) int { return rank(a.Verdict) - rank(b.Verdict) })
+	next, alike := finding.Skipped, true
 	var at, reasons []string
 	for i, c := range cells {
 		if c.Verdict != first.Verdict {
-			next = min(next, rank(c))
+			if rank(c.Verdict) < rank(next) {
+				next = c.Verdict
+			}
 			continue
 		}
 		at, reasons = append(at, names[i]), append(reasons, names[i]+": "+c.Reason)
@@ -177,7 +177,7 @@ func worst(names []string, cells []finding.Cell) finding.Cell {
 		first.Reason = strings.Join(reasons, "; ")
 	}
 	if len(at) < len(cells) {
-		first.At, first.Elsewhere = at, order[next]
+		first.At, first.Elsewhere = at, next
 	}
 	return first
 }
