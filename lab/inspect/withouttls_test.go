@@ -28,8 +28,8 @@ func TestOneServerWithoutTLS(t *testing.T) {
 		}
 		handOver(t, l, labtest.Leader(t, l), to)
 	}
-	clear := []string{"server-https-refuses-plaintext", "rpc-refuses-plaintext-nomad-rpc", "rpc-refuses-plaintext-streaming", "raft-refuses-plaintext"}
-	options := inspect.Options{Only: append(clear, inspect.MatrixName)}
+	inClear := []string{"server-https-refuses-plaintext", "rpc-refuses-plaintext-nomad-rpc", "rpc-refuses-plaintext-streaming", "raft-refuses-plaintext"}
+	options := inspect.Options{Only: append(inClear, inspect.MatrixName)}
 	for _, f := range inspected(t, l, options).Findings { // the control: with its tls block it refuses all that
 		if f.Verdict != finding.Held {
 			t.Errorf("%s at %s before: %s because %s", f.ID, f.Node, f.Verdict, f.Reason)
@@ -50,7 +50,7 @@ func TestOneServerWithoutTLS(t *testing.T) {
 			t.Errorf("%s at %s: %s because %s, want %s", f.ID, f.Node, f.Verdict, f.Reason, want)
 		}
 	}
-	if len(r.Findings) != 3*len(clear) {
+	if len(r.Findings) != 3*len(inClear) {
 		t.Errorf("%d findings", len(r.Findings))
 	}
 	broken := 0

@@ -65,3 +65,12 @@ func Settings(s Source) []finding.Setting {
 
 // NewGossipKey is what is said of another gossip key in the servers' files.
 func NewGossipKey(before, after Source) []string { return newGossipKey(before, after) }
+
+// Verdicts are the results of all checks and cells at those nodes that the filter takes.
+func Verdicts(r finding.Report, at func(node string) bool) map[string]finding.Verdict {
+	all := map[string]finding.Verdict{}
+	for id, s := range findings(r, at) {
+		all[id] = s.verdict
+	}
+	return all
+}

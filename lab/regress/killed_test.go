@@ -206,3 +206,30 @@ func TestSized(t *testing.T) {
 		})
 	}
 }
+
+// TestACellIsOfItsServers: what one server lets in is no result of another one.
+func TestACellIsOfItsServers(t *testing.T) {
+	cell := func(v, elsewhere finding.Verdict, at ...string) finding.Cell {
+		return finding.Cell{Entry: "Raft", Verdict: v, At: at, Elsewhere: elsewhere}
+	}
+	for name, test := range map[string]struct {
+		cell   finding.Cell
+		filter func(string) bool
+		want   finding.Verdict
+	}{
+		"all nodes":                  {cell(finding.Broken, finding.Held, "b"), nil, finding.Broken},
+		"the server itself":          {cell(finding.Broken, finding.Held, "b"), func(n string) bool { return n == "b" }, finding.Broken},
+		"another one":                {cell(finding.Broken, finding.Held, "b"), func(n string) bool { return n == "a" }, finding.Held},
+		"another one, untried":       {cell(finding.Broken, finding.NotCarriedOut, "b"), func(n string) bool { return n != "b" }, finding.NotCarriedOut},
+		"no server":                  {cell(finding.Broken, finding.Held, "b"), func(n string) bool { return n == "client-1" }, ""},
+		"at all of them, one":        {cell(finding.Broken, ""), func(n string) bool { return n == "a" }, finding.Broken},
+		"at all of them, and no one": {cell(finding.Broken, ""), func(n string) bool { return n == "client-1" }, ""},
+	} {
+		r := finding.Report{Matrix: &finding.Matrix{Nodes: []string{"a", "b", "c"}, Rows: []finding.MatrixRow{
+			{Certificate: "cli", Cells: []finding.Cell{test.cell}},
+		}}}
+		if got := regress.Verdicts(r, test.filter)["matrix/cli/Raft"]; got != test.want {
+			t.Errorf("%s: %q, want %q", name, got, test.want)
+		}
+	}
+}

@@ -43,13 +43,14 @@ func Probe(ctx context.Context, targets []probe.Target, i Ingredients) *finding.
 	seen := map[Entry][][]finding.Cell{} // by the server
 	var columns sync.WaitGroup
 	for _, e := range Entries() {
-		seen[e] = make([][]finding.Cell, len(servers))
+		cells := make([][]finding.Cell, len(servers)) // each goroutine writes to places of its own
+		seen[e] = cells
 		if e == NodeRegister {
-			columns.Go(func() { seen[e] = atLeader(ctx, servers, i) })
+			columns.Go(func() { copy(cells, atLeader(ctx, servers, i)) })
 			continue
 		}
 		for at, t := range servers {
-			columns.Go(func() { seen[e][at] = i.column(ctx, e, t) })
+			columns.Go(func() { cells[at] = i.column(ctx, e, t) })
 		}
 	}
 	columns.Wait()
@@ -106,11 +107,11 @@ func elsewhere(servers []probe.Target, at int, tried []finding.Cell) [][]finding
 			all[other] = tried
 			continue
 		}
-		for _, k := range party.Kinds() {
-			all[other] = append(all[other], finding.Cell{
-				Entry: string(NodeRegister), Want: string(NodeRegister.want(k)), Verdict: finding.Skipped,
-				Reason: "a follower passes it on to " + servers[at].Name,
-			})
+		for _, c := range tried {
+			if c.Verdict != finding.Skipped { // what lacks, lacks everywhere
+				c = finding.Cell{Entry: c.Entry, Want: c.Want, Verdict: finding.Skipped, Reason: "a follower passes it on to " + servers[at].Name}
+			}
+			all[other] = append(all[other], c)
 		}
 	}
 	return all

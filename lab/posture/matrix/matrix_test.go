@@ -67,6 +67,19 @@ func TestEveryServerIsTried(t *testing.T) {
 	}
 }
 
+// TestWhatLacksLacksEverywhere: its reason is the same whoever leads.
+func TestWhatLacksLacksEverywhere(t *testing.T) {
+	servers := []probe.Target{
+		{Name: "server-1", Role: pki.Server, RPC: "127.0.0.1:4647"}, {Name: "server-2", Role: pki.Server, RPC: "127.0.0.1:4647", Leader: true},
+	}
+	for _, row := range matrix.Probe(t.Context(), servers, matrix.Ingredients{}).Rows {
+		c := row.Cells[slices.Index(matrix.Entries(), matrix.NodeRegister)]
+		if c.Verdict != finding.Skipped || len(c.At) > 0 || !strings.Contains(c.Reason, "nobody was made") {
+			t.Errorf("%s: %s at %v because %s", row.Certificate, c.Verdict, c.At, c.Reason)
+		}
+	}
+}
+
 // TestTheWorstCellWins: what one server lets in is let in, and the cell names it.
 func TestTheWorstCellWins(t *testing.T) {
 	cell := func(v finding.Verdict, o probe.Outcome) finding.Cell {
