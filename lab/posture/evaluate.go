@@ -128,7 +128,7 @@ func (c Check) run(ctx context.Context, t probe.Target) run {
 	var r run
 	r.before = r.observe(ctx, finding.ControlBefore, c.spec.Control, t)
 	controlled := c.spec.Want.opposite().has(r.before)
-	if !controlled && !c.spec.Kind.harmless() {
+	if !controlled && c.spec.Kind == Destructive { // all others show by being let in that a promise is broken, whatever lacks
 		return r
 	}
 	// Marked only now: what the log said earlier is not about this probe.

@@ -154,9 +154,9 @@ func TestFindingTellsTheWholeStory(t *testing.T) {
 	}
 }
 
-// What leaves a trace is not tried where it could prove nothing.
-func TestOnlySafeProbesRunWithoutTheirControl(t *testing.T) {
-	for kind, parts := range map[posture.Kind]int{posture.Safe: 2, posture.Guarded: 2, posture.Intrusive: 1, posture.Destructive: 1} {
+// What nothing can mend is not tried where it could prove nothing. All else may show by being let in that a promise is broken.
+func TestDestructiveProbesDoNotRunWithoutTheirControl(t *testing.T) {
+	for kind, parts := range map[posture.Kind]int{posture.Safe: 2, posture.Guarded: 2, posture.Intrusive: 2, posture.Destructive: 1} {
 		for _, before := range []probe.Outcome{probe.NotReached, probe.Accepted} {
 			spec := whole()
 			spec.Kind = kind
