@@ -143,12 +143,12 @@ func (s *Source) handedIn(role pki.Role, files agentconf.Files, folder string) (
 	return &c, checkCredential(c, found)
 }
 
-// find is where the folder has the file: in a folder of it that is the role's, else in itself; at its whole path, or at as much
-// of its end as there is; else the one file below that is named so.
+// find is where the folder has the file: at its whole path, or at as much of its end as there is, each time in a folder of it
+// that is the role's before itself; else the one file below that is named so.
 func find(folder, named string, role pki.Role) (string, error) {
 	parts := strings.Split(strings.Trim(filepath.ToSlash(filepath.Clean(named)), "/"), "/")
-	for _, root := range []string{filepath.Join(folder, string(role)), filepath.Join(folder, string(role)+"s"), folder} {
-		for first := range parts {
+	for first := range parts {
+		for _, root := range []string{filepath.Join(folder, string(role)), filepath.Join(folder, string(role)+"s"), folder} {
 			if path := filepath.Join(append([]string{root}, parts[first:]...)...); isFile(path) {
 				return path, nil
 			}
@@ -194,7 +194,7 @@ func (s *Source) findSigner(folder string) {
 		return
 	}
 	if cli, err := pki.LoadCredential(folder, pki.Identity{Role: pki.CLI, Region: s.Region}); err == nil && s.Configuration.CLI == nil {
-		cli.CAPEM = handed.CAPEM
+		cli.CAPEM = s.bundles() // it calls agents of both roles
 		s.Configuration.CLI = &cli
 	}
 	authority, err := pki.LoadAuthority(folder, pki.Options{})
@@ -204,6 +204,26 @@ func (s *Source) findSigner(folder string) {
 	if s.leadsTo(authority) {
 		s.Configuration.Authority = authority
 	}
+}
+
+// bundles are the authorities of both roles' agents, each once, in PEM.
+func (s *Source) bundles() []byte {
+	var all []*x509.Certificate
+	for _, c := range []*pki.Credential{s.Configuration.Server.Credential, s.Configuration.Client.Credential} {
+		if c == nil {
+			continue
+		}
+		authorities, err := c.Authorities()
+		if err != nil {
+			continue // it was read before
+		}
+		for _, a := range authorities {
+			if !slices.ContainsFunc(all, a.Equal) {
+				all = append(all, a)
+			}
+		}
+	}
+	return pki.EncodeCertificates(all)
 }
 
 // leadsTo reports whether a certificate of an agent leads to the authority.

@@ -35,16 +35,18 @@ type Material struct {
 	Part Part
 }
 
-// maxMaterial bounds how large a file may be that is looked at for keys, and mostMaterial how many files of a folder are.
+// maxMaterial bounds how large a file may be that is looked at, maxBeside how large one that no line names, and mostMaterial how
+// many files of a folder are looked at.
 const (
 	maxMaterial  = 1 << 20
+	maxBeside    = 1 << 17
 	mostMaterial = 2000
 )
 
 // materialAt reads a file. ok is false for what cannot be read, and for what is neither certificate nor key.
 func materialAt(role pki.Role, part Part, path string) (m Material, ok bool) {
 	info, err := os.Stat(path)
-	if err != nil || !info.Mode().IsRegular() || info.Size() > maxMaterial {
+	if err != nil || !info.Mode().IsRegular() || info.Size() > maxMaterial || part == PartNone && info.Size() > maxBeside {
 		return Material{}, false
 	}
 	text, err := os.ReadFile(path)
