@@ -86,6 +86,9 @@ func TestMaterial(t *testing.T) {
 		"a person's certificate that names a server alone": {func(k *kept) {
 			k.put("global-cli-nomad", k.issue(server, pki.Flaw{}))
 		}, []string{"handed-in-certificates-name-one-role"}},
+		"an agent's own certificate as a person's": {func(k *kept) {
+			k.files["global-cli-nomad.pem"] = k.files["server.pem"]
+		}, []string{"handed-in-certificates-name-one-role"}},
 		"another server's certificate": {func(k *kept) { k.put("server-2", k.issue(server, pki.Flaw{})) }, nil},
 		"a certificate of two regions": {func(k *kept) {
 			k.put("server-2", k.issue(pki.Identity{Role: pki.Server, DNSNames: []string{"server.eu.nomad"}}, pki.Flaw{}))

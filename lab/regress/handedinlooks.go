@@ -136,7 +136,7 @@ func (h held) others() []other {
 		c := m.Certificates[0]
 		own := slices.ContainsFunc(h.leaves(), func(chain []*x509.Certificate) bool { return chain[0].Equal(c) })
 		isAuthority := pki.MaySign(c) && len(rolesOf(c)) == 0
-		if own || isAuthority || len(pki.LeadsTo(c, m.Certificates[1:], trusted)) == 0 {
+		if own && !(other{c, m.Path}).isPersons() || isAuthority || len(pki.LeadsTo(c, m.Certificates[1:], trusted)) == 0 {
 			continue
 		}
 		out = append(out, other{c, m.Path})
