@@ -1,10 +1,11 @@
-package regress
+package regress_test
 
 import (
 	"slices"
 	"testing"
 
 	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/regress"
 )
 
 // TestBlame: what is as a mutation has it comes first, in the configuration of the agents that were asked.
@@ -40,7 +41,7 @@ func TestBlame(t *testing.T) {
 			Configuration: &finding.Configuration{Settings: c.settings},
 			Findings:      []finding.Finding{{Node: c.node, Verdict: finding.Broken, Settings: rests}},
 		}
-		blame(&r)
+		regress.Blame(&r)
 		if got := r.Findings[0].Settings; got[0] != c.first || len(got) != len(rests) {
 			t.Errorf("%s: %q, want %s first", name, got, c.first)
 		}

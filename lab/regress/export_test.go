@@ -74,3 +74,6 @@ func Verdicts(r finding.Report, at func(node string) bool) map[string]finding.Ve
 	}
 	return all
 }
+
+// Blame puts the settings of each broken promise in the order in which they are to be looked at.
+func Blame(r *finding.Report) { blame(r) }
