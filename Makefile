@@ -80,7 +80,9 @@ scenarios-%:
 	@sed -i 's|"Package":"\([^"]*\)"|"Package":"\1 ($*)"|' $(RESULTS)/scenarios-$*.json
 	@[ ! -e $(RESULTS)/failed-$* ]
 
-prove: build ## prove every mutation in a cluster of its own, and that of one server whoever leads
+prove: build ## prove every mutation in a cluster of its own, that of one server whoever leads, and that configurations are read as agents read them
+	@echo "==> prove: what configurations say, as real agents say it (one agent each)"
+	@go test -count=1 -timeout 80m -run '^TestProofOfMerging$$' -v ./lab/agentconf </dev/null
 	@echo "==> prove: every mutation in a cluster of its own (processes, several clusters at once): this takes longer than the packed proof"
 	@go test -count=1 -timeout 80m -run '^TestProof$$' -v ./lab/mutation -engine process -unpacked </dev/null
 	@echo "==> prove: every mutation of one server, while each server of its cluster leads in turn"

@@ -102,8 +102,10 @@ func rooms() map[string]room {
 		"lab/engine/enginetest": {
 			mayImport: []string{"lab/deadline", "lab/engine", "lab/watchdog"}, testsMayImport: []string{"lab/engine/process"},
 		},
-		"lab/image":                   {mayImport: []string{"fixtures", "lab/deadline"}},
-		"lab/agentconf":               {},
+		"lab/image":     {mayImport: []string{"fixtures", "lab/deadline"}},
+		"lab/agentconf": {mayImport: []string{"lab/agentconf/model"}, testsMayImport: []string{"fixtures", "lab/image"}},
+		// What Nomad makes of a configuration. Its tests read Nomad's source.
+		"lab/agentconf/model":         {},
 		"lab/deadline":                {},
 		"lab/finding":                 {},
 		"lab/pki":                     {testsMayImport: []string{"lab/deadline"}},

@@ -166,3 +166,44 @@ func commentsAbove(text []byte, start int) int {
 	}
 	return start
 }
+
+// takeOut cuts an item out. Where nothing else stands in the block around it, and that is one whose blocks have labels and
+// which has none, it goes too: Nomad refuses such a block with nothing in it, or panics at it.
+func (t *tree) takeOut(p place, note string) []byte {
+	for len(p.body.items) == 1 && p.body != t.root {
+		owner, path, found := t.owner(p.body, t.root, nil)
+		if !found || !labelled(path) {
+			break
+		}
+		if list := owner.item().val.list; len(list) > 1 {
+			return t.cutElement(list, p.body)
+		}
+		p = owner
+	}
+	return t.cut(p, note)
+}
+
+// cutElement takes a block out of a list of several, and one comma beside it.
+func (t *tree) cutElement(list []value, of *body) []byte {
+	n := slices.IndexFunc(list, func(v value) bool { return v.body == of })
+	if n+1 < len(list) {
+		return splice(t.text, span{list[n].from, list[n+1].from}, "")
+	}
+	return splice(t.text, span{list[n-1].to, list[n].to}, "")
+}
+
+// owner is the item whose value a block is, or is one of, and the names that lead to it.
+func (t *tree) owner(of, from *body, path []string) (place, []string, bool) {
+	for index, i := range from.items {
+		at := append(slices.Clip(path), i.names...)
+		for _, b := range i.val.bodies() {
+			if b == of {
+				return place{from, index}, at, true
+			}
+			if p, names, found := t.owner(of, b, at); found {
+				return p, names, true
+			}
+		}
+	}
+	return place{}, nil, false
+}

@@ -52,7 +52,7 @@ func TestEdit(t *testing.T) {
 			"    enabled = false\n  }\n}\n\nserver {\n  client_introduction {\n    enforcement = \"none\" # by the lab's spec\n  }\n}\n"},
 		"a name with hyphens": {"http_api_response_headers.Access-Control-Allow-Origin", `"*"`, "    enabled = false\n  }\n}\n",
 			"    enabled = false\n  }\n}\n\nhttp_api_response_headers {\n  Access-Control-Allow-Origin = \"*\" # by the lab's spec\n}\n"},
-		"a list":             {"tls.tls_cipher_suites", `["a", "b"]`, "and Raft\n", "and Raft\n  tls_cipher_suites = [\"a\", \"b\"] # by the lab's spec\n"},
+		"a list":             {"client.servers", `["a", "b"]`, "\"c\" }\n", "\"c\" }\n  servers = [\"a\", \"b\"] # by the lab's spec\n"},
 		"away":               {"tls.http", "", "  # Both ports.\n  http = true\n", "  # http was taken out by the lab's spec\n"},
 		"block away":         {"tls", "", editable[strings.Index(editable, "# How"):strings.Index(editable, "client")], "# tls was taken out by the lab's spec\n"},
 		"a name in a map":    {`client.options."a.b"`, `"d"`, `{ "a.b" = "c" }`, `{ "a.b" = "d" /* by the lab's spec */ }`},

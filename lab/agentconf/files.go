@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/hcl/parser"
+
+	"nomadlab.internal/lab/agentconf/model"
 )
 
 // File is one file of an agent's configuration, as its user wrote it: in HCL, or in JSON, which Nomad tells apart by the
@@ -23,12 +25,13 @@ type File struct {
 // Files are an agent's configuration in the order in which Nomad merges it. Zero: an agent without any, which has
 // Nomad's defaults.
 //
-// What reads them says what the files say, merged as Nomad 1.11.3 does (command/agent/config.go:1853), not what Nomad's
-// default is where they say nothing. Paths are those of Edit; besides, a name may stand in quotes, as one with dots in
-// it must: client.options."driver.allowlist". Nomad does not look at the case of a name, and neither does Files. A path
-// that is none, and a file that Nomad could not read, are passed over where no error is returned: Check has them.
+// What reads them says what the files say, merged as Nomad 1.11.3 does (package model), not what Nomad's default is where
+// they say nothing. Paths are those of Edit; besides, a name may stand in quotes, as one with dots in it must:
+// client.options."driver.allowlist". Nomad does not look at the case of a setting's name, and neither does Files; that of a
+// label and of a map's key counts. A path that is none, and a file that Nomad could not read, are passed over where no error
+// is returned: Check has them.
 //
-// Blocks of consul and vault are taken for one of each, whatever names of clusters stand in them.
+// Of blocks of consul and vault the cluster without a name is read; lines are those of all.
 type Files []File
 
 // InFolder says whether Nomad loads a file of that name from a folder that it is given with -config: it takes *.hcl and
@@ -40,25 +43,96 @@ func InFolder(name string) bool {
 }
 
 // Check returns what keeps Nomad from reading the files: an error for each such file, with its name, the line and the
-// column, and the words of HCL 1. Whether Nomad knows what is in them is Nomad's to say.
+// column, and Nomad's words.
 func (f Files) Check() error {
 	var errs []error
 	for _, file := range f {
 		errs = append(errs, file.check())
 	}
-	return errors.Join(errs...)
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	_, err := f.merged()
+	return err
 }
 
 func (f File) check() error {
-	if _, err := parse(f.Text); err != nil {
-		line, column, words := f.fault(err)
-		at := fmt.Sprintf("%d:%d", line, column)
-		if f.Name != "" {
-			at = f.Name + ":" + at
-		}
-		return fmt.Errorf("%s: %s", at, words)
+	t, err := parse(f.Text)
+	var line, column int
+	var words string
+	if err != nil {
+		line, column, words = f.fault(err)
+	} else if _, err = model.Parse(f.Text); err != nil {
+		line, column, words = f.refused(t, err)
+	} else {
+		return nil
 	}
-	return nil
+	at := fmt.Sprintf("%d:%d", line, column)
+	if f.Name != "" {
+		at = f.Name + ":" + at
+	}
+	return fmt.Errorf("%s: %s", at, f.withoutSecrets(words))
+}
+
+// ofText finds what an error may have of a text: words with what may stand in a key, a token or a password.
+var ofText = regexp.MustCompile(`[^\s"'\x60,;:()\[\]{}]{3,}`)
+
+// withoutSecrets is what Nomad says of the text, without those of its words that are part of a secret's value in it.
+func (f File) withoutSecrets(words string) string {
+	secrets := secretSpans(f.Text)
+	return ofText.ReplaceAllStringFunc(words, func(word string) string {
+		if slices.ContainsFunc(secrets, func(s span) bool { return bytes.Contains(f.Text[s.from:s.to], []byte(word)) }) {
+			return redacted
+		}
+		return word
+	})
+}
+
+// refused is where the setting stands that Nomad refuses, and what it says. Nomad tells the place of few: it is the first
+// without which Nomad says something else.
+func (f File) refused(t *tree, err error) (line, column int, words string) {
+	words = strings.TrimPrefix(err.Error(), "failed to decode HCL file: ")
+	if placed, is := errors.AsType[*parser.PosError](err); is && placed.Pos.Line > 0 {
+		return placed.Pos.Line, placed.Pos.Column, placed.Err.Error()
+	}
+	at := 0
+	c := search{t: t, says: err.Error(), left: searched}
+	if p, found := c.in(t.root); found {
+		at = p.item().from
+		if name := p.item().names[len(p.item().names)-1]; !strings.Contains(words, name) {
+			words += " (" + name + ")"
+		}
+	}
+	return 1 + bytes.Count(f.Text[:at], []byte("\n")), 1 + at - (bytes.LastIndexByte(f.Text[:at], '\n') + 1), words
+}
+
+// searched is how many items of a text are looked at for the one that Nomad refuses.
+const searched = 1000
+
+// search looks for the item that Nomad refuses a text for.
+type search struct {
+	t    *tree
+	says string
+	left int
+}
+
+// in is the innermost item of a block without which Nomad does not say that of the text.
+func (s *search) in(b *body) (place, bool) {
+	for index, i := range b.items {
+		for _, inner := range i.val.bodies() {
+			if p, found := s.in(inner); found {
+				return p, true
+			}
+		}
+		p := place{b, index}
+		if s.left--; s.left < 0 {
+			return place{}, false
+		}
+		if _, err := model.Parse(s.t.cut(p, "")); err == nil || err.Error() != s.says {
+			return p, true
+		}
+	}
+	return place{}, false
 }
 
 // fail puts the name of the file, if it has one, in front of an error.
@@ -79,6 +153,9 @@ func (f File) fault(err error) (line, column int, words string) {
 		return placed.Pos.Line, placed.Pos.Column, placed.Err.Error()
 	}
 	words = err.Error()
+	if model.CheckDepth(f.Text) != nil {
+		return 1, 1, words
+	}
 	if at := position.FindStringSubmatch(words); at != nil {
 		line, _ = strconv.Atoi(at[1])
 		column, _ = strconv.Atoi(at[2])
@@ -110,7 +187,7 @@ func (f Files) Lookup(path string) []Line {
 	}
 	var out []Line
 	for i, t := range f.readable() {
-		for _, p := range t.root.places(names) {
+		for _, p := range t.root.places(queryOf(names)) {
 			out = append(out, f[i].line(t, p))
 		}
 	}
@@ -146,7 +223,7 @@ func (f Files) inside(path string, same func(a, b string) bool) []string {
 		}
 	}
 	for _, t := range f.readable() {
-		out = append(out, t.root.inside(names)...)
+		out = append(out, t.root.inside(queryOf(names))...)
 	}
 	return unique(out, same)
 }

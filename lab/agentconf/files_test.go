@@ -134,7 +134,6 @@ func TestFilesRefuse(t *testing.T) {
 	for name, c := range map[string]struct{ text, path, value, want string }{
 		"what is not there":      {"a = 1", "tls.http", "", "no line http to take out"},
 		"a quote without end":    {"", `a."b`, "1", "has no end"},
-		"an empty quote":         {"", `a.""`, "1", `"" is no name`},
 		"text behind a quote":    {"", `a."b"c`, "1", "follows a quote"},
 		"a label alone":          {"", "plugin.raw_exec", "{}", "ends too soon"},
 		"no literal":             {"", "a", "b", "no literal"},

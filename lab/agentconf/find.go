@@ -1,6 +1,11 @@
 package agentconf
 
-import "slices"
+import (
+	"slices"
+	"strings"
+
+	"nomadlab.internal/lab/agentconf/model"
+)
 
 // place is where something stands: the block that it is in, and which item it is there, counted from 0.
 type place struct {
@@ -10,14 +15,58 @@ type place struct {
 
 func (p place) item() *item { return p.body.items[p.index] }
 
+// query is a path that is looked for.
+type query struct {
+	names []string
+	// exact says of each name whether its case counts: that of a label and of a map's key does, that of a setting does not.
+	exact []bool
+}
+
+// queryOf is the path as Nomad compares it. In one that Nomad does not know, no case counts.
+func queryOf(names []string) query {
+	q := query{names, make([]bool, len(names))}
+	if s, known := model.Find(names); known {
+		q.exact = s.Exact
+	}
+	return q
+}
+
+// begins says whether the path begins with these names.
+func (q query) begins(names []string) bool {
+	if len(names) > len(q.names) {
+		return false
+	}
+	for i, n := range names {
+		if n != q.names[i] && (q.exact[i] || !strings.EqualFold(n, q.names[i])) {
+			return false
+		}
+	}
+	return true
+}
+
+// from is what is left of the path behind n names.
+func (q query) from(n int) query { return query{q.names[n:], q.exact[n:]} }
+
+// to is the path up to n names.
+func (q query) to(n int) query { return query{q.names[:n], q.exact[:n]} }
+
+// leadsTo says whether these names lead to the path or through it.
+func (q query) leadsTo(names []string) bool {
+	return len(names) >= len(q.names) && q.begins(names[:len(q.names)])
+}
+
+// concerns says whether a change at the path is one of what these names lead to: of itself, of what is in it, or of whether a
+// block around it is there.
+func (q query) concerns(names []string) bool { return q.leadsTo(names) || q.begins(names) }
+
 // places are all where a line or a block of that path stands.
-func (b *body) places(path []string) (out []place) {
+func (b *body) places(q query) (out []place) {
 	for index, i := range b.items {
-		if !isPrefix(i.names, path) {
+		if !q.begins(i.names) {
 			continue
 		}
-		rest := path[len(i.names):]
-		if len(rest) == 0 {
+		rest := q.from(len(i.names))
+		if len(rest.names) == 0 {
 			out = append(out, place{b, index})
 			continue
 		}
@@ -29,26 +78,26 @@ func (b *body) places(path []string) (out []place) {
 }
 
 // bodies are those of all blocks of that path. Without names, it is the top alone.
-func (b *body) bodies(path []string) []*body {
-	if len(path) == 0 {
+func (b *body) bodies(q query) []*body {
+	if len(q.names) == 0 {
 		return []*body{b}
 	}
 	var out []*body
-	for _, p := range b.places(path) {
+	for _, p := range b.places(q) {
 		out = append(out, p.item().val.bodies()...)
 	}
 	return out
 }
 
 // inside are the names that stand directly in the blocks of that path, or are their labels.
-func (b *body) inside(path []string) (out []string) {
+func (b *body) inside(q query) (out []string) {
 	for _, i := range b.items {
 		switch {
-		case len(path) < len(i.names) && isPrefix(path, i.names):
-			out = append(out, i.names[len(path)])
-		case isPrefix(i.names, path):
+		case len(q.names) < len(i.names) && q.leadsTo(i.names):
+			out = append(out, i.names[len(q.names)])
+		case q.begins(i.names):
 			for _, inner := range i.val.bodies() {
-				out = append(out, inner.inside(path[len(i.names):])...)
+				out = append(out, inner.inside(q.from(len(i.names)))...)
 			}
 		}
 	}
@@ -56,15 +105,18 @@ func (b *body) inside(path []string) (out []string) {
 }
 
 // counting are the places of a path which count for Nomad when it merges these texts: of some blocks, only the last one.
-func counting(trees []*tree, path []string) [][]place {
+func counting(trees []*tree, q query) [][]place {
 	out := make([][]place, len(trees))
-	whole, last := wholeOf(trees, path)
+	n, last := wholeOf(trees, q)
 	for i, t := range trees {
-		switch {
-		case whole == 0:
-			out[i] = t.root.places(path)
-		case last.tree == i && last.body != nil:
-			out[i] = last.body.places(path[whole:])
+		if n == 0 {
+			out[i] = t.root.places(q)
+			continue
+		}
+		for _, w := range last {
+			if w.tree == i {
+				out[i] = append(out[i], w.body.places(q.from(n))...)
+			}
 		}
 	}
 	return out
@@ -76,28 +128,42 @@ type where struct {
 	body *body
 }
 
-// wholeOf returns how many names of the path lead to a block that Nomad replaces by a later one as a whole, and the
-// last such block, which alone counts: what a plugin is configured with (nomad/structs/config/plugins.go, Merge, which
-// leaves out one without anything in it), a host volume (nomad/structs/volumes.go, HostVolumeSliceMerge) and three blocks
-// of servers (command/agent/config.go:2651 to :2677). Zero: there is none on the path.
-func wholeOf(trees []*tree, path []string) (names int, last where) {
-	if names = wholeDepth(path); names == 0 {
-		return 0, where{}
+// wholeOf returns how many names of the path lead to a block that Nomad replaces by a later one as a whole, and the blocks of
+// that path which alone count: those of the last file that has them. Zero: there is none on the path.
+//
+// Of the blocks of one label in one file the last counts. What one plugin is configured with may stand in several blocks of
+// one plugin block, which are one to Nomad; with nothing in them they are passed over (nomad/structs/config/plugins.go).
+func wholeOf(trees []*tree, q query) (names int, last []where) {
+	s, _ := model.Find(q.names)
+	names = s.WholeAt()
+	if names == 0 || names == len(q.names) {
+		return 0, nil
 	}
+	label := labelAt(q.names[:names])
 	for i, t := range trees {
-		for _, b := range t.root.bodies(path[:names]) {
-			if last.body == nil || len(b.items) > 0 || !isOneOf(path[:names], "plugin.*.config") {
-				last = where{i, b}
+		from := []*body{t.root}
+		if label > 0 {
+			from = t.root.bodies(q.to(label))
+			from = from[max(0, len(from)-1):]
+		}
+		var found []where
+		for _, f := range from {
+			for _, b := range f.bodies(q.to(names).from(label)) {
+				found = append(found, where{i, b})
 			}
+		}
+		passedOver := label > 0 && label < names && !slices.ContainsFunc(found, func(w where) bool { return len(w.body.items) > 0 })
+		if len(found) > 0 && (len(last) == 0 || !passedOver) {
+			last = found
 		}
 	}
 	return names, last
 }
 
-// wholeDepth is the number of names that wholeOf returns.
-func wholeDepth(path []string) int {
-	for n := 1; n < len(path); n++ {
-		if isOneOf(path[:n], "plugin.*.config", "client.host_volume.*", "server.default_scheduler_config", "server.search", "server.raft_boltdb") {
+// labelAt is the number of names up to the last label on the path. Zero: there is none.
+func labelAt(names []string) int {
+	for n := len(names); n > 0; n-- {
+		if labelled(names[:n-1]) {
 			return n
 		}
 	}

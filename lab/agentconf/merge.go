@@ -3,79 +3,123 @@ package agentconf
 import (
 	"errors"
 	"fmt"
+	"reflect"
 	"strconv"
 	"strings"
+
+	"nomadlab.internal/lab/agentconf/model"
 )
 
-// Text is the text of a setting as Nomad merges it: in one file the last place counts, over files the last that is not
-// empty. It is "" where there is none, and where a block or a list stands.
-func (f Files) Text(path string) string {
-	var out string
-	_ = f.merge(path, func(places []place) error {
-		if v := places[len(places)-1].item().val; v.kind < isList && v.text != "" {
-			out = v.text
+// merged is what Nomad has of the files. Its error names the file, the line and Nomad's words.
+func (f Files) merged() (*model.Config, error) {
+	var out *model.Config
+	for _, file := range f {
+		c, err := model.Parse(file.Text)
+		if err != nil {
+			return nil, fmt.Errorf("the configuration cannot be read: %w", file.check())
 		}
-		return nil
-	})
-	return out
+		if out, err = model.Merge(out, c); err != nil {
+			return nil, file.fail(err)
+		}
+	}
+	if out == nil {
+		out = &model.Config{}
+	}
+	return out, nil
 }
 
-// Flag is a boolean setting as Nomad merges it: in one file the last place counts, over files it is true where any of
-// them says so; for a few settings the last file counts, whatever it says. A setting that is nowhere is false, Nomad's
-// default of most. It returns an error for a setting that is no boolean, for a path that is none, and for a file that
-// cannot be read.
+// get is what stands at a path as Nomad merges the files; nil where nothing does.
+func (f Files) get(path string) (any, error) {
+	names, err := parsePath(path)
+	if err != nil {
+		return nil, err
+	}
+	c, err := f.merged()
+	if err != nil {
+		return nil, err
+	}
+	return c.Get(names), nil
+}
+
+// Text is the text of a setting as Nomad merges it. It is "" where there is none, and where a block or a list stands. A
+// boolean is "true" or "false", a number is decimal.
+func (f Files) Text(path string) string {
+	v, err := f.get(path)
+	if err != nil || v == nil {
+		return ""
+	}
+	switch reflect.TypeOf(v).Kind() {
+	case reflect.String, reflect.Bool, reflect.Int, reflect.Int64, reflect.Float64:
+		return fmt.Sprint(v)
+	default:
+		return ""
+	}
+}
+
+// Flag is a boolean setting as Nomad merges it. A setting that is nowhere is false, Nomad's default of most. It returns an
+// error for a setting that is no boolean, for a path that is none, and for a file that Nomad refuses.
 func (f Files) Flag(path string) (bool, error) {
-	var out bool
-	err := f.merge(path, func(places []place) error {
-		is, err := places[len(places)-1].item().val.isTrue()
-		out = is || (out && !lastFlag(path))
-		return err
-	})
+	v, err := f.get(path)
+	if err == nil && v != nil {
+		switch strings.ToLower(fmt.Sprint(v)) {
+		case "1", "true":
+			return true, nil
+		case "0", "false", "": // an empty text is none
+			return false, nil
+		}
+		err = errors.New("it is no boolean")
+	}
 	if err != nil {
 		return false, fmt.Errorf("read %s: %w", path, err)
 	}
-	return out, nil
+	return false, nil
 }
 
-// Number is a number as Nomad merges it, and whether there is one: in one file the last place counts, over files the last
-// that is not 0; for a few settings the last file counts, whatever it says. The errors are those of Flag.
+// Number is a number as Nomad merges it, and whether it stands anywhere. The errors are those of Flag.
 func (f Files) Number(path string) (n int, stands bool, err error) {
-	err = f.merge(path, func(places []place) error {
-		last, err := places[len(places)-1].item().val.number()
-		if last != 0 || lastNumber(path) {
-			n = last
+	v, err := f.get(path)
+	if err == nil && v != nil {
+		var whole int64
+		if whole, err = strconv.ParseInt(fmt.Sprint(v), 0, 0); err != nil {
+			err = errors.New("it is no whole number")
 		}
-		stands = true
-		return err
-	})
+		n = int(whole)
+	}
 	if err != nil {
 		return 0, false, fmt.Errorf("read %s: %w", path, err)
 	}
-	return n, stands, nil
+	return n, len(f.Lookup(path)) > 0, nil
 }
 
-// Texts is a list of texts as Nomad merges it: those of one file are one behind the other; those of several files too,
-// where Nomad appends them; of other lists, the last that is not empty counts. A text alone counts as a list of one. The
-// errors are those of Flag.
+// Texts is a list of texts as Nomad merges it: of some, one list behind the other, of others, the last that has elements or
+// that is there at all. A text alone counts as a list of one. The errors are those of Flag.
 func (f Files) Texts(path string) ([]string, error) {
-	var out []string
-	err := f.merge(path, func(places []place) error {
-		var errs []error
-		var here []string
-		for _, p := range places {
-			texts, err := p.item().val.texts()
-			here, errs = append(here, texts...), append(errs, err)
+	v, err := f.get(path)
+	if err == nil {
+		switch list := v.(type) {
+		case nil:
+			return nil, nil
+		case []string:
+			return list, nil
+		case string:
+			if list == "" {
+				return nil, nil
+			}
+			return []string{list}, nil
+		case []any:
+			return texts(list), nil
 		}
-		if !appended(path) && len(here) > 0 {
-			out = nil
-		}
-		out = append(out, here...)
-		return errors.Join(errs...)
-	})
-	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
+		err = errors.New("it is a block, and no list of texts")
 	}
-	return out, nil
+	return nil, fmt.Errorf("read %s: %w", path, err)
+}
+
+func texts(list []any) []string {
+	out := make([]string, len(list))
+	for i, v := range list {
+		out[i] = fmt.Sprint(v)
+	}
+	return out
 }
 
 // Counts is the line whose value counts as Nomad merges the setting, and whether it stands anywhere. Of a list that grows
@@ -85,123 +129,16 @@ func (f Files) Counts(path string) (line Line, stands bool) {
 	if err != nil {
 		return Line{}, false
 	}
+	setting, _ := model.Find(names)
 	trees := f.readable()
-	for i, places := range counting(trees, names) {
+	for i, places := range counting(trees, queryOf(names)) {
 		if len(places) == 0 {
 			continue
 		}
-		if last := places[len(places)-1]; !stands || outdoes(path, last.item().val) {
+		last := places[len(places)-1]
+		if v := last.item().val; !stands || setting.Outdoes(v.kind == isText && v.text == "" || len(v.list) == 0 && v.kind == isList, v.text) {
 			line, stands = f[i].line(trees[i], last), true
 		}
 	}
 	return line, stands
-}
-
-// outdoes says whether a value of a later file counts in the place of an earlier one's.
-func outdoes(path string, v value) bool {
-	switch is, err := v.isTrue(); {
-	case lastFlag(path), lastNumber(path):
-		return true
-	case v.kind == isList:
-		return len(v.list) > 0
-	case v.kind > isList:
-		return true
-	case err == nil:
-		return is // of a number that is 0 or 1 as well
-	default:
-		return v.text != ""
-	}
-}
-
-// merge hands over the places that count, file by file, without files that have none.
-func (f Files) merge(path string, file func([]place) error) error {
-	names, err := parsePath(path)
-	if err != nil {
-		return err
-	}
-	trees, err := f.trees()
-	if err != nil {
-		return err
-	}
-	for _, places := range counting(trees, names) {
-		if len(places) == 0 {
-			continue
-		}
-		if err := file(places); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// isTrue reads a boolean as HCL 1 does (decoder.go:137 of hcl v1.0.1-nomad-1): 1 and "true" are true too.
-func (v value) isTrue() (bool, error) {
-	if v.kind < isList {
-		switch strings.ToLower(v.text) {
-		case "1", "true":
-			return true, nil
-		case "0", "false":
-			return false, nil
-		}
-	}
-	return false, errors.New("it is no boolean")
-}
-
-// number reads one as HCL 1 does (decoder.go:184): it may be a text.
-func (v value) number() (int, error) {
-	n, err := strconv.ParseInt(v.text, 0, 0)
-	if err != nil || v.kind >= isList {
-		return 0, errors.New("it is no whole number")
-	}
-	return int(n), nil
-}
-
-func (v value) texts() ([]string, error) {
-	switch v.kind {
-	case isBlock:
-		return nil, errors.New("it is a block, and no list of texts")
-	case isList:
-		var out []string
-		for _, e := range v.list {
-			if e.kind >= isList {
-				return nil, errors.New("it is no list of texts")
-			}
-			out = append(out, e.text)
-		}
-		return out, nil
-	default:
-		return []string{v.text}, nil
-	}
-}
-
-// appended says whether Nomad appends a list of a later file to that of the ones before. These are all of Nomad 1.11.3
-// (command/agent/config.go:2708 to :2718, :2839 and :2985).
-func appended(path string) bool {
-	return pathIsOneOf(path, "client.servers", "server.enabled_schedulers", "server.start_join", "server.retry_join",
-		"telemetry.allowed_metadata_keys_in_metrics")
-}
-
-// lastFlag says whether of a boolean the last file counts, also where it says false: those which are a pointer in Nomad
-// 1.11.3 (command/agent/config.go and nomad/structs/config), and ui.enabled (nomad/structs/config/ui.go, Merge).
-func lastFlag(path string) bool {
-	return pathIsOneOf(path, "disable_update_check", "ui.enabled", "ui.show_cli_hints", "audit.enabled", "reporting.license.enabled",
-		"client.no_host_uuid", "client.nomad_service_discovery", "client.drain_on_shutdown.*",
-		"client.artifact.disable_artifact_inspection", "client.artifact.disable_filesystem_isolation", "client.fingerprint.*.exit_on_failure",
-		"server.enable_event_broker", "server.plan_rejection_tracker.enabled",
-		"telemetry.filter_default", "telemetry.disable_allocation_hook_metrics",
-		"autopilot.*", "consul.*", "vault.enabled", "vault.tls_skip_verify")
-}
-
-// lastNumber says the same of a number, also where it is 0.
-func lastNumber(path string) bool {
-	return pathIsOneOf(path, "limits.http_max_conns_per_client", "limits.rpc_max_conns_per_client",
-		"server.raft_multiplier", "server.num_schedulers", "server.event_buffer_size", "server.raft_snapshot_threshold",
-		"server.raft_trailing_logs", "server.job_default_priority", "server.job_max_priority", "server.job_max_count",
-		"server.job_tracked_versions", "client.artifact.decompression_file_count_limit",
-		"client.users.dynamic_user_min", "client.users.dynamic_user_max", "client.template.*.attempts")
-}
-
-func pathIsOneOf(path string, paths ...string) bool {
-	names, err := parsePath(path)
-	return err == nil && isOneOf(names, paths...)
 }

@@ -72,7 +72,7 @@ func TestMerge(t *testing.T) {
 	for path, want := range map[string]string{
 		"region": "two", "REGION": "two", "name": "n", "datacenter": "", "tls": "", "client.servers": "", "client.meta.a": "",
 		`client.meta."a.b"`: "c", `client.options."driver.allowlist"`: "docker", "client.host_volume.logs.path": "/other",
-		"tls.rpc": "1", "no path.": "",
+		"tls.rpc": "true", "no path.": "",
 	} {
 		if got := files.Text(path); got != want {
 			t.Errorf("Text(%s) is %q, want %q", path, got, want)

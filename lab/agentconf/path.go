@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"nomadlab.internal/lab/agentconf/model"
 )
 
 // CheckSetting returns what is wrong with a path and a value for Edit, whatever the text: a path that is no series of
@@ -81,10 +83,8 @@ func cutName(path string) (name, after string, err error) {
 	var out strings.Builder
 	for i := 1; i < len(path); i++ {
 		switch {
-		case path[i] == '"' && out.Len() > 0:
-			return out.String(), path[i+1:], nil
 		case path[i] == '"':
-			return "", "", fmt.Errorf(`"" is no name`)
+			return out.String(), path[i+1:], nil
 		case path[i] == '\\' && i+1 < len(path):
 			i++
 			fallthrough
@@ -95,12 +95,10 @@ func cutName(path string) (name, after string, err error) {
 	return "", "", fmt.Errorf("the quote in %q has no end", path)
 }
 
-// labelled says whether blocks of that path have a label. These are all of Nomad 1.11.3: those whose structs have a field
-// with the tag hcl:",key" (command/agent/config.go:187, :199, :382, :412 and :448, nomad/structs/config/audit.go:31 and
-// :64, sentinel.go:37).
+// labelled says whether blocks of that path have a label.
 func labelled(names []string) bool {
-	return isOneOf(names, "plugin", "keyring", "client.host_volume", "client.host_network", "client.fingerprint",
-		"audit.filter", "audit.sink", "sentinel.import")
+	s, known := model.Find(names)
+	return known && s.Labelled
 }
 
 // isOneOf says whether these names are one of the paths. HCL 1 does not look at the case of a name

@@ -9,19 +9,17 @@ import (
 // redacted stands where a secret was.
 const redacted = "<redacted>"
 
-// gap is white space and comments, which may stand on both sides of "=" and ":".
-const gap = `(?:\s|/\*.*?\*/|#[^\n]*\n|//[^\n]*\n)*`
-
 var (
-	// secretKey finds the name of a secret up to where its value begins, in HCL of
-	// either version and in JSON; its group is the name. A name is secret by its
-	// end (replication_token, circonus_api_token, client_secret), so token_ttl and
-	// key_file are none. Only a key by that name alone is one, as in a keyring block:
-	// tag_key is none. EncryptKey and LicenseEnv are what Nomad's own structs call
-	// them (command/agent/config.go:700 and :728).
-	secretKey = regexp.MustCompile(`(?is)(encrypt|encrypt_?key|\bkey|license|license_?env|token|secret|secret_?id|secret_?key|access_?key|api_?key|` +
-		`private_?key|passw(?:or)?d|passphrase|auth|authorization|credentials?)` +
-		`\\?"?` + gap + `[=:]` + gap)
+	// word is a name as HCL, JSON and go-discover's strings write it.
+	word = regexp.MustCompile(`[\w-]+`)
+
+	// secretName is the end of the name of a secret. A name is secret by its end (replication_token, circonus_api_token,
+	// client_secret), so token_ttl and key_file are none. Only a key by that name alone is one, as in a keyring block, and those
+	// that say what they open: tag_key is none. EncryptKey and LicenseEnv are what Nomad's own structs call them
+	// (command/agent/config.go:700 and :728).
+	secretName = regexp.MustCompile(`(?i)(?:encrypt|encrypt[_-]?key|^key|license|license[_-]?env|token|secret|secret[_-]?id|` +
+		`(?:secret|access|api|private|auth|shared|signing|account|master|encryption|gossip)[_-]?key|` +
+		`passw(?:or)?d|passphrase|(?:^|[_-])(?:pass|pwd)|auth|authorization|credential)s?$`)
 
 	// userInfo finds the password in an address such as https://user:password@host.
 	userInfo = regexp.MustCompile(`(://[^/\s:@"]*:)[^/\s"]+@`)
@@ -30,7 +28,7 @@ var (
 	privateKey = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\z)`)
 
 	// harmless are values that hold no secret, and tell what is off.
-	harmless = regexp.MustCompile(`^(?:""|\\"\\"|true|false|null)$`)
+	harmless = regexp.MustCompile(`^(?:""|''|\\"\\"|true|false|null)$`)
 )
 
 // Redact returns the configuration with the values of its secrets replaced by
@@ -67,21 +65,78 @@ type span struct{ from, to int }
 
 // secretSpans returns where the values of secrets are, in order and without
 // overlaps. The search goes on after each name, not after each value: a value that
-// was measured wrongly must not hide the next name.
+// was measured wrongly must not hide the next name. Where measuring each takes too
+// long, as of values without an end in one another, all that is left of the text is
+// one.
 func secretSpans(text []byte) []span {
 	var spans []span
-	for at := 0; ; {
-		found := secretKey.FindSubmatchIndex(text[at:])
-		if found == nil {
-			return merged(spans)
+	budget := measured * (len(text) + 1)
+	for _, at := range word.FindAllIndex(text, -1) {
+		if !secretName.Match(text[at[0]:at[1]]) {
+			continue
 		}
-		from := at + found[1]
+		if budget < 0 {
+			return merged(append(spans, span{at[1], len(text)}))
+		}
+		from, looked, is := valueStart(text, at[1])
+		budget -= looked
+		if !is {
+			continue
+		}
 		to := from + valueLength(text[from:])
+		budget -= to - from
 		if from < to && !harmless.Match(text[from:to]) {
 			spans = append(spans, span{from, to})
 		}
-		at += found[3]
 	}
+	return merged(spans)
+}
+
+// measured is how often each byte of a text may be looked at in order to measure values.
+const measured = 8
+
+// valueStart is where the value begins behind a name that ends at a place: behind the quote of the name and an equals sign or
+// a colon, around which may be white space and comments. is is false where there is none; looked is how many bytes were
+// looked at.
+func valueStart(text []byte, at int) (from, looked int, is bool) {
+	if bytes.HasPrefix(text[at:], []byte(`\"`)) {
+		at += 2
+	} else if bytes.HasPrefix(text[at:], []byte(`"`)) || bytes.HasPrefix(text[at:], []byte("'")) {
+		at++
+	}
+	at, looked = skipGap(text, at)
+	if at >= len(text) || text[at] != '=' && text[at] != ':' {
+		return at, looked, false
+	}
+	from, more := skipGap(text, at+1)
+	return from, looked + more, true
+}
+
+// skipGap is the place behind white space and comments, and how many bytes it took to find it. A comment without an end is
+// none.
+func skipGap(text []byte, at int) (behind, looked int) {
+	for at < len(text) {
+		rest := text[at:]
+		n := -1
+		switch {
+		case bytes.IndexByte([]byte(" \t\r\n\f\v"), rest[0]) >= 0:
+			n = 0
+		case bytes.HasPrefix(rest, []byte("/*")):
+			if n = bytes.Index(rest[2:], []byte("*/")); n >= 0 {
+				n += 3
+			}
+		case rest[0] == '#', bytes.HasPrefix(rest, []byte("//")):
+			n = bytes.IndexByte(rest, '\n')
+		}
+		if n < 0 {
+			if rest[0] == '#' || rest[0] == '/' {
+				looked += len(rest)
+			}
+			return at, looked
+		}
+		at, looked = at+n+1, looked+n+1
+	}
+	return at, looked
 }
 
 // merged sorts the spans, because a name in a comment comes after the name whose
@@ -106,7 +161,7 @@ func replacement(value []byte) string {
 		return `\"` + redacted + `\"`
 	case bytes.HasPrefix(value, []byte("<<")):
 		return `"` + redacted + `"` + "\n"
-	case bytes.IndexByte([]byte(`"[{`), value[0]) >= 0:
+	case bytes.IndexByte([]byte(`"[{`), value[0]) >= 0 && len(value) > 1:
 		return `"` + redacted + `"`
 	}
 	return redacted

@@ -3,6 +3,7 @@ package agentconf_test
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -51,6 +52,12 @@ var redactions = map[string]struct{ text, want string }{
 	"license in JSON":        {`{"LicenseEnv":"S3CR3T","LicensePath":"/l"}`, `{"LicenseEnv":"<redacted>","LicensePath":"/l"}`},
 	"private key":            {"a = <<EOF\n-----BEGIN EC PRIVATE KEY-----\nS3CR3T\n-----END EC PRIVATE KEY-----\nEOF\n", "a = <<EOF\n<redacted>\nEOF\n"},
 	"private key cut off":    {"-----BEGIN PRIVATE KEY-----\nS3CR3T\n", "<redacted>"},
+	"key that opens":         {`auth_key = "S3CR3T" shared-key = "S3CR3T" gossip_key = "S3CR3T"`, `auth_key = "<redacted>" shared-key = "<redacted>" gossip_key = "<redacted>"`},
+	"short password":         {`pass = "S3CR3T" db_pass = "S3CR3T" pwd = "S3CR3T"`, `pass = "<redacted>" db_pass = "<redacted>" pwd = "<redacted>"`},
+	"plurals":                {`tokens = ["S3CR3T", "S3CR3T"] passwords = "S3CR3T" keys = ["S3CR3T"]`, `tokens = "<redacted>" passwords = "<redacted>" keys = "<redacted>"`},
+	"blanks in quotes":       {`a = "password='S3CR3T S3CR3T' keep"`, `a = "password=<redacted> keep"`},
+	"blanks in quotes, HCL":  {`password = "S3CR3T S3CR3T" keep = 1`, `password = "<redacted>" keep = 1`},
+	"a quoted name in YAML":  {"'api-key': 'S3CR3T S3CR3T'\nkeep: 1", "'api-key': <redacted>\nkeep: 1"},
 	"no HCL at all":          {"Authorization: S3CR3T}{[", "Authorization: <redacted>"},
 }
 
@@ -75,6 +82,7 @@ func TestRedactLeavesTheRest(t *testing.T) {
 		`kms_key_id = "k"`, `tag_key=t`, `"tag_key" = "t"`, `{"KeyFile":"/k","NodeKey":"n"}`, `license_path = "/l"`, `keyring "aead" { active = true }`,
 		`reporting { license { enabled = true } }`, `encrypted = "true"`, `monkey = "m"`, `key`, `token = ""`, `auth = false`, `{"token":null,"a":1}`, `token`, `token =`,
 		`# the token of servers is kept elsewhere`, `auth { config = "/etc/docker.json" }`, `address = "https://host:8500/a@b"`,
+		`bypass = "b"`, `compass = "c"`, `author = "a"`, `keys_dir = "/k"`, `password = ''`,
 		"-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n",
 	} {
 		if diff := cmp.Diff(text, string(agentconf.Redact([]byte(text)))); diff != "" {
@@ -101,6 +109,48 @@ func TestRedactedGossipFileStillParses(t *testing.T) {
 	got := values(t, parse(t, shown), "", map[string]any{})
 	if diff := cmp.Diff(map[string]any{"server.encrypt": "<redacted>"}, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestRedactTakesNoLongerThanTheTextIs: values without an end in one another are measured once, and what is left goes as a whole.
+func TestRedactTakesNoLongerThanTheTextIs(t *testing.T) {
+	const n = 50_000
+	for name, text := range map[string]string{
+		"lists": strings.Repeat("key = [ ", n), "strings": strings.Repeat(`token = "${ `, n), "comments": strings.Repeat("token /* ", n),
+		"escaped": strings.Repeat(`token = \" `, n), "white space": strings.Repeat("token ", n) + strings.Repeat(" ", n), "heredocs": strings.Repeat("token = <<E\n", n),
+		"names": strings.Repeat("token=", n), "a sound text": strings.Repeat("name = \"n\" # token\n", n),
+	} {
+		begun := time.Now()
+		got := string(agentconf.Redact([]byte(text + "\nencrypt = \"S3CR3T\"\n")))
+		if took := time.Since(begun); took > 20*time.Second {
+			t.Errorf("%s: %d bytes took %v", name, len(text), took)
+		}
+		if strings.Contains(got, "S3CR3T") {
+			t.Errorf("%s: the secret behind it stays", name)
+		}
+	}
+}
+
+// TestErrorsHaveNoSecrets: what Nomad quotes of a secret in a refusal is not told, and its place is.
+func TestErrorsHaveNoSecrets(t *testing.T) {
+	for name, c := range map[string]struct{ text, at string }{
+		"a key without quotes":          {"server {\n  encrypt = dVPlufFjUOQuaP87qGEvVKnHxbz55Ze9DPwVHP3FsFg=\n}\n", "agent.hcl:2:13: "},
+		"the same in JSON":              {"{\"server\": {\n \"encrypt\": dVPlufFjUOQuaP87qGEvVKnHxbz55Ze9DPwVHP3FsFg=}}", "agent.hcl:2:"},
+		"a password for a number":       {"ports {\n  http = 1\n}\nserver {\n bootstrap_expect = 1\n auth_key = 3\n}\nclient { memory_total_mb = \"x\" }", "agent.hcl:"},
+		"a token that is a boolean":     {"acl {\n  enabled = true\n  token = hunterhunter2\n}\n", "agent.hcl:3:11: "},
+		"a license that is no name":     {"license = 01ABCDEFabcdef99\n", "agent.hcl:2:1: "},
+		"a password behind a bad value": {"vault { password = dVPlufFjUOQuaP87 }\n", "agent.hcl:1:20: "},
+	} {
+		err := file(c.text).Check()
+		if err == nil || !strings.HasPrefix(err.Error(), c.at) {
+			t.Errorf("%s: got %v, want it at %s", name, err, c.at)
+			continue
+		}
+		for _, secret := range []string{"dVPlufFj", "hunterhunter2", "01ABCDEF", "abcdef99"} {
+			if strings.Contains(err.Error(), secret) {
+				t.Errorf("%s: the secret is told: %v", name, err)
+			}
+		}
 	}
 }
 

@@ -24,6 +24,8 @@ func valueLength(text []byte) int {
 		return escapedStringLength(text)
 	case text[0] == '"':
 		return stringLength(text)
+	case text[0] == '\'':
+		return singleQuotedLength(text)
 	case text[0] == '[' || text[0] == '{':
 		return nestedLength(text)
 	case heredoc.Match(text):
@@ -66,6 +68,16 @@ func stringLength(text []byte) int {
 		}
 	}
 	return len(text)
+}
+
+// singleQuotedLength measures what stands in single quotes, as YAML, shells and go-discover's strings have it, in one line.
+func singleQuotedLength(text []byte) int {
+	for i := 1; i < len(text) && text[i] != '\n'; i++ {
+		if text[i] == '\'' {
+			return i + 1
+		}
+	}
+	return len(bareWord.Find(text))
 }
 
 // nestedLength measures a list or an object. Brackets inside strings do not

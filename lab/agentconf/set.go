@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // Set returns the files with the setting changed: merged as Nomad merges them, its value then is that one, a literal of
@@ -45,6 +46,18 @@ func (f Files) set(path, written, note string) (Files, error) {
 	if len(f) == 0 {
 		return nil, errors.New("there is no file to write it into")
 	}
+	if f, err = f.completed(names, note); err != nil {
+		return nil, err
+	}
+	out, err := f.put(names, v, note)
+	if err == nil {
+		err = f.checkMerged(out, names)
+	}
+	return out, err
+}
+
+// put sets the value, and sees that nothing else was written.
+func (f Files) put(names []string, v newValue, note string) (Files, error) {
 	out := f.clone()
 	for i := range out {
 		if err := out[i].setAll(names, v, note); err != nil {
@@ -55,7 +68,8 @@ func (f Files) set(path, written, note string) (Files, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !slices.ContainsFunc(counting(trees, names), func(p []place) bool { return len(p) > 0 }) {
+	q := queryOf(names)
+	if !slices.ContainsFunc(counting(trees, q), func(p []place) bool { return len(p) > 0 }) {
 		err = out.add(trees, names, v, note)
 	} else if v.kind == isList {
 		err = out.emptyOthers(names)
@@ -66,6 +80,34 @@ func (f Files) set(path, written, note string) (Files, error) {
 	return out, err
 }
 
+// completed returns the files with what Nomad's defaults say in a block that the setting is in, where that block stands
+// nowhere. A new block alone would change them: of these two Nomad takes what they do not say for zero
+// (nomad/structs/config/ui.go, Merge, and command/agent/config.go:2657).
+func (f Files) completed(names []string, note string) (Files, error) {
+	for _, block := range []struct {
+		path  string
+		lines [][2]string
+	}{
+		{"ui", [][2]string{{"enabled", "true"}}},
+		{"server.search", [][2]string{{"fuzzy_enabled", "true"}, {"limit_query", "20"}, {"limit_results", "100"}, {"min_term_length", "2"}}},
+	} {
+		within := strings.Split(block.path, ".")
+		if len(names) <= len(within) || !queryOf(within).begins(names[:len(within)]) || len(f.Lookup(block.path)) > 0 {
+			continue
+		}
+		for _, l := range block.lines {
+			v, err := parseLiteral(l[1])
+			if err != nil {
+				return nil, err
+			}
+			if f, err = f.put(append(slices.Clip(within), l[0]), v, note); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return f, nil
+}
+
 // setAll changes the value wherever it stands in one text.
 func (f *File) setAll(names []string, v newValue, note string) error {
 	for n := 0; ; n++ {
@@ -73,7 +115,7 @@ func (f *File) setAll(names []string, v newValue, note string) error {
 		if err != nil {
 			return err
 		}
-		places := t.root.places(names)
+		places := t.root.places(queryOf(names))
 		if n >= len(places) {
 			return nil
 		}
@@ -88,19 +130,19 @@ func (f *File) setAll(names []string, v newValue, note string) error {
 
 // emptyOthers empties a list at all places but the last that counts.
 func (f Files) emptyOthers(names []string) error {
-	empty := newValue{value{kind: isList}, "[]"}
+	empty, q := newValue{value{kind: isList}, "[]"}, queryOf(names)
 	kept := false
 	for i := len(f) - 1; i >= 0; i-- {
 		t, err := f[i].tree()
 		if err != nil {
 			return err
 		}
-		for n := len(t.root.places(names)) - 1; n >= 0; n-- {
+		for n := len(t.root.places(q)) - 1; n >= 0; n-- {
 			if !kept {
 				kept = true
 				continue
 			}
-			if f[i].Text, err = t.replace(t.root.places(names)[n], empty, ""); err != nil {
+			if f[i].Text, err = t.replace(t.root.places(q)[n], empty, ""); err != nil {
 				return f[i].fail(err)
 			}
 			if t, err = f[i].tree(); err != nil {
@@ -114,14 +156,15 @@ func (f Files) emptyOthers(names []string) error {
 // add writes the setting into the innermost block on its path that there is, the last of those.
 func (f Files) add(trees []*tree, names []string, v newValue, note string) error {
 	at, depth := where{len(f) - 1, trees[len(f)-1].root}, 0
-	whole, last := wholeOf(trees, names)
+	q := queryOf(names)
+	whole, last := wholeOf(trees, q)
 	for n := len(names) - 1; n > 0 && depth == 0; n-- {
-		if n == whole && last.body != nil {
-			at, depth = last, n
+		if n == whole && len(last) > 0 {
+			at, depth = last[len(last)-1], n
 			break
 		}
 		for i, t := range trees {
-			for _, b := range t.root.bodies(names[:n]) {
+			for _, b := range t.root.bodies(q.to(n)) {
 				at, depth = where{i, b}, n
 			}
 		}
@@ -142,9 +185,10 @@ func (f Files) add(trees []*tree, names []string, v newValue, note string) error
 
 // obstacle returns an error for a path that leads through what is no block.
 func obstacle(trees []*tree, names []string) error {
+	q := queryOf(names)
 	for n := 1; n < len(names); n++ {
 		for _, t := range trees {
-			for _, p := range t.root.places(names[:n]) {
+			for _, p := range t.root.places(q.to(n)) {
 				if len(p.item().val.bodies()) == 0 {
 					return fmt.Errorf("%s is not a block here, but a line", names[n-1])
 				}
@@ -167,14 +211,14 @@ func (f Files) remove(path, note string) (Files, error) {
 			if err != nil {
 				return nil, err
 			}
-			places := t.root.places(names)
+			places := t.root.places(queryOf(names))
 			if len(places) == 0 {
 				break
 			}
 			if err := file.changeable(t); err != nil {
 				return nil, err
 			}
-			found, file.Text = true, t.cut(places[len(places)-1], note)
+			found, file.Text = true, t.takeOut(places[len(places)-1], note)
 		}
 		if err := checkChange(f[i].Text, file.Text, names); err != nil {
 			return nil, file.fail(err)
@@ -189,6 +233,9 @@ func (f Files) remove(path, note string) (Files, error) {
 			return nil, err
 		}
 		return nil, fmt.Errorf("there is no line %s to take out", names[len(names)-1])
+	}
+	if err := f.checkMerged(out, names); err != nil {
+		return nil, err
 	}
 	return out, nil
 }

@@ -2,6 +2,7 @@ package agentconf
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -10,6 +11,8 @@ import (
 	"github.com/hashicorp/hcl"
 	"github.com/hashicorp/hcl/hcl/ast"
 	"github.com/hashicorp/hcl/hcl/token"
+
+	"nomadlab.internal/lab/agentconf/model"
 )
 
 // tree is a text of configuration as Nomad reads it, with where everything stands.
@@ -82,6 +85,9 @@ func parse(text []byte) (t *tree, err error) {
 			t, err = nil, fmt.Errorf("HCL 1 fails on it: %v", fault)
 		}
 	}()
+	if err := model.CheckDepth(text); err != nil {
+		return nil, err
+	}
 	file, err := hcl.ParseBytes(text)
 	if err != nil {
 		return nil, err
@@ -177,4 +183,23 @@ func nameOf(t token.Token) string {
 		panic(fmt.Sprintf("%s is no text", t.Text))
 	}
 	return name
+}
+
+// texts are those of a list, or the one that the value is.
+func (v value) texts() ([]string, error) {
+	switch v.kind {
+	case isBlock:
+		return nil, errors.New("it is a block, and no list of texts")
+	case isList:
+		var out []string
+		for _, e := range v.list {
+			if e.kind >= isList {
+				return nil, errors.New("it is no list of texts")
+			}
+			out = append(out, e.text)
+		}
+		return out, nil
+	default:
+		return []string{v.text}, nil
+	}
 }

@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/hashicorp/hcl"
 	"github.com/hashicorp/hcl/hcl/ast"
+
+	"nomadlab.internal/lab/agentconf/model"
 )
 
 // leaf is a setting as HCL 1 reads it: all that a change must leave as it is.
@@ -34,7 +35,7 @@ func leavesOf(from *ast.ObjectList, path []string) (out []leaf) {
 	for _, i := range from.Items {
 		at := slices.Clone(path)
 		for _, k := range i.Keys {
-			at = append(at, strings.ToLower(nameOf(k.Token)))
+			at = append(at, nameOf(k.Token))
 		}
 		out = append(out, leavesOfValue(i.Val, at)...)
 	}
@@ -71,15 +72,10 @@ func leavesOfBlocks(n *ast.ListType, at []string) (out []leaf, are bool) {
 
 // unrelated are the leaves that a change at the path must not touch: neither those below it, nor the emptiness of a block
 // that it is in.
-func unrelated(all []leaf, path []string) []leaf {
+func unrelated(all []leaf, q query) []leaf {
 	return slices.DeleteFunc(slices.Clone(all), func(l leaf) bool {
-		return isPrefix(path, l.path) || (l.value == "{}" && isPrefix(l.path, path))
+		return q.leadsTo(l.path) || (l.value == "{}" && q.begins(l.path))
 	})
-}
-
-// isPrefix says whether a path leads through the names.
-func isPrefix(names, path []string) bool {
-	return len(names) <= len(path) && slices.EqualFunc(names, path[:len(names)], strings.EqualFold)
 }
 
 // checkChange refuses a change that did something else than it should: whatever is not at the path must be as before.
@@ -93,7 +89,7 @@ func checkChange(before, after []byte, path []string) error {
 		return fmt.Errorf("the text cannot be changed there: afterwards Nomad could not read it: %w", err)
 	}
 	same := func(a, b leaf) bool { return a.value == b.value && slices.Equal(a.path, b.path) }
-	if !slices.EqualFunc(unrelated(was, path), unrelated(is, path), same) {
+	if q := queryOf(path); !slices.EqualFunc(unrelated(was, q), unrelated(is, q), same) {
 		return fmt.Errorf("the text cannot be changed there without changing other settings")
 	}
 	return nil
@@ -115,7 +111,7 @@ func (f Files) checkSet(out Files, names []string, v newValue) error {
 		if err != nil {
 			return out[i].fail(err)
 		}
-		n, is := copies(all, names, want, v.kind == isList)
+		n, is := copies(all, queryOf(names), want, v.kind == isList)
 		if !is {
 			return out[i].fail(errors.New("the value cannot be set there: it would be another one"))
 		}
@@ -124,7 +120,7 @@ func (f Files) checkSet(out Files, names []string, v newValue) error {
 	switch {
 	case places == 0 && (v.kind != isList || len(v.list) > 0):
 		return errors.New("the value cannot be set there: it would be nowhere")
-	case places > 1 && v.kind == isList && wholeDepth(names) == 0:
+	case places > 1 && v.kind == isList && !isWhole(names):
 		return errors.New("the list cannot be set there: Nomad would append it to itself")
 	}
 	return nil
@@ -132,11 +128,13 @@ func (f Files) checkSet(out Files, names []string, v newValue) error {
 
 // copies counts how often the wanted value stands at the path, one behind the other, and says whether nothing else does.
 // An empty list is nothing where so said.
-func copies(all []leaf, path []string, want []leaf, emptyIsNothing bool) (n int, alone bool) {
+func copies(all []leaf, q query, want []leaf, emptyIsNothing bool) (n int, alone bool) {
 	here := slices.DeleteFunc(all, func(l leaf) bool {
-		return !isPrefix(path, l.path) || (emptyIsNothing && l.value == "[]")
+		return !q.leadsTo(l.path) || (emptyIsNothing && l.value == "[]")
 	})
-	same := func(is, w leaf) bool { return is.value == w.value && slices.Equal(is.path[len(path):], w.path[1:]) }
+	same := func(is, w leaf) bool {
+		return is.value == w.value && slices.Equal(is.path[len(q.names):], w.path[1:])
+	}
 	for ; len(here) > 0; here = here[len(want):] {
 		if len(here) < len(want) || !slices.EqualFunc(here[:len(want)], want, same) {
 			return n, false
@@ -144,4 +142,42 @@ func copies(all []leaf, path []string, want []leaf, emptyIsNothing bool) (n int,
 		n++
 	}
 	return n, true
+}
+
+// isWhole says whether Nomad replaces a block around the setting by a later one.
+func isWhole(names []string) bool {
+	s, _ := model.Find(names)
+	return s.WholeAt() > 0
+}
+
+// checkMerged refuses files of which Nomad, when it merges them, has another setting changed than the one that was meant.
+// Files that Nomad refuses before the change are not looked at.
+func (f Files) checkMerged(out Files, names []string) error {
+	was, err := f.merged()
+	if err != nil {
+		return nil //nolint:nilerr // they are no agent's
+	}
+	is, err := out.merged()
+	if err != nil {
+		return fmt.Errorf("the text cannot be changed there: afterwards %w", err)
+	}
+	q := queryOf(names)
+	others := func(c *model.Config) []model.Leaf {
+		return slices.DeleteFunc(c.Leaves(), func(l model.Leaf) bool { return q.concerns(l.Path) })
+	}
+	same := func(a, b model.Leaf) bool { return a.Value == b.Value && slices.Equal(a.Path, b.Path) }
+	if a, b := others(was), others(is); !slices.EqualFunc(a, b, same) {
+		return fmt.Errorf("the text cannot be changed there without changing other settings: Nomad would have %s", difference(a, b))
+	}
+	return nil
+}
+
+// difference is the first leaf in words that only one side has.
+func difference(a, b []model.Leaf) string {
+	for i, l := range b {
+		if i >= len(a) || a[i].Value != l.Value || !slices.Equal(a[i].Path, l.Path) {
+			return Path(l.Path...) + " otherwise"
+		}
+	}
+	return "no " + Path(a[len(b)].Path...)
 }

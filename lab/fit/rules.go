@@ -1,9 +1,9 @@
 package fit
 
 import (
-	"fmt"
 	"slices"
-	"strings"
+
+	"nomadlab.internal/lab/agentconf"
 )
 
 // Why lines are not used as they stand.
@@ -99,7 +99,7 @@ func (f *fitter) dropBlocks() error {
 			if kind.stays(label) {
 				continue
 			}
-			if err := f.drop(kind.path+"."+segment(label), kind.because); err != nil {
+			if err := f.drop(kind.path+"."+agentconf.Path(label), kind.because); err != nil {
 				return err
 			}
 		}
@@ -111,14 +111,6 @@ func (f *fitter) dropBlocks() error {
 // is not active no server would keep the root key (nomad/encrypter.go:819).
 func (f *fitter) hasKMS() bool {
 	return slices.ContainsFunc(f.given.Labels("keyring"), func(label string) bool { return label != "aead" })
-}
-
-// segment is a label as a path has it.
-func segment(label string) string {
-	if strings.ContainsFunc(label, func(r rune) bool { return r == '.' || r == '"' || r == ' ' }) {
-		return fmt.Sprintf("%q", label)
-	}
-	return label
 }
 
 // credential finds out where the agent's certificates are to stand.

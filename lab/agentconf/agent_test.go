@@ -1,0 +1,185 @@
+package agentconf_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"nomadlab.internal/lab/agentconf"
+	"nomadlab.internal/lab/image"
+)
+
+// realNomad is the binary of the Nomad whose merging is looked at.
+func realNomad(t *testing.T) string {
+	t.Helper()
+	found, err := image.ResolveBinary(t.Context(), image.Request{}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found.Path
+}
+
+// answer is what became of a real agent that was started with some files.
+type answer struct {
+	// config is what the agent says that it has, by GET /v1/agent/self, right after its start. Nil: it ended before.
+	config map[string]any
+	// keys are the gossip keys that it says that it has.
+	keys []string
+	// refused is true for an agent that ended over what the files say: it said nothing of starting. An agent that ended later
+	// did so over something on this machine.
+	refused bool
+	said    string
+}
+
+// cheapAgent is a server alone on loopback. Its API answers before there is a leader, and it knows the settings of clients
+// too.
+type cheapAgent struct {
+	nomad  string
+	folder string
+	ports  [3]int
+	// ends is true for an agent that is to end by itself, and is not asked before.
+	ends bool
+}
+
+// overlay is what keeps an agent to itself, and is read behind the files that are looked at: strings yield to later ones.
+func (a cheapAgent) overlay() agentconf.File {
+	return agentconf.File{Name: "zz-overlay.hcl", Text: fmt.Appendf(nil, `
+name = "agent"
+data_dir = %q
+bind_addr = "127.0.0.1"
+log_level = "INFO"
+disable_update_check = true
+advertise {
+  http = "127.0.0.1"
+  rpc  = "127.0.0.1"
+  serf = "127.0.0.1"
+}
+addresses {
+  http = "127.0.0.1"
+  rpc  = "127.0.0.1"
+  serf = "127.0.0.1"
+}
+ports {
+  http = %d
+  rpc  = %d
+  serf = %d
+}
+consul {
+  auto_advertise   = false
+  server_auto_join = false
+  client_auto_join = false
+}
+server {
+  enabled        = true
+  num_schedulers = 1
+}
+`, filepath.Join(a.folder, "data"), a.ports[0], a.ports[1], a.ports[2])}
+}
+
+func newCheapAgent(t *testing.T, nomad string) cheapAgent {
+	t.Helper()
+	a := cheapAgent{nomad: nomad, folder: t.TempDir()}
+	for i := range a.ports {
+		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = l.Close() }()
+		a.ports[i] = l.Addr().(*net.TCPAddr).Port
+	}
+	return a
+}
+
+// ask starts the agent with the files, in their order, and its overlay, and returns what it says of itself. The agent is gone
+// afterwards.
+func (a cheapAgent) ask(t *testing.T, files agentconf.Files) answer {
+	t.Helper()
+	arguments := []string{"agent"}
+	for i, f := range append(slices.Clip(files), a.overlay()) {
+		at := filepath.Join(a.folder, fmt.Sprintf("%02d-%s", i, filepath.Base(f.Name)))
+		if err := os.WriteFile(at, f.Text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		arguments = append(arguments, "-config", at)
+	}
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	defer stop()
+	var said bytes.Buffer
+	agent := exec.CommandContext(ctx, a.nomad, arguments...)
+	agent.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + a.folder}
+	agent.Stdout, agent.Stderr = &said, &said
+	if err := agent.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- agent.Wait() }()
+	out := a.answer(ctx, t, ended)
+	stop() // kills it
+	if out.config != nil {
+		<-ended
+	}
+	out.said = said.String()
+	out.refused = out.config == nil && !strings.Contains(out.said, "Starting Nomad agent...")
+	return out
+}
+
+func (a cheapAgent) answer(ctx context.Context, t *testing.T, ended <-chan error) (out answer) {
+	t.Helper()
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for {
+		var self struct {
+			Config map[string]any `json:"config"`
+		}
+		if err := a.get(ctx, "/v1/agent/self", &self); err == nil && !a.ends {
+			var list struct{ Keys map[string]int }
+			if err := a.get(ctx, "/v1/agent/keyring/list", &list); err == nil {
+				for k := range list.Keys {
+					out.keys = append(out.keys, k)
+				}
+			}
+			out.config = self.Config
+			return out
+		}
+		select {
+		case <-ended:
+			return out
+		case <-ctx.Done():
+			t.Fatal("the agent neither answered nor ended")
+		case <-ticker.C:
+		}
+	}
+}
+
+func (a cheapAgent) get(ctx context.Context, path string, into any) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d%s", a.ports[0], path), nil)
+	if err != nil {
+		return err
+	}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}}
+	response, err := client.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		return errors.New(response.Status)
+	}
+	return json.Unmarshal(body, into)
+}

@@ -1,0 +1,461 @@
+package model
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"net/url"
+	"reflect"
+	"slices"
+	"sort"
+	"strings"
+	"time"
+
+	"github.com/go-viper/mapstructure/v2"
+	"github.com/hashicorp/hcl"
+	"github.com/hashicorp/hcl/hcl/ast"
+)
+
+// defaultCluster is the name of a consul or vault block without one (nomad/structs/consul.go, ConsulDefaultCluster).
+const defaultCluster = "default"
+
+// Parse reads the text of one file as Nomad does (command/agent/config_parse.go:27, ParseConfigFile). The errors are
+// Nomad's, in its words; what makes Nomad panic is an error too, which wraps ErrPanic.
+func Parse(text []byte) (c *Config, err error) {
+	if err := CheckDepth(text); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if fault := recover(); fault != nil {
+			c, err = nil, fmt.Errorf("%w: %v", ErrPanic, fault)
+		}
+	}()
+	return parse(string(text))
+}
+
+// ErrPanic is wrapped by the error of a text at which Nomad itself panics.
+var ErrPanic = errors.New("Nomad panics at it") //nolint:staticcheck // a name
+
+// deepest is how many brackets may be open at one place. No setting of Nomad takes ten; HCL 1 and this package read a text of
+// millions by a function that calls itself, which ends the program.
+const deepest = 500
+
+// CheckDepth refuses a text that is nested too deep to be read, whatever is in its texts and comments.
+func CheckDepth(text []byte) error {
+	depth, line := 0, 1
+	for _, b := range text {
+		switch b {
+		case '\n':
+			line++
+		case '[', '{':
+			if depth++; depth > deepest {
+				return fmt.Errorf("line %d: nested more than %d times, a limit of nomadlab: no setting of Nomad is", line, deepest)
+			}
+		case ']', '}':
+			depth = max(0, depth-1)
+		}
+	}
+	return nil
+}
+
+func parse(text string) (*Config, error) {
+	c := fresh()
+	if err := hcl.Decode(c, text); err != nil {
+		return nil, fmt.Errorf("failed to decode HCL file: %w", err)
+	}
+	root, err := hcl.Parse(text) // anew: decoding changes the tree
+	if err != nil {
+		return nil, fmt.Errorf("failed to parse HCL file: %w", err)
+	}
+	list, is := root.Node.(*ast.ObjectList)
+	if !is {
+		return nil, errors.New("error parsing: root should be an object")
+	}
+	for _, byHand := range []struct {
+		name string
+		read func(*Config, *ast.ObjectList) error
+	}{{"vault", parseVaults}, {"consul", parseConsuls}, {"keyring", parseKeyrings}} {
+		if err := byHand.read(c, list.Filter(byHand.name)); err != nil {
+			return nil, fmt.Errorf("error parsing '%s': %w", byHand.name, err)
+		}
+	}
+	if err := convertDurations(nil, reflect.ValueOf(c).Elem()); err != nil {
+		return nil, err
+	}
+	dropExpectedKeys(c)
+	if err := unexpectedKeys(nil, reflect.ValueOf(c).Elem()); err != nil {
+		return nil, err
+	}
+	c.finalizeTemplate()
+	return c, nil
+}
+
+// fresh has the blocks that Nomad makes before it decodes a file.
+func fresh() *Config {
+	return &Config{
+		Client: &ClientConfig{
+			ServerJoin: &ServerJoin{},
+			TemplateConfig: &ClientTemplateConfig{
+				Wait: &WaitConfig{}, WaitBounds: &WaitConfig{},
+				ConsulRetry: &RetryConfig{}, VaultRetry: &RetryConfig{}, NomadRetry: &RetryConfig{},
+			},
+		},
+		Server: &ServerConfig{
+			ClientIntroduction: &ClientIntroduction{}, PlanRejectionTracker: &PlanRejectionTracker{}, ServerJoin: &ServerJoin{},
+		},
+		ACL: &ACLConfig{}, RPC: &RPCConfig{}, Audit: &AuditConfig{}, Autopilot: &AutopilotConfig{}, Telemetry: &Telemetry{},
+		Reporting: &ReportingConfig{License: &LicenseReportingConfig{}},
+	}
+}
+
+// finalizeTemplate takes out blocks with nothing in them (finalizeClientTemplateConfig).
+func (c *Config) finalizeTemplate() {
+	t := c.Client.TemplateConfig
+	for _, w := range []**WaitConfig{&t.Wait, &t.WaitBounds} {
+		if *w != nil && reflect.ValueOf(**w).IsZero() {
+			*w = nil
+		}
+	}
+	for _, r := range []**RetryConfig{&t.ConsulRetry, &t.VaultRetry, &t.NomadRetry} {
+		if *r != nil && reflect.ValueOf(**r).IsZero() {
+			*r = nil
+		}
+	}
+	whole := *t
+	whole.WaitBounds = nil // which Nomad does not look at
+	if reflect.ValueOf(whole).IsZero() {
+		c.Client.TemplateConfig = nil
+	}
+}
+
+// decodeLoosely decodes a block without a label by mapstructure, without the blocks of those names that it holds, and those
+// blocks by themselves.
+func decodeLoosely[T any](block ast.Node, inner map[string]**WorkloadIdentityConfig, into *T) error {
+	var m map[string]any
+	if err := hcl.DecodeObject(&m, block); err != nil {
+		return err
+	}
+	for name := range inner {
+		delete(m, name)
+	}
+	return mapstructure.WeakDecode(m, into)
+}
+
+// identities decodes the blocks of an identity, of each the first.
+func identities(block ast.Node, inner map[string]**WorkloadIdentityConfig) error {
+	object, is := block.(*ast.ObjectType)
+	if !is {
+		return errors.New("should be an object")
+	}
+	for _, name := range slices.Sorted(maps.Keys(inner)) {
+		found := object.List.Filter(name)
+		if len(found.Items) == 0 {
+			continue
+		}
+		var m map[string]any
+		if err := hcl.DecodeObject(&m, found.Items[0].Val); err != nil {
+			return err
+		}
+		var identity WorkloadIdentityConfig
+		if err := mapstructure.WeakDecode(m, &identity); err != nil {
+			return err
+		}
+		*inner[name] = &identity
+	}
+	return nil
+}
+
+func parseVaults(c *Config, list *ast.ObjectList) error {
+	for _, obj := range list.Items {
+		v := &VaultConfig{}
+		inner := map[string]**WorkloadIdentityConfig{"default_identity": &v.DefaultIdentity}
+		if err := decodeLoosely(obj.Val, inner, v); err != nil {
+			return err
+		}
+		v.Name = orDefault(v.Name)
+		at := slices.IndexFunc(c.Vaults, func(o *VaultConfig) bool { return o.Name == v.Name })
+		if at < 0 {
+			c.Vaults = append(c.Vaults, v)
+		} else {
+			c.Vaults[at] = merged(c.Vaults[at], v)
+		}
+		for _, o := range c.Vaults {
+			o.Addr = normalized(o.Addr)
+		}
+		// Nomad puts the identity into the block of its own, which a block before it has been merged with already: then it
+		// is lost (parseVaults).
+		if err := identities(obj.Val, inner); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func parseConsuls(c *Config, list *ast.ObjectList) error {
+	for _, obj := range list.Items {
+		v := &ConsulConfig{}
+		inner := map[string]**WorkloadIdentityConfig{"service_identity": &v.ServiceIdentity, "task_identity": &v.TaskIdentity}
+		if err := decodeLoosely(obj.Val, inner, v); err != nil {
+			return err
+		}
+		v.Name = orDefault(v.Name)
+		if v.TimeoutHCL != "" {
+			d, err := time.ParseDuration(v.TimeoutHCL)
+			if err != nil {
+				return err
+			}
+			v.Timeout = d
+		}
+		at := slices.IndexFunc(c.Consuls, func(o *ConsulConfig) bool { return o.Name == v.Name })
+		if at < 0 {
+			c.Consuls = append(c.Consuls, v)
+		} else {
+			c.Consuls[at] = merged(c.Consuls[at], v)
+		}
+		for _, o := range c.Consuls {
+			o.Addr, o.GRPCAddr = normalized(o.Addr), normalized(o.GRPCAddr)
+		}
+		if err := identities(obj.Val, inner); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// parseKeyrings reads what the decoder has put beside the known lines of each keyring block.
+func parseKeyrings(c *Config, blocks *ast.ObjectList) error {
+	for at, obj := range blocks.Items {
+		provider := c.KEKProviders[at]
+		if len(provider.ExtraKeysHCL) == 0 {
+			continue
+		}
+		provider.Config = map[string]string{}
+		var m map[string]any
+		if err := hcl.DecodeObject(&m, obj.Val); err != nil {
+			return err
+		}
+		for _, key := range provider.ExtraKeysHCL {
+			value, is := m[key].(string)
+			if !is {
+				return fmt.Errorf("failed to decode key %q to string", key)
+			}
+			provider.Config[key] = value
+		}
+		provider.ExtraKeysHCL = nil
+	}
+	sort.Slice(c.KEKProviders, func(i, j int) bool { return c.KEKProviders[i].id() < c.KEKProviders[j].id() })
+	return nil
+}
+
+// id is what Nomad orders them by (nomad/structs/keyring.go, KEKProviderConfig.ID).
+func (c *KEKProviderConfig) id() string {
+	if c.Name == "" {
+		return c.Provider
+	}
+	return c.Provider + "." + c.Name
+}
+
+func orDefault(name string) string {
+	if name == "" {
+		return defaultCluster
+	}
+	return name
+}
+
+// convertDurations reads the durations that stand as texts, each into the field beside its own.
+func convertDurations(path []string, v reflect.Value) error {
+	for i := range v.NumField() {
+		f, value := v.Type().Field(i), v.Field(i)
+		at := append(slices.Clip(path), nameOf(f))
+		for _, inner := range structsIn(value) {
+			if err := convertDurations(at, inner); err != nil {
+				return err
+			}
+		}
+		name, is := strings.CutSuffix(f.Name, "HCL")
+		if is = is && f.Type.Kind() == reflect.String; !is && !onlyChecked(v.Type().Name(), f.Name) || value.String() == "" {
+			continue
+		}
+		d, err := time.ParseDuration(value.String())
+		if err != nil {
+			return fmt.Errorf("%s can't parse time duration %s", durationName(at), value.String())
+		}
+		switch into := v.FieldByName(name); {
+		case !is || into.Kind() != reflect.Int64 && into.Kind() != reflect.Pointer:
+		case into.Kind() == reflect.Pointer:
+			into.Set(reflect.ValueOf(&d))
+		default:
+			into.SetInt(int64(d))
+		}
+	}
+	return nil
+}
+
+// onlyChecked says so of the durations of which the agent's answer has the text.
+func onlyChecked(of, field string) bool {
+	return of == "Telemetry" && slices.Contains([]string{"InMemoryCollectionInterval", "InMemoryRetentionPeriod", "CollectionInterval"}, field)
+}
+
+// durationName is what Nomad calls the setting in an error.
+func durationName(path []string) string {
+	name := strings.Join(path, ".")
+	for is, called := range map[string]string{
+		"client.gc_interval": "gc_interval", "acl.role_ttl": "acl.policy_ttl",
+	} {
+		if name == is {
+			return called
+		}
+	}
+	return name
+}
+
+// structsIn are the blocks that a field has: one, those of a list, or none.
+func structsIn(v reflect.Value) (out []reflect.Value) {
+	switch {
+	case v.Kind() == reflect.Struct && v.Type() != reflect.TypeFor[time.Time]():
+		return []reflect.Value{v}
+	case v.Kind() == reflect.Pointer && v.Type().Elem().Kind() == reflect.Struct && !v.IsNil():
+		return []reflect.Value{v.Elem()}
+	case v.Kind() == reflect.Slice && v.Type().Elem().Kind() == reflect.Pointer:
+		for i := range v.Len() {
+			out = append(out, structsIn(v.Index(i))...)
+		}
+	}
+	return out
+}
+
+// dropExpectedKeys takes out of the unexpected keys what HCL 1 leaves there without need (extraKeys).
+func dropExpectedKeys(c *Config) {
+	top, client, audit := &c.ExtraKeysHCL, &c.Client.ExtraKeysHCL, &c.Audit.ExtraKeysHCL
+	for range c.HTTPAPIResponseHeaders {
+		drop(top, "http_api_response_headers")
+	}
+	for _, p := range c.Plugins {
+		drop(top, p.Name, "config", "plugin")
+	}
+	for _, k := range []string{"options", "meta", "chroot_env", "servers", "server_join", "template"} {
+		drop(top, k, "client")
+	}
+	drop(client, "stats")
+	for _, v := range c.Client.HostVolumes {
+		drop(client, v.Name, "host_volume")
+	}
+	for _, n := range c.Client.HostNetworks {
+		drop(client, n.Name, "host_network")
+	}
+	for _, t := range []string{
+		"function_denylist", "disable_file_sandbox", "max_stale", "wait", "wait_bounds", "block_query_wait", "consul_retry", "vault_retry", "nomad_retry",
+	} {
+		drop(client, t, "template")
+	}
+	for _, f := range c.Audit.Filters {
+		drop(audit, f.Name, "filter")
+	}
+	for _, s := range c.Audit.Sinks {
+		drop(audit, s.Name, "sink")
+	}
+	for _, k := range []string{"enabled_schedulers", "start_join", "retry_join", "server_join"} {
+		drop(top, k, "server")
+	}
+	drop(&c.Server.ExtraKeysHCL, "preemption_config")
+	drop(top, "datadog_tags", "telemetry")
+	*top = slices.DeleteFunc(*top, func(s string) bool { return strings.EqualFold(s, "keyring") })
+	for _, k := range c.KEKProviders {
+		drop(top, k.Provider)
+	}
+	*top = slices.DeleteFunc(*top, func(s string) bool { return s == "license" || s == "vault" || s == "consul" })
+	drop(top, "service_identity", "task_identity", "default_identity")
+	for _, f := range c.Client.Fingerprinters {
+		drop(client, f.Name, "fingerprint")
+	}
+}
+
+// drop takes out each name once, in whatever case it is written (helper.RemoveEqualFold).
+func drop(from *[]string, names ...string) {
+	for _, name := range names {
+		if at := slices.IndexFunc(*from, func(k string) bool { return strings.EqualFold(k, name) }); at >= 0 {
+			*from = slices.Delete(*from, at, at+1)
+		}
+	}
+}
+
+// UnexpectedKeysError is the refusal of names that Nomad does not know.
+type UnexpectedKeysError struct {
+	// Path are the names of the blocks that they are in, outermost first. Empty for the top.
+	Path []string
+	// Keys are the names.
+	Keys []string
+}
+
+// Error is the refusal in Nomad's words (helper.UnusedKeys, which names the innermost block first).
+func (e *UnexpectedKeysError) Error() string {
+	path := slices.Clone(e.Path)
+	slices.Reverse(path)
+	at := strings.Join(path, ".")
+	if at != "" {
+		at += " "
+	}
+	return at + "unexpected keys " + strings.Join(e.Keys, ", ")
+}
+
+// unexpectedKeys looks for names that Nomad does not know. It does not look into lists, as Nomad does not.
+func unexpectedKeys(path []string, v reflect.Value) error {
+	for i := range v.NumField() {
+		f, value := v.Type().Field(i), v.Field(i)
+		if value.Kind() == reflect.Pointer {
+			value = reflect.Indirect(value)
+		}
+		if value.Kind() == reflect.Struct && value.Type() != reflect.TypeFor[time.Time]() {
+			if err := unexpectedKeys(append(slices.Clip(path), nameOf(f)), value); err != nil {
+				return err
+			}
+			continue
+		}
+		if strings.Contains(f.Tag.Get("hcl"), ",unusedKeys") && value.Len() > 0 {
+			return &UnexpectedKeysError{Path: path, Keys: slices.Clone(textsOf(value))}
+		}
+	}
+	return nil
+}
+
+// nameOf is the name of a field in a file.
+func nameOf(f reflect.StructField) string {
+	switch f.Name {
+	case "Consuls":
+		return "consul"
+	case "Vaults":
+		return "vault"
+	}
+	tag := f.Tag.Get("hcl")
+	if tag == "" {
+		tag = f.Tag.Get("mapstructure")
+	}
+	name, _, _ := strings.Cut(tag, ",")
+	return name
+}
+
+// normalized is an address as Nomad writes it (helper/ipaddr, NormalizeAddr): an IP address in its shortest form.
+func normalized(address string) string {
+	bare := address
+	if len(address) > 2 && strings.HasPrefix(address, "[") && strings.HasSuffix(address, "]") {
+		bare = address[1 : len(address)-1]
+	}
+	if ip := net.ParseIP(bare); ip != nil {
+		return ip.String()
+	}
+	if host, port, err := net.SplitHostPort(address); err == nil {
+		if ip := net.ParseIP(host); ip != nil {
+			return net.JoinHostPort(ip.String(), port)
+		}
+		return address
+	}
+	if at, err := url.Parse(address); err == nil && at.Host != "" {
+		at.Host = normalized(at.Host)
+		if ip := net.ParseIP(at.Host); ip != nil && ip.To4() == nil {
+			at.Host = "[" + at.Host + "]"
+		}
+		return at.String()
+	}
+	return address
+}
