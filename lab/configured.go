@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"path"
 	"slices"
-	"strconv"
 	"strings"
 
 	"nomadlab.internal/lab/agentconf"
@@ -23,7 +22,7 @@ func (p *Plan) configure(n *PlannedNode, c *Configuration, logLevel string, g Gr
 	if err != nil {
 		return err
 	}
-	if err := refuseHere(files, tokens, g); err != nil {
+	if err := refuseHere(n.Role, files, tokens, g); err != nil {
 		return err
 	}
 	if p.GossipKey == "" && n.Role == pki.Server {
@@ -175,23 +174,19 @@ func (p *Plan) editAll(n PlannedNode, files agentconf.Files) (agentconf.Files, e
 
 // refuseHere refuses what must not run on this machine's loopback, where any local program, or a web page's POST, may reach
 // it: raw_exec, whose tasks run any command as the agent's user; and, where no token is needed to submit a job, templates
-// and downloads that leave the task's own folder. It is not switched off instead, as then a check would find it off.
-func refuseHere(files agentconf.Files, tokens bool, g Ground) error {
-	if g.contained() {
+// and downloads that leave the task's own folder. It is not switched off instead, as then a check would find it off. Only
+// clients run tasks: what stands in a server's files does nothing.
+func refuseHere(role pki.Role, files agentconf.Files, tokens bool, g Ground) error {
+	if g.contained() || role != pki.Client {
 		return nil
 	}
 	lax := []string{"plugin.raw_exec.config.enabled", `client.options."driver.raw_exec.enable"`}
 	if !tokens {
 		lax = append(lax, "client.template.disable_file_sandbox", "client.artifact.disable_filesystem_isolation",
-			"client.artifact.disable_artifact_inspection")
+			"client.artifact.disable_artifact_inspection", "client.artifact.filesystem_isolation_extra_paths")
 	}
 	for _, setting := range lax {
-		// As Nomad reads it, an option is a text (drivers/rawexec/driver.go:67).
-		on, _ := strconv.ParseBool(files.Text(setting))
-		if flag, err := files.Flag(setting); err == nil {
-			on = on || flag
-		}
-		if on {
+		if !off(files, setting) {
 			return notHere(files, setting)
 		}
 	}
@@ -203,6 +198,22 @@ func refuseHere(files agentconf.Files, tokens bool, g Ground) error {
 		}
 	}
 	return nil
+}
+
+// off says whether the setting, as Nomad merges it, is surely off: what a driver is configured with it reads by HCL 2, to
+// which a text may be a template that gives true (helper/pluginutils/hclutils/util.go, ParseHclInterface).
+func off(files agentconf.Files, setting string) bool {
+	line, stands := files.Counts(setting)
+	switch text := strings.ToLower(files.Text(setting)); text {
+	case "":
+		return !stands || slices.Contains([]string{`""`, "[]"}, line.Value)
+	case "false", "0":
+		return true
+	case "f": // as Go reads it (drivers/rawexec/driver.go:67)
+		return setting == `client.options."driver.raw_exec.enable"`
+	default:
+		return false
+	}
 }
 
 // notHere says which line must not run on this machine's loopback.

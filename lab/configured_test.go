@@ -136,6 +136,55 @@ func TestConfiguredRunsNoCommandsHere(t *testing.T) {
 	}
 }
 
+// TestConfiguredRunsNoCommandsInAnyForm: on loopback what lets a client run commands is refused however it is written, and what
+// does not is taken.
+func TestConfiguredRunsNoCommandsInAnyForm(t *testing.T) {
+	const denied = `client { template { function_denylist = ["plugin", "writeToFile"] } }`
+	for name, c := range map[string]struct {
+		files   []string
+		refused bool
+	}{
+		"two config blocks":          {[]string{"plugin \"raw_exec\" {\n config { enabled = true }\n config { denied_envvars = [\"A\"] }\n}"}, true},
+		"two, the last says no":      {[]string{"plugin \"raw_exec\" {\n config { enabled = true }\n config { enabled = false }\n}"}, false},
+		"a text":                     {[]string{`plugin "raw_exec" { config { enabled = "true" } }`}, true},
+		"a number":                   {[]string{`plugin "raw_exec" { config { enabled = 1 } }`}, true},
+		"a template":                 {[]string{`plugin "raw_exec" { config { enabled = "${1 == 1}" } }`}, true},
+		"a template in another case": {[]string{`plugin "raw_exec" { config { enabled = "${lower("TRUE")}" } }`}, true},
+		"a list":                     {[]string{`plugin "raw_exec" { config { enabled = [true] } }`}, true},
+		"JSON":                       {[]string{`{"plugin": [{"raw_exec": [{"config": [{"enabled": true}]}]}]}`}, true},
+		"JSON, off":                  {[]string{`{"plugin": [{"raw_exec": [{"config": [{"enabled": "false"}]}]}]}`}, false},
+		"an empty config after it":   {[]string{`plugin "raw_exec" { config { enabled = true } }`, "plugin \"raw_exec\" {\n config {\n }\n}"}, true},
+		"another config after it":    {[]string{`plugin "raw_exec" { config { enabled = true } }`, `plugin "raw_exec" { config { denied_envvars = ["A"] } }`}, false},
+		"an option":                  {[]string{`client { options { "driver.raw_exec.enable" = "T" } }`}, true},
+		"an option of another name":  {[]string{`client { options { "Driver.raw_exec.enable" = "T" } }`}, false},
+		"functions denied":           {[]string{denied}, false},
+		"functions allowed later":    {[]string{denied, `client { template { function_denylist = [] } }`}, true},
+		"functions allowed, in JSON": {[]string{denied, `{"client": {"template": {"function_denylist": []}}}`}, true},
+		"functions denied later":     {[]string{`client { template { function_denylist = [] } }`, denied}, false},
+		"folders for downloads":      {[]string{`client { artifact { filesystem_isolation_extra_paths = ["d:rwc:/"] } }`}, true},
+		"folders taken back":         {[]string{`client { artifact { filesystem_isolation_extra_paths = ["d:rwc:/"] } }`, `client { artifact { filesystem_isolation_extra_paths = [] } }`}, false},
+		"no isolation":               {[]string{`client { artifact { disable_filesystem_isolation = "1" } }`}, true},
+		"no isolation, taken back":   {[]string{`client { artifact { disable_filesystem_isolation = true } }`, `client { artifact { disable_filesystem_isolation = "0" } }`}, false},
+	} {
+		spec := configured("")
+		for i, text := range c.files {
+			spec.Configuration.Client.Files = append(spec.Configuration.Client.Files, agentconf.File{Name: fmt.Sprintf("%d.hcl", i), Text: []byte(text)})
+		}
+		_, err := lab.NewPlan(spec, lab.Processes())
+		if refused := err != nil && strings.Contains(err.Error(), "--engine docker"); refused != c.refused || err != nil && !c.refused {
+			t.Errorf("%s: refused: %t, want %t: %v", name, refused, c.refused, err)
+		}
+	}
+	// Where no task runs, nothing is let in: in a server's files.
+	spec := configured("")
+	spec.Configuration.Server.Files = append(spec.Configuration.Server.Files, agentconf.File{
+		Name: "all.hcl", Text: []byte(`plugin "raw_exec" { config { enabled = true } }`),
+	})
+	if _, err := lab.NewPlan(spec, lab.Processes()); err != nil {
+		t.Errorf("raw_exec in a server's files: %v", err)
+	}
+}
+
 // TestConfiguredSettings change a user's files by the editor that changes the lab's own, for a role or for one node.
 func TestConfiguredSettings(t *testing.T) {
 	spec := configured("")
