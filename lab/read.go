@@ -1,10 +1,10 @@
 package lab
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -20,12 +20,11 @@ type Document struct {
 // ReadDocument reads a lab's file, in YAML. An error wraps ErrInvalid; it names the line of a field that
 // is unknown or of the wrong type, and quotes a value that cannot be read.
 func ReadDocument(path string) (Document, error) {
-	f, err := os.Open(path)
+	text, err := ReadUserFile(path)
 	if err != nil {
 		return Document{}, fmt.Errorf("%w: read the lab's file: %w", ErrInvalid, err)
 	}
-	defer func() { _ = f.Close() }()
-	d, err := DecodeDocument(f)
+	d, err := DecodeDocument(bytes.NewReader(text))
 	if err != nil {
 		return Document{}, fmt.Errorf("%s: %w", path, err)
 	}
@@ -33,10 +32,17 @@ func ReadDocument(path string) (Document, error) {
 }
 
 // DecodeDocument reads a lab's file from r. An empty document is the zero Spec. A field that a Document does not have is an
-// error.
+// error, and so is what CheckYAML refuses.
 func DecodeDocument(r io.Reader) (Document, error) {
 	var d Document
-	err := yaml.NewDecoder(r, yaml.Strict()).Decode(&d)
+	text, err := io.ReadAll(io.LimitReader(r, largestYAML+1))
+	if err != nil {
+		return Document{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	if err := CheckYAML(text); err != nil {
+		return Document{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+	}
+	err = yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(&d)
 	if err != nil && !errors.Is(err, io.EOF) {
 		text := yaml.FormatError(err, false, true)
 		if strings.Contains(text, `unknown field "weaken"`) {

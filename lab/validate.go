@@ -124,6 +124,26 @@ func (v *validator) label(field, value string) {
 	}
 }
 
+// regionName takes what Nomad takes, as far as a certificate can name it. The names of several regions are part of their nodes'
+// names, which are those of containers.
+func (v *validator) regionName(field, name string, several bool) {
+	if several {
+		v.label(field, name)
+		return
+	}
+	if err := (pki.Identity{Role: pki.Server, Region: name}).Validate(); err != nil {
+		v.add(field, fmt.Sprintf("%q", name), "this is a limit of nomadlab, not of Nomad: the region is part of the names in certificates (server.REGION.nomad); "+
+			"use at most 63 letters, digits, hyphens and underscores")
+	}
+}
+
+// datacenter takes what Nomad takes (command/agent/command.go, IsValidConfig) and a terminal shows.
+func (v *validator) datacenter(field, name string) {
+	if name == "" || strings.Contains(name, "*") || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		v.add(field, fmt.Sprintf("%q", name), "use any name without a '*' and without control characters")
+	}
+}
+
 func (v *validator) logLevel(level string) {
 	if known := []string{"", "TRACE", "DEBUG", "INFO", "WARN", "ERROR"}; !slices.Contains(known, strings.ToUpper(level)) {
 		v.add("log_level", fmt.Sprintf("%q", level), "use one of "+strings.Join(known[1:], ", "))
@@ -149,8 +169,8 @@ func (v *validator) regions(regions []Region, joiners int) bool {
 	seen, nodes := map[string]bool{}, joiners
 	for i, r := range regions {
 		at := fmt.Sprintf("regions[%d].", i)
-		v.label(at+"name", r.Name)
-		v.label(at+"datacenter", r.Datacenter)
+		v.regionName(at+"name", r.Name, len(regions) > 1)
+		v.datacenter(at+"datacenter", r.Datacenter)
 		if seen[r.Name] {
 			v.add(at+"name", fmt.Sprintf("%q, for the second time", r.Name), "give each region a name of its own")
 		}
@@ -189,7 +209,7 @@ func (v *validator) joiners(s Spec) {
 		if j.CertificateRole != pki.Server && j.CertificateRole != pki.Client && j.CertificateRole != pki.CLI {
 			v.add(at+"certificate_role", fmt.Sprintf("%q", j.CertificateRole), "use server, client or cli")
 		}
-		v.label(at+"certificate_region", j.CertificateRegion)
+		v.regionName(at+"certificate_region", j.CertificateRegion, false)
 		if !slices.ContainsFunc(s.Regions, func(r Region) bool { return r.Name == j.Region }) {
 			v.add(at+"region", fmt.Sprintf("%q", j.Region), "name a region of this lab")
 		}

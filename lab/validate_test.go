@@ -39,11 +39,11 @@ func refusedNames() []refused {
 	return []refused{
 		name("Demo"), name("demo_1"), name("-demo"), name("demo-"), name("demo.one"), name("démo"), name("../demo"), name(strings.Repeat("a", 33)),
 		{
-			"region's name", lab.Spec{Regions: []lab.Region{{Name: "Eu"}}}, "regions[0].name", `"Eu"`, label,
+			"region's name", lab.Spec{Regions: []lab.Region{{Name: "Eu"}, {Name: "us"}}}, "regions[0].name", `"Eu"`, label,
 			func(s *lab.Spec) { s.Regions[0].Name = "eu" },
 		},
 		{
-			"datacenter", lab.Spec{Regions: []lab.Region{{}, {Name: "eu", Datacenter: "dc 1"}}}, "regions[1].datacenter", `"dc 1"`, label,
+			"datacenter", lab.Spec{Regions: []lab.Region{{}, {Name: "eu", Datacenter: "dc*1"}}}, "regions[1].datacenter", `"dc*1"`, "without a '*'",
 			func(s *lab.Spec) { s.Regions[1].Datacenter = "dc-1" },
 		},
 		{
@@ -236,7 +236,7 @@ func refusedJoiners() []refused {
 		},
 		{
 			"certificate's region", joining(lab.Joiner{Name: "x", Role: pki.Server, CertificateRegion: "eu.west"}),
-			"joiners[0].certificate_region", `"eu.west"`, "use a DNS label",
+			"joiners[0].certificate_region", `"eu.west"`, "a limit of nomadlab, not of Nomad",
 			first(func(j *lab.Joiner) { j.CertificateRegion = "eu-west" }),
 		},
 		{
@@ -312,8 +312,8 @@ func TestValidateNamesEveryProblemAtOnce(t *testing.T) {
 	spec := lab.Spec{
 		Name: "No", LogLevel: "loud", Nomad: lab.Nomad{Image: "i", Binary: "b"}, Settings: []lab.Setting{{Role: "x"}, {Path: "a", Value: "b"}},
 		Certificates: lab.Certificates{TTL: -1},
-		Regions:      []lab.Region{region("Eu", 0, -1)},
-		Joiners:      []lab.Joiner{{Role: "x", Gossip: "y"}},
+		Regions:      []lab.Region{region("E u", 0, -1)},
+		Joiners:      []lab.Joiner{{Role: "x", Gossip: "y", CertificateRegion: "a.b"}},
 	}
 	var fields []string
 	for _, p := range problemsOf(t, spec.Validate()) {
@@ -332,16 +332,18 @@ func TestValidateNamesEveryProblemAtOnce(t *testing.T) {
 
 func TestValidateAccepts(t *testing.T) {
 	for name, spec := range map[string]lab.Spec{
-		"the zero Spec":          {},
-		"the longest name":       {Name: strings.Repeat("a", 32)},
-		"a name of one letter":   {Name: "a"},
-		"a name of digits":       {Name: "1"},
-		"log level in any case":  {LogLevel: "Trace"},
-		"no clients":             lab.Spec{}.With(lab.Clients(0)),
-		"one server":             lab.Spec{}.With(lab.Servers(1)),
-		"an even number":         lab.Spec{}.With(lab.Servers(2)),
-		"every protection taken": {Settings: weakeningSettings()},
-		"a flaw for each role":   lab.Spec{}.With(lab.FlawedCertificates(pki.Server, pki.NoEKU()), lab.FlawedCertificates(pki.Client, pki.WeakKey())),
+		"a region in capitals":      {Regions: []lab.Region{{Name: "DMZ", Datacenter: "Global DC"}}},
+		"a region with underscores": {Regions: []lab.Region{{Name: "eu_central", Datacenter: "dc_1.ü"}}},
+		"the zero Spec":             {},
+		"the longest name":          {Name: strings.Repeat("a", 32)},
+		"a name of one letter":      {Name: "a"},
+		"a name of digits":          {Name: "1"},
+		"log level in any case":     {LogLevel: "Trace"},
+		"no clients":                lab.Spec{}.With(lab.Clients(0)),
+		"one server":                lab.Spec{}.With(lab.Servers(1)),
+		"an even number":            lab.Spec{}.With(lab.Servers(2)),
+		"every protection taken":    {Settings: weakeningSettings()},
+		"a flaw for each role":      lab.Spec{}.With(lab.FlawedCertificates(pki.Server, pki.NoEKU()), lab.FlawedCertificates(pki.Client, pki.WeakKey())),
 		"a flaw for each node": {Certificates: lab.Certificates{Flaws: []lab.CertificateFlaw{
 			{Role: pki.Client, Node: "client-1", Flaw: "no-eku"}, {Role: pki.Client, Node: "client-2", Flaw: "weak-key"}, {Node: "server-1", Flaw: "no-eku"},
 		}}},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"
@@ -68,7 +69,7 @@ func (f checkFlags) readLock() (*lock.Posture, error) {
 	if f.lock == "" {
 		return nil, nil //nolint:nilnil // without a lock nothing is compared
 	}
-	text, err := os.ReadFile(f.lock)
+	text, err := lab.ReadUserFile(f.lock)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && f.update:
 		return nil, nil //nolint:nilnil // it is being written for the first time

@@ -39,7 +39,7 @@ const (
 type Identity struct {
 	// Role is required.
 	Role Role
-	// Region is one DNS label. Zero: DefaultRegion.
+	// Region is one label of a DNS name, in which capitals and underscores may be, as Nomad takes them. Zero: DefaultRegion.
 	Region string
 	// DNSNames are names beyond the role's own and localhost, perhaps with a
 	// leading "*.". Beware: Nomad takes a role from any DNS name, so a client
@@ -73,7 +73,7 @@ func (i Identity) KeyFile() string { return i.FileStem() + "-key.pem" }
 func (i Identity) String() string { return i.Name() }
 
 // Validate tells every fault at once: an unknown role, a region that is not one
-// DNS label, a name that is not a DNS name, an address that is none. It returns
+// label of a DNS name, a name that is not a DNS name, an address that is none. It returns
 // nil for an identity that an authority without name constraints would issue.
 func (i Identity) Validate() error {
 	var faults []error
@@ -82,7 +82,7 @@ func (i Identity) Validate() error {
 	default:
 		faults = append(faults, fmt.Errorf("role %q: want %q, %q or %q", i.Role, Server, Client, CLI))
 	}
-	if err := checkLabel(i.region(), ldh); err != nil {
+	if err := checkLabel(i.region(), ldh+"_"); err != nil {
 		faults = append(faults, fmt.Errorf("region %q: %w", i.Region, err))
 	}
 	for _, name := range i.DNSNames {

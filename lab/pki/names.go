@@ -39,7 +39,7 @@ func checkLabel(label, allowed string) error {
 	case len(label) > maxLabel:
 		return fmt.Errorf("label longer than %d characters", maxLabel)
 	case strings.Trim(label, allowed) != "":
-		return fmt.Errorf("label %q: only letters, digits and hyphens make a DNS label", label)
+		return fmt.Errorf("label %q: only letters, digits, hyphens and underscores make a label of a DNS name", label)
 	case strings.HasPrefix(label, "-") || strings.HasSuffix(label, "-"):
 		return fmt.Errorf("label %q begins or ends with a hyphen", label)
 	}

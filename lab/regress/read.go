@@ -85,7 +85,7 @@ func readFiles(role pki.Role, paths []string) (agentconf.Files, []Original, erro
 			return nil, nil, err
 		}
 		for _, name := range names {
-			text, err := os.ReadFile(name)
+			text, err := lab.ReadUserFile(name)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -154,6 +154,10 @@ func (s *Source) understand() error {
 		return fmt.Errorf("the clients' region is %s%s, the servers' is %s%s: they would never meet; give both the same",
 			of, at(client, "region"), s.Region, at(server, "region"))
 	}
+	if err := (pki.Identity{Role: pki.Server, Region: s.Region}).Validate(); err != nil {
+		return fmt.Errorf("%q%s is a region's name that Nomad takes and nomadlab does not: it is part of the names in certificates (server.REGION.nomad): "+
+			"check with another one, of at most 63 letters, digits, hyphens and underscores", s.Region, at(server, "region"))
+	}
 	n, _, err := server.Number("server.bootstrap_expect")
 	if err != nil {
 		return err
@@ -186,25 +190,8 @@ func checkRole(role pki.Role, files agentconf.Files) error {
 	case !is:
 		return fmt.Errorf("%s starts no %s: `%s { enabled = true }` is nowhere in it", named(files), role, role)
 	default:
-		return twoJoins(files)
+		return files.Starts()
 	}
-}
-
-// twoJoins is Nomad's own rule, which it looks at when the agent starts (command/agent/retry_join.go:124,
-// command/agent/command.go:1385). A lab replaces all of them, so that the agent would start here.
-func twoJoins(files agentconf.Files) error {
-	const block = "server.server_join."
-	for _, pair := range [][2]string{
-		{block + "retry_join", "server.retry_join"}, {block + "retry_join", "server.start_join"},
-		{block + "retry_join", "server.retry_max"}, {block + "retry_join", "server.retry_interval"},
-		{block + "retry_join", block + "start_join"}, {block + "start_join", "server.start_join"},
-	} {
-		if len(files.Lookup(pair[0])) > 0 && len(files.Lookup(pair[1])) > 0 {
-			return fmt.Errorf("%s%s and %s%s cannot both be defined: the agent would not start",
-				pair[0], at(files, pair[0]), pair[1], at(files, pair[1]))
-		}
-	}
-	return nil
 }
 
 // named are the files in words.

@@ -63,6 +63,30 @@ func TestRead(t *testing.T) {
 	}
 }
 
+// TestReadTakesWhatNomadTakes: what stands in a file and says nothing, and names in any form.
+func TestReadTakesWhatNomadTakes(t *testing.T) {
+	for name, test := range map[string]struct{ server, client, region, datacenter string }{
+		"lists with nothing": {
+			`{"server": {"enabled": "true", "bootstrap_expect": "0x3", "start_join": [], "retry_max": 0, "server_join": {"retry_join": ["a"]}}}`,
+			"client {\n enabled = 1\n server_join {\n  start_join = []\n  retry_join = [\"a\"]\n }\n}", "global", "dc1",
+		},
+		"a region in capitals":      {soundServer + "region = \"DMZ\"\ndatacenter = \"Rack 1\"", soundClient + `region = "DMZ"`, "DMZ", "Rack 1"},
+		"a region with underscores": {soundServer + "region = \"eu_central\"", soundClient + `region = "eu_central"`, "eu_central", "dc1"},
+		"CRLF":                      {strings.ReplaceAll(soundServer, "\n", "\r\n"), soundClient, "global", "dc1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			folder := written(t, map[string]string{"s.hcl": test.server, "c.hcl": test.client})
+			s, err := regress.Read(regress.Paths{Server: []string{filepath.Join(folder, "s.hcl")}, Client: []string{filepath.Join(folder, "c.hcl")}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s.Region != test.region || s.Datacenter != test.datacenter {
+				t.Errorf("region %q, datacenter %q", s.Region, s.Datacenter)
+			}
+		})
+	}
+}
+
 // TestBadInput: each has an error of its own, which says where and what to do. The control is TestRead.
 func TestBadInput(t *testing.T) {
 	for name, test := range map[string]struct {
@@ -99,6 +123,29 @@ func TestBadInput(t *testing.T) {
 			files:  map[string]string{"s.hcl": "server {\n  enabled = true\n  retry_join = [\"a\"]\n  server_join { retry_join = [\"b\"] }\n}\n"},
 			server: "s.hcl", says: []string{"server.retry_join", "s.hcl:3", "cannot both be defined"},
 		},
+		"a number beside a join": {
+			files:  map[string]string{"s.hcl": "server {\n  enabled = true\n  retry_max = 2\n  server_join { retry_join = [\"b\"] }\n}\n"},
+			server: "s.hcl", says: []string{"s.hcl:3: server.retry_max", "server_join and retry_max cannot both be defined"},
+		},
+		"a client that joins at once": {
+			files: map[string]string{
+				"s.hcl": soundServer, "c.hcl": "client {\n  enabled = true\n  server_join {\n    retry_join = [\"a\"]\n    start_join = [\"a\"]\n  }\n}\n",
+			},
+			server: "s.hcl", client: "c.hcl", says: []string{"c.hcl:5: client.server_join.start_join", "start_join is not supported for Nomad clients"},
+		},
+		"an old Raft": {
+			files:  map[string]string{"s.hcl": "server {\n  enabled = true\n  raft_protocol = 2\n}\n"},
+			server: "s.hcl", says: []string{"s.hcl:3: server.raft_protocol", "raft_protocol must be 3 in Nomad v1.4 and later, got 2"},
+		},
+		"a name that Nomad does not know": {
+			files:  map[string]string{"s.hcl": "server {\n  enabled = true\n  bootstrap = 3\n}\n"},
+			server: "s.hcl", says: []string{"s.hcl:3:3: server unexpected keys bootstrap"},
+		},
+		"a region that no certificate names": {
+			files:  map[string]string{"s.hcl": soundServer + "region = \"a b\"\n"},
+			server: "s.hcl", says: []string{`"a b"`, "s.hcl:10", "Nomad takes and nomadlab does not", "underscores"},
+		},
+		"no end": {server: "/dev/zero", says: []string{"/dev/zero", "no regular file", "a limit of nomadlab"}},
 		"a number that is none": {
 			files: map[string]string{"s.hcl": "server {\n  enabled = true\n  bootstrap_expect = \"three\"\n}\n"}, server: "s.hcl",
 			says: []string{"bootstrap_expect"},
@@ -107,6 +154,9 @@ func TestBadInput(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			folder := written(t, test.files)
 			paths := regress.Paths{Server: []string{filepath.Join(folder, test.server)}}
+			if filepath.IsAbs(test.server) {
+				paths.Server[0] = test.server
+			}
 			if test.client != "" {
 				paths.Client = []string{filepath.Join(folder, test.client)}
 			}

@@ -7,11 +7,16 @@ import (
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
+
+	"nomadlab.internal/lab"
 )
 
 // parse reads the text as one mapping. The tree is read instead of decoded: only so is each value what is written, and
 // each error at its line.
 func parse(text []byte) (fields, error) {
+	if err := lab.CheckYAML(text); err != nil {
+		return nil, fmt.Errorf("%w: %s", err, mend)
+	}
 	tree, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey())
 	if err != nil {
 		if at, is := errors.AsType[yaml.Error](err); is {
