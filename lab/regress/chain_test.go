@@ -57,7 +57,7 @@ func TestTLSBeforeStart(t *testing.T) {
 		},
 		"suites for another key": {
 			change: func(*kept) {}, servers: "tls { tls_cipher_suites = \"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256\" }\n",
-			says: []string{"tls.tls_cipher_suites", "server.hcl:9", "server.pem", "ECDSA"},
+			says: []string{"tls.tls_cipher_suites", "servers.hcl:1", "server.pem", "ECDSA"},
 		},
 		"a key that Nomad does not know": {
 			change: func(k *kept) { k.put("server", k.issue(server, pki.Ed25519())) }, says: []string{"server.pem", "Ed25519", "RSA and ECDSA alone"},
@@ -74,12 +74,13 @@ func TestTLSBeforeStart(t *testing.T) {
 			k.put("client", k.issue(client, pki.Flaw{}))
 			test.change(k)
 			config := bothRoles()
-			config["server.hcl"] += test.servers + test.every
-			config["client.hcl"] += test.every
+			// In files of their own: Nomad refuses a block such as tls that stands twice in one.
+			config["servers.hcl"], config["every.hcl"] = test.servers, test.every
 			folder := written(t, config)
-			paths := regress.Paths{Server: []string{filepath.Join(folder, "server.hcl")}, TLS: written(t, k.files)}
+			in := func(name string) string { return filepath.Join(folder, name) }
+			paths := regress.Paths{Server: []string{in("server.hcl"), in("servers.hcl"), in("every.hcl")}, TLS: written(t, k.files)}
 			if k.files["client.pem"] != "" {
-				paths.Client = []string{filepath.Join(folder, "client.hcl")}
+				paths.Client = []string{in("client.hcl"), in("every.hcl")}
 			}
 			_, err = regress.Read(paths)
 			if test.says != nil {
