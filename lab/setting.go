@@ -76,6 +76,13 @@ func (s Setting) below(paths ...string) bool {
 	return slices.ContainsFunc(paths, func(p string) bool { return strings.HasPrefix(path, p+".") })
 }
 
+// letsAnybodySubmit reports whether the setting may let a job be submitted without a token, which servers decide: their acl block
+// or its "enabled" is another one.
+func (s Setting) letsAnybodySubmit() bool {
+	path := strings.ToLower(s.Path)
+	return s.concerns(pki.Server) && (path == "acl" || path == "acl.enabled")
+}
+
 // gossipKeyPath is the setting that a lab's own agents have in a file of its own: its value is a secret.
 const gossipKeyPath = "server.encrypt"
 
@@ -114,7 +121,7 @@ func (p *Plan) checkGround(g Ground) error {
 		return nil
 	}
 	var problems []Problem
-	tokens := p.Hardened && !slices.ContainsFunc(p.Settings, func(s Setting) bool { return s.below("acl") })
+	tokens := p.Hardened && !slices.ContainsFunc(p.Settings, Setting.letsAnybodySubmit)
 	for _, s := range p.Settings {
 		refused := s.below("client.options", "client.network_interface", "client.host_network")
 		if !p.Configured {

@@ -27,10 +27,13 @@ func TestSettingsOnThisMachine(t *testing.T) {
 		"raw_exec by another spelling":   {lab.Spec{Settings: []lab.Setting{{Path: "Plugin.raw_exec.config.enabled", Value: "true"}, {Path: "tls.http"}}}, true},
 		"raw_exec and the other drivers": {lab.Spec{Settings: []lab.Setting{{Path: "client.options", Value: "{}"}}}, true},
 		"tasks on every interface":       {lab.Spec{Settings: []lab.Setting{{Path: "client.network_interface"}}}, true},
-		"templates, and no tokens":       {lab.Spec{Settings: []lab.Setting{templates}}, true},
-		"templates by another spelling":  {lab.Spec{Settings: []lab.Setting{{Path: "Client.Template.disable_file_sandbox", Value: "true"}}}, true},
-		"downloads, and no tokens":       {lab.Spec{Settings: []lab.Setting{{Path: "client.artifact.disable_filesystem_isolation", Value: "true"}}}, true},
-		"templates of a hardened lab":    {lab.Spec{Hardened: true, Settings: []lab.Setting{templates}}, false},
+		"templates, and a client that forgets tokens late": {lab.Spec{Hardened: true, Settings: []lab.Setting{
+			templates, {Role: pki.Client, Path: "acl.token_ttl", Value: `"24h"`}, {Role: pki.Client, Path: "acl.enabled", Value: "false"},
+		}}, false},
+		"templates, and no tokens":      {lab.Spec{Settings: []lab.Setting{templates}}, true},
+		"templates by another spelling": {lab.Spec{Settings: []lab.Setting{{Path: "Client.Template.disable_file_sandbox", Value: "true"}}}, true},
+		"downloads, and no tokens":      {lab.Spec{Settings: []lab.Setting{{Path: "client.artifact.disable_filesystem_isolation", Value: "true"}}}, true},
+		"templates of a hardened lab":   {lab.Spec{Hardened: true, Settings: []lab.Setting{templates}}, false},
 		"templates, and ACLs are off": {lab.Spec{Hardened: true, Settings: []lab.Setting{
 			templates, {Path: "acl.enabled", Value: "false"},
 		}}, true},
