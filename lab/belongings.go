@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strconv"
 	"time"
 
 	"nomadlab.internal/lab/engine"
@@ -19,14 +20,23 @@ const (
 	labelExpires = "expires"
 	// labelVersion and labelCreated tell about a lab whose folder was lost.
 	labelVersion, labelCreated = "nomad-version", "created"
+	// labelMembers is how many nodes the lab began with, so that a list misses those that are gone.
+	labelMembers = "members"
 	// labelJoiner is on the nodes that stay outside until they are started.
 	labelJoiner = "joiner"
 )
 
 // labels are on everything that the lab has in the engine.
-func (l *Lab) labels(o UpOptions) map[string]string {
+func (l *Lab) labels(p Plan, o UpOptions) map[string]string {
+	members := 0
+	for _, n := range p.Nodes {
+		if !n.Joiner {
+			members++
+		}
+	}
 	labels := map[string]string{
 		labelRun: l.record.Run, labelVersion: l.record.Version, labelCreated: l.record.Created.UTC().Format(time.RFC3339),
+		labelMembers: strconv.Itoa(members),
 	}
 	if !o.Expires.IsZero() {
 		labels[labelExpires] = o.Expires.UTC().Format(time.RFC3339)

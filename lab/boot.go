@@ -92,7 +92,7 @@ func (l *Lab) makeNetwork(ctx context.Context, o UpOptions) (Plan, error) {
 		if err != nil {
 			return Plan{}, err
 		}
-		err = l.engine.CreateNetwork(ctx, engine.Network{Lab: plan.Name, Run: l.record.Run, Subnet: plan.Subnet, Labels: l.labels(o)})
+		err = l.engine.CreateNetwork(ctx, engine.Network{Lab: plan.Name, Run: l.record.Run, Subnet: plan.Subnet, Labels: l.labels(plan, o)})
 		switch {
 		case errors.Is(err, engine.ErrSubnetTaken) && l.record.Spec.Subnet == "" && ctx.Err() == nil:
 			refused = append(refused, plan.Subnet)
@@ -282,7 +282,7 @@ func (l *Lab) create(ctx context.Context, n *Node, s secrets, o UpOptions) error
 		return err
 	}
 	n.certificate = credential.CertPEM
-	labels := l.labels(o)
+	labels := l.labels(l.record.Plan, o)
 	labels[labelRole], labels[labelRegion] = string(n.plan.Role), n.plan.Region
 	if n.plan.Joiner {
 		labels[labelJoiner] = "true"

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"slices"
+	"strconv"
 	"time"
 
 	"nomadlab.internal/lab/engine"
@@ -14,7 +15,8 @@ type Listed struct {
 	Name string `json:"name"`
 	// Engine is the name of what the lab's nodes run on.
 	Engine string `json:"engine"`
-	// Running counts the nodes that run, Nodes those that are there. Joiners that were never started are left out.
+	// Running counts the nodes that run and are neither paused nor cut off from the lab's network, Nodes those that the lab
+	// began with, those that are gone since included, and the extra ones that run.
 	Running int `json:"running"`
 	Nodes   int `json:"nodes"`
 	// Nomad and Created are zero where nothing says them.
@@ -51,20 +53,26 @@ func List(ctx context.Context, engines ...engine.Engine) ([]Listed, error) {
 func listed(name string, state engine.LabState) Listed {
 	x := Listed{Name: name}
 	x.describe(state)
+	members, _ := strconv.Atoi(state.Labels[labelMembers]) // a lab of Compose, or one that is older, does not say
+	there, extra := 0, 0
 	for _, s := range state.Nodes {
-		if s.Running {
+		switch {
+		case s.Labels[labelJoiner] == "":
+			there++
+		case s.Running:
+			extra++
+		}
+		if s.Running && !s.Paused && s.CutOff == "" {
 			x.Running++
 		}
-		if s.Running || s.Labels[labelJoiner] == "" {
-			x.Nodes++
-		}
 	}
+	x.Nodes = max(members, there) + extra
 	switch {
-	case x.Nodes == 0:
+	case len(state.Nodes) == 0:
 		x.State = "empty"
 	case x.Running == x.Nodes:
 		x.State = "running"
-	case x.Running > 0:
+	case slices.ContainsFunc(state.Nodes, func(s engine.State) bool { return s.Running }):
 		x.State = "partly running"
 	default:
 		x.State = "stopped"

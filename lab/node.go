@@ -207,6 +207,40 @@ func (n *Node) State(ctx context.Context) (engine.State, error) {
 	return engine.State{}, fmt.Errorf("%w: %s", engine.ErrNotFound, n.ref())
 }
 
+// paused reports whether the node was stopped where it stands when it was last looked at.
+func (n *Node) paused() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.state.Paused
+}
+
+// look asks the engine about all nodes. What it returns has those that are there, by name; after an error, as they were last
+// seen.
+func (l *Lab) look(ctx context.Context) (map[string]engine.State, error) {
+	seen := map[string]engine.State{}
+	states, err := l.engine.Nodes(ctx, l.Name())
+	for _, s := range states {
+		seen[s.Node] = s
+	}
+	for _, n := range l.nodes {
+		if err != nil {
+			seen[n.Name()] = n.lastSeen()
+			continue
+		}
+		n.setState(seen[n.Name()])
+	}
+	return seen, err
+}
+
+// lastSeen is the node's state when it was last looked at, which counts as running where it was reached.
+func (n *Node) lastSeen() engine.State {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	s := n.state
+	s.Running = s.Running || len(s.Endpoints) > 0
+	return s
+}
+
 func (n *Node) setState(s engine.State) {
 	n.mu.Lock()
 	defer n.mu.Unlock()

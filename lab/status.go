@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
 )
 
@@ -27,8 +29,10 @@ type Status struct {
 	// Ready is true when every member runs, is healthy, and its role is fulfilled.
 	Ready bool `json:"ready"`
 	// Trouble says in a line each what is not as it should be.
-	Trouble []string     `json:"trouble"`
-	Nodes   []NodeStatus `json:"nodes"`
+	Trouble []string `json:"trouble"`
+	// Next says in a line each what can be done about the trouble. Nil for a lab that is ready.
+	Next  []string     `json:"next,omitempty"`
+	Nodes []NodeStatus `json:"nodes"`
 }
 
 // NodeStatus is a node in one look. What a node that does not answer would say is zero.
@@ -37,8 +41,11 @@ type NodeStatus struct {
 	Role   pki.Role `json:"role"`
 	Region string   `json:"region"`
 	Joiner bool     `json:"joiner,omitempty"`
-	// State is Nomad's word: alive or failed for a server, ready or down for a client; or stopped, or no answer.
-	State  string `json:"state"`
+	// State is Nomad's word: alive or failed for a server, ready or down for a client; or one of StateStopped and those
+	// beside it.
+	State string `json:"state"`
+	// Why is what the engine says of a node that is cut off, with what puts it back where that is known. Empty for all others.
+	Why    string `json:"why,omitempty"`
 	Leader bool   `json:"leader,omitempty"`
 	Voter  bool   `json:"voter,omitempty"`
 	// Address is empty for a stopped node of a lab that Compose brought up.
@@ -51,6 +58,20 @@ type NodeStatus struct {
 	// for a server that did not say.
 	Gossip string `json:"gossip,omitempty"`
 }
+
+// What the state of a node is where Nomad has no word for it.
+const (
+	// StateStopped is a node that does not run.
+	StateStopped = "stopped"
+	// StatePaused is a node that runs and was stopped where it stands.
+	StatePaused = "paused"
+	// StateCutOff is a node that runs and is not on the lab's network.
+	StateCutOff = "cut off"
+	// StateMissing is a node of which the engine has nothing: its container was removed, say.
+	StateMissing = "missing"
+	// StateSilent is a node that runs and of which neither itself nor a server said anything.
+	StateSilent = "no answer"
+)
 
 // Status looks at every node side by side. A node that does not answer is part of the answer, not an error.
 func (l *Lab) Status(ctx context.Context) Status {
@@ -67,6 +88,10 @@ func (l *Lab) Status(ctx context.Context) Status {
 	if l.record.Plan.NotBootstrapped {
 		s.Trouble = append(s.Trouble, "its ACL system is not bootstrapped: agents tell nobody how they are")
 	}
+	states, err := l.look(ctx)
+	if err != nil {
+		s.Trouble = append(s.Trouble, "the engine does not say what runs: "+text(err))
+	}
 	views := map[string]regionView{}
 	for _, region := range l.regions() {
 		views[region] = l.view(ctx, region)
@@ -74,7 +99,7 @@ func (l *Lab) Status(ctx context.Context) Status {
 	var g errgroup.Group
 	for i, n := range l.nodes {
 		g.Go(func() error {
-			s.Nodes[i] = n.status(ctx, views[n.Region()])
+			s.Nodes[i] = n.status(ctx, views[n.Region()], states)
 			return nil
 		})
 	}
@@ -85,6 +110,7 @@ func (l *Lab) Status(ctx context.Context) Status {
 		}
 	}
 	s.judge(l.record.Plan)
+	s.advise()
 	return s
 }
 
@@ -101,10 +127,11 @@ func (l *Lab) view(ctx context.Context, region string) regionView {
 	v := regionView{voters: map[string]bool{}, servers: map[string]string{}, clients: map[string]string{}}
 	agreed, cancel := deadline.Fair(ctx, patience)
 	defer cancel()
-	if _, err := l.Leader(agreed, region); err != nil {
+	asked := slices.DeleteFunc(l.running(region), (*Node).paused) // a paused one would only be waited for
+	if _, err := l.leaderAsToldBy(agreed, region, asked); err != nil {
 		v.trouble = fmt.Sprintf("region %s has no leader that its servers agree on: %s", region, text(err))
 	}
-	for _, n := range l.running(region) {
+	for _, n := range asked {
 		c, err := n.API()
 		if err == nil && v.fill(ctx, c, l) == nil {
 			break
@@ -148,21 +175,27 @@ func (v *regionView) fill(ctx context.Context, c *api.Client, l *Lab) error {
 	return nil
 }
 
-func (n *Node) status(ctx context.Context, v regionView) NodeStatus {
+// status asks a node how it is. States are those of the lab's nodes, by name.
+func (n *Node) status(ctx context.Context, v regionView, states map[string]engine.State) NodeStatus {
 	s := NodeStatus{
 		Name: n.Name(), Role: n.Role(), Region: n.Region(), Joiner: n.plan.Joiner,
-		Leader: v.leader == n.Name(), Voter: v.voters[n.Name()], State: "stopped",
+		Leader: v.leader == n.Name(), Voter: v.voters[n.Name()],
 	}
+	s.State, s.Why = condemned(states, n.Name())
 	if address := n.Address(); address.IsValid() {
 		s.Address = address.String()
 	}
 	at := n.HTTP()
-	if !at.IsValid() {
+	if at.IsValid() {
+		s.HTTP = n.plan.httpScheme() + "://" + at.String()
+	}
+	if s.State != "" || s.HTTP == "" {
+		s.State = cmp.Or(s.State, StateSilent)
 		return s
 	}
 	ctx, cancel := deadline.Fair(ctx, patience)
 	defer cancel()
-	s.HTTP, s.State = n.plan.httpScheme()+"://"+at.String(), "no answer"
+	s.State = StateSilent
 	if n.Role() == pki.Client && v.clients[n.Name()] != "" {
 		s.State = v.clients[n.Name()]
 	}
@@ -179,6 +212,23 @@ func (n *Node) status(ctx context.Context, v regionView) NodeStatus {
 		}
 	}
 	return s
+}
+
+// condemned is the state of a node that cannot answer, and why. Empty: it can.
+func condemned(states map[string]engine.State, name string) (state, why string) {
+	s, there := states[name]
+	switch {
+	case !there:
+		return StateMissing, ""
+	case !s.Running:
+		return StateStopped, ""
+	case s.Paused:
+		return StatePaused, ""
+	case s.CutOff != "":
+		return StateCutOff, s.CutOff
+	default:
+		return "", ""
+	}
 }
 
 // What a server says of its gossip.
@@ -204,7 +254,7 @@ func (s *Status) judge(p Plan) {
 		switch {
 		case n.Joiner:
 		case n.State != "alive" && n.State != api.NodeStatusReady:
-			s.Trouble = append(s.Trouble, fmt.Sprintf("%s is %s", n.Name, n.State))
+			s.Trouble = append(s.Trouble, n.trouble())
 		case n.Role == pki.Server && !n.Voter:
 			s.Trouble = append(s.Trouble, n.Name+" is no voter")
 		case n.Role == pki.Server && n.Gossip == "":
@@ -217,4 +267,38 @@ func (s *Status) judge(p Plan) {
 		}
 	}
 	s.Ready = len(s.Trouble) == 0
+}
+
+// trouble is what is wrong with a node that is not as Nomad would have it, in words.
+func (n NodeStatus) trouble() string {
+	switch {
+	case n.State == StateSilent:
+		return n.Name + " does not answer"
+	case n.State == StateMissing:
+		return n.Name + " is missing: nothing of it is left"
+	case n.Why != "":
+		return fmt.Sprintf("%s is %s: %s", n.Name, n.State, n.Why)
+	default:
+		return n.Name + " is " + n.State
+	}
+}
+
+// advise says what can be done about nodes that do not answer.
+func (s *Status) advise() {
+	if s.Ready {
+		return
+	}
+	in := func(states ...string) bool {
+		return slices.ContainsFunc(s.Nodes, func(n NodeStatus) bool { return !n.Joiner && slices.Contains(states, n.State) })
+	}
+	if in(StateStopped, StatePaused) {
+		s.Next = append(s.Next, fmt.Sprintf("`nomadlab start %s` starts what is stopped, and resumes what is paused", s.Lab))
+	}
+	if in(StateMissing) {
+		s.Next = append(s.Next, fmt.Sprintf("a node that is missing cannot be made again: `nomadlab down %s`, then `nomadlab up --name %s` makes a new lab",
+			s.Lab, s.Lab))
+	}
+	if len(s.Next) == 0 && !in(StateCutOff) { // whose trouble says what to do
+		s.Next = append(s.Next, fmt.Sprintf("`nomadlab logs %s` shows what the agents say", s.Lab))
+	}
 }

@@ -52,8 +52,13 @@ func (l *Lab) Leader(ctx context.Context, region string) (*Node, error) {
 	if region == "" {
 		region = l.nodes[0].Region()
 	}
+	return l.leaderAsToldBy(ctx, region, l.running(region))
+}
+
+// leaderAsToldBy is Leader of a region, as those of its servers have it.
+func (l *Lab) leaderAsToldBy(ctx context.Context, region string, servers []*Node) (*Node, error) {
 	var leader *Node
-	for _, n := range l.running(region) {
+	for _, n := range servers {
 		c, err := n.API()
 		if err != nil {
 			return nil, err

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"nomadlab.internal/lab/engine"
 )
 
 func TestLabThatIsMeant(t *testing.T) {
@@ -134,6 +136,29 @@ func TestListWithoutFolders(t *testing.T) {
 	none, _ := faked(t)
 	if r := call(t, none, "", "list", "--json"); r.out != "[]\n" || r.code != exitFine {
 		t.Errorf("%+v", r)
+	}
+}
+
+// TestListMissesNodes that are gone, paused, or off the lab's network, and no extra ones. The control is the same lab, whole.
+func TestListMissesNodes(t *testing.T) {
+	node := func(name string) engine.State {
+		return engine.State{Ref: engine.Ref{Lab: "a", Node: name}, Running: true}
+	}
+	extra := node("extra")
+	extra.Running, extra.Labels = false, map[string]string{"joiner": "true"}
+	for want, change := range map[string]func([]engine.State) []engine.State{
+		"4/4    -      fake    -        running":           func(s []engine.State) []engine.State { return s },
+		"3/4    -      fake    -        partly running,":   func(s []engine.State) []engine.State { return s[1:] },
+		"3/4    -      fake    -        partly running, i": func(s []engine.State) []engine.State { s[0].Paused = true; return s },
+		"3/4    -      fake    -        partly running, it": func(s []engine.State) []engine.State {
+			s[0].CutOff = "off"
+			return s
+		},
+	} {
+		a, labs := faked(t, "a")
+		nodes := append(change([]engine.State{node("1"), node("2"), node("3"), node("4")}), extra)
+		labs["a"] = engine.LabState{Labels: map[string]string{"members": "4"}, Nodes: nodes}
+		contains(t, call(t, a, "", "list").out, want)
 	}
 }
 

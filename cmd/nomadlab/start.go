@@ -16,8 +16,9 @@ func (a *app) startCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "start [NAME]",
 		Short: "Start a lab that was stopped, as by a reboot",
-		Long: `start starts the nodes of a lab that do not run, and waits until the lab is ready. Its data,
-keys and certificates are what they were; in Docker, the ports on 127.0.0.1 are new.`,
+		Long: `start starts the nodes of a lab that do not run, resumes those that are paused, and waits until
+the lab is ready. Its data, keys and certificates are what they were; in Docker, the ports on
+127.0.0.1 are new. When the lab is not ready at the end, it shows why, and exits with 1.`,
 		Example: `  nomadlab start
   nomadlab start demo`,
 		ValidArgsFunction: a.completeLab(),
@@ -44,9 +45,17 @@ func (a *app) start(cmd *cobra.Command, args []string, e *engines.Set, timeout t
 	p.doing("start", "starting lab "+l.Name())
 	err = l.Restart(ctx)
 	p.stop()
-	if err != nil {
-		return fmt.Errorf("lab %s did not get ready: %w: `nomadlab status %s` and `nomadlab logs %s` say more", l.Name(), err, l.Name(), l.Name())
+	if cmd.Context().Err() != nil {
+		return fmt.Errorf("start lab %s: %w", l.Name(), err)
 	}
-	c.closing(l.Status(cmd.Context()), "is ready in "+brief(p.elapsed()))
-	return nil
+	status := l.Status(cmd.Context())
+	if err == nil && status.Ready {
+		c.closing(status, "is ready in "+brief(p.elapsed()))
+		return nil
+	}
+	c.status(status)
+	if err == nil {
+		return &exitError{code: exitFailed} // the status has said why
+	}
+	return fmt.Errorf("lab %s did not get ready: %w", l.Name(), err)
 }

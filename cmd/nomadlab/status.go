@@ -51,6 +51,9 @@ func (c console) status(status lab.Status) {
 	for _, t := range status.Trouble {
 		c.out.printf("  %s %s", c.out.bad("!"), t)
 	}
+	for _, next := range status.Next {
+		c.out.printf("  next: %s", next)
+	}
 	c.out.printf("")
 	c.out.nodes(status)
 }

@@ -106,6 +106,9 @@ func (a *app) up(cmd *cobra.Command, e *engines.Set, f upFlags) error {
 		return c.out.json(status)
 	}
 	c.closing(status, fmt.Sprintf("%s in %s", reached(o.Wait), brief(took)))
+	if o.Wait == lab.Ready && !status.Ready {
+		c.errs.printf("%s since then: %s", c.errs.uneasy("warning:"), strings.Join(status.Trouble, "; "))
+	}
 	for _, placed := range carried.Placed {
 		c.carries(status.Lab, placed, carried.Extra != "")
 	}

@@ -22,6 +22,10 @@ type State struct {
 	// ID is the engine's own name for the node.
 	ID      string
 	Running bool
+	// Paused is true for a running node that was stopped where it stands, by Pause or by hand: it answers nothing.
+	Paused bool
+	// CutOff is why a running node is not on the lab's network, with what puts it back where that is known. Empty: it is there.
+	CutOff string
 	// Image is what the node was created from: a container image, or the path of a nomad binary.
 	Image string
 	// Version is the version of Nomad that the image says it has. Empty where it says nothing.

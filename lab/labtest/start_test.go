@@ -25,6 +25,7 @@ func TestOneLab(t *testing.T) {
 	t.Run("answers", func(t *testing.T) { answers(t, l) })
 	t.Run("evidence", func(t *testing.T) { evidenceOfARunningLab(t, l) })
 	t.Run("restart", func(t *testing.T) { restarts(t, l) })
+	t.Run("paused", func(t *testing.T) { pausedIsSaidAndResumed(t, l) })
 	t.Run("gossip key", func(t *testing.T) { gossipKeyIsKeptAlone(t, l) })
 }
 
@@ -60,6 +61,25 @@ func restarts(t *testing.T, l *lab.Lab) {
 	}
 	if s := l.Status(t.Context()); !s.Ready {
 		t.Errorf("after the restart: %v", s.Trouble)
+	}
+}
+
+// pausedIsSaidAndResumed: a status calls a paused node so, with what to do, and a restart resumes it.
+func pausedIsSaidAndResumed(t *testing.T, l *lab.Lab) {
+	for _, n := range []*lab.Node{l.Servers()[0], l.Clients()[0]} {
+		if err := n.Pause(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		s := l.Status(t.Context())
+		if s.Ready || !slices.Contains(s.Trouble, n.Name()+" is paused") || len(s.Next) != 1 || !strings.Contains(s.Next[0], "`nomadlab start "+l.Name()+"`") {
+			t.Errorf("%s is paused: ready %v, trouble %q, next %q", n.Name(), s.Ready, s.Trouble, s.Next)
+		}
+		if err := l.Restart(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if s := l.Status(t.Context()); !s.Ready || len(s.Next) > 0 {
+			t.Errorf("after the restart: %q, next %q", s.Trouble, s.Next)
+		}
 	}
 }
 

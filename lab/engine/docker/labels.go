@@ -20,6 +20,8 @@ const (
 	labelRun = labelPrefix + "run"
 	// labelInside lists the ports that the node serves on its own loopback, so that any process can reach them.
 	labelInside = labelPrefix + "inside"
+	// labelAddress is the node's fixed address, which Docker forgets of a container that was taken off its network.
+	labelAddress = labelPrefix + "address"
 	// labelImage begins what an image that was built here says of itself; its containers inherit that.
 	labelImage = labelPrefix + "image"
 	// labelImageVersion and labelOfficialVersion say which Nomad is in an image that was built here, and in the official
@@ -45,6 +47,9 @@ func nodeLabels(n engine.Node) map[string]string {
 	if len(n.Inside) > 0 {
 		all[labelInside] = strings.Trim(fmt.Sprint(n.Inside), "[]")
 	}
+	if n.Address.IsValid() {
+		all[labelAddress] = n.Address.String()
+	}
 	return all
 }
 
@@ -63,7 +68,7 @@ func insidePorts(labels map[string]string) []uint16 {
 func facts(labels map[string]string) map[string]string {
 	own := maps.Clone(labels)
 	maps.DeleteFunc(own, func(k, _ string) bool {
-		return !strings.HasPrefix(k, labelPrefix) || k == labelLab || k == labelNode || k == labelInside || strings.HasPrefix(k, labelImage)
+		return !strings.HasPrefix(k, labelPrefix) || k == labelLab || k == labelNode || k == labelInside || k == labelAddress || strings.HasPrefix(k, labelImage)
 	})
 	out := make(map[string]string, len(own))
 	for k, v := range own {

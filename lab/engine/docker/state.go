@@ -86,6 +86,7 @@ func (e *Engine) summary(c container.Summary) engine.State {
 		Ref:       engine.Ref{Lab: c.Labels[labelLab], Node: c.Labels[labelNode]},
 		ID:        c.ID,
 		Running:   c.State == container.StateRunning || c.State == container.StatePaused,
+		Paused:    c.State == container.StatePaused,
 		Image:     c.Image,
 		Version:   version(c.Labels),
 		Labels:    facts(c.Labels),
@@ -96,6 +97,9 @@ func (e *Engine) summary(c container.Summary) engine.State {
 		for n := range maps.Values(c.NetworkSettings.Networks) {
 			here, s.Address, s.Origin, s.Caller = n.IPAddress, at(n), at(n), e.caller(n.Gateway)
 		}
+	}
+	if s.Running && c.NetworkSettings != nil {
+		s.CutOff = cutOff(c.HostConfig.NetworkMode, c.NetworkSettings.Networks, s.Ref, c.Labels)
 	}
 	for _, p := range c.Ports {
 		published := []network.PortBinding{{HostIP: p.IP, HostPort: strconv.Itoa(int(p.PublicPort))}}
@@ -116,6 +120,24 @@ func at(n *network.EndpointSettings) netip.Addr {
 	return n.IPAddress
 }
 
+// cutOff is why a running container is not on the network that it was made for. Empty: it is. A container that was made on
+// none of its own, or by the network's ID, which Docker then shows, is looked up by that.
+func cutOff(mode string, on map[string]*network.EndpointSettings, r engine.Ref, labels map[string]string) string {
+	if !container.NetworkMode(mode).IsUserDefined() {
+		return ""
+	}
+	for name, n := range on {
+		if name == mode || n != nil && n.NetworkID == mode {
+			return ""
+		}
+	}
+	why := "its container is not on the network " + mode
+	if address := labels[labelAddress]; address != "" {
+		why += fmt.Sprintf(": `docker network connect --ip %s %s %s` puts it back", address, mode, containerName(r.Lab, r.Node))
+	}
+	return why
+}
+
 // state is what an inspection says, with a door for each port that is reached inside the container.
 func (e *Engine) state(ctx context.Context, c container.InspectResponse) (engine.State, error) {
 	s := engine.State{
@@ -127,7 +149,7 @@ func (e *Engine) state(ctx context.Context, c container.InspectResponse) (engine
 		Endpoints: map[uint16]netip.AddrPort{},
 	}
 	if c.State != nil {
-		s.Running, s.ExitCode = c.State.Running, c.State.ExitCode
+		s.Running, s.Paused, s.ExitCode = c.State.Running, c.State.Paused, c.State.ExitCode
 		if t, err := time.Parse(time.RFC3339Nano, c.State.StartedAt); err == nil && t.Year() > 1 {
 			s.Started = t
 		}
@@ -138,6 +160,9 @@ func (e *Engine) state(ctx context.Context, c container.InspectResponse) (engine
 	var here netip.Addr
 	for n := range maps.Values(c.NetworkSettings.Networks) {
 		here, s.Address, s.Origin, s.Caller = n.IPAddress, at(n), at(n), e.caller(n.Gateway)
+	}
+	if s.Running && c.HostConfig != nil {
+		s.CutOff = cutOff(string(c.HostConfig.NetworkMode), c.NetworkSettings.Networks, s.Ref, c.Config.Labels)
 	}
 	for port, published := range c.NetworkSettings.Ports {
 		if at, ok := e.reach(here, port.Num(), published); ok {

@@ -79,6 +79,12 @@ func faultsOfNodes() []fault {
 		{"PausedNodeIsSilent", "a paused node does not count as running", "does not count as running", func(b *broken, _ func()) {
 			b.eachState(func(s *engine.State) { s.Running = false })
 		}},
+		{"PausedNodeIsSilent", "nobody sees that a node is paused", "does not count as paused", func(b *broken, _ func()) {
+			b.eachState(func(s *engine.State) { s.Paused = false })
+		}},
+		{"PausedNodeIsSilent", "a node stays paused", "a resumed node counts as paused", func(b *broken, _ func()) {
+			b.eachState(func(s *engine.State) { s.Paused = true })
+		}},
 		{"StrangersAreNotFound", "a stranger is stopped", "stop: <nil>", func(b *broken, _ func()) {
 			b.stop = func(ctx context.Context, r engine.Ref, grace time.Duration) error {
 				return unless(b.Engine.Stop(ctx, r, grace), engine.ErrNotFound)

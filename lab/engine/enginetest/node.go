@@ -79,7 +79,7 @@ func (l *lab) demandRunning(ctx context.Context, t T, n engine.Node, s engine.St
 // demandDown demands of the state of a node that it has ended with that code, or was never started.
 func demandDown(t T, s engine.State, code int) {
 	t.Helper()
-	if s.Running || s.ExitCode != code || len(s.Endpoints) != 0 || s.Address.IsValid() || s.Origin.IsValid() {
+	if s.Running || s.Paused || s.ExitCode != code || len(s.Endpoints) != 0 || s.Address.IsValid() || s.Origin.IsValid() {
 		t.Errorf("the state of a node that ended with %d: %+v", code, s)
 	}
 }
@@ -202,7 +202,13 @@ func pausedNodeIsSilent(ctx context.Context, t T, l *lab) {
 	if !l.state(ctx, t, n).Running || !l.listed(ctx, t, n).Running {
 		t.Errorf("a paused node does not count as running")
 	}
+	if !l.state(ctx, t, n).Paused || !l.listed(ctx, t, n).Paused {
+		t.Errorf("a paused node does not count as paused")
+	}
 	must(t, l.Engine.Resume(ctx, n.Ref))
+	if l.state(ctx, t, n).Paused || l.listed(ctx, t, n).Paused {
+		t.Errorf("a resumed node counts as paused")
+	}
 	if said, err := read(conn, deadline.Hang); err != nil || !strings.Contains(said, n.Ref.String()) {
 		t.Errorf("a resumed node answers %q, %v on a connection from before", said, err)
 	}

@@ -70,7 +70,7 @@ func (e *Engine) recorded(m marked, runs []labRecord) (bool, error) {
 
 func (m marked) state() engine.State {
 	return engine.State{
-		Ref: m.Ref, ID: m.id, Running: true, Started: startOf(m.proc),
+		Ref: m.Ref, ID: m.id, Running: true, Paused: m.halted(), Started: startOf(m.proc),
 		Labels: map[string]string{"run": m.run}, Endpoints: map[uint16]netip.AddrPort{},
 	}
 }

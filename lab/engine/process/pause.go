@@ -54,7 +54,7 @@ func awaitStops(ctx context.Context, all []marked) error {
 		halted := false
 		err := until(ctx, deadline.Hang, func() bool {
 			now, there := m.now()
-			halted = !there || now.ended() || now.state == 'T'
+			halted = !there || now.ended() || now.halted()
 			return halted
 		})
 		if err == nil && !halted {

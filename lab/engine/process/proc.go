@@ -65,6 +65,9 @@ func userOf(pid int) int {
 
 func (p proc) ended() bool { return p.state == 'Z' || p.state == 'X' }
 
+// halted is true for a process that was stopped by a signal and goes on with SIGCONT.
+func (p proc) halted() bool { return p.state == 'T' }
+
 // olderThan is true where p was started first; the clock is coarse.
 func (p proc) olderThan(other proc) bool {
 	return p.ticks < other.ticks || p.ticks == other.ticks && p.pid < other.pid

@@ -91,8 +91,8 @@ func (e *Engine) state(n nodeRecord) engine.State {
 	s := engine.State{
 		Ref: n.Ref, ID: n.id(), Image: n.Image, Labels: given(n.Labels), Endpoints: map[uint16]netip.AddrPort{},
 	}
-	_, start, runs := e.running(n)
-	s.Running, s.Started = runs, start.Started
+	p, start, runs := e.running(n)
+	s.Running, s.Started, s.Paused = runs, start.Started, runs && p.halted()
 	if runs {
 		s.Address, s.Origin, s.Caller, s.From = n.Address, origin(), n.Caller, n.Caller
 		// Node.Inside asks for nothing here: a node's own loopback is its address, which this process reaches as well.
