@@ -20,6 +20,8 @@ const (
 	labelExpires = "expires"
 	// labelVersion and labelCreated tell about a lab whose folder was lost.
 	labelVersion, labelCreated = "nomad-version", "created"
+	// labelFolder is where whoever brought the lab up keeps its keys, and the lock that says whether they live.
+	labelFolder = "folder"
 	// labelMembers is how many nodes the lab began with, so that a list misses those that are gone.
 	labelMembers = "members"
 	// labelJoiner is on the nodes that stay outside until they are started.
@@ -36,7 +38,7 @@ func (l *Lab) labels(p Plan, o UpOptions) map[string]string {
 	}
 	labels := map[string]string{
 		labelRun: l.record.Run, labelVersion: l.record.Version, labelCreated: l.record.Created.UTC().Format(time.RFC3339),
-		labelMembers: strconv.Itoa(members),
+		labelMembers: strconv.Itoa(members), labelFolder: l.folder.path,
 	}
 	if !o.Expires.IsZero() {
 		labels[labelExpires] = o.Expires.UTC().Format(time.RFC3339)

@@ -140,6 +140,11 @@ func (r Reservation) Release() { r.release() }
 // TidyFolders removes what dead owners left of runs that are not these.
 func TidyFolders(runs map[string]bool) error { return tidyFolders(runs) }
 
+// TidyLabs removes the labs whose time is over.
+func TidyLabs(ctx context.Context, e engine.Engine, tell func(Event)) error {
+	return tidyLabs(ctx, e, map[string]bool{}, tell)
+}
+
 // TidyAdopted removes the keys of Compose's labs whose runs are not these.
 func TidyAdopted(runs map[string]bool) error { return tidyAdopted(runs) }
 

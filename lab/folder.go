@@ -21,6 +21,9 @@ const (
 	// ErrDamaged is returned when a lab's folder cannot be read as it was written. The lab itself may well run. It is an
 	// ErrInvalid.
 	ErrDamaged = inputError("the lab's folder is damaged")
+	// ErrOtherState is returned for a lab whose folder is in another state folder than this process uses: it was brought up by
+	// another user, or with another HOME or XDG_STATE_HOME. It is an ErrInvalid.
+	ErrOtherState = inputError("the lab's folder is another state folder's")
 )
 
 // folder is where a lab keeps its keys, certificates and logs. Losing it costs the credentials, never the power to
@@ -43,6 +46,32 @@ func labsFolder() string { return filepath.Join(stateFolder(), "labs") }
 // which others can make too: it is a folder for labs whatever they say.
 func folderOf(name, run string) folder {
 	return folder{filepath.Join(labsFolder(), filepath.Base(name+"."+run))}
+}
+
+// keptIn is the folder of a run of a lab by the lab's own labels, or by our state folder where they say nothing of it. It may be
+// another user's: nothing is read there but whether its owner lives.
+func keptIn(name string, labels map[string]string) folder {
+	if at := labels[labelFolder]; filepath.IsAbs(at) {
+		return folder{filepath.Clean(at)}
+	}
+	return folderOf(name, labels[labelRun])
+}
+
+// otherState is ErrOtherState, with what to do, for a lab that is kept in another state folder than ours.
+func otherState(name string, labels map[string]string) error {
+	own, kept := folderOf(name, labels[labelRun]), keptIn(name, labels)
+	if kept == own || own.condition() != gone {
+		return nil
+	}
+	state := filepath.Dir(filepath.Dir(filepath.Dir(kept.path))) // STATE/nomadlab/labs/NAME.RUN
+	next := fmt.Sprintf("`XDG_STATE_HOME=%s nomadlab status %s` looks there", state, name)
+	switch err := kept.ours(); {
+	case errors.Is(err, fs.ErrNotExist):
+		next = fmt.Sprintf("which is not there now: `nomadlab down %s` removes the lab, which only whoever brought it up should do", name)
+	case err != nil:
+		next = "which is another user's: it is theirs to use and to remove"
+	}
+	return fmt.Errorf("%w: lab %s is kept in %s, %s", ErrOtherState, name, kept.path, next)
 }
 
 // folders are those of all labs, in the order of their names.

@@ -28,6 +28,9 @@ type Listed struct {
 	State string `json:"state"`
 	// FolderLost is why the lab's folder cannot be used, such as that it is another user's. The lab can still be removed.
 	FolderLost string `json:"folder_lost,omitempty"`
+	// KeptIn is the lab's folder where that is in another state folder than ours, as of another user or with another
+	// XDG_STATE_HOME. FolderLost is empty then.
+	KeptIn string `json:"kept_in,omitempty"`
 	// Origin is who brought the lab up where it was not this program: compose. Such a lab has no folder until it is opened.
 	Origin string `json:"origin,omitempty"`
 }
@@ -90,6 +93,10 @@ func (x *Listed) describe(state engine.LabState) {
 		if len(state.Nodes) > 0 {
 			x.Nomad = state.Nodes[0].Version
 		}
+		return
+	}
+	if otherState(x.Name, labels) != nil {
+		x.KeptIn = keptIn(x.Name, labels).path
 		return
 	}
 	if _, err := folderOf(x.Name, labels[labelRun]).read(); err != nil {

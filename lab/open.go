@@ -10,7 +10,7 @@ import (
 )
 
 // Open returns a handle on a lab that runs already, or did until its containers were stopped. It returns ErrNotFound
-// for a lab that the engine does not know, and ErrDamaged when the lab's folder cannot be read. A lab that Docker Compose
+// for a lab that the engine does not know, ErrOtherState for one that is kept in another state folder, and ErrDamaged when the lab's folder cannot be read. A lab that Docker Compose
 // brought up has no folder before it is opened: its keys are fetched out of it.
 func Open(ctx context.Context, e engine.Engine, name string) (*Lab, error) {
 	if err := checkName(name); err != nil {
@@ -29,6 +29,9 @@ func Open(ctx context.Context, e engine.Engine, name string) (*Lab, error) {
 	}
 	if states[0].Labels[labelOrigin] == compose {
 		return adopt(ctx, e, name, states)
+	}
+	if err := otherState(name, state.Labels); err != nil {
+		return nil, err
 	}
 	f := folderOf(name, state.Labels[labelRun])
 	r, err := f.read()

@@ -40,11 +40,11 @@ func tidyLabs(ctx context.Context, e engine.Engine, runs map[string]bool, tell f
 		run := state.Labels[labelRun]
 		runs[name+"."+run] = true
 		until, err := time.Parse(time.RFC3339, state.Labels[labelExpires])
-		if err != nil || time.Now().Before(until) || folderOf(name, run).condition() == owned {
+		if err != nil || time.Now().Before(until) {
 			continue
 		}
-		if err := Remove(ctx, e, name); err != nil {
-			tell(Event{Stage: "tidy", Text: fmt.Sprintf("lab %s expired at %s and cannot be removed: %v", name, until, err)})
+		if text := expired(ctx, e, name, state.Labels, until.Local().Format(time.DateTime)); text != "" {
+			tell(Event{Stage: "tidy", Text: text, Done: true})
 		}
 	}
 	if e.DockerHost() != "" { // no other engine knows which of Compose's labs there are
@@ -53,6 +53,23 @@ func tidyLabs(ctx context.Context, e engine.Engine, runs map[string]bool, tell f
 		}
 	}
 	return nil
+}
+
+// expired removes a lab whose time is over, unless its owner lives, or may live: where the owner keeps the lab is not to be seen
+// from here, as it is another user's, or in a container. It returns what became of the lab, in words; "" where its owner lives.
+func expired(ctx context.Context, e engine.Engine, name string, labels map[string]string, until string) string {
+	switch at := keptIn(name, labels); at.condition() {
+	case owned:
+		return ""
+	case gone:
+		return fmt.Sprintf("lab %s expired at %s, and stays: whether its owner lives cannot be told, as %s is not to be seen from here; "+
+			"`nomadlab down %s` removes it", name, until, at.path, name)
+	case kept, abandoned:
+	}
+	if err := Remove(ctx, e, name); err != nil {
+		return fmt.Sprintf("lab %s expired at %s and cannot be removed: %v", name, until, err)
+	}
+	return fmt.Sprintf("lab %s, which expired at %s and whose owner has ended, has been removed", name, until)
 }
 
 // tidyFolders removes the folders, with keys in them, whose owner is dead and of whose run the engine has nothing.

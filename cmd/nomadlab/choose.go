@@ -36,14 +36,27 @@ func meant(given string, names []string) string {
 	}
 }
 
-// choose returns the name of the lab that is meant, or "" when none is named and there is none at all.
+// choose returns the name of the lab that is meant, or "" when none is named and there is none at all. Labs of tests, scenarios
+// and checks of a configuration are meant only where they are named: they are somebody's who works with them now.
 func choose(cmd *cobra.Command, e *engines.Set, given string) (string, error) {
 	if given != "" {
 		return given, lab.Spec{Name: given}.Validate()
 	}
-	names, err := labNames(cmd.Context(), e)
+	labs, err := lab.List(cmd.Context(), e.All()...)
 	if err != nil {
 		return "", err
+	}
+	var names, passing []string
+	for _, l := range labs {
+		if l.Expires.IsZero() {
+			names = append(names, l.Name)
+		} else {
+			passing = append(passing, l.Name)
+		}
+	}
+	if len(names) == 0 && len(passing) > 0 {
+		return "", usagef(cmd, "there is no lab that stays: %s belongs to a test or a scenario or a check, and goes by itself: name it if it is meant",
+			strings.Join(passing, ", "))
 	}
 	name := meant("", names)
 	if name == "" && len(names) > 0 {

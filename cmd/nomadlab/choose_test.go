@@ -40,6 +40,22 @@ func TestLabThatIsMeant(t *testing.T) {
 	}
 }
 
+// TestUnnamedIsNoLabThatGoesByItself, such as that of a check of a configuration that runs now. The control is the lab that
+// stays beside it, which is meant.
+func TestUnnamedIsNoLabThatGoesByItself(t *testing.T) {
+	for _, args := range []string{"status", "env", "start", "logs", "check", "nomad -- version"} {
+		a, labs := faked(t, "check-1a2b3c")
+		labs.expire("check-1a2b3c")
+		if r := call(t, a, "", strings.Fields(args)...); r.code != exitUsage || !strings.Contains(r.errs, "there is no lab that stays: check-1a2b3c belongs to") {
+			t.Errorf("%s: %+v", args, r)
+		}
+		a, labs = faked(t, "check-1a2b3c", "mine")
+		labs.expire("check-1a2b3c")
+		contains(t, call(t, a, "", strings.Fields(args)...).errs, "nomadlab down mine`")
+		contains(t, call(t, a, "", append(strings.Fields(args)[:1], append([]string{"check-1a2b3c"}, strings.Fields(args)[1:]...)...)...).errs, "nomadlab down check-1a2b3c`")
+	}
+}
+
 func TestDown(t *testing.T) {
 	tests := []struct {
 		name string

@@ -133,11 +133,7 @@ func onlyOurs(cmd *cobra.Command, e *engines.Set) ([]string, error) {
 		return nil, usagef(cmd, "lab %s is the one that there is, and Docker Compose brought it up, perhaps for somebody else: "+
 			"name it to remove it, `nomadlab down %s`", name, name)
 	}
-	if !slices.Contains(lasting(labs), name) {
-		return nil, usagef(cmd, "lab %s is the one that there is, and it belongs to a test or a scenario, and goes by itself: "+
-			"name it to remove it now, `nomadlab down %s`", name, name)
-	}
-	if _, err := openNamed(cmd.Context(), e, name); errors.Is(err, lab.ErrDamaged) {
+	if _, err := openNamed(cmd.Context(), e, name); errors.Is(err, lab.ErrDamaged) || errors.Is(err, lab.ErrOtherState) {
 		return nil, usagef(cmd, "lab %s is the one that there is, and it may be somebody else's, as its folder is not to be had here: "+
 			"name it to remove it, `nomadlab down %s` (%w)", name, name, err)
 	}

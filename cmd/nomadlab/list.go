@@ -55,6 +55,9 @@ func (c console) list(labs []lab.Listed) {
 		if x.FolderLost != "" {
 			state += c.out.bad(", its folder is lost")
 		}
+		if x.KeptIn != "" {
+			state += c.out.faint(", kept in " + x.KeptIn)
+		}
 		created := "-"
 		if !x.Created.IsZero() {
 			created = span(time.Since(x.Created)) + " ago"
