@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -72,9 +74,29 @@ func open(cmd *cobra.Command, e *engines.Set, given string) (*lab.Lab, error) {
 		return nil, err
 	}
 	if name == "" {
-		return nil, usagef(cmd, "there is no lab: `nomadlab up` makes one")
+		text := "there is no lab: `nomadlab up` makes one"
+		if e.Unseen() != nil {
+			text += "\n" + unseen(e)
+		}
+		return nil, usagef(cmd, "%s", text)
 	}
 	return openNamed(cmd.Context(), e, name)
+}
+
+// unseen says in a line which labs were not looked at, and why. Empty: all were.
+func unseen(e *engines.Set) string {
+	if e.Unseen() == nil {
+		return ""
+	}
+	return "there may be labs that are not to be seen: " + strings.ReplaceAll(e.Unseen().Error(), "\n", "; ")
+}
+
+// orUnseen adds to an error about a lab that was not found that it may be where nobody looked.
+func orUnseen(e *engines.Set, err error) error {
+	if errors.Is(err, lab.ErrNotFound) && e.Unseen() != nil {
+		return fmt.Errorf("%w\n%s", err, unseen(e))
+	}
+	return err
 }
 
 // openNamed opens the lab of that name, whichever engine has it.
@@ -83,7 +105,8 @@ func openNamed(ctx context.Context, e *engines.Set, name string) (*lab.Lab, erro
 	if err != nil {
 		return nil, err
 	}
-	return lab.Open(ctx, has, name)
+	l, err := lab.Open(ctx, has, name)
+	return l, orUnseen(e, err)
 }
 
 // first is the first argument, or "".

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/engine/engines"
 )
 
 func TestLabThatIsMeant(t *testing.T) {
@@ -86,6 +89,55 @@ func TestDown(t *testing.T) {
 				t.Errorf("labs that are left, -want +got:\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestDownGoesOnAfterAFailure: what cannot be removed is told, and the labs after it go.
+func TestDownGoesOnAfterAFailure(t *testing.T) {
+	for _, args := range []string{"down --all", "down a stuck-b stuck-c d"} {
+		a, labs := faked(t, "a", "stuck-b", "stuck-c", "d")
+		r := call(t, a, "", strings.Fields(args)...)
+		contains(t, r.errs, "lab stuck-b is not wholly removed, try again: it does not go", "lab stuck-c is not wholly removed")
+		if diff := cmp.Diff([]string{"stuck-b", "stuck-c"}, labs.names()); diff != "" || r.code != exitFailed {
+			t.Errorf("%s: exit code %d, labs that are left, -want +got:\n%s", args, r.code, diff)
+		}
+	}
+}
+
+// TestLabsThatAreNotSeen: where an engine could not be asked, nothing is said of all labs. The control is the same set of engines,
+// all of them asked.
+func TestLabsThatAreNotSeen(t *testing.T) {
+	denied, absent := fmt.Errorf("%w: add yourself", engine.ErrDenied), fmt.Errorf("%w: start it", engine.ErrUnavailable)
+	for _, c := range []struct {
+		args string
+		labs []string
+		why  error
+		code int
+		says string
+	}{
+		{"list", nil, nil, exitFine, ""},
+		{"list", nil, denied, exitFine, "this user may not use it: add yourself"},
+		{"list", nil, absent, exitFine, "start it"},
+		{"list", []string{"a"}, nil, exitFine, ""},
+		{"list", []string{"a"}, denied, exitFine, "add yourself"},
+		{"list", []string{"a"}, absent, exitFine, ""},
+		{"down --all", nil, nil, exitFine, ""},
+		{"down --all", nil, absent, exitFine, ""},
+		{"down --all", nil, denied, exitUsage, "add yourself"},
+		{"down b", []string{"a"}, nil, exitFine, ""},
+		{"down b", []string{"a"}, denied, exitUsage, "add yourself"},
+		{"down a", []string{"a"}, denied, exitFine, ""},
+		{"status", nil, denied, exitUsage, "add yourself"},
+		{"status b", []string{"a"}, absent, exitUsage, "start it"},
+	} {
+		a, labs := faked(t, c.labs...)
+		a.connect = func(context.Context, engines.Kind) (*engines.Set, error) {
+			return engines.New(&fakeEngine{labs: labs}).WithUnseen(c.why), nil
+		}
+		r := call(t, a, "", strings.Fields(c.args)...)
+		if r.code != c.code || (c.says == "") == strings.Contains(r.errs, "unavailable") || !strings.Contains(r.errs, c.says) {
+			t.Errorf("%s, labs %v, %v: exit code %d, want %d, %q in:\n%s", c.args, c.labs, c.why, r.code, c.code, c.says, r.errs)
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/engines"
 )
 
@@ -52,27 +53,43 @@ func (a *app) down(cmd *cobra.Command, args []string, e *engines.Set, all bool) 
 		return err
 	}
 	if len(names) == 0 {
+		if errors.Is(e.Unseen(), engine.ErrDenied) {
+			return fmt.Errorf("nothing is removed, and there may be labs that are not to be seen: %w", e.Unseen())
+		}
 		c.out.printf("there is no lab: nothing to remove")
 	}
+	var failed []error
 	for _, name := range names {
-		p := newProgress(c.errs)
-		if c.errs.terminal {
-			p.doing("down", "removing lab "+name)
+		if err := cmd.Context().Err(); err != nil {
+			failed = append(failed, fmt.Errorf("lab %s is not removed: %w", name, err))
+			continue
 		}
-		began := time.Now()
-		err := remove(cmd.Context(), e, name)
-		p.stop()
-		switch {
-		case errors.Is(err, lab.ErrElsewhere):
-			return err
-		case err != nil:
-			return fmt.Errorf("lab %s is not wholly removed, try again: %w", name, err)
-		}
-		if state, there := known[name]; there {
-			c.out.printf("lab %s: removed, %s in %s", c.out.bold(name), count(len(state.Nodes), "node"), brief(time.Since(began)))
-		} else {
-			c.out.printf("lab %s: there is none, nothing to remove", c.out.bold(name))
-		}
+		state, there := known[name]
+		failed = append(failed, a.downOne(cmd.Context(), c, e, name, state, there))
+	}
+	return errors.Join(failed...)
+}
+
+// downOne removes a lab and says so. That one is not removed keeps no other from being.
+func (a *app) downOne(ctx context.Context, c console, e *engines.Set, name string, state engine.LabState, there bool) error {
+	p := newProgress(c.errs)
+	if c.errs.terminal {
+		p.doing("down", "removing lab "+name)
+	}
+	began := time.Now()
+	err := remove(ctx, e, name)
+	p.stop()
+	switch {
+	case errors.Is(err, lab.ErrElsewhere):
+		return err
+	case err != nil:
+		return fmt.Errorf("lab %s is not wholly removed, try again: %w", name, err)
+	case there:
+		c.out.printf("lab %s: removed, %s in %s", c.out.bold(name), count(len(state.Nodes), "node"), brief(time.Since(began)))
+	case errors.Is(e.Unseen(), engine.ErrDenied):
+		return fmt.Errorf("lab %s is not removed: it may be where it is not to be seen: %w", name, e.Unseen())
+	default:
+		c.out.printf("lab %s: there is none, nothing to remove", c.out.bold(name))
 	}
 	return nil
 }

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/engines"
 )
 
@@ -26,6 +28,9 @@ another terminal started, that were stopped, or whose folder is lost.`,
 			labs, err := lab.List(cmd.Context(), e.All()...)
 			if err != nil {
 				return err
+			}
+			if e.Unseen() != nil && (len(labs) == 0 || errors.Is(e.Unseen(), engine.ErrDenied)) {
+				c.errs.printf("%s %s", c.errs.uneasy("note:"), unseen(e))
 			}
 			if asJSON {
 				return c.out.json(labs)

@@ -100,6 +100,9 @@ func (f *fakeEngine) Nodes(_ context.Context, lab string) ([]engine.State, error
 }
 
 func (f *fakeEngine) Remove(_ context.Context, lab string) error {
+	if strings.HasPrefix(lab, "stuck") {
+		return errors.New("it does not go")
+	}
 	delete(f.labs, lab)
 	return nil
 }

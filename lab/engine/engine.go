@@ -8,6 +8,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"io/fs"
 	"net/netip"
@@ -19,6 +20,8 @@ var (
 	// ErrUnavailable is returned when the engine cannot be used at all: it is not installed, it does not run, or this
 	// user may not talk to it. The text says which, and what mends it.
 	ErrUnavailable = errors.New("engine unavailable")
+	// ErrDenied is an ErrUnavailable of an engine that is there, and that this user may not talk to: it may well have labs.
+	ErrDenied = fmt.Errorf("%w: this user may not use it", ErrUnavailable)
 	// ErrSubnetTaken is returned by CreateNetwork when the subnet overlaps one that the engine already uses.
 	ErrSubnetTaken = errors.New("subnet is in use")
 	// ErrExists is returned when another lab of the same name was faster.

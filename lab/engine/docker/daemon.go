@@ -130,15 +130,15 @@ func refuseRemote(host string) error {
 
 // unavailable says what is wrong with the daemon, and what mends it.
 func unavailable(err error) error {
-	mend := "is Docker installed and running? Try: systemctl start docker"
+	kind, mend := engine.ErrUnavailable, "is Docker installed and running? Try: systemctl start docker"
 	switch chosen := dockerContext(); {
 	case chosen != "":
 		mend = fmt.Sprintf("your docker command uses its context %q, which nomadlab does not look at. "+
 			"Try: export DOCKER_HOST=$(docker context inspect -f '{{.Endpoints.docker.Host}}')", chosen)
 	case errdefs.IsPermissionDenied(err) || errors.Is(err, os.ErrPermission) || strings.Contains(err.Error(), "permission denied"):
-		mend = "this user may not use Docker. Try: sudo usermod -aG docker $USER, then log in again"
+		kind, mend = engine.ErrDenied, "this user may not use Docker. Try: sudo usermod -aG docker $USER, then log in again"
 	}
-	return fmt.Errorf("%w: %w: %s", engine.ErrUnavailable, oneLine{err}, mend)
+	return fmt.Errorf("%w: %w: %s", kind, oneLine{err}, mend)
 }
 
 // oneLine is an error whose text, which testcontainers joins of what it tried, is to stand within a sentence.

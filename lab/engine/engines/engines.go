@@ -43,6 +43,7 @@ type Set struct {
 	home   engine.Engine
 	others []engine.Engine
 	note   string
+	unseen error
 }
 
 // New is a set of engines that are open already.
@@ -80,10 +81,11 @@ func open(ctx context.Context) (*Set, error) {
 		s := New(containers)
 		if runtime.GOOS == "linux" { // elsewhere there can be no others
 			s.note = fmt.Sprintf("labs without Docker are not looked at: %v", noProcesses)
+			s.unseen = noProcesses
 		}
 		return s, nil
 	case noProcesses == nil && errors.Is(noDocker, engine.ErrUnavailable):
-		return &Set{home: processes, note: note(noDocker, processes)}, nil
+		return &Set{home: processes, note: note(noDocker, processes), unseen: noDocker}, nil
 	default:
 		return nil, errors.Join(noDocker, noProcesses)
 	}
@@ -106,6 +108,16 @@ func (s *Set) All() []engine.Engine { return append([]engine.Engine{s.home}, s.o
 
 // Note is a line about Home that a user should read before a lab is made there. Empty where there is nothing to say.
 func (s *Set) Note() string { return s.note }
+
+// Unseen is why an engine that may have labs was not asked for them. Nil: all of them were. It wraps engine.ErrDenied where that
+// engine is there, and this user may not talk to it.
+func (s *Set) Unseen() error { return s.unseen }
+
+// WithUnseen is the set, beside which an engine was not asked, for that reason.
+func (s *Set) WithUnseen(err error) *Set {
+	s.unseen = err
+	return s
+}
 
 // Labs are the labs of all engines, by name.
 func (s *Set) Labs(ctx context.Context) (map[string]engine.LabState, error) {
