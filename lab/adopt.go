@@ -78,6 +78,9 @@ func (l *Lab) fetchAuthority(ctx context.Context) error {
 
 // take puts an authority's files into the folder, each at once and whole, the authority's certificate last.
 func (f folder) take(files []engine.File, cli pki.Identity) error {
+	if err := housed(); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(f.tls(), 0o700); err != nil {
 		return fmt.Errorf("make the lab's folder: %w", err)
 	}

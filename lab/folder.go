@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	osuser "os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -37,7 +39,25 @@ func stateFolder() string {
 	if home := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(home) {
 		return filepath.Join(home, "nomadlab")
 	}
-	return filepath.Join(xdg.StateHome, "nomadlab")
+	if filepath.IsAbs(os.Getenv("HOME")) {
+		return filepath.Join(xdg.StateHome, "nomadlab")
+	}
+	// Package xdg would put the keys below the root folder. An account has a home without the variable too.
+	if u, err := osuser.LookupId(strconv.Itoa(os.Geteuid())); err == nil && filepath.IsAbs(u.HomeDir) && filepath.Clean(u.HomeDir) != "/" {
+		return filepath.Join(u.HomeDir, ".local", "state", "nomadlab")
+	}
+	return nowhere
+}
+
+// nowhere is the state folder of a user without a home. Nothing is ever made there.
+const nowhere = "/nonexistent/nomadlab"
+
+// housed returns ErrNoFolder where nothing says where this program's state belongs.
+func housed() error {
+	if stateFolder() == nowhere {
+		return fmt.Errorf("%w: neither XDG_STATE_HOME nor HOME names a folder, and this user has no home: let XDG_STATE_HOME name a folder that you may write to", ErrNoFolder)
+	}
+	return nil
 }
 
 func labsFolder() string { return filepath.Join(stateFolder(), "labs") }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -191,6 +192,22 @@ func reserve(t *testing.T, name string) lab.Reservation {
 		t.Fatal(err)
 	}
 	return r
+}
+
+// TestStateOfAUserWithoutHOME is in the home of the account, and never below the root folder.
+func TestStateOfAUserWithoutHOME(t *testing.T) {
+	t.Setenv("XDG_STATE_HOME", "")
+	account, err := user.Current()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, home := range []string{"", "relative"} {
+		t.Setenv("HOME", home)
+		want := filepath.Join(account.HomeDir, ".local", "state", "nomadlab", "labs", "demo.0a1b")
+		if got := lab.FolderOf("demo", "0a1b").Path(); got != want {
+			t.Errorf("HOME is %q: the folder is %s, want %s", home, got, want)
+		}
+	}
 }
 
 func TestOnlyOneStartsUnderAName(t *testing.T) {

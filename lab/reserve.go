@@ -49,6 +49,9 @@ const lookWithin = 10 * time.Second
 // exclusively does something with the reservations while nobody else looks at them: who tidies up locks each for a moment,
 // and would be taken for the start of a lab.
 func exclusively(do func() error) error {
+	if err := housed(); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(labsFolder(), 0o700); err != nil {
 		return outOfSpace(fmt.Errorf("%w: %w: let XDG_STATE_HOME name a folder that you may write to", ErrNoFolder, err))
 	}
