@@ -176,7 +176,7 @@ func (l *Lab) giveUp(ctx context.Context, cause error) error {
 
 // forUserToMend is true for errors that say what the user can put right, and that no log would explain any further.
 func forUserToMend(err error) bool {
-	for _, kind := range []error{ErrInvalid, engine.ErrNoSpace, image.ErrUnknownVersion, image.ErrUnusableBinary, image.ErrNeedsDocker, image.ErrNoSpace} {
+	for _, kind := range []error{ErrInvalid, engine.ErrNoSpace, image.ErrUnknownVersion, image.ErrNotInRegistry, image.ErrNoRegistry, image.ErrUnusableBinary, image.ErrNeedsDocker, image.ErrNoSpace} {
 		if errors.Is(err, kind) {
 			return true
 		}

@@ -45,6 +45,54 @@ func TestWrongUsageOfCheck(t *testing.T) {
 	}
 }
 
+// TestFlagThatTookTheNext is told from one that has its value, and from what comes after --.
+func TestFlagThatTookTheNext(t *testing.T) {
+	took := "needs a value, and took --"
+	for args, want := range map[string]bool{
+		"check --server-config x --lock --update":                true,
+		"check --server-config x --lock --update=true":           true,
+		"check --out --server-config x":                          true,
+		"up --name --json --subnet x":                            true,
+		"run --all --timeout --keep":                             false, // no duration: refused before
+		"check --server-config nowhere --lock=--update --update": false,
+		"check --quick --safe":                                   false,
+		"status --no-color --engine auto":                        false,
+		"nomad --lab x -- job run --output --help":               false,
+	} {
+		a, _ := faked(t)
+		if r := call(t, a, "", strings.Fields(args)...); strings.Contains(r.errs, took) != want || r.code != exitUsage {
+			t.Errorf("%s: exit code %d, %s", args, r.code, r.errs)
+		}
+	}
+}
+
+// TestPlacesAreLookedAtFirst: a report or a lock that cannot be written is told before anything is started or called. The
+// control is the same call with a place that takes files, which ends for another reason.
+func TestPlacesAreLookedAtFirst(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	good := t.TempDir()
+	for args, want := range map[string]string{
+		"check x --out " + file + "/report":                                               "make the report's folder",
+		"check x --out " + good + "/report":                                               "no such lab",
+		"check --server-config x --update --lock " + file + "/lock.yaml":                  "the lock cannot be written there",
+		"check --server-config /nowhere --update --lock " + good + "/lock.yaml":           "/nowhere",
+		"check --addr https://127.0.0.1:1 --ca a --cert b --key c --out " + file + "/out": "make the report's folder",
+	} {
+		a, _ := faked(t)
+		r := call(t, a, "", strings.Fields(args)...)
+		if r.code != exitUsage {
+			t.Errorf("%s: exit code %d", args, r.code)
+		}
+		contains(t, r.errs, want)
+	}
+	if left, err := os.ReadDir(good + "/report"); err != nil || len(left) > 0 {
+		t.Errorf("the look left %v, %v", left, err)
+	}
+}
+
 func TestListOfChecks(t *testing.T) {
 	all, some := user{}.must(t, "check", "--list"), user{}.must(t, "check", "--list", "--only", "raft")
 	contains(t, all, "CHECK", "PROMISE", "rpc-refuses-cli-certificate", "gossip-refuses-no-key")

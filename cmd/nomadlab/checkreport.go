@@ -2,11 +2,14 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
+
+	"github.com/spf13/cobra"
 
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/report"
@@ -48,6 +51,34 @@ func (f checkFlags) write(c console, r finding.Report) error {
 		c.errs.printf("wrote %s", at)
 	}
 	return nil
+}
+
+// places returns an error where the report or the lock could not be written at the end: nobody should hear of that after the
+// whole run. It makes the report's folder.
+func (f checkFlags) places(cmd *cobra.Command) error {
+	if f.out != "" {
+		if err := os.MkdirAll(f.out, 0o755); err != nil { //nolint:gosec // as above
+			return usagef(cmd, "--out %s: make the report's folder: %w", f.out, err)
+		}
+		if err := takesFiles(f.out); err != nil {
+			return usagef(cmd, "--out %s: the report cannot be written there: %w", f.out, err)
+		}
+	}
+	if f.update {
+		if err := takesFiles(filepath.Dir(f.lock)); err != nil {
+			return usagef(cmd, "--lock %s: the lock cannot be written there: %w", f.lock, err)
+		}
+	}
+	return nil
+}
+
+// takesFiles returns an error where no file can be made in the folder.
+func takesFiles(folder string) error {
+	part, err := os.CreateTemp(folder, ".nomadlab-*")
+	if err != nil {
+		return err
+	}
+	return errors.Join(part.Close(), os.Remove(part.Name()))
 }
 
 // writeWhole writes a file beside its place and then moves it there, so that nobody reads half of it, and a full disk

@@ -88,7 +88,7 @@ func exitCode(err error) int {
 	for _, known := range []error{
 		lab.ErrInvalid, lab.ErrTaken, engines.ErrUnknown, engines.ErrAmbiguous, engine.ErrUnavailable, engine.ErrNoSpace,
 		regress.ErrConfiguration, mutation.ErrUnknown, lock.ErrLock, inspect.ErrCredential, inspect.ErrAddress, inspect.ErrUntrusted,
-		image.ErrUnknownVersion, image.ErrNotInRegistry, image.ErrUnusableBinary, image.ErrNeedsDocker, image.ErrNoSpace,
+		image.ErrUnknownVersion, image.ErrNotInRegistry, image.ErrNoRegistry, image.ErrUnusableBinary, image.ErrNeedsDocker, image.ErrNoSpace,
 	} {
 		if errors.Is(err, known) {
 			return exitUsage

@@ -29,6 +29,7 @@ func TestExitCodes(t *testing.T) {
 		{"engine's disk full", &lab.StartError{Lab: "x", Err: wrapped(engine.ErrNoSpace)}, exitUsage, "no space"},
 		{"build's disk full", wrapped(image.ErrNoSpace), exitUsage, "space"},
 		{"unknown version", &image.UnknownVersionError{Version: "0"}, exitUsage, "unknown Nomad version"},
+		{"image that cannot be had", &lab.StartError{Lab: "x", Err: wrapped(image.ErrNoRegistry)}, exitUsage, "no image registry answers"},
 		{"did not come up", &lab.StartError{Lab: "x", Err: errors.New("no leader")}, exitFailed, "did not come up"},
 		{"passed on", wrapped(&exitError{code: 42}), 42, ""},
 		{"several lines", errors.New("one\ntwo"), exitFailed, "nomadlab: one\n  two\n"},
@@ -116,7 +117,7 @@ func TestInvalidInputStartsNothing(t *testing.T) {
 }
 
 func TestEveryCommandHasAnExample(t *testing.T) {
-	for _, c := range newApp().root().Commands() {
+	for _, c := range newApp().root(nil).Commands() {
 		if c.Example == "" || c.Short == "" {
 			t.Errorf("%s has no example, or no description", c.CommandPath())
 		}

@@ -28,7 +28,7 @@ type app struct {
 
 // execute runs the command and returns its exit code. It prints the error, if there is one to print.
 func (a *app) execute(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) int {
-	root := a.root()
+	root := a.root(args)
 	root.SetArgs(args)
 	root.SetIn(in)
 	root.SetOut(out)
@@ -40,7 +40,7 @@ func (a *app) execute(ctx context.Context, args []string, in io.Reader, out, err
 	return say(ctx, errs, err)
 }
 
-func (a *app) root() *cobra.Command {
+func (a *app) root(args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "nomadlab",
 		Short: "Real Nomad clusters on this machine, up in seconds",
@@ -56,6 +56,8 @@ prove what holds and what does not, and takes everything down again.`,
 		SilenceUsage:  true,
 		Args:          a.unknownCommand,
 		RunE:          a.do(func(cmd *cobra.Command, _ []string) error { return cmd.Help() }),
+
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return swallowed(cmd, args) },
 	}
 	root.SetVersionTemplate("nomadlab {{.Version}}\n")
 	root.PersistentFlags().BoolVar(&a.noColor, "no-color", false, "no colour, as with NO_COLOR in the environment")
@@ -82,6 +84,25 @@ func (a *app) unknownCommand(cmd *cobra.Command, args []string) error {
 		text += ": did you mean " + strings.Join(near, " or ") + "?"
 	}
 	return usagef(cmd, "%s", text)
+}
+
+// swallowed returns an error for a flag that took the next flag for its value, as one does whose value was forgotten. Args are
+// those of the whole command line.
+func swallowed(cmd *cobra.Command, args []string) error {
+	for i, arg := range args[:max(0, len(args)-1)] {
+		if arg == "--" {
+			return nil
+		}
+		name, long := strings.CutPrefix(arg, "--")
+		next, follows := strings.CutPrefix(args[i+1], "--")
+		next, _, _ = strings.Cut(next, "=")
+		flag := cmd.Flag(name)
+		if !long || !follows || next == "" || flag == nil || flag.NoOptDefVal != "" || cmd.Flag(next) == nil {
+			continue
+		}
+		return usagef(cmd, "%s needs a value, and took %s for it: put the value between them", arg, args[i+1])
+	}
+	return nil
 }
 
 // do wraps a subcommand: what fails from here on is no longer wrong usage, unless it says so.
