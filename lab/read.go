@@ -2,9 +2,11 @@ package lab
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -17,32 +19,78 @@ type Document struct {
 	Mutation string `yaml:"mutation,omitempty"`
 }
 
-// ReadDocument reads a lab's file, in YAML. An error wraps ErrInvalid; it names the line of a field that
-// is unknown or of the wrong type, and quotes a value that cannot be read.
-func ReadDocument(path string) (Document, error) {
-	text, err := ReadUserFile(path)
-	if err != nil {
-		return Document{}, fmt.Errorf("%w: read the lab's file: %w", ErrInvalid, err)
+// largestDocument is what a lab's file may have: a device such as /dev/zero has no end.
+const largestDocument = largestYAML
+
+// readUntil reads r to its end, or until ctx ends: a pipe that nobody writes to has none, and neither has a terminal. What is
+// being read then goes on in a goroutine of its own, until this process ends.
+func readUntil(ctx context.Context, open func() (io.Reader, error)) ([]byte, error) {
+	type result struct {
+		text []byte
+		err  error
 	}
-	d, err := DecodeDocument(bytes.NewReader(text))
+	done := make(chan result, 1)
+	go func() {
+		var text []byte
+		r, err := open()
+		if err == nil {
+			text, err = io.ReadAll(io.LimitReader(r, largestDocument+1))
+		}
+		if c, closes := r.(io.Closer); closes && err == nil {
+			err = c.Close()
+		}
+		done <- result{text, err}
+	}()
+	select {
+	case <-ctx.Done():
+		return nil, fmt.Errorf("read the lab's file: %w", context.Cause(ctx))
+	case r := <-done:
+		if r.err == nil && len(r.text) > largestDocument {
+			r.err = fmt.Errorf("it has more than %d bytes", largestDocument)
+		}
+		if r.err != nil {
+			return nil, fmt.Errorf("%w: read the lab's file: %w", ErrInvalid, r.err)
+		}
+		return r.text, nil
+	}
+}
+
+// ReadDocument reads a lab's file, in YAML, until ctx ends. An error wraps ErrInvalid; it names the line of a field that
+// is unknown or of the wrong type, and quotes a value that cannot be read.
+func ReadDocument(ctx context.Context, path string) (Document, error) {
+	text, err := readUntil(ctx, func() (io.Reader, error) {
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, err
+		}
+		return f, nil
+	})
+	if err != nil {
+		return Document{}, err
+	}
+	d, err := decode(text)
 	if err != nil {
 		return Document{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return d, nil
 }
 
-// DecodeDocument reads a lab's file from r. An empty document is the zero Spec. A field that a Document does not have is an
-// error, and so is what CheckYAML refuses.
-func DecodeDocument(r io.Reader) (Document, error) {
-	var d Document
-	text, err := io.ReadAll(io.LimitReader(r, largestYAML+1))
+// DecodeDocument reads a lab's file from r, which it does not close, until ctx ends. An empty document is the zero Spec. A
+// field that a Document does not have is an error, and so is what CheckYAML refuses.
+func DecodeDocument(ctx context.Context, r io.Reader) (Document, error) {
+	text, err := readUntil(ctx, func() (io.Reader, error) { return struct{ io.Reader }{r}, nil })
 	if err != nil {
-		return Document{}, fmt.Errorf("%w: %w", ErrInvalid, err)
+		return Document{}, err
 	}
+	return decode(text)
+}
+
+func decode(text []byte) (Document, error) {
+	var d Document
 	if err := CheckYAML(text); err != nil {
 		return Document{}, fmt.Errorf("%w: %w", ErrInvalid, err)
 	}
-	err = yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(&d)
+	err := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(&d)
 	if err != nil && !errors.Is(err, io.EOF) {
 		text := yaml.FormatError(err, false, true)
 		if strings.Contains(text, `unknown field "weaken"`) {

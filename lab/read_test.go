@@ -1,10 +1,13 @@
 package lab_test
 
 import (
+	"context"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -70,7 +73,7 @@ func TestDecodeDocument(t *testing.T) {
 		"clients left out": {"regions: [{servers: 1}]", lab.Document{Spec: lab.Spec{Regions: []lab.Region{{Servers: new(1)}}}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := lab.DecodeDocument(strings.NewReader(c.text))
+			got, err := lab.DecodeDocument(t.Context(), strings.NewReader(c.text))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -84,7 +87,7 @@ func TestDecodeDocument(t *testing.T) {
 // TestNoClientsIsNotTheDefaultOfClients: a lab without clients must be possible to ask for.
 func TestNoClientsIsNotTheDefaultOfClients(t *testing.T) {
 	for text, want := range map[string]int{"regions: [{clients: 0}]": 0, "regions: [{servers: 1}]": 2} {
-		spec, err := lab.DecodeDocument(strings.NewReader(text))
+		spec, err := lab.DecodeDocument(t.Context(), strings.NewReader(text))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -104,11 +107,11 @@ func TestDecodeDocumentNamesTheLine(t *testing.T) {
 		"twice":                {"name: a\nname: b\n", "name: a\n", "[2:1]"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := lab.DecodeDocument(strings.NewReader(c.text))
+			_, err := lab.DecodeDocument(t.Context(), strings.NewReader(c.text))
 			if !errors.Is(err, lab.ErrInvalid) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want one that wraps ErrInvalid and says %q", err, c.want)
 			}
-			if _, err := lab.DecodeDocument(strings.NewReader(c.right)); err != nil {
+			if _, err := lab.DecodeDocument(t.Context(), strings.NewReader(c.right)); err != nil {
 				t.Errorf("put right, still refused: %v", err)
 			}
 		})
@@ -117,7 +120,7 @@ func TestDecodeDocumentNamesTheLine(t *testing.T) {
 
 // TestTheFormerKeyWeaken is refused with the line that it is in, and the text says what to write instead.
 func TestTheFormerKeyWeaken(t *testing.T) {
-	_, err := lab.DecodeDocument(strings.NewReader("name: demo\nweaken: [tls.http]\n"))
+	_, err := lab.DecodeDocument(t.Context(), strings.NewReader("name: demo\nweaken: [tls.http]\n"))
 	if !errors.Is(err, lab.ErrInvalid) {
 		t.Fatalf("error %v, want one that wraps ErrInvalid", err)
 	}
@@ -126,10 +129,10 @@ func TestTheFormerKeyWeaken(t *testing.T) {
 			t.Errorf("the text does not say %q:\n%v", want, err)
 		}
 	}
-	if _, err := lab.DecodeDocument(strings.NewReader("names: demo\n")); err == nil || strings.Contains(err.Error(), "mutation") {
+	if _, err := lab.DecodeDocument(t.Context(), strings.NewReader("names: demo\n")); err == nil || strings.Contains(err.Error(), "mutation") {
 		t.Errorf("another unknown field: %v, want an error without a word of mutations", err)
 	}
-	got, err := lab.DecodeDocument(strings.NewReader("name: demo\nmutation: server-plain-http\nsettings: [{path: tls.http, value: \"false\"}]\n"))
+	got, err := lab.DecodeDocument(t.Context(), strings.NewReader("name: demo\nmutation: server-plain-http\nsettings: [{path: tls.http, value: \"false\"}]\n"))
 	if err != nil || got.Mutation != "server-plain-http" || len(got.Settings) != 1 {
 		t.Errorf("what the text says to write: %+v, %v", got, err)
 	}
@@ -137,7 +140,7 @@ func TestTheFormerKeyWeaken(t *testing.T) {
 
 func TestReadDocument(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lab.yaml")
-	if _, err := lab.ReadDocument(path); !errors.Is(err, lab.ErrInvalid) || !errors.Is(err, os.ErrNotExist) {
+	if _, err := lab.ReadDocument(t.Context(), path); !errors.Is(err, lab.ErrInvalid) || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a file that is not there: %v", err)
 	}
 	write := func(text string) {
@@ -146,15 +149,45 @@ func TestReadDocument(t *testing.T) {
 		}
 	}
 	write("title: demo\n")
-	if _, err := lab.ReadDocument(path); !errors.Is(err, lab.ErrInvalid) || !strings.Contains(err.Error(), path) {
+	if _, err := lab.ReadDocument(t.Context(), path); !errors.Is(err, lab.ErrInvalid) || !strings.Contains(err.Error(), path) {
 		t.Errorf("a file with an error: %v, want one that names the file", err)
 	}
 	write(wholeDocument)
-	got, err := lab.ReadDocument(path)
+	got, err := lab.ReadDocument(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(wholeRead(), got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestReadDocumentEnds: a pipe that nobody writes to is waited for until the context ends, and a device without an end is
+// refused. The control is the same pipe, with somebody who writes.
+func TestReadDocumentEnds(t *testing.T) {
+	fifo := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	interrupted, cancel := context.WithCancel(t.Context())
+	time.AfterFunc(10*time.Millisecond, cancel)
+	if _, err := lab.ReadDocument(interrupted, fifo); !errors.Is(err, context.Canceled) || errors.Is(err, lab.ErrInvalid) {
+		t.Errorf("interrupted: %v", err)
+	}
+	nothing, _ := io.Pipe()
+	if _, err := lab.DecodeDocument(interrupted, nothing); !errors.Is(err, context.Canceled) {
+		t.Errorf("standard input, interrupted: %v", err)
+	}
+	// Who was given up still has the pipe open to read, so this one's text may go to either: it is a pipe of its own.
+	written := filepath.Join(t.TempDir(), "fifo")
+	if err := syscall.Mkfifo(written, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = os.WriteFile(written, []byte("name: demo\n"), 0o600) }()
+	if d, err := lab.ReadDocument(t.Context(), written); err != nil || d.Name != "demo" {
+		t.Errorf("from a pipe: %+v, %v", d, err)
+	}
+	if _, err := lab.ReadDocument(t.Context(), "/dev/zero"); !errors.Is(err, lab.ErrInvalid) || !strings.Contains(err.Error(), "more than") {
+		t.Errorf("without an end: %v", err)
 	}
 }

@@ -74,7 +74,7 @@ func TestDocumentsThatGrow(t *testing.T) {
 	} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
-		_, err := lab.DecodeDocument(strings.NewReader(c.text))
+		_, err := lab.DecodeDocument(t.Context(), strings.NewReader(c.text))
 		runtime.ReadMemStats(&after)
 		if (err == nil) != (c.want == "") || err != nil && (!strings.Contains(err.Error(), c.want) || !errors.Is(err, lab.ErrInvalid)) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)

@@ -113,9 +113,9 @@ func (f *specFlags) read(cmd *cobra.Command) (lab.Document, error) {
 	case "":
 		return lab.Document{}, nil
 	case "-":
-		return lab.DecodeDocument(cmd.InOrStdin())
+		return lab.DecodeDocument(cmd.Context(), cmd.InOrStdin())
 	default:
-		return lab.ReadDocument(f.file)
+		return lab.ReadDocument(cmd.Context(), f.file)
 	}
 }
 
