@@ -1,7 +1,11 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
+	"io"
 	"os"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
@@ -19,7 +23,7 @@ func (a *app) nomadCommand() *cobra.Command {
 needed on this machine. Its exit code is passed on.
 
 In Docker, files of this machine that the arguments name (FILE, -flag=FILE, @FILE) are copied to
-where it runs, below ` + copied + `, and what it writes to files stays there; without Docker it runs in
+where it runs, below ` + copied + `, and it can write none to your folder; without Docker it runs in
 your folder. Of your environment nothing is passed on, NOMAD_TOKEN and NOMAD_NAMESPACE included: in
 a lab with ACLs it calls with the lab's management token.`,
 		Example: `  nomadlab nomad -- server members
@@ -55,14 +59,45 @@ a lab with ACLs it calls with the lab's management token.`,
 					return err
 				}
 			}
-			return a.console(cmd).inner(func(s engine.Streams) (int, error) {
+			c := a.console(cmd)
+			var said denials
+			err = c.inner(func(s engine.Streams) (int, error) {
+				s.Stdout, s.Stderr = said.also(s.Stdout), said.also(s.Stderr)
 				call.Streams = s
 				return l.RunCLI(cmd.Context(), call)
 			})
+			if err != nil && said.heard.Load() && l.Contained() {
+				c.errs.printf("%s", writesNothing(l.Name()))
+			}
+			return err
 		}),
 	}
 	addLabFlag(cmd, &name, a)
 	return cmd
+}
+
+// denials looks for what a command says that may not write where it runs.
+type denials struct{ heard atomic.Bool }
+
+// also returns a writer that passes on to w what it looks at. A denial that comes in two pieces is missed.
+func (d *denials) also(w io.Writer) io.Writer {
+	return writerFunc(func(p []byte) (int, error) {
+		if bytes.Contains(bytes.ToLower(p), []byte("permission denied")) {
+			d.heard.Store(true)
+		}
+		return w.Write(p)
+	})
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// writesNothing says why a command of Nomad's that writes a file, as `operator snapshot save` and `job init` do, is denied that,
+// and what to do.
+func writesNothing(name string) string {
+	return fmt.Sprintf("nomadlab: if that was about a file that it was to write: in Docker the command runs in a container of its own, which\n"+
+		"  may write nothing to your folder, and goes with it. With a nomad of your own: eval \"$(nomadlab env %s)\", then run it here.", name)
 }
 
 // addLabFlag adds the flag that names the lab of a command that takes further arguments.

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"nomadlab.internal/lab/engine/engines"
 )
 
 const job = `job "j" {
@@ -25,11 +27,26 @@ func tryNomad(t *testing.T, u user, name string) {
 	}
 	contains(t, here.must(t, "nomad", "--lab", name, "--", "job", "validate", "./web.nomad.hcl"), "Job validation successful")
 	tryFilesAnywhere(t, u, name)
+	tryWriting(t, u, here, name)
 	if r := u.call(t, job, "nomad", name, "--", "job", "validate", "-"); r.code != exitFine {
 		t.Errorf("a job on standard input: %+v", r)
 	}
 	if r := here.call(t, "", "nomad", name, "--", "job", "validate", "./gone.nomad.hcl"); r.code != 1 || strings.Contains(r.errs, "nomadlab:") {
 		t.Errorf("a file that does not exist: %+v", r)
+	}
+}
+
+// tryWriting: a command that writes a file does so in the user's folder, or is denied it and says what to do. The control is one
+// that fails for another reason, of which nothing is said.
+func tryWriting(t *testing.T, u, here user, name string) {
+	const hint = "With a nomad of your own"
+	r := here.call(t, "", "nomad", name, "--", "operator", "snapshot", "save", "saved.snap")
+	_, lost := os.Stat(filepath.Join(here.folder, "saved.snap"))
+	if contained := u.engine == engines.Docker; strings.Contains(r.errs, hint) != contained || (lost == nil) == contained || (r.code == exitFine) == contained {
+		t.Errorf("a snapshot: %+v, the file: %v", r, lost)
+	}
+	if r := here.call(t, "", "nomad", name, "--", "job", "status", "none"); r.code == exitFine || strings.Contains(r.errs, hint) {
+		t.Errorf("no such job: %+v", r)
 	}
 }
 
