@@ -56,13 +56,9 @@ stronger, so that the lock is out of date. With --update it writes the lock, and
 			return optionalName(cmd, args)
 		},
 		RunE: a.do(func(cmd *cobra.Command, args []string) error {
-			if f.list {
-				return a.listChecks(cmd, f)
-			}
-			if err := f.places(cmd); err != nil {
-				return err
-			}
 			switch {
+			case f.list:
+				return a.listChecks(cmd, f)
 			case f.config.given():
 				return a.with(func(cmd *cobra.Command, _ []string, e *engines.Set) error { return a.checkConfiguration(cmd, e, f) })(cmd, args)
 			case len(f.remote.Addresses) > 0:

@@ -67,7 +67,7 @@ func (f *checkFlags) cluster() inspect.Remote {
 	return r
 }
 
-// validate tells what does not go together.
+// validate tells what does not go together, and what could not be written.
 func (f *checkFlags) validate(cmd *cobra.Command, args []string) error {
 	for _, fits := range []func(*cobra.Command, []string) error{f.fitFormats, f.fitRemote, f.fitConfig} {
 		if err := fits(cmd, args); err != nil {
@@ -77,7 +77,10 @@ func (f *checkFlags) validate(cmd *cobra.Command, args []string) error {
 	if _, err := f.chosen(); err != nil {
 		return asUsage(cmd, err)
 	}
-	return nil
+	if f.list {
+		return nil
+	}
+	return f.places(cmd)
 }
 
 func (f *checkFlags) fitFormats(cmd *cobra.Command, _ []string) error {
