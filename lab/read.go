@@ -19,9 +19,6 @@ type Document struct {
 	Mutation string `yaml:"mutation,omitempty"`
 }
 
-// largestDocument is what a lab's file may have: a device such as /dev/zero has no end.
-const largestDocument = largestYAML
-
 // readUntil reads r to its end, or until ctx ends: a pipe that nobody writes to has none, and neither has a terminal. What is
 // being read then goes on in a goroutine of its own, until this process ends.
 func readUntil(ctx context.Context, open func() (io.Reader, error)) ([]byte, error) {
@@ -34,7 +31,7 @@ func readUntil(ctx context.Context, open func() (io.Reader, error)) ([]byte, err
 		var text []byte
 		r, err := open()
 		if err == nil {
-			text, err = io.ReadAll(io.LimitReader(r, largestDocument+1))
+			text, err = io.ReadAll(io.LimitReader(r, largestYAML+1)) // a device such as /dev/zero has no end
 		}
 		if c, closes := r.(io.Closer); closes && err == nil {
 			err = c.Close()
@@ -45,9 +42,6 @@ func readUntil(ctx context.Context, open func() (io.Reader, error)) ([]byte, err
 	case <-ctx.Done():
 		return nil, fmt.Errorf("read the lab's file: %w", context.Cause(ctx))
 	case r := <-done:
-		if r.err == nil && len(r.text) > largestDocument {
-			r.err = fmt.Errorf("it has more than %d bytes", largestDocument)
-		}
 		if r.err != nil {
 			return nil, fmt.Errorf("%w: read the lab's file: %w", ErrInvalid, r.err)
 		}
