@@ -37,10 +37,16 @@ func wrongSettings(checks []posture.Spec, all []mutation.Mutation, seen []mutati
 		}
 		for _, s := range seen {
 			at := slices.IndexFunc(all, func(m mutation.Mutation) bool { return m.ID == s.Mutation })
-			if at < 0 || len(all[at].Settings) != 1 {
+			if at < 0 {
 				continue
 			}
 			m := all[at]
+			if len(m.Settings) != 1 { // it takes several lines to make the check fail, of which it names one at least
+				for _, setting := range m.Settings {
+					matter[setting] = matter[setting] || slices.Contains(s.Fails, c.ID)
+				}
+				continue
+			}
 			setting := m.Settings[0]
 			fails := slices.Contains(s.Fails, c.ID) || slices.Contains(s.Elsewhere, c.ID)
 			if fails && !slices.Contains(c.Settings, setting) {
