@@ -1,6 +1,7 @@
 package lock
 
 import (
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -23,17 +24,17 @@ func newNames(r finding.Report) names {
 			n.roles[node.Name] = node.Role
 		}
 	}
-	for _, f := range r.Findings {
-		n.roles[f.Node] += "" // one that the cluster does not list has a name too
-	}
-	var words []string
+	words := map[string]bool{}
 	for name := range n.roles {
-		if name != "" {
-			words = append(words, regexp.QuoteMeta(name))
-		}
+		words[regexp.QuoteMeta(name)] = name != ""
 	}
+	for _, f := range r.Findings { // one that the cluster does not list has a name too, but for the user's files
+		n.roles[f.Node] += ""
+		words[regexp.QuoteMeta(f.Node)] = f.Node != "" && f.Plane != planeFiles
+	}
+	maps.DeleteFunc(words, func(_ string, is bool) bool { return !is })
 	if len(words) > 0 {
-		n.find = regexp.MustCompile(`(^|[^\w.-])(?:` + strings.Join(words, "|") + `)($|[^\w.-]|\.(?:\W|$))`) // a point may be a name's, or the sentence's end
+		n.find = regexp.MustCompile(`(^|[^\w.-])(?:` + strings.Join(slices.Sorted(maps.Keys(words)), "|") + `)($|[^\w.-]|\.(?:\W|$))`) // a point may be a name's, or the sentence's end
 	}
 	return n
 }
@@ -69,6 +70,9 @@ var varying = regexp.MustCompile(strings.Join([]string{
 	`\b[0-9a-f]{12,}\b`,
 	`\b\d{4,}\b`,
 }, "|"))
+
+// planeFiles is that of the user's own files, which stand in the place of an agent.
+const planeFiles = "files"
 
 // longest bounds a reason: a lock is made to be read.
 const longest = 120
