@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/agentconf"
 )
 
 // TestConfiguredInOneFile: a certificate and its key may stand in one file, as many agents have them.
@@ -42,8 +43,8 @@ func TestConfiguredSuites(t *testing.T) {
 		"": false,
 	} {
 		spec := configured("")
-		file := &spec.Configuration.Server.Files[0]
-		file.Text = append(file.Text, []byte("tls { tls_cipher_suites = \""+suites+"\" }\n")...)
+		server := &spec.Configuration.Server
+		server.Files = append(server.Files, agentconf.File{Name: "mine/suites.hcl", Text: []byte("tls { tls_cipher_suites = \"" + suites + "\" }\n")})
 		made, err := lab.Provision(mustPlan(t, spec))
 		if err != nil {
 			t.Fatal(err)
