@@ -71,7 +71,7 @@ func checkAddress(t *testing.T, u user, name string, secrets []string) {
 		t.Errorf("without a token: exit code %d", r.code)
 	}
 	r = u.call(t, "", append(flags, "--quick", "--only", "cluster,*-https-refuses-*", "--addr", "https://"+l.Servers()[0].Address().String()+":1")...)
-	contains(t, r.out, "could not be tried", "did not answer when the run began", "1 server, 1 client, 1 agent")
+	contains(t, r.out, "could not be tried", "did not answer at its HTTP port when the run began", "1 server, 1 client, 1 agent")
 	if r.code != exitUnproved {
 		t.Errorf("with an address at which nobody is: exit code %d", r.code)
 	}
@@ -106,6 +106,7 @@ func checkBadAddress(t *testing.T, u user, l *lab.Lab, server string) {
 		"nobody there":       {"https://" + nobody, sound, exitUnproved, "no agent answers: https://" + nobody},
 		"no address":         {server, sound, exitUsage, "give it as https://HOST:PORT"},
 		"the RPC port":       {"https://" + rpc, sound, exitUnproved, "no agent answers"},
+		"a password":         {"https://me:geheim@" + server, sound, exitUsage, "there is a user or a password in it"},
 		"other key":          {"https://" + server, unfit, exitUsage, "is not the key of"},
 		"expired":            {"https://" + server, expired, exitUsage, "expired on " + time.Now().Format("2006")},
 		"of another cluster": {"https://" + server, other, exitUsage, "the agent's certificate cannot be trusted"},

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/pki"
@@ -22,6 +23,9 @@ import (
 // returned too, with ErrNoAnswer. shown is the chain that it presented, its own certificate first; nil without TLS.
 func (r Remote) meet(ctx context.Context, given string, c pki.Credential) (agent probe.Target, shown []*x509.Certificate, err error) {
 	at, err := url.Parse(given)
+	if strings.Contains(given, "@") { // what stands before it may be a secret, so it is not repeated
+		return probe.Target{}, nil, fmt.Errorf("%w: there is a user or a password in it, which Nomad has none of: give it as https://HOST:PORT", ErrAddress)
+	}
 	if err != nil || at.Host == "" || at.Port() == "" || at.Scheme != "https" && at.Scheme != "http" {
 		return probe.Target{}, nil, fmt.Errorf("%w: %q: give it as https://HOST:PORT, for example https://10.0.0.5:4646", ErrAddress, given)
 	}

@@ -68,6 +68,9 @@ func TestMaterial(t *testing.T) {
 		breaks []string
 	}{
 		"none": {func(*kept) {}, nil},
+		"a server's key in the file of authorities that clients read too": {func(k *kept) {
+			k.files["ca.pem"] += k.files["server-key.pem"]
+		}, []string{"handed-in-keys-serve-one-role"}},
 		"another authority": {func(k *kept) {
 			k.files["ca.pem"] += string(newAuthority(t, "Another CA").CertificatePEM())
 		}, []string{"server-ca-file-has-no-other-authority", "client-ca-file-has-no-other-authority"}},

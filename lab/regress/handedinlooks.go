@@ -70,17 +70,52 @@ func gossipInClients(h held) []string {
 	return []string{"the clients' files have a gossip key"}
 }
 
-// authorityBeside finds keys of authorities in the folder of the role's key and below it. A key is known by its public half,
-// whatever its file is called.
+// authorityBeside finds keys of authorities in the files that the role's agents read, in the folder of their key and below it. A
+// key is known by its public half, whatever its file is called.
 func authorityBeside(h held) []string {
 	var out []string
-	for _, key := range h.of(h.role, PartKey) {
+	for _, m := range h.material {
+		if !h.has(h.role, m) && !h.isBeside(h.role, m) {
+			continue
+		}
+		if a := keyOfAuthority(m, h.material); a != nil {
+			out = append(out, fmt.Sprintf("%s holds the key of %s", m.Path, pki.NameText(a.RawSubject)))
+		}
+	}
+	return once(out)
+}
+
+// has reports whether the role's agents read the file.
+func (h held) has(role pki.Role, m Material) bool {
+	return slices.ContainsFunc(h.material, func(own Material) bool {
+		return own.Role == role && own.Part != PartNone && sameFile(own.Path, m.Path)
+	})
+}
+
+// isBeside reports whether the file lies in the folder of the role's key, or below it.
+func (h held) isBeside(role pki.Role, m Material) bool {
+	return slices.ContainsFunc(h.of(role, PartKey), func(key Material) bool { return isBelow(filepath.Dir(key.Path), m.Path) })
+}
+
+// strayKeys finds keys of one role's certificates with the other role's agents: in the files that they read, or beside their key.
+// Where both roles' files were handed in in one folder, what lies beside what says nothing of the agents' hosts.
+func strayKeys(h held) []string {
+	var out []string
+	for _, roles := range [][2]pki.Role{{pki.Server, pki.Client}, {pki.Client, pki.Server}} {
+		holder, other := roles[0], roles[1]
+		apart := !slices.ContainsFunc(h.of(other, PartKey), func(key Material) bool { return h.isBeside(holder, key) }) &&
+			!slices.ContainsFunc(h.of(holder, PartKey), func(key Material) bool { return h.isBeside(other, key) })
 		for _, m := range h.material {
-			if !isBelow(filepath.Dir(key.Path), m.Path) {
+			if !h.has(holder, m) && (!apart || !h.isBeside(holder, m)) {
 				continue
 			}
-			if a := keyOfAuthority(m, h.material); a != nil {
-				out = append(out, fmt.Sprintf("%s holds the key of %s", m.Path, pki.NameText(a.RawSubject)))
+			for _, c := range h.of(other, PartCertificate) {
+				isOf := func(key crypto.PublicKey) bool {
+					return len(c.Certificates) > 0 && pki.SameKey(key, c.Certificates[0].PublicKey)
+				}
+				if slices.ContainsFunc(m.Keys, isOf) {
+					out = append(out, fmt.Sprintf("%s, which is with %ss, holds the private key of %s", m.Path, holder, c.Path))
+				}
 			}
 		}
 	}
@@ -221,7 +256,7 @@ func sharedKeys(h held) []string {
 			agents.add(key, string(m.Role), m.Path)
 		}
 	}
-	return once(append(certificates.shared("is in the certificates of"), agents.shared("is the private key of")...))
+	return once(slices.Concat(certificates.shared("is in the certificates of"), agents.shared("is the private key of"), strayKeys(h)))
 }
 
 // keyUses are what each key is for.

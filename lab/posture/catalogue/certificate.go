@@ -120,10 +120,7 @@ func (i Ingredients) namesOf(role pki.Role) []sight {
 		{
 			id: "names-no-second-region", title: "names no other region", severity: posture.High,
 			why:  "a certificate that names two regions is let in by both, to Raft too (verified against Nomad 1.11.3)",
-			what: "the name of another region", in: anyName(func(name string) bool {
-				r, is := ParseRoleName(name)
-				return is && r.Region != i.region()
-			}),
+			what: "the name of another region", in: i.otherRegion,
 			decoy: presenting("whose certificate names another region", named(string(role)+".elsewhere.nomad")),
 		},
 		{
@@ -138,12 +135,34 @@ func (i Ingredients) namesOf(role pki.Role) []sight {
 			id: "names-its-own-role", title: "names its own role and region", severity: posture.Critical,
 			why:  "a server's certificate on a client works without a word, and hands the powers of a server to every root task there (verified against Nomad 1.11.3)",
 			what: "the lack of the name " + own, in: func(c *x509.Certificate) (bool, string) {
-				return !slices.Contains(names(c), own), "the names " + strings.Join(names(c), ", ")
+				is := func(name string) bool {
+					r, has := ParseRoleName(name)
+					return name == own || has && i.anyRegion() && r.Role == string(role)
+				}
+				return !slices.ContainsFunc(names(c), is), "the names " + strings.Join(names(c), ", ")
 			},
 			decoy: presenting("whose certificate does not name "+own, sound(other, i.region())),
 		})
 	}
 	return all
+}
+
+// anyRegion reports whether agents may be of any region: of a cluster that somebody else brought up it is known by their
+// certificates alone.
+func (i Ingredients) anyRegion() bool { return len(i.Peers) == 0 }
+
+// otherRegion finds a certificate with a name of another region than its agent's; where that may be any, one of two regions.
+func (i Ingredients) otherRegion(c *x509.Certificate) (bool, string) {
+	var regions []string
+	if !i.anyRegion() {
+		regions = append(regions, i.region())
+	}
+	for _, name := range names(c) {
+		if r, is := ParseRoleName(name); is && !slices.Contains(regions, r.Region) {
+			regions = append(regions, r.Region)
+		}
+	}
+	return len(regions) > 1, "the names " + strings.Join(names(c), ", ")
 }
 
 // traits are what no agent's certificate must be, whatever its role.

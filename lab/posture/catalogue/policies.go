@@ -33,8 +33,8 @@ type rules struct {
 		Name         string
 		Capabilities []string
 	}
-	Agent, Node, Quota, Plugin *struct{ Policy string }
-	Operator                   *struct {
+	Agent, Node, Quota, Plugin, Sentinel *struct{ Policy string }
+	Operator                             *struct {
 		Policy       string
 		Capabilities []string
 	}
@@ -67,12 +67,17 @@ func (g grant) String() string {
 	return g.may + " for " + where
 }
 
-// grants are all that the rules grant, in their order.
+// grants are all that the rules grant, in their order. What one rule denies at a place, none grants there (acl/acl.go, NewACL).
 func (r rules) grants() []grant {
 	var all []grant
+	denied := map[grant]bool{}
 	add := func(g grant, capabilities ...string) {
+		if slices.Contains(capabilities, "deny") {
+			denied[g] = true
+			return
+		}
 		for _, c := range capabilities {
-			if g.may = c; c != "deny" && c != "" {
+			if g.may = c; c != "" {
 				all = append(all, g)
 			}
 		}
@@ -95,7 +100,7 @@ func (r rules) grants() []grant {
 	for _, l := range []struct {
 		block string
 		level *struct{ Policy string }
-	}{{"agent", r.Agent}, {"node", r.Node}, {"quota", r.Quota}, {"plugin", r.Plugin}} {
+	}{{"agent", r.Agent}, {"node", r.Node}, {"quota", r.Quota}, {"plugin", r.Plugin}, {"sentinel", r.Sentinel}} {
 		if l.level != nil {
 			add(grant{block: l.block}, l.level.Policy)
 		}
@@ -103,7 +108,10 @@ func (r rules) grants() []grant {
 	if o := r.Operator; o != nil {
 		add(grant{block: "operator"}, append([]string{o.Policy}, o.Capabilities...)...)
 	}
-	return all
+	return slices.DeleteFunc(all, func(g grant) bool {
+		g.may = ""
+		return denied[g]
+	})
 }
 
 // ofVariables reports whether the grant is about variables, in which secrets are.
@@ -114,7 +122,13 @@ func (g grant) reads() bool {
 	return slices.Contains([]string{
 		"read", "list", "list-jobs", "parse-job", "read-job", "read-job-scaling", "list-scaling-policies", "read-scaling-policy",
 		"csi-list-volume", "csi-read-volume", "host-volume-read", "mount-readonly", "keyring-read",
+		"license-read", "sentinel-read",
 	}, g.may)
+}
+
+// looks reports whether the grant changes nothing: it reads, or it sees what workloads write and what servers hold.
+func (g grant) looks() bool {
+	return g.reads() || slices.Contains([]string{"read-logs", "read-fs", "snapshot-save"}, g.may)
 }
 
 // policies are what ACL policies grant, read from the policies themselves: what is tried elsewhere is tried at one place, and a
@@ -135,14 +149,14 @@ func (i Ingredients) policies() []posture.Spec {
 	return append([]posture.Spec{
 		anonymous("changes-nothing", "changes nothing anywhere", "to change something", "whoever has a certificate may do what it grants, in any namespace that a pattern of it fits",
 			posture.Critical, `{"RulesJSON":{"Namespaces":[{"Name":"p*","Capabilities":["submit-job"]}]}}`,
-			func(g grant) bool { return !g.ofVariables() && !g.reads() }),
+			func(g grant) bool { return !g.ofVariables() && !g.looks() }),
 		anonymous("opens-no-variables", "opens variables nowhere", "of variables", "variables are where secrets are kept, those of a job at nomad/jobs and below",
 			posture.Critical, `{"RulesJSON":{"Namespaces":[{"Name":"default","Variables":{"Paths":[{"PathSpec":"nomad/jobs/*","Capabilities":["read"]}]}}]}}`,
 			grant.ofVariables),
 		anonymous("reads-nothing", "reads nothing anywhere", "to read something", "jobs tell what runs where, with which addresses and arguments, to whoever has a certificate",
 			posture.High, `{"RulesJSON":{"Namespaces":[{"Name":"p*","Capabilities":["read-job"]}]}}`,
-			func(g grant) bool { return !g.ofVariables() && g.reads() }),
-	}, i.boundPolicies())
+			func(g grant) bool { return !g.ofVariables() && g.looks() }),
+	}, i.boundPolicies()...)
 }
 
 // seeksAnonymousGrant finds a grant of the anonymous policy. What can be tried by a read is tried where it is granted, and is
@@ -204,15 +218,17 @@ const grantsTried = 12
 
 // try asks for what is granted, where a read can, and says whether it is.
 func (g grant) try(ctx context.Context, t probe.Target, as probe.Caller) (word string, is bool) {
-	place := url.QueryEscape(strings.ReplaceAll(g.place, "*", noName))
+	place := url.QueryEscape(g.place)
 	var ask probe.Ask
 	switch {
+	case strings.Contains(g.place+g.path, "*"): // another rule may deny the one name at which it would be tried
+		return g.String() + " (by its text)", true
 	case g.block == "namespace" && g.may == "list-jobs":
 		ask = get("/v1/jobs?namespace=" + place + "&" + stale)
 	case g.block == "namespace" && g.may == "read-job":
 		ask = get(job("")+"?namespace="+place+"&"+stale, "job not found")
 	case g.block == "variables" && g.may == "read":
-		path := (&url.URL{Path: strings.ReplaceAll(g.path, "*", noName)}).EscapedPath()
+		path := (&url.URL{Path: g.path}).EscapedPath()
 		ask = get("/v1/var/"+path+"?namespace="+place+"&"+stale, "variable not found")
 	default:
 		return g.String() + " (by its text)", true
@@ -233,20 +249,28 @@ type boundPolicy struct {
 	JobACL *struct{ Namespace, JobID string }
 }
 
-// boundPolicies is whether a policy that is bound to a job makes whoever breaks into one of its tasks an operator: it is for the
+// boundPolicies are whether a policy that is bound to a job makes whoever breaks into one of its tasks an operator: it is for the
 // job's own namespace, and for no more than looking at agents and servers.
-func (i Ingredients) boundPolicies() posture.Spec {
+func (i Ingredients) boundPolicies() []posture.Spec {
 	h := i.reader()
 	if i.NoACL {
 		h = h.lacking("the cluster has no ACL system, so it has no policies")
 	}
-	return tried(posture.Spec{
-		ID: "policies-of-jobs-rule-no-others", Title: "no policy that is bound to a job changes other namespaces, agents or servers, or reads all their variables",
-		Kind: posture.Safe, Severity: posture.Critical, Once: true, Roles: []pki.Role{pki.Server}, Want: posture.Want{probe.Absent},
-		Settings: []string{aclEnabled},
-		Why: "each task of the job holds an identity with these rights, and so does whoever breaks into it " +
-			"(nomad/auth/auth.go, ResolvePoliciesForClaims; verified against Nomad 1.11.3)",
-	}, h.does(seeksRulers), h.does(seeksManagement))
+	spec := func(id, title string, severity posture.Severity, why string, bad func(grant, string) bool) posture.Spec {
+		return tried(posture.Spec{
+			ID: "policies-of-jobs-" + id, Title: "no policy that is bound to a job " + title,
+			Kind: posture.Safe, Severity: severity, Once: true, Roles: []pki.Role{pki.Server}, Want: posture.Want{probe.Absent},
+			Settings: []string{aclEnabled},
+			Why:      why + " (nomad/auth/auth.go, ResolvePoliciesForClaims; verified against Nomad 1.11.3)",
+		}, h.does(func(as probe.Caller) probe.Probe { return seeksBound(as, bad) }), h.does(seeksManagement))
+	}
+	return []posture.Spec{
+		spec("rule-no-others", "changes other namespaces, agents or servers, or reads the variables of their jobs", posture.Critical,
+			"each task of the job holds an identity with these rights, and so does whoever breaks into it", grant.rules),
+		spec("change-no-nodes", "changes nodes", posture.Medium,
+			"whoever breaks into a task drains nodes, and makes introduction tokens, with which others become clients; an autoscaler of clients needs it all the same",
+			func(g grant, _ string) bool { return g.block == "node" && !g.reads() }),
+	}
 }
 
 // seeksManagement finds that the caller's token is one that sees every policy: another lists its own alone.
@@ -259,21 +283,28 @@ func seeksManagement(as probe.Caller) probe.Probe {
 }
 
 // rules reports whether the grant reaches beyond the job's own namespace: what changes things there, but for how many of a job
-// there are, which an autoscaler sets; and what reads all variables.
+// there are, which an autoscaler sets; and what reads the variables of jobs.
 func (g grant) rules(own string) bool {
 	switch g.block {
 	case "namespace":
-		return g.place != own && !g.reads() && g.may != "scale-job" && g.may != "submit-recommendation"
+		return g.place != own && !g.looks() && g.may != "scale-job" && g.may != "submit-recommendation"
 	case "variables":
-		return g.place != own && (!g.reads() || g.may == "read" && g.path == "*")
-	case "agent", "operator":
+		return g.place != own && (!g.reads() || g.may == "read" && g.ofJobs())
+	case "agent", "operator", "node_pool", "quota", "sentinel":
 		return !g.reads()
 	}
 	return false
 }
 
-// seeksRulers finds a policy that is bound to a job, and rules beyond it.
-func seeksRulers(as probe.Caller) probe.Probe {
+// ofJobs reports whether the path fits variables that a job's tasks read unasked: at nomad/jobs and below.
+func (g grant) ofJobs() bool {
+	const jobs = "nomad/jobs"
+	prefix, _, pattern := strings.Cut(g.path, "*")
+	return strings.HasPrefix(prefix, jobs) || pattern && strings.HasPrefix(jobs+"/", prefix)
+}
+
+// seeksBound finds a policy that is bound to a job, and has such a grant.
+func seeksBound(as probe.Caller, bad func(g grant, own string) bool) probe.Probe {
 	list := func(into *[]boundPolicy) probe.Probe {
 		return probe.HTTPLook(get(policiesPath), as, probe.AnswerLook{
 			For: "policies that are bound to jobs", In: listing(func(all []boundPolicy) (bool, string, error) {
@@ -292,20 +323,20 @@ func seeksRulers(as probe.Caller) probe.Probe {
 		if len(bound) > policiesRead {
 			return blind(o, fmt.Sprintf("there are %d policies that are bound to jobs, and %d are read at most", len(bound), policiesRead))
 		}
-		return readBound(ctx, t, as, bound, o)
+		return readBound(ctx, t, as, bound, bad, o)
 	}).Classed(first.Effect()).Only(first.Inapplicable)
-	p.Timeout = (1 + policiesRead) * probe.DefaultTimeout
+	p.Timeout = 10 * probe.DefaultTimeout
 	return p
 }
 
 // policiesRead bounds how many policies are read: in a cluster with more, it is not known what they grant.
-const policiesRead = 60
+const policiesRead = 1000
 
 // readBound is the list, with what was found as the policies were read one by one.
-func readBound(ctx context.Context, t probe.Target, as probe.Caller, bound []boundPolicy, o probe.Observation) probe.Observation {
+func readBound(ctx context.Context, t probe.Target, as probe.Caller, bound []boundPolicy, bad func(grant, string) bool, o probe.Observation) probe.Observation {
 	var words []string
 	for _, policy := range bound {
-		one := policy.seeksRule(as).Observe(ctx, t)
+		one := policy.seeks(as, bad).Observe(ctx, t)
 		switch one.Outcome {
 		case probe.Found:
 			words = append(words, fmt.Sprintf("%s, of job %q in %q: %s", policy.Name, policy.JobACL.JobID, policy.JobACL.Namespace, one.Received))
@@ -321,17 +352,17 @@ func readBound(ctx context.Context, t probe.Target, as probe.Caller, bound []bou
 	return o
 }
 
-// seeksRule finds what the policy grants beyond the namespace of its job.
-func (p boundPolicy) seeksRule(as probe.Caller) probe.Probe {
+// seeks finds such a grant of the policy.
+func (p boundPolicy) seeks(as probe.Caller, bad func(grant, string) bool) probe.Probe {
 	own := cmp.Or(p.JobACL.Namespace, "default")
 	return probe.HTTPLook(get("/v1/acl/policy/"+url.PathEscape(p.Name)+"?"+stale), as, probe.AnswerLook{
-		For: "rights beyond the namespace " + own, In: listing(func(told struct{ RulesJSON *rules }) (bool, string, error) {
+		For: "rights that are not for the job of " + own, In: listing(func(told struct{ RulesJSON *rules }) (bool, string, error) {
 			if told.RulesJSON == nil {
 				return false, "", errors.New("the policy is told without its rules")
 			}
 			var grants []string
 			for _, g := range told.RulesJSON.grants() {
-				if g.rules(own) {
+				if bad(g, own) {
 					grants = append(grants, g.String())
 				}
 			}
