@@ -67,6 +67,19 @@ func (f Files) Secrets() []Secret {
 	return out
 }
 
+// Paths are the paths of all lines that stand in the files, each once and in their order.
+func (f Files) Paths() []string {
+	var out []string
+	for _, t := range f.readable() {
+		t.root.each(nil, func(names []string, _ place) {
+			if path := Path(names...); !slices.Contains(out, path) {
+				out = append(out, path)
+			}
+		})
+	}
+	return out
+}
+
 // each hands over every place that is no block, with its path.
 func (b *body) each(above []string, do func(names []string, p place)) {
 	for index, i := range b.items {

@@ -9,6 +9,8 @@ type Configuration struct {
 	Files []ConfigurationFile `json:"files"`
 	// Settings are what the files set, merged, by role and path.
 	Settings []Setting `json:"settings"`
+	// Others are the settings that the files set and no promise rests on, by role and path; empty: there are none.
+	Others []Setting `json:"others,omitempty"`
 	// Replaced are the lines that were not used as they stand; empty: all were.
 	Replaced []Replaced `json:"replaced,omitempty"`
 }

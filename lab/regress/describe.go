@@ -21,7 +21,8 @@ func describe(v variant, p lab.Plan) *finding.Configuration {
 		for _, f := range files {
 			c.Files = append(c.Files, finding.ConfigurationFile{Role: string(role), Path: f.Name})
 		}
-		c.Settings = append(c.Settings, settings(role, files)...)
+		c.Settings = append(c.Settings, settings(role, files, guarded())...)
+		c.Others = append(c.Others, settings(role, files, unguarded(files))...)
 		for _, n := range p.Nodes {
 			if n.Role != role {
 				continue
@@ -37,17 +38,33 @@ func describe(v variant, p lab.Plan) *finding.Configuration {
 	return c
 }
 
-// settings are the lines that promises rest on, as the role's agents have them when all files are merged.
-func settings(role pki.Role, files agentconf.Files) []finding.Setting {
+// unguarded are the paths of the files' lines that no check's promise rests on.
+func unguarded(files agentconf.Files) []string {
+	known := guarded()
+	return slices.DeleteFunc(files.Paths(), func(path string) bool {
+		return slices.ContainsFunc(known, func(of string) bool {
+			return strings.EqualFold(path, of) || strings.HasPrefix(strings.ToLower(path), strings.ToLower(of)+".")
+		})
+	})
+}
+
+// settings are those lines, as the role's agents have them when all files are merged.
+func settings(role pki.Role, files agentconf.Files, paths []string) []finding.Setting {
+	var secrets []string
+	for _, s := range files.Secrets() {
+		secrets = append(secrets, s.Setting)
+	}
 	var out []finding.Setting
-	for _, path := range guarded() {
+	for _, path := range paths {
 		counts, stands := files.Counts(path)
 		if !stands {
 			continue
 		}
-		out = append(out, finding.Setting{
-			Role: string(role), Path: path, Value: canonical(path, merged(files, path, counts.Value)), File: counts.File, Line: counts.Number,
-		})
+		value := canonical(path, merged(files, path, counts.Value))
+		if slices.Contains(secrets, path) {
+			value = "<redacted>"
+		}
+		out = append(out, finding.Setting{Role: string(role), Path: path, Value: value, File: counts.File, Line: counts.Number})
 	}
 	slices.SortFunc(out, func(a, b finding.Setting) int { return cmp.Compare(a.Path, b.Path) })
 	return out

@@ -2,6 +2,8 @@ package regress_test
 
 import (
 	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -26,7 +28,7 @@ func TestSettings(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all := regress.Settings(s)
+		all := slices.Concat(regress.Settings(s), regress.Others(s))
 		for i := range all {
 			if all[i].Line == 0 || all[i].File == "" {
 				t.Errorf("%s stands nowhere: %+v", all[i].Path, all[i])
@@ -45,6 +47,31 @@ func TestSettings(t *testing.T) {
 	for _, form := range []string{"json", "split", "one-file"} {
 		if diff := cmp.Diff(want, read(form)); diff != "" {
 			t.Errorf("%s (-hardened +%s):\n%s", form, form, diff)
+		}
+	}
+}
+
+// TestOtherSettingsHoldNoSecret: what no promise rests on is told too, but for secrets, which are known by their settings.
+func TestOtherSettingsHoldNoSecret(t *testing.T) {
+	at := filepath.Join(t.TempDir(), "server.hcl")
+	text := "data_dir = \"/opt/x\"\nclient {\n  host_volume \"a\" { path = \"/\" }\n}\nconsul { auth = \"me:geheim\" }\n" +
+		"telemetry { circonus_api_token = \"geheim\" }\nserver { enabled = true }\n"
+	if err := os.WriteFile(at, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := regress.Read(regress.Paths{Server: []string{at}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := map[string]string{}
+	for _, o := range slices.Concat(regress.Settings(s), regress.Others(s)) {
+		told[o.Path] = o.Value
+	}
+	for path, want := range map[string]string{
+		"client.host_volume.a.path": "/", "data_dir": "/opt/x", "consul.auth": "<redacted>", "telemetry.circonus_api_token": "<redacted>",
+	} {
+		if told[path] != want {
+			t.Errorf("%s is told as %q, want %q", path, told[path], want)
 		}
 	}
 }

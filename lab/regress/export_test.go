@@ -58,7 +58,16 @@ func Mutated(m mutation.Mutation, s Source) Source {
 func Settings(s Source) []finding.Setting {
 	var all []finding.Setting
 	for _, role := range s.roles() {
-		all = append(all, settings(role, s.files(role))...)
+		all = append(all, settings(role, s.files(role), guarded())...)
+	}
+	return all
+}
+
+// Others are those that no promise rests on.
+func Others(s Source) []finding.Setting {
+	var all []finding.Setting
+	for _, role := range s.roles() {
+		all = append(all, settings(role, s.files(role), unguarded(s.files(role)))...)
 	}
 	return all
 }

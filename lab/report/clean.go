@@ -37,10 +37,11 @@ func cleanConfiguration(c finding.Configuration) *finding.Configuration {
 		cleanAll(&f.Role, &f.Path)
 		return f
 	})
-	c.Settings = each(c.Settings, func(s finding.Setting) finding.Setting {
+	cleanSetting := func(s finding.Setting) finding.Setting {
 		cleanAll(&s.Role, &s.Path, &s.Value, &s.File)
 		return s
-	})
+	}
+	c.Settings, c.Others = each(c.Settings, cleanSetting), each(c.Others, cleanSetting)
 	c.Replaced = each(c.Replaced, func(r finding.Replaced) finding.Replaced {
 		cleanAll(&r.Role, &r.File, &r.Setting, &r.Was, &r.Became, &r.Because)
 		return r

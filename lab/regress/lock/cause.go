@@ -1,6 +1,7 @@
 package lock
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -22,31 +23,43 @@ func newCauses(before, after Posture) causes {
 	if len(before.Settings) == 0 || len(after.Settings) == 0 {
 		return c
 	}
+	c.settings = slices.Concat(differing(before.Settings, after.Settings), differing(before.Others, after.Others))
+	for _, s := range c.settings {
+		if isOther := strings.HasPrefix(s.Before+s.After, marked) || inOthers(s, before, after); !isOther {
+			c.differing = append(c.differing, finding.Setting{Role: s.Role, Path: s.Path, Value: s.After, File: s.File, Line: s.Line})
+		}
+	}
+	return c
+}
+
+// inOthers reports whether no promise rests on the setting, so that it is to blame for none.
+func inOthers(s finding.SettingChange, sides ...Posture) bool {
+	return slices.ContainsFunc(sides, func(p Posture) bool {
+		return slices.ContainsFunc(p.Others, func(o finding.Setting) bool { return o.Role == s.Role && o.Path == s.Path })
+	})
+}
+
+// differing are the settings whose value is another one, or that one side has not, by role and path.
+func differing(before, after []finding.Setting) []finding.SettingChange {
+	var changes []finding.SettingChange
 	olds := map[string]finding.Setting{}
-	for _, s := range before.Settings {
+	for _, s := range before {
 		olds[settingKey(s)] = s
 	}
-	for _, s := range after.Settings {
-		old, was := olds[settingKey(s)]
+	for _, s := range after {
+		old := olds[settingKey(s)]
 		delete(olds, settingKey(s))
-		if !was || old.Value != s.Value {
-			c.differing = append(c.differing, s)
+		if old.Value != s.Value || old.Path == "" {
+			changes = append(changes, finding.SettingChange{Role: s.Role, Path: s.Path, Before: old.Value, After: s.Value, File: s.File, Line: s.Line})
 		}
 	}
 	for _, gone := range olds { // it stands in no file any more
-		c.differing = append(c.differing, finding.Setting{Role: gone.Role, Path: gone.Path})
+		changes = append(changes, finding.SettingChange{Role: gone.Role, Path: gone.Path, Before: gone.Value})
 	}
-	slices.SortFunc(c.differing, byRoleAndPath)
-	for _, s := range c.differing {
-		change := finding.SettingChange{Role: s.Role, Path: s.Path, After: s.Value, File: s.File, Line: s.Line}
-		for _, old := range before.Settings {
-			if settingKey(old) == settingKey(s) {
-				change.Before = old.Value
-			}
-		}
-		c.settings = append(c.settings, change)
-	}
-	return c
+	slices.SortFunc(changes, func(a, b finding.SettingChange) int {
+		return cmp.Or(strings.Compare(a.Role, b.Role), strings.Compare(a.Path, b.Path))
+	})
+	return changes
 }
 
 // mayChange reports whether the promise may have ended another way without anybody having seen it: it is proved on neither

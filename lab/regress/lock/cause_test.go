@@ -150,6 +150,40 @@ func TestCompareTellsSettingsThatDiffer(t *testing.T) {
 	}
 }
 
+// TestOtherSettingsAreTold: of a setting that no promise rests on a lock has a mark, which tells that its value is another one
+// and does not tell the value. It is to blame for nothing.
+func TestOtherSettingsAreTold(t *testing.T) {
+	of := func(v finding.Verdict, path, value string) lock.Posture {
+		return lock.Of(finding.Report{
+			Configuration: &finding.Configuration{
+				Settings: []finding.Setting{set("client", "tls.http", "true", 1)},
+				Others:   []finding.Setting{set("client", "tls.other", "same", 2), set("client", path, value, 7)},
+			},
+			Findings: []finding.Finding{{ID: "client-x", Plane: "HTTP", Verdict: v, Settings: []string{"tls.http"}}},
+		})
+	}
+	text := of(finding.Held, "client.host_volume.a.path", "/srv/hidden").Lock()
+	if strings.Contains(string(text), "/srv/hidden") || !strings.Contains(string(text), "client.host_volume.a.path") {
+		t.Errorf("the lock is\n%s", text)
+	}
+	locked, err := lock.ReadLock("x.lock", text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := finding.SettingChange{Role: "client", Path: "client.host_volume.a.path", Before: "(another value)", After: "/", File: "client.hcl", Line: 7}
+	if c := lock.CompareLock(locked, of(finding.Held, "client.host_volume.a.path", "/"), "x.lock"); len(c.Changes) != 0 || !cmp.Equal(c.Settings, []finding.SettingChange{changed}) {
+		t.Errorf("beside the lock: %+v", c)
+	}
+	if c := lock.CompareLock(locked, of(finding.Held, "client.host_volume.a.path", "/srv/hidden"), "x.lock"); len(c.Settings) != 0 {
+		t.Errorf("nothing differs: %+v", c.Settings)
+	}
+	changed.Before = "/srv/hidden"
+	c := lock.Compare(of(finding.Held, "client.host_volume.a.path", "/srv/hidden"), of(finding.Broken, "client.host_volume.a.path", "/"), "old")
+	if !cmp.Equal(c.Settings, []finding.SettingChange{changed}) || c.Changes[0].Setting != "tls.http" {
+		t.Errorf("beside another configuration: %+v", c)
+	}
+}
+
 // TestLockLeavesOutWhatIsLocal: modes of files are in no lock and are compared with none, but what is broken of them is said; two
 // configurations of one machine are compared by them too.
 func TestLockLeavesOutWhatIsLocal(t *testing.T) {

@@ -58,6 +58,15 @@ func Compare(before, after Posture, with string) finding.Comparison {
 // is left out; the comparison's Note says what of it is broken.
 func CompareLock(locked, now Posture, path string) finding.Comparison {
 	c := Compare(locked, now.Committed(), path)
+	for i, s := range c.Settings { // of these a lock has marks
+		at := slices.IndexFunc(now.Others, func(o finding.Setting) bool { return o.Role == s.Role && o.Path == s.Path })
+		if at >= 0 {
+			c.Settings[i].After = now.Others[at].Value
+		}
+		if strings.HasPrefix(s.Before, marked) {
+			c.Settings[i].Before = "(another value)"
+		}
+	}
 	var broken []string
 	for _, e := range now.Entries {
 		if e.Local && e.Verdict == finding.Broken {

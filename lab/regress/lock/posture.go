@@ -2,6 +2,8 @@ package lock
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -20,6 +22,8 @@ type Posture struct {
 	// Settings are what the configuration sets, by role and path, each path once. File and Line are empty in a posture
 	// that was read from a lock. Empty: the agents ran no user's configuration.
 	Settings []finding.Setting
+	// Others are those that it sets and no promise rests on. In a lock they are among the Settings, by a mark of their values.
+	Others []finding.Setting
 	// Entries are the promises and the matrix's cells, by plane and ID, each ID once.
 	Entries []Entry
 }
@@ -53,14 +57,30 @@ const PlaneMatrix = "matrix"
 // owners, and so a lock would differ from checkout to checkout.
 func (p Posture) Committed() Posture {
 	p.Entries = slices.DeleteFunc(slices.Clone(p.Entries), func(e Entry) bool { return e.Local })
+	p.Settings = slices.Clone(p.Settings)
+	for _, s := range p.Others {
+		s.Value = mark(s)
+		p.Settings = append(p.Settings, s)
+	}
+	slices.SortFunc(p.Settings, byRoleAndPath)
+	p.Others = nil
 	return p
+}
+
+// marked begins the mark of a value.
+const marked = "sha256-16:"
+
+// mark is two bytes of a checksum of the setting: enough to see that its value is another one, and too little to guess it by.
+func mark(s finding.Setting) string {
+	sum := sha256.Sum256([]byte(settingKey(s) + "\x00" + s.Value))
+	return fmt.Sprintf("%s%x", marked, sum[:2])
 }
 
 // Of is the posture that a report tells of.
 func Of(r finding.Report) Posture {
 	p := Posture{Nomad: clean(r.Cluster.Nomad)}
 	if r.Configuration != nil {
-		p.Settings = settingsOf(*r.Configuration)
+		p.Settings, p.Others = settingsOf(r.Configuration.Settings), settingsOf(r.Configuration.Others)
 	}
 	names := newNames(r)
 	byID := map[string][]finding.Finding{}

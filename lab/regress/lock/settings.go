@@ -9,12 +9,12 @@ import (
 	"nomadlab.internal/lab/finding"
 )
 
-// settingsOf are the configuration's settings by role and path. Where one stands more than once, its values are put
+// settingsOf are settings of the configuration by role and path. Where one stands more than once, its values are put
 // together, whatever their order, and the last place is told.
-func settingsOf(c finding.Configuration) []finding.Setting {
+func settingsOf(given []finding.Setting) []finding.Setting {
 	var all []finding.Setting
 	at, values := map[string]int{}, map[string][]string{}
-	for _, s := range c.Settings {
+	for _, s := range given {
 		s.Role, s.Path, s.Value = clean(s.Role), clean(s.Path), withoutSecret(s.Path, s.Value)
 		place, there := at[settingKey(s)]
 		if !there {
