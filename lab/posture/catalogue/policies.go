@@ -300,7 +300,8 @@ func (g grant) rules(own string) bool {
 func (g grant) ofJobs() bool {
 	const jobs = "nomad/jobs"
 	prefix, _, pattern := strings.Cut(g.path, "*")
-	return strings.HasPrefix(prefix, jobs) || pattern && strings.HasPrefix(jobs+"/", prefix)
+	_, wider := strings.CutPrefix(jobs+"/", prefix)
+	return strings.HasPrefix(prefix, jobs) || pattern && wider
 }
 
 // seeksBound finds a policy that is bound to a job, and has such a grant.
