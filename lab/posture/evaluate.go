@@ -128,7 +128,9 @@ func (c Check) run(ctx context.Context, t probe.Target) run {
 	var r run
 	r.before = r.observe(ctx, finding.ControlBefore, c.spec.Control, t)
 	controlled := c.spec.Want.opposite().has(r.before)
-	if !controlled && c.spec.Kind == Destructive { // all others show by being let in that a promise is broken, whatever lacks
+	// What leaves a trace is tried without its control only where an ingredient of that lacks: being let in shows all the same
+	// that the promise is broken. Where the control failed, as at an agent that hangs, it would wait to clean up what never was.
+	if !controlled && !c.spec.Kind.harmless() && (c.spec.Kind == Destructive || c.spec.Lacks == "") {
 		return r
 	}
 	// Marked only now: what the log said earlier is not about this probe.

@@ -154,20 +154,24 @@ func TestFindingTellsTheWholeStory(t *testing.T) {
 	}
 }
 
-// What nothing can mend is not tried where it could prove nothing. All else may show by being let in that a promise is broken.
-func TestDestructiveProbesDoNotRunWithoutTheirControl(t *testing.T) {
-	for kind, parts := range map[posture.Kind]int{posture.Safe: 2, posture.Guarded: 2, posture.Intrusive: 2, posture.Destructive: 1} {
-		for _, before := range []probe.Outcome{probe.NotReached, probe.Accepted} {
+// What leaves a trace is not tried where its control failed. Where an ingredient of the control lacks, being let in shows that a
+// promise is broken; what nothing can mend is not tried for that either.
+func TestWhatRunsWithoutItsControl(t *testing.T) {
+	for kind, parts := range map[posture.Kind]struct{ failed, lacking int }{
+		posture.Safe: {2, 2}, posture.Guarded: {2, 2}, posture.Intrusive: {1, 2}, posture.Destructive: {1, 1},
+	} {
+		for name, c := range map[string]struct {
+			before probe.Outcome
+			lacks  string
+			want   int
+		}{
+			"failed": {probe.NotReached, "", parts.failed}, "lacking": {probe.NotReached, "there is no token", parts.lacking}, "let in": {probe.Accepted, "", 3},
+		} {
 			spec := whole()
-			spec.Kind = kind
-			spec.Control = answering("control", before)
-			f := posture.Must(spec).Evaluate(t.Context(), server())
-			want := parts
-			if before == probe.Accepted {
-				want = 3
-			}
-			if len(f.Evidence) != want {
-				t.Errorf("%s, control %q: %d parts ran, want %d", kind, before, len(f.Evidence), want)
+			spec.Kind, spec.Lacks = kind, c.lacks
+			spec.Control = answering("control", c.before)
+			if f := posture.Must(spec).Evaluate(t.Context(), server()); len(f.Evidence) != c.want {
+				t.Errorf("%s, control %s: %d parts ran, want %d", kind, name, len(f.Evidence), c.want)
 			}
 		}
 	}
