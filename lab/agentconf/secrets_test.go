@@ -19,7 +19,7 @@ func TestSecrets(t *testing.T) {
 		"in capitals":              {`Server { Encrypt = "abc" }`, []string{"Server.Encrypt:1"}},
 		"an empty one":             {`server { encrypt = "" } acl { replication_token = "" }`, nil},
 		"a replication token":      {`acl { replication_token = "abc" }`, []string{"acl.replication_token:1"}},
-		"of a named Consul":        {`consul "other" { token = "abc" }`, []string{"consul.other.token:1"}},
+		"of a named Consul":        {`consul { name = "other" token = "abc" }`, []string{"consul.token:1"}},
 		"of Vault and Consul":      {"vault { token = \"a\" }\nconsul { auth = \"u:p\" }", []string{"vault.token:1", "consul.auth:2"}},
 		"of a KMS":                 {"keyring \"awskms\" {\n  access_key = \"a\"\n  secret_key = \"b\"\n}", []string{"keyring.awskms.secret_key:3"}},
 		"in go-discover's query":   {`client { server_join { retry_join = ["provider=aws secret_access_key=abc"] } }`, []string{"client.server_join.retry_join:1"}},

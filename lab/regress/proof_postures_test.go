@@ -54,7 +54,7 @@ func hasItsPosture(t *testing.T, name string, r finding.Report) {
 		return
 	}
 	want := postureIn(t, file)
-	for _, c := range lock.Compare(want, got, file).Changes {
+	for _, c := range lock.CompareLock(want, got, file).Changes {
 		if c.Way == finding.Unclear && name != "hardened" {
 			// Where much is open, some controls mean nothing, and whether a listener hears anything is luck.
 			t.Logf("%s: %s", c.ID, c.Text)
