@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"nomadlab.internal/lab/pki"
 )
@@ -20,19 +21,30 @@ type Caller struct {
 	suites                 []uint16
 	orInClear, credulous   bool
 	protocols              []string
-	config                 func(serverName string) (*tls.Config, error)
+	papers                 *papers
+}
+
+// papers are what a caller shows and trusts. They are read once, however often the caller calls.
+type papers struct {
+	// config is everybody's who calls with them.
+	config func() (*tls.Config, error)
 }
 
 // As is a caller that presents the credential's certificate, whether or not the
 // agent says that it accepts that issuer.
 func As(c pki.Credential) Caller {
-	return Caller{label: "a certificate for " + c.Identity.Name(), config: c.ClientTLS}
+	return newCaller("a certificate for "+c.Identity.Name(), c.ClientTLS)
 }
 
 // Anonymous is a caller that trusts the credential's CA, so that it completes
 // its own side of the handshake, and presents no certificate.
 func Anonymous(trusting pki.Credential) Caller {
-	return Caller{label: "no certificate", config: trusting.AnonymousTLS}
+	return newCaller("no certificate", trusting.AnonymousTLS)
+}
+
+func newCaller(label string, config func(serverName string) (*tls.Config, error)) Caller {
+	read := sync.OnceValues(func() (*tls.Config, error) { return config("") })
+	return Caller{label: label, papers: &papers{config: read}}
 }
 
 // Called returns the caller under another label, which follows "with" in a
@@ -124,14 +136,15 @@ func (c Caller) GoString() string { return "probe.Caller{" + c.String() + "}" }
 
 // tlsConfig is a configuration that nobody else holds.
 func (c Caller) tlsConfig(t Target) (*tls.Config, error) {
-	if c.config == nil {
+	if c.papers == nil {
 		return nil, errors.New("the caller is empty: build it with probe.As or probe.Anonymous")
 	}
-	config, err := c.config(t.ServerName)
+	shared, err := c.papers.config()
 	if err != nil {
 		return nil, fmt.Errorf("prepare TLS with %s: %w", c.label, err)
 	}
-	config = config.Clone()
+	config := shared.Clone()
+	config.ServerName, config.CurvePreferences = t.ServerName, keyExchanges()
 	if c.minVersion != 0 {
 		config.MinVersion = c.minVersion
 	}
@@ -148,6 +161,12 @@ func (c Caller) tlsConfig(t Target) (*tls.Config, error) {
 		pin(config, t.pinned)
 	}
 	return config, nil
+}
+
+// keyExchanges are those of crypto/tls without the hybrid ones of ML-KEM, which no check is about and which make a handshake
+// cost both sides a fifth more.
+func keyExchanges() []tls.CurveID {
+	return []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521}
 }
 
 // pin makes that very certificate the only one that is trusted, whoever signed it and whatever is wrong with it.

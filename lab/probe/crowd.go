@@ -1,18 +1,14 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
 	"time"
-
-	"golang.org/x/sync/errgroup"
 )
 
 const (
-	// crowdAtOnce is how many members of a crowd are on their way in at the same time: enough to keep the agent busy, and few
-	// enough that none of them is late for want of a processor.
-	crowdAtOnce = 8
 	// crowdTime is what each member adds to a crowd's patience.
 	crowdTime = 100 * time.Millisecond
 	// canaryPause is the time between two looks whether somebody is let in again.
@@ -21,10 +17,11 @@ const (
 	tooMany = "429 "
 )
 
-// HTTPCrowd is a probe that opens n connections to the HTTP port as the caller, all from one address, and keeps them until the
-// last one is open. Each makes one request, whose answer is the proof that the agent keeps the connection: a closed one and
-// a slow one cannot be mistaken for each other. Accepted: the agent kept all; RefusedInHandshake: it closed some, or answered
-// them with 429. Nomad keeps 100 of an address: limits.http_max_conns_per_client (command/agent/http.go:307).
+// HTTPCrowd is a probe that opens n connections to the HTTP port, all from one address. Of the last one, while the others say
+// nothing, it makes a request as the caller. Accepted: the agent answers that, and keeps all the others; RefusedInHandshake: it
+// keeps some of them, and shuts the last one out, or answers it with 429. An agent counts a connection before anybody has
+// spoken on it, and takes them in the order in which they come, so that the last one is the last to be counted. Nomad keeps 100
+// of an address: limits.http_max_conns_per_client (command/agent/http.go:307).
 //
 // Its class is Changes: as long as it holds them, everybody else at that address may be refused.
 //
@@ -44,7 +41,7 @@ func HTTPCrowd(n int, as Caller) Probe {
 	})
 }
 
-// RPCCrowd is HTTPCrowd for the RPC port: each connection calls Status.Leader. Nomad keeps 100 of an address:
+// RPCCrowd is HTTPCrowd for the RPC port: the last one calls Status.Leader. Nomad keeps 100 of an address:
 // limits.rpc_max_conns_per_client (nomad/rpc.go:223).
 func RPCCrowd(n int, as Caller) Probe {
 	return crowd(PlaneRPC, n, as, func(ctx context.Context, t Target) (*session, Observation) {
@@ -67,73 +64,69 @@ func RPCCrowd(n int, as Caller) Probe {
 	})
 }
 
-// member opens one connection of a crowd and has it answered. The session, if there is one, is the caller's to end.
-type member func(context.Context, Target) (*session, Observation)
+// speaker opens a connection as the caller and has it answered. The session, if there is one, is the user's to end.
+type speaker func(context.Context, Target) (*session, Observation)
 
-// crowd is a probe that opens n connections, each as join does.
-func crowd(plane Plane, n int, as Caller, join member) Probe {
+// crowd is a probe that opens n connections, the last of them as speaks does.
+func crowd(plane Plane, n int, as Caller, speaks speaker) Probe {
 	sentence := fmt.Sprintf("hold %d connections to the %s port at once with %s", n, plane, as)
 	p := New(plane, sentence, func(ctx context.Context, t Target) Observation {
-		o := join.alone(ctx, t)
+		o := speaks.alone(ctx, t)
 		if o.Outcome != Accepted {
 			return o.instead("before the crowd, the caller alone is not let in")
 		}
-		members, spoilt := join.together(ctx, t, n)
-		held := countOpen(ctx, members)
-		disperse(ctx, members)
-		again := join.again(ctx, t)
-		switch {
-		case spoilt != nil:
+		silent, spoilt := gather(ctx, t, plane, n-1)
+		if spoilt != nil {
+			disperse(ctx, silent)
 			return *spoilt
-		case again.Outcome != Accepted:
+		}
+		last, said := speaks(ctx, t)
+		held := countOpen(ctx, silent)
+		disperse(ctx, append(silent, last))
+		if again := speaks.again(ctx, t); again.Outcome != Accepted {
 			return again.instead("after the crowd, the caller is not let in again")
 		}
-		o.Sent = fmt.Sprintf("%d connections, a request on each", n)
-		o.Outcome, o.Received = Accepted, fmt.Sprintf("%d held, %d closed", held, n-held)
-		if held < n {
-			o.Outcome = RefusedInHandshake
-		}
-		return o
+		said.Sent = fmt.Sprintf("%d connections, a request on the last", n)
+		return said.besideSilent(held, n-1-held)
 	})
 	p.Timeout = DefaultTimeout + time.Duration(n)*crowdTime
 	return p
 }
 
-// alone joins and leaves again.
-func (join member) alone(ctx context.Context, t Target) Observation {
-	s, o := join(ctx, t)
+// besideSilent is what the last one of a crowd observed, while so many of the silent ones were held and so many closed. Where an
+// agent has let the last one in and closed others, or kept nobody at all, its limit of time has ended them before: on a busy
+// machine that is worth another try.
+func (o Observation) besideSilent(held, closed int) Observation {
+	let, shutOut := o.Outcome == Accepted, o.Outcome.Refused() || brokenOff(o)
+	count := fmt.Sprintf("%d silent ones held, %d closed", held, closed)
+	switch {
+	case let && closed == 0:
+		o.Received = count + ", and the last one answered"
+	case shutOut && held > 0:
+		o.Outcome, o.Received = RefusedInHandshake, fmt.Sprintf("%s, and the last one shut out: %s", count, cmp.Or(o.Received, o.Err))
+	case let || shutOut:
+		o.Outcome, o.Received, o.Retry = Failed, count+": they were not all there at once", true
+	}
+	return o
+}
+
+// alone speaks and leaves again.
+func (speaks speaker) alone(ctx context.Context, t Target) Observation {
+	s, o := speaks(ctx, t)
 	disperse(ctx, []*session{s})
 	return o
 }
 
-// together joins n times. Of a member that was refused the session is nil. An observation says that one of them had neither
-// an answer nor a refusal, so that nothing is known of the crowd.
-func (join member) together(ctx context.Context, t Target, n int) ([]*session, *Observation) {
+// gather opens n connections on which nobody speaks. Of one that was reset the session is nil. An observation says that one of
+// them could not be tried, so that nothing is known of the crowd.
+func gather(ctx context.Context, t Target, plane Plane, n int) ([]*session, *Observation) {
 	members := make([]*session, n)
-	spoilt := make([]*Observation, n)
-	var joining errgroup.Group
-	joining.SetLimit(crowdAtOnce)
 	for i := range n {
-		joining.Go(func() error {
-			s, o := join(ctx, t)
-			switch {
-			case o.Outcome == Accepted:
-				members[i] = s
-				return nil
-			case !o.Outcome.Refused() && !brokenOff(o):
-				spoilt[i] = &o
-			}
-			if s != nil {
-				s.hangUp()
-			}
-			return nil
-		})
-	}
-	_ = joining.Wait()
-	for _, o := range spoilt {
-		if o != nil {
-			return members, o
+		s, o := open(ctx, door{addr: t.At(plane), from: t.From})
+		if s == nil && !o.Outcome.Refused() {
+			return members, &o
 		}
+		members[i] = s
 	}
 	return members, nil
 }
@@ -143,12 +136,12 @@ func (join member) together(ctx context.Context, t Target, n int) ([]*session, *
 // sent, and the caller cannot read what comes after them: "bad record MAC" (seen in some crowds of a hundred, Nomad 1.11.3).
 func brokenOff(o Observation) bool { return strings.HasPrefix(o.Err, "local error: tls: ") }
 
-// again joins until it is let in, or ctx is done.
-func (join member) again(ctx context.Context, t Target) Observation {
+// again speaks until it is let in, or ctx is done.
+func (speaks speaker) again(ctx context.Context, t Target) Observation {
 	pause := time.NewTicker(canaryPause)
 	defer pause.Stop()
 	for {
-		o := join.alone(ctx, t)
+		o := speaks.alone(ctx, t)
 		if o.Outcome == Accepted {
 			return o
 		}

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -131,13 +132,13 @@ func TestCrowds(t *testing.T) {
 			d := guarded(t, limit)
 			at := target(plane.serve(d))
 			for range runs {
-				for n, want := range map[int]string{limit - late: "15 held, 0 closed", 2 * limit: " closed"} {
+				for n, want := range map[int]string{limit - late: "14 silent ones held, 0 closed, and the last one answered", 2 * limit: "and the last one shut out"} {
 					outcome := probe.Accepted
 					if n > limit {
 						outcome = probe.RefusedInHandshake
 					}
 					o := plane.crowd(n, me).Observe(t.Context(), at)
-					if o.Outcome != outcome || !strings.HasSuffix(o.Received, want) {
+					if o.Outcome != outcome || !strings.Contains(o.Received, want) {
 						t.Fatalf("%d: outcome %q, received %q; want %q, %q: %s", n, o.Outcome, o.Received, outcome, want, o.Err)
 					}
 					if inside, _ := d.now(); inside > late {
@@ -162,18 +163,18 @@ func TestCrowdsThatAreNone(t *testing.T) {
 		d.stuck = true
 		return target(serve(d))
 	}
-	third := func(other http.HandlerFunc) probe.Target {
+	second := func(other http.HandlerFunc) probe.Target {
 		var requests atomic.Int32
 		return target(serveHTTPS(t, guarded(t, 20), config, func(w http.ResponseWriter, r *http.Request) {
-			if requests.Add(1) == 3 {
+			if requests.Add(1) == 2 {
 				other(w, r)
 				return
 			}
 			answer(w, r)
 		}))
 	}
-	slow := third(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
-	broken := third(func(w http.ResponseWriter, _ *http.Request) {
+	slow := second(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	broken := second(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "No cluster leader", http.StatusInternalServerError)
 	})
 	web := func(d *doorman) string { return serveHTTPS(t, d, config, answer) }
@@ -206,18 +207,61 @@ func TestCrowdsThatAreNone(t *testing.T) {
 	}
 }
 
-// A member that was answered and then shut out is not held.
-func TestCrowdThatIsAnsweredAndClosed(t *testing.T) {
+// fickle serves RPCs, and closes whatever is silent before it serves the second who speaks, or shuts that one out as well.
+func fickle(t *testing.T, config *tls.Config, shutsOut bool) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	var mu sync.Mutex
+	var silent []net.Conn
+	spoken := 0
+	hears := func(conn net.Conn) (serves bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		silent = slices.DeleteFunc(silent, func(c net.Conn) bool { return c == conn })
+		if spoken++; spoken%3 != 2 { // the caller alone, before and after
+			return true
+		}
+		for _, c := range silent {
+			c.Close()
+		}
+		return !shutsOut
+	}
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			silent = append(silent, conn)
+			mu.Unlock()
+			go func() {
+				defer conn.Close()
+				if firstByte(conn) == 0x04 && hears(conn) {
+					secured(config, func(conn net.Conn) { serveFraming(conn); read(conn) })(conn)
+				}
+			}()
+		}
+	}()
+	return listener.Addr().String()
+}
+
+// TestCrowdThatIsNone: where whatever is silent is closed there was no crowd, whether or not the last one is let in.
+func TestCrowdThatIsNone(t *testing.T) {
 	h := newHouse(t)
-	config := h.tlsConfig(t)
-	at := target(serveRPCs(t, guarded(t, 20), config, closeAtOnce))
-	o := probe.RPCCrowd(10, probe.As(h.server)).Observe(t.Context(), at)
-	if o.Outcome != probe.RefusedInHandshake || o.Received != "0 held, 10 closed" {
-		t.Errorf("outcome %q, received %q: %s", o.Outcome, o.Received, o.Err)
+	for _, shutsOut := range []bool{false, true} {
+		o := probe.RPCCrowd(10, probe.As(h.server)).Observe(t.Context(), target(fickle(t, h.tlsConfig(t), shutsOut)))
+		if o.Outcome != probe.Failed || !o.Retry || o.Received != "0 silent ones held, 9 closed: they were not all there at once" {
+			t.Errorf("the last one shut out %v: outcome %q, received %q: %s", shutsOut, o.Outcome, o.Received, o.Err)
+		}
 	}
 }
 
-// Some of those who are too many Nomad answers with 429, in the time that it has, and of some it breaks off TLS in the middle.
+// Who is too many Nomad answers with 429, in the time that it has, or breaks off TLS in the middle.
 func TestCrowdThatIsShutOutInOtherWays(t *testing.T) {
 	h := newHouse(t)
 	config := h.tlsConfig(t)
@@ -237,14 +281,14 @@ func TestCrowdThatIsShutOutInOtherWays(t *testing.T) {
 	} {
 		var requests atomic.Int32
 		at := target(serveHTTPS(t, guarded(t, 20), config, func(w http.ResponseWriter, r *http.Request) {
-			if n := requests.Add(1); n > 4 && n < 12 {
+			if requests.Add(1) == 2 {
 				shutOut(w, r)
 				return
 			}
 			answer(w, r)
 		}))
 		o := probe.HTTPCrowd(10, probe.As(h.server)).Observe(t.Context(), at)
-		if o.Outcome != probe.RefusedInHandshake || o.Received != "3 held, 7 closed" {
+		if o.Outcome != probe.RefusedInHandshake || !strings.HasPrefix(o.Received, "9 silent ones held, 0 closed, and the last one shut out: ") {
 			t.Errorf("%s: outcome %q, received %q: %s", name, o.Outcome, o.Received, o.Err)
 		}
 	}

@@ -2,21 +2,24 @@ package probe
 
 import (
 	"context"
-	"crypto/tls"
 	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 )
 
-// openLook is how long it is looked whether a connection has ended already.
-const openLook = time.Millisecond
+const (
+	// openLook is how long it is looked whether a connection has ended already.
+	openLook = time.Millisecond
+	// looksAtOnce is how many are looked at together.
+	looksAtOnce = 8
+)
 
-// countOpen counts the members whose connection the agent has not ended since it answered.
+// countOpen counts the members whose connection the agent has not ended.
 func countOpen(ctx context.Context, members []*session) int {
 	var open atomic.Int32
 	var looking errgroup.Group
-	looking.SetLimit(crowdAtOnce)
+	looking.SetLimit(looksAtOnce)
 	for _, s := range members {
 		looking.Go(func() error {
 			if s != nil && s.outlast(ctx, openLook) == nil {
@@ -46,8 +49,8 @@ func disperse(ctx context.Context, members []*session) {
 
 // leave tells the agent that nothing more will be said.
 func (s *session) leave() {
-	if secured, ok := s.Conn.(*tls.Conn); ok {
-		_ = secured.CloseWrite()
+	if conn, ok := s.Conn.(interface{ CloseWrite() error }); ok { // TLS and TCP have one each
+		_ = conn.CloseWrite()
 	}
 }
 
