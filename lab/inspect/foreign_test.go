@@ -180,6 +180,7 @@ const rotation = "server-lets-nobody-rotate-encryption-keys-without-token"
 // TestNothingIsChangedInAForeignCluster: whatever the versions are, reads alone are sent to those that were not verified, and
 // nothing is ever made. The control is 1.11.3, to which more is sent.
 func TestNothingIsChangedInAForeignCluster(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	for name, test := range map[string]struct {
 		agent    *foreignAgent

@@ -55,6 +55,7 @@ func at(nodes []string, there, elsewhere finding.Verdict, others ...string) map[
 
 // TestOneServerWithoutACLs is to blame for what it lets in itself, and for what the others pass on to it while it leads.
 func TestOneServerWithoutACLs(t *testing.T) {
+	t.Parallel()
 	const (
 		weak   = "server-2"
 		reads  = "server-lets-nobody-list-jobs-without-token"
@@ -91,6 +92,7 @@ func TestOneServerWithoutACLs(t *testing.T) {
 
 // TestOneClientThatOffersRawExec is to blame, and no other. What the sample job shows is shown of the client that it runs on.
 func TestOneClientThatOffersRawExec(t *testing.T) {
+	t.Parallel()
 	const (
 		weak   = "client-2"
 		offers = "client-offers-no-raw-exec"
@@ -114,6 +116,7 @@ func TestOneClientThatOffersRawExec(t *testing.T) {
 
 // TestOneServerOfItsOwn leads a cluster of its own: it is to blame, and those that it left are not.
 func TestOneServerOfItsOwn(t *testing.T) {
+	t.Parallel()
 	const (
 		alone = "server-1" // the one that is asked first
 	)

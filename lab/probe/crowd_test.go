@@ -116,6 +116,7 @@ func serveRPCs(t *testing.T, d *doorman, config *tls.Config, after func(net.Conn
 }
 
 func TestCrowds(t *testing.T) {
+	t.Parallel()
 	// A few leave late: their end of the connection is closed before the doorman has heard of it.
 	const limit, late = 20, 5
 	h := newHouse(t)
@@ -155,6 +156,7 @@ func TestCrowds(t *testing.T) {
 
 // Of a crowd that could not be tried nothing is known.
 func TestCrowdsThatAreNone(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	config := h.tlsConfig(t)
 	me := probe.As(h.server)

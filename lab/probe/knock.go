@@ -83,26 +83,40 @@ func (s *Silence) At(p Plane) string {
 }
 
 // doubt knocks once more at a port where something went unanswered, and says why it does not answer; empty where it does. A
-// port that is found silent is left alone from then on.
+// port that is found silent is left alone from then on. The agent's other ports are then knocked at as well, each for itself:
+// what has stopped altogether, as a paused agent has, is found out once. Before that nobody knocks there, as the agent may log
+// the knock, where a check looks for what it logs of another caller.
 func (s *Silence) doubt(ctx context.Context, t Target, p Plane) string {
-	if s == nil || s.ports[p.port()] == nil || t.At(p) == "" {
+	if s == nil || s.ports[p.port()] == nil {
 		return ""
-	}
-	port := s.ports[p.port()]
-	port.knocking.Lock()
-	defer port.knocking.Unlock()
-	if why := s.At(p); why != "" {
-		return why
 	}
 	t.Silent = nil // the knock itself raises no doubt
-	o := Knock(ctx, t, p)
-	if o.Outcome != NotReached || ctx.Err() != nil || !MayKnock(t, p) {
+	if s.knock(ctx, t, p.port()); s.At(p) == "" {
 		return ""
+	}
+	var others sync.WaitGroup
+	for _, port := range Ports() {
+		others.Go(func() { s.knock(ctx, t, port) })
+	}
+	others.Wait()
+	return s.At(p)
+}
+
+// knock knocks at one port, unless it is known to be silent, and keeps why it does not answer.
+func (s *Silence) knock(ctx context.Context, t Target, p Plane) {
+	port := s.ports[p]
+	port.knocking.Lock()
+	defer port.knocking.Unlock()
+	if s.At(p) != "" || !MayKnock(t, p) {
+		return
+	}
+	o := Knock(ctx, t, p)
+	if o.Outcome != NotReached || ctx.Err() != nil {
+		return
 	}
 	port.mu.Lock()
 	defer port.mu.Unlock()
-	port.why = fmt.Sprintf("%s stopped answering at its %s port: %s", t.Name, p.port(), DialReason(o, t.At(p)))
-	return port.why
+	port.why = fmt.Sprintf("%s stopped answering at its %s port: %s", t.Name, p, DialReason(o, t.At(p)))
 }
 
 // DialReason says shortly why the address gave no answer.

@@ -1,6 +1,7 @@
 package probe_test
 
 import (
+	"fmt"
 	"io"
 	"net"
 	"strings"
@@ -28,7 +29,7 @@ func TestAHangingPortIsLeftAlone(t *testing.T) {
 	h := newHouse(t)
 	at, connections := hanging(t)
 	agent := target(at)
-	agent.RPC, agent.Silent = rpcPort(t, h.tlsConfig(t)), probe.NewSilence(nil)
+	agent.RPC, agent.Gossip, agent.Silent = rpcPort(t, h.tlsConfig(t)), "", probe.NewSilence(nil)
 	const callers = 4
 	var all sync.WaitGroup
 	for range callers {
@@ -51,6 +52,26 @@ func TestAHangingPortIsLeftAlone(t *testing.T) {
 	}
 	if o := call(h).Observe(t.Context(), agent); o.Outcome != probe.Accepted || agent.Silent.At(probe.PlaneRaft) != "" {
 		t.Errorf("its other port: %q: %s", o.Outcome, o.Err)
+	}
+}
+
+// TestAHangingAgentIsFoundOutOnce: where one port has become silent, the others are knocked at as well.
+func TestAHangingAgentIsFoundOutOnce(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	at, connections := hanging(t)
+	agent := target(at)
+	agent.Gossip, agent.Silent = at, probe.NewSilence(nil)
+	if o := shortly(fetch(h)).Observe(t.Context(), agent); o.Outcome != probe.NotReached {
+		t.Errorf("outcome %q", o.Outcome)
+	}
+	for _, port := range probe.Ports() {
+		if why := agent.Silent.At(port); !strings.Contains(why, fmt.Sprintf("stopped answering at its %s port", port)) {
+			t.Errorf("the %s port is silent because %q", port, why)
+		}
+	}
+	if n := connections.Load(); n != 1+3 {
+		t.Errorf("%d connections, want one for the caller and a knock at each port", n)
 	}
 }
 

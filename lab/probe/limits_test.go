@@ -46,6 +46,7 @@ func webLimited(t *testing.T, config *tls.Config, header, idle time.Duration) st
 }
 
 func TestLimitsOfTime(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	config := h.tlsConfig(t)
 	me := probe.As(h.server)
@@ -102,6 +103,7 @@ func TestLimitsOfTime(t *testing.T) {
 
 // What a probe says before it is silent decides which limit it is that ends it.
 func TestWhatIsSaidBeforeTheSilence(t *testing.T) {
+	t.Parallel()
 	h := newHouse(t)
 	config := h.tlsConfig(t)
 	me := probe.As(h.server)
@@ -126,19 +128,21 @@ func TestWhatIsSaidBeforeTheSilence(t *testing.T) {
 		{probe.RPCSilentAfterTLSByte(brief), plain, func(said []byte) bool { return bytes.Equal(said, []byte{4}) }},
 		{probe.RPCHalfHello(brief), plain, func(said []byte) bool { return said[0] == 4 && hello(said[1:]) }},
 	} {
-		heard := make(chan []byte, 1)
-		at := listen(t, test.where(func(conn net.Conn) {
-			var said bytes.Buffer
-			_, _ = said.ReadFrom(conn)
-			heard <- said.Bytes()
-		}))
-		if o := test.probe.Observe(t.Context(), target(at)); o.Outcome != probe.Accepted {
-			t.Errorf("%s: %+v", test.probe.Sentence, o)
-			continue
-		}
-		if said := <-heard; !test.right(said) {
-			t.Errorf("%s: said %q", test.probe.Sentence, said)
-		}
+		t.Run(test.probe.Sentence, func(t *testing.T) {
+			t.Parallel()
+			heard := make(chan []byte, 1)
+			at := listen(t, test.where(func(conn net.Conn) {
+				var said bytes.Buffer
+				_, _ = said.ReadFrom(conn)
+				heard <- said.Bytes()
+			}))
+			if o := test.probe.Observe(t.Context(), target(at)); o.Outcome != probe.Accepted {
+				t.Fatalf("%+v", o)
+			}
+			if said := <-heard; !test.right(said) {
+				t.Errorf("said %q", said)
+			}
+		})
 	}
 }
 
