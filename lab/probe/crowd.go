@@ -17,11 +17,12 @@ const (
 	tooMany = "429 "
 )
 
-// HTTPCrowd is a probe that opens n connections to the HTTP port, all from one address. Of the last one, while the others say
-// nothing, it makes a request as the caller. Accepted: the agent answers that, and keeps all the others; RefusedInHandshake: it
-// keeps some of them, and shuts the last one out, or answers it with 429. An agent counts a connection before anybody has
-// spoken on it, and takes them in the order in which they come, so that the last one is the last to be counted. Nomad keeps 100
-// of an address: limits.http_max_conns_per_client (command/agent/http.go:307).
+// HTTPCrowd is a probe that opens n connections to the HTTP port, all from one address. On most of them it says nothing; on the
+// last quarter it makes a request each as the caller, one after another, until one is shut out. Accepted: the agent answers all
+// of those, and keeps all that are silent; RefusedInHandshake: it keeps some, and shuts one out that speaks, or answers it with
+// 429. An agent counts a connection before anybody has spoken on it, and takes them in the order in which they come. One may
+// find a place that another one has left, which is why several speak. Nomad keeps 100 of an address:
+// limits.http_max_conns_per_client (command/agent/http.go:307).
 //
 // Its class is Changes: as long as it holds them, everybody else at that address may be refused.
 //
@@ -41,7 +42,7 @@ func HTTPCrowd(n int, as Caller) Probe {
 	})
 }
 
-// RPCCrowd is HTTPCrowd for the RPC port: the last one calls Status.Leader. Nomad keeps 100 of an address:
+// RPCCrowd is HTTPCrowd for the RPC port: who speaks calls Status.Leader. Nomad keeps 100 of an address:
 // limits.rpc_max_conns_per_client (nomad/rpc.go:223).
 func RPCCrowd(n int, as Caller) Probe {
 	return crowd(PlaneRPC, n, as, func(ctx context.Context, t Target) (*session, Observation) {
@@ -67,7 +68,7 @@ func RPCCrowd(n int, as Caller) Probe {
 // speaker opens a connection as the caller and has it answered. The session, if there is one, is the user's to end.
 type speaker func(context.Context, Target) (*session, Observation)
 
-// crowd is a probe that opens n connections, the last of them as speaks does.
+// crowd is a probe that opens n connections, the last quarter of them as speaks does.
 func crowd(plane Plane, n int, as Caller, speaks speaker) Probe {
 	sentence := fmt.Sprintf("hold %d connections to the %s port at once with %s", n, plane, as)
 	p := New(plane, sentence, func(ctx context.Context, t Target) Observation {
@@ -75,39 +76,53 @@ func crowd(plane Plane, n int, as Caller, speaks speaker) Probe {
 		if o.Outcome != Accepted {
 			return o.instead("before the crowd, the caller alone is not let in")
 		}
-		silent, spoilt := gather(ctx, t, plane, n-1)
+		silent, spoilt := gather(ctx, t, plane, n-(n+3)/4)
 		if spoilt != nil {
 			disperse(ctx, silent)
 			return *spoilt
 		}
-		last, said := speaks(ctx, t)
+		spoke, last := speaks.until(ctx, t, n-len(silent))
 		held := countOpen(ctx, silent)
-		disperse(ctx, append(silent, last))
+		disperse(ctx, append(silent, spoke...))
 		if again := speaks.again(ctx, t); again.Outcome != Accepted {
 			return again.instead("after the crowd, the caller is not let in again")
 		}
-		said.Sent = fmt.Sprintf("%d connections, a request on the last", n)
-		return said.besideSilent(held, n-1-held)
+		last.Sent = fmt.Sprintf("%d connections, of which %d say nothing", n, len(silent))
+		return last.inCrowd(held, len(silent)-held, len(spoke))
 	})
 	p.Timeout = DefaultTimeout + time.Duration(n)*crowdTime
 	return p
 }
 
-// besideSilent is what the last one of a crowd observed, while so many of the silent ones were held and so many closed. Where an
-// agent has let the last one in and closed others, or kept nobody at all, its limit of time has ended them before: on a busy
-// machine that is worth another try.
-func (o Observation) besideSilent(held, closed int) Observation {
+// inCrowd is what the last one that spoke observed, while so many silent ones were held and so many closed, and so many that
+// spoke before it were let in. Where an agent lets in all that speak and has closed others, or has kept nobody at all, its limit
+// of time has ended them: on a busy machine that is worth another try.
+func (o Observation) inCrowd(held, closed, spoke int) Observation {
 	let, shutOut := o.Outcome == Accepted, o.Outcome.Refused() || brokenOff(o)
-	count := fmt.Sprintf("%d silent ones held, %d closed", held, closed)
+	count := fmt.Sprintf("%d silent ones held, %d closed, %d that spoke let in", held, closed, spoke)
 	switch {
 	case let && closed == 0:
-		o.Received = count + ", and the last one answered"
+		o.Received = count
 	case shutOut && held > 0:
-		o.Outcome, o.Received = RefusedInHandshake, fmt.Sprintf("%s, and the last one shut out: %s", count, cmp.Or(o.Received, o.Err))
+		o.Outcome, o.Received = RefusedInHandshake, fmt.Sprintf("%s, and the next one shut out: %s", count, cmp.Or(o.Received, o.Err))
 	case let || shutOut:
 		o.Outcome, o.Received, o.Retry = Failed, count+": they were not all there at once", true
 	}
 	return o
+}
+
+// until speaks n times, or until one is not let in, and keeps those that are. The observation is the last one's.
+func (speaks speaker) until(ctx context.Context, t Target, n int) (inside []*session, last Observation) {
+	for range n {
+		var s *session
+		s, last = speaks(ctx, t)
+		if last.Outcome != Accepted {
+			disperse(ctx, []*session{s})
+			break
+		}
+		inside = append(inside, s)
+	}
+	return inside, last
 }
 
 // alone speaks and leaves again.

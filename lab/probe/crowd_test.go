@@ -133,7 +133,7 @@ func TestCrowds(t *testing.T) {
 			d := guarded(t, limit)
 			at := target(plane.serve(d))
 			for range runs {
-				for n, want := range map[int]string{limit - late: "14 silent ones held, 0 closed, and the last one answered", 2 * limit: "and the last one shut out"} {
+				for n, want := range map[int]string{limit - late: "11 silent ones held, 0 closed, 4 that spoke let in", 2 * limit: "and the next one shut out"} {
 					outcome := probe.Accepted
 					if n > limit {
 						outcome = probe.RefusedInHandshake
@@ -224,13 +224,13 @@ func fickle(t *testing.T, config *tls.Config, shutsOut bool) string {
 		mu.Lock()
 		defer mu.Unlock()
 		silent = slices.DeleteFunc(silent, func(c net.Conn) bool { return c == conn })
-		if spoken++; spoken%3 != 2 { // the caller alone, before and after
+		if spoken++; spoken == 1 { // the caller alone
 			return true
 		}
 		for _, c := range silent {
 			c.Close()
 		}
-		return !shutsOut
+		return !shutsOut || spoken > 2
 	}
 	go func() {
 		for {
@@ -255,9 +255,12 @@ func fickle(t *testing.T, config *tls.Config, shutsOut bool) string {
 // TestCrowdThatIsNone: where whatever is silent is closed there was no crowd, whether or not the last one is let in.
 func TestCrowdThatIsNone(t *testing.T) {
 	h := newHouse(t)
-	for _, shutsOut := range []bool{false, true} {
+	for shutsOut, want := range map[bool]string{
+		false: "0 silent ones held, 7 closed, 3 that spoke let in: they were not all there at once",
+		true:  "0 silent ones held, 7 closed, 0 that spoke let in: they were not all there at once",
+	} {
 		o := probe.RPCCrowd(10, probe.As(h.server)).Observe(t.Context(), target(fickle(t, h.tlsConfig(t), shutsOut)))
-		if o.Outcome != probe.Failed || !o.Retry || o.Received != "0 silent ones held, 9 closed: they were not all there at once" {
+		if o.Outcome != probe.Failed || !o.Retry || o.Received != want {
 			t.Errorf("the last one shut out %v: outcome %q, received %q: %s", shutsOut, o.Outcome, o.Received, o.Err)
 		}
 	}
@@ -283,14 +286,14 @@ func TestCrowdThatIsShutOutInOtherWays(t *testing.T) {
 	} {
 		var requests atomic.Int32
 		at := target(serveHTTPS(t, guarded(t, 20), config, func(w http.ResponseWriter, r *http.Request) {
-			if requests.Add(1) == 2 {
+			if requests.Add(1) == 3 {
 				shutOut(w, r)
 				return
 			}
 			answer(w, r)
 		}))
 		o := probe.HTTPCrowd(10, probe.As(h.server)).Observe(t.Context(), at)
-		if o.Outcome != probe.RefusedInHandshake || !strings.HasPrefix(o.Received, "9 silent ones held, 0 closed, and the last one shut out: ") {
+		if o.Outcome != probe.RefusedInHandshake || !strings.HasPrefix(o.Received, "7 silent ones held, 0 closed, 1 that spoke let in, and the next one shut out: ") {
 			t.Errorf("%s: outcome %q, received %q: %s", name, o.Outcome, o.Received, o.Err)
 		}
 	}
