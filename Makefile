@@ -58,7 +58,7 @@ test: build $(GOTESTSUM) ## run all tests: the packages, every scenario on each 
 	$(MAKE) --no-print-directory -k -j $(words $(ENGINES)) $(ENGINES:%=scenarios-%) || failed=1; \
 	echo "==> test: the proof: every check seen to fail, and every mutation of a configuration killed (processes, several clusters at once)"; \
 	$(GOTESTSUM) --format testname --hide-summary skipped,failed,output --jsonfile $(RESULTS)/proof.json -- \
-		-count=1 -timeout 60m -p 1 -run '^TestProof(OfMutants)?$$' ./lab/mutation ./lab/regress -engine process </dev/null || failed=1; \
+		-count=1 -timeout 60m -p 2 -run '^TestProof(OfMutants)?$$' ./lab/mutation ./lab/regress -engine process </dev/null || failed=1; \
 	echo "==> test: what the configurations of fixtures/config let in, each on a cluster of its own"; \
 	$(GOTESTSUM) --format testname --hide-summary skipped,failed,output --jsonfile $(RESULTS)/configurations.json -- \
 		-count=1 -timeout 60m -run '^TestProofOf(Configurations|Workflow)$$' ./lab/regress -engine $(firstword $(ENGINES)) </dev/null || failed=1; \

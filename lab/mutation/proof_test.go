@@ -29,7 +29,7 @@ const seenPath = "seen.json"
 // and each of its mutations tried in a cluster of its own.
 func TestProof(t *testing.T) {
 	t.Parallel()
-	p := &proof{began: time.Now()}
+	p := &proof{began: time.Now(), questions: questions(t)}
 	before, err := mutation.AllSeen()
 	if err != nil {
 		t.Fatal(err)
@@ -67,9 +67,11 @@ func packs() []mutation.Pack {
 // proof is what was seen so far.
 type proof struct {
 	began time.Time
-	mu    sync.Mutex
-	seen  []mutation.Seen
-	times mutation.Timesheet
+	// questions are the IDs of the checks that are asked of the cluster.
+	questions []string
+	mu        sync.Mutex
+	seen      []mutation.Seen
+	times     mutation.Timesheet
 }
 
 // prove carries one pack out, and where it differs from what was seen before, each of its mutations by itself. What was
@@ -130,7 +132,7 @@ func (p *proof) carry(t *testing.T, pack mutation.Pack, before []mutation.Seen) 
 		if err != nil {
 			return err
 		}
-		sight := mutation.NewSight(r, questions(t))
+		sight := mutation.NewSight(r, p.questions)
 		learned := mutation.Learn(one, sight)
 		p.add(learned)
 		if updating() {

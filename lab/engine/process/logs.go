@@ -14,8 +14,12 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// logEvery is how often a follower looks for more.
-const logEvery = 20 * time.Millisecond
+const (
+	// logEvery is how often a follower looks for more.
+	logEvery = 20 * time.Millisecond
+	// goneEvery is how often it looks whether the node has ended, which costs more than to look into a file.
+	goneEvery = 200 * time.Millisecond
+)
 
 // Logs returns what the node has written in all its starts. A follower hears the start that is now, to its end.
 func (e *Engine) Logs(ctx context.Context, r engine.Ref, follow bool) (io.ReadCloser, error) {
@@ -42,6 +46,8 @@ type follower struct {
 	file *os.File        // not embedded: its WriteTo would end with what is there now
 	ctx  context.Context //nolint:containedctx // it is that of the call to Logs, whose result this is
 	node proc
+	// looked is when it was last looked whether the node has ended.
+	looked time.Time
 }
 
 // Read waits for more until the node has ended. Whether it has is asked before the file: what it wrote last is not missed.
@@ -49,9 +55,9 @@ func (f *follower) Read(p []byte) (int, error) {
 	ticker := time.NewTicker(logEvery)
 	defer ticker.Stop()
 	for {
-		now, there := f.node.now()
+		ended := f.ended()
 		n, err := f.file.Read(p)
-		if n > 0 || !errors.Is(err, io.EOF) || !there || now.ended() {
+		if n > 0 || !errors.Is(err, io.EOF) || ended {
 			return n, err
 		}
 		select {
@@ -60,6 +66,16 @@ func (f *follower) Read(p []byte) (int, error) {
 			return 0, f.ctx.Err()
 		}
 	}
+}
+
+// ended reports whether the node has ended, as far as was looked.
+func (f *follower) ended() bool {
+	if time.Since(f.looked) < goneEvery {
+		return false
+	}
+	f.looked = time.Now()
+	now, there := f.node.now()
+	return !there || now.ended()
 }
 
 // Close ends the follower.
