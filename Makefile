@@ -80,11 +80,14 @@ scenarios-%:
 	@sed -i 's|"Package":"\([^"]*\)"|"Package":"\1 ($*)"|' $(RESULTS)/scenarios-$*.json
 	@[ ! -e $(RESULTS)/failed-$* ]
 
-prove: build ## prove every mutation in a cluster of its own, that of one server whoever leads, and that configurations are read as agents read them
+prove: build ## prove what takes longer: each mutation alone, of one server whoever leads, configurations as agents read them, sound clusters ten times
 	@echo "==> prove: what configurations say, as real agents say it (one agent each)"
 	@go test -count=1 -timeout 80m -run '^TestProofOfMerging$$' -v ./lab/agentconf </dev/null
 	@echo "==> prove: every mutation in a cluster of its own (processes, several clusters at once): this takes longer than the packed proof"
 	@go test -count=1 -timeout 80m -run '^TestProof$$' -v ./lab/mutation -engine process -unpacked </dev/null
+	@for engine in $(ENGINES); do \
+		echo "==> prove: sound clusters of every form, ten times each ($$engine)"; \
+		go test -count=10 -timeout 80m -run '^TestSoundClusters$$' ./lab/inspect -engine $$engine </dev/null || exit 1; done
 	@echo "==> prove: every mutation of one server, while each server of its cluster leads in turn"
 	@go test -count=1 -timeout 80m -run '^TestProofWhoeverLeads$$' -v ./lab/mutation -engine process </dev/null
 
