@@ -120,23 +120,27 @@ func (a cheapAgent) ask(t *testing.T, files agentconf.Files) answer {
 	agent := exec.CommandContext(ctx, a.nomad, arguments...)
 	agent.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + a.folder}
 	agent.Stdout, agent.Stderr = &said, &said
+	defer tie(agent)()
 	if err := agent.Start(); err != nil {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- agent.Wait() }()
-	out := a.answer(ctx, t, ended)
+	out, over := a.answer(ctx, ended)
 	stop() // kills it
-	if out.config != nil {
+	if !over {
 		<-ended
 	}
 	out.said = said.String()
+	if out.config == nil && !over {
+		t.Fatalf("the agent neither answered nor ended:\n%s\n%s", out.said, shown(files))
+	}
 	out.refused = out.config == nil && !strings.Contains(out.said, "Starting Nomad agent...")
 	return out
 }
 
-func (a cheapAgent) answer(ctx context.Context, t *testing.T, ended <-chan error) (out answer) {
-	t.Helper()
+// answer is what the agent says of itself. over reports that it has ended.
+func (a cheapAgent) answer(ctx context.Context, ended <-chan error) (out answer, over bool) {
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
 	for {
@@ -151,13 +155,13 @@ func (a cheapAgent) answer(ctx context.Context, t *testing.T, ended <-chan error
 				}
 			}
 			out.config = self.Config
-			return out
+			return out, false
 		}
 		select {
 		case <-ended:
-			return out
+			return out, true
 		case <-ctx.Done():
-			t.Fatal("the agent neither answered nor ended")
+			return out, false
 		case <-ticker.C:
 		}
 	}

@@ -211,8 +211,15 @@ func (f Files) Labels(path string) []string {
 }
 
 // Names are the names of the settings and blocks which stand directly in the blocks of that path, each once, in the order
-// in which they stand, and as they are first written. With an empty path, they are those of the top.
-func (f Files) Names(path string) []string { return f.inside(path, strings.EqualFold) }
+// in which they stand, and as they are first written. With an empty path, they are those of the top. In a map, such as
+// client.meta, two names that differ by their case are two.
+func (f Files) Names(path string) []string {
+	names, _ := parsePath(path)
+	if setting, _ := model.Find(names); setting.IsMap() {
+		return f.inside(path, func(a, b string) bool { return a == b })
+	}
+	return f.inside(path, strings.EqualFold)
+}
 
 func (f Files) inside(path string, same func(a, b string) bool) []string {
 	var names, out []string

@@ -12,7 +12,7 @@ import (
 
 // merged is what Nomad has of the files. Its error names the file, the line and Nomad's words.
 func (f Files) merged() (*model.Config, error) {
-	var out *model.Config
+	out := model.Empty()
 	for _, file := range f {
 		c, err := model.Parse(file.Text)
 		if err != nil {
@@ -21,9 +21,6 @@ func (f Files) merged() (*model.Config, error) {
 		if out, err = model.Merge(out, c); err != nil {
 			return nil, file.fail(err)
 		}
-	}
-	if out == nil {
-		out = &model.Config{}
 	}
 	return out, nil
 }

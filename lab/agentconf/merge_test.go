@@ -105,6 +105,25 @@ func TestMerge(t *testing.T) {
 	}
 }
 
+// TestMergeOverDefaults: Nomad merges the first file too, over what it has without any. What its merge does not look at is lost
+// there, and what counts above zero alone stays at its default (seen with 1.11.3).
+func TestMergeOverDefaults(t *testing.T) {
+	for text, path := range map[string]string{
+		`client { log_file = "x" }`:               "client.log_file",
+		`server { log_file = "x" }`:               "server.log_file",
+		`rpc { keep_alive_interval = "0s" }`:      "rpc.keep_alive_interval",
+		`rpc { connection_write_timeout = "0s" }`: "rpc.connection_write_timeout",
+	} {
+		if got := (agentconf.Files{{Name: "a.hcl", Text: []byte(text)}}).Text(path); got != "" {
+			t.Errorf("%s is read as %q", text, got)
+		}
+	}
+	two := agentconf.Files{{Name: "a.hcl", Text: []byte(`rpc { keep_alive_interval = "5s" }`)}, {Name: "b.hcl", Text: []byte(`rpc { keep_alive_interval = "0s" }`)}}
+	if got := two.Text("rpc.keep_alive_interval"); got != "5s" {
+		t.Errorf("of two files %q counts, want the first", got)
+	}
+}
+
 func TestMergeRefuses(t *testing.T) {
 	for name, c := range map[string]struct {
 		read func(agentconf.Files) error
@@ -151,6 +170,7 @@ func TestNames(t *testing.T) {
 		"none":       {files.Labels("keyring"), nil},
 		"the top":    {files.Names(""), []string{"region", "name", "disable_update_check", "tls", "client", "plugin", "limits"}},
 		"a block":    {files.Names("tls"), []string{"http", "rpc"}},
+		"a map":      {agentconf.Files{{Name: "m.hcl", Text: []byte(`client { meta { k = "v" } meta = { K = "w", k = "x" } }`)}}.Names("client.meta"), []string{"k", "K"}},
 		"a volume":   {files.Names("client.host_volume.logs"), []string{"path", "read_only"}},
 		"the quoted": {files.Names("client.options"), []string{"driver.allowlist"}},
 		"a line":     {files.Names("region"), nil},

@@ -8,6 +8,10 @@ import (
 	"strings"
 )
 
+// Empty is a configuration that says nothing, with the blocks that Nomad's defaults have, over which it merges the first file: it
+// drops a setting there that its merge does not look at (command/agent/config.go:1711).
+func Empty() *Config { return &Config{Client: &ClientConfig{}, Server: &ServerConfig{}} }
+
 // Merge returns the configuration that Nomad has of two, of which b is read later (command/agent/config.go:1853). It changes
 // neither. An error wraps ErrPanic.
 func Merge(a, b *Config) (out *Config, err error) {

@@ -31,6 +31,9 @@ func (s Setting) Latest() bool {
 	return s.rule == always || s.rule == set || s.rule == byKind && s.Type.Kind() == reflect.Pointer && s.Type.Elem().Kind() != reflect.Struct
 }
 
+// IsMap reports whether the setting is a map, whose names are the user's own and count as they are written.
+func (s Setting) IsMap() bool { return s.Type != nil && s.Type.Kind() == reflect.Map }
+
 // WholeAt is the number of names that lead to the innermost block around the setting which Nomad replaces by a later one as a
 // whole. Zero: there is none.
 func (s Setting) WholeAt() int { return s.wholeAt }
@@ -196,6 +199,9 @@ func fieldValue(v reflect.Value, name string) reflect.Value {
 	counts := reflect.Indirect(v.FieldByName(plain))
 	if !counts.IsValid() || counts.Kind() != reflect.Int64 {
 		return value
+	}
+	if twin, _ := v.Type().FieldByName(plain); ruleOf(twin) == positive && counts.Int() <= 0 {
+		return reflect.Zero(value.Type()) // Nomad goes on with its default
 	}
 	if d, err := time.ParseDuration(value.String()); err != nil || int64(d) != counts.Int() {
 		if counts.Int() == 0 {
