@@ -48,7 +48,7 @@ func only() map[string][]string {
 		"server.raft_snapshot_threshold": {"1", "8192"}, "server.raft_trailing_logs": {"1", "10240"}, "server.job_max_source_size": {`"1M"`, `"2MB"`},
 		"client.min_dynamic_port": {"20000", "21000"}, "client.max_dynamic_port": {"30000", "31000"},
 		"client.preferred_address_family": {`"ipv4"`, `"ipv6"`, `""`}, "client.reserved.reserved_ports": {`"22"`, `"80,8000-8010"`, "22"},
-		"client.host_network.*.reserved_ports": {`"22"`, `"80,8000-8010"`, "22"},
+		"client.host_network.reserved_ports": {`"22"`, `"80,8000-8010"`, "22"},
 		// With ACLs an agent does not tell what it has without a token, and without a leader there is none.
 		"acl.enabled":      {"false", `"0"`, `"FALSE"`},
 		"client.node_pool": {`"default"`, `"batch_2"`}, "server.client_introduction.enforcement": {`"none"`, `"warn"`, `"strict"`},
