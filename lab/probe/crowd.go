@@ -18,61 +18,48 @@ const (
 )
 
 // HTTPCrowd is a probe that opens n connections to the HTTP port, all from one address. On most of them it says nothing; on the
-// last quarter it makes a request each as the caller, one after another, until one is shut out. Accepted: the agent answers all
-// of those, and keeps all that are silent; RefusedInHandshake: it keeps some, and shuts one out that speaks, or answers it with
-// 429. An agent counts a connection before anybody has spoken on it, and takes them in the order in which they come. One may
-// find a place that another one has left, which is why several speak. Nomad keeps 100 of an address:
-// limits.http_max_conns_per_client (command/agent/http.go:307).
+// last quarter it makes a request each as the caller, one after another, until one is shut out. Where none is, it makes one on
+// those that were silent too. Accepted: the agent answers all; RefusedInHandshake: it keeps some, and shuts one out that speaks,
+// or answers it with 429. An agent counts a connection before anybody has spoken on it. One may find a place that another one
+// has left, which is why several speak, and what is between may be late with some, which is why all do before it is said that
+// there is no limit. Nomad keeps 100 of an address: limits.http_max_conns_per_client (command/agent/http.go:307).
 //
 // Its class is Changes: as long as it holds them, everybody else at that address may be refused.
 //
 // The probe returns when the agent has closed its end of each connection and lets the caller in again. A caller who is not
 // let in before there is a crowd observes NotReached.
 func HTTPCrowd(n int, as Caller) Probe {
-	return crowd(PlaneHTTP, n, as, func(ctx context.Context, t Target) (*session, Observation) {
-		held, o := HoldHTTP(ctx, t, as)
-		if held == nil {
-			return nil, o
+	return crowd(PlaneHTTP, n, as, func(ctx context.Context, t Target) (door, exchange, error) {
+		config, err := as.tlsConfig(t)
+		if err != nil {
+			return door{}, exchange{}, err
 		}
-		o = held.Ask(ctx, Ask{Path: leaderPath})
-		if o.Outcome == Failed && strings.HasPrefix(o.Received, tooMany) {
-			o.Outcome = Denied // elsewhere it says nothing about the caller; here it is what is looked for
-		}
-		return held.session, o
+		a := Ask{Path: leaderPath, keep: true}
+		e, err := a.exchange(ctx, t, "https", as, a.judge)
+		return door{addr: t.HTTP, from: t.From, config: config}, e, err
 	})
 }
 
 // RPCCrowd is HTTPCrowd for the RPC port: who speaks calls Status.Leader. Nomad keeps 100 of an address:
 // limits.rpc_max_conns_per_client (nomad/rpc.go:223).
 func RPCCrowd(n int, as Caller) Probe {
-	return crowd(PlaneRPC, n, as, func(ctx context.Context, t Target) (*session, Observation) {
+	return crowd(PlaneRPC, n, as, func(_ context.Context, t Target) (door, exchange, error) {
 		e, err := FramingNomad.call(StatusLeader(), t.Region, as.token)
 		if err != nil {
-			return nil, notReached(err.Error())
+			return door{}, exchange{}, err
 		}
-		d, e, err := behindTLS(t, e, as)
-		if err != nil {
-			return nil, notReached(err.Error())
-		}
-		s, o := open(ctx, d)
-		if s == nil {
-			return nil, o
-		}
-		if o.Outcome, o.Received, err = ask(s, e); err != nil {
-			o.end(err, s)
-		}
-		return s, o
+		return behindTLS(t, e, as)
 	})
 }
 
-// speaker opens a connection as the caller and has it answered. The session, if there is one, is the user's to end.
-type speaker func(context.Context, Target) (*session, Observation)
+// speech is where one of a crowd connects, and what it says there: made anew for each.
+type speech func(context.Context, Target) (door, exchange, error)
 
-// crowd is a probe that opens n connections, the last quarter of them as speaks does.
-func crowd(plane Plane, n int, as Caller, speaks speaker) Probe {
+// crowd is a probe that opens n connections, and has some of them speak.
+func crowd(plane Plane, n int, as Caller, says speech) Probe {
 	sentence := fmt.Sprintf("hold %d connections to the %s port at once with %s", n, plane, as)
 	p := New(plane, sentence, func(ctx context.Context, t Target) Observation {
-		o := speaks.alone(ctx, t)
+		o := says.alone(ctx, t)
 		if o.Outcome != Accepted {
 			return o.instead("before the crowd, the caller alone is not let in")
 		}
@@ -81,22 +68,28 @@ func crowd(plane Plane, n int, as Caller, speaks speaker) Probe {
 			disperse(ctx, silent)
 			return *spoilt
 		}
-		spoke, last := speaks.until(ctx, t, n-len(silent))
+		spoke, last := says.until(ctx, t, make([]*session, n-len(silent)))
 		held := countOpen(ctx, silent)
+		let := len(spoke)
+		if last.Outcome == Accepted && held == len(silent) {
+			var late []*session
+			late, last = says.until(ctx, t, silent)
+			let += len(late)
+		}
 		disperse(ctx, append(silent, spoke...))
-		if again := speaks.again(ctx, t); again.Outcome != Accepted {
+		if again := says.again(ctx, t); again.Outcome != Accepted {
 			return again.instead("after the crowd, the caller is not let in again")
 		}
-		last.Sent = fmt.Sprintf("%d connections, of which %d say nothing", n, len(silent))
-		return last.inCrowd(held, len(silent)-held, len(spoke))
+		last.Sent = fmt.Sprintf("%d connections, of which %d say nothing at first", n, len(silent))
+		return last.inCrowd(held, len(silent)-held, let)
 	})
 	p.Timeout = DefaultTimeout + time.Duration(n)*crowdTime
 	return p
 }
 
 // inCrowd is what the last one that spoke observed, while so many silent ones were held and so many closed, and so many that
-// spoke before it were let in. Where an agent lets in all that speak and has closed others, or has kept nobody at all, its limit
-// of time has ended them: on a busy machine that is worth another try.
+// spoke were let in. Where an agent lets in those that speak and has closed others, or has kept nobody at all, its limit of time
+// has ended them: on a busy machine that is worth another try.
 func (o Observation) inCrowd(held, closed, spoke int) Observation {
 	let, shutOut := o.Outcome == Accepted, o.Outcome.Refused() || brokenOff(o)
 	count := fmt.Sprintf("%d silent ones held, %d closed, %d that spoke let in", held, closed, spoke)
@@ -111,12 +104,35 @@ func (o Observation) inCrowd(held, closed, spoke int) Observation {
 	return o
 }
 
-// until speaks n times, or until one is not let in, and keeps those that are. The observation is the last one's.
-func (speaks speaker) until(ctx context.Context, t Target, n int) (inside []*session, last Observation) {
-	for range n {
-		var s *session
-		s, last = speaks(ctx, t)
-		if last.Outcome != Accepted {
+// speak says it on the session, or, where that is nil, on one of its own, which is returned. Without an answer there is none.
+func (says speech) speak(ctx context.Context, t Target, s *session) (*session, Observation) {
+	d, e, err := says(ctx, t)
+	if err != nil {
+		return s, notReached(err.Error())
+	}
+	var o Observation
+	if s != nil {
+		err = enter(ctx, s, d)
+	} else if s, o = open(ctx, d); s == nil {
+		return nil, o
+	}
+	if err == nil {
+		o.Outcome, o.Received, err = ask(s, e)
+	}
+	if err != nil {
+		o.end(err, s)
+	}
+	if o.Outcome == Failed && strings.HasPrefix(o.Received, tooMany) {
+		o.Outcome = Denied // elsewhere it says nothing about the caller; here it is what is looked for
+	}
+	return s, o
+}
+
+// until speaks on each session, or on one of its own where that is nil, until one is not let in. It returns those that are, and
+// what the last one observed.
+func (says speech) until(ctx context.Context, t Target, on []*session) (inside []*session, last Observation) {
+	for _, s := range on {
+		if s, last = says.speak(ctx, t, s); last.Outcome != Accepted {
 			disperse(ctx, []*session{s})
 			break
 		}
@@ -126,8 +142,8 @@ func (speaks speaker) until(ctx context.Context, t Target, n int) (inside []*ses
 }
 
 // alone speaks and leaves again.
-func (speaks speaker) alone(ctx context.Context, t Target) Observation {
-	s, o := speaks(ctx, t)
+func (says speech) alone(ctx context.Context, t Target) Observation {
+	s, o := says.speak(ctx, t, nil)
 	disperse(ctx, []*session{s})
 	return o
 }
@@ -152,11 +168,11 @@ func gather(ctx context.Context, t Target, plane Plane, n int) ([]*session, *Obs
 func brokenOff(o Observation) bool { return strings.HasPrefix(o.Err, "local error: tls: ") }
 
 // again speaks until it is let in, or ctx is done.
-func (speaks speaker) again(ctx context.Context, t Target) Observation {
+func (says speech) again(ctx context.Context, t Target) Observation {
 	pause := time.NewTicker(canaryPause)
 	defer pause.Stop()
 	for {
-		o := speaks.alone(ctx, t)
+		o := says.alone(ctx, t)
 		if o.Outcome == Accepted {
 			return o
 		}

@@ -133,7 +133,7 @@ func TestCrowds(t *testing.T) {
 			d := guarded(t, limit)
 			at := target(plane.serve(d))
 			for range runs {
-				for n, want := range map[int]string{limit - late: "11 silent ones held, 0 closed, 4 that spoke let in", 2 * limit: "and the next one shut out"} {
+				for n, want := range map[int]string{limit - late: "11 silent ones held, 0 closed, 15 that spoke let in", 2 * limit: "and the next one shut out"} {
 					outcome := probe.Accepted
 					if n > limit {
 						outcome = probe.RefusedInHandshake
@@ -262,6 +262,28 @@ func TestCrowdThatIsNone(t *testing.T) {
 		o := probe.RPCCrowd(10, probe.As(h.server)).Observe(t.Context(), target(fickle(t, h.tlsConfig(t), shutsOut)))
 		if o.Outcome != probe.Failed || !o.Retry || o.Received != want {
 			t.Errorf("the last one shut out %v: outcome %q, received %q: %s", shutsOut, o.Outcome, o.Received, o.Err)
+		}
+	}
+}
+
+// TestCrowdThatComesLate: what is between may hand a connection on when somebody speaks on it, or later than others. That none
+// was shut out at first proves nothing.
+func TestCrowdThatComesLate(t *testing.T) {
+	h := newHouse(t)
+	config := h.tlsConfig(t)
+	const limit = 20
+	for n, want := range map[int]probe.Outcome{limit - 5: probe.Accepted, 2 * limit: probe.RefusedInHandshake} {
+		d := guarded(t, limit)
+		at := listen(t, func(conn net.Conn) {
+			first := firstByte(conn)
+			if first != 0x04 || !d.enters() {
+				return
+			}
+			defer d.left()
+			secured(config, func(conn net.Conn) { serveFraming(conn); read(conn) })(conn)
+		})
+		if o := probe.RPCCrowd(n, probe.As(h.server)).Observe(t.Context(), target(at)); o.Outcome != want {
+			t.Errorf("%d: outcome %q, received %q; want %q: %s", n, o.Outcome, o.Received, want, o.Err)
 		}
 	}
 }
