@@ -2,6 +2,7 @@ package lab
 
 import (
 	"context"
+	"encoding/json"
 	"net/netip"
 
 	"github.com/gofrs/flock"
@@ -162,3 +163,26 @@ func APIAt(at netip.AddrPort, inClear bool) (*api.Client, error) {
 
 // Query has a request end with the context.
 func Query(ctx context.Context) *api.QueryOptions { return query(ctx) }
+
+// Exposed is what is wrong with a lab of one server and one client that answer so; an empty text is an agent that does not
+// answer. The client has those drivers.
+func Exposed(server, client string, drivers []string, weakened bool) ([]Problem, error) {
+	listed := map[string]*api.DriverInfo{}
+	for _, name := range drivers {
+		listed[name] = &api.DriverInfo{Detected: true}
+	}
+	agents := []asked{
+		{node: &Node{plan: PlannedNode{Name: "client-1", Role: pki.Client}}, drivers: listed},
+		{node: &Node{plan: PlannedNode{Name: "server-1", Role: pki.Server}}},
+	}
+	for i, text := range []string{client, server} {
+		if text == "" {
+			continue
+		}
+		agents[i].account = &account{}
+		if err := json.Unmarshal([]byte(text), agents[i].account); err != nil {
+			return nil, err
+		}
+	}
+	return exposed(agents, weakened), nil
+}

@@ -79,7 +79,8 @@ func (e *StartError) Unwrap() error { return e.Err }
 
 // Up brings up the lab that the Spec asks for. The lab is removed when this process dies, until Lab.Keep says that it
 // is to stay. It returns an error that wraps ErrInvalid, with nothing started, for a Spec that cannot be; a *StartError,
-// with everything removed and the evidence kept, for a lab that did not come up.
+// with everything removed and the evidence kept, for a lab that did not come up. A lab on this machine's loopback whose started
+// agents run something for strangers was started, and is removed again: that error wraps ErrInvalid too.
 func Up(ctx context.Context, e engine.Engine, s Spec, o UpOptions) (*Lab, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
@@ -147,7 +148,10 @@ func (l *Lab) bringUp(ctx context.Context, o UpOptions) error {
 	if o.Begun != nil {
 		o.Begun(l)
 	}
-	return l.boot(ctx, secrets, o)
+	if err := l.boot(ctx, secrets, o); err != nil {
+		return err
+	}
+	return l.refuseExposed(ctx)
 }
 
 // giveUp removes what there is of a lab that did not come up, and keeps the evidence. The caller's context may have
