@@ -23,6 +23,9 @@ type Ask struct {
 	// Behind are texts of which an answer with a status of 400 and above contains one when it could only be given behind
 	// the guards, for example "404 Not Found: job not found": the caller was let in, and what it asked for is not there.
 	Behind []string
+	// Origin is the site whose page a browser would send the request for. With the method OPTIONS it is a preflight: the browser
+	// asks whether that page may send a PUT with an ACL token. Empty: no page sends it.
+	Origin string
 
 	// verified is the class that was found for the request whose wording is verifiedAs; the zero class is Changes.
 	verified   Effect
@@ -44,7 +47,7 @@ func (a Ask) WithoutEffectOn(versions ...string) Ask {
 }
 
 // wording is all of the request that decides what it does.
-func (a Ask) wording() string { return a.String() + "\n" + a.Body }
+func (a Ask) wording() string { return a.String() + "\n" + a.Origin + "\n" + a.Body }
 
 // Effect is the class of the request. A GET of a path that is known to read is a read. Of any other request nothing is known
 // but what WithoutEffectOn says, and that of the very same request alone.
@@ -141,6 +144,7 @@ func (a Ask) exchange(ctx context.Context, t Target, scheme string, as Caller, r
 	if as.token != "" {
 		request.Header.Set("X-Nomad-Token", as.token)
 	}
+	a.addOrigin(request.Header)
 	var wire bytes.Buffer
 	if err := request.Write(&wire); err != nil {
 		return exchange{}, fmt.Errorf("write the request %s: %w", a, err)
@@ -158,6 +162,18 @@ func (a Ask) exchange(ctx context.Context, t Target, scheme string, as Caller, r
 			return read(response)
 		},
 	}, nil
+}
+
+// addOrigin adds what a browser sends for a page of another site.
+func (a Ask) addOrigin(h http.Header) {
+	if a.Origin == "" {
+		return
+	}
+	h.Set("Origin", a.Origin)
+	if a.Method == http.MethodOptions {
+		h.Set("Access-Control-Request-Method", http.MethodPut)
+		h.Set("Access-Control-Request-Headers", "x-nomad-token")
+	}
 }
 
 // inURL is a server's name as a URL has it: an IPv6 address stands in brackets.
