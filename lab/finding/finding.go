@@ -57,10 +57,21 @@ type Finding struct {
 	// Settings are the settings of the agent's configuration that the promise rests on, by path, the likeliest first; empty:
 	// on none.
 	Settings []string `json:"settings,omitempty"`
+	// CertificateOf is the role whose agents' tls.cert_file is meant among the Settings, where it is another than that of the agent
+	// that was asked; empty: that one's.
+	CertificateOf string `json:"certificate_of,omitempty"`
 	// Evidence lists what was done and seen, in the order in which it happened.
 	Evidence []Evidence `json:"evidence,omitempty"`
 	// Took is the time that the whole check needed, in nanoseconds when encoded.
 	Took time.Duration `json:"took_ns"`
+}
+
+// RoleOf says whose configuration one of the finding's Settings is looked for in, where an agent of that role was asked.
+func (f Finding) RoleOf(path, asked string) string {
+	if path == "tls.cert_file" && f.CertificateOf != "" {
+		return f.CertificateOf
+	}
+	return RoleOf(path, asked)
 }
 
 // Part says which part of a check a piece of evidence comes from.

@@ -6,12 +6,15 @@ import (
 
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/mutation"
+	"nomadlab.internal/lab/pki"
 )
 
 // blame puts the settings of each broken promise in the order in which they are to be looked at: those that the configuration
 // has as a mutation of the table has them, by which a promise was seen to break, come before those that it has otherwise. Of
-// several, what turns a protection off altogether comes before what loosens it, which does nothing then.
-func blame(r *finding.Report) {
+// several, what turns a protection off altogether comes before what loosens it, which does nothing then. A client's certificate that
+// names a server is to blame before all of them for what its holder may do as a server: the client is the one among the user's
+// handed-in ones; nil: none was handed in.
+func blame(r *finding.Report, client *pki.Credential) {
 	weak := weakValues()
 	roles := map[string]string{}
 	for _, n := range r.Cluster.Nodes {
@@ -21,9 +24,17 @@ func blame(r *finding.Report) {
 		if f.Verdict != finding.Broken {
 			continue
 		}
+		names := client != nil && slices.Contains(asClient(), f.ID)
+		if names && !slices.Contains(f.Settings, certFile) {
+			f.Settings = append(slices.Clone(f.Settings), certFile)
+			r.Findings[i].CertificateOf = string(pki.Client)
+		}
+		names = names && namesServer(*client)
 		rank := func(path string) int {
 			switch {
-			case !weak.has(r.Configuration, path, finding.RoleOf(path, roles[f.Node])):
+			case path == certFile && names:
+				return -1
+			case !weak.has(r.Configuration, path, r.Findings[i].RoleOf(path, roles[f.Node])):
 				return 2
 			case slices.Contains(switches(), path):
 				return 0
@@ -34,6 +45,29 @@ func blame(r *finding.Report) {
 		slices.SortStableFunc(settings, func(a, b string) int { return rank(a) - rank(b) })
 		r.Findings[i].Settings = settings
 	}
+}
+
+// certFile is the setting that names an agent's certificate.
+const certFile = "tls.cert_file"
+
+// asClient are the checks of what a client's certificate is good for, which asks servers, or other clients.
+func asClient() []string {
+	return []string{
+		"rpc-gives-root-keys-to-no-client", "rpc-gives-evaluations-to-no-client", "raft-refuses-client-certificate",
+		"client-takes-no-client-for-a-server",
+	}
+}
+
+// namesServer reports whether the certificate has a server's name, by which Nomad takes its holder for one (nomad/server.go:634).
+func namesServer(c pki.Credential) bool {
+	leaf, err := c.Leaf()
+	if err != nil {
+		return false
+	}
+	return slices.ContainsFunc(append([]string{leaf.Subject.CommonName}, leaf.DNSNames...), func(name string) bool {
+		role, is := parseRole(name)
+		return is && role == string(pki.Server)
+	})
 }
 
 // switches are the settings without which others of their block do nothing. Nomad's default of each is false.

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/regress"
 )
 
@@ -41,12 +42,49 @@ func TestBlame(t *testing.T) {
 			Configuration: &finding.Configuration{Settings: c.settings},
 			Findings:      []finding.Finding{{Node: c.node, Verdict: finding.Broken, Settings: rests}},
 		}
-		regress.Blame(&r)
+		regress.Blame(&r, nil)
 		if got := r.Findings[0].Settings; got[0] != c.first || len(got) != len(rests) {
 			t.Errorf("%s: %q, want %s first", name, got, c.first)
 		}
 	}
 	if rests[0] != "tls.verify_server_hostname" {
 		t.Error("the check's own list was changed")
+	}
+}
+
+// TestBlameOfAClientsCertificate: where the names of a client's certificate let its holder be a server, the certificate comes
+// first, as the clients' files name it; where its names are right, last.
+func TestBlameOfAClientsCertificate(t *testing.T) {
+	authority, err := pki.NewAuthority(pki.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	issue := func(names ...string) *pki.Credential {
+		c, err := authority.Forge(pki.Forgery{Holder: pki.Identity{Role: pki.Client}, CommonName: names[0], DNSNames: names})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &c
+	}
+	const verify, certificate = "tls.verify_server_hostname", "tls.cert_file"
+	for name, c := range map[string]struct {
+		id     string
+		client *pki.Credential
+		want   []string
+	}{
+		"a server's name":         {"rpc-gives-root-keys-to-no-client", issue("client.global.nomad", "server.global.nomad"), []string{certificate, verify}},
+		"right names":             {"raft-refuses-client-certificate", issue("client.global.nomad"), []string{verify, certificate}},
+		"none handed in":          {"raft-refuses-client-certificate", nil, []string{verify}},
+		"a check of another kind": {"rpc-refuses-cli-certificate", issue("server.global.nomad"), []string{verify}},
+	} {
+		r := finding.Report{
+			Cluster:       finding.Cluster{Nodes: []finding.Node{{Name: "s1", Role: "server"}}},
+			Configuration: &finding.Configuration{Settings: []finding.Setting{{Role: "server", Path: verify, Value: "true"}}},
+			Findings:      []finding.Finding{{ID: c.id, Node: "s1", Verdict: finding.Broken, Settings: []string{verify}}},
+		}
+		regress.Blame(&r, c.client)
+		if got := r.Findings[0]; !slices.Equal(got.Settings, c.want) || slices.Contains(c.want, certificate) && got.RoleOf(certificate, "server") != "client" {
+			t.Errorf("%s: %q, of %s; want %q", name, got.Settings, got.RoleOf(certificate, "server"), c.want)
+		}
 	}
 }

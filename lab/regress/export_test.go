@@ -7,6 +7,7 @@ import (
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/mutation"
+	"nomadlab.internal/lab/pki"
 )
 
 // LookAtFiles is what is found in the user's own files.
@@ -85,4 +86,4 @@ func Verdicts(r finding.Report, at func(node string) bool) map[string]finding.Ve
 }
 
 // Blame puts the settings of each broken promise in the order in which they are to be looked at.
-func Blame(r *finding.Report) { blame(r) }
+func Blame(r *finding.Report, client *pki.Credential) { blame(r, client) }

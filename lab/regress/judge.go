@@ -13,6 +13,7 @@ import (
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"
+	"nomadlab.internal/lab/pki"
 )
 
 // Options say where and how configurations are judged.
@@ -92,7 +93,7 @@ func (v variant) judge(ctx context.Context, o Options) (r finding.Report, err er
 		}
 		r.Notes = append(slices.Clone(v.source.Notes), r.Notes...)
 		r.Configuration = describe(v, l.Plan())
-		blame(&r)
+		blame(&r, v.source.credential(pki.Client))
 		r.Cluster.Name = "" // of a lab that is gone by now
 		return nil
 	})

@@ -110,7 +110,7 @@ func becameWhat(r finding.Replaced) string {
 // restsOn are the settings that a promise rests on, with what the configuration says of each, where there is one.
 func (v view) restsOn(f finding.Finding) string {
 	role := v.roleOf(f.Node)
-	return strings.Join(each(f.Settings, func(path string) string { return v.settingWords(path, role) }), ", ")
+	return strings.Join(each(f.Settings, func(path string) string { return v.settingWords(path, f.RoleOf(path, role)) }), ", ")
 }
 
 // roleOf is the role of the agent of that name; empty for one that is not known.
@@ -123,12 +123,11 @@ func (v view) roleOf(node string) string {
 	return ""
 }
 
-// settingWords say where the agents that have such settings have it, or in which files it is not.
-func (v view) settingWords(path, asked string) string {
+// settingWords say where the agents of the role have it, or in which files it is not.
+func (v view) settingWords(path, role string) string {
 	if v.report.Configuration == nil {
 		return path
 	}
-	role := finding.RoleOf(path, asked)
 	said := settingsSaid(v.report.Configuration.Settings, path, role)
 	if len(said) == 0 {
 		return path + " (not set" + v.inFiles(role) + ")"
@@ -170,7 +169,7 @@ func (v view) setAt(f finding.Finding) (file string, line int) {
 		return "", 0
 	}
 	path := f.Settings[0]
-	role := finding.RoleOf(path, v.roleOf(f.Node))
+	role := f.RoleOf(path, v.roleOf(f.Node))
 	for _, s := range v.report.Configuration.Settings {
 		if s.Path == path && s.File != "" && (role == "" || s.Role == role) {
 			return s.File, s.Line
