@@ -66,6 +66,14 @@ type Finding struct {
 	Took time.Duration `json:"took_ns"`
 }
 
+// FilesOf is the Finding.Node of what was found in the files of a role; of all files, where the role is empty.
+func FilesOf(role string) string {
+	if role == "" {
+		return "your files"
+	}
+	return "your " + role + " files"
+}
+
 // RoleOf says whose configuration one of the finding's Settings is looked for in, where an agent of that role was asked.
 func (f Finding) RoleOf(path, asked string) string {
 	if path == "tls.cert_file" && f.CertificateOf != "" {

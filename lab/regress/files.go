@@ -229,10 +229,11 @@ func lookAtFiles(ctx context.Context, s Source, names ...string) ([]finding.Find
 	}
 	var all []finding.Finding
 	for _, check := range checks {
-		target := probe.Target{Name: "your files", Files: true}
+		target := probe.Target{Files: true}
 		if roles := check.Spec().Roles; len(roles) > 0 {
-			target.Name, target.Role = "your "+string(roles[0])+" files", roles[0]
+			target.Role = roles[0]
 		}
+		target.Name = finding.FilesOf(string(target.Role))
 		all = append(all, posture.Run(ctx, []posture.Check{check}, []probe.Target{target}, nil)...)
 	}
 	return all, nil

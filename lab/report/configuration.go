@@ -113,8 +113,19 @@ func (v view) restsOn(f finding.Finding) string {
 	return strings.Join(each(f.Settings, func(path string) string { return v.settingWords(path, f.RoleOf(path, role)) }), ", ")
 }
 
-// roleOf is the role of the agent of that name; empty for one that is not known.
+// allSettings are all lines of the configuration: of a secret that lies in the open, the line may be one that no other promise
+// rests on.
+func (v view) allSettings() []finding.Setting {
+	return slices.Concat(v.report.Configuration.Settings, v.report.Configuration.Others)
+}
+
+// roleOf is the role of the agent of that name, or of whose files that is the name; empty for one that is not known.
 func (v view) roleOf(node string) string {
+	for _, role := range []string{"server", "client"} {
+		if node == finding.FilesOf(role) {
+			return role
+		}
+	}
 	for _, n := range v.report.Cluster.Nodes {
 		if n.Name == node {
 			return n.Role
@@ -128,7 +139,7 @@ func (v view) settingWords(path, role string) string {
 	if v.report.Configuration == nil {
 		return path
 	}
-	said := settingsSaid(v.report.Configuration.Settings, path, role)
+	said := settingsSaid(v.allSettings(), path, role)
 	if len(said) == 0 {
 		return path + " (not set" + v.inFiles(role) + ")"
 	}
@@ -170,7 +181,7 @@ func (v view) setAt(f finding.Finding) (file string, line int) {
 	}
 	path := f.Settings[0]
 	role := f.RoleOf(path, v.roleOf(f.Node))
-	for _, s := range v.report.Configuration.Settings {
+	for _, s := range v.allSettings() {
 		if s.Path == path && s.File != "" && (role == "" || s.Role == role) {
 			return s.File, s.Line
 		}

@@ -26,3 +26,24 @@ func TestACertificateOfAnotherRole(t *testing.T) {
 		t.Errorf("want %q in:\n%s", want, text.String())
 	}
 }
+
+// TestASecretThatNoOtherPromiseRestsOn is named with its line, in the files of the role that were looked at.
+func TestASecretThatNoOtherPromiseRestsOn(t *testing.T) {
+	r := finding.Report{
+		Configuration: &finding.Configuration{
+			Files: []finding.ConfigurationFile{{Role: "server", Path: "server.hcl"}, {Role: "client", Path: "client.hcl"}},
+			Others: []finding.Setting{
+				{Role: "client", Path: "vault.token", Value: "<redacted>", File: "client.hcl", Line: 8},
+				{Role: "server", Path: "vault.token", Value: "<redacted>", File: "server.hcl", Line: 3},
+			},
+		},
+		Findings: []finding.Finding{{ID: "a", Node: finding.FilesOf("server"), Verdict: finding.Broken, Severity: "high", Settings: []string{"vault.token"}}},
+	}
+	var text strings.Builder
+	if err := report.Text(&text, r, report.TextOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if want := "rests on  vault.token (<redacted> at server.hcl:3)\n"; !strings.Contains(text.String(), want) {
+		t.Errorf("want %q in:\n%s", want, text.String())
+	}
+}
