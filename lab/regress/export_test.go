@@ -87,3 +87,6 @@ func Verdicts(r finding.Report, at func(node string) bool) map[string]finding.Ve
 
 // Blame puts the settings of each broken promise in the order in which they are to be looked at.
 func Blame(r *finding.Report, client *pki.Credential) { blame(r, client) }
+
+// CommonCauses are what many of a report's failures have for their one cause.
+func CommonCauses(s Source, r finding.Report) []string { return s.commonCauses(r) }

@@ -94,6 +94,7 @@ func (v variant) judge(ctx context.Context, o Options) (r finding.Report, err er
 		r.Notes = append(slices.Clone(v.source.Notes), r.Notes...)
 		r.Configuration = describe(v, l.Plan())
 		blame(&r, v.source.credential(pki.Client))
+		r.Notes = append(v.source.commonCauses(r), r.Notes...)
 		r.Cluster.Name = "" // of a lab that is gone by now
 		return nil
 	})

@@ -1,0 +1,51 @@
+package regress_test
+
+import (
+	"slices"
+	"testing"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/agentconf"
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/regress"
+)
+
+// TestCommonCauses: failures that all rest on a protection that nobody has are told as one, and nothing is told where it is on.
+func TestCommonCauses(t *testing.T) {
+	source := func(text string) regress.Source {
+		return regress.Source{Configuration: &lab.Configuration{Server: lab.AgentConfiguration{Files: agentconf.Files{{Name: "s.hcl", Text: []byte(text)}}}}}
+	}
+	found := func(id string, v finding.Verdict, settings ...string) finding.Finding {
+		return finding.Finding{ID: id, Verdict: v, Settings: settings}
+	}
+	r := finding.Report{
+		Findings: []finding.Finding{
+			found("a", finding.Broken, "tls.http", "acl.enabled"), found("a", finding.NotCarriedOut, "tls.http"), found("b", finding.Broken, "acl.enabled", "tls.http"),
+			found("c", finding.NotCarriedOut, "limits.https_handshake_timeout", "tls.http"), found("d", finding.Held, "tls.rpc"),
+			found("e", finding.Skipped, "tls.rpc"), found("f", finding.Broken, "enable_debug"), found("g", finding.Broken, "acl.enabled"), found("h", finding.Broken, "server.encrypt"),
+		},
+		Matrix: &finding.Matrix{Rows: []finding.MatrixRow{{Cells: []finding.Cell{
+			{Entry: "HTTPS", Verdict: finding.Broken}, {Entry: "Raft", Verdict: finding.NotCarriedOut}, {Entry: "gossip", Verdict: finding.Broken}, {Entry: "HTTPS", Verdict: finding.Held},
+		}}}},
+	}
+	const tls = "tls is off: 2 promises and 2 cells of the matrix rest on it (2 broken, 2 could not be tried): " +
+		"set tls { http = true, rpc = true } with ca_file, cert_file and key_file before you look at them one by one."
+	const acl = "acl is off: 2 promises rest on it (2 broken, 0 could not be tried): " +
+		"set acl { enabled = true } and bootstrap it before you look at them one by one."
+	const gossip = "server.encrypt is off: 1 promise and 1 cell of the matrix rest on it (2 broken, 0 could not be tried): " +
+		"set it to a key of `nomad operator gossip keyring generate` before you look at them one by one."
+	for name, c := range map[string]struct {
+		text string
+		want []string
+	}{
+		"neither":    {`server { enabled = true }`, []string{tls, acl, gossip}},
+		"turned off": {`tls { http = false }`, []string{tls, acl, gossip}},
+		"ACLs":       {`acl { enabled = true }`, []string{tls, gossip}},
+		"one of two": {`tls { rpc = true }`, []string{acl, gossip}},
+		"both":       {"tls { http = true }\nacl { enabled = true }\nserver { encrypt = \"x\" }", nil},
+	} {
+		if got := regress.CommonCauses(source(c.text), r); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}
