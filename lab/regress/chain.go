@@ -1,6 +1,7 @@
 package regress
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/x509"
@@ -216,7 +217,12 @@ func (s Source) whyNot(err error, who, whose pki.Role, chain []*x509.Certificate
 	invalid, isInvalid := errors.AsType[x509.CertificateInvalidError](err)
 	switch {
 	case errors.As(err, new(x509.UnknownAuthorityError)):
-		last := highest(chain, trusting)
+		way := wayUp(chain, trusting)
+		last := way[len(way)-1]
+		if at := slices.IndexFunc(way, outdated); at >= 0 {
+			return fmt.Sprintf("%s is signed with %s, which Nomad takes from nobody, whether or not %s has its issuer %s: have it signed anew with SHA-256",
+				pki.NameText(way[at].RawSubject), strings.Replace(way[at].SignatureAlgorithm.String(), "SHA1", "SHA-1", 1), bundle, pki.NameText(way[at].RawIssuer))
+		}
 		return fmt.Sprintf("its issuer %s is missing; put the certificate of that authority into %s (tls.ca_file), or behind the certificate in %s where it stands below one of those",
 			pki.NameText(last.RawIssuer), bundle, s.pathOf(whose, PartCertificate))
 	case isInvalid && invalid.Reason == x509.Expired:
@@ -233,19 +239,28 @@ func (s Source) whyNot(err error, who, whose pki.Role, chain []*x509.Certificate
 	}
 }
 
-// highest is the last certificate on the way up from a leaf, whose issuer nobody has.
-func highest(chain []*x509.Certificate, trusting pki.Credential) *x509.Certificate {
+// outdated reports whether a certificate is signed by an algorithm of which Go verifies no signature (crypto/x509,
+// InsecureAlgorithmError). What one has signed itself is not looked at.
+func outdated(c *x509.Certificate) bool {
+	old := []x509.SignatureAlgorithm{x509.MD2WithRSA, x509.MD5WithRSA, x509.SHA1WithRSA, x509.ECDSAWithSHA1, x509.DSAWithSHA1}
+	return slices.Contains(old, c.SignatureAlgorithm) && !bytes.Equal(c.RawSubject, c.RawIssuer)
+}
+
+// wayUp are the certificates on the way up from a leaf, itself the first; nobody has the issuer of the last, unless that has
+// signed itself.
+func wayUp(chain []*x509.Certificate, trusting pki.Credential) []*x509.Certificate {
 	known := chain[1:]
 	if bundle, err := trusting.Authorities(); err == nil {
 		known = slices.Concat(known, bundle)
 	}
-	at := chain[0]
+	way := []*x509.Certificate{chain[0]}
 	for range known {
+		at := way[len(way)-1]
 		next := slices.IndexFunc(known, func(a *x509.Certificate) bool { return !a.Equal(at) && pki.Signed(a, at) })
 		if next < 0 {
 			break
 		}
-		at = known[next]
+		way = append(way, known[next])
 	}
-	return at
+	return way
 }

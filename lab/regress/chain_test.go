@@ -1,6 +1,13 @@
 package regress_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"math/big"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -27,6 +34,11 @@ func TestTLSBeforeStart(t *testing.T) {
 			change: func(k *kept) { k.put("server", k.issue(server, pki.IntermediateMissing())) },
 			says:   []string{"server.pem", "its issuer CN=Intermediate CA is missing", "ca.pem"},
 		},
+		"an authority that is signed with SHA-1": {
+			change: func(k *kept) { k.putUnder(x509.ECDSAWithSHA1) },
+			says:   []string{"server.pem", "CN=Old CA is signed with ECDSA-SHA-1", "CN=Root CA", "SHA-256"},
+		},
+		"an authority that is signed with SHA-256": {change: func(k *kept) { k.putUnder(x509.ECDSAWithSHA256) }},
 		"a foreign client": {
 			change: func(k *kept) { k.put("client", k.issue(client, pki.Foreign())) },
 			says:   []string{"a server does not take the certificate of a client", "client.pem", "issuer CN=Foreign CA is missing"},
@@ -115,5 +127,47 @@ func TestTLSWithoutAFile(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+// putUnder writes a server's and a client's files, whose certificates are of an authority that is signed by that algorithm, below
+// one that signs itself.
+func (k *kept) putUnder(algorithm x509.SignatureAlgorithm) {
+	k.t.Helper()
+	sign := func(c, parent *x509.Certificate, by *ecdsa.PrivateKey) (text string, key *ecdsa.PrivateKey) {
+		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		if by == nil {
+			by = key
+		}
+		c.NotBefore, c.NotAfter = time.Now().Add(-time.Hour), time.Now().Add(60*24*time.Hour)
+		der, err := x509.CreateCertificate(rand.Reader, c, parent, key.Public(), by)
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		return string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})), key
+	}
+	authority := func(name string, algorithm x509.SignatureAlgorithm) *x509.Certificate {
+		return &x509.Certificate{
+			SerialNumber: big.NewInt(int64(len(name))), Subject: pkix.Name{CommonName: name}, SignatureAlgorithm: algorithm,
+			IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign,
+		}
+	}
+	root, old := authority("Root CA", x509.ECDSAWithSHA256), authority("Old CA", algorithm)
+	rootPEM, rootKey := sign(root, root, nil)
+	oldPEM, oldKey := sign(old, root, rootKey)
+	k.files = map[string]string{"ca.pem": rootPEM}
+	for i, role := range []string{"server", "client"} {
+		leafPEM, key := sign(&x509.Certificate{
+			SerialNumber: big.NewInt(int64(i) + 100), Subject: pkix.Name{CommonName: role + ".global.nomad"}, DNSNames: []string{role + ".global.nomad"},
+		}, old, oldKey)
+		der, err := x509.MarshalECPrivateKey(key)
+		if err != nil {
+			k.t.Fatal(err)
+		}
+		k.files[role+".pem"] = leafPEM + oldPEM
+		k.files[role+"-key.pem"] = string(pem.EncodeToMemory(&pem.Block{Type: "EC PRIVATE KEY", Bytes: der}))
 	}
 }
