@@ -30,6 +30,8 @@ type foreignAgent struct {
 	// builds are the build tags of the servers, own is a client's version.
 	builds []string
 	own    string
+	// name is what a server calls itself; empty: it does not say.
+	name string
 	// acl has it deny whatever takes a token to those who have none; mute has it deny everybody its versions.
 	acl, mute bool
 
@@ -70,7 +72,7 @@ func (a *foreignAgent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		say(map[string]any{"Members": members})
 	case r.URL.Path == "/v1/agent/self":
-		say(map[string]any{"config": map[string]any{"Version": map[string]string{"Version": a.own}, "ACL": map[string]any{"TokenTTL": 1}}})
+		say(map[string]any{"config": map[string]any{"Version": map[string]string{"Version": a.own}, "ACL": map[string]any{"TokenTTL": 1}}, "member": map[string]any{"Name": a.name}})
 	default:
 		say(map[string]any{})
 	}

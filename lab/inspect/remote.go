@@ -50,7 +50,8 @@ var (
 // Cluster carries out those checks that leave no trace against a cluster that somebody else brought up. It asks first which
 // versions of Nomad there are, and sends reads alone, and those requests that each of these versions was verified to refuse
 // without effect. What it asks is said in the report's notes. No proxy is used. It returns
-// ErrCredential, ErrAddress, ErrUntrusted or ErrNoAnswer, wrapped, where nothing could be tried at all. An agent that does not answer
+// ErrCredential, ErrAddress, ErrUntrusted or ErrNoAnswer, wrapped, where nothing could be tried at all. An agent that has several of
+// the addresses is asked once, at the first. An agent that does not answer
 // while others do is in the report.
 func Cluster(ctx context.Context, r Remote, o Options) (finding.Report, error) {
 	c, err := r.credential(time.Now())
@@ -62,37 +63,61 @@ func Cluster(ctx context.Context, r Remote, o Options) (finding.Report, error) {
 		return finding.Report{}, err
 	}
 	s := subject{unmet: map[string]bool{}, cluster: finding.Cluster{Name: strings.Join(r.Addresses, ", "), Certificates: held(c)}}
-	var silent []error
-	authorities, err := c.Authorities()
+	authorities, twice, err := s.meetAll(ctx, r, c, token)
 	if err != nil {
 		return finding.Report{}, err
 	}
+	s.ingredients = catalogue.Ingredients{
+		Parties: party.Holding(c), Region: cmp.Or(r.Region, c.Identity.Region), Management: token, Authorities: authorities,
+	}
+	o.Destructive = false
+	o.NoMatrix = true // without the authority's key, next to nothing of it can be tried
+	report, err := s.inspect(ctx, o)
+	report.Notes = append(twice, report.Notes...)
+	return report, err
+}
+
+// meetAll takes in the agents of all addresses, each once, and returns those of the user's authorities to which their certificates
+// lead. twice says which addresses are of one agent.
+func (s *subject) meetAll(ctx context.Context, r Remote, c pki.Credential, token string) (authorities []*x509.Certificate, twice []string, err error) {
+	all, err := c.Authorities()
+	if err != nil {
+		return nil, nil, err
+	}
+	known := met{as: probe.As(c), token: token}
 	meant := map[*x509.Certificate]bool{}
+	var silent []error
 	for _, given := range r.Addresses {
 		agent, shown, err := r.meet(ctx, given, c)
 		if err != nil && !errors.Is(err, ErrNoAnswer) {
-			return finding.Report{}, err
+			return nil, nil, err
+		}
+		if before := known.again(ctx, given, agent, shown, err == nil); before != "" {
+			twice = append(twice, sameAgent(given, before))
+			continue
 		}
 		if err != nil {
 			silent = append(silent, err)
 		}
 		s.add(agent, err == nil)
 		if len(shown) > 0 {
-			for _, a := range pki.LeadsTo(shown[0], shown[1:], authorities) {
+			for _, a := range pki.LeadsTo(shown[0], shown[1:], all) {
 				meant[a] = true
 			}
 		}
 	}
-	if len(silent) == len(r.Addresses) {
-		return finding.Report{}, errors.Join(silent...)
+	if len(silent) == len(s.targets) {
+		return nil, nil, errors.Join(silent...)
 	}
-	authorities = slices.DeleteFunc(authorities, func(a *x509.Certificate) bool { return !meant[a] })
-	s.ingredients = catalogue.Ingredients{
-		Parties: party.Holding(c), Region: cmp.Or(r.Region, c.Identity.Region), Management: token, Authorities: authorities,
+	return slices.DeleteFunc(all, func(a *x509.Certificate) bool { return !meant[a] }), twice, nil
+}
+
+// sameAgent says that two addresses are one agent's.
+func sameAgent(given, before string) string {
+	if given == before {
+		return fmt.Sprintf("%s was given twice: its agent is asked once", given)
 	}
-	o.Destructive = false
-	o.NoMatrix = true // without the authority's key, next to nothing of it can be tried
-	return s.inspect(ctx, o)
+	return fmt.Sprintf("%s is the agent of %s, which is asked once", given, before)
 }
 
 // credential reads the user's credential, and tells of everything that would make each check fail for the wrong reason.
