@@ -25,9 +25,11 @@ const lockSuffix = ".lock"
 
 func reservationFile(name string) string { return filepath.Join(labsFolder(), name+lockSuffix) }
 
+// reserve reserves the name, and removes what killed processes left of other reservations.
 func reserve(name string) (*reservation, error) {
 	var r *reservation
 	err := exclusively(func() (err error) {
+		_ = tidyLocks() // what cannot be removed keeps nobody from a name
 		lock := flock.New(reservationFile(name), flock.SetPermissions(0o600))
 		held, err := lock.TryLock()
 		if err != nil {

@@ -2,6 +2,9 @@ package lab_test
 
 import (
 	"context"
+	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -38,5 +41,34 @@ func TestALockThatComesTooLateIsNobodys(t *testing.T) {
 		if err := lock.Close(); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// TestLocksOfTheKilled are removed by whoever reserves a name next, whichever it is; those that are held stay.
+func TestLocksOfTheKilled(t *testing.T) {
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	held, err := lab.Reserve("held")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Release()
+	folder := filepath.Dir(lab.FolderOf("x", "y").Path())
+	left, kept := filepath.Join(folder, "killed.lock"), filepath.Join(folder, "held.lock")
+	if err := os.WriteFile(left, nil, 0o600); err != nil { // as kill -9 leaves it
+		t.Fatal(err)
+	}
+	next, err := lab.Reserve("next")
+	if err != nil {
+		t.Fatal(err)
+	}
+	next.Release()
+	if _, err := os.Lstat(left); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s is left: %v", left, err)
+	}
+	if _, err := os.Lstat(kept); err != nil {
+		t.Errorf("a reservation that is held is gone: %v", err)
+	}
+	if _, err := lab.Reserve("held"); !errors.Is(err, lab.ErrTaken) {
+		t.Errorf("a name that is held: %v", err)
 	}
 }
