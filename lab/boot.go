@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -236,7 +237,7 @@ func (l *Lab) await(ctx context.Context, o UpOptions, stage, doing, done string,
 		return err
 	}
 	if l.unready != nil {
-		done = "the cluster is not ready, and is looked at as it is"
+		done = "the cluster is not ready, and is looked at as it is: " + text(l.unready)
 	}
 	o.tell(Event{Stage: stage, Text: done, Done: true})
 	return nil
@@ -262,7 +263,39 @@ func (l *Lab) patiently(ctx context.Context, o UpOptions, wait func(context.Cont
 		return err
 	}
 	l.unready = err
+	if words := l.lastErrors(ctx); len(words) > 0 {
+		l.unready = fmt.Errorf("%w; %s", err, strings.Join(words, "; "))
+	}
 	return nil
+}
+
+// lastErrors is the last error in each agent's log, in words with its name; of agents that say the same, the first. An agent whose
+// log cannot be read says nothing.
+func (l *Lab) lastErrors(ctx context.Context) []string {
+	ctx, cancel := deadline.Fair(ctx, patience)
+	defer cancel()
+	var words, said []string
+	for _, n := range startedOf(l.nodes) {
+		lines, err := n.Log().since(ctx, 0)
+		if err != nil {
+			continue
+		}
+		if last := lastError(lines); last != "" && !slices.Contains(said, last) {
+			said = append(said, last)
+			words = append(words, fmt.Sprintf("the log of %s says: %s", n.Name(), n.plan.inUsersWords(last)))
+		}
+	}
+	return words
+}
+
+// lastError is the last line of an agent's log that tells of an error, without its time and level; empty where there is none.
+func lastError(lines []string) string {
+	for _, line := range slices.Backward(lines) {
+		if _, words, is := strings.Cut(line, "[ERROR] "); is {
+			return strings.TrimSpace(words)
+		}
+	}
+	return ""
 }
 
 // others are the nodes that Up creates but does not start with the servers.

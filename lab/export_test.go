@@ -186,3 +186,6 @@ func Exposed(server, client string, drivers []string, weakened bool) ([]Problem,
 	}
 	return exposed(agents, weakened), nil
 }
+
+// LastError is the last line of an agent's log that tells of an error.
+func LastError(lines []string) string { return lastError(lines) }

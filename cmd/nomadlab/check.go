@@ -102,11 +102,7 @@ func (a *app) found(cmd *cobra.Command, f checkFlags, inspected func(context.Con
 	p := newProgress(a.console(cmd).errs)
 	p.doing("check", "checking")
 	o := inspect.Options{Only: f.only, SafeOnly: f.safe, Quick: f.quick, NoMatrix: f.bare}
-	done := 0
-	o.Tell = func(finding.Finding) {
-		done++
-		p.doing("check", fmt.Sprintf("checking: %s", count(done, "finding")))
-	}
+	o.Tell = p.counting()
 	r, err := inspected(cmd.Context(), p, o)
 	p.stop()
 	if err == nil && cmd.Context().Err() != nil {

@@ -183,6 +183,7 @@ func TestDiffOfOneConfiguration(t *testing.T) {
 		t.Errorf("exit code %d\n%s", r.code, r.errs)
 	}
 	contains(t, unspaced(r.out), "mostlikelybyenable_debug,"+after+":17", "server-https-has-no-profiler")
+	contains(t, r.errs, "old: the cluster is ready", "new: the cluster is ready")
 	if strings.Contains(r.out, "server-names-a-leader") {
 		t.Errorf("it shows what did not change:\n%s", r.out)
 	}

@@ -106,13 +106,13 @@ func (a *app) diff(cmd *cobra.Command, args []string, e *engines.Set, f diffFlag
 	if err != nil {
 		return err
 	}
-	o.Inspect = inspect.Options{Quick: f.quick}
 	c := a.console(cmd)
 	if e.Note() != "" {
 		c.errs.printf("%s %s", c.errs.uneasy("note:"), e.Note())
 	}
 	p := newProgress(c.errs)
 	p.doing("diff", "bringing up one cluster with each configuration, and checking both")
+	o.Progress, o.Inspect = p.event, inspect.Options{Quick: f.quick, Tell: p.counting()}
 	r, err := regress.Diff(cmd.Context(), o, args[0], sources[0], sources[1])
 	p.stop()
 	if err != nil {

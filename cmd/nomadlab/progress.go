@@ -3,10 +3,12 @@ package main
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/finding"
 )
 
 const (
@@ -84,6 +86,14 @@ func (p *progress) doing(stage, text string) {
 	if !again {
 		p.last = time.Now()
 		p.to.printf("%s  %s", p.clock(), text)
+	}
+}
+
+// counting shows how many results there are, as they are told. It may be called by several at once.
+func (p *progress) counting() func(finding.Finding) {
+	var done atomic.Int64
+	return func(finding.Finding) {
+		p.doing("check", fmt.Sprintf("checking: %s", count(int(done.Add(1)), "result")))
 	}
 }
 

@@ -4,16 +4,19 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"golang.org/x/sync/errgroup"
 
+	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/regress/lock"
 )
 
 // Diff checks two configurations side by side. The report is of the second one, compared with the first, which is called by
-// that name. Its errors are Check's, and say which of the two they are about.
+// that name. Its errors are Check's, and say which of the two they are about, as the progress does. Options.Progress and
+// Options.Inspect.Tell are called from both sides at once.
 func Diff(ctx context.Context, o Options, name string, before, after Source) (finding.Report, error) {
 	var was, is finding.Report
 	var both errgroup.Group
@@ -24,6 +27,7 @@ func Diff(ctx context.Context, o Options, name string, before, after Source) (fi
 	}{{"old", "the old configuration", before, &was}, {"new", "the new configuration", after, &is}} {
 		o := o
 		o.Name += "-" + side.as
+		o.Progress = sided(side.as, o.Progress)
 		both.Go(func() error {
 			r, err := Check(ctx, o, side.source)
 			if err != nil {
@@ -36,10 +40,39 @@ func Diff(ctx context.Context, o Options, name string, before, after Source) (fi
 	if err := both.Wait(); err != nil {
 		return finding.Report{}, errors.Join(err, ctx.Err())
 	}
-	is.Notes = append(is.Notes, newGossipKey(before, after)...)
+	is.Notes = append(sidesUnready(was, is), newGossipKey(before, after)...)
 	compared := lock.Compare(lock.Of(was), lock.Of(is), name)
 	is.Comparison = &compared
 	return is, nil
+}
+
+// sided tells of one of the two clusters. Its stages are other ones than the other's.
+func sided(as string, tell func(lab.Event)) func(lab.Event) {
+	if tell == nil {
+		return nil
+	}
+	return func(e lab.Event) {
+		e.Stage, e.Text = as+" "+e.Stage, as+": "+e.Text
+		tell(e)
+	}
+}
+
+// sidesUnready are the notes of both reports, those on a cluster that did not form with whose it is.
+func sidesUnready(was, is finding.Report) []string {
+	var notes []string
+	for _, side := range []struct {
+		words string
+		of    finding.Report
+	}{{"old", was}, {"new", is}} {
+		for _, note := range side.of.Notes {
+			if strings.HasPrefix(note, unready) {
+				notes = append(notes, side.words+": "+note)
+			} else if side.words == "new" {
+				notes = append(notes, note)
+			}
+		}
+	}
+	return notes
 }
 
 // newGossipKey says what another gossip key in the servers' files does, which fresh clusters do not show: nothing, where a server

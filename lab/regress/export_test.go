@@ -90,3 +90,9 @@ func Blame(r *finding.Report, client *pki.Credential) { blame(r, client) }
 
 // CommonCauses are what many of a report's failures have for their one cause.
 func CommonCauses(s Source, r finding.Report) []string { return s.commonCauses(r) }
+
+// SidesUnready are the notes of both reports of a diff.
+func SidesUnready(was, is finding.Report) []string { return sidesUnready(was, is) }
+
+// Sided tells of one of the two clusters of a diff.
+func Sided(as string, tell func(lab.Event)) func(lab.Event) { return sided(as, tell) }

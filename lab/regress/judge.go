@@ -95,11 +95,17 @@ func (v variant) judge(ctx context.Context, o Options) (r finding.Report, err er
 		r.Configuration = describe(v, l.Plan())
 		blame(&r, v.source.credential(pki.Client))
 		r.Notes = append(v.source.commonCauses(r), r.Notes...)
+		if why := l.Unready(); why != nil {
+			r.Notes = append([]string{unready + strings.ReplaceAll(why.Error(), "\n", "; ")}, r.Notes...)
+		}
 		r.Cluster.Name = "" // of a lab that is gone by now
 		return nil
 	})
 	return r, err
 }
+
+// unready begins the note on a cluster that did not form.
+const unready = "the cluster did not get ready: "
 
 // judgeFiles is what checks of files alone find.
 func (v variant) judgeFiles(ctx context.Context, names []string) (finding.Report, error) {
