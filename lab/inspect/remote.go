@@ -131,6 +131,9 @@ func (r Remote) credential(now time.Time) (pki.Credential, error) {
 		if err != nil {
 			return c, fmt.Errorf("%w: %w", ErrCredential, err)
 		}
+		if why := pki.WrongFormat(content, file.path); why != "" {
+			return c, fmt.Errorf("%w: %s: %s", ErrCredential, file.path, why)
+		}
 		*file.into = content
 	}
 	if _, err := c.Authorities(); err != nil {

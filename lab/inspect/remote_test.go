@@ -63,7 +63,8 @@ func TestBadInput(t *testing.T) {
 		}
 		return c
 	}
-	mixed, text := sound, sound
+	mixed, text, locked := sound, sound, sound
+	locked.KeyPEM = []byte("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n")
 	mixed.KeyPEM = other.KeyPEM
 	text.CertPEM = []byte("not PEM")
 	nobody := "https://" + deadPort(t)
@@ -76,6 +77,7 @@ func TestBadInput(t *testing.T) {
 		"no port":              {files(t, sound, "https://127.0.0.1"), inspect.ErrAddress, "https://HOST:PORT"},
 		"no address":           {files(t, sound, "server-1"), inspect.ErrAddress, "https://HOST:PORT"},
 		"key of another":       {files(t, mixed, nobody), inspect.ErrCredential, "is not the key of"},
+		"a passphrase":         {files(t, locked, nobody), inspect.ErrCredential, "openssl pkey -in"},
 		"no certificate":       {files(t, text, nobody), inspect.ErrCredential, "holds no certificate"},
 		"expired":              {files(t, flawed(pki.Expired()), nobody), inspect.ErrCredential, "expired on"},
 		"of tomorrow":          {files(t, flawed(pki.NotYetValid()), nobody), inspect.ErrCredential, "is the clock right?"},

@@ -39,6 +39,18 @@ func TestTLSBeforeStart(t *testing.T) {
 			says:   []string{"server.pem", "CN=Old CA is signed with ECDSA-SHA-1", "CN=Root CA", "SHA-256"},
 		},
 		"an authority that is signed with SHA-256": {change: func(k *kept) { k.putUnder(x509.ECDSAWithSHA256) }},
+		"a key under a passphrase": {
+			change: func(k *kept) {
+				k.files["server-key.pem"] = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n"
+			},
+			says: []string{"server-key.pem cannot be used: it is a private key under a passphrase", "openssl pkey -in"},
+		},
+		"PKCS#12": {
+			change: func(k *kept) {
+				k.files["client.pem"] = "\x30\x82\x04\x00\x02\x01\x03\x30\x82\x03\xc6\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01"
+			},
+			says: []string{"client.pem cannot be used: it is a PKCS#12 file", "openssl pkcs12 -in"},
+		},
 		"a foreign client": {
 			change: func(k *kept) { k.put("client", k.issue(client, pki.Foreign())) },
 			says:   []string{"a server does not take the certificate of a client", "client.pem", "issuer CN=Foreign CA is missing"},

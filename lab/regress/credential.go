@@ -171,6 +171,14 @@ func find(folder, named string, role pki.Role) (string, error) {
 // in.
 func checkCredential(c pki.Credential, found map[Part]string) error {
 	cert, key := found[PartCertificate], found[PartKey]
+	for _, part := range []struct {
+		text []byte
+		path string
+	}{{c.CAPEM, found[PartAuthorities]}, {c.CertPEM, cert}, {c.KeyPEM, key}} {
+		if why := pki.WrongFormat(part.text, part.path); why != "" {
+			return fmt.Errorf("%s cannot be used: %s", part.path, why)
+		}
+	}
 	if _, err := c.Authorities(); err != nil {
 		return fmt.Errorf("%s holds no certificate of an authority (PEM): %w", found[PartAuthorities], err)
 	}

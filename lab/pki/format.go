@@ -1,0 +1,61 @@
+package pki
+
+import (
+	"bytes"
+	"encoding/pem"
+	"fmt"
+	"strings"
+)
+
+// Object identifiers as they are encoded (RFC 2315, X.690): what a PKCS#12 file and a PKCS#7 file begin with.
+const (
+	oidData       = "\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01"
+	oidSignedData = "\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"
+	// oidWithin is how far into the file they stand.
+	oidWithin = 64
+)
+
+// WrongFormat says what a file of certificates or of a key is where Nomad cannot read it, though there may be one in it: PKCS#12,
+// PKCS#7, DER, or a private key under a passphrase; and by which command of openssl it becomes PEM in the clear. Empty: it is none
+// of these. path is how the file is called in the command; of the text, nothing is told.
+func WrongFormat(text []byte, path string) string {
+	out := strings.TrimSuffix(strings.TrimSuffix(path, ".p12"), ".pfx") + ".new.pem"
+	say := func(what string, commands ...string) string {
+		return fmt.Sprintf("it is %s, and Nomad reads PEM without a passphrase alone: convert it with `%s`", what, strings.Join(commands, "` and `"))
+	}
+	block, rest := pem.Decode(text)
+	if block == nil {
+		return wrongDER(text, path, out, say)
+	}
+	for ; block != nil; block, rest = pem.Decode(rest) {
+		switch {
+		case block.Type == "ENCRYPTED PRIVATE KEY", strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED"):
+			return say("a private key under a passphrase", fmt.Sprintf("openssl pkey -in '%s' -out '%s'", path, out))
+		case block.Type == "PKCS7":
+			return say("PKCS#7", fmt.Sprintf("openssl pkcs7 -print_certs -in '%s' -out '%s'", path, out))
+		}
+	}
+	return ""
+}
+
+// wrongDER is WrongFormat of a file that is no PEM.
+func wrongDER(text []byte, path, out string, say func(what string, commands ...string) string) string {
+	head := string(text[:min(len(text), oidWithin)])
+	m := ReadMaterial(text)
+	switch {
+	case !bytes.HasPrefix(text, []byte{0x30}): // a SEQUENCE, as all of these are
+		return ""
+	case strings.Contains(head, oidSignedData):
+		return say("PKCS#7 in DER", fmt.Sprintf("openssl pkcs7 -inform der -print_certs -in '%s' -out '%s'", path, out))
+	case strings.Contains(head, oidData):
+		return say("a PKCS#12 file",
+			fmt.Sprintf("openssl pkcs12 -in '%s' -nokeys -clcerts -out '%s'", path, strings.TrimSuffix(out, ".new.pem")+".new-cert.pem"),
+			fmt.Sprintf("openssl pkcs12 -in '%s' -nocerts -nodes -out '%s'", path, strings.TrimSuffix(out, ".new.pem")+".new-key.pem"))
+	case len(m.Keys) > 0:
+		return say("a private key in DER", fmt.Sprintf("openssl pkey -inform der -in '%s' -out '%s'", path, out))
+	case len(m.Certificates) > 0:
+		return say("a certificate in DER", fmt.Sprintf("openssl x509 -inform der -in '%s' -out '%s'", path, out))
+	default:
+		return ""
+	}
+}
