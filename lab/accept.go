@@ -64,7 +64,7 @@ func (l *Lab) validate(ctx context.Context, role pki.Role, files agentconf.Files
 		return fmt.Errorf("have Nomad look at the %ss' configuration: %w", role, err)
 	case code != 0:
 		text := strings.TrimSpace(words(complained.String() + said.String()))
-		return &refusedError{fmt.Sprintf("Nomad refuses the %ss' configuration, and says:\n%s", role, text)}
+		return &refusedError{fmt.Sprintf("Nomad refuses the %ss' configuration, and says:\n%s%s", role, text, agentconf.Pointing(files.MentionedIn(text)))}
 	default:
 		return nil
 	}

@@ -159,7 +159,7 @@ func TestConfigurationsThatNomadRefuses(t *testing.T) {
 		"a syntax error":  {"server {\n  enabled = true\n", []string{"server.hcl:", "RBRACE"}},
 		"an unknown key":  {strings.Replace(servers, "tls {", "tls {\n  verify_incoming = true", 1), []string{"server.hcl", "unexpected keys verify_incoming"}},
 		"no data_dir":     {"server { enabled = true }\n", []string{`Must specify "data_dir"`}},
-		"an agent's exit": {strings.Replace(servers, "server {", "server {\n  root_key_gc_interval = \"soon\"", 1), []string{"server-1 does not start with it", `invalid duration "soon"`}},
+		"an agent's exit": {strings.Replace(servers, "server {", "server {\n  root_key_gc_interval = \"soon\"", 1), []string{"server-1 does not start with it", `invalid duration "soon"`, "look at ", "server.hcl:2: server.root_key_gc_interval"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := u.call(t, "", "check", "--server-config", written(t, test.text))

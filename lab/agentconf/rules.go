@@ -78,6 +78,11 @@ func refusals(c *model.Config) []refusal {
 	}
 	add(c.DataDir != "" && !filepath.IsAbs(c.DataDir), "data-dir must be given as an absolute path: got "+c.DataDir, "data_dir")
 	add(c.PluginDir != "" && !filepath.IsAbs(c.PluginDir), "plugin-dir must be given as an absolute path: got "+c.PluginDir, "plugin_dir")
+	eventlogRefusals(c.Eventlog, add)
+	for _, k := range c.KEKProviders {
+		known := []string{"aead", "awskms", "azurekeyvault", "gcpckms", "transit"}
+		add(!slices.Contains(known, k.Provider), fmt.Sprintf("keyring %q invalid: unknown keyring provider: %q", k.Name, k.Provider), Path("keyring", k.Provider))
+	}
 	if n := c.Limits.RPCMaxConnsPerClient; n != nil && c.Server != nil && c.Server.Enabled {
 		add(*n != 0 && *n <= 25, fmt.Sprintf("rpc_max_conns_per_client must be > 25; found: %d", *n), "limits.rpc_max_conns_per_client")
 	}
@@ -103,9 +108,52 @@ func serverRefusals(s *model.ServerConfig, add adder) {
 	if m := s.RaftMultiplier; m != nil {
 		add(*m < 0 || *m > 10, fmt.Sprintf("raft_multiplier cannot be %d. Must be between 1 and 10", *m), "server.raft_multiplier")
 	}
+	priorityRefusals(s, add)
 	if i := s.ClientIntroduction; i != nil {
 		add(!slices.Contains([]string{"", "none", "warn", "strict"}, i.Enforcement), fmt.Sprintf("invalid enforcement %q", i.Enforcement),
 			"server.client_introduction.enforcement")
+	}
+}
+
+// eventlogRefusals are those of the event log of Windows, which this program's agents do not run on (command/agent/config.go:1463,
+// helper/winsvc/event_logger_nonwindows.go:16).
+func eventlogRefusals(e *model.Eventlog, add adder) {
+	if e == nil {
+		return
+	}
+	add(e.Level != "" && !slices.Contains([]string{"INFO", "WARN", "ERROR"}, strings.ToUpper(e.Level)),
+		"eventlog block invalid: eventlog.level must be one of INFO, WARN, or ERROR", "eventlog.level")
+	add(e.Enabled, "Windows event logger setup failed: EventLogger is not supported on this platform", "eventlog.enabled")
+}
+
+// Nomad's bounds of the priorities of jobs (nomad/structs/structs.go, JobDefaultPriority and beside it).
+const (
+	defaultPriority, defaultMaxPriority, highestPriority = 50, 100, 32766
+)
+
+// priorityRefusals are those of numbers of a server (command/agent/agent.go, convertServerConfig).
+func priorityRefusals(s *model.ServerConfig, add adder) {
+	most := defaultMaxPriority
+	if p := s.JobMaxPriority; p != nil && *p != 0 {
+		most = *p
+		add(most < defaultMaxPriority || most > highestPriority,
+			fmt.Sprintf("job_max_priority cannot be %d. Must be between %d and %d", most, defaultMaxPriority, highestPriority), "server.job_max_priority")
+	}
+	if p := s.JobDefaultPriority; p != nil && *p != 0 {
+		add(*p < defaultPriority || *p >= most,
+			fmt.Sprintf("job_default_priority cannot be %d. Must be between %d and %d", *p, defaultPriority, most), "server.job_default_priority")
+	}
+	if n := s.JobMaxCount; n != nil {
+		add(*n < 0, fmt.Sprintf("job_max_count (%d) cannot be negative", *n), "server.job_max_count")
+	}
+	if n := s.JobTrackedVersions; n != nil {
+		add(*n <= 0, "job_tracked_versions must be greater than 0", "server.job_tracked_versions")
+	}
+	if n := s.RaftTrailingLogs; n != nil {
+		add(*n < 1, fmt.Sprintf("raft_trailing_logs must be non-negative, got %d", *n), "server.raft_trailing_logs")
+	}
+	if n := s.RaftSnapshotThreshold; n != nil {
+		add(*n < 1, fmt.Sprintf("raft_snapshot_threshold must be non-negative, got %d", *n), "server.raft_snapshot_threshold")
 	}
 }
 

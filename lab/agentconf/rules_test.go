@@ -46,6 +46,15 @@ func TestRefusesAsNomad(t *testing.T) {
 			"Invalid dynamic port range: min_dynamic_port=40000 and max_dynamic_port=32000"},
 		"an unknown family":         {"client { preferred_address_family = \"ipv5\" }", "client { preferred_address_family = \"ipv6\" }", "agent.hcl:1: ", "Invalid preferred-address-family value: ipv5"},
 		"a folder that is relative": {"client { alloc_dir = \"a\" }", "client { alloc_dir = \"/a\" }", "agent.hcl:1: client.alloc_dir", "alloc-dir must be given as an absolute path: got a"},
+		"an event log of Windows":   {"eventlog {\n enabled = true\n}", "eventlog {}", "agent.hcl:2: eventlog.enabled", "EventLogger is not supported on this platform"},
+		"an event log's level":      {"eventlog {\n level = \"x\"\n}", "eventlog { level = \"warn\" }", "agent.hcl:2: eventlog.level", "eventlog.level must be one of INFO, WARN, or ERROR"},
+		"a key service":             {"keyring \"foo\" {\n}", "keyring \"aead\" {\n active = true\n}", "agent.hcl:1: keyring.foo", `unknown keyring provider: "foo"`},
+		"a low priority":            {"server { job_max_priority = 5 }", "server { job_max_priority = 100 }", "agent.hcl:1: server.job_max_priority", "job_max_priority cannot be 5. Must be between 100 and 32766"},
+		"no priority above":         {"server {\n job_default_priority = 100\n}", "server { job_default_priority = 99 }", "agent.hcl:2: server.job_default_priority", "job_default_priority cannot be 100. Must be between 50 and 100"},
+		"no versions":               {"server { job_tracked_versions = 0 }", "server { job_tracked_versions = 1 }", "agent.hcl:1: ", "job_tracked_versions must be greater than 0"},
+		"no count":                  {"server { job_max_count = -1 }", "server { job_max_count = 0 }", "agent.hcl:1: ", "job_max_count (-1) cannot be negative"},
+		"no trailing logs":          {"server { raft_trailing_logs = 0 }", "server { raft_trailing_logs = 1 }", "agent.hcl:1: ", "raft_trailing_logs must be non-negative, got 0"},
+		"no snapshots":              {"server { raft_snapshot_threshold = 0 }", "server { raft_snapshot_threshold = 1 }", "agent.hcl:1: ", "raft_snapshot_threshold must be non-negative, got 0"},
 		"few connections":           {"limits { rpc_max_conns_per_client = \"25\" }", "limits { rpc_max_conns_per_client = 0 }", "agent.hcl:1: ", "rpc_max_conns_per_client must be > 25; found: 25"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/finding"
@@ -125,7 +126,7 @@ func (v variant) judgeFiles(ctx context.Context, names []string) (finding.Report
 func (v variant) run(ctx context.Context, o Options, do func(*lab.Lab) error) (err error) {
 	l, err := lab.Up(ctx, o.Engine, v.spec(o), o.up())
 	if err != nil {
-		return explain(err)
+		return v.source.explain(err)
 	}
 	defer func() {
 		removing, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline.Removal)
@@ -159,13 +160,15 @@ type RefusedError struct {
 	LastWords []string
 	// ExitCode is its own; -1 where it is not known.
 	ExitCode int
+	// Places are the lines that the last words are most likely about; nil: they mention none.
+	Places []agentconf.Setting
 	// Evidence is the folder with each node's log and configuration; empty where there is none.
 	Evidence string
 }
 
 func (e *RefusedError) Error() string {
 	text := fmt.Sprintf("%v: %s does not start with it (exit code %d), and says:\n%s",
-		ErrConfiguration, e.Node, e.ExitCode, strings.Join(e.LastWords, "\n"))
+		ErrConfiguration, e.Node, e.ExitCode, strings.Join(e.LastWords, "\n")) + agentconf.Pointing(e.Places)
 	if e.Evidence != "" {
 		text += "\nlogs and configuration of every node: " + e.Evidence
 	}
@@ -177,12 +180,17 @@ func (e *RefusedError) Unwrap() error { return ErrConfiguration }
 
 // explain makes the end of an agent that refuses its configuration the user's to mend. An agent that somebody ended, by a signal,
 // or that had no space left, has refused nothing.
-func explain(err error) error {
+func (s Source) explain(err error) error {
 	if noSpace(err) {
 		return err
 	}
 	if ended, is := errors.AsType[*lab.EndedError](err); is && ended.ExitCode == exitOfAgent {
 		refused := &RefusedError{Node: ended.Node, LastWords: ended.LastWords, ExitCode: ended.ExitCode}
+		for _, role := range s.roles() {
+			if strings.HasPrefix(ended.Node, string(role)) {
+				refused.Places = s.files(role).MentionedIn(strings.Join(ended.LastWords, "\n"))
+			}
+		}
 		if start, is := errors.AsType[*lab.StartError](err); is {
 			refused.Evidence = start.Evidence
 		}

@@ -289,7 +289,7 @@ func (r *mutationRun) with(ctx context.Context, p mutation.Pack, look func(ctx c
 		r.left = errors.Join(r.left, err)
 		return nil
 	}
-	return explain(err)
+	return r.source.explain(err)
 }
 
 // failed is the result where a cluster with the mutation could not be brought up or looked at.
