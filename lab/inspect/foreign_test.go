@@ -30,6 +30,8 @@ type foreignAgent struct {
 	// builds are the build tags of the servers, own is a client's version.
 	builds []string
 	own    string
+	// clients are those that a server lists; nil: it lists none in a form that anybody can read.
+	clients []map[string]any
 	// name is what a server calls itself; empty: it does not say.
 	name string
 	// acl has it deny whatever takes a token to those who have none; mute has it deny everybody its versions.
@@ -71,6 +73,8 @@ func (a *foreignAgent) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			members = append(members, map[string]any{"Name": fmt.Sprintf("server-%d.global", i+1), "Tags": tags})
 		}
 		say(map[string]any{"Members": members})
+	case r.URL.Path == "/v1/nodes" && a.clients != nil:
+		say(a.clients)
 	case r.URL.Path == "/v1/agent/self":
 		say(map[string]any{"config": map[string]any{"Version": map[string]string{"Version": a.own}, "ACL": map[string]any{"TokenTTL": 1}}, "member": map[string]any{"Name": a.name}})
 	default:
@@ -321,6 +325,36 @@ func TestTokenGoesToVerifiedNamesAlone(t *testing.T) {
 				if f.Verdict == finding.Broken {
 					t.Errorf("%s: %s because %s", f.ID, f.Verdict, f.Reason)
 				}
+			}
+		})
+	}
+}
+
+// TestARegionWithoutClients: where a server lists none, what is asked of clients is skipped for that reason. It is tried where one is
+// listed, and cannot be told where the server does not list any.
+func TestARegionWithoutClients(t *testing.T) {
+	h := newHouse(t)
+	const check = "client-offers-no-raw-exec"
+	offering := []map[string]any{{"Name": "c", "Drivers": map[string]any{"raw_exec": map[string]any{"Detected": true}}}}
+	for name, test := range map[string]struct {
+		clients []map[string]any
+		acl     bool
+		verdict finding.Verdict
+		says    string
+	}{
+		"none":               {[]map[string]any{}, false, finding.Skipped, "the servers list no client"},
+		"none, with a token": {[]map[string]any{}, true, finding.Skipped, "the servers list no client"},
+		"one":                {offering, false, finding.Broken, "of which offer it: c"},
+		"not told":           {nil, false, finding.NotCarriedOut, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := &foreignAgent{role: pki.Server, builds: []string{"1.11.3"}, clients: test.clients, acl: test.acl}
+			r, err := inspect.Cluster(t.Context(), h.serve(t, a, h.issued(t, pki.Identity{Role: pki.Server})), inspect.Options{Only: []string{check}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if f := findingOf(t, r, check); f.Verdict != test.verdict || !strings.Contains(f.Reason, test.says) {
+				t.Errorf("%s because %q, want %s because %q", f.Verdict, f.Reason, test.verdict, test.says)
 			}
 		})
 	}

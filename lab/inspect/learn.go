@@ -2,6 +2,7 @@ package inspect
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -41,8 +42,25 @@ func (s *subject) learn(ctx context.Context) {
 		}
 	}
 	s.ingredients.NoClient = !s.near && !slices.ContainsFunc(s.targets, func(t probe.Target) bool { return t.Role == pki.Client })
+	if s.ingredients.NoClient {
+		s.ingredients.Clientless = s.listsNoClient(ctx)
+	}
 	s.ingredients.NoACL = all(servers, func(l lesson) bool { return l.noACL })
 	s.ingredients.GossipInClear = all(servers, func(l lesson) bool { return l.gossipInClear })
+}
+
+// listsNoClient reports whether each of the servers that tell of their clients lists none, and one tells.
+func (s *subject) listsNoClient(ctx context.Context) bool {
+	told := false
+	for _, t := range s.ingredients.Servers {
+		var clients []json.RawMessage
+		why := s.read(ctx, t, "/v1/nodes", func(body []byte) error { return json.Unmarshal(body, &clients) })
+		if why == "" && len(clients) > 0 {
+			return false
+		}
+		told = told || why == "" && clients != nil
+	}
+	return told
 }
 
 // all says whether it is so of every server, and there is one. What is so of one server alone is a weakness of that server,

@@ -180,12 +180,13 @@ func (s *subject) read(ctx context.Context, t probe.Target, path string, into fu
 	if lacks != "" {
 		return lacks
 	}
+	caller = caller.OrInClear() // where the agent was seen to speak no TLS, to which no token goes
 	askers := []probe.Caller{caller}
 	if s.ingredients.Management != "" {
 		askers = append(askers, caller.WithToken(s.ingredients.Management, "a management token"))
 	}
 	for _, as := range askers {
-		p := probe.HTTPLook(probe.Ask{Path: path}, as, probe.AnswerLook{For: "versions", In: func(_ http.Header, body []byte) (bool, string, error) {
+		p := probe.HTTPLook(probe.Ask{Path: path}, as, probe.AnswerLook{For: "an answer", In: func(_ http.Header, body []byte) (bool, string, error) {
 			return true, "", into(body)
 		}})
 		if withheld := p.Inapplicable(t); withheld != "" {

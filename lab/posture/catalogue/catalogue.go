@@ -44,6 +44,8 @@ type Ingredients struct {
 	// NoClient is true where no client is among the agents that are checked, though the cluster may have some: then servers
 	// are asked about all clients that they list.
 	NoClient bool
+	// Clientless is true where these servers list no client at all, so that there is none that could offer anything.
+	Clientless bool
 	// Peers are the servers that each region is meant to have, by the region's name: the addresses, host:port, by which Raft
 	// calls them. Nil: they are not known.
 	Peers map[string][]string

@@ -24,7 +24,7 @@ func (i Ingredients) drivers() []posture.Spec {
 	if i.NoClient {
 		s.Once, s.Roles = true, []pki.Role{pki.Server}
 		look := func(what string, in func([]registered) (bool, string, error)) step {
-			return i.reader().does(func(c probe.Caller) probe.Probe {
+			return i.reader().lacking(i.lacksAnyClient()).does(func(c probe.Caller) probe.Probe {
 				return probe.HTTPLook(get("/v1/nodes"), c, probe.AnswerLook{For: "a client " + what, In: listing(in)})
 			})
 		}
@@ -36,6 +36,14 @@ func (i Ingredients) drivers() []posture.Spec {
 		})
 	}
 	return []posture.Spec{tried(s, look(offers, offeringRawExec), look(tells, tellingDrivers))}
+}
+
+// lacksAnyClient says that the cluster has no client; empty where it has one, or where that is not known.
+func (i Ingredients) lacksAnyClient() string {
+	if i.Clientless {
+		return "the servers list no client, so none can offer to run tasks"
+	}
+	return ""
 }
 
 // ofClient looks at what a server lists of the client alone.
