@@ -29,6 +29,8 @@ type composedEngine struct {
 
 func (e *composedEngine) Name() string { return "docker" }
 
+func (e *composedEngine) DockerHost() string { return "unix:///nowhere/docker.sock" }
+
 func (e *composedEngine) Nodes(context.Context, string) ([]engine.State, error) {
 	return slices.Clone(e.states), nil
 }
@@ -220,5 +222,31 @@ func TestTidyAdopted(t *testing.T) {
 		if _, err := os.Stat(folder.Path()); (err == nil) != stays {
 			t.Errorf("%s is there: %v, want %v", folder.Path(), err == nil, stays)
 		}
+	}
+}
+
+// TestListRemovesWhatComposeLeft: the copies of a lab's keys go with the next look at what there is, once Compose took it down.
+func TestListRemovesWhatComposeLeft(t *testing.T) {
+	e, _ := composedLab(t)
+	if _, err := lab.Open(t.Context(), e, "demo"); err != nil {
+		t.Fatal(err)
+	}
+	look := func() []string {
+		t.Helper()
+		if _, err := lab.List(t.Context(), e); err != nil {
+			t.Fatal(err)
+		}
+		left, err := lab.FoldersOf("demo")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return left
+	}
+	if left := look(); len(left) != 1 {
+		t.Errorf("of a lab that is there: %q", left)
+	}
+	e.states = nil
+	if left := look(); len(left) != 0 {
+		t.Errorf("of a lab that Compose took down: %q", left)
 	}
 }

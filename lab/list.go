@@ -35,13 +35,21 @@ type Listed struct {
 	Origin string `json:"origin,omitempty"`
 }
 
-// List returns the engines' labs in the order of their names.
+// List returns the engines' labs in the order of their names. The copies of keys of labs that Docker Compose took down since are
+// removed with it: whoever opens such a lab, should it come back, copies them anew.
 func List(ctx context.Context, engines ...engine.Engine) ([]Listed, error) {
 	out := []Listed{}
 	for _, e := range engines {
 		labs, err := e.Labs(ctx)
 		if err != nil {
 			return nil, err
+		}
+		if e.DockerHost() != "" { // no other engine knows which of Compose's labs there are
+			runs := map[string]bool{}
+			for name, state := range labs {
+				runs[name+"."+state.Labels[labelRun]] = true
+			}
+			_ = tidyAdopted(runs) // what cannot be removed keeps nobody from looking
 		}
 		for name, state := range labs {
 			x := listed(name, state)
