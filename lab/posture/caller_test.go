@@ -89,3 +89,26 @@ func TestTheCallerAtThePlaneCounts(t *testing.T) {
 		})
 	}
 }
+
+// TestALevelThatIsNotKnown is taken for Nomad's default: what an agent logs at TRACE alone is not asserted of it, and what it
+// always logs is.
+func TestALevelThatIsNotKnown(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		agent, line string
+		want        finding.Verdict
+	}{
+		"not known, at TRACE alone":    {"", "TRACE", finding.Held},
+		"not known, always":            {"", "", finding.NotCarriedOut},
+		"known to log it, and did not": {"TRACE", "TRACE", finding.NotCarriedOut},
+		"known to log less":            {"INFO", "TRACE", finding.Held},
+	} {
+		spec := whole()
+		spec.LogText, spec.LogLevel, spec.LogWithin = reason, c.line, 50*time.Millisecond
+		agent := server()
+		agent.Log, agent.LogLevel = &memoryLog{}, c.agent
+		if f := posture.Must(spec).Evaluate(t.Context(), agent); f.Verdict != c.want {
+			t.Errorf("%s: %s because %q, want %s", name, f.Verdict, f.Reason, c.want)
+		}
+	}
+}

@@ -116,8 +116,8 @@ type Spec struct {
 	// Nomad logs nothing. It is asserted only where the Target's log can be read,
 	// and only lines about the Target's CallerAt that plane count where that is known.
 	LogText string
-	// LogLevel is the level from which on the agent logs that; empty means WARN. It is not asserted of an agent that is
-	// known to log less.
+	// LogLevel is the level from which on the agent logs that; empty means WARN. It is not asserted of an agent that
+	// logs less, nor of one whose level is not known, if Nomad logs less by default.
 	LogLevel string
 	// LogWithin is how long the log may take to show LogText, on a busy machine longer (deadline.Fair); zero means 3 s.
 	LogWithin time.Duration

@@ -62,11 +62,11 @@ func (c Check) watch(t probe.Target) logWatch {
 	return w
 }
 
-// quieter says whether an agent at that level leaves out lines of the other level. A level that is not known leaves out
-// nothing.
+// quieter says whether an agent at that level leaves out lines of the other level. One whose level is not known, as in a lab of
+// Compose, is taken for one at Nomad's default, INFO.
 func quieter(agent, line string) bool {
 	levels := []string{"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "OFF"}
-	at := slices.Index(levels, agent)
+	at := slices.Index(levels, cmp.Or(agent, "INFO"))
 	return at >= 0 && at > slices.Index(levels, cmp.Or(line, "WARN"))
 }
 
