@@ -70,7 +70,8 @@ func rooms() map[string]room {
 		"lab/regress/lock":   {mayImport: []string{"lab", "lab/agentconf", "lab/finding"}},
 		"lab": {
 			mayImport: []string{
-				"fixtures", "lab/deadline", "lab/engine", "lab/image", "lab/agentconf", "lab/fit", "lab/pki", "lab/watchdog",
+				"fixtures", "lab/deadline", "lab/engine", "lab/image", "lab/agentconf", "lab/agentconf/settings", "lab/fit", "lab/pki",
+				"lab/watchdog",
 			},
 			testsMayImport: []string{"lab/engine/docker", "lab/labtest"},
 		},
@@ -102,10 +103,14 @@ func rooms() map[string]room {
 		"lab/engine/enginetest": {
 			mayImport: []string{"lab/deadline", "lab/engine", "lab/watchdog"}, testsMayImport: []string{"lab/engine/process"},
 		},
-		"lab/image":     {mayImport: []string{"fixtures", "lab/deadline"}},
-		"lab/agentconf": {mayImport: []string{"lab/agentconf/model"}, testsMayImport: []string{"fixtures", "lab/image"}},
+		"lab/image": {mayImport: []string{"fixtures", "lab/deadline"}},
+		"lab/agentconf": {
+			mayImport: []string{"lab/agentconf/model", "lab/agentconf/settings"}, testsMayImport: []string{"fixtures", "lab/image"},
+		},
 		// What Nomad makes of a configuration. Its tests read Nomad's source.
-		"lab/agentconf/model":         {},
+		"lab/agentconf/model": {},
+		// What each setting means. Its tests hold it against the model.
+		"lab/agentconf/settings":      {testsMayImport: []string{"lab/agentconf/model"}},
 		"lab/deadline":                {},
 		"lab/finding":                 {},
 		"lab/pki":                     {testsMayImport: []string{"lab/deadline"}},

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"nomadlab.internal/lab/agentconf"
+	"nomadlab.internal/lab/agentconf/settings"
 	"nomadlab.internal/lab/fit"
 	"nomadlab.internal/lab/pki"
 )
@@ -180,24 +181,31 @@ func refuseHere(role pki.Role, files agentconf.Files, tokens bool, g Ground) err
 	if g.contained() || role != pki.Client {
 		return nil
 	}
-	lax := []string{"plugin.raw_exec.config.enabled", `client.options."driver.raw_exec.enable"`}
-	if !tokens {
-		lax = append(lax, "client.template.disable_file_sandbox", "client.artifact.disable_filesystem_isolation",
-			"client.artifact.disable_artifact_inspection", "client.artifact.filesystem_isolation_extra_paths")
-	}
-	for _, setting := range lax {
-		if !off(files, setting) {
-			return notHere(files, setting)
+	for _, s := range settings.All() {
+		refused := false
+		switch s.Danger {
+		case settings.RunsPrograms:
+			refused = !off(files, s.Path())
+		case settings.LeavesTask:
+			refused = !tokens && !off(files, s.Path())
+		case settings.KeepsInTask:
+			refused = !tokens && !denies(files, s.Path())
 		}
-	}
-	if denied := "client.template.function_denylist"; !tokens && len(files.Lookup(denied)) > 0 {
-		functions, err := files.Texts(denied)
-		// They run programs and write files as the agent's user (client/config/config.go:77).
-		if err != nil || !slices.Contains(functions, "plugin") || !slices.Contains(functions, "writeToFile") {
-			return notHere(files, denied)
+		if refused {
+			return notHere(files, s.Path())
 		}
 	}
 	return nil
+}
+
+// denies reports whether the list of functions that no template may call has those that run programs and write files as the
+// agent's user, as Nomad's default has (client/config/config.go:77).
+func denies(files agentconf.Files, setting string) bool {
+	if len(files.Lookup(setting)) == 0 {
+		return true
+	}
+	functions, err := files.Texts(setting)
+	return err == nil && slices.Contains(functions, "plugin") && slices.Contains(functions, "writeToFile")
 }
 
 // off says whether the setting, as Nomad merges it, is surely off: what a driver is configured with it reads by HCL 2, to

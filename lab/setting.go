@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"nomadlab.internal/lab/agentconf"
+	"nomadlab.internal/lab/agentconf/settings"
 	"nomadlab.internal/lab/pki"
 )
 
@@ -123,12 +124,7 @@ func (p *Plan) checkGround(g Ground) error {
 	var problems []Problem
 	tokens := p.Hardened && !slices.ContainsFunc(p.Settings, Setting.letsAnybodySubmit)
 	for _, s := range p.Settings {
-		refused := s.below("client.options", "client.network_interface", "client.host_network")
-		if !p.Configured {
-			outside := s.below("client.template", "client.artifact", "client.host_volume", "client.chroot_env")
-			refused = refused || s.below("plugin") && p.Weakened() || outside && !tokens
-		}
-		if refused {
+		if s.is(settings.Listens) || s.below("client.options") || !p.Configured && s.isRefused(p.Weakened(), tokens) {
 			problems = append(problems, Problem{
 				Field: "settings", Found: fmt.Sprintf("%q, on this machine's loopback, where others could make use of it", s),
 				Mend: "bring the lab up in containers, or leave it out",
@@ -139,6 +135,20 @@ func (p *Plan) checkGround(g Ground) error {
 		return &InvalidError{Problems: problems}
 	}
 	return nil
+}
+
+// is reports whether the setting is in a block that has one of such a danger.
+func (s Setting) is(dangers ...settings.Danger) bool {
+	return slices.ContainsFunc(settings.All(), func(known settings.Setting) bool {
+		return slices.Contains(dangers, known.Danger) && s.below(known.Block())
+	})
+}
+
+// isRefused reports whether a lab of its own configuration that shares this machine's loopback must not have the setting: one of
+// drivers where the lab is weakened, and what lets jobs out of the task's folder where no token is needed to submit one.
+func (s Setting) isRefused(weakened, tokens bool) bool {
+	outside := s.is(settings.LeavesTask, settings.KeepsInTask, settings.GivesFolders)
+	return s.below("plugin") && weakened || outside && !tokens
 }
 
 func (v *validator) settings(settings []Setting, ofUser bool) {

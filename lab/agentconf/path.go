@@ -2,7 +2,6 @@ package agentconf
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -99,12 +98,4 @@ func cutName(path string) (name, after string, err error) {
 func labelled(names []string) bool {
 	s, known := model.Find(names)
 	return known && s.Labelled
-}
-
-// isOneOf says whether these names are one of the paths. HCL 1 does not look at the case of a name
-// (hcl/ast/ast.go:68 of hcl v1.0.1-nomad-1). A star stands for any name.
-func isOneOf(names []string, paths ...string) bool {
-	return slices.ContainsFunc(paths, func(path string) bool {
-		return slices.EqualFunc(names, strings.Split(path, "."), func(a, b string) bool { return b == "*" || strings.EqualFold(a, b) })
-	})
 }

@@ -3,6 +3,8 @@ package agentconf
 import (
 	"slices"
 	"strings"
+
+	"nomadlab.internal/lab/agentconf/settings"
 )
 
 // Secret is a line whose value is a secret.
@@ -12,26 +14,6 @@ type Secret struct {
 	Setting string
 }
 
-// secretSettings are the settings of Nomad 1.11.3 whose value is a secret, by path, in which * is any one name: the label of a
-// block. Where blocks may have a label or none, both are there. (command/agent/config.go:507, :700, :1307;
-// nomad/structs/config/consul.go:102, vault.go:101; the keyring's are those of go-kms-wrapping, as
-// https://developer.hashicorp.com/nomad/docs/configuration/keyring has them.)
-func secretSettings() []string {
-	return []string{
-		"server.encrypt", "acl.replication_token", "consul.token", "consul.auth", "consul.*.token", "consul.*.auth",
-		"vault.token", "vault.*.token", "telemetry.circonus_api_token",
-		"keyring.*.token", "keyring.*.secret_key", "keyring.*.session_token", "keyring.*.client_secret",
-	}
-}
-
-// joinSettings are those whose text may be a query of go-discover, "provider=aws …", with a secret of a cloud in it.
-func joinSettings() []string {
-	return []string{
-		"server.retry_join", "server.start_join", "server.server_join.retry_join", "server.server_join.start_join",
-		"client.servers", "client.server_join.retry_join", "client.server_join.start_join",
-	}
-}
-
 // discoverSecrets are the arguments of go-discover that are secrets (github.com/hashicorp/go-discover, the help text of each
 // provider).
 func discoverSecrets() []string {
@@ -39,11 +21,6 @@ func discoverSecrets() []string {
 		"secret_access_key", "access_key_secret", "session_token", "api_key", "api_token", "auth_token", "token", "password",
 		"client_secret", "secret_key", "secret_id",
 	}
-}
-
-// addressSettings are addresses, in which a password may stand: https://user:password@host.
-func addressSettings() []string {
-	return []string{"consul.address", "consul.*.address", "vault.address", "vault.*.address", "keyring.*.address"}
 }
 
 // pluginSecrets are what options of plugins that Nomad does not know are called where they are secrets. Nomad's own drivers
@@ -57,9 +34,10 @@ func pluginSecrets() []string {
 // logs, takes away more.
 func (f Files) Secrets() []Secret {
 	var out []Secret
+	table := settings.All()
 	for i, t := range f.readable() {
 		t.root.each(nil, func(names []string, p place) {
-			if isSecret(names, p.item().val) {
+			if isSecret(table, names, p.item().val) {
 				out = append(out, Secret{f[i].line(t, p), Path(names...)})
 			}
 		})
@@ -95,23 +73,27 @@ func (b *body) each(above []string, do func(names []string, p place)) {
 }
 
 // isSecret reports whether the value of that setting is a secret.
-func isSecret(names []string, v value) bool {
+func isSecret(table settings.Table, names []string, v value) bool {
 	texts, err := v.texts()
 	if err != nil {
 		texts = []string{v.text}
 	}
 	texts = slices.DeleteFunc(slices.Clone(texts), func(text string) bool { return strings.TrimSpace(text) == "" })
-	switch {
-	case len(texts) == 0:
+	setting, known := table.Find(names)
+	if !known || len(texts) == 0 {
 		return false
-	case isOneOf(names, secretSettings()...):
+	}
+	switch setting.Secret {
+	case settings.Whole:
 		return true
-	case isOneOf(names, joinSettings()...):
+	case settings.InQuery:
 		return slices.ContainsFunc(texts, joinsWithSecret)
-	case isOneOf(names, addressSettings()...):
+	case settings.InAddress:
 		return slices.ContainsFunc(texts, func(text string) bool { return userInfo.MatchString(text) })
+	case settings.ByName:
+		return slices.Contains(pluginSecrets(), strings.ToLower(names[len(names)-1]))
 	default:
-		return len(names) > 3 && isOneOf(names[:3], "plugin.*.config") && slices.Contains(pluginSecrets(), strings.ToLower(names[len(names)-1]))
+		return false
 	}
 }
 
