@@ -84,10 +84,10 @@ func rooms() map[string]room {
 		},
 		"lab/regress": {
 			mayImport: []string{
-				"lab", "lab/agentconf", "lab/deadline", "lab/engine", "lab/finding", "lab/inspect", "lab/mutation", "lab/pki",
-				"lab/posture", "lab/posture/catalogue", "lab/probe", "lab/regress/lock",
+				"lab", "lab/agentconf", "lab/agentconf/settings", "lab/deadline", "lab/engine", "lab/finding", "lab/fit", "lab/inspect",
+				"lab/mutation", "lab/pki", "lab/posture", "lab/posture/catalogue", "lab/probe", "lab/regress/lock",
 			},
-			testsMayImport: []string{"fixtures", "lab/engine/engines", "lab/labtest"},
+			testsMayImport: []string{"fixtures", "lab/agentconf/model", "lab/engine/engines", "lab/labtest"},
 		},
 		"lab/compose":        {mayImport: []string{"lab", "lab/agentconf", "lab/image", "lab/pki"}},
 		"lab/engine":         {},

@@ -21,8 +21,8 @@ func describe(v variant, p lab.Plan) *finding.Configuration {
 		for _, f := range files {
 			c.Files = append(c.Files, finding.ConfigurationFile{Role: string(role), Path: f.Name})
 		}
-		c.Settings = append(c.Settings, settings(role, files, guarded())...)
-		c.Others = append(c.Others, settings(role, files, unguarded(files))...)
+		c.Settings = append(c.Settings, settingsIn(role, files, guarded())...)
+		c.Others = append(c.Others, settingsIn(role, files, unguarded(files))...)
 		for _, n := range p.Nodes {
 			if n.Role != role {
 				continue
@@ -43,23 +43,20 @@ func unguarded(files agentconf.Files) []string {
 	known := guarded()
 	return slices.DeleteFunc(files.Paths(), func(path string) bool {
 		return slices.ContainsFunc(known, func(of string) bool {
-			return strings.EqualFold(path, of) || strings.HasPrefix(strings.ToLower(path), strings.ToLower(of)+".")
+			return strings.EqualFold(path, of) || strings.HasPrefix(strings.ToLower(path), strings.ToLower(of)+".") || fits(path, of)
 		})
 	})
 }
 
-// settings are those lines, as the role's agents have them when all files are merged.
-func settings(role pki.Role, files agentconf.Files, paths []string) []finding.Setting {
+// settingsIn are those lines, as the role's agents have them when all files are merged.
+func settingsIn(role pki.Role, files agentconf.Files, paths []string) []finding.Setting {
 	var secrets []string
 	for _, s := range files.Secrets() {
 		secrets = append(secrets, s.Setting)
 	}
 	var out []finding.Setting
-	for _, path := range paths {
-		counts, stands := files.Counts(path)
-		if !stands {
-			continue
-		}
+	for _, path := range standing(files, paths) {
+		counts, _ := files.Counts(path)
 		value := canonical(path, merged(files, path, counts.Value))
 		if slices.Contains(secrets, path) {
 			value = "<redacted>"
@@ -86,7 +83,7 @@ func merged(files agentconf.Files, path, value string) string {
 	return "[" + strings.Join(texts, ", ") + "]"
 }
 
-// guarded are the settings that some check's promise rests on.
+// guarded are the settings that some check's promise rests on. A label or a key may be settings.Any.
 func guarded() []string {
 	var paths []string
 	all, err := catalogue.All(catalogue.Ingredients{})

@@ -59,7 +59,7 @@ func Mutated(m mutation.Mutation, s Source) Source {
 func Settings(s Source) []finding.Setting {
 	var all []finding.Setting
 	for _, role := range s.roles() {
-		all = append(all, settings(role, s.files(role), guarded())...)
+		all = append(all, settingsIn(role, s.files(role), guarded())...)
 	}
 	return all
 }
@@ -68,7 +68,7 @@ func Settings(s Source) []finding.Setting {
 func Others(s Source) []finding.Setting {
 	var all []finding.Setting
 	for _, role := range s.roles() {
-		all = append(all, settings(role, s.files(role), unguarded(s.files(role)))...)
+		all = append(all, settingsIn(role, s.files(role), unguarded(s.files(role)))...)
 	}
 	return all
 }

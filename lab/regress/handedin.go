@@ -20,12 +20,18 @@ type held struct {
 	region   string
 	// gossip is the servers' gossip key, and inClients that of the clients' files, which need none.
 	gossip, inClients string
+	// files are the role's configuration. Empty: of both roles.
+	files agentconf.Files
 }
 
 // held returns what was read, for a role.
 func (s Source) held(role pki.Role) held {
+	files := s.files(role)
+	if role == "" {
+		files = nil
+	}
 	return held{
-		material: s.Material, role: role, region: s.Region,
+		files: files, material: s.Material, role: role, region: s.Region,
 		gossip: s.files(pki.Server).Text(serverEncrypt), inClients: s.files(pki.Client).Text(serverEncrypt),
 	}
 }
@@ -54,6 +60,8 @@ type trait struct {
 	in func(held) []string
 	// decoy puts real files with the fault into a folder, and returns what is read of them.
 	decoy func(folder, region string) (held, error)
+	// rests returns the settings that the promise rests on in these files; nil: all of settings.
+	rests func(held) []string
 }
 
 // serverEncrypt is the path of the gossip key.
@@ -86,6 +94,7 @@ func traits() []trait {
 		},
 	}
 	all = append(all, traitsOfOthers()...)
+	all = append(all, traitsOfLines()...)
 	for _, role := range []pki.Role{pki.Server, pki.Client} {
 		all = append(all,
 			trait{
@@ -156,8 +165,12 @@ func (t trait) spec(h held) posture.Spec {
 		}
 		return probe.Observation{Outcome: probe.Absent, Received: "nothing of the kind in " + h.words()}
 	}
+	rests := t.settings
+	if t.rests != nil {
+		rests = t.rests(h)
+	}
 	s := posture.Spec{
-		ID: t.id, Title: t.title, Plane: probe.PlaneFiles, Kind: posture.Safe, Severity: t.severity, Why: t.why, Settings: t.settings,
+		ID: t.id, Title: t.title, Plane: probe.PlaneFiles, Kind: posture.Safe, Severity: t.severity, Why: t.why, Settings: rests,
 		Want: posture.Want{probe.Absent}, Lacks: t.lacks(h),
 		Probe: probe.New(probe.PlaneFiles, "look for "+t.what+" among what was read", func(context.Context, probe.Target) probe.Observation {
 			return look(h)
@@ -183,6 +196,9 @@ func (h held) words() string {
 	certificates, keys := 0, 0
 	for _, m := range h.material {
 		certificates, keys = certificates+len(m.Certificates), keys+len(m.Keys)
+	}
+	if len(h.files) > 0 {
+		return named(h.files)
 	}
 	return fmt.Sprintf("%d files with %d certificates and %d private keys", len(h.material), certificates, keys)
 }

@@ -120,7 +120,8 @@ func vault() []Setting {
 
 func ui() []Setting {
 	return in("ui", ForAll,
-		in("content_security_policy", ForAll, checked("connect_src", "default_src", "form_action", "frame_ancestors", "img_src", "script_src", "style_src")),
+		in("content_security_policy", ForAll, checked("default_src", "form_action", "frame_ancestors", "script_src"),
+			none("what pages load and call beside scripts: it runs nothing, and Nomad's own default calls anything", "connect_src", "img_src", "style_src")),
 		none("whether there are pages: all that they show is asked for with the visitor's token", "enabled"),
 		none(becauseLook, "consul.ui_url", "vault.ui_url", "label.text", "label.background_color", "label.text_color", "show_cli_hints"),
 	)

@@ -16,7 +16,7 @@ func (i Ingredients) drivers() []posture.Spec {
 	s := posture.Spec{
 		ID: "client-offers-no-raw-exec", Title: "a client runs no tasks without isolation, by the raw_exec driver",
 		Kind: posture.Safe, Severity: posture.Critical, Roles: []pki.Role{pki.Client},
-		Settings: []string{"plugin.raw_exec.config.enabled"},
+		Settings: []string{"plugin.raw_exec.config.enabled", `client.options."driver.raw_exec.enable"`},
 		Why:      "whoever may submit a job then runs anything as the agent's user, and reads the agent's key (drivers/rawexec; verified against Nomad 1.11.3)",
 		Want:     posture.Want{probe.Absent},
 	}

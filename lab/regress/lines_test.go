@@ -1,0 +1,140 @@
+package regress_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/regress"
+)
+
+// lineCases are configurations of clients, each with the one check of lines that it breaks; none where that is empty. They stand
+// beside a sound one.
+func lineCases() map[string]struct{ text, breaks string } {
+	docker := func(text string) string { return `plugin "docker" { config { ` + text + ` } }` }
+	options := func(text string) string { return `client { options { ` + text + ` } }` }
+	return map[string]struct{ text, breaks string }{
+		"nothing":                            {"", ""},
+		"plugins below /tmp":                 {`plugin_dir = "/tmp/plugins"`, "client-programs-lie-where-root-alone-writes"},
+		"plugins in a folder like it":        {`plugin_dir = "/tmpfiles/plugins"`, ""},
+		"plugins by a way round":             {`plugin_dir = "/opt/../var/tmp"`, "client-programs-lie-where-root-alone-writes"},
+		"one of two folders of CNI":          {`client { cni_path = "/opt/cni/bin:/tmp/cni" }`, "client-programs-lie-where-root-alone-writes"},
+		"folders of CNI":                     {`client { cni_path = "/opt/cni/bin:/usr/lib/cni" }`, ""},
+		"state below /tmp":                   {`data_dir = "/tmp/nomad"`, "client-state-lies-where-root-alone-writes"},
+		"downloads may write":                {`client { artifact { filesystem_isolation_extra_paths = ["d:r:/usr/share/ca", "d:rwc:/srv/x"] } }`, "client-downloads-stay-in-the-task"},
+		"downloads read all":                 {`client { artifact { filesystem_isolation_extra_paths = ["d:rx:/"] } }`, "client-downloads-stay-in-the-task"},
+		"downloads read the keys":            {`client { artifact { filesystem_isolation_extra_paths = ["f:r:/etc/nomad.d/client-key.pem"] } }`, "client-downloads-stay-in-the-task"},
+		"downloads read something else":      {`client { artifact { filesystem_isolation_extra_paths = ["d:rx:/usr/local/bin"] } }`, ""},
+		"a chroot with the configuration":    {`client { chroot_env { "/bin" = "/bin" "/etc/nomad.d" = "/conf" } }`, "client-chroot-shows-no-keys"},
+		"a chroot of all":                    {`client { chroot_env { "/" = "/host" } }`, "client-chroot-shows-no-keys"},
+		"a chroot with keys elsewhere":       {"tls { key_file = \"/srv/keys/k.pem\" }\nclient { chroot_env { \"/srv/keys\" = \"/k\" } }", "client-chroot-shows-no-keys"},
+		"a chroot as by default":             {`client { chroot_env { "/bin" = "/bin" "/etc" = "/etc" "/lib" = "/lib" "/opt/app" = "/opt/app" } }`, ""},
+		"a volume of all":                    {`client { host_volume "all" { path = "/" read_only = true } }`, "client-volumes-give-no-power"},
+		"a volume of the state":              {"data_dir = \"/opt/nomad/data\"\nclient { host_volume \"x\" { path = \"/opt/nomad\" } }", "client-volumes-give-no-power"},
+		"a volume in the state":              {"data_dir = \"/opt/nomad/data\"\nclient { host_volume \"x\" { path = \"/opt/nomad/data/client/x\" } }", "client-volumes-give-no-power"},
+		"a volume beside the state":          {"data_dir = \"/opt/nomad/data\"\nclient { host_volume \"x\" { path = \"/opt/nomad/volumes/x\" } }", ""},
+		"a volume of Docker's socket":        {`client { host_volume "a.b" { path = "/var/run/docker.sock" } }`, "client-volumes-give-no-power"},
+		"two volumes, of which a later file": {`client { host_volume "x" { path = "/srv/x" } host_volume "y" { path = "/srv/y" } }`, ""},
+		"nobody is refused":                  {options(`"user.denylist" = ""`), "client-tasks-are-not-root"},
+		"somebody else is refused":           {options(`"user.denylist" = "Administrator"`), "client-tasks-are-not-root"},
+		"root and somebody else":             {options(`"user.denylist" = "nobody, root"`), ""},
+		"no driver is looked at":             {options(`"user.checked_drivers" = "qemu"`), "client-tasks-are-not-root"},
+		"more drivers are looked at":         {options(`"user.checked_drivers" = "exec,java,qemu,docker"`), ""},
+		"privileged":                         {docker(`allow_privileged = true`), "client-docker-runs-nothing-privileged"},
+		"privileged, as a template":          {docker(`allow_privileged = "${1 == 1}"`), "client-docker-runs-nothing-privileged"},
+		"privileged, by an old name":         {options(`"docker.privileged.enabled" = "true"`), "client-docker-runs-nothing-privileged"},
+		"privileged is off":                  {docker(`allow_privileged = false`), ""},
+		"folders that a job names":           {docker(`volumes { enabled = true }`), "client-docker-mounts-no-folders"},
+		"no folders that a job names":        {docker(`volumes { enabled = false }`), ""},
+		"a daemon in the clear":              {docker(`endpoint = "tcp://10.0.0.9:2375"`), "client-docker-daemon-is-called-safely"},
+		"a daemon by TLS":                    {docker("endpoint = \"tcp://10.0.0.9:2376\"\n tls { ca = \"/etc/docker/ca.pem\" cert = \"/c\" key = \"/k\" }"), ""},
+		"a daemon of the machine":            {docker(`endpoint = "unix:///run/docker.sock"`), ""},
+		"every capability":                   {docker(`allow_caps = ["ALL"]`), "client-drivers-give-few-capabilities"},
+		"one that is root's":                 {`plugin "exec" { config { allow_caps = ["chown", "CAP_SYS_ADMIN"] } }`, "client-drivers-give-few-capabilities"},
+		"one of java's":                      {`plugin "java" { config { allow_caps = ["sys_ptrace"] } }`, "client-drivers-give-few-capabilities"},
+		"those of a network":                 {docker(`allow_caps = ["chown", "net_raw", "net_admin"]`), ""},
+		"processes of others":                {`plugin "exec" { config { default_pid_mode = "host" } }`, "client-exec-hides-other-processes"},
+		"messages of others":                 {`plugin "java" { config { default_ipc_mode = "host" } }`, "client-exec-hides-other-processes"},
+		"its own processes":                  {`plugin "exec" { config { default_pid_mode = "private" } }`, ""},
+		"a chroot that can be left":          {`plugin "exec" { config { no_pivot_root = true } }`, "client-exec-pivots-root"},
+		"images of all":                      {`plugin "qemu" { config { image_paths = ["/srv/images", "/"] } }`, "client-qemu-reads-images-of-its-own"},
+		"images":                             {`plugin "qemu" { config { image_paths = ["/srv/images"] } }`, ""},
+		"Windows":                            {docker(`windows_allow_insecure_container_admin = true`), "client-docker-runs-no-windows-administrator"},
+		"a long memory":                      {`acl { role_ttl = "24h" }`, "client-forgets-withdrawn-roles"},
+		"a short memory":                     {`acl { role_ttl = "1m" }`, ""},
+		"a Vault that is not verified":       {`vault { tls_skip_verify = true }`, "client-calls-to-vault-are-safe"},
+		"a Vault in the clear":               {`vault { address = "http://vault.example:8200" }`, "client-calls-to-vault-are-safe"},
+		"a Vault of the machine":             {`vault { address = "http://127.0.0.1:8200" }`, ""},
+		"a Vault by TLS":                     {`vault { address = "https://vault.example:8200" }`, ""},
+		"a Consul that is not verified":      {`consul { ssl = true verify_ssl = false }`, "client-calls-to-consul-are-safe"},
+		"a Consul in the clear":              {`consul { address = "consul.example:8500" }`, "client-calls-to-consul-are-safe"},
+		"a Consul of the machine":            {`consul { address = "[::1]:8500" }`, ""},
+		"a Consul by TLS":                    {`consul { address = "consul.example:8501" ssl = true }`, ""},
+		"scripts of all sites":               {`ui { enabled = true content_security_policy { script_src = ["'self'", "*"] } }`, "client-pages-run-no-foreign-scripts"},
+		"a page of all sites":                {`ui { enabled = true content_security_policy { frame_ancestors = ["*"] } }`, "client-pages-run-no-foreign-scripts"},
+		"scripts of one site":                {`ui { enabled = true content_security_policy { script_src = ["'self'", "https://cdn.example"] } }`, ""},
+	}
+}
+
+// broken are the IDs of the checks that fail, with what was seen.
+func broken(t *testing.T, s regress.Source) map[string]string {
+	t.Helper()
+	found, err := regress.LookAtFiles(t.Context(), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	for _, f := range found {
+		switch f.Verdict {
+		case finding.Broken:
+			all[f.ID] = f.Reason + " rests on " + strings.Join(f.Settings, ", ")
+		case finding.NotCarriedOut:
+			t.Errorf("%s: %s: %v", f.ID, f.Reason, f.Evidence)
+		}
+	}
+	return all
+}
+
+// TestLines: each line breaks its promise and no other, and the reason names the file and the line. What is sound holds.
+func TestLines(t *testing.T) {
+	t.Parallel()
+	seen := map[string]bool{}
+	for name, test := range lineCases() {
+		files := bothRoles()
+		config := written(t, map[string]string{"server.hcl": files["server.hcl"], "a.hcl": files["client.hcl"], "b.hcl": "# one\n" + test.text})
+		s, err := regress.Read(regress.Paths{
+			Server: []string{filepath.Join(config, "server.hcl")}, Client: []string{filepath.Join(config, "a.hcl"), filepath.Join(config, "b.hcl")},
+		})
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		got := broken(t, s)
+		want := []string{test.breaks}
+		if test.breaks == "" {
+			want = nil
+		}
+		var ids []string
+		for id, reason := range got {
+			ids, seen[id] = append(ids, id), true
+			if at := fmt.Sprintf("b.hcl:%d", 1+strings.Count("# one\n"+test.text, "\n")); !strings.Contains(reason, at) && !strings.Contains(reason, "b.hcl:2") {
+				t.Errorf("%s: %s does not name %s: %s", name, id, at, reason)
+			}
+		}
+		if !slices.Equal(ids, want) {
+			t.Errorf("%s: it breaks %v, want %v: %v", name, ids, want, got)
+		}
+	}
+	checks, err := regress.FileChecks()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range checks {
+		if id := c.Spec().ID; strings.HasPrefix(id, "client-") && strings.Contains(c.Spec().Why, "read from the files alone") && !seen[id] {
+			t.Errorf("%s was not seen to fail", id)
+		}
+	}
+}

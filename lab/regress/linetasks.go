@@ -1,0 +1,124 @@
+package regress
+
+import (
+	"path"
+	"slices"
+	"strconv"
+	"strings"
+
+	"nomadlab.internal/lab/agentconf"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture"
+)
+
+func taskFaults() []lineFault {
+	clients := []pki.Role{pki.Client}
+	return []lineFault{
+		{
+			id: "downloads-stay-in-the-task", title: "downloads write to no folder of the machine, and read neither all of it nor what is the client's own", severity: posture.Critical,
+			why: "a job says what is downloaded, and what downloads it runs as the agent's user: beside the task's folder it may do what these paths allow " +
+				"(client/allocrunner/taskrunner/getter/util_linux.go:82, lockdown)",
+			what:     "a path of the machine that downloads may write to, or that has keys",
+			roles:    clients,
+			settings: []string{"client.artifact.filesystem_isolation_extra_paths"}, wrong: extraPath,
+			decoy: `client { artifact { filesystem_isolation_extra_paths = ["d:rwc:/"] } }`,
+		},
+		{
+			id: "chroot-shows-no-keys", title: "chroot of tasks has nothing of the client's own in it", severity: posture.High,
+			why: "tasks of exec and java see what client.chroot_env names, by hard links to the same files (client/allocdir/task_dir.go; " +
+				"client/allocrunner/taskrunner/task_dir_hook.go:60)",
+			what:     "a folder of the client's own in client.chroot_env",
+			roles:    clients,
+			settings: []string{"client.chroot_env.*"}, wrong: chrooted,
+			decoy: `client { chroot_env { "/etc/nomad.d" = "/etc/nomad.d" } }`,
+		},
+		{
+			id: "volumes-give-no-power", title: "host volumes give tasks neither the whole machine nor what is the client's own", severity: posture.Critical,
+			why: "whoever may submit a job with host-volume-mount-readwrite, or with an ACL system that is off, mounts it, and root in a container is root there " +
+				"(client/allocrunner/taskrunner/volume_hook.go:65)",
+			what:     "a host volume of /, of the client's folders, or of a daemon's socket",
+			roles:    clients,
+			settings: []string{"client.host_volume.*.path"}, wrong: volume,
+			decoy: `client { host_volume "all" { path = "/" } }`,
+		},
+		{
+			id: "tasks-are-not-root", title: "tasks run as root in no driver that runs programs on the machine itself", severity: posture.High,
+			why: "a task says whom it runs as, and nothing but this list refuses root, as it does where the list is not set " +
+				"(client/allocrunner/taskrunner/validate_hook.go:48; client/config/config.go:43)",
+			what:     "a user.denylist without root, or a user.checked_drivers without exec or java",
+			roles:    clients,
+			settings: []string{optionPath("user.denylist"), optionPath("user.blacklist"), optionPath("user.checked_drivers")}, wrong: rootAllowed,
+			decoy: `client { options { "user.denylist" = "" } }`,
+		},
+	}
+}
+
+// optionPath is the path of an option of a client.
+func optionPath(name string) string { return agentconf.Path("client", "options", name) }
+
+// extraPath finds a path of the machine that a download may do harm with. Each is KIND:MODE:PATH (go-landlock, ParsePath).
+func extraPath(files agentconf.Files, setting string) string {
+	all, err := files.Texts(setting)
+	if err != nil {
+		return ""
+	}
+	for _, text := range all {
+		parts := strings.SplitN(strings.TrimSpace(text), ":", 3)
+		if len(parts) != 3 {
+			continue // Nomad does not start with it
+		}
+		if strings.ContainsAny(parts[1], "wc") {
+			return text + " may be written to"
+		}
+		if what := reaches(files, parts[2]); what != "" {
+			return text + " gives away " + what
+		}
+	}
+	return ""
+}
+
+// chrooted finds a folder of the client's own, or one that has it, unless Nomad's default has the same one.
+func chrooted(files agentconf.Files, setting string) string {
+	name := strings.TrimPrefix(setting, "client.chroot_env.")
+	if plain, err := strconv.Unquote(name); err == nil {
+		name = plain
+	}
+	usual := []string{"/bin", "/etc", "/lib", "/lib32", "/lib64", "/run/resolvconf", "/sbin", "/usr"} // client/config/config.go:59
+	if slices.Contains(usual, path.Clean(name)) {
+		return ""
+	}
+	if what := reaches(files, name); what != "" {
+		return "it gives away " + what
+	}
+	return ""
+}
+
+func volume(files agentconf.Files, setting string) string {
+	folder := files.Text(setting)
+	what := reaches(files, folder)
+	if what == "" {
+		what = givesPower(folder)
+	}
+	if what == "" {
+		return ""
+	}
+	return "it gives away " + what
+}
+
+// rootAllowed finds a list that lacks what Nomad's default has.
+func rootAllowed(files agentconf.Files, setting string) string {
+	var has []string
+	for name := range strings.SplitSeq(files.Text(setting), ",") {
+		has = append(has, strings.TrimSpace(name))
+	}
+	wanted := []string{"root"}
+	if strings.Contains(setting, "checked_drivers") {
+		wanted = []string{"exec", "java"}
+	}
+	for _, name := range wanted {
+		if !slices.Contains(has, name) {
+			return name + " is not in it"
+		}
+	}
+	return ""
+}
