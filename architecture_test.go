@@ -67,7 +67,7 @@ func rooms() map[string]room {
 			testsMayImport: []string{"lab/labtest"},
 		},
 		"lab/posture/matrix": {mayImport: []string{"lab/posture/party", "lab/probe", "lab/pki", "lab/finding"}},
-		"lab/regress/lock":   {mayImport: []string{"lab", "lab/agentconf", "lab/finding"}},
+		"lab/regress/lock":   {mayImport: []string{"lab", "lab/agentconf", "lab/finding", "lab/fit"}},
 		"lab": {
 			mayImport: []string{
 				"fixtures", "lab/deadline", "lab/engine", "lab/image", "lab/agentconf", "lab/agentconf/settings", "lab/fit", "lab/pki",

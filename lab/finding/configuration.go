@@ -11,6 +11,9 @@ type Configuration struct {
 	Settings []Setting `json:"settings"`
 	// Others are the settings that the files set and no promise rests on, by role and path; empty: there are none.
 	Others []Setting `json:"others,omitempty"`
+	// Listens is where agents listen and who can connect there, by role, with the port's name in the path (listens.http), as the
+	// files and Nomad's defaults say it; empty: it is not known.
+	Listens []Setting `json:"listens,omitempty"`
 	// Replaced are the lines that were not used as they stand; empty: all were.
 	Replaced []Replaced `json:"replaced,omitempty"`
 }

@@ -22,6 +22,7 @@ func describe(v variant, p lab.Plan) *finding.Configuration {
 			c.Files = append(c.Files, finding.ConfigurationFile{Role: string(role), Path: f.Name})
 		}
 		c.Settings = append(c.Settings, settingsIn(role, files, guarded())...)
+		c.Listens = append(c.Listens, listens(role, files)...)
 		c.Others = append(c.Others, settingsIn(role, files, unguarded(files))...)
 		for _, n := range p.Nodes {
 			if n.Role != role {
@@ -93,6 +94,7 @@ func guarded() []string {
 	for _, check := range all {
 		paths = append(paths, check.Spec().Settings...)
 	}
+	paths = append(paths, listenSettings()...)
 	for _, f := range faults() {
 		paths = append(paths, f.settings...)
 	}

@@ -44,9 +44,14 @@ func differing(before, after []finding.Setting) []finding.SettingChange {
 	var changes []finding.SettingChange
 	olds := map[string]finding.Setting{}
 	for _, s := range before {
-		olds[settingKey(s)] = s
+		if !isListener(s) { // which no file sets
+			olds[settingKey(s)] = s
+		}
 	}
 	for _, s := range after {
+		if isListener(s) {
+			continue
+		}
 		old := olds[settingKey(s)]
 		delete(olds, settingKey(s))
 		if old.Value != s.Value || old.Path == "" {

@@ -29,6 +29,8 @@ import (
 // A cell of the matrix is no promise, it is what Nomad is known to do. Where it does something else and lets nobody in,
 // the change is Unclear.
 //
+// Where agents listen is compared by who can connect: see listeners.
+//
 // Each change names the setting that most likely made it; see cause. Settings that differ are told besides, whether or not
 // a promise changed.
 func Compare(before, after Posture, with string) finding.Comparison {
@@ -50,6 +52,7 @@ func Compare(before, after Posture, with string) finding.Comparison {
 			c.Changes = append(c.Changes, newChange(Entry{}, now, finding.Unclear))
 		}
 	}
+	c.Changes = append(c.Changes, listeners(before, after)...)
 	slices.SortFunc(c.Changes, worstFirst)
 	return c
 }

@@ -20,7 +20,8 @@ type Posture struct {
 	// Nomad is the version of the agents; empty where none is known.
 	Nomad string
 	// Settings are what the configuration sets, by role and path, each path once. File and Line are empty in a posture
-	// that was read from a lock. Empty: the agents ran no user's configuration.
+	// that was read from a lock. Empty: the agents ran no user's configuration. Where agents listen is among them, as
+	// listens.http.
 	Settings []finding.Setting
 	// Others are those that it sets and no promise rests on. In a lock they are among the Settings, by a mark of their values.
 	Others []finding.Setting
@@ -80,7 +81,7 @@ func mark(s finding.Setting) string {
 func Of(r finding.Report) Posture {
 	p := Posture{Nomad: clean(r.Cluster.Nomad)}
 	if r.Configuration != nil {
-		p.Settings, p.Others = settingsOf(r.Configuration.Settings), settingsOf(r.Configuration.Others)
+		p.Settings, p.Others = settingsOf(slices.Concat(r.Configuration.Settings, r.Configuration.Listens)), settingsOf(r.Configuration.Others)
 	}
 	names := newNames(r)
 	byID := map[string][]finding.Finding{}
