@@ -2,6 +2,7 @@ package regress
 
 import (
 	"context"
+	"slices"
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/finding"
@@ -96,3 +97,25 @@ func SidesUnready(was, is finding.Report) []string { return sidesUnready(was, is
 
 // Sided tells of one of the two clusters of a diff.
 func Sided(as string, tell func(lab.Event)) func(lab.Event) { return sided(as, tell) }
+
+// FileSettings are the settings that the checks of files are about, by ID, as the tables have them: settings.Any stands for a label
+// or a key. What holds secrets is about every setting that is one.
+func FileSettings() (of map[string][]string, ofSecrets []string) {
+	of = map[string][]string{}
+	for _, t := range traits() {
+		of[t.id] = t.settings
+	}
+	for _, role := range []pki.Role{pki.Server, pki.Client} {
+		for _, f := range faults() {
+			id := string(role) + "-" + f.id
+			of[id] = f.settings
+			if slices.Contains(f.of, HoldsSecrets) {
+				ofSecrets = append(ofSecrets, id)
+			}
+		}
+	}
+	return of, ofSecrets
+}
+
+// ListenSettings are those that decide where agents listen.
+func ListenSettings() []string { return listenSettings() }
