@@ -11,9 +11,18 @@ import (
 	"nomadlab.internal/lab/pki"
 )
 
-// LookAtFiles is what is found in the user's own files.
-func LookAtFiles(ctx context.Context, s Source) ([]finding.Finding, error) {
-	return lookAtFiles(ctx, s)
+// LookAtFiles is what is found in the user's own files, by the checks of these names, or by all.
+func LookAtFiles(ctx context.Context, s Source, names ...string) ([]finding.Finding, error) {
+	return lookAtFiles(ctx, s, names...)
+}
+
+// LineChecks are the IDs of the checks of lines.
+func LineChecks() []string {
+	var ids []string
+	for _, t := range traitsOfLines() {
+		ids = append(ids, t.id)
+	}
+	return ids
 }
 
 // Judge is what becomes of a mutation by what was seen without it and with it.

@@ -122,12 +122,14 @@ func fits(path, pattern string) bool {
 	return strings.HasPrefix(name, `"`) && strings.HasSuffix(name, `"`) || !strings.Contains(name, ".")
 }
 
-// onTrue is a look that finds a switch that is on. What is no boolean to Nomad counts as on where Nomad reads it as a template.
+// onTrue is a look that finds a switch that is on. What is no boolean counts as on, as drivers read theirs by HCL 2, to which a text
+// may be a template that gives true (helper/pluginutils/hclutils/util.go); in client.options, f is off (drivers/rawexec/driver.go:67).
 func onTrue(words string) func(agentconf.Files, string) string {
 	return func(files agentconf.Files, path string) string {
-		if on, err := files.Flag(path); err != nil || on {
-			return words
+		on, err := files.Flag(path)
+		if err == nil && !on || strings.EqualFold(files.Text(path), "f") {
+			return ""
 		}
-		return ""
+		return words
 	}
 }

@@ -46,6 +46,12 @@ func lineCases() map[string]struct{ text, breaks string } {
 		"privileged":                         {docker(`allow_privileged = true`), "client-docker-runs-nothing-privileged"},
 		"privileged, as a template":          {docker(`allow_privileged = "${1 == 1}"`), "client-docker-runs-nothing-privileged"},
 		"privileged, by an old name":         {options(`"docker.privileged.enabled" = "true"`), "client-docker-runs-nothing-privileged"},
+		"privileged is off, by an old name":  {options(`"docker.privileged.enabled" = "F"`), ""},
+		"in JSON, folders that a job names":  {`{"plugin": [{"docker": [{"config": [{"volumes": [{"enabled": true}]}]}]}]}`, "client-docker-mounts-no-folders"},
+		"in JSON, a volume of all":           {`{"client": [{"host_volume": [{"all": [{"path": "/"}]}]}]}`, "client-volumes-give-no-power"},
+		"in JSON, a chroot of all":           {`{"client": {"chroot_env": {"/": "/host"}}}`, "client-chroot-shows-no-keys"},
+		"in capitals, a chroot of all":       {`Client { Chroot_Env { "/" = "/host" } }`, "client-chroot-shows-no-keys"},
+		"in capitals, a volume of all":       {`CLIENT { HOST_VOLUME "All" { Path = "/" } }`, "client-volumes-give-no-power"},
 		"privileged is off":                  {docker(`allow_privileged = false`), ""},
 		"folders that a job names":           {docker(`volumes { enabled = true }`), "client-docker-mounts-no-folders"},
 		"no folders that a job names":        {docker(`volumes { enabled = false }`), ""},
@@ -82,7 +88,7 @@ func lineCases() map[string]struct{ text, breaks string } {
 // broken are the IDs of the checks that fail, with what was seen.
 func broken(t *testing.T, s regress.Source) map[string]string {
 	t.Helper()
-	found, err := regress.LookAtFiles(t.Context(), s)
+	found, err := regress.LookAtFiles(t.Context(), s, regress.LineChecks()...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -98,13 +104,21 @@ func broken(t *testing.T, s regress.Source) map[string]string {
 	return all
 }
 
+// beginning is what stands before the lines: a comment where there may be one.
+func beginning(text string) string {
+	if strings.HasPrefix(text, "{") {
+		return "\n"
+	}
+	return "# one\n"
+}
+
 // TestLines: each line breaks its promise and no other, and the reason names the file and the line. What is sound holds.
 func TestLines(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
 	for name, test := range lineCases() {
 		files := bothRoles()
-		config := written(t, map[string]string{"server.hcl": files["server.hcl"], "a.hcl": files["client.hcl"], "b.hcl": "# one\n" + test.text})
+		config := written(t, map[string]string{"server.hcl": files["server.hcl"], "a.hcl": files["client.hcl"], "b.hcl": beginning(test.text) + test.text})
 		s, err := regress.Read(regress.Paths{
 			Server: []string{filepath.Join(config, "server.hcl")}, Client: []string{filepath.Join(config, "a.hcl"), filepath.Join(config, "b.hcl")},
 		})
@@ -120,7 +134,7 @@ func TestLines(t *testing.T) {
 		var ids []string
 		for id, reason := range got {
 			ids, seen[id] = append(ids, id), true
-			if at := fmt.Sprintf("b.hcl:%d", 1+strings.Count("# one\n"+test.text, "\n")); !strings.Contains(reason, at) && !strings.Contains(reason, "b.hcl:2") {
+			if at := fmt.Sprintf("b.hcl:%d", 1+strings.Count(beginning(test.text)+test.text, "\n")); !strings.Contains(reason, at) && !strings.Contains(reason, "b.hcl:2") {
 				t.Errorf("%s: %s does not name %s: %s", name, id, at, reason)
 			}
 		}
@@ -128,12 +142,8 @@ func TestLines(t *testing.T) {
 			t.Errorf("%s: it breaks %v, want %v: %v", name, ids, want, got)
 		}
 	}
-	checks, err := regress.FileChecks()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, c := range checks {
-		if id := c.Spec().ID; strings.HasPrefix(id, "client-") && strings.Contains(c.Spec().Why, "read from the files alone") && !seen[id] {
+	for _, id := range regress.LineChecks() {
+		if strings.HasPrefix(id, "client-") && !seen[id] {
 			t.Errorf("%s was not seen to fail", id)
 		}
 	}

@@ -34,7 +34,7 @@ func taskFaults() []lineFault {
 		},
 		{
 			id: "volumes-give-no-power", title: "host volumes give tasks neither the whole machine nor what is the client's own", severity: posture.Critical,
-			why: "whoever may submit a job with host-volume-mount-readwrite, or with an ACL system that is off, mounts it, and root in a container is root there " +
+			why: "whoever may submit a job and mount host volumes, which without ACLs is everybody, mounts it, and root in a container is root there " +
 				"(client/allocrunner/taskrunner/volume_hook.go:65)",
 			what:     "a host volume of /, of the client's folders, or of a daemon's socket",
 			roles:    clients,
@@ -79,7 +79,7 @@ func extraPath(files agentconf.Files, setting string) string {
 
 // chrooted finds a folder of the client's own, or one that has it, unless Nomad's default has the same one.
 func chrooted(files agentconf.Files, setting string) string {
-	name := strings.TrimPrefix(setting, "client.chroot_env.")
+	name := setting[len("client.chroot_env."):] // in whatever case the names stand
 	if plain, err := strconv.Unquote(name); err == nil {
 		name = plain
 	}
