@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"regexp"
 	"slices"
+	"strings"
 )
 
 // redacted stands where a secret was.
@@ -58,6 +59,20 @@ func Redact(hcl []byte) []byte {
 
 	text := userInfo.ReplaceAll(out.Bytes(), []byte("${1}"+redacted+"@"))
 	return privateKey.ReplaceAll(text, []byte(redacted))
+}
+
+// RedactValue returns the literal of a setting as Redact leaves it. What stands in client.chroot_env are paths, whatever their names
+// look like, such as /etc/passwd.
+func RedactValue(path, value string) string {
+	name := path[strings.LastIndex(path, ".")+1:]
+	if strings.HasPrefix(strings.ToLower(path), "client.chroot_env.") {
+		name = "path"
+	}
+	text, whole := strings.CutPrefix(string(Redact([]byte(name+" = "+value))), name+" = ")
+	if !whole {
+		return `"` + redacted + `"`
+	}
+	return text
 }
 
 // span is a part of a text: from is in it, to is the first byte after it.

@@ -149,3 +149,18 @@ func FuzzRedact(f *testing.F) {
 		}
 	})
 }
+
+// TestRedactValue: a value is redacted by its setting's name, and a path of a chroot is none that is secret.
+func TestRedactValue(t *testing.T) {
+	for _, c := range []struct{ path, value, want string }{
+		{"server.encrypt", `"abc"`, `"<redacted>"`},
+		{"plugin.x.config.password", `"abc"`, `"<redacted>"`},
+		{"acl.token_ttl", `"30s"`, `"30s"`},
+		{`client.chroot_env."/etc/passwd"`, `"/etc/passwd"`, `"/etc/passwd"`},
+		{`client.meta.token`, `"abc"`, `"<redacted>"`},
+	} {
+		if got := agentconf.RedactValue(c.path, c.value); got != c.want {
+			t.Errorf("%s: %s, want %s", c.path, got, c.want)
+		}
+	}
+}

@@ -107,9 +107,7 @@ func guarded() []string {
 
 // canonical is a value as it is compared: HCL and JSON write the same one in several ways. Secrets are not in it.
 func canonical(path, value string) string {
-	name := path[strings.LastIndex(path, ".")+1:]
-	line := string(agentconf.Redact([]byte(name + " = " + value)))
-	return plain(strings.TrimPrefix(line, name+" = "))
+	return plain(agentconf.RedactValue(path, value))
 }
 
 // plain is a literal without the ways in which it may be written.

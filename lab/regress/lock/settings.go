@@ -35,12 +35,7 @@ func settingsOf(given []finding.Setting) []finding.Setting {
 // withoutSecret is the value as it may be written down. Whoever made the settings has redacted them; a lock is committed
 // and stays in the history, so it looks once more.
 func withoutSecret(path, value string) string {
-	line := clean(path[strings.LastIndex(path, ".")+1:] + " = ")
-	text, whole := strings.CutPrefix(string(agentconf.Redact([]byte(line+clean(value)))), line)
-	if !whole {
-		return `"<redacted>"`
-	}
-	return text
+	return agentconf.RedactValue(clean(path), clean(value))
 }
 
 // settingKey is what makes two settings the same one.
