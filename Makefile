@@ -40,11 +40,13 @@ image: build ## get the Nomad that labs run; without a registry it is built once
 # what an engine lacks is skipped there, and nothing else may be. The proof comes last: every mutation of the table
 # is carried by an agent of a hardened lab, several to a cluster, and exactly its checks fail there; then the configurations of
 # fixtures/config are checked, and each mutation of the hardened one is killed. The race detector would multiply the time of
-# the proof's many TLS handshakes. The sums at the end are those of all tests together.
+# the proof's many TLS handshakes. `make lint` runs go vet, so that no test does. The sums at the end are those of all tests together.
 ENGINES := docker process
 # Tests that bring up many clusters, and only those, are named so. What a configuration lets in is written down as containers
 # show it; mutations are carried by processes, as far as they may run without containers.
 PROOF := ^TestProof
+# Packages whose tests wait longest come first, so that at the end nobody waits for them alone.
+SLOW := /lab/(inspect|probe|watchdog)$$|/cmd/nomadlab$$
 test: build $(GOTESTSUM) ## run all tests: the packages, every scenario on each engine, and the proof that every check can fail
 	@rm -rf $(RESULTS) && mkdir -p $(RESULTS)
 	@$(MAKE) --no-print-directory chromium || echo "==> test: going on; the test of the HTML report will fail" >&2
@@ -53,15 +55,15 @@ test: build $(GOTESTSUM) ## run all tests: the packages, every scenario on each 
 	@echo "==> test: the packages $(or $(RACE:-race=with the race detector),without the race detector: there is no C compiler)"
 	@failed=0; packages=$$(go list ./...) || exit 1; \
 	$(GOTESTSUM) --format pkgname --format-hide-empty-pkg --hide-summary skipped,failed,output --jsonfile $(RESULTS)/packages.json -- \
-		-count=1 -timeout 60m -p 4 $(RACE) -skip '$(PROOF)' $$(echo "$$packages" | grep -vE '/scenarios(/|$$)') </dev/null || failed=1; \
+		-count=1 -vet=off -timeout 60m -p 4 $(RACE) -skip '$(PROOF)' $$(echo "$$packages" | grep -E '$(SLOW)') $$(echo "$$packages" | grep -vE '/scenarios(/|$$)|$(SLOW)') </dev/null || failed=1; \
 	echo "==> test: the scenarios, each on a fresh cluster, on the engines $(ENGINES) side by side"; \
 	$(MAKE) --no-print-directory -k -j $(words $(ENGINES)) $(ENGINES:%=scenarios-%) || failed=1; \
 	echo "==> test: the proof: every check seen to fail, and every mutation of a configuration killed (processes, several clusters at once)"; \
 	$(GOTESTSUM) --format testname --hide-summary skipped,failed,output --jsonfile $(RESULTS)/proof.json -- \
-		-count=1 -timeout 60m -p 2 -run '^TestProof(OfMutants)?$$' ./lab/mutation ./lab/regress -engine process </dev/null || failed=1; \
+		-count=1 -vet=off -timeout 60m -p 2 -run '^TestProof(OfMutants)?$$' ./lab/mutation ./lab/regress -engine process </dev/null || failed=1; \
 	echo "==> test: what the configurations of fixtures/config let in, each on a cluster of its own"; \
 	$(GOTESTSUM) --format testname --hide-summary skipped,failed,output --jsonfile $(RESULTS)/configurations.json -- \
-		-count=1 -timeout 60m -run '^TestProofOf(Configurations|Workflow)$$' ./lab/regress -engine $(firstword $(ENGINES)) </dev/null || failed=1; \
+		-count=1 -vet=off -timeout 60m -run '^TestProofOf(Configurations|Workflow)$$' ./lab/regress -engine $(firstword $(ENGINES)) </dev/null || failed=1; \
 	grep -ohE '"Output":" *[0-9]+ (mutations in|of [0-9]+ killed)[^"]*' $(RESULTS)/proof.json | sed 's/"Output":" */    /; s/\\n$$//'; \
 	echo "==> test: all together (JUnit: .bin/results/junit.xml)"; \
 	$(GOTESTSUM) --raw-command --format standard-quiet --junitfile $(RESULTS)/junit.xml -- \
@@ -76,7 +78,7 @@ test: build $(GOTESTSUM) ## run all tests: the packages, every scenario on each 
 # A scenario waits for its cluster most of the time, so that the engines take no longer side by side than the slower one.
 scenarios-%:
 	@{ $(GOTESTSUM) --format standard-verbose --hide-summary skipped,failed,output --jsonfile $(RESULTS)/scenarios-$*.json -- \
-		-count=1 -timeout 60m $(RACE) -parallel 1 ./scenarios -engine $* </dev/null || touch $(RESULTS)/failed-$*; } 2>&1 | awk '{ print "$* | " $$0; fflush() }'
+		-count=1 -vet=off -timeout 60m $(RACE) -parallel 1 ./scenarios -engine $* </dev/null || touch $(RESULTS)/failed-$*; } 2>&1 | awk '{ print "$* | " $$0; fflush() }'
 	@sed -i 's|"Package":"\([^"]*\)"|"Package":"\1 ($*)"|' $(RESULTS)/scenarios-$*.json
 	@[ ! -e $(RESULTS)/failed-$* ]
 

@@ -142,7 +142,7 @@ func TestHardenedRunsNoRawExec(t *testing.T) {
 func TestPlanReachesNothing(t *testing.T) {
 	allowed := []string{
 		"bytes", "cmp", "errors", "fmt", "hash/fnv", "io/fs", "net/netip", "path", "regexp", "slices", "strconv", "strings", "time",
-		"github.com/hashicorp/go-sockaddr", "nomadlab.internal/lab/agentconf", "nomadlab.internal/lab/fit", "nomadlab.internal/lab/pki",
+		"github.com/hashicorp/go-sockaddr", "nomadlab.internal/lab/agentconf", "nomadlab.internal/lab/agentconf/settings", "nomadlab.internal/lab/fit", "nomadlab.internal/lab/pki",
 	}
 	for _, file := range []string{"plan.go", "configured.go", "configuration.go", "fit/fit.go", "fit/rules.go", "fit/own.go", "hardened.go", "address.go", "subnet.go", "forged.go", "setting.go", "spec.go", "validate.go", "options.go"} {
 		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -45,7 +46,7 @@ func read(p Paths) (Source, error) {
 		if err != nil {
 			return Source{}, err
 		}
-		if err := errors.Join(files.Check(), whole(files)); err != nil {
+		if err := errors.Join(files.Check(), whole(files), ofOneHost(files)); err != nil {
 			return Source{}, err
 		}
 		*side.into = files
@@ -71,6 +72,23 @@ func whole(files agentconf.Files) error {
 		if err := json.Unmarshal(f.Text, new(any)); err != nil && strings.Contains(err.Error(), "unexpected end") {
 			errs = append(errs, fmt.Errorf("%s is cut off: %w; Nomad would take what there is of it", f.Name, err))
 		}
+	}
+	return errors.Join(errs...)
+}
+
+// ofOneHost refuses files of which two say otherwise who the agent is or where it is. Nomad takes the last; a lab of it would be one
+// that nobody has, where the files are those of two hosts.
+func ofOneHost(files agentconf.Files) error {
+	var errs []error
+	for _, setting := range []string{"name", "region", "bind_addr", "advertise.http", "advertise.rpc", "advertise.serf"} {
+		lines := files.Lookup(setting)
+		other := slices.IndexFunc(lines, func(l agentconf.Line) bool { return l.File != lines[0].File && l.Value != lines[0].Value })
+		if other < 0 {
+			continue
+		}
+		one, two := lines[0], lines[other]
+		errs = append(errs, fmt.Errorf("%s is %s at %s:%d and %s at %s:%d, as in files of two hosts, which nomadlab does not merge: give those of one host, or take out the line that does not count",
+			setting, one.Value, one.File, one.Number, two.Value, two.File, two.Number))
 	}
 	return errors.Join(errs...)
 }

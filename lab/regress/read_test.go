@@ -145,6 +145,12 @@ func TestBadInput(t *testing.T) {
 			files:  map[string]string{"s.hcl": soundServer + "region = \"a b\"\n"},
 			server: "s.hcl", says: []string{`"a b"`, "s.hcl:10", "Nomad takes and nomadlab does not", "underscores"},
 		},
+		"files of two hosts": {
+			files: map[string]string{
+				"s/a.hcl": "name = \"a\"\nregion = \"one\"\nserver { enabled = true }\n", "s/b.hcl": "name = \"b\"\nregion = \"two\"\nserver { enabled = true }\n",
+			},
+			server: "s", says: []string{`name is "a" at `, "a.hcl:1", `"b" at`, "b.hcl:1", "region", "a.hcl:2", "b.hcl:2", "files of two hosts"},
+		},
 		"no end": {server: "/dev/zero", says: []string{"/dev/zero", "no regular file", "a limit of nomadlab"}},
 		"a number that is none": {
 			files: map[string]string{"s.hcl": "server {\n  enabled = true\n  bootstrap_expect = \"three\"\n}\n"}, server: "s.hcl",
