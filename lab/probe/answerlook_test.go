@@ -72,6 +72,21 @@ func TestHTTPLook(t *testing.T) {
 	}
 }
 
+// TestLateAnswers: where others have not answered the agent in time, another try may tell. Any other failure stays one.
+func TestLateAnswers(t *testing.T) {
+	h := newHouse(t)
+	p := probe.HTTPLook(probe.Ask{Path: "/", Late: []string{"nodes reported success"}}, probe.As(h.cli), lookForMarker())
+	for head, late := range map[string]bool{
+		"HTTP/1.1 500 X\r\nContent-Length: 26\r\n\r\n1/2 nodes reported success": true,
+		"HTTP/1.1 500 X\r\nContent-Length: 26\r\n\r\n1/2 nodes reported failure": false,
+		"HTTP/1.1 200 X\r\nContent-Length: 26\r\n\r\n1/2 nodes reported success": false,
+	} {
+		if o := p.Observe(t.Context(), target(answers(t, h, head, ""))); o.Retry != late {
+			t.Errorf("%q: outcome %q, worth another try %v, want %v", head, o.Outcome, o.Retry, late)
+		}
+	}
+}
+
 // A caller who is refused has seen nothing, so nothing is absent.
 func TestHTTPLookOfARefusedCaller(t *testing.T) {
 	h := newHouse(t)

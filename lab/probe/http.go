@@ -23,6 +23,9 @@ type Ask struct {
 	// Behind are texts of which an answer with a status of 400 and above contains one when it could only be given behind
 	// the guards, for example "404 Not Found: job not found": the caller was let in, and what it asked for is not there.
 	Behind []string
+	// Late are texts of which an answer with a status of 500 and above contains one when others have not answered the agent in
+	// time: it says nothing, and is worth a Retry. Nil: there are none.
+	Late []string
 	// Origin is the site whose page a browser would send the request for. With the method OPTIONS it is a preflight: the browser
 	// asks whether that page may send a PUT with an ACL token. Empty: no page sends it.
 	Origin string
@@ -83,6 +86,12 @@ func HTTPAsk(a Ask, as Caller) Probe {
 
 // overHTTPS sends the request to the target, and has its answer read.
 func overHTTPS(ctx context.Context, t Target, a Ask, as Caller, read answerReader) Observation {
+	o := overHTTP(ctx, t, a, as, read)
+	o.Retry = o.Outcome == Failed && containsAny(o.Received, a.Late)
+	return o
+}
+
+func overHTTP(ctx context.Context, t Target, a Ask, as Caller, read answerReader) Observation {
 	if t.HTTPInClear && as.orInClear {
 		e, err := a.exchange(ctx, t, "http", as, read)
 		if err != nil {
