@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 const (
@@ -18,10 +20,10 @@ const (
 )
 
 // HTTPCrowd is a probe that opens n connections to the HTTP port, all from one address. On most of them it says nothing; on the
-// last quarter it makes a request each as the caller, one after another, until one is shut out. Where none is, it makes one on
-// those that were silent too. Accepted: the agent answers all; RefusedInHandshake: it keeps some, and shuts one out that speaks,
-// or answers it with 429. An agent counts a connection before anybody has spoken on it. One may find a place that another one
-// has left, which is why several speak, and what is between may be late with some, which is why all do before it is said that
+// last quarter it makes a request each as the caller, one after another, until one is shut out. Where none is, it opens n others
+// and makes one on each. Accepted: the agent answers all of those; RefusedInHandshake: it keeps some, and shuts one out that
+// speaks, or answers it with 429. An agent counts a connection before anybody has spoken on it. One may find a place that another
+// one has left, which is why several speak, and what is between may be late with some, which is why all do before it is said that
 // there is no limit. Nomad keeps 100 of an address: limits.http_max_conns_per_client (command/agent/http.go:307).
 //
 // Its class is Changes: as long as it holds them, everybody else at that address may be refused.
@@ -68,20 +70,18 @@ func crowd(plane Plane, n int, as Caller, says speech) Probe {
 			disperse(ctx, silent)
 			return *spoilt
 		}
-		spoke, last := says.until(ctx, t, make([]*session, n-len(silent)))
+		spoke, last := says.until(ctx, t, n-len(silent))
 		held := countOpen(ctx, silent)
-		let := len(spoke)
-		if last.Outcome == Accepted && held == len(silent) {
-			var late []*session
-			late, last = says.until(ctx, t, silent)
-			let += len(late)
-		}
 		disperse(ctx, append(silent, spoke...))
+		saw := last.inCrowd(held, len(silent)-held, len(spoke))
+		saw.Sent = fmt.Sprintf("%d connections, of which %d say nothing", n, len(silent))
+		if saw.Outcome == Accepted {
+			saw = says.aloud(ctx, t, n)
+		}
 		if again := says.again(ctx, t); again.Outcome != Accepted {
 			return again.instead("after the crowd, the caller is not let in again")
 		}
-		last.Sent = fmt.Sprintf("%d connections, of which %d say nothing at first", n, len(silent))
-		return last.inCrowd(held, len(silent)-held, let)
+		return saw
 	})
 	p.Timeout = DefaultTimeout + time.Duration(n)*crowdTime
 	return p
@@ -104,22 +104,17 @@ func (o Observation) inCrowd(held, closed, spoke int) Observation {
 	return o
 }
 
-// speak says it on the session, or, where that is nil, on one of its own, which is returned. Without an answer there is none.
-func (says speech) speak(ctx context.Context, t Target, s *session) (*session, Observation) {
+// speak says it on a connection of its own, and returns that, if there is one.
+func (says speech) speak(ctx context.Context, t Target) (*session, Observation) {
 	d, e, err := says(ctx, t)
 	if err != nil {
-		return s, notReached(err.Error())
+		return nil, notReached(err.Error())
 	}
-	var o Observation
-	if s != nil {
-		err = enter(ctx, s, d)
-	} else if s, o = open(ctx, d); s == nil {
+	s, o := open(ctx, d)
+	if s == nil {
 		return nil, o
 	}
-	if err == nil {
-		o.Outcome, o.Received, err = ask(s, e)
-	}
-	if err != nil {
+	if o.Outcome, o.Received, err = ask(s, e); err != nil {
 		o.end(err, s)
 	}
 	if o.Outcome == Failed && strings.HasPrefix(o.Received, tooMany) {
@@ -128,11 +123,11 @@ func (says speech) speak(ctx context.Context, t Target, s *session) (*session, O
 	return s, o
 }
 
-// until speaks on each session, or on one of its own where that is nil, until one is not let in. It returns those that are, and
-// what the last one observed.
-func (says speech) until(ctx context.Context, t Target, on []*session) (inside []*session, last Observation) {
-	for _, s := range on {
-		if s, last = says.speak(ctx, t, s); last.Outcome != Accepted {
+// until speaks n times, until one is not let in. It returns those that are, and what the last one observed.
+func (says speech) until(ctx context.Context, t Target, n int) (inside []*session, last Observation) {
+	for range n {
+		var s *session
+		if s, last = says.speak(ctx, t); last.Outcome != Accepted {
 			disperse(ctx, []*session{s})
 			break
 		}
@@ -141,9 +136,41 @@ func (says speech) until(ctx context.Context, t Target, on []*session) (inside [
 	return inside, last
 }
 
+// aloud speaks n times, a few at once, whether or not one is shut out, and says what became of the crowd. What is neither an answer
+// nor a refusal is the observation.
+func (says speech) aloud(ctx context.Context, t Target, n int) Observation {
+	sessions, seen := make([]*session, n), make([]Observation, n)
+	var speaking errgroup.Group
+	speaking.SetLimit(atOnce)
+	for i := range n {
+		speaking.Go(func() error {
+			sessions[i], seen[i] = says.speak(ctx, t)
+			return nil
+		})
+	}
+	_ = speaking.Wait() // none of them returns an error
+	disperse(ctx, sessions)
+	out, let := seen[0], 0
+	for _, o := range seen {
+		switch {
+		case o.Outcome == Accepted:
+			let++
+		case !o.Outcome.Refused() && !brokenOff(o):
+			return o
+		default:
+			out = o
+		}
+	}
+	out.Sent, out.Received = fmt.Sprintf("%d connections, a request on each", n), fmt.Sprintf("%d that spoke let in, %d shut out", let, n-let)
+	if let < n {
+		out.Outcome = RefusedInHandshake
+	}
+	return out
+}
+
 // alone speaks and leaves again.
 func (says speech) alone(ctx context.Context, t Target) Observation {
-	s, o := says.speak(ctx, t, nil)
+	s, o := says.speak(ctx, t)
 	disperse(ctx, []*session{s})
 	return o
 }

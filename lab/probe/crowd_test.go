@@ -133,7 +133,7 @@ func TestCrowds(t *testing.T) {
 			d := guarded(t, limit)
 			at := target(plane.serve(d))
 			for range runs {
-				for n, want := range map[int]string{limit - late: "11 silent ones held, 0 closed, 15 that spoke let in", 2 * limit: "and the next one shut out"} {
+				for n, want := range map[int]string{limit - late: "15 that spoke let in, 0 shut out", 2 * limit: "and the next one shut out"} {
 					outcome := probe.Accepted
 					if n > limit {
 						outcome = probe.RefusedInHandshake

@@ -11,15 +11,16 @@ import (
 const (
 	// openLook is how long it is looked whether a connection has ended already.
 	openLook = time.Millisecond
-	// looksAtOnce is how many are looked at together.
-	looksAtOnce = 8
+	// atOnce is how many members of a crowd are at work together: enough to keep the agent busy, and few enough that none is
+	// late for want of a processor.
+	atOnce = 8
 )
 
 // countOpen counts the members whose connection the agent has not ended.
 func countOpen(ctx context.Context, members []*session) int {
 	var open atomic.Int32
 	var looking errgroup.Group
-	looking.SetLimit(looksAtOnce)
+	looking.SetLimit(atOnce)
 	for _, s := range members {
 		looking.Go(func() error {
 			if s != nil && s.outlast(ctx, openLook) == nil {
