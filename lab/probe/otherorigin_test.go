@@ -23,12 +23,13 @@ func TestOtherOriginLook(t *testing.T) {
 		want   probe.Outcome
 		asked  string
 	}{
-		"of ours":                {true, nil, "204 No Content", probe.Found, "OPTIONS"},
-		"refused with leave":     {true, nil, "405 Method Not Allowed", probe.Found, "OPTIONS"},
-		"broken":                 {true, nil, "500 X", probe.Failed, "OPTIONS"},
-		"of a verified version":  {true, &probe.Bounds{Versions: []string{"1.11.3"}}, "204 No Content", probe.Found, "OPTIONS"},
-		"of another version":     {true, &probe.Bounds{Versions: []string{"1.8.4"}}, "200 OK", probe.Absent, "GET"},
-		"leave to read, of ours": {false, nil, "200 OK", probe.Absent, "GET"},
+		"of ours":                   {true, nil, "204 No Content", probe.Found, "OPTIONS"},
+		"refused with leave":        {true, nil, "405 Method Not Allowed", probe.Found, "OPTIONS"},
+		"broken":                    {true, nil, "500 X", probe.Failed, "OPTIONS"},
+		"of a verified version":     {true, &probe.Bounds{Versions: []string{"1.11.3"}}, "204 No Content", probe.Found, "OPTIONS"},
+		"of another version":        {true, &probe.Bounds{Versions: []string{"1.8.4"}}, "200 OK", probe.Absent, "GET"},
+		"an agent that is not well": {false, nil, "500 X", probe.Absent, "GET"},
+		"leave to read, of ours":    {false, nil, "200 OK", probe.Absent, "GET"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			request := make(chan string, 1)
