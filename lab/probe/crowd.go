@@ -149,19 +149,25 @@ func (says speech) aloud(ctx context.Context, t Target, n int) Observation {
 		})
 	}
 	_ = speaking.Wait() // none of them returns an error
+	for i, o := range seen {
+		if o.Outcome != Accepted { // it is not held, whatever has become of its connection
+			disperse(ctx, sessions[i:i+1])
+			sessions[i] = nil
+		}
+	}
+	let := countOpen(ctx, sessions)
 	disperse(ctx, sessions)
-	out, let := seen[0], 0
+	out := seen[0]
 	for _, o := range seen {
 		switch {
 		case o.Outcome == Accepted:
-			let++
 		case !o.Outcome.Refused() && !brokenOff(o):
 			return o
 		default:
 			out = o
 		}
 	}
-	out.Sent, out.Received = fmt.Sprintf("%d connections, a request on each", n), fmt.Sprintf("%d that spoke let in, %d shut out", let, n-let)
+	out.Sent, out.Received = fmt.Sprintf("%d connections, a request on each", n), fmt.Sprintf("%d that spoke held, %d shut out or closed", let, n-let)
 	if let < n {
 		out.Outcome = RefusedInHandshake
 	}

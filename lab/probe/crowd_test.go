@@ -133,7 +133,7 @@ func TestCrowds(t *testing.T) {
 			d := guarded(t, limit)
 			at := target(plane.serve(d))
 			for range runs {
-				for n, want := range map[int]string{limit - late: "15 that spoke let in, 0 shut out", 2 * limit: "and the next one shut out"} {
+				for n, want := range map[int]string{limit - late: "15 that spoke held, 0 shut out or closed", 2 * limit: "and the next one shut out"} {
 					outcome := probe.Accepted
 					if n > limit {
 						outcome = probe.RefusedInHandshake
@@ -263,6 +263,16 @@ func TestCrowdThatIsNone(t *testing.T) {
 		if o.Outcome != probe.Failed || !o.Retry || o.Received != want {
 			t.Errorf("the last one shut out %v: outcome %q, received %q: %s", shutsOut, o.Outcome, o.Received, o.Err)
 		}
+	}
+}
+
+// TestCrowdThatIsAnsweredAndClosed: a member that was answered and then shut out is not held.
+func TestCrowdThatIsAnsweredAndClosed(t *testing.T) {
+	h := newHouse(t)
+	at := target(serveRPCs(t, guarded(t, 20), h.tlsConfig(t), closeAtOnce))
+	o := probe.RPCCrowd(10, probe.As(h.server)).Observe(t.Context(), at)
+	if o.Outcome != probe.RefusedInHandshake || o.Received != "0 that spoke held, 10 shut out or closed" {
+		t.Errorf("outcome %q, received %q: %s", o.Outcome, o.Received, o.Err)
 	}
 }
 
