@@ -15,6 +15,9 @@ const (
 	crowdTime = 100 * time.Millisecond
 	// canaryPause is the time between two looks whether somebody is let in again.
 	canaryPause = 10 * time.Millisecond
+	// promptly is the longest that an agent takes to shut out one who is too many: what ends later may have run into its limit of
+	// time, 5 s by default, on a busy machine, and shows no limit of connections.
+	promptly = 4 * time.Second
 	// tooMany begins the answer to a connection over the limit (command/agent/http.go:323).
 	tooMany = "429 "
 )
@@ -110,12 +113,16 @@ func (says speech) speak(ctx context.Context, t Target) (*session, Observation) 
 	if err != nil {
 		return nil, notReached(err.Error())
 	}
+	begun := time.Now()
 	s, o := open(ctx, d)
-	if s == nil {
-		return nil, o
+	if s != nil {
+		if o.Outcome, o.Received, err = ask(s, e); err != nil {
+			o.end(err, s)
+		}
 	}
-	if o.Outcome, o.Received, err = ask(s, e); err != nil {
-		o.end(err, s)
+	if took := time.Since(begun); took > promptly && (o.Outcome.Refused() || brokenOff(o)) {
+		o.Outcome, o.Retry = Failed, true
+		o.Received = fmt.Sprintf("ended after %.1f s, perhaps by a limit of time", took.Seconds())
 	}
 	if o.Outcome == Failed && strings.HasPrefix(o.Received, tooMany) {
 		o.Outcome = Denied // elsewhere it says nothing about the caller; here it is what is looked for

@@ -276,6 +276,25 @@ func TestCrowdThatIsAnsweredAndClosed(t *testing.T) {
 	}
 }
 
+// TestCrowdThatIsSlow: who is let in and then not answered in time has met no limit of connections.
+func TestCrowdThatIsSlow(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	var spoken atomic.Int32
+	at := listen(t, func(conn net.Conn) {
+		if firstByte(conn) == 0x04 && spoken.Add(1) == 3 {
+			_ = conn.SetReadDeadline(time.Now().Add(4200 * time.Millisecond))
+			read(conn)
+			return
+		}
+		secured(h.tlsConfig(t), func(conn net.Conn) { serveFraming(conn); read(conn) })(conn)
+	})
+	o := probe.RPCCrowd(12, probe.As(h.server)).Observe(t.Context(), target(at))
+	if o.Outcome != probe.Failed || !o.Retry || !strings.Contains(o.Received, "perhaps by a limit of time") {
+		t.Errorf("outcome %q, received %q: %s", o.Outcome, o.Received, o.Err)
+	}
+}
+
 // TestCrowdThatComesLate: what is between may hand a connection on when somebody speaks on it, or later than others. That none
 // was shut out at first proves nothing.
 func TestCrowdThatComesLate(t *testing.T) {
