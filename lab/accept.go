@@ -50,13 +50,13 @@ func (l *Lab) validate(ctx context.Context, role pki.Role, files agentconf.Files
 	words := func(text string) string { return text }
 	for i, f := range files {
 		own := fmt.Sprintf("%s/%d", folder, i+1)
-		at := own + "/" + path.Base(f.Name)
+		at := own + "/" + path.Base(f.Name())
 		task.Files = append(task.Files,
 			engine.File{Path: own, Mode: fs.ModeDir | 0o700, Owner: l.nodes[0].plan.User},
-			engine.File{Path: at, Mode: 0o600, Owner: l.nodes[0].plan.User, Data: f.Text})
+			engine.File{Path: at, Mode: 0o600, Owner: l.nodes[0].plan.User, Data: f.Text()})
 		task.Command = append(task.Command, at)
 		before := words
-		words = func(text string) string { return strings.ReplaceAll(before(text), at, f.Name) }
+		words = func(text string) string { return strings.ReplaceAll(before(text), at, f.Name()) }
 	}
 	code, err := l.engine.Run(ctx, task)
 	switch {

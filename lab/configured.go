@@ -87,9 +87,9 @@ func (p *Plan) needsTokens(n PlannedNode, c *Configuration) (bool, error) {
 // read it. The order of the arguments is that in which Nomad merges (command/agent/command.go, readConfig).
 func (p *Plan) addFile(n *PlannedNode, at paths, place int, f agentconf.File) {
 	folder := fmt.Sprintf("%s/%d", at.config, place+1)
-	file := PlannedFile{Path: folder + "/" + path.Base(f.Name), Mode: 0o600, Origin: f.Name, Content: string(agentconf.Redact(f.Text))}
-	if f.Name != fit.OwnFile {
-		file.Secret, file.Whole = UserText, Sealed(f.Text)
+	file := PlannedFile{Path: folder + "/" + path.Base(f.Name()), Mode: 0o600, Origin: f.Name(), Content: string(agentconf.Redact(f.Text()))}
+	if f.Name() != fit.OwnFile {
+		file.Secret, file.Whole = UserText, Sealed(f.Text())
 	}
 	n.Files = append(n.Files, PlannedFile{Path: folder, Mode: fs.ModeDir | 0o700}, file)
 	n.Command = append(n.Command, "-config", file.Path)

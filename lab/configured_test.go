@@ -33,10 +33,10 @@ tls {
 		Hardened: true, Regions: []lab.Region{{Clients: &clients}},
 		Configuration: &lab.Configuration{
 			Server: lab.AgentConfiguration{Files: agentconf.Files{
-				{Name: "mine/server.hcl", Text: []byte("server {\n  enabled = true\n  bootstrap_expect = 3\n}\nports { http = 14646 }\n" + tls)},
-				{Name: "other/server.hcl", Text: []byte(`server { encrypt = "` + gossipSecret + `" }`)},
+				agentconf.NewFile("mine/server.hcl", []byte("server {\n  enabled = true\n  bootstrap_expect = 3\n}\nports { http = 14646 }\n"+tls)),
+				agentconf.NewFile("other/server.hcl", []byte(`server { encrypt = "`+gossipSecret+`" }`)),
 			}},
-			Client: lab.AgentConfiguration{Files: agentconf.Files{{Name: "client.hcl", Text: []byte("client { enabled = true }\n" + tls + client)}}},
+			Client: lab.AgentConfiguration{Files: agentconf.Files{agentconf.NewFile("client.hcl", []byte("client { enabled = true }\n"+tls+client))}},
 		},
 	}
 }
@@ -168,7 +168,7 @@ func TestConfiguredRunsNoCommandsInAnyForm(t *testing.T) {
 	} {
 		spec := configured("")
 		for i, text := range c.files {
-			spec.Configuration.Client.Files = append(spec.Configuration.Client.Files, agentconf.File{Name: fmt.Sprintf("%d.hcl", i), Text: []byte(text)})
+			spec.Configuration.Client.Files = append(spec.Configuration.Client.Files, agentconf.NewFile(fmt.Sprintf("%d.hcl", i), []byte(text)))
 		}
 		_, err := lab.NewPlan(spec, lab.Processes())
 		if refused := err != nil && strings.Contains(err.Error(), "--engine docker"); refused != c.refused || err != nil && !c.refused {
@@ -177,9 +177,7 @@ func TestConfiguredRunsNoCommandsInAnyForm(t *testing.T) {
 	}
 	// Where no task runs, nothing is let in: in a server's files.
 	spec := configured("")
-	spec.Configuration.Server.Files = append(spec.Configuration.Server.Files, agentconf.File{
-		Name: "all.hcl", Text: []byte(`plugin "raw_exec" { config { enabled = true } }`),
-	})
+	spec.Configuration.Server.Files = append(spec.Configuration.Server.Files, agentconf.NewFile("all.hcl", []byte(`plugin "raw_exec" { config { enabled = true } }`)))
 	if _, err := lab.NewPlan(spec, lab.Processes()); err != nil {
 		t.Errorf("raw_exec in a server's files: %v", err)
 	}

@@ -15,7 +15,7 @@ import (
 func TestConfiguredInOneFile(t *testing.T) {
 	spec := configured("")
 	file := &spec.Configuration.Server.Files[0]
-	file.Text = bytes.ReplaceAll(file.Text, []byte("agent-key.pem"), []byte("agent.pem"))
+	*file = agentconf.NewFile(file.Name(), bytes.ReplaceAll(file.Text(), []byte("agent-key.pem"), []byte("agent.pem")))
 	made, err := lab.Provision(mustPlan(t, spec))
 	if err != nil {
 		t.Fatal(err)
@@ -44,7 +44,7 @@ func TestConfiguredSuites(t *testing.T) {
 	} {
 		spec := configured("")
 		server := &spec.Configuration.Server
-		server.Files = append(server.Files, agentconf.File{Name: "mine/suites.hcl", Text: []byte("tls { tls_cipher_suites = \"" + suites + "\" }\n")})
+		server.Files = append(server.Files, agentconf.NewFile("mine/suites.hcl", []byte("tls { tls_cipher_suites = \""+suites+"\" }\n")))
 		made, err := lab.Provision(mustPlan(t, spec))
 		if err != nil {
 			t.Fatal(err)

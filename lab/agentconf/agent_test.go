@@ -55,7 +55,7 @@ type cheapAgent struct {
 
 // overlay is what keeps an agent to itself, and is read behind the files that are looked at: strings yield to later ones.
 func (a cheapAgent) overlay() agentconf.File {
-	return agentconf.File{Name: "zz-overlay.hcl", Text: fmt.Appendf(nil, `
+	return agentconf.NewFile("zz-overlay.hcl", fmt.Appendf(nil, `
 name = "agent"
 data_dir = %q
 bind_addr = "127.0.0.1"
@@ -85,7 +85,7 @@ server {
   enabled        = true
   num_schedulers = 1
 }
-`, filepath.Join(a.folder, "data"), a.ports[0], a.ports[1], a.ports[2])}
+`, filepath.Join(a.folder, "data"), a.ports[0], a.ports[1], a.ports[2]))
 }
 
 func newCheapAgent(t *testing.T, nomad string) cheapAgent {
@@ -108,8 +108,8 @@ func (a cheapAgent) ask(t *testing.T, files agentconf.Files) answer {
 	t.Helper()
 	arguments := []string{"agent"}
 	for i, f := range append(slices.Clip(files), a.overlay()) {
-		at := filepath.Join(a.folder, fmt.Sprintf("%02d-%s", i, filepath.Base(f.Name)))
-		if err := os.WriteFile(at, f.Text, 0o600); err != nil {
+		at := filepath.Join(a.folder, fmt.Sprintf("%02d-%s", i, filepath.Base(f.Name())))
+		if err := os.WriteFile(at, f.Text(), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		arguments = append(arguments, "-config", at)

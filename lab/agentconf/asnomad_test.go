@@ -313,7 +313,7 @@ func checkWords(t *testing.T, files agentconf.Files, said string, err error) {
 	t.Helper()
 	ours, _, _ := strings.Cut(err.Error(), "\n") // of several files the first, as Nomad stops there
 	at := place.FindStringSubmatch(ours)
-	if at == nil || !slices.ContainsFunc(files, func(f agentconf.File) bool { return f.Name == at[1] }) {
+	if at == nil || !slices.ContainsFunc(files, func(f agentconf.File) bool { return f.Name() == at[1] }) {
 		t.Errorf("refused without a place in a file: %v\n%s", err, shown(files))
 		return
 	}
@@ -327,7 +327,7 @@ func (c *comparison) merged(t *testing.T, files agentconf.Files) map[string]any 
 	t.Helper()
 	out := c.defaults
 	for _, f := range files {
-		parsed, err := model.Parse(f.Text)
+		parsed, err := model.Parse(f.Text())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -400,7 +400,7 @@ func withoutEmpty(v any) any {
 func shown(files agentconf.Files) string {
 	var out strings.Builder
 	for _, f := range files {
-		fmt.Fprintf(&out, "--- %s\n%s\n", f.Name, f.Text)
+		fmt.Fprintf(&out, "--- %s\n%s\n", f.Name(), f.Text())
 	}
 	return out.String()
 }

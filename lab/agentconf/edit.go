@@ -29,7 +29,7 @@ func edit(text []byte, path, value string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	files := Files{{Text: text}}
+	files := Files{NewFile("", text)}
 	if value == "" {
 		files, err = files.remove(path, names[len(names)-1]+" was taken out by "+editor)
 	} else {
@@ -38,11 +38,11 @@ func edit(text []byte, path, value string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return files[0].Text, nil
+	return files[0].Text(), nil
 }
 
 // Flag is the value of a boolean setting in one text, to which the path leads as in Edit. The errors are those of
 // Files.Flag.
 func Flag(text []byte, path string) (bool, error) {
-	return Files{{Text: text}}.Flag(path)
+	return Files{NewFile("", text)}.Flag(path)
 }

@@ -1,26 +1,11 @@
 package agentconf
 
 import (
-	"bytes"
 	"errors"
-	"fmt"
-	"regexp"
-	"slices"
-	"strconv"
 	"strings"
-
-	"github.com/hashicorp/hcl/hcl/parser"
 
 	"nomadlab.internal/lab/agentconf/model"
 )
-
-// File is one file of an agent's configuration, as its user wrote it: in HCL, or in JSON, which Nomad tells apart by the
-// first character, not by the name.
-type File struct {
-	// Name is what errors and lines call the file.
-	Name string
-	Text []byte
-}
 
 // Files are an agent's configuration in the order in which Nomad merges it. Zero: an agent without any, which has
 // Nomad's defaults.
@@ -56,118 +41,6 @@ func (f Files) Check() error {
 	return err
 }
 
-func (f File) check() error {
-	t, err := parse(f.Text)
-	var line, column int
-	var words string
-	if err != nil {
-		line, column, words = f.fault(err)
-	} else if _, err = model.Parse(f.Text); err != nil {
-		line, column, words = f.refused(t, err)
-	} else {
-		return nil
-	}
-	at := fmt.Sprintf("%d:%d", line, column)
-	if f.Name != "" {
-		at = f.Name + ":" + at
-	}
-	return fmt.Errorf("%s: %s", at, f.withoutSecrets(words))
-}
-
-// ofText finds what an error may have of a text: words with what may stand in a key, a token or a password.
-var ofText = regexp.MustCompile(`[^\s"'\x60,;:()\[\]{}]{3,}`)
-
-// withoutSecrets is what Nomad says of the text, without those of its words that are part of a secret's value in it.
-func (f File) withoutSecrets(words string) string {
-	secrets := secretSpans(f.Text)
-	return ofText.ReplaceAllStringFunc(words, func(word string) string {
-		if slices.ContainsFunc(secrets, func(s span) bool { return bytes.Contains(f.Text[s.from:s.to], []byte(word)) }) {
-			return redacted
-		}
-		return word
-	})
-}
-
-// refused is where the setting stands that Nomad refuses, and what it says. Nomad tells the place of few: it is the first
-// without which Nomad says something else.
-func (f File) refused(t *tree, err error) (line, column int, words string) {
-	words = strings.TrimPrefix(err.Error(), "failed to decode HCL file: ")
-	if placed, is := errors.AsType[*parser.PosError](err); is && placed.Pos.Line > 0 {
-		return placed.Pos.Line, placed.Pos.Column, placed.Err.Error()
-	}
-	at := 0
-	c := search{t: t, says: err.Error(), left: searched}
-	if p, found := c.in(t.root); found {
-		at = p.item().from
-		if name := p.item().names[len(p.item().names)-1]; !strings.Contains(words, name) {
-			words += " (" + name + ")"
-		}
-	}
-	return 1 + bytes.Count(f.Text[:at], []byte("\n")), 1 + at - (bytes.LastIndexByte(f.Text[:at], '\n') + 1), words
-}
-
-// searched is how many items of a text are looked at for the one that Nomad refuses.
-const searched = 1000
-
-// search looks for the item that Nomad refuses a text for.
-type search struct {
-	t    *tree
-	says string
-	left int
-}
-
-// in is the innermost item of a block without which Nomad does not say that of the text.
-func (s *search) in(b *body) (place, bool) {
-	for index, i := range b.items {
-		for _, inner := range i.val.bodies() {
-			if p, found := s.in(inner); found {
-				return p, true
-			}
-		}
-		p := place{b, index}
-		if s.left--; s.left < 0 {
-			return place{}, false
-		}
-		if _, err := model.Parse(s.t.cut(p, "")); err == nil || err.Error() != s.says {
-			return p, true
-		}
-	}
-	return place{}, false
-}
-
-// fail puts the name of the file, if it has one, in front of an error.
-func (f File) fail(err error) error {
-	if f.Name == "" {
-		return err
-	}
-	return fmt.Errorf("%s: %w", f.Name, err)
-}
-
-// position is how HCL 1's scanner of JSON begins an error.
-var position = regexp.MustCompile(`^(\d+):(\d+): `)
-
-// fault is where HCL 1 found an error, and what it says about it. Its parser of JSON does not say where, so that the
-// place is the token at which the same reading ends here. At a panic in HCL, it is the beginning.
-func (f File) fault(err error) (line, column int, words string) {
-	if placed, is := errors.AsType[*parser.PosError](err); is {
-		return placed.Pos.Line, placed.Pos.Column, placed.Err.Error()
-	}
-	words = err.Error()
-	if model.CheckDepth(f.Text) != nil {
-		return 1, 1, words
-	}
-	if at := position.FindStringSubmatch(words); at != nil {
-		line, _ = strconv.Atoi(at[1])
-		column, _ = strconv.Atoi(at[2])
-		return line, column, words[len(at[0]):]
-	}
-	if isJSON(f.Text) {
-		at := endOfJSON(f.Text)
-		return at.Line, at.Column, words
-	}
-	return 1, 1, words
-}
-
 // Line is a place where a setting stands.
 type Line struct {
 	// File is the name of the file.
@@ -192,16 +65,6 @@ func (f Files) Lookup(path string) []Line {
 		}
 	}
 	return out
-}
-
-// line is a place in the file's words.
-func (f File) line(t *tree, p place) Line {
-	at := p.item()
-	line := Line{f.Name, 1 + bytes.Count(t.text[:at.from], []byte("\n")), string(t.text[at.val.from:at.val.to])}
-	if len(at.val.bodies()) > 0 {
-		line.Value = "{ … }"
-	}
-	return line
 }
 
 // Labels are those of the blocks with a label of that path, such as plugin and client.host_volume, each once, in the
@@ -235,32 +98,6 @@ func (f Files) inside(path string, same func(a, b string) bool) []string {
 	return unique(out, same)
 }
 
-// clone is a copy that shares nothing with the files.
-func (f Files) clone() Files {
-	out := slices.Clone(f)
-	for i := range out {
-		out[i].Text = bytes.Clone(out[i].Text)
-	}
-	return out
-}
-
-// tree is the text as Nomad reads it.
-func (f File) tree() (*tree, error) {
-	t, err := parse(f.Text)
-	if err != nil {
-		return nil, fmt.Errorf("the configuration cannot be read: %w", f.check())
-	}
-	return t, nil
-}
-
-// changeable returns an error for a text that Nomad reads otherwise than it looks.
-func (f File) changeable(t *tree) error {
-	if t.odd == "" {
-		return nil
-	}
-	return f.fail(fmt.Errorf("%s: write it as other readers of JSON would take it", t.odd))
-}
-
 // trees are the texts as Nomad reads them.
 func (f Files) trees() ([]*tree, error) {
 	out := make([]*tree, len(f))
@@ -277,7 +114,7 @@ func (f Files) trees() ([]*tree, error) {
 func (f Files) readable() []*tree {
 	out := make([]*tree, len(f))
 	for i, file := range f {
-		t, err := parse(file.Text)
+		t, err := file.parsed()
 		if err != nil {
 			t = &tree{root: &body{}}
 		}

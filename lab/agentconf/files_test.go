@@ -11,7 +11,7 @@ import (
 
 // file is one file's text as Files.
 func file(text string) agentconf.Files {
-	return agentconf.Files{{Name: "agent.hcl", Text: []byte(text)}}
+	return agentconf.Files{agentconf.NewFile("agent.hcl", []byte(text))}
 }
 
 // TestSetInEveryForm: the same setting, in every form that HCL 1 takes.
@@ -76,11 +76,11 @@ func TestSetInEveryForm(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(c.want, string(got[0].Text)); diff != "" {
+			if diff := cmp.Diff(c.want, string(got[0].Text())); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
-			if string(given[0].Text) != c.text {
-				t.Errorf("the text that was given is %q now", given[0].Text)
+			if string(given[0].Text()) != c.text {
+				t.Errorf("the text that was given is %q now", given[0].Text())
 			}
 		})
 	}
@@ -123,7 +123,7 @@ func TestRemoveInEveryForm(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(c.want, string(got[0].Text)); diff != "" {
+			if diff := cmp.Diff(c.want, string(got[0].Text())); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -152,7 +152,7 @@ func TestFilesRefuse(t *testing.T) {
 				got, err = files.Remove(c.path)
 			}
 			if err == nil || !strings.Contains(err.Error(), c.want) {
-				t.Errorf("got %q, %v, want an error with %q", got, err, c.want)
+				t.Errorf("got %q, %v, want an error with %q", shown(got), err, c.want)
 			}
 		})
 	}

@@ -15,7 +15,7 @@ import (
 func fixtureFiles(t *testing.T) map[string]agentconf.Files {
 	t.Helper()
 	out := map[string]agentconf.Files{}
-	for _, pattern := range []string{"config/*/server", "config/*/client", "config/one-file/*.hcl"} {
+	for _, pattern := range []string{"config/*/server", "config/*/client", "config/sound/*/*", "config/one-file/*.hcl"} {
 		found, err := fs.Glob(fixtures.Config, pattern)
 		if err != nil {
 			t.Fatal(err)
@@ -43,7 +43,7 @@ func fixtureFolder(t *testing.T, name string) (out agentconf.Files) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		out = append(out, agentconf.File{Name: path.Base(n), Text: text})
+		out = append(out, agentconf.NewFile(path.Base(n), text))
 	}
 	return out
 }
@@ -81,7 +81,7 @@ func TestFixturesAsNomad(t *testing.T) {
 	c := comparison{nomad: nomad}
 	c.defaults, c.plain = defaults(t, nomad)
 	all := fixtureFiles(t)
-	if len(all) < 28 {
+	if len(all) < 90 {
 		t.Fatalf("only %d configurations were found", len(all))
 	}
 	for name, files := range all {
@@ -106,7 +106,7 @@ func TestFormsAsNomad(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var files agentconf.Files
 			for i, text := range texts {
-				files = append(files, agentconf.File{Name: string(rune('0'+i)) + ".hcl", Text: []byte(text)})
+				files = append(files, agentconf.NewFile(string(rune('0'+i))+".hcl", []byte(text)))
 			}
 			want := taken
 			if strings.HasPrefix(name, "refused: ") {

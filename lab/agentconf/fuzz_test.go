@@ -129,13 +129,13 @@ func checkEdit(t *testing.T, text, path, value string) (made, refused bool) {
 	} else {
 		changed, err = files.Set(path, value)
 	}
-	if string(files[0].Text) != text {
-		t.Fatalf("the given text changed to %q", files[0].Text)
+	if string(files[0].Text()) != text {
+		t.Fatalf("the given text changed to %q", files[0].Text())
 	}
 	if err != nil {
 		return false, !strings.Contains(err.Error(), "afterwards the configuration cannot be read")
 	}
-	got := changed[0].Text
+	got := changed[0].Text()
 	names := namesOf(path)
 	if diff := cmp.Diff(settingsOf(t, []byte(text), names), settingsOf(t, got, names)); diff != "" {
 		t.Fatalf("%s = %s changed other settings in\n%s\nto\n%s\n(-before +after):\n%s", path, value, text, got, diff)
@@ -168,8 +168,8 @@ func checkEdit(t *testing.T, text, path, value string) (made, refused bool) {
 		if err != nil {
 			t.Fatalf("%s = %s a second time: %v\n%s", path, value, err, got)
 		}
-		if _, empty := strings.CutPrefix(value, "["); !empty && string(again[0].Text) != string(got) {
-			t.Fatalf("%s = %s a second time changed\n%s\nto\n%s", path, value, got, again[0].Text)
+		if _, empty := strings.CutPrefix(value, "["); !empty && string(again[0].Text()) != string(got) {
+			t.Fatalf("%s = %s a second time changed\n%s\nto\n%s", path, value, got, again[0].Text())
 		}
 	}
 	return true, false

@@ -203,7 +203,7 @@ func (g *generator) files() agentconf.Files {
 		if g.IntN(100) < g.wrong {
 			text = "\ufeff" + text
 		}
-		out = append(out, agentconf.File{Name: name, Text: []byte(text)})
+		out = append(out, agentconf.NewFile(name, []byte(text)))
 	}
 	return out
 }
@@ -327,10 +327,10 @@ func quote(text string) string {
 
 // inJSON is a literal of HCL in JSON, by the code that is looked at elsewhere: a value alone is set in an empty file.
 func inJSON(literal string) string {
-	set, err := agentconf.Files{{Text: []byte(`{"x": 1}`)}}.Set("x", literal)
+	set, err := agentconf.Files{agentconf.NewFile("", []byte(`{"x": 1}`))}.Set("x", literal)
 	if err != nil {
 		return "null"
 	}
-	text := strings.TrimSpace(string(set[0].Text))
+	text := strings.TrimSpace(string(set[0].Text()))
 	return strings.TrimSuffix(strings.TrimPrefix(text, `{"x": `), "}")
 }

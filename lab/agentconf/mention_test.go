@@ -9,8 +9,8 @@ import (
 // TestMentionedIn: a message points at the line whose text it quotes, or else at that whose name it has, and at no other.
 func TestMentionedIn(t *testing.T) {
 	f := agentconf.Files{
-		{Name: "a.hcl", Text: []byte("server {\n  enabled = true\n  root_key_gc_interval = \"soon\"\n  job_max_priority = 5\n}\nname = \"x\"\n")},
-		{Name: "b.hcl", Text: []byte("client {\n  gc_interval = \"1h\"\n}\n")},
+		agentconf.NewFile("a.hcl", []byte("server {\n  enabled = true\n  root_key_gc_interval = \"soon\"\n  job_max_priority = 5\n}\nname = \"x\"\n")),
+		agentconf.NewFile("b.hcl", []byte("client {\n  gc_interval = \"1h\"\n}\n")),
 	}
 	for message, want := range map[string]string{
 		`server config setup failed: time: invalid duration "soon"`: "\nlook at a.hcl:3: server.root_key_gc_interval",

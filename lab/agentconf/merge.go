@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -14,7 +15,7 @@ import (
 func (f Files) merged() (*model.Config, error) {
 	out := model.Empty()
 	for _, file := range f {
-		c, err := model.Parse(file.Text)
+		c, err := file.config()
 		if err != nil {
 			return nil, fmt.Errorf("the configuration cannot be read: %w", file.check())
 		}
@@ -97,7 +98,7 @@ func (f Files) Texts(path string) ([]string, error) {
 		case nil:
 			return nil, nil
 		case []string:
-			return list, nil
+			return slices.Clone(list), nil // the file is read once, for all who ask
 		case string:
 			if list == "" {
 				return nil, nil

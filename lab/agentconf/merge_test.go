@@ -1,6 +1,7 @@
 package agentconf_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -12,7 +13,7 @@ import (
 // merging are three files of one agent, the second of them in JSON.
 func merging() agentconf.Files {
 	return agentconf.Files{
-		{Name: "a.hcl", Text: []byte(`region = "one"
+		agentconf.NewFile("a.hcl", []byte(`region = "one"
 name   = "n"
 disable_update_check = true
 tls {
@@ -46,8 +47,8 @@ plugin "docker" {
   }
 }
 limits { http_max_conns_per_client = 100 }
-`)},
-		{Name: "b.json", Text: []byte(`{
+`)),
+		agentconf.NewFile("b.json", []byte(`{
   "Region": "two", "name": "",
   "disable_update_check": false,
   "tls": [{"rpc": "1", "http": false}],
@@ -59,8 +60,8 @@ limits { http_max_conns_per_client = 100 }
   "plugin": [{"docker": [{"config": [{"volumes": [{"enabled": true}]}]}]}],
   "limits": {"http_max_conns_per_client": 0}
 }
-`)},
-		{Name: "c.hcl", Text: []byte("# nothing\nplugin \"docker\" {\n}\n")},
+`)),
+		agentconf.NewFile("c.hcl", []byte("# nothing\nplugin \"docker\" {\n}\n")),
 	}
 }
 
@@ -114,11 +115,11 @@ func TestMergeOverDefaults(t *testing.T) {
 		`rpc { keep_alive_interval = "0s" }`:      "rpc.keep_alive_interval",
 		`rpc { connection_write_timeout = "0s" }`: "rpc.connection_write_timeout",
 	} {
-		if got := (agentconf.Files{{Name: "a.hcl", Text: []byte(text)}}).Text(path); got != "" {
+		if got := (agentconf.Files{agentconf.NewFile("a.hcl", []byte(text))}).Text(path); got != "" {
 			t.Errorf("%s is read as %q", text, got)
 		}
 	}
-	two := agentconf.Files{{Name: "a.hcl", Text: []byte(`rpc { keep_alive_interval = "5s" }`)}, {Name: "b.hcl", Text: []byte(`rpc { keep_alive_interval = "0s" }`)}}
+	two := agentconf.Files{agentconf.NewFile("a.hcl", []byte(`rpc { keep_alive_interval = "5s" }`)), agentconf.NewFile("b.hcl", []byte(`rpc { keep_alive_interval = "0s" }`))}
 	if got := two.Text("rpc.keep_alive_interval"); got != "5s" {
 		t.Errorf("of two files %q counts, want the first", got)
 	}
@@ -170,7 +171,7 @@ func TestNames(t *testing.T) {
 		"none":       {files.Labels("keyring"), nil},
 		"the top":    {files.Names(""), []string{"region", "name", "disable_update_check", "tls", "client", "plugin", "limits"}},
 		"a block":    {files.Names("tls"), []string{"http", "rpc"}},
-		"a map":      {agentconf.Files{{Name: "m.hcl", Text: []byte(`client { meta { k = "v" } meta = { K = "w", k = "x" } }`)}}.Names("client.meta"), []string{"k", "K"}},
+		"a map":      {agentconf.Files{agentconf.NewFile("m.hcl", []byte(`client { meta { k = "v" } meta = { K = "w", k = "x" } }`))}.Names("client.meta"), []string{"k", "K"}},
 		"a volume":   {files.Names("client.host_volume.logs"), []string{"path", "read_only"}},
 		"the quoted": {files.Names("client.options"), []string{"driver.allowlist"}},
 		"a line":     {files.Names("region"), nil},
@@ -223,12 +224,20 @@ func TestSetOverFiles(t *testing.T) {
 	if err != nil || len(removed.Lookup("tls")) > 0 || len(removed.Names("client")) != len(files.Names("client")) {
 		t.Errorf("after tls was taken out: %v, %v, %v", removed.Lookup("tls"), removed.Names("client"), err)
 	}
-	if diff := cmp.Diff(merging(), files); diff != "" {
+	if diff := cmp.Diff(shown(merging()), shown(files)); diff != "" {
 		t.Errorf("the files themselves changed:\n%s", diff)
 	}
-	removed[2].Text[0] = '/'
-	if files[2].Text[0] != '#' {
-		t.Error("a file that was not changed shares its text")
+	listed := agentconf.Files{agentconf.NewFile("l.hcl", []byte(`client { template { function_denylist = ["a", "b"] } }`))}
+	for range 2 {
+		list, err := listed.Texts("client.template.function_denylist")
+		if err != nil || !slices.Equal(list, []string{"a", "b"}) {
+			t.Fatalf("the list that was asked for is %q now, %v", list, err)
+		}
+		list[0] = "c" // who asked for it may change it
+	}
+	files[2].Text()[0] = '/'
+	if files[2].Text()[0] != '#' {
+		t.Error("who asks a file for its text can change it")
 	}
 }
 
@@ -269,7 +278,7 @@ func TestCheck(t *testing.T) {
 			}
 		})
 	}
-	both := append(file("a = ?"), agentconf.File{Name: "x.json", Text: []byte(`{"a"`)}, agentconf.File{Name: "y", Text: []byte("}")})
+	both := append(file("a = ?"), agentconf.NewFile("x.json", []byte(`{"a"`)), agentconf.NewFile("y", []byte("}")))
 	if err := both.Check(); err == nil || !strings.Contains(err.Error(), "agent.hcl:") || !strings.Contains(err.Error(), "y:1:1") {
 		t.Errorf("two bad files: got %v", err)
 	}

@@ -35,7 +35,7 @@ func TestSecrets(t *testing.T) {
 		"what lives by a time":     {`acl { token_ttl = "30s" } tls { key_file = "/k" }`, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			f := agentconf.Files{{Name: "a.hcl", Text: []byte(test.text)}}
+			f := agentconf.Files{agentconf.NewFile("a.hcl", []byte(test.text))}
 			if err := f.Check(); err != nil {
 				t.Fatal(err)
 			}

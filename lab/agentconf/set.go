@@ -58,7 +58,7 @@ func (f Files) set(path, written, note string) (Files, error) {
 
 // put sets the value, and sees that nothing else was written.
 func (f Files) put(names []string, v newValue, note string) (Files, error) {
-	out := f.clone()
+	out := slices.Clone(f)
 	for i := range out {
 		if err := out[i].setAll(names, v, note); err != nil {
 			return nil, err
@@ -122,9 +122,11 @@ func (f *File) setAll(names []string, v newValue, note string) error {
 		if err := f.changeable(t); err != nil {
 			return err
 		}
-		if f.Text, err = t.replace(places[n], v, note); err != nil {
+		text, err := t.replace(places[n], v, note)
+		if err != nil {
 			return f.fail(err)
 		}
+		*f = f.with(text)
 	}
 }
 
@@ -142,9 +144,11 @@ func (f Files) emptyOthers(names []string) error {
 				kept = true
 				continue
 			}
-			if f[i].Text, err = t.replace(t.root.places(q)[n], empty, ""); err != nil {
+			text, err := t.replace(t.root.places(q)[n], empty, "")
+			if err != nil {
 				return f[i].fail(err)
 			}
+			f[i] = f[i].with(text)
 			if t, err = f[i].tree(); err != nil {
 				return err
 			}
@@ -177,9 +181,11 @@ func (f Files) add(trees []*tree, names []string, v newValue, note string) error
 	if err != nil {
 		return file.fail(err)
 	}
-	if file.Text, err = t.add(at.body, names, depth, v, note); err != nil {
+	text, err := t.add(at.body, names, depth, v, note)
+	if err != nil {
 		return file.fail(err)
 	}
+	*file = file.with(text)
 	return nil
 }
 
@@ -203,7 +209,7 @@ func (f Files) remove(path, note string) (Files, error) {
 	if err != nil {
 		return nil, err
 	}
-	out, found := f.clone(), false
+	out, found := slices.Clone(f), false
 	for i := range out {
 		file := &out[i]
 		for {
@@ -218,9 +224,9 @@ func (f Files) remove(path, note string) (Files, error) {
 			if err := file.changeable(t); err != nil {
 				return nil, err
 			}
-			found, file.Text = true, t.takeOut(places[len(places)-1], note)
+			found, *file = true, file.with(t.takeOut(places[len(places)-1], note))
 		}
-		if err := checkChange(f[i].Text, file.Text, names); err != nil {
+		if err := checkChange(f[i].text, file.text, names); err != nil {
 			return nil, file.fail(err)
 		}
 	}

@@ -104,10 +104,10 @@ func (f Files) checkSet(out Files, names []string, v newValue) error {
 	}
 	places := 0
 	for i := range out {
-		if err := checkChange(f[i].Text, out[i].Text, names); err != nil {
+		if err := checkChange(f[i].text, out[i].text, names); err != nil {
 			return out[i].fail(err)
 		}
-		all, err := leaves(out[i].Text)
+		all, err := leaves(out[i].text)
 		if err != nil {
 			return out[i].fail(err)
 		}

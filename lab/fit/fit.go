@@ -72,7 +72,7 @@ type Ports struct{ HTTP, RPC, Serf uint16 }
 // Fit makes the configuration run at the place. It returns the errors of files that cannot be read or changed, which name
 // the setting.
 func Fit(files agentconf.Files, p Place) (Fitted, error) {
-	f := fitter{place: p, given: files, files: files, own: agentconf.Files{{Name: OwnFile}}}
+	f := fitter{place: p, given: files, files: files, own: agentconf.Files{agentconf.NewFile(OwnFile, nil)}}
 	for _, step := range []func() error{f.takeOut, f.dropBlocks, f.translate, f.credential, f.layOver} {
 		if err := step(); err != nil {
 			return Fitted{}, err

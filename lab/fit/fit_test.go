@@ -35,7 +35,7 @@ func client() fit.Place {
 }
 
 func one(text string) agentconf.Files {
-	return agentconf.Files{{Name: "mine.hcl", Text: []byte(text)}}
+	return agentconf.Files{agentconf.NewFile("mine.hcl", []byte(text))}
 }
 
 func mustFit(t *testing.T, files agentconf.Files, p fit.Place) fit.Fitted {
@@ -141,7 +141,7 @@ telemetry { publish_node_metrics = true }
 plugin "raw_exec" { config { enabled = true } }
 `
 	f := mustFit(t, one(text), server())
-	if got := string(f.Files[0].Text); got != text {
+	if got := string(f.Files[0].Text()); got != text {
 		t.Errorf("the file was changed (-want +got):\n%s", cmp.Diff(text, got))
 	}
 	for _, r := range f.Replaced {
@@ -243,7 +243,7 @@ func TestPorts(t *testing.T) {
 func TestTheGivenFilesStay(t *testing.T) {
 	given := one(`data_dir = "/opt/nomad"`)
 	mustFit(t, given, onLoopback())
-	if got := string(given[0].Text); got != `data_dir = "/opt/nomad"` {
+	if got := string(given[0].Text()); got != `data_dir = "/opt/nomad"` {
 		t.Errorf("the given text is now %q", got)
 	}
 }

@@ -31,10 +31,10 @@ func TestLabelsOfAnyForm(t *testing.T) {
 				}
 				f := mustFit(t, given, place)
 				if err := f.Files.Check(); err != nil {
-					t.Errorf("Nomad would not take what is left: %v\n%s", err, f.Files[0].Text)
+					t.Errorf("Nomad would not take what is left: %v\n%s", err, f.Files[0].Text())
 				}
 				if left := f.Files.Labels(kind); len(left) > 0 {
-					t.Errorf("%q are left of\n%s\nin\n%s", left, text, f.Files[0].Text)
+					t.Errorf("%q are left of\n%s\nin\n%s", left, text, f.Files[0].Text())
 				}
 				told := map[string]bool{}
 				for _, r := range f.Replaced {

@@ -136,7 +136,7 @@ func TestOverlayIsACopy(t *testing.T) {
 			changed++
 		}
 	}
-	if n := len(s.Configuration.Server.Files); n != 1 || string(s.Configuration.Server.Files[0].Text) != soundServer {
+	if n := len(s.Configuration.Server.Files); n != 1 || string(s.Configuration.Server.Files[0].Text()) != soundServer {
 		t.Errorf("the configuration has %d files now", n)
 	}
 	if changed == 0 {

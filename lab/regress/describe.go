@@ -19,7 +19,7 @@ func describe(v variant, p lab.Plan) *finding.Configuration {
 	for _, role := range v.source.roles() {
 		files := v.source.files(role)
 		for _, f := range files {
-			c.Files = append(c.Files, finding.ConfigurationFile{Role: string(role), Path: f.Name})
+			c.Files = append(c.Files, finding.ConfigurationFile{Role: string(role), Path: f.Name()})
 		}
 		c.Settings = append(c.Settings, settingsIn(role, files, guarded())...)
 		c.Listens = append(c.Listens, listens(role, files)...)

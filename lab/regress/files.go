@@ -271,7 +271,7 @@ func (s Source) fileChecks() ([]posture.Check, error) {
 // FileChecks returns the checks of a user's own files, of servers and of clients: those that can be chosen by name. They have
 // nothing to look at.
 func FileChecks() ([]posture.Check, error) {
-	nothing := agentconf.Files{{}}
+	nothing := agentconf.Files{agentconf.NewFile("", nil)}
 	return Source{Configuration: &lab.Configuration{
 		Server: lab.AgentConfiguration{Files: nothing}, Client: lab.AgentConfiguration{Files: nothing},
 	}}.fileChecks()

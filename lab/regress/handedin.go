@@ -83,7 +83,7 @@ func traits() []trait {
 			why:  "clients do not gossip, so the key is of no use there, and whoever reads the file speaks with the servers",
 			what: "a gossip key among the clients' settings", settings: []string{serverEncrypt}, role: pki.Client,
 			lacks: func(held) string { return "" }, in: gossipInClients, decoy: func(string, string) (held, error) {
-				return held{inClients: agentconf.Files{{Text: []byte(decoySecret)}}.Text(serverEncrypt)}, nil
+				return held{inClients: agentconf.Files{agentconf.NewFile("", []byte(decoySecret))}.Text(serverEncrypt)}, nil
 			},
 		},
 		{

@@ -42,7 +42,7 @@ func traitsOfLines() []trait {
 				why: f.why + "; read from the files alone", what: f.what, settings: f.settings, role: role,
 				lacks: func(held) string { return "" }, in: f.in, rests: f.rests,
 				decoy: func(string, string) (held, error) {
-					return held{files: agentconf.Files{{Name: "decoy.hcl", Text: []byte(f.decoy)}}}, nil
+					return held{files: agentconf.Files{agentconf.NewFile("decoy.hcl", []byte(f.decoy))}}, nil
 				},
 			})
 		}

@@ -94,7 +94,7 @@ func overlaid(s Source, text string) *lab.Configuration {
 	c := *s.Configuration
 	add := func(of lab.AgentConfiguration) lab.AgentConfiguration {
 		if len(of.Files) > 0 {
-			of.Files = append(slices.Clone(of.Files), agentconf.File{Name: "zz-overlay.hcl", Text: []byte(text)})
+			of.Files = append(slices.Clone(of.Files), agentconf.NewFile("zz-overlay.hcl", []byte(text)))
 		}
 		return of
 	}

@@ -13,7 +13,7 @@ import (
 // TestCommonCauses: failures that all rest on a protection that nobody has are told as one, and nothing is told where it is on.
 func TestCommonCauses(t *testing.T) {
 	source := func(text string) regress.Source {
-		return regress.Source{Configuration: &lab.Configuration{Server: lab.AgentConfiguration{Files: agentconf.Files{{Name: "s.hcl", Text: []byte(text)}}}}}
+		return regress.Source{Configuration: &lab.Configuration{Server: lab.AgentConfiguration{Files: agentconf.Files{agentconf.NewFile("s.hcl", []byte(text))}}}}
 	}
 	found := func(id string, v finding.Verdict, settings ...string) finding.Finding {
 		return finding.Finding{ID: id, Verdict: v, Settings: settings}

@@ -66,11 +66,11 @@ func read(p Paths) (Source, error) {
 func whole(files agentconf.Files) error {
 	var errs []error
 	for _, f := range files {
-		if !bytes.HasPrefix(bytes.TrimSpace(f.Text), []byte("{")) {
+		if !bytes.HasPrefix(bytes.TrimSpace(f.Text()), []byte("{")) {
 			continue
 		}
-		if err := json.Unmarshal(f.Text, new(any)); err != nil && strings.Contains(err.Error(), "unexpected end") {
-			errs = append(errs, fmt.Errorf("%s is cut off: %w; Nomad would take what there is of it", f.Name, err))
+		if err := json.Unmarshal(f.Text(), new(any)); err != nil && strings.Contains(err.Error(), "unexpected end") {
+			errs = append(errs, fmt.Errorf("%s is cut off: %w; Nomad would take what there is of it", f.Name(), err))
 		}
 	}
 	return errors.Join(errs...)
@@ -107,7 +107,7 @@ func readFiles(role pki.Role, paths []string) (agentconf.Files, []Original, erro
 			if err != nil {
 				return nil, nil, err
 			}
-			file := agentconf.File{Name: name, Text: text}
+			file := agentconf.NewFile(name, text)
 			original, err := originalOf(role, name, HoldsSettings)
 			if err != nil {
 				return nil, nil, err
@@ -204,19 +204,28 @@ func checkRole(role pki.Role, files agentconf.Files) error {
 		return fmt.Errorf("%s makes its agent a %s as well%s: who may run jobs on it has a server's keys; give each role a configuration of its own",
 			named(files), other, where)
 	case isOther:
-		return fmt.Errorf("%s is a %s's configuration%s: give it with --%s-config", named(files), other, where, other)
+		return fmt.Errorf("%s is a %s's configuration%s: give it with --%s-config%s", named(files), other, where, other, byFlags(role))
 	case !is:
-		return fmt.Errorf("%s starts no %s: `%s { enabled = true }` is nowhere in it", named(files), role, role)
+		return fmt.Errorf("%s starts no %s: `%s { enabled = true }` is nowhere in it%s", named(files), role, role, byFlags(role))
 	default:
 		return files.Starts()
 	}
+}
+
+// byFlags says, as the end of a sentence, what to do where it is flags of `nomad agent` that make the agent one of the role.
+func byFlags(role pki.Role) string {
+	flags, text := "-client -servers=HOST:4647", `client { enabled = true, servers = ["HOST:4647"] }`
+	if role == pki.Server {
+		flags, text = "-server -bootstrap-expect=3 -encrypt=KEY", `server { enabled = true, bootstrap_expect = 3, encrypt = "KEY" }`
+	}
+	return fmt.Sprintf("; where flags of `nomad agent` make the agent a %s, write them into a file and give that as well: %s is\n  %s", role, flags, text)
 }
 
 // named are the files in words.
 func named(files agentconf.Files) string {
 	var names []string
 	for _, f := range files {
-		names = append(names, f.Name)
+		names = append(names, f.Name())
 	}
 	if len(names) > 3 {
 		return fmt.Sprintf("%s and %d more", strings.Join(names[:2], ", "), len(names)-2)

@@ -4,9 +4,11 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/regress"
 )
@@ -56,7 +58,7 @@ func TestRead(t *testing.T) {
 	}
 	var names []string
 	for _, f := range s.Configuration.Server.Files {
-		names = append(names, filepath.Base(f.Name))
+		names = append(names, filepath.Base(f.Name()))
 	}
 	if got := strings.Join(names, " "); got != "a.json b.hcl" {
 		t.Errorf("the servers' files are %s", got)
@@ -169,6 +171,28 @@ func TestBadInput(t *testing.T) {
 			_, err := regress.Read(paths)
 			refused(t, err, test.says...)
 		})
+	}
+}
+
+// TestFlagsOfNomad: who starts agents with flags is told what to write into a file, and that very text can be read.
+func TestFlagsOfNomad(t *testing.T) {
+	for role, test := range map[string]struct{ flags, setting, want string }{
+		"server": {"-server -bootstrap-expect=3 -encrypt=KEY", "server.encrypt", "KEY"},
+		"client": {"-client -servers=HOST:4647", "client.servers", "HOST:4647"},
+	} {
+		folder := written(t, map[string]string{"s.hcl": soundServer, "bare.hcl": `region = "global"`})
+		paths := regress.Paths{Server: []string{filepath.Join(folder, "bare.hcl")}}
+		if role == "client" {
+			paths = regress.Paths{Server: []string{filepath.Join(folder, "s.hcl")}, Client: []string{filepath.Join(folder, "bare.hcl")}}
+		}
+		_, err := regress.Read(paths)
+		refused(t, err, "starts no "+role, test.flags)
+		lines := strings.Split(err.Error(), "\n")
+		files := agentconf.Files{agentconf.NewFile("told.hcl", []byte(lines[len(lines)-1]))}
+		got, textErr := files.Texts(test.setting)
+		if on, err := files.Flag(role + ".enabled"); err != nil || textErr != nil || !on || !slices.Equal(got, []string{test.want}) {
+			t.Errorf("%q makes it one: %v, %s is %q: %v, %v", lines[len(lines)-1], on, test.setting, got, err, textErr)
+		}
 	}
 }
 

@@ -180,40 +180,33 @@ func in(block string, roles Roles, rows ...[]Setting) []Setting {
 
 // of says which agents the settings count for.
 func of(roles Roles, rows []Setting) []Setting {
-	for i := range rows {
-		rows[i].Roles = roles
-	}
-	return rows
+	return with(rows, func(s *Setting) { s.Roles = roles })
 }
 
 // reloads are settings that an agent takes on SIGHUP.
 func reloads(rows []Setting) []Setting {
-	for i := range rows {
-		rows[i].Effect = Reload
-	}
-	return rows
+	return with(rows, func(s *Setting) { s.Effect = Reload })
 }
 
 // secret are settings whose value is a secret of that kind.
 func secret(kind Secret, rows []Setting) []Setting {
-	for i := range rows {
-		rows[i].Secret = kind
-	}
-	return rows
+	return with(rows, func(s *Setting) { s.Secret = kind })
 }
 
 // redacted are settings that /v1/agent/self redacts (command/agent/agent_endpoint.go:90-100).
 func redacted(rows []Setting) []Setting {
-	for i := range rows {
-		rows[i].Redacted = true
-	}
-	return rows
+	return with(rows, func(s *Setting) { s.Redacted = true })
 }
 
 // dangerous are settings that are dangerous on the agent's machine.
 func dangerous(kind Danger, rows []Setting) []Setting {
+	return with(rows, func(s *Setting) { s.Danger = kind })
+}
+
+// with says the same of each setting.
+func with(rows []Setting, say func(*Setting)) []Setting {
 	for i := range rows {
-		rows[i].Danger = kind
+		say(&rows[i])
 	}
 	return rows
 }
