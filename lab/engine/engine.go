@@ -203,7 +203,8 @@ type Command struct {
 	Streams
 }
 
-// Streams are the standard streams of a command. A nil Stdin is empty; nil writers discard.
+// Streams are the standard streams of a command. A nil Stdin is empty; nil writers discard. Stdout and Stderr may be one writer,
+// which is then called once at a time.
 type Streams struct {
 	Stdin          io.Reader
 	Stdout, Stderr io.Writer

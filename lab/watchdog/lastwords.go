@@ -28,7 +28,13 @@ func lastWords(o order, left error) {
 		return
 	}
 	name := fmt.Sprintf("watchdog-%s-%d.log", time.Now().UTC().Format("20060102T150405Z"), os.Getpid())
-	_ = os.WriteFile(filepath.Join(folder, name), []byte(words(o, left)), 0o600)
+	// A new file, and none that a link leads to: the temporary folder is everybody's.
+	file, err := os.OpenFile(filepath.Join(folder, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return
+	}
+	_, _ = file.WriteString(words(o, left))
+	_ = file.Close()
 }
 
 func words(o order, left error) string {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -177,6 +178,21 @@ func faultsOfCommands() []fault {
 		}},
 		{"Exec", "standard error is lost", `and ""; want`, func(b *broken, _ func()) {
 			b.eachCommand(func(s *engine.Streams) { s.Stderr = nil })
+		}},
+		{"Exec", "one writer is called by two", "while it was at work", func(b *broken, _ func()) {
+			b.eachCommand(func(s *engine.Streams) {
+				if s.Stdout == nil || s.Stdout != s.Stderr {
+					return
+				}
+				// Of two functions nobody can tell that they lead to one writer. The first call of the one waits for that of the other.
+				var both sync.WaitGroup
+				both.Add(2)
+				called := func(to io.Writer) io.Writer {
+					meet := sync.OnceFunc(func() { both.Done(); both.Wait() })
+					return writerFunc(func(p []byte) (int, error) { meet(); return to.Write(p) })
+				}
+				s.Stdout, s.Stderr = called(s.Stdout), called(s.Stderr)
+			})
 		}},
 		{"Exec", "the environment is lost", "environment:", func(b *broken, _ func()) {
 			b.exec = func(ctx context.Context, r engine.Ref, c engine.Command) (int, error) {

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"nomadlab.internal/lab/engine"
 )
@@ -35,11 +38,13 @@ func allSpoken() []spoken {
 	}
 }
 
-// demandSpoken has every command run, all at the same time, and demands what each answers.
+// demandSpoken has every command run, all at the same time, and demands what each answers. What is amiss is told in their order.
 func demandSpoken(t T, run func(s spoken, streams engine.Streams) (int, error)) {
 	t.Helper()
+	commands := allSpoken()
+	amiss := make([]string, len(commands)+1)
 	var all sync.WaitGroup
-	for _, s := range allSpoken() {
+	for i, s := range commands {
 		all.Go(func() {
 			var out, errs bytes.Buffer
 			streams := engine.Streams{Stdout: &out, Stderr: &errs}
@@ -48,12 +53,51 @@ func demandSpoken(t T, run func(s spoken, streams engine.Streams) (int, error)) 
 			}
 			code, err := run(s, streams)
 			if err != nil || code != s.code || out.String() != s.out || errs.String() != s.errs {
-				t.Errorf("%s: code %d, %v, %d bytes %.80q and %.80q; want code %d, %d bytes %.80q and %.80q",
+				amiss[i] = fmt.Sprintf("%s: code %d, %v, %d bytes %.80q and %.80q; want code %d, %d bytes %.80q and %.80q",
 					s.name, code, err, out.Len(), out.String(), errs.String(), s.code, len(s.out), s.out, s.errs)
 			}
 		})
 	}
+	all.Go(func() { amiss[len(commands)] = oneWriter(run) })
 	all.Wait()
+	for _, what := range amiss {
+		if what != "" {
+			t.Errorf("%s", what)
+		}
+	}
+}
+
+// oneWriter says what is amiss where one writer is handed in for both outputs, which need not guard itself.
+func oneWriter(run func(s spoken, streams engine.Streams) (int, error)) string {
+	const lines = 100
+	both := new(unguarded)
+	code, err := run(spoken{script: fmt.Sprintf("i=0; while [ $i -lt %d ]; do echo out; echo err >&2; i=$((i+1)); done", lines)},
+		engine.Streams{Stdout: both, Stderr: both})
+	if want := int64(lines * len("out\nerr\n")); err != nil || code != 0 || both.bytes.Load() != want || both.overlaps.Load() > 0 {
+		return fmt.Sprintf("one writer for both outputs: code %d, %v, %d bytes of %d, called %d times while it was at work",
+			code, err, both.bytes.Load(), want, both.overlaps.Load())
+	}
+	return ""
+}
+
+// unguarded is a writer that is for one caller at a time, and counts those who do not keep to that.
+type unguarded struct {
+	busy            atomic.Bool
+	bytes, overlaps atomic.Int64
+}
+
+func (u *unguarded) Write(p []byte) (int, error) {
+	if u.busy.Swap(true) {
+		u.overlaps.Add(1)
+		return len(p), nil
+	}
+	if u.bytes.Add(int64(len(p))) == int64(len(p)) { // the first waits for whoever else would call now
+		for until := time.Now().Add(100 * time.Millisecond); u.overlaps.Load() == 0 && time.Now().Before(until); {
+			runtime.Gosched()
+		}
+	}
+	u.busy.Store(false)
+	return len(p), nil
 }
 
 func execReturnsWhatWasSaid(ctx context.Context, t T, l *lab) {

@@ -26,11 +26,11 @@ func checkProgram(path string) error {
 	return nil
 }
 
-// reachable is where the agents find the program. As root they run as another user, who may not be able to go where the
-// program lies (/root/.cache): it is brought into the run's folder then, once a run. Its name stays nomad, as Nomad starts
+// reachable is where the agents find the program. As root they run as other users, who may not be able to go where the
+// program lies, such as root's own cache: it is brought into the run's folder then, once a run. Its name stays nomad, as Nomad starts
 // itself again, and the process list shows it.
 func (e *Engine) reachable(r run, program string) (string, error) {
-	if !e.agents.other {
+	if !e.agents.apart {
 		return program, nil
 	}
 	e.linking.Lock()

@@ -1,10 +1,12 @@
 package process_test
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"nomadlab.internal/lab/engine"
 )
 
 // TestNodeHasACleanEnvironment: whatever the caller has in its own stays there, and so do its open files.
@@ -61,13 +65,10 @@ func TestNodeIsNotRoot(t *testing.T) {
 	said := answers(t, s.From, s.Endpoints[port], "/")
 	want := fmt.Sprintf("%s uid %d gid %d groups %s", s.Caller, os.Geteuid(), os.Getegid(), groups())
 	if os.Geteuid() == 0 {
-		want = fmt.Sprintf("%s uid %d gid %d groups [] <nil>", s.Caller, agentsUser, agentsUser)
+		want = fmt.Sprintf("%s uid %d gid %[2]d groups [] <nil>", s.Caller, w.userOf(t, "one"))
 	}
 	if said != want {
 		t.Errorf("the node says %q, want %q", said, want)
-	}
-	if owner := ownerOf(t, w.home("one")); owner != user() {
-		t.Errorf("its folder is user %d's, want %d's", owner, user())
 	}
 	for _, asked := range []string{"0:0", "1000:0", "root", "1000"} {
 		n := w.service("two", 2)
@@ -75,6 +76,73 @@ func TestNodeIsNotRoot(t *testing.T) {
 		if err := w.Create(t.Context(), n); err == nil {
 			t.Errorf("a node as user %s was created", asked)
 		}
+	}
+}
+
+// TestNodesAreApart: where root starts them, what a task of one may do ends at the others, and at those of other labs.
+func TestNodesAreApart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	other := bareWorld(t, w.root)
+	other.makeNetwork(t)
+	w.started(t, w.service("one", 1))
+	victims := []engine.State{w.started(t, w.service("two", 2)), other.started(t, other.service("one", 1))}
+	secrets := []string{w.home("two") + "/config/file", other.home("one") + "/config/file"}
+	run := func(in world, node, script string) int {
+		code, err := in.Exec(t.Context(), in.ref(node), engine.Command{Args: []string{"sh", "-c", script}})
+		must(t, err)
+		return code
+	}
+	apart := os.Geteuid() == 0
+	for i, v := range victims {
+		for what, script := range map[string]string{
+			"read a file of": "cat " + secrets[i],
+			"signal":         fmt.Sprintf("kill -0 %d", withEntry(t, "NOMADLAB_ID="+v.ID)[0]),
+		} {
+			if done := run(w, "one", script) == 0; done == apart {
+				t.Errorf("a task of one can %s %s: %t", what, v.ID, done)
+			}
+		}
+	}
+	if run(w, "two", "cat "+secrets[0]) != 0 || run(other, "one", "cat "+secrets[1]) != 0 {
+		t.Error("control: a node's own task cannot read its files")
+	}
+}
+
+// TestUsersRunOut: the last is given, unless a process has it, and the next node is told why there is none.
+func TestUsersRunOut(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		return
+	}
+	w := newWorld(t)
+	must(t, w.Create(t.Context(), w.service("one", 1)))
+	last := w.userOf(t, "one")
+	for uid := 60578; uid <= 61183; uid++ {
+		if uid == last {
+			continue
+		}
+		taken := fmt.Sprintf("%s/%s/.engine/nodes/%d", w.root, w.run, uid)
+		must(t, os.Mkdir(taken, 0o700))
+		must(t, os.WriteFile(taken+"/user", []byte(strconv.Itoa(uid)), 0o600))
+	}
+	err := w.Create(t.Context(), w.service("two", 2))
+	if err == nil || !strings.Contains(err.Error(), "remove a lab that is no longer needed") {
+		t.Fatalf("%v, want an error that says what to do", err)
+	}
+	must(t, os.RemoveAll(fmt.Sprintf("%s/%s/.engine/nodes/%d", w.root, w.run, 61183)))
+	left := exec.CommandContext(t.Context(), "cat") // of a node that is gone
+	left.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 61183, Gid: 61183}}
+	open, err := left.StdinPipe()
+	must(t, err)
+	must(t, left.Start())
+	if err := w.Create(t.Context(), w.service("two", 2)); err == nil {
+		t.Error("two has the user of a process that is no node's")
+	}
+	must(t, errors.Join(open.Close(), left.Wait()))
+	must(t, w.Create(t.Context(), w.service("two", 2)))
+	if uid := w.userOf(t, "two"); uid != 61183 {
+		t.Errorf("two has user %d, want the free one", uid)
 	}
 }
 

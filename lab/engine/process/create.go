@@ -23,7 +23,7 @@ const (
 )
 
 // Create makes the node's folder, which only the node's user may enter: the caller, or where that is root, a user that no
-// account has. All that is in it belongs to that user. It refuses a node whose ports are taken.
+// account and no other node has. All that is in it belongs to that user. It refuses a node whose ports are taken.
 func (e *Engine) Create(ctx context.Context, n engine.Node) error {
 	user, err := e.check(n)
 	if err != nil {
@@ -44,13 +44,21 @@ func (e *Engine) Create(ctx context.Context, n engine.Node) error {
 	} else if err != nil {
 		return fmt.Errorf("create %s: %w", n.Ref, e.explain(err))
 	}
+	if user == (account{}) { // root's
+		if user, err = e.reserveUser(ctx, own); err != nil {
+			return fmt.Errorf("create %s: %w", n.Ref, errors.Join(err, os.RemoveAll(own)))
+		}
+	}
 	record := nodeRecord{
 		Ref: n.Ref, Run: n.Run, Image: n.Image, Command: n.Command, Environment: n.Environment, UID: user.uid, GID: user.gid,
 		Address: n.Address, Ports: n.Ports, Labels: n.Labels, Caller: lab.Subnet.Addr().Next(),
 	}
 	if err := e.furnish(n, user, record); err != nil {
-		err = errors.Join(err, os.RemoveAll(e.run(n.Run).home(n.Node)), os.RemoveAll(own))
-		return fmt.Errorf("create %s: %w", n.Ref, e.explain(err))
+		left := os.RemoveAll(e.run(n.Run).home(n.Node))
+		if left == nil { // else its user must not become another node's
+			left = os.RemoveAll(own)
+		}
+		return fmt.Errorf("create %s: %w", n.Ref, e.explain(errors.Join(err, left)))
 	}
 	return nil
 }
@@ -131,8 +139,8 @@ func (e *Engine) environment(n nodeRecord) []string {
 	return slices.Concat(defaults, n.Environment, marks)
 }
 
-func (n nodeRecord) account(agents account) account {
-	return account{uid: n.UID, gid: n.GID, other: agents.other}
+func (n nodeRecord) account(all agents) account {
+	return account{uid: n.UID, gid: n.GID, other: all.apart}
 }
 
 func (n nodeRecord) endpoints() map[uint16]netip.AddrPort {

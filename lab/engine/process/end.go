@@ -57,7 +57,7 @@ type agent struct {
 }
 
 // all are the processes of the node: the agent, and what it has started.
-func (a agent) all() []marked { return scan(markID+a.id, a.user) }
+func (a agent) all() []marked { return scan(markID+a.id, is(a.user)) }
 
 // agent of a node whose folder was lost is found by its marks.
 func (e *Engine) agent(r engine.Ref) (agent, error) {
@@ -77,7 +77,7 @@ func (e *Engine) agent(r engine.Ref) (agent, error) {
 		return agent{}, failed
 	}
 	if i := slices.IndexFunc(lost, func(m marked) bool { return m.Node == r.Node }); i >= 0 {
-		return agent{proc: lost[i].proc, id: lost[i].id, user: e.agents.uid}, nil
+		return agent{proc: lost[i].proc, id: lost[i].id, user: userOf(lost[i].pid)}, nil
 	}
 	return agent{}, err
 }

@@ -29,6 +29,16 @@ func ownerOf(t *testing.T, path string) int {
 	return int(stat.Uid)
 }
 
+// userOf is whom the node runs as: the caller or, where that is root, one of those that no account has.
+func (w world) userOf(t *testing.T, node string) int {
+	t.Helper()
+	uid := ownerOf(t, w.home(node))
+	if sound := uid == os.Geteuid() && uid != 0 || os.Geteuid() == 0 && uid >= 60578 && uid <= 61183; !sound {
+		t.Errorf("node %s is user %d's", node, uid)
+	}
+	return uid
+}
+
 // TestFilesHaveTheirModes whatever the umask, and belong to the node's user. It changes the umask, which is the whole
 // process's, and so does not run beside others.
 func TestFilesHaveTheirModes(t *testing.T) {
@@ -53,7 +63,7 @@ func TestFilesHaveTheirModes(t *testing.T) {
 			}
 			return nil
 		}))
-		want := w.tree()
+		want := w.tree(t)
 		for path := range got {
 			if strings.Contains(path, "/.engine/bin/") {
 				delete(got, path) // root's alone
@@ -66,13 +76,15 @@ func TestFilesHaveTheirModes(t *testing.T) {
 }
 
 // tree is all that there is of a lab with one node.
-func (w world) tree() map[string]string {
-	me, node := fmt.Sprint(" ", os.Geteuid()), fmt.Sprint(" ", user())
+func (w world) tree(t *testing.T) map[string]string {
+	t.Helper()
+	me, node := fmt.Sprint(" ", os.Geteuid()), fmt.Sprint(" ", w.userOf(t, "one"))
 	run, passable := "/"+w.run, "drwx------"
 	want := map[string]string{}
 	if os.Geteuid() == 0 {
 		passable = "drwx--x--x"
 		want[run+"/.engine/bin"] = passable + me
+		want[run+"/.engine/nodes/one/user"] = "-rw-------" + me
 	}
 	maps.Copy(want, map[string]string{
 		"": passable + me, "/.lock": "-rw-------" + me, run: passable + me, run + "/.engine": passable + me,

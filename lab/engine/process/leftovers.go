@@ -38,7 +38,7 @@ func (e *Engine) clean(ctx context.Context) {
 			continue
 		}
 		_, there, err := load[labRecord](e.run(name).own(labFile))
-		if err != nil || there || len(scan(markRun+name, e.agents.uid, os.Geteuid())) > 0 {
+		if err != nil || there || len(scan(markRun+name, e.agents.orCaller)) > 0 {
 			continue
 		}
 		_, _ = watchdog.Sweep(ctx, watchdog.Target{Folders: []string{e.run(name).folder}})
@@ -50,7 +50,7 @@ func (e *Engine) clean(ctx context.Context) {
 func (e *Engine) claim(ctx context.Context, t engine.Task, place string) (made []string, err error) {
 	r := e.run(t.Run)
 	err = e.locked(ctx, func() error {
-		err := r.make(account{})
+		err := r.make(false)
 		if errors.Is(err, fs.ErrExist) {
 			return r.shared(t)
 		}

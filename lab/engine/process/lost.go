@@ -11,7 +11,7 @@ import (
 // lost are the nodes that run and have no record, each by its oldest process, of one lab or of all. What is reached of them
 // is not known.
 //
-// A record always wins over them: whoever has the agents' user, as a task of a hardened lab has, can give a process any
+// A record always wins over them: whoever has the user of an agent, as a task of a hardened lab has, can give a process any
 // marks. Such a process cannot pass for a node of a lab that is written down, unless it is in that very run, nor for a node
 // that is. A node that had a user of its own choice is not found, but removed with its lab.
 func (e *Engine) lost(lab string) ([]marked, error) {
@@ -24,7 +24,7 @@ func (e *Engine) lost(lab string) ([]marked, error) {
 		run string
 	}
 	oldest := map[node]marked{}
-	for _, m := range scan(entry, e.agents.uid) {
+	for _, m := range scan(entry, e.agents.have) {
 		key := node{m.Ref, m.run}
 		if first, seen := oldest[key]; e.plausible(m) && (!seen || m.olderThan(first.proc)) {
 			oldest[key] = m

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 
@@ -47,7 +46,7 @@ type marked struct {
 // scan finds the living processes of those users that have that entry in their environment; with an empty one, all that are
 // of labs. Users matter to root, who sees the environment of everybody: anybody can give a process of theirs our marks.
 // Processes whose environment we may not read are not ours.
-func scan(entry string, users ...int) []marked {
+func scan(entry string, by func(uid int) bool) []marked {
 	folders, err := filepath.Glob("/proc/[0-9]*")
 	if err != nil {
 		return nil
@@ -59,19 +58,19 @@ func scan(entry string, users ...int) []marked {
 			continue
 		}
 		m, ok := read(environment(pid), entry)
-		if m.proc, ok = alive(pid, ok, users); ok {
+		if m.proc, ok = alive(pid, ok, by); ok {
 			found = append(found, m)
 		}
 	}
 	return found
 }
 
-func alive(pid int, ask bool, users []int) (proc, bool) {
+func alive(pid int, ask bool, by func(uid int) bool) (proc, bool) {
 	if !ask {
 		return proc{}, false
 	}
 	p, ok := look(pid)
-	return p, ok && !p.ended() && slices.Contains(users, userOf(pid))
+	return p, ok && !p.ended() && by(userOf(pid))
 }
 
 // read takes the marks out of an environment, and tells whether it has that entry.

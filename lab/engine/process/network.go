@@ -83,7 +83,7 @@ func (e *Engine) free(n engine.Network) error {
 
 func (e *Engine) reserve(n engine.Network) error {
 	r := e.run(n.Run)
-	err := r.make(e.agents)
+	err := r.make(e.agents.apart)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%w: run %s", engine.ErrExists, n.Run)
 	}

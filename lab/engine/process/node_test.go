@@ -159,7 +159,7 @@ func running(pid int) bool {
 func TestStarterEndsFirst(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	must(t, w.Create(t.Context(), w.script("one", 1, `setsid sleep 1000 & echo $! >> marked; sleep 1000 & wait`)))
+	must(t, w.Create(t.Context(), w.script("one", 1, `echo $$ >> agent; setsid sleep 1000 & echo $! >> marked; sleep 1000 & wait`)))
 	starter := exec.Command(w.image, w.root, w.lab, "one")
 	starter.Env = []string{asRole + "=starter"}
 	if out, err := starter.CombinedOutput(); err != nil {
@@ -170,15 +170,7 @@ func TestStarterEndsFirst(t *testing.T) {
 		t.Fatal("the node ended with who started it")
 	}
 	left := untilPID(t, w.home("one")+"/marked")
-	var agent int
-	for _, pid := range w.processes(t) {
-		if line, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/cmdline"); err == nil && strings.HasPrefix(string(line), "sh\x00") {
-			agent = pid
-		}
-	}
-	if agent == 0 {
-		t.Fatal("the agent is not among the processes")
-	}
+	agent := untilPID(t, w.home("one")+"/agent")
 	must(t, syscall.Kill(agent, syscall.SIGKILL))
 	eventually(t, "the node is down and collected", func() string {
 		if s := w.state(t, "one"); s.Running || there(agent) {

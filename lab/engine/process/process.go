@@ -5,7 +5,7 @@
 // and so do the task executors and tasks that a client starts. What exists but does not run is the node's folder. A
 // process whose folder was lost is still listed, stopped and removed.
 //
-// Agents never run as root. Where the caller is root they get a user that no account has; see [Engine.Create].
+// Agents never run as root. Where the caller is root each gets a user that nobody else has; see [Engine.Create].
 package process
 
 import (
@@ -24,9 +24,8 @@ import (
 // Engine is an [engine.Engine] on this machine itself. Build it with New.
 type Engine struct {
 	// root is the folder that has all runs.
-	root string
-	// agents is the user that nodes run as.
-	agents account
+	root   string
+	agents agents
 	// linking lets one goroutine at a time bring a nomad binary to where the agents may reach it.
 	linking *sync.Mutex
 }
@@ -51,7 +50,7 @@ func NewIn(folder string) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, err := prepare(folder, agents)
+	root, err := prepare(folder, agents.apart)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", engine.ErrUnavailable, err)
 	}
@@ -105,7 +104,7 @@ func (e *Engine) Remove(ctx context.Context, lab string) error {
 		return fmt.Errorf("remove lab %q: %w", lab, err)
 	}
 	var ending []proc
-	for _, m := range scan(e.at(lab), e.agents.uid, os.Geteuid()) {
+	for _, m := range scan(e.at(lab), e.agents.orCaller) {
 		ending = append(ending, m.proc)
 	}
 	t := watchdog.Target{Marker: e.at(lab), Folders: e.foldersOf(lab)}

@@ -22,6 +22,7 @@ const (
 	labFile    = "lab.json"
 	nodeFile   = "node.json"
 	startFile  = "process.json"
+	userFile   = "user"
 	exitFile   = "exit"
 	logFile    = "log"
 	startLock  = "lock"
@@ -70,10 +71,10 @@ func (r run) own(names ...string) string {
 	return filepath.Join(append([]string{r.folder, ownFolder}, names...)...)
 }
 
-// make makes the folders of a run that is not there yet.
-func (r run) make(agents account) error {
+// make makes the folders of a run that is not there yet; agents that are apart can come through them.
+func (r run) make(apart bool) error {
 	for _, folder := range []string{r.folder, r.own()} {
-		if err := makeFolder(folder, passable(agents)); err != nil {
+		if err := makeFolder(folder, passable(apart)); err != nil {
 			return err
 		}
 	}

@@ -12,7 +12,7 @@ import (
 // prepare makes the folder, or refuses one that somebody else could have prepared: what a stranger owns or may write to
 // could be exchanged under our hands, and what others may list or read tells them of our labs. It returns the folder's path
 // without links, which could be exchanged too.
-func prepare(folder string, agents account) (string, error) {
+func prepare(folder string, apart bool) (string, error) {
 	folder, err := resolve(folder)
 	if err != nil {
 		return "", fmt.Errorf("find the folder of process labs: %w: let TMPDIR name a folder that is there", err)
@@ -20,7 +20,7 @@ func prepare(folder string, agents account) (string, error) {
 	if err := undisturbed(filepath.Dir(folder)); err != nil {
 		return "", err
 	}
-	mode := passable(agents)
+	mode := passable(apart)
 	if err := os.Mkdir(folder, mode); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", fmt.Errorf("make the folder of process labs: %w: let TMPDIR name a folder that you may write to", err)
 	}
@@ -30,7 +30,7 @@ func prepare(folder string, agents account) (string, error) {
 	if err := os.Chmod(folder, mode); err != nil { // the umask may have taken from it
 		return "", fmt.Errorf("open the folder of process labs: %w", err)
 	}
-	if agents.other {
+	if apart {
 		return folder, enterable(filepath.Dir(folder))
 	}
 	return folder, nil
@@ -68,9 +68,9 @@ func undisturbed(folder string) error {
 	}
 }
 
-// passable is the mode of a folder that agents must come through, and nobody else may look into.
-func passable(agents account) fs.FileMode {
-	if agents.other {
+// passable is the mode of a folder that nobody else may look into, and that agents come through where they are other users.
+func passable(apart bool) fs.FileMode {
+	if apart {
 		return 0o711
 	}
 	return 0o700

@@ -47,7 +47,7 @@ func (e *Engine) clear(ctx context.Context, n nodeRecord) error {
 	if p, ok := look(last.PID); ok && p.ticks == last.Ticks {
 		p.awaitCollected(ctx)
 	}
-	if len(scan(markID+n.id(), n.UID)) == 0 {
+	if len(scan(markID+n.id(), is(n.UID))) == 0 {
 		return nil
 	}
 	return sweep(ctx, markID+n.id())
@@ -97,7 +97,7 @@ func (e *Engine) launch(n nodeRecord) error {
 // as the kernel still lists it, it is the kernel that tells its exit code.
 func attend(command *exec.Cmd, n nodeRecord, exit string) {
 	awaitChild(command.Process.Pid)
-	if len(scan(markID+n.id(), n.UID)) > 0 {
+	if len(scan(markID+n.id(), is(n.UID))) > 0 {
 		_ = sweep(context.Background(), markID+n.id())
 	}
 	if p, ok := look(command.Process.Pid); ok && p.ended() {

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"reflect"
 	"sync"
 	"syscall"
 
@@ -96,6 +97,10 @@ func (p *pump) pipes(cmd *exec.Cmd, s engine.Streams) error {
 		if o.to == nil {
 			continue
 		}
+		if o.child == &cmd.Stderr && isSame(s.Stdout, s.Stderr) {
+			cmd.Stderr = cmd.Stdout
+			continue
+		}
 		ours, theirs, err := os.Pipe()
 		if err != nil {
 			return err
@@ -104,6 +109,11 @@ func (p *pump) pipes(cmd *exec.Cmd, s engine.Streams) error {
 		*o.child = theirs
 	}
 	return nil
+}
+
+// isSame reports whether both are one writer, which two copies at a time would harm. It is not known of what cannot be compared.
+func isSame(a, b io.Writer) bool {
+	return a != nil && b != nil && reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
 }
 
 // begin carries, once the command has its ends. Nobody waits for the input: its reader may never end.

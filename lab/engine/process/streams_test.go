@@ -50,7 +50,7 @@ func TestExecIsBesideTheNode(t *testing.T) {
 	var out bytes.Buffer
 	c := engine.Command{Args: []string{"sh", "-c", `pwd; id -u; id -G; echo "$OWN $NOMADLAB_NODE"`}, Streams: engine.Streams{Stdout: &out}}
 	code, err := w.Exec(t.Context(), n.Ref, c)
-	if want := fmt.Sprintf("%s\n%d\n", w.home("one"), user()); err != nil || code != 0 || !strings.HasPrefix(out.String(), want) || !strings.HasSuffix(out.String(), "\nx y one\n") {
+	if want := fmt.Sprintf("%s\n%d\n", w.home("one"), w.userOf(t, "one")); err != nil || code != 0 || !strings.HasPrefix(out.String(), want) || !strings.HasSuffix(out.String(), "\nx y one\n") {
 		t.Errorf("code %d, %v, said %q, want %q", code, err, out.String(), want)
 	}
 	if code, err := w.Exec(t.Context(), n.Ref, engine.Command{Args: []string{"nosuch"}}); err == nil {

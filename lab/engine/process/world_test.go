@@ -26,10 +26,10 @@ type world struct {
 	subnet                netip.Prefix
 }
 
-// agentsUser is whom nodes run as where these tests are root.
+// agentsUser is one of those whom nodes run as where these tests are root: 60578 to 61183.
 const agentsUser = 60646
 
-// user is whom nodes run as.
+// user may be a node's.
 func user() int {
 	if os.Geteuid() == 0 {
 		return agentsUser
