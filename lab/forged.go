@@ -149,6 +149,7 @@ func (v *validator) forged(c Certificates) {
 		at := fmt.Sprintf("certificates.flaws[%d].", i)
 		v.agents(at+"role", f.Role, true)
 		v.flaw(at+"flaw", f.Flaw)
+		v.namesBeside(at+"flaw", f, c)
 	}
 	for i, n := range c.Names {
 		at := fmt.Sprintf("certificates.names[%d].", i)
@@ -172,6 +173,23 @@ func (v *validator) flaw(field, name string) {
 	// The lab's authority has no name constraints that a name could be outside of.
 	if _, err := pki.FlawNamed(name); err != nil || name == pki.OutsideConstraints().Name() {
 		v.add(field, fmt.Sprintf("%q", name), fmt.Sprintf("use one of %v", labFlaws()))
+	}
+}
+
+// namesBeside finds names of a host and addresses beside the flaw that leaves a certificate none.
+func (v *validator) namesBeside(field string, f CertificateFlaw, c Certificates) {
+	if f.Flaw != pki.RoleAlone().Name() {
+		return
+	}
+	beside := slices.Concat(c.DNSNames, c.IPs)
+	for _, n := range c.Names {
+		if (f.Role == "" || concerns(n.Role, f.Role)) && (f.Node == "" || is(n.Node, f.Node)) {
+			beside = append(beside, n.DNSNames...)
+		}
+	}
+	beside = slices.DeleteFunc(beside, func(name string) bool { return strings.HasSuffix(name, ".nomad") })
+	if len(beside) > 0 {
+		v.add(field, fmt.Sprintf("%q, beside %s", f.Flaw, strings.Join(beside, ", ")), "take the flaw out, or these names: with it a certificate has none")
 	}
 }
 

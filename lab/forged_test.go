@@ -69,6 +69,7 @@ func flawIn(words string, presented int) string {
 		{"weak-key", strings.HasPrefix(said["key"], "RSA of 1024 bits")},
 		{"ed25519", strings.HasPrefix(said["key"], "Ed25519")},
 		{"can-sign", said["authority"] != ""},
+		{"role-alone", said["IP addresses"] == "none"},
 	} {
 		if c.is {
 			return c.name

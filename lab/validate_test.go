@@ -170,7 +170,16 @@ func refusedForgeries() []refused {
 	onOneOfAll := lab.Certificates{Flaws: []lab.CertificateFlaw{{Role: pki.Client, Flaw: "no-eku"}, {Role: pki.Client, Node: "client-2", Flaw: "weak-key"}}}
 	onANamedClient := lab.Certificates{Flaws: []lab.CertificateFlaw{{Role: pki.Client, Flaw: "no-eku"}, {Node: "client-1", Flaw: "weak-key"}}}
 	about := lab.Certificates{Flaws: []lab.CertificateFlaw{{Flaw: "weak-key"}, {Role: pki.Client, Flaw: "no-eku"}}}
+	noHost := flaw(pki.Client, "role-alone")
+	noHost.Names = []lab.ExtraNames{{Role: pki.Server, DNSNames: []string{"a.example"}}, {DNSNames: []string{"server.global.nomad", "b.example"}}}
+	noHost.IPs = []string{"192.0.2.1"}
 	return []refused{
+		{
+			"no host's name beside names", with(noHost), "certificates.flaws[0].flaw", `"role-alone", beside 192.0.2.1, b.example`, "take the flaw out, or these names",
+			func(s *lab.Spec) {
+				s.Certificates.IPs, s.Certificates.Names[1].DNSNames = nil, []string{"server.global.nomad"}
+			},
+		},
 		{"a flaw beside one of all", with(about), "certificates.flaws[1].role", `"client", for the second time`, "put one thing wrong", none},
 		{"flaw of a cli", with(flaw(pki.CLI, "no-eku")), "certificates.flaws[0].role", `"cli"`, "use server or client, or leave it out for both", none},
 		{"unknown flaw", with(flaw("", "ugly")), "certificates.flaws[0].flaw", `"ugly"`, "use one of [foreign self-signed", none},

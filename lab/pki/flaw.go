@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -48,6 +49,7 @@ type Flaw struct {
 	key       keyKind
 	outside   bool
 	authority bool
+	roleAlone bool
 }
 
 type signer int
@@ -114,7 +116,7 @@ func Flaws() []Flaw {
 		Foreign(), SelfSigned(), Expired(), NotYetValid(),
 		NoEKU(), ServerAuthOnly(), ClientAuthOnly(), CodeSigningOnly(),
 		OutsideConstraints(), IntermediateSent(), IntermediateMissing(),
-		WeakKey(), Ed25519(), CanSign(), LongLived(), NearlyExpired(),
+		WeakKey(), Ed25519(), CanSign(), LongLived(), NearlyExpired(), RoleAlone(),
 	}
 }
 
@@ -162,6 +164,10 @@ func (f Flaw) apply(sound *x509.Certificate, now time.Time) *x509.Certificate {
 	}
 	if f.outside {
 		t.DNSNames = append(slices.Clone(t.DNSNames), outsideName)
+	}
+	if f.roleAlone {
+		t.DNSNames = slices.DeleteFunc(slices.Clone(t.DNSNames), func(name string) bool { return !strings.HasSuffix(name, ".nomad") })
+		t.IPAddresses = nil
 	}
 	if f.authority {
 		t.IsCA, t.KeyUsage = true, t.KeyUsage|x509.KeyUsageCertSign

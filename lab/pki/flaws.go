@@ -109,3 +109,9 @@ func NearlyExpired() Flaw {
 	return Flaw{name: "nearly-expired", validity: nearlyOver,
 		why: "Ends in two hours, and with it its holder's part in the cluster, unless somebody notices."}
 }
+
+// RoleAlone names a role and region, and neither a host nor an address.
+func RoleAlone() Flaw {
+	return Flaw{name: "role-alone", roleAlone: true,
+		why: "Names a role and no host, so whoever calls its holder by a host's name or by an address cannot verify it."}
+}

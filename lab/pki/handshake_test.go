@@ -105,6 +105,7 @@ func TestFlawsInRealHandshakes(t *testing.T) {
 		pki.CanSign():             {isNil, isNil},
 		pki.LongLived():           {isNil, isNil},
 		pki.NearlyExpired():       {isNil, isNil},
+		pki.RoleAlone():           {isNil, isNil},
 	}
 	if len(cases) != len(pki.Flaws())+1 {
 		t.Fatalf("%d cases for %d flaws and the control", len(cases), len(pki.Flaws()))
