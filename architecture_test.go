@@ -54,7 +54,7 @@ func rooms() map[string]room {
 		"lab/story":   {mayImport: []string{"lab", "lab/deadline", "lab/engine", "lab/posture", "lab/finding"}},
 		"lab/posture": {mayImport: []string{"lab/deadline", "lab/probe", "lab/pki", "lab/finding"}},
 		"lab/posture/catalogue": {
-			mayImport: []string{"lab/posture", "lab/posture/party", "lab/probe", "lab/pki", "lab/finding"},
+			mayImport: []string{"lab/deadline", "lab/posture", "lab/posture/party", "lab/probe", "lab/pki", "lab/finding"},
 		},
 		"lab/posture/party": {mayImport: []string{"lab/probe", "lab/pki"}, testsMayImport: []string{"lab", "lab/labtest"}},
 		"lab/probe":         {mayImport: []string{"lab/deadline", "lab/pki"}},

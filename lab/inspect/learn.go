@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -34,7 +35,9 @@ func (s *subject) learn(ctx context.Context) {
 	var servers []lesson
 	s.ingredients.Servers = nil
 	for i, l := range lessons {
-		s.targets[i].HTTPInClear, s.targets[i].Silent = l.httpInClear, probe.NewSilence(l.silent)
+		s.targets[i].HTTPInClear, s.targets[i].RPCInClear = l.inClear[probe.PlaneHTTP], l.inClear[probe.PlaneRPC]
+		s.targets[i].Takes, s.targets[i].Hurries = l.takes, l.hurries
+		s.targets[i].Silent = probe.NewSilence(l.silent)
 		s.tellSilence(s.targets[i].Name, l)
 		if s.targets[i].Role == pki.Server && l.silent[probe.PlaneHTTP] == "" {
 			servers = append(servers, l)
@@ -46,7 +49,7 @@ func (s *subject) learn(ctx context.Context) {
 		s.ingredients.Clientless = s.listsNoClient(ctx)
 	}
 	s.ingredients.NoACL = all(servers, func(l lesson) bool { return l.noACL })
-	s.ingredients.GossipInClear = all(servers, func(l lesson) bool { return l.gossipInClear })
+	s.ingredients.GossipInClear = all(servers, func(l lesson) bool { return l.inClear[probe.PlaneGossip] })
 }
 
 // listsNoClient reports whether each of the servers that tell of their clients lists none, and one tells.
@@ -75,14 +78,20 @@ const agentsAtOnce = 8
 // lesson is what one agent taught.
 type lesson struct {
 	// ports are those that the agent is known to have, silent those of them that do not answer, with the reasons.
-	ports                             []probe.Plane
-	silent                            map[probe.Plane]string
-	httpInClear, noACL, gossipInClear bool
+	ports  []probe.Plane
+	silent map[probe.Plane]string
+	// inClear are the ports that answer what is sent without TLS or key. At somebody else's agent another may have answered
+	// at HTTP or RPC: these are left out.
+	inClear map[probe.Plane]bool
+	// takes and hurries are its limits of connections and handshakes, as it says; nil where it was not asked, or did not tell.
+	takes   map[probe.Plane]int
+	hurries map[probe.Plane]time.Duration
+	noACL   bool
 }
 
 // lesson asks one agent, each of its ports by itself. A request in the clear is answered whether the agent speaks TLS or not.
 func (s *subject) lesson(ctx context.Context, t probe.Target) lesson {
-	l := lesson{ports: s.portsOf(t), silent: map[probe.Plane]string{}}
+	l := lesson{ports: s.portsOf(t), silent: map[probe.Plane]string{}, inClear: map[probe.Plane]bool{}}
 	answers := make([]probe.Observation, len(l.ports))
 	var knocks sync.WaitGroup
 	for i, port := range l.ports {
@@ -97,14 +106,39 @@ func (s *subject) lesson(ctx context.Context, t probe.Target) lesson {
 		case o.Outcome == probe.NotReached && ctx.Err() == nil && probe.MayKnock(t, port):
 			l.silent[port] = fmt.Sprintf("%s did not answer at its %s port when the run began: %s", t.Name, port, probe.DialReason(o, t.At(port)))
 		}
-		l.httpInClear = l.httpInClear || s.near && port == probe.PlaneHTTP && o.Outcome == probe.Accepted
-		l.gossipInClear = l.gossipInClear || port == probe.PlaneGossip && o.Outcome == probe.Accepted
+		l.inClear[port] = o.Outcome == probe.Accepted && (s.near || port == probe.PlaneGossip)
 	}
-	if t.Role == pki.Server && l.silent[probe.PlaneHTTP] == "" {
-		t.HTTPInClear = l.httpInClear
+	if l.silent[probe.PlaneHTTP] != "" {
+		return l
+	}
+	t.HTTPInClear = l.inClear[probe.PlaneHTTP]
+	if t.Role == pki.Server {
 		l.noACL = s.withoutACL(ctx, t)
 	}
+	if s.near { // nobody else's agent is tried with a crowd
+		l.takes, l.hurries = s.limits(ctx, t)
+	}
 	return l
+}
+
+// limits asks an agent how many connections of one address it takes at once, and how long it waits for a handshake.
+func (s *subject) limits(ctx context.Context, t probe.Target) (takes map[probe.Plane]int, hurries map[probe.Plane]time.Duration) {
+	var self struct {
+		Config struct {
+			Limits struct {
+				HTTPMaxConnsPerClient, RPCMaxConnsPerClient int
+				HTTPSHandshakeTimeout, RPCHandshakeTimeout  string
+			}
+		} `json:"config"`
+	}
+	if why := s.read(ctx, t, accountPath, func(body []byte) error { return json.Unmarshal(body, &self) }); why != "" {
+		return nil, nil
+	}
+	l := self.Config.Limits
+	https, _ := time.ParseDuration(l.HTTPSHandshakeTimeout) // what cannot be read is not known
+	rpc, _ := time.ParseDuration(l.RPCHandshakeTimeout)
+	return map[probe.Plane]int{probe.PlaneHTTP: l.HTTPMaxConnsPerClient, probe.PlaneRPC: l.RPCMaxConnsPerClient},
+		map[probe.Plane]time.Duration{probe.PlaneHTTP: https, probe.PlaneRPC: rpc}
 }
 
 // portsOf are the ports that the agent has, as far as that is known: of one of a lab's all, of another one those with an address.

@@ -107,7 +107,7 @@ func serverName(c *x509.Certificate) string {
 }
 
 // roleOf asks the agent for its health, which it tells without a token, and in it what it is
-// (command/agent/agent_endpoint.go:740; verified against Nomad 1.11.3). One that does not say is taken for a server.
+// (command/agent/agent_endpoint.go:667; verified against Nomad 1.11.3). One that does not say is taken for a server.
 func roleOf(ctx context.Context, agent probe.Target, as probe.Caller) pki.Role {
 	var answer struct{ Server, Client json.RawMessage }
 	look := probe.AnswerLook{For: "its role", In: func(_ http.Header, body []byte) (bool, string, error) {

@@ -23,7 +23,7 @@ func certificateRows() []Mutation {
 			named(role, "two-regions", string(role)+".elsewhere.nomad"),
 			named(role, "wildcard", "*."+regionHere+".nomad"),
 			flawed(role, pki.NoEKU()), flawed(role, pki.WeakKey()), flawed(role, pki.CanSign()),
-			flawed(role, pki.NearlyExpired()), flawed(role, pki.LongLived()),
+			flawed(role, pki.NearlyExpired()), flawed(role, pki.LongLived()), flawed(role, pki.RoleAlone()),
 			flawed(role, pki.Expired()).cutsOff(), flawed(role, pki.Foreign()).cutsOff(), flawed(role, pki.IntermediateMissing()).cutsOff(),
 		}
 	})...)

@@ -100,13 +100,8 @@ func (s Sight) at(node string) map[string]finding.Finding {
 
 // worse returns the finding with the worse result.
 func worse(a, b finding.Finding) finding.Finding {
-	for _, v := range []finding.Verdict{finding.Broken, finding.NotCarriedOut, finding.Held, finding.Skipped} {
-		if a.Verdict == v {
-			return a
-		}
-		if b.Verdict == v {
-			return b
-		}
+	if finding.Worse(a.Verdict, b.Verdict) == a.Verdict {
+		return a
 	}
 	return b
 }

@@ -26,8 +26,8 @@ import (
 //     reach the agent or failed, or the log does not show the reason;
 //   - NotCarriedOut, for that port's reason, when a port that is called does not answer, from the start or
 //     from a moment in the middle on (probe.Silence);
-//   - Skipped when the target has not the role or the listener, its Bounds forbid a request, or an ingredient of
-//     the control lacks.
+//   - Skipped when the target has not the role or the listener, its Bounds forbid a request, an ingredient of
+//     the control lacks, or the agent has nothing of the kind that is looked at (probe.Observation.Nothing).
 //
 // That another agent decides on the request (Spec.PassedOn) is for Run to say, which tries that agent too.
 //
@@ -35,35 +35,79 @@ import (
 // was not let in.
 //
 // A Safe or Guarded check's probe runs even when its control has failed, so that what an
-// open agent gives away is still among the evidence.
-func (c Check) Evaluate(ctx context.Context, t probe.Target) (f finding.Finding) {
+// open agent gives away is still among the evidence. A check that leaves no trace is tried again for some seconds while the
+// servers are electing a leader (probe.Observation.Unsettled).
+func (c Check) Evaluate(ctx context.Context, t probe.Target) finding.Finding {
+	v := c.evaluate(ctx, t)
+	if v.unsettled {
+		v = c.settle(ctx, t)
+	}
+	return v.Finding
+}
+
+// electing is how long servers that have lost their leader are given for another: with any raft_multiplier a few seconds
+// (nomad/config.go), and on a busy machine more. It is the same there, as servers that never have one are not to cost minutes.
+const electing = 6 * time.Second
+
+// settle evaluates the check again and again, while the servers are electing a leader, and for no longer than that may take.
+func (c Check) settle(ctx context.Context, t probe.Target) view {
+	patient, cancel := context.WithTimeout(ctx, electing)
+	defer cancel()
+	const often, seldom = 50 * time.Millisecond, 500 * time.Millisecond
+	for pause := often; ; pause = min(2*pause, seldom) {
+		v := c.evaluate(ctx, t)
+		if !v.unsettled {
+			return v
+		}
+		select {
+		case <-patient.Done():
+			return v
+		case <-time.After(pause):
+		}
+	}
+}
+
+// view is one evaluation of a check at a target.
+type view struct {
+	finding.Finding
+	// nothing is of what the agent has nothing.
+	nothing probe.Nothing
+	// unsettled is true for what was not carried out, and may be some seconds later.
+	unsettled bool
+}
+
+// evaluate tries the check once.
+func (c Check) evaluate(ctx context.Context, t probe.Target) (v view) {
 	start := time.Now()
-	f = c.blank(t)
-	defer func() { f.Took = time.Since(start) }()
+	v.Finding = c.blank(t)
+	defer func() { v.Took = time.Since(start) }()
 
 	if c.spec.Control.IsZero() {
-		f.Verdict, f.Reason = finding.NotCarriedOut, "the check is empty: build it with posture.New"
-		return f
+		v.Verdict, v.Reason = finding.NotCarriedOut, "the check is empty: build it with posture.New"
+		return v
 	}
 	if !c.appliesTo(t.Role) {
-		f.Verdict, f.Reason = finding.Skipped, fmt.Sprintf("the check is for agents of role %v; %s is of role %q", c.spec.Roles, t.Name, t.Role)
-		return f
+		v.Verdict, v.Reason = finding.Skipped, fmt.Sprintf("the check is for agents of role %v; %s is of role %q", c.spec.Roles, t.Name, t.Role)
+		return v
 	}
-	if c.silent(&f, t) {
-		return f
+	if c.silent(&v.Finding, t) {
+		return v
 	}
 	if reason := cmp.Or(c.spec.Probe.Inapplicable(t), c.spec.Control.Inapplicable(t)); reason != "" {
-		f.Verdict, f.Reason = finding.Skipped, reason
-		return f
+		v.Verdict, v.Reason = finding.Skipped, reason
+		return v
 	}
 	r := c.run(ctx, t)
-	f.Evidence = r.evidence
-	f.Outcome = string(c.outcome(r))
-	f.Verdict, f.Reason = c.judge(r)
-	if f.Verdict == finding.NotCarriedOut {
-		c.silent(&f, t) // where a port has stopped answering meanwhile, that is the reason
+	if c.spec.Lacks == "" { // else it is skipped for that
+		v.nothing = r.nothing
 	}
-	return f
+	v.Evidence = r.evidence
+	v.Outcome = string(c.outcome(r))
+	v.Verdict, v.Reason = c.judge(r)
+	if v.Verdict == finding.NotCarriedOut {
+		v.unsettled = !c.silent(&v.Finding, t) && r.unsettled && c.spec.Kind.harmless() // where a port has stopped answering meanwhile, that is the reason
+	}
+	return v
 }
 
 // silent reports whether the target has a port silent that the check calls, and says so in the finding.
@@ -83,7 +127,7 @@ func (c Check) passedTo(ctx context.Context, t probe.Target, outcome string) str
 	if c.spec.PassedOn == nil {
 		return ""
 	}
-	for range tries {
+	for range probe.Tries {
 		before, passes := c.spec.PassedOn(ctx, t)
 		if !passes {
 			return ""
@@ -116,8 +160,12 @@ func (c Check) appliesTo(role pki.Role) bool {
 type run struct {
 	before, probe, after probe.Outcome
 	answer               string
-	// unheard is why a part said nothing however often it was tried; empty where none did.
-	unheard  string
+	// nothing is why the agent has nothing of the kind that the probe looks at.
+	nothing probe.Nothing
+	// unsettled is true where a part may say more some seconds later.
+	unsettled bool
+	// unheard is why a part said nothing however often it was tried; empty where it did not.
+	unheard  map[finding.Part]string
 	log      logState
 	logErr   error
 	evidence []finding.Evidence
@@ -125,8 +173,8 @@ type run struct {
 
 // run runs the parts in their order.
 func (c Check) run(ctx context.Context, t probe.Target) run {
-	var r run
-	r.before = r.observe(ctx, finding.ControlBefore, c.spec.Control, t)
+	r := run{unheard: map[finding.Part]string{}}
+	r.before = r.observe(ctx, finding.ControlBefore, c.spec.Control, t).Outcome
 	controlled := c.spec.Want.opposite().has(r.before)
 	// What leaves a trace is tried without its control only where an ingredient of that lacks: being let in shows all the same
 	// that the promise is broken. Where the control failed, as at an agent that hangs, it would wait to clean up what never was.
@@ -135,29 +183,27 @@ func (c Check) run(ctx context.Context, t probe.Target) run {
 	}
 	// Marked only now: what the log said earlier is not about this probe.
 	watch := c.watch(t)
-	r.probe = r.observe(ctx, finding.Probe, c.spec.Probe, t)
-	r.answer = r.evidence[len(r.evidence)-1].Received
+	seen := r.observe(ctx, finding.Probe, c.spec.Probe, t)
+	r.probe, r.answer, r.nothing = seen.Outcome, seen.Received, seen.Nothing
 	if !controlled {
 		return r
 	}
 	if c.spec.Want.has(r.probe) && strings.Contains(r.answer, c.spec.Answer) { // else it fails, whatever the log says
 		r.awaitReason(ctx, watch, c.spec.LogWithin)
 	}
-	r.after = r.observe(ctx, finding.ControlAfter, c.spec.Control, t)
+	r.after = r.observe(ctx, finding.ControlAfter, c.spec.Control, t).Outcome
 	return r
 }
 
-// tries is how often a probe is run that says it is worth another try.
-const tries = 3
-
 // observe runs a probe and keeps what it saw as evidence: at last, where it was worth another try.
-func (r *run) observe(ctx context.Context, part finding.Part, p probe.Probe, t probe.Target) probe.Outcome {
-	o := p.Observe(ctx, t)
-	for again := 1; o.Retry && again < tries && ctx.Err() == nil; again++ {
-		o = p.Observe(ctx, t)
-	}
-	if o.Retry {
-		r.unheard = fmt.Sprintf(", in %d tries: %s", tries, cmp.Or(o.Received, o.Err))
+func (r *run) observe(ctx context.Context, part finding.Part, p probe.Probe, t probe.Target) probe.Observation {
+	o := p.Insist(ctx, t)
+	r.unsettled = r.unsettled || o.Unsettled
+	switch {
+	case o.Retry:
+		r.unheard[part] = fmt.Sprintf(", in %d tries: %s", probe.Tries, cmp.Or(o.Received, o.Err))
+	case o.Unsettled:
+		r.unheard[part] = ": " + cmp.Or(o.Received, o.Err)
 	}
 	r.evidence = append(r.evidence, finding.Evidence{
 		Part: part, Did: p.Sentence, Outcome: string(o.Outcome),
@@ -165,5 +211,5 @@ func (r *run) observe(ctx context.Context, part finding.Part, p probe.Probe, t p
 		TLSVersion: o.TLSVersion, CipherSuite: o.CipherSuite, ServerCertificate: o.ServerCertificate,
 		Error: o.Err, Took: o.Took,
 	})
-	return o.Outcome
+	return o
 }

@@ -3,6 +3,7 @@ package posture_test
 import (
 	"context"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -111,6 +112,188 @@ func TestWhatIsWorthARetryIsTriedAgain(t *testing.T) {
 				t.Errorf("%d parts are in the evidence", len(f.Evidence))
 			}
 		})
+	}
+}
+
+// TestElectionsAreWaitedFor: what servers without a leader leave open is looked at again until they have one, and not for ever. What
+// leaves a trace is not: it may have been done the first time.
+func TestElectionsAreWaitedFor(t *testing.T) {
+	t.Parallel()
+	unsettled := probe.Observation{Outcome: probe.Failed, Received: "No cluster leader", Unsettled: true}
+	refused, accepted := probe.Observation{Outcome: probe.RefusedInHandshake}, probe.Observation{Outcome: probe.Accepted}
+	for name, test := range map[string]struct {
+		kind           posture.Kind
+		probe, control []probe.Observation
+		verdict        finding.Verdict
+		says           string
+	}{
+		"the control, they elect one": {"", []probe.Observation{refused}, []probe.Observation{unsettled, unsettled, accepted}, finding.Held, "as wanted"},
+		"the probe, they elect one":   {"", []probe.Observation{unsettled, unsettled, refused}, []probe.Observation{accepted}, finding.Held, "as wanted"},
+		"in the end it is let in":     {"", []probe.Observation{unsettled, accepted}, []probe.Observation{accepted}, finding.Broken, "wanted was"},
+		"they never elect one":        {"", []probe.Observation{refused}, []probe.Observation{unsettled}, finding.NotCarriedOut, ": No cluster leader"},
+		"it leaves a trace":           {posture.Intrusive, []probe.Observation{unsettled, refused}, []probe.Observation{accepted}, finding.NotCarriedOut, ": No cluster leader"},
+	} {
+		for how, evaluate := range map[string]func(posture.Check) []finding.Finding{
+			"alone": func(c posture.Check) []finding.Finding { return []finding.Finding{c.Evaluate(t.Context(), server())} },
+			"in a run": func(c posture.Check) []finding.Finding {
+				var told []finding.Finding
+				all := posture.Run(t.Context(), []posture.Check{c}, []probe.Target{server()}, func(f finding.Finding) { told = append(told, f) })
+				if diff := cmp.Diff(all, told); diff != "" {
+					t.Errorf("%s: told (-returned +told):\n%s", name, diff)
+				}
+				return all
+			},
+		} {
+			t.Run(name+", "+how, func(t *testing.T) {
+				t.Parallel()
+				spec := whole()
+				spec.Kind, spec.Probe, spec.Control = test.kind, seeing("probe", test.probe), seeing("control", test.control)
+				if f := evaluate(posture.Must(spec))[0]; f.Verdict != test.verdict || !strings.Contains(f.Reason, test.says) {
+					t.Errorf("verdict %q because %q; want %q because of %q", f.Verdict, f.Reason, test.verdict, test.says)
+				}
+			})
+		}
+	}
+}
+
+// TestServersWithoutALeaderCostTwoLooks: where the first trial of an agent is no wiser after the wait, and the second at once, its
+// others are not tried again; another agent's are.
+func TestServersWithoutALeaderCostTwoLooks(t *testing.T) {
+	t.Parallel()
+	var mu sync.Mutex
+	seen := map[string]int{}
+	var checks []posture.Check
+	for _, id := range []string{"first", "second", "third"} {
+		spec := whole()
+		spec.ID = id
+		spec.Control = probe.New(probe.PlaneRPC, "call with a server certificate", func(_ context.Context, t probe.Target) probe.Observation {
+			mu.Lock()
+			defer mu.Unlock()
+			seen[t.Name+" "+id]++
+			if t.Name == "server-1" || seen[t.Name+" "+id] == 1 {
+				return probe.Observation{Outcome: probe.Failed, Received: "No cluster leader", Unsettled: true}
+			}
+			return probe.Observation{Outcome: probe.Accepted}
+		}).Classed(probe.Reads())
+		checks = append(checks, posture.Must(spec))
+	}
+	second := server()
+	second.Name = "server-2"
+	for _, f := range posture.Run(t.Context(), checks, []probe.Target{server(), second}, nil) {
+		want := finding.NotCarriedOut
+		if f.Node == second.Name {
+			want = finding.Held
+		}
+		if f.Verdict != want {
+			t.Errorf("%s at %s is %s because %s, want %s", f.ID, f.Node, f.Verdict, f.Reason, want)
+		}
+	}
+	if seen["server-1 first"] < 3 || seen["server-1 second"] != 2 || seen["server-1 third"] != 1 {
+		t.Errorf("asked: %v", seen)
+	}
+}
+
+// TestNothingToLookAt: where the agent has nothing of the kind, the check is skipped, and says which one judges that. What is let in
+// all the same is broken, and a control that sees nothing excuses no probe.
+func TestNothingToLookAt(t *testing.T) {
+	nothing := probe.Observation{Outcome: probe.Failed, Nothing: probe.Nothing{Why: "it has none", JudgedBy: "another-check"}}
+	found, absent := probe.Observation{Outcome: probe.Found}, probe.Observation{Outcome: probe.Absent}
+	for name, test := range map[string]struct {
+		probe, control []probe.Observation
+		verdict        finding.Verdict
+		says           string
+	}{
+		"nothing":                        {[]probe.Observation{nothing}, []probe.Observation{found}, finding.Skipped, "it has none: see another-check"},
+		"nothing for the control either": {[]probe.Observation{nothing}, []probe.Observation{nothing}, finding.Skipped, "it has none: see another-check"},
+		"nothing for the control alone":  {[]probe.Observation{absent}, []probe.Observation{nothing}, finding.NotCarriedOut, "before the probe"},
+		"nothing for the control, found": {[]probe.Observation{found}, []probe.Observation{nothing}, finding.Broken, `gave "found"`},
+		"it cannot be told":              {[]probe.Observation{{Outcome: probe.Failed}}, []probe.Observation{found}, finding.NotCarriedOut, "proves nothing"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spec := whole()
+			spec.Want = posture.Want{probe.Absent}
+			spec.Probe, spec.Control = seeing("probe", test.probe), seeing("control", test.control)
+			f := posture.Must(spec).Evaluate(t.Context(), server())
+			if f.Verdict != test.verdict || !strings.Contains(f.Reason, test.says) {
+				t.Errorf("verdict %q because %q; want %q because of %q", f.Verdict, f.Reason, test.verdict, test.says)
+			}
+		})
+	}
+}
+
+// TestNothingIsJudgedElsewhere: where the check that judges it has judged nothing at that agent, nobody has; where it was not asked
+// for, whoever chose the checks knows.
+func TestNothingIsJudgedElsewhere(t *testing.T) {
+	nothing := probe.Observation{Outcome: probe.Failed, Nothing: probe.Nothing{Why: "it has none", JudgedBy: "another-check"}}
+	accepted, refused := probe.Observation{Outcome: probe.Accepted}, probe.Observation{Outcome: probe.RefusedInHandshake}
+	looks := whole()
+	looks.ID, looks.Want, looks.Once = "looks", posture.Want{probe.Absent}, true
+	looks.Probe, looks.Control = seeing("probe", []probe.Observation{nothing}), seeing("control", []probe.Observation{nothing})
+	other := server()
+	other.Name = "server-2"
+	for name, test := range map[string]struct {
+		id       string
+		judge    probe.Observation
+		lacks    string
+		want     finding.Verdict
+		unjudged bool
+	}{
+		"judged as broken":        {"server-another-check", accepted, "", finding.Skipped, false},
+		"judged as held":          {"another-check", refused, "", finding.Skipped, false},
+		"skipped":                 {"server-another-check", refused, "it is not to be tried", finding.NotCarriedOut, true},
+		"not carried out":         {"another-check", probe.Observation{Outcome: probe.NotReached}, "", finding.NotCarriedOut, true},
+		"not among those checked": {"a-third", refused, "", finding.Skipped, false},
+	} {
+		judge := whole()
+		judge.ID, judge.Lacks = test.id, test.lacks
+		judge.Probe, judge.Control = seeing("probe", []probe.Observation{test.judge}), seeing("control", []probe.Observation{accepted})
+		told := 0
+		all := posture.Run(t.Context(), []posture.Check{posture.Must(looks), posture.Must(judge)}, []probe.Target{server(), other}, func(finding.Finding) { told++ })
+		if f := all[0]; f.ID != "looks" || f.Verdict != test.want || strings.Contains(f.Reason, "did not judge") != test.unjudged {
+			t.Errorf("%s: %s is %s because %s, want %s", name, f.ID, f.Verdict, f.Reason, test.want)
+		}
+		if told != len(all) {
+			t.Errorf("%s: %d of %d findings were told", name, told, len(all))
+		}
+	}
+}
+
+// TestNothingOfACheckThatLacks: it is skipped for what it lacks itself, whoever has judged the other.
+func TestNothingOfACheckThatLacks(t *testing.T) {
+	nothing := probe.Observation{Outcome: probe.Failed, Nothing: probe.Nothing{Why: "it has none", JudgedBy: "another-check"}}
+	looks, judge := whole(), whole()
+	looks.Want, looks.Lacks = posture.Want{probe.Absent}, "no token is at hand"
+	looks.Probe, looks.Control = seeing("probe", []probe.Observation{nothing}), seeing("control", []probe.Observation{nothing})
+	judge.ID, judge.Lacks = "another-check", "it is not to be tried"
+	all := posture.Run(t.Context(), []posture.Check{posture.Must(looks), posture.Must(judge)}, []probe.Target{server()}, nil)
+	if f := all[0]; f.Verdict != finding.Skipped || f.Reason != looks.Lacks {
+		t.Errorf("%s because %s", f.Verdict, f.Reason)
+	}
+}
+
+// TestNothingHidesNoOther: of a question of the cluster it takes all servers to say that there is nothing to look at.
+func TestNothingHidesNoOther(t *testing.T) {
+	nothing := probe.Observation{Outcome: probe.Failed, Nothing: probe.Nothing{Why: "it has none", JudgedBy: "another-check"}}
+	for other, want := range map[probe.Outcome]finding.Verdict{
+		probe.Failed: finding.Skipped, probe.NotReached: finding.NotCarriedOut, probe.Absent: finding.Held,
+	} {
+		second := server()
+		second.Name = "server-2"
+		asked := func(sentence string, at map[string]probe.Observation) probe.Probe {
+			return probe.New(probe.PlaneRPC, sentence, func(_ context.Context, t probe.Target) probe.Observation { return at[t.Name] }).Classed(probe.Reads())
+		}
+		seen, shown := probe.Observation{Outcome: other}, probe.Observation{Outcome: probe.Found}
+		if other == probe.Failed {
+			seen = nothing
+		}
+		looks := whole()
+		looks.Want, looks.Once = posture.Want{probe.Absent}, true
+		looks.Probe = asked("probe", map[string]probe.Observation{"server-1": nothing, "server-2": seen})
+		looks.Control = asked("control", map[string]probe.Observation{"server-1": nothing, "server-2": shown})
+		all := posture.Run(t.Context(), []posture.Check{posture.Must(looks)}, []probe.Target{server(), second}, nil)
+		if f := all[0]; f.Verdict != want {
+			t.Errorf("where the second server gives %q it is %s because %s, want %s", other, f.Verdict, f.Reason, want)
+		}
 	}
 }
 

@@ -19,12 +19,14 @@ func (c Check) judge(r run) (finding.Verdict, string) {
 		return finding.Broken, fmt.Sprintf("the probe gave %q, wanted was %q%s", r.probe, c.spec.Want, r.saying())
 	case c.spec.Lacks != "":
 		return finding.Skipped, c.spec.Lacks
+	case !r.nothing.IsZero():
+		return finding.Skipped, r.nothing.Error()
 	case !control.has(r.before):
-		return finding.NotCarriedOut, fmt.Sprintf("the control gave %q before the probe, not %q, so an outcome of the probe proves nothing%s", r.before, control, cmp.Or(r.unheard, r.untried()))
+		return finding.NotCarriedOut, fmt.Sprintf("the control gave %q before the probe, not %q, so an outcome of the probe proves nothing%s", r.before, control, cmp.Or(r.unheard[finding.ControlBefore], r.untried()))
 	case !c.spec.Want.tells(r.probe):
-		return finding.NotCarriedOut, fmt.Sprintf("the probe gave %q, which proves nothing%s", r.probe, r.unheard)
+		return finding.NotCarriedOut, fmt.Sprintf("the probe gave %q, which proves nothing%s", r.probe, r.unheard[finding.Probe])
 	case !control.has(r.after):
-		return finding.NotCarriedOut, fmt.Sprintf("the control gave %q after the probe, not %q: the agent changed in between%s", r.after, control, r.unheard)
+		return finding.NotCarriedOut, fmt.Sprintf("the control gave %q after the probe, not %q: the agent changed in between%s", r.after, control, r.unheard[finding.ControlAfter])
 	case !c.spec.Want.has(r.probe):
 		return finding.Broken, fmt.Sprintf("the probe gave %q, wanted was %q%s", r.probe, c.spec.Want, r.saying())
 	case !strings.Contains(r.answer, c.spec.Answer):

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -19,18 +20,21 @@ const agentsAtOnce = 8
 // Run tries the checks at the targets, and returns the findings in the order of the checks, for each in the order of the
 // targets. A check is tried at every target of its roles; one for Once is tried at one of them after the other, until one
 // gives a verdict. One that applies to none has one finding, Skipped. What ctx cuts short is NotCarriedOut. Each finding is
-// also told as soon as it is there, by several goroutines but one at a time; tell may be nil.
+// also told as soon as it is there and does not hang on another, by several goroutines but one at a time; tell may be nil.
 //
 // Of one agent, quick checks of which it may log something run one after another, so that a line of its log is about the one
 // that is tried, and beside them a few that it answers without a word, and those that wait for a limit of time; those that
-// use up its connections, or harm the cluster, run last, alone.
+// use up its connections, or harm the cluster, run last, alone. Before those, what servers without a leader left open is looked at
+// again (probe.Observation.Unsettled).
 func Run(ctx context.Context, checks []Check, targets []probe.Target, tell func(finding.Finding)) []finding.Finding {
-	r := &runner{trials: trials(checks, targets), tell: tell, blamed: map[int]string{}}
+	r := &runner{trials: trials(checks, targets), tell: tell, nothing: map[int]probe.Nothing{}, blamed: map[int]string{}, unsettled: map[int]probe.Target{}}
 	r.findings = make([]finding.Finding, len(r.trials))
 	var all sync.WaitGroup
 	all.Go(func() { r.quick(ctx) })
 	all.Go(func() { r.waiting(ctx) })
 	all.Wait()
+	r.tryOthers(ctx)
+	r.settle(ctx)
 	r.tryOthers(ctx)
 	for i, t := range r.trials {
 		if t.lane() == Crowding {
@@ -39,6 +43,7 @@ func Run(ctx context.Context, checks []Check, targets []probe.Target, tell func(
 		}
 	}
 	r.excuse()
+	r.settleNothing()
 	return r.findings
 }
 
@@ -85,13 +90,18 @@ func trials(checks []Check, targets []probe.Target) []trial {
 type runner struct {
 	trials   []trial
 	findings []finding.Finding
-	// mu guards open, blamed, and calls of tell.
+	// mu guards what follows, and calls of tell.
 	mu   sync.Mutex
 	tell func(finding.Finding)
 	// open are the trials for which another target is to be asked.
 	open []int
+	// nothing has, by the trial, what its agent has nothing of.
+	nothing map[int]probe.Nothing
 	// blamed has, by the trial, the agent that decided where a target let the probe in.
 	blamed map[int]string
+	// unsettled has, by the trial, the agent that is to be looked at again, as long as settled is false.
+	unsettled map[int]probe.Target
+	settled   bool
 }
 
 // quick tries the agents side by side. What an agent may log of a probe is tried one after another, so that a line of its
@@ -166,35 +176,129 @@ func (r *runner) waiting(ctx context.Context) {
 	all.Wait()
 }
 
-// try carries out one trial and keeps its finding, unless another target is to be asked as well.
+// try carries out one trial.
 func (r *runner) try(ctx context.Context, i int) {
 	t := r.trials[i]
-	f := t.check.blank(t.target)
+	v := view{Finding: t.check.blank(t.target)}
 	switch {
 	case t.none != "":
-		f.Verdict, f.Reason = finding.Skipped, t.none
+		v.Verdict, v.Reason = finding.Skipped, t.none
 	case ctx.Err() != nil:
-		f.Verdict, f.Reason = finding.NotCarriedOut, "the run was ended before: "+context.Cause(ctx).Error()
+		v.Verdict, v.Reason = finding.NotCarriedOut, "the run was ended before: "+context.Cause(ctx).Error()
 	default:
-		f = t.check.Evaluate(ctx, t.target)
+		v = t.check.evaluate(ctx, t.target)
 	}
-	to := ""
-	if f.Verdict == finding.Broken {
-		to = t.check.passedTo(ctx, t.target, f.Outcome)
+	r.keep(ctx, i, v)
+}
+
+// keep keeps what was seen, and tells of it, unless another target is to be asked as well.
+func (r *runner) keep(ctx context.Context, i int, v view) {
+	t, to := r.trials[i], ""
+	if v.Verdict == finding.Broken {
+		to = t.check.passedTo(ctx, t.target, v.Outcome)
 	}
-	r.findings[i] = f
+	r.findings[i] = v.Finding
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if to != "" {
+	r.note(i, v)
+	switch {
+	case to != "":
 		r.blamed[i] = to
-		return
-	}
-	if len(t.others) > 0 && t.check.spec.Lacks == "" && !proves(f) {
+	case len(t.others) > 0 && t.check.spec.Lacks == "" && !proves(v.Finding):
 		r.open = append(r.open, i)
-		return
+	default:
+		r.report(i)
 	}
-	if r.tell != nil {
-		r.tell(f)
+}
+
+// note notes why a trial's finding may not be the last word.
+func (r *runner) note(i int, v view) {
+	if !v.nothing.IsZero() && v.Verdict == finding.Skipped {
+		r.nothing[i] = v.nothing
+	}
+	if v.unsettled && !r.settled && r.trials[i].lane() == Quick { // another one may cost minutes
+		r.unsettled[i] = r.trials[i].target
+	}
+}
+
+// report tells of a trial's finding, unless it may change yet.
+func (r *runner) report(i int) {
+	_, none := r.nothing[i]
+	_, unsettled := r.unsettled[i]
+	if again := unsettled && !r.settled; r.tell != nil && !none && !again {
+		r.tell(r.findings[i])
+	}
+}
+
+// settle looks again at what servers without a leader left open, at the agents side by side: once it waits until they have one.
+// Where two of an agent's trials one after the other are no wiser, as there is no leader to come, the others stay as they are: each
+// could take as long.
+func (r *runner) settle(ctx context.Context) {
+	r.settled = true
+	of := map[string][]int{}
+	for _, i := range slices.Sorted(maps.Keys(r.unsettled)) {
+		name := r.unsettled[i].Name
+		of[name] = append(of[name], i)
+	}
+	var g errgroup.Group
+	g.SetLimit(agentsAtOnce)
+	for _, trials := range of {
+		g.Go(func() error {
+			inVain := 0
+			for _, i := range trials {
+				if inVain > 1 || ctx.Err() != nil || !r.lookAgain(ctx, i, &inVain) {
+					r.leave(i)
+				}
+			}
+			return nil
+		})
+	}
+	_ = g.Wait() // none of them returns an error
+}
+
+// lookAgain tries one trial again at the agent that left it open, and counts how many were tried in vain one after the other. It
+// is false where the end of the run is all that was seen.
+func (r *runner) lookAgain(ctx context.Context, i int, inVain *int) bool {
+	t := r.trials[i]
+	look := t.check.settle
+	if *inVain > 0 {
+		look = t.check.evaluate
+	}
+	v := look(ctx, r.unsettled[i])
+	if ctx.Err() != nil {
+		return false
+	}
+	if *inVain++; !v.unsettled {
+		*inVain = 0
+	}
+	if was := r.findings[i]; len(t.others) > 0 && !proves(v.Finding) && finding.Worse(v.Verdict, was.Verdict) != v.Verdict {
+		v.Finding = was // that one agent has nothing to look at hides no other
+	}
+	r.keep(ctx, i, v)
+	return true
+}
+
+// leave tells of what is not looked at again.
+func (r *runner) leave(i int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.report(i)
+}
+
+// settleNothing has a check that found nothing to look at be skipped only where the check that judges that has judged it at the same
+// agent, or was not asked for: else nobody has.
+func (r *runner) settleNothing() {
+	for _, i := range slices.Sorted(maps.Keys(r.nothing)) {
+		f, by := &r.findings[i], r.nothing[i].JudgedBy
+		judges := slices.DeleteFunc(slices.Clone(r.findings), func(o finding.Finding) bool {
+			return o.Node != f.Node || o.ID != by && !strings.HasSuffix(o.ID, "-"+by)
+		})
+		if len(judges) > 0 && !slices.ContainsFunc(judges, proves) {
+			f.Verdict, f.Reason = finding.NotCarriedOut, f.Reason+", which did not judge that here"
+		}
+		if r.tell != nil {
+			r.tell(*f)
+		}
 	}
 }
 
@@ -216,7 +320,8 @@ func (r *runner) excuse() {
 }
 
 // tryOthers asks the other targets of each open trial, one after the other. It is called while nothing else is tried, as the
-// targets may log something of it. The finding of the first target stays where no other proves anything.
+// targets may log something of it. Where none proves anything the worst finding stays: one that has nothing to look at does not hide
+// that another could not be asked.
 func (r *runner) tryOthers(ctx context.Context) {
 	for _, i := range r.open {
 		t := r.trials[i]
@@ -224,14 +329,20 @@ func (r *runner) tryOthers(ctx context.Context) {
 			if ctx.Err() != nil {
 				break
 			}
-			if f := t.check.Evaluate(ctx, other); proves(f) {
-				r.findings[i] = f
+			v := t.check.evaluate(ctx, other)
+			if proves(v.Finding) || finding.Worse(v.Verdict, r.findings[i].Verdict) != r.findings[i].Verdict {
+				r.findings[i] = v.Finding
+				delete(r.nothing, i)
+			}
+			if proves(v.Finding) {
+				delete(r.unsettled, i)
 				break
 			}
+			if _, first := r.unsettled[i]; v.unsettled && !first && !r.settled && t.lane() == Quick {
+				r.unsettled[i] = other
+			}
 		}
-		if r.tell != nil {
-			r.tell(r.findings[i])
-		}
+		r.report(i)
 	}
 	r.open = nil
 }

@@ -146,6 +146,32 @@ func TestAQuestionOfTheCluster(t *testing.T) {
 	}
 }
 
+// TestTheOneThatElectsIsAskedAgain: of a question of the cluster it may be another agent than the first that has something to say
+// some seconds later.
+func TestTheOneThatElectsIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	once := whole()
+	once.Once, once.Roles = true, []pki.Role{pki.Server}
+	once.Control = probe.New(probe.PlaneRPC, "call with a server certificate", func(_ context.Context, t probe.Target) probe.Observation {
+		if t.Name == "server-1" {
+			return probe.Observation{Outcome: probe.NotReached, Err: "connection refused"}
+		}
+		if asked++; asked < 4 {
+			return probe.Observation{Outcome: probe.Failed, Received: "No cluster leader", Unsettled: true}
+		}
+		return probe.Observation{Outcome: probe.Accepted}
+	}).Classed(probe.Reads())
+	var told []finding.Finding
+	got := posture.Run(t.Context(), []posture.Check{posture.Must(once)}, agents(), func(f finding.Finding) { told = append(told, f) })
+	if diff := cmp.Diff([]string{once.ID + "@server-2 held"}, places(got)); diff != "" {
+		t.Errorf("findings (-want +got):\n%s", diff)
+	}
+	if diff := cmp.Diff(places(got), places(told)); diff != "" {
+		t.Errorf("told (-got +told):\n%s", diff)
+	}
+}
+
 // TestNoTwoCrowdsMeet: what uses up connections is tried at one agent of the whole cluster at a time, when all else is over.
 func TestNoTwoCrowdsMeet(t *testing.T) {
 	d := newDiary()

@@ -24,7 +24,7 @@ type AnswerLook struct {
 // Found or Absent. Any other answer has its own outcome, but for one that is given behind the guards alone (Ask.Behind),
 // which is Absent. An answer that does not come whole, or has more than 1 MiB, is never Absent.
 func HTTPLook(a Ask, as Caller, l AnswerLook) Probe {
-	sentence := fmt.Sprintf("look for %s: %s over HTTPS with %s", l.For, a, as)
+	sentence := fmt.Sprintf("look for %s: %s %s", l.For, a, as.overHTTP())
 	return a.carriedBy(New(PlaneHTTP, sentence, func(ctx context.Context, t Target) Observation {
 		return overHTTPS(ctx, t, a, as, func(response *http.Response) (Outcome, string, error) {
 			if response.StatusCode < 300 {

@@ -72,17 +72,30 @@ func TestHTTPLook(t *testing.T) {
 	}
 }
 
-// TestLateAnswers: where others have not answered the agent in time, another try may tell. Any other failure stays one.
-func TestLateAnswers(t *testing.T) {
+// TestFailuresThatSaySomething: where others have not answered the agent in time, another try may tell; where the agent has nothing
+// of the kind, there is nothing to look at. Any other failure stays one.
+func TestFailuresThatSaySomething(t *testing.T) {
 	h := newHouse(t)
-	p := probe.HTTPLook(probe.Ask{Path: "/", Late: []string{"nodes reported success"}}, probe.As(h.cli), lookForMarker())
-	for head, late := range map[string]bool{
-		"HTTP/1.1 500 X\r\nContent-Length: 26\r\n\r\n1/2 nodes reported success": true,
-		"HTTP/1.1 500 X\r\nContent-Length: 26\r\n\r\n1/2 nodes reported failure": false,
-		"HTTP/1.1 200 X\r\nContent-Length: 26\r\n\r\n1/2 nodes reported success": false,
+	p := probe.HTTPLook(probe.Ask{
+		Path: "/", Late: []string{"nodes reported success"}, Nothing: func(answer string) (none probe.Nothing) {
+			if strings.Contains(answer, "nodes reported failure") {
+				none.Why = "it has none"
+			}
+			return none
+		},
+	}, probe.As(h.cli), lookForMarker())
+	for head, want := range map[string]struct {
+		late    bool
+		nothing string
+	}{
+		"HTTP/1.1 500 X\r\nContent-Length: 26\r\n\r\n1/2 nodes reported success": {late: true},
+		"HTTP/1.1 500 X\r\nContent-Length: 26\r\n\r\n1/2 nodes reported failure": {nothing: "it has none"},
+		"HTTP/1.1 500 X\r\nContent-Length: 26\r\n\r\n1/2 nodes reported nothing": {},
+		"HTTP/1.1 403 X\r\nContent-Length: 26\r\n\r\n1/2 nodes reported failure": {},
+		"HTTP/1.1 200 X\r\nContent-Length: 26\r\n\r\n1/2 nodes reported success": {},
 	} {
-		if o := p.Observe(t.Context(), target(answers(t, h, head, ""))); o.Retry != late {
-			t.Errorf("%q: outcome %q, worth another try %v, want %v", head, o.Outcome, o.Retry, late)
+		if o := p.Observe(t.Context(), target(answers(t, h, head, ""))); o.Retry != want.late || o.Nothing.Why != want.nothing {
+			t.Errorf("%q: outcome %q, worth another try %v, nothing %+v, want %+v", head, o.Outcome, o.Retry, o.Nothing, want)
 		}
 	}
 }

@@ -89,11 +89,19 @@ func (c Caller) WithToken(secret, label string) Caller {
 	return c
 }
 
-// OrInClear returns the caller as one whose HTTP requests are about rights and not about TLS: they go in the clear, a token
-// included, to a Target that is known to speak no TLS.
+// OrInClear returns the caller as one whose requests and calls are about rights or limits, and not about TLS. They go in the clear
+// to a Target that is known to take them so: requests with their token (HTTPInClear), calls that have none (RPCInClear).
 func (c Caller) OrInClear() Caller {
 	c.orInClear = true
 	return c
+}
+
+// overHTTP is how the caller's requests go to an agent, as it stands in a probe's sentence.
+func (c Caller) overHTTP() string {
+	if c.orInClear {
+		return "at the HTTP port with " + c.String()
+	}
+	return "over HTTPS with " + c.String()
 }
 
 // Credulous returns the caller as one that takes whatever certificate the agent shows, and has no ACL token: for what an agent

@@ -16,6 +16,7 @@ func dial(ctx context.Context, from, addr string) (*session, error) {
 	if from != "" {
 		dialer.LocalAddr = &net.TCPAddr{IP: net.ParseIP(from)}
 	}
+	since := time.Now()
 	conn, err := dialer.DialContext(ctx, "tcp", addr)
 	if err != nil {
 		return nil, err
@@ -25,7 +26,7 @@ func dial(ctx context.Context, from, addr string) (*session, error) {
 		_ = conn.Close()
 		return nil, fmt.Errorf("bound the connection to %s: %w", addr, err)
 	}
-	return &session{Conn: conn, release: release}, nil
+	return &session{Conn: conn, release: release, since: since}, nil
 }
 
 // bind bounds every later read and write by ctx, and by nothing else.
@@ -54,18 +55,15 @@ func (s *session) hangUp() {
 	_ = conn.Close()
 }
 
-// outlast reads, whatever comes, until the wait is over. It returns early with the error that says how the connection ended,
+// lateLook is how much longer it is read from a connection on which something was left when the wait was over.
+const lateLook = 100 * time.Millisecond
+
+// outlast reads, whatever comes, until the wait is over, and a moment longer where something is left then. It returns early with the error that says how the connection ended,
 // or that ctx is done. Afterwards the connection is bounded by ctx alone, as before.
 func (s *session) outlast(ctx context.Context, wait time.Duration) error {
-	if err := s.SetReadDeadline(time.Now().Add(wait)); err != nil {
-		return err
-	}
-	ended := ctx.Err()
-	b := make([]byte, 512)
-	for ended == nil {
-		if _, err := s.Read(b); err != nil {
-			ended = err
-		}
+	ended := s.drain(ctx, wait)
+	if errors.Is(ended, os.ErrDeadlineExceeded) && ctx.Err() == nil && unread(s.Conn) {
+		ended = s.drain(ctx, lateLook) // on a busy machine the wait may be over before the first look
 	}
 	deadline, _ := ctx.Deadline()
 	if err := s.SetReadDeadline(deadline); err != nil {
@@ -79,6 +77,20 @@ func (s *session) outlast(ctx context.Context, wait time.Duration) error {
 	default:
 		return ended
 	}
+}
+
+// drain reads, whatever comes, until the wait is over, and returns how that ended.
+func (s *session) drain(ctx context.Context, wait time.Duration) error {
+	if err := s.SetReadDeadline(time.Now().Add(wait)); err != nil {
+		return err
+	}
+	b := make([]byte, 512)
+	for ctx.Err() == nil {
+		if _, err := s.Read(b); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
 }
 
 // bound ends every read and write on the connection when ctx is done, until release is called.

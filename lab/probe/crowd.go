@@ -8,11 +8,17 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"nomadlab.internal/lab/deadline"
 )
 
 const (
 	// crowdTime is what each member adds to a crowd's patience.
 	crowdTime = 100 * time.Millisecond
+	// largest is how many connections a crowd has at most.
+	largest = 1030
+	// beyond is how many more a crowd has than an agent says it takes.
+	beyond = 30
 	// canaryPause is the time between two looks whether somebody is let in again.
 	canaryPause = 10 * time.Millisecond
 	// promptly is the longest that an agent takes to shut out one who is too many: what ends later may have run into its limit of
@@ -22,7 +28,8 @@ const (
 	tooMany = "429 "
 )
 
-// HTTPCrowd is a probe that opens n connections to the HTTP port, all from one address. On most of them it says nothing; on the
+// HTTPCrowd is a probe that opens n connections to the HTTP port, all from one address, and more where the agent says that it takes
+// as many: 30 beyond its limit, and 1030 at most. On most of them it says nothing; on the
 // last quarter it makes a request each as the caller, one after another, until one is shut out. Where none is, it opens n others
 // and makes one on each. Accepted: the agent answers all of those; RefusedInHandshake: it keeps some, and shuts one out that
 // speaks, or answers it with 429. An agent counts a connection before anybody has spoken on it. One may find a place that another
@@ -35,13 +42,8 @@ const (
 // let in before there is a crowd observes NotReached.
 func HTTPCrowd(n int, as Caller) Probe {
 	return crowd(PlaneHTTP, n, as, func(ctx context.Context, t Target) (door, exchange, error) {
-		config, err := as.tlsConfig(t)
-		if err != nil {
-			return door{}, exchange{}, err
-		}
 		a := Ask{Path: leaderPath, keep: true}
-		e, err := a.exchange(ctx, t, "https", as, a.judge)
-		return door{addr: t.HTTP, from: t.From, config: config}, e, err
+		return a.addressed(ctx, t, as, a.judge)
 	})
 }
 
@@ -53,7 +55,7 @@ func RPCCrowd(n int, as Caller) Probe {
 		if err != nil {
 			return door{}, exchange{}, err
 		}
-		return behindTLS(t, e, as)
+		return calling(t, e, as)
 	})
 }
 
@@ -64,6 +66,9 @@ type speech func(context.Context, Target) (door, exchange, error)
 func crowd(plane Plane, n int, as Caller, says speech) Probe {
 	sentence := fmt.Sprintf("hold %d connections to the %s port at once with %s", n, plane, as)
 	p := New(plane, sentence, func(ctx context.Context, t Target) Observation {
+		n := t.crowd(plane, n)
+		ctx, cancel := deadline.Fair(ctx, DefaultTimeout+time.Duration(n)*crowdTime)
+		defer cancel()
 		o := says.alone(ctx, t)
 		if o.Outcome != Accepted {
 			return o.instead("before the crowd, the caller alone is not let in")
@@ -78,16 +83,30 @@ func crowd(plane Plane, n int, as Caller, says speech) Probe {
 		disperse(ctx, append(silent, spoke...))
 		saw := last.inCrowd(held, len(silent)-held, len(spoke))
 		saw.Sent = fmt.Sprintf("%d connections, of which %d say nothing", n, len(silent))
-		if saw.Outcome == Accepted {
-			saw = says.aloud(ctx, t, n)
+		if last.Outcome == Accepted {
+			// Where silent ones have met a limit of time, as on a busy machine, those that speak have met none: it takes one that was
+			// shut out while others were held to show that there is a limit of connections.
+			all, let, shutOut := says.aloud(ctx, t, n)
+			if saw.Outcome == Accepted || all.Outcome == Accepted || let > 0 && shutOut > 0 {
+				saw = all
+			}
 		}
 		if again := says.again(ctx, t); again.Outcome != Accepted {
 			return again.instead("after the crowd, the caller is not let in again")
 		}
 		return saw
 	})
-	p.Timeout = DefaultTimeout + time.Duration(n)*crowdTime
+	p.Timeout = DefaultTimeout + largest*crowdTime
 	return p
+}
+
+// crowd is how many connections it takes to go beyond the limit that the target tells of: n at least, and not more than the largest
+// crowd. Who takes that many of one address has no limit that keeps anybody from its file handles.
+func (t Target) crowd(plane Plane, n int) int {
+	if takes := t.Takes[plane]; takes > 0 {
+		return max(n, min(takes, largest-beyond)+beyond)
+	}
+	return n
 }
 
 // inCrowd is what the last one that spoke observed, while so many silent ones were held and so many closed, and so many that
@@ -143,15 +162,19 @@ func (says speech) until(ctx context.Context, t Target, n int) (inside []*sessio
 	return inside, last
 }
 
-// aloud speaks n times, a few at once, whether or not one is shut out, and says what became of the crowd. What is neither an answer
-// nor a refusal is the observation.
-func (says speech) aloud(ctx context.Context, t Target, n int) Observation {
+// aloud speaks n times, a few at once, whether or not one is shut out, and says what became of the crowd: how many are held, and how
+// many were shut out before they had an answer. What is neither an answer nor a refusal is the observation. That many are let in
+// after one was shut out shows that it was for another reason.
+func (says speech) aloud(ctx context.Context, t Target, n int) (out Observation, let, shutOut int) {
 	sessions, seen := make([]*session, n), make([]Observation, n)
+	begun, ended := make([]time.Time, n), make([]time.Time, n)
 	var speaking errgroup.Group
 	speaking.SetLimit(atOnce)
 	for i := range n {
 		speaking.Go(func() error {
+			begun[i] = time.Now()
 			sessions[i], seen[i] = says.speak(ctx, t)
+			ended[i] = time.Now()
 			return nil
 		})
 	}
@@ -162,23 +185,46 @@ func (says speech) aloud(ctx context.Context, t Target, n int) Observation {
 			sessions[i] = nil
 		}
 	}
-	let := countOpen(ctx, sessions)
+	let = countOpen(ctx, sessions)
 	disperse(ctx, sessions)
-	out := seen[0]
+	out = seen[0]
 	for _, o := range seen {
 		switch {
 		case o.Outcome == Accepted:
 		case !o.Outcome.Refused() && !brokenOff(o):
-			return o
+			return o, 0, 0
 		default:
 			out = o
 		}
 	}
+	shutOut, later := refusals(seen, begun, ended)
 	out.Sent, out.Received = fmt.Sprintf("%d connections, a request on each", n), fmt.Sprintf("%d that spoke held, %d shut out or closed", let, n-let)
-	if let < n {
+	switch {
+	case later > atOnce: // nobody has left meanwhile
+		out.Outcome, out.Retry = Failed, true
+		out.Received += fmt.Sprintf(", and %d let in after one was shut out: that was no limit of connections", later)
+	case let < n:
 		out.Outcome = RefusedInHandshake
 	}
-	return out
+	return out, let, shutOut
+}
+
+// refusals counts those who were shut out, and those who were let in although they came after the first of them.
+func refusals(seen []Observation, begun, ended []time.Time) (shutOut, later int) {
+	var first time.Time
+	for i, o := range seen {
+		if o.Outcome != Accepted {
+			if shutOut++; shutOut == 1 || ended[i].Before(first) {
+				first = ended[i]
+			}
+		}
+	}
+	for i, o := range seen {
+		if shutOut > 0 && o.Outcome == Accepted && begun[i].After(first) {
+			later++
+		}
+	}
+	return shutOut, later
 }
 
 // alone speaks and leaves again.

@@ -88,15 +88,27 @@ func guarded(t *testing.T, limit int) *doorman {
 // serveHTTPS serves requests over HTTPS to those whom the doorman lets in.
 func serveHTTPS(t *testing.T, d *doorman, config *tls.Config, handler http.HandlerFunc) string {
 	t.Helper()
-	server := &http.Server{ErrorLog: quiet(), Handler: handler}
-	go func() { _ = server.Serve(tls.NewListener(d, config)) }()
-	t.Cleanup(func() { server.Close() })
+	serveOn(t, tls.NewListener(d, config), handler)
 	return d.Addr().String()
+}
+
+// serveHTTP serves requests in the clear to those whom the doorman lets in.
+func serveHTTP(t *testing.T, d *doorman, handler http.HandlerFunc) string {
+	t.Helper()
+	serveOn(t, d, handler)
+	return d.Addr().String()
+}
+
+func serveOn(t *testing.T, l net.Listener, handler http.HandlerFunc) {
+	t.Helper()
+	server := &http.Server{ErrorLog: quiet(), Handler: handler}
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(func() { server.Close() })
 }
 
 func answer(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("leader")) }
 
-// serveRPCs serves one call of each caller, and keeps the connection.
+// serveRPCs serves one call of each caller, in the clear without a config, and keeps the connection.
 func serveRPCs(t *testing.T, d *doorman, config *tls.Config, after func(net.Conn)) string {
 	t.Helper()
 	go func() {
@@ -107,7 +119,11 @@ func serveRPCs(t *testing.T, d *doorman, config *tls.Config, after func(net.Conn
 			}
 			go func() {
 				defer conn.Close()
-				behindTLS(config, func(conn net.Conn) { serveFraming(conn); after(conn) })(conn)
+				handle := func(conn net.Conn) { serveFraming(conn); after(conn) }
+				if config != nil {
+					handle = behindTLS(config, handle)
+				}
+				handle(conn)
 			}()
 		}
 	}()
@@ -121,17 +137,21 @@ func TestCrowds(t *testing.T) {
 	const limit, late = 20, 5
 	h := newHouse(t)
 	config := h.tlsConfig(t)
-	me := probe.As(h.server)
+	me := probe.As(h.server).OrInClear()
 	for name, plane := range map[string]struct {
-		crowd func(int, probe.Caller) probe.Probe
-		serve func(*doorman) string
+		crowd   func(int, probe.Caller) probe.Probe
+		serve   func(*doorman) string
+		inClear bool
 	}{
-		"HTTP": {probe.HTTPCrowd, func(d *doorman) string { return serveHTTPS(t, d, config, answer) }},
-		"RPC":  {probe.RPCCrowd, func(d *doorman) string { return serveRPCs(t, d, config, read) }},
+		"HTTP":              {probe.HTTPCrowd, func(d *doorman) string { return serveHTTPS(t, d, config, answer) }, false},
+		"HTTP in the clear": {probe.HTTPCrowd, func(d *doorman) string { return serveHTTP(t, d, answer) }, true},
+		"RPC":               {probe.RPCCrowd, func(d *doorman) string { return serveRPCs(t, d, config, read) }, false},
+		"RPC in the clear":  {probe.RPCCrowd, func(d *doorman) string { return serveRPCs(t, d, nil, read) }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := guarded(t, limit)
 			at := target(plane.serve(d))
+			at.HTTPInClear, at.RPCInClear = plane.inClear, plane.inClear
 			for range runs {
 				for n, want := range map[int]string{limit - late: "15 that spoke held, 0 shut out or closed", 2 * limit: "and the next one shut out"} {
 					outcome := probe.Accepted
@@ -209,14 +229,10 @@ func TestCrowdsThatAreNone(t *testing.T) {
 	}
 }
 
-// fickle serves RPCs, and closes whatever is silent before it serves the second who speaks, or shuts that one out as well.
-func fickle(t *testing.T, config *tls.Config, shutsOut bool) string {
+// fickle serves RPCs to those whom it takes in, by how many have spoken, and closes whatever is silent when the second one speaks. Whom
+// it has served it leaves to after.
+func fickle(t *testing.T, config *tls.Config, takesIn func(spoken int) bool, after func(net.Conn)) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { listener.Close() })
 	var mu sync.Mutex
 	var silent []net.Conn
 	spoken := 0
@@ -224,14 +240,18 @@ func fickle(t *testing.T, config *tls.Config, shutsOut bool) string {
 		mu.Lock()
 		defer mu.Unlock()
 		silent = slices.DeleteFunc(silent, func(c net.Conn) bool { return c == conn })
-		if spoken++; spoken == 1 { // the caller alone
-			return true
+		if spoken++; spoken == 2 { // the first was the caller alone
+			for _, c := range silent {
+				c.Close()
+			}
 		}
-		for _, c := range silent {
-			c.Close()
-		}
-		return !shutsOut || spoken > 2
+		return takesIn(spoken)
 	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
 	go func() {
 		for {
 			conn, err := listener.Accept()
@@ -239,12 +259,12 @@ func fickle(t *testing.T, config *tls.Config, shutsOut bool) string {
 				return
 			}
 			mu.Lock()
-			silent = append(silent, conn)
+			silent = append(silent, conn) // in the order in which they come
 			mu.Unlock()
 			go func() {
 				defer conn.Close()
 				if firstByte(conn) == 0x04 && hears(conn) {
-					secured(config, func(conn net.Conn) { serveFraming(conn); read(conn) })(conn)
+					secured(config, func(conn net.Conn) { serveFraming(conn); after(conn) })(conn)
 				}
 			}()
 		}
@@ -252,17 +272,61 @@ func fickle(t *testing.T, config *tls.Config, shutsOut bool) string {
 	return listener.Addr().String()
 }
 
-// TestCrowdThatIsNone: where whatever is silent is closed there was no crowd, whether or not the last one is let in.
+// TestCrowdThatIsNone: where whatever is silent is closed there was no crowd, and the first that speaks is shut out as well.
 func TestCrowdThatIsNone(t *testing.T) {
 	h := newHouse(t)
-	for shutsOut, want := range map[bool]string{
-		false: "0 silent ones held, 7 closed, 3 that spoke let in: they were not all there at once",
-		true:  "0 silent ones held, 7 closed, 0 that spoke let in: they were not all there at once",
+	at := fickle(t, h.tlsConfig(t), func(spoken int) bool { return spoken != 2 }, read)
+	o := probe.RPCCrowd(10, probe.As(h.server)).Observe(t.Context(), target(at))
+	if o.Outcome != probe.Failed || !o.Retry || o.Received != "0 silent ones held, 7 closed, 0 that spoke let in: they were not all there at once" {
+		t.Errorf("outcome %q, received %q: %s", o.Outcome, o.Received, o.Err)
+	}
+}
+
+// TestCrowdThatMeetsALimitOfTime: where the silent ones have met one, all speak. That some are held while others are shut out shows a
+// limit of connections; that they are closed once they were answered shows none.
+func TestCrowdThatMeetsALimitOfTime(t *testing.T) {
+	h := newHouse(t)
+	const n, limit = 40, 15
+	always := func(int) bool { return true }
+	for name, c := range map[string]struct {
+		takesIn func(*doorman) func(int) bool
+		after   func(net.Conn, *doorman)
+		want    probe.Outcome
+		says    string
+	}{
+		"and none of connections": {
+			func(*doorman) func(int) bool { return always }, func(conn net.Conn, _ *doorman) { read(conn) },
+			probe.Accepted, "40 that spoke held, 0 shut out or closed",
+		},
+		"and one of connections": {
+			func(d *doorman) func(int) bool { return func(int) bool { return d.enters() } }, func(conn net.Conn, d *doorman) { defer d.left(); read(conn) },
+			probe.RefusedInHandshake, "15 that spoke held, 25 shut out or closed",
+		},
+		"and one fails": {
+			func(*doorman) func(int) bool { return func(spoken int) bool { return spoken != 12 } }, func(conn net.Conn, _ *doorman) { read(conn) },
+			probe.Failed, "let in after one was shut out",
+		},
+		"those that spoke as well": {
+			func(*doorman) func(int) bool { return always }, func(net.Conn, *doorman) {},
+			probe.Failed, "they were not all there at once",
+		},
+		"some that spoke as well": {
+			func(*doorman) func(int) bool { return always }, func(conn net.Conn, d *doorman) {
+				if d.enters() {
+					read(conn)
+				}
+			},
+			probe.Failed, "they were not all there at once",
+		},
 	} {
-		o := probe.RPCCrowd(10, probe.As(h.server)).Observe(t.Context(), target(fickle(t, h.tlsConfig(t), shutsOut)))
-		if o.Outcome != probe.Failed || !o.Retry || o.Received != want {
-			t.Errorf("the last one shut out %v: outcome %q, received %q: %s", shutsOut, o.Outcome, o.Received, o.Err)
-		}
+		t.Run(name, func(t *testing.T) {
+			d := guarded(t, limit)
+			at := fickle(t, h.tlsConfig(t), c.takesIn(d), func(conn net.Conn) { c.after(conn, d) })
+			o := probe.RPCCrowd(n, probe.As(h.server)).Observe(t.Context(), target(at))
+			if o.Outcome != c.want || o.Retry != (c.want == probe.Failed) || !strings.Contains(o.Received, c.says) {
+				t.Errorf("outcome %q, received %q; want %q, %q: %s", o.Outcome, o.Received, c.want, c.says, o.Err)
+			}
+		})
 	}
 }
 
@@ -347,5 +411,17 @@ func TestCrowdThatIsShutOutInOtherWays(t *testing.T) {
 		if o.Outcome != probe.RefusedInHandshake || !strings.HasPrefix(o.Received, "7 silent ones held, 0 closed, 1 that spoke let in, and the next one shut out: ") {
 			t.Errorf("%s: outcome %q, received %q: %s", name, o.Outcome, o.Received, o.Err)
 		}
+	}
+}
+
+// TestACrowdIsLargerThanTheLimit that an agent tells of.
+func TestACrowdIsLargerThanTheLimit(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	p := probe.HTTPCrowd(10, probe.As(h.server))
+	at := target(webLimited(t, h.tlsConfig(t), 0, 0))
+	at.Takes = map[probe.Plane]int{probe.PlaneHTTP: 20}
+	if o := p.Observe(t.Context(), at); o.Outcome != probe.Accepted || o.Sent != "50 connections, a request on each" {
+		t.Errorf("where it takes 20: %s, %q", o.Outcome, o.Sent)
 	}
 }

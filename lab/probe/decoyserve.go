@@ -13,12 +13,14 @@ import (
 	"sync"
 
 	msgpackrpc "github.com/hashicorp/net-rpc-msgpackrpc/v2"
+
+	"nomadlab.internal/lab/deadline"
 )
 
 // serveHTTP answers every request until the listener is closed.
 func (d Decoy) serveHTTP(_ context.Context, listener net.Listener) {
 	server := &http.Server{
-		ReadHeaderTimeout: DefaultTimeout,
+		ReadHeaderTimeout: deadline.Hang, // who calls has a limit of its own, which a busy machine stretches
 		ErrorLog:          log.New(io.Discard, "", 0),
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			maps.Copy(w.Header(), d.Header)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"syscall"
+	"time"
 )
 
 // maxAnswer bounds what is read of an answer, in bytes: a body and its head.
@@ -89,6 +90,9 @@ func open(ctx context.Context, d door) (*session, Observation) {
 // end makes the outcome of a connection that ended with err.
 func (o *Observation) end(err error, s *session) {
 	o.Outcome, o.Received, o.Err = classify(err, s), received(err), clean(err.Error())
+	if isEnd(err) && !s.since.IsZero() {
+		o.hungUpAfter = time.Since(s.since)
+	}
 }
 
 // enter sends the prelude and does the handshake, if the door has them.

@@ -26,6 +26,9 @@ type Ask struct {
 	// Late are texts of which an answer with a status of 500 and above contains one when others have not answered the agent in
 	// time: it says nothing, and is worth a Retry. Nil: there are none.
 	Late []string
+	// Nothing tells from an answer with a status of 500 and above whether the agent has nothing of the kind that is asked for. Nil:
+	// that is not known.
+	Nothing func(answer string) Nothing
 	// Origin is the site whose page a browser would send the request for. With the method OPTIONS it is a preflight: the browser
 	// asks whether that page may send a PUT with an ACL token. Empty: no page sends it.
 	Origin string
@@ -71,14 +74,14 @@ func (a Ask) carriedBy(p Probe, as Caller) Probe {
 }
 
 // HTTP is a probe that GETs the path, such as /v1/status/leader, over HTTPS as
-// the caller. Nomad's HTTP plane checks no roles: with verify_https_client any
+// the caller, or as Caller.OrInClear has it. Nomad's HTTP plane checks no roles: with verify_https_client any
 // leaf of its CA is accepted (verified against Nomad 1.11.3).
 func HTTP(path string, as Caller) Probe { return HTTPAsk(Ask{Path: path}, as) }
 
-// HTTPAsk is a probe that sends the request over HTTPS as the caller. An answer below 400, or one that is given behind the
+// HTTPAsk is a probe that sends the request over HTTPS as the caller, or as Caller.OrInClear has it. An answer below 400, or one that is given behind the
 // guards alone, is Accepted.
 func HTTPAsk(a Ask, as Caller) Probe {
-	sentence := fmt.Sprintf("%s over HTTPS with %s", a, as)
+	sentence := fmt.Sprintf("%s %s", a, as.overHTTP())
 	return a.carriedBy(New(PlaneHTTP, sentence, func(ctx context.Context, t Target) Observation {
 		return overHTTPS(ctx, t, a, as, a.judge)
 	}), as)
@@ -86,31 +89,41 @@ func HTTPAsk(a Ask, as Caller) Probe {
 
 // overHTTPS sends the request to the target, and has its answer read.
 func overHTTPS(ctx context.Context, t Target, a Ask, as Caller, read answerReader) Observation {
-	o := overHTTP(ctx, t, a, as, read)
-	o.Retry = o.Outcome == Failed && containsAny(o.Received, a.Late)
+	o := a.sent(ctx, t, as, read)
+	if o.Outcome != Failed {
+		return o
+	}
+	o.Retry = containsAny(o.Received, a.Late)
+	if a.Nothing != nil {
+		o.Nothing = a.Nothing(o.Received)
+	}
 	return o
 }
 
-func overHTTP(ctx context.Context, t Target, a Ask, as Caller, read answerReader) Observation {
-	if t.HTTPInClear && as.orInClear {
-		e, err := a.exchange(ctx, t, "http", as, read)
-		if err != nil {
-			return notReached(err.Error())
-		}
-		return converse(ctx, door{addr: t.HTTP, from: t.From}, e)
-	}
-	config, err := as.tlsConfig(t)
+// sent sends the request, over TLS or in the clear as the caller speaks to that target, and returns what read makes of the answer.
+func (a Ask) sent(ctx context.Context, t Target, as Caller, read answerReader) Observation {
+	d, e, err := a.addressed(ctx, t, as, read)
 	if err != nil {
 		return notReached(err.Error())
 	}
-	e, err := a.exchange(ctx, t, "https", as, read)
-	if err != nil {
-		return notReached(err.Error())
-	}
-	return converse(ctx, door{addr: t.HTTP, from: t.From, config: config}, e)
+	return converse(ctx, d, e)
 }
 
-// HealthPath asks an agent for its own health, which it tells without a token (command/agent/agent_endpoint.go:740). Stale, a
+// addressed returns the door that the caller goes through to that target, with TLS or in the clear, and the request for it.
+func (a Ask) addressed(ctx context.Context, t Target, as Caller, read answerReader) (door, exchange, error) {
+	d, scheme := door{addr: t.HTTP, from: t.From}, "http"
+	if !t.HTTPInClear || !as.orInClear {
+		config, err := as.tlsConfig(t)
+		if err != nil {
+			return door{}, exchange{}, err
+		}
+		d.config, scheme = config, "https"
+	}
+	e, err := a.exchange(ctx, t, scheme, as, read)
+	return d, e, err
+}
+
+// HealthPath asks an agent for its own health, which it tells without a token (command/agent/agent_endpoint.go:667). Stale, a
 // server looks for a leader in what it knows itself; else it would ask the leader, and wait for one where there is none.
 const HealthPath = "/v1/agent/health?stale"
 

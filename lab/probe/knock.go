@@ -27,7 +27,11 @@ func (p Plane) port() Plane {
 // Knock sends the target's port what every agent answers in some way, a refusal included, and needs no credential for it. It
 // is NotReached where the port does not answer, or may not be sent that.
 func Knock(ctx context.Context, t Target, port Plane) Observation {
-	return knockAt(port).Observe(ctx, t)
+	o := knockAt(port).Observe(ctx, t)
+	if o.Outcome == NotReached && o.hungUpAfter > 0 { // to hang up is an answer, however late
+		o.Outcome = RefusedInHandshake
+	}
+	return o
 }
 
 // MayKnock reports whether the target has such a port and may be sent the knock, so that no answer means silence.

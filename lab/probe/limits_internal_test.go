@@ -2,6 +2,7 @@ package probe
 
 import (
 	"net"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -37,5 +38,31 @@ func TestALateEndIsNoLackOfALimit(t *testing.T) {
 				t.Errorf("late: %t, %v", late, err)
 			}
 		})
+	}
+}
+
+// TestOutlastLooksAtLeastOnce: however late the look comes, a connection that has ended is seen to have.
+func TestOutlastLooksAtLeastOnce(t *testing.T) {
+	for name, end := range map[string]func(net.Conn){"closed": func(c net.Conn) { c.Close() }, "open": func(net.Conn) {}} {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s, err := dial(t.Context(), "", listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		theirs, err := listener.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		end(theirs)
+		for name == "closed" && !unread(s.Conn) {
+			runtime.Gosched() // the end is on its way
+		}
+		if err := s.outlast(t.Context(), -time.Second); (err != nil) != (name == "closed") {
+			t.Errorf("%s, looked at when the wait was over: %v", name, err)
+		}
+		_, _, _ = s.Close(), theirs.Close(), listener.Close()
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -43,6 +44,39 @@ func webLimited(t *testing.T, config *tls.Config, header, idle time.Duration) st
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(func() { server.Close() })
 	return listener.Addr().String()
+}
+
+// TestAnAgentThatFoundUsTooSlow: to hang up without a word is a refusal at once, and none after the time that agents give a caller.
+func TestAnAgentThatFoundUsTooSlow(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	me := probe.As(h.server)
+	for name, test := range map[string]struct {
+		wait time.Duration
+		want probe.Outcome
+	}{
+		"at once":         {0, probe.RefusedAfterHandshake},
+		"after that time": {5100 * time.Millisecond, probe.NotReached},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var callers atomic.Int32
+			at := listen(t, secured(h.tlsConfig(t), func(net.Conn) {
+				callers.Add(1)
+				<-time.After(test.wait) // the agent's clock
+			}))
+			p := probe.HTTP("/ok", me)
+			p.Timeout = time.Minute
+			o := p.Insist(t.Context(), target(at))
+			slow := test.want == probe.NotReached
+			if o.Outcome != test.want || o.Retry != slow || o.Unsettled != slow || slow && !strings.Contains(o.Err, "too slow") {
+				t.Errorf("%+v", o)
+			}
+			if tried := callers.Load(); slow != (tried == probe.Tries) {
+				t.Errorf("it was tried %d times", tried)
+			}
+		})
+	}
 }
 
 func TestLimitsOfTime(t *testing.T) {

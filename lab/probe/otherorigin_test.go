@@ -1,6 +1,7 @@
 package probe_test
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"strings"
@@ -20,16 +21,18 @@ func TestOtherOriginLook(t *testing.T) {
 		more   bool
 		bounds *probe.Bounds
 		status string
+		body   string
 		want   probe.Outcome
 		asked  string
 	}{
-		"of ours":                   {true, nil, "204 No Content", probe.Found, "OPTIONS"},
-		"refused with leave":        {true, nil, "405 Method Not Allowed", probe.Found, "OPTIONS"},
-		"broken":                    {true, nil, "500 X", probe.Failed, "OPTIONS"},
-		"of a verified version":     {true, &probe.Bounds{Versions: []string{"1.11.3"}}, "204 No Content", probe.Found, "OPTIONS"},
-		"of another version":        {true, &probe.Bounds{Versions: []string{"1.8.4"}}, "200 OK", probe.Absent, "GET"},
-		"an agent that is not well": {false, nil, "500 X", probe.Absent, "GET"},
-		"leave to read, of ours":    {false, nil, "200 OK", probe.Absent, "GET"},
+		"of ours":                   {true, nil, "204 No Content", "", probe.Found, "OPTIONS"},
+		"refused with leave":        {true, nil, "405 Method Not Allowed", "", probe.Found, "OPTIONS"},
+		"broken":                    {true, nil, "500 X", "", probe.Failed, "OPTIONS"},
+		"of a verified version":     {true, &probe.Bounds{Versions: []string{"1.11.3"}}, "204 No Content", "", probe.Found, "OPTIONS"},
+		"of another version":        {true, &probe.Bounds{Versions: []string{"1.8.4"}}, "200 OK", "", probe.Absent, "GET"},
+		"an agent that is not well": {false, nil, "500 X", `{"server":{"ok":false}}`, probe.Absent, "GET"},
+		"one that fails":            {false, nil, "500 X", "", probe.Failed, "GET"},
+		"leave to read, of ours":    {false, nil, "200 OK", "", probe.Absent, "GET"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			request := make(chan string, 1)
@@ -41,7 +44,7 @@ func TestOtherOriginLook(t *testing.T) {
 					leave = "Access-Control-Allow-Methods: PUT\r\n"
 				}
 				request <- string(text[:n])
-				_, _ = conn.Write([]byte("HTTP/1.1 " + c.status + "\r\n" + leave + "Content-Length: 0\r\n\r\n"))
+				_, _ = conn.Write([]byte("HTTP/1.1 " + c.status + "\r\n" + leave + fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(c.body), c.body)))
 				_ = conn.Close()
 			}))
 			target := target(at)

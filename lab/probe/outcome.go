@@ -82,8 +82,18 @@ type Observation struct {
 	// Retry reports that the outcome says nothing for a reason that may be this machine's alone, such as packets that a
 	// listener has missed: the same probe may see more when it is run again.
 	Retry bool
+	// Unsettled reports that the outcome says nothing for a reason that takes its time to pass: the servers had no leader, or no
+	// answer came within the time, as a server holds a request for 5 s while there is no leader (nomad/rpc.go:646). The
+	// same probe may see more some seconds later.
+	Unsettled bool
+	// Nothing says why the agent has nothing of the kind that the probe looks at, such as no gossip key of which to look at the
+	// length. Zero: it has something.
+	Nothing Nothing
 	// Err is the error that the caller's side saw; empty when there was none.
 	Err string
 	// Took is the time from the first dial to the outcome.
 	Took time.Duration
+
+	// hungUpAfter is the age of the connection that the agent ended without a word; zero where it did not.
+	hungUpAfter time.Duration
 }

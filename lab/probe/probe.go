@@ -125,10 +125,59 @@ func (p Probe) Observe(ctx context.Context, t Target) Observation {
 	o := p.see(bounded, t)
 	o.Plane = p.Plane
 	o.Took = time.Since(start)
-	if o.Outcome == NotReached && bounded.Err() != nil && ctx.Err() == nil {
+	unanswered := o.Outcome == NotReached && bounded.Err() != nil && ctx.Err() == nil
+	if unanswered {
 		t.Silent.doubt(ctx, t, p.Plane)
 	}
+	if p.Waits == 0 {
+		o.excuseSlowness(t.hurries(p.Plane))
+	}
+	o.Unsettled = o.Unsettled || unanswered && p.Waits == 0 || o.Outcome == Failed && containsAny(o.Received, leaderless())
 	return o
+}
+
+// Tries is how often Insist runs a probe at most.
+const Tries = 3
+
+// Insist observes, and again where that is worth a Retry, and returns what was seen last.
+func (p Probe) Insist(ctx context.Context, t Target) Observation {
+	o := p.Observe(ctx, t)
+	for again := 1; o.Retry && again < Tries && ctx.Err() == nil; again++ {
+		o = p.Observe(ctx, t)
+	}
+	return o
+}
+
+// handshakeLimit is how long an agent waits for a caller's handshake and the first byte behind it, unless its configuration says
+// otherwise (limits.https_handshake_timeout and rpc_handshake_timeout, command/agent/http.go:272; verified against Nomad 1.11.3).
+const handshakeLimit = 5 * time.Second
+
+// hurries is how long the target waits for a caller, as far as that is known.
+func (t Target) hurries(p Plane) time.Duration {
+	if told := t.Hurries[p.port()]; told > 0 {
+		return told
+	}
+	return handshakeLimit
+}
+
+// excuseSlowness takes back a refusal that may be none: an agent ends in the same way, without a word, a connection whose caller
+// is too slow, as one on a busy machine is.
+func (o *Observation) excuseSlowness(limit time.Duration) {
+	if !o.Outcome.Refused() || o.hungUpAfter < limit {
+		return
+	}
+	o.Outcome, o.Retry, o.Unsettled = NotReached, true, true
+	o.Err = fmt.Sprintf("the agent hung up without a word after %.1f s, as it does with callers that are too slow for it", o.hungUpAfter.Seconds())
+}
+
+// leaderless are what servers say while they have no leader, or cannot hand a request to the one that they had
+// (nomad/structs/errors.go:14, nomad/eval_broker.go:441, nomad/plan_queue.go:105, helper/pool/pool.go:457, and api.go:38 of
+// hashicorp/raft; verified against Nomad 1.11.3).
+func leaderless() []string {
+	return []string{
+		"No cluster leader", "Not ready to serve consistent reads", "node is not the leader", "leadership lost while committing log",
+		"leadership transfer in progress", "eval broker disabled", "plan queue is disabled", "failed to get conn", "rpc error: EOF",
+	}
 }
 
 // notReached is the observation of a probe that could not even be tried.

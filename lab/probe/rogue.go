@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"net/url"
+	"time"
 )
 
 // serversPath is where a client tells which servers it talks to, and is given others (command/agent/agent_endpoint.go:534).
@@ -109,9 +110,13 @@ func (c offered) await(ctx context.Context, listener net.Listener, config *tls.C
 	called := make(chan Observation, 1)
 	go func() { called <- receive(ctx, listener, config) }()
 	answer := c.offer(ctx, listener.Addr().String())
-	// The client answers when its call has ended: whoever has not come by now does not come.
-	_ = listener.Close()
+	// The client answers when its call has ended: whoever has not come by now does not come. On a busy machine, one that has may not
+	// have been taken yet.
+	if bounded, is := listener.(interface{ SetDeadline(time.Time) error }); is {
+		_ = bounded.SetDeadline(time.Now().Add(lateLook))
+	}
 	o := <-called
+	_ = listener.Close()
 	switch {
 	case o.Outcome == NotReached:
 		o.Received = answer.Received

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/tls"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -92,8 +93,11 @@ func calling(config *tls.Config, says ...byte) func(string) error {
 			}
 			talk = secured
 		}
-		if _, err := talk.Write(says); err != nil || len(says) == 0 {
-			return fmt.Errorf("no more of this: %w", err)
+		if len(says) == 0 {
+			return errors.New("no more of this")
+		}
+		if _, err := talk.Write(says); err != nil {
+			return err
 		}
 		_, err = talk.Read(make([]byte, 1))
 		return err

@@ -39,7 +39,7 @@ func (c Call) Effect() Effect {
 }
 
 // RPC is a probe that calls the method, such as Status.Leader, over TLS as the
-// caller, with the target's region. A method that reads is answered by the target itself, whoever leads.
+// caller, or as Caller.OrInClear has it, with the target's region. A method that reads is answered by the target itself, whoever leads.
 func RPC(method string, as Caller) Probe { return RPCCall(stale(method), as) }
 
 // RPCCall is RPC with all that a call may have. Nomad checks a caller's role
@@ -60,7 +60,11 @@ func RPCCallOver(f Framing, c Call, as Caller) Probe {
 		if err != nil {
 			return notReached(err.Error())
 		}
-		return overTLS(ctx, t, e, as)
+		d, e, err := calling(t, e, as)
+		if err != nil {
+			return notReached(err.Error())
+		}
+		return converse(ctx, d, e)
 	}).Classed(c.Effect()).bearing(as)
 }
 
@@ -111,6 +115,14 @@ func behindTLS(t Target, e exchange, as Caller) (door, exchange, error) {
 	}
 	e.sent = fmt.Sprintf("%#02x, TLS handshake, %s", tlsByte, e.sent)
 	return door{addr: t.RPC, from: t.From, prelude: []byte{tlsByte}, config: config}, e, nil
+}
+
+// calling is behindTLS, or for a caller who may call in the clear the port itself where it takes such calls. No token goes that way.
+func calling(t Target, e exchange, as Caller) (door, exchange, error) {
+	if !t.RPCInClear || !as.orInClear || as.token != "" {
+		return behindTLS(t, e, as)
+	}
+	return door{addr: t.RPC, from: t.From}, e, nil
 }
 
 // RPCHandshake is a probe that does no more at the RPC port than the TLS handshake as the caller. Accepted says that the

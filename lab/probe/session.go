@@ -26,6 +26,8 @@ type session struct {
 	first   chan firstRead
 	// release unbinds the connection from the context that it was dialled with.
 	release func()
+	// since is when it was dialled; zero where the other side has dialled it.
+	since time.Time
 }
 
 // tlsFacts are what a handshake has told, in words.

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"crypto/x509"
+	"time"
 
 	"nomadlab.internal/lab/pki"
 )
@@ -31,6 +32,14 @@ type Target struct {
 	// HTTPInClear is true for an agent whose HTTP port is known to speak no TLS, and to be the agent's all the same: whoever
 	// sits in between could claim so, and be sent a token.
 	HTTPInClear bool
+	// RPCInClear is true for a server of a lab that takes calls without TLS, whether or not it takes others (rpc_upgrade_mode).
+	RPCInClear bool
+	// Takes are how many connections of one address the agent says that it takes at once, at HTTP and RPC; 0 for no limit. A plane
+	// that is not in it: that is not known.
+	Takes map[Plane]int
+	// Hurries are how long the agent says that it waits for a caller's handshake at HTTP and RPC. A plane that is not in it, or has
+	// zero: Nomad's default is taken for it.
+	Hurries map[Plane]time.Duration
 	// Files is true for what is no agent, but the files that one is to read.
 	Files bool
 	// Leader is true for a server that led its region when the target was made.

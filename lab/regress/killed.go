@@ -69,7 +69,7 @@ type sights map[string]seen
 
 func (s sights) add(id string, v finding.Verdict, outcome string, settings []string) {
 	at := s[id]
-	at.verdict = worse(at.verdict, v)
+	at.verdict = finding.Worse(at.verdict, v)
 	if !slices.Contains(at.outcomes, outcome) {
 		at.outcomes = append(at.outcomes, outcome)
 		slices.Sort(at.outcomes)
@@ -108,16 +108,6 @@ func findings(r finding.Report, at func(node string) bool) sights {
 		}
 	}
 	return all
-}
-
-// worse is the verdict of a check over several agents.
-func worse(a, b finding.Verdict) finding.Verdict {
-	for _, v := range []finding.Verdict{finding.Broken, finding.NotCarriedOut, finding.Held, finding.Skipped} {
-		if a == v || b == v {
-			return v
-		}
-	}
-	return b
 }
 
 // failing are the checks that fail now and passed before, in alphabetical order.

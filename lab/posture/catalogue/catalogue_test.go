@@ -35,6 +35,12 @@ func ids(t *testing.T, i catalogue.Ingredients) []string {
 // minted are the ingredients of whoever has the authority's key.
 func minted(t *testing.T) catalogue.Ingredients {
 	t.Helper()
+	i, _ := mintedBy(t)
+	return i
+}
+
+func mintedBy(t *testing.T) (catalogue.Ingredients, *pki.Authority) {
+	t.Helper()
 	a, err := pki.NewAuthority(pki.Options{CommonName: "a cluster's", Intermediates: 1})
 	if err != nil {
 		t.Fatal(err)
@@ -46,7 +52,21 @@ func minted(t *testing.T) catalogue.Ingredients {
 	return catalogue.Ingredients{
 		Parties: parties, Management: "S3CR3T-token", GossipKey: "S3CR3T+gossip+key+of+32+bytes+length+AAAAAA=",
 		Authorities: []*x509.Certificate{authority(t, "a cluster's")}, AllAuthorities: true,
+	}, a
+}
+
+// check is the one of that ID in the catalogue for these ingredients.
+func check(t *testing.T, i catalogue.Ingredients, id string) posture.Check {
+	t.Helper()
+	checks, err := catalogue.All(i)
+	if err != nil {
+		t.Fatal(err)
 	}
+	chosen, err := posture.Choose(checks, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return chosen[0]
 }
 
 // TestWhatLacksLeavesNothingOut: the catalogue is the same whatever its user has.
@@ -263,7 +283,7 @@ func TestStandIns(t *testing.T) {
 		want = append(want, role+"-https-trusts-no-other-authority")
 		for _, trait := range []string{
 			"names-no-second-role", "names-no-second-region", "has-no-wildcard", "is-for-tls-alone", "has-a-strong-key", "cannot-sign",
-			"lasts-another-day", "lives-at-most-13-months",
+			"lasts-another-day", "lives-at-most-13-months", "names-a-host",
 		} {
 			want = append(want, role+"-certificate-"+trait)
 		}

@@ -214,6 +214,18 @@ func (i Ingredients) traits() []sight {
 			},
 			decoy: flawed("whose certificate lives for ten years", pki.LongLived()),
 		},
+		{
+			id: "names-a-host", title: "names a host or an address beside its role", severity: posture.Low,
+			why:  "commands call an agent by its host's name or its address; where the certificate has neither, they need -tls-server-name, or somebody stops verifying (-tls-skip-verify); `nomad tls cert create` names localhost and 127.0.0.1",
+			what: "the lack of a host's name and of an address", in: func(c *x509.Certificate) (bool, string) {
+				host := func(name string) bool {
+					return !strings.Contains(name, "*") && !strings.HasSuffix(strings.ToLower(name), ".nomad")
+				}
+				saw := fmt.Sprintf("the names %s and %d addresses", strings.Join(c.DNSNames, ", "), len(c.IPAddresses))
+				return len(c.IPAddresses) == 0 && !slices.ContainsFunc(c.DNSNames, host), saw
+			},
+			decoy: flawed("whose certificate names a role alone", pki.RoleAlone()),
+		},
 	}
 }
 

@@ -73,11 +73,12 @@ func namedLeader(ctx context.Context, t probe.Target, as probe.Caller) (leader s
 // seeksOtherLeader finds a leader other than the one that most servers of the region name, which are asked before and after:
 // leaders change. A server that leads a cluster of its own is found, and none of the others for it.
 func (i Ingredients) seeksOtherLeader(as probe.Caller) probe.Probe {
-	sentence := fmt.Sprintf("look for a leader whom most servers of the region do not name: GET %s over HTTPS with %s", leaderPath, as)
+	sentence := fmt.Sprintf("look for a leader whom most servers of the region do not name: GET %s at the HTTP port with %s", leaderPath, as)
 	p := probe.New(probe.PlaneHTTP, sentence, func(ctx context.Context, t probe.Target) probe.Observation {
 		before, votes := i.elected(ctx, t.Region, as)
 		own, o := namedLeader(ctx, t, as)
 		if o.Outcome != probe.Found {
+			o.Unsettled = o.Unsettled || o.Outcome == probe.Absent
 			return blind(o, t.Name+" names no leader to compare")
 		}
 		o.Received = fmt.Sprintf("it names %s; of the servers of the region %s", own, votes)
@@ -92,8 +93,10 @@ func (i Ingredients) seeksOtherLeader(as probe.Caller) probe.Probe {
 		case own == after:
 			o.Outcome = probe.Absent
 		case votes.names == 0:
+			o.Unsettled = true
 			return blind(o, "no server of the region names a leader to compare with")
 		case before != after:
+			o.Unsettled = true
 			return blind(o, "the leader changed in between")
 		}
 		return o

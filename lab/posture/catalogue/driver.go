@@ -1,6 +1,7 @@
 package catalogue
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -35,7 +36,47 @@ func (i Ingredients) drivers() []posture.Spec {
 			return i.inNodes("this client as one "+what, c, func(t probe.Target) func([]registered) (bool, string, error) { return ofClient(t, in) })
 		})
 	}
-	return []posture.Spec{tried(s, look(offers, offeringRawExec), look(tells, tellingDrivers))}
+	try := look(offers, offeringRawExec)
+	if try.lacks == "" {
+		try.probe = try.probe.Else(leavesOutRawExec(i.reader().caller), func(o probe.Observation) bool { return o.Outcome == probe.Failed && !o.Unsettled })
+	}
+	return []posture.Spec{tried(s, try, look(tells, tellingDrivers))}
+}
+
+// leavesOutRawExec asks a client of which servers have no word about raw_exec: its own lists may leave the driver out, so that it is
+// not even looked for (client/pluginmanager/drivermanager/manager.go, isDriverBlocked; verified against Nomad 1.11.3).
+func leavesOutRawExec(as probe.Caller) probe.Probe {
+	return probe.HTTPLook(get(selfPath), as, probe.AnswerLook{For: "raw_exec among the drivers that its lists leave", In: listing(func(self struct {
+		Config struct {
+			Client struct{ Options map[string]string }
+		} `json:"config"`
+	}) (bool, string, error) {
+		options := self.Config.Client.Options
+		if allowed := inList(options, "driver.allowlist", "driver.whitelist"); len(allowed) > 0 && !slices.Contains(allowed, "raw_exec") {
+			return false, "its list of allowed drivers leaves raw_exec out", nil
+		}
+		if slices.Contains(inList(options, "driver.denylist", "driver.blacklist"), "raw_exec") {
+			return false, "its list of denied drivers has raw_exec", nil
+		}
+		return false, "", errors.New("no server tells whether it offers raw_exec, and no list of its own leaves that out")
+	})})
+}
+
+// inList are the members of the option, under the first of its names that is set (client/config/config.go, ReadStringListToMap).
+func inList(options map[string]string, names ...string) []string {
+	for _, name := range names {
+		if list, set := options[name]; set {
+			if list == "" {
+				return nil
+			}
+			all := strings.Split(list, ",")
+			for at := range all {
+				all[at] = strings.TrimSpace(all[at])
+			}
+			return all
+		}
+	}
+	return nil
 }
 
 // lacksAnyClient says that the cluster has no client; empty where it has one, or where that is not known.
@@ -70,14 +111,14 @@ func offeringRawExec(nodes []registered) (bool, string, error) {
 	}
 	slices.Sort(names)
 	if len(names) == 0 && len(mute) > 0 {
-		return false, "", fmt.Errorf("of %d clients these do not tell whether they offer raw_exec: %s", len(nodes), strings.Join(mute, ", "))
+		return false, "", fmt.Errorf("of %d clients these do not tell whether they offer raw_exec: %s; asked itself, a client tells whether its lists of drivers leave it out", len(nodes), strings.Join(mute, ", "))
 	}
 	return len(names) > 0, fmt.Sprintf("%d clients, of which offer it: %s", len(nodes), orNone(names)), nil
 }
 
-// tellingDrivers looks for clients that tell of any driver, be it off.
+// tellingDrivers looks for clients that tell of their drivers, be it that they have none.
 func tellingDrivers(nodes []registered) (bool, string, error) {
-	told := slices.ContainsFunc(nodes, func(n registered) bool { return len(n.Drivers) > 0 })
+	told := slices.ContainsFunc(nodes, func(n registered) bool { return n.Drivers != nil })
 	return told, fmt.Sprintf("%d clients", len(nodes)), nil
 }
 

@@ -25,7 +25,7 @@ func Looks() map[string]func(http.Header, []byte) (bool, string, error) {
 
 // StrangeAuthority is the look for an authority other than these.
 func StrangeAuthority(all bool, own ...*x509.Certificate) probe.Look {
-	return Ingredients{Authorities: own, AllAuthorities: all}.strangeAuthority()
+	return Ingredients{Authorities: own, AllAuthorities: all}.strangeAuthority("another-check")
 }
 
 // InChain is the look at an agent's certificate and its authorities, of the trait of that ID.
@@ -69,4 +69,17 @@ func VerifiedRequests() []VerifiedRequest {
 // Verified is the class of a request as the catalogue sends it.
 func Verified(method, path, body string) probe.Effect {
 	return verified(probe.Ask{Method: method, Path: path, Body: body}).Effect()
+}
+
+// SeeksRegions is for tests.
+var SeeksRegions = seeksRegions
+
+// SeeksClient looks for the client among those that one of the servers calls ready.
+func SeeksClient(servers []probe.Target, as probe.Caller) probe.Probe {
+	return Ingredients{Servers: servers}.seeksClient(as)
+}
+
+// SeeksOtherLeader looks for a leader whom most of the servers do not name.
+func SeeksOtherLeader(servers []probe.Target, as probe.Caller) probe.Probe {
+	return Ingredients{Servers: servers}.seeksOtherLeader(as)
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"regexp"
 	"time"
 
 	"nomadlab.internal/lab/posture"
@@ -80,11 +81,25 @@ const ringTimeout = 15 * time.Second
 // machine a packet is lost (serf v0.10.2, serf/keymanager.go:141: "1/2 nodes reported success").
 const unheardServers = "nodes reported success"
 
+// keyless reads a server's answer when servers gossip without a key, and so have no keyring: all of them fail (serf v0.10.2,
+// serf/internal_query.go, handleListKeys; "1/1 nodes reported failure" of Nomad 1.11.3). Where some do, an answer was lost or
+// could not be read.
+var keyless = regexp.MustCompile(`\b(\d+)/(\d+) nodes reported failure`)
+
+func withoutKeys(answer string) probe.Nothing {
+	if at := keyless.FindStringSubmatch(answer); at != nil && at[1] == at[2] {
+		return probe.Nothing{Why: "gossip has no key", JudgedBy: "gossip-refuses-no-key"}
+	}
+	return probe.Nothing{}
+}
+
 // gossipRing are what the servers' keyring holds. Its keys are counted and measured, and dropped in the probe.
 func (i Ingredients) gossipRing() []posture.Spec {
 	ring := func(look probe.AnswerLook) step {
 		return i.reader().does(func(as probe.Caller) probe.Probe {
-			p := probe.HTTPLook(probe.Ask{Path: "/v1/agent/keyring/list", Late: []string{unheardServers}}, as, look)
+			p := probe.HTTPLook(probe.Ask{
+				Path: "/v1/agent/keyring/list", Late: []string{unheardServers}, Nothing: withoutKeys,
+			}, as, look)
 			p.Timeout = ringTimeout
 			return p
 		})

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"nomadlab.internal/lab/posture"
-	"nomadlab.internal/lab/posture/party"
 	"nomadlab.internal/lab/probe"
 )
 
@@ -79,7 +78,7 @@ func (i Ingredients) httpsAnswers() []posture.Spec {
 			Why:      "enable_debug: /debug/pprof asks for no ACL token, shows the command line and can keep the agent busy (command/agent/http.go:552)",
 			Want:     posture.Want{probe.Denied},
 			Answer:   "404",
-		}, i.as(party.CLI).does(func(as probe.Caller) probe.Probe { return probe.HTTP("/debug/pprof/", as) }), i.as(party.CLI).does(opens))}
+		}, i.asker().does(func(as probe.Caller) probe.Probe { return probe.HTTP("/debug/pprof/", as) }), i.asker().does(opens))}
 		for _, l := range leaves() {
 			look := func(as probe.Caller) probe.Probe {
 				return probe.OtherOriginLook(l.more, as, probe.AnswerLook{
@@ -99,7 +98,7 @@ func (i Ingredients) httpsAnswers() []posture.Spec {
 				Kind: posture.Safe, Severity: l.severity, Why: l.why,
 				Settings: []string{"http_api_response_headers." + l.header},
 				Want:     posture.Want{probe.Absent},
-			}, i.as(party.CLI).does(look), i.as(party.CLI).at(answering(l.header, l.value), opens, look)))
+			}, i.asker().does(look), i.asker().at(answering(l.header, l.value), opens, look)))
 		}
 		return all
 	})

@@ -7,7 +7,7 @@ import (
 )
 
 // opens asks for what every agent answers itself to everybody whom TLS lets in: it needs no ACL token
-// (command/agent/agent_endpoint.go:740, HealthRequest; verified against Nomad 1.11.3).
+// (command/agent/agent_endpoint.go:667, HealthRequest; verified against Nomad 1.11.3).
 func opens(as probe.Caller) probe.Probe { return probe.HTTPAsk(probe.Health(), as) }
 
 // traceOnly is where an agent logs why its HTTP port refused a handshake (command/agent/http_stdlog.go:17).
@@ -46,7 +46,7 @@ func (i Ingredients) httpsCallers() []posture.Spec {
 				Kind: posture.Safe, Severity: posture.High,
 				Settings: []string{tlsAuthorities, tlsHTTP},
 				Why:      "tls.ca_file: a public or corporate authority in it lets in everybody to whom that issues a certificate; the agent names all that it trusts to each caller (RFC 8446, 4.2.4)",
-			}, i.as(party.CLI), opens),
+			}, "https-refuses-no-certificate", i.as(party.CLI), opens),
 		}
 	})
 }

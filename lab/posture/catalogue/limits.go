@@ -44,7 +44,7 @@ func (i Ingredients) httpsLimits() []posture.Spec {
 				Settings: []string{"limits.http_max_conns_per_client"},
 				Why:      "limits.http_max_conns_per_client: CVE-2020-7218, connections cost an agent file handles (command/agent/http.go:300)",
 				Want:     posture.Want{probe.RefusedInHandshake},
-			}, i.as(party.CLI).does(func(as probe.Caller) probe.Probe { return probe.HTTPCrowd(crowd, as) }), i.as(party.CLI).does(opens)),
+			}, i.asker().does(func(as probe.Caller) probe.Probe { return probe.HTTPCrowd(crowd, as) }), i.asker().does(opens)),
 		}
 	})
 }
@@ -53,24 +53,26 @@ func (i Ingredients) httpsLimits() []posture.Spec {
 func (i Ingredients) rpcLimits() []posture.Spec {
 	const source = "limits.rpc_handshake_timeout: CVE-2020-7218, connections cost a server file handles (nomad/rpc.go:280)"
 	shut := posture.Want{probe.RefusedInHandshake}
-	spoken := i.as(party.Server).does(calls)
-	silence := func(id, title string, p probe.Probe) posture.Spec {
+	// The first byte and the connections are limited without TLS as well (nomad/rpc.go:280 and 223).
+	server := i.as(party.Server).limited(probe.Caller.OrInClear)
+	called, calledOverTLS := server.does(calls), i.as(party.Server).does(calls)
+	silence := func(id, title string, p probe.Probe, control step) posture.Spec {
 		return tried(posture.Spec{
 			ID: id, Title: title, Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Waiting, Why: source, Want: shut,
 			Settings: []string{"limits.rpc_handshake_timeout"},
-		}, anyway(p), spoken)
+		}, anyway(p), control)
 	}
 	return atServers(
-		silence("rpc-closes-silent-connections", "RPC port closes a connection on which nobody speaks", probe.RPCSilent(patience)),
-		silence("rpc-closes-unbegun-handshakes", "RPC port closes a connection whose TLS handshake does not begin", probe.RPCSilentAfterTLSByte(patience)),
-		silence("rpc-closes-half-handshakes", "RPC port closes a connection whose TLS handshake stops halfway", probe.RPCHalfHello(patience)),
+		silence("rpc-closes-silent-connections", "RPC port closes a connection on which nobody speaks", probe.RPCSilent(patience), called),
+		silence("rpc-closes-unbegun-handshakes", "RPC port closes a connection whose TLS handshake does not begin", probe.RPCSilentAfterTLSByte(patience), calledOverTLS),
+		silence("rpc-closes-half-handshakes", "RPC port closes a connection whose TLS handshake stops halfway", probe.RPCHalfHello(patience), calledOverTLS),
 		tried(posture.Spec{
 			ID: "rpc-limits-connections", Title: "RPC port limits how many connections one address has at once",
 			Kind: posture.Intrusive, Severity: posture.Medium, Lane: posture.Crowding,
 			Settings: []string{"limits.rpc_max_conns_per_client"},
-			Why:      "limits.rpc_max_conns_per_client: CVE-2020-7218, connections cost a server file handles (nomad/rpc.go:190)",
+			Why:      "limits.rpc_max_conns_per_client: CVE-2020-7218, connections cost a server file handles (nomad/rpc.go:223)",
 			Want:     posture.Want{probe.RefusedInHandshake},
 			LogText:  "rejecting client for exceeding maximum RPC connections",
-		}, i.as(party.Server).does(func(as probe.Caller) probe.Probe { return probe.RPCCrowd(crowd, as) }), i.as(party.Server).does(calls)),
+		}, server.does(func(as probe.Caller) probe.Probe { return probe.RPCCrowd(crowd, as) }), called),
 	)
 }

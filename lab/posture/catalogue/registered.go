@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/probe"
 )
 
@@ -35,6 +36,10 @@ func seeksRegions(as probe.Caller) probe.Probe {
 	ask.Timeout, ask.Waits = held, tries
 	p := probe.New(ask.Plane, ask.Sentence, func(ctx context.Context, t probe.Target) probe.Observation {
 		o := ask.Observe(ctx, t)
+		if _, over := errors.AsType[*deadline.OverError](context.Cause(ctx)); over {
+			// The machine was busy, and is no more: this probe's time is over before that of the question. The client has yet to be heard.
+			ctx = context.WithoutCancel(ctx)
+		}
 		if o.Outcome == probe.NotReached && opens(as).Observe(ctx, t).Outcome == probe.Accepted {
 			o.Outcome, o.Received = probe.Absent, fmt.Sprintf("nothing within %.0f s, and it tells of its own health at once", o.Took.Seconds())
 		}
@@ -58,29 +63,33 @@ func (i Ingredients) seeksNobody(as probe.Caller) probe.Probe {
 
 // inNodes looks at the list of clients of each server of the region in turn, until something is found. All servers hold the
 // same list: one that can tell of it is enough, and one that has lost its leader, or does not answer, is passed over.
+// That none has one is told as what may be otherwise some seconds later.
 func (i Ingredients) inNodes(what string, as probe.Caller, look func(probe.Target) func([]registered) (bool, string, error)) probe.Probe {
-	list := func(t probe.Target) probe.Probe {
+	list := func(t probe.Target, leaderless *bool) probe.Probe {
 		in := listing(look(t))
 		return probe.HTTPLook(get("/v1/nodes?stale"), as, probe.AnswerLook{For: what, In: func(header http.Header, body []byte) (bool, string, error) {
 			if header.Get("X-Nomad-Knownleader") == "false" {
+				*leaderless = true
 				return false, "", errors.New("the server has no leader, so its list may be an old one")
 			}
 			return in(header, body)
 		}})
 	}
-	sentence := list(probe.Target{}).Sentence + ", at its servers"
-	p := probe.New(probe.PlaneHTTP, sentence, func(ctx context.Context, t probe.Target) probe.Observation {
+	of := list(probe.Target{}, new(bool))
+	p := probe.New(probe.PlaneHTTP, of.Sentence+", at its servers", func(ctx context.Context, t probe.Target) probe.Observation {
+		leaderless := false
 		told := probe.Observation{Outcome: probe.NotReached, Err: "no server of the region is known that could be asked"}
 		for at, server := range i.serversOf(t.Region) {
-			switch o := list(t).Observe(ctx, server); {
+			switch o := list(t, &leaderless).Observe(ctx, server); {
 			case o.Outcome == probe.Found:
 				return o
 			case at == 0, o.Outcome == probe.Absent && told.Outcome != probe.Absent:
 				told = o
 			}
 		}
+		told.Unsettled = (told.Unsettled || leaderless) && told.Outcome != probe.Absent
 		return told
-	}).Classed(list(probe.Target{}).Effect())
+	}).Classed(of.Effect())
 	p.Timeout = i.askingAll()
 	return p
 }

@@ -1,20 +1,25 @@
 package catalogue_test
 
 import (
+	"math"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/pki"
-	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/posture/catalogue"
 	"nomadlab.internal/lab/probe"
 )
 
 // TestServersAreAskedInTurn: one that cannot tell of a client, or tells what it knew before it lost its leader, is passed over.
 func TestServersAreAskedInTurn(t *testing.T) {
+	t.Parallel()
 	const here, other, old = `[{"Name":"agent","Status":"ready"}]`, `[{"Name":"other","Status":"ready"}]`, "old:"
 	const bad = `{"Drivers":{"raw_exec":{"Detected":true}},"Name":"agent","Status":"ready"}`
 	good := strings.Replace(bad, "true", "false", 1)
@@ -57,17 +62,89 @@ func TestServersAreAskedInTurn(t *testing.T) {
 			}
 			i.Servers = append(i.Servers, probe.Target{Name: at, Role: pki.Server, Region: "global", HTTP: at, HTTPInClear: true})
 		}
-		checks, err := catalogue.All(i)
-		if err != nil {
-			t.Fatal(err)
-		}
-		chosen, err := posture.Choose(checks, test.check)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f := chosen[0].Evaluate(t.Context(), probe.Target{Name: "agent", Role: pki.Client, Region: "global", HTTP: "127.0.0.1:1", Address: "192.0.2.9"})
+		f := check(t, i, test.check).Evaluate(t.Context(), probe.Target{Name: "agent", Role: pki.Client, Region: "global", HTTP: "127.0.0.1:1", Address: "192.0.2.9"})
 		if f.Verdict != test.want {
 			t.Errorf("%s: %s because %s, want %s", name, f.Verdict, f.Reason, test.want)
 		}
 	}
+}
+
+// TestAClientThatWaitsForItsServers goes without an answer of theirs, and is heard of its own health, also where the time of the
+// whole is over.
+func TestAClientThatWaitsForItsServers(t *testing.T) {
+	for name, well := range map[string]bool{"well": true, "dead": false} {
+		client := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !well || strings.HasPrefix(r.URL.Path, "/v1/regions") {
+				<-r.Context().Done()
+				return
+			}
+			_, _ = w.Write([]byte(`{"client":{"ok":true}}`))
+		}))
+		ctx, cancel := deadline.Fair(t.Context(), 100*time.Millisecond)
+		want := probe.NotReached
+		if well {
+			want = probe.Absent
+		}
+		target := probe.Target{Name: "client-1", Role: pki.Client, HTTP: client.Listener.Addr().String(), HTTPInClear: true}
+		if o := catalogue.SeeksRegions(probe.Caller{}.OrInClear()).Observe(ctx, target); o.Outcome != want {
+			t.Errorf("%s: outcome %q, received %q, want %q: %s", name, o.Outcome, o.Received, want, o.Err)
+		}
+		cancel()
+		client.CloseClientConnections()
+		client.Close()
+	}
+}
+
+// TestElectionsAreTold: servers that have no leader are worth another look, until they have one.
+func TestElectionsAreTold(t *testing.T) {
+	t.Parallel()
+	const clients, leader, none = `[{"Name":"client-1","Status":"ready"}]`, `"10.0.0.1:4647"`, `""`
+	for name, test := range map[string]struct {
+		elections int32
+		named     string // by the server while it has no leader
+		answers   string
+		seeks     func([]probe.Target, probe.Caller) probe.Probe
+		want      probe.Outcome
+	}{
+		"a list, they elect one":      {3, clients, clients, catalogue.SeeksClient, probe.Found},
+		"a list, they never do":       {math.MaxInt32, clients, clients, catalogue.SeeksClient, probe.Failed},
+		"a leader, they elect one":    {3, none, leader, catalogue.SeeksOtherLeader, probe.Absent},
+		"a leader, one knows of none": {math.MaxInt32, none, leader, catalogue.SeeksOtherLeader, probe.Failed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			first := servesAfter(t, test.elections, test.named, test.answers)
+			servers := []probe.Target{first}
+			if test.answers == leader { // others are what it is compared with
+				servers = append(servers, servesAfter(t, 0, none, leader), servesAfter(t, 0, none, leader))
+			}
+			at := probe.Target{Name: "client-1", Role: pki.Client, HTTP: first.HTTP, HTTPInClear: true}
+			seeks := test.seeks(servers, probe.Caller{}.OrInClear())
+			o := seeks.Observe(t.Context(), at)
+			for range 10 {
+				if o.Unsettled {
+					o = seeks.Observe(t.Context(), at)
+				}
+			}
+			if never := test.elections == math.MaxInt32; o.Outcome != test.want || o.Unsettled != never {
+				t.Errorf("outcome %q, received %q, worth another look %t, want %q: %s", o.Outcome, o.Received, o.Unsettled, test.want, o.Err)
+			}
+		})
+	}
+}
+
+// servesAfter is a server that has no leader while it is asked so many times.
+func servesAfter(t *testing.T, elections int32, before, after string) probe.Target {
+	t.Helper()
+	var asked atomic.Int32
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		body, leads := before, asked.Add(1) > elections
+		if leads {
+			body = after
+		}
+		w.Header().Set("X-Nomad-Knownleader", strconv.FormatBool(leads))
+		_, _ = w.Write([]byte(body))
+	}))
+	t.Cleanup(s.Close)
+	return probe.Target{Name: "server-1", Role: pki.Server, HTTP: s.Listener.Addr().String(), HTTPInClear: true}
 }

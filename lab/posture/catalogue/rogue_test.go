@@ -6,7 +6,6 @@ import (
 
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/pki"
-	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/posture/catalogue"
 	"nomadlab.internal/lab/posture/party"
 	"nomadlab.internal/lab/probe"
@@ -29,15 +28,7 @@ func TestWhatTheOfferOfARogueServerTakes(t *testing.T) {
 	} {
 		i := minted(t)
 		c.take(&i)
-		checks, err := catalogue.All(i)
-		if err != nil {
-			t.Fatal(err)
-		}
-		chosen, err := posture.Choose(checks, "client-takes-no-client-for-a-server")
-		if err != nil {
-			t.Fatal(err)
-		}
-		f := chosen[0].Evaluate(t.Context(), probe.Target{
+		f := check(t, i, "client-takes-no-client-for-a-server").Evaluate(t.Context(), probe.Target{
 			Name: "agent", Role: pki.Client, Region: "global", HTTP: "127.0.0.1:1", ServerName: "client.global.nomad", Caller: c.caller,
 		})
 		if f.Verdict != c.verdict || !strings.Contains(f.Reason, c.says) {

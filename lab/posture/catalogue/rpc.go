@@ -61,7 +61,7 @@ func (i Ingredients) rpcCallers() []posture.Spec {
 			Kind: posture.Safe, Severity: posture.Critical,
 			Settings: []string{tlsAuthorities, tlsRPC},
 			Why:      "tls.ca_file: each authority in it can make itself a server's certificate; the server names all that it trusts to each caller (RFC 8446, 4.2.4)",
-		}, i.as(party.Server), calls),
+		}, "rpc-refuses-foreign-certificate", i.as(party.Server), calls),
 	}
 	return atServers(append(all, i.oldTLS("rpc", "RPC port", "", i.as(party.Server), calls)...)...)
 }

@@ -28,8 +28,8 @@ func (i Ingredients) as(k party.Kind) hand {
 // managementLabel is how the token is called in sentences.
 const managementLabel = "a management token"
 
-// asker is the hand of whoever asks about rights, which are the same whether or not the agent speaks TLS: the holder of the
-// cli's certificate, without an ACL token.
+// asker is the hand for questions whose answer does not rest on TLS, such as rights and limits: the holder of the cli's certificate,
+// without an ACL token.
 func (i Ingredients) asker() hand {
 	return i.as(party.CLI).limited(probe.Caller.OrInClear)
 }

@@ -3,7 +3,6 @@ package catalogue
 import (
 	"bytes"
 	"crypto/tls"
-	"errors"
 	"fmt"
 	"strings"
 
@@ -26,7 +25,7 @@ func (i Ingredients) oldTLS(prefix, door, logLevel string, h hand, try func(prob
 			Want:     posture.Want{probe.RefusedInHandshake},
 			Answer:   "protocol version",
 			LogText:  "unsupported versions", LogLevel: logLevel,
-		}, h.limited(exactly(version)).does(try), h.limited(exactly(tls.VersionTLS12)).does(try)))
+		}, h.limited(exactly(version)).does(try), h.limited(exactly(tls.VersionTLS12)).does(orNewer(try))))
 	}
 	for _, s := range weakSuites() {
 		all = append(all, tried(posture.Spec{
@@ -37,9 +36,34 @@ func (i Ingredients) oldTLS(prefix, door, logLevel string, h hand, try func(prob
 			Why:      "tls.tls_cipher_suites: " + s.why + "; Nomad offers it when asked to (helper/tlsutil/config.go:29)",
 			Want:     posture.Want{probe.RefusedInHandshake},
 			LogText:  "no cipher suite supported by both client and server", LogLevel: logLevel,
-		}, h.limited(speaking(s.suites)).does(try), h.limited(speaking(soundSuites())).does(try)))
+		}, h.limited(speaking(s.suites)).does(ofOlder(prefix, try)), h.limited(speaking(soundSuites())).does(try)))
 	}
 	return all
+}
+
+// speaksNothingOlder reports whether an agent refused a caller who speaks nothing newer than TLS 1.2 for that.
+func speaksNothingOlder(o probe.Observation) bool {
+	return o.Outcome == probe.RefusedInHandshake && strings.Contains(o.Received, "protocol version")
+}
+
+// orNewer tries again with TLS 1.3 where an agent speaks nothing older.
+func orNewer(try func(probe.Caller) probe.Probe) func(probe.Caller) probe.Probe {
+	return func(as probe.Caller) probe.Probe {
+		return try(as).Else(try(exactly(tls.VersionTLS13)(as)), speaksNothingOlder)
+	}
+}
+
+// ofOlder tries what there is up to TLS 1.2 alone: suites that may be weak.
+func ofOlder(prefix string, try func(probe.Caller) probe.Probe) func(probe.Caller) probe.Probe {
+	none := probe.Nothing{Why: "it speaks nothing older than TLS 1.3, whose suites are all sound", JudgedBy: prefix + "-refuses-tls-1.1"}
+	return func(as probe.Caller) probe.Probe {
+		return try(as).Unless(func(o probe.Observation) probe.Nothing {
+			if speaksNothingOlder(o) {
+				return none
+			}
+			return probe.Nothing{}
+		})
+	}
 }
 
 // suites are cipher suites of TLS 1.2 with the same weakness, for an agent's key of either kind.
@@ -87,9 +111,9 @@ func speaking(ids []uint16) func(probe.Caller) probe.Caller {
 }
 
 // trustsOnlyItsOwn is the spec of a look at the authorities that an agent says it trusts. The control is the same look at
-// a listener of our own that trusts another one.
-func (i Ingredients) trustsOnlyItsOwn(s posture.Spec, h hand, try func(probe.Caller) probe.Probe) posture.Spec {
-	look := func(as probe.Caller) probe.Probe { return probe.Looking(try(as), i.strangeAuthority()) }
+// a listener of our own that trusts another one. Whether it may ask for none is judged by the check of that ID.
+func (i Ingredients) trustsOnlyItsOwn(s posture.Spec, judgedBy string, h hand, try func(probe.Caller) probe.Probe) posture.Spec {
+	look := func(as probe.Caller) probe.Probe { return probe.Looking(try(as), i.strangeAuthority(judgedBy)) }
 	s.Want = posture.Want{probe.Absent}
 	asked := h.does(look)
 	if len(i.Authorities) == 0 {
@@ -100,13 +124,13 @@ func (i Ingredients) trustsOnlyItsOwn(s posture.Spec, h hand, try func(probe.Cal
 
 // strangeAuthority looks for an authority that is not the cluster's among those that an agent says it trusts. Names are
 // compared byte by byte: one in another order of its parts is another name to Nomad too.
-func (i Ingredients) strangeAuthority() probe.Look {
+func (i Ingredients) strangeAuthority(judgedBy string) probe.Look {
 	return probe.Look{
 		For: "an authority that is not the cluster's among those of which the agent takes certificates",
 		In: func(o probe.Observation) (bool, string, error) {
 			switch {
 			case o.AcceptableCAs == nil:
-				return false, "", errors.New("it asks for no certificate, so whom it trusts is not known")
+				return false, "", probe.Nothing{Why: "it asks for no certificate", JudgedBy: judgedBy}
 			case len(o.AcceptableCAs) == 0:
 				return true, "it names none, and so takes those of any (RFC 8446, 4.2.4)", nil
 			}

@@ -95,7 +95,7 @@ func unreached(e finding.Evidence) bool { return e.Outcome == string(probe.NotRe
 
 // see runs a probe, and is what it saw.
 func see(ctx context.Context, p probe.Probe, t probe.Target, part finding.Part) finding.Evidence {
-	o := p.Observe(ctx, t)
+	o := p.Insist(ctx, t)
 	return finding.Evidence{
 		Part: part, Did: p.Sentence, Outcome: string(o.Outcome), Sent: o.Sent, Received: o.Received,
 		TLSVersion: o.TLSVersion, CipherSuite: o.CipherSuite, Error: o.Err, Took: o.Took,

@@ -1,0 +1,49 @@
+package catalogue_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/probe"
+)
+
+// TestADriverThatItsListsLeaveOut: where servers have no word about raw_exec, the client's own lists say that it is not even looked
+// for; without one nothing is known. What servers tell counts also where the client may be sent no token.
+func TestADriverThatItsListsLeaveOut(t *testing.T) {
+	t.Parallel()
+	const none, offered = `{}`, `{"raw_exec": {"Detected": true}}`
+	for name, test := range map[string]struct {
+		drivers, options, noToken string
+		want                      finding.Verdict
+	}{
+		"not allowed":              {none, `{"driver.allowlist": "docker, exec"}`, "", finding.Held},
+		"not allowed, old name":    {none, `{"driver.whitelist": "docker"}`, "", finding.Held},
+		"denied":                   {none, `{"driver.denylist": "qemu, raw_exec"}`, "", finding.Held},
+		"allowed":                  {none, `{"driver.allowlist": "docker, raw_exec"}`, "", finding.NotCarriedOut},
+		"another is denied":        {none, `{"driver.denylist": "qemu"}`, "", finding.NotCarriedOut},
+		"an empty list counts":     {none, `{"driver.allowlist": "", "driver.whitelist": "docker"}`, "", finding.NotCarriedOut},
+		"no list":                  {none, `{}`, "", finding.NotCarriedOut},
+		"no token may go there":    {none, `{"driver.allowlist": "docker"}`, "its name is another", finding.NotCarriedOut},
+		"offered, no token may go": {offered, `{}`, "its name is another", finding.Broken},
+	} {
+		i := minted(t)
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/v1/agent/self" {
+				_, _ = fmt.Fprintf(w, `{"config": {"Client": {"Options": %s}}}`, test.options)
+				return
+			}
+			_, _ = fmt.Fprintf(w, `[{"Name": "client-1", "Status": "ready", "Drivers": %s}]`, test.drivers)
+		}))
+		t.Cleanup(s.Close)
+		at := probe.Target{Name: "server-1", Role: pki.Server, Region: "global", HTTP: s.Listener.Addr().String(), HTTPInClear: true}
+		i.Servers = []probe.Target{at}
+		at.Name, at.Role, at.NoToken = "client-1", pki.Client, test.noToken
+		if f := check(t, i, "client-offers-no-raw-exec").Evaluate(t.Context(), at); f.Verdict != test.want {
+			t.Errorf("%s: %s because %s, want %s", name, f.Verdict, f.Reason, test.want)
+		}
+	}
+}

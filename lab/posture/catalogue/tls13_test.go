@@ -1,0 +1,64 @@
+package catalogue_test
+
+import (
+	"crypto/tls"
+	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture/catalogue"
+	"nomadlab.internal/lab/probe"
+)
+
+// TestAgentsThatSpeakTLS13Alone refuse what is older for its version, and have no suite that could be weak. Those that speak 1.2 as
+// well have.
+func TestAgentsThatSpeakTLS13Alone(t *testing.T) {
+	t.Parallel()
+	const old, weak = "server-https-refuses-tls-1.1", "server-https-refuses-aes-128-cbc"
+	gcm := []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}
+	cbc := append([]uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA}, gcm...)
+	for name, test := range map[string]struct {
+		config *tls.Config
+		want   map[string]finding.Verdict
+	}{
+		"1.3 alone":             {&tls.Config{MinVersion: tls.VersionTLS13}, map[string]finding.Verdict{old: finding.Held, weak: finding.Skipped}},
+		"from 1.2 on":           {&tls.Config{MinVersion: tls.VersionTLS12, CipherSuites: gcm}, map[string]finding.Verdict{old: finding.Held, weak: finding.Held}},
+		"from 1.1 on":           {&tls.Config{MinVersion: tls.VersionTLS11, CipherSuites: gcm}, map[string]finding.Verdict{old: finding.Broken, weak: finding.Held}},
+		"from 1.2 on, with CBC": {&tls.Config{MinVersion: tls.VersionTLS12, CipherSuites: cbc}, map[string]finding.Verdict{old: finding.Held, weak: finding.Broken}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			i, at := mintedWith(t, test.config)
+			for id, want := range test.want {
+				if f := check(t, i, id).Evaluate(t.Context(), at); f.Verdict != want {
+					t.Errorf("%s is %s because %s, want %s", id, f.Verdict, f.Reason, want)
+				}
+			}
+		})
+	}
+}
+
+// mintedWith are ingredients, and a server of theirs that speaks TLS so.
+func mintedWith(t *testing.T, config *tls.Config) (catalogue.Ingredients, probe.Target) {
+	t.Helper()
+	i, authority := mintedBy(t)
+	own, err := authority.Issue(pki.Identity{Role: pki.Server})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := own.TLSCertificate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = fmt.Fprint(w, `{"server": {"ok": true}}`) }))
+	s.TLS, s.Config.ErrorLog = config, log.New(io.Discard, "", 0)
+	s.TLS.Certificates = []tls.Certificate{pair}
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	return i, probe.Target{Name: "server-1", Role: pki.Server, Region: "global", HTTP: s.Listener.Addr().String(), ServerName: "server.global.nomad"}
+}

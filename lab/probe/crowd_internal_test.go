@@ -1,0 +1,17 @@
+package probe
+
+import (
+	"math"
+	"testing"
+)
+
+func TestSizeOfACrowd(t *testing.T) {
+	for takes, want := range map[int]int{-1: 130, 0: 130, 100: 130, 101: 131, 1000: 1030, 100_000: 1030, math.MaxInt: 1030} {
+		if got := (Target{Takes: map[Plane]int{PlaneRPC: takes}}).crowd(PlaneRPC, 130); got != want {
+			t.Errorf("where it takes %d the crowd is %d, want %d", takes, got, want)
+		}
+	}
+	if got := (Target{}).crowd(PlaneRPC, 130); got != 130 {
+		t.Errorf("where that is not known the crowd is %d, want 130", got)
+	}
+}
