@@ -21,8 +21,9 @@ type electionLog struct {
 	// won is when the first survivor won, which is winner. Zero: none has.
 	won    time.Time
 	winner string
-	// campaigns is how often a survivor stood for election.
+	// campaigns is how often a survivor stood for election, and stood when the first did; zero: none has.
 	campaigns int
+	stood     time.Time
 	// until is up to when every survivor has logged something, so that nothing is still to come of the time before.
 	until time.Time
 }
@@ -42,6 +43,9 @@ func readElection(logs map[string][]string) electionLog {
 			switch {
 			case strings.Contains(line, logCampaign):
 				e.campaigns++
+				if e.stood.IsZero() || at.Before(e.stood) {
+					e.stood = at
+				}
 			case strings.Contains(line, logWon) && (e.won.IsZero() || at.Before(e.won)):
 				e.won, e.winner = at, name
 			}
@@ -67,6 +71,15 @@ var errUnclear = errors.New("this machine was too busy to show it")
 // death is when the old leader died: between the moments before and after it was killed, which on a busy machine may be
 // seconds apart.
 type death struct{ before, after time.Time }
+
+// gone is a moment at which the old leader was gone: the engine has said so by then, or a survivor, which had not heard of it for a
+// while, stood for election.
+func (e electionLog) gone(d death) time.Time {
+	if e.stood.After(d.before) && e.stood.Before(d.after) {
+		return e.stood
+	}
+	return d.after
+}
 
 // kept is nil where a survivor won within the bound after the death. It is errUnclear where that depends on when between its
 // two moments the death was, and errNoLeaderYet where nobody has won and the time is not over.

@@ -20,7 +20,18 @@ func electionOf(meddle func(*election)) story.Scenario {
 
 // LostWrite is the election on a cluster that has acknowledged a write and lost it.
 func LostWrite() story.Scenario {
-	return electionOf(func(e *election) { e.acknowledged["nomadlab/lost"] = "lost" })
+	s := electedAgain()
+	s.Steps = func() []story.Step {
+		e := newElection()
+		steps := e.steps()
+		look := steps[3].Do // the first that is to notice it: on a busy machine the one before it has servers come back too
+		steps[3].Do = func(ctx context.Context, t *story.T) error {
+			e.acknowledged["nomadlab/lost"] = "lost"
+			return look(ctx, t)
+		}
+		return steps
+	}
+	return s
 }
 
 // ElectionWithin is the election with another bound.
@@ -48,14 +59,19 @@ func OldLeaderLeads() story.Scenario {
 	return s
 }
 
+// Gone is when the old leader was gone, where it was killed between these two moments and a survivor stood for election then.
+func Gone(before, after, stood time.Time) time.Time {
+	return electionLog{stood: stood}.gone(death{before, after})
+}
+
 // SentInGap is how many of the writes that began then count as sent in the gap, how many of those were refused, and
 // whether they suffice.
-func SentInGap(until time.Time, began []time.Time, errs []error) (sent, refused int, err error) {
+func SentInGap(from, until time.Time, began []time.Time, errs []error) (sent, refused int, err error) {
 	var all []attempt
 	for i, at := range began {
 		all = append(all, attempt{began: at, err: errs[i]})
 	}
-	t := inGap(all, until)
+	t := inGap(all, from, until)
 	return t.sent, t.refused, t.suffice()
 }
 

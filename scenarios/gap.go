@@ -31,11 +31,11 @@ type attempt struct {
 // tally counts the writes of the gap.
 type tally struct{ sent, refused int }
 
-// inGap counts those that were begun before there was a new leader. What came later is an ordinary write.
-func inGap(attempts []attempt, until time.Time) tally {
+// inGap counts those that were begun when the old leader was gone, and before there was a new one. The others are ordinary writes.
+func inGap(attempts []attempt, from, until time.Time) tally {
 	var t tally
 	for _, a := range attempts {
-		if !a.began.Before(until) {
+		if a.began.Before(from) || !a.began.Before(until) {
 			continue
 		}
 		t.sent++

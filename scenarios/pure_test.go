@@ -27,6 +27,7 @@ func TestOnlyWritesOfTheGapCount(t *testing.T) {
 		sent, refused int
 		suffices      bool
 	}{
+		{"while the old leader may have been there", named, at(-31, -20), []error{nil, nil}, 1, 0, true},
 		{"in the gap", named, at(-20, -10), []error{nil, refused}, 2, 1, true},
 		{"one of them later", named, at(-20, 10), []error{nil, refused}, 1, 0, true},
 		{"at the very moment", named, at(0), []error{nil}, 0, 0, false},
@@ -36,11 +37,24 @@ func TestOnlyWritesOfTheGapCount(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			sent, refused, err := scenarios.SentInGap(test.until, test.began, test.errs)
+			sent, refused, err := scenarios.SentInGap(named.Add(-30*time.Millisecond), test.until, test.began, test.errs)
 			if sent != test.sent || refused != test.refused || (err == nil) != test.suffices {
 				t.Errorf("%d sent, %d refused, %v", sent, refused, err)
 			}
 		})
+	}
+}
+
+// TestTheOldLeaderIsGone when the engine says so, or when somebody else stands for election meanwhile.
+func TestTheOldLeaderIsGone(t *testing.T) {
+	before := time.Date(2026, 11, 28, 23, 40, 0, 0, time.UTC)
+	after := before.Add(5 * time.Second)
+	for stood, want := range map[time.Time]time.Time{
+		{}: after, before.Add(-time.Second): after, before.Add(2 * time.Second): before.Add(2 * time.Second), after.Add(time.Second): after,
+	} {
+		if got := scenarios.Gone(before, after, stood); !got.Equal(want) {
+			t.Errorf("where one stood at %s: %s, want %s", stood, got, want)
+		}
 	}
 }
 
