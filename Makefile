@@ -10,8 +10,9 @@ GOLANGCI_LINT := $(BIN)/golangci-lint-$(GOLANGCI_LINT_VERSION)
 GOTESTSUM     := $(BIN)/gotestsum-$(GOTESTSUM_VERSION)
 RESULTS       := $(BIN)/results
 
-# The race detector needs cgo, and so a C compiler. Without one the tests run all the same, and say that it is off.
-RACE = $(shell [ "$$(go env CGO_ENABLED)" = 1 ] && echo -race)
+# The race detector needs cgo, and so a C compiler. Without one the tests run all the same, and say that it is off. It watches no
+# arithmetic of the standard library's cryptography, which shares nothing and takes a fifth of the time of the tests that check clusters.
+RACE = $(shell [ "$$(go env CGO_ENABLED)" = 1 ] && echo -race '-gcflags=crypto/internal/fips140/...=-race=false')
 
 .DEFAULT_GOAL := help
 .PHONY: help lab down build image test prove bench lint tidy-check clean check-go chromium
@@ -35,39 +36,42 @@ image: build ## get the Nomad that labs run; without a registry it is built once
 	@echo "==> image: getting Nomad"
 	@$(NOMADLAB) image
 
-# Nomad comes first: building it takes longer than a test may. Then the packages, four side by side, as their
-# tests mostly wait. The scenarios come after them, on each engine one at a time, so that their steps can be read; one that needs
-# what an engine lacks is skipped there, and nothing else may be. The proof comes last: every mutation of the table
-# is carried by an agent of a hardened lab, several to a cluster, and exactly its checks fail there; then the configurations of
-# fixtures/config are checked, and each mutation of the hardened one is killed. The race detector would multiply the time of
-# the proof's many TLS handshakes. `make lint` runs go vet, so that no test does. The sums at the end are those of all tests together.
-ENGINES := docker process
-# Tests that bring up many clusters, and only those, are named so. What a configuration lets in is written down as containers
-# show it; mutations are carried by processes, as far as they may run without containers.
+# Nomad comes first: building it takes longer than a test may. Then the stages: packages, then scenarios with configurations, which
+# wait for their clusters much of the time, then the proof. To run more at a time was tried, and is slower: a cluster costs as long
+# as it is up. Each line of a test says which stage it is of:
+#   packages-checking  The tests of the packages that check whole clusters. Their agents are processes, which cost a third less
+#                      than containers.
+#   packages-others    The tests of the other packages.
+#   scenarios-ENGINE   The scenarios, one at a time, so that their steps can be read. One that needs what an engine lacks is
+#                      skipped there, and nothing else may be.
+#   configurations     What the configurations of fixtures/config let in is what was written down, as containers show it.
+#   proof              Every mutation of the table is carried by an agent of a hardened lab, several to a cluster, and exactly its
+#                      checks fail there. Each mutation of the hardened configuration is killed. Of sound clusters nothing fails.
+# The race detector would multiply the time that the many TLS handshakes of configurations and proof take. `make lint` runs go vet,
+# so that no test does. The sums at the end are those of all tests together.
+ENGINES  := docker process
+PACKAGES := packages-checking packages-others
+CLUSTERS := $(ENGINES:%=scenarios-%) configurations
+STAGES   := $(PACKAGES) $(CLUSTERS) proof
+# Tests that bring up many clusters, and only those, are named so.
 PROOF := ^TestProof
+CHECKING := /(lab/inspect|cmd/nomadlab)$$
 # Packages whose tests wait longest come first, so that at the end nobody waits for them alone.
-SLOW := /lab/(inspect|probe|watchdog)$$|/cmd/nomadlab$$
+SLOW := /lab/(probe|watchdog|report)$$
 test: build $(GOTESTSUM) ## run all tests: the packages, every scenario on each engine, and the proof that every check can fail
 	@rm -rf $(RESULTS) && mkdir -p $(RESULTS)
 	@$(MAKE) --no-print-directory chromium || echo "==> test: going on; the test of the HTML report will fail" >&2
 	@echo "==> test: getting Nomad for the engines $(ENGINES)"
 	@for engine in $(ENGINES); do $(NOMADLAB) --engine $$engine image || exit 1; done
-	@echo "==> test: the packages $(or $(RACE:-race=with the race detector),without the race detector: there is no C compiler)"
-	@failed=0; packages=$$(go list ./...) || exit 1; \
-	$(GOTESTSUM) --format pkgname --format-hide-empty-pkg --hide-summary skipped,failed,output --jsonfile $(RESULTS)/packages.json -- \
-		-count=1 -vet=off -timeout 60m -p 4 $(RACE) -skip '$(PROOF)' $$(echo "$$packages" | grep -E '$(SLOW)') $$(echo "$$packages" | grep -vE '/scenarios(/|$$)|$(SLOW)') </dev/null || failed=1; \
-	echo "==> test: the scenarios, each on a fresh cluster, on the engines $(ENGINES) side by side"; \
-	$(MAKE) --no-print-directory -k -j $(words $(ENGINES)) $(ENGINES:%=scenarios-%) || failed=1; \
-	echo "==> test: the proof: every check seen to fail, and every mutation of a configuration killed (processes, several clusters at once)"; \
-	$(GOTESTSUM) --format testname --hide-summary skipped,failed,output --jsonfile $(RESULTS)/proof.json -- \
-		-count=1 -vet=off -timeout 60m -p 2 -run '^TestProof(OfMutants)?$$' ./lab/mutation ./lab/regress -engine process </dev/null || failed=1; \
-	echo "==> test: what the configurations of fixtures/config let in, each on a cluster of its own"; \
-	$(GOTESTSUM) --format testname --hide-summary skipped,failed,output --jsonfile $(RESULTS)/configurations.json -- \
-		-count=1 -vet=off -timeout 60m -run '^TestProofOf(Configurations|Workflow)$$' ./lab/regress -engine $(firstword $(ENGINES)) </dev/null || failed=1; \
-	grep -ohE '"Output":" *[0-9]+ (mutations in|of [0-9]+ killed)[^"]*' $(RESULTS)/proof.json | sed 's/"Output":" */    /; s/\\n$$//'; \
+	@echo "==> test: $(PACKAGES)$(if $(RACE),,, without the race detector: there is no C compiler)"
+	@failed=0; $(MAKE) --no-print-directory -k -j 2 $(PACKAGES) || failed=1; \
+	echo "==> test: $(CLUSTERS)"; \
+	$(MAKE) --no-print-directory -k -j 3 $(CLUSTERS) || failed=1; \
+	echo "==> test: proof"; \
+	$(MAKE) --no-print-directory proof || failed=1; \
 	echo "==> test: all together (JUnit: .bin/results/junit.xml)"; \
 	$(GOTESTSUM) --raw-command --format standard-quiet --junitfile $(RESULTS)/junit.xml -- \
-		cat $(RESULTS)/packages.json $(ENGINES:%=$(RESULTS)/scenarios-%.json) $(RESULTS)/proof.json $(RESULTS)/configurations.json || failed=1; \
+		cat $(STAGES:%=$(RESULTS)/%.json) || failed=1; \
 	skipped=$$(cat $(RESULTS)/*.json | grep -c '"Action":"skip","Package":"[^"]*","Test":'); \
 	lacking=$$(cat $(RESULTS)/*.json | grep -cE '"Action":"output".*, which (the engine .*|this user|this Nomad) lacks: '); \
 	[ "$$skipped" = 0 ] || echo "==> test: $$skipped skipped: what an engine, a user or a Nomad lacks is not proved, see above"; \
@@ -75,32 +79,61 @@ test: build $(GOTESTSUM) ## run all tests: the packages, every scenario on each 
 		echo "make: a test was skipped for another reason than what an engine lacks, see above" >&2; failed=1; fi; \
 	exit $$failed
 
-# A scenario waits for its cluster most of the time, so that the engines take no longer side by side than the slower one.
-scenarios-%:
-	@{ $(GOTESTSUM) --format standard-verbose --hide-summary skipped,failed,output --jsonfile $(RESULTS)/scenarios-$*.json -- \
-		-count=1 -vet=off -timeout 60m $(RACE) -parallel 1 ./scenarios -engine $* </dev/null || touch $(RESULTS)/failed-$*; } 2>&1 | awk '{ print "$* | " $$0; fflush() }'
-	@sed -i 's|"Package":"\([^"]*\)"|"Package":"\1 ($*)"|' $(RESULTS)/scenarios-$*.json
-	@[ ! -e $(RESULTS)/failed-$* ]
+.PHONY: $(STAGES)
+# For pipefail.
+$(STAGES): SHELL := bash
+$(STAGES): | $(GOTESTSUM)
 
-prove: build ## prove what takes longer: each mutation alone, of one server whoever leads, configurations as agents read them, sound clusters ten times
+# A stage is a run of tests: how they are shown, and what is tested. It fails if one of them does, or if there is none. An interrupt is
+# for the tests alone, so that what they say of it is still shown.
+stage = set -o pipefail && mkdir -p $(RESULTS) && GITHUB_ACTIONS= $(GOTESTSUM) --format $(1) --format-hide-empty-pkg --hide-summary skipped,failed,output --jsonfile $(RESULTS)/$@.json -- \
+	-count=1 -vet=off -timeout 60m $(2) </dev/null 2>&1 | $(named) && \
+	{ grep -q '"Action":"pass","Package":"[^"]*","Test":' $(RESULTS)/$@.json || { echo "make: no test passed in $@" >&2; false; }; }
+named = (trap '' INT; sed -u 's/^/$@ | /')
+
+packages-checking: export NOMADLAB_ENGINE := process
+packages-checking:
+	@all=$$(go list ./...) && some=$$(echo "$$all" | grep -E '$(CHECKING)') && \
+	$(call stage,pkgname,-p 2 $(RACE) -skip '$(PROOF)' $$some)
+
+packages-others:
+	@all=$$(go list ./...) && first=$$(echo "$$all" | grep -E '$(SLOW)') && \
+	rest=$$(echo "$$all" | grep -vE '/scenarios(/|$$)|$(CHECKING)|$(SLOW)') && \
+	$(call stage,pkgname,-p 3 $(RACE) -skip '$(PROOF)' $$first $$rest)
+
+$(ENGINES:%=scenarios-%): scenarios-%:
+	@$(call stage,standard-verbose,$(RACE) -parallel 1 ./scenarios -engine $*); status=$$?; \
+	sed -i 's|"Package":"\([^"]*\)"|"Package":"\1 ($*)"|' $(RESULTS)/$@.json && exit $$status
+
+proof:
+	@$(call stage,testname,-p 2 -run '^TestProof(OfMutants|OfSoundClusters)?$$' ./lab/mutation ./lab/regress ./lab/inspect -engine process); status=$$?; \
+	grep -ohE '"Output":" *[0-9]+ (mutations in|of [0-9]+ killed)[^"]*' $(RESULTS)/$@.json | sed 's/"Output":" *//; s/\\n$$//' | $(named); exit $$status
+
+configurations:
+	@$(call stage,testname,-run '^TestProofOf(Configurations|Workflow)$$' ./lab/regress -engine $(firstword $(ENGINES)))
+
+prove: build ## prove what takes longer: each mutation alone, of one server whoever leads, configurations as agents read them, sound ones in all forms, sound clusters ten times
 	@echo "==> prove: what configurations say, as real agents say it (one agent each)"
 	@go test -count=1 -timeout 80m -run '^TestProofOfMerging$$' -v ./lab/agentconf </dev/null
 	@echo "==> prove: every mutation in a cluster of its own (processes, several clusters at once): this takes longer than the packed proof"
 	@go test -count=1 -timeout 80m -run '^TestProof$$' -v ./lab/mutation -engine process -unpacked </dev/null
 	@for engine in $(ENGINES); do \
 		echo "==> prove: sound clusters of every form, ten times each ($$engine)"; \
-		go test -count=10 -timeout 80m -run '^TestSoundClusters$$' ./lab/inspect -engine $$engine </dev/null || exit 1; done
+		go test -count=10 -timeout 80m -run '^TestProofOfSoundClusters$$' ./lab/inspect -engine $$engine </dev/null || exit 1; done
+	@echo "==> prove: nothing fails of a sound configuration, in the forms that people write (processes)"
+	@go test -count=1 -timeout 80m -run '^TestProofOfSoundConfigurations$$' -v ./lab/regress -engine process </dev/null
 	@echo "==> prove: every mutation of one server, while each server of its cluster leads in turn"
 	@go test -count=1 -timeout 80m -run '^TestProofWhoeverLeads$$' -v ./lab/mutation -engine process </dev/null
 
-# The HTML report is tested in a real browser, as its readers have one. The fonts are for its pictures in docs/.
+# The HTML report is tested in a real browser, as its readers have one; without windows it takes half the time. The fonts are for its pictures in docs/.
 chromium: ## see to a Chromium, which the HTML report is tested in; as root on Debian it is installed
-	@for program in chromium chromium-browser google-chrome; do command -v $$program >/dev/null && exit 0; done; \
+	@for program in chromium-headless-shell chromium chromium-browser google-chrome; do command -v $$program >/dev/null && exit 0; done; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "==> chromium: installing Debian's chromium, which the HTML report is tested in"; \
-		apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends chromium fonts-dejavu-core </dev/null; \
+		echo "==> chromium: installing Debian's chromium-headless-shell, which the HTML report is tested in"; \
+		apt-get -q update && for program in chromium-headless-shell chromium; do \
+			DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $$program fonts-dejavu-core </dev/null && exit 0; done; exit 1; \
 	else \
-		echo "make: there is no Chromium, and the HTML report is tested in one: install it (on Debian: sudo apt-get install chromium)" >&2; exit 1; \
+		echo "make: there is no Chromium, and the HTML report is tested in one: install it (on Debian: sudo apt-get install chromium-headless-shell)" >&2; exit 1; \
 	fi
 
 # The image comes first, as in test: no clock may run while Nomad is built. BENCH has flags for it; `$(BIN)/nomadlab-bench

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"nomadlab.internal/bench/chart"
 	"nomadlab.internal/bench/measure"
@@ -48,7 +49,7 @@ func (b *bench) document() error {
 		return fmt.Errorf("read the page that is to get the numbers: %w", err)
 	}
 	tables := report.Markdown(b.results, 3, func(name string) string { return pageCharts + name })
-	rewritten, err := report.Rewrite(string(old), tables)
+	rewritten, err := report.Rewrite(string(old), fromHome(tables))
 	if err != nil {
 		return fmt.Errorf("%s: %w", at, err)
 	}
@@ -56,6 +57,14 @@ func (b *bench) document() error {
 		return err
 	}
 	return write(at, []byte(rewritten))
+}
+
+// fromHome writes paths below the user's home as ~: the page is for strangers.
+func fromHome(text string) string {
+	if home, err := os.UserHomeDir(); err == nil && len(home) > 1 {
+		return strings.ReplaceAll(text, home+string(filepath.Separator), "~"+string(filepath.Separator))
+	}
+	return text
 }
 
 // draw writes the charts; their paths begin with the prefix. A chart that would be empty is removed: an old one would
