@@ -7,7 +7,8 @@
 # NOMAD      a nomad binary, for the certificates
 # IMAGE      a container image whose entry point is nomad
 # FOLDER     where certificates and configuration are put, and what is removed at the end (default: a temporary folder)
-# SUBNETS    the first three parts of the networks to try, until Docker takes one (default: 172.31.77 to 172.31.99)
+# SUBNETS    the first three parts of the networks to try, until Docker takes one (default: 10.231.77 to 10.231.99, where
+#            Docker puts no network by itself, then 172.31.77 to 172.31.99)
 # CLIENTS    how many clients (default: 2)
 # NAME       what the names of the network and the containers begin with (default: one of its own)
 #
@@ -18,7 +19,7 @@ set -u
 NOMAD=${NOMAD:?set it to the path of a nomad binary}
 IMAGE=${IMAGE:?set it to a container image of Nomad}
 FOLDER=${FOLDER:-$(mktemp -d)}
-SUBNETS=${SUBNETS:-$(echo 172.31.{77..99})}
+SUBNETS=${SUBNETS:-$(echo {10.231,172.31}.{77..99})}
 CLIENTS=${CLIENTS:-2}
 NAME=${NAME:-bench-by-hand-$$}
 containers=()

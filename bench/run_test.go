@@ -6,6 +6,7 @@ import (
 	"context"
 	"io"
 	"maps"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -114,6 +115,8 @@ func TestRun(t *testing.T) {
 	state, out, docs := t.TempDir(), t.TempDir(), t.TempDir()
 	t.Setenv("XDG_STATE_HOME", state)
 	t.Setenv("TMPDIR", openFolder(t))
+	home := filepath.Dir(binary)
+	t.Setenv("HOME", home)
 	page := filepath.Join(docs, "performance.md")
 	if err := os.WriteFile(page, []byte("# Performance\n\n"+report.Begin+"\n"+report.End+"\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -136,6 +139,9 @@ func TestRun(t *testing.T) {
 	rewritten, err := os.ReadFile(page)
 	if err != nil || !strings.Contains(string(rewritten), "performance-boot.svg") {
 		t.Errorf("the page did not get the charts: %v\n%s", err, rewritten)
+	}
+	if strings.Contains(string(rewritten), home+"/") || !strings.Contains(string(rewritten), "~/"+filepath.Base(binary)) {
+		t.Errorf("the page does not name files below %s as ~:\n%s", home, rewritten)
 	}
 	for _, name := range []string{
 		filepath.Join(out, "results.md"), filepath.Join(out, "boot.svg"), filepath.Join(out, "size.svg"),
@@ -294,6 +300,29 @@ func TestScriptsAreSound(t *testing.T) {
 		if out, err := exec.CommandContext(t.Context(), "bash", "-n", name).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", name, err, out)
 		}
+	}
+}
+
+// TestAnotherNetworkOfDockersIsNoHindrance: a network for which nobody chose a subnet is in one of Docker's own pools, and may
+// take the whole of it. Docker goes through its pools in turn, so that in time it comes to each (172.17.0.0/16 to 172.31.0.0/16
+// and 192.168.0.0/16 by default; verified against 20.10).
+func TestAnotherNetworkOfDockersIsNoHindrance(t *testing.T) {
+	list, err := exec.CommandContext(t.Context(), "bash", "-c", "eval \"$(grep '^SUBNETS=' docker.sh)\"; echo $SUBNETS").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	outside := 0
+	for _, start := range strings.Fields(string(list)) {
+		subnet, err := netip.ParsePrefix(start + ".0/24")
+		if err != nil {
+			t.Error(err)
+		}
+		if !netip.MustParsePrefix("172.16.0.0/12").Overlaps(subnet) && !netip.MustParsePrefix("192.168.0.0/16").Overlaps(subnet) {
+			outside++
+		}
+	}
+	if outside == 0 {
+		t.Errorf("each of %s may be taken", list)
 	}
 }
 
