@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"nomadlab.internal/lab/deadline"
@@ -19,13 +20,18 @@ const (
 	tries = 6 * time.Second
 	// held is longer than that, and on a busy machine longer still.
 	held = tries + 2*time.Second
+	// inTurn is how often a client is asked whose server failed it at once. It asks that one last the next time
+	// (client/servers/manager.go, NotifyFailedServer), so that each of so many servers has had its turn.
+	inTurn = 9
 )
 
-// noAnswer are what a client says of its servers where it has no answer of theirs.
-func noAnswer() []string { return []string{"rpc error: ", "no servers"} }
+// failedAtOnce is how a client passes on that a server failed it, and noAnswer are all that it says where it has no answer.
+const failedAtOnce = "rpc error: "
 
-// seeksRegions finds the regions that a server has told the client of. A client that goes without an answer is one that tells
-// of its own health meanwhile.
+func noAnswer() []string { return []string{failedAtOnce, "no servers"} }
+
+// seeksRegions finds the regions that a server has told the client of: any of its servers, as one that is down, or a stranger
+// among them, fails it at once. A client that goes without an answer is one that tells of its own health meanwhile.
 func seeksRegions(as probe.Caller) probe.Probe {
 	ask := probe.HTTPLook(get(regionsPath, noAnswer()...), as, probe.AnswerLook{
 		For: "regions, of which a client must ask a server",
@@ -35,7 +41,11 @@ func seeksRegions(as probe.Caller) probe.Probe {
 	})
 	ask.Timeout, ask.Waits = held, tries
 	p := probe.New(ask.Plane, ask.Sentence, func(ctx context.Context, t probe.Target) probe.Observation {
+		begun := time.Now()
 		o := ask.Observe(ctx, t)
+		for n := 1; n < inTurn && o.Outcome == probe.Absent && strings.Contains(o.Received, failedAtOnce) && time.Since(begun) < probe.DefaultTimeout; n++ {
+			o = ask.Observe(ctx, t)
+		}
 		if _, over := errors.AsType[*deadline.OverError](context.Cause(ctx)); over {
 			// The machine was busy, and is no more: this probe's time is over before that of the question. The client has yet to be heard.
 			ctx = context.WithoutCancel(ctx)
@@ -45,7 +55,7 @@ func seeksRegions(as probe.Caller) probe.Probe {
 		}
 		return o
 	}).Classed(ask.Effect())
-	p.Timeout, p.Waits = held+probe.DefaultTimeout, tries
+	p.Timeout, p.Waits = probe.DefaultTimeout+held+probe.DefaultTimeout, tries
 	return p
 }
 

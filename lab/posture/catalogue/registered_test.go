@@ -95,6 +95,39 @@ func TestAClientThatWaitsForItsServers(t *testing.T) {
 	}
 }
 
+// TestOneBadServerIsNotAllServers: a client that one of its servers fails asks the next one the next time.
+func TestOneBadServerIsNotAllServers(t *testing.T) {
+	t.Parallel()
+	const refused = "rpc error: failed to get conn: tls: failed to verify certificate"
+	for name, test := range map[string]struct {
+		failures int32
+		want     probe.Outcome
+	}{
+		"all answer": {0, probe.Found},
+		"one fails":  {1, probe.Found},
+		"two fail":   {2, probe.Found},
+		"each fails": {math.MaxInt32, probe.Absent},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var asked atomic.Int32
+			client := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				if asked.Add(1) <= test.failures {
+					http.Error(w, refused, http.StatusInternalServerError)
+					return
+				}
+				_, _ = w.Write([]byte(`["global"]`))
+			}))
+			t.Cleanup(client.Close)
+			target := probe.Target{Name: "client-1", Role: pki.Client, HTTP: client.Listener.Addr().String(), HTTPInClear: true}
+			o := catalogue.SeeksRegions(probe.Caller{}.OrInClear()).Observe(t.Context(), target)
+			if o.Outcome != test.want || asked.Load() > 9 {
+				t.Errorf("outcome %q after %d questions, received %q, want %q", o.Outcome, asked.Load(), o.Received, test.want)
+			}
+		})
+	}
+}
+
 // TestElectionsAreTold: servers that have no leader are worth another look, until they have one.
 func TestElectionsAreTold(t *testing.T) {
 	t.Parallel()
