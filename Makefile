@@ -115,6 +115,8 @@ configurations:
 prove: build ## prove what takes longer: each mutation alone, of one server whoever leads, configurations as agents read them, sound ones in all forms, sound clusters ten times
 	@echo "==> prove: what configurations say, as real agents say it (one agent each)"
 	@go test -count=1 -timeout 80m -run '^TestProofOfMerging$$' -v ./lab/agentconf </dev/null
+	@echo "==> prove: of which release on each setting is, as Nomad's sources say it"
+	@go test -count=1 -timeout 80m -run '^TestProofOfReleases$$' -v ./lab/agentconf/model </dev/null
 	@echo "==> prove: every mutation in a cluster of its own (processes, several clusters at once): this takes longer than the packed proof"
 	@go test -count=1 -timeout 80m -run '^TestProof$$' -v ./lab/mutation -engine process -unpacked </dev/null
 	@for engine in $(ENGINES); do \

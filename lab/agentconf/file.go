@@ -109,7 +109,21 @@ func (f File) refused(t *tree, err error) (line, column int, words string) {
 			words += " (" + name + ")"
 		}
 	}
+	if unexpected, is := errors.AsType[*model.UnexpectedKeysError](err); is {
+		words += gone(unexpected)
+	}
 	return 1 + bytes.Count(f.text[:at], []byte("\n")), 1 + at - (bytes.LastIndexByte(f.text[:at], '\n') + 1), words
+}
+
+// gone says which of the keys an earlier release of Nomad has read.
+func gone(e *model.UnexpectedKeysError) string {
+	var words strings.Builder
+	for _, key := range e.Keys {
+		if release := model.GoneSince(append(slices.Clip(e.Path), key)); release != "" {
+			words.WriteString("; " + key + " is not read any more since Nomad " + release + ": take it out")
+		}
+	}
+	return words.String()
 }
 
 // searched is how many items of a text are looked at for the one that Nomad refuses.

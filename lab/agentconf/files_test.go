@@ -160,3 +160,17 @@ func TestFilesRefuse(t *testing.T) {
 		t.Errorf("no files: got %v", err)
 	}
 }
+
+// TestWhatIsNotReadAnyMore is told to whoever has it from an earlier release of Nomad, beside Nomad's own words.
+func TestWhatIsNotReadAnyMore(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`tls { tls_prefer_server_cipher_suites = true }`: "a.hcl:1:7: tls unexpected keys tls_prefer_server_cipher_suites; " +
+			"tls_prefer_server_cipher_suites is not read any more since Nomad 1.9.0: take it out",
+		`tls { made_up = true }`: "a.hcl:1:7: tls unexpected keys made_up",
+	} {
+		if err := (agentconf.Files{agentconf.NewFile("a.hcl", []byte(text))}).Check(); err == nil || err.Error() != want {
+			t.Errorf("of %s it says %v, want %s", text, err, want)
+		}
+	}
+}

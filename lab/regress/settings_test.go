@@ -2,6 +2,7 @@ package regress_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -191,6 +192,7 @@ func pageOfSettings(table settings.Table, of map[string]meaning) []byte {
 			dangers++
 		}
 	}
+	releases := model.Releases()
 	var text bytes.Buffer
 	fmt.Fprintf(&text, `# Every setting, and what rests on it
 
@@ -208,17 +210,33 @@ Nomad's source, and from what the checks themselves say they rest on.
 
 `+"`*`"+` stands for a label or a key. **Change** is what makes an agent take another value: SIGHUP (reload) or a restart.
 **Several files** is what counts where more than one file has it. **Shown** is how `+"`/v1/agent/self`"+` has it; durations are in
-nanoseconds there.
-`, len(table), tried, looked, none, secrets, dangers)
+nanoseconds there. **Since** is the first of the compared releases whose source has it: the first and the last of each
+minor version that can be had, from %s to %s. Those between may have it before. The options of drivers and the names in
+client.options are not compared.
+`, len(table), tried, looked, none, secrets, dangers, releases[0], releases[len(releases)-1])
 	block := ""
 	for _, s := range table {
 		if at := blockOf(s); at != block || block == "" {
 			block = at
-			fmt.Fprintf(&text, "\n## %s\n\n| setting | agents | change | several files | shown | besides | meaning |\n| --- | --- | --- | --- | --- | --- | --- |\n", block)
+			fmt.Fprintf(&text, "\n## %s\n\n| setting | since | agents | change | several files | shown | besides | meaning |\n| --- | --- | --- | --- | --- | --- | --- | --- |\n", block)
 		}
-		fmt.Fprintf(&text, "| %s | %s | %s | %s | %s | %s | %s |\n", "`"+strings.ReplaceAll(s.Path(), "|", `\|`)+"`", s.Roles, s.Effect, several(s), shown(s), besides(s), meant(s, of[s.Path()]))
+		fmt.Fprintf(&text, "| %s | %s | %s | %s | %s | %s | %s | %s |\n", "`"+strings.ReplaceAll(s.Path(), "|", `\|`)+"`", model.SinceOf(s.Names), s.Roles, s.Effect, several(s), shown(s), besides(s), meant(s, of[s.Path()]))
+	}
+	text.WriteString("\n## what earlier releases read\n\n| setting | not since | what Nomad does now |\n| --- | --- | --- |\n")
+	for _, path := range model.Gone() {
+		fmt.Fprintf(&text, "| `%s` | %s | %s |\n", strings.Join(path, "."), model.GoneSince(path), withoutIt(path))
 	}
 	return text.Bytes()
+}
+
+// withoutIt is what becomes of a file that has a setting which is not read any more.
+func withoutIt(path []string) string {
+	file := strings.Join(path[:len(path)-1], " { ") + " { " + path[len(path)-1] + " = true" + strings.Repeat(" }", len(path)-1)
+	_, err := model.Parse([]byte(file))
+	if _, is := errors.AsType[*model.UnexpectedKeysError](err); is {
+		return "it refuses the file"
+	}
+	return "it takes the file, and the setting does nothing"
 }
 
 // blockOf is the heading that a setting stands below.

@@ -19,13 +19,12 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"nomadlab.internal/lab/agentconf/model"
 )
 
 // update writes types.go anew: go test ./lab/agentconf/model -run TestTypesAreNomads -update.
 var update = flag.Bool("update", false, "write the file that the test compares with")
-
-// nomad is the version whose structs the model has.
-const nomad = "github.com/hashicorp/nomad@v1.11.3"
 
 // rules are those that Nomad's Merge functions have where the kind of the field alone does not say it. What is not here and
 // is looked at by the Merge function of its struct follows the kind; what that function does not look at is kept.
@@ -80,7 +79,7 @@ func rules() map[string]string {
 
 // TestTypesAreNomads: the structs of the model are those of Nomad's source, field by field, with their tags.
 func TestTypesAreNomads(t *testing.T) {
-	g := generator{t: t, root: nomadSource(t), files: map[string][]*ast.File{}, fset: token.NewFileSet(), known: map[string]string{}}
+	g := generator{t: t, root: source(t, "", model.Releases()[len(model.Releases())-1]), files: map[string][]*ast.File{}, fset: token.NewFileSet(), known: map[string]string{}}
 	want := g.generate()
 	if *update {
 		if err := os.WriteFile("types.go", want, 0o644); err != nil { //nolint:gosec // source is for everybody
@@ -101,12 +100,17 @@ func TestTypesAreNomads(t *testing.T) {
 	}
 }
 
-// nomadSource is where Go keeps the source of Nomad, which is no module of this one.
-func nomadSource(t *testing.T) string {
+// source is where Go keeps the source of a release of Nomad, which is no module of this one: in the cache, or in Go's own where
+// that is empty.
+func source(t *testing.T, cache, release string) string {
 	t.Helper()
+	nomad := "github.com/hashicorp/nomad@v" + release
 	command := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", nomad)
 	command.Dir = t.TempDir()
-	command.Env = append(os.Environ(), "GOFLAGS=-mod=mod", "GOWORK=off")
+	command.Env = append(os.Environ(), "GOFLAGS=-mod=mod -modcacherw", "GOWORK=off")
+	if cache != "" {
+		command.Env = append(command.Env, "GOMODCACHE="+cache)
+	}
 	if err := os.WriteFile(filepath.Join(command.Dir, "go.mod"), []byte("module source\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,10 @@
+package model
+
+// Lifetimes are what releases.json has.
+type Lifetimes = lifetimes
+
+// What the tests of this package use besides.
+var (
+	NameOf        = nameOf
+	ReadLifetimes = readLifetimes
+)
