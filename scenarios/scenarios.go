@@ -10,7 +10,7 @@ import (
 
 // All returns every scenario, in the order in which a newcomer should read them.
 func All() []story.Scenario {
-	return []story.Scenario{plainHTTP(), wrongRole(), gossip(), listener(), tampering(), tamperedPeers(), electedAgain(), workRuns()}
+	return []story.Scenario{plainHTTP(), wrongRole(), gossip(), listener(), tampering(), tamperedPeers(), regions(), electedAgain(), workRuns()}
 }
 
 // Find returns the scenarios of those names, in that order. The error lists the names that there are.

@@ -33,6 +33,8 @@ const (
 	gossip = "gossip-is-encrypted"
 	work   = "work-runs-over-mtls"
 
+	apart = "agents-rights-end-at-their-region"
+
 	heard    = "a-listener-hears-nothing"
 	tampered = "a-flipped-bit-is-noticed"
 	between  = "a-flipped-bit-between-servers-is-noticed"
@@ -103,6 +105,24 @@ func weakenedTLS() []weakened {
 				"raft-refuses-client", "raft-refuses-cli", "raft-refuses-server-of-another-region", "raft-refuses-client-of-another-region",
 			},
 			fails: map[int]string{4: "twin-cli is registered"},
+		},
+		{
+			scenario: apart, sample: true, weaken: "verify_server_hostname is off", spec: lab.Set("", "tls.verify_server_hostname", "false"),
+			broken: []string{
+				"servers-get-no-root-keys-of-another-region", "servers-get-no-evaluations-of-another-region", "clients-register-in-no-other-region",
+			},
+		},
+		{
+			scenario: apart, weaken: "the other region has no gossip key, and so is not met",
+			spec: func(s *lab.Spec) {
+				s.Settings = append(s.Settings, lab.Setting{Node: "eu-server-1", Path: "server.encrypt"})
+			},
+			fails: map[int]string{1: "for global-server-1 to know eu and global"},
+			void: []string{
+				"rpc-passes-on-ordinary-calls",
+				"servers-get-no-root-keys-of-another-region", "servers-get-no-evaluations-of-another-region", "clients-register-in-no-other-region",
+			},
+			within: short,
 		},
 		{
 			scenario: roles, weaken: "verify_https_client is off", spec: lab.Set("", "tls.verify_https_client", "false"),

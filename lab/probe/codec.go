@@ -2,6 +2,7 @@ package probe
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -26,7 +27,7 @@ func nomadHandle() *codec.MsgpackHandle {
 
 // args are the call's arguments, with those that every call has.
 func (c Call) args(region, token string) map[string]any {
-	args := map[string]any{"Region": region}
+	args := map[string]any{"Region": cmp.Or(c.Region, region)}
 	if token != "" {
 		args["AuthToken"] = token
 	}

@@ -13,6 +13,8 @@ import (
 type Call struct {
 	// Method is for example "Status.Leader". Required.
 	Method string
+	// Region is the region that is asked. Another than the target's own the target passes the call on to. Zero: the target's own.
+	Region string
 	// Args are the arguments beside the region and the ACL token.
 	Args map[string]any
 	// Behind are texts of which an error contains one when it could only be given behind the guards, for example
@@ -27,6 +29,12 @@ type Call struct {
 // these versions of Nomad, even where it is let in.
 func (c Call) WithoutEffectOn(versions ...string) Call {
 	c.verified = WithoutEffectOn(versions...)
+	return c
+}
+
+// In returns the call as one for a region.
+func (c Call) In(region string) Call {
+	c.Region = region
 	return c
 }
 
@@ -47,14 +55,22 @@ func RPC(method string, as Caller) Probe { return RPCCall(stale(method), as) }
 // method needs gets an error, which is Failed unless it is among those that are given behind the guards alone.
 func RPCCall(c Call, as Caller) Probe {
 	p := RPCCallOver(FramingNomad, c, as)
-	p.Sentence = fmt.Sprintf("call %s with %s", c.Method, as)
+	p.Sentence = fmt.Sprintf("call %s with %s", c.words(), as)
 	return p
+}
+
+// words are the method, and the region where that is named.
+func (c Call) words() string {
+	if c.Region != "" {
+		return c.Method + " of region " + c.Region
+	}
+	return c.Method
 }
 
 // RPCCallOver is RPCCall in one of the framings that carry calls: FramingNomad, FramingMultiplex or FramingMultiplexV2.
 func RPCCallOver(f Framing, c Call, as Caller) Probe {
 	c.Args = maps.Clone(c.Args)
-	sentence := fmt.Sprintf("call %s (%s) with %s", c.Method, f, as)
+	sentence := fmt.Sprintf("call %s (%s) with %s", c.words(), f, as)
 	return New(PlaneRPC, sentence, func(ctx context.Context, t Target) Observation {
 		e, err := f.call(c, t.Region, as.token)
 		if err != nil {
