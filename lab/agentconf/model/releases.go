@@ -72,13 +72,10 @@ func Gone() [][]string {
 // GoneSince returns the first of Releases that does not read a setting of Gone any more, which is found in whatever case its names
 // are written. Empty: it is none of them.
 func GoneSince(path []string) string {
-	is := func(p []string) bool { return slices.EqualFunc(p, path, strings.EqualFold) }
-	if !slices.ContainsFunc(Gone(), is) {
-		return ""
-	}
-	l := readLifetimes()
+	l, at := readLifetimes(), strings.Join(path, ".")
 	for i, release := range slices.Backward(l.Releases) {
-		if slices.ContainsFunc(l.Until[release], func(at string) bool { return is(strings.Split(at, ".")) }) {
+		found := slices.IndexFunc(l.Until[release], func(p string) bool { return strings.EqualFold(p, at) })
+		if found >= 0 && !reads(strings.Split(l.Until[release][found], ".")) {
 			return l.Releases[i+1]
 		}
 	}
