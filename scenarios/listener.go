@@ -2,8 +2,10 @@ package scenarios
 
 import (
 	"context"
+	"sync"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
@@ -28,15 +30,23 @@ func listener() story.Scenario {
 	}
 }
 
-// overheardAt makes a check at every server as it is seen on its own network.
+// overheardAt makes a check at every server as it is seen on its own network. It listens at all of them at once, as what is waited for
+// is their own traffic.
 func overheardAt(check func(probe.Caller) posture.Spec) func(context.Context, *story.T) error {
 	return func(ctx context.Context, t *story.T) error {
-		for _, n := range t.Lab.Servers() {
-			server, err := as(t.Lab, pki.Server, n.Region())
-			if err != nil {
-				return err
-			}
-			if err := t.Record(posture.Must(check(server)).Evaluate(ctx, inspect.Target(n))); err != nil {
+		server, err := as(t.Lab, pki.Server, pki.DefaultRegion)
+		if err != nil {
+			return err
+		}
+		servers := t.Lab.Servers()
+		found := make([]finding.Finding, len(servers))
+		var all sync.WaitGroup
+		for i, n := range servers {
+			all.Go(func() { found[i] = posture.Must(check(server)).Evaluate(ctx, inspect.Target(n)) })
+		}
+		all.Wait()
+		for _, f := range found {
+			if err := t.Record(f); err != nil {
 				return err
 			}
 		}
