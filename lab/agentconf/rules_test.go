@@ -34,6 +34,12 @@ func TestRefusesAsNomad(t *testing.T) {
 			"server { server_join { retry_join = [\"127.0.0.1:1\"] } }\nclient {\n server_join {\n  start_join = [\"a\"]\n }\n}",
 			"client {\n server_join {\n  start_join = [\"a\"]\n }\n}", // which nobody looks at where nothing is retried
 			"agent.hcl:4: client.server_join.start_join", "start_join is not supported for Nomad clients"},
+		"a duration of one of several": {
+			"client {\n fingerprint \"env_aws\" {\n  retry_interval = \"5x\"\n }\n}", "client {\n fingerprint \"env_aws\" {\n  retry_interval = \"5s\"\n }\n}",
+			"agent.hcl:3:", "client.fingerprint.env_aws.retry_interval can't parse time duration 5x"},
+		"a duration of a sink": {
+			"audit {\n sink \"a\" { }\n sink \"b\" {\n  rotate_duration = \"5x\"\n }\n}", "audit {\n sink \"b\" {\n  rotate_duration = \"5h\"\n }\n}",
+			"agent.hcl:4:", "audit.sink.1 can't parse time duration 5x"},
 		"an old Raft": {"server {\n raft_protocol = \"2\"\n}", "server {\n raft_protocol = 0x3\n}", "agent.hcl:2: server.raft_protocol",
 			"raft_protocol must be 3 in Nomad v1.4 and later, got 2"},
 		"a slow Raft":            {"server { raft_multiplier = 11 }", "server { raft_multiplier = 0 }", "agent.hcl:1: ", "raft_multiplier cannot be 11"},

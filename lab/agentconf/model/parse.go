@@ -9,6 +9,7 @@ import (
 	"reflect"
 	"slices"
 	"sort"
+	"strconv"
 	"strings"
 	"time"
 
@@ -268,8 +269,8 @@ func convertDurations(path []string, v reflect.Value) error {
 	for i := range v.NumField() {
 		f, value := v.Type().Field(i), v.Field(i)
 		at := append(slices.Clip(path), nameOf(f))
-		for _, inner := range structsIn(value) {
-			if err := convertDurations(at, inner); err != nil {
+		for n, inner := range structsIn(value) {
+			if err := convertDurations(append(slices.Clip(at), toldApart(n, inner)...), inner); err != nil {
 				return err
 			}
 		}
@@ -297,9 +298,25 @@ func onlyChecked(of, field string) bool {
 	return of == "Telemetry" && slices.Contains([]string{"InMemoryCollectionInterval", "InMemoryRetentionPeriod", "CollectionInterval"}, field)
 }
 
+// toldApart is how Nomad tells one block of several from the others where it names a duration in it.
+func toldApart(n int, block reflect.Value) []string {
+	label, has := labelOf(block.Type())
+	switch {
+	case !has:
+		return nil
+	case block.Type() == reflect.TypeFor[AuditSink]():
+		return []string{strconv.Itoa(n)}
+	default:
+		return []string{block.FieldByIndex(label.Index).String()}
+	}
+}
+
 // durationName is what Nomad calls the setting in an error.
 func durationName(path []string) string {
 	name := strings.Join(path, ".")
+	if path[0] == "audit" {
+		name = strings.TrimSuffix(name, ".rotate_duration")
+	}
 	for is, called := range map[string]string{
 		"client.gc_interval": "gc_interval", "acl.role_ttl": "acl.policy_ttl",
 	} {
