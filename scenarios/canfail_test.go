@@ -162,13 +162,13 @@ func demand(t *testing.T, l *lab.Lab, w weakened, r story.Result) {
 		if who := control(f.ID); who != "" && !strings.Contains(f.Evidence[0].Did, who) {
 			t.Errorf("%s: its control is to %s, it was to be with that for %s", at, f.Evidence[0].Did, who)
 		}
-		got[at], want[at] = string(f.Verdict), string(w.verdict(f.ID))
+		got[at], want[at] = string(f.Verdict), string(w.verdict(f.ID, at))
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("verdicts (-want +got):\n%s", diff)
 	}
 	for _, id := range slices.Concat(w.broken, w.void) {
-		if !slices.ContainsFunc(r.Findings, func(f finding.Finding) bool { return f.ID == id }) {
+		if !slices.ContainsFunc(r.Findings, func(f finding.Finding) bool { return f.ID == id || f.ID+" at "+f.Node == id }) {
 			t.Errorf("%s was never made", id)
 		}
 	}
@@ -187,12 +187,13 @@ func demand(t *testing.T, l *lab.Lab, w weakened, r story.Result) {
 // failing are the steps that must fail, in their order.
 func (w weakened) failing() []int { return slices.Sorted(maps.Keys(w.fails)) }
 
-// verdict is what the check must come to.
-func (w weakened) verdict(id string) finding.Verdict {
+// verdict is what the check must come to at that node.
+func (w weakened) verdict(id, at string) finding.Verdict {
+	in := func(list []string) bool { return slices.Contains(list, id) || slices.Contains(list, at) }
 	switch {
-	case slices.Contains(w.broken, id):
+	case in(w.broken):
 		return finding.Broken
-	case slices.Contains(w.void, id):
+	case in(w.void):
 		return finding.NotCarriedOut
 	default:
 		return finding.Held

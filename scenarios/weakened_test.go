@@ -16,8 +16,8 @@ type weakened struct {
 	spec     lab.Option
 	// needs are what the engine must be able to do, beside what the scenario itself needs.
 	needs []engine.Feature
-	// broken are the IDs of the checks that must be broken, at every node at which they are made; void are those that
-	// cannot be carried out, as their control has lost its meaning. All others must hold.
+	// broken are the IDs of the checks that must be broken, at every node at which they are made, or at one: "ID at NODE"; void are
+	// those that cannot be carried out, as their control has lost its meaning. All others must hold.
 	broken, void []string
 	// fails are the steps that must fail, by number, with what their error must say. All others must be done.
 	fails map[int]string
@@ -110,6 +110,16 @@ func weakenedTLS() []weakened {
 			scenario: apart, sample: true, weaken: "verify_server_hostname is off", spec: lab.Set("", "tls.verify_server_hostname", "false"),
 			broken: []string{
 				"servers-get-no-root-keys-of-another-region", "servers-get-no-evaluations-of-another-region", "clients-register-in-no-other-region",
+			},
+		},
+		{
+			scenario: apart, weaken: "verify_server_hostname is off in the other region, which is the one that refuses",
+			spec: func(s *lab.Spec) {
+				s.Settings = append(s.Settings, lab.Setting{Node: "eu-server-1", Path: "tls.verify_server_hostname", Value: "false"})
+			},
+			broken: []string{
+				"servers-get-no-root-keys-of-another-region at global-server-1", "servers-get-no-evaluations-of-another-region at global-server-1",
+				"clients-register-in-no-other-region at global-server-1",
 			},
 		},
 		{
