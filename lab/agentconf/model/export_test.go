@@ -5,6 +5,7 @@ type Lifetimes = lifetimes
 
 // What the tests of this package use besides.
 var (
+	Below         = below
 	NameOf        = nameOf
 	ReadLifetimes = readLifetimes
 )

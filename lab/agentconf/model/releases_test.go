@@ -30,7 +30,7 @@ func (g *generator) pathsOf(path []string, pkg string, file *ast.File, expr ast.
 	case *ast.StarExpr:
 		return g.pathsOf(path, pkg, file, e.X)
 	case *ast.MapType:
-		return [][]string{below(path, model.Any)}
+		return [][]string{model.Below(path, model.Any)}
 	case *ast.ArrayType:
 		if star, blocks := e.Elt.(*ast.StarExpr); blocks {
 			return g.pathsOfBlock(path, pkg, file, star.X, true)
@@ -59,23 +59,21 @@ func (g *generator) pathsOfBlock(path []string, pkg string, file *ast.File, expr
 		return g.pathsOf(path, pkg, in, spec.Type)
 	}
 	if several && slices.ContainsFunc(block.Fields.List, func(f *ast.Field) bool { return tagOf(f).Get("hcl") == ",key" }) {
-		path = below(path, model.Any)
+		path = model.Below(path, model.Any)
 	}
 	var out [][]string
 	for _, f := range block.Fields.List {
 		for _, n := range f.Names {
 			if at := model.NameOf(reflect.StructField{Name: n.Name, Tag: tagOf(f)}); at != "" && at != "-" && n.IsExported() {
-				out = append(out, g.pathsOf(below(path, at), pkg, in, f.Type)...)
+				out = append(out, g.pathsOf(model.Below(path, at), pkg, in, f.Type)...)
 			}
 		}
 	}
 	if name == "KEKProviderConfig" { // its Config is whatever else stands there
-		out = append(out, below(path, model.Any))
+		out = append(out, model.Below(path, model.Any))
 	}
 	return out
 }
-
-func below(path []string, name string) []string { return append(slices.Clip(path), name) }
 
 func tagOf(f *ast.Field) reflect.StructTag {
 	if f.Tag == nil {

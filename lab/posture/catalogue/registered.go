@@ -25,9 +25,10 @@ const (
 	inTurn = 9
 )
 
-// failedAtOnce is how a client passes on that a server failed it, and noAnswer are all that it says where it has no answer.
+// failedAtOnce is how a client passes on that a server failed it.
 const failedAtOnce = "rpc error: "
 
+// noAnswer are what a client says of its servers where it has no answer of theirs.
 func noAnswer() []string { return []string{failedAtOnce, "no servers"} }
 
 // seeksRegions finds the regions that a server has told the client of: any of its servers, as one that is down, or a stranger
