@@ -102,7 +102,7 @@ func (f File) refused(t *tree, err error) (line, column int, words string) {
 		return placed.Pos.Line, placed.Pos.Column, placed.Err.Error()
 	}
 	at := 0
-	c := search{t: t, says: unnumbered(err), left: searched}
+	c := search{t: t, says: err.Error(), left: searched}
 	if p, found := c.in(t.root); found {
 		at = p.item().from
 		if name := p.item().names[len(p.item().names)-1]; !strings.Contains(words, name) {
@@ -129,11 +129,19 @@ func gone(e *model.UnexpectedKeysError) string {
 // searched is how many items of a text are looked at for the one that Nomad refuses.
 const searched = 1000
 
-// sinks are how Nomad names those of its audit, by their number in the text: each has another once one before it is taken out.
-var sinks = regexp.MustCompile(`^audit\.sink\.\d+`)
+// sinks are how Nomad names those of its audit, by their number in the text.
+var sinks = regexp.MustCompile(`^audit\.sink\.(\d+)`)
 
-// unnumbered is what Nomad says, but for such a number.
-func unnumbered(err error) string { return sinks.ReplaceAllString(err.Error(), "audit.sink") }
+// saysTheSame reports whether Nomad refuses a text with something taken out as it refused the whole. A smaller number is that of the
+// same sink, once one before it is taken out; a larger one is another sink's.
+func saysTheSame(cut, whole string) bool {
+	now, was := sinks.FindStringSubmatch(cut), sinks.FindStringSubmatch(whole)
+	if now == nil || was == nil {
+		return cut == whole
+	}
+	less := len(now[1]) < len(was[1]) || len(now[1]) == len(was[1]) && now[1] <= was[1]
+	return less && cut[len(now[0]):] == whole[len(was[0]):]
+}
 
 // search looks for the item that Nomad refuses a text for.
 type search struct {
@@ -154,7 +162,7 @@ func (s *search) in(b *body) (place, bool) {
 		if s.left--; s.left < 0 {
 			return place{}, false
 		}
-		if _, err := model.Parse(s.t.cut(p, "")); err == nil || unnumbered(err) != s.says {
+		if _, err := model.Parse(s.t.cut(p, "")); err == nil || !saysTheSame(err.Error(), s.says) {
 			return p, true
 		}
 	}

@@ -40,6 +40,9 @@ func TestRefusesAsNomad(t *testing.T) {
 		"a duration of a sink": {
 			"audit {\n sink \"a\" { }\n sink \"b\" {\n  rotate_duration = \"5x\"\n }\n}", "audit {\n sink \"b\" {\n  rotate_duration = \"5h\"\n }\n}",
 			"agent.hcl:4:", "audit.sink.1 can't parse time duration 5x"},
+		"the same duration of two sinks": {
+			"audit {\n sink \"a\" {\n  rotate_duration = \"5x\"\n }\n sink \"b\" {\n  rotate_duration = \"5x\"\n }\n}", "audit {\n sink \"a\" {\n  rotate_duration = \"5h\"\n }\n}",
+			"agent.hcl:3:", "audit.sink.0 can't parse time duration 5x"},
 		"an old Raft": {"server {\n raft_protocol = \"2\"\n}", "server {\n raft_protocol = 0x3\n}", "agent.hcl:2: server.raft_protocol",
 			"raft_protocol must be 3 in Nomad v1.4 and later, got 2"},
 		"a slow Raft":            {"server { raft_multiplier = 11 }", "server { raft_multiplier = 0 }", "agent.hcl:1: ", "raft_multiplier cannot be 11"},
