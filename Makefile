@@ -112,7 +112,7 @@ proof:
 configurations:
 	@$(call stage,testname,-run '^TestProofOf(Configurations|Workflow)$$' ./lab/regress -engine $(firstword $(ENGINES)))
 
-prove: build ## prove what takes longer: each mutation alone, of one server whoever leads, configurations as agents read them, sound ones in all forms, sound clusters ten times
+prove: build ## prove what takes longer: each mutation alone, of one server whoever leads, configurations as agents and releases of Nomad read them, sound ones in all forms, sound clusters ten times
 	@echo "==> prove: what configurations say, as real agents say it (one agent each)"
 	@go test -count=1 -timeout 80m -run '^TestProofOfMerging$$' -v ./lab/agentconf </dev/null
 	@echo "==> prove: of which release on each setting is, as Nomad's sources say it"

@@ -3,6 +3,7 @@ package nomadlab_test
 import (
 	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -15,10 +16,7 @@ func TestEveryProofIsRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var run []*regexp.Regexp
-	for _, names := range regexp.MustCompile(`-run '([^']+)'`).FindAllStringSubmatch(string(makefile), -1) {
-		run = append(run, regexp.MustCompile(strings.ReplaceAll(names[1], "$$", "$")))
-	}
+	run := runs(string(makefile))
 	proof := regexp.MustCompile(`(?m)^func (TestProof\w*)\(`)
 	found := 0
 	err = fs.WalkDir(os.DirFS("."), ".", func(path string, _ fs.DirEntry, err error) error {
@@ -28,14 +26,42 @@ func TestEveryProofIsRun(t *testing.T) {
 		text, err := os.ReadFile(path)
 		for _, name := range proof.FindAllStringSubmatch(string(text), -1) {
 			found++
-			if !anyMatches(run, name[1]) {
-				t.Errorf("%s: no stage of make test, nor make prove, runs %s", path, name[1])
+			if !anyMatches(run[filepath.Dir(path)], name[1]) {
+				t.Errorf("%s: no stage of make test, nor make prove, runs %s of that package", path, name[1])
 			}
 		}
 		return err
 	})
 	if err != nil || found == 0 {
 		t.Errorf("%d proofs were found, %v", found, err)
+	}
+}
+
+// runs are the tests that a Makefile runs by name, by the folders of their packages.
+func runs(makefile string) map[string][]*regexp.Regexp {
+	all := map[string][]*regexp.Regexp{}
+	for _, line := range regexp.MustCompile(`-run '([^']+)'([^\n<]*)`).FindAllStringSubmatch(makefile, -1) {
+		names := regexp.MustCompile(strings.ReplaceAll(line[1], "$$", "$"))
+		for _, folder := range regexp.MustCompile(`\./([\w/]+)`).FindAllStringSubmatch(line[2], -1) {
+			all[folder[1]] = append(all[folder[1]], names)
+		}
+	}
+	return all
+}
+
+// TestRuns: a name is run in the packages of its own line alone.
+func TestRuns(t *testing.T) {
+	all := runs("a:\n\tgo test -run '^TestProofOfA$$' -v ./lab/a ./lab/b </dev/null\nb:\n\tgo test -run '^TestProofOf(B|C)$$' ./lab/b/c\n")
+	for _, c := range []struct {
+		folder, name string
+		want         bool
+	}{
+		{"lab/a", "TestProofOfA", true}, {"lab/b", "TestProofOfA", true}, {"lab/b/c", "TestProofOfB", true}, {"lab/b/c", "TestProofOfC", true},
+		{"lab/b/c", "TestProofOfA", false}, {"lab/a", "TestProofOfB", false}, {"lab", "TestProofOfA", false}, {"lab/a", "TestProofOfAll", false},
+	} {
+		if got := anyMatches(all[c.folder], c.name); got != c.want {
+			t.Errorf("%s of %s: run is %t, want %t", c.name, c.folder, got, c.want)
+		}
 	}
 }
 
