@@ -115,17 +115,26 @@ func within(s story.Scenario, bound time.Duration, numbers ...int) story.Scenari
 	if bound == 0 {
 		return s
 	}
+	return done(s, func(do action) action {
+		return func(ctx context.Context, t *story.T) error {
+			ctx, cancel := deadline.Fair(ctx, bound)
+			defer cancel()
+			return do(ctx, t)
+		}
+	}, numbers...)
+}
+
+// action is what a step does.
+type action = func(context.Context, *story.T) error
+
+// done is the scenario with those steps, or all, done in another way.
+func done(s story.Scenario, way func(action) action, numbers ...int) story.Scenario {
 	steps := s.Steps
 	s.Steps = func() []story.Step {
 		all := steps()
 		for i := range all {
 			if len(numbers) == 0 || slices.Contains(numbers, i+1) {
-				do := all[i].Do
-				all[i].Do = func(ctx context.Context, t *story.T) error {
-					ctx, cancel := deadline.Fair(ctx, bound)
-					defer cancel()
-					return do(ctx, t)
-				}
+				all[i].Do = way(all[i].Do)
 			}
 		}
 		return all
