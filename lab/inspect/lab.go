@@ -47,7 +47,7 @@ func Lab(ctx context.Context, l *lab.Lab, o Options) (finding.Report, error) {
 
 // inspectRegion carries out the checks against the agents of one region.
 func inspectRegion(ctx context.Context, l *lab.Lab, region string, cluster finding.Cluster, o Options) (finding.Report, error) {
-	i, err := ingredients(ctx, l, region, o.Members)
+	i, err := ingredients(l, region, o.Members)
 	if err != nil {
 		return finding.Report{}, err
 	}
@@ -55,7 +55,7 @@ func inspectRegion(ctx context.Context, l *lab.Lab, region string, cluster findi
 		i.StandIn = l.StandIn()
 	}
 	s := subject{
-		cluster: cluster, ingredients: i, near: true,
+		cluster: cluster, ingredients: i, near: true, unmade: map[string]string{},
 		witness: func(ctx context.Context) (catalogue.Witness, func(context.Context) error, error) {
 			if o.Witness != nil {
 				return *o.Witness, func(context.Context) error { return nil }, nil
@@ -63,6 +63,12 @@ func inspectRegion(ctx context.Context, l *lab.Lab, region string, cluster findi
 			return startWitness(ctx, l, region, o.WitnessAt)
 		},
 		leader: func(ctx context.Context) string { return leaderOf(ctx, serversOf(l, region)) },
+	}
+	if i.Management != "" {
+		s.ingredients.Introduction, err = introduction(ctx, serversOf(l, region))
+		if err != nil {
+			s.unmade[catalogue.LacksIntroduction] = "no introduction token could be made: " + err.Error()
+		}
 	}
 	for _, t := range Targets(l, o.Members...) {
 		if t.Region != region {
@@ -142,7 +148,7 @@ func excuse(findings []finding.Finding) error {
 }
 
 // ingredients are what the lab has to make checks of a region with.
-func ingredients(ctx context.Context, l *lab.Lab, region string, members []string) (catalogue.Ingredients, error) {
+func ingredients(l *lab.Lab, region string, members []string) (catalogue.Ingredients, error) {
 	parties, err := partiesOf(l, region)
 	if err != nil {
 		return catalogue.Ingredients{}, fmt.Errorf("make the certificates of strangers: %w", err)
@@ -160,10 +166,6 @@ func ingredients(ctx context.Context, l *lab.Lab, region string, members []strin
 		if n.Role() == pki.Server && n.Region() == region && (!n.Extra() || slices.Contains(members, n.Name())) {
 			i.Peers[n.Region()] = append(i.Peers[n.Region()], n.Advertised().String())
 		}
-	}
-	if i.Management != "" {
-		// Without a leader there is none: the check that needs it then says that it lacks.
-		i.Introduction, _ = introduction(ctx, serversOf(l, region))
 	}
 	return i, nil
 }
@@ -201,8 +203,8 @@ type subject struct {
 	leader func(context.Context) string
 	// unmet are the agents that did not answer when they were to be met, by name.
 	unmet map[string]bool
-	// noWitness says why that workload did not run, though a client could have run it.
-	noWitness string
+	// unmade says of what a check lacks, as the catalogue has it, why it could not be made, where it should have been.
+	unmade map[string]string
 }
 
 // inspect carries out what the options leave in. What needs a workload waits for it, while all else is tried.
@@ -220,7 +222,10 @@ func (s subject) inspect(ctx context.Context, o Options) (r finding.Report, err 
 	found := posture.Run(ctx, soon, s.targets, o.Tell)
 	<-workload.ready
 	defer func() { err = errors.Join(err, workload.stop(context.WithoutCancel(ctx))) }()
-	s.ingredients.Witness, s.noWitness = workload.witness, workload.lacks
+	s.ingredients.Witness = workload.witness
+	if workload.lacks != "" {
+		s.unmade[catalogue.LacksWitness] = workload.lacks
+	}
 	if checks, err = s.checks(o); err != nil {
 		return finding.Report{}, err
 	}

@@ -33,16 +33,17 @@ func (s *subject) tellSilence(name string, l lesson) {
 	}
 }
 
-// unproved says of what was skipped for want of a workload why there is none, and that it was not carried out where one did not
-// start.
+// unproved says of what was skipped for want of something that it was not carried out, where that should have been made, and why
+// there is no workload to look at.
 func (s *subject) unproved(r finding.Report) {
 	for i, f := range r.Findings {
-		switch {
-		case f.Verdict != finding.Skipped || f.Reason != catalogue.LacksWitness:
-		case s.witness == nil:
+		if f.Verdict != finding.Skipped {
+			continue
+		}
+		if why := s.unmade[f.Reason]; why != "" {
+			r.Findings[i].Verdict, r.Findings[i].Reason = finding.NotCarriedOut, why
+		} else if f.Reason == catalogue.LacksWitness && s.witness == nil {
 			r.Findings[i].Reason = lacksWitnessHere
-		case s.noWitness != "":
-			r.Findings[i].Verdict, r.Findings[i].Reason = finding.NotCarriedOut, s.noWitness
 		}
 	}
 }

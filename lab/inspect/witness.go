@@ -115,15 +115,10 @@ func witnessToken(ctx context.Context, l *lab.Lab, name, alloc string) (string, 
 	if err != nil {
 		return "", err
 	}
-	client, err := node.API()
+	data, err := DataDir(ctx, node)
 	if err != nil {
 		return "", err
 	}
-	self, err := client.Agent().Self()
-	if err != nil {
-		return "", fmt.Errorf("ask %s where its data is: %w", name, err)
-	}
-	data, _ := self.Config["DataDir"].(string)
 	var text, trouble bytes.Buffer
 	file := path.Join(data, "alloc", alloc, catalogue.WitnessTask, "secrets", "nomad_token")
 	code, err := node.Exec(ctx, engine.Command{
@@ -133,6 +128,20 @@ func witnessToken(ctx context.Context, l *lab.Lab, name, alloc string) (string, 
 		return "", fmt.Errorf("read the workload's identity on %s: cat ended with %d: %s: %w", name, code, trouble.String(), err)
 	}
 	return strings.TrimSpace(text.String()), nil
+}
+
+// DataDir asks the agent for its data_dir.
+func DataDir(ctx context.Context, n *lab.Node) (string, error) {
+	client, err := n.API()
+	if err != nil {
+		return "", err
+	}
+	var self api.AgentSelf
+	if _, err := client.Raw().Query("/v1/agent/self", &self, reading(ctx)); err != nil {
+		return "", fmt.Errorf("ask %s where its data is: %w", n.Name(), err)
+	}
+	data, _ := self.Config["DataDir"].(string)
+	return data, nil
 }
 
 // stopWitness stops the job, waits until nothing of it runs, and removes it. In this order: with the job Nomad forgets its

@@ -15,6 +15,12 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
+// introductionLabel is how a token that introduces a client is called in sentences.
+const introductionLabel = "an introduction token"
+
+// LacksIntroduction is what a check lacks that shows such a token, where there is none.
+const LacksIntroduction = introductionLabel + notAtHand
+
 // introduction is who may become a client, and by what.
 func (i Ingredients) introduction() []posture.Spec {
 	register := func(c probe.Caller) probe.Probe { return probe.RPCCall(registerNobody(), c) }
@@ -33,7 +39,7 @@ func (i Ingredients) introduction() []posture.Spec {
 			Why: "server.client_introduction.enforcement: with \"warn\", Nomad's default, whoever has a client's key adds as many nodes as he likes, " +
 				"and is given jobs with their secrets (nomad/node_endpoint.go, newRegistrationAllowed; verified against Nomad 1.11.3)",
 			Want: posture.Want{probe.Denied},
-		}, i.as(party.Client).does(register), i.as(party.Client).with(i.Introduction, "an introduction token").does(register)),
+		}, i.as(party.Client).does(register), i.as(party.Client).with(i.Introduction, introductionLabel).does(register)),
 		tried(posture.Spec{
 			ID:    "introduction-tokens-live-an-hour-at-most",
 			Title: "an introduction token lives an hour at most, whatever is asked for",

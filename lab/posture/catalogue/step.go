@@ -51,12 +51,15 @@ func (i Ingredients) reader() hand {
 	return i.manager()
 }
 
+// notAtHand follows what lacks.
+const notAtHand = " is not at hand"
+
 // with is the hand with an ACL token, which the label names as probe.Caller.WithToken has it. No secret means that there
 // is no such token.
 func (h hand) with(secret, label string) hand {
 	h.caller = h.caller.WithToken(secret, label)
 	if secret == "" && h.lacks == "" {
-		h.lacks = label + " is not at hand"
+		h.lacks = label + notAtHand
 	}
 	return h
 }

@@ -1,0 +1,45 @@
+package inspect_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/inspect"
+	"nomadlab.internal/lab/labtest"
+)
+
+// TestNoIntroductionToken: where the servers make none, as they have no leader, nothing is proved by what it is the control of, and
+// why is said. With a leader the promise holds.
+func TestNoIntroductionToken(t *testing.T) {
+	t.Parallel()
+	l := labtest.Start(t, lab.Hardened(), lab.Servers(2), lab.Clients(0))
+	const id = "server-lets-no-client-register-without-introduction"
+	found := func() finding.Finding {
+		r, err := inspect.Lab(t.Context(), l, inspect.Options{Only: []string{id}, NoMatrix: true})
+		if err != nil || len(r.Findings) != 1 {
+			t.Fatalf("%d findings, %v", len(r.Findings), err)
+		}
+		return r.Findings[0]
+	}
+	if f := found(); f.Verdict != finding.Held {
+		t.Fatalf("%s with a leader: %s", f.Verdict, f.Reason)
+	}
+	if err := l.Servers()[1].Kill(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := lab.WaitFor(t.Context(), "the other one to lead no more", func(ctx context.Context) string {
+		leader, err := l.Leader(ctx, "")
+		if err != nil {
+			return ""
+		}
+		return leader.Name() + " leads"
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if f := found(); f.Verdict != finding.NotCarriedOut || !strings.HasPrefix(f.Reason, "no introduction token could be made: ") {
+		t.Errorf("%s without a leader: %s", f.Verdict, f.Reason)
+	}
+}
