@@ -13,6 +13,7 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/probe"
 )
@@ -177,18 +178,25 @@ func (p Pack) live(ctx context.Context, l *lab.Lab, look func() error) (err erro
 		if change == nil {
 			continue
 		}
-		if err := change.Do(ctx, l); err != nil {
+		if err := carriedOut(ctx, l, change.Do); err != nil {
 			return fmt.Errorf("%s: %w", placed.Mutation.ID, err)
 		}
 		if change.Undo != nil {
 			defer func() {
-				if undone := change.Undo(ctx, l); undone != nil {
+				if undone := carriedOut(ctx, l, change.Undo); undone != nil {
 					err = errors.Join(err, fmt.Errorf("take back %s: %w", placed.Mutation.ID, undone))
 				}
 			}()
 		}
 	}
 	return look()
+}
+
+// carriedOut does something to a running cluster, and gives it up where it hangs.
+func carriedOut(ctx context.Context, l *lab.Lab, do func(context.Context, *lab.Lab) error) error {
+	ctx, cancel := context.WithTimeout(ctx, deadline.Hang)
+	defer cancel()
+	return do(ctx, l)
 }
 
 // Inspect says which checks the pack's cluster is tried with.
@@ -203,6 +211,41 @@ func (p Pack) Inspect() inspect.Options {
 		o.NoMatrix = !m.Matrix || p.Placed[0].Scope == Agent
 	}
 	return o
+}
+
+// looks is how often a pack's cluster is looked at anew because another server has got leadership meanwhile.
+const looks = 4
+
+// Look carries out the checks while the pack's sound server leads, if the pack has it lead: a server that carries a mutation is not
+// to decide for the others. A leader on a busy machine may lose its lease, and then everything is looked at once more.
+func (p Pack) Look(ctx context.Context, l *lab.Lab, o inspect.Options) (finding.Report, error) {
+	for range looks {
+		if p.Lead != "" && !leads(ctx, l, p.Lead) {
+			if err := Lead(ctx, l, p.Lead); err != nil {
+				return finding.Report{}, err
+			}
+		}
+		r, err := inspect.Lab(ctx, l, o)
+		if err != nil || p.Lead == "" || leads(ctx, l, p.Lead) {
+			return r, err
+		}
+	}
+	return finding.Report{}, fmt.Errorf("%s: %s lost leadership each of %d times while the checks were carried out", p.Name, p.Lead, looks)
+}
+
+// leads reports whether the server calls itself the leader.
+func leads(ctx context.Context, l *lab.Lab, name string) bool {
+	server, err := l.Node(name)
+	if err != nil {
+		return false
+	}
+	client, err := server.API()
+	if err != nil {
+		return false
+	}
+	var leader string
+	_, err = client.Raw().Query("/v1/status/leader", &leader, (&api.QueryOptions{AllowStale: true}).WithContext(ctx))
+	return err == nil && leader == server.Advertised().String()
 }
 
 // Lead has the server lead its region. Leadership is moved in a cluster that is thrown away, and in no other.

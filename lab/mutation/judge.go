@@ -49,6 +49,7 @@ const (
 	pass         = "pass"
 	fail         = "fail"
 	inconclusive = "inconclusive"
+	skipped      = "skipped"
 	notTried     = "not tried"
 )
 
@@ -63,7 +64,7 @@ func result(f finding.Finding, tried bool) string {
 	case f.Verdict == finding.NotCarriedOut:
 		return inconclusive
 	default:
-		return "skipped"
+		return skipped
 	}
 }
 
@@ -71,37 +72,39 @@ func result(f finding.Finding, tried bool) string {
 // fail, and at every other agent all pass. What is inconclusive at an agent that carries a mutation is no difference where it
 // is not to fail, as a control may have lost its meaning there; at another agent it is one.
 //
-// Where all agents of a role carry the mutation, or it is the cluster's, there is no sound neighbour: what fails anywhere is
-// compared with the list.
+// Where all agents of a role carry the mutation, or it is the cluster's, the others may see it too: what fails anywhere is
+// compared with the list, and of each agent that carries its role's something of that must fail.
 func Judge(p Pack, before []Seen, s Sight) []Difference {
 	if p.allCarry() {
-		return compare("", p.Placed[0].Mutation.ID, fails(before, p.Placed[0]), s.merged(), false)
+		return append(s.allShow(p, fails(before, p.Placed[0])), compare("", p.Placed[0].Mutation.ID, fails(before, p.Placed[0]), s.merged(), nil)...)
 	}
 	var out []Difference
-	var ofCluster, elsewhere []string
+	var ofCluster []string
 	at := map[string]Placed{}
 	for _, placed := range p.Placed {
 		at[placed.Node] = placed
 		ofCluster = append(ofCluster, s.ofCluster(fails(before, placed))...)
-		elsewhere = append(elsewhere, missed(before, placed)...)
-	}
-	for _, node := range slices.Sorted(maps.Keys(s.Nodes)) {
-		placed, carries := at[node]
-		if carries {
-			want := slices.DeleteFunc(fails(before, placed), func(id string) bool { return slices.Contains(s.ofCluster([]string{id}), id) })
-			out = append(out, compare(node, placed.Mutation.ID, want, s.Nodes[node], false)...)
-			out = append(out, s.nobodyElse(placed, want)...)
-			continue
-		}
-		out = append(out, compare(node, "", nil, without(s.Nodes[node], elsewhere), true)...)
 	}
 	for _, node := range p.nodes() {
-		if s.Nodes[node] == nil {
-			out = append(out, Difference{Check: "every check", Node: node, Mutation: at[node].Mutation.ID, Want: "tried", Got: notTried})
+		placed, carries := at[node]
+		switch {
+		case s.Nodes[node] == nil:
+			out = append(out, Difference{Check: "every check", Node: node, Mutation: placed.Mutation.ID, Want: "tried", Got: notTried})
+		case carries:
+			want := slices.DeleteFunc(fails(before, placed), func(id string) bool { return slices.Contains(s.ofCluster([]string{id}), id) })
+			out = append(out, compare(node, placed.Mutation.ID, want, s.Nodes[node], nil)...)
+			out = append(out, s.nobodyElse(placed, want)...)
+		default:
+			out = append(out, compare(node, "", nil, s.Nodes[node], p.idle)...)
 		}
 	}
 	out = append(out, s.unasked(p)...)
-	return append(out, compare("", "", ofCluster, s.Cluster, true)...)
+	return append(out, compare("", "", ofCluster, s.Cluster, p.idle)...)
+}
+
+// idle reports whether a sound agent may skip the check for that: the sample job runs elsewhere, or there is no client to run it.
+func (p Pack) idle(f finding.Finding) bool {
+	return strings.HasPrefix(f.Reason, catalogue.RunsElsewhere) || p.Clients == 0 && f.Reason == catalogue.LacksWitness
 }
 
 // nodes are the names of all agents of the pack's cluster.
@@ -124,7 +127,7 @@ func (p Pack) nodes() []string {
 func (s Sight) nobodyElse(p Placed, fails []string) []Difference {
 	var out []Difference
 	for _, id := range fails {
-		others, skipped, passes := 0, 0, false
+		others, idle, passes := 0, 0, false
 		for node, found := range s.Nodes {
 			f, tried := found[id]
 			if node == p.Node || !tried || !strings.HasPrefix(node, string(p.Mutation.Role)+"-") {
@@ -132,12 +135,34 @@ func (s Sight) nobodyElse(p Placed, fails []string) []Difference {
 			}
 			others++
 			if f.Verdict == finding.Skipped && strings.HasPrefix(f.Reason, catalogue.RunsElsewhere) {
-				skipped++
+				idle++
 			}
 			passes = passes || f.Verdict == finding.Held
 		}
-		if !passes && (others == 0 || skipped < others) {
+		if !passes && (others == 0 || idle < others) {
 			out = append(out, Difference{Check: id, Node: "every other " + string(p.Mutation.Role), Want: pass, Got: "pass at none"})
+		}
+	}
+	return out
+}
+
+// allShow lists the agents that carry the pack's one mutation of which nothing fails that fails at another of them, and the agents
+// at which nothing was tried.
+func (s Sight) allShow(p Pack, fails []string) []Difference {
+	var out []Difference
+	only := len(p.Inspect().Only) > 0
+	for _, node := range p.nodes() {
+		carried := ""
+		if p.Placed[0].Carries(node) {
+			carried = p.Placed[0].Mutation.ID
+		}
+		found := s.Nodes[node]
+		own := slices.DeleteFunc(slices.Clone(fails), func(id string) bool { _, tried := found[id]; return !tried })
+		switch {
+		case found == nil && !only:
+			out = append(out, Difference{Check: "every check", Node: node, Mutation: carried, Want: "tried", Got: notTried})
+		case carried != "" && p.Placed[0].Scope != Cluster && len(own) > 0 && !slices.ContainsFunc(own, func(id string) bool { return found[id].Verdict == finding.Broken }):
+			out = append(out, Difference{Check: "each of " + strings.Join(own, ", "), Node: node, Mutation: carried, Want: "one to " + fail, Got: "none fails"})
 		}
 	}
 	return out
@@ -150,8 +175,8 @@ func (s Sight) unasked(p Pack) []Difference {
 		return nil
 	}
 	for _, id := range s.questions {
-		if f, tried := s.Cluster[id]; !tried || f.Verdict == finding.Skipped {
-			out = append(out, Difference{Check: id, Want: "asked", Got: result(f, tried)})
+		if _, tried := s.Cluster[id]; !tried {
+			out = append(out, Difference{Check: id, Want: "asked", Got: notTried})
 		}
 	}
 	return out
@@ -170,11 +195,9 @@ func Learn(p Pack, s Sight) []Seen {
 		if len(p.Placed) == 1 && found != nil {
 			maps.Copy(found, s.Cluster)
 		}
-		seen := Seen{Mutation: placed.Mutation.ID, Scope: placed.Scope, Fails: failing(found), Void: void(found), Sound: s.soundBeside(placed)}
-		if placed.Mutation.Sharing == Extra || placed.Mutation.Sharing == Alone {
-			seen.Elsewhere = s.failingBeside(placed.Node)
-		}
-		all = append(all, seen)
+		all = append(all, Seen{
+			Mutation: placed.Mutation.ID, Scope: placed.Scope, Fails: failing(found), Void: void(found), Sound: soundPlanes(s.Nodes[placed.Node]),
+		})
 	}
 	return all
 }
@@ -196,16 +219,13 @@ func (p Placed) Carries(node string) bool {
 	}
 }
 
-// fails returns what was seen to fail because of the mutation, missed what fails at others.
-func fails(before []Seen, p Placed) []string  { return slices.Clone(seenOf(before, p).Fails) }
-func missed(before []Seen, p Placed) []string { return seenOf(before, p).Elsewhere }
-
-func seenOf(before []Seen, p Placed) Seen {
+// fails returns what was seen to fail because of the mutation.
+func fails(before []Seen, p Placed) []string {
 	at := slices.IndexFunc(before, func(s Seen) bool { return s.Mutation == p.Mutation.ID && s.Scope == p.Scope })
 	if at < 0 {
-		return Seen{}
+		return nil
 	}
-	return before[at]
+	return slices.Clone(before[at].Fails)
 }
 
 // merged returns the worst that was found of each check, at any node or of the cluster.
@@ -224,35 +244,9 @@ func (s Sight) ofCluster(ids []string) []string {
 	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { _, is := s.Cluster[id]; return !is })
 }
 
-// failingBeside returns what fails at any other node.
-func (s Sight) failingBeside(node string) []string {
-	all := map[string]finding.Finding{}
-	for name, found := range s.Nodes {
-		if name == node {
-			continue
-		}
-		for id, f := range found {
-			all[id] = worse(all[id], f)
-		}
-	}
-	return failing(all)
-}
-
 // void returns the checks that could not be tried.
 func void(found map[string]finding.Finding) []string {
 	return ending(found, finding.NotCarriedOut, finding.Skipped)
-}
-
-// soundBeside returns the planes that are sound at the agent that carries the mutation, or at another one of its role.
-func (s Sight) soundBeside(p Placed) []string {
-	planes := soundPlanes(s.Nodes[p.Node])
-	for node, found := range s.Nodes {
-		if node != p.Node && strings.HasPrefix(node, string(p.Mutation.Role)+"-") {
-			planes = append(planes, soundPlanes(found)...)
-		}
-	}
-	slices.Sort(planes)
-	return slices.Compact(planes)
 }
 
 // soundPlanes returns the planes of which more than half of the checks pass, so that one that fails there tells something. Of
@@ -278,16 +272,9 @@ func soundPlanes(found map[string]finding.Finding) []string {
 	return planes
 }
 
-func without(found map[string]finding.Finding, ids []string) map[string]finding.Finding {
-	rest := maps.Clone(found)
-	for _, id := range ids {
-		delete(rest, id)
-	}
-	return rest
-}
-
-// compare lists what differs at one node, or of the cluster. Sound is true where nothing may be inconclusive.
-func compare(node, carried string, want []string, found map[string]finding.Finding, sound bool) []Difference {
+// compare lists what differs at one node, or of the cluster. Idle is nil where not everything is to be proved, and else says what
+// may be skipped.
+func compare(node, carried string, want []string, found map[string]finding.Finding, idle func(finding.Finding) bool) []Difference {
 	var out []Difference
 	for _, id := range sortedUnion(want, found) {
 		f, tried := found[id]
@@ -295,7 +282,8 @@ func compare(node, carried string, want []string, found map[string]finding.Findi
 		if slices.Contains(want, id) {
 			wanted = fail
 		}
-		if wanted == fail && got != fail || wanted == pass && got == fail || sound && got == inconclusive {
+		unproved := idle != nil && wanted == pass && (got == inconclusive || got == skipped && !idle(f))
+		if wanted == fail && got != fail || wanted == pass && got == fail || unproved {
 			out = append(out, Difference{Check: id, Node: node, Mutation: carried, Want: wanted, Got: got, Reason: f.Reason})
 		}
 	}

@@ -88,6 +88,16 @@ func TestPlantedFaults(t *testing.T) {
 			with(shown(), "refuses-plaintext", "server-1", finding.NotCarriedOut),
 			"refuses-plaintext at server-1, which is sound: inconclusive, want pass: planted",
 		},
+		"a check that passes at no agent": {
+			slices.DeleteFunc(with(shown(), "refuses-plaintext", "server-3", finding.Skipped), func(f finding.Finding) bool {
+				return f.Node == "server-1" && f.ID == "refuses-plaintext"
+			}),
+			"refuses-plaintext at every other server, which is sound: pass at none, want pass",
+		},
+		"a check that a sound agent skips": {
+			with(shown(), "refuses-strangers", "server-1", finding.Skipped),
+			"refuses-strangers at server-1, which is sound: skipped, want pass: planted",
+		},
 		"a check that cannot tell at the agent that carries its mutation": {
 			with(shown(), "refuses-plaintext", "server-2", finding.NotCarriedOut),
 			"refuses-plaintext at server-2, which carries plain: inconclusive, want fail: planted",
@@ -100,17 +110,13 @@ func TestPlantedFaults(t *testing.T) {
 			slices.DeleteFunc(shown(), func(f finding.Finding) bool { return f.Node == "server-1" && f.ID != "has-one-key" }),
 			"every check at server-1, which is sound: not tried, want tried",
 		},
-		"a check that is skipped wherever it does not fail": {
-			with(with(shown(), "refuses-plaintext", "server-1", finding.Skipped), "refuses-plaintext", "server-3", finding.Skipped),
-			"refuses-plaintext at every other server, which is sound: pass at none, want pass",
-		},
 		"a question of the cluster that was not asked": {
 			slices.DeleteFunc(shown(), func(f finding.Finding) bool { return f.ID == "has-one-key" }),
 			"has-one-key of the cluster, asked of all: not tried, want asked",
 		},
 		"a question of the cluster that was skipped": {
 			with(shown(), "has-one-key", "server-1", finding.Skipped),
-			"has-one-key of the cluster, asked of all: skipped, want asked",
+			"has-one-key of the cluster, asked of all: skipped, want pass: planted",
 		},
 		"an agent at which nothing was tried": {
 			slices.DeleteFunc(shown(), func(f finding.Finding) bool { return f.Node == "server-3" }),
@@ -149,23 +155,22 @@ func TestLearnIsWhatJudgeTakes(t *testing.T) {
 	}
 }
 
-// TestCutOff: its peers may miss it, by what is listed and by nothing else.
+// TestCutOff: an agent that is cut off harms no peer.
 func TestCutOff(t *testing.T) {
 	pack := mutation.Pack{Servers: 2, Extra: "server-3", Placed: []mutation.Placed{
 		{Mutation: row("gone", pki.Server, mutation.Extra), Node: "server-3", Scope: mutation.Agent},
 	}}
-	seen := with(with(sound(), "refuses-strangers", "server-1", finding.Broken), "refuses-plaintext", "server-3", finding.Broken)
+	seen := with(sound(), "refuses-plaintext", "server-3", finding.Broken)
 	learned := mutation.Learn(pack, sight(seen))
-	if len(learned) != 1 || !slices.Equal(learned[0].Fails, []string{"refuses-plaintext"}) || !slices.Equal(learned[0].Elsewhere, []string{"refuses-strangers"}) {
+	if len(learned) != 1 || !slices.Equal(learned[0].Fails, []string{"refuses-plaintext"}) {
 		t.Fatalf("learned %+v", learned)
 	}
 	for name, test := range map[string]struct {
 		findings []finding.Finding
 		want     int
 	}{
-		"as learned":             {seen, 0},
-		"nobody misses it":       {with(sound(), "refuses-plaintext", "server-3", finding.Broken), 0},
-		"a peer fails otherwise": {with(seen, "refuses-plaintext", "server-2", finding.Broken), 1},
+		"as learned":       {seen, 0},
+		"a peer misses it": {with(seen, "refuses-strangers", "server-2", finding.Broken), 1},
 	} {
 		if got := mutation.Judge(pack, learned, sight(test.findings)); len(got) != test.want {
 			t.Errorf("%s: %v, want %d differences", name, got, test.want)
@@ -173,15 +178,45 @@ func TestCutOff(t *testing.T) {
 	}
 }
 
-// TestAllCarry: where all servers carry the mutation, what fails at any of them counts.
+// TestAllCarry: where all servers carry the mutation, what fails at any of them counts, and each shows something of it.
 func TestAllCarry(t *testing.T) {
-	pack := mutation.Pack{Servers: 3, Placed: []mutation.Placed{{Mutation: row("all", pki.Server, mutation.Shares), Scope: mutation.Servers}}}
-	seen := with(with(sound(), "refuses-strangers", "server-2", finding.Broken), "has-one-key", "server-1", finding.Broken)
-	learned := mutation.Learn(pack, sight(seen))
-	if got := mutation.Judge(pack, learned, sight(seen)); len(got) != 0 {
-		t.Errorf("%v", got)
+	pack := mutation.Pack{Servers: 3, Clients: 1, Placed: []mutation.Placed{{Mutation: row("all", pki.Server, mutation.Shares), Scope: mutation.Servers}}}
+	client := finding.Finding{ID: "refuses-plaintext", Node: "client-1", Plane: "HTTP", Verdict: finding.Held}
+	seen := with(append(sound(), client), "has-one-key", "server-1", finding.Broken)
+	for _, node := range []string{"server-1", "server-2", "server-3"} {
+		seen = with(seen, "refuses-strangers", node, finding.Broken)
 	}
-	if got := mutation.Judge(pack, learned, sight(sound())); len(got) != 2 {
+	learned := mutation.Learn(pack, sight(seen))
+	for name, test := range map[string]struct {
+		findings []finding.Finding
+		want     string
+	}{
+		"as learned": {seen, ""},
+		"one server shows nothing": {
+			with(seen, "refuses-strangers", "server-3", finding.Held),
+			"each of refuses-strangers at server-3, which carries all: none fails, want one to fail",
+		},
+		"one server cannot tell": {
+			with(seen, "refuses-strangers", "server-3", finding.NotCarriedOut),
+			"each of refuses-strangers at server-3, which carries all: none fails, want one to fail",
+		},
+		"the question of the cluster passes": {
+			with(seen, "has-one-key", "server-1", finding.Held), "has-one-key of the cluster, which carries all: pass, want fail: planted",
+		},
+		"another check fails at the client": {
+			with(seen, "refuses-plaintext", "client-1", finding.Broken), "refuses-plaintext of the cluster, which carries all: fail, want pass: planted",
+		},
+		"nothing was tried at the client": {
+			slices.DeleteFunc(slices.Clone(seen), func(f finding.Finding) bool { return f.Node == "client-1" }),
+			"every check at client-1, which is sound: not tried, want tried",
+		},
+	} {
+		got := mutation.Judge(pack, learned, sight(test.findings))
+		if test.want == "" && len(got) > 0 || test.want != "" && (len(got) != 1 || got[0].String() != test.want) {
+			t.Errorf("%s: %v, want %q", name, got, test.want)
+		}
+	}
+	if got := mutation.Judge(pack, learned, sight(append(sound(), client))); len(got) != 5 {
 		t.Errorf("a sound cluster differs by %v", got)
 	}
 }
@@ -193,7 +228,12 @@ func TestUnproved(t *testing.T) {
 		{Mutation: "good", Scope: mutation.Agent, Fails: []string{"a"}, Sound: []string{"HTTP"}},
 		{Mutation: "all-fail", Scope: mutation.Cluster, Fails: []string{"a", "b"}},
 	}
-	got := strings.Join(unproved([]posture.Spec{check("a"), check("b"), check("c")}, seen), "\n")
+	exceptions := map[string]string{"a": "it is not one", "b": "nothing else makes it fail", "c": "it never does"}
+	got := strings.Join(unproved([]posture.Spec{check("a"), check("b"), check("c")}, seen, exceptions), "\n")
+	if !strings.Contains(got, "a is no exception") || strings.Contains(got, "b was never") || !strings.Contains(got, "c was never") {
+		t.Errorf("with exceptions:\n%s", got)
+	}
+	got = strings.Join(unproved([]posture.Spec{check("a"), check("b"), check("c")}, seen, nil), "\n")
 	for _, want := range []string{"b was never seen to fail", "c was never seen to fail", "3 checks fail"} {
 		if !strings.Contains(got, want) {
 			t.Errorf("it is not told that %s:\n%s", want, got)

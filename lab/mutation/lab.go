@@ -25,6 +25,9 @@ func ForLab(s lab.Spec, m Mutation) (Pack, lab.Spec, error) {
 	m.Everywhere = false
 	p := Unpacked([]Mutation{m}, Size{Servers: servers, SharedServers: servers, SharedClients: clients})[0]
 	p.Servers, p.Clients, p.InTurn = servers, clients, false
+	if m.NoClients {
+		p.Clients = 0
+	}
 	if m.Scope == Agent && p.Extra == "" {
 		if m.Role == pki.Client && clients == 0 || m.Role == pki.Server && servers == 0 {
 			return Pack{}, s, fmt.Errorf("%w: the mutation %s is carried by a %s, and the lab has none", lab.ErrInvalid, m.ID, m.Role)
@@ -59,7 +62,7 @@ func (p Pack) Begin(ctx context.Context, l *lab.Lab) error {
 		if placed.Mutation.Live == nil {
 			continue
 		}
-		if err := placed.Mutation.Live.Do(ctx, l); err != nil {
+		if err := carriedOut(ctx, l, placed.Mutation.Live.Do); err != nil {
 			return fmt.Errorf("%s: %w", placed.Mutation.ID, err)
 		}
 	}

@@ -11,7 +11,6 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/finding"
-	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/mutation"
 	"nomadlab.internal/lab/pki"
@@ -78,10 +77,9 @@ func whoeverLeads(t *testing.T, pack mutation.Pack) {
 	}
 	err := clusters.Carry(t.Context(), pack, func(ctx context.Context, l *lab.Lab, _ mutation.Pack) error {
 		for _, server := range l.Servers() {
-			if err := mutation.Lead(ctx, l, server.Name()); err != nil {
-				return err
-			}
-			r, err := inspect.Lab(ctx, l, options)
+			led := pack
+			led.Lead = server.Name()
+			r, err := led.Look(ctx, l, options)
 			if err != nil {
 				return err
 			}
@@ -96,8 +94,8 @@ func whoeverLeads(t *testing.T, pack mutation.Pack) {
 	}
 }
 
-// unnoticed lists the agents that carry a mutation of which nothing fails there, and the sound ones at which something fails. What
-// the cluster is asked blames none of its agents.
+// unnoticed lists the agents that carry a mutation of which nothing fails there, and the sound ones at which something does not pass,
+// or nothing was tried. What the cluster is asked blames none of its agents.
 func unnoticed(pack mutation.Pack, fails map[string][]string, findings []finding.Finding, questions []string) []string {
 	var faults []string
 	for _, placed := range pack.Placed {
@@ -108,9 +106,16 @@ func unnoticed(pack mutation.Pack, fails map[string][]string, findings []finding
 			faults = append(faults, fmt.Sprintf("%s is not noticed by any of %s", placed, strings.Join(fails[placed.Node], ", ")))
 		}
 	}
+	held := map[string]bool{}
 	for _, f := range findings {
-		if f.Verdict == finding.Broken && fails[f.Node] == nil && !slices.Contains(questions, f.ID) {
-			faults = append(faults, fmt.Sprintf("%s fails at %s, which is sound: %s", f.ID, f.Node, f.Reason))
+		held[f.Node] = held[f.Node] || f.Verdict == finding.Held
+		if f.Verdict != finding.Held && f.Verdict != finding.Skipped && fails[f.Node] == nil && !slices.Contains(questions, f.ID) {
+			faults = append(faults, fmt.Sprintf("%s is %s at %s, which is sound: %s", f.ID, f.Verdict, f.Node, f.Reason))
+		}
+	}
+	for i := range pack.Servers {
+		if sound := fmt.Sprintf("server-%d", i+1); fails[sound] == nil && !held[sound] {
+			faults = append(faults, "nothing passes at "+sound+", which is sound")
 		}
 	}
 	return faults
@@ -118,7 +123,7 @@ func unnoticed(pack mutation.Pack, fails map[string][]string, findings []finding
 
 // TestUnnoticed tells of a mutation that nothing shows, and of a sound agent that is blamed.
 func TestUnnoticed(t *testing.T) {
-	pack := mutation.Pack{Placed: []mutation.Placed{{Mutation: row("weak", pki.Server, mutation.Shares), Node: "server-2"}}}
+	pack := mutation.Pack{Servers: 2, Placed: []mutation.Placed{{Mutation: row("weak", pki.Server, mutation.Shares), Node: "server-2"}}}
 	fails := map[string][]string{"server-2": {"a"}}
 	broken := func(id, node string) finding.Finding {
 		return finding.Finding{ID: id, Node: node, Verdict: finding.Broken}
@@ -126,16 +131,21 @@ func TestUnnoticed(t *testing.T) {
 	held := func(id, node string) finding.Finding {
 		return finding.Finding{ID: id, Node: node, Verdict: finding.Held}
 	}
+	inconclusive := func(id, node string) finding.Finding {
+		return finding.Finding{ID: id, Node: node, Verdict: finding.NotCarriedOut}
+	}
 	for name, test := range map[string]struct {
 		findings []finding.Finding
 		want     int
 	}{
 		"noticed":                     {[]finding.Finding{held("a", "server-1"), broken("a", "server-2")}, 0},
 		"not noticed":                 {[]finding.Finding{held("a", "server-1"), held("a", "server-2")}, 1},
-		"noticed by another check":    {[]finding.Finding{held("a", "server-2"), broken("b", "server-2")}, 1},
-		"the other is blamed too":     {[]finding.Finding{broken("a", "server-1"), broken("a", "server-2")}, 1},
+		"noticed by another check":    {[]finding.Finding{held("a", "server-1"), held("a", "server-2"), broken("b", "server-2")}, 1},
+		"the other is blamed too":     {[]finding.Finding{held("b", "server-1"), broken("a", "server-1"), broken("a", "server-2")}, 1},
 		"a question of the cluster":   {[]finding.Finding{held("a", "server-1"), broken("a", "server-2"), broken("q", "server-1")}, 0},
-		"the other alone is to blame": {[]finding.Finding{broken("a", "server-1"), held("a", "server-2")}, 2},
+		"the other cannot tell":       {[]finding.Finding{held("b", "server-1"), inconclusive("a", "server-1"), broken("a", "server-2")}, 1},
+		"the other was not tried":     {[]finding.Finding{broken("a", "server-2")}, 1},
+		"the other alone is to blame": {[]finding.Finding{held("b", "server-1"), broken("a", "server-1"), held("a", "server-2")}, 2},
 	} {
 		if got := unnoticed(pack, fails, test.findings, []string{"q"}); len(got) != test.want {
 			t.Errorf("%s: %q, want %d", name, got, test.want)

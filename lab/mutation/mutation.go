@@ -72,6 +72,8 @@ type Mutation struct {
 	// NoLeader is true for one with which servers find no leader, or each another: nothing but the checks of the cluster can
 	// be tried, and nobody bootstraps ACLs.
 	NoLeader bool
+	// NoClients is true for one with which no client is let in.
+	NoClients bool
 	// Checks are names of checks as posture.Choose takes them; no others are tried. Empty: all are.
 	Checks []string
 	// Turns says with which others it takes turns on a running cluster. Zero: with none.

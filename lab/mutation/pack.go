@@ -196,7 +196,7 @@ func alone(m Mutation, size Size) Pack {
 // ownCluster has all agents that the scope says carry the mutation.
 func ownCluster(m Mutation, scope Scope, size Size) Pack {
 	p := Pack{Name: m.ID + " of " + string(scope), Servers: size.Servers, Clients: 1, Placed: []Placed{{Mutation: m, Scope: scope}}}
-	if m.NoLeader {
+	if m.NoLeader || m.NoClients {
 		p.Clients = 0
 	}
 	return p

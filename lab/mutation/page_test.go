@@ -54,11 +54,14 @@ func page(t *testing.T, checks []posture.Spec, seen []mutation.Seen) []byte {
 mutation below, agents of a hardened lab carry one change, and exactly the listed checks fail there. At the other agents of
 the same cluster, in the same minute, all of them pass.
 
+Where all agents of a role carry it, or the cluster, what fails at any agent is listed, and something fails at each of that role.
+
 %d checks, %d mutations. %d checks fail because of mutations of their own; others fail because of the same mutations as one of
 these, and show the same thing in another way. A check counts as seen to fail only because of a mutation that leaves more than
-half of its plane's checks alone; for one of the cluster, a single other check that passes must do, as servers without a leader
-have no peers and no clients either. Where agents do not become a cluster, its checks alone are tried.
-`, len(checks), len(seen), len(alike(checks, seen)))
+half of its plane's checks alone at the agents that carry it; for one of the cluster, a single other check that passes must do, as
+servers without a leader have no peers and no clients either. For %d checks there is no such mutation, marked below: that they do
+not fail everywhere is seen at the other agents alone. Where agents do not become a cluster, its checks alone are tried.
+`, len(checks), len(seen), len(alike(checks, seen)), len(inseparable()))
 	for _, plane := range planes(checks) {
 		fmt.Fprintf(&text, "\n## %s\n\n| check | the promise | kind, severity | why | caught |\n| --- | --- | --- | --- | --- |\n", plane)
 		for _, c := range checks {
@@ -66,7 +69,11 @@ have no peers and no clients either. Where agents do not become a cluster, its c
 				continue
 			}
 			var lines []string
-			for _, s := range caught(c, seen) {
+			by := caught(c, seen)
+			if why := inseparable()[c.ID]; why != "" {
+				by, lines = made(c.ID, seen), append(lines, "only with its whole plane: "+why)
+			}
+			for _, s := range by {
 				lines = append(lines, code(changes[s.Mutation])+" of "+string(s.Scope))
 			}
 			fmt.Fprintf(&text, "| %s | %s | %s, %s | %s | %s |\n", c.ID, cell(c.Title), c.Kind, c.Severity, cell(c.Why), strings.Join(lines, "<br>"))
@@ -76,9 +83,6 @@ have no peers and no clients either. Where agents do not become a cluster, its c
 		"Carried by one agent, by all servers or clients, or by the cluster.\n\n| mutation | carried by | the change | checks that fail |\n| --- | --- | --- | --- |\n")
 	for _, s := range seen {
 		fails := strings.Join(s.Fails, "<br>")
-		if len(s.Elsewhere) > 0 {
-			fails += "<br>at its peers: " + strings.Join(s.Elsewhere, ", ")
-		}
 		fmt.Fprintf(&text, "| %s | %s | %s | %s |\n", s.Mutation, s.Scope, code(changes[s.Mutation]), fails)
 	}
 	return text.Bytes()

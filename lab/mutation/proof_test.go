@@ -15,7 +15,6 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/deadline"
-	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/mutation"
 	"nomadlab.internal/lab/posture"
@@ -50,7 +49,7 @@ func TestProof(t *testing.T) {
 	if updating() {
 		p.keep(t)
 	}
-	for _, fault := range unproved(specs(t), p.inOrder()) {
+	for _, fault := range unproved(specs(t), p.inOrder(), inseparable()) {
 		t.Error(fault)
 	}
 }
@@ -128,7 +127,7 @@ func (p *proof) carry(t *testing.T, pack mutation.Pack, before []mutation.Seen) 
 	}
 	var all []mutation.Difference
 	err := clusters.Carry(t.Context(), pack, func(ctx context.Context, l *lab.Lab, one mutation.Pack) error {
-		r, err := inspect.Lab(ctx, l, one.Inspect())
+		r, err := one.Look(ctx, l, one.Inspect())
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/pki"
 )
 
@@ -57,7 +58,7 @@ func workloadRows() []Mutation {
 func notBootstrapped() Mutation {
 	return Mutation{
 		ID: "not-bootstrapped", Scope: Cluster, Change: "no nomad acl bootstrap before clients are admitted",
-		Lab: []lab.Option{lab.NotBootstrapped(), lab.Clients(0)},
+		Lab: []lab.Option{lab.NotBootstrapped()}, NoClients: true,
 	}
 }
 
@@ -87,11 +88,10 @@ func eachReset(ctx context.Context, l *lab.Lab, command func(index uint64, file 
 		if err != nil {
 			return err
 		}
-		self, err := server.Agent().Self()
+		data, err := inspect.DataDir(ctx, n)
 		if err != nil {
-			return fmt.Errorf("ask %s where its data is: %w", n.Name(), err)
+			return err
 		}
-		data, _ := self.Config["DataDir"].(string)
 		token, _, err := server.ACLTokens().Self(new(api.QueryOptions).WithContext(ctx)) // which the bootstrap made, at its index
 		if err != nil {
 			return fmt.Errorf("ask for the index of the bootstrap: %w", err)

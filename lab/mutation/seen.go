@@ -24,13 +24,10 @@ type Seen struct {
 	// Fails are the IDs of the checks that fail at the agents that carry it, or, of those that are asked of the cluster, that
 	// fail; in alphabetical order. Cells of the matrix are named matrix/CERTIFICATE/ENDPOINT.
 	Fails []string `json:"fails"`
-	// Elsewhere are those that may fail at other agents besides: one that is cut off is missed by its peers, and a client may
-	// ask a server without ACLs about a token. Empty for a mutation that shares a cluster.
-	Elsewhere []string `json:"elsewhere,omitempty"`
 	// Void are those that could not be tried at the agents that carry it, as their control lost its meaning. Which of them are
 	// is partly luck, and not compared.
 	Void []string `json:"void,omitempty"`
-	// Sound are the planes of which more than half of the checks pass at an agent that carries it, or at a neighbour of its role.
+	// Sound are the planes of which more than half of the checks pass at the agents that carry it.
 	Sound []string `json:"sound,omitempty"`
 }
 

@@ -48,7 +48,7 @@ func wrongSettings(checks []posture.Spec, all []mutation.Mutation, seen []mutati
 				continue
 			}
 			setting := m.Settings[0]
-			fails := slices.Contains(s.Fails, c.ID) || slices.Contains(s.Elsewhere, c.ID)
+			fails := slices.Contains(s.Fails, c.ID)
 			if fails && !slices.Contains(c.Settings, setting) {
 				faults = append(faults, fmt.Sprintf("%s (%s) makes %s fail, which rests on %q alone", m.ID, m.Change, c.ID, c.Settings))
 			}

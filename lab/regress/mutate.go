@@ -183,7 +183,7 @@ func (r *mutationRun) together(ctx context.Context, p mutation.Pack) (killed []s
 	err := r.with(ctx, p, func(ctx context.Context, l *lab.Lab, began time.Time) error {
 		options := p.Inspect()
 		options.Only, options.Destructive = only, false
-		report, err := inspect.Lab(ctx, l, options)
+		report, err := p.Look(ctx, l, options)
 		if err != nil {
 			return err
 		}
@@ -208,7 +208,7 @@ func (r *mutationRun) alone(ctx context.Context, m mutation.Mutation, apart stri
 	err := r.with(ctx, p, func(ctx context.Context, l *lab.Lab, began time.Time) error {
 		all := stages(p)
 		for i, stage := range all {
-			report, err := inspect.Lab(ctx, l, stage)
+			report, err := p.Look(ctx, l, stage)
 			if err != nil {
 				return err
 			}
