@@ -41,30 +41,34 @@ image: build ## get the Nomad that labs run; without a registry it is built once
 # as it is up. Each line of a test says which stage it is of:
 #   packages-checking  The tests of the packages that check whole clusters. Their agents are processes, which cost a third less
 #                      than containers.
+#   packages-waiting   The tests of the packages that do little but wait: for limits of time, and for agents that hang. As a wait that
+#                      is in vain is longer the busier the machine is, many of them wait at once.
 #   packages-others    The tests of the other packages.
-#   scenarios-ENGINE   The scenarios, one at a time, so that their steps can be read. One that needs what an engine lacks is
-#                      skipped there, and nothing else may be.
+#   scenarios-ENGINE   The scenarios, one at a time, so that their steps can be read; those that are to fail side by side, as they
+#                      do little but wait until a step may be given up. One that needs what an engine lacks is skipped there, and
+#                      nothing else may be.
 #   configurations     What the configurations of fixtures/config let in is what was written down, as containers show it.
 #   proof              Every mutation of the table is carried by an agent of a hardened lab, several to a cluster, and exactly its
 #                      checks fail there. Each mutation of the hardened configuration is killed. Of sound clusters nothing fails.
 # The race detector would multiply the time that the many TLS handshakes of configurations and proof take. `make lint` runs go vet,
 # so that no test does. The sums at the end are those of all tests together.
 ENGINES  := docker process
-PACKAGES := packages-checking packages-others
+PACKAGES := packages-checking packages-waiting packages-others
 CLUSTERS := $(ENGINES:%=scenarios-%) configurations
 STAGES   := $(PACKAGES) $(CLUSTERS) proof
 # Tests that bring up many clusters, and only those, are named so.
 PROOF := ^TestProof
 CHECKING := /(lab/inspect|cmd/nomadlab)$$
-# Packages whose tests wait longest come first, so that at the end nobody waits for them alone.
-SLOW := /lab/(probe|watchdog|report)$$
+WAITING := /lab/(probe|watchdog|posture|posture/catalogue)$$
+# A package whose tests take long comes first, so that at the end nobody waits for it alone.
+LONG := /lab/report$$
 test: build $(GOTESTSUM) ## run all tests: the packages, every scenario on each engine, and the proof that every check can fail
 	@rm -rf $(RESULTS) && mkdir -p $(RESULTS)
 	@$(MAKE) --no-print-directory chromium || echo "==> test: going on; the test of the HTML report will fail" >&2
 	@echo "==> test: getting Nomad for the engines $(ENGINES)"
 	@for engine in $(ENGINES); do $(NOMADLAB) --engine $$engine image || exit 1; done
 	@echo "==> test: $(PACKAGES)$(if $(RACE),,, without the race detector: there is no C compiler)"
-	@failed=0; $(MAKE) --no-print-directory -k -j 2 $(PACKAGES) || failed=1; \
+	@failed=0; $(MAKE) --no-print-directory -k -j 3 $(PACKAGES) || failed=1; \
 	echo "==> test: $(CLUSTERS)"; \
 	$(MAKE) --no-print-directory -k -j 3 $(CLUSTERS) || failed=1; \
 	echo "==> test: proof"; \
@@ -96,13 +100,17 @@ packages-checking:
 	@all=$$(go list ./...) && some=$$(echo "$$all" | grep -E '$(CHECKING)') && \
 	$(call stage,pkgname,-p 2 $(RACE) -skip '$(PROOF)' $$some)
 
+packages-waiting:
+	@all=$$(go list ./...) && some=$$(echo "$$all" | grep -E '$(WAITING)') && \
+	$(call stage,pkgname,-p 4 -parallel 8 $(RACE) -skip '$(PROOF)' $$some)
+
 packages-others:
-	@all=$$(go list ./...) && first=$$(echo "$$all" | grep -E '$(SLOW)') && \
-	rest=$$(echo "$$all" | grep -vE '/scenarios(/|$$)|$(CHECKING)|$(SLOW)') && \
-	$(call stage,pkgname,-p 3 $(RACE) -skip '$(PROOF)' $$first $$rest)
+	@all=$$(go list ./...) && first=$$(echo "$$all" | grep -E '$(LONG)') && \
+	rest=$$(echo "$$all" | grep -vE '/scenarios(/|$$)|$(CHECKING)|$(WAITING)|$(LONG)') && \
+	$(call stage,pkgname,-p 2 $(RACE) -skip '$(PROOF)' $$first $$rest)
 
 $(ENGINES:%=scenarios-%): scenarios-%:
-	@$(call stage,standard-verbose,$(RACE) -parallel 1 ./scenarios -engine $*); status=$$?; \
+	@$(call stage,standard-verbose,$(RACE) -parallel 4 ./scenarios -engine $*); status=$$?; \
 	sed -i 's|"Package":"\([^"]*\)"|"Package":"\1 ($*)"|' $(RESULTS)/$@.json && exit $$status
 
 proof:
