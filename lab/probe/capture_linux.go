@@ -15,12 +15,12 @@ import (
 // What the kernel hands over packets in: after blockFull it gives even a block that is not full, and quiet is for how long
 // nothing must have come so that everything is read that was sent before. The ring has ringBlocks of blockSize bytes, each of
 // which has room for the largest IPv4 packet: handed over one each blockFull, they last for two seconds in which this program
-// has no processor.
+// has no processor. The kernel clears all of the ring each time that somebody listens, so it is no larger.
 const (
-	blockFull  = 8 * time.Millisecond
-	quiet      = 40 * time.Millisecond
+	blockFull  = 32 * time.Millisecond
+	quiet      = 80 * time.Millisecond
 	blockSize  = 1 << 17
-	ringBlocks = 256
+	ringBlocks = 64
 )
 
 // listenTo opens a packet socket on all interfaces of this machine, for the packets from and to those addresses and that
