@@ -180,7 +180,7 @@ func parseRole(name string) (role string, is bool) {
 
 // foldersHint says how to hand in the files of each role, where one folder was handed in for both.
 func (s Source) foldersHint() string {
-	if s.hasClients() && len(s.Notes) > 0 {
+	if s.oneForBoth {
 		return "; or hand in each role's own with --server-tls-dir and --client-tls-dir"
 	}
 	return ""

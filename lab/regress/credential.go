@@ -302,6 +302,7 @@ func (s *Source) noteOneForBoth(p Paths) {
 		return
 	}
 	path := s.files(pki.Client).Text(string(PartCertificate))
+	s.oneForBoth = true
 	s.Notes = append(s.Notes, fmt.Sprintf(
 		"servers and clients both have %s as tls.cert_file, and %s has one such file, which was judged for both: where each role has its own, hand them in with --server-tls-dir and --client-tls-dir",
 		path, p.tlsOf(pki.Client)))

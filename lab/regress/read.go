@@ -58,7 +58,24 @@ func read(p Paths) (Source, error) {
 	if err := s.readCredentials(p); err != nil {
 		return Source{}, err
 	}
+	s.noteUnread()
 	return s, s.checkTLS()
+}
+
+// noteUnread says of each line that Nomad passes over that it does nothing: whoever wrote it meant something by it.
+func (s *Source) noteUnread() {
+	for _, role := range s.roles() {
+		for _, u := range s.files(role).Unread() {
+			since := "Nomad has no such setting, and passes over it without a word"
+			if u.Since != "" {
+				since = "Nomad does not read it any more since " + u.Since + ", and passes over it without a word"
+			}
+			note := fmt.Sprintf("%s at %s:%d does nothing: %s", u.Setting, u.File, u.Number, since)
+			if !slices.Contains(s.Notes, note) {
+				s.Notes = append(s.Notes, note)
+			}
+		}
+	}
 }
 
 // whole refuses JSON that is cut off. To the parser that Nomad has of it the end of a file ends every object, so that Nomad

@@ -36,6 +36,8 @@ type Source struct {
 	Material []Material
 	// Notes say what a reader of a report must know first of how the configuration was read.
 	Notes []string
+	// oneForBoth is true where one certificate is judged for servers and clients: see noteOneForBoth.
+	oneForBoth bool
 	// Region and Datacenter are the servers', and Servers is how many begin a cluster.
 	Region, Datacenter string
 	Servers            int
