@@ -31,7 +31,7 @@ type ExtraNames struct {
 	DNSNames []string `yaml:"dns_names" json:"dns_names"`
 }
 
-// OtherRole gives all agents of a role the certificates of another one.
+// OtherRole gives all agents of a role the certificates of another one, or of another region.
 type OtherRole struct {
 	// Role is server or client.
 	Role pki.Role `yaml:"role" json:"role"`
@@ -40,6 +40,8 @@ type OtherRole struct {
 	// As is the role that their certificates speak for: server, client or cli. A client that holds a server's certificate
 	// works without a sound, and who takes it over has a server's power (verified against Nomad 1.11.3).
 	As pki.Role `yaml:"as" json:"as"`
+	// Region is the region that their certificates speak for. Zero: their own.
+	Region string `yaml:"region,omitempty" json:"region,omitempty"`
 }
 
 // ForeignTrust has agents of a role trust a second authority, which is not the lab's: Lab.ForeignAuthority.
@@ -64,7 +66,7 @@ func is(said, node string) bool { return said == "" || said == node }
 
 // touch says whether the node's certificate is to be another than it would be.
 func (c Certificates) touch(n PlannedNode) bool {
-	return n.Flaw != "" || n.Identity.Role != n.Role || len(c.names(n.Role, n.Name)) > 0
+	return n.Flaw != "" || n.Identity.Role != n.Role || n.Identity.Region != n.Region || len(c.names(n.Role, n.Name)) > 0
 }
 
 // flaw is what is wrong with the certificate of a node of that role. Empty: nothing.
@@ -93,14 +95,14 @@ func (c Certificates) trustsForeign(role pki.Role, node string) bool {
 	return slices.ContainsFunc(c.TrustForeign, func(t ForeignTrust) bool { return t.Role == role && is(t.Node, node) })
 }
 
-// role is the role that the certificate of a node of that role speaks for.
-func (c Certificates) role(role pki.Role, node string) pki.Role {
+// speaksFor is the role and the region that the certificate of a node of that role and region speaks for.
+func (c Certificates) speaksFor(role pki.Role, region, node string) pki.Identity {
 	for _, r := range c.Roles {
 		if r.Role == role && is(r.Node, node) {
-			return r.As
+			return pki.Identity{Role: r.As, Region: cmp.Or(r.Region, region)}
 		}
 	}
-	return role
+	return pki.Identity{Role: role, Region: region}
 }
 
 // Weakened says whether agents have certificates that a lab would not give them, or trust an authority that it would not
@@ -136,7 +138,11 @@ func (c Certificates) flawText() string {
 		add(n.Role, n.Node, "names %s", strings.Join(n.DNSNames, " "))
 	}
 	for _, r := range c.Roles {
-		add(r.Role, r.Node, "certificates of a %s", r.As)
+		text := "certificates of a " + string(r.As)
+		if r.Region != "" {
+			text += " of region " + r.Region
+		}
+		add(r.Role, r.Node, "%s", text)
 	}
 	for _, t := range c.TrustForeign {
 		add(t.Role, t.Node, "a foreign authority trusted")
@@ -162,6 +168,7 @@ func (v *validator) forged(c Certificates) {
 		if !slices.Contains([]pki.Role{pki.Server, pki.Client, pki.CLI}, r.As) {
 			v.add(at+"as", fmt.Sprintf("%q", r.As), "use server, client or cli")
 		}
+		v.regionName(at+"region", r.Region, false)
 	}
 	for i, t := range c.TrustForeign {
 		v.agents(fmt.Sprintf("certificates.trust_foreign[%d].role", i), t.Role, false)

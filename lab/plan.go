@@ -191,7 +191,7 @@ func (p *Plan) addMembers(r Region, several bool) {
 	for _, m := range members(r, several) {
 		p.Nodes = append(p.Nodes, PlannedNode{
 			Name: m.name, Role: m.role, Region: r.Name, Datacenter: r.Datacenter, Gossip: p.gossipKeyFor(m.name, m.role, LabKey),
-			Identity: pki.Identity{Role: p.Certificates.role(m.role, m.name), Region: r.Name},
+			Identity: p.Certificates.speaksFor(m.role, r.Name, m.name),
 		})
 	}
 }

@@ -7,6 +7,7 @@
 package lab
 
 import (
+	"cmp"
 	"time"
 
 	"nomadlab.internal/lab/pki"
@@ -64,7 +65,8 @@ type Certificates struct {
 	Flaws []CertificateFlaw `yaml:"flaws,omitempty" json:"flaws,omitempty"`
 	// Names are further names in the certificates of a role's agents.
 	Names []ExtraNames `yaml:"names,omitempty" json:"names,omitempty"`
-	// Roles give a role's agents certificates of another role. A Joiner's own CertificateRole wins.
+	// Roles give a role's agents certificates of another role, or of another region. A Joiner's own CertificateRole and
+	// CertificateRegion win.
 	Roles []OtherRole `yaml:"roles,omitempty" json:"roles,omitempty"`
 	// TrustForeign are the agents that also trust an authority that is not the lab's: Lab.ForeignAuthority.
 	TrustForeign []ForeignTrust `yaml:"trust_foreign,omitempty" json:"trust_foreign,omitempty"`
@@ -180,11 +182,7 @@ func (j Joiner) withDefaults(region string, c Certificates) Joiner {
 	if j.Region == "" {
 		j.Region = region
 	}
-	if j.CertificateRole == "" {
-		j.CertificateRole = c.role(j.Role, j.Name)
-	}
-	if j.CertificateRegion == "" {
-		j.CertificateRegion = j.Region
-	}
+	given := c.speaksFor(j.Role, j.Region, j.Name)
+	j.CertificateRole, j.CertificateRegion = cmp.Or(j.CertificateRole, given.Role), cmp.Or(j.CertificateRegion, given.Region)
 	return j
 }

@@ -206,6 +206,10 @@ func refusedForgeries() []refused {
 			"certificates.roles[0].as", `"king"`, "use server, client or cli", none,
 		},
 		{
+			"certificates of no region", with(lab.Certificates{Roles: []lab.OtherRole{{Role: pki.Server, As: pki.Server, Region: "eu.west"}}}),
+			"certificates.roles[0].region", `"eu.west"`, "use at most 63 letters", none,
+		},
+		{
 			"no role with certificates", with(lab.Certificates{Roles: []lab.OtherRole{{As: pki.Server}}}),
 			"certificates.roles[0].role", `""`, "use server or client", none,
 		},

@@ -123,6 +123,21 @@ func weakenedTLS() []weakened {
 			},
 		},
 		{
+			scenario: apart, weaken: "the other region's server has a certificate of this one: nobody passes on to it, and what it passes on is let in",
+			spec: func(s *lab.Spec) {
+				s.Certificates.Roles = append(s.Certificates.Roles, lab.OtherRole{Role: pki.Server, Node: "eu-server-1", As: pki.Server, Region: pki.DefaultRegion})
+			},
+			fails: map[int]string{1: "certificate is valid for server.global.nomad"},
+			void: []string{
+				"rpc-passes-on-ordinary-calls at global-server-1", "servers-get-no-root-keys-of-another-region at global-server-1",
+				"servers-get-no-evaluations-of-another-region at global-server-1", "clients-register-in-no-other-region at global-server-1",
+			},
+			broken: []string{
+				"servers-get-no-root-keys-of-another-region at eu-server-1", "servers-get-no-evaluations-of-another-region at eu-server-1",
+				"clients-register-in-no-other-region at eu-server-1",
+			},
+		},
+		{
 			scenario: apart, weaken: "the other region has no gossip key, and so is not met",
 			spec: func(s *lab.Spec) {
 				s.Settings = append(s.Settings, lab.Setting{Node: "eu-server-1", Path: "server.encrypt"})
