@@ -1,6 +1,8 @@
 package agentconf
 
 import (
+	"slices"
+
 	"nomadlab.internal/lab/agentconf/model"
 )
 
@@ -14,17 +16,24 @@ type Unread struct {
 	Since string
 }
 
-// Unread are the lines of settings that Nomad does not have, in files that it takes: in the blocks consul, vault and keyring it looks
-// for no unexpected keys, and leaves out what it does not know (command/agent/config_parse.go:453, parseVaults, parseConsuls and
-// parseKeyringConfigs; verified against Nomad 1.11.3).
+// Unread are the lines of settings that Nomad does not have, in files that it takes: it does not look everywhere for unexpected keys,
+// and leaves out what it does not know in consul, vault or limits, for example (command/agent/config_parse.go, parseVaults,
+// parseConsuls and extraKeys; verified against Nomad 1.11.3). What only looks like a block that it reads, such as an identity that
+// JSON has in the place of its block, is not found. A comment of JSON, whose name is //, is none of them.
 func (f Files) Unread() []Unread {
 	var out []Unread
 	for i, t := range f.readable() {
 		t.root.each(nil, func(names []string, p place) {
-			if _, known := model.Find(names); !known {
+			if _, known := model.Find(names); !known && !slices.Contains(names, "//") {
 				out = append(out, Unread{Line: f[i].line(t, p), Setting: Path(names...), Since: model.GoneSince(names)})
 			}
 		})
 	}
 	return out
+}
+
+// Release is the release of Nomad whose settings this package knows, such as "1.11.3".
+func Release() string {
+	all := model.Releases()
+	return all[len(all)-1]
 }

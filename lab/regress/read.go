@@ -62,15 +62,14 @@ func read(p Paths) (Source, error) {
 	return s, s.checkTLS()
 }
 
-// noteUnread says of each line that Nomad passes over that it does nothing: whoever wrote it meant something by it.
+// noteUnread says of each line that Nomad passes over that it does so: whoever wrote it meant something by it.
 func (s *Source) noteUnread() {
 	for _, role := range s.roles() {
 		for _, u := range s.files(role).Unread() {
-			since := "Nomad has no such setting, and passes over it without a word"
+			note := fmt.Sprintf("%s at %s:%d: Nomad %s has no such setting, and passes over it without a word", u.Setting, u.File, u.Number, agentconf.Release())
 			if u.Since != "" {
-				since = "Nomad does not read it any more since " + u.Since + ", and passes over it without a word"
+				note = fmt.Sprintf("%s at %s:%d: Nomad does not read it any more since %s, and passes over it without a word", u.Setting, u.File, u.Number, u.Since)
 			}
-			note := fmt.Sprintf("%s at %s:%d does nothing: %s", u.Setting, u.File, u.Number, since)
 			if !slices.Contains(s.Notes, note) {
 				s.Notes = append(s.Notes, note)
 			}
