@@ -219,33 +219,46 @@ const looks = 4
 // Look carries out the checks while the pack's sound server leads, if the pack has it lead: a server that carries a mutation is not
 // to decide for the others. A leader on a busy machine may lose its lease, and then everything is looked at once more.
 func (p Pack) Look(ctx context.Context, l *lab.Lab, o inspect.Options) (finding.Report, error) {
+	if p.Lead == "" {
+		return inspect.Lab(ctx, l, o)
+	}
 	for range looks {
-		if p.Lead != "" && !leads(ctx, l, p.Lead) {
+		began := reign(ctx, l, p.Lead)
+		if began == "" {
 			if err := Lead(ctx, l, p.Lead); err != nil {
 				return finding.Report{}, err
 			}
+			began = reign(ctx, l, p.Lead)
 		}
 		r, err := inspect.Lab(ctx, l, o)
-		if err != nil || p.Lead == "" || leads(ctx, l, p.Lead) {
+		if err != nil || began != "" && reign(ctx, l, p.Lead) == began {
 			return r, err
 		}
 	}
 	return finding.Report{}, fmt.Errorf("%s: %s lost leadership each of %d times while the checks were carried out", p.Name, p.Lead, looks)
 }
 
-// leads reports whether the server calls itself the leader.
-func leads(ctx context.Context, l *lab.Lab, name string) bool {
+// questionWait is how long the server may take to say whether it leads: see deadline.Fair.
+const questionWait = 5 * time.Second
+
+// reign is Raft's term in which the server leads; empty where it does not lead, or does not say so.
+func reign(ctx context.Context, l *lab.Lab, name string) (term string) {
+	ctx, cancel := deadline.Fair(ctx, questionWait)
+	defer cancel()
 	server, err := l.Node(name)
 	if err != nil {
-		return false
+		return ""
 	}
 	client, err := server.API()
 	if err != nil {
-		return false
+		return ""
 	}
-	var leader string
-	_, err = client.Raw().Query("/v1/status/leader", &leader, (&api.QueryOptions{AllowStale: true}).WithContext(ctx))
-	return err == nil && leader == server.Advertised().String()
+	var self api.AgentSelf
+	_, err = client.Raw().Query("/v1/agent/self", &self, new(api.QueryOptions).WithContext(ctx))
+	if raft := self.Stats["raft"]; err == nil && raft["state"] == "Leader" {
+		return raft["term"]
+	}
+	return ""
 }
 
 // Lead has the server lead its region. Leadership is moved in a cluster that is thrown away, and in no other.

@@ -150,18 +150,19 @@ func (s Sight) nobodyElse(p Placed, fails []string) []Difference {
 // at which nothing was tried.
 func (s Sight) allShow(p Pack, fails []string) []Difference {
 	var out []Difference
-	only := len(p.Inspect().Only) > 0
+	some := len(p.Inspect().Only) > 0 // they may be for agents of one role
 	for _, node := range p.nodes() {
 		carried := ""
 		if p.Placed[0].Carries(node) {
 			carried = p.Placed[0].Mutation.ID
 		}
+		ofRole := carried != "" && p.Placed[0].Scope != Cluster
 		found := s.Nodes[node]
 		own := slices.DeleteFunc(slices.Clone(fails), func(id string) bool { _, tried := found[id]; return !tried })
 		switch {
-		case found == nil && !only:
+		case found == nil && (ofRole || !some):
 			out = append(out, Difference{Check: "every check", Node: node, Mutation: carried, Want: "tried", Got: notTried})
-		case carried != "" && p.Placed[0].Scope != Cluster && len(own) > 0 && !slices.ContainsFunc(own, func(id string) bool { return found[id].Verdict == finding.Broken }):
+		case ofRole && len(own) > 0 && !slices.ContainsFunc(own, func(id string) bool { return found[id].Verdict == finding.Broken }):
 			out = append(out, Difference{Check: "each of " + strings.Join(own, ", "), Node: node, Mutation: carried, Want: "one to " + fail, Got: "none fails"})
 		}
 	}
@@ -187,7 +188,8 @@ func (s Sight) unasked(p Pack) []Difference {
 func Learn(p Pack, s Sight) []Seen {
 	if p.allCarry() {
 		merged := s.merged()
-		return []Seen{{Mutation: p.Placed[0].Mutation.ID, Scope: p.Placed[0].Scope, Fails: failing(merged), Void: void(merged), Sound: soundPlanes(merged)}}
+		sound := soundPlanes(s.of(p.Placed[0].Carries).merged())
+		return []Seen{{Mutation: p.Placed[0].Mutation.ID, Scope: p.Placed[0].Scope, Fails: failing(merged), Void: void(merged), Sound: sound}}
 	}
 	var all []Seen
 	for _, placed := range p.Placed {
@@ -226,6 +228,13 @@ func fails(before []Seen, p Placed) []string {
 		return nil
 	}
 	return slices.Clone(before[at].Fails)
+}
+
+// of returns what was found at those nodes, and of the cluster.
+func (s Sight) of(nodes func(string) bool) Sight {
+	s.Nodes = maps.Clone(s.Nodes)
+	maps.DeleteFunc(s.Nodes, func(node string, _ map[string]finding.Finding) bool { return !nodes(node) })
+	return s
 }
 
 // merged returns the worst that was found of each check, at any node or of the cluster.
