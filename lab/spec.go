@@ -182,7 +182,10 @@ func (j Joiner) withDefaults(region string, c Certificates) Joiner {
 	if j.Region == "" {
 		j.Region = region
 	}
-	given := c.speaksFor(j.Role, j.Region, j.Name)
-	j.CertificateRole, j.CertificateRegion = cmp.Or(j.CertificateRole, given.Role), cmp.Or(j.CertificateRegion, given.Region)
+	given := pki.Identity{Role: j.CertificateRole, Region: j.Region}
+	if given.Role == "" {
+		given = c.speaksFor(j.Role, j.Region, j.Name)
+	}
+	j.CertificateRole, j.CertificateRegion = given.Role, cmp.Or(j.CertificateRegion, given.Region)
 	return j
 }

@@ -46,8 +46,7 @@ func (c Check) Evaluate(ctx context.Context, t probe.Target) finding.Finding {
 }
 
 // electing is how long servers that have lost their leader are given for another: with any raft_multiplier a few seconds
-// (nomad/config.go), and on a busy machine more. It is the same there, as servers that never have one are not to cost minutes: with
-// deadline.Fair each of a table of mutations that have none took three on a busy machine, and not one.
+// (nomad/config.go), and on a busy machine more. It is the same there, as servers that never have one are not to cost minutes.
 const electing = 6 * time.Second
 
 // settle evaluates the check again and again, while the servers are electing a leader, and for no longer than that may take.

@@ -15,7 +15,8 @@ import (
 // What the kernel hands over packets in: after blockFull it gives even a block that is not full, and quiet is for how long
 // nothing must have come so that everything is read that was sent before. The ring has ringBlocks of blockSize bytes, each of
 // which has room for the largest IPv4 packet: handed over one each blockFull, they last for two seconds in which this program
-// has no processor. The kernel clears all of the ring each time that somebody listens, so it is no larger.
+// has no processor, as long as no more than 4 MiB a second go over the port. The kernel clears all of the ring each time that somebody
+// listens, so it is no larger.
 const (
 	blockFull  = 32 * time.Millisecond
 	quiet      = 80 * time.Millisecond
