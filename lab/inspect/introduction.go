@@ -16,8 +16,8 @@ import (
 // introductionWait is how long the token may take to be made, as a leader may hang: see deadline.Fair.
 const introductionWait = 5 * time.Second
 
-// introductionLife is how long the token is good: as long as one may live that anybody asks for unless max_identity_ttl says more
-// (nomad/structs/acl.go:2454), and longer than a run of all checks takes on a busy machine.
+// introductionLife is how long the token is good: longer than a run of all checks takes on a busy machine. It is the default of
+// max_identity_ttl, and Nomad shortens a longer one to that (nomad/structs/acl.go:2454).
 const introductionLife = 30 * time.Minute
 
 // introduction is the secret of a token that introduces any client of the node pool default, for

@@ -73,7 +73,7 @@ func result(f finding.Finding, tried bool) string {
 // is not to fail, as a control may have lost its meaning there; at another agent it is one.
 //
 // Where all agents of a role carry the mutation, or it is the cluster's, the others may see it too: what fails anywhere is
-// compared with the list, and of each agent that carries its role's something of that must fail.
+// compared with the list, and at each agent that carries a role's mutation one of those checks must fail.
 func Judge(p Pack, before []Seen, s Sight) []Difference {
 	if p.allCarry() {
 		return append(s.allShow(p, fails(before, p.Placed[0])), compare("", p.Placed[0].Mutation.ID, fails(before, p.Placed[0]), s.merged(), nil)...)
