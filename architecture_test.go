@@ -28,7 +28,7 @@ func rooms() map[string]room {
 		"fixtures", "lab", "lab/agentconf", "lab/compose", "lab/fit", "lab/engine", "lab/engine/docker", "lab/engine/engines",
 		"lab/deadline", "lab/finding", "lab/image", "lab/inspect", "lab/mutation",
 		"lab/pki", "lab/posture", "lab/posture/catalogue", "lab/posture/matrix", "lab/posture/party", "lab/probe", "lab/regress",
-		"lab/regress/lock", "lab/report", "lab/story", "lab/watchdog",
+		"lab/regress/lock", "lab/report", "lab/story", "lab/userfile", "lab/watchdog",
 	}
 	return map[string]room{
 		".": {},
@@ -61,7 +61,7 @@ func rooms() map[string]room {
 		"lab/report":        {mayImport: []string{"lab/finding"}},
 		"lab/inspect": {
 			mayImport: []string{
-				"fixtures", "lab", "lab/deadline", "lab/engine", "lab/finding", "lab/pki", "lab/posture", "lab/posture/catalogue",
+				"fixtures", "lab", "lab/deadline", "lab/engine", "lab/finding", "lab/pki", "lab/posture", "lab/posture/catalogue", "lab/userfile",
 				"lab/posture/matrix", "lab/posture/party", "lab/probe",
 			},
 			testsMayImport: []string{"lab/labtest"},
@@ -71,7 +71,7 @@ func rooms() map[string]room {
 		"lab": {
 			mayImport: []string{
 				"fixtures", "lab/deadline", "lab/engine", "lab/image", "lab/agentconf", "lab/agentconf/settings", "lab/fit", "lab/pki",
-				"lab/watchdog",
+				"lab/userfile", "lab/watchdog",
 			},
 			testsMayImport: []string{"lab/engine/docker", "lab/labtest"},
 		},
@@ -85,7 +85,7 @@ func rooms() map[string]room {
 		"lab/regress": {
 			mayImport: []string{
 				"lab", "lab/agentconf", "lab/agentconf/settings", "lab/deadline", "lab/engine", "lab/finding", "lab/fit", "lab/inspect",
-				"lab/mutation", "lab/pki", "lab/posture", "lab/posture/catalogue", "lab/probe", "lab/regress/lock",
+				"lab/mutation", "lab/pki", "lab/posture", "lab/posture/catalogue", "lab/probe", "lab/regress/lock", "lab/userfile",
 			},
 			testsMayImport: []string{"fixtures", "lab/agentconf/model", "lab/engine/engines", "lab/labtest"},
 		},
@@ -113,7 +113,8 @@ func rooms() map[string]room {
 		"lab/agentconf/settings":      {testsMayImport: []string{"lab/agentconf/model"}},
 		"lab/deadline":                {},
 		"lab/finding":                 {},
-		"lab/pki":                     {testsMayImport: []string{"lab/deadline"}},
+		"lab/userfile":                {},
+		"lab/pki":                     {mayImport: []string{"lab/userfile"}, testsMayImport: []string{"lab/deadline"}},
 		"lab/watchdog":                {mayImport: []string{"lab/deadline"}},
 		"lab/watchdog/testdata/pause": {},
 		// A program that a test of lab/engine/docker runs inside a container.

@@ -6,10 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/goccy/go-yaml"
+
+	"nomadlab.internal/lab/userfile"
 )
 
 // Document is a lab's file.
@@ -19,50 +20,23 @@ type Document struct {
 	Mutation string `yaml:"mutation,omitempty"`
 }
 
-// readUntil reads r to its end, or until ctx ends: a pipe that nobody writes to has none, and neither has a terminal. What is
-// being read then goes on in a goroutine of its own, until this process ends.
-func readUntil(ctx context.Context, open func() (io.Reader, error)) ([]byte, error) {
-	type result struct {
-		text []byte
-		err  error
-	}
-	done := make(chan result, 1)
-	go func() {
-		var text []byte
-		r, err := open()
-		if err == nil {
-			text, err = io.ReadAll(io.LimitReader(r, largestYAML+1)) // a device such as /dev/zero has no end
-		}
-		if c, closes := r.(io.Closer); closes && err == nil {
-			err = c.Close()
-		}
-		done <- result{text, err}
-	}()
-	select {
-	case <-ctx.Done():
-		return nil, fmt.Errorf("read the lab's file: %w", context.Cause(ctx))
-	case r := <-done:
-		if r.err != nil {
-			return nil, fmt.Errorf("%w: read the lab's file: %w", ErrInvalid, r.err)
-		}
-		return r.text, nil
+// whole is what was read of a lab's file.
+func whole(ctx context.Context, text []byte, err error) (Document, error) {
+	switch {
+	case ctx.Err() != nil && err != nil:
+		return Document{}, fmt.Errorf("read the lab's file: %w", err)
+	case err != nil:
+		return Document{}, fmt.Errorf("%w: read the lab's file: %w", ErrInvalid, err)
+	default:
+		return decode(text)
 	}
 }
 
 // ReadDocument reads a lab's file, in YAML, until ctx ends. An error wraps ErrInvalid; it names the line of a field that
 // is unknown or of the wrong type, and quotes a value that cannot be read.
 func ReadDocument(ctx context.Context, path string) (Document, error) {
-	text, err := readUntil(ctx, func() (io.Reader, error) {
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, err
-		}
-		return f, nil
-	})
-	if err != nil {
-		return Document{}, err
-	}
-	d, err := decode(text)
+	text, err := userfile.Wait(ctx, path)
+	d, err := whole(ctx, text, err)
 	if err != nil {
 		return Document{}, fmt.Errorf("%s: %w", path, err)
 	}
@@ -72,11 +46,8 @@ func ReadDocument(ctx context.Context, path string) (Document, error) {
 // DecodeDocument reads a lab's file from r, which it does not close, until ctx ends. An empty document is the zero Spec. A
 // field that a Document does not have is an error, and so is what CheckYAML refuses.
 func DecodeDocument(ctx context.Context, r io.Reader) (Document, error) {
-	text, err := readUntil(ctx, func() (io.Reader, error) { return struct{ io.Reader }{r}, nil })
-	if err != nil {
-		return Document{}, err
-	}
-	return decode(text)
+	text, err := userfile.WaitOn(ctx, "the lab's file", r)
+	return whole(ctx, text, err)
 }
 
 func decode(text []byte) (Document, error) {

@@ -10,13 +10,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/regress"
 	"nomadlab.internal/lab/regress/lock"
 	"nomadlab.internal/lab/report"
+	"nomadlab.internal/lab/userfile"
 )
 
 // checkConfiguration brings up a cluster with the user's configuration, checks it, and compares it with the lock.
@@ -69,7 +69,7 @@ func (f checkFlags) readLock() (*lock.Posture, error) {
 	if f.lock == "" {
 		return nil, nil //nolint:nilnil // without a lock nothing is compared
 	}
-	text, err := lab.ReadUserFile(f.lock)
+	text, err := userfile.Read(f.lock)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && f.update:
 		return nil, nil //nolint:nilnil // it is being written for the first time

@@ -7,7 +7,6 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +16,7 @@ import (
 	"nomadlab.internal/lab/posture/catalogue"
 	"nomadlab.internal/lab/posture/party"
 	"nomadlab.internal/lab/probe"
+	"nomadlab.internal/lab/userfile"
 )
 
 // Remote is a cluster that somebody else brought up, as far as its user knows it.
@@ -54,11 +54,11 @@ var (
 // the addresses is asked once, at the first. An agent that does not answer
 // while others do is in the report.
 func Cluster(ctx context.Context, r Remote, o Options) (finding.Report, error) {
-	c, err := r.credential(time.Now())
+	c, err := r.credential(ctx, time.Now())
 	if err != nil {
 		return finding.Report{}, err
 	}
-	token, err := r.token()
+	token, err := r.token(ctx)
 	if err != nil {
 		return finding.Report{}, err
 	}
@@ -121,15 +121,15 @@ func sameAgent(given, before string) string {
 }
 
 // credential reads the user's credential, and tells of everything that would make each check fail for the wrong reason.
-func (r Remote) credential(now time.Time) (pki.Credential, error) {
+func (r Remote) credential(ctx context.Context, now time.Time) (pki.Credential, error) {
 	var c pki.Credential
 	for _, file := range []struct {
 		path string
 		into *[]byte
 	}{{r.CA, &c.CAPEM}, {r.Certificate, &c.CertPEM}, {r.Key, &c.KeyPEM}} {
-		content, err := os.ReadFile(file.path)
+		content, err := read(ctx, file.path)
 		if err != nil {
-			return c, fmt.Errorf("%w: %w", ErrCredential, err)
+			return c, err
 		}
 		if why := pki.WrongFormat(content, file.path); why != "" {
 			return c, fmt.Errorf("%w: %s: %s", ErrCredential, file.path, why)
@@ -156,14 +156,27 @@ func (r Remote) credential(now time.Time) (pki.Credential, error) {
 	return c, nil
 }
 
+// read reads a file of the user's credential, which may be a pipe.
+func read(ctx context.Context, path string) ([]byte, error) {
+	content, err := userfile.Wait(ctx, path)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, fmt.Errorf("read %s: %w", path, err)
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrCredential, err)
+	default:
+		return content, nil
+	}
+}
+
 // token reads the management token.
-func (r Remote) token() (string, error) {
+func (r Remote) token(ctx context.Context) (string, error) {
 	if r.TokenFile == "" {
 		return "", nil
 	}
-	content, err := os.ReadFile(r.TokenFile)
+	content, err := read(ctx, r.TokenFile)
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrCredential, err)
+		return "", err
 	}
 	token := strings.TrimSpace(string(content))
 	if token == "" {

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"nomadlab.internal/lab/userfile"
 )
 
 // File names of an authority, as `nomad tls ca create` gives them. Those of an
@@ -151,7 +153,7 @@ func (i Identity) withNamesOf(leaf *x509.Certificate) Identity {
 func readFile[T any](dir, name string, decode func([]byte) (T, error)) (T, []byte, error) {
 	path := filepath.Join(dir, name)
 	var none T
-	text, err := os.ReadFile(path)
+	text, err := userfile.Read(path)
 	if err != nil {
 		return none, nil, err
 	}

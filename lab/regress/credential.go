@@ -6,13 +6,13 @@ import (
 	"crypto/x509"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/userfile"
 )
 
 // readCredentials reads the certificates that the user hands in. Without a folder for them, those at the very paths that the
@@ -119,7 +119,7 @@ func (s *Source) handedIn(role pki.Role, files agentconf.Files, folder string) (
 			return nil, fmt.Errorf("%s%s: %s and %s both lead to %s: keep them below %s at their whole paths, so that each has its own",
 				part, at(files, string(part)), before, named, path, folder)
 		}
-		if *into[part], err = os.ReadFile(path); err != nil {
+		if *into[part], err = userfile.Read(path); err != nil {
 			return nil, err
 		}
 		found[part], names[path] = path, named

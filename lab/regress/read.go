@@ -15,6 +15,7 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/userfile"
 )
 
 // Nomad's defaults (command/agent/config.go:1713-1714), and the number of servers of a lab whose configuration does not say.
@@ -119,7 +120,7 @@ func readFiles(role pki.Role, paths []string) (agentconf.Files, []Original, erro
 			return nil, nil, err
 		}
 		for _, name := range names {
-			text, err := lab.ReadUserFile(name)
+			text, err := userfile.Read(name)
 			if err != nil {
 				return nil, nil, err
 			}

@@ -2,58 +2,12 @@ package lab_test
 
 import (
 	"errors"
-	"os"
-	"path/filepath"
 	"runtime"
 	"strings"
-	"syscall"
 	"testing"
-	"time"
 
 	"nomadlab.internal/lab"
 )
-
-// TestReadUserFile: what has no end or keeps its reader waiting is refused at once, beside the same in a file, which is read.
-func TestReadUserFile(t *testing.T) {
-	folder := t.TempDir()
-	file, pipe, large := filepath.Join(folder, "file"), filepath.Join(folder, "pipe"), filepath.Join(folder, "large")
-	for at, size := range map[string]int{file: 10, large: 5 << 20} {
-		if err := os.WriteFile(at, make([]byte, size), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	link := filepath.Join(folder, "link")
-	if err := os.Symlink(file, link); err != nil {
-		t.Fatal(err)
-	}
-	for at, want := range map[string]string{
-		file: "", link: "", pipe: "is no regular file", "/dev/zero": "is no regular file", large: "has more than 4 MB", folder: "is a folder",
-		filepath.Join(folder, "none"): "no such file",
-	} {
-		done := make(chan error, 1)
-		go func() {
-			text, err := lab.ReadUserFile(at)
-			if err == nil && len(text) != 10 {
-				err = errors.New("it is not what the file has")
-			}
-			done <- err
-		}()
-		select {
-		case err := <-done:
-			if (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
-				t.Errorf("%s: got %v, want %q", at, err, want)
-			}
-			if ours := strings.Contains(want, "regular") || strings.Contains(want, "more"); ours != errors.Is(err, lab.ErrUserFile) {
-				t.Errorf("%s: told as a limit of nomadlab: %t: %v", at, !ours, err)
-			}
-		case <-time.After(time.Minute):
-			t.Errorf("%s is waited for", at)
-		}
-	}
-}
 
 // TestDocumentsThatGrow: a lab's file that would take all memory or the whole stack is refused, with its line, and takes little
 // of either. The control of each is one of the same kind that is read.
