@@ -57,6 +57,13 @@ func (n *Node) Address() netip.Addr {
 	return n.plan.Address
 }
 
+// Published is where on the lab's network arrives what is sent to a published port of the node. Invalid: at its Address.
+func (n *Node) Published() netip.Addr {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.state.Published
+}
+
 // Identity is who the node's certificate speaks for.
 func (n *Node) Identity() pki.Identity { return n.plan.Identity }
 

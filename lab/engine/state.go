@@ -38,6 +38,9 @@ type State struct {
 	// Address is the node's address on the lab's network, as other nodes know it. Invalid while it is not connected, unless
 	// it is one that the node keeps.
 	Address netip.Addr
+	// Published is where on the lab's network arrives what is sent to a published port, if the node has another address there than
+	// Address. Invalid: at Address.
+	Published netip.Addr
 	// Origin is where the node's own connections come from, as others see it: Address, unless nodes share one network.
 	// Invalid while the node is not connected.
 	Origin netip.Addr

@@ -15,7 +15,7 @@ func Target(n *lab.Node) probe.Target {
 		Name: n.Name(), Role: n.Role(), Region: n.Region(),
 		HTTP: hostPort(n.HTTP()), RPC: hostPort(n.RPC()), Gossip: hostPort(n.Gossip()),
 		ServerName: n.ServerName(), Log: n.Log(), LogLevel: n.LogLevel(),
-		Address: address(n.Address()), From: address(n.From()),
+		Address: address(n.Address()), Published: address(n.Published()), From: address(n.From()),
 	}
 	t.Ports = map[probe.Plane]uint16{probe.PlaneHTTP: n.Port(lab.HTTPPort)}
 	if n.Role() == pki.Server {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 )
 
 // ErrMayNotListen says that this program may not see what goes over the network.
@@ -12,7 +13,7 @@ var ErrMayNotListen = errors.New("listening on the network needs root or CAP_NET
 	"or give the program that capability with setcap cap_net_raw+ep")
 
 // Capture begins to listen to what goes over this machine's interfaces, loopback and the bridges of containers included,
-// from and to the target's Address and that port, or any port if it is zero. The tape fills until its Stop, or until ctx is done.
+// from and to the target's Address, or Published, and that port, or any port if it is zero. The tape fills until its Stop, or until ctx is done.
 //
 // On loopback an agent that dials a peer has 127.0.0.1 as its own address, as all programs have. Such packets show only by
 // their other end; so there the tape takes the whole /24 around the Address, which is the network of a lab without
@@ -20,12 +21,12 @@ var ErrMayNotListen = errors.New("listening on the network needs root or CAP_NET
 //
 // The error wraps ErrMayNotListen where the right to listen lacks.
 func Capture(ctx context.Context, t Target, port uint16) (*Tape, error) {
-	scope, err := scopeOf(t.Address)
+	whose, err := scopeOf(t)
 	if err != nil {
 		return nil, err
 	}
-	tape := newTape(scope)
-	if tape.stop, err = listenTo(ctx, scope, port, tape); err != nil {
+	tape := newTape(whose)
+	if tape.stop, err = listenTo(ctx, whose, port, tape); err != nil {
 		return nil, err
 	}
 	return tape, nil
@@ -40,8 +41,26 @@ func MayListen(ctx context.Context) error {
 	return tape.Stop()
 }
 
-// scopeOf is whose packets are taken.
-func scopeOf(address string) (netip.Prefix, error) {
+// scope is whose packets are taken: those that have an end in one of the networks.
+type scope []netip.Prefix
+
+// contains reports whether the address is in one of them.
+func (s scope) contains(a netip.Addr) bool {
+	return slices.ContainsFunc(s, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// scopeOf is that of an agent at all of its addresses.
+func scopeOf(t Target) (scope, error) {
+	own, err := networkOf(t.Address)
+	if err != nil || t.Published == "" {
+		return scope{own}, err
+	}
+	published, err := networkOf(t.Published)
+	return scope{own, published}, err
+}
+
+// networkOf is the network of an address whose packets are taken.
+func networkOf(address string) (netip.Prefix, error) {
 	if address == "" {
 		return netip.Prefix{}, errors.New("the target's address on its network is not known")
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"github.com/gopacket/gopacket/afpacket"
@@ -26,7 +25,7 @@ const (
 
 // listenTo opens a packet socket on all interfaces of this machine, for the packets from and to those addresses and that
 // port, or any if it is zero, and writes them to the tape until stop is called or ctx is done.
-func listenTo(ctx context.Context, scope netip.Prefix, port uint16, tape *Tape) (stop func() error, err error) {
+func listenTo(ctx context.Context, whose scope, port uint16, tape *Tape) (stop func() error, err error) {
 	// SocketDgram leaves out the link layer, which differs between interfaces. No child is to inherit the socket.
 	socket, err := afpacket.NewTPacket(afpacket.SocketDgram|unix.SOCK_CLOEXEC, afpacket.TPacketVersion3,
 		afpacket.OptBlockSize(blockSize), afpacket.OptNumBlocks(ringBlocks), afpacket.OptBlockTimeout(blockFull), afpacket.OptPollTimeout(quiet))
@@ -36,7 +35,7 @@ func listenTo(ctx context.Context, scope netip.Prefix, port uint16, tape *Tape) 
 	if err != nil {
 		return nil, fmt.Errorf("open a packet socket: %w", err)
 	}
-	filter, err := bpf.Assemble(append(within(scope), at(port)...))
+	filter, err := bpf.Assemble(append(within(whose), at(port)...))
 	if err == nil {
 		err = socket.SetBPF(filter)
 	}
@@ -45,7 +44,7 @@ func listenTo(ctx context.Context, scope netip.Prefix, port uint16, tape *Tape) 
 	}
 	if err != nil {
 		socket.Close()
-		return nil, fmt.Errorf("have the packet socket take the packets of %s alone: %w", scope, err)
+		return nil, fmt.Errorf("have the packet socket take the packets of %v alone: %w", whose, err)
 	}
 	stopped, done := make(chan struct{}), make(chan error, 1)
 	go func() {
@@ -65,20 +64,25 @@ const (
 	sourcePort, destinationPort = 0, 2
 )
 
-// within lets IPv4 packets through, without a link layer, one of whose ends is in the prefix.
-func within(scope netip.Prefix) []bpf.Instruction {
-	network := scope.Masked().Addr().As4()
-	want := uint32(network[0])<<24 | uint32(network[1])<<16 | uint32(network[2])<<8 | uint32(network[3])
-	mask := ^uint32(0) << (32 - scope.Bits())
-	return []bpf.Instruction{
-		bpf.LoadAbsolute{Off: source, Size: 4},
-		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: mask},
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: want, SkipTrue: 4},
-		bpf.LoadAbsolute{Off: destination, Size: 4},
-		bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: mask},
-		bpf.JumpIf{Cond: bpf.JumpEqual, Val: want, SkipTrue: 1},
-		bpf.RetConstant{Val: 0},
+// within lets IPv4 packets through, without a link layer, one of whose ends is in the scope.
+func within(whose scope) []bpf.Instruction {
+	const each, rest = 6, 3 // instructions for a network, and of those the ones that look at the destination
+	var all []bpf.Instruction
+	for i, p := range whose {
+		network := p.Masked().Addr().As4()
+		want := uint32(network[0])<<24 | uint32(network[1])<<16 | uint32(network[2])<<8 | uint32(network[3])
+		mask := ^uint32(0) << (32 - p.Bits())
+		through := uint8(each*(len(whose)-1-i) + 1) // past the other networks and the refusal
+		all = append(all,
+			bpf.LoadAbsolute{Off: source, Size: 4},
+			bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: mask},
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: want, SkipTrue: through + rest},
+			bpf.LoadAbsolute{Off: destination, Size: 4},
+			bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: mask},
+			bpf.JumpIf{Cond: bpf.JumpEqual, Val: want, SkipTrue: through},
+		)
 	}
+	return append(all, bpf.RetConstant{Val: 0})
 }
 
 // at takes the packets of TCP and UDP, which have their ports at the same place, one of whose ends has the port; all if it

@@ -140,9 +140,12 @@ func TestCaptureIsOfOneNetwork(t *testing.T) {
 	at := heardAt(jobs(t, nil))
 	other := at
 	other.Address = "127.77.7.7"
+	published := other
+	published.Published = at.Address
 	port := portOf(t, at.HTTP)
 	tapes := map[*probe.Tape]bool{
 		must(probe.Capture(t.Context(), at, 0))(t): true, must(probe.Capture(t.Context(), other, 0))(t): false,
+		must(probe.Capture(t.Context(), published, 0))(t): true, must(probe.Capture(t.Context(), published, port+1))(t): false,
 		must(probe.Capture(t.Context(), at, port))(t): true, must(probe.Capture(t.Context(), at, port+1))(t): false,
 	}
 	if o := probe.PlainHTTP("/v1/job/a-marker").Observe(t.Context(), at); o.Outcome != probe.Denied {

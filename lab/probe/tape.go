@@ -18,7 +18,7 @@ const maxTape = 64 << 20
 type Tape struct {
 	// scope is whose packets it takes. The kernel's filter is for speed: between the opening of a packet socket and its
 	// filter, packets of others come in too, such as those of another cluster whose members have the same names.
-	scope netip.Prefix
+	scope scope
 
 	mu      sync.Mutex
 	streams map[flow]*carried
@@ -50,7 +50,7 @@ type carried struct {
 	datagrams [][]byte
 }
 
-func newTape(scope netip.Prefix) *Tape { return &Tape{scope: scope, streams: map[flow]*carried{}} }
+func newTape(whose scope) *Tape { return &Tape{scope: whose, streams: map[flow]*carried{}} }
 
 // Stop ends the capture, after everything is read that was sent before. The tape stays. A second Stop does nothing.
 func (t *Tape) Stop() error {
@@ -135,7 +135,7 @@ func (t *Tape) add(data []byte) {
 	}
 	from, _ := netip.AddrFromSlice(ip.SrcIP.To4())
 	to, _ := netip.AddrFromSlice(ip.DstIP.To4())
-	if !t.scope.Contains(from) && !t.scope.Contains(to) {
+	if !t.scope.contains(from) && !t.scope.contains(to) {
 		return
 	}
 	switch l := packet.TransportLayer().(type) {

@@ -1,6 +1,7 @@
 package probe
 
 import (
+	"fmt"
 	"math"
 	"net"
 	"net/netip"
@@ -146,19 +147,20 @@ func TestTapeHasAnEnd(t *testing.T) {
 }
 
 func TestScopeOf(t *testing.T) {
-	for address, want := range map[string]string{
-		"172.18.0.3": "172.18.0.3/32", "127.77.1.11": "127.77.1.0/24", "127.0.0.1": "127.0.0.1/32",
-		"": "", "fd00::1": "", "server-1": "",
+	for at, want := range map[[2]string]string{
+		{"172.18.0.3"}: "[172.18.0.3/32]", {"127.77.1.11"}: "[127.77.1.0/24]", {"127.0.0.1"}: "[127.0.0.1/32]",
+		{"169.254.64.11", "172.18.0.3"}: "[169.254.64.11/32 172.18.0.3/32]",
+		{}:                              "", {"fd00::1"}: "", {"server-1"}: "", {"172.18.0.3", "server-1"}: "",
 	} {
-		got, err := scopeOf(address)
+		got, err := scopeOf(Target{Address: at[0], Published: at[1]})
 		if want == "" {
 			if err == nil {
-				t.Errorf("%q: %s, want an error", address, got)
+				t.Errorf("%+v: %s, want an error", at, got)
 			}
 			continue
 		}
-		if err != nil || got.String() != want {
-			t.Errorf("%q: %s, %v, want %s", address, got, err, want)
+		if err != nil || fmt.Sprint(got) != want {
+			t.Errorf("%+v: %s, %v, want %s", at, got, err, want)
 		}
 	}
 }
@@ -183,15 +185,19 @@ func TestPortOn(t *testing.T) {
 }
 
 // everywhere is the scope of a tape that takes everything.
-func everywhere() netip.Prefix { return netip.PrefixFrom(netip.IPv4Unspecified(), 0) }
+func everywhere() scope { return scope{netip.PrefixFrom(netip.IPv4Unspecified(), 0)} }
 
 // TestTapeTakesOnlyItsScope: what comes in before the kernel filters is of any cluster.
 func TestTapeTakesOnlyItsScope(t *testing.T) {
-	for scope, want := range map[string]bool{"192.0.2.1/32": true, "192.0.2.2/32": true, "192.0.2.3/32": false} {
-		tape := newTape(netip.MustParsePrefix(scope))
+	for text, want := range map[string]bool{"192.0.2.1/32": true, "192.0.2.2/32": true, "192.0.2.3/32": false, "192.0.2.3/32 192.0.2.1/32": true} {
+		var whose scope
+		for one := range strings.FieldsSeq(text) {
+			whose = append(whose, netip.MustParsePrefix(one))
+		}
+		tape := newTape(whose)
 		tape.add(datagram(t, "marker"))
 		if got := tape.Holds(4648, []byte("marker")); got != want {
-			t.Errorf("a tape of %s holds it: %t, want %t", scope, got, want)
+			t.Errorf("a tape of %s holds it: %t, want %t", text, got, want)
 		}
 	}
 }

@@ -95,7 +95,7 @@ func (e *Engine) summary(c container.Summary) engine.State {
 	var here netip.Addr
 	if c.NetworkSettings != nil {
 		for n := range maps.Values(c.NetworkSettings.Networks) {
-			here, s.Address, s.Origin, s.Caller = n.IPAddress, at(n), at(n), e.caller(n.Gateway)
+			here = e.place(&s, n)
 		}
 	}
 	if s.Running && c.NetworkSettings != nil {
@@ -109,6 +109,15 @@ func (e *Engine) summary(c container.Summary) engine.State {
 	}
 	e.doors.show(&s, insidePorts(c.Labels))
 	return s
+}
+
+// place says where a container is on its network, and returns the address that Docker gave it there.
+func (e *Engine) place(s *engine.State, n *network.EndpointSettings) netip.Addr {
+	s.Address, s.Origin, s.Caller = at(n), at(n), e.caller(n.Gateway)
+	if n.IPAddress != s.Address {
+		s.Published = n.IPAddress
+	}
+	return n.IPAddress
 }
 
 // at is where a container is for those on its network: at its link-local address if it has one, which it has kept since
@@ -159,7 +168,7 @@ func (e *Engine) state(ctx context.Context, c container.InspectResponse) (engine
 	}
 	var here netip.Addr
 	for n := range maps.Values(c.NetworkSettings.Networks) {
-		here, s.Address, s.Origin, s.Caller = n.IPAddress, at(n), at(n), e.caller(n.Gateway)
+		here = e.place(&s, n)
 	}
 	if s.Running && c.HostConfig != nil {
 		s.CutOff = cutOff(string(c.HostConfig.NetworkMode), c.NetworkSettings.Networks, s.Ref, c.Config.Labels)
