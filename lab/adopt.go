@@ -25,6 +25,13 @@ func adopt(ctx context.Context, e engine.Engine, name string, states []engine.St
 		n := &Node{lab: l, plan: adopted(s)}
 		n.setState(s)
 		l.nodes = append(l.nodes, n)
+	}
+	for at, planned := range composeNodes(states[0].Labels) {
+		if !slices.ContainsFunc(l.nodes, func(n *Node) bool { return n.Name() == planned.Name }) { // its container was removed
+			l.nodes = slices.Insert(l.nodes, min(at, len(l.nodes)), &Node{lab: l, plan: planned})
+		}
+	}
+	for _, n := range l.nodes {
 		l.record.Plan.Nodes = append(l.record.Plan.Nodes, n.plan)
 	}
 	if err := l.fetchAuthority(ctx); err != nil {

@@ -140,6 +140,37 @@ func TestALabOfComposeIsWhatItsLabelsSay(t *testing.T) {
 	}
 }
 
+// TestARemovedContainerOfComposeIsMissed: the labels of those that are left tell of it. Without them, as an older file has none, there
+// are those alone.
+func TestARemovedContainerOfComposeIsMissed(t *testing.T) {
+	e, p := composedLab(t)
+	gone := e.states[2].Node
+	e.states = slices.Delete(e.states, 2, 3)
+	l, err := lab.Open(t.Context(), e, "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, n := range l.Nodes() {
+		if want := p.Nodes[i]; n.Name() != want.Name || n.Role() != want.Role || n.Region() != want.Region {
+			t.Errorf("node %d is %s, %s in %s, want %s", i, n.Name(), n.Role(), n.Region(), want.Name)
+		}
+	}
+	status := l.Status(t.Context())
+	if at := slices.IndexFunc(status.Nodes, func(n lab.NodeStatus) bool { return n.State == lab.StateMissing }); at < 0 ||
+		status.Nodes[at].Name != gone || status.Ready || !strings.Contains(strings.Join(status.Next, " "), "docker-compose up -d") {
+		t.Errorf("%s is gone: %+v", gone, status)
+	}
+	if labs, err := lab.List(t.Context(), e); err != nil || labs[0].Nodes != 3 || labs[0].Running != 2 || labs[0].State != "partly running" {
+		t.Errorf("it is listed as %+v, %v", labs, err)
+	}
+	for _, s := range e.states {
+		delete(s.Labels, "nodes")
+	}
+	if l, err = lab.Open(t.Context(), e, "demo"); err != nil || len(l.Nodes()) != 2 {
+		t.Errorf("of an older file: %v, %v", l.Nodes(), err)
+	}
+}
+
 // TestKeysOfALabOfComposeAreFetchedAgain, for docker-compose down -v and up make new ones.
 func TestKeysOfALabOfComposeAreFetchedAgain(t *testing.T) {
 	e, _ := composedLab(t)

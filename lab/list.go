@@ -64,9 +64,10 @@ func List(ctx context.Context, engines ...engine.Engine) ([]Listed, error) {
 func listed(name string, state engine.LabState) Listed {
 	x := Listed{Name: name}
 	x.describe(state)
-	members, _ := strconv.Atoi(state.Labels[labelMembers]) // a lab of Compose, or one that is older, does not say
+	members, _ := strconv.Atoi(state.Labels[labelMembers]) // one that is older does not say
 	there, extra := 0, 0
 	for _, s := range state.Nodes {
+		members = max(members, len(composeNodes(s.Labels)))
 		switch {
 		case s.Labels[labelJoiner] == "":
 			there++

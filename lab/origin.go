@@ -1,6 +1,12 @@
 package lab
 
-import "strconv"
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"nomadlab.internal/lab/pki"
+)
 
 // labelOrigin says who brought a lab up, if not this program.
 const labelOrigin = "origin"
@@ -13,6 +19,8 @@ const (
 	labelRole, labelRegion, labelDatacenter = "role", "region", "datacenter"
 	// labelPlace is the node's place in the plan.
 	labelPlace = "place"
+	// labelNodes are all nodes of the plan, each as "NAME ROLE REGION", with commas between, so that one that is gone is missed.
+	labelNodes = "nodes"
 )
 
 // Where a lab that Compose brought up has its authority: a part of the lab that runs to its end, and a folder in there
@@ -39,8 +47,28 @@ func ComposeNodeLabels(name string, p Plan, i int) map[string]string {
 	labels, n := ComposeLabels(name), p.Nodes[i]
 	labels["node"], labels[labelPlace] = n.Name, strconv.Itoa(i+1)
 	labels[labelRole], labels[labelRegion], labels[labelDatacenter] = string(n.Role), n.Region, n.Datacenter
+	all := make([]string, len(p.Nodes))
+	for i, n := range p.Nodes {
+		all[i] = fmt.Sprintf("%s %s %s", n.Name, n.Role, n.Region)
+	}
+	labels[labelNodes] = strings.Join(all, ", ")
 	return labels
 }
+
+// composeNodes are the nodes of a lab of Compose by the label of one of them, known by no more than that says. None: it is from a file
+// that an older nomadlab wrote.
+func composeNodes(labels map[string]string) []PlannedNode {
+	var all []PlannedNode
+	for one := range strings.SplitSeq(labels[labelNodes], ",") {
+		if words := strings.Fields(one); len(words) == 3 {
+			all = append(all, PlannedNode{Name: words[0], Role: pki.Role(words[1]), Region: words[2]})
+		}
+	}
+	return all
+}
+
+// composed reports whether Compose brought the lab up.
+func (l *Lab) composed() bool { return l.record.Run == composeRun(l.Name()) }
 
 // composeRun is the run of such a lab: there is one of a name at a time, as containers have their names from it.
 func composeRun(name string) string { return compose + "-" + name }

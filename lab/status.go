@@ -110,7 +110,7 @@ func (l *Lab) Status(ctx context.Context) Status {
 		}
 	}
 	s.judge(l.record.Plan)
-	s.advise()
+	s.advise(l.composed())
 	return s
 }
 
@@ -283,8 +283,8 @@ func (n NodeStatus) trouble() string {
 	}
 }
 
-// advise says what can be done about nodes that do not answer.
-func (s *Status) advise() {
+// advise says what can be done about nodes that do not answer, in a lab of nomadlab's own or of Compose.
+func (s *Status) advise(composed bool) {
 	if s.Ready {
 		return
 	}
@@ -294,7 +294,10 @@ func (s *Status) advise() {
 	if in(StateStopped, StatePaused) {
 		s.Next = append(s.Next, fmt.Sprintf("`nomadlab start %s` starts what is stopped, and resumes what is paused", s.Lab))
 	}
-	if in(StateMissing) {
+	switch {
+	case in(StateMissing) && composed:
+		s.Next = append(s.Next, "`docker-compose up -d`, where the lab's docker-compose.yml is, makes a node that is missing again")
+	case in(StateMissing):
 		s.Next = append(s.Next, fmt.Sprintf("a node that is missing cannot be made again: `nomadlab down %s`, then `nomadlab up --name %s` makes a new lab",
 			s.Lab, s.Lab))
 	}

@@ -166,6 +166,8 @@ func TestTheComposeFileMakesALabLikeAnyOther(t *testing.T) {
 		composedStatus(t, u, name)
 	})
 	t.Run("start", func(t *testing.T) { tryStartComposed(t, u, e, name) })
+	t.Run("check", func(t *testing.T) { contains(t, u.must(t, "check", name, "--only", "*wire*"), "all 4 promises held") })
+	t.Run("removed", func(t *testing.T) { tryRemovedComposed(t, u, c, name) })
 	if r := u.call(t, "", "up", "--name", name); r.code != exitUsage || !strings.Contains(r.errs, "taken") {
 		t.Errorf("up under its name: %+v", r)
 	}
@@ -346,6 +348,20 @@ func tryStartComposed(t *testing.T, u user, e engine.Engine, name string) {
 		t.Errorf("status: %+v", r)
 	}
 	contains(t, u.must(t, "start", name), "is ready in", "leader")
+}
+
+// tryRemovedComposed removes a container, which nothing but the labels of the others tells of, and has Compose make it again.
+func tryRemovedComposed(t *testing.T, u user, c composed, name string) {
+	docker, _ := ofDocker(t, name)
+	if _, err := docker.ContainerRemove(t.Context(), "nomadlab-"+name+"-client-2", client.ContainerRemoveOptions{Force: true}); err != nil {
+		t.Fatal(err)
+	}
+	contains(t, listedLine(t, u, name), "4/5", "partly running")
+	if r := u.call(t, "", "status", name); r.code != exitFailed || !strings.Contains(r.out, "client-2 is missing") || !strings.Contains(r.out, "docker-compose up -d") {
+		t.Errorf("status: %+v", r)
+	}
+	c.run(t, "up", "-d")
+	composedStatus(t, u, name)
 }
 
 // nothingLeft asks for all that bears the lab's label, for volumes that bear its name, and for the folder with its keys.
