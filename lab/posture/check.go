@@ -84,8 +84,8 @@ type Spec struct {
 	Kind     Kind
 	Severity Severity
 	Lane     Lane
-	// Once is for a question of the cluster: the whole cluster has one answer, whoever is asked. The check runs at the first
-	// agent of its roles that can answer, and its finding says nothing of that agent.
+	// Once is for a question of the cluster: each region of it has one answer, whoever is asked. The check runs at the first
+	// agent of its roles in each that can answer, and its finding says nothing of that agent.
 	Once bool
 	// PassedOn returns the agent to which a target passes the request on, and which decides; ok is false where the target
 	// decides itself, as it is where PassedOn is nil. A target that lets the probe in is not to blame where that agent decided

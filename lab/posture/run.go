@@ -18,8 +18,8 @@ import (
 const agentsAtOnce = 8
 
 // Run tries the checks at the targets, and returns the findings in the order of the checks, for each in the order of the
-// targets. A check is tried at every target of its roles; one for Once is tried at one of them after the other, until one
-// gives a verdict. One that applies to none has one finding, Skipped. What ctx cuts short is NotCarriedOut. Each finding is
+// targets. A check is tried at every target of its roles; one for Once is tried at one of each region's after the other, until
+// one gives a verdict. One that applies to none has one finding, Skipped. What ctx cuts short is NotCarriedOut. Each finding is
 // also told as soon as it is there and does not hang on another, by several goroutines but one at a time; tell may be nil.
 //
 // Of one agent, quick checks of which it may log something run one after another, so that a line of its log is about the one
@@ -76,12 +76,27 @@ func trials(checks []Check, targets []probe.Target) []trial {
 		case len(fitting) == 0:
 			all = append(all, trial{check: c, none: "there is no agent of the role that the check is for"})
 		case c.spec.Once:
-			all = append(all, trial{check: c, target: fitting[0], others: fitting[1:]})
+			for _, of := range byRegion(fitting) {
+				all = append(all, trial{check: c, target: of[0], others: of[1:]})
+			}
 		default:
 			for _, t := range fitting {
 				all = append(all, trial{check: c, target: t})
 			}
 		}
+	}
+	return all
+}
+
+// byRegion parts the targets by their regions, in the order of the first of each: a cluster of several has an answer of each.
+func byRegion(targets []probe.Target) [][]probe.Target {
+	var all [][]probe.Target
+	for _, t := range targets {
+		at := slices.IndexFunc(all, func(of []probe.Target) bool { return of[0].Region == t.Region })
+		if at < 0 {
+			at, all = len(all), append(all, nil)
+		}
+		all[at] = append(all[at], t)
 	}
 	return all
 }

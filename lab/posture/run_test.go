@@ -100,6 +100,20 @@ func TestRunTriesEachCheckWhereItApplies(t *testing.T) {
 	}
 }
 
+// TestEachRegionIsAsked: a question of the cluster is put to an agent of each region, as each has an answer of its own.
+func TestEachRegionIsAsked(t *testing.T) {
+	once := whole()
+	once.ID, once.Once = "a", true
+	targets := agents()
+	for i, region := range []string{"global", "eu", "global"} {
+		targets[i].Region = region
+	}
+	got := posture.Run(t.Context(), []posture.Check{posture.Must(once)}, targets, nil)
+	if diff := cmp.Diff([]string{"a@server-1 held", "a@server-2 held"}, places(got)); diff != "" {
+		t.Errorf("findings (-want +got):\n%s", diff)
+	}
+}
+
 // TestAQuestionOfTheCluster is put to one agent after the other, until one can answer, and told once.
 func TestAQuestionOfTheCluster(t *testing.T) {
 	for name, test := range map[string]struct {
