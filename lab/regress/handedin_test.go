@@ -96,6 +96,9 @@ func TestMaterial(t *testing.T) {
 		"a certificate of two regions": {func(k *kept) {
 			k.put("server-2", k.issue(pki.Identity{Role: pki.Server, DNSNames: []string{"server.eu.nomad"}}, pki.Flaw{}))
 		}, []string{"handed-in-certificates-name-one-region"}},
+		"a person's certificate that names a server of a longer domain": {func(k *kept) {
+			k.put("global-cli-nomad", k.issue(pki.Identity{Role: pki.CLI, DNSNames: []string{"server.x.global.nomad"}}, pki.Flaw{}))
+		}, []string{"handed-in-certificates-name-one-region", "handed-in-certificates-name-one-role"}},
 		"a wildcard": {func(k *kept) {
 			k.put("web", k.issue(pki.Identity{Role: pki.CLI, DNSNames: []string{"*.global.nomad"}}, pki.Flaw{}))
 		}, []string{"handed-in-certificates-have-no-wildcard"}},

@@ -250,13 +250,17 @@ func anyName(is func(string) bool) func(*x509.Certificate) (bool, string) {
 // RoleName is what a name such as server.global.nomad says to Nomad.
 type RoleName struct{ Role, Region string }
 
-// ParseRoleName takes a name such as server.global.nomad apart. is is false for a name of another form.
+// ParseRoleName takes a name such as server.global.nomad apart. is is false for a name of another form. All between the first label
+// and the last is the region: a server's RPC port takes server.x.global.nomad for a server of some other region
+// (nomad/server.go:645; verified against Nomad 1.11.3). Capital letters change nothing to whoever calls an agent by its name
+// (crypto/x509, VerifyHostname).
 func ParseRoleName(name string) (r RoleName, is bool) {
-	parts := strings.Split(strings.ToLower(name), ".")
-	if len(parts) != 3 || parts[2] != "nomad" || !slices.Contains([]string{"server", "client", "cli"}, parts[0]) {
+	role, rest, _ := strings.Cut(strings.ToLower(name), ".")
+	region, ofNomad := strings.CutSuffix(rest, ".nomad")
+	if !ofNomad || region == "" || !slices.Contains([]string{"server", "client", "cli"}, role) {
 		return RoleName{}, false
 	}
-	return RoleName{parts[0], parts[1]}, true
+	return RoleName{role, region}, true
 }
 
 // CanSign reports whether the certificate has the right to sign others.

@@ -49,3 +49,26 @@ func TestAuthoritiesOfACertificate(t *testing.T) {
 		}
 	}
 }
+
+// TestParseRoleName: what Nomad, or whoever calls an agent by its name, takes for the name of a role.
+func TestParseRoleName(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]catalogue.RoleName{
+		"server.global.nomad":   {Role: "server", Region: "global"},
+		"server.a.b.nomad":      {Role: "server", Region: "a.b"}, // nomad/server.go:645
+		"client.eu.west.nomad":  {Role: "client", Region: "eu.west"},
+		"SERVER.Global.NOMAD":   {Role: "server", Region: "global"},
+		"cli.global.nomad":      {Role: "cli", Region: "global"},
+		"server.nomad":          {},
+		"server..nomad":         {},
+		"server.global.nomads":  {},
+		"web.global.nomad":      {},
+		"server.nomad.example":  {},
+		"x.server.global.nomad": {},
+	} {
+		got, is := catalogue.ParseRoleName(name)
+		if got != want || is != (want != catalogue.RoleName{}) {
+			t.Errorf("%s is %v, %t, want %v", name, got, is, want)
+		}
+	}
+}
