@@ -122,7 +122,7 @@ func (p *Plan) checkGround(g Ground) error {
 		return nil
 	}
 	var problems []Problem
-	tokens := p.Hardened && !slices.ContainsFunc(p.Settings, Setting.letsAnybodySubmit)
+	tokens := p.bootstrapped() && !slices.ContainsFunc(p.Settings, Setting.letsAnybodySubmit)
 	for _, s := range p.Settings {
 		if s.is(settings.Listens) || s.below("client.options") || !p.Configured && s.isRefused(p.Weakened(), tokens) {
 			problems = append(problems, Problem{
@@ -147,7 +147,7 @@ func (s Setting) is(dangers ...settings.Danger) bool {
 // isRefused reports whether a lab of its own configuration that shares this machine's loopback must not have the setting: one of
 // drivers where the lab is weakened, and what lets jobs out of the task's folder where no token is needed to submit one.
 func (s Setting) isRefused(weakened, tokens bool) bool {
-	outside := s.is(settings.LeavesTask, settings.KeepsInTask, settings.GivesFolders)
+	outside := s.is(settings.LeavesTask, settings.KeepsInTask, settings.GivesFolders, settings.RunsFolder)
 	return s.below("plugin") && weakened || outside && !tokens
 }
 

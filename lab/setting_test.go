@@ -37,7 +37,9 @@ func TestSettingsOnThisMachine(t *testing.T) {
 		"templates, and ACLs are off": {lab.Spec{Hardened: true, Settings: []lab.Setting{
 			templates, {Path: "acl.enabled", Value: "false"},
 		}}, true},
-		"another setting": {lab.Spec{Settings: []lab.Setting{{Path: "enable_debug", Value: "true"}}}, false},
+		"templates of a hardened lab that anybody may bootstrap": {lab.Spec{Hardened: true, NotBootstrapped: true, Settings: []lab.Setting{templates}}, true},
+		"programs of a folder, and no tokens":                    {lab.Spec{Settings: []lab.Setting{{Path: "client.host_volume_plugin_dir", Value: `"/opt/volumes"`}}}, true},
+		"another setting":                                        {lab.Spec{Settings: []lab.Setting{{Path: "enable_debug", Value: "true"}}}, false},
 	} {
 		if strings.HasSuffix(name, "interface") {
 			c.spec.Settings[0].Value = `"eth0"`

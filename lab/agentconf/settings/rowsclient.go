@@ -4,7 +4,8 @@ import "slices"
 
 func client() []Setting {
 	return in("client", ForClients,
-		checked("state_dir", "alloc_dir", "alloc_mounts_dir", "host_volumes_dir", "host_volume_plugin_dir", "common_plugin_dir", "cni_path", "cni_config_dir"),
+		checked("state_dir", "alloc_dir", "alloc_mounts_dir", "host_volumes_dir", "cni_config_dir"),
+		dangerous(RunsFolder, checked("host_volume_plugin_dir", "common_plugin_dir", "cni_path")),
 		checked("node_pool"),
 		none("it makes the agent a client: nomadlab asks which it is before anything else", "enabled"),
 		secret(InQuery, checked("servers", "server_join.retry_join", "server_join.start_join")),
