@@ -60,8 +60,8 @@ func (l *Lab) anyRunning(ctx context.Context) (*Node, error) {
 }
 
 // cliTask is one call of the Nomad CLI: the cli credential in files, the server's address in NOMAD_ADDR, the management
-// token in NOMAD_TOKEN, as the CLI reads it from no file. On this machine
-// the files are those of the lab's folder; a container gets its own.
+// token in NOMAD_TOKEN, as the CLI reads it from no file. On this machine the files are those of the lab's folder; a container gets
+// its own, and the token in one too: the daemon shows a container's environment to whoever asks (`docker inspect`).
 func (l *Lab) cliTask(server *Node, c Call) engine.Task {
 	folder, files, id := l.folder.tls(), c.Files, l.cli.Identity
 	if l.Contained() {
@@ -78,14 +78,21 @@ func (l *Lab) cliTask(server *Node, c Call) engine.Task {
 	if l.Contained() { // a proxy that the image names does not reach the lab's network, and is not to see its token
 		environment = append(environment, "NO_PROXY="+server.plan.peer(server.plan.httpPort()))
 	}
-	if token := l.ManagementToken(); token != "" {
+	command := append([]string{"nomad"}, c.Args...)
+	switch token := l.ManagementToken(); {
+	case token == "":
+	case l.Contained():
+		at := path.Join(folder, "nomad.token")
+		files = append(files, engine.File{Path: at, Mode: 0o600, Owner: agentUser, Data: []byte(token)})
+		command = append([]string{"sh", "-c", `NOMAD_TOKEN=$(cat "$0") && export NOMAD_TOKEN && exec nomad "$@"`, at}, c.Args...)
+	default:
 		environment = append(environment, "NOMAD_TOKEN="+token)
 	}
 	return engine.Task{
 		Node: engine.Node{
 			Ref:         engine.Ref{Lab: l.Name()},
 			Image:       l.Image(),
-			Command:     append([]string{"nomad"}, c.Args...),
+			Command:     command,
 			User:        user(server.plan.User),
 			Environment: environment,
 			Files:       files,

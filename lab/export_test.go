@@ -189,3 +189,9 @@ func Exposed(server, client string, drivers []string, weakened bool) ([]Problem,
 
 // LastError is the last line of an agent's log that tells of an error.
 func LastError(lines []string) string { return lastError(lines) }
+
+// CLITask is a call of the CLI in a lab that has the management token.
+func CLITask(l *Lab, token string, c Call) engine.Task {
+	l.token = &token
+	return l.cliTask(l.Servers()[0], c)
+}
