@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
@@ -91,8 +92,8 @@ func witnessPlace(ctx context.Context, l *lab.Lab, server *api.Client, at string
 		driver string
 		config map[string]any
 	}{
-		{"mock_driver", map[string]any{"run_for": "24h"}},
-		{"raw_exec", map[string]any{"command": "sleep", "args": []string{"86400"}}},
+		{"mock_driver", map[string]any{"run_for": witnessLife.String()}},
+		{"raw_exec", map[string]any{"command": "sleep", "args": []string{strconv.Itoa(int(witnessLife.Seconds()))}}},
 	} {
 		for _, n := range nodes {
 			d := n.Drivers[able.driver]

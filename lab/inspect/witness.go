@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"path"
 	"strings"
 	"time"
@@ -23,6 +24,10 @@ var ErrNoDriver = errors.New("no client offers a driver for the checks' own work
 // witnessWait is how long the witness may take to run, and to be gone: see deadline.Fair. In a cluster with a fault it may
 // never run.
 const witnessWait = 30 * time.Second
+
+// witnessLife is after how long the witness ends by itself, for good, if whoever started it was killed. No run of the checks takes
+// nearly that long.
+const witnessLife = 2 * time.Hour
 
 // StartWitness runs the checks' own workload, catalogue.WitnessJob, in the lab's first region, and returns what they must know of it when it runs and
 // its deployment is over; that takes two seconds. It runs on the client of the name at; empty: on any that can. That client
@@ -46,7 +51,11 @@ func startWitness(ctx context.Context, l *lab.Lab, region, at string) (w catalog
 	}
 	stop = func(ctx context.Context) error { return stopWitness(ctx, server) }
 	if _, _, err := server.Jobs().Register(witnessJob(place, task), writing(ctx)); err != nil {
-		return catalogue.Witness{}, nil, fmt.Errorf("register the job %s: %w", catalogue.WitnessJob, err)
+		err = fmt.Errorf("register the job %s: %w", catalogue.WitnessJob, err)
+		if !refused(err) { // only the answer was lost, perhaps
+			err = errors.Join(err, stop(context.WithoutCancel(ctx)))
+		}
+		return catalogue.Witness{}, nil, err
 	}
 	w, err = awaitWitness(ctx, l, server)
 	if err != nil {
@@ -55,10 +64,17 @@ func startWitness(ctx context.Context, l *lab.Lab, region, at string) (w catalog
 	return w, stop, nil
 }
 
+// refused reports whether a server has answered that it does not do what it was asked for.
+func refused(err error) bool {
+	answer, is := errors.AsType[api.UnexpectedResponseError](err)
+	return is && answer.HasStatusCode() && answer.StatusCode() >= http.StatusBadRequest && answer.StatusCode() < http.StatusInternalServerError
+}
+
 // witnessJob is one allocation of the task on the client of that ID, whose deployment is a success as soon as it runs.
 func witnessJob(place string, task *api.Task) *api.Job {
 	var (
 		cpu, memory, size, once = 1, 16, 1, 1
+		never, unlimited, end   = 0, false, "fail"
 		at                      = time.Millisecond
 		healthy, progress       = deadline.Hang, 2 * deadline.Hang
 		checked                 = "task_states"
@@ -68,6 +84,8 @@ func witnessJob(place string, task *api.Task) *api.Job {
 	task.LogConfig = &api.LogConfig{MaxFiles: &once, MaxFileSizeMB: &size}
 	group := api.NewTaskGroup(catalogue.WitnessTask, 1).AddTask(task)
 	group.EphemeralDisk = &api.EphemeralDisk{SizeMB: &memory}
+	group.RestartPolicy = &api.RestartPolicy{Attempts: &never, Mode: &end}
+	group.ReschedulePolicy = &api.ReschedulePolicy{Attempts: &never, Unlimited: &unlimited}
 	job := api.NewServiceJob(catalogue.WitnessJob, catalogue.WitnessJob, "", 50).AddTaskGroup(group)
 	all := "all"
 	job.NodePool = &all
