@@ -106,8 +106,14 @@ func newCheapAgent(t *testing.T, nomad string) cheapAgent {
 // afterwards.
 func (a cheapAgent) ask(t *testing.T, files agentconf.Files) answer {
 	t.Helper()
+	return a.run(t, append(slices.Clip(files), a.overlay()))
+}
+
+// run starts the agent with the files.
+func (a cheapAgent) run(t *testing.T, files agentconf.Files) answer {
+	t.Helper()
 	arguments := []string{"agent"}
-	for i, f := range append(slices.Clip(files), a.overlay()) {
+	for i, f := range files {
 		at := filepath.Join(a.folder, fmt.Sprintf("%02d-%s", i, filepath.Base(f.Name())))
 		if err := os.WriteFile(at, f.Text(), 0o600); err != nil {
 			t.Fatal(err)

@@ -83,6 +83,17 @@ func refusals(c *model.Config) []refusal {
 		known := []string{"aead", "awskms", "azurekeyvault", "gcpckms", "transit"}
 		add(!slices.Contains(known, k.Provider), fmt.Sprintf("keyring %q invalid: unknown keyring provider: %q", k.Name, k.Provider), Path("keyring", k.Provider))
 	}
+	if c.Server != nil && c.Server.Enabled {
+		active := 0
+		for _, k := range c.KEKProviders {
+			if k.Active {
+				active++
+				add(active == 2, "only one server.keyring can be active in Nomad Community Edition", Path("keyring", k.Provider))
+			}
+		}
+	}
+	addressRefusals(c, add)
+	logRefusals(c, add)
 	if n := c.Limits.RPCMaxConnsPerClient; n != nil && c.Server != nil && c.Server.Enabled {
 		add(*n != 0 && *n <= 25, fmt.Sprintf("rpc_max_conns_per_client must be > 25; found: %d", *n), "limits.rpc_max_conns_per_client")
 	}
@@ -163,7 +174,7 @@ var metaKey = regexp.MustCompile(`^[^.]+(\.[^.]+)*$`)
 // Nomad's defaults of what a client's ports are compared with (command/agent/config.go, DefaultConfig).
 const (
 	lowestDynamicPort, highestDynamicPort = 20000, 32000
-	highestPort                           = 65536
+	highestPort                           = 65536 // which is none of them
 )
 
 func clientRefusals(c *model.ClientConfig, add adder) {

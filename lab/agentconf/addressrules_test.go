@@ -1,0 +1,74 @@
+package agentconf_test
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"nomadlab.internal/lab/agentconf"
+)
+
+// TestRefusesAddressesAsNomad: a lab's agents listen elsewhere, and would start with these lines. The user's agent does not, and
+// starts with the line put right.
+func TestRefusesAddressesAsNomad(t *testing.T) {
+	nomad := realNomad(t)
+	const interfaces = `{{ GetAllInterfaces | include \"name\" \"^lo$\" | include \"type\" \"IPv4\" | attr \"address\" }}`
+	for name, c := range map[string]struct{ wrong, right, at, words string }{
+		"a function that is none": {`bind_addr = "{{ nonsense }}"`, `bind_addr = "` + interfaces + `"`, "agent.hcl:1: bind_addr",
+			`Bind address resolution failed: unable to parse address template "{{ nonsense }}": unable to parse template "{{ nonsense }}"`},
+		"a template without an end": {`bind_addr = "{{ GetPrivateIP"`, `bind_addr = "127.0.0.1"`, "agent.hcl:1: bind_addr", "unclosed action"},
+		"two addresses":             {`bind_addr = "127.0.0.1 127.0.0.2"`, `bind_addr = "127.0.0.1"`, "agent.hcl:1: bind_addr", "multiple addresses found"},
+		"an address of 999":         {`bind_addr = "127.0.0.999"`, `bind_addr = "127.0.0.1"`, "agent.hcl:1: bind_addr", "lookup 127.0.0.999"},
+		"for HTTP":                  addressBlock("addresses", "http", "{{ nope }}", interfaces, "Failed to parse HTTP address: Unable to parse address template"),
+		"for HTTP, 999":             addressBlock("addresses", "http", "127.0.0.999", "127.0.0.1", ""),
+		"for RPC":                   addressBlock("addresses", "rpc", "{{ nope }}", interfaces, "Failed to parse RPC address: unable to parse address template"),
+		"for RPC, 999":              addressBlock("addresses", "rpc", "127.0.0.999", "127.0.0.1", "lookup 127.0.0.999"),
+		"for gossip":                addressBlock("addresses", "serf", "127.0.0.1 127.0.0.2", "127.0.0.1", "Failed to parse Serf address: multiple addresses found"),
+		"advertised HTTP":           addressBlock("advertise", "http", "{{ nope }}", "127.0.0.1", "Error parsing advertise address template: unable to parse address"),
+		"advertised RPC":            addressBlock("advertise", "rpc", "{{ nope }}", "127.0.0.1", "Failed to parse RPC advertise address: Error parsing"),
+		"advertised RPC, 999":       addressBlock("advertise", "rpc", "127.0.0.999:4647", "127.0.0.1:4647", "lookup 127.0.0.999"),
+		"advertised gossip, a port": addressBlock("advertise", "serf", "127.0.0.1:99999", "127.0.0.1:9999", "address 99999: invalid port"),
+		"a port":                    addressBlock("ports", "rpc", "99999", "", "address 99999: invalid port"),
+		"two keys at once": {"keyring \"aead\" {\n active = true\n name = \"a\"\n}\nkeyring \"aead\" {\n active = true\n name = \"b\"\n}",
+			"keyring \"aead\" {\n active = true\n name = \"a\"\n}", "agent.hcl:", "only one server.keyring can be active"},
+		"a facility": {"enable_syslog = true\nsyslog_facility = \"NOPE\"", "syslog_facility = \"NOPE\"", "agent.hcl:2: syslog_facility",
+			"Syslog setup failed: invalid syslog facility: NOPE"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			said, err := askedOf(t, nomad, c.wrong, true)
+			if said.config != nil || !strings.Contains(said.said, c.words) {
+				t.Errorf("the agent does not end over it, or not with %q:\n%s", c.words, said.said)
+			}
+			if err == nil || !strings.HasPrefix(err.Error(), c.at) || !strings.Contains(err.Error(), c.words) {
+				t.Errorf("got %v, want %s… %s", err, c.at, c.words)
+			}
+			if said, err = askedOf(t, nomad, c.right, false); said.config == nil || err != nil {
+				t.Errorf("what is right is refused: %v\n%s", err, said.said)
+			}
+		})
+	}
+}
+
+// addressBlock is a case of one line in a block.
+func addressBlock(block, name, wrong, right, words string) struct{ wrong, right, at, words string } {
+	text := func(value string) string { return fmt.Sprintf("%s {\n %s = \"%s\"\n}", block, name, value) }
+	c := struct{ wrong, right, at, words string }{text(wrong), text(right), "agent.hcl:2: " + block + "." + name, words}
+	if right == "" {
+		c.right = "" // the agent's own
+	}
+	return c
+}
+
+// theirs are the lines of the overlay that the files are to have instead.
+var theirs = regexp.MustCompile(`(?s)addresses \{.*?\}\n`)
+
+// askedOf asks a server whose overlay is read first, so that the text counts.
+func askedOf(t *testing.T, nomad, text string, ends bool) (answer, error) {
+	t.Helper()
+	a := newCheapAgent(t, nomad)
+	a.ends = ends
+	overlay := agentconf.NewFile("overlay.hcl", theirs.ReplaceAll(a.overlay().Text(), nil))
+	files := agentconf.Files{overlay, agentconf.NewFile("agent.hcl", []byte(text))}
+	return a.run(t, files), files.Starts()
+}
