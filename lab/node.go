@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/nomad/api"
+	"golang.org/x/sys/unix"
 
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
@@ -302,8 +303,21 @@ type EndedError struct {
 }
 
 func (e *EndedError) Error() string {
-	return fmt.Sprintf("%s ended with exit code %d, its log says at the end:\n%s", e.ref, e.ExitCode, strings.Join(e.LastWords, "\n"))
+	said := fmt.Sprintf("%s ended with exit code %d", e.ref, e.ExitCode)
+	if s := unix.SignalName(unix.Signal(e.ExitCode - bySignal)); e.ExitCode > bySignal && s != "" {
+		said = fmt.Sprintf("%s was ended by %s before it was ready (exit code %d)", e.ref, s, e.ExitCode)
+		if s == unix.SignalName(unix.SIGHUP) {
+			said += ": an agent takes a reload only once it is up"
+		}
+	}
+	if len(e.LastWords) == 0 {
+		return said + ", and its log says nothing"
+	}
+	return said + ", its log says at the end:\n" + strings.Join(e.LastWords, "\n")
 }
+
+// bySignal is what a shell and Docker add to the number of the signal that has ended a program.
+const bySignal = 128
 
 // Stop asks the agent to end, and kills it after a minute: a sound one takes a second, and on a busy machine some more.
 func (n *Node) Stop(ctx context.Context) error {
