@@ -127,6 +127,9 @@ func (v view) markdownSighting(c check, s sighting) string {
 	if c.Known != "" {
 		why = "known: " + escapeMarkdown(c.Known) + "<br>" + why
 	}
+	if on := v.restsOn(c.Finding); on != "" {
+		why += "<br>rests on: " + escapeMarkdown(on)
+	}
 	seen := escapeMarkdown(s.outcome)
 	if s.verdict == finding.NotCarriedOut {
 		seen = escapeMarkdown(s.reason)

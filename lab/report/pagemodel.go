@@ -131,7 +131,9 @@ func newPage(v view) page {
 	for _, c := range v.oddCells() {
 		p.Attention = append(p.Attention, v.attentionOfCell(c))
 	}
-	slices.SortStableFunc(p.Attention, func(a, b attention) int { return strings.Compare(a.Class, b.Class) }) // broken, then untried
+	slices.SortStableFunc(p.Attention, func(a, b attention) int { // broken, then untried; of each the worst first, as others are folded away
+		return cmp.Or(strings.Compare(a.Class, b.Class), cmp.Compare(rankOfSeverity(a.Severity), rankOfSeverity(b.Severity)))
+	})
 	if len(p.Attention) > 2*toldInFull {
 		p.Attention, p.MoreAttention = p.Attention[:toldInFull], p.Attention[toldInFull:]
 	}

@@ -83,13 +83,12 @@ func (c causes) mayChange(before, after Entry) bool {
 // promise rests on. Within each, those of the agents that the check asks come first. An Unclear change blames no setting
 // that did not differ: a node may have been slow.
 func (c causes) name(e Entry, change finding.Change) finding.Change {
-	role := roleOf(e.ID)
-	found, is := first(c.differing, e.Settings, role, within)
+	found, is := e.first(c.differing, e.Settings, within)
 	if !is {
-		found, is = first(c.differing, e.Settings, role, besides)
+		found, is = e.first(c.differing, e.Settings, besides)
 	}
 	if !is && change.Way != finding.Unclear && len(e.Settings) > 0 {
-		if found, is = first(c.after, e.Settings[:1], role, within); !is {
+		if found, is = e.first(c.after, e.Settings[:1], within); !is {
 			found = finding.Setting{Path: e.Settings[0]}
 		}
 	}
@@ -97,10 +96,13 @@ func (c causes) name(e Entry, change finding.Change) finding.Change {
 	return change
 }
 
-// first is the first setting that fits one of the paths, in the order of the paths; one of the role before one of another.
-func first(settings []finding.Setting, paths []string, role string, fits func(path, of string) bool) (finding.Setting, bool) {
+// first is the first setting that fits one of the paths, in the order of the paths; one of the role that the promise is about before
+// one of another.
+func (e Entry) first(settings []finding.Setting, paths []string, fits func(path, of string) bool) (finding.Setting, bool) {
+	about := finding.Finding{CertificateOf: e.CertificateOf}
 	for _, sameRole := range []bool{true, false} {
 		for _, of := range paths {
+			role := about.RoleOf(of, roleOf(e.ID))
 			at := slices.IndexFunc(settings, func(s finding.Setting) bool { return (s.Role == role) == sameRole && fits(s.Path, of) })
 			if at >= 0 {
 				return settings[at], true

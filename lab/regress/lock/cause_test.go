@@ -72,6 +72,13 @@ func TestCompareNamesTheSetting(t *testing.T) {
 			held("server-https-refuses-x", front...), all(), all(set("server", "tls.ca_file", `"b.pem"`, 3), set("server", "datacenter", `"x"`, 4)),
 			set("server", "tls.ca_file", "", 3),
 		},
+		"a client's certificate, where a server was asked": {
+			lock.Entry{
+				ID: "rpc-gives-x", Plane: "RPC", Title: "x", Verdict: finding.Held, Outcome: "denied", Settings: []string{"tls.cert_file"}, CertificateOf: "client",
+			},
+			append(all(), set("server", "tls.cert_file", `"s.pem"`, 7), set("client", "tls.cert_file", `"c.pem"`, 8)),
+			append(all(), set("server", "tls.cert_file", `"s.pem"`, 7), set("client", "tls.cert_file", `"c.pem"`, 8)), set("client", "tls.cert_file", "", 8),
+		},
 		"none for being outside of all blocks too": {
 			held("server-has-no-profiler", "enable_debug"), all(), all(set("server", "datacenter", `"x"`, 4)), set("server", "enable_debug", "", 5),
 		},

@@ -28,7 +28,7 @@ func (n names) entry(all []finding.Finding) Entry {
 		ID: clean(first.ID), Plane: clean(first.Plane), Verdict: first.Verdict,
 		Outcome: joined(outcomes, " or "), At: n.at(worst, asked(all, first.Verdict)), Reason: joined(reasons, "; "),
 		Title: first.Title, Severity: first.Severity, Settings: first.Settings,
-		Local: first.Local,
+		Local: first.Local, CertificateOf: first.CertificateOf,
 	}
 	if first.Plane == planeWire {
 		e.At = "" // what is overheard of one agent and not of another is luck

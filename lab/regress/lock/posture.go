@@ -43,10 +43,11 @@ type Entry struct {
 	// Reason says shortly why the verdict is what it is; empty for a promise that held.
 	Reason string
 
-	// Title, Severity and Settings are as in a finding.Finding. They are the catalogue's, so they are not in a lock, and
+	// Title, Severity, Settings and CertificateOf are as in a finding.Finding. They are the catalogue's, so they are not in a lock, and
 	// empty in a posture that was read from one.
 	Title, Severity string
 	Settings        []string
+	CertificateOf   string
 	// Local is true for what only shows in this copy of the user's files; see Committed.
 	Local bool
 }
