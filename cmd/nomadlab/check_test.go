@@ -47,12 +47,14 @@ func TestWrongUsageOfCheck(t *testing.T) {
 
 // TestFlagThatTookTheNext is told from one that has its value, and from what comes after --.
 func TestFlagThatTookTheNext(t *testing.T) {
-	took := "needs a value, and took --"
+	took := "needs a value, and took -"
 	for args, want := range map[string]bool{
 		"check --server-config x --lock --update":                true,
 		"check --server-config x --lock --update=true":           true,
 		"check --out --server-config x":                          true,
 		"up --name --json --subnet x":                            true,
+		"check --server-config x --out -v":                       true,
+		"check --server-config x --out -o":                       false, // which is none
 		"run --all --timeout --keep":                             false, // no duration: refused before
 		"check --server-config nowhere --lock=--update --update": false,
 		"check --quick --safe":                                   false,

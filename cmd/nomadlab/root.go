@@ -94,15 +94,24 @@ func swallowed(cmd *cobra.Command, args []string) error {
 			return nil
 		}
 		name, long := strings.CutPrefix(arg, "--")
-		next, follows := strings.CutPrefix(args[i+1], "--")
-		next, _, _ = strings.Cut(next, "=")
 		flag := cmd.Flag(name)
-		if !long || !follows || next == "" || flag == nil || flag.NoOptDefVal != "" || cmd.Flag(next) == nil {
+		if !long || flag == nil || flag.NoOptDefVal != "" || !isFlag(cmd, args[i+1]) {
 			continue
 		}
 		return usagef(cmd, "%s needs a value, and took %s for it: put the value between them", arg, args[i+1])
 	}
 	return nil
+}
+
+// isFlag reports whether a word of the command line is one of the command's flags, by its long or its short name.
+func isFlag(cmd *cobra.Command, word string) bool {
+	name, long := strings.CutPrefix(word, "--")
+	name, _, _ = strings.Cut(name, "=")
+	if long {
+		return name != "" && cmd.Flag(name) != nil
+	}
+	short, is := strings.CutPrefix(word, "-")
+	return is && len(short) == 1 && cmd.Flags().ShorthandLookup(short) != nil
 }
 
 // do wraps a subcommand: what fails from here on is no longer wrong usage, unless it says so.
