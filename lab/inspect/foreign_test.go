@@ -359,3 +359,44 @@ func TestARegionWithoutClients(t *testing.T) {
 		})
 	}
 }
+
+// TestTwoForeignRegions: what is asked of a region is asked of each that addresses are given of, whichever comes first.
+func TestTwoForeignRegions(t *testing.T) {
+	h := newHouse(t)
+	const check = "client-offers-no-raw-exec"
+	sound := []map[string]any{{"Name": "c", "Drivers": map[string]any{"raw_exec": map[string]any{"Detected": false}}}}
+	offering := []map[string]any{{"Name": "d", "Drivers": map[string]any{"raw_exec": map[string]any{"Detected": true}}}}
+	serve := func(region string, clients []map[string]any) inspect.Remote {
+		a := &foreignAgent{role: pki.Server, builds: []string{"1.11.3"}, clients: clients, name: "server." + region}
+		return h.serve(t, a, h.issued(t, pki.Identity{Role: pki.Server, Region: region}))
+	}
+	both, eu := serve("global", sound), serve("eu", offering)
+	both.Addresses = append(both.Addresses, eu.Addresses...)
+	r, err := inspect.Cluster(t.Context(), both, inspect.Options{Only: []string{check}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	verdicts := map[finding.Verdict]int{}
+	for _, f := range r.Findings {
+		verdicts[f.Verdict]++
+	}
+	if verdicts[finding.Held] != 1 || verdicts[finding.Broken] != 1 {
+		t.Errorf("got %v, want one of each region: %+v", verdicts, r.Findings)
+	}
+}
+
+// TestWhoseCertificateAsks: that of an agent is told, as its holder can do more than ask.
+func TestWhoseCertificateAsks(t *testing.T) {
+	h := newHouse(t)
+	at := h.serve(t, &foreignAgent{role: pki.Server, builds: []string{"1.11.3"}}, h.issued(t, pki.Identity{Role: pki.Server})).Addresses[0]
+	for says, holding := range map[string]pki.Credential{"": h.cli, "names server.x.global.nomad": h.forged(t, "cli.global.nomad", "server.x.global.nomad")} {
+		r, err := inspect.Cluster(t.Context(), files(t, holding, at), inspect.Options{Only: []string{"server-rotates-encryption-keys"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		notes := strings.Join(r.Notes, "\n")
+		if told := strings.Contains(notes, "the certificate that you ask with"); told != (says != "") || !strings.Contains(notes, says) {
+			t.Errorf("the notes say %q, want %q", notes, says)
+		}
+	}
+}

@@ -73,8 +73,22 @@ func Cluster(ctx context.Context, r Remote, o Options) (finding.Report, error) {
 	o.Destructive = false
 	o.NoMatrix = true // without the authority's key, next to nothing of it can be tried
 	report, err := s.inspect(ctx, o)
-	report.Notes = append(twice, report.Notes...)
+	report.Notes = slices.Concat(ofAgent(c), twice, report.Notes)
 	return report, err
+}
+
+// ofAgent says that the user's own certificate is one of a server or a client.
+func ofAgent(c pki.Credential) []string {
+	leaf, err := c.Leaf()
+	if err != nil {
+		return nil // it was read before
+	}
+	for _, name := range append([]string{leaf.Subject.CommonName}, leaf.DNSNames...) {
+		if r, is := catalogue.ParseRoleName(name); is && r.Role != string(pki.CLI) {
+			return []string{fmt.Sprintf("the certificate that you ask with names %s: whoever has its key speaks for such an agent; ask with one of a person (`nomad tls cert create -cli`)", name)}
+		}
+	}
+	return nil
 }
 
 // meetAll takes in the agents of all addresses, each once, and returns those of the user's authorities to which their certificates
