@@ -14,76 +14,94 @@ import (
 	"nomadlab.internal/lab/agentconf/model"
 )
 
+// doors are where an agent listens, and what it tells others of that, as the files have it.
+type doors struct {
+	bind  string
+	at    model.Addresses
+	ports model.Ports
+	told  model.AdvertiseAddrs
+}
+
+func doorsOf(c *model.Config) doors {
+	d := doors{bind: c.BindAddr}
+	if c.Addresses != nil {
+		d.at = *c.Addresses
+	}
+	if c.Ports != nil {
+		d.ports = *c.Ports
+	}
+	if c.AdvertiseAddrs != nil {
+		d.told = *c.AdvertiseAddrs
+	}
+	return d
+}
+
+// where is the address of a door, and the setting that it is from.
+func (d doors) where(own, setting string) (text, from string) {
+	if own == "" {
+		return d.bind, "bind_addr"
+	}
+	return own, setting
+}
+
 // addressRefusals are those of addresses and ports (command/agent/config.go, normalizeAddrs; command/agent/agent.go,
 // convertServerConfig; verified against Nomad 1.11.3), as far as the files alone say it: what a template gives, and whether a name
 // is known, is for the user's machine to say.
 func addressRefusals(c *model.Config, add adder) {
-	at, ports, told := model.Addresses{}, model.Ports{}, model.AdvertiseAddrs{}
-	if c.Addresses != nil {
-		at = *c.Addresses
+	d := doorsOf(c)
+	isServer := c.Server != nil && c.Server.Enabled
+	d.templates(isServer, add)
+	if c.Client != nil && c.Client.Enabled {
+		fault := templateFault(c.Client.NetworkInterface)
+		add(fault != "", "Failed to parse network-interface: "+fault, "client.network_interface")
 	}
-	if c.Ports != nil {
-		ports = *c.Ports
+	text, setting := d.where(d.at.HTTP, "addresses.http")
+	for host := range strings.FieldsSeq(text) {
+		add(noAddress(host), fmt.Sprintf("Error starting http server: lookup %s: no such host", host), setting)
 	}
-	if c.AdvertiseAddrs != nil {
-		told = *c.AdvertiseAddrs
+	add(noPort(d.ports.HTTP), fmt.Sprintf("Error starting http server: address %d: invalid port", d.ports.HTTP), "ports.http")
+	if isServer {
+		d.ofServer("RPC", "rpc", d.at.RPC, d.told.RPC, d.ports.RPC, add)
+		d.ofServer("Serf", "serf", d.at.Serf, d.told.Serf, d.ports.Serf, add)
 	}
-	isServer, isClient := c.Server != nil && c.Server.Enabled, c.Client != nil && c.Client.Enabled
+}
+
+// templates are the refusals of what is no template, and of several addresses where one is wanted.
+func (d doors) templates(isServer bool, add adder) {
 	single := func(text, words, setting string) {
 		fault := templateFault(text)
 		if fault != "" {
 			fault = fmt.Sprintf("unable to parse address template %q: %s", text, fault)
-		} else if several := strings.Split(text, " "); len(several) > 1 && !strings.Contains(text, "{{") {
+		} else if strings.Contains(text, " ") && !strings.Contains(text, "{{") {
 			fault = fmt.Sprintf("multiple addresses found (%q), please configure one", text)
 		}
 		add(fault != "", words+fault, setting)
 	}
-	single(c.BindAddr, "Bind address resolution failed: ", "bind_addr")
-	fault := templateFault(at.HTTP)
-	add(fault != "", fmt.Sprintf("Failed to parse HTTP address: Unable to parse address template %q: %s", at.HTTP, fault), "addresses.http")
-	single(at.RPC, "Failed to parse RPC address: ", "addresses.rpc")
-	single(at.Serf, "Failed to parse Serf address: ", "addresses.serf")
+	single(d.bind, "Bind address resolution failed: ", "bind_addr")
+	fault := templateFault(d.at.HTTP)
+	add(fault != "", fmt.Sprintf("Failed to parse HTTP address: Unable to parse address template %q: %s", d.at.HTTP, fault), "addresses.http")
+	single(d.at.RPC, "Failed to parse RPC address: ", "addresses.rpc")
+	single(d.at.Serf, "Failed to parse Serf address: ", "addresses.serf")
 	const advertised = "advertise address: Error parsing advertise address template: "
-	single(told.HTTP, "Failed to parse HTTP "+advertised, "advertise.http")
-	single(told.RPC, "Failed to parse RPC "+advertised, "advertise.rpc")
+	single(d.told.HTTP, "Failed to parse HTTP "+advertised, "advertise.http")
+	single(d.told.RPC, "Failed to parse RPC "+advertised, "advertise.rpc")
 	if isServer {
-		single(told.Serf, "Failed to parse Serf "+advertised, "advertise.serf")
+		single(d.told.Serf, "Failed to parse Serf "+advertised, "advertise.serf")
 	}
-	if isClient {
-		fault := templateFault(c.Client.NetworkInterface)
-		add(fault != "", "Failed to parse network-interface: "+fault, "client.network_interface")
+}
+
+// ofServer are the refusals of a door that servers alone have.
+func (d doors) ofServer(title, name, own, told string, port int, add adder) {
+	text, setting := d.where(own, "addresses."+name)
+	add(noAddress(text), fmt.Sprintf("Failed to parse %s address %q: lookup %s: no such host", title, text, text), setting)
+	add(noPort(port), fmt.Sprintf("Failed to parse %s address: address %d: invalid port", title, port), "ports."+name)
+	host, number, err := net.SplitHostPort(told)
+	if err != nil {
+		host, number = told, ""
 	}
-	where := func(own, setting string) (string, string) {
-		if own == "" {
-			return c.BindAddr, "bind_addr"
-		}
-		return own, setting
-	}
-	text, setting := where(at.HTTP, "addresses.http")
-	for host := range strings.FieldsSeq(text) {
-		add(noAddress(host), fmt.Sprintf("Error starting http server: lookup %s: no such host", host), setting)
-	}
-	add(noPort(ports.HTTP), fmt.Sprintf("Error starting http server: address %d: invalid port", ports.HTTP), "ports.http")
-	if !isServer {
-		return
-	}
-	for _, door := range []struct {
-		name, own, told string
-		port            int
-	}{{"rpc", at.RPC, told.RPC, ports.RPC}, {"serf", at.Serf, told.Serf, ports.Serf}} {
-		title := map[string]string{"rpc": "RPC", "serf": "Serf"}[door.name]
-		text, setting := where(door.own, "addresses."+door.name)
-		add(noAddress(text), fmt.Sprintf("Failed to parse %s address %q: lookup %s: no such host", title, text, text), setting)
-		add(noPort(door.port), fmt.Sprintf("Failed to parse %s address: address %d: invalid port", title, door.port), "ports."+door.name)
-		host, port, err := net.SplitHostPort(door.told)
-		if err != nil {
-			host, port = door.told, ""
-		}
-		add(noAddress(host), fmt.Sprintf("Failed to parse %s advertise address %q: lookup %s: no such host", title, door.told, host), "advertise."+door.name)
-		number, err := strconv.Atoi(port)
-		add(err == nil && noPort(number), fmt.Sprintf("Failed to parse %s advertise address %q: address %d: invalid port", title, door.told, number),
-			"advertise."+door.name)
-	}
+	add(noAddress(host), fmt.Sprintf("Failed to parse %s advertise address %q: lookup %s: no such host", title, told, host), "advertise."+name)
+	n, err := strconv.Atoi(number)
+	add(err == nil && noPort(n), fmt.Sprintf("Failed to parse %s advertise address %q: address %d: invalid port", title, told, n), "advertise."+name)
 }
 
 // templateFault is why the text is no go-sockaddr template, in its words; empty where it is one. It is not executed: that would ask
