@@ -63,7 +63,7 @@ func lackingFiles(role pki.Role, files agentconf.Files) error {
 
 // checkSuites finds a key for which none of the cipher suites is: such an agent does not start (helper/tlsutil/config.go:381).
 func (s Source) checkSuites(role pki.Role) error {
-	const setting = "tls.tls_cipher_suites"
+	const setting = cipherSuites
 	files, c := s.files(role), s.credential(role)
 	if c == nil {
 		return nil

@@ -93,23 +93,65 @@ func reaches(files agentconf.Files, folder string) string {
 	return ""
 }
 
-// powers are what of a machine gives root's rights on it to whoever has it.
-func powers() []string {
-	return []string{
-		"/root", "/proc", "/sys", "/dev", "/boot", "/run/docker.sock", "/run/containerd/containerd.sock", "/run/podman/podman.sock",
-		"/etc/shadow", "/etc/sudoers", "/etc/sudoers.d", "/etc/cron.d", "/etc/ssh",
-	}
+// power is a folder or file of a machine that gives root's rights on it to whoever has it: the place itself, or a folder that it is
+// in.
+type power struct {
+	path string
+	// below reports that all that is below it does so too, and begins that all does whose name begins so.
+	below, begins bool
+	// written reports that it takes the right to write.
+	written bool
 }
 
-// givesPower says which of these a folder of the machine gives to a task; empty: none.
-func givesPower(folder string) string {
-	folder = path.Clean(folder)
-	if below, is := strings.CutPrefix(folder, "/var/run/"); is {
-		folder = "/run/" + below
+// powers are all that are looked for (the Filesystem Hierarchy Standard; file-hierarchy(7); sudoers(5), cron(8), pam.d(5)).
+func powers() []power {
+	all := []power{
+		{path: "/proc/1", below: true}, {path: "/proc/sys", below: true}, {path: "/sys"}, {path: "/dev"}, {path: "/dev/mem", begins: true},
+		{path: "/dev/kmem"}, {path: "/dev/mapper", below: true}, {path: "/dev/disk", below: true},
 	}
-	at := slices.IndexFunc(powers(), func(power string) bool { return isBelow(folder, power) })
+	for _, path := range []string{"/dev/sd", "/dev/nvme", "/dev/vd", "/dev/xvd", "/dev/dm-"} {
+		all = append(all, power{path: path, begins: true})
+	}
+	for _, path := range []string{
+		"/root", "/proc", "/boot", "/home", "/etc/shadow", "/etc/gshadow", "/etc/sudoers", "/etc/ssh",
+		"/run/docker.sock", "/run/containerd/containerd.sock", "/run/podman/podman.sock", "/run/crio/crio.sock",
+		"/var/lib/docker", "/var/lib/containerd", "/var/lib/kubelet",
+	} {
+		all = append(all, power{path: path})
+	}
+	for _, path := range []string{"/root/.ssh", "/etc/sudoers.d", "/etc/cron.d"} {
+		all = append(all, power{path: path, below: true})
+	}
+	for _, path := range []string{
+		"/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/usr/lib/systemd", "/etc/systemd", "/etc/init.d", "/etc/pam.d",
+		"/etc/profile.d", "/etc/ld.so.preload", "/etc/ld.so.conf.d", "/etc/passwd", "/etc/group", "/etc/crontab", "/etc/cron.hourly",
+		"/etc/cron.daily", "/etc/cron.weekly", "/etc/cron.monthly", "/var/spool/cron",
+	} {
+		all = append(all, power{path: path, below: true, written: true})
+	}
+	for _, path := range []string{"/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib"} {
+		all = append(all, power{path: path, written: true})
+	}
+	return all
+}
+
+// isIn reports whether the folder gives it away.
+func (p power) isIn(folder string) bool {
+	return isBelow(folder, p.path) || p.below && isBelow(p.path, folder) || p.begins && strings.HasPrefix(folder, p.path)
+}
+
+// givesPower says which of these a folder of the machine gives to a task, which may write there or not; empty: none.
+func givesPower(folder string, written bool) string {
+	folder = path.Clean(folder)
+	for alias, of := range map[string]string{"/var/run": "/run", "/var/lock": "/run/lock"} { // links on every system of today
+		if isBelow(alias, folder) {
+			folder = path.Join(of, strings.TrimPrefix(folder, alias))
+		}
+	}
+	all := powers()
+	at := slices.IndexFunc(all, func(p power) bool { return (written || !p.written) && p.isIn(folder) })
 	if at < 0 {
 		return ""
 	}
-	return powers()[at] + ", with which a task has root's rights on the machine"
+	return all[at].path + ", with which a task has root's rights on the machine"
 }

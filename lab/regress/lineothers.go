@@ -39,6 +39,24 @@ func otherFaults() []lineFault {
 			settings: []string{"consul.verify_ssl", "consul.ssl", "consul.address"}, wrong: consulCall, decoy: `consul { ssl = true verify_ssl = false }`,
 		},
 		{
+			id: "calls-to-transit-are-safe", title: "calls to Vault's transit engine go by TLS that is verified", severity: posture.High,
+			why: "the token for the key that the root keys are wrapped with passes there: without verification whoever is in between has it " +
+				"(nomad/encrypter.go; go-kms-wrapping, transit)",
+			what:     "a transit engine that is not verified, or called in the clear over the network",
+			roles:    []pki.Role{pki.Server},
+			settings: []string{"keyring.transit.tls_skip_verify", "keyring.transit.address"}, wrong: transitCall,
+			decoy: `keyring "transit" { tls_skip_verify = "true" }`,
+		},
+		{
+			id: "lists-no-weak-suites", title: "list of cipher suites has none that is weak, for whichever key an agent has", severity: posture.High,
+			why: "which suites an agent speaks depends on its key, and the lab's own stands in for one that was not handed in: with another key what is " +
+				"listed is spoken (helper/tlsutil/config.go:29)",
+			what:     "a cipher suite in CBC mode, or without forward secrecy",
+			roles:    all,
+			settings: []string{cipherSuites}, wrong: weakSuite, lacks: keyIsKnown,
+			decoy: `tls { tls_cipher_suites = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,TLS_RSA_WITH_AES_128_GCM_SHA256" }`,
+		},
+		{
 			id: "pages-run-no-foreign-scripts", title: "pages run no script of other sites, and stand in no page of theirs", severity: posture.Medium,
 			why:      "a script on these pages has its visitor's ACL token, and a page around them has the visitor's clicks (nomad/structs/config/ui.go:106; command/agent/http.go:677)",
 			what:     "a content_security_policy that lets other sites in",
@@ -75,6 +93,44 @@ func vaultCall(files agentconf.Files, setting string) string {
 	}
 	if rest, plain := strings.CutPrefix(strings.ToLower(files.Text(setting)), "http://"); plain && !isLoopback(rest) {
 		return "it is called in the clear"
+	}
+	return ""
+}
+
+// transitCall is vaultCall for the key service that is Vault.
+func transitCall(files agentconf.Files, setting string) string {
+	if strings.HasSuffix(setting, "tls_skip_verify") {
+		return onTrue("whoever answers there is believed")(files, setting)
+	}
+	if rest, plain := strings.CutPrefix(strings.ToLower(files.Text(setting)), "http://"); plain && !isLoopback(rest) {
+		return "it is called in the clear"
+	}
+	return ""
+}
+
+// cipherSuites is the path of the list of cipher suites.
+const cipherSuites = "tls.tls_cipher_suites"
+
+// keyIsKnown says that the agents themselves show which suites they speak with their own key.
+func keyIsKnown(h held) string {
+	if len(h.of(h.role, PartCertificate)) == 0 {
+		return ""
+	}
+	return "the certificate is at hand, and with its key the agents show which suites they speak"
+}
+
+// weakSuite finds a suite of TLS 1.2 in CBC mode or without forward secrecy, where that version is spoken.
+func weakSuite(files agentconf.Files, setting string) string {
+	if strings.EqualFold(strings.TrimSpace(files.Text("tls.tls_min_version")), "tls13") {
+		return ""
+	}
+	for suite := range strings.SplitSeq(files.Text(setting), ",") {
+		switch suite = strings.TrimSpace(suite); {
+		case strings.Contains(suite, "_CBC_"):
+			return suite + " is in CBC mode"
+		case strings.HasPrefix(suite, "TLS_RSA_"):
+			return suite + " has no forward secrecy"
+		}
 	}
 	return ""
 }

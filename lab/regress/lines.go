@@ -23,6 +23,8 @@ type lineFault struct {
 	settings []string
 	// wrong returns what is wrong with the setting of a path; empty: nothing.
 	wrong func(files agentconf.Files, path string) string
+	// lacks says why nothing has to be looked for; nil, or empty: something has to be.
+	lacks func(held) string
 	// decoy is a configuration of our own that has the fault.
 	decoy string
 }
@@ -36,11 +38,15 @@ func lineFaults() []lineFault {
 func traitsOfLines() []trait {
 	var out []trait
 	for _, f := range lineFaults() {
+		lacks := f.lacks
+		if lacks == nil {
+			lacks = func(held) string { return "" }
+		}
 		for _, role := range f.roles {
 			out = append(out, trait{
 				id: string(role) + "-" + f.id, title: fmt.Sprintf("a %s's %s", role, f.title), severity: f.severity,
 				why: f.why + "; read from the files alone", what: f.what, settings: f.settings, role: role,
-				lacks: func(held) string { return "" }, in: f.in, rests: f.rests,
+				lacks: lacks, in: f.in, rests: f.rests,
 				decoy: func(string, string) (held, error) {
 					return held{files: agentconf.Files{agentconf.NewFile("decoy.hcl", []byte(f.decoy))}}, nil
 				},

@@ -37,6 +37,26 @@ func lineCases() map[string]struct{ text, breaks string } {
 		"a volume in the state":              {"data_dir = \"/opt/nomad/data\"\nclient { host_volume \"x\" { path = \"/opt/nomad/data/client/x\" } }", "client-volumes-give-no-power"},
 		"a volume beside the state":          {"data_dir = \"/opt/nomad/data\"\nclient { host_volume \"x\" { path = \"/opt/nomad/volumes/x\" } }", ""},
 		"a volume of Docker's socket":        {`client { host_volume "a.b" { path = "/var/run/docker.sock" } }`, "client-volumes-give-no-power"},
+		"a volume of sockets":                {`client { host_volume "x" { path = "/var/run" } }`, "client-volumes-give-no-power"},
+		"a volume of root's keys":            {`client { host_volume "x" { path = "/root/.ssh/" } }`, "client-volumes-give-no-power"},
+		"a volume of a disk":                 {`client { host_volume "x" { path = "/dev/sda1" } }`, "client-volumes-give-no-power"},
+		"a volume of a graphics card":        {`client { host_volume "x" { path = "/dev/dri" } }`, ""},
+		"a volume of programs":               {`client { host_volume "x" { path = "/usr" } }`, "client-volumes-give-no-power"},
+		"a volume of programs, to read":      {`client { host_volume "x" { path = "/usr" read_only = true } }`, ""},
+		"a volume of services":               {`client { host_volume "x" { path = "/etc/systemd/system" } }`, "client-volumes-give-no-power"},
+		"a volume of all containers":         {`client { host_volume "x" { path = "/var/lib/docker" read_only = true } }`, "client-volumes-give-no-power"},
+		"a volume of state of its own":       {`client { host_volume "x" { path = "/var/lib/postgresql" } }`, ""},
+		"a volume of pages":                  {`client { host_volume "x" { path = "/usr/share/nginx/html" } }`, ""},
+		"a volume of authorities, to read":   {`client { host_volume "x" { path = "/etc/ssl/certs" read_only = true } }`, ""},
+		"programs to write":                  {"client { host_volume \"x\" { path = \"/usr\" read_only = false } }", "client-volumes-give-no-power"},
+		"in capitals, programs to read":      {`CLIENT { HOST_VOLUME "All" { Path = "/usr" Read_Only = true } }`, ""},
+		"downloads read passwords":           {`client { artifact { filesystem_isolation_extra_paths = ["f:r:/etc/shadow"] } }`, "client-downloads-stay-in-the-task"},
+		"downloads read root's home":         {`client { artifact { filesystem_isolation_extra_paths = ["d:r:/root"] } }`, "client-downloads-stay-in-the-task"},
+		"a chroot with root's home":          {`client { chroot_env { "/root" = "/root" } }`, "client-chroot-shows-no-keys"},
+		"a suite for another key":            {`tls { tls_cipher_suites = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_RSA_WITH_AES_128_GCM_SHA256" }`, "client-lists-no-weak-suites"},
+		"a suite in CBC mode":                {`tls { tls_cipher_suites = "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA" }`, "client-lists-no-weak-suites"},
+		"sound suites":                       {`tls { tls_cipher_suites = "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305" }`, ""},
+		"suites that nobody speaks":          {"tls { tls_min_version = \"tls13\" tls_cipher_suites = \"TLS_RSA_WITH_AES_128_GCM_SHA256\" }", ""},
 		"two volumes, of which a later file": {`client { host_volume "x" { path = "/srv/x" } host_volume "y" { path = "/srv/y" } }`, ""},
 		"nobody is refused":                  {options(`"user.denylist" = ""`), "client-tasks-are-not-root"},
 		"somebody else is refused":           {options(`"user.denylist" = "Administrator"`), "client-tasks-are-not-root"},
@@ -110,6 +130,26 @@ func beginning(text string) string {
 		return "\n"
 	}
 	return "# one\n"
+}
+
+// TestLinesOfServers are those that clients do not have.
+func TestLinesOfServers(t *testing.T) {
+	t.Parallel()
+	for text, breaks := range map[string]string{
+		`keyring "transit" { address = "https://vault.example:8200" tls_skip_verify = "true" }`: "server-calls-to-transit-are-safe",
+		`keyring "transit" { address = "http://vault.example:8200" }`:                           "server-calls-to-transit-are-safe",
+		`keyring "transit" { address = "http://127.0.0.1:8200" tls_skip_verify = "false" }`:     "",
+	} {
+		config := written(t, map[string]string{"a.hcl": bothRoles()["server.hcl"], "b.hcl": text})
+		s, err := regress.Read(regress.Paths{Server: []string{filepath.Join(config, "a.hcl"), filepath.Join(config, "b.hcl")}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := broken(t, s)
+		if _, is := got[breaks]; is != (breaks != "") || len(got) > 1 {
+			t.Errorf("%s: it breaks %v, want %q", text, got, breaks)
+		}
+	}
 }
 
 // TestLines: each line breaks its promise and no other, and the reason names the file and the line. What is sound holds.

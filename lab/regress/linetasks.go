@@ -1,6 +1,7 @@
 package regress
 
 import (
+	"cmp"
 	"path"
 	"slices"
 	"strconv"
@@ -36,9 +37,9 @@ func taskFaults() []lineFault {
 			id: "volumes-give-no-power", title: "host volumes give tasks neither the whole machine nor what is the client's own", severity: posture.Critical,
 			why: "whoever may submit a job and mount host volumes, which without ACLs is everybody, mounts it, and root in a container is root there " +
 				"(client/allocrunner/taskrunner/volume_hook.go:65)",
-			what:     "a host volume of /, of the client's folders, or of a daemon's socket",
+			what:     "a host volume of /, of the client's folders, of a daemon's socket, or of what root runs or goes by",
 			roles:    clients,
-			settings: []string{"client.host_volume.*.path"}, wrong: volume,
+			settings: []string{"client.host_volume.*.path", "client.host_volume.*.read_only"}, wrong: volume,
 			decoy: `client { host_volume "all" { path = "/" } }`,
 		},
 		{
@@ -70,7 +71,7 @@ func extraPath(files agentconf.Files, setting string) string {
 		if strings.ContainsAny(parts[1], "wc") {
 			return text + " may be written to"
 		}
-		if what := reaches(files, parts[2]); what != "" {
+		if what := cmp.Or(reaches(files, parts[2]), givesPower(parts[2], false)); what != "" {
 			return text + " gives away " + what
 		}
 	}
@@ -87,19 +88,24 @@ func chrooted(files agentconf.Files, setting string) string {
 	if slices.Contains(usual, path.Clean(name)) {
 		return ""
 	}
-	if what := reaches(files, name); what != "" {
+	if what := cmp.Or(reaches(files, name), givesPower(name, false)); what != "" {
 		return "it gives away " + what
 	}
 	return ""
 }
 
+// volume finds a folder that gives too much away, and beside it, where that is so because tasks may write there, the line that lets
+// them.
 func volume(files agentconf.Files, setting string) string {
-	folder := files.Text(setting)
-	what := reaches(files, folder)
-	if what == "" {
-		what = givesPower(folder)
+	block := setting[:strings.LastIndex(setting, ".")+1] // in whatever case the names stand
+	folder := files.Text(block + "path")
+	read := cmp.Or(reaches(files, folder), givesPower(folder, false))
+	written := ""
+	if !flag(files, block+"read_only") {
+		written = givesPower(folder, true)
 	}
-	if what == "" {
+	what := cmp.Or(read, written)
+	if what == "" || !strings.EqualFold(setting, block+"path") && read != "" {
 		return ""
 	}
 	return "it gives away " + what

@@ -12,7 +12,7 @@ func client() []Setting {
 		none("how often a client looks for servers", "server_join.retry_max", "server_join.retry_interval"),
 		dangerous(GivesFolders, checked("chroot_env.*")),
 		dangerous(GivesFolders, checked("host_volume.*.path")),
-		none("whether tasks may write to a volume: which folders a volume may be of is what its path says, and ACLs say who mounts it", "host_volume.*.read_only"),
+		checked("host_volume.*.read_only"),
 		dangerous(Listens, none(becauseTasks, "network_interface", "host_network.*.cidr", "host_network.*.interface", "host_network.*.reserved_ports")),
 		none(becauseTasks, "preferred_address_family", "bind_wildcard_default_host_network", "bridge_network_name", "bridge_network_subnet",
 			"bridge_network_subnet_ipv6", "bridge_network_hairpin_mode", "client_max_port", "client_min_port", "max_dynamic_port", "min_dynamic_port"),

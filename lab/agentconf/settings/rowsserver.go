@@ -61,6 +61,7 @@ func keyring() []Setting {
 	return in("keyring.*", ForServers,
 		secret(Whole, checked("token", "secret_key", "session_token", "client_secret")),
 		secret(InAddress, checked("address")),
+		checked("tls_skip_verify"),
 		none("which of several key services is used", "name", "active"),
 		none("how a key service is found and asked: whether it keeps the key is its own posture", Any),
 	)
