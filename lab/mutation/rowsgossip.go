@@ -48,6 +48,7 @@ func gossipRows() []Mutation {
 		{"drawn-gossip-key", "another gossip key that instructions show", catalogue.DrawnGossipKey},
 		{"gossip-key-of-zeros", "a gossip key of zeros", catalogue.ZeroGossipKey},
 		{"short-gossip-key", "another gossip key of 16 bytes", shortGossipKey},
+		{"public-gossip-key", "another gossip key of the documentation", "+p7iF56z0EWoSIvhpYHWXZrSAAtnjR9l6XHRzHqQKlg="},
 	} {
 		all = append(all, installed(k.id, k.title, k.key))
 	}

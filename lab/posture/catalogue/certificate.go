@@ -7,6 +7,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -215,14 +216,11 @@ func (i Ingredients) traits() []sight {
 			decoy: flawed("whose certificate lives for ten years", pki.LongLived()),
 		},
 		{
-			id: "names-a-host", title: "names a host or an address beside its role", severity: posture.Low,
-			why:  "commands call an agent by its host's name or its address; where the certificate has neither, they need -tls-server-name, or somebody stops verifying (-tls-skip-verify); `nomad tls cert create` names localhost and 127.0.0.1",
-			what: "the lack of a host's name and of an address", in: func(c *x509.Certificate) (bool, string) {
-				host := func(name string) bool {
-					return !strings.Contains(name, "*") && !strings.HasSuffix(strings.ToLower(name), ".nomad")
-				}
+			id: "names-a-host", title: "names the host itself beside its role: localhost, or 127.0.0.1", severity: posture.Low,
+			why:  "commands on the machine call its agent there (NOMAD_ADDR); where the certificate has neither name, they need -tls-server-name, or somebody stops verifying (-tls-skip-verify); `nomad tls cert create` names both",
+			what: "the lack of localhost and of 127.0.0.1", in: func(c *x509.Certificate) (bool, string) {
 				saw := fmt.Sprintf("the names %s and %d addresses", strings.Join(c.DNSNames, ", "), len(c.IPAddresses))
-				return len(c.IPAddresses) == 0 && !slices.ContainsFunc(c.DNSNames, host), saw
+				return c.VerifyHostname("localhost") != nil && !slices.ContainsFunc(c.IPAddresses, net.IP.IsLoopback), saw
 			},
 			decoy: flawed("whose certificate names a role alone", pki.RoleAlone()),
 		},

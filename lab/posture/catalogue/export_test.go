@@ -83,3 +83,9 @@ func SeeksClient(servers []probe.Target, as probe.Caller) probe.Probe {
 func SeeksOtherLeader(servers []probe.Target, as probe.Caller) probe.Probe {
 	return Ingredients{Servers: servers}.seeksOtherLeader(as)
 }
+
+// Words are what people type where a key is wanted.
+func Words() []string { return words() }
+
+// Kept reports whether a shared cache may keep an answer.
+func Kept(value string) bool { return kept(value) }

@@ -116,6 +116,13 @@ func (i Ingredients) gossipRing() []posture.Spec {
 			return len(keys) > 1, fmt.Sprintf("%d keys", len(keys))
 		})), anyKey),
 		tried(posture.Spec{
+			ID: "gossip-keys-are-secret", Title: "every gossip key was made by a random source, and stands in no public document",
+			Plane: probe.PlaneGossip, Kind: posture.Safe, Severity: posture.Critical, Lane: posture.Waiting, Once: true,
+			Settings: []string{serverEncrypt},
+			Why:      "whoever can guess a key of the keyring speaks with the servers, and can make itself one that the leader adds to Raft (nomad#9406)",
+			Want:     posture.Want{probe.Absent},
+		}, ring(ringLook("a gossip key that can be guessed", guessableKey)), anyKey),
+		tried(posture.Spec{
 			ID: "gossip-keys-have-32-bytes", Title: "every gossip key has 32 bytes",
 			Plane: probe.PlaneGossip, Kind: posture.Safe, Severity: posture.Low, Lane: posture.Waiting, Once: true,
 			Settings: []string{serverEncrypt},
@@ -123,6 +130,16 @@ func (i Ingredients) gossipRing() []posture.Spec {
 			Want:     posture.Want{probe.Absent},
 		}, ring(ringLook("a gossip key of less than 32 bytes", shortKey)), anyKey),
 	)
+}
+
+// guessableKey says whether anybody can know one of the keys. The key itself is in no word.
+func guessableKey(keys []string) (bool, string) {
+	for _, k := range keys {
+		if why := WhyGuessable(k); why != "" {
+			return true, "a gossip key: " + why
+		}
+	}
+	return false, fmt.Sprintf("%d keys, none of which can be guessed", len(keys))
 }
 
 // shortKey says whether one of the keys, in base64, has less than 32 bytes.

@@ -62,10 +62,28 @@ func leaves() []leave {
 		},
 		{
 			"answers-are-not-cached", "lets no shared cache keep its answers", posture.Medium,
-			"Cache-Control", "public, max-age=3600", func(value string) bool { return strings.Contains(strings.ToLower(value), "public") },
-			"http_api_response_headers: a cache that keeps an answer which is called public gives it to whoever asks next, without any token (RFC 9111, 3.5 and 5.2.2.9)", false,
+			"Cache-Control", "public, max-age=3600", kept,
+			"http_api_response_headers: a cache that keeps an answer gives it to whoever asks next, without any token: it may keep what is called public, or has an age (RFC 9111, 3)", false,
 		},
 	}
+}
+
+// kept reports whether a shared cache may keep an answer with that Cache-Control. Nomad's token is in a header that caches know nothing
+// of (RFC 9111, 3.5).
+func kept(value string) bool {
+	keeps := false
+	for directive := range strings.SplitSeq(strings.ToLower(value), ",") {
+		name, age, _ := strings.Cut(strings.TrimSpace(directive), "=")
+		switch name {
+		case "no-store", "private":
+			return false
+		case "public":
+			keeps = true
+		case "max-age", "s-maxage":
+			keeps = keeps || strings.Trim(age, `"0`) != ""
+		}
+	}
+	return keeps
 }
 
 // httpsAnswers are what the HTTP API's answers give leave for, and what it answers that nobody needs.

@@ -2,6 +2,7 @@ package catalogue_test
 
 import (
 	"crypto/x509"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -110,6 +111,18 @@ func TestALookAtLines(t *testing.T) {
 	}
 }
 
+// TestTwoTimesTogether: a key is as old as one line says when the other has it looked at.
+func TestTwoTimesTogether(t *testing.T) {
+	for times, want := range map[[2]string]bool{
+		{"8000h", "500h"}: false, {"8000h", "8000h"}: true, {"8760h", "24h"}: false, {"8760h", "25h"}: true, {"", "8000h"}: false, {"no time", ""}: true,
+	} {
+		account := fmt.Sprintf(`{"config":{"Server":{"RootKeyRotationThreshold":%q,"RootKeyGCInterval":%q}}}`, times[0], times[1])
+		if there, saw, err := catalogue.Looks()["server-rotates-encryption-keys"](nil, []byte(account)); there != want || err != nil {
+			t.Errorf("%v: %t, %s, %v", times, there, saw, err)
+		}
+	}
+}
+
 // TestAnAgentThatTakesAnybodys: who names no authority takes certificates of any, and who asks for none says nothing of them. Two
 // of one name are two authorities where all certificates of the cluster's are known, and else nobody can tell.
 func TestAnAgentThatTakesAnybodys(t *testing.T) {
@@ -172,6 +185,18 @@ func TestALookForAClient(t *testing.T) {
 		}
 		if got != test.want {
 			t.Errorf("%s: %s (%s, %v), want %s", name, got, saw, err, test.want)
+		}
+	}
+}
+
+// TestWhatCachesKeep: what a shared cache may keep, and what it must not.
+func TestWhatCachesKeep(t *testing.T) {
+	for value, want := range map[string]bool{
+		"public, max-age=3600": true, "max-age=3600": true, "s-maxage=600": true, "Public": true,
+		"": false, "no-store": false, "no-store, max-age=3600": false, "private, max-age=3600": false, `private="x", s-maxage=1`: false, "max-age=0": false, "no-cache": false,
+	} {
+		if got := catalogue.Kept(value); got != want {
+			t.Errorf("%q: %t", value, got)
 		}
 	}
 }

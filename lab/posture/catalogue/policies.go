@@ -270,6 +270,8 @@ func (i Ingredients) boundPolicies() []posture.Spec {
 		spec("change-no-nodes", "changes nodes", posture.Medium,
 			"whoever breaks into a task drains nodes, and makes introduction tokens, with which others become clients; an autoscaler of clients needs it all the same",
 			func(g grant, _ string) bool { return g.block == "node" && !g.reads() }),
+		spec("rule-not-their-own", "changes all jobs or all variables of its own namespace, or writes to host volumes", posture.Medium,
+			"whoever breaks into a task registers jobs beside it; a job that deploys others needs it all the same", grant.rulesOwn),
 	}
 }
 
@@ -291,6 +293,19 @@ func (g grant) rules(own string) bool {
 	case "variables":
 		return g.place != own && (!g.reads() || g.may == "read" && g.ofJobs())
 	case "agent", "operator", "node_pool", "quota", "sentinel":
+		return !g.reads()
+	}
+	return false
+}
+
+// rulesOwn reports whether the grant changes what is beside the job in its own namespace.
+func (g grant) rulesOwn(own string) bool {
+	switch g.block {
+	case "namespace":
+		return g.place == own && !g.looks() && g.may != "scale-job" && g.may != "submit-recommendation"
+	case "variables":
+		return g.place == own && !g.reads() && strings.Contains(g.path, "*") && g.ofJobs()
+	case "host_volume", "plugin":
 		return !g.reads()
 	}
 	return false

@@ -70,7 +70,7 @@ func WhyGuessable(key string) string {
 //   - goes up or down by steps of which at most (n-1)/2 differ;
 //   - is one part again and again, the part being at most half of it;
 //   - is text: nothing but what can be printed, tabs and ends of lines;
-//   - has a base64 of small letters, of capitals or of digits alone.
+//   - has a base64 of small letters, of capitals or of digits alone, or with words in it.
 func guessable(raw []byte) string {
 	n := len(raw)
 	letters := strings.TrimRight(base64.StdEncoding.EncodeToString(raw), "=")
@@ -91,9 +91,36 @@ func guessable(raw []byte) string {
 		return "it is text"
 	case isOf(letters, 'a', 'z'), isOf(letters, 'A', 'Z'), isOf(letters, '0', '9'):
 		return "it was typed: its base64 has letters of one kind alone"
+	case typedWords(letters) != "":
+		return "it was typed: its base64 says " + typedWords(letters)
 	default:
 		return ""
 	}
+}
+
+// words are what people type where a key is wanted.
+func words() []string {
+	return []string{
+		"nomad", "gossip", "encrypt", "secret", "consul", "cluster", "server", "production", "password", "private", "changeme", "hashicorp",
+		"example", "company", "default", "testing",
+	}
+}
+
+// typedWords returns the words in a key's base64, in whatever letters; empty where they are too few to be there by more than chance: one
+// of eight letters, or two of ten together, at least.
+func typedWords(letters string) string {
+	const long, together = 8, 10
+	var found []string
+	most, sum := 0, 0
+	for _, w := range words() {
+		if strings.Contains(strings.ToLower(letters), w) {
+			found, most, sum = append(found, w), max(most, len(w)), sum+len(w)
+		}
+	}
+	if most >= long || len(found) > 1 && sum >= together {
+		return strings.Join(found, " and ")
+	}
+	return ""
 }
 
 // different counts the different bytes.

@@ -30,6 +30,7 @@ func TestGuessableKeys(t *testing.T) {
 		"+p7iF56z0EWoSIvhpYHWXZrSAAtnjR9l6XHRzHqQKlg=", "4YwLQm6ZMwYgfldNBT5P76tAWMdcBmu+FPYRvCxvsHc=", catalogue.OldDocumentedGossipKey,
 		catalogue.DocumentedGossipKey, "4kRkFQfcc3LU0BazP1ca+z==", "4kRkFQfcc3LU0BazP1ca+w==", // the same bytes
 		"nomadnomadnomadnomadnomadnomadnomadnomadnom=", "abcdefghijklmnopqrstuvwxyzabcdefghijklmnopq=",
+		"NomadGossipEncryptionKeyForProduction123456=", "mySuperSecretNomadClusterKey0123456789abcde=",
 	} {
 		if catalogue.WhyGuessable(key) == "" {
 			t.Errorf("%s is not found", key)
@@ -56,11 +57,29 @@ func TestHowOftenRandomKeysAreFound(t *testing.T) {
 		for _, kind := range []float64{26, 26, 10} {
 			bound += math.Pow(kind/64, float64(letters-1)) // the last letter has fewer bits
 		}
+		bound += wordsByChance(letters)
 		t.Logf("%d bytes: %.3g", n, bound)
 		if bound > promised {
 			t.Errorf("of %d bytes: %g, promised are %g", n, bound, promised)
 		}
 	}
+}
+
+// wordsByChance bounds how likely words are in that many random letters of base64: each letter of a word is one of two of 64.
+func wordsByChance(letters int) float64 {
+	alone := func(w string) float64 { return float64(max(letters-len(w)+1, 0)) * math.Pow(1.0/32, float64(len(w))) }
+	sum := 0.0
+	for i, w := range catalogue.Words() {
+		if len(w) >= 8 {
+			sum += alone(w)
+		}
+		for _, other := range catalogue.Words()[i+1:] {
+			if len(w)+len(other) >= 10 {
+				sum += alone(w) * alone(other)
+			}
+		}
+	}
+	return sum
 }
 
 // atMost is how likely draws of that many values show no more than k different ones.

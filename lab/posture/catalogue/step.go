@@ -43,7 +43,7 @@ func (i Ingredients) manager() hand {
 	return h.with(i.Management, managementLabel)
 }
 
-// reader is the hand of whoever may read everything: an operator, or anybody where there is no ACL system.
+// reader is the hand of whoever may do everything: an operator, or anybody where there is no ACL system.
 func (i Ingredients) reader() hand {
 	if i.NoACL {
 		return i.asker()

@@ -32,7 +32,7 @@ func (i Ingredients) wire() []posture.Spec {
 			Kind: posture.Intrusive, Severity: posture.Critical,
 			Settings: []string{tlsRPC},
 			Why:      "tls.rpc: servers forward and replicate over RPC, variables and tokens too (nomad/raft_rpc.go, RaftLayer.Dial; verified against Nomad 1.11.3)",
-		}, probe.PlaneRPC, i.unlessAlone("replicates to nobody", i.manager().does(func(as probe.Caller) probe.Probe {
+		}, probe.PlaneRPC, i.unlessAlone("replicates to nobody", i.reader().does(func(as probe.Caller) probe.Probe {
 			return probe.Overheard(look(probe.PlaneRPC), probe.RegisteringJob(as))
 		}))),
 		hears(posture.Spec{
