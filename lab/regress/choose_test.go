@@ -17,7 +17,7 @@ func TestFilesAlone(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for name, want := range map[string]int{"server-gossip-key-is-secret": 1, "files": 17, "handed-in-*": 6} {
+	for name, want := range map[string]int{"server-gossip-key-is-secret": 1, "files": 19, "handed-in-*": 6} {
 		r, err := regress.Check(t.Context(), regress.Options{Inspect: inspect.Options{Only: []string{name}}}, s)
 		if err != nil {
 			t.Fatal(err)
