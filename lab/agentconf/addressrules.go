@@ -3,6 +3,7 @@ package agentconf
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"regexp"
 	"slices"
 	"strconv"
@@ -59,11 +60,27 @@ func addressRefusals(c *model.Config, add adder) {
 	for host := range strings.FieldsSeq(text) {
 		add(noAddress(host), fmt.Sprintf("Error starting http server: lookup %s: no such host", host), setting)
 	}
+	if hosts := strings.Fields(text); d.told.HTTP == "" && len(hosts) > 0 {
+		add(isLocal(hosts[0]), "Failed to parse HTTP advertise address: "+unsafe, setting)
+	}
+	text, setting = d.where(d.at.RPC, "addresses.rpc")
+	add(d.told.RPC == "" && isLocal(text), "Failed to parse RPC advertise address: "+unsafe, setting)
 	add(noPort(d.ports.HTTP), fmt.Sprintf("Error starting http server: address %d: invalid port", d.ports.HTTP), "ports.http")
 	if isServer {
+		text, setting := d.where(d.at.Serf, "addresses.serf")
+		add(d.told.Serf == "" && isLocal(text), "Failed to parse Serf advertise address: "+unsafe, setting)
 		d.ofServer("RPC", "rpc", d.at.RPC, d.told.RPC, d.ports.RPC, add)
 		d.ofServer("Serf", "serf", d.at.Serf, d.told.Serf, d.ports.Serf, add)
 	}
+}
+
+// unsafe is what Nomad says where an agent would tell others to call it at a loopback address, as no other was set.
+const unsafe = "Defaulting advertise to localhost is unsafe, please set advertise manually"
+
+// isLocal reports whether the address is a loopback address, by what it says.
+func isLocal(text string) bool {
+	ip, err := netip.ParseAddr(text)
+	return strings.EqualFold(text, "localhost") || err == nil && ip.IsLoopback()
 }
 
 // templates are the refusals of what is no template, and of several addresses where one is wanted.
@@ -99,6 +116,8 @@ func (d doors) ofServer(title, name, own, told string, port int, add adder) {
 	if err != nil {
 		host, number = told, ""
 	}
+	add(strings.HasPrefix(told, "[") && !strings.Contains(told, "]"),
+		fmt.Sprintf("Failed to parse %s advertise address %q: missing ']' in address", title, told), "advertise."+name)
 	add(noAddress(host), fmt.Sprintf("Failed to parse %s advertise address %q: lookup %s: no such host", title, told, host), "advertise."+name)
 	n, err := strconv.Atoi(number)
 	add(err == nil && noPort(n), fmt.Sprintf("Failed to parse %s advertise address %q: address %d: invalid port", title, told, n), "advertise."+name)
@@ -127,11 +146,12 @@ func noAddress(text string) bool {
 	})
 }
 
-func noPort(n int) bool { return n < 0 || n >= highestPort }
+func noPort(n int) bool { return n < 0 || n >= portsEnd }
 
 // logRefusals are those of the system's log (command/agent/command.go:604; go-syslog, unix.go).
 func logRefusals(c *model.Config, add adder) {
 	facilities := strings.Fields("KERN USER MAIL DAEMON AUTH SYSLOG LPR NEWS UUCP CRON AUTHPRIV FTP LOCAL0 LOCAL1 LOCAL2 LOCAL3 LOCAL4 LOCAL5 LOCAL6 LOCAL7")
 	name := strings.ToUpper(c.SyslogFacility)
-	add(c.EnableSyslog && name != "" && !slices.Contains(facilities, name), "Syslog setup failed: invalid syslog facility: "+name, "syslog_facility")
+	on := c.EnableSyslog && !strings.EqualFold(c.LogLevel, "off") // which turns it off (command/agent/command.go:600)
+	add(on && name != "" && !slices.Contains(facilities, name), "Syslog setup failed: invalid syslog facility: "+name, "syslog_facility")
 }

@@ -30,23 +30,46 @@ func TestRefusesAddressesAsNomad(t *testing.T) {
 		"advertised RPC, 999":       addressBlock("advertise", "rpc", "127.0.0.999:4647", "127.0.0.1:4647", "lookup 127.0.0.999"),
 		"advertised gossip, a port": addressBlock("advertise", "serf", "127.0.0.1:99999", "127.0.0.1:9999", "address 99999: invalid port"),
 		"a port":                    addressBlock("ports", "rpc", "99999", "", "address 99999: invalid port"),
+		"a port and no bracket":     addressBlock("advertise", "rpc", "[127.0.0.1", "127.0.0.1", "missing ']' in address"),
 		"two keys at once": {"keyring \"aead\" {\n active = true\n name = \"a\"\n}\nkeyring \"aead\" {\n active = true\n name = \"b\"\n}",
 			"keyring \"aead\" {\n active = true\n name = \"a\"\n}", "agent.hcl:", "only one server.keyring can be active"},
+		"the log is off": {"enable_syslog = true\nsyslog_facility = \"NOPE\"", "log_level = \"off\"\nenable_syslog = true\nsyslog_facility = \"NOPE\"", "agent.hcl:2:", "invalid syslog"},
 		"a facility": {"enable_syslog = true\nsyslog_facility = \"NOPE\"", "syslog_facility = \"NOPE\"", "agent.hcl:2: syslog_facility",
 			"Syslog setup failed: invalid syslog facility: NOPE"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			said, err := askedOf(t, nomad, c.wrong, true)
+			said, err := askedOf(t, nomad, c.wrong, true, addressesAlone)
 			if said.config != nil || !strings.Contains(said.said, c.words) {
 				t.Errorf("the agent does not end over it, or not with %q:\n%s", c.words, said.said)
 			}
 			if err == nil || !strings.HasPrefix(err.Error(), c.at) || !strings.Contains(err.Error(), c.words) {
 				t.Errorf("got %v, want %s… %s", err, c.at, c.words)
 			}
-			if said, err = askedOf(t, nomad, c.right, false); said.config == nil || err != nil {
+			if said, err = askedOf(t, nomad, c.right, false, addressesAlone); said.config == nil || err != nil {
 				t.Errorf("what is right is refused: %v\n%s", err, said.said)
 			}
 		})
+	}
+}
+
+// TestRefusesLoopbackAsNomad: an agent that listens on loopback alone has to be told what to tell others.
+func TestRefusesLoopbackAsNomad(t *testing.T) {
+	nomad := realNomad(t)
+	const told = "advertise {\n http = \"127.0.0.1\"\n rpc = \"127.0.0.1\"\n serf = \"127.0.0.1\"\n}\n"
+	for wrong, at := range map[string]string{
+		"bind_addr = \"127.0.0.1\"": "agent.hcl:1: bind_addr", "bind_addr = \"0.0.0.0\"\naddresses {\n http = \"localhost\"\n}": "agent.hcl:3: addresses.http",
+		"bind_addr = \"0.0.0.0\"\naddresses {\n serf = \"127.0.0.1\"\n}": "agent.hcl:3: addresses.serf",
+	} {
+		said, err := askedOf(t, nomad, wrong, true, `(?s)(addresses|advertise) \{.*?\}\n`)
+		if said.config != nil || !strings.Contains(said.said, "Defaulting advertise to localhost is unsafe") {
+			t.Errorf("%s: the agent does not end over it:\n%s", wrong, said.said)
+		}
+		if err == nil || !strings.HasPrefix(err.Error(), at) || !strings.Contains(err.Error(), "Defaulting advertise to localhost is unsafe") {
+			t.Errorf("got %v, want %s", err, at)
+		}
+		if said, err = askedOf(t, nomad, wrong+"\n"+told, false, `(?s)(addresses|advertise) \{.*?\}\n`); said.config == nil || err != nil {
+			t.Errorf("%s: what is right is refused: %v\n%s", wrong, err, said.said)
+		}
 	}
 }
 
@@ -60,15 +83,15 @@ func addressBlock(block, name, wrong, right, words string) struct{ wrong, right,
 	return c
 }
 
-// theirs are the lines of the overlay that the files are to have instead.
-var theirs = regexp.MustCompile(`(?s)addresses \{.*?\}\n`)
+// addressesAlone is the block of addresses.
+const addressesAlone = `(?s)addresses \{.*?\}\n`
 
-// askedOf asks a server whose overlay is read first, so that the text counts.
-func askedOf(t *testing.T, nomad, text string, ends bool) (answer, error) {
+// askedOf asks a server whose overlay is read first, without some of its blocks, so that the text counts.
+func askedOf(t *testing.T, nomad, text string, ends bool, without string) (answer, error) {
 	t.Helper()
 	a := newCheapAgent(t, nomad)
 	a.ends = ends
-	overlay := agentconf.NewFile("overlay.hcl", theirs.ReplaceAll(a.overlay().Text(), nil))
+	overlay := agentconf.NewFile("overlay.hcl", regexp.MustCompile(without).ReplaceAll(a.overlay().Text(), nil))
 	files := agentconf.Files{overlay, agentconf.NewFile("agent.hcl", []byte(text))}
 	return a.run(t, files), files.Starts()
 }

@@ -23,8 +23,8 @@ type refusal struct {
 }
 
 // Starts returns why an agent with these files would end before it starts, as far as the files alone say it: each reason with
-// the file, the line and Nomad's words. What an agent of a lab has otherwise, such as a data_dir and addresses, is not looked
-// at. Nil: no reason was found. The errors of Check are errors here too.
+// the file, the line and Nomad's words. What only the user's machine can say is not looked at, such as what a template gives there.
+// Nil: no reason was found. The errors of Check are errors here too.
 //
 // Some of them stand in lines that a lab replaces, so that its agents would start: the user's would not.
 func (f Files) Starts() error {
@@ -60,7 +60,7 @@ func (f Files) withoutSecrets(words string) string {
 }
 
 // refusals are those of command/agent/command.go (IsValidConfig), command/agent/retry_join.go (Validate) and
-// command/agent/agent.go (convertServerConfig) of Nomad 1.11.3, in their order.
+// command/agent/agent.go (convertServerConfig) of Nomad 1.11.3.
 func refusals(c *model.Config) []refusal {
 	var out []refusal
 	add := func(when bool, words string, settings ...string) {
@@ -174,7 +174,7 @@ var metaKey = regexp.MustCompile(`^[^.]+(\.[^.]+)*$`)
 // Nomad's defaults of what a client's ports are compared with (command/agent/config.go, DefaultConfig).
 const (
 	lowestDynamicPort, highestDynamicPort = 20000, 32000
-	highestPort                           = 65536 // which is none of them
+	portsEnd                              = 65536 // behind the last one
 )
 
 func clientRefusals(c *model.ClientConfig, add adder) {
@@ -205,8 +205,8 @@ func clientRefusals(c *model.ClientConfig, add adder) {
 		}
 	}
 	low, high := cmp.Or(c.MinDynamicPort, lowestDynamicPort), cmp.Or(c.MaxDynamicPort, highestDynamicPort)
-	add(low < 0 || low > highestPort, fmt.Sprintf("Invalid dynamic port range: min_dynamic_port=%d", low), "client.min_dynamic_port")
-	add(high < 0 || high > highestPort, fmt.Sprintf("Invalid dynamic port range: max_dynamic_port=%d", high), "client.max_dynamic_port")
+	add(low < 0 || low > portsEnd, fmt.Sprintf("Invalid dynamic port range: min_dynamic_port=%d", low), "client.min_dynamic_port")
+	add(high < 0 || high > portsEnd, fmt.Sprintf("Invalid dynamic port range: max_dynamic_port=%d", high), "client.max_dynamic_port")
 	add(low > high, fmt.Sprintf("Invalid dynamic port range: min_dynamic_port=%d and max_dynamic_port=%d", low, high),
 		"client.min_dynamic_port", "client.max_dynamic_port")
 	add(!slices.Contains([]string{"", "ipv4", "ipv6"}, c.PreferredAddressFamily),
@@ -240,8 +240,8 @@ func portRanges(spec string) error {
 			return fmt.Errorf("invalid range: ending value (%v) less than starting (%v) value", high, low)
 		case low == 0:
 			return errors.New("port must be > 0")
-		case high > highestPort:
-			return fmt.Errorf("port must be < %d but found %d", highestPort, high)
+		case high > portsEnd:
+			return fmt.Errorf("port must be < %d but found %d", portsEnd, high)
 		}
 	}
 	return nil
