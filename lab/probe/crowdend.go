@@ -2,6 +2,7 @@ package probe
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -9,8 +10,9 @@ import (
 )
 
 const (
-	// openLook is how long it is looked whether a connection has ended already.
-	openLook = time.Millisecond
+	// openLook is how long it is looked whether a connection has ended already, and longLook for how long where others have: on a busy
+	// machine one ends a while after the other.
+	openLook, longLook = time.Millisecond, 100 * time.Millisecond
 	// atOnce is how many members of a crowd are at work together: enough to keep the agent busy, and few enough that none is
 	// late for want of a processor.
 	atOnce = 8
@@ -18,12 +20,22 @@ const (
 
 // countOpen counts the members whose connection the agent has not ended.
 func countOpen(ctx context.Context, members []*session) int {
+	members = slices.DeleteFunc(slices.Clone(members), func(s *session) bool { return s == nil })
+	open := outlasting(ctx, members, openLook)
+	if open == 0 || open == len(members) {
+		return open
+	}
+	return outlasting(ctx, members, longLook)
+}
+
+// outlasting counts the members whose connection lasts that much longer.
+func outlasting(ctx context.Context, members []*session, look time.Duration) int {
 	var open atomic.Int32
 	var looking errgroup.Group
 	looking.SetLimit(atOnce)
 	for _, s := range members {
 		looking.Go(func() error {
-			if s != nil && s.outlast(ctx, openLook) == nil {
+			if s.outlast(ctx, look) == nil {
 				open.Add(1)
 			}
 			return nil

@@ -26,8 +26,8 @@ type Target struct {
 	// Address is the agent's IP address on the network that it shares with its peers, whose packets a listener there sees;
 	// empty when it is not known.
 	Address string
-	// Published is where on that network arrives what is sent to HTTP, RPC and Gossip, if the agent has another address there.
-	// Empty: at Address.
+	// Published is a second address of the agent on that network, to which what is sent to HTTP, RPC and Gossip goes. Empty: it goes to
+	// Address.
 	Published string
 	// ServerName is the name for which the agent's certificate is verified, for
 	// example server.global.nomad. The address need not be in the certificate.

@@ -141,7 +141,7 @@ func faultsOfLogs() []fault {
 		}},
 		{"FollowerEndsWhenClosed", "it goes on", "closed, and still reading", func(b *broken, giveUp func()) {
 			b.logs = func(ctx context.Context, r engine.Ref, follow bool) (io.ReadCloser, error) {
-				logs, err := b.Engine.Logs(ctx, r, follow)
+				logs, err := b.Engine.Logs(context.WithoutCancel(ctx), r, follow) // it goes on, whoever gives up
 				return follower{Reader: logs, Closer: closerFunc(func() error {
 					giveUp()
 					return nil
