@@ -56,12 +56,8 @@ func inOrder(states []engine.State) {
 // adopted is a node as its labels have it, known by name as in the plan that Compose was given. Its files are the
 // container's own business.
 func adopted(s engine.State) PlannedNode {
-	n := PlannedNode{
-		Name: s.Node, Role: pki.Role(s.Labels[labelRole]), Region: s.Labels[labelRegion], Datacenter: s.Labels[labelDatacenter],
-		User: agentUser, Aliases: []string{s.Node, s.Node + "." + s.Labels[labelRegion]},
-	}
-	n.Identity = pki.Identity{Role: n.Role, Region: n.Region, DNSNames: n.Aliases}
-	n.Ports = n.ports()
+	n := composeNode(s.Node, s.Labels[labelRole], s.Labels[labelRegion])
+	n.Datacenter = s.Labels[labelDatacenter]
 	return n
 }
 

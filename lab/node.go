@@ -58,7 +58,8 @@ func (n *Node) Address() netip.Addr {
 	return n.plan.Address
 }
 
-// Published is where on the lab's network arrives what is sent to a published port of the node. Invalid: at its Address.
+// Published is a second address of the node on the lab's network, to which the engine passes what is sent to its published ports.
+// Invalid: it passes that to the node's Address.
 func (n *Node) Published() netip.Addr {
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -55,13 +55,20 @@ func ComposeNodeLabels(name string, p Plan, i int) map[string]string {
 	return labels
 }
 
-// composeNodes are the nodes of a lab of Compose by the label of one of them, known by no more than that says. None: it is from a file
-// that an older nomadlab wrote.
+// composeNode is a node of a lab of Compose.
+func composeNode(name, role, region string) PlannedNode {
+	n := PlannedNode{Name: name, Role: pki.Role(role), Region: region, User: agentUser, Aliases: []string{name, name + "." + region}}
+	n.Identity = pki.Identity{Role: n.Role, Region: n.Region, DNSNames: n.Aliases}
+	n.Ports = n.ports()
+	return n
+}
+
+// composeNodes are the nodes of a lab of Compose by the label of one of them. None: it is from a file that an older nomadlab wrote.
 func composeNodes(labels map[string]string) []PlannedNode {
 	var all []PlannedNode
 	for one := range strings.SplitSeq(labels[labelNodes], ",") {
 		if words := strings.Fields(one); len(words) == 3 {
-			all = append(all, PlannedNode{Name: words[0], Role: pki.Role(words[1]), Region: words[2]})
+			all = append(all, composeNode(words[0], words[1], words[2]))
 		}
 	}
 	return all

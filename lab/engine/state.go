@@ -38,8 +38,8 @@ type State struct {
 	// Address is the node's address on the lab's network, as other nodes know it. Invalid while it is not connected, unless
 	// it is one that the node keeps.
 	Address netip.Addr
-	// Published is where on the lab's network arrives what is sent to a published port, if the node has another address there than
-	// Address. Invalid: at Address.
+	// Published is a second address of the node on the lab's network, to which the engine passes what is sent to its published
+	// ports. Invalid: it passes that to Address.
 	Published netip.Addr
 	// Origin is where the node's own connections come from, as others see it: Address, unless nodes share one network.
 	// Invalid while the node is not connected.

@@ -21,7 +21,7 @@ var ErrLimit = errors.New("a limit of nomadlab")
 // so is one of more than 4 MB. Its errors name the file.
 func Read(path string) ([]byte, error) {
 	// A pipe would be waited for when it is opened.
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
 	if err != nil {
 		return nil, err
 	}
