@@ -22,6 +22,8 @@ type held struct {
 	gossip, inClients string
 	// files are the role's configuration. Empty: of both roles.
 	files agentconf.Files
+	// own is true where the role's agents of the lab have the user's own certificate and key.
+	own bool
 }
 
 // held returns what was read, for a role.
@@ -31,7 +33,7 @@ func (s Source) held(role pki.Role) held {
 		files = nil
 	}
 	return held{
-		files: files, material: s.Material, role: role, region: s.Region,
+		files: files, material: s.Material, role: role, region: s.Region, own: s.credential(role) != nil,
 		gossip: s.files(pki.Server).Text(serverEncrypt), inClients: s.files(pki.Client).Text(serverEncrypt),
 	}
 }

@@ -93,44 +93,39 @@ func reaches(files agentconf.Files, folder string) string {
 	return ""
 }
 
-// power is a folder or file of a machine that gives root's rights on it to whoever has it: the place itself, or a folder that it is
-// in.
+// power is a folder or file of a machine that gives its holder power over it: the place itself, or a folder that it is in.
 type power struct {
 	path string
 	// below reports that all that is below it does so too, and begins that all does whose name begins so.
 	below, begins bool
-	// written reports that it takes the right to write.
-	written bool
+	// written reports that it takes the right to write. Of what does without, read reports that who may not write gets secrets alone.
+	written, read bool
 }
 
-// powers are all that are looked for (the Filesystem Hierarchy Standard; file-hierarchy(7); sudoers(5), cron(8), pam.d(5)).
+// powers are all that are looked for (the Filesystem Hierarchy Standard; file-hierarchy(7); proc(5); sudoers(5), cron(8), pam.d(5)).
 func powers() []power {
 	all := []power{
-		{path: "/proc/1", below: true}, {path: "/proc/sys", below: true}, {path: "/sys"}, {path: "/dev"}, {path: "/dev/mem", begins: true},
-		{path: "/dev/kmem"}, {path: "/dev/mapper", below: true}, {path: "/dev/disk", below: true},
+		{path: "/boot"}, {path: "/dev"}, {path: "/dev/kmem"}, {path: "/dev/mapper", below: true}, {path: "/dev/disk", below: true},
+		{path: "/etc/shadow", read: true}, {path: "/etc/gshadow", read: true}, {path: "/etc/ssh", read: true}, {path: "/home", read: true},
+		{path: "/root", read: true}, {path: "/root/.ssh", below: true, read: true}, {path: "/proc", below: true, written: true},
+		{path: "/sys", below: true, written: true},
 	}
-	for _, path := range []string{"/dev/sd", "/dev/nvme", "/dev/vd", "/dev/xvd", "/dev/dm-"} {
+	for _, path := range []string{"/dev/mem", "/dev/sd", "/dev/hd", "/dev/nvme", "/dev/vd", "/dev/xvd", "/dev/dm-", "/dev/md", "/dev/mmcblk", "/dev/loop"} {
 		all = append(all, power{path: path, begins: true})
 	}
 	for _, path := range []string{
-		"/root", "/proc", "/boot", "/home", "/etc/shadow", "/etc/gshadow", "/etc/sudoers", "/etc/ssh",
 		"/run/docker.sock", "/run/containerd/containerd.sock", "/run/podman/podman.sock", "/run/crio/crio.sock",
 		"/var/lib/docker", "/var/lib/containerd", "/var/lib/kubelet",
 	} {
 		all = append(all, power{path: path})
 	}
-	for _, path := range []string{"/root/.ssh", "/etc/sudoers.d", "/etc/cron.d"} {
-		all = append(all, power{path: path, below: true})
-	}
 	for _, path := range []string{
-		"/bin", "/sbin", "/usr/bin", "/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/usr/lib/systemd", "/etc/systemd", "/etc/init.d", "/etc/pam.d",
-		"/etc/profile.d", "/etc/ld.so.preload", "/etc/ld.so.conf.d", "/etc/passwd", "/etc/group", "/etc/crontab", "/etc/cron.hourly",
-		"/etc/cron.daily", "/etc/cron.weekly", "/etc/cron.monthly", "/var/spool/cron",
+		"/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/bin", "/usr/local/sbin", "/usr/local/lib",
+		"/etc/sudoers", "/etc/sudoers.d", "/etc/systemd", "/etc/init.d", "/etc/pam.d", "/etc/profile.d", "/etc/ld.so.preload", "/etc/ld.so.conf.d",
+		"/etc/passwd", "/etc/group", "/etc/crontab", "/etc/cron.d", "/etc/cron.hourly", "/etc/cron.daily", "/etc/cron.weekly", "/etc/cron.monthly",
+		"/var/spool/cron",
 	} {
 		all = append(all, power{path: path, below: true, written: true})
-	}
-	for _, path := range []string{"/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib"} {
-		all = append(all, power{path: path, written: true})
 	}
 	return all
 }
@@ -140,18 +135,35 @@ func (p power) isIn(folder string) bool {
 	return isBelow(folder, p.path) || p.below && isBelow(p.path, folder) || p.begins && strings.HasPrefix(folder, p.path)
 }
 
-// givesPower says which of these a folder of the machine gives to a task, which may write there or not; empty: none.
-func givesPower(folder string, written bool) string {
+// resolved is the path of a folder that is reached by a link which every system of today has.
+func resolved(folder string) string {
 	folder = path.Clean(folder)
-	for alias, of := range map[string]string{"/var/run": "/run", "/var/lock": "/run/lock"} { // links on every system of today
-		if isBelow(alias, folder) {
-			folder = path.Join(of, strings.TrimPrefix(folder, alias))
+	for _, link := range [][2]string{
+		{"/var/run", "/run"}, {"/var/lock", "/run/lock"}, {"/bin", "/usr/bin"}, {"/sbin", "/usr/sbin"}, {"/lib", "/usr/lib"}, {"/lib32", "/usr/lib32"},
+		{"/lib64", "/usr/lib64"},
+	} {
+		if isBelow(link[0], folder) {
+			return path.Join(link[1], strings.TrimPrefix(folder, link[0]))
 		}
+	}
+	return folder
+}
+
+// givesPower says what a folder of the machine gives to a task, which may write there or not; empty: no power.
+func givesPower(folder string, written bool) string {
+	folder = resolved(folder)
+	const secrets, rights = ", which has keys or passwords of the machine's users", ", with which a task has root's rights on the machine"
+	if strings.Contains(folder+"/", "/.ssh/") {
+		return folder + secrets
 	}
 	all := powers()
 	at := slices.IndexFunc(all, func(p power) bool { return (written || !p.written) && p.isIn(folder) })
-	if at < 0 {
+	switch {
+	case at < 0:
 		return ""
+	case all[at].read && !written:
+		return all[at].path + secrets
+	default:
+		return all[at].path + rights
 	}
-	return all[at].path + ", with which a task has root's rights on the machine"
 }

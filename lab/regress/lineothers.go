@@ -49,12 +49,12 @@ func otherFaults() []lineFault {
 		},
 		{
 			id: "lists-no-weak-suites", title: "list of cipher suites has none that is weak, for whichever key an agent has", severity: posture.High,
-			why: "which suites an agent speaks depends on its key, and the lab's own stands in for one that was not handed in: with another key what is " +
-				"listed is spoken (helper/tlsutil/config.go:29)",
+			why: "an agent speaks those suites of its list that are for its key, which was not handed in: the lab's own stands in for it " +
+				"(helper/tlsutil/config.go:29)",
 			what:     "a cipher suite in CBC mode, or without forward secrecy",
 			roles:    all,
 			settings: []string{cipherSuites}, wrong: weakSuite, lacks: keyIsKnown,
-			decoy: `tls { tls_cipher_suites = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,TLS_RSA_WITH_AES_128_GCM_SHA256" }`,
+			decoy: `tls { rpc = true tls_cipher_suites = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,TLS_RSA_WITH_AES_128_GCM_SHA256" }`,
 		},
 		{
 			id: "pages-run-no-foreign-scripts", title: "pages run no script of other sites, and stand in no page of theirs", severity: posture.Medium,
@@ -97,15 +97,28 @@ func vaultCall(files agentconf.Files, setting string) string {
 	return ""
 }
 
-// transitCall is vaultCall for the key service that is Vault.
+// transitCall is vaultCall for the key service that is Vault. There may be several such blocks, by their names, and Nomad calls each.
 func transitCall(files agentconf.Files, setting string) string {
-	if strings.HasSuffix(setting, "tls_skip_verify") {
-		return onTrue("whoever answers there is believed")(files, setting)
-	}
-	if rest, plain := strings.CutPrefix(strings.ToLower(files.Text(setting)), "http://"); plain && !isLoopback(rest) {
-		return "it is called in the clear"
+	for _, line := range files.Lookup(setting) {
+		text := strings.ToLower(strings.Trim(line.Value, `"`))
+		rest, plain := strings.CutPrefix(text, "http://")
+		switch verified := strings.HasSuffix(setting, "address"); {
+		case verified && plain && !isLoopback(rest):
+			return "it is called in the clear"
+		case !verified && !slices.Contains([]string{"false", "0", "f", ""}, text) && !onLoopback(files):
+			return "whoever answers there is believed"
+		}
 	}
 	return ""
+}
+
+// onLoopback reports whether each transit engine is called on the machine itself, without TLS.
+func onLoopback(files agentconf.Files) bool {
+	all := files.Lookup("keyring.transit.address")
+	return len(all) > 0 && !slices.ContainsFunc(all, func(line agentconf.Line) bool {
+		rest, plain := strings.CutPrefix(strings.ToLower(strings.Trim(line.Value, `"`)), "http://")
+		return !plain || !isLoopback(rest)
+	})
 }
 
 // cipherSuites is the path of the list of cipher suites.
@@ -113,15 +126,15 @@ const cipherSuites = "tls.tls_cipher_suites"
 
 // keyIsKnown says that the agents themselves show which suites they speak with their own key.
 func keyIsKnown(h held) string {
-	if len(h.of(h.role, PartCertificate)) == 0 {
+	if !h.own {
 		return ""
 	}
-	return "the certificate is at hand, and with its key the agents show which suites they speak"
+	return "the certificate was handed in, and with its key the agents show which suites they speak"
 }
 
-// weakSuite finds a suite of TLS 1.2 in CBC mode or without forward secrecy, where that version is spoken.
+// weakSuite finds a suite of TLS 1.2 in CBC mode or without forward secrecy, where TLS of that version is spoken.
 func weakSuite(files agentconf.Files, setting string) string {
-	if strings.EqualFold(strings.TrimSpace(files.Text("tls.tls_min_version")), "tls13") {
+	if !flag(files, "tls.http") && !flag(files, "tls.rpc") || strings.EqualFold(strings.TrimSpace(files.Text("tls.tls_min_version")), "tls13") {
 		return ""
 	}
 	for suite := range strings.SplitSeq(files.Text(setting), ",") {

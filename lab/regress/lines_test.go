@@ -45,6 +45,11 @@ func lineCases() map[string]struct{ text, breaks string } {
 		"a volume of programs, to read":      {`client { host_volume "x" { path = "/usr" read_only = true } }`, ""},
 		"a volume of services":               {`client { host_volume "x" { path = "/etc/systemd/system" } }`, "client-volumes-give-no-power"},
 		"a volume of all containers":         {`client { host_volume "x" { path = "/var/lib/docker" read_only = true } }`, "client-volumes-give-no-power"},
+		"a volume of libraries":              {`client { host_volume "x" { path = "/lib/systemd/system" } }`, "client-volumes-give-no-power"},
+		"a volume of kernel settings":        {`client { host_volume "x" { path = "/sys/fs/cgroup" } }`, "client-volumes-give-no-power"},
+		"for a monitor, to read":             {`client { host_volume "x" { path = "/proc" read_only = true } host_volume "y" { path = "/sys" read_only = true } }`, ""},
+		"a volume of a user's keys":          {`client { host_volume "x" { path = "/home/ubuntu/.ssh" read_only = true } }`, "client-volumes-give-no-power"},
+		"a volume of an SD card":             {`client { host_volume "x" { path = "/dev/mmcblk0" } }`, "client-volumes-give-no-power"},
 		"a volume of state of its own":       {`client { host_volume "x" { path = "/var/lib/postgresql" } }`, ""},
 		"a volume of pages":                  {`client { host_volume "x" { path = "/usr/share/nginx/html" } }`, ""},
 		"a volume of authorities, to read":   {`client { host_volume "x" { path = "/etc/ssl/certs" read_only = true } }`, ""},
@@ -138,7 +143,10 @@ func TestLinesOfServers(t *testing.T) {
 	for text, breaks := range map[string]string{
 		`keyring "transit" { address = "https://vault.example:8200" tls_skip_verify = "true" }`: "server-calls-to-transit-are-safe",
 		`keyring "transit" { address = "http://vault.example:8200" }`:                           "server-calls-to-transit-are-safe",
-		`keyring "transit" { address = "http://127.0.0.1:8200" tls_skip_verify = "false" }`:     "",
+		`keyring "transit" { address = "http://127.0.0.1:8200" tls_skip_verify = "true" }`:      "",
+		`keyring "transit" { address = "https://a.example:8200" tls_skip_verify = "false" }`:    "",
+		`keyring "transit" { name = "a" tls_skip_verify = "true" }
+keyring "transit" { name = "b" tls_skip_verify = "false" }`: "server-calls-to-transit-are-safe",
 	} {
 		config := written(t, map[string]string{"a.hcl": bothRoles()["server.hcl"], "b.hcl": text})
 		s, err := regress.Read(regress.Paths{Server: []string{filepath.Join(config, "a.hcl"), filepath.Join(config, "b.hcl")}})

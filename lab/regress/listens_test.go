@@ -15,8 +15,9 @@ import (
 // postureOf is the posture that the files alone have.
 func postureOf(t *testing.T, more string) lock.Posture {
 	t.Helper()
-	config := written(t, map[string]string{"s.hcl": soundServer, "t.hcl": more})
-	s, err := regress.Read(regress.Paths{Server: []string{filepath.Join(config, "s.hcl"), filepath.Join(config, "t.hcl")}})
+	told := `advertise { http = "10.0.0.5" rpc = "10.0.0.5" serf = "10.0.0.5" }` // without which no agent starts on loopback alone
+	config := written(t, map[string]string{"s.hcl": soundServer, "t.hcl": more, "u.hcl": told})
+	s, err := regress.Read(regress.Paths{Server: []string{filepath.Join(config, "s.hcl"), filepath.Join(config, "t.hcl"), filepath.Join(config, "u.hcl")}})
 	if err != nil {
 		t.Fatal(err)
 	}
