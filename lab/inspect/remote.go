@@ -85,7 +85,7 @@ func ofAgent(c pki.Credential) []string {
 	}
 	for _, name := range append([]string{leaf.Subject.CommonName}, leaf.DNSNames...) {
 		if r, is := catalogue.ParseRoleName(name); is && r.Role != string(pki.CLI) {
-			return []string{fmt.Sprintf("the certificate that you ask with names %s: whoever has its key speaks for such an agent; ask with one of a person (`nomad tls cert create -cli`)", name)}
+			return []string{fmt.Sprintf("the certificate that you ask with names %s: whoever has its key may speak as an agent of that name; ask with one of a person (`nomad tls cert create -cli`)", name)}
 		}
 	}
 	return nil

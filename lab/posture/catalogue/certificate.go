@@ -216,8 +216,8 @@ func (i Ingredients) traits() []sight {
 			decoy: flawed("whose certificate lives for ten years", pki.LongLived()),
 		},
 		{
-			id: "names-a-host", title: "names the host itself beside its role: localhost, or 127.0.0.1", severity: posture.Low,
-			why:  "commands on the machine call its agent there (NOMAD_ADDR); where the certificate has neither name, they need -tls-server-name, or somebody stops verifying (-tls-skip-verify); `nomad tls cert create` names both",
+			id: "names-a-host", title: "names localhost or 127.0.0.1 beside its role", severity: posture.Low,
+			why:  "commands on the agent's own machine call it there unless NOMAD_ADDR says otherwise; where the certificate has neither name, they need -tls-server-name, or somebody stops verifying (-tls-skip-verify); `nomad tls cert create` names both",
 			what: "the lack of localhost and of 127.0.0.1", in: func(c *x509.Certificate) (bool, string) {
 				saw := fmt.Sprintf("the names %s and %d addresses", strings.Join(c.DNSNames, ", "), len(c.IPAddresses))
 				return c.VerifyHostname("localhost") != nil && !slices.ContainsFunc(c.IPAddresses, net.IP.IsLoopback), saw
@@ -255,7 +255,7 @@ type RoleName struct{ Role, Region string }
 func ParseRoleName(name string) (r RoleName, is bool) {
 	role, rest, _ := strings.Cut(strings.ToLower(name), ".")
 	region, ofNomad := strings.CutSuffix(rest, ".nomad")
-	if !ofNomad || region == "" || !slices.Contains([]string{"server", "client", "cli"}, role) {
+	if !ofNomad || !slices.Contains([]string{"server", "client", "cli"}, role) {
 		return RoleName{}, false
 	}
 	return RoleName{role, region}, true

@@ -60,7 +60,7 @@ func TestParseRoleName(t *testing.T) {
 		"SERVER.Global.NOMAD":   {Role: "server", Region: "global"},
 		"cli.global.nomad":      {Role: "cli", Region: "global"},
 		"server.nomad":          {},
-		"server..nomad":         {},
+		"server..nomad":         {Role: "server"},
 		"server.global.nomads":  {},
 		"web.global.nomad":      {},
 		"server.nomad.example":  {},

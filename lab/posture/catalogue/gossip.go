@@ -116,7 +116,7 @@ func (i Ingredients) gossipRing() []posture.Spec {
 			return len(keys) > 1, fmt.Sprintf("%d keys", len(keys))
 		})), anyKey),
 		tried(posture.Spec{
-			ID: "gossip-keys-are-secret", Title: "every gossip key was made by a random source, and stands in no public document",
+			ID: "gossip-keys-are-secret", Title: "no gossip key of the servers' keyring stands in public documentation, or shows that somebody made it up",
 			Plane: probe.PlaneGossip, Kind: posture.Safe, Severity: posture.Critical, Lane: posture.Waiting, Once: true,
 			Settings: []string{serverEncrypt},
 			Why:      "whoever can guess a key of the keyring speaks with the servers, and can make itself one that the leader adds to Raft (nomad#9406)",

@@ -68,22 +68,24 @@ func leaves() []leave {
 	}
 }
 
-// kept reports whether a shared cache may keep an answer with that Cache-Control. Nomad's token is in a header that caches know nothing
-// of (RFC 9111, 3.5).
+// kept reports whether a shared cache may keep an answer with that Cache-Control, and give it to whoever asks next. Nomad's token is in a
+// header that caches know nothing of (RFC 9111, 3.5).
 func kept(value string) bool {
-	keeps := false
+	keeps, shared := false, ""
 	for directive := range strings.SplitSeq(strings.ToLower(value), ",") {
-		name, age, _ := strings.Cut(strings.TrimSpace(directive), "=")
-		switch name {
-		case "no-store", "private":
+		name, age, has := strings.Cut(strings.TrimSpace(directive), "=")
+		lasts := strings.Trim(age, `"0`) != ""
+		switch {
+		case (name == "no-store" || name == "private" || name == "no-cache") && !has: // with a value it is of some headers alone
 			return false
-		case "public":
+		case name == "public", name == "max-age" && lasts:
 			keeps = true
-		case "max-age", "s-maxage":
-			keeps = keeps || strings.Trim(age, `"0`) != ""
+		case name == "s-maxage": // which comes before max-age
+			shared = strings.Trim(age, `"`)
+			keeps = keeps || lasts
 		}
 	}
-	return keeps
+	return keeps && (shared == "" || strings.Trim(shared, "0") != "")
 }
 
 // httpsAnswers are what the HTTP API's answers give leave for, and what it answers that nobody needs.

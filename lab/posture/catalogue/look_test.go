@@ -114,7 +114,8 @@ func TestALookAtLines(t *testing.T) {
 // TestTwoTimesTogether: a key is as old as one line says when the other has it looked at.
 func TestTwoTimesTogether(t *testing.T) {
 	for times, want := range map[[2]string]bool{
-		{"8000h", "500h"}: false, {"8000h", "8000h"}: true, {"8760h", "24h"}: false, {"8760h", "25h"}: true, {"", "8000h"}: false, {"no time", ""}: true,
+		{"8000h", "500h"}: false, {"8000h", "8000h"}: true, {"8760h", "24h"}: false, {"8760h", "25h"}: true, {"", "8000h"}: false, {"", "8760h"}: true, {"-8760h", "8784h"}: true,
+		{"no time", ""}: true,
 	} {
 		account := fmt.Sprintf(`{"config":{"Server":{"RootKeyRotationThreshold":%q,"RootKeyGCInterval":%q}}}`, times[0], times[1])
 		if there, saw, err := catalogue.Looks()["server-rotates-encryption-keys"](nil, []byte(account)); there != want || err != nil {
@@ -193,7 +194,8 @@ func TestALookForAClient(t *testing.T) {
 func TestWhatCachesKeep(t *testing.T) {
 	for value, want := range map[string]bool{
 		"public, max-age=3600": true, "max-age=3600": true, "s-maxage=600": true, "Public": true,
-		"": false, "no-store": false, "no-store, max-age=3600": false, "private, max-age=3600": false, `private="x", s-maxage=1`: false, "max-age=0": false, "no-cache": false,
+		"": false, "no-store": false, "no-store, max-age=3600": false, "private, max-age=3600": false, `private="x", s-maxage=1`: true, "max-age=0": false,
+		"no-cache": false, "no-cache, max-age=3600": false, "s-maxage=0, max-age=3600": false,
 	} {
 		if got := catalogue.Kept(value); got != want {
 			t.Errorf("%q: %t", value, got)

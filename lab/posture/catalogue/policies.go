@@ -270,8 +270,8 @@ func (i Ingredients) boundPolicies() []posture.Spec {
 		spec("change-no-nodes", "changes nodes", posture.Medium,
 			"whoever breaks into a task drains nodes, and makes introduction tokens, with which others become clients; an autoscaler of clients needs it all the same",
 			func(g grant, _ string) bool { return g.block == "node" && !g.reads() }),
-		spec("rule-not-their-own", "changes all jobs or all variables of its own namespace, or writes to host volumes", posture.Medium,
-			"whoever breaks into a task registers jobs beside it; a job that deploys others needs it all the same", grant.rulesOwn),
+		spec("rule-not-their-own", "registers jobs, enters tasks or writes all variables of its own namespace, or writes to host volumes", posture.Medium,
+			"whoever breaks into a task may do the same; a job that deploys others needs it all the same", grant.rulesOwn),
 	}
 }
 
@@ -302,10 +302,12 @@ func (g grant) rules(own string) bool {
 func (g grant) rulesOwn(own string) bool {
 	switch g.block {
 	case "namespace":
-		return g.place == own && !g.looks() && g.may != "scale-job" && g.may != "submit-recommendation"
+		return g.place == own && slices.Contains([]string{"submit-job", "alloc-exec", "alloc-node-exec"}, g.may)
 	case "variables":
-		return g.place == own && !g.reads() && strings.Contains(g.path, "*") && g.ofJobs()
-	case "host_volume", "plugin":
+		prefix, _, pattern := strings.Cut(g.path, "*")
+		_, wider := strings.CutPrefix("nomad/jobs/", prefix)
+		return g.place == own && !g.reads() && pattern && wider
+	case "host_volume":
 		return !g.reads()
 	}
 	return false

@@ -91,8 +91,8 @@ func guessable(raw []byte) string {
 		return "it is text"
 	case isOf(letters, 'a', 'z'), isOf(letters, 'A', 'Z'), isOf(letters, '0', '9'):
 		return "it was typed: its base64 has letters of one kind alone"
-	case typedWords(letters) != "":
-		return "it was typed: its base64 says " + typedWords(letters)
+	case hasWords(letters):
+		return "it was typed: its base64 has words in it"
 	default:
 		return ""
 	}
@@ -106,21 +106,17 @@ func words() []string {
 	}
 }
 
-// typedWords returns the words in a key's base64, in whatever letters; empty where they are too few to be there by more than chance: one
-// of eight letters, or two of ten together, at least.
-func typedWords(letters string) string {
+// hasWords reports whether a key's base64 has words in it, in small letters or capitals, that chance would not have put there: one of
+// eight letters, or two of ten together, at least.
+func hasWords(letters string) bool {
 	const long, together = 8, 10
-	var found []string
-	most, sum := 0, 0
+	found, most, sum := 0, 0, 0
 	for _, w := range words() {
 		if strings.Contains(strings.ToLower(letters), w) {
-			found, most, sum = append(found, w), max(most, len(w)), sum+len(w)
+			found, most, sum = found+1, max(most, len(w)), sum+len(w)
 		}
 	}
-	if most >= long || len(found) > 1 && sum >= together {
-		return strings.Join(found, " and ")
-	}
-	return ""
+	return most >= long || found > 1 && sum >= together
 }
 
 // different counts the different bytes.

@@ -26,7 +26,8 @@ func serverLines() []line {
 			severity: posture.Medium, settings: []string{"server.root_key_rotation_threshold", keyInterval},
 			lax: "a server.root_key_rotation_threshold or _gc_interval of more than a year",
 			why: "a key that leaked, as in a snapshot, would stay good for all that is encrypted and signed (nomad/core_sched.go:987, rootKeyRotateOrGC)",
-			in:  later("root_key_rotation_threshold", func(a agentSelf) field[string] { return a.Config.Server.RootKeyRotationThreshold }, yearly),
+			in: later("root_key_rotation_threshold", 30*24*time.Hour,
+				func(a agentSelf) field[string] { return a.Config.Server.RootKeyRotationThreshold }, yearly),
 		},
 		{
 			role: pki.Server, id: "server-drops-old-encryption-keys", title: "a server drops a key that was rotated away within a month",
@@ -34,7 +35,7 @@ func serverLines() []line {
 			lax: "a server.root_key_gc_threshold or _interval of more than 31 days",
 			why: "an identity that is signed with a key which leaked is good as long as the servers keep that key, rotated or not " +
 				"(nomad/encrypter.go:383, VerifyClaim; nomad/core_sched.go:1030, rootKeyGC)",
-			in: later("root_key_gc_threshold", func(a agentSelf) field[string] { return a.Config.Server.RootKeyGCThreshold }, monthly),
+			in: later("root_key_gc_threshold", time.Hour, func(a agentSelf) field[string] { return a.Config.Server.RootKeyGCThreshold }, monthly),
 		},
 		{
 			role: pki.Server, id: "server-drops-dead-servers", title: "a server that leads drops dead servers from Raft where others are left",
@@ -86,22 +87,22 @@ func admissionLines() []line {
 const keyInterval = "server.root_key_gc_interval"
 
 // later finds a server that does something to a key later than the limit: once the key is as old as a threshold says, the server
-// looks at its keys within the interval. Up to a day the interval is not counted.
-func later(name string, threshold func(agentSelf) field[string], limit time.Duration) func(agentSelf) (bool, string, error) {
+// looks at its keys within the interval. Up to a day the interval is not counted. usual is Nomad's default of the threshold.
+func later(name string, usual time.Duration, threshold func(agentSelf) field[string], limit time.Duration) func(agentSelf) (bool, string, error) {
 	const day = 24 * time.Hour
 	return func(a agentSelf) (bool, string, error) {
 		var sum time.Duration
-		late := false
-		add := func(text string) bool {
-			d, err := time.ParseDuration(text)
-			if text == "" { // the default
-				return false
+		add := func(otherwise time.Duration) func(string) bool {
+			return func(text string) bool {
+				d, err := time.ParseDuration(text)
+				if text == "" {
+					d, err = otherwise, nil
+				}
+				sum += max(d, 0)
+				return err != nil || d > limit || sum > limit+day
 			}
-			sum += d
-			late = late || err != nil || d > limit || sum > limit+day
-			return late
 		}
-		return either(told(name, threshold, add),
-			told("root_key_gc_interval", func(a agentSelf) field[string] { return a.Config.Server.RootKeyGCInterval }, add))(a)
+		return either(told(name, threshold, add(usual)),
+			told("root_key_gc_interval", func(a agentSelf) field[string] { return a.Config.Server.RootKeyGCInterval }, add(10*time.Minute)))(a)
 	}
 }
