@@ -69,7 +69,7 @@ func result(f finding.Finding, tried bool) string {
 }
 
 // Judge compares what was found of a pack with what was seen before: at each agent that carries a mutation exactly its checks
-// fail, and at every other agent all pass. What is inconclusive at an agent that carries a mutation is no difference where it
+// fail, and at every sound agent all pass. What is inconclusive at an agent that carries a mutation is no difference where it
 // is not to fail, as a control may have lost its meaning there; at another agent it is one.
 //
 // Where all agents of a role carry the mutation, or it is the cluster's, the others may see it too: what fails anywhere is

@@ -4,7 +4,7 @@
 //
 // A mutation of scope Agent is carried by one agent. Several of them share a cluster, one at each agent, where [Packs] finds
 // that they may; [Judge] then wants more than a cluster of its own could show: at the agent that carries the mutation exactly
-// the listed checks fail, and at every other agent, in the same minute, all of them pass.
+// the listed checks fail, and at every sound agent, in the same minute, all of them pass.
 package mutation
 
 import (

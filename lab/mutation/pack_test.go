@@ -53,16 +53,16 @@ func TestPackerRules(t *testing.T) {
 				"3+1 lead server-1: server-5 at server-3",
 			},
 		},
-		"ten clients carry one each, beside three sound servers": {
+		"ten clients carry one each, beside a sound one and three sound servers": {
 			rowsOf(11, pki.Client, mutation.Shares), []string{
-				"3+10: client-1 at client-1, client-2 at client-2, client-3 at client-3, client-4 at client-4, client-5 at client-5, " +
+				"3+11: client-1 at client-1, client-2 at client-2, client-3 at client-3, client-4 at client-4, client-5 at client-5, " +
 					"client-6 at client-6, client-7 at client-7, client-8 at client-8, client-9 at client-9, client-10 at client-10",
 				"3+2: client-11 at client-1", // beside a sound client
 			},
 		},
 		"the sample job runs at one client, so two that need it do not share": {
 			append(rowsOf(2, pki.Client, mutation.NeedsSampleJob), row("other", pki.Client, mutation.Shares)), []string{
-				"3+2 job client-1: client-1 at client-1, other at client-2",
+				"3+3 job client-1: client-1 at client-1, other at client-2",
 				"3+2 job client-1: client-2 at client-1",
 			},
 		},

@@ -24,7 +24,7 @@ import (
 const seenPath = "seen.json"
 
 // TestProof carries every mutation of the table out on a hardened lab, several to a cluster: at the agent that carries it
-// exactly the listed checks fail, and at every other agent all pass. A pack that does not show exactly that is taken apart,
+// exactly the listed checks fail, and at every sound agent all pass. A pack that does not show exactly that is taken apart,
 // and each of its mutations tried in a cluster of its own.
 func TestProof(t *testing.T) {
 	t.Parallel()

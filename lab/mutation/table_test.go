@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/mutation"
@@ -143,5 +145,37 @@ func TestUnseenIsTold(t *testing.T) {
 	slices.Sort(want)
 	if !slices.Equal(faults, want) {
 		t.Errorf("%q", faults)
+	}
+}
+
+// TestWhichRowsDoNotShare: what the packer goes by is what each row says of itself. A row that is to be by itself and shares a cluster
+// could be told by the wrong agent, or keep the cluster from getting ready.
+func TestWhichRowsDoNotShare(t *testing.T) {
+	t.Parallel()
+	got := map[string][]string{}
+	for _, m := range mutation.All() {
+		if m.Sharing != mutation.Shares {
+			got[string(m.Sharing)] = append(got[string(m.Sharing)], m.ID)
+		}
+		if m.Everywhere {
+			got["at one, and at all"] = append(got["at one, and at all"], m.ID)
+		}
+	}
+	want := map[string][]string{
+		string(mutation.Extra): { // the cluster takes none of these for an agent of its own
+			"server-plain-rpc", "client-plain-rpc", "server-no-gossip-key", "server-other-gossip-key", "server-no-acl", "client-other-pool",
+			"server-with-certificate-of-client", "server-with-certificate-of-cli", "client-with-certificate-of-cli", "server-certificate-expired",
+			"server-certificate-foreign", "server-certificate-intermediate-missing", "client-certificate-expired", "client-certificate-foreign",
+			"client-certificate-intermediate-missing",
+		},
+		string(mutation.Alone):          {"server-begins-alone", "client-raw-exec"},
+		string(mutation.NeedsSampleJob): {"client-no-acl"},
+		"at one, and at all": { // a leader or a peer decides these too
+			"server-names-not-verified", "server-upgrade-mode", "server-https-for-everybody", "server-introduction-warn", "server-introduction-none",
+			"server-introduction-life", "server-token-life",
+		},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
