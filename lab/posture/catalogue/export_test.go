@@ -2,6 +2,7 @@ package catalogue
 
 import (
 	"crypto/x509"
+	"encoding/json"
 	"maps"
 	"net/http"
 	"slices"
@@ -89,3 +90,15 @@ func Words() []string { return words() }
 
 // Kept reports whether a shared cache may keep an answer.
 func Kept(value string) bool { return kept(value) }
+
+// Ruled says whether rules that are bound to a job reach beyond it: into other namespaces, and in its own.
+func Ruled(rulesJSON, namespace, id string) (others, own bool, err error) {
+	var r rules
+	if err := json.Unmarshal([]byte(rulesJSON), &r); err != nil {
+		return false, false, err
+	}
+	for _, g := range r.grants() {
+		others, own = others || g.rules(ownJob{namespace, id}), own || g.rulesOwn(ownJob{namespace, id})
+	}
+	return others, own, nil
+}

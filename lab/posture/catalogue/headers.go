@@ -1,6 +1,7 @@
 package catalogue
 
 import (
+	"cmp"
 	"fmt"
 	"net/http"
 	"strings"
@@ -71,21 +72,24 @@ func leaves() []leave {
 // kept reports whether a shared cache may keep an answer with that Cache-Control, and give it to whoever asks next. Nomad's token is in a
 // header that caches know nothing of (RFC 9111, 3.5).
 func kept(value string) bool {
-	keeps, shared := false, ""
+	public, age, shared := false, "", ""
 	for directive := range strings.SplitSeq(strings.ToLower(value), ",") {
-		name, age, has := strings.Cut(strings.TrimSpace(directive), "=")
-		lasts := strings.Trim(age, `"0`) != ""
-		switch {
+		name, number, has := strings.Cut(strings.TrimSpace(directive), "=")
+		switch number = strings.Trim(number, `"`); {
 		case (name == "no-store" || name == "private" || name == "no-cache") && !has: // with a value it is of some headers alone
 			return false
-		case name == "public", name == "max-age" && lasts:
-			keeps = true
-		case name == "s-maxage": // which comes before max-age
-			shared = strings.Trim(age, `"`)
-			keeps = keeps || lasts
+		case name == "public":
+			public = true
+		case name == "max-age":
+			age = number
+		case name == "s-maxage":
+			shared = number
 		}
 	}
-	return keeps && (shared == "" || strings.Trim(shared, "0") != "")
+	if lasts := cmp.Or(shared, age); lasts != "" {
+		return strings.Trim(lasts, "0") != ""
+	}
+	return public // for as long as the cache likes
 }
 
 // httpsAnswers are what the HTTP API's answers give leave for, and what it answers that nobody needs.

@@ -195,10 +195,34 @@ func TestWhatCachesKeep(t *testing.T) {
 	for value, want := range map[string]bool{
 		"public, max-age=3600": true, "max-age=3600": true, "s-maxage=600": true, "Public": true,
 		"": false, "no-store": false, "no-store, max-age=3600": false, "private, max-age=3600": false, `private="x", s-maxage=1`: true, "max-age=0": false,
-		"no-cache": false, "no-cache, max-age=3600": false, "s-maxage=0, max-age=3600": false,
+		"no-cache": false, "no-cache, max-age=3600": false, "public, max-age=0, must-revalidate": false, "public, s-maxage=60, max-age=0": true, "s-maxage=0, max-age=3600": false,
 	} {
 		if got := catalogue.Kept(value); got != want {
 			t.Errorf("%q: %t", value, got)
+		}
+	}
+}
+
+// TestWhatBoundPoliciesRule: what is the job's own, what is beside it in its namespace, and what is elsewhere.
+func TestWhatBoundPoliciesRule(t *testing.T) {
+	in := func(namespace, capability string) string {
+		return fmt.Sprintf(`{"Namespaces":[{"Name":%q,"Capabilities":[%q]}]}`, namespace, capability)
+	}
+	at := func(path string) string {
+		return fmt.Sprintf(`{"Namespaces":[{"Name":"default","Variables":{"Paths":[{"PathSpec":%q,"Capabilities":["write"]}]}}]}`, path)
+	}
+	for rules, want := range map[string][2]bool{
+		in("default", "read-job"): {false, false}, in("default", "scale-job"): {false, false}, in("default", "csi-mount-volume"): {false, false},
+		in("default", "submit-job"): {false, true}, in("default", "register-job"): {false, true}, in("default", "alloc-exec"): {false, true},
+		in("prod", "submit-job"): {true, false}, in("*", "read-job"): {false, false},
+		at("nomad/jobs/web"): {false, false}, at("nomad/jobs/web/*"): {false, false}, at("app/config"): {false, false},
+		at("nomad/jobs/db/*"): {false, true}, at("nomad/jobs/web*"): {false, true}, at("*"): {false, true}, at("nomad/*"): {false, true},
+		`{"HostVolumes":[{"Name":"*","Capabilities":["mount-readwrite"]}]}`: {false, true},
+		`{"HostVolumes":[{"Name":"*","Capabilities":["mount-readonly"]}]}`:  {false, false},
+	} {
+		others, own, err := catalogue.Ruled(rules, "default", "web")
+		if err != nil || others != want[0] || own != want[1] {
+			t.Errorf("%s: others %t, own %t, %v, want %v", rules, others, own, err, want)
 		}
 	}
 }

@@ -249,6 +249,9 @@ type boundPolicy struct {
 	JobACL *struct{ Namespace, JobID string }
 }
 
+// ownJob is the job that a policy is bound to; the id is empty for all of the namespace's.
+type ownJob struct{ namespace, id string }
+
 // boundPolicies are whether a policy that is bound to a job makes whoever breaks into one of its tasks an operator: it is for the
 // job's own namespace, and for no more than looking at agents and servers.
 func (i Ingredients) boundPolicies() []posture.Spec {
@@ -256,7 +259,7 @@ func (i Ingredients) boundPolicies() []posture.Spec {
 	if i.NoACL {
 		h = h.lacking("the cluster has no ACL system, so it has no policies")
 	}
-	spec := func(id, title string, severity posture.Severity, why string, bad func(grant, string) bool) posture.Spec {
+	spec := func(id, title string, severity posture.Severity, why string, bad func(grant, ownJob) bool) posture.Spec {
 		return tried(posture.Spec{
 			ID: "policies-of-jobs-" + id, Title: "no policy that is bound to a job " + title,
 			Kind: posture.Safe, Severity: severity, Once: true, Roles: []pki.Role{pki.Server}, Want: posture.Want{probe.Absent},
@@ -269,8 +272,8 @@ func (i Ingredients) boundPolicies() []posture.Spec {
 			"each task of the job holds an identity with these rights, and so does whoever breaks into it", grant.rules),
 		spec("change-no-nodes", "changes nodes", posture.Medium,
 			"whoever breaks into a task drains nodes, and makes introduction tokens, with which others become clients; an autoscaler of clients needs it all the same",
-			func(g grant, _ string) bool { return g.block == "node" && !g.reads() }),
-		spec("rule-not-their-own", "registers jobs, enters tasks or writes all variables of its own namespace, or writes to host volumes", posture.Medium,
+			func(g grant, _ ownJob) bool { return g.block == "node" && !g.reads() }),
+		spec("rule-not-their-own", "lets it rule its own namespace: register jobs, enter tasks, write variables of other jobs, or write to host volumes", posture.Medium,
 			"whoever breaks into a task may do the same; a job that deploys others needs it all the same", grant.rulesOwn),
 	}
 }
@@ -286,12 +289,12 @@ func seeksManagement(as probe.Caller) probe.Probe {
 
 // rules reports whether the grant reaches beyond the job's own namespace: what changes things there, but for how many of a job
 // there are, which an autoscaler sets; and what reads the variables of jobs.
-func (g grant) rules(own string) bool {
+func (g grant) rules(own ownJob) bool {
 	switch g.block {
 	case "namespace":
-		return g.place != own && !g.looks() && g.may != "scale-job" && g.may != "submit-recommendation"
+		return g.place != own.namespace && !g.looks() && g.may != "scale-job" && g.may != "submit-recommendation"
 	case "variables":
-		return g.place != own && (!g.reads() || g.may == "read" && g.ofJobs())
+		return g.place != own.namespace && (!g.reads() || g.may == "read" && g.ofJobs())
 	case "agent", "operator", "node_pool", "quota", "sentinel":
 		return !g.reads()
 	}
@@ -299,14 +302,15 @@ func (g grant) rules(own string) bool {
 }
 
 // rulesOwn reports whether the grant changes what is beside the job in its own namespace.
-func (g grant) rulesOwn(own string) bool {
+func (g grant) rulesOwn(own ownJob) bool {
 	switch g.block {
 	case "namespace":
-		return g.place == own && slices.Contains([]string{"submit-job", "alloc-exec", "alloc-node-exec"}, g.may)
+		return g.place == own.namespace && slices.Contains([]string{
+			"submit-job", "register-job", "revert-job", "alloc-exec", "alloc-node-exec", "host-volume-create", "host-volume-register", "host-volume-write",
+		}, g.may)
 	case "variables":
-		prefix, _, pattern := strings.Cut(g.path, "*")
-		_, wider := strings.CutPrefix("nomad/jobs/", prefix)
-		return g.place == own && !g.reads() && pattern && wider
+		its := "nomad/jobs/" + own.id
+		return g.place == own.namespace && !g.reads() && g.ofJobs() && (own.id == "" || g.path != its && !strings.HasPrefix(g.path, its+"/"))
 	case "host_volume":
 		return !g.reads()
 	}
@@ -322,7 +326,7 @@ func (g grant) ofJobs() bool {
 }
 
 // seeksBound finds a policy that is bound to a job, and has such a grant.
-func seeksBound(as probe.Caller, bad func(g grant, own string) bool) probe.Probe {
+func seeksBound(as probe.Caller, bad func(g grant, own ownJob) bool) probe.Probe {
 	list := func(into *[]boundPolicy) probe.Probe {
 		return probe.HTTPLook(get(policiesPath), as, probe.AnswerLook{
 			For: "policies that are bound to jobs", In: listing(func(all []boundPolicy) (bool, string, error) {
@@ -351,7 +355,7 @@ func seeksBound(as probe.Caller, bad func(g grant, own string) bool) probe.Probe
 const policiesRead = 1000
 
 // readBound is the list, with what was found as the policies were read one by one.
-func readBound(ctx context.Context, t probe.Target, as probe.Caller, bound []boundPolicy, bad func(grant, string) bool, o probe.Observation) probe.Observation {
+func readBound(ctx context.Context, t probe.Target, as probe.Caller, bound []boundPolicy, bad func(grant, ownJob) bool, o probe.Observation) probe.Observation {
 	var words []string
 	for _, policy := range bound {
 		one := policy.seeks(as, bad).Observe(ctx, t)
@@ -371,10 +375,10 @@ func readBound(ctx context.Context, t probe.Target, as probe.Caller, bound []bou
 }
 
 // seeks finds such a grant of the policy.
-func (p boundPolicy) seeks(as probe.Caller, bad func(grant, string) bool) probe.Probe {
-	own := cmp.Or(p.JobACL.Namespace, "default")
+func (p boundPolicy) seeks(as probe.Caller, bad func(grant, ownJob) bool) probe.Probe {
+	own := ownJob{cmp.Or(p.JobACL.Namespace, "default"), p.JobACL.JobID}
 	return probe.HTTPLook(get("/v1/acl/policy/"+url.PathEscape(p.Name)+"?"+stale), as, probe.AnswerLook{
-		For: "rights that are not for the job of " + own, In: listing(func(told struct{ RulesJSON *rules }) (bool, string, error) {
+		For: "rights that are not for the job of " + own.namespace, In: listing(func(told struct{ RulesJSON *rules }) (bool, string, error) {
 			if told.RulesJSON == nil {
 				return false, "", errors.New("the policy is told without its rules")
 			}
