@@ -79,7 +79,7 @@ const unsafe = "Defaulting advertise to localhost is unsafe, please set advertis
 
 // isLocal reports whether the address is a loopback address, by what it says.
 func isLocal(text string) bool {
-	ip, err := netip.ParseAddr(text)
+	ip, err := netip.ParseAddr(strings.Trim(text, "[]"))
 	return strings.EqualFold(text, "localhost") || err == nil && ip.IsLoopback()
 }
 

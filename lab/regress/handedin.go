@@ -73,7 +73,7 @@ const serverEncrypt = "server.encrypt"
 func traits() []trait {
 	all := []trait{
 		{
-			id: "server-gossip-key-is-secret", title: "the servers' gossip key was made by a random source, and stands in no public document", severity: posture.Critical,
+			id: "server-gossip-key-is-secret", title: "the servers' gossip key stands in no public documentation, and does not show that somebody made it up", severity: posture.Critical,
 			why:  "whoever can guess the key speaks with the servers, and can make itself one that the leader adds to Raft (nomad#9406)",
 			what: "a gossip key that can be guessed", settings: []string{serverEncrypt}, role: pki.Server,
 			lacks: noGossip, in: guessedGossip, decoy: func(string, string) (held, error) {

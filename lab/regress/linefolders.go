@@ -81,7 +81,7 @@ func ownFolders(files agentconf.Files) []string {
 
 // reaches says which folder or file of the client's own a folder of the machine gives to a task; empty: none.
 func reaches(files agentconf.Files, folder string) string {
-	folder = path.Clean(folder)
+	folder = resolved(folder)
 	if folder == "/" {
 		return "the whole machine"
 	}
@@ -105,10 +105,9 @@ type power struct {
 // powers are all that are looked for (the Filesystem Hierarchy Standard; file-hierarchy(7); proc(5); sudoers(5), cron(8), pam.d(5)).
 func powers() []power {
 	all := []power{
-		{path: "/boot"}, {path: "/dev"}, {path: "/dev/kmem"}, {path: "/dev/mapper", below: true}, {path: "/dev/disk", below: true},
+		{path: "/dev"}, {path: "/dev/kmem"}, {path: "/dev/mapper", below: true}, {path: "/dev/disk", below: true},
 		{path: "/etc/shadow", read: true}, {path: "/etc/gshadow", read: true}, {path: "/etc/ssh", read: true}, {path: "/home", read: true},
-		{path: "/root", read: true}, {path: "/root/.ssh", below: true, read: true}, {path: "/proc", below: true, written: true},
-		{path: "/sys", below: true, written: true},
+		{path: "/root", read: true}, {path: "/root/.ssh", below: true, read: true},
 	}
 	for _, path := range []string{"/dev/mem", "/dev/sd", "/dev/hd", "/dev/nvme", "/dev/vd", "/dev/xvd", "/dev/dm-", "/dev/md", "/dev/mmcblk", "/dev/loop"} {
 		all = append(all, power{path: path, begins: true})
@@ -121,6 +120,7 @@ func powers() []power {
 	}
 	for _, path := range []string{
 		"/usr/bin", "/usr/sbin", "/usr/lib", "/usr/lib32", "/usr/lib64", "/usr/local/bin", "/usr/local/sbin", "/usr/local/lib",
+		"/boot", "/proc/sys", "/proc/sysrq-trigger", "/sys/kernel", "/sys/fs/cgroup", "/sys/firmware", "/sys/module", "/etc/ssh",
 		"/etc/sudoers", "/etc/sudoers.d", "/etc/systemd", "/etc/init.d", "/etc/pam.d", "/etc/profile.d", "/etc/ld.so.preload", "/etc/ld.so.conf.d",
 		"/etc/passwd", "/etc/group", "/etc/crontab", "/etc/cron.d", "/etc/cron.hourly", "/etc/cron.daily", "/etc/cron.weekly", "/etc/cron.monthly",
 		"/var/spool/cron",
@@ -135,9 +135,14 @@ func (p power) isIn(folder string) bool {
 	return isBelow(folder, p.path) || p.below && isBelow(p.path, folder) || p.begins && strings.HasPrefix(folder, p.path)
 }
 
-// resolved is the path of a folder that is reached by a link which every system of today has.
+// resolved is the path of a folder that is reached by a link which most systems of today have, or by way of the first process.
 func resolved(folder string) string {
 	folder = path.Clean(folder)
+	if isBelow("/proc/1/root", folder) || isBelow("/proc/1/cwd", folder) { // which both are / (proc(5))
+		folder = path.Join("/", folder[len("/proc/1/"):])
+		_, rest, _ := strings.Cut(folder[1:], "/")
+		folder = "/" + rest
+	}
 	for _, link := range [][2]string{
 		{"/var/run", "/run"}, {"/var/lock", "/run/lock"}, {"/bin", "/usr/bin"}, {"/sbin", "/usr/sbin"}, {"/lib", "/usr/lib"}, {"/lib32", "/usr/lib32"},
 		{"/lib64", "/usr/lib64"},
@@ -155,6 +160,9 @@ func givesPower(folder string, written bool) string {
 	const secrets, rights = ", which has keys or passwords of the machine's users", ", with which a task has root's rights on the machine"
 	if strings.Contains(folder+"/", "/.ssh/") {
 		return folder + secrets
+	}
+	if home, _ := path.Split(folder); home == "/home/" && written {
+		return folder + ", in which a task has itself be let in as its user"
 	}
 	all := powers()
 	at := slices.IndexFunc(all, func(p power) bool { return (written || !p.written) && p.isIn(folder) })

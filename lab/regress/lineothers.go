@@ -1,6 +1,7 @@
 package regress
 
 import (
+	"fmt"
 	"net"
 	"net/netip"
 	"slices"
@@ -102,11 +103,11 @@ func transitCall(files agentconf.Files, setting string) string {
 	for _, line := range files.Lookup(setting) {
 		text := strings.ToLower(strings.Trim(line.Value, `"`))
 		rest, plain := strings.CutPrefix(text, "http://")
-		switch verified := strings.HasSuffix(setting, "address"); {
-		case verified && plain && !isLoopback(rest):
-			return "it is called in the clear"
-		case !verified && !slices.Contains([]string{"false", "0", "f", ""}, text) && !onLoopback(files):
-			return "whoever answers there is believed"
+		switch address := strings.HasSuffix(setting, "address"); {
+		case address && plain && !isLoopback(rest):
+			return fmt.Sprintf("%s:%d: it is called in the clear", line.File, line.Number)
+		case !address && !slices.Contains([]string{"false", "0", "f", ""}, text) && !onLoopback(files):
+			return fmt.Sprintf("%s:%d: whoever answers there is believed", line.File, line.Number)
 		}
 	}
 	return ""
