@@ -48,7 +48,9 @@ type answer struct {
 type cheapAgent struct {
 	nomad  string
 	folder string
-	ports  [3]int
+	// at is a loopback address that hardly anybody else uses, so that nobody takes a port between its choice and the agent's start.
+	at    string
+	ports [3]int
 	// ends is true for an agent that is to end by itself, and is not asked before.
 	ends bool
 }
@@ -57,24 +59,24 @@ type cheapAgent struct {
 func (a cheapAgent) overlay() agentconf.File {
 	return agentconf.NewFile("zz-overlay.hcl", fmt.Appendf(nil, `
 name = "agent"
-data_dir = %q
-bind_addr = "127.0.0.1"
+data_dir = %[1]q
+bind_addr = %[2]q
 log_level = "INFO"
 disable_update_check = true
 advertise {
-  http = "127.0.0.1"
-  rpc  = "127.0.0.1"
-  serf = "127.0.0.1"
+  http = %[2]q
+  rpc  = %[2]q
+  serf = %[2]q
 }
 addresses {
-  http = "127.0.0.1"
-  rpc  = "127.0.0.1"
-  serf = "127.0.0.1"
+  http = %[2]q
+  rpc  = %[2]q
+  serf = %[2]q
 }
 ports {
-  http = %d
-  rpc  = %d
-  serf = %d
+  http = %[3]d
+  rpc  = %[4]d
+  serf = %[5]d
 }
 consul {
   auto_advertise   = false
@@ -85,14 +87,14 @@ server {
   enabled        = true
   num_schedulers = 1
 }
-`, filepath.Join(a.folder, "data"), a.ports[0], a.ports[1], a.ports[2]))
+`, filepath.Join(a.folder, "data"), a.at, a.ports[0], a.ports[1], a.ports[2]))
 }
 
 func newCheapAgent(t *testing.T, nomad string) cheapAgent {
 	t.Helper()
-	a := cheapAgent{nomad: nomad, folder: t.TempDir()}
+	a := cheapAgent{nomad: nomad, folder: t.TempDir(), at: fmt.Sprintf("127.0.0.%d", 2+os.Getpid()%250)}
 	for i := range a.ports {
-		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", a.at+":0")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -174,7 +176,7 @@ func (a cheapAgent) answer(ctx context.Context, ended <-chan error) (out answer,
 }
 
 func (a cheapAgent) get(ctx context.Context, path string, into any) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://127.0.0.1:%d%s", a.ports[0], path), nil)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, fmt.Sprintf("http://%s:%d%s", a.at, a.ports[0], path), nil)
 	if err != nil {
 		return err
 	}
