@@ -17,6 +17,7 @@ func TestWrongUsageOfConfigurations(t *testing.T) {
 		{"check --lock a.yaml", "--lock and --update go with --server-config", "check"},
 		{"check --server-config a.hcl --update", "--update writes a lock: name it with --lock", "check"},
 		{"check --client-config a.hcl", "clients alone have nobody to register with", "check"},
+		{"check --client-config a.hcl", "server { enabled = true, bootstrap_expect = 3", "check"},
 		{"check lab --server-config a.hcl", "exclude each other", "check"},
 		{"check --server-config a.hcl --lock b.yaml --quick", "a lock is of the whole posture", "check"},
 		{"check lab --nomad-version 1.11.3", "go with --server-config", "check"},

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"nomadlab.internal/lab/inspect"
+	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/posture/catalogue"
 	"nomadlab.internal/lab/regress"
@@ -127,7 +128,7 @@ func (f *checkFlags) fitConfig(cmd *cobra.Command, args []string) error {
 	case len(args) > 0 || len(f.remote.Addresses) > 0:
 		return usagef(cmd, "a lab, --addr and --server-config exclude each other: a configuration gets a cluster of its own")
 	case len(f.config.paths.Server) == 0:
-		return usagef(cmd, "name the servers' configuration with --server-config: clients alone have nobody to register with")
+		return usagef(cmd, "name the servers' configuration with --server-config: clients alone have nobody to register with%s", regress.ByFlags(pki.Server))
 	default:
 		return f.fitLock(cmd)
 	}

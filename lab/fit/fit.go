@@ -120,7 +120,7 @@ func (f *fitter) change(setting, value, because string) error {
 // tell writes down what became of the lines.
 func (f *fitter) tell(lines []agentconf.Line, setting, value, because string) {
 	for _, l := range lines {
-		if l.Value == value {
+		if l.Value == value || l.Value == `""` { // it says nothing
 			continue
 		}
 		f.replaced = append(f.replaced, Replaced{

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -60,7 +61,17 @@ func read(p Paths) (Source, error) {
 		return Source{}, err
 	}
 	s.noteUnread()
+	s.noteEven()
 	return s, s.checkTLS()
+}
+
+// noteEven says of an even number of servers what Nomad warns of (command/agent/command.go:537).
+func (s *Source) noteEven() {
+	const setting = "server.bootstrap_expect"
+	files := s.files(pki.Server)
+	if n, err := strconv.Atoi(files.Text(setting)); err == nil && n > 0 && n%2 == 0 {
+		s.Notes = append(s.Notes, fmt.Sprintf("%s = %d%s is even: %d servers survive no more failures than %d do, and Nomad warns of it", setting, n, at(files, setting), n, n-1))
+	}
 }
 
 // noteUnread says of each line that Nomad passes over that it does so: whoever wrote it meant something by it.
@@ -221,16 +232,16 @@ func checkRole(role pki.Role, files agentconf.Files) error {
 		return fmt.Errorf("%s makes its agent a %s as well%s: who may run jobs on it has a server's keys; give each role a configuration of its own",
 			named(files), other, where)
 	case isOther:
-		return fmt.Errorf("%s is a %s's configuration%s: give it with --%s-config%s", named(files), other, where, other, byFlags(role))
+		return fmt.Errorf("%s is a %s's configuration%s: give it with --%s-config%s", named(files), other, where, other, ByFlags(role))
 	case !is:
-		return fmt.Errorf("%s starts no %s: `%s { enabled = true }` is nowhere in it%s", named(files), role, role, byFlags(role))
+		return fmt.Errorf("%s starts no %s: `%s { enabled = true }` is nowhere in it%s", named(files), role, role, ByFlags(role))
 	default:
 		return files.Starts()
 	}
 }
 
-// byFlags says, as the end of a sentence, what to do where it is flags of `nomad agent` that make the agent one of the role.
-func byFlags(role pki.Role) string {
+// ByFlags says, as the end of a sentence, what to do where it is flags of `nomad agent` that make the agent one of the role.
+func ByFlags(role pki.Role) string {
 	flags, text := "-client -servers=HOST:4647", `client { enabled = true, servers = ["HOST:4647"] }`
 	if role == pki.Server {
 		flags, text = "-server -bootstrap-expect=3 -encrypt=KEY", `server { enabled = true, bootstrap_expect = 3, encrypt = "KEY" }`

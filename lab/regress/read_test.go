@@ -330,3 +330,19 @@ func TestTheAuthoritysKey(t *testing.T) {
 		})
 	}
 }
+
+// TestEvenServers: an even number of servers is told, with its line, and an odd one is not.
+func TestEvenServers(t *testing.T) {
+	for n, says := range map[string]string{"1": "", "3": "", "2": "2 servers survive no more failures than 1 do", "4": "4 servers survive no more failures than 3 do"} {
+		s, err := regress.Read(regress.Paths{Server: []string{written(t, map[string]string{
+			"s.hcl": soundServer, "t.hcl": "# one\nserver { bootstrap_expect = " + n + " }",
+		})}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		notes := strings.Join(s.Notes, "\n")
+		if told := strings.Contains(notes, "is even"); told != (says != "") || !strings.Contains(notes, says) || told && !strings.Contains(notes, "t.hcl:2") {
+			t.Errorf("of %s servers the notes say %q, want %q", n, notes, says)
+		}
+	}
+}
