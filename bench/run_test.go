@@ -1,7 +1,6 @@
 package main
 
 import (
-	"archive/tar"
 	"bytes"
 	"context"
 	"io"
@@ -16,9 +15,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/moby/moby/api/types/container"
-	"github.com/moby/moby/client"
-
 	"nomadlab.internal/bench/contest"
 	"nomadlab.internal/bench/measure"
 	"nomadlab.internal/bench/report"
@@ -27,7 +23,7 @@ import (
 	"nomadlab.internal/lab/image"
 )
 
-// nomad is the binary of the image that the labs run, and the image.
+// nomad is a Nomad in a folder of the test's own, by which what runs of it is known, and the image that the labs run.
 func nomad(t *testing.T) (binary, ref string) {
 	t.Helper()
 	e, err := docker.New(t.Context())
@@ -35,49 +31,23 @@ func nomad(t *testing.T) (binary, ref string) {
 		t.Fatal(err)
 	}
 	defer func() { _ = e.Close() }()
-	got, err := image.ResolveAt(t.Context(), e.DockerHost(), image.Request{}, nil)
+	inside, err := image.ResolveAt(t.Context(), e.DockerHost(), image.Request{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := client.New(client.WithHost(e.DockerHost()))
+	here, err := image.ResolveBinary(t.Context(), image.Request{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() { _ = d.Close() }()
-	made, err := d.ContainerCreate(t.Context(), client.ContainerCreateOptions{Config: &container.Config{Image: got.Ref}})
+	program, err := os.ReadFile(here.Path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer func() {
-		_, _ = d.ContainerRemove(context.WithoutCancel(t.Context()), made.ID, client.ContainerRemoveOptions{})
-	}()
-	copied, err := d.CopyFromContainer(t.Context(), made.ID, client.CopyFromContainerOptions{SourcePath: "/bin/nomad"})
-	if err != nil {
+	binary = filepath.Join(t.TempDir(), "nomad")
+	if err := os.WriteFile(binary, program, 0o755); err != nil { //nolint:gosec // the agents' user runs it
 		t.Fatal(err)
 	}
-	defer func() { _ = copied.Content.Close() }()
-	return unpacked(t, copied.Content), got.Ref
-}
-
-// unpacked writes the first file of an archive into a folder of the test's.
-func unpacked(t *testing.T, archive io.Reader) string {
-	t.Helper()
-	files := tar.NewReader(archive)
-	if _, err := files.Next(); err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "nomad")
-	out, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY, 0o755)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.Copy(out, files); err != nil {
-		t.Fatal(err)
-	}
-	if err := out.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return path
+	return binary, inside.Ref
 }
 
 // runsFrom are the processes that have that text on their command line, this one left out.
