@@ -21,18 +21,18 @@ const (
 // countOpen counts the members whose connection the agent has not ended.
 func countOpen(ctx context.Context, members []*session) int {
 	members = slices.DeleteFunc(slices.Clone(members), func(s *session) bool { return s == nil })
-	open := outlasting(ctx, members, openLook)
+	open := outlasting(ctx, members, openLook, atOnce)
 	if open == 0 || open == len(members) {
 		return open
 	}
-	return outlasting(ctx, members, longLook)
+	return outlasting(ctx, members, longLook, len(members))
 }
 
-// outlasting counts the members whose connection lasts that much longer.
-func outlasting(ctx context.Context, members []*session, look time.Duration) int {
+// outlasting counts the members whose connection lasts that much longer, and looks at so many of them together.
+func outlasting(ctx context.Context, members []*session, look time.Duration, together int) int {
 	var open atomic.Int32
 	var looking errgroup.Group
-	looking.SetLimit(atOnce)
+	looking.SetLimit(together)
 	for _, s := range members {
 		looking.Go(func() error {
 			if s.outlast(ctx, look) == nil {
