@@ -105,30 +105,22 @@ func (i Ingredients) gossipRing() []posture.Spec {
 		})
 	}
 	anyKey := ring(ringLook("a gossip key", func(keys []string) (bool, string) { return len(keys) > 0, fmt.Sprintf("%d keys", len(keys)) }))
+	check := func(id, title string, severity posture.Severity, why, what string, in func(keys []string) (bool, string)) posture.Spec {
+		return tried(posture.Spec{
+			ID: id, Title: title, Plane: probe.PlaneGossip, Kind: posture.Safe, Severity: severity, Lane: posture.Waiting, Once: true,
+			Settings: []string{serverEncrypt}, Why: why, Want: posture.Want{probe.Absent},
+		}, ring(ringLook(what, in)), anyKey)
+	}
 	return atServers(
-		tried(posture.Spec{
-			ID: "gossip-ring-has-one-key", Title: "the servers' gossip keyring has no key beside the one in use",
-			Plane: probe.PlaneGossip, Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Waiting, Once: true,
-			Settings: []string{serverEncrypt},
-			Why:      "an old key that stays in the keyring still opens the gossip port, and a rotation has changed nothing (nomad operator gossip keyring remove)",
-			Want:     posture.Want{probe.Absent},
-		}, ring(ringLook("a second gossip key", func(keys []string) (bool, string) {
-			return len(keys) > 1, fmt.Sprintf("%d keys", len(keys))
-		})), anyKey),
-		tried(posture.Spec{
-			ID: "gossip-keys-are-secret", Title: "no gossip key of the servers' keyring stands in public documentation, or shows that somebody made it up",
-			Plane: probe.PlaneGossip, Kind: posture.Safe, Severity: posture.Critical, Lane: posture.Waiting, Once: true,
-			Settings: []string{serverEncrypt},
-			Why:      "whoever can guess a key of the keyring speaks with the servers, and can make itself one that the leader adds to Raft (nomad#9406)",
-			Want:     posture.Want{probe.Absent},
-		}, ring(ringLook("a gossip key that can be guessed", guessableKey)), anyKey),
-		tried(posture.Spec{
-			ID: "gossip-keys-have-32-bytes", Title: "every gossip key has 32 bytes",
-			Plane: probe.PlaneGossip, Kind: posture.Safe, Severity: posture.Low, Lane: posture.Waiting, Once: true,
-			Settings: []string{serverEncrypt},
-			Why:      "server.encrypt: `nomad operator gossip keyring generate` gives 32 bytes, AES-256; Nomad takes 16 as well (memberlist security.go)",
-			Want:     posture.Want{probe.Absent},
-		}, ring(ringLook("a gossip key of less than 32 bytes", shortKey)), anyKey),
+		check("gossip-ring-has-one-key", "the servers' gossip keyring has no key beside the one in use", posture.Medium,
+			"an old key that stays in the keyring still opens the gossip port, and a rotation has changed nothing (nomad operator gossip keyring remove)",
+			"a second gossip key", func(keys []string) (bool, string) { return len(keys) > 1, fmt.Sprintf("%d keys", len(keys)) }),
+		check("gossip-keys-are-secret", "no gossip key of the servers' keyring stands in public documentation, or shows that somebody made it up", posture.Critical,
+			"whoever can guess a key of the keyring speaks with the servers, and can make itself one that the leader adds to Raft (nomad#9406)",
+			"a gossip key that can be guessed", guessableKey),
+		check("gossip-keys-have-32-bytes", "every gossip key has 32 bytes", posture.Low,
+			"server.encrypt: `nomad operator gossip keyring generate` gives 32 bytes, AES-256; Nomad takes 16 as well (memberlist security.go)",
+			"a gossip key of less than 32 bytes", shortKey),
 	)
 }
 
