@@ -56,6 +56,9 @@ func (a *app) down(cmd *cobra.Command, args []string, e *engines.Set, all bool) 
 		if errors.Is(e.Unseen(), engine.ErrDenied) {
 			return fmt.Errorf("nothing is removed, and there may be labs that are not to be seen: %w", e.Unseen())
 		}
+		if e.Unseen() != nil {
+			c.errs.printf("%s %s", c.errs.uneasy("note:"), unseen(e))
+		}
 		c.out.printf("there is no lab: nothing to remove")
 	}
 	var failed []error

@@ -15,7 +15,8 @@ type Comparison struct {
 	// Settings are the settings that differ, by role and path, whatever came of it; empty: none does, or those of one side are
 	// not known.
 	Settings []SettingChange `json:"settings,omitempty"`
-	// Note says what was left out of the comparison and is broken; empty: nothing.
+	// Note says what no change shows: what was left out of the comparison and is broken, and that there is another gossip key;
+	// empty: nothing.
 	Note string `json:"note,omitempty"`
 }
 

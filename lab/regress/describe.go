@@ -11,6 +11,7 @@ import (
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture/catalogue"
+	"nomadlab.internal/lab/regress/lock"
 )
 
 // describe says what ran, and what of it is not the user's.
@@ -24,6 +25,10 @@ func describe(v variant, p lab.Plan) *finding.Configuration {
 		c.Settings = append(c.Settings, settingsIn(role, files, guarded())...)
 		c.Listens = append(c.Listens, listens(role, files)...)
 		c.Others = append(c.Others, settingsIn(role, files, unguarded(files))...)
+		if key := files.Text(serverEncrypt); key != "" && role == pki.Server {
+			line, _ := files.Counts(serverEncrypt)
+			c.Others = append(c.Others, lock.GossipKeyMark(string(role), key, line.File, line.Number))
+		}
 		for _, n := range p.Nodes {
 			if n.Role != role {
 				continue

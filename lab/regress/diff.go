@@ -10,7 +10,6 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/finding"
-	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/regress/lock"
 )
 
@@ -40,7 +39,7 @@ func Diff(ctx context.Context, o Options, name string, before, after Source) (fi
 	if err := both.Wait(); err != nil {
 		return finding.Report{}, errors.Join(err, ctx.Err())
 	}
-	is.Notes = append(sidesUnready(was, is), newGossipKey(before, after)...)
+	is.Notes = sidesUnready(was, is)
 	compared := lock.Compare(lock.Of(was), lock.Of(is), name)
 	is.Comparison = &compared
 	return is, nil
@@ -73,16 +72,4 @@ func sidesUnready(was, is finding.Report) []string {
 		}
 	}
 	return notes
-}
-
-// newGossipKey says what another gossip key in the servers' files does, which fresh clusters do not show: nothing, where a server
-// has begun with one (command/agent/command.go:381).
-func newGossipKey(before, after Source) []string {
-	old, now := before.files(pki.Server).Text(serverEncrypt), after.files(pki.Server).Text(serverEncrypt)
-	if old == "" || now == "" || old == now {
-		return nil
-	}
-	return []string{fmt.Sprintf(
-		"%s%s has another key, which counts only where data_dir/server/serf.keyring is not there yet: a cluster that runs goes on with the old one until `nomad operator gossip keyring` changes it",
-		serverEncrypt, at(after.files(pki.Server), serverEncrypt))}
 }

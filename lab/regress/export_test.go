@@ -83,8 +83,8 @@ func Others(s Source) []finding.Setting {
 	return all
 }
 
-// NewGossipKey is what is said of another gossip key in the servers' files.
-func NewGossipKey(before, after Source) []string { return newGossipKey(before, after) }
+// Configuration is what a report says of the files, before anything was started.
+func Configuration(s Source) *finding.Configuration { return describe(variant{source: s}, lab.Plan{}) }
 
 // Verdicts are the results of all checks and cells at those nodes that the filter takes.
 func Verdicts(r finding.Report, at func(node string) bool) map[string]finding.Verdict {

@@ -3,11 +3,13 @@ package regress_test
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/regress"
+	"nomadlab.internal/lab/regress/lock"
 )
 
 // TestGossipKeyInFiles: a gossip key that anybody can know is found in the file, and so is one in the clients' files.
@@ -56,11 +58,34 @@ func TestAnotherGossipKey(t *testing.T) {
 		}
 		return s
 	}
-	said := regress.NewGossipKey(of(one), of(other))
-	if len(said) != 1 || !strings.Contains(said[0], "s.hcl:3") || !strings.Contains(said[0], "serf.keyring") || strings.Contains(said[0], other) {
-		t.Errorf("of another key: %q", said)
+	posture := func(key string) lock.Posture {
+		return lock.Of(finding.Report{Configuration: regress.Configuration(of(key))})
 	}
-	if said := append(regress.NewGossipKey(of(one), of(one)), regress.NewGossipKey(of(""), of(one))...); len(said) > 0 {
-		t.Errorf("of the same key and of a first one: %q", said)
+	text := posture(one).Lock()
+	locked, err := lock.ReadLock("x.lock", text)
+	if err != nil || strings.Contains(string(text), one) {
+		t.Fatalf("%v: the lock is\n%s", err, text)
+	}
+	older, err := lock.ReadLock("x.lock", posture("").Lock()) // as one of before the marks, it tells of no key
+	if err != nil {
+		t.Fatal(err)
+	}
+	for way, c := range map[string]finding.Comparison{
+		"diff": lock.Compare(posture(one), posture(other), "old"), "lock": lock.CompareLock(locked, posture(other), "x.lock"),
+	} {
+		if !strings.Contains(c.Note, "s.hcl:3") || !strings.Contains(c.Note, "serf.keyring") || strings.Contains(c.Note, other) {
+			t.Errorf("%s, of another key: %q", way, c.Note)
+		}
+		if len(c.Changes) > 0 || len(c.Settings) > 0 {
+			t.Errorf("%s, of another key, which is no other posture: %+v", way, c)
+		}
+	}
+	for way, c := range map[string]finding.Comparison{
+		"the same key": lock.Compare(posture(one), posture(one), "old"), "the same key as the lock's": lock.CompareLock(locked, posture(one), "x.lock"),
+		"a first one": lock.Compare(posture(""), posture(one), "old"), "one that the lock does not know": lock.CompareLock(older, posture(one), "x.lock"),
+	} {
+		if c.Note != "" || slices.ContainsFunc(c.Settings, func(s finding.SettingChange) bool { return s.Path != "server.encrypt" }) {
+			t.Errorf("%s: %+v", way, c)
+		}
 	}
 }

@@ -66,7 +66,7 @@ type attention struct {
 }
 
 // seen is what some nodes had in common.
-type seen struct{ Nodes, Outcome, Want, Reason string }
+type seen struct{ Nodes, Outcome, Beside, Reason string }
 
 // filter is one group of the page's filters.
 type filter struct {
@@ -188,7 +188,7 @@ func (v view) attentionOf(c check, anchor string) attention {
 	}
 	for _, s := range c.sightings() {
 		if s.verdict == c.Verdict {
-			a.Sightings = append(a.Sightings, seen{Nodes: v.nodesOf(s.nodes), Outcome: s.outcome, Want: oneOf(c.Want), Reason: s.reason})
+			a.Sightings = append(a.Sightings, seen{Nodes: v.nodesOf(s.nodes), Outcome: s.outcome, Beside: besideSeen(s.outcome, c.Want...), Reason: s.reason})
 		}
 	}
 	return a
@@ -197,7 +197,7 @@ func (v view) attentionOf(c check, anchor string) attention {
 func (v view) attentionOfCell(c oddCell) attention {
 	return attention{
 		badge: newBadge(c.Verdict), Title: c.row.Title + ", at " + c.Entry, ID: "matrix: " + c.row.Certificate,
-		Sightings: []seen{{Nodes: serversOf(v.report.Matrix, c.Cell), Outcome: c.Outcome, Want: c.Want, Reason: c.Reason}},
+		Sightings: []seen{{Nodes: serversOf(v.report.Matrix, c.Cell), Outcome: c.Outcome, Beside: besideSeen(c.Outcome, c.Want), Reason: c.Reason}},
 		Evidence:  evidencePages(c.Cell.Evidence),
 	}
 }

@@ -171,15 +171,16 @@ func (t *sheet) checkSection(c check) {
 	}
 }
 
-// seen says what was seen instead of what was wanted.
+// seen says what was seen, and what was wanted.
 func (t *sheet) seen(c check, s sighting) string {
 	if s.outcome == "" {
 		return ""
 	}
-	if s.verdict == finding.Held {
-		return s.outcome + ", as wanted"
+	outcome := s.outcome
+	if s.verdict != finding.Held {
+		outcome = t.paint(outcome, text.Bold)
 	}
-	return t.paint(s.outcome, text.Bold) + "; wanted was: " + oneOf(c.Want)
+	return outcome + besideSeen(s.outcome, c.Want...)
 }
 
 // otherVerdict names a sighting's verdict where it is not the check's.

@@ -143,3 +143,21 @@ func TestTextOfMuchThatIsBroken(t *testing.T) {
 		t.Errorf("the cells are not summed up:\n%s", got)
 	}
 }
+
+// TestSeenAsWanted: what was seen as wanted, and proves nothing for another reason, is not told as if another thing was wanted.
+func TestSeenAsWanted(t *testing.T) {
+	of := func(outcome string) string {
+		return told(t, finding.Report{Findings: []finding.Finding{{
+			ID: "a-check", Title: "a promise", Plane: "HTTP", Severity: "high", Node: "server-1", Verdict: finding.NotCarriedOut,
+			Outcome: outcome, Want: []string{"denied", "refused in the handshake"}, Reason: "the control was not let in",
+		}}}, asText(report.TextOptions{}))
+	}
+	for outcome, says := range map[string]string{
+		"refused in the handshake": "refused in the handshake, as wanted\n",
+		"not reached":              "not reached; wanted was: denied or refused in the handshake\n",
+	} {
+		if got := of(outcome); !strings.Contains(got, says) {
+			t.Errorf("%q is not in:\n%s", says, got)
+		}
+	}
+}

@@ -34,7 +34,7 @@ func (t *sheet) changesSection() {
 	t.printf("\n")
 }
 
-// differingSettings tells the settings that differ, whatever came of it, and what was left out of the comparison.
+// differingSettings tells the settings that differ, whatever came of it, and what the comparison says of itself.
 func (t *sheet) differingSettings() {
 	c := t.report.Comparison
 	if c.Note != "" {

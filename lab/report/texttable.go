@@ -85,7 +85,7 @@ func (t *sheet) matrixSection() {
 		t.line("  "+t.word(c.Verdict)+"  ", t.paint(c.row.Certificate+" at "+c.Entry, text.Bold)+ofServers(t.report.Matrix, c.Cell))
 		const margin = "    "
 		t.entry(margin, "row", c.row.Title)
-		t.entry(margin, "seen", t.paint(c.Outcome, text.Bold)+"; wanted was: "+c.Want)
+		t.entry(margin, "seen", t.paint(c.Outcome, text.Bold)+besideSeen(c.Outcome, c.Want))
 		t.entry(margin, "because", c.Reason)
 		if t.Verbose {
 			t.evidenceLines(c.Evidence)

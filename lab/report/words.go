@@ -216,6 +216,14 @@ func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 UTC"
 // oneOf is what was wanted, as words: "a or b".
 func oneOf(want []string) string { return strings.Join(want, " or ") }
 
+// besideSeen is what was wanted, for those who have just read what was seen.
+func besideSeen(outcome string, want ...string) string {
+	if slices.Contains(want, outcome) {
+		return ", as wanted"
+	}
+	return "; wanted was: " + oneOf(want)
+}
+
 // sighting is what some nodes had in common.
 type sighting struct {
 	verdict         finding.Verdict

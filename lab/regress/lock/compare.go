@@ -54,6 +54,7 @@ func Compare(before, after Posture, with string) finding.Comparison {
 	}
 	c.Changes = append(c.Changes, listeners(before, after)...)
 	slices.SortFunc(c.Changes, worstFirst)
+	tellGossipKey(&c)
 	return c
 }
 
@@ -77,7 +78,7 @@ func CompareLock(locked, now Posture, path string) finding.Comparison {
 		}
 	}
 	if len(broken) > 0 {
-		c.Note = "a lock holds no modes or owners of your files, as version control keeps none; broken in this copy: " + strings.Join(broken, ", ")
+		addNote(&c, "a lock holds no modes or owners of your files, as version control keeps none; broken in this copy: "+strings.Join(broken, ", "))
 	}
 	return c
 }
