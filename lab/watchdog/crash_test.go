@@ -53,6 +53,17 @@ func TestKilledOwner(t *testing.T) {
 			},
 		},
 		{
+			name: "a watchdog that was killed is followed by another, which removes everything",
+			kill: func(t *testing.T, players cast) {
+				kill(t, players.Watchdog, syscall.SIGKILL)
+				within(t, "another watches", func() bool {
+					watchers := childrenNamed(t, players.Owner, "nomadlab-watchdog")
+					return len(watchers) == 1 && watchers[0] != players.Watchdog
+				})
+				kill(t, players.Owner, syscall.SIGKILL)
+			},
+		},
+		{
 			name:    "control: after a goodbye kill -9 removes nothing",
 			release: true,
 			kill:    func(t *testing.T, players cast) { kill(t, players.Owner, syscall.SIGKILL) },

@@ -10,8 +10,12 @@ const Guard = guard
 
 var PipeID = pipeID
 
-// PID is the watchdog's process number.
-func (w *Watchdog) PID() int { return w.command.Process.Pid }
+// PID is the process number of the one that watches.
+func (w *Watchdog) PID() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.now.command.Process.Pid
+}
 
 // StartWithLimit is Start with a watchdog that gives up after limit.
 func StartWithLimit(ctx context.Context, t Target, limit time.Duration) (*Watchdog, error) {

@@ -145,8 +145,9 @@ func TestRelease(t *testing.T) {
 	t.Run("tells that the watchdog was killed", func(t *testing.T) {
 		w, err := watchdog.Start(t.Context(), newTarget(t))
 		must(t, err)
-		kill(t, w.PID(), syscall.SIGKILL)
-		within(t, "the watchdog is dead", func() bool { return !alive(w.PID()) })
+		pid := w.PID()
+		kill(t, pid, syscall.SIGKILL)
+		within(t, "the watchdog is dead", func() bool { return !alive(pid) })
 		var exit *exec.ExitError
 		if err := w.Release(); !errors.As(err, &exit) {
 			t.Errorf("Release: %v, want how the watchdog ended", err)

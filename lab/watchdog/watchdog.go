@@ -1,6 +1,7 @@
 package watchdog
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,6 +23,8 @@ const (
 	pipeFD = 3
 	// goodbye is what the owner writes when there is nothing to remove.
 	goodbye = "goodbye\n"
+	// lasting is how long one that took another's place has watched, if a third is to take its own.
+	lasting = time.Second
 	// answer is how long the watchdog may take to end once it was told to: see deadline.Fair. One that was stopped never does.
 	answer = 10 * time.Second
 )
@@ -36,12 +39,23 @@ type order struct {
 
 // Watchdog is the owner's handle on a running watchdog. Only [Start] makes one.
 type Watchdog struct {
+	order  string
+	once   sync.Once
+	result error
+
+	mu       sync.Mutex
+	now      *child // who watches
+	released bool
+	lost     error // those that ended unasked, and why another could not take the place of the last
+}
+
+// child is one process that watches.
+type child struct {
 	command *exec.Cmd
+	began   time.Time
 	pipe    *os.File
-	ended   chan struct{} // closed when the watchdog has ended; then exit is set
+	ended   chan struct{} // closed when it has ended; then exit is set
 	exit    error
-	once    sync.Once
-	result  error
 }
 
 // Start runs a watchdog for t. Call it before the first object of t is made. It returns within milliseconds, without
@@ -74,19 +88,50 @@ func start(ctx context.Context, t Target, p pace) (*Watchdog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("write the watchdog's order: %w", err)
 	}
-	w, err := launch()
-	if err != nil {
+	w := &Watchdog{order: string(line) + "\n"}
+	if w.now, err = launch(w.order); err != nil {
 		return nil, fmt.Errorf("start watchdog: %w", err)
 	}
-	if err := w.say(string(line) + "\n"); err != nil {
-		return nil, errors.Join(fmt.Errorf("give the watchdog its order: %w", err), w.end())
-	}
+	go w.keep(w.now)
 	return w, nil
 }
 
-// launch starts this program again. The write end of the pipe is close-on-exec (os.Pipe), so no other child of the
-// owner can hold it open.
-func launch() (*Watchdog, error) {
+// keep has another take the place of a watchdog that ended unasked, as where somebody or the kernel killed it.
+func (w *Watchdog) keep(c *child) {
+	for c != nil {
+		<-c.ended
+		c = w.follow(c)
+	}
+}
+
+// follow starts the one that comes after c. Nil: nobody is to watch any more, or none can. One that took another's place and ended as
+// soon as it had begun is the last: whatever ends it would end the next one too.
+func (w *Watchdog) follow(c *child) *child {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.released {
+		return nil
+	}
+	isLast := w.lost != nil && time.Since(c.began) < lasting
+	w.lost = errors.Join(w.lost, fmt.Errorf("watchdog %d ended unasked: %w", c.command.Process.Pid, cmp.Or(c.exit, errUnasked)), c.pipe.Close())
+	if isLast {
+		return nil
+	}
+	next, err := launch(w.order)
+	if err != nil {
+		w.lost = errors.Join(w.lost, fmt.Errorf("start another watchdog: %w", err))
+		return nil
+	}
+	w.now = next
+	return next
+}
+
+// errUnasked is why a watchdog counts as lost that ended without an error of its own.
+var errUnasked = errors.New("nobody had told it to")
+
+// launch starts this program again and gives it its order. The write end of the pipe is close-on-exec (os.Pipe), so no other child of
+// the owner can hold it open.
+func launch(order string) (*child, error) {
 	read, write, err := os.Pipe()
 	if err != nil {
 		return nil, err
@@ -99,12 +144,15 @@ func launch() (*Watchdog, error) {
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
-	w := &Watchdog{command: command, pipe: write, ended: make(chan struct{})}
+	c := &child{command: command, began: time.Now(), pipe: write, ended: make(chan struct{})}
 	go func() {
-		w.exit = command.Wait()
-		close(w.ended)
+		c.exit = command.Wait()
+		close(c.ended)
 	}()
-	return w, nil
+	if err := c.say(order); err != nil {
+		return nil, errors.Join(fmt.Errorf("give the watchdog its order: %w", err), c.end())
+	}
+	return c, nil
 }
 
 // again is this program as a watchdog. Its standard streams are /dev/null (the zero value of exec.Cmd), or go test and
@@ -160,37 +208,52 @@ func pipeID(fd int) (string, error) {
 // Release says goodbye: the watchdog ends and removes nothing. It returns when the watchdog has ended, and may be called
 // more than once, with the same result.
 //
-// The error says that the watchdog had ended before: since then nothing would have been removed after a crash. Or that
-// it did not end in time and was killed.
+// The error says that a watchdog had ended before, so that in between nothing would have been removed after a crash, also where another
+// took its place. Or that it did not end in time and was killed.
 func (w *Watchdog) Release() error {
 	w.once.Do(func() {
-		said := w.say(goodbye)
-		if err := errors.Join(said, w.end()); err != nil {
-			w.result = fmt.Errorf("release watchdog %d: it was not watching to the end: %w", w.command.Process.Pid, err)
+		w.mu.Lock()
+		w.released = true
+		c, lost := w.now, w.lost
+		w.mu.Unlock()
+		if lost == nil || !c.isOver() {
+			lost = errors.Join(lost, c.say(goodbye), c.end())
+		}
+		if lost != nil {
+			w.result = fmt.Errorf("release watchdog %d: it was not watching all the time: %w", c.command.Process.Pid, lost)
 		}
 	})
 	return w.result
 }
 
-func (w *Watchdog) say(words string) error {
-	if err := w.pipe.SetWriteDeadline(time.Now().Add(deadline.Hang)); err != nil {
+func (c *child) isOver() bool {
+	select {
+	case <-c.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+func (c *child) say(words string) error {
+	if err := c.pipe.SetWriteDeadline(time.Now().Add(deadline.Hang)); err != nil {
 		return err
 	}
-	_, err := w.pipe.WriteString(words)
+	_, err := c.pipe.WriteString(words)
 	return err
 }
 
 // end closes the pipe and waits for the watchdog.
-func (w *Watchdog) end() error {
-	closed := w.pipe.Close()
+func (c *child) end() error {
+	closed := c.pipe.Close()
 	late, cancel := deadline.Fair(context.Background(), answer)
 	defer cancel()
 	select {
-	case <-w.ended:
-		return errors.Join(closed, w.exit)
+	case <-c.ended:
+		return errors.Join(closed, c.exit)
 	case <-late.Done():
 	}
-	killed := w.command.Process.Kill()
-	<-w.ended
+	killed := c.command.Process.Kill()
+	<-c.ended
 	return errors.Join(fmt.Errorf("no answer, killed it: %w", context.Cause(late)), closed, killed)
 }
