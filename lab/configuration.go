@@ -1,6 +1,8 @@
 package lab
 
 import (
+	"fmt"
+
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/pki"
 )
@@ -40,6 +42,23 @@ func (c *Configuration) of(role pki.Role) AgentConfiguration {
 // handedIn says whether the user has certificates of their own.
 func (c *Configuration) handedIn() bool {
 	return c != nil && (c.Server.Credential != nil || c.Client.Credential != nil)
+}
+
+// standIn is Lab.StandIn.
+func (c *Configuration) standIn(role pki.Role) string {
+	const certFile = "tls.cert_file"
+	switch {
+	case c == nil || len(c.of(role).Files) == 0 || c.of(role).Credential != nil:
+		return ""
+	case c.handedIn() && c.of(role).Files.Text(certFile) == "":
+		return fmt.Sprintf("your %ss' configuration names no certificate (%s)", role, certFile)
+	case c.handedIn():
+		return fmt.Sprintf("your %ss' certificate was not handed in, and one of the lab's own stood in for it: hand it in with --%s-tls-dir", role, role)
+	case c.Server.Files.Text(certFile) == "" && c.Client.Files.Text(certFile) == "":
+		return "your configuration names no certificate (tls.cert_file)"
+	default:
+		return "your certificates were not handed in, and the lab's own stood in for them: hand yours in with --tls-dir"
+	}
 }
 
 // String keeps the secrets out of %v.

@@ -20,6 +20,9 @@ func (s Spec) WithDefaults() Spec { return s.withDefaults() }
 // Evaluate fills in the Spec's templates.
 func (s Spec) Evaluate() (Spec, error) { return s.evaluate() }
 
+// StandIn is Lab.StandIn.
+func (c *Configuration) StandIn(role pki.Role) string { return c.standIn(role) }
+
 // ChooseSubnet is NewPlan's choice.
 func ChooseSubnet(wanted, name string, nodes int, occupied []netip.Prefix) (netip.Prefix, error) {
 	return chooseSubnet(wanted, name, nodes, Containers(occupied...))

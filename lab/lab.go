@@ -102,18 +102,9 @@ func (l *Lab) HandedInCLI() *pki.Credential {
 	return nil
 }
 
-// StandIn says why the certificates and authorities of the lab's agents say nothing of a user's: the user has handed none in,
-// and the lab's own stand in for them. Empty: they are the user's, or the lab runs no user's configuration.
-func (l *Lab) StandIn() string {
-	c := l.record.Spec.Configuration
-	if c == nil || c.handedIn() {
-		return ""
-	}
-	if c.Server.Files.Text("tls.cert_file") == "" && c.Client.Files.Text("tls.cert_file") == "" {
-		return "your configuration names no certificate (tls.cert_file)"
-	}
-	return "your certificates were not handed in, and the lab's own stood in for them: hand yours in with --tls-dir"
-}
+// StandIn says why the certificates of the lab's agents of the role say nothing of a user's: the user has handed none in, and the lab's
+// own stand in for them. Empty: they are the user's, or the lab runs no configuration of a user's for that role.
+func (l *Lab) StandIn(role pki.Role) string { return l.record.Spec.Configuration.standIn(role) }
 
 // Nodes are all of the lab's nodes in the order of the plan, joiners included.
 func (l *Lab) Nodes() []*Node { return slices.Clone(l.nodes) }

@@ -36,13 +36,39 @@ func Lab(ctx context.Context, l *lab.Lab, o Options) (finding.Report, error) {
 			return finding.Report{}, errors.Join(faults...)
 		}
 	}
-	if !o.StandIns && l.StandIn() != "" {
-		whole.Notes = append([]string{"Certificates and trust were not judged: " + l.StandIn() + "."}, whole.Notes...)
+	if !o.StandIns {
+		whole.Notes = append(unjudged(standIns(l)), whole.Notes...)
 	}
 	if l.Plain() {
 		faults = append(faults, excuse(whole.Findings))
 	}
 	return whole, errors.Join(faults...)
+}
+
+// standIns are those of both roles.
+func standIns(l *lab.Lab) map[pki.Role]string {
+	all := map[pki.Role]string{}
+	for _, role := range []pki.Role{pki.Server, pki.Client} {
+		if why := l.StandIn(role); why != "" {
+			all[role] = why
+		}
+	}
+	return all
+}
+
+// unjudged says what of certificates and trust was not judged, and why.
+func unjudged(standIns map[pki.Role]string) []string {
+	const judged = ", and whom agents trust, were not judged: "
+	switch server, client := standIns[pki.Server], standIns[pki.Client]; {
+	case server == "" && client == "":
+		return nil
+	case server == "":
+		return []string{"The clients' certificates" + judged + client + "."}
+	case client == "":
+		return []string{"The servers' certificates" + judged + server + "."}
+	default: // they are alike: none were handed in
+		return []string{"Certificates and trust were not judged: " + server + "."}
+	}
 }
 
 // inspectRegion carries out the checks against the agents of one region.
@@ -52,7 +78,7 @@ func inspectRegion(ctx context.Context, l *lab.Lab, region string, cluster findi
 		return finding.Report{}, err
 	}
 	if !o.StandIns {
-		i.StandIn = l.StandIn()
+		i.StandIns = standIns(l)
 	}
 	s := subject{
 		cluster: cluster, ingredients: i, near: true, unmade: map[string]string{},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/posture/party"
 	"nomadlab.internal/lab/probe"
@@ -36,9 +37,10 @@ type Ingredients struct {
 	// AllAuthorities is true where Authorities has each certificate of those authorities that any agent has. Else an agent
 	// that has two of one name may have an authority that was renewed, or another.
 	AllAuthorities bool
-	// StandIn says why the agents' certificates and authorities say nothing of those that are asked about, as where a lab's own
-	// stand in for a user's; empty where they are the ones. What is asked of them is then skipped for that reason.
-	StandIn string
+	// StandIns says of a role's agents why their certificates say nothing of those that are asked about, as where a lab's own stand in
+	// for a user's; empty where they are the ones. What is asked of them is then skipped for that reason, and so is whom any agent
+	// trusts: an authority may be that of the certificates that are not here.
+	StandIns map[pki.Role]string
 	// Servers are the servers that answer, which are asked about each other and about clients.
 	Servers []probe.Target
 	// NoClient is true where no client is among the agents that are checked, though the cluster may have some: then servers

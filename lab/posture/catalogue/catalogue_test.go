@@ -266,18 +266,25 @@ func TestEveryPromiseNamesItsSettings(t *testing.T) {
 // that reason, and nothing else is.
 func TestStandIns(t *testing.T) {
 	const reason = "the lab's own stood in for them"
-	with := minted(t)
-	with.StandIn = reason
-	all, err := catalogue.All(with)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var skipped []string
-	for _, c := range all {
-		if s := c.Spec(); s.Lacks == reason {
-			skipped = append(skipped, s.ID)
+	skippedFor := func(roles ...pki.Role) []string {
+		with := minted(t)
+		with.StandIns = map[pki.Role]string{}
+		for _, role := range roles {
+			with.StandIns[role] = reason
 		}
+		all, err := catalogue.All(with)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var skipped []string
+		for _, c := range all {
+			if s := c.Spec(); s.Lacks == reason {
+				skipped = append(skipped, s.ID)
+			}
+		}
+		return skipped
 	}
+	skipped := skippedFor(pki.Server, pki.Client)
 	want := []string{"rpc-trusts-no-other-authority"}
 	for _, role := range []string{"server", "client"} {
 		want = append(want, role+"-https-trusts-no-other-authority")
@@ -293,5 +300,12 @@ func TestStandIns(t *testing.T) {
 	slices.Sort(skipped)
 	if !slices.Equal(skipped, want) {
 		t.Errorf("%q are skipped, want %q", skipped, want)
+	}
+	for role, other := range map[pki.Role]string{pki.Server: "client", pki.Client: "server"} {
+		ofOne := slices.DeleteFunc(slices.Clone(want), func(id string) bool { return strings.HasPrefix(id, other+"-certificate-") })
+		got := skippedFor(role)
+		if slices.Sort(got); !slices.Equal(got, ofOne) {
+			t.Errorf("of the %ss' alone %q are skipped, want %q", role, got, ofOne)
+		}
 	}
 }

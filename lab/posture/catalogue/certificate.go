@@ -59,7 +59,7 @@ func (i Ingredients) certificates() []posture.Spec {
 					return there, saw, nil
 				}})
 			}
-			all = append(all, i.ofTheirOwn(posture.Spec{
+			all = append(all, ofTheirOwn(i.StandIns[d.role], posture.Spec{
 				ID: "certificate-" + s.id, Title: "certificate " + s.title,
 				Kind: posture.Safe, Severity: s.severity, Why: s.why,
 				Settings: append([]string{tlsCertificate}, s.more...),
@@ -71,9 +71,9 @@ func (i Ingredients) certificates() []posture.Spec {
 }
 
 // ofTheirOwn is tried, for a look at certificates or authorities: not where others stand in for those that are asked about.
-func (i Ingredients) ofTheirOwn(s posture.Spec, try, control step) posture.Spec {
-	if i.StandIn != "" {
-		try, control = without(i.StandIn, try.probe), without(i.StandIn, control.probe)
+func ofTheirOwn(standIn string, s posture.Spec, try, control step) posture.Spec {
+	if standIn != "" {
+		try, control = without(standIn, try.probe), without(standIn, control.probe)
 	}
 	return tried(s, try, control)
 }

@@ -2,6 +2,7 @@ package catalogue
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/tls"
 	"fmt"
 	"strings"
@@ -119,7 +120,7 @@ func (i Ingredients) trustsOnlyItsOwn(s posture.Spec, judgedBy string, h hand, t
 	if len(i.Authorities) == 0 {
 		asked = without("it is not known which authorities the cluster is meant to trust", asked.probe)
 	}
-	return i.ofTheirOwn(s, asked, h.at(trustingStrangers(), try, look))
+	return ofTheirOwn(cmp.Or(i.StandIns[pki.Server], i.StandIns[pki.Client]), s, asked, h.at(trustingStrangers(), try, look))
 }
 
 // strangeAuthority looks for an authority that is not the cluster's among those that an agent says it trusts. Names are
