@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"nomadlab.internal/lab/pki"
-	"nomadlab.internal/lab/posture/party"
 	"nomadlab.internal/lab/probe"
 )
 
@@ -153,7 +152,7 @@ const aclDisabled = "ACL support disabled"
 
 // withoutACL says whether the server says of itself that it has no ACL system. Stale, it answers itself, and not its leader.
 func (s *subject) withoutACL(ctx context.Context, t probe.Target) bool {
-	caller, lacks := s.ingredients.Parties.Caller(party.CLI)
+	caller, lacks := s.ingredients.Parties.Holder()
 	if lacks != "" {
 		return false
 	}

@@ -14,7 +14,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"nomadlab.internal/lab/pki"
-	"nomadlab.internal/lab/posture/party"
 	"nomadlab.internal/lab/probe"
 )
 
@@ -176,7 +175,7 @@ func buildTag(version, prerelease, metadata string) string {
 // read reads what the agent answers at the path: without a token, and with one where it is denied. It says why it could not;
 // empty where it could.
 func (s *subject) read(ctx context.Context, t probe.Target, path string, into func(body []byte) error) (why string) {
-	caller, lacks := s.anybody()
+	caller, lacks := s.ingredients.Parties.Holder()
 	if lacks != "" {
 		return lacks
 	}
@@ -202,15 +201,4 @@ func (s *subject) read(ctx context.Context, t probe.Target, path string, into fu
 		}
 	}
 	return why
-}
-
-// anybody is a caller who holds a certificate of the cluster's, whatever role it is for, and no token; lacks says why there is
-// none.
-func (s *subject) anybody() (caller probe.Caller, lacks string) {
-	for _, kind := range []party.Kind{party.CLI, party.Server, party.Client} {
-		if caller, lacks = s.ingredients.Parties.Caller(kind); lacks == "" {
-			return caller, ""
-		}
-	}
-	return probe.Caller{}, lacks
 }

@@ -79,12 +79,20 @@ func contents(t *testing.T, folders ...string) map[string]string {
 	return all
 }
 
-// withoutTheAuthoritysKey: with certificates whose authority's key is elsewhere, what needs no wrong certificate is tried all
-// the same, and the rest says why it is not.
+// withoutTheAuthoritysKey: with the certificates that agents' hosts have, whose authority's key and whose person's are elsewhere, what
+// needs no wrong certificate is tried all the same, and the rest says why it is not.
 func withoutTheAuthoritysKey(t *testing.T, c *checked) {
 	paths := hardenedWithKeys(t)
-	if err := os.Remove(filepath.Join(paths.TLS, pki.CAKeyFile)); err != nil {
-		t.Fatal(err)
+	for _, pattern := range []string{pki.CAKeyFile, "*-cli-*"} {
+		found, err := filepath.Glob(filepath.Join(paths.TLS, pattern))
+		if err != nil || len(found) == 0 {
+			t.Fatalf("%s: %q, %v", pattern, found, err)
+		}
+		for _, path := range found {
+			if err := os.Remove(path); err != nil {
+				t.Fatal(err)
+			}
+		}
 	}
 	s, err := regress.Read(paths)
 	if err != nil {
@@ -107,6 +115,7 @@ func withoutTheAuthoritysKey(t *testing.T, c *checked) {
 	holds(t, r,
 		"server-https-refuses-plaintext", "server-https-refuses-no-certificate", "client-https-refuses-no-certificate",
 		"server-lets-nobody-register-jobs-without-token", "gossip-refuses-no-key", "server-has-its-peers",
+		"server-https-refuses-foreign-certificate", "server-certificate-has-a-strong-key",
 	)
 	if held < 100 || skipped == 0 {
 		t.Errorf("%d held, %d skipped for want of the authority's key", held, skipped)

@@ -14,7 +14,6 @@ import (
 
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
-	"nomadlab.internal/lab/posture/party"
 	"nomadlab.internal/lab/probe"
 )
 
@@ -64,7 +63,7 @@ func (i Ingredients) certificates() []posture.Spec {
 				Kind: posture.Safe, Severity: s.severity, Why: s.why,
 				Settings: append([]string{tlsCertificate}, s.more...),
 				Want:     posture.Want{probe.Absent},
-			}, i.as(party.CLI).does(look), i.as(party.CLI).at(s.decoy, opens, look)))
+			}, i.holder().does(look), i.holder().at(s.decoy, opens, look)))
 		}
 		return all
 	})

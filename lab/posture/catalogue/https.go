@@ -24,7 +24,7 @@ func (i Ingredients) httpsCallers() []posture.Spec {
 				Why:      "tls.http: without it tokens, variables and job files cross the network in the clear (verified against Nomad 1.11.3)",
 				Want:     posture.Want{probe.Denied},
 				Answer:   "Client sent an HTTP request to an HTTPS server.",
-			}, anyway(probe.PlainHTTPAsk(probe.Health())), i.as(party.CLI).does(opens)),
+			}, anyway(probe.PlainHTTPAsk(probe.Health())), i.holder().does(opens)),
 			tried(posture.Spec{
 				ID: "https-refuses-no-certificate", Title: "HTTP API refuses whoever presents no certificate",
 				Kind: posture.Safe, Severity: posture.Critical,
@@ -32,7 +32,7 @@ func (i Ingredients) httpsCallers() []posture.Spec {
 				Why:      "tls.verify_https_client: it is all that guards what the API serves without an ACL token, such as its metrics (nomad#19870)",
 				Want:     posture.Want{probe.RefusedInHandshake},
 				LogText:  "client didn't provide a certificate", LogLevel: traceOnly,
-			}, i.as(party.None).does(opens), i.as(party.CLI).does(opens)),
+			}, i.as(party.None).does(opens), i.holder().does(opens)),
 			tried(posture.Spec{
 				ID: "https-refuses-foreign-certificate", Title: "HTTP API refuses a certificate of another authority, however right its names are",
 				Kind: posture.Safe, Severity: posture.Critical,
@@ -46,7 +46,7 @@ func (i Ingredients) httpsCallers() []posture.Spec {
 				Kind: posture.Safe, Severity: posture.High,
 				Settings: []string{tlsAuthorities, tlsHTTP},
 				Why:      "tls.ca_file: a public or corporate authority in it lets in everybody to whom that issues a certificate; the agent names all that it trusts to each caller (RFC 8446, 4.2.4)",
-			}, "https-refuses-no-certificate", i.as(party.CLI), opens),
+			}, "https-refuses-no-certificate", i.holder(), opens),
 		}
 	})
 }
@@ -54,6 +54,6 @@ func (i Ingredients) httpsCallers() []posture.Spec {
 // httpsVersions are the versions and suites of TLS that the HTTP API speaks.
 func (i Ingredients) httpsVersions() []posture.Spec {
 	return forBoth(func(side) []posture.Spec {
-		return i.oldTLS("https", "HTTP API", traceOnly, i.as(party.CLI), opens)
+		return i.oldTLS("https", "HTTP API", traceOnly, i.holder(), opens)
 	})
 }

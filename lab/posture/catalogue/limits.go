@@ -23,7 +23,7 @@ func (i Ingredients) httpsLimits() []posture.Spec {
 	slow := []string{"limits.https_handshake_timeout", tlsHTTP}
 	const source = "limits.https_handshake_timeout: CVE-2020-7218, connections cost an agent file handles (command/agent/http.go:254)"
 	shut := posture.Want{probe.RefusedInHandshake, probe.RefusedAfterHandshake}
-	spoken := i.as(party.CLI).does(opens)
+	spoken := i.holder().does(opens)
 	return forBoth(func(side) []posture.Spec {
 		return []posture.Spec{
 			tried(posture.Spec{
@@ -37,7 +37,7 @@ func (i Ingredients) httpsLimits() []posture.Spec {
 			tried(posture.Spec{
 				ID: "https-closes-slow-requests", Title: "HTTP port closes a connection on which the headers do not come to an end",
 				Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Waiting, Why: source, Want: shut, Settings: slow,
-			}, i.as(party.CLI).does(func(as probe.Caller) probe.Probe { return probe.HTTPSlowHeaders(as, patience) }), spoken),
+			}, i.holder().does(func(as probe.Caller) probe.Probe { return probe.HTTPSlowHeaders(as, patience) }), spoken),
 			tried(posture.Spec{
 				ID: "https-limits-connections", Title: "HTTP port limits how many connections one address has at once",
 				Kind: posture.Intrusive, Severity: posture.Medium, Lane: posture.Crowding,

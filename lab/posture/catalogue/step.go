@@ -28,10 +28,18 @@ func (i Ingredients) as(k party.Kind) hand {
 // managementLabel is how the token is called in sentences.
 const managementLabel = "a management token"
 
-// asker is the hand for questions whose answer does not rest on TLS, such as rights and limits: the holder of the cli's certificate,
-// without an ACL token.
+// holder is the hand of whoever holds a certificate that the HTTP API takes, and no ACL token.
+func (i Ingredients) holder() hand {
+	caller, lacks := i.Parties.Holder()
+	if lacks != "" {
+		return i.as(party.CLI)
+	}
+	return hand{caller: caller}
+}
+
+// asker is the hand for questions whose answer does not rest on TLS, such as rights and limits.
 func (i Ingredients) asker() hand {
-	return i.as(party.CLI).limited(probe.Caller.OrInClear)
+	return i.holder().limited(probe.Caller.OrInClear)
 }
 
 // manager is the hand of an operator: the asker with a management token.

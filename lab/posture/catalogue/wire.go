@@ -2,7 +2,6 @@ package catalogue
 
 import (
 	"nomadlab.internal/lab/posture"
-	"nomadlab.internal/lab/posture/party"
 	"nomadlab.internal/lab/probe"
 )
 
@@ -22,7 +21,7 @@ func (i Ingredients) wire() []posture.Spec {
 			Kind: posture.Safe, Severity: posture.Critical,
 			Settings: []string{tlsHTTP},
 			Why:      "tls.http: the names of jobs, variables and tokens are in requests (verified against Nomad 1.11.3)",
-		}, probe.PlaneHTTP, i.as(party.CLI).does(func(as probe.Caller) probe.Probe {
+		}, probe.PlaneHTTP, i.holder().does(func(as probe.Caller) probe.Probe {
 			return probe.Overheard(look(probe.PlaneHTTP), probe.AskingForJob(as))
 		}))}
 	})

@@ -134,6 +134,17 @@ func (p Parties) Caller(k Kind) (c probe.Caller, lacks string) {
 	return probe.Caller{}, fmt.Sprintf("nobody was made who holds %q", k)
 }
 
+// Holder is whoever holds a certificate that agents take over HTTPS, which asks for no role: the cli's where there is one, else an
+// agent's own, as the folder of an agent has no other. Where there is none, lacks says why.
+func (p Parties) Holder() (c probe.Caller, lacks string) {
+	for _, k := range []Kind{CLI, Client, Server} {
+		if c, lacks := p.Caller(k); lacks == "" {
+			return c, ""
+		}
+	}
+	return p.Caller(CLI)
+}
+
 // nobody trusts the cluster, so that it completes its side of a handshake, and holds no certificate.
 func nobody(trusting pki.Credential) probe.Caller {
 	return probe.Anonymous(trusting).Called(None.Title())

@@ -283,6 +283,41 @@ func TestHoldingIsWhatOneHas(t *testing.T) {
 				t.Error("nobody shows a certificate")
 			}
 		}
+		if holder, lacks := parties.Holder(); lacks != "" || shown(t, a, holder)[0].Subject.CommonName != string(role)+".eu.nomad" {
+			t.Errorf("with a %s's certificate alone nobody holds one: %q", role, lacks)
+		}
+	}
+	if _, lacks := (party.Parties{}).Holder(); lacks == "" {
+		t.Error("where there are no parties somebody holds a certificate")
+	}
+}
+
+// TestWhoAsksWithAPersonsOwn: the certificate that a person has handed in is the one that is tried as the cli's, and that asks.
+func TestWhoAsksWithAPersonsOwn(t *testing.T) {
+	a := capable(t)
+	own, err := a.Issue(pki.Identity{Role: pki.CLI, Region: "global"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := own.Leaf()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		own *pki.Credential
+		is  bool
+	}{"handed in": {&own, true}, "none was": {nil, false}} {
+		parties, err := party.Mint(a, "global", party.WithOwn(test.own))
+		if err != nil {
+			t.Fatal(err)
+		}
+		asCLI, _ := parties.Caller(party.CLI)
+		asks, _ := parties.Holder()
+		for what, caller := range map[string]probe.Caller{"the cli's kind": asCLI, "who asks": asks} {
+			if is := shown(t, a, caller)[0].Equal(leaf); is != test.is {
+				t.Errorf("%s: %s shows it: %v, want %v", name, what, is, test.is)
+			}
+		}
 	}
 }
 
