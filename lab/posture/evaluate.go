@@ -160,7 +160,7 @@ func (c Check) appliesTo(role pki.Role) bool {
 type run struct {
 	before, probe, after probe.Outcome
 	answer               string
-	// nothing is why the agent has nothing of the kind that the probe looks at.
+	// nothing is why the agent has nothing of the kind that the probe looks at, such as no TLS.
 	nothing probe.Nothing
 	// unsettled is true where a part may say more some seconds later.
 	unsettled bool
@@ -179,19 +179,27 @@ func (c Check) run(ctx context.Context, t probe.Target) run {
 	// What leaves a trace is tried without its control only where an ingredient of that lacks: being let in shows all the same
 	// that the promise is broken. Where the control failed, as at an agent that hangs, it would wait to clean up what never was.
 	if !controlled && !c.spec.Kind.harmless() && (c.spec.Kind == Destructive || c.spec.Lacks == "") {
-		return r
+		return r.without(c, t)
 	}
 	// Marked only now: what the log said earlier is not about this probe.
 	watch := c.watch(t)
 	seen := r.observe(ctx, finding.Probe, c.spec.Probe, t)
 	r.probe, r.answer, r.nothing = seen.Outcome, seen.Received, seen.Nothing
 	if !controlled {
-		return r
+		return r.without(c, t)
 	}
 	if c.spec.Want.has(r.probe) && strings.Contains(r.answer, c.spec.Answer) { // else it fails, whatever the log says
 		r.awaitReason(ctx, watch, c.spec.LogWithin)
 	}
 	r.after = r.observe(ctx, finding.ControlAfter, c.spec.Control, t).Outcome
+	return r
+}
+
+// without is the run whose control failed, with the reason where that is the agent's lack of TLS.
+func (r run) without(c Check, t probe.Target) run {
+	if r.before == probe.RefusedInHandshake && r.nothing.IsZero() {
+		r.nothing = t.WithoutTLS(c.spec.Control.Plane)
+	}
 	return r
 }
 

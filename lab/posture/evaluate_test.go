@@ -221,6 +221,37 @@ func TestNothingToLookAt(t *testing.T) {
 	}
 }
 
+// TestWithoutTLS: what needs TLS is skipped at a port that is seen to serve in the clear, and is judged by the check of that. At any
+// other port a refusal of who should be let in proves nothing.
+func TestWithoutTLS(t *testing.T) {
+	refused, in := probe.Observation{Outcome: probe.RefusedInHandshake}, probe.Observation{Outcome: probe.Accepted}
+	clear, tls := server(), server()
+	clear.HTTPInClear, clear.RPCInClear = true, true
+	for name, test := range map[string]struct {
+		at             probe.Target
+		probe, control probe.Observation
+		kind           posture.Kind
+		verdict        finding.Verdict
+		says           string
+	}{
+		"in the clear":                 {clear, refused, refused, posture.Safe, finding.Skipped, "over TLS: see rpc-refuses-plaintext-nomad-rpc"},
+		"in the clear, a change":       {clear, refused, refused, posture.Destructive, finding.Skipped, "over TLS: see rpc-refuses-plaintext-nomad-rpc"},
+		"in the clear, let in":         {clear, in, refused, posture.Safe, finding.Broken, `gave "accepted"`},
+		"in the clear, another reason": {clear, refused, probe.Observation{Outcome: probe.NotReached}, posture.Safe, finding.NotCarriedOut, "before the probe"},
+		"over TLS":                     {tls, refused, refused, posture.Safe, finding.NotCarriedOut, "before the probe"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			spec := whole()
+			spec.Kind, spec.Want = test.kind, posture.Want{probe.RefusedInHandshake}
+			spec.Probe, spec.Control = seeing("probe", []probe.Observation{test.probe}), seeing("control", []probe.Observation{test.control})
+			f := posture.Must(spec).Evaluate(t.Context(), test.at)
+			if f.Verdict != test.verdict || !strings.Contains(f.Reason, test.says) {
+				t.Errorf("verdict %q because %q; want %q because of %q", f.Verdict, f.Reason, test.verdict, test.says)
+			}
+		})
+	}
+}
+
 // TestNothingIsJudgedElsewhere: where the check that judges it has judged nothing at that agent, nobody has; where it was not asked
 // for, whoever chose the checks knows.
 func TestNothingIsJudgedElsewhere(t *testing.T) {

@@ -112,3 +112,15 @@ func (t Target) CallerAt(p Plane) string {
 	}
 	return t.Caller
 }
+
+// WithoutTLS is why a caller who should be let in is refused in the handshake at a port that is known to answer in the clear. Zero: the
+// port is not known to.
+func (t Target) WithoutTLS(p Plane) Nothing {
+	switch {
+	case p == PlaneHTTP && t.HTTPInClear:
+		return Nothing{Why: "its HTTP port serves in the clear, and nothing over TLS", JudgedBy: "https-refuses-plaintext"}
+	case (p == PlaneRPC || p == PlaneRaft) && t.RPCInClear:
+		return Nothing{Why: "its RPC port takes calls in the clear, and none over TLS", JudgedBy: "rpc-refuses-plaintext-nomad-rpc"}
+	}
+	return Nothing{}
+}

@@ -18,6 +18,8 @@ type root struct {
 	concerns func(setting string) bool
 	// entries are the columns of the matrix that show nothing without it.
 	entries func(entry string) bool
+	// judge is part of the IDs of the checks that judge whether there is none: what is skipped for that names one of them.
+	judge string
 }
 
 // roots are the protections, the widest first.
@@ -31,7 +33,7 @@ func roots() []root {
 				})
 			},
 			concerns: func(setting string) bool { return strings.HasPrefix(setting, "tls.") },
-			entries:  func(entry string) bool { return entry != "gossip" },
+			entries:  func(entry string) bool { return entry != "gossip" }, judge: "refuses-plaintext",
 		},
 		{
 			name: "acl", remedy: "set acl { enabled = true } and bootstrap it",
@@ -43,7 +45,7 @@ func roots() []root {
 			name: serverEncrypt, remedy: "set it to a key of `nomad operator gossip keyring generate`",
 			lacks:    func(s Source) bool { return s.files(pki.Server).Text(serverEncrypt) == "" },
 			concerns: func(setting string) bool { return setting == serverEncrypt },
-			entries:  func(entry string) bool { return entry == "gossip" },
+			entries:  func(entry string) bool { return entry == "gossip" }, judge: "gossip-refuses-no-key",
 		},
 	}
 }
@@ -78,7 +80,7 @@ func (of root) count(r finding.Report) (promises, cells, broken int) {
 		if f.Verdict == finding.Broken {
 			rests = len(f.Settings) > 0 && of.concerns(f.Settings[0])
 		}
-		if rests && (f.Verdict == finding.Broken || f.Verdict == finding.NotCarriedOut && worst[f.ID] == "") {
+		if rests && (f.Verdict == finding.Broken || of.untried(f.Verdict, f.Reason) && worst[f.ID] == "") {
 			worst[f.ID] = f.Verdict
 		}
 	}
@@ -97,7 +99,13 @@ func (of root) count(r finding.Report) (promises, cells, broken int) {
 	return promises, cells, broken
 }
 
-// cells are the verdicts of the matrix's cells that rest on the protection, of those that neither held nor were skipped.
+// untried reports whether that could not be tried, be it for the lack of the protection.
+func (of root) untried(v finding.Verdict, reason string) bool {
+	return v == finding.NotCarriedOut || v == finding.Skipped && of.judge != "" && strings.Contains(reason, ": see ") && strings.Contains(reason, of.judge)
+}
+
+// cells are the verdicts of the matrix's cells that rest on the protection, of those that did not hold and were not skipped for
+// another reason.
 func (of root) cells(m *finding.Matrix) []finding.Verdict {
 	var out []finding.Verdict
 	if m == nil {
@@ -105,7 +113,7 @@ func (of root) cells(m *finding.Matrix) []finding.Verdict {
 	}
 	for _, row := range m.Rows {
 		for _, c := range row.Cells {
-			if of.entries(c.Entry) && (c.Verdict == finding.Broken || c.Verdict == finding.NotCarriedOut) {
+			if of.entries(c.Entry) && (c.Verdict == finding.Broken || of.untried(c.Verdict, c.Reason)) {
 				out = append(out, c.Verdict)
 			}
 		}

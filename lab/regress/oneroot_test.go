@@ -18,21 +18,25 @@ func TestCommonCauses(t *testing.T) {
 	found := func(id string, v finding.Verdict, settings ...string) finding.Finding {
 		return finding.Finding{ID: id, Verdict: v, Settings: settings}
 	}
+	skipped := func(id, reason, setting string) finding.Finding {
+		return finding.Finding{ID: id, Verdict: finding.Skipped, Reason: reason, Settings: []string{setting}}
+	}
 	r := finding.Report{
 		Findings: []finding.Finding{
 			found("a", finding.Broken, "tls.http", "acl.enabled"), found("a", finding.NotCarriedOut, "tls.http"), found("b", finding.Broken, "acl.enabled", "tls.http"),
 			found("c", finding.NotCarriedOut, "limits.https_handshake_timeout", "tls.http"), found("d", finding.Held, "tls.rpc"),
-			found("e", finding.Skipped, "tls.rpc"), found("f", finding.Broken, "enable_debug"), found("g", finding.Broken, "acl.enabled"), found("h", finding.Broken, "server.encrypt"),
+			found("e", finding.Skipped, "tls.rpc"), skipped("i", "its HTTP port serves in the clear, and nothing over TLS: see https-refuses-plaintext", "tls.http"),
+			skipped("j", "gossip has no key: see gossip-refuses-no-key", "server.encrypt"), skipped("k", "no key is at hand", "tls.http"), found("f", finding.Broken, "enable_debug"), found("g", finding.Broken, "acl.enabled"), found("h", finding.Broken, "server.encrypt"),
 		},
 		Matrix: &finding.Matrix{Rows: []finding.MatrixRow{{Cells: []finding.Cell{
 			{Entry: "HTTPS", Verdict: finding.Broken}, {Entry: "Raft", Verdict: finding.NotCarriedOut}, {Entry: "gossip", Verdict: finding.Broken}, {Entry: "HTTPS", Verdict: finding.Held},
 		}}}},
 	}
-	const tls = "tls is off: 2 promises and 2 cells of the matrix rest on it (2 broken, 2 could not be tried): " +
+	const tls = "tls is off: 3 promises and 2 cells of the matrix rest on it (2 broken, 3 could not be tried): " +
 		"set tls { http = true, rpc = true } with ca_file, cert_file and key_file before you look at them one by one."
 	const acl = "acl is off: 2 promises rest on it (2 broken, 0 could not be tried): " +
 		"set acl { enabled = true } and bootstrap it before you look at them one by one."
-	const gossip = "server.encrypt is off: 1 promise and 1 cell of the matrix rest on it (2 broken, 0 could not be tried): " +
+	const gossip = "server.encrypt is off: 2 promises and 1 cell of the matrix rest on it (2 broken, 1 could not be tried): " +
 		"set it to a key of `nomad operator gossip keyring generate` before you look at them one by one."
 	for name, c := range map[string]struct {
 		text string

@@ -141,6 +141,28 @@ func TestAnEntryThatHasStoppedAnsweringIsLeftAlone(t *testing.T) {
 	}
 }
 
+// TestColumnWithoutTLS: where the port is seen to take calls in the clear, and lets nobody in over TLS, its cells are skipped for that.
+// One that lets the canary in is tried as any other.
+func TestColumnWithoutTLS(t *testing.T) {
+	for name, test := range map[string]struct {
+		inClear bool
+		canary  probe.Outcome
+		verdict finding.Verdict
+		says    string
+	}{
+		"in the clear alone":        {true, door, finding.Skipped, "none over TLS: see rpc-refuses-plaintext-nomad-rpc"},
+		"in the clear and over TLS": {true, in, finding.Held, "as Nomad 1.11.3 does"},
+		"over TLS alone, refused":   {false, door, finding.NotCarriedOut, "so was who should be let in"},
+	} {
+		knocks, canaries := 0, 0
+		target := probe.Target{Name: "server-1", Role: pki.Server, Region: "global", RPC: "127.0.0.1:4647", RPCInClear: test.inClear}
+		cells := matrix.TryOneByOne(t.Context(), matrix.RPCHandshake, target, everybody(t), turns(&knocks, door), turns(&canaries, test.canary), party.CLI)
+		if cells[0].Verdict != test.verdict || !strings.Contains(cells[0].Reason, test.says) {
+			t.Errorf("%s: %s; %s, want %s because of %q", name, cells[0].Verdict, cells[0].Reason, test.verdict, test.says)
+		}
+	}
+}
+
 // TestWhatLacksIsSkipped and costs no connection.
 func TestWhatLacksIsSkipped(t *testing.T) {
 	sent := 0
