@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"golang.org/x/sync/errgroup"
+	"golang.org/x/sync/semaphore"
 
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/probe"
@@ -27,7 +28,7 @@ const agentsAtOnce = 8
 // use up its connections, or harm the cluster, run last, alone. Before those, what servers without a leader left open is looked at
 // again (probe.Observation.Unsettled).
 func Run(ctx context.Context, checks []Check, targets []probe.Target, tell func(finding.Finding)) []finding.Finding {
-	r := &runner{trials: trials(checks, targets), tell: tell, nothing: map[int]probe.Nothing{}, blamed: map[int]string{}, unsettled: map[int]probe.Target{}}
+	r := &runner{trials: trials(checks, targets), tell: tell, nothing: map[int]probe.Nothing{}, blamed: map[int]string{}, unsettled: map[int]probe.Target{}, turns: turnsAt(targets)}
 	r.findings = make([]finding.Finding, len(r.trials))
 	var all sync.WaitGroup
 	all.Go(func() { r.quick(ctx) })
@@ -114,6 +115,8 @@ type runner struct {
 	nothing map[int]probe.Nothing
 	// blamed has, by the trial, the agent that decided where a target let the probe in.
 	blamed map[int]string
+	// turns has, by its name, how many trials may be under way at an agent that takes few connections.
+	turns map[string]*semaphore.Weighted
 	// unsettled has, by the trial, the agent that is to be looked at again, as long as settled is false.
 	unsettled map[int]probe.Target
 	settled   bool
@@ -201,9 +204,23 @@ func (r *runner) try(ctx context.Context, i int) {
 	case ctx.Err() != nil:
 		v.Verdict, v.Reason = finding.NotCarriedOut, "the run was ended before: "+context.Cause(ctx).Error()
 	default:
+		if turn := r.turns[t.target.Name]; turn != nil && turn.Acquire(ctx, 1) == nil {
+			defer turn.Release(1)
+		}
 		v = t.check.evaluate(ctx, t.target)
 	}
 	r.keep(ctx, i, v)
+}
+
+// turnsAt are those of the agents that take few connections.
+func turnsAt(targets []probe.Target) map[string]*semaphore.Weighted {
+	turns := map[string]*semaphore.Weighted{}
+	for _, t := range targets {
+		if n := t.AtOnce(); n > 0 {
+			turns[t.Name] = semaphore.NewWeighted(int64(n))
+		}
+	}
+	return turns
 }
 
 // keep keeps what was seen, and tells of it, unless another target is to be asked as well.

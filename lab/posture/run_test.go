@@ -3,6 +3,7 @@ package posture_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"slices"
 	"strings"
@@ -210,6 +211,31 @@ func TestNoTwoCrowdsMeet(t *testing.T) {
 			t.Errorf("%s was the %dth of %v", entry, at+1, d.entries)
 		} else if crowd && len(d.beside[entry]) > 0 {
 			t.Errorf("beside %s there was %v", entry, d.beside[entry])
+		}
+	}
+}
+
+// TestFewConnections: an agent that takes few connections of one address is not asked more at once, whatever the lane. The control is
+// an agent without such a limit, at which more are under way.
+func TestFewConnections(t *testing.T) {
+	for takes, want := range map[int]bool{0: true, 1: false, 2: false, 100: true} {
+		d := newDiary()
+		linger := func() {
+			for range 10_000 {
+				runtime.Gosched()
+			}
+		}
+		checks := []posture.Check{noted(d, "quick", posture.Quick, linger)}
+		for i := range 8 {
+			checks = append(checks, noted(d, fmt.Sprintf("wait-%d", i), posture.Waiting, linger))
+		}
+		at := server()
+		at.Takes = map[probe.Plane]int{probe.PlaneHTTP: 0, probe.PlaneRPC: takes}
+		if n := len(posture.Run(t.Context(), checks, []probe.Target{at}, nil)); n != len(checks) {
+			t.Fatalf("%d of %d were tried", n, len(checks))
+		}
+		if beside := len(d.beside) > 0; beside != want {
+			t.Errorf("it takes %d connections: some were tried beside others: %t, want %t", takes, beside, want)
 		}
 	}
 }

@@ -15,3 +15,14 @@ func TestSizeOfACrowd(t *testing.T) {
 		t.Errorf("where that is not known the crowd is %d, want 130", got)
 	}
 }
+
+// TestAtOnce: the least limit counts, one is kept free, and none at all is no limit.
+func TestAtOnce(t *testing.T) {
+	for want, takes := range map[int]map[Plane]int{
+		0: nil, 1: {PlaneHTTP: 1}, 2: {PlaneHTTP: 100, PlaneRPC: 3}, 99: {PlaneHTTP: 100, PlaneRPC: 0},
+	} {
+		if got := (Target{Takes: takes}).AtOnce(); got != want {
+			t.Errorf("takes %v: %d at once, want %d", takes, got, want)
+		}
+	}
+}

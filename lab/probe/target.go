@@ -124,3 +124,18 @@ func (t Target) WithoutTLS(p Plane) Nothing {
 	}
 	return Nothing{}
 }
+
+// AtOnce is how many requests may be under way at the agent without its limits of connections refusing one of them: one less than it
+// takes of one address, as a connection that has just ended may still count. 0: as many as anybody likes.
+func (t Target) AtOnce() int {
+	least := 0
+	for _, takes := range t.Takes {
+		if takes > 0 && (least == 0 || takes < least) {
+			least = takes
+		}
+	}
+	if least == 0 {
+		return 0
+	}
+	return max(1, least-1)
+}

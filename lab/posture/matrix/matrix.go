@@ -4,7 +4,8 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/pki"
@@ -39,22 +40,40 @@ func Probe(ctx context.Context, targets []probe.Target, i Ingredients) *finding.
 		return nil
 	}
 	// At each entry of a server one certificate is tried after another, so that it is not asked more at once than it lets one
-	// address ask. Servers and entries are tried side by side.
+	// address ask. Servers and entries are tried side by side, but for as few as a server takes.
 	seen := map[Entry][][]finding.Cell{} // by the server
-	var columns sync.WaitGroup
+	var columns errgroup.Group
+	columns.SetLimit(atOnce(servers))
 	for _, e := range Entries() {
 		cells := make([][]finding.Cell, len(servers)) // each goroutine writes to places of its own
 		seen[e] = cells
 		if e == NodeRegister {
-			columns.Go(func() { copy(cells, atLeader(ctx, servers, i)) })
+			columns.Go(func() error {
+				copy(cells, atLeader(ctx, servers, i))
+				return nil
+			})
 			continue
 		}
 		for at, t := range servers {
-			columns.Go(func() { cells[at] = i.column(ctx, e, t) })
+			columns.Go(func() error {
+				cells[at] = i.column(ctx, e, t)
+				return nil
+			})
 		}
 	}
-	columns.Wait()
+	_ = columns.Wait() // none of them returns an error
 	return table(servers, seen)
+}
+
+// atOnce is how many columns may be tried at the same time, whichever servers' they are; -1 for all.
+func atOnce(servers []probe.Target) int {
+	least := -1
+	for _, t := range servers {
+		if n := t.AtOnce(); n > 0 && (least < 0 || n < least) {
+			least = n
+		}
+	}
+	return least
 }
 
 // column are the cells of one entry of the target, in the order of the kinds.
