@@ -61,7 +61,7 @@ func (a *app) plan(cmd *cobra.Command, f specFlags, format string) error {
 	}
 	defer func() { _ = e.Close() }()
 	c := a.console(cmd)
-	for _, w := range s.Warnings() {
+	for _, w := range warnings(s, e.Home()) {
 		c.errs.printf("%s %s", c.errs.uneasy("warning:"), w)
 	}
 	p, err := lab.Preview(cmd.Context(), e.Home(), s)

@@ -13,6 +13,7 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/mutation"
 )
@@ -63,6 +64,16 @@ func (f upFlags) options(cmd *cobra.Command) (lab.UpOptions, error) {
 	return o, nil
 }
 
+// warnings are what a user should read before a lab of the Spec is made there.
+func warnings(s lab.Spec, e engine.Engine) []string {
+	all := s.Warnings()
+	if e.DockerHost() != "" && (len(s.Settings) > 0 || s.Certificates.Weakened() || s.NotBootstrapped) {
+		all = append(all, "Docker before version 28 forwards packets to containers from other machines of its network that set a route to them: "+
+			"on a network of strangers take --engine process for a lab that lacks a protection, or close forwarding in the firewall")
+	}
+	return all
+}
+
 func (a *app) up(cmd *cobra.Command, e *engines.Set, f upFlags) error {
 	c := a.console(cmd)
 	s, carried, err := f.spec(cmd)
@@ -76,7 +87,7 @@ func (a *app) up(cmd *cobra.Command, e *engines.Set, f upFlags) error {
 	if err := s.Validate(); err != nil {
 		return err
 	}
-	for _, w := range s.Warnings() {
+	for _, w := range warnings(s, e.Home()) {
 		c.errs.printf("%s %s", c.errs.uneasy("warning:"), w)
 	}
 	if len(carried.Placed) > 0 {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,6 +51,9 @@ func startWitness(ctx context.Context, l *lab.Lab, region, at string) (w catalog
 		return catalogue.Witness{}, nil, err
 	}
 	stop = func(ctx context.Context) error { return stopWitness(ctx, server) }
+	if err := clearWitness(ctx, server); err != nil {
+		return catalogue.Witness{}, nil, err
+	}
 	if _, _, err := server.Jobs().Register(witnessJob(place, task), writing(ctx)); err != nil {
 		err = fmt.Errorf("register the job %s: %w", catalogue.WitnessJob, err)
 		if !refused(err) { // only the answer was lost, perhaps
@@ -62,6 +66,18 @@ func startWitness(ctx context.Context, l *lab.Lab, region, at string) (w catalog
 		return catalogue.Witness{}, nil, errors.Join(err, stop(context.WithoutCancel(ctx)))
 	}
 	return w, stop, nil
+}
+
+// clearWitness removes the job of a run that was killed: its task has ended, or will, and Nomad would not start it anew.
+func clearWitness(ctx context.Context, server *api.Client) error {
+	jobs, _, err := server.Jobs().PrefixList(catalogue.WitnessJob)
+	if err != nil {
+		return fmt.Errorf("look for a job %s of an earlier run: %w", catalogue.WitnessJob, err)
+	}
+	if !slices.ContainsFunc(jobs, func(j *api.JobListStub) bool { return j.ID == catalogue.WitnessJob }) {
+		return nil
+	}
+	return stopWitness(ctx, server)
 }
 
 // refused reports whether a server has answered that it does not do what it was asked for.

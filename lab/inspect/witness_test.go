@@ -20,7 +20,7 @@ import (
 func TestWitness(t *testing.T) {
 	t.Parallel()
 	l := labtest.Start(t, lab.Servers(1), lab.Clients(1))
-	w, stop, err := inspect.StartWitness(t.Context(), l, "")
+	w, _, err := inspect.StartWitness(t.Context(), l, "")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -38,6 +38,15 @@ func TestWitness(t *testing.T) {
 	}
 	if got := claimedAllocation(t, w.Token); got != w.Alloc {
 		t.Errorf("the token is one of allocation %q, want %q", got, w.Alloc)
+	}
+
+	// A run that was killed leaves the job, whose task may have ended: the next run has one of its own.
+	again, stop, err := inspect.StartWitness(t.Context(), l, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if alloc, _, err = server.Allocations().Info(again.Alloc, nil); err != nil || again.Alloc == w.Alloc || alloc.ClientStatus != api.AllocClientStatusRunning {
+		t.Errorf("after a run that was killed the witness is allocation %s, which is %+v: %v", again.Alloc, alloc, err)
 	}
 
 	if err := stop(t.Context()); err != nil {
