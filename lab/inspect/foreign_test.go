@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -398,5 +399,53 @@ func TestWhoseCertificateAsks(t *testing.T) {
 		if told := strings.Contains(notes, "the certificate that you ask with"); told != (says != "") || !strings.Contains(notes, says) {
 			t.Errorf("the notes say %q, want %q", notes, says)
 		}
+	}
+}
+
+// TestARegionThatOnlyTheAgentsName: an agent's own certificate says of which region it is, where the caller's names none. The second
+// row is the control: a certificate of two regions is found.
+func TestARegionThatOnlyTheAgentsName(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	stranger := h.forged(t, "ops.example.com")
+	for name, test := range map[string]struct {
+		second  string
+		regions finding.Verdict
+	}{
+		"of one region":  {"", finding.Held},
+		"of two regions": {".us.nomad", finding.Broken},
+	} {
+		t.Run(name, func(t *testing.T) {
+			serve := func(role pki.Role) string {
+				a := &foreignAgent{role: role, builds: []string{"1.11.3"}, own: "1.11.3", clients: []map[string]any{}}
+				id := pki.Identity{Role: role, Region: "eu"}
+				if test.second != "" {
+					id.DNSNames = []string{string(role) + test.second}
+				}
+				return h.serve(t, a, h.issued(t, id)).Addresses[0]
+			}
+			remote := files(t, stranger, serve(pki.Server))
+			remote.Addresses = append(remote.Addresses, serve(pki.Client))
+			want := map[string]finding.Verdict{
+				"server-certificate-names-no-second-region": test.regions, "client-certificate-names-no-second-region": test.regions,
+				"server-certificate-names-no-second-role": finding.Held, "client-certificate-names-no-second-role": finding.Held,
+				"server-certificate-names-a-host": finding.Held, "client-certificate-names-a-host": finding.Held,
+				"client-certificate-names-its-own-role": finding.Held,
+			}
+			r, err := inspect.Cluster(t.Context(), remote, inspect.Options{Only: slices.Sorted(maps.Keys(want))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for id, verdict := range want {
+				if f := findingOf(t, r, id); f.Verdict != verdict {
+					t.Errorf("%s: %s because %s, want %s", id, f.Verdict, f.Reason, verdict)
+				}
+			}
+			for _, n := range r.Cluster.Nodes {
+				if n.Region != "eu" {
+					t.Errorf("the %s is of the region %q, and its certificate of eu", n.Role, n.Region)
+				}
+			}
+		})
 	}
 }
