@@ -1,10 +1,18 @@
 package catalogue_test
 
 import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
 	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/asn1"
 	"fmt"
+	"math/big"
 	"strings"
 	"testing"
+	"time"
 
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture/catalogue"
@@ -146,6 +154,88 @@ func TestAnAgentThatTakesAnybodys(t *testing.T) {
 			t.Errorf("%d names, all known: %t: %t, %s, %v", len(test.names), test.all, there, saw, err)
 		}
 	}
+}
+
+// TestAuthoritiesByTheBytesOfTheirNames: a name is its bytes. With those of crypto/x509/pkix.Name, which has an order of its own, drops
+// what it does not know and writes one kind of text, the cluster's authority would be a stranger, or a stranger the cluster's.
+func TestAuthoritiesByTheBytesOfTheirNames(t *testing.T) {
+	for _, parts := range [][]string{
+		{"C=SE", "ST=Skane", "postalCode=21122", "O=Example", "CN=Own CA"},
+		{"DC=example", "DC=corp", "CN=Own CA"},
+		{"CN=Own CA", "O=Example", "C=SE"},
+		{"emailAddress=ca@example.com", "CN=Own CA"},
+		{"C=SE", "OU=Security", "OU=Nomad", "CN=Own CA"},
+	} {
+		own := ofSubject(t, distinguished(t, parts...))
+		rewritten, err := asn1.Marshal(own.Subject.ToRDNSequence())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if bytes.Equal(rewritten, own.RawSubject) {
+			t.Errorf("%s: crypto/x509/pkix writes it as it is, so that it shows nothing", pki.NameText(own.RawSubject))
+		}
+		for what, test := range map[string]struct {
+			name  []byte
+			there bool
+		}{
+			"its own name":             {own.RawSubject, false},
+			"the name as it is parsed": {rewritten, true},
+		} {
+			there, saw, err := catalogue.StrangeAuthority(true, own).In(probe.Observation{AcceptableCAs: [][]byte{test.name}})
+			if there != test.there || err != nil {
+				t.Errorf("%s of %s is a stranger's: %t, want %t (%s, %v)", what, pki.NameText(own.RawSubject), there, test.there, saw, err)
+			}
+		}
+	}
+}
+
+// distinguished is a distinguished name (DER) with its parts in the order given, each "type=value", in the kind of text that openssl
+// writes.
+func distinguished(t *testing.T, parts ...string) []byte {
+	t.Helper()
+	types := map[string]struct {
+		oid asn1.ObjectIdentifier
+		tag int
+	}{
+		"CN": {asn1.ObjectIdentifier{2, 5, 4, 3}, asn1.TagUTF8String}, "C": {asn1.ObjectIdentifier{2, 5, 4, 6}, asn1.TagPrintableString},
+		"ST": {asn1.ObjectIdentifier{2, 5, 4, 8}, asn1.TagUTF8String}, "O": {asn1.ObjectIdentifier{2, 5, 4, 10}, asn1.TagUTF8String},
+		"OU": {asn1.ObjectIdentifier{2, 5, 4, 11}, asn1.TagUTF8String}, "postalCode": {asn1.ObjectIdentifier{2, 5, 4, 17}, asn1.TagUTF8String},
+		"DC":           {asn1.ObjectIdentifier{0, 9, 2342, 19200300, 100, 1, 25}, asn1.TagIA5String},
+		"emailAddress": {asn1.ObjectIdentifier{1, 2, 840, 113549, 1, 9, 1}, asn1.TagIA5String},
+	}
+	var sequence pkix.RDNSequence
+	for _, part := range parts {
+		kind, value, _ := strings.Cut(part, "=")
+		text := asn1.RawValue{Tag: types[kind].tag, Bytes: []byte(value)}
+		sequence = append(sequence, pkix.RelativeDistinguishedNameSET{{Type: types[kind].oid, Value: text}})
+	}
+	der, err := asn1.Marshal(sequence)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return der
+}
+
+// ofSubject is the certificate of an authority with that distinguished name (DER).
+func ofSubject(t *testing.T, subject []byte) *x509.Certificate {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), RawSubject: subject, BasicConstraintsValid: true, IsCA: true,
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }
 
 // authority is the certificate of an authority of that name.
