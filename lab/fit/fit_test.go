@@ -2,6 +2,7 @@ package fit_test
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -224,6 +225,39 @@ client {
 	for _, gone := range []string{"client.network_interface", "client.host_volume.data"} {
 		if lines := f.Files.Lookup(gone); len(lines) > 0 {
 			t.Errorf("%s still stands", gone)
+		}
+	}
+}
+
+// TestFoldersOfPrograms: no client runs what lies in a folder of its user's machine. On this machine's loopback nothing else keeps such
+// a folder off, and whoever reaches the agent could have its programs run as the user.
+func TestFoldersOfPrograms(t *testing.T) {
+	process := onLoopback()
+	process.Server = false
+	for setting, texts := range map[string][]string{
+		"client.host_volume_plugin_dir": {
+			"client {\n  enabled = true\n  host_volume_plugin_dir = \"/opt/programs\"\n}\n",
+			`{"client": {"enabled": true, "host_volume_plugin_dir": "/opt/programs"}}`,
+		},
+		"client.common_plugin_dir": {
+			"client {\n  enabled = true\n  common_plugin_dir = \"/opt/programs\"\n}\n",
+			`{"client": {"enabled": true, "common_plugin_dir": "/opt/programs"}}`,
+		},
+		"plugin_dir": {
+			"client { enabled = true }\nplugin_dir = \"/opt/programs\"\n",
+			`{"client": {"enabled": true}, "plugin_dir": "/opt/programs"}`,
+		},
+	} {
+		for _, text := range texts {
+			for where, place := range map[string]fit.Place{"in a container": client(), "as a process": process} {
+				f := mustFit(t, one(text), place)
+				told := slices.ContainsFunc(f.Replaced, func(r fit.Replaced) bool {
+					return r.Setting == setting && r.Was == `"/opt/programs"` && r.Line > 0 && r.Because != ""
+				})
+				if lines := f.Files.Lookup(setting); len(lines) > 0 || !told {
+					t.Errorf("%s, %s: it stands at %v, told that it does not: %t", where, text, lines, told)
+				}
+			}
 		}
 	}
 }
