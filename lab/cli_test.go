@@ -1,9 +1,12 @@
 package lab_test
 
 import (
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
+
+	"golang.org/x/net/http/httpproxy"
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
@@ -24,6 +27,32 @@ func TestTheTokenIsNotInAContainersConfiguration(t *testing.T) {
 	}
 	if !slices.ContainsFunc(task.Files, func(f engine.File) bool { return string(f.Data) == "a-secret" && f.Mode == 0o600 }) {
 		t.Error("no file has the token")
+	}
+}
+
+// TestTheCLIOfAContainerUsesNoProxy, whatever proxy its image names: that would be shown the token, and does not reach the lab's
+// network. The control is another server, to which the same environment leads through the proxy.
+func TestTheCLIOfAContainerUsesNoProxy(t *testing.T) {
+	e, _ := composedLab(t)
+	l, err := lab.Open(t.Context(), contained{e}, "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	has := map[string]string{}
+	for _, variable := range lab.CLITask(l, "a-secret", lab.Call{}).Environment {
+		name, value, _ := strings.Cut(variable, "=")
+		has[name] = value
+	}
+	const proxy = "http://proxy.example:3128"
+	proxyFor := (&httpproxy.Config{HTTPProxy: proxy, HTTPSProxy: proxy, NoProxy: has["NO_PROXY"]}).ProxyFunc()
+	for address, through := range map[string]bool{has["NOMAD_ADDR"]: false, "https://nomad.example:4646": true} {
+		at, err := url.Parse(address)
+		if err != nil || at.Port() == "" {
+			t.Fatalf("the address is %q: %v", address, err)
+		}
+		if used, err := proxyFor(at); (used != nil) != through || err != nil {
+			t.Errorf("%s is called through the proxy %v, %v, with NO_PROXY=%s", address, used, err, has["NO_PROXY"])
+		}
 	}
 }
 
