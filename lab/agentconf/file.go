@@ -177,7 +177,7 @@ func (f File) fail(err error) error {
 	return fmt.Errorf("%s: %w", f.name, err)
 }
 
-// position is how HCL 1's scanner of JSON begins an error.
+// position is how HCL 1's scanner of JSON and model.CheckDepth begin an error.
 var position = regexp.MustCompile(`^(\d+):(\d+): `)
 
 // fault is where HCL 1 found an error, and what it says about it. Its parser of JSON does not say where, so that the
@@ -187,9 +187,6 @@ func (f File) fault(err error) (line, column int, words string) {
 		return placed.Pos.Line, placed.Pos.Column, placed.Err.Error()
 	}
 	words = err.Error()
-	if model.CheckDepth(f.text) != nil {
-		return 1, 1, words
-	}
 	if at := position.FindStringSubmatch(words); at != nil {
 		line, _ = strconv.Atoi(at[1])
 		column, _ = strconv.Atoi(at[2])

@@ -91,6 +91,7 @@ func TestReadTakesWhatNomadTakes(t *testing.T) {
 
 // TestBadInput: each has an error of its own, which says where and what to do. The control is TestRead.
 func TestBadInput(t *testing.T) {
+	full := func(with string) string { return strings.Repeat(with, (4<<20-1<<10)/len(with)) } // nearly as long as a file may be
 	for name, test := range map[string]struct {
 		files          map[string]string
 		server, client string
@@ -157,6 +158,28 @@ func TestBadInput(t *testing.T) {
 		"a number that is none": {
 			files: map[string]string{"s.hcl": "server {\n  enabled = true\n  bootstrap_expect = \"three\"\n}\n"}, server: "s.hcl",
 			says: []string{"bootstrap_expect"},
+		},
+		// What reads HCL and JSON calls itself at each bracket, and Go ends a program whose stack is full.
+		"blocks without end": {
+			files: map[string]string{"s.hcl": soundServer + full("a {\n")}, server: "s.hcl",
+			says: []string{"s.hcl:510:3: nested more than 500 times", "a limit of nomadlab"},
+		},
+		"lists without end": {
+			files: map[string]string{"s.hcl": soundServer + "a = " + full("[")}, server: "s.hcl", says: []string{"s.hcl:10:505: nested more than 500 times"},
+		},
+		"objects of JSON without end": {
+			files: map[string]string{"s.json": full(`{"a":`)}, server: "s.json", says: []string{"s.json:1:2501: nested more than 500 times"},
+		},
+		"lists of JSON without end": {
+			files: map[string]string{"s.json": `{"a": ` + full("[")}, server: "s.json", says: []string{"s.json:1:506: nested more than 500 times"},
+		},
+		"nested too deep by one": {
+			files: map[string]string{"s.hcl": soundServer + "a = " + strings.Repeat("[", 501) + strings.Repeat("]", 501)}, server: "s.hcl",
+			says: []string{"s.hcl:10:505: nested more than 500 times"},
+		},
+		"nested as deep as may be": { // the control: it is read
+			files: map[string]string{"s.hcl": soundServer + "a = " + strings.Repeat("[", 500) + strings.Repeat("]", 500)}, server: "s.hcl",
+			says: []string{"s.hcl:10:1: unexpected keys a"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

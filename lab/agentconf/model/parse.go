@@ -41,16 +41,17 @@ var ErrPanic = errors.New("Nomad panics at it") //nolint:staticcheck // a name
 // millions by a function that calls itself, which ends the program.
 const deepest = 500
 
-// CheckDepth refuses a text that is nested too deep to be read, whatever is in its texts and comments.
+// CheckDepth refuses a text that is nested too deep to be read, whatever is in its texts and comments. The error begins with the line and
+// the column, as those of HCL 1's scanner do.
 func CheckDepth(text []byte) error {
-	depth, line := 0, 1
-	for _, b := range text {
+	depth, line, begins := 0, 1, 0
+	for at, b := range text {
 		switch b {
 		case '\n':
-			line++
+			line, begins = line+1, at+1
 		case '[', '{':
 			if depth++; depth > deepest {
-				return fmt.Errorf("line %d: nested more than %d times, a limit of nomadlab: no setting of Nomad is", line, deepest)
+				return fmt.Errorf("%d:%d: nested more than %d times, a limit of nomadlab: no setting of Nomad is", line, at-begins+1, deepest)
 			}
 		case ']', '}':
 			depth = max(0, depth-1)
