@@ -449,3 +449,28 @@ func TestARegionThatOnlyTheAgentsName(t *testing.T) {
 		})
 	}
 }
+
+// TestTheRegionThatACertificateNames is all between the role and the domain, in the certificate's own letters: as Nomad takes it.
+func TestTheRegionThatACertificateNames(t *testing.T) {
+	t.Parallel()
+	const check = "server-certificate-names-no-second-role"
+	h := newHouse(t)
+	for name, region := range map[string]string{
+		"server.eu.nomad": "eu", "server.eu.west.nomad": "eu.west", "server.eu_west.nomad": "eu_west", "server.DMZ.nomad": "DMZ", "SERVER.eu.NOMAD": "eu",
+		"server.*.nomad": "global", "server.nomad": "global", "server..nomad": "global", "nomad.example.com": "global", // they name none
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := &foreignAgent{role: pki.Server, builds: []string{"1.11.3"}}
+			r, err := inspect.Cluster(t.Context(), h.serve(t, a, h.forged(t, name, "localhost")), inspect.Options{Only: []string{check}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got := r.Cluster.Nodes[0].Region; got != region {
+				t.Errorf("its region is %q, want %q", got, region)
+			}
+			if f := findingOf(t, r, check); f.Verdict != finding.Held {
+				t.Errorf("%s: %s because %s", f.ID, f.Verdict, f.Reason)
+			}
+		})
+	}
+}

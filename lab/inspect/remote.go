@@ -200,14 +200,12 @@ func (r Remote) token(ctx context.Context) (string, error) {
 }
 
 // identityOf is whom a certificate speaks for by its names: the first that has Nomad's form. A certificate without such a
-// name is taken for a person's, which is what it can be used as.
+// name is taken for a person's, which is what it can be used as. What is no name of a host, such as one with a wildcard, is of no region.
 func identityOf(names []string, commonName string) pki.Identity {
-	for _, name := range append(names, commonName) {
-		role, rest, _ := strings.Cut(name, ".")
-		region, domain, _ := strings.Cut(rest, ".")
-		id := pki.Identity{Role: pki.Role(role), Region: region}
-		if domain == "nomad" && region != "" && id.Validate() == nil {
-			return id
+	for _, name := range append(slices.Clone(names), commonName) {
+		r, is := catalogue.ParseRoleName(name)
+		if is && (pki.Identity{Role: pki.CLI, DNSNames: []string{name}}).Validate() == nil {
+			return pki.Identity{Role: pki.Role(r.Role), Region: r.Region}
 		}
 	}
 	return pki.Identity{Role: pki.CLI, Region: pki.DefaultRegion}

@@ -120,6 +120,18 @@ func TestMaterial(t *testing.T) {
 			k.put("server", c)
 			k.files["server-old.pem"] = string(k.forKey(server, c).CertPEM)
 		}, nil},
+		"a certificate renewed with its key, its region once in capitals": {func(k *kept) {
+			c := k.issue(server, pki.Flaw{})
+			k.put("server", c)
+			k.files["server-old.pem"] = string(k.forKey(pki.Identity{Role: pki.Server, Region: "Global"}, c).CertPEM)
+		}, nil},
+		"a certificate of one region in two spellings": {func(k *kept) {
+			c, err := k.authority.Forge(pki.Forgery{Holder: server, CommonName: "server.Global.nomad", DNSNames: []string{"server.global.nomad"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			k.put("server-2", c)
+		}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -183,7 +183,7 @@ func (h held) others() []other {
 func rolesOf(c *x509.Certificate) []catalogue.RoleName {
 	var out []catalogue.RoleName
 	for _, name := range append([]string{c.Subject.CommonName}, c.DNSNames...) {
-		if r, is := catalogue.ParseRoleName(name); is && !slices.Contains(out, r) {
+		if r, is := catalogue.ParseRoleName(name); is && !slices.ContainsFunc(out, func(o catalogue.RoleName) bool { return o.Role == r.Role && o.InRegion(r.Region) }) {
 			out = append(out, r)
 		}
 	}
@@ -228,7 +228,7 @@ func secondRole(o other) (bool, string) {
 func secondRegion(o other) (bool, string) {
 	var regions []string
 	for _, r := range rolesOf(o.cert) {
-		if !slices.Contains(regions, r.Region) {
+		if !slices.ContainsFunc(regions, r.InRegion) {
 			regions = append(regions, r.Region)
 		}
 	}
@@ -294,7 +294,7 @@ func (all keyUses) shared(does string) []string {
 func whoseCertificate(c *x509.Certificate) string {
 	var words []string
 	for _, r := range rolesOf(c) {
-		words = append(words, r.Role+"."+r.Region+".nomad")
+		words = append(words, strings.ToLower(r.Role+"."+r.Region+".nomad"))
 	}
 	if pki.MaySign(c) {
 		words = append(words, "an authority")

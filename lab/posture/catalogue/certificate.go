@@ -158,7 +158,7 @@ func (i Ingredients) otherRegion(c *x509.Certificate) (bool, string) {
 		regions = append(regions, i.region())
 	}
 	for _, name := range names(c) {
-		if r, is := ParseRoleName(name); is && !slices.Contains(regions, r.Region) {
+		if r, is := ParseRoleName(name); is && !slices.ContainsFunc(regions, r.InRegion) {
 			regions = append(regions, r.Region)
 		}
 	}
@@ -244,21 +244,27 @@ func anyName(is func(string) bool) func(*x509.Certificate) (bool, string) {
 	}
 }
 
-// RoleName is what a name such as server.global.nomad says to Nomad.
+// RoleName is what a name such as server.global.nomad says to Nomad. The role is in small letters, the region in those of the name.
 type RoleName struct{ Role, Region string }
 
 // ParseRoleName takes a name such as server.global.nomad apart. is is false for a name of another form. All between the first label
 // and the last is the region: a server's RPC port takes server.x.global.nomad for a server of some other region
 // (nomad/server.go:645; verified against Nomad 1.11.3). Capital letters change nothing to whoever calls an agent by its name
-// (crypto/x509, VerifyHostname).
+// (crypto/x509, VerifyHostname), but a server passes on what does not name its region letter by letter
+// (nomad/rpc.go:593).
 func ParseRoleName(name string) (r RoleName, is bool) {
-	role, rest, _ := strings.Cut(strings.ToLower(name), ".")
-	region, ofNomad := strings.CutSuffix(rest, ".nomad")
-	if !ofNomad || !slices.Contains([]string{"server", "client", "cli"}, role) {
+	role, rest, _ := strings.Cut(name, ".")
+	role = strings.ToLower(role)
+	const domain = ".nomad"
+	at := len(rest) - len(domain)
+	if at < 0 || !strings.EqualFold(rest[at:], domain) || !slices.Contains([]string{"server", "client", "cli"}, role) {
 		return RoleName{}, false
 	}
-	return RoleName{role, region}, true
+	return RoleName{role, rest[:at]}, true
 }
+
+// InRegion reports whether the name is of that region, whatever letters are capitals.
+func (r RoleName) InRegion(region string) bool { return strings.EqualFold(r.Region, region) }
 
 // CanSign reports whether the certificate has the right to sign others.
 func CanSign(c *x509.Certificate) bool { return c.IsCA || c.KeyUsage&x509.KeyUsageCertSign != 0 }

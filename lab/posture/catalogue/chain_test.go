@@ -1,6 +1,8 @@
 package catalogue_test
 
 import (
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"testing"
 	"time"
 
@@ -57,7 +59,7 @@ func TestParseRoleName(t *testing.T) {
 		"server.global.nomad":   {Role: "server", Region: "global"},
 		"server.a.b.nomad":      {Role: "server", Region: "a.b"}, // nomad/server.go:645
 		"client.eu.west.nomad":  {Role: "client", Region: "eu.west"},
-		"SERVER.Global.NOMAD":   {Role: "server", Region: "global"},
+		"SERVER.Global.NOMAD":   {Role: "server", Region: "Global"}, // a call names the region in its own letters
 		"cli.global.nomad":      {Role: "cli", Region: "global"},
 		"server.nomad":          {},
 		"server..nomad":         {Role: "server"},
@@ -69,6 +71,28 @@ func TestParseRoleName(t *testing.T) {
 		got, is := catalogue.ParseRoleName(name)
 		if got != want || is != (want != catalogue.RoleName{}) {
 			t.Errorf("%s is %v, %t, want %v", name, got, is, want)
+		}
+	}
+}
+
+// TestARegionInCapitals is one region, in whatever letters the certificate of its agent has it. The controls are names of two.
+func TestARegionInCapitals(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		region string // of a lab; empty: known by the certificates alone
+		names  []string
+		second bool
+	}{
+		{"DMZ", []string{"server.DMZ.nomad", "localhost"}, false},
+		{"DMZ", []string{"server.dmz.nomad", "server.DMZ.nomad"}, false},
+		{"DMZ", []string{"server.DMZ.nomad", "server.eu.nomad"}, true},
+		{"eu", []string{"server.DMZ.nomad"}, true},
+		{"", []string{"server.DMZ.nomad", "client.dmz.nomad"}, false},
+		{"", []string{"server.DMZ.nomad", "client.x.DMZ.nomad"}, true},
+	} {
+		second, saw := catalogue.OtherRegion(test.region, &x509.Certificate{Subject: pkix.Name{CommonName: test.names[0]}, DNSNames: test.names})
+		if second != test.second {
+			t.Errorf("the region %q, %s: another region: %t, want %t", test.region, saw, second, test.second)
 		}
 	}
 }

@@ -36,6 +36,15 @@ func InChain(id string, o probe.Observation, own ...*x509.Certificate) (bool, st
 	return i.inChain(all[slices.IndexFunc(all, func(s sight) bool { return s.id == id })], o.Served)
 }
 
+// OtherRegion looks for the name of another region in the certificate of an agent of that one; empty: of any.
+func OtherRegion(region string, c *x509.Certificate) (bool, string) {
+	i := Ingredients{Region: region}
+	if region != "" {
+		i.Peers = map[string][]string{region: {"127.0.0.1:4647"}}
+	}
+	return i.otherRegion(c)
+}
+
 // DriversOf is the look for raw_exec among the drivers of a client in the servers' list.
 func DriversOf(client probe.Target) func(http.Header, []byte) (bool, string, error) {
 	return listing(ofClient(client, offeringRawExec))
