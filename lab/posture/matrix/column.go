@@ -27,6 +27,9 @@ type column struct {
 	gossip *finding.Cell
 }
 
+// onePing says why the cells of gossip are alike.
+const onePing = "gossip knows no certificates, so that one ping without a gossip key was sent to the server for all of them"
+
 // try tries one certificate. A refusal counts only between canaries that are let in.
 func (c *column) try(ctx context.Context, k party.Kind) finding.Cell {
 	want := c.entry.want(k)
@@ -61,6 +64,7 @@ func (c *column) try(ctx context.Context, k party.Kind) finding.Cell {
 		cell.Outcome, cell.Verdict, cell.Reason = "", finding.Skipped, why.Error()
 	}
 	if c.entry == Gossip {
+		cell.Reason += "; " + onePing
 		c.gossip = &cell
 	}
 	return cell

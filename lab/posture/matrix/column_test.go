@@ -180,3 +180,37 @@ func TestWhatLacksIsSkipped(t *testing.T) {
 		t.Errorf("%d probes were sent", sent)
 	}
 }
+
+// TestGossipIsAskedOnce: it knows no certificates, so that one ping and its canaries are of all kinds, and each cell says so. What lacks
+// a certificate is skipped all the same.
+func TestGossipIsAskedOnce(t *testing.T) {
+	target := probe.Target{Name: "server-1", Role: pki.Server, Region: "global", Gossip: "127.0.0.1:4648"}
+	for name, test := range map[string]struct {
+		knock, before probe.Outcome
+		verdict       finding.Verdict
+		says          string
+	}{
+		"encrypted":             {probe.Denied, in, finding.Held, "as Nomad 1.11.3 does"},
+		"in the clear":          {in, in, finding.Broken, "with every check on gives"},
+		"its canary is refused": {probe.Denied, probe.Denied, finding.NotCarriedOut, "the canary gave"},
+		"it does not answer":    {dead, dead, finding.NotCarriedOut, "proves nothing"},
+	} {
+		knocks, canaries := 0, 0
+		cells := matrix.TryOneByOne(t.Context(), matrix.Gossip, target, everybody(t), turns(&knocks, test.knock, in), turns(&canaries, test.before, in), party.Kinds()...)
+		if knocks != 1 || canaries != 2 {
+			t.Errorf("%s: %d knocks and %d canaries, want 1 and 2", name, knocks, canaries)
+		}
+		for i, c := range cells {
+			if c.Verdict != test.verdict || !strings.Contains(c.Reason, test.says) || !strings.Contains(c.Reason, "gossip knows no certificates, so that one ping") {
+				t.Errorf("%s, %s: %s because %s", name, party.Kinds()[i], c.Verdict, c.Reason)
+			}
+		}
+	}
+	knocks, canaries := 0, 0
+	cells := matrix.TryOneByOne(t.Context(), matrix.Gossip, target, party.Parties{}, turns(&knocks, in), turns(&canaries, in), party.Kinds()...)
+	for i, c := range cells {
+		if c.Verdict != finding.Skipped || knocks+canaries > 0 {
+			t.Errorf("%s, which is not at hand: %s because %s, %d knocks", party.Kinds()[i], c.Verdict, c.Reason, knocks+canaries)
+		}
+	}
+}
