@@ -23,10 +23,10 @@ type leave struct {
 	more bool
 }
 
-// openByNomad says at which paths Nomad gives leave to every site, whatever its configuration says. Seen with a preflight at each
-// path of Nomad 1.11.3, see also command/agent/http.go, allowCORSWithMethods.
-const openByNomad = ". At /v1/var/… Nomad itself lets pages of every site send PUT, DELETE and X-Nomad-Token, and at /v1/vars and below " +
-	"/v1/client/ (stats, fs, allocation, metadata) read, in every configuration; what they get there without a token is for ACLs to decide"
+// openByNomad says at which paths Nomad gives leave to every site, whatever its configuration says (command/agent/http.go:455-523,
+// wrapCORS; verified against Nomad 1.11.3).
+const openByNomad = ". Nomad itself lets pages of every site, with an ACL token, read at /v1/var/…, at /v1/vars and below /v1/client/ (stats, fs, " +
+	"allocation, metadata, identity), and send PUT and DELETE at /v1/var/…, in every configuration; what they get there without a token is for ACLs to decide"
 
 // leaves are the headers. Nomad itself sends none of them but for a few paths of the web UI, and any that its
 // configuration names (command/agent/http.go:893, setHeaders).
