@@ -1,0 +1,62 @@
+package labtest_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/labtest"
+)
+
+// complaints keeps what a test would fail for.
+type complaints struct {
+	testing.TB
+	said []string
+}
+
+func (c *complaints) Helper() {}
+
+func (c *complaints) Errorf(format string, values ...any) {
+	c.said = append(c.said, fmt.Sprintf(format, values...))
+}
+
+// TestSound: of each thing that a sound cluster's report must not have it complains, and of nothing else.
+func TestSound(t *testing.T) {
+	held, elsewhere := finding.Finding{ID: "a", Verdict: finding.Held}, finding.Finding{ID: "b", Verdict: finding.Skipped, Reason: "it runs at client-2"}
+	cells := func(all ...finding.Cell) *finding.Matrix {
+		return &finding.Matrix{Rows: []finding.MatrixRow{{Certificate: "none", Cells: all}}}
+	}
+	good := cells(finding.Cell{Verdict: finding.Held})
+	of := func(m *finding.Matrix, all ...finding.Finding) finding.Report {
+		return finding.Report{Findings: all, Matrix: m}
+	}
+	for name, test := range map[string]struct {
+		report finding.Report
+		want   labtest.Tally
+		says   string
+	}{
+		"sound":                       {of(good, held, held, elsewhere), labtest.Tally{Held: 2, Skipped: 1, Cells: 1, Unused: []string{"there is one"}}, ""},
+		"a skipped cell":              {of(cells(finding.Cell{Verdict: finding.Skipped, Reason: "there is one server"}), held), labtest.Tally{Held: 1, Unused: []string{"it runs at "}}, ""},
+		"skipped for another reason":  {of(good, held, finding.Finding{ID: "b", Verdict: finding.Skipped, Reason: "luck"}), labtest.Tally{}, "b at  is skipped: luck"},
+		"a failure":                   {of(good, held, finding.Finding{ID: "b", Verdict: finding.Broken}), labtest.Tally{}, "b at  is broken"},
+		"inconclusive for a reason":   {of(good, held, finding.Finding{ID: "b", Verdict: finding.NotCarriedOut, Reason: "it runs at client-2"}), labtest.Tally{}, "b at  is not carried out"},
+		"a cell that fails":           {of(cells(finding.Cell{Verdict: finding.Broken}), held), labtest.Tally{}, "none at  is broken"},
+		"a cell, for another reason":  {of(cells(finding.Cell{Verdict: finding.Skipped, Reason: "luck"}), held), labtest.Tally{}, "none at  is skipped"},
+		"a cell that is inconclusive": {of(cells(finding.Cell{Verdict: finding.NotCarriedOut}), held), labtest.Tally{}, "none at  is not carried out"},
+		"no matrix":                   {of(nil, held), labtest.Tally{}, "there is no matrix"},
+		"nothing held":                {of(good, elsewhere), labtest.Tally{}, "nothing held"},
+	} {
+		c := &complaints{TB: t}
+		got := labtest.Sound(c, test.report, "it runs at ", "there is one")
+		if test.says == "" && (len(c.said) > 0 || !cmp.Equal(got, test.want)) {
+			t.Errorf("%s: %+v, want %+v; it says %q", name, got, test.want, c.said)
+		}
+		if test.says != "" && (len(c.said) != 1 || !slices.ContainsFunc(c.said, func(s string) bool { return strings.HasPrefix(s, test.says) })) {
+			t.Errorf("%s: it says %q, want %q", name, c.said, test.says)
+		}
+	}
+}
