@@ -105,7 +105,7 @@ func rooms() map[string]room {
 		},
 		"lab/image": {mayImport: []string{"fixtures", "lab/deadline"}},
 		"lab/agentconf": {
-			mayImport: []string{"lab/agentconf/model", "lab/agentconf/settings"}, testsMayImport: []string{"fixtures", "lab/image"},
+			mayImport: []string{"lab/agentconf/model", "lab/agentconf/settings"}, testsMayImport: []string{"fixtures", "lab/deadline", "lab/image"},
 		},
 		// What Nomad makes of a configuration. Its tests read Nomad's source.
 		"lab/agentconf/model": {},

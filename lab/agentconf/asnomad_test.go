@@ -19,6 +19,7 @@ import (
 
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/agentconf/model"
+	"nomadlab.internal/lab/deadline"
 )
 
 // seed gives other generated files: go test ./lab/agentconf -run AsNomad -seed 7.
@@ -54,7 +55,9 @@ type comparison struct {
 	started                    int
 	refused                    int
 	failed                     int
-	took                       time.Duration
+	// files are those that were compared, and took is the time of it, without that of edits.
+	files int
+	took  time.Duration
 	// last is what the last agent said that failed to start.
 	last string
 }
@@ -77,6 +80,7 @@ func (c *comparison) compare(t *testing.T, g *generator, files agentconf.Files) 
 	a.ends = err != nil // an agent that ends over its files may answer before it does
 	said := a.ask(t, files)
 	c.took += time.Since(begun)
+	c.files += len(files)
 	c.started++
 	switch {
 	case said.refused && err == nil:
@@ -422,22 +426,28 @@ func compareGenerated(t *testing.T, n int) {
 	c := comparison{nomad: nomad}
 	c.defaults, c.plain = defaults(t, nomad)
 	g := generator{Rand: rand.New(rand.NewPCG(*seed, 0)), table: table()} //nolint:gosec // the same files each time
-	files := 0
 	for i := range n {
 		g.wrong = 0
 		if i%4 == 3 {
 			g.wrong = 12
 		}
 		generated := g.files()
-		files += len(generated)
 		t.Run(fmt.Sprint(i), func(t *testing.T) { t.Log(c.compare(t, &g, generated), generated.Check()) })
 	}
-	t.Logf("%d files in %d agents, of %d settings: %d agents refused by Nomad and by us, %d failed to start, %d settings compared, %d changed, %d not; %v a file",
-		files, c.started, len(g.table), c.refused, c.failed, c.compared, c.edited, c.unedited, c.took/time.Duration(files))
+	t.Logf("%d files in %d agents, of %d settings: %d agents refused by Nomad and by us, %d failed to start, %d settings compared, %d changed, %d not",
+		c.files, c.started, len(g.table), c.refused, c.failed, c.compared, c.edited, c.unedited)
 	if c.refused == 0 || c.failed > c.started/10 || c.refused > c.started*2/3 {
 		t.Errorf("of %d agents %d were refused and %d failed: too little is compared", c.started, c.refused, c.failed)
 	}
-	if each := c.took / time.Duration(files); each > 500*time.Millisecond {
-		t.Errorf("%v a file, want at most half a second", each)
+	c.inTime(t)
+}
+
+// inTime fails where a file took more than half a second on the average: more of them would not be compared then. A busy machine is
+// given more.
+func (c *comparison) inTime(t *testing.T) {
+	t.Helper()
+	each, most := c.took/time.Duration(c.files), deadline.Stretch(500*time.Millisecond)
+	if t.Logf("%v a file, of %d", each, c.files); each > most {
+		t.Errorf("%v a file, want at most %v", each, most)
 	}
 }

@@ -95,6 +95,7 @@ func TestFixturesAsNomad(t *testing.T) {
 		})
 	}
 	t.Logf("%d configurations, %d settings compared", len(all), c.compared)
+	c.inTime(t)
 }
 
 // TestFormsAsNomad: files in the forms that are read wrongly most easily. Each is compared with what a real agent has of it.
@@ -117,6 +118,7 @@ func TestFormsAsNomad(t *testing.T) {
 			}
 		})
 	}
+	c.inTime(t)
 }
 
 func forms() map[string][]string {
