@@ -1,14 +1,16 @@
 package inspect_test
 
 import (
-	"maps"
+	"cmp"
+	"context"
 	"slices"
-	"strings"
 	"testing"
+	"time"
 
-	"github.com/google/go-cmp/cmp"
+	gocmp "github.com/google/go-cmp/cmp"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/labtest"
@@ -18,10 +20,12 @@ import (
 // sound is a hardened cluster in a form that people use, and what the check says of it.
 type sound struct {
 	form lab.Option
-	// held and skipped count the findings, cells those of the matrix that held.
-	held, skipped, cells int
-	// reasons are those for which something is skipped.
+	// want counts what is found.
+	want labtest.Tally
+	// reasons are those for which something is skipped, each as a part of it.
 	reasons []string
+	// within is how long the check takes at most on a quiet machine; 0: as long as it likes.
+	within time.Duration
 	// also looks at what is special about the form; nil: nothing.
 	also func(*testing.T, finding.Report)
 }
@@ -52,47 +56,31 @@ func TestProofOfSoundClusters(t *testing.T) {
 		"no workload of the checks' own runs: that takes a client with raw_exec or mock_driver",
 		"there is no agent of the role that the check is for",
 	}
-	// A matrix is joined of those of the regions, so that its cells are as many.
-	const cells = 189
+	const cells = 189 // a matrix is joined of those of the regions, so that its cells are as many
 	for name, c := range map[string]sound{
-		"three servers and two clients": {agents(3, 2), 570, 6, cells, []string{catalogue.RunsElsewhere}, nil},
-		"one server":                    {agents(1, 0), 139, 77, cells, append(noClient, alone...), nil},
-		"one of each":                   {agents(1, 1), 212, 4, cells, alone, nil},
-		"servers alone":                 {agents(3, 0), 411, 111, cells, noClient, nil},
-		"two regions":                   {regions("global", "eu"), 424, 8, cells, alone, eachRegionIsAsked},
+		"three servers and two clients": {
+			form: agents(3, 2), want: labtest.Tally{Held: 570, Skipped: 6, Cells: cells}, reasons: []string{catalogue.RunsElsewhere}, within: 15 * time.Second,
+		},
+		"one server":    {form: agents(1, 0), want: labtest.Tally{Held: 139, Skipped: 77, Cells: cells}, reasons: append(noClient, alone...)},
+		"one of each":   {form: agents(1, 1), want: labtest.Tally{Held: 212, Skipped: 4, Cells: cells}, reasons: alone},
+		"servers alone": {form: agents(3, 0), want: labtest.Tally{Held: 411, Skipped: 111, Cells: cells}, reasons: noClient},
+		"two regions":   {form: regions("global", "eu"), want: labtest.Tally{Held: 424, Skipped: 8, Cells: cells}, reasons: alone, also: eachRegionIsAsked},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			l := labtest.Start(t, lab.Hardened(), c.form)
+			quick, cancel := deadline.Fair(t.Context(), cmp.Or(c.within, deadline.Hang))
+			defer cancel()
 			r, err := inspect.Lab(t.Context(), l, inspect.Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
-			reasons := map[string]bool{}
-			for _, f := range r.Findings {
-				switch f.Verdict {
-				case finding.Broken, finding.NotCarriedOut:
-					t.Errorf("%s at %s: %s because %s", f.ID, f.Node, f.Verdict, f.Reason)
-				case finding.Skipped:
-					reason := f.Reason
-					if strings.HasPrefix(reason, catalogue.RunsElsewhere) { // it names the client
-						reason = catalogue.RunsElsewhere
-					}
-					reasons[reason] = true
-				}
+			if over := context.Cause(quick); over != nil {
+				t.Errorf("the check took too long: %v", over)
 			}
-			cells := map[finding.Verdict]int{}
-			each(t, r.Matrix, func(row finding.MatrixRow, c finding.Cell) {
-				if cells[c.Verdict]++; c.Verdict != finding.Held {
-					t.Errorf("%s at %s is %s at %v: %s", row.Certificate, c.Entry, c.Verdict, c.At, c.Reason)
-				}
-			})
-			got, want := finding.Summarize(r.Findings), finding.Summary{Held: c.held, Skipped: c.skipped}
-			if got != want || cells[finding.Held] != c.cells {
-				t.Errorf("%s and %d cells held, want %s and %d", got, cells[finding.Held], want, c.cells)
-			}
-			if diff := cmp.Diff(c.reasons, slices.Sorted(maps.Keys(reasons))); diff != "" {
-				t.Errorf("skipped for (-want +got):\n%s", diff)
+			t.Logf("the check took %.1f s", r.Took.Seconds())
+			if diff := gocmp.Diff(c.want, labtest.Sound(t, r, c.reasons...)); diff != "" {
+				t.Errorf("found (-want +got):\n%s", diff)
 			}
 			if c.also != nil {
 				c.also(t, r)

@@ -39,9 +39,13 @@ func TestSound(t *testing.T) {
 		want   labtest.Tally
 		says   string
 	}{
-		"sound":                       {of(good, held, held, elsewhere), labtest.Tally{Held: 2, Skipped: 1, Cells: 1, Unused: []string{"there is one"}}, ""},
-		"a skipped cell":              {of(cells(finding.Cell{Verdict: finding.Skipped, Reason: "there is one server"}), held), labtest.Tally{Held: 1, Unused: []string{"it runs at "}}, ""},
-		"skipped for another reason":  {of(good, held, finding.Finding{ID: "b", Verdict: finding.Skipped, Reason: "luck"}), labtest.Tally{}, "b at  is skipped: luck"},
+		"sound":                      {of(good, held, held, elsewhere), labtest.Tally{Held: 2, Skipped: 1, Cells: 1, Unused: []string{"there is one"}}, ""},
+		"a skipped cell":             {of(cells(finding.Cell{Verdict: finding.Skipped, Reason: "there is one server"}), held), labtest.Tally{Held: 1, Unused: []string{"it runs at "}}, ""},
+		"skipped for another reason": {of(good, held, finding.Finding{ID: "b", Verdict: finding.Skipped, Reason: "luck"}), labtest.Tally{}, "b at  is skipped: luck"},
+		"known to fail": {
+			of(good, held, finding.Finding{ID: "b", Verdict: finding.Broken, Known: "no ACLs"}),
+			labtest.Tally{Held: 1, Cells: 1, Known: 1, Unused: []string{"it runs at ", "there is one"}}, "",
+		},
 		"a failure":                   {of(good, held, finding.Finding{ID: "b", Verdict: finding.Broken}), labtest.Tally{}, "b at  is broken"},
 		"inconclusive for a reason":   {of(good, held, finding.Finding{ID: "b", Verdict: finding.NotCarriedOut, Reason: "it runs at client-2"}), labtest.Tally{}, "b at  is not carried out"},
 		"a cell that fails":           {of(cells(finding.Cell{Verdict: finding.Broken}), held), labtest.Tally{}, "none at  is broken"},
