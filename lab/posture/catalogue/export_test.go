@@ -111,3 +111,14 @@ func Ruled(rulesJSON, namespace, id string) (others, own bool, err error) {
 	}
 	return others, own, nil
 }
+
+// Suites are the cipher suites that checks know: of the weak ones the checks that refuse them.
+func Suites() (weak map[uint16][]string, sound []uint16) {
+	weak = map[uint16][]string{}
+	for _, s := range weakSuites() {
+		for _, suite := range s.suites {
+			weak[suite] = append(weak[suite], s.id)
+		}
+	}
+	return weak, soundSuites()
+}

@@ -93,11 +93,12 @@ func weakSuites() []suites {
 	}
 }
 
-// soundSuites are in Nomad's default list (helper/tlsutil/config.go:76).
+// soundSuites are Nomad's default list (helper/tlsutil/config.go:74). An agent may be configured with any of them alone.
 func soundSuites() []uint16 {
 	return []uint16{
 		tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
 		tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, tls.TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
+		tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305, tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305,
 	}
 }
 

@@ -21,12 +21,16 @@ func TestAgentsThatSpeakTLS13Alone(t *testing.T) {
 	t.Parallel()
 	const old, weak = "server-https-refuses-tls-1.1", "server-https-refuses-aes-128-cbc"
 	gcm := []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256}
+	chacha := []uint16{tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305}
 	cbc := append([]uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA}, gcm...)
 	for name, test := range map[string]struct {
 		config *tls.Config
 		want   map[string]finding.Verdict
 	}{
-		"1.3 alone":             {&tls.Config{MinVersion: tls.VersionTLS13}, map[string]finding.Verdict{old: finding.Held, weak: finding.Skipped}},
+		"1.3 alone": {&tls.Config{MinVersion: tls.VersionTLS13}, map[string]finding.Verdict{old: finding.Held, weak: finding.Skipped}},
+		"1.2 with ChaCha20 alone": {
+			&tls.Config{MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12, CipherSuites: chacha}, map[string]finding.Verdict{old: finding.Held, weak: finding.Held},
+		},
 		"from 1.2 on":           {&tls.Config{MinVersion: tls.VersionTLS12, CipherSuites: gcm}, map[string]finding.Verdict{old: finding.Held, weak: finding.Held}},
 		"from 1.1 on":           {&tls.Config{MinVersion: tls.VersionTLS11, CipherSuites: gcm}, map[string]finding.Verdict{old: finding.Broken, weak: finding.Held}},
 		"from 1.2 on, with CBC": {&tls.Config{MinVersion: tls.VersionTLS12, CipherSuites: cbc}, map[string]finding.Verdict{old: finding.Held, weak: finding.Broken}},
