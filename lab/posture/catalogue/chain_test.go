@@ -1,8 +1,16 @@
 package catalogue_test
 
 import (
+	"cmp"
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"math/big"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,6 +58,50 @@ func TestAuthoritiesOfACertificate(t *testing.T) {
 			t.Errorf("%s: an end that is near: %t, %s", name, there, saw)
 		}
 	}
+}
+
+// TestAuthoritiesWithAShortKey: whoever breaks the key of an authority signs what they like, however strong the agent's own key is.
+func TestAuthoritiesWithAShortKey(t *testing.T) {
+	t.Parallel()
+	for bits, short := range map[int]bool{1024: true, 2048: false} {
+		key, err := rsa.GenerateKey(rand.Reader, bits)
+		if err != nil {
+			t.Fatal(err)
+		}
+		own, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+		if err != nil {
+			t.Fatal(err)
+		}
+		authority := signed(t, &x509.Certificate{Subject: pkix.Name{CommonName: "authority"}, IsCA: true, BasicConstraintsValid: true}, nil, key.Public(), key)
+		leaf := signed(t, &x509.Certificate{Subject: pkix.Name{CommonName: "leaf"}}, authority, own.Public(), key)
+		for name, o := range map[string]struct{ served, known []*x509.Certificate }{
+			"sent along": {[]*x509.Certificate{leaf, authority}, nil},
+			"known":      {[]*x509.Certificate{leaf}, []*x509.Certificate{authority}},
+		} {
+			there, saw := catalogue.InChain("has-a-strong-key", probe.Observation{Served: o.served}, o.known...)
+			if there != short || short && !strings.Contains(saw, "its authority CN=authority: an RSA key of 1024 bits") {
+				t.Errorf("an authority of %d bits, %s: too short: %t, %s", bits, name, there, saw)
+			}
+		}
+		if there, saw := catalogue.InChain("has-a-strong-key", probe.Observation{Served: []*x509.Certificate{leaf}}); there {
+			t.Errorf("without an authority: %s", saw)
+		}
+	}
+}
+
+// signed is the certificate of the key, signed by the parent with its key; nil: by itself.
+func signed(t *testing.T, c, parent *x509.Certificate, of crypto.PublicKey, by crypto.Signer) *x509.Certificate {
+	t.Helper()
+	c.SerialNumber, c.NotBefore, c.NotAfter = big.NewInt(1), time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	der, err := x509.CreateCertificate(rand.Reader, c, cmp.Or(parent, c), of, by)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 // TestParseRoleName: what Nomad, or whoever calls an agent by its name, takes for the name of a role.
