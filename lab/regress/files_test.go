@@ -1,6 +1,7 @@
 package regress_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -150,6 +151,50 @@ func chmod(t *testing.T, file string, mode os.FileMode) {
 	t.Helper()
 	if err := os.Chmod(file, mode); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestWhereASecretLies: of files that hold one the check names those that everybody may read, with its line, and no others; where none
+// is so, all of them.
+func TestWhereASecretLies(t *testing.T) {
+	const id = "server-configuration-with-secrets-is-private"
+	config := written(t, map[string]string{
+		"server.hcl": soundServer, "token.hcl": "\n\nconsul {\n  token = \"s3cr3t\"\n}\n",
+		"gossip.hcl": "# Ask ops for the token: it is not kept here.\nserver {\n  encrypt = \"dVPlufFjUOQuaP87qGEvVKnHxbz55Ze9DPwVHP3FsFg=\"\n}\n",
+	})
+	gossip, token := filepath.Join(config, "gossip.hcl"), filepath.Join(config, "token.hcl")
+	inGossip := fmt.Sprintf("%s: %s, mode %%04o, user %d, server.encrypt in line 3", gossip, regress.HoldsSecrets, os.Getuid())
+	inToken := fmt.Sprintf("%s: %s, mode %%04o, user %d, consul.token in line 4", token, regress.HoldsSecrets, os.Getuid())
+	for name, test := range map[string]struct {
+		gossip, token os.FileMode
+		want          finding.Verdict
+		saw           string
+		settings      []string
+	}{
+		"the gossip key for everybody": {0o644, 0o600, finding.Broken, fmt.Sprintf(inGossip, 0o644), []string{"server.encrypt"}},
+		"the token for everybody":      {0o600, 0o604, finding.Broken, fmt.Sprintf(inToken, 0o604), []string{"consul.token"}},
+		"both":                         {0o644, 0o604, finding.Broken, fmt.Sprintf(inGossip, 0o644) + "; " + fmt.Sprintf(inToken, 0o604), []string{"server.encrypt", "consul.token"}},
+		"none":                         {0o600, 0o640, finding.Held, fmt.Sprintf(inGossip, 0o600) + "; " + fmt.Sprintf(inToken, 0o640), []string{"server.encrypt", "consul.token"}},
+	} {
+		chmod(t, gossip, test.gossip)
+		chmod(t, token, test.token)
+		s, err := regress.Read(regress.Paths{Server: []string{config}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		found, err := regress.LookAtFiles(t.Context(), s, id)
+		if err != nil || len(found) != 1 {
+			t.Fatalf("%s: %d findings, %v", name, len(found), err)
+		}
+		f := found[0]
+		if f.Verdict != test.want || !slices.Equal(f.Settings, test.settings) {
+			t.Errorf("%s: %s by %q, want %s by %q", name, f.Verdict, f.Settings, test.want, test.settings)
+		}
+		for _, e := range f.Evidence {
+			if e.Part == finding.Probe && e.Received != test.saw {
+				t.Errorf("%s: it saw\n%s, want\n%s", name, e.Received, test.saw)
+			}
+		}
 	}
 }
 
