@@ -1,6 +1,7 @@
 package regress_test
 
 import (
+	"encoding/json"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -9,8 +10,11 @@ import (
 	"testing"
 
 	"github.com/goccy/go-yaml"
+	"github.com/google/go-cmp/cmp"
 
 	"nomadlab.internal/fixtures"
+	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/labtest"
 )
 
 // step is the shell of a step of the workflow for GitHub.
@@ -40,7 +44,7 @@ func step(t *testing.T, name string) string {
 }
 
 // TestProofOfWorkflow carries out the step of the workflow that checks a repository's configuration: it passes while that is what the
-// lock says, and fails with the line that weakens it.
+// lock says, and fails with the line that weakens it. The hardened configuration is sound, with its clients and without.
 func TestProofOfWorkflow(t *testing.T) {
 	t.Parallel()
 	repository := t.TempDir()
@@ -69,6 +73,13 @@ func TestProofOfWorkflow(t *testing.T) {
 	if out, code := run(check); code != 0 || strings.Contains(out, "::error") {
 		t.Errorf("nothing was changed: exit code %d\n%s", code, out)
 	}
+	hardenedIsSound(t, filepath.Join(repository, "report", "report.json"), labtest.Tally{Held: 507, Skipped: 59, Cells: 189}, skippedWhereSound()...)
+	if out, code := run("nomadlab check --server-config nomad/server --out alone"); code != 0 {
+		t.Errorf("the servers alone: exit code %d\n%s", code, out)
+	}
+	hardenedIsSound(t, filepath.Join(repository, "alone", "report.json"), labtest.Tally{
+		Held: 387, Skipped: 154, Cells: 189, Unused: []string{"none of your files that were read holds a secret"}, // which is of clients
+	}, append(skippedWhereSound(), withoutClients()...)...)
 	replace(t, filepath.Join(repository, "nomad", "server", "nomad.hcl"), "verify_https_client = true", "verify_https_client = false")
 	out, code := run(check)
 	if code != 1 || !strings.Contains(out, "::error file=nomad/server/nomad.hcl,line=") {
@@ -79,5 +90,21 @@ func TestProofOfWorkflow(t *testing.T) {
 		if err != nil || !strings.Contains(string(text), "verify_https_client") {
 			t.Errorf("%s does not name the setting: %v", name, err)
 		}
+	}
+}
+
+// hardenedIsSound demands of the report that as many checks hold and are skipped, for these reasons.
+func hardenedIsSound(t *testing.T, file string, want labtest.Tally, reasons ...string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var r finding.Report
+	if err := json.Unmarshal(text, &r); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want, labtest.Sound(t, r, reasons...)); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", filepath.Base(filepath.Dir(file)), diff)
 	}
 }
