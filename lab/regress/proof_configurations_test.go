@@ -26,6 +26,7 @@ func TestProofOfConfigurations(t *testing.T) {
 		{"every configuration has its posture", everyConfigurationHasItsPosture},
 		{"the same in every form", theSameInEveryForm},
 		{"loopback is tried from inside", loopbackIsTriedFromInside},
+		{"other ports are listened at", otherPortsAreListenedAt},
 		{"a change is noticed", aChangeIsNoticed},
 		{"the keys are the user's", theKeysAreTheUsers},
 		{"without the authority's key", withoutTheAuthoritysKey},
@@ -128,6 +129,28 @@ func loopbackIsTriedFromInside(t *testing.T, c *checked) {
 	}
 	if held == 0 {
 		t.Error("nothing of the HTTP API held, so it was not reached")
+	}
+}
+
+// otherPortsAreListenedAt: a listener on the network hears what agents say at ports of their own, and it is nothing in clear. Its control
+// is something in clear at the same port.
+func otherPortsAreListenedAt(t *testing.T, c *checked) {
+	heard := map[string]bool{}
+	for _, f := range c.report(t, "consul-join").Findings {
+		if f.Plane != string(probe.PlaneWire) {
+			continue
+		}
+		heard[f.ID] = true
+		if f.Verdict != finding.Held {
+			t.Errorf("%s at %s is %s: %s", f.ID, f.Node, f.Verdict, f.Reason)
+		}
+	}
+	for _, id := range []string{
+		"server-wire-carries-no-http-in-clear", "client-wire-carries-no-http-in-clear", "wire-carries-no-gossip-in-clear", "wire-carries-no-rpc-in-clear",
+	} {
+		if !heard[id] {
+			t.Errorf("%s was not tried", id)
+		}
 	}
 }
 
