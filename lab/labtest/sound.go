@@ -23,30 +23,18 @@ type Tally struct {
 func Sound(t testing.TB, r finding.Report, reasons ...string) Tally {
 	t.Helper()
 	var got Tally
-	used := map[string]bool{}
-	skipped := func(reason string) (known bool) {
-		for _, why := range reasons {
-			if strings.Contains(reason, why) {
-				used[why], known = true, true
-			}
-		}
-		return known
-	}
+	all := allowed{reasons: reasons, used: map[string]bool{}}
 	for _, f := range r.Findings {
 		switch {
 		case f.Verdict == finding.Held:
 			got.Held++
-			continue
 		case f.Verdict == finding.Broken && f.Known != "":
 			got.Known++
-			continue
-		case f.Verdict == finding.Skipped:
+		case f.Verdict == finding.Skipped && all.has(f.Reason):
 			got.Skipped++
-			if skipped(f.Reason) {
-				continue
-			}
+		default:
+			t.Errorf("%s at %s is %s: %s", f.ID, f.Node, f.Verdict, f.Reason)
 		}
-		t.Errorf("%s at %s is %s: %s", f.ID, f.Node, f.Verdict, f.Reason)
 	}
 	if r.Matrix == nil {
 		t.Errorf("there is no matrix")
@@ -57,20 +45,40 @@ func Sound(t testing.TB, r finding.Report, reasons ...string) Tally {
 			switch {
 			case c.Verdict == finding.Held:
 				got.Cells++
-				continue
-			case c.Verdict == finding.Skipped && skipped(c.Reason):
-				continue
+			case c.Verdict != finding.Skipped || !all.has(c.Reason):
+				t.Errorf("%s at %s is %s at %v: %s", row.Certificate, c.Entry, c.Verdict, c.At, c.Reason)
 			}
-			t.Errorf("%s at %s is %s at %v: %s", row.Certificate, c.Entry, c.Verdict, c.At, c.Reason)
 		}
 	}
 	if got.Held == 0 {
 		t.Errorf("nothing held")
 	}
-	for _, why := range reasons {
-		if !used[why] {
-			got.Unused = append(got.Unused, why)
+	got.Unused = all.unused()
+	return got
+}
+
+// allowed are reasons for which something may be skipped, and those for which something was.
+type allowed struct {
+	reasons []string
+	used    map[string]bool
+}
+
+// has reports whether one of them is a part of the reason.
+func (a allowed) has(reason string) (known bool) {
+	for _, why := range a.reasons {
+		if strings.Contains(reason, why) {
+			a.used[why], known = true, true
 		}
 	}
-	return got
+	return known
+}
+
+// unused are those for which nothing was skipped; nil where there are none.
+func (a allowed) unused() (out []string) {
+	for _, why := range a.reasons {
+		if !a.used[why] {
+			out = append(out, why)
+		}
+	}
+	return out
 }
