@@ -1,8 +1,8 @@
 package regress
 
 import (
+	"cmp"
 	"slices"
-	"strings"
 
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/mutation"
@@ -11,12 +11,15 @@ import (
 
 // blame puts the settings of each broken promise in the order in which they are to be looked at: those that the configuration
 // has as a mutation of the table has them, by which a promise was seen to break, come before those that it has otherwise. Of
-// several, what turns a protection off altogether comes before what loosens it, which does nothing then. A client's certificate that
-// names a server is to blame before all of them for what its holder may do as a server: the client is the one among the user's
+// several, what turns a protection off altogether comes before what loosens it, which does nothing then. Of the others, those that
+// stand in the files come before those that do not: what nobody wrote is seldom what makes the difference. A client's certificate
+// that names a server is to blame before all of them for what its holder may do as a server: the client is the one among the user's
 // handed-in ones; nil: none was handed in.
 func blame(r *finding.Report, client *pki.Credential) {
 	weak := weakValues()
-	roles := map[string]string{}
+	roles := map[string]string{
+		finding.FilesOf(string(pki.Server)): string(pki.Server), finding.FilesOf(string(pki.Client)): string(pki.Client),
+	}
 	for _, n := range r.Cluster.Nodes {
 		roles[n.Name] = n.Role
 	}
@@ -31,15 +34,19 @@ func blame(r *finding.Report, client *pki.Credential) {
 		}
 		names = names && namesServer(*client)
 		rank := func(path string) int {
+			setting, stands := settingOf(r.Configuration, path, r.Findings[i].RoleOf(path, roles[f.Node]))
+			weakened := weak.has(path, setting, stands)
 			switch {
 			case path == certFile && names:
 				return -1
-			case !weak.has(r.Configuration, path, r.Findings[i].RoleOf(path, roles[f.Node])):
-				return 2
-			case slices.Contains(switches(), path):
+			case weakened && slices.Contains(switches(), path):
 				return 0
+			case weakened:
+				return 1
+			case stands:
+				return 2
 			}
-			return 1
+			return 3
 		}
 		settings := slices.Clone(f.Settings)
 		slices.SortStableFunc(settings, func(a, b string) int { return rank(a) - rank(b) })
@@ -89,14 +96,21 @@ func weakValues() weakLines {
 	return weak
 }
 
-// has reports whether agents of the role have the setting at such a value. Not set counts where the line was taken out, and
-// where "false" is such a value of a switch or of the tls block, as it is Nomad's default there.
-func (w weakLines) has(c *finding.Configuration, path, role string) bool {
-	for _, s := range c.Settings {
-		if s.Path == path && s.Role == role {
-			return slices.Contains(w[path], s.Value)
+// has reports whether the setting is at such a value. Not set counts where the line was taken out, and where Nomad's default is
+// such a value.
+func (w weakLines) has(path string, s finding.Setting, stands bool) bool {
+	if stands {
+		return slices.Contains(w[path], s.Value)
+	}
+	return slices.Contains(w[path], "") || slices.Contains(w[path], cmp.Or(usual(path), "false"))
+}
+
+// settingOf returns the setting as agents of the role have it; of an empty role, as any have. stands is false where no file has it.
+func settingOf(c *finding.Configuration, path, role string) (s finding.Setting, stands bool) {
+	for _, s := range slices.Concat(c.Settings, c.Others) {
+		if s.Path == path && (role == "" || s.Role == role) {
+			return s, true
 		}
 	}
-	defaults := slices.Contains(switches(), path) || strings.HasPrefix(path, "tls.")
-	return slices.Contains(w[path], "") || defaults && slices.Contains(w[path], "false")
+	return finding.Setting{}, false
 }

@@ -25,25 +25,36 @@ func TestBlame(t *testing.T) {
 		})
 		return append(all, slices.DeleteFunc(changed, func(s finding.Setting) bool { return s.Value == "" })...)
 	}
+	raw := []string{"plugin.raw_exec.config.enabled", `client.options."driver.raw_exec.enable"`}
 	for name, c := range map[string]struct {
 		settings []finding.Setting
 		node     string
 		first    string
+		rests    []string
 	}{
-		"nothing that is known":          {with(), "s1", "tls.verify_server_hostname"},
-		"the second":                     {with(set("server", "tls.rpc_upgrade_mode", "true")), "s1", "tls.rpc_upgrade_mode"},
-		"what turns all of it off":       {with(set("server", "tls.rpc_upgrade_mode", "true"), set("server", "tls.rpc", "false")), "s1", "tls.rpc"},
-		"what turns it off by not being": {with(set("server", "tls.rpc", "")), "s1", "tls.rpc"},
-		"of the other role":              {with(set("client", "tls.rpc", "false")), "s1", "tls.verify_server_hostname"},
-		"of its own role":                {with(set("client", "tls.rpc", "false")), "c1", "tls.rpc"},
+		"nothing that is known":             {with(), "s1", "tls.verify_server_hostname", rests},
+		"the second":                        {with(set("server", "tls.rpc_upgrade_mode", "true")), "s1", "tls.rpc_upgrade_mode", rests},
+		"what turns all of it off":          {with(set("server", "tls.rpc_upgrade_mode", "true"), set("server", "tls.rpc", "false")), "s1", "tls.rpc", rests},
+		"what turns it off by not being":    {with(set("server", "tls.rpc", "")), "s1", "tls.rpc", rests},
+		"of the other role":                 {with(set("client", "tls.rpc", "false")), "s1", "tls.verify_server_hostname", rests},
+		"of its own role":                   {with(set("client", "tls.rpc", "false")), "c1", "tls.rpc", rests},
+		"what stands, before what does not": {with(set("client", raw[1], "true")), "c1", raw[1], raw},
+		"both stand, and one is on":         {with(set("client", raw[1], "false"), set("client", raw[0], "true")), "c1", raw[0], raw},
+		"neither stands":                    {with(), "c1", raw[0], raw},
+		"what is weak by default": {
+			with(set("server", "acl.enabled", "true")), "s1", "server.client_introduction.enforcement",
+			[]string{"acl.enabled", "server.client_introduction.enforcement"},
+		},
+		"in the role's files":            {with(set("client", raw[1], "true")), finding.FilesOf("client"), raw[1], raw},
+		"what no other promise rests on": {with(), finding.FilesOf("server"), "vault.token", []string{"consul.token", "vault.token"}},
 	} {
 		r := finding.Report{
 			Cluster:       finding.Cluster{Nodes: []finding.Node{{Name: "s1", Role: "server"}, {Name: "c1", Role: "client"}}},
-			Configuration: &finding.Configuration{Settings: c.settings},
-			Findings:      []finding.Finding{{Node: c.node, Verdict: finding.Broken, Settings: rests}},
+			Configuration: &finding.Configuration{Settings: c.settings, Others: []finding.Setting{set("server", "vault.token", "<redacted>")}},
+			Findings:      []finding.Finding{{Node: c.node, Verdict: finding.Broken, Settings: c.rests}},
 		}
 		regress.Blame(&r, nil)
-		if got := r.Findings[0].Settings; got[0] != c.first || len(got) != len(rests) {
+		if got := r.Findings[0].Settings; got[0] != c.first || len(got) != len(c.rests) {
 			t.Errorf("%s: %q, want %s first", name, got, c.first)
 		}
 	}
