@@ -107,10 +107,25 @@ func becameWhat(r finding.Replaced) string {
 	}
 }
 
-// restsOn are the settings that a promise rests on, with what the configuration says of each, where there is one.
+// restsOn are the settings that a promise rests on, with what the configuration says of each, where there is one. Of the likeliest
+// the files are named in which it is not; of the others that would be a list of files again.
 func (v view) restsOn(f finding.Finding) string {
-	role := v.roleOf(f.Node)
-	return strings.Join(each(f.Settings, func(path string) string { return v.settingWords(path, f.RoleOf(path, role)) }), ", ")
+	if v.report.Configuration == nil {
+		return strings.Join(f.Settings, ", ")
+	}
+	role, words := v.roleOf(f.Node), make([]string, len(f.Settings))
+	for i, path := range f.Settings {
+		of := f.RoleOf(path, role)
+		said := settingsSaid(v.allSettings(), path, of)
+		switch {
+		case len(said) == 0 && i == 0:
+			said = []string{"not set" + v.inFiles(of)}
+		case len(said) == 0:
+			said = []string{"not set"}
+		}
+		words[i] = path + " (" + strings.Join(said, "; ") + ")"
+	}
+	return strings.Join(words, ", ")
 }
 
 // allSettings are all lines of the configuration: of a secret that lies in the open, the line may be one that no other promise
@@ -134,26 +149,32 @@ func (v view) roleOf(node string) string {
 	return ""
 }
 
-// settingWords say where the agents of the role have it, or in which files it is not.
-func (v view) settingWords(path, role string) string {
-	if v.report.Configuration == nil {
-		return path
-	}
-	said := settingsSaid(v.allSettings(), path, role)
-	if len(said) == 0 {
-		return path + " (not set" + v.inFiles(role) + ")"
-	}
-	return path + " (" + strings.Join(said, "; ") + ")"
-}
+// filesNamed is how many files inFiles names.
+const filesNamed = 3
 
-// inFiles names the file of a role's agents, where they have one: a list of them is elsewhere in the report.
+// inFiles says in whose files something is not: it names the first of those that the agents of the role have read, of an empty role
+// those of all. Where there are none, it is empty.
 func (v view) inFiles(role string) string {
+	var files []string
 	for _, r := range v.roleFiles() {
-		if r.role == role && len(r.files) == 1 {
-			return " in " + r.files[0]
+		for _, f := range r.files {
+			if (role == "" || r.role == role) && !slices.Contains(files, f) {
+				files = append(files, f)
+			}
 		}
 	}
-	return ""
+	if len(files) == 0 {
+		return ""
+	}
+	whose := "the configuration"
+	if role != "" {
+		whose = "the " + role + "s' configuration"
+	}
+	more := len(files) - filesNamed
+	if more <= 0 {
+		return " in " + whose + ": " + strings.Join(files, ", ")
+	}
+	return fmt.Sprintf(" in %s: %s and %d more", whose, strings.Join(files[:filesNamed], ", "), more)
 }
 
 // settingsSaid is what agents of the role have of the setting; of an empty role, what any have.

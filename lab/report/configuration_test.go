@@ -47,3 +47,46 @@ func TestASecretThatNoOtherPromiseRestsOn(t *testing.T) {
 		t.Errorf("want %q in:\n%s", want, text.String())
 	}
 }
+
+// TestASettingThatIsNotThere: it is said to be in none of the files of the role's agents, of which three are named at most, and of the
+// likeliest setting alone. One that the other role has is no answer.
+func TestASettingThatIsNotThere(t *testing.T) {
+	files := func(role string, names ...string) (all []finding.ConfigurationFile) {
+		for _, n := range names {
+			all = append(all, finding.ConfigurationFile{Role: role, Path: n})
+		}
+		return all
+	}
+	server := files("server", "server.hcl")
+	for name, c := range map[string]struct {
+		files []finding.ConfigurationFile
+		node  string
+		want  string
+	}{
+		"one file":         {append(files("client", "client.hcl"), server...), "c1", "not set in the clients' configuration: client.hcl"},
+		"two":              {append(files("client", "b.hcl", "a.hcl"), server...), "c1", "not set in the clients' configuration: b.hcl, a.hcl"},
+		"three":            {append(files("client", "a.hcl", "b.hcl", "c.hcl"), server...), "c1", "not set in the clients' configuration: a.hcl, b.hcl, c.hcl"},
+		"five":             {append(files("client", "a", "b", "c", "d", "e"), server...), "c1", "not set in the clients' configuration: a, b, c and 2 more"},
+		"of all agents":    {append(files("client", "x.hcl", "all.hcl"), files("server", "all.hcl")...), "your files", "not set in the configuration: x.hcl, all.hcl"},
+		"of the servers":   {append(files("client", "client.hcl"), server...), "s1", "true at server.hcl:7"},
+		"no file is known": {nil, "c1", "not set"},
+	} {
+		r := finding.Report{
+			Cluster: finding.Cluster{Nodes: []finding.Node{{Name: "s1", Role: "server"}, {Name: "c1", Role: "client"}}},
+			Configuration: &finding.Configuration{
+				Files: c.files, Settings: []finding.Setting{{Role: "server", Path: "acl.enabled", Value: "true", File: "server.hcl", Line: 7}},
+			},
+			Findings: []finding.Finding{{ID: "a", Node: c.node, Verdict: finding.Broken, Severity: "high", Settings: []string{"acl.enabled", "enable_debug"}}},
+		}
+		if name == "of all agents" {
+			r.Configuration.Settings = nil
+		}
+		var text strings.Builder
+		if err := report.Text(&text, r, report.TextOptions{Width: 200}); err != nil {
+			t.Fatal(err)
+		}
+		if want := "rests on  acl.enabled (" + c.want + "), enable_debug (not set)\n"; !strings.Contains(text.String(), want) {
+			t.Errorf("%s: want %q in:\n%s", name, want, text.String())
+		}
+	}
+}
