@@ -68,13 +68,13 @@ func differing(before, after []finding.Setting) []finding.SettingChange {
 }
 
 // mayChange reports whether the promise may have ended another way without anybody having seen it: it is proved on neither
-// side, and a setting of its agents that it rests on differs. A cell of the matrix is no promise.
+// side, and a setting that it rests on differs, of the agents whose it is: see finding.RoleOf. A cell of the matrix is no promise.
 func (c causes) mayChange(before, after Entry) bool {
 	if after.Plane == PlaneMatrix || proved(before) || proved(after) {
 		return false
 	}
 	return slices.ContainsFunc(c.differing, func(s finding.Setting) bool {
-		return s.Role == roleOf(after.ID) && slices.ContainsFunc(after.Settings, func(of string) bool { return within(s.Path, of) })
+		return slices.ContainsFunc(after.Settings, func(of string) bool { return s.Role == after.roleOf(of) && within(s.Path, of) })
 	})
 }
 
@@ -99,10 +99,9 @@ func (c causes) name(e Entry, change finding.Change) finding.Change {
 // first is the first setting that fits one of the paths, in the order of the paths; one of the role that the promise is about before
 // one of another.
 func (e Entry) first(settings []finding.Setting, paths []string, fits func(path, of string) bool) (finding.Setting, bool) {
-	about := finding.Finding{CertificateOf: e.CertificateOf}
 	for _, sameRole := range []bool{true, false} {
 		for _, of := range paths {
-			role := about.RoleOf(of, roleOf(e.ID))
+			role := e.roleOf(of)
 			at := slices.IndexFunc(settings, func(s finding.Setting) bool { return (s.Role == role) == sameRole && fits(s.Path, of) })
 			if at >= 0 {
 				return settings[at], true
@@ -120,6 +119,11 @@ func within(path, of string) bool { return path == of || strings.HasPrefix(path,
 func besides(path, of string) bool {
 	end := strings.LastIndex(of, ".")
 	return end >= 0 && strings.HasPrefix(path, of[:end+1])
+}
+
+// roleOf says whose configuration the setting is of, among those that the promise rests on.
+func (e Entry) roleOf(path string) string {
+	return finding.Finding{CertificateOf: e.CertificateOf}.RoleOf(path, roleOf(e.ID))
 }
 
 // roleOf says whose configuration a check is about: the clients', if its ID begins with them; else the servers', who are

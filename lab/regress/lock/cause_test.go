@@ -157,6 +157,32 @@ func TestCompareTellsSettingsThatDiffer(t *testing.T) {
 	}
 }
 
+// TestUnprovedByASettingOfTheOtherRole: a promise about one role may rest on a setting of the other, which then may have changed it
+// where it is proved on neither side.
+func TestUnprovedByASettingOfTheOtherRole(t *testing.T) {
+	const introduction = "server.client_introduction.enforcement"
+	for name, c := range map[string]struct {
+		id, certificateOf, role, path string
+		unclear                       bool
+	}{
+		"the servers' introduction, of clients":     {"client-is-registered-and-ready", "", "server", introduction, true},
+		"a line of that path in the clients' files": {"client-is-registered-and-ready", "", "client", introduction, false},
+		"the clients' plugin, of servers":           {"server-offers-x", "", "client", "plugin.raw_exec.config.enabled", true},
+		"the clients' certificate, of servers":      {"rpc-gives-x", "client", "client", "tls.cert_file", true},
+		"the servers' own, where that is meant":     {"rpc-gives-x", "client", "server", "tls.cert_file", false},
+		"what each agent has of its own":            {"client-is-registered-and-ready", "", "server", "tls.rpc", false},
+	} {
+		e := lock.Entry{ID: c.id, Plane: "cluster", Verdict: finding.Skipped, Reason: "x", Settings: []string{"tls.rpc", c.path}, CertificateOf: c.certificateOf}
+		of := func(value string) lock.Posture {
+			return lock.Posture{Settings: []finding.Setting{set(c.role, c.path, value, 4)}, Entries: []lock.Entry{e}}
+		}
+		got := lock.Compare(of("warn"), of("strict"), "").Changes
+		if unclear := len(got) == 1 && got[0].Way == finding.Unclear && got[0].Setting == c.path && got[0].Line == 4; unclear != c.unclear || !unclear && len(got) > 0 {
+			t.Errorf("%s: got the changes %+v, unclear wanted: %v", name, got, c.unclear)
+		}
+	}
+}
+
 // TestOtherSettingsAreTold: of a setting that no promise rests on a lock has a mark, which tells that its value is another one
 // and does not tell the value. It is to blame for nothing.
 func TestOtherSettingsAreTold(t *testing.T) {
