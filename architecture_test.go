@@ -87,7 +87,7 @@ func rooms() map[string]room {
 				"lab", "lab/agentconf", "lab/agentconf/settings", "lab/deadline", "lab/engine", "lab/finding", "lab/fit", "lab/inspect",
 				"lab/mutation", "lab/pki", "lab/posture", "lab/posture/catalogue", "lab/probe", "lab/regress/lock", "lab/userfile",
 			},
-			testsMayImport: []string{"fixtures", "lab/agentconf/model", "lab/engine/engines", "lab/labtest"},
+			testsMayImport: []string{"fixtures", "lab/agentconf/model", "lab/engine/engines", "lab/labtest", "lab/report"},
 		},
 		"lab/compose":        {mayImport: []string{"lab", "lab/agentconf", "lab/image", "lab/pki"}},
 		"lab/engine":         {},

@@ -80,7 +80,7 @@ func namesServer(c pki.Credential) bool {
 // switches are the settings without which others of their block do nothing. Nomad's default of each is false.
 func switches() []string { return []string{"tls.rpc", "tls.http", "acl.enabled"} }
 
-// weakLines are the values by which a setting was seen to break a promise, by its path.
+// weakLines are the values by which a setting was seen to break a promise, by its path. A secret is none: a report has not its value.
 type weakLines map[string][]string
 
 func weakValues() weakLines {
@@ -90,7 +90,9 @@ func weakValues() weakLines {
 			continue
 		}
 		for _, line := range m.Lines {
-			weak[line.Path] = append(weak[line.Path], canonical(line.Path, line.Value))
+			if value := canonical(line.Path, line.Value); value == plain(line.Value) {
+				weak[line.Path] = append(weak[line.Path], value)
+			}
 		}
 	}
 	return weak

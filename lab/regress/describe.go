@@ -16,15 +16,15 @@ import (
 
 // describe says what ran, and what of it is not the user's.
 func describe(v variant, p lab.Plan) *finding.Configuration {
-	c := &finding.Configuration{}
+	c, known := &finding.Configuration{}, guarded()
 	for _, role := range v.source.roles() {
 		files := v.source.files(role)
 		for _, f := range files {
 			c.Files = append(c.Files, finding.ConfigurationFile{Role: string(role), Path: f.Name()})
 		}
-		c.Settings = append(c.Settings, settingsIn(role, files, guarded())...)
+		c.Settings = append(c.Settings, settingsIn(role, files, known)...)
 		c.Listens = append(c.Listens, listens(role, files)...)
-		c.Others = append(c.Others, settingsIn(role, files, unguarded(files))...)
+		c.Others = append(c.Others, settingsIn(role, files, unguarded(files, known))...)
 		if key := files.Text(serverEncrypt); key != "" && role == pki.Server {
 			line, _ := files.Counts(serverEncrypt)
 			c.Others = append(c.Others, lock.GossipKeyMark(string(role), key, line.File, line.Number))
@@ -44,9 +44,8 @@ func describe(v variant, p lab.Plan) *finding.Configuration {
 	return c
 }
 
-// unguarded are the paths of the files' lines that no check's promise rests on.
-func unguarded(files agentconf.Files) []string {
-	known := guarded()
+// unguarded are the paths of the files' lines that no check's promise rests on: that are none of the known ones, see guarded.
+func unguarded(files agentconf.Files, known []string) []string {
 	return slices.DeleteFunc(files.Paths(), func(path string) bool {
 		return slices.ContainsFunc(known, func(of string) bool {
 			return strings.EqualFold(path, of) || strings.HasPrefix(strings.ToLower(path), strings.ToLower(of)+".") || fits(path, of)

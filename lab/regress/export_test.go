@@ -78,7 +78,7 @@ func Settings(s Source) []finding.Setting {
 func Others(s Source) []finding.Setting {
 	var all []finding.Setting
 	for _, role := range s.roles() {
-		all = append(all, settingsIn(role, s.files(role), unguarded(s.files(role)))...)
+		all = append(all, settingsIn(role, s.files(role), unguarded(s.files(role), guarded()))...)
 	}
 	return all
 }
