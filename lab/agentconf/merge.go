@@ -73,6 +73,33 @@ func (f Files) Flag(path string) (bool, error) {
 	return false, nil
 }
 
+// Boolean is a boolean setting as Nomad merges it, in whichever way it is written: 1, "1" and, where Nomad takes that, "t" are
+// true. is is false for a setting that is no boolean. Of what is in a plugin's config and in client.options no type of Nomad's says
+// what it is: what is called enable or enabled is one.
+func (f Files) Boolean(path string) (on, is bool) {
+	names, err := parsePath(path)
+	if err != nil {
+		return false, false
+	}
+	setting, known := model.Find(names)
+	if !known {
+		return false, false
+	}
+	kind := setting.Type.Kind()
+	if kind == reflect.Pointer {
+		kind = setting.Type.Elem().Kind()
+	}
+	if last := names[len(names)-1]; kind != reflect.Bool && !strings.HasSuffix(last, "enable") && last != "enabled" {
+		return false, false
+	}
+	if kind == reflect.String { // client.options (drivers/rawexec/driver.go:67)
+		on, err = strconv.ParseBool(f.Text(path))
+	} else {
+		on, err = f.Flag(path)
+	}
+	return on, err == nil
+}
+
 // Number is a number as Nomad merges it, and whether it stands anywhere. The errors are those of Flag.
 func (f Files) Number(path string) (n int, stands bool, err error) {
 	v, err := f.get(path)

@@ -294,3 +294,29 @@ func TestInFolder(t *testing.T) {
 		}
 	}
 }
+
+// TestBoolean: a boolean is one in every way in which Nomad takes it, and nothing else is.
+func TestBoolean(t *testing.T) {
+	const option = `client.options."driver.raw_exec.enable"`
+	for _, c := range []struct {
+		path, value string
+		on, is      bool
+	}{
+		{"tls.rpc", "true", true, true}, {"tls.rpc", `"0"`, false, true}, {"tls.rpc", "1", true, true}, {"tls.rpc", `"TRUE"`, true, true},
+		{"client.template.disable_file_sandbox", `"0"`, false, true}, {"consul.ssl", `"t"`, true, true}, {"vault.tls_skip_verify", `"F"`, false, true},
+		{"plugin.raw_exec.config.enabled", `"1"`, true, true}, {"plugin.raw_exec.config.enabled", `"t"`, false, false},
+		{option, `"t"`, true, true}, {option, "0", false, true}, {option, `"yes"`, false, false},
+		{"client.options.x", `"1"`, false, false}, {"region", `"1"`, false, false}, {"region", `"true"`, false, false},
+		{"limits.http_max_conns_per_client", "1", false, false}, {"there.is.none", "true", false, false},
+	} {
+		files := file("server { enabled = true }")
+		set, err := files.Set(c.path, c.value)
+		if err != nil && c.path != "there.is.none" {
+			t.Errorf("%s = %s: %v", c.path, c.value, err)
+			continue
+		}
+		if on, is := set.Boolean(c.path); on != c.on || is != c.is {
+			t.Errorf("%s = %s is %v, a boolean: %v; want %v and %v", c.path, c.value, on, is, c.on, c.is)
+		}
+	}
+}

@@ -201,6 +201,14 @@ func TestTheRightLineIsBlamed(t *testing.T) {
 			server: server + tlsBlock, client: client + tlsBlock, id: "rpc-gives-root-keys-to-no-client", node: "server-1",
 			certificate: []string{"client.global.nomad"}, role: "server", setting: "tls.verify_server_hostname", line: "12",
 		},
+		"a switch that is written as a number": {
+			server: server + strings.Replace(tlsBlock, "rpc                    = true", "rpc                    = \"0\"", 1), client: client + tlsBlock,
+			id: "rpc-gives-root-keys-to-no-client", node: "server-1", role: "server", setting: "tls.rpc", line: "8",
+		},
+		"raw_exec by a number": {
+			server: server, client: client + "plugin \"raw_exec\" {\n  config {\n    enabled = 1\n  }\n}\n",
+			id: "client-offers-no-raw-exec", node: "client-1", role: "client", setting: "plugin.raw_exec.config.enabled", line: "7",
+		},
 		"a secret, beside one that is empty": {
 			server: data + acl + "server {\n  enabled = true\n  encrypt = \"mlZo7dxjUnXuT9HfJGcLcUZfmofvJi3j7IEBTL5REdM=\"\n}\n", client: data + acl + "client {\n  enabled = true\n}\n",
 			id: secret, role: "server", setting: key, line: "8",

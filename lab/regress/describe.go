@@ -63,6 +63,9 @@ func settingsIn(role pki.Role, files agentconf.Files, paths []string) []finding.
 	for _, path := range standing(files, paths) {
 		counts, _ := files.Counts(path)
 		value := canonical(path, merged(files, path, counts.Value))
+		if on, is := files.Boolean(path); is {
+			value = strconv.FormatBool(on)
+		}
 		if slices.Contains(secrets, path) {
 			value = "<redacted>"
 		}

@@ -76,6 +76,26 @@ func TestOtherSettingsHoldNoSecret(t *testing.T) {
 	}
 }
 
+// TestBooleansAreToldInOneWay: however a boolean is written, it is the same one to whoever compares.
+func TestBooleansAreToldInOneWay(t *testing.T) {
+	of := func(yes, no, option string) []finding.Setting {
+		return regress.Settings(small(t, "server { enabled = true }\nenable_debug = "+yes+"\nacl { enabled = "+no+" }\n",
+			"client {\nenabled = true\noptions { \"driver.raw_exec.enable\" = "+option+" }\ntemplate { disable_file_sandbox = "+no+" }\n}\n"))
+	}
+	plain := func(all []finding.Setting) (told []string) {
+		for _, s := range all {
+			told = append(told, s.Role+" "+s.Path+" = "+s.Value)
+		}
+		return told
+	}
+	want := plain(of("true", "false", `"true"`))
+	for _, c := range [][3]string{{"1", "0", `"1"`}, {`"1"`, `"0"`, `"t"`}, {`"TRUE"`, `"False"`, `"T"`}} {
+		if diff := cmp.Diff(want, plain(of(c[0], c[1], c[2]))); diff != "" {
+			t.Errorf("%q (-want +got):\n%s", c, diff)
+		}
+	}
+}
+
 func exists(path string) bool {
 	_, err := os.Stat(path)
 	return err == nil
