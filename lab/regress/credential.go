@@ -18,13 +18,14 @@ import (
 // readCredentials reads the certificates that the user hands in. Without a folder for them, those at the very paths that the
 // tls blocks name are still looked at, where this machine has them.
 func (s *Source) readCredentials(p Paths) error {
+	taken := leads{oneForBoth: p.ServerTLS != "" && p.ClientTLS != "", by: map[string]lead{}}
 	for _, role := range s.roles() {
 		files, folder := s.files(role), p.tlsOf(role)
 		if folder == "" {
 			s.seeHere(role, files)
 			continue
 		}
-		c, err := s.handedIn(role, files, folder)
+		c, err := s.handedIn(role, files, folder, taken)
 		if err != nil {
 			return err
 		}
@@ -100,11 +101,43 @@ func (s *Source) see(role pki.Role, part Part, path string) {
 	s.Material = append(s.Material, materialIn(role, filepath.Dir(path), of)...)
 }
 
+// lead is a line that names a file, which was found.
+type lead struct {
+	role        pki.Role
+	part        Part
+	named, line string
+}
+
+// leads are those lines of both roles, by the path of the file.
+type leads struct {
+	by map[string]lead
+	// oneForBoth is true where each role's folder was handed in, so that one file for both is meant to be.
+	oneForBoth bool
+}
+
+// take refuses a line by which another name than before leads to the file: it would be taken for what it is not. The authorities
+// of a cluster are those of both roles, whatever each calls them.
+func (l leads) take(path, folder string, now lead) error {
+	was, taken := l.by[path]
+	l.by[path] = now
+	switch {
+	case !taken, filepath.Clean(was.named) == filepath.Clean(now.named):
+		return nil
+	case was.role == now.role:
+		return fmt.Errorf("%s%s: %s and %s both lead to %s: keep them below %s at their whole paths, so that each has its own",
+			now.part, now.line, was.named, now.named, path, folder)
+	case l.oneForBoth, was.part == PartAuthorities && now.part == PartAuthorities:
+		return nil
+	}
+	return fmt.Errorf("the %ss' %s%s names %s, and the %ss' %s%s names %s: both lead to %s; keep them below %s at their whole paths, or hand each role's folder in with --server-tls-dir and --client-tls-dir",
+		was.role, was.part, was.line, was.named, now.role, now.part, now.line, now.named, path, folder)
+}
+
 // handedIn is the role's credential out of the folder. Nil: its configuration has no tls block.
-func (s *Source) handedIn(role pki.Role, files agentconf.Files, folder string) (*pki.Credential, error) {
+func (s *Source) handedIn(role pki.Role, files agentconf.Files, folder string, taken leads) (*pki.Credential, error) {
 	c := pki.Credential{Identity: pki.Identity{Role: role, Region: s.Region}}
 	into := map[Part]*[]byte{PartAuthorities: &c.CAPEM, PartCertificate: &c.CertPEM, PartKey: &c.KeyPEM}
-	found, names := map[Part]string{}, map[string]string{}
+	found := map[Part]string{}
 	var err error
 	for _, part := range credentialParts() {
 		named := files.Text(string(part))
@@ -115,14 +148,13 @@ func (s *Source) handedIn(role pki.Role, files agentconf.Files, folder string) (
 		if err != nil {
 			return nil, fmt.Errorf("%s%s: %w", part, at(files, string(part)), err)
 		}
-		if before := names[path]; before != "" && filepath.Clean(before) != filepath.Clean(named) {
-			return nil, fmt.Errorf("%s%s: %s and %s both lead to %s: keep them below %s at their whole paths, so that each has its own",
-				part, at(files, string(part)), before, named, path, folder)
+		if err := taken.take(path, folder, lead{role, part, named, at(files, string(part))}); err != nil {
+			return nil, err
 		}
 		if *into[part], err = userfile.Read(path); err != nil {
 			return nil, err
 		}
-		found[part], names[path] = path, named
+		found[part] = path
 	}
 	switch {
 	case len(found) == 0:
@@ -303,6 +335,9 @@ func (s *Source) noteOneForBoth(p Paths) {
 	}
 	path := s.files(pki.Client).Text(string(PartCertificate))
 	s.oneForBoth = true
+	if filepath.Clean(s.files(pki.Server).Text(string(PartCertificate))) != filepath.Clean(path) {
+		return // two files with one certificate, or one file for two names, as each role's folder says
+	}
 	s.Notes = append(s.Notes, fmt.Sprintf(
 		"servers and clients both have %s as tls.cert_file, and %s has one such file, which was judged for both: where each role has its own, hand them in with --server-tls-dir and --client-tls-dir",
 		path, p.tlsOf(pki.Client)))

@@ -220,3 +220,49 @@ func TestTwoNamesOneFile(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestTwoRolesOneFile: where the roles name files of their own, one file is not taken for both; where they name the same, or each
+// role's folder is that one, it is.
+func TestTwoRolesOneFile(t *testing.T) {
+	authority := newAuthority(t, "Own CA")
+	files := credentials(t, authority, pki.Identity{Role: pki.Server})
+	flat := map[string]string{"ca.pem": files["ca.pem"], "cert.pem": files["server.pem"], "key.pem": files["server-key.pem"]}
+	of := func(role, folder string) string {
+		return strings.NewReplacer(
+			"/etc/nomad.d/ca.pem", folder+"/ca.pem", "/etc/nomad.d/"+role+".pem", folder+"/cert.pem", "/etc/nomad.d/"+role+"-key.pem", folder+"/key.pem",
+		).Replace(bothRoles()[role+".hcl"])
+	}
+	read := func(server, client string, tls map[string]string, eachRoles bool) (regress.Source, error) {
+		config := written(t, map[string]string{"server.hcl": of("server", server), "client.hcl": of("client", client)})
+		p := regress.Paths{Server: []string{filepath.Join(config, "server.hcl")}, Client: []string{filepath.Join(config, "client.hcl")}, TLS: written(t, tls)}
+		if eachRoles {
+			p.ServerTLS, p.ClientTLS = p.TLS, p.TLS
+		}
+		return regress.Read(p)
+	}
+	_, err := read("/a", "/b", flat, false)
+	refused(t, err, "server.hcl:6", "client.hcl:6", "/a/cert.pem", "/b/cert.pem", "both lead to", "--server-tls-dir", "--client-tls-dir")
+	client := credentials(t, authority, pki.Identity{Role: pki.Client})
+	apart := map[string]string{
+		"a/ca.pem": files["ca.pem"], "a/cert.pem": files["server.pem"], "a/key.pem": files["server-key.pem"],
+		"b/ca.pem": client["ca.pem"], "b/cert.pem": client["server.pem"], "b/key.pem": client["server-key.pem"],
+	}
+	for name, c := range map[string]struct {
+		server, client string
+		tls            map[string]string
+		eachRoles      bool
+		notes          int
+	}{
+		"the same path":                 {"/a", "/a", flat, false, 1},
+		"each at its own":               {"/a", "/b", apart, false, 0},
+		"one file that each is to have": {"/a", "/b", flat, true, 0},
+	} {
+		if s, err := read(c.server, c.client, c.tls, c.eachRoles); err != nil || len(s.Notes) != c.notes {
+			t.Errorf("%s: %v, notes %v", name, err, s.Notes)
+		}
+	}
+	delete(apart, "b/ca.pem")
+	if _, err := read("/a", "/b", apart, false); err != nil {
+		t.Errorf("one authority by two names: %v", err)
+	}
+}
