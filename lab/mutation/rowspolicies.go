@@ -50,7 +50,7 @@ func policyRows() []Mutation {
 		anonymous("jobs-variables", `namespace "default" { variables { path "nomad/jobs/*" { capabilities = ["read"] } } }`),
 		anonymous("reads-elsewhere", `namespace "prod" { policy = "read" }`), anonymous("host-volume", `host_volume "prod*" { policy = "write" }`),
 		boundTo("a-job-of-somebody", "billing", level("operator", "write")), boundTo("a-job-that-drains", "billing", level("node", "write")), boundTo("a-job-of-elsewhere", "billing", `namespace "*" { policy = "write" }`),
-		boundTo("a-job-that-deploys", "billing", `namespace "default" { policy = "write" }`), boundTo("a-job-of-volumes", "billing", `host_volume "*" { policy = "write" }`),
+		boundTo("a-job-of-logs", "billing", `namespace "prod" { capabilities = ["read-logs"] }`), boundTo("a-job-that-deploys", "billing", `namespace "default" { policy = "write" }`), boundTo("a-job-of-volumes", "billing", `host_volume "*" { policy = "write" }`),
 		boundTo("a-job-of-variables", "billing", `namespace "default" { variables { path "*" { capabilities = ["write"] } } }`),
 		bound("list-jobs", namespace("list-jobs")), bound("submit-job", namespace("submit-job")), bound("read-logs", namespace("read-logs")),
 		bound("variables", variables("read")), bound("node-read", level("node", "read")), bound("agent-read", level("agent", "read")),

@@ -223,8 +223,8 @@ func TestQuestionsOfTheCluster(t *testing.T) {
 	}
 	want := []string{
 		"gossip-keys-are-secret", "gossip-keys-have-32-bytes", "gossip-ring-has-one-key", // each server's query asks all servers
-		"introduction-tokens-live-an-hour-at-most",                                                                   // the leader makes them
-		"policies-of-jobs-change-no-nodes", "policies-of-jobs-rule-no-others", "policies-of-jobs-rule-not-their-own", // policies are of one state, and so many of them are read once
+		"introduction-tokens-live-an-hour-at-most",                                                                                                           // the leader makes them
+		"policies-of-jobs-change-no-nodes", "policies-of-jobs-look-into-no-others", "policies-of-jobs-rule-no-others", "policies-of-jobs-rule-not-their-own", // policies are of one state, and so many of them are read once
 		"rpc-gives-no-first-token-to-a-client",                // there is one first token
 		"server-lets-no-client-register-without-introduction", // the leader lets clients register
 		"server-makes-no-token-that-ends-in-over-a-month",     // the leader makes them

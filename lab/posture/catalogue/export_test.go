@@ -112,6 +112,15 @@ func Ruled(rulesJSON, namespace, id string) (others, own bool, err error) {
 	return others, own, nil
 }
 
+// LooksInto says whether rules that are bound to a job let it read what tasks of other namespaces write.
+func LooksInto(rulesJSON, namespace string) (bool, error) {
+	var r rules
+	if err := json.Unmarshal([]byte(rulesJSON), &r); err != nil {
+		return false, err
+	}
+	return slices.ContainsFunc(r.grants(), func(g grant) bool { return g.looksInto(ownJob{namespace: namespace}) }), nil
+}
+
 // Suites are the cipher suites that checks know: of the weak ones the checks that refuse them.
 func Suites() (weak map[uint16][]string, sound []uint16) {
 	weak = map[uint16][]string{}

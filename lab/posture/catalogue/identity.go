@@ -55,7 +55,7 @@ func (i Ingredients) deniedToWorkload(r right, own func(probe.Caller) probe.Prob
 		Title:    "a task's workload identity may not " + r.may,
 		Severity: r.severity, PassedOn: passedOn, Roles: []pki.Role{pki.Server}, Settings: []string{aclEnabled},
 		Why: fmt.Sprintf("CVE-2023-1299: an identity without a policy of its job's has hardly any right; "+
-			"no policy that is bound to a job may grant %s unasked (nomad/auth/auth.go, ResolvePoliciesForClaims; verified against Nomad 1.11.3)", r.needs),
+			"no policy that is bound to all jobs of a namespace may grant %s unasked (nomad/auth/auth.go, ResolvePoliciesForClaims; verified against Nomad 1.11.3)", r.needs),
 		Want: posture.Want{probe.Denied}, Answer: permissionDenied,
 	}, holder.does(func(c probe.Caller) probe.Probe { return probe.HTTPAsk(ask, c) }), holder.does(own))
 }

@@ -293,6 +293,22 @@ func TestWhatCachesKeep(t *testing.T) {
 	}
 }
 
+// TestWhatBoundPoliciesLookInto: logs and files of other namespaces, and not the job's own, nor lists.
+func TestWhatBoundPoliciesLookInto(t *testing.T) {
+	in := func(namespace, capability string) string {
+		return fmt.Sprintf(`{"Namespaces":[{"Name":%q,"Capabilities":[%q]}]}`, namespace, capability)
+	}
+	for rules, want := range map[string]bool{
+		in("prod", "read-logs"): true, in("*", "read-fs"): true, in("default", "read-logs"): false, in("*", "read-job"): false,
+		in("*", "list-jobs"): false, `{"Agent":{"Policy":"read"}}`: false,
+		`{"Namespaces":[{"Name":"prod","Capabilities":["read-logs","deny"]}]}`: false,
+	} {
+		if got, err := catalogue.LooksInto(rules, "default"); got != want || err != nil {
+			t.Errorf("%s: %t, %v, want %t", rules, got, err, want)
+		}
+	}
+}
+
 // TestWhatBoundPoliciesRule: what is the job's own, what is beside it in its namespace, and what is elsewhere.
 func TestWhatBoundPoliciesRule(t *testing.T) {
 	in := func(namespace, capability string) string {

@@ -275,6 +275,8 @@ func (i Ingredients) boundPolicies() []posture.Spec {
 			func(g grant, _ ownJob) bool { return g.block == "node" && !g.reads() }),
 		spec("rule-not-their-own", "lets it rule its own namespace: register jobs, enter tasks, write variables of other jobs, or write to host volumes", posture.Medium,
 			"whoever breaks into a task may do the same; a job that deploys others needs it all the same", grant.rulesOwn),
+		spec("look-into-no-others", "reads what tasks of other namespaces write: their logs and their files", posture.Medium,
+			"whoever breaks into a task reads what theirs print, and their configuration and data; a job that ships logs needs it all the same", grant.looksInto),
 	}
 }
 
@@ -315,6 +317,11 @@ func (g grant) rulesOwn(own ownJob) bool {
 		return !g.reads()
 	}
 	return false
+}
+
+// looksInto reports whether the grant reads what workloads of other namespaces write.
+func (g grant) looksInto(own ownJob) bool {
+	return g.block == "namespace" && g.place != own.namespace && slices.Contains([]string{"read-logs", "read-fs"}, g.may)
 }
 
 // ofJobs reports whether the path fits variables that a job's tasks read unasked: at nomad/jobs and below.
