@@ -56,6 +56,10 @@ func hasItsPosture(t *testing.T, name string, r finding.Report) {
 	}
 	want := postureIn(t, file)
 	for _, d := range differences(want, got, name) {
+		if reason := otherThanInContainers()[name+" "+d.id]; reason != "" && r.Cluster.Engine == "process" && d.way == finding.Unclear {
+			t.Logf("%s: %s", reason, d)
+			continue
+		}
 		t.Error(d)
 	}
 	if !slices.ContainsFunc(got.Entries, func(e lock.Entry) bool { return e.Verdict == finding.Held }) {
@@ -63,31 +67,51 @@ func hasItsPosture(t *testing.T, name string, r finding.Report) {
 	}
 }
 
-// leftToLuck are the planes of which it is luck, and not the configuration, whether their checks are inconclusive, with the reason.
+// leftToLuck are the planes and checks of which it is luck, and not the configuration, whether they are inconclusive, with the reason.
 func leftToLuck() map[string]string {
 	return map[string]string{
 		"wire": "whether anybody speaks while a listener on the network hears it",
+		"client-metrics-tell-nothing-of-the-host": "an agent shows the metrics of one interval, in the first of which a busy client may have told none yet",
 	}
 }
 
+// otherThanInContainers are the checks, each behind its configuration, that cannot be tried in containers, of which the lock files
+// are, and can without, with the reason.
+func otherThanInContainers() map[string]string {
+	return map[string]string{
+		"loopback-http client-takes-no-client-for-a-server": "a container's loopback is not that of its peers, and processes share one",
+	}
+}
+
+// difference is one that a lock file does not have, in words.
+type difference struct {
+	id   string
+	way  finding.Way
+	text string
+}
+
+func (d difference) String() string { return d.text }
+
 // differences are what is other than the lock file of a configuration of that name says, also where a promise is proved on neither
 // side. Of hardened, nothing is left to luck.
-func differences(want, got lock.Posture, name string) (all []string) {
-	luck := func(plane string) bool { return name != "hardened" && leftToLuck()[plane] != "" }
+func differences(want, got lock.Posture, name string) (all []difference) {
+	luck := func(plane, id string) bool {
+		return name != "hardened" && (leftToLuck()[plane] != "" || leftToLuck()[id] != "")
+	}
 	told := map[string]bool{}
 	for _, c := range lock.CompareLock(want, got, name).Changes {
 		told[c.ID] = true
-		if c.Way != finding.Unclear || !luck(c.Plane) {
-			all = append(all, fmt.Sprintf("%s: %s: %s: %+v, %+v", c.Way, c.ID, c.Text, c.Before, c.After))
+		if c.Way != finding.Unclear || !luck(c.Plane, c.ID) {
+			all = append(all, difference{c.ID, c.Way, fmt.Sprintf("%s: %s: %s: %+v, %+v", c.Way, c.ID, c.Text, c.Before, c.After)})
 		}
 	}
 	for _, now := range got.Committed().Entries {
 		at := slices.IndexFunc(want.Entries, func(e lock.Entry) bool { return e.ID == now.ID })
-		if at < 0 || told[now.ID] || luck(now.Plane) {
+		if at < 0 || told[now.ID] || luck(now.Plane, now.ID) {
 			continue
 		}
 		if was := want.Entries[at]; was.Verdict != now.Verdict {
-			all = append(all, fmt.Sprintf("%s: was %s (%s), is %s (%s)", now.ID, was.Verdict, was.Reason, now.Verdict, now.Reason))
+			all = append(all, difference{now.ID, finding.Unclear, fmt.Sprintf("%s: was %s (%s), is %s (%s)", now.ID, was.Verdict, was.Reason, now.Verdict, now.Reason)})
 		}
 	}
 	return all
