@@ -258,12 +258,13 @@ func void(found map[string]finding.Finding) []string {
 	return ending(found, finding.NotCarriedOut, finding.Skipped)
 }
 
-// soundPlanes returns the planes of which more than half of the checks pass, so that one that fails there tells something. Of
-// those of the cluster one must do, by which it is seen that the agent answers: a server without a leader has no peers either.
+// soundPlanes returns the planes of which more than half of the checks pass, so that one that fails there tells something. One that
+// is skipped for what the agent ought to have, such as TLS, does not. Of those of the cluster one must do, by which it is seen that the
+// agent answers: a server without a leader has no peers either.
 func soundPlanes(found map[string]finding.Finding) []string {
 	passed, of := map[string]int{}, map[string]int{}
 	for _, f := range found {
-		if f.Verdict == finding.Skipped {
+		if f.Verdict == finding.Skipped && !followsABroken(f, found) {
 			continue
 		}
 		of[f.Plane]++
@@ -279,6 +280,20 @@ func soundPlanes(found map[string]finding.Finding) []string {
 	}
 	slices.Sort(planes)
 	return planes
+}
+
+// followsABroken reports whether the check was skipped because of what another one found broken (probe.Nothing).
+func followsABroken(f finding.Finding, found map[string]finding.Finding) bool {
+	_, judge, is := strings.Cut(f.Reason, ": see ")
+	if !is {
+		return false
+	}
+	for id, other := range found {
+		if other.Verdict == finding.Broken && (id == judge || strings.HasSuffix(id, "-"+judge)) {
+			return true
+		}
+	}
+	return false
 }
 
 // compare lists what differs at one node, or of the cluster. Idle is nil where not everything is to be proved, and else says what
