@@ -225,8 +225,8 @@ func TestNothingToLookAt(t *testing.T) {
 // other port a refusal of who should be let in proves nothing.
 func TestWithoutTLS(t *testing.T) {
 	refused, in := probe.Observation{Outcome: probe.RefusedInHandshake}, probe.Observation{Outcome: probe.Accepted}
-	clear, tls := server(), server()
-	clear.HTTPInClear, clear.RPCInClear = true, true
+	inClear, tls := server(), server()
+	inClear.HTTPInClear, inClear.RPCInClear = true, true
 	for name, test := range map[string]struct {
 		at             probe.Target
 		probe, control probe.Observation
@@ -234,10 +234,10 @@ func TestWithoutTLS(t *testing.T) {
 		verdict        finding.Verdict
 		says           string
 	}{
-		"in the clear":                 {clear, refused, refused, posture.Safe, finding.Skipped, "over TLS: see rpc-refuses-plaintext-nomad-rpc"},
-		"in the clear, a change":       {clear, refused, refused, posture.Destructive, finding.Skipped, "over TLS: see rpc-refuses-plaintext-nomad-rpc"},
-		"in the clear, let in":         {clear, in, refused, posture.Safe, finding.Broken, `gave "accepted"`},
-		"in the clear, another reason": {clear, refused, probe.Observation{Outcome: probe.NotReached}, posture.Safe, finding.NotCarriedOut, "before the probe"},
+		"in the clear":                 {inClear, refused, refused, posture.Safe, finding.Skipped, "over TLS: see rpc-refuses-plaintext-nomad-rpc"},
+		"in the clear, a change":       {inClear, refused, refused, posture.Destructive, finding.Skipped, "over TLS: see rpc-refuses-plaintext-nomad-rpc"},
+		"in the clear, let in":         {inClear, in, refused, posture.Safe, finding.Broken, `gave "accepted"`},
+		"in the clear, another reason": {inClear, refused, probe.Observation{Outcome: probe.NotReached}, posture.Safe, finding.NotCarriedOut, "before the probe"},
 		"over TLS":                     {tls, refused, refused, posture.Safe, finding.NotCarriedOut, "before the probe"},
 	} {
 		t.Run(name, func(t *testing.T) {
