@@ -85,16 +85,17 @@ func (f *fitter) translate() error {
 	return nil
 }
 
-// port is the one that the setting has.
+// port is the one that the setting has. 0 is as if it was not set, as Nomad merges it (command/agent/config.go, Ports.Merge).
 func (f *fitter) port(setting string, usual uint16) (uint16, error) {
 	n, has, err := f.given.Number(setting)
 	switch {
 	case err != nil:
 		return 0, err
-	case !has:
+	case !has, n == 0:
 		return usual, nil
 	case n < 1 || n > 65535:
-		return 0, fmt.Errorf("%s is %d: use a port from 1 to 65535", setting, n)
+		line, _ := f.given.Counts(setting)
+		return 0, fmt.Errorf("%s:%d: %s is %d: use a port from 1 to 65535", line.File, line.Number, setting, n)
 	default:
 		return uint16(n), nil //nolint:gosec // its bounds were looked at
 	}

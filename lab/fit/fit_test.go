@@ -268,7 +268,10 @@ func TestPorts(t *testing.T) {
 	if want := (fit.Ports{HTTP: 14646, RPC: 4647, Serf: 4648}); f.Ports != want {
 		t.Errorf("got %+v, want %+v", f.Ports, want)
 	}
-	if _, err := fit.Fit(one(`ports { http = 70000 }`), server()); err == nil || !strings.Contains(err.Error(), "ports.http") {
+	if unset := mustFit(t, one(`ports { http = 0 }`), server()); unset.Ports != mustFit(t, one(``), server()).Ports {
+		t.Errorf("a port of 0, which Nomad takes for none, is %+v", unset.Ports)
+	}
+	if _, err := fit.Fit(one("\nports { http = 70000 }"), server()); err == nil || !strings.Contains(err.Error(), ":2: ports.http is 70000") {
 		t.Errorf("a port beyond the last: %v", err)
 	}
 }

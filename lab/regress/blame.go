@@ -7,6 +7,7 @@ import (
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/mutation"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture/catalogue"
 )
 
 // blame puts the settings of each broken promise in the order in which they are to be looked at: those that the configuration
@@ -72,8 +73,8 @@ func namesServer(c pki.Credential) bool {
 		return false
 	}
 	return slices.ContainsFunc(append([]string{leaf.Subject.CommonName}, leaf.DNSNames...), func(name string) bool {
-		role, is := parseRole(name)
-		return is && role == string(pki.Server)
+		r, is := catalogue.ParseRoleName(name)
+		return is && r.Role == string(pki.Server)
 	})
 }
 

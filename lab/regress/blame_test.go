@@ -84,6 +84,7 @@ func TestBlameOfAClientsCertificate(t *testing.T) {
 		want   []string
 	}{
 		"a server's name":         {"rpc-gives-root-keys-to-no-client", issue("client.global.nomad", "server.global.nomad"), []string{certificate, verify}},
+		"one of a longer domain":  {"rpc-gives-root-keys-to-no-client", issue("client.global.nomad", "server.x.global.nomad"), []string{certificate, verify}},
 		"right names":             {"raft-refuses-client-certificate", issue("client.global.nomad"), []string{verify, certificate}},
 		"none handed in":          {"raft-refuses-client-certificate", nil, []string{verify}},
 		"a check of another kind": {"rpc-refuses-cli-certificate", issue("server.global.nomad"), []string{verify}},

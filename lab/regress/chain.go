@@ -13,6 +13,7 @@ import (
 
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture/catalogue"
 )
 
 // checkTLS finds what keeps agents from starting, or from each other, that the files show: no agent has to be started to know
@@ -162,20 +163,14 @@ func (s Source) isNamed(caller pki.Role) error {
 	names := append([]string{leaf.Subject.CommonName}, leaf.DNSNames...)
 	own := pki.Identity{Role: caller, Region: s.Region}.Name()
 	for _, name := range names {
-		r, is := parseRole(name)
-		if name == own || caller == pki.Client && is && r == string(pki.Server) {
+		r, is := catalogue.ParseRoleName(name)
+		if name == own || caller == pki.Client && is && r.Role == string(pki.Server) {
 			return nil
 		}
 	}
 	const setting = "tls.verify_server_hostname"
 	return fmt.Errorf("%s names %s, and servers with %s = true%s take a %s of region %s only as %s: have one issued that names it%s",
 		s.pathOf(caller, PartCertificate), strings.Join(names, ", "), setting, at(s.files(pki.Server), setting), caller, s.Region, own, s.foldersHint())
-}
-
-// parseRole is the role in a name such as server.global.nomad.
-func parseRole(name string) (role string, is bool) {
-	parts := strings.Split(name, ".")
-	return parts[0], len(parts) == 3 && parts[2] == "nomad"
 }
 
 // foldersHint says how to hand in the files of each role, where one folder was handed in for both.
