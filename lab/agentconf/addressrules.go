@@ -2,15 +2,18 @@ package agentconf
 
 import (
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
+	"reflect"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"text/template"
 
-	sockaddr "github.com/hashicorp/go-sockaddr/template"
+	"github.com/hashicorp/go-sockaddr"
+	functions "github.com/hashicorp/go-sockaddr/template"
 
 	"nomadlab.internal/lab/agentconf/model"
 )
@@ -123,15 +126,45 @@ func (d doors) ofServer(title, name, own, told string, port int, add adder) {
 	add(err == nil && noPort(n), fmt.Sprintf("Failed to parse %s advertise address %q: address %d: invalid port", title, told, n), "advertise."+name)
 }
 
-// templateFault is why the text is no go-sockaddr template, in its words; empty where it is one. It is not executed: that would ask
-// this machine for its addresses.
+// templateFault is why the text is no go-sockaddr template, or one that no host can execute, in its words; empty where it is one. It is
+// executed for a host of one address: which ones this machine has makes no difference.
 func templateFault(text string) string {
-	_, err := template.New("sockaddr.Parse").Funcs(sockaddr.SourceFuncs).Funcs(sockaddr.SortFuncs).Funcs(sockaddr.FilterFuncs).
-		Funcs(sockaddr.HelperFuncs).Parse(text)
-	if err == nil {
-		return ""
+	host := sockaddr.IfAddrs{{
+		SockAddr:  sockaddr.MustIPv4Addr("10.0.0.1/24"),
+		Interface: net.Interface{Index: 1, MTU: 1500, Name: "eth0", Flags: net.FlagUp | net.FlagBroadcast | net.FlagRunning},
+	}}
+	parsed, err := template.New("sockaddr.Parse").Funcs(functions.SourceFuncs).Funcs(functions.SortFuncs).Funcs(functions.FilterFuncs).
+		Funcs(functions.HelperFuncs).Funcs(sources(host)).Parse(text)
+	if err != nil {
+		return fmt.Sprintf("unable to parse template %+q: %v", text, err)
 	}
-	return fmt.Sprintf("unable to parse template %+q: %v", text, err)
+	if err := parsed.Execute(io.Discard, host); err != nil {
+		return fmt.Sprintf("unable to execute sockaddr input %+q: %v", text, err)
+	}
+	return ""
+}
+
+// sources are go-sockaddr's functions that ask the machine for addresses, as they answer on that host.
+func sources(host sockaddr.IfAddrs) template.FuncMap {
+	all := template.FuncMap{}
+	for name, f := range functions.SourceFuncs {
+		kind := reflect.TypeOf(f)
+		all[name] = reflect.MakeFunc(kind, func([]reflect.Value) []reflect.Value {
+			var out []reflect.Value
+			for i := range kind.NumOut() {
+				value := reflect.Zero(kind.Out(i)) // no error
+				switch kind.Out(i) {
+				case reflect.TypeFor[sockaddr.IfAddrs]():
+					value = reflect.ValueOf(host)
+				case reflect.TypeFor[string]():
+					value = reflect.ValueOf("10.0.0.1")
+				}
+				out = append(out, value)
+			}
+			return out
+		}).Interface()
+	}
+	return all
 }
 
 // fourNumbers is what looks like an IPv4 address.

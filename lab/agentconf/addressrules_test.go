@@ -17,6 +17,10 @@ func TestRefusesAddressesAsNomad(t *testing.T) {
 	for name, c := range map[string]struct{ wrong, right, at, words string }{
 		"a function that is none": {`bind_addr = "{{ nonsense }}"`, `bind_addr = "` + interfaces + `"`, "agent.hcl:1: bind_addr",
 			`Bind address resolution failed: unable to parse address template "{{ nonsense }}": unable to parse template "{{ nonsense }}"`},
+		"a function without its word": {`bind_addr = "{{ GetInterfaceIP }}"`, `bind_addr = "{{ GetInterfaceIP \"lo\" | printf \"%.0s127.0.0.1\" }}"`, "agent.hcl:1: bind_addr",
+			"unable to execute sockaddr input"},
+		"a filter that is none": {`bind_addr = "{{ GetAllInterfaces | include \"colour\" \"red\" | attr \"address\" }}"`, `bind_addr = "` + interfaces + `"`, "agent.hcl:1: bind_addr",
+			"unable to execute sockaddr input"},
 		"a template without an end": {`bind_addr = "{{ GetPrivateIP"`, `bind_addr = "127.0.0.1"`, "agent.hcl:1: bind_addr", "unclosed action"},
 		"two addresses":             {`bind_addr = "127.0.0.1 127.0.0.2"`, `bind_addr = "127.0.0.1"`, "agent.hcl:1: bind_addr", "multiple addresses found"},
 		"an address of 999":         {`bind_addr = "127.0.0.999"`, `bind_addr = "127.0.0.1"`, "agent.hcl:1: bind_addr", "lookup 127.0.0.999"},
