@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"time"
 
 	"nomadlab.internal/lab/probe"
 )
@@ -99,6 +100,9 @@ func Words() []string { return words() }
 
 // Kept reports whether a shared cache may keep an answer.
 func Kept(value string) bool { return kept(value) }
+
+// Sooner is a probe that looks until it finds.
+func Sooner(p probe.Probe, wait time.Duration) probe.Probe { return sooner(p, wait) }
 
 // Ruled says whether rules that are bound to a job reach beyond it: into other namespaces, and in its own.
 func Ruled(rulesJSON, namespace, id string) (others, own bool, err error) {

@@ -1,30 +1,62 @@
 package catalogue
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/probe"
 )
 
-// metrics are what an agent tells in its metrics, which no ACL guards (command/agent/metrics_endpoint.go:22).
+// metricsWait is how long a client may have been started for, and yet tell nothing of itself: metrics are told of the last whole interval
+// of 10 s, and the first may have ended before the client had measured anything (command/agent/command.go:1265; go-metrics,
+// InmemSink.DisplayMetrics; verified against Nomad 1.11.3).
+const metricsWait = 25 * time.Second
+
+// metrics are what an agent tells in its metrics, which no ACL guards (command/agent/metrics_endpoint.go:22). The control's are measured
+// right after those of the host, and so are of no other interval (client/client.go:3240).
 func (i Ingredients) metrics() []posture.Spec {
-	named := func(what, prefix string) step {
-		return i.asker().does(func(as probe.Caller) probe.Probe {
+	named := func(what, prefix string) func(probe.Caller) probe.Probe {
+		return func(as probe.Caller) probe.Probe {
 			return probe.HTTPLook(probe.Ask{Path: "/v1/metrics"}, as, metricLook(what, prefix))
-		})
+		}
 	}
+	own := named("metrics of the client", "nomad.client.unallocated.")
 	return []posture.Spec{tried(posture.Spec{
 		ID: "client-metrics-tell-nothing-of-the-host", Title: "a client's metrics tell nothing of its host to whoever has no ACL token",
-		Kind: posture.Safe, Severity: posture.Low, Roles: []pki.Role{pki.Client},
+		Kind: posture.Safe, Severity: posture.Low, Lane: posture.Waiting, Roles: []pki.Role{pki.Client},
 		Settings: []string{"telemetry.publish_node_metrics"},
 		Why:      "telemetry.publish_node_metrics: an ACL asks for node:read at /v1/client/stats, and none guards the same figures at /v1/metrics (client/client.go:3254; verified against Nomad 1.11.3)",
 		Want:     posture.Want{probe.Absent},
-	}, named("metrics of the host", "nomad.client.host."), named("metrics of the client", "nomad.client."))}
+	}, i.asker().does(named("metrics of the host", "nomad.client.host.")), i.asker().does(func(as probe.Caller) probe.Probe { return sooner(own(as), metricsWait) }))}
+}
+
+// sooner is the probe, which looks again and again for as long, until it finds what is not there yet.
+func sooner(p probe.Probe, wait time.Duration) probe.Probe {
+	patient := probe.New(p.Plane, p.Sentence, func(ctx context.Context, t probe.Target) probe.Observation {
+		patience, cancel := context.WithTimeout(ctx, wait)
+		defer cancel()
+		again := time.NewTicker(wait / 100)
+		defer again.Stop()
+		for {
+			o := p.Observe(ctx, t)
+			if o.Outcome != probe.Absent {
+				return o
+			}
+			select {
+			case <-patience.Done():
+				return o
+			case <-again.C:
+			}
+		}
+	}).Classed(p.Effect()).Only(p.Inapplicable)
+	patient.Timeout = wait + probe.DefaultTimeout
+	return patient
 }
 
 // metricLook looks for a metric whose name begins so.
