@@ -151,9 +151,9 @@ func sources(host sockaddr.IfAddrs) template.FuncMap {
 		kind := reflect.TypeOf(f)
 		all[name] = reflect.MakeFunc(kind, func([]reflect.Value) []reflect.Value {
 			var out []reflect.Value
-			for i := range kind.NumOut() {
-				value := reflect.Zero(kind.Out(i)) // no error
-				switch kind.Out(i) {
+			for of := range kind.Outs() {
+				value := reflect.Zero(of) // no error
+				switch of {
 				case reflect.TypeFor[sockaddr.IfAddrs]():
 					value = reflect.ValueOf(host)
 				case reflect.TypeFor[string]():
