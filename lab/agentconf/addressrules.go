@@ -3,6 +3,7 @@ package agentconf
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/netip"
 	"reflect"
@@ -126,29 +127,47 @@ func (d doors) ofServer(title, name, own, told string, port int, add adder) {
 	add(err == nil && noPort(n), fmt.Sprintf("Failed to parse %s advertise address %q: address %d: invalid port", title, told, n), "advertise."+name)
 }
 
-// templateFault is why the text is no go-sockaddr template, or one that no host can execute, in its words; empty where it is one. It is
-// executed for a host of one address: which ones this machine has makes no difference.
+// templateFault is why the text is no go-sockaddr template, or one that none of several hosts can execute, in its words; empty where it
+// is one. This machine is not asked for its addresses.
 func templateFault(text string) string {
-	host := sockaddr.IfAddrs{{
-		SockAddr:  sockaddr.MustIPv4Addr("10.0.0.1/24"),
-		Interface: net.Interface{Index: 1, MTU: 1500, Name: "eth0", Flags: net.FlagUp | net.FlagBroadcast | net.FlagRunning},
-	}}
-	parsed, err := template.New("sockaddr.Parse").Funcs(functions.SourceFuncs).Funcs(functions.SortFuncs).Funcs(functions.FilterFuncs).
-		Funcs(functions.HelperFuncs).Funcs(sources(host)).Parse(text)
-	if err != nil {
-		return fmt.Sprintf("unable to parse template %+q: %v", text, err)
+	var fault string
+	for _, host := range hosts() {
+		parsed, err := template.New("sockaddr.Parse").Funcs(functions.SourceFuncs).Funcs(functions.SortFuncs).Funcs(functions.FilterFuncs).
+			Funcs(functions.HelperFuncs).Funcs(asking(host)).Parse(text)
+		if err != nil {
+			return fmt.Sprintf("unable to parse template %+q: %v", text, err)
+		}
+		err = parsed.Execute(io.Discard, host)
+		if err == nil {
+			return ""
+		}
+		fault = fmt.Sprintf("unable to execute sockaddr input %+q: %v", text, err)
 	}
-	if err := parsed.Execute(io.Discard, host); err != nil {
-		return fmt.Sprintf("unable to execute sockaddr input %+q: %v", text, err)
-	}
-	return ""
+	return fault
 }
 
-// sources are go-sockaddr's functions that ask the machine for addresses, as they answer on that host.
-func sources(host sockaddr.IfAddrs) template.FuncMap {
+// hosts are the addresses of some machines: one that has many, one of a single one, and one without.
+func hosts() []sockaddr.IfAddrs {
+	var many sockaddr.IfAddrs
+	for i := range 8 {
+		link := net.Interface{Index: i + 1, MTU: 1500, Name: fmt.Sprintf("eth%d", i), Flags: net.FlagUp | net.FlagBroadcast | net.FlagRunning}
+		for _, address := range []string{"10.%d.0.1/16", "203.0.113.%d/24", "2001:db8:%d::1/64"} {
+			many = append(many, sockaddr.IfAddr{SockAddr: sockaddr.MustIPAddr(fmt.Sprintf(address, i+1)), Interface: link})
+		}
+	}
+	return []sockaddr.IfAddrs{many, many[:1], nil}
+}
+
+// asking are go-sockaddr's functions that ask the machine for addresses, as they answer on that host.
+func asking(host sockaddr.IfAddrs) template.FuncMap {
 	all := template.FuncMap{}
-	for name, f := range functions.SourceFuncs {
+	known := maps.Clone(functions.SourceFuncs)
+	maps.Copy(known, functions.HelperFuncs)
+	for name, f := range known {
 		kind := reflect.TypeOf(f)
+		if !strings.HasPrefix(name, "Get") {
+			continue
+		}
 		all[name] = reflect.MakeFunc(kind, func([]reflect.Value) []reflect.Value {
 			var out []reflect.Value
 			for of := range kind.Outs() {

@@ -17,6 +17,8 @@ func TestRefusesAddressesAsNomad(t *testing.T) {
 	for name, c := range map[string]struct{ wrong, right, at, words string }{
 		"a function that is none": {`bind_addr = "{{ nonsense }}"`, `bind_addr = "` + interfaces + `"`, "agent.hcl:1: bind_addr",
 			`Bind address resolution failed: unable to parse address template "{{ nonsense }}": unable to parse template "{{ nonsense }}"`},
+		"the fifth address": {`bind_addr = "{{ GetAllInterfaces | offset 99 | attr \"address\" }}"`,
+			`bind_addr = "{{ with $a := GetAllInterfaces | limit 4 | offset 1 | attr \"address\" }}{{ end }}127.0.0.1"`, "agent.hcl:1: bind_addr", "unable to execute sockaddr input"},
 		"a function without its word": {`bind_addr = "{{ GetInterfaceIP }}"`, `bind_addr = "{{ GetInterfaceIP \"lo\" | printf \"%.0s127.0.0.1\" }}"`, "agent.hcl:1: bind_addr",
 			"unable to execute sockaddr input"},
 		"a filter that is none": {`bind_addr = "{{ GetAllInterfaces | include \"colour\" \"red\" | attr \"address\" }}"`, `bind_addr = "` + interfaces + `"`, "agent.hcl:1: bind_addr",

@@ -199,16 +199,23 @@ func (r Remote) token(ctx context.Context) (string, error) {
 	return token, nil
 }
 
-// identityOf is whom a certificate speaks for by its names: the first that has Nomad's form. A certificate without such a
-// name is taken for a person's, which is what it can be used as. What is no name of a host, such as one with a wildcard, is of no region.
+// identityOf is whom a certificate speaks for by its names: the first that has Nomad's form, one of three labels before a longer one,
+// which may name a host. A certificate without such a name is taken for a person's, which is what it can be used as. What is no name of
+// a host, such as one with a wildcard, is of no region.
 func identityOf(names []string, commonName string) pki.Identity {
+	var longer *pki.Identity
 	for _, name := range append(slices.Clone(names), commonName) {
 		r, is := catalogue.ParseRoleName(name)
-		if is && (pki.Identity{Role: pki.CLI, DNSNames: []string{name}}).Validate() == nil {
-			return pki.Identity{Role: pki.Role(r.Role), Region: r.Region}
+		if !is || (pki.Identity{Role: pki.CLI, DNSNames: []string{name}}).Validate() != nil {
+			continue
 		}
+		id := pki.Identity{Role: pki.Role(r.Role), Region: r.Region}
+		if !strings.Contains(r.Region, ".") {
+			return id
+		}
+		longer = cmp.Or(longer, &id)
 	}
-	return pki.Identity{Role: pki.CLI, Region: pki.DefaultRegion}
+	return *cmp.Or(longer, &pki.Identity{Role: pki.CLI, Region: pki.DefaultRegion})
 }
 
 // add takes an agent in. One that is not known is tried as a server, and not called one.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"net/http"
 	"path"
-	"slices"
 	"strings"
 	"time"
 
@@ -68,16 +67,19 @@ func startWitness(ctx context.Context, l *lab.Lab, region, at string) (w catalog
 	return w, stop, nil
 }
 
-// clearWitness removes the job of a run that was killed: its task has ended, or will, and Nomad would not start it anew.
+// clearWitness removes the job of a run that was killed, once nothing of it runs any more: Nomad would not start it anew. One that runs
+// may be another check's, and serves both.
 func clearWitness(ctx context.Context, server *api.Client) error {
-	jobs, _, err := server.Jobs().PrefixList(catalogue.WitnessJob)
+	jobs, _, err := server.Jobs().List((&api.QueryOptions{Prefix: catalogue.WitnessJob}).WithContext(ctx))
 	if err != nil {
 		return fmt.Errorf("look for a job %s of an earlier run: %w", catalogue.WitnessJob, err)
 	}
-	if !slices.ContainsFunc(jobs, func(j *api.JobListStub) bool { return j.ID == catalogue.WitnessJob }) {
-		return nil
+	for _, j := range jobs {
+		if j.ID == catalogue.WitnessJob && j.Status == "dead" {
+			return stopWitness(ctx, server)
+		}
 	}
-	return stopWitness(ctx, server)
+	return nil
 }
 
 // refused reports whether a server has answered that it does not do what it was asked for.

@@ -1,9 +1,11 @@
 package inspect_test
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -40,10 +42,26 @@ func TestWitness(t *testing.T) {
 		t.Errorf("the token is one of allocation %q, want %q", got, w.Alloc)
 	}
 
-	// A run that was killed leaves the job, whose task may have ended: the next run has one of its own.
+	// A run that was killed leaves the job, whose task ends: the next run has one of its own.
+	if _, _, err := server.Jobs().Deregister(w.Job, false, nil); err != nil {
+		t.Fatal(err)
+	}
+	ended := lab.WaitFor(t.Context(), "the job to be dead", func(context.Context) string {
+		job, _, err := server.Jobs().Info(w.Job, nil)
+		if err != nil || job.Status == nil || *job.Status != "dead" {
+			return fmt.Sprintf("it is %+v: %v", job, err)
+		}
+		return ""
+	})
+	if ended != nil {
+		t.Fatal(ended)
+	}
 	again, stop, err := inspect.StartWitness(t.Context(), l, "")
 	if err != nil {
 		t.Fatal(err)
+	}
+	if _, _, err := server.Allocations().Info(w.Alloc, nil); err == nil {
+		t.Errorf("the allocation %s of the run that was killed is still there", w.Alloc)
 	}
 	if alloc, _, err = server.Allocations().Info(again.Alloc, nil); err != nil || again.Alloc == w.Alloc || alloc.ClientStatus != api.AllocClientStatusRunning {
 		t.Errorf("after a run that was killed the witness is allocation %s, which is %+v: %v", again.Alloc, alloc, err)

@@ -195,10 +195,12 @@ func (c Check) run(ctx context.Context, t probe.Target) run {
 	return r
 }
 
-// without is the run whose control failed, with the reason where that is the agent's lack of TLS.
+// without is the run whose control failed, with the reason where that is the agent's lack of TLS and the promise is about TLS: no other
+// check judges what an agent does for callers in the clear.
 func (r run) without(c Check, t probe.Target) run {
-	if r.before == probe.RefusedInHandshake && r.nothing.IsZero() {
-		r.nothing = t.WithoutTLS(c.spec.Control.Plane)
+	aboutTLS := slices.ContainsFunc(c.spec.Settings, func(path string) bool { return strings.HasPrefix(path, "tls.") })
+	if aboutTLS && r.before == probe.RefusedInHandshake && r.nothing.IsZero() {
+		r.nothing = t.WithoutTLS(c.spec.Control.Plane, r.evidence[0].Error)
 	}
 	return r
 }

@@ -238,10 +238,19 @@ func TestWithoutTLS(t *testing.T) {
 		"in the clear, a change":       {inClear, refused, refused, posture.Destructive, finding.Skipped, "over TLS: see rpc-refuses-plaintext-nomad-rpc"},
 		"in the clear, let in":         {inClear, in, refused, posture.Safe, finding.Broken, `gave "accepted"`},
 		"in the clear, another reason": {inClear, refused, probe.Observation{Outcome: probe.NotReached}, posture.Safe, finding.NotCarriedOut, "before the probe"},
-		"over TLS":                     {tls, refused, refused, posture.Safe, finding.NotCarriedOut, "before the probe"},
+		"not about TLS":                {inClear, refused, refused, posture.Safe, finding.NotCarriedOut, "before the probe"},
+		"in the clear and over TLS": {
+			inClear, refused, probe.Observation{Outcome: probe.RefusedInHandshake, Err: "remote error: tls: bad certificate"},
+			posture.Safe, finding.NotCarriedOut, "before the probe",
+		},
+		"over TLS": {tls, refused, refused, posture.Safe, finding.NotCarriedOut, "before the probe"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spec := whole()
+			spec.Settings = []string{"tls.rpc"}
+			if name == "not about TLS" {
+				spec.Settings = []string{"acl.enabled"}
+			}
 			spec.Kind, spec.Want = test.kind, posture.Want{probe.RefusedInHandshake}
 			spec.Probe, spec.Control = seeing("probe", []probe.Observation{test.probe}), seeing("control", []probe.Observation{test.control})
 			f := posture.Must(spec).Evaluate(t.Context(), test.at)

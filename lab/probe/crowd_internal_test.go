@@ -16,10 +16,10 @@ func TestSizeOfACrowd(t *testing.T) {
 	}
 }
 
-// TestAtOnce: the least limit counts, one is kept free, and none at all is no limit.
+// TestAtOnce: the least limit counts, two are kept free, and none at all is no limit.
 func TestAtOnce(t *testing.T) {
 	for want, takes := range map[int]map[Plane]int{
-		0: nil, 1: {PlaneHTTP: 1}, 2: {PlaneHTTP: 100, PlaneRPC: 3}, 99: {PlaneHTTP: 100, PlaneRPC: 0},
+		0: nil, 1: {PlaneHTTP: 1}, 2: {PlaneHTTP: 100, PlaneRPC: 4}, 98: {PlaneHTTP: 100, PlaneRPC: 0},
 	} {
 		if got := (Target{Takes: takes}).AtOnce(); got != want {
 			t.Errorf("takes %v: %d at once, want %d", takes, got, want)

@@ -2,6 +2,7 @@ package probe
 
 import (
 	"crypto/x509"
+	"strings"
 	"time"
 
 	"nomadlab.internal/lab/pki"
@@ -113,10 +114,13 @@ func (t Target) CallerAt(p Plane) string {
 	return t.Caller
 }
 
-// WithoutTLS is why a caller who should be let in is refused in the handshake at a port that is known to answer in the clear. Zero: the
-// port is not known to.
-func (t Target) WithoutTLS(p Plane) Nothing {
+// WithoutTLS is why a caller who should be let in is refused in the handshake, with that error, at a port that is known to answer in the
+// clear. Zero: the port is not known to, or it spoke TLS, as one with rpc_upgrade_mode does besides.
+func (t Target) WithoutTLS(p Plane, refusal string) Nothing {
+	const noTLS = "first record does not look like a TLS handshake" // crypto/tls of what answers in the clear
+	speaksTLS := strings.Contains(refusal, "tls: ") && !strings.Contains(refusal, noTLS) || strings.Contains(refusal, "x509: ")
 	switch {
+	case speaksTLS:
 	case p == PlaneHTTP && t.HTTPInClear:
 		return Nothing{Why: "its HTTP port serves in the clear, and nothing over TLS", JudgedBy: "https-refuses-plaintext"}
 	case (p == PlaneRPC || p == PlaneRaft) && t.RPCInClear:
@@ -125,8 +129,9 @@ func (t Target) WithoutTLS(p Plane) Nothing {
 	return Nothing{}
 }
 
-// AtOnce is how many requests may be under way at the agent without its limits of connections refusing one of them: one less than it
-// takes of one address, as a connection that has just ended may still count. 0: as many as anybody likes.
+// AtOnce is how many requests may be under way at the agent without its limits of connections refusing one of them: two less than it
+// takes of one address, as a connection that has just ended may still count, and so does an idle one of the API's. 0: as many as anybody
+// likes.
 func (t Target) AtOnce() int {
 	least := 0
 	for _, takes := range t.Takes {
@@ -137,5 +142,5 @@ func (t Target) AtOnce() int {
 	if least == 0 {
 		return 0
 	}
-	return max(1, least-1)
+	return max(1, least-2)
 }

@@ -137,21 +137,23 @@ func launch(order string) (*child, error) {
 		return nil, err
 	}
 	defer func() { _ = read.Close() }()
-	command, err := again(read)
+	c := &child{pipe: write, ended: make(chan struct{})}
+	// The order is in the pipe before anybody reads it: its owner may be killed right after the start.
+	if err := c.say(order); err != nil {
+		return nil, errors.Join(fmt.Errorf("give the watchdog its order: %w", err), write.Close())
+	}
+	c.command, err = again(read)
 	if err == nil {
-		err = command.Start()
+		err = c.command.Start()
 	}
 	if err != nil {
 		return nil, errors.Join(err, write.Close())
 	}
-	c := &child{command: command, began: time.Now(), pipe: write, ended: make(chan struct{})}
+	c.began = time.Now()
 	go func() {
-		c.exit = command.Wait()
+		c.exit = c.command.Wait()
 		close(c.ended)
 	}()
-	if err := c.say(order); err != nil {
-		return nil, errors.Join(fmt.Errorf("give the watchdog its order: %w", err), c.end())
-	}
 	return c, nil
 }
 
@@ -218,6 +220,8 @@ func (w *Watchdog) Release() error {
 		w.mu.Unlock()
 		if lost == nil || !c.isOver() {
 			lost = errors.Join(lost, c.say(goodbye), c.end())
+		} else if err := c.pipe.Close(); err == nil { // it was followed by none yet
+			lost = errors.Join(lost, fmt.Errorf("watchdog %d ended unasked: %w", c.command.Process.Pid, cmp.Or(c.exit, errUnasked)))
 		}
 		if lost != nil {
 			w.result = fmt.Errorf("release watchdog %d: it was not watching all the time: %w", c.command.Process.Pid, lost)

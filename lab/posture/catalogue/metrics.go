@@ -18,25 +18,27 @@ import (
 // InmemSink.DisplayMetrics; verified against Nomad 1.11.3).
 const metricsWait = 25 * time.Second
 
-// metrics are what an agent tells in its metrics, which no ACL guards (command/agent/metrics_endpoint.go:22). The control's are measured
-// right after those of the host, and so are of no other interval (client/client.go:3240).
+// metrics are what an agent tells in its metrics, which no ACL guards (command/agent/metrics_endpoint.go:22).
 func (i Ingredients) metrics() []posture.Spec {
-	named := func(what, prefix string) func(probe.Caller) probe.Probe {
-		return func(as probe.Caller) probe.Probe {
-			return probe.HTTPLook(probe.Ask{Path: "/v1/metrics"}, as, metricLook(what, prefix))
-		}
+	named := func(what, prefix string) step {
+		return i.asker().does(func(as probe.Caller) probe.Probe {
+			return sooner(probe.HTTPLook(probe.Ask{Path: "/v1/metrics"}, as, metricLook(what, prefix)), metricsWait)
+		})
 	}
-	own := named("metrics of the client", "nomad.client.unallocated.")
 	return []posture.Spec{tried(posture.Spec{
 		ID: "client-metrics-tell-nothing-of-the-host", Title: "a client's metrics tell nothing of its host to whoever has no ACL token",
-		Kind: posture.Safe, Severity: posture.Low, Lane: posture.Waiting, Roles: []pki.Role{pki.Client},
+		Kind: posture.Safe, Severity: posture.Low, Roles: []pki.Role{pki.Client},
 		Settings: []string{"telemetry.publish_node_metrics"},
 		Why:      "telemetry.publish_node_metrics: an ACL asks for node:read at /v1/client/stats, and none guards the same figures at /v1/metrics (client/client.go:3254; verified against Nomad 1.11.3)",
 		Want:     posture.Want{probe.Absent},
-	}, i.asker().does(named("metrics of the host", "nomad.client.host.")), i.asker().does(func(as probe.Caller) probe.Probe { return sooner(own(as), metricsWait) }))}
+	}, named("metrics of the host", "nomad.client.host."), named("metrics of the client", measured))}
 }
 
-// sooner is the probe, which looks again and again for as long, until it finds what is not there yet.
+// measured begins the names of what a client measures of itself right after its host, in the same interval (client/client.go:3240): an
+// answer without them tells nothing of the host either.
+const measured = "nomad.client.unallocated."
+
+// sooner is the probe, which looks again and again for as long, until it can tell.
 func sooner(p probe.Probe, wait time.Duration) probe.Probe {
 	patient := probe.New(p.Plane, p.Sentence, func(ctx context.Context, t probe.Target) probe.Observation {
 		patience, cancel := context.WithTimeout(ctx, wait)
@@ -45,7 +47,7 @@ func sooner(p probe.Probe, wait time.Duration) probe.Probe {
 		defer again.Stop()
 		for {
 			o := p.Observe(ctx, t)
-			if o.Outcome != probe.Absent {
+			if o.Outcome != probe.Failed {
 				return o
 			}
 			select {
@@ -59,17 +61,22 @@ func sooner(p probe.Probe, wait time.Duration) probe.Probe {
 	return patient
 }
 
-// metricLook looks for a metric whose name begins so.
+// metricLook looks for a metric whose name begins so, in an answer that has what is measured with it.
 func metricLook(what, prefix string) probe.AnswerLook {
 	return probe.AnswerLook{For: what, In: func(_ http.Header, body []byte) (bool, string, error) {
 		var answer struct{ Gauges []struct{ Name string } }
 		if err := json.Unmarshal(body, &answer); err != nil {
 			return false, "", errors.New("the answer holds no metrics")
 		}
+		has := false
 		for _, g := range answer.Gauges {
 			if strings.HasPrefix(g.Name, prefix) {
 				return true, "the metric " + g.Name, nil
 			}
+			has = has || strings.HasPrefix(g.Name, measured)
+		}
+		if !has {
+			return false, "", errors.New("the answer holds no metrics that the client has measured")
 		}
 		return false, "no such metric", nil
 	}}

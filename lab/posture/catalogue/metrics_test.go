@@ -9,7 +9,7 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// TestSooner: what is not there yet is looked for again, for as long as was given, and whatever else is seen is told at once.
+// TestSooner: what cannot be told yet is looked for again, for as long as was given, and whatever else is seen is told at once.
 func TestSooner(t *testing.T) {
 	for name, test := range map[string]struct {
 		seen []probe.Outcome
@@ -18,9 +18,9 @@ func TestSooner(t *testing.T) {
 		all  bool
 	}{
 		"there at once":       {[]probe.Outcome{probe.Found, probe.Failed}, time.Minute, probe.Found, false},
-		"there after a while": {[]probe.Outcome{probe.Absent, probe.Absent, probe.Found}, 10 * time.Second, probe.Found, true},
-		"another answer":      {[]probe.Outcome{probe.Absent, probe.Denied}, 10 * time.Second, probe.Denied, true},
-		"never":               {[]probe.Outcome{probe.Absent}, 50 * time.Millisecond, probe.Absent, true},
+		"there after a while": {[]probe.Outcome{probe.Failed, probe.Failed, probe.Absent}, 10 * time.Second, probe.Absent, true},
+		"another answer":      {[]probe.Outcome{probe.Failed, probe.Denied}, 10 * time.Second, probe.Denied, true},
+		"never":               {[]probe.Outcome{probe.Failed}, 50 * time.Millisecond, probe.Failed, true},
 	} {
 		looks := 0
 		p := probe.New(probe.PlaneHTTP, "look", func(context.Context, probe.Target) probe.Observation {
