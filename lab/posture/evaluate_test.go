@@ -261,6 +261,26 @@ func TestWithoutTLS(t *testing.T) {
 	}
 }
 
+// TestWithoutTLSAndWithoutAJudge: where the check that judges a port in the clear was not asked for, nobody has judged it.
+func TestWithoutTLSAndWithoutAJudge(t *testing.T) {
+	refused := probe.Observation{Outcome: probe.RefusedInHandshake}
+	inClear := server()
+	inClear.RPCInClear = true
+	spec := whole()
+	spec.Settings, spec.Want = []string{"tls.rpc"}, posture.Want{probe.RefusedInHandshake}
+	spec.Probe, spec.Control = seeing("probe", []probe.Observation{refused}), seeing("control", []probe.Observation{refused})
+	judge := whole()
+	judge.ID, judge.Want = "rpc-refuses-plaintext-nomad-rpc", posture.Want{probe.RefusedInHandshake}
+	judge.Probe, judge.Control = seeing("probe", []probe.Observation{{Outcome: probe.Accepted}}), seeing("control", []probe.Observation{refused})
+	for want, checks := range map[finding.Verdict][]posture.Check{
+		finding.NotCarriedOut: {posture.Must(spec)}, finding.Skipped: {posture.Must(spec), posture.Must(judge)},
+	} {
+		if f := posture.Run(t.Context(), checks, []probe.Target{inClear}, nil)[0]; f.Verdict != want {
+			t.Errorf("of %d checks: %s because %s, want %s", len(checks), f.Verdict, f.Reason, want)
+		}
+	}
+}
+
 // TestNothingIsJudgedElsewhere: where the check that judges it has judged nothing at that agent, nobody has; where it was not asked
 // for, whoever chose the checks knows.
 func TestNothingIsJudgedElsewhere(t *testing.T) {

@@ -318,14 +318,14 @@ func (r *runner) leave(i int) {
 }
 
 // settleNothing has a check that found nothing to look at be skipped only where the check that judges that has judged it at the same
-// agent, or was not asked for: else nobody has.
+// agent, or, of what an agent need not have, was not asked for: else nobody has.
 func (r *runner) settleNothing() {
 	for _, i := range slices.Sorted(maps.Keys(r.nothing)) {
 		f, by := &r.findings[i], r.nothing[i].JudgedBy
 		judges := slices.DeleteFunc(slices.Clone(r.findings), func(o finding.Finding) bool {
 			return o.Node != f.Node || o.ID != by && !strings.HasSuffix(o.ID, "-"+by)
 		})
-		if len(judges) > 0 && !slices.ContainsFunc(judges, proves) {
+		if (len(judges) > 0 || r.nothing[i].Missed) && !slices.ContainsFunc(judges, proves) {
 			f.Verdict, f.Reason = finding.NotCarriedOut, f.Reason+", which did not judge that here"
 		}
 		if r.tell != nil {

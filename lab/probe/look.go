@@ -21,6 +21,8 @@ type Nothing struct {
 	Why string
 	// JudgedBy is the ID of the check that judges whether it may have none, without the role that may stand before it.
 	JudgedBy string
+	// Missed is true for what an agent ought to have: where no such check was carried out, nobody has judged that it has none.
+	Missed bool
 }
 
 // Error is why there is nothing, and which check judges that.

@@ -122,9 +122,9 @@ func (t Target) WithoutTLS(p Plane, refusal string) Nothing {
 	switch {
 	case speaksTLS:
 	case p == PlaneHTTP && t.HTTPInClear:
-		return Nothing{Why: "its HTTP port serves in the clear, and nothing over TLS", JudgedBy: "https-refuses-plaintext"}
+		return Nothing{Why: "its HTTP port serves in the clear, and nothing over TLS", JudgedBy: "https-refuses-plaintext", Missed: true}
 	case (p == PlaneRPC || p == PlaneRaft) && t.RPCInClear:
-		return Nothing{Why: "its RPC port takes calls in the clear, and none over TLS", JudgedBy: "rpc-refuses-plaintext-nomad-rpc"}
+		return Nothing{Why: "its RPC port takes calls in the clear, and none over TLS", JudgedBy: "rpc-refuses-plaintext-nomad-rpc", Missed: true}
 	}
 	return Nothing{}
 }

@@ -102,7 +102,9 @@ func Words() []string { return words() }
 func Kept(value string) bool { return kept(value) }
 
 // Sooner is a probe that looks until it finds.
-func Sooner(p probe.Probe, wait time.Duration) probe.Probe { return sooner(p, wait) }
+func Sooner(p probe.Probe, reason string, wait time.Duration) probe.Probe {
+	return sooner(p, reason, wait)
+}
 
 // Ruled says whether rules that are bound to a job reach beyond it: into other namespaces, and in its own.
 func Ruled(rulesJSON, namespace, id string) (others, own bool, err error) {

@@ -22,7 +22,7 @@ const metricsWait = 25 * time.Second
 func (i Ingredients) metrics() []posture.Spec {
 	named := func(what, prefix string) step {
 		return i.asker().does(func(as probe.Caller) probe.Probe {
-			return sooner(probe.HTTPLook(probe.Ask{Path: "/v1/metrics"}, as, metricLook(what, prefix)), metricsWait)
+			return sooner(probe.HTTPLook(probe.Ask{Path: "/v1/metrics"}, as, metricLook(what, prefix)), unmeasured, metricsWait)
 		})
 	}
 	return []posture.Spec{tried(posture.Spec{
@@ -38,8 +38,11 @@ func (i Ingredients) metrics() []posture.Spec {
 // answer without them tells nothing of the host either.
 const measured = "nomad.client.unallocated."
 
-// sooner is the probe, which looks again and again for as long, until it can tell.
-func sooner(p probe.Probe, wait time.Duration) probe.Probe {
+// unmeasured is why an answer with metrics of others alone tells nothing.
+const unmeasured = "the answer holds no metrics that the client has measured"
+
+// sooner is the probe, which looks again and again for as long, while what it sees says nothing for that reason.
+func sooner(p probe.Probe, reason string, wait time.Duration) probe.Probe {
 	patient := probe.New(p.Plane, p.Sentence, func(ctx context.Context, t probe.Target) probe.Observation {
 		patience, cancel := context.WithTimeout(ctx, wait)
 		defer cancel()
@@ -47,7 +50,7 @@ func sooner(p probe.Probe, wait time.Duration) probe.Probe {
 		defer again.Stop()
 		for {
 			o := p.Observe(ctx, t)
-			if o.Outcome != probe.Failed {
+			if o.Outcome != probe.Failed || !strings.Contains(o.Err+o.Received, reason) {
 				return o
 			}
 			select {
@@ -65,7 +68,7 @@ func sooner(p probe.Probe, wait time.Duration) probe.Probe {
 func metricLook(what, prefix string) probe.AnswerLook {
 	return probe.AnswerLook{For: what, In: func(_ http.Header, body []byte) (bool, string, error) {
 		var answer struct{ Gauges []struct{ Name string } }
-		if err := json.Unmarshal(body, &answer); err != nil {
+		if err := json.Unmarshal(body, &answer); err != nil || len(answer.Gauges) == 0 {
 			return false, "", errors.New("the answer holds no metrics")
 		}
 		has := false
@@ -76,7 +79,7 @@ func metricLook(what, prefix string) probe.AnswerLook {
 			has = has || strings.HasPrefix(g.Name, measured)
 		}
 		if !has {
-			return false, "", errors.New("the answer holds no metrics that the client has measured")
+			return false, "", errors.New(unmeasured)
 		}
 		return false, "no such metric", nil
 	}}

@@ -16,19 +16,21 @@ func TestSooner(t *testing.T) {
 		wait time.Duration
 		want probe.Outcome
 		all  bool
+		says string
 	}{
-		"there at once":       {[]probe.Outcome{probe.Found, probe.Failed}, time.Minute, probe.Found, false},
-		"there after a while": {[]probe.Outcome{probe.Failed, probe.Failed, probe.Absent}, 10 * time.Second, probe.Absent, true},
-		"another answer":      {[]probe.Outcome{probe.Failed, probe.Denied}, 10 * time.Second, probe.Denied, true},
-		"never":               {[]probe.Outcome{probe.Failed}, 50 * time.Millisecond, probe.Failed, true},
+		"there at once":       {[]probe.Outcome{probe.Found, probe.Failed}, time.Minute, probe.Found, false, "there is nothing yet"},
+		"there after a while": {[]probe.Outcome{probe.Failed, probe.Failed, probe.Absent}, 10 * time.Second, probe.Absent, true, "there is nothing yet"},
+		"another answer":      {[]probe.Outcome{probe.Failed, probe.Denied}, 10 * time.Second, probe.Denied, true, "there is nothing yet"},
+		"never":               {[]probe.Outcome{probe.Failed}, 50 * time.Millisecond, probe.Failed, true, "there is nothing yet"},
+		"another reason":      {[]probe.Outcome{probe.Failed, probe.Found}, time.Minute, probe.Failed, false, "it is no JSON"},
 	} {
 		looks := 0
 		p := probe.New(probe.PlaneHTTP, "look", func(context.Context, probe.Target) probe.Observation {
 			o := test.seen[min(looks, len(test.seen)-1)]
 			looks++
-			return probe.Observation{Outcome: o}
+			return probe.Observation{Outcome: o, Err: test.says}
 		}).Classed(probe.Reads())
-		got := catalogue.Sooner(p, test.wait).Observe(t.Context(), probe.Target{HTTP: "127.0.0.1:4646"})
+		got := catalogue.Sooner(p, "nothing yet", test.wait).Observe(t.Context(), probe.Target{HTTP: "127.0.0.1:4646"})
 		if got.Outcome != test.want || test.all && looks < len(test.seen) || !test.all && looks != 1 {
 			t.Errorf("%s: %s after %d looks, want %s", name, got.Outcome, looks, test.want)
 		}
