@@ -164,10 +164,10 @@ func asking(host sockaddr.IfAddrs) template.FuncMap {
 	known := maps.Clone(functions.SourceFuncs)
 	maps.Copy(known, functions.HelperFuncs)
 	for name, f := range known {
-		kind := reflect.TypeOf(f)
 		if !strings.HasPrefix(name, "Get") {
 			continue
 		}
+		kind := reflect.TypeOf(f)
 		all[name] = reflect.MakeFunc(kind, func([]reflect.Value) []reflect.Value {
 			var out []reflect.Value
 			for of := range kind.Outs() {
