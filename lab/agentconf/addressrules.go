@@ -127,23 +127,43 @@ func (d doors) ofServer(title, name, own, told string, port int, add adder) {
 	add(err == nil && noPort(n), fmt.Sprintf("Failed to parse %s advertise address %q: address %d: invalid port", title, told, n), "advertise."+name)
 }
 
-// templateFault is why the text is no go-sockaddr template, or one that none of several hosts can execute, in its words; empty where it
-// is one. This machine is not asked for its addresses.
+// templateFault is why the text is no go-sockaddr template, or one that no host can execute, in its words; empty where it is one. This
+// machine is not asked for its addresses. Which of them a host has decides what a filter leaves, and so whether there is a first one to
+// take: each host is tried as it is, and with filters that leave all.
 func templateFault(text string) string {
 	var fault string
 	for _, host := range hosts() {
-		parsed, err := template.New("sockaddr.Parse").Funcs(functions.SourceFuncs).Funcs(functions.SortFuncs).Funcs(functions.FilterFuncs).
-			Funcs(functions.HelperFuncs).Funcs(asking(host)).Parse(text)
-		if err != nil {
-			return fmt.Sprintf("unable to parse template %+q: %v", text, err)
+		for _, filters := range []template.FuncMap{functions.FilterFuncs, filtersThatLeaveAll()} {
+			parsed, err := template.New("sockaddr.Parse").Funcs(functions.SourceFuncs).Funcs(functions.SortFuncs).Funcs(filters).
+				Funcs(functions.HelperFuncs).Funcs(asking(host)).Parse(text)
+			if err != nil {
+				return fmt.Sprintf("unable to parse template %+q: %v", text, err)
+			}
+			err = parsed.Execute(io.Discard, host)
+			if err == nil {
+				return ""
+			}
+			fault = fmt.Sprintf("unable to execute sockaddr input %+q: %v", text, err)
 		}
-		err = parsed.Execute(io.Discard, host)
-		if err == nil {
-			return ""
-		}
-		fault = fmt.Sprintf("unable to execute sockaddr input %+q: %v", text, err)
 	}
 	return fault
+}
+
+// filtersThatLeaveAll are go-sockaddr's filters as they work on a host whose every address is wanted: what they cannot read is refused
+// as ever.
+func filtersThatLeaveAll() template.FuncMap {
+	all := template.FuncMap{}
+	for name, f := range functions.FilterFuncs {
+		filter, is := f.(func(string, string, sockaddr.IfAddrs) (sockaddr.IfAddrs, error))
+		if !is {
+			continue
+		}
+		all[name] = func(selector, parameter string, in sockaddr.IfAddrs) (sockaddr.IfAddrs, error) {
+			_, err := filter(selector, parameter, in)
+			return in, err
+		}
+	}
+	return all
 }
 
 // hosts are the addresses of some machines: one that has many, one of a single one, and one without.

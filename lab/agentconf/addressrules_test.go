@@ -58,6 +58,28 @@ func TestRefusesAddressesAsNomad(t *testing.T) {
 	}
 }
 
+// TestTakesTemplatesOfOtherHosts: what a template finds is the host's to decide, which this machine is not. What no host can execute is
+// refused: the last rows, which a real agent refuses too, see TestRefusesAddressesAsNomad.
+func TestTakesTemplatesOfOtherHosts(t *testing.T) {
+	for text, takes := range map[string]bool{
+		`{{ GetPrivateInterfaces | include "network" "192.168.0.0/16" | offset 1 | attr "address" }}`:                   true,
+		`{{ with index (GetPrivateInterfaces | include "network" "192.168.0.0/16") 0 }}{{ attr "address" . }}{{ end }}`: true,
+		`{{ (index (GetAllInterfaces | include "name" "^bond0$") 0).SockAddr }}`:                                        true,
+		`{{ GetPrivateInterfaces | include "rfc" "6598" | offset -1 | attr "address" }}`:                                true,
+		`{{ GetAllInterfaces | exclude "type" "IP" | offset 1 | attr "address" }}`:                                      true,
+		`{{ GetInterfaceIP "bond0" }}`: true,
+		`{{ GetAllInterfaces | include "colour" "red" | offset 1 | attr "address" }}`:  false,
+		`{{ GetAllInterfaces | include "network" "192.168.0.0/99" | attr "address" }}`: false,
+		`{{ GetAllInterfaces | include "flags" "upside-down" | attr "address" }}`:      false,
+		`{{ GetAllInterfaces | offset "one" | attr "address" }}`:                       false,
+	} {
+		err := agentconf.Files{agentconf.NewFile("agent.hcl", fmt.Appendf(nil, "bind_addr = %q\nclient { enabled = true }\n", text))}.Starts()
+		if refused := err != nil && strings.Contains(err.Error(), "unable to execute"); refused == takes {
+			t.Errorf("%s: %v, want it taken: %t", text, err, takes)
+		}
+	}
+}
+
 // TestRefusesLoopbackAsNomad: an agent that listens on loopback alone has to be told what to tell others.
 func TestRefusesLoopbackAsNomad(t *testing.T) {
 	nomad := realNomad(t)
