@@ -25,9 +25,9 @@ func describe(v variant, p lab.Plan) *finding.Configuration {
 		c.Settings = append(c.Settings, settingsIn(role, files, known)...)
 		c.Listens = append(c.Listens, listens(role, files)...)
 		c.Others = append(c.Others, settingsIn(role, files, unguarded(files, known))...)
-		if key := files.Text(serverEncrypt); key != "" && catalogue.WhyGuessable(key) == "" && role == pki.Server {
+		if key := files.Text(serverEncrypt); key != "" && role == pki.Server {
 			line, _ := files.Counts(serverEncrypt)
-			c.Others = append(c.Others, lock.GossipKeyMark(string(role), key, line.File, line.Number))
+			c.Others = append(c.Others, lock.GossipKeyMark(string(role), key, catalogue.WhyGuessable(key) != "", line.File, line.Number))
 		}
 		for _, n := range p.Nodes {
 			if n.Role != role {

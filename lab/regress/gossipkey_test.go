@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/posture/catalogue"
 	"nomadlab.internal/lab/regress"
 	"nomadlab.internal/lab/regress/lock"
 )
@@ -49,6 +50,7 @@ func TestGossipKeyInFiles(t *testing.T) {
 
 // TestAnotherGossipKey: fresh clusters do not show that a running one goes on with its old key, so it is said.
 func TestAnotherGossipKey(t *testing.T) {
+	const documented = catalogue.DocumentedGossipKey
 	const one, other = "dVPlufFjUOQuaP87qGEvVKnHxbz55Ze9DPwVHP3FsFg=", "hJ1y3sXc7pQm0L9vTz4RkWb2NfGd8UeAoI6HtYqMx5E="
 	of := func(key string) regress.Source {
 		path := filepath.Join(written(t, map[string]string{"s.hcl": fmt.Sprintf("server {\n  enabled = true\n  encrypt = %q\n}\n", key)}), "s.hcl")
@@ -80,9 +82,17 @@ func TestAnotherGossipKey(t *testing.T) {
 			t.Errorf("%s, of another key, which is no other posture: %+v", way, c)
 		}
 	}
+	for way, c := range map[string]finding.Comparison{ // a cluster that runs goes on with the key that anybody knows
+		"from one that can be guessed": lock.Compare(posture(documented), posture(other), "old"), "to one": lock.Compare(posture(other), posture(documented), "old"),
+	} {
+		if !strings.Contains(c.Note, "s.hcl:3") || !strings.Contains(c.Note, "goes on with the old one") || strings.Contains(c.Note, documented) {
+			t.Errorf("%s: %q", way, c.Note)
+		}
+	}
 	for way, c := range map[string]finding.Comparison{
 		"the same key": lock.Compare(posture(one), posture(one), "old"), "the same key as the lock's": lock.CompareLock(locked, posture(one), "x.lock"),
 		"a first one": lock.Compare(posture(""), posture(one), "old"), "one that the lock does not know": lock.CompareLock(older, posture(one), "x.lock"),
+		"two that can be guessed": lock.Compare(posture(documented), posture("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="), "old"),
 	} {
 		if c.Note != "" || slices.ContainsFunc(c.Settings, func(s finding.SettingChange) bool { return s.Path != "server.encrypt" }) {
 			t.Errorf("%s: %+v", way, c)

@@ -10,11 +10,14 @@ import (
 // gossipKeyMark is the setting that stands for the servers' gossip key, which no posture has: by it another key is noticed.
 const gossipKeyMark = "server.encrypt.mark"
 
-// GossipKeyMark is the setting by which a posture knows the gossip key of one configuration from that of another. Of the key it has
-// the two bytes that a mark has, and a gossip key is random: the check server-gossip-key-is-secret is about one that is not.
-func GossipKeyMark(role, key, file string, line int) finding.Setting {
+// GossipKeyMark is the setting by which a posture knows the gossip key of one configuration from that of another. Of a random key it has
+// the two bytes that a mark has. One that can be guessed has a mark that says no more than the check server-gossip-key-is-secret does:
+// two such keys are not known apart.
+func GossipKeyMark(role, key string, guessable bool, file string, line int) finding.Setting {
 	s := finding.Setting{Role: role, Path: gossipKeyMark, Value: key, File: file, Line: line}
-	s.Value = mark(s)
+	if s.Value = mark(s); guessable {
+		s.Value = "can be guessed"
+	}
 	return s
 }
 
@@ -29,7 +32,7 @@ func tellGossipKey(c *finding.Comparison) {
 	s := c.Settings[at]
 	c.Settings = slices.DeleteFunc(c.Settings, isMark)
 	if s.Before == "" || s.After == "" {
-		return // whether there is a key is told by server.encrypt itself
+		return // with a key or without one: server.encrypt itself differs
 	}
 	where := ""
 	if s.File != "" {
