@@ -58,7 +58,7 @@ func standIns(l *lab.Lab) map[pki.Role]string {
 
 // unjudged says what of certificates and trust was not judged, and why.
 func unjudged(standIns map[pki.Role]string) []string {
-	const judged = ", and whom agents trust, were not judged: "
+	const judged = " were not judged, and neither was whom the running agents trust: "
 	switch server, client := standIns[pki.Server], standIns[pki.Client]; {
 	case server == "" && client == "":
 		return nil

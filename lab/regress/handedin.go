@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"nomadlab.internal/lab/agentconf"
@@ -24,6 +25,8 @@ type held struct {
 	files agentconf.Files
 	// own is true where the role's agents of the lab have the user's own certificate and key.
 	own bool
+	// unread are the roles whose configuration names a certificate that was not read.
+	unread []pki.Role
 }
 
 // held returns what was read, for a role.
@@ -33,9 +36,18 @@ func (s Source) held(role pki.Role) held {
 		files = nil
 	}
 	return held{
-		files: files, material: s.Material, role: role, region: s.Region, own: s.credential(role) != nil,
+		files: files, material: s.Material, role: role, region: s.Region, own: s.credential(role) != nil, unread: s.unread(),
 		gossip: s.files(pki.Server).Text(serverEncrypt), inClients: s.files(pki.Client).Text(serverEncrypt),
 	}
+}
+
+// unread are the roles whose configuration names a certificate that was not read.
+func (s Source) unread() []pki.Role {
+	return slices.DeleteFunc(s.roles(), func(role pki.Role) bool {
+		return s.files(role).Text("tls.cert_file") == "" || slices.ContainsFunc(s.Material, func(m Material) bool {
+			return m.Role == role && m.Part == PartCertificate && len(m.Certificates) > 0
+		})
+	})
 }
 
 // of are the files of the role that are that part of its credential.

@@ -175,6 +175,46 @@ func newAuthority(t *testing.T, name string) *pki.Authority {
 	return a
 }
 
+// TestAuthoritiesWithoutTheCertificates: an authority to which no certificate leads that was read may be that of one that was not. The
+// control has both roles' certificates.
+func TestAuthoritiesWithoutTheCertificates(t *testing.T) {
+	t.Parallel()
+	const check = "server-ca-file-has-no-other-authority"
+	clients := newAuthority(t, "Clients' CA")
+	for name, test := range map[string]struct {
+		ca    []byte
+		reads bool // the clients' certificates too
+		want  finding.Verdict
+	}{
+		"the clients' authority, and not their certificate": {clients.CertificatePEM(), false, finding.Skipped},
+		"the clients' authority and certificate":            {clients.CertificatePEM(), true, finding.Held},
+		"no other authority":                                {nil, false, finding.Held},
+		"another authority, with both certificates":         {newAuthority(t, "Another CA").CertificatePEM(), true, finding.Broken},
+	} {
+		servers := credentials(t, newAuthority(t, "Own CA"), pki.Identity{Role: pki.Server})
+		servers["ca.pem"] += string(test.ca)
+		theirs := credentials(t, clients, pki.Identity{Role: pki.Client})
+		theirs["ca.pem"] += servers["ca.pem"]
+		servers["ca.pem"] += map[bool]string{true: string(clients.CertificatePEM())}[test.reads]
+		files := bothRoles()
+		files["client.hcl"] = strings.ReplaceAll(files["client.hcl"], "/client", "/server")
+		config := written(t, files)
+		paths := regress.Paths{
+			Server: []string{filepath.Join(config, "server.hcl")}, Client: []string{filepath.Join(config, "client.hcl")}, ServerTLS: written(t, servers),
+		}
+		if test.reads {
+			paths.ClientTLS = written(t, theirs)
+		}
+		s, err := regress.Read(paths)
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if got := looked(t, s)[check]; got != test.want {
+			t.Errorf("%s: %s, want %s", name, got, test.want)
+		}
+	}
+}
+
 // TestEachRolesFolder: both roles name the same paths, as their hosts do.
 func TestEachRolesFolder(t *testing.T) {
 	authority := newAuthority(t, "Own CA")

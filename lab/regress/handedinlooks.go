@@ -43,9 +43,11 @@ func notHandedIn(h held) string {
 		return "no file of authorities was handed in: hand it in with --tls-dir"
 	case len(h.of("", PartCertificate)) == 0:
 		return "no certificate of an agent was handed in, so it is not known to which authorities they lead"
-	default:
-		return ""
 	}
+	if found := ledToByNone(h); len(found) > 0 && len(h.unread) > 0 {
+		return fmt.Sprintf("%s that was read, but perhaps that of the %ss, which was not: hand it in with --%s-tls-dir", found[0], h.unread[0], h.unread[0])
+	}
+	return ""
 }
 
 func noGossip(h held) string {
@@ -133,8 +135,16 @@ func (h held) leaves() [][]*x509.Certificate {
 	return out
 }
 
-// foreignAuthorities finds what the role's file of authorities has beside those to which agents' certificates lead.
+// foreignAuthorities finds the authorities of nobody's certificates. Where certificates were not read, one may be theirs.
 func foreignAuthorities(h held) []string {
+	if len(h.unread) > 0 {
+		return nil
+	}
+	return ledToByNone(h)
+}
+
+// ledToByNone finds what the role's file of authorities has beside those to which the certificates of agents that were read lead.
+func ledToByNone(h held) []string {
 	var out []string
 	for _, m := range h.of(h.role, PartAuthorities) {
 		for _, a := range m.Certificates {
