@@ -74,7 +74,7 @@ func namesServer(c pki.Credential) bool {
 	}
 	return slices.ContainsFunc(append([]string{leaf.Subject.CommonName}, leaf.DNSNames...), func(name string) bool {
 		r, is := catalogue.ParseRoleName(name)
-		return is && r.Role == string(pki.Server)
+		return is && r.LetsIn && r.Role == string(pki.Server)
 	})
 }
 

@@ -164,7 +164,7 @@ func (s Source) isNamed(caller pki.Role) error {
 	own := pki.Identity{Role: caller, Region: s.Region}.Name()
 	for _, name := range names {
 		r, is := catalogue.ParseRoleName(name)
-		if name == own || caller == pki.Client && is && r.Role == string(pki.Server) {
+		if name == own || caller == pki.Client && is && r.LetsIn && r.Role == string(pki.Server) {
 			return nil
 		}
 	}

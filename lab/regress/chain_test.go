@@ -68,6 +68,16 @@ func TestTLSBeforeStart(t *testing.T) {
 		},
 		"a client's on servers, where nobody asks": {change: func(k *kept) { k.put("server", k.issue(client, pki.Flaw{})) }},
 		"a server's on clients":                    {change: func(k *kept) { k.put("client", k.issue(server, pki.Flaw{})) }, every: verify},
+		"a person's that names a server in capitals, on clients": {
+			change: func(k *kept) {
+				k.put("client", k.issue(pki.Identity{Role: pki.CLI, DNSNames: []string{"SERVER.global.nomad"}}, pki.Flaw{}))
+			}, every: verify, says: []string{"client.pem", "SERVER.global.nomad", "client.global.nomad"},
+		},
+		"a person's that names a server, on clients": {
+			change: func(k *kept) {
+				k.put("client", k.issue(pki.Identity{Role: pki.CLI, DNSNames: []string{"server.global.nomad"}}, pki.Flaw{}))
+			}, every: verify,
+		},
 		"a person's on clients": {
 			change: func(k *kept) { k.put("client", k.issue(pki.Identity{Role: pki.CLI}, pki.Flaw{})) }, every: verify,
 			says: []string{"client.pem", "cli.global.nomad", "client.global.nomad"},

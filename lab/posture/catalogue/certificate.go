@@ -245,7 +245,11 @@ func anyName(is func(string) bool) func(*x509.Certificate) (bool, string) {
 }
 
 // RoleName is what a name such as server.global.nomad says to Nomad. The role is in small letters, the region in those of the name.
-type RoleName struct{ Role, Region string }
+type RoleName struct {
+	Role, Region string
+	// LetsIn is true for a name by which servers know a peer: role and domain are in small letters (nomad/server.go:645).
+	LetsIn bool
+}
 
 // ParseRoleName takes a name such as server.global.nomad apart. is is false for a name of another form. All between the first label
 // and the last is the region: a server's RPC port takes server.x.global.nomad for a server of some other region
@@ -253,14 +257,14 @@ type RoleName struct{ Role, Region string }
 // (crypto/x509, VerifyHostname), but a server passes on what does not name its region letter by letter
 // (nomad/rpc.go:593).
 func ParseRoleName(name string) (r RoleName, is bool) {
-	role, rest, _ := strings.Cut(name, ".")
-	role = strings.ToLower(role)
+	written, rest, _ := strings.Cut(name, ".")
+	role := strings.ToLower(written)
 	const domain = ".nomad"
 	at := len(rest) - len(domain)
 	if at < 0 || !strings.EqualFold(rest[at:], domain) || !slices.Contains([]string{"server", "client", "cli"}, role) {
 		return RoleName{}, false
 	}
-	return RoleName{role, rest[:at]}, true
+	return RoleName{Role: role, Region: rest[:at], LetsIn: role == written && rest[at:] == domain}, true
 }
 
 // InRegion reports whether the name is of that region, whatever letters are capitals.

@@ -108,13 +108,14 @@ func signed(t *testing.T, c, parent *x509.Certificate, of crypto.PublicKey, by c
 func TestParseRoleName(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]catalogue.RoleName{
-		"server.global.nomad":   {Role: "server", Region: "global"},
-		"server.a.b.nomad":      {Role: "server", Region: "a.b"}, // nomad/server.go:645
-		"client.eu.west.nomad":  {Role: "client", Region: "eu.west"},
+		"server.global.nomad":   {Role: "server", Region: "global", LetsIn: true},
+		"server.a.b.nomad":      {Role: "server", Region: "a.b", LetsIn: true}, // nomad/server.go:645
+		"client.eu.west.nomad":  {Role: "client", Region: "eu.west", LetsIn: true},
 		"SERVER.Global.NOMAD":   {Role: "server", Region: "Global"}, // a call names the region in its own letters
-		"cli.global.nomad":      {Role: "cli", Region: "global"},
+		"server.global.NOMAD":   {Role: "server", Region: "global"},
+		"cli.global.nomad":      {Role: "cli", Region: "global", LetsIn: true},
 		"server.nomad":          {},
-		"server..nomad":         {Role: "server"},
+		"server..nomad":         {Role: "server", LetsIn: true},
 		"server.global.nomads":  {},
 		"web.global.nomad":      {},
 		"server.nomad.example":  {},
