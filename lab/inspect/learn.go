@@ -35,7 +35,8 @@ func (s *subject) learn(ctx context.Context) {
 	s.ingredients.Servers = nil
 	for i, l := range lessons {
 		s.targets[i].HTTPInClear, s.targets[i].RPCInClear = l.inClear[probe.PlaneHTTP], l.inClear[probe.PlaneRPC]
-		s.targets[i].Takes, s.targets[i].Hurries = l.takes, l.hurries
+		s.targets[i].RPCWithoutTLS = l.rpcWithoutTLS
+		s.targets[i].Takes, s.targets[i].Hurries, s.targets[i].Telemetry = l.takes, l.hurries, l.telemetry
 		s.targets[i].Silent = probe.NewSilence(l.silent)
 		s.tellSilence(s.targets[i].Name, l)
 		if s.targets[i].Role == pki.Server && l.silent[probe.PlaneHTTP] == "" {
@@ -82,10 +83,10 @@ type lesson struct {
 	// inClear are the ports that answer what is sent without TLS or key. At somebody else's agent another may have answered
 	// at HTTP or RPC: these are left out.
 	inClear map[probe.Plane]bool
-	// takes and hurries are its limits of connections and handshakes, as it says; nil where it was not asked, or did not tell.
-	takes   map[probe.Plane]int
-	hurries map[probe.Plane]time.Duration
-	noACL   bool
+	// rpcWithoutTLS is true where the RPC port is in the clear and hangs up on a TLS handshake.
+	rpcWithoutTLS bool
+	account
+	noACL bool
 }
 
 // lesson asks one agent, each of its ports by itself. A request in the clear is answered whether the agent speaks TLS or not.
@@ -107,6 +108,9 @@ func (s *subject) lesson(ctx context.Context, t probe.Target) lesson {
 		}
 		l.inClear[port] = o.Outcome == probe.Accepted && (s.near || port == probe.PlaneGossip)
 	}
+	if caller, lacks := s.ingredients.Parties.Holder(); l.inClear[probe.PlaneRPC] && lacks == "" {
+		l.rpcWithoutTLS = probe.HangsUpOnTLS(probe.RPCHandshake(caller).Observe(ctx, t))
+	}
 	if l.silent[probe.PlaneHTTP] != "" {
 		return l
 	}
@@ -115,29 +119,49 @@ func (s *subject) lesson(ctx context.Context, t probe.Target) lesson {
 		l.noACL = s.withoutACL(ctx, t)
 	}
 	if s.near { // nobody else's agent is tried with a crowd
-		l.takes, l.hurries = s.limits(ctx, t)
+		l.account = s.account(ctx, t)
 	}
 	return l
 }
 
-// limits asks an agent how many connections of one address it takes at once, and how long it waits for a handshake.
-func (s *subject) limits(ctx context.Context, t probe.Target) (takes map[probe.Plane]int, hurries map[probe.Plane]time.Duration) {
+// account is what an agent says of itself: how many connections of one address it takes at once, how long it waits for a handshake, and
+// what it tells in its metrics. Zero where it was not asked, or did not say.
+type account struct {
+	takes     map[probe.Plane]int
+	hurries   map[probe.Plane]time.Duration
+	telemetry probe.Telemetry
+}
+
+func (s *subject) account(ctx context.Context, t probe.Target) account {
 	var self struct {
 		Config struct {
 			Limits struct {
 				HTTPMaxConnsPerClient, RPCMaxConnsPerClient int
 				HTTPSHandshakeTimeout, RPCHandshakeTimeout  string
 			}
+			Telemetry struct {
+				CollectionInterval, InMemoryCollectionInterval string
+				PrefixFilter                                   []string
+				FilterDefault                                  *bool
+			}
 		} `json:"config"`
 	}
 	if why := s.read(ctx, t, accountPath, func(body []byte) error { return json.Unmarshal(body, &self) }); why != "" {
-		return nil, nil
+		return account{}
 	}
-	l := self.Config.Limits
-	https, _ := time.ParseDuration(l.HTTPSHandshakeTimeout) // what cannot be read is not known
-	rpc, _ := time.ParseDuration(l.RPCHandshakeTimeout)
-	return map[probe.Plane]int{probe.PlaneHTTP: l.HTTPMaxConnsPerClient, probe.PlaneRPC: l.RPCMaxConnsPerClient},
-		map[probe.Plane]time.Duration{probe.PlaneHTTP: https, probe.PlaneRPC: rpc}
+	l, told := self.Config.Limits, self.Config.Telemetry
+	span := func(text string) time.Duration {
+		d, _ := time.ParseDuration(text) // what cannot be read is not known
+		return d
+	}
+	return account{
+		takes:   map[probe.Plane]int{probe.PlaneHTTP: l.HTTPMaxConnsPerClient, probe.PlaneRPC: l.RPCMaxConnsPerClient},
+		hurries: map[probe.Plane]time.Duration{probe.PlaneHTTP: span(l.HTTPSHandshakeTimeout), probe.PlaneRPC: span(l.RPCHandshakeTimeout)},
+		telemetry: probe.Telemetry{
+			Every: span(told.CollectionInterval), Interval: span(told.InMemoryCollectionInterval),
+			PrefixFilter: told.PrefixFilter, Drops: told.FilterDefault != nil && !*told.FilterDefault,
+		},
+	}
 }
 
 // portsOf are the ports that the agent has, as far as that is known: of one of a lab's all, of another one those with an address.

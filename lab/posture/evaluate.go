@@ -200,7 +200,7 @@ func (c Check) run(ctx context.Context, t probe.Target) run {
 func (r run) without(c Check, t probe.Target) run {
 	aboutTLS := slices.ContainsFunc(c.spec.Settings, func(path string) bool { return strings.HasPrefix(path, "tls.") })
 	if aboutTLS && r.before == probe.RefusedInHandshake && r.nothing.IsZero() {
-		r.nothing = t.WithoutTLS(c.spec.Control.Plane, r.evidence[0].Error)
+		r.nothing = t.WithoutTLS(c.spec.Control.Plane)
 	}
 	return r
 }

@@ -225,8 +225,9 @@ func TestNothingToLookAt(t *testing.T) {
 // other port a refusal of who should be let in proves nothing.
 func TestWithoutTLS(t *testing.T) {
 	refused, in := probe.Observation{Outcome: probe.RefusedInHandshake}, probe.Observation{Outcome: probe.Accepted}
-	inClear, tls := server(), server()
-	inClear.HTTPInClear, inClear.RPCInClear = true, true
+	inClear, both, tls := server(), server(), server()
+	inClear.RPCInClear, inClear.RPCWithoutTLS, both.RPCInClear = true, true, true
+	hungUp := probe.Observation{Outcome: probe.RefusedInHandshake, Err: "EOF"}
 	for name, test := range map[string]struct {
 		at             probe.Target
 		probe, control probe.Observation
@@ -240,10 +241,12 @@ func TestWithoutTLS(t *testing.T) {
 		"in the clear, another reason": {inClear, refused, probe.Observation{Outcome: probe.NotReached}, posture.Safe, finding.NotCarriedOut, "before the probe"},
 		"not about TLS":                {inClear, refused, refused, posture.Safe, finding.NotCarriedOut, "before the probe"},
 		"in the clear and over TLS": {
-			inClear, refused, probe.Observation{Outcome: probe.RefusedInHandshake, Err: "remote error: tls: bad certificate"},
+			both, refused, probe.Observation{Outcome: probe.RefusedInHandshake, Err: "remote error: tls: bad certificate"},
 			posture.Safe, finding.NotCarriedOut, "before the probe",
 		},
-		"over TLS": {tls, refused, refused, posture.Safe, finding.NotCarriedOut, "before the probe"},
+		"in the clear and over TLS, hung up on": {both, refused, hungUp, posture.Safe, finding.NotCarriedOut, "before the probe"},
+		"in the clear, hung up on":              {inClear, refused, hungUp, posture.Safe, finding.Skipped, "over TLS: see rpc-refuses-plaintext-nomad-rpc"},
+		"over TLS":                              {tls, refused, refused, posture.Safe, finding.NotCarriedOut, "before the probe"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spec := whole()
@@ -265,7 +268,7 @@ func TestWithoutTLS(t *testing.T) {
 func TestWithoutTLSAndWithoutAJudge(t *testing.T) {
 	refused := probe.Observation{Outcome: probe.RefusedInHandshake}
 	inClear := server()
-	inClear.RPCInClear = true
+	inClear.RPCInClear, inClear.RPCWithoutTLS = true, true
 	spec := whole()
 	spec.Settings, spec.Want = []string{"tls.rpc"}, posture.Want{probe.RefusedInHandshake}
 	spec.Probe, spec.Control = seeing("probe", []probe.Observation{refused}), seeing("control", []probe.Observation{refused})

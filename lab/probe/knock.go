@@ -34,6 +34,12 @@ func Knock(ctx context.Context, t Target, port Plane) Observation {
 	return o
 }
 
+// HangsUpOnTLS reports whether the handshake was ended before the agent said anything in TLS, an alert included.
+func HangsUpOnTLS(handshake Observation) bool {
+	spoke := strings.Contains(handshake.Err, "tls: ") || strings.Contains(handshake.Err, "x509: ")
+	return handshake.Outcome == RefusedInHandshake && !spoke
+}
+
 // MayKnock reports whether the target has such a port and may be sent the knock, so that no answer means silence.
 func MayKnock(t Target, port Plane) bool { return knockAt(port).Inapplicable(t) == "" }
 

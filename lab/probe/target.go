@@ -2,7 +2,6 @@ package probe
 
 import (
 	"crypto/x509"
-	"strings"
 	"time"
 
 	"nomadlab.internal/lab/pki"
@@ -38,12 +37,16 @@ type Target struct {
 	HTTPInClear bool
 	// RPCInClear is true for a server of a lab that takes calls without TLS, whether or not it takes others (rpc_upgrade_mode).
 	RPCInClear bool
+	// RPCWithoutTLS is true for one that was seen to take them, and to hang up on a TLS handshake.
+	RPCWithoutTLS bool
 	// Takes are how many connections of one address the agent says that it takes at once, at HTTP and RPC; 0 for no limit. A plane
 	// that is not in it: that is not known.
 	Takes map[Plane]int
 	// Hurries are how long the agent says that it waits for a caller's handshake at HTTP and RPC. A plane that is not in it, or has
 	// zero: Nomad's default is taken for it.
 	Hurries map[Plane]time.Duration
+	// Telemetry is what the agent says of its metrics.
+	Telemetry Telemetry
 	// Files is true for what is no agent, but the files that one is to read.
 	Files bool
 	// Leader is true for a server that led its region when the target was made.
@@ -114,16 +117,13 @@ func (t Target) CallerAt(p Plane) string {
 	return t.Caller
 }
 
-// WithoutTLS is why a caller who should be let in is refused in the handshake, with that error, at a port that is known to answer in the
-// clear. Zero: the port is not known to, or it spoke TLS, as one with rpc_upgrade_mode does besides.
-func (t Target) WithoutTLS(p Plane, refusal string) Nothing {
-	const noTLS = "first record does not look like a TLS handshake" // crypto/tls of what answers in the clear
-	speaksTLS := strings.Contains(refusal, "tls: ") && !strings.Contains(refusal, noTLS) || strings.Contains(refusal, "x509: ")
+// WithoutTLS is why a caller who should be let in is refused in the handshake at a port that is known to answer in the clear alone.
+// Zero: the port is not known to. An HTTP port never speaks both; an RPC port with rpc_upgrade_mode does.
+func (t Target) WithoutTLS(p Plane) Nothing {
 	switch {
-	case speaksTLS:
 	case p == PlaneHTTP && t.HTTPInClear:
 		return Nothing{Why: "its HTTP port serves in the clear, and nothing over TLS", JudgedBy: "https-refuses-plaintext", Missed: true}
-	case (p == PlaneRPC || p == PlaneRaft) && t.RPCInClear:
+	case (p == PlaneRPC || p == PlaneRaft) && t.RPCWithoutTLS:
 		return Nothing{Why: "its RPC port takes calls in the clear, and none over TLS", JudgedBy: "rpc-refuses-plaintext-nomad-rpc", Missed: true}
 	}
 	return Nothing{}

@@ -71,7 +71,6 @@ func hasItsPosture(t *testing.T, name string, r finding.Report) {
 func leftToLuck() map[string]string {
 	return map[string]string{
 		"wire": "whether anybody speaks while a listener on the network hears it",
-		"client-metrics-tell-nothing-of-the-host": "an agent shows the metrics of one interval, in the first of which a busy client may have told none yet",
 	}
 }
 

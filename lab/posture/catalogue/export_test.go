@@ -6,7 +6,6 @@ import (
 	"maps"
 	"net/http"
 	"slices"
-	"time"
 
 	"nomadlab.internal/lab/probe"
 )
@@ -102,8 +101,8 @@ func Words() []string { return words() }
 func Kept(value string) bool { return kept(value) }
 
 // Sooner is a probe that looks until it finds.
-func Sooner(p probe.Probe, reason string, wait time.Duration) probe.Probe {
-	return sooner(p, reason, wait)
+func Sooner(p probe.Probe, reason string) probe.Probe {
+	return sooner(p, reason)
 }
 
 // Ruled says whether rules that are bound to a job reach beyond it: into other namespaces, and in its own.
@@ -136,4 +135,12 @@ func Suites() (weak map[uint16][]string, sound []uint16) {
 		}
 	}
 	return weak, soundSuites()
+}
+
+// Filtered is why there are no metrics to look for.
+func Filtered(t probe.Target) string { return filtered(t) }
+
+// HostMetric looks for a metric of the host in an agent's answer.
+func HostMetric(body []byte) (found bool, said string, err error) {
+	return metricLook("metrics of the host", ofHost).In(nil, body)
 }

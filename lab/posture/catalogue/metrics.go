@@ -8,21 +8,20 @@ import (
 	"strings"
 	"time"
 
+	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/probe"
 )
 
-// metricsWait is how long a client may have been started for, and yet tell nothing of itself: metrics are told of the last whole interval
-// of 10 s, and the first may have ended before the client had measured anything (command/agent/command.go:1265; go-metrics,
-// InmemSink.DisplayMetrics; verified against Nomad 1.11.3).
-const metricsWait = 25 * time.Second
+// longestMetrics bounds how long metrics are waited for, whatever intervals an agent has.
+const longestMetrics = 3 * time.Minute
 
 // metrics are what an agent tells in its metrics, which no ACL guards (command/agent/metrics_endpoint.go:22).
 func (i Ingredients) metrics() []posture.Spec {
 	named := func(what, prefix string) step {
 		return i.asker().does(func(as probe.Caller) probe.Probe {
-			return sooner(probe.HTTPLook(probe.Ask{Path: "/v1/metrics"}, as, metricLook(what, prefix)), unmeasured, metricsWait)
+			return sooner(probe.HTTPLook(probe.Ask{Path: "/v1/metrics"}, as, metricLook(what, prefix)), unmeasured).Only(filtered)
 		})
 	}
 	return []posture.Spec{tried(posture.Spec{
@@ -31,22 +30,35 @@ func (i Ingredients) metrics() []posture.Spec {
 		Settings: []string{"telemetry.publish_node_metrics"},
 		Why:      "telemetry.publish_node_metrics: an ACL asks for node:read at /v1/client/stats, and none guards the same figures at /v1/metrics (client/client.go:3254; verified against Nomad 1.11.3)",
 		Want:     posture.Want{probe.Absent},
-	}, named("metrics of the host", "nomad.client.host."), named("metrics of the client", measured))}
+	}, named("metrics of the host", ofHost), named("metrics of the client", measured))}
 }
 
-// measured begins the names of what a client measures of itself right after its host, in the same interval (client/client.go:3240): an
-// answer without them tells nothing of the host either.
-const measured = "nomad.client.unallocated."
+// ofHost begins the names of what a client measures of its host, and measured those of what it measures of itself right after that, in the
+// same interval (client/client.go:3240): an answer without them tells nothing of the host either.
+const (
+	ofHost   = "nomad.client.host."
+	measured = "nomad.client.unallocated."
+)
+
+// filtered is why there is nothing to look for at an agent whose own filter leaves neither.
+func filtered(t probe.Target) string {
+	if t.Telemetry.Keeps(ofHost) || t.Telemetry.Keeps(measured) {
+		return ""
+	}
+	return t.Name + " says that its telemetry.prefix_filter leaves such metrics out"
+}
 
 // unmeasured is why an answer with metrics of others alone tells nothing.
 const unmeasured = "the answer holds no metrics that the client has measured"
 
-// sooner is the probe, which looks again and again for as long, while what it sees says nothing for that reason.
-func sooner(p probe.Probe, reason string, wait time.Duration) probe.Probe {
+// sooner is the probe, which looks again and again, while what it sees says nothing for that reason, until the agent must have told of a
+// whole interval.
+func sooner(p probe.Probe, reason string) probe.Probe {
 	patient := probe.New(p.Plane, p.Sentence, func(ctx context.Context, t probe.Target) probe.Observation {
-		patience, cancel := context.WithTimeout(ctx, wait)
+		whole := min(t.Telemetry.Whole(), longestMetrics)
+		patience, cancel := deadline.FairAfter(ctx, whole, whole/4)
 		defer cancel()
-		again := time.NewTicker(wait / 100)
+		again := time.NewTicker(whole / 100)
 		defer again.Stop()
 		for {
 			o := p.Observe(ctx, t)
@@ -60,7 +72,7 @@ func sooner(p probe.Probe, reason string, wait time.Duration) probe.Probe {
 			}
 		}
 	}).Classed(p.Effect()).Only(p.Inapplicable)
-	patient.Timeout = wait + probe.DefaultTimeout
+	patient.Timeout = longestMetrics + deadline.Hang
 	return patient
 }
 
@@ -73,14 +85,25 @@ func metricLook(what, prefix string) probe.AnswerLook {
 		}
 		has := false
 		for _, g := range answer.Gauges {
-			if strings.HasPrefix(g.Name, prefix) {
+			name := withoutHost(g.Name)
+			if strings.HasPrefix(name, prefix) {
 				return true, "the metric " + g.Name, nil
 			}
-			has = has || strings.HasPrefix(g.Name, measured)
+			has = has || strings.HasPrefix(name, measured)
 		}
 		if !has {
 			return false, "", errors.New(unmeasured)
 		}
 		return false, "no such metric", nil
 	}}
+}
+
+// withoutHost is the name of a client's metric without the name of its node, which use_node_name puts into it where the host is no label
+// (command/agent/command.go:1274).
+func withoutHost(name string) string {
+	const service, client = "nomad.", "client."
+	if at := strings.Index(name, "."+client); at > 0 && strings.HasPrefix(name, service) {
+		return service + name[at+1:]
+	}
+	return name
 }

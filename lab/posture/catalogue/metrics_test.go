@@ -30,9 +30,52 @@ func TestSooner(t *testing.T) {
 			looks++
 			return probe.Observation{Outcome: o, Err: test.says}
 		}).Classed(probe.Reads())
-		got := catalogue.Sooner(p, "nothing yet", test.wait).Observe(t.Context(), probe.Target{HTTP: "127.0.0.1:4646"})
+		at := probe.Target{HTTP: "127.0.0.1:4646", Telemetry: probe.Telemetry{Every: test.wait, Interval: test.wait}}
+		got := catalogue.Sooner(p, "nothing yet").Observe(t.Context(), at)
 		if got.Outcome != test.want || test.all && looks < len(test.seen) || !test.all && looks != 1 {
 			t.Errorf("%s: %s after %d looks, want %s", name, got.Outcome, looks, test.want)
+		}
+	}
+}
+
+// TestMetricsOfFilters: an agent whose filter leaves no such metric has none to look for. One that leaves some is looked at as any other.
+func TestMetricsOfFilters(t *testing.T) {
+	for name, test := range map[string]struct {
+		telemetry probe.Telemetry
+		skipped   bool
+	}{
+		"no filter":                       {},
+		"others are dropped":              {telemetry: probe.Telemetry{PrefixFilter: []string{"-nomad.raft"}}},
+		"these alone are kept":            {telemetry: probe.Telemetry{PrefixFilter: []string{"+nomad.client.host"}, Drops: true}},
+		"the host's are kept":             {telemetry: probe.Telemetry{PrefixFilter: []string{"-nomad.client", "+nomad.client.host"}}},
+		"the client's are dropped":        {telemetry: probe.Telemetry{PrefixFilter: []string{"-nomad.client"}}, skipped: true},
+		"dropped and kept":                {telemetry: probe.Telemetry{PrefixFilter: []string{"+nomad.client", "-nomad.client"}}, skipped: true},
+		"all but the allocations dropped": {telemetry: probe.Telemetry{PrefixFilter: []string{"+nomad.client.allocs"}, Drops: true}, skipped: true},
+	} {
+		if why := catalogue.Filtered(probe.Target{Telemetry: test.telemetry}); (why != "") != test.skipped {
+			t.Errorf("%s: %q, want a reason: %t", name, why, test.skipped)
+		}
+	}
+}
+
+// TestMetricLook: whose metrics these are is told by their names, with the name of a node in them or without.
+func TestMetricLook(t *testing.T) {
+	const client = `{"Name":"nomad.client.unallocated.cpu"}`
+	for body, want := range map[string]string{
+		`{"Gauges":[` + client + `,{"Name":"nomad.client.host.cpu.idle"}]}`:                                  "the metric nomad.client.host.cpu.idle",
+		`{"Gauges":[{"Name":"nomad.a.b.client.unallocated.cpu"},{"Name":"nomad.a.b.client.host.cpu.idle"}]}`: "the metric nomad.a.b.client.host.cpu.idle",
+		`{"Gauges":[` + client + `,{"Name":"nomad.nomad.client.get_node"}]}`:                                 "no such metric",
+		`{"Gauges":[{"Name":"nomad.a.client.unallocated.cpu"}]}`:                                             "no such metric",
+		`{"Gauges":[{"Name":"nomad.client.allocs.running"}]}`:                                                "the answer holds no metrics that the client has measured",
+		`{"Gauges":[]}`: "the answer holds no metrics",
+		`{"Gauges":[{"Name":"web.client.host.cpu.idle"},` + client + `]}`: "no such metric",
+	} {
+		found, said, err := catalogue.HostMetric([]byte(body))
+		if err != nil {
+			said = err.Error()
+		}
+		if said != want || found != (len(want) > 10 && want[:10] == "the metric") {
+			t.Errorf("%s: %t, %q, want %q", body, found, said, want)
 		}
 	}
 }

@@ -60,7 +60,7 @@ func (c *column) try(ctx context.Context, k party.Kind) finding.Cell {
 	c.lost = unreached(before) && unreached(knocked) && unreached(after)
 	cell.Evidence = []finding.Evidence{before, knocked, after}
 	judge(&cell, before, knocked, after)
-	if why := c.target.WithoutTLS(c.entry.plane(), before.Error); !why.IsZero() && cell.Verdict == finding.NotCarriedOut && before.Outcome == string(probe.RefusedInHandshake) {
+	if why := c.target.WithoutTLS(c.entry.plane()); !why.IsZero() && cell.Verdict == finding.NotCarriedOut && before.Outcome == string(probe.RefusedInHandshake) {
 		cell.Reason = why.Error() // a server that is open is not to hide behind those that are not
 	}
 	if c.entry == Gossip {

@@ -150,12 +150,12 @@ func TestColumnWithoutTLS(t *testing.T) {
 		verdict finding.Verdict
 		says    string
 	}{
-		"in the clear alone":        {true, door, finding.NotCarriedOut, "none over TLS: see rpc-refuses-plaintext-nomad-rpc"},
-		"in the clear and over TLS": {true, in, finding.Held, "as Nomad 1.11.3 does"},
-		"over TLS alone, refused":   {false, door, finding.NotCarriedOut, "so was who should be let in"},
+		"in the clear alone":                  {true, door, finding.NotCarriedOut, "none over TLS: see rpc-refuses-plaintext-nomad-rpc"},
+		"in the clear and over TLS":           {true, in, finding.Held, "as Nomad 1.11.3 does"},
+		"not in the clear alone, and refused": {false, door, finding.NotCarriedOut, "so was who should be let in"},
 	} {
 		knocks, canaries := 0, 0
-		target := probe.Target{Name: "server-1", Role: pki.Server, Region: "global", RPC: "127.0.0.1:4647", RPCInClear: test.inClear}
+		target := probe.Target{Name: "server-1", Role: pki.Server, Region: "global", RPC: "127.0.0.1:4647", RPCInClear: true, RPCWithoutTLS: test.inClear}
 		cells := matrix.TryOneByOne(t.Context(), matrix.RPCHandshake, target, everybody(t), turns(&knocks, door), turns(&canaries, test.canary), party.CLI)
 		if cells[0].Verdict != test.verdict || !strings.Contains(cells[0].Reason, test.says) {
 			t.Errorf("%s: %s; %s, want %s because of %q", name, cells[0].Verdict, cells[0].Reason, test.verdict, test.says)
