@@ -68,7 +68,7 @@ func (f upFlags) options(cmd *cobra.Command) (lab.UpOptions, error) {
 func warnings(s lab.Spec, e engine.Engine) []string {
 	all := s.Warnings()
 	if e.DockerHost() != "" && (len(s.Settings) > 0 || s.Certificates.Weakened() || s.NotBootstrapped) {
-		all = append(all, "this lab is not as a lab has it, and where Docker is older than version 28 other machines of your network can reach its containers, "+
+		all = append(all, "this lab may lack a protection that others have, and where Docker is older than version 28 other machines of your network can reach its containers, "+
 			"if they set a route to its subnet: on a network of strangers take --engine process")
 	}
 	return all
