@@ -25,10 +25,11 @@ type room struct{ mayImport, testsMayImport []string }
 // know.
 func rooms() map[string]room {
 	everythingBelow := []string{
-		"fixtures", "lab", "lab/agentconf", "lab/compose", "lab/fit", "lab/engine", "lab/engine/docker", "lab/engine/engines",
-		"lab/deadline", "lab/finding", "lab/image", "lab/inspect", "lab/mutation",
-		"lab/pki", "lab/posture", "lab/posture/catalogue", "lab/posture/matrix", "lab/posture/party", "lab/probe", "lab/regress",
-		"lab/regress/lock", "lab/report", "lab/story", "lab/userfile", "lab/watchdog",
+		"fixtures", "lab", "lab/agentconf", "lab/compose", "lab/deadline", "lab/engine", "lab/engine/docker",
+		"lab/engine/engines", "lab/finding", "lab/fit", "lab/image", "lab/inspect", "lab/mutation", "lab/pki",
+		"lab/poll", "lab/posture", "lab/posture/catalogue", "lab/posture/matrix", "lab/posture/party",
+		"lab/probe", "lab/regress", "lab/regress/lock", "lab/report", "lab/story", "lab/userfile",
+		"lab/watchdog",
 	}
 	return map[string]room{
 		".": {},
@@ -41,28 +42,28 @@ func rooms() map[string]room {
 			"bench/chart", "bench/contest", "bench/machine", "bench/measure", "bench/observe", "bench/report",
 		}, everythingBelow...)},
 		"bench/chart":   {mayImport: []string{"bench/measure"}},
-		"bench/contest": {mayImport: []string{"bench/measure", "bench/observe", "lab", "lab/engine", "lab/pki"}},
+		"bench/contest": {mayImport: []string{"bench/measure", "bench/observe", "lab", "lab/engine", "lab/pki"}, testsMayImport: []string{"lab/poll"}},
 		"bench/machine": {mayImport: []string{"bench/measure"}},
 		"bench/measure": {},
 		"bench/observe": {mayImport: []string{"bench/measure"}, testsMayImport: []string{"lab/pki"}},
 		"bench/report":  {mayImport: []string{"bench/measure"}},
 		"scenarios":     {mayImport: everythingBelow, testsMayImport: []string{"lab/labtest"}},
 		"lab/labtest": {
-			mayImport:      []string{"lab", "lab/deadline", "lab/engine", "lab/engine/engines", "lab/story", "lab/finding"},
-			testsMayImport: []string{"lab/pki", "lab/image"},
+			mayImport:      []string{"lab", "lab/deadline", "lab/engine", "lab/engine/engines", "lab/finding", "lab/poll", "lab/story"},
+			testsMayImport: []string{"lab/image", "lab/pki"},
 		},
 		"lab/story":   {mayImport: []string{"lab", "lab/deadline", "lab/engine", "lab/posture", "lab/finding"}},
-		"lab/posture": {mayImport: []string{"lab/deadline", "lab/probe", "lab/pki", "lab/finding"}},
+		"lab/posture": {mayImport: []string{"lab/deadline", "lab/finding", "lab/pki", "lab/poll", "lab/probe"}},
 		"lab/posture/catalogue": {
-			mayImport: []string{"lab/deadline", "lab/posture", "lab/posture/party", "lab/probe", "lab/pki", "lab/finding"},
+			mayImport: []string{"lab/deadline", "lab/finding", "lab/pki", "lab/poll", "lab/posture", "lab/posture/party", "lab/probe"},
 		},
 		"lab/posture/party": {mayImport: []string{"lab/probe", "lab/pki"}, testsMayImport: []string{"lab", "lab/labtest"}},
-		"lab/probe":         {mayImport: []string{"lab/deadline", "lab/pki"}},
+		"lab/probe":         {mayImport: []string{"lab/deadline", "lab/pki", "lab/poll"}},
 		"lab/report":        {mayImport: []string{"lab/finding"}},
 		"lab/inspect": {
 			mayImport: []string{
-				"fixtures", "lab", "lab/deadline", "lab/engine", "lab/finding", "lab/pki", "lab/posture", "lab/posture/catalogue", "lab/userfile",
-				"lab/posture/matrix", "lab/posture/party", "lab/probe",
+				"fixtures", "lab", "lab/deadline", "lab/engine", "lab/finding", "lab/pki", "lab/poll", "lab/posture",
+				"lab/posture/catalogue", "lab/posture/matrix", "lab/posture/party", "lab/probe", "lab/userfile",
 			},
 			testsMayImport: []string{"lab/labtest"},
 		},
@@ -70,15 +71,16 @@ func rooms() map[string]room {
 		"lab/regress/lock":   {mayImport: []string{"lab", "lab/agentconf", "lab/finding", "lab/fit"}},
 		"lab": {
 			mayImport: []string{
-				"fixtures", "lab/deadline", "lab/engine", "lab/image", "lab/agentconf", "lab/agentconf/settings", "lab/fit", "lab/pki",
-				"lab/userfile", "lab/watchdog",
+				"fixtures", "lab/agentconf", "lab/agentconf/settings", "lab/deadline", "lab/engine", "lab/fit",
+				"lab/image", "lab/pki", "lab/poll", "lab/userfile", "lab/watchdog",
 			},
 			testsMayImport: []string{"lab/engine/docker", "lab/labtest"},
 		},
 		"lab/fit": {mayImport: []string{"lab/agentconf"}},
 		"lab/mutation": {
 			mayImport: []string{
-				"lab", "lab/deadline", "lab/engine", "lab/finding", "lab/inspect", "lab/pki", "lab/posture/catalogue", "lab/probe",
+				"lab", "lab/deadline", "lab/engine", "lab/finding", "lab/inspect", "lab/pki", "lab/poll",
+				"lab/posture/catalogue", "lab/probe",
 			},
 			testsMayImport: []string{"lab/agentconf", "lab/labtest", "lab/posture"},
 		},
@@ -97,13 +99,13 @@ func rooms() map[string]room {
 			testsMayImport: []string{"lab/engine/enginetest", "lab/image"},
 		},
 		"lab/engine/process": {
-			mayImport: []string{"lab/deadline", "lab/engine", "lab/watchdog"}, testsMayImport: []string{"lab/engine/enginetest"},
+			mayImport: []string{"lab/deadline", "lab/engine", "lab/poll", "lab/watchdog"}, testsMayImport: []string{"lab/engine/enginetest"},
 		},
 		// The suite that every engine passes. Its tests break a real engine, to see that it fails then.
 		"lab/engine/enginetest": {
-			mayImport: []string{"lab/deadline", "lab/engine", "lab/watchdog"}, testsMayImport: []string{"lab/engine/process"},
+			mayImport: []string{"lab/deadline", "lab/engine", "lab/poll", "lab/watchdog"}, testsMayImport: []string{"lab/engine/process"},
 		},
-		"lab/image": {mayImport: []string{"fixtures", "lab/deadline"}},
+		"lab/image": {mayImport: []string{"fixtures", "lab/deadline", "lab/poll"}},
 		"lab/agentconf": {
 			mayImport: []string{"lab/agentconf/model", "lab/agentconf/settings"}, testsMayImport: []string{"fixtures", "lab/deadline", "lab/image"},
 		},
@@ -113,9 +115,10 @@ func rooms() map[string]room {
 		"lab/agentconf/settings":      {testsMayImport: []string{"lab/agentconf/model"}},
 		"lab/deadline":                {},
 		"lab/finding":                 {},
+		"lab/poll":                    {testsMayImport: []string{"lab/deadline"}},
 		"lab/userfile":                {},
 		"lab/pki":                     {mayImport: []string{"lab/userfile"}, testsMayImport: []string{"lab/deadline"}},
-		"lab/watchdog":                {mayImport: []string{"lab/deadline"}},
+		"lab/watchdog":                {mayImport: []string{"lab/deadline", "lab/poll"}},
 		"lab/watchdog/testdata/pause": {},
 		// A program that a test of lab/engine/docker runs inside a container.
 		"lab/engine/docker/testdata/inside": {mayImport: []string{"lab/engine", "lab/engine/docker"}},

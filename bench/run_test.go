@@ -18,9 +18,9 @@ import (
 	"nomadlab.internal/bench/contest"
 	"nomadlab.internal/bench/measure"
 	"nomadlab.internal/bench/report"
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine/docker"
 	"nomadlab.internal/lab/image"
+	"nomadlab.internal/lab/poll"
 )
 
 // nomad is a Nomad in a folder of the test's own, by which what runs of it is known, and the image that the labs run.
@@ -225,7 +225,7 @@ func TestScriptsCleanUpHalfway(t *testing.T) {
 			ctx, interrupt := context.WithCancel(t.Context())
 			ended := make(chan error, 1)
 			go func() { ended <- a.Begin(ctx) }()
-			err = lab.WaitFor(ctx, "the first agent", func(context.Context) string {
+			err = poll.Until(ctx, "the first agent", func(context.Context) string {
 				if len(a.Servers()) == 0 {
 					return "none"
 				}

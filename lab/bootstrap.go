@@ -9,6 +9,8 @@ import (
 	"sync"
 
 	"github.com/hashicorp/nomad/api"
+
+	"nomadlab.internal/lab/poll"
 )
 
 // errNoACL is what a server says of ACLs that are off, such as by a setting that the user has changed.
@@ -45,7 +47,7 @@ func (l *Lab) establish(ctx context.Context, s secrets, o UpOptions) error {
 // authoritative_region is not set (command/agent/agent.go:213), so each is bootstrapped, and all with one secret.
 func (l *Lab) bootstrap(ctx context.Context, region string) error {
 	var final error
-	err := WaitFor(ctx, "the ACL system of region "+region+" to be bootstrapped", func(ctx context.Context) string {
+	err := poll.Until(ctx, "the ACL system of region "+region+" to be bootstrapped", func(ctx context.Context) string {
 		c, err := l.ask(region)
 		if err != nil {
 			return text(err)
@@ -85,7 +87,7 @@ func (l *Lab) introduce(ctx context.Context, s secrets) error {
 		if name == "" {
 			return nil
 		}
-		return WaitFor(ctx, "an introduction token for "+n.Name(), func(ctx context.Context) string {
+		return poll.Until(ctx, "an introduction token for "+n.Name(), func(ctx context.Context) string {
 			c, err := l.ask(n.Region())
 			if err != nil {
 				return text(err)

@@ -13,6 +13,7 @@ import (
 
 	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/poll"
 )
 
 // account is what an agent says that it runs, by the names of GET /v1/agent/self (Nomad 1.11.3). It is the configuration as the
@@ -119,7 +120,7 @@ func (n *Node) account(ctx context.Context) *account {
 	var self struct {
 		Config *account `json:"config"`
 	}
-	_ = WaitFor(ctx, n.Name()+" to listen", func(ctx context.Context) string {
+	_ = poll.Until(ctx, n.Name()+" to listen", func(ctx context.Context) string {
 		_, err := c.Raw().Query("/v1/agent/self", &self, query(ctx))
 		if errors.Is(err, syscall.ECONNREFUSED) {
 			return text(err)

@@ -9,6 +9,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 
 	"nomadlab.internal/fixtures"
+	"nomadlab.internal/lab/poll"
 )
 
 const policySuffix = ".policy.hcl"
@@ -42,7 +43,7 @@ func (l *Lab) writePolicies(ctx context.Context) error {
 		return err
 	}
 	return l.eachRegion(ctx, func(ctx context.Context, region string) error {
-		return WaitFor(ctx, "the policies of region "+region+" to be written", func(ctx context.Context) string {
+		return poll.Until(ctx, "the policies of region "+region+" to be written", func(ctx context.Context) string {
 			c, err := l.ask(region)
 			for i := 0; i < len(all) && err == nil; i++ {
 				_, err = c.ACLPolicies().Upsert(&all[i], write(ctx))

@@ -12,6 +12,7 @@ import (
 
 	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/poll"
 )
 
 // ErrNoFolder is returned when labs' folders cannot be made where they belong. It is an ErrInvalid.
@@ -67,10 +68,13 @@ func exclusively(do func() error) error {
 	return do()
 }
 
+// lockEvery is how often a lock that another process holds is tried.
+const lockEvery = 10 * time.Millisecond
+
 // lockUntil locks the file, or gives up when ctx is done: a lock that came later would be nobody's, and keep everybody out.
 func lockUntil(ctx context.Context, file string) (*flock.Flock, error) {
 	lock := flock.New(file, flock.SetPermissions(0o600))
-	_, err := lock.TryLockContext(ctx, tick)
+	_, err := lock.TryLockContext(ctx, lockEvery)
 	switch {
 	case err == nil:
 		return lock, nil
@@ -135,7 +139,7 @@ func free(ctx context.Context, e engine.Engine, name string, tell func(Event)) e
 	tell(Event{Stage: "claim", Text: "waiting until what a killed start of this lab left has been removed"})
 	bounded, cancel := deadline.Fair(ctx, sweepWithin)
 	defer cancel()
-	err = WaitFor(bounded, "the sweep of a killed start", func(ctx context.Context) string {
+	err = poll.Until(bounded, "the sweep of a killed start", func(ctx context.Context) string {
 		if state, there, err = find(ctx, e, name); err != nil || there {
 			return fmt.Sprintf("%d nodes (%v)", len(state.Nodes), err)
 		}

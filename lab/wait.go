@@ -12,39 +12,8 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/poll"
 )
-
-// tick is how often a condition is looked at: short beside an election, long beside an answer of the API.
-const tick = 10 * time.Millisecond
-
-// patiently is which part of the time that was waited already may pass until the next look: one that waits for ten seconds
-// looks each tenth of one.
-const patiently = 100
-
-// WaitFor looks at a condition until it holds or ctx ends. The condition returns "" when it holds, else what it saw;
-// the error of a wait in vain says what was awaited and what was seen last. Looking takes half of the time at most: what
-// is awaited needs the same machine.
-func WaitFor(ctx context.Context, what string, condition func(context.Context) (seen string)) error {
-	began, pause := time.Now(), time.NewTimer(tick)
-	defer pause.Stop()
-	last := "nothing yet"
-	for {
-		looked := time.Now()
-		seen := condition(ctx)
-		pause.Reset(max(tick, time.Since(looked), time.Since(began)/patiently))
-		if seen == "" {
-			return nil
-		}
-		if ctx.Err() == nil {
-			last = seen // what a call says when its time is up tells nothing about the cluster
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waited %s for %s, last seen: %s: %w", time.Since(began).Round(10*time.Millisecond), what, last, context.Cause(ctx))
-		case <-pause.C:
-		}
-	}
-}
 
 // Leader returns the leader that all running servers of the region agree on. The zero region is the lab's first. It
 // returns an error while there is none, or while they do not agree.
@@ -88,7 +57,7 @@ func (l *Lab) leaderAsToldBy(ctx context.Context, region string, servers []*Node
 // WaitLeader waits until the servers of every region have agreed on a leader.
 func (l *Lab) WaitLeader(ctx context.Context) error {
 	return l.eachRegion(ctx, func(ctx context.Context, region string) error {
-		return WaitFor(ctx, "a leader in region "+region, func(ctx context.Context) string {
+		return poll.Until(ctx, "a leader in region "+region, func(ctx context.Context) string {
 			_, err := l.Leader(ctx, region)
 			return text(err)
 		})
@@ -103,7 +72,7 @@ func (l *Lab) waitElected(ctx context.Context) error {
 		what, seen = "a leader in region ", (*Node).namesLeader
 	}
 	return l.eachRegion(ctx, func(ctx context.Context, region string) error {
-		return WaitFor(ctx, what+region, func(ctx context.Context) string {
+		return poll.Until(ctx, what+region, func(ctx context.Context) string {
 			var errs []error
 			for _, n := range l.running(region) { // the leader is the first to know
 				err := seen(n, ctx)
@@ -125,7 +94,7 @@ func (l *Lab) WaitReady(ctx context.Context) error {
 		return err
 	}
 	return l.eachRegion(ctx, func(ctx context.Context, region string) error {
-		return WaitFor(ctx, "region "+region+" to be ready", func(ctx context.Context) string {
+		return poll.Until(ctx, "region "+region+" to be ready", func(ctx context.Context) string {
 			// Clients are what is mostly waited for; every further question costs them time on a small machine.
 			for _, fulfilled := range l.conditions() {
 				if err := fulfilled(ctx, region); err != nil {

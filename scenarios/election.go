@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/story"
 )
 
@@ -214,7 +215,7 @@ func (e *election) comeBack(ctx context.Context, t *story.T) error {
 	if err := e.old.Start(ctx); err != nil {
 		return err
 	}
-	err := lab.WaitFor(ctx, e.old.Name()+" to follow and to have caught up", func(ctx context.Context) string {
+	err := poll.Until(ctx, e.old.Name()+" to follow and to have caught up", func(ctx context.Context) string {
 		if _, err := t.Lab.Leader(ctx, ""); err != nil {
 			return err.Error()
 		}

@@ -11,6 +11,7 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/lab/poll"
 )
 
 const (
@@ -58,7 +59,7 @@ func (t tally) suffice() error {
 // wait for one that is late already: the error says so.
 func (e *election) await(ctx context.Context, l *lab.Lab) (leader *lab.Node, log electionLog, err error) {
 	var late error
-	err = lab.WaitFor(ctx, "a new leader", func(ctx context.Context) string {
+	err = poll.Until(ctx, "a new leader", func(ctx context.Context) string {
 		var err error
 		if log, err = electionSince(e.marks); err != nil {
 			return err.Error()

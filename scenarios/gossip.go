@@ -11,6 +11,7 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/story"
 )
 
@@ -84,7 +85,7 @@ func refusedFor(name, serverSays, joinerSays string) func(context.Context, *stor
 		}
 		var own, theirs string
 		var admitted error
-		err = lab.WaitFor(ctx, name+" and a server to say why it is refused", func(ctx context.Context) string {
+		err = poll.Until(ctx, name+" and a server to say why it is refused", func(ctx context.Context) string {
 			found, err := memberOf(ctx, t.Lab, name)
 			if err != nil {
 				return err.Error() // not to be able to ask says nothing about who is a member
@@ -185,7 +186,7 @@ func noKeySaysPlain(ctx context.Context, t *story.T) error {
 		return err
 	}
 	var says string
-	if err := lab.WaitFor(ctx, "no-key to answer", func(ctx context.Context) string {
+	if err := poll.Until(ctx, "no-key to answer", func(ctx context.Context) string {
 		if says, err = encrypted(ctx, joiner); err != nil {
 			return err.Error()
 		}
@@ -210,7 +211,7 @@ func rightKeyJoins(ctx context.Context, t *story.T) error {
 		return err
 	}
 	for _, n := range t.Lab.Servers() {
-		if err := lab.WaitFor(ctx, "right-key to be a member at "+n.Name(), func(ctx context.Context) string {
+		if err := poll.Until(ctx, "right-key to be a member at "+n.Name(), func(ctx context.Context) string {
 			members, err := membersAt(ctx, n)
 			if err != nil {
 				return err.Error()
@@ -230,7 +231,7 @@ func rightKeyJoins(ctx context.Context, t *story.T) error {
 // noMembers asks until every server has answered once, and is an error if one of them counts one of the names.
 func noMembers(ctx context.Context, l *lab.Lab, names ...string) error {
 	var found string
-	err := lab.WaitFor(ctx, "every server to say who its members are", func(ctx context.Context) string {
+	err := poll.Until(ctx, "every server to say who its members are", func(ctx context.Context) string {
 		var err error
 		if found, err = memberOf(ctx, l, names...); err != nil {
 			return err.Error()

@@ -9,6 +9,7 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/probe"
 	"nomadlab.internal/lab/story"
@@ -56,7 +57,7 @@ func regionsFindEachOther(ctx context.Context, t *story.T) error {
 		}
 		want := []string{n.Region(), other.Region()}
 		slices.Sort(want)
-		err = lab.WaitFor(ctx, fmt.Sprintf("%s to know %s", n.Name(), strings.Join(want, " and ")), func(ctx context.Context) string {
+		err = poll.Until(ctx, fmt.Sprintf("%s to know %s", n.Name(), strings.Join(want, " and ")), func(ctx context.Context) string {
 			var known []string
 			if _, err := client.Raw().Query("/v1/regions", &known, asking(ctx)); err != nil {
 				return err.Error()

@@ -12,6 +12,7 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/probe"
 	"nomadlab.internal/lab/story"
 )
@@ -89,7 +90,7 @@ func (p *peers) join(ctx context.Context, t *story.T) error {
 	if err := p.write(ctx); err != nil {
 		return err
 	}
-	if err := lab.WaitFor(ctx, intercepted+" to be a healthy voter", func(ctx context.Context) string {
+	if err := poll.Until(ctx, intercepted+" to be a healthy voter", func(ctx context.Context) string {
 		return p.unhealthy(ctx, len(t.Lab.Servers())+1)
 	}); err != nil {
 		return err
@@ -144,7 +145,7 @@ func (p *peers) tamper(ctx context.Context, t *story.T) error {
 	var line string
 	every := time.NewTicker(tamperPause)
 	defer every.Stop()
-	err = lab.WaitFor(ctx, "connections to end, and "+intercepted+" to say why", func(ctx context.Context) string {
+	err = poll.Until(ctx, "connections to end, and "+intercepted+" to say why", func(ctx context.Context) string {
 		if err := p.write(ctx); err != nil {
 			return err.Error()
 		}
@@ -162,7 +163,7 @@ func (p *peers) tamper(ctx context.Context, t *story.T) error {
 		return err
 	}
 	p.between.Flip(probe.Flip{})
-	if err := lab.WaitFor(ctx, "every connection with a flipped bit to end", func(context.Context) string {
+	if err := poll.Until(ctx, "every connection with a flipped bit to end", func(context.Context) string {
 		if seen := p.between.Seen(); seen.Ended != seen.Flipped {
 			return fmt.Sprintf("%d of %d have", seen.Ended, seen.Flipped)
 		}
@@ -189,7 +190,7 @@ func (p *peers) recover(ctx context.Context, t *story.T) error {
 	if leader != p.leader || term != p.term {
 		return fmt.Errorf("%s leads in term %s, %s did in term %s", leader.Name(), term, p.leader.Name(), p.term)
 	}
-	if err := lab.WaitFor(ctx, "all to be healthy again", func(ctx context.Context) string {
+	if err := poll.Until(ctx, "all to be healthy again", func(ctx context.Context) string {
 		return p.unhealthy(ctx, len(t.Lab.Servers())+1)
 	}); err != nil {
 		return err
@@ -237,7 +238,7 @@ func (p *peers) readAll(ctx context.Context, n *lab.Node) error {
 		return err
 	}
 	have := map[string]string{}
-	if err := lab.WaitFor(ctx, n.Name()+" to have every write", func(ctx context.Context) string {
+	if err := poll.Until(ctx, n.Name()+" to have every write", func(ctx context.Context) string {
 		own := asking(ctx)
 		own.AllowStale = true
 		list, _, err := client.Namespaces().List(own)

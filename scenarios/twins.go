@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/story"
 )
 
@@ -32,7 +33,7 @@ func twins(ctx context.Context, t *story.T) error {
 	}
 	var seen []string
 	var admitted error
-	err = lab.WaitFor(ctx, fmt.Sprintf("the servers to refuse %s %d times", cli.Name(), refusals), func(ctx context.Context) string {
+	err = poll.Until(ctx, fmt.Sprintf("the servers to refuse %s %d times", cli.Name(), refusals), func(ctx context.Context) string {
 		known, err := registered(ctx, t.Lab)
 		if err != nil {
 			return err.Error()
@@ -58,7 +59,7 @@ func twins(ctx context.Context, t *story.T) error {
 // twinJoins waits for the right twin to be ready: the time that the wrong one had as well.
 func twinJoins(ctx context.Context, t *story.T, right, wrong *lab.Node) error {
 	var known statuses
-	err := lab.WaitFor(ctx, right.Name()+" to be ready", func(ctx context.Context) string {
+	err := poll.Until(ctx, right.Name()+" to be ready", func(ctx context.Context) string {
 		var err error
 		if known, err = registered(ctx, t.Lab); err != nil {
 			return err.Error()

@@ -13,6 +13,7 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/probe"
 	"nomadlab.internal/lab/story"
@@ -82,7 +83,7 @@ var errNoWork = errors.New("the job does not run: see the step that submits it")
 func (w *work) await(ctx context.Context, client *api.Client, status string) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	return lab.WaitFor(ctx, "both allocations to be "+status, func(ctx context.Context) string {
+	return poll.Until(ctx, "both allocations to be "+status, func(ctx context.Context) string {
 		seen := w.look(ctx, client, status)
 		if strings.Contains(seen, api.AllocClientStatusFailed) {
 			cancel(errors.New("a task failed, see its client's log"))
@@ -128,7 +129,7 @@ func (w *work) read(ctx context.Context, t *story.T) error {
 		}
 		for _, a := range w.allocations {
 			want := "hello from " + a.NodeName
-			if err := lab.WaitFor(ctx, "the log of allocation "+a.ID[:8], func(ctx context.Context) string {
+			if err := poll.Until(ctx, "the log of allocation "+a.ID[:8], func(ctx context.Context) string {
 				return logSays(ctx, client, a, want)
 			}); err != nil {
 				return err

@@ -11,8 +11,8 @@ import (
 
 	"nomadlab.internal/bench/contest"
 	"nomadlab.internal/bench/measure"
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/poll"
 )
 
 // obedient does what floor.sh says a script does, without a cluster: it copies certificates, and leaves a file in
@@ -144,7 +144,7 @@ func TestScriptIsInterrupted(t *testing.T) {
 func prepareThenInterrupt(ctx context.Context, interrupt func(), c contest.Script) (contest.Attempt, error) {
 	go func() {
 		defer interrupt()
-		_ = lab.WaitFor(ctx, "the certificates", func(context.Context) string { // the test is ended by its own limit
+		_ = poll.Until(ctx, "the certificates", func(context.Context) string { // the test is ended by its own limit
 			if found, _ := filepath.Glob(filepath.Join(c.Folder, "*", "cluster", "*.pem")); len(found) != 3 {
 				return "not there"
 			}

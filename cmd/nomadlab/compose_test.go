@@ -25,6 +25,7 @@ import (
 	"nomadlab.internal/lab/image"
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/posture/catalogue"
 	"nomadlab.internal/lab/watchdog"
 )
@@ -197,7 +198,7 @@ func composedStatus(t *testing.T, u user, name string) {
 	ctx, cancel := context.WithTimeout(t.Context(), deadline.Hang)
 	defer cancel()
 	var status lab.Status
-	err := lab.WaitFor(ctx, "the lab to be ready", func(context.Context) string {
+	err := poll.Until(ctx, "the lab to be ready", func(context.Context) string {
 		r := u.call(t, "", "status", name, "--json")
 		status = lab.Status{}
 		if err := json.Unmarshal([]byte(r.out), &status); err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/lab/poll"
 )
 
 const (
@@ -61,16 +62,9 @@ func run(ctx context.Context, cmd *exec.Cmd) error {
 // awaitGroupEnd returns when no process of the group is left, so that the files they write can be removed
 // for good. It gives up soon: what is dead and not reaped stays in the group.
 func awaitGroupEnd(group int) {
-	ticker := time.NewTicker(5 * time.Millisecond)
-	defer ticker.Stop()
-	deadline := time.After(dying)
-	for syscall.Kill(-group, 0) == nil {
-		select {
-		case <-ticker.C:
-		case <-deadline:
-			return
-		}
-	}
+	ctx, cancel := context.WithTimeout(context.Background(), dying)
+	defer cancel()
+	_ = poll.Every(ctx, 5*time.Millisecond, func() bool { return syscall.Kill(-group, 0) != nil })
 }
 
 // errNoAnswer: a child was killed because it took too long to print something.

@@ -9,6 +9,7 @@ import (
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/labtest"
+	"nomadlab.internal/lab/poll"
 )
 
 // TestNoIntroductionToken: where the servers make none, as they have no leader, nothing is proved by what it is the control of, and
@@ -30,7 +31,7 @@ func TestNoIntroductionToken(t *testing.T) {
 	if err := l.Servers()[1].Kill(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if err := lab.WaitFor(t.Context(), "the other one to lead no more", func(ctx context.Context) string {
+	if err := poll.Until(t.Context(), "the other one to lead no more", func(ctx context.Context) string {
 		leader, err := l.Leader(ctx, "")
 		if err != nil {
 			return ""

@@ -10,6 +10,7 @@ import (
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/labtest"
+	"nomadlab.internal/lab/poll"
 )
 
 // TestAPausedServer: what hangs is not reached, never refused; and a question of the cluster is put to another server.
@@ -59,7 +60,7 @@ func handOver(t *testing.T, l *lab.Lab, leader, other *lab.Node) {
 	if err := c.Operator().RaftTransferLeadershipByAddress(at, nil); err != nil {
 		t.Fatal(err)
 	}
-	err = lab.WaitFor(t.Context(), "the other to lead", func(ctx context.Context) string {
+	err = poll.Until(t.Context(), "the other to lead", func(ctx context.Context) string {
 		if now, err := l.Leader(ctx, ""); err != nil || now != other {
 			return fmt.Sprintf("%v", err)
 		}

@@ -15,6 +15,7 @@ import (
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/poll"
 )
 
 // on changes a line of one node.
@@ -102,7 +103,7 @@ func joins(t *testing.T, l *lab.Lab, name string) {
 	if err := node.Start(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	err = lab.WaitFor(t.Context(), name+" to have a vote", func(ctx context.Context) string {
+	err = poll.Until(t.Context(), name+" to have a vote", func(ctx context.Context) string {
 		raft, err := apiOf(t, l, "server-1").Operator().RaftGetConfiguration(new(api.QueryOptions).WithContext(ctx))
 		if err != nil {
 			return err.Error()
@@ -163,7 +164,7 @@ func TestOneServerOfItsOwn(t *testing.T) {
 		"servers-agree-on-one-leader": at([]string{alone}, finding.Broken, finding.Held, servers...),
 		"server-has-its-peers":        at([]string{alone}, finding.Broken, finding.Held, servers...),
 	}
-	err := lab.WaitFor(t.Context(), "all servers to name a leader", func(context.Context) string {
+	err := poll.Until(t.Context(), "all servers to name a leader", func(context.Context) string {
 		for _, name := range servers {
 			if leader, err := apiOf(t, l, name).Status().Leader(); err != nil || leader == "" {
 				return fmt.Sprintf("%s names no leader: %v", name, err)
@@ -190,7 +191,7 @@ func joinAll(t *testing.T, l *lab.Lab, names []string) {
 		}
 		all = append(all, fmt.Sprintf("%s:%d", node.Address(), lab.SerfPort))
 	}
-	err := lab.WaitFor(t.Context(), "the servers to join", func(context.Context) string {
+	err := poll.Until(t.Context(), "the servers to join", func(context.Context) string {
 		if joined, err := apiOf(t, l, names[0]).Agent().Join(all...); err != nil || joined != len(all) {
 			return fmt.Sprintf("%d of %d servers joined: %v", joined, len(all), err)
 		}

@@ -12,6 +12,7 @@ import (
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/labtest"
+	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/probe"
 )
 
@@ -110,7 +111,7 @@ done`
 	if err != nil || code != 0 {
 		t.Fatalf("drop the tls block: %d: %s: %v", code, said.String(), err)
 	}
-	err = lab.WaitFor(t.Context(), n.Name()+" to speak in the clear", func(ctx context.Context) string {
+	err = poll.Until(t.Context(), n.Name()+" to speak in the clear", func(ctx context.Context) string {
 		for _, p := range []probe.Probe{probe.PlainHTTP("/v1/status/leader?stale"), probe.PlainRPC(probe.FramingRaft)} {
 			if o := p.Observe(ctx, inspect.Target(n)); o.Outcome != probe.Accepted {
 				return p.Sentence + ": " + string(o.Outcome) + ": " + o.Received + o.Err

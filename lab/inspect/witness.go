@@ -15,6 +15,7 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/posture/catalogue"
 )
 
@@ -118,7 +119,7 @@ func witnessJob(place string, task *api.Task) *api.Job {
 // awaitWitness waits until the job's allocation runs and its deployment is over.
 func awaitWitness(ctx context.Context, l *lab.Lab, server *api.Client) (catalogue.Witness, error) {
 	w := catalogue.Witness{Job: catalogue.WitnessJob}
-	err := lab.WaitFor(ctx, "the checks' own workload to run", func(ctx context.Context) string {
+	err := poll.Until(ctx, "the checks' own workload to run", func(ctx context.Context) string {
 		deployment, _, err := server.Jobs().LatestDeployment(w.Job, reading(ctx))
 		switch {
 		case err != nil:
@@ -188,7 +189,7 @@ func stopWitness(ctx context.Context, server *api.Client) error {
 	if _, _, err := server.Jobs().Deregister(catalogue.WitnessJob, false, writing(ctx)); err != nil {
 		return fmt.Errorf("stop the job %s: %w", catalogue.WitnessJob, err)
 	}
-	err := lab.WaitFor(ctx, "the checks' own workload to stop", func(ctx context.Context) string {
+	err := poll.Until(ctx, "the checks' own workload to stop", func(ctx context.Context) string {
 		allocs, _, err := server.Jobs().Allocations(catalogue.WitnessJob, true, reading(ctx))
 		if err != nil {
 			return fmt.Sprintf("asking for its allocations: %v", err)

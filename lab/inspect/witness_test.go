@@ -15,6 +15,7 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/labtest"
+	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/posture/catalogue"
 )
 
@@ -46,7 +47,7 @@ func TestWitness(t *testing.T) {
 	if _, _, err := server.Jobs().Deregister(w.Job, false, nil); err != nil {
 		t.Fatal(err)
 	}
-	ended := lab.WaitFor(t.Context(), "the job to be dead", func(context.Context) string {
+	ended := poll.Until(t.Context(), "the job to be dead", func(context.Context) string {
 		job, _, err := server.Jobs().Info(w.Job, nil)
 		if err != nil || job.Status == nil || *job.Status != "dead" {
 			return fmt.Sprintf("it is %+v: %v", job, err)

@@ -8,6 +8,7 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/poll"
 )
 
 // TestOneServerWithoutGossipKey: the others have the lab's key, which the lab still knows when it is opened again.
@@ -24,7 +25,7 @@ func TestOneServerWithoutGossipKey(t *testing.T) {
 		t.Error("the lab does not know the key of its other servers")
 	}
 	want := map[string]string{"server-1": lab.GossipEncrypted, "server-2": lab.GossipEncrypted, "server-3": lab.GossipOpen}
-	if err := lab.WaitFor(t.Context(), "every server to say how it gossips", func(ctx context.Context) string {
+	if err := poll.Until(t.Context(), "every server to say how it gossips", func(ctx context.Context) string {
 		for _, n := range opened.Status(ctx).Nodes {
 			if n.Gossip != want[n.Name] {
 				return fmt.Sprintf("%s: %q, want %q", n.Name, n.Gossip, want[n.Name])

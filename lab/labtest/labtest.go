@@ -21,6 +21,7 @@ import (
 	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/engines"
+	"nomadlab.internal/lab/poll"
 )
 
 // Lifetime is when a lab may be swept by a later run on this machine, should even the watchdog have been killed.
@@ -99,7 +100,7 @@ func Leader(t testing.TB, l *lab.Lab) *lab.Node {
 	ctx, cancel := context.WithTimeout(t.Context(), deadline.Hang)
 	defer cancel()
 	var leader *lab.Node
-	if err := lab.WaitFor(ctx, "a leader that the servers agree on", func(ctx context.Context) string {
+	if err := poll.Until(ctx, "a leader that the servers agree on", func(ctx context.Context) string {
 		var err error
 		if leader, err = l.Leader(ctx, ""); err != nil {
 			return err.Error()

@@ -20,6 +20,7 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine/engines"
+	"nomadlab.internal/lab/poll"
 )
 
 func factsOf(t *testing.T, l *lab.Lab) facts {
@@ -251,7 +252,7 @@ func within(t *testing.T, limit time.Duration, condition func() string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
-	if err := lab.WaitFor(ctx, "what the test demands", func(context.Context) string { return condition() }); err != nil {
+	if err := poll.Until(ctx, "what the test demands", func(context.Context) string { return condition() }); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"
+	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/probe"
 )
 
@@ -121,7 +122,7 @@ func (p Pack) settle(ctx context.Context, l *lab.Lab) error {
 		return nil // it is ready
 	}
 	for _, agent := range inspect.Targets(l, p.Extra) {
-		if err := lab.WaitFor(ctx, agent.Name+" to answer", func(ctx context.Context) string {
+		if err := poll.Until(ctx, agent.Name+" to answer", func(ctx context.Context) string {
 			return probe.Knock(ctx, agent, probe.PlaneHTTP).Err
 		}); err != nil {
 			return err
@@ -139,7 +140,7 @@ func joined(ctx context.Context, l *lab.Lab, name string) error {
 	if err != nil {
 		return err
 	}
-	return lab.WaitFor(ctx, name+" to have a vote", func(ctx context.Context) string {
+	return poll.Until(ctx, name+" to have a vote", func(ctx context.Context) string {
 		voters, err := voters(ctx, l)
 		switch {
 		case err != nil:
@@ -267,7 +268,7 @@ func Lead(ctx context.Context, l *lab.Lab, name string) error {
 	if err != nil {
 		return err
 	}
-	return lab.WaitFor(ctx, name+" to lead", func(ctx context.Context) string {
+	return poll.Until(ctx, name+" to lead", func(ctx context.Context) string {
 		leader, err := l.Leader(ctx, "")
 		switch {
 		case err != nil:

@@ -9,6 +9,7 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/poll"
 )
 
 // Rogue is the name of the server that nobody means to have, of the mutation rogue-server.
@@ -33,7 +34,7 @@ func startRogue(ctx context.Context, l *lab.Lab, name string) error {
 	if err := rogue.Start(ctx); err != nil {
 		return err
 	}
-	return lab.WaitFor(ctx, name+" to be let in or refused", func(ctx context.Context) string {
+	return poll.Until(ctx, name+" to be let in or refused", func(ctx context.Context) string {
 		lines, err := rogue.Log().Since(0)
 		if err != nil {
 			return err.Error()

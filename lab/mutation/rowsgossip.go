@@ -10,6 +10,7 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/posture/catalogue"
 )
 
@@ -62,7 +63,7 @@ func eachNamesALeader(ctx context.Context, l *lab.Lab) error {
 		if err != nil {
 			return err
 		}
-		if err := lab.WaitFor(ctx, n.Name()+" to name a leader", func(ctx context.Context) string {
+		if err := poll.Until(ctx, n.Name()+" to name a leader", func(ctx context.Context) string {
 			var leader string
 			_, err := server.Raw().Query("/v1/status/leader", &leader, (&api.QueryOptions{AllowStale: true}).WithContext(ctx))
 			switch {
@@ -101,7 +102,7 @@ func changeRing(ctx context.Context, l *lab.Lab, operation, title, key string) e
 	}
 	doing := operation + " " + title
 	var refused error
-	err = lab.WaitFor(ctx, "all servers to "+doing, func(ctx context.Context) string {
+	err = poll.Until(ctx, "all servers to "+doing, func(ctx context.Context) string {
 		var answer api.KeyringResponse
 		_, err := client.Raw().Write("/v1/agent/keyring/"+operation, api.KeyringRequest{Key: key}, &answer, new(api.WriteOptions).WithContext(ctx))
 		switch {

@@ -9,6 +9,7 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/posture/catalogue"
 )
 
@@ -136,7 +137,7 @@ func everyServer(ctx context.Context, l *lab.Lab, name string, is func(*api.ACLP
 		if err != nil {
 			return err
 		}
-		err = lab.WaitFor(ctx, fmt.Sprintf("%s to know of the policy %s", n.Name(), name), func(ctx context.Context) string {
+		err = poll.Until(ctx, fmt.Sprintf("%s to know of the policy %s", n.Name(), name), func(ctx context.Context) string {
 			got, _, err := server.ACLPolicies().Info(name, (&api.QueryOptions{AllowStale: true}).WithContext(ctx))
 			var answer api.UnexpectedResponseError
 			if errors.As(err, &answer) && answer.StatusCode() == 404 {

@@ -11,6 +11,7 @@ import (
 
 	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/probe"
 )
 
@@ -108,20 +109,12 @@ func (r *run) awaitReason(ctx context.Context, w logWatch, within time.Duration)
 }
 
 // await polls until lines with the text are there; none when ctx is done first.
-func (w logWatch) await(ctx context.Context) ([]string, error) {
-	tick := time.NewTicker(logPoll)
-	defer tick.Stop()
-	for {
-		lines, err := w.matching()
-		if err != nil || len(lines) > 0 {
-			return lines, err
-		}
-		select {
-		case <-ctx.Done():
-			return nil, nil
-		case <-tick.C:
-		}
-	}
+func (w logWatch) await(ctx context.Context) (lines []string, err error) {
+	_ = poll.Every(ctx, logPoll, func() bool {
+		lines, err = w.matching()
+		return err != nil || len(lines) > 0
+	})
+	return lines, err
 }
 
 // sentence says what is looked for.

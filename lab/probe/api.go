@@ -41,7 +41,7 @@ func (a api) observe(ctx context.Context, request Ask) Observation {
 
 // await sends the request until it succeeds.
 func (a api) await(ctx context.Context, request Ask) error {
-	return poll(ctx, request.String(), func() error { return a.send(ctx, request) })
+	return awaitNil(ctx, request.String(), func() error { return a.send(ctx, request) })
 }
 
 // cleanUp sends the request, even if the time is up: what was made is not to be left behind.

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/lab/poll"
 )
 
 const (
@@ -254,20 +255,12 @@ func gather(ctx context.Context, t Target, plane Plane, n int) ([]*session, *Obs
 func brokenOff(o Observation) bool { return strings.HasPrefix(o.Err, "local error: tls: ") }
 
 // again speaks until it is let in, or ctx is done.
-func (says speech) again(ctx context.Context, t Target) Observation {
-	pause := time.NewTicker(canaryPause)
-	defer pause.Stop()
-	for {
-		o := says.alone(ctx, t)
-		if o.Outcome == Accepted {
-			return o
-		}
-		select {
-		case <-ctx.Done():
-			return o
-		case <-pause.C:
-		}
-	}
+func (says speech) again(ctx context.Context, t Target) (o Observation) {
+	_ = poll.Every(ctx, canaryPause, func() bool {
+		o = says.alone(ctx, t)
+		return o.Outcome == Accepted
+	})
+	return o
 }
 
 // instead is the observation of something that the probe needed, in place of what it was to see.

@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+
+	"nomadlab.internal/lab/poll"
 )
 
 // AskingForJob is traffic on the HTTP port: the caller asks for a job that has the marker for its name, and that there is
@@ -81,7 +83,7 @@ func Gossiping() Traffic {
 		}
 		end := netip.AddrPortFrom(own, portOn(s.Target, PlaneGossip))
 		// A ping has names, its acknowledgement has none: of two packets, one is a ping.
-		return poll(ctx, "two packets of gossip", func() error {
+		return awaitNil(ctx, "two packets of gossip", func() error {
 			if heard := s.Tape.Datagrams(end); heard.Packets < 2 {
 				return fmt.Errorf("%d were overheard", heard.Packets)
 			}
@@ -120,21 +122,17 @@ func SpeakingInClear(p Plane) Traffic {
 // pollEvery is the time between two looks at whether something has come about.
 const pollEvery = 20 * time.Millisecond
 
-// poll tries until there is no error, and then tells the last one.
-func poll(ctx context.Context, what string, try func() error) error {
-	ticker := time.NewTicker(pollEvery)
-	defer ticker.Stop()
-	for {
-		err := try()
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("wait for %s: %w: %w", what, ctx.Err(), err)
-		case <-ticker.C:
-		}
+// awaitNil tries until there is no error, or ctx ends: then it returns the last one.
+func awaitNil(ctx context.Context, what string, try func() error) error {
+	var last error
+	ended := poll.Every(ctx, pollEvery, func() bool {
+		last = try()
+		return last == nil
+	})
+	if last != nil {
+		return fmt.Errorf("wait for %s: %w: %w", what, ended, last)
 	}
+	return nil
 }
 
 // succeeded is nil if the probe was let in.

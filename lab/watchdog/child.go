@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/lab/poll"
 )
 
 // pace is how the watchdog sweeps.
@@ -113,11 +114,9 @@ func released(o order, words *bufio.Reader) bool {
 func sweepUntilQuiet(o order) error {
 	ctx, cancel := context.WithTimeout(context.Background(), o.Pace.Limit)
 	defer cancel()
-	ticker := time.NewTicker(o.Pace.Every)
-	defer ticker.Stop()
 	quietPasses, quietSince := 0, time.Now()
 	var left error
-	for {
+	late := poll.Every(ctx, o.Pace.Every, func() (quiet bool) {
 		swept, err := Sweep(ctx, o.Target)
 		if ctx.Err() == nil {
 			left = err // not the error of a pass that the limit cut short
@@ -125,14 +124,11 @@ func sweepUntilQuiet(o order) error {
 		if quietPasses++; err != nil || swept.Total() > 0 {
 			quietPasses, quietSince = 0, time.Now()
 		}
-		if quietPasses >= 2 && time.Since(quietSince) >= deadline.Stretch(o.Pace.Quiet) {
-			return nil
-		}
-		select {
-		case <-ticker.C:
-		case <-ctx.Done():
-			_, err := removeFolders(o.Target.Folders)
-			return errors.Join(left, err, fmt.Errorf("gave up after %s", o.Pace.Limit))
-		}
+		return quietPasses >= 2 && time.Since(quietSince) >= deadline.Stretch(o.Pace.Quiet)
+	})
+	if late == nil {
+		return nil
 	}
+	_, err := removeFolders(o.Target.Folders)
+	return errors.Join(left, err, fmt.Errorf("gave up after %s", o.Pace.Limit))
 }

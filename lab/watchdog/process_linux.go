@@ -2,6 +2,7 @@ package watchdog
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"nomadlab.internal/lab/poll"
 )
 
 // endPoll is how often a process is looked at where the kernel cannot tell of its end.
@@ -89,11 +92,7 @@ func (p process) ended() <-chan struct{} {
 			}
 		}
 		// Linux before 5.3, or a seccomp profile that forbids pidfd_open.
-		ticker := time.NewTicker(endPoll)
-		defer ticker.Stop()
-		for p.alive() {
-			<-ticker.C
-		}
+		_ = poll.Every(context.Background(), endPoll, func() bool { return !p.alive() })
 	}()
 	return ended
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/lab/poll"
 )
 
 const (
@@ -61,22 +62,19 @@ func Sweep(ctx context.Context, t Target) (Swept, error) {
 
 // retry calls try until it reports that nothing is left, its patience is over or ctx ends, and returns the last error.
 func retry(ctx context.Context, every time.Duration, try func() (done bool, err error)) error {
-	ticker := time.NewTicker(every)
-	defer ticker.Stop()
 	trying, cancel := deadline.Fair(ctx, patience)
 	defer cancel()
-	for {
-		done, err := try()
-		if done {
-			return err
-		}
-		select {
-		case <-ticker.C:
-		case <-trying.Done():
-			if ctx.Err() != nil {
-				return errors.Join(err, ctx.Err())
-			}
-			return errors.Join(err, fmt.Errorf("not gone: %w", context.Cause(trying)))
-		}
+	var last error
+	late := poll.Every(trying, every, func() (done bool) {
+		done, last = try()
+		return done
+	})
+	switch {
+	case late == nil:
+		return last
+	case ctx.Err() != nil:
+		return errors.Join(last, ctx.Err())
+	default:
+		return errors.Join(last, fmt.Errorf("not gone: %w", context.Cause(trying)))
 	}
 }

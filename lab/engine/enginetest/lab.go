@@ -18,6 +18,7 @@ import (
 
 	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/watchdog"
 )
 
@@ -202,18 +203,8 @@ func must(t T, err error) {
 // eventually polls until the condition returns "". What else it returns is what was seen.
 func eventually(ctx context.Context, t T, what string, condition func() string) {
 	t.Helper()
-	ticker := time.NewTicker(10 * time.Millisecond)
-	defer ticker.Stop()
-	for {
-		seen := condition()
-		if seen == "" {
-			return
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("not %s (%v), last seen: %s", what, context.Cause(ctx), seen)
-			return
-		case <-ticker.C:
-		}
+	var seen string
+	if err := poll.Every(ctx, 10*time.Millisecond, func() bool { seen = condition(); return seen == "" }); err != nil {
+		t.Fatalf("not %s (%v), last seen: %s", what, context.Cause(ctx), seen)
 	}
 }

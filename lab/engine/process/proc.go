@@ -10,6 +10,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"nomadlab.internal/lab/poll"
 )
 
 // endEvery is how often a process that is to end is looked at.
@@ -122,18 +124,10 @@ func (p proc) awaitCollected(ctx context.Context) {
 
 // until polls a condition until it holds or the time is over. The error is that of ctx.
 func until(ctx context.Context, within time.Duration, condition func() bool) error {
-	over := time.NewTimer(within)
-	defer over.Stop()
-	ticker := time.NewTicker(endEvery)
-	defer ticker.Stop()
-	for !condition() {
-		select {
-		case <-ticker.C:
-		case <-over.C:
-			return nil
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+	limited, cancel := context.WithTimeout(ctx, within)
+	defer cancel()
+	if poll.Every(limited, endEvery, condition) == nil {
+		return nil
 	}
-	return nil
+	return ctx.Err()
 }

@@ -10,6 +10,7 @@ import (
 
 	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/probe"
 )
@@ -54,23 +55,15 @@ const unmeasured = "the answer holds no metrics that the client has measured"
 // sooner is the probe, which looks again and again, while what it sees says nothing for that reason, until the agent must have told of a
 // whole interval.
 func sooner(p probe.Probe, reason string) probe.Probe {
-	patient := probe.New(p.Plane, p.Sentence, func(ctx context.Context, t probe.Target) probe.Observation {
+	patient := probe.New(p.Plane, p.Sentence, func(ctx context.Context, t probe.Target) (o probe.Observation) {
 		whole := min(t.Telemetry.Whole(), longestMetrics)
 		patience, cancel := deadline.FairAfter(ctx, whole, whole/4)
 		defer cancel()
-		again := time.NewTicker(whole / 100)
-		defer again.Stop()
-		for {
-			o := p.Observe(ctx, t)
-			if o.Outcome != probe.Failed || !strings.Contains(o.Err+o.Received, reason) {
-				return o
-			}
-			select {
-			case <-patience.Done():
-				return o
-			case <-again.C:
-			}
-		}
+		_ = poll.Every(patience, whole/100, func() bool {
+			o = p.Observe(ctx, t)
+			return o.Outcome != probe.Failed || !strings.Contains(o.Err+o.Received, reason)
+		})
+		return o
 	}).Classed(p.Effect()).Only(p.Inapplicable)
 	patient.Timeout = longestMetrics + deadline.Hang
 	return patient

@@ -1,4 +1,4 @@
-package lab_test
+package poll_test
 
 import (
 	"context"
@@ -7,15 +7,15 @@ import (
 	"testing"
 	"time"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/lab/poll"
 )
 
-func TestWaitForReturnsWhenTheConditionHolds(t *testing.T) {
+func TestUntilReturnsWhenTheConditionHolds(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), deadline.Hang)
 	defer cancel()
 	looks := 0
-	err := lab.WaitFor(ctx, "the third look", func(context.Context) string {
+	err := poll.Until(ctx, "the third look", func(context.Context) string {
 		if looks++; looks < 3 {
 			return "not yet"
 		}
@@ -26,12 +26,12 @@ func TestWaitForReturnsWhenTheConditionHolds(t *testing.T) {
 	}
 }
 
-func TestWaitForSaysWhatItSawLast(t *testing.T) {
+func TestUntilSaysWhatItSawLast(t *testing.T) {
 	why := errors.New("the lab was not up in time")
 	ctx, cancel := context.WithTimeoutCause(t.Context(), 60*time.Millisecond, why)
 	defer cancel()
 	looks := []string{"two servers", "one server"}
-	err := lab.WaitFor(ctx, "a leader", func(ctx context.Context) string {
+	err := poll.Until(ctx, "a leader", func(ctx context.Context) string {
 		if ctx.Err() != nil {
 			return "context deadline exceeded"
 		}
@@ -51,11 +51,11 @@ func TestWaitForSaysWhatItSawLast(t *testing.T) {
 	}
 }
 
-// TestWaitForForgetsTheAnswerOfADyingCall: what a call says when its time is up tells nothing about the cluster.
-func TestWaitForForgetsTheAnswerOfADyingCall(t *testing.T) {
+// TestUntilForgetsTheAnswerOfADyingCall: what a call says when its time is up tells nothing about the cluster.
+func TestUntilForgetsTheAnswerOfADyingCall(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	first := true
-	err := lab.WaitFor(ctx, "a leader", func(context.Context) string {
+	err := poll.Until(ctx, "a leader", func(context.Context) string {
 		if first {
 			first = false
 			return "no leader yet"
@@ -68,15 +68,38 @@ func TestWaitForForgetsTheAnswerOfADyingCall(t *testing.T) {
 	}
 }
 
-func TestWaitForEndsWithItsContext(t *testing.T) {
+func TestUntilEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	began := time.Now()
-	err := lab.WaitFor(ctx, "anything", func(context.Context) string { return "nothing" })
+	err := poll.Until(ctx, "anything", func(context.Context) string { return "nothing" })
 	if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "last seen: nothing yet") {
 		t.Errorf("error: %v", err)
 	}
 	if took := time.Since(began); took > deadline.Hang {
 		t.Errorf("it took %s", took)
+	}
+}
+
+func TestEveryLooksUntilItIsDone(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), deadline.Hang)
+	defer cancel()
+	looks := 0
+	err := poll.Every(ctx, time.Millisecond, func() bool { looks++; return looks == 3 })
+	if err != nil || looks != 3 {
+		t.Errorf("error %v after %d looks, want none after 3", err, looks)
+	}
+}
+
+func TestEveryLooksOnceWhateverItsContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	looks := 0
+	err := poll.Every(ctx, time.Hour, func() bool { looks++; return false })
+	if !errors.Is(err, context.Canceled) || looks != 1 {
+		t.Errorf("error %v after %d looks, want that of the context after 1", err, looks)
+	}
+	if err := poll.Every(ctx, time.Hour, func() bool { return true }); err != nil {
+		t.Errorf("a look that is done at once: %v", err)
 	}
 }
