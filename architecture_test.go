@@ -28,7 +28,7 @@ func rooms() map[string]room {
 		"fixtures", "lab", "lab/agentconf", "lab/compose", "lab/deadline", "lab/engine", "lab/engine/docker",
 		"lab/engine/engines", "lab/finding", "lab/fit", "lab/image", "lab/inspect", "lab/mutation", "lab/pki",
 		"lab/poll", "lab/posture", "lab/posture/catalogue", "lab/posture/matrix", "lab/posture/party",
-		"lab/probe", "lab/regress", "lab/regress/lock", "lab/report", "lab/story", "lab/userfile",
+		"lab/probe", "lab/regress", "lab/regress/lock", "lab/report", "lab/spec", "lab/story", "lab/userfile",
 		"lab/watchdog",
 	}
 	return map[string]room{
@@ -42,37 +42,38 @@ func rooms() map[string]room {
 			"bench/chart", "bench/contest", "bench/machine", "bench/measure", "bench/observe", "bench/report",
 		}, everythingBelow...)},
 		"bench/chart":   {mayImport: []string{"bench/measure"}},
-		"bench/contest": {mayImport: []string{"bench/measure", "bench/observe", "lab", "lab/engine", "lab/pki"}, testsMayImport: []string{"lab/poll"}},
+		"bench/contest": {mayImport: []string{"bench/measure", "bench/observe", "lab", "lab/engine", "lab/pki", "lab/spec"}, testsMayImport: []string{"lab/poll"}},
 		"bench/machine": {mayImport: []string{"bench/measure"}},
 		"bench/measure": {},
 		"bench/observe": {mayImport: []string{"bench/measure"}, testsMayImport: []string{"lab/pki"}},
 		"bench/report":  {mayImport: []string{"bench/measure"}},
 		"scenarios":     {mayImport: everythingBelow, testsMayImport: []string{"lab/labtest"}},
 		"lab/labtest": {
-			mayImport:      []string{"lab", "lab/deadline", "lab/engine", "lab/engine/engines", "lab/finding", "lab/poll", "lab/story"},
+			mayImport:      []string{"lab", "lab/deadline", "lab/engine", "lab/engine/engines", "lab/finding", "lab/poll", "lab/spec", "lab/story"},
 			testsMayImport: []string{"lab/image", "lab/pki"},
 		},
-		"lab/story":   {mayImport: []string{"lab", "lab/deadline", "lab/engine", "lab/posture", "lab/finding"}},
+		"lab/story":   {mayImport: []string{"lab", "lab/deadline", "lab/engine", "lab/finding", "lab/posture", "lab/spec"}},
 		"lab/posture": {mayImport: []string{"lab/deadline", "lab/finding", "lab/pki", "lab/poll", "lab/probe"}},
 		"lab/posture/catalogue": {
 			mayImport: []string{"lab/deadline", "lab/finding", "lab/pki", "lab/poll", "lab/posture", "lab/posture/party", "lab/probe"},
 		},
-		"lab/posture/party": {mayImport: []string{"lab/probe", "lab/pki"}, testsMayImport: []string{"lab", "lab/labtest"}},
+		"lab/posture/party": {mayImport: []string{"lab/probe", "lab/pki"}, testsMayImport: []string{"lab", "lab/labtest", "lab/spec"}},
 		"lab/probe":         {mayImport: []string{"lab/deadline", "lab/pki", "lab/poll"}},
 		"lab/report":        {mayImport: []string{"lab/finding"}},
 		"lab/inspect": {
 			mayImport: []string{
 				"fixtures", "lab", "lab/deadline", "lab/engine", "lab/finding", "lab/pki", "lab/poll", "lab/posture",
-				"lab/posture/catalogue", "lab/posture/matrix", "lab/posture/party", "lab/probe", "lab/userfile",
+				"lab/posture/catalogue", "lab/posture/matrix", "lab/posture/party", "lab/probe", "lab/spec",
+				"lab/userfile",
 			},
 			testsMayImport: []string{"lab/labtest"},
 		},
 		"lab/posture/matrix": {mayImport: []string{"lab/posture/party", "lab/probe", "lab/pki", "lab/finding"}},
-		"lab/regress/lock":   {mayImport: []string{"lab", "lab/agentconf", "lab/finding", "lab/fit"}},
+		"lab/regress/lock":   {mayImport: []string{"lab", "lab/agentconf", "lab/finding", "lab/fit", "lab/spec"}},
 		"lab": {
 			mayImport: []string{
 				"fixtures", "lab/agentconf", "lab/agentconf/settings", "lab/deadline", "lab/engine", "lab/fit",
-				"lab/image", "lab/pki", "lab/poll", "lab/userfile", "lab/watchdog",
+				"lab/image", "lab/pki", "lab/poll", "lab/spec", "lab/userfile", "lab/watchdog",
 			},
 			testsMayImport: []string{"lab/engine/docker", "lab/labtest"},
 		},
@@ -80,18 +81,19 @@ func rooms() map[string]room {
 		"lab/mutation": {
 			mayImport: []string{
 				"lab", "lab/deadline", "lab/engine", "lab/finding", "lab/inspect", "lab/pki", "lab/poll",
-				"lab/posture/catalogue", "lab/probe",
+				"lab/posture/catalogue", "lab/probe", "lab/spec",
 			},
 			testsMayImport: []string{"lab/agentconf", "lab/labtest", "lab/posture"},
 		},
 		"lab/regress": {
 			mayImport: []string{
-				"lab", "lab/agentconf", "lab/agentconf/settings", "lab/deadline", "lab/engine", "lab/finding", "lab/fit", "lab/inspect",
-				"lab/mutation", "lab/pki", "lab/posture", "lab/posture/catalogue", "lab/probe", "lab/regress/lock", "lab/userfile",
+				"lab", "lab/agentconf", "lab/agentconf/settings", "lab/deadline", "lab/engine", "lab/finding",
+				"lab/fit", "lab/inspect", "lab/mutation", "lab/pki", "lab/posture", "lab/posture/catalogue",
+				"lab/probe", "lab/regress/lock", "lab/spec", "lab/userfile",
 			},
 			testsMayImport: []string{"fixtures", "lab/agentconf/model", "lab/engine/engines", "lab/labtest", "lab/report"},
 		},
-		"lab/compose":        {mayImport: []string{"lab", "lab/agentconf", "lab/image", "lab/pki"}},
+		"lab/compose":        {mayImport: []string{"lab", "lab/agentconf", "lab/image", "lab/pki", "lab/spec"}},
 		"lab/engine":         {},
 		"lab/engine/engines": {mayImport: []string{"lab/engine", "lab/engine/docker", "lab/engine/process"}},
 		"lab/engine/docker": {
@@ -112,10 +114,14 @@ func rooms() map[string]room {
 		// What Nomad makes of a configuration. Its tests read Nomad's source.
 		"lab/agentconf/model": {},
 		// What each setting means. Its tests hold it against the model.
-		"lab/agentconf/settings":      {testsMayImport: []string{"lab/agentconf/model"}},
-		"lab/deadline":                {},
-		"lab/finding":                 {},
-		"lab/poll":                    {testsMayImport: []string{"lab/deadline"}},
+		"lab/agentconf/settings": {testsMayImport: []string{"lab/agentconf/model"}},
+		"lab/deadline":           {},
+		"lab/finding":            {},
+		"lab/poll":               {testsMayImport: []string{"lab/deadline"}},
+		// What is wanted. Its tests compare what it refuses with what a plan refuses.
+		"lab/spec": {
+			mayImport: []string{"lab/agentconf", "lab/pki", "lab/userfile"}, testsMayImport: []string{"lab"},
+		},
 		"lab/userfile":                {},
 		"lab/pki":                     {mayImport: []string{"lab/userfile"}, testsMayImport: []string{"lab/deadline"}},
 		"lab/watchdog":                {mayImport: []string{"lab/deadline", "lab/poll"}},

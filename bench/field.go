@@ -11,10 +11,10 @@ import (
 
 	"nomadlab.internal/bench/contest"
 	"nomadlab.internal/bench/measure"
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/image"
+	"nomadlab.internal/lab/spec"
 )
 
 // floorScript is the contestant by hand without containers.
@@ -187,9 +187,9 @@ func (f *field) ours(about measure.Contestant, e engine.Engine, wanted []string,
 	if !slices.Contains(wanted, about.Against) {
 		about.Against = ""
 	}
-	nomad := lab.Nomad{Binary: s.nomad}
+	nomad := spec.Nomad{Binary: s.nomad}
 	if e.DockerHost() != "" {
-		nomad = lab.Nomad{Image: f.image.Ref}
+		nomad = spec.Nomad{Image: f.image.Ref}
 	}
 	return contest.Lab{Contestant: about, Engine: e, Nomad: nomad, Name: labName, Timeout: s.timeout}
 }

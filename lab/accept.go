@@ -13,6 +13,7 @@ import (
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
 // accept has Nomad itself look at a user's configuration before anything in it is replaced: a fault of a line that a lab
@@ -24,7 +25,7 @@ func (l *Lab) accept(ctx context.Context) error {
 	}
 	var both errgroup.Group
 	for _, role := range []pki.Role{pki.Server, pki.Client} {
-		if files := l.record.Spec.Configuration.of(role).Files; len(files) > 0 {
+		if files := l.record.Spec.Configuration.Of(role).Files; len(files) > 0 {
 			both.Go(func() error { return l.validate(ctx, role, files) })
 		}
 	}
@@ -76,4 +77,4 @@ type refusedError struct{ text string }
 func (e *refusedError) Error() string { return e.text }
 
 // Unwrap makes errors.Is(err, ErrInvalid) hold.
-func (e *refusedError) Unwrap() error { return ErrInvalid }
+func (e *refusedError) Unwrap() error { return spec.ErrInvalid }

@@ -15,6 +15,7 @@ import (
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/image"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
 // getNomad finds, pulls or builds the Nomad that the lab runs.
@@ -55,7 +56,7 @@ func (l *Lab) lay(ctx context.Context, o UpOptions) (secrets, error) {
 	case plan.Configured && plan.GossipKey != "":
 		l.gossip = new(string(plan.GossipKey))
 	case !plan.Configured && plan.encryptsGossip():
-		l.gossip = new(s.gossip[LabKey])
+		l.gossip = new(s.gossip[spec.LabKey])
 	}
 	cli, err := s.cli(l.cliIdentity())
 	if err != nil {

@@ -11,11 +11,12 @@ import (
 	"nomadlab.internal/lab/agentconf/settings"
 	"nomadlab.internal/lab/fit"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
 // configure gives a node what a user's agents of its role read, fitted to the node.
-func (p *Plan) configure(n *PlannedNode, c *Configuration, logLevel string, g Ground) error {
-	files, err := p.editAll(*n, c.of(n.Role).Files)
+func (p *Plan) configure(n *PlannedNode, c *spec.Configuration, logLevel string, g Ground) error {
+	files, err := p.editAll(*n, c.Of(n.Role).Files)
 	if err != nil {
 		return err
 	}
@@ -30,11 +31,11 @@ func (p *Plan) configure(n *PlannedNode, c *Configuration, logLevel string, g Gr
 		p.GossipKey = Sealed(files.Text("server.encrypt"))
 	}
 	// The one that its operators have made introductions for, whatever the lab sets otherwise.
-	n.NodePool = c.of(n.Role).Files.Text("client.node_pool")
-	n.HandedIn = c.of(n.Role).Credential != nil && !p.Certificates.touch(*n)
+	n.NodePool = c.Of(n.Role).Files.Text("client.node_pool")
+	n.HandedIn = c.Of(n.Role).Credential != nil && !touches(p.Certificates, *n)
 	n.ServerName, n.RSA = "", onlyRSA(files.Text("tls.tls_cipher_suites"))
 	if n.HandedIn {
-		n.ServerName = c.of(n.Role).Credential.NameFor(n.Identity.Name())
+		n.ServerName = c.Of(n.Role).Credential.NameFor(n.Identity.Name())
 	}
 	place, err := p.place(*n, c, logLevel, g)
 	if err != nil {
@@ -42,7 +43,7 @@ func (p *Plan) configure(n *PlannedNode, c *Configuration, logLevel string, g Gr
 	}
 	fitted, err := fit.Fit(files, place)
 	if err != nil {
-		return &InvalidError{Problems: []Problem{{Field: "configuration", Found: "one that cannot be run as " + n.Name, Mend: err.Error()}}}
+		return &spec.InvalidError{Problems: []spec.Problem{{Field: "configuration", Found: "one that cannot be run as " + n.Name, Mend: err.Error()}}}
 	}
 	p.take(n, fitted, g)
 	return nil
@@ -74,9 +75,9 @@ func onlyRSA(suites string) bool {
 }
 
 // needsTokens says whether the servers of that configuration take a job from nobody without an ACL token.
-func (p *Plan) needsTokens(n PlannedNode, c *Configuration) (bool, error) {
+func (p *Plan) needsTokens(n PlannedNode, c *spec.Configuration) (bool, error) {
 	n.Role, n.Name = pki.Server, ""
-	files, err := p.editAll(n, c.of(pki.Server).Files)
+	files, err := p.editAll(n, c.Of(pki.Server).Files)
 	if err != nil {
 		return false, err
 	}
@@ -121,7 +122,7 @@ func credentialFiles(f fit.Fitted, at paths, g Ground) []PlannedFile {
 func absolute(name string) string { return path.Join("/", name) }
 
 // place is where the node's configuration is to run.
-func (p *Plan) place(n PlannedNode, c *Configuration, logLevel string, g Ground) (fit.Place, error) {
+func (p *Plan) place(n PlannedNode, c *spec.Configuration, logLevel string, g Ground) (fit.Place, error) {
 	servers, err := fit.PortsOf(c.Server.Files)
 	if err != nil {
 		return fit.Place{}, err
@@ -155,7 +156,7 @@ func portsOf(role pki.Role, p fit.Ports) []uint16 {
 // editAll changes the lines of a user's configuration that are not to be as it has them.
 func (p *Plan) editAll(n PlannedNode, files agentconf.Files) (agentconf.Files, error) {
 	for _, s := range p.Settings {
-		if !s.concernsNode(n) {
+		if !s.ConcernsNode(n.Role, n.Name) {
 			continue
 		}
 		var err error
@@ -165,7 +166,7 @@ func (p *Plan) editAll(n PlannedNode, files agentconf.Files) (agentconf.Files, e
 			files, err = files.Set(s.Path, s.Value)
 		}
 		if err != nil {
-			return nil, &InvalidError{Problems: []Problem{{
+			return nil, &spec.InvalidError{Problems: []spec.Problem{{
 				Field: "settings", Found: fmt.Sprintf("%q, for %s", s, n.Name), Mend: err.Error(),
 			}}}
 		}
@@ -227,7 +228,7 @@ func off(files agentconf.Files, setting string) bool {
 // notHere says which line must not run on this machine's loopback.
 func notHere(files agentconf.Files, setting string) error {
 	line, _ := files.Counts(setting)
-	return &InvalidError{Problems: []Problem{{
+	return &spec.InvalidError{Problems: []spec.Problem{{
 		Field: fmt.Sprintf("%s:%d: %s", line.File, line.Number, setting), Found: line.Value,
 		Mend: "check it in containers (--engine docker): without them, whoever reaches its agents on this machine's loopback could run commands or read files as you",
 	}}}

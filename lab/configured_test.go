@@ -12,13 +12,14 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
 // gossipSecret is in the user's configuration, and nowhere that is shown.
 const gossipSecret = "dVPlufFjUOQuaP87qGEvVKnHxbz55Ze9DPwVHP3FsFg="
 
 // configured is a lab that runs a user's configuration: three servers, and a client that has these lines besides.
-func configured(client string) lab.Spec {
+func configured(client string) spec.Spec {
 	const tls = `
 tls {
   http = true
@@ -29,14 +30,14 @@ tls {
 }
 `
 	clients := 1
-	return lab.Spec{
-		Hardened: true, Regions: []lab.Region{{Clients: &clients}},
-		Configuration: &lab.Configuration{
-			Server: lab.AgentConfiguration{Files: agentconf.Files{
+	return spec.Spec{
+		Hardened: true, Regions: []spec.Region{{Clients: &clients}},
+		Configuration: &spec.Configuration{
+			Server: spec.AgentConfiguration{Files: agentconf.Files{
 				agentconf.NewFile("mine/server.hcl", []byte("server {\n  enabled = true\n  bootstrap_expect = 3\n}\nports { http = 14646 }\n"+tls)),
 				agentconf.NewFile("other/server.hcl", []byte(`server { encrypt = "`+gossipSecret+`" }`)),
 			}},
-			Client: lab.AgentConfiguration{Files: agentconf.Files{agentconf.NewFile("client.hcl", []byte("client { enabled = true }\n"+tls+client))}},
+			Client: spec.AgentConfiguration{Files: agentconf.Files{agentconf.NewFile("client.hcl", []byte("client { enabled = true }\n"+tls+client))}},
 		},
 	}
 }
@@ -124,12 +125,12 @@ func TestConfiguredKeepsSecrets(t *testing.T) {
 func TestConfiguredRunsNoCommandsHere(t *testing.T) {
 	const blocks, option = `plugin "raw_exec" { config { enabled = true } }`, `client { options { "driver.raw_exec.enable" = "1" } }`
 	for _, on := range []string{blocks, option} {
-		spec := configured(on)
-		_, err := lab.NewPlan(spec, lab.Processes())
-		if !errors.Is(err, lab.ErrInvalid) || !strings.Contains(err.Error(), "client.hcl:10") || !strings.Contains(err.Error(), "--engine docker") {
+		wanted := configured(on)
+		_, err := lab.NewPlan(wanted, lab.Processes())
+		if !errors.Is(err, spec.ErrInvalid) || !strings.Contains(err.Error(), "client.hcl:10") || !strings.Contains(err.Error(), "--engine docker") {
 			t.Errorf("%s: %v", on, err)
 		}
-		p := mustPlan(t, spec)
+		p := mustPlan(t, wanted)
 		if !slices.ContainsFunc(p.Nodes[3].Files, func(f lab.PlannedFile) bool { return strings.Contains(string(f.Whole), on) }) {
 			t.Errorf("%s is not what a client in a container reads", on)
 		}
@@ -185,12 +186,12 @@ func TestConfiguredRunsNoCommandsInAnyForm(t *testing.T) {
 
 // TestConfiguredSettings change a user's files by the editor that changes the lab's own, for a role or for one node.
 func TestConfiguredSettings(t *testing.T) {
-	spec := configured("")
-	spec.Settings = []lab.Setting{
+	wanted := configured("")
+	wanted.Settings = []spec.Setting{
 		{Role: pki.Server, Node: "server-3", Path: "tls.http", Value: "false"},
 		{Role: pki.Server, Path: "server.encrypt"},
 	}
-	p := mustPlan(t, spec)
+	p := mustPlan(t, wanted)
 	for _, n := range p.Nodes {
 		if n.HTTPInClear != (n.Name == "server-3") {
 			t.Errorf("%s speaks HTTP in the clear: %t", n.Name, n.HTTPInClear)

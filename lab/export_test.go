@@ -10,18 +10,13 @@ import (
 
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
 // What tests of this package need to see of its inside.
 
-// WithDefaults is what the rest of the package works with.
-func (s Spec) WithDefaults() Spec { return s.withDefaults() }
-
 // Evaluate fills in the Spec's templates.
-func (s Spec) Evaluate() (Spec, error) { return s.evaluate() }
-
-// StandIn is Lab.StandIn.
-func (c *Configuration) StandIn(role pki.Role) string { return c.standIn(role) }
+func Evaluate(s spec.Spec) (spec.Spec, error) { return evaluate(s) }
 
 // ChooseSubnet is NewPlan's choice.
 func ChooseSubnet(wanted, name string, nodes int, occupied []netip.Prefix) (netip.Prefix, error) {
@@ -44,9 +39,6 @@ func Processes(occupied ...netip.Prefix) Ground {
 // LockUntil locks a file that another process may have locked.
 func LockUntil(ctx context.Context, file string) (*flock.Flock, error) { return lockUntil(ctx, file) }
 
-// MaxNodes is how many nodes a lab may have.
-const MaxNodes = maxNodes
-
 // Provisioned is a lab's nodes with all secrets made, as the engine would get them.
 type Provisioned struct {
 	Authority *pki.Authority
@@ -65,7 +57,7 @@ func Provision(p Plan) (Provisioned, error) {
 		return Provisioned{}, err
 	}
 	out := Provisioned{
-		Authority: s.authority, Foreign: s.foreign, LabGossip: s.gossip[LabKey], OtherGossip: s.gossip[OtherKey],
+		Authority: s.authority, Foreign: s.foreign, LabGossip: s.gossip[spec.LabKey], OtherGossip: s.gossip[spec.OtherKey],
 		Files: map[string][]engine.File{},
 	}
 	for _, n := range p.Nodes {
@@ -169,7 +161,7 @@ func Query(ctx context.Context) *api.QueryOptions { return query(ctx) }
 
 // Exposed is what is wrong with a lab of one server and one client that answer so; an empty text is an agent that does not
 // answer. The client has those drivers.
-func Exposed(server, client string, drivers []string, weakened bool) ([]Problem, error) {
+func Exposed(server, client string, drivers []string, weakened bool) ([]spec.Problem, error) {
 	listed := map[string]*api.DriverInfo{}
 	for _, name := range drivers {
 		listed[name] = &api.DriverInfo{Detected: true}

@@ -14,6 +14,7 @@ import (
 	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/poll"
+	"nomadlab.internal/lab/spec"
 )
 
 // account is what an agent says that it runs, by the names of GET /v1/agent/self (Nomad 1.11.3). It is the configuration as the
@@ -56,7 +57,7 @@ func (l *Lab) refuseExposed(ctx context.Context) error {
 		return nil
 	}
 	if problems := exposed(l.askAgents(ctx), l.record.Plan.Weakened()); len(problems) > 0 {
-		return &InvalidError{Problems: problems}
+		return &spec.InvalidError{Problems: problems}
 	}
 	return nil
 }
@@ -132,18 +133,18 @@ func (n *Node) account(ctx context.Context) *account {
 
 // exposed finds the clients that run something for strangers, where nothing shuts those out. An agent that did not say whom it
 // takes counts as one that takes anybody where the lab's plan is weakened, and else as it was planned.
-func exposed(agents []asked, weakened bool) []Problem {
+func exposed(agents []asked, weakened bool) []spec.Problem {
 	open := unshut(agents, weakened)
 	if open == "" {
 		return nil
 	}
-	var problems []Problem
+	var problems []spec.Problem
 	for _, a := range agents {
 		if a.node.Role() != pki.Client {
 			continue
 		}
 		if found := a.lets(); found != "" {
-			problems = append(problems, Problem{Field: a.node.Name(), Found: found + ", and " + open, Mend: exposedRemedy})
+			problems = append(problems, spec.Problem{Field: a.node.Name(), Found: found + ", and " + open, Mend: exposedRemedy})
 		}
 	}
 	return problems

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/spec"
 )
 
 // Accounts of agents, as GET /v1/agent/self has them.
@@ -54,7 +55,7 @@ func TestExposed(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := (&lab.InvalidError{Problems: problems}).Error()
+			got := (&spec.InvalidError{Problems: problems}).Error()
 			if (c.want == "") != (len(problems) == 0) || !strings.Contains(got, c.want) {
 				t.Errorf("got %q, want %q", got, c.want)
 			}

@@ -15,17 +15,19 @@ import (
 
 	"github.com/adrg/xdg"
 	"github.com/gofrs/flock"
+
+	"nomadlab.internal/lab/spec"
 )
 
 const (
 	// ErrTaken is returned when a lab of that name exists already, or is being started. It is an ErrInvalid.
-	ErrTaken = inputError("the name is taken")
+	ErrTaken = spec.InputError("the name is taken")
 	// ErrDamaged is returned when a lab's folder cannot be read as it was written. The lab itself may well run. It is an
 	// ErrInvalid.
-	ErrDamaged = inputError("the lab's folder is damaged")
+	ErrDamaged = spec.InputError("the lab's folder is damaged")
 	// ErrOtherState is returned for a lab whose folder is in another state folder than this process uses: it was brought up by
 	// another user, or with another HOME or XDG_STATE_HOME. It is an ErrInvalid.
-	ErrOtherState = inputError("the lab's folder is another state folder's")
+	ErrOtherState = spec.InputError("the lab's folder is another state folder's")
 )
 
 // folder is where a lab keeps its keys, certificates and logs. Losing it costs the credentials, never the power to
@@ -196,10 +198,10 @@ func (f folder) condition() condition {
 // record is what a lab's folder says about it.
 type record struct {
 	// Run tells this lab from others of its name, past and future.
-	Run    string `json:"run"`
-	Plan   Plan   `json:"plan"`
-	Spec   Spec   `json:"spec"`
-	Engine string `json:"engine"`
+	Run    string    `json:"run"`
+	Plan   Plan      `json:"plan"`
+	Spec   spec.Spec `json:"spec"`
+	Engine string    `json:"engine"`
 	// Site is where the engine has the lab: the address of its Docker daemon, or its folder.
 	Site    string    `json:"site"`
 	Image   string    `json:"image"`

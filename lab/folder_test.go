@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/spec"
 )
 
 // stateIn keeps the labs' folders of one test to itself.
@@ -92,7 +93,7 @@ func TestDamagedRecord(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err := f.Read()
-			if !errors.Is(err, lab.ErrDamaged) || !errors.Is(err, lab.ErrInvalid) || !strings.Contains(err.Error(), "`nomadlab down demo`") {
+			if !errors.Is(err, lab.ErrDamaged) || !errors.Is(err, spec.ErrInvalid) || !strings.Contains(err.Error(), "`nomadlab down demo`") {
 				t.Errorf("error %v, want one that wraps ErrDamaged and ErrInvalid and tells what still works", err)
 			}
 			if err := os.WriteFile(f.RecordPath(), whole, 0o600); err != nil {
@@ -214,7 +215,7 @@ func TestOnlyOneStartsUnderAName(t *testing.T) {
 	stateIn(t)
 	first := reserve(t, "demo")
 	for range 3 { // being refused must not give back what somebody else has
-		if _, err := lab.Reserve("demo"); !errors.Is(err, lab.ErrTaken) || !errors.Is(err, lab.ErrInvalid) {
+		if _, err := lab.Reserve("demo"); !errors.Is(err, lab.ErrTaken) || !errors.Is(err, spec.ErrInvalid) {
 			t.Fatalf("the second start: %v, want ErrTaken", err)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
 // TestEveryFlawIsInTheCertificates of the role that it is said of, and no other's.
@@ -17,11 +18,11 @@ func TestEveryFlawIsInTheCertificates(t *testing.T) {
 		if flaw == pki.OutsideConstraints() {
 			continue // refused by Validate
 		}
-		spec := lab.Spec{}.With(lab.Servers(1), lab.Clients(1))
+		wanted := spec.Spec{}.With(spec.Servers(1), spec.Clients(1))
 		if flaw != (pki.Flaw{}) {
-			spec = spec.With(lab.FlawedCertificates(pki.Client, flaw))
+			wanted = wanted.With(spec.FlawedCertificates(pki.Client, flaw))
 		}
-		p := mustPlan(t, spec)
+		p := mustPlan(t, wanted)
 		made, err := lab.Provision(p)
 		if err != nil {
 			t.Fatalf("%s: %v", flaw, err)
@@ -81,11 +82,11 @@ func flawIn(words string, presented int) string {
 // TestOnlySomeTrustTheForeigner, whose key no node has.
 func TestOnlySomeTrustTheForeigner(t *testing.T) {
 	for _, role := range []pki.Role{pki.Server, pki.Client, ""} {
-		spec := lab.Spec{}.With(lab.Servers(1), lab.Clients(1))
+		wanted := spec.Spec{}.With(spec.Servers(1), spec.Clients(1))
 		if role != "" {
-			spec = spec.With(lab.TrustForeign(role))
+			wanted = wanted.With(spec.TrustForeign(role))
 		}
-		p := mustPlan(t, spec)
+		p := mustPlan(t, wanted)
 		made, err := lab.Provision(p)
 		if err != nil {
 			t.Fatal(err)
@@ -111,16 +112,16 @@ func TestOnlySomeTrustTheForeigner(t *testing.T) {
 // TestOneNodesCertificate: further names, a flaw and a foreign authority that are said of one node are that node's alone.
 func TestOneNodesCertificate(t *testing.T) {
 	for _, node := range []string{"server-2", "client-1", ""} {
-		spec := lab.Spec{}.With(lab.Servers(3), lab.Clients(2))
+		wanted := spec.Spec{}.With(spec.Servers(3), spec.Clients(2))
 		if node != "" {
 			role := pki.Role(node[:len("server")])
-			spec.Certificates = lab.Certificates{
-				Names:        []lab.ExtraNames{{Node: node, DNSNames: []string{"further.example"}}},
-				Flaws:        []lab.CertificateFlaw{{Node: node, Flaw: pki.WeakKey().Name()}},
-				TrustForeign: []lab.ForeignTrust{{Role: role, Node: node}},
+			wanted.Certificates = spec.Certificates{
+				Names:        []spec.ExtraNames{{Node: node, DNSNames: []string{"further.example"}}},
+				Flaws:        []spec.CertificateFlaw{{Node: node, Flaw: pki.WeakKey().Name()}},
+				TrustForeign: []spec.ForeignTrust{{Role: role, Node: node}},
 			}
 		}
-		p := mustPlan(t, spec)
+		p := mustPlan(t, wanted)
 		made, err := lab.Provision(p)
 		if err != nil {
 			t.Fatal(err)
@@ -149,11 +150,11 @@ func TestOneNodesCertificate(t *testing.T) {
 // TestTwoFlawsOnTwoNodes: each node has its own, and all others have none.
 func TestTwoFlawsOnTwoNodes(t *testing.T) {
 	flaws := map[string]string{"client-1": pki.NoEKU().Name(), "client-2": pki.WeakKey().Name()}
-	spec := lab.Spec{}.With(lab.Servers(1), lab.Clients(3))
+	wanted := spec.Spec{}.With(spec.Servers(1), spec.Clients(3))
 	for node, flaw := range flaws {
-		spec.Certificates.Flaws = append(spec.Certificates.Flaws, lab.CertificateFlaw{Role: pki.Client, Node: node, Flaw: flaw})
+		wanted.Certificates.Flaws = append(wanted.Certificates.Flaws, spec.CertificateFlaw{Role: pki.Client, Node: node, Flaw: flaw})
 	}
-	p := mustPlan(t, spec)
+	p := mustPlan(t, wanted)
 	made, err := lab.Provision(p)
 	if err != nil {
 		t.Fatal(err)
@@ -168,22 +169,22 @@ func TestTwoFlawsOnTwoNodes(t *testing.T) {
 
 // TestForgedCertificatesWeaken a lab: on this machine it runs no raw_exec tasks, and its user is told.
 func TestForgedCertificatesWeaken(t *testing.T) {
-	for want, o := range map[string]lab.Option{
-		"flaw no-eku on clients":                 lab.FlawedCertificates(pki.Client, pki.NoEKU()),
-		"names a b":                              lab.CertificateNames("", "a", "b"),
-		"certificates of a server on clients":    lab.CertificateRole(pki.Client, pki.Server),
-		"a foreign authority trusted on servers": lab.TrustForeign(pki.Server),
-		"flaw no-eku on client-2": func(s *lab.Spec) {
-			s.Certificates.Flaws = []lab.CertificateFlaw{{Role: pki.Client, Node: "client-2", Flaw: "no-eku"}}
+	for want, o := range map[string]spec.Option{
+		"flaw no-eku on clients":                 spec.FlawedCertificates(pki.Client, pki.NoEKU()),
+		"names a b":                              spec.CertificateNames("", "a", "b"),
+		"certificates of a server on clients":    spec.CertificateRole(pki.Client, pki.Server),
+		"a foreign authority trusted on servers": spec.TrustForeign(pki.Server),
+		"flaw no-eku on client-2": func(s *spec.Spec) {
+			s.Certificates.Flaws = []spec.CertificateFlaw{{Role: pki.Client, Node: "client-2", Flaw: "no-eku"}}
 		},
-		"names a on server-1": func(s *lab.Spec) {
-			s.Certificates.Names = []lab.ExtraNames{{Node: "server-1", DNSNames: []string{"a"}}}
+		"names a on server-1": func(s *spec.Spec) {
+			s.Certificates.Names = []spec.ExtraNames{{Node: "server-1", DNSNames: []string{"a"}}}
 		},
-		"a foreign authority trusted on client-1": func(s *lab.Spec) {
-			s.Certificates.TrustForeign = []lab.ForeignTrust{{Role: pki.Client, Node: "client-1"}}
+		"a foreign authority trusted on client-1": func(s *spec.Spec) {
+			s.Certificates.TrustForeign = []spec.ForeignTrust{{Role: pki.Client, Node: "client-1"}}
 		},
 	} {
-		spec := lab.Spec{}.With(o)
+		spec := spec.Spec{}.With(o)
 		if got := spec.Warnings(); len(got) != 1 || !strings.HasSuffix(got[0], ": "+want) {
 			t.Errorf("the warnings are %q, want one with %q", got, want)
 		}

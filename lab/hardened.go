@@ -7,6 +7,7 @@ import (
 
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
 // introTokenFile is where a client looks for its introduction token, in the folder of its state
@@ -29,7 +30,7 @@ func (p *Plan) bootstrapped() bool { return p.Hardened && !p.NotBootstrapped }
 
 // introduction is what introduces a client to the servers of a hardened lab.
 func (p *Plan) introduction(n PlannedNode, at paths) []PlannedFile {
-	if !p.bootstrapped() || n.Role != pki.Client || n.Introduction == NotIntroduced {
+	if !p.bootstrapped() || n.Role != pki.Client || n.Introduction == spec.NotIntroduced {
 		return nil
 	}
 	state := at.data + "/client"
@@ -48,7 +49,7 @@ func (n *Node) introducedAs() string {
 	if !slices.ContainsFunc(n.plan.Files, func(f PlannedFile) bool { return f.Secret == IntroToken }) {
 		return ""
 	}
-	if n.plan.Introduction == OtherIntroduction {
+	if n.plan.Introduction == spec.OtherIntroduction {
 		return "not-" + n.Name()
 	}
 	return n.Name()

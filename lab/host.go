@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/go-sockaddr/template"
 
 	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/spec"
 )
 
 // occupied returns the subnets that a lab must not take: those of the host's interfaces and routes, and the engine's. What
@@ -34,8 +35,8 @@ func occupied(ctx context.Context, e engine.Engine) ([]netip.Prefix, error) {
 }
 
 // evaluate fills in the Spec's go-sockaddr templates, which ask the host for its addresses.
-func (s Spec) evaluate() (Spec, error) {
-	var problems []Problem
+func evaluate(s spec.Spec) (spec.Spec, error) {
+	var problems []spec.Problem
 	expand := func(field, text string) string {
 		if !strings.Contains(text, "{{") {
 			return text
@@ -45,7 +46,7 @@ func (s Spec) evaluate() (Spec, error) {
 			err = errors.New("it is empty")
 		}
 		if err != nil {
-			problems = append(problems, Problem{
+			problems = append(problems, spec.Problem{
 				Field: field, Found: fmt.Sprintf("%q, which gives nothing here: %v", text, err),
 				Mend: "try it with `nomadlab plan`; the functions are those of go-sockaddr",
 			})
@@ -58,20 +59,20 @@ func (s Spec) evaluate() (Spec, error) {
 		s.Certificates.IPs[i] = expand(fmt.Sprintf("certificates.ips[%d]", i), text)
 	}
 	if len(problems) > 0 {
-		return Spec{}, &InvalidError{Problems: problems}
+		return spec.Spec{}, &spec.InvalidError{Problems: problems}
 	}
 	return s, nil
 }
 
 // Preview is the plan that Up would carry out now. Where the nodes' files will be on this machine, RUN stands for the
 // name of the run.
-func Preview(ctx context.Context, e engine.Engine, s Spec) (Plan, error) {
+func Preview(ctx context.Context, e engine.Engine, s spec.Spec) (Plan, error) {
 	return planOn(ctx, e, s, "RUN")
 }
 
 // planOn makes the plan of a Spec for this host: its templates evaluated, its subnet free and none of those refused.
-func planOn(ctx context.Context, e engine.Engine, s Spec, run string, refused ...netip.Prefix) (Plan, error) {
-	s, err := s.evaluate()
+func planOn(ctx context.Context, e engine.Engine, s spec.Spec, run string, refused ...netip.Prefix) (Plan, error) {
+	s, err := evaluate(s)
 	if err != nil {
 		return Plan{}, err
 	}

@@ -7,28 +7,29 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/spec"
 )
 
 const loopback = `{{ GetAllInterfaces | include "name" "^lo" | include "type" "IPv4" | attr "address" }}`
 
 func TestTemplatesAskTheHost(t *testing.T) {
-	spec := lab.Spec{
+	wanted := spec.Spec{
 		Name:         "{{ untouched",
 		Subnet:       loopback + "/8",
-		Certificates: lab.Certificates{IPs: []string{"192.0.2.1", loopback}},
+		Certificates: spec.Certificates{IPs: []string{"192.0.2.1", loopback}},
 	}
-	got, err := spec.Evaluate()
+	got, err := lab.Evaluate(wanted)
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := lab.Spec{
+	want := spec.Spec{
 		Name: "{{ untouched", Subnet: "127.0.0.1/8",
-		Certificates: lab.Certificates{IPs: []string{"192.0.2.1", "127.0.0.1"}},
+		Certificates: spec.Certificates{IPs: []string{"192.0.2.1", "127.0.0.1"}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if spec.Certificates.IPs[1] != loopback {
+	if wanted.Certificates.IPs[1] != loopback {
 		t.Error("the caller's list of addresses was changed")
 	}
 }
@@ -42,7 +43,7 @@ func TestBadTemplatesAreProblems(t *testing.T) {
 		"half a template": {`{{`, "127.0.0.1"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := (lab.Spec{Subnet: c.text, Certificates: lab.Certificates{IPs: []string{"192.0.2.1", c.text}}}).Evaluate()
+			_, err := lab.Evaluate(spec.Spec{Subnet: c.text, Certificates: spec.Certificates{IPs: []string{"192.0.2.1", c.text}}})
 			problems := problemsOf(t, err)
 			if len(problems) != 2 || problems[0].Field != "subnet" || problems[1].Field != "certificates.ips[1]" {
 				t.Fatalf("problems %v, want one for each of the two fields", problems)
@@ -50,7 +51,7 @@ func TestBadTemplatesAreProblems(t *testing.T) {
 			if !strings.Contains(problems[0].Mend, "nomadlab plan") {
 				t.Errorf("mend: %s", problems[0].Mend)
 			}
-			if _, err := (lab.Spec{Subnet: c.right}).Evaluate(); err != nil {
+			if _, err := lab.Evaluate(spec.Spec{Subnet: c.right}); err != nil {
 				t.Errorf("put right, still refused: %v", err)
 			}
 		})

@@ -1,3 +1,9 @@
+// Package lab brings up real Nomad clusters: mutual TLS on HTTP and RPC, encrypted gossip, every node an agent of its
+// own with its own address.
+//
+// A [spec.Spec] says what is wanted; [NewPlan] turns it into a [Plan], in which every node's name, address, identity,
+// files and command are known before anything starts; [Up] carries the plan out on an engine and returns a [Lab] of
+// live [Node] handles. The zero Spec is three servers and two clients.
 package lab
 
 import (
@@ -11,11 +17,12 @@ import (
 
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 	"nomadlab.internal/lab/watchdog"
 )
 
 // ErrNotFound is returned by Open for a lab that the engine does not know. It is an ErrInvalid.
-const ErrNotFound = inputError("no such lab")
+const ErrNotFound = spec.InputError("no such lab")
 
 // Lab is a live cluster. Build it with Up, or with Open for one that runs already.
 type Lab struct {
@@ -85,7 +92,7 @@ func (l *Lab) Credential() pki.Credential { return *l.cli }
 func (l *Lab) HandedIn() []pki.Credential {
 	var out []pki.Credential
 	if c := l.record.Spec.Configuration; c != nil {
-		for _, agents := range []AgentConfiguration{c.Server, c.Client} {
+		for _, agents := range []spec.AgentConfiguration{c.Server, c.Client} {
 			if agents.Credential != nil {
 				out = append(out, *agents.Credential)
 			}
@@ -96,7 +103,7 @@ func (l *Lab) HandedIn() []pki.Credential {
 
 // HandedInCLI is the credential of a person that a user has handed in with those of the agents. Nil: there is none.
 func (l *Lab) HandedInCLI() *pki.Credential {
-	if c := l.record.Spec.Configuration; c.handedIn() {
+	if c := l.record.Spec.Configuration; c.HandedIn() {
 		return c.CLI
 	}
 	return nil
@@ -104,7 +111,7 @@ func (l *Lab) HandedInCLI() *pki.Credential {
 
 // StandIn says why the certificates of the lab's agents of the role say nothing of a user's: the user has handed none in, and the lab's
 // own stand in for them. Empty: they are the user's, or the lab runs no configuration of a user's for that role.
-func (l *Lab) StandIn(role pki.Role) string { return l.record.Spec.Configuration.standIn(role) }
+func (l *Lab) StandIn(role pki.Role) string { return l.record.Spec.Configuration.StandIn(role) }
 
 // Nodes are all of the lab's nodes in the order of the plan, joiners included.
 func (l *Lab) Nodes() []*Node { return slices.Clone(l.nodes) }
@@ -134,7 +141,7 @@ func (l *Lab) Node(name string) (*Node, error) {
 		}
 		names = append(names, n.Name())
 	}
-	return nil, fmt.Errorf("%w: lab %s has no node %q, it has %v", ErrInvalid, l.Name(), name, names)
+	return nil, fmt.Errorf("%w: lab %s has no node %q, it has %v", spec.ErrInvalid, l.Name(), name, names)
 }
 
 // Down removes the lab: its nodes, its network, its folder with every key. Another lab that has taken its name since is

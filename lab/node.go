@@ -19,6 +19,7 @@ import (
 
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
 // Node is a live handle on one agent of a lab.
@@ -79,11 +80,11 @@ func (n *Node) LogLevel() string { return strings.ToUpper(n.lab.record.Spec.LogL
 // SerfPort. A user's configuration may name another.
 func (n *Node) Port(usual uint16) uint16 {
 	switch usual {
-	case HTTPPort:
+	case spec.HTTPPort:
 		return n.plan.httpPort()
-	case RPCPort:
+	case spec.RPCPort:
 		return n.plan.rpcPort()
-	case SerfPort:
+	case spec.SerfPort:
 		return n.plan.serfPort()
 	default:
 		return usual

@@ -7,13 +7,14 @@ import (
 
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
 // Open returns a handle on a lab that runs already, or did until its containers were stopped. It returns ErrNotFound
 // for a lab that the engine does not know, ErrOtherState for one that is kept in another state folder, and ErrDamaged when the lab's folder cannot be read. A lab that Docker Compose
 // brought up has no folder before it is opened: its keys are fetched out of it.
 func Open(ctx context.Context, e engine.Engine, name string) (*Lab, error) {
-	if err := checkName(name); err != nil {
+	if err := spec.CheckName(name); err != nil {
 		return nil, err
 	}
 	state, _, err := find(ctx, e, name)

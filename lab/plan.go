@@ -11,13 +11,7 @@ import (
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/fit"
 	"nomadlab.internal/lab/pki"
-)
-
-// Nomad's default ports.
-const (
-	HTTPPort uint16 = 4646
-	RPCPort  uint16 = 4647
-	SerfPort uint16 = 4648
+	"nomadlab.internal/lab/spec"
 )
 
 // Ground is what a lab is planned on. Its zero value has no room for a subnet.
@@ -40,11 +34,11 @@ func (g Ground) contained() bool { return g.Folder == "" }
 type Plan struct {
 	Name string `json:"name"`
 	// Nomad says which Nomad its nodes run.
-	Nomad Nomad `json:"nomad"`
+	Nomad spec.Nomad `json:"nomad"`
 	// Subnet is the lab's network. Invalid on Ground that is Named.
 	Subnet netip.Prefix `json:"subnet"`
 	// Certificates is how the lab's certificates differ from package pki's defaults.
-	Certificates Certificates `json:"certificates,omitzero"`
+	Certificates spec.Certificates `json:"certificates,omitzero"`
 	// Configured is true for a lab whose agents read a user's configuration.
 	Configured bool `json:"configured,omitempty"`
 	// Hardened is true for a lab with ACLs, strict introduction of clients and no raw_exec.
@@ -52,7 +46,7 @@ type Plan struct {
 	// NotBootstrapped is true for one whose ACL system is left to whoever comes first.
 	NotBootstrapped bool `json:"not_bootstrapped,omitempty"`
 	// Settings are lines of the agents' configuration that are not as a lab has them.
-	Settings []Setting `json:"settings,omitempty"`
+	Settings []spec.Setting `json:"settings,omitempty"`
 	// Nodes are in the order of their addresses: servers, clients, joiners.
 	Nodes []PlannedNode `json:"nodes"`
 	// GossipKey is what the first server of a user's configuration encrypts its gossip with. It is in no record.
@@ -86,9 +80,9 @@ type PlannedNode struct {
 	// TrustsForeign is true for an agent that also trusts an authority that is not the lab's.
 	TrustsForeign bool `json:"trusts_foreign,omitempty"`
 	// Gossip is which gossip key a server has.
-	Gossip GossipKey `json:"gossip,omitempty"`
+	Gossip spec.GossipKey `json:"gossip,omitempty"`
 	// Introduction is which introduction token a client of a hardened lab has.
-	Introduction Introduction `json:"introduction,omitempty"`
+	Introduction spec.Introduction `json:"introduction,omitempty"`
 	// AdvertisedRPCPort is where a server tells its peers to connect to it. Zero: where it listens.
 	AdvertisedRPCPort uint16 `json:"advertised_rpc_port,omitempty"`
 	// User is the numeric user and group that the agent runs as. Zero: the engine has a user for it.
@@ -157,11 +151,11 @@ const agentUser = 1000
 
 // NewPlan makes the plan of a Spec. The Spec's templates must have been evaluated. It returns an *InvalidError when the
 // Spec is, and ErrNoSubnet or ErrSubnetInUse.
-func NewPlan(s Spec, g Ground) (Plan, error) {
+func NewPlan(s spec.Spec, g Ground) (Plan, error) {
 	if err := s.Validate(); err != nil {
 		return Plan{}, err
 	}
-	s = s.withDefaults()
+	s = s.WithDefaults()
 	p := Plan{Name: s.Name, Nomad: s.Nomad, Certificates: s.Certificates, Settings: s.Settings}
 	p.Hardened, p.NotBootstrapped, p.Configured = s.Hardened, s.NotBootstrapped, s.Configuration != nil
 	if err := p.checkGround(g); err != nil {
@@ -187,38 +181,38 @@ func NewPlan(s Spec, g Ground) (Plan, error) {
 	return p, p.complete(s, g)
 }
 
-func (p *Plan) addMembers(r Region, several bool) {
-	for _, m := range members(r, several) {
+func (p *Plan) addMembers(r spec.Region, several bool) {
+	for _, m := range r.Members(several) {
 		p.Nodes = append(p.Nodes, PlannedNode{
-			Name: m.name, Role: m.role, Region: r.Name, Datacenter: r.Datacenter, Gossip: p.gossipKeyFor(m.name, m.role, LabKey),
-			Identity: p.Certificates.speaksFor(m.role, r.Name, m.name),
+			Name: m.Name, Role: m.Role, Region: r.Name, Datacenter: r.Datacenter, Gossip: p.gossipKeyFor(m.Name, m.Role, spec.LabKey),
+			Identity: p.Certificates.SpeaksFor(m.Role, r.Name, m.Name),
 		})
 	}
 }
 
 // gossipKeyFor returns which key a node encrypts its gossip with: the wanted one, or none where a setting takes the lab's away.
-func (p *Plan) gossipKeyFor(name string, role pki.Role, wanted GossipKey) GossipKey {
-	without := func(s Setting) bool {
-		return s.noGossipKey() && s.concernsNode(PlannedNode{Name: name, Role: role})
+func (p *Plan) gossipKeyFor(name string, role pki.Role, wanted spec.GossipKey) spec.GossipKey {
+	without := func(s spec.Setting) bool {
+		return s.RemovesGossipKey() && s.ConcernsNode(role, name)
 	}
-	if wanted == LabKey && role == pki.Server && slices.ContainsFunc(p.Settings, without) {
-		return NoKey
+	if wanted == spec.LabKey && role == pki.Server && slices.ContainsFunc(p.Settings, without) {
+		return spec.NoKey
 	}
 	return wanted
 }
 
 // encryptsGossip reports whether any server has the lab's gossip key.
 func (p *Plan) encryptsGossip() bool {
-	return slices.ContainsFunc(p.Nodes, func(n PlannedNode) bool { return n.Role == pki.Server && n.Gossip == LabKey })
+	return slices.ContainsFunc(p.Nodes, func(n PlannedNode) bool { return n.Role == pki.Server && n.Gossip == spec.LabKey })
 }
 
 // gossipsInClear reports whether the server of that name is to have no gossip key.
 func (p *Plan) gossipsInClear(name string) bool {
-	return slices.ContainsFunc(p.Nodes, func(n PlannedNode) bool { return n.Name == name && n.Gossip == NoKey })
+	return slices.ContainsFunc(p.Nodes, func(n PlannedNode) bool { return n.Name == name && n.Gossip == spec.NoKey })
 }
 
 // complete gives every node what follows from its place in the plan.
-func (p *Plan) complete(s Spec, g Ground) error {
+func (p *Plan) complete(s spec.Spec, g Ground) error {
 	for i := range p.Nodes {
 		n := &p.Nodes[i]
 		at := g.paths(n.Name)
@@ -275,29 +269,29 @@ func (n PlannedNode) port(place int, usual uint16) uint16 {
 	return usual
 }
 
-func (n PlannedNode) httpPort() uint16 { return n.port(0, HTTPPort) }
-func (n PlannedNode) rpcPort() uint16  { return n.port(1, RPCPort) }
-func (n PlannedNode) serfPort() uint16 { return n.port(2, SerfPort) }
+func (n PlannedNode) httpPort() uint16 { return n.port(0, spec.HTTPPort) }
+func (n PlannedNode) rpcPort() uint16  { return n.port(1, spec.RPCPort) }
+func (n PlannedNode) serfPort() uint16 { return n.port(2, spec.SerfPort) }
 
 // ports are what others than the lab's nodes have business with.
 func (n *PlannedNode) ports() []uint16 {
 	if n.Role == pki.Server {
-		return []uint16{HTTPPort, RPCPort, SerfPort}
+		return []uint16{spec.HTTPPort, spec.RPCPort, spec.SerfPort}
 	}
-	return []uint16{HTTPPort}
+	return []uint16{spec.HTTPPort}
 }
 
 // identify puts the names and addresses into the node's certificate that its peers and users call it by.
-func (n *PlannedNode) identify(c Certificates) error {
-	n.Flaw, n.TrustsForeign = cmp.Or(n.Flaw, c.flaw(n.Role, n.Name)), c.trustsForeign(n.Role, n.Name)
-	n.Identity.DNSNames = slices.Concat(n.Aliases, c.DNSNames, c.names(n.Role, n.Name))
+func (n *PlannedNode) identify(c spec.Certificates) error {
+	n.Flaw, n.TrustsForeign = cmp.Or(n.Flaw, c.FlawOf(n.Role, n.Name)), c.TrustsForeign(n.Role, n.Name)
+	n.Identity.DNSNames = slices.Concat(n.Aliases, c.DNSNames, c.NamesOf(n.Role, n.Name))
 	if n.Address.IsValid() {
 		n.Identity.IPs = []netip.Addr{n.Address}
 	}
 	for i, text := range c.IPs {
 		ip, err := netip.ParseAddr(text)
 		if err != nil {
-			return &InvalidError{Problems: []Problem{{
+			return &spec.InvalidError{Problems: []spec.Problem{{
 				Field: fmt.Sprintf("certificates.ips[%d]", i), Found: fmt.Sprintf("%q", text),
 				Mend: "use an IP address, or a go-sockaddr template that gives one",
 			}}}
@@ -323,12 +317,12 @@ func (p *Plan) agent(n PlannedNode, logLevel string, g Ground) agentconf.Agent {
 		a.BindAddr = a.Advertise // every other address of this machine is somebody else's
 	}
 	if n.Role == pki.Client {
-		a.Client = &agentconf.Client{Servers: p.addresses(n.Region, RPCPort), RawExec: p.rawExec(g)}
+		a.Client = &agentconf.Client{Servers: p.addresses(n.Region, spec.RPCPort), RawExec: p.rawExec(g)}
 		return a
 	}
-	a.Server = &agentconf.Server{Join: p.addresses("", SerfPort)}
+	a.Server = &agentconf.Server{Join: p.addresses("", spec.SerfPort)}
 	if !n.Joiner {
-		a.Server.BootstrapExpect = len(p.addresses(n.Region, RPCPort))
+		a.Server.BootstrapExpect = len(p.addresses(n.Region, spec.RPCPort))
 	}
 	return a
 }
@@ -355,7 +349,7 @@ func planFiles(n PlannedNode, at paths, config string) []PlannedFile {
 		{Path: at.config, Mode: fs.ModeDir | 0o700},
 		{Path: at.config + agentFile, Mode: 0o600, Content: config},
 	}
-	if n.Role == pki.Server && n.Gossip != NoKey {
+	if n.Role == pki.Server && n.Gossip != spec.NoKey {
 		files = append(files, PlannedFile{Path: at.config + "/gossip.hcl", Mode: 0o600, Secret: Gossip})
 	}
 	return append(files,
@@ -366,33 +360,28 @@ func planFiles(n PlannedNode, at paths, config string) []PlannedFile {
 	)
 }
 
-// member is a node that belongs to the lab from its start.
-type member struct {
-	name string
-	role pki.Role
-}
-
-// members are a region's nodes. With several regions each name begins with its region.
-func members(r Region, several bool) []member {
-	prefix := ""
-	if several {
-		prefix = r.Name + "-"
-	}
-	var out []member
-	for i := range max(*r.Servers, 0) {
-		out = append(out, member{fmt.Sprintf("%s%s-%d", prefix, pki.Server, i+1), pki.Server})
-	}
-	for i := range max(*r.Clients, 0) {
-		out = append(out, member{fmt.Sprintf("%s%s-%d", prefix, pki.Client, i+1), pki.Client})
-	}
-	return out
-}
-
-func datacenter(regions []Region, name string) string {
+func datacenter(regions []spec.Region, name string) string {
 	for _, r := range regions {
 		if r.Name == name {
 			return r.Datacenter
 		}
 	}
 	return ""
+}
+
+// Sealed is a text that is not shown when what it is in is printed or written down.
+type Sealed string
+
+// String keeps it out of %v.
+func (Sealed) String() string { return "…" }
+
+// GoString keeps it out of %#v.
+func (Sealed) GoString() string { return "…" }
+
+// MarshalText keeps it out of JSON and YAML.
+func (Sealed) MarshalText() ([]byte, error) { return []byte("…"), nil }
+
+// touches reports whether the node's certificate is to be another than it would be.
+func touches(c spec.Certificates, n PlannedNode) bool {
+	return n.Flaw != "" || n.Identity.Role != n.Role || n.Identity.Region != n.Region || len(c.NamesOf(n.Role, n.Name)) > 0
 }

@@ -1,7 +1,6 @@
 package lab_test
 
 import (
-	"errors"
 	"fmt"
 	"go/parser"
 	"go/token"
@@ -16,9 +15,10 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
-func mustPlan(t *testing.T, s lab.Spec, occupied ...netip.Prefix) lab.Plan {
+func mustPlan(t *testing.T, s spec.Spec, occupied ...netip.Prefix) lab.Plan {
 	t.Helper()
 	p, err := lab.NewPlan(s, lab.Containers(occupied...))
 	if err != nil {
@@ -51,9 +51,9 @@ const runsRawExec = "config {\n    enabled = true"
 
 // TestRawExecOnThisMachineNeedsEveryProtection, while in containers it needs none.
 func TestRawExecOnThisMachineNeedsEveryProtection(t *testing.T) {
-	weakened := [][]lab.Setting{nil}
+	weakened := [][]spec.Setting{nil}
 	for _, w := range weakenings() {
-		weakened = append(weakened, []lab.Setting{w.setting})
+		weakened = append(weakened, []spec.Setting{w.setting})
 	}
 	for _, w := range weakened {
 		for ground, want := range map[string]bool{"containers": true, "processes": len(w) == 0 || w[0] == runRawExec()} {
@@ -61,7 +61,7 @@ func TestRawExecOnThisMachineNeedsEveryProtection(t *testing.T) {
 			if ground == "processes" {
 				g = lab.Processes()
 			}
-			p, err := lab.NewPlan(lab.Spec{Settings: w}, g)
+			p, err := lab.NewPlan(spec.Spec{Settings: w}, g)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -101,10 +101,10 @@ func TestPlanIsAFunction(t *testing.T) {
 
 // TestPlansDoNotShareMemory: whoever edits one plan must not edit another.
 func TestPlansDoNotShareMemory(t *testing.T) {
-	first, second := mustPlan(t, lab.Spec{}), mustPlan(t, lab.Spec{})
+	first, second := mustPlan(t, spec.Spec{}), mustPlan(t, spec.Spec{})
 	n := first.Nodes[0]
 	n.Aliases[0], n.Ports[0], n.Command[0], n.Environment[0], n.Files[0].Path = "x", 1, "x", "x", "x"
-	if diff := cmp.Diff(mustPlan(t, lab.Spec{}), second, addresses()); diff != "" {
+	if diff := cmp.Diff(mustPlan(t, spec.Spec{}), second, addresses()); diff != "" {
 		t.Errorf("editing one plan changed another:\n%s", diff)
 	}
 }
@@ -119,8 +119,8 @@ func addresses() cmp.Option {
 // TestHardenedRunsNoRawExec, in containers neither.
 func TestHardenedRunsNoRawExec(t *testing.T) {
 	for _, g := range []lab.Ground{lab.Containers(), lab.Processes()} {
-		for spec, want := range map[bool]int{false: 2, true: 0} {
-			p, err := lab.NewPlan(lab.Spec{Hardened: spec}, g)
+		for wanted, want := range map[bool]int{false: 2, true: 0} {
+			p, err := lab.NewPlan(spec.Spec{Hardened: wanted}, g)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -131,7 +131,7 @@ func TestHardenedRunsNoRawExec(t *testing.T) {
 				}
 			}
 			if got != want {
-				t.Errorf("hardened %v: %d nodes run raw_exec, want %d", spec, got, want)
+				t.Errorf("hardened %v: %d nodes run raw_exec, want %d", wanted, got, want)
 			}
 		}
 	}
@@ -143,8 +143,9 @@ func TestPlanReachesNothing(t *testing.T) {
 	allowed := []string{
 		"bytes", "cmp", "errors", "fmt", "hash/fnv", "io/fs", "net/netip", "path", "regexp", "slices", "strconv", "strings", "time",
 		"github.com/hashicorp/go-sockaddr", "nomadlab.internal/lab/agentconf", "nomadlab.internal/lab/agentconf/settings", "nomadlab.internal/lab/fit", "nomadlab.internal/lab/pki",
+		"nomadlab.internal/lab/spec",
 	}
-	for _, file := range []string{"plan.go", "configured.go", "configuration.go", "fit/fit.go", "fit/rules.go", "fit/own.go", "hardened.go", "address.go", "subnet.go", "forged.go", "setting.go", "spec.go", "validate.go", "options.go"} {
+	for _, file := range []string{"plan.go", "configured.go", "plansettings.go", "fit/fit.go", "fit/rules.go", "fit/own.go", "hardened.go", "address.go", "subnet.go"} {
 		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
 		if err != nil {
 			t.Fatal(err)
@@ -161,33 +162,17 @@ func TestPlanReachesNothing(t *testing.T) {
 // evaluated.
 func TestPlanDoesNotAskTheHost(t *testing.T) {
 	for found, right := range map[string]string{"localhost": "127.0.0.1", "{{ GetPrivateIP }}": "192.0.2.1", "127.0.0.1:80": "::1"} {
-		_, err := lab.NewPlan(lab.Spec{Certificates: lab.Certificates{IPs: []string{right, found}}}, lab.Containers())
+		_, err := lab.NewPlan(spec.Spec{Certificates: spec.Certificates{IPs: []string{right, found}}}, lab.Containers())
 		problems := problemsOf(t, err)
 		if problems[0].Field != "certificates.ips[1]" || problems[0].Found != strconv.Quote(found) {
 			t.Errorf("%s: %v", found, problems)
 		}
-		mustPlan(t, lab.Spec{Certificates: lab.Certificates{IPs: []string{right, right}}})
+		mustPlan(t, spec.Spec{Certificates: spec.Certificates{IPs: []string{right, right}}})
 	}
-}
-
-func TestPlanRefusesWhatValidateDoes(t *testing.T) {
-	for _, r := range allRefused() {
-		p, err := lab.NewPlan(r.spec, lab.Containers())
-		if diff := cmp.Diff(r.spec.Validate(), err, cmp.Comparer(sameText)); diff != "" {
-			t.Errorf("%s (-Validate +NewPlan):\n%s", r.name, diff)
-		}
-		if len(p.Nodes) > 0 {
-			t.Errorf("%s: a plan came with the error", r.name)
-		}
-	}
-}
-
-func sameText(a, b error) bool {
-	return (a == nil) == (b == nil) && (a == nil || a.Error() == b.Error()) && errors.Is(a, lab.ErrInvalid) == errors.Is(b, lab.ErrInvalid)
 }
 
 func TestPlanOfHundredClients(t *testing.T) {
-	p := mustPlan(t, lab.Spec{}.With(lab.Clients(100)))
+	p := mustPlan(t, spec.Spec{}.With(spec.Clients(100)))
 	if len(p.Nodes) != 103 || p.Subnet.Bits() != 24 {
 		t.Errorf("%d nodes in %s, want 103 in a /24", len(p.Nodes), p.Subnet)
 	}

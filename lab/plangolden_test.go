@@ -12,59 +12,60 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
-func joinersOfEveryKind() []lab.Joiner {
-	return []lab.Joiner{
+func joinersOfEveryKind() []spec.Joiner {
+	return []spec.Joiner{
 		{Name: "good-server", Role: pki.Server},
 		{Name: "good-client", Role: pki.Client},
 		{Name: "client-as-server", Role: pki.Server, CertificateRole: pki.Client},
 		{Name: "cli-as-client", Role: pki.Client, CertificateRole: pki.CLI},
 		{Name: "stranger", Role: pki.Server, CertificateRegion: "elsewhere"},
-		{Name: "keyless", Role: pki.Server, Gossip: lab.NoKey},
-		{Name: "other-key", Role: pki.Server, Gossip: lab.OtherKey},
+		{Name: "keyless", Role: pki.Server, Gossip: spec.NoKey},
+		{Name: "other-key", Role: pki.Server, Gossip: spec.OtherKey},
 		{Name: "behind-another", Role: pki.Server, AdvertisedRPCPort: 4747},
 	}
 }
 
 // plannedSpecs are the labs whose plans are kept, by the names of their golden files.
-func plannedSpecs() map[string]lab.Spec {
-	three := lab.Spec{}.With(lab.Servers(1), lab.Clients(1))
-	return map[string]lab.Spec{
+func plannedSpecs() map[string]spec.Spec {
+	three := spec.Spec{}.With(spec.Servers(1), spec.Clients(1))
+	return map[string]spec.Spec{
 		"default": {},
-		"large":   lab.Spec{Name: "large"}.With(lab.Servers(5), lab.Clients(3)),
-		"two-regions": {Name: "two", Regions: []lab.Region{
+		"large":   spec.Spec{Name: "large"}.With(spec.Servers(5), spec.Clients(3)),
+		"two-regions": {Name: "two", Regions: []spec.Region{
 			{Name: "eu", Datacenter: "frankfurt", Servers: new(1), Clients: new(1)},
 			{Name: "us", Servers: new(1), Clients: new(0)},
-		}, Joiners: []lab.Joiner{{Name: "late", Role: pki.Client, Region: "us"}}},
+		}, Joiners: []spec.Joiner{{Name: "late", Role: pki.Client, Region: "us"}}},
 		"joiners": {Regions: three.Regions, Joiners: joinersOfEveryKind()},
 		"weakened": {
 			Regions: three.Regions, Settings: weakeningSettings(),
-			Joiners: []lab.Joiner{{Name: "keyed", Role: pki.Server, Gossip: lab.OtherKey}, {Name: "plain", Role: pki.Server}},
+			Joiners: []spec.Joiner{{Name: "keyed", Role: pki.Server, Gossip: spec.OtherKey}, {Name: "plain", Role: pki.Server}},
 		},
-		"settings": {Regions: three.Regions, Settings: []lab.Setting{
+		"settings": {Regions: three.Regions, Settings: []spec.Setting{
 			{Role: pki.Client, Path: "tls.http", Value: "false"},
 			{Path: "tls.tls_cipher_suites", Value: `"TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"`},
 			{Path: "server.raft_multiplier", Value: "5"},
 			{Role: pki.Server, Path: "tls.verify_https_client"},
 		}},
-		"forged": {Regions: three.Regions, Certificates: lab.Certificates{
-			Flaws:        []lab.CertificateFlaw{{Role: pki.Client, Flaw: "no-eku"}},
-			Names:        []lab.ExtraNames{{Role: pki.Server, DNSNames: []string{"server.eu.nomad", "*.global.nomad"}}},
-			Roles:        []lab.OtherRole{{Role: pki.Client, As: pki.Server}},
-			TrustForeign: []lab.ForeignTrust{{Role: pki.Server}},
-		}, Joiners: []lab.Joiner{{Name: "late", Role: pki.Client}, {Name: "right", Role: pki.Client, CertificateRole: pki.Client}}},
+		"forged": {Regions: three.Regions, Certificates: spec.Certificates{
+			Flaws:        []spec.CertificateFlaw{{Role: pki.Client, Flaw: "no-eku"}},
+			Names:        []spec.ExtraNames{{Role: pki.Server, DNSNames: []string{"server.eu.nomad", "*.global.nomad"}}},
+			Roles:        []spec.OtherRole{{Role: pki.Client, As: pki.Server}},
+			TrustForeign: []spec.ForeignTrust{{Role: pki.Server}},
+		}, Joiners: []spec.Joiner{{Name: "late", Role: pki.Client}, {Name: "right", Role: pki.Client, CertificateRole: pki.Client}}},
 		"hardened": {
 			Name: "hardened", Regions: three.Regions, Hardened: true,
-			Joiners: []lab.Joiner{
-				{Name: "late", Role: pki.Client}, {Name: "stranger", Role: pki.Client, Introduction: lab.NotIntroduced},
-				{Name: "namesake", Role: pki.Client, Introduction: lab.OtherIntroduction}, {Name: "fourth", Role: pki.Server},
+			Joiners: []spec.Joiner{
+				{Name: "late", Role: pki.Client}, {Name: "stranger", Role: pki.Client, Introduction: spec.NotIntroduced},
+				{Name: "namesake", Role: pki.Client, Introduction: spec.OtherIntroduction}, {Name: "fourth", Role: pki.Server},
 			},
 		},
 		"not-bootstrapped": {Regions: three.Regions, Hardened: true, NotBootstrapped: true},
 		"details": {
-			Name: "details", Regions: three.Regions, LogLevel: "TRACE", Subnet: "10.99.7.13/24", Nomad: lab.Nomad{Version: "1.10.5"},
-			Certificates: lab.Certificates{TTL: 3600e9, DNSNames: []string{"nomad.example"}, IPs: []string{"192.0.2.1", "2001:db8::1"}},
+			Name: "details", Regions: three.Regions, LogLevel: "TRACE", Subnet: "10.99.7.13/24", Nomad: spec.Nomad{Version: "1.10.5"},
+			Certificates: spec.Certificates{TTL: 3600e9, DNSNames: []string{"nomad.example"}, IPs: []string{"192.0.2.1", "2001:db8::1"}},
 		},
 	}
 }
@@ -75,9 +76,9 @@ func wholePlans() []string { return []string{"default", "default-processes", "ha
 
 // assertPlan compares a lab's plan on that ground with its golden file. What differs is the lab: the default plan is on the
 // same ground, unless it is the default lab itself.
-func assertPlan(t *testing.T, name string, spec lab.Spec, suffix string, g lab.Ground) {
+func assertPlan(t *testing.T, name string, wanted spec.Spec, suffix string, g lab.Ground) {
 	t.Helper()
-	p, from := planOn(t, spec, g), g
+	p, from := planOn(t, wanted, g), g
 	if name == "default" {
 		from = lab.Containers()
 	}
@@ -85,10 +86,10 @@ func assertPlan(t *testing.T, name string, spec lab.Spec, suffix string, g lab.G
 		golden.Assert(t, readable(t, p), "plan-"+name+".txt")
 		return
 	}
-	golden.Assert(t, planDifference(t, planOn(t, lab.Spec{}, from), p), "plan-"+name+".diff", "how plan %s differs from the default plan", name)
+	golden.Assert(t, planDifference(t, planOn(t, spec.Spec{}, from), p), "plan-"+name+".diff", "how plan %s differs from the default plan", name)
 }
 
-func planOn(t *testing.T, spec lab.Spec, g lab.Ground) lab.Plan {
+func planOn(t *testing.T, spec spec.Spec, g lab.Ground) lab.Plan {
 	t.Helper()
 	p, err := lab.NewPlan(spec, g)
 	if err != nil {
@@ -144,9 +145,9 @@ func TestPlanGolden(t *testing.T) {
 func TestPlanOnThisMachineGolden(t *testing.T) {
 	for _, name := range []string{"default", "weakened", "hardened"} {
 		t.Run(name, func(t *testing.T) {
-			spec := plannedSpecs()[name]
-			spec.Settings = slices.DeleteFunc(spec.Settings, func(s lab.Setting) bool { return s == runRawExec() })
-			assertPlan(t, name, spec, "-processes", lab.Processes())
+			wanted := plannedSpecs()[name]
+			wanted.Settings = slices.DeleteFunc(wanted.Settings, func(s spec.Setting) bool { return s == runRawExec() })
+			assertPlan(t, name, wanted, "-processes", lab.Processes())
 		})
 	}
 }

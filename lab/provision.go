@@ -13,6 +13,7 @@ import (
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
 // gossipKeySize is Nomad's recommendation, AES-256 (`nomad operator gossip keyring generate` gives 32 bytes).
@@ -24,19 +25,19 @@ type secrets struct {
 	authority *pki.Authority
 	// foreign is another authority that some agents trust. Nil: none does.
 	foreign *pki.Authority
-	gossip  map[GossipKey]string
+	gossip  map[spec.GossipKey]string
 	// introductions are the clients' introduction tokens, by the name of the node that has it. They are there once the ACL
 	// system is.
 	introductions map[string]string
 	// given is a user's configuration. Nil: the lab's own.
-	given *Configuration
+	given *spec.Configuration
 }
 
 // newSecrets makes an authority and gossip keys for one lab alone, but for what the user has handed in.
-func newSecrets(p Plan, c *Configuration) (secrets, error) {
-	s := secrets{gossip: map[GossipKey]string{}, introductions: map[string]string{}, given: c}
+func newSecrets(p Plan, c *spec.Configuration) (secrets, error) {
+	s := secrets{gossip: map[spec.GossipKey]string{}, introductions: map[string]string{}, given: c}
 	var err error
-	if c.handedIn() {
+	if c.HandedIn() {
 		s.authority = c.Authority
 	} else if s.authority, err = pki.NewAuthority(authorityOptions(p)); err != nil {
 		return secrets{}, fmt.Errorf("make the lab's certificate authority: %w", err)
@@ -46,7 +47,7 @@ func newSecrets(p Plan, c *Configuration) (secrets, error) {
 			return secrets{}, fmt.Errorf("make a foreign certificate authority: %w", err)
 		}
 	}
-	for _, k := range []GossipKey{LabKey, OtherKey} {
+	for _, k := range []spec.GossipKey{spec.LabKey, spec.OtherKey} {
 		key := make([]byte, gossipKeySize)
 		_, _ = rand.Read(key) // never fails (crypto/rand)
 		s.gossip[k] = base64.StdEncoding.EncodeToString(key)
@@ -64,7 +65,7 @@ func authorityOptions(p Plan) pki.Options {
 		// One authority may stand below it, so that a chain can be tried; those of `nomad tls ca create` have no limit.
 		Intermediates: 1,
 	}
-	long := func(f CertificateFlaw) bool { return f.Flaw == pki.LongLived().Name() }
+	long := func(f spec.CertificateFlaw) bool { return f.Flaw == pki.LongLived().Name() }
 	if slices.ContainsFunc(p.Certificates.Flaws, long) {
 		o.TTL = longTTL
 	}
@@ -92,7 +93,7 @@ func (n PlannedNode) hasCertificate() bool {
 // cli is the credential of whoever uses the API.
 func (s secrets) cli(id pki.Identity) (pki.Credential, error) {
 	switch {
-	case s.given.handedIn() && s.given.CLI != nil:
+	case s.given.HandedIn() && s.given.CLI != nil:
 		return *s.given.CLI, nil
 	case s.authority == nil: // any certificate of the authority is let in over HTTPS (verified against Nomad 1.11.3)
 		return *cmp.Or(s.given.Server.Credential, s.given.Client.Credential), nil
@@ -107,9 +108,9 @@ func (s secrets) issue(n PlannedNode) (pki.Credential, error) {
 	case !n.hasCertificate():
 		return pki.Credential{Identity: n.Identity}, nil
 	case n.HandedIn:
-		return *s.given.of(n.Role).Credential, nil
+		return *s.given.Of(n.Role).Credential, nil
 	case s.authority == nil:
-		return pki.Credential{}, fmt.Errorf("certificate of %s: %w: the key of your authority is not at hand, so no other can be issued", n.Name, ErrInvalid)
+		return pki.Credential{}, fmt.Errorf("certificate of %s: %w: the key of your authority is not at hand, so no other can be issued", n.Name, spec.ErrInvalid)
 	}
 	flaw, err := pki.FlawNamed(n.Flaw)
 	if err != nil {

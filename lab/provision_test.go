@@ -15,6 +15,7 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
 // provisioned is the lab with every kind of node.
@@ -128,7 +129,7 @@ func TestGossipKeysGoWhereThePlanSays(t *testing.T) {
 	for _, n := range p.Nodes {
 		want := map[string]bool{made.LabGossip: false, made.OtherGossip: false}
 		if n.Role == pki.Server {
-			want[made.LabGossip], want[made.OtherGossip] = n.Gossip == lab.LabKey, n.Gossip == lab.OtherKey
+			want[made.LabGossip], want[made.OtherGossip] = n.Gossip == spec.LabKey, n.Gossip == spec.OtherKey
 		}
 		for key, wanted := range want {
 			has := slices.ContainsFunc(made.Files[n.Name], func(f engine.File) bool { return bytes.Contains(f.Data, []byte(key)) })

@@ -8,10 +8,11 @@ import (
 	"slices"
 
 	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/spec"
 )
 
 // ErrElsewhere is returned for a lab that another engine has than the one that was asked. It is an ErrInvalid.
-const ErrElsewhere = inputError("the lab is elsewhere")
+const ErrElsewhere = spec.InputError("the lab is elsewhere")
 
 // site is where an engine has its labs.
 func site(e engine.Engine) string { return cmp.Or(e.DockerHost(), e.Site().Folder) }
@@ -24,7 +25,7 @@ func (r record) on(e engine.Engine) bool {
 // Remove removes a lab by name, whatever is left of it. A lab that is gone is no error; one that is being started is, and
 // ErrElsewhere one that another engine has, whose keys stay.
 func Remove(ctx context.Context, e engine.Engine, name string) error {
-	if err := checkName(name); err != nil {
+	if err := spec.CheckName(name); err != nil {
 		return err
 	}
 	r, err := reserve(name)

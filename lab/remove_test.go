@@ -10,6 +10,7 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/spec"
 )
 
 // empty is an engine that has no labs.
@@ -50,7 +51,7 @@ func TestRemoveLeavesTheKeysOfLabsElsewhere(t *testing.T) {
 			if err := errors.Join(os.Remove(owner.Path()), owner.Close()); err != nil { // the lab is kept
 				t.Fatal(err)
 			}
-			plan := mustPlan(t, lab.Spec{Name: "demo"})
+			plan := mustPlan(t, spec.Spec{Name: "demo"})
 			if err := f.Write(lab.Record{Run: "0a1b2c3d", Plan: plan, Engine: docker.name, Site: docker.host}); err != nil {
 				t.Fatal(err)
 			}
@@ -59,7 +60,7 @@ func TestRemoveLeavesTheKeysOfLabsElsewhere(t *testing.T) {
 			if stays := lost == nil; stays != c.stays || errors.Is(err, lab.ErrElsewhere) != c.stays || c.stays && !strings.Contains(err.Error(), "--engine docker down demo") {
 				t.Errorf("the folder stays: %v, want %v (%v)", stays, c.stays, err)
 			}
-			_, err = lab.Up(t.Context(), c.asked, lab.Spec{Name: "demo"}, lab.UpOptions{})
+			_, err = lab.Up(t.Context(), c.asked, spec.Spec{Name: "demo"}, lab.UpOptions{})
 			if errors.Is(err, lab.ErrTaken) != c.stays {
 				t.Errorf("the name is taken: want %v, got %v", c.stays, err)
 			}
@@ -80,7 +81,7 @@ func TestTidyTakesTheKeysOfLabsThatCannotRunAgain(t *testing.T) {
 		if err := errors.Join(os.Remove(owner.Path()), owner.Close()); err != nil {
 			t.Fatal(err)
 		}
-		if err := f.Write(lab.Record{Run: run, Plan: mustPlan(t, lab.Spec{Name: "demo"}), Engine: "process", Site: site}); err != nil {
+		if err := f.Write(lab.Record{Run: run, Plan: mustPlan(t, spec.Spec{Name: "demo"}), Engine: "process", Site: site}); err != nil {
 			t.Fatal(err)
 		}
 		if there {

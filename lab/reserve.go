@@ -13,10 +13,11 @@ import (
 	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/poll"
+	"nomadlab.internal/lab/spec"
 )
 
 // ErrNoFolder is returned when labs' folders cannot be made where they belong. It is an ErrInvalid.
-const ErrNoFolder = inputError("no folder for labs")
+const ErrNoFolder = spec.InputError("no folder for labs")
 
 // reservation holds a lab's name while the lab is being started, so that of two starts under one name one goes on.
 type reservation struct{ lock *flock.Flock }

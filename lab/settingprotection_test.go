@@ -9,6 +9,7 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
 // told are the lines of a node's configuration that tell the agent something, without the blocks around them, and whether
@@ -35,16 +36,16 @@ type edit struct{ away, come []string }
 
 // weakening is a setting that takes one protection away, with what it changes in the configuration of servers and of clients.
 type weakening struct {
-	setting         lab.Setting
+	setting         spec.Setting
 	servers, client edit
 }
 
 // noGossipKey takes the gossip key from every server.
-func noGossipKey() lab.Setting { return lab.Setting{Role: pki.Server, Path: "server.encrypt"} }
+func noGossipKey() spec.Setting { return spec.Setting{Role: pki.Server, Path: "server.encrypt"} }
 
 // runRawExec lets whoever may submit a job run any command as the agent's user. A lab without ACLs runs such tasks anyway.
-func runRawExec() lab.Setting {
-	return lab.Setting{Path: "plugin.raw_exec.config.enabled", Value: "true"}
+func runRawExec() spec.Setting {
+	return spec.Setting{Path: "plugin.raw_exec.config.enabled", Value: "true"}
 }
 
 // weakenings are settings that take one protection away each.
@@ -58,7 +59,7 @@ func weakenings() []weakening {
 		if away != "" {
 			e.away = []string{away}
 		}
-		return weakening{lab.Setting{Path: path, Value: value}, e, e}
+		return weakening{spec.Setting{Path: path, Value: value}, e, e}
 	}
 	return []weakening{
 		all("tls.http", "false", "http = true"),
@@ -75,14 +76,14 @@ func weakenings() []weakening {
 		all("enable_debug", "true", ""),
 		{setting: runRawExec()},
 		all("acl.enabled", "false", ""),
-		{lab.Setting{Role: pki.Client, Path: "acl.enabled", Value: "false"}, edit{}, edit{come: []string{"enabled = false"}}},
-		{lab.Setting{Path: "server.client_introduction.enforcement", Value: `"none"`}, edit{come: []string{`enforcement = "none"`}}, edit{}},
+		{spec.Setting{Role: pki.Client, Path: "acl.enabled", Value: "false"}, edit{}, edit{come: []string{"enabled = false"}}},
+		{spec.Setting{Path: "server.client_introduction.enforcement", Value: `"none"`}, edit{come: []string{`enforcement = "none"`}}, edit{}},
 	}
 }
 
 // weakeningSettings are the settings of all weakenings.
-func weakeningSettings() []lab.Setting {
-	var all []lab.Setting
+func weakeningSettings() []spec.Setting {
+	var all []spec.Setting
 	for _, w := range weakenings() {
 		all = append(all, w.setting)
 	}
@@ -91,8 +92,8 @@ func weakeningSettings() []lab.Setting {
 
 // TestASettingTakesOneProtection from every agent that it is about, and no other protection with it; no setting takes none.
 func TestASettingTakesOneProtection(t *testing.T) {
-	sound := mustPlan(t, lab.Spec{}).Nodes
-	demand := func(t *testing.T, spec lab.Spec, changed func(lab.PlannedNode) edit) {
+	sound := mustPlan(t, spec.Spec{}).Nodes
+	demand := func(t *testing.T, spec spec.Spec, changed func(lab.PlannedNode) edit) {
 		t.Helper()
 		for i, n := range mustPlan(t, spec).Nodes {
 			e := changed(n)
@@ -107,7 +108,7 @@ func TestASettingTakesOneProtection(t *testing.T) {
 			}
 		}
 	}
-	demand(t, lab.Spec{}, func(lab.PlannedNode) edit { return edit{} })
+	demand(t, spec.Spec{}, func(lab.PlannedNode) edit { return edit{} })
 	for _, w := range weakenings() {
 		of := func(n lab.PlannedNode) edit {
 			if n.Role == pki.Client {
@@ -116,7 +117,7 @@ func TestASettingTakesOneProtection(t *testing.T) {
 			return w.servers
 		}
 		t.Run(w.setting.String(), func(t *testing.T) {
-			demand(t, lab.Spec{Settings: []lab.Setting{w.setting}}, of)
+			demand(t, spec.Spec{Settings: []spec.Setting{w.setting}}, of)
 		})
 		for _, node := range []string{"server-3", "client-1"} {
 			one := w.setting
@@ -125,7 +126,7 @@ func TestASettingTakesOneProtection(t *testing.T) {
 				continue // TestNodesThatThereAreNot has it
 			}
 			t.Run(one.String(), func(t *testing.T) {
-				demand(t, lab.Spec{Settings: []lab.Setting{one}}, func(n lab.PlannedNode) edit {
+				demand(t, spec.Spec{Settings: []spec.Setting{one}}, func(n lab.PlannedNode) edit {
 					if n.Name == node {
 						return of(n)
 					}
@@ -139,36 +140,43 @@ func TestASettingTakesOneProtection(t *testing.T) {
 // TestGossipKeyOfOneServer: the setting takes the key from the server that it names, and from no other; one of all servers
 // takes it from extra servers too, but not the other key that one was given.
 func TestGossipKeyOfOneServer(t *testing.T) {
-	spec := lab.Spec{}.With(lab.Clients(1), lab.Outside(
-		lab.Joiner{Name: "late", Role: pki.Server}, lab.Joiner{Name: "other", Role: pki.Server, Gossip: lab.OtherKey}))
+	wanted := spec.Spec{}.With(spec.Clients(1), spec.Outside(
+		spec.Joiner{Name: "late", Role: pki.Server}, spec.Joiner{Name: "other", Role: pki.Server, Gossip: spec.OtherKey}))
 	one := noGossipKey()
 	one.Node = "server-3"
 	late := noGossipKey()
 	late.Node = "late"
 	for name, c := range map[string]struct {
-		settings []lab.Setting
+		settings []spec.Setting
 		without  []string
 	}{
 		"none":              {nil, nil},
-		"one server's":      {[]lab.Setting{one}, []string{"server-3"}},
-		"an extra server's": {[]lab.Setting{late}, []string{"late"}},
-		"every server's":    {[]lab.Setting{noGossipKey()}, []string{"server-1", "server-2", "server-3", "late"}},
+		"one server's":      {[]spec.Setting{one}, []string{"server-3"}},
+		"an extra server's": {[]spec.Setting{late}, []string{"late"}},
+		"every server's":    {[]spec.Setting{noGossipKey()}, []string{"server-1", "server-2", "server-3", "late"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := mustPlan(t, spec.With(func(s *lab.Spec) { s.Settings = c.settings }))
+			p := mustPlan(t, wanted.With(func(s *spec.Spec) { s.Settings = c.settings }))
 			for _, n := range p.Nodes {
-				want := lab.LabKey
+				want := spec.LabKey
 				switch {
 				case slices.Contains(c.without, n.Name):
-					want = lab.NoKey
+					want = spec.NoKey
 				case n.Name == "other":
-					want = lab.OtherKey
+					want = spec.OtherKey
 				}
 				keyed := slices.Contains(told(n), "gossip key")
-				if n.Gossip != want || keyed != (want != lab.NoKey && n.Role == pki.Server) {
+				if n.Gossip != want || keyed != (want != spec.NoKey && n.Role == pki.Server) {
 					t.Errorf("%s: gossip key %q, want %q; it has a file with a key: %v", n.Name, n.Gossip, want, keyed)
 				}
 			}
 		})
+	}
+}
+
+// TestEveryProtectionMayBeTaken from one lab: what a Spec asks for is its user's to say.
+func TestEveryProtectionMayBeTaken(t *testing.T) {
+	if err := (spec.Spec{Settings: weakeningSettings()}).Validate(); err != nil {
+		t.Error(err)
 	}
 }

@@ -6,10 +6,12 @@ import (
 	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"nomadlab.internal/lab/spec"
 )
 
 // ErrNoSpace is returned when the disk of the lab's folder is too full for a lab. It is an ErrInvalid.
-const ErrNoSpace = inputError("not enough disk space")
+const ErrNoSpace = spec.InputError("not enough disk space")
 
 // folderSpace is what a lab's folder may take: keys and certificates are small, logs are not.
 const folderSpace = 32 << 20

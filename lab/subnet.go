@@ -6,19 +6,21 @@ import (
 	"net/netip"
 
 	"github.com/hashicorp/go-sockaddr"
+
+	"nomadlab.internal/lab/spec"
 )
 
 // ErrNoSubnet is returned when every candidate is in use. It is an ErrInvalid: the user can name another.
-const ErrNoSubnet = inputError("no free subnet")
+const ErrNoSubnet = spec.InputError("no free subnet")
 
 // ErrSubnetInUse is returned for a subnet that the user named and that the host already uses. It is an ErrInvalid.
-const ErrSubnetInUse = inputError("the subnet is in use")
+const ErrSubnetInUse = spec.InputError("the subnet is in use")
 
 // chooseSubnet returns the wanted subnet if it is free, or a free one large enough for so many nodes. Labs with
 // different names begin their search at different places, so that labs which start at the same time seldom collide.
 func chooseSubnet(wanted, name string, nodes int, g Ground) (netip.Prefix, error) {
 	if g.Named && wanted != "" {
-		return netip.Prefix{}, &InvalidError{Problems: []Problem{{
+		return netip.Prefix{}, &spec.InvalidError{Problems: []spec.Problem{{
 			Field: "subnet", Found: fmt.Sprintf("%q", wanted), Mend: "leave it out: nodes that know each other by name get their network when they start",
 		}}}
 	}
@@ -52,7 +54,7 @@ func chooseSubnet(wanted, name string, nodes int, g Ground) (netip.Prefix, error
 func wantedSubnet(wanted string, nodes int, g Ground) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(wanted)
 	if err != nil || !p.Addr().Is4() || p.Bits() > subnetBits(nodes) {
-		return netip.Prefix{}, &InvalidError{Problems: []Problem{{
+		return netip.Prefix{}, &spec.InvalidError{Problems: []spec.Problem{{
 			Field: "subnet", Found: fmt.Sprintf("%q", wanted),
 			Mend: fmt.Sprintf("use an IPv4 network of at most /%d for %d nodes, such as 172.30.7.0/%d", subnetBits(nodes), nodes, subnetBits(nodes)),
 		}}}
@@ -77,7 +79,7 @@ func elsewhere(p netip.Prefix, g Ground) error {
 	if !g.contained() {
 		mend = "that is not loopback, where agents without containers live: use a network such as 127.64.7.0/24"
 	}
-	return &InvalidError{Problems: []Problem{{Field: "subnet", Found: fmt.Sprintf("%q", p), Mend: mend}}}
+	return &spec.InvalidError{Problems: []spec.Problem{{Field: "subnet", Found: fmt.Sprintf("%q", p), Mend: mend}}}
 }
 
 // overlapping returns one of the occupied networks that shares an address with p, or nil.

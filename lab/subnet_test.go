@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/spec"
 )
 
 // randomNetworks are anything between a host and a quarter of the Internet, most of them where labs look.
@@ -41,7 +42,7 @@ func TestChosenSubnetIsFree(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
 	found := 0
 	for range 3000 {
-		occupied, nodes, name := randomNetworks(random), 1+random.IntN(lab.MaxNodes), fmt.Sprint(random.Uint32())
+		occupied, nodes, name := randomNetworks(random), 1+random.IntN(spec.MaxNodes), fmt.Sprint(random.Uint32())
 		p, err := lab.ChooseSubnet("", name, nodes, occupied)
 		if errors.Is(err, lab.ErrNoSubnet) {
 			continue
@@ -153,12 +154,12 @@ func TestWantedSubnet(t *testing.T) {
 		"inside one in use":      {wanted: "10.5.9.0/24", nodes: 5, err: lab.ErrSubnetInUse, says: "overlaps 10.5.0.0/16"},
 		"around one in use":      {wanted: "10.7.3.0/24", nodes: 5, err: lab.ErrSubnetInUse, says: "overlaps 10.7.3.9/32"},
 		"everything":             {wanted: "0.0.0.0/0", nodes: 5, err: lab.ErrSubnetInUse, says: "overlaps"},
-		"too small":              {wanted: "10.6.0.0/25", nodes: 5, err: lab.ErrInvalid, says: "at most /24 for 5 nodes"},
-		"too small for so many":  {wanted: "10.6.0.0/24", nodes: 117, err: lab.ErrInvalid, says: "at most /23 for 117 nodes"},
+		"too small":              {wanted: "10.6.0.0/25", nodes: 5, err: spec.ErrInvalid, says: "at most /24 for 5 nodes"},
+		"too small for so many":  {wanted: "10.6.0.0/24", nodes: 117, err: spec.ErrInvalid, says: "at most /23 for 117 nodes"},
 		"large enough for these": {wanted: "10.6.0.0/23", nodes: 117, want: "10.6.0.0/23"},
-		"an address":             {wanted: "10.6.0.0", nodes: 5, err: lab.ErrInvalid, says: `"10.6.0.0"`},
-		"IPv6":                   {wanted: "fd00::/16", nodes: 5, err: lab.ErrInvalid, says: "IPv4"},
-		"nonsense":               {wanted: "somewhere", nodes: 5, err: lab.ErrInvalid, says: `"somewhere"`},
+		"an address":             {wanted: "10.6.0.0", nodes: 5, err: spec.ErrInvalid, says: `"10.6.0.0"`},
+		"IPv6":                   {wanted: "fd00::/16", nodes: 5, err: spec.ErrInvalid, says: "IPv4"},
+		"nonsense":               {wanted: "somewhere", nodes: 5, err: spec.ErrInvalid, says: `"somewhere"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p, err := lab.ChooseSubnet(c.wanted, "demo", c.nodes, occupied)
@@ -168,7 +169,7 @@ func TestWantedSubnet(t *testing.T) {
 				}
 				return
 			}
-			if !errors.Is(err, c.err) || !errors.Is(err, lab.ErrInvalid) || !strings.Contains(err.Error(), c.says) {
+			if !errors.Is(err, c.err) || !errors.Is(err, spec.ErrInvalid) || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("got %s, %v, want an error that wraps %v and ErrInvalid and says %q", p, err, c.err, c.says)
 			}
 			if (c.err == lab.ErrSubnetInUse) != errors.Is(err, lab.ErrSubnetInUse) {
@@ -179,13 +180,13 @@ func TestWantedSubnet(t *testing.T) {
 }
 
 func TestPlanTakesAFreeSubnet(t *testing.T) {
-	first := mustPlan(t, lab.Spec{})
-	second := mustPlan(t, lab.Spec{}, first.Subnet)
+	first := mustPlan(t, spec.Spec{})
+	second := mustPlan(t, spec.Spec{}, first.Subnet)
 	if first.Subnet.Overlaps(second.Subnet) {
 		t.Errorf("%s is in use, and %s was planned", first.Subnet, second.Subnet)
 	}
 	checkAddresses(t, second)
-	wanted := lab.Spec{Subnet: first.Subnet.String()}
+	wanted := spec.Spec{Subnet: first.Subnet.String()}
 	if _, err := lab.NewPlan(wanted, lab.Containers(first.Subnet)); !errors.Is(err, lab.ErrSubnetInUse) {
 		t.Errorf("the wanted subnet is in use: %v", err)
 	}
@@ -193,7 +194,7 @@ func TestPlanTakesAFreeSubnet(t *testing.T) {
 		t.Errorf("%s was wanted, got %s", first.Subnet, p.Subnet)
 	}
 	everything := netip.MustParsePrefix("0.0.0.0/0")
-	if _, err := lab.NewPlan(lab.Spec{}, lab.Containers(everything)); !errors.Is(err, lab.ErrNoSubnet) {
+	if _, err := lab.NewPlan(spec.Spec{}, lab.Containers(everything)); !errors.Is(err, lab.ErrNoSubnet) {
 		t.Errorf("no subnet is free: %v", err)
 	}
 }
@@ -209,14 +210,14 @@ func TestSubnetFitsTheGround(t *testing.T) {
 		{"processes", lab.Processes(), "127.64.7.0/24", "10.6.0.0/24"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if p, err := lab.NewPlan(lab.Spec{Subnet: c.fits}, c.ground); err != nil || p.Subnet.String() != c.fits {
+			if p, err := lab.NewPlan(spec.Spec{Subnet: c.fits}, c.ground); err != nil || p.Subnet.String() != c.fits {
 				t.Errorf("%s was wanted: got %s, %v", c.fits, p.Subnet, err)
 			}
-			_, err := lab.NewPlan(lab.Spec{Subnet: c.refused}, c.ground)
+			_, err := lab.NewPlan(spec.Spec{Subnet: c.refused}, c.ground)
 			if problems := problemsOf(t, err); problems[0].Field != "subnet" || !strings.Contains(problems[0].Mend, "loopback") {
 				t.Errorf("%s: %v", c.refused, problems)
 			}
-			p, err := lab.NewPlan(lab.Spec{}, c.ground)
+			p, err := lab.NewPlan(spec.Spec{}, c.ground)
 			if err != nil || !c.ground.Pools[0].Contains(p.Subnet.Addr()) {
 				t.Errorf("the plan is on %s, want one of %v (%v)", p.Subnet, c.ground.Pools, err)
 			}

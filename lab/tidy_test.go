@@ -10,6 +10,7 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/spec"
 )
 
 // expiring is an engine with one lab, which a start may remove or leave alone.
@@ -96,7 +97,7 @@ func TestLabOfAnotherStateFolder(t *testing.T) {
 	e := &expiring{labels: labels}
 	_, err := lab.Open(t.Context(), e, "demo")
 	state, _, _ := strings.Cut(f.Path(), "/nomadlab/labs/")
-	if !errors.Is(err, lab.ErrOtherState) || !errors.Is(err, lab.ErrInvalid) || errors.Is(err, lab.ErrDamaged) ||
+	if !errors.Is(err, lab.ErrOtherState) || !errors.Is(err, spec.ErrInvalid) || errors.Is(err, lab.ErrDamaged) ||
 		!strings.Contains(err.Error(), "`XDG_STATE_HOME="+state+" nomadlab status demo`") || strings.Contains(err.Error(), "down") {
 		t.Errorf("with another state folder: %v", err)
 	}

@@ -11,6 +11,7 @@ import (
 	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/image"
+	"nomadlab.internal/lab/spec"
 )
 
 // Wait says what Up waits for before it returns.
@@ -81,11 +82,11 @@ func (e *StartError) Unwrap() error { return e.Err }
 // is to stay. It returns an error that wraps ErrInvalid, with nothing started, for a Spec that cannot be; a *StartError,
 // with everything removed and the evidence kept, for a lab that did not come up. A lab on this machine's loopback whose started
 // agents run something for strangers was started, and is removed again: that error wraps ErrInvalid too.
-func Up(ctx context.Context, e engine.Engine, s Spec, o UpOptions) (*Lab, error) {
+func Up(ctx context.Context, e engine.Engine, s spec.Spec, o UpOptions) (*Lab, error) {
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
-	s = s.withDefaults()
+	s = s.WithDefaults()
 	if err := tidy(ctx, o.all(e), o.tell); err != nil {
 		return nil, err
 	}
@@ -101,7 +102,7 @@ func Up(ctx context.Context, e engine.Engine, s Spec, o UpOptions) (*Lab, error)
 	return l, nil
 }
 
-func newLab(e engine.Engine, s Spec) *Lab {
+func newLab(e engine.Engine, s spec.Spec) *Lab {
 	run := newRun()
 	return &Lab{
 		engine: e, folder: folderOf(s.Name, run),
@@ -180,7 +181,7 @@ func (l *Lab) giveUp(ctx context.Context, cause error) error {
 
 // forUserToMend is true for errors that say what the user can put right, and that no log would explain any further.
 func forUserToMend(err error) bool {
-	for _, kind := range []error{ErrInvalid, engine.ErrNoSpace, image.ErrUnknownVersion, image.ErrNotInRegistry, image.ErrNoRegistry, image.ErrUnusableBinary, image.ErrNeedsDocker, image.ErrNoSpace} {
+	for _, kind := range []error{spec.ErrInvalid, engine.ErrNoSpace, image.ErrUnknownVersion, image.ErrNotInRegistry, image.ErrNoRegistry, image.ErrUnusableBinary, image.ErrNeedsDocker, image.ErrNoSpace} {
 		if errors.Is(err, kind) {
 			return true
 		}

@@ -17,6 +17,7 @@ import (
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/labtest"
+	"nomadlab.internal/lab/spec"
 	"nomadlab.internal/lab/story"
 	"nomadlab.internal/scenarios"
 )
@@ -44,7 +45,7 @@ func TestScenariosCanFail(t *testing.T) {
 // TestElectionCanFail has the machine to itself, as the election has.
 func TestElectionCanFail(t *testing.T) {
 	const lost, leaderless = "read nomadlab/lost, which was acknowledged", "no new leader was elected in time"
-	spec := scenarios.LostWrite().Spec
+	wanted := scenarios.LostWrite().Spec
 	type electionRow struct {
 		name   string
 		sample bool
@@ -52,12 +53,12 @@ func TestElectionCanFail(t *testing.T) {
 	}
 	rows := []electionRow{
 		{"a write is lost, then the old leader leads again", true, func(t *testing.T) {
-			l := labtest.Start(t, lab.Like(spec))
+			l := labtest.Start(t, spec.Like(wanted))
 			demand(t, l, weakened{fails: map[int]string{4: lost, 5: lost}}, survey(t, l, within(scenarios.LostWrite(), short, 4, 5)))
 			demand(t, l, weakened{fails: map[int]string{1: "leads again"}}, survey(t, l, scenarios.OldLeaderLeads()))
 		}},
 		{"two servers, of which one does not suffice", false, func(t *testing.T) {
-			l := labtest.Start(t, lab.Like(spec), lab.Servers(2))
+			l := labtest.Start(t, spec.Like(wanted), spec.Servers(2))
 			demand(t, l, weakened{fails: map[int]string{
 				1: "2 voters among 2 servers", 3: "no new leader was elected within 3s", 4: leaderless, 5: leaderless,
 			}}, survey(t, l, scenarios.ElectionWithin(3*time.Second)))
@@ -165,7 +166,7 @@ func demand(t *testing.T, l *lab.Lab, w weakened, r story.Result) {
 		if _, there := got[at]; there {
 			t.Errorf("%s was made twice: which of them was it?", at)
 		}
-		if l.Servers()[0].Caller(lab.HTTPPort).IsValid() && strings.Contains(f.Reason, "not attributed") {
+		if l.Servers()[0].Caller(spec.HTTPPort).IsValid() && strings.Contains(f.Reason, "not attributed") {
 			t.Errorf("%s: it is known who the prober is, and yet: %s", at, f.Reason)
 		}
 		if who := control(f.ID); who != "" && !strings.Contains(f.Evidence[0].Did, who) {

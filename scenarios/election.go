@@ -9,6 +9,7 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/poll"
+	"nomadlab.internal/lab/spec"
 	"nomadlab.internal/lab/story"
 )
 
@@ -17,7 +18,7 @@ func electedAgain() story.Scenario {
 	return story.Scenario{
 		Name:  "a-leader-is-elected-and-elected-again",
 		Claim: "Three servers elect one leader; when it is killed the other two elect another, and nothing that was written is lost.",
-		Spec:  lab.Spec{Regions: []lab.Region{{Clients: new(0)}}},
+		Spec:  spec.Spec{Regions: []spec.Region{{Clients: new(0)}}},
 		Steps: func() []story.Step { return newElection().steps() },
 	}
 }

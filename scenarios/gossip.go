@@ -12,20 +12,21 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/poll"
+	"nomadlab.internal/lab/spec"
 	"nomadlab.internal/lab/story"
 )
 
 // gossip proves that membership needs the gossip key.
 func gossip() story.Scenario {
-	joiner := func(name string, key lab.GossipKey) lab.Joiner {
-		return lab.Joiner{Name: name, Role: pki.Server, Gossip: key}
+	joiner := func(name string, key spec.GossipKey) spec.Joiner {
+		return spec.Joiner{Name: name, Role: pki.Server, Gossip: key}
 	}
 	return story.Scenario{
 		Name:  "gossip-is-encrypted",
 		Claim: "Servers encrypt what they gossip, and take nobody in who has not their key.",
-		Spec: lab.Spec{
-			Regions: []lab.Region{{Clients: new(0)}},
-			Joiners: []lab.Joiner{joiner("no-key", lab.NoKey), joiner("other-key", lab.OtherKey), joiner("right-key", lab.LabKey)},
+		Spec: spec.Spec{
+			Regions: []spec.Region{{Clients: new(0)}},
+			Joiners: []spec.Joiner{joiner("no-key", spec.NoKey), joiner("other-key", spec.OtherKey), joiner("right-key", spec.LabKey)},
 		},
 		Steps: func() []story.Step {
 			return []story.Step{

@@ -12,6 +12,7 @@ import (
 	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/labtest"
+	"nomadlab.internal/lab/spec"
 	"nomadlab.internal/lab/story"
 	"nomadlab.internal/scenarios"
 )
@@ -27,7 +28,7 @@ const (
 // promise holds on it, and each step must end in its time.
 func TestAHangingAgentHoldsNoStep(t *testing.T) {
 	t.Parallel()
-	l := labtest.Start(t, lab.Servers(1), lab.Clients(0), allJoiners)
+	l := labtest.Start(t, spec.Servers(1), spec.Clients(0), allJoiners)
 	wake := pause(t, l)
 	defer time.AfterFunc(overdue, wake).Stop()
 	for _, s := range scenarios.All() {
@@ -53,7 +54,7 @@ func TestAHangingAgentHoldsNoStep(t *testing.T) {
 // TestAServerThatCannotBeAskedIsNoAnswer: while one is away, nobody knows of what it counts among its members.
 func TestAServerThatCannotBeAskedIsNoAnswer(t *testing.T) {
 	t.Parallel()
-	l := labtest.Start(t, lab.Servers(1), lab.Clients(0), allJoiners)
+	l := labtest.Start(t, spec.Servers(1), spec.Clients(0), allJoiners)
 	server := l.Servers()[0]
 	if err := server.Kill(t.Context()); err != nil {
 		t.Fatal(err)
@@ -75,7 +76,7 @@ func TestAServerThatCannotBeAskedIsNoAnswer(t *testing.T) {
 }
 
 // allJoiners adds the joiners of every scenario.
-func allJoiners(s *lab.Spec) {
+func allJoiners(s *spec.Spec) {
 	for _, all := range scenarios.All() {
 		s.Joiners = append(s.Joiners, all.Spec.Joiners...)
 	}

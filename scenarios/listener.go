@@ -5,12 +5,12 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/probe"
+	"nomadlab.internal/lab/spec"
 	"nomadlab.internal/lab/story"
 )
 
@@ -19,7 +19,7 @@ func listener() story.Scenario {
 	return story.Scenario{
 		Name:  "a-listener-hears-nothing",
 		Claim: "Who listens on the network of the servers reads nothing of what is asked of them, what they replicate, and what they gossip.",
-		Spec:  lab.Spec{Regions: []lab.Region{{Clients: new(0)}}},
+		Spec:  spec.Spec{Regions: []spec.Region{{Clients: new(0)}}},
 		Able:  probe.MayListen,
 		Steps: func() []story.Step {
 			return []story.Step{

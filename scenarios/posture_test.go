@@ -16,13 +16,14 @@ import (
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/posture/catalogue"
 	"nomadlab.internal/lab/probe"
+	"nomadlab.internal/lab/spec"
 )
 
 // TestPosture: the hardened lab keeps every promise, each kind of certificate opens what it is known to open, and after
 // all that the cluster is what it was before.
 func TestPosture(t *testing.T) {
 	t.Parallel()
-	l := labtest.Start(t, lab.Hardened())
+	l := labtest.Start(t, spec.Hardened())
 	before := belongings(t, l)
 	r := inspected(t, l, inspect.Options{})
 	if diff := cmp.Diff(before, belongings(t, l)); diff != "" {

@@ -12,6 +12,7 @@ import (
 	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/probe"
+	"nomadlab.internal/lab/spec"
 	"nomadlab.internal/lab/story"
 )
 
@@ -23,7 +24,7 @@ func regions() story.Scenario {
 	return story.Scenario{
 		Name:  "agents-rights-end-at-their-region",
 		Claim: "Regions that federate pass each other's questions on, and what is for a region's own servers and clients alone nobody gets that way.",
-		Spec: lab.Spec{Regions: []lab.Region{
+		Spec: spec.Spec{Regions: []spec.Region{
 			{Name: pki.DefaultRegion, Servers: new(1), Clients: new(0)},
 			{Name: "eu", Servers: new(1), Clients: new(0)},
 		}},

@@ -10,6 +10,7 @@ import (
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/probe"
+	"nomadlab.internal/lab/spec"
 	"nomadlab.internal/lab/story"
 )
 
@@ -18,9 +19,9 @@ func wrongRole() story.Scenario {
 	return story.Scenario{
 		Name:  "wrong-role-certificates-are-rejected",
 		Claim: "RPC and Raft let in only the roles that belong there; HTTPS lets in every certificate of the authority, whatever its role.",
-		Spec: lab.Spec{
+		Spec: spec.Spec{
 			LogLevel: "TRACE", // only there does the HTTP port say why it refused a handshake
-			Joiners: []lab.Joiner{
+			Joiners: []spec.Joiner{
 				{Name: "twin-cli", Role: pki.Client, CertificateRole: pki.CLI},
 				{Name: "twin-client", Role: pki.Client},
 			},

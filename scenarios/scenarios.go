@@ -4,7 +4,7 @@ package scenarios
 import (
 	"fmt"
 
-	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/spec"
 	"nomadlab.internal/lab/story"
 )
 
@@ -25,7 +25,7 @@ func Find(names ...string) ([]story.Scenario, error) {
 	for _, name := range names {
 		s, ok := known[name]
 		if !ok {
-			return nil, fmt.Errorf("%w: no scenario %q, there are %v", lab.ErrInvalid, name, all)
+			return nil, fmt.Errorf("%w: no scenario %q, there are %v", spec.ErrInvalid, name, all)
 		}
 		found = append(found, s)
 	}

@@ -14,6 +14,7 @@ import (
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/probe"
+	"nomadlab.internal/lab/spec"
 	"nomadlab.internal/lab/story"
 )
 
@@ -22,9 +23,9 @@ func tamperedPeers() story.Scenario {
 	return story.Scenario{
 		Name:  "a-flipped-bit-between-servers-is-noticed",
 		Claim: "A bit that is flipped between two servers ends that connection: nothing that was changed is taken in, and nothing that was written is lost.",
-		Spec: lab.Spec{
-			Regions: []lab.Region{{Clients: new(0)}},
-			Joiners: []lab.Joiner{{Name: intercepted, Role: pki.Server, AdvertisedRPCPort: interceptedPort}},
+		Spec: spec.Spec{
+			Regions: []spec.Region{{Clients: new(0)}},
+			Joiners: []spec.Joiner{{Name: intercepted, Role: pki.Server, AdvertisedRPCPort: interceptedPort}},
 		},
 		Needs: []engine.Feature{engine.SharedLoopback},
 		Steps: func() []story.Step {
@@ -76,7 +77,7 @@ func (p *peers) join(ctx context.Context, t *story.T) error {
 	if err != nil {
 		return err
 	}
-	between, err := probe.Intercept(ctx, fourth.Advertised(), netip.AddrPortFrom(fourth.Address(), lab.RPCPort))
+	between, err := probe.Intercept(ctx, fourth.Advertised(), netip.AddrPortFrom(fourth.Address(), spec.RPCPort))
 	if err != nil {
 		return err
 	}

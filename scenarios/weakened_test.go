@@ -4,16 +4,16 @@ import (
 	"slices"
 	"time"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
 // weakened is a lab with one thing wrong, and all that a scenario must notice of it: no more, and no less.
 type weakened struct {
 	scenario string
 	weaken   string
-	spec     lab.Option
+	spec     spec.Option
 	// needs are what the engine must be able to do, beside what the scenario itself needs.
 	needs []engine.Feature
 	// broken are the IDs of the checks that must be broken, at every node at which they are made, or at one: "ID at NODE"; void are
@@ -44,13 +44,13 @@ const (
 const short = 4 * time.Second
 
 // joiner changes one of the scenario's own agents.
-func joiner(i int, change func(*lab.Joiner)) lab.Option {
-	return func(s *lab.Spec) { change(&s.Joiners[i]) }
+func joiner(i int, change func(*spec.Joiner)) spec.Option {
+	return func(s *spec.Spec) { change(&s.Joiners[i]) }
 }
 
 // key gives a joiner another gossip key.
-func key(i int, k lab.GossipKey) lab.Option {
-	return joiner(i, func(j *lab.Joiner) { j.Gossip = k })
+func key(i int, k spec.GossipKey) spec.Option {
+	return joiner(i, func(j *spec.Joiner) { j.Gossip = k })
 }
 
 func weakenedLabs() []weakened {
@@ -60,23 +60,23 @@ func weakenedLabs() []weakened {
 func weakenedWire() []weakened {
 	return []weakened{
 		{
-			scenario: heard, weaken: "tls.http is off", spec: lab.Set("", "tls.http", "false"),
+			scenario: heard, weaken: "tls.http is off", spec: spec.Set("", "tls.http", "false"),
 			broken: []string{"listener-hears-no-http"},
 		},
 		{
-			scenario: heard, sample: true, weaken: "tls.rpc is off", spec: lab.Set("", "tls.rpc", "false"),
+			scenario: heard, sample: true, weaken: "tls.rpc is off", spec: spec.Set("", "tls.rpc", "false"),
 			broken: []string{"listener-hears-no-rpc"},
 		},
 		{
-			scenario: heard, weaken: "encrypt is left out", spec: lab.Set(pki.Server, "server.encrypt", ""),
+			scenario: heard, weaken: "encrypt is left out", spec: spec.Set(pki.Server, "server.encrypt", ""),
 			broken: []string{"listener-hears-no-gossip"},
 		},
 		{
-			scenario: tampered, sample: true, weaken: "tls.rpc is off", spec: lab.Set("", "tls.rpc", "false"),
+			scenario: tampered, sample: true, weaken: "tls.rpc is off", spec: spec.Set("", "tls.rpc", "false"),
 			void: []string{"rpc-notices-a-flipped-bit", "raft-notices-a-flipped-bit"},
 		},
 		{
-			scenario: between, weaken: "tls.rpc is off", spec: lab.Set("", "tls.rpc", "false"),
+			scenario: between, weaken: "tls.rpc is off", spec: spec.Set("", "tls.rpc", "false"),
 			fails: map[int]string{
 				2: "0 of these ended", 4: `is "untamperee: tampered-`,
 			},
@@ -88,18 +88,18 @@ func weakenedWire() []weakened {
 func weakenedTLS() []weakened {
 	return []weakened{
 		{
-			scenario: plain, sample: true, weaken: "tls.http is off", spec: lab.Set("", "tls.http", "false"),
+			scenario: plain, sample: true, weaken: "tls.http is off", spec: spec.Set("", "tls.http", "false"),
 			broken: []string{"http-refuses-plaintext"},
 		},
 		{
-			scenario: plain, weaken: "tls.rpc is off", spec: lab.Set("", "tls.rpc", "false"),
+			scenario: plain, weaken: "tls.rpc is off", spec: spec.Set("", "tls.rpc", "false"),
 			broken: []string{
 				"rpc-refuses-plaintext-nomad-rpc", "rpc-refuses-plaintext-raft", "rpc-refuses-plaintext-multiplex",
 				"rpc-refuses-plaintext-streaming", "rpc-refuses-plaintext-multiplex-v2",
 			},
 		},
 		{
-			scenario: roles, sample: true, weaken: "verify_server_hostname is off", spec: lab.Set("", "tls.verify_server_hostname", "false"),
+			scenario: roles, sample: true, weaken: "verify_server_hostname is off", spec: spec.Set("", "tls.verify_server_hostname", "false"),
 			broken: []string{
 				"rpc-refuses-cli", "rpc-refuses-client-of-another-region",
 				"raft-refuses-client", "raft-refuses-cli", "raft-refuses-server-of-another-region", "raft-refuses-client-of-another-region",
@@ -107,15 +107,15 @@ func weakenedTLS() []weakened {
 			fails: map[int]string{4: "twin-cli is registered"},
 		},
 		{
-			scenario: apart, sample: true, weaken: "verify_server_hostname is off", spec: lab.Set("", "tls.verify_server_hostname", "false"),
+			scenario: apart, sample: true, weaken: "verify_server_hostname is off", spec: spec.Set("", "tls.verify_server_hostname", "false"),
 			broken: []string{
 				"servers-get-no-root-keys-of-another-region", "servers-get-no-evaluations-of-another-region", "clients-register-in-no-other-region",
 			},
 		},
 		{
 			scenario: apart, weaken: "verify_server_hostname is off in the other region, which is the one that refuses",
-			spec: func(s *lab.Spec) {
-				s.Settings = append(s.Settings, lab.Setting{Node: "eu-server-1", Path: "tls.verify_server_hostname", Value: "false"})
+			spec: func(s *spec.Spec) {
+				s.Settings = append(s.Settings, spec.Setting{Node: "eu-server-1", Path: "tls.verify_server_hostname", Value: "false"})
 			},
 			broken: []string{
 				"servers-get-no-root-keys-of-another-region at global-server-1", "servers-get-no-evaluations-of-another-region at global-server-1",
@@ -124,8 +124,8 @@ func weakenedTLS() []weakened {
 		},
 		{
 			scenario: apart, weaken: "the other region's server has a certificate of this one: nobody passes on to it, and what it passes on is let in",
-			spec: func(s *lab.Spec) {
-				s.Certificates.Roles = append(s.Certificates.Roles, lab.OtherRole{Role: pki.Server, Node: "eu-server-1", As: pki.Server, Region: pki.DefaultRegion})
+			spec: func(s *spec.Spec) {
+				s.Certificates.Roles = append(s.Certificates.Roles, spec.OtherRole{Role: pki.Server, Node: "eu-server-1", As: pki.Server, Region: pki.DefaultRegion})
 			},
 			fails: map[int]string{1: "certificate is valid for server.global.nomad"},
 			void: []string{
@@ -139,8 +139,8 @@ func weakenedTLS() []weakened {
 		},
 		{
 			scenario: apart, weaken: "the other region has no gossip key, and so is not met",
-			spec: func(s *lab.Spec) {
-				s.Settings = append(s.Settings, lab.Setting{Node: "eu-server-1", Path: "server.encrypt"})
+			spec: func(s *spec.Spec) {
+				s.Settings = append(s.Settings, spec.Setting{Node: "eu-server-1", Path: "server.encrypt"})
 			},
 			fails: map[int]string{1: "for global-server-1 to know eu and global"},
 			void: []string{
@@ -150,7 +150,7 @@ func weakenedTLS() []weakened {
 			within: short,
 		},
 		{
-			scenario: roles, weaken: "verify_https_client is off", spec: lab.Set("", "tls.verify_https_client", "false"),
+			scenario: roles, weaken: "verify_https_client is off", spec: spec.Set("", "tls.verify_https_client", "false"),
 			broken: []string{"http-refuses-foreign-authority", "http-refuses-expired", "http-refuses-none"},
 			void: []string{
 				"http-lets-in-server", "http-lets-in-client", "http-lets-in-cli",
@@ -159,21 +159,21 @@ func weakenedTLS() []weakened {
 		},
 		{
 			scenario: roles, weaken: "the wrong twin has the right certificate",
-			spec:  joiner(0, func(j *lab.Joiner) { j.CertificateRole = pki.Client }),
+			spec:  joiner(0, func(j *spec.Joiner) { j.CertificateRole = pki.Client }),
 			fails: map[int]string{4: "twin-cli is registered"},
 		},
 		{
 			scenario: roles, weaken: "the right twin has the wrong certificate",
-			spec:  joiner(1, func(j *lab.Joiner) { j.CertificateRole = pki.CLI }),
+			spec:  joiner(1, func(j *spec.Joiner) { j.CertificateRole = pki.CLI }),
 			fails: map[int]string{4: "for twin-client to be ready"}, within: short,
 		},
 		{
-			scenario: work, sample: true, weaken: "verify_https_client is off", spec: lab.Set("", "tls.verify_https_client", "false"),
+			scenario: work, sample: true, weaken: "verify_https_client is off", spec: spec.Set("", "tls.verify_https_client", "false"),
 			needs:  []engine.Feature{engine.Containment}, // a weakened lab runs tasks in containers alone
 			broken: []string{"http-hides-logs-of-client-1-from-strangers", "http-hides-logs-of-client-2-from-strangers"},
 		},
 		{
-			scenario: work, weaken: "one client, where two are wanted", spec: lab.Clients(1),
+			scenario: work, weaken: "one client, where two are wanted", spec: spec.Clients(1),
 			fails:  map[int]string{1: "for both allocations to be running", 2: "the job does not run", 3: "the job does not run", 4: "the job does not run"},
 			within: short,
 		},
@@ -183,7 +183,7 @@ func weakenedTLS() []weakened {
 func weakenedGossip() []weakened {
 	return []weakened{
 		{
-			scenario: gossip, sample: true, weaken: "encrypt is left out", spec: lab.Set(pki.Server, "server.encrypt", ""),
+			scenario: gossip, sample: true, weaken: "encrypt is left out", spec: spec.Set(pki.Server, "server.encrypt", ""),
 			fails: map[int]string{
 				1: `serf.encrypted is "false"`, 2: "counts no-key among its members",
 				3: "for other-key and a server to say why it is refused", 5: "counts no-key among its members",
@@ -191,17 +191,17 @@ func weakenedGossip() []weakened {
 			within: short,
 		},
 		{
-			scenario: gossip, weaken: "the server without a key has the lab's", spec: key(0, lab.LabKey),
+			scenario: gossip, weaken: "the server without a key has the lab's", spec: key(0, spec.LabKey),
 			fails: map[int]string{
 				2: "counts no-key among its members", 4: `no-key says that serf.encrypted is "true"`, 5: "counts no-key among its members",
 			},
 		},
 		{
-			scenario: gossip, weaken: "the server with another key has the lab's", spec: key(1, lab.LabKey),
+			scenario: gossip, weaken: "the server with another key has the lab's", spec: key(1, spec.LabKey),
 			fails: map[int]string{3: "counts other-key among its members", 5: "counts other-key among its members"},
 		},
 		{
-			scenario: gossip, weaken: "the server with the right key has none", spec: key(2, lab.NoKey),
+			scenario: gossip, weaken: "the server with the right key has none", spec: key(2, spec.NoKey),
 			fails: map[int]string{5: "for right-key to be a member at server-1"}, within: short,
 		},
 	}

@@ -12,6 +12,7 @@ import (
 	"nomadlab.internal/bench/measure"
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/spec"
 )
 
 // Lab is a contestant that calls lab.Up.
@@ -21,7 +22,7 @@ type Lab struct {
 	// Engine is where its nodes run.
 	Engine engine.Engine
 	// Nomad is what they run. It must be on this machine already, or the time to get it would count.
-	Nomad lab.Nomad
+	Nomad spec.Nomad
 	// Name returns a name for the next lab.
 	Name func() string
 	// Timeout bounds a start. Zero: that of lab.Up.
@@ -33,14 +34,14 @@ func (l Lab) About() measure.Contestant { return l.Contestant }
 
 // Prepare does nothing: all that lab.Up does counts.
 func (l Lab) Prepare(_ context.Context, clients int) (Attempt, error) {
-	spec := lab.Spec{Name: l.Name(), Nomad: l.Nomad}.With(lab.Servers(Servers), lab.Clients(clients))
+	spec := spec.Spec{Name: l.Name(), Nomad: l.Nomad}.With(spec.Servers(Servers), spec.Clients(clients))
 	return &attempt{by: l, spec: spec}, nil
 }
 
 // attempt is a lab that comes up.
 type attempt struct {
 	by   Lab
-	spec lab.Spec
+	spec spec.Spec
 
 	mu     sync.Mutex
 	began  time.Time

@@ -12,6 +12,7 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine/engines"
+	"nomadlab.internal/lab/spec"
 )
 
 // usualName is the lab that is meant when there are several and none is named.
@@ -42,7 +43,7 @@ func meant(given string, names []string) string {
 // and checks of a configuration are meant only where they are named: they are somebody's who works with them now.
 func choose(cmd *cobra.Command, e *engines.Set, given string) (string, error) {
 	if given != "" {
-		return given, lab.Spec{Name: given}.Validate()
+		return given, spec.Spec{Name: given}.Validate()
 	}
 	labs, err := lab.List(cmd.Context(), e.All()...)
 	if err != nil {

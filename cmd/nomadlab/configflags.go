@@ -6,9 +6,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/regress"
+	"nomadlab.internal/lab/spec"
 )
 
 // configFlags say where a user's own agent configuration is, and which Nomad is to read it.
@@ -35,7 +35,7 @@ func (f *configFlags) given() bool {
 
 // options are how configurations are judged.
 func (f *configFlags) options(cmd *cobra.Command, e *engines.Set) (regress.Options, error) {
-	nomad, err := f.nomad.over(cmd, lab.Nomad{})
+	nomad, err := f.nomad.over(cmd, spec.Nomad{})
 	return regress.Options{Engine: e.Home(), Others: e.Others(), Nomad: nomad, Name: "check-" + random()}, err
 }
 

@@ -16,6 +16,7 @@ import (
 	"nomadlab.internal/lab/mutation"
 	"nomadlab.internal/lab/regress"
 	"nomadlab.internal/lab/regress/lock"
+	"nomadlab.internal/lab/spec"
 )
 
 // Exit codes. `nomad` and `exec` pass on those of the commands that they run.
@@ -86,7 +87,7 @@ func exitCode(err error) int {
 		return exitUsage
 	}
 	for _, known := range []error{
-		lab.ErrInvalid, lab.ErrTaken, engines.ErrUnknown, engines.ErrAmbiguous, engine.ErrUnavailable, engine.ErrNoSpace,
+		spec.ErrInvalid, lab.ErrTaken, engines.ErrUnknown, engines.ErrAmbiguous, engine.ErrUnavailable, engine.ErrNoSpace,
 		regress.ErrConfiguration, mutation.ErrUnknown, lock.ErrLock, inspect.ErrCredential, inspect.ErrAddress, inspect.ErrUntrusted,
 		image.ErrUnknownVersion, image.ErrNotInRegistry, image.ErrNoRegistry, image.ErrUnusableBinary, image.ErrNeedsDocker, image.ErrNoSpace,
 	} {

@@ -10,6 +10,7 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/image"
+	"nomadlab.internal/lab/spec"
 )
 
 func TestExitCodes(t *testing.T) {
@@ -22,7 +23,7 @@ func TestExitCodes(t *testing.T) {
 	}{
 		{"fine", nil, exitFine, ""},
 		{"failed", errors.New("boom"), exitFailed, "nomadlab: boom\n"},
-		{"invalid", wrapped(lab.ErrInvalid), exitUsage, "doing something"},
+		{"invalid", wrapped(spec.ErrInvalid), exitUsage, "doing something"},
 		{"taken", wrapped(lab.ErrTaken), exitUsage, "taken"},
 		{"not found", wrapped(lab.ErrNotFound), exitUsage, "no such lab"},
 		{"no engine", wrapped(engine.ErrUnavailable), exitUsage, "unavailable"},

@@ -13,10 +13,10 @@ import (
 	"strings"
 	"testing"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/spec"
 	"nomadlab.internal/lab/story"
 )
 
@@ -237,7 +237,7 @@ func TestRunsAndInterruptions(t *testing.T) {
 func tryRun(t *testing.T, u user, e engine.Engine) {
 	var labs []string
 	scenario := func(name string, err error) story.Scenario {
-		return story.Scenario{Name: name, Claim: "Claims " + name + ".", Spec: lab.Spec{}.With(lab.Servers(1), lab.Clients(0)), Steps: func() []story.Step {
+		return story.Scenario{Name: name, Claim: "Claims " + name + ".", Spec: spec.Spec{}.With(spec.Servers(1), spec.Clients(0)), Steps: func() []story.Step {
 			return []story.Step{{Title: "A check is made", Do: func(_ context.Context, t *story.T) error {
 				labs = append(labs, t.Lab.Name())
 				t.Say("seen by %s", name)

@@ -15,6 +15,7 @@ import (
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/mutation"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
 // planned returns the plan that the command makes of the arguments, for nodes that are processes, and the warnings.
@@ -62,7 +63,7 @@ func TestPlanOfAMutation(t *testing.T) {
 	if !p.Hardened {
 		t.Error("the lab is not hardened")
 	}
-	if diff := cmp.Diff([]lab.Setting{{Role: pki.Server, Node: "server-3", Path: "tls.http", Value: "false"}}, p.Settings); diff != "" {
+	if diff := cmp.Diff([]spec.Setting{{Role: pki.Server, Node: "server-3", Path: "tls.http", Value: "false"}}, p.Settings); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)
 	}
 	for line, want := range map[string][]string{
@@ -86,8 +87,8 @@ func TestWhichAgentsCarryAMutation(t *testing.T) {
 	}{
 		{"--mutation client-plain-http", []string{"client-2"}, func(n lab.PlannedNode) bool { return says(n, "http = false") }},
 		{"--mutation server-plain-http --servers 1", []string{"server-1"}, func(n lab.PlannedNode) bool { return says(n, "http = false") }},
-		{"--mutation server-no-gossip-key", []string{"server-4"}, func(n lab.PlannedNode) bool { return n.Joiner && n.Gossip == lab.NoKey }},
-		{"--mutation no-gossip-key", []string{"server-1", "server-2", "server-3"}, func(n lab.PlannedNode) bool { return n.Gossip == lab.NoKey }},
+		{"--mutation server-no-gossip-key", []string{"server-4"}, func(n lab.PlannedNode) bool { return n.Joiner && n.Gossip == spec.NoKey }},
+		{"--mutation no-gossip-key", []string{"server-1", "server-2", "server-3"}, func(n lab.PlannedNode) bool { return n.Gossip == spec.NoKey }},
 		{"--mutation client-certificate-no-eku", []string{"client-2"}, func(n lab.PlannedNode) bool { return n.Flaw == "no-eku" }},
 		{"--mutation client-certificate-expired", []string{"client-3"}, func(n lab.PlannedNode) bool { return n.Joiner && n.Flaw == "expired" }},
 		{"--mutation client-foreign-authority", []string{"client-2"}, func(n lab.PlannedNode) bool { return n.TrustsForeign }},
@@ -173,17 +174,17 @@ func TestEveryMutationOfALabCanBePlanned(t *testing.T) {
 // TestMutationOfTheFileAndTheFlag: the flag wins, to none too.
 func TestMutationOfTheFileAndTheFlag(t *testing.T) {
 	file := written(t, "name: filed\nmutation: server-plain-http\nsettings: [{path: log_json, value: \"true\"}]\n")
-	own := lab.Setting{Path: "log_json", Value: "true"}
+	own := spec.Setting{Path: "log_json", Value: "true"}
 	for _, c := range []struct {
 		name, carried string
 		args          []string
 		hardened      bool
-		settings      []lab.Setting
+		settings      []spec.Setting
 	}{
-		{"the file's", "server-plain-http", nil, true, []lab.Setting{own, {Role: pki.Server, Node: "server-3", Path: "tls.http", Value: "false"}}},
-		{"the flag's", "client-profiler", []string{"--mutation", "client-profiler"}, true, []lab.Setting{own, {Role: pki.Client, Node: "client-2", Path: "enable_debug", Value: "true"}}},
-		{"none", "", []string{"--mutation", ""}, false, []lab.Setting{own}},
-		{"the file's, among fewer servers", "server-plain-http", []string{"--servers", "1"}, true, []lab.Setting{own, {Role: pki.Server, Node: "server-1", Path: "tls.http", Value: "false"}}},
+		{"the file's", "server-plain-http", nil, true, []spec.Setting{own, {Role: pki.Server, Node: "server-3", Path: "tls.http", Value: "false"}}},
+		{"the flag's", "client-profiler", []string{"--mutation", "client-profiler"}, true, []spec.Setting{own, {Role: pki.Client, Node: "client-2", Path: "enable_debug", Value: "true"}}},
+		{"none", "", []string{"--mutation", ""}, false, []spec.Setting{own}},
+		{"the file's, among fewer servers", "server-plain-http", []string{"--servers", "1"}, true, []spec.Setting{own, {Role: pki.Server, Node: "server-1", Path: "tls.http", Value: "false"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, p, err := parseMutated(append([]string{"--file", file}, c.args...)...)

@@ -11,6 +11,7 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/compose"
 	"nomadlab.internal/lab/image"
+	"nomadlab.internal/lab/spec"
 )
 
 func (a *app) planCommand() *cobra.Command {
@@ -103,7 +104,7 @@ func (s stream) plan(p lab.Plan) {
 		s.printf("hardened: ACLs on every agent, no raw_exec, clients need an introduction token, TLS 1.2 at least")
 	}
 	if len(p.Settings) > 0 {
-		s.printf("%s %s", s.uneasy("not as a lab has it:"), lab.SettingsText(p.Settings))
+		s.printf("%s %s", s.uneasy("not as a lab has it:"), spec.SettingsText(p.Settings))
 	}
 	s.printf("")
 	rows := make([][]string, 0, len(p.Nodes))
@@ -122,7 +123,7 @@ func (s stream) plan(p lab.Plan) {
 }
 
 // wanted says where the Nomad is to come from.
-func wanted(n lab.Nomad) string {
+func wanted(n spec.Nomad) string {
 	switch {
 	case n.Image != "":
 		return "of image " + n.Image
@@ -147,10 +148,10 @@ func (s stream) planned(n lab.PlannedNode) {
 	row("command", strings.Join(n.Command, " "))
 	row("user", who(n.User))
 	row("certificate", strings.Join(append(append([]string{n.Identity.Name()}, n.Identity.DNSNames...), texts(n.Identity.IPs)...), " "))
-	if n.Gossip != lab.LabKey {
+	if n.Gossip != spec.LabKey {
 		row("gossip key", string(n.Gossip))
 	}
-	if n.Introduction != lab.Introduced {
+	if n.Introduction != spec.Introduced {
 		row("introduction", string(n.Introduction))
 	}
 	label := "files"

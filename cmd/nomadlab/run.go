@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/spec"
 	"nomadlab.internal/lab/story"
 )
 
@@ -94,7 +94,7 @@ func (a *app) run(cmd *cobra.Command, args []string, f runFlags) error {
 	if err != nil {
 		return err
 	}
-	nomad, err := f.nomad.over(cmd, lab.Nomad{})
+	nomad, err := f.nomad.over(cmd, spec.Nomad{})
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/spec"
 	"nomadlab.internal/lab/story"
 )
 
@@ -120,7 +121,7 @@ func TestNamesOfRunLabs(t *testing.T) {
 	seen := map[string]bool{}
 	for _, scenario := range []string{"x", "wrong-role-certificates-are-rejected", "aaaaaaaaaaaaaaaaaaaaaa-bbb"} {
 		name := runName(scenario)
-		if err := (lab.Spec{Name: name}).Validate(); err != nil || !strings.HasPrefix(name, "run-") {
+		if err := (spec.Spec{Name: name}).Validate(); err != nil || !strings.HasPrefix(name, "run-") {
 			t.Errorf("%s: %v", name, err)
 		}
 		seen[name], seen[runName(scenario)] = true, true

@@ -3,9 +3,9 @@ package main
 import (
 	"github.com/spf13/cobra"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/image"
 	"nomadlab.internal/lab/mutation"
+	"nomadlab.internal/lab/spec"
 )
 
 // specFlags are the flags that say what a lab is to be. What is set explicitly wins over the file; what is not set does
@@ -50,31 +50,31 @@ func (f *specFlags) add(cmd *cobra.Command) {
 
 // spec reads the file, if there is one, and lays the flags over it. The pack is what the lab carries of the table of mutations,
 // and empty where it carries none.
-func (f *specFlags) spec(cmd *cobra.Command) (lab.Spec, mutation.Pack, error) {
+func (f *specFlags) spec(cmd *cobra.Command) (spec.Spec, mutation.Pack, error) {
 	d, err := f.read(cmd)
 	if err != nil {
-		return lab.Spec{}, mutation.Pack{}, err
+		return spec.Spec{}, mutation.Pack{}, err
 	}
 	s := d.Spec
 	set := cmd.Flags().Changed
-	var options []lab.Option
+	var options []spec.Option
 	if set("name") {
-		options = append(options, lab.Name(f.name))
+		options = append(options, spec.Name(f.name))
 	}
 	if set("servers") {
-		options = append(options, lab.Servers(f.servers))
+		options = append(options, spec.Servers(f.servers))
 	}
 	if set("clients") {
-		options = append(options, lab.Clients(f.clients))
+		options = append(options, spec.Clients(f.clients))
 	}
 	if set("subnet") {
-		options = append(options, func(s *lab.Spec) { s.Subnet = f.subnet })
+		options = append(options, func(s *spec.Spec) { s.Subnet = f.subnet })
 	}
 	if set("log-level") {
-		options = append(options, lab.LogLevel(f.logLevel))
+		options = append(options, spec.LogLevel(f.logLevel))
 	}
 	if set("hardened") {
-		options = append(options, func(s *lab.Spec) { s.Hardened = f.hardened })
+		options = append(options, func(s *spec.Spec) { s.Hardened = f.hardened })
 	}
 	s = s.With(options...)
 	if s.Nomad, err = f.nomad.over(cmd, s.Nomad); err != nil {
@@ -108,21 +108,21 @@ func mutationIDs() []string {
 	return ids
 }
 
-func (f *specFlags) read(cmd *cobra.Command) (lab.Document, error) {
+func (f *specFlags) read(cmd *cobra.Command) (spec.Document, error) {
 	switch f.file {
 	case "":
-		return lab.Document{}, nil
+		return spec.Document{}, nil
 	case "-":
-		return lab.DecodeDocument(cmd.Context(), cmd.InOrStdin())
+		return spec.DecodeDocument(cmd.Context(), cmd.InOrStdin())
 	default:
-		return lab.ReadDocument(cmd.Context(), f.file)
+		return spec.ReadDocument(cmd.Context(), f.file)
 	}
 }
 
 // over replaces all that the file says about Nomad: an image that stayed beside a version would hide it.
-func (f *nomadFlags) over(cmd *cobra.Command, file lab.Nomad) (lab.Nomad, error) {
+func (f *nomadFlags) over(cmd *cobra.Command, file spec.Nomad) (spec.Nomad, error) {
 	set, chosen := 0, file
-	for flag, nomad := range map[string]lab.Nomad{
+	for flag, nomad := range map[string]spec.Nomad{
 		"nomad-version": {Version: f.version},
 		"image":         {Image: f.image},
 		"nomad-binary":  {Binary: f.binary},

@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/spf13/cobra"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/mutation"
+	"nomadlab.internal/lab/spec"
 )
 
 const wholeFile = `
@@ -22,10 +22,10 @@ regions:
   - {name: west, servers: 1, clients: 0}
 `
 
-func fileSpec() lab.Spec {
-	return lab.Spec{
-		Name: "filed", Subnet: "10.9.0.0/24", LogLevel: "WARN", Nomad: lab.Nomad{Image: "mine:1"},
-		Regions: []lab.Region{{Name: "east", Servers: new(5), Clients: new(4)}, {Name: "west", Servers: new(1), Clients: new(0)}},
+func fileSpec() spec.Spec {
+	return spec.Spec{
+		Name: "filed", Subnet: "10.9.0.0/24", LogLevel: "WARN", Nomad: spec.Nomad{Image: "mine:1"},
+		Regions: []spec.Region{{Name: "east", Servers: new(5), Clients: new(4)}, {Name: "west", Servers: new(1), Clients: new(0)}},
 	}
 }
 
@@ -37,19 +37,19 @@ func TestFlagsWinOverTheFileOnlyWhereSet(t *testing.T) {
 	tests := []struct {
 		name string
 		args []string
-		want func(*lab.Spec)
+		want func(*spec.Spec)
 	}{
-		{"file alone", nil, func(*lab.Spec) {}},
-		{"name", []string{"--name", "other"}, func(s *lab.Spec) { s.Name = "other" }},
-		{"servers, to the flag's own default", []string{"--servers", "3"}, func(s *lab.Spec) { s.Regions[0].Servers = new(3) }},
-		{"clients, to zero", []string{"--clients", "0"}, func(s *lab.Spec) { s.Regions[0].Clients = new(0) }},
-		{"subnet, to none", []string{"--subnet", ""}, func(s *lab.Spec) { s.Subnet = "" }},
-		{"hardened", []string{"--hardened"}, func(s *lab.Spec) { s.Hardened = true }},
-		{"not hardened", []string{"--hardened=false"}, func(s *lab.Spec) { s.Hardened = false }},
-		{"log level", []string{"--log-level", "TRACE"}, func(s *lab.Spec) { s.LogLevel = "TRACE" }},
-		{"version, which the file's image would hide", []string{"--nomad-version", "1.11.3"}, func(s *lab.Spec) { s.Nomad = lab.Nomad{Version: "1.11.3"} }},
-		{"binary", []string{"--nomad-binary", "/bin/nomad"}, func(s *lab.Spec) { s.Nomad = lab.Nomad{Binary: "/bin/nomad"} }},
-		{"image", []string{"--image", "other:2"}, func(s *lab.Spec) { s.Nomad = lab.Nomad{Image: "other:2"} }},
+		{"file alone", nil, func(*spec.Spec) {}},
+		{"name", []string{"--name", "other"}, func(s *spec.Spec) { s.Name = "other" }},
+		{"servers, to the flag's own default", []string{"--servers", "3"}, func(s *spec.Spec) { s.Regions[0].Servers = new(3) }},
+		{"clients, to zero", []string{"--clients", "0"}, func(s *spec.Spec) { s.Regions[0].Clients = new(0) }},
+		{"subnet, to none", []string{"--subnet", ""}, func(s *spec.Spec) { s.Subnet = "" }},
+		{"hardened", []string{"--hardened"}, func(s *spec.Spec) { s.Hardened = true }},
+		{"not hardened", []string{"--hardened=false"}, func(s *spec.Spec) { s.Hardened = false }},
+		{"log level", []string{"--log-level", "TRACE"}, func(s *spec.Spec) { s.LogLevel = "TRACE" }},
+		{"version, which the file's image would hide", []string{"--nomad-version", "1.11.3"}, func(s *spec.Spec) { s.Nomad = spec.Nomad{Version: "1.11.3"} }},
+		{"binary", []string{"--nomad-binary", "/bin/nomad"}, func(s *spec.Spec) { s.Nomad = spec.Nomad{Binary: "/bin/nomad"} }},
+		{"image", []string{"--image", "other:2"}, func(s *spec.Spec) { s.Nomad = spec.Nomad{Image: "other:2"} }},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -65,24 +65,24 @@ func TestFlagsWinOverTheFileOnlyWhereSet(t *testing.T) {
 
 func TestSpecOfFlagsAlone(t *testing.T) {
 	got, err := parseSpec()
-	if diff := cmp.Diff(lab.Spec{}, got); diff != "" || err != nil {
+	if diff := cmp.Diff(spec.Spec{}, got); diff != "" || err != nil {
 		t.Errorf("no flags: error %v, spec -want +got:\n%s", err, diff)
 	}
 	got, err = parseSpec("--servers", "1", "--clients", "0", "--name", "one")
-	want := lab.Spec{Name: "one", Regions: []lab.Region{{Servers: new(1), Clients: new(0)}}}
+	want := spec.Spec{Name: "one", Regions: []spec.Region{{Servers: new(1), Clients: new(0)}}}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("error %v, spec -want +got:\n%s", err, diff)
 	}
 }
 
 // parseSpec is what a command with these flags makes of the arguments.
-func parseSpec(args ...string) (lab.Spec, error) {
+func parseSpec(args ...string) (spec.Spec, error) {
 	s, _, err := parseMutated(args...)
 	return s, err
 }
 
 // parseMutated is parseSpec, with what the lab carries of the table of mutations.
-func parseMutated(args ...string) (s lab.Spec, p mutation.Pack, err error) {
+func parseMutated(args ...string) (s spec.Spec, p mutation.Pack, err error) {
 	var f specFlags
 	cmd := &cobra.Command{SilenceErrors: true, SilenceUsage: true, RunE: func(cmd *cobra.Command, _ []string) error {
 		s, p, err = f.spec(cmd)

@@ -13,6 +13,7 @@ import (
 	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/spec"
 	"nomadlab.internal/lab/story"
 )
 
@@ -25,7 +26,7 @@ type teller struct {
 	// to is where the story goes.
 	to      stream
 	engines *engines.Set
-	nomad   lab.Nomad
+	nomad   spec.Nomad
 	keep    bool
 	// timeout bounds one scenario, its lab's start left out.
 	timeout time.Duration
@@ -64,7 +65,7 @@ func (t teller) tell(ctx context.Context, s story.Scenario) outcome {
 	}
 	t.to.printf("%s", t.to.faint("on lab "+o.Lab))
 	t.to.printf("")
-	spec := s.Spec.With(lab.Name(o.Lab))
+	spec := s.Spec.With(spec.Name(o.Lab))
 	spec.Nomad = t.nomad
 	l, start, err := bringUp(ctx, t.console, t.engines, spec, lab.UpOptions{Expires: time.Now().Add(keepFor)})
 	o.Start = start

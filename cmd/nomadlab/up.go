@@ -16,6 +16,7 @@ import (
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/mutation"
+	"nomadlab.internal/lab/spec"
 )
 
 // upFlags are the flags of `up`.
@@ -65,7 +66,7 @@ func (f upFlags) options(cmd *cobra.Command) (lab.UpOptions, error) {
 }
 
 // warnings are what a user should read before a lab of the Spec is made there.
-func warnings(s lab.Spec, e engine.Engine) []string {
+func warnings(s spec.Spec, e engine.Engine) []string {
 	all := s.Warnings()
 	if e.DockerHost() != "" && (len(s.Settings) > 0 || s.Certificates.Weakened() || s.NotBootstrapped) {
 		all = append(all, "this lab may lack a protection that others have, and where Docker is older than version 28 other machines of your network can reach its containers, "+
@@ -168,7 +169,7 @@ func reached(w lab.Wait) string {
 }
 
 // bringUp is lab.Up with its progress shown, and an interruption told from a failure.
-func bringUp(ctx context.Context, c console, e *engines.Set, s lab.Spec, o lab.UpOptions) (*lab.Lab, time.Duration, error) {
+func bringUp(ctx context.Context, c console, e *engines.Set, s spec.Spec, o lab.UpOptions) (*lab.Lab, time.Duration, error) {
 	if e.Note() != "" {
 		c.errs.printf("%s %s", c.errs.uneasy("note:"), e.Note())
 	}

@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/spec"
 )
 
 // placedEngine is one whose labs are at that Docker daemon; empty: at none.
@@ -20,15 +20,15 @@ func (e placedEngine) DockerHost() string { return e.host }
 // without containers, is not.
 func TestWarningOfOtherMachines(t *testing.T) {
 	docker, processes := placedEngine{host: "unix:///var/run/docker.sock"}, placedEngine{}
-	weakened := lab.Spec{}.With(lab.Set("", "enable_debug", "true"))
+	weakened := spec.Spec{}.With(spec.Set("", "enable_debug", "true"))
 	for name, test := range map[string]struct {
-		spec lab.Spec
+		spec spec.Spec
 		on   engine.Engine
 		want bool
 	}{
 		"weakened, in containers":         {weakened, docker, true},
-		"not bootstrapped, in containers": {lab.Spec{Hardened: true, NotBootstrapped: true}, docker, true},
-		"sound, in containers":            {lab.Spec{}, docker, false},
+		"not bootstrapped, in containers": {spec.Spec{Hardened: true, NotBootstrapped: true}, docker, true},
+		"sound, in containers":            {spec.Spec{}, docker, false},
 		"weakened, processes":             {weakened, processes, false},
 	} {
 		if got := strings.Contains(strings.Join(warnings(test.spec, test.on), "\n"), "other machines"); got != test.want {

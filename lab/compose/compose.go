@@ -8,10 +8,11 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
 // Write writes the plan as a compose file, the same bytes for the same plan. The plan must be of Ground that is Named.
-// It returns an *lab.InvalidError that names all that Compose cannot do, with nothing written.
+// It returns an *spec.InvalidError that names all that Compose cannot do, with nothing written.
 func Write(w io.Writer, p lab.Plan) error {
 	if err := refuse(p); err != nil {
 		return err
@@ -31,9 +32,9 @@ const day = 24 * time.Hour
 
 // refuse returns an error that names all that a compose file cannot be.
 func refuse(p lab.Plan) error {
-	var problems []lab.Problem
+	var problems []spec.Problem
 	add := func(field, found, mend string) {
-		problems = append(problems, lab.Problem{Field: field, Found: found, Mend: mend})
+		problems = append(problems, spec.Problem{Field: field, Found: found, Mend: mend})
 	}
 	if p.Subnet.IsValid() {
 		add("subnet", p.Subnet.String(), "leave it out: Compose gives the lab a network when it starts")
@@ -48,7 +49,7 @@ func refuse(p lab.Plan) error {
 		add("hardened", "true", "leave it out: Compose cannot bootstrap ACLs, nor introduce clients; `nomadlab up` does both")
 	}
 	if len(p.Settings) > 0 {
-		add("settings", lab.SettingsText(p.Settings), "leave them out: whoever brings the file up would not know; `nomadlab up` makes such labs")
+		add("settings", spec.SettingsText(p.Settings), "leave them out: whoever brings the file up would not know; `nomadlab up` makes such labs")
 	}
 	if p.Certificates.Weakened() {
 		add("certificates", "not as a lab has them", "leave out flaws, names, roles and trust_foreign: `nomadlab up` makes such labs")
@@ -62,7 +63,7 @@ func refuse(p lab.Plan) error {
 		}
 	}
 	if len(problems) > 0 {
-		return &lab.InvalidError{Problems: problems}
+		return &spec.InvalidError{Problems: problems}
 	}
 	return nil
 }

@@ -14,9 +14,10 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/compose"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
-func plan(t *testing.T, s lab.Spec) lab.Plan {
+func plan(t *testing.T, s spec.Spec) lab.Plan {
 	t.Helper()
 	p, err := lab.NewPlan(s, lab.Ground{Named: true})
 	if err != nil {
@@ -25,7 +26,7 @@ func plan(t *testing.T, s lab.Spec) lab.Plan {
 	return p
 }
 
-func write(t *testing.T, s lab.Spec) string {
+func write(t *testing.T, s spec.Spec) string {
 	t.Helper()
 	var out strings.Builder
 	if err := compose.Write(&out, plan(t, s)); err != nil {
@@ -67,13 +68,13 @@ func parse(t *testing.T, text string) document {
 	return d
 }
 
-func twoRegions() lab.Spec {
-	return lab.Spec{
-		Name: "two", Regions: []lab.Region{
+func twoRegions() spec.Spec {
+	return spec.Spec{
+		Name: "two", Regions: []spec.Region{
 			{Name: "eu", Datacenter: "frankfurt", Servers: new(1), Clients: new(1)},
 			{Name: "us", Servers: new(3), Clients: new(1)},
 		},
-		Certificates: lab.Certificates{TTL: 48 * time.Hour, DNSNames: []string{"*.nomad.example"}, IPs: []string{"192.0.2.1"}},
+		Certificates: spec.Certificates{TTL: 48 * time.Hour, DNSNames: []string{"*.nomad.example"}, IPs: []string{"192.0.2.1"}},
 	}
 }
 
@@ -129,7 +130,7 @@ func TestConfinement(t *testing.T) {
 
 // TestAddressesStay: each node has one of its own that Docker does not choose anew, also when there are very many.
 func TestAddressesStay(t *testing.T) {
-	d := parse(t, write(t, lab.Spec{}.With(lab.Clients(300))))
+	d := parse(t, write(t, spec.Spec{}.With(spec.Clients(300))))
 	seen := map[string]string{}
 	for name, s := range d.Services {
 		if name == lab.ComposeIssuer {
@@ -173,7 +174,7 @@ func TestIssuing(t *testing.T) {
 			t.Errorf("no %q in:\n%s", want, script)
 		}
 	}
-	usual := parse(t, write(t, lab.Spec{})).Services[lab.ComposeIssuer].Command[0]
+	usual := parse(t, write(t, spec.Spec{})).Services[lab.ComposeIssuer].Command[0]
 	for _, want := range []string{"node server-3 -server -additional-dnsname server-3 -additional-dnsname server-3.global\n", "-days 7 -cli\n"} {
 		if !strings.Contains(usual, want) {
 			t.Errorf("no %q in:\n%s", want, usual)
@@ -208,32 +209,32 @@ func TestConfigurationIsThePlans(t *testing.T) {
 }
 
 func TestRefusals(t *testing.T) {
-	for field, s := range map[string]lab.Spec{
-		"joiners":          {Joiners: []lab.Joiner{{Name: "late", Role: pki.Client}}},
-		"nomad.binary":     {Nomad: lab.Nomad{Binary: "/bin/nomad"}},
-		"nomad":            {Nomad: lab.Nomad{Version: "1.11.3}$(id)"}},
+	for field, s := range map[string]spec.Spec{
+		"joiners":          {Joiners: []spec.Joiner{{Name: "late", Role: pki.Client}}},
+		"nomad.binary":     {Nomad: spec.Nomad{Binary: "/bin/nomad"}},
+		"nomad":            {Nomad: spec.Nomad{Version: "1.11.3}$(id)"}},
 		"hardened":         {Hardened: true},
-		"settings":         {Settings: []lab.Setting{{Path: "enable_debug", Value: "true"}}},
-		"certificates":     lab.Spec{}.With(lab.TrustForeign(pki.Client)),
-		"certificates.ttl": {Certificates: lab.Certificates{TTL: 90 * time.Minute}},
+		"settings":         {Settings: []spec.Setting{{Path: "enable_debug", Value: "true"}}},
+		"certificates":     spec.Spec{}.With(spec.TrustForeign(pki.Client)),
+		"certificates.ttl": {Certificates: spec.Certificates{TTL: 90 * time.Minute}},
 	} {
 		var out strings.Builder
 		err := compose.Write(&out, plan(t, s))
-		invalid := new(lab.InvalidError)
+		invalid := new(spec.InvalidError)
 		if !errors.As(err, &invalid) || len(invalid.Problems) != 1 || invalid.Problems[0].Field != field || out.Len() > 0 {
 			t.Errorf("%s: %v, %d bytes", field, err, out.Len())
 		}
 	}
-	for _, s := range []lab.Setting{{Path: "tls.rpc", Value: "false"}, {Role: pki.Server, Path: "server.encrypt"}} {
-		err := compose.Write(new(strings.Builder), plan(t, lab.Spec{Settings: []lab.Setting{s}}))
-		if !errors.Is(err, lab.ErrInvalid) || !strings.Contains(err.Error(), "settings is "+s.String()+": ") {
+	for _, s := range []spec.Setting{{Path: "tls.rpc", Value: "false"}, {Role: pki.Server, Path: "server.encrypt"}} {
+		err := compose.Write(new(strings.Builder), plan(t, spec.Spec{Settings: []spec.Setting{s}}))
+		if !errors.Is(err, spec.ErrInvalid) || !strings.Contains(err.Error(), "settings is "+s.String()+": ") {
 			t.Errorf("%s: %v", s, err)
 		}
 	}
-	p := plan(t, lab.Spec{})
+	p := plan(t, spec.Spec{})
 	p.Subnet = netip.MustParsePrefix("172.30.0.0/24")
-	if err := compose.Write(new(strings.Builder), p); !errors.Is(err, lab.ErrInvalid) {
+	if err := compose.Write(new(strings.Builder), p); !errors.Is(err, spec.ErrInvalid) {
 		t.Errorf("a plan with addresses: %v", err)
 	}
-	write(t, lab.Spec{}) // the control
+	write(t, spec.Spec{}) // the control
 }

@@ -12,6 +12,7 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/image"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
 // nodeService is the i-th node of the plan.
@@ -106,7 +107,7 @@ func health(n lab.PlannedNode) *healthcheck {
 func cli(n lab.PlannedNode) map[string]string {
 	tls := path.Join(root(n), "tls")
 	return map[string]string{
-		"NOMAD_ADDR":        fmt.Sprintf("https://127.0.0.1:%d", lab.HTTPPort),
+		"NOMAD_ADDR":        fmt.Sprintf("https://127.0.0.1:%d", spec.HTTPPort),
 		"NOMAD_CACERT":      path.Join(tls, pki.CAFile),
 		"NOMAD_CLIENT_CERT": path.Join(tls, n.Identity.CertFile()),
 		"NOMAD_CLIENT_KEY":  path.Join(tls, n.Identity.KeyFile()),

@@ -13,15 +13,16 @@ import (
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/posture/party"
 	"nomadlab.internal/lab/probe"
+	"nomadlab.internal/lab/spec"
 )
 
 // TestAClientKeepsItsServers: whatever it makes of what it is offered as one, and when the probe is cut short, a little later
 // each time, until it comes to its end.
 func TestAClientKeepsItsServers(t *testing.T) {
 	t.Parallel()
-	l := labtest.Start(t, lab.Hardened(), lab.Servers(1), lab.Clients(2),
-		func(s *lab.Spec) { // the second takes whom it is offered
-			s.Settings = append(s.Settings, lab.Setting{Role: "client", Node: "client-2", Path: "tls.verify_server_hostname", Value: "false"})
+	l := labtest.Start(t, spec.Hardened(), spec.Servers(1), spec.Clients(2),
+		func(s *spec.Spec) { // the second takes whom it is offered
+			s.Settings = append(s.Settings, spec.Setting{Role: "client", Node: "client-2", Path: "tls.verify_server_hostname", Value: "false"})
 		})
 	before := serversOf(t, l)
 	parties, err := party.Mint(l.Authority(), l.Clients()[0].Region())

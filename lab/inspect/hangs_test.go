@@ -6,18 +6,18 @@ import (
 	"sync"
 	"testing"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/probe"
+	"nomadlab.internal/lab/spec"
 )
 
 // TestAServerThatHangsInTheMiddle: each of its ports is waited for by those few that were under way, and then left alone. Nothing
 // fails for it, neither there nor at any other agent.
 func TestAServerThatHangsInTheMiddle(t *testing.T) {
 	t.Parallel()
-	l := labtest.Start(t, lab.Hardened(), lab.Servers(3), lab.Clients(0))
+	l := labtest.Start(t, spec.Hardened(), spec.Servers(3), spec.Clients(0))
 	hangs := l.Servers()[0]
 	if labtest.Leader(t, l) == hangs {
 		handOver(t, l, hangs, l.Servers()[1])

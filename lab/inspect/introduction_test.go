@@ -5,18 +5,18 @@ import (
 	"strings"
 	"testing"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/poll"
+	"nomadlab.internal/lab/spec"
 )
 
 // TestNoIntroductionToken: where the servers make none, as they have no leader, nothing is proved by what it is the control of, and
 // why is said. With a leader the promise holds.
 func TestNoIntroductionToken(t *testing.T) {
 	t.Parallel()
-	l := labtest.Start(t, lab.Hardened(), lab.Servers(2), lab.Clients(0))
+	l := labtest.Start(t, spec.Hardened(), spec.Servers(2), spec.Clients(0))
 	const id = "server-lets-no-client-register-without-introduction"
 	found := func() finding.Finding {
 		r, err := inspect.Lab(t.Context(), l, inspect.Options{Only: []string{id}, NoMatrix: true})

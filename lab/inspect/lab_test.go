@@ -11,13 +11,14 @@ import (
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/poll"
+	"nomadlab.internal/lab/spec"
 )
 
 // TestAPausedServer: what hangs is not reached, never refused; and a question of the cluster is put to another server.
 func TestAPausedServer(t *testing.T) {
 	t.Parallel()
 	const once, each = "server-makes-no-token-that-ends-in-over-a-month", "server-https-refuses-no-certificate"
-	l := labtest.Start(t, lab.Servers(3), lab.Clients(0), lab.Hardened())
+	l := labtest.Start(t, spec.Servers(3), spec.Clients(0), spec.Hardened())
 	paused := l.Servers()[0] // the first would be asked what the cluster answers
 	if labtest.Leader(t, l) == paused {
 		handOver(t, l, paused, l.Servers()[1]) // without a leader nothing could be asked for a while
@@ -56,7 +57,7 @@ func handOver(t *testing.T, l *lab.Lab, leader, other *lab.Node) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	at := fmt.Sprintf("%s:%d", other.Address(), lab.RPCPort)
+	at := fmt.Sprintf("%s:%d", other.Address(), spec.RPCPort)
 	if err := c.Operator().RaftTransferLeadershipByAddress(at, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +76,7 @@ func handOver(t *testing.T, l *lab.Lab, leader, other *lab.Node) {
 func TestAWorkloadThatDoesNotStart(t *testing.T) {
 	t.Parallel()
 	const looks = "workload-identity-may-not-list-nodes"
-	l := labtest.Start(t, lab.Servers(1), lab.Clients(1), lab.Hardened())
+	l := labtest.Start(t, spec.Servers(1), spec.Clients(1), spec.Hardened())
 	if err := l.Servers()[0].Kill(t.Context()); err != nil {
 		t.Fatal(err)
 	}

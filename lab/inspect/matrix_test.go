@@ -3,13 +3,13 @@ package inspect_test
 import (
 	"testing"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/posture/matrix"
 	"nomadlab.internal/lab/posture/party"
 	"nomadlab.internal/lab/probe"
+	"nomadlab.internal/lab/spec"
 )
 
 // each is given every cell of the matrix, of which there must be one for each kind and entry.
@@ -31,7 +31,7 @@ func each(t *testing.T, m *finding.Matrix, do func(finding.MatrixRow, finding.Ce
 // TestMatrixOfALeaderThatIsAway: one that hangs, and one whose machine has lost its power, refuse nobody.
 func TestMatrixOfALeaderThatIsAway(t *testing.T) {
 	t.Parallel()
-	l := labtest.Start(t, lab.Hardened(), lab.Servers(1), lab.Clients(0))
+	l := labtest.Start(t, spec.Hardened(), spec.Servers(1), spec.Clients(0))
 	leader := labtest.Leader(t, l)
 	targets := inspect.Targets(l) // as it was when it led
 	targets[0].Leader = true

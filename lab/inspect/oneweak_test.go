@@ -16,11 +16,14 @@ import (
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/poll"
+	"nomadlab.internal/lab/spec"
 )
 
 // on changes a line of one node.
-func on(node, path, value string) lab.Option {
-	return func(s *lab.Spec) { s.Settings = append(s.Settings, lab.Setting{Node: node, Path: path, Value: value}) }
+func on(node, path, value string) spec.Option {
+	return func(s *spec.Spec) {
+		s.Settings = append(s.Settings, spec.Setting{Node: node, Path: path, Value: value})
+	}
 }
 
 // check carries out the checks of those names, and returns each one's verdicts by the node. What does not hold is in the log.
@@ -66,7 +69,7 @@ func TestOneServerWithoutACLs(t *testing.T) {
 		life   = "introduction-tokens-live-an-hour-at-most"
 	)
 	// A leader without ACLs can bootstrap none, so that it comes once there is another.
-	l := labtest.Start(t, lab.Servers(2), lab.Clients(0), lab.Hardened(), lab.Outside(lab.Joiner{Name: weak, Role: pki.Server}), on(weak, "acl.enabled", "false"))
+	l := labtest.Start(t, spec.Servers(2), spec.Clients(0), spec.Hardened(), spec.Outside(spec.Joiner{Name: weak, Role: pki.Server}), on(weak, "acl.enabled", "false"))
 	joins(t, l, weak)
 	servers := []string{"server-1", "server-2", weak}
 	for _, leads := range []string{weak, "server-1"} {
@@ -129,7 +132,7 @@ func TestOneClientThatOffersRawExec(t *testing.T) {
 		logs   = "client-lets-nobody-read-logs-without-token"
 		server = "server-lets-nobody-read-logs-without-token"
 	)
-	l := labtest.Start(t, lab.Servers(1), lab.Clients(2), lab.Hardened(), on(weak, "plugin.raw_exec.config.enabled", "true"))
+	l := labtest.Start(t, spec.Servers(1), spec.Clients(2), spec.Hardened(), on(weak, "plugin.raw_exec.config.enabled", "true"))
 	clients := []string{"client-1", weak}
 	for _, runs := range clients {
 		got := check(t, l, inspect.Options{Only: []string{offers, logs, server}, WitnessAt: runs})
@@ -151,7 +154,7 @@ func TestOneServerOfItsOwn(t *testing.T) {
 		alone = "server-1" // the one that is asked first
 	)
 	servers := []string{alone, "server-2", "server-3", "server-4"}
-	settings := []lab.Option{lab.Servers(4), lab.Clients(0), on(alone, "server.bootstrap_expect", "1")}
+	settings := []spec.Option{spec.Servers(4), spec.Clients(0), on(alone, "server.bootstrap_expect", "1")}
 	for _, name := range servers {
 		settings = append(settings, on(name, "server.server_join.retry_join", ""))
 		if name != alone {
@@ -189,7 +192,7 @@ func joinAll(t *testing.T, l *lab.Lab, names []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all = append(all, fmt.Sprintf("%s:%d", node.Address(), lab.SerfPort))
+		all = append(all, fmt.Sprintf("%s:%d", node.Address(), spec.SerfPort))
 	}
 	err := poll.Until(t.Context(), "the servers to join", func(context.Context) string {
 		if joined, err := apiOf(t, l, names[0]).Agent().Join(all...); err != nil || joined != len(all) {

@@ -10,13 +10,14 @@ import (
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/posture/catalogue"
+	"nomadlab.internal/lab/spec"
 )
 
 // TestPathsThatNomadOpens: a real agent gives pages of every site leave, with an ACL token, at the paths of which the checks of headers
 // say so, and for no more than they say. The last paths are the controls.
 func TestPathsThatNomadOpens(t *testing.T) {
 	t.Parallel()
-	l := labtest.Start(t, lab.Servers(1), lab.Clients(0), lab.Hardened())
+	l := labtest.Start(t, spec.Servers(1), spec.Clients(0), spec.Hardened())
 	all, err := catalogue.All(catalogue.Ingredients{})
 	if err != nil {
 		t.Fatal(err)

@@ -4,18 +4,18 @@ import (
 	"slices"
 	"testing"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/posture/matrix"
+	"nomadlab.internal/lab/spec"
 )
 
 // TestMatrixWhenLeadershipHasMoved: a server that led when the run began and follows by the time that the matrix is probed is not
 // taken for one that lets others register nodes.
 func TestMatrixWhenLeadershipHasMoved(t *testing.T) {
 	t.Parallel()
-	l := labtest.Start(t, lab.Hardened(), lab.Clients(0))
+	l := labtest.Start(t, spec.Hardened(), spec.Clients(0))
 	from := labtest.Leader(t, l)
 	to := l.Servers()[0]
 	if to == from {

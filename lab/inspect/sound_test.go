@@ -9,17 +9,17 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/posture/catalogue"
+	"nomadlab.internal/lab/spec"
 )
 
 // sound is a hardened cluster in a form that people use, and what the check says of it.
 type sound struct {
-	form lab.Option
+	form spec.Option
 	// want counts what is found.
 	want labtest.Tally
 	// reasons are those for which something is skipped, each as a part of it.
@@ -31,16 +31,16 @@ type sound struct {
 }
 
 // agents are so many servers and clients.
-func agents(servers, clients int) lab.Option {
-	return func(s *lab.Spec) { lab.Servers(servers)(s); lab.Clients(clients)(s) }
+func agents(servers, clients int) spec.Option {
+	return func(s *spec.Spec) { spec.Servers(servers)(s); spec.Clients(clients)(s) }
 }
 
 // regions are a server and a client in each region.
-func regions(names ...string) lab.Option {
-	return func(s *lab.Spec) {
+func regions(names ...string) spec.Option {
+	return func(s *spec.Spec) {
 		one := 1
 		for _, name := range names {
-			s.Regions = append(s.Regions, lab.Region{Name: name, Servers: &one, Clients: &one})
+			s.Regions = append(s.Regions, spec.Region{Name: name, Servers: &one, Clients: &one})
 		}
 	}
 }
@@ -68,7 +68,7 @@ func TestProofOfSoundClusters(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := labtest.Start(t, lab.Hardened(), c.form)
+			l := labtest.Start(t, spec.Hardened(), c.form)
 			quick, cancel := deadline.Fair(t.Context(), cmp.Or(c.within, deadline.Hang))
 			defer cancel()
 			r, err := inspect.Lab(t.Context(), l, inspect.Options{})

@@ -7,6 +7,7 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/probe"
+	"nomadlab.internal/lab/spec"
 )
 
 // Target is a node of a lab as a probe sees it.
@@ -17,9 +18,9 @@ func Target(n *lab.Node) probe.Target {
 		ServerName: n.ServerName(), Log: n.Log(), LogLevel: n.LogLevel(),
 		Address: address(n.Address()), Published: address(n.Published()), From: address(n.From()),
 	}
-	t.Ports = map[probe.Plane]uint16{probe.PlaneHTTP: n.Port(lab.HTTPPort)}
+	t.Ports = map[probe.Plane]uint16{probe.PlaneHTTP: n.Port(spec.HTTPPort)}
 	if n.Role() == pki.Server {
-		t.Ports[probe.PlaneRPC], t.Ports[probe.PlaneRaft], t.Ports[probe.PlaneGossip] = n.Port(lab.RPCPort), n.Port(lab.RPCPort), n.Port(lab.SerfPort)
+		t.Ports[probe.PlaneRPC], t.Ports[probe.PlaneRaft], t.Ports[probe.PlaneGossip] = n.Port(spec.RPCPort), n.Port(spec.RPCPort), n.Port(spec.SerfPort)
 	}
 	t.Caller, t.Callers = callers(n)
 	if n.Role() == pki.Server {
@@ -31,9 +32,9 @@ func Target(n *lab.Node) probe.Target {
 // callers is how a prober looks at the HTTP port, and at which planes it looks otherwise: an agent may serve one of them on
 // its own loopback alone.
 func callers(n *lab.Node) (usual string, others map[probe.Plane]string) {
-	usual, others = address(n.Caller(n.Port(lab.HTTPPort))), map[probe.Plane]string{}
+	usual, others = address(n.Caller(n.Port(spec.HTTPPort))), map[probe.Plane]string{}
 	for plane, port := range map[probe.Plane]uint16{
-		probe.PlaneRPC: lab.RPCPort, probe.PlaneRaft: lab.RPCPort, probe.PlaneGossip: lab.SerfPort,
+		probe.PlaneRPC: spec.RPCPort, probe.PlaneRaft: spec.RPCPort, probe.PlaneGossip: spec.SerfPort,
 	} {
 		if caller := address(n.Caller(n.Port(port))); caller != usual {
 			others[plane] = caller

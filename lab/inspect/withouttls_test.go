@@ -14,6 +14,7 @@ import (
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/probe"
+	"nomadlab.internal/lab/spec"
 )
 
 // TestOneServerWithoutTLS: a server whose tls block is gone and that was reloaded is found to serve its ports in the clear, though
@@ -21,7 +22,7 @@ import (
 func TestOneServerWithoutTLS(t *testing.T) {
 	t.Parallel()
 	const open = "server-3"
-	l := labtest.Start(t, lab.Servers(3), lab.Clients(0), lab.Hardened())
+	l := labtest.Start(t, spec.Servers(3), spec.Clients(0), spec.Hardened())
 	if labtest.Leader(t, l).Name() == open {
 		to, err := l.Node("server-1")
 		if err != nil {

@@ -12,17 +12,17 @@ import (
 
 	"github.com/hashicorp/nomad/api"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/posture/catalogue"
+	"nomadlab.internal/lab/spec"
 )
 
 // TestWitness: what the checks are told of their workload is what Nomad says of it, and nothing of it runs afterwards.
 func TestWitness(t *testing.T) {
 	t.Parallel()
-	l := labtest.Start(t, lab.Servers(1), lab.Clients(1))
+	l := labtest.Start(t, spec.Servers(1), spec.Clients(1))
 	w, _, err := inspect.StartWitness(t.Context(), l, "")
 	if err != nil {
 		t.Fatal(err)
@@ -106,7 +106,7 @@ func claimedAllocation(t *testing.T, token string) string {
 // TestNoDriver: where nobody could run it, nothing is registered.
 func TestNoDriver(t *testing.T) {
 	t.Parallel()
-	l := labtest.Start(t, lab.Servers(1), lab.Clients(0))
+	l := labtest.Start(t, spec.Servers(1), spec.Clients(0))
 	if _, _, err := inspect.StartWitness(t.Context(), l, ""); !errors.Is(err, inspect.ErrNoDriver) {
 		t.Fatalf("got %v, want %v", err, inspect.ErrNoDriver)
 	}
@@ -122,7 +122,7 @@ func TestNoDriver(t *testing.T) {
 // TestWitnessOfALabWithADeadClient: Nomad takes a client for ready a while after its end, and the workload runs elsewhere.
 func TestWitnessOfALabWithADeadClient(t *testing.T) {
 	t.Parallel()
-	l := labtest.Start(t, lab.Servers(1), lab.Clients(2))
+	l := labtest.Start(t, spec.Servers(1), spec.Clients(2))
 	server, err := l.Servers()[0].API()
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,7 @@ import (
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/labtest"
+	"nomadlab.internal/lab/spec"
 )
 
 // edited is an engine on which somebody changes the nodes' configuration.
@@ -33,7 +34,7 @@ func (e edited) Create(ctx context.Context, n engine.Node) error {
 func TestHardenedLabWithItsACLsEditedOut(t *testing.T) {
 	t.Parallel()
 	e := edited{labtest.EngineOf(t, engines.Process), "acl {\n  enabled = true", "acl {\n  enabled = false"}
-	l, err := lab.Up(t.Context(), e, lab.Spec{}.With(lab.Name(victimName()), lab.Servers(1), lab.Clients(1), lab.Hardened()), lab.UpOptions{})
+	l, err := lab.Up(t.Context(), e, spec.Spec{}.With(spec.Name(victimName()), spec.Servers(1), spec.Clients(1), spec.Hardened()), lab.UpOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,7 +54,7 @@ func TestHardenedLabWithItsACLsEditedOut(t *testing.T) {
 // TestNotBootstrapped leaves the token to whoever comes first, who gets it once.
 func TestNotBootstrapped(t *testing.T) {
 	t.Parallel()
-	l := labtest.StartOn(t, engines.Process, lab.Servers(1), lab.Clients(0), lab.Hardened(), lab.NotBootstrapped())
+	l := labtest.StartOn(t, engines.Process, spec.Servers(1), spec.Clients(0), spec.Hardened(), spec.NotBootstrapped())
 	first := l.Servers()[0]
 	if got := status(t, first, "", "/v1/nodes"); got != http.StatusForbidden || l.ManagementToken() != "" {
 		t.Errorf("anonymous gets %d", got)
@@ -76,7 +77,7 @@ func TestSomebodyElseBootstraps(t *testing.T) {
 	t.Parallel()
 	e := labtest.EngineOf(t, engines.Process)
 	var begun *lab.Lab
-	_, err := lab.Up(t.Context(), e, lab.Spec{}.With(lab.Name(victimName()), lab.Servers(1), lab.Clients(0), lab.Hardened()), lab.UpOptions{
+	_, err := lab.Up(t.Context(), e, spec.Spec{}.With(spec.Name(victimName()), spec.Servers(1), spec.Clients(0), spec.Hardened()), lab.UpOptions{
 		Begun: func(l *lab.Lab) { begun = l },
 		Progress: func(ev lab.Event) {
 			if ev.Stage != "leader" || !ev.Done {

@@ -16,6 +16,7 @@ import (
 	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/labtest"
+	"nomadlab.internal/lab/spec"
 )
 
 // secretsOf are what is in a node's files that nobody else may see: its private key and the gossip key.
@@ -87,7 +88,7 @@ func TestEvidenceOfAFailedStart(t *testing.T) {
 	var run string
 	const ttl = time.Second
 	timeout := deadline.Stretch(3 * time.Second) // in which the servers must be started
-	spec := lab.Spec{Certificates: lab.Certificates{TTL: ttl}}.With(lab.Name(name), lab.Servers(1), lab.Clients(0))
+	spec := spec.Spec{Certificates: spec.Certificates{TTL: ttl}}.With(spec.Name(name), spec.Servers(1), spec.Clients(0))
 	_, err := lab.Up(t.Context(), e, spec, lab.UpOptions{Timeout: timeout, Progress: func(ev lab.Event) {
 		if ev.Stage == "servers" && ev.Done {
 			secrets = secretsOf(t, e, engine.Ref{Lab: name, Node: "server-1"})
@@ -143,7 +144,7 @@ func TestInterruptedStartLeavesNothing(t *testing.T) {
 	e, name := labtest.Engine(t), victimName()
 	ctx, cancel := context.WithCancel(t.Context())
 	var run string
-	spec := lab.Spec{}.With(lab.Name(name), lab.Servers(1), lab.Clients(0))
+	spec := spec.Spec{}.With(spec.Name(name), spec.Servers(1), spec.Clients(0))
 	_, err := lab.Up(ctx, e, spec, lab.UpOptions{Progress: func(ev lab.Event) {
 		if ev.Stage == "servers" && ev.Done {
 			_, run = look(t, name, home)

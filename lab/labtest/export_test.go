@@ -6,10 +6,11 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/engines"
+	"nomadlab.internal/lab/spec"
 )
 
 // StartOn is Start on the engine of that kind, whatever the environment says: tests that run side by side share it.
-func StartOn(t testing.TB, k engines.Kind, options ...lab.Option) *lab.Lab {
+func StartOn(t testing.TB, k engines.Kind, options ...spec.Option) *lab.Lab {
 	t.Helper()
 	return start(t, open(t, k), options, lab.Ready)
 }

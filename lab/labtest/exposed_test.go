@@ -12,6 +12,7 @@ import (
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/labtest"
+	"nomadlab.internal/lab/spec"
 )
 
 // laxEngine gives every client a line that no plan has: raw_exec is on.
@@ -33,18 +34,18 @@ func (e laxEngine) Create(ctx context.Context, n engine.Node) error {
 func TestStartedAgentsAreAsked(t *testing.T) {
 	t.Parallel()
 	e := labtest.EngineOf(t, engines.Process)
-	spec := lab.Spec{Name: labtest.Name(t)}.With(lab.Servers(1), lab.Clients(1), lab.Set("", "tls.http", "false"))
-	l, err := lab.Up(t.Context(), laxEngine{e}, spec, lab.UpOptions{})
+	wanted := spec.Spec{Name: labtest.Name(t)}.With(spec.Servers(1), spec.Clients(1), spec.Set("", "tls.http", "false"))
+	l, err := lab.Up(t.Context(), laxEngine{e}, wanted, lab.UpOptions{})
 	if err == nil {
 		_ = l.Down(t.Context())
 		t.Fatal("a lab was handed out whose client runs raw_exec for anybody")
 	}
 	for _, want := range []string{"client-1", "raw_exec", "serves plain HTTP", "--engine docker"} {
-		if !errors.Is(err, lab.ErrInvalid) || !strings.Contains(err.Error(), want) {
+		if !errors.Is(err, spec.ErrInvalid) || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q in it", err, want)
 		}
 	}
-	if labs, err := e.Labs(t.Context()); err != nil || len(labs[spec.Name].Nodes) > 0 {
-		t.Errorf("of it is left: %v, %v", labs[spec.Name], err)
+	if labs, err := e.Labs(t.Context()); err != nil || len(labs[wanted.Name].Nodes) > 0 {
+		t.Errorf("of it is left: %v, %v", labs[wanted.Name], err)
 	}
 }

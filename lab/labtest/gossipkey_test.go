@@ -9,13 +9,14 @@ import (
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/poll"
+	"nomadlab.internal/lab/spec"
 )
 
 // TestOneServerWithoutGossipKey: the others have the lab's key, which the lab still knows when it is opened again.
 func TestOneServerWithoutGossipKey(t *testing.T) {
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
-	l := labtest.StartUntil(t, lab.Started, lab.Servers(3), lab.Clients(0), func(s *lab.Spec) {
-		s.Settings = append(s.Settings, lab.Setting{Role: pki.Server, Node: "server-3", Path: "server.encrypt"})
+	l := labtest.StartUntil(t, lab.Started, spec.Servers(3), spec.Clients(0), func(s *spec.Spec) {
+		s.Settings = append(s.Settings, spec.Setting{Role: pki.Server, Node: "server-3", Path: "server.encrypt"})
 	})
 	opened, err := lab.Open(t.Context(), labtest.Engine(t), l.Name())
 	if err != nil {
@@ -40,10 +41,10 @@ func TestOneServerWithoutGossipKey(t *testing.T) {
 // TestGossipInClearThatIsMeantIsNoTrouble, of all servers or of the one that the setting names.
 func TestGossipInClearThatIsMeantIsNoTrouble(t *testing.T) {
 	for _, node := range []string{"", "server-1"} {
-		without := lab.Setting{Role: pki.Server, Node: node, Path: "server.encrypt"}
+		without := spec.Setting{Role: pki.Server, Node: node, Path: "server.encrypt"}
 		t.Run(without.String(), func(t *testing.T) {
 			t.Setenv("XDG_STATE_HOME", t.TempDir())
-			l := labtest.Start(t, lab.Servers(1), lab.Clients(0), func(s *lab.Spec) { s.Settings = append(s.Settings, without) })
+			l := labtest.Start(t, spec.Servers(1), spec.Clients(0), func(s *spec.Spec) { s.Settings = append(s.Settings, without) })
 			s := l.Status(t.Context())
 			if !s.Ready || len(s.Trouble) > 0 || s.Nodes[0].Gossip != lab.GossipOpen {
 				t.Errorf("ready %v, gossip %q, trouble %q", s.Ready, s.Nodes[0].Gossip, s.Trouble)

@@ -19,6 +19,7 @@ import (
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
 // The joiners of a hardened lab, by the introduction that they have.
@@ -28,10 +29,10 @@ const introduced, stranger, namesake = "introduced", "stranger", "namesake"
 func TestHardened(t *testing.T) {
 	onEach(t, func(t *testing.T, k engines.Kind) {
 		e := labtest.EngineOf(t, k)
-		l := labtest.StartOn(t, k, lab.Servers(map[engines.Kind]int{engines.Docker: 3, engines.Process: 1}[k]), lab.Clients(1), lab.Hardened(), lab.Outside(
-			lab.Joiner{Name: introduced, Role: pki.Client},
-			lab.Joiner{Name: stranger, Role: pki.Client, Introduction: lab.NotIntroduced},
-			lab.Joiner{Name: namesake, Role: pki.Client, Introduction: lab.OtherIntroduction},
+		l := labtest.StartOn(t, k, spec.Servers(map[engines.Kind]int{engines.Docker: 3, engines.Process: 1}[k]), spec.Clients(1), spec.Hardened(), spec.Outside(
+			spec.Joiner{Name: introduced, Role: pki.Client},
+			spec.Joiner{Name: stranger, Role: pki.Client, Introduction: spec.NotIntroduced},
+			spec.Joiner{Name: namesake, Role: pki.Client, Introduction: spec.OtherIntroduction},
 		))
 		t.Run("anonymous is denied", func(t *testing.T) { anonymousIsDenied(t, l, k) })
 		t.Run("policies", func(t *testing.T) { policiesAllow(t, l) })

@@ -1,7 +1,7 @@
 // Package labtest gives tests a real Nomad cluster:
 //
 //	func TestMine(t *testing.T) {
-//		cluster := labtest.Start(t, lab.Servers(3), lab.Clients(1))
+//		cluster := labtest.Start(t, spec.Servers(3), spec.Clients(1))
 //		…
 //	}
 //
@@ -22,6 +22,7 @@ import (
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/poll"
+	"nomadlab.internal/lab/spec"
 )
 
 // Lifetime is when a lab may be swept by a later run on this machine, should even the watchdog have been killed.
@@ -30,19 +31,19 @@ const Lifetime = 2 * time.Hour
 // Start brings up a lab for this test and waits until it is ready. The zero options are three servers and two clients.
 // It fails the test at once if the lab does not come up, and says where its logs are. Several tests, and several test
 // processes, may have labs at the same time.
-func Start(t testing.TB, options ...lab.Option) *lab.Lab {
+func Start(t testing.TB, options ...spec.Option) *lab.Lab {
 	t.Helper()
 	return start(t, Engines(t), options, lab.Ready)
 }
 
 // StartUntil is Start for a lab that is not to become ready, as one whose certificates are wrong: it waits for as much as is
 // said, and each of its agents is started.
-func StartUntil(t testing.TB, wait lab.Wait, options ...lab.Option) *lab.Lab {
+func StartUntil(t testing.TB, wait lab.Wait, options ...spec.Option) *lab.Lab {
 	t.Helper()
 	return start(t, Engines(t), options, wait)
 }
 
-func start(t testing.TB, e *engines.Set, options []lab.Option, wait lab.Wait) *lab.Lab {
+func start(t testing.TB, e *engines.Set, options []spec.Option, wait lab.Wait) *lab.Lab {
 	t.Helper()
 	l, err := up(t, e, options, wait)
 	if err != nil {
@@ -52,11 +53,11 @@ func start(t testing.TB, e *engines.Set, options []lab.Option, wait lab.Wait) *l
 	return l
 }
 
-func up(t testing.TB, e *engines.Set, options []lab.Option, wait lab.Wait) (*lab.Lab, error) {
+func up(t testing.TB, e *engines.Set, options []spec.Option, wait lab.Wait) (*lab.Lab, error) {
 	if e.Note() != "" {
 		_, _ = fmt.Fprintln(t.Output(), e.Note())
 	}
-	spec := lab.Spec{}.With(options...)
+	spec := spec.Spec{}.With(options...)
 	if spec.Name == "" {
 		spec.Name = Name(t)
 	}

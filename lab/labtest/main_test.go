@@ -13,8 +13,8 @@ import (
 	"strconv"
 	"testing"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/labtest"
+	"nomadlab.internal/lab/spec"
 )
 
 // What makes the test binary a child that has labs of its own, as another test process has.
@@ -122,15 +122,15 @@ func play(role string) error {
 // child starts a lab, says so, and keeps it until the parent has seen enough. The first has a client, for two are enough
 // to show that both kinds can.
 func child(t *testing.T, role string, i int, ended <-chan struct{}) {
-	options := []lab.Option{lab.Servers(1), lab.Clients(0)}
+	options := []spec.Option{spec.Servers(1), spec.Clients(0)}
 	if i == 0 && os.Getenv(countName) != "1" {
-		options = append(options, lab.Clients(1))
+		options = append(options, spec.Clients(1))
 	}
 	if os.Getenv(hardened) != "" {
-		options = append(options, lab.Hardened())
+		options = append(options, spec.Hardened())
 	}
 	if name := os.Getenv(labName); name != "" {
-		options = append(options, lab.Name(name))
+		options = append(options, spec.Name(name))
 	}
 	defer func() {
 		if t.Failed() && role != "fail" {

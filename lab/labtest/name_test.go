@@ -4,8 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/labtest"
+	"nomadlab.internal/lab/spec"
 )
 
 // named is a test of any name.
@@ -24,7 +24,7 @@ func TestNamesOfLabs(t *testing.T) {
 		"TestPlain" + strings.Repeat("x", 14) + "-y": "t-plain",
 	} {
 		first, second := labtest.Name(named{t, test}), labtest.Name(named{t, test})
-		if err := (lab.Spec{Name: first}).Validate(); err != nil {
+		if err := (spec.Spec{Name: first}).Validate(); err != nil {
 			t.Errorf("%s: %v", test, err)
 		}
 		if !strings.HasPrefix(first, tells) || first == second {

@@ -9,18 +9,19 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/spec"
 	"nomadlab.internal/lab/story"
 )
 
 // Stage brings up a lab for the scenario: that of its Spec, changed by the options. Where the engine lacks what the
 // scenario needs, the test is skipped, and says why.
-func Stage(t testing.TB, s story.Scenario, options ...lab.Option) *lab.Lab {
+func Stage(t testing.TB, s story.Scenario, options ...spec.Option) *lab.Lab {
 	t.Helper()
 	e := Engines(t)
 	if missing := s.Missing(t.Context(), e.Home()); missing != "" {
 		t.Skipf("%s: %s", s.Name, missing) //nolint:forbidigo // the one reason for which nothing can be shown; make test counts and tells them
 	}
-	return start(t, e, append([]lab.Option{lab.Like(s.Spec)}, options...), lab.Ready)
+	return start(t, e, append([]spec.Option{spec.Like(s.Spec)}, options...), lab.Ready)
 }
 
 // Lacking skips the test, because what it needs is what the other lacks, for the reason: "a driver beside raw_exec", "this

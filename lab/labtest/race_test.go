@@ -10,6 +10,7 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/labtest"
+	"nomadlab.internal/lab/spec"
 )
 
 // outrun is an engine on which somebody else takes the first subnet that a lab has chosen, just before the lab can.
@@ -45,7 +46,7 @@ func outrunEngine(t *testing.T) *outrun {
 func TestSubnetThatWasTakenMeanwhile(t *testing.T) {
 	t.Parallel()
 	home := os.Getenv("XDG_STATE_HOME")
-	spec := lab.Spec{}.With(lab.Name(victimName()), lab.Servers(1), lab.Clients(0))
+	spec := spec.Spec{}.With(spec.Name(victimName()), spec.Servers(1), spec.Clients(0))
 	e := outrunEngine(t)
 	l, err := lab.Up(t.Context(), e, spec, lab.UpOptions{Wait: lab.Started})
 	if err != nil {

@@ -16,12 +16,13 @@ import (
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
 // TestOneLab asks one ready lab for all that needs no lab of its own, and then takes it down.
 func TestOneLab(t *testing.T) {
 	t.Parallel()
-	l := labtest.Start(t, lab.Servers(1), lab.Clients(1))
+	l := labtest.Start(t, spec.Servers(1), spec.Clients(1))
 	t.Run("answers", func(t *testing.T) { answers(t, l) })
 	t.Run("evidence", func(t *testing.T) { evidenceOfARunningLab(t, l) })
 	t.Run("restart", func(t *testing.T) { restarts(t, l) })
@@ -138,7 +139,7 @@ func filesWith(t *testing.T, folder, text string) (files []string) {
 // TestLabWithoutGossipKey has none to tell.
 func TestLabWithoutGossipKey(t *testing.T) {
 	t.Parallel()
-	l := labtest.StartOn(t, engines.Process, lab.Servers(1), lab.Clients(0), lab.Set(pki.Server, "server.encrypt", ""))
+	l := labtest.StartOn(t, engines.Process, spec.Servers(1), spec.Clients(0), spec.Set(pki.Server, "server.encrypt", ""))
 	opened, err := lab.Open(t.Context(), labtest.EngineOf(t, engines.Process), l.Name())
 	if err != nil {
 		t.Fatal(err)

@@ -14,16 +14,17 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
 // TestUnlikeOtherLabs: settings and certificates that are not as a lab has them, at real agents, one role's alone. The lab
 // gets ready all the same, and so does the handle that another process opens.
 func TestUnlikeOtherLabs(t *testing.T) {
 	t.Parallel()
-	l := labtest.Start(t, lab.Servers(1), lab.Clients(1),
-		lab.Set(pki.Client, "tls.http", "false"), lab.Set(pki.Server, "enable_debug", "true"),
-		lab.CertificateRole(pki.Client, pki.Server), lab.FlawedCertificates(pki.Server, pki.NoEKU()),
-		lab.CertificateNames(pki.Server, "server.eu.nomad"), lab.TrustForeign(pki.Server))
+	l := labtest.Start(t, spec.Servers(1), spec.Clients(1),
+		spec.Set(pki.Client, "tls.http", "false"), spec.Set(pki.Server, "enable_debug", "true"),
+		spec.CertificateRole(pki.Client, pki.Server), spec.FlawedCertificates(pki.Server, pki.NoEKU()),
+		spec.CertificateNames(pki.Server, "server.eu.nomad"), spec.TrustForeign(pki.Server))
 	server, client := l.Servers()[0], l.Clients()[0]
 	if shown, err := server.Certificate(t.Context()); err != nil || len(shown.ExtKeyUsage) != 0 || !slices.Contains(shown.DNSNames, "server.eu.nomad") {
 		t.Errorf("the server shows purposes %v and names %v, %v", shown.ExtKeyUsage, shown.DNSNames, err)

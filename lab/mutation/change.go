@@ -4,8 +4,8 @@ import (
 	"cmp"
 	"strings"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
 // Carrier says which agents of a cluster carry a mutation.
@@ -17,34 +17,34 @@ type Carrier struct {
 }
 
 // Options returns what has the agents carry the mutation. What is done to a running cluster, Live, is not in it.
-func (m Mutation) Options(c Carrier) []lab.Option {
-	options := append([]lab.Option(nil), m.Lab...)
+func (m Mutation) Options(c Carrier) []spec.Option {
+	options := append([]spec.Option(nil), m.Lab...)
 	for _, l := range m.Lines {
-		options = append(options, func(s *lab.Spec) {
-			s.Settings = append(s.Settings, lab.Setting{Role: m.Role, Node: c.Node, Path: l.Path, Value: l.Value})
+		options = append(options, func(s *spec.Spec) {
+			s.Settings = append(s.Settings, spec.Setting{Role: m.Role, Node: c.Node, Path: l.Path, Value: l.Value})
 		})
 	}
 	if d := m.Certificate; d != nil {
-		options = append(options, func(s *lab.Spec) { d.add(&s.Certificates, m.Role, c) })
+		options = append(options, func(s *spec.Spec) { d.add(&s.Certificates, m.Role, c) })
 	}
 	if m.ForeignTrust {
-		options = append(options, func(s *lab.Spec) {
-			s.Certificates.TrustForeign = append(s.Certificates.TrustForeign, lab.ForeignTrust{Role: m.Role, Node: c.Node})
+		options = append(options, func(s *spec.Spec) {
+			s.Certificates.TrustForeign = append(s.Certificates.TrustForeign, spec.ForeignTrust{Role: m.Role, Node: c.Node})
 		})
 	}
 	return options
 }
 
 // add gives the agents a certificate with the defect.
-func (d CertificateDefect) add(c *lab.Certificates, role pki.Role, at Carrier) {
+func (d CertificateDefect) add(c *spec.Certificates, role pki.Role, at Carrier) {
 	switch {
 	case d.Flaw != "":
-		c.Flaws = append(c.Flaws, lab.CertificateFlaw{Role: role, Node: at.Node, Flaw: d.Flaw})
+		c.Flaws = append(c.Flaws, spec.CertificateFlaw{Role: role, Node: at.Node, Flaw: d.Flaw})
 	case d.Name != "":
 		name := strings.ReplaceAll(d.Name, regionHere, cmp.Or(at.Region, pki.DefaultRegion))
-		c.Names = append(c.Names, lab.ExtraNames{Role: role, Node: at.Node, DNSNames: []string{name}})
+		c.Names = append(c.Names, spec.ExtraNames{Role: role, Node: at.Node, DNSNames: []string{name}})
 	default:
-		c.Roles = append(c.Roles, lab.OtherRole{Role: role, Node: at.Node, As: d.As})
+		c.Roles = append(c.Roles, spec.OtherRole{Role: role, Node: at.Node, As: d.As})
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/probe"
+	"nomadlab.internal/lab/spec"
 )
 
 // Clusters brings up the clusters of packs.
@@ -25,7 +26,7 @@ type Clusters struct {
 	Engine engine.Engine
 	Others []engine.Engine
 	// Spec is a sound cluster; how many agents it has is the pack's to say.
-	Spec lab.Spec
+	Spec spec.Spec
 	// Up says how long a start may take, and what is told of it. What is waited for is the pack's to say.
 	Up lab.UpOptions
 	// Timed is told how long each cluster took, when it is gone. Nil is fine.
@@ -82,19 +83,19 @@ func (c Clusters) Carry(ctx context.Context, p Pack, look func(context.Context, 
 }
 
 // spec is the pack's cluster.
-func (c Clusters) spec(p Pack) lab.Spec {
-	s := c.Spec.With(lab.Servers(p.Servers), lab.Clients(p.Clients))
+func (c Clusters) spec(p Pack) spec.Spec {
+	s := c.Spec.With(spec.Servers(p.Servers), spec.Clients(p.Clients))
 	if p.QuickPolicies {
 		s = s.With(QuickPolicies())
 	}
 	if p.Extra != "" {
-		s = s.With(lab.Outside(lab.Joiner{Name: p.Extra, Role: p.ExtraRole}))
+		s = s.With(spec.Outside(spec.Joiner{Name: p.Extra, Role: p.ExtraRole}))
 	}
 	for _, placed := range p.Placed {
 		s = s.With(placed.Mutation.Options(Carrier{Node: placed.Node, Region: s.Regions[0].Name})...)
 	}
 	if p.noLeader() {
-		s = s.With(lab.NotBootstrapped())
+		s = s.With(spec.NotBootstrapped())
 	}
 	return s
 }

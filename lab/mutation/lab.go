@@ -6,21 +6,22 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
 // ForLab returns the cluster of the Spec with one mutation, and the Spec that has its agents carry it: the last agent of the
 // mutation's role, or all that its scope says. The lab is hardened, as the checks that fail because of a mutation were seen on
 // hardened labs. An agent that the mutation cuts off is an extra node. Pack.Begin does what remains when the lab is up.
 //
-// The error wraps lab.ErrInvalid, for a mutation that no lab can carry or a Spec of several regions.
-func ForLab(s lab.Spec, m Mutation) (Pack, lab.Spec, error) {
+// The error wraps spec.ErrInvalid, for a mutation that no lab can carry or a Spec of several regions.
+func ForLab(s spec.Spec, m Mutation) (Pack, spec.Spec, error) {
 	if reason := m.OfLab(); reason != "" {
-		return Pack{}, s, fmt.Errorf("%w: no lab can carry the mutation %s: %s", lab.ErrInvalid, m.ID, reason)
+		return Pack{}, s, fmt.Errorf("%w: no lab can carry the mutation %s: %s", spec.ErrInvalid, m.ID, reason)
 	}
 	if len(s.Regions) > 1 {
-		return Pack{}, s, fmt.Errorf("%w: a lab of %d regions carries no mutation: leave all but one out", lab.ErrInvalid, len(s.Regions))
+		return Pack{}, s, fmt.Errorf("%w: a lab of %d regions carries no mutation: leave all but one out", spec.ErrInvalid, len(s.Regions))
 	}
-	s = s.With(lab.Hardened())
+	s = s.With(spec.Hardened())
 	servers, clients := s.Members()
 	m.Everywhere = false
 	p := Unpacked([]Mutation{m}, Size{Servers: servers, SharedServers: servers, SharedClients: clients})[0]
@@ -30,7 +31,7 @@ func ForLab(s lab.Spec, m Mutation) (Pack, lab.Spec, error) {
 	}
 	if m.Scope == Agent && p.Extra == "" {
 		if m.Role == pki.Client && clients == 0 || m.Role == pki.Server && servers == 0 {
-			return Pack{}, s, fmt.Errorf("%w: the mutation %s is carried by a %s, and the lab has none", lab.ErrInvalid, m.ID, m.Role)
+			return Pack{}, s, fmt.Errorf("%w: the mutation %s is carried by a %s, and the lab has none", spec.ErrInvalid, m.ID, m.Role)
 		}
 		p.Placed[0].Node = nodeName(m.Role, map[pki.Role]int{pki.Server: servers, pki.Client: clients}[m.Role])
 		if p.Placed[0].Node == p.Lead {

@@ -14,6 +14,7 @@ import (
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/mutation"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
 // TestProofWhoeverLeads has each server of the packed clusters lead in turn: a changed server is noticed at itself whoever leads,
@@ -61,7 +62,7 @@ func whoeverLeads(t *testing.T, pack mutation.Pack) {
 	t.Helper()
 	engines := labtest.Engines(t)
 	clusters := mutation.Clusters{
-		Engine: engines.Home(), Others: engines.Others(), Spec: lab.Spec{}.With(lab.Hardened(), lab.Name(labtest.Name(t))),
+		Engine: engines.Home(), Others: engines.Others(), Spec: spec.Spec{}.With(spec.Hardened(), spec.Name(labtest.Name(t))),
 		Up: lab.UpOptions{Expires: time.Now().Add(labtest.Lifetime), Timeout: deadline.Start},
 	}
 	fails, asked := map[string][]string{}, questions(t)

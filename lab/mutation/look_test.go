@@ -10,13 +10,14 @@ import (
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/mutation"
+	"nomadlab.internal/lab/spec"
 )
 
 // TestLookAgain: what was seen while another server led, and be it for a moment, is looked at once more; what was seen under one
 // leader is not.
 func TestLookAgain(t *testing.T) {
 	t.Parallel()
-	l := labtest.Start(t, lab.Hardened(), lab.Servers(3), lab.Clients(0))
+	l := labtest.Start(t, spec.Hardened(), spec.Servers(3), spec.Clients(0))
 	pack := mutation.Pack{Name: "led", Servers: 3, Lead: "server-1"}
 	if err := mutation.Lead(t.Context(), l, pack.Lead); err != nil {
 		t.Fatal(err)

@@ -17,6 +17,7 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
 // Scope says which agents carry a mutation. The zero Scope is none.
@@ -94,12 +95,12 @@ type Mutation struct {
 	// Live is done to the running cluster. Nil: nothing.
 	Live *Live
 	// Lab changes the Spec of a lab. It is for labs alone, not for a user's configuration.
-	Lab []lab.Option
+	Lab []spec.Option
 }
 
 // Line is one line of an agent's configuration.
 type Line struct {
-	// Path is as lab.Setting has it.
+	// Path is as spec.Setting has it.
 	Path string
 	// Value is a literal of HCL. Zero: the line is taken out.
 	Value string

@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/mutation"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
 // row is a mutation made up for a rule of the packer.
@@ -172,7 +172,7 @@ func TestWhatSpeaksInClearSharesNothing(t *testing.T) {
 func TestOptionsPlaceEachMutation(t *testing.T) {
 	for _, p := range mutation.Packs(mutation.All(), mutation.DefaultSize()) {
 		for _, at := range p.Placed {
-			spec := lab.Spec{}.With(at.Mutation.Options(mutation.Carrier{Node: at.Node, Region: "eu"})...)
+			spec := spec.Spec{}.With(at.Mutation.Options(mutation.Carrier{Node: at.Node, Region: "eu"})...)
 			var nodes []string
 			for _, s := range spec.Settings {
 				nodes = append(nodes, s.Node)

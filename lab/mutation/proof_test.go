@@ -19,6 +19,7 @@ import (
 	"nomadlab.internal/lab/mutation"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/posture/catalogue"
+	"nomadlab.internal/lab/spec"
 )
 
 const seenPath = "seen.json"
@@ -117,7 +118,7 @@ func inconclusive(differences []mutation.Difference) bool {
 func (p *proof) carry(t *testing.T, pack mutation.Pack, before []mutation.Seen) []mutation.Difference {
 	t.Helper()
 	engines := labtest.Engines(t)
-	spec := lab.Spec{}.With(lab.Hardened(), lab.Name(labtest.Name(t)))
+	spec := spec.Spec{}.With(spec.Hardened(), spec.Name(labtest.Name(t)))
 	clusters := mutation.Clusters{
 		Engine: engines.Home(), Others: engines.Others(), Spec: spec,
 		Up: lab.UpOptions{Expires: time.Now().Add(labtest.Lifetime), Timeout: deadline.Start},

@@ -10,6 +10,7 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/poll"
+	"nomadlab.internal/lab/spec"
 )
 
 // Rogue is the name of the server that nobody means to have, of the mutation rogue-server.
@@ -20,7 +21,7 @@ const Rogue = "rogue"
 func rogueServer() Mutation {
 	return Mutation{
 		ID: "rogue-server", Scope: Cluster, Change: "a server of another authority that has server.encrypt", Checks: []string{"cluster"},
-		Lab:  []lab.Option{lab.Outside(lab.Joiner{Name: Rogue, Role: pki.Server, Flaw: pki.Foreign().Name()})},
+		Lab:  []spec.Option{spec.Outside(spec.Joiner{Name: Rogue, Role: pki.Server, Flaw: pki.Foreign().Name()})},
 		Live: &Live{Do: func(ctx context.Context, l *lab.Lab) error { return startRogue(ctx, l, Rogue) }},
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
 // accessRows are of the acl blocks, of who is let in as a client, and of keys. What the leader alone decides is also carried by
@@ -58,7 +59,7 @@ func workloadRows() []Mutation {
 func notBootstrapped() Mutation {
 	return Mutation{
 		ID: "not-bootstrapped", Scope: Cluster, Change: "no nomad acl bootstrap before clients are admitted",
-		Lab: []lab.Option{lab.NotBootstrapped()}, NoClients: true,
+		Lab: []spec.Option{spec.NotBootstrapped()}, NoClients: true,
 	}
 }
 

@@ -11,11 +11,12 @@ import (
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/posture/catalogue"
+	"nomadlab.internal/lab/spec"
 )
 
 // QuickPolicies has clients ask for a policy each time, as they would else go by one that was withdrawn for 30 s more
 // (client/acl.go, resolvePolicies). It weakens nothing.
-func QuickPolicies() lab.Option { return lab.Set(pki.Client, "acl.policy_ttl", `"1ms"`) }
+func QuickPolicies() spec.Option { return spec.Set(pki.Client, "acl.policy_ttl", `"1ms"`) }
 
 // policyRows are of ACL policies: one capability each that is granted to whoever has no token, or to a job.
 func policyRows() []Mutation {

@@ -8,10 +8,10 @@ import (
 	"slices"
 	"strings"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/mutation"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
 // Mutations returns the mutations of the table that can be made of a user's configuration, in the table's order.
@@ -93,11 +93,11 @@ func (s Source) rolesOf(m mutation.Mutation) []pki.Role {
 }
 
 // takenOut returns the settings that take the line out wherever it has the value that it is to have.
-func (s Source) takenOut(l mutation.Line) []lab.Setting {
-	var settings []lab.Setting
+func (s Source) takenOut(l mutation.Line) []spec.Setting {
+	var settings []spec.Setting
 	for _, role := range s.roles() {
 		if files := s.files(role); len(files.Lookup(l.Path)) > 0 && is(files, l.Path, l.Was) {
-			settings = append(settings, lab.Setting{Role: role, Path: l.Path})
+			settings = append(settings, spec.Setting{Role: role, Path: l.Path})
 		}
 	}
 	return settings

@@ -9,6 +9,7 @@ import (
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/mutation"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
 // LookAtFiles is what is found in the user's own files, by the checks of these names, or by all.
@@ -51,7 +52,7 @@ func ApartWith(m mutation.Mutation, size mutation.Size) mutation.Pack { return a
 func Stages(p mutation.Pack) []inspect.Options { return stages(p) }
 
 // Sized returns the pack as the configuration has agents for it, and which lines of it are other for that.
-func Sized(s Source, p mutation.Pack) (mutation.Pack, []lab.Setting) { return s.sized(p) }
+func Sized(s Source, p mutation.Pack) (mutation.Pack, []spec.Setting) { return s.sized(p) }
 
 // WhyInapplicable says why the mutation changes nothing of the configuration; empty where it does.
 func WhyInapplicable(m mutation.Mutation, s Source) string { return s.inapplicable(m) }

@@ -9,13 +9,13 @@ import (
 	"slices"
 	"strings"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/posture/catalogue"
 	"nomadlab.internal/lab/probe"
+	"nomadlab.internal/lab/spec"
 )
 
 // fault is something that must be so of none of a user's files.
@@ -272,8 +272,8 @@ func (s Source) fileChecks() ([]posture.Check, error) {
 // nothing to look at.
 func FileChecks() ([]posture.Check, error) {
 	nothing := agentconf.Files{agentconf.NewFile("", nil)}
-	return Source{Configuration: &lab.Configuration{
-		Server: lab.AgentConfiguration{Files: nothing}, Client: lab.AgentConfiguration{Files: nothing},
+	return Source{Configuration: &spec.Configuration{
+		Server: spec.AgentConfiguration{Files: nothing}, Client: spec.AgentConfiguration{Files: nothing},
 	}}.fileChecks()
 }
 

@@ -15,6 +15,7 @@ import (
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
 // Options say where and how configurations are judged.
@@ -23,7 +24,7 @@ type Options struct {
 	Engine engine.Engine
 	Others []engine.Engine
 	// Nomad says which Nomad they run. Zero: the default version.
-	Nomad lab.Nomad
+	Nomad spec.Nomad
 	// Name is the lab's; several at a time have a number behind it. Zero: "config".
 	Name string
 	// Inspect says which checks are tried.
@@ -50,19 +51,19 @@ func Check(ctx context.Context, o Options, s Source) (finding.Report, error) {
 // variant is a configuration, and which of its lines are other than they stand.
 type variant struct {
 	source   Source
-	settings []lab.Setting
+	settings []spec.Setting
 }
 
 // spec is the lab that runs it. Whether there are ACLs is seen on its servers, so it is to be bootstrapped in any case.
-func (v variant) spec(o Options) lab.Spec {
+func (v variant) spec(o Options) spec.Spec {
 	servers, clients := v.source.Servers, 0
 	if v.source.hasClients() {
 		clients = 1
 	}
-	s := lab.Spec{
+	s := spec.Spec{
 		Name: defaultName, Nomad: o.Nomad, Hardened: true, Configuration: v.source.Configuration,
 		Settings: v.settings,
-		Regions:  []lab.Region{{Name: v.source.Region, Datacenter: v.source.Datacenter, Servers: &servers, Clients: &clients}},
+		Regions:  []spec.Region{{Name: v.source.Region, Datacenter: v.source.Datacenter, Servers: &servers, Clients: &clients}},
 	}
 	if o.Name != "" {
 		s.Name = o.Name
@@ -196,7 +197,7 @@ func (s Source) explain(err error) error {
 		}
 		return refused
 	}
-	if err != nil && errors.Is(err, lab.ErrInvalid) {
+	if err != nil && errors.Is(err, spec.ErrInvalid) {
 		return fmt.Errorf("%w: %w", ErrConfiguration, err)
 	}
 	return err

@@ -4,12 +4,12 @@ import (
 	"slices"
 	"strconv"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/mutation"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture/catalogue"
+	"nomadlab.internal/lab/spec"
 )
 
 // size says how many agents the clusters have. Where the configuration begins a cluster with fewer than three servers, none is
@@ -26,14 +26,14 @@ func (s Source) size() mutation.Size {
 // sized returns the pack without clients where the configuration has none, and what lets a cluster of more servers than the
 // configuration begins with be one: the first election waits for all of them. Servers of which some have found each other, and
 // others each other, could else begin two clusters (nomad/serf.go:101, maybeBootstrap).
-func (s Source) sized(p mutation.Pack) (mutation.Pack, []lab.Setting) {
+func (s Source) sized(p mutation.Pack) (mutation.Pack, []spec.Setting) {
 	if !s.hasClients() {
 		p.Clients = 0
 	}
 	if p.Servers <= s.Servers {
 		return p, nil
 	}
-	return p, []lab.Setting{{Role: pki.Server, Path: "server.bootstrap_expect", Value: strconv.Itoa(p.Servers)}}
+	return p, []spec.Setting{{Role: pki.Server, Path: "server.bootstrap_expect", Value: strconv.Itoa(p.Servers)}}
 }
 
 // namedBy are the checks that name a setting of one of the pack's mutations.
@@ -90,9 +90,9 @@ func (s Source) with(all []mutation.Mutation) variant {
 }
 
 // overlaid returns the configuration with a further file, which comes last.
-func overlaid(s Source, text string) *lab.Configuration {
+func overlaid(s Source, text string) *spec.Configuration {
 	c := *s.Configuration
-	add := func(of lab.AgentConfiguration) lab.AgentConfiguration {
+	add := func(of spec.AgentConfiguration) spec.AgentConfiguration {
 		if len(of.Files) > 0 {
 			of.Files = append(slices.Clone(of.Files), agentconf.NewFile("zz-overlay.hcl", []byte(text)))
 		}

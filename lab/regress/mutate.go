@@ -18,6 +18,7 @@ import (
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/mutation"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
 // MutateOptions say which mutations are tried, and how.
@@ -301,7 +302,7 @@ func failed(r Result, err error) Result {
 		return Result{Mutation: r.Mutation, Fate: Refused, Reason: fmt.Sprintf("%s: %s", refused.Node, lastWord(refused.LastWords))}
 	case noSpace(err), errors.Is(err, lab.ErrTaken): // it says nothing of the mutation
 		return Result{Mutation: r.Mutation, Fate: Failed, Reason: err.Error()}
-	case errors.Is(err, lab.ErrInvalid), errors.Is(err, pki.ErrNotPermitted):
+	case errors.Is(err, spec.ErrInvalid), errors.Is(err, pki.ErrNotPermitted):
 		return Result{Mutation: r.Mutation, Fate: Inapplicable, Reason: "it cannot be tried here: " + err.Error()}
 	default:
 		return Result{Mutation: r.Mutation, Fate: Failed, Reason: err.Error()}

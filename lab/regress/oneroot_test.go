@@ -4,16 +4,16 @@ import (
 	"slices"
 	"testing"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/regress"
+	"nomadlab.internal/lab/spec"
 )
 
 // TestCommonCauses: failures that all rest on a protection that nobody has are told as one, and nothing is told where it is on.
 func TestCommonCauses(t *testing.T) {
 	source := func(text string) regress.Source {
-		return regress.Source{Configuration: &lab.Configuration{Server: lab.AgentConfiguration{Files: agentconf.Files{agentconf.NewFile("s.hcl", []byte(text))}}}}
+		return regress.Source{Configuration: &spec.Configuration{Server: spec.AgentConfiguration{Files: agentconf.Files{agentconf.NewFile("s.hcl", []byte(text))}}}}
 	}
 	found := func(id string, v finding.Verdict, settings ...string) finding.Finding {
 		return finding.Finding{ID: id, Verdict: v, Settings: settings}

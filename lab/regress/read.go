@@ -13,9 +13,9 @@ import (
 	"strings"
 	"syscall"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 	"nomadlab.internal/lab/userfile"
 )
 
@@ -36,7 +36,7 @@ func Read(p Paths) (Source, error) {
 }
 
 func read(p Paths) (Source, error) {
-	s := Source{Configuration: &lab.Configuration{}}
+	s := Source{Configuration: &spec.Configuration{}}
 	for _, side := range []struct {
 		role  pki.Role
 		paths []string

@@ -4,9 +4,9 @@ import (
 	"errors"
 	"io/fs"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
 // ErrConfiguration is wrapped by every error about a user's configuration: nothing was started, or the agent has refused
@@ -28,7 +28,7 @@ type Paths struct {
 // Source is a user's configuration as it was read. Nothing that is done with it writes to the user's files.
 type Source struct {
 	// Configuration is what agents read. It is not changed once made.
-	Configuration *lab.Configuration
+	Configuration *spec.Configuration
 	// Originals are the user's own files whose modes and owners count.
 	Originals []Original
 	// Material are the files with certificates and keys that were handed in, or that lie where this machine's own agents have

@@ -12,6 +12,7 @@ import (
 	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/spec"
 )
 
 // Scenario is a story that proves a claim on a fresh lab.
@@ -21,7 +22,7 @@ type Scenario struct {
 	// Claim is what it proves, as a sentence.
 	Claim string
 	// Spec is the lab that it needs, but for its name and its Nomad.
-	Spec lab.Spec
+	Spec spec.Spec
 	// Needs are what the lab's engine must be able to do. Nil: what every engine can.
 	Needs []engine.Feature
 	// Able says what whoever runs the scenario lacks for it beside that; nil where anybody can. Its error says what to do.

@@ -4,10 +4,10 @@ import (
 	"os"
 	"testing"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/posture/party"
 	"nomadlab.internal/lab/probe"
+	"nomadlab.internal/lab/spec"
 )
 
 func TestMain(m *testing.M) { os.Exit(labtest.Main(m)) }
@@ -36,7 +36,7 @@ func expected() map[party.Kind]fared {
 // tries what it says.
 func TestEachKindAtARealServer(t *testing.T) {
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
-	l := labtest.Start(t, lab.Servers(1), lab.Clients(0), lab.TrustForeign("server"))
+	l := labtest.Start(t, spec.Servers(1), spec.Clients(0), spec.TrustForeign("server"))
 	n := l.Servers()[0]
 	at := probe.Target{HTTP: n.HTTP().String(), RPC: n.RPC().String(), Region: n.Region(), ServerName: n.ServerName()}
 	if from := n.From(); from.IsValid() {

@@ -5,18 +5,18 @@ import (
 	"fmt"
 	"strconv"
 
-	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/spec"
 )
 
-// ErrLock is wrapped by every error about a lock that cannot be used. It is a lab.ErrInvalid.
+// ErrLock is wrapped by every error about a lock that cannot be used. It is a spec.ErrInvalid.
 var ErrLock error = lockError{}
 
 type lockError struct{}
 
 func (lockError) Error() string { return "posture lock" }
 
-// Is makes it one of lab.ErrInvalid.
-func (lockError) Is(target error) bool { return target == lab.ErrInvalid }
+// Is makes it one of spec.ErrInvalid.
+func (lockError) Is(target error) bool { return target == spec.ErrInvalid }
 
 // mend is what helps against a lock that cannot be read.
 const mend = "restore it from version control, or write it anew with --update"

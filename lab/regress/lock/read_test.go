@@ -10,8 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/regress/lock"
+	"nomadlab.internal/lab/spec"
 )
 
 // TestReadLockTellsWhatIsWrong breaks the sample's lock in each way that one can be broken.
@@ -84,8 +84,8 @@ func TestReadLockTellsWhatIsWrong(t *testing.T) {
 			if err == nil {
 				t.Fatalf("it is read: %+v", p)
 			}
-			if !errors.Is(err, lock.ErrLock) || !errors.Is(err, lab.ErrInvalid) {
-				t.Errorf("%v wraps not both ErrLock and lab.ErrInvalid", err)
+			if !errors.Is(err, lock.ErrLock) || !errors.Is(err, spec.ErrInvalid) {
+				t.Errorf("%v wraps not both ErrLock and spec.ErrInvalid", err)
 			}
 			if !strings.HasPrefix(err.Error(), "posture lock ci/posture.lock.yaml: ") {
 				t.Errorf("%q does not say which file it is about", err)

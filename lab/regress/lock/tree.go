@@ -8,13 +8,13 @@ import (
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
 
-	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/spec"
 )
 
 // parse reads the text as one mapping. The tree is read instead of decoded: only so is each value what is written, and
 // each error at its line.
 func parse(text []byte) (fields, error) {
-	if err := lab.CheckYAML(text); err != nil {
+	if err := spec.CheckYAML(text); err != nil {
 		return nil, fmt.Errorf("%w: %s", err, mend)
 	}
 	tree, err := parser.ParseBytes(text, 0, parser.AllowDuplicateMapKey())

@@ -1,4 +1,4 @@
-package lab
+package spec
 
 import (
 	"fmt"
@@ -31,28 +31,29 @@ type AgentConfiguration struct {
 	Credential *pki.Credential
 }
 
-// of is what the agents of the role read.
-func (c *Configuration) of(role pki.Role) AgentConfiguration {
+// Of returns what the agents of the role read.
+func (c *Configuration) Of(role pki.Role) AgentConfiguration {
 	if role == pki.Client {
 		return c.Client
 	}
 	return c.Server
 }
 
-// handedIn says whether the user has certificates of their own.
-func (c *Configuration) handedIn() bool {
+// HandedIn reports whether the user has handed in certificates of their own. It is false for nil.
+func (c *Configuration) HandedIn() bool {
 	return c != nil && (c.Server.Credential != nil || c.Client.Credential != nil)
 }
 
-// standIn is Lab.StandIn.
-func (c *Configuration) standIn(role pki.Role) string {
+// StandIn returns why the certificates of a lab's agents of the role say nothing of the user's: none was handed in, and the
+// lab's own stand in for them. Empty: they are the user's, or there is no configuration for that role.
+func (c *Configuration) StandIn(role pki.Role) string {
 	const certFile = "tls.cert_file"
 	switch {
-	case c == nil || len(c.of(role).Files) == 0 || c.of(role).Credential != nil:
+	case c == nil || len(c.Of(role).Files) == 0 || c.Of(role).Credential != nil:
 		return ""
-	case c.handedIn() && c.of(role).Files.Text(certFile) == "":
+	case c.HandedIn() && c.Of(role).Files.Text(certFile) == "":
 		return fmt.Sprintf("your %ss' configuration names no certificate (%s)", role, certFile)
-	case c.handedIn():
+	case c.HandedIn():
 		return fmt.Sprintf("your %ss' certificate was not handed in, and one of the lab's own stood in for it: hand it in with --%s-tls-dir", role, role)
 	case c.Server.Files.Text(certFile) == "" && c.Client.Files.Text(certFile) == "":
 		return "your configuration names no certificate (tls.cert_file)"
@@ -65,16 +66,4 @@ func (c *Configuration) standIn(role pki.Role) string {
 func (c *Configuration) String() string { return "a user's configuration" }
 
 // GoString keeps them out of %#v.
-func (c *Configuration) GoString() string { return "lab.Configuration{…}" }
-
-// Sealed is a text that is not shown when what it is in is printed or written down.
-type Sealed string
-
-// String keeps it out of %v.
-func (Sealed) String() string { return "…" }
-
-// GoString keeps it out of %#v.
-func (Sealed) GoString() string { return "…" }
-
-// MarshalText keeps it out of JSON and YAML.
-func (Sealed) MarshalText() ([]byte, error) { return []byte("…"), nil }
+func (c *Configuration) GoString() string { return "spec.Configuration{…}" }

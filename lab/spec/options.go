@@ -1,8 +1,8 @@
-package lab
+package spec
 
 import "nomadlab.internal/lab/pki"
 
-// Option changes a Spec. Options are for call sites that read as a sentence: labtest.Start(t, lab.Servers(3)).
+// Option changes a Spec. Options are for call sites that read as a sentence: labtest.Start(t, spec.Servers(3)).
 type Option func(*Spec)
 
 // With returns a copy of the Spec with the options applied.
@@ -79,7 +79,7 @@ func Like(other Spec) Option { return func(s *Spec) { *s = other.With() } }
 
 // Members returns how many servers and clients the first region begins with.
 func (s Spec) Members() (servers, clients int) {
-	r := s.withDefaults().Regions[0]
+	r := s.WithDefaults().Regions[0]
 	return *r.Servers, *r.Clients
 }
 

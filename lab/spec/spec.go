@@ -1,17 +1,46 @@
-// Package lab brings up real Nomad clusters: mutual TLS on HTTP and RPC, encrypted gossip, every node an agent of its
-// own with its own address.
-//
-// A [Spec] says what is wanted; [NewPlan] turns it into a [Plan], in which every node's name, address, identity,
-// files and command are known before anything starts; [Up] carries the plan out on an engine and returns a [Lab] of
-// live [Node] handles. The zero Spec is three servers and two clients.
-package lab
+// Package spec says which lab is wanted: a Spec, as a Go struct, by options, or from a YAML file. Its zero value is a
+// sensible lab. It is pure: it knows no engine, no clock and nothing that is live, and reads only the file that its user names.
+package spec
 
 import (
 	"cmp"
+	"fmt"
 	"time"
 
 	"nomadlab.internal/lab/pki"
 )
+
+// The ports on which Nomad listens by default.
+const (
+	HTTPPort uint16 = 4646
+	RPCPort  uint16 = 4647
+	SerfPort uint16 = 4648
+)
+
+// Member is a node that belongs to the lab from its start.
+type Member struct {
+	// Name is unique in the lab.
+	Name string
+	// Role is server or client.
+	Role pki.Role
+}
+
+// Members returns the nodes of a region that has its defaults: the servers, then the clients. With several regions each
+// name begins with its region.
+func (r Region) Members(several bool) []Member {
+	prefix := ""
+	if several {
+		prefix = r.Name + "-"
+	}
+	var out []Member
+	for i := range max(*r.Servers, 0) {
+		out = append(out, Member{fmt.Sprintf("%s%s-%d", prefix, pki.Server, i+1), pki.Server})
+	}
+	for i := range max(*r.Clients, 0) {
+		out = append(out, Member{fmt.Sprintf("%s%s-%d", prefix, pki.Client, i+1), pki.Client})
+	}
+	return out
+}
 
 // Spec is what the user wants. The zero value is a lab of three servers and two clients in one region.
 type Spec struct {
@@ -138,8 +167,8 @@ const (
 	defaultClients    = 2
 )
 
-// withDefaults fills in what the user left out. It does not touch what the user's slices point to.
-func (s Spec) withDefaults() Spec {
+// WithDefaults returns the Spec with what the user left out. It does not change what the user's slices point to.
+func (s Spec) WithDefaults() Spec {
 	if s.Name == "" {
 		s.Name = defaultName
 	}
@@ -184,7 +213,7 @@ func (j Joiner) withDefaults(region string, c Certificates) Joiner {
 	}
 	given := pki.Identity{Role: j.CertificateRole, Region: j.Region}
 	if given.Role == "" {
-		given = c.speaksFor(j.Role, j.Region, j.Name)
+		given = c.SpeaksFor(j.Role, j.Region, j.Name)
 	}
 	j.CertificateRole, j.CertificateRegion = given.Role, cmp.Or(j.CertificateRegion, given.Region)
 	return j

@@ -1,4 +1,4 @@
-package lab_test
+package spec_test
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -13,8 +14,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
 )
 
 const wholeDocument = `
@@ -39,23 +40,23 @@ joiners:
   - {name: x, role: server, region: us, certificate_role: client, certificate_region: eu, gossip: other}
 `
 
-func wholeRead() lab.Document {
-	return lab.Document{Mutation: "server-plain-http", Spec: lab.Spec{
-		Name: "demo", Nomad: lab.Nomad{Version: "1.11.3"}, Subnet: "10.9.0.0/24", LogLevel: "TRACE",
-		Certificates: lab.Certificates{
+func wholeRead() spec.Document {
+	return spec.Document{Mutation: "server-plain-http", Spec: spec.Spec{
+		Name: "demo", Nomad: spec.Nomad{Version: "1.11.3"}, Subnet: "10.9.0.0/24", LogLevel: "TRACE",
+		Certificates: spec.Certificates{
 			TTL: 36*time.Hour + 30*time.Minute, DNSNames: []string{"nomad.example"}, IPs: []string{"192.0.2.1"},
-			Flaws:        []lab.CertificateFlaw{{Role: pki.Client, Flaw: "no-eku"}},
-			Names:        []lab.ExtraNames{{DNSNames: []string{"*.global.nomad"}}, {Node: "eu-server-1", DNSNames: []string{"x"}}},
-			Roles:        []lab.OtherRole{{Role: pki.Client, As: pki.Server}},
-			TrustForeign: []lab.ForeignTrust{{Role: pki.Server}, {Role: pki.Client, Node: "eu-client-2"}},
+			Flaws:        []spec.CertificateFlaw{{Role: pki.Client, Flaw: "no-eku"}},
+			Names:        []spec.ExtraNames{{DNSNames: []string{"*.global.nomad"}}, {Node: "eu-server-1", DNSNames: []string{"x"}}},
+			Roles:        []spec.OtherRole{{Role: pki.Client, As: pki.Server}},
+			TrustForeign: []spec.ForeignTrust{{Role: pki.Server}, {Role: pki.Client, Node: "eu-client-2"}},
 		},
-		Regions: []lab.Region{{Name: "eu", Datacenter: "rack-1", Servers: new(5), Clients: new(0)}, {Name: "us"}},
-		Settings: []lab.Setting{
+		Regions: []spec.Region{{Name: "eu", Datacenter: "rack-1", Servers: new(5), Clients: new(0)}, {Name: "us"}},
+		Settings: []spec.Setting{
 			{Role: pki.Client, Path: "limits.https_handshake_timeout", Value: `"0s"`}, {Path: "enable_debug", Value: "true"}, {Path: "tls.http"},
 			{Role: pki.Server, Node: "eu-server-3", Path: "server.encrypt"},
 		},
-		Joiners: []lab.Joiner{{
-			Name: "x", Role: pki.Server, Region: "us", CertificateRole: pki.Client, CertificateRegion: "eu", Gossip: lab.OtherKey,
+		Joiners: []spec.Joiner{{
+			Name: "x", Role: pki.Server, Region: "us", CertificateRole: pki.Client, CertificateRegion: "eu", Gossip: spec.OtherKey,
 		}},
 	}}
 }
@@ -63,17 +64,17 @@ func wholeRead() lab.Document {
 func TestDecodeDocument(t *testing.T) {
 	for name, c := range map[string]struct {
 		text string
-		want lab.Document
+		want spec.Document
 	}{
 		"every field":      {wholeDocument, wholeRead()},
-		"nothing":          {"", lab.Document{}},
-		"a comment":        {"# nothing yet\n", lab.Document{}},
-		"a mutation":       {"mutation: no-acl\n", lab.Document{Mutation: "no-acl"}},
-		"clients: 0":       {"regions: [{clients: 0}]", lab.Document{Spec: lab.Spec{Regions: []lab.Region{{Clients: new(0)}}}}},
-		"clients left out": {"regions: [{servers: 1}]", lab.Document{Spec: lab.Spec{Regions: []lab.Region{{Servers: new(1)}}}}},
+		"nothing":          {"", spec.Document{}},
+		"a comment":        {"# nothing yet\n", spec.Document{}},
+		"a mutation":       {"mutation: no-acl\n", spec.Document{Mutation: "no-acl"}},
+		"clients: 0":       {"regions: [{clients: 0}]", spec.Document{Spec: spec.Spec{Regions: []spec.Region{{Clients: new(0)}}}}},
+		"clients left out": {"regions: [{servers: 1}]", spec.Document{Spec: spec.Spec{Regions: []spec.Region{{Servers: new(1)}}}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := lab.DecodeDocument(t.Context(), strings.NewReader(c.text))
+			got, err := spec.DecodeDocument(t.Context(), strings.NewReader(c.text))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -87,7 +88,7 @@ func TestDecodeDocument(t *testing.T) {
 // TestNoClientsIsNotTheDefaultOfClients: a lab without clients must be possible to ask for.
 func TestNoClientsIsNotTheDefaultOfClients(t *testing.T) {
 	for text, want := range map[string]int{"regions: [{clients: 0}]": 0, "regions: [{servers: 1}]": 2} {
-		spec, err := lab.DecodeDocument(t.Context(), strings.NewReader(text))
+		spec, err := spec.DecodeDocument(t.Context(), strings.NewReader(text))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,11 +108,11 @@ func TestDecodeDocumentNamesTheLine(t *testing.T) {
 		"twice":                {"name: a\nname: b\n", "name: a\n", "[2:1]"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := lab.DecodeDocument(t.Context(), strings.NewReader(c.text))
-			if !errors.Is(err, lab.ErrInvalid) || !strings.Contains(err.Error(), c.want) {
+			_, err := spec.DecodeDocument(t.Context(), strings.NewReader(c.text))
+			if !errors.Is(err, spec.ErrInvalid) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want one that wraps ErrInvalid and says %q", err, c.want)
 			}
-			if _, err := lab.DecodeDocument(t.Context(), strings.NewReader(c.right)); err != nil {
+			if _, err := spec.DecodeDocument(t.Context(), strings.NewReader(c.right)); err != nil {
 				t.Errorf("put right, still refused: %v", err)
 			}
 		})
@@ -120,8 +121,8 @@ func TestDecodeDocumentNamesTheLine(t *testing.T) {
 
 // TestTheFormerKeyWeaken is refused with the line that it is in, and the text says what to write instead.
 func TestTheFormerKeyWeaken(t *testing.T) {
-	_, err := lab.DecodeDocument(t.Context(), strings.NewReader("name: demo\nweaken: [tls.http]\n"))
-	if !errors.Is(err, lab.ErrInvalid) {
+	_, err := spec.DecodeDocument(t.Context(), strings.NewReader("name: demo\nweaken: [tls.http]\n"))
+	if !errors.Is(err, spec.ErrInvalid) {
 		t.Fatalf("error %v, want one that wraps ErrInvalid", err)
 	}
 	for _, want := range []string{`[2:1] unknown field "weaken"`, "`mutation: server-plain-http`", "settings"} {
@@ -129,10 +130,10 @@ func TestTheFormerKeyWeaken(t *testing.T) {
 			t.Errorf("the text does not say %q:\n%v", want, err)
 		}
 	}
-	if _, err := lab.DecodeDocument(t.Context(), strings.NewReader("names: demo\n")); err == nil || strings.Contains(err.Error(), "mutation") {
+	if _, err := spec.DecodeDocument(t.Context(), strings.NewReader("names: demo\n")); err == nil || strings.Contains(err.Error(), "mutation") {
 		t.Errorf("another unknown field: %v, want an error without a word of mutations", err)
 	}
-	got, err := lab.DecodeDocument(t.Context(), strings.NewReader("name: demo\nmutation: server-plain-http\nsettings: [{path: tls.http, value: \"false\"}]\n"))
+	got, err := spec.DecodeDocument(t.Context(), strings.NewReader("name: demo\nmutation: server-plain-http\nsettings: [{path: tls.http, value: \"false\"}]\n"))
 	if err != nil || got.Mutation != "server-plain-http" || len(got.Settings) != 1 {
 		t.Errorf("what the text says to write: %+v, %v", got, err)
 	}
@@ -140,7 +141,7 @@ func TestTheFormerKeyWeaken(t *testing.T) {
 
 func TestReadDocument(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lab.yaml")
-	if _, err := lab.ReadDocument(t.Context(), path); !errors.Is(err, lab.ErrInvalid) || !errors.Is(err, os.ErrNotExist) {
+	if _, err := spec.ReadDocument(t.Context(), path); !errors.Is(err, spec.ErrInvalid) || !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("a file that is not there: %v", err)
 	}
 	write := func(text string) {
@@ -149,11 +150,11 @@ func TestReadDocument(t *testing.T) {
 		}
 	}
 	write("title: demo\n")
-	if _, err := lab.ReadDocument(t.Context(), path); !errors.Is(err, lab.ErrInvalid) || !strings.Contains(err.Error(), path) {
+	if _, err := spec.ReadDocument(t.Context(), path); !errors.Is(err, spec.ErrInvalid) || !strings.Contains(err.Error(), path) {
 		t.Errorf("a file with an error: %v, want one that names the file", err)
 	}
 	write(wholeDocument)
-	got, err := lab.ReadDocument(t.Context(), path)
+	got, err := spec.ReadDocument(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,11 +172,11 @@ func TestReadDocumentEnds(t *testing.T) {
 	}
 	interrupted, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(10*time.Millisecond, cancel)
-	if _, err := lab.ReadDocument(interrupted, fifo); !errors.Is(err, context.Canceled) || errors.Is(err, lab.ErrInvalid) {
+	if _, err := spec.ReadDocument(interrupted, fifo); !errors.Is(err, context.Canceled) || errors.Is(err, spec.ErrInvalid) {
 		t.Errorf("interrupted: %v", err)
 	}
 	nothing, _ := io.Pipe()
-	if _, err := lab.DecodeDocument(interrupted, nothing); !errors.Is(err, context.Canceled) {
+	if _, err := spec.DecodeDocument(interrupted, nothing); !errors.Is(err, context.Canceled) {
 		t.Errorf("standard input, interrupted: %v", err)
 	}
 	// Who was given up still has the pipe open to read, so this one's text may go to either: it is a pipe of its own.
@@ -184,10 +185,40 @@ func TestReadDocumentEnds(t *testing.T) {
 		t.Fatal(err)
 	}
 	go func() { _ = os.WriteFile(written, []byte("name: demo\n"), 0o600) }()
-	if d, err := lab.ReadDocument(t.Context(), written); err != nil || d.Name != "demo" {
+	if d, err := spec.ReadDocument(t.Context(), written); err != nil || d.Name != "demo" {
 		t.Errorf("from a pipe: %+v, %v", d, err)
 	}
-	if _, err := lab.ReadDocument(t.Context(), "/dev/zero"); !errors.Is(err, lab.ErrInvalid) || !strings.Contains(err.Error(), "more than") {
+	if _, err := spec.ReadDocument(t.Context(), "/dev/zero"); !errors.Is(err, spec.ErrInvalid) || !strings.Contains(err.Error(), "more than") {
 		t.Errorf("without an end: %v", err)
+	}
+}
+
+// TestDocumentsThatGrow: a lab's file that would take all memory or the whole stack is refused, with its line, and takes little
+// of either. The control of each is one of the same kind that is read.
+func TestDocumentsThatGrow(t *testing.T) {
+	aliases := "a: &a [x, x, x, x, x, x, x, x, x]\n"
+	for _, n := range "bcdefghij" {
+		aliases += string(n) + ": &" + string(n) + " [" + strings.Repeat("*"+string(n-1)+", ", 9) + "]\n"
+	}
+	for name, c := range map[string]struct{ text, want string }{
+		"aliases":          {aliases, "line 1: &: anchors and aliases are not read"},
+		"brackets":         {"name: " + strings.Repeat("[", 500_000), "line 1: nested more than 50 times"},
+		"braces":           {"name:\n  " + strings.Repeat("{a: ", 200_000), "line 2: nested more than 50 times"},
+		"lists in a line":  {strings.Repeat("- ", 400_000) + "a", "line 1: nested more than 50 times"},
+		"keys in a line":   {strings.Repeat("? ", 400_000) + "a", "line 1: nested more than 50 times"},
+		"white space":      {"a:\n" + strings.Repeat(" ", 2000) + "b: 1", "line 2: nested more than 50 times"},
+		"a large document": {"# " + strings.Repeat("x", 2<<20), "more than 1 MB of YAML"},
+		"a small one":      {"name: demo # & * [ [ -- {\nregions: [{servers: 3}]\n# ------ -------\n", ""},
+	} {
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err := spec.DecodeDocument(t.Context(), strings.NewReader(c.text))
+		runtime.ReadMemStats(&after)
+		if (err == nil) != (c.want == "") || err != nil && (!strings.Contains(err.Error(), c.want) || !errors.Is(err, spec.ErrInvalid)) {
+			t.Errorf("%s: got %v, want %q", name, err, c.want)
+		}
+		if took := after.TotalAlloc - before.TotalAlloc; took > 200<<20 {
+			t.Errorf("%s took %d MB", name, took>>20)
+		}
 	}
 }

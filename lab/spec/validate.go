@@ -1,7 +1,6 @@
-package lab
+package spec
 
 import (
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -11,46 +10,9 @@ import (
 	"nomadlab.internal/lab/pki"
 )
 
-// ErrInvalid is what every error about the user's input wraps: nothing was started.
-var ErrInvalid = errors.New("invalid input")
-
-// inputError is a kind of invalid input with words of its own: errors.Is(err, ErrInvalid) holds for all of them.
-type inputError string
-
-func (e inputError) Error() string { return string(e) }
-
-// Is makes every inputError one of ErrInvalid.
-func (e inputError) Is(target error) bool { return target == ErrInvalid }
-
-// Problem is one thing wrong with a Spec.
-type Problem struct {
-	// Field is where it is, as in the YAML file: "regions[0].servers".
-	Field string
-	// Found is what stands there.
-	Found string
-	// Mend is what would do.
-	Mend string
-}
-
-func (p Problem) String() string { return fmt.Sprintf("%s is %s: %s", p.Field, p.Found, p.Mend) }
-
-// InvalidError has all that is wrong with a Spec, not only the first thing. It wraps ErrInvalid.
-type InvalidError struct{ Problems []Problem }
-
-func (e *InvalidError) Error() string {
-	lines := make([]string, len(e.Problems))
-	for i, p := range e.Problems {
-		lines[i] = p.String()
-	}
-	return strings.Join(lines, "\n")
-}
-
-// Unwrap makes errors.Is(err, ErrInvalid) hold.
-func (e *InvalidError) Unwrap() error { return ErrInvalid }
-
 // Validate returns an *InvalidError that names every problem, or nil.
 func (s Spec) Validate() error {
-	s = s.withDefaults()
+	s = s.WithDefaults()
 	v := &validator{}
 	v.label("name", s.Name)
 	if s.Nomad.Image != "" && s.Nomad.Binary != "" {
@@ -75,7 +37,7 @@ func (s Spec) Validate() error {
 // Warnings are things that work and are still not what most people want.
 func (s Spec) Warnings() []string {
 	var out []string
-	for i, r := range s.withDefaults().Regions {
+	for i, r := range s.WithDefaults().Regions {
 		if n := *r.Servers; n > 0 && n%2 == 0 {
 			out = append(out, fmt.Sprintf("regions[%d].servers is %d: an even number of servers survives no more failures than %d do", i, n, n-1))
 		}
@@ -92,8 +54,9 @@ func (s Spec) Warnings() []string {
 	return out
 }
 
-// checkName keeps a name that could not be a lab's, such as "*" or "../x", from reaching the file system.
-func checkName(name string) error {
+// CheckName returns an *InvalidError for a name that could not be a lab's, such as "*" or "../x": it must not reach the
+// file system.
+func CheckName(name string) error {
 	v := &validator{}
 	v.label("name", name)
 	if len(v.problems) > 0 {
@@ -108,8 +71,9 @@ var dnsLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 // maxName leaves room for "nomadlab-" before and a node's name behind a lab's name in a host name of 63 characters.
 const maxName = 32
 
-// maxNodes is what the lower half of the largest subnet that a lab takes has room for.
-const maxNodes = 500
+// MaxNodes is how many nodes a lab has at most, in all its regions: the lower half of the largest subnet that a lab takes has
+// room for them.
+const MaxNodes = 500
 
 type validator struct{ problems []Problem }
 
@@ -183,17 +147,17 @@ func (v *validator) regions(regions []Region, joiners int) bool {
 		}
 		nodes += max(*r.Servers, 0) + max(*r.Clients, 0)
 	}
-	if nodes > maxNodes {
-		v.add("regions", fmt.Sprintf("%d nodes in all", nodes), fmt.Sprintf("use at most %d", maxNodes))
+	if nodes > MaxNodes {
+		v.add("regions", fmt.Sprintf("%d nodes in all", nodes), fmt.Sprintf("use at most %d", MaxNodes))
 	}
-	return nodes <= maxNodes
+	return nodes <= MaxNodes
 }
 
 func (v *validator) joiners(s Spec) {
 	seen := map[string]bool{}
 	for _, r := range s.Regions {
-		for _, m := range members(r, len(s.Regions) > 1) {
-			seen[m.name] = true
+		for _, m := range r.Members(len(s.Regions) > 1) {
+			seen[m.Name] = true
 		}
 	}
 	for i, j := range s.Joiners {
@@ -239,5 +203,63 @@ func (v *validator) introduction(field string, s Spec, j Joiner) {
 		v.add(field, fmt.Sprintf("%q", j.Introduction), "use none, other, or leave it out for a token of its own")
 	case j.Role != pki.Client || !s.Hardened || s.NotBootstrapped:
 		v.add(field, fmt.Sprintf("%q", j.Introduction), "leave it out: only clients of a hardened lab that is bootstrapped are introduced")
+	}
+}
+
+// nodes refuses what is said of a node that the lab will not have, or that is of another role: the lab would be sound, and its
+// user would take it for one that is not. It refuses two flaws of one certificate too.
+func (v *validator) nodes(s Spec) {
+	roles := s.roles()
+	c := s.Certificates
+	for i, o := range s.Settings {
+		v.node(fmt.Sprintf("settings[%d].node", i), o.Node, o.Role, roles)
+	}
+	for i, o := range c.Flaws {
+		at := fmt.Sprintf("certificates.flaws[%d].", i)
+		v.node(at+"node", o.Node, o.Role, roles)
+		if slices.ContainsFunc(c.Flaws[:i], func(before CertificateFlaw) bool { return o.overlaps(before, roles) }) {
+			v.add(at+"role", fmt.Sprintf("%q, for the second time", o.Role), "put one thing wrong with a certificate, so that what follows has one cause")
+		}
+	}
+	for i, o := range c.Names {
+		v.node(fmt.Sprintf("certificates.names[%d].node", i), o.Node, o.Role, roles)
+	}
+	for i, o := range c.Roles {
+		v.node(fmt.Sprintf("certificates.roles[%d].node", i), o.Node, o.Role, roles)
+	}
+	for i, o := range c.TrustForeign {
+		v.node(fmt.Sprintf("certificates.trust_foreign[%d].node", i), o.Node, o.Role, roles)
+	}
+}
+
+// roles are the roles of the nodes that the lab will have, by name.
+func (s Spec) roles() map[string]pki.Role {
+	roles := map[string]pki.Role{}
+	for _, r := range s.Regions {
+		for _, m := range r.Members(len(s.Regions) > 1) {
+			roles[m.Name] = m.Role
+		}
+	}
+	for _, j := range s.Joiners {
+		roles[j.Name] = j.Role
+	}
+	return roles
+}
+
+// node looks at the name of a node, empty for none, of which something is said that is for a role, zero for any.
+func (v *validator) node(field, name string, role pki.Role, roles map[string]pki.Role) {
+	if name == "" {
+		return
+	}
+	is, there := roles[name]
+	if !there || role != "" && role != is {
+		var names []string
+		for n, r := range roles {
+			if role == "" || role == r {
+				names = append(names, n)
+			}
+		}
+		slices.Sort(names)
+		v.add(field, fmt.Sprintf("%q", name), fmt.Sprintf("use one of %v, or leave it out for all", names))
 	}
 }

@@ -1,4 +1,4 @@
-package lab
+package spec
 
 import (
 	"cmp"
@@ -64,13 +64,8 @@ func (f CertificateFlaw) overlaps(other CertificateFlaw, roles map[string]pki.Ro
 // is says whether something that is said of a node, empty for all, is said of this one.
 func is(said, node string) bool { return said == "" || said == node }
 
-// touch says whether the node's certificate is to be another than it would be.
-func (c Certificates) touch(n PlannedNode) bool {
-	return n.Flaw != "" || n.Identity.Role != n.Role || n.Identity.Region != n.Region || len(c.names(n.Role, n.Name)) > 0
-}
-
-// flaw is what is wrong with the certificate of a node of that role. Empty: nothing.
-func (c Certificates) flaw(role pki.Role, node string) string {
+// FlawOf returns the name of what is wrong with the certificate of a node of that role. Empty: nothing.
+func (c Certificates) FlawOf(role pki.Role, node string) string {
 	for _, f := range c.Flaws {
 		if concerns(f.Role, role) && is(f.Node, node) {
 			return f.Flaw
@@ -79,8 +74,8 @@ func (c Certificates) flaw(role pki.Role, node string) string {
 	return ""
 }
 
-// names are the further names in the certificate of a node of that role.
-func (c Certificates) names(role pki.Role, node string) []string {
+// NamesOf returns the further names in the certificate of a node of that role.
+func (c Certificates) NamesOf(role pki.Role, node string) []string {
 	var out []string
 	for _, n := range c.Names {
 		if concerns(n.Role, role) && is(n.Node, node) {
@@ -90,13 +85,13 @@ func (c Certificates) names(role pki.Role, node string) []string {
 	return out
 }
 
-// trustsForeign reports whether a node of that role trusts the foreign authority.
-func (c Certificates) trustsForeign(role pki.Role, node string) bool {
+// TrustsForeign reports whether a node of that role trusts the foreign authority.
+func (c Certificates) TrustsForeign(role pki.Role, node string) bool {
 	return slices.ContainsFunc(c.TrustForeign, func(t ForeignTrust) bool { return t.Role == role && is(t.Node, node) })
 }
 
-// speaksFor is the role and the region that the certificate of a node of that role and region speaks for.
-func (c Certificates) speaksFor(role pki.Role, region, node string) pki.Identity {
+// SpeaksFor returns the role and the region that the certificate of a node of that role and region speaks for.
+func (c Certificates) SpeaksFor(role pki.Role, region, node string) pki.Identity {
 	for _, r := range c.Roles {
 		if r.Role == role && is(r.Node, node) {
 			return pki.Identity{Role: r.As, Region: cmp.Or(r.Region, region)}

@@ -1,0 +1,44 @@
+package spec
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
+
+// ErrInvalid is what every error about the user's input wraps: nothing was started.
+var ErrInvalid = errors.New("invalid input")
+
+// InputError is the text of a kind of invalid input: errors.Is(err, ErrInvalid) holds for each.
+type InputError string
+
+func (e InputError) Error() string { return string(e) }
+
+// Is makes every inputError one of ErrInvalid.
+func (e InputError) Is(target error) bool { return target == ErrInvalid }
+
+// Problem is one thing wrong with a Spec.
+type Problem struct {
+	// Field is where it is, as in the YAML file: "regions[0].servers".
+	Field string
+	// Found is what stands there.
+	Found string
+	// Mend is what would do.
+	Mend string
+}
+
+func (p Problem) String() string { return fmt.Sprintf("%s is %s: %s", p.Field, p.Found, p.Mend) }
+
+// InvalidError has all that is wrong with a Spec, not only the first thing. It wraps ErrInvalid.
+type InvalidError struct{ Problems []Problem }
+
+func (e *InvalidError) Error() string {
+	lines := make([]string, len(e.Problems))
+	for i, p := range e.Problems {
+		lines[i] = p.String()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// Unwrap makes errors.Is(err, ErrInvalid) hold.
+func (e *InvalidError) Unwrap() error { return ErrInvalid }
