@@ -12,6 +12,7 @@ import (
 
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/plan"
 )
 
 // adopt is Open for a lab that Compose brought up. No folder tells of it: what it is, its labels say, and its keys lie in
@@ -19,7 +20,7 @@ import (
 func adopt(ctx context.Context, e engine.Engine, name string, states []engine.State) (*Lab, error) {
 	inOrder(states)
 	l := &Lab{engine: e, folder: folderOf(name, composeRun(name)), record: record{
-		Run: composeRun(name), Engine: e.Name(), Image: states[0].Image, Version: states[0].Version, Plan: Plan{Name: name},
+		Run: composeRun(name), Engine: e.Name(), Image: states[0].Image, Version: states[0].Version, Plan: plan.Plan{Name: name},
 	}}
 	for _, s := range states {
 		n := &Node{lab: l, plan: adopted(s)}
@@ -55,7 +56,7 @@ func inOrder(states []engine.State) {
 
 // adopted is a node as its labels have it, known by name as in the plan that Compose was given. Its files are the
 // container's own business.
-func adopted(s engine.State) PlannedNode {
+func adopted(s engine.State) plan.Node {
 	n := composeNode(s.Node, s.Labels[labelRole], s.Labels[labelRegion])
 	n.Datacenter = s.Labels[labelDatacenter]
 	return n

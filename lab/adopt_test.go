@@ -16,6 +16,7 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/plan"
 )
 
 // composedEngine has one lab, as Compose would have made it from a plan; what is not needed for that panics. The real
@@ -72,12 +73,12 @@ func (e *composedEngine) issue(t *testing.T, cli pki.Identity) {
 	}
 }
 
-func composedLab(t *testing.T) (*composedEngine, lab.Plan) {
+func composedLab(t *testing.T) (*composedEngine, plan.Plan) {
 	t.Helper()
 	stateIn(t)
-	spec := plannedSpecs()["two-regions"]
+	spec := twoRegions()
 	spec.Joiners = nil
-	p, err := lab.NewPlan(spec, lab.Ground{Named: true})
+	p, err := plan.New(spec, plan.Ground{Named: true})
 	if err != nil {
 		t.Fatal(err)
 	}

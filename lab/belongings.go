@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/watchdog"
 )
 
@@ -29,7 +30,7 @@ const (
 )
 
 // labels are on everything that the lab has in the engine.
-func (l *Lab) labels(p Plan, o UpOptions) map[string]string {
+func (l *Lab) labels(p plan.Plan, o UpOptions) map[string]string {
 	members := 0
 	for _, n := range p.Nodes {
 		if !n.Joiner {

@@ -15,6 +15,7 @@ import (
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/image"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
 )
 
@@ -55,7 +56,7 @@ func (l *Lab) lay(ctx context.Context, o UpOptions) (secrets, error) {
 	switch {
 	case plan.Configured && plan.GossipKey != "":
 		l.gossip = new(string(plan.GossipKey))
-	case !plan.Configured && plan.encryptsGossip():
+	case !plan.Configured && plan.EncryptsGossip():
 		l.gossip = new(s.gossip[spec.LabKey])
 	}
 	cli, err := s.cli(l.cliIdentity())
@@ -87,30 +88,30 @@ func (l *Lab) saveKeys() error {
 
 // makeNetwork plans again when another lab was faster to take the subnet, without those that the engine has refused: it
 // may know of networks that cannot be seen from here.
-func (l *Lab) makeNetwork(ctx context.Context, o UpOptions) (Plan, error) {
+func (l *Lab) makeNetwork(ctx context.Context, o UpOptions) (plan.Plan, error) {
 	var refused []netip.Prefix
 	for {
-		plan, err := planOn(ctx, l.engine, l.record.Spec, l.record.Run, refused...)
+		planned, err := planOn(ctx, l.engine, l.record.Spec, l.record.Run, refused...)
 		if err != nil {
-			return Plan{}, err
+			return plan.Plan{}, err
 		}
-		err = l.engine.CreateNetwork(ctx, engine.Network{Lab: plan.Name, Run: l.record.Run, Subnet: plan.Subnet, Labels: l.labels(plan, o)})
+		err = l.engine.CreateNetwork(ctx, engine.Network{Lab: planned.Name, Run: l.record.Run, Subnet: planned.Subnet, Labels: l.labels(planned, o)})
 		switch {
 		case errors.Is(err, engine.ErrSubnetTaken) && l.record.Spec.Subnet == "" && ctx.Err() == nil:
-			refused = append(refused, plan.Subnet)
+			refused = append(refused, planned.Subnet)
 			continue
 		case errors.Is(err, engine.ErrSubnetTaken):
-			return Plan{}, fmt.Errorf("%w: %w: name another, or leave it out and a free one is found", ErrSubnetInUse, err)
+			return plan.Plan{}, fmt.Errorf("%w: %w: name another, or leave it out and a free one is found", plan.ErrSubnetInUse, err)
 		case errors.Is(err, engine.ErrExists):
-			return Plan{}, fmt.Errorf("%w: %w", taken(plan.Name), err)
+			return plan.Plan{}, fmt.Errorf("%w: %w", taken(planned.Name), err)
 		case err != nil:
-			return Plan{}, err
+			return plan.Plan{}, err
 		}
-		o.tell(Event{Stage: "network", Text: "network " + plan.Subnet.String(), Done: true})
-		if plan.Weakened() && !plan.Configured && !l.Contained() {
+		o.tell(Event{Stage: "network", Text: "network " + planned.Subnet.String(), Done: true})
+		if planned.Weakened() && !planned.Configured && !l.Contained() {
 			o.tell(Event{Stage: "network", Text: "this lab is weakened and on this machine's loopback: its clients run no raw_exec tasks", Done: true})
 		}
-		return plan, nil
+		return planned, nil
 	}
 }
 
@@ -144,7 +145,7 @@ func (l *Lab) boot(ctx context.Context, s secrets, o UpOptions) error {
 		return each(waiting, l.others(), func(ctx context.Context, n *Node) error { return l.create(ctx, n, s, o) })
 	}
 	switch {
-	case l.record.Plan.bootstrapped(): // which makes what the clients are introduced with
+	case l.record.Plan.Bootstrapped(): // which makes what the clients are introduced with
 		g.Go(func() error { return inTurn(elected, establish, others) })
 	case o.Wait == Started:
 		g.Go(others)
@@ -283,7 +284,7 @@ func (l *Lab) lastErrors(ctx context.Context) []string {
 		}
 		if last := lastError(lines); last != "" && !slices.Contains(said, last) {
 			said = append(said, last)
-			words = append(words, fmt.Sprintf("the log of %s says: %s", n.Name(), n.plan.inUsersWords(last)))
+			words = append(words, fmt.Sprintf("the log of %s says: %s", n.Name(), n.plan.InUsersWords(last)))
 		}
 	}
 	return words

@@ -5,12 +5,16 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/hashicorp/nomad/api"
 
+	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/poll"
+	"nomadlab.internal/lab/spec"
 )
 
 // errNoACL is what a server says of ACLs that are off, such as by a setting that the user has changed.
@@ -104,4 +108,19 @@ func (l *Lab) introduce(ctx context.Context, s secrets) error {
 			return ""
 		})
 	})
+}
+
+// introducedFor is how long an introduction token is good for: the longest that Nomad has (nomad/structs/node.go:867). A
+// client needs it until it has registered for the first time. A joiner that is started later is not let in.
+const introducedFor = 30 * time.Minute
+
+// introducedAs is the name of the client that the node's introduction token speaks of. Empty for a node that has no token.
+func (n *Node) introducedAs() string {
+	if !slices.ContainsFunc(n.plan.Files, func(f plan.File) bool { return f.Secret == plan.IntroToken }) {
+		return ""
+	}
+	if n.plan.Introduction == spec.OtherIntroduction {
+		return "not-" + n.Name()
+	}
+	return n.Name()
 }

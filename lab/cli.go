@@ -9,6 +9,7 @@ import (
 
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/watchdog"
 )
 
@@ -65,25 +66,25 @@ func (l *Lab) anyRunning(ctx context.Context) (*Node, error) {
 func (l *Lab) cliTask(server *Node, c Call) engine.Task {
 	folder, files, id := l.folder.tls(), c.Files, l.cli.Identity
 	if l.Contained() {
-		folder = Ground{}.paths("").tls
+		folder = plan.Ground{}.TLSFolder("")
 		files = append(l.cliFiles(folder), files...)
 	}
 	environment := []string{
-		"NOMAD_ADDR=" + server.plan.httpScheme() + "://" + server.plan.peer(server.plan.httpPort()),
+		"NOMAD_ADDR=" + server.plan.HTTPScheme() + "://" + server.plan.Peer(server.plan.HTTPPort()),
 		"NOMAD_REGION=" + server.plan.Region,
 		"NOMAD_CACERT=" + path.Join(folder, pki.CAFile),
 		"NOMAD_CLIENT_CERT=" + path.Join(folder, id.CertFile()),
 		"NOMAD_CLIENT_KEY=" + path.Join(folder, id.KeyFile()),
 	}
 	if l.Contained() { // a proxy that the image names does not reach the lab's network, and is not to see its token
-		environment = append(environment, "NO_PROXY="+server.plan.peer(server.plan.httpPort()))
+		environment = append(environment, "NO_PROXY="+server.plan.Peer(server.plan.HTTPPort()))
 	}
 	command := append([]string{"nomad"}, c.Args...)
 	switch token := l.ManagementToken(); {
 	case token == "":
 	case l.Contained():
 		at := path.Join(folder, "nomad.token")
-		files = append(files, engine.File{Path: at, Mode: 0o600, Owner: agentUser, Data: []byte(token)})
+		files = append(files, engine.File{Path: at, Mode: 0o600, Owner: plan.AgentUser, Data: []byte(token)})
 		command = append([]string{"sh", "-c", `NOMAD_TOKEN=$(cat "$0") && export NOMAD_TOKEN && exec nomad "$@"`, at}, c.Args...)
 	default:
 		environment = append(environment, "NOMAD_TOKEN="+token)
@@ -106,10 +107,10 @@ func (l *Lab) cliTask(server *Node, c Call) engine.Task {
 func (l *Lab) cliFiles(folder string) []engine.File {
 	id := l.cli.Identity
 	file := func(name string, data []byte) engine.File {
-		return engine.File{Path: path.Join(folder, name), Mode: 0o600, Owner: agentUser, Data: data}
+		return engine.File{Path: path.Join(folder, name), Mode: 0o600, Owner: plan.AgentUser, Data: data}
 	}
 	return []engine.File{
-		{Path: folder, Mode: fs.ModeDir | 0o700, Owner: agentUser},
+		{Path: folder, Mode: fs.ModeDir | 0o700, Owner: plan.AgentUser},
 		file(pki.CAFile, l.cli.CAPEM),
 		file(id.CertFile(), l.cli.CertPEM),
 		file(id.KeyFile(), l.cli.KeyPEM),

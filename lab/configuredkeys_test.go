@@ -4,14 +4,32 @@ import (
 	"bytes"
 	"crypto/rsa"
 	"crypto/tls"
+	"io/fs"
 	"strings"
 	"testing"
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/agentconf"
-	"nomadlab.internal/lab/pki"
-	"nomadlab.internal/lab/spec"
 )
+
+// TestConfiguredFilesAreWhole: what the plan keeps to itself the nodes get.
+func TestConfiguredFilesAreWhole(t *testing.T) {
+	p := mustPlan(t, configured(""))
+	made, err := lab.Provision(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := false
+	for _, f := range made.Files["server-1"] {
+		whole = whole || strings.Contains(string(f.Data), gossipSecret)
+		if f.Mode&fs.ModeDir == 0 && f.Mode.Perm() != 0o600 {
+			t.Errorf("%s has mode %s", f.Path, f.Mode)
+		}
+	}
+	if !whole {
+		t.Error("server-1 does not get the key")
+	}
+}
 
 // TestConfiguredInOneFile: a certificate and its key may stand in one file, as many agents have them.
 func TestConfiguredInOneFile(t *testing.T) {
@@ -66,42 +84,6 @@ func TestConfiguredSuites(t *testing.T) {
 		}
 		if _, is := pair.PrivateKey.(*rsa.PrivateKey); is != want {
 			t.Errorf("%q: an RSA key: %t, want %t", suites, is, want)
-		}
-	}
-}
-
-// TestStandIn: whose certificates the lab has issued is said of each role, however the other's were handed in.
-func TestStandIn(t *testing.T) {
-	const named, bare = "tls { cert_file = \"/etc/a.pem\" }\n", "datacenter = \"dc1\"\n"
-	agents := func(text string, handedIn bool) spec.AgentConfiguration {
-		var a spec.AgentConfiguration
-		if text != "" {
-			a.Files = agentconf.Files{agentconf.NewFile("mine/agent.hcl", []byte(text))}
-		}
-		if handedIn {
-			a.Credential = &pki.Credential{}
-		}
-		return a
-	}
-	var none *spec.Configuration
-	for name, test := range map[string]struct {
-		c              *spec.Configuration
-		server, client string
-	}{
-		"a lab's own":                {none, "", ""},
-		"both handed in":             {&spec.Configuration{Server: agents(named, true), Client: agents(named, true)}, "", ""},
-		"none handed in":             {&spec.Configuration{Server: agents(named, false), Client: agents(named, false)}, "hand yours in with --tls-dir", "hand yours in with --tls-dir"},
-		"none named":                 {&spec.Configuration{Server: agents(bare, false), Client: agents(bare, false)}, "names no certificate", "names no certificate"},
-		"the servers' alone":         {&spec.Configuration{Server: agents(named, true), Client: agents(named, false)}, "", "--client-tls-dir"},
-		"the clients' alone":         {&spec.Configuration{Server: agents(named, false), Client: agents(named, true)}, "--server-tls-dir", ""},
-		"the clients name none":      {&spec.Configuration{Server: agents(named, true), Client: agents(bare, false)}, "", "your clients' configuration names no certificate"},
-		"there are no clients":       {&spec.Configuration{Server: agents(named, true), Client: agents("", false)}, "", ""},
-		"no clients, none handed in": {&spec.Configuration{Server: agents(named, false), Client: agents("", false)}, "hand yours in with --tls-dir", ""},
-	} {
-		for role, want := range map[pki.Role]string{pki.Server: test.server, pki.Client: test.client} {
-			if got := test.c.StandIn(role); (got == "") != (want == "") || !strings.Contains(got, want) {
-				t.Errorf("%s, %ss: %q, want %q in it", name, role, got, want)
-			}
 		}
 	}
 }

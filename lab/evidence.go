@@ -57,7 +57,7 @@ func (n *Node) evidence(ctx context.Context, at string) error {
 	}
 	for _, f := range n.plan.Files {
 		if f.Content != "" {
-			write(f.evidenceName(), agentconf.Redact([]byte(f.Content)))
+			write(f.EvidenceName(), agentconf.Redact([]byte(f.Content)))
 		}
 	}
 	if state, err := n.State(ctx); err == nil {
@@ -108,13 +108,4 @@ func (n *Node) saveLog(ctx context.Context, path string) error {
 	}
 	_, err = io.Copy(file, logs)
 	return errors.Join(err, file.Close())
-}
-
-// evidenceName is what the file is called in the evidence. Those of a user's configuration lie in folders of their own, in
-// the order in which they are read.
-func (f PlannedFile) evidenceName() string {
-	if f.Origin == "" {
-		return filepath.Base(f.Path)
-	}
-	return filepath.Base(filepath.Dir(f.Path)) + "-" + filepath.Base(f.Path)
 }

@@ -10,6 +10,7 @@ import (
 
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
 )
 
@@ -17,24 +18,6 @@ import (
 
 // Evaluate fills in the Spec's templates.
 func Evaluate(s spec.Spec) (spec.Spec, error) { return evaluate(s) }
-
-// ChooseSubnet is NewPlan's choice.
-func ChooseSubnet(wanted, name string, nodes int, occupied []netip.Prefix) (netip.Prefix, error) {
-	return chooseSubnet(wanted, name, nodes, Containers(occupied...))
-}
-
-// NodeAddress is the address of the i-th node.
-func NodeAddress(subnet netip.Prefix, i int) (netip.Addr, error) { return nodeAddress(subnet, i) }
-
-// Containers is the ground of a lab whose nodes are contained.
-func Containers(occupied ...netip.Prefix) Ground {
-	return Ground{Pools: []netip.Prefix{netip.MustParsePrefix("172.30.0.0/16"), netip.MustParsePrefix("10.230.0.0/16")}, Occupied: occupied}
-}
-
-// Processes is the ground of a lab whose nodes share this machine's files and loopback.
-func Processes(occupied ...netip.Prefix) Ground {
-	return Ground{Pools: []netip.Prefix{netip.MustParsePrefix("127.64.0.0/10")}, Occupied: occupied, Folder: "/tmp/nomadlab-1000/RUN"}
-}
 
 // LockUntil locks a file that another process may have locked.
 func LockUntil(ctx context.Context, file string) (*flock.Flock, error) { return lockUntil(ctx, file) }
@@ -51,7 +34,7 @@ type Provisioned struct {
 }
 
 // Provision makes the secrets of a plan and fills in every node's files.
-func Provision(p Plan) (Provisioned, error) {
+func Provision(p plan.Plan) (Provisioned, error) {
 	s, err := newSecrets(p, nil)
 	if err != nil {
 		return Provisioned{}, err
@@ -151,8 +134,8 @@ func Free(ctx context.Context, e engine.Engine, name string) error {
 
 // APIAt is Node.API of a node at that address.
 func APIAt(at netip.AddrPort, inClear bool) (*api.Client, error) {
-	n := &Node{lab: &Lab{cli: &pki.Credential{}}, plan: PlannedNode{HTTPInClear: inClear}}
-	n.state.Endpoints = map[uint16]netip.AddrPort{n.plan.httpPort(): at}
+	n := &Node{lab: &Lab{cli: &pki.Credential{}}, plan: plan.Node{HTTPInClear: inClear}}
+	n.state.Endpoints = map[uint16]netip.AddrPort{n.plan.HTTPPort(): at}
 	return n.API()
 }
 
@@ -167,8 +150,8 @@ func Exposed(server, client string, drivers []string, weakened bool) ([]spec.Pro
 		listed[name] = &api.DriverInfo{Detected: true}
 	}
 	agents := []asked{
-		{node: &Node{plan: PlannedNode{Name: "client-1", Role: pki.Client}}, drivers: listed},
-		{node: &Node{plan: PlannedNode{Name: "server-1", Role: pki.Server}}},
+		{node: &Node{plan: plan.Node{Name: "client-1", Role: pki.Client}}, drivers: listed},
+		{node: &Node{plan: plan.Node{Name: "server-1", Role: pki.Server}}},
 	}
 	for i, text := range []string{client, server} {
 		if text == "" {

@@ -16,6 +16,7 @@ import (
 	"github.com/adrg/xdg"
 	"github.com/gofrs/flock"
 
+	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
 )
 
@@ -199,7 +200,7 @@ func (f folder) condition() condition {
 type record struct {
 	// Run tells this lab from others of its name, past and future.
 	Run    string    `json:"run"`
-	Plan   Plan      `json:"plan"`
+	Plan   plan.Plan `json:"plan"`
 	Spec   spec.Spec `json:"spec"`
 	Engine string    `json:"engine"`
 	// Site is where the engine has the lab: the address of its Docker daemon, or its folder.

@@ -42,7 +42,7 @@ func madeFolder(t *testing.T, name, run string) lab.Folder {
 
 func exampleRecord(t *testing.T) lab.Record {
 	t.Helper()
-	spec := plannedSpecs()["details"]
+	spec := detailed()
 	return lab.Record{
 		Run: "0a1b", Plan: mustPlan(t, spec), Spec: spec, Engine: "docker", Image: "nomad:test", Version: "1.11.3",
 		Created: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),

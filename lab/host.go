@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/go-sockaddr/template"
 
 	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
 )
 
@@ -66,20 +67,20 @@ func evaluate(s spec.Spec) (spec.Spec, error) {
 
 // Preview is the plan that Up would carry out now. Where the nodes' files will be on this machine, RUN stands for the
 // name of the run.
-func Preview(ctx context.Context, e engine.Engine, s spec.Spec) (Plan, error) {
+func Preview(ctx context.Context, e engine.Engine, s spec.Spec) (plan.Plan, error) {
 	return planOn(ctx, e, s, "RUN")
 }
 
 // planOn makes the plan of a Spec for this host: its templates evaluated, its subnet free and none of those refused.
-func planOn(ctx context.Context, e engine.Engine, s spec.Spec, run string, refused ...netip.Prefix) (Plan, error) {
+func planOn(ctx context.Context, e engine.Engine, s spec.Spec, run string, refused ...netip.Prefix) (plan.Plan, error) {
 	s, err := evaluate(s)
 	if err != nil {
-		return Plan{}, err
+		return plan.Plan{}, err
 	}
 	taken, err := occupied(ctx, e)
 	if err != nil {
-		return Plan{}, err
+		return plan.Plan{}, err
 	}
 	site := e.Site()
-	return NewPlan(s, Ground{Pools: site.Pools, Occupied: append(taken, refused...), Folder: site.Of(run)})
+	return plan.New(s, plan.Ground{Pools: site.Pools, Occupied: append(taken, refused...), Folder: site.Of(run)})
 }

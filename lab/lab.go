@@ -1,7 +1,7 @@
 // Package lab brings up real Nomad clusters: mutual TLS on HTTP and RPC, encrypted gossip, every node an agent of its
 // own with its own address.
 //
-// A [spec.Spec] says what is wanted; [NewPlan] turns it into a [Plan], in which every node's name, address, identity,
+// A [spec.Spec] says what is wanted; [plan.New] turns it into a [plan.Plan], in which every node's name, address, identity,
 // files and command are known before anything starts; [Up] carries the plan out on an engine and returns a [Lab] of
 // live [Node] handles. The zero Spec is three servers and two clients.
 package lab
@@ -17,6 +17,7 @@ import (
 
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
 	"nomadlab.internal/lab/watchdog"
 )
@@ -52,7 +53,7 @@ type Lab struct {
 func (l *Lab) Name() string { return l.record.Plan.Name }
 
 // Plan is what the lab was made from.
-func (l *Lab) Plan() Plan { return l.record.Plan }
+func (l *Lab) Plan() plan.Plan { return l.record.Plan }
 
 // NomadVersion is the version that the lab's agents run.
 func (l *Lab) NomadVersion() string { return l.record.Version }

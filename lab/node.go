@@ -19,13 +19,14 @@ import (
 
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
 )
 
 // Node is a live handle on one agent of a lab.
 type Node struct {
 	lab  *Lab
-	plan PlannedNode
+	plan plan.Node
 
 	mu    sync.Mutex
 	state engine.State
@@ -81,30 +82,30 @@ func (n *Node) LogLevel() string { return strings.ToUpper(n.lab.record.Spec.LogL
 func (n *Node) Port(usual uint16) uint16 {
 	switch usual {
 	case spec.HTTPPort:
-		return n.plan.httpPort()
+		return n.plan.HTTPPort()
 	case spec.RPCPort:
-		return n.plan.rpcPort()
+		return n.plan.RPCPort()
 	case spec.SerfPort:
-		return n.plan.serfPort()
+		return n.plan.SerfPort()
 	default:
 		return usual
 	}
 }
 
 // HTTP is where this process reaches the agent's HTTP port. Invalid while the node is down.
-func (n *Node) HTTP() netip.AddrPort { return n.endpoint(n.plan.httpPort()) }
+func (n *Node) HTTP() netip.AddrPort { return n.endpoint(n.plan.HTTPPort()) }
 
 // RPC is where this process reaches a server's RPC port. Invalid for a client and while the node is down.
-func (n *Node) RPC() netip.AddrPort { return n.endpoint(n.plan.rpcPort()) }
+func (n *Node) RPC() netip.AddrPort { return n.endpoint(n.plan.RPCPort()) }
 
 // Advertised is where other servers connect to a server, as Raft's configuration has it: its RPC port at its Address, unless
 // its Joiner.AdvertisedRPCPort says otherwise. Invalid where Address is.
 func (n *Node) Advertised() netip.AddrPort {
-	return netip.AddrPortFrom(n.Address(), cmp.Or(n.plan.AdvertisedRPCPort, n.plan.rpcPort()))
+	return netip.AddrPortFrom(n.Address(), cmp.Or(n.plan.AdvertisedRPCPort, n.plan.RPCPort()))
 }
 
 // Gossip is where this process reaches a server's serf port, by TCP alone. Invalid for a client and while the node is down.
-func (n *Node) Gossip() netip.AddrPort { return n.endpoint(n.plan.serfPort()) }
+func (n *Node) Gossip() netip.AddrPort { return n.endpoint(n.plan.SerfPort()) }
 
 // Caller is how this process looks to the agent when it connects to where it reaches that port of it, such as HTTPPort, as
 // the agent's log has it. Invalid where that is not known.
@@ -166,7 +167,7 @@ func (n *Node) forgetAPI() {
 }
 
 func (n *Node) newAPI(token string) (*api.Client, error) {
-	at := n.state.Endpoints[n.plan.httpPort()]
+	at := n.state.Endpoints[n.plan.HTTPPort()]
 	if !at.IsValid() {
 		return nil, fmt.Errorf("%s has no HTTP address: it is not running", n.ref())
 	}
@@ -179,7 +180,7 @@ func (n *Node) newAPI(token string) (*api.Client, error) {
 		return nil, fmt.Errorf("TLS of the API client of %s: %w", n.ref(), err)
 	}
 	c, err := api.NewClient(&api.Config{
-		Address: n.plan.httpScheme() + "://" + at.String(),
+		Address: n.plan.HTTPScheme() + "://" + at.String(),
 		Region:  n.plan.Region,
 		// Where it is empty, NewClient does not take the user's own NOMAD_TOKEN, as it would take NOMAD_ADDR.
 		SecretID:   token,
@@ -254,7 +255,7 @@ func (n *Node) lastSeen() engine.State {
 func (n *Node) setState(s engine.State) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if port := n.plan.httpPort(); n.state.Endpoints[port] != s.Endpoints[port] {
+	if port := n.plan.HTTPPort(); n.state.Endpoints[port] != s.Endpoints[port] {
 		n.api = nil
 	}
 	n.state = s
@@ -284,7 +285,7 @@ func (n *Node) died(ctx context.Context, s engine.State) error {
 		return fmt.Errorf("%s ended with exit code %d, and its log cannot be read: %w", n.ref(), s.ExitCode, err)
 	}
 	for i := range lines {
-		lines[i] = n.plan.inUsersWords(lines[i])
+		lines[i] = n.plan.InUsersWords(lines[i])
 	}
 	return &EndedError{Node: n.Name(), ref: n.ref(), ExitCode: s.ExitCode, LastWords: lines[max(0, len(lines)-lastWords):]}
 }

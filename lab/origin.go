@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/plan"
 )
 
 // labelOrigin says who brought a lab up, if not this program.
@@ -43,7 +44,7 @@ func ComposeVolumeLabels(name string) map[string]string {
 }
 
 // ComposeNodeLabels are those of the i-th node of the plan.
-func ComposeNodeLabels(name string, p Plan, i int) map[string]string {
+func ComposeNodeLabels(name string, p plan.Plan, i int) map[string]string {
 	labels, n := ComposeLabels(name), p.Nodes[i]
 	labels["node"], labels[labelPlace] = n.Name, strconv.Itoa(i+1)
 	labels[labelRole], labels[labelRegion], labels[labelDatacenter] = string(n.Role), n.Region, n.Datacenter
@@ -56,16 +57,16 @@ func ComposeNodeLabels(name string, p Plan, i int) map[string]string {
 }
 
 // composeNode is a node of a lab of Compose.
-func composeNode(name, role, region string) PlannedNode {
-	n := PlannedNode{Name: name, Role: pki.Role(role), Region: region, User: agentUser, Aliases: []string{name, name + "." + region}}
+func composeNode(name, role, region string) plan.Node {
+	n := plan.Node{Name: name, Role: pki.Role(role), Region: region, User: plan.AgentUser, Aliases: []string{name, name + "." + region}}
 	n.Identity = pki.Identity{Role: n.Role, Region: n.Region, DNSNames: n.Aliases}
-	n.Ports = n.ports()
+	n.Ports = n.UsualPorts()
 	return n
 }
 
 // composeNodes are the nodes of a lab of Compose by the label of one of them. None: it is from a file that an older nomadlab wrote.
-func composeNodes(labels map[string]string) []PlannedNode {
-	var all []PlannedNode
+func composeNodes(labels map[string]string) []plan.Node {
+	var all []plan.Node
 	for one := range strings.SplitSeq(labels[labelNodes], ",") {
 		if words := strings.Fields(one); len(words) == 3 {
 			all = append(all, composeNode(words[0], words[1], words[2]))

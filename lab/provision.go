@@ -13,6 +13,7 @@ import (
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
 )
 
@@ -34,7 +35,7 @@ type secrets struct {
 }
 
 // newSecrets makes an authority and gossip keys for one lab alone, but for what the user has handed in.
-func newSecrets(p Plan, c *spec.Configuration) (secrets, error) {
+func newSecrets(p plan.Plan, c *spec.Configuration) (secrets, error) {
 	s := secrets{gossip: map[spec.GossipKey]string{}, introductions: map[string]string{}, given: c}
 	var err error
 	if c.HandedIn() {
@@ -59,7 +60,7 @@ func newSecrets(p Plan, c *spec.Configuration) (secrets, error) {
 const longTTL = 11 * 365 * 24 * time.Hour
 
 // authorityOptions say what authority the lab has.
-func authorityOptions(p Plan) pki.Options {
+func authorityOptions(p plan.Plan) pki.Options {
 	o := pki.Options{
 		CommonName: "nomadlab " + p.Name, LeafTTL: p.Certificates.TTL,
 		// One authority may stand below it, so that a chain can be tried; those of `nomad tls ca create` have no limit.
@@ -73,7 +74,7 @@ func authorityOptions(p Plan) pki.Options {
 }
 
 // files fills in the node's files: its own certificate and key, the authority's certificate, nothing of anybody else.
-func (s secrets) files(n PlannedNode, credential pki.Credential) []engine.File {
+func (s secrets) files(n plan.Node, credential pki.Credential) []engine.File {
 	files := make([]engine.File, 0, len(n.Files))
 	for _, f := range n.Files {
 		file := engine.File{Path: f.Path, Mode: f.Mode, Owner: n.User}
@@ -83,11 +84,6 @@ func (s secrets) files(n PlannedNode, credential pki.Credential) []engine.File {
 		files = append(files, file)
 	}
 	return files
-}
-
-// hasCertificate says whether the node has one: an agent in the clear need not.
-func (n PlannedNode) hasCertificate() bool {
-	return slices.ContainsFunc(n.Files, func(f PlannedFile) bool { return f.Secret == Certificate })
 }
 
 // cli is the credential of whoever uses the API.
@@ -103,9 +99,9 @@ func (s secrets) cli(id pki.Identity) (pki.Credential, error) {
 }
 
 // issue signs the node's certificate.
-func (s secrets) issue(n PlannedNode) (pki.Credential, error) {
+func (s secrets) issue(n plan.Node) (pki.Credential, error) {
 	switch {
-	case !n.hasCertificate():
+	case !n.HasCertificate():
 		return pki.Credential{Identity: n.Identity}, nil
 	case n.HandedIn:
 		return *s.given.Of(n.Role).Credential, nil
@@ -128,7 +124,7 @@ func (s secrets) issue(n PlannedNode) (pki.Credential, error) {
 }
 
 // content is what the file holds. Of a user's, several parts may be one and the same text.
-func (s secrets) content(f PlannedFile, n PlannedNode, c pki.Credential) []byte {
+func (s secrets) content(f plan.File, n plan.Node, c pki.Credential) []byte {
 	text := s.part(f, f.Secret, n, c)
 	for _, also := range f.Also {
 		if more := s.part(f, also, n, c); !bytes.Equal(text, more) {
@@ -139,22 +135,22 @@ func (s secrets) content(f PlannedFile, n PlannedNode, c pki.Credential) []byte 
 }
 
 // part is one secret, or the text that stands in the plan.
-func (s secrets) part(f PlannedFile, secret Secret, n PlannedNode, c pki.Credential) []byte {
+func (s secrets) part(f plan.File, secret plan.Secret, n plan.Node, c pki.Credential) []byte {
 	switch secret {
-	case CACertificate:
+	case plan.CACertificate:
 		if n.TrustsForeign {
 			return slices.Concat(bytes.TrimRight(c.CAPEM, "\n"), []byte("\n"), s.foreign.CertificatePEM()) // a user's may end without
 		}
 		return c.CAPEM
-	case Certificate:
+	case plan.Certificate:
 		return c.CertPEM
-	case PrivateKey:
+	case plan.PrivateKey:
 		return c.KeyPEM
-	case Gossip:
+	case plan.Gossip:
 		return agentconf.Gossip(s.gossip[n.Gossip])
-	case IntroToken:
+	case plan.IntroToken:
 		return []byte(s.introductions[n.Name])
-	case UserText:
+	case plan.UserText:
 		return []byte(f.Whole)
 	default:
 		return []byte(f.Content)

@@ -13,6 +13,7 @@ import (
 	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/plan"
 )
 
 // Status is a lab in one look. It is asked of the engine and of the agents themselves.
@@ -187,7 +188,7 @@ func (n *Node) status(ctx context.Context, v regionView, states map[string]engin
 	}
 	at := n.HTTP()
 	if at.IsValid() {
-		s.HTTP = n.plan.httpScheme() + "://" + at.String()
+		s.HTTP = n.plan.HTTPScheme() + "://" + at.String()
 	}
 	if s.State != "" || s.HTTP == "" {
 		s.State = cmp.Or(s.State, StateSilent)
@@ -249,7 +250,7 @@ func gossipOf(self api.AgentSelf) string {
 }
 
 // judge says of each node what is not as it should be. What a weakened lab goes without is as it should be.
-func (s *Status) judge(p Plan) {
+func (s *Status) judge(p plan.Plan) {
 	for _, n := range s.Nodes {
 		switch {
 		case n.Joiner:
@@ -259,7 +260,7 @@ func (s *Status) judge(p Plan) {
 			s.Trouble = append(s.Trouble, n.Name+" is no voter")
 		case n.Role == pki.Server && n.Gossip == "":
 			s.Trouble = append(s.Trouble, n.Name+" does not answer")
-		case n.Gossip == GossipOpen && !p.gossipsInClear(n.Name):
+		case n.Gossip == GossipOpen && !p.GossipsInClear(n.Name):
 			s.Trouble = append(s.Trouble, n.Name+" does not encrypt its gossip")
 		}
 		if until := n.CertificateExpires; !until.IsZero() && time.Until(until) < time.Hour {

@@ -29,7 +29,7 @@ func (l *Lab) ManagementToken() string {
 // makeToken chooses the management token before the lab knows it, and writes it down: a start that is cut short in the
 // middle of the bootstrap has not lost it.
 func (l *Lab) makeToken() error {
-	if !l.record.Plan.bootstrapped() {
+	if !l.record.Plan.Bootstrapped() {
 		return nil
 	}
 	random, err := uuid.NewRandom()

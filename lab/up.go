@@ -11,6 +11,7 @@ import (
 	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/image"
+	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
 )
 
@@ -106,7 +107,7 @@ func newLab(e engine.Engine, s spec.Spec) *Lab {
 	run := newRun()
 	return &Lab{
 		engine: e, folder: folderOf(s.Name, run),
-		record: record{Run: run, Spec: s, Plan: Plan{Name: s.Name}, Engine: e.Name(), Site: site(e), Created: time.Now().Truncate(time.Second)},
+		record: record{Run: run, Spec: s, Plan: plan.Plan{Name: s.Name}, Engine: e.Name(), Site: site(e), Created: time.Now().Truncate(time.Second)},
 	}
 }
 

@@ -15,18 +15,19 @@ import (
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/mutation"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
 )
 
 // planned returns the plan that the command makes of the arguments, for nodes that are processes, and the warnings.
-func planned(t *testing.T, args ...string) (lab.Plan, string) {
+func planned(t *testing.T, args ...string) (plan.Plan, string) {
 	t.Helper()
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	r := call(t, newApp(), "", append([]string{"--engine", string(engines.Process), "plan", "--format", "json"}, args...)...)
 	if r.code != exitFine {
 		t.Fatalf("plan %v: %+v", args, r)
 	}
-	var p lab.Plan
+	var p plan.Plan
 	if err := json.Unmarshal([]byte(r.out), &p); err != nil {
 		t.Fatal(err)
 	}
@@ -34,7 +35,7 @@ func planned(t *testing.T, args ...string) (lab.Plan, string) {
 }
 
 // nodesOf returns the names of the nodes of which that is true, in the plan's order.
-func nodesOf(p lab.Plan, is func(lab.PlannedNode) bool) []string {
+func nodesOf(p plan.Plan, is func(plan.Node) bool) []string {
 	names := []string{}
 	for _, n := range p.Nodes {
 		if is(n) {
@@ -45,7 +46,7 @@ func nodesOf(p lab.Plan, is func(lab.PlannedNode) bool) []string {
 }
 
 // says reports whether the node's configuration has the line, whatever the spaces in it.
-func says(n lab.PlannedNode, line string) bool {
+func says(n plan.Node, line string) bool {
 	for _, f := range n.Files {
 		for l := range strings.Lines(f.Content) {
 			l, _, _ = strings.Cut(l, "#")
@@ -69,7 +70,7 @@ func TestPlanOfAMutation(t *testing.T) {
 	for line, want := range map[string][]string{
 		"http = false": {"server-3"}, "http = true": {"server-1", "server-2", "client-1"}, "rpc = true": {"server-1", "server-2", "server-3", "client-1"},
 	} {
-		if diff := cmp.Diff(want, nodesOf(p, func(n lab.PlannedNode) bool { return says(n, line) })); diff != "" {
+		if diff := cmp.Diff(want, nodesOf(p, func(n plan.Node) bool { return says(n, line) })); diff != "" {
 			t.Errorf("nodes with the line %q (-want +got):\n%s", line, diff)
 		}
 	}
@@ -83,18 +84,18 @@ func TestWhichAgentsCarryAMutation(t *testing.T) {
 	for _, c := range []struct {
 		args     string
 		carriers []string
-		carries  func(lab.PlannedNode) bool
+		carries  func(plan.Node) bool
 	}{
-		{"--mutation client-plain-http", []string{"client-2"}, func(n lab.PlannedNode) bool { return says(n, "http = false") }},
-		{"--mutation server-plain-http --servers 1", []string{"server-1"}, func(n lab.PlannedNode) bool { return says(n, "http = false") }},
-		{"--mutation server-no-gossip-key", []string{"server-4"}, func(n lab.PlannedNode) bool { return n.Joiner && n.Gossip == spec.NoKey }},
-		{"--mutation no-gossip-key", []string{"server-1", "server-2", "server-3"}, func(n lab.PlannedNode) bool { return n.Gossip == spec.NoKey }},
-		{"--mutation client-certificate-no-eku", []string{"client-2"}, func(n lab.PlannedNode) bool { return n.Flaw == "no-eku" }},
-		{"--mutation client-certificate-expired", []string{"client-3"}, func(n lab.PlannedNode) bool { return n.Joiner && n.Flaw == "expired" }},
-		{"--mutation client-foreign-authority", []string{"client-2"}, func(n lab.PlannedNode) bool { return n.TrustsForeign }},
-		{"--mutation client-with-certificate-of-server", []string{"client-2"}, func(n lab.PlannedNode) bool { return n.Role != n.Identity.Role }},
-		{"--mutation plain-rpc --servers 1 --clients 1", []string{"server-1", "client-1"}, func(n lab.PlannedNode) bool { return says(n, "rpc = false") }},
-		{"--mutation rogue-server", []string{mutation.Rogue}, func(n lab.PlannedNode) bool { return n.Joiner && n.Flaw == "foreign" }},
+		{"--mutation client-plain-http", []string{"client-2"}, func(n plan.Node) bool { return says(n, "http = false") }},
+		{"--mutation server-plain-http --servers 1", []string{"server-1"}, func(n plan.Node) bool { return says(n, "http = false") }},
+		{"--mutation server-no-gossip-key", []string{"server-4"}, func(n plan.Node) bool { return n.Joiner && n.Gossip == spec.NoKey }},
+		{"--mutation no-gossip-key", []string{"server-1", "server-2", "server-3"}, func(n plan.Node) bool { return n.Gossip == spec.NoKey }},
+		{"--mutation client-certificate-no-eku", []string{"client-2"}, func(n plan.Node) bool { return n.Flaw == "no-eku" }},
+		{"--mutation client-certificate-expired", []string{"client-3"}, func(n plan.Node) bool { return n.Joiner && n.Flaw == "expired" }},
+		{"--mutation client-foreign-authority", []string{"client-2"}, func(n plan.Node) bool { return n.TrustsForeign }},
+		{"--mutation client-with-certificate-of-server", []string{"client-2"}, func(n plan.Node) bool { return n.Role != n.Identity.Role }},
+		{"--mutation plain-rpc --servers 1 --clients 1", []string{"server-1", "client-1"}, func(n plan.Node) bool { return says(n, "rpc = false") }},
+		{"--mutation rogue-server", []string{mutation.Rogue}, func(n plan.Node) bool { return n.Joiner && n.Flaw == "foreign" }},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			p, _ := planned(t, strings.Fields(c.args)...)
@@ -109,7 +110,7 @@ func TestWhichAgentsCarryAMutation(t *testing.T) {
 func TestMutationInARegion(t *testing.T) {
 	file := written(t, "mutation: client-certificate-two-roles\nregions: [{name: eu, servers: 1, clients: 2}]\n")
 	p, _ := planned(t, "--file", file)
-	named := nodesOf(p, func(n lab.PlannedNode) bool { return slices.Contains(n.Identity.DNSNames, "server.eu.nomad") })
+	named := nodesOf(p, func(n plan.Node) bool { return slices.Contains(n.Identity.DNSNames, "server.eu.nomad") })
 	if diff := cmp.Diff([]string{"client-2"}, named); diff != "" {
 		t.Errorf("nodes whose certificate names a server (-want +got):\n%s", diff)
 	}
@@ -152,7 +153,7 @@ func TestMutationsThatNoLabCarries(t *testing.T) {
 
 // TestEveryMutationOfALabCanBePlanned, and every other one says why it cannot.
 func TestEveryMutationOfALabCanBePlanned(t *testing.T) {
-	loopback := lab.Ground{Pools: []netip.Prefix{netip.MustParsePrefix("127.64.0.0/10")}, Folder: "/tmp/nomadlab-1000/RUN"}
+	loopback := plan.Ground{Pools: []netip.Prefix{netip.MustParsePrefix("127.64.0.0/10")}, Folder: "/tmp/nomadlab-1000/RUN"}
 	for _, m := range mutation.All() {
 		s, p, err := parseMutated("--mutation", m.ID)
 		if reason := m.OfLab(); reason != "" {
@@ -165,7 +166,7 @@ func TestEveryMutationOfALabCanBePlanned(t *testing.T) {
 			t.Errorf("%s: %v: %+v, hardened: %v", m.ID, err, p.Placed, s.Hardened)
 			continue
 		}
-		if _, err := lab.NewPlan(s, loopback); err != nil {
+		if _, err := plan.New(s, loopback); err != nil {
 			t.Errorf("%s: %v", m.ID, err)
 		}
 	}

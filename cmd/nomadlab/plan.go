@@ -11,6 +11,7 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/compose"
 	"nomadlab.internal/lab/image"
+	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
 )
 
@@ -91,14 +92,14 @@ func (a *app) composeFile(cmd *cobra.Command, f specFlags) error {
 	if len(carried.Placed) > 0 {
 		return usagef(cmd, "a lab of Compose carries no mutation: leave %s out; `nomadlab up` makes such labs", carried.Placed[0].Mutation.ID)
 	}
-	p, err := lab.NewPlan(s, lab.Ground{Named: true})
+	p, err := plan.New(s, plan.Ground{Named: true})
 	if err != nil {
 		return err
 	}
 	return compose.Write(cmd.OutOrStdout(), p)
 }
 
-func (s stream) plan(p lab.Plan) {
+func (s stream) plan(p plan.Plan) {
 	s.printf("lab %s would be: Nomad %s, %s on %s", s.bold(p.Name), wanted(p.Nomad), count(len(p.Nodes), "node"), p.Subnet)
 	if p.Hardened {
 		s.printf("hardened: ACLs on every agent, no raw_exec, clients need an introduction token, TLS 1.2 at least")
@@ -142,7 +143,7 @@ func ports(list []uint16) string {
 	return strings.Join(words, " ")
 }
 
-func (s stream) planned(n lab.PlannedNode) {
+func (s stream) planned(n plan.Node) {
 	s.printf("%s", s.bold(n.Name))
 	row := func(label, value string) { s.printf("  %s %s", s.faint(fmt.Sprintf("%-12s", label)), value) }
 	row("command", strings.Join(n.Command, " "))
@@ -169,7 +170,7 @@ func who(user int) string {
 	return fmt.Sprintf("%d:%d", user, user)
 }
 
-func (s stream) secret(f lab.PlannedFile) string {
+func (s stream) secret(f plan.File) string {
 	if f.Secret == "" {
 		return ""
 	}

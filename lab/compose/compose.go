@@ -6,14 +6,14 @@ import (
 	"strings"
 	"time"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
 )
 
 // Write writes the plan as a compose file, the same bytes for the same plan. The plan must be of Ground that is Named.
 // It returns an *spec.InvalidError that names all that Compose cannot do, with nothing written.
-func Write(w io.Writer, p lab.Plan) error {
+func Write(w io.Writer, p plan.Plan) error {
 	if err := refuse(p); err != nil {
 		return err
 	}
@@ -31,7 +31,7 @@ const imageLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345
 const day = 24 * time.Hour
 
 // refuse returns an error that names all that a compose file cannot be.
-func refuse(p lab.Plan) error {
+func refuse(p plan.Plan) error {
 	var problems []spec.Problem
 	add := func(field, found, mend string) {
 		problems = append(problems, spec.Problem{Field: field, Found: found, Mend: mend})
@@ -77,8 +77,8 @@ func days(ttl, usual time.Duration) int {
 }
 
 // regionServers are the services that have to lead before the region's clients start.
-func regionServers(p lab.Plan, region string) []lab.PlannedNode {
-	var out []lab.PlannedNode
+func regionServers(p plan.Plan, region string) []plan.Node {
+	var out []plan.Node
 	for _, n := range p.Nodes {
 		if n.Role == pki.Server && n.Region == region {
 			out = append(out, n)

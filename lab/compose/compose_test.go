@@ -14,12 +14,13 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/compose"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
 )
 
-func plan(t *testing.T, s spec.Spec) lab.Plan {
+func planOf(t *testing.T, s spec.Spec) plan.Plan {
 	t.Helper()
-	p, err := lab.NewPlan(s, lab.Ground{Named: true})
+	p, err := plan.New(s, plan.Ground{Named: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +30,7 @@ func plan(t *testing.T, s spec.Spec) lab.Plan {
 func write(t *testing.T, s spec.Spec) string {
 	t.Helper()
 	var out strings.Builder
-	if err := compose.Write(&out, plan(t, s)); err != nil {
+	if err := compose.Write(&out, planOf(t, s)); err != nil {
 		t.Fatal(err)
 	}
 	return out.String()
@@ -199,8 +200,8 @@ func TestNoVariableButOurs(t *testing.T) {
 func TestConfigurationIsThePlans(t *testing.T) {
 	s := twoRegions()
 	d := parse(t, write(t, s))
-	for _, n := range plan(t, s).Nodes {
-		i := slices.IndexFunc(n.Files, func(f lab.PlannedFile) bool { return f.Content != "" })
+	for _, n := range planOf(t, s).Nodes {
+		i := slices.IndexFunc(n.Files, func(f plan.File) bool { return f.Content != "" })
 		want := fmt.Sprintf("(umask 077; cat > %s) <<'END'\n%sEND\n", n.Files[i].Path, n.Files[i].Content)
 		if got := strings.ReplaceAll(d.Services[n.Name].Command[0], "$$", "$"); !strings.Contains(got, want) {
 			t.Errorf("%s: the configuration is not the plan's:\n%s", n.Name, got)
@@ -219,19 +220,19 @@ func TestRefusals(t *testing.T) {
 		"certificates.ttl": {Certificates: spec.Certificates{TTL: 90 * time.Minute}},
 	} {
 		var out strings.Builder
-		err := compose.Write(&out, plan(t, s))
+		err := compose.Write(&out, planOf(t, s))
 		invalid := new(spec.InvalidError)
 		if !errors.As(err, &invalid) || len(invalid.Problems) != 1 || invalid.Problems[0].Field != field || out.Len() > 0 {
 			t.Errorf("%s: %v, %d bytes", field, err, out.Len())
 		}
 	}
 	for _, s := range []spec.Setting{{Path: "tls.rpc", Value: "false"}, {Role: pki.Server, Path: "server.encrypt"}} {
-		err := compose.Write(new(strings.Builder), plan(t, spec.Spec{Settings: []spec.Setting{s}}))
+		err := compose.Write(new(strings.Builder), planOf(t, spec.Spec{Settings: []spec.Setting{s}}))
 		if !errors.Is(err, spec.ErrInvalid) || !strings.Contains(err.Error(), "settings is "+s.String()+": ") {
 			t.Errorf("%s: %v", s, err)
 		}
 	}
-	p := plan(t, spec.Spec{})
+	p := planOf(t, spec.Spec{})
 	p.Subnet = netip.MustParsePrefix("172.30.0.0/24")
 	if err := compose.Write(new(strings.Builder), p); !errors.Is(err, spec.ErrInvalid) {
 		t.Errorf("a plan with addresses: %v", err)

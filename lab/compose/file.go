@@ -6,6 +6,7 @@ import (
 	"github.com/goccy/go-yaml"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/plan"
 )
 
 // service is one service of the file, its keys in the order in which they are read best.
@@ -70,7 +71,7 @@ const (
 )
 
 // encode is the file without its head.
-func encode(p lab.Plan) (string, error) {
+func encode(p plan.Plan) (string, error) {
 	labels, kept := prefixed(lab.ComposeLabels(name(p))), prefixed(lab.ComposeVolumeLabels(name(p)))
 	f := file{
 		Services: yaml.MapSlice{{Key: issuer, Value: issuerService(p)}},
@@ -120,10 +121,10 @@ func comment(text string) []*yaml.Comment {
 }
 
 // name is the lab's, which whoever brings the file up may change.
-func name(p lab.Plan) string { return "${NOMADLAB_NAME:-" + p.Name + "}" }
+func name(p plan.Plan) string { return "${NOMADLAB_NAME:-" + p.Name + "}" }
 
 // object is what the engine calls a container, a network or a volume of the lab (lab/engine/docker, labels.go).
-func object(p lab.Plan, part string) string {
+func object(p plan.Plan, part string) string {
 	if part == "" {
 		return "nomadlab-" + name(p)
 	}

@@ -8,6 +8,7 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/plan"
 )
 
 // Where the issuing service has the volumes of the authority and of the nodes.
@@ -18,7 +19,7 @@ const (
 
 // issuerService runs to its end before every node. It is root, because a new volume is root's; without
 // CAP_DAC_OVERRIDE that root may not even look into what it has given to a node. It has no network.
-func issuerService(p lab.Plan) service {
+func issuerService(p plan.Plan) service {
 	s := service{
 		Image: imageOf(p), Container: object(p, issuer), User: "0:0",
 		CapDrop: []string{"ALL"}, CapAdd: []string{"CHOWN"}, SecurityOpt: []string{"no-new-privileges"},
@@ -36,7 +37,7 @@ func issuerService(p lab.Plan) service {
 
 // issue is the script that makes what is not there yet. A volume that is done has the authority's certificate beside the
 // node's folders, as root's: that of another authority means that volumes of two labs are mixed.
-func issue(p lab.Plan) string {
+func issue(p plan.Plan) string {
 	var out strings.Builder
 	gossip := string(agentconf.Gossip(gossipMark))
 	fmt.Fprintf(&out, issueAuthority, authorityAt, pki.CAFile, pki.CAKeyFile,
@@ -51,7 +52,7 @@ func issue(p lab.Plan) string {
 }
 
 // cliIdentity is who the lab's user is.
-func cliIdentity(p lab.Plan) pki.Identity {
+func cliIdentity(p plan.Plan) pki.Identity {
 	return pki.Identity{Role: pki.CLI, Region: p.Nodes[0].Region}
 }
 

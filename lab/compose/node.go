@@ -12,11 +12,12 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/image"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
 )
 
 // nodeService is the i-th node of the plan.
-func nodeService(p lab.Plan, i int) service {
+func nodeService(p plan.Plan, i int) service {
 	n := p.Nodes[i]
 	s := service{
 		Image: imageOf(p), Container: object(p, n.Name), Hostname: n.Name,
@@ -42,15 +43,15 @@ func nodeService(p lab.Plan, i int) service {
 }
 
 // imageOf is what the nodes run, which whoever brings the file up may change.
-func imageOf(p lab.Plan) string { return "${NOMAD_IMAGE:-" + usualImage(p) + "}" }
+func imageOf(p plan.Plan) string { return "${NOMAD_IMAGE:-" + usualImage(p) + "}" }
 
-func usualImage(p lab.Plan) string {
+func usualImage(p plan.Plan) string {
 	return cmp.Or(p.Nomad.Image, image.Official(cmp.Or(p.Nomad.Version, image.DefaultVersion)))
 }
 
 // dependencies: a server needs its certificate; a client that starts before there is a leader tries again only after 15
 // to 30 s.
-func dependencies(p lab.Plan, n lab.PlannedNode) yaml.MapSlice {
+func dependencies(p plan.Plan, n plan.Node) yaml.MapSlice {
 	if n.Role == pki.Server {
 		return yaml.MapSlice{{Key: issuer, Value: condition{"service_completed_successfully"}}}
 	}
@@ -71,7 +72,7 @@ func address(i int) string {
 }
 
 // start writes the node's configuration, which is no secret, and becomes the agent.
-func start(n lab.PlannedNode) string {
+func start(n plan.Node) string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "rm -f %s\n", seen)
 	for _, f := range n.Files {
@@ -89,7 +90,7 @@ const seen = "/tmp/.healthy"
 // health is asked every second until the node was healthy once, and twice a minute from then on: each question starts
 // processes, which an idle lab need not pay for. Docker itself knows two paces only since Engine 25, and docker-compose
 // 1.29 not at all.
-func health(n lab.PlannedNode) *healthcheck {
+func health(n plan.Node) *healthcheck {
 	question := "nomad operator raft list-peers > /dev/null"
 	if n.Role == pki.Client {
 		var set strings.Builder
@@ -104,7 +105,7 @@ func health(n lab.PlannedNode) *healthcheck {
 
 // cli are the variables with which the Nomad CLI beside the agent asks that agent, with the agent's own certificate:
 // HTTPS lets in every certificate of the authority, of whatever role.
-func cli(n lab.PlannedNode) map[string]string {
+func cli(n plan.Node) map[string]string {
 	tls := path.Join(root(n), "tls")
 	return map[string]string{
 		"NOMAD_ADDR":        fmt.Sprintf("https://127.0.0.1:%d", spec.HTTPPort),
@@ -115,7 +116,7 @@ func cli(n lab.PlannedNode) map[string]string {
 }
 
 // root is the folder that has all of the node's files.
-func root(n lab.PlannedNode) string {
+func root(n plan.Node) string {
 	at := n.Files[0].Path
 	for path.Dir(at) != "/" {
 		at = path.Dir(at)

@@ -4,12 +4,12 @@ import (
 	"strconv"
 	"strings"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/plan"
 )
 
 // head is what a reader of the file sees first.
-func head(p lab.Plan) string {
+func head(p plan.Plan) string {
 	cli := cliIdentity(p)
 	return strings.NewReplacer("{lab}", p.Name, "{server}", regionServers(p, cli.Region)[0].Name, "{ca}", pki.CAFile,
 		"{certificate}", cli.CertFile(), "{key}", cli.KeyFile(), "{days}", strconv.Itoa(days(p.Certificates.TTL, pki.DefaultLeafTTL))).Replace(aboutFile)

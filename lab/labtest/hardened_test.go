@@ -19,6 +19,7 @@ import (
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
 )
 
@@ -204,7 +205,7 @@ func evidenceHasNoToken(t *testing.T, l *lab.Lab, e engine.Engine) {
 	secrets := []string{l.ManagementToken()}
 	for _, n := range l.Plan().Nodes {
 		for _, f := range n.Files {
-			if f.Secret != lab.IntroToken {
+			if f.Secret != plan.IntroToken {
 				continue
 			}
 			files, err := e.CopyOut(t.Context(), engine.Ref{Lab: l.Name(), Node: n.Name}, path.Dir(f.Path))

@@ -6,16 +6,16 @@ import (
 	"strconv"
 	"strings"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/posture/catalogue"
 	"nomadlab.internal/lab/regress/lock"
 )
 
 // describe says what ran, and what of it is not the user's.
-func describe(v variant, p lab.Plan) *finding.Configuration {
+func describe(v variant, p plan.Plan) *finding.Configuration {
 	c, known := &finding.Configuration{}, guarded()
 	for _, role := range v.source.roles() {
 		files := v.source.files(role)

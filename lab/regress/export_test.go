@@ -9,6 +9,7 @@ import (
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/mutation"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
 )
 
@@ -85,7 +86,7 @@ func Others(s Source) []finding.Setting {
 }
 
 // Configuration is what a report says of the files, before anything was started.
-func Configuration(s Source) *finding.Configuration { return describe(variant{source: s}, lab.Plan{}) }
+func Configuration(s Source) *finding.Configuration { return describe(variant{source: s}, plan.Plan{}) }
 
 // Verdicts are the results of all checks and cells at those nodes that the filter takes.
 func Verdicts(r finding.Report, at func(node string) bool) map[string]finding.Verdict {

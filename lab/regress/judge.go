@@ -15,6 +15,7 @@ import (
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
 )
 
@@ -118,7 +119,7 @@ func (v variant) judgeFiles(ctx context.Context, names []string) (finding.Report
 	}
 	return finding.Report{
 		Started: began.Truncate(time.Second), Took: time.Since(began), Notes: slices.Clone(v.source.Notes),
-		Findings: found, Configuration: describe(v, lab.Plan{}),
+		Findings: found, Configuration: describe(v, plan.Plan{}),
 	}, nil
 }
 

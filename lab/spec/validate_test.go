@@ -10,8 +10,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
 )
 
@@ -432,11 +432,11 @@ func TestNodesThatThereAreNot(t *testing.T) {
 }
 
 func TestPlanRefusesWhatValidateDoes(t *testing.T) {
-	room := lab.Ground{Pools: []netip.Prefix{netip.MustParsePrefix("172.30.0.0/16")}}
+	room := plan.Ground{Pools: []netip.Prefix{netip.MustParsePrefix("172.30.0.0/16")}}
 	for _, r := range allRefused() {
-		p, err := lab.NewPlan(r.spec, room)
+		p, err := plan.New(r.spec, room)
 		if diff := cmp.Diff(r.spec.Validate(), err, cmp.Comparer(sameText)); diff != "" {
-			t.Errorf("%s (-Validate +NewPlan):\n%s", r.name, diff)
+			t.Errorf("%s (-Validate +New):\n%s", r.name, diff)
 		}
 		if len(p.Nodes) > 0 {
 			t.Errorf("%s: a plan came with the error", r.name)

@@ -1,4 +1,4 @@
-package lab_test
+package plan_test
 
 import (
 	"encoding/json"
@@ -10,8 +10,8 @@ import (
 
 	"gotest.tools/v3/golden"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
 )
 
@@ -76,11 +76,11 @@ func wholePlans() []string { return []string{"default", "default-processes", "ha
 
 // assertPlan compares a lab's plan on that ground with its golden file. What differs is the lab: the default plan is on the
 // same ground, unless it is the default lab itself.
-func assertPlan(t *testing.T, name string, wanted spec.Spec, suffix string, g lab.Ground) {
+func assertPlan(t *testing.T, name string, wanted spec.Spec, suffix string, g plan.Ground) {
 	t.Helper()
 	p, from := planOn(t, wanted, g), g
 	if name == "default" {
-		from = lab.Containers()
+		from = plan.Containers()
 	}
 	if name += suffix; slices.Contains(wholePlans(), name) {
 		golden.Assert(t, readable(t, p), "plan-"+name+".txt")
@@ -89,9 +89,9 @@ func assertPlan(t *testing.T, name string, wanted spec.Spec, suffix string, g la
 	golden.Assert(t, planDifference(t, planOn(t, spec.Spec{}, from), p), "plan-"+name+".diff", "how plan %s differs from the default plan", name)
 }
 
-func planOn(t *testing.T, spec spec.Spec, g lab.Ground) lab.Plan {
+func planOn(t *testing.T, spec spec.Spec, g plan.Ground) plan.Plan {
 	t.Helper()
-	p, err := lab.NewPlan(spec, g)
+	p, err := plan.New(spec, g)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func planOn(t *testing.T, spec spec.Spec, g lab.Ground) lab.Plan {
 }
 
 // readable is a plan for the eye: its files' contents as they are, behind the rest.
-func readable(t *testing.T, p lab.Plan) string {
+func readable(t *testing.T, p plan.Plan) string {
 	t.Helper()
 	var contents strings.Builder
 	p.Nodes = slices.Clone(p.Nodes)
@@ -112,7 +112,7 @@ func readable(t *testing.T, p lab.Plan) string {
 }
 
 // withoutContents returns the node without the contents of its files, and those contents.
-func withoutContents(n lab.PlannedNode) (rest lab.PlannedNode, contents string) {
+func withoutContents(n plan.Node) (rest plan.Node, contents string) {
 	var b strings.Builder
 	n.Files = slices.Clone(n.Files)
 	for i, f := range n.Files {
@@ -136,7 +136,7 @@ func indented(t *testing.T, v any) string {
 
 func TestPlanGolden(t *testing.T) {
 	for name, spec := range plannedSpecs() {
-		t.Run(name, func(t *testing.T) { assertPlan(t, name, spec, "", lab.Containers()) })
+		t.Run(name, func(t *testing.T) { assertPlan(t, name, spec, "", plan.Containers()) })
 	}
 }
 
@@ -147,7 +147,7 @@ func TestPlanOnThisMachineGolden(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			wanted := plannedSpecs()[name]
 			wanted.Settings = slices.DeleteFunc(wanted.Settings, func(s spec.Setting) bool { return s == runRawExec() })
-			assertPlan(t, name, wanted, "-processes", lab.Processes())
+			assertPlan(t, name, wanted, "-processes", plan.Processes())
 		})
 	}
 }
@@ -156,7 +156,7 @@ func TestPlanOnThisMachineGolden(t *testing.T) {
 func TestNamedPlanGolden(t *testing.T) {
 	for _, name := range []string{"default", "two-regions"} {
 		t.Run(name, func(t *testing.T) {
-			named := lab.Ground{Named: true}
+			named := plan.Ground{Named: true}
 			assertPlan(t, name, plannedSpecs()[name], "-named", named)
 			found := regexp.MustCompile(`\d+\.\d+\.\d+\.\d+`).FindAllString(readable(t, planOn(t, plannedSpecs()[name], named)), -1)
 			if slices.ContainsFunc(found, func(a string) bool { return !slices.Contains([]string{"0.0.0.0", "127.0.0.1", "169.254.0.0"}, a) }) {

@@ -1,4 +1,4 @@
-package lab
+package plan
 
 import (
 	"fmt"
@@ -15,7 +15,7 @@ import (
 )
 
 // configure gives a node what a user's agents of its role read, fitted to the node.
-func (p *Plan) configure(n *PlannedNode, c *spec.Configuration, logLevel string, g Ground) error {
+func (p *Plan) configure(n *Node, c *spec.Configuration, logLevel string, g Ground) error {
 	files, err := p.editAll(*n, c.Of(n.Role).Files)
 	if err != nil {
 		return err
@@ -50,7 +50,7 @@ func (p *Plan) configure(n *PlannedNode, c *spec.Configuration, logLevel string,
 }
 
 // take gives a node what was fitted to it.
-func (p *Plan) take(n *PlannedNode, fitted fit.Fitted, g Ground) {
+func (p *Plan) take(n *Node, fitted fit.Fitted, g Ground) {
 	at := g.paths(n.Name)
 	n.Ports, n.Inside = portsOf(n.Role, fitted.Ports), nil
 	for _, port := range n.Ports {
@@ -60,7 +60,7 @@ func (p *Plan) take(n *PlannedNode, fitted fit.Fitted, g Ground) {
 	}
 	n.HTTPInClear, n.Replaced = fitted.HTTPInClear, fitted.Replaced
 	n.Command = []string{"nomad", "agent"}
-	n.Files = []PlannedFile{{Path: at.data, Mode: fs.ModeDir | 0o700}, {Path: at.config, Mode: fs.ModeDir | 0o700}}
+	n.Files = []File{{Path: at.data, Mode: fs.ModeDir | 0o700}, {Path: at.config, Mode: fs.ModeDir | 0o700}}
 	for i, f := range fitted.Files {
 		p.addFile(n, at, i, f)
 	}
@@ -75,7 +75,7 @@ func onlyRSA(suites string) bool {
 }
 
 // needsTokens says whether the servers of that configuration take a job from nobody without an ACL token.
-func (p *Plan) needsTokens(n PlannedNode, c *spec.Configuration) (bool, error) {
+func (p *Plan) needsTokens(n Node, c *spec.Configuration) (bool, error) {
 	n.Role, n.Name = pki.Server, ""
 	files, err := p.editAll(n, c.Of(pki.Server).Files)
 	if err != nil {
@@ -86,33 +86,33 @@ func (p *Plan) needsTokens(n PlannedNode, c *spec.Configuration) (bool, error) {
 
 // addFile puts a file of the configuration into a folder of its own, so that two may have the same name, and has the agent
 // read it. The order of the arguments is that in which Nomad merges (command/agent/command.go, readConfig).
-func (p *Plan) addFile(n *PlannedNode, at paths, place int, f agentconf.File) {
+func (p *Plan) addFile(n *Node, at paths, place int, f agentconf.File) {
 	folder := fmt.Sprintf("%s/%d", at.config, place+1)
-	file := PlannedFile{Path: folder + "/" + path.Base(f.Name()), Mode: 0o600, Origin: f.Name(), Content: string(agentconf.Redact(f.Text()))}
+	file := File{Path: folder + "/" + path.Base(f.Name()), Mode: 0o600, Origin: f.Name(), Content: string(agentconf.Redact(f.Text()))}
 	if f.Name() != fit.OwnFile {
 		file.Secret, file.Whole = UserText, Sealed(f.Text())
 	}
-	n.Files = append(n.Files, PlannedFile{Path: folder, Mode: fs.ModeDir | 0o700}, file)
+	n.Files = append(n.Files, File{Path: folder, Mode: fs.ModeDir | 0o700}, file)
 	n.Command = append(n.Command, "-config", file.Path)
 }
 
 // credentialFiles stand where the configuration names them.
-func credentialFiles(f fit.Fitted, at paths, g Ground) []PlannedFile {
-	var files []PlannedFile
+func credentialFiles(f fit.Fitted, at paths, g Ground) []File {
+	var files []File
 	if !g.contained() {
-		files = append(files, PlannedFile{Path: at.tls, Mode: fs.ModeDir | 0o700})
+		files = append(files, File{Path: at.tls, Mode: fs.ModeDir | 0o700})
 	}
 	for _, c := range []struct {
 		path   string
 		secret Secret
 	}{{f.CertFile, Certificate}, {f.KeyFile, PrivateKey}, {f.CAFile, CACertificate}} {
-		at := slices.IndexFunc(files, func(file PlannedFile) bool { return file.Path == absolute(c.path) })
+		at := slices.IndexFunc(files, func(file File) bool { return file.Path == absolute(c.path) })
 		switch {
 		case c.path == "":
 		case at >= 0: // an agent may have its certificate and its key in one file
 			files[at].Also = append(files[at].Also, c.secret)
 		default:
-			files = append(files, PlannedFile{Path: absolute(c.path), Mode: 0o600, Secret: c.secret})
+			files = append(files, File{Path: absolute(c.path), Mode: 0o600, Secret: c.secret})
 		}
 	}
 	return files
@@ -122,7 +122,7 @@ func credentialFiles(f fit.Fitted, at paths, g Ground) []PlannedFile {
 func absolute(name string) string { return path.Join("/", name) }
 
 // place is where the node's configuration is to run.
-func (p *Plan) place(n PlannedNode, c *spec.Configuration, logLevel string, g Ground) (fit.Place, error) {
+func (p *Plan) place(n Node, c *spec.Configuration, logLevel string, g Ground) (fit.Place, error) {
 	servers, err := fit.PortsOf(c.Server.Files)
 	if err != nil {
 		return fit.Place{}, err
@@ -154,7 +154,7 @@ func portsOf(role pki.Role, p fit.Ports) []uint16 {
 }
 
 // editAll changes the lines of a user's configuration that are not to be as it has them.
-func (p *Plan) editAll(n PlannedNode, files agentconf.Files) (agentconf.Files, error) {
+func (p *Plan) editAll(n Node, files agentconf.Files) (agentconf.Files, error) {
 	for _, s := range p.Settings {
 		if !s.ConcernsNode(n.Role, n.Name) {
 			continue
@@ -232,14 +232,4 @@ func notHere(files agentconf.Files, setting string) error {
 		Field: fmt.Sprintf("%s:%d: %s", line.File, line.Number, setting), Found: line.Value,
 		Mend: "check it in containers (--engine docker): without them, whoever reaches its agents on this machine's loopback could run commands or read files as you",
 	}}}
-}
-
-// inUsersWords is a line of the agent's log, with the names that the user knows the files by.
-func (n PlannedNode) inUsersWords(line string) string {
-	for _, f := range n.Files {
-		if f.Origin != "" {
-			line = strings.ReplaceAll(line, f.Path, f.Origin)
-		}
-	}
-	return line
 }

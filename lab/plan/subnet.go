@@ -1,4 +1,4 @@
-package lab
+package plan
 
 import (
 	"fmt"
@@ -9,6 +9,21 @@ import (
 
 	"nomadlab.internal/lab/spec"
 )
+
+// address gives every node its address, in the order of the plan.
+func (p *Plan) address(g Ground) error {
+	if g.Named {
+		return nil
+	}
+	for i := range p.Nodes {
+		address, err := nodeAddress(p.Subnet, i)
+		if err != nil {
+			return err
+		}
+		p.Nodes[i].Address = address
+	}
+	return nil
+}
 
 // ErrNoSubnet is returned when every candidate is in use. It is an ErrInvalid: the user can name another.
 const ErrNoSubnet = spec.InputError("no free subnet")

@@ -1,4 +1,4 @@
-package lab_test
+package plan_test
 
 import (
 	"fmt"
@@ -6,13 +6,13 @@ import (
 	"strings"
 	"testing"
 
-	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/plan"
 )
 
 // planDifference returns how a plan differs from another one: the lab itself, the names of its nodes in their order, and
 // then each node, compared with the base's node of that name, or else with its first node of that role. That node is
 // compared as if it had the other's name and address, which head the difference, so that they do not fill it.
-func planDifference(t *testing.T, base, p lab.Plan) string {
+func planDifference(t *testing.T, base, p plan.Plan) string {
 	t.Helper()
 	var out strings.Builder
 	add := func(title, before, after string) {
@@ -20,9 +20,9 @@ func planDifference(t *testing.T, base, p lab.Plan) string {
 	}
 	add("--- the default lab\n+++ lab "+p.Name, labText(t, base), labText(t, p))
 	for _, n := range p.Nodes {
-		i := slices.IndexFunc(base.Nodes, func(b lab.PlannedNode) bool { return b.Name == n.Name && b.Role == n.Role })
+		i := slices.IndexFunc(base.Nodes, func(b plan.Node) bool { return b.Name == n.Name && b.Role == n.Role })
 		if i < 0 {
-			i = slices.IndexFunc(base.Nodes, func(b lab.PlannedNode) bool { return b.Role == n.Role })
+			i = slices.IndexFunc(base.Nodes, func(b plan.Node) bool { return b.Role == n.Role })
 		}
 		if i < 0 {
 			t.Fatalf("the base has no node of the role of %s, %s", n.Name, n.Role)
@@ -35,7 +35,7 @@ func planDifference(t *testing.T, base, p lab.Plan) string {
 }
 
 // renamed makes what a node says of itself that of another one: not its place in a list of servers, which is what all say.
-func renamed(n, other lab.PlannedNode) *strings.Replacer {
+func renamed(n, other plan.Node) *strings.Replacer {
 	var pairs []string
 	for _, around := range [][2]string{{`"`, `"`}, {`"`, `.`}, {"==> ", ":"}, {"/", "/"}} {
 		pairs = append(pairs, around[0]+n.Name+around[1], around[0]+other.Name+around[1])
@@ -47,7 +47,7 @@ func renamed(n, other lab.PlannedNode) *strings.Replacer {
 }
 
 // labText is what a plan says of the lab: all but its nodes, of which it has the names alone.
-func labText(t *testing.T, p lab.Plan) string {
+func labText(t *testing.T, p plan.Plan) string {
 	t.Helper()
 	var names strings.Builder
 	for _, n := range p.Nodes {
@@ -58,7 +58,7 @@ func labText(t *testing.T, p lab.Plan) string {
 }
 
 // nodeText is what a plan says of a node, its files' contents included.
-func nodeText(t *testing.T, n lab.PlannedNode) string {
+func nodeText(t *testing.T, n plan.Node) string {
 	t.Helper()
 	rest, contents := withoutContents(n)
 	return indented(t, rest) + "\n" + contents

@@ -1,4 +1,4 @@
-package lab_test
+package plan_test
 
 import (
 	"fmt"
@@ -6,6 +6,8 @@ import (
 	"go/token"
 	"maps"
 	"net/netip"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,14 +15,55 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
 )
 
-func mustPlan(t *testing.T, s spec.Spec, occupied ...netip.Prefix) lab.Plan {
+// TestForgedCertificatesWeaken a lab: on this machine it runs no raw_exec tasks, and its user is told.
+func TestForgedCertificatesWeaken(t *testing.T) {
+	for want, o := range map[string]spec.Option{
+		"flaw no-eku on clients":                 spec.FlawedCertificates(pki.Client, pki.NoEKU()),
+		"names a b":                              spec.CertificateNames("", "a", "b"),
+		"certificates of a server on clients":    spec.CertificateRole(pki.Client, pki.Server),
+		"a foreign authority trusted on servers": spec.TrustForeign(pki.Server),
+		"flaw no-eku on client-2": func(s *spec.Spec) {
+			s.Certificates.Flaws = []spec.CertificateFlaw{{Role: pki.Client, Node: "client-2", Flaw: "no-eku"}}
+		},
+		"names a on server-1": func(s *spec.Spec) {
+			s.Certificates.Names = []spec.ExtraNames{{Node: "server-1", DNSNames: []string{"a"}}}
+		},
+		"a foreign authority trusted on client-1": func(s *spec.Spec) {
+			s.Certificates.TrustForeign = []spec.ForeignTrust{{Role: pki.Client, Node: "client-1"}}
+		},
+	} {
+		spec := spec.Spec{}.With(o)
+		if got := spec.Warnings(); len(got) != 1 || !strings.HasSuffix(got[0], ": "+want) {
+			t.Errorf("the warnings are %q, want one with %q", got, want)
+		}
+		p, err := plan.New(spec, plan.Processes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range p.Nodes {
+			if strings.Contains(configOf(n), runsRawExec) {
+				t.Errorf("%s: %s runs raw_exec tasks", want, n.Name)
+			}
+		}
+	}
+}
+
+func configOf(n plan.Node) string {
+	var out strings.Builder
+	for _, f := range n.Files {
+		out.WriteString(f.Content)
+	}
+	return out.String()
+}
+
+func mustPlan(t *testing.T, s spec.Spec, occupied ...netip.Prefix) plan.Plan {
 	t.Helper()
-	p, err := lab.NewPlan(s, lab.Containers(occupied...))
+	p, err := plan.New(s, plan.Containers(occupied...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -30,12 +73,12 @@ func mustPlan(t *testing.T, s spec.Spec, occupied ...netip.Prefix) lab.Plan {
 // TestNamedPlanKeepsTheAddressesThatWereAskedFor in certificates, and refuses a subnet, which it could not have.
 func TestNamedPlanKeepsTheAddressesThatWereAskedFor(t *testing.T) {
 	spec := plannedSpecs()["details"]
-	_, err := lab.NewPlan(spec, lab.Ground{Named: true})
+	_, err := plan.New(spec, plan.Ground{Named: true})
 	if problems := problemsOf(t, err); len(problems) != 1 || problems[0].Field != "subnet" {
 		t.Errorf("with a subnet: %v", problems)
 	}
 	spec.Subnet = ""
-	p, err := lab.NewPlan(spec, lab.Ground{Named: true})
+	p, err := plan.New(spec, plan.Ground{Named: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,11 +100,11 @@ func TestRawExecOnThisMachineNeedsEveryProtection(t *testing.T) {
 	}
 	for _, w := range weakened {
 		for ground, want := range map[string]bool{"containers": true, "processes": len(w) == 0 || w[0] == runRawExec()} {
-			g := lab.Containers()
+			g := plan.Containers()
 			if ground == "processes" {
-				g = lab.Processes()
+				g = plan.Processes()
 			}
-			p, err := lab.NewPlan(spec.Spec{Settings: w}, g)
+			p, err := plan.New(spec.Spec{Settings: w}, g)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -118,9 +161,9 @@ func addresses() cmp.Option {
 
 // TestHardenedRunsNoRawExec, in containers neither.
 func TestHardenedRunsNoRawExec(t *testing.T) {
-	for _, g := range []lab.Ground{lab.Containers(), lab.Processes()} {
+	for _, g := range []plan.Ground{plan.Containers(), plan.Processes()} {
 		for wanted, want := range map[bool]int{false: 2, true: 0} {
-			p, err := lab.NewPlan(spec.Spec{Hardened: wanted}, g)
+			p, err := plan.New(spec.Spec{Hardened: wanted}, g)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -141,11 +184,16 @@ func TestHardenedRunsNoRawExec(t *testing.T) {
 // and what the host uses are evaluated elsewhere, and handed in. io/fs and net/netip are types alone.
 func TestPlanReachesNothing(t *testing.T) {
 	allowed := []string{
-		"bytes", "cmp", "errors", "fmt", "hash/fnv", "io/fs", "net/netip", "path", "regexp", "slices", "strconv", "strings", "time",
+		"bytes", "cmp", "encoding/json", "errors", "fmt", "hash/fnv", "io/fs", "net/netip", "path", "regexp", "slices", "strconv", "strings",
 		"github.com/hashicorp/go-sockaddr", "nomadlab.internal/lab/agentconf", "nomadlab.internal/lab/agentconf/settings", "nomadlab.internal/lab/fit", "nomadlab.internal/lab/pki",
 		"nomadlab.internal/lab/spec",
 	}
-	for _, file := range []string{"plan.go", "configured.go", "plansettings.go", "fit/fit.go", "fit/rules.go", "fit/own.go", "hardened.go", "address.go", "subnet.go"} {
+	files, err := filepath.Glob("*.go")
+	files = slices.DeleteFunc(files, func(name string) bool { return strings.HasSuffix(name, "_test.go") })
+	if err != nil || len(files) < 5 {
+		t.Fatalf("the files are %q: %v", files, err)
+	}
+	for _, file := range append(files, "../fit/fit.go", "../fit/rules.go", "../fit/own.go") {
 		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ImportsOnly)
 		if err != nil {
 			t.Fatal(err)
@@ -162,7 +210,7 @@ func TestPlanReachesNothing(t *testing.T) {
 // evaluated.
 func TestPlanDoesNotAskTheHost(t *testing.T) {
 	for found, right := range map[string]string{"localhost": "127.0.0.1", "{{ GetPrivateIP }}": "192.0.2.1", "127.0.0.1:80": "::1"} {
-		_, err := lab.NewPlan(spec.Spec{Certificates: spec.Certificates{IPs: []string{right, found}}}, lab.Containers())
+		_, err := plan.New(spec.Spec{Certificates: spec.Certificates{IPs: []string{right, found}}}, plan.Containers())
 		problems := problemsOf(t, err)
 		if problems[0].Field != "certificates.ips[1]" || problems[0].Found != strconv.Quote(found) {
 			t.Errorf("%s: %v", found, problems)
@@ -187,7 +235,7 @@ func TestPlanOfHundredClients(t *testing.T) {
 }
 
 // checkAddresses: Docker hands out the subnet's upper half and its first address, so no node may be there.
-func checkAddresses(t *testing.T, p lab.Plan) {
+func checkAddresses(t *testing.T, p plan.Plan) {
 	t.Helper()
 	lower := netip.PrefixFrom(p.Subnet.Addr(), p.Subnet.Bits()+1)
 	gateway := p.Subnet.Addr().Next()
@@ -226,7 +274,7 @@ func TestClientsKnowTheServersOfTheirRegionAlone(t *testing.T) {
 		address[n.Name] = n.Address.String()
 	}
 	for _, n := range p.Nodes {
-		config := n.Files[slices.IndexFunc(n.Files, func(f lab.PlannedFile) bool { return f.Content != "" })].Content
+		config := n.Files[slices.IndexFunc(n.Files, func(f plan.File) bool { return f.Content != "" })].Content
 		for _, server := range []string{"eu-server-1", "us-server-1"} {
 			rpc, serf := strings.Contains(config, address[server]+":4647"), strings.Contains(config, address[server]+":4648")
 			if own := strings.HasPrefix(server, n.Region); n.Role == pki.Client && (rpc != own || serf) {
@@ -236,5 +284,18 @@ func TestClientsKnowTheServersOfTheirRegionAlone(t *testing.T) {
 				t.Errorf("%s names %s for RPC: %v, for gossip: %v", n.Name, server, rpc, serf)
 			}
 		}
+	}
+}
+
+// TestPlanHoldsNoSecret: it is printed, kept and put into the evidence.
+func TestPlanHoldsNoSecret(t *testing.T) {
+	secret := regexp.MustCompile(`PRIVATE KEY|[A-Za-z0-9+/]{43}=`)
+	for name, spec := range plannedSpecs() {
+		if found := secret.FindString(readable(t, mustPlan(t, spec))); found != "" {
+			t.Errorf("%s: %q", name, found)
+		}
+	}
+	if !secret.MatchString(gossipSecret) {
+		t.Error("what is looked for would not find a gossip key")
 	}
 }

@@ -1,4 +1,4 @@
-package lab_test
+package plan_test
 
 import (
 	"errors"
@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
 )
 
@@ -29,7 +29,7 @@ func randomNetworks(random *rand.Rand) []netip.Prefix {
 }
 
 func inPools(p netip.Prefix) bool {
-	for _, pool := range lab.Containers().Pools {
+	for _, pool := range plan.Containers().Pools {
 		if around := pool; around.Contains(p.Addr()) && around.Bits() <= p.Bits() {
 			return true
 		}
@@ -43,8 +43,8 @@ func TestChosenSubnetIsFree(t *testing.T) {
 	found := 0
 	for range 3000 {
 		occupied, nodes, name := randomNetworks(random), 1+random.IntN(spec.MaxNodes), fmt.Sprint(random.Uint32())
-		p, err := lab.ChooseSubnet("", name, nodes, occupied)
-		if errors.Is(err, lab.ErrNoSubnet) {
+		p, err := plan.ChooseSubnet("", name, nodes, occupied)
+		if errors.Is(err, plan.ErrNoSubnet) {
 			continue
 		}
 		if err != nil {
@@ -56,12 +56,12 @@ func TestChosenSubnetIsFree(t *testing.T) {
 				t.Fatalf("%s was chosen, which overlaps %s", p, o)
 			}
 		}
-		last, err := lab.NodeAddress(p, nodes-1)
+		last, err := plan.NodeAddress(p, nodes-1)
 		if err != nil {
 			t.Fatal(err)
 		}
 		if lower := netip.PrefixFrom(p.Addr(), p.Bits()+1); p != p.Masked() || !inPools(p) || !lower.Contains(last) {
-			t.Fatalf("%s for %d nodes, of which the last is at %s; the pools are %v", p, nodes, last, lab.Containers().Pools)
+			t.Fatalf("%s for %d nodes, of which the last is at %s; the pools are %v", p, nodes, last, plan.Containers().Pools)
 		}
 	}
 	if found < 1000 {
@@ -73,14 +73,14 @@ func TestChosenSubnetIsFree(t *testing.T) {
 func TestLastFreeSubnetIsFound(t *testing.T) {
 	for _, free := range []string{"172.30.0.0/24", "172.30.255.0/24", "172.30.77.0/24", "10.230.255.0/24", beforeFirst(t)} {
 		occupied := allBut(netip.MustParsePrefix(free))
-		p, err := lab.ChooseSubnet("", "demo", 5, occupied)
+		p, err := plan.ChooseSubnet("", "demo", 5, occupied)
 		if err != nil || p.String() != free {
 			t.Errorf("only %s is free, got %s, %v", free, p, err)
 		}
-		if p, err := lab.ChooseSubnet("", "demo", 5, append(occupied, netip.MustParsePrefix(free))); !errors.Is(err, lab.ErrNoSubnet) {
+		if p, err := plan.ChooseSubnet("", "demo", 5, append(occupied, netip.MustParsePrefix(free))); !errors.Is(err, plan.ErrNoSubnet) {
 			t.Errorf("nothing is free, got %s, %v", p, err)
 		}
-		if p, err := lab.ChooseSubnet("", "demo", 117, occupied); !errors.Is(err, lab.ErrNoSubnet) {
+		if p, err := plan.ChooseSubnet("", "demo", 117, occupied); !errors.Is(err, plan.ErrNoSubnet) {
 			t.Errorf("only a /24 is free for 117 nodes, got %s, %v", p, err)
 		}
 	}
@@ -89,7 +89,7 @@ func TestLastFreeSubnetIsFound(t *testing.T) {
 // beforeFirst is where the search for the same lab ends, for it goes round.
 func beforeFirst(t *testing.T) string {
 	t.Helper()
-	first, err := lab.ChooseSubnet("", "demo", 5, nil)
+	first, err := plan.ChooseSubnet("", "demo", 5, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +101,7 @@ func beforeFirst(t *testing.T) string {
 // allBut is every /24 of the pools but one.
 func allBut(free netip.Prefix) []netip.Prefix {
 	var out []netip.Prefix
-	for _, pool := range lab.Containers().Pools {
+	for _, pool := range plan.Containers().Pools {
 		a := pool.Addr().As4()
 		for i := range 256 {
 			a[2] = byte(i)
@@ -117,7 +117,7 @@ func allBut(free netip.Prefix) []netip.Prefix {
 func TestLabsBeginAtDifferentPlaces(t *testing.T) {
 	seen := map[netip.Prefix]int{}
 	for i := range 20 {
-		p, err := lab.ChooseSubnet("", fmt.Sprintf("lab-%d", i), 5, nil)
+		p, err := plan.ChooseSubnet("", fmt.Sprintf("lab-%d", i), 5, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -130,7 +130,7 @@ func TestLabsBeginAtDifferentPlaces(t *testing.T) {
 
 func TestSubnetHasRoom(t *testing.T) {
 	for nodes, bits := range map[int]int{1: 24, 116: 24, 117: 23, 244: 23, 245: 22, 500: 22} {
-		p, err := lab.ChooseSubnet("", "demo", nodes, nil)
+		p, err := plan.ChooseSubnet("", "demo", nodes, nil)
 		if err != nil || p.Bits() != bits {
 			t.Errorf("%d nodes: %s, %v, want a /%d", nodes, p, err, bits)
 		}
@@ -150,10 +150,10 @@ func TestWantedSubnet(t *testing.T) {
 		"with a host's bits":     {wanted: "10.6.0.99/24", nodes: 5, want: "10.6.0.0/24"},
 		"larger than needed":     {wanted: "10.6.0.0/16", nodes: 5, want: "10.6.0.0/16"},
 		"beside one in use":      {wanted: "10.7.2.0/24", nodes: 5, want: "10.7.2.0/24"},
-		"in use":                 {wanted: "10.5.0.0/16", nodes: 5, err: lab.ErrSubnetInUse, says: "overlaps 10.5.0.0/16"},
-		"inside one in use":      {wanted: "10.5.9.0/24", nodes: 5, err: lab.ErrSubnetInUse, says: "overlaps 10.5.0.0/16"},
-		"around one in use":      {wanted: "10.7.3.0/24", nodes: 5, err: lab.ErrSubnetInUse, says: "overlaps 10.7.3.9/32"},
-		"everything":             {wanted: "0.0.0.0/0", nodes: 5, err: lab.ErrSubnetInUse, says: "overlaps"},
+		"in use":                 {wanted: "10.5.0.0/16", nodes: 5, err: plan.ErrSubnetInUse, says: "overlaps 10.5.0.0/16"},
+		"inside one in use":      {wanted: "10.5.9.0/24", nodes: 5, err: plan.ErrSubnetInUse, says: "overlaps 10.5.0.0/16"},
+		"around one in use":      {wanted: "10.7.3.0/24", nodes: 5, err: plan.ErrSubnetInUse, says: "overlaps 10.7.3.9/32"},
+		"everything":             {wanted: "0.0.0.0/0", nodes: 5, err: plan.ErrSubnetInUse, says: "overlaps"},
 		"too small":              {wanted: "10.6.0.0/25", nodes: 5, err: spec.ErrInvalid, says: "at most /24 for 5 nodes"},
 		"too small for so many":  {wanted: "10.6.0.0/24", nodes: 117, err: spec.ErrInvalid, says: "at most /23 for 117 nodes"},
 		"large enough for these": {wanted: "10.6.0.0/23", nodes: 117, want: "10.6.0.0/23"},
@@ -162,7 +162,7 @@ func TestWantedSubnet(t *testing.T) {
 		"nonsense":               {wanted: "somewhere", nodes: 5, err: spec.ErrInvalid, says: `"somewhere"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := lab.ChooseSubnet(c.wanted, "demo", c.nodes, occupied)
+			p, err := plan.ChooseSubnet(c.wanted, "demo", c.nodes, occupied)
 			if c.err == nil {
 				if err != nil || p.String() != c.want {
 					t.Errorf("got %s, %v, want %s", p, err, c.want)
@@ -172,7 +172,7 @@ func TestWantedSubnet(t *testing.T) {
 			if !errors.Is(err, c.err) || !errors.Is(err, spec.ErrInvalid) || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("got %s, %v, want an error that wraps %v and ErrInvalid and says %q", p, err, c.err, c.says)
 			}
-			if (c.err == lab.ErrSubnetInUse) != errors.Is(err, lab.ErrSubnetInUse) {
+			if (c.err == plan.ErrSubnetInUse) != errors.Is(err, plan.ErrSubnetInUse) {
 				t.Errorf("%v: is that a subnet in use?", err)
 			}
 		})
@@ -187,14 +187,14 @@ func TestPlanTakesAFreeSubnet(t *testing.T) {
 	}
 	checkAddresses(t, second)
 	wanted := spec.Spec{Subnet: first.Subnet.String()}
-	if _, err := lab.NewPlan(wanted, lab.Containers(first.Subnet)); !errors.Is(err, lab.ErrSubnetInUse) {
+	if _, err := plan.New(wanted, plan.Containers(first.Subnet)); !errors.Is(err, plan.ErrSubnetInUse) {
 		t.Errorf("the wanted subnet is in use: %v", err)
 	}
 	if p := mustPlan(t, wanted, second.Subnet); p.Subnet != first.Subnet {
 		t.Errorf("%s was wanted, got %s", first.Subnet, p.Subnet)
 	}
 	everything := netip.MustParsePrefix("0.0.0.0/0")
-	if _, err := lab.NewPlan(spec.Spec{}, lab.Containers(everything)); !errors.Is(err, lab.ErrNoSubnet) {
+	if _, err := plan.New(spec.Spec{}, plan.Containers(everything)); !errors.Is(err, plan.ErrNoSubnet) {
 		t.Errorf("no subnet is free: %v", err)
 	}
 }
@@ -203,21 +203,21 @@ func TestPlanTakesAFreeSubnet(t *testing.T) {
 func TestSubnetFitsTheGround(t *testing.T) {
 	for _, c := range []struct {
 		name          string
-		ground        lab.Ground
+		ground        plan.Ground
 		fits, refused string
 	}{
-		{"containers", lab.Containers(), "10.6.0.0/24", "127.64.7.0/24"},
-		{"processes", lab.Processes(), "127.64.7.0/24", "10.6.0.0/24"},
+		{"containers", plan.Containers(), "10.6.0.0/24", "127.64.7.0/24"},
+		{"processes", plan.Processes(), "127.64.7.0/24", "10.6.0.0/24"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if p, err := lab.NewPlan(spec.Spec{Subnet: c.fits}, c.ground); err != nil || p.Subnet.String() != c.fits {
+			if p, err := plan.New(spec.Spec{Subnet: c.fits}, c.ground); err != nil || p.Subnet.String() != c.fits {
 				t.Errorf("%s was wanted: got %s, %v", c.fits, p.Subnet, err)
 			}
-			_, err := lab.NewPlan(spec.Spec{Subnet: c.refused}, c.ground)
+			_, err := plan.New(spec.Spec{Subnet: c.refused}, c.ground)
 			if problems := problemsOf(t, err); problems[0].Field != "subnet" || !strings.Contains(problems[0].Mend, "loopback") {
 				t.Errorf("%s: %v", c.refused, problems)
 			}
-			p, err := lab.NewPlan(spec.Spec{}, c.ground)
+			p, err := plan.New(spec.Spec{}, c.ground)
 			if err != nil || !c.ground.Pools[0].Contains(p.Subnet.Addr()) {
 				t.Errorf("the plan is on %s, want one of %v (%v)", p.Subnet, c.ground.Pools, err)
 			}

@@ -1,4 +1,4 @@
-package lab
+package plan
 
 import (
 	"fmt"
@@ -18,14 +18,14 @@ func letsAnybodySubmit(s spec.Setting) bool {
 	return s.ConcernsRole(pki.Server) && (path == "acl" || path == "acl.enabled")
 }
 
-// Weakened says whether an agent of the lab may lack a protection: each setting but one about a task driver counts, and
+// Weakened reports whether an agent of the lab may lack a protection: each setting but one about a task driver counts, and
 // each certificate that a lab would not give.
 func (p *Plan) Weakened() bool {
 	return p.Configured || p.Certificates.Weakened() || slices.ContainsFunc(p.Settings, func(s spec.Setting) bool { return !s.Below("plugin") })
 }
 
 // edit changes the lines of a node's configuration that are not to be as a lab has them.
-func (p *Plan) edit(n PlannedNode, config []byte) ([]byte, error) {
+func (p *Plan) edit(n Node, config []byte) ([]byte, error) {
 	for _, s := range p.Settings {
 		if !s.ConcernsNode(n.Role, n.Name) || s.RemovesGossipKey() { // which is in no file of the node then
 			continue
@@ -50,7 +50,7 @@ func (p *Plan) checkGround(g Ground) error {
 		return nil
 	}
 	var problems []spec.Problem
-	tokens := p.bootstrapped() && !slices.ContainsFunc(p.Settings, letsAnybodySubmit)
+	tokens := p.Bootstrapped() && !slices.ContainsFunc(p.Settings, letsAnybodySubmit)
 	for _, s := range p.Settings {
 		if isOf(s, settings.Listens) || s.Below("client.options") || !p.Configured && isRefused(s, p.Weakened(), tokens) {
 			problems = append(problems, spec.Problem{
@@ -77,12 +77,4 @@ func isOf(s spec.Setting, dangers ...settings.Danger) bool {
 func isRefused(s spec.Setting, weakened, tokens bool) bool {
 	outside := isOf(s, settings.LeavesTask, settings.KeepsInTask, settings.GivesFolders, settings.RunsFolder)
 	return s.Below("plugin") && weakened || outside && !tokens
-}
-
-// httpScheme is how the node's HTTP port is spoken to.
-func (n PlannedNode) httpScheme() string {
-	if n.HTTPInClear {
-		return "http"
-	}
-	return "https"
 }

@@ -1,0 +1,117 @@
+package plan
+
+import (
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"path"
+	"strconv"
+
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
+)
+
+// EvidenceName returns what the file is called in the evidence. Those of a user's configuration lie in folders of their own,
+// in the order in which they are read.
+func (f File) EvidenceName() string {
+	if f.Origin == "" {
+		return path.Base(f.Path)
+	}
+	return path.Base(path.Dir(f.Path)) + "-" + path.Base(f.Path)
+}
+
+// File is a file of a node. Either its content is in the plan, or it is a secret that is made when the lab is.
+type File struct {
+	Path    string      `json:"path"`
+	Mode    fs.FileMode `json:"mode"`
+	Content string      `json:"content,omitempty"`
+	Secret  Secret      `json:"secret,omitempty"`
+	// Also are further secrets that the file holds, behind the first.
+	Also []Secret `json:"also,omitempty"`
+	// Origin is the name that the user of a configuration knows the file by.
+	Origin string `json:"origin,omitempty"`
+	// Whole is the text of which Content is what may be shown. It is in no record.
+	Whole Sealed `json:"-"`
+}
+
+// Secret says what a file will hold that is not in the plan.
+type Secret string
+
+// The contents that are made when a lab is.
+const (
+	CACertificate Secret = "ca certificate"
+	Certificate   Secret = "certificate"
+	PrivateKey    Secret = "private key"
+	Gossip        Secret = "gossip key"
+	IntroToken    Secret = "introduction token"
+	// UserText is a file of a user's configuration; its Content is without secrets.
+	UserText Secret = "configuration"
+)
+
+// planFiles are a node's files: its configuration, its own certificate and key, and the authority's certificate.
+func planFiles(n Node, at paths, config string) []File {
+	files := []File{
+		{Path: at.data, Mode: fs.ModeDir | 0o700},
+		{Path: at.config, Mode: fs.ModeDir | 0o700},
+		{Path: at.config + agentFile, Mode: 0o600, Content: config},
+	}
+	if n.Role == pki.Server && n.Gossip != spec.NoKey {
+		files = append(files, File{Path: at.config + "/gossip.hcl", Mode: 0o600, Secret: Gossip})
+	}
+	return append(files,
+		File{Path: at.tls, Mode: fs.ModeDir | 0o700},
+		File{Path: at.tls + "/" + pki.CAFile, Mode: 0o600, Secret: CACertificate},
+		File{Path: at.tls + "/" + n.Identity.CertFile(), Mode: 0o600, Secret: Certificate},
+		File{Path: at.tls + "/" + n.Identity.KeyFile(), Mode: 0o600, Secret: PrivateKey},
+	)
+}
+
+// Sealed is a text that is not shown when what it is in is printed or written down.
+type Sealed string
+
+// String keeps it out of %v.
+func (Sealed) String() string { return "…" }
+
+// GoString keeps it out of %#v.
+func (Sealed) GoString() string { return "…" }
+
+// MarshalText keeps it out of JSON and YAML.
+func (Sealed) MarshalText() ([]byte, error) { return []byte("…"), nil }
+
+// plainFile is a File without its own form in JSON.
+type plainFile File
+
+// fileJSON is a file as a plan in JSON has it: the mode in octal, as chmod takes it, and whether it is a folder.
+type fileJSON struct {
+	plainFile
+	Mode   any  `json:"mode"`
+	Folder bool `json:"folder,omitempty"`
+}
+
+// MarshalJSON writes the mode as "0600".
+func (f File) MarshalJSON() ([]byte, error) {
+	return json.Marshal(fileJSON{plainFile: plainFile(f), Mode: fmt.Sprintf("%04o", f.Mode.Perm()), Folder: f.Mode.IsDir()})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes, and the number that older records have instead.
+func (f *File) UnmarshalJSON(text []byte) error {
+	var read fileJSON
+	if err := json.Unmarshal(text, &read); err != nil {
+		return err
+	}
+	*f = File(read.plainFile)
+	switch mode := read.Mode.(type) {
+	case string:
+		bits, err := strconv.ParseUint(mode, 8, 32)
+		if err != nil {
+			return fmt.Errorf("the mode of %s is %q: %w", f.Path, mode, err)
+		}
+		f.Mode = fs.FileMode(bits)
+		if read.Folder {
+			f.Mode |= fs.ModeDir
+		}
+	case float64:
+		f.Mode = fs.FileMode(mode)
+	}
+	return nil
+}

@@ -1,0 +1,99 @@
+package lab_test
+
+import (
+	"net/netip"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"nomadlab.internal/lab/agentconf"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/plan"
+	"nomadlab.internal/lab/spec"
+)
+
+// mustPlan plans a lab of containers.
+func mustPlan(t *testing.T, s spec.Spec) plan.Plan {
+	t.Helper()
+	p, err := plan.New(s, plan.Ground{Pools: []netip.Prefix{netip.MustParsePrefix("172.30.0.0/16")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// addresses lets cmp compare addresses.
+func addresses() cmp.Option {
+	return cmp.Options{
+		cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+		cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
+	}
+}
+
+// small is a lab of one server and one client.
+func small() spec.Spec { return spec.Spec{}.With(spec.Servers(1), spec.Clients(1)) }
+
+// everyKindOfNode is a small lab with extra nodes of every kind.
+func everyKindOfNode() spec.Spec {
+	return small().With(spec.Outside(
+		spec.Joiner{Name: "good-server", Role: pki.Server},
+		spec.Joiner{Name: "good-client", Role: pki.Client},
+		spec.Joiner{Name: "client-as-server", Role: pki.Server, CertificateRole: pki.Client},
+		spec.Joiner{Name: "cli-as-client", Role: pki.Client, CertificateRole: pki.CLI},
+		spec.Joiner{Name: "stranger", Role: pki.Server, CertificateRegion: "elsewhere"},
+		spec.Joiner{Name: "keyless", Role: pki.Server, Gossip: spec.NoKey},
+		spec.Joiner{Name: "other-key", Role: pki.Server, Gossip: spec.OtherKey},
+		spec.Joiner{Name: "behind-another", Role: pki.Server, AdvertisedRPCPort: 4747},
+	))
+}
+
+// introducedInEveryWay is a hardened lab with clients of every kind of introduction.
+func introducedInEveryWay() spec.Spec {
+	return small().With(spec.Hardened(), spec.Outside(
+		spec.Joiner{Name: "late", Role: pki.Client}, spec.Joiner{Name: "stranger", Role: pki.Client, Introduction: spec.NotIntroduced},
+		spec.Joiner{Name: "namesake", Role: pki.Client, Introduction: spec.OtherIntroduction}, spec.Joiner{Name: "fourth", Role: pki.Server},
+	))
+}
+
+// twoRegions is a lab of two regions, and an extra client of the second one.
+func twoRegions() spec.Spec {
+	return spec.Spec{Name: "two", Regions: []spec.Region{
+		{Name: "eu", Datacenter: "frankfurt", Servers: new(1), Clients: new(1)},
+		{Name: "us", Servers: new(1), Clients: new(0)},
+	}, Joiners: []spec.Joiner{{Name: "late", Role: pki.Client, Region: "us"}}}
+}
+
+// detailed is a lab of which much is said.
+func detailed() spec.Spec {
+	return small().With(func(s *spec.Spec) {
+		s.Name, s.LogLevel, s.Subnet, s.Nomad = "details", "TRACE", "10.99.7.13/24", spec.Nomad{Version: "1.10.5"}
+		s.Certificates = spec.Certificates{TTL: 3600e9, DNSNames: []string{"nomad.example"}, IPs: []string{"192.0.2.1", "2001:db8::1"}}
+	})
+}
+
+// gossipSecret is in the user's configuration, and nowhere that is shown.
+const gossipSecret = "dVPlufFjUOQuaP87qGEvVKnHxbz55Ze9DPwVHP3FsFg="
+
+// configured is a lab that runs a user's configuration: three servers, and a client that has these lines besides.
+func configured(client string) spec.Spec {
+	const tls = `
+tls {
+  http = true
+  rpc = true
+  ca_file   = "/etc/nomad.d/ca.pem"
+  cert_file = "/etc/nomad.d/agent.pem"
+  key_file  = "/etc/nomad.d/agent-key.pem"
+}
+`
+	clients := 1
+	return spec.Spec{
+		Hardened: true, Regions: []spec.Region{{Clients: &clients}},
+		Configuration: &spec.Configuration{
+			Server: spec.AgentConfiguration{Files: agentconf.Files{
+				agentconf.NewFile("mine/server.hcl", []byte("server {\n  enabled = true\n  bootstrap_expect = 3\n}\nports { http = 14646 }\n"+tls)),
+				agentconf.NewFile("other/server.hcl", []byte(`server { encrypt = "`+gossipSecret+`" }`)),
+			}},
+			Client: spec.AgentConfiguration{Files: agentconf.Files{agentconf.NewFile("client.hcl", []byte("client { enabled = true }\n"+tls+client))}},
+		},
+	}
+}
