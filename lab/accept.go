@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"nomadlab.internal/internal/state"
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
@@ -43,7 +44,7 @@ func (l *Lab) validate(ctx context.Context, role pki.Role, files agentconf.Files
 	task := engine.Task{
 		Node: engine.Node{
 			Ref: engine.Ref{Lab: l.Name()}, Run: run, Image: l.Image(), Command: []string{"nomad", "config", "validate"},
-			User: user(l.nodes[0].plan.User), Labels: map[string]string{labelRun: l.record.Run},
+			User: user(l.nodes[0].plan.User), Labels: map[string]string{state.LabelRun: l.record.Run},
 			Files: []engine.File{{Path: folder, Mode: fs.ModeDir | 0o700, Owner: l.nodes[0].plan.User}},
 		},
 		Streams: engine.Streams{Stdout: &said, Stderr: &complained},

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 
+	"nomadlab.internal/internal/state"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/plan"
@@ -19,15 +20,15 @@ import (
 // the lab itself.
 func adopt(ctx context.Context, e engine.Engine, name string, states []engine.State) (*Lab, error) {
 	inOrder(states)
-	l := &Lab{engine: e, folder: folderOf(name, composeRun(name)), record: record{
-		Run: composeRun(name), Engine: e.Name(), Image: states[0].Image, Version: states[0].Version, Plan: plan.Plan{Name: name},
+	l := &Lab{engine: e, folder: state.FolderOf(name, state.ComposeRun(name)), record: state.Record{
+		Run: state.ComposeRun(name), Engine: e.Name(), Image: states[0].Image, Version: states[0].Version, Plan: plan.Plan{Name: name},
 	}}
 	for _, s := range states {
 		n := &Node{lab: l, plan: adopted(s)}
 		n.setState(s)
 		l.nodes = append(l.nodes, n)
 	}
-	for at, planned := range composeNodes(states[0].Labels) {
+	for at, planned := range state.ComposeNodes(states[0].Labels) {
 		if !slices.ContainsFunc(l.nodes, func(n *Node) bool { return n.Name() == planned.Name }) { // its container was removed
 			l.nodes = slices.Insert(l.nodes, min(at, len(l.nodes)), &Node{lab: l, plan: planned})
 		}
@@ -48,7 +49,7 @@ func adopt(ctx context.Context, e engine.Engine, name string, states []engine.St
 // inOrder puts the states into the order of the plan.
 func inOrder(states []engine.State) {
 	place := func(s engine.State) int {
-		n, _ := strconv.Atoi(s.Labels[labelPlace])
+		n, _ := strconv.Atoi(s.Labels[state.LabelPlace])
 		return n
 	}
 	slices.SortStableFunc(states, func(a, b engine.State) int { return cmp.Compare(place(a), place(b)) })
@@ -57,54 +58,28 @@ func inOrder(states []engine.State) {
 // adopted is a node as its labels have it, known by name as in the plan that Compose was given. Its files are the
 // container's own business.
 func adopted(s engine.State) plan.Node {
-	n := composeNode(s.Node, s.Labels[labelRole], s.Labels[labelRegion])
-	n.Datacenter = s.Labels[labelDatacenter]
+	n := state.ComposeNode(s.Node, s.Labels[state.LabelRole], s.Labels[state.LabelRegion])
+	n.Datacenter = s.Labels[state.LabelDatacenter]
 	return n
 }
 
 // fetchAuthority copies the authority, the cli credential and the gossip key into the lab's folder, where env and all others look for
 // them. It does so every time: after docker-compose down -v, the next up makes new ones.
 func (l *Lab) fetchAuthority(ctx context.Context) error {
-	at := engine.Ref{Lab: l.Name(), Node: ComposeIssuer}
-	files, err := l.engine.CopyOut(ctx, at, ComposeAuthority)
+	at := engine.Ref{Lab: l.Name(), Node: state.ComposeIssuer}
+	files, err := l.engine.CopyOut(ctx, at, state.ComposeAuthority)
 	if errors.Is(err, engine.ErrNotFound) {
-		if _, lost := os.Stat(filepath.Join(l.folder.tls(), pki.CAFile)); lost == nil {
+		if _, lost := os.Stat(filepath.Join(l.folder.TLS(), pki.CAFile)); lost == nil {
 			return nil // it was removed since, as by docker container prune, which changes nothing
 		}
 		return fmt.Errorf("%w: the keys of lab %s are in the volumes of its container %s: `docker-compose up -d` makes that again",
-			err, l.Name(), ComposeIssuer)
+			err, l.Name(), state.ComposeIssuer)
 	}
 	if err != nil {
 		return err
 	}
-	return l.folder.take(files, l.cliIdentity())
+	return l.folder.TakeKeys(files, l.cliIdentity())
 }
 
-// take puts an authority's files into the folder, each at once and whole, the authority's certificate last.
-func (f folder) take(files []engine.File, cli pki.Identity) error {
-	if err := housed(); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(f.tls(), 0o700); err != nil {
-		return fmt.Errorf("make the lab's folder: %w", err)
-	}
-	draft, err := os.MkdirTemp(f.path, "draft-")
-	if err != nil {
-		return fmt.Errorf("make a folder for the lab's keys: %w", err)
-	}
-	defer func() { _ = os.RemoveAll(draft) }()
-	for _, name := range []string{pki.CAKeyFile, cli.KeyFile(), cli.CertFile(), gossipFile, pki.CAFile} {
-		i := slices.IndexFunc(files, func(f engine.File) bool { return filepath.Base(f.Path) == name })
-		if i < 0 {
-			return fmt.Errorf("%w: %s has no %s: is the lab still coming up?", ErrDamaged, ComposeAuthority, name)
-		}
-		written := filepath.Join(draft, name)
-		if err := os.WriteFile(written, files[i].Data, 0o600); err != nil {
-			return outOfSpace(fmt.Errorf("write the lab's keys: %w", err))
-		}
-		if err := os.Rename(written, filepath.Join(f.tls(), name)); err != nil {
-			return fmt.Errorf("write the lab's keys: %w", err)
-		}
-	}
-	return nil
-}
+// composed reports whether Compose brought the lab up.
+func (l *Lab) composed() bool { return l.record.Run == state.ComposeRun(l.Name()) }

@@ -13,10 +13,12 @@ import (
 	"testing"
 	"time"
 
+	"nomadlab.internal/internal/state"
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/plan"
+	"nomadlab.internal/lab/spec"
 )
 
 // composedEngine has one lab, as Compose would have made it from a plan; what is not needed for that panics. The real
@@ -40,12 +42,12 @@ func (e *composedEngine) Labs(context.Context) (map[string]engine.LabState, erro
 	if len(e.states) == 0 {
 		return nil, nil
 	}
-	labels := lab.ComposeLabels("demo")
+	labels := state.ComposeLabels("demo")
 	return map[string]engine.LabState{"demo": {Labels: labels, Created: time.Now(), Nodes: e.states}}, nil
 }
 
 func (e *composedEngine) CopyOut(_ context.Context, r engine.Ref, folder string) ([]engine.File, error) {
-	if e.authority == "" || r != (engine.Ref{Lab: "demo", Node: lab.ComposeIssuer}) || folder != lab.ComposeAuthority {
+	if e.authority == "" || r != (engine.Ref{Lab: "demo", Node: state.ComposeIssuer}) || folder != state.ComposeAuthority {
 		return nil, fmt.Errorf("%w: %s", engine.ErrNotFound, r)
 	}
 	entries, err := os.ReadDir(e.authority)
@@ -84,7 +86,7 @@ func composedLab(t *testing.T) (*composedEngine, plan.Plan) {
 	}
 	e := &composedEngine{}
 	for i, n := range p.Nodes {
-		labels := lab.ComposeNodeLabels("demo", p, i)
+		labels := state.ComposeNodeLabels("demo", p, i)
 		maps.DeleteFunc(labels, func(k, _ string) bool { return k == "lab" || k == "node" }) // these are the engine's own
 		e.states = append(e.states, engine.State{
 			Ref: engine.Ref{Lab: "demo", Node: n.Name}, Running: true, Image: "nomad:test", Version: "1.11.3", Labels: labels,
@@ -212,7 +214,7 @@ func TestKeysOfALabOfComposeAreFetchedAgain(t *testing.T) {
 	if err := os.Remove(filepath.Join(issued, pki.CAFile)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := lab.Open(t.Context(), e, "demo"); !errors.Is(err, lab.ErrDamaged) {
+	if _, err := lab.Open(t.Context(), e, "demo"); !errors.Is(err, spec.ErrDamaged) {
 		t.Errorf("while the issuer is at work: %v", err)
 	}
 }
@@ -228,32 +230,12 @@ func TestALabOfComposeIsListedAndKeepsItsName(t *testing.T) {
 		t.Errorf("%+v", x)
 	}
 	began := time.Now() // what a killed start left is waited for, 5 s at least; this is nothing of the kind
-	if err := lab.Free(t.Context(), e, "demo"); !errors.Is(err, lab.ErrTaken) || time.Since(began) >= 5*time.Second {
+	if err := lab.Free(t.Context(), e, "demo"); !errors.Is(err, spec.ErrTaken) || time.Since(began) >= 5*time.Second {
 		t.Errorf("its name: %v after %s", err, time.Since(began))
 	}
 	e.states = nil
 	if err := lab.Free(t.Context(), e, "demo"); err != nil {
 		t.Errorf("when it is gone: %v", err)
-	}
-}
-
-// TestTidyAdopted removes the keys of labs that Compose took down, and nothing else.
-func TestTidyAdopted(t *testing.T) {
-	stateIn(t)
-	for folder, stays := range map[lab.Folder]bool{
-		lab.FolderOf("demo", "compose-demo"):   false,
-		lab.FolderOf("there", "compose-there"): true,
-		lab.FolderOf("own", "0a1b2c3d"):        true,
-	} {
-		if err := os.MkdirAll(folder.Path(), 0o700); err != nil {
-			t.Fatal(err)
-		}
-		if err := lab.TidyAdopted(map[string]bool{"there.compose-there": true}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := os.Stat(folder.Path()); (err == nil) != stays {
-			t.Errorf("%s is there: %v, want %v", folder.Path(), err == nil, stays)
-		}
 	}
 }
 
@@ -263,12 +245,12 @@ func TestListRemovesWhatComposeLeft(t *testing.T) {
 	if _, err := lab.Open(t.Context(), e, "demo"); err != nil {
 		t.Fatal(err)
 	}
-	look := func() []string {
+	look := func() []state.Folder {
 		t.Helper()
 		if _, err := lab.List(t.Context(), e); err != nil {
 			t.Fatal(err)
 		}
-		left, err := lab.FoldersOf("demo")
+		left, err := state.FoldersOf("demo")
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -280,5 +262,30 @@ func TestListRemovesWhatComposeLeft(t *testing.T) {
 	e.states = nil
 	if left := look(); len(left) != 0 {
 		t.Errorf("of a lab that Compose took down: %q", left)
+	}
+}
+
+// stateIn keeps the labs' folders of one test to itself.
+func stateIn(t *testing.T) string {
+	t.Helper()
+	home := t.TempDir()
+	t.Setenv("XDG_STATE_HOME", home)
+	return home
+}
+
+// TestLabPrintsNoKey, whatever the verb: fmt looks into unexported fields, and calls no method of theirs.
+func TestLabPrintsNoKey(t *testing.T) {
+	e, _ := composedLab(t)
+	l, err := lab.Open(t.Context(), e, "demo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x"} {
+		text := fmt.Sprintf(verb, l)
+		for _, secret := range []string{l.GossipKey(), fmt.Sprintf("%x", l.GossipKey()), "PRIVATE KEY"} {
+			if secret == "" || strings.Contains(text, secret) {
+				t.Errorf("%s shows a key", verb)
+			}
+		}
 	}
 }

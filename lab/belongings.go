@@ -9,24 +9,10 @@ import (
 	"strconv"
 	"time"
 
+	"nomadlab.internal/internal/state"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/watchdog"
-)
-
-const (
-	// labelRun tells one run of a lab from others.
-	labelRun = "run"
-	// labelExpires is when a lab that nobody removed may be swept.
-	labelExpires = "expires"
-	// labelVersion and labelCreated tell about a lab whose folder was lost.
-	labelVersion, labelCreated = "nomad-version", "created"
-	// labelFolder is where whoever brought the lab up keeps its keys, and the lock that says whether they live.
-	labelFolder = "folder"
-	// labelMembers is how many nodes the lab began with, so that a list misses those that are gone.
-	labelMembers = "members"
-	// labelJoiner is on the nodes that stay outside until they are started.
-	labelJoiner = "joiner"
 )
 
 // labels are on everything that the lab has in the engine.
@@ -38,11 +24,11 @@ func (l *Lab) labels(p plan.Plan, o UpOptions) map[string]string {
 		}
 	}
 	labels := map[string]string{
-		labelRun: l.record.Run, labelVersion: l.record.Version, labelCreated: l.record.Created.UTC().Format(time.RFC3339),
-		labelMembers: strconv.Itoa(members), labelFolder: l.folder.path,
+		state.LabelRun: l.record.Run, state.LabelVersion: l.record.Version, state.LabelCreated: l.record.Created.UTC().Format(time.RFC3339),
+		state.LabelMembers: strconv.Itoa(members), state.LabelFolder: l.folder.Path,
 	}
 	if !o.Expires.IsZero() {
-		labels[labelExpires] = o.Expires.UTC().Format(time.RFC3339)
+		labels[state.LabelExpires] = o.Expires.UTC().Format(time.RFC3339)
 	}
 	return labels
 }
@@ -61,9 +47,9 @@ func (l *Lab) watch(ctx context.Context) error {
 
 // target is what this run of the lab has. What another run of the same name has is none of its business.
 func (l *Lab) target() watchdog.Target {
-	f := l.engine.Footprint(labelRun, l.record.Run)
+	f := l.engine.Footprint(state.LabelRun, l.record.Run)
 	return watchdog.Target{
-		DockerHost: f.DockerHost, Label: f.Label, Marker: marker(l.record.Run), Folders: append(f.Folders, l.folder.path),
+		DockerHost: f.DockerHost, Label: f.Label, Marker: marker(l.record.Run), Folders: append(f.Folders, l.folder.Path),
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"nomadlab.internal/internal/state"
 	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/image"
@@ -67,7 +68,7 @@ func (l *Lab) lay(ctx context.Context, o UpOptions) (secrets, error) {
 	for _, n := range plan.Nodes {
 		l.nodes = append(l.nodes, &Node{lab: l, plan: n})
 	}
-	return s, errors.Join(l.saveKeys(), l.makeToken(), l.folder.write(l.record))
+	return s, errors.Join(l.saveKeys(), l.makeToken(), l.folder.Write(l.record))
 }
 
 // saveKeys writes what a later Open needs. A lab that runs a user's configuration is opened by nobody, and what is secret
@@ -76,12 +77,12 @@ func (l *Lab) saveKeys() error {
 	if l.record.Plan.Configured {
 		return nil
 	}
-	err := errors.Join(l.authority.Save(l.folder.tls()), l.cli.Save(l.folder.tls()))
+	err := errors.Join(l.authority.Save(l.folder.TLS()), l.cli.Save(l.folder.TLS()))
 	if l.foreign != nil {
-		err = errors.Join(err, l.foreign.Save(l.folder.foreign()))
+		err = errors.Join(err, l.foreign.Save(l.folder.Foreign()))
 	}
 	if l.gossip != nil {
-		err = errors.Join(err, l.folder.writeGossip(*l.gossip))
+		err = errors.Join(err, l.folder.WriteGossip(*l.gossip))
 	}
 	return err
 }
@@ -318,9 +319,9 @@ func (l *Lab) create(ctx context.Context, n *Node, s secrets, o UpOptions) error
 	}
 	n.certificate = credential.CertPEM
 	labels := l.labels(l.record.Plan, o)
-	labels[labelRole], labels[labelRegion] = string(n.plan.Role), n.plan.Region
+	labels[state.LabelRole], labels[state.LabelRegion] = string(n.plan.Role), n.plan.Region
 	if n.plan.Joiner {
-		labels[labelJoiner] = "true"
+		labels[state.LabelJoiner] = "true"
 	}
 	return l.engine.Create(ctx, engine.Node{
 		Ref: n.ref(), Run: l.record.Run, Image: l.record.Image, Command: n.plan.Command, Environment: n.plan.Environment, User: user(n.plan.User),

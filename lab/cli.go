@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path"
 
+	"nomadlab.internal/internal/state"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/plan"
@@ -39,13 +40,13 @@ func (l *Lab) RunCLI(ctx context.Context, c Call) (int, error) {
 		return 0, err
 	}
 	run := newRun()
-	f := l.engine.Footprint(labelRun, run)
+	f := l.engine.Footprint(state.LabelRun, run)
 	guard, err := watchdog.Start(ctx, watchdog.Target{DockerHost: f.DockerHost, Label: f.Label, Marker: f.Marker, Folders: f.Folders})
 	if err != nil {
 		return 0, fmt.Errorf("start the watchdog of the CLI: %w", err)
 	}
 	task := l.cliTask(server, c)
-	task.Run, task.Labels = run, map[string]string{labelRun: run}
+	task.Run, task.Labels = run, map[string]string{state.LabelRun: run}
 	code, err := l.engine.Run(ctx, task)
 	return code, errors.Join(err, guard.Release())
 }
@@ -64,7 +65,7 @@ func (l *Lab) anyRunning(ctx context.Context) (*Node, error) {
 // token in NOMAD_TOKEN, as the CLI reads it from no file. On this machine the files are those of the lab's folder; a container gets
 // its own, and the token in one too: the daemon shows a container's environment to whoever asks (`docker inspect`).
 func (l *Lab) cliTask(server *Node, c Call) engine.Task {
-	folder, files, id := l.folder.tls(), c.Files, l.cli.Identity
+	folder, files, id := l.folder.TLS(), c.Files, l.cli.Identity
 	if l.Contained() {
 		folder = plan.Ground{}.TLSFolder("")
 		files = append(l.cliFiles(folder), files...)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashicorp/nomad/api"
 
+	"nomadlab.internal/internal/state"
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/pki"
@@ -22,7 +23,7 @@ import (
 // its log, its configuration as it was written and as the agent has it, its certificate in words and the engine's
 // state. No key is in it. The error says what could not be had, and so does missing.txt; the folder has the rest.
 func (l *Lab) Evidence(ctx context.Context, cause error) (string, error) {
-	at := l.folder.evidence(fmt.Sprintf("%s-%s", l.Name(), time.Now().Format("20060102-150405.000")))
+	at := state.EvidenceFolder(fmt.Sprintf("%s-%s", l.Name(), time.Now().Format("20060102-150405.000")))
 	if err := os.MkdirAll(at, 0o700); err != nil {
 		return "", fmt.Errorf("make the evidence folder: %w", err)
 	}

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"net/netip"
 
-	"github.com/gofrs/flock"
 	"github.com/hashicorp/nomad/api"
 
 	"nomadlab.internal/lab/engine"
@@ -18,9 +17,6 @@ import (
 
 // Evaluate fills in the Spec's templates.
 func Evaluate(s spec.Spec) (spec.Spec, error) { return evaluate(s) }
-
-// LockUntil locks a file that another process may have locked.
-func LockUntil(ctx context.Context, file string) (*flock.Flock, error) { return lockUntil(ctx, file) }
 
 // Provisioned is a lab's nodes with all secrets made, as the engine would get them.
 type Provisioned struct {
@@ -56,76 +52,10 @@ func Provision(p plan.Plan) (Provisioned, error) {
 	return out, nil
 }
 
-// Folder is a lab's folder.
-type Folder struct{ folder }
-
-// Record is what a lab's folder says about it.
-type Record = record
-
-// FolderOf is the folder of that run, there or not.
-func FolderOf(name, run string) Folder { return Folder{folderOf(name, run)} }
-
-// FoldersOf are the paths of all runs' folders.
-func FoldersOf(name string) ([]string, error) {
-	folders, err := foldersOf(name)
-	var paths []string
-	for _, f := range folders {
-		paths = append(paths, f.path)
-	}
-	return paths, err
-}
-
-// Make makes it, and returns the lock that its owner holds.
-func (f Folder) Make() (*flock.Flock, error) { return f.make() }
-
-// Condition is what a folder says about its lab.
-type Condition = condition
-
-// The conditions.
-const (
-	Gone      = gone
-	Kept      = kept
-	Owned     = owned
-	Abandoned = abandoned
-)
-
-// Condition says what the folder says about its lab.
-func (f Folder) Condition() Condition { return f.condition() }
-
-// Path is where the folder is.
-func (f Folder) Path() string { return f.path }
-
-// RecordPath is where the record is.
-func (f Folder) RecordPath() string { return f.record() }
-
-// Write writes the record.
-func (f Folder) Write(r Record) error { return f.write(r) }
-
-// Read reads the record.
-func (f Folder) Read() (Record, error) { return f.read() }
-
-// Reservation holds a name.
-type Reservation struct{ *reservation }
-
-// Reserve takes a name.
-func Reserve(name string) (Reservation, error) {
-	r, err := reserve(name)
-	return Reservation{r}, err
-}
-
-// Release gives it back.
-func (r Reservation) Release() { r.release() }
-
-// TidyFolders removes what dead owners left of runs that are not these.
-func TidyFolders(runs map[string]bool) error { return tidyFolders(runs) }
-
 // TidyLabs removes the labs whose time is over.
 func TidyLabs(ctx context.Context, e engine.Engine, tell func(Event)) error {
 	return tidyLabs(ctx, e, map[string]bool{}, tell)
 }
-
-// TidyAdopted removes the keys of Compose's labs whose runs are not these.
-func TidyAdopted(runs map[string]bool) error { return tidyAdopted(runs) }
 
 // Free says whether a lab of that name may be started.
 func Free(ctx context.Context, e engine.Engine, name string) error {

@@ -15,6 +15,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"nomadlab.internal/internal/state"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/plan"
@@ -28,8 +29,8 @@ const ErrNotFound = spec.InputError("no such lab")
 // Lab is a live cluster. Build it with Up, or with Open for one that runs already.
 type Lab struct {
 	engine    engine.Engine
-	folder    folder
-	record    record
+	folder    state.Folder
+	record    state.Record
 	authority *pki.Authority
 	foreign   *pki.Authority
 	// cli is a pointer so that printing a Lab cannot show its key: fmt calls no methods of unexported fields.
@@ -77,7 +78,7 @@ func (l *Lab) Plain() bool {
 func (l *Lab) Unready() error { return l.unready }
 
 // TLSFolder has the authority's certificate and the cli certificate and key, in files named as `nomad tls` names them.
-func (l *Lab) TLSFolder() string { return l.folder.tls() }
+func (l *Lab) TLSFolder() string { return l.folder.TLS() }
 
 // Authority is what signs the lab's certificates. Checks let it sign wrong ones. Nil: they are a user's own, and it is not
 // at hand.

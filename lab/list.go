@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"nomadlab.internal/internal/state"
 	"nomadlab.internal/lab/engine"
 )
 
@@ -46,10 +47,10 @@ func List(ctx context.Context, engines ...engine.Engine) ([]Listed, error) {
 		}
 		if e.DockerHost() != "" { // no other engine knows which of Compose's labs there are
 			runs := map[string]bool{}
-			for name, state := range labs {
-				runs[name+"."+state.Labels[labelRun]] = true
+			for name, found := range labs {
+				runs[name+"."+found.Labels[state.LabelRun]] = true
 			}
-			_ = tidyAdopted(runs) // what cannot be removed keeps nobody from looking
+			_ = state.RemoveComposeLeftovers(runs) // what cannot be removed keeps nobody from looking
 		}
 		for name, state := range labs {
 			x := listed(name, state)
@@ -61,15 +62,15 @@ func List(ctx context.Context, engines ...engine.Engine) ([]Listed, error) {
 	return out, nil
 }
 
-func listed(name string, state engine.LabState) Listed {
+func listed(name string, found engine.LabState) Listed {
 	x := Listed{Name: name}
-	x.describe(state)
-	members, _ := strconv.Atoi(state.Labels[labelMembers]) // one that is older does not say
+	x.describe(found)
+	members, _ := strconv.Atoi(found.Labels[state.LabelMembers]) // one that is older does not say
 	there, extra := 0, 0
-	for _, s := range state.Nodes {
-		members = max(members, len(composeNodes(s.Labels)))
+	for _, s := range found.Nodes {
+		members = max(members, len(state.ComposeNodes(s.Labels)))
 		switch {
-		case s.Labels[labelJoiner] == "":
+		case s.Labels[state.LabelJoiner] == "":
 			there++
 		case s.Running:
 			extra++
@@ -80,11 +81,11 @@ func listed(name string, state engine.LabState) Listed {
 	}
 	x.Nodes = max(members, there) + extra
 	switch {
-	case len(state.Nodes) == 0:
+	case len(found.Nodes) == 0:
 		x.State = "empty"
 	case x.Running == x.Nodes:
 		x.State = "running"
-	case slices.ContainsFunc(state.Nodes, func(s engine.State) bool { return s.Running }):
+	case slices.ContainsFunc(found.Nodes, func(s engine.State) bool { return s.Running }):
 		x.State = "partly running"
 	default:
 		x.State = "stopped"
@@ -92,23 +93,23 @@ func listed(name string, state engine.LabState) Listed {
 	return x
 }
 
-func (x *Listed) describe(state engine.LabState) {
-	labels := state.Labels
-	x.Nomad, x.Origin = labels[labelVersion], labels[labelOrigin]
-	x.Created, _ = time.Parse(time.RFC3339, labels[labelCreated])
-	x.Expires, _ = time.Parse(time.RFC3339, labels[labelExpires])
-	if x.Origin == compose {
-		x.Created = state.Created
-		if len(state.Nodes) > 0 {
-			x.Nomad = state.Nodes[0].Version
+func (x *Listed) describe(found engine.LabState) {
+	labels := found.Labels
+	x.Nomad, x.Origin = labels[state.LabelVersion], labels[state.LabelOrigin]
+	x.Created, _ = time.Parse(time.RFC3339, labels[state.LabelCreated])
+	x.Expires, _ = time.Parse(time.RFC3339, labels[state.LabelExpires])
+	if x.Origin == state.Compose {
+		x.Created = found.Created
+		if len(found.Nodes) > 0 {
+			x.Nomad = found.Nodes[0].Version
 		}
 		return
 	}
-	if otherState(x.Name, labels) != nil {
-		x.KeptIn = keptIn(x.Name, labels).path
+	if state.OtherState(x.Name, labels) != nil {
+		x.KeptIn = state.KeptIn(x.Name, labels).Path
 		return
 	}
-	if _, err := folderOf(x.Name, labels[labelRun]).read(); err != nil {
+	if _, err := state.FolderOf(x.Name, labels[state.LabelRun]).Read(); err != nil {
 		x.FolderLost = err.Error()
 	}
 }

@@ -18,7 +18,7 @@ type logCopy struct {
 
 // LogFile is where the node's log is written while this process watches the lab, from the first line on. It does not
 // exist for a lab that was opened rather than brought up.
-func (n *Node) LogFile() string { return n.lab.folder.log(n.plan.Name) }
+func (n *Node) LogFile() string { return n.lab.folder.LogFile(n.plan.Name) }
 
 // copyLog begins anew at every start: the engine gives the log of all starts, from the first line.
 func (n *Node) copyLog() error {

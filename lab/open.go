@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"nomadlab.internal/internal/state"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/spec"
@@ -17,7 +18,7 @@ func Open(ctx context.Context, e engine.Engine, name string) (*Lab, error) {
 	if err := spec.CheckName(name); err != nil {
 		return nil, err
 	}
-	state, _, err := find(ctx, e, name)
+	found, _, err := find(ctx, e, name)
 	if err != nil {
 		return nil, err
 	}
@@ -28,14 +29,14 @@ func Open(ctx context.Context, e engine.Engine, name string) (*Lab, error) {
 	if len(states) == 0 {
 		return nil, fmt.Errorf("%w: %q: `nomadlab list` shows those that there are, `nomadlab up --name %s` makes it", ErrNotFound, name, name)
 	}
-	if states[0].Labels[labelOrigin] == compose {
+	if states[0].Labels[state.LabelOrigin] == state.Compose {
 		return adopt(ctx, e, name, states)
 	}
-	if err := otherState(name, state.Labels); err != nil {
+	if err := state.OtherState(name, found.Labels); err != nil {
 		return nil, err
 	}
-	f := folderOf(name, state.Labels[labelRun])
-	r, err := f.read()
+	f := state.FolderOf(name, found.Labels[state.LabelRun])
+	r, err := f.Read()
 	if err != nil {
 		return nil, err
 	}
@@ -54,22 +55,22 @@ func Open(ctx context.Context, e engine.Engine, name string) (*Lab, error) {
 
 func (l *Lab) loadCredentials() error {
 	damaged := func(err error) error {
-		return fmt.Errorf("%w: %w: `nomadlab down %s` still removes the lab", ErrDamaged, err, l.Name())
+		return fmt.Errorf("%w: %w: `nomadlab down %s` still removes the lab", spec.ErrDamaged, err, l.Name())
 	}
 	var err error
-	l.authority, err = pki.LoadAuthority(l.folder.tls(), pki.Options{LeafTTL: l.record.Plan.Certificates.TTL})
+	l.authority, err = pki.LoadAuthority(l.folder.TLS(), pki.Options{LeafTTL: l.record.Plan.Certificates.TTL})
 	if err != nil {
 		return damaged(err)
 	}
 	if len(l.record.Plan.Certificates.TrustForeign) > 0 {
-		if l.foreign, err = pki.LoadAuthority(l.folder.foreign(), pki.Options{}); err != nil {
+		if l.foreign, err = pki.LoadAuthority(l.folder.Foreign(), pki.Options{}); err != nil {
 			return damaged(err)
 		}
 	}
-	if l.gossip, err = l.folder.readGossip(); err != nil {
+	if l.gossip, err = l.folder.ReadGossip(); err != nil {
 		return damaged(err)
 	}
-	cli, err := pki.LoadCredential(l.folder.tls(), l.cliIdentity())
+	cli, err := pki.LoadCredential(l.folder.TLS(), l.cliIdentity())
 	l.cli = &cli
 	if err != nil {
 		return damaged(err)

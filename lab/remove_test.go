@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"nomadlab.internal/internal/state"
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/spec"
@@ -43,7 +44,7 @@ func TestRemoveLeavesTheKeysOfLabsElsewhere(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Setenv("XDG_STATE_HOME", t.TempDir())
-			f := lab.FolderOf("demo", "0a1b2c3d")
+			f := state.FolderOf("demo", "0a1b2c3d")
 			owner, err := f.Make()
 			if err != nil {
 				t.Fatal(err)
@@ -52,61 +53,18 @@ func TestRemoveLeavesTheKeysOfLabsElsewhere(t *testing.T) {
 				t.Fatal(err)
 			}
 			plan := mustPlan(t, spec.Spec{Name: "demo"})
-			if err := f.Write(lab.Record{Run: "0a1b2c3d", Plan: plan, Engine: docker.name, Site: docker.host}); err != nil {
+			if err := f.Write(state.Record{Run: "0a1b2c3d", Plan: plan, Engine: docker.name, Site: docker.host}); err != nil {
 				t.Fatal(err)
 			}
 			err = lab.Remove(t.Context(), c.asked, "demo")
-			_, lost := os.Stat(f.RecordPath())
+			_, lost := os.Stat(f.RecordFile())
 			if stays := lost == nil; stays != c.stays || errors.Is(err, lab.ErrElsewhere) != c.stays || c.stays && !strings.Contains(err.Error(), "--engine docker down demo") {
 				t.Errorf("the folder stays: %v, want %v (%v)", stays, c.stays, err)
 			}
 			_, err = lab.Up(t.Context(), c.asked, spec.Spec{Name: "demo"}, lab.UpOptions{})
-			if errors.Is(err, lab.ErrTaken) != c.stays {
+			if errors.Is(err, spec.ErrTaken) != c.stays {
 				t.Errorf("the name is taken: want %v, got %v", c.stays, err)
 			}
 		})
-	}
-}
-
-// TestTidyTakesTheKeysOfLabsThatCannotRunAgain: after a reboot the nodes of a lab without containers are gone.
-func TestTidyTakesTheKeysOfLabsThatCannotRunAgain(t *testing.T) {
-	t.Setenv("XDG_STATE_HOME", t.TempDir())
-	site := t.TempDir()
-	for run, there := range map[string]bool{"0000000a": true, "0000000b": false} {
-		f := lab.FolderOf("demo", run)
-		owner, err := f.Make()
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := errors.Join(os.Remove(owner.Path()), owner.Close()); err != nil {
-			t.Fatal(err)
-		}
-		if err := f.Write(lab.Record{Run: run, Plan: mustPlan(t, spec.Spec{Name: "demo"}), Engine: "process", Site: site}); err != nil {
-			t.Fatal(err)
-		}
-		if there {
-			if err := os.Mkdir(site+"/"+run, 0o700); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
-	if err := lab.TidyFolders(nil); err != nil {
-		t.Fatal(err)
-	}
-	for run, there := range map[string]bool{"0000000a": true, "0000000b": false} {
-		if _, err := os.Stat(lab.FolderOf("demo", run).Path()); (err == nil) != there {
-			t.Errorf("the folder of run %s, whose nodes are there: %v: %v", run, there, err)
-		}
-	}
-}
-
-// TestFoldersAreWhereLabsAre, whatever a label or a mark says, which others can make too.
-func TestFoldersAreWhereLabsAre(t *testing.T) {
-	t.Setenv("XDG_STATE_HOME", t.TempDir())
-	labs := strings.TrimSuffix(lab.FolderOf("a", "b").Path(), "a.b")
-	for _, run := range []string{"../../../evil", "/etc", "..", "x/../../y"} {
-		if at := lab.FolderOf("demo", run).Path(); !strings.HasPrefix(at, labs) || strings.Contains(strings.TrimPrefix(at, labs), "/") {
-			t.Errorf("run %q: %s is not in %s", run, at, labs)
-		}
 	}
 }

@@ -4,8 +4,6 @@ import (
 	"net/netip"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/plan"
@@ -20,14 +18,6 @@ func mustPlan(t *testing.T, s spec.Spec) plan.Plan {
 		t.Fatal(err)
 	}
 	return p
-}
-
-// addresses lets cmp compare addresses.
-func addresses() cmp.Option {
-	return cmp.Options{
-		cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
-		cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
-	}
 }
 
 // small is a lab of one server and one client.
@@ -61,14 +51,6 @@ func twoRegions() spec.Spec {
 		{Name: "eu", Datacenter: "frankfurt", Servers: new(1), Clients: new(1)},
 		{Name: "us", Servers: new(1), Clients: new(0)},
 	}, Joiners: []spec.Joiner{{Name: "late", Role: pki.Client, Region: "us"}}}
-}
-
-// detailed is a lab of which much is said.
-func detailed() spec.Spec {
-	return small().With(func(s *spec.Spec) {
-		s.Name, s.LogLevel, s.Subnet, s.Nomad = "details", "TRACE", "10.99.7.13/24", spec.Nomad{Version: "1.10.5"}
-		s.Certificates = spec.Certificates{TTL: 3600e9, DNSNames: []string{"nomad.example"}, IPs: []string{"192.0.2.1", "2001:db8::1"}}
-	})
 }
 
 // gossipSecret is in the user's configuration, and nowhere that is shown.

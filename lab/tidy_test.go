@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"nomadlab.internal/internal/state"
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/spec"
@@ -36,17 +37,17 @@ func (e *expiring) Nodes(context.Context, string) ([]engine.State, error) {
 }
 
 // keptElsewhere makes the folder of a lab of another state folder than ours, and its labels.
-func keptElsewhere(t *testing.T) (f lab.Folder, die func(), labels map[string]string) {
+func keptElsewhere(t *testing.T) (f state.Folder, die func(), labels map[string]string) {
 	t.Helper()
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
-	f = lab.FolderOf("demo", "0a1b2c3d")
+	f = state.FolderOf("demo", "0a1b2c3d")
 	owner, err := f.Make()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = owner.Close() })
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
-	return f, func() { _ = owner.Close() }, map[string]string{"run": "0a1b2c3d", "folder": f.Path()}
+	return f, func() { _ = owner.Close() }, map[string]string{"run": "0a1b2c3d", "folder": f.Path}
 }
 
 // TestExpiredLabOfAnotherStateFolder goes when its owner has ended, and is left alone while the owner lives or may live. What
@@ -55,23 +56,23 @@ func TestExpiredLabOfAnotherStateFolder(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		// change makes it so.
-		change func(t *testing.T, f lab.Folder, die func(), labels map[string]string)
+		change func(t *testing.T, f state.Folder, die func(), labels map[string]string)
 		stays  bool
 		says   string
 	}{
-		{"its owner lives", func(*testing.T, lab.Folder, func(), map[string]string) {}, true, ""},
-		{"its owner has ended", func(_ *testing.T, _ lab.Folder, die func(), _ map[string]string) { die() }, false, "has been removed"},
-		{"its folder is not to be seen", func(t *testing.T, f lab.Folder, die func(), _ map[string]string) {
+		{"its owner lives", func(*testing.T, state.Folder, func(), map[string]string) {}, true, ""},
+		{"its owner has ended", func(_ *testing.T, _ state.Folder, die func(), _ map[string]string) { die() }, false, "has been removed"},
+		{"its folder is not to be seen", func(t *testing.T, f state.Folder, die func(), _ map[string]string) {
 			die()
-			if err := os.RemoveAll(f.Path()); err != nil {
+			if err := os.RemoveAll(f.Path); err != nil {
 				t.Fatal(err)
 			}
 		}, true, "and stays"},
-		{"nothing says where it is kept", func(_ *testing.T, _ lab.Folder, die func(), labels map[string]string) {
+		{"nothing says where it is kept", func(_ *testing.T, _ state.Folder, die func(), labels map[string]string) {
 			die()
 			delete(labels, "folder")
 		}, true, "and stays"},
-		{"its time is not over", func(_ *testing.T, _ lab.Folder, die func(), labels map[string]string) {
+		{"its time is not over", func(_ *testing.T, _ state.Folder, die func(), labels map[string]string) {
 			die()
 			labels["expires"] = time.Now().Add(time.Hour).Format(time.RFC3339)
 		}, true, ""},
@@ -96,17 +97,17 @@ func TestLabOfAnotherStateFolder(t *testing.T) {
 	f, _, labels := keptElsewhere(t)
 	e := &expiring{labels: labels}
 	_, err := lab.Open(t.Context(), e, "demo")
-	state, _, _ := strings.Cut(f.Path(), "/nomadlab/labs/")
-	if !errors.Is(err, lab.ErrOtherState) || !errors.Is(err, spec.ErrInvalid) || errors.Is(err, lab.ErrDamaged) ||
+	state, _, _ := strings.Cut(f.Path, "/nomadlab/labs/")
+	if !errors.Is(err, spec.ErrOtherState) || !errors.Is(err, spec.ErrInvalid) || errors.Is(err, spec.ErrDamaged) ||
 		!strings.Contains(err.Error(), "`XDG_STATE_HOME="+state+" nomadlab status demo`") || strings.Contains(err.Error(), "down") {
 		t.Errorf("with another state folder: %v", err)
 	}
 	list, err := lab.List(t.Context(), e)
-	if err != nil || list[0].KeptIn != f.Path() || list[0].FolderLost != "" {
+	if err != nil || list[0].KeptIn != f.Path || list[0].FolderLost != "" {
 		t.Errorf("it is listed as %+v, %v", list, err)
 	}
 	t.Setenv("XDG_STATE_HOME", state) // the control: there it has a folder, in which nothing is written yet
-	if _, err := lab.Open(t.Context(), e, "demo"); errors.Is(err, lab.ErrOtherState) || !errors.Is(err, lab.ErrDamaged) {
+	if _, err := lab.Open(t.Context(), e, "demo"); errors.Is(err, spec.ErrOtherState) || !errors.Is(err, spec.ErrDamaged) {
 		t.Errorf("with its own: %v", err)
 	}
 	if list, err := lab.List(t.Context(), e); err != nil || list[0].KeptIn != "" || list[0].FolderLost == "" {

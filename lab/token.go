@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/google/uuid"
-)
 
-// managementToken is the file that holds the secret of the lab's management token.
-func (f folder) managementToken() string { return filepath.Join(f.path, "management.token") }
+	"nomadlab.internal/lab/spec"
+)
 
 // ManagementToken is the secret of the token that may do everything in the lab; Node.API presents it. Empty for a lab
 // without ACLs, and for one whose ACL system nobody has bootstrapped for it. While Up has not returned, the lab may not
@@ -37,7 +35,7 @@ func (l *Lab) makeToken() error {
 		return fmt.Errorf("make the management token: %w", err)
 	}
 	secret := random.String()
-	if err := os.WriteFile(l.folder.managementToken(), []byte(secret+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(l.folder.ManagementTokenFile(), []byte(secret+"\n"), 0o600); err != nil {
 		return fmt.Errorf("write the management token: %w", err)
 	}
 	l.setToken(&secret)
@@ -46,12 +44,12 @@ func (l *Lab) makeToken() error {
 
 // loadToken reads what makeToken wrote. A lab need not have it.
 func (l *Lab) loadToken() error {
-	text, err := os.ReadFile(l.folder.managementToken())
+	text, err := os.ReadFile(l.folder.ManagementTokenFile())
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("%w: %w: `nomadlab down %s` still removes the lab", ErrDamaged, err, l.Name())
+		return fmt.Errorf("%w: %w: `nomadlab down %s` still removes the lab", spec.ErrDamaged, err, l.Name())
 	}
 	secret := strings.TrimSpace(string(text))
 	l.setToken(&secret)
@@ -61,7 +59,7 @@ func (l *Lab) loadToken() error {
 // dropToken is for a lab that turns out to have no ACLs.
 func (l *Lab) dropToken() error {
 	l.setToken(nil)
-	if err := os.Remove(l.folder.managementToken()); err != nil {
+	if err := os.Remove(l.folder.ManagementTokenFile()); err != nil {
 		return fmt.Errorf("remove the management token: %w", err)
 	}
 	return nil

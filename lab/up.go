@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"time"
 
+	"nomadlab.internal/internal/state"
 	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/image"
@@ -95,7 +96,7 @@ func Up(ctx context.Context, e engine.Engine, s spec.Spec, o UpOptions) (*Lab, e
 	if err != nil {
 		return nil, err
 	}
-	defer name.release()
+	defer name.Release()
 	l := newLab(e, s)
 	if err := l.bringUp(ctx, o); err != nil {
 		return nil, l.giveUp(ctx, err)
@@ -106,8 +107,8 @@ func Up(ctx context.Context, e engine.Engine, s spec.Spec, o UpOptions) (*Lab, e
 func newLab(e engine.Engine, s spec.Spec) *Lab {
 	run := newRun()
 	return &Lab{
-		engine: e, folder: folderOf(s.Name, run),
-		record: record{Run: run, Spec: s, Plan: plan.Plan{Name: s.Name}, Engine: e.Name(), Site: site(e), Created: time.Now().Truncate(time.Second)},
+		engine: e, folder: state.FolderOf(s.Name, run),
+		record: state.Record{Run: run, Spec: s, Plan: plan.Plan{Name: s.Name}, Engine: e.Name(), Site: site(e), Created: time.Now().Truncate(time.Second)},
 	}
 }
 
@@ -122,7 +123,7 @@ func (l *Lab) bringUp(ctx context.Context, o UpOptions) error {
 	if err := l.watch(ctx); err != nil {
 		return err
 	}
-	owner, err := l.folder.make()
+	owner, err := l.folder.Make()
 	if err != nil {
 		return err
 	}
@@ -160,10 +161,10 @@ func (l *Lab) bringUp(ctx context.Context, o UpOptions) error {
 // ended, and may be why.
 func (l *Lab) giveUp(ctx context.Context, cause error) error {
 	failed := &StartError{Lab: l.Name()}
-	cause = outOfSpace(cause)
+	cause = state.OutOfSpace(cause)
 	// Whether the user interrupted is the caller's context's to say: the cause may be the signal itself.
 	interrupted := errors.Is(ctx.Err(), context.Canceled)
-	if len(l.nodes) > 0 && !interrupted && !forUserToMend(cause) && !errors.Is(cause, ErrNoSpace) {
+	if len(l.nodes) > 0 && !interrupted && !forUserToMend(cause) && !errors.Is(cause, spec.ErrNoSpace) {
 		looking, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline.Hang)
 		defer cancel()
 		at, err := l.Evidence(looking, cause)

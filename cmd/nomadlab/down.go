@@ -12,6 +12,7 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/engines"
+	"nomadlab.internal/lab/spec"
 )
 
 func (a *app) downCommand() *cobra.Command {
@@ -153,7 +154,7 @@ func onlyOurs(cmd *cobra.Command, e *engines.Set) ([]string, error) {
 		return nil, usagef(cmd, "lab %s is the one that there is, and Docker Compose brought it up, perhaps for somebody else: "+
 			"name it to remove it, `nomadlab down %s`", name, name)
 	}
-	if _, err := openNamed(cmd.Context(), e, name); errors.Is(err, lab.ErrDamaged) || errors.Is(err, lab.ErrOtherState) {
+	if _, err := openNamed(cmd.Context(), e, name); errors.Is(err, spec.ErrDamaged) || errors.Is(err, spec.ErrOtherState) {
 		return nil, usagef(cmd, "lab %s is the one that there is, and it may be somebody else's, as its folder is not to be had here: "+
 			"name it to remove it, `nomadlab down %s` (%w)", name, name, err)
 	}

@@ -24,7 +24,7 @@ func TestExitCodes(t *testing.T) {
 		{"fine", nil, exitFine, ""},
 		{"failed", errors.New("boom"), exitFailed, "nomadlab: boom\n"},
 		{"invalid", wrapped(spec.ErrInvalid), exitUsage, "doing something"},
-		{"taken", wrapped(lab.ErrTaken), exitUsage, "taken"},
+		{"taken", wrapped(spec.ErrTaken), exitUsage, "taken"},
 		{"not found", wrapped(lab.ErrNotFound), exitUsage, "no such lab"},
 		{"no engine", wrapped(engine.ErrUnavailable), exitUsage, "unavailable"},
 		{"engine's disk full", &lab.StartError{Lab: "x", Err: wrapped(engine.ErrNoSpace)}, exitUsage, "no space"},

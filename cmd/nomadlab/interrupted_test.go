@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/spec"
 )
 
 // TestInterruptedSaysWhatBecameOfTheLab, and never more than is known.
@@ -32,7 +33,7 @@ func TestInterruptedSaysWhatBecameOfTheLab(t *testing.T) {
 		"and that is told":              {begun(waiting, stuck), "the daemon does not answer", removed, true},
 		"while a child was run":         {begun(fmt.Errorf("build: %w", &exec.ExitError{})), down, removed, true},
 		"before anything was begun":     {waiting, nothing, down, true},
-		"when it would have failed too": {fmt.Errorf("%w: lab x", lab.ErrTaken), "taken", nothing, false},
+		"when it would have failed too": {fmt.Errorf("%w: lab x", spec.ErrTaken), "taken", nothing, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := interrupted(ctx, "x", c.err)

@@ -11,7 +11,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"nomadlab.internal/lab"
+	"nomadlab.internal/internal/state"
 	"nomadlab.internal/lab/compose"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/plan"
@@ -108,7 +108,7 @@ func TestConfinement(t *testing.T) {
 				t.Errorf("%s publishes %s", name, p)
 			}
 		}
-		if name == lab.ComposeIssuer {
+		if name == state.ComposeIssuer {
 			if s.User != "0:0" || !slices.Equal(s.CapAdd, []string{"CHOWN"}) || s.Network != "none" || len(s.Ports) > 0 {
 				t.Errorf("the issuer: %+v", s)
 			}
@@ -123,7 +123,7 @@ func TestConfinement(t *testing.T) {
 		if volume == "authority" {
 			want = 1
 		}
-		if len(by) != want || !slices.Contains(by, lab.ComposeIssuer) {
+		if len(by) != want || !slices.Contains(by, state.ComposeIssuer) {
 			t.Errorf("volume %s is used by %v", volume, by)
 		}
 	}
@@ -134,7 +134,7 @@ func TestAddressesStay(t *testing.T) {
 	d := parse(t, write(t, spec.Spec{}.With(spec.Clients(300))))
 	seen := map[string]string{}
 	for name, s := range d.Services {
-		if name == lab.ComposeIssuer {
+		if name == state.ComposeIssuer {
 			continue
 		}
 		addresses := s.Networks["lab"].LinkLocal
@@ -166,7 +166,7 @@ func TestOrder(t *testing.T) {
 // TestIssuing: each node's certificate has the names of its identity, and lasts as long as was asked for.
 func TestIssuing(t *testing.T) {
 	d := parse(t, write(t, twoRegions()))
-	script := d.Services[lab.ComposeIssuer].Command[0]
+	script := d.Services[state.ComposeIssuer].Command[0]
 	for _, want := range []string{
 		"node us-client-1 -client -region us -additional-dnsname us-client-1 -additional-dnsname us-client-1.us -additional-dnsname '*.nomad.example' -additional-ipaddress 192.0.2.1\n",
 		"nomad tls cert create -days 2 -cli -region eu\n", "nomad tls cert create -days 2 -ca", "nomad tls ca create -days 30\n",
@@ -175,7 +175,7 @@ func TestIssuing(t *testing.T) {
 			t.Errorf("no %q in:\n%s", want, script)
 		}
 	}
-	usual := parse(t, write(t, spec.Spec{})).Services[lab.ComposeIssuer].Command[0]
+	usual := parse(t, write(t, spec.Spec{})).Services[state.ComposeIssuer].Command[0]
 	for _, want := range []string{"node server-3 -server -additional-dnsname server-3 -additional-dnsname server-3.global\n", "-days 7 -cli\n"} {
 		if !strings.Contains(usual, want) {
 			t.Errorf("no %q in:\n%s", want, usual)

@@ -5,7 +5,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"nomadlab.internal/lab"
+	"nomadlab.internal/internal/state"
 	"nomadlab.internal/lab/plan"
 )
 
@@ -65,14 +65,14 @@ type file struct {
 
 // The keys of what is not a node.
 const (
-	issuer    = lab.ComposeIssuer
+	issuer    = state.ComposeIssuer
 	net       = "lab"
 	authority = "authority"
 )
 
 // encode is the file without its head.
 func encode(p plan.Plan) (string, error) {
-	labels, kept := prefixed(lab.ComposeLabels(name(p))), prefixed(lab.ComposeVolumeLabels(name(p)))
+	labels, kept := prefixed(state.ComposeLabels(name(p))), prefixed(state.ComposeVolumeLabels(name(p)))
 	f := file{
 		Services: yaml.MapSlice{{Key: issuer, Value: issuerService(p)}},
 		Networks: yaml.MapSlice{{Key: net, Value: network{Name: object(p, ""), Labels: labels}}},

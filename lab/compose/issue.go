@@ -5,7 +5,7 @@ import (
 	"path"
 	"strings"
 
-	"nomadlab.internal/lab"
+	"nomadlab.internal/internal/state"
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/plan"
@@ -13,7 +13,7 @@ import (
 
 // Where the issuing service has the volumes of the authority and of the nodes.
 const (
-	authorityAt = lab.ComposeAuthority
+	authorityAt = state.ComposeAuthority
 	nodesAt     = "/nodes"
 )
 
@@ -27,7 +27,7 @@ func issuerService(p plan.Plan) service {
 		Volumes:    []string{authority + ":" + authorityAt},
 		Entrypoint: []string{"sh", "-euc"},
 		Command:    []string{verbatim(issue(p))},
-		Labels:     prefixed(lab.ComposeLabels(name(p))),
+		Labels:     prefixed(state.ComposeLabels(name(p))),
 	}
 	for _, n := range p.Nodes {
 		s.Volumes = append(s.Volumes, n.Name+":"+path.Join(nodesAt, n.Name))

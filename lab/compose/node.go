@@ -9,7 +9,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
-	"nomadlab.internal/lab"
+	"nomadlab.internal/internal/state"
 	"nomadlab.internal/lab/image"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/plan"
@@ -31,7 +31,7 @@ func nodeService(p plan.Plan, i int) service {
 		Entrypoint:  []string{"sh", "-euc"},
 		Command:     []string{verbatim(start(n))},
 		Healthcheck: health(n),
-		Labels:      prefixed(lab.ComposeNodeLabels(name(p), p, i)),
+		Labels:      prefixed(state.ComposeNodeLabels(name(p), p, i)),
 	}
 	for _, port := range n.Ports {
 		s.Ports = append(s.Ports, fmt.Sprintf("127.0.0.1::%d", port))

@@ -152,7 +152,7 @@ const exitOfAgent = 1
 
 // noSpace reports whether the disk was full.
 func noSpace(err error) bool {
-	return errors.Is(err, lab.ErrNoSpace) || errors.Is(err, engine.ErrNoSpace)
+	return errors.Is(err, spec.ErrNoSpace) || errors.Is(err, engine.ErrNoSpace)
 }
 
 // RefusedError is an agent that does not start with the configuration. It is an ErrConfiguration.

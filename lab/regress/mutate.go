@@ -300,7 +300,7 @@ func failed(r Result, err error) Result {
 		return r
 	case is:
 		return Result{Mutation: r.Mutation, Fate: Refused, Reason: fmt.Sprintf("%s: %s", refused.Node, lastWord(refused.LastWords))}
-	case noSpace(err), errors.Is(err, lab.ErrTaken): // it says nothing of the mutation
+	case noSpace(err), errors.Is(err, spec.ErrTaken): // it says nothing of the mutation
 		return Result{Mutation: r.Mutation, Fate: Failed, Reason: err.Error()}
 	case errors.Is(err, spec.ErrInvalid), errors.Is(err, pki.ErrNotPermitted):
 		return Result{Mutation: r.Mutation, Fate: Inapplicable, Reason: "it cannot be tried here: " + err.Error()}

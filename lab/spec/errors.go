@@ -42,3 +42,20 @@ func (e *InvalidError) Error() string {
 
 // Unwrap makes errors.Is(err, ErrInvalid) hold.
 func (e *InvalidError) Unwrap() error { return ErrInvalid }
+
+const (
+	// ErrTaken is returned when a lab of that name exists already, or is being started. It is an ErrInvalid.
+	ErrTaken = InputError("the name is taken")
+	// ErrDamaged is returned when a lab's folder cannot be read as it was written. The lab itself may well run. It is an
+	// ErrInvalid.
+	ErrDamaged = InputError("the lab's folder is damaged")
+	// ErrOtherState is returned for a lab whose folder is in another state folder than this process uses: it was brought up by
+	// another user, or with another HOME or XDG_STATE_HOME. It is an ErrInvalid.
+	ErrOtherState = InputError("the lab's folder is another state folder's")
+)
+
+// ErrNoFolder is returned when labs' folders cannot be made where they belong. It is an ErrInvalid.
+const ErrNoFolder = InputError("no folder for labs")
+
+// ErrNoSpace is returned when the disk of the lab's folder is too full for a lab. It is an ErrInvalid.
+const ErrNoSpace = InputError("not enough disk space")

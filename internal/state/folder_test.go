@@ -1,9 +1,10 @@
-package lab_test
+package state_test
 
 import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net/netip"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -16,7 +17,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"nomadlab.internal/lab"
+	"nomadlab.internal/internal/state"
+	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
 )
 
@@ -29,9 +31,9 @@ func stateIn(t *testing.T) string {
 }
 
 // madeFolder is the folder of a lab that is being started.
-func madeFolder(t *testing.T, name, run string) lab.Folder {
+func madeFolder(t *testing.T, name, run string) state.Folder {
 	t.Helper()
-	f := lab.FolderOf(name, run)
+	f := state.FolderOf(name, run)
 	owner, err := f.Make()
 	if err != nil {
 		t.Fatal(err)
@@ -40,10 +42,36 @@ func madeFolder(t *testing.T, name, run string) lab.Folder {
 	return f
 }
 
-func exampleRecord(t *testing.T) lab.Record {
+// mustPlan plans a lab of containers.
+func mustPlan(t *testing.T, s spec.Spec) plan.Plan {
+	t.Helper()
+	p, err := plan.New(s, plan.Ground{Pools: []netip.Prefix{netip.MustParsePrefix("172.30.0.0/16")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// addresses lets cmp compare addresses.
+func addresses() cmp.Option {
+	return cmp.Options{
+		cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
+		cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
+	}
+}
+
+// detailed is a lab of which much is said.
+func detailed() spec.Spec {
+	return spec.Spec{}.With(spec.Servers(1), spec.Clients(1), func(s *spec.Spec) {
+		s.Name, s.LogLevel, s.Subnet, s.Nomad = "details", "TRACE", "10.99.7.13/24", spec.Nomad{Version: "1.10.5"}
+		s.Certificates = spec.Certificates{TTL: 3600e9, DNSNames: []string{"nomad.example"}, IPs: []string{"192.0.2.1", "2001:db8::1"}}
+	})
+}
+
+func exampleRecord(t *testing.T) state.Record {
 	t.Helper()
 	spec := detailed()
-	return lab.Record{
+	return state.Record{
 		Run: "0a1b", Plan: mustPlan(t, spec), Spec: spec, Engine: "docker", Image: "nomad:test", Version: "1.11.3",
 		Created: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 	}
@@ -56,17 +84,17 @@ func TestRecordComesBackAsItWas(t *testing.T) {
 	if err := f.Write(want); err != nil {
 		t.Fatal(err)
 	}
-	got, err := lab.FolderOf("demo", "0a1b").Read()
+	got, err := state.FolderOf("demo", "0a1b").Read()
 	if err != nil {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(want, got, addresses()); diff != "" {
 		t.Errorf("(-written +read):\n%s", diff)
 	}
-	if want := filepath.Join(home, "nomadlab", "labs", "demo.0a1b"); f.Path() != want {
-		t.Errorf("the folder is %s, want %s", f.Path(), want)
+	if want := filepath.Join(home, "nomadlab", "labs", "demo.0a1b"); f.Path != want {
+		t.Errorf("the folder is %s, want %s", f.Path, want)
 	}
-	for path, want := range map[string]fs.FileMode{f.Path(): fs.ModeDir | 0o700, filepath.Dir(f.Path()): fs.ModeDir | 0o700, f.RecordPath(): 0o600} {
+	for path, want := range map[string]fs.FileMode{f.Path: fs.ModeDir | 0o700, filepath.Dir(f.Path): fs.ModeDir | 0o700, f.RecordFile(): 0o600} {
 		info, err := os.Stat(path)
 		if err != nil || info.Mode() != want {
 			t.Errorf("%s: %v, %v, want mode %s", path, info.Mode(), err, want)
@@ -80,7 +108,7 @@ func TestDamagedRecord(t *testing.T) {
 	if err := f.Write(exampleRecord(t)); err != nil {
 		t.Fatal(err)
 	}
-	whole, err := os.ReadFile(f.RecordPath())
+	whole, err := os.ReadFile(f.RecordFile())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,14 +117,14 @@ func TestDamagedRecord(t *testing.T) {
 		"an address that is none": strings.Replace(string(whole), `"10.99.7.11"`, `"10.99.7.x"`, 1),
 	} {
 		t.Run(name, func(t *testing.T) {
-			if err := os.WriteFile(f.RecordPath(), []byte(text), 0o600); err != nil {
+			if err := os.WriteFile(f.RecordFile(), []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
 			_, err := f.Read()
-			if !errors.Is(err, lab.ErrDamaged) || !errors.Is(err, spec.ErrInvalid) || !strings.Contains(err.Error(), "`nomadlab down demo`") {
+			if !errors.Is(err, spec.ErrDamaged) || !errors.Is(err, spec.ErrInvalid) || !strings.Contains(err.Error(), "`nomadlab down demo`") {
 				t.Errorf("error %v, want one that wraps ErrDamaged and ErrInvalid and tells what still works", err)
 			}
-			if err := os.WriteFile(f.RecordPath(), whole, 0o600); err != nil {
+			if err := os.WriteFile(f.RecordFile(), whole, 0o600); err != nil {
 				t.Fatal(err)
 			}
 			if _, err := f.Read(); err != nil {
@@ -104,7 +132,7 @@ func TestDamagedRecord(t *testing.T) {
 			}
 		})
 	}
-	if _, err := lab.FolderOf("none", "0a1b").Read(); !errors.Is(err, lab.ErrDamaged) || !errors.Is(err, fs.ErrNotExist) {
+	if _, err := state.FolderOf("none", "0a1b").Read(); !errors.Is(err, spec.ErrDamaged) || !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("a record that is not there: %v", err)
 	}
 }
@@ -112,35 +140,35 @@ func TestDamagedRecord(t *testing.T) {
 // TestAFolderTellsWhatBecameOfItsLab: a lab that stays, one whose owner lives, and what a killed start left.
 func TestAFolderTellsWhatBecameOfItsLab(t *testing.T) {
 	stateIn(t)
-	f := lab.FolderOf("demo", "0a1b")
-	demand := func(when string, want lab.Condition) {
+	f := state.FolderOf("demo", "0a1b")
+	demand := func(when string, want state.Condition) {
 		t.Helper()
 		if got := f.Condition(); got != want {
 			t.Errorf("%s: condition %d, want %d", when, got, want)
 		}
 	}
-	demand("no folder", lab.Gone)
+	demand("no folder", state.Gone)
 	owner, err := f.Make()
 	if err != nil {
 		t.Fatal(err)
 	}
-	demand("its owner lives", lab.Owned)
+	demand("its owner lives", state.Owned)
 	if err := owner.Close(); err != nil {
 		t.Fatal(err)
 	}
-	demand("its owner is dead", lab.Abandoned)
+	demand("its owner is dead", state.Abandoned)
 	if err := os.Remove(owner.Path()); err != nil {
 		t.Fatal(err)
 	}
-	demand("it stays", lab.Kept)
+	demand("it stays", state.Kept)
 }
 
 // TestTidy removes what dead owners left, and nothing else.
 func TestTidy(t *testing.T) {
 	stateIn(t)
-	alive, running := madeFolder(t, "alive", "01"), lab.FolderOf("running", "02")
-	var dead []lab.Folder
-	for _, f := range []lab.Folder{running, lab.FolderOf("dead", "03")} {
+	alive, running := madeFolder(t, "alive", "01"), state.FolderOf("running", "02")
+	var dead []state.Folder
+	for _, f := range []state.Folder{running, state.FolderOf("dead", "03")} {
 		owner, err := f.Make()
 		if err != nil {
 			t.Fatal(err)
@@ -152,15 +180,15 @@ func TestTidy(t *testing.T) {
 	}
 	held := reserve(t, "held")
 	defer held.Release()
-	left := filepath.Join(filepath.Dir(alive.Path()), "left.lock")
+	left := filepath.Join(filepath.Dir(alive.Path), "left.lock")
 	if err := os.WriteFile(left, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := lab.TidyFolders(map[string]bool{"running.02": true}); err != nil {
+	if err := state.RemoveLeftovers(map[string]bool{"running.02": true}); err != nil {
 		t.Fatal(err)
 	}
 	for path, want := range map[string]bool{
-		alive.Path(): true, running.Path(): true, dead[1].Path(): false,
+		alive.Path: true, running.Path: true, dead[1].Path: false,
 		filepath.Join(filepath.Dir(left), "held.lock"): true, left: false,
 	} {
 		if _, err := os.Stat(path); (err == nil) != want {
@@ -174,10 +202,10 @@ func TestFoldersOfALab(t *testing.T) {
 	stateIn(t)
 	r := reserve(t, "demo")
 	defer r.Release()
-	want := []string{madeFolder(t, "demo", "0a").Path(), madeFolder(t, "demo", "0b").Path()}
+	want := []state.Folder{madeFolder(t, "demo", "0a"), madeFolder(t, "demo", "0b")}
 	madeFolder(t, "demo-2", "0c")
 	madeFolder(t, "dem", "0d")
-	got, err := lab.FoldersOf("demo")
+	got, err := state.FoldersOf("demo")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -186,9 +214,9 @@ func TestFoldersOfALab(t *testing.T) {
 	}
 }
 
-func reserve(t *testing.T, name string) lab.Reservation {
+func reserve(t *testing.T, name string) *state.Reservation {
 	t.Helper()
-	r, err := lab.Reserve(name)
+	r, err := state.Reserve(name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -205,7 +233,7 @@ func TestStateOfAUserWithoutHOME(t *testing.T) {
 	for _, home := range []string{"", "relative"} {
 		t.Setenv("HOME", home)
 		want := filepath.Join(account.HomeDir, ".local", "state", "nomadlab", "labs", "demo.0a1b")
-		if got := lab.FolderOf("demo", "0a1b").Path(); got != want {
+		if got := state.FolderOf("demo", "0a1b").Path; got != want {
 			t.Errorf("HOME is %q: the folder is %s, want %s", home, got, want)
 		}
 	}
@@ -215,7 +243,7 @@ func TestOnlyOneStartsUnderAName(t *testing.T) {
 	stateIn(t)
 	first := reserve(t, "demo")
 	for range 3 { // being refused must not give back what somebody else has
-		if _, err := lab.Reserve("demo"); !errors.Is(err, lab.ErrTaken) || !errors.Is(err, spec.ErrInvalid) {
+		if _, err := state.Reserve("demo"); !errors.Is(err, spec.ErrTaken) || !errors.Is(err, spec.ErrInvalid) {
 			t.Fatalf("the second start: %v, want ErrTaken", err)
 		}
 	}
@@ -233,8 +261,8 @@ func TestReservationsExclude(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for range 100 {
-				r, err := lab.Reserve("demo")
-				if errors.Is(err, lab.ErrTaken) {
+				r, err := state.Reserve("demo")
+				if errors.Is(err, spec.ErrTaken) {
 					continue
 				}
 				if err != nil {
@@ -275,7 +303,7 @@ func TestTidyLeavesFoldersThatAreBeingMade(t *testing.T) {
 					return
 				default:
 				}
-				if err := lab.TidyFolders(nil); err != nil {
+				if err := state.RemoveLeftovers(nil); err != nil {
 					t.Error(err)
 				}
 			}
@@ -286,12 +314,12 @@ func TestTidyLeavesFoldersThatAreBeingMade(t *testing.T) {
 		making.Go(func() {
 			name := fmt.Sprintf("lab-%d", i)
 			for run := range 100 {
-				r, err := lab.Reserve(name)
+				r, err := state.Reserve(name)
 				if err != nil {
 					t.Errorf("reserve %s: %v", name, err)
 					return
 				}
-				f := lab.FolderOf(name, fmt.Sprintf("%08x", run))
+				f := state.FolderOf(name, fmt.Sprintf("%08x", run))
 				owner, err := f.Make()
 				if err != nil {
 					t.Errorf("make the folder: %v", err)
@@ -310,19 +338,13 @@ func TestTidyLeavesFoldersThatAreBeingMade(t *testing.T) {
 	tidying.Wait()
 }
 
-// TestLabPrintsNoKey, whatever the verb: fmt looks into unexported fields, and calls no method of theirs.
-func TestLabPrintsNoKey(t *testing.T) {
-	e, _ := composedLab(t)
-	l, err := lab.Open(t.Context(), e, "demo")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x"} {
-		text := fmt.Sprintf(verb, l)
-		for _, secret := range []string{l.GossipKey(), fmt.Sprintf("%x", l.GossipKey()), "PRIVATE KEY"} {
-			if secret == "" || strings.Contains(text, secret) {
-				t.Errorf("%s shows a key", verb)
-			}
+// TestFoldersAreWhereLabsAre, whatever a label or a mark says, which others can make too.
+func TestFoldersAreWhereLabsAre(t *testing.T) {
+	t.Setenv("XDG_STATE_HOME", t.TempDir())
+	labs := strings.TrimSuffix(state.FolderOf("a", "b").Path, "a.b")
+	for _, run := range []string{"../../../evil", "/etc", "..", "x/../../y"} {
+		if at := state.FolderOf("demo", run).Path; !strings.HasPrefix(at, labs) || strings.Contains(strings.TrimPrefix(at, labs), "/") {
+			t.Errorf("run %q: %s is not in %s", run, at, labs)
 		}
 	}
 }

@@ -1,4 +1,4 @@
-package lab_test
+package state_test
 
 import (
 	"context"
@@ -12,7 +12,8 @@ import (
 
 	"github.com/gofrs/flock"
 
-	"nomadlab.internal/lab"
+	"nomadlab.internal/internal/state"
+	"nomadlab.internal/lab/spec"
 )
 
 // TestALockThatComesTooLateIsNobodys: whoever gave up waiting for the lock does not take it afterwards, when its holder lets go.
@@ -25,7 +26,7 @@ func TestALockThatComesTooLateIsNobodys(t *testing.T) {
 	}
 	late, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
-	if _, err := lab.LockUntil(late, file); err == nil || !strings.Contains(err.Error(), "has it been stopped?") {
+	if _, err := state.LockUntil(late, file); err == nil || !strings.Contains(err.Error(), "has it been stopped?") {
 		t.Errorf("a lock that another holds: %v", err)
 	}
 	if err := holder.Close(); err != nil {
@@ -34,7 +35,7 @@ func TestALockThatComesTooLateIsNobodys(t *testing.T) {
 	soon, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	for range 2 { // the first gives way to whoever still waits, the second finds it taken
-		lock, err := lab.LockUntil(soon, file)
+		lock, err := state.LockUntil(soon, file)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,17 +48,17 @@ func TestALockThatComesTooLateIsNobodys(t *testing.T) {
 // TestLocksOfTheKilled are removed by whoever reserves a name next, whichever it is; those that are held stay.
 func TestLocksOfTheKilled(t *testing.T) {
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
-	held, err := lab.Reserve("held")
+	held, err := state.Reserve("held")
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer held.Release()
-	folder := filepath.Dir(lab.FolderOf("x", "y").Path())
+	folder := filepath.Dir(state.FolderOf("x", "y").Path)
 	left, kept := filepath.Join(folder, "killed.lock"), filepath.Join(folder, "held.lock")
 	if err := os.WriteFile(left, nil, 0o600); err != nil { // as kill -9 leaves it
 		t.Fatal(err)
 	}
-	next, err := lab.Reserve("next")
+	next, err := state.Reserve("next")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +69,7 @@ func TestLocksOfTheKilled(t *testing.T) {
 	if _, err := os.Lstat(kept); err != nil {
 		t.Errorf("a reservation that is held is gone: %v", err)
 	}
-	if _, err := lab.Reserve("held"); !errors.Is(err, lab.ErrTaken) {
+	if _, err := state.Reserve("held"); !errors.Is(err, spec.ErrTaken) {
 		t.Errorf("a name that is held: %v", err)
 	}
 }

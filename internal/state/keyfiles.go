@@ -1,0 +1,72 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/spec"
+)
+
+// TakeKeys writes an authority's files into the folder, each at once and whole, the authority's certificate last.
+func (f Folder) TakeKeys(files []engine.File, cli pki.Identity) error {
+	if err := housed(); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(f.TLS(), 0o700); err != nil {
+		return fmt.Errorf("make the lab's folder: %w", err)
+	}
+	draft, err := os.MkdirTemp(f.Path, "draft-")
+	if err != nil {
+		return fmt.Errorf("make a folder for the lab's keys: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(draft) }()
+	for _, name := range []string{pki.CAKeyFile, cli.KeyFile(), cli.CertFile(), gossipFile, pki.CAFile} {
+		i := slices.IndexFunc(files, func(f engine.File) bool { return filepath.Base(f.Path) == name })
+		if i < 0 {
+			return fmt.Errorf("%w: %s has no %s: is the lab still coming up?", spec.ErrDamaged, ComposeAuthority, name)
+		}
+		written := filepath.Join(draft, name)
+		if err := os.WriteFile(written, files[i].Data, 0o600); err != nil {
+			return OutOfSpace(fmt.Errorf("write the lab's keys: %w", err))
+		}
+		if err := os.Rename(written, filepath.Join(f.TLS(), name)); err != nil {
+			return fmt.Errorf("write the lab's keys: %w", err)
+		}
+	}
+	return nil
+}
+
+// gossipFile is the name of the gossip key's file, as the issuer of a lab of Compose has it.
+const gossipFile = "gossip.key"
+
+func (f Folder) gossip() string { return filepath.Join(f.TLS(), gossipFile) }
+
+// WriteGossip writes the gossip key beside the authority's.
+func (f Folder) WriteGossip(key string) error {
+	if err := os.WriteFile(f.gossip(), []byte(key+"\n"), 0o600); err != nil {
+		return fmt.Errorf("write the lab's gossip key: %w", err)
+	}
+	return nil
+}
+
+// ReadGossip returns the gossip key, and nil where there is no key: it was never there, or the file is lost.
+func (f Folder) ReadGossip() (*string, error) {
+	text, err := os.ReadFile(f.gossip())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the lab's gossip key: %w", err)
+	}
+	return new(strings.TrimSpace(string(text))), nil
+}
+
+// ManagementTokenFile returns the file that holds the secret of the lab's management token.
+func (f Folder) ManagementTokenFile() string { return filepath.Join(f.Path, "management.token") }
