@@ -42,7 +42,7 @@ func rooms() map[string]room {
 			"bench/chart", "bench/contest", "bench/machine", "bench/measure", "bench/observe", "bench/report",
 		}, everythingBelow...)},
 		"bench/chart":   {mayImport: []string{"bench/measure"}},
-		"bench/contest": {mayImport: []string{"bench/measure", "bench/observe", "lab", "lab/engine", "lab/pki", "lab/spec"}, testsMayImport: []string{"lab/poll"}},
+		"bench/contest": {mayImport: []string{"bench/measure", "bench/observe", "internal/procfs", "lab", "lab/engine", "lab/pki", "lab/spec"}, testsMayImport: []string{"lab/poll"}},
 		"bench/machine": {mayImport: []string{"bench/measure"}},
 		"bench/measure": {},
 		"bench/observe": {mayImport: []string{"bench/measure"}, testsMayImport: []string{"lab/pki"}},
@@ -78,8 +78,10 @@ func rooms() map[string]room {
 			testsMayImport: []string{"lab/engine/docker", "lab/labtest"},
 		},
 		// What lies on disk. What runs is the engine's to say: of package engine it takes the form of a file.
-		"internal/state": {mayImport: []string{"lab/deadline", "lab/engine", "lab/pki", "lab/plan", "lab/spec"}},
-		"lab/fit":        {mayImport: []string{"lab/agentconf"}},
+		// The one reader of /proc, for the watchdog, the engine of processes and bench.
+		"internal/procfs": {},
+		"internal/state":  {mayImport: []string{"lab/deadline", "lab/engine", "lab/pki", "lab/plan", "lab/spec"}},
+		"lab/fit":         {mayImport: []string{"lab/agentconf"}},
 		"lab/mutation": {
 			mayImport: []string{
 				"lab", "lab/deadline", "lab/engine", "lab/finding", "lab/inspect", "lab/pki", "lab/poll",
@@ -103,7 +105,7 @@ func rooms() map[string]room {
 			testsMayImport: []string{"lab/engine/enginetest", "lab/image"},
 		},
 		"lab/engine/process": {
-			mayImport: []string{"lab/deadline", "lab/engine", "lab/poll", "lab/watchdog"}, testsMayImport: []string{"lab/engine/enginetest"},
+			mayImport: []string{"internal/procfs", "lab/deadline", "lab/engine", "lab/poll", "lab/watchdog"}, testsMayImport: []string{"lab/engine/enginetest"},
 		},
 		// The suite that every engine passes. Its tests break a real engine, to see that it fails then.
 		"lab/engine/enginetest": {
@@ -128,7 +130,7 @@ func rooms() map[string]room {
 		"lab/plan":                    {mayImport: []string{"lab/agentconf", "lab/agentconf/settings", "lab/fit", "lab/pki", "lab/spec"}},
 		"lab/userfile":                {},
 		"lab/pki":                     {mayImport: []string{"lab/userfile"}, testsMayImport: []string{"lab/deadline"}},
-		"lab/watchdog":                {mayImport: []string{"lab/deadline", "lab/poll"}},
+		"lab/watchdog":                {mayImport: []string{"internal/procfs", "lab/deadline", "lab/poll"}},
 		"lab/watchdog/testdata/pause": {},
 		// A program that a test of lab/engine/docker runs inside a container.
 		"lab/engine/docker/testdata/inside": {mayImport: []string{"lab/engine", "lab/engine/docker"}},

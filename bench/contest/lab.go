@@ -159,5 +159,5 @@ func (a *attempt) Memory(ctx context.Context) (measure.Memory, error) {
 	if f.Label != "" {
 		return containerMemory(ctx, f.DockerHost, f.Label)
 	}
-	return processMemory(ctx, f.Marker)
+	return processMemory(f.Marker)
 }

@@ -5,60 +5,39 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
-	"github.com/shirou/gopsutil/v4/process"
 
 	"nomadlab.internal/bench/measure"
+	"nomadlab.internal/internal/procfs"
 )
 
 // processMemory counts the processes that have the marker, NAME=value, in their environment.
-func processMemory(ctx context.Context, marker string) (measure.Memory, error) {
-	all, err := process.ProcessesWithContext(ctx)
+func processMemory(marker string) (measure.Memory, error) {
+	all, err := procfs.PIDs()
 	if err != nil {
-		return measure.Memory{}, fmt.Errorf("list processes: %w", err)
+		return measure.Memory{}, err
 	}
 	out := measure.Memory{Counted: "resident memory (RSS) of each agent's process, as /proc has it; private: without what is backed by files"}
-	for _, p := range all {
-		environment, err := p.EnvironWithContext(ctx)
+	for _, pid := range all {
+		environment, err := procfs.Environment(pid)
 		if err != nil || !slices.Contains(environment, marker) {
 			continue // another user's, or it has ended
 		}
-		m, err := p.MemoryInfoWithContext(ctx)
+		resident, fileBacked, err := procfs.Memory(pid)
 		if err != nil {
-			return measure.Memory{}, fmt.Errorf("memory of process %d: %w", p.Pid, err)
+			return measure.Memory{}, fmt.Errorf("memory of process %d: %w", pid, err)
 		}
 		out.Nodes++
-		out.Total += m.RSS
-		out.Private += m.RSS - min(fileBacked(p.Pid), m.RSS)
+		out.Total += resident
+		out.Private += resident - min(fileBacked, resident)
 	}
 	if out.Nodes == 0 {
 		return measure.Memory{}, errors.New("no process bears the lab's marker " + marker)
 	}
 	return out, nil
-}
-
-// fileBacked is how much of a process's resident memory is backed by files, such as its program. Zero where there is no
-// /proc to say so (proc(5): the third number of statm, in pages).
-func fileBacked(pid int32) uint64 {
-	data, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
-	if err != nil {
-		return 0
-	}
-	fields := strings.Fields(string(data))
-	if len(fields) < 3 {
-		return 0
-	}
-	pages, err := strconv.ParseUint(fields[2], 10, 64)
-	if err != nil {
-		return 0
-	}
-	return pages * uint64(os.Getpagesize())
 }
 
 // containerMemory counts the containers that bear the label, key=value, and run.

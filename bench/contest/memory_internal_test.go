@@ -60,12 +60,12 @@ func TestProcessMemory(t *testing.T) {
 	mark := marker + "=" + strings.ReplaceAll(t.TempDir(), "/", "-")
 	weighed(t, mark+"x")
 	weighed(t, marker+"=another")
-	if m, err := processMemory(t.Context(), mark); err == nil {
+	if m, err := processMemory(mark); err == nil {
 		t.Errorf("of no process there is %+v", m)
 	}
 	weighed(t, mark)
 	weighed(t, mark)
-	m, err := processMemory(t.Context(), mark)
+	m, err := processMemory(mark)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -175,13 +175,13 @@ func (f Folder) Make() (owner *flock.Flock, err error) {
 type Condition int
 
 const (
-	// gone: there is no folder, which says nothing.
+	// Gone is no folder, which says nothing.
 	Gone Condition = iota
-	// kept: the lab stays until somebody removes it.
+	// Kept is a lab that stays until somebody removes it.
 	Kept
-	// owned: the lab ends with a process that lives.
+	// Owned is a lab that ends with a process that lives.
 	Owned
-	// abandoned: the process that the lab was to end with is dead.
+	// Abandoned is a lab that was to end with a process that is dead.
 	Abandoned
 )
 

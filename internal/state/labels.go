@@ -14,8 +14,9 @@ const (
 	LabelRun = "run"
 	// LabelExpires is when a lab that nobody removed may be swept.
 	LabelExpires = "expires"
-	// LabelVersion and LabelCreated tell about a lab whose folder was lost.
-	LabelVersion, LabelCreated = "nomad-version", "created"
+	// LabelVersion and LabelCreated tell about a lab whose folder was lost: which Nomad it runs, and when it was made.
+	LabelVersion = "nomad-version"
+	LabelCreated = "created"
 	// LabelFolder is where whoever brought the lab up keeps its keys, and the lock that says whether they live.
 	LabelFolder = "folder"
 	// LabelMembers is how many nodes the lab began with, so that a list misses those that are gone.
@@ -32,7 +33,9 @@ const Compose = "compose"
 
 // Labels that say of a node what else the lab's folder would.
 const (
-	LabelRole, LabelRegion, LabelDatacenter = "role", "region", "datacenter"
+	LabelRole       = "role"
+	LabelRegion     = "region"
+	LabelDatacenter = "datacenter"
 	// LabelPlace is the node's place in the plan.
 	LabelPlace = "place"
 	// LabelNodes are all nodes of the plan, each as "NAME ROLE REGION", with commas between, so that one that is gone is missed.

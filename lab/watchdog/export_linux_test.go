@@ -1,5 +1,7 @@
 package watchdog
 
+import "nomadlab.internal/internal/procfs"
+
 // StartTime and KillStarted show how a process is told from a later one with the same number.
 func StartTime(pid int) (uint64, bool) {
 	p, ok := identify(pid)
@@ -7,5 +9,5 @@ func StartTime(pid int) (uint64, bool) {
 }
 
 func KillStarted(pid int, started uint64) error {
-	return process{PID: pid, Started: started}.kill()
+	return process{procfs.ID{PID: pid, Started: started}}.kill()
 }

@@ -1,16 +1,16 @@
 package watchdog
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
 	"os"
 	"slices"
-	"strconv"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"nomadlab.internal/internal/procfs"
 )
 
 const (
@@ -49,7 +49,7 @@ func killMarked(ctx context.Context, marker string) (int, error) {
 func alive(processes map[process]error) error {
 	var left []error
 	for p, err := range processes {
-		if !p.alive() {
+		if !p.Alive() {
 			delete(processes, p)
 			continue
 		}
@@ -67,7 +67,7 @@ func alive(processes map[process]error) error {
 // Which ones it could not kill is noted in beyond: what sudo runs, say.
 func killOnce(marker string, beyond map[process]error) ([]process, error) {
 	h := herd{spared: ancestry(os.Getpid())}
-	pids, err := processes()
+	pids, err := procfs.PIDs()
 	if err != nil {
 		return nil, err
 	}
@@ -75,8 +75,8 @@ func killOnce(marker string, beyond map[process]error) ([]process, error) {
 		if h.spared[pid] {
 			continue
 		}
-		if s, ok := look(pid); ok && !s.ended() && s.bears(marker) {
-			h.take(s.process)
+		if p, there := identify(pid); there && p.bears(marker) {
+			h.take(p)
 		}
 	}
 	for range looks {
@@ -104,22 +104,22 @@ type herd struct {
 // take stops a process. Where that fails, so will its end.
 func (h *herd) take(p process) {
 	h.members = append(h.members, p)
-	_ = p.signal(unix.SIGSTOP)
+	_ = p.Signal(unix.SIGSTOP)
 }
 
 // gather takes in what descends from the members, and returns true when there was nothing new and none of them can start
 // anything any more.
 func (h *herd) gather() (settled bool) {
-	pids, err := processes()
+	pids, err := procfs.PIDs()
 	if err != nil {
 		h.failed = append(h.failed, err)
 		return true
 	}
-	seen, children := map[int]sighting{}, map[int][]int{}
+	seen, children := map[int]procfs.Process{}, map[int][]int{}
 	for _, pid := range pids {
-		if s, ok := look(pid); ok && !s.ended() {
-			seen[pid] = s
-			children[s.parent] = append(children[s.parent], pid)
+		if p, there := procfs.Look(pid); there && !p.Ended() {
+			seen[pid] = p
+			children[p.Parent] = append(children[p.Parent], pid)
 		}
 	}
 	known := map[process]bool{}
@@ -129,12 +129,12 @@ func (h *herd) gather() (settled bool) {
 	settled = true
 	for i := 0; i < len(h.members); i++ {
 		parent, there := seen[h.members[i].PID]
-		if !there || parent.process != h.members[i] {
+		if !there || parent.ID != h.members[i].ID {
 			continue // it has ended
 		}
-		settled = settled && (parent.state == "T" || parent.state == "t")
+		settled = settled && (parent.State == 'T' || parent.State == 't')
 		for _, pid := range children[parent.PID] {
-			if child := seen[pid].process; !known[child] && !h.spared[pid] {
+			if child := (process{seen[pid].ID}); !known[child] && !h.spared[pid] {
 				settled, known[child] = false, true
 				h.take(child)
 			}
@@ -148,36 +148,13 @@ func ancestry(pid int) map[int]bool {
 	line := map[int]bool{}
 	for pid > 0 && !line[pid] {
 		line[pid] = true
-		s, _ := look(pid)
-		pid = s.parent
+		p, _ := procfs.Look(pid)
+		pid = p.Parent
 	}
 	return line
 }
 
-// processes are the numbers of all processes.
-func processes() ([]int, error) {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil, fmt.Errorf("list processes: %w", err)
-	}
-	var pids []int
-	for _, entry := range entries {
-		if pid, err := strconv.Atoi(entry.Name()); err == nil {
-			pids = append(pids, pid)
-		}
-	}
-	return pids, nil
-}
-
 func (p process) bears(marker string) bool {
-	environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", p.PID))
-	if err != nil {
-		return false
-	}
-	for entry := range bytes.SplitSeq(environ, []byte{0}) {
-		if string(entry) == marker {
-			return true
-		}
-	}
-	return false
+	shown, err := procfs.Environment(p.PID)
+	return err == nil && slices.Contains(shown, marker)
 }

@@ -2,13 +2,14 @@
 
 package watchdog
 
-import "context"
+import (
+	"context"
+
+	"nomadlab.internal/internal/procfs"
+)
 
 // process cannot be told apart from a later one with the same number here, so none is ever found or killed.
-type process struct {
-	PID     int
-	Started uint64
-}
+type process struct{ procfs.ID }
 
 func identify(int) (process, bool) { return process{}, false }
 

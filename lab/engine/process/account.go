@@ -12,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 
+	"nomadlab.internal/internal/procfs"
 	"nomadlab.internal/lab/engine"
 )
 
@@ -107,14 +108,12 @@ func (e *Engine) takenUsers() (map[int]bool, error) {
 			}
 		}
 	}
-	processes, err := namesIn("/proc")
+	processes, err := procfs.PIDs()
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range processes {
-		if pid, err := strconv.Atoi(name); err == nil {
-			taken[userOf(pid)] = true
-		}
+	for _, pid := range processes {
+		taken[procfs.User(pid)] = true
 	}
 	return taken, nil
 }

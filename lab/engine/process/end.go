@@ -8,49 +8,50 @@ import (
 	"syscall"
 	"time"
 
+	"nomadlab.internal/internal/procfs"
 	"nomadlab.internal/lab/engine"
 )
 
 // Stop sends the agent SIGTERM, and SIGKILL after the grace period. Then all else of the node is killed, task executors and
 // tasks, as it would end with a container.
 func (e *Engine) Stop(ctx context.Context, r engine.Ref, grace time.Duration) error {
-	return e.end(ctx, r, "stop", func(agent proc) error {
-		if err := agent.signal(syscall.SIGTERM); err != nil {
+	return e.end(ctx, r, "stop", func(agent procfs.Process) error {
+		if err := agent.Signal(syscall.SIGTERM); err != nil {
 			return err
 		}
-		return agent.awaitEnd(ctx, grace)
+		return awaitEnd(ctx, agent, grace)
 	})
 }
 
 // Kill sends SIGKILL to the agent and all else of the node at once.
 func (e *Engine) Kill(ctx context.Context, r engine.Ref) error {
-	return e.end(ctx, r, "kill", func(proc) error { return nil })
+	return e.end(ctx, r, "kill", func(procfs.Process) error { return nil })
 }
 
 // end lets the agent end in its way, where it runs, and then kills what is left.
-func (e *Engine) end(ctx context.Context, r engine.Ref, verb string, way func(agent proc) error) error {
+func (e *Engine) end(ctx context.Context, r engine.Ref, verb string, way func(agent procfs.Process) error) error {
 	agent, err := e.agent(r)
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", verb, r, err)
 	}
-	if agent.pid != 0 {
-		err = way(agent.proc)
+	if agent.PID != 0 {
+		err = way(agent.Process)
 	}
-	if err == nil && (agent.pid != 0 || len(agent.all()) > 0) {
+	if err == nil && (agent.PID != 0 || len(agent.all()) > 0) {
 		err = sweep(ctx, markID+agent.id)
 	}
 	if err != nil {
 		return fmt.Errorf("%s %s: %w", verb, r, err)
 	}
-	if agent.pid != 0 {
-		agent.awaitCollected(ctx)
+	if agent.PID != 0 {
+		awaitCollected(ctx, agent.Process)
 	}
 	return nil
 }
 
 // agent is a node's process, which is none (its pid is 0) where the node does not run.
 type agent struct {
-	proc
+	procfs.Process
 	id string
 	// user is whom the node runs as.
 	user int
@@ -65,7 +66,7 @@ func (e *Engine) agent(r engine.Ref) (agent, error) {
 	if err == nil {
 		a := agent{id: n.id(), user: n.UID}
 		if p, _, runs := e.running(n); runs {
-			a.proc = p
+			a.Process = p
 		}
 		return a, nil
 	}
@@ -77,7 +78,7 @@ func (e *Engine) agent(r engine.Ref) (agent, error) {
 		return agent{}, failed
 	}
 	if i := slices.IndexFunc(lost, func(m marked) bool { return m.Node == r.Node }); i >= 0 {
-		return agent{proc: lost[i].proc, id: lost[i].id, user: userOf(lost[i].pid)}, nil
+		return agent{Process: lost[i].Process, id: lost[i].id, user: procfs.User(lost[i].PID)}, nil
 	}
 	return agent{}, err
 }

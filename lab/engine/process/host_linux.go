@@ -4,10 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strconv"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"nomadlab.internal/internal/procfs"
 )
 
 // missingPowers are the capabilities that root needs for agents of another user and lacks, in a container say: to give
@@ -49,21 +51,8 @@ func awaitChild(pid int) {
 // shell's lock file: as a child's ExtraFiles they are closed there, for whoever waits until they are closed must not wait
 // for a node. What Go opened closes itself.
 func inherited() []*os.File {
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return nil
-	}
-	highest := 2
-	for _, entry := range entries {
-		fd, err := strconv.Atoi(entry.Name())
-		if err != nil || fd <= highest {
-			continue
-		}
-		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
-			highest = fd
-		}
-	}
-	return make([]*os.File, highest-2)
+	const standard = 2
+	return make([]*os.File, slices.Max(append(procfs.InheritedFiles(standard), standard))-standard)
 }
 
 // interruptible returns the same terminal as a file whose Close ends a Read that waits, and closes the other: package pty
@@ -85,11 +74,11 @@ func interruptible(console *os.File) (*os.File, error) {
 const ticksPerSecond = 100
 
 // startOf is when a process was started, where only the kernel knows.
-func startOf(p proc) time.Time {
+func startOf(p procfs.Process) time.Time {
 	var boot unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot); err != nil {
 		return time.Time{}
 	}
-	began := time.Duration(p.ticks) * time.Second / ticksPerSecond
+	began := time.Duration(p.Started) * time.Second / ticksPerSecond
 	return time.Now().Add(began - time.Duration(boot.Nano()))
 }

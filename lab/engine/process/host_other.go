@@ -5,6 +5,8 @@ package process
 import (
 	"os"
 	"time"
+
+	"nomadlab.internal/internal/procfs"
 )
 
 // New refuses every other system, so none of this is ever used there.
@@ -17,4 +19,4 @@ func inherited() []*os.File { return nil }
 
 func interruptible(console *os.File) (*os.File, error) { return console, nil }
 
-func startOf(proc) time.Time { return time.Time{} }
+func startOf(procfs.Process) time.Time { return time.Time{} }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"nomadlab.internal/internal/procfs"
 	"nomadlab.internal/lab/engine"
 )
 
@@ -45,7 +46,7 @@ func (e *Engine) Logs(ctx context.Context, r engine.Ref, follow bool) (io.ReadCl
 type follower struct {
 	file *os.File        // not embedded: its WriteTo would end with what is there now
 	ctx  context.Context //nolint:containedctx // it is that of the call to Logs, whose result this is
-	node proc
+	node procfs.Process
 	// looked is when it was last looked whether the node has ended.
 	looked time.Time
 }
@@ -74,8 +75,8 @@ func (f *follower) ended() bool {
 		return false
 	}
 	f.looked = time.Now()
-	now, there := f.node.now()
-	return !there || now.ended()
+	now, there := f.node.Now()
+	return !there || now.Ended()
 }
 
 // Close ends the follower.

@@ -26,7 +26,7 @@ func (e *Engine) lost(lab string) ([]marked, error) {
 	oldest := map[node]marked{}
 	for _, m := range scan(entry, e.agents.have) {
 		key := node{m.Ref, m.run}
-		if first, seen := oldest[key]; e.plausible(m) && (!seen || m.olderThan(first.proc)) {
+		if first, seen := oldest[key]; e.plausible(m) && (!seen || m.OlderThan(first.Process)) {
 			oldest[key] = m
 		}
 	}
@@ -70,7 +70,7 @@ func (e *Engine) recorded(m marked, runs []labRecord) (bool, error) {
 
 func (m marked) state() engine.State {
 	return engine.State{
-		Ref: m.Ref, ID: m.id, Running: true, Paused: m.halted(), Started: startOf(m.proc),
+		Ref: m.Ref, ID: m.id, Running: true, Paused: m.Stopped(), Started: startOf(m.Process),
 		Labels: map[string]string{"run": m.run}, Endpoints: map[uint16]netip.AddrPort{},
 	}
 }

@@ -1,14 +1,12 @@
 package process
 
 import (
-	"bytes"
 	"context"
-	"fmt"
-	"os"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
 
+	"nomadlab.internal/internal/procfs"
 	"nomadlab.internal/lab/engine"
 )
 
@@ -27,18 +25,18 @@ const (
 	markTask = "NOMADLAB_TASK="
 )
 
-// environment is what the process was started with. Nil where it may not be read.
+// environment is what a process of a lab was started with. Nil for all others, and where it may not be read.
 func environment(pid int) []string {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-	if err != nil || !bytes.Contains(text, []byte(markLab)) {
+	all, _ := procfs.Environment(pid)
+	if !slices.ContainsFunc(all, func(e string) bool { return strings.HasPrefix(e, markLab) }) {
 		return nil
 	}
-	return strings.Split(string(text), "\x00")
+	return all
 }
 
 // marked is a living process of a lab. One that ran a command of the caller's choice has no node.
 type marked struct {
-	proc
+	procfs.Process
 	engine.Ref
 	run, id, at string
 }
@@ -47,30 +45,26 @@ type marked struct {
 // of labs. Users matter to root, who sees the environment of everybody: anybody can give a process of theirs our marks.
 // Processes whose environment we may not read are not ours.
 func scan(entry string, by func(uid int) bool) []marked {
-	folders, err := filepath.Glob("/proc/[0-9]*")
+	pids, err := procfs.PIDs()
 	if err != nil {
 		return nil
 	}
 	var found []marked
-	for _, folder := range folders {
-		pid, err := strconv.Atoi(filepath.Base(folder))
-		if err != nil {
-			continue
-		}
+	for _, pid := range pids {
 		m, ok := read(environment(pid), entry)
-		if m.proc, ok = alive(pid, ok, by); ok {
+		if m.Process, ok = alive(pid, ok, by); ok {
 			found = append(found, m)
 		}
 	}
 	return found
 }
 
-func alive(pid int, ask bool, by func(uid int) bool) (proc, bool) {
+func alive(pid int, ask bool, by func(uid int) bool) (procfs.Process, bool) {
 	if !ask {
-		return proc{}, false
+		return procfs.Process{}, false
 	}
-	p, ok := look(pid)
-	return p, ok && !p.ended() && by(userOf(pid))
+	p, ok := procfs.Look(pid)
+	return p, ok && !p.Ended() && by(procfs.User(pid))
 }
 
 // read takes the marks out of an environment, and tells whether it has that entry.
@@ -90,27 +84,27 @@ func read(environment []string, entry string) (m marked, has bool) {
 }
 
 // running is the node's process where it runs: the one that was started, and no later one of its number.
-func (e *Engine) running(n nodeRecord) (proc, startRecord, bool) {
+func (e *Engine) running(n nodeRecord) (procfs.Process, startRecord, bool) {
 	start, there, err := load[startRecord](filepath.Join(e.run(n.Run).node(n.Node), startFile))
 	if err != nil || !there {
-		return proc{}, start, false
+		return procfs.Process{}, start, false
 	}
-	p, ok := look(start.PID)
-	if !ok || p.ticks != start.Ticks {
-		return proc{}, start, false
+	p, ok := procfs.Look(start.PID)
+	if !ok || p.Started != start.Ticks {
+		return procfs.Process{}, start, false
 	}
-	return p, start, !p.ended() && ours(p.pid, n.id())
+	return p, start, !p.Ended() && ours(p.PID, n.id())
 }
 
 // ours is false where the process shows an environment without the node's mark: a number and a start time can come again
 // after a reboot. One that shows none is believed: a program that may be run and not read never does, and no process does
 // during execve(2), and between giving back its memory and being listed as ended.
 func ours(pid int, id string) bool {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-	if err != nil || len(text) == 0 {
+	shown, err := procfs.Environment(pid)
+	if err != nil || len(shown) == 0 {
 		return true
 	}
-	_, has := read(strings.Split(string(text), "\x00"), markID+id)
+	_, has := read(shown, markID+id)
 	return has
 }
 
@@ -122,8 +116,8 @@ func (n nodeRecord) id() string { return n.Run + "/" + n.Node }
 // does.
 func awaitMarks(pid int) {
 	_ = until(context.Background(), collectWithin, func() bool {
-		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
-		p, there := look(pid)
-		return err != nil || len(text) > 0 || !there || p.ended()
+		shown, err := procfs.Environment(pid)
+		p, there := procfs.Look(pid)
+		return err != nil || len(shown) > 0 || !there || p.Ended()
 	})
 }

@@ -27,16 +27,16 @@ func (e *Engine) Resume(ctx context.Context, r engine.Ref) error {
 // signalAll takes the agent first: what it would start in between is then not there.
 func (e *Engine) signalAll(ctx context.Context, r engine.Ref, verb string, s syscall.Signal) error {
 	agent, err := e.agent(r)
-	if err == nil && agent.pid == 0 {
+	if err == nil && agent.PID == 0 {
 		err = errDown
 	}
 	if err == nil {
-		err = agent.signal(s)
+		err = agent.Signal(s)
 	}
 	if err == nil {
 		all := agent.all()
 		for _, m := range all {
-			err = errors.Join(err, m.signal(s))
+			err = errors.Join(err, m.Signal(s))
 		}
 		if s == syscall.SIGSTOP {
 			err = errors.Join(err, awaitStops(ctx, all))
@@ -53,12 +53,12 @@ func awaitStops(ctx context.Context, all []marked) error {
 	for _, m := range all {
 		halted := false
 		err := until(ctx, deadline.Hang, func() bool {
-			now, there := m.now()
-			halted = !there || now.ended() || now.halted()
+			now, there := m.Now()
+			halted = !there || now.Ended() || now.Stopped()
 			return halted
 		})
 		if err == nil && !halted {
-			err = fmt.Errorf("process %d has not stopped within %s", m.pid, deadline.Hang)
+			err = fmt.Errorf("process %d has not stopped within %s", m.PID, deadline.Hang)
 		}
 		failed = append(failed, err)
 	}

@@ -17,6 +17,7 @@ import (
 	"runtime"
 	"sync"
 
+	"nomadlab.internal/internal/procfs"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/watchdog"
 )
@@ -103,16 +104,16 @@ func (e *Engine) Remove(ctx context.Context, lab string) error {
 	if err := checkName(lab); err != nil {
 		return fmt.Errorf("remove lab %q: %w", lab, err)
 	}
-	var ending []proc
+	var ending []procfs.Process
 	for _, m := range scan(e.at(lab), e.agents.orCaller) {
-		ending = append(ending, m.proc)
+		ending = append(ending, m.Process)
 	}
 	t := watchdog.Target{Marker: e.at(lab), Folders: e.foldersOf(lab)}
 	if _, err := watchdog.Sweep(ctx, t); err != nil {
 		return fmt.Errorf("remove lab %s: %w", lab, err)
 	}
 	for _, p := range ending {
-		p.awaitCollected(ctx)
+		awaitCollected(ctx, p)
 	}
 	return nil
 }

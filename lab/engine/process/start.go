@@ -14,6 +14,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"nomadlab.internal/internal/procfs"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/watchdog"
 )
@@ -44,8 +45,8 @@ func (e *Engine) Start(ctx context.Context, r engine.Ref) (engine.State, error) 
 // clear makes room for a start: what is left of the last one ends, and whoever started that one has noted how it ended.
 func (e *Engine) clear(ctx context.Context, n nodeRecord) error {
 	_, last, _ := e.running(n)
-	if p, ok := look(last.PID); ok && p.ticks == last.Ticks {
-		p.awaitCollected(ctx)
+	if p, ok := procfs.Look(last.PID); ok && p.Started == last.Ticks {
+		awaitCollected(ctx, p)
 	}
 	if len(scan(markID+n.id(), is(n.UID))) == 0 {
 		return nil
@@ -84,10 +85,10 @@ func (e *Engine) launch(n nodeRecord) error {
 		return err
 	}
 	awaitMarks(command.Process.Pid)
-	p, _ := look(command.Process.Pid)
-	err = save(filepath.Join(own, startFile), startRecord{PID: p.pid, Ticks: p.ticks, Started: time.Now()})
+	p, _ := procfs.Look(command.Process.Pid)
+	err = save(filepath.Join(own, startFile), startRecord{PID: p.PID, Ticks: p.Started, Started: time.Now()})
 	if err != nil {
-		_ = p.signal(os.Kill)
+		_ = p.Signal(os.Kill)
 	}
 	go attend(command, n, filepath.Join(own, exitFile))
 	return err
@@ -100,8 +101,8 @@ func attend(command *exec.Cmd, n nodeRecord, exit string) {
 	if len(scan(markID+n.id(), is(n.UID))) > 0 {
 		_ = sweep(context.Background(), markID+n.id())
 	}
-	if p, ok := look(command.Process.Pid); ok && p.ended() {
-		note(exit, code(p.status))
+	if p, ok := procfs.Look(command.Process.Pid); ok && p.Ended() {
+		note(exit, code(p.Status))
 	}
 	_ = command.Wait()
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"nomadlab.internal/internal/procfs"
 	"nomadlab.internal/lab/engine"
 )
 
@@ -92,7 +93,7 @@ func (e *Engine) state(n nodeRecord) engine.State {
 		Ref: n.Ref, ID: n.id(), Image: n.Image, Labels: given(n.Labels), Endpoints: map[uint16]netip.AddrPort{},
 	}
 	p, start, runs := e.running(n)
-	s.Running, s.Started, s.Paused = runs, start.Started, runs && p.halted()
+	s.Running, s.Started, s.Paused = runs, start.Started, runs && p.Stopped()
 	if runs {
 		s.Address, s.Origin, s.Caller, s.From = n.Address, origin(), n.Caller, n.Caller
 		// Node.Inside asks for nothing here: a node's own loopback is its address, which this process reaches as well.
@@ -106,8 +107,8 @@ func (e *Engine) state(n nodeRecord) engine.State {
 // exitCode is told by the kernel until the process is collected, and thereafter by the file that was written before. Where
 // the one who started the node had ended before it, nobody was told.
 func (e *Engine) exitCode(n nodeRecord, start startRecord) int {
-	if p, ok := look(start.PID); ok && p.ticks == start.Ticks && p.ended() {
-		return code(p.status)
+	if p, ok := procfs.Look(start.PID); ok && p.Started == start.Ticks && p.Ended() {
+		return code(p.Status)
 	}
 	text, err := os.ReadFile(filepath.Join(e.run(n.Run).node(n.Node), exitFile))
 	if err != nil {
