@@ -25,11 +25,11 @@ type room struct{ mayImport, testsMayImport []string }
 // know.
 func rooms() map[string]room {
 	everythingBelow := []string{
-		"fixtures", "lab", "lab/agentconf", "lab/compose", "lab/deadline", "lab/engine", "lab/engine/docker",
+		"fixtures", "lab", "lab/agentconf", "lab/compose", "internal/deadline", "lab/engine", "lab/engine/docker",
 		"lab/engine/engines", "lab/finding", "lab/fit", "lab/image", "lab/inspect", "lab/mutation", "lab/pki",
 		"lab/plan", "lab/poll", "lab/posture", "lab/posture/catalogue", "lab/posture/matrix",
 		"lab/posture/party", "lab/probe", "lab/regress", "lab/regress/lock", "lab/report", "lab/spec",
-		"lab/story", "lab/userfile", "lab/watchdog",
+		"lab/story", "internal/userfile", "internal/watchdog",
 	}
 	return map[string]room{
 		".": {},
@@ -49,22 +49,22 @@ func rooms() map[string]room {
 		"bench/report":  {mayImport: []string{"bench/measure"}},
 		"scenarios":     {mayImport: everythingBelow, testsMayImport: []string{"lab/labtest"}},
 		"lab/labtest": {
-			mayImport:      []string{"lab", "lab/deadline", "lab/engine", "lab/engine/engines", "lab/finding", "lab/poll", "lab/spec", "lab/story"},
+			mayImport:      []string{"lab", "internal/deadline", "lab/engine", "lab/engine/engines", "lab/finding", "lab/poll", "lab/spec", "lab/story"},
 			testsMayImport: []string{"lab/image", "lab/pki", "lab/plan"},
 		},
-		"lab/story":   {mayImport: []string{"lab", "lab/deadline", "lab/engine", "lab/finding", "lab/posture", "lab/spec"}},
-		"lab/posture": {mayImport: []string{"lab/deadline", "lab/finding", "lab/pki", "lab/poll", "lab/probe"}},
+		"lab/story":   {mayImport: []string{"lab", "internal/deadline", "lab/engine", "lab/finding", "lab/posture", "lab/spec"}},
+		"lab/posture": {mayImport: []string{"internal/deadline", "lab/finding", "lab/pki", "lab/poll", "lab/probe"}},
 		"lab/posture/catalogue": {
-			mayImport: []string{"lab/deadline", "lab/finding", "lab/pki", "lab/poll", "lab/posture", "lab/posture/party", "lab/probe"},
+			mayImport: []string{"internal/deadline", "lab/finding", "lab/pki", "lab/poll", "lab/posture", "lab/posture/party", "lab/probe"},
 		},
 		"lab/posture/party": {mayImport: []string{"lab/probe", "lab/pki"}, testsMayImport: []string{"lab", "lab/labtest", "lab/spec"}},
-		"lab/probe":         {mayImport: []string{"lab/deadline", "lab/pki", "lab/poll"}},
+		"lab/probe":         {mayImport: []string{"internal/deadline", "lab/pki", "lab/poll"}},
 		"lab/report":        {mayImport: []string{"lab/finding"}},
 		"lab/inspect": {
 			mayImport: []string{
-				"fixtures", "lab", "lab/deadline", "lab/engine", "lab/finding", "lab/pki", "lab/poll", "lab/posture",
+				"fixtures", "lab", "internal/deadline", "lab/engine", "lab/finding", "lab/pki", "lab/poll", "lab/posture",
 				"lab/posture/catalogue", "lab/posture/matrix", "lab/posture/party", "lab/probe", "lab/spec",
-				"lab/userfile",
+				"internal/userfile",
 			},
 			testsMayImport: []string{"lab/labtest"},
 		},
@@ -72,28 +72,28 @@ func rooms() map[string]room {
 		"lab/regress/lock":   {mayImport: []string{"lab", "lab/agentconf", "lab/finding", "lab/fit", "lab/spec"}},
 		"lab": {
 			mayImport: []string{
-				"fixtures", "internal/state", "lab/agentconf", "lab/agentconf/settings", "lab/deadline", "lab/engine",
-				"lab/fit", "lab/image", "lab/pki", "lab/plan", "lab/poll", "lab/spec", "lab/userfile", "lab/watchdog",
+				"fixtures", "internal/state", "lab/agentconf", "lab/agentconf/settings", "internal/deadline", "lab/engine",
+				"lab/fit", "lab/image", "lab/pki", "lab/plan", "lab/poll", "lab/spec", "internal/userfile", "internal/watchdog",
 			},
 			testsMayImport: []string{"lab/engine/docker", "lab/labtest"},
 		},
 		// What lies on disk. What runs is the engine's to say: of package engine it takes the form of a file.
 		// The one reader of /proc, for the watchdog, the engine of processes and bench.
 		"internal/procfs": {},
-		"internal/state":  {mayImport: []string{"lab/deadline", "lab/engine", "lab/pki", "lab/plan", "lab/spec"}},
+		"internal/state":  {mayImport: []string{"internal/deadline", "lab/engine", "lab/pki", "lab/plan", "lab/spec"}},
 		"lab/fit":         {mayImport: []string{"lab/agentconf"}},
 		"lab/mutation": {
 			mayImport: []string{
-				"lab", "lab/deadline", "lab/engine", "lab/finding", "lab/inspect", "lab/pki", "lab/poll",
+				"lab", "internal/deadline", "lab/engine", "lab/finding", "lab/inspect", "lab/pki", "lab/poll",
 				"lab/posture/catalogue", "lab/probe", "lab/spec",
 			},
 			testsMayImport: []string{"lab/agentconf", "lab/labtest", "lab/posture"},
 		},
 		"lab/regress": {
 			mayImport: []string{
-				"lab", "lab/agentconf", "lab/agentconf/settings", "lab/deadline", "lab/engine", "lab/finding",
+				"lab", "lab/agentconf", "lab/agentconf/settings", "internal/deadline", "lab/engine", "lab/finding",
 				"lab/fit", "lab/inspect", "lab/mutation", "lab/pki", "lab/plan", "lab/posture", "lab/posture/catalogue",
-				"lab/probe", "lab/regress/lock", "lab/spec", "lab/userfile",
+				"lab/probe", "lab/regress/lock", "lab/spec", "internal/userfile",
 			},
 			testsMayImport: []string{"fixtures", "lab/agentconf/model", "lab/engine/engines", "lab/labtest", "lab/report"},
 		},
@@ -101,37 +101,37 @@ func rooms() map[string]room {
 		"lab/engine":         {},
 		"lab/engine/engines": {mayImport: []string{"lab/engine", "lab/engine/docker", "lab/engine/process"}},
 		"lab/engine/docker": {
-			mayImport:      []string{"lab/deadline", "lab/engine", "lab/watchdog"},
+			mayImport:      []string{"internal/deadline", "lab/engine", "internal/watchdog"},
 			testsMayImport: []string{"lab/engine/enginetest", "lab/image"},
 		},
 		"lab/engine/process": {
-			mayImport: []string{"internal/procfs", "lab/deadline", "lab/engine", "lab/poll", "lab/watchdog"}, testsMayImport: []string{"lab/engine/enginetest"},
+			mayImport: []string{"internal/procfs", "internal/deadline", "lab/engine", "lab/poll", "internal/watchdog"}, testsMayImport: []string{"lab/engine/enginetest"},
 		},
 		// The suite that every engine passes. Its tests break a real engine, to see that it fails then.
 		"lab/engine/enginetest": {
-			mayImport: []string{"lab/deadline", "lab/engine", "lab/poll", "lab/watchdog"}, testsMayImport: []string{"lab/engine/process"},
+			mayImport: []string{"internal/deadline", "lab/engine", "lab/poll", "internal/watchdog"}, testsMayImport: []string{"lab/engine/process"},
 		},
-		"lab/image": {mayImport: []string{"fixtures", "lab/deadline", "lab/poll"}},
+		"lab/image": {mayImport: []string{"fixtures", "internal/deadline", "lab/poll"}},
 		"lab/agentconf": {
-			mayImport: []string{"lab/agentconf/model", "lab/agentconf/settings"}, testsMayImport: []string{"fixtures", "lab/deadline", "lab/image"},
+			mayImport: []string{"lab/agentconf/model", "lab/agentconf/settings"}, testsMayImport: []string{"fixtures", "internal/deadline", "lab/image"},
 		},
 		// What Nomad makes of a configuration. Its tests read Nomad's source.
 		"lab/agentconf/model": {},
 		// What each setting means. Its tests hold it against the model.
 		"lab/agentconf/settings": {testsMayImport: []string{"lab/agentconf/model"}},
-		"lab/deadline":           {},
+		"internal/deadline":           {},
 		"lab/finding":            {},
-		"lab/poll":               {testsMayImport: []string{"lab/deadline"}},
+		"lab/poll":               {testsMayImport: []string{"internal/deadline"}},
 		// What is wanted. Its tests compare what it refuses with what a plan refuses.
 		"lab/spec": {
-			mayImport: []string{"lab/agentconf", "lab/pki", "lab/userfile"}, testsMayImport: []string{"lab/plan"},
+			mayImport: []string{"lab/agentconf", "lab/pki", "internal/userfile"}, testsMayImport: []string{"lab/plan"},
 		},
 		// What will be. Both are pure, which their own tests see to: see TestSpecReachesNothing and TestPlanReachesNothing.
 		"lab/plan":                    {mayImport: []string{"lab/agentconf", "lab/agentconf/settings", "lab/fit", "lab/pki", "lab/spec"}},
-		"lab/userfile":                {},
-		"lab/pki":                     {mayImport: []string{"lab/userfile"}, testsMayImport: []string{"lab/deadline"}},
-		"lab/watchdog":                {mayImport: []string{"internal/procfs", "lab/deadline", "lab/poll"}},
-		"lab/watchdog/testdata/pause": {},
+		"internal/userfile":                {},
+		"lab/pki":                     {mayImport: []string{"internal/userfile"}, testsMayImport: []string{"internal/deadline"}},
+		"internal/watchdog":                {mayImport: []string{"internal/procfs", "internal/deadline", "lab/poll"}},
+		"internal/watchdog/testdata/pause": {},
 		// A program that a test of lab/engine/docker runs inside a container.
 		"lab/engine/docker/testdata/inside": {mayImport: []string{"lab/engine", "lab/engine/docker"}},
 		// Nomad itself says whether its configurations are sound, and starts with them.
@@ -146,7 +146,7 @@ func rooms() map[string]room {
 func seesTesting() []string { return []string{"lab/labtest", "lab/engine/enginetest"} }
 
 // hasInit is the package with the module's only init function.
-const hasInit = "lab/watchdog"
+const hasInit = "internal/watchdog"
 
 // source is what the rules look at in one Go file.
 type source struct {

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"nomadlab.internal/internal/state"
+	"nomadlab.internal/internal/watchdog"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/plan"
-	"nomadlab.internal/lab/watchdog"
 )
 
 // labels are on everything that the lab has in the engine.

@@ -11,8 +11,8 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/internal/state"
-	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/image"
 	"nomadlab.internal/lab/pki"

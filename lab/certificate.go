@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"time"
 
-	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/internal/deadline"
 )
 
 // Certificate is what the agent shows now to those who connect to its HTTP port. It is the certificate that is in

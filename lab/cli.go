@@ -8,10 +8,10 @@ import (
 	"path"
 
 	"nomadlab.internal/internal/state"
+	"nomadlab.internal/internal/watchdog"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/plan"
-	"nomadlab.internal/lab/watchdog"
 )
 
 // Call is one call of the Nomad CLI.

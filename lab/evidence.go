@@ -13,9 +13,9 @@ import (
 
 	"github.com/hashicorp/nomad/api"
 
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/internal/state"
 	"nomadlab.internal/lab/agentconf"
-	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/pki"
 )
 

@@ -16,11 +16,11 @@ import (
 	"github.com/gofrs/flock"
 
 	"nomadlab.internal/internal/state"
+	"nomadlab.internal/internal/watchdog"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
-	"nomadlab.internal/lab/watchdog"
 )
 
 // ErrNotFound is returned by Open for a lab that the engine does not know. It is an ErrInvalid.

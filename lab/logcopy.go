@@ -7,7 +7,7 @@ import (
 	"os"
 	"strings"
 
-	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/internal/deadline"
 )
 
 // logCopy streams a node's log to disk while the node runs, so that it is there when the node no longer is.

@@ -5,8 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/internal/state"
-	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/spec"

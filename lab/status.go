@@ -10,7 +10,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 	"golang.org/x/sync/errgroup"
 
-	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/plan"

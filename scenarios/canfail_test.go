@@ -11,8 +11,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab"
-	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/finding"

@@ -9,8 +9,8 @@ import (
 
 	"github.com/hashicorp/nomad/api"
 
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab"
-	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/poll"
 )
 

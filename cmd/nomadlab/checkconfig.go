@@ -10,13 +10,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"nomadlab.internal/internal/userfile"
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/regress"
 	"nomadlab.internal/lab/regress/lock"
 	"nomadlab.internal/lab/report"
-	"nomadlab.internal/lab/userfile"
 )
 
 // checkConfiguration brings up a cluster with the user's configuration, checks it, and compares it with the lock.

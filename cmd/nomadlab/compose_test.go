@@ -17,8 +17,9 @@ import (
 	"github.com/moby/moby/client"
 	"gotest.tools/v3/golden"
 
+	"nomadlab.internal/internal/deadline"
+	"nomadlab.internal/internal/watchdog"
 	"nomadlab.internal/lab"
-	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/finding"
@@ -27,7 +28,6 @@ import (
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/posture/catalogue"
-	"nomadlab.internal/lab/watchdog"
 )
 
 // committed is the compose file at the top of the repository.

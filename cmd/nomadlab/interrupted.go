@@ -5,8 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab"
-	"nomadlab.internal/lab/deadline"
 )
 
 // interruptedError says what became of the lab when the user interrupted its start.

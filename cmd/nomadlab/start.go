@@ -7,7 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab/engine/engines"
 )
 

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"time"
 
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab"
-	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/spec"

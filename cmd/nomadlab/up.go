@@ -11,8 +11,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab"
-	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/mutation"

@@ -10,7 +10,7 @@ import (
 
 	"github.com/gofrs/flock"
 
-	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab/spec"
 )
 

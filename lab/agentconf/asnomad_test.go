@@ -17,9 +17,9 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/agentconf/model"
-	"nomadlab.internal/lab/deadline"
 )
 
 // seed gives other generated files: go test ./lab/agentconf -run AsNomad -seed 7.

@@ -11,7 +11,7 @@ import (
 	"syscall"
 	"time"
 
-	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab/poll"
 )
 

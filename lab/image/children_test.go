@@ -11,7 +11,7 @@ import (
 	"strings"
 	"testing"
 
-	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab/image"
 )
 

@@ -8,7 +8,7 @@ import (
 	"os/exec"
 	"strings"
 
-	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/internal/deadline"
 )
 
 // goTools is the Go toolchain of this machine.

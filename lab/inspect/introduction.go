@@ -9,8 +9,8 @@ import (
 
 	"github.com/hashicorp/nomad/api"
 
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab"
-	"nomadlab.internal/lab/deadline"
 )
 
 // introductionWait is how long the token may take to be made, as a leader may hang: see deadline.Fair.

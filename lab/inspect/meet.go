@@ -12,7 +12,7 @@ import (
 	"net/url"
 	"strings"
 
-	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/probe"
 )

@@ -11,12 +11,12 @@ import (
 	"strings"
 	"time"
 
+	"nomadlab.internal/internal/userfile"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture/catalogue"
 	"nomadlab.internal/lab/posture/party"
 	"nomadlab.internal/lab/probe"
-	"nomadlab.internal/lab/userfile"
 )
 
 // Remote is a cluster that somebody else brought up, as far as its user knows it.

@@ -9,7 +9,7 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 
-	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/labtest"

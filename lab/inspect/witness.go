@@ -12,8 +12,8 @@ import (
 
 	"github.com/hashicorp/nomad/api"
 
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab"
-	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/posture/catalogue"

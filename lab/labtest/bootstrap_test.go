@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab"
-	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/labtest"

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab"
-	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/spec"

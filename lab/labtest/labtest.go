@@ -17,8 +17,8 @@ import (
 	"testing"
 	"time"
 
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab"
-	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/poll"

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab"
-	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/mutation"

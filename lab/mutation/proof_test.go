@@ -13,8 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab"
-	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/mutation"
 	"nomadlab.internal/lab/posture"

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"nomadlab.internal/lab/userfile"
+	"nomadlab.internal/internal/userfile"
 )
 
 // File names of an authority, as `nomad tls ca create` gives them. Those of an

@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab/poll"
 )
 

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/probe"

@@ -3,7 +3,7 @@ package probe
 import (
 	"context"
 
-	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/internal/deadline"
 )
 
 // api is the HTTP API of one agent, used to cause traffic.

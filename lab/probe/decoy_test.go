@@ -19,7 +19,7 @@ import (
 	"testing"
 	"time"
 
-	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/probe"
 )

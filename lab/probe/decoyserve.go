@@ -14,7 +14,7 @@ import (
 
 	msgpackrpc "github.com/hashicorp/net-rpc-msgpackrpc/v2"
 
-	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/internal/deadline"
 )
 
 // serveHTTP answers every request until the listener is closed.

@@ -7,7 +7,7 @@ import (
 	"slices"
 	"time"
 
-	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/internal/deadline"
 )
 
 // The probes below hold a connection without getting on with it, and say whether the agent keeps it for as long as they

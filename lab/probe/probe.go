@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/internal/deadline"
 )
 
 // DefaultTimeout is how long a Probe without a Timeout of its own may take where the machine is not busy: see deadline.Fair.

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/internal/deadline"
 )
 
 // servers are those that the client talks to.

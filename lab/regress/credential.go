@@ -10,9 +10,9 @@ import (
 	"slices"
 	"strings"
 
+	"nomadlab.internal/internal/userfile"
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/pki"
-	"nomadlab.internal/lab/userfile"
 )
 
 // readCredentials reads the certificates that the user hands in. Without a folder for them, those at the very paths that the

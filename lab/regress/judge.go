@@ -8,9 +8,9 @@ import (
 	"strings"
 	"time"
 
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/agentconf"
-	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"

@@ -13,10 +13,10 @@ import (
 	"strings"
 	"syscall"
 
+	"nomadlab.internal/internal/userfile"
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/spec"
-	"nomadlab.internal/lab/userfile"
 )
 
 // Nomad's defaults (command/agent/config.go:1713-1714), and the number of servers of a lab whose configuration does not say.

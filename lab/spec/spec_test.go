@@ -169,7 +169,7 @@ func TestSpecReachesNothing(t *testing.T) {
 	allowed := []string{
 		"bytes", "cmp", "context", "errors", "fmt", "io", "regexp", "slices", "strings", "time",
 		"github.com/goccy/go-yaml", "github.com/goccy/go-yaml/lexer", "github.com/goccy/go-yaml/token",
-		"nomadlab.internal/lab/agentconf", "nomadlab.internal/lab/pki", "nomadlab.internal/lab/userfile",
+		"nomadlab.internal/lab/agentconf", "nomadlab.internal/lab/pki", "nomadlab.internal/internal/userfile",
 	}
 	files, err := filepath.Glob("*.go")
 	files = slices.DeleteFunc(files, func(name string) bool { return strings.HasSuffix(name, "_test.go") })

@@ -12,7 +12,7 @@ import (
 	"github.com/goccy/go-yaml/lexer"
 	"github.com/goccy/go-yaml/token"
 
-	"nomadlab.internal/lab/userfile"
+	"nomadlab.internal/internal/userfile"
 )
 
 // Document is a lab's file.

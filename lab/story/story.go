@@ -8,8 +8,8 @@ import (
 	"fmt"
 	"time"
 
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab"
-	"nomadlab.internal/lab/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/spec"

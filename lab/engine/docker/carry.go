@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/internal/deadline"
 )
 
 // way connects to a port of a container's own loopback.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/moby/moby/client"
 
-	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/docker"
 )

@@ -15,8 +15,8 @@ import (
 	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
+	"nomadlab.internal/internal/watchdog"
 	"nomadlab.internal/lab/engine"
-	"nomadlab.internal/lab/watchdog"
 )
 
 // Nodes returns the nodes of a lab, in the order of their names.

@@ -13,10 +13,10 @@ import (
 
 	"github.com/moby/moby/client"
 
+	"nomadlab.internal/internal/watchdog"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/docker"
 	"nomadlab.internal/lab/image"
-	"nomadlab.internal/lab/watchdog"
 )
 
 // world is a lab of one test: a name that is nobody else's, a network, and an image with BusyBox in it.

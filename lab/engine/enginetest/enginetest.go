@@ -7,7 +7,7 @@ import (
 	"net/netip"
 	"testing"
 
-	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab/engine"
 )
 

@@ -16,10 +16,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/internal/deadline"
+	"nomadlab.internal/internal/watchdog"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/poll"
-	"nomadlab.internal/lab/watchdog"
 )
 
 // lab is one lab on the engine under test.

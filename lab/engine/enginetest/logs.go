@@ -9,7 +9,7 @@ import (
 	"path"
 	"strings"
 
-	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab/engine"
 )
 

@@ -13,7 +13,7 @@ import (
 	"strings"
 	"time"
 
-	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab/engine"
 )
 

@@ -8,7 +8,7 @@ import (
 	"os/signal"
 	"syscall"
 
-	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/internal/deadline"
 )
 
 // Service is the program of [Subject.Serve] for a test binary that its TestMain gives this part: it answers every request at

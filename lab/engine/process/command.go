@@ -9,7 +9,7 @@ import (
 	"slices"
 	"syscall"
 
-	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab/engine"
 )
 

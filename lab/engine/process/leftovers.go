@@ -10,8 +10,8 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"nomadlab.internal/internal/watchdog"
 	"nomadlab.internal/lab/engine"
-	"nomadlab.internal/lab/watchdog"
 )
 
 // locked keeps all others from reserving a name, a subnet or a run meanwhile.

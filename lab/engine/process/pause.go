@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"syscall"
 
-	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab/engine"
 )
 

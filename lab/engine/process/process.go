@@ -18,8 +18,8 @@ import (
 	"sync"
 
 	"nomadlab.internal/internal/procfs"
+	"nomadlab.internal/internal/watchdog"
 	"nomadlab.internal/lab/engine"
-	"nomadlab.internal/lab/watchdog"
 )
 
 // Engine is an [engine.Engine] on this machine itself. Build it with New.

@@ -15,8 +15,8 @@ import (
 	"github.com/gofrs/flock"
 
 	"nomadlab.internal/internal/procfs"
+	"nomadlab.internal/internal/watchdog"
 	"nomadlab.internal/lab/engine"
-	"nomadlab.internal/lab/watchdog"
 )
 
 // Start starts the node's program in a session of its own. A node that runs stays as it is. What its client left behind

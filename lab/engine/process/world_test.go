@@ -14,9 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"nomadlab.internal/internal/watchdog"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/process"
-	"nomadlab.internal/lab/watchdog"
 )
 
 // world is a lab of one test, in a root folder of its own.

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/posture"

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab/probe"
 )
 

@@ -20,8 +20,8 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
-	"nomadlab.internal/lab/deadline"
-	"nomadlab.internal/lab/watchdog"
+	"nomadlab.internal/internal/deadline"
+	"nomadlab.internal/internal/watchdog"
 )
 
 const dockerHost = "unix:///var/run/docker.sock"

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"nomadlab.internal/lab/userfile"
+	"nomadlab.internal/internal/userfile"
 )
 
 // TestRead: what has no end or keeps its reader waiting is refused at once, beside the same in a file, which is read.

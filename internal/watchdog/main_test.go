@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"nomadlab.internal/lab/watchdog"
+	"nomadlab.internal/internal/watchdog"
 )
 
 // roleName makes the test binary play one part in a test; the other variables are its instructions.

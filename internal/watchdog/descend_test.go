@@ -15,7 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"nomadlab.internal/lab/watchdog"
+	"nomadlab.internal/internal/watchdog"
 )
 
 // nap is an argument of sleep(1) that nobody else has: what cleared its environment is known by it.

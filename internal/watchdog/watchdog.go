@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/internal/deadline"
 )
 
 const (

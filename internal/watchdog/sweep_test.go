@@ -17,8 +17,8 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
-	"nomadlab.internal/lab/deadline"
-	"nomadlab.internal/lab/watchdog"
+	"nomadlab.internal/internal/deadline"
+	"nomadlab.internal/internal/watchdog"
 )
 
 func TestRefusedTargets(t *testing.T) {

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"nomadlab.internal/lab/deadline"
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab/poll"
 )
 

@@ -17,8 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"nomadlab.internal/lab/deadline"
-	"nomadlab.internal/lab/watchdog"
+	"nomadlab.internal/internal/deadline"
+	"nomadlab.internal/internal/watchdog"
 )
 
 // Whoever reads what the owner writes must not wait for the watchdog: go test, a shell's pipeline, a lock file's holder.

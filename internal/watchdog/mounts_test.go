@@ -14,7 +14,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"nomadlab.internal/lab/watchdog"
+	"nomadlab.internal/internal/watchdog"
 )
 
 // What is mounted into a lab's folder belongs to somebody else. Only root can mount, so for anybody else there is

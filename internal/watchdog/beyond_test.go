@@ -10,7 +10,7 @@ import (
 	"syscall"
 	"testing"
 
-	"nomadlab.internal/lab/watchdog"
+	"nomadlab.internal/internal/watchdog"
 )
 
 // nobody is a user who may not signal a process of root's.

@@ -14,8 +14,8 @@ import (
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
 
-	"nomadlab.internal/lab/deadline"
-	"nomadlab.internal/lab/watchdog"
+	"nomadlab.internal/internal/deadline"
+	"nomadlab.internal/internal/watchdog"
 )
 
 // goneWithin is the promise: nothing is left 15 s after kill -9, where the machine is not busy.
