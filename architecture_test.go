@@ -119,7 +119,7 @@ func rooms() map[string]room {
 		"lab/agentconf/model": {},
 		// What each setting means. Its tests hold it against the model.
 		"lab/agentconf/settings": {testsMayImport: []string{"lab/agentconf/model"}},
-		"internal/deadline":           {},
+		"internal/deadline":      {},
 		"lab/finding":            {},
 		"lab/poll":               {testsMayImport: []string{"internal/deadline"}},
 		// What is wanted. Its tests compare what it refuses with what a plan refuses.
@@ -127,9 +127,9 @@ func rooms() map[string]room {
 			mayImport: []string{"lab/agentconf", "lab/pki", "internal/userfile"}, testsMayImport: []string{"lab/plan"},
 		},
 		// What will be. Both are pure, which their own tests see to: see TestSpecReachesNothing and TestPlanReachesNothing.
-		"lab/plan":                    {mayImport: []string{"lab/agentconf", "lab/agentconf/settings", "lab/fit", "lab/pki", "lab/spec"}},
+		"lab/plan":                         {mayImport: []string{"lab/agentconf", "lab/agentconf/settings", "lab/fit", "lab/pki", "lab/spec"}},
 		"internal/userfile":                {},
-		"lab/pki":                     {mayImport: []string{"internal/userfile"}, testsMayImport: []string{"internal/deadline"}},
+		"lab/pki":                          {mayImport: []string{"internal/userfile"}, testsMayImport: []string{"internal/deadline"}},
 		"internal/watchdog":                {mayImport: []string{"internal/procfs", "internal/deadline", "lab/poll"}},
 		"internal/watchdog/testdata/pause": {},
 		// A program that a test of lab/engine/docker runs inside a container.

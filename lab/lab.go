@@ -8,8 +8,12 @@ package lab
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
+	"strconv"
 	"sync"
 	"time"
 
@@ -165,4 +169,108 @@ func (l *Lab) Keep() error {
 		n.dropLog()
 	}
 	return l.dismiss()
+}
+
+// labels are on everything that the lab has in the engine.
+func (l *Lab) labels(p plan.Plan, o UpOptions) map[string]string {
+	members := 0
+	for _, n := range p.Nodes {
+		if !n.Joiner {
+			members++
+		}
+	}
+	labels := map[string]string{
+		state.LabelRun: l.record.Run, state.LabelVersion: l.record.Version, state.LabelCreated: l.record.Created.UTC().Format(time.RFC3339),
+		state.LabelMembers: strconv.Itoa(members), state.LabelFolder: l.folder.Path,
+	}
+	if !o.Expires.IsZero() {
+		labels[state.LabelExpires] = o.Expires.UTC().Format(time.RFC3339)
+	}
+	return labels
+}
+
+// watch starts the watchdog: from here on, whatever this process makes goes when it dies.
+func (l *Lab) watch(ctx context.Context) error {
+	guard, err := watchdog.Start(ctx, l.target())
+	if err != nil {
+		return fmt.Errorf("start the watchdog of lab %s: %w", l.Name(), err)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.guard = guard
+	return nil
+}
+
+// target is what this run of the lab has. What another run of the same name has is none of its business.
+func (l *Lab) target() watchdog.Target {
+	f := l.engine.Footprint(state.LabelRun, l.record.Run)
+	return watchdog.Target{
+		DockerHost: f.DockerHost, Label: f.Label, Marker: marker(l.record.Run), Folders: append(f.Folders, l.folder.Path),
+	}
+}
+
+// marker is in the environment of all processes that are started for a lab, by an engine or beside it.
+func marker(run string) string { return engine.RunVariable + "=" + run }
+
+// watched is true while the lab ends with this process.
+func (l *Lab) watched() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.guard != nil
+}
+
+// dismiss says goodbye to the watchdog, and lets go of the folder: what there is of the lab stays when this process ends.
+func (l *Lab) dismiss() error {
+	l.mu.Lock()
+	guard, owner := l.guard, l.owner
+	l.guard, l.owner = nil, nil
+	l.mu.Unlock()
+	var errs []error
+	if owner != nil {
+		if err := os.Remove(owner.Path()); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err)
+		}
+		errs = append(errs, owner.Close())
+	}
+	if guard != nil {
+		errs = append(errs, guard.Release())
+	}
+	return errors.Join(errs...)
+}
+
+// outlived is an error for a lab whose certificates have ended: nothing in it can be reached any more.
+func (l *Lab) outlived() error {
+	until, err := l.cli.NotAfter()
+	if err != nil || time.Now().Before(until) {
+		return err
+	}
+	return fmt.Errorf("the certificates of lab %s ended at %s: `nomadlab down %s`, then `nomadlab up --name %s` makes new ones",
+		l.Name(), until.Local().Format(time.DateTime), l.Name(), l.Name())
+}
+
+// GossipKey is the key that the lab's servers began to encrypt their gossip with, in base64. Empty: they do not encrypt it,
+// or the key is lost. It is a secret, in no record, log or evidence of the lab.
+func (l *Lab) GossipKey() string {
+	if l.gossip == nil {
+		return ""
+	}
+	return *l.gossip
+}
+
+// look asks the engine about all nodes. What it returns has those that are there, by name; after an error, as they were last
+// seen.
+func (l *Lab) look(ctx context.Context) (map[string]engine.State, error) {
+	seen := map[string]engine.State{}
+	states, err := l.engine.Nodes(ctx, l.Name())
+	for _, s := range states {
+		seen[s.Node] = s
+	}
+	for _, n := range l.nodes {
+		if err != nil {
+			seen[n.Name()] = n.lastSeen()
+			continue
+		}
+		n.setState(seen[n.Name()])
+	}
+	return seen, err
 }

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -17,6 +19,7 @@ import (
 	"github.com/hashicorp/nomad/api"
 	"golang.org/x/sys/unix"
 
+	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/plan"
@@ -225,24 +228,6 @@ func (n *Node) paused() bool {
 	return n.state.Paused
 }
 
-// look asks the engine about all nodes. What it returns has those that are there, by name; after an error, as they were last
-// seen.
-func (l *Lab) look(ctx context.Context) (map[string]engine.State, error) {
-	seen := map[string]engine.State{}
-	states, err := l.engine.Nodes(ctx, l.Name())
-	for _, s := range states {
-		seen[s.Node] = s
-	}
-	for _, n := range l.nodes {
-		if err != nil {
-			seen[n.Name()] = n.lastSeen()
-			continue
-		}
-		n.setState(seen[n.Name()])
-	}
-	return seen, err
-}
-
 // lastSeen is the node's state when it was last looked at, which counts as running where it was reached.
 func (n *Node) lastSeen() engine.State {
 	n.mu.Lock()
@@ -365,4 +350,29 @@ func user(id int) string {
 		return ""
 	}
 	return strconv.Itoa(id) + ":" + strconv.Itoa(id)
+}
+
+// Certificate is what the agent shows now to those who connect to its HTTP port. It is the certificate that is in
+// force, whatever the files say.
+func (n *Node) Certificate(ctx context.Context) (*x509.Certificate, error) {
+	at := n.HTTP()
+	if !at.IsValid() {
+		return nil, fmt.Errorf("%s has no HTTP address: it is not running", n.ref())
+	}
+	config, err := n.lab.cli.ClientTLS(n.ServerName())
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := deadline.Fair(ctx, patience)
+	defer cancel()
+	conn, err := (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", at.String())
+	if err != nil {
+		return nil, fmt.Errorf("look at the certificate of %s: %w", n.ref(), err)
+	}
+	defer func() { _ = conn.Close() }()
+	shaken, ok := conn.(*tls.Conn)
+	if !ok || len(shaken.ConnectionState().PeerCertificates) == 0 {
+		return nil, errors.New("the handshake showed no certificate")
+	}
+	return shaken.ConnectionState().PeerCertificates[0], nil
 }

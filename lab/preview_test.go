@@ -1,6 +1,7 @@
 package lab_test
 
 import (
+	"errors"
 	"strings"
 	"testing"
 
@@ -56,4 +57,24 @@ func TestBadTemplatesAreProblems(t *testing.T) {
 			}
 		})
 	}
+}
+
+// problemsOf demands the error's type and what it wraps, and that its text has a line for every problem.
+func problemsOf(t *testing.T, err error) []spec.Problem {
+	t.Helper()
+	invalid, ok := errors.AsType[*spec.InvalidError](err)
+	if !ok {
+		t.Fatalf("error %v, want an *InvalidError", err)
+	}
+	if !errors.Is(err, spec.ErrInvalid) {
+		t.Errorf("%v does not wrap ErrInvalid", err)
+	}
+	var lines []string
+	for _, p := range invalid.Problems {
+		lines = append(lines, p.Field+" is "+p.Found+": "+p.Mend)
+	}
+	if diff := cmp.Diff(strings.Join(lines, "\n"), err.Error()); diff != "" {
+		t.Errorf("text (-want +got):\n%s", diff)
+	}
+	return invalid.Problems
 }

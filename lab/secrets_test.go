@@ -1,0 +1,436 @@
+package lab_test
+
+import (
+	"bytes"
+	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/agentconf"
+	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/plan"
+	"nomadlab.internal/lab/spec"
+)
+
+// TestConfiguredFilesAreWhole: what the plan keeps to itself the nodes get.
+func TestConfiguredFilesAreWhole(t *testing.T) {
+	p := mustPlan(t, configured(""))
+	made, err := lab.Provision(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := false
+	for _, f := range made.Files["server-1"] {
+		whole = whole || strings.Contains(string(f.Data), gossipSecret)
+		if f.Mode&fs.ModeDir == 0 && f.Mode.Perm() != 0o600 {
+			t.Errorf("%s has mode %s", f.Path, f.Mode)
+		}
+	}
+	if !whole {
+		t.Error("server-1 does not get the key")
+	}
+}
+
+// TestConfiguredInOneFile: a certificate and its key may stand in one file, as many agents have them.
+func TestConfiguredInOneFile(t *testing.T) {
+	spec := configured("")
+	file := &spec.Configuration.Server.Files[0]
+	*file = agentconf.NewFile(file.Name(), bytes.ReplaceAll(file.Text(), []byte("agent-key.pem"), []byte("agent.pem")))
+	made, err := lab.Provision(mustPlan(t, spec))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found [][]byte
+	for _, f := range made.Files["server-1"] {
+		if strings.HasSuffix(f.Path, "/agent.pem") {
+			found = append(found, f.Data)
+		}
+	}
+	if len(found) != 1 {
+		t.Fatalf("there are %d files of that path", len(found))
+	}
+	if _, err := tls.X509KeyPair(found[0], found[0]); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestConfiguredSuites: where all cipher suites are for RSA keys the certificates have one, else no agent would start.
+func TestConfiguredSuites(t *testing.T) {
+	for suites, want := range map[string]bool{
+		"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256":                                         true,
+		"TLS_RSA_WITH_AES_128_GCM_SHA256":                                               true,
+		"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": false,
+		"": false,
+	} {
+		spec := configured("")
+		server := &spec.Configuration.Server
+		server.Files = append(server.Files, agentconf.NewFile("mine/suites.hcl", []byte("tls { tls_cipher_suites = \""+suites+"\" }\n")))
+		made, err := lab.Provision(mustPlan(t, spec))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var cert, key []byte
+		for _, f := range made.Files["server-1"] {
+			switch {
+			case strings.HasSuffix(f.Path, "/agent.pem"):
+				cert = f.Data
+			case strings.HasSuffix(f.Path, "/agent-key.pem"):
+				key = f.Data
+			}
+		}
+		pair, err := tls.X509KeyPair(cert, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, is := pair.PrivateKey.(*rsa.PrivateKey); is != want {
+			t.Errorf("%q: an RSA key: %t, want %t", suites, is, want)
+		}
+	}
+}
+
+// TestEveryFlawIsInTheCertificates of the role that it is said of, and no other's.
+func TestEveryFlawIsInTheCertificates(t *testing.T) {
+	for _, flaw := range append(pki.Flaws(), pki.Flaw{}) {
+		if flaw == pki.OutsideConstraints() {
+			continue // refused by Validate
+		}
+		wanted := spec.Spec{}.With(spec.Servers(1), spec.Clients(1))
+		if flaw != (pki.Flaw{}) {
+			wanted = wanted.With(spec.FlawedCertificates(pki.Client, flaw))
+		}
+		p := mustPlan(t, wanted)
+		made, err := lab.Provision(p)
+		if err != nil {
+			t.Fatalf("%s: %v", flaw, err)
+		}
+		for _, n := range p.Nodes {
+			want := ""
+			if n.Role == pki.Client && flaw != (pki.Flaw{}) {
+				want = flaw.Name()
+			}
+			c := pki.Credential{Identity: n.Identity, CertPEM: dataOf(t, made.Files[n.Name], n.Identity.CertFile()), CAPEM: made.Authority.CertificatePEM()}
+			if got := flawIn(c.Describe(), bytes.Count(c.CertPEM, []byte("BEGIN"))); n.Flaw != want || got != want {
+				t.Errorf("%s: %s is to have %q and has %q:\n%s", flaw, n.Name, n.Flaw, got, c.Describe())
+			}
+		}
+	}
+}
+
+// flawIn reads which flaw a certificate has that was issued just now, and that is presented with so many in all.
+func flawIn(words string, presented int) string {
+	said := map[string]string{}
+	for line := range strings.Lines(words) {
+		label, value, _ := strings.Cut(line, "  ")
+		said[label] = strings.TrimSpace(value)
+	}
+	begin, end, _ := strings.Cut(said["valid"], " to ")
+	from, _ := time.Parse(time.RFC3339, begin)
+	until, _ := time.Parse(time.RFC3339, end)
+	left := time.Until(until)
+	for _, c := range []struct {
+		name string
+		is   bool
+	}{
+		{"foreign", said["issuer"] == "CN=Foreign CA"},
+		{"self-signed", said["issuer"] == said["subject"]},
+		{"intermediate-sent", said["issuer"] == "CN=Intermediate CA" && presented == 2},
+		{"intermediate-missing", said["issuer"] == "CN=Intermediate CA"},
+		{"expired", left < 0},
+		{"not-yet-valid", time.Until(from) > 0},
+		{"nearly-expired", left < 3*time.Hour},
+		{"long-lived", left > 9*365*24*time.Hour},
+		{"no-eku", strings.HasPrefix(said["purposes"], "not limited")},
+		{"server-auth-only", said["purposes"] == "server authentication"},
+		{"client-auth-only", said["purposes"] == "client authentication"},
+		{"code-signing-only", said["purposes"] == "code signing"},
+		{"weak-key", strings.HasPrefix(said["key"], "RSA of 1024 bits")},
+		{"ed25519", strings.HasPrefix(said["key"], "Ed25519")},
+		{"can-sign", said["authority"] != ""},
+		{"role-alone", said["IP addresses"] == "none"},
+	} {
+		if c.is {
+			return c.name
+		}
+	}
+	return ""
+}
+
+// TestOnlySomeTrustTheForeigner, whose key no node has.
+func TestOnlySomeTrustTheForeigner(t *testing.T) {
+	for _, role := range []pki.Role{pki.Server, pki.Client, ""} {
+		wanted := spec.Spec{}.With(spec.Servers(1), spec.Clients(1))
+		if role != "" {
+			wanted = wanted.With(spec.TrustForeign(role))
+		}
+		p := mustPlan(t, wanted)
+		made, err := lab.Provision(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if (made.Foreign == nil) != (role == "") {
+			t.Fatalf("trusted by %q: %v", role, made.Foreign)
+		}
+		for _, n := range p.Nodes {
+			want := made.Authority.CertificatePEM()
+			if n.Role == role {
+				want = slices.Concat(want, made.Foreign.CertificatePEM())
+			}
+			if got := dataOf(t, made.Files[n.Name], pki.CAFile); !bytes.Equal(got, want) {
+				t.Errorf("trusted by %q: %s trusts %d bytes, want %d", role, n.Name, len(got), len(want))
+			}
+			if keys := privateKeys(made.Files[n.Name]); len(keys) != 1 {
+				t.Errorf("%s has %d keys", n.Name, len(keys))
+			}
+		}
+	}
+}
+
+// TestOneNodesCertificate: further names, a flaw and a foreign authority that are said of one node are that node's alone.
+func TestOneNodesCertificate(t *testing.T) {
+	for _, node := range []string{"server-2", "client-1", ""} {
+		wanted := spec.Spec{}.With(spec.Servers(3), spec.Clients(2))
+		if node != "" {
+			role := pki.Role(node[:len("server")])
+			wanted.Certificates = spec.Certificates{
+				Names:        []spec.ExtraNames{{Node: node, DNSNames: []string{"further.example"}}},
+				Flaws:        []spec.CertificateFlaw{{Node: node, Flaw: pki.WeakKey().Name()}},
+				TrustForeign: []spec.ForeignTrust{{Role: role, Node: node}},
+			}
+		}
+		p := mustPlan(t, wanted)
+		made, err := lab.Provision(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, n := range p.Nodes {
+			own := n.Name == node
+			c := pki.Credential{Identity: n.Identity, CertPEM: dataOf(t, made.Files[n.Name], n.Identity.CertFile()), CAPEM: made.Authority.CertificatePEM()}
+			words := c.Describe()
+			if named := strings.Contains(words, "further.example"); named != own {
+				t.Errorf("of %q: that the certificate of %s has the name is %v:\n%s", node, n.Name, named, words)
+			}
+			if flawed := flawIn(words, 1) == pki.WeakKey().Name(); flawed != own {
+				t.Errorf("of %q: that the certificate of %s has the flaw is %v:\n%s", node, n.Name, flawed, words)
+			}
+			want := made.Authority.CertificatePEM()
+			if own {
+				want = slices.Concat(want, made.Foreign.CertificatePEM())
+			}
+			if got := dataOf(t, made.Files[n.Name], pki.CAFile); !bytes.Equal(got, want) {
+				t.Errorf("of %q: %s trusts %d bytes, want %d", node, n.Name, len(got), len(want))
+			}
+		}
+	}
+}
+
+// TestTwoFlawsOnTwoNodes: each node has its own, and all others have none.
+func TestTwoFlawsOnTwoNodes(t *testing.T) {
+	flaws := map[string]string{"client-1": pki.NoEKU().Name(), "client-2": pki.WeakKey().Name()}
+	wanted := spec.Spec{}.With(spec.Servers(1), spec.Clients(3))
+	for node, flaw := range flaws {
+		wanted.Certificates.Flaws = append(wanted.Certificates.Flaws, spec.CertificateFlaw{Role: pki.Client, Node: node, Flaw: flaw})
+	}
+	p := mustPlan(t, wanted)
+	made, err := lab.Provision(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range p.Nodes {
+		c := pki.Credential{Identity: n.Identity, CertPEM: dataOf(t, made.Files[n.Name], n.Identity.CertFile()), CAPEM: made.Authority.CertificatePEM()}
+		if got := flawIn(c.Describe(), 1); n.Flaw != flaws[n.Name] || got != flaws[n.Name] {
+			t.Errorf("%s is to have %q and has %q:\n%s", n.Name, flaws[n.Name], got, c.Describe())
+		}
+	}
+}
+
+// provisioned is the lab with every kind of node.
+func provisioned(t *testing.T) (plan.Plan, lab.Provisioned) {
+	t.Helper()
+	p := mustPlan(t, everyKindOfNode())
+	made, err := lab.Provision(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p, made
+}
+
+// privateKeys are the keys in the node's files, however named.
+func privateKeys(files []engine.File) [][]byte {
+	var out [][]byte
+	for _, f := range files {
+		for rest := f.Data; ; {
+			var block *pem.Block
+			if block, rest = pem.Decode(rest); block == nil {
+				break
+			}
+			if strings.Contains(block.Type, "PRIVATE KEY") {
+				out = append(out, block.Bytes)
+			}
+		}
+	}
+	return out
+}
+
+func dataOf(t *testing.T, files []engine.File, name string) []byte {
+	t.Helper()
+	i := slices.IndexFunc(files, func(f engine.File) bool { return filepath.Base(f.Path) == name })
+	if i < 0 {
+		t.Fatalf("no file %s", name)
+	}
+	return files[i].Data
+}
+
+// authorityKey is the lab's CA key as it would look in a file.
+func authorityKey(t *testing.T, a *pki.Authority) []byte {
+	t.Helper()
+	folder := t.TempDir()
+	if err := a.Save(folder); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(folder, pki.CAKeyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(text)
+	if block == nil {
+		t.Fatal("no CA key to compare with")
+	}
+	return block.Bytes
+}
+
+// TestEveryNodeHasItsOwnKeyAlone: no node has the CA's key, nor any other node's.
+func TestEveryNodeHasItsOwnKeyAlone(t *testing.T) {
+	p, made := provisioned(t)
+	owners := map[string]string{string(authorityKey(t, made.Authority)): "the CA"}
+	for _, n := range p.Nodes {
+		files := made.Files[n.Name]
+		keys := privateKeys(files)
+		if len(keys) != 1 {
+			t.Fatalf("%s has %d private keys, want one", n.Name, len(keys))
+		}
+		if owner, taken := owners[string(keys[0])]; taken {
+			t.Errorf("%s has the key of %s", n.Name, owner)
+		}
+		owners[string(keys[0])] = n.Name
+		c := pki.Credential{
+			Identity: n.Identity,
+			CertPEM:  dataOf(t, files, n.Identity.CertFile()), KeyPEM: dataOf(t, files, n.Identity.KeyFile()), CAPEM: dataOf(t, files, pki.CAFile),
+		}
+		verify(t, n, c)
+	}
+}
+
+// verify demands that certificate and key belong together, and that the CA's certificate in the node signed it for the
+// node's identity and address.
+func verify(t *testing.T, n plan.Node, c pki.Credential) {
+	t.Helper()
+	if _, err := c.TLSCertificate(); err != nil {
+		t.Errorf("%s: %v", n.Name, err)
+	}
+	leaf, err := c.Leaf()
+	if err != nil {
+		t.Fatal(err)
+	}
+	roots, err := c.Pool()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{n.Identity.Name(), n.Name, n.Address.String()} {
+		if _, err := leaf.Verify(x509.VerifyOptions{DNSName: name, Roots: roots}); err != nil {
+			t.Errorf("%s as %s: %v", n.Name, name, err)
+		}
+	}
+	if leaf.IsCA {
+		t.Errorf("%s has the certificate of an authority", n.Name)
+	}
+}
+
+// TestGossipKeysGoWhereThePlanSays: to servers alone, and to each the one that it is to have.
+func TestGossipKeysGoWhereThePlanSays(t *testing.T) {
+	p, made := provisioned(t)
+	if made.LabGossip == made.OtherGossip || len(made.LabGossip) != 44 {
+		t.Fatalf("the gossip keys are %d and %d characters long, equal: %v", len(made.LabGossip), len(made.OtherGossip), made.LabGossip == made.OtherGossip)
+	}
+	for _, n := range p.Nodes {
+		want := map[string]bool{made.LabGossip: false, made.OtherGossip: false}
+		if n.Role == pki.Server {
+			want[made.LabGossip], want[made.OtherGossip] = n.Gossip == spec.LabKey, n.Gossip == spec.OtherKey
+		}
+		for key, wanted := range want {
+			has := slices.ContainsFunc(made.Files[n.Name], func(f engine.File) bool { return bytes.Contains(f.Data, []byte(key)) })
+			if has != wanted {
+				t.Errorf("%s has the lab's gossip key (%v): %v, want %v", n.Name, key == made.LabGossip, has, wanted)
+			}
+		}
+	}
+}
+
+// TestIntroductionTokensGoToTheirClientAlone, and to none that is to have none.
+func TestIntroductionTokensGoToTheirClientAlone(t *testing.T) {
+	for name, c := range map[string]struct {
+		spec spec.Spec
+		want string
+	}{
+		"hardened":         {introducedInEveryWay(), "client-1 late namesake"},
+		"not bootstrapped": {small().With(spec.Hardened(), spec.NotBootstrapped()), ""},
+		"joiners":          {everyKindOfNode(), ""},
+	} {
+		p, want := mustPlan(t, c.spec), c.want
+		made, err := lab.Provision(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var have []string
+		for _, n := range p.Nodes {
+			for _, f := range made.Files[n.Name] {
+				if !bytes.Contains(f.Data, []byte("introduction of ")) {
+					continue
+				}
+				have = append(have, n.Name)
+				if string(f.Data) != "introduction of "+n.Name || f.Path != "/nomad/data/client/intro_token.jwt" || f.Mode != 0o600 || f.Owner != n.User {
+					t.Errorf("%s:%s, mode %s, owner %d: %s", n.Name, f.Path, f.Mode, f.Owner, f.Data)
+				}
+			}
+		}
+		if got := strings.Join(have, " "); got != want {
+			t.Errorf("%s: introduced are %q, want %q", name, got, want)
+		}
+	}
+}
+
+// TestFilesAreTheNodesAlone: its user owns them, nobody else may look.
+func TestFilesAreTheNodesAlone(t *testing.T) {
+	p, made := provisioned(t)
+	for _, n := range p.Nodes {
+		for _, f := range made.Files[n.Name] {
+			want := fs.FileMode(0o600)
+			if f.Mode.IsDir() {
+				want = fs.ModeDir | 0o700
+			}
+			if f.Mode != want || f.Owner != n.User || f.Owner == 0 {
+				t.Errorf("%s:%s has mode %s and owner %d, want %s and %d", n.Name, f.Path, f.Mode, f.Owner, want, n.User)
+			}
+			if f.Mode.IsDir() != (len(f.Data) == 0) {
+				t.Errorf("%s:%s has %d bytes", n.Name, f.Path, len(f.Data))
+			}
+		}
+	}
+}
+
+func TestEveryLabHasSecretsOfItsOwn(t *testing.T) {
+	_, first := provisioned(t)
+	_, second := provisioned(t)
+	if bytes.Equal(authorityKey(t, first.Authority), authorityKey(t, second.Authority)) || first.LabGossip == second.LabGossip {
+		t.Error("two labs share a secret")
+	}
+}
