@@ -28,7 +28,7 @@ var errNoACL = errors.New("the servers have ACLs off")
 // kept away until then: of a system that is not bootstrapped, any certificate of a node gets the management token
 // (ACL.Bootstrap over RPC asks for no role; verified against Nomad 1.11.3).
 func (l *Lab) establish(ctx context.Context, s secrets, o UpOptions) error {
-	o.tell(Event{Stage: "acl", Text: "bootstrapping the ACL system"})
+	o.tell(Event{Stage: PhaseACL, Text: "bootstrapping the ACL system"})
 	err := l.eachRegion(ctx, l.bootstrap)
 	off := errors.Is(err, errNoACL)
 	switch {
@@ -47,7 +47,7 @@ func (l *Lab) establish(ctx context.Context, s secrets, o UpOptions) error {
 			done = "the servers have no ACL system"
 		}
 	}
-	o.tell(Event{Stage: "acl", Text: done, Done: true})
+	o.tell(Event{Stage: PhaseACL, Text: done, Done: true})
 	return nil
 }
 

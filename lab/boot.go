@@ -17,14 +17,13 @@ import (
 	"nomadlab.internal/lab/image"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/plan"
-	"nomadlab.internal/lab/spec"
 )
 
 // getNomad finds, pulls or builds the Nomad that the lab runs.
 func (l *Lab) getNomad(ctx context.Context, tell func(Event)) error {
 	n := l.record.Spec.Nomad
 	request := image.Request{Version: n.Version, Image: n.Image, Binary: n.Binary, Environment: []string{marker(l.record.Run)}}
-	progress := func(e image.Event) { tell(Event{Stage: "image", Text: e.Text}) }
+	progress := func(e image.Event) { tell(Event{Stage: PhaseNomad, Text: e.Text}) }
 	if host := l.engine.DockerHost(); host != "" {
 		got, err := image.ResolveAt(ctx, host, request, progress)
 		if err != nil {
@@ -38,37 +37,8 @@ func (l *Lab) getNomad(ctx context.Context, tell func(Event)) error {
 		}
 		l.record.Image, l.record.Version = got.Path, got.Version
 	}
-	tell(Event{Stage: "image", Text: fmt.Sprintf("Nomad %s from %s", l.record.Version, l.record.Image), Done: true})
+	tell(Event{Stage: PhaseNomad, Text: fmt.Sprintf("Nomad %s from %s", l.record.Version, l.record.Image), Done: true})
 	return nil
-}
-
-// lay makes what the nodes stand on: the plan, the network, the authority, the folder's files.
-func (l *Lab) lay(ctx context.Context, o UpOptions) (secrets, error) {
-	plan, err := l.makeNetwork(ctx, o)
-	if err != nil {
-		return secrets{}, err
-	}
-	l.record.Plan = plan
-	s, err := newSecrets(plan, l.record.Spec.Configuration)
-	if err != nil {
-		return secrets{}, err
-	}
-	l.authority, l.foreign = s.authority, s.foreign
-	switch {
-	case plan.Configured && plan.GossipKey != "":
-		l.gossip = new(string(plan.GossipKey))
-	case !plan.Configured && plan.EncryptsGossip():
-		l.gossip = new(s.gossip[spec.LabKey])
-	}
-	cli, err := s.cli(l.cliIdentity())
-	if err != nil {
-		return secrets{}, fmt.Errorf("certificate of the lab's user: %w", err)
-	}
-	l.cli = &cli
-	for _, n := range plan.Nodes {
-		l.nodes = append(l.nodes, &Node{lab: l, plan: n})
-	}
-	return s, errors.Join(l.saveKeys(), l.makeToken(), l.folder.Write(l.record))
 }
 
 // saveKeys writes what a later Open needs. A lab that runs a user's configuration is opened by nobody, and what is secret
@@ -108,56 +78,12 @@ func (l *Lab) makeNetwork(ctx context.Context, o UpOptions) (plan.Plan, error) {
 		case err != nil:
 			return plan.Plan{}, err
 		}
-		o.tell(Event{Stage: "network", Text: "network " + planned.Subnet.String(), Done: true})
+		o.tell(Event{Stage: PhaseNetwork, Text: "network " + planned.Subnet.String(), Done: true})
 		if planned.Weakened() && !planned.Configured && !l.Contained() {
-			o.tell(Event{Stage: "network", Text: "this lab is weakened and on this machine's loopback: its clients run no raw_exec tasks", Done: true})
+			o.tell(Event{Stage: PhaseNetwork, Text: "this lab is weakened and on this machine's loopback: its clients run no raw_exec tasks", Done: true})
 		}
 		return planned, nil
 	}
-}
-
-// boot starts all servers side by side, for they need each other to elect a leader, and makes everything else ready in
-// the meantime. Clients wait for a leader that has made its root key, a tenth of a second after its election. A server
-// would hold a client's registration until there is a leader, but then refuse it for want of that key ("keyring has not
-// been initialized yet"), and the client would try again only after 15 to 30 s (client/client.go:2104; verified). The
-// start of a container takes several times as long as that key, so there the leader suffices.
-func (l *Lab) boot(ctx context.Context, s secrets, o UpOptions) error {
-	ctx, stop := l.watchDeaths(ctx)
-	defer stop()
-	servers := counted(len(l.Servers()), "server")
-	if err := o.stage("servers", "starting "+servers, servers+" started", func() error {
-		return each(ctx, l.Servers(), func(ctx context.Context, n *Node) error {
-			if err := l.create(ctx, n, s, o); err != nil {
-				return err
-			}
-			return n.Start(ctx)
-		})
-	}); err != nil {
-		return err
-	}
-	g, waiting := errgroup.WithContext(ctx)
-	elected := func() error {
-		return l.await(waiting, o, "leader", "waiting for a leader", "a leader is elected", l.waitElected)
-	}
-	establish := func() error {
-		return l.patiently(waiting, o, func(ctx context.Context) error { return l.establish(ctx, s, o) })
-	}
-	others := func() error {
-		return each(waiting, l.others(), func(ctx context.Context, n *Node) error { return l.create(ctx, n, s, o) })
-	}
-	switch {
-	case l.record.Plan.Bootstrapped(): // which makes what the clients are introduced with
-		g.Go(func() error { return inTurn(elected, establish, others) })
-	case o.Wait == Started:
-		g.Go(others)
-	default:
-		g.Go(others)
-		g.Go(elected)
-	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	return l.bootClients(ctx, o)
 }
 
 // lookEvery is how often the engine is asked for nodes that have ended.
@@ -212,25 +138,6 @@ func (l *Lab) dead(ctx context.Context) (*Node, engine.State) {
 		}
 	}
 	return nil, engine.State{}
-}
-
-// bootClients starts the clients, and waits for as much as the user asked for.
-func (l *Lab) bootClients(ctx context.Context, o UpOptions) error {
-	if len(l.Clients()) > 0 {
-		clients := counted(len(l.Clients()), "client")
-		if err := o.stage("clients", "starting "+clients, clients+" started", func() error {
-			return each(ctx, l.Clients(), func(ctx context.Context, n *Node) error { return n.Start(ctx) })
-		}); err != nil {
-			return err
-		}
-	}
-	switch o.Wait {
-	case Started:
-		return nil
-	case Elected:
-		return l.WaitLeader(ctx)
-	}
-	return l.await(ctx, o, "ready", "waiting until the cluster is ready", "the cluster is ready", l.WaitReady)
 }
 
 // await waits as long as the options say, and tells what came of it.

@@ -52,7 +52,7 @@ func free(ctx context.Context, e engine.Engine, name string, tell func(Event)) e
 	if found == state.Kept || found == state.Owned {
 		return taken(name)
 	}
-	tell(Event{Stage: "claim", Text: "waiting until what a killed start of this lab left has been removed"})
+	tell(Event{Stage: PhaseReserve, Text: "waiting until what a killed start of this lab left has been removed"})
 	bounded, cancel := deadline.Fair(ctx, sweepWithin)
 	defer cancel()
 	err = poll.Until(bounded, "the sweep of a killed start", func(ctx context.Context) string {

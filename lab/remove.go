@@ -74,7 +74,7 @@ func tidy(ctx context.Context, engines []engine.Engine, tell func(Event)) error 
 		}
 	}
 	if err := state.RemoveLeftovers(runs); err != nil {
-		tell(Event{Stage: "tidy", Text: err.Error()})
+		tell(Event{Stage: PhaseReserve, Text: err.Error()})
 	}
 	return nil
 }
@@ -93,12 +93,12 @@ func tidyLabs(ctx context.Context, e engine.Engine, runs map[string]bool, tell f
 			continue
 		}
 		if text := expired(ctx, e, name, found.Labels, until.Local().Format(time.DateTime)); text != "" {
-			tell(Event{Stage: "tidy", Text: text, Done: true})
+			tell(Event{Stage: PhaseReserve, Text: text, Done: true})
 		}
 	}
 	if e.DockerHost() != "" { // no other engine knows which of Compose's labs there are
 		if err := state.RemoveComposeLeftovers(runs); err != nil {
-			tell(Event{Stage: "tidy", Text: err.Error()})
+			tell(Event{Stage: PhaseReserve, Text: err.Error()})
 		}
 	}
 	return nil

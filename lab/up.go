@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"time"
 
 	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/internal/state"
@@ -43,27 +42,22 @@ func Up(ctx context.Context, e engine.Engine, s spec.Spec, o UpOptions) (*Lab, e
 	if err := s.Validate(); err != nil {
 		return nil, err
 	}
-	s = s.WithDefaults()
-	if err := tidy(ctx, o.all(e), o.tell); err != nil {
+	b := &start{lab: newLab(e, s.WithDefaults()), options: o}
+	if err := b.carryOut(ctx, PhaseReserve, PhaseReserve); err != nil {
 		return nil, err
 	}
-	name, err := claim(ctx, o.all(e), s.Name, o.tell)
-	if err != nil {
-		return nil, err
+	defer b.name.Release()
+	if err := b.bringUp(ctx); err != nil {
+		return nil, b.lab.giveUp(ctx, err)
 	}
-	defer name.Release()
-	l := newLab(e, s)
-	if err := l.bringUp(ctx, o); err != nil {
-		return nil, l.giveUp(ctx, err)
-	}
-	return l, nil
+	return b.lab, nil
 }
 
 func newLab(e engine.Engine, s spec.Spec) *Lab {
 	run := newRun()
 	return &Lab{
 		engine: e, folder: state.FolderOf(s.Name, run),
-		record: state.Record{Run: run, Spec: s, Plan: plan.Plan{Name: s.Name}, Engine: e.Name(), Site: site(e), Created: time.Now().Truncate(time.Second)},
+		record: state.Record{Run: run, Spec: s, Plan: plan.Plan{Name: s.Name}, Engine: e.Name(), Site: site(e)},
 	}
 }
 
@@ -72,44 +66,6 @@ func newRun() string {
 	random := make([]byte, 4)
 	_, _ = rand.Read(random) // never fails (crypto/rand)
 	return hex.EncodeToString(random)
-}
-
-func (l *Lab) bringUp(ctx context.Context, o UpOptions) error {
-	if err := l.watch(ctx); err != nil {
-		return err
-	}
-	owner, err := l.folder.Make()
-	if err != nil {
-		return err
-	}
-	l.owner = owner
-	// Whether there can be a plan is known at once; getting Nomad may take minutes.
-	if _, err := planOn(ctx, l.engine, l.record.Spec, l.record.Run); err != nil {
-		return err
-	}
-	if err := l.getNomad(ctx, o.tell); err != nil {
-		return err
-	}
-	timeout := o.Timeout
-	if timeout == 0 {
-		timeout = deadline.Start
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("the lab was not up within %s", timeout))
-	defer cancel()
-	secrets, err := l.lay(ctx, o)
-	if err != nil {
-		return err
-	}
-	if err := l.accept(ctx); err != nil {
-		return err
-	}
-	if o.Begun != nil {
-		o.Begun(l)
-	}
-	if err := l.boot(ctx, secrets, o); err != nil {
-		return err
-	}
-	return l.refuseExposed(ctx)
 }
 
 // giveUp removes what there is of a lab that did not come up, and keeps the evidence. The caller's context may have

@@ -44,7 +44,7 @@ type UpOptions struct {
 
 // Event is one line of progress.
 type Event struct {
-	// Stage is what is being done: "claim", "image", "network", "servers", "leader", "acl", "clients", "ready".
+	// Stage is one of Phases.
 	Stage string
 	// Text says it in words.
 	Text string

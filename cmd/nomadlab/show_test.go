@@ -79,9 +79,9 @@ func TestColourIsForTerminals(t *testing.T) {
 func TestProgressInPlainLines(t *testing.T) {
 	var out strings.Builder
 	p := newProgress(stream{Writer: &out})
-	p.event(lab.Event{Stage: "image", Text: "building: 1 package"})
-	p.event(lab.Event{Stage: "image", Text: "building: 2 packages"}) // so soon after the first it is no news
-	p.event(lab.Event{Stage: "image", Text: "Nomad is there", Done: true})
+	p.event(lab.Event{Stage: "nomad", Text: "building: 1 package"})
+	p.event(lab.Event{Stage: "nomad", Text: "building: 2 packages"}) // so soon after the first it is no news
+	p.event(lab.Event{Stage: "nomad", Text: "Nomad is there", Done: true})
 	p.event(lab.Event{Stage: "leader", Text: "waiting for a leader"})
 	p.stop()
 	var got []string
