@@ -57,7 +57,7 @@ func rooms() map[string]room {
 		"lab/posture/catalogue": {
 			mayImport: []string{"internal/deadline", "lab/finding", "lab/pki", "lab/poll", "lab/posture", "lab/posture/party", "lab/probe"},
 		},
-		"lab/posture/party": {mayImport: []string{"lab/probe", "lab/pki"}, testsMayImport: []string{"lab", "lab/labtest", "lab/spec"}},
+		"lab/posture/party": {mayImport: []string{"lab/probe", "lab/pki"}, testsMayImport: []string{"lab/labtest", "lab/spec"}},
 		"lab/probe":         {mayImport: []string{"internal/deadline", "lab/pki", "lab/poll"}},
 		"lab/report":        {mayImport: []string{"lab/finding"}},
 		"lab/inspect": {
@@ -69,11 +69,11 @@ func rooms() map[string]room {
 			testsMayImport: []string{"lab/labtest"},
 		},
 		"lab/posture/matrix": {mayImport: []string{"lab/posture/party", "lab/probe", "lab/pki", "lab/finding"}},
-		"lab/regress/lock":   {mayImport: []string{"lab", "lab/agentconf", "lab/finding", "lab/fit", "lab/spec"}},
+		"lab/regress/lock":   {mayImport: []string{"lab/agentconf", "lab/finding", "lab/fit", "lab/spec"}},
 		"lab": {
 			mayImport: []string{
-				"fixtures", "internal/state", "lab/agentconf", "lab/agentconf/settings", "internal/deadline", "lab/engine",
-				"lab/fit", "lab/image", "lab/pki", "lab/plan", "lab/poll", "lab/spec", "internal/userfile", "internal/watchdog",
+				"fixtures", "internal/state", "lab/agentconf", "internal/deadline", "lab/engine",
+				"lab/image", "lab/pki", "lab/plan", "lab/poll", "lab/spec", "internal/watchdog",
 			},
 			testsMayImport: []string{"lab/engine/docker", "lab/labtest"},
 		},
@@ -97,7 +97,7 @@ func rooms() map[string]room {
 			},
 			testsMayImport: []string{"fixtures", "lab/agentconf/model", "lab/engine/engines", "lab/labtest", "lab/report"},
 		},
-		"lab/compose":        {mayImport: []string{"internal/state", "lab", "lab/agentconf", "lab/image", "lab/pki", "lab/plan", "lab/spec"}},
+		"lab/compose":        {mayImport: []string{"internal/state", "lab/agentconf", "lab/image", "lab/pki", "lab/plan", "lab/spec"}},
 		"lab/engine":         {},
 		"lab/engine/engines": {mayImport: []string{"lab/engine", "lab/engine/docker", "lab/engine/process"}},
 		"lab/engine/docker": {
