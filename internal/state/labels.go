@@ -14,8 +14,9 @@ const (
 	LabelRun = "run"
 	// LabelExpires is when a lab that nobody removed may be swept.
 	LabelExpires = "expires"
-	// LabelVersion and LabelCreated tell about a lab whose folder was lost: which Nomad it runs, and when it was made.
+	// LabelVersion is which Nomad the lab runs: of one whose folder was lost nothing else says it.
 	LabelVersion = "nomad-version"
+	// LabelCreated is when the lab was made, for the same reason.
 	LabelCreated = "created"
 	// LabelFolder is where whoever brought the lab up keeps its keys, and the lock that says whether they live.
 	LabelFolder = "folder"
