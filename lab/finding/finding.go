@@ -23,16 +23,6 @@ const (
 	Skipped Verdict = "skipped"
 )
 
-// Worse returns the worse of two verdicts: Broken before NotCarriedOut, Held and Skipped.
-func Worse(a, b Verdict) Verdict {
-	for _, v := range []Verdict{Broken, NotCarriedOut, Held, Skipped} {
-		if a == v || b == v {
-			return v
-		}
-	}
-	return b
-}
-
 // Finding is what one check found at one node.
 type Finding struct {
 	// ID names the check, for example "raft-refuses-client-certificate".

@@ -18,8 +18,8 @@ func (v view) changes() []finding.Change {
 	slices.SortStableFunc(changes, func(a, b finding.Change) int {
 		return cmp.Or(
 			cmp.Compare(rankOfWay(a.Way), rankOfWay(b.Way)),
-			cmp.Compare(rankOfSeverity(a.Severity), rankOfSeverity(b.Severity)),
-			cmp.Compare(rankOfPlane(a.Plane), rankOfPlane(b.Plane)),
+			cmp.Compare(finding.RankOfSeverity(a.Severity), finding.RankOfSeverity(b.Severity)),
+			cmp.Compare(finding.RankOfPlane(a.Plane), finding.RankOfPlane(b.Plane)),
 		)
 	})
 	return changes

@@ -132,7 +132,7 @@ func newPage(v view) page {
 		p.Attention = append(p.Attention, v.attentionOfCell(c))
 	}
 	slices.SortStableFunc(p.Attention, func(a, b attention) int { // broken, then untried; of each the worst first, as others are folded away
-		return cmp.Or(strings.Compare(a.Class, b.Class), cmp.Compare(rankOfSeverity(a.Severity), rankOfSeverity(b.Severity)))
+		return cmp.Or(strings.Compare(a.Class, b.Class), cmp.Compare(finding.RankOfSeverity(a.Severity), finding.RankOfSeverity(b.Severity)))
 	})
 	if len(p.Attention) > 2*toldInFull {
 		p.Attention, p.MoreAttention = p.Attention[:toldInFull], p.Attention[toldInFull:]
@@ -214,13 +214,13 @@ func (v view) filters() []filter {
 			bySeverity[c.Severity]++
 		}
 	}
-	for _, verdict := range []finding.Verdict{finding.Broken, finding.NotCarriedOut, finding.Held, finding.Skipped} {
+	for _, verdict := range finding.Verdicts() {
 		if n := len(v.of(verdict)); n > 0 {
 			verdicts.Options = append(verdicts.Options, option{newBadge(verdict).Class, string(verdict), n})
 		}
 	}
 	for _, s := range slices.SortedFunc(maps.Keys(bySeverity), func(a, b string) int {
-		return cmp.Or(cmp.Compare(rankOfSeverity(a), rankOfSeverity(b)), strings.Compare(a, b))
+		return cmp.Or(cmp.Compare(finding.RankOfSeverity(a), finding.RankOfSeverity(b)), strings.Compare(a, b))
 	}) {
 		if s != "" {
 			severity.Options = append(severity.Options, option{s, s, bySeverity[s]})

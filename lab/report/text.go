@@ -192,7 +192,7 @@ func (t *sheet) otherVerdict(c check, s sighting) string {
 }
 
 func (t *sheet) severity(s string) string {
-	if rankOfSeverity(s) <= rankOfSeverity("high") {
+	if finding.RankOfSeverity(s) <= finding.RankOfSeverity("high") {
 		return t.paint(s, text.FgRed)
 	}
 	return s

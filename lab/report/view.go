@@ -56,7 +56,7 @@ func newView(r finding.Report) view {
 	for i := range v.planes {
 		v.planes[i].counts = summarize(v.planes[i].checks)
 	}
-	slices.SortStableFunc(v.planes, func(a, b plane) int { return cmp.Compare(rankOfPlane(a.name), rankOfPlane(b.name)) })
+	slices.SortStableFunc(v.planes, func(a, b plane) int { return cmp.Compare(finding.RankOfPlane(a.name), finding.RankOfPlane(b.name)) })
 	v.checks, v.findings = summarize(all), finding.Summarize(v.report.Findings)
 	v.cells = finding.Summarize(cellFindings(v.report.Matrix))
 	return v
@@ -65,7 +65,7 @@ func newView(r finding.Report) view {
 // add counts a finding in; the worst verdict is the check's.
 func (c *check) add(f finding.Finding) {
 	c.at = append(c.at, f)
-	if rank(f.Verdict) < rank(c.Verdict) {
+	if f.Verdict.Rank() < c.Verdict.Rank() {
 		c.Verdict = f.Verdict
 	}
 	if c.Known == "" && f.Verdict == finding.Broken {
@@ -99,10 +99,10 @@ func (v view) verdict() finding.Verdict {
 func (p plane) worstFirst() []check {
 	checks := slices.Clone(p.checks)
 	slices.SortStableFunc(checks, func(a, b check) int {
-		if c := cmp.Compare(rank(a.Verdict), rank(b.Verdict)); c != 0 || a.Verdict == finding.Held {
+		if c := cmp.Compare(a.Verdict.Rank(), b.Verdict.Rank()); c != 0 || a.Verdict == finding.Held {
 			return c
 		}
-		return cmp.Compare(rankOfSeverity(a.Severity), rankOfSeverity(b.Severity))
+		return cmp.Compare(finding.RankOfSeverity(a.Severity), finding.RankOfSeverity(b.Severity))
 	})
 	return checks
 }
@@ -134,7 +134,7 @@ func (v view) oddCells() []oddCell {
 			}
 		}
 	}
-	slices.SortStableFunc(out, func(a, b oddCell) int { return cmp.Compare(rank(a.Verdict), rank(b.Verdict)) })
+	slices.SortStableFunc(out, func(a, b oddCell) int { return cmp.Compare(a.Verdict.Rank(), b.Verdict.Rank()) })
 	return out
 }
 
@@ -191,27 +191,4 @@ func cellFindings(m *finding.Matrix) []finding.Finding {
 		}
 	}
 	return all
-}
-
-// rank orders verdicts, the worst first.
-func rank(v finding.Verdict) int {
-	return slices.Index([]finding.Verdict{finding.Broken, finding.NotCarriedOut, finding.Held, finding.Skipped}, v)
-}
-
-// rankOfSeverity orders severities, the worst first; one that is not known comes last.
-func rankOfSeverity(severity string) int { return orLast(severities(), severity) }
-
-// rankOfPlane orders planes as a connection passes them, whether there is a cluster at all first; one that is not known
-// comes last.
-func rankOfPlane(name string) int {
-	return orLast([]string{"cluster", "HTTP", "RPC", "Raft", "gossip", "wire"}, name)
-}
-
-func severities() []string { return []string{"critical", "high", "medium", "low"} }
-
-func orLast(order []string, name string) int {
-	if at := slices.Index(order, name); at >= 0 {
-		return at
-	}
-	return len(order)
 }

@@ -246,7 +246,7 @@ func (c check) sightings() []sighting {
 		}
 		out[at].nodes = append(out[at].nodes, f.Node)
 	}
-	slices.SortStableFunc(out, func(a, b sighting) int { return rank(a.verdict) - rank(b.verdict) })
+	slices.SortStableFunc(out, func(a, b sighting) int { return a.verdict.Rank() - b.verdict.Rank() })
 	return out
 }
 

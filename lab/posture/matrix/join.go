@@ -30,7 +30,7 @@ func Join(a, b *finding.Matrix) *finding.Matrix {
 
 // joinCells is the worse of two cells, each of the servers of its own cluster.
 func joinCells(a finding.Cell, ofA []string, b finding.Cell, ofB []string) finding.Cell {
-	if rank(b.Verdict) < rank(a.Verdict) {
+	if b.Verdict.Rank() < a.Verdict.Rank() {
 		return joinCells(b, ofB, a, ofA)
 	}
 	at := places(a, ofA)
@@ -47,7 +47,7 @@ func joinCells(a finding.Cell, ofA []string, b finding.Cell, ofB []string) findi
 	if len(at) < len(ofA)+len(ofB) {
 		a.At = at
 		others = slices.DeleteFunc(others, func(v finding.Verdict) bool { return v == "" })
-		a.Elsewhere = slices.MinFunc(others, func(v, w finding.Verdict) int { return rank(v) - rank(w) })
+		a.Elsewhere = slices.MinFunc(others, func(v, w finding.Verdict) int { return v.Rank() - w.Rank() })
 	}
 	return a
 }
@@ -58,9 +58,4 @@ func places(c finding.Cell, all []string) []string {
 		return slices.Clone(c.At)
 	}
 	return slices.Clone(all)
-}
-
-// rank orders verdicts, the worst first.
-func rank(v finding.Verdict) int {
-	return slices.Index([]finding.Verdict{finding.Broken, finding.NotCarriedOut, finding.Held, finding.Skipped}, v)
 }

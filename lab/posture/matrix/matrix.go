@@ -180,12 +180,12 @@ func table(servers []probe.Target, seen map[Entry][][]finding.Cell) *finding.Mat
 
 // worst is the worst of the cells that the servers of those names gave, and says of which: what one server lets in is let in.
 func worst(names []string, cells []finding.Cell) finding.Cell {
-	first := slices.MinFunc(cells, func(a, b finding.Cell) int { return rank(a.Verdict) - rank(b.Verdict) })
+	first := slices.MinFunc(cells, func(a, b finding.Cell) int { return a.Verdict.Rank() - b.Verdict.Rank() })
 	next, alike := finding.Skipped, true
 	var at, reasons []string
 	for i, c := range cells {
 		if c.Verdict != first.Verdict {
-			if rank(c.Verdict) < rank(next) {
+			if c.Verdict.Rank() < next.Rank() {
 				next = c.Verdict
 			}
 			continue

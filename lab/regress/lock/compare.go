@@ -167,11 +167,10 @@ func worstFirst(a, b finding.Change) int {
 		return len(order)
 	}
 	ways := []string{string(finding.Weaker), string(finding.Unclear), string(finding.Stronger)}
-	severities := []string{"critical", "high", "medium", "low"}
 	return cmp.Or(
 		cmp.Compare(rank(ways, string(a.Way)), rank(ways, string(b.Way))),
 		cmp.Compare(urgency(a), urgency(b)),
-		cmp.Compare(rank(severities, a.Severity), rank(severities, b.Severity)),
+		cmp.Compare(finding.RankOfSeverity(a.Severity), finding.RankOfSeverity(b.Severity)),
 		cmp.Compare(rankOfPlane(a.Plane), rankOfPlane(b.Plane)),
 		strings.Compare(a.Plane, b.Plane),
 		strings.Compare(a.ID, b.ID),

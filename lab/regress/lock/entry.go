@@ -16,7 +16,7 @@ func (n names) entry(all []finding.Finding) Entry {
 		all[i].Verdict = known(all[i].Verdict)
 	}
 	slices.SortFunc(all, func(a, b finding.Finding) int {
-		return cmp.Or(cmp.Compare(rankOfVerdict(a.Verdict), rankOfVerdict(b.Verdict)), strings.Compare(a.Node, b.Node), strings.Compare(a.Outcome, b.Outcome))
+		return cmp.Or(cmp.Compare(a.Verdict.Rank(), b.Verdict.Rank()), strings.Compare(a.Node, b.Node), strings.Compare(a.Outcome, b.Outcome))
 	})
 	first := all[0]
 	worst := all[:slices.IndexFunc(append(slices.Clone(all), finding.Finding{}), func(f finding.Finding) bool { return f.Verdict != first.Verdict })]

@@ -109,4 +109,4 @@ func value(text string) string {
 }
 
 // isVerdict says whether a lock may hold the verdict.
-func isVerdict(v finding.Verdict) bool { return rankOfVerdict(v) >= 0 }
+func isVerdict(v finding.Verdict) bool { return v.Rank() >= 0 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -51,6 +52,9 @@ type Entry struct {
 	// Local is true for what only shows in this copy of the user's files; see Committed.
 	Local bool
 }
+
+// planeCluster is whether there is a cluster.
+const planeCluster = "cluster"
 
 // PlaneMatrix is the plane of the matrix's cells: one certificate is tried at entries of several planes.
 const PlaneMatrix = "matrix"
@@ -111,33 +115,25 @@ func (e Entry) state() finding.State {
 	return s
 }
 
-// byPlaneAndID orders entries as a connection passes the planes; the matrix comes last.
+// byPlaneAndID orders entries by planes, of which the matrix comes last.
 func byPlaneAndID(a, b Entry) int {
 	return cmp.Or(cmp.Compare(rankOfPlane(a.Plane), rankOfPlane(b.Plane)), strings.Compare(a.Plane, b.Plane), strings.Compare(a.ID, b.ID))
 }
 
 func rankOfPlane(plane string) int {
-	order := []string{"HTTP", "RPC", "Raft", "gossip", "wire"}
-	switch at := slices.Index(order, plane); {
-	case plane == PlaneMatrix:
-		return len(order) + 1
-	case at < 0:
-		return len(order)
+	switch plane {
+	case PlaneMatrix:
+		return math.MaxInt
+	case planeCluster: // behind the network in this version of the format: a lock's checksum is of its order too
+		return finding.RankOfPlane(planeFiles)
 	default:
-		return at
+		return finding.RankOfPlane(plane)
 	}
-}
-
-// rankOfVerdict orders verdicts, the worst first.
-func rankOfVerdict(v finding.Verdict) int { return slices.Index(verdicts(), v) }
-
-func verdicts() []finding.Verdict {
-	return []finding.Verdict{finding.Broken, finding.NotCarriedOut, finding.Held, finding.Skipped}
 }
 
 // known is the verdict, or NotCarriedOut for what is none: what nobody judged must not look as if it had held.
 func known(v finding.Verdict) finding.Verdict {
-	if rankOfVerdict(v) < 0 {
+	if v.Rank() < 0 {
 		return finding.NotCarriedOut
 	}
 	return v

@@ -89,7 +89,7 @@ func (f field) entry(plane string) (Entry, error) {
 
 func listOfVerdicts() string {
 	var all []string
-	for _, v := range verdicts() {
+	for _, v := range finding.Verdicts() {
 		all = append(all, string(v))
 	}
 	return strings.Join(all, ", ")
