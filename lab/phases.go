@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,12 +38,14 @@ const (
 	PhaseClients = "clients"
 	// PhaseReady waits until the lab is what the caller asked to wait for.
 	PhaseReady = "ready"
+	// PhaseVerify asks the agents of a lab on this machine's loopback what they really run.
+	PhaseVerify = "verify"
 )
 
 // Phases returns the phases of a start in their order. Some say nothing, and a lab without ACLs or clients lacks theirs.
 func Phases() []string {
 	var names []string
-	for _, p := range new(start).phases() {
+	for _, p := range (&start{lab: &Lab{}}).phases() {
 		names = append(names, p.names...)
 	}
 	return names
@@ -60,66 +63,49 @@ type start struct {
 type phase struct {
 	names []string
 	run   func(context.Context) error
+	// from is what ends this phase and all behind it early. Nil: no more than what ends those before.
+	from func(context.Context) (context.Context, func())
 }
 
-// phases are the one list of what a start does.
+// phases are the one list of what a start does. Time counts once Nomad is there; from the servers on, the end of a node that was
+// started ends all waiting.
 func (s *start) phases() []phase {
 	return []phase{
-		{[]string{PhaseReserve}, s.reserve},
-		{[]string{PhaseWatch}, s.watch},
-		{[]string{PhasePlan}, s.plan},
-		{[]string{PhaseNomad}, s.getNomad},
-		{[]string{PhaseNetwork}, s.network},
-		{[]string{PhaseIssue}, s.issue},
-		{[]string{PhaseServers}, s.startServers},
-		{[]string{PhaseLeader, PhaseACL}, s.elect},
-		{[]string{PhaseClients}, s.startClients},
-		{[]string{PhaseReady}, s.awaitReady},
+		{names: []string{PhaseReserve}, run: s.reserve},
+		{names: []string{PhaseWatch}, run: s.watch},
+		{names: []string{PhasePlan}, run: s.plan},
+		{names: []string{PhaseNomad}, run: s.getNomad},
+		{names: []string{PhaseNetwork}, run: s.network, from: s.timeout},
+		{names: []string{PhaseIssue}, run: s.issue},
+		{names: []string{PhaseServers}, run: s.startServers, from: s.lab.watchDeaths},
+		{names: []string{PhaseLeader, PhaseACL}, run: s.elect},
+		{names: []string{PhaseClients}, run: s.startClients},
+		{names: []string{PhaseReady}, run: s.awaitReady},
+		{names: []string{PhaseVerify}, run: s.lab.refuseExposed},
 	}
 }
 
-// carryOut carries out the phases from one to another, both of them included, up to the first error.
-func (s *start) carryOut(ctx context.Context, from, to string) error {
-	begun := false
-	for _, p := range s.phases() {
-		if begun = begun || p.names[0] == from; !begun {
-			continue
-		}
-		if err := p.run(ctx); err != nil {
-			return err
-		}
-		if p.names[0] == to {
-			break
-		}
+// carryOut carries out the phases in their order, up to the first error.
+func carryOut(ctx context.Context, phases []phase) error {
+	if len(phases) == 0 {
+		return nil
 	}
-	return nil
+	first := phases[0]
+	if first.from != nil {
+		bounded, end := first.from(ctx)
+		defer end()
+		ctx = bounded
+	}
+	if err := first.run(ctx); err != nil {
+		return err
+	}
+	return carryOut(ctx, phases[1:])
 }
 
-// bringUp carries out all phases behind the first. Time counts once Nomad is there; from the servers on, the end of a node that
-// was started ends all waiting.
-func (s *start) bringUp(ctx context.Context) error {
-	if err := s.carryOut(ctx, PhaseWatch, PhaseNomad); err != nil {
-		return err
-	}
-	timeout := s.options.Timeout
-	if timeout == 0 {
-		timeout = deadline.Start
-	}
-	ctx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("the lab was not up within %s", timeout))
-	defer cancel()
-	if err := s.carryOut(ctx, PhaseNetwork, PhaseIssue); err != nil {
-		return err
-	}
-	if err := s.boot(ctx); err != nil {
-		return err
-	}
-	return s.lab.refuseExposed(ctx)
-}
-
-func (s *start) boot(ctx context.Context) error {
-	ctx, stop := s.lab.watchDeaths(ctx)
-	defer stop()
-	return s.carryOut(ctx, PhaseServers, PhaseReady)
+// timeout bounds all that comes once Nomad is there.
+func (s *start) timeout(ctx context.Context) (context.Context, func()) {
+	timeout := cmp.Or(s.options.Timeout, deadline.Start)
+	return context.WithTimeoutCause(ctx, timeout, fmt.Errorf("the lab was not up within %s", timeout))
 }
 
 func (s *start) reserve(ctx context.Context) error {

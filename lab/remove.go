@@ -74,7 +74,7 @@ func tidy(ctx context.Context, engines []engine.Engine, tell func(Event)) error 
 		}
 	}
 	if err := state.RemoveLeftovers(runs); err != nil {
-		tell(Event{Stage: PhaseReserve, Text: err.Error()})
+		tell(Event{Stage: PhaseReserve, Text: err.Error(), Done: true})
 	}
 	return nil
 }
@@ -98,7 +98,7 @@ func tidyLabs(ctx context.Context, e engine.Engine, runs map[string]bool, tell f
 	}
 	if e.DockerHost() != "" { // no other engine knows which of Compose's labs there are
 		if err := state.RemoveComposeLeftovers(runs); err != nil {
-			tell(Event{Stage: PhaseReserve, Text: err.Error()})
+			tell(Event{Stage: PhaseReserve, Text: err.Error(), Done: true})
 		}
 	}
 	return nil

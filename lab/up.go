@@ -43,11 +43,12 @@ func Up(ctx context.Context, e engine.Engine, s spec.Spec, o UpOptions) (*Lab, e
 		return nil, err
 	}
 	b := &start{lab: newLab(e, s.WithDefaults()), options: o}
-	if err := b.carryOut(ctx, PhaseReserve, PhaseReserve); err != nil {
+	phases := b.phases()
+	if err := carryOut(ctx, phases[:1]); err != nil { // nothing is there yet
 		return nil, err
 	}
 	defer b.name.Release()
-	if err := b.bringUp(ctx); err != nil {
+	if err := carryOut(ctx, phases[1:]); err != nil {
 		return nil, b.lab.giveUp(ctx, err)
 	}
 	return b.lab, nil
@@ -75,7 +76,7 @@ func (l *Lab) giveUp(ctx context.Context, cause error) error {
 	cause = state.OutOfSpace(cause)
 	// Whether the user interrupted is the caller's context's to say: the cause may be the signal itself.
 	interrupted := errors.Is(ctx.Err(), context.Canceled)
-	if len(l.nodes) > 0 && !interrupted && !forUserToMend(cause) && !errors.Is(cause, spec.ErrNoSpace) {
+	if len(l.nodes) > 0 && !interrupted && !IsForUserToMend(cause) && !errors.Is(cause, spec.ErrNoSpace) {
 		looking, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline.Hang)
 		defer cancel()
 		at, err := l.Evidence(looking, cause)
@@ -86,14 +87,14 @@ func (l *Lab) giveUp(ctx context.Context, cause error) error {
 	removing, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline.Removal)
 	defer cancel()
 	failed.Err = errors.Join(cause, l.Down(removing))
-	if forUserToMend(cause) {
+	if IsForUserToMend(cause) {
 		return failed.Err
 	}
 	return failed
 }
 
-// forUserToMend is true for errors that say what the user can put right, and that no log would explain any further.
-func forUserToMend(err error) bool {
+// IsForUserToMend reports whether the error of a start says what its user can put right: no log would explain it any further.
+func IsForUserToMend(err error) bool {
 	for _, kind := range []error{spec.ErrInvalid, engine.ErrNoSpace, image.ErrUnknownVersion, image.ErrNotInRegistry, image.ErrNoRegistry, image.ErrUnusableBinary, image.ErrNeedsDocker, image.ErrNoSpace} {
 		if errors.Is(err, kind) {
 			return true

@@ -44,7 +44,7 @@ type UpOptions struct {
 
 // Event is one line of progress.
 type Event struct {
-	// Stage is one of Phases.
+	// Stage is one of Phases; who brings up several labs may put a word before it.
 	Stage string
 	// Text says it in words.
 	Text string

@@ -8,14 +8,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/engines"
-	"nomadlab.internal/lab/image"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/mutation"
 	"nomadlab.internal/lab/regress"
 	"nomadlab.internal/lab/regress/lock"
-	"nomadlab.internal/lab/spec"
 )
 
 // Exit codes. `nomad` and `exec` pass on those of the commands that they run.
@@ -85,10 +84,12 @@ func exitCode(err error) int {
 	if errors.As(err, new(*usageError)) {
 		return exitUsage
 	}
+	if lab.IsForUserToMend(err) {
+		return exitUsage
+	}
 	for _, known := range []error{
-		spec.ErrInvalid, spec.ErrTaken, engines.ErrUnknown, engines.ErrAmbiguous, engine.ErrUnavailable, engine.ErrNoSpace,
+		engines.ErrUnknown, engines.ErrAmbiguous, engine.ErrUnavailable,
 		regress.ErrConfiguration, mutation.ErrUnknown, lock.ErrLock, inspect.ErrCredential, inspect.ErrAddress, inspect.ErrUntrusted,
-		image.ErrUnknownVersion, image.ErrNotInRegistry, image.ErrNoRegistry, image.ErrUnusableBinary, image.ErrNeedsDocker, image.ErrNoSpace,
 	} {
 		if errors.Is(err, known) {
 			return exitUsage
