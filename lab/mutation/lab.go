@@ -22,7 +22,7 @@ func ForLab(s spec.Spec, m Mutation) (Pack, spec.Spec, error) {
 		return Pack{}, s, fmt.Errorf("%w: a lab of %d regions carries no mutation: leave all but one out", spec.ErrInvalid, len(s.Regions))
 	}
 	s = s.With(spec.Hardened())
-	servers, clients := s.Members()
+	servers, clients := s.Counts()
 	m.Everywhere = false
 	p := Unpacked([]Mutation{m}, Size{Servers: servers, SharedServers: servers, SharedClients: clients})[0]
 	p.Servers, p.Clients, p.InTurn = servers, clients, false

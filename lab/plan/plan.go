@@ -85,7 +85,7 @@ func New(s spec.Spec, g Ground) (Plan, error) {
 		return Plan{}, err
 	}
 	for _, r := range s.Regions {
-		p.addMembers(r, len(s.Regions) > 1)
+		p.addMembers(s, r)
 	}
 	for _, j := range s.Joiners {
 		p.Nodes = append(p.Nodes, Node{
@@ -104,8 +104,8 @@ func New(s spec.Spec, g Ground) (Plan, error) {
 	return p, p.complete(s, g)
 }
 
-func (p *Plan) addMembers(r spec.Region, several bool) {
-	for _, m := range r.Members(several) {
+func (p *Plan) addMembers(s spec.Spec, r spec.Region) {
+	for _, m := range s.MembersOf(r) {
 		p.Nodes = append(p.Nodes, Node{
 			Name: m.Name, Role: m.Role, Region: r.Name, Datacenter: r.Datacenter, Gossip: p.gossipKeyFor(m.Name, m.Role, spec.LabKey),
 			Identity: p.Certificates.SpeaksFor(m.Role, r.Name, m.Name),

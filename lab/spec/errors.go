@@ -14,7 +14,7 @@ type InputError string
 
 func (e InputError) Error() string { return string(e) }
 
-// Is makes every inputError one of ErrInvalid.
+// Is makes every InputError one of ErrInvalid.
 func (e InputError) Is(target error) bool { return target == ErrInvalid }
 
 // Problem is one thing wrong with a Spec.

@@ -77,8 +77,8 @@ func TrustForeign(role pki.Role) Option {
 // Like takes over a whole Spec; it belongs first among the options.
 func Like(other Spec) Option { return func(s *Spec) { *s = other.With() } }
 
-// Members returns how many servers and clients the first region begins with.
-func (s Spec) Members() (servers, clients int) {
+// Counts returns how many servers and clients the first region begins with.
+func (s Spec) Counts() (servers, clients int) {
 	r := s.WithDefaults().Regions[0]
 	return *r.Servers, *r.Clients
 }

@@ -25,11 +25,11 @@ type Member struct {
 	Role pki.Role
 }
 
-// Members returns the nodes of a region that has its defaults: the servers, then the clients. With several regions each
-// name begins with its region.
-func (r Region) Members(several bool) []Member {
+// MembersOf returns the nodes of one of the regions of a Spec that has its defaults: the servers, then the clients. With several
+// regions each name begins with its region.
+func (s Spec) MembersOf(r Region) []Member {
 	prefix := ""
-	if several {
+	if len(s.Regions) > 1 {
 		prefix = r.Name + "-"
 	}
 	var out []Member

@@ -156,7 +156,7 @@ func (v *validator) regions(regions []Region, joiners int) bool {
 func (v *validator) joiners(s Spec) {
 	seen := map[string]bool{}
 	for _, r := range s.Regions {
-		for _, m := range r.Members(len(s.Regions) > 1) {
+		for _, m := range s.MembersOf(r) {
 			seen[m.Name] = true
 		}
 	}
@@ -236,7 +236,7 @@ func (v *validator) nodes(s Spec) {
 func (s Spec) roles() map[string]pki.Role {
 	roles := map[string]pki.Role{}
 	for _, r := range s.Regions {
-		for _, m := range r.Members(len(s.Regions) > 1) {
+		for _, m := range s.MembersOf(r) {
 			roles[m.Name] = m.Role
 		}
 	}
