@@ -77,11 +77,11 @@ func rooms() map[string]room {
 			},
 			testsMayImport: []string{"lab/engine/docker", "lab/labtest"},
 		},
-		// What lies on disk. What runs is the engine's to say: of package engine it takes the form of a file.
 		// The one reader of /proc, for the watchdog, the engine of processes and bench.
 		"internal/procfs": {},
-		"internal/state":  {mayImport: []string{"internal/deadline", "lab/engine", "lab/pki", "lab/plan", "lab/spec"}},
-		"lab/fit":         {mayImport: []string{"lab/agentconf"}},
+		// What lies on disk. What runs is the engine's to say: of package engine it takes the form of a file.
+		"internal/state": {mayImport: []string{"internal/deadline", "lab/engine", "lab/pki", "lab/plan", "lab/spec"}},
+		"lab/fit":        {mayImport: []string{"lab/agentconf"}},
 		"lab/mutation": {
 			mayImport: []string{
 				"lab", "internal/deadline", "lab/engine", "lab/finding", "lab/inspect", "lab/pki", "lab/poll",

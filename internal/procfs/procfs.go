@@ -30,7 +30,7 @@ type Process struct {
 	Parent int
 	// State is a letter of proc_pid_stat(5).
 	State byte
-	// Status is how it has ended, once it has.
+	// Status is how it has ended, once it has. Zero where /proc does not say.
 	Status syscall.WaitStatus
 }
 
@@ -44,14 +44,18 @@ func Look(pid int) (Process, bool) {
 	// The name, in parentheses, may hold anything; after it come the state, which is the third field, the parent's
 	// number, and as the 22nd and the 52nd the start time and the exit status (proc_pid_stat(5)).
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
-	if len(fields) < 50 {
+	const started, exited = 19, 49
+	if len(fields) <= started {
 		return Process{}, false
 	}
 	parent, err1 := strconv.Atoi(fields[1])
-	ticks, err2 := strconv.ParseUint(fields[19], 10, 64)
-	status, err3 := strconv.ParseUint(fields[49], 10, 32)
-	p := Process{ID: ID{PID: pid, Started: ticks}, Parent: parent, State: fields[0][0], Status: syscall.WaitStatus(status)}
-	return p, errors.Join(err1, err2, err3) == nil
+	ticks, err2 := strconv.ParseUint(fields[started], 10, 64)
+	p := Process{ID: ID{PID: pid, Started: ticks}, Parent: parent, State: fields[0][0]}
+	if len(fields) > exited {
+		status, _ := strconv.ParseUint(fields[exited], 10, 32)
+		p.Status = syscall.WaitStatus(status)
+	}
+	return p, errors.Join(err1, err2) == nil
 }
 
 // User returns the real user of a process: a program that is setuid has another effective one, and the environment that its
