@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"time"
 )
@@ -96,7 +97,7 @@ func overhear(ctx context.Context, t Target, look Overhearing, traffic Traffic) 
 	text := look.text(scene)
 	switch {
 	case err != nil:
-		o.Outcome, o.Err = NotReached, clean(err.Error())
+		o.Outcome, o.Err, o.Unsettled = NotReached, clean(err.Error()), errors.As(err, new(unsettledError))
 	case text == "":
 		o.Outcome, o.Err = NotReached, "the target has no "+look.For
 	case stopErr != nil:

@@ -105,6 +105,34 @@ func TestOverheard(t *testing.T) {
 	}
 }
 
+// TestOverheardBetweenLeaders: traffic that cannot be caused while servers elect a leader, or that an agent is too busy for, may be later.
+// The control is an agent that says another no.
+func TestOverheardBetweenLeaders(t *testing.T) {
+	if err := probe.MayListen(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	me := probe.As(newHouse(t).server)
+	for says, want := range map[string]bool{"No cluster leader": true, "the disk is full": false} {
+		at := heardAt(listen(t, func(conn net.Conn) {
+			request, err := http.ReadRequest(bufio.NewReader(conn))
+			if err != nil {
+				return
+			}
+			status := "500 Internal Server Error"
+			if strings.HasPrefix(request.URL.Path, "/v1/status/") {
+				status = "200 OK"
+			}
+			_, _ = fmt.Fprintf(conn, "HTTP/1.1 %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", status, len(says), says)
+		}))
+		for title, traffic := range map[string]probe.Traffic{"asking": probe.AskingForJob(me), "writing": probe.WritingVariable(me)} {
+			o := probe.Overheard(probe.MarkerOn(probe.PlaneHTTP), traffic).Observe(t.Context(), at)
+			if o.Outcome != probe.NotReached || o.Unsettled != want || !strings.Contains(o.Err, says) {
+				t.Errorf("%s of an agent that says %q: %s, unsettled %t: %s", title, says, o.Outcome, o.Unsettled, o.Err)
+			}
+		}
+	}
+}
+
 // What is sent in clear has no token with it: else the probe would show it to whoever else listens.
 func TestNoTokenGoesInClear(t *testing.T) {
 	h := newHouse(t)

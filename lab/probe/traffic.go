@@ -140,5 +140,14 @@ func succeeded(o Observation) error {
 	if o.Outcome == Accepted {
 		return nil
 	}
-	return fmt.Errorf("%s: %s: %s %s", o.Sent, o.Outcome, o.Received, o.Err)
+	err := fmt.Errorf("%s: %s: %s %s", o.Sent, o.Outcome, o.Received, o.Err)
+	if o.Unsettled {
+		return unsettledError{err}
+	}
+	return err
 }
+
+// unsettledError is that of a call which said nothing for a reason that takes its time to pass: what was to be seen by it is as Unsettled.
+type unsettledError struct{ error }
+
+func (e unsettledError) Unwrap() error { return e.error }
