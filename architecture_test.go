@@ -75,10 +75,12 @@ func rooms() map[string]room {
 				"fixtures", "internal/state", "lab/agentconf", "internal/deadline", "lab/engine",
 				"lab/image", "lab/pki", "lab/plan", "lab/poll", "lab/spec", "internal/watchdog",
 			},
-			testsMayImport: []string{"lab/engine/docker", "lab/labtest"},
+			testsMayImport: []string{"internal/spectest", "lab/engine/docker", "lab/labtest"},
 		},
 		// The one reader of /proc, for the watchdog, the engine of processes and bench.
 		"internal/procfs": {},
+		// What several packages' tests share; no program imports it.
+		"internal/spectest": {mayImport: []string{"lab/agentconf", "lab/spec"}},
 		// What lies on disk. What runs is the engine's to say: of package engine it takes the form of a file.
 		"internal/state": {mayImport: []string{"internal/deadline", "lab/engine", "lab/pki", "lab/plan", "lab/spec"}},
 		"lab/fit":        {mayImport: []string{"lab/agentconf"}},
@@ -124,10 +126,13 @@ func rooms() map[string]room {
 		"lab/poll":               {testsMayImport: []string{"internal/deadline"}},
 		// What is wanted. Its tests compare what it refuses with what a plan refuses.
 		"lab/spec": {
-			mayImport: []string{"lab/agentconf", "lab/pki", "internal/userfile"}, testsMayImport: []string{"lab/plan"},
+			mayImport: []string{"lab/agentconf", "lab/pki", "internal/userfile"}, testsMayImport: []string{"internal/spectest", "lab/plan"},
 		},
 		// What will be. Both are pure, which their own tests see to: see TestSpecReachesNothing and TestPlanReachesNothing.
-		"lab/plan":                         {mayImport: []string{"lab/agentconf", "lab/agentconf/settings", "lab/fit", "lab/pki", "lab/spec"}},
+		"lab/plan": {
+			mayImport:      []string{"lab/agentconf", "lab/agentconf/settings", "lab/fit", "lab/pki", "lab/spec"},
+			testsMayImport: []string{"internal/spectest"},
+		},
 		"internal/userfile":                {},
 		"lab/pki":                          {mayImport: []string{"internal/userfile"}, testsMayImport: []string{"internal/deadline"}},
 		"internal/watchdog":                {mayImport: []string{"internal/procfs", "internal/deadline", "lab/poll"}},

@@ -1,12 +1,12 @@
 package lab_test
 
 import (
-	"errors"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"nomadlab.internal/internal/spectest"
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/spec"
 )
@@ -59,22 +59,12 @@ func TestBadTemplatesAreProblems(t *testing.T) {
 	}
 }
 
-// problemsOf demands the error's type and what it wraps, and that its text has a line for every problem.
+// problemsOf returns the problems that the error names, and demands its form: see spectest.Problems.
 func problemsOf(t *testing.T, err error) []spec.Problem {
 	t.Helper()
-	invalid, ok := errors.AsType[*spec.InvalidError](err)
-	if !ok {
-		t.Fatalf("error %v, want an *InvalidError", err)
+	problems, wrong := spectest.Problems(err)
+	if wrong != nil {
+		t.Fatal(wrong)
 	}
-	if !errors.Is(err, spec.ErrInvalid) {
-		t.Errorf("%v does not wrap ErrInvalid", err)
-	}
-	var lines []string
-	for _, p := range invalid.Problems {
-		lines = append(lines, p.Field+" is "+p.Found+": "+p.Mend)
-	}
-	if diff := cmp.Diff(strings.Join(lines, "\n"), err.Error()); diff != "" {
-		t.Errorf("text (-want +got):\n%s", diff)
-	}
-	return invalid.Problems
+	return problems
 }

@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"nomadlab.internal/internal/spectest"
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/engine"
@@ -25,14 +26,14 @@ import (
 
 // TestConfiguredFilesAreWhole: what the plan keeps to itself the nodes get.
 func TestConfiguredFilesAreWhole(t *testing.T) {
-	p := mustPlan(t, configured(""))
+	p := mustPlan(t, spectest.Configured(""))
 	made, err := lab.Provision(p)
 	if err != nil {
 		t.Fatal(err)
 	}
 	whole := false
 	for _, f := range made.Files["server-1"] {
-		whole = whole || strings.Contains(string(f.Data), gossipSecret)
+		whole = whole || strings.Contains(string(f.Data), spectest.GossipSecret)
 		if f.Mode&fs.ModeDir == 0 && f.Mode.Perm() != 0o600 {
 			t.Errorf("%s has mode %s", f.Path, f.Mode)
 		}
@@ -44,7 +45,7 @@ func TestConfiguredFilesAreWhole(t *testing.T) {
 
 // TestConfiguredInOneFile: a certificate and its key may stand in one file, as many agents have them.
 func TestConfiguredInOneFile(t *testing.T) {
-	spec := configured("")
+	spec := spectest.Configured("")
 	file := &spec.Configuration.Server.Files[0]
 	*file = agentconf.NewFile(file.Name(), bytes.ReplaceAll(file.Text(), []byte("agent-key.pem"), []byte("agent.pem")))
 	made, err := lab.Provision(mustPlan(t, spec))
@@ -73,7 +74,7 @@ func TestConfiguredSuites(t *testing.T) {
 		"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": false,
 		"": false,
 	} {
-		spec := configured("")
+		spec := spectest.Configured("")
 		server := &spec.Configuration.Server
 		server.Files = append(server.Files, agentconf.NewFile("mine/suites.hcl", []byte("tls { tls_cipher_suites = \""+suites+"\" }\n")))
 		made, err := lab.Provision(mustPlan(t, spec))

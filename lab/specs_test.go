@@ -4,7 +4,6 @@ import (
 	"net/netip"
 	"testing"
 
-	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
@@ -51,31 +50,4 @@ func twoRegions() spec.Spec {
 		{Name: "eu", Datacenter: "frankfurt", Servers: new(1), Clients: new(1)},
 		{Name: "us", Servers: new(1), Clients: new(0)},
 	}, Joiners: []spec.Joiner{{Name: "late", Role: pki.Client, Region: "us"}}}
-}
-
-// gossipSecret is in the user's configuration, and nowhere that is shown.
-const gossipSecret = "dVPlufFjUOQuaP87qGEvVKnHxbz55Ze9DPwVHP3FsFg="
-
-// configured is a lab that runs a user's configuration: three servers, and a client that has these lines besides.
-func configured(client string) spec.Spec {
-	const tls = `
-tls {
-  http = true
-  rpc = true
-  ca_file   = "/etc/nomad.d/ca.pem"
-  cert_file = "/etc/nomad.d/agent.pem"
-  key_file  = "/etc/nomad.d/agent-key.pem"
-}
-`
-	clients := 1
-	return spec.Spec{
-		Hardened: true, Regions: []spec.Region{{Clients: &clients}},
-		Configuration: &spec.Configuration{
-			Server: spec.AgentConfiguration{Files: agentconf.Files{
-				agentconf.NewFile("mine/server.hcl", []byte("server {\n  enabled = true\n  bootstrap_expect = 3\n}\nports { http = 14646 }\n"+tls)),
-				agentconf.NewFile("other/server.hcl", []byte(`server { encrypt = "`+gossipSecret+`" }`)),
-			}},
-			Client: spec.AgentConfiguration{Files: agentconf.Files{agentconf.NewFile("client.hcl", []byte("client { enabled = true }\n"+tls+client))}},
-		},
-	}
 }

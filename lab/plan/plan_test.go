@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"nomadlab.internal/internal/spectest"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
@@ -295,7 +296,7 @@ func TestPlanHoldsNoSecret(t *testing.T) {
 			t.Errorf("%s: %q", name, found)
 		}
 	}
-	if !secret.MatchString(gossipSecret) {
+	if !secret.MatchString(spectest.GossipSecret) {
 		t.Error("what is looked for would not find a gossip key")
 	}
 }

@@ -8,42 +8,16 @@ import (
 	"strings"
 	"testing"
 
+	"nomadlab.internal/internal/spectest"
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
 )
 
-// gossipSecret is in the user's configuration, and nowhere that is shown.
-const gossipSecret = "dVPlufFjUOQuaP87qGEvVKnHxbz55Ze9DPwVHP3FsFg="
-
-// configured is a lab that runs a user's configuration: three servers, and a client that has these lines besides.
-func configured(client string) spec.Spec {
-	const tls = `
-tls {
-  http = true
-  rpc = true
-  ca_file   = "/etc/nomad.d/ca.pem"
-  cert_file = "/etc/nomad.d/agent.pem"
-  key_file  = "/etc/nomad.d/agent-key.pem"
-}
-`
-	clients := 1
-	return spec.Spec{
-		Hardened: true, Regions: []spec.Region{{Clients: &clients}},
-		Configuration: &spec.Configuration{
-			Server: spec.AgentConfiguration{Files: agentconf.Files{
-				agentconf.NewFile("mine/server.hcl", []byte("server {\n  enabled = true\n  bootstrap_expect = 3\n}\nports { http = 14646 }\n"+tls)),
-				agentconf.NewFile("other/server.hcl", []byte(`server { encrypt = "`+gossipSecret+`" }`)),
-			}},
-			Client: spec.AgentConfiguration{Files: agentconf.Files{agentconf.NewFile("client.hcl", []byte("client { enabled = true }\n"+tls+client))}},
-		},
-	}
-}
-
 // TestConfiguredPlan: an agent reads its user's files in their order, and then the lab's own.
 func TestConfiguredPlan(t *testing.T) {
-	p := mustPlan(t, configured(""))
+	p := mustPlan(t, spectest.Configured(""))
 	server, client := p.Nodes[0], p.Nodes[3]
 	want := []string{
 		"nomad", "agent", "-config", "/nomad/config/1/server.hcl", "-config", "/nomad/config/2/server.hcl", "-config", "/nomad/config/3/nomadlab.hcl",
@@ -62,14 +36,14 @@ func TestConfiguredPlan(t *testing.T) {
 			t.Errorf("%s: %+v", path, server.Files)
 		}
 	}
-	if string(p.GossipKey) != gossipSecret {
+	if string(p.GossipKey) != spectest.GossipSecret {
 		t.Error("the plan does not know the servers' gossip key")
 	}
 }
 
 // TestConfiguredOnLoopback: without file systems of their own nodes keep everything below the lab's folder, /etc included.
 func TestConfiguredOnLoopback(t *testing.T) {
-	p, err := plan.New(configured(""), plan.Processes())
+	p, err := plan.New(spectest.Configured(""), plan.Processes())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +59,7 @@ func TestConfiguredOnLoopback(t *testing.T) {
 // TestConfiguredKeepsSecrets: neither a plan nor a spec shows what is secret in a user's configuration, however it is
 // printed.
 func TestConfiguredKeepsSecrets(t *testing.T) {
-	spec := configured("")
+	spec := spectest.Configured("")
 	p := mustPlan(t, spec)
 	asJSON, err := json.Marshal(p)
 	if err != nil {
@@ -99,7 +73,7 @@ func TestConfiguredKeepsSecrets(t *testing.T) {
 		"the plan as JSON": string(asJSON), "the plan": fmt.Sprintf("%+v", p), "the plan as Go": fmt.Sprintf("%#v", p),
 		"the spec as JSON": string(specJSON), "the spec": fmt.Sprintf("%+v", spec), "the spec as Go": fmt.Sprintf("%#v", spec),
 	} {
-		if strings.Contains(text, gossipSecret) || !strings.Contains(text, "lab") && !strings.Contains(text, "Clients") && !strings.Contains(text, "clients") {
+		if strings.Contains(text, spectest.GossipSecret) || !strings.Contains(text, "lab") && !strings.Contains(text, "Clients") && !strings.Contains(text, "clients") {
 			t.Errorf("%s shows it: %s", name, text)
 		}
 	}
@@ -110,7 +84,7 @@ func TestConfiguredKeepsSecrets(t *testing.T) {
 func TestConfiguredRunsNoCommandsHere(t *testing.T) {
 	const blocks, option = `plugin "raw_exec" { config { enabled = true } }`, `client { options { "driver.raw_exec.enable" = "1" } }`
 	for _, on := range []string{blocks, option} {
-		wanted := configured(on)
+		wanted := spectest.Configured(on)
 		_, err := plan.New(wanted, plan.Processes())
 		if !errors.Is(err, spec.ErrInvalid) || !strings.Contains(err.Error(), "client.hcl:10") || !strings.Contains(err.Error(), "--engine docker") {
 			t.Errorf("%s: %v", on, err)
@@ -152,7 +126,7 @@ func TestConfiguredRunsNoCommandsInAnyForm(t *testing.T) {
 		"no isolation":               {[]string{`client { artifact { disable_filesystem_isolation = "1" } }`}, true},
 		"no isolation, taken back":   {[]string{`client { artifact { disable_filesystem_isolation = true } }`, `client { artifact { disable_filesystem_isolation = "0" } }`}, false},
 	} {
-		spec := configured("")
+		spec := spectest.Configured("")
 		for i, text := range c.files {
 			spec.Configuration.Client.Files = append(spec.Configuration.Client.Files, agentconf.NewFile(fmt.Sprintf("%d.hcl", i), []byte(text)))
 		}
@@ -162,7 +136,7 @@ func TestConfiguredRunsNoCommandsInAnyForm(t *testing.T) {
 		}
 	}
 	// Where no task runs, nothing is let in: in a server's files.
-	spec := configured("")
+	spec := spectest.Configured("")
 	spec.Configuration.Server.Files = append(spec.Configuration.Server.Files, agentconf.NewFile("all.hcl", []byte(`plugin "raw_exec" { config { enabled = true } }`)))
 	if _, err := plan.New(spec, plan.Processes()); err != nil {
 		t.Errorf("raw_exec in a server's files: %v", err)
@@ -171,7 +145,7 @@ func TestConfiguredRunsNoCommandsInAnyForm(t *testing.T) {
 
 // TestConfiguredSettings change a user's files by the editor that changes the lab's own, for a role or for one node.
 func TestConfiguredSettings(t *testing.T) {
-	wanted := configured("")
+	wanted := spectest.Configured("")
 	wanted.Settings = []spec.Setting{
 		{Role: pki.Server, Node: "server-3", Path: "tls.http", Value: "false"},
 		{Role: pki.Server, Path: "server.encrypt"},
