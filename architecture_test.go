@@ -28,8 +28,8 @@ func rooms() map[string]room {
 		"fixtures", "lab", "lab/agentconf", "lab/compose", "internal/deadline", "lab/engine", "lab/engine/docker",
 		"lab/engine/engines", "lab/finding", "lab/fit", "lab/image", "lab/inspect", "lab/mutation", "lab/pki",
 		"lab/plan", "lab/poll", "lab/posture", "lab/posture/catalogue", "lab/posture/matrix",
-		"lab/posture/party", "lab/probe", "lab/regress", "lab/regress/lock", "lab/report", "lab/spec",
-		"lab/story", "internal/userfile", "internal/watchdog",
+		"lab/posture/caller", "lab/probe", "lab/regress", "lab/regress/lock", "lab/report", "lab/spec",
+		"lab/scenario", "internal/userfile", "internal/watchdog",
 	}
 	return map[string]room{
 		".": {},
@@ -49,26 +49,26 @@ func rooms() map[string]room {
 		"bench/report":  {mayImport: []string{"bench/measure"}},
 		"scenarios":     {mayImport: everythingBelow, testsMayImport: []string{"lab/labtest"}},
 		"lab/labtest": {
-			mayImport:      []string{"lab", "internal/deadline", "lab/engine", "lab/engine/engines", "lab/finding", "lab/poll", "lab/spec", "lab/story"},
+			mayImport:      []string{"lab", "internal/deadline", "lab/engine", "lab/engine/engines", "lab/finding", "lab/poll", "lab/spec", "lab/scenario"},
 			testsMayImport: []string{"lab/image", "lab/pki", "lab/plan"},
 		},
-		"lab/story":   {mayImport: []string{"lab", "internal/deadline", "lab/engine", "lab/finding", "lab/posture", "lab/spec"}},
-		"lab/posture": {mayImport: []string{"internal/deadline", "lab/finding", "lab/pki", "lab/poll", "lab/probe"}},
+		"lab/scenario": {mayImport: []string{"lab", "internal/deadline", "lab/engine", "lab/finding", "lab/posture", "lab/spec"}},
+		"lab/posture":  {mayImport: []string{"internal/deadline", "lab/finding", "lab/pki", "lab/poll", "lab/probe"}},
 		"lab/posture/catalogue": {
-			mayImport: []string{"internal/deadline", "lab/finding", "lab/pki", "lab/poll", "lab/posture", "lab/posture/party", "lab/probe"},
+			mayImport: []string{"internal/deadline", "lab/finding", "lab/pki", "lab/poll", "lab/posture", "lab/posture/caller", "lab/probe"},
 		},
-		"lab/posture/party": {mayImport: []string{"lab/probe", "lab/pki"}, testsMayImport: []string{"lab/labtest", "lab/spec"}},
-		"lab/probe":         {mayImport: []string{"internal/deadline", "lab/pki", "lab/poll"}},
-		"lab/report":        {mayImport: []string{"lab/finding"}},
+		"lab/posture/caller": {mayImport: []string{"lab/probe", "lab/pki"}, testsMayImport: []string{"lab/labtest", "lab/spec"}},
+		"lab/probe":          {mayImport: []string{"internal/deadline", "lab/pki", "lab/poll"}},
+		"lab/report":         {mayImport: []string{"lab/finding"}},
 		"lab/inspect": {
 			mayImport: []string{
 				"fixtures", "lab", "internal/deadline", "lab/engine", "lab/finding", "lab/pki", "lab/poll", "lab/posture",
-				"lab/posture/catalogue", "lab/posture/matrix", "lab/posture/party", "lab/probe", "lab/spec",
+				"lab/posture/catalogue", "lab/posture/matrix", "lab/posture/caller", "lab/probe", "lab/spec",
 				"internal/userfile",
 			},
 			testsMayImport: []string{"lab/labtest"},
 		},
-		"lab/posture/matrix": {mayImport: []string{"lab/posture/party", "lab/probe", "lab/pki", "lab/finding"}},
+		"lab/posture/matrix": {mayImport: []string{"lab/posture/caller", "lab/probe", "lab/pki", "lab/finding"}},
 		"lab/regress/lock":   {mayImport: []string{"lab/agentconf", "lab/finding", "lab/fit", "lab/spec"}},
 		"lab": {
 			mayImport: []string{

@@ -149,7 +149,7 @@ func (b *bench) traces() []measure.Trace {
 	return out
 }
 
-// verdict is the error of a run in which something failed.
+// result is the error of a run in which something failed.
 func (b *bench) verdict(ctx context.Context) error {
 	failed := 0
 	for _, x := range b.results.Boots {

@@ -115,7 +115,7 @@ func (l *Lab) introduce(ctx context.Context, s secrets) error {
 }
 
 // introducedFor is how long an introduction token is good for: the longest that Nomad has (nomad/structs/node.go:867). A
-// client needs it until it has registered for the first time. A joiner that is started later is not let in.
+// client needs it until it has registered for the first time. An extra node that is started later is not let in.
 const introducedFor = 30 * time.Minute
 
 // introducedAs is the name of the client that the node's introduction token speaks of. Empty for a node that has no token.

@@ -79,7 +79,7 @@ func (l *Lab) makeNetwork(ctx context.Context, o UpOptions) (plan.Plan, error) {
 			return plan.Plan{}, err
 		}
 		o.tell(Event{Stage: PhaseNetwork, Text: "network " + planned.Subnet.String(), Done: true})
-		if planned.Weakened() && !planned.Configured && !l.Contained() {
+		if planned.WeakensTheLab() && !planned.Configured && !l.Contained() {
 			o.tell(Event{Stage: PhaseNetwork, Text: "this lab is weakened and on this machine's loopback: its clients run no raw_exec tasks", Done: true})
 		}
 		return planned, nil
@@ -160,13 +160,13 @@ const patienceShare = 5
 // patiently waits for as long as the options say, and then lets the lab be as it is. Who has waited in vain once waits for
 // nothing that comes later.
 func (l *Lab) patiently(ctx context.Context, o UpOptions, wait func(context.Context) error) error {
-	if o.Patience == 0 {
+	if o.ReadyTimeout == 0 {
 		return wait(ctx)
 	}
 	if l.unready != nil {
 		return nil
 	}
-	limited, cancel := deadline.FairAfter(ctx, o.Patience-o.Patience/patienceShare, o.Patience/patienceShare)
+	limited, cancel := deadline.FairAfter(ctx, o.ReadyTimeout-o.ReadyTimeout/patienceShare, o.ReadyTimeout/patienceShare)
 	defer cancel()
 	err := wait(limited)
 	if err == nil || ctx.Err() != nil || limited.Err() == nil {
@@ -212,7 +212,7 @@ func lastError(lines []string) string {
 func (l *Lab) others() []*Node {
 	var out []*Node
 	for _, n := range l.nodes {
-		if n.plan.Joiner || n.plan.Role == pki.Client {
+		if n.plan.ExtraNode || n.plan.Role == pki.Client {
 			out = append(out, n)
 		}
 	}
@@ -227,8 +227,8 @@ func (l *Lab) create(ctx context.Context, n *Node, s secrets, o UpOptions) error
 	n.certificate = credential.CertPEM
 	labels := l.labels(l.record.Plan, o)
 	labels[state.LabelRole], labels[state.LabelRegion] = string(n.plan.Role), n.plan.Region
-	if n.plan.Joiner {
-		labels[state.LabelJoiner] = "true"
+	if n.plan.ExtraNode {
+		labels[state.LabelExtraNode] = "true"
 	}
 	return l.engine.Create(ctx, engine.Node{
 		Ref: n.ref(), Run: l.record.Run, Image: l.record.Image, Command: n.plan.Command, Environment: n.plan.Environment, User: user(n.plan.User),

@@ -79,8 +79,8 @@ func composedLab(t *testing.T) (*composedEngine, plan.Plan) {
 	t.Helper()
 	stateIn(t)
 	spec := twoRegions()
-	spec.Joiners = nil
-	p, err := plan.New(spec, plan.Ground{Named: true})
+	spec.ExtraNodes = nil
+	p, err := plan.New(spec, plan.HostEnvironment{Named: true})
 	if err != nil {
 		t.Fatal(err)
 	}

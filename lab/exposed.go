@@ -56,7 +56,7 @@ func (l *Lab) refuseExposed(ctx context.Context) error {
 	if l.Contained() || l.record.Plan.NotBootstrapped || len(l.Clients()) == 0 {
 		return nil
 	}
-	if problems := exposed(l.askAgents(ctx), l.record.Plan.Weakened()); len(problems) > 0 {
+	if problems := exposed(l.askAgents(ctx), l.record.Plan.WeakensTheLab()); len(problems) > 0 {
 		return &spec.InvalidError{Problems: problems}
 	}
 	return nil

@@ -75,11 +75,11 @@ func (l *Lab) Created() time.Time { return l.record.Created }
 // Plain is true for a lab that neither hardens nor weakens what the zero Spec gives, whatever its size.
 func (l *Lab) Plain() bool {
 	s, c := l.record.Spec, l.record.Spec.Certificates
-	return s.Configuration == nil && !s.Hardened && len(s.Settings)+len(c.Flaws)+len(c.Roles)+len(c.Names)+len(c.TrustForeign) == 0
+	return s.Configuration == nil && !s.Hardened && len(s.Overrides)+len(c.Defects)+len(c.Roles)+len(c.Names)+len(c.TrustForeign) == 0
 }
 
 // Unready says what Up has waited for in vain, where UpOptions.Patience let it return the lab all the same. Nil: nothing.
-func (l *Lab) Unready() error { return l.unready }
+func (l *Lab) ReadyErr() error { return l.unready }
 
 // TLSFolder has the authority's certificate and the cli certificate and key, in files named as `nomad tls` names them.
 func (l *Lab) TLSFolder() string { return l.folder.TLS() }
@@ -119,7 +119,7 @@ func (l *Lab) HandedInCLI() *pki.Credential {
 // own stand in for them. Empty: they are the user's, or the lab runs no configuration of a user's for that role.
 func (l *Lab) StandIn(role pki.Role) string { return l.record.Spec.Configuration.StandIn(role) }
 
-// Nodes are all of the lab's nodes in the order of the plan, joiners included.
+// Nodes are all of the lab's nodes in the order of the plan, extra nodes included.
 func (l *Lab) Nodes() []*Node { return slices.Clone(l.nodes) }
 
 // Servers are the servers that the lab began with, of all regions.
@@ -131,7 +131,7 @@ func (l *Lab) Clients() []*Node { return l.members(pki.Client) }
 func (l *Lab) members(role pki.Role) []*Node {
 	var out []*Node
 	for _, n := range l.nodes {
-		if n.plan.Role == role && !n.plan.Joiner {
+		if n.plan.Role == role && !n.plan.ExtraNode {
 			out = append(out, n)
 		}
 	}
@@ -175,7 +175,7 @@ func (l *Lab) Keep() error {
 func (l *Lab) labels(p plan.Plan, o UpOptions) map[string]string {
 	members := 0
 	for _, n := range p.Nodes {
-		if !n.Joiner {
+		if !n.ExtraNode {
 			members++
 		}
 	}

@@ -70,7 +70,7 @@ func listed(name string, found engine.LabState) Listed {
 	for _, s := range found.Nodes {
 		members = max(members, len(state.ComposeNodes(s.Labels)))
 		switch {
-		case s.Labels[state.LabelJoiner] == "":
+		case s.Labels[state.LabelExtraNode] == "":
 			there++
 		case s.Running:
 			extra++

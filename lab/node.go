@@ -47,7 +47,7 @@ func (n *Node) Name() string { return n.plan.Name }
 func (n *Node) Role() pki.Role { return n.plan.Role }
 
 // Extra reports whether the node is an extra one: it is created with the lab and stays outside until it is started.
-func (n *Node) Extra() bool { return n.plan.Joiner }
+func (n *Node) Extra() bool { return n.plan.ExtraNode }
 
 // Region is the Nomad region that the node belongs to.
 func (n *Node) Region() string { return n.plan.Region }
@@ -102,7 +102,7 @@ func (n *Node) HTTP() netip.AddrPort { return n.endpoint(n.plan.HTTPPort()) }
 func (n *Node) RPC() netip.AddrPort { return n.endpoint(n.plan.RPCPort()) }
 
 // Advertised is where other servers connect to a server, as Raft's configuration has it: its RPC port at its Address, unless
-// its Joiner.AdvertisedRPCPort says otherwise. Invalid where Address is.
+// its Extra node.AdvertisedRPCPort says otherwise. Invalid where Address is.
 func (n *Node) Advertised() netip.AddrPort {
 	return netip.AddrPortFrom(n.Address(), cmp.Or(n.plan.AdvertisedRPCPort, n.plan.RPCPort()))
 }

@@ -67,7 +67,7 @@ func (l *Lab) anyRunning(ctx context.Context) (*Node, error) {
 func (l *Lab) cliTask(server *Node, c Call) engine.Task {
 	folder, files, id := l.folder.TLS(), c.Files, l.cli.Identity
 	if l.Contained() {
-		folder = plan.Ground{}.TLSFolder("")
+		folder = plan.HostEnvironment{}.TLSFolder("")
 		files = append(l.cliFiles(folder), files...)
 	}
 	environment := []string{

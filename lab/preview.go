@@ -82,5 +82,5 @@ func planOn(ctx context.Context, e engine.Engine, s spec.Spec, run string, refus
 		return plan.Plan{}, err
 	}
 	site := e.Site()
-	return plan.New(s, plan.Ground{Pools: site.Pools, Occupied: append(taken, refused...), Folder: site.Of(run)})
+	return plan.New(s, plan.HostEnvironment{Pools: site.Pools, Occupied: append(taken, refused...), Folder: site.Of(run)})
 }

@@ -229,7 +229,7 @@ func (l *Lab) waitElected(ctx context.Context) error {
 }
 
 // WaitReady waits until every region has one leader that all servers agree on, each of its running servers is a voter,
-// its keyring can encrypt, each of its running clients is ready, and every agent says that it is healthy. Joiners do not
+// its keyring can encrypt, each of its running clients is ready, and every agent says that it is healthy. Extra nodes do not
 // count. Where the ACL system is not bootstrapped, agents say no more than who leads and whether they are healthy.
 func (l *Lab) WaitReady(ctx context.Context) error {
 	if err := l.WaitLeader(ctx); err != nil {

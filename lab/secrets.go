@@ -66,8 +66,8 @@ func authorityOptions(p plan.Plan) pki.Options {
 		// One authority may stand below it, so that a chain can be tried; those of `nomad tls ca create` have no limit.
 		Intermediates: 1,
 	}
-	long := func(f spec.CertificateFlaw) bool { return f.Flaw == pki.LongLived().Name() }
-	if slices.ContainsFunc(p.Certificates.Flaws, long) {
+	long := func(f spec.CertificateDefect) bool { return f.Defect == pki.LongLived().Name() }
+	if slices.ContainsFunc(p.Certificates.Defects, long) {
 		o.TTL = longTTL
 	}
 	return o
@@ -108,7 +108,7 @@ func (s secrets) issue(n plan.Node) (pki.Credential, error) {
 	case s.authority == nil:
 		return pki.Credential{}, fmt.Errorf("certificate of %s: %w: the key of your authority is not at hand, so no other can be issued", n.Name, spec.ErrInvalid)
 	}
-	flaw, err := pki.FlawNamed(n.Flaw)
+	defect, err := pki.DefectNamed(n.Defect)
 	if err != nil {
 		return pki.Credential{}, fmt.Errorf("certificate of %s: %w", n.Name, err)
 	}
@@ -116,7 +116,7 @@ func (s secrets) issue(n plan.Node) (pki.Credential, error) {
 	if n.RSA {
 		authority = authority.IssuingRSA()
 	}
-	credential, err := authority.IssueFlawed(n.Identity, flaw)
+	credential, err := authority.IssueDefective(n.Identity, defect)
 	if err != nil {
 		return pki.Credential{}, fmt.Errorf("certificate of %s: %w", n.Name, err)
 	}

@@ -101,35 +101,35 @@ func TestConfiguredSuites(t *testing.T) {
 }
 
 // TestEveryFlawIsInTheCertificates of the role that it is said of, and no other's.
-func TestEveryFlawIsInTheCertificates(t *testing.T) {
-	for _, flaw := range append(pki.Flaws(), pki.Flaw{}) {
-		if flaw == pki.OutsideConstraints() {
+func TestEveryDefectIsInTheCertificates(t *testing.T) {
+	for _, defect := range append(pki.Defects(), pki.Defect{}) {
+		if defect == pki.OutsideConstraints() {
 			continue // refused by Validate
 		}
 		wanted := spec.Spec{}.With(spec.Servers(1), spec.Clients(1))
-		if flaw != (pki.Flaw{}) {
-			wanted = wanted.With(spec.FlawedCertificates(pki.Client, flaw))
+		if defect != (pki.Defect{}) {
+			wanted = wanted.With(spec.DefectiveCertificates(pki.Client, defect))
 		}
 		p := mustPlan(t, wanted)
 		made, err := lab.Provision(p)
 		if err != nil {
-			t.Fatalf("%s: %v", flaw, err)
+			t.Fatalf("%s: %v", defect, err)
 		}
 		for _, n := range p.Nodes {
 			want := ""
-			if n.Role == pki.Client && flaw != (pki.Flaw{}) {
-				want = flaw.Name()
+			if n.Role == pki.Client && defect != (pki.Defect{}) {
+				want = defect.Name()
 			}
 			c := pki.Credential{Identity: n.Identity, CertPEM: dataOf(t, made.Files[n.Name], n.Identity.CertFile()), CAPEM: made.Authority.CertificatePEM()}
-			if got := flawIn(c.Describe(), bytes.Count(c.CertPEM, []byte("BEGIN"))); n.Flaw != want || got != want {
-				t.Errorf("%s: %s is to have %q and has %q:\n%s", flaw, n.Name, n.Flaw, got, c.Describe())
+			if got := defectIn(c.Describe(), bytes.Count(c.CertPEM, []byte("BEGIN"))); n.Defect != want || got != want {
+				t.Errorf("%s: %s is to have %q and has %q:\n%s", defect, n.Name, n.Defect, got, c.Describe())
 			}
 		}
 	}
 }
 
-// flawIn reads which flaw a certificate has that was issued just now, and that is presented with so many in all.
-func flawIn(words string, presented int) string {
+// flawIn reads which defect a certificate has that was issued just now, and that is presented with so many in all.
+func defectIn(words string, presented int) string {
 	said := map[string]string{}
 	for line := range strings.Lines(words) {
 		label, value, _ := strings.Cut(line, "  ")
@@ -197,7 +197,7 @@ func TestOnlySomeTrustTheForeigner(t *testing.T) {
 	}
 }
 
-// TestOneNodesCertificate: further names, a flaw and a foreign authority that are said of one node are that node's alone.
+// TestOneNodesCertificate: further names, a defect and a foreign authority that are said of one node are that node's alone.
 func TestOneNodesCertificate(t *testing.T) {
 	for _, node := range []string{"server-2", "client-1", ""} {
 		wanted := spec.Spec{}.With(spec.Servers(3), spec.Clients(2))
@@ -205,7 +205,7 @@ func TestOneNodesCertificate(t *testing.T) {
 			role := pki.Role(node[:len("server")])
 			wanted.Certificates = spec.Certificates{
 				Names:        []spec.ExtraNames{{Node: node, DNSNames: []string{"further.example"}}},
-				Flaws:        []spec.CertificateFlaw{{Node: node, Flaw: pki.WeakKey().Name()}},
+				Defects:      []spec.CertificateDefect{{Node: node, Defect: pki.WeakKey().Name()}},
 				TrustForeign: []spec.ForeignTrust{{Role: role, Node: node}},
 			}
 		}
@@ -221,8 +221,8 @@ func TestOneNodesCertificate(t *testing.T) {
 			if named := strings.Contains(words, "further.example"); named != own {
 				t.Errorf("of %q: that the certificate of %s has the name is %v:\n%s", node, n.Name, named, words)
 			}
-			if flawed := flawIn(words, 1) == pki.WeakKey().Name(); flawed != own {
-				t.Errorf("of %q: that the certificate of %s has the flaw is %v:\n%s", node, n.Name, flawed, words)
+			if defective := defectIn(words, 1) == pki.WeakKey().Name(); defective != own {
+				t.Errorf("of %q: that the certificate of %s has the defect is %v:\n%s", node, n.Name, defective, words)
 			}
 			want := made.Authority.CertificatePEM()
 			if own {
@@ -236,11 +236,11 @@ func TestOneNodesCertificate(t *testing.T) {
 }
 
 // TestTwoFlawsOnTwoNodes: each node has its own, and all others have none.
-func TestTwoFlawsOnTwoNodes(t *testing.T) {
-	flaws := map[string]string{"client-1": pki.NoEKU().Name(), "client-2": pki.WeakKey().Name()}
+func TestTwoDefectsOnTwoNodes(t *testing.T) {
+	defects := map[string]string{"client-1": pki.NoEKU().Name(), "client-2": pki.WeakKey().Name()}
 	wanted := spec.Spec{}.With(spec.Servers(1), spec.Clients(3))
-	for node, flaw := range flaws {
-		wanted.Certificates.Flaws = append(wanted.Certificates.Flaws, spec.CertificateFlaw{Role: pki.Client, Node: node, Flaw: flaw})
+	for node, defect := range defects {
+		wanted.Certificates.Defects = append(wanted.Certificates.Defects, spec.CertificateDefect{Role: pki.Client, Node: node, Defect: defect})
 	}
 	p := mustPlan(t, wanted)
 	made, err := lab.Provision(p)
@@ -249,8 +249,8 @@ func TestTwoFlawsOnTwoNodes(t *testing.T) {
 	}
 	for _, n := range p.Nodes {
 		c := pki.Credential{Identity: n.Identity, CertPEM: dataOf(t, made.Files[n.Name], n.Identity.CertFile()), CAPEM: made.Authority.CertificatePEM()}
-		if got := flawIn(c.Describe(), 1); n.Flaw != flaws[n.Name] || got != flaws[n.Name] {
-			t.Errorf("%s is to have %q and has %q:\n%s", n.Name, flaws[n.Name], got, c.Describe())
+		if got := defectIn(c.Describe(), 1); n.Defect != defects[n.Name] || got != defects[n.Name] {
+			t.Errorf("%s is to have %q and has %q:\n%s", n.Name, defects[n.Name], got, c.Describe())
 		}
 	}
 }
@@ -387,7 +387,7 @@ func TestIntroductionTokensGoToTheirClientAlone(t *testing.T) {
 	}{
 		"hardened":         {introducedInEveryWay(), "client-1 late namesake"},
 		"not bootstrapped": {small().With(spec.Hardened(), spec.NotBootstrapped()), ""},
-		"joiners":          {everyKindOfNode(), ""},
+		"extra-nodes":      {everyKindOfNode(), ""},
 	} {
 		p, want := mustPlan(t, c.spec), c.want
 		made, err := lab.Provision(p)

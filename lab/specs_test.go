@@ -12,7 +12,7 @@ import (
 // mustPlan plans a lab of containers.
 func mustPlan(t *testing.T, s spec.Spec) plan.Plan {
 	t.Helper()
-	p, err := plan.New(s, plan.Ground{Pools: []netip.Prefix{netip.MustParsePrefix("172.30.0.0/16")}})
+	p, err := plan.New(s, plan.HostEnvironment{Pools: []netip.Prefix{netip.MustParsePrefix("172.30.0.0/16")}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,23 +24,23 @@ func small() spec.Spec { return spec.Spec{}.With(spec.Servers(1), spec.Clients(1
 
 // everyKindOfNode is a small lab with extra nodes of every kind.
 func everyKindOfNode() spec.Spec {
-	return small().With(spec.Outside(
-		spec.Joiner{Name: "good-server", Role: pki.Server},
-		spec.Joiner{Name: "good-client", Role: pki.Client},
-		spec.Joiner{Name: "client-as-server", Role: pki.Server, CertificateRole: pki.Client},
-		spec.Joiner{Name: "cli-as-client", Role: pki.Client, CertificateRole: pki.CLI},
-		spec.Joiner{Name: "stranger", Role: pki.Server, CertificateRegion: "elsewhere"},
-		spec.Joiner{Name: "keyless", Role: pki.Server, Gossip: spec.NoKey},
-		spec.Joiner{Name: "other-key", Role: pki.Server, Gossip: spec.OtherKey},
-		spec.Joiner{Name: "behind-another", Role: pki.Server, AdvertisedRPCPort: 4747},
+	return small().With(spec.ExtraNodes(
+		spec.ExtraNode{Name: "good-server", Role: pki.Server},
+		spec.ExtraNode{Name: "good-client", Role: pki.Client},
+		spec.ExtraNode{Name: "client-as-server", Role: pki.Server, CertificateRole: pki.Client},
+		spec.ExtraNode{Name: "cli-as-client", Role: pki.Client, CertificateRole: pki.CLI},
+		spec.ExtraNode{Name: "stranger", Role: pki.Server, CertificateRegion: "elsewhere"},
+		spec.ExtraNode{Name: "keyless", Role: pki.Server, Gossip: spec.NoKey},
+		spec.ExtraNode{Name: "other-key", Role: pki.Server, Gossip: spec.OtherKey},
+		spec.ExtraNode{Name: "behind-another", Role: pki.Server, AdvertisedRPCPort: 4747},
 	))
 }
 
 // introducedInEveryWay is a hardened lab with clients of every kind of introduction.
 func introducedInEveryWay() spec.Spec {
-	return small().With(spec.Hardened(), spec.Outside(
-		spec.Joiner{Name: "late", Role: pki.Client}, spec.Joiner{Name: "stranger", Role: pki.Client, Introduction: spec.NotIntroduced},
-		spec.Joiner{Name: "namesake", Role: pki.Client, Introduction: spec.OtherIntroduction}, spec.Joiner{Name: "fourth", Role: pki.Server},
+	return small().With(spec.Hardened(), spec.ExtraNodes(
+		spec.ExtraNode{Name: "late", Role: pki.Client}, spec.ExtraNode{Name: "stranger", Role: pki.Client, Introduction: spec.NotIntroduced},
+		spec.ExtraNode{Name: "namesake", Role: pki.Client, Introduction: spec.OtherIntroduction}, spec.ExtraNode{Name: "fourth", Role: pki.Server},
 	))
 }
 
@@ -49,5 +49,5 @@ func twoRegions() spec.Spec {
 	return spec.Spec{Name: "two", Regions: []spec.Region{
 		{Name: "eu", Datacenter: "frankfurt", Servers: new(1), Clients: new(1)},
 		{Name: "us", Servers: new(1), Clients: new(0)},
-	}, Joiners: []spec.Joiner{{Name: "late", Role: pki.Client, Region: "us"}}}
+	}, ExtraNodes: []spec.ExtraNode{{Name: "late", Role: pki.Client, Region: "us"}}}
 }

@@ -38,10 +38,10 @@ type Status struct {
 
 // NodeStatus is a node in one look. What a node that does not answer would say is zero.
 type NodeStatus struct {
-	Name   string   `json:"name"`
-	Role   pki.Role `json:"role"`
-	Region string   `json:"region"`
-	Joiner bool     `json:"joiner,omitempty"`
+	Name      string   `json:"name"`
+	Role      pki.Role `json:"role"`
+	Region    string   `json:"region"`
+	ExtraNode bool     `json:"extra_node,omitempty"`
 	// State is Nomad's word: alive or failed for a server, ready or down for a client; or one of StateStopped and those
 	// beside it.
 	State string `json:"state"`
@@ -179,7 +179,7 @@ func (v *regionView) fill(ctx context.Context, c *api.Client, l *Lab) error {
 // status asks a node how it is. States are those of the lab's nodes, by name.
 func (n *Node) status(ctx context.Context, v regionView, states map[string]engine.State) NodeStatus {
 	s := NodeStatus{
-		Name: n.Name(), Role: n.Role(), Region: n.Region(), Joiner: n.plan.Joiner,
+		Name: n.Name(), Role: n.Role(), Region: n.Region(), ExtraNode: n.plan.ExtraNode,
 		Leader: v.leader == n.Name(), Voter: v.voters[n.Name()],
 	}
 	s.State, s.Why = condemned(states, n.Name())
@@ -253,7 +253,7 @@ func gossipOf(self api.AgentSelf) string {
 func (s *Status) judge(p plan.Plan) {
 	for _, n := range s.Nodes {
 		switch {
-		case n.Joiner:
+		case n.ExtraNode:
 		case n.State != "alive" && n.State != api.NodeStatusReady:
 			s.Trouble = append(s.Trouble, n.trouble())
 		case n.Role == pki.Server && !n.Voter:
@@ -290,7 +290,7 @@ func (s *Status) advise(composed bool) {
 		return
 	}
 	in := func(states ...string) bool {
-		return slices.ContainsFunc(s.Nodes, func(n NodeStatus) bool { return !n.Joiner && slices.Contains(states, n.State) })
+		return slices.ContainsFunc(s.Nodes, func(n NodeStatus) bool { return !n.ExtraNode && slices.Contains(states, n.State) })
 	}
 	if in(StateStopped, StatePaused) {
 		s.Next = append(s.Next, fmt.Sprintf("`nomadlab start %s` starts what is stopped, and resumes what is paused", s.Lab))

@@ -30,7 +30,7 @@ type UpOptions struct {
 	// Patience is how long to wait for each thing before the lab is returned as it is, with Lab.Unready: for a cluster that
 	// may never get ready, and is to be looked at all the same. An agent that ends is an error nevertheless. Zero: Up waits
 	// until the Timeout is over, and fails.
-	Patience time.Duration
+	ReadyTimeout time.Duration
 	// Expires is when the next start on this machine may remove the lab, should nobody have done so. Zero: never.
 	Expires time.Time
 	// Others are further engines that this machine has: the names of their labs are taken too. Nil: there are none.

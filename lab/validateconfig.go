@@ -21,7 +21,7 @@ import (
 // cannot use would go unnoticed. Where something is changed on purpose, the configuration as it is was looked at before.
 func (l *Lab) accept(ctx context.Context) error {
 	p := l.record.Plan
-	if !p.Configured || len(p.Settings) > 0 || p.Certificates.Weakened() {
+	if !p.Configured || len(p.Overrides) > 0 || p.Certificates.Altered() {
 		return nil
 	}
 	var both errgroup.Group

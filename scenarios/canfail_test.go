@@ -17,8 +17,8 @@ import (
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/labtest"
+	"nomadlab.internal/lab/scenario"
 	"nomadlab.internal/lab/spec"
-	"nomadlab.internal/lab/story"
 	"nomadlab.internal/scenarios"
 )
 
@@ -112,12 +112,12 @@ func TestTheSampleHasEveryScenario(t *testing.T) {
 
 // within is the scenario with a bound on those of its steps, by number from 1; on all if none is named. Zero leaves them
 // as they are. A busy machine is given more time: see deadline.Fair.
-func within(s story.Scenario, bound time.Duration, numbers ...int) story.Scenario {
+func within(s scenario.Scenario, bound time.Duration, numbers ...int) scenario.Scenario {
 	if bound == 0 {
 		return s
 	}
 	return done(s, func(do action) action {
-		return func(ctx context.Context, t *story.T) error {
+		return func(ctx context.Context, t *scenario.T) error {
 			ctx, cancel := deadline.Fair(ctx, bound)
 			defer cancel()
 			return do(ctx, t)
@@ -126,12 +126,12 @@ func within(s story.Scenario, bound time.Duration, numbers ...int) story.Scenari
 }
 
 // action is what a step does.
-type action = func(context.Context, *story.T) error
+type action = func(context.Context, *scenario.T) error
 
 // done is the scenario with those steps, or all, done in another way.
-func done(s story.Scenario, way func(action) action, numbers ...int) story.Scenario {
+func done(s scenario.Scenario, way func(action) action, numbers ...int) scenario.Scenario {
 	steps := s.Steps
-	s.Steps = func() []story.Step {
+	s.Steps = func() []scenario.Step {
 		all := steps()
 		for i := range all {
 			if len(numbers) == 0 || slices.Contains(numbers, i+1) {
@@ -143,7 +143,7 @@ func done(s story.Scenario, way func(action) action, numbers ...int) story.Scena
 	return s
 }
 
-func survey(t *testing.T, l *lab.Lab, s story.Scenario) story.Result {
+func survey(t *testing.T, l *lab.Lab, s scenario.Scenario) scenario.Result {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), deadline.Start)
 	defer cancel()
@@ -158,7 +158,7 @@ func survey(t *testing.T, l *lab.Lab, s story.Scenario) story.Result {
 }
 
 // demand compares all that was noticed with all that was to be.
-func demand(t *testing.T, l *lab.Lab, w weakened, r story.Result) {
+func demand(t *testing.T, l *lab.Lab, w weakened, r scenario.Result) {
 	t.Helper()
 	want, got := map[string]string{}, map[string]string{}
 	for _, f := range r.Findings {
@@ -172,10 +172,10 @@ func demand(t *testing.T, l *lab.Lab, w weakened, r story.Result) {
 		if who := control(f.ID); who != "" && !strings.Contains(f.Evidence[0].Did, who) {
 			t.Errorf("%s: its control is to %s, it was to be with that for %s", at, f.Evidence[0].Did, who)
 		}
-		got[at], want[at] = string(f.Verdict), string(w.verdict(f.ID, at))
+		got[at], want[at] = string(f.Result), string(w.verdict(f.ID, at))
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("verdicts (-want +got):\n%s", diff)
+		t.Errorf("results (-want +got):\n%s", diff)
 	}
 	for _, id := range slices.Concat(w.broken, w.void) {
 		if !slices.ContainsFunc(r.Findings, func(f finding.Finding) bool { return f.ID == id || f.ID+" at "+f.Node == id }) {
@@ -197,23 +197,23 @@ func demand(t *testing.T, l *lab.Lab, w weakened, r story.Result) {
 // failing are the steps that must fail, in their order.
 func (w weakened) failing() []int { return slices.Sorted(maps.Keys(w.fails)) }
 
-// verdict is what the check must come to at that node.
-func (w weakened) verdict(id, at string) finding.Verdict {
+// result is what the check must come to at that node.
+func (w weakened) verdict(id, at string) finding.Result {
 	in := func(list []string) bool { return slices.Contains(list, id) || slices.Contains(list, at) }
 	switch {
 	case in(w.broken):
-		return finding.Broken
+		return finding.Fail
 	case in(w.void):
-		return finding.NotCarriedOut
+		return finding.Inconclusive
 	default:
-		return finding.Held
+		return finding.Pass
 	}
 }
 
 // silent is a narrator for stories that are to fail.
 type silent struct{}
 
-func (silent) Begin(story.Step, int, int)           {}
-func (silent) Say(string)                           {}
-func (silent) Found(finding.Finding)                {}
-func (silent) End(story.Step, time.Duration, error) {}
+func (silent) Begin(scenario.Step, int, int)           {}
+func (silent) Say(string)                              {}
+func (silent) Found(finding.Finding)                   {}
+func (silent) End(scenario.Step, time.Duration, error) {}

@@ -15,21 +15,21 @@ import (
 // TestPostureOfTheLabForLearning: the lab for learning breaks exactly those promises of which it is written down why.
 func TestPostureOfTheLabForLearning(t *testing.T) {
 	t.Parallel()
-	known, err := inspect.KnownWeaknesses()
+	known, err := inspect.KnownFailures()
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := inspected(t, labtest.Start(t), inspect.Options{})
 	broken := map[string]bool{}
 	for _, f := range r.Findings {
-		switch f.Verdict {
-		case finding.Broken:
+		switch f.Result {
+		case finding.Fail:
 			broken[f.ID] = true
 			if f.Known == "" {
 				t.Errorf("%s at %s is broken, and no reason is written down: %s", f.ID, f.Node, f.Reason)
 			}
-		case finding.NotCarriedOut:
-			t.Errorf("%s at %s: %s: %s", f.ID, f.Node, f.Verdict, f.Reason)
+		case finding.Inconclusive:
+			t.Errorf("%s at %s: %s: %s", f.ID, f.Node, f.Result, f.Reason)
 		}
 	}
 	if diff := cmp.Diff(slices.Sorted(maps.Keys(known)), slices.Sorted(maps.Keys(broken))); diff != "" {

@@ -9,17 +9,17 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/poll"
+	"nomadlab.internal/lab/scenario"
 	"nomadlab.internal/lab/spec"
-	"nomadlab.internal/lab/story"
 )
 
 // electedAgain proves that the cluster survives the loss of its leader.
-func electedAgain() story.Scenario {
-	return story.Scenario{
+func electedAgain() scenario.Scenario {
+	return scenario.Scenario{
 		Name:  "a-leader-is-elected-and-elected-again",
 		Claim: "Three servers elect one leader; when it is killed the other two elect another, and nothing that was written is lost.",
 		Spec:  spec.Spec{Regions: []spec.Region{{Clients: new(0)}}},
-		Steps: func() []story.Step { return newElection().steps() },
+		Steps: func() []scenario.Step { return newElection().steps() },
 	}
 }
 
@@ -51,8 +51,8 @@ func newElection() *election {
 	return &election{bound: electionBound, acknowledged: map[string]string{}}
 }
 
-func (e *election) steps() []story.Step {
-	return []story.Step{
+func (e *election) steps() []scenario.Step {
+	return []scenario.Step{
 		{Title: "Three voters, and one leader that all of them name", Do: e.begin},
 		{Title: "A variable is written", Do: e.writeBefore},
 		{Title: "The leader is killed; the other two elect a new one within the time that Raft promises; writes go on trying meanwhile", Do: e.again},
@@ -68,7 +68,7 @@ var (
 	errNoNewLeader = errors.New("no new leader was elected in time")
 )
 
-func (e *election) begin(ctx context.Context, t *story.T) error {
+func (e *election) begin(ctx context.Context, t *scenario.T) error {
 	leader, err := t.Lab.Leader(ctx, "")
 	if err != nil {
 		return err
@@ -95,7 +95,7 @@ func (e *election) begin(ctx context.Context, t *story.T) error {
 	return nil
 }
 
-func (e *election) writeBefore(ctx context.Context, _ *story.T) error {
+func (e *election) writeBefore(ctx context.Context, _ *scenario.T) error {
 	if e.old == nil {
 		return errNoOldLeader
 	}
@@ -105,7 +105,7 @@ func (e *election) writeBefore(ctx context.Context, _ *story.T) error {
 	return nil
 }
 
-func (e *election) kill(ctx context.Context, t *story.T) error {
+func (e *election) kill(ctx context.Context, t *scenario.T) error {
 	d := death{before: time.Now()}
 	if err := e.old.Kill(ctx); err != nil {
 		return err
@@ -118,7 +118,7 @@ func (e *election) kill(ctx context.Context, t *story.T) error {
 
 // again has the new leader killed as well, where the machine was too busy to show how long the election took, or to write
 // anything meanwhile.
-func (e *election) again(ctx context.Context, t *story.T) error {
+func (e *election) again(ctx context.Context, t *scenario.T) error {
 	for try := 1; ; try++ {
 		err := e.elect(ctx, t)
 		if !errors.Is(err, errUnclear) || try == electionTries {
@@ -134,7 +134,7 @@ func (e *election) again(ctx context.Context, t *story.T) error {
 
 // elect kills the leader, and keeps writing through the survivors until they have another, so that there are writes in the gap: also
 // where the engine takes longer to say that the leader is gone than the others take to elect one.
-func (e *election) elect(ctx context.Context, t *story.T) error {
+func (e *election) elect(ctx context.Context, t *scenario.T) error {
 	if e.old == nil {
 		return errNoOldLeader
 	}
@@ -175,7 +175,7 @@ func (e *election) elect(ctx context.Context, t *story.T) error {
 	return writes.suffice()
 }
 
-func (e *election) nothingLost(ctx context.Context, t *story.T) error {
+func (e *election) nothingLost(ctx context.Context, t *scenario.T) error {
 	if e.new == nil {
 		return errNoNewLeader
 	}
@@ -209,7 +209,7 @@ func (e *election) readAll(ctx context.Context, n *lab.Node) error {
 	return nil
 }
 
-func (e *election) comeBack(ctx context.Context, t *story.T) error {
+func (e *election) comeBack(ctx context.Context, t *scenario.T) error {
 	if e.new == nil {
 		return errNoNewLeader
 	}

@@ -4,13 +4,13 @@ import (
 	"context"
 	"time"
 
-	"nomadlab.internal/lab/story"
+	"nomadlab.internal/lab/scenario"
 )
 
 // electionOf is the election's scenario with an election that was meddled with.
-func electionOf(meddle func(*election)) story.Scenario {
+func electionOf(meddle func(*election)) scenario.Scenario {
 	s := electedAgain()
-	s.Steps = func() []story.Step {
+	s.Steps = func() []scenario.Step {
 		e := newElection()
 		meddle(e)
 		return e.steps()
@@ -19,13 +19,13 @@ func electionOf(meddle func(*election)) story.Scenario {
 }
 
 // LostWrite is the election on a cluster that has acknowledged a write and lost it.
-func LostWrite() story.Scenario {
+func LostWrite() scenario.Scenario {
 	s := electedAgain()
-	s.Steps = func() []story.Step {
+	s.Steps = func() []scenario.Step {
 		e := newElection()
 		steps := e.steps()
 		look := steps[3].Do // the first that is to notice it: on a busy machine the one before it has servers come back too
-		steps[3].Do = func(ctx context.Context, t *story.T) error {
+		steps[3].Do = func(ctx context.Context, t *scenario.T) error {
 			e.acknowledged["nomadlab/lost"] = "lost"
 			return look(ctx, t)
 		}
@@ -35,18 +35,18 @@ func LostWrite() story.Scenario {
 }
 
 // ElectionWithin is the election with another bound.
-func ElectionWithin(bound time.Duration) story.Scenario {
+func ElectionWithin(bound time.Duration) scenario.Scenario {
 	return electionOf(func(e *election) { e.bound = bound })
 }
 
 // OldLeaderLeads is the election's last step on a cluster whose old leader leads again.
-func OldLeaderLeads() story.Scenario {
+func OldLeaderLeads() scenario.Scenario {
 	s := electedAgain()
-	s.Steps = func() []story.Step {
+	s.Steps = func() []scenario.Step {
 		e := newElection()
 		steps := e.steps()
 		last := steps[len(steps)-1]
-		last.Do = func(ctx context.Context, t *story.T) error {
+		last.Do = func(ctx context.Context, t *scenario.T) error {
 			leader, err := t.Lab.Leader(ctx, "")
 			if err != nil {
 				return err
@@ -54,7 +54,7 @@ func OldLeaderLeads() story.Scenario {
 			e.old, e.new = leader, others(t.Lab, leader)[0]
 			return e.comeBack(ctx, t)
 		}
-		return []story.Step{last}
+		return []scenario.Step{last}
 	}
 	return s
 }

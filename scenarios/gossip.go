@@ -12,24 +12,24 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/poll"
+	"nomadlab.internal/lab/scenario"
 	"nomadlab.internal/lab/spec"
-	"nomadlab.internal/lab/story"
 )
 
 // gossip proves that membership needs the gossip key.
-func gossip() story.Scenario {
-	joiner := func(name string, key spec.GossipKey) spec.Joiner {
-		return spec.Joiner{Name: name, Role: pki.Server, Gossip: key}
+func gossip() scenario.Scenario {
+	extraNode := func(name string, key spec.GossipKey) spec.ExtraNode {
+		return spec.ExtraNode{Name: name, Role: pki.Server, Gossip: key}
 	}
-	return story.Scenario{
+	return scenario.Scenario{
 		Name:  "gossip-is-encrypted",
 		Claim: "Servers encrypt what they gossip, and take nobody in who has not their key.",
 		Spec: spec.Spec{
-			Regions: []spec.Region{{Clients: new(0)}},
-			Joiners: []spec.Joiner{joiner("no-key", spec.NoKey), joiner("other-key", spec.OtherKey), joiner("right-key", spec.LabKey)},
+			Regions:    []spec.Region{{Clients: new(0)}},
+			ExtraNodes: []spec.ExtraNode{extraNode("no-key", spec.NoKey), extraNode("other-key", spec.OtherKey), extraNode("right-key", spec.LabKey)},
 		},
-		Steps: func() []story.Step {
-			return []story.Step{
+		Steps: func() []scenario.Step {
+			return []scenario.Step{
 				{Title: `Every server says that serf.encrypted is "true"`, Do: gossipSaysEncrypted},
 				{Title: "A server without a key tries to join, and is refused", Do: refusedFor("no-key",
 					"encryption is configured but remote state is not encrypted", "remote state is encrypted and encryption is not configured")},
@@ -55,7 +55,7 @@ func encrypted(ctx context.Context, n *lab.Node) (string, error) {
 	return self.Stats["serf"]["encrypted"], nil
 }
 
-func gossipSaysEncrypted(ctx context.Context, t *story.T) error {
+func gossipSaysEncrypted(ctx context.Context, t *scenario.T) error {
 	for _, n := range t.Lab.Servers() {
 		says, err := encrypted(ctx, n)
 		if err != nil {
@@ -69,11 +69,11 @@ func gossipSaysEncrypted(ctx context.Context, t *story.T) error {
 	return nil
 }
 
-// refusedFor starts a joiner and waits until both sides have logged why it is no member. The joiner's line shows that it
+// refusedFor starts an extra node and waits until both sides have logged why it is no member. The extra node's line shows that it
 // did try, and the server's that it was the server who refused.
-func refusedFor(name, serverSays, joinerSays string) func(context.Context, *story.T) error {
-	return func(ctx context.Context, t *story.T) error {
-		joiner, err := t.Lab.Node(name)
+func refusedFor(name, serverSays, extraNodeSays string) func(context.Context, *scenario.T) error {
+	return func(ctx context.Context, t *scenario.T) error {
+		extraNode, err := t.Lab.Node(name)
 		if err != nil {
 			return err
 		}
@@ -81,7 +81,7 @@ func refusedFor(name, serverSays, joinerSays string) func(context.Context, *stor
 		if err != nil {
 			return err
 		}
-		if err := joiner.Start(ctx); err != nil {
+		if err := extraNode.Start(ctx); err != nil {
 			return err
 		}
 		var own, theirs string
@@ -95,9 +95,9 @@ func refusedFor(name, serverSays, joinerSays string) func(context.Context, *stor
 				admitted = errors.New(found)
 				return "" // no refusal will come any more
 			}
-			own = sinceMark(joiner, 0, joinerSays, "")
+			own = sinceMark(extraNode, 0, extraNodeSays, "")
 			for n, mark := range marks {
-				theirs = cmp.Or(theirs, sinceMark(n, mark, serverSays, joiner.Origin().String()+":"))
+				theirs = cmp.Or(theirs, sinceMark(n, mark, serverSays, extraNode.Origin().String()+":"))
 			}
 			if own == "" || theirs == "" {
 				return fmt.Sprintf("%s says %q, the servers say %q", name, own, theirs)
@@ -181,14 +181,14 @@ func membersAt(ctx context.Context, n *lab.Node) (map[string]string, error) {
 	return members, nil
 }
 
-func noKeySaysPlain(ctx context.Context, t *story.T) error {
-	joiner, err := t.Lab.Node("no-key")
+func noKeySaysPlain(ctx context.Context, t *scenario.T) error {
+	extraNode, err := t.Lab.Node("no-key")
 	if err != nil {
 		return err
 	}
 	var says string
 	if err := poll.Until(ctx, "no-key to answer", func(ctx context.Context) string {
-		if says, err = encrypted(ctx, joiner); err != nil {
+		if says, err = encrypted(ctx, extraNode); err != nil {
 			return err.Error()
 		}
 		return ""
@@ -203,12 +203,12 @@ func noKeySaysPlain(ctx context.Context, t *story.T) error {
 }
 
 // rightKeyJoins gives the wrong ones the time in which a right one becomes a member at every server.
-func rightKeyJoins(ctx context.Context, t *story.T) error {
-	joiner, err := t.Lab.Node("right-key")
+func rightKeyJoins(ctx context.Context, t *scenario.T) error {
+	extraNode, err := t.Lab.Node("right-key")
 	if err != nil {
 		return err
 	}
-	if err := joiner.Start(ctx); err != nil {
+	if err := extraNode.Start(ctx); err != nil {
 		return err
 	}
 	for _, n := range t.Lab.Servers() {

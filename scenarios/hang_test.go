@@ -12,8 +12,8 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/labtest"
+	"nomadlab.internal/lab/scenario"
 	"nomadlab.internal/lab/spec"
-	"nomadlab.internal/lab/story"
 	"nomadlab.internal/scenarios"
 )
 
@@ -28,7 +28,7 @@ const (
 // promise holds on it, and each step must end in its time.
 func TestAHangingAgentHoldsNoStep(t *testing.T) {
 	t.Parallel()
-	l := labtest.Start(t, spec.Servers(1), spec.Clients(0), allJoiners)
+	l := labtest.Start(t, spec.Servers(1), spec.Clients(0), allExtraNodes)
 	wake := pause(t, l)
 	defer time.AfterFunc(overdue, wake).Stop()
 	for _, s := range scenarios.All() {
@@ -44,7 +44,7 @@ func TestAHangingAgentHoldsNoStep(t *testing.T) {
 				t.Errorf("%s, step %d ended %s later than it may once its time is up", s.Name, i+1, by)
 			}
 		}
-		held := slices.ContainsFunc(r.Findings, func(f finding.Finding) bool { return f.Verdict == finding.Held })
+		held := slices.ContainsFunc(r.Findings, func(f finding.Finding) bool { return f.Result == finding.Pass })
 		if held || len(r.Findings) == 0 && len(r.Failed) == 0 {
 			t.Errorf("%s holds on a server that does not answer: findings %v, failed steps %v", s.Name, r.Findings, r.Failed)
 		}
@@ -54,7 +54,7 @@ func TestAHangingAgentHoldsNoStep(t *testing.T) {
 // TestAServerThatCannotBeAskedIsNoAnswer: while one is away, nobody knows of what it counts among its members.
 func TestAServerThatCannotBeAskedIsNoAnswer(t *testing.T) {
 	t.Parallel()
-	l := labtest.Start(t, spec.Servers(1), spec.Clients(0), allJoiners)
+	l := labtest.Start(t, spec.Servers(1), spec.Clients(0), allExtraNodes)
 	server := l.Servers()[0]
 	if err := server.Kill(t.Context()); err != nil {
 		t.Fatal(err)
@@ -66,7 +66,7 @@ func TestAServerThatCannotBeAskedIsNoAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	steps := found[0].Steps
-	found[0].Steps = func() []story.Step { return steps()[1:2] }
+	found[0].Steps = func() []scenario.Step { return steps()[1:2] }
 	if _, err := found[0].Run(t.Context(), l, silent{}); err != nil {
 		t.Errorf("a server without a key was to be refused once there was somebody to refuse it: %v", err)
 	}
@@ -75,10 +75,10 @@ func TestAServerThatCannotBeAskedIsNoAnswer(t *testing.T) {
 	}
 }
 
-// allJoiners adds the joiners of every scenario.
-func allJoiners(s *spec.Spec) {
+// allJoiners adds the extra nodes of every scenario.
+func allExtraNodes(s *spec.Spec) {
 	for _, all := range scenarios.All() {
-		s.Joiners = append(s.Joiners, all.Spec.Joiners...)
+		s.ExtraNodes = append(s.ExtraNodes, all.Spec.ExtraNodes...)
 	}
 }
 
@@ -102,7 +102,7 @@ func pause(t *testing.T, l *lab.Lab) (wake func()) {
 // is known only then.
 func timed(late *[]time.Duration) func(action) action {
 	return func(do action) action {
-		return func(ctx context.Context, t *story.T) error {
+		return func(ctx context.Context, t *scenario.T) error {
 			ctx, cancel := deadline.Fair(ctx, stepWithin)
 			defer cancel()
 			began := time.Now()

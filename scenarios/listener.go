@@ -10,19 +10,19 @@ import (
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/probe"
+	"nomadlab.internal/lab/scenario"
 	"nomadlab.internal/lab/spec"
-	"nomadlab.internal/lab/story"
 )
 
 // listener proves that who listens on the network learns nothing.
-func listener() story.Scenario {
-	return story.Scenario{
+func listener() scenario.Scenario {
+	return scenario.Scenario{
 		Name:  "a-listener-hears-nothing",
 		Claim: "Who listens on the network of the servers reads nothing of what is asked of them, what they replicate, and what they gossip.",
 		Spec:  spec.Spec{Regions: []spec.Region{{Clients: new(0)}}},
 		Able:  probe.MayListen,
-		Steps: func() []story.Step {
-			return []story.Step{
+		Steps: func() []scenario.Step {
+			return []scenario.Step{
 				{Title: "HTTP: a variable is written at each server, and is not overheard", Do: overheard(httpUnheard, 1)},
 				{Title: "RPC: a job is registered at each server, and is not overheard on its way to the others", Do: overheard(rpcUnheard, 1)},
 				{Title: "Gossip: the servers ping each other, and their names are not overheard", Do: overheard(gossipUnheard, -1)},
@@ -34,8 +34,8 @@ func listener() story.Scenario {
 // overheard makes a check at every server as it is seen on its own network, at so many of them at once; a negative number is all of
 // them. What is registered at one goes over the ports of the others as well, and would there pass for their own: so such checks take
 // turns. That servers ping each other is only waited for.
-func overheard(check func(probe.Caller) posture.Spec, atOnce int) func(context.Context, *story.T) error {
-	return func(ctx context.Context, t *story.T) error {
+func overheard(check func(probe.Caller) posture.Spec, atOnce int) func(context.Context, *scenario.T) error {
+	return func(ctx context.Context, t *scenario.T) error {
 		server, err := as(t.Lab, pki.Server, pki.DefaultRegion)
 		if err != nil {
 			return err

@@ -8,16 +8,16 @@ import (
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/probe"
-	"nomadlab.internal/lab/story"
+	"nomadlab.internal/lab/scenario"
 )
 
 // plainHTTP proves that an agent of a hardened cluster serves nothing in the clear.
-func plainHTTP() story.Scenario {
-	return story.Scenario{
+func plainHTTP() scenario.Scenario {
+	return scenario.Scenario{
 		Name:  "plain-http-is-rejected",
 		Claim: "Nobody gets an answer from a hardened agent without TLS, on its HTTP port or on its RPC port.",
-		Steps: func() []story.Step {
-			return []story.Step{
+		Steps: func() []scenario.Step {
+			return []scenario.Step{
 				{Title: "Every agent's HTTP port answers plain HTTP with 400 and says why", Do: plainHTTPIsDenied},
 				{Title: "Every server's RPC port closes a connection that does not begin with TLS", Do: plainRPCIsClosed},
 			}
@@ -28,7 +28,7 @@ func plainHTTP() story.Scenario {
 // httpsWanted is what Go's HTTPS server, and so Nomad, answers to plain HTTP (net/http server.go, Server.serve).
 const httpsWanted = "400 Bad Request: Client sent an HTTP request to an HTTPS server."
 
-func plainHTTPIsDenied(ctx context.Context, t *story.T) error {
+func plainHTTPIsDenied(ctx context.Context, t *scenario.T) error {
 	for _, n := range agents(t.Lab) {
 		cli, err := as(t.Lab, pki.CLI, n.Region())
 		if err != nil {
@@ -51,7 +51,7 @@ func plainHTTPIsDenied(ctx context.Context, t *story.T) error {
 	return nil
 }
 
-func plainRPCIsClosed(ctx context.Context, t *story.T) error {
+func plainRPCIsClosed(ctx context.Context, t *scenario.T) error {
 	for _, n := range t.Lab.Servers() {
 		server, err := as(t.Lab, pki.Server, n.Region())
 		if err != nil {

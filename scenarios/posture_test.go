@@ -50,7 +50,7 @@ func TestPosture(t *testing.T) {
 // tried are the findings but for those of clients that do not run the checks' own workload, where it tells nothing of them.
 func tried(findings []finding.Finding) []finding.Finding {
 	return slices.DeleteFunc(findings, func(f finding.Finding) bool {
-		return f.Verdict == finding.Skipped && strings.HasPrefix(f.Reason, catalogue.RunsElsewhere)
+		return f.Result == finding.Skipped && strings.HasPrefix(f.Reason, catalogue.RunsElsewhere)
 	})
 }
 
@@ -59,10 +59,10 @@ func tried(findings []finding.Finding) []finding.Finding {
 func lacking(t *testing.T, f finding.Finding) {
 	t.Helper()
 	switch {
-	case f.Verdict != finding.Skipped:
-	case f.Reason == catalogue.LacksWitness:
+	case f.Result != finding.Skipped:
+	case f.Reason == catalogue.LacksSampleJob:
 		labtest.Lacking(t, "a driver beside raw_exec", "this Nomad", f.Reason)
-	case f.Plane == string(probe.PlaneWire):
+	case f.Plane == string(probe.PlaneNetwork):
 		labtest.Lacking(t, "to listen on the network", "this user", f.Reason)
 	}
 }
@@ -70,11 +70,11 @@ func lacking(t *testing.T, f finding.Finding) {
 // show tells what a check found, and fails the test unless it held.
 func show(t *testing.T, f finding.Finding) {
 	t.Helper()
-	_, _ = fmt.Fprintf(t.Output(), "%s at %s: %s: %s\n", f.Title, f.Node, f.Verdict, f.Reason)
-	if f.Verdict == finding.Held {
+	_, _ = fmt.Fprintf(t.Output(), "%s at %s: %s: %s\n", f.Title, f.Node, f.Result, f.Reason)
+	if f.Result == finding.Pass {
 		return
 	}
-	t.Errorf("%s at %s: %s: %s", f.ID, f.Node, f.Verdict, f.Reason)
+	t.Errorf("%s at %s: %s: %s", f.ID, f.Node, f.Result, f.Reason)
 	for _, e := range f.Evidence {
 		t.Logf("%s: %s: %s %s %s %v", e.Part, e.Did, e.Outcome, e.Received, e.Error, e.Lines)
 	}
@@ -88,8 +88,8 @@ func showMatrix(t *testing.T, m *finding.Matrix) {
 	}
 	for _, row := range m.Rows {
 		for _, cell := range row.Cells {
-			if cell.Verdict != finding.Held {
-				t.Errorf("%s at %s: %s: %s", row.Title, cell.Entry, cell.Verdict, cell.Reason)
+			if cell.Result != finding.Pass {
+				t.Errorf("%s at %s: %s: %s", row.Title, cell.Endpoint, cell.Result, cell.Reason)
 			}
 		}
 	}

@@ -12,24 +12,24 @@ import (
 	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/probe"
+	"nomadlab.internal/lab/scenario"
 	"nomadlab.internal/lab/spec"
-	"nomadlab.internal/lab/story"
 )
 
 // nowhere is a region that no lab has.
 const nowhere = "nowhere"
 
 // regions proves what regions that federate are to each other. They have one authority and one gossip key.
-func regions() story.Scenario {
-	return story.Scenario{
+func regions() scenario.Scenario {
+	return scenario.Scenario{
 		Name:  "agents-rights-end-at-their-region",
 		Claim: "Regions that federate pass each other's questions on, and what is for a region's own servers and clients alone nobody gets that way.",
 		Spec: spec.Spec{Regions: []spec.Region{
 			{Name: pki.DefaultRegion, Servers: new(1), Clients: new(0)},
 			{Name: "eu", Servers: new(1), Clients: new(0)},
 		}},
-		Steps: func() []story.Step {
-			return []story.Step{
+		Steps: func() []scenario.Step {
+			return []scenario.Step{
 				{Title: "Each region finds its way to the other, and to no third one", Do: regionsFindEachOther},
 				{Title: "RPC: a server passes on to the other region what everybody may ask", Do: passedOn(ordinaryCall)},
 				{Title: "RPC: what is for agents of the other region alone is passed on, and refused there", Do: passedOn(rootKey, evaluation, registration)},
@@ -40,7 +40,7 @@ func regions() story.Scenario {
 
 // regionsFindEachOther asks each server over HTTPS. Who leads a region is known to that region alone, so the answer is the other
 // region's own.
-func regionsFindEachOther(ctx context.Context, t *story.T) error {
+func regionsFindEachOther(ctx context.Context, t *scenario.T) error {
 	for _, n := range t.Lab.Servers() {
 		other, err := elsewhere(t.Lab, n)
 		if err != nil {
@@ -107,8 +107,8 @@ type between struct {
 }
 
 // passedOn makes checks at each server, of calls that it is to pass on to the other region.
-func passedOn(checks ...func(between) posture.Spec) func(context.Context, *story.T) error {
-	return func(ctx context.Context, t *story.T) error {
+func passedOn(checks ...func(between) posture.Spec) func(context.Context, *scenario.T) error {
+	return func(ctx context.Context, t *scenario.T) error {
 		for _, n := range t.Lab.Servers() {
 			other, err := elsewhere(t.Lab, n)
 			if err != nil {

@@ -10,24 +10,24 @@ import (
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/probe"
+	"nomadlab.internal/lab/scenario"
 	"nomadlab.internal/lab/spec"
-	"nomadlab.internal/lab/story"
 )
 
 // wrongRole proves which certificates open which door.
-func wrongRole() story.Scenario {
-	return story.Scenario{
+func wrongRole() scenario.Scenario {
+	return scenario.Scenario{
 		Name:  "wrong-role-certificates-are-rejected",
 		Claim: "RPC and Raft let in only the roles that belong there; HTTPS lets in every certificate of the authority, whatever its role.",
 		Spec: spec.Spec{
 			LogLevel: "TRACE", // only there does the HTTP port say why it refused a handshake
-			Joiners: []spec.Joiner{
+			ExtraNodes: []spec.ExtraNode{
 				{Name: "twin-cli", Role: pki.Client, CertificateRole: pki.CLI},
 				{Name: "twin-client", Role: pki.Client},
 			},
 		},
-		Steps: func() []story.Step {
-			return []story.Step{
+		Steps: func() []scenario.Step {
+			return []scenario.Step{
 				{Title: "RPC: a call of Status.Leader with each certificate", Do: rolesAt(rpcDoor())},
 				{Title: "Raft: a pre-vote with each certificate", Do: rolesAt(raftDoor())},
 				{Title: "HTTPS: a request with each certificate, to every agent", Do: rolesAt(httpsDoor())},
@@ -67,8 +67,8 @@ func certificates() []certificate {
 	sound := func(r pki.Role, region string) func(*lab.Lab) (probe.Caller, error) {
 		return func(l *lab.Lab) (probe.Caller, error) { return as(l, r, region) }
 	}
-	bad := func(f pki.Flaw) func(*lab.Lab) (probe.Caller, error) {
-		return func(l *lab.Lab) (probe.Caller, error) { return flawed(l, here, f) }
+	bad := func(f pki.Defect) func(*lab.Lab) (probe.Caller, error) {
+		return func(l *lab.Lab) (probe.Caller, error) { return defective(l, here, f) }
 	}
 	return []certificate{
 		{name: "server", caller: sound(pki.Server, here), rpc: in, raft: in, https: in},
@@ -85,13 +85,13 @@ func certificates() []certificate {
 func anonymous(l *lab.Lab) (probe.Caller, error) { return probe.Anonymous(l.Credential()), nil }
 
 // door is one of an agent's planes, with what knocks at it.
-type door struct {
+type endpoint struct {
 	plane probe.Plane
 	nodes func(*lab.Lab) []*lab.Node
 	knock func(probe.Caller) probe.Probe
 	want  func(certificate) probe.Outcome
 	// twin is the role of the certificate of the agent's own region that this door lets in: the control of a refusal. It
-	// differs from what is refused in one thing: the role, the region, the flaw, or that there is a certificate.
+	// differs from what is refused in one thing: the role, the region, the defect, or that there is a certificate.
 	twin func(certificate) pki.Role
 	why  string
 }
@@ -108,8 +108,8 @@ func rpcTwin(c certificate) pki.Role {
 	return c.rpcTwin
 }
 
-func rpcDoor() door {
-	return door{
+func rpcDoor() endpoint {
+	return endpoint{
 		plane: probe.PlaneRPC, nodes: (*lab.Lab).Servers,
 		knock: func(c probe.Caller) probe.Probe { return probe.RPC("Status.Leader", c) },
 		want:  func(c certificate) probe.Outcome { return c.rpc },
@@ -118,8 +118,8 @@ func rpcDoor() door {
 	}
 }
 
-func raftDoor() door {
-	return door{
+func raftDoor() endpoint {
+	return endpoint{
 		plane: probe.PlaneRaft, nodes: (*lab.Lab).Servers, knock: probe.Raft,
 		want: func(c certificate) probe.Outcome { return c.raft },
 		twin: serverTwin,
@@ -127,8 +127,8 @@ func raftDoor() door {
 	}
 }
 
-func httpsDoor() door {
-	return door{
+func httpsDoor() endpoint {
+	return endpoint{
 		plane: probe.PlaneHTTP, nodes: agents,
 		knock: func(c probe.Caller) probe.Probe { return probe.HTTP("/v1/agent/self", c) },
 		want:  func(c certificate) probe.Outcome { return c.https },
@@ -138,8 +138,8 @@ func httpsDoor() door {
 }
 
 // rolesAt tries each certificate at a door of each agent that has it.
-func rolesAt(d door) func(context.Context, *story.T) error {
-	return func(ctx context.Context, t *story.T) error {
+func rolesAt(d endpoint) func(context.Context, *scenario.T) error {
+	return func(ctx context.Context, t *scenario.T) error {
 		for _, c := range certificates() {
 			for _, n := range d.nodes(t.Lab) {
 				check, err := d.check(t.Lab, c, n.Region())
@@ -160,7 +160,7 @@ func rolesAt(d door) func(context.Context, *story.T) error {
 
 // check is a cell of the table. A refusal's control is the door's twin; that of an acceptance is no certificate at all,
 // which shows that the door looks at certificates.
-func (d door) check(l *lab.Lab, c certificate, region string) (posture.Check, error) {
+func (d endpoint) check(l *lab.Lab, c certificate, region string) (posture.Check, error) {
 	caller, err := c.caller(l)
 	if err != nil {
 		return posture.Check{}, err

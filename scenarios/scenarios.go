@@ -4,24 +4,24 @@ package scenarios
 import (
 	"fmt"
 
+	"nomadlab.internal/lab/scenario"
 	"nomadlab.internal/lab/spec"
-	"nomadlab.internal/lab/story"
 )
 
 // All returns every scenario, in the order in which a newcomer should read them.
-func All() []story.Scenario {
-	return []story.Scenario{plainHTTP(), wrongRole(), gossip(), listener(), tampering(), tamperedPeers(), regions(), electedAgain(), workRuns()}
+func All() []scenario.Scenario {
+	return []scenario.Scenario{plainHTTP(), wrongRole(), gossip(), listener(), tampering(), tamperedPeers(), regions(), electedAgain(), workRuns()}
 }
 
 // Find returns the scenarios of those names, in that order. The error lists the names that there are.
-func Find(names ...string) ([]story.Scenario, error) {
-	known := map[string]story.Scenario{}
+func Find(names ...string) ([]scenario.Scenario, error) {
+	known := map[string]scenario.Scenario{}
 	var all []string
 	for _, s := range All() {
 		known[s.Name] = s
 		all = append(all, s.Name)
 	}
-	var found []story.Scenario
+	var found []scenario.Scenario
 	for _, name := range names {
 		s, ok := known[name]
 		if !ok {

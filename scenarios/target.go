@@ -20,9 +20,9 @@ func as(l *lab.Lab, role pki.Role, region string) (probe.Caller, error) {
 	return probe.As(c), nil
 }
 
-// flawed is a caller with a server's certificate that has one thing wrong with it.
-func flawed(l *lab.Lab, region string, f pki.Flaw) (probe.Caller, error) {
-	c, err := l.Authority().IssueFlawed(pki.Identity{Role: pki.Server, Region: region}, f)
+// defective is a caller with a server's certificate that has one thing wrong with it.
+func defective(l *lab.Lab, region string, f pki.Defect) (probe.Caller, error) {
+	c, err := l.Authority().IssueDefective(pki.Identity{Role: pki.Server, Region: region}, f)
 	if err != nil {
 		return probe.Caller{}, fmt.Errorf("%s certificate: %w", f, err)
 	}

@@ -8,14 +8,14 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/poll"
-	"nomadlab.internal/lab/story"
+	"nomadlab.internal/lab/scenario"
 )
 
 // refusals is how often the cli agent must be seen refused: once could be a coincidence of its start.
 const refusals = 2
 
 // twins starts two client agents that differ in nothing but the role in their certificate.
-func twins(ctx context.Context, t *story.T) error {
+func twins(ctx context.Context, t *scenario.T) error {
 	cli, err := t.Lab.Node("twin-cli")
 	if err != nil {
 		return err
@@ -57,7 +57,7 @@ func twins(ctx context.Context, t *story.T) error {
 }
 
 // twinJoins waits for the right twin to be ready: the time that the wrong one had as well.
-func twinJoins(ctx context.Context, t *story.T, right, wrong *lab.Node) error {
+func twinJoins(ctx context.Context, t *scenario.T, right, wrong *lab.Node) error {
 	var known statuses
 	err := poll.Until(ctx, right.Name()+" to be ready", func(ctx context.Context) string {
 		var err error

@@ -43,14 +43,14 @@ const (
 // short is enough for what happens within a second on a sound lab, where the machine is not busy: see within.
 const short = 4 * time.Second
 
-// joiner changes one of the scenario's own agents.
-func joiner(i int, change func(*spec.Joiner)) spec.Option {
-	return func(s *spec.Spec) { change(&s.Joiners[i]) }
+// extra node changes one of the scenario's own agents.
+func extraNode(i int, change func(*spec.ExtraNode)) spec.Option {
+	return func(s *spec.Spec) { change(&s.ExtraNodes[i]) }
 }
 
-// key gives a joiner another gossip key.
+// key gives an extra node another gossip key.
 func key(i int, k spec.GossipKey) spec.Option {
-	return joiner(i, func(j *spec.Joiner) { j.Gossip = k })
+	return extraNode(i, func(j *spec.ExtraNode) { j.Gossip = k })
 }
 
 func weakenedLabs() []weakened {
@@ -115,7 +115,7 @@ func weakenedTLS() []weakened {
 		{
 			scenario: apart, weaken: "verify_server_hostname is off in the other region, which is the one that refuses",
 			spec: func(s *spec.Spec) {
-				s.Settings = append(s.Settings, spec.Setting{Node: "eu-server-1", Path: "tls.verify_server_hostname", Value: "false"})
+				s.Overrides = append(s.Overrides, spec.Override{Node: "eu-server-1", Path: "tls.verify_server_hostname", Value: "false"})
 			},
 			broken: []string{
 				"servers-get-no-root-keys-of-another-region at global-server-1", "servers-get-no-evaluations-of-another-region at global-server-1",
@@ -140,7 +140,7 @@ func weakenedTLS() []weakened {
 		{
 			scenario: apart, weaken: "the other region has no gossip key, and so is not met",
 			spec: func(s *spec.Spec) {
-				s.Settings = append(s.Settings, spec.Setting{Node: "eu-server-1", Path: "server.encrypt"})
+				s.Overrides = append(s.Overrides, spec.Override{Node: "eu-server-1", Path: "server.encrypt"})
 			},
 			fails: map[int]string{1: "for global-server-1 to know eu and global"},
 			void: []string{
@@ -159,12 +159,12 @@ func weakenedTLS() []weakened {
 		},
 		{
 			scenario: roles, weaken: "the wrong twin has the right certificate",
-			spec:  joiner(0, func(j *spec.Joiner) { j.CertificateRole = pki.Client }),
+			spec:  extraNode(0, func(j *spec.ExtraNode) { j.CertificateRole = pki.Client }),
 			fails: map[int]string{4: "twin-cli is registered"},
 		},
 		{
 			scenario: roles, weaken: "the right twin has the wrong certificate",
-			spec:  joiner(1, func(j *spec.Joiner) { j.CertificateRole = pki.CLI }),
+			spec:  extraNode(1, func(j *spec.ExtraNode) { j.CertificateRole = pki.CLI }),
 			fails: map[int]string{4: "for twin-client to be ready"}, within: short,
 		},
 		{

@@ -16,17 +16,17 @@ import (
 	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/probe"
-	"nomadlab.internal/lab/story"
+	"nomadlab.internal/lab/scenario"
 )
 
 // workRuns proves that a hardened cluster still does what a cluster is for.
-func workRuns() story.Scenario {
-	return story.Scenario{
+func workRuns() scenario.Scenario {
+	return scenario.Scenario{
 		Name:  "work-runs-over-mtls",
 		Claim: "A job runs on both clients; its logs are read with a cli certificate, and not without one.",
-		Steps: func() []story.Step {
+		Steps: func() []scenario.Step {
 			w := &work{}
-			return []story.Step{
+			return []scenario.Step{
 				{Title: "A raw_exec job is submitted, and runs once on each client", Do: w.submit},
 				{Title: "What each task printed is read through a server, with a cli certificate", Do: w.read},
 				{Title: "Without a certificate neither a server nor the task's own client gives the log", Do: w.refuse},
@@ -42,7 +42,7 @@ type work struct {
 	allocations []*api.AllocationListStub
 }
 
-func (w *work) submit(ctx context.Context, t *story.T) error {
+func (w *work) submit(ctx context.Context, t *scenario.T) error {
 	client, err := t.Lab.Servers()[0].API()
 	if err != nil {
 		return err
@@ -118,7 +118,7 @@ func logPath(a *api.AllocationListStub) string {
 	return "/v1/client/fs/logs/" + a.ID + "?task=greet&type=stdout&plain=true"
 }
 
-func (w *work) read(ctx context.Context, t *story.T) error {
+func (w *work) read(ctx context.Context, t *scenario.T) error {
 	if len(w.allocations) == 0 {
 		return errNoWork
 	}
@@ -158,7 +158,7 @@ func logSays(ctx context.Context, client *api.Client, a *api.AllocationListStub,
 }
 
 // refuse asks a server, which would forward the request, and the client that runs the task.
-func (w *work) refuse(ctx context.Context, t *story.T) error {
+func (w *work) refuse(ctx context.Context, t *scenario.T) error {
 	if len(w.allocations) == 0 {
 		return errNoWork
 	}
@@ -188,7 +188,7 @@ func (w *work) refuse(ctx context.Context, t *story.T) error {
 	return nil
 }
 
-func (w *work) stop(ctx context.Context, t *story.T) error {
+func (w *work) stop(ctx context.Context, t *scenario.T) error {
 	if len(w.allocations) == 0 {
 		return errNoWork
 	}

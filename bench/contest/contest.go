@@ -28,7 +28,7 @@ type Attempt interface {
 	Remove(ctx context.Context) error
 }
 
-// Witness is an attempt that tells itself what it does.
+// Sample job is an attempt that tells itself what it does.
 type Witness interface {
 	// Told are the steps that it has told so far.
 	Told() []measure.Step

@@ -117,14 +117,14 @@ func proved(r finding.Report) int {
 	if r.Matrix != nil {
 		for _, row := range r.Matrix.Rows {
 			for _, cell := range row.Cells {
-				all = all.With(cell.Verdict)
+				all = all.With(cell.Result)
 			}
 		}
 	}
 	switch {
-	case all.Broken > 0:
+	case all.Fail > 0:
 		return exitFailed
-	case all.NotCarriedOut > 0 || all.Held == 0:
+	case all.Inconclusive > 0 || all.Pass == 0:
 		return exitUnproved
 	default:
 		return exitFine

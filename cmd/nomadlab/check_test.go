@@ -224,12 +224,12 @@ func checkWithoutNode(t *testing.T, u user, e engine.Engine, name string) {
 	for _, f := range report.Findings {
 		dead := f.Node == server || f.Node == "client-2"
 		switch {
-		case dead && (f.Verdict != finding.NotCarriedOut || f.Outcome != "not reached" || f.Reason != f.Node+" does not run"):
-			t.Errorf("%s at %s: %s, %q, because %s", f.ID, f.Node, f.Verdict, f.Outcome, f.Reason)
-		case !dead && f.Verdict != finding.Held:
-			t.Errorf("%s at %s: %s because %s", f.ID, f.Node, f.Verdict, f.Reason)
+		case dead && (f.Result != finding.Inconclusive || f.Outcome != "not reached" || f.Reason != f.Node+" does not run"):
+			t.Errorf("%s at %s: %s, %q, because %s", f.ID, f.Node, f.Result, f.Outcome, f.Reason)
+		case !dead && f.Result != finding.Pass:
+			t.Errorf("%s at %s: %s because %s", f.ID, f.Node, f.Result, f.Reason)
 		}
-		held[f.ID] = held[f.ID] || f.Verdict == finding.Held
+		held[f.ID] = held[f.ID] || f.Result == finding.Pass
 	}
 	for _, id := range []string{"server-lets-nobody-list-jobs-without-token", "client-lets-nobody-read-agents-without-token"} {
 		if !held[id] {

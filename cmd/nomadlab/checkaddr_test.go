@@ -89,7 +89,7 @@ func checkBadAddress(t *testing.T, u user, l *lab.Lab, server string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	expired, err := l.Authority().IssueFlawed(sound.Identity, pki.Expired())
+	expired, err := l.Authority().IssueDefective(sound.Identity, pki.Expired())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func checkKnown(t *testing.T, u user, name string) {
 func TestCheckOfAClusterInTheClear(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "clear.yaml")
-	if err := os.WriteFile(file, []byte("regions: [{servers: 1, clients: 1}]\nsettings: [{path: tls.http, value: \"false\"}]\n"), 0o600); err != nil {
+	if err := os.WriteFile(file, []byte("regions: [{servers: 1, clients: 1}]\noverrides: [{path: tls.http, value: \"false\"}]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	name, u, _, _ := checkedLab(t, "--file", file)

@@ -114,11 +114,11 @@ func compared(r finding.Report) int {
 	code := exitFine
 	for _, change := range r.Comparison.Changes {
 		switch {
-		case change.Way == finding.Weaker:
+		case change.Direction == finding.Weaker:
 			return exitFailed
-		case change.Way == finding.Stronger && code == exitFine:
+		case change.Direction == finding.Stronger && code == exitFine:
 			code = exitOutdated
-		case change.Way != finding.Stronger:
+		case change.Direction != finding.Stronger:
 			code = exitUnproved
 		}
 	}

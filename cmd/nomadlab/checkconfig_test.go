@@ -97,7 +97,7 @@ func TestLockOfAConfiguration(t *testing.T) {
 		onlyWeaker(t, filepath.Join(out, "report.json"), "limits.http_max_conns_per_client")
 	})
 	t.Run("edited by hand", func(t *testing.T) {
-		rewrite(t, locked, "verdict: broken", "verdict: held")
+		rewrite(t, locked, "result: broken", "result: held")
 		if r := check(user{}); r.code != exitUsage || !strings.Contains(r.errs, "by hand") || !strings.Contains(r.errs, locked) {
 			t.Errorf("exit code %d, %s", r.code, r.errs)
 		}
@@ -119,10 +119,10 @@ func onlyWeaker(t *testing.T, file, setting string) {
 	weaker := 0
 	for _, c := range report.Comparison.Changes {
 		switch {
-		case c.Way == finding.Weaker && c.Setting == setting:
+		case c.Direction == finding.Weaker && c.Setting == setting:
 			weaker++
-		case c.Way != finding.Unclear:
-			t.Errorf("%s is %s by %q: %s", c.ID, c.Way, c.Setting, c.Text)
+		case c.Direction != finding.Unclear:
+			t.Errorf("%s is %s by %q: %s", c.ID, c.Direction, c.Setting, c.Text)
 		}
 	}
 	if weaker == 0 {
@@ -194,22 +194,22 @@ func TestDiffOfOneConfiguration(t *testing.T) {
 // cluster does not differ from itself is shown on real ones (lab/regress).
 func TestDifferencesAndTheirExitCodes(t *testing.T) {
 	for name, test := range map[string]struct {
-		ways []finding.Way
+		ways []finding.Direction
 		code int
 		says string
 	}{
 		"nothing":             {nil, exitFine, "before and after give the same posture: 1 finding alike"},
-		"weaker":              {[]finding.Way{finding.Weaker}, exitFailed, "after: 1 difference in the posture that before gives"},
-		"stronger":            {[]finding.Way{finding.Stronger}, exitOutdated, "most likely by x, c:7"},
-		"unclear":             {[]finding.Way{finding.Unclear}, exitUnproved, "1 difference"},
-		"stronger and weaker": {[]finding.Way{finding.Stronger, finding.Weaker}, exitFailed, "2 differences"},
-		"unclear and weaker":  {[]finding.Way{finding.Unclear, finding.Weaker}, exitFailed, "2 differences"},
-		"and stronger":        {[]finding.Way{finding.Unclear, finding.Stronger}, exitUnproved, "2 differences"},
+		"weaker":              {[]finding.Direction{finding.Weaker}, exitFailed, "after: 1 difference in the posture that before gives"},
+		"stronger":            {[]finding.Direction{finding.Stronger}, exitOutdated, "most likely by x, c:7"},
+		"unclear":             {[]finding.Direction{finding.Unclear}, exitUnproved, "1 difference"},
+		"stronger and weaker": {[]finding.Direction{finding.Stronger, finding.Weaker}, exitFailed, "2 differences"},
+		"unclear and weaker":  {[]finding.Direction{finding.Unclear, finding.Weaker}, exitFailed, "2 differences"},
+		"and stronger":        {[]finding.Direction{finding.Unclear, finding.Stronger}, exitUnproved, "2 differences"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := finding.Report{Findings: make([]finding.Finding, 1), Comparison: &finding.Comparison{With: "before"}}
 			for _, way := range test.ways {
-				r.Comparison.Changes = append(r.Comparison.Changes, finding.Change{ID: "door", Way: way, Setting: "x", File: "c", Line: 7})
+				r.Comparison.Changes = append(r.Comparison.Changes, finding.Change{ID: "door", Direction: way, Setting: "x", File: "c", Line: 7})
 			}
 			var out strings.Builder
 			console{out: stream{Writer: &out}}.differences(r, "after")

@@ -215,7 +215,7 @@ func TestListMissesNodes(t *testing.T) {
 		return engine.State{Ref: engine.Ref{Lab: "a", Node: name}, Running: true}
 	}
 	extra := node("extra")
-	extra.Running, extra.Labels = false, map[string]string{"joiner": "true"}
+	extra.Running, extra.Labels = false, map[string]string{"extra node": "true"}
 	for want, change := range map[string]func([]engine.State) []engine.State{
 		"4/4    -      fake    -        running":           func(s []engine.State) []engine.State { return s },
 		"3/4    -      fake    -        partly running,":   func(s []engine.State) []engine.State { return s[1:] },

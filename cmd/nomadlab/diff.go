@@ -177,8 +177,8 @@ func (c console) group(g lock.Cause) {
 	}
 	c.out.printf("%s", where)
 	for _, change := range g.Changes {
-		way := fmt.Sprintf("%-8s", change.Way)
-		switch change.Way {
+		way := fmt.Sprintf("%-8s", change.Direction)
+		switch change.Direction {
 		case finding.Weaker:
 			way = c.out.bad(way)
 		case finding.Stronger:

@@ -16,8 +16,8 @@ import (
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/scenario"
 	"nomadlab.internal/lab/spec"
-	"nomadlab.internal/lab/story"
 )
 
 // TestALabFromUpToDown: what the command says and does is the same on every engine.
@@ -236,18 +236,18 @@ func TestRunsAndInterruptions(t *testing.T) {
 
 func tryRun(t *testing.T, u user, e engine.Engine) {
 	var labs []string
-	scenario := func(name string, err error) story.Scenario {
-		return story.Scenario{Name: name, Claim: "Claims " + name + ".", Spec: spec.Spec{}.With(spec.Servers(1), spec.Clients(0)), Steps: func() []story.Step {
-			return []story.Step{{Title: "A check is made", Do: func(_ context.Context, t *story.T) error {
+	named := func(name string, err error) scenario.Scenario {
+		return scenario.Scenario{Name: name, Claim: "Claims " + name + ".", Spec: spec.Spec{}.With(spec.Servers(1), spec.Clients(0)), Steps: func() []scenario.Step {
+			return []scenario.Step{{Title: "A check is made", Do: func(_ context.Context, t *scenario.T) error {
 				labs = append(labs, t.Lab.Name())
 				t.Say("seen by %s", name)
-				return errors.Join(err, t.Record(finding.Finding{ID: "door", Title: "the door is locked", Node: "server-1", Verdict: finding.Held}))
+				return errors.Join(err, t.Record(finding.Finding{ID: "door", Title: "the door is locked", Node: "server-1", Result: finding.Pass}))
 			}}}
 		}}
 	}
 	a := newApp()
-	a.all = func() []story.Scenario {
-		return []story.Scenario{scenario("bad", errors.New("boom")), scenario("good", nil)}
+	a.all = func() []scenario.Scenario {
+		return []scenario.Scenario{named("bad", errors.New("boom")), named("good", nil)}
 	}
 	r := call(t, a, "", u.on([]string{"run", "--all", "--json"})...)
 	var results []outcome

@@ -30,16 +30,16 @@ func (a *app) mutateCommand() *cobra.Command {
 		Use:   "mutate",
 		Short: "Weaken your agent configuration one step at a time, and say who notices",
 		Long: `mutate takes your agent configuration apart: it weakens it by one setting, certificate or file
-at a time, has an agent of a real cluster run each such mutant, and says which check killed it:
-which promise is broken there that held before. Mutants that show at one agent share a cluster,
+at a time, has an agent of a real cluster run each such mutation, and says which check killed it:
+which promise is broken there that held before. Mutations that show at one agent share a cluster,
 and one that is not killed there gets one of its own. What survives is what you could change by
-mistake without any check telling you. Mutants that are known to change nothing are run as well,
+mistake without any check telling you. Mutations that are known to change nothing are run as well,
 and every check must see the very same of them.
 
-Your files are read and never written to: mutants are copies. It takes some minutes: --only and
+Your files are read and never written to: mutations are copies. It takes some minutes: --only and
 --jobs say how many.
 
-It exits with 0 when every mutant that an agent starts with was killed by a check that names the
+It exits with 0 when every mutation that an agent starts with was killed by a check that names the
 setting, or opens what such a check finds open without it, with 1 when one survived, was killed for another reason, could not be tried, or changed
 something though it was taken for equivalent, with 2 for what you can put right, with 3 when none
 of those that weaken applies.`,
@@ -75,7 +75,7 @@ of those that weaken applies.`,
 	flags.IntVar(&f.jobs, "jobs", 0, "clusters at the same time (default: two for each processor)")
 	flags.BoolVar(&f.list, "list", false, "list the mutations, those that a lab can carry among them")
 	flags.BoolVar(&f.json, "json", false, "print JSON")
-	flags.BoolVarP(&f.all, "verbose", "v", false, "show every check that was broken by a mutant, and what does not apply")
+	flags.BoolVarP(&f.all, "verbose", "v", false, "show every check that was broken by a mutation, and what does not apply")
 	return cmd
 }
 
@@ -101,7 +101,7 @@ func (a *app) listMutations(cmd *cobra.Command, f mutateFlags) error {
 	return nil
 }
 
-// mutate runs the mutants.
+// mutate runs the mutations.
 func (a *app) mutate(cmd *cobra.Command, e *engines.Set, f mutateFlags) error {
 	source, err := regress.Read(f.config.paths)
 	if err != nil {
@@ -123,7 +123,7 @@ func (a *app) mutate(cmd *cobra.Command, e *engines.Set, f mutateFlags) error {
 	}
 	p := newProgress(c.errs)
 	p.doing("base", "checking the configuration itself")
-	watch := &mutantWatch{console: c, progress: p}
+	watch := &mutationWatch{console: c, progress: p}
 	o.Begun, o.Tell = watch.begin, watch.take
 	run, err := regress.Mutate(cmd.Context(), o, source)
 	p.stop()
@@ -131,15 +131,15 @@ func (a *app) mutate(cmd *cobra.Command, e *engines.Set, f mutateFlags) error {
 		return err
 	}
 	if f.json {
-		err = errors.Join(err, c.out.json(mutantsAsJSON(run)))
+		err = errors.Join(err, c.out.json(mutationRunAsJSON(run)))
 	} else {
-		c.mutants(run, f.all)
+		c.mutations(run, f.all)
 	}
-	return passOn(mutantsCode(run), err)
+	return passOn(mutationsCode(run), err)
 }
 
 // mutantsCode is the exit code of a run.
-func mutantsCode(run regress.MutationRun) int {
+func mutationsCode(run regress.MutationRun) int {
 	killed, of := run.Score()
 	switch {
 	case killed < of:
@@ -152,7 +152,7 @@ func mutantsCode(run regress.MutationRun) int {
 }
 
 // mutantWatch tells how far a run is.
-type mutantWatch struct {
+type mutationWatch struct {
 	console
 	progress *progress
 	began    time.Time
@@ -160,14 +160,14 @@ type mutantWatch struct {
 }
 
 // begin is told how many there are.
-func (w *mutantWatch) begin(count int, base finding.Report) {
+func (w *mutationWatch) begin(count int, base finding.Report) {
 	w.began, w.of = time.Now(), count
 	w.progress.done(fmt.Sprintf("the configuration itself: %s", finding.Summarize(base.Findings)))
-	w.progress.doing("mutants", fmt.Sprintf("mutants: 0 of %d", count))
+	w.progress.doing("mutations", fmt.Sprintf("mutations: 0 of %d", count))
 }
 
-// take is told of each mutant.
-func (w *mutantWatch) take(r regress.Result) {
+// take is told of each mutation.
+func (w *mutationWatch) take(r regress.Result) {
 	w.done++
 	left := (time.Since(w.began) / time.Duration(w.done) * time.Duration(w.of-w.done)).Round(time.Second)
 	if r.Fate != regress.Inapplicable {
@@ -178,6 +178,6 @@ func (w *mutantWatch) take(r regress.Result) {
 		w.progress.done(fmt.Sprintf("%d of %d, about %s left  %s: %s%s", w.done, w.of, left, r.Mutation.ID, r.Fate, by))
 	}
 	if w.errs.terminal {
-		w.progress.doing("mutants", fmt.Sprintf("mutants: %d of %d, about %s left", w.done, w.of, left))
+		w.progress.doing("mutations", fmt.Sprintf("mutations: %d of %d, about %s left", w.done, w.of, left))
 	}
 }

@@ -8,8 +8,8 @@ import (
 	"nomadlab.internal/lab/regress"
 )
 
-// mutants is what a person reads of a run.
-func (c console) mutants(run regress.MutationRun, all bool) {
+// mutations is what a person reads of a run.
+func (c console) mutations(run regress.MutationRun, all bool) {
 	counts := map[regress.Fate]int{}
 	var rows [][]string
 	for _, r := range run.Results {
@@ -25,7 +25,7 @@ func (c console) mutants(run regress.MutationRun, all bool) {
 	c.out.grid([]string{"FATE", "MUTANT", "CHANGE", "BY"}, rows)
 	c.out.printf("")
 	killed, of := run.Score()
-	c.out.printf("%s of %d mutants that weaken it were killed by a check that names the setting, in %s", c.out.bold(fmt.Sprint(killed)), of, brief(run.Took))
+	c.out.printf("%s of %d mutations that weaken it were killed by a check that names the setting, in %s", c.out.bold(fmt.Sprint(killed)), of, brief(run.Took))
 	var words []string
 	for _, f := range []regress.Fate{
 		regress.Survived, regress.KilledByOthers, regress.NotEquivalent, regress.Failed, regress.Refused, regress.OpenWithout,
@@ -94,8 +94,8 @@ func mutationsAsJSON(all []mutation.Mutation) []mutationJSON {
 	return out
 }
 
-// mutantJSON is a result for programs.
-type mutantJSON struct {
+// mutationResultJSON is a result for programs.
+type mutationResultJSON struct {
 	ID       string       `json:"id"`
 	Change   string       `json:"change"`
 	Settings []string     `json:"settings"`
@@ -109,16 +109,16 @@ type mutantJSON struct {
 	Seconds float64 `json:"seconds"`
 }
 
-func mutantsAsJSON(run regress.MutationRun) any {
+func mutationRunAsJSON(run regress.MutationRun) any {
 	killed, of := run.Score()
 	out := struct {
-		Killed  int          `json:"killed"`
-		Of      int          `json:"of"`
-		Seconds float64      `json:"seconds"`
-		Mutants []mutantJSON `json:"mutants"`
-	}{Killed: killed, Of: of, Seconds: run.Took.Seconds(), Mutants: []mutantJSON{}}
+		Killed    int                  `json:"killed"`
+		Of        int                  `json:"of"`
+		Seconds   float64              `json:"seconds"`
+		Mutations []mutationResultJSON `json:"mutations"`
+	}{Killed: killed, Of: of, Seconds: run.Took.Seconds(), Mutations: []mutationResultJSON{}}
 	for _, r := range run.Results {
-		out.Mutants = append(out.Mutants, mutantJSON{
+		out.Mutations = append(out.Mutations, mutationResultJSON{
 			ID: r.Mutation.ID, Change: r.Mutation.String(), Settings: r.Mutation.Settings, Fate: r.Fate, By: r.By, Reason: r.Reason,
 			Whole: r.Whole, Apart: r.Apart, Seconds: r.Took.Seconds(),
 		})

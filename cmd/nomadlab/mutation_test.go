@@ -64,7 +64,7 @@ func TestPlanOfAMutation(t *testing.T) {
 	if !p.Hardened {
 		t.Error("the lab is not hardened")
 	}
-	if diff := cmp.Diff([]spec.Setting{{Role: pki.Server, Node: "server-3", Path: "tls.http", Value: "false"}}, p.Settings); diff != "" {
+	if diff := cmp.Diff([]spec.Override{{Role: pki.Server, Node: "server-3", Path: "tls.http", Value: "false"}}, p.Overrides); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)
 	}
 	for line, want := range map[string][]string{
@@ -88,14 +88,14 @@ func TestWhichAgentsCarryAMutation(t *testing.T) {
 	}{
 		{"--mutation client-plain-http", []string{"client-2"}, func(n plan.Node) bool { return says(n, "http = false") }},
 		{"--mutation server-plain-http --servers 1", []string{"server-1"}, func(n plan.Node) bool { return says(n, "http = false") }},
-		{"--mutation server-no-gossip-key", []string{"server-4"}, func(n plan.Node) bool { return n.Joiner && n.Gossip == spec.NoKey }},
+		{"--mutation server-no-gossip-key", []string{"server-4"}, func(n plan.Node) bool { return n.ExtraNode && n.Gossip == spec.NoKey }},
 		{"--mutation no-gossip-key", []string{"server-1", "server-2", "server-3"}, func(n plan.Node) bool { return n.Gossip == spec.NoKey }},
-		{"--mutation client-certificate-no-eku", []string{"client-2"}, func(n plan.Node) bool { return n.Flaw == "no-eku" }},
-		{"--mutation client-certificate-expired", []string{"client-3"}, func(n plan.Node) bool { return n.Joiner && n.Flaw == "expired" }},
+		{"--mutation client-certificate-no-eku", []string{"client-2"}, func(n plan.Node) bool { return n.Defect == "no-eku" }},
+		{"--mutation client-certificate-expired", []string{"client-3"}, func(n plan.Node) bool { return n.ExtraNode && n.Defect == "expired" }},
 		{"--mutation client-foreign-authority", []string{"client-2"}, func(n plan.Node) bool { return n.TrustsForeign }},
 		{"--mutation client-with-certificate-of-server", []string{"client-2"}, func(n plan.Node) bool { return n.Role != n.Identity.Role }},
 		{"--mutation plain-rpc --servers 1 --clients 1", []string{"server-1", "client-1"}, func(n plan.Node) bool { return says(n, "rpc = false") }},
-		{"--mutation rogue-server", []string{mutation.Rogue}, func(n plan.Node) bool { return n.Joiner && n.Flaw == "foreign" }},
+		{"--mutation rogue-server", []string{mutation.Rogue}, func(n plan.Node) bool { return n.ExtraNode && n.Defect == "foreign" }},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			p, _ := planned(t, strings.Fields(c.args)...)
@@ -153,7 +153,7 @@ func TestMutationsThatNoLabCarries(t *testing.T) {
 
 // TestEveryMutationOfALabCanBePlanned, and every other one says why it cannot.
 func TestEveryMutationOfALabCanBePlanned(t *testing.T) {
-	loopback := plan.Ground{Pools: []netip.Prefix{netip.MustParsePrefix("127.64.0.0/10")}, Folder: "/tmp/nomadlab-1000/RUN"}
+	loopback := plan.HostEnvironment{Pools: []netip.Prefix{netip.MustParsePrefix("127.64.0.0/10")}, Folder: "/tmp/nomadlab-1000/RUN"}
 	for _, m := range mutation.All() {
 		s, p, err := parseMutated("--mutation", m.ID)
 		if reason := m.OfLab(); reason != "" {
@@ -174,18 +174,18 @@ func TestEveryMutationOfALabCanBePlanned(t *testing.T) {
 
 // TestMutationOfTheFileAndTheFlag: the flag wins, to none too.
 func TestMutationOfTheFileAndTheFlag(t *testing.T) {
-	file := written(t, "name: filed\nmutation: server-plain-http\nsettings: [{path: log_json, value: \"true\"}]\n")
-	own := spec.Setting{Path: "log_json", Value: "true"}
+	file := written(t, "name: filed\nmutation: server-plain-http\noverrides: [{path: log_json, value: \"true\"}]\n")
+	own := spec.Override{Path: "log_json", Value: "true"}
 	for _, c := range []struct {
 		name, carried string
 		args          []string
 		hardened      bool
-		settings      []spec.Setting
+		settings      []spec.Override
 	}{
-		{"the file's", "server-plain-http", nil, true, []spec.Setting{own, {Role: pki.Server, Node: "server-3", Path: "tls.http", Value: "false"}}},
-		{"the flag's", "client-profiler", []string{"--mutation", "client-profiler"}, true, []spec.Setting{own, {Role: pki.Client, Node: "client-2", Path: "enable_debug", Value: "true"}}},
-		{"none", "", []string{"--mutation", ""}, false, []spec.Setting{own}},
-		{"the file's, among fewer servers", "server-plain-http", []string{"--servers", "1"}, true, []spec.Setting{own, {Role: pki.Server, Node: "server-1", Path: "tls.http", Value: "false"}}},
+		{"the file's", "server-plain-http", nil, true, []spec.Override{own, {Role: pki.Server, Node: "server-3", Path: "tls.http", Value: "false"}}},
+		{"the flag's", "client-profiler", []string{"--mutation", "client-profiler"}, true, []spec.Override{own, {Role: pki.Client, Node: "client-2", Path: "enable_debug", Value: "true"}}},
+		{"none", "", []string{"--mutation", ""}, false, []spec.Override{own}},
+		{"the file's, among fewer servers", "server-plain-http", []string{"--servers", "1"}, true, []spec.Override{own, {Role: pki.Server, Node: "server-1", Path: "tls.http", Value: "false"}}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s, p, err := parseMutated(append([]string{"--file", file}, c.args...)...)
@@ -199,7 +199,7 @@ func TestMutationOfTheFileAndTheFlag(t *testing.T) {
 			if strings.Join(carried, " ") != c.carried || s.Hardened != c.hardened || s.Name != "filed" {
 				t.Errorf("carries %q, hardened %v, named %q", carried, s.Hardened, s.Name)
 			}
-			if diff := cmp.Diff(c.settings, s.Settings); diff != "" {
+			if diff := cmp.Diff(c.settings, s.Overrides); diff != "" {
 				t.Errorf("settings (-want +got):\n%s", diff)
 			}
 		})

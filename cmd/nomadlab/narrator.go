@@ -6,10 +6,10 @@ import (
 	"time"
 
 	"nomadlab.internal/lab/finding"
-	"nomadlab.internal/lab/story"
+	"nomadlab.internal/lab/scenario"
 )
 
-// narrator writes a scenario down while it happens. It is a story.Narrator for one scenario.
+// narrator writes a scenario down while it happens. It is a scenario.Narrator for one scenario.
 type narrator struct {
 	to stream
 	// live is where the time of the step that is being carried out is shown.
@@ -19,12 +19,12 @@ type narrator struct {
 	done int
 }
 
-var _ story.Narrator = (*narrator)(nil)
+var _ scenario.Narrator = (*narrator)(nil)
 
 // margin is where what a step tells begins, below its title.
 const margin = "     "
 
-func (n *narrator) Begin(s story.Step, number, of int) {
+func (n *narrator) Begin(s scenario.Step, number, of int) {
 	n.to.printf("%s  %s", n.to.faint(fmt.Sprintf("%d/%d", number, of)), n.to.bold(s.Title))
 	n.wait()
 }
@@ -36,18 +36,18 @@ func (n *narrator) Say(text string) {
 func (n *narrator) Found(f finding.Finding) {
 	n.between(func() {
 		mark := n.to.tick()
-		if f.Verdict != finding.Held {
+		if f.Result != finding.Pass {
 			mark = n.to.cross()
 		}
-		n.to.printf("%s%s %s: %s: %s  %s", margin, mark, f.Node, f.Title, f.Verdict, n.to.faint(took(f.Took)))
+		n.to.printf("%s%s %s: %s: %s  %s", margin, mark, f.Node, f.Title, f.Result, n.to.faint(took(f.Took)))
 		n.to.printf("%s    %s", margin, n.to.faint(seen(f)))
-		if f.Verdict != finding.Held {
+		if f.Result != finding.Pass {
 			n.to.printf("%s    %s", margin, n.to.bad(n.to.wrapped(f.Reason, margin+"    ")))
 		}
 	})
 }
 
-func (n *narrator) End(_ story.Step, d time.Duration, err error) {
+func (n *narrator) End(_ scenario.Step, d time.Duration, err error) {
 	n.rest()
 	mark, word := n.to.tick(), "done"
 	if err == nil {

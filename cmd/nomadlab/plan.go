@@ -25,7 +25,7 @@ func (a *app) planCommand() *cobra.Command {
 its command. Nothing is started. The JSON has the contents of the files that are no secrets.
 
 As compose it is a file with which Docker Compose brings the lab up where there is no nomadlab. Such
-a lab has no fixed addresses, and nothing that Compose cannot do: no joiners, no subnet, no mutation,
+a lab has no fixed addresses, and nothing that Compose cannot do: no extra nodes, no subnet, no mutation,
 no ACLs.`,
 		Example: `  nomadlab plan --servers 5
   nomadlab plan --mutation server-plain-http
@@ -92,7 +92,7 @@ func (a *app) composeFile(cmd *cobra.Command, f specFlags) error {
 	if len(carried.Placed) > 0 {
 		return usagef(cmd, "a lab of Compose carries no mutation: leave %s out; `nomadlab up` makes such labs", carried.Placed[0].Mutation.ID)
 	}
-	p, err := plan.New(s, plan.Ground{Named: true})
+	p, err := plan.New(s, plan.HostEnvironment{Named: true})
 	if err != nil {
 		return err
 	}
@@ -104,14 +104,14 @@ func (s stream) plan(p plan.Plan) {
 	if p.Hardened {
 		s.printf("hardened: ACLs on every agent, no raw_exec, clients need an introduction token, TLS 1.2 at least")
 	}
-	if len(p.Settings) > 0 {
-		s.printf("%s %s", s.uneasy("not as a lab has it:"), spec.SettingsText(p.Settings))
+	if len(p.Overrides) > 0 {
+		s.printf("%s %s", s.uneasy("not as a lab has it:"), spec.OverridesText(p.Overrides))
 	}
 	s.printf("")
 	rows := make([][]string, 0, len(p.Nodes))
 	for _, n := range p.Nodes {
 		role := string(n.Role)
-		if n.Joiner {
+		if n.ExtraNode {
 			role += ", outside"
 		}
 		rows = append(rows, []string{n.Name, role, n.Region, n.Datacenter, n.Address.String(), ports(n.Ports)})

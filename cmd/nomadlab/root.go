@@ -11,14 +11,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"nomadlab.internal/lab/engine/engines"
-	"nomadlab.internal/lab/story"
+	"nomadlab.internal/lab/scenario"
 )
 
 // app is what the subcommands share.
 type app struct {
 	connect func(context.Context, engines.Kind) (*engines.Set, error)
-	all     func() []story.Scenario
-	find    func(names ...string) ([]story.Scenario, error)
+	all     func() []scenario.Scenario
+	find    func(names ...string) ([]scenario.Scenario, error)
 	// noColor and engine are the flags of those names.
 	noColor bool
 	engine  string

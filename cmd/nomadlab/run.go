@@ -6,8 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"nomadlab.internal/lab/scenario"
 	"nomadlab.internal/lab/spec"
-	"nomadlab.internal/lab/story"
 )
 
 // runFlags are the flags of `run`.
@@ -78,7 +78,7 @@ func (a *app) listScenarios(cmd *cobra.Command, asJSON bool) error {
 	return nil
 }
 
-func (a *app) chosen(args []string, all bool) ([]story.Scenario, error) {
+func (a *app) chosen(args []string, all bool) ([]scenario.Scenario, error) {
 	if !all {
 		return a.find(args...)
 	}

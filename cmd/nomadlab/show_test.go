@@ -10,8 +10,8 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/scenario"
 	"nomadlab.internal/lab/spec"
-	"nomadlab.internal/lab/story"
 )
 
 func TestLogsAreInTheOrderOfTime(t *testing.T) {
@@ -40,7 +40,7 @@ func TestNodesInATable(t *testing.T) {
 		},
 		{Name: "server-2", Role: "server", State: "no answer", Gossip: lab.GossipOpen, Address: "172.30.0.12", HTTP: "http://127.0.0.1:2", CertificateExpires: time.Now().Add(-time.Second)},
 		{Name: "client-1", Role: "client", State: "stopped", Address: "172.30.0.13"},
-		{Name: "twin", Role: "client", State: "stopped", Joiner: true, Address: "172.30.0.14"},
+		{Name: "twin", Role: "client", State: "stopped", ExtraNode: true, Address: "172.30.0.14"},
 	}})
 	want := `
 NODE      ROLE    STATE      RAFT      ADDRESS      HTTPS               CERT     GOSSIP
@@ -97,13 +97,13 @@ func TestProgressInPlainLines(t *testing.T) {
 func TestNarratorShowsTheControl(t *testing.T) {
 	var out strings.Builder
 	n := &narrator{to: stream{Writer: &out}}
-	n.Begin(story.Step{Title: "Doors are locked"}, 2, 3)
+	n.Begin(scenario.Step{Title: "Doors are locked"}, 2, 3)
 	n.Say("first\nsecond")
 	n.Found(finding.Finding{
-		ID: "door", Title: "the door is locked", Node: "server-1", Verdict: finding.Broken, Outcome: "accepted", Reason: "wanted is refused", Took: 12 * time.Millisecond,
+		ID: "door", Title: "the door is locked", Node: "server-1", Result: finding.Fail, Outcome: "accepted", Reason: "wanted is refused", Took: 12 * time.Millisecond,
 		Evidence: []finding.Evidence{{Part: finding.ControlBefore, Outcome: "accepted"}, {Part: finding.Probe, Outcome: "accepted"}, {Part: finding.ControlAfter, Outcome: "accepted"}},
 	})
-	n.End(story.Step{}, 20*time.Millisecond, nil)
+	n.End(scenario.Step{}, 20*time.Millisecond, nil)
 	want := `2/3  Doors are locked
      first
      second

@@ -83,7 +83,7 @@ func (s stream) state(n lab.NodeStatus) string {
 	switch {
 	case n.State == "alive" || n.State == "ready":
 		return s.good(n.State)
-	case n.Joiner && n.State == lab.StateStopped:
+	case n.ExtraNode && n.State == lab.StateStopped:
 		return s.faint("outside")
 	default:
 		return s.bad(n.State)

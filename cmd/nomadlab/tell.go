@@ -13,8 +13,8 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/scenario"
 	"nomadlab.internal/lab/spec"
-	"nomadlab.internal/lab/story"
 )
 
 // keepFor is how long a scenario's lab may stay should nobody remove it.
@@ -53,7 +53,7 @@ type outcome struct {
 }
 
 // tell runs one scenario on a lab of its own, and removes the lab whatever happens.
-func (t teller) tell(ctx context.Context, s story.Scenario) outcome {
+func (t teller) tell(ctx context.Context, s scenario.Scenario) outcome {
 	o := outcome{Scenario: s.Name, Claim: s.Claim, Lab: runName(s.Name), Findings: []finding.Finding{}}
 	t.to.printf("%s", t.to.bold(s.Name))
 	t.to.printf("%s", s.Claim)
@@ -84,7 +84,7 @@ func (t teller) tell(ctx context.Context, s story.Scenario) outcome {
 }
 
 // on runs the scenario on its lab.
-func (t teller) on(ctx context.Context, l *lab.Lab, s story.Scenario, o *outcome) (err error) {
+func (t teller) on(ctx context.Context, l *lab.Lab, s scenario.Scenario, o *outcome) (err error) {
 	defer func() { err = errors.Join(err, t.leave(ctx, l)) }()
 	if t.errs.terminal {
 		t.errs.printf("")
@@ -122,7 +122,7 @@ func (t teller) end(o outcome) {
 	t.to.printf("")
 	if o.Passed {
 		proved := count(o.Steps, "step")
-		if held := finding.Summarize(o.Findings).Held; held > 0 {
+		if held := finding.Summarize(o.Findings).Pass; held > 0 {
 			proved += ", " + count(held, "check") + " held"
 		}
 		t.to.printf("%s  %s in %s, after the lab was up in %s", t.to.good("passed"), proved, brief(o.Took), brief(o.Start))
@@ -162,7 +162,7 @@ func (t teller) sum(results []outcome, of int) {
 	t.to.printf("%s", line)
 }
 
-// verdict is the command's error after all scenarios: what was wrong has been told, so it has no text but for errors
+// result is the command's error after all scenarios: what was wrong has been told, so it has no text but for errors
 // that have an exit code of their own. That all were skipped is a failure: nothing was proved.
 func verdict(ctx context.Context, results []outcome) error {
 	if ctx.Err() != nil {

@@ -68,7 +68,7 @@ func (f upFlags) options(cmd *cobra.Command) (lab.UpOptions, error) {
 // warnings are what a user should read before a lab of the Spec is made there.
 func warnings(s spec.Spec, e engine.Engine) []string {
 	all := s.Warnings()
-	if e.DockerHost() != "" && (len(s.Settings) > 0 || s.Certificates.Weakened() || s.NotBootstrapped) {
+	if e.DockerHost() != "" && (len(s.Overrides) > 0 || s.Certificates.Altered() || s.NotBootstrapped) {
 		all = append(all, "this lab may lack a protection that others have, and where Docker is older than version 28 other machines of your network can reach its containers, "+
 			"if they set a route to its subnet: on a network of strangers take --engine process")
 	}
@@ -200,7 +200,7 @@ func (c console) closing(status lab.Status, how string) {
 	servers, clients := 0, 0
 	for _, n := range status.Nodes {
 		switch {
-		case n.Joiner:
+		case n.ExtraNode:
 		case n.Role == "server":
 			servers++
 		default:

@@ -45,7 +45,7 @@ func madeFolder(t *testing.T, name, run string) state.Folder {
 // mustPlan plans a lab of containers.
 func mustPlan(t *testing.T, s spec.Spec) plan.Plan {
 	t.Helper()
-	p, err := plan.New(s, plan.Ground{Pools: []netip.Prefix{netip.MustParsePrefix("172.30.0.0/16")}})
+	p, err := plan.New(s, plan.HostEnvironment{Pools: []netip.Prefix{netip.MustParsePrefix("172.30.0.0/16")}})
 	if err != nil {
 		t.Fatal(err)
 	}

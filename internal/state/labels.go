@@ -23,7 +23,7 @@ const (
 	// LabelMembers is how many nodes the lab began with, so that a list misses those that are gone.
 	LabelMembers = "members"
 	// LabelJoiner is on the nodes that stay outside until they are started.
-	LabelJoiner = "joiner"
+	LabelExtraNode = "extra-node"
 )
 
 // LabelOrigin says who brought a lab up, if not this program.

@@ -20,15 +20,15 @@ import (
 )
 
 // doors are where an agent listens, and what it tells others of that, as the files have it.
-type doors struct {
+type endpoints struct {
 	bind  string
 	at    model.Addresses
 	ports model.Ports
 	told  model.AdvertiseAddrs
 }
 
-func doorsOf(c *model.Config) doors {
-	d := doors{bind: c.BindAddr}
+func doorsOf(c *model.Config) endpoints {
+	d := endpoints{bind: c.BindAddr}
 	if c.Addresses != nil {
 		d.at = *c.Addresses
 	}
@@ -42,7 +42,7 @@ func doorsOf(c *model.Config) doors {
 }
 
 // where is the address of a door, and the setting that it is from.
-func (d doors) where(own, setting string) (text, from string) {
+func (d endpoints) where(own, setting string) (text, from string) {
 	if own == "" {
 		return d.bind, "bind_addr"
 	}
@@ -88,7 +88,7 @@ func isLocal(text string) bool {
 }
 
 // templates are the refusals of what is no template, and of several addresses where one is wanted.
-func (d doors) templates(isServer bool, add adder) {
+func (d endpoints) templates(isServer bool, add adder) {
 	single := func(text, words, setting string) {
 		fault := templateFault(text)
 		if fault != "" {
@@ -112,7 +112,7 @@ func (d doors) templates(isServer bool, add adder) {
 }
 
 // ofServer are the refusals of a door that servers alone have.
-func (d doors) ofServer(title, name, own, told string, port int, add adder) {
+func (d endpoints) ofServer(title, name, own, told string, port int, add adder) {
 	text, setting := d.where(own, "addresses."+name)
 	add(noAddress(text), fmt.Sprintf("Failed to parse %s address %q: lookup %s: no such host", title, text, text), setting)
 	add(noPort(port), fmt.Sprintf("Failed to parse %s address: address %d: invalid port", title, port), "ports."+name)

@@ -89,7 +89,7 @@ type TLS struct {
 // non-voter (both verified against Nomad 1.11.3) until autopilot promotes it.
 type Server struct {
 	// BootstrapExpect is the number of servers that the first election waits for.
-	// Zero: left out; the server never bootstraps by itself, it is a joiner and
+	// Zero: left out; the server never bootstraps by itself, it is an extra node and
 	// needs Join.
 	BootstrapExpect int
 

@@ -23,7 +23,7 @@ func server() agentconf.Agent {
 	}
 }
 
-func joiner() agentconf.Agent {
+func extraNode() agentconf.Agent {
 	agent := server()
 	agent.Name, agent.Advertise = "server-4", "172.30.0.14"
 	agent.Server = &agentconf.Server{Join: serfAddresses}
@@ -86,7 +86,7 @@ func hardenedClient() agentconf.Agent {
 func agents() map[string]agentconf.Agent {
 	return map[string]agentconf.Agent{
 		"server.hcl":          server(),
-		"joiner.hcl":          joiner(),
+		"extra-node.hcl":      extraNode(),
 		"client.hcl":          client(),
 		"loopback-client.hcl": loopbackClient(),
 		"named.hcl":           named(),

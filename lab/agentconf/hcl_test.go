@@ -98,8 +98,8 @@ func TestZeroValuesAreLeftOut(t *testing.T) {
 			t.Errorf("%s: want it set when the field is", name)
 		}
 	}
-	if _, set := values(t, parse(t, mustHCL(t, joiner())), "", map[string]any{})["server.bootstrap_expect"]; set {
-		t.Error("a joiner must not expect to bootstrap")
+	if _, set := values(t, parse(t, mustHCL(t, extraNode())), "", map[string]any{})["server.bootstrap_expect"]; set {
+		t.Error("an extra node must not expect to bootstrap")
 	}
 }
 

@@ -125,7 +125,7 @@ func (a Agent) validateServer() error {
 		return nil
 	}
 	if a.Server.BootstrapExpect < 0 {
-		return fmt.Errorf("Server.BootstrapExpect: %d is negative; use 0 for a joiner", a.Server.BootstrapExpect)
+		return fmt.Errorf("Server.BootstrapExpect: %d is negative; use 0 for an extra node", a.Server.BootstrapExpect)
 	}
 	if a.Server.BootstrapExpect == 0 && len(a.Server.Join) == 0 {
 		return errors.New("Server: with neither BootstrapExpect nor Join it would wait for ever; set BootstrapExpect to start a cluster, or Join to enter one")

@@ -48,18 +48,18 @@ func refuse(p plan.Plan) error {
 	if p.Hardened {
 		add("hardened", "true", "leave it out: Compose cannot bootstrap ACLs, nor introduce clients; `nomadlab up` does both")
 	}
-	if len(p.Settings) > 0 {
-		add("settings", spec.SettingsText(p.Settings), "leave them out: whoever brings the file up would not know; `nomadlab up` makes such labs")
+	if len(p.Overrides) > 0 {
+		add("settings", spec.OverridesText(p.Overrides), "leave them out: whoever brings the file up would not know; `nomadlab up` makes such labs")
 	}
-	if p.Certificates.Weakened() {
-		add("certificates", "not as a lab has them", "leave out flaws, names, roles and trust_foreign: `nomadlab up` makes such labs")
+	if p.Certificates.Altered() {
+		add("certificates", "not as a lab has them", "leave out defects, names, roles and trust_foreign: `nomadlab up` makes such labs")
 	}
 	if ttl := p.Certificates.TTL; ttl%day != 0 {
 		add("certificates.ttl", ttl.String(), "use whole days, such as 48h: `nomad tls` counts in days")
 	}
 	for _, n := range p.Nodes {
-		if n.Joiner {
-			add("joiners", n.Name, "leave them out: Compose starts every node; `nomadlab up` keeps nodes outside")
+		if n.ExtraNode {
+			add("extra_nodes", n.Name, "leave them out: Compose starts every node; `nomadlab up` keeps nodes outside")
 		}
 	}
 	if len(problems) > 0 {

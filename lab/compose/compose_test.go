@@ -20,7 +20,7 @@ import (
 
 func planOf(t *testing.T, s spec.Spec) plan.Plan {
 	t.Helper()
-	p, err := plan.New(s, plan.Ground{Named: true})
+	p, err := plan.New(s, plan.HostEnvironment{Named: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,11 +211,11 @@ func TestConfigurationIsThePlans(t *testing.T) {
 
 func TestRefusals(t *testing.T) {
 	for field, s := range map[string]spec.Spec{
-		"joiners":          {Joiners: []spec.Joiner{{Name: "late", Role: pki.Client}}},
+		"extra_nodes":      {ExtraNodes: []spec.ExtraNode{{Name: "late", Role: pki.Client}}},
 		"nomad.binary":     {Nomad: spec.Nomad{Binary: "/bin/nomad"}},
 		"nomad":            {Nomad: spec.Nomad{Version: "1.11.3}$(id)"}},
 		"hardened":         {Hardened: true},
-		"settings":         {Settings: []spec.Setting{{Path: "enable_debug", Value: "true"}}},
+		"settings":         {Overrides: []spec.Override{{Path: "enable_debug", Value: "true"}}},
 		"certificates":     spec.Spec{}.With(spec.TrustForeign(pki.Client)),
 		"certificates.ttl": {Certificates: spec.Certificates{TTL: 90 * time.Minute}},
 	} {
@@ -226,8 +226,8 @@ func TestRefusals(t *testing.T) {
 			t.Errorf("%s: %v, %d bytes", field, err, out.Len())
 		}
 	}
-	for _, s := range []spec.Setting{{Path: "tls.rpc", Value: "false"}, {Role: pki.Server, Path: "server.encrypt"}} {
-		err := compose.Write(new(strings.Builder), planOf(t, spec.Spec{Settings: []spec.Setting{s}}))
+	for _, s := range []spec.Override{{Path: "tls.rpc", Value: "false"}, {Role: pki.Server, Path: "server.encrypt"}} {
+		err := compose.Write(new(strings.Builder), planOf(t, spec.Spec{Overrides: []spec.Override{s}}))
 		if !errors.Is(err, spec.ErrInvalid) || !strings.Contains(err.Error(), "settings is "+s.String()+": ") {
 			t.Errorf("%s: %v", s, err)
 		}

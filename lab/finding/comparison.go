@@ -55,7 +55,7 @@ type Change struct {
 	Before State `json:"before"`
 	After  State `json:"after"`
 	// Way says whether the cluster became weaker by it.
-	Way Way `json:"way"`
+	Direction Direction `json:"direction"`
 	// Text says the change in words, for example "was refused in the handshake, is now accepted".
 	Text string `json:"text"`
 	// Setting is the setting that most likely made the change, by its path; empty: none is known.
@@ -67,23 +67,23 @@ type Change struct {
 
 // State is how one promise ended. Its zero value is that of a promise that was not asked about.
 type State struct {
-	// Verdict is the judgement; empty where the promise was not asked about.
-	Verdict Verdict `json:"verdict,omitempty"`
+	// Result is the judgement; empty where the promise was not asked about.
+	Result Result `json:"result,omitempty"`
 	// Outcome is what the probe saw; empty when it did not run.
 	Outcome string `json:"outcome,omitempty"`
-	// Reason says in words why the verdict is what it is.
+	// Reason says in words why the result is what it is.
 	Reason string `json:"reason,omitempty"`
 }
 
 // Way says where a change leads. The zero value is no way: a reader must take it as Unclear.
-type Way string
+type Direction string
 
 // The ways in which a promise changes.
 const (
 	// Weaker: what was refused is let in, or a promise that held does not hold any more.
-	Weaker Way = "weaker"
+	Weaker Direction = "weaker"
 	// Stronger: what was let in is refused, or a promise that was broken holds.
-	Stronger Way = "stronger"
+	Stronger Direction = "stronger"
 	// Unclear: it cannot be told, for example because one side was not carried out or was skipped.
-	Unclear Way = "unclear"
+	Unclear Direction = "unclear"
 )

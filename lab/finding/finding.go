@@ -1,26 +1,26 @@
 // Package finding holds what a check found, as plain data: what was wanted,
-// what was seen, the verdict, and the evidence for it. Reports read findings
+// what was seen, the result, and the evidence for it. Reports read findings
 // and nothing else, so that a finding says all that a reader needs.
 package finding
 
 import "time"
 
-// Verdict says how a check ended. The zero value is no verdict: a finding that
+// Result says how a check ended. The zero value is no result: a finding that
 // bears it was never judged, and a Summary counts it as NotCarriedOut.
-type Verdict string
+type Result string
 
 // The four ways in which a check ends.
 const (
 	// Held: the wanted outcome was seen, and the control gave its own before and after it.
-	Held Verdict = "held"
+	Pass Result = "pass"
 	// Broken: the probe was let in and should not have been, whatever the control
 	// gave; or the control gave its outcome and the probe another than was wanted.
-	Broken Verdict = "broken"
+	Fail Result = "fail"
 	// NotCarriedOut: nothing was proved, because the agent was not reached, the
 	// control did not give its outcome, or the reason was not in the agent's log.
-	NotCarriedOut Verdict = "not carried out"
+	Inconclusive Result = "inconclusive"
 	// Skipped: the check does not apply to this node, for the finding's Reason.
-	Skipped Verdict = "skipped"
+	Skipped Result = "skipped"
 )
 
 // Finding is what one check found at one node.
@@ -39,15 +39,15 @@ type Finding struct {
 	Node string `json:"node"`
 	// Control says what the check's control does, as a sentence.
 	Control string `json:"control,omitempty"`
-	// Known says why a promise is known to be broken here, for a cluster that is made so; empty elsewhere. It changes no verdict.
+	// Known says why a promise is known to be broken here, for a cluster that is made so; empty elsewhere. It changes no result.
 	Known string `json:"known,omitempty"`
 	// Want lists the outcomes of which one was wanted.
 	Want []string `json:"want"`
 	// Outcome is what the probe saw; empty when it did not run.
 	Outcome string `json:"outcome,omitempty"`
-	// Verdict is the judgement on Outcome.
-	Verdict Verdict `json:"verdict"`
-	// Reason says in words why the verdict is what it is.
+	// Result is the judgement on Outcome.
+	Result Result `json:"result"`
+	// Reason says in words why the result is what it is.
 	Reason string `json:"reason"`
 	// Why is the source of the promise: a CVE, an issue, a line of Nomad's source.
 	Why string `json:"why"`

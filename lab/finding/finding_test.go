@@ -13,13 +13,13 @@ import (
 
 func TestSummarizeCountsEveryVerdict(t *testing.T) {
 	findings := []finding.Finding{
-		{Verdict: finding.Held}, {Verdict: finding.Held}, {Verdict: finding.Held}, {Verdict: finding.Held},
-		{Verdict: finding.Broken},
-		{Verdict: finding.NotCarriedOut}, {Verdict: finding.NotCarriedOut},
-		{Verdict: finding.Skipped}, {Verdict: finding.Skipped}, {Verdict: finding.Skipped},
+		{Result: finding.Pass}, {Result: finding.Pass}, {Result: finding.Pass}, {Result: finding.Pass},
+		{Result: finding.Fail},
+		{Result: finding.Inconclusive}, {Result: finding.Inconclusive},
+		{Result: finding.Skipped}, {Result: finding.Skipped}, {Result: finding.Skipped},
 	}
 	got := finding.Summarize(findings)
-	want := finding.Summary{Held: 4, Broken: 1, NotCarriedOut: 2, Skipped: 3}
+	want := finding.Summary{Pass: 4, Fail: 1, Inconclusive: 2, Skipped: 3}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("summary (-want +got):\n%s", diff)
 	}
@@ -32,13 +32,13 @@ func TestSummarizeCountsEveryVerdict(t *testing.T) {
 }
 
 func TestUnjudgedFindingDoesNotCountAsHeld(t *testing.T) {
-	for _, verdict := range []finding.Verdict{"", "passed"} {
-		got := finding.Summarize([]finding.Finding{{Verdict: verdict}})
-		if diff := cmp.Diff(finding.Summary{NotCarriedOut: 1}, got); diff != "" {
-			t.Errorf("verdict %q (-want +got):\n%s", verdict, diff)
+	for _, verdict := range []finding.Result{"", "passed"} {
+		got := finding.Summarize([]finding.Finding{{Result: verdict}})
+		if diff := cmp.Diff(finding.Summary{Inconclusive: 1}, got); diff != "" {
+			t.Errorf("result %q (-want +got):\n%s", verdict, diff)
 		}
 	}
-	if got := finding.Summarize([]finding.Finding{{Verdict: finding.Held}}); got.Held != 1 {
+	if got := finding.Summarize([]finding.Finding{{Result: finding.Pass}}); got.Pass != 1 {
 		t.Errorf("a held finding counts as %s", got)
 	}
 }
@@ -71,7 +71,7 @@ func example() finding.Finding {
 		ID: "rpc-refuses-cli-certificate", Title: "RPC refuses a CLI certificate",
 		Plane: "RPC", Kind: "safe", Severity: "high", Node: "server-1",
 		Want: []string{"refused in the handshake"}, Outcome: "refused in the handshake",
-		Verdict: finding.Held, Reason: "as wanted", Why: "CVE-2020-7956",
+		Result: finding.Pass, Reason: "as wanted", Why: "CVE-2020-7956",
 		Settings: []string{"tls.rpc", "tls.verify_server_hostname"},
 		Evidence: []finding.Evidence{
 			{

@@ -2,14 +2,14 @@ package finding
 
 import "slices"
 
-// Verdicts returns all verdicts, the worst first.
-func Verdicts() []Verdict { return []Verdict{Broken, NotCarriedOut, Held, Skipped} }
+// Results returns all results, the worst first.
+func Results() []Result { return []Result{Fail, Inconclusive, Pass, Skipped} }
 
-// Rank returns the place of the verdict among Verdicts: the less, the worse. It is -1 for what is no verdict.
-func (v Verdict) Rank() int { return slices.Index(Verdicts(), v) }
+// Rank returns the place of the result among Results: the less, the worse. It is -1 for what is no result.
+func (v Result) Rank() int { return slices.Index(Results(), v) }
 
-// Worse returns the worse of two verdicts; what is no verdict is the best.
-func Worse(a, b Verdict) Verdict {
+// Worse returns the worse of two results; what is no result is the best.
+func Worse(a, b Result) Result {
 	if a.Rank() >= 0 && (b.Rank() < 0 || a.Rank() < b.Rank()) {
 		return a
 	}
@@ -19,7 +19,7 @@ func Worse(a, b Verdict) Verdict {
 // RankOfPlane orders planes as a connection passes them, after whether there is a cluster at all. One that is not known, such as that
 // of files, comes last.
 func RankOfPlane(plane string) int {
-	return rankAmong([]string{"cluster", "HTTP", "RPC", "Raft", "gossip", "wire"}, plane)
+	return rankAmong([]string{"cluster", "HTTP", "RPC", "Raft", "gossip", "network"}, plane)
 }
 
 // RankOfSeverity orders severities, the worst first; one that is not known comes last.

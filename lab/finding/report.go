@@ -69,8 +69,8 @@ type Matrix struct {
 	Node  string   `json:"node"`
 	Nodes []string `json:"nodes,omitempty"`
 	// Entries are the columns, for example "HTTPS" and "Node.Register".
-	Entries []string    `json:"entries"`
-	Rows    []MatrixRow `json:"rows"`
+	Endpoints []string    `json:"endpoints"`
+	Rows      []MatrixRow `json:"rows"`
 }
 
 // MatrixRow is one kind of certificate.
@@ -84,16 +84,16 @@ type MatrixRow struct {
 
 // Cell is one certificate tried at one entry of each server: the worst that was seen.
 type Cell struct {
-	Entry string `json:"entry"`
-	// At are the servers at which the verdict is so; empty: all of the matrix's Nodes. Elsewhere is the worst verdict at the
+	Endpoint string `json:"endpoint"`
+	// At are the servers at which the result is so; empty: all of the matrix's Nodes. Elsewhere is the worst result at the
 	// others; empty where there are none. It is Skipped where no other was asked.
 	At        []string `json:"at,omitempty"`
-	Elsewhere Verdict  `json:"elsewhere,omitempty"`
+	Elsewhere Result   `json:"elsewhere,omitempty"`
 	// Want is what Nomad is known to do, Outcome what it did.
-	Want    string  `json:"want"`
-	Outcome string  `json:"outcome"`
-	Verdict Verdict `json:"verdict"`
-	Reason  string  `json:"reason"`
-	// Evidence is of the probe and of the canaries around it.
+	Want    string `json:"want"`
+	Outcome string `json:"outcome"`
+	Result  Result `json:"result"`
+	Reason  string `json:"reason"`
+	// Evidence is of the probe and of the controls around it.
 	Evidence []Evidence `json:"evidence,omitempty"`
 }

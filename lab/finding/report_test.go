@@ -65,9 +65,9 @@ func compared() finding.Report {
 			With: "posture.lock.yaml",
 			Changes: []finding.Change{{
 				ID: "raft-refuses-client-certificate", Title: "Raft refuses a client's certificate",
-				Plane: "Raft", Severity: "critical", Way: finding.Weaker,
-				Before:  finding.State{Verdict: finding.Held, Outcome: "refused after the handshake", Reason: "as wanted"},
-				After:   finding.State{Verdict: finding.Broken, Outcome: "accepted", Reason: "it was let in"},
+				Plane: "Raft", Severity: "critical", Direction: finding.Weaker,
+				Before:  finding.State{Result: finding.Pass, Outcome: "refused after the handshake", Reason: "as wanted"},
+				After:   finding.State{Result: finding.Fail, Outcome: "accepted", Reason: "it was let in"},
 				Text:    "was refused after the handshake, is now accepted",
 				Setting: "tls.verify_server_hostname", File: "server.hcl", Line: 12,
 			}},

@@ -69,7 +69,7 @@ func (f *fitter) translate() error {
 	if f.result.Ports, err = PortsOf(f.given); err != nil {
 		return err
 	}
-	for _, door := range doors(&f.result.Ports) {
+	for _, door := range endpoints(&f.result.Ports) {
 		address := f.given.Text("addresses." + door.name)
 		if err := f.listen("addresses."+door.name, address); err != nil {
 			return err
@@ -170,7 +170,7 @@ func withPort(address netip.Addr, text string) string {
 func PortsOf(files agentconf.Files) (Ports, error) {
 	f := fitter{given: files}
 	var p Ports
-	for _, door := range doors(&p) {
+	for _, door := range endpoints(&p) {
 		port, err := f.port("ports."+door.name, door.usual)
 		if err != nil {
 			return Ports{}, err
@@ -181,12 +181,12 @@ func PortsOf(files agentconf.Files) (Ports, error) {
 }
 
 // door is one of an agent's ports.
-type door struct {
+type endpoint struct {
 	name  string
 	usual uint16
 	into  *uint16
 }
 
-func doors(p *Ports) []door {
-	return []door{{"http", defaultHTTP, &p.HTTP}, {"rpc", defaultRPC, &p.RPC}, {"serf", defaultSerf, &p.Serf}}
+func endpoints(p *Ports) []endpoint {
+	return []endpoint{{"http", defaultHTTP, &p.HTTP}, {"rpc", defaultRPC, &p.RPC}, {"serf", defaultSerf, &p.Serf}}
 }

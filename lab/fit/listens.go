@@ -49,7 +49,7 @@ func Listeners(files agentconf.Files, server bool) ([]Listener, error) {
 	var ports Ports
 	f := fitter{given: files}
 	var out []Listener
-	for _, d := range doors(&ports) {
+	for _, d := range endpoints(&ports) {
 		if !server && d.name != "http" {
 			continue
 		}

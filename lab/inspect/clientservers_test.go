@@ -11,7 +11,7 @@ import (
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/labtest"
-	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/posture/caller"
 	"nomadlab.internal/lab/probe"
 	"nomadlab.internal/lab/spec"
 )
@@ -22,16 +22,16 @@ func TestAClientKeepsItsServers(t *testing.T) {
 	t.Parallel()
 	l := labtest.Start(t, spec.Hardened(), spec.Servers(1), spec.Clients(2),
 		func(s *spec.Spec) { // the second takes whom it is offered
-			s.Settings = append(s.Settings, spec.Setting{Role: "client", Node: "client-2", Path: "tls.verify_server_hostname", Value: "false"})
+			s.Overrides = append(s.Overrides, spec.Override{Role: "client", Node: "client-2", Path: "tls.verify_server_hostname", Value: "false"})
 		})
 	before := serversOf(t, l)
-	parties, err := party.Mint(l.Authority(), l.Clients()[0].Region())
+	callers, err := caller.Mint(l.Authority(), l.Clients()[0].Region())
 	if err != nil {
 		t.Fatal(err)
 	}
-	server, _ := parties.Caller(party.Server)
-	client, _ := parties.Caller(party.Client)
-	cli, _ := parties.Caller(party.CLI)
+	server, _ := callers.Caller(caller.Server)
+	client, _ := callers.Caller(caller.Client)
+	cli, _ := callers.Caller(caller.CLI)
 	operator := cli.WithToken(l.ManagementToken(), "a management token")
 	if o := probe.RogueServer(client, operator).Observe(t.Context(), inspect.Target(l.Clients()[1])); o.Outcome != probe.Accepted {
 		t.Errorf("a client that looks at no names gave %q to a client that poses as a server: %s %s", o.Outcome, o.Received, o.Err)

@@ -15,7 +15,7 @@ func describe(ctx context.Context, l *lab.Lab, members []string) finding.Cluster
 	status := l.Status(ctx)
 	c := finding.Cluster{Name: l.Name(), Nomad: l.NomadVersion(), Engine: l.Engine()}
 	for _, n := range status.Nodes {
-		if n.Joiner && !slices.Contains(members, n.Name) {
+		if n.ExtraNode && !slices.Contains(members, n.Name) {
 			continue
 		}
 		node := finding.Node{

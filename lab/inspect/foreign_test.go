@@ -123,7 +123,7 @@ func newHouse(t *testing.T) house {
 // forged is a certificate with these DNS names and no address.
 func (h house) forged(t *testing.T, names ...string) pki.Credential {
 	t.Helper()
-	c, err := h.authority.Forge(pki.Forgery{Holder: pki.Identity{Role: pki.Server}, CommonName: names[0], DNSNames: names})
+	c, err := h.authority.IssueTemplate(pki.Template{Holder: pki.Identity{Role: pki.Server}, CommonName: names[0], DNSNames: names})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -220,11 +220,11 @@ func TestNothingIsChangedInAForeignCluster(t *testing.T) {
 			}); len(made) > 0 {
 				t.Errorf("it was asked for %q", made)
 			}
-			if f := findingOf(t, r, rotation); !test.verified && (f.Verdict != finding.Skipped || !strings.Contains(f.Reason, test.says)) {
-				t.Errorf("%s: %s because %q, want one that says %q", f.ID, f.Verdict, f.Reason, test.says)
+			if f := findingOf(t, r, rotation); !test.verified && (f.Result != finding.Skipped || !strings.Contains(f.Reason, test.says)) {
+				t.Errorf("%s: %s because %q, want one that says %q", f.ID, f.Result, f.Reason, test.says)
 			}
-			if f := findingOf(t, r, "introduction-tokens-live-an-hour-at-most"); f.Verdict != finding.Skipped || !strings.Contains(f.Reason, "did not start") {
-				t.Errorf("%s: %s because %q", f.ID, f.Verdict, f.Reason)
+			if f := findingOf(t, r, "introduction-tokens-live-an-hour-at-most"); f.Result != finding.Skipped || !strings.Contains(f.Reason, "did not start") {
+				t.Errorf("%s: %s because %q", f.ID, f.Result, f.Reason)
 			}
 			for _, build := range a.builds {
 				if notes := strings.Join(r.Notes, "\n"); build != "" && !a.mute && !slices.Contains(a.builds, "") && !strings.Contains(notes, "Nomad "+build+" runs on server-") {
@@ -260,8 +260,8 @@ func TestForeignAgentsAreNotCrowded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if f := findingOf(t, r, "server-https-limits-connections"); f.Verdict != finding.Skipped || a.most > 10 {
-		t.Errorf("%s because %q, and %d connections were open at once", f.Verdict, f.Reason, a.most)
+	if f := findingOf(t, r, "server-https-limits-connections"); f.Result != finding.Skipped || a.most > 10 {
+		t.Errorf("%s because %q, and %d connections were open at once", f.Result, f.Reason, a.most)
 	}
 }
 
@@ -323,8 +323,8 @@ func TestTokenGoesToVerifiedNamesAlone(t *testing.T) {
 				t.Errorf("%d tokens were sent, and the notes say\n%s", a.tokens, notes)
 			}
 			for _, f := range r.Findings {
-				if f.Verdict == finding.Broken {
-					t.Errorf("%s: %s because %s", f.ID, f.Verdict, f.Reason)
+				if f.Result == finding.Fail {
+					t.Errorf("%s: %s because %s", f.ID, f.Result, f.Reason)
 				}
 			}
 		})
@@ -340,13 +340,13 @@ func TestARegionWithoutClients(t *testing.T) {
 	for name, test := range map[string]struct {
 		clients []map[string]any
 		acl     bool
-		verdict finding.Verdict
+		verdict finding.Result
 		says    string
 	}{
 		"none":               {[]map[string]any{}, false, finding.Skipped, "the servers list no client"},
 		"none, with a token": {[]map[string]any{}, true, finding.Skipped, "the servers list no client"},
-		"one":                {offering, false, finding.Broken, "of which offer it: c"},
-		"not told":           {nil, false, finding.NotCarriedOut, ""},
+		"one":                {offering, false, finding.Fail, "of which offer it: c"},
+		"not told":           {nil, false, finding.Inconclusive, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := &foreignAgent{role: pki.Server, builds: []string{"1.11.3"}, clients: test.clients, acl: test.acl}
@@ -354,8 +354,8 @@ func TestARegionWithoutClients(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if f := findingOf(t, r, check); f.Verdict != test.verdict || !strings.Contains(f.Reason, test.says) {
-				t.Errorf("%s because %q, want %s because %q", f.Verdict, f.Reason, test.verdict, test.says)
+			if f := findingOf(t, r, check); f.Result != test.verdict || !strings.Contains(f.Reason, test.says) {
+				t.Errorf("%s because %q, want %s because %q", f.Result, f.Reason, test.verdict, test.says)
 			}
 		})
 	}
@@ -377,11 +377,11 @@ func TestTwoForeignRegions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	verdicts := map[finding.Verdict]int{}
+	verdicts := map[finding.Result]int{}
 	for _, f := range r.Findings {
-		verdicts[f.Verdict]++
+		verdicts[f.Result]++
 	}
-	if verdicts[finding.Held] != 1 || verdicts[finding.Broken] != 1 {
+	if verdicts[finding.Pass] != 1 || verdicts[finding.Fail] != 1 {
 		t.Errorf("got %v, want one of each region: %+v", verdicts, r.Findings)
 	}
 }
@@ -410,10 +410,10 @@ func TestARegionThatOnlyTheAgentsName(t *testing.T) {
 	stranger := h.forged(t, "ops.example.com")
 	for name, test := range map[string]struct {
 		second  string
-		regions finding.Verdict
+		regions finding.Result
 	}{
-		"of one region":  {"", finding.Held},
-		"of two regions": {".us.nomad", finding.Broken},
+		"of one region":  {"", finding.Pass},
+		"of two regions": {".us.nomad", finding.Fail},
 	} {
 		t.Run(name, func(t *testing.T) {
 			serve := func(role pki.Role) string {
@@ -426,19 +426,19 @@ func TestARegionThatOnlyTheAgentsName(t *testing.T) {
 			}
 			remote := files(t, stranger, serve(pki.Server))
 			remote.Addresses = append(remote.Addresses, serve(pki.Client))
-			want := map[string]finding.Verdict{
+			want := map[string]finding.Result{
 				"server-certificate-names-no-second-region": test.regions, "client-certificate-names-no-second-region": test.regions,
-				"server-certificate-names-no-second-role": finding.Held, "client-certificate-names-no-second-role": finding.Held,
-				"server-certificate-names-a-host": finding.Held, "client-certificate-names-a-host": finding.Held,
-				"client-certificate-names-its-own-role": finding.Held,
+				"server-certificate-names-no-second-role": finding.Pass, "client-certificate-names-no-second-role": finding.Pass,
+				"server-certificate-names-a-host": finding.Pass, "client-certificate-names-a-host": finding.Pass,
+				"client-certificate-names-its-own-role": finding.Pass,
 			}
 			r, err := inspect.Cluster(t.Context(), remote, inspect.Options{Only: slices.Sorted(maps.Keys(want))})
 			if err != nil {
 				t.Fatal(err)
 			}
 			for id, verdict := range want {
-				if f := findingOf(t, r, id); f.Verdict != verdict {
-					t.Errorf("%s: %s because %s, want %s", id, f.Verdict, f.Reason, verdict)
+				if f := findingOf(t, r, id); f.Result != verdict {
+					t.Errorf("%s: %s because %s, want %s", id, f.Result, f.Reason, verdict)
 				}
 			}
 			for _, n := range r.Cluster.Nodes {
@@ -468,8 +468,8 @@ func TestTheRegionThatACertificateNames(t *testing.T) {
 			if got := r.Cluster.Nodes[0].Region; got != region {
 				t.Errorf("its region is %q, want %q", got, region)
 			}
-			if f := findingOf(t, r, check); f.Verdict != finding.Held {
-				t.Errorf("%s: %s because %s", f.ID, f.Verdict, f.Reason)
+			if f := findingOf(t, r, check); f.Result != finding.Pass {
+				t.Errorf("%s: %s because %s", f.ID, f.Result, f.Reason)
 			}
 		})
 	}

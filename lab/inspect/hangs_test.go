@@ -37,14 +37,14 @@ func TestAServerThatHangsInTheMiddle(t *testing.T) {
 	}
 	untried, waited := 0, 0
 	for _, f := range r.Findings {
-		if f.Verdict == finding.Broken {
-			t.Errorf("%s at %s: %s because %s", f.ID, f.Node, f.Verdict, f.Reason)
+		if f.Result == finding.Fail {
+			t.Errorf("%s at %s: %s because %s", f.ID, f.Node, f.Result, f.Reason)
 		}
 		late := func(e finding.Evidence) bool { return e.Received == "nothing within the time" }
 		if f.Node == hangs.Name() && slices.ContainsFunc(f.Evidence, late) {
 			waited++
 		}
-		if f.Node == hangs.Name() && f.Verdict == finding.NotCarriedOut && strings.Contains(f.Reason, "stopped answering at its") {
+		if f.Node == hangs.Name() && f.Result == finding.Inconclusive && strings.Contains(f.Reason, "stopped answering at its") {
 			untried++
 		}
 	}
@@ -54,8 +54,8 @@ func TestAServerThatHangsInTheMiddle(t *testing.T) {
 		t.Errorf("%d checks waited at %s, and %d were left alone: want %d at most, and %d at least", waited, hangs.Name(), untried, few, many)
 	}
 	each(t, r.Matrix, func(row finding.MatrixRow, c finding.Cell) {
-		if c.Verdict == finding.Broken {
-			t.Errorf("%s at %s is %s at %v: %s", row.Certificate, c.Entry, c.Verdict, c.At, c.Reason)
+		if c.Result == finding.Fail {
+			t.Errorf("%s at %s is %s at %v: %s", row.Certificate, c.Endpoint, c.Result, c.At, c.Reason)
 		}
 	})
 }

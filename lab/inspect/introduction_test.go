@@ -25,8 +25,8 @@ func TestNoIntroductionToken(t *testing.T) {
 		}
 		return r.Findings[0]
 	}
-	if f := found(); f.Verdict != finding.Held {
-		t.Fatalf("%s with a leader: %s", f.Verdict, f.Reason)
+	if f := found(); f.Result != finding.Pass {
+		t.Fatalf("%s with a leader: %s", f.Result, f.Reason)
 	}
 	if err := l.Servers()[1].Kill(t.Context()); err != nil {
 		t.Fatal(err)
@@ -40,7 +40,7 @@ func TestNoIntroductionToken(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	if f := found(); f.Verdict != finding.NotCarriedOut || !strings.HasPrefix(f.Reason, "no introduction token could be made: ") {
-		t.Errorf("%s without a leader: %s", f.Verdict, f.Reason)
+	if f := found(); f.Result != finding.Inconclusive || !strings.HasPrefix(f.Reason, "no introduction token could be made: ") {
+		t.Errorf("%s without a leader: %s", f.Result, f.Reason)
 	}
 }

@@ -9,19 +9,19 @@ import (
 )
 
 // weakness is a reason for which promises are known to be broken, with the IDs of the checks that say so.
-type weakness struct {
+type knownFailure struct {
 	Because string   `yaml:"because"`
 	Breaks  []string `yaml:"breaks"`
 }
 
 // KnownWeaknesses are the promises that the lab of the zero Spec, which is made for learning, does not keep: the IDs of
 // their checks, each with the reason.
-func KnownWeaknesses() (map[string]string, error) {
+func KnownFailures() (map[string]string, error) {
 	text, err := fixtures.Posture.ReadFile("posture/default.yaml")
 	if err != nil {
 		return nil, fmt.Errorf("read the known weaknesses: %w", err)
 	}
-	var list []weakness
+	var list []knownFailure
 	if err := yaml.Unmarshal(text, &list); err != nil {
 		return nil, fmt.Errorf("read the known weaknesses: %w", err)
 	}

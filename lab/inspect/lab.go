@@ -12,9 +12,9 @@ import (
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/posture/caller"
 	"nomadlab.internal/lab/posture/catalogue"
 	"nomadlab.internal/lab/posture/matrix"
-	"nomadlab.internal/lab/posture/party"
 	"nomadlab.internal/lab/probe"
 )
 
@@ -82,11 +82,11 @@ func inspectRegion(ctx context.Context, l *lab.Lab, region string, cluster findi
 	}
 	s := subject{
 		cluster: cluster, ingredients: i, near: true, unmade: map[string]string{},
-		witness: func(ctx context.Context) (catalogue.Witness, func(context.Context) error, error) {
-			if o.Witness != nil {
-				return *o.Witness, func(context.Context) error { return nil }, nil
+		sampleJob: func(ctx context.Context) (catalogue.SampleJob, func(context.Context) error, error) {
+			if o.SampleJob != nil {
+				return *o.SampleJob, func(context.Context) error { return nil }, nil
 			}
-			return startWitness(ctx, l, region, o.WitnessAt)
+			return startSampleJob(ctx, l, region, o.SampleJobAt)
 		},
 		leader: func(ctx context.Context) string { return leaderOf(ctx, serversOf(l, region)) },
 	}
@@ -161,12 +161,12 @@ func leaderOf(ctx context.Context, servers []*lab.Node) string {
 
 // excuse says of each promise that is broken why that is known.
 func excuse(findings []finding.Finding) error {
-	known, err := KnownWeaknesses()
+	known, err := KnownFailures()
 	if err != nil {
 		return err
 	}
 	for i, f := range findings {
-		if f.Verdict == finding.Broken {
+		if f.Result == finding.Fail {
 			findings[i].Known = known[f.ID]
 		}
 	}
@@ -175,7 +175,7 @@ func excuse(findings []finding.Finding) error {
 
 // ingredients are what the lab has to make checks of a region with.
 func ingredients(l *lab.Lab, region string, members []string) (catalogue.Ingredients, error) {
-	parties, err := partiesOf(l, region)
+	callers, err := callersOf(l, region)
 	if err != nil {
 		return catalogue.Ingredients{}, fmt.Errorf("make the certificates of strangers: %w", err)
 	}
@@ -184,7 +184,7 @@ func ingredients(l *lab.Lab, region string, members []string) (catalogue.Ingredi
 		return catalogue.Ingredients{}, err
 	}
 	i := catalogue.Ingredients{
-		Parties: parties, Region: region, Management: l.ManagementToken(), GossipKey: l.GossipKey(),
+		Callers: callers, Region: region, Management: l.ManagementToken(), GossipKey: l.GossipKey(),
 		Authorities: authorities, AllAuthorities: true,
 		Peers: map[string][]string{},
 	}
@@ -197,11 +197,11 @@ func ingredients(l *lab.Lab, region string, members []string) (catalogue.Ingredi
 }
 
 // partiesOf are all kinds of strangers where the authority's key is at hand, else those that the lab's own certificates make.
-func partiesOf(l *lab.Lab, region string) (party.Parties, error) {
+func callersOf(l *lab.Lab, region string) (caller.Set, error) {
 	if l.Authority() == nil {
-		return party.Holding(l.Credential(), l.HandedIn()...), nil
+		return caller.Holding(l.Credential(), l.HandedIn()...), nil
 	}
-	return party.Mint(l.Authority(), region, party.WithForeign(l.ForeignAuthority()), party.WithOwn(l.HandedInCLI()))
+	return caller.Mint(l.Authority(), region, caller.WithForeign(l.ForeignAuthority()), caller.WithOwn(l.HandedInCLI()))
 }
 
 // authoritiesOf are those that the lab's agents are meant to trust: its own, or, where a user has handed certificates in, those
@@ -222,8 +222,8 @@ type subject struct {
 	ingredients catalogue.Ingredients
 	// near is true for a cluster of this machine's own, to which a token may go in the clear where the cluster is weakened so.
 	near bool
-	// witness starts the workload that some checks look at; nil where none can be started.
-	witness func(context.Context) (catalogue.Witness, func(context.Context) error, error)
+	// sample job starts the workload that some checks look at; nil where none can be started.
+	sampleJob func(context.Context) (catalogue.SampleJob, func(context.Context) error, error)
 	// leader is the name of the server that leads now; empty where most servers name none. Nil: nobody can tell, but for what the
 	// targets say of when the run began.
 	leader func(context.Context) string
@@ -248,9 +248,9 @@ func (s subject) inspect(ctx context.Context, o Options) (r finding.Report, err 
 	found := posture.Run(ctx, soon, s.targets, o.Tell)
 	<-workload.ready
 	defer func() { err = errors.Join(err, workload.stop(context.WithoutCancel(ctx))) }()
-	s.ingredients.Witness = workload.witness
+	s.ingredients.SampleJob = workload.sampleJob
 	if workload.lacks != "" {
-		s.unmade[catalogue.LacksWitness] = workload.lacks
+		s.unmade[catalogue.LacksSampleJob] = workload.lacks
 	}
 	if checks, err = s.checks(o); err != nil {
 		return finding.Report{}, err

@@ -34,10 +34,10 @@ func TestAPausedServer(t *testing.T) {
 	for _, f := range r.Findings {
 		seen[f.ID]++
 		switch gone := f.Node == paused.Name(); {
-		case gone && (f.ID == once || f.Verdict != finding.NotCarriedOut || f.Outcome != "not reached"):
-			t.Errorf("%s at %s, which is paused: %s, %q, because %s", f.ID, f.Node, f.Verdict, f.Outcome, f.Reason)
-		case !gone && f.Verdict == finding.NotCarriedOut:
-			t.Errorf("%s at %s: %s because %s", f.ID, f.Node, f.Verdict, f.Reason)
+		case gone && (f.ID == once || f.Result != finding.Inconclusive || f.Outcome != "not reached"):
+			t.Errorf("%s at %s, which is paused: %s, %q, because %s", f.ID, f.Node, f.Result, f.Outcome, f.Reason)
+		case !gone && f.Result == finding.Inconclusive:
+			t.Errorf("%s at %s: %s because %s", f.ID, f.Node, f.Result, f.Reason)
 		}
 	}
 	if seen[once] != 1 || seen[each] != 3 {
@@ -86,8 +86,8 @@ func TestAWorkloadThatDoesNotStart(t *testing.T) {
 	}
 	for _, f := range r.Findings {
 		tells := f.Node == "server-1" || strings.Contains(f.Reason, "no workload of the checks' own could be started: find a server that answers")
-		if f.Verdict != finding.NotCarriedOut || !tells {
-			t.Errorf("%s at %s: %s because %s", f.ID, f.Node, f.Verdict, f.Reason)
+		if f.Result != finding.Inconclusive || !tells {
+			t.Errorf("%s at %s: %s because %s", f.ID, f.Node, f.Result, f.Reason)
 		}
 	}
 	if len(r.Findings) != 2 {

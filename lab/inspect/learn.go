@@ -95,7 +95,7 @@ func (s *subject) lesson(ctx context.Context, t probe.Target) lesson {
 	answers := make([]probe.Observation, len(l.ports))
 	var knocks sync.WaitGroup
 	for i, port := range l.ports {
-		knocks.Go(func() { answers[i] = probe.Knock(ctx, t, port) })
+		knocks.Go(func() { answers[i] = probe.SignOfLife(ctx, t, port) })
 	}
 	knocks.Wait()
 	for i, port := range l.ports {
@@ -103,13 +103,13 @@ func (s *subject) lesson(ctx context.Context, t probe.Target) lesson {
 		switch {
 		case t.At(port) == "":
 			l.silent[port] = t.Name + " does not run"
-		case o.Outcome == probe.NotReached && ctx.Err() == nil && probe.MayKnock(t, port):
+		case o.Outcome == probe.NotReached && ctx.Err() == nil && probe.MaySeekLife(t, port):
 			l.silent[port] = fmt.Sprintf("%s did not answer at its %s port when the run began: %s", t.Name, port, probe.DialReason(o, t.At(port)))
 		}
 		l.inClear[port] = o.Outcome == probe.Accepted && (s.near || port == probe.PlaneGossip)
 	}
-	if caller, lacks := s.ingredients.Parties.Holder(); l.inClear[probe.PlaneRPC] && lacks == "" {
-		l.rpcWithoutTLS = probe.HangsUpOnTLS(probe.RPCHandshake(caller).Observe(ctx, t))
+	if as, lacks := s.ingredients.Callers.Holder(); l.inClear[probe.PlaneRPC] && lacks == "" {
+		l.rpcWithoutTLS = probe.HangsUpOnTLS(probe.RPCHandshake(as).Observe(ctx, t))
 	}
 	if l.silent[probe.PlaneHTTP] != "" {
 		return l
@@ -118,7 +118,7 @@ func (s *subject) lesson(ctx context.Context, t probe.Target) lesson {
 	if t.Role == pki.Server {
 		l.noACL = s.withoutACL(ctx, t)
 	}
-	if s.near { // nobody else's agent is tried with a crowd
+	if s.near { // nobody else's agent is tried with a flood
 		l.account = s.account(ctx, t)
 	}
 	return l
@@ -176,10 +176,10 @@ const aclDisabled = "ACL support disabled"
 
 // withoutACL says whether the server says of itself that it has no ACL system. Stale, it answers itself, and not its leader.
 func (s *subject) withoutACL(ctx context.Context, t probe.Target) bool {
-	caller, lacks := s.ingredients.Parties.Holder()
+	as, lacks := s.ingredients.Callers.Holder()
 	if lacks != "" {
 		return false
 	}
-	ask := probe.HTTPAsk(probe.Ask{Path: "/v1/acl/tokens?stale", Behind: []string{aclDisabled}}, caller.OrInClear())
+	ask := probe.HTTPAsk(probe.Ask{Path: "/v1/acl/tokens?stale", Behind: []string{aclDisabled}}, as.OrInClear())
 	return strings.Contains(ask.Observe(ctx, t).Received, aclDisabled)
 }

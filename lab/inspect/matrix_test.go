@@ -6,8 +6,8 @@ import (
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/labtest"
+	"nomadlab.internal/lab/posture/caller"
 	"nomadlab.internal/lab/posture/matrix"
-	"nomadlab.internal/lab/posture/party"
 	"nomadlab.internal/lab/probe"
 	"nomadlab.internal/lab/spec"
 )
@@ -15,12 +15,12 @@ import (
 // each is given every cell of the matrix, of which there must be one for each kind and entry.
 func each(t *testing.T, m *finding.Matrix, do func(finding.MatrixRow, finding.Cell)) {
 	t.Helper()
-	if m == nil || len(m.Rows) != len(party.Kinds()) {
+	if m == nil || len(m.Rows) != len(caller.Kinds()) {
 		t.Fatal("the matrix was not probed")
 	}
 	for _, row := range m.Rows {
-		if len(row.Cells) != len(matrix.Entries()) {
-			t.Fatalf("%s was tried at %d entries of %d", row.Certificate, len(row.Cells), len(matrix.Entries()))
+		if len(row.Cells) != len(matrix.Endpoints()) {
+			t.Fatalf("%s was tried at %d entries of %d", row.Certificate, len(row.Cells), len(matrix.Endpoints()))
 		}
 		for _, c := range row.Cells {
 			do(row, c)
@@ -35,23 +35,23 @@ func TestMatrixOfALeaderThatIsAway(t *testing.T) {
 	leader := labtest.Leader(t, l)
 	targets := inspect.Targets(l) // as it was when it led
 	targets[0].Leader = true
-	parties, err := party.Mint(l.Authority(), leader.Region())
+	callers, err := caller.Mint(l.Authority(), leader.Region())
 	if err != nil {
 		t.Fatal(err)
 	}
 	probeMatrix := func() *finding.Matrix {
-		return matrix.Probe(t.Context(), targets, matrix.Ingredients{Parties: parties, GossipKey: l.GossipKey()})
+		return matrix.Probe(t.Context(), targets, matrix.Ingredients{Callers: callers, GossipKey: l.GossipKey()})
 	}
 	each(t, probeMatrix(), func(row finding.MatrixRow, c finding.Cell) { // the control: it is there, and answers
-		if c.Verdict != finding.Held {
-			t.Errorf("%s at %s is %q, %s: %s", row.Certificate, c.Entry, c.Outcome, c.Verdict, c.Reason)
+		if c.Result != finding.Pass {
+			t.Errorf("%s at %s is %q, %s: %s", row.Certificate, c.Endpoint, c.Outcome, c.Result, c.Reason)
 		}
 	})
 	away := func(so string) {
 		t.Helper()
 		each(t, probeMatrix(), func(row finding.MatrixRow, c finding.Cell) {
-			if c.Verdict != finding.NotCarriedOut || c.Outcome != string(probe.NotReached) {
-				t.Errorf("the leader %s, and yet %s at %s is %q, %s: %s", so, row.Certificate, c.Entry, c.Outcome, c.Verdict, c.Reason)
+			if c.Result != finding.Inconclusive || c.Outcome != string(probe.NotReached) {
+				t.Errorf("the leader %s, and yet %s at %s is %q, %s: %s", so, row.Certificate, c.Endpoint, c.Outcome, c.Result, c.Reason)
 			}
 		})
 	}

@@ -110,10 +110,10 @@ func serverName(c *x509.Certificate) string {
 // (command/agent/agent_endpoint.go:667; verified against Nomad 1.11.3). One that does not say is taken for a server.
 func roleOf(ctx context.Context, agent probe.Target, as probe.Caller) pki.Role {
 	var answer struct{ Server, Client json.RawMessage }
-	look := probe.AnswerLook{For: "its role", In: func(_ http.Header, body []byte) (bool, string, error) {
+	look := probe.AnswerSearch{For: "its role", In: func(_ http.Header, body []byte) (bool, string, error) {
 		return true, "", json.Unmarshal(body, &answer)
 	}}
-	probe.HTTPLook(probe.Ask{Path: probe.HealthPath}, as, look).Observe(ctx, agent)
+	probe.HTTPSearch(probe.Ask{Path: probe.HealthPath}, as, look).Observe(ctx, agent)
 	if answer.Server == nil && answer.Client != nil {
 		return pki.Client
 	}

@@ -99,7 +99,7 @@ func (m *met) says(ctx context.Context, a *acquaintance) string {
 	}
 	agent := a.agent
 	agent.HTTPInClear = agent.NoToken == withoutTLS
-	probe.HTTPLook(probe.Ask{Path: accountPath}, as, probe.AnswerLook{For: "who it is", In: func(_ http.Header, body []byte) (bool, string, error) {
+	probe.HTTPSearch(probe.Ask{Path: accountPath}, as, probe.AnswerSearch{For: "who it is", In: func(_ http.Header, body []byte) (bool, string, error) {
 		return true, "", json.Unmarshal(body, &self)
 	}}).Observe(ctx, agent)
 	switch {

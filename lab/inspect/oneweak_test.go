@@ -22,33 +22,33 @@ import (
 // on changes a line of one node.
 func on(node, path, value string) spec.Option {
 	return func(s *spec.Spec) {
-		s.Settings = append(s.Settings, spec.Setting{Node: node, Path: path, Value: value})
+		s.Overrides = append(s.Overrides, spec.Override{Node: node, Path: path, Value: value})
 	}
 }
 
-// check carries out the checks of those names, and returns each one's verdicts by the node. What does not hold is in the log.
-func check(t *testing.T, l *lab.Lab, o inspect.Options) map[string]map[string]finding.Verdict {
+// check carries out the checks of those names, and returns each one's results by the node. What does not hold is in the log.
+func check(t *testing.T, l *lab.Lab, o inspect.Options) map[string]map[string]finding.Result {
 	t.Helper()
 	r, err := inspect.Lab(t.Context(), l, o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := map[string]map[string]finding.Verdict{}
+	all := map[string]map[string]finding.Result{}
 	for _, f := range r.Findings {
 		if all[f.ID] == nil {
-			all[f.ID] = map[string]finding.Verdict{}
+			all[f.ID] = map[string]finding.Result{}
 		}
-		all[f.ID][f.Node] = f.Verdict
-		if f.Verdict != finding.Held {
-			t.Logf("%s at %s: %s because %s", f.ID, f.Node, f.Verdict, f.Reason)
+		all[f.ID][f.Node] = f.Result
+		if f.Result != finding.Pass {
+			t.Logf("%s at %s: %s because %s", f.ID, f.Node, f.Result, f.Reason)
 		}
 	}
 	return all
 }
 
-// at is one verdict at some nodes, and another one at all others.
-func at(nodes []string, there, elsewhere finding.Verdict, others ...string) map[string]finding.Verdict {
-	all := map[string]finding.Verdict{}
+// at is one result at some nodes, and another one at all others.
+func at(nodes []string, there, elsewhere finding.Result, others ...string) map[string]finding.Result {
+	all := map[string]finding.Result{}
 	for _, n := range others {
 		all[n] = elsewhere
 	}
@@ -69,7 +69,7 @@ func TestOneServerWithoutACLs(t *testing.T) {
 		life   = "introduction-tokens-live-an-hour-at-most"
 	)
 	// A leader without ACLs can bootstrap none, so that it comes once there is another.
-	l := labtest.Start(t, spec.Servers(2), spec.Clients(0), spec.Hardened(), spec.Outside(spec.Joiner{Name: weak, Role: pki.Server}), on(weak, "acl.enabled", "false"))
+	l := labtest.Start(t, spec.Servers(2), spec.Clients(0), spec.Hardened(), spec.ExtraNodes(spec.ExtraNode{Name: weak, Role: pki.Server}), on(weak, "acl.enabled", "false"))
 	joins(t, l, weak)
 	servers := []string{"server-1", "server-2", weak}
 	for _, leads := range []string{weak, "server-1"} {
@@ -80,14 +80,14 @@ func TestOneServerWithoutACLs(t *testing.T) {
 		if now := labtest.Leader(t, l); now != node {
 			handOver(t, l, now, node)
 		}
-		want := map[string]map[string]finding.Verdict{
-			reads:  at([]string{weak}, finding.Broken, finding.Held, servers...),
-			rpc:    at([]string{weak}, finding.Broken, finding.Held, servers...),
-			writes: at(nil, "", finding.Held, servers...),
-			life:   {"server-1": finding.Held},
+		want := map[string]map[string]finding.Result{
+			reads:  at([]string{weak}, finding.Fail, finding.Pass, servers...),
+			rpc:    at([]string{weak}, finding.Fail, finding.Pass, servers...),
+			writes: at(nil, "", finding.Pass, servers...),
+			life:   {"server-1": finding.Pass},
 		}
 		if leads == weak {
-			want[writes] = at([]string{weak}, finding.Broken, finding.Skipped, servers...)
+			want[writes] = at([]string{weak}, finding.Fail, finding.Skipped, servers...)
 		}
 		got := check(t, l, inspect.Options{Only: slices.Collect(maps.Keys(want)), Members: []string{weak}})
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -135,11 +135,11 @@ func TestOneClientThatOffersRawExec(t *testing.T) {
 	l := labtest.Start(t, spec.Servers(1), spec.Clients(2), spec.Hardened(), on(weak, "plugin.raw_exec.config.enabled", "true"))
 	clients := []string{"client-1", weak}
 	for _, runs := range clients {
-		got := check(t, l, inspect.Options{Only: []string{offers, logs, server}, WitnessAt: runs})
-		want := map[string]map[string]finding.Verdict{
-			offers: at([]string{weak}, finding.Broken, finding.Held, clients...),
-			logs:   at([]string{runs}, finding.Held, finding.Skipped, clients...),
-			server: {"server-1": finding.Held},
+		got := check(t, l, inspect.Options{Only: []string{offers, logs, server}, SampleJobAt: runs})
+		want := map[string]map[string]finding.Result{
+			offers: at([]string{weak}, finding.Fail, finding.Pass, clients...),
+			logs:   at([]string{runs}, finding.Pass, finding.Skipped, clients...),
+			server: {"server-1": finding.Pass},
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("the sample job runs on %s (-want +got):\n%s", runs, diff)
@@ -163,9 +163,9 @@ func TestOneServerOfItsOwn(t *testing.T) {
 	}
 	l := labtest.StartUntil(t, lab.Started, settings...)
 	joinAll(t, l, servers[1:])
-	want := map[string]map[string]finding.Verdict{
-		"servers-agree-on-one-leader": at([]string{alone}, finding.Broken, finding.Held, servers...),
-		"server-has-its-peers":        at([]string{alone}, finding.Broken, finding.Held, servers...),
+	want := map[string]map[string]finding.Result{
+		"servers-agree-on-one-leader": at([]string{alone}, finding.Fail, finding.Pass, servers...),
+		"server-has-its-peers":        at([]string{alone}, finding.Fail, finding.Pass, servers...),
 	}
 	err := poll.Until(t.Context(), "all servers to name a leader", func(context.Context) string {
 		for _, name := range servers {

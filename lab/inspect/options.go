@@ -26,9 +26,9 @@ type Options struct {
 	// counts, as with mutations. Else what is asked of certificates and trust is skipped there.
 	StandIns bool
 	// WitnessAt names the client that the checks' own workload runs on. Empty: any client that can run it.
-	WitnessAt string
-	// Witness is that workload where it runs already, and goes on running. Nil: it is started and stopped.
-	Witness *catalogue.Witness
+	SampleJobAt string
+	// Sample job is that workload where it runs already, and goes on running. Nil: it is started and stopped.
+	SampleJob *catalogue.SampleJob
 	// Members are extra nodes, by name, that count as agents of the cluster.
 	Members []string
 	// Tell is given each finding as soon as it is there. It may be nil.

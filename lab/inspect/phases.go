@@ -15,7 +15,7 @@ import (
 // and those that use up an agent's connections or harm the cluster, beside which nothing else can be tried.
 func part(checks []posture.Check) (soon, later []posture.Check) {
 	for _, c := range checks {
-		if s := c.Spec(); s.Lacks == catalogue.LacksWitness || s.Lane == posture.Crowding || s.Kind == posture.Destructive {
+		if s := c.Spec(); s.Lacks == catalogue.LacksSampleJob || s.Lane == posture.Flooding || s.Kind == posture.Destructive {
 			later = append(later, c)
 		} else {
 			soon = append(soon, c)
@@ -41,34 +41,34 @@ func inOrder(checks []posture.Check, findings []finding.Finding) []finding.Findi
 	return findings
 }
 
-// workload is a witness that is being started: what is in it counts once it is ready.
+// workload is a sample job that is being started: what is in it counts once it is ready.
 type workload struct {
 	ready chan struct{}
-	// witness is nil where none runs, lacks then says why, unless that is a property of the cluster, as of one without a
+	// sample job is nil where none runs, lacks then says why, unless that is a property of the cluster, as of one without a
 	// driver for it. stop removes it.
-	witness *catalogue.Witness
-	lacks   string
-	stop    func(context.Context) error
+	sampleJob *catalogue.SampleJob
+	lacks     string
+	stop      func(context.Context) error
 }
 
-// begin starts a witness, where one of the checks needs it and somebody could start it: one who has a management token, or
+// begin starts a sample job, where one of the checks needs it and somebody could start it: one who has a management token, or
 // anybody where there is no ACL system.
 func (s subject) begin(ctx context.Context, checks []posture.Check) *workload {
 	w := &workload{ready: make(chan struct{}), stop: func(context.Context) error { return nil }}
-	needed := slices.ContainsFunc(checks, func(c posture.Check) bool { return c.Spec().Lacks == catalogue.LacksWitness })
-	if !needed || s.witness == nil || s.ingredients.Management == "" && !s.ingredients.NoACL {
+	needed := slices.ContainsFunc(checks, func(c posture.Check) bool { return c.Spec().Lacks == catalogue.LacksSampleJob })
+	if !needed || s.sampleJob == nil || s.ingredients.Management == "" && !s.ingredients.NoACL {
 		close(w.ready)
 		return w
 	}
 	go func() {
 		defer close(w.ready)
-		witness, stop, err := s.witness(ctx)
+		sampleJob, stop, err := s.sampleJob(ctx)
 		switch {
 		case errors.Is(err, ErrNoDriver): // those checks are skipped, and say so
 		case err != nil:
 			w.lacks = fmt.Sprintf("no workload of the checks' own could be started: %v", err)
 		default:
-			w.witness, w.stop = &witness, func(ctx context.Context) error {
+			w.sampleJob, w.stop = &sampleJob, func(ctx context.Context) error {
 				if err := stop(ctx); err != nil {
 					return fmt.Errorf("remove the workload that was looked at: %w", err)
 				}

@@ -77,10 +77,10 @@ func namedLeader(ctx context.Context, server *api.Client) (leader string, err er
 	return leader, err
 }
 
-// witnessPlace is the ID of a client that answers and offers a driver for the witness, and the task for that driver: one
+// witnessPlace is the ID of a client that answers and offers a driver for the sample job, and the task for that driver: one
 // that runs, and does nothing. The client has the name at, or any where that is empty. Nomad may take a client for ready a
 // while after its end.
-func witnessPlace(ctx context.Context, l *lab.Lab, server *api.Client, at string) (id string, task *api.Task, err error) {
+func sampleJobPlace(ctx context.Context, l *lab.Lab, server *api.Client, at string) (id string, task *api.Task, err error) {
 	nodes, _, err := server.Nodes().List(reading(ctx))
 	if err != nil {
 		return "", nil, fmt.Errorf("ask which drivers clients offer: %w", err)
@@ -92,15 +92,15 @@ func witnessPlace(ctx context.Context, l *lab.Lab, server *api.Client, at string
 		driver string
 		config map[string]any
 	}{
-		{"mock_driver", map[string]any{"run_for": witnessLife.String()}},
-		{"raw_exec", map[string]any{"command": "sleep", "args": []string{strconv.Itoa(int(witnessLife.Seconds()))}}},
+		{"mock_driver", map[string]any{"run_for": sampleJobLife.String()}},
+		{"raw_exec", map[string]any{"command": "sleep", "args": []string{strconv.Itoa(int(sampleJobLife.Seconds()))}}},
 	} {
 		for _, n := range nodes {
 			d := n.Drivers[able.driver]
 			if d == nil || !d.Detected || n.Status != api.NodeStatusReady || !answers(ctx, l, n.Name) {
 				continue
 			}
-			task := api.NewTask(catalogue.WitnessTask, able.driver)
+			task := api.NewTask(catalogue.SampleJobTask, able.driver)
 			task.Config = able.config
 			return n.ID, task, nil
 		}

@@ -13,6 +13,6 @@ import (
 func (s subject) probeMatrix(ctx context.Context) *finding.Matrix {
 	servers := slices.DeleteFunc(slices.Clone(s.targets), func(t probe.Target) bool { return t.Region != s.ingredients.Region })
 	return matrix.Probe(ctx, servers, matrix.Ingredients{
-		Parties: s.ingredients.Parties, GossipKey: s.ingredients.GossipKey, Leader: s.leader,
+		Callers: s.ingredients.Callers, GossipKey: s.ingredients.GossipKey, Leader: s.leader,
 	})
 }

@@ -35,11 +35,11 @@ func TestMatrixWhenLeadershipHasMoved(t *testing.T) {
 		t.Error("leadership was not moved")
 	}
 	each(t, r.Matrix, func(row finding.MatrixRow, c finding.Cell) {
-		if c.Entry == string(matrix.NodeRegister) && !slices.Equal(c.At, []string{to.Name()}) {
-			t.Errorf("%s at %s was tried at %v, want %s", row.Certificate, c.Entry, c.At, to.Name())
+		if c.Endpoint == string(matrix.NodeRegister) && !slices.Equal(c.At, []string{to.Name()}) {
+			t.Errorf("%s at %s was tried at %v, want %s", row.Certificate, c.Endpoint, c.At, to.Name())
 		}
-		if c.Verdict != finding.Held {
-			t.Errorf("%s at %s is %q, %s: %s", row.Certificate, c.Entry, c.Outcome, c.Verdict, c.Reason)
+		if c.Result != finding.Pass {
+			t.Errorf("%s at %s is %q, %s: %s", row.Certificate, c.Endpoint, c.Outcome, c.Result, c.Reason)
 		}
 	})
 }

@@ -13,7 +13,7 @@ import (
 const stateNotReached = "not reached"
 
 // lacksWitnessHere is why there is no workload to look at in a cluster that somebody else brought up.
-const lacksWitnessHere = "no workload of the checks' own is run in a cluster that is not nomadlab's"
+const lacksSampleJobHere = "no workload of the checks' own is run in a cluster that is not nomadlab's"
 
 // tellSilence has the report say of the agent which of its ports did not answer when the run began.
 func (s *subject) tellSilence(name string, l lesson) {
@@ -37,13 +37,13 @@ func (s *subject) tellSilence(name string, l lesson) {
 // there is no workload to look at.
 func (s *subject) unproved(r finding.Report) {
 	for i, f := range r.Findings {
-		if f.Verdict != finding.Skipped {
+		if f.Result != finding.Skipped {
 			continue
 		}
 		if why := s.unmade[f.Reason]; why != "" {
-			r.Findings[i].Verdict, r.Findings[i].Reason = finding.NotCarriedOut, why
-		} else if f.Reason == catalogue.LacksWitness && s.witness == nil {
-			r.Findings[i].Reason = lacksWitnessHere
+			r.Findings[i].Result, r.Findings[i].Reason = finding.Inconclusive, why
+		} else if f.Reason == catalogue.LacksSampleJob && s.sampleJob == nil {
+			r.Findings[i].Reason = lacksSampleJobHere
 		}
 	}
 }

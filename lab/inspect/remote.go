@@ -14,8 +14,8 @@ import (
 	"nomadlab.internal/internal/userfile"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture/caller"
 	"nomadlab.internal/lab/posture/catalogue"
-	"nomadlab.internal/lab/posture/party"
 	"nomadlab.internal/lab/probe"
 )
 
@@ -68,7 +68,7 @@ func Cluster(ctx context.Context, r Remote, o Options) (finding.Report, error) {
 		return finding.Report{}, err
 	}
 	s.ingredients = catalogue.Ingredients{
-		Parties: party.Holding(c), Region: cmp.Or(r.Region, c.Identity.Region), Management: token, Authorities: authorities,
+		Callers: caller.Holding(c), Region: cmp.Or(r.Region, c.Identity.Region), Management: token, Authorities: authorities,
 	}
 	o.Destructive = false
 	o.NoMatrix = true // without the authority's key, next to nothing of it can be tried

@@ -56,8 +56,8 @@ func TestBadInput(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	flawed := func(f pki.Flaw) pki.Credential {
-		c, err := authority.IssueFlawed(id, f)
+	defective := func(f pki.Defect) pki.Credential {
+		c, err := authority.IssueDefective(id, f)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -79,8 +79,8 @@ func TestBadInput(t *testing.T) {
 		"key of another":       {files(t, mixed, nobody), inspect.ErrCredential, "is not the key of"},
 		"a passphrase":         {files(t, locked, nobody), inspect.ErrCredential, "openssl pkey -in"},
 		"no certificate":       {files(t, text, nobody), inspect.ErrCredential, "holds no certificate"},
-		"expired":              {files(t, flawed(pki.Expired()), nobody), inspect.ErrCredential, "expired on"},
-		"of tomorrow":          {files(t, flawed(pki.NotYetValid()), nobody), inspect.ErrCredential, "is the clock right?"},
+		"expired":              {files(t, defective(pki.Expired()), nobody), inspect.ErrCredential, "expired on"},
+		"of tomorrow":          {files(t, defective(pki.NotYetValid()), nobody), inspect.ErrCredential, "is the clock right?"},
 		"no such file":         {inspect.Remote{Addresses: []string{nobody}, CA: "/nowhere/ca.pem"}, inspect.ErrCredential, "/nowhere/ca.pem"},
 		"name that is nowhere": {files(t, sound, "https://nowhere.invalid:4646"), inspect.ErrNoAnswer, "nowhere.invalid"},
 	} {

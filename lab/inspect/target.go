@@ -36,8 +36,8 @@ func callers(n *lab.Node) (usual string, others map[probe.Plane]string) {
 	for plane, port := range map[probe.Plane]uint16{
 		probe.PlaneRPC: spec.RPCPort, probe.PlaneRaft: spec.RPCPort, probe.PlaneGossip: spec.SerfPort,
 	} {
-		if caller := address(n.Caller(n.Port(port))); caller != usual {
-			others[plane] = caller
+		if as := address(n.Caller(n.Port(port))); as != usual {
+			others[plane] = as
 		}
 	}
 	return usual, others

@@ -175,17 +175,17 @@ func buildTag(version, prerelease, metadata string) string {
 // read reads what the agent answers at the path: without a token, and with one where it is denied. It says why it could not;
 // empty where it could.
 func (s *subject) read(ctx context.Context, t probe.Target, path string, into func(body []byte) error) (why string) {
-	caller, lacks := s.ingredients.Parties.Holder()
+	as, lacks := s.ingredients.Callers.Holder()
 	if lacks != "" {
 		return lacks
 	}
-	caller = caller.OrInClear() // where the agent was seen to speak no TLS, to which no token goes
-	askers := []probe.Caller{caller}
+	as = as.OrInClear() // where the agent was seen to speak no TLS, to which no token goes
+	askers := []probe.Caller{as}
 	if s.ingredients.Management != "" {
-		askers = append(askers, caller.WithToken(s.ingredients.Management, "a management token"))
+		askers = append(askers, as.WithToken(s.ingredients.Management, "a management token"))
 	}
 	for _, as := range askers {
-		p := probe.HTTPLook(probe.Ask{Path: path}, as, probe.AnswerLook{For: "an answer", In: func(_ http.Header, body []byte) (bool, string, error) {
+		p := probe.HTTPSearch(probe.Ask{Path: path}, as, probe.AnswerSearch{For: "an answer", In: func(_ http.Header, body []byte) (bool, string, error) {
 			return true, "", into(body)
 		}})
 		if withheld := p.Inapplicable(t); withheld != "" {

@@ -33,8 +33,8 @@ func TestOneServerWithoutTLS(t *testing.T) {
 	inClear := []string{"server-https-refuses-plaintext", "rpc-refuses-plaintext-nomad-rpc", "rpc-refuses-plaintext-streaming", "raft-refuses-plaintext"}
 	options := inspect.Options{Only: append(inClear, inspect.MatrixName)}
 	for _, f := range inspected(t, l, options).Findings { // the control: with its tls block it refuses all that
-		if f.Verdict != finding.Held {
-			t.Errorf("%s at %s before: %s because %s", f.ID, f.Node, f.Verdict, f.Reason)
+		if f.Result != finding.Pass {
+			t.Errorf("%s at %s before: %s because %s", f.ID, f.Node, f.Result, f.Reason)
 		}
 	}
 	node, err := l.Node(open)
@@ -44,12 +44,12 @@ func TestOneServerWithoutTLS(t *testing.T) {
 	dropTLS(t, node)
 	r := inspected(t, l, options)
 	for _, f := range r.Findings {
-		want := finding.Held
+		want := finding.Pass
 		if f.Node == open {
-			want = finding.Broken
+			want = finding.Fail
 		}
-		if f.Verdict != want {
-			t.Errorf("%s at %s: %s because %s, want %s", f.ID, f.Node, f.Verdict, f.Reason, want)
+		if f.Result != want {
+			t.Errorf("%s at %s: %s because %s, want %s", f.ID, f.Node, f.Result, f.Reason, want)
 		}
 	}
 	if len(r.Findings) != 3*len(inClear) {
@@ -57,12 +57,12 @@ func TestOneServerWithoutTLS(t *testing.T) {
 	}
 	broken := 0
 	each(t, r.Matrix, func(row finding.MatrixRow, c finding.Cell) {
-		if c.Verdict == finding.Held || c.Verdict == finding.Skipped {
+		if c.Result == finding.Pass || c.Result == finding.Skipped {
 			return
 		}
 		broken++
-		if !slices.Equal(c.At, []string{open}) || c.Elsewhere != finding.Held {
-			t.Errorf("%s at %s: %s at %v, and %s elsewhere: %s", row.Certificate, c.Entry, c.Verdict, c.At, c.Elsewhere, c.Reason)
+		if !slices.Equal(c.At, []string{open}) || c.Elsewhere != finding.Pass {
+			t.Errorf("%s at %s: %s at %v, and %s elsewhere: %s", row.Certificate, c.Endpoint, c.Result, c.At, c.Elsewhere, c.Reason)
 		}
 	})
 	if broken == 0 {

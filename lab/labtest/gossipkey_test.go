@@ -16,7 +16,7 @@ import (
 func TestOneServerWithoutGossipKey(t *testing.T) {
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	l := labtest.StartUntil(t, lab.Started, spec.Servers(3), spec.Clients(0), func(s *spec.Spec) {
-		s.Settings = append(s.Settings, spec.Setting{Role: pki.Server, Node: "server-3", Path: "server.encrypt"})
+		s.Overrides = append(s.Overrides, spec.Override{Role: pki.Server, Node: "server-3", Path: "server.encrypt"})
 	})
 	opened, err := lab.Open(t.Context(), labtest.Engine(t), l.Name())
 	if err != nil {
@@ -41,10 +41,10 @@ func TestOneServerWithoutGossipKey(t *testing.T) {
 // TestGossipInClearThatIsMeantIsNoTrouble, of all servers or of the one that the setting names.
 func TestGossipInClearThatIsMeantIsNoTrouble(t *testing.T) {
 	for _, node := range []string{"", "server-1"} {
-		without := spec.Setting{Role: pki.Server, Node: node, Path: "server.encrypt"}
+		without := spec.Override{Role: pki.Server, Node: node, Path: "server.encrypt"}
 		t.Run(without.String(), func(t *testing.T) {
 			t.Setenv("XDG_STATE_HOME", t.TempDir())
-			l := labtest.Start(t, spec.Servers(1), spec.Clients(0), func(s *spec.Spec) { s.Settings = append(s.Settings, without) })
+			l := labtest.Start(t, spec.Servers(1), spec.Clients(0), func(s *spec.Spec) { s.Overrides = append(s.Overrides, without) })
 			s := l.Status(t.Context())
 			if !s.Ready || len(s.Trouble) > 0 || s.Nodes[0].Gossip != lab.GossipOpen {
 				t.Errorf("ready %v, gossip %q, trouble %q", s.Ready, s.Nodes[0].Gossip, s.Trouble)

@@ -23,17 +23,17 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// The joiners of a hardened lab, by the introduction that they have.
+// The extra nodes of a hardened lab, by the introduction that they have.
 const introduced, stranger, namesake = "introduced", "stranger", "namesake"
 
 // TestHardened: what a hardened lab promises, on every engine. In Docker there are followers, who promise it as well.
 func TestHardened(t *testing.T) {
 	onEach(t, func(t *testing.T, k engines.Kind) {
 		e := labtest.EngineOf(t, k)
-		l := labtest.StartOn(t, k, spec.Servers(map[engines.Kind]int{engines.Docker: 3, engines.Process: 1}[k]), spec.Clients(1), spec.Hardened(), spec.Outside(
-			spec.Joiner{Name: introduced, Role: pki.Client},
-			spec.Joiner{Name: stranger, Role: pki.Client, Introduction: spec.NotIntroduced},
-			spec.Joiner{Name: namesake, Role: pki.Client, Introduction: spec.OtherIntroduction},
+		l := labtest.StartOn(t, k, spec.Servers(map[engines.Kind]int{engines.Docker: 3, engines.Process: 1}[k]), spec.Clients(1), spec.Hardened(), spec.ExtraNodes(
+			spec.ExtraNode{Name: introduced, Role: pki.Client},
+			spec.ExtraNode{Name: stranger, Role: pki.Client, Introduction: spec.NotIntroduced},
+			spec.ExtraNode{Name: namesake, Role: pki.Client, Introduction: spec.OtherIntroduction},
 		))
 		t.Run("anonymous is denied", func(t *testing.T) { anonymousIsDenied(t, l, k) })
 		t.Run("policies", func(t *testing.T) { policiesAllow(t, l) })
@@ -220,7 +220,7 @@ func evidenceHasNoToken(t *testing.T, l *lab.Lab, e engine.Engine) {
 		}
 	}
 	if len(secrets) != 4 {
-		t.Fatalf("%d secrets, want those of one client and two joiners and the management token", len(secrets))
+		t.Fatalf("%d secrets, want those of one client and two extra nodes and the management token", len(secrets))
 	}
 	folder, err := l.Evidence(t.Context(), errors.New("because"))
 	if err != nil {

@@ -9,13 +9,13 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/scenario"
 	"nomadlab.internal/lab/spec"
-	"nomadlab.internal/lab/story"
 )
 
 // Stage brings up a lab for the scenario: that of its Spec, changed by the options. Where the engine lacks what the
 // scenario needs, the test is skipped, and says why.
-func Stage(t testing.TB, s story.Scenario, options ...spec.Option) *lab.Lab {
+func Stage(t testing.TB, s scenario.Scenario, options ...spec.Option) *lab.Lab {
 	t.Helper()
 	e := Engines(t)
 	if missing := s.Missing(t.Context(), e.Home()); missing != "" {
@@ -33,7 +33,7 @@ func Lacking(t testing.TB, what, who, reason string) {
 
 // Play carries a scenario out on a fresh lab, tells its steps in the test's log, and fails the test at the first step
 // that fails.
-func Play(t *testing.T, s story.Scenario) {
+func Play(t *testing.T, s scenario.Scenario) {
 	t.Helper()
 	w := t.Output()
 	_, _ = fmt.Fprintf(w, "%s\n\n", s.Claim)
@@ -52,7 +52,7 @@ func Play(t *testing.T, s story.Scenario) {
 // narrator writes a story as plain text.
 type narrator struct{ w io.Writer }
 
-func (n *narrator) Begin(s story.Step, number, of int) {
+func (n *narrator) Begin(s scenario.Step, number, of int) {
 	_, _ = fmt.Fprintf(n.w, "\n%d/%d  %s\n", number, of, s.Title)
 }
 
@@ -61,10 +61,10 @@ func (n *narrator) Say(text string) {
 }
 
 func (n *narrator) Found(f finding.Finding) {
-	n.Say(fmt.Sprintf("%-15s %s: %s: %s (%d ms)", f.Verdict, f.Node, f.Title, f.Outcome, f.Took.Milliseconds()))
+	n.Say(fmt.Sprintf("%-15s %s: %s: %s (%d ms)", f.Result, f.Node, f.Title, f.Outcome, f.Took.Milliseconds()))
 }
 
-func (n *narrator) End(_ story.Step, took time.Duration, err error) {
+func (n *narrator) End(_ scenario.Step, took time.Duration, err error) {
 	if err != nil {
 		n.Say(fmt.Sprintf("FAILED after %.1f s: %v", took.Seconds(), err))
 		return

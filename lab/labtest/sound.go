@@ -26,14 +26,14 @@ func Sound(t testing.TB, r finding.Report, reasons ...string) Tally {
 	all := allowed{reasons: reasons, used: map[string]bool{}}
 	for _, f := range r.Findings {
 		switch {
-		case f.Verdict == finding.Held:
+		case f.Result == finding.Pass:
 			got.Held++
-		case f.Verdict == finding.Broken && f.Known != "":
+		case f.Result == finding.Fail && f.Known != "":
 			got.Known++
-		case f.Verdict == finding.Skipped && all.has(f.Reason):
+		case f.Result == finding.Skipped && all.has(f.Reason):
 			got.Skipped++
 		default:
-			t.Errorf("%s at %s is %s: %s", f.ID, f.Node, f.Verdict, f.Reason)
+			t.Errorf("%s at %s is %s: %s", f.ID, f.Node, f.Result, f.Reason)
 		}
 	}
 	if r.Matrix == nil {
@@ -43,10 +43,10 @@ func Sound(t testing.TB, r finding.Report, reasons ...string) Tally {
 	for _, row := range r.Matrix.Rows {
 		for _, c := range row.Cells {
 			switch {
-			case c.Verdict == finding.Held:
+			case c.Result == finding.Pass:
 				got.Cells++
-			case c.Verdict != finding.Skipped || !all.has(c.Reason):
-				t.Errorf("%s at %s is %s at %v: %s", row.Certificate, c.Entry, c.Verdict, c.At, c.Reason)
+			case c.Result != finding.Skipped || !all.has(c.Reason):
+				t.Errorf("%s at %s is %s at %v: %s", row.Certificate, c.Endpoint, c.Result, c.At, c.Reason)
 			}
 		}
 	}

@@ -26,11 +26,11 @@ func (c *complaints) Errorf(format string, values ...any) {
 
 // TestSound: of each thing that a sound cluster's report must not have it complains, and of nothing else.
 func TestSound(t *testing.T) {
-	held, elsewhere := finding.Finding{ID: "a", Verdict: finding.Held}, finding.Finding{ID: "b", Verdict: finding.Skipped, Reason: "it runs at client-2"}
+	held, elsewhere := finding.Finding{ID: "a", Result: finding.Pass}, finding.Finding{ID: "b", Result: finding.Skipped, Reason: "it runs at client-2"}
 	cells := func(all ...finding.Cell) *finding.Matrix {
 		return &finding.Matrix{Rows: []finding.MatrixRow{{Certificate: "none", Cells: all}}}
 	}
-	good := cells(finding.Cell{Verdict: finding.Held})
+	good := cells(finding.Cell{Result: finding.Pass})
 	of := func(m *finding.Matrix, all ...finding.Finding) finding.Report {
 		return finding.Report{Findings: all, Matrix: m}
 	}
@@ -41,20 +41,20 @@ func TestSound(t *testing.T) {
 	}{
 		"sound": {of(good, held, held, elsewhere), labtest.Tally{Held: 2, Skipped: 1, Cells: 1, Unused: []string{"there is one"}}, ""},
 		"for every reason": {
-			of(good, held, elsewhere, finding.Finding{ID: "c", Verdict: finding.Skipped, Reason: "there is one server, which agrees with itself"}),
+			of(good, held, elsewhere, finding.Finding{ID: "c", Result: finding.Skipped, Reason: "there is one server, which agrees with itself"}),
 			labtest.Tally{Held: 1, Skipped: 2, Cells: 1}, "",
 		},
-		"a skipped cell":             {of(cells(finding.Cell{Verdict: finding.Skipped, Reason: "there is one server"}), held), labtest.Tally{Held: 1, Unused: []string{"it runs at "}}, ""},
-		"skipped for another reason": {of(good, held, finding.Finding{ID: "b", Verdict: finding.Skipped, Reason: "luck"}), labtest.Tally{}, "b at  is skipped: luck"},
+		"a skipped cell":             {of(cells(finding.Cell{Result: finding.Skipped, Reason: "there is one server"}), held), labtest.Tally{Held: 1, Unused: []string{"it runs at "}}, ""},
+		"skipped for another reason": {of(good, held, finding.Finding{ID: "b", Result: finding.Skipped, Reason: "luck"}), labtest.Tally{}, "b at  is skipped: luck"},
 		"known to fail": {
-			of(good, held, finding.Finding{ID: "b", Verdict: finding.Broken, Known: "no ACLs"}),
+			of(good, held, finding.Finding{ID: "b", Result: finding.Fail, Known: "no ACLs"}),
 			labtest.Tally{Held: 1, Cells: 1, Known: 1, Unused: []string{"it runs at ", "there is one"}}, "",
 		},
-		"a failure":                   {of(good, held, finding.Finding{ID: "b", Verdict: finding.Broken}), labtest.Tally{}, "b at  is broken"},
-		"inconclusive for a reason":   {of(good, held, finding.Finding{ID: "b", Verdict: finding.NotCarriedOut, Reason: "it runs at client-2"}), labtest.Tally{}, "b at  is not carried out"},
-		"a cell that fails":           {of(cells(finding.Cell{Verdict: finding.Broken}), held), labtest.Tally{}, "none at  is broken"},
-		"a cell, for another reason":  {of(cells(finding.Cell{Verdict: finding.Skipped, Reason: "luck"}), held), labtest.Tally{}, "none at  is skipped"},
-		"a cell that is inconclusive": {of(cells(finding.Cell{Verdict: finding.NotCarriedOut}), held), labtest.Tally{}, "none at  is not carried out"},
+		"a failure":                   {of(good, held, finding.Finding{ID: "b", Result: finding.Fail}), labtest.Tally{}, "b at  is broken"},
+		"inconclusive for a reason":   {of(good, held, finding.Finding{ID: "b", Result: finding.Inconclusive, Reason: "it runs at client-2"}), labtest.Tally{}, "b at  is not carried out"},
+		"a cell that fails":           {of(cells(finding.Cell{Result: finding.Fail}), held), labtest.Tally{}, "none at  is broken"},
+		"a cell, for another reason":  {of(cells(finding.Cell{Result: finding.Skipped, Reason: "luck"}), held), labtest.Tally{}, "none at  is skipped"},
+		"a cell that is inconclusive": {of(cells(finding.Cell{Result: finding.Inconclusive}), held), labtest.Tally{}, "none at  is not carried out"},
 		"no matrix":                   {of(nil, held), labtest.Tally{}, "there is no matrix"},
 		"nothing held":                {of(good, elsewhere), labtest.Tally{}, "nothing held"},
 	} {

@@ -23,7 +23,7 @@ func TestUnlikeOtherLabs(t *testing.T) {
 	t.Parallel()
 	l := labtest.Start(t, spec.Servers(1), spec.Clients(1),
 		spec.Set(pki.Client, "tls.http", "false"), spec.Set(pki.Server, "enable_debug", "true"),
-		spec.CertificateRole(pki.Client, pki.Server), spec.FlawedCertificates(pki.Server, pki.NoEKU()),
+		spec.CertificateRole(pki.Client, pki.Server), spec.DefectiveCertificates(pki.Server, pki.NoEKU()),
 		spec.CertificateNames(pki.Server, "server.eu.nomad"), spec.TrustForeign(pki.Server))
 	server, client := l.Servers()[0], l.Clients()[0]
 	if shown, err := server.Certificate(t.Context()); err != nil || len(shown.ExtKeyUsage) != 0 || !slices.Contains(shown.DNSNames, "server.eu.nomad") {

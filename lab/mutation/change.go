@@ -21,7 +21,7 @@ func (m Mutation) Options(c Carrier) []spec.Option {
 	options := append([]spec.Option(nil), m.Lab...)
 	for _, l := range m.Lines {
 		options = append(options, func(s *spec.Spec) {
-			s.Settings = append(s.Settings, spec.Setting{Role: m.Role, Node: c.Node, Path: l.Path, Value: l.Value})
+			s.Overrides = append(s.Overrides, spec.Override{Role: m.Role, Node: c.Node, Path: l.Path, Value: l.Value})
 		})
 	}
 	if d := m.Certificate; d != nil {
@@ -38,8 +38,8 @@ func (m Mutation) Options(c Carrier) []spec.Option {
 // add gives the agents a certificate with the defect.
 func (d CertificateDefect) add(c *spec.Certificates, role pki.Role, at Carrier) {
 	switch {
-	case d.Flaw != "":
-		c.Flaws = append(c.Flaws, spec.CertificateFlaw{Role: role, Node: at.Node, Flaw: d.Flaw})
+	case d.Defect != "":
+		c.Defects = append(c.Defects, spec.CertificateDefect{Role: role, Node: at.Node, Defect: d.Defect})
 	case d.Name != "":
 		name := strings.ReplaceAll(d.Name, regionHere, cmp.Or(at.Region, pki.DefaultRegion))
 		c.Names = append(c.Names, spec.ExtraNames{Role: role, Node: at.Node, DNSNames: []string{name}})

@@ -66,7 +66,7 @@ func (c Clusters) Carry(ctx context.Context, p Pack, look func(context.Context, 
 		return p.live(ctx, l, func() error { return look(ctx, l, p) })
 	}
 	if p.Clients > 0 { // one sample job does for all of them
-		w, _, err := inspect.StartWitness(ctx, l, p.SampleJobAt)
+		w, _, err := inspect.StartSampleJob(ctx, l, p.SampleJobAt)
 		if err != nil {
 			return fmt.Errorf("%s: %w", p.Name, err)
 		}
@@ -89,7 +89,7 @@ func (c Clusters) spec(p Pack) spec.Spec {
 		s = s.With(QuickPolicies())
 	}
 	if p.Extra != "" {
-		s = s.With(spec.Outside(spec.Joiner{Name: p.Extra, Role: p.ExtraRole}))
+		s = s.With(spec.ExtraNodes(spec.ExtraNode{Name: p.Extra, Role: p.ExtraRole}))
 	}
 	for _, placed := range p.Placed {
 		s = s.With(placed.Mutation.Options(Carrier{Node: placed.Node, Region: s.Regions[0].Name})...)
@@ -124,7 +124,7 @@ func (p Pack) settle(ctx context.Context, l *lab.Lab) error {
 	}
 	for _, agent := range inspect.Targets(l, p.Extra) {
 		if err := poll.Until(ctx, agent.Name+" to answer", func(ctx context.Context) string {
-			return probe.Knock(ctx, agent, probe.PlaneHTTP).Err
+			return probe.SignOfLife(ctx, agent, probe.PlaneHTTP).Err
 		}); err != nil {
 			return err
 		}
@@ -203,7 +203,7 @@ func carriedOut(ctx context.Context, l *lab.Lab, do func(context.Context, *lab.L
 
 // Inspect says which checks the pack's cluster is tried with.
 func (p Pack) Inspect() inspect.Options {
-	o := inspect.Options{NoMatrix: true, Destructive: !p.InTurn, WitnessAt: p.SampleJobAt, Witness: p.sampleJob, StandIns: true}
+	o := inspect.Options{NoMatrix: true, Destructive: !p.InTurn, SampleJobAt: p.SampleJobAt, SampleJob: p.sampleJob, StandIns: true}
 	if p.Extra != "" {
 		o.Members = []string{p.Extra}
 	}
@@ -216,15 +216,15 @@ func (p Pack) Inspect() inspect.Options {
 }
 
 // looks is how often a pack's cluster is looked at anew because another server has got leadership meanwhile.
-const looks = 4
+const attempts = 4
 
 // Look carries out the checks while the pack's sound server leads, if the pack has it lead: a server that carries a mutation is not
 // to decide for the others. A leader on a busy machine may lose its lease, and then everything is looked at once more.
-func (p Pack) Look(ctx context.Context, l *lab.Lab, o inspect.Options) (finding.Report, error) {
+func (p Pack) Check(ctx context.Context, l *lab.Lab, o inspect.Options) (finding.Report, error) {
 	if p.Lead == "" {
 		return inspect.Lab(ctx, l, o)
 	}
-	for range looks {
+	for range attempts {
 		began := reign(ctx, l, p.Lead)
 		if began == "" {
 			if err := Lead(ctx, l, p.Lead); err != nil {
@@ -237,7 +237,7 @@ func (p Pack) Look(ctx context.Context, l *lab.Lab, o inspect.Options) (finding.
 			return r, err
 		}
 	}
-	return finding.Report{}, fmt.Errorf("%s: %s lost leadership each of %d times while the checks were carried out", p.Name, p.Lead, looks)
+	return finding.Report{}, fmt.Errorf("%s: %s lost leadership each of %d times while the checks were carried out", p.Name, p.Lead, attempts)
 }
 
 // questionWait is how long the server may take to say whether it leads: see deadline.Fair.

@@ -57,11 +57,11 @@ func result(f finding.Finding, tried bool) string {
 	switch {
 	case !tried:
 		return notTried
-	case f.Verdict == finding.Broken:
+	case f.Result == finding.Fail:
 		return fail
-	case f.Verdict == finding.Held:
+	case f.Result == finding.Pass:
 		return pass
-	case f.Verdict == finding.NotCarriedOut:
+	case f.Result == finding.Inconclusive:
 		return inconclusive
 	default:
 		return skipped
@@ -74,7 +74,7 @@ func result(f finding.Finding, tried bool) string {
 //
 // Where all agents of a role carry the mutation, or it is the cluster's, the others may see it too: what fails anywhere is
 // compared with the list, and at each agent that carries a role's mutation one of those checks must fail.
-func Judge(p Pack, before []Seen, s Sight) []Difference {
+func Judge(p Pack, before []Seen, s PackResults) []Difference {
 	if p.allCarry() {
 		return append(s.allShow(p, fails(before, p.Placed[0])), compare("", p.Placed[0].Mutation.ID, fails(before, p.Placed[0]), s.merged(), nil)...)
 	}
@@ -104,7 +104,7 @@ func Judge(p Pack, before []Seen, s Sight) []Difference {
 
 // idle reports whether a sound agent may skip the check for that: the sample job runs elsewhere, or there is no client to run it.
 func (p Pack) idle(f finding.Finding) bool {
-	return strings.HasPrefix(f.Reason, catalogue.RunsElsewhere) || p.Clients == 0 && f.Reason == catalogue.LacksWitness
+	return strings.HasPrefix(f.Reason, catalogue.RunsElsewhere) || p.Clients == 0 && f.Reason == catalogue.LacksSampleJob
 }
 
 // nodes are the names of all agents of the pack's cluster.
@@ -124,7 +124,7 @@ func (p Pack) nodes() []string {
 
 // nobodyElse lists the checks that fail at the agent that carries the mutation and pass at no other agent of its role: they might
 // fail everywhere. What every other agent skips, as it does not run the sample job, is left out.
-func (s Sight) nobodyElse(p Placed, fails []string) []Difference {
+func (s PackResults) nobodyElse(p Placed, fails []string) []Difference {
 	var out []Difference
 	for _, id := range fails {
 		others, idle, passes := 0, 0, false
@@ -134,10 +134,10 @@ func (s Sight) nobodyElse(p Placed, fails []string) []Difference {
 				continue
 			}
 			others++
-			if f.Verdict == finding.Skipped && strings.HasPrefix(f.Reason, catalogue.RunsElsewhere) {
+			if f.Result == finding.Skipped && strings.HasPrefix(f.Reason, catalogue.RunsElsewhere) {
 				idle++
 			}
-			passes = passes || f.Verdict == finding.Held
+			passes = passes || f.Result == finding.Pass
 		}
 		if !passes && (others == 0 || idle < others) {
 			out = append(out, Difference{Check: id, Node: "every other " + string(p.Mutation.Role), Want: pass, Got: "pass at none"})
@@ -148,7 +148,7 @@ func (s Sight) nobodyElse(p Placed, fails []string) []Difference {
 
 // allShow lists the agents that carry the pack's one mutation of which nothing fails that fails at another of them, and the agents
 // at which nothing was tried.
-func (s Sight) allShow(p Pack, fails []string) []Difference {
+func (s PackResults) allShow(p Pack, fails []string) []Difference {
 	var out []Difference
 	some := len(p.Inspect().Only) > 0 // they may be for agents of one role
 	for _, node := range p.nodes() {
@@ -162,7 +162,7 @@ func (s Sight) allShow(p Pack, fails []string) []Difference {
 		switch {
 		case found == nil && (ofRole || !some):
 			out = append(out, Difference{Check: "every check", Node: node, Mutation: carried, Want: "tried", Got: notTried})
-		case ofRole && len(own) > 0 && !slices.ContainsFunc(own, func(id string) bool { return found[id].Verdict == finding.Broken }):
+		case ofRole && len(own) > 0 && !slices.ContainsFunc(own, func(id string) bool { return found[id].Result == finding.Fail }):
 			out = append(out, Difference{Check: "each of " + strings.Join(own, ", "), Node: node, Mutation: carried, Want: "one to " + fail, Got: "none fails"})
 		}
 	}
@@ -170,7 +170,7 @@ func (s Sight) allShow(p Pack, fails []string) []Difference {
 }
 
 // unasked lists the questions of the cluster that were to be asked and were not.
-func (s Sight) unasked(p Pack) []Difference {
+func (s PackResults) unasked(p Pack) []Difference {
 	var out []Difference
 	if len(p.Inspect().Only) > 0 {
 		return nil
@@ -185,7 +185,7 @@ func (s Sight) unasked(p Pack) []Difference {
 
 // Learn returns which checks failed because of each mutation of the pack. Of a pack that several share, what the cluster is
 // asked is put down to none of them.
-func Learn(p Pack, s Sight) []Seen {
+func Learn(p Pack, s PackResults) []Seen {
 	if p.allCarry() {
 		merged := s.merged()
 		sound := soundPlanes(s.of(p.Placed[0].Carries).merged())
@@ -231,14 +231,14 @@ func fails(before []Seen, p Placed) []string {
 }
 
 // of returns what was found at those nodes, and of the cluster.
-func (s Sight) of(nodes func(string) bool) Sight {
+func (s PackResults) of(nodes func(string) bool) PackResults {
 	s.Nodes = maps.Clone(s.Nodes)
 	maps.DeleteFunc(s.Nodes, func(node string, _ map[string]finding.Finding) bool { return !nodes(node) })
 	return s
 }
 
 // merged returns the worst that was found of each check, at any node or of the cluster.
-func (s Sight) merged() map[string]finding.Finding {
+func (s PackResults) merged() map[string]finding.Finding {
 	all := maps.Clone(s.Cluster)
 	for _, found := range s.Nodes {
 		for id, f := range found {
@@ -249,13 +249,13 @@ func (s Sight) merged() map[string]finding.Finding {
 }
 
 // ofCluster returns those of the checks that were asked of the cluster.
-func (s Sight) ofCluster(ids []string) []string {
+func (s PackResults) ofCluster(ids []string) []string {
 	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { _, is := s.Cluster[id]; return !is })
 }
 
 // void returns the checks that could not be tried.
 func void(found map[string]finding.Finding) []string {
-	return ending(found, finding.NotCarriedOut, finding.Skipped)
+	return ending(found, finding.Inconclusive, finding.Skipped)
 }
 
 // soundPlanes returns the planes of which more than half of the checks pass, so that one that fails there tells something. One that
@@ -264,11 +264,11 @@ func void(found map[string]finding.Finding) []string {
 func soundPlanes(found map[string]finding.Finding) []string {
 	passed, of := map[string]int{}, map[string]int{}
 	for _, f := range found {
-		if f.Verdict == finding.Skipped && !followsABroken(f, found) {
+		if f.Result == finding.Skipped && !followsABroken(f, found) {
 			continue
 		}
 		of[f.Plane]++
-		if f.Verdict == finding.Held {
+		if f.Result == finding.Pass {
 			passed[f.Plane]++
 		}
 	}
@@ -289,7 +289,7 @@ func followsABroken(f finding.Finding, found map[string]finding.Finding) bool {
 		return false
 	}
 	for id, other := range found {
-		if other.Verdict == finding.Broken && (id == judge || strings.HasSuffix(id, "-"+judge)) {
+		if other.Result == finding.Fail && (id == judge || strings.HasSuffix(id, "-"+judge)) {
 			return true
 		}
 	}

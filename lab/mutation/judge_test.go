@@ -16,25 +16,25 @@ func sound() []finding.Finding {
 	var all []finding.Finding
 	for _, node := range []string{"server-1", "server-2", "server-3"} {
 		for _, id := range []string{"refuses-plaintext", "refuses-strangers"} {
-			all = append(all, finding.Finding{ID: id, Node: node, Plane: "HTTP", Verdict: finding.Held})
+			all = append(all, finding.Finding{ID: id, Node: node, Plane: "HTTP", Result: finding.Pass})
 		}
 	}
-	return append(all, finding.Finding{ID: "has-one-key", Node: "server-1", Plane: "gossip", Verdict: finding.Held})
+	return append(all, finding.Finding{ID: "has-one-key", Node: "server-1", Plane: "gossip", Result: finding.Pass})
 }
 
 // with is what is found where the check ended so at the node.
-func with(findings []finding.Finding, id, node string, v finding.Verdict) []finding.Finding {
+func with(findings []finding.Finding, id, node string, v finding.Result) []finding.Finding {
 	all := slices.Clone(findings)
 	for i, f := range all {
 		if f.ID == id && f.Node == node {
-			all[i].Verdict, all[i].Reason = v, "planted"
+			all[i].Result, all[i].Reason = v, "planted"
 		}
 	}
 	return all
 }
 
-func sight(findings []finding.Finding) mutation.Sight {
-	return mutation.NewSight(finding.Report{Findings: findings}, []string{"has-one-key"})
+func sight(findings []finding.Finding) mutation.PackResults {
+	return mutation.NewPackResults(finding.Report{Findings: findings}, []string{"has-one-key"})
 }
 
 // pair is two mutations that share a cluster: plain at server-2, open at server-3; server-1 is sound.
@@ -55,7 +55,7 @@ func listed() []mutation.Seen {
 
 // shown is what a cluster with the two shows that is as listed.
 func shown() []finding.Finding {
-	return with(with(sound(), "refuses-plaintext", "server-2", finding.Broken), "refuses-strangers", "server-3", finding.Broken)
+	return with(with(sound(), "refuses-plaintext", "server-2", finding.Fail), "refuses-strangers", "server-3", finding.Fail)
 }
 
 // TestPlantedFaults: each fault of a check or a mutation is told, with the agent, the mutation and the check, beside the
@@ -69,23 +69,23 @@ func TestPlantedFaults(t *testing.T) {
 		want     string
 	}{
 		"a check that never fails": {
-			with(shown(), "refuses-plaintext", "server-2", finding.Held),
+			with(shown(), "refuses-plaintext", "server-2", finding.Pass),
 			"refuses-plaintext at server-2, which carries plain: pass, want fail: planted",
 		},
 		"a mutation that changes nothing and says it does": {
-			with(shown(), "refuses-strangers", "server-3", finding.Held),
+			with(shown(), "refuses-strangers", "server-3", finding.Pass),
 			"refuses-strangers at server-3, which carries open: pass, want fail: planted",
 		},
 		"a check that fails for its neighbour's change": {
-			with(shown(), "refuses-plaintext", "server-1", finding.Broken),
+			with(shown(), "refuses-plaintext", "server-1", finding.Fail),
 			"refuses-plaintext at server-1, which is sound: fail, want pass: planted",
 		},
 		"a check that fails for the change of a neighbour that carries another": {
-			with(shown(), "refuses-plaintext", "server-3", finding.Broken),
+			with(shown(), "refuses-plaintext", "server-3", finding.Fail),
 			"refuses-plaintext at server-3, which carries open: fail, want pass: planted",
 		},
 		"a control that is lost at a sound agent": {
-			with(shown(), "refuses-plaintext", "server-1", finding.NotCarriedOut),
+			with(shown(), "refuses-plaintext", "server-1", finding.Inconclusive),
 			"refuses-plaintext at server-1, which is sound: inconclusive, want pass: planted",
 		},
 		"a check that passes at no agent": {
@@ -99,11 +99,11 @@ func TestPlantedFaults(t *testing.T) {
 			"refuses-strangers at server-1, which is sound: skipped, want pass: planted",
 		},
 		"a check that cannot tell at the agent that carries its mutation": {
-			with(shown(), "refuses-plaintext", "server-2", finding.NotCarriedOut),
+			with(shown(), "refuses-plaintext", "server-2", finding.Inconclusive),
 			"refuses-plaintext at server-2, which carries plain: inconclusive, want fail: planted",
 		},
 		"a question of the cluster that fails in a shared one": {
-			with(shown(), "has-one-key", "server-1", finding.Broken),
+			with(shown(), "has-one-key", "server-1", finding.Fail),
 			"has-one-key of the cluster, asked of all: fail, want pass: planted",
 		},
 		"a sound agent at which nothing was tried": {
@@ -134,7 +134,7 @@ func TestPlantedFaults(t *testing.T) {
 
 // TestWhatIsLostAtTheCarrierIsNoDifference: a mutation may take another check's control away at its own agent.
 func TestWhatIsLostAtTheCarrierIsNoDifference(t *testing.T) {
-	if got := mutation.Judge(pair(), listed(), sight(with(shown(), "refuses-strangers", "server-2", finding.NotCarriedOut))); len(got) != 0 {
+	if got := mutation.Judge(pair(), listed(), sight(with(shown(), "refuses-strangers", "server-2", finding.Inconclusive))); len(got) != 0 {
 		t.Errorf("%v", got)
 	}
 }
@@ -149,7 +149,7 @@ func TestLearnIsWhatJudgeTakes(t *testing.T) {
 	if got := mutation.Judge(pair(), learned, sight(sound())); len(got) != 2 {
 		t.Errorf("a cluster without the two differs by %v", got)
 	}
-	broken := with(shown(), "has-one-key", "server-1", finding.Broken)
+	broken := with(shown(), "has-one-key", "server-1", finding.Fail)
 	if got := mutation.Judge(pair(), mutation.Learn(pair(), sight(broken)), sight(broken)); len(got) != 1 {
 		t.Errorf("a question of the cluster is explained: %v", got)
 	}
@@ -160,7 +160,7 @@ func TestCutOff(t *testing.T) {
 	pack := mutation.Pack{Servers: 2, Extra: "server-3", Placed: []mutation.Placed{
 		{Mutation: row("gone", pki.Server, mutation.Extra), Node: "server-3", Scope: mutation.Agent},
 	}}
-	seen := with(sound(), "refuses-plaintext", "server-3", finding.Broken)
+	seen := with(sound(), "refuses-plaintext", "server-3", finding.Fail)
 	learned := mutation.Learn(pack, sight(seen))
 	if len(learned) != 1 || !slices.Equal(learned[0].Fails, []string{"refuses-plaintext"}) {
 		t.Fatalf("learned %+v", learned)
@@ -170,7 +170,7 @@ func TestCutOff(t *testing.T) {
 		want     int
 	}{
 		"as learned":       {seen, 0},
-		"a peer misses it": {with(seen, "refuses-strangers", "server-2", finding.Broken), 1},
+		"a peer misses it": {with(seen, "refuses-strangers", "server-2", finding.Fail), 1},
 	} {
 		if got := mutation.Judge(pack, learned, sight(test.findings)); len(got) != test.want {
 			t.Errorf("%s: %v, want %d differences", name, got, test.want)
@@ -181,10 +181,10 @@ func TestCutOff(t *testing.T) {
 // TestAllCarry: where all servers carry the mutation, what fails at any of them counts, and each shows something of it.
 func TestAllCarry(t *testing.T) {
 	pack := mutation.Pack{Servers: 3, Clients: 1, Placed: []mutation.Placed{{Mutation: row("all", pki.Server, mutation.Shares), Scope: mutation.Servers}}}
-	client := finding.Finding{ID: "refuses-plaintext", Node: "client-1", Plane: "HTTP", Verdict: finding.Held}
-	seen := with(append(sound(), client), "has-one-key", "server-1", finding.Broken)
+	client := finding.Finding{ID: "refuses-plaintext", Node: "client-1", Plane: "HTTP", Result: finding.Pass}
+	seen := with(append(sound(), client), "has-one-key", "server-1", finding.Fail)
 	for _, node := range []string{"server-1", "server-2", "server-3"} {
-		seen = with(seen, "refuses-strangers", node, finding.Broken)
+		seen = with(seen, "refuses-strangers", node, finding.Fail)
 	}
 	learned := mutation.Learn(pack, sight(seen))
 	for name, test := range map[string]struct {
@@ -193,18 +193,18 @@ func TestAllCarry(t *testing.T) {
 	}{
 		"as learned": {seen, ""},
 		"one server shows nothing": {
-			with(seen, "refuses-strangers", "server-3", finding.Held),
+			with(seen, "refuses-strangers", "server-3", finding.Pass),
 			"each of refuses-strangers at server-3, which carries all: none fails, want one to fail",
 		},
 		"one server cannot tell": {
-			with(seen, "refuses-strangers", "server-3", finding.NotCarriedOut),
+			with(seen, "refuses-strangers", "server-3", finding.Inconclusive),
 			"each of refuses-strangers at server-3, which carries all: none fails, want one to fail",
 		},
 		"the question of the cluster passes": {
-			with(seen, "has-one-key", "server-1", finding.Held), "has-one-key of the cluster, which carries all: pass, want fail: planted",
+			with(seen, "has-one-key", "server-1", finding.Pass), "has-one-key of the cluster, which carries all: pass, want fail: planted",
 		},
 		"another check fails at the client": {
-			with(seen, "refuses-plaintext", "client-1", finding.Broken), "refuses-plaintext of the cluster, which carries all: fail, want pass: planted",
+			with(seen, "refuses-plaintext", "client-1", finding.Fail), "refuses-plaintext of the cluster, which carries all: fail, want pass: planted",
 		},
 		"nothing was tried at the client": {
 			slices.DeleteFunc(slices.Clone(seen), func(f finding.Finding) bool { return f.Node == "client-1" }),

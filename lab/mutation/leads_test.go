@@ -80,7 +80,7 @@ func whoeverLeads(t *testing.T, pack mutation.Pack) {
 		for _, server := range l.Servers() {
 			led := pack
 			led.Lead = server.Name()
-			r, err := led.Look(ctx, l, options)
+			r, err := led.Check(ctx, l, options)
 			if err != nil {
 				return err
 			}
@@ -101,7 +101,7 @@ func unnoticed(pack mutation.Pack, fails map[string][]string, findings []finding
 	var faults []string
 	for _, placed := range pack.Placed {
 		noticed := slices.ContainsFunc(findings, func(f finding.Finding) bool {
-			return f.Node == placed.Node && f.Verdict == finding.Broken && slices.Contains(fails[placed.Node], f.ID)
+			return f.Node == placed.Node && f.Result == finding.Fail && slices.Contains(fails[placed.Node], f.ID)
 		})
 		if !noticed {
 			faults = append(faults, fmt.Sprintf("%s is not noticed by any of %s", placed, strings.Join(fails[placed.Node], ", ")))
@@ -109,9 +109,9 @@ func unnoticed(pack mutation.Pack, fails map[string][]string, findings []finding
 	}
 	held := map[string]bool{}
 	for _, f := range findings {
-		held[f.Node] = held[f.Node] || f.Verdict == finding.Held
-		if f.Verdict != finding.Held && f.Verdict != finding.Skipped && fails[f.Node] == nil && !slices.Contains(questions, f.ID) {
-			faults = append(faults, fmt.Sprintf("%s is %s at %s, which is sound: %s", f.ID, f.Verdict, f.Node, f.Reason))
+		held[f.Node] = held[f.Node] || f.Result == finding.Pass
+		if f.Result != finding.Pass && f.Result != finding.Skipped && fails[f.Node] == nil && !slices.Contains(questions, f.ID) {
+			faults = append(faults, fmt.Sprintf("%s is %s at %s, which is sound: %s", f.ID, f.Result, f.Node, f.Reason))
 		}
 	}
 	for i := range pack.Servers {
@@ -127,13 +127,13 @@ func TestUnnoticed(t *testing.T) {
 	pack := mutation.Pack{Servers: 2, Placed: []mutation.Placed{{Mutation: row("weak", pki.Server, mutation.Shares), Node: "server-2"}}}
 	fails := map[string][]string{"server-2": {"a"}}
 	broken := func(id, node string) finding.Finding {
-		return finding.Finding{ID: id, Node: node, Verdict: finding.Broken}
+		return finding.Finding{ID: id, Node: node, Result: finding.Fail}
 	}
 	held := func(id, node string) finding.Finding {
-		return finding.Finding{ID: id, Node: node, Verdict: finding.Held}
+		return finding.Finding{ID: id, Node: node, Result: finding.Pass}
 	}
 	inconclusive := func(id, node string) finding.Finding {
-		return finding.Finding{ID: id, Node: node, Verdict: finding.NotCarriedOut}
+		return finding.Finding{ID: id, Node: node, Result: finding.Inconclusive}
 	}
 	for name, test := range map[string]struct {
 		findings []finding.Finding

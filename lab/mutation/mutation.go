@@ -110,8 +110,8 @@ type Line struct {
 
 // CertificateDefect is one thing that is other than it should be with an agent's certificate. One field is set.
 type CertificateDefect struct {
-	// Flaw is the name of one of pki.Flaws.
-	Flaw string
+	// Defect is the name of one of pki.Flaws.
+	Defect string
 	// Name is a DNS name that the certificate bears besides, in which REGION stands for the cluster's region.
 	Name string
 	// As is the role that the certificate speaks for.

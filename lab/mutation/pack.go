@@ -47,7 +47,7 @@ type Pack struct {
 	QuickPolicies bool
 
 	// sampleJob runs all the time that mutations take their turns. Nil: it is started for each look.
-	sampleJob *catalogue.Witness
+	sampleJob *catalogue.SampleJob
 }
 
 // Size says how many agents clusters have.

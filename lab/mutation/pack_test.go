@@ -174,10 +174,10 @@ func TestOptionsPlaceEachMutation(t *testing.T) {
 		for _, at := range p.Placed {
 			spec := spec.Spec{}.With(at.Mutation.Options(mutation.Carrier{Node: at.Node, Region: "eu"})...)
 			var nodes []string
-			for _, s := range spec.Settings {
+			for _, s := range spec.Overrides {
 				nodes = append(nodes, s.Node)
 			}
-			for _, f := range spec.Certificates.Flaws {
+			for _, f := range spec.Certificates.Defects {
 				nodes = append(nodes, f.Node)
 			}
 			for _, n := range spec.Certificates.Names {

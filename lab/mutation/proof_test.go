@@ -128,11 +128,11 @@ func (p *proof) carry(t *testing.T, pack mutation.Pack, before []mutation.Seen) 
 	}
 	var all []mutation.Difference
 	err := clusters.Carry(t.Context(), pack, func(ctx context.Context, l *lab.Lab, one mutation.Pack) error {
-		r, err := one.Look(ctx, l, one.Inspect())
+		r, err := one.Check(ctx, l, one.Inspect())
 		if err != nil {
 			return err
 		}
-		sight := mutation.NewSight(r, p.questions)
+		sight := mutation.NewPackResults(r, p.questions)
 		learned := mutation.Learn(one, sight)
 		p.add(learned)
 		if updating() {

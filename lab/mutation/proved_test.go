@@ -17,11 +17,11 @@ const distinct = 90
 // wherever they are tried is seen at the agents beside the one that carries the change.
 func inseparable() map[string]string {
 	return map[string]string{
-		"client-reaches-its-servers":           "a client has two checks of the cluster, and one that gets no answers is not ready either",
-		"client-is-registered-and-ready":       "the same",
-		"client-https-refuses-plaintext":       "without TLS there is no certificate, version or suite, of which half of a client's HTTP checks are",
-		"client-wire-carries-no-http-in-clear": "a client has two checks of the wire at most",
-		"client-takes-no-client-for-a-server":  "a client has no other check of RPC",
+		"client-reaches-its-servers":              "a client has two checks of the cluster, and one that gets no answers is not ready either",
+		"client-is-registered-and-ready":          "the same",
+		"client-https-refuses-plaintext":          "without TLS there is no certificate, version or suite, of which half of a client's HTTP checks are",
+		"client-network-carries-no-http-in-clear": "a client has two checks of the wire at most",
+		"client-takes-no-client-for-a-server":     "a client has no other check of RPC",
 	}
 }
 

@@ -21,7 +21,7 @@ const Rogue = "rogue"
 func rogueServer() Mutation {
 	return Mutation{
 		ID: "rogue-server", Scope: Cluster, Change: "a server of another authority that has server.encrypt", Checks: []string{"cluster"},
-		Lab:  []spec.Option{spec.Outside(spec.Joiner{Name: Rogue, Role: pki.Server, Flaw: pki.Foreign().Name()})},
+		Lab:  []spec.Option{spec.ExtraNodes(spec.ExtraNode{Name: Rogue, Role: pki.Server, Defect: pki.Foreign().Name()})},
 		Live: &Live{Do: func(ctx context.Context, l *lab.Lab) error { return startRogue(ctx, l, Rogue) }},
 	}
 }

@@ -11,7 +11,7 @@ func certificateRows() []Mutation {
 	return append([]Mutation{
 		wrongRole(pki.Server, pki.Client).cutsOff(), wrongRole(pki.Server, pki.CLI).cutsOff(),
 		noneFits("servers-with-certificate-of-client", wrongRole(pki.Server, pki.Client)),
-		noneFits("servers-certificate-expired", flawed(pki.Server, pki.Expired())),
+		noneFits("servers-certificate-expired", withDefect(pki.Server, pki.Expired())),
 		wrongRole(pki.Client, pki.Server), wrongRole(pki.Client, pki.CLI).cutsOff(),
 	}, forBoth(func(role pki.Role) []Mutation {
 		other := pki.Client
@@ -22,9 +22,9 @@ func certificateRows() []Mutation {
 			named(role, "two-roles", string(other)+"."+regionHere+".nomad"),
 			named(role, "two-regions", string(role)+".elsewhere.nomad"),
 			named(role, "wildcard", "*."+regionHere+".nomad"),
-			flawed(role, pki.NoEKU()), flawed(role, pki.WeakKey()), flawed(role, pki.CanSign()),
-			flawed(role, pki.NearlyExpired()), flawed(role, pki.LongLived()), flawed(role, pki.RoleAlone()),
-			flawed(role, pki.Expired()).cutsOff(), flawed(role, pki.Foreign()).cutsOff(), flawed(role, pki.IntermediateMissing()).cutsOff(),
+			withDefect(role, pki.NoEKU()), withDefect(role, pki.WeakKey()), withDefect(role, pki.CanSign()),
+			withDefect(role, pki.NearlyExpired()), withDefect(role, pki.LongLived()), withDefect(role, pki.RoleAlone()),
+			withDefect(role, pki.Expired()).cutsOff(), withDefect(role, pki.Foreign()).cutsOff(), withDefect(role, pki.IntermediateMissing()).cutsOff(),
 		}
 	})...)
 }
@@ -42,9 +42,9 @@ func wrongRole(role, as pki.Role) Mutation {
 	return defective(role, "with-certificate-of-"+string(as), article(as)+"'s certificate as tls.cert_file", CertificateDefect{As: as})
 }
 
-// flawed returns a mutation by a certificate with one thing wrong.
-func flawed(role pki.Role, f pki.Flaw) Mutation {
-	return defective(role, "certificate-"+f.Name(), "a certificate that is "+f.Name()+" as tls.cert_file", CertificateDefect{Flaw: f.Name()})
+// withDefect returns a mutation by a certificate with one thing wrong.
+func withDefect(role pki.Role, d pki.Defect) Mutation {
+	return defective(role, "certificate-"+d.Name(), "a certificate that is "+d.Name()+" as tls.cert_file", CertificateDefect{Defect: d.Name()})
 }
 
 // named returns a mutation by a certificate that bears a further name.
@@ -68,7 +68,7 @@ func fileRows() []Mutation {
 		}
 		return []Mutation{
 			kept("key-for-everybody", "mode 0644 of tls.key_file", FileDefect{Holds: holdsKey, Mode: 0o044}, keyFile),
-			kept("key-of-a-stranger", "another owner of tls.key_file", FileDefect{Holds: holdsKey, Owner: stranger}, keyFile),
+			kept("key-of-another-owner", "another owner of tls.key_file", FileDefect{Holds: holdsKey, Owner: stranger}, keyFile),
 			kept("secrets-for-everybody", "mode 0644 of a configuration file with secrets", FileDefect{Holds: holdsSecrets, Mode: 0o044},
 				serverEncrypt, "acl.replication_token"),
 			kept("key-of-authority", "the authority's private key beside tls.key_file", FileDefect{Holds: holdsKey, Beside: pki.CAKeyFile}, keyFile),

@@ -80,7 +80,7 @@ func level(block, policy string) string { return fmt.Sprintf("%s { policy = %q }
 
 // bound grants the rules to the job of the checks' own workload, whose identity they widen.
 func bound(id, rules string) Mutation {
-	return boundTo("workload-"+id, catalogue.WitnessJob, rules)
+	return boundTo("workload-"+id, catalogue.SampleJobID, rules)
 }
 
 // boundTo grants the rules to a job, which need not run.

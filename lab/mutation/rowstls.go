@@ -59,7 +59,7 @@ func withoutForwardSecrecy(role pki.Role) Mutation {
 	m := set(role, "rsa-key-exchange", "tls.tls_cipher_suites", fmt.Sprintf("%q", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,TLS_RSA_WITH_AES_128_GCM_SHA256"))
 	m.Change += ", with an RSA key"
 	m.Settings = append(m.Settings, certFile)
-	m.Certificate = &CertificateDefect{Flaw: pki.WeakKey().Name()}
+	m.Certificate = &CertificateDefect{Defect: pki.WeakKey().Name()}
 	return m
 }
 

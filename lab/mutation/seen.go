@@ -58,7 +58,7 @@ func (m Mutation) Fails(scope Scope) (ids []string, ok bool) {
 
 // Sight is what was found of a pack: of each node the result of each check, the worst where there are several, and of each
 // question of the cluster its result.
-type Sight struct {
+type PackResults struct {
 	// Nodes are the results by node and check, Cluster those by check.
 	Nodes   map[string]map[string]finding.Finding
 	Cluster map[string]finding.Finding
@@ -68,8 +68,8 @@ type Sight struct {
 }
 
 // NewSight sorts the findings of a pack. Questions are the IDs of the checks that are asked of the cluster.
-func NewSight(r finding.Report, questions []string) Sight {
-	s := Sight{Nodes: map[string]map[string]finding.Finding{}, Cluster: map[string]finding.Finding{}, questions: questions}
+func NewPackResults(r finding.Report, questions []string) PackResults {
+	s := PackResults{Nodes: map[string]map[string]finding.Finding{}, Cluster: map[string]finding.Finding{}, questions: questions}
 	for _, f := range r.Findings {
 		if slices.Contains(questions, f.ID) {
 			s.Cluster[f.ID] = worse(s.Cluster[f.ID], f)
@@ -80,15 +80,15 @@ func NewSight(r finding.Report, questions []string) Sight {
 	if r.Matrix != nil {
 		for _, row := range r.Matrix.Rows {
 			for _, c := range row.Cells {
-				id := "matrix/" + row.Certificate + "/" + c.Entry
-				s.Cluster[id] = finding.Finding{ID: id, Plane: "matrix", Node: r.Matrix.Node, Verdict: c.Verdict, Outcome: c.Outcome, Reason: c.Reason}
+				id := "matrix/" + row.Certificate + "/" + c.Endpoint
+				s.Cluster[id] = finding.Finding{ID: id, Plane: "matrix", Node: r.Matrix.Node, Result: c.Result, Outcome: c.Outcome, Reason: c.Reason}
 			}
 		}
 	}
 	return s
 }
 
-func (s Sight) at(node string) map[string]finding.Finding {
+func (s PackResults) at(node string) map[string]finding.Finding {
 	if s.Nodes[node] == nil {
 		s.Nodes[node] = map[string]finding.Finding{}
 	}
@@ -97,20 +97,20 @@ func (s Sight) at(node string) map[string]finding.Finding {
 
 // worse returns the finding with the worse result.
 func worse(a, b finding.Finding) finding.Finding {
-	if finding.Worse(a.Verdict, b.Verdict) == a.Verdict {
+	if finding.Worse(a.Result, b.Result) == a.Result {
 		return a
 	}
 	return b
 }
 
 // failing returns the IDs that fail, in alphabetical order.
-func failing(found map[string]finding.Finding) []string { return ending(found, finding.Broken) }
+func failing(found map[string]finding.Finding) []string { return ending(found, finding.Fail) }
 
-// ending returns the IDs that end with one of the verdicts, in alphabetical order.
-func ending(found map[string]finding.Finding, verdicts ...finding.Verdict) []string {
+// ending returns the IDs that end with one of the results, in alphabetical order.
+func ending(found map[string]finding.Finding, verdicts ...finding.Result) []string {
 	var ids []string
 	for id, f := range found {
-		if slices.Contains(verdicts, f.Verdict) {
+		if slices.Contains(verdicts, f.Result) {
 			ids = append(ids, id)
 		}
 	}

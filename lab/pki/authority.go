@@ -48,14 +48,14 @@ func NewAuthority(o Options) (*Authority, error) {
 	return newAuthority(cert, key, o), nil
 }
 
-// IssuingRSA is the same authority, which makes RSA keys of 2048 bits for what it issues, but for a Flaw of the key.
+// IssuingRSA is the same authority, which makes RSA keys of 2048 bits for what it issues, but for a Defect of the key.
 func (a *Authority) IssuingRSA() *Authority {
 	other := *a
 	other.rsa = true
 	return &other
 }
 
-// CertificatePEM is the authority's certificate: what a party needs to trust it.
+// CertificatePEM is the authority's certificate: what a caller needs to trust it.
 // Concatenate those of several authorities for a bundle, e.g. during a rotation.
 func (a *Authority) CertificatePEM() []byte { return slices.Clone(a.certPEM) }
 

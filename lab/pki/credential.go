@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// Credential is a certificate, its key and the CA bundle, as one party holds it.
+// Credential is a certificate, its key and the CA bundle, as one caller holds it.
 // The zero Credential is nobody's: its methods return errors.
 //
 // It prints without its key: by fmt with any verb, by slog, and as JSON, YAML or
@@ -15,7 +15,7 @@ import (
 // KeyPEM itself, and printing a struct that holds a Credential by value in an
 // unexported field. Hold it there by pointer.
 type Credential struct {
-	// Identity is who the certificate speaks for; where it was made with a Flaw,
+	// Identity is who the certificate speaks for; where it was made with a Defect,
 	// who it would speak for.
 	Identity Identity
 	// CertPEM is the certificate, followed by intermediates if there are any.

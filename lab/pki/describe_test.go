@@ -17,15 +17,15 @@ func TestDescribe(t *testing.T) {
 	authority := newAuthority(t, options)
 	id := pki.Identity{Role: pki.Client, Region: "eu", DNSNames: []string{"n1.lab.test"}, IPs: addrs("10.0.0.7")}
 	var text strings.Builder
-	for _, flaw := range append([]pki.Flaw{{}}, pki.Flaws()...) {
-		cred := issueFlawed(t, authority, id, flaw)
+	for _, defect := range append([]pki.Defect{{}}, pki.Defects()...) {
+		cred := issueDefective(t, authority, id, defect)
 		leaf := leafOf(t, cred)
 		// What is random in a certificate is named, so that the rest can be compared.
 		words := strings.NewReplacer(
 			fmt.Sprintf("%x", leaf.SerialNumber), "SERIAL",
 			fmt.Sprintf("%x", sha256.Sum256(leaf.Raw)), "FINGERPRINT",
 		).Replace(cred.Describe())
-		fmt.Fprintf(&text, "# %s: %s\n%s\n", flaw, flaw.Why(), words)
+		fmt.Fprintf(&text, "# %s: %s\n%s\n", defect, defect.Why(), words)
 	}
 	golden.Assert(t, text.String(), "describe.txt")
 }

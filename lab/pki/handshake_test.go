@@ -83,10 +83,10 @@ func hasReason(reason x509.InvalidReason, detail string) func(error) bool {
 
 func isNil(err error) bool { return err == nil }
 
-func TestFlawsInRealHandshakes(t *testing.T) {
+func TestDefectsInRealHandshakes(t *testing.T) {
 	usage := hasReason(x509.IncompatibleUsage, "")
 	outside := hasReason(x509.CANotAuthorizedForThisName, "outside-constraints.invalid")
-	cases := map[pki.Flaw]struct{ calling, listening func(error) bool }{
+	cases := map[pki.Defect]struct{ calling, listening func(error) bool }{
 		{}:                       {isNil, isNil}, // the control
 		pki.Foreign():            {isUnknownAuthority, isUnknownAuthority},
 		pki.SelfSigned():         {isUnknownAuthority, isUnknownAuthority},
@@ -107,15 +107,15 @@ func TestFlawsInRealHandshakes(t *testing.T) {
 		pki.NearlyExpired():       {isNil, isNil},
 		pki.RoleAlone():           {isNil, isNil},
 	}
-	if len(cases) != len(pki.Flaws())+1 {
-		t.Fatalf("%d cases for %d flaws and the control", len(cases), len(pki.Flaws()))
+	if len(cases) != len(pki.Defects())+1 {
+		t.Fatalf("%d cases for %d defects and the control", len(cases), len(pki.Defects()))
 	}
 	authority := newAuthority(t, capable())
 	sound := issue(t, authority, serverID)
-	for flaw, want := range cases {
-		cred := issueFlawed(t, authority, serverID, flaw)
+	for defect, want := range cases {
+		cred := issueDefective(t, authority, serverID, defect)
 		for version, name := range map[uint16]string{tls.VersionTLS12: "1.2", tls.VersionTLS13: "1.3"} {
-			t.Run(flaw.Name()+" calling TLS "+name, func(t *testing.T) {
+			t.Run(defect.Name()+" calling TLS "+name, func(t *testing.T) {
 				got := shake(t, clientTLS(t, cred), strict(t, sound, version))
 				if !want.calling(got.listener) {
 					t.Errorf("listener says: %v", got.listener)
@@ -124,7 +124,7 @@ func TestFlawsInRealHandshakes(t *testing.T) {
 					t.Errorf("caller says: %v", got.caller)
 				}
 			})
-			t.Run(flaw.Name()+" listening TLS "+name, func(t *testing.T) {
+			t.Run(defect.Name()+" listening TLS "+name, func(t *testing.T) {
 				got := shake(t, clientTLS(t, sound), strict(t, cred, version))
 				if !want.listening(got.caller) {
 					t.Errorf("caller says: %v", got.caller)
@@ -138,7 +138,7 @@ func TestFlawsInRealHandshakes(t *testing.T) {
 func TestForeignCertificateIsReallyPresented(t *testing.T) {
 	authority := newAuthority(t, pki.Options{CommonName: "lab one"})
 	listener := strict(t, issue(t, authority, serverID), tls.VersionTLS13)
-	foreign := issueFlawed(t, authority, serverID, pki.Foreign())
+	foreign := issueDefective(t, authority, serverID, pki.Foreign())
 
 	got := shake(t, clientTLS(t, foreign), listener)
 	var seen *tls.CertificateVerificationError

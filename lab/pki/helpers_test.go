@@ -11,7 +11,7 @@ import (
 
 var serverID = pki.Identity{Role: pki.Server}
 
-// capable is an authority that every flaw can be had of.
+// capable is an authority that every defect can be had of.
 func capable() pki.Options {
 	return pki.Options{PermittedDNS: []string{"lab.test"}, Intermediates: 1, TTL: 11 * 365 * 24 * time.Hour}
 }
@@ -27,12 +27,12 @@ func newAuthority(t *testing.T, o pki.Options) *pki.Authority {
 
 func issue(t *testing.T, authority *pki.Authority, id pki.Identity) pki.Credential {
 	t.Helper()
-	return issueFlawed(t, authority, id, pki.Flaw{})
+	return issueDefective(t, authority, id, pki.Defect{})
 }
 
-func issueFlawed(t *testing.T, authority *pki.Authority, id pki.Identity, flaw pki.Flaw) pki.Credential {
+func issueDefective(t *testing.T, authority *pki.Authority, id pki.Identity, defect pki.Defect) pki.Credential {
 	t.Helper()
-	cred, err := authority.IssueFlawed(id, flaw)
+	cred, err := authority.IssueDefective(id, defect)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -27,15 +27,15 @@ var ErrNotPermitted = errors.New("the authority's own certificate does not permi
 // for an invalid identity, for a name outside its constraints, and when it is
 // itself expired or not yet valid.
 func (a *Authority) Issue(id Identity) (Credential, error) {
-	return a.IssueFlawed(id, Flaw{})
+	return a.IssueDefective(id, Defect{})
 }
 
 // IssueFlawed is Issue with one thing wrong. The certificate would have been
-// sound without the flaw: that is proved before the flaw is put in, so the errors
+// sound without the defect: that is proved before the defect is put in, so the errors
 // of Issue apply here too. OutsideConstraints returns ErrUnconstrained, wrapped,
 // of an authority without name constraints; ErrNotPermitted what the authority may
-// not sign. The zero Flaw gives a sound certificate.
-func (a *Authority) IssueFlawed(id Identity, f Flaw) (Credential, error) {
+// not sign. The zero Defect gives a sound certificate.
+func (a *Authority) IssueDefective(id Identity, f Defect) (Credential, error) {
 	cred, err := a.issue(id, f)
 	if err != nil {
 		return Credential{}, fmt.Errorf("issue %s certificate for %s: %w", f, id, err)
@@ -43,7 +43,7 @@ func (a *Authority) IssueFlawed(id Identity, f Flaw) (Credential, error) {
 	return cred, nil
 }
 
-func (a *Authority) issue(id Identity, f Flaw) (Credential, error) {
+func (a *Authority) issue(id Identity, f Defect) (Credential, error) {
 	if err := id.Validate(); err != nil {
 		return Credential{}, err
 	}
@@ -60,7 +60,7 @@ func (a *Authority) IssueForKey(id Identity, of Credential) (Credential, error) 
 	if err := id.Validate(); err != nil {
 		return Credential{}, fmt.Errorf("issue certificate for %s: %w", id, err)
 	}
-	cred, err := a.make(id, subject{commonName: id.Name(), dnsNames: id.dnsNames(), ipAddresses: id.ipAddresses(), key: key}, Flaw{})
+	cred, err := a.make(id, subject{commonName: id.Name(), dnsNames: id.dnsNames(), ipAddresses: id.ipAddresses(), key: key}, Defect{})
 	if err != nil {
 		return Credential{}, fmt.Errorf("issue certificate for %s with the key of %s: %w", id, of.Identity, err)
 	}
@@ -77,7 +77,7 @@ type subject struct {
 }
 
 // make signs a certificate for whomever it is to name.
-func (a *Authority) make(holder Identity, s subject, f Flaw) (Credential, error) {
+func (a *Authority) make(holder Identity, s subject, f Defect) (Credential, error) {
 	now := a.now()
 	if now.Before(a.cert.NotBefore) || now.After(a.cert.NotAfter) {
 		return Credential{}, fmt.Errorf("authority %q is valid from %s to %s, not now: make a new one",
@@ -106,8 +106,8 @@ func (a *Authority) make(holder Identity, s subject, f Flaw) (Credential, error)
 		return Credential{}, err
 	}
 	certPEM := encodeCertificate(leaf)
-	if f != (Flaw{}) {
-		if certPEM, err = a.signFlawed(template, key, f, now); err != nil {
+	if f != (Defect{}) {
+		if certPEM, err = a.signDefective(template, key, f, now); err != nil {
 			return Credential{}, err
 		}
 	}

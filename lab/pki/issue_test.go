@@ -141,38 +141,38 @@ func TestIssueUnderConstraints(t *testing.T) {
 }
 
 func TestOutsideConstraintsNeedsConstraints(t *testing.T) {
-	_, err := newAuthority(t, pki.Options{}).IssueFlawed(serverID, pki.OutsideConstraints())
+	_, err := newAuthority(t, pki.Options{}).IssueDefective(serverID, pki.OutsideConstraints())
 	if !errors.Is(err, pki.ErrUnconstrained) {
 		t.Errorf("got %v, want ErrUnconstrained", err)
 	}
-	_, err = newAuthority(t, pki.Options{PermittedDNS: []string{"invalid"}}).IssueFlawed(serverID, pki.OutsideConstraints())
+	_, err = newAuthority(t, pki.Options{PermittedDNS: []string{"invalid"}}).IssueDefective(serverID, pki.OutsideConstraints())
 	checkError(t, err, "permits even")
-	_, err = newAuthority(t, pki.Options{PermittedDNS: []string{"lab.test"}}).IssueFlawed(serverID, pki.OutsideConstraints())
+	_, err = newAuthority(t, pki.Options{PermittedDNS: []string{"lab.test"}}).IssueDefective(serverID, pki.OutsideConstraints())
 	checkError(t, err, "")
 }
 
 // What an authority's own certificate does not permit is refused with a reason that code can tell.
 func TestNotPermitted(t *testing.T) {
 	plain := newAuthority(t, pki.Options{PermittedDNS: []string{"lab.test"}})
-	for _, flaw := range []pki.Flaw{pki.IntermediateSent(), pki.IntermediateMissing(), pki.LongLived()} {
-		if _, err := plain.IssueFlawed(serverID, flaw); !errors.Is(err, pki.ErrNotPermitted) {
-			t.Errorf("%s: got %v, want ErrNotPermitted", flaw, err)
+	for _, defect := range []pki.Defect{pki.IntermediateSent(), pki.IntermediateMissing(), pki.LongLived()} {
+		if _, err := plain.IssueDefective(serverID, defect); !errors.Is(err, pki.ErrNotPermitted) {
+			t.Errorf("%s: got %v, want ErrNotPermitted", defect, err)
 		}
 	}
-	if _, err := plain.Forge(pki.Forgery{DNSNames: []string{"evil.test"}}); !errors.Is(err, pki.ErrNotPermitted) {
+	if _, err := plain.IssueTemplate(pki.Template{DNSNames: []string{"evil.test"}}); !errors.Is(err, pki.ErrNotPermitted) {
 		t.Errorf("a name outside the constraints: got %v, want ErrNotPermitted", err)
 	}
 }
 
-// A forgery has the names that were asked for and no others.
+// A template has the names that were asked for and no others.
 func TestForgeAddsNothing(t *testing.T) {
 	authority := newAuthority(t, pki.Options{})
-	for _, f := range []pki.Forgery{
+	for _, f := range []pki.Template{
 		{},
-		{CommonName: "SERVER.GLOBAL.NOMAD", DNSNames: []string{"*.global.nomad", "localhost"}, Flaw: pki.Expired()},
+		{CommonName: "SERVER.GLOBAL.NOMAD", DNSNames: []string{"*.global.nomad", "localhost"}, Defect: pki.Expired()},
 	} {
 		f.Holder = serverID
-		cred, err := authority.Forge(f)
+		cred, err := authority.IssueTemplate(f)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -180,31 +180,31 @@ func TestForgeAddsNothing(t *testing.T) {
 		if leaf.Subject.CommonName != f.CommonName || !slices.Equal(leaf.DNSNames, f.DNSNames) || len(leaf.IPAddresses) != 0 {
 			t.Errorf("it names %q, %q and %v", leaf.Subject.CommonName, leaf.DNSNames, leaf.IPAddresses)
 		}
-		if expired := leaf.NotAfter.Before(time.Now()); expired != (f.Flaw == pki.Expired()) || cred.Identity.Name() != serverID.Name() {
-			t.Errorf("%s of %s: expired %v", f.Flaw, cred.Identity, expired)
+		if expired := leaf.NotAfter.Before(time.Now()); expired != (f.Defect == pki.Expired()) || cred.Identity.Name() != serverID.Name() {
+			t.Errorf("%s of %s: expired %v", f.Defect, cred.Identity, expired)
 		}
 	}
 }
 
-// A flawed certificate has one flaw: names that would be refused anyway are
+// A defective certificate has one defect: names that would be refused anyway are
 // refused before.
-func TestFlawsNeedAnOtherwiseRightIdentity(t *testing.T) {
+func TestDefectsNeedAnOtherwiseRightIdentity(t *testing.T) {
 	authority := newAuthority(t, capable())
-	for _, flaw := range pki.Flaws() {
-		_, err := authority.IssueFlawed(pki.Identity{Role: pki.Client, DNSNames: []string{"evil.test"}}, flaw)
-		checkError(t, err, "issue "+flaw.Name()+" certificate for client.global.nomad: outside the name constraints")
+	for _, defect := range pki.Defects() {
+		_, err := authority.IssueDefective(pki.Identity{Role: pki.Client, DNSNames: []string{"evil.test"}}, defect)
+		checkError(t, err, "issue "+defect.Name()+" certificate for client.global.nomad: outside the name constraints")
 	}
 }
 
 func TestIssueFromManyGoroutines(t *testing.T) {
 	authority := newAuthority(t, capable())
-	flaws := append(pki.Flaws(), pki.Flaw{})
-	serials := make([]string, 4*len(flaws))
+	defects := append(pki.Defects(), pki.Defect{})
+	serials := make([]string, 4*len(defects))
 	var group sync.WaitGroup
 	for n := range serials {
 		group.Go(func() {
 			id := pki.Identity{Role: pki.Client, DNSNames: []string{fmt.Sprintf("n%d.lab.test", n)}}
-			cred, err := authority.IssueFlawed(id, flaws[n%len(flaws)])
+			cred, err := authority.IssueDefective(id, defects[n%len(defects)])
 			if err != nil {
 				t.Error(err)
 				return
@@ -226,31 +226,31 @@ func TestIssueFromManyGoroutines(t *testing.T) {
 	}
 }
 
-func TestFlawsAreUsableInTables(t *testing.T) {
-	seen := map[pki.Flaw]bool{{}: true}
-	names := map[string]bool{pki.Flaw{}.Name(): true}
-	for _, flaw := range pki.Flaws() {
-		if seen[flaw] || names[flaw.Name()] {
-			t.Errorf("%s stands twice", flaw)
+func TestDefectsAreUsableInTables(t *testing.T) {
+	seen := map[pki.Defect]bool{{}: true}
+	names := map[string]bool{pki.Defect{}.Name(): true}
+	for _, defect := range pki.Defects() {
+		if seen[defect] || names[defect.Name()] {
+			t.Errorf("%s stands twice", defect)
 		}
-		seen[flaw], names[flaw.Name()] = true, true
-		if named, err := pki.FlawNamed(flaw.Name()); err != nil || named != flaw {
-			t.Errorf("by its name, %s is %s, %v", flaw, named, err)
+		seen[defect], names[defect.Name()] = true, true
+		if named, err := pki.DefectNamed(defect.Name()); err != nil || named != defect {
+			t.Errorf("by its name, %s is %s, %v", defect, named, err)
 		}
-		if strings.Trim(flaw.Name(), "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || !strings.HasSuffix(flaw.Why(), ".") || fmt.Sprint(flaw) != flaw.Name() {
-			t.Errorf("flaw %q: name, or reason %q, in the wrong form", flaw.Name(), flaw.Why())
+		if strings.Trim(defect.Name(), "abcdefghijklmnopqrstuvwxyz0123456789-") != "" || !strings.HasSuffix(defect.Why(), ".") || fmt.Sprint(defect) != defect.Name() {
+			t.Errorf("defect %q: name, or reason %q, in the wrong form", defect.Name(), defect.Why())
 		}
 	}
-	if one, other := pki.Expired(), pki.Expired(); one != other || len(names) != 18 || (pki.Flaw{}).Name() != "sound" || (pki.Flaw{}).Why() == "" {
-		t.Errorf("flaws %v: want seventeen and the zero one, comparable", names)
+	if one, other := pki.Expired(), pki.Expired(); one != other || len(names) != 18 || (pki.Defect{}).Name() != "sound" || (pki.Defect{}).Why() == "" {
+		t.Errorf("defects %v: want seventeen and the zero one, comparable", names)
 	}
 }
 
-func TestFlawNamed(t *testing.T) {
-	for name, want := range map[string]string{"": "", "sound": "", "ugly": `no flaw is named "ugly": there are [foreign self-signed`} {
-		got, err := pki.FlawNamed(name)
+func TestDefectNamed(t *testing.T) {
+	for name, want := range map[string]string{"": "", "sound": "", "ugly": `no defect is named "ugly": there are [foreign self-signed`} {
+		got, err := pki.DefectNamed(name)
 		checkError(t, err, want)
-		if got != (pki.Flaw{}) {
+		if got != (pki.Defect{}) {
 			t.Errorf("%q is %s", name, got)
 		}
 	}

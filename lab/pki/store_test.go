@@ -41,15 +41,15 @@ func TestCredentialRoundTrip(t *testing.T) {
 	}
 }
 
-func TestFlawedCredentialsRoundTrip(t *testing.T) {
+func TestDefectiveCredentialsRoundTrip(t *testing.T) {
 	authority := newAuthority(t, capable())
-	for _, flaw := range pki.Flaws() {
+	for _, defect := range pki.Defects() {
 		dir := t.TempDir()
-		if err := issueFlawed(t, authority, serverID, flaw).Save(dir); err != nil {
+		if err := issueDefective(t, authority, serverID, defect).Save(dir); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := pki.LoadCredential(dir, serverID); err != nil {
-			t.Errorf("%s: %v", flaw, err)
+			t.Errorf("%s: %v", defect, err)
 		}
 	}
 }

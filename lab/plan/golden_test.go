@@ -15,8 +15,8 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-func joinersOfEveryKind() []spec.Joiner {
-	return []spec.Joiner{
+func extraNodesOfEveryKind() []spec.ExtraNode {
+	return []spec.ExtraNode{
 		{Name: "good-server", Role: pki.Server},
 		{Name: "good-client", Role: pki.Client},
 		{Name: "client-as-server", Role: pki.Server, CertificateRole: pki.Client},
@@ -37,27 +37,27 @@ func plannedSpecs() map[string]spec.Spec {
 		"two-regions": {Name: "two", Regions: []spec.Region{
 			{Name: "eu", Datacenter: "frankfurt", Servers: new(1), Clients: new(1)},
 			{Name: "us", Servers: new(1), Clients: new(0)},
-		}, Joiners: []spec.Joiner{{Name: "late", Role: pki.Client, Region: "us"}}},
-		"joiners": {Regions: three.Regions, Joiners: joinersOfEveryKind()},
-		"weakened": {
-			Regions: three.Regions, Settings: weakeningSettings(),
-			Joiners: []spec.Joiner{{Name: "keyed", Role: pki.Server, Gossip: spec.OtherKey}, {Name: "plain", Role: pki.Server}},
+		}, ExtraNodes: []spec.ExtraNode{{Name: "late", Role: pki.Client, Region: "us"}}},
+		"extra-nodes": {Regions: three.Regions, ExtraNodes: extraNodesOfEveryKind()},
+		"mutated": {
+			Regions: three.Regions, Overrides: mutationSettings(),
+			ExtraNodes: []spec.ExtraNode{{Name: "keyed", Role: pki.Server, Gossip: spec.OtherKey}, {Name: "plain", Role: pki.Server}},
 		},
-		"settings": {Regions: three.Regions, Settings: []spec.Setting{
+		"overrides": {Regions: three.Regions, Overrides: []spec.Override{
 			{Role: pki.Client, Path: "tls.http", Value: "false"},
 			{Path: "tls.tls_cipher_suites", Value: `"TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384"`},
 			{Path: "server.raft_multiplier", Value: "5"},
 			{Role: pki.Server, Path: "tls.verify_https_client"},
 		}},
-		"forged": {Regions: three.Regions, Certificates: spec.Certificates{
-			Flaws:        []spec.CertificateFlaw{{Role: pki.Client, Flaw: "no-eku"}},
+		"defects": {Regions: three.Regions, Certificates: spec.Certificates{
+			Defects:      []spec.CertificateDefect{{Role: pki.Client, Defect: "no-eku"}},
 			Names:        []spec.ExtraNames{{Role: pki.Server, DNSNames: []string{"server.eu.nomad", "*.global.nomad"}}},
 			Roles:        []spec.OtherRole{{Role: pki.Client, As: pki.Server}},
 			TrustForeign: []spec.ForeignTrust{{Role: pki.Server}},
-		}, Joiners: []spec.Joiner{{Name: "late", Role: pki.Client}, {Name: "right", Role: pki.Client, CertificateRole: pki.Client}}},
+		}, ExtraNodes: []spec.ExtraNode{{Name: "late", Role: pki.Client}, {Name: "right", Role: pki.Client, CertificateRole: pki.Client}}},
 		"hardened": {
 			Name: "hardened", Regions: three.Regions, Hardened: true,
-			Joiners: []spec.Joiner{
+			ExtraNodes: []spec.ExtraNode{
 				{Name: "late", Role: pki.Client}, {Name: "stranger", Role: pki.Client, Introduction: spec.NotIntroduced},
 				{Name: "namesake", Role: pki.Client, Introduction: spec.OtherIntroduction}, {Name: "fourth", Role: pki.Server},
 			},
@@ -76,7 +76,7 @@ func wholePlans() []string { return []string{"default", "default-processes", "ha
 
 // assertPlan compares a lab's plan on that ground with its golden file. What differs is the lab: the default plan is on the
 // same ground, unless it is the default lab itself.
-func assertPlan(t *testing.T, name string, wanted spec.Spec, suffix string, g plan.Ground) {
+func assertPlan(t *testing.T, name string, wanted spec.Spec, suffix string, g plan.HostEnvironment) {
 	t.Helper()
 	p, from := planOn(t, wanted, g), g
 	if name == "default" {
@@ -89,7 +89,7 @@ func assertPlan(t *testing.T, name string, wanted spec.Spec, suffix string, g pl
 	golden.Assert(t, planDifference(t, planOn(t, spec.Spec{}, from), p), "plan-"+name+".diff", "how plan %s differs from the default plan", name)
 }
 
-func planOn(t *testing.T, spec spec.Spec, g plan.Ground) plan.Plan {
+func planOn(t *testing.T, spec spec.Spec, g plan.HostEnvironment) plan.Plan {
 	t.Helper()
 	p, err := plan.New(spec, g)
 	if err != nil {
@@ -146,7 +146,7 @@ func TestPlanOnThisMachineGolden(t *testing.T) {
 	for _, name := range []string{"default", "weakened", "hardened"} {
 		t.Run(name, func(t *testing.T) {
 			wanted := plannedSpecs()[name]
-			wanted.Settings = slices.DeleteFunc(wanted.Settings, func(s spec.Setting) bool { return s == runRawExec() })
+			wanted.Overrides = slices.DeleteFunc(wanted.Overrides, func(s spec.Override) bool { return s == runRawExec() })
 			assertPlan(t, name, wanted, "-processes", plan.Processes())
 		})
 	}
@@ -156,7 +156,7 @@ func TestPlanOnThisMachineGolden(t *testing.T) {
 func TestNamedPlanGolden(t *testing.T) {
 	for _, name := range []string{"default", "two-regions"} {
 		t.Run(name, func(t *testing.T) {
-			named := plan.Ground{Named: true}
+			named := plan.HostEnvironment{Named: true}
 			assertPlan(t, name, plannedSpecs()[name], "-named", named)
 			found := regexp.MustCompile(`\d+\.\d+\.\d+\.\d+`).FindAllString(readable(t, planOn(t, plannedSpecs()[name], named)), -1)
 			if slices.ContainsFunc(found, func(a string) bool { return !slices.Contains([]string{"0.0.0.0", "127.0.0.1", "169.254.0.0"}, a) }) {

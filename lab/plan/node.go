@@ -57,16 +57,16 @@ type Node struct {
 	Datacenter string   `json:"datacenter"`
 	// NodePool is the one that a client registers in. Empty: default.
 	NodePool string `json:"node_pool,omitempty"`
-	// Joiner is true for an agent that stays outside until it is started.
-	Joiner bool `json:"joiner,omitempty"`
+	// Extra node is true for an agent that stays outside until it is started.
+	ExtraNode bool `json:"extra_node,omitempty"`
 	// Address is the node's on the lab's network. Invalid on Ground that is Named.
 	Address netip.Addr `json:"address"`
 	// Aliases are the node's names on the lab's network.
 	Aliases []string `json:"aliases"`
 	// Identity is who its certificate speaks for.
 	Identity pki.Identity `json:"identity"`
-	// Flaw is what is wrong with its certificate, by the name of one of pki.Flaws. Empty: nothing.
-	Flaw string `json:"flaw,omitempty"`
+	// Defect is what is wrong with its certificate, by the name of one of pki.Flaws. Empty: nothing.
+	Defect string `json:"defect,omitempty"`
 	// HandedIn is true for an agent whose certificate is a user's own.
 	HandedIn bool `json:"handed_in,omitempty"`
 	// ServerName is a name in its certificate for those who connect to it. Empty: that of its Identity.
@@ -129,7 +129,7 @@ func (n *Node) UsualPorts() []uint16 {
 
 // identify puts the names and addresses into the node's certificate that its peers and users call it by.
 func (n *Node) identify(c spec.Certificates) error {
-	n.Flaw, n.TrustsForeign = cmp.Or(n.Flaw, c.FlawOf(n.Role, n.Name)), c.TrustsForeign(n.Role, n.Name)
+	n.Defect, n.TrustsForeign = cmp.Or(n.Defect, c.DefectOf(n.Role, n.Name)), c.TrustsForeign(n.Role, n.Name)
 	n.Identity.DNSNames = slices.Concat(n.Aliases, c.DNSNames, c.NamesOf(n.Role, n.Name))
 	if n.Address.IsValid() {
 		n.Identity.IPs = []netip.Addr{n.Address}
@@ -149,7 +149,7 @@ func (n *Node) identify(c spec.Certificates) error {
 
 // touches reports whether the node's certificate is to be another than it would be.
 func touches(c spec.Certificates, n Node) bool {
-	return n.Flaw != "" || n.Identity.Role != n.Role || n.Identity.Region != n.Region || len(c.NamesOf(n.Role, n.Name)) > 0
+	return n.Defect != "" || n.Identity.Role != n.Role || n.Identity.Region != n.Region || len(c.NamesOf(n.Role, n.Name)) > 0
 }
 
 // HTTPScheme returns "https", or "http" where the agent serves HTTP in the clear.

@@ -15,7 +15,7 @@ import (
 )
 
 // Ground is what a lab is planned on. Its zero value has no room for a subnet.
-type Ground struct {
+type HostEnvironment struct {
 	// Pools are where a free subnet is looked for, in this order.
 	Pools []netip.Prefix
 	// Occupied are the subnets that the host already uses.
@@ -28,7 +28,7 @@ type Ground struct {
 	Named bool
 }
 
-func (g Ground) contained() bool { return g.Folder == "" }
+func (g HostEnvironment) contained() bool { return g.Folder == "" }
 
 // Plan is a lab as it will be: a pure function of a Spec and of the ground that it stands on. It holds no secret.
 type Plan struct {
@@ -46,22 +46,22 @@ type Plan struct {
 	// NotBootstrapped is true for one whose ACL system is left to whoever comes first.
 	NotBootstrapped bool `json:"not_bootstrapped,omitempty"`
 	// Settings are lines of the agents' configuration that are not as a lab has them.
-	Settings []spec.Setting `json:"settings,omitempty"`
-	// Nodes are in the order of their addresses: servers, clients, joiners.
+	Overrides []spec.Override `json:"overrides,omitempty"`
+	// Nodes are in the order of their addresses: servers, clients, extra nodes.
 	Nodes []Node `json:"nodes"`
 	// GossipKey is what the first server of a user's configuration encrypts its gossip with. It is in no record.
 	GossipKey Sealed `json:"-"`
 }
 
 // TLSFolder returns the folder of a node's certificates.
-func (g Ground) TLSFolder(node string) string { return g.paths(node).tls }
+func (g HostEnvironment) TLSFolder(node string) string { return g.paths(node).tls }
 
 // paths are the folders of a node.
 type paths struct{ data, config, tls string }
 
 // paths are the official image's in a container, so that both images look alike. On this machine they are short: the
 // socket of a task lies below data, and the path of a socket has at most 107 bytes (unix(7)).
-func (g Ground) paths(node string) paths {
+func (g HostEnvironment) paths(node string) paths {
 	root := "/nomad"
 	if !g.contained() {
 		root = path.Join(g.Folder, node)
@@ -74,22 +74,22 @@ const agentFile = "/agent.hcl"
 
 // New makes the plan of a Spec. The Spec's templates must have been evaluated. It returns an *InvalidError when the
 // Spec is, and ErrNoSubnet or ErrSubnetInUse.
-func New(s spec.Spec, g Ground) (Plan, error) {
+func New(s spec.Spec, g HostEnvironment) (Plan, error) {
 	if err := s.Validate(); err != nil {
 		return Plan{}, err
 	}
 	s = s.WithDefaults()
-	p := Plan{Name: s.Name, Nomad: s.Nomad, Certificates: s.Certificates, Settings: s.Settings}
+	p := Plan{Name: s.Name, Nomad: s.Nomad, Certificates: s.Certificates, Overrides: s.Overrides}
 	p.Hardened, p.NotBootstrapped, p.Configured = s.Hardened, s.NotBootstrapped, s.Configuration != nil
-	if err := p.checkGround(g); err != nil {
+	if err := p.checkHost(g); err != nil {
 		return Plan{}, err
 	}
 	for _, r := range s.Regions {
 		p.addMembers(s, r)
 	}
-	for _, j := range s.Joiners {
+	for _, j := range s.ExtraNodes {
 		p.Nodes = append(p.Nodes, Node{
-			Name: j.Name, Role: j.Role, Region: j.Region, Datacenter: datacenter(s.Regions, j.Region), Joiner: true, Flaw: j.Flaw,
+			Name: j.Name, Role: j.Role, Region: j.Region, Datacenter: datacenter(s.Regions, j.Region), ExtraNode: true, Defect: j.Defect,
 			Gossip: p.gossipKeyFor(j.Name, j.Role, j.Gossip), Introduction: j.Introduction, AdvertisedRPCPort: j.AdvertisedRPCPort,
 			Identity: pki.Identity{Role: j.CertificateRole, Region: j.CertificateRegion},
 		})
@@ -115,10 +115,10 @@ func (p *Plan) addMembers(s spec.Spec, r spec.Region) {
 
 // gossipKeyFor returns which key a node encrypts its gossip with: the wanted one, or none where a setting takes the lab's away.
 func (p *Plan) gossipKeyFor(name string, role pki.Role, wanted spec.GossipKey) spec.GossipKey {
-	without := func(s spec.Setting) bool {
+	without := func(s spec.Override) bool {
 		return s.RemovesGossipKey() && s.ConcernsNode(role, name)
 	}
-	if wanted == spec.LabKey && role == pki.Server && slices.ContainsFunc(p.Settings, without) {
+	if wanted == spec.LabKey && role == pki.Server && slices.ContainsFunc(p.Overrides, without) {
 		return spec.NoKey
 	}
 	return wanted
@@ -135,7 +135,7 @@ func (p *Plan) GossipsInClear(name string) bool {
 }
 
 // complete gives every node what follows from its place in the plan.
-func (p *Plan) complete(s spec.Spec, g Ground) error {
+func (p *Plan) complete(s spec.Spec, g HostEnvironment) error {
 	for i := range p.Nodes {
 		n := &p.Nodes[i]
 		at := g.paths(n.Name)
@@ -164,7 +164,7 @@ func (p *Plan) complete(s spec.Spec, g Ground) error {
 }
 
 // write gives a node the lab's own configuration.
-func (p *Plan) write(n *Node, logLevel string, g Ground) error {
+func (p *Plan) write(n *Node, logLevel string, g HostEnvironment) error {
 	agent := p.agent(*n, logLevel, g)
 	p.harden(&agent)
 	config, err := agent.HCL()
@@ -185,7 +185,7 @@ func (p *Plan) write(n *Node, logLevel string, g Ground) error {
 }
 
 // agent is the node's Nomad configuration.
-func (p *Plan) agent(n Node, logLevel string, g Ground) agentconf.Agent {
+func (p *Plan) agent(n Node, logLevel string, g HostEnvironment) agentconf.Agent {
 	at := g.paths(n.Name)
 	a := agentconf.Agent{
 		Name: n.Name, Region: n.Region, Datacenter: n.Datacenter, LogLevel: logLevel,
@@ -204,7 +204,7 @@ func (p *Plan) agent(n Node, logLevel string, g Ground) agentconf.Agent {
 		return a
 	}
 	a.Server = &agentconf.Server{Join: p.addresses("", spec.SerfPort)}
-	if !n.Joiner {
+	if !n.ExtraNode {
 		a.Server.BootstrapExpect = len(p.addresses(n.Region, spec.RPCPort))
 	}
 	return a
@@ -212,13 +212,15 @@ func (p *Plan) agent(n Node, logLevel string, g Ground) agentconf.Agent {
 
 // rawExec says whether clients run raw_exec tasks. On this machine's loopback they do so in a hardened lab alone: of a
 // weakened one any local program, or a web page's POST, could have commands run as the lab's user.
-func (p *Plan) rawExec(g Ground) bool { return !p.Hardened && (g.contained() || !p.Weakened()) }
+func (p *Plan) rawExec(g HostEnvironment) bool {
+	return !p.Hardened && (g.contained() || !p.WeakensTheLab())
+}
 
 // addresses are where the region's servers listen; the empty region means all of them, for gossip is one pool.
 func (p *Plan) addresses(region string, port uint16) []string {
 	var out []string
 	for _, n := range p.Nodes {
-		if n.Role == pki.Server && !n.Joiner && (region == "" || n.Region == region) {
+		if n.Role == pki.Server && !n.ExtraNode && (region == "" || n.Region == region) {
 			out = append(out, n.Peer(port))
 		}
 	}

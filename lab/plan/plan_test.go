@@ -24,12 +24,12 @@ import (
 // TestForgedCertificatesWeaken a lab: on this machine it runs no raw_exec tasks, and its user is told.
 func TestForgedCertificatesWeaken(t *testing.T) {
 	for want, o := range map[string]spec.Option{
-		"flaw no-eku on clients":                 spec.FlawedCertificates(pki.Client, pki.NoEKU()),
+		"defect no-eku on clients":               spec.DefectiveCertificates(pki.Client, pki.NoEKU()),
 		"names a b":                              spec.CertificateNames("", "a", "b"),
 		"certificates of a server on clients":    spec.CertificateRole(pki.Client, pki.Server),
 		"a foreign authority trusted on servers": spec.TrustForeign(pki.Server),
-		"flaw no-eku on client-2": func(s *spec.Spec) {
-			s.Certificates.Flaws = []spec.CertificateFlaw{{Role: pki.Client, Node: "client-2", Flaw: "no-eku"}}
+		"defect no-eku on client-2": func(s *spec.Spec) {
+			s.Certificates.Defects = []spec.CertificateDefect{{Role: pki.Client, Node: "client-2", Defect: "no-eku"}}
 		},
 		"names a on server-1": func(s *spec.Spec) {
 			s.Certificates.Names = []spec.ExtraNames{{Node: "server-1", DNSNames: []string{"a"}}}
@@ -74,12 +74,12 @@ func mustPlan(t *testing.T, s spec.Spec, occupied ...netip.Prefix) plan.Plan {
 // TestNamedPlanKeepsTheAddressesThatWereAskedFor in certificates, and refuses a subnet, which it could not have.
 func TestNamedPlanKeepsTheAddressesThatWereAskedFor(t *testing.T) {
 	spec := plannedSpecs()["details"]
-	_, err := plan.New(spec, plan.Ground{Named: true})
+	_, err := plan.New(spec, plan.HostEnvironment{Named: true})
 	if problems := problemsOf(t, err); len(problems) != 1 || problems[0].Field != "subnet" {
 		t.Errorf("with a subnet: %v", problems)
 	}
 	spec.Subnet = ""
-	p, err := plan.New(spec, plan.Ground{Named: true})
+	p, err := plan.New(spec, plan.HostEnvironment{Named: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,9 +95,9 @@ const runsRawExec = "config {\n    enabled = true"
 
 // TestRawExecOnThisMachineNeedsEveryProtection, while in containers it needs none.
 func TestRawExecOnThisMachineNeedsEveryProtection(t *testing.T) {
-	weakened := [][]spec.Setting{nil}
-	for _, w := range weakenings() {
-		weakened = append(weakened, []spec.Setting{w.setting})
+	weakened := [][]spec.Override{nil}
+	for _, w := range mutations() {
+		weakened = append(weakened, []spec.Override{w.setting})
 	}
 	for _, w := range weakened {
 		for ground, want := range map[string]bool{"containers": true, "processes": len(w) == 0 || w[0] == runRawExec()} {
@@ -105,7 +105,7 @@ func TestRawExecOnThisMachineNeedsEveryProtection(t *testing.T) {
 			if ground == "processes" {
 				g = plan.Processes()
 			}
-			p, err := plan.New(spec.Spec{Settings: w}, g)
+			p, err := plan.New(spec.Spec{Overrides: w}, g)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -162,7 +162,7 @@ func addresses() cmp.Option {
 
 // TestHardenedRunsNoRawExec, in containers neither.
 func TestHardenedRunsNoRawExec(t *testing.T) {
-	for _, g := range []plan.Ground{plan.Containers(), plan.Processes()} {
+	for _, g := range []plan.HostEnvironment{plan.Containers(), plan.Processes()} {
 		for wanted, want := range map[bool]int{false: 2, true: 0} {
 			p, err := plan.New(spec.Spec{Hardened: wanted}, g)
 			if err != nil {

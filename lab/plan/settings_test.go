@@ -15,38 +15,38 @@ import (
 
 // TestSettingsOnThisMachine: what others could make use of is refused there, and nowhere else.
 func TestSettingsOnThisMachine(t *testing.T) {
-	rawExec := spec.Setting{Path: "plugin.raw_exec.config.enabled", Value: "true"}
-	templates := spec.Setting{Path: "client.template.function_denylist", Value: "[]"}
+	rawExec := spec.Override{Path: "plugin.raw_exec.config.enabled", Value: "true"}
+	templates := spec.Override{Path: "client.template.function_denylist", Value: "[]"}
 	for name, c := range map[string]struct {
 		spec    spec.Spec
 		refused bool
 	}{
-		"raw_exec alone":             {spec.Spec{Settings: []spec.Setting{rawExec}}, false},
-		"raw_exec and plain HTTP":    {spec.Spec{Settings: []spec.Setting{rawExec, {Path: "tls.http", Value: "false"}}}, true},
-		"raw_exec and no gossip key": {spec.Spec{Settings: []spec.Setting{rawExec, noGossipKey()}}, true},
-		"raw_exec of one, and no key of another": {spec.Spec{Settings: []spec.Setting{
+		"raw_exec alone":             {spec.Spec{Overrides: []spec.Override{rawExec}}, false},
+		"raw_exec and plain HTTP":    {spec.Spec{Overrides: []spec.Override{rawExec, {Path: "tls.http", Value: "false"}}}, true},
+		"raw_exec and no gossip key": {spec.Spec{Overrides: []spec.Override{rawExec, noGossipKey()}}, true},
+		"raw_exec of one, and no key of another": {spec.Spec{Overrides: []spec.Override{
 			{Node: "client-1", Path: rawExec.Path, Value: "true"}, {Node: "server-2", Path: "server.encrypt"},
 		}}, true},
-		"raw_exec and a setting":         {spec.Spec{Settings: []spec.Setting{rawExec, {Path: "tls.http"}}}, true},
-		"raw_exec by another spelling":   {spec.Spec{Settings: []spec.Setting{{Path: "Plugin.raw_exec.config.enabled", Value: "true"}, {Path: "tls.http"}}}, true},
-		"raw_exec and the other drivers": {spec.Spec{Settings: []spec.Setting{{Path: "client.options", Value: "{}"}}}, true},
-		"tasks on every interface":       {spec.Spec{Settings: []spec.Setting{{Path: "client.network_interface"}}}, true},
-		"templates, and a client that forgets tokens late": {spec.Spec{Hardened: true, Settings: []spec.Setting{
+		"raw_exec and a setting":         {spec.Spec{Overrides: []spec.Override{rawExec, {Path: "tls.http"}}}, true},
+		"raw_exec by another spelling":   {spec.Spec{Overrides: []spec.Override{{Path: "Plugin.raw_exec.config.enabled", Value: "true"}, {Path: "tls.http"}}}, true},
+		"raw_exec and the other drivers": {spec.Spec{Overrides: []spec.Override{{Path: "client.options", Value: "{}"}}}, true},
+		"tasks on every interface":       {spec.Spec{Overrides: []spec.Override{{Path: "client.network_interface"}}}, true},
+		"templates, and a client that forgets tokens late": {spec.Spec{Hardened: true, Overrides: []spec.Override{
 			templates, {Role: pki.Client, Path: "acl.token_ttl", Value: `"24h"`}, {Role: pki.Client, Path: "acl.enabled", Value: "false"},
 		}}, false},
-		"templates, and no tokens":      {spec.Spec{Settings: []spec.Setting{templates}}, true},
-		"templates by another spelling": {spec.Spec{Settings: []spec.Setting{{Path: "Client.Template.disable_file_sandbox", Value: "true"}}}, true},
-		"downloads, and no tokens":      {spec.Spec{Settings: []spec.Setting{{Path: "client.artifact.disable_filesystem_isolation", Value: "true"}}}, true},
-		"templates of a hardened lab":   {spec.Spec{Hardened: true, Settings: []spec.Setting{templates}}, false},
-		"templates, and ACLs are off": {spec.Spec{Hardened: true, Settings: []spec.Setting{
+		"templates, and no tokens":      {spec.Spec{Overrides: []spec.Override{templates}}, true},
+		"templates by another spelling": {spec.Spec{Overrides: []spec.Override{{Path: "Client.Template.disable_file_sandbox", Value: "true"}}}, true},
+		"downloads, and no tokens":      {spec.Spec{Overrides: []spec.Override{{Path: "client.artifact.disable_filesystem_isolation", Value: "true"}}}, true},
+		"templates of a hardened lab":   {spec.Spec{Hardened: true, Overrides: []spec.Override{templates}}, false},
+		"templates, and ACLs are off": {spec.Spec{Hardened: true, Overrides: []spec.Override{
 			templates, {Path: "acl.enabled", Value: "false"},
 		}}, true},
-		"templates of a hardened lab that anybody may bootstrap": {spec.Spec{Hardened: true, NotBootstrapped: true, Settings: []spec.Setting{templates}}, true},
-		"programs of a folder, and no tokens":                    {spec.Spec{Settings: []spec.Setting{{Path: "client.host_volume_plugin_dir", Value: `"/opt/volumes"`}}}, true},
-		"another setting":                                        {spec.Spec{Settings: []spec.Setting{{Path: "enable_debug", Value: "true"}}}, false},
+		"templates of a hardened lab that anybody may bootstrap": {spec.Spec{Hardened: true, NotBootstrapped: true, Overrides: []spec.Override{templates}}, true},
+		"programs of a folder, and no tokens":                    {spec.Spec{Overrides: []spec.Override{{Path: "client.host_volume_plugin_dir", Value: `"/opt/volumes"`}}}, true},
+		"another setting":                                        {spec.Spec{Overrides: []spec.Override{{Path: "enable_debug", Value: "true"}}}, false},
 	} {
 		if strings.HasSuffix(name, "interface") {
-			c.spec.Settings[0].Value = `"eth0"`
+			c.spec.Overrides[0].Value = `"eth0"`
 		}
 		_, err := plan.New(c.spec, plan.Processes())
 		if errors.Is(err, spec.ErrInvalid) != c.refused || (err != nil) != c.refused {
@@ -96,23 +96,23 @@ func told(n plan.Node) []string {
 // edit is one change of lines: those that go, and those that come.
 type edit struct{ away, come []string }
 
-// weakening is a setting that takes one protection away, with what it changes in the configuration of servers and of clients.
-type weakening struct {
-	setting         spec.Setting
+// mutation is a setting that takes one protection away, with what it changes in the configuration of servers and of clients.
+type mutation struct {
+	setting         spec.Override
 	servers, client edit
 }
 
 // noGossipKey takes the gossip key from every server.
-func noGossipKey() spec.Setting { return spec.Setting{Role: pki.Server, Path: "server.encrypt"} }
+func noGossipKey() spec.Override { return spec.Override{Role: pki.Server, Path: "server.encrypt"} }
 
 // runRawExec lets whoever may submit a job run any command as the agent's user. A lab without ACLs runs such tasks anyway.
-func runRawExec() spec.Setting {
-	return spec.Setting{Path: "plugin.raw_exec.config.enabled", Value: "true"}
+func runRawExec() spec.Override {
+	return spec.Override{Path: "plugin.raw_exec.config.enabled", Value: "true"}
 }
 
-// weakenings are settings that take one protection away each.
-func weakenings() []weakening {
-	all := func(path, value, away string) weakening {
+// mutations are settings that take one protection away each.
+func mutations() []mutation {
+	all := func(path, value, away string) mutation {
 		_, name, below := strings.Cut(path, ".")
 		if !below {
 			name = path
@@ -121,9 +121,9 @@ func weakenings() []weakening {
 		if away != "" {
 			e.away = []string{away}
 		}
-		return weakening{spec.Setting{Path: path, Value: value}, e, e}
+		return mutation{spec.Override{Path: path, Value: value}, e, e}
 	}
-	return []weakening{
+	return []mutation{
 		all("tls.http", "false", "http = true"),
 		all("tls.rpc", "false", "rpc = true"),
 		all("tls.verify_server_hostname", "false", "verify_server_hostname = true"),
@@ -138,15 +138,15 @@ func weakenings() []weakening {
 		all("enable_debug", "true", ""),
 		{setting: runRawExec()},
 		all("acl.enabled", "false", ""),
-		{spec.Setting{Role: pki.Client, Path: "acl.enabled", Value: "false"}, edit{}, edit{come: []string{"enabled = false"}}},
-		{spec.Setting{Path: "server.client_introduction.enforcement", Value: `"none"`}, edit{come: []string{`enforcement = "none"`}}, edit{}},
+		{spec.Override{Role: pki.Client, Path: "acl.enabled", Value: "false"}, edit{}, edit{come: []string{"enabled = false"}}},
+		{spec.Override{Path: "server.client_introduction.enforcement", Value: `"none"`}, edit{come: []string{`enforcement = "none"`}}, edit{}},
 	}
 }
 
-// weakeningSettings are the settings of all weakenings.
-func weakeningSettings() []spec.Setting {
-	var all []spec.Setting
-	for _, w := range weakenings() {
+// weakeningSettings are the settings of all mutations.
+func mutationSettings() []spec.Override {
+	var all []spec.Override
+	for _, w := range mutations() {
 		all = append(all, w.setting)
 	}
 	return all
@@ -160,18 +160,18 @@ func TestASettingTakesOneProtection(t *testing.T) {
 		for i, n := range mustPlan(t, spec).Nodes {
 			e := changed(n)
 			if missing := slices.DeleteFunc(slices.Clone(e.away), func(line string) bool { return slices.Contains(told(sound[i]), line) }); len(missing) > 0 {
-				t.Errorf("%v: a sound %s does not have %q, which was to go", spec.Settings, n.Name, missing)
+				t.Errorf("%v: a sound %s does not have %q, which was to go", spec.Overrides, n.Name, missing)
 			}
 			want := slices.DeleteFunc(told(sound[i]), func(line string) bool { return slices.Contains(e.away, line) })
 			want = append(want, e.come...)
 			slices.Sort(want)
 			if diff := cmp.Diff(want, told(n)); diff != "" {
-				t.Errorf("%v: %s (-want +got):\n%s", spec.Settings, n.Name, diff)
+				t.Errorf("%v: %s (-want +got):\n%s", spec.Overrides, n.Name, diff)
 			}
 		}
 	}
 	demand(t, spec.Spec{}, func(plan.Node) edit { return edit{} })
-	for _, w := range weakenings() {
+	for _, w := range mutations() {
 		of := func(n plan.Node) edit {
 			if n.Role == pki.Client {
 				return w.client
@@ -179,7 +179,7 @@ func TestASettingTakesOneProtection(t *testing.T) {
 			return w.servers
 		}
 		t.Run(w.setting.String(), func(t *testing.T) {
-			demand(t, spec.Spec{Settings: []spec.Setting{w.setting}}, of)
+			demand(t, spec.Spec{Overrides: []spec.Override{w.setting}}, of)
 		})
 		for _, node := range []string{"server-3", "client-1"} {
 			one := w.setting
@@ -188,7 +188,7 @@ func TestASettingTakesOneProtection(t *testing.T) {
 				continue // TestNodesThatThereAreNot has it
 			}
 			t.Run(one.String(), func(t *testing.T) {
-				demand(t, spec.Spec{Settings: []spec.Setting{one}}, func(n plan.Node) edit {
+				demand(t, spec.Spec{Overrides: []spec.Override{one}}, func(n plan.Node) edit {
 					if n.Name == node {
 						return of(n)
 					}
@@ -202,23 +202,23 @@ func TestASettingTakesOneProtection(t *testing.T) {
 // TestGossipKeyOfOneServer: the setting takes the key from the server that it names, and from no other; one of all servers
 // takes it from extra servers too, but not the other key that one was given.
 func TestGossipKeyOfOneServer(t *testing.T) {
-	wanted := spec.Spec{}.With(spec.Clients(1), spec.Outside(
-		spec.Joiner{Name: "late", Role: pki.Server}, spec.Joiner{Name: "other", Role: pki.Server, Gossip: spec.OtherKey}))
+	wanted := spec.Spec{}.With(spec.Clients(1), spec.ExtraNodes(
+		spec.ExtraNode{Name: "late", Role: pki.Server}, spec.ExtraNode{Name: "other", Role: pki.Server, Gossip: spec.OtherKey}))
 	one := noGossipKey()
 	one.Node = "server-3"
 	late := noGossipKey()
 	late.Node = "late"
 	for name, c := range map[string]struct {
-		settings []spec.Setting
+		settings []spec.Override
 		without  []string
 	}{
 		"none":              {nil, nil},
-		"one server's":      {[]spec.Setting{one}, []string{"server-3"}},
-		"an extra server's": {[]spec.Setting{late}, []string{"late"}},
-		"every server's":    {[]spec.Setting{noGossipKey()}, []string{"server-1", "server-2", "server-3", "late"}},
+		"one server's":      {[]spec.Override{one}, []string{"server-3"}},
+		"an extra server's": {[]spec.Override{late}, []string{"late"}},
+		"every server's":    {[]spec.Override{noGossipKey()}, []string{"server-1", "server-2", "server-3", "late"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := mustPlan(t, wanted.With(func(s *spec.Spec) { s.Settings = c.settings }))
+			p := mustPlan(t, wanted.With(func(s *spec.Spec) { s.Overrides = c.settings }))
 			for _, n := range p.Nodes {
 				want := spec.LabKey
 				switch {
@@ -238,7 +238,7 @@ func TestGossipKeyOfOneServer(t *testing.T) {
 
 // TestEveryProtectionMayBeTaken from one lab: what a Spec asks for is its user's to say.
 func TestEveryProtectionMayBeTaken(t *testing.T) {
-	if err := (spec.Spec{Settings: weakeningSettings()}).Validate(); err != nil {
+	if err := (spec.Spec{Overrides: mutationSettings()}).Validate(); err != nil {
 		t.Error(err)
 	}
 }

@@ -11,7 +11,7 @@ import (
 )
 
 // address gives every node its address, in the order of the plan.
-func (p *Plan) address(g Ground) error {
+func (p *Plan) address(g HostEnvironment) error {
 	if g.Named {
 		return nil
 	}
@@ -33,7 +33,7 @@ const ErrSubnetInUse = spec.InputError("the subnet is in use")
 
 // chooseSubnet returns the wanted subnet if it is free, or a free one large enough for so many nodes. Labs with
 // different names begin their search at different places, so that labs which start at the same time seldom collide.
-func chooseSubnet(wanted, name string, nodes int, g Ground) (netip.Prefix, error) {
+func chooseSubnet(wanted, name string, nodes int, g HostEnvironment) (netip.Prefix, error) {
 	if g.Named && wanted != "" {
 		return netip.Prefix{}, &spec.InvalidError{Problems: []spec.Problem{{
 			Field: "subnet", Found: fmt.Sprintf("%q", wanted), Mend: "leave it out: nodes that know each other by name get their network when they start",
@@ -66,7 +66,7 @@ func chooseSubnet(wanted, name string, nodes int, g Ground) (netip.Prefix, error
 		"(`nomadlab list`, `docker network prune`)", ErrNoSubnet, bits, g.Pools)
 }
 
-func wantedSubnet(wanted string, nodes int, g Ground) (netip.Prefix, error) {
+func wantedSubnet(wanted string, nodes int, g HostEnvironment) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(wanted)
 	if err != nil || !p.Addr().Is4() || p.Bits() > subnetBits(nodes) {
 		return netip.Prefix{}, &spec.InvalidError{Problems: []spec.Problem{{
@@ -89,7 +89,7 @@ func loopback() netip.Prefix { return netip.PrefixFrom(netip.AddrFrom4([4]byte{1
 
 // elsewhere says where the subnet must be: containers cannot have loopback addresses, and agents on this machine have
 // no others that are theirs.
-func elsewhere(p netip.Prefix, g Ground) error {
+func elsewhere(p netip.Prefix, g HostEnvironment) error {
 	mend := "that is loopback, which containers cannot share: use a network such as 172.30.7.0/24"
 	if !g.contained() {
 		mend = "that is not loopback, where agents without containers live: use a network such as 127.64.7.0/24"

@@ -203,7 +203,7 @@ func TestPlanTakesAFreeSubnet(t *testing.T) {
 func TestSubnetFitsTheGround(t *testing.T) {
 	for _, c := range []struct {
 		name          string
-		ground        plan.Ground
+		ground        plan.HostEnvironment
 		fits, refused string
 	}{
 		{"containers", plan.Containers(), "10.6.0.0/24", "127.64.7.0/24"},

@@ -15,7 +15,7 @@ import (
 )
 
 // configure gives a node what a user's agents of its role read, fitted to the node.
-func (p *Plan) configure(n *Node, c *spec.Configuration, logLevel string, g Ground) error {
+func (p *Plan) configure(n *Node, c *spec.Configuration, logLevel string, g HostEnvironment) error {
 	files, err := p.editAll(*n, c.Of(n.Role).Files)
 	if err != nil {
 		return err
@@ -50,7 +50,7 @@ func (p *Plan) configure(n *Node, c *spec.Configuration, logLevel string, g Grou
 }
 
 // take gives a node what was fitted to it.
-func (p *Plan) take(n *Node, fitted fit.Fitted, g Ground) {
+func (p *Plan) take(n *Node, fitted fit.Fitted, g HostEnvironment) {
 	at := g.paths(n.Name)
 	n.Ports, n.Inside = portsOf(n.Role, fitted.Ports), nil
 	for _, port := range n.Ports {
@@ -97,7 +97,7 @@ func (p *Plan) addFile(n *Node, at paths, place int, f agentconf.File) {
 }
 
 // credentialFiles stand where the configuration names them.
-func credentialFiles(f fit.Fitted, at paths, g Ground) []File {
+func credentialFiles(f fit.Fitted, at paths, g HostEnvironment) []File {
 	var files []File
 	if !g.contained() {
 		files = append(files, File{Path: at.tls, Mode: fs.ModeDir | 0o700})
@@ -122,7 +122,7 @@ func credentialFiles(f fit.Fitted, at paths, g Ground) []File {
 func absolute(name string) string { return path.Join("/", name) }
 
 // place is where the node's configuration is to run.
-func (p *Plan) place(n Node, c *spec.Configuration, logLevel string, g Ground) (fit.Place, error) {
+func (p *Plan) place(n Node, c *spec.Configuration, logLevel string, g HostEnvironment) (fit.Place, error) {
 	servers, err := fit.PortsOf(c.Server.Files)
 	if err != nil {
 		return fit.Place{}, err
@@ -155,7 +155,7 @@ func portsOf(role pki.Role, p fit.Ports) []uint16 {
 
 // editAll changes the lines of a user's configuration that are not to be as it has them.
 func (p *Plan) editAll(n Node, files agentconf.Files) (agentconf.Files, error) {
-	for _, s := range p.Settings {
+	for _, s := range p.Overrides {
 		if !s.ConcernsNode(n.Role, n.Name) {
 			continue
 		}
@@ -167,7 +167,7 @@ func (p *Plan) editAll(n Node, files agentconf.Files) (agentconf.Files, error) {
 		}
 		if err != nil {
 			return nil, &spec.InvalidError{Problems: []spec.Problem{{
-				Field: "settings", Found: fmt.Sprintf("%q, for %s", s, n.Name), Mend: err.Error(),
+				Field: "overrides", Found: fmt.Sprintf("%q, for %s", s, n.Name), Mend: err.Error(),
 			}}}
 		}
 	}
@@ -178,7 +178,7 @@ func (p *Plan) editAll(n Node, files agentconf.Files) (agentconf.Files, error) {
 // it: raw_exec, whose tasks run any command as the agent's user; and, where no token is needed to submit a job, templates
 // and downloads that leave the task's own folder. It is not switched off instead, as then a check would find it off. Only
 // clients run tasks: what stands in a server's files does nothing.
-func refuseHere(role pki.Role, files agentconf.Files, tokens bool, g Ground) error {
+func refuseHere(role pki.Role, files agentconf.Files, tokens bool, g HostEnvironment) error {
 	if g.contained() || role != pki.Client {
 		return nil
 	}

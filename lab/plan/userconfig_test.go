@@ -146,7 +146,7 @@ func TestConfiguredRunsNoCommandsInAnyForm(t *testing.T) {
 // TestConfiguredSettings change a user's files by the editor that changes the lab's own, for a role or for one node.
 func TestConfiguredSettings(t *testing.T) {
 	wanted := spectest.Configured("")
-	wanted.Settings = []spec.Setting{
+	wanted.Overrides = []spec.Override{
 		{Role: pki.Server, Node: "server-3", Path: "tls.http", Value: "false"},
 		{Role: pki.Server, Path: "server.encrypt"},
 	}

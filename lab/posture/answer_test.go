@@ -14,15 +14,15 @@ func TestAnswer(t *testing.T) {
 	saying := probe.New(probe.PlaneRPC, "ask in the clear", func(context.Context, probe.Target) probe.Observation {
 		return probe.Observation{Outcome: probe.Denied, Received: "400 Bad Request: use HTTPS"}
 	}).Classed(probe.Reads())
-	for answer, want := range map[string]finding.Verdict{
-		"":              finding.Held,
-		"use HTTPS":     finding.Held,
-		"use something": finding.Broken,
+	for answer, want := range map[string]finding.Result{
+		"":              finding.Pass,
+		"use HTTPS":     finding.Pass,
+		"use something": finding.Fail,
 	} {
 		spec := whole()
 		spec.Probe, spec.Want, spec.Answer = saying, posture.Want{probe.Denied}, answer
-		if f := posture.Must(spec).Evaluate(t.Context(), server()); f.Verdict != want {
-			t.Errorf("wanting %q: verdict %q because %s; want %q", answer, f.Verdict, f.Reason, want)
+		if f := posture.Must(spec).Evaluate(t.Context(), server()); f.Result != want {
+			t.Errorf("wanting %q: result %q because %s; want %q", answer, f.Result, f.Reason, want)
 		}
 	}
 }

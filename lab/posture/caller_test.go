@@ -21,19 +21,19 @@ func TestOnlyTheCallersOwnLineCounts(t *testing.T) {
 	other := func(line, address string) string { return strings.ReplaceAll(line, "172.30.5.1:", address+":") }
 	tests := []struct {
 		name, caller, line string
-		want               finding.Verdict
+		want               finding.Result
 	}{
-		{"the caller's, RPC", "172.30.5.1", rpc, finding.Held},
-		{"the caller's, HTTP", "172.30.5.1", http, finding.Held},
-		{"another node's, RPC", "172.30.5.1", other(rpc, "172.30.5.16"), finding.NotCarriedOut},
-		{"another node's, HTTP", "172.30.5.1", other(http, "172.30.5.16"), finding.NotCarriedOut},
-		{"a longer address that ends so", "72.30.5.1", rpc, finding.NotCarriedOut},
-		{"one with a part more", "30.5.1", rpc, finding.NotCarriedOut},
-		{"a longer address before the caller's", "72.30.5.1", rpc + " was 72.30.5.1:1", finding.Held},
-		{"an address without a port", "172.30.5.1", strings.ReplaceAll(rpc, ":43210", ""), finding.NotCarriedOut},
-		{"IPv6", "fd00::1", other(rpc, "[fd00::1]"), finding.Held},
-		{"another's, IPv6", "fd00::1", other(rpc, "[fd00::11]"), finding.NotCarriedOut},
-		{"nobody's in particular", "", other(rpc, "172.30.5.16"), finding.Held},
+		{"the caller's, RPC", "172.30.5.1", rpc, finding.Pass},
+		{"the caller's, HTTP", "172.30.5.1", http, finding.Pass},
+		{"another node's, RPC", "172.30.5.1", other(rpc, "172.30.5.16"), finding.Inconclusive},
+		{"another node's, HTTP", "172.30.5.1", other(http, "172.30.5.16"), finding.Inconclusive},
+		{"a longer address that ends so", "72.30.5.1", rpc, finding.Inconclusive},
+		{"one with a part more", "30.5.1", rpc, finding.Inconclusive},
+		{"a longer address before the caller's", "72.30.5.1", rpc + " was 72.30.5.1:1", finding.Pass},
+		{"an address without a port", "172.30.5.1", strings.ReplaceAll(rpc, ":43210", ""), finding.Inconclusive},
+		{"IPv6", "fd00::1", other(rpc, "[fd00::1]"), finding.Pass},
+		{"another's, IPv6", "fd00::1", other(rpc, "[fd00::11]"), finding.Inconclusive},
+		{"nobody's in particular", "", other(rpc, "172.30.5.16"), finding.Pass},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -48,8 +48,8 @@ func TestOnlyTheCallersOwnLineCounts(t *testing.T) {
 			agent := server()
 			agent.Log, agent.Caller = l, test.caller
 			f := posture.Must(spec).Evaluate(t.Context(), agent)
-			if f.Verdict != test.want {
-				t.Errorf("verdict %q because %q, want %q", f.Verdict, f.Reason, test.want)
+			if f.Result != test.want {
+				t.Errorf("result %q because %q, want %q", f.Result, f.Reason, test.want)
 			}
 			if says := strings.Contains(f.Reason, "not attributed"); says != (test.caller == "") {
 				t.Errorf("caller %q, and the reason is %q", test.caller, f.Reason)
@@ -64,13 +64,13 @@ func TestTheCallerAtThePlaneCounts(t *testing.T) {
 	for name, c := range map[string]struct {
 		callers map[probe.Plane]string
 		seen    string
-		want    finding.Verdict
+		want    finding.Result
 	}{
-		"the same everywhere":             {nil, published, finding.Held},
-		"inside at HTTP alone":            {map[probe.Plane]string{probe.PlaneHTTP: inside}, published, finding.Held},
-		"inside at RPC":                   {map[probe.Plane]string{probe.PlaneRPC: inside}, inside, finding.Held},
-		"inside at RPC, another's line":   {map[probe.Plane]string{probe.PlaneRPC: inside}, published, finding.NotCarriedOut},
-		"inside at HTTP, a line of there": {map[probe.Plane]string{probe.PlaneHTTP: inside}, inside, finding.NotCarriedOut},
+		"the same everywhere":             {nil, published, finding.Pass},
+		"inside at HTTP alone":            {map[probe.Plane]string{probe.PlaneHTTP: inside}, published, finding.Pass},
+		"inside at RPC":                   {map[probe.Plane]string{probe.PlaneRPC: inside}, inside, finding.Pass},
+		"inside at RPC, another's line":   {map[probe.Plane]string{probe.PlaneRPC: inside}, published, finding.Inconclusive},
+		"inside at HTTP, a line of there": {map[probe.Plane]string{probe.PlaneHTTP: inside}, inside, finding.Inconclusive},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -83,8 +83,8 @@ func TestTheCallerAtThePlaneCounts(t *testing.T) {
 			}).Classed(probe.Reads())
 			agent := server()
 			agent.Log, agent.Caller, agent.Callers = l, published, c.callers
-			if f := posture.Must(spec).Evaluate(t.Context(), agent); f.Verdict != c.want {
-				t.Errorf("verdict %q because %q, want %q", f.Verdict, f.Reason, c.want)
+			if f := posture.Must(spec).Evaluate(t.Context(), agent); f.Result != c.want {
+				t.Errorf("result %q because %q, want %q", f.Result, f.Reason, c.want)
 			}
 		})
 	}
@@ -96,19 +96,19 @@ func TestALevelThatIsNotKnown(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		agent, line string
-		want        finding.Verdict
+		want        finding.Result
 	}{
-		"not known, at TRACE alone":    {"", "TRACE", finding.Held},
-		"not known, always":            {"", "", finding.NotCarriedOut},
-		"known to log it, and did not": {"TRACE", "TRACE", finding.NotCarriedOut},
-		"known to log less":            {"INFO", "TRACE", finding.Held},
+		"not known, at TRACE alone":    {"", "TRACE", finding.Pass},
+		"not known, always":            {"", "", finding.Inconclusive},
+		"known to log it, and did not": {"TRACE", "TRACE", finding.Inconclusive},
+		"known to log less":            {"INFO", "TRACE", finding.Pass},
 	} {
 		spec := whole()
 		spec.LogText, spec.LogLevel, spec.LogWithin = reason, c.line, 50*time.Millisecond
 		agent := server()
 		agent.Log, agent.LogLevel = &memoryLog{}, c.agent
-		if f := posture.Must(spec).Evaluate(t.Context(), agent); f.Verdict != c.want {
-			t.Errorf("%s: %s because %q, want %s", name, f.Verdict, f.Reason, c.want)
+		if f := posture.Must(spec).Evaluate(t.Context(), agent); f.Result != c.want {
+			t.Errorf("%s: %s because %q, want %s", name, f.Result, f.Reason, c.want)
 		}
 	}
 }

@@ -66,7 +66,7 @@ const (
 	// Waiting checks wait for a limit of time, for some seconds.
 	Waiting Lane = "waiting"
 	// Crowding checks use up a limit of connections, so that whatever ran beside them would look refused.
-	Crowding Lane = "crowding"
+	Flooding Lane = "flooding"
 )
 
 // ErrNoControl is wrapped by New's error for a check without a control.
@@ -198,7 +198,7 @@ func (s Spec) validate() error {
 		}
 	}
 	faults = append(faults, s.validateKind())
-	if !slices.Contains([]Lane{Quick, Waiting, Crowding}, s.Lane) {
+	if !slices.Contains([]Lane{Quick, Waiting, Flooding}, s.Lane) {
 		faults = append(faults, fmt.Errorf("its Lane is %q: use Quick, Waiting or Crowding", s.Lane))
 	}
 	if !slices.Contains([]Severity{Critical, High, Medium, Low}, s.Severity) {

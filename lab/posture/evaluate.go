@@ -14,7 +14,7 @@ import (
 )
 
 // Evaluate tries the check at the target: the control, the probe, the log where
-// it has something to say, and the control again. Its verdict is
+// it has something to say, and the control again. Its result is
 //
 //   - Held only when both controls gave their outcome, the probe gave a wanted
 //     one, and a readable log showed the reason, for this caller where the
@@ -83,18 +83,18 @@ func (c Check) evaluate(ctx context.Context, t probe.Target) (v view) {
 	defer func() { v.Took = time.Since(start) }()
 
 	if c.spec.Control.IsZero() {
-		v.Verdict, v.Reason = finding.NotCarriedOut, "the check is empty: build it with posture.New"
+		v.Result, v.Reason = finding.Inconclusive, "the check is empty: build it with posture.New"
 		return v
 	}
 	if !c.appliesTo(t.Role) {
-		v.Verdict, v.Reason = finding.Skipped, fmt.Sprintf("the check is for agents of role %v; %s is of role %q", c.spec.Roles, t.Name, t.Role)
+		v.Result, v.Reason = finding.Skipped, fmt.Sprintf("the check is for agents of role %v; %s is of role %q", c.spec.Roles, t.Name, t.Role)
 		return v
 	}
 	if c.silent(&v.Finding, t) {
 		return v
 	}
 	if reason := cmp.Or(c.spec.Probe.Inapplicable(t), c.spec.Control.Inapplicable(t)); reason != "" {
-		v.Verdict, v.Reason = finding.Skipped, reason
+		v.Result, v.Reason = finding.Skipped, reason
 		return v
 	}
 	r := c.run(ctx, t)
@@ -103,8 +103,8 @@ func (c Check) evaluate(ctx context.Context, t probe.Target) (v view) {
 	}
 	v.Evidence = r.evidence
 	v.Outcome = string(c.outcome(r))
-	v.Verdict, v.Reason = c.judge(r)
-	if v.Verdict == finding.NotCarriedOut {
+	v.Result, v.Reason = c.judge(r)
+	if v.Result == finding.Inconclusive {
 		v.unsettled = !c.silent(&v.Finding, t) && r.unsettled && c.spec.Kind.harmless() // where a port has stopped answering meanwhile, that is the reason
 	}
 	return v
@@ -116,7 +116,7 @@ func (c Check) silent(f *finding.Finding, t probe.Target) bool {
 	if why == "" {
 		return false
 	}
-	f.Verdict, f.Outcome, f.Reason = finding.NotCarriedOut, string(probe.NotReached), why
+	f.Result, f.Outcome, f.Reason = finding.Inconclusive, string(probe.NotReached), why
 	return true
 }
 

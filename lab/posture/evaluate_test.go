@@ -32,35 +32,35 @@ func TestVerdicts(t *testing.T) {
 		want          posture.Want
 		before, probe probe.Outcome
 		after         probe.Outcome
-		verdict       finding.Verdict
+		verdict       finding.Result
 		says          string
 	}{
-		{"refused as wanted", posture.Want{no}, yes, no, yes, finding.Held, "as wanted"},
-		{"any refusal", posture.Refused(), yes, denied, yes, finding.Held, "as wanted"},
-		{"let in", posture.Want{no}, yes, yes, yes, finding.Broken, "wanted was"},
-		{"refused elsewhere", posture.Want{no}, yes, eof, yes, finding.Broken, "wanted was"},
-		{"not reached", posture.Refused(), yes, dead, yes, finding.NotCarriedOut, "proves nothing"},
-		{"failed", posture.Refused(), yes, failed, yes, finding.NotCarriedOut, "proves nothing"},
-		{"control refused too", posture.Want{no}, no, no, no, finding.NotCarriedOut, "before the probe"},
-		{"control not reached", posture.Want{no}, dead, no, yes, finding.NotCarriedOut, "before the probe"},
-		{"control failed", posture.Want{no}, failed, no, yes, finding.NotCarriedOut, "before the probe"},
-		{"let in, but the control is not", posture.Want{no}, no, yes, no, finding.Broken, `gave "accepted"`},
-		{"agent died in between", posture.Want{no}, yes, no, dead, finding.NotCarriedOut, "after the probe"},
-		{"agent closed in between", posture.Want{no}, yes, no, no, finding.NotCarriedOut, "after the probe"},
-		{"accepted as wanted", posture.Accepted(), no, yes, no, finding.Held, "as wanted"},
-		{"accepted, denial as control", posture.Accepted(), denied, yes, denied, finding.Held, "as wanted"},
-		{"not let in", posture.Accepted(), no, no, no, finding.Broken, "wanted was"},
-		{"accepts everybody", posture.Accepted(), yes, yes, yes, finding.NotCarriedOut, "before the probe"},
-		{"accepts everybody afterwards", posture.Accepted(), no, yes, yes, finding.NotCarriedOut, "after the probe"},
-		{"absent as wanted", posture.Want{probe.Absent}, probe.Found, probe.Absent, probe.Found, finding.Held, "as wanted"},
-		{"found, and should not be there", posture.Want{probe.Absent}, probe.Absent, probe.Found, probe.Absent, finding.Broken, `gave "found"`},
-		{"absent, but so is what is there", posture.Want{probe.Absent}, probe.Absent, probe.Absent, probe.Absent, finding.NotCarriedOut, "before the probe"},
-		{"not shown to this caller", posture.Want{probe.Absent}, probe.Found, denied, probe.Found, finding.NotCarriedOut, "proves nothing"},
-		{"nor this one", posture.Want{probe.Found}, probe.Absent, denied, probe.Absent, finding.NotCarriedOut, "proves nothing"},
-		{"not shown at all", posture.Want{probe.Absent}, probe.Found, failed, probe.Found, finding.NotCarriedOut, "proves nothing"},
-		{"found as wanted", posture.Want{probe.Found}, probe.Absent, probe.Found, probe.Absent, finding.Held, "as wanted"},
-		{"absent, and should be there", posture.Want{probe.Found}, probe.Absent, probe.Absent, probe.Absent, finding.Broken, "wanted was"},
-		{"control of an acceptance not reached", posture.Accepted(), dead, yes, dead, finding.NotCarriedOut, "before the probe"},
+		{"refused as wanted", posture.Want{no}, yes, no, yes, finding.Pass, "as wanted"},
+		{"any refusal", posture.Refused(), yes, denied, yes, finding.Pass, "as wanted"},
+		{"let in", posture.Want{no}, yes, yes, yes, finding.Fail, "wanted was"},
+		{"refused elsewhere", posture.Want{no}, yes, eof, yes, finding.Fail, "wanted was"},
+		{"not reached", posture.Refused(), yes, dead, yes, finding.Inconclusive, "proves nothing"},
+		{"failed", posture.Refused(), yes, failed, yes, finding.Inconclusive, "proves nothing"},
+		{"control refused too", posture.Want{no}, no, no, no, finding.Inconclusive, "before the probe"},
+		{"control not reached", posture.Want{no}, dead, no, yes, finding.Inconclusive, "before the probe"},
+		{"control failed", posture.Want{no}, failed, no, yes, finding.Inconclusive, "before the probe"},
+		{"let in, but the control is not", posture.Want{no}, no, yes, no, finding.Fail, `gave "accepted"`},
+		{"agent died in between", posture.Want{no}, yes, no, dead, finding.Inconclusive, "after the probe"},
+		{"agent closed in between", posture.Want{no}, yes, no, no, finding.Inconclusive, "after the probe"},
+		{"accepted as wanted", posture.Accepted(), no, yes, no, finding.Pass, "as wanted"},
+		{"accepted, denial as control", posture.Accepted(), denied, yes, denied, finding.Pass, "as wanted"},
+		{"not let in", posture.Accepted(), no, no, no, finding.Fail, "wanted was"},
+		{"accepts everybody", posture.Accepted(), yes, yes, yes, finding.Inconclusive, "before the probe"},
+		{"accepts everybody afterwards", posture.Accepted(), no, yes, yes, finding.Inconclusive, "after the probe"},
+		{"absent as wanted", posture.Want{probe.Absent}, probe.Found, probe.Absent, probe.Found, finding.Pass, "as wanted"},
+		{"found, and should not be there", posture.Want{probe.Absent}, probe.Absent, probe.Found, probe.Absent, finding.Fail, `gave "found"`},
+		{"absent, but so is what is there", posture.Want{probe.Absent}, probe.Absent, probe.Absent, probe.Absent, finding.Inconclusive, "before the probe"},
+		{"not shown to this caller", posture.Want{probe.Absent}, probe.Found, denied, probe.Found, finding.Inconclusive, "proves nothing"},
+		{"nor this one", posture.Want{probe.Found}, probe.Absent, denied, probe.Absent, finding.Inconclusive, "proves nothing"},
+		{"not shown at all", posture.Want{probe.Absent}, probe.Found, failed, probe.Found, finding.Inconclusive, "proves nothing"},
+		{"found as wanted", posture.Want{probe.Found}, probe.Absent, probe.Found, probe.Absent, finding.Pass, "as wanted"},
+		{"absent, and should be there", posture.Want{probe.Found}, probe.Absent, probe.Absent, probe.Absent, finding.Fail, "wanted was"},
+		{"control of an acceptance not reached", posture.Accepted(), dead, yes, dead, finding.Inconclusive, "before the probe"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -69,12 +69,12 @@ func TestVerdicts(t *testing.T) {
 			spec.Probe = answering("probe", test.probe)
 			spec.Control = answering("control", test.before, test.after)
 			f := posture.Must(spec).Evaluate(t.Context(), server())
-			if f.Verdict != test.verdict || !strings.Contains(f.Reason, test.says) {
-				t.Errorf("verdict %q because %q; want %q because of %q", f.Verdict, f.Reason, test.verdict, test.says)
+			if f.Result != test.verdict || !strings.Contains(f.Reason, test.says) {
+				t.Errorf("result %q because %q; want %q because of %q", f.Result, f.Reason, test.verdict, test.says)
 			}
 			outcome := test.probe
-			if outcome.Refused() && test.verdict == finding.NotCarriedOut && test.before != probe.Found && test.before != probe.Absent {
-				outcome = probe.NotReached // a refusal between canaries that were not let in is none
+			if outcome.Refused() && test.verdict == finding.Inconclusive && test.before != probe.Found && test.before != probe.Absent {
+				outcome = probe.NotReached // a refusal between controls that were not let in is none
 			}
 			if f.Outcome != string(outcome) {
 				t.Errorf("outcome %q, want %q", f.Outcome, outcome)
@@ -89,24 +89,24 @@ func TestWhatIsWorthARetryIsTriedAgain(t *testing.T) {
 	refused, accepted := probe.Observation{Outcome: probe.RefusedInHandshake}, probe.Observation{Outcome: probe.Accepted}
 	for name, test := range map[string]struct {
 		probe, control []probe.Observation
-		verdict        finding.Verdict
+		verdict        finding.Result
 		says           string
 	}{
-		"heard at once":            {[]probe.Observation{refused}, []probe.Observation{accepted}, finding.Held, "as wanted"},
-		"heard the second time":    {[]probe.Observation{missed, refused}, []probe.Observation{accepted}, finding.Held, "as wanted"},
-		"heard the third time":     {[]probe.Observation{missed, missed, refused}, []probe.Observation{missed, accepted}, finding.Held, "as wanted"},
-		"not heard":                {[]probe.Observation{missed}, []probe.Observation{accepted}, finding.NotCarriedOut, "proves nothing, in 3 tries: 7 packets were missed"},
-		"the control is not heard": {[]probe.Observation{refused}, []probe.Observation{missed}, finding.NotCarriedOut, "proves nothing, in 3 tries: 7 packets were missed"},
-		"nor is it afterwards":     {[]probe.Observation{refused}, []probe.Observation{accepted, missed}, finding.NotCarriedOut, "in between, in 3 tries: 7 packets were missed"},
+		"heard at once":            {[]probe.Observation{refused}, []probe.Observation{accepted}, finding.Pass, "as wanted"},
+		"heard the second time":    {[]probe.Observation{missed, refused}, []probe.Observation{accepted}, finding.Pass, "as wanted"},
+		"heard the third time":     {[]probe.Observation{missed, missed, refused}, []probe.Observation{missed, accepted}, finding.Pass, "as wanted"},
+		"not heard":                {[]probe.Observation{missed}, []probe.Observation{accepted}, finding.Inconclusive, "proves nothing, in 3 tries: 7 packets were missed"},
+		"the control is not heard": {[]probe.Observation{refused}, []probe.Observation{missed}, finding.Inconclusive, "proves nothing, in 3 tries: 7 packets were missed"},
+		"nor is it afterwards":     {[]probe.Observation{refused}, []probe.Observation{accepted, missed}, finding.Inconclusive, "in between, in 3 tries: 7 packets were missed"},
 		"what failed for another reason is not tried again": {
-			[]probe.Observation{{Outcome: probe.Failed}, refused}, []probe.Observation{accepted}, finding.NotCarriedOut, "proves nothing"},
+			[]probe.Observation{{Outcome: probe.Failed}, refused}, []probe.Observation{accepted}, finding.Inconclusive, "proves nothing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spec := whole()
 			spec.Probe, spec.Control = seeing("probe", test.probe), seeing("control", test.control)
 			f := posture.Must(spec).Evaluate(t.Context(), server())
-			if f.Verdict != test.verdict || !strings.Contains(f.Reason, test.says) {
-				t.Errorf("verdict %q because %q; want %q because of %q", f.Verdict, f.Reason, test.verdict, test.says)
+			if f.Result != test.verdict || !strings.Contains(f.Reason, test.says) {
+				t.Errorf("result %q because %q; want %q because of %q", f.Result, f.Reason, test.verdict, test.says)
 			}
 			if len(f.Evidence) > 3 {
 				t.Errorf("%d parts are in the evidence", len(f.Evidence))
@@ -124,14 +124,14 @@ func TestElectionsAreWaitedFor(t *testing.T) {
 	for name, test := range map[string]struct {
 		kind           posture.Kind
 		probe, control []probe.Observation
-		verdict        finding.Verdict
+		verdict        finding.Result
 		says           string
 	}{
-		"the control, they elect one": {"", []probe.Observation{refused}, []probe.Observation{unsettled, unsettled, accepted}, finding.Held, "as wanted"},
-		"the probe, they elect one":   {"", []probe.Observation{unsettled, unsettled, refused}, []probe.Observation{accepted}, finding.Held, "as wanted"},
-		"in the end it is let in":     {"", []probe.Observation{unsettled, accepted}, []probe.Observation{accepted}, finding.Broken, "wanted was"},
-		"they never elect one":        {"", []probe.Observation{refused}, []probe.Observation{unsettled}, finding.NotCarriedOut, ": No cluster leader"},
-		"it leaves a trace":           {posture.Intrusive, []probe.Observation{unsettled, refused}, []probe.Observation{accepted}, finding.NotCarriedOut, ": No cluster leader"},
+		"the control, they elect one": {"", []probe.Observation{refused}, []probe.Observation{unsettled, unsettled, accepted}, finding.Pass, "as wanted"},
+		"the probe, they elect one":   {"", []probe.Observation{unsettled, unsettled, refused}, []probe.Observation{accepted}, finding.Pass, "as wanted"},
+		"in the end it is let in":     {"", []probe.Observation{unsettled, accepted}, []probe.Observation{accepted}, finding.Fail, "wanted was"},
+		"they never elect one":        {"", []probe.Observation{refused}, []probe.Observation{unsettled}, finding.Inconclusive, ": No cluster leader"},
+		"it leaves a trace":           {posture.Intrusive, []probe.Observation{unsettled, refused}, []probe.Observation{accepted}, finding.Inconclusive, ": No cluster leader"},
 	} {
 		for how, evaluate := range map[string]func(posture.Check) []finding.Finding{
 			"alone": func(c posture.Check) []finding.Finding { return []finding.Finding{c.Evaluate(t.Context(), server())} },
@@ -148,8 +148,8 @@ func TestElectionsAreWaitedFor(t *testing.T) {
 				t.Parallel()
 				spec := whole()
 				spec.Kind, spec.Probe, spec.Control = test.kind, seeing("probe", test.probe), seeing("control", test.control)
-				if f := evaluate(posture.Must(spec))[0]; f.Verdict != test.verdict || !strings.Contains(f.Reason, test.says) {
-					t.Errorf("verdict %q because %q; want %q because of %q", f.Verdict, f.Reason, test.verdict, test.says)
+				if f := evaluate(posture.Must(spec))[0]; f.Result != test.verdict || !strings.Contains(f.Reason, test.says) {
+					t.Errorf("result %q because %q; want %q because of %q", f.Result, f.Reason, test.verdict, test.says)
 				}
 			})
 		}
@@ -180,12 +180,12 @@ func TestServersWithoutALeaderCostTwoLooks(t *testing.T) {
 	second := server()
 	second.Name = "server-2"
 	for _, f := range posture.Run(t.Context(), checks, []probe.Target{server(), second}, nil) {
-		want := finding.NotCarriedOut
+		want := finding.Inconclusive
 		if f.Node == second.Name {
-			want = finding.Held
+			want = finding.Pass
 		}
-		if f.Verdict != want {
-			t.Errorf("%s at %s is %s because %s, want %s", f.ID, f.Node, f.Verdict, f.Reason, want)
+		if f.Result != want {
+			t.Errorf("%s at %s is %s because %s, want %s", f.ID, f.Node, f.Result, f.Reason, want)
 		}
 	}
 	if seen["server-1 first"] < 3 || seen["server-1 second"] != 2 || seen["server-1 third"] != 1 {
@@ -200,22 +200,22 @@ func TestNothingToLookAt(t *testing.T) {
 	found, absent := probe.Observation{Outcome: probe.Found}, probe.Observation{Outcome: probe.Absent}
 	for name, test := range map[string]struct {
 		probe, control []probe.Observation
-		verdict        finding.Verdict
+		verdict        finding.Result
 		says           string
 	}{
 		"nothing":                        {[]probe.Observation{nothing}, []probe.Observation{found}, finding.Skipped, "it has none: see another-check"},
 		"nothing for the control either": {[]probe.Observation{nothing}, []probe.Observation{nothing}, finding.Skipped, "it has none: see another-check"},
-		"nothing for the control alone":  {[]probe.Observation{absent}, []probe.Observation{nothing}, finding.NotCarriedOut, "before the probe"},
-		"nothing for the control, found": {[]probe.Observation{found}, []probe.Observation{nothing}, finding.Broken, `gave "found"`},
-		"it cannot be told":              {[]probe.Observation{{Outcome: probe.Failed}}, []probe.Observation{found}, finding.NotCarriedOut, "proves nothing"},
+		"nothing for the control alone":  {[]probe.Observation{absent}, []probe.Observation{nothing}, finding.Inconclusive, "before the probe"},
+		"nothing for the control, found": {[]probe.Observation{found}, []probe.Observation{nothing}, finding.Fail, `gave "found"`},
+		"it cannot be told":              {[]probe.Observation{{Outcome: probe.Failed}}, []probe.Observation{found}, finding.Inconclusive, "proves nothing"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spec := whole()
 			spec.Want = posture.Want{probe.Absent}
 			spec.Probe, spec.Control = seeing("probe", test.probe), seeing("control", test.control)
 			f := posture.Must(spec).Evaluate(t.Context(), server())
-			if f.Verdict != test.verdict || !strings.Contains(f.Reason, test.says) {
-				t.Errorf("verdict %q because %q; want %q because of %q", f.Verdict, f.Reason, test.verdict, test.says)
+			if f.Result != test.verdict || !strings.Contains(f.Reason, test.says) {
+				t.Errorf("result %q because %q; want %q because of %q", f.Result, f.Reason, test.verdict, test.says)
 			}
 		})
 	}
@@ -232,21 +232,21 @@ func TestWithoutTLS(t *testing.T) {
 		at             probe.Target
 		probe, control probe.Observation
 		kind           posture.Kind
-		verdict        finding.Verdict
+		verdict        finding.Result
 		says           string
 	}{
 		"in the clear":                 {inClear, refused, refused, posture.Safe, finding.Skipped, "over TLS: see rpc-refuses-plaintext-nomad-rpc"},
 		"in the clear, a change":       {inClear, refused, refused, posture.Destructive, finding.Skipped, "over TLS: see rpc-refuses-plaintext-nomad-rpc"},
-		"in the clear, let in":         {inClear, in, refused, posture.Safe, finding.Broken, `gave "accepted"`},
-		"in the clear, another reason": {inClear, refused, probe.Observation{Outcome: probe.NotReached}, posture.Safe, finding.NotCarriedOut, "before the probe"},
-		"not about TLS":                {inClear, refused, refused, posture.Safe, finding.NotCarriedOut, "before the probe"},
+		"in the clear, let in":         {inClear, in, refused, posture.Safe, finding.Fail, `gave "accepted"`},
+		"in the clear, another reason": {inClear, refused, probe.Observation{Outcome: probe.NotReached}, posture.Safe, finding.Inconclusive, "before the probe"},
+		"not about TLS":                {inClear, refused, refused, posture.Safe, finding.Inconclusive, "before the probe"},
 		"in the clear and over TLS": {
 			both, refused, probe.Observation{Outcome: probe.RefusedInHandshake, Err: "remote error: tls: bad certificate"},
-			posture.Safe, finding.NotCarriedOut, "before the probe",
+			posture.Safe, finding.Inconclusive, "before the probe",
 		},
-		"in the clear and over TLS, hung up on": {both, refused, hungUp, posture.Safe, finding.NotCarriedOut, "before the probe"},
+		"in the clear and over TLS, hung up on": {both, refused, hungUp, posture.Safe, finding.Inconclusive, "before the probe"},
 		"in the clear, hung up on":              {inClear, refused, hungUp, posture.Safe, finding.Skipped, "over TLS: see rpc-refuses-plaintext-nomad-rpc"},
-		"over TLS":                              {tls, refused, refused, posture.Safe, finding.NotCarriedOut, "before the probe"},
+		"over TLS":                              {tls, refused, refused, posture.Safe, finding.Inconclusive, "before the probe"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			spec := whole()
@@ -257,8 +257,8 @@ func TestWithoutTLS(t *testing.T) {
 			spec.Kind, spec.Want = test.kind, posture.Want{probe.RefusedInHandshake}
 			spec.Probe, spec.Control = seeing("probe", []probe.Observation{test.probe}), seeing("control", []probe.Observation{test.control})
 			f := posture.Must(spec).Evaluate(t.Context(), test.at)
-			if f.Verdict != test.verdict || !strings.Contains(f.Reason, test.says) {
-				t.Errorf("verdict %q because %q; want %q because of %q", f.Verdict, f.Reason, test.verdict, test.says)
+			if f.Result != test.verdict || !strings.Contains(f.Reason, test.says) {
+				t.Errorf("result %q because %q; want %q because of %q", f.Result, f.Reason, test.verdict, test.says)
 			}
 		})
 	}
@@ -275,11 +275,11 @@ func TestWithoutTLSAndWithoutAJudge(t *testing.T) {
 	judge := whole()
 	judge.ID, judge.Want = "rpc-refuses-plaintext-nomad-rpc", posture.Want{probe.RefusedInHandshake}
 	judge.Probe, judge.Control = seeing("probe", []probe.Observation{{Outcome: probe.Accepted}}), seeing("control", []probe.Observation{refused})
-	for want, checks := range map[finding.Verdict][]posture.Check{
-		finding.NotCarriedOut: {posture.Must(spec)}, finding.Skipped: {posture.Must(spec), posture.Must(judge)},
+	for want, checks := range map[finding.Result][]posture.Check{
+		finding.Inconclusive: {posture.Must(spec)}, finding.Skipped: {posture.Must(spec), posture.Must(judge)},
 	} {
-		if f := posture.Run(t.Context(), checks, []probe.Target{inClear}, nil)[0]; f.Verdict != want {
-			t.Errorf("of %d checks: %s because %s, want %s", len(checks), f.Verdict, f.Reason, want)
+		if f := posture.Run(t.Context(), checks, []probe.Target{inClear}, nil)[0]; f.Result != want {
+			t.Errorf("of %d checks: %s because %s, want %s", len(checks), f.Result, f.Reason, want)
 		}
 	}
 }
@@ -298,13 +298,13 @@ func TestNothingIsJudgedElsewhere(t *testing.T) {
 		id       string
 		judge    probe.Observation
 		lacks    string
-		want     finding.Verdict
+		want     finding.Result
 		unjudged bool
 	}{
 		"judged as broken":        {"server-another-check", accepted, "", finding.Skipped, false},
 		"judged as held":          {"another-check", refused, "", finding.Skipped, false},
-		"skipped":                 {"server-another-check", refused, "it is not to be tried", finding.NotCarriedOut, true},
-		"not carried out":         {"another-check", probe.Observation{Outcome: probe.NotReached}, "", finding.NotCarriedOut, true},
+		"skipped":                 {"server-another-check", refused, "it is not to be tried", finding.Inconclusive, true},
+		"not carried out":         {"another-check", probe.Observation{Outcome: probe.NotReached}, "", finding.Inconclusive, true},
 		"not among those checked": {"a-third", refused, "", finding.Skipped, false},
 	} {
 		judge := whole()
@@ -312,8 +312,8 @@ func TestNothingIsJudgedElsewhere(t *testing.T) {
 		judge.Probe, judge.Control = seeing("probe", []probe.Observation{test.judge}), seeing("control", []probe.Observation{accepted})
 		told := 0
 		all := posture.Run(t.Context(), []posture.Check{posture.Must(looks), posture.Must(judge)}, []probe.Target{server(), other}, func(finding.Finding) { told++ })
-		if f := all[0]; f.ID != "looks" || f.Verdict != test.want || strings.Contains(f.Reason, "did not judge") != test.unjudged {
-			t.Errorf("%s: %s is %s because %s, want %s", name, f.ID, f.Verdict, f.Reason, test.want)
+		if f := all[0]; f.ID != "looks" || f.Result != test.want || strings.Contains(f.Reason, "did not judge") != test.unjudged {
+			t.Errorf("%s: %s is %s because %s, want %s", name, f.ID, f.Result, f.Reason, test.want)
 		}
 		if told != len(all) {
 			t.Errorf("%s: %d of %d findings were told", name, told, len(all))
@@ -329,16 +329,16 @@ func TestNothingOfACheckThatLacks(t *testing.T) {
 	looks.Probe, looks.Control = seeing("probe", []probe.Observation{nothing}), seeing("control", []probe.Observation{nothing})
 	judge.ID, judge.Lacks = "another-check", "it is not to be tried"
 	all := posture.Run(t.Context(), []posture.Check{posture.Must(looks), posture.Must(judge)}, []probe.Target{server()}, nil)
-	if f := all[0]; f.Verdict != finding.Skipped || f.Reason != looks.Lacks {
-		t.Errorf("%s because %s", f.Verdict, f.Reason)
+	if f := all[0]; f.Result != finding.Skipped || f.Reason != looks.Lacks {
+		t.Errorf("%s because %s", f.Result, f.Reason)
 	}
 }
 
 // TestNothingHidesNoOther: of a question of the cluster it takes all servers to say that there is nothing to look at.
 func TestNothingHidesNoOther(t *testing.T) {
 	nothing := probe.Observation{Outcome: probe.Failed, Nothing: probe.Nothing{Why: "it has none", JudgedBy: "another-check"}}
-	for other, want := range map[probe.Outcome]finding.Verdict{
-		probe.Failed: finding.Skipped, probe.NotReached: finding.NotCarriedOut, probe.Absent: finding.Held,
+	for other, want := range map[probe.Outcome]finding.Result{
+		probe.Failed: finding.Skipped, probe.NotReached: finding.Inconclusive, probe.Absent: finding.Pass,
 	} {
 		second := server()
 		second.Name = "server-2"
@@ -354,8 +354,8 @@ func TestNothingHidesNoOther(t *testing.T) {
 		looks.Probe = asked("probe", map[string]probe.Observation{"server-1": nothing, "server-2": seen})
 		looks.Control = asked("control", map[string]probe.Observation{"server-1": nothing, "server-2": shown})
 		all := posture.Run(t.Context(), []posture.Check{posture.Must(looks)}, []probe.Target{server(), second}, nil)
-		if f := all[0]; f.Verdict != want {
-			t.Errorf("where the second server gives %q it is %s because %s, want %s", other, f.Verdict, f.Reason, want)
+		if f := all[0]; f.Result != want {
+			t.Errorf("where the second server gives %q it is %s because %s, want %s", other, f.Result, f.Reason, want)
 		}
 	}
 }
@@ -388,7 +388,7 @@ func TestFindingTellsTheWholeStory(t *testing.T) {
 		Kind: "safe", Severity: "high", Node: "server-1", Why: "CVE-2020-7956",
 		Settings: []string{"tls.verify_server_hostname", "tls.rpc"}, Control: "call with a server certificate",
 		Want: []string{"refused in the handshake"}, Outcome: "refused in the handshake",
-		Verdict: finding.Held, Reason: `the probe gave "refused in the handshake", as wanted`,
+		Result: finding.Pass, Reason: `the probe gave "refused in the handshake", as wanted`,
 		Evidence: []finding.Evidence{
 			before,
 			{Part: finding.Probe, Did: "call with a CLI certificate", Outcome: "refused in the handshake", Received: "turn"},
@@ -429,10 +429,10 @@ func TestSkippedWhereItDoesNotApply(t *testing.T) {
 	client.Role = pki.Client
 	tests := map[string]struct {
 		at   probe.Target
-		want finding.Verdict
+		want finding.Result
 		says string
 	}{
-		"applies":     {server(), finding.Held, "as wanted"},
+		"applies":     {server(), finding.Pass, "as wanted"},
 		"no listener": {deaf, finding.Skipped, "no address for the RPC plane"},
 		"other role":  {client, finding.Skipped, `is of role "client"`},
 	}
@@ -440,10 +440,10 @@ func TestSkippedWhereItDoesNotApply(t *testing.T) {
 		spec := whole()
 		spec.Roles = []pki.Role{pki.Server}
 		f := posture.Must(spec).Evaluate(t.Context(), test.at)
-		if f.Verdict != test.want || !strings.Contains(f.Reason, test.says) {
-			t.Errorf("%s: verdict %q because %q", name, f.Verdict, f.Reason)
+		if f.Result != test.want || !strings.Contains(f.Reason, test.says) {
+			t.Errorf("%s: result %q because %q", name, f.Result, f.Reason)
 		}
-		if f.Verdict == finding.Skipped && (len(f.Evidence) > 0 || f.Outcome != "") {
+		if f.Result == finding.Skipped && (len(f.Evidence) > 0 || f.Outcome != "") {
 			t.Errorf("%s: skipped, yet something was tried: %+v", name, f.Evidence)
 		}
 	}
@@ -451,8 +451,8 @@ func TestSkippedWhereItDoesNotApply(t *testing.T) {
 
 func TestEmptyCheckNeverHolds(t *testing.T) {
 	f := posture.Check{}.Evaluate(t.Context(), server())
-	if f.Verdict != finding.NotCarriedOut {
-		t.Errorf("verdict %q because %q", f.Verdict, f.Reason)
+	if f.Result != finding.Inconclusive {
+		t.Errorf("result %q because %q", f.Result, f.Reason)
 	}
 }
 
@@ -461,8 +461,8 @@ func TestAPortThatIsSilent(t *testing.T) {
 	at := server()
 	at.HTTP, at.Silent = "127.0.0.1:4646", probe.NewSilence(map[probe.Plane]string{probe.PlaneHTTP: "it is paused"})
 	spec := whole()
-	if f := posture.Must(spec).Evaluate(t.Context(), at); f.Verdict != finding.Held {
-		t.Errorf("RPC: %s because %s", f.Verdict, f.Reason)
+	if f := posture.Must(spec).Evaluate(t.Context(), at); f.Result != finding.Pass {
+		t.Errorf("RPC: %s because %s", f.Result, f.Reason)
 	}
 	overHTTP := func(p probe.Probe) probe.Probe {
 		p.Plane = probe.PlaneHTTP
@@ -475,8 +475,8 @@ func TestAPortThatIsSilent(t *testing.T) {
 		spec := whole()
 		change(&spec)
 		f := posture.Must(spec).Evaluate(t.Context(), at)
-		if f.Verdict != finding.NotCarriedOut || f.Reason != "it is paused" || f.Outcome != string(probe.NotReached) || len(f.Evidence) != 0 {
-			t.Errorf("%s calls it: %s, %q, because %s", name, f.Verdict, f.Outcome, f.Reason)
+		if f.Result != finding.Inconclusive || f.Reason != "it is paused" || f.Outcome != string(probe.NotReached) || len(f.Evidence) != 0 {
+			t.Errorf("%s calls it: %s, %q, because %s", name, f.Result, f.Outcome, f.Reason)
 		}
 	}
 }

@@ -9,34 +9,34 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// judge turns what was seen into a verdict with its reason. The order matters:
+// judge turns what was seen into a result with its reason. The order matters:
 // what was let in and should not have been needs no control, for it was let in;
 // after that, what proves nothing comes before what proves something.
-func (c Check) judge(r run) (finding.Verdict, string) {
+func (c Check) judge(r run) (finding.Result, string) {
 	control := c.spec.Want.opposite()
 	switch {
 	case r.probe != "" && r.probe == c.spec.Want.worst():
-		return finding.Broken, fmt.Sprintf("the probe gave %q, wanted was %q%s", r.probe, c.spec.Want, r.saying())
+		return finding.Fail, fmt.Sprintf("the probe gave %q, wanted was %q%s", r.probe, c.spec.Want, r.saying())
 	case c.spec.Lacks != "":
 		return finding.Skipped, c.spec.Lacks
 	case !r.nothing.IsZero():
 		return finding.Skipped, r.nothing.Error()
 	case !control.has(r.before):
-		return finding.NotCarriedOut, fmt.Sprintf("the control gave %q before the probe, not %q, so an outcome of the probe proves nothing%s", r.before, control, cmp.Or(r.unheard[finding.ControlBefore], r.untried()))
+		return finding.Inconclusive, fmt.Sprintf("the control gave %q before the probe, not %q, so an outcome of the probe proves nothing%s", r.before, control, cmp.Or(r.unheard[finding.ControlBefore], r.untried()))
 	case !c.spec.Want.tells(r.probe):
-		return finding.NotCarriedOut, fmt.Sprintf("the probe gave %q, which proves nothing%s", r.probe, r.unheard[finding.Probe])
+		return finding.Inconclusive, fmt.Sprintf("the probe gave %q, which proves nothing%s", r.probe, r.unheard[finding.Probe])
 	case !control.has(r.after):
-		return finding.NotCarriedOut, fmt.Sprintf("the control gave %q after the probe, not %q: the agent changed in between%s", r.after, control, r.unheard[finding.ControlAfter])
+		return finding.Inconclusive, fmt.Sprintf("the control gave %q after the probe, not %q: the agent changed in between%s", r.after, control, r.unheard[finding.ControlAfter])
 	case !c.spec.Want.has(r.probe):
-		return finding.Broken, fmt.Sprintf("the probe gave %q, wanted was %q%s", r.probe, c.spec.Want, r.saying())
+		return finding.Fail, fmt.Sprintf("the probe gave %q, wanted was %q%s", r.probe, c.spec.Want, r.saying())
 	case !strings.Contains(r.answer, c.spec.Answer):
-		return finding.Broken, fmt.Sprintf("the probe gave %q, as wanted, but the agent said %q, wanted was %q", r.probe, r.answer, c.spec.Answer)
+		return finding.Fail, fmt.Sprintf("the probe gave %q, as wanted, but the agent said %q, wanted was %q", r.probe, r.answer, c.spec.Answer)
 	default:
 		return c.judgeReason(r)
 	}
 }
 
-// outcome is what the probe saw, as a finding tells it. A refusal between canaries of which one was not let in is none: a
+// outcome is what the probe saw, as a finding tells it. A refusal between controls of which one was not let in is none: a
 // dead agent refuses too.
 func (c Check) outcome(r run) probe.Outcome {
 	control := c.spec.Want.opposite()
@@ -64,21 +64,21 @@ func (r run) saying() string {
 }
 
 // judgeReason judges a wanted outcome by what the log says of it.
-func (c Check) judgeReason(r run) (finding.Verdict, string) {
+func (c Check) judgeReason(r run) (finding.Result, string) {
 	switch r.log {
 	case logNotNeeded:
-		return finding.Held, fmt.Sprintf("the probe gave %q, as wanted", r.probe)
+		return finding.Pass, fmt.Sprintf("the probe gave %q, as wanted", r.probe)
 	case logTooTerse:
-		return finding.Held, fmt.Sprintf("the probe gave %q, as wanted; why is not asserted, as the agent logs that at %s alone", r.probe, c.spec.LogLevel)
+		return finding.Pass, fmt.Sprintf("the probe gave %q, as wanted; why is not asserted, as the agent logs that at %s alone", r.probe, c.spec.LogLevel)
 	case logUnavailable:
-		return finding.Held, fmt.Sprintf("the probe gave %q, as wanted; why is not asserted, as the agent's log cannot be read", r.probe)
+		return finding.Pass, fmt.Sprintf("the probe gave %q, as wanted; why is not asserted, as the agent's log cannot be read", r.probe)
 	case logShows:
-		return finding.Held, fmt.Sprintf("the probe gave %q, as wanted, and the agent's log says why: %q", r.probe, c.spec.LogText)
+		return finding.Pass, fmt.Sprintf("the probe gave %q, as wanted, and the agent's log says why: %q", r.probe, c.spec.LogText)
 	case logShowsOfSomebody:
-		return finding.Held, fmt.Sprintf("the probe gave %q, as wanted, and the agent's log says why: %q; the line is not attributed, as it is not known how the prober looks to the agent", r.probe, c.spec.LogText)
+		return finding.Pass, fmt.Sprintf("the probe gave %q, as wanted, and the agent's log says why: %q; the line is not attributed, as it is not known how the prober looks to the agent", r.probe, c.spec.LogText)
 	case logFailed:
-		return finding.NotCarriedOut, fmt.Sprintf("the probe gave %q, but whether for the right reason is unknown: %v", r.probe, r.logErr)
+		return finding.Inconclusive, fmt.Sprintf("the probe gave %q, but whether for the right reason is unknown: %v", r.probe, r.logErr)
 	default:
-		return finding.NotCarriedOut, fmt.Sprintf("the probe gave %q, but perhaps for another reason: the agent's log did not show %q within %s", r.probe, c.spec.LogText, c.spec.LogWithin)
+		return finding.Inconclusive, fmt.Sprintf("the probe gave %q, but perhaps for another reason: the agent's log did not show %q within %s", r.probe, c.spec.LogText, c.spec.LogWithin)
 	}
 }

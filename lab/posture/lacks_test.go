@@ -12,15 +12,15 @@ import (
 // TestWithoutAControl: what cannot be compared with anything is skipped, but what was let in was let in.
 func TestWithoutAControl(t *testing.T) {
 	const reason = "no token is at hand"
-	for outcome, want := range map[probe.Outcome]finding.Verdict{
-		probe.Denied: finding.Skipped, probe.NotReached: finding.Skipped, probe.Accepted: finding.Broken,
+	for outcome, want := range map[probe.Outcome]finding.Result{
+		probe.Denied: finding.Skipped, probe.NotReached: finding.Skipped, probe.Accepted: finding.Fail,
 	} {
 		spec := whole()
 		spec.Lacks, spec.Control = reason, probe.Unavailable(probe.PlaneRPC, reason)
 		spec.Probe = answering("probe", outcome)
 		f := posture.Must(spec).Evaluate(t.Context(), server())
-		if f.Verdict != want || want == finding.Skipped && f.Reason != reason {
-			t.Errorf("%s: verdict %q because %q, want %q", outcome, f.Verdict, f.Reason, want)
+		if f.Result != want || want == finding.Skipped && f.Reason != reason {
+			t.Errorf("%s: result %q because %q, want %q", outcome, f.Result, f.Reason, want)
 		}
 	}
 }
@@ -31,7 +31,7 @@ func TestAControlThatCouldNotBeTried(t *testing.T) {
 	spec := whole()
 	spec.Control = probe.Unavailable(probe.PlaneRPC, reason)
 	f := posture.Must(spec).Evaluate(t.Context(), server())
-	if f.Verdict != finding.NotCarriedOut || !strings.HasSuffix(f.Reason, ": "+reason) {
-		t.Errorf("verdict %q because %q, want one that ends in why", f.Verdict, f.Reason)
+	if f.Result != finding.Inconclusive || !strings.HasSuffix(f.Reason, ": "+reason) {
+		t.Errorf("result %q because %q, want one that ends in why", f.Result, f.Reason)
 	}
 }

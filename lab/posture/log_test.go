@@ -53,16 +53,16 @@ func TestRefusalNeedsItsReasonInTheLog(t *testing.T) {
 		name    string
 		log     *memoryLog
 		by      func(*memoryLog) posture.Spec
-		verdict finding.Verdict
+		verdict finding.Result
 		says    string
 	}{
-		{"logged by the probe", &memoryLog{}, loggedBy("probe"), finding.Held, "says why"},
-		{"logged by the control", &memoryLog{}, loggedBy("control"), finding.NotCarriedOut, "did not show"},
-		{"logged later", &memoryLog{}, loggedBy("later"), finding.Held, "says why"},
-		{"logged before", loggedBefore(), loggedBy("nobody"), finding.NotCarriedOut, "did not show"},
-		{"not logged", &memoryLog{}, loggedBy("nobody"), finding.NotCarriedOut, "did not show"},
-		{"no mark", &memoryLog{markErr: gone}, loggedBy("probe"), finding.NotCarriedOut, "log is gone"},
-		{"no reading", &memoryLog{readErr: gone}, loggedBy("probe"), finding.NotCarriedOut, "log is gone"},
+		{"logged by the probe", &memoryLog{}, loggedBy("probe"), finding.Pass, "says why"},
+		{"logged by the control", &memoryLog{}, loggedBy("control"), finding.Inconclusive, "did not show"},
+		{"logged later", &memoryLog{}, loggedBy("later"), finding.Pass, "says why"},
+		{"logged before", loggedBefore(), loggedBy("nobody"), finding.Inconclusive, "did not show"},
+		{"not logged", &memoryLog{}, loggedBy("nobody"), finding.Inconclusive, "did not show"},
+		{"no mark", &memoryLog{markErr: gone}, loggedBy("probe"), finding.Inconclusive, "log is gone"},
+		{"no reading", &memoryLog{readErr: gone}, loggedBy("probe"), finding.Inconclusive, "log is gone"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -70,10 +70,10 @@ func TestRefusalNeedsItsReasonInTheLog(t *testing.T) {
 			agent := server()
 			agent.Log = test.log
 			f := posture.Must(test.by(test.log)).Evaluate(t.Context(), agent)
-			if f.Verdict != test.verdict || !strings.Contains(f.Reason, test.says) {
-				t.Errorf("verdict %q because %q; want %q because of %q", f.Verdict, f.Reason, test.verdict, test.says)
+			if f.Result != test.verdict || !strings.Contains(f.Reason, test.says) {
+				t.Errorf("result %q because %q; want %q because of %q", f.Result, f.Reason, test.verdict, test.says)
 			}
-			if lines := logLines(f); (len(lines) == 1) != (test.verdict == finding.Held) {
+			if lines := logLines(f); (len(lines) == 1) != (test.verdict == finding.Pass) {
 				t.Errorf("lines in evidence: %q", lines)
 			}
 		})
@@ -82,8 +82,8 @@ func TestRefusalNeedsItsReasonInTheLog(t *testing.T) {
 
 func TestUnreadableLogIsSaid(t *testing.T) {
 	f := posture.Must(loggedBy("nobody")(&memoryLog{})).Evaluate(t.Context(), server())
-	if f.Verdict != finding.Held || !strings.Contains(f.Reason, "not asserted") {
-		t.Errorf("verdict %q because %q", f.Verdict, f.Reason)
+	if f.Result != finding.Pass || !strings.Contains(f.Reason, "not asserted") {
+		t.Errorf("result %q because %q", f.Result, f.Reason)
 	}
 }
 
@@ -95,8 +95,8 @@ func TestBrokenDoesNotWaitForTheLog(t *testing.T) {
 	agent := server()
 	agent.Log = &memoryLog{}
 	f := posture.Must(spec).Evaluate(t.Context(), agent)
-	if f.Verdict != finding.Broken || f.Took > deadline.Hang {
-		t.Errorf("verdict %q after %s", f.Verdict, f.Took)
+	if f.Result != finding.Fail || f.Took > deadline.Hang {
+		t.Errorf("result %q after %s", f.Result, f.Took)
 	}
 }
 
@@ -156,17 +156,17 @@ func TestCheckOfARealListener(t *testing.T) {
 		Control: probe.HTTP("/v1/agent/health", probe.As(holder)),
 		LogText: "client didn't provide a certificate",
 	})
-	for demand, want := range map[tls.ClientAuthType]finding.Verdict{
-		tls.RequireAndVerifyClientCert: finding.Held,
-		tls.VerifyClientCertIfGiven:    finding.Broken,
+	for demand, want := range map[tls.ClientAuthType]finding.Result{
+		tls.RequireAndVerifyClientCert: finding.Pass,
+		tls.VerifyClientCertIfGiven:    finding.Fail,
 	} {
 		agent, closeListener := listen(t, holder, demand)
-		if f := check.Evaluate(t.Context(), agent); f.Verdict != want {
-			t.Errorf("%v: verdict %q because %q; want %q: %+v", demand, f.Verdict, f.Reason, want, f.Evidence)
+		if f := check.Evaluate(t.Context(), agent); f.Result != want {
+			t.Errorf("%v: result %q because %q; want %q: %+v", demand, f.Result, f.Reason, want, f.Evidence)
 		}
 		closeListener()
-		if f := check.Evaluate(t.Context(), agent); f.Verdict != finding.NotCarriedOut {
-			t.Errorf("%v, listener closed: verdict %q because %q", demand, f.Verdict, f.Reason)
+		if f := check.Evaluate(t.Context(), agent); f.Result != finding.Inconclusive {
+			t.Errorf("%v, listener closed: result %q because %q", demand, f.Result, f.Reason)
 		}
 	}
 }

@@ -41,32 +41,32 @@ func passing(open []string, to map[string][]string) posture.Check {
 // TestWhoPassesARequestOn is not to blame for what the other lets in, and is for what the other would refuse.
 func TestWhoPassesARequestOn(t *testing.T) {
 	const one, other = "server-1", "server-2"
-	const held, broken, skipped = finding.Held, finding.Broken, finding.Skipped
+	const held, broken, skipped = finding.Pass, finding.Fail, finding.Skipped
 	for name, test := range map[string]struct {
 		open []string
 		to   map[string][]string
-		want [2]finding.Verdict
+		want [2]finding.Result
 	}{
-		"both refuse":                    {nil, map[string][]string{one: {other}}, [2]finding.Verdict{held, held}},
-		"the other lets it in":           {[]string{one, other}, map[string][]string{one: {other}}, [2]finding.Verdict{skipped, broken}},
-		"this one alone lets it in":      {[]string{one}, map[string][]string{one: {other}}, [2]finding.Verdict{broken, held}},
-		"each decides itself":            {[]string{one, other}, nil, [2]finding.Verdict{broken, broken}},
-		"each blames the other":          {[]string{one, other}, map[string][]string{one: {other}, other: {one}}, [2]finding.Verdict{broken, broken}},
-		"the other is none of those":     {[]string{one, other}, map[string][]string{one: {"server-9"}}, [2]finding.Verdict{broken, broken}},
-		"leadership moves meanwhile":     {[]string{one, other}, map[string][]string{one: {other, "server-9"}}, [2]finding.Verdict{broken, broken}},
-		"leadership is lost meanwhile":   {[]string{one, other}, map[string][]string{one: {other, ""}}, [2]finding.Verdict{broken, broken}},
-		"leadership moved, and is quiet": {[]string{one, other}, map[string][]string{one: {"server-9", other, other, other}}, [2]finding.Verdict{skipped, broken}},
+		"both refuse":                    {nil, map[string][]string{one: {other}}, [2]finding.Result{held, held}},
+		"the other lets it in":           {[]string{one, other}, map[string][]string{one: {other}}, [2]finding.Result{skipped, broken}},
+		"this one alone lets it in":      {[]string{one}, map[string][]string{one: {other}}, [2]finding.Result{broken, held}},
+		"each decides itself":            {[]string{one, other}, nil, [2]finding.Result{broken, broken}},
+		"each blames the other":          {[]string{one, other}, map[string][]string{one: {other}, other: {one}}, [2]finding.Result{broken, broken}},
+		"the other is none of those":     {[]string{one, other}, map[string][]string{one: {"server-9"}}, [2]finding.Result{broken, broken}},
+		"leadership moves meanwhile":     {[]string{one, other}, map[string][]string{one: {other, "server-9"}}, [2]finding.Result{broken, broken}},
+		"leadership is lost meanwhile":   {[]string{one, other}, map[string][]string{one: {other, ""}}, [2]finding.Result{broken, broken}},
+		"leadership moved, and is quiet": {[]string{one, other}, map[string][]string{one: {"server-9", other, other, other}}, [2]finding.Result{skipped, broken}},
 	} {
 		first, second := server(), server()
 		first.Name, second.Name = one, other
 		var told []finding.Finding
 		got := posture.Run(t.Context(), []posture.Check{passing(test.open, test.to)}, []probe.Target{first, second},
 			func(f finding.Finding) { told = append(told, f) })
-		if verdicts := [2]finding.Verdict{got[0].Verdict, got[1].Verdict}; verdicts != test.want || len(told) != 2 {
+		if verdicts := [2]finding.Result{got[0].Result, got[1].Result}; verdicts != test.want || len(told) != 2 {
 			t.Errorf("%s: %v, %d told, want %v: %s", name, verdicts, len(told), test.want, got[0].Reason)
 		}
 		for _, f := range got {
-			if f.Verdict == skipped && (!strings.Contains(f.Reason, other) || !slices.ContainsFunc(told, func(o finding.Finding) bool { return o.Verdict == skipped })) {
+			if f.Result == skipped && (!strings.Contains(f.Reason, other) || !slices.ContainsFunc(told, func(o finding.Finding) bool { return o.Result == skipped })) {
 				t.Errorf("%s: skipped because %s; told was %v", name, f.Reason, told)
 			}
 		}

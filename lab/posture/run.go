@@ -20,7 +20,7 @@ const agentsAtOnce = 8
 
 // Run tries the checks at the targets, and returns the findings in the order of the checks, for each in the order of the
 // targets. A check is tried at every target of its roles; one for Once is tried at one of each region's after the other, until
-// one gives a verdict. One that applies to none has one finding, Skipped. What ctx cuts short is NotCarriedOut. Each finding is
+// one gives a result. One that applies to none has one finding, Skipped. What ctx cuts short is NotCarriedOut. Each finding is
 // also told as soon as it is there and does not hang on another, by several goroutines but one at a time; tell may be nil.
 //
 // Of one agent, quick checks of which it may log something run one after another, so that a line of its log is about the one
@@ -38,7 +38,7 @@ func Run(ctx context.Context, checks []Check, targets []probe.Target, tell func(
 	r.settle(ctx)
 	r.tryOthers(ctx)
 	for i, t := range r.trials {
-		if t.lane() == Crowding {
+		if t.lane() == Flooding {
 			r.try(ctx, i)
 			r.tryOthers(ctx)
 		}
@@ -62,7 +62,7 @@ func (t trial) lane() Lane {
 	case t.none != "":
 		return Quick
 	case t.check.spec.Kind == Destructive:
-		return Crowding // what it leaves behind is not to be found by others
+		return Flooding // what it leaves behind is not to be found by others
 	default:
 		return t.check.spec.Lane
 	}
@@ -200,9 +200,9 @@ func (r *runner) try(ctx context.Context, i int) {
 	v := view{Finding: t.check.blank(t.target)}
 	switch {
 	case t.none != "":
-		v.Verdict, v.Reason = finding.Skipped, t.none
+		v.Result, v.Reason = finding.Skipped, t.none
 	case ctx.Err() != nil:
-		v.Verdict, v.Reason = finding.NotCarriedOut, "the run was ended before: "+context.Cause(ctx).Error()
+		v.Result, v.Reason = finding.Inconclusive, "the run was ended before: "+context.Cause(ctx).Error()
 	default:
 		if turn := r.turns[t.target.Name]; turn != nil && turn.Acquire(ctx, 1) == nil {
 			defer turn.Release(1)
@@ -226,7 +226,7 @@ func turnsAt(targets []probe.Target) map[string]*semaphore.Weighted {
 // keep keeps what was seen, and tells of it, unless another target is to be asked as well.
 func (r *runner) keep(ctx context.Context, i int, v view) {
 	t, to := r.trials[i], ""
-	if v.Verdict == finding.Broken {
+	if v.Result == finding.Fail {
 		to = t.check.passedTo(ctx, t.target, v.Outcome)
 	}
 	r.findings[i] = v.Finding
@@ -245,7 +245,7 @@ func (r *runner) keep(ctx context.Context, i int, v view) {
 
 // note notes why a trial's finding may not be the last word.
 func (r *runner) note(i int, v view) {
-	if !v.nothing.IsZero() && v.Verdict == finding.Skipped {
+	if !v.nothing.IsZero() && v.Result == finding.Skipped {
 		r.nothing[i] = v.nothing
 	}
 	if v.unsettled && !r.settled && r.trials[i].lane() == Quick { // another one may cost minutes
@@ -278,7 +278,7 @@ func (r *runner) settle(ctx context.Context) {
 		g.Go(func() error {
 			inVain := 0
 			for _, i := range trials {
-				if inVain > 1 || ctx.Err() != nil || !r.lookAgain(ctx, i, &inVain) {
+				if inVain > 1 || ctx.Err() != nil || !r.retry(ctx, i, &inVain) {
 					r.leave(i)
 				}
 			}
@@ -290,7 +290,7 @@ func (r *runner) settle(ctx context.Context) {
 
 // lookAgain tries one trial again at the agent that left it open, and counts how many were tried in vain one after the other. It
 // is false where the end of the run is all that was seen.
-func (r *runner) lookAgain(ctx context.Context, i int, inVain *int) bool {
+func (r *runner) retry(ctx context.Context, i int, inVain *int) bool {
 	t := r.trials[i]
 	look := t.check.settle
 	if *inVain > 0 {
@@ -303,7 +303,7 @@ func (r *runner) lookAgain(ctx context.Context, i int, inVain *int) bool {
 	if *inVain++; !v.unsettled {
 		*inVain = 0
 	}
-	if was := r.findings[i]; len(t.others) > 0 && !proves(v.Finding) && finding.Worse(v.Verdict, was.Verdict) != v.Verdict {
+	if was := r.findings[i]; len(t.others) > 0 && !proves(v.Finding) && finding.Worse(v.Result, was.Result) != v.Result {
 		v.Finding = was // that one agent has nothing to look at hides no other
 	}
 	r.keep(ctx, i, v)
@@ -326,7 +326,7 @@ func (r *runner) settleNothing() {
 			return o.Node != f.Node || o.ID != by && !strings.HasSuffix(o.ID, "-"+by)
 		})
 		if (len(judges) > 0 || r.nothing[i].Missed) && !slices.ContainsFunc(judges, proves) {
-			f.Verdict, f.Reason = finding.NotCarriedOut, f.Reason+", which did not judge that here"
+			f.Result, f.Reason = finding.Inconclusive, f.Reason+", which did not judge that here"
 		}
 		if r.tell != nil {
 			r.tell(*f)
@@ -340,9 +340,9 @@ func (r *runner) excuse() {
 	for _, i := range slices.Sorted(maps.Keys(r.blamed)) {
 		t, to := r.trials[i], r.blamed[i]
 		at := slices.IndexFunc(r.trials, func(o trial) bool { return o.check.spec.ID == t.check.spec.ID && o.target.Name == to })
-		if _, blames := r.blamed[at]; at >= 0 && !blames && r.findings[at].Verdict == finding.Broken {
+		if _, blames := r.blamed[at]; at >= 0 && !blames && r.findings[at].Result == finding.Fail {
 			f := &r.findings[i]
-			f.Verdict = finding.Skipped
+			f.Result = finding.Skipped
 			f.Reason = fmt.Sprintf("%s passes such requests on to %s, which gives %q itself: see there", t.target.Name, to, r.findings[at].Outcome)
 		}
 		if r.tell != nil {
@@ -362,7 +362,7 @@ func (r *runner) tryOthers(ctx context.Context) {
 				break
 			}
 			v := t.check.evaluate(ctx, other)
-			if proves(v.Finding) || finding.Worse(v.Verdict, r.findings[i].Verdict) != r.findings[i].Verdict {
+			if proves(v.Finding) || finding.Worse(v.Result, r.findings[i].Result) != r.findings[i].Result {
 				r.findings[i] = v.Finding
 				delete(r.nothing, i)
 			}
@@ -380,4 +380,4 @@ func (r *runner) tryOthers(ctx context.Context) {
 }
 
 // proves reports whether the finding says that the promise holds, or that it does not.
-func proves(f finding.Finding) bool { return f.Verdict == finding.Held || f.Verdict == finding.Broken }
+func proves(f finding.Finding) bool { return f.Result == finding.Pass || f.Result == finding.Fail }

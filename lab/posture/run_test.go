@@ -72,7 +72,7 @@ func agents() []probe.Target {
 func places(findings []finding.Finding) []string {
 	all := make([]string, 0, len(findings))
 	for _, f := range findings {
-		all = append(all, f.ID+"@"+f.Node+" "+string(f.Verdict))
+		all = append(all, f.ID+"@"+f.Node+" "+string(f.Result))
 	}
 	return all
 }
@@ -188,7 +188,7 @@ func TestTheOneThatElectsIsAskedAgain(t *testing.T) {
 }
 
 // TestNoTwoCrowdsMeet: what uses up connections is tried at one agent of the whole cluster at a time, when all else is over.
-func TestNoTwoCrowdsMeet(t *testing.T) {
+func TestNoTwoFloodsMeet(t *testing.T) {
 	d := newDiary()
 	linger := func() { // whatever could begin meanwhile, begins
 		for range 10_000 {
@@ -198,18 +198,18 @@ func TestNoTwoCrowdsMeet(t *testing.T) {
 	harmful := noted(d, "crowd-harmful", posture.Quick, linger).Spec()
 	harmful.Kind = posture.Destructive
 	checks := []posture.Check{
-		noted(d, "crowd-1", posture.Crowding, linger), noted(d, "quick", posture.Quick, linger), posture.Must(harmful),
-		noted(d, "wait", posture.Waiting, linger), noted(d, "crowd-2", posture.Crowding, linger, pki.Server),
+		noted(d, "crowd-1", posture.Flooding, linger), noted(d, "quick", posture.Quick, linger), posture.Must(harmful),
+		noted(d, "wait", posture.Waiting, linger), noted(d, "crowd-2", posture.Flooding, linger, pki.Server),
 	}
 	posture.Run(t.Context(), checks, agents(), nil)
-	const others, crowds = 2 * 3, 3 + 3 + 2
-	if len(d.entries) != others+crowds {
+	const others, floods = 2 * 3, 3 + 3 + 2
+	if len(d.entries) != others+floods {
 		t.Fatalf("tried: %v", d.entries)
 	}
 	for at, entry := range d.entries {
-		if crowd := strings.HasPrefix(entry, "crowd"); crowd != (at >= others) {
+		if flood := strings.HasPrefix(entry, "flood"); flood != (at >= others) {
 			t.Errorf("%s was the %dth of %v", entry, at+1, d.entries)
-		} else if crowd && len(d.beside[entry]) > 0 {
+		} else if flood && len(d.beside[entry]) > 0 {
 			t.Errorf("beside %s there was %v", entry, d.beside[entry])
 		}
 	}
@@ -248,18 +248,18 @@ func TestLanes(t *testing.T) {
 	go func() { arrived.Wait(); close(both) }()
 	wait := func() { arrived.Done(); <-both }
 	checks := []posture.Check{
-		noted(d, "crowd", posture.Crowding, nil), noted(d, "wait-1", posture.Waiting, wait), noted(d, "wait-2", posture.Waiting, wait),
+		noted(d, "flood", posture.Flooding, nil), noted(d, "wait-1", posture.Waiting, wait), noted(d, "wait-2", posture.Waiting, wait),
 		noted(d, "quick-1", posture.Quick, nil), noted(d, "quick-2", posture.Quick, nil),
 	}
 	findings := posture.Run(t.Context(), checks, agents()[:1], nil)
-	if findings[0].ID != "crowd" {
+	if findings[0].ID != "flood" {
 		t.Errorf("the findings are not in the order of the checks: %v", places(findings))
 	}
-	if last := d.entries[len(d.entries)-1]; last != "crowd@server-1" {
+	if last := d.entries[len(d.entries)-1]; last != "flood@server-1" {
 		t.Errorf("the last that was tried was %s", last)
 	}
-	if beside := d.beside["crowd@server-1"]; len(beside) > 0 {
-		t.Errorf("beside the crowd there was %v", beside)
+	if beside := d.beside["flood@server-1"]; len(beside) > 0 {
+		t.Errorf("beside the flood there was %v", beside)
 	}
 	for _, quick := range []string{"quick-1@server-1", "quick-2@server-1"} {
 		if slices.ContainsFunc(d.beside[quick], func(o string) bool { return strings.HasPrefix(o, "quick") }) {
@@ -273,12 +273,12 @@ func TestRunThatIsEndedSaysSo(t *testing.T) {
 	d := newDiary()
 	checks := []posture.Check{
 		noted(d, "a", posture.Quick, func() { cancel(errors.New("the user had enough")) }), noted(d, "b", posture.Quick, nil),
-		noted(d, "c", posture.Crowding, nil),
+		noted(d, "c", posture.Flooding, nil),
 	}
 	got := posture.Run(ctx, checks, agents()[:1], nil)
 	for _, f := range got[1:] {
-		if f.Verdict != finding.NotCarriedOut || !strings.Contains(f.Reason, "the user had enough") {
-			t.Errorf("%s: %s because %s", f.ID, f.Verdict, f.Reason)
+		if f.Result != finding.Inconclusive || !strings.Contains(f.Reason, "the user had enough") {
+			t.Errorf("%s: %s because %s", f.ID, f.Result, f.Reason)
 		}
 	}
 }

@@ -100,31 +100,31 @@ func TestAnswersThatAreGivenBehindTheGuards(t *testing.T) {
 func TestLooking(t *testing.T) {
 	h := newHouse(t)
 	https := target(web(t, h.tlsConfig(t)))
-	named := func(name string) probe.Look {
-		return probe.Look{For: "the name " + name, In: func(o probe.Observation) (bool, string, error) {
+	named := func(name string) probe.Search {
+		return probe.Search{For: "the name " + name, In: func(o probe.Observation) (bool, string, error) {
 			return slices.Contains(o.Served[0].DNSNames, name) && len(o.AcceptableCAs) == 1 && pki.NameText(o.AcceptableCAs[0]) == "CN=probe test CA", "names\n" + name, nil
 		}}
 	}
-	blind := probe.Look{For: "anything", In: func(probe.Observation) (bool, string, error) { return true, "", errors.New("it is dark") }}
+	blind := probe.Search{For: "anything", In: func(probe.Observation) (bool, string, error) { return true, "", errors.New("it is dark") }}
 	nobody := probe.HTTP("/ok", probe.Anonymous(h.server))
 	for _, test := range []struct {
 		probe    probe.Probe
 		want     probe.Outcome
 		received string
 	}{
-		{probe.Looking(fetch(h), named("server.global.nomad")), probe.Found, "names server.global.nomad"},
-		{probe.Looking(fetch(h), named("client.global.nomad")), probe.Absent, "names client.global.nomad"},
-		{probe.Looking(fetch(h), blind), probe.Failed, ""},
-		{probe.Looking(nobody, named("server.global.nomad")), probe.RefusedInHandshake, "TLS alert: certificate required"},
-		{probe.Looking(probe.HTTP("/broken", probe.As(h.cli)), named("x")), probe.Failed, "500 Internal Server Error: No cluster leader"},
-		{probe.Looking(probe.Probe{}, named("x")), probe.NotReached, ""},
+		{probe.Searching(fetch(h), named("server.global.nomad")), probe.Found, "names server.global.nomad"},
+		{probe.Searching(fetch(h), named("client.global.nomad")), probe.Absent, "names client.global.nomad"},
+		{probe.Searching(fetch(h), blind), probe.Failed, ""},
+		{probe.Searching(nobody, named("server.global.nomad")), probe.RefusedInHandshake, "TLS alert: certificate required"},
+		{probe.Searching(probe.HTTP("/broken", probe.As(h.cli)), named("x")), probe.Failed, "500 Internal Server Error: No cluster leader"},
+		{probe.Searching(probe.Probe{}, named("x")), probe.NotReached, ""},
 		{probe.Unavailable(probe.PlaneHTTP, "there is no key"), probe.NotReached, ""},
 	} {
 		if o := test.probe.Observe(t.Context(), https); o.Outcome != test.want || o.Received != test.received {
 			t.Errorf("%s: %q, %q; want %q, %q", test.probe.Sentence, o.Outcome, o.Received, test.want, test.received)
 		}
 	}
-	p := probe.Looking(nobody, named("x"))
+	p := probe.Searching(nobody, named("x"))
 	if want := "look for the name x: " + nobody.Sentence; p.Sentence != want || p.Plane != probe.PlaneHTTP {
 		t.Errorf("%s, sentence %q, want %q", p.Plane, p.Sentence, want)
 	}

@@ -13,32 +13,32 @@ var ErrMayNotListen = errors.New("listening on the network needs root or CAP_NET
 	"or give the program that capability with setcap cap_net_raw+ep")
 
 // Capture begins to listen to what goes over this machine's interfaces, loopback and the bridges of containers included,
-// from and to the target's Address, or Published, and that port, or any port if it is zero. The tape fills until its Stop, or until ctx is done.
+// from and to the target's Address, or Published, and that port, or any port if it is zero. The capture fills until its Stop, or until ctx is done.
 //
 // On loopback an agent that dials a peer has 127.0.0.1 as its own address, as all programs have. Such packets show only by
-// their other end; so there the tape takes the whole /24 around the Address, which is the network of a lab without
+// their other end; so there the capture takes the whole /24 around the Address, which is the network of a lab without
 // containers. Of 127.0.0.0/24, which is everybody's, it takes the Address alone.
 //
 // The error wraps ErrMayNotListen where the right to listen lacks.
-func Capture(ctx context.Context, t Target, port uint16) (*Tape, error) {
+func Capture(ctx context.Context, t Target, port uint16) (*PacketCapture, error) {
 	whose, err := scopeOf(t)
 	if err != nil {
 		return nil, err
 	}
-	tape := newTape(whose)
-	if tape.stop, err = listenTo(ctx, whose, port, tape); err != nil {
+	capture := newPacketCapture(whose)
+	if capture.stop, err = listenTo(ctx, whose, port, capture); err != nil {
 		return nil, err
 	}
-	return tape, nil
+	return capture, nil
 }
 
 // MayListen is nil where this program may listen on the network, and else says what lacks.
 func MayListen(ctx context.Context) error {
-	tape, err := Capture(ctx, Target{Address: "127.0.0.1"}, 0)
+	capture, err := Capture(ctx, Target{Address: "127.0.0.1"}, 0)
 	if err != nil {
 		return err
 	}
-	return tape.Stop()
+	return capture.Stop()
 }
 
 // scope is whose packets are taken: those that have an end in one of the networks.

@@ -24,8 +24,8 @@ const (
 )
 
 // listenTo opens a packet socket on all interfaces of this machine, for the packets from and to those addresses and that
-// port, or any if it is zero, and writes them to the tape until stop is called or ctx is done.
-func listenTo(ctx context.Context, whose scope, port uint16, tape *Tape) (stop func() error, err error) {
+// port, or any if it is zero, and writes them to the capture until stop is called or ctx is done.
+func listenTo(ctx context.Context, whose scope, port uint16, capture *PacketCapture) (stop func() error, err error) {
 	// SocketDgram leaves out the link layer, which differs between interfaces. No child is to inherit the socket.
 	socket, err := afpacket.NewTPacket(afpacket.SocketDgram|unix.SOCK_CLOEXEC, afpacket.TPacketVersion3,
 		afpacket.OptBlockSize(blockSize), afpacket.OptNumBlocks(ringBlocks), afpacket.OptBlockTimeout(blockFull), afpacket.OptPollTimeout(quiet))
@@ -48,7 +48,7 @@ func listenTo(ctx context.Context, whose scope, port uint16, tape *Tape) (stop f
 	}
 	stopped, done := make(chan struct{}), make(chan error, 1)
 	go func() {
-		done <- record(ctx, socket, tape, stopped)
+		done <- record(ctx, socket, capture, stopped)
 		socket.Close()
 	}()
 	return func() error {
@@ -102,8 +102,8 @@ func at(port uint16) []bpf.Instruction {
 	}
 }
 
-// record writes packets to the tape until it is stopped and nothing more comes.
-func record(ctx context.Context, socket *afpacket.TPacket, tape *Tape, stopped <-chan struct{}) error {
+// record writes packets to the capture until it is stopped and nothing more comes.
+func record(ctx context.Context, socket *afpacket.TPacket, capture *PacketCapture, stopped <-chan struct{}) error {
 	var end time.Time
 	for ctx.Err() == nil {
 		select {
@@ -117,28 +117,28 @@ func record(ctx context.Context, socket *afpacket.TPacket, tape *Tape, stopped <
 		switch {
 		case errors.Is(err, afpacket.ErrTimeout):
 			if !end.IsZero() {
-				return dropped(socket, tape)
+				return dropped(socket, capture)
 			}
 			continue
 		case err != nil:
 			return fmt.Errorf("listen on the network: %w", err)
 		case !end.IsZero() && info.Timestamp.After(end):
-			return dropped(socket, tape)
+			return dropped(socket, capture)
 		}
 		if info.CaptureLength < info.Length {
-			tape.miss(1)
+			capture.miss(1)
 		}
-		tape.add(data)
+		capture.add(data)
 	}
 	return fmt.Errorf("listen on the network: %w", ctx.Err())
 }
 
 // dropped notes the packets for which the kernel had no room.
-func dropped(socket *afpacket.TPacket, tape *Tape) error {
+func dropped(socket *afpacket.TPacket, capture *PacketCapture) error {
 	_, stats, err := socket.SocketStats()
 	if err != nil {
 		return fmt.Errorf("ask how many packets were lost: %w", err)
 	}
-	tape.miss(int(stats.Drops()))
+	capture.miss(int(stats.Drops()))
 	return nil
 }

@@ -8,13 +8,13 @@
 // alert, the end of the stream, a reset or a broken pipe, and under TLS 1.3 the
 // caller's handshake is over before the server has looked at its certificate.
 // So that ten runs give one outcome, a probe does not write a byte of its
-// request before it knows the server's verdict on the handshake:
+// request before it knows the server's result on the handshake:
 //
 //   - TLS 1.2 and below: the server verifies before it sends its Finished, so
-//     the verdict is in when the caller's handshake returns.
+//     the result is in when the caller's handshake returns.
 //   - TLS 1.3: Go's server (every Nomad agent) sends its session ticket after it
 //     has verified the caller, and only then (crypto/tls/handshake_server_tls13.go,
-//     readClientCertificate). The ticket is the verdict: what ends the connection
+//     readClientCertificate). The ticket is the result: what ends the connection
 //     before it is a refusal in the handshake, what ends it later is not. A
 //     server that sends no ticket within three seconds is taken to have accepted;
 //     an end that still comes counts as a refusal in the handshake.

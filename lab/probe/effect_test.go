@@ -15,7 +15,7 @@ func TestZeroValuesAreTheMostCareful(t *testing.T) {
 	for name, e := range map[string]probe.Effect{
 		"an effect": {}, "a probe": probe.New(probe.PlaneHTTP, "try", nil).Effect(), "a request": probe.Ask{Method: http.MethodPut, Path: "/v1/jobs"}.Effect(),
 		"a GET of an unknown path": probe.Ask{Path: "/v1/operator/snapshot"}.Effect(), "a GET with a body": probe.Ask{Path: "/v1/jobs", Body: "{}"}.Effect(),
-		"a call": probe.Call{Method: "Job.Register"}.Effect(), "a crowd": probe.HTTPCrowd(2, probe.Caller{}).Effect(),
+		"a call": probe.Call{Method: "Job.Register"}.Effect(), "a flood": probe.HTTPFlood(2, probe.Caller{}).Effect(),
 		"no version":      probe.WithoutEffectOn(),
 		"another request": altered(probe.Ask{Method: http.MethodDelete, Path: "/v1/job/none"}.WithoutEffectOn("1.11.3")).Effect(),
 		"two versions":    probe.WithoutEffectOn("1.11.3").And(probe.WithoutEffectOn("1.10.5")),
@@ -76,9 +76,9 @@ func TestNothingForbiddenIsSent(t *testing.T) {
 	write := probe.Ask{Method: http.MethodPut, Path: "/v1/operator/keyring/rotate"}.WithoutEffectOn("1.11.3")
 	for name, p := range map[string]probe.Probe{
 		"a write":    probe.HTTPAsk(write, cli),
-		"a look":     probe.HTTPLook(write, cli, probe.AnswerLook{For: "x", In: func(http.Header, []byte) (bool, string, error) { return true, "", nil }}),
-		"through":    probe.Through(probe.HTTPAsk(write, cli), probe.Meddler{}),
-		"in between": probe.Looking(probe.HTTPAsk(write, cli), probe.Look{For: "x", In: func(probe.Observation) (bool, string, error) { return true, "", nil }}),
+		"a look":     probe.HTTPSearch(write, cli, probe.AnswerSearch{For: "x", In: func(http.Header, []byte) (bool, string, error) { return true, "", nil }}),
+		"through":    probe.Through(probe.HTTPAsk(write, cli), probe.BitFlip{}),
+		"in between": probe.Searching(probe.HTTPAsk(write, cli), probe.Search{For: "x", In: func(probe.Observation) (bool, string, error) { return true, "", nil }}),
 		"called a read": probe.New(probe.PlaneHTTP, "write", func(ctx context.Context, t probe.Target) probe.Observation {
 			return probe.HTTPAsk(write, cli).Observe(ctx, t)
 		}).Classed(probe.Reads()),

@@ -26,7 +26,7 @@ type exchange struct {
 }
 
 // door is where and how to connect.
-type door struct {
+type endpoint struct {
 	addr string
 	// from is the address to connect from; empty for any.
 	from string
@@ -37,13 +37,13 @@ type door struct {
 }
 
 // converse opens the door, sends the request and reads the answer.
-func converse(ctx context.Context, d door, e exchange) Observation {
+func converse(ctx context.Context, d endpoint, e exchange) Observation {
 	return visit(ctx, d, e.sent, func(s *session) (Outcome, string, error) { return ask(s, e) })
 }
 
 // visit opens the door and, once inside, does what inside does. An outcome that inside returns beside an error is dropped
 // for what the error says.
-func visit(ctx context.Context, d door, sent string, inside func(*session) (Outcome, string, error)) Observation {
+func visit(ctx context.Context, d endpoint, sent string, inside func(*session) (Outcome, string, error)) Observation {
 	s, o := open(ctx, d)
 	o.Sent = sent
 	if s == nil {
@@ -60,7 +60,7 @@ func visit(ctx context.Context, d door, sent string, inside func(*session) (Outc
 
 // open connects and enters. Without a session, the observation says why; with one, it has what the handshake told, and the
 // caller hangs up.
-func open(ctx context.Context, d door) (*session, Observation) {
+func open(ctx context.Context, d endpoint) (*session, Observation) {
 	if d.addr == "" {
 		return nil, notReached("the target has no address for this plane")
 	}
@@ -96,7 +96,7 @@ func (o *Observation) end(err error, s *session) {
 }
 
 // enter sends the prelude and does the handshake, if the door has them.
-func enter(ctx context.Context, s *session, d door) error {
+func enter(ctx context.Context, s *session, d endpoint) error {
 	if len(d.prelude) > 0 {
 		if _, err := s.Write(d.prelude); err != nil {
 			return err

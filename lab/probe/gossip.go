@@ -42,7 +42,7 @@ func ping(name string, key GossipKey) Probe {
 		if err != nil {
 			return notReached(err.Error())
 		}
-		return converse(ctx, door{addr: t.Gossip, from: t.From}, e)
+		return converse(ctx, endpoint{addr: t.Gossip, from: t.From}, e)
 	}).Classed(WithoutEffectOn(readVersion))
 }
 

@@ -11,7 +11,7 @@ const leaderPath = "/v1/status/leader?stale"
 
 // Held is a connection over HTTPS that is kept open while something else happens. It is not for use by several goroutines
 // at once. Close it.
-type Held struct {
+type OpenConnection struct {
 	session *session
 	target  Target
 	as      Caller
@@ -20,23 +20,23 @@ type Held struct {
 
 // HoldHTTP connects to the target's HTTP port and does the TLS handshake as the caller. Without a Held, the observation says
 // why; with one, it is Accepted. The connection outlives ctx, but not an Ask whose own context was done.
-func HoldHTTP(ctx context.Context, t Target, as Caller) (*Held, Observation) {
+func HoldHTTP(ctx context.Context, t Target, as Caller) (*OpenConnection, Observation) {
 	config, err := as.tlsConfig(t)
 	if err != nil {
 		return nil, notReached(err.Error())
 	}
-	s, o := open(ctx, door{addr: t.HTTP, from: t.From, config: config})
+	s, o := open(ctx, endpoint{addr: t.HTTP, from: t.From, config: config})
 	o.Plane, o.Sent = PlaneHTTP, "TLS handshake"
 	if s == nil {
 		return nil, o
 	}
 	o.Outcome, o.Received = Accepted, "TLS handshake"
 	s.free()
-	return &Held{session: s, target: t, as: as, opened: o}, o
+	return &OpenConnection{session: s, target: t, as: as, opened: o}, o
 }
 
 // Ask sends the request over the held connection. RefusedAfterHandshake: the agent has ended it, then or before.
-func (h *Held) Ask(ctx context.Context, a Ask) (o Observation) {
+func (h *OpenConnection) Ask(ctx context.Context, a Ask) (o Observation) {
 	start := time.Now()
 	o = h.opened
 	defer func() { o.Took = time.Since(start) }()
@@ -59,7 +59,7 @@ func (h *Held) Ask(ctx context.Context, a Ask) (o Observation) {
 }
 
 // idle is silent for as long as the wait. It returns early with the error that says how the connection ended.
-func (h *Held) idle(ctx context.Context, wait time.Duration) error {
+func (h *OpenConnection) idle(ctx context.Context, wait time.Duration) error {
 	if err := h.session.bind(ctx); err != nil {
 		return err
 	}
@@ -68,4 +68,4 @@ func (h *Held) idle(ctx context.Context, wait time.Duration) error {
 }
 
 // Close hangs up.
-func (h *Held) Close() { h.session.hangUp() }
+func (h *OpenConnection) Close() { h.session.hangUp() }

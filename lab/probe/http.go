@@ -110,12 +110,12 @@ func (a Ask) sent(ctx context.Context, t Target, as Caller, read answerReader) O
 }
 
 // addressed returns the door that the caller goes through to that target, with TLS or in the clear, and the request for it.
-func (a Ask) addressed(ctx context.Context, t Target, as Caller, read answerReader) (door, exchange, error) {
-	d, scheme := door{addr: t.HTTP, from: t.From}, "http"
+func (a Ask) addressed(ctx context.Context, t Target, as Caller, read answerReader) (endpoint, exchange, error) {
+	d, scheme := endpoint{addr: t.HTTP, from: t.From}, "http"
 	if !t.HTTPInClear || !as.orInClear {
 		config, err := as.tlsConfig(t)
 		if err != nil {
-			return door{}, exchange{}, err
+			return endpoint{}, exchange{}, err
 		}
 		d.config, scheme = config, "https"
 	}
@@ -141,7 +141,7 @@ func PlainHTTPAsk(a Ask) Probe {
 		if err != nil {
 			return notReached(err.Error())
 		}
-		return converse(ctx, door{addr: t.HTTP, from: t.From}, e)
+		return converse(ctx, endpoint{addr: t.HTTP, from: t.From}, e)
 	}).Classed(a.Effect())
 }
 

@@ -101,7 +101,7 @@ func RPCIdleAfterTLS(as Caller, wait time.Duration) Probe {
 }
 
 // opening is how a connection is opened, and what is said on it before the silence.
-type opening func(context.Context, Target, Plane) (d door, said []byte, err error)
+type opening func(context.Context, Target, Plane) (d endpoint, said []byte, err error)
 
 // errLate is that a connection ended when it should have ended before. It is of no class that classify knows, and so leaves
 // the agent NotReached.
@@ -164,9 +164,9 @@ func (s *session) ends(ctx context.Context, wait time.Duration, more func() time
 
 // noCaller opens with these bytes and what the flight gives, without TLS of its own.
 func noCaller(flight func(context.Context, Target) ([]byte, error), first ...byte) opening {
-	return func(ctx context.Context, t Target, plane Plane) (door, []byte, error) {
+	return func(ctx context.Context, t Target, plane Plane) (endpoint, []byte, error) {
 		more, err := flight(ctx, t)
-		return door{addr: t.At(plane), from: t.From}, append(slices.Clip(first), more...), err
+		return endpoint{addr: t.At(plane), from: t.From}, append(slices.Clip(first), more...), err
 	}
 }
 
@@ -181,8 +181,8 @@ func halfHello(ctx context.Context, t Target) ([]byte, error) {
 
 // securely opens with a TLS handshake as the caller, and says that inside.
 func securely(as Caller, said string) opening {
-	return func(_ context.Context, t Target, plane Plane) (door, []byte, error) {
+	return func(_ context.Context, t Target, plane Plane) (endpoint, []byte, error) {
 		config, err := as.tlsConfig(t)
-		return door{addr: t.At(plane), from: t.From, config: config}, []byte(said), err
+		return endpoint{addr: t.At(plane), from: t.From, config: config}, []byte(said), err
 	}
 }

@@ -188,8 +188,8 @@ func TestSentencesOfLimits(t *testing.T) {
 		"send half a request's header over HTTPS with a certificate for cli.global.nomad for 7s":                    probe.HTTPSlowHeaders(me, 7*time.Second),
 		"be silent for 7s between two requests over HTTPS with a certificate for cli.global.nomad":                  probe.HTTPIdleAfterRequest(me, 7*time.Second),
 		"be silent for 7s after the TLS handshake, then call Status.Leader with a certificate for cli.global.nomad": probe.RPCIdleAfterTLS(me, 7*time.Second),
-		"hold 130 connections to the HTTP port at once with a certificate for cli.global.nomad":                     probe.HTTPCrowd(130, me),
-		"hold 130 connections to the RPC port at once with a certificate for cli.global.nomad":                      probe.RPCCrowd(130, me),
+		"hold 130 connections to the HTTP port at once with a certificate for cli.global.nomad":                     probe.HTTPFlood(130, me),
+		"hold 130 connections to the RPC port at once with a certificate for cli.global.nomad":                      probe.RPCFlood(130, me),
 	} {
 		if p.Sentence != want {
 			t.Errorf("sentence %q, want %q", p.Sentence, want)

@@ -26,16 +26,16 @@ func newHouse(t *testing.T) house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	issue := func(role pki.Role, flaw pki.Flaw) pki.Credential {
-		c, err := authority.IssueFlawed(pki.Identity{Role: role}, flaw)
+	issue := func(role pki.Role, defect pki.Defect) pki.Credential {
+		c, err := authority.IssueDefective(pki.Identity{Role: role}, defect)
 		if err != nil {
 			t.Fatal(err)
 		}
 		return c
 	}
 	return house{
-		server:  issue(pki.Server, pki.Flaw{}),
-		cli:     issue(pki.CLI, pki.Flaw{}),
+		server:  issue(pki.Server, pki.Defect{}),
+		cli:     issue(pki.CLI, pki.Defect{}),
 		foreign: issue(pki.Server, pki.Foreign()),
 		expired: issue(pki.Server, pki.Expired()),
 	}

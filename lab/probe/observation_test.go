@@ -110,7 +110,7 @@ func TestCallerDoesNotTrustTheAgent(t *testing.T) {
 	}
 }
 
-// A server without session tickets gives no early verdict: the probe must then
+// A server without session tickets gives no early result: the probe must then
 // neither hang nor take a refusal for an acceptance.
 func TestServerWithoutTickets(t *testing.T) {
 	h := newHouse(t)

@@ -21,8 +21,8 @@ func preflight() Ask {
 
 // ofTheUnwell is the look at the answer of an agent that is not well, as a server that sees no leader for a moment: its headers are
 // those of every answer (command/agent/agent_endpoint.go:667, HealthRequest). Of another failure nothing is known.
-func (l AnswerLook) ofTheUnwell() AnswerLook {
-	return AnswerLook{For: l.For, In: func(header http.Header, body []byte) (bool, string, error) {
+func (l AnswerSearch) ofTheUnwell() AnswerSearch {
+	return AnswerSearch{For: l.For, In: func(header http.Header, body []byte) (bool, string, error) {
 		if !bytes.Contains(body, []byte(`"ok":false`)) {
 			return false, "", errors.New("it failed, and does not say that it is not well")
 		}
@@ -33,7 +33,7 @@ func (l AnswerLook) ofTheUnwell() AnswerLook {
 // OtherOriginLook is a probe that looks through what an agent answers to a page of another site: to its GET of HealthPath, and,
 // where leave is asked for more than to read, to a browser's preflight of a PUT with a token. To a cluster that this program did not
 // start, whose versions that preflight was not verified on, the GET alone is sent, with the other site's Origin.
-func OtherOriginLook(more bool, as Caller, l AnswerLook) Probe {
+func OtherOriginSearch(more bool, as Caller, l AnswerSearch) Probe {
 	read := Ask{Path: HealthPath, Origin: otherOrigin}
 	sentence := fmt.Sprintf("look for %s: %s %s, for a page of another site", l.For, read, as.overHTTP())
 	if more {

@@ -14,7 +14,7 @@ import (
 // version no preflight is sent, but a GET as a page of another site sends it.
 func TestOtherOriginLook(t *testing.T) {
 	h := newHouse(t)
-	look := probe.AnswerLook{For: "leave", In: func(header http.Header, _ []byte) (bool, string, error) {
+	look := probe.AnswerSearch{For: "leave", In: func(header http.Header, _ []byte) (bool, string, error) {
 		return header.Get("Access-Control-Allow-Methods") != "", "headers", nil
 	}}
 	for name, c := range map[string]struct {
@@ -49,7 +49,7 @@ func TestOtherOriginLook(t *testing.T) {
 			}))
 			target := target(at)
 			target.Bounds = c.bounds
-			o := probe.OtherOriginLook(c.more, probe.As(h.cli), look).Observe(t.Context(), target)
+			o := probe.OtherOriginSearch(c.more, probe.As(h.cli), look).Observe(t.Context(), target)
 			sent := <-request
 			if o.Outcome != c.want || !strings.HasPrefix(sent, c.asked+" ") || !strings.Contains(sent, "Origin: https://another-site.example") {
 				t.Errorf("got %s (%s), want %s; sent %q", o.Outcome, o.Err, c.want, sent)

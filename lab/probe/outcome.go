@@ -19,7 +19,7 @@ const (
 	// PlaneFiles are the files that an agent's user keeps, and who else may read them.
 	PlaneFiles Plane = "files"
 	// PlaneWire is the network between agents, as a listener on it sees it.
-	PlaneWire Plane = "wire"
+	PlaneNetwork Plane = "network"
 )
 
 // Outcome is the class of what a probe saw. The zero value is no outcome.

@@ -42,8 +42,8 @@ type Scene struct {
 	Target Target
 	// Marker is a text that no other run has.
 	Marker string
-	// Tape is what was overheard so far.
-	Tape *Tape
+	// Capture is what was overheard so far.
+	Capture *PacketCapture
 }
 
 // Traffic is something that makes an agent send or receive packets.
@@ -72,7 +72,7 @@ const listening = time.Second
 // processor to read them. It observes NotReached where the traffic could not be caused, or this program may not listen
 // (ErrMayNotListen).
 func Overheard(look Overhearing, traffic Traffic) Probe {
-	p := New(PlaneWire, fmt.Sprintf("listen to the %s port while %s, and look for %s", look.Plane, traffic.Title, look.For),
+	p := New(PlaneNetwork, fmt.Sprintf("listen to the %s port while %s, and look for %s", look.Plane, traffic.Title, look.For),
 		func(ctx context.Context, t Target) Observation { return overhear(ctx, t, look, traffic) }).Classed(traffic.Effect)
 	p.needs = traffic.Calls
 	p.Timeout = listening + traffic.Takes
@@ -86,13 +86,13 @@ func overhear(ctx context.Context, t Target, look Overhearing, traffic Traffic) 
 	if look.text == nil || traffic.Cause == nil {
 		return notReached("there is nothing to listen for or no traffic: build them with MarkerOn and its kin")
 	}
-	tape, err := Capture(ctx, t, portOn(t, look.Plane))
+	capture, err := Capture(ctx, t, portOn(t, look.Plane))
 	if err != nil {
 		return notReached(err.Error())
 	}
-	scene := Scene{Target: t, Marker: "marker-" + rand.Text(), Tape: tape}
+	scene := Scene{Target: t, Marker: "marker-" + rand.Text(), Capture: capture}
 	err = traffic.Cause(ctx, scene)
-	stopErr := tape.Stop()
+	stopErr := capture.Stop()
 	o := Observation{Sent: traffic.Title}
 	text := look.text(scene)
 	switch {
@@ -103,15 +103,15 @@ func overhear(ctx context.Context, t Target, look Overhearing, traffic Traffic) 
 	case stopErr != nil:
 		o.Outcome, o.Err = NotReached, clean(stopErr.Error())
 	default:
-		o.Outcome, o.Received = tape.look(portOn(t, look.Plane), text, max(traffic.Weight, 1))
+		o.Outcome, o.Received = capture.look(portOn(t, look.Plane), text, max(traffic.Weight, 1))
 		o.Retry = o.Outcome == Failed // it has not heard everything
 	}
 	return o
 }
 
 // look says whether the text went over the port in clear, where at least so many bytes went.
-func (t *Tape) look(port uint16, text string, least int) (Outcome, string) {
-	heard, missed := t.Heard(port), t.Missed(port)
+func (t *PacketCapture) look(port uint16, text string, least int) (Outcome, string) {
+	heard, missed := t.Captured(port), t.Missed(port)
 	words := fmt.Sprintf("%d bytes in %d packets on port %d", heard.Bytes, heard.Packets, port)
 	switch {
 	case heard.Bytes == 0:

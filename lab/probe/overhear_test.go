@@ -97,7 +97,7 @@ func TestOverheard(t *testing.T) {
 				if o.Retry != (test.want == probe.Failed) {
 					t.Fatalf("worth a retry: %t, although it is %q", o.Retry, o.Outcome)
 				}
-				if o.Plane != probe.PlaneWire {
+				if o.Plane != probe.PlaneNetwork {
 					t.Fatalf("plane is %q", o.Plane)
 				}
 			}
@@ -137,32 +137,32 @@ func TestOverheardBetweenLeaders(t *testing.T) {
 func TestNoTokenGoesInClear(t *testing.T) {
 	h := newHouse(t)
 	at := heardAt(jobs(t, nil))
-	tape, err := probe.Capture(t.Context(), at, 0)
+	capture, err := probe.Capture(t.Context(), at, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	token := probe.As(h.server).WithToken(secret, "a token")
 	for _, traffic := range []probe.Traffic{probe.AskingForJob(token), probe.WritingVariable(token)} {
-		if err := traffic.Cause(t.Context(), probe.Scene{Target: at, Marker: "a-marker", Tape: tape}); err != nil {
+		if err := traffic.Cause(t.Context(), probe.Scene{Target: at, Marker: "a-marker", Capture: capture}); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if err := tape.Stop(); err != nil {
+	if err := capture.Stop(); err != nil {
 		t.Fatal(err)
 	}
-	if err := tape.Stop(); err != nil {
+	if err := capture.Stop(); err != nil {
 		t.Errorf("the second stop: %v", err)
 	}
 	port := portOf(t, at.HTTP)
-	if !tape.Holds(port, []byte("a-marker")) {
+	if !capture.Holds(port, []byte("a-marker")) {
 		t.Fatal("the marker was not overheard, so that nothing is proved of the token")
 	}
-	if tape.Holds(port, []byte(secret)) {
+	if capture.Holds(port, []byte(secret)) {
 		t.Error("the token went in clear")
 	}
 }
 
-// A tape has what goes from and to the target's network and that port, and nothing else: others' packets are not ours to
+// A capture has what goes from and to the target's network and that port, and nothing else: others' packets are not ours to
 // keep.
 func TestCaptureIsOfOneNetwork(t *testing.T) {
 	at := heardAt(jobs(t, nil))
@@ -171,7 +171,7 @@ func TestCaptureIsOfOneNetwork(t *testing.T) {
 	published := other
 	published.Published = at.Address
 	port := portOf(t, at.HTTP)
-	tapes := map[*probe.Tape]bool{
+	captures := map[*probe.PacketCapture]bool{
 		must(probe.Capture(t.Context(), at, 0))(t): true, must(probe.Capture(t.Context(), other, 0))(t): false,
 		must(probe.Capture(t.Context(), published, 0))(t): true, must(probe.Capture(t.Context(), published, port+1))(t): false,
 		must(probe.Capture(t.Context(), at, port))(t): true, must(probe.Capture(t.Context(), at, port+1))(t): false,
@@ -179,11 +179,11 @@ func TestCaptureIsOfOneNetwork(t *testing.T) {
 	if o := probe.PlainHTTP("/v1/job/a-marker").Observe(t.Context(), at); o.Outcome != probe.Denied {
 		t.Fatalf("nothing was sent: %+v", o)
 	}
-	for tape, want := range tapes {
-		if err := tape.Stop(); err != nil {
+	for capture, want := range captures {
+		if err := capture.Stop(); err != nil {
 			t.Fatal(err)
 		}
-		if got := tape.Holds(portOf(t, at.HTTP), []byte("a-marker")); got != want {
+		if got := capture.Holds(portOf(t, at.HTTP), []byte("a-marker")); got != want {
 			t.Errorf("holds the marker: %t, want %t", got, want)
 		}
 	}

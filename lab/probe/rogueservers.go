@@ -14,7 +14,7 @@ import (
 // servers are those that the client talks to.
 func (c offered) servers(ctx context.Context) ([]string, error) {
 	var list []string
-	o := HTTPLook(Ask{Path: serversPath}, c.asker, AnswerLook{
+	o := HTTPSearch(Ask{Path: serversPath}, c.asker, AnswerSearch{
 		For: "its servers",
 		In: func(_ http.Header, body []byte) (bool, string, error) {
 			return true, "a list", json.Unmarshal(body, &list)

@@ -107,7 +107,7 @@ func PlainRPC(first Framing) Probe {
 		if err != nil {
 			return notReached(err.Error())
 		}
-		return converse(ctx, door{addr: t.RPC, from: t.From}, e)
+		return converse(ctx, endpoint{addr: t.RPC, from: t.From}, e)
 	}).Classed(first.effect())
 }
 
@@ -121,24 +121,24 @@ func overTLS(ctx context.Context, t Target, e exchange, as Caller) Observation {
 }
 
 // behindTLS is the RPC port's door for the caller, and the exchange as it is made behind it.
-func behindTLS(t Target, e exchange, as Caller) (door, exchange, error) {
+func behindTLS(t Target, e exchange, as Caller) (endpoint, exchange, error) {
 	if why := t.withholds(as); why != "" {
-		return door{}, exchange{}, errors.New(why)
+		return endpoint{}, exchange{}, errors.New(why)
 	}
 	config, err := as.tlsConfig(t)
 	if err != nil {
-		return door{}, exchange{}, err
+		return endpoint{}, exchange{}, err
 	}
 	e.sent = fmt.Sprintf("%#02x, TLS handshake, %s", tlsByte, e.sent)
-	return door{addr: t.RPC, from: t.From, prelude: []byte{tlsByte}, config: config}, e, nil
+	return endpoint{addr: t.RPC, from: t.From, prelude: []byte{tlsByte}, config: config}, e, nil
 }
 
 // calling is behindTLS, or for a caller who may call in the clear the port itself where it takes such calls. No token goes that way.
-func calling(t Target, e exchange, as Caller) (door, exchange, error) {
+func calling(t Target, e exchange, as Caller) (endpoint, exchange, error) {
 	if !t.RPCInClear || !as.orInClear || as.token != "" {
 		return behindTLS(t, e, as)
 	}
-	return door{addr: t.RPC, from: t.From}, e, nil
+	return endpoint{addr: t.RPC, from: t.From}, e, nil
 }
 
 // RPCHandshake is a probe that does no more at the RPC port than the TLS handshake as the caller. Accepted says that the

@@ -20,7 +20,7 @@ type session struct {
 	// established is true once a TLS 1.2 handshake is done; the agent has then
 	// accepted the caller. A plaintext session never is.
 	established bool
-	// verdict tells the same for TLS 1.3, where the agent may refuse later.
+	// result tells the same for TLS 1.3, where the agent may refuse later.
 	verdict *verdict
 	facts   tlsFacts
 	first   chan firstRead
@@ -37,15 +37,15 @@ type tlsFacts struct {
 	acceptable                            [][]byte
 }
 
-// firstRead is the first byte after a handshake, read ahead to see the verdict.
+// firstRead is the first byte after a handshake, read ahead to see the result.
 type firstRead struct {
 	b   byte
 	n   int
 	err error
 }
 
-// secure does the TLS handshake and waits for the agent's verdict on it. An
-// error means that the handshake was not accepted, or that there is no verdict.
+// secure does the TLS handshake and waits for the agent's result on it. An
+// error means that the handshake was not accepted, or that there is no result.
 func (s *session) secure(ctx context.Context, config *tls.Config) error {
 	v := &verdict{accepted: make(chan struct{})}
 	config.ClientSessionCache = v

@@ -5,9 +5,9 @@ import (
 	"sync/atomic"
 )
 
-// talk is one connection through a Meddler: whose turn it is, and what of it has gone through.
+// talk is one connection through a Bit flip: whose turn it is, and what of it has gone through.
 type talk struct {
-	meddler Meddler
+	bitFlip BitFlip
 	// flipped is set once the bit was.
 	flipped *atomic.Bool
 
@@ -26,7 +26,7 @@ func (t *talk) pass(b []byte, d Direction) {
 		t.begun, t.now, t.gone = true, d, 0
 		t.turns[d]++
 	}
-	m := t.meddler
+	m := t.bitFlip
 	if at := m.flipAfter() - t.gone; m.Direction == d && m.Turn == t.turns[d] && 0 <= at && at < int64(len(b)) {
 		b[at] ^= 1
 		t.flipped.Store(true)

@@ -75,7 +75,7 @@ type Target struct {
 	// Silent has which of the agent's ports do not answer: nothing is sent there. Nil: none is known to be silent.
 	Silent *Silence
 
-	// pinned is the one certificate that callers trust, instead of what their authority signed: a Decoy's. Nil at an agent.
+	// pinned is the one certificate that callers trust, instead of what their authority signed: a Control server's. Nil at an agent.
 	pinned *x509.Certificate
 }
 
@@ -97,7 +97,7 @@ func (t Target) At(p Plane) string {
 		return t.RPC
 	case PlaneGossip:
 		return t.Gossip
-	case PlaneWire:
+	case PlaneNetwork:
 		return t.Address
 	case PlaneFiles:
 		if t.Files {

@@ -84,7 +84,7 @@ func Gossiping() Traffic {
 		end := netip.AddrPortFrom(own, portOn(s.Target, PlaneGossip))
 		// A ping has names, its acknowledgement has none: of two packets, one is a ping.
 		return awaitNil(ctx, "two packets of gossip", func() error {
-			if heard := s.Tape.Datagrams(end); heard.Packets < 2 {
+			if heard := s.Capture.Datagrams(end); heard.Packets < 2 {
 				return fmt.Errorf("%d were overheard", heard.Packets)
 			}
 			return nil

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// verdict is a session cache that keeps nothing and offers nothing: it turns the
+// result is a session cache that keeps nothing and offers nothing: it turns the
 // arrival of a TLS 1.3 session ticket into an event. Without a cache, a client
 // tells the server that it has no use for tickets, and gets none.
 type verdict struct {

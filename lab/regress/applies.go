@@ -93,11 +93,11 @@ func (s Source) rolesOf(m mutation.Mutation) []pki.Role {
 }
 
 // takenOut returns the settings that take the line out wherever it has the value that it is to have.
-func (s Source) takenOut(l mutation.Line) []spec.Setting {
-	var settings []spec.Setting
+func (s Source) takenOut(l mutation.Line) []spec.Override {
+	var settings []spec.Override
 	for _, role := range s.roles() {
 		if files := s.files(role); len(files.Lookup(l.Path)) > 0 && is(files, l.Path, l.Was) {
-			settings = append(settings, spec.Setting{Role: role, Path: l.Path})
+			settings = append(settings, spec.Override{Role: role, Path: l.Path})
 		}
 	}
 	return settings

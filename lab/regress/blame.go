@@ -25,7 +25,7 @@ func blame(r *finding.Report, client *pki.Credential) {
 		roles[n.Name] = n.Role
 	}
 	for i, f := range r.Findings {
-		if f.Verdict != finding.Broken {
+		if f.Result != finding.Fail {
 			continue
 		}
 		names := client != nil && slices.Contains(asClient(), f.ID)

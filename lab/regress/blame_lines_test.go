@@ -109,7 +109,7 @@ func nodeOf(spec posture.Spec, carries pki.Role) string {
 // blamed returns what a report of the failed check blames.
 func blamed(t *testing.T, c *finding.Configuration, f finding.Finding, client *pki.Credential) place {
 	t.Helper()
-	f.Verdict, f.Severity = finding.Broken, "high"
+	f.Result, f.Severity = finding.Fail, "high"
 	r := finding.Report{
 		Cluster:       finding.Cluster{Nodes: []finding.Node{{Name: "server-1", Role: "server"}, {Name: "client-1", Role: "client"}}},
 		Configuration: c, Findings: []finding.Finding{f},
@@ -223,8 +223,8 @@ func TestTheRightLineIsBlamed(t *testing.T) {
 			failed := finding.Finding{ID: c.id, Node: c.node, Settings: specs[c.id].Settings}
 			if c.node == "" {
 				found := foundInFiles(t, s, c.id)
-				if broken := found.Verdict == finding.Broken; broken != (c.setting != "") {
-					t.Fatalf("%s: %s", found.Verdict, found.Reason)
+				if broken := found.Result == finding.Fail; broken != (c.setting != "") {
+					t.Fatalf("%s: %s", found.Result, found.Reason)
 				}
 				failed = found
 			}
@@ -271,7 +271,7 @@ func certificateOf(t *testing.T, names []string) *pki.Credential {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, err := authority.Forge(pki.Forgery{Holder: pki.Identity{Role: pki.Client}, CommonName: names[0], DNSNames: names})
+	c, err := authority.IssueTemplate(pki.Template{Holder: pki.Identity{Role: pki.Client}, CommonName: names[0], DNSNames: names})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -51,7 +51,7 @@ func TestBlame(t *testing.T) {
 		r := finding.Report{
 			Cluster:       finding.Cluster{Nodes: []finding.Node{{Name: "s1", Role: "server"}, {Name: "c1", Role: "client"}}},
 			Configuration: &finding.Configuration{Settings: c.settings, Others: []finding.Setting{set("server", "vault.token", "<redacted>")}},
-			Findings:      []finding.Finding{{Node: c.node, Verdict: finding.Broken, Settings: c.rests}},
+			Findings:      []finding.Finding{{Node: c.node, Result: finding.Fail, Settings: c.rests}},
 		}
 		regress.Blame(&r, nil)
 		if got := r.Findings[0].Settings; got[0] != c.first || len(got) != len(c.rests) {
@@ -71,7 +71,7 @@ func TestBlameOfAClientsCertificate(t *testing.T) {
 		t.Fatal(err)
 	}
 	issue := func(names ...string) *pki.Credential {
-		c, err := authority.Forge(pki.Forgery{Holder: pki.Identity{Role: pki.Client}, CommonName: names[0], DNSNames: names})
+		c, err := authority.IssueTemplate(pki.Template{Holder: pki.Identity{Role: pki.Client}, CommonName: names[0], DNSNames: names})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -92,7 +92,7 @@ func TestBlameOfAClientsCertificate(t *testing.T) {
 		r := finding.Report{
 			Cluster:       finding.Cluster{Nodes: []finding.Node{{Name: "s1", Role: "server"}}},
 			Configuration: &finding.Configuration{Settings: []finding.Setting{{Role: "server", Path: verify, Value: "true"}}},
-			Findings:      []finding.Finding{{ID: c.id, Node: "s1", Verdict: finding.Broken, Settings: []string{verify}}},
+			Findings:      []finding.Finding{{ID: c.id, Node: "s1", Result: finding.Fail, Settings: []string{verify}}},
 		}
 		regress.Blame(&r, c.client)
 		if got := r.Findings[0]; !slices.Equal(got.Settings, c.want) || slices.Contains(c.want, certificate) && got.RoleOf(certificate, "server") != "client" {

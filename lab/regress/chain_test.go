@@ -63,23 +63,23 @@ func TestTLSBeforeStart(t *testing.T) {
 		},
 		"for no purpose in particular": {change: func(k *kept) { k.put("server", k.issue(server, pki.NoEKU())) }},
 		"a client's on servers": {
-			change: func(k *kept) { k.put("server", k.issue(client, pki.Flaw{})) }, every: verify,
+			change: func(k *kept) { k.put("server", k.issue(client, pki.Defect{})) }, every: verify,
 			says: []string{"server.pem", "client.global.nomad", "server.global.nomad"},
 		},
-		"a client's on servers, where nobody asks": {change: func(k *kept) { k.put("server", k.issue(client, pki.Flaw{})) }},
-		"a server's on clients":                    {change: func(k *kept) { k.put("client", k.issue(server, pki.Flaw{})) }, every: verify},
+		"a client's on servers, where nobody asks": {change: func(k *kept) { k.put("server", k.issue(client, pki.Defect{})) }},
+		"a server's on clients":                    {change: func(k *kept) { k.put("client", k.issue(server, pki.Defect{})) }, every: verify},
 		"a person's that names a server in capitals, on clients": {
 			change: func(k *kept) {
-				k.put("client", k.issue(pki.Identity{Role: pki.CLI, DNSNames: []string{"SERVER.global.nomad"}}, pki.Flaw{}))
+				k.put("client", k.issue(pki.Identity{Role: pki.CLI, DNSNames: []string{"SERVER.global.nomad"}}, pki.Defect{}))
 			}, every: verify, says: []string{"client.pem", "SERVER.global.nomad", "client.global.nomad"},
 		},
 		"a person's that names a server, on clients": {
 			change: func(k *kept) {
-				k.put("client", k.issue(pki.Identity{Role: pki.CLI, DNSNames: []string{"server.global.nomad"}}, pki.Flaw{}))
+				k.put("client", k.issue(pki.Identity{Role: pki.CLI, DNSNames: []string{"server.global.nomad"}}, pki.Defect{}))
 			}, every: verify,
 		},
 		"a person's on clients": {
-			change: func(k *kept) { k.put("client", k.issue(pki.Identity{Role: pki.CLI}, pki.Flaw{})) }, every: verify,
+			change: func(k *kept) { k.put("client", k.issue(pki.Identity{Role: pki.CLI}, pki.Defect{})) }, every: verify,
 			says: []string{"client.pem", "cli.global.nomad", "client.global.nomad"},
 		},
 		"broken, and alone": {
@@ -104,8 +104,8 @@ func TestTLSBeforeStart(t *testing.T) {
 				t.Fatal(err)
 			}
 			k := &kept{t: t, authority: a, files: map[string]string{}}
-			k.put("server", k.issue(server, pki.Flaw{}))
-			k.put("client", k.issue(client, pki.Flaw{}))
+			k.put("server", k.issue(server, pki.Defect{}))
+			k.put("client", k.issue(client, pki.Defect{}))
 			test.change(k)
 			config := bothRoles()
 			// In files of their own: Nomad refuses a block such as tls that stands twice in one.

@@ -199,7 +199,7 @@ func find(folder, named string, role pki.Role) (string, error) {
 	}
 }
 
-// checkCredential refuses files that no agent starts with: with them the verdict would be about a slip of whoever handed them
+// checkCredential refuses files that no agent starts with: with them the result would be about a slip of whoever handed them
 // in.
 func checkCredential(c pki.Credential, found map[Part]string) error {
 	cert, key := found[PartCertificate], found[PartKey]

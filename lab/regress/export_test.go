@@ -53,7 +53,7 @@ func ApartWith(m mutation.Mutation, size mutation.Size) mutation.Pack { return a
 func Stages(p mutation.Pack) []inspect.Options { return stages(p) }
 
 // Sized returns the pack as the configuration has agents for it, and which lines of it are other for that.
-func Sized(s Source, p mutation.Pack) (mutation.Pack, []spec.Setting) { return s.sized(p) }
+func Sized(s Source, p mutation.Pack) (mutation.Pack, []spec.Override) { return s.sized(p) }
 
 // WhyInapplicable says why the mutation changes nothing of the configuration; empty where it does.
 func WhyInapplicable(m mutation.Mutation, s Source) string { return s.inapplicable(m) }
@@ -88,9 +88,9 @@ func Others(s Source) []finding.Setting {
 // Configuration is what a report says of the files, before anything was started.
 func Configuration(s Source) *finding.Configuration { return describe(variant{source: s}, plan.Plan{}) }
 
-// Verdicts are the results of all checks and cells at those nodes that the filter takes.
-func Verdicts(r finding.Report, at func(node string) bool) map[string]finding.Verdict {
-	all := map[string]finding.Verdict{}
+// Results are the results of all checks and cells at those nodes that the filter takes.
+func Results(r finding.Report, at func(node string) bool) map[string]finding.Result {
+	all := map[string]finding.Result{}
 	for id, s := range findings(r, at) {
 		all[id] = s.verdict
 	}

@@ -29,7 +29,7 @@ type fault struct {
 	local bool
 	// ofReader is true for a fault that shows beside whom the agent runs as.
 	ofReader bool
-	decoy    func(folder string) error
+	control  func(folder string) error
 }
 
 // others are the permission bits of those who are neither the owner nor of the group.
@@ -44,19 +44,19 @@ func faults() []fault {
 			id: "key-file-is-private", title: "the private key can be read by its owner and group alone", severity: posture.Critical,
 			why:  "whoever can read the file is an agent of the cluster, and Nomad starts without a word (verified against Nomad 1.11.3)",
 			what: "a private key that everybody may read", settings: []string{"tls.key_file"}, of: []Holds{HoldsKey}, is: open, local: true,
-			decoy: decoyFile("key.pem", 0o644, ""),
+			control: controlFile("key.pem", 0o644, ""),
 		},
 		{
 			id: "key-file-belongs-to-root-or-the-agent", title: "the private key belongs to root or to whoever the configuration belongs to", severity: posture.High,
 			why:  "the owner of a file may change its mode, and so read it (chmod(2))",
 			what: "a private key that belongs to somebody else", settings: []string{"tls.key_file"}, of: []Holds{HoldsKey},
-			is: strangers, local: true, ofReader: true, decoy: decoyFile("key.pem", 0o600, ""),
+			is: strangers, local: true, ofReader: true, control: controlFile("key.pem", 0o600, ""),
 		},
 		{
 			id: "configuration-with-secrets-is-private", title: "configuration that holds a secret can be read by its owner and group alone", severity: posture.Critical,
 			why:  "whoever has the gossip key speaks with the servers, and whoever has a token has its rights; Nomad starts without a word (verified against Nomad 1.11.3)",
 			what: "configuration with a secret that everybody may read", settings: []string{"server.encrypt", "acl.replication_token"},
-			of: []Holds{HoldsSecrets}, is: open, local: true, decoy: decoyFile("gossip.hcl", 0o644, decoySecret),
+			of: []Holds{HoldsSecrets}, is: open, local: true, control: controlFile("gossip.hcl", 0o644, controlSecret),
 		},
 	}
 }
@@ -79,10 +79,10 @@ func readers(all []Original) []int {
 }
 
 // decoySecret is configuration with a secret, of a cluster that there is none of.
-const decoySecret = `server { encrypt = "bm8gY2x1c3RlciBoYXMgdGhpcyBvbmUsIGV2ZXIgISE=" }`
+const controlSecret = `server { encrypt = "bm8gY2x1c3RlciBoYXMgdGhpcyBvbmUsIGV2ZXIgISE=" }`
 
 // decoyFile makes a file that has the fault.
-func decoyFile(name string, mode fs.FileMode, text string) func(string) error {
+func controlFile(name string, mode fs.FileMode, text string) func(string) error {
 	return func(folder string) error {
 		at := filepath.Join(folder, name)
 		if err := os.WriteFile(at, []byte(text), mode); err != nil {
@@ -114,7 +114,7 @@ func (f fault) spec(role pki.Role, originals []Original) posture.Spec {
 			return f.look(originals)
 		}).Classed(probe.Reads()),
 		Control: probe.New(probe.PlaneFiles, "look for "+f.what+" among files of which one is so", func(context.Context, probe.Target) probe.Observation {
-			return f.lookAtDecoy(role)
+			return f.lookAtControl(role)
 		}).Classed(probe.Reads()),
 	}
 	switch {
@@ -178,13 +178,13 @@ func (f fault) settingsOf(originals []Original) []string {
 }
 
 // lookAtDecoy looks at a file that is there to be found.
-func (f fault) lookAtDecoy(role pki.Role) probe.Observation {
+func (f fault) lookAtControl(role pki.Role) probe.Observation {
 	folder, err := os.MkdirTemp("", "nomadlab-decoy-")
 	if err != nil {
 		return probe.Observation{Outcome: probe.Failed, Err: err.Error()}
 	}
 	defer func() { _ = os.RemoveAll(folder) }()
-	if err := f.decoy(folder); err != nil {
+	if err := f.control(folder); err != nil {
 		return probe.Observation{Outcome: probe.Failed, Err: err.Error()}
 	}
 	entries, err := os.ReadDir(folder)

@@ -12,17 +12,17 @@ import (
 	"nomadlab.internal/lab/regress"
 )
 
-// looked is the verdict on each promise about the files of the role.
-func looked(t *testing.T, s regress.Source) map[string]finding.Verdict {
+// looked is the result on each promise about the files of the role.
+func looked(t *testing.T, s regress.Source) map[string]finding.Result {
 	t.Helper()
 	found, err := regress.LookAtFiles(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	all := map[string]finding.Verdict{}
+	all := map[string]finding.Result{}
 	for _, f := range found {
-		all[f.ID] = f.Verdict
-		if f.Verdict == finding.NotCarriedOut {
+		all[f.ID] = f.Result
+		if f.Result == finding.Inconclusive {
 			t.Errorf("%s: %s: %v", f.ID, f.Reason, f.Evidence)
 		}
 	}
@@ -105,10 +105,10 @@ func TestFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 			for id, got := range looked(t, s) {
-				want := finding.Held
+				want := finding.Pass
 				switch id {
 				case test.breaks:
-					want = finding.Broken
+					want = finding.Fail
 				case "server-lists-no-weak-suites":
 					want = finding.Skipped // as the key is at hand
 				}
@@ -131,7 +131,7 @@ func stranger(t *testing.T, s regress.Source, breaks string) {
 			s.Originals[i].Owner = 65534
 		}
 	}
-	if got := looked(t, s)[breaks]; got != finding.Broken {
+	if got := looked(t, s)[breaks]; got != finding.Fail {
 		t.Errorf("with a key of a stranger's, %s is %s", breaks, got)
 	}
 }
@@ -167,14 +167,14 @@ func TestWhereASecretLies(t *testing.T) {
 	inToken := fmt.Sprintf("%s: %s, mode %%04o, user %d, consul.token in line 4", token, regress.HoldsSecrets, os.Getuid())
 	for name, test := range map[string]struct {
 		gossip, token os.FileMode
-		want          finding.Verdict
+		want          finding.Result
 		saw           string
 		settings      []string
 	}{
-		"the gossip key for everybody": {0o644, 0o600, finding.Broken, fmt.Sprintf(inGossip, 0o644), []string{"server.encrypt"}},
-		"the token for everybody":      {0o600, 0o604, finding.Broken, fmt.Sprintf(inToken, 0o604), []string{"consul.token"}},
-		"both":                         {0o644, 0o604, finding.Broken, fmt.Sprintf(inGossip, 0o644) + "; " + fmt.Sprintf(inToken, 0o604), []string{"server.encrypt", "consul.token"}},
-		"none":                         {0o600, 0o640, finding.Held, fmt.Sprintf(inGossip, 0o600) + "; " + fmt.Sprintf(inToken, 0o640), []string{"server.encrypt", "consul.token"}},
+		"the gossip key for everybody": {0o644, 0o600, finding.Fail, fmt.Sprintf(inGossip, 0o644), []string{"server.encrypt"}},
+		"the token for everybody":      {0o600, 0o604, finding.Fail, fmt.Sprintf(inToken, 0o604), []string{"consul.token"}},
+		"both":                         {0o644, 0o604, finding.Fail, fmt.Sprintf(inGossip, 0o644) + "; " + fmt.Sprintf(inToken, 0o604), []string{"server.encrypt", "consul.token"}},
+		"none":                         {0o600, 0o640, finding.Pass, fmt.Sprintf(inGossip, 0o600) + "; " + fmt.Sprintf(inToken, 0o640), []string{"server.encrypt", "consul.token"}},
 	} {
 		chmod(t, gossip, test.gossip)
 		chmod(t, token, test.token)
@@ -187,8 +187,8 @@ func TestWhereASecretLies(t *testing.T) {
 			t.Fatalf("%s: %d findings, %v", name, len(found), err)
 		}
 		f := found[0]
-		if f.Verdict != test.want || !slices.Equal(f.Settings, test.settings) {
-			t.Errorf("%s: %s by %q, want %s by %q", name, f.Verdict, f.Settings, test.want, test.settings)
+		if f.Result != test.want || !slices.Equal(f.Settings, test.settings) {
+			t.Errorf("%s: %s by %q, want %s by %q", name, f.Result, f.Settings, test.want, test.settings)
 		}
 		for _, e := range f.Evidence {
 			if e.Part == finding.Probe && e.Received != test.saw {
@@ -212,7 +212,7 @@ func TestNoFiles(t *testing.T) {
 	for id, got := range looked(t, s) {
 		want := finding.Skipped
 		if slices.Contains(lines, id) {
-			want = finding.Held
+			want = finding.Pass
 		}
 		if got != want {
 			t.Errorf("%s is %s, want %s", id, got, want)

@@ -18,13 +18,13 @@ func TestGossipKeyInFiles(t *testing.T) {
 	const random = "dVPlufFjUOQuaP87qGEvVKnHxbz55Ze9DPwVHP3FsFg="
 	for name, test := range map[string]struct {
 		server, client string
-		secret, clean  finding.Verdict
+		secret, clean  finding.Result
 	}{
-		"random":             {random, "", finding.Held, finding.Held},
-		"documented":         {"+p7iF56z0EWoSIvhpYHWXZrSAAtnjR9l6XHRzHqQKlg=", "", finding.Broken, finding.Held},
-		"0xff":               {"//////////////////////////////////////////8=", "", finding.Broken, finding.Held},
-		"none":               {"", "", finding.Skipped, finding.Held},
-		"in clients as well": {random, random, finding.Held, finding.Broken},
+		"random":             {random, "", finding.Pass, finding.Pass},
+		"documented":         {"+p7iF56z0EWoSIvhpYHWXZrSAAtnjR9l6XHRzHqQKlg=", "", finding.Fail, finding.Pass},
+		"0xff":               {"//////////////////////////////////////////8=", "", finding.Fail, finding.Pass},
+		"none":               {"", "", finding.Skipped, finding.Pass},
+		"in clients as well": {random, random, finding.Pass, finding.Fail},
 	} {
 		t.Run(name, func(t *testing.T) {
 			config := written(t, map[string]string{

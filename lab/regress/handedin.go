@@ -72,8 +72,8 @@ type trait struct {
 	lacks func(held) string
 	// in returns what is wrong, each in words with its file.
 	in func(held) []string
-	// decoy puts real files with the fault into a folder, and returns what is read of them.
-	decoy func(folder, region string) (held, error)
+	// control puts real files with the fault into a folder, and returns what is read of them.
+	control func(folder, region string) (held, error)
 	// rests returns the settings that the promise rests on in these files; nil: all of settings.
 	rests func(held) []string
 }
@@ -88,7 +88,7 @@ func traits() []trait {
 			id: "server-gossip-key-is-secret", title: "the servers' gossip key stands in no public documentation, and does not show that somebody made it up", severity: posture.Critical,
 			why:  "whoever can guess the key speaks with the servers, and can make itself one that the leader adds to Raft (nomad#9406)",
 			what: "a gossip key that can be guessed", settings: []string{serverEncrypt}, role: pki.Server,
-			lacks: noGossip, in: guessedGossip, decoy: func(string, string) (held, error) {
+			lacks: noGossip, in: guessedGossip, control: func(string, string) (held, error) {
 				return held{gossip: catalogue.DocumentedGossipKey}, nil
 			},
 		},
@@ -96,15 +96,15 @@ func traits() []trait {
 			id: "client-configuration-has-no-gossip-key", title: "the clients' configuration has no gossip key", severity: posture.High,
 			why:  "clients do not gossip, so the key is of no use there, and whoever reads the file speaks with the servers",
 			what: "a gossip key among the clients' settings", settings: []string{serverEncrypt}, role: pki.Client,
-			lacks: func(held) string { return "" }, in: gossipInClients, decoy: func(string, string) (held, error) {
-				return held{inClients: agentconf.Files{agentconf.NewFile("", []byte(decoySecret))}.Text(serverEncrypt)}, nil
+			lacks: func(held) string { return "" }, in: gossipInClients, control: func(string, string) (held, error) {
+				return held{inClients: agentconf.Files{agentconf.NewFile("", []byte(controlSecret))}.Text(serverEncrypt)}, nil
 			},
 		},
 		{
 			id: "handed-in-keys-serve-one-role", title: "no private key serves two roles, or an authority and an agent", severity: posture.Critical,
 			why:  "whoever has the key has every certificate that was made for it: of a client's and a server's, a client's root task has the server's",
 			what: "a private key of several certificates", settings: []string{"tls.key_file", "tls.cert_file"},
-			lacks: noCertificates, in: sharedKeys, decoy: decoySharedKey,
+			lacks: noCertificates, in: sharedKeys, control: controlSharedKey,
 		},
 	}
 	all = append(all, traitsOfOthers()...)
@@ -115,13 +115,13 @@ func traits() []trait {
 				id: string(role) + "-key-of-authority-lies-elsewhere", title: "no authority's private key lies beside the agent's", severity: posture.Critical,
 				why:  "whoever reads it makes certificates of any role; an agent needs the authority's certificate alone (nomad tls ca create writes both into one folder)",
 				what: "an authority's private key beside the agent's", settings: []string{"tls.key_file"}, role: role,
-				lacks: noKey, in: authorityBeside, decoy: decoyAuthority(role),
+				lacks: noKey, in: authorityBeside, control: controlAuthority(role),
 			},
 			trait{
 				id: string(role) + "-ca-file-has-no-other-authority", title: "tls.ca_file has no authority to which no agent's certificate leads", severity: posture.Critical,
 				why:  "agents take any certificate that an authority of that file has signed, a server's included, whoever owns the authority",
 				what: "an authority to which no agent's certificate leads", settings: []string{"tls.ca_file"}, role: role,
-				lacks: notHandedIn, in: foreignAuthorities, decoy: decoyForeign(role),
+				lacks: notHandedIn, in: foreignAuthorities, control: controlForeign(role),
 			},
 		)
 	}
@@ -135,31 +135,31 @@ func traitsOfOthers() []trait {
 			id: "handed-in-certificates-name-one-role", title: "no certificate beside the agents' own names two roles, and no cli certificate an agent", severity: posture.Critical,
 			why:  "Nomad goes by any name in a certificate, so a person's certificate that names an agent speaks RPC, and Raft if it names a server (nomad/server.go:634)",
 			what: "a certificate that names two roles", settings: []string{"tls.ca_file"},
-			lacks: noOthers, in: otherCertificates(secondRole), decoy: decoyNamed(func(region string) string { return "client." + region + ".nomad" }),
+			lacks: noOthers, in: otherCertificates(secondRole), control: controlNamed(func(region string) string { return "client." + region + ".nomad" }),
 		},
 		{
 			id: "handed-in-certificates-name-one-region", title: "no certificate beside the agents' own names two regions", severity: posture.High,
 			why:  "a certificate that names two regions is let in by both, to Raft too (verified against Nomad 1.11.3)",
 			what: "a certificate that names two regions", settings: []string{"tls.ca_file"},
-			lacks: noOthers, in: otherCertificates(secondRegion), decoy: decoyNamed(func(string) string { return "cli.elsewhere.nomad" }),
+			lacks: noOthers, in: otherCertificates(secondRegion), control: controlNamed(func(string) string { return "cli.elsewhere.nomad" }),
 		},
 		{
 			id: "handed-in-certificates-have-no-wildcard", title: "no certificate beside the agents' own has a wildcard among its names", severity: posture.High,
 			why:  "verify_server_hostname of whoever calls takes a wildcard for server.REGION.nomad, so its holder can pose as a server (crypto/x509 VerifyHostname)",
 			what: "a certificate with a wildcard", settings: []string{"tls.ca_file"},
-			lacks: noOthers, in: otherCertificates(wildcard), decoy: decoyNamed(func(region string) string { return "*." + region + ".nomad" }),
+			lacks: noOthers, in: otherCertificates(wildcard), control: controlNamed(func(region string) string { return "*." + region + ".nomad" }),
 		},
 		{
 			id: "handed-in-certificates-cannot-sign", title: "no certificate beside the agents' own that names a role can sign others", severity: posture.Critical,
 			why:  "whoever has the key of a certificate that can sign makes itself any role (RFC 5280, 4.2.1.9)",
 			what: "a certificate that can sign", settings: []string{"tls.ca_file"},
-			lacks: noOthers, in: otherCertificates(signs), decoy: decoyFlawed(pki.CanSign()),
+			lacks: noOthers, in: otherCertificates(signs), control: controlDefective(pki.CanSign()),
 		},
 		{
 			id: "handed-in-certificates-have-strong-keys", title: "every certificate beside the agents' own has a key of at least 2048 bits of RSA, or of 256 of an elliptic curve", severity: posture.High,
 			why:  "shorter keys can be broken (NIST SP 800-131A), and agents let in whoever has broken one",
 			what: "a key that is too short", settings: []string{"tls.ca_file"},
-			lacks: noOthers, in: otherCertificates(shortKey), decoy: decoyFlawed(pki.WeakKey()),
+			lacks: noOthers, in: otherCertificates(shortKey), control: controlDefective(pki.WeakKey()),
 		},
 	}
 }
@@ -191,7 +191,7 @@ func (t trait) spec(h held) posture.Spec {
 		}).Classed(probe.Reads()),
 		Control: probe.New(probe.PlaneFiles, "look for "+t.what+" where there is one", func(context.Context, probe.Target) probe.Observation {
 			return inFolder(func(folder string) probe.Observation {
-				wrong, err := t.decoy(folder, h.region)
+				wrong, err := t.control(folder, h.region)
 				if err != nil {
 					return probe.Observation{Outcome: probe.Failed, Err: err.Error()}
 				}

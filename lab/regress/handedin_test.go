@@ -20,9 +20,9 @@ type kept struct {
 }
 
 // issue returns a certificate and its key.
-func (k *kept) issue(id pki.Identity, f pki.Flaw) pki.Credential {
+func (k *kept) issue(id pki.Identity, f pki.Defect) pki.Credential {
 	k.t.Helper()
-	c, err := k.authority.IssueFlawed(id, f)
+	c, err := k.authority.IssueDefective(id, f)
 	if err != nil {
 		k.t.Fatal(err)
 	}
@@ -79,54 +79,54 @@ func TestMaterial(t *testing.T) {
 		}, []string{"server-ca-file-has-no-other-authority", "client-ca-file-has-no-other-authority"}},
 		"an authority for clients and one for servers": {func(k *kept) {
 			other := &kept{t: t, authority: newAuthority(t, "Clients' CA"), files: map[string]string{}}
-			c := other.issue(client, pki.Flaw{})
+			c := other.issue(client, pki.Defect{})
 			k.files["client.pem"], k.files["client-key.pem"] = string(c.CertPEM), string(c.KeyPEM)
 			k.files["ca.pem"] += string(c.CAPEM)
 		}, nil},
 		"a person's certificate that names a client": {func(k *kept) {
-			k.put("global-cli-nomad", k.issue(pki.Identity{Role: pki.CLI, DNSNames: []string{"client.global.nomad"}}, pki.Flaw{}))
+			k.put("global-cli-nomad", k.issue(pki.Identity{Role: pki.CLI, DNSNames: []string{"client.global.nomad"}}, pki.Defect{}))
 		}, []string{"handed-in-certificates-name-one-role"}},
 		"a person's certificate that names a server alone": {func(k *kept) {
-			k.put("global-cli-nomad", k.issue(server, pki.Flaw{}))
+			k.put("global-cli-nomad", k.issue(server, pki.Defect{}))
 		}, []string{"handed-in-certificates-name-one-role"}},
 		"an agent's own certificate as a person's": {func(k *kept) {
 			k.files["global-cli-nomad.pem"] = k.files["server.pem"]
 		}, []string{"handed-in-certificates-name-one-role"}},
-		"another server's certificate": {func(k *kept) { k.put("server-2", k.issue(server, pki.Flaw{})) }, nil},
+		"another server's certificate": {func(k *kept) { k.put("server-2", k.issue(server, pki.Defect{})) }, nil},
 		"a certificate of two regions": {func(k *kept) {
-			k.put("server-2", k.issue(pki.Identity{Role: pki.Server, DNSNames: []string{"server.eu.nomad"}}, pki.Flaw{}))
+			k.put("server-2", k.issue(pki.Identity{Role: pki.Server, DNSNames: []string{"server.eu.nomad"}}, pki.Defect{}))
 		}, []string{"handed-in-certificates-name-one-region"}},
 		"a person's certificate that names a server of a longer domain": {func(k *kept) {
-			k.put("global-cli-nomad", k.issue(pki.Identity{Role: pki.CLI, DNSNames: []string{"server.x.global.nomad"}}, pki.Flaw{}))
+			k.put("global-cli-nomad", k.issue(pki.Identity{Role: pki.CLI, DNSNames: []string{"server.x.global.nomad"}}, pki.Defect{}))
 		}, []string{"handed-in-certificates-name-one-region", "handed-in-certificates-name-one-role"}},
 		"a wildcard": {func(k *kept) {
-			k.put("web", k.issue(pki.Identity{Role: pki.CLI, DNSNames: []string{"*.global.nomad"}}, pki.Flaw{}))
+			k.put("web", k.issue(pki.Identity{Role: pki.CLI, DNSNames: []string{"*.global.nomad"}}, pki.Defect{}))
 		}, []string{"handed-in-certificates-have-no-wildcard"}},
 		"a certificate that can sign": {func(k *kept) { k.put("person", k.issue(cli, pki.CanSign())) }, []string{"handed-in-certificates-cannot-sign"}},
 		"a short key":                 {func(k *kept) { k.put("person", k.issue(cli, pki.WeakKey())) }, []string{"handed-in-certificates-have-strong-keys"}},
 		"nobody's certificate":        {func(k *kept) { k.put("person", k.issue(cli, pki.Foreign())); k.files["ca.pem"] = k.files["own.pem"] }, nil},
 		"one key for a server and a client": {func(k *kept) {
-			c := k.issue(client, pki.Flaw{})
+			c := k.issue(client, pki.Defect{})
 			k.put("client", c)
 			k.put("server", k.forKey(server, c))
 		}, []string{"handed-in-keys-serve-one-role"}},
 		"one key for a server and a person": {func(k *kept) {
-			c := k.issue(server, pki.Flaw{})
+			c := k.issue(server, pki.Defect{})
 			k.put("server", c)
 			k.put("global-cli-nomad", k.forKey(cli, c))
 		}, []string{"handed-in-keys-serve-one-role"}},
 		"a certificate renewed with its key": {func(k *kept) {
-			c := k.issue(server, pki.Flaw{})
+			c := k.issue(server, pki.Defect{})
 			k.put("server", c)
 			k.files["server-old.pem"] = string(k.forKey(server, c).CertPEM)
 		}, nil},
 		"a certificate renewed with its key, its region once in capitals": {func(k *kept) {
-			c := k.issue(server, pki.Flaw{})
+			c := k.issue(server, pki.Defect{})
 			k.put("server", c)
 			k.files["server-old.pem"] = string(k.forKey(pki.Identity{Role: pki.Server, Region: "Global"}, c).CertPEM)
 		}, nil},
 		"a certificate of one region in two spellings": {func(k *kept) {
-			c, err := k.authority.Forge(pki.Forgery{Holder: server, CommonName: "server.Global.nomad", DNSNames: []string{"server.global.nomad"}})
+			c, err := k.authority.IssueTemplate(pki.Template{Holder: server, CommonName: "server.Global.nomad", DNSNames: []string{"server.global.nomad"}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -136,9 +136,9 @@ func TestMaterial(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			k := &kept{t: t, authority: newAuthority(t, "Own CA"), files: map[string]string{}}
-			k.put("server", k.issue(server, pki.Flaw{}))
-			k.put("client", k.issue(client, pki.Flaw{}))
-			k.put("other-person", k.issue(cli, pki.Flaw{}))
+			k.put("server", k.issue(server, pki.Defect{}))
+			k.put("client", k.issue(client, pki.Defect{}))
+			k.put("other-person", k.issue(cli, pki.Defect{}))
 			k.files["own.pem"] = k.files["ca.pem"]
 			test.fault(k)
 			s, err := regress.Read(regress.Paths{
@@ -150,7 +150,7 @@ func TestMaterial(t *testing.T) {
 			}
 			var breaks []string
 			for id, verdict := range looked(t, s) {
-				if verdict == finding.Broken {
+				if verdict == finding.Fail {
 					breaks = append(breaks, id)
 				}
 				if verdict == finding.Skipped && (strings.HasPrefix(id, "handed-in") || strings.Contains(id, "authority")) {
@@ -184,12 +184,12 @@ func TestAuthoritiesWithoutTheCertificates(t *testing.T) {
 	for name, test := range map[string]struct {
 		ca    []byte
 		reads bool // the clients' certificates too
-		want  finding.Verdict
+		want  finding.Result
 	}{
 		"the clients' authority, and not their certificate": {clients.CertificatePEM(), false, finding.Skipped},
-		"the clients' authority and certificate":            {clients.CertificatePEM(), true, finding.Held},
-		"no other authority":                                {nil, false, finding.Held},
-		"another authority, with both certificates":         {newAuthority(t, "Another CA").CertificatePEM(), true, finding.Broken},
+		"the clients' authority and certificate":            {clients.CertificatePEM(), true, finding.Pass},
+		"no other authority":                                {nil, false, finding.Pass},
+		"another authority, with both certificates":         {newAuthority(t, "Another CA").CertificatePEM(), true, finding.Fail},
 	} {
 		servers := credentials(t, newAuthority(t, "Own CA"), pki.Identity{Role: pki.Server})
 		servers["ca.pem"] += string(test.ca)

@@ -52,7 +52,7 @@ func Check(ctx context.Context, o Options, s Source) (finding.Report, error) {
 // variant is a configuration, and which of its lines are other than they stand.
 type variant struct {
 	source   Source
-	settings []spec.Setting
+	settings []spec.Override
 }
 
 // spec is the lab that runs it. Whether there are ACLs is seen on its servers, so it is to be bootstrapped in any case.
@@ -63,8 +63,8 @@ func (v variant) spec(o Options) spec.Spec {
 	}
 	s := spec.Spec{
 		Name: defaultName, Nomad: o.Nomad, Hardened: true, Configuration: v.source.Configuration,
-		Settings: v.settings,
-		Regions:  []spec.Region{{Name: v.source.Region, Datacenter: v.source.Datacenter, Servers: &servers, Clients: &clients}},
+		Overrides: v.settings,
+		Regions:   []spec.Region{{Name: v.source.Region, Datacenter: v.source.Datacenter, Servers: &servers, Clients: &clients}},
 	}
 	if o.Name != "" {
 		s.Name = o.Name
@@ -98,7 +98,7 @@ func (v variant) judge(ctx context.Context, o Options) (r finding.Report, err er
 		r.Configuration = describe(v, l.Plan())
 		blame(&r, v.source.credential(pki.Client))
 		r.Notes = append(v.source.commonCauses(r), r.Notes...)
-		if why := l.Unready(); why != nil {
+		if why := l.ReadyErr(); why != nil {
 			r.Notes = append([]string{unready + strings.ReplaceAll(why.Error(), "\n", "; ")}, r.Notes...)
 		}
 		r.Cluster.Name = "" // of a lab that is gone by now
@@ -143,7 +143,7 @@ func (v variant) run(ctx context.Context, o Options, do func(*lab.Lab) error) (e
 // up says how a cluster is brought up, which may be one that does not form.
 func (o Options) up() lab.UpOptions {
 	return lab.UpOptions{
-		Timeout: deadline.Start, Patience: patience, Expires: time.Now().Add(expiry), Others: o.Others, Progress: o.Progress,
+		Timeout: deadline.Start, ReadyTimeout: patience, Expires: time.Now().Add(expiry), Others: o.Others, Progress: o.Progress,
 	}
 }
 

@@ -57,7 +57,7 @@ type Result struct {
 
 // seen is what a check saw at all agents together.
 type seen struct {
-	verdict  finding.Verdict
+	verdict  finding.Result
 	outcomes []string
 	settings []string
 	// passed is true where it passed at any of them.
@@ -67,14 +67,14 @@ type seen struct {
 // sights are what each check saw, by its ID; cells of the matrix are among them.
 type sights map[string]seen
 
-func (s sights) add(id string, v finding.Verdict, outcome string, settings []string) {
+func (s sights) add(id string, v finding.Result, outcome string, settings []string) {
 	at := s[id]
 	at.verdict = finding.Worse(at.verdict, v)
 	if !slices.Contains(at.outcomes, outcome) {
 		at.outcomes = append(at.outcomes, outcome)
 		slices.Sort(at.outcomes)
 	}
-	at.settings, at.passed = settings, at.passed || v == finding.Held
+	at.settings, at.passed = settings, at.passed || v == finding.Pass
 	s[id] = at
 }
 
@@ -83,7 +83,7 @@ func findings(r finding.Report, at func(node string) bool) sights {
 	all := sights{}
 	for _, f := range r.Findings {
 		if at == nil || at(f.Node) {
-			all.add(f.ID, f.Verdict, f.Outcome, f.Settings)
+			all.add(f.ID, f.Result, f.Outcome, f.Settings)
 		}
 	}
 	if r.Matrix == nil {
@@ -91,7 +91,7 @@ func findings(r finding.Report, at func(node string) bool) sights {
 	}
 	for _, row := range r.Matrix.Rows {
 		for _, cell := range row.Cells {
-			id := "matrix/" + row.Certificate + "/" + cell.Entry
+			id := "matrix/" + row.Certificate + "/" + cell.Endpoint
 			there := cell.At
 			if len(there) == 0 {
 				there = r.Matrix.Nodes
@@ -99,8 +99,8 @@ func findings(r finding.Report, at func(node string) bool) sights {
 			isOther := func(node string) bool { return !slices.Contains(there, node) && at(node) }
 			switch {
 			case at == nil || slices.ContainsFunc(there, at):
-				all.add(id, cell.Verdict, cell.Outcome, nil)
-			case cell.Elsewhere == finding.Held && slices.ContainsFunc(r.Matrix.Nodes, isOther):
+				all.add(id, cell.Result, cell.Outcome, nil)
+			case cell.Elsewhere == finding.Pass && slices.ContainsFunc(r.Matrix.Nodes, isOther):
 				all.add(id, cell.Elsewhere, cell.Want, nil)
 			case slices.ContainsFunc(r.Matrix.Nodes, isOther):
 				all.add(id, cell.Elsewhere, "", nil)
@@ -114,7 +114,7 @@ func findings(r finding.Report, at func(node string) bool) sights {
 func failing(base, now sights) []string {
 	var ids []string
 	for _, id := range slices.Sorted(maps.Keys(now)) {
-		if now[id].verdict == finding.Broken && base[id].verdict == finding.Held {
+		if now[id].verdict == finding.Fail && base[id].verdict == finding.Pass {
 			ids = append(ids, id)
 		}
 	}
@@ -152,7 +152,7 @@ func judge(m mutation.Mutation, base, now sights) Result {
 func failingWithout(m mutation.Mutation, base, now sights) []string {
 	var ids []string
 	for _, id := range slices.Sorted(maps.Keys(now)) {
-		if names(m, now[id]) && now[id].verdict == finding.Broken && base[id].verdict == finding.Broken {
+		if names(m, now[id]) && now[id].verdict == finding.Fail && base[id].verdict == finding.Fail {
 			ids = append(ids, id)
 		}
 	}
@@ -208,7 +208,7 @@ func judgeEquivalent(m mutation.Mutation, base, now sights) Result {
 	for _, id := range sortedUnion(base, now) {
 		before, after := base[id], now[id]
 		switch {
-		case before.verdict == finding.NotCarriedOut || after.verdict == finding.NotCarriedOut:
+		case before.verdict == finding.Inconclusive || after.verdict == finding.Inconclusive:
 			untried++
 		case before.verdict != after.verdict, !slices.Equal(before.outcomes, after.outcomes):
 			differ = append(differ, id)

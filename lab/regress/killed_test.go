@@ -14,10 +14,10 @@ import (
 )
 
 // report is one of a single check at one agent, and of one that passes whatever happens.
-func report(v finding.Verdict, outcome string, settings ...string) finding.Report {
+func report(v finding.Result, outcome string, settings ...string) finding.Report {
 	return finding.Report{Findings: []finding.Finding{
-		{ID: "a-promise", Verdict: v, Outcome: outcome, Settings: settings},
-		{ID: "another", Verdict: finding.Held, Outcome: "absent"},
+		{ID: "a-promise", Result: v, Outcome: outcome, Settings: settings},
+		{ID: "another", Result: finding.Pass, Outcome: "absent"},
 	}}
 }
 
@@ -25,7 +25,7 @@ func report(v finding.Verdict, outcome string, settings ...string) finding.Repor
 func TestFates(t *testing.T) {
 	weakens := mutation.Mutation{ID: "m", Settings: []string{"tls.http"}}
 	nothing := mutation.Mutation{ID: "n", Settings: []string{"tls.http"}, Equivalent: "it is so (a.go:1)"}
-	held := report(finding.Held, "refused", "tls.http")
+	held := report(finding.Pass, "refused", "tls.http")
 	for name, test := range map[string]struct {
 		mutation    mutation.Mutation
 		before, now finding.Report
@@ -33,14 +33,14 @@ func TestFates(t *testing.T) {
 		by          int
 	}{
 		"nobody noticed":          {weakens, held, held, regress.Survived, 0},
-		"who names it noticed":    {weakens, held, report(finding.Broken, "accepted", "tls.HTTP"), regress.Killed, 1},
-		"who names another did":   {weakens, held, report(finding.Broken, "accepted", "acl.enabled"), regress.KilledByOthers, 1},
-		"it was broken before":    {weakens, report(finding.Broken, "accepted", "tls.http"), report(finding.Broken, "accepted", "tls.http"), regress.OpenWithout, 0},
-		"another was broken":      {weakens, report(finding.Broken, "accepted", "acl.enabled"), report(finding.Broken, "accepted", "acl.enabled"), regress.Survived, 0},
-		"it could not be tried":   {weakens, held, report(finding.NotCarriedOut, "not reached", "tls.http"), regress.Survived, 0},
+		"who names it noticed":    {weakens, held, report(finding.Fail, "accepted", "tls.HTTP"), regress.Killed, 1},
+		"who names another did":   {weakens, held, report(finding.Fail, "accepted", "acl.enabled"), regress.KilledByOthers, 1},
+		"it was broken before":    {weakens, report(finding.Fail, "accepted", "tls.http"), report(finding.Fail, "accepted", "tls.http"), regress.OpenWithout, 0},
+		"another was broken":      {weakens, report(finding.Fail, "accepted", "acl.enabled"), report(finding.Fail, "accepted", "acl.enabled"), regress.Survived, 0},
+		"it could not be tried":   {weakens, held, report(finding.Inconclusive, "not reached", "tls.http"), regress.Survived, 0},
 		"the very same":           {nothing, held, held, regress.Equivalent, 0},
-		"another outcome":         {nothing, held, report(finding.Held, "denied", "tls.http"), regress.NotEquivalent, 1},
-		"another verdict":         {nothing, held, report(finding.Skipped, "refused", "tls.http"), regress.NotEquivalent, 1},
+		"another outcome":         {nothing, held, report(finding.Pass, "denied", "tls.http"), regress.NotEquivalent, 1},
+		"another result":          {nothing, held, report(finding.Skipped, "refused", "tls.http"), regress.NotEquivalent, 1},
 		"nothing was seen at all": {nothing, finding.Report{}, finding.Report{}, regress.NotEquivalent, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -66,11 +66,11 @@ func TestScore(t *testing.T) {
 	}
 }
 
-// seen is a report of one check, with its verdict at each node.
-func seen(verdicts map[string]finding.Verdict) finding.Report {
+// seen is a report of one check, with its result at each node.
+func seen(verdicts map[string]finding.Result) finding.Report {
 	var r finding.Report
 	for node, v := range verdicts {
-		r.Findings = append(r.Findings, finding.Finding{ID: "https-refuses-plaintext", Node: node, Verdict: v, Settings: []string{"tls.http"}})
+		r.Findings = append(r.Findings, finding.Finding{ID: "https-refuses-plaintext", Node: node, Result: v, Settings: []string{"tls.http"}})
 	}
 	return r
 }
@@ -90,25 +90,25 @@ func pair() mutation.Pack {
 // TestJudgeTogether: a mutation is killed by what fails at its own agent, and nothing of a pack counts in which a sound agent
 // fails.
 func TestJudgeTogether(t *testing.T) {
-	const held, broken = finding.Held, finding.Broken
-	base := seen(map[string]finding.Verdict{"server-1": held, "server-2": held, "server-3": held})
+	const held, broken = finding.Pass, finding.Fail
+	base := seen(map[string]finding.Result{"server-1": held, "server-2": held, "server-3": held})
 	for name, test := range map[string]struct {
 		base, now finding.Report
 		want      []string
 		apart     string
 	}{
 		"each at its own agent": {
-			base, seen(map[string]finding.Verdict{"server-1": held, "server-2": broken, "server-3": broken}), []string{"first", "second"}, "",
+			base, seen(map[string]finding.Result{"server-1": held, "server-2": broken, "server-3": broken}), []string{"first", "second"}, "",
 		},
 		"one survives": {
-			base, seen(map[string]finding.Verdict{"server-1": held, "server-2": held, "server-3": broken}), []string{"second"}, "at its agent",
+			base, seen(map[string]finding.Result{"server-1": held, "server-2": held, "server-3": broken}), []string{"second"}, "at its agent",
 		},
 		"the sound agent fails": {
-			base, seen(map[string]finding.Verdict{"server-1": broken, "server-2": broken, "server-3": broken}), nil, "https-refuses-plaintext",
+			base, seen(map[string]finding.Result{"server-1": broken, "server-2": broken, "server-3": broken}), nil, "https-refuses-plaintext",
 		},
 		"what the sound agent fails failed before": {
-			seen(map[string]finding.Verdict{"server-1": broken, "server-2": held, "server-3": held}),
-			seen(map[string]finding.Verdict{"server-1": broken, "server-2": broken, "server-3": broken}), nil, "at its agent",
+			seen(map[string]finding.Result{"server-1": broken, "server-2": held, "server-3": held}),
+			seen(map[string]finding.Result{"server-1": broken, "server-2": broken, "server-3": broken}), nil, "at its agent",
 		},
 		"nothing was seen": {base, finding.Report{}, nil, "at its agent"},
 	} {
@@ -126,7 +126,7 @@ func TestJudgeTogether(t *testing.T) {
 func TestJudgeEquivalents(t *testing.T) {
 	one := mutation.Mutation{ID: "one", Equivalent: "it is so (a.go:1)"}
 	both := []mutation.Mutation{one, {ID: "two", Equivalent: "it is so (b.go:2)"}}
-	held := report(finding.Held, "refused")
+	held := report(finding.Pass, "refused")
 	for name, test := range map[string]struct {
 		all             []mutation.Mutation
 		now             finding.Report
@@ -135,10 +135,10 @@ func TestJudgeEquivalents(t *testing.T) {
 		fate            regress.Fate
 	}{
 		"the very same":          {both, held, nil, []string{"one", "two"}, nil, regress.Equivalent},
-		"something differs":      {both, report(finding.Held, "denied"), nil, nil, []string{"one", "two"}, regress.NotEquivalent},
+		"something differs":      {both, report(finding.Pass, "denied"), nil, nil, []string{"one", "two"}, regress.NotEquivalent},
 		"an agent ends":          {both, finding.Report{}, &regress.RefusedError{}, nil, []string{"one", "two"}, regress.Refused},
 		"alone, the very same":   {both[:1], held, nil, []string{"one"}, nil, regress.Equivalent},
-		"alone, and it differs":  {both[:1], report(finding.Held, "denied"), nil, []string{"one"}, nil, regress.NotEquivalent},
+		"alone, and it differs":  {both[:1], report(finding.Pass, "denied"), nil, []string{"one"}, nil, regress.NotEquivalent},
 		"alone, an agent ends":   {both[:1], finding.Report{}, &regress.RefusedError{}, []string{"one"}, nil, regress.Refused},
 		"alone, it does not end": {both[:1], finding.Report{}, errors.New("no leader"), []string{"one"}, nil, regress.Failed},
 	} {
@@ -209,26 +209,26 @@ func TestSized(t *testing.T) {
 
 // TestACellIsOfItsServers: what one server lets in is no result of another one.
 func TestACellIsOfItsServers(t *testing.T) {
-	cell := func(v, elsewhere finding.Verdict, at ...string) finding.Cell {
-		return finding.Cell{Entry: "Raft", Verdict: v, At: at, Elsewhere: elsewhere}
+	cell := func(v, elsewhere finding.Result, at ...string) finding.Cell {
+		return finding.Cell{Endpoint: "Raft", Result: v, At: at, Elsewhere: elsewhere}
 	}
 	for name, test := range map[string]struct {
 		cell   finding.Cell
 		filter func(string) bool
-		want   finding.Verdict
+		want   finding.Result
 	}{
-		"all nodes":                  {cell(finding.Broken, finding.Held, "b"), nil, finding.Broken},
-		"the server itself":          {cell(finding.Broken, finding.Held, "b"), func(n string) bool { return n == "b" }, finding.Broken},
-		"another one":                {cell(finding.Broken, finding.Held, "b"), func(n string) bool { return n == "a" }, finding.Held},
-		"another one, untried":       {cell(finding.Broken, finding.NotCarriedOut, "b"), func(n string) bool { return n != "b" }, finding.NotCarriedOut},
-		"no server":                  {cell(finding.Broken, finding.Held, "b"), func(n string) bool { return n == "client-1" }, ""},
-		"at all of them, one":        {cell(finding.Broken, ""), func(n string) bool { return n == "a" }, finding.Broken},
-		"at all of them, and no one": {cell(finding.Broken, ""), func(n string) bool { return n == "client-1" }, ""},
+		"all nodes":                  {cell(finding.Fail, finding.Pass, "b"), nil, finding.Fail},
+		"the server itself":          {cell(finding.Fail, finding.Pass, "b"), func(n string) bool { return n == "b" }, finding.Fail},
+		"another one":                {cell(finding.Fail, finding.Pass, "b"), func(n string) bool { return n == "a" }, finding.Pass},
+		"another one, untried":       {cell(finding.Fail, finding.Inconclusive, "b"), func(n string) bool { return n != "b" }, finding.Inconclusive},
+		"no server":                  {cell(finding.Fail, finding.Pass, "b"), func(n string) bool { return n == "client-1" }, ""},
+		"at all of them, one":        {cell(finding.Fail, ""), func(n string) bool { return n == "a" }, finding.Fail},
+		"at all of them, and no one": {cell(finding.Fail, ""), func(n string) bool { return n == "client-1" }, ""},
 	} {
 		r := finding.Report{Matrix: &finding.Matrix{Nodes: []string{"a", "b", "c"}, Rows: []finding.MatrixRow{
 			{Certificate: "cli", Cells: []finding.Cell{test.cell}},
 		}}}
-		if got := regress.Verdicts(r, test.filter)["matrix/cli/Raft"]; got != test.want {
+		if got := regress.Results(r, test.filter)["matrix/cli/Raft"]; got != test.want {
 			t.Errorf("%s: %q, want %q", name, got, test.want)
 		}
 	}

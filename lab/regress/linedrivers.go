@@ -20,7 +20,7 @@ func dockerFaults() []lineFault {
 			what:     "allow_privileged",
 			roles:    clients,
 			settings: []string{"plugin.docker.config.allow_privileged", optionPath("docker.privileged.enabled")},
-			wrong:    onTrue("a job may ask for a privileged container"), decoy: docker(`allow_privileged = true`),
+			wrong:    onTrue("a job may ask for a privileged container"), control: docker(`allow_privileged = true`),
 		},
 		{
 			id: "docker-mounts-no-folders", title: "Docker driver mounts no folder of the machine that a job names", severity: posture.High,
@@ -28,7 +28,7 @@ func dockerFaults() []lineFault {
 			what:     "volumes.enabled",
 			roles:    clients,
 			settings: []string{"plugin.docker.config.volumes.enabled", optionPath("docker.volumes.enabled")},
-			wrong:    onTrue("a job may mount any folder of the machine"), decoy: docker(`volumes { enabled = true }`),
+			wrong:    onTrue("a job may mount any folder of the machine"), control: docker(`volumes { enabled = true }`),
 		},
 		{
 			id: "docker-daemon-is-called-safely", title: "Docker driver calls a daemon of the machine, or one by TLS", severity: posture.High,
@@ -36,7 +36,7 @@ func dockerFaults() []lineFault {
 			what:     "an endpoint over the network without TLS",
 			roles:    clients,
 			settings: []string{"plugin.docker.config.endpoint", optionPath("docker.endpoint")},
-			wrong:    endpoint, decoy: docker(`endpoint = "tcp://10.0.0.9:2375"`),
+			wrong:    endpoint, control: docker(`endpoint = "tcp://10.0.0.9:2375"`),
 		},
 		{
 			id: "drivers-give-few-capabilities", title: "drivers give tasks no capability by which root in a task is root on the machine", severity: posture.High,
@@ -46,7 +46,7 @@ func dockerFaults() []lineFault {
 			roles: clients,
 			settings: []string{"plugin.docker.config.allow_caps", "plugin.exec.config.allow_caps", "plugin.java.config.allow_caps",
 				optionPath("docker.caps.allowlist"), optionPath("docker.caps.whitelist")},
-			wrong: capabilities, decoy: docker(`allow_caps = ["all"]`),
+			wrong: capabilities, control: docker(`allow_caps = ["all"]`),
 		},
 		{
 			id: "docker-runs-no-windows-administrator", title: "Docker driver runs no task as Windows' administrator without its being asked", severity: posture.Medium,
@@ -54,7 +54,7 @@ func dockerFaults() []lineFault {
 			what:     "windows_allow_insecure_container_admin",
 			roles:    clients,
 			settings: []string{"plugin.docker.config.windows_allow_insecure_container_admin"}, wrong: onTrue("tasks may be the administrator"),
-			decoy: docker(`windows_allow_insecure_container_admin = true`),
+			control: docker(`windows_allow_insecure_container_admin = true`),
 		},
 	}
 }
@@ -71,7 +71,7 @@ func execFaults() []lineFault {
 			roles: clients,
 			settings: []string{"plugin.exec.config.default_pid_mode", "plugin.exec.config.default_ipc_mode", "plugin.java.config.default_pid_mode",
 				"plugin.java.config.default_ipc_mode"},
-			wrong: isHost, decoy: `plugin "exec" { config { default_pid_mode = "host" } }`,
+			wrong: isHost, control: `plugin "exec" { config { default_pid_mode = "host" } }`,
 		},
 		{
 			id: "exec-pivots-root", title: "tasks of exec cannot leave their root folder", severity: posture.High,
@@ -79,7 +79,7 @@ func execFaults() []lineFault {
 			what:     "no_pivot_root",
 			roles:    clients,
 			settings: []string{"plugin.exec.config.no_pivot_root"}, wrong: onTrue("tasks are held by chroot alone"),
-			decoy: `plugin "exec" { config { no_pivot_root = true } }`,
+			control: `plugin "exec" { config { no_pivot_root = true } }`,
 		},
 		{
 			id: "qemu-reads-images-of-its-own", title: "QEMU driver opens no image out of the client's own folders", severity: posture.Medium,
@@ -87,7 +87,7 @@ func execFaults() []lineFault {
 			what:     "image_paths of / or of the client's own folders",
 			roles:    clients,
 			settings: []string{"plugin.qemu.config.image_paths"}, wrong: images,
-			decoy: `plugin "qemu" { config { image_paths = ["/"] } }`,
+			control: `plugin "qemu" { config { image_paths = ["/"] } }`,
 		},
 	}
 }

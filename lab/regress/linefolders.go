@@ -35,7 +35,7 @@ func folderFaults() []lineFault {
 			what:     "a folder of programs below /tmp and the like",
 			roles:    []pki.Role{pki.Server, pki.Client},
 			settings: []string{"plugin_dir", "client.common_plugin_dir", "client.host_volume_plugin_dir", "client.cni_path", "client.cni_config_dir"},
-			wrong:    inAnyOfEverybodys, decoy: `plugin_dir = "/tmp/plugins"`,
+			wrong:    inAnyOfEverybodys, control: `plugin_dir = "/tmp/plugins"`,
 		},
 		{
 			id: "state-lies-where-root-alone-writes", title: "state lies in no place where everybody may make files", severity: posture.Medium,
@@ -45,7 +45,7 @@ func folderFaults() []lineFault {
 			roles: []pki.Role{pki.Server, pki.Client},
 			settings: []string{"data_dir", "server.data_dir", "client.state_dir", "client.alloc_dir", "client.alloc_mounts_dir",
 				"client.host_volumes_dir"},
-			wrong: inEverybodys, decoy: `data_dir = "/var/tmp/nomad"`,
+			wrong: inEverybodys, control: `data_dir = "/var/tmp/nomad"`,
 		},
 	}
 }

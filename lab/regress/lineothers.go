@@ -21,7 +21,7 @@ func otherFaults() []lineFault {
 			why:      "a client goes by what it remembers of an ACL role for that long, also after the role was narrowed or deleted (client/acl.go:286)",
 			what:     "an acl.role_ttl of more than " + longestMemory.String(),
 			roles:    []pki.Role{pki.Client},
-			settings: []string{"acl.role_ttl"}, wrong: longMemory, decoy: `acl { role_ttl = "24h" }`,
+			settings: []string{"acl.role_ttl"}, wrong: longMemory, control: `acl { role_ttl = "24h" }`,
 		},
 		{
 			id: "calls-to-vault-are-safe", title: "calls to Vault go by TLS that is verified", severity: posture.High,
@@ -29,7 +29,7 @@ func otherFaults() []lineFault {
 				"(client/allocrunner/taskrunner/template/template.go:932; nomad/structs/config/vault.go:86)",
 			what:     "a Vault that is not verified, or called in the clear over the network",
 			roles:    all,
-			settings: []string{"vault.tls_skip_verify", "vault.address"}, wrong: vaultCall, decoy: `vault { tls_skip_verify = true }`,
+			settings: []string{"vault.tls_skip_verify", "vault.address"}, wrong: vaultCall, control: `vault { tls_skip_verify = true }`,
 		},
 		{
 			id: "calls-to-consul-are-safe", title: "calls to Consul go by TLS that is verified, or to this machine", severity: posture.High,
@@ -37,7 +37,7 @@ func otherFaults() []lineFault {
 				"(nomad/structs/config/consul.go:383)",
 			what:     "a Consul that is not verified, or called in the clear over the network",
 			roles:    all,
-			settings: []string{"consul.verify_ssl", "consul.ssl", "consul.address"}, wrong: consulCall, decoy: `consul { ssl = true verify_ssl = false }`,
+			settings: []string{"consul.verify_ssl", "consul.ssl", "consul.address"}, wrong: consulCall, control: `consul { ssl = true verify_ssl = false }`,
 		},
 		{
 			id: "calls-to-transit-are-safe", title: "calls to Vault's transit engine go by TLS that is verified", severity: posture.High,
@@ -46,7 +46,7 @@ func otherFaults() []lineFault {
 			what:     "a transit engine that is not verified, or called in the clear over the network",
 			roles:    []pki.Role{pki.Server},
 			settings: []string{"keyring.transit.tls_skip_verify", "keyring.transit.address"}, wrong: transitCall,
-			decoy: `keyring "transit" { tls_skip_verify = "true" }`,
+			control: `keyring "transit" { tls_skip_verify = "true" }`,
 		},
 		{
 			id: "lists-no-weak-suites", title: "list of cipher suites has none that is weak, for whichever key an agent has", severity: posture.High,
@@ -55,7 +55,7 @@ func otherFaults() []lineFault {
 			what:     "a cipher suite in CBC mode, or without forward secrecy",
 			roles:    all,
 			settings: []string{cipherSuites}, wrong: weakSuite, lacks: keyIsKnown,
-			decoy: `tls { rpc = true tls_cipher_suites = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,TLS_RSA_WITH_AES_128_GCM_SHA256" }`,
+			control: `tls { rpc = true tls_cipher_suites = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,TLS_RSA_WITH_AES_128_GCM_SHA256" }`,
 		},
 		{
 			id: "pages-run-no-foreign-scripts", title: "pages run no script of other sites, and stand in no page of theirs", severity: posture.Medium,
@@ -63,7 +63,7 @@ func otherFaults() []lineFault {
 			what:     "a content_security_policy that lets other sites in",
 			roles:    all,
 			settings: []string{"ui.content_security_policy.default_src", "ui.content_security_policy.script_src", "ui.content_security_policy.frame_ancestors", "ui.content_security_policy.form_action"},
-			wrong:    openPolicy, decoy: `ui { enabled = true content_security_policy { script_src = ["*"] } }`,
+			wrong:    openPolicy, control: `ui { enabled = true content_security_policy { script_src = ["*"] } }`,
 		},
 	}
 }

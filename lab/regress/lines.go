@@ -25,8 +25,8 @@ type lineFault struct {
 	wrong func(files agentconf.Files, path string) string
 	// lacks says why nothing has to be looked for; nil, or empty: something has to be.
 	lacks func(held) string
-	// decoy is a configuration of our own that has the fault.
-	decoy string
+	// control is a configuration of our own that has the fault.
+	control string
 }
 
 // lineFaults are what lines are looked at for.
@@ -47,8 +47,8 @@ func traitsOfLines() []trait {
 				id: string(role) + "-" + f.id, title: fmt.Sprintf("a %s's %s", role, f.title), severity: f.severity,
 				why: f.why + "; read from the files alone", what: f.what, settings: f.settings, role: role,
 				lacks: lacks, in: f.in, rests: f.rests,
-				decoy: func(string, string) (held, error) {
-					return held{files: agentconf.Files{agentconf.NewFile("decoy.hcl", []byte(f.decoy))}}, nil
+				control: func(string, string) (held, error) {
+					return held{files: agentconf.Files{agentconf.NewFile("control.hcl", []byte(f.control))}}, nil
 				},
 			})
 		}

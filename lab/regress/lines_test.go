@@ -125,10 +125,10 @@ func broken(t *testing.T, s regress.Source) map[string]string {
 	}
 	all := map[string]string{}
 	for _, f := range found {
-		switch f.Verdict {
-		case finding.Broken:
+		switch f.Result {
+		case finding.Fail:
 			all[f.ID] = f.Reason + " rests on " + strings.Join(f.Settings, ", ")
-		case finding.NotCarriedOut:
+		case finding.Inconclusive:
 			t.Errorf("%s: %s: %v", f.ID, f.Reason, f.Evidence)
 		}
 	}

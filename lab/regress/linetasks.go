@@ -22,7 +22,7 @@ func taskFaults() []lineFault {
 			what:     "a path of the machine that downloads may write to, or that has keys",
 			roles:    clients,
 			settings: []string{"client.artifact.filesystem_isolation_extra_paths"}, wrong: extraPath,
-			decoy: `client { artifact { filesystem_isolation_extra_paths = ["d:rwc:/"] } }`,
+			control: `client { artifact { filesystem_isolation_extra_paths = ["d:rwc:/"] } }`,
 		},
 		{
 			id: "chroot-shows-no-keys", title: "chroot of tasks has nothing of the client's own in it", severity: posture.High,
@@ -31,7 +31,7 @@ func taskFaults() []lineFault {
 			what:     "a folder of the client's own in client.chroot_env",
 			roles:    clients,
 			settings: []string{"client.chroot_env.*"}, wrong: chrooted,
-			decoy: `client { chroot_env { "/etc/nomad.d" = "/etc/nomad.d" } }`,
+			control: `client { chroot_env { "/etc/nomad.d" = "/etc/nomad.d" } }`,
 		},
 		{
 			id: "volumes-give-no-power", title: "host volumes give tasks neither the whole machine nor what is the client's own", severity: posture.Critical,
@@ -40,7 +40,7 @@ func taskFaults() []lineFault {
 			what:     "a host volume of /, of the client's folders, of a daemon's socket, or of what root runs or goes by",
 			roles:    clients,
 			settings: []string{"client.host_volume.*.path", "client.host_volume.*.read_only"}, wrong: volume,
-			decoy: `client { host_volume "all" { path = "/" } }`,
+			control: `client { host_volume "all" { path = "/" } }`,
 		},
 		{
 			id: "tasks-are-not-root", title: "tasks run as root in no driver that runs programs on the machine itself", severity: posture.High,
@@ -49,7 +49,7 @@ func taskFaults() []lineFault {
 			what:     "a user.denylist without root, or a user.checked_drivers without exec or java",
 			roles:    clients,
 			settings: []string{optionPath("user.denylist"), optionPath("user.blacklist"), optionPath("user.checked_drivers")}, wrong: rootAllowed,
-			decoy: `client { options { "user.denylist" = "" } }`,
+			control: `client { options { "user.denylist" = "" } }`,
 		},
 	}
 }

@@ -56,7 +56,7 @@ func TestWhoCanConnectIsPosture(t *testing.T) {
 		for way, c := range map[string]finding.Comparison{"diff": lock.Compare(before, after, "old"), "lock": lock.CompareLock(locked, after, "l")} {
 			var got, settings []string
 			for _, change := range c.Changes {
-				got = append(got, strings.Join([]string{string(change.Way), change.ID, change.Setting}, " "))
+				got = append(got, strings.Join([]string{string(change.Direction), change.ID, change.Setting}, " "))
 				if want := "is now " + change.After.Outcome; !strings.Contains(change.Text, want) || test.after != "" && !strings.HasSuffix(change.File, "t.hcl") {
 					t.Errorf("%s: %s: %+v", name, way, change)
 				}

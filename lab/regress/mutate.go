@@ -184,7 +184,7 @@ func (r *mutationRun) together(ctx context.Context, p mutation.Pack) (killed []s
 	err := r.with(ctx, p, func(ctx context.Context, l *lab.Lab, began time.Time) error {
 		options := p.Inspect()
 		options.Only, options.Destructive = only, false
-		report, err := p.Look(ctx, l, options)
+		report, err := p.Check(ctx, l, options)
 		if err != nil {
 			return err
 		}
@@ -209,7 +209,7 @@ func (r *mutationRun) alone(ctx context.Context, m mutation.Mutation, apart stri
 	err := r.with(ctx, p, func(ctx context.Context, l *lab.Lab, began time.Time) error {
 		all := stages(p)
 		for i, stage := range all {
-			report, err := p.Look(ctx, l, stage)
+			report, err := p.Check(ctx, l, stage)
 			if err != nil {
 				return err
 			}

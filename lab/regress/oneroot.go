@@ -74,25 +74,25 @@ func (s Source) commonCauses(r finding.Report) []string {
 // count counts the promises that were not kept or not tried and rest on the protection, and the cells of the matrix; how many of
 // both are broken. A broken promise rests on what is to be looked at first.
 func (of root) count(r finding.Report) (promises, cells, broken int) {
-	worst := map[string]finding.Verdict{}
+	worst := map[string]finding.Result{}
 	for _, f := range r.Findings {
 		rests := slices.ContainsFunc(f.Settings, of.concerns)
-		if f.Verdict == finding.Broken {
+		if f.Result == finding.Fail {
 			rests = len(f.Settings) > 0 && of.concerns(f.Settings[0])
 		}
-		if rests && (f.Verdict == finding.Broken || of.untried(f.Verdict, f.Reason) && worst[f.ID] == "") {
-			worst[f.ID] = f.Verdict
+		if rests && (f.Result == finding.Fail || of.untried(f.Result, f.Reason) && worst[f.ID] == "") {
+			worst[f.ID] = f.Result
 		}
 	}
 	for _, verdict := range worst {
 		promises++
-		if verdict == finding.Broken {
+		if verdict == finding.Fail {
 			broken++
 		}
 	}
 	for _, verdict := range of.cells(r.Matrix) {
 		cells++
-		if verdict == finding.Broken {
+		if verdict == finding.Fail {
 			broken++
 		}
 	}
@@ -100,21 +100,21 @@ func (of root) count(r finding.Report) (promises, cells, broken int) {
 }
 
 // untried reports whether that could not be tried, be it for the lack of the protection.
-func (of root) untried(v finding.Verdict, reason string) bool {
-	return v == finding.NotCarriedOut || v == finding.Skipped && of.judge != "" && strings.Contains(reason, ": see ") && strings.Contains(reason, of.judge)
+func (of root) untried(v finding.Result, reason string) bool {
+	return v == finding.Inconclusive || v == finding.Skipped && of.judge != "" && strings.Contains(reason, ": see ") && strings.Contains(reason, of.judge)
 }
 
-// cells are the verdicts of the matrix's cells that rest on the protection, of those that did not hold and were not skipped for
+// cells are the results of the matrix's cells that rest on the protection, of those that did not hold and were not skipped for
 // another reason.
-func (of root) cells(m *finding.Matrix) []finding.Verdict {
-	var out []finding.Verdict
+func (of root) cells(m *finding.Matrix) []finding.Result {
+	var out []finding.Result
 	if m == nil {
 		return nil
 	}
 	for _, row := range m.Rows {
 		for _, c := range row.Cells {
-			if of.entries(c.Entry) && (c.Verdict == finding.Broken || of.untried(c.Verdict, c.Reason)) {
-				out = append(out, c.Verdict)
+			if of.entries(c.Endpoint) && (c.Result == finding.Fail || of.untried(c.Result, c.Reason)) {
+				out = append(out, c.Result)
 			}
 		}
 	}

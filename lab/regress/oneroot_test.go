@@ -15,21 +15,21 @@ func TestCommonCauses(t *testing.T) {
 	source := func(text string) regress.Source {
 		return regress.Source{Configuration: &spec.Configuration{Server: spec.AgentConfiguration{Files: agentconf.Files{agentconf.NewFile("s.hcl", []byte(text))}}}}
 	}
-	found := func(id string, v finding.Verdict, settings ...string) finding.Finding {
-		return finding.Finding{ID: id, Verdict: v, Settings: settings}
+	found := func(id string, v finding.Result, settings ...string) finding.Finding {
+		return finding.Finding{ID: id, Result: v, Settings: settings}
 	}
 	skipped := func(id, reason, setting string) finding.Finding {
-		return finding.Finding{ID: id, Verdict: finding.Skipped, Reason: reason, Settings: []string{setting}}
+		return finding.Finding{ID: id, Result: finding.Skipped, Reason: reason, Settings: []string{setting}}
 	}
 	r := finding.Report{
 		Findings: []finding.Finding{
-			found("a", finding.Broken, "tls.http", "acl.enabled"), found("a", finding.NotCarriedOut, "tls.http"), found("b", finding.Broken, "acl.enabled", "tls.http"),
-			found("c", finding.NotCarriedOut, "limits.https_handshake_timeout", "tls.http"), found("d", finding.Held, "tls.rpc"),
+			found("a", finding.Fail, "tls.http", "acl.enabled"), found("a", finding.Inconclusive, "tls.http"), found("b", finding.Fail, "acl.enabled", "tls.http"),
+			found("c", finding.Inconclusive, "limits.https_handshake_timeout", "tls.http"), found("d", finding.Pass, "tls.rpc"),
 			found("e", finding.Skipped, "tls.rpc"), skipped("i", "its HTTP port serves in the clear, and nothing over TLS: see https-refuses-plaintext", "tls.http"),
-			skipped("j", "gossip has no key: see gossip-refuses-no-key", "server.encrypt"), skipped("k", "no key is at hand", "tls.http"), found("f", finding.Broken, "enable_debug"), found("g", finding.Broken, "acl.enabled"), found("h", finding.Broken, "server.encrypt"),
+			skipped("j", "gossip has no key: see gossip-refuses-no-key", "server.encrypt"), skipped("k", "no key is at hand", "tls.http"), found("f", finding.Fail, "enable_debug"), found("g", finding.Fail, "acl.enabled"), found("h", finding.Fail, "server.encrypt"),
 		},
 		Matrix: &finding.Matrix{Rows: []finding.MatrixRow{{Cells: []finding.Cell{
-			{Entry: "HTTPS", Verdict: finding.Broken}, {Entry: "Raft", Verdict: finding.NotCarriedOut}, {Entry: "gossip", Verdict: finding.Broken}, {Entry: "HTTPS", Verdict: finding.Held},
+			{Endpoint: "HTTPS", Result: finding.Fail}, {Endpoint: "Raft", Result: finding.Inconclusive}, {Endpoint: "gossip", Result: finding.Fail}, {Endpoint: "HTTPS", Result: finding.Pass},
 		}}}},
 	}
 	const tls = "tls is off: 3 promises and 2 cells of the matrix rest on it (2 broken, 3 could not be tried): " +

@@ -120,10 +120,10 @@ func loopbackIsTriedFromInside(t *testing.T, c *checked) {
 		if f.Plane != string(probe.PlaneHTTP) {
 			continue // a listener on the network hears nothing of loopback, and nobody there can be called back
 		}
-		if f.Verdict == finding.Held {
+		if f.Result == finding.Pass {
 			held++
 		}
-		if f.Verdict == finding.NotCarriedOut {
+		if f.Result == finding.Inconclusive {
 			t.Errorf("%s at %s: %s", f.ID, f.Node, f.Reason)
 		}
 	}
@@ -137,16 +137,16 @@ func loopbackIsTriedFromInside(t *testing.T, c *checked) {
 func otherPortsAreListenedAt(t *testing.T, c *checked) {
 	heard := map[string]bool{}
 	for _, f := range c.report(t, "consul-join").Findings {
-		if f.Plane != string(probe.PlaneWire) {
+		if f.Plane != string(probe.PlaneNetwork) {
 			continue
 		}
 		heard[f.ID] = true
-		if f.Verdict != finding.Held {
-			t.Errorf("%s at %s is %s: %s", f.ID, f.Node, f.Verdict, f.Reason)
+		if f.Result != finding.Pass {
+			t.Errorf("%s at %s is %s: %s", f.ID, f.Node, f.Result, f.Reason)
 		}
 	}
 	for _, id := range []string{
-		"server-wire-carries-no-http-in-clear", "client-wire-carries-no-http-in-clear", "wire-carries-no-gossip-in-clear", "wire-carries-no-rpc-in-clear",
+		"server-network-carries-no-http-in-clear", "client-network-carries-no-http-in-clear", "network-carries-no-gossip-in-clear", "network-carries-no-rpc-in-clear",
 	} {
 		if !heard[id] {
 			t.Errorf("%s was not tried", id)
@@ -170,8 +170,8 @@ func aChangeIsNoticed(t *testing.T, c *checked) {
 	}
 	weaker := map[string]bool{}
 	for _, c := range r.Comparison.Changes {
-		if c.Way != finding.Weaker {
-			t.Errorf("%s is %s: %s", c.ID, c.Way, c.Text)
+		if c.Direction != finding.Weaker {
+			t.Errorf("%s is %s: %s", c.ID, c.Direction, c.Text)
 			continue
 		}
 		weaker[c.ID] = true

@@ -50,7 +50,7 @@ func theKeysAreTheUsers(t *testing.T, c *checked) {
 func holds(t *testing.T, r finding.Report, ids ...string) {
 	t.Helper()
 	for _, id := range ids {
-		if !slices.ContainsFunc(r.Findings, func(f finding.Finding) bool { return f.ID == id && f.Verdict == finding.Held }) {
+		if !slices.ContainsFunc(r.Findings, func(f finding.Finding) bool { return f.ID == id && f.Result == finding.Pass }) {
 			t.Errorf("%s did not hold", id)
 		}
 	}
@@ -105,9 +105,9 @@ func withoutTheAuthoritysKey(t *testing.T, c *checked) {
 	held, skipped := 0, 0
 	for _, f := range r.Findings {
 		switch {
-		case f.Verdict == finding.Held:
+		case f.Result == finding.Pass:
 			held++
-		case f.Verdict == finding.Skipped && strings.Contains(f.Reason, "authority"):
+		case f.Result == finding.Skipped && strings.Contains(f.Reason, "authority"):
 			skipped++
 		}
 	}

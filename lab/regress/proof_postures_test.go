@@ -62,7 +62,7 @@ func hasItsPosture(t *testing.T, name string, r finding.Report) {
 		}
 		t.Error(d)
 	}
-	if !slices.ContainsFunc(got.Entries, func(e lock.Entry) bool { return e.Verdict == finding.Held }) {
+	if !slices.ContainsFunc(got.Results, func(e lock.CheckResult) bool { return e.Result == finding.Pass }) {
 		t.Error("nothing held: nothing was proved")
 	}
 }
@@ -85,7 +85,7 @@ func otherThanInContainers() map[string]string {
 // difference is one that a lock file does not have, in words.
 type difference struct {
 	id   string
-	way  finding.Way
+	way  finding.Direction
 	text string
 }
 
@@ -100,17 +100,17 @@ func differences(want, got lock.Posture, name string) (all []difference) {
 	told := map[string]bool{}
 	for _, c := range lock.CompareLock(want, got, name).Changes {
 		told[c.ID] = true
-		if c.Way != finding.Unclear || !luck(c.Plane, c.ID) {
-			all = append(all, difference{c.ID, c.Way, fmt.Sprintf("%s: %s: %s: %+v, %+v", c.Way, c.ID, c.Text, c.Before, c.After)})
+		if c.Direction != finding.Unclear || !luck(c.Plane, c.ID) {
+			all = append(all, difference{c.ID, c.Direction, fmt.Sprintf("%s: %s: %s: %+v, %+v", c.Direction, c.ID, c.Text, c.Before, c.After)})
 		}
 	}
-	for _, now := range got.Committed().Entries {
-		at := slices.IndexFunc(want.Entries, func(e lock.Entry) bool { return e.ID == now.ID })
+	for _, now := range got.Committed().Results {
+		at := slices.IndexFunc(want.Results, func(e lock.CheckResult) bool { return e.ID == now.ID })
 		if at < 0 || told[now.ID] || luck(now.Plane, now.ID) {
 			continue
 		}
-		if was := want.Entries[at]; was.Verdict != now.Verdict {
-			all = append(all, difference{now.ID, finding.Unclear, fmt.Sprintf("%s: was %s (%s), is %s (%s)", now.ID, was.Verdict, was.Reason, now.Verdict, now.Reason)})
+		if was := want.Results[at]; was.Result != now.Result {
+			all = append(all, difference{now.ID, finding.Unclear, fmt.Sprintf("%s: was %s (%s), is %s (%s)", now.ID, was.Result, was.Reason, now.Result, now.Reason)})
 		}
 	}
 	return all
@@ -118,27 +118,27 @@ func differences(want, got lock.Posture, name string) (all []difference) {
 
 // TestDifferences: nothing that ends otherwise is passed over, but for what luck decides, and of that no failure.
 func TestDifferences(t *testing.T) {
-	of := func(plane string, v finding.Verdict) lock.Posture {
+	of := func(plane string, v finding.Result) lock.Posture {
 		r := report(v, "refused")
 		r.Findings[0].Plane = plane
 		return lock.Of(r)
 	}
 	for name, test := range map[string]struct {
-		was, is       finding.Verdict
+		was, is       finding.Result
 		configuration string
 		plane         string
 		want          int
 	}{
-		"the same":                    {finding.Held, finding.Held, "weak", "HTTP", 0},
-		"the same, inconclusive":      {finding.NotCarriedOut, finding.NotCarriedOut, "weak", "HTTP", 0},
-		"it could not be tried":       {finding.Held, finding.NotCarriedOut, "weak", "HTTP", 1},
-		"it is skipped no more":       {finding.Skipped, finding.NotCarriedOut, "weak", "HTTP", 1},
-		"it is skipped now":           {finding.NotCarriedOut, finding.Skipped, "weak", "HTTP", 1},
-		"it can be tried now":         {finding.NotCarriedOut, finding.Held, "weak", "HTTP", 1},
-		"luck":                        {finding.Held, finding.NotCarriedOut, "weak", "wire", 0},
-		"luck, and nothing is proved": {finding.Skipped, finding.NotCarriedOut, "weak", "wire", 0},
-		"luck of the hardened one":    {finding.Held, finding.NotCarriedOut, "hardened", "wire", 1},
-		"a failure is no luck":        {finding.Held, finding.Broken, "weak", "wire", 1},
+		"the same":                    {finding.Pass, finding.Pass, "weak", "HTTP", 0},
+		"the same, inconclusive":      {finding.Inconclusive, finding.Inconclusive, "weak", "HTTP", 0},
+		"it could not be tried":       {finding.Pass, finding.Inconclusive, "weak", "HTTP", 1},
+		"it is skipped no more":       {finding.Skipped, finding.Inconclusive, "weak", "HTTP", 1},
+		"it is skipped now":           {finding.Inconclusive, finding.Skipped, "weak", "HTTP", 1},
+		"it can be tried now":         {finding.Inconclusive, finding.Pass, "weak", "HTTP", 1},
+		"luck":                        {finding.Pass, finding.Inconclusive, "weak", "wire", 0},
+		"luck, and nothing is proved": {finding.Skipped, finding.Inconclusive, "weak", "wire", 0},
+		"luck of the hardened one":    {finding.Pass, finding.Inconclusive, "hardened", "wire", 1},
+		"a failure is no luck":        {finding.Pass, finding.Fail, "weak", "wire", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := differences(of(test.plane, test.was), of(test.plane, test.is), test.configuration); len(got) != test.want {
@@ -166,8 +166,8 @@ func postureIn(t *testing.T, file string) lock.Posture {
 func lost(before, now lock.Posture) []string {
 	var ids []string
 	for _, c := range lock.Compare(before, now, "").Changes {
-		knew := c.Before.Verdict == finding.Held || c.Before.Verdict == finding.Broken
-		if knew && (c.After.Verdict == finding.NotCarriedOut || c.After.Verdict == finding.Skipped) {
+		knew := c.Before.Result == finding.Pass || c.Before.Result == finding.Fail
+		if knew && (c.After.Result == finding.Inconclusive || c.After.Result == finding.Skipped) {
 			ids = append(ids, c.ID)
 		}
 	}
@@ -176,16 +176,16 @@ func lost(before, now lock.Posture) []string {
 
 // TestLost: no lock file is written from what could not be tried, but from what is new or ends otherwise.
 func TestLost(t *testing.T) {
-	before := lock.Of(report(finding.Held, "refused"))
+	before := lock.Of(report(finding.Pass, "refused"))
 	for name, test := range map[string]struct {
 		now  finding.Report
 		want int
 	}{
-		"the same":                            {report(finding.Held, "refused"), 0},
-		"it fails":                            {report(finding.Broken, "accepted"), 0},
-		"it could not be tried":               {report(finding.NotCarriedOut, "not reached"), 1},
+		"the same":                            {report(finding.Pass, "refused"), 0},
+		"it fails":                            {report(finding.Fail, "accepted"), 0},
+		"it could not be tried":               {report(finding.Inconclusive, "not reached"), 1},
 		"it is skipped":                       {report(finding.Skipped, "not reached"), 1},
-		"one that is new could not be":        {finding.Report{Findings: append(report(finding.Held, "refused").Findings, finding.Finding{ID: "new", Verdict: finding.Skipped})}, 0},
+		"one that is new could not be":        {finding.Report{Findings: append(report(finding.Pass, "refused").Findings, finding.Finding{ID: "new", Result: finding.Skipped})}, 0},
 		"all are gone, as in a new catalogue": {finding.Report{}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {

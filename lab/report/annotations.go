@@ -88,14 +88,14 @@ func limited(level string, all []annotation) []annotation {
 func (v view) annotationsOfChanges() []annotation {
 	var out []annotation
 	for _, c := range v.changes() {
-		level := map[finding.Way]string{finding.Weaker: "error", finding.Stronger: "notice"}[c.Way]
+		level := map[finding.Direction]string{finding.Weaker: "error", finding.Stronger: "notice"}[c.Direction]
 		message := changedHow(c) + ": " + promised(c)
 		if c.Setting != "" {
 			message += " (most likely by " + c.Setting + ")"
 		}
 		out = append(out, annotation{
 			level: cmp.Or(level, "warning"), file: c.File, line: c.Line,
-			title: fmt.Sprintf("Posture %s: %s", c.Way, c.ID), message: message,
+			title: fmt.Sprintf("Posture %s: %s", c.Direction, c.ID), message: message,
 		})
 	}
 	return out
@@ -103,27 +103,27 @@ func (v view) annotationsOfChanges() []annotation {
 
 func (v view) annotationsOfFindings() []annotation {
 	var out []annotation
-	for _, c := range v.of(finding.Broken) {
+	for _, c := range v.of(finding.Fail) {
 		level, how := "error", "broken"
 		if c.Known != "" {
 			level, how = "warning", "broken, as is known"
 		}
 		out = append(out, v.annotationOf(c, level, how))
 	}
-	for _, c := range v.of(finding.NotCarriedOut) {
+	for _, c := range v.of(finding.Inconclusive) {
 		out = append(out, v.annotationOf(c, "warning", "not carried out"))
 	}
 	for _, c := range v.oddCells() {
 		level := "error"
-		if c.Verdict != finding.Broken {
+		if c.Result != finding.Fail {
 			level = "warning"
 		}
 		out = append(out, annotation{
-			level: level, title: fmt.Sprintf("Posture %s: %s at %s", c.Verdict, c.row.Certificate, c.Entry),
-			message: fmt.Sprintf("%s at %s of %s: %s", c.row.Title, c.Entry, serversOf(v.report.Matrix, c.Cell), c.Reason),
+			level: level, title: fmt.Sprintf("Posture %s: %s at %s", c.Result, c.row.Certificate, c.Endpoint),
+			message: fmt.Sprintf("%s at %s of %s: %s", c.row.Title, c.Endpoint, serversOf(v.report.Matrix, c.Cell), c.Reason),
 		})
 	}
-	if len(out) == 0 && v.verdict() != finding.Held {
+	if len(out) == 0 && v.verdict() != finding.Pass {
 		out = append(out, annotation{level: "warning", title: "Posture not proved", message: v.headline()})
 	}
 	return out

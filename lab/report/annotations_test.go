@@ -61,7 +61,7 @@ func annotated(t *testing.T, r finding.Report) []command {
 
 func TestAnnotationsEscapeAsTheToolkitDoes(t *testing.T) {
 	r := finding.Report{Comparison: &finding.Comparison{Changes: []finding.Change{{
-		ID: "a,b:c%3A", Title: "100% sure, or: not::", Way: finding.Weaker, Text: "was a, is now b", Setting: "x%0Ay", File: "./a,b:100%/c.hcl", Line: 7,
+		ID: "a,b:c%3A", Title: "100% sure, or: not::", Direction: finding.Weaker, Text: "was a, is now b", Setting: "x%0Ay", File: "./a,b:100%/c.hcl", Line: 7,
 	}}}}
 	const want = "::error file=a%2Cb%3A100%25/c.hcl,line=7,title=Posture weaker%3A a%2Cb%3Ac%253A" +
 		"::was a, is now b: 100%25 sure, or: not:: (most likely by x%250Ay)\n"
@@ -114,9 +114,9 @@ func TestAnnotationsOfHostileTexts(t *testing.T) {
 func TestAnnotationsAreAsManyAsGitHubKeeps(t *testing.T) {
 	for n, want := range map[int]int{1: 1, 10: 10, 11: 10, 50: 10} {
 		r := finding.Report{Comparison: &finding.Comparison{}}
-		for _, way := range []finding.Way{finding.Stronger, finding.Unclear, finding.Weaker} {
+		for _, way := range []finding.Direction{finding.Stronger, finding.Unclear, finding.Weaker} {
 			for i := range n {
-				r.Comparison.Changes = append(r.Comparison.Changes, finding.Change{ID: fmt.Sprintf("check-%d", i), Way: way, Severity: "low"})
+				r.Comparison.Changes = append(r.Comparison.Changes, finding.Change{ID: fmt.Sprintf("check-%d", i), Direction: way, Severity: "low"})
 			}
 			r.Comparison.Changes[len(r.Comparison.Changes)-1].Severity = "critical"
 		}
@@ -141,8 +141,8 @@ func TestAnnotationsAreAsManyAsGitHubKeeps(t *testing.T) {
 }
 
 func TestAnnotationsWithoutCause(t *testing.T) {
-	held := finding.Report{Findings: []finding.Finding{{ID: "a", Verdict: finding.Held}, {ID: "b", Verdict: finding.Skipped}}}
-	broken := finding.Report{Findings: []finding.Finding{{ID: "a", Verdict: finding.Broken}}, Comparison: &finding.Comparison{}}
+	held := finding.Report{Findings: []finding.Finding{{ID: "a", Result: finding.Pass}, {ID: "b", Result: finding.Skipped}}}
+	broken := finding.Report{Findings: []finding.Finding{{ID: "a", Result: finding.Fail}}, Comparison: &finding.Comparison{}}
 	for name, r := range map[string]finding.Report{"all held": held, "broken as before": broken} {
 		if got := told(t, r, report.Annotations); got != "" {
 			t.Errorf("%s: %q", name, got)
@@ -175,7 +175,7 @@ func TestAnnotationsAtTheLikeliestSetting(t *testing.T) {
 	} {
 		got := annotated(t, finding.Report{
 			Cluster: finding.Cluster{Nodes: nodes}, Configuration: configuration,
-			Findings: []finding.Finding{{ID: "a", Node: c.node, Verdict: finding.Broken, Settings: []string{c.setting, "tls.http", "tls.rpc"}}},
+			Findings: []finding.Finding{{ID: "a", Node: c.node, Result: finding.Fail, Settings: []string{c.setting, "tls.http", "tls.rpc"}}},
 		})
 		if len(got) != 1 || got[0].properties["file"] != c.file || got[0].properties["line"] != c.line {
 			t.Errorf("%s: %+v", name, got)

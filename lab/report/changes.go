@@ -17,7 +17,7 @@ func (v view) changes() []finding.Change {
 	changes := slices.Clone(v.report.Comparison.Changes)
 	slices.SortStableFunc(changes, func(a, b finding.Change) int {
 		return cmp.Or(
-			cmp.Compare(rankOfWay(a.Way), rankOfWay(b.Way)),
+			cmp.Compare(rankOfWay(a.Direction), rankOfWay(b.Direction)),
 			cmp.Compare(finding.RankOfSeverity(a.Severity), finding.RankOfSeverity(b.Severity)),
 			cmp.Compare(finding.RankOfPlane(a.Plane), finding.RankOfPlane(b.Plane)),
 		)
@@ -26,8 +26,8 @@ func (v view) changes() []finding.Change {
 }
 
 // rankOfWay orders ways, the worst first. What cannot be told may be bad.
-func rankOfWay(w finding.Way) int {
-	return slices.Index([]finding.Way{finding.Weaker, finding.Unclear, finding.Stronger}, w)
+func rankOfWay(w finding.Direction) int {
+	return slices.Index([]finding.Direction{finding.Weaker, finding.Unclear, finding.Stronger}, w)
 }
 
 // ways counts changes.
@@ -44,7 +44,7 @@ func (v view) ways() *ways {
 	}
 	var w ways
 	for _, c := range v.report.Comparison.Changes {
-		switch c.Way {
+		switch c.Direction {
 		case finding.Weaker:
 			w.Weaker++
 		case finding.Stronger:
@@ -61,7 +61,7 @@ func (w ways) String() string {
 	var parts []string
 	for _, p := range []struct {
 		n   int
-		way finding.Way
+		way finding.Direction
 	}{{w.Weaker, finding.Weaker}, {w.Unclear, finding.Unclear}, {w.Stronger, finding.Stronger}} {
 		if p.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.way))
@@ -97,15 +97,15 @@ func changedHow(c finding.Change) string {
 	return "was " + stateWords(c.Before) + ", is now " + stateWords(c.After)
 }
 
-// stateWords is how a promise ended. What the probe saw says more than a verdict, where it tells one.
+// stateWords is how a promise ended. What the probe saw says more than a result, where it tells one.
 func stateWords(s finding.State) string {
-	if s.Verdict == "" {
+	if s.Result == "" {
 		return "not asked about"
 	}
-	if s.Outcome != "" && (s.Verdict == finding.Held || s.Verdict == finding.Broken) {
-		return s.Outcome + " (" + string(s.Verdict) + ")"
+	if s.Outcome != "" && (s.Result == finding.Pass || s.Result == finding.Fail) {
+		return s.Outcome + " (" + string(s.Result) + ")"
 	}
-	return string(s.Verdict)
+	return string(s.Result)
 }
 
 // promised is the promise that changed; its ID where it has no title.

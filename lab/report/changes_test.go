@@ -73,10 +73,10 @@ func TestTextOfMuchThatHasChanged(t *testing.T) {
 	r := finding.Report{Comparison: &finding.Comparison{With: "old"}}
 	for i := range 20 {
 		r.Comparison.Changes = append(r.Comparison.Changes, finding.Change{
-			ID: fmt.Sprintf("check-%d", i), Title: "it matters", Plane: "RPC", Severity: "low", Way: finding.Stronger,
+			ID: fmt.Sprintf("check-%d", i), Title: "it matters", Plane: "RPC", Severity: "low", Direction: finding.Stronger,
 		})
 	}
-	r.Comparison.Changes[19].Way = finding.Weaker
+	r.Comparison.Changes[19].Direction = finding.Weaker
 	got, verbose := told(t, r, asText(report.TextOptions{})), told(t, r, asText(report.TextOptions{Verbose: true}))
 	if strings.Count(got, "it matters") != 8 || strings.Count(verbose, "it matters") != 20 {
 		t.Errorf("%d are told in full, %d when verbose", strings.Count(got, "it matters"), strings.Count(verbose, "it matters"))

@@ -10,7 +10,7 @@ import (
 )
 
 // cleanReport is a copy of the report whose texts are one line each and hold nothing that a terminal, a browser or an
-// XML reader acts on: an agent's answer may hold anything, and so may a user's file. Verdicts that are none become
+// XML reader acts on: an agent's answer may hold anything, and so may a user's file. Results that are none become
 // NotCarriedOut, as a Summary counts them, and ways that are none Unclear.
 func cleanReport(r finding.Report) finding.Report {
 	r.Cluster.Name, r.Cluster.Nomad, r.Cluster.Engine = clean(r.Cluster.Name), clean(r.Cluster.Nomad), clean(r.Cluster.Engine)
@@ -19,7 +19,7 @@ func cleanReport(r finding.Report) finding.Report {
 	r.Notes = each(r.Notes, clean)
 	r.Findings = each(r.Findings, cleanFinding)
 	if m := r.Matrix; m != nil {
-		r.Matrix = &finding.Matrix{Node: clean(m.Node), Nodes: each(m.Nodes, clean), Entries: each(m.Entries, clean), Rows: each(m.Rows, cleanRow)}
+		r.Matrix = &finding.Matrix{Node: clean(m.Node), Nodes: each(m.Nodes, clean), Endpoints: each(m.Endpoints, clean), Rows: each(m.Rows, cleanRow)}
 	}
 	if c := r.Configuration; c != nil {
 		r.Configuration = cleanConfiguration(*c)
@@ -53,9 +53,9 @@ func cleanChange(c finding.Change) finding.Change {
 	cleanAll(&c.ID, &c.Title, &c.Plane, &c.Severity, &c.Text, &c.Setting, &c.File)
 	for _, s := range []*finding.State{&c.Before, &c.After} {
 		cleanAll(&s.Outcome, &s.Reason)
-		s.Verdict = knownState(s.Verdict)
+		s.Result = knownState(s.Result)
 	}
-	c.Way = knownWay(c.Way)
+	c.Direction = knownWay(c.Direction)
 	return c
 }
 
@@ -77,7 +77,7 @@ func cleanCertificate(c finding.Certificate) finding.Certificate {
 
 func cleanFinding(f finding.Finding) finding.Finding {
 	cleanAll(&f.ID, &f.Title, &f.Plane, &f.Kind, &f.Severity, &f.Node, &f.Control, &f.Known, &f.Outcome, &f.Reason, &f.Why)
-	f.Want, f.Evidence, f.Verdict = each(f.Want, clean), each(f.Evidence, cleanEvidence), known(f.Verdict)
+	f.Want, f.Evidence, f.Result = each(f.Want, clean), each(f.Evidence, cleanEvidence), known(f.Result)
 	f.Settings = each(f.Settings, clean)
 	return f
 }
@@ -92,8 +92,8 @@ func cleanEvidence(e finding.Evidence) finding.Evidence {
 func cleanRow(r finding.MatrixRow) finding.MatrixRow {
 	cleanAll(&r.Certificate, &r.Title)
 	r.Cells = each(r.Cells, func(c finding.Cell) finding.Cell {
-		cleanAll(&c.Entry, &c.Want, &c.Outcome, &c.Reason)
-		c.Evidence, c.Verdict, c.At = each(c.Evidence, cleanEvidence), known(c.Verdict), each(c.At, clean)
+		cleanAll(&c.Endpoint, &c.Want, &c.Outcome, &c.Reason)
+		c.Evidence, c.Result, c.At = each(c.Evidence, cleanEvidence), known(c.Result), each(c.At, clean)
 		if c.Elsewhere != "" {
 			c.Elsewhere = known(c.Elsewhere)
 		}
@@ -102,16 +102,16 @@ func cleanRow(r finding.MatrixRow) finding.MatrixRow {
 	return r
 }
 
-// known is the verdict, or NotCarriedOut for what is none.
-func known(v finding.Verdict) finding.Verdict {
-	if slices.Contains([]finding.Verdict{finding.Held, finding.Broken, finding.Skipped}, v) {
+// known is the result, or NotCarriedOut for what is none.
+func known(v finding.Result) finding.Result {
+	if slices.Contains([]finding.Result{finding.Pass, finding.Fail, finding.Skipped}, v) {
 		return v
 	}
-	return finding.NotCarriedOut
+	return finding.Inconclusive
 }
 
-// knownState is the verdict of one side of a change, which is empty where the promise was not asked about.
-func knownState(v finding.Verdict) finding.Verdict {
+// knownState is the result of one side of a change, which is empty where the promise was not asked about.
+func knownState(v finding.Result) finding.Result {
 	if v == "" {
 		return v
 	}
@@ -119,7 +119,7 @@ func knownState(v finding.Verdict) finding.Verdict {
 }
 
 // knownWay is the way, or Unclear for what is none.
-func knownWay(w finding.Way) finding.Way {
+func knownWay(w finding.Direction) finding.Direction {
 	if w == finding.Weaker || w == finding.Stronger {
 		return w
 	}

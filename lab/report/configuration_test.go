@@ -16,7 +16,7 @@ func TestACertificateOfAnotherRole(t *testing.T) {
 			{Role: "server", Path: "tls.cert_file", Value: "s.pem", File: "server.hcl", Line: 4},
 			{Role: "client", Path: "tls.cert_file", Value: "c.pem", File: "client.hcl", Line: 5},
 		}},
-		Findings: []finding.Finding{{ID: "a", Node: "s1", Verdict: finding.Broken, Severity: "high", Settings: []string{"tls.cert_file"}, CertificateOf: "client"}},
+		Findings: []finding.Finding{{ID: "a", Node: "s1", Result: finding.Fail, Severity: "high", Settings: []string{"tls.cert_file"}, CertificateOf: "client"}},
 	}
 	var text strings.Builder
 	if err := report.Text(&text, r, report.TextOptions{}); err != nil {
@@ -37,7 +37,7 @@ func TestASecretThatNoOtherPromiseRestsOn(t *testing.T) {
 				{Role: "server", Path: "vault.token", Value: "<redacted>", File: "server.hcl", Line: 3},
 			},
 		},
-		Findings: []finding.Finding{{ID: "a", Node: finding.FilesOf("server"), Verdict: finding.Broken, Severity: "high", Settings: []string{"vault.token"}}},
+		Findings: []finding.Finding{{ID: "a", Node: finding.FilesOf("server"), Result: finding.Fail, Severity: "high", Settings: []string{"vault.token"}}},
 	}
 	var text strings.Builder
 	if err := report.Text(&text, r, report.TextOptions{}); err != nil {
@@ -76,7 +76,7 @@ func TestASettingThatIsNotThere(t *testing.T) {
 			Configuration: &finding.Configuration{
 				Files: c.files, Settings: []finding.Setting{{Role: "server", Path: "acl.enabled", Value: "true", File: "server.hcl", Line: 7}},
 			},
-			Findings: []finding.Finding{{ID: "a", Node: c.node, Verdict: finding.Broken, Severity: "high", Settings: []string{"acl.enabled", "enable_debug"}}},
+			Findings: []finding.Finding{{ID: "a", Node: c.node, Result: finding.Fail, Severity: "high", Settings: []string{"acl.enabled", "enable_debug"}}},
 		}
 		if name == "of all agents" {
 			r.Configuration.Settings = nil

@@ -16,7 +16,7 @@ const (
 	nasty     = scriptTag + terminal + turned + broken8 + tableRow + "\r\nsecond line"
 )
 
-// hostile is a report of which every text is nasty, verdicts and ways excepted.
+// hostile is a report of which every text is nasty, results and ways excepted.
 func hostile() finding.Report {
 	evidence := []finding.Evidence{{
 		Part: finding.Probe, Did: nasty, Outcome: nasty, Sent: nasty, Received: nasty, TLSVersion: nasty, CipherSuite: nasty,
@@ -24,14 +24,14 @@ func hostile() finding.Report {
 	}}
 	f := finding.Finding{
 		ID: nasty, Title: nasty, Plane: nasty, Kind: nasty, Severity: nasty, Node: nasty, Control: nasty, Known: nasty,
-		Want: []string{nasty}, Outcome: nasty, Verdict: finding.Broken, Reason: nasty, Why: nasty, Evidence: evidence,
+		Want: []string{nasty}, Outcome: nasty, Result: finding.Fail, Reason: nasty, Why: nasty, Evidence: evidence,
 		Settings: []string{nasty, "unset" + nasty},
 	}
 	held, odd := f, f
-	held.ID, held.Verdict = "held"+nasty, finding.Held
-	odd.ID, odd.Verdict = "odd"+nasty, finding.Verdict(nasty)
+	held.ID, held.Result = "held"+nasty, finding.Pass
+	odd.ID, odd.Result = "odd"+nasty, finding.Result(nasty)
 	skipped := f
-	skipped.ID, skipped.Verdict = "skipped"+nasty, finding.Skipped
+	skipped.ID, skipped.Result = "skipped"+nasty, finding.Skipped
 	return finding.Report{
 		Cluster: finding.Cluster{
 			Name: nasty, Nomad: nasty, Engine: nasty,
@@ -39,10 +39,10 @@ func hostile() finding.Report {
 			Certificates: []finding.Certificate{{Holder: nasty, Subject: nasty, Issuer: nasty, Names: []string{nasty}, Key: nasty}},
 		},
 		Findings: []finding.Finding{f, held, odd, skipped},
-		Matrix: &finding.Matrix{Node: nasty, Nodes: []string{nasty}, Entries: []string{nasty}, Rows: []finding.MatrixRow{{
+		Matrix: &finding.Matrix{Node: nasty, Nodes: []string{nasty}, Endpoints: []string{nasty}, Rows: []finding.MatrixRow{{
 			Certificate: nasty, Title: nasty,
 			Cells: []finding.Cell{{
-				Entry: nasty, Want: nasty, Outcome: nasty, Verdict: finding.Broken, Reason: nasty, Evidence: evidence,
+				Endpoint: nasty, Want: nasty, Outcome: nasty, Result: finding.Fail, Reason: nasty, Evidence: evidence,
 			}},
 		}}},
 		Configuration: hostileConfiguration(nasty), Comparison: hostileComparison(nasty),
@@ -65,10 +65,10 @@ func hostileConfiguration(text string) *finding.Configuration {
 // hostileComparison has a change of each way, and one of none.
 func hostileComparison(text string) *finding.Comparison {
 	c := &finding.Comparison{With: text}
-	for _, way := range []finding.Way{finding.Weaker, finding.Stronger, finding.Unclear, finding.Way(text)} {
-		state := finding.State{Verdict: finding.Verdict(text), Outcome: text, Reason: text}
+	for _, way := range []finding.Direction{finding.Weaker, finding.Stronger, finding.Unclear, finding.Direction(text)} {
+		state := finding.State{Result: finding.Result(text), Outcome: text, Reason: text}
 		c.Changes = append(c.Changes, finding.Change{
-			ID: string(way) + text, Title: text, Plane: text, Severity: text, Before: state, After: state, Way: way, Text: text,
+			ID: string(way) + text, Title: text, Plane: text, Severity: text, Before: state, After: state, Direction: way, Text: text,
 			Setting: text, File: text, Line: 1,
 		})
 	}

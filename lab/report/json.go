@@ -14,15 +14,15 @@ const Schema = "nomadlab-report/1"
 
 // document is what JSON writes.
 type document struct {
-	Schema  string          `json:"schema"`
-	Verdict finding.Verdict `json:"verdict"`
-	Summary summary         `json:"summary"`
+	Schema  string         `json:"schema"`
+	Verdict finding.Result `json:"result"`
+	Summary summary        `json:"summary"`
 	finding.Report
 }
 
 // summary has the counts that every other format shows.
 type summary struct {
-	// Checks counts promises, each by its worst verdict; Findings counts what was found of them at the nodes.
+	// Checks counts promises, each by its worst result; Findings counts what was found of them at the nodes.
 	Checks   finding.Summary `json:"checks"`
 	Findings finding.Summary `json:"findings"`
 	// Matrix counts the cells of the matrix.
@@ -31,7 +31,7 @@ type summary struct {
 	Changes *ways `json:"changes,omitempty"`
 }
 
-// JSON writes the report as it is, with the verdict and the counts, as Schema says. Its error is the writer's.
+// JSON writes the report as it is, with the result and the counts, as Schema says. Its error is the writer's.
 func JSON(w io.Writer, r finding.Report) error {
 	v := newView(r)
 	e := json.NewEncoder(w)
@@ -46,12 +46,12 @@ func JSON(w io.Writer, r finding.Report) error {
 	return nil
 }
 
-// withoutNull makes lists that are not there empty ones, so that readers need not tell the two apart, and verdicts that
+// withoutNull makes lists that are not there empty ones, so that readers need not tell the two apart, and results that
 // are none NotCarriedOut, ways that are none Unclear.
 func withoutNull(r finding.Report) finding.Report {
 	r.Cluster.Nodes = each(r.Cluster.Nodes, same)
 	r.Findings = each(r.Findings, func(f finding.Finding) finding.Finding {
-		f.Want, f.Verdict = each(f.Want, same), known(f.Verdict)
+		f.Want, f.Result = each(f.Want, same), known(f.Result)
 		return f
 	})
 	if r.Matrix != nil {
@@ -65,7 +65,7 @@ func withoutNull(r finding.Report) finding.Report {
 	if r.Comparison != nil {
 		c := *r.Comparison
 		c.Changes = each(c.Changes, func(c finding.Change) finding.Change {
-			c.Before.Verdict, c.After.Verdict, c.Way = knownState(c.Before.Verdict), knownState(c.After.Verdict), knownWay(c.Way)
+			c.Before.Result, c.After.Result, c.Direction = knownState(c.Before.Result), knownState(c.After.Result), knownWay(c.Direction)
 			return c
 		})
 		r.Comparison = &c
@@ -74,10 +74,10 @@ func withoutNull(r finding.Report) finding.Report {
 }
 
 func matrixWithoutNull(m finding.Matrix) *finding.Matrix {
-	m.Entries = each(m.Entries, same)
+	m.Endpoints = each(m.Endpoints, same)
 	m.Rows = each(m.Rows, func(row finding.MatrixRow) finding.MatrixRow {
 		row.Cells = each(row.Cells, func(c finding.Cell) finding.Cell {
-			c.Verdict = known(c.Verdict)
+			c.Result = known(c.Result)
 			return c
 		})
 		return row

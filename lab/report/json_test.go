@@ -77,7 +77,7 @@ func TestJSONIsAsItsSchemaSays(t *testing.T) {
 		"sample": sample(t), "empty": {}, "hostile": hostile(), "matrix without rows": {Matrix: &finding.Matrix{}},
 		"without wants":      {Findings: []finding.Finding{{ID: "a"}}},
 		"nothing configured": {Configuration: &finding.Configuration{}, Comparison: &finding.Comparison{}},
-		"a change of no way": {Comparison: &finding.Comparison{Changes: []finding.Change{{ID: "a", After: finding.State{Verdict: "passed"}}}}},
+		"a change of no way": {Comparison: &finding.Comparison{Changes: []finding.Change{{ID: "a", After: finding.State{Result: "passed"}}}}},
 	} {
 		for _, strict := range []bool{true, false} {
 			if err := schemaOf(t, strict).Validate(asDocument(t, told(t, r, report.JSON))); err != nil {
@@ -98,7 +98,7 @@ func TestSchemaRefuses(t *testing.T) {
 	for name, damage := range map[string]func(map[string]any){
 		"another schema":         func(d map[string]any) { d["schema"] = "nomadlab-report/0" },
 		"no summary":             func(d map[string]any) { delete(d, "summary") },
-		"a verdict that is no":   func(d map[string]any) { d["verdict"] = "passed" },
+		"a result that is no":    func(d map[string]any) { d["result"] = "passed" },
 		"findings that are not":  func(d map[string]any) { d["findings"] = nil },
 		"a finding without ID":   func(d map[string]any) { delete(first(d, "findings"), "id") },
 		"a time in words":        func(d map[string]any) { d["started"] = "yesterday" },
@@ -106,7 +106,7 @@ func TestSchemaRefuses(t *testing.T) {
 		"a row without cells":    func(d map[string]any) { delete(first(d["matrix"].(map[string]any), "rows"), "cells") },
 		"a way that is none":     func(d map[string]any) { change(d)["way"] = "worse" },
 		"a change without state": func(d map[string]any) { delete(change(d), "before") },
-		"a state of no verdict":  func(d map[string]any) { change(d)["after"].(map[string]any)["verdict"] = "" },
+		"a state of no result":   func(d map[string]any) { change(d)["after"].(map[string]any)["result"] = "" },
 		"a line in words":        func(d map[string]any) { change(d)["line"] = "twelve" },
 		"a comparison with none": func(d map[string]any) { delete(d["comparison"].(map[string]any), "with") },
 		"changes that are not":   func(d map[string]any) { d["comparison"].(map[string]any)["changes"] = nil },
@@ -149,11 +149,11 @@ func TestJSONHasTheWholeReportAndItsCounts(t *testing.T) {
 	if got.Schema != "nomadlab-report/1" || got.Summary.Findings.Total() != len(got.Findings) {
 		t.Errorf("schema %q, summary %+v of %d findings", got.Schema, got.Summary, len(got.Findings))
 	}
-	want := finding.Summary{Held: 94, Broken: 3, NotCarriedOut: 1, Skipped: 4}
+	want := finding.Summary{Pass: 94, Fail: 3, Inconclusive: 1, Skipped: 4}
 	if got.Summary.Checks != want {
 		t.Errorf("checks: %+v, want %+v", got.Summary.Checks, want)
 	}
-	want = finding.Summary{Held: 185, Broken: 2, NotCarriedOut: 1, Skipped: 1}
+	want = finding.Summary{Pass: 185, Fail: 2, Inconclusive: 1, Skipped: 1}
 	if got.Summary.Matrix != want {
 		t.Errorf("matrix: %+v, want %+v", got.Summary.Matrix, want)
 	}

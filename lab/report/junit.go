@@ -126,7 +126,7 @@ func (v view) suiteOf(p plane) suite {
 	for _, c := range p.checks {
 		for _, f := range c.at {
 			t := testcase{Name: c.ID + " at " + f.Node, Classname: "nomadlab." + p.name, Out: evidenceText(f.Evidence)}
-			t.judge(f.Verdict, f.Severity, f.Reason, f.Known, v.junitText(f))
+			t.judge(f.Result, f.Severity, f.Reason, f.Known, v.junitText(f))
 			s.add(t, f.Took)
 		}
 	}
@@ -139,8 +139,8 @@ func (v view) suiteOfMatrix() suite {
 	s.Properties = append(s.Properties, property{"node", m.Node})
 	for _, r := range m.Rows {
 		for _, c := range r.Cells {
-			t := testcase{Name: r.Certificate + " at " + c.Entry, Classname: "nomadlab.matrix", Out: evidenceText(c.Evidence)}
-			t.judge(c.Verdict, "", c.Reason, "", fmt.Sprintf("at: %s\nwanted: %s\nseen: %s\n", serversOf(m, c), c.Want, c.Outcome))
+			t := testcase{Name: r.Certificate + " at " + c.Endpoint, Classname: "nomadlab.matrix", Out: evidenceText(c.Evidence)}
+			t.judge(c.Result, "", c.Reason, "", fmt.Sprintf("at: %s\nwanted: %s\nseen: %s\n", serversOf(m, c), c.Want, c.Outcome))
 			var took time.Duration
 			for _, e := range c.Evidence {
 				took += e.Took
@@ -151,17 +151,17 @@ func (v view) suiteOfMatrix() suite {
 	return s
 }
 
-// judge turns a verdict into what a CI system counts.
-func (t *testcase) judge(v finding.Verdict, severity, reason, known, text string) {
+// judge turns a result into what a CI system counts.
+func (t *testcase) judge(v finding.Result, severity, reason, known, text string) {
 	if known != "" {
 		reason += " (known: " + known + ")"
 	}
 	r := &result{Message: reason, Type: severity, Text: "\n" + text}
 	switch v {
-	case finding.Held:
+	case finding.Pass:
 	case finding.Skipped:
 		t.Skipped = &result{Message: reason}
-	case finding.Broken:
+	case finding.Fail:
 		t.Failure = r
 	default:
 		t.Error = r

@@ -146,14 +146,14 @@ func TestJUnitCounts(t *testing.T) {
 	var cells []finding.Finding
 	for _, row := range r.Matrix.Rows {
 		for _, c := range row.Cells {
-			cells = append(cells, finding.Finding{Verdict: c.Verdict})
+			cells = append(cells, finding.Finding{Result: c.Result})
 		}
 	}
 	changes := []finding.Finding{ // as failures, errors, and what passes
-		{Verdict: finding.Broken}, {Verdict: finding.Broken}, {Verdict: finding.NotCarriedOut}, {Verdict: finding.NotCarriedOut}, {Verdict: finding.Held},
+		{Result: finding.Fail}, {Result: finding.Fail}, {Result: finding.Inconclusive}, {Result: finding.Inconclusive}, {Result: finding.Pass},
 	}
 	want := finding.Summarize(slices.Concat(r.Findings, cells, changes))
-	if got.Tests != want.Total() || got.Failures != want.Broken || got.Errors != want.NotCarriedOut {
+	if got.Tests != want.Total() || got.Failures != want.Fail || got.Errors != want.Inconclusive {
 		t.Errorf("%d tests, %d failures, %d errors, want %s", got.Tests, got.Failures, got.Errors, want)
 	}
 	weaker := got.Suites[len(got.Suites)-1].Cases[0]

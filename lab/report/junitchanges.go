@@ -22,8 +22,8 @@ func (v view) suiteOfChanges() suite {
 	}
 	for _, c := range changes {
 		t := testcase{Name: c.ID, Classname: class}
-		r := &result{Message: string(c.Way) + ": " + changedHow(c), Type: c.Severity, Text: "\n" + junitChange(c)}
-		switch c.Way {
+		r := &result{Message: string(c.Direction) + ": " + changedHow(c), Type: c.Severity, Text: "\n" + junitChange(c)}
+		switch c.Direction {
 		case finding.Weaker:
 			t.Failure = r
 		case finding.Stronger:

@@ -8,7 +8,7 @@ import (
 )
 
 // isDoor says whether agents have a door to the plane: what a listener sees on the wire is none, nor that a cluster formed.
-func isDoor(plane string) bool { return plane != "wire" && plane != "cluster" }
+func isDoor(plane string) bool { return plane != "network" && plane != "cluster" }
 
 // locks are those of the planes that agents have doors to.
 func (v view) locks() []lock {
@@ -28,7 +28,7 @@ func (v view) locksAt(node string) []lock {
 		var here []finding.Finding
 		for _, c := range p.checks {
 			for _, f := range c.at {
-				if f.Node == node && f.Verdict != finding.Skipped {
+				if f.Node == node && f.Result != finding.Skipped {
 					here = append(here, f)
 				}
 			}
@@ -43,9 +43,9 @@ func (v view) locksAt(node string) []lock {
 func newLock(plane string, s finding.Summary) lock {
 	l := lock{Plane: cut(plane, 8), Words: fmt.Sprintf("%s: %s", plane, counts(s))}
 	switch {
-	case s.Broken > 0:
+	case s.Fail > 0:
 		l.Class = "broken"
-	case s.Held == 0 || s.NotCarriedOut > 0:
+	case s.Pass == 0 || s.Inconclusive > 0:
 		l.Class = "untried"
 	default:
 		l.Class = "held"

@@ -11,7 +11,7 @@ import (
 // markdownLimit is how many characters GitHub takes as a comment; what is longer it refuses.
 const markdownLimit = 65536
 
-// Markdown writes the report for a pull request: the verdict, what has changed where anything was compared, a table of what
+// Markdown writes the report for a pull request: the result, what has changed where anything was compared, a table of what
 // is broken and what was not carried out, the matrix, and the rest folded away. It is never longer than a comment on GitHub may be: sections that do not fit
 // are left out from the end on, and a note says so. Its error is the writer's.
 func Markdown(w io.Writer, r finding.Report) error {
@@ -65,7 +65,7 @@ func (b block) within(room int) string {
 
 func (v view) markdownBlocks() []block {
 	blocks := []block{v.markdownVerdict(), v.markdownChanges(), v.markdownSettings(), v.markdownCounts()}
-	blocks = append(blocks, v.markdownTable(finding.Broken, "What is broken"), v.markdownTable(finding.NotCarriedOut, "What could not be tried"))
+	blocks = append(blocks, v.markdownTable(finding.Fail, "What is broken"), v.markdownTable(finding.Inconclusive, "What could not be tried"))
 	blocks = append(blocks, v.markdownConfiguration())
 	blocks = append(blocks, v.markdownMatrix()...)
 	for _, p := range v.planes {
@@ -101,13 +101,13 @@ func (v view) markdownCounts() block {
 	for _, p := range v.planes {
 		c := p.counts
 		b.lines = append(b.lines, tableRow(
-			escapeMarkdown(p.name), fmt.Sprint(c.Broken), fmt.Sprint(c.NotCarriedOut), fmt.Sprint(c.Held), fmt.Sprint(c.Skipped)))
+			escapeMarkdown(p.name), fmt.Sprint(c.Fail), fmt.Sprint(c.Inconclusive), fmt.Sprint(c.Pass), fmt.Sprint(c.Skipped)))
 	}
 	return b
 }
 
-// markdownTable lists the checks of a verdict; an empty block where there is none.
-func (v view) markdownTable(verdict finding.Verdict, title string) block {
+// markdownTable lists the checks of a result; an empty block where there is none.
+func (v view) markdownTable(verdict finding.Result, title string) block {
 	b := block{head: "\n### " + title + "\n\n| | check | at | seen | wanted | why |\n| --- | --- | --- | --- | --- | --- |\n"}
 	for _, c := range v.of(verdict) {
 		for _, s := range c.sightings() {
@@ -131,7 +131,7 @@ func (v view) markdownSighting(c check, s sighting) string {
 		why += "<br>rests on: " + escapeMarkdown(on)
 	}
 	seen := escapeMarkdown(s.outcome)
-	if s.verdict == finding.NotCarriedOut {
+	if s.verdict == finding.Inconclusive {
 		seen = escapeMarkdown(s.reason)
 	}
 	return tableRow(
@@ -148,7 +148,7 @@ func (v view) markdownMatrix() []block {
 	}
 	odd := block{head: "\n### Where the matrix differs\n\n| | certificate | entry | at | seen | wanted |\n| --- | --- | --- | --- | --- | --- |\n"}
 	for _, c := range v.oddCells() {
-		odd.lines = append(odd.lines, tableRow(symbol(c.Verdict), codeMarkdown(c.row.Certificate), escapeMarkdown(c.Entry),
+		odd.lines = append(odd.lines, tableRow(symbol(c.Result), codeMarkdown(c.row.Certificate), escapeMarkdown(c.Endpoint),
 			escapeMarkdown(serversOf(m, c.Cell)), escapeMarkdown(c.Outcome), escapeMarkdown(c.Want)))
 	}
 	if len(odd.lines) == 0 {
@@ -156,8 +156,8 @@ func (v view) markdownMatrix() []block {
 	}
 	grid := block{
 		head: fmt.Sprintf("\n<details><summary>The matrix at %s: %s</summary>\n\n", escapeMarkdown(m.Node), counts(v.cells)) +
-			tableRow(append([]string{"certificate"}, each(m.Entries, escapeMarkdown)...)...) +
-			"|" + strings.Repeat(" --- |", len(m.Entries)+1) + "\n",
+			tableRow(append([]string{"certificate"}, each(m.Endpoints, escapeMarkdown)...)...) +
+			"|" + strings.Repeat(" --- |", len(m.Endpoints)+1) + "\n",
 		tail: "\n● let in, ○ refused, ❌ broken, ❔ not carried out, – skipped\n\n</details>\n",
 	}
 	for _, r := range m.Rows {
@@ -172,7 +172,7 @@ func (v view) markdownMatrix() []block {
 
 // markdownHeld folds away what held in a plane.
 func (v view) markdownHeld(p plane) block {
-	held := p.of(finding.Held)
+	held := p.of(finding.Pass)
 	if len(held) == 0 {
 		return block{}
 	}

@@ -24,7 +24,7 @@ func many(t *testing.T) finding.Report {
 		f.ID += strings.Repeat("-again", i%7)
 		f.Title += strings.Repeat(" and on", 20)
 		if i%3 == 0 {
-			f.Verdict, f.Reason = finding.Broken, f.Node+strings.Repeat(" because", 20)
+			f.Result, f.Reason = finding.Fail, f.Node+strings.Repeat(" because", 20)
 		}
 	}
 	return r

@@ -19,7 +19,7 @@ func (v view) markdownChanges() block {
 		if len(v.report.Comparison.Settings) > 0 {
 			what = "No promise has changed since "
 		}
-		return block{head: "### " + symbol(finding.Held) + " " + what + since + "\n\n"}
+		return block{head: "### " + symbol(finding.Pass) + " " + what + since + "\n\n"}
 	}
 	b := block{
 		head: fmt.Sprintf("### Changed since %s: %s\n\n| | severity | plane | promise | change | most likely by |\n", since, v.ways()) +
@@ -35,7 +35,7 @@ func (v view) markdownChanges() block {
 			by += "<br>" + codeMarkdown(at)
 		}
 		b.lines = append(b.lines, tableRow(
-			symbolOfWay(c.Way)+" "+string(c.Way), escapeMarkdown(c.Severity), escapeMarkdown(c.Plane),
+			symbolOfWay(c.Direction)+" "+string(c.Direction), escapeMarkdown(c.Severity), escapeMarkdown(c.Plane),
 			escapeMarkdown(promised(c))+"<br>"+codeMarkdown(c.ID), escapeMarkdown(changedHow(c)), by,
 		))
 	}
@@ -64,14 +64,14 @@ func (v view) markdownSettings() block {
 }
 
 // symbolOfWay is a change at a glance.
-func symbolOfWay(w finding.Way) string {
+func symbolOfWay(w finding.Direction) string {
 	switch w {
 	case finding.Weaker:
-		return symbol(finding.Broken)
+		return symbol(finding.Fail)
 	case finding.Stronger:
-		return symbol(finding.Held)
+		return symbol(finding.Pass)
 	default:
-		return symbol(finding.NotCarriedOut)
+		return symbol(finding.Inconclusive)
 	}
 }
 

@@ -8,12 +8,12 @@ import (
 
 func tableRow(cells ...string) string { return "| " + strings.Join(cells, " | ") + " |\n" }
 
-// symbol is a verdict at a glance.
-func symbol(v finding.Verdict) string {
+// symbol is a result at a glance.
+func symbol(v finding.Result) string {
 	switch v {
-	case finding.Held:
+	case finding.Pass:
 		return "✅"
-	case finding.Broken:
+	case finding.Fail:
 		return "❌"
 	case finding.Skipped:
 		return "–"
@@ -25,8 +25,8 @@ func symbol(v finding.Verdict) string {
 // cellSymbol is a cell of the matrix at a glance.
 func cellSymbol(c finding.Cell) string {
 	switch {
-	case c.Verdict != finding.Held:
-		return symbol(c.Verdict)
+	case c.Result != finding.Pass:
+		return symbol(c.Result)
 	case letIn(c.Outcome):
 		return "●"
 	default:

@@ -77,7 +77,7 @@ func opensEverywhere(t *testing.T, b chrome) {
 func hasItsCells(t *testing.T, b chrome) {
 	p := open(t, b, pageOf(t, sample(t)), desktop)
 	m := sample(t).Matrix
-	want := []int{len(m.Rows), len(m.Rows) * len(m.Entries), len(m.Entries)}
+	want := []int{len(m.Rows), len(m.Rows) * len(m.Endpoints), len(m.Endpoints)}
 	got := eval[[]int](p, `["tbody tr", "tbody td button", "thead th + th"].map(s => document.querySelectorAll("#matrix " + s).length)`)
 	if !slices.Equal(got, want) {
 		t.Errorf("rows, cells, columns: %v, want %v", got, want)
@@ -126,7 +126,7 @@ func filtersWork(t *testing.T, b chrome) {
 	choose := func(name, value string) {
 		p.do(chromedp.Click(chromedp.CSS(fmt.Sprintf(`.chip:has(input[name=%q][value=%q])`, name, value))))
 	}
-	choose("verdict", "broken")
+	choose("result", "broken")
 	if got, want := p.shown(), []string{"api-denies-jobs-without-token", "pprof-is-closed", "rpc-refuses-plaintext"}; !slices.Equal(got, want) {
 		t.Errorf("broken: %q, want %q", got, want)
 	}
@@ -175,7 +175,7 @@ func searchWorks(t *testing.T, b chrome) {
 
 func checkUnfolds(t *testing.T, b chrome) {
 	p := open(t, b, pageOf(t, sample(t)), desktop)
-	const check = `.check[data-plane="RPC"][data-verdict="broken"]`
+	const check = `.check[data-plane="RPC"][data-result="broken"]`
 	if p.sees(check+" .body") || p.sees(check+" .node .evidence") {
 		t.Fatal("it is not folded")
 	}
@@ -224,7 +224,7 @@ func keyboardIsEnough(t *testing.T, b chrome) {
 	if !p.sees(".check .body") {
 		t.Error("a check is not unfolded by the return key")
 	}
-	press(`input[name="verdict"][value="broken"]`, " ")
+	press(`input[name="result"][value="broken"]`, " ")
 	if got := p.shown(); len(got) != 3 {
 		t.Errorf("the space key chooses %d broken checks", len(got))
 	}
@@ -318,10 +318,10 @@ func hostileStaysText(t *testing.T, b chrome) {
 func oddReportsAreShown(t *testing.T, b chrome) {
 	one := sample(t)
 	one.Findings, one.Matrix, one.Cluster.Certificates, one.Cluster.Nodes = one.Findings[:1], nil, nil, nil
-	crowd := sample(t)
-	crowd.Findings = crowd.Findings[:30]
+	flood := sample(t)
+	flood.Findings = flood.Findings[:30]
 	for i := range 40 {
-		crowd.Cluster.Nodes = append(crowd.Cluster.Nodes, finding.Node{Name: fmt.Sprintf("client-%d", i+3), Role: "client", Region: "europe"})
+		flood.Cluster.Nodes = append(flood.Cluster.Nodes, finding.Node{Name: fmt.Sprintf("client-%d", i+3), Role: "client", Region: "europe"})
 	}
 	ragged := sample(t)
 	ragged.Findings = ragged.Findings[:30]
@@ -334,13 +334,13 @@ func oddReportsAreShown(t *testing.T, b chrome) {
 		"empty":       {finding.Report{}, "untried", false, false, false},
 		"no cells":    {finding.Report{Matrix: &finding.Matrix{}, Findings: one.Findings}, "held", false, false, true},
 		"one finding": {one, "held", false, false, true},
-		"many nodes":  {crowd, "broken", true, true, true},
+		"many nodes":  {flood, "broken", true, true, true},
 		"a short row": {ragged, "broken", true, true, true},
 	} {
 		for _, s := range []screen{desktop, phone} {
 			p := open(t, b, pageOf(t, c.r), s)
 			if !p.sees(".top." + c.verdict) {
-				t.Errorf("%s: the verdict is not %s", name, c.verdict)
+				t.Errorf("%s: the result is not %s", name, c.verdict)
 			}
 			for selector, want := range map[string]bool{"#matrix": c.matrix, "#cluster svg.picture": c.cluster, ".check": c.checks} {
 				if got := eval[bool](p, fmt.Sprintf(`!!document.querySelector(%q)`, selector)); got != want {
@@ -359,7 +359,7 @@ func oddReportsAreShown(t *testing.T, b chrome) {
 func TestPageFoldsALongList(t *testing.T) {
 	var r finding.Report
 	for i := range 20 {
-		r.Findings = append(r.Findings, finding.Finding{ID: fmt.Sprintf("check-%d", i), Title: fmt.Sprintf("promise %d", i), Plane: "RPC", Verdict: finding.Broken})
+		r.Findings = append(r.Findings, finding.Finding{ID: fmt.Sprintf("check-%d", i), Title: fmt.Sprintf("promise %d", i), Plane: "RPC", Result: finding.Fail})
 	}
 	before, after, folds := strings.Cut(told(t, r, report.HTML), "<summary>12 more that need attention</summary>")
 	if !folds || strings.Count(before, `<li class="card`) != 8 || strings.Count(after, `<li class="card`) != 12 {

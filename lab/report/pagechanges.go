@@ -35,7 +35,7 @@ func (v view) comparisonPage(anchors map[string]string) *comparisonPage {
 	}
 	for _, c := range v.changes() {
 		one := changePage{
-			badge: badgeOfWay(c.Way), Title: promised(c), ID: c.ID, Plane: c.Plane, Severity: c.Severity, How: changedHow(c), By: mostLikely(c),
+			badge: badgeOfWay(c.Direction), Title: promised(c), ID: c.ID, Plane: c.Plane, Severity: c.Severity, How: changedHow(c), By: mostLikely(c),
 			Before: statePage{stateWords(c.Before), c.Before.Reason}, After: statePage{stateWords(c.After), c.After.Reason},
 		}
 		if anchor := anchors[c.ID]; anchor != "" {
@@ -49,8 +49,8 @@ func (v view) comparisonPage(anchors map[string]string) *comparisonPage {
 	return out
 }
 
-// badgeOfWay has the colours of the verdict that the way leads to, and a symbol and a word of its own.
-func badgeOfWay(w finding.Way) badge {
+// badgeOfWay has the colours of the result that the way leads to, and a symbol and a word of its own.
+func badgeOfWay(w finding.Direction) badge {
 	switch w {
 	case finding.Weaker:
 		return badge{"broken", "▼", "weaker"}

@@ -31,10 +31,10 @@ type cellPage struct {
 // matrixPage is nil where nothing was probed.
 func (v view) matrixPage() *matrixPage {
 	m := v.report.Matrix
-	if m == nil || len(m.Rows) == 0 || len(m.Entries) == 0 {
+	if m == nil || len(m.Rows) == 0 || len(m.Endpoints) == 0 {
 		return nil
 	}
-	out := &matrixPage{Node: m.Node, Counts: counts(v.cells), Entries: m.Entries}
+	out := &matrixPage{Node: m.Node, Counts: counts(v.cells), Entries: m.Endpoints}
 	for i, r := range m.Rows {
 		row := matrixRowPage{Certificate: r.Certificate, Title: r.Title}
 		for j, c := range r.Cells {
@@ -46,17 +46,17 @@ func (v view) matrixPage() *matrixPage {
 }
 
 func newCellPage(r finding.MatrixRow, c finding.Cell, at, id string) cellPage {
-	b := newBadge(c.Verdict)
+	b := newBadge(c.Result)
 	out := cellPage{
 		ID: id, Class: b.Class, Symbol: b.Symbol, Word: shortOutcome(c.Outcome), Verdict: b,
-		Certificate: r.Title, Entry: c.Entry, At: at, Want: c.Want, Seen: c.Outcome, Reason: c.Reason, Evidence: evidencePages(c.Evidence),
+		Certificate: r.Title, Entry: c.Endpoint, At: at, Want: c.Want, Seen: c.Outcome, Reason: c.Reason, Evidence: evidencePages(c.Evidence),
 	}
 	switch {
-	case c.Verdict == finding.Skipped:
+	case c.Result == finding.Skipped:
 		out.Word = "skipped"
-	case c.Verdict == finding.Held && letIn(c.Outcome):
+	case c.Result == finding.Pass && letIn(c.Outcome):
 		out.Class, out.Symbol = "open", "●"
-	case c.Verdict == finding.Held:
+	case c.Result == finding.Pass:
 		out.Class, out.Symbol = "shut", "○"
 	}
 	return out

@@ -33,14 +33,14 @@ type page struct {
 	Checks                   int
 }
 
-// badge is a verdict, as a class for its colour, a symbol and a word: never a colour alone.
+// badge is a result, as a class for its colour, a symbol and a word: never a colour alone.
 type badge struct{ Class, Symbol, Word string }
 
-func newBadge(v finding.Verdict) badge {
+func newBadge(v finding.Result) badge {
 	switch v {
-	case finding.Held:
+	case finding.Pass:
 		return badge{"held", "✓", "held"}
-	case finding.Broken:
+	case finding.Fail:
 		return badge{"broken", "✕", "BROKEN"}
 	case finding.Skipped:
 		return badge{"skipped", "–", "skipped"}
@@ -125,7 +125,7 @@ func newPage(v view) page {
 		p.Planes = append(p.Planes, out)
 	}
 	p.Comparison = v.comparisonPage(anchors)
-	for _, c := range slices.Concat(v.of(finding.Broken), v.of(finding.NotCarriedOut)) {
+	for _, c := range slices.Concat(v.of(finding.Fail), v.of(finding.Inconclusive)) {
 		p.Attention = append(p.Attention, v.attentionOf(c, anchors[c.ID]))
 	}
 	for _, c := range v.oddCells() {
@@ -144,9 +144,9 @@ func newPage(v view) page {
 func tiles(v view) []tile {
 	noun := func(s finding.Summary) string { return plural(s.Total(), "promise", "promises") }
 	out := []tile{
-		{newBadge(finding.Broken), v.checks.Broken, noun(v.checks)},
-		{newBadge(finding.NotCarriedOut), v.checks.NotCarriedOut, noun(v.checks)},
-		{newBadge(finding.Held), v.checks.Held, noun(v.checks)},
+		{newBadge(finding.Fail), v.checks.Fail, noun(v.checks)},
+		{newBadge(finding.Inconclusive), v.checks.Inconclusive, noun(v.checks)},
+		{newBadge(finding.Pass), v.checks.Pass, noun(v.checks)},
 		{newBadge(finding.Skipped), v.checks.Skipped, noun(v.checks)},
 	}
 	return out
@@ -154,7 +154,7 @@ func tiles(v view) []tile {
 
 func (v view) checkPage(c check, anchor string) checkPage {
 	out := checkPage{
-		badge: newBadge(c.Verdict), ID: c.ID, Title: c.Title, Plane: c.Plane, Kind: c.Kind, Severity: c.Severity,
+		badge: newBadge(c.Result), ID: c.ID, Title: c.Title, Plane: c.Plane, Kind: c.Kind, Severity: c.Severity,
 		Want: oneOf(c.Want), Control: c.Control, Known: c.Known, Why: c.Why, RestsOn: v.restsOn(c.Finding), Anchor: anchor,
 	}
 	if out.Title == "" {
@@ -162,7 +162,7 @@ func (v view) checkPage(c check, anchor string) checkPage {
 	}
 	for _, f := range c.at {
 		out.Nodes = append(out.Nodes, nodePage{
-			badge: newBadge(f.Verdict), Node: f.Node, Outcome: f.Outcome, Reason: f.Reason, Took: seconds(f.Took),
+			badge: newBadge(f.Result), Node: f.Node, Outcome: f.Outcome, Reason: f.Reason, Took: seconds(f.Took),
 			Evidence: evidencePages(f.Evidence),
 		})
 	}
@@ -183,11 +183,11 @@ func evidencePages(all []finding.Evidence) []evidencePage {
 
 func (v view) attentionOf(c check, anchor string) attention {
 	a := attention{
-		badge: newBadge(c.Verdict), Title: c.Title, ID: c.ID, Severity: c.Severity, Link: "#" + anchor, Known: c.Known, Why: c.Why,
+		badge: newBadge(c.Result), Title: c.Title, ID: c.ID, Severity: c.Severity, Link: "#" + anchor, Known: c.Known, Why: c.Why,
 		RestsOn: v.restsOn(c.Finding),
 	}
 	for _, s := range c.sightings() {
-		if s.verdict == c.Verdict {
+		if s.verdict == c.Result {
 			a.Sightings = append(a.Sightings, seen{Nodes: v.nodesOf(s.nodes), Outcome: s.outcome, Beside: besideSeen(s.outcome, c.Want...), Reason: s.reason})
 		}
 	}
@@ -196,7 +196,7 @@ func (v view) attentionOf(c check, anchor string) attention {
 
 func (v view) attentionOfCell(c oddCell) attention {
 	return attention{
-		badge: newBadge(c.Verdict), Title: c.row.Title + ", at " + c.Entry, ID: "matrix: " + c.row.Certificate,
+		badge: newBadge(c.Result), Title: c.row.Title + ", at " + c.Endpoint, ID: "matrix: " + c.row.Certificate,
 		Sightings: []seen{{Nodes: serversOf(v.report.Matrix, c.Cell), Outcome: c.Outcome, Beside: besideSeen(c.Outcome, c.Want), Reason: c.Reason}},
 		Evidence:  evidencePages(c.Cell.Evidence),
 	}
@@ -205,7 +205,7 @@ func (v view) attentionOfCell(c oddCell) attention {
 // filters are the groups of filters, each with what there is in this report alone.
 func (v view) filters() []filter {
 	planes := filter{Name: "Plane", Key: "plane"}
-	verdicts := filter{Name: "Verdict", Key: "verdict"}
+	verdicts := filter{Name: "Result", Key: "result"}
 	severity := filter{Name: "Severity", Key: "severity"}
 	bySeverity := map[string]int{}
 	for _, p := range v.planes {
@@ -214,7 +214,7 @@ func (v view) filters() []filter {
 			bySeverity[c.Severity]++
 		}
 	}
-	for _, verdict := range finding.Verdicts() {
+	for _, verdict := range finding.Results() {
 		if n := len(v.of(verdict)); n > 0 {
 			verdicts.Options = append(verdicts.Options, option{newBadge(verdict).Class, string(verdict), n})
 		}

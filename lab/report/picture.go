@@ -21,11 +21,11 @@ type box struct {
 	X, Y, Width, Height int
 	Name, Role, Address string
 	Leader              bool
-	Doors               []door
+	Endpoints           []endpoint
 }
 
 // door is one plane of one agent.
-type door struct {
+type endpoint struct {
 	X, Y, Width int
 	lock
 }
@@ -164,7 +164,7 @@ func (d *drawing) boxes(row []finding.Node) {
 			b.Role = cut(b.Role+", "+n.State, 24)
 		}
 		for j, l := range d.view.locksAt(n.Name) {
-			b.Doors = append(b.Doors, door{X: b.X + 10 + j%2*(doorWidth+4), Y: b.Y + 62 + j/2*23, Width: doorWidth, lock: l})
+			b.Endpoints = append(b.Endpoints, endpoint{X: b.X + 10 + j%2*(doorWidth+4), Y: b.Y + 62 + j/2*23, Width: doorWidth, lock: l})
 		}
 		d.Boxes = append(d.Boxes, b)
 	}

@@ -1,7 +1,7 @@
 // Package report tells what one run of checks has found: as text for a terminal, as JSON, as JUnit XML for CI, as
 // Markdown for a pull request, and as one HTML page. It reads a finding.Report and nothing else, and never a cluster.
 //
-// Every format has the same verdict, which is the worst of what was tried: a promise is broken when it is broken at one
+// Every format has the same result, which is the worst of what was tried: a promise is broken when it is broken at one
 // node, or in one cell of the matrix, and what nobody judged is not carried out. A report in which nothing held proves
 // nothing, and says so.
 package report

@@ -109,70 +109,70 @@ func TestNoFormatPassesOnControlCharacters(t *testing.T) {
 }
 
 func TestVerdict(t *testing.T) {
-	at := func(id, node string, v finding.Verdict) finding.Finding {
-		return finding.Finding{ID: id, Node: node, Plane: "RPC", Verdict: v}
+	at := func(id, node string, v finding.Result) finding.Finding {
+		return finding.Finding{ID: id, Node: node, Plane: "RPC", Result: v}
 	}
-	cell := func(v finding.Verdict) *finding.Matrix {
-		return &finding.Matrix{Entries: []string{"HTTPS"}, Rows: []finding.MatrixRow{{Certificate: "cli", Cells: []finding.Cell{{Verdict: v}}}}}
+	cell := func(v finding.Result) *finding.Matrix {
+		return &finding.Matrix{Endpoints: []string{"HTTPS"}, Rows: []finding.MatrixRow{{Certificate: "cli", Cells: []finding.Cell{{Result: v}}}}}
 	}
 	lab := finding.Cluster{Name: "x", Engine: "process"}
 	took := 3900 * time.Millisecond
-	knownOne := at("a", "one", finding.Broken)
+	knownOne := at("a", "one", finding.Fail)
 	knownOne.Known = "made so"
 	for _, c := range []struct {
 		name     string
 		r        finding.Report
-		verdict  finding.Verdict
+		verdict  finding.Result
 		headline string
 	}{
-		{"nothing", finding.Report{}, finding.NotCarriedOut, "the cluster: nothing was proved, in 0.0 ms"},
+		{"nothing", finding.Report{}, finding.Inconclusive, "the cluster: nothing was proved, in 0.0 ms"},
 		{
-			"all held", finding.Report{Cluster: lab, Took: took, Findings: []finding.Finding{at("a", "one", finding.Held), at("b", "one", finding.Held)}},
-			finding.Held, "lab x: all 2 promises held, in 3.9 s",
+			"all held", finding.Report{Cluster: lab, Took: took, Findings: []finding.Finding{at("a", "one", finding.Pass), at("b", "one", finding.Pass)}},
+			finding.Pass, "lab x: all 2 promises held, in 3.9 s",
 		},
 		{
 			"broken at one node of two", finding.Report{
 				Cluster: lab, Took: took,
-				Findings: []finding.Finding{at("a", "one", finding.Held), at("a", "two", finding.Broken), at("b", "one", finding.Held)},
+				Findings: []finding.Finding{at("a", "one", finding.Pass), at("a", "two", finding.Fail), at("b", "one", finding.Pass)},
 			},
-			finding.Broken, "lab x: 1 promise is broken, 1 held, in 3.9 s",
+			finding.Fail, "lab x: 1 promise is broken, 1 held, in 3.9 s",
 		},
 		{
 			"one known", finding.Report{
-				Cluster: lab, Took: took, Findings: []finding.Finding{knownOne, at("b", "one", finding.Broken)},
+				Cluster: lab, Took: took, Findings: []finding.Finding{knownOne, at("b", "one", finding.Fail)},
 			},
-			finding.Broken, "lab x: 2 promises (1 of them known) are broken, 0 held, in 3.9 s",
+			finding.Fail, "lab x: 2 promises (1 of them known) are broken, 0 held, in 3.9 s",
 		},
 		{
 			"held here, does not apply there", finding.Report{
-				Cluster: lab, Took: took, Findings: []finding.Finding{at("a", "one", finding.Skipped), at("a", "two", finding.Held)},
+				Cluster: lab, Took: took, Findings: []finding.Finding{at("a", "one", finding.Skipped), at("a", "two", finding.Pass)},
 			},
-			finding.Held, "lab x: all 1 promise held, in 3.9 s",
+			finding.Pass, "lab x: all 1 promise held, in 3.9 s",
 		},
 		{
 			"held here, not reached there", finding.Report{
 				Cluster: finding.Cluster{Name: "https://10.0.0.1:4646"}, Took: time.Minute,
-				Findings: []finding.Finding{at("a", "one", finding.NotCarriedOut), at("a", "two", finding.Held), at("b", "two", finding.Held)},
+				Findings: []finding.Finding{at("a", "one", finding.Inconclusive), at("a", "two", finding.Pass), at("b", "two", finding.Pass)},
 			},
-			finding.NotCarriedOut, "cluster https://10.0.0.1:4646: 1 promise could not be tried at every agent, 1 held, in 1 min 0 s",
+			finding.Inconclusive, "cluster https://10.0.0.1:4646: 1 promise could not be tried at every agent, 1 held, in 1 min 0 s",
 		},
 		{
-			"a verdict that is none", finding.Report{Cluster: lab, Took: took, Findings: []finding.Finding{at("a", "one", "passed")}},
-			finding.NotCarriedOut, "lab x: nothing was proved, 1 promise could not be tried, in 3.9 s",
+			"a result that is none", finding.Report{Cluster: lab, Took: took, Findings: []finding.Finding{at("a", "one", "passed")}},
+			finding.Inconclusive, "lab x: nothing was proved, 1 promise could not be tried, in 3.9 s",
 		},
 		{
 			"all skipped", finding.Report{Cluster: lab, Took: took, Findings: []finding.Finding{at("a", "one", finding.Skipped)}},
-			finding.NotCarriedOut, "lab x: nothing was proved, 1 skipped, in 3.9 s",
+			finding.Inconclusive, "lab x: nothing was proved, 1 skipped, in 3.9 s",
 		},
 		{
 			"a broken cell", finding.Report{
-				Cluster: lab, Took: took, Findings: []finding.Finding{at("a", "one", finding.Held)}, Matrix: cell(finding.Broken),
+				Cluster: lab, Took: took, Findings: []finding.Finding{at("a", "one", finding.Pass)}, Matrix: cell(finding.Fail),
 			},
-			finding.Broken, "lab x: 1 cell of the matrix is broken, 1 held, in 3.9 s",
+			finding.Fail, "lab x: 1 cell of the matrix is broken, 1 held, in 3.9 s",
 		},
 		{
-			"a matrix alone", finding.Report{Cluster: lab, Took: took, Matrix: cell(finding.Held)},
-			finding.Held, "lab x: all 1 cell of the matrix held, in 3.9 s",
+			"a matrix alone", finding.Report{Cluster: lab, Took: took, Matrix: cell(finding.Pass)},
+			finding.Pass, "lab x: all 1 cell of the matrix held, in 3.9 s",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -180,12 +180,12 @@ func TestVerdict(t *testing.T) {
 			if headline != c.headline {
 				t.Errorf("headline is %q, want %q", headline, c.headline)
 			}
-			var doc struct{ Verdict finding.Verdict }
+			var doc struct{ Verdict finding.Result }
 			if err := json.Unmarshal([]byte(told(t, c.r, report.JSON)), &doc); err != nil {
 				t.Fatal(err)
 			}
 			if doc.Verdict != c.verdict {
-				t.Errorf("verdict is %q, want %q", doc.Verdict, c.verdict)
+				t.Errorf("result is %q, want %q", doc.Verdict, c.verdict)
 			}
 		})
 	}

@@ -81,7 +81,7 @@ var kinds = []struct{ name, title, opens string }{
 var entries = []string{"HTTPS", "RPC handshake", "Status.Leader", "Node.Register", "Eval.Dequeue", "Raft", "gossip"}
 
 // doors are the checks that are made of a plane and a kind of certificate.
-var doors = []struct {
+var endpoints = []struct {
 	plane, id, title, entry string
 	column                  int
 }{
@@ -138,7 +138,7 @@ func madeUp() finding.Report {
 			Why: "nomad/rpc.go:324-331 (made up for the sample)", Control: "the same with a server's certificate of this region",
 		})...)
 	}
-	for _, d := range doors {
+	for _, d := range endpoints {
 		for _, k := range kinds {
 			verb, want := "refuses", "refused in the handshake"
 			if k.opens[d.column] == '+' {
@@ -155,37 +155,37 @@ func madeUp() finding.Report {
 	return r
 }
 
-// madeUpFindings is a check at every node. Some of them get another verdict than held.
+// madeUpFindings is a check at every node. Some of them get another result than held.
 func madeUpFindings(f finding.Finding) []finding.Finding {
 	var out []finding.Finding
 	f.Settings = settingsOf(f)
 	for i, node := range sampleNodes {
-		f.Node, f.Verdict, f.Outcome, f.Known = node, finding.Held, f.Want[0], ""
+		f.Node, f.Result, f.Outcome, f.Known = node, finding.Pass, f.Want[0], ""
 		f.Took = time.Duration(4+i) * time.Millisecond
 		f.Reason = fmt.Sprintf("the probe gave %q, as wanted", f.Outcome)
 		switch {
 		case i > 2 && slices.Contains([]string{"Raft", "gossip"}, f.Plane):
-			f.Verdict, f.Outcome = finding.Skipped, ""
+			f.Result, f.Outcome = finding.Skipped, ""
 			f.Reason = fmt.Sprintf("the check is for agents of role [server]; %s is of role \"client\"", node)
 		case f.ID == "raft-adds-no-rogue-server" || strings.HasSuffix(f.ID, "authority-itself-certificate"):
-			f.Verdict, f.Outcome, f.Reason = finding.Skipped, "", "no key of the authority is at hand"
+			f.Result, f.Outcome, f.Reason = finding.Skipped, "", "no key of the authority is at hand"
 		case f.ID == "wire-notices-tampering":
-			f.Verdict, f.Outcome = finding.NotCarriedOut, "not reached"
+			f.Result, f.Outcome = finding.Inconclusive, "not reached"
 			f.Reason = `the control gave "not reached" before the probe, not "accepted", so an outcome of the probe proves nothing`
 		case f.ID == "rpc-refuses-plaintext" && i < 2, f.ID == "api-denies-jobs-without-token", f.ID == "pprof-is-closed":
-			f.Verdict, f.Outcome = finding.Broken, "accepted"
+			f.Result, f.Outcome = finding.Fail, "accepted"
 			f.Reason = fmt.Sprintf("the probe gave %q, wanted was %q: 200 OK", f.Outcome, f.Want[0])
 		}
 		if f.ID == "api-denies-jobs-without-token" {
 			f.Known = "the default lab is made for learning and has no ACL system; use the hardened one"
 		}
-		f.Evidence = madeUpEvidence(f.Verdict, f.Outcome, f.Title, node)
+		f.Evidence = madeUpEvidence(f.Result, f.Outcome, f.Title, node)
 		out = append(out, f)
 	}
 	return out
 }
 
-func madeUpEvidence(v finding.Verdict, outcome, did, node string) []finding.Evidence {
+func madeUpEvidence(v finding.Result, outcome, did, node string) []finding.Evidence {
 	if v == finding.Skipped {
 		return nil
 	}
@@ -209,11 +209,11 @@ func madeUpEvidence(v finding.Verdict, outcome, did, node string) []finding.Evid
 }
 
 func madeUpMatrix() *finding.Matrix {
-	m := &finding.Matrix{Node: "server-1, server-2, server-3", Nodes: []string{"server-1", "server-2", "server-3"}, Entries: entries}
+	m := &finding.Matrix{Node: "server-1, server-2, server-3", Nodes: []string{"server-1", "server-2", "server-3"}, Endpoints: entries}
 	for _, k := range kinds {
 		row := finding.MatrixRow{Certificate: k.name, Title: k.title}
 		for i, e := range entries {
-			c := finding.Cell{Entry: e, Want: "refused in the handshake", Verdict: finding.Held}
+			c := finding.Cell{Endpoint: e, Want: "refused in the handshake", Result: finding.Pass}
 			switch {
 			case k.opens[i] == '+':
 				c.Want = "accepted"
@@ -228,14 +228,14 @@ func madeUpMatrix() *finding.Matrix {
 			}
 			switch k.name + e {
 			case "cliRPC handshake", "cliStatus.Leader":
-				c.Outcome, c.Verdict, c.Reason = "accepted", finding.Broken, "a cli certificate was let in where only agents may"
-				c.At, c.Elsewhere = []string{"server-2"}, finding.Held
+				c.Outcome, c.Result, c.Reason = "accepted", finding.Fail, "a cli certificate was let in where only agents may"
+				c.At, c.Elsewhere = []string{"server-2"}, finding.Pass
 			case "ed25519gossip":
-				c.Outcome, c.Verdict, c.Reason = "not reached", finding.NotCarriedOut, "the canary before it was not answered"
+				c.Outcome, c.Result, c.Reason = "not reached", finding.Inconclusive, "the control before it was not answered"
 			case "authority-itselfgossip":
-				c.Outcome, c.Verdict, c.Reason = "", finding.Skipped, "no key of the authority is at hand"
+				c.Outcome, c.Result, c.Reason = "", finding.Skipped, "no key of the authority is at hand"
 			}
-			c.Evidence = madeUpEvidence(c.Verdict, c.Outcome, "try "+e+" with "+k.title, "server-1")
+			c.Evidence = madeUpEvidence(c.Result, c.Outcome, "try "+e+" with "+k.title, "server-1")
 			row.Cells = append(row.Cells, c)
 		}
 		m.Rows = append(m.Rows, row)

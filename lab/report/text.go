@@ -16,13 +16,13 @@ import (
 type TextOptions struct {
 	// Verbose lists what held as well, and shows the evidence of everything.
 	Verbose bool
-	// Colour paints verdicts; only for terminals.
+	// Colour paints results; only for terminals.
 	Colour bool
 	// Width is how many columns there are; 0 means 100, and fewer than 60 are taken for 60.
 	Width int
 }
 
-// Text writes the report for a terminal: what has changed, where anything was compared; the verdict in one line, the counts
+// Text writes the report for a terminal: what has changed, where anything was compared; the result in one line, the counts
 // of each plane, then what is broken and what could not be tried, with what was seen there and why it matters; at last the
 // user's configuration, with each line that was not used as it stands. What held is counted, and listed only when Verbose.
 // Its error is the writer's.
@@ -88,7 +88,7 @@ func (t *sheet) paint(what string, colours ...text.Color) string {
 }
 
 func (t *sheet) verdictLines() {
-	colour := map[finding.Verdict]text.Color{finding.Held: text.FgGreen, finding.Broken: text.FgRed}[t.verdict()]
+	colour := map[finding.Result]text.Color{finding.Pass: text.FgGreen, finding.Fail: text.FgRed}[t.verdict()]
 	if colour == 0 {
 		colour = text.FgYellow
 	}
@@ -104,12 +104,12 @@ func (t *sheet) verdictLines() {
 	}
 }
 
-// word is a verdict that cannot be overlooked.
-func (t *sheet) word(v finding.Verdict) string {
+// word is a result that cannot be overlooked.
+func (t *sheet) word(v finding.Result) string {
 	switch v {
-	case finding.Held:
+	case finding.Pass:
 		return t.paint("held", text.FgGreen)
-	case finding.Broken:
+	case finding.Fail:
 		return t.paint("BROKEN", text.Bold, text.FgRed)
 	case finding.Skipped:
 		return t.paint("skipped", text.Faint)
@@ -134,7 +134,7 @@ func (t *sheet) planeSection(p plane) {
 	}
 	t.printf("  and, in a line each, as -v tells all of them:\n")
 	for _, c := range shown[full:] {
-		t.line("  "+t.word(c.Verdict)+"  ", t.paint(c.ID, text.Bold)+"  "+t.severity(c.Severity))
+		t.line("  "+t.word(c.Result)+"  ", t.paint(c.ID, text.Bold)+"  "+t.severity(c.Severity))
 	}
 }
 
@@ -150,11 +150,11 @@ func (t *sheet) inFull(n int) int {
 }
 
 func (t *sheet) checkSection(c check) {
-	t.line("  "+t.word(c.Verdict)+"  ", t.paint(c.ID, text.Bold)+"  "+t.severity(c.Severity))
+	t.line("  "+t.word(c.Result)+"  ", t.paint(c.ID, text.Bold)+"  "+t.severity(c.Severity))
 	const margin = "    "
 	t.entry(margin, "promise", c.Title)
 	for _, s := range c.sightings() {
-		if t.Verbose || s.verdict == finding.Broken || s.verdict == finding.NotCarriedOut {
+		if t.Verbose || s.verdict == finding.Fail || s.verdict == finding.Inconclusive {
 			t.entry(margin, "at", t.nodesOf(s.nodes)+t.otherVerdict(c, s))
 			t.entry(margin, "seen", t.seen(c, s))
 			t.entry(margin, "because", s.reason)
@@ -177,15 +177,15 @@ func (t *sheet) seen(c check, s sighting) string {
 		return ""
 	}
 	outcome := s.outcome
-	if s.verdict != finding.Held {
+	if s.verdict != finding.Pass {
 		outcome = t.paint(outcome, text.Bold)
 	}
 	return outcome + besideSeen(s.outcome, c.Want...)
 }
 
-// otherVerdict names a sighting's verdict where it is not the check's.
+// otherVerdict names a sighting's result where it is not the check's.
 func (t *sheet) otherVerdict(c check, s sighting) string {
-	if s.verdict == c.Verdict {
+	if s.verdict == c.Result {
 		return ""
 	}
 	return ": " + t.word(s.verdict)
@@ -203,7 +203,7 @@ func (t *sheet) evidence(f finding.Finding) {
 	if len(f.Evidence) == 0 {
 		return
 	}
-	t.printf("    %s  %s in %s\n", t.paint(f.Node, text.Underline), t.word(f.Verdict), seconds(f.Took))
+	t.printf("    %s  %s in %s\n", t.paint(f.Node, text.Underline), t.word(f.Result), seconds(f.Took))
 	t.evidenceLines(f.Evidence)
 }
 

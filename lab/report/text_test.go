@@ -43,7 +43,7 @@ func TestTextVerboseHasAllOfIt(t *testing.T) {
 		if !strings.Contains(verbose, f.ID) {
 			t.Errorf("%s is not there", f.ID)
 		}
-		if f.Verdict == finding.Held && strings.Contains(short, f.ID+" ") && f.ID != "rpc-refuses-plaintext" {
+		if f.Result == finding.Pass && strings.Contains(short, f.ID+" ") && f.ID != "rpc-refuses-plaintext" {
 			t.Errorf("%s held and is told without being asked for", f.ID)
 		}
 	}
@@ -78,14 +78,14 @@ func TestTextColours(t *testing.T) {
 
 // What is the same but for the node's name is told once.
 func TestTextPutsTheSameTogether(t *testing.T) {
-	finds := func(node, reason string, v finding.Verdict) finding.Finding {
-		return finding.Finding{ID: "a", Plane: "RPC", Node: node, Verdict: v, Outcome: "accepted", Reason: reason}
+	finds := func(node, reason string, v finding.Result) finding.Finding {
+		return finding.Finding{ID: "a", Plane: "RPC", Node: node, Result: v, Outcome: "accepted", Reason: reason}
 	}
 	got := told(t, finding.Report{
 		Cluster: finding.Cluster{Nodes: []finding.Node{{Name: "n-1"}, {Name: "n-10"}, {Name: "n-2"}}},
 		Findings: []finding.Finding{
-			finds("n-1", "n-1 let it in", finding.Broken), finds("n-10", "n-10 let it in", finding.Broken),
-			finds("n-2", "n-1 let it in", finding.Broken),
+			finds("n-1", "n-1 let it in", finding.Fail), finds("n-10", "n-10 let it in", finding.Fail),
+			finds("n-2", "n-1 let it in", finding.Fail),
 		},
 	}, asText(report.TextOptions{}))
 	for _, want := range []string{"at        n-1, n-10 (2 of 3 nodes)", "because   the agent let it in", "at        n-2\n", "because   n-1 let it in"} {
@@ -98,14 +98,14 @@ func TestTextPutsTheSameTogether(t *testing.T) {
 // What many checks could not be tried for is told once; a few are told one by one.
 func TestTextSumsUpWhatCouldNotBeTried(t *testing.T) {
 	r := finding.Report{Cluster: finding.Cluster{Nodes: []finding.Node{{Name: "n-1"}, {Name: "n-2"}}}}
-	add := func(id, node, reason string, v finding.Verdict) {
-		r.Findings = append(r.Findings, finding.Finding{ID: id, Plane: "RPC", Node: node, Verdict: v, Reason: reason})
+	add := func(id, node, reason string, v finding.Result) {
+		r.Findings = append(r.Findings, finding.Finding{ID: id, Plane: "RPC", Node: node, Result: v, Reason: reason})
 	}
 	for _, id := range []string{"a", "b", "c", "d"} {
-		add(id, "n-1", "fine", finding.Held)
-		add(id, "n-2", "n-2 does not run", finding.NotCarriedOut)
+		add(id, "n-1", "fine", finding.Pass)
+		add(id, "n-2", "n-2 does not run", finding.Inconclusive)
 	}
-	add("e", "n-2", "another reason", finding.NotCarriedOut)
+	add("e", "n-2", "another reason", finding.Inconclusive)
 	got := told(t, r, asText(report.TextOptions{}))
 	for want, times := range map[string]int{"the agent does not run": 1, "    4  at n-2: the agent does not run: a, b, c, d": 1, "NOT CARRIED OUT  e": 1, "NOT CARRIED OUT  a": 0} {
 		if strings.Count(got, want) != times {
@@ -122,9 +122,9 @@ func TestTextOfMuchThatIsBroken(t *testing.T) {
 	r := finding.Report{Matrix: &finding.Matrix{Rows: []finding.MatrixRow{{Certificate: "none"}}}}
 	for i := range 50 {
 		r.Findings = append(r.Findings, finding.Finding{
-			ID: fmt.Sprintf("check-%d", i), Plane: "RPC", Node: "n-1", Verdict: finding.Broken, Severity: "low", Why: "it matters",
+			ID: fmt.Sprintf("check-%d", i), Plane: "RPC", Node: "n-1", Result: finding.Fail, Severity: "low", Why: "it matters",
 		})
-		r.Matrix.Rows[0].Cells = append(r.Matrix.Rows[0].Cells, finding.Cell{Entry: "RPC", Verdict: finding.Broken})
+		r.Matrix.Rows[0].Cells = append(r.Matrix.Rows[0].Cells, finding.Cell{Endpoint: "RPC", Result: finding.Fail})
 	}
 	r.Findings[49].Severity = "critical"
 	got, verbose := told(t, r, asText(report.TextOptions{})), told(t, r, asText(report.TextOptions{Verbose: true}))
@@ -148,7 +148,7 @@ func TestTextOfMuchThatIsBroken(t *testing.T) {
 func TestSeenAsWanted(t *testing.T) {
 	of := func(outcome string) string {
 		return told(t, finding.Report{Findings: []finding.Finding{{
-			ID: "a-check", Title: "a promise", Plane: "HTTP", Severity: "high", Node: "server-1", Verdict: finding.NotCarriedOut,
+			ID: "a-check", Title: "a promise", Plane: "HTTP", Severity: "high", Node: "server-1", Result: finding.Inconclusive,
 			Outcome: outcome, Want: []string{"denied", "refused in the handshake"}, Reason: "the control was not let in",
 		}}}, asText(report.TextOptions{}))
 	}

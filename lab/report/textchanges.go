@@ -57,7 +57,7 @@ func (t *sheet) differingSettings() {
 
 // change is one change: what happened to which promise, and in full its ID and what most likely made it.
 func (t *sheet) change(c finding.Change, full bool) {
-	columns := fmt.Sprintf("  %s%s  %s%s  %-6s  ", t.way(c.Way), padding(string(c.Way), 8),
+	columns := fmt.Sprintf("  %s%s  %s%s  %-6s  ", t.way(c.Direction), padding(string(c.Direction), 8),
 		t.severity(cut(c.Severity, 8)), padding(c.Severity, 8), cut(c.Plane, 6))
 	if !full {
 		t.line(columns, c.ID)
@@ -80,7 +80,7 @@ func padding(what string, width int) string {
 	return strings.Repeat(" ", max(width-text.StringWidthWithoutEscSequences(what), 0))
 }
 
-func (t *sheet) way(w finding.Way) string {
+func (t *sheet) way(w finding.Direction) string {
 	switch w {
 	case finding.Weaker:
 		return t.paint(string(w), text.Bold, text.FgRed)

@@ -10,10 +10,10 @@ import (
 // urgent says whether a reader in a hurry has to be told of the check one by one: what is broken for a known reason is summed
 // up by that, and what could not be tried for the same reason as many others by that.
 func (t *sheet) urgent(c check) bool {
-	switch c.Verdict {
-	case finding.Broken:
+	switch c.Result {
+	case finding.Fail:
 		return c.Known == ""
-	case finding.NotCarriedOut:
+	case finding.Inconclusive:
 		return len(t.untried[untriedWhy(c)]) <= toldOneByOne
 	default:
 		return false
@@ -26,7 +26,7 @@ const toldOneByOne = 3
 // untriedWhy is where and why a check could not be tried. What was wanted there makes no difference.
 func untriedWhy(c check) string {
 	for _, s := range c.sightings() {
-		if s.verdict == finding.NotCarriedOut {
+		if s.verdict == finding.Inconclusive {
 			return strings.Join(s.nodes, ", ") + ": " + s.reason
 		}
 	}
@@ -36,7 +36,7 @@ func untriedWhy(c check) string {
 // untriedByReason are the IDs of the checks that could not be tried, by where and why.
 func (v view) untriedByReason() map[string][]string {
 	ids := map[string][]string{}
-	for _, c := range v.of(finding.NotCarriedOut) {
+	for _, c := range v.of(finding.Inconclusive) {
 		ids[untriedWhy(c)] = append(ids[untriedWhy(c)], c.ID)
 	}
 	return ids
@@ -48,14 +48,14 @@ func (t *sheet) untriedSection() {
 		return
 	}
 	told := map[string]bool{}
-	for _, c := range t.of(finding.NotCarriedOut) {
+	for _, c := range t.of(finding.Inconclusive) {
 		why := untriedWhy(c)
 		ids := t.untried[why]
 		if told[why] || len(ids) <= toldOneByOne {
 			continue
 		}
 		if len(told) == 0 {
-			t.printf("\n%s, for a reason that many have in common\n", t.word(finding.NotCarriedOut))
+			t.printf("\n%s, for a reason that many have in common\n", t.word(finding.Inconclusive))
 		}
 		told[why] = true
 		t.line(fmt.Sprintf("  %3d  ", len(ids)), "at "+why+": "+few(ids))
@@ -70,7 +70,7 @@ func (t *sheet) knownSection() {
 	var reasons []string
 	broken := map[string][]string{}
 	for _, p := range t.planes {
-		for _, c := range p.of(finding.Broken) {
+		for _, c := range p.of(finding.Fail) {
 			if c.Known == "" {
 				continue
 			}
@@ -83,7 +83,7 @@ func (t *sheet) knownSection() {
 	if len(reasons) == 0 {
 		return
 	}
-	t.printf("\n%s, as is known of this cluster\n", t.word(finding.Broken))
+	t.printf("\n%s, as is known of this cluster\n", t.word(finding.Fail))
 	for _, reason := range reasons {
 		t.line(fmt.Sprintf("  %3d  ", len(broken[reason])), reason+": "+few(broken[reason]))
 	}

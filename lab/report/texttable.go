@@ -60,8 +60,8 @@ func (t *sheet) countsTable() {
 func (t *sheet) countsRow(name string, s finding.Summary) []string {
 	return []string{
 		name,
-		t.number(s.Broken, text.Bold, text.FgRed), t.number(s.NotCarriedOut, text.Bold, text.FgYellow),
-		t.number(s.Held, text.FgGreen), t.number(s.Skipped),
+		t.number(s.Fail, text.Bold, text.FgRed), t.number(s.Inconclusive, text.Bold, text.FgYellow),
+		t.number(s.Pass, text.FgGreen), t.number(s.Skipped),
 	}
 }
 
@@ -82,7 +82,7 @@ func (t *sheet) matrixSection() {
 	t.printf("\n%s  %s\n", t.paint("matrix at "+placeOfMatrix(t.report.Matrix), text.Bold), counts(t.cells))
 	full := t.inFull(len(odd))
 	for _, c := range odd[:full] {
-		t.line("  "+t.word(c.Verdict)+"  ", t.paint(c.row.Certificate+" at "+c.Entry, text.Bold)+ofServers(t.report.Matrix, c.Cell))
+		t.line("  "+t.word(c.Result)+"  ", t.paint(c.row.Certificate+" at "+c.Endpoint, text.Bold)+ofServers(t.report.Matrix, c.Cell))
 		const margin = "    "
 		t.entry(margin, "row", c.row.Title)
 		t.entry(margin, "seen", t.paint(c.Outcome, text.Bold)+besideSeen(c.Outcome, c.Want))
@@ -110,19 +110,19 @@ func (t *sheet) wholeMatrix() {
 		}
 		rows = append(rows, row)
 	}
-	t.grid(append([]string{"CERTIFICATE"}, each(m.Entries, strings.ToUpper)...), rows, false)
+	t.grid(append([]string{"CERTIFICATE"}, each(m.Endpoints, strings.ToUpper)...), rows, false)
 }
 
 // cellWord is a cell's outcome in a word; what did not hold is said in capitals.
 func (t *sheet) cellWord(c finding.Cell) string {
 	short := shortOutcome(c.Outcome)
-	switch c.Verdict {
-	case finding.Held:
+	switch c.Result {
+	case finding.Pass:
 		if letIn(c.Outcome) {
 			return t.paint(short, text.FgBlue)
 		}
 		return short
-	case finding.Broken:
+	case finding.Fail:
 		return t.paint("BROKEN: "+short, text.Bold, text.FgRed)
 	case finding.Skipped:
 		return t.paint("-", text.Faint)

@@ -28,7 +28,7 @@ type plane struct {
 
 // check is a promise with what was found of it: findings of the same ID.
 type check struct {
-	// Finding is the first of them, for what all have in common; only Verdict, which is the worst, and Known are of all.
+	// Finding is the first of them, for what all have in common; only Result, which is the worst, and Known are of all.
 	finding.Finding
 	at []finding.Finding
 }
@@ -49,7 +49,7 @@ func newView(r finding.Report) view {
 	}
 	for _, c := range all {
 		v.plane(c.Plane).checks = append(v.plane(c.Plane).checks, c)
-		if c.Verdict == finding.Broken && c.Known != "" {
+		if c.Result == finding.Fail && c.Known != "" {
 			v.known++
 		}
 	}
@@ -62,13 +62,13 @@ func newView(r finding.Report) view {
 	return v
 }
 
-// add counts a finding in; the worst verdict is the check's.
+// add counts a finding in; the worst result is the check's.
 func (c *check) add(f finding.Finding) {
 	c.at = append(c.at, f)
-	if f.Verdict.Rank() < c.Verdict.Rank() {
-		c.Verdict = f.Verdict
+	if f.Result.Rank() < c.Result.Rank() {
+		c.Result = f.Result
 	}
-	if c.Known == "" && f.Verdict == finding.Broken {
+	if c.Known == "" && f.Result == finding.Fail {
 		c.Known = f.Known
 	}
 }
@@ -83,23 +83,23 @@ func (v *view) plane(name string) *plane {
 	return &v.planes[at]
 }
 
-// verdict is that of all together. A report in which nothing held proves nothing.
-func (v view) verdict() finding.Verdict {
+// result is that of all together. A report in which nothing held proves nothing.
+func (v view) verdict() finding.Result {
 	switch {
-	case v.checks.Broken+v.cells.Broken > 0:
-		return finding.Broken
-	case v.checks.NotCarriedOut+v.cells.NotCarriedOut > 0 || v.checks.Held+v.cells.Held == 0:
-		return finding.NotCarriedOut
+	case v.checks.Fail+v.cells.Fail > 0:
+		return finding.Fail
+	case v.checks.Inconclusive+v.cells.Inconclusive > 0 || v.checks.Pass+v.cells.Pass == 0:
+		return finding.Inconclusive
 	default:
-		return finding.Held
+		return finding.Pass
 	}
 }
 
-// worstFirst are the plane's checks, those that need attention first: by verdict, broken ones by severity.
+// worstFirst are the plane's checks, those that need attention first: by result, broken ones by severity.
 func (p plane) worstFirst() []check {
 	checks := slices.Clone(p.checks)
 	slices.SortStableFunc(checks, func(a, b check) int {
-		if c := cmp.Compare(a.Verdict.Rank(), b.Verdict.Rank()); c != 0 || a.Verdict == finding.Held {
+		if c := cmp.Compare(a.Result.Rank(), b.Result.Rank()); c != 0 || a.Result == finding.Pass {
 			return c
 		}
 		return cmp.Compare(finding.RankOfSeverity(a.Severity), finding.RankOfSeverity(b.Severity))
@@ -107,13 +107,13 @@ func (p plane) worstFirst() []check {
 	return checks
 }
 
-// of are the plane's checks of that verdict, in the order of worstFirst.
-func (p plane) of(v finding.Verdict) []check {
-	return slices.DeleteFunc(p.worstFirst(), func(c check) bool { return c.Verdict != v })
+// of are the plane's checks of that result, in the order of worstFirst.
+func (p plane) of(v finding.Result) []check {
+	return slices.DeleteFunc(p.worstFirst(), func(c check) bool { return c.Result != v })
 }
 
-// of are the report's checks of that verdict, in the order of the planes.
-func (v view) of(verdict finding.Verdict) []check {
+// of are the report's checks of that result, in the order of the planes.
+func (v view) of(verdict finding.Result) []check {
 	var out []check
 	for _, p := range v.planes {
 		out = append(out, p.of(verdict)...)
@@ -129,12 +129,12 @@ func (v view) oddCells() []oddCell {
 	}
 	for _, r := range v.report.Matrix.Rows {
 		for _, c := range r.Cells {
-			if c.Verdict == finding.Broken || c.Verdict == finding.NotCarriedOut {
+			if c.Result == finding.Fail || c.Result == finding.Inconclusive {
 				out = append(out, oddCell{Cell: c, row: r})
 			}
 		}
 	}
-	slices.SortStableFunc(out, func(a, b oddCell) int { return cmp.Compare(a.Verdict.Rank(), b.Verdict.Rank()) })
+	slices.SortStableFunc(out, func(a, b oddCell) int { return cmp.Compare(a.Result.Rank(), b.Result.Rank()) })
 	return out
 }
 
@@ -144,7 +144,7 @@ type oddCell struct {
 	row finding.MatrixRow
 }
 
-// serversOf names the servers at which the cell's verdict is so: of several, how many there are.
+// serversOf names the servers at which the cell's result is so: of several, how many there are.
 func serversOf(m *finding.Matrix, c finding.Cell) string {
 	switch {
 	case len(c.At) == 0:
@@ -187,7 +187,7 @@ func cellFindings(m *finding.Matrix) []finding.Finding {
 	}
 	for _, r := range m.Rows {
 		for _, c := range r.Cells {
-			all = append(all, finding.Finding{Verdict: c.Verdict})
+			all = append(all, finding.Finding{Result: c.Result})
 		}
 	}
 	return all

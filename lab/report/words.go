@@ -10,28 +10,28 @@ import (
 	"nomadlab.internal/lab/finding"
 )
 
-// headline is the verdict in a line that a tired operator understands:
+// headline is the result in a line that a tired operator understands:
 // "lab x: 3 promises are broken, 96 held, 4 skipped, in 3.9 s".
 func (v view) headline() string {
 	var parts []string
 	add := func(checks, cells int, more, one, many string) {
 		var subjects []string
 		if checks > 0 {
-			subjects = append(subjects, nouns(checks, promise)+more)
+			subjects = append(subjects, nouns(checks, checkNoun)+more)
 		}
 		if cells > 0 {
-			subjects = append(subjects, nouns(cells, cell))
+			subjects = append(subjects, nouns(cells, cellNoun))
 		}
 		if len(subjects) > 0 {
 			parts = append(parts, strings.Join(subjects, " and ")+" "+plural(checks+cells, one, many))
 		}
 	}
 	untried := v.untriedWords()
-	add(v.checks.Broken, v.cells.Broken, v.knownOnes(), "is broken", "are broken")
-	if n := v.checks.NotCarriedOut + v.cells.NotCarriedOut; len(parts) > 0 && n > 0 {
+	add(v.checks.Fail, v.cells.Fail, v.knownOnes(), "is broken", "are broken")
+	if n := v.checks.Inconclusive + v.cells.Inconclusive; len(parts) > 0 && n > 0 {
 		parts = append(parts, fmt.Sprintf("%d %s", n, untried))
 	} else {
-		add(v.checks.NotCarriedOut, v.cells.NotCarriedOut, "", untried, untried)
+		add(v.checks.Inconclusive, v.cells.Inconclusive, "", untried, untried)
 	}
 	parts = v.withHeld(parts)
 	if v.checks.Skipped > 0 {
@@ -42,21 +42,21 @@ func (v view) headline() string {
 }
 
 // What is counted in a headline.
-const promise, cell = "promise", "cell of the matrix"
+const checkNoun, cellNoun = "check", "cell of the matrix"
 
 // withHeld are the parts of a headline, with what held.
 func (v view) withHeld(parts []string) []string {
-	switch held := v.checks.Held; {
-	case held+v.cells.Held+v.checks.Broken+v.cells.Broken == 0 && v.findings.Held == 0:
+	switch held := v.checks.Pass; {
+	case held+v.cells.Pass+v.checks.Fail+v.cells.Fail == 0 && v.findings.Pass == 0:
 		return slices.Insert(parts, 0, "nothing was proved")
-	case len(parts) > 0 && held == 0 && v.findings.Held > 0:
+	case len(parts) > 0 && held == 0 && v.findings.Pass > 0:
 		return parts
 	case len(parts) > 0:
 		return append(parts, fmt.Sprintf("%d held", held))
 	case held == 0:
-		return append(parts, fmt.Sprintf("all %s held", nouns(v.cells.Held, cell)))
+		return append(parts, fmt.Sprintf("all %s held", nouns(v.cells.Pass, cellNoun)))
 	default:
-		return append(parts, fmt.Sprintf("all %s held", nouns(held, promise)))
+		return append(parts, fmt.Sprintf("all %s held", nouns(held, checkNoun)))
 	}
 }
 
@@ -70,21 +70,21 @@ func (v view) untriedWords() string {
 
 // partlyUntried says whether each check that could not be tried at some agent held at another.
 func (v view) partlyUntried() bool {
-	for _, c := range v.of(finding.NotCarriedOut) {
-		if !slices.ContainsFunc(c.at, func(f finding.Finding) bool { return f.Verdict == finding.Held }) {
+	for _, c := range v.of(finding.Inconclusive) {
+		if !slices.ContainsFunc(c.at, func(f finding.Finding) bool { return f.Result == finding.Pass }) {
 			return false
 		}
 	}
-	return v.checks.NotCarriedOut > 0 && v.cells.NotCarriedOut == 0
+	return v.checks.Inconclusive > 0 && v.cells.Inconclusive == 0
 }
 
-// matrixLine is the verdict on the matrix in a line; empty where none was probed.
+// matrixLine is the result on the matrix in a line; empty where none was probed.
 func (v view) matrixLine() string {
 	c := v.cells
 	switch {
 	case c.Total() == 0:
 		return ""
-	case c.Held == c.Total():
+	case c.Pass == c.Total():
 		return fmt.Sprintf("the matrix: all %s held", count(c.Total(), "cell"))
 	default:
 		return "the matrix: " + count(c.Total(), "cell") + ", " + counts(c)
@@ -96,9 +96,9 @@ func counts(s finding.Summary) string {
 	var parts []string
 	for _, p := range []struct {
 		n    int
-		name finding.Verdict
+		name finding.Result
 	}{
-		{s.Broken, finding.Broken}, {s.NotCarriedOut, finding.NotCarriedOut}, {s.Held, finding.Held}, {s.Skipped, finding.Skipped},
+		{s.Fail, finding.Fail}, {s.Inconclusive, finding.Inconclusive}, {s.Pass, finding.Pass}, {s.Skipped, finding.Skipped},
 	} {
 		if p.n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.name))
@@ -166,7 +166,7 @@ func (v view) knownOnes() string {
 	switch {
 	case v.known == 0:
 		return ""
-	case v.known == v.checks.Broken:
+	case v.known == v.checks.Fail:
 		return " (known)"
 	default:
 		return fmt.Sprintf(" (%d of them known)", v.known)
@@ -226,7 +226,7 @@ func besideSeen(outcome string, want ...string) string {
 
 // sighting is what some nodes had in common.
 type sighting struct {
-	verdict         finding.Verdict
+	verdict         finding.Result
 	outcome, reason string
 	nodes           []string
 }
@@ -238,11 +238,11 @@ func (c check) sightings() []sighting {
 	for _, f := range c.at {
 		reason := anonymous(f)
 		at := slices.IndexFunc(out, func(s sighting) bool {
-			return s.verdict == f.Verdict && s.outcome == f.Outcome && s.reason == reason
+			return s.verdict == f.Result && s.outcome == f.Outcome && s.reason == reason
 		})
 		if at < 0 {
 			at = len(out)
-			out = append(out, sighting{verdict: f.Verdict, outcome: f.Outcome, reason: reason})
+			out = append(out, sighting{verdict: f.Result, outcome: f.Outcome, reason: reason})
 		}
 		out[at].nodes = append(out[at].nodes, f.Node)
 	}
@@ -271,7 +271,7 @@ func (v view) nodesOf(nodes []string) string {
 	}
 }
 
-// tally says at how many nodes a check held, for a list of checks that all have one verdict.
+// tally says at how many nodes a check held, for a list of checks that all have one result.
 func (v view) tally(c check) string {
 	var parts []string
 	for _, s := range c.sightings() {
@@ -289,7 +289,7 @@ type skip struct {
 }
 
 // skips sums up the checks that were skipped everywhere, by reason. Those that do not apply to some nodes only have a
-// verdict from the others.
+// result from the others.
 func (v view) skips() []skip {
 	var out []skip
 	for _, c := range v.of(finding.Skipped) {

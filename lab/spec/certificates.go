@@ -10,14 +10,14 @@ import (
 )
 
 // CertificateFlaw is one thing wrong with the certificates of all agents of a role.
-type CertificateFlaw struct {
+type CertificateDefect struct {
 	// Role is server or client. Zero: both.
 	Role pki.Role `yaml:"role,omitempty" json:"role,omitempty"`
 	// Node names the one agent whose certificate it is. Zero: those of all agents of the Role.
 	Node string `yaml:"node,omitempty" json:"node,omitempty"`
-	// Flaw is the name of one of pki.Flaws, such as "no-eku". Agents start with most of them; whether they find each other is
+	// Defect is the name of one of pki.Flaws, such as "no-eku". Agents start with most of them; whether they find each other is
 	// what one may want to see.
-	Flaw string `yaml:"flaw" json:"flaw"`
+	Defect string `yaml:"defect" json:"defect"`
 }
 
 // ExtraNames are names in the certificates of all agents of a role, beyond those that they need.
@@ -55,9 +55,9 @@ type ForeignTrust struct {
 // concerns says whether something that is said of a role, zero for both, is said of this one.
 func concerns(said, role pki.Role) bool { return said == "" || said == role }
 
-// overlaps reports whether both flaws could be of one certificate, in a lab whose nodes have these roles.
-func (f CertificateFlaw) overlaps(other CertificateFlaw, roles map[string]pki.Role) bool {
-	role := func(f CertificateFlaw) pki.Role { return cmp.Or(f.Role, roles[f.Node]) }
+// overlaps reports whether both defects could be of one certificate, in a lab whose nodes have these roles.
+func (f CertificateDefect) overlaps(other CertificateDefect, roles map[string]pki.Role) bool {
+	role := func(f CertificateDefect) pki.Role { return cmp.Or(f.Role, roles[f.Node]) }
 	return (role(f) == "" || concerns(role(other), role(f))) && (f.Node == "" || is(other.Node, f.Node))
 }
 
@@ -65,10 +65,10 @@ func (f CertificateFlaw) overlaps(other CertificateFlaw, roles map[string]pki.Ro
 func is(said, node string) bool { return said == "" || said == node }
 
 // FlawOf returns the name of what is wrong with the certificate of a node of that role. Empty: nothing.
-func (c Certificates) FlawOf(role pki.Role, node string) string {
-	for _, f := range c.Flaws {
+func (c Certificates) DefectOf(role pki.Role, node string) string {
+	for _, f := range c.Defects {
 		if concerns(f.Role, role) && is(f.Node, node) {
-			return f.Flaw
+			return f.Defect
 		}
 	}
 	return ""
@@ -102,19 +102,19 @@ func (c Certificates) SpeaksFor(role pki.Role, region, node string) pki.Identity
 
 // Weakened says whether agents have certificates that a lab would not give them, or trust an authority that it would not
 // have them trust.
-func (c Certificates) Weakened() bool {
-	return len(c.Flaws)+len(c.Names)+len(c.Roles)+len(c.TrustForeign) > 0
+func (c Certificates) Altered() bool {
+	return len(c.Defects)+len(c.Names)+len(c.Roles)+len(c.TrustForeign) > 0
 }
 
 // clone is a copy that shares nothing with the original that options append to.
 func (c Certificates) clone() Certificates {
-	c.Flaws, c.Names, c.Roles = slices.Clone(c.Flaws), slices.Clone(c.Names), slices.Clone(c.Roles)
+	c.Defects, c.Names, c.Roles = slices.Clone(c.Defects), slices.Clone(c.Names), slices.Clone(c.Roles)
 	c.TrustForeign = slices.Clone(c.TrustForeign)
 	return c
 }
 
-// flawText is what differs in words, such as "flaw no-eku on clients".
-func (c Certificates) flawText() string {
+// flawText is what differs in words, such as "defect no-eku on clients".
+func (c Certificates) defectText() string {
 	var words []string
 	add := func(role pki.Role, node, format string, values ...any) {
 		text := fmt.Sprintf(format, values...)
@@ -126,8 +126,8 @@ func (c Certificates) flawText() string {
 		}
 		words = append(words, text)
 	}
-	for _, f := range c.Flaws {
-		add(f.Role, f.Node, "flaw %s", f.Flaw)
+	for _, f := range c.Defects {
+		add(f.Role, f.Node, "defect %s", f.Defect)
 	}
 	for _, n := range c.Names {
 		add(n.Role, n.Node, "names %s", strings.Join(n.DNSNames, " "))
@@ -146,11 +146,11 @@ func (c Certificates) flawText() string {
 }
 
 func (v *validator) forged(c Certificates) {
-	for i, f := range c.Flaws {
-		at := fmt.Sprintf("certificates.flaws[%d].", i)
+	for i, f := range c.Defects {
+		at := fmt.Sprintf("certificates.defects[%d].", i)
 		v.agents(at+"role", f.Role, true)
-		v.flaw(at+"flaw", f.Flaw)
-		v.namesBeside(at+"flaw", f, c)
+		v.defect(at+"defect", f.Defect)
+		v.namesBeside(at+"defect", f, c)
 	}
 	for i, n := range c.Names {
 		at := fmt.Sprintf("certificates.names[%d].", i)
@@ -170,17 +170,17 @@ func (v *validator) forged(c Certificates) {
 	}
 }
 
-// flaw takes the name of a flaw that a lab's certificates can have; empty for none.
-func (v *validator) flaw(field, name string) {
+// defect takes the name of a defect that a lab's certificates can have; empty for none.
+func (v *validator) defect(field, name string) {
 	// The lab's authority has no name constraints that a name could be outside of.
-	if _, err := pki.FlawNamed(name); err != nil || name == pki.OutsideConstraints().Name() {
-		v.add(field, fmt.Sprintf("%q", name), fmt.Sprintf("use one of %v", labFlaws()))
+	if _, err := pki.DefectNamed(name); err != nil || name == pki.OutsideConstraints().Name() {
+		v.add(field, fmt.Sprintf("%q", name), fmt.Sprintf("use one of %v", labDefects()))
 	}
 }
 
-// namesBeside finds names of a host and addresses beside the flaw that leaves a certificate none.
-func (v *validator) namesBeside(field string, f CertificateFlaw, c Certificates) {
-	if f.Flaw != pki.RoleAlone().Name() {
+// namesBeside finds names of a host and addresses beside the defect that leaves a certificate none.
+func (v *validator) namesBeside(field string, f CertificateDefect, c Certificates) {
+	if f.Defect != pki.RoleAlone().Name() {
 		return
 	}
 	beside := slices.Concat(c.DNSNames, c.IPs)
@@ -191,13 +191,13 @@ func (v *validator) namesBeside(field string, f CertificateFlaw, c Certificates)
 	}
 	beside = slices.DeleteFunc(beside, func(name string) bool { return strings.HasSuffix(name, ".nomad") })
 	if len(beside) > 0 {
-		v.add(field, fmt.Sprintf("%q, beside %s", f.Flaw, strings.Join(beside, ", ")), "take the flaw out, or these names: with it a certificate has none")
+		v.add(field, fmt.Sprintf("%q, beside %s", f.Defect, strings.Join(beside, ", ")), "take the defect out, or these names: with it a certificate has none")
 	}
 }
 
-// labFlaws are the flaws that a lab's certificates can have.
-func labFlaws() []pki.Flaw {
-	return slices.DeleteFunc(pki.Flaws(), func(f pki.Flaw) bool { return f == pki.OutsideConstraints() })
+// labFlaws are the defects that a lab's certificates can have.
+func labDefects() []pki.Defect {
+	return slices.DeleteFunc(pki.Defects(), func(f pki.Defect) bool { return f == pki.OutsideConstraints() })
 }
 
 // agents looks at a role that must be one of agents.

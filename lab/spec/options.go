@@ -8,8 +8,8 @@ type Option func(*Spec)
 // With returns a copy of the Spec with the options applied.
 func (s Spec) With(options ...Option) Spec {
 	s.Regions = append([]Region(nil), s.Regions...)
-	s.Joiners = append([]Joiner(nil), s.Joiners...)
-	s.Settings = append([]Setting(nil), s.Settings...)
+	s.ExtraNodes = append([]ExtraNode(nil), s.ExtraNodes...)
+	s.Overrides = append([]Override(nil), s.Overrides...)
 	s.Certificates = s.Certificates.clone()
 	for _, o := range options {
 		o(&s)
@@ -33,7 +33,9 @@ func Servers(n int) Option { return func(s *Spec) { s.first().Servers = &n } }
 func Clients(n int) Option { return func(s *Spec) { s.first().Clients = &n } }
 
 // Outside adds agents that are created with the lab but stay outside until they are started.
-func Outside(j ...Joiner) Option { return func(s *Spec) { s.Joiners = append(s.Joiners, j...) } }
+func ExtraNodes(j ...ExtraNode) Option {
+	return func(s *Spec) { s.ExtraNodes = append(s.ExtraNodes, j...) }
+}
 
 // Hardened asks for ACLs, strict introduction of clients and no raw_exec.
 func Hardened() Option { return func(s *Spec) { s.Hardened = true } }
@@ -43,13 +45,13 @@ func NotBootstrapped() Option { return func(s *Spec) { s.NotBootstrapped = true 
 
 // Set changes one line of the configuration of the agents of that role; zero: of every agent. See Setting.
 func Set(role pki.Role, path, value string) Option {
-	return func(s *Spec) { s.Settings = append(s.Settings, Setting{Role: role, Path: path, Value: value}) }
+	return func(s *Spec) { s.Overrides = append(s.Overrides, Override{Role: role, Path: path, Value: value}) }
 }
 
 // FlawedCertificates puts one thing wrong with the certificates of all agents of a role; zero: of all agents.
-func FlawedCertificates(role pki.Role, f pki.Flaw) Option {
+func DefectiveCertificates(role pki.Role, f pki.Defect) Option {
 	return func(s *Spec) {
-		s.Certificates.Flaws = append(s.Certificates.Flaws, CertificateFlaw{Role: role, Flaw: f.Name()})
+		s.Certificates.Defects = append(s.Certificates.Defects, CertificateDefect{Role: role, Defect: f.Name()})
 	}
 }
 

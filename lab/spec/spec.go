@@ -65,11 +65,11 @@ type Spec struct {
 	NotBootstrapped bool `yaml:"not_bootstrapped,omitempty" json:"not_bootstrapped,omitempty"`
 	// Settings are lines of the agents' configuration that are not as a lab has them, changed in this order. A lab with
 	// settings counts as weakened, but for those of task drivers.
-	Settings []Setting `yaml:"settings,omitempty" json:"settings,omitempty"`
+	Overrides []Override `yaml:"overrides,omitempty" json:"overrides,omitempty"`
 	// Configuration is a user's own, which the agents read in the place of the lab's. Nil: the lab's.
 	Configuration *Configuration `yaml:"-" json:"-"`
-	// Joiners are agents that are created with the lab but not started: each stays outside until Node.Start.
-	Joiners []Joiner `yaml:"joiners,omitempty" json:"joiners,omitempty"`
+	// Extra nodes are agents that are created with the lab but not started: each stays outside until Node.Start.
+	ExtraNodes []ExtraNode `yaml:"extra_nodes,omitempty" json:"extra_nodes,omitempty"`
 }
 
 // Nomad says which Nomad to run. Image and Binary exclude each other.
@@ -90,11 +90,11 @@ type Certificates struct {
 	DNSNames []string `yaml:"dns_names,omitempty" json:"dns_names,omitempty"`
 	// IPs likewise; each is an address or a go-sockaddr template such as "{{ GetPrivateIP }}".
 	IPs []string `yaml:"ips,omitempty" json:"ips,omitempty"`
-	// Flaws put one thing wrong with the certificates of a role's agents.
-	Flaws []CertificateFlaw `yaml:"flaws,omitempty" json:"flaws,omitempty"`
+	// Defects put one thing wrong with the certificates of a role's agents.
+	Defects []CertificateDefect `yaml:"defects,omitempty" json:"defects,omitempty"`
 	// Names are further names in the certificates of a role's agents.
 	Names []ExtraNames `yaml:"names,omitempty" json:"names,omitempty"`
-	// Roles give a role's agents certificates of another role, or of another region. A Joiner's own CertificateRole and
+	// Roles give a role's agents certificates of another role, or of another region. A Extra node's own CertificateRole and
 	// CertificateRegion win.
 	Roles []OtherRole `yaml:"roles,omitempty" json:"roles,omitempty"`
 	// TrustForeign are the agents that also trust an authority that is not the lab's: Lab.ForeignAuthority.
@@ -113,9 +113,9 @@ type Region struct {
 	Clients *int `yaml:"clients,omitempty" json:"clients,omitempty"`
 }
 
-// Joiner is an agent that tries to join the lab when it is started. Its zero value, but for Name and Role, is an agent
+// Extra node is an agent that tries to join the lab when it is started. Its zero value, but for Name and Role, is an agent
 // like all others of its role; each further field puts one thing wrong.
-type Joiner struct {
+type ExtraNode struct {
 	// Name is a DNS label.
 	Name string `yaml:"name" json:"name"`
 	// Role is server or client.
@@ -126,8 +126,8 @@ type Joiner struct {
 	CertificateRole pki.Role `yaml:"certificate_role,omitempty" json:"certificate_role,omitempty"`
 	// CertificateRegion is the region that its certificate speaks for. Zero: Region.
 	CertificateRegion string `yaml:"certificate_region,omitempty" json:"certificate_region,omitempty"`
-	// Flaw is the name of one of pki.Flaws, for what is wrong with its certificate. Zero: what is wrong with all of its Role.
-	Flaw string `yaml:"flaw,omitempty" json:"flaw,omitempty"`
+	// Defect is the name of one of pki.Flaws, for what is wrong with its certificate. Zero: what is wrong with all of its Role.
+	Defect string `yaml:"defect,omitempty" json:"defect,omitempty"`
 	// Gossip says which gossip key a server has. Zero: the lab's.
 	Gossip GossipKey `yaml:"gossip,omitempty" json:"gossip,omitempty"`
 	// Introduction says which introduction token a client of a hardened lab has. Zero: one of its own.
@@ -183,11 +183,11 @@ func (s Spec) WithDefaults() Spec {
 		regions[i] = r.withDefaults()
 	}
 	s.Regions = regions
-	joiners := make([]Joiner, len(s.Joiners))
-	for i, j := range s.Joiners {
-		joiners[i] = j.withDefaults(regions[0].Name, s.Certificates)
+	extraNodes := make([]ExtraNode, len(s.ExtraNodes))
+	for i, j := range s.ExtraNodes {
+		extraNodes[i] = j.withDefaults(regions[0].Name, s.Certificates)
 	}
-	s.Joiners = joiners
+	s.ExtraNodes = extraNodes
 	return s
 }
 
@@ -207,7 +207,7 @@ func (r Region) withDefaults() Region {
 	return r
 }
 
-func (j Joiner) withDefaults(region string, c Certificates) Joiner {
+func (j ExtraNode) withDefaults(region string, c Certificates) ExtraNode {
 	if j.Region == "" {
 		j.Region = region
 	}

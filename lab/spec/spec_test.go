@@ -23,12 +23,12 @@ func fullSpec() spec.Spec {
 		Name: "full", LogLevel: "DEBUG", Subnet: "10.99.0.0/24", Nomad: spec.Nomad{Version: "1.11.3"},
 		Certificates: spec.Certificates{
 			TTL: time.Hour, DNSNames: []string{"nomad.example"}, IPs: []string{"192.0.2.1"},
-			Flaws: []spec.CertificateFlaw{{Flaw: "no-eku"}}, Names: []spec.ExtraNames{{DNSNames: []string{"a"}}},
+			Defects: []spec.CertificateDefect{{Defect: "no-eku"}}, Names: []spec.ExtraNames{{DNSNames: []string{"a"}}},
 			Roles: []spec.OtherRole{{Role: pki.Client, As: pki.Client}}, TrustForeign: []spec.ForeignTrust{{Role: pki.Server}},
 		},
-		Regions:  []spec.Region{{}, {Name: "eu"}},
-		Settings: []spec.Setting{{Role: pki.Client, Path: "tls.http", Value: "false"}},
-		Joiners:  []spec.Joiner{{Name: "x", Role: pki.Server}, {Name: "y", Role: pki.Client, Region: "eu"}},
+		Regions:    []spec.Region{{}, {Name: "eu"}},
+		Overrides:  []spec.Override{{Role: pki.Client, Path: "tls.http", Value: "false"}},
+		ExtraNodes: []spec.ExtraNode{{Name: "x", Role: pki.Server}, {Name: "y", Role: pki.Client, Region: "eu"}},
 	}
 }
 
@@ -36,26 +36,26 @@ func TestDefaults(t *testing.T) {
 	three, two := 3, 2
 	want := spec.Spec{
 		Name: "lab", LogLevel: "INFO",
-		Regions: []spec.Region{{Name: "global", Datacenter: "dc1", Servers: &three, Clients: &two}},
-		Joiners: []spec.Joiner{},
+		Regions:    []spec.Region{{Name: "global", Datacenter: "dc1", Servers: &three, Clients: &two}},
+		ExtraNodes: []spec.ExtraNode{},
 	}
 	if diff := cmp.Diff(want, spec.Spec{}.WithDefaults()); diff != "" {
 		t.Errorf("the zero Spec (-want +got):\n%s", diff)
 	}
-	joiners := fullSpec().WithDefaults().Joiners
-	wantJoiners := []spec.Joiner{
+	extraNodes := fullSpec().WithDefaults().ExtraNodes
+	wantExtraNodes := []spec.ExtraNode{
 		{Name: "x", Role: pki.Server, Region: "global", CertificateRole: pki.Server, CertificateRegion: "global"},
 		{Name: "y", Role: pki.Client, Region: "eu", CertificateRole: pki.Client, CertificateRegion: "eu"},
 	}
-	if diff := cmp.Diff(wantJoiners, joiners); diff != "" {
-		t.Errorf("joiners (-want +got):\n%s", diff)
+	if diff := cmp.Diff(wantExtraNodes, extraNodes); diff != "" {
+		t.Errorf("extra nodes (-want +got):\n%s", diff)
 	}
 }
 
 func TestDefaultsKeepWhatTheUserSaid(t *testing.T) {
 	wanted := spec.Spec{Name: "mine", LogLevel: "TRACE", Regions: []spec.Region{{Name: "eu", Datacenter: "rack", Servers: new(1), Clients: new(0)}}}
 	want := wanted.With()
-	want.Joiners = []spec.Joiner{}
+	want.ExtraNodes = []spec.ExtraNode{}
 	if diff := cmp.Diff(want, wanted.WithDefaults()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -79,27 +79,27 @@ func TestOptions(t *testing.T) {
 		spec.Name("mine"), spec.Version("1.10.5"), spec.LogLevel("TRACE"), spec.Servers(5), spec.Clients(0),
 		spec.Set("", "tls.http", "false"), spec.Set(pki.Server, "server.encrypt", ""),
 		spec.Set("", "enable_debug", "true"), spec.Set(pki.Server, "tls.http", ""),
-		spec.FlawedCertificates("", pki.NoEKU()), spec.CertificateNames(pki.Client, "a", "b"), spec.CertificateRole(pki.Client, pki.Server),
+		spec.DefectiveCertificates("", pki.NoEKU()), spec.CertificateNames(pki.Client, "a", "b"), spec.CertificateRole(pki.Client, pki.Server),
 		spec.TrustForeign(pki.Server),
 		spec.Hardened(), spec.NotBootstrapped(),
-		spec.Outside(spec.Joiner{Name: "x", Role: pki.Server}), spec.Outside(spec.Joiner{Name: "y", Role: pki.Client}),
+		spec.ExtraNodes(spec.ExtraNode{Name: "x", Role: pki.Server}), spec.ExtraNodes(spec.ExtraNode{Name: "y", Role: pki.Client}),
 	)
 	five, none := 5, 0
 	want := spec.Spec{
 		Name: "mine", Nomad: spec.Nomad{Version: "1.10.5"}, LogLevel: "TRACE",
 		Regions: []spec.Region{{Servers: &five, Clients: &none}},
 		Certificates: spec.Certificates{
-			Flaws:        []spec.CertificateFlaw{{Flaw: "no-eku"}},
+			Defects:      []spec.CertificateDefect{{Defect: "no-eku"}},
 			Names:        []spec.ExtraNames{{Role: pki.Client, DNSNames: []string{"a", "b"}}},
 			Roles:        []spec.OtherRole{{Role: pki.Client, As: pki.Server}},
 			TrustForeign: []spec.ForeignTrust{{Role: pki.Server}},
 		},
-		Settings: []spec.Setting{
+		Overrides: []spec.Override{
 			{Path: "tls.http", Value: "false"}, {Role: pki.Server, Path: "server.encrypt"},
 			{Path: "enable_debug", Value: "true"}, {Role: pki.Server, Path: "tls.http"},
 		},
-		Joiners:  []spec.Joiner{{Name: "x", Role: pki.Server}, {Name: "y", Role: pki.Client}},
-		Hardened: true, NotBootstrapped: true,
+		ExtraNodes: []spec.ExtraNode{{Name: "x", Role: pki.Server}, {Name: "y", Role: pki.Client}},
+		Hardened:   true, NotBootstrapped: true,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
@@ -110,13 +110,13 @@ func TestOptions(t *testing.T) {
 func everyOption() []spec.Option {
 	return []spec.Option{
 		spec.Name("other"), spec.Version("2"), spec.LogLevel("WARN"), spec.Servers(7), spec.Clients(7),
-		spec.Outside(spec.Joiner{Name: "z"}), spec.Set("", "enable_debug", "true"),
-		spec.FlawedCertificates("", pki.NoEKU()), spec.CertificateNames(pki.Client, "a"), spec.CertificateRole(pki.Client, pki.Server),
+		spec.ExtraNodes(spec.ExtraNode{Name: "z"}), spec.Set("", "enable_debug", "true"),
+		spec.DefectiveCertificates("", pki.NoEKU()), spec.CertificateNames(pki.Client, "a"), spec.CertificateRole(pki.Client, pki.Server),
 		spec.TrustForeign(pki.Server),
 		func(s *spec.Spec) {
-			s.Regions[1].Name, s.Joiners[0].Name = "us", "renamed"
-			s.Settings[0].Path = "tls.rpc"
-			s.Certificates.Flaws[0].Flaw, s.Certificates.Names[0].Role = "x", "x"
+			s.Regions[1].Name, s.ExtraNodes[0].Name = "us", "renamed"
+			s.Overrides[0].Path = "tls.rpc"
+			s.Certificates.Defects[0].Defect, s.Certificates.Names[0].Role = "x", "x"
 			s.Certificates.Roles[0].As, s.Certificates.TrustForeign[0].Role = "x", "x"
 		},
 	}
@@ -133,23 +133,23 @@ func TestWithAndLikeCopy(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			wanted := fullSpec()
 			// Room behind the slices' ends is where a careless append writes.
-			wanted.Joiners = append(make([]spec.Joiner, 0, 8), wanted.Joiners...)
-			wanted.Settings = append(make([]spec.Setting, 0, 8), wanted.Settings...)
+			wanted.ExtraNodes = append(make([]spec.ExtraNode, 0, 8), wanted.ExtraNodes...)
+			wanted.Overrides = append(make([]spec.Override, 0, 8), wanted.Overrides...)
 			wanted.Certificates.TrustForeign = append(make([]spec.ForeignTrust, 0, 8), wanted.Certificates.TrustForeign...)
 			derived := derive(wanted)
-			if derived.Name != "other" || len(derived.Joiners) != 3 || *derived.Regions[0].Servers != 7 {
+			if derived.Name != "other" || len(derived.ExtraNodes) != 3 || *derived.Regions[0].Servers != 7 {
 				t.Errorf("the options were not applied: %+v", derived)
 			}
 			if diff := cmp.Diff(fullSpec(), wanted); diff != "" {
 				t.Errorf("the original was changed (-before +after):\n%s", diff)
 			}
-			if stray := wanted.Joiners[:3][2]; stray != (spec.Joiner{}) {
-				t.Errorf("%+v was written behind the end of the original's joiners", stray)
+			if stray := wanted.ExtraNodes[:3][2]; stray != (spec.ExtraNode{}) {
+				t.Errorf("%+v was written behind the end of the original's extra nodes", stray)
 			}
 			if stray := wanted.Certificates.TrustForeign[:2][1]; stray != (spec.ForeignTrust{}) {
 				t.Errorf("%+v was written behind the end of the original's trust", stray)
 			}
-			if stray := wanted.Settings[:2][1]; stray != (spec.Setting{}) {
+			if stray := wanted.Overrides[:2][1]; stray != (spec.Override{}) {
 				t.Errorf("%+v was written behind the end of the original's settings", stray)
 			}
 		})

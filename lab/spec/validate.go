@@ -23,9 +23,9 @@ func (s Spec) Validate() error {
 	if s.NotBootstrapped && !s.Hardened {
 		v.add("not_bootstrapped", "set for a lab without ACLs", "set hardened too, or leave it out")
 	}
-	v.settings(s.Settings, s.Configuration != nil)
-	if v.regions(s.Regions, len(s.Joiners)) {
-		v.joiners(s)
+	v.overrides(s.Overrides, s.Configuration != nil)
+	if v.regions(s.Regions, len(s.ExtraNodes)) {
+		v.extraNodes(s)
 		v.nodes(s)
 	}
 	if len(v.problems) > 0 {
@@ -45,11 +45,11 @@ func (s Spec) Warnings() []string {
 	if s.Hardened && s.NotBootstrapped {
 		out = append(out, "this lab's ACL system is not bootstrapped: whoever reaches an agent with a certificate first gets the management token; its clients stay outside")
 	}
-	if len(s.Settings) > 0 {
-		out = append(out, "this lab's agents are not as a lab has them: "+SettingsText(s.Settings))
+	if len(s.Overrides) > 0 {
+		out = append(out, "this lab's agents are not as a lab has them: "+OverridesText(s.Overrides))
 	}
-	if s.Certificates.Weakened() {
-		out = append(out, "this lab's certificates are not as a lab has them: "+s.Certificates.flawText())
+	if s.Certificates.Altered() {
+		out = append(out, "this lab's certificates are not as a lab has them: "+s.Certificates.defectText())
 	}
 	return out
 }
@@ -129,8 +129,8 @@ func (v *validator) certificates(c Certificates) {
 }
 
 // regions returns whether there are so few nodes that looking at each of them makes sense.
-func (v *validator) regions(regions []Region, joiners int) bool {
-	seen, nodes := map[string]bool{}, joiners
+func (v *validator) regions(regions []Region, extraNodes int) bool {
+	seen, nodes := map[string]bool{}, extraNodes
 	for i, r := range regions {
 		at := fmt.Sprintf("regions[%d].", i)
 		v.regionName(at+"name", r.Name, len(regions) > 1)
@@ -153,15 +153,15 @@ func (v *validator) regions(regions []Region, joiners int) bool {
 	return nodes <= MaxNodes
 }
 
-func (v *validator) joiners(s Spec) {
+func (v *validator) extraNodes(s Spec) {
 	seen := map[string]bool{}
 	for _, r := range s.Regions {
 		for _, m := range s.MembersOf(r) {
 			seen[m.Name] = true
 		}
 	}
-	for i, j := range s.Joiners {
-		at := fmt.Sprintf("joiners[%d].", i)
+	for i, j := range s.ExtraNodes {
+		at := fmt.Sprintf("extra_nodes[%d].", i)
 		v.label(at+"name", j.Name)
 		if seen[j.Name] {
 			v.add(at+"name", fmt.Sprintf("%q, which another node has", j.Name), "give each node a name of its own")
@@ -177,7 +177,7 @@ func (v *validator) joiners(s Spec) {
 		if !slices.ContainsFunc(s.Regions, func(r Region) bool { return r.Name == j.Region }) {
 			v.add(at+"region", fmt.Sprintf("%q", j.Region), "name a region of this lab")
 		}
-		v.flaw(at+"flaw", j.Flaw)
+		v.defect(at+"defect", j.Defect)
 		if j.Gossip != LabKey && j.Gossip != NoKey && j.Gossip != OtherKey {
 			v.add(at+"gossip", fmt.Sprintf("%q", j.Gossip), "use none, other, or leave it out for the lab's key")
 		}
@@ -186,7 +186,7 @@ func (v *validator) joiners(s Spec) {
 	}
 }
 
-func (v *validator) advertisedPort(field string, j Joiner) {
+func (v *validator) advertisedPort(field string, j ExtraNode) {
 	switch {
 	case j.AdvertisedRPCPort == 0:
 	case j.Role != pki.Server:
@@ -196,7 +196,7 @@ func (v *validator) advertisedPort(field string, j Joiner) {
 	}
 }
 
-func (v *validator) introduction(field string, s Spec, j Joiner) {
+func (v *validator) introduction(field string, s Spec, j ExtraNode) {
 	switch {
 	case j.Introduction == Introduced:
 	case j.Introduction != NotIntroduced && j.Introduction != OtherIntroduction:
@@ -207,17 +207,17 @@ func (v *validator) introduction(field string, s Spec, j Joiner) {
 }
 
 // nodes refuses what is said of a node that the lab will not have, or that is of another role: the lab would be sound, and its
-// user would take it for one that is not. It refuses two flaws of one certificate too.
+// user would take it for one that is not. It refuses two defects of one certificate too.
 func (v *validator) nodes(s Spec) {
 	roles := s.roles()
 	c := s.Certificates
-	for i, o := range s.Settings {
-		v.node(fmt.Sprintf("settings[%d].node", i), o.Node, o.Role, roles)
+	for i, o := range s.Overrides {
+		v.node(fmt.Sprintf("overrides[%d].node", i), o.Node, o.Role, roles)
 	}
-	for i, o := range c.Flaws {
-		at := fmt.Sprintf("certificates.flaws[%d].", i)
+	for i, o := range c.Defects {
+		at := fmt.Sprintf("certificates.defects[%d].", i)
 		v.node(at+"node", o.Node, o.Role, roles)
-		if slices.ContainsFunc(c.Flaws[:i], func(before CertificateFlaw) bool { return o.overlaps(before, roles) }) {
+		if slices.ContainsFunc(c.Defects[:i], func(before CertificateDefect) bool { return o.overlaps(before, roles) }) {
 			v.add(at+"role", fmt.Sprintf("%q, for the second time", o.Role), "put one thing wrong with a certificate, so that what follows has one cause")
 		}
 	}
@@ -240,7 +240,7 @@ func (s Spec) roles() map[string]pki.Role {
 			roles[m.Name] = m.Role
 		}
 	}
-	for _, j := range s.Joiners {
+	for _, j := range s.ExtraNodes {
 		roles[j.Name] = j.Role
 	}
 	return roles

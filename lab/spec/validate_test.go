@@ -29,7 +29,7 @@ func region(name string, servers, clients int) spec.Region {
 	return spec.Region{Name: name, Servers: &servers, Clients: &clients}
 }
 
-func joining(j spec.Joiner) spec.Spec { return spec.Spec{Joiners: []spec.Joiner{j}} }
+func joining(j spec.ExtraNode) spec.Spec { return spec.Spec{ExtraNodes: []spec.ExtraNode{j}} }
 
 func refusedNames() []refused {
 	const label = "use a DNS label of at most 32 characters"
@@ -101,19 +101,19 @@ func refusedChoices() []refused {
 			func(s *spec.Spec) { s.Hardened = true },
 		},
 		{
-			"introduction", spec.Spec{Hardened: true, Joiners: []spec.Joiner{{Name: "x", Role: pki.Client, Introduction: "late"}}}, "joiners[0].introduction", `"late"`, "use none, other",
-			func(s *spec.Spec) { s.Joiners[0].Introduction = spec.OtherIntroduction },
+			"introduction", spec.Spec{Hardened: true, ExtraNodes: []spec.ExtraNode{{Name: "x", Role: pki.Client, Introduction: "late"}}}, "extra_nodes[0].introduction", `"late"`, "use none, other",
+			func(s *spec.Spec) { s.ExtraNodes[0].Introduction = spec.OtherIntroduction },
 		},
 		{
-			"introduction of a server", spec.Spec{Hardened: true, Joiners: []spec.Joiner{{Name: "x", Role: pki.Server, Introduction: "none"}}}, "joiners[0].introduction", `"none"`, "only clients",
-			func(s *spec.Spec) { s.Joiners[0].Role = pki.Client },
+			"introduction of a server", spec.Spec{Hardened: true, ExtraNodes: []spec.ExtraNode{{Name: "x", Role: pki.Server, Introduction: "none"}}}, "extra_nodes[0].introduction", `"none"`, "only clients",
+			func(s *spec.Spec) { s.ExtraNodes[0].Role = pki.Client },
 		},
 		{
-			"introduction to a lab that asks for none", joining(spec.Joiner{Name: "x", Role: pki.Client, Introduction: "none"}), "joiners[0].introduction", `"none"`, "leave it out",
+			"introduction to a lab that asks for none", joining(spec.ExtraNode{Name: "x", Role: pki.Client, Introduction: "none"}), "extra_nodes[0].introduction", `"none"`, "leave it out",
 			func(s *spec.Spec) { s.Hardened = true },
 		},
 		{
-			"introduction by nobody", spec.Spec{Hardened: true, NotBootstrapped: true, Joiners: []spec.Joiner{{Name: "x", Role: pki.Client, Introduction: "none"}}}, "joiners[0].introduction", `"none"`, "bootstrapped",
+			"introduction by nobody", spec.Spec{Hardened: true, NotBootstrapped: true, ExtraNodes: []spec.ExtraNode{{Name: "x", Role: pki.Client, Introduction: "none"}}}, "extra_nodes[0].introduction", `"none"`, "bootstrapped",
 			func(s *spec.Spec) { s.NotBootstrapped = false },
 		},
 		{
@@ -127,35 +127,35 @@ func refusedChoices() []refused {
 	}
 }
 
-func refusedSettings() []refused {
+func refusedOverrides() []refused {
 	set := func(role pki.Role, path, value string) spec.Spec {
 		return spec.Spec{}.With(spec.Set(role, path, value))
 	}
-	right := func(s *spec.Spec) { s.Settings[0] = spec.Setting{Role: pki.Client, Path: "tls.http", Value: "false"} }
+	right := func(s *spec.Spec) { s.Overrides[0] = spec.Override{Role: pki.Client, Path: "tls.http", Value: "false"} }
 	return []refused{
-		{"setting of a cli", set(pki.CLI, "tls.http", "false"), "settings[0].role", `"cli"`, "use server or client", right},
+		{"setting of a cli", set(pki.CLI, "tls.http", "false"), "overrides[0].role", `"cli"`, "use server or client", right},
 		{
-			"setting of a block that the role lacks", set(pki.Client, "server.raft_multiplier", "5"), "settings[0].role", `"client"`,
+			"setting of a block that the role lacks", set(pki.Client, "server.raft_multiplier", "5"), "overrides[0].role", `"client"`,
 			"use server or leave it out: no other agent has server.raft_multiplier", right,
 		},
-		{"setting without a path", set("", "", "1"), "settings[0].path", `""`, "is no name", right},
-		{"setting that is a call", set("", "log_json", `file("/x")`), "settings[0].value", `"file(\"/x\")"`, "is no literal", right},
+		{"setting without a path", set("", "", "1"), "overrides[0].path", `""`, "is no name", right},
+		{"setting that is a call", set("", "log_json", `file("/x")`), "overrides[0].value", `"file(\"/x\")"`, "is no literal", right},
 		{
-			"setting of the gossip key", set("", "server.encrypt", `"c2VjcmV0"`), "settings[0].value", "the value of what is a secret", "leave it out for servers without a gossip key",
-			func(s *spec.Spec) { s.Settings[0].Value = "" },
+			"setting of the gossip key", set("", "server.encrypt", `"c2VjcmV0"`), "overrides[0].value", "the value of what is a secret", "leave it out for servers without a gossip key",
+			func(s *spec.Spec) { s.Overrides[0].Value = "" },
 		},
 		{
-			"setting of the gossip key by another spelling", set("", "Server.Encrypt", `"c2VjcmV0"`), "settings[0].value", "the value of what is a secret", "leave it out for servers without a gossip key",
-			func(s *spec.Spec) { s.Settings[0].Value = "" },
+			"setting of the gossip key by another spelling", set("", "Server.Encrypt", `"c2VjcmV0"`), "overrides[0].value", "the value of what is a secret", "leave it out for servers without a gossip key",
+			func(s *spec.Spec) { s.Overrides[0].Value = "" },
 		},
 		{
-			"setting of the gossip key of clients", set(pki.Client, "server.encrypt", ""), "settings[0].role", `"client"`,
-			"use server or leave it out: no other agent has server.encrypt", func(s *spec.Spec) { s.Settings[0].Role = pki.Server },
+			"setting of the gossip key of clients", set(pki.Client, "server.encrypt", ""), "overrides[0].role", `"client"`,
+			"use server or leave it out: no other agent has server.encrypt", func(s *spec.Spec) { s.Overrides[0].Role = pki.Server },
 		},
-		{"setting of an address", set("", "Bind_Addr", `"0.0.0.0"`), "settings[0].path", `"Bind_Addr"`, "by this the lab finds its agents", right},
-		{"setting of a port", set("", "ports.http", "80"), "settings[0].path", `"ports.http"`, "by this the lab finds its agents", right},
+		{"setting of an address", set("", "Bind_Addr", `"0.0.0.0"`), "overrides[0].path", `"Bind_Addr"`, "by this the lab finds its agents", right},
+		{"setting of a port", set("", "ports.http", "80"), "overrides[0].path", `"ports.http"`, "by this the lab finds its agents", right},
 		{
-			"setting of a secret", set("", "acl.replication_token", `"s3cret"`), "settings[0].value", "the value of what looks like a secret",
+			"setting of a secret", set("", "acl.replication_token", `"s3cret"`), "overrides[0].value", "the value of what looks like a secret",
 			"the plan and the evidence of a lab show its settings", right,
 		},
 	}
@@ -164,43 +164,43 @@ func refusedSettings() []refused {
 func refusedForgeries() []refused {
 	with := func(c spec.Certificates) spec.Spec { return spec.Spec{Certificates: c} }
 	none := func(s *spec.Spec) { s.Certificates = spec.Certificates{} }
-	flaw := func(role pki.Role, name string) spec.Certificates {
-		return spec.Certificates{Flaws: []spec.CertificateFlaw{{Role: role, Flaw: name}}}
+	defect := func(role pki.Role, name string) spec.Certificates {
+		return spec.Certificates{Defects: []spec.CertificateDefect{{Role: role, Defect: name}}}
 	}
-	twice := flaw(pki.Client, "no-eku")
-	twice.Flaws = append(twice.Flaws, spec.CertificateFlaw{Flaw: "weak-key"})
-	onOneNode := spec.Certificates{Flaws: []spec.CertificateFlaw{
-		{Role: pki.Client, Node: "client-1", Flaw: "no-eku"}, {Node: "client-1", Flaw: "weak-key"},
+	twice := defect(pki.Client, "no-eku")
+	twice.Defects = append(twice.Defects, spec.CertificateDefect{Defect: "weak-key"})
+	onOneNode := spec.Certificates{Defects: []spec.CertificateDefect{
+		{Role: pki.Client, Node: "client-1", Defect: "no-eku"}, {Node: "client-1", Defect: "weak-key"},
 	}}
-	onOneOfAll := spec.Certificates{Flaws: []spec.CertificateFlaw{{Role: pki.Client, Flaw: "no-eku"}, {Role: pki.Client, Node: "client-2", Flaw: "weak-key"}}}
-	onANamedClient := spec.Certificates{Flaws: []spec.CertificateFlaw{{Role: pki.Client, Flaw: "no-eku"}, {Node: "client-1", Flaw: "weak-key"}}}
-	about := spec.Certificates{Flaws: []spec.CertificateFlaw{{Flaw: "weak-key"}, {Role: pki.Client, Flaw: "no-eku"}}}
-	noHost := flaw(pki.Client, "role-alone")
+	onOneOfAll := spec.Certificates{Defects: []spec.CertificateDefect{{Role: pki.Client, Defect: "no-eku"}, {Role: pki.Client, Node: "client-2", Defect: "weak-key"}}}
+	onANamedClient := spec.Certificates{Defects: []spec.CertificateDefect{{Role: pki.Client, Defect: "no-eku"}, {Node: "client-1", Defect: "weak-key"}}}
+	about := spec.Certificates{Defects: []spec.CertificateDefect{{Defect: "weak-key"}, {Role: pki.Client, Defect: "no-eku"}}}
+	noHost := defect(pki.Client, "role-alone")
 	noHost.Names = []spec.ExtraNames{{Role: pki.Server, DNSNames: []string{"a.example"}}, {DNSNames: []string{"server.global.nomad", "b.example"}}}
 	noHost.IPs = []string{"192.0.2.1"}
 	return []refused{
 		{
-			"no host's name beside names", with(noHost), "certificates.flaws[0].flaw", `"role-alone", beside 192.0.2.1, b.example`, "take the flaw out, or these names",
+			"no host's name beside names", with(noHost), "certificates.defects[0].defect", `"role-alone", beside 192.0.2.1, b.example`, "take the defect out, or these names",
 			func(s *spec.Spec) {
 				s.Certificates.IPs, s.Certificates.Names[1].DNSNames = nil, []string{"server.global.nomad"}
 			},
 		},
-		{"a flaw beside one of all", with(about), "certificates.flaws[1].role", `"client", for the second time`, "put one thing wrong", none},
-		{"flaw of a cli", with(flaw(pki.CLI, "no-eku")), "certificates.flaws[0].role", `"cli"`, "use server or client, or leave it out for both", none},
-		{"unknown flaw", with(flaw("", "ugly")), "certificates.flaws[0].flaw", `"ugly"`, "use one of [foreign self-signed", none},
-		{"flaw that a lab's authority cannot have", with(flaw("", "outside-constraints")), "certificates.flaws[0].flaw", `"outside-constraints"`, "use one of [foreign", none},
-		{"two flaws in one certificate", with(twice), "certificates.flaws[1].role", `"", for the second time`, "put one thing wrong", none},
+		{"a defect beside one of all", with(about), "certificates.defects[1].role", `"client", for the second time`, "put one thing wrong", none},
+		{"defect of a cli", with(defect(pki.CLI, "no-eku")), "certificates.defects[0].role", `"cli"`, "use server or client, or leave it out for both", none},
+		{"unknown defect", with(defect("", "ugly")), "certificates.defects[0].defect", `"ugly"`, "use one of [foreign self-signed", none},
+		{"defect that a lab's authority cannot have", with(defect("", "outside-constraints")), "certificates.defects[0].defect", `"outside-constraints"`, "use one of [foreign", none},
+		{"two defects in one certificate", with(twice), "certificates.defects[1].role", `"", for the second time`, "put one thing wrong", none},
 		{
-			"two flaws on one node", with(onOneNode), "certificates.flaws[1].role", `"", for the second time`, "put one thing wrong",
-			func(s *spec.Spec) { s.Certificates.Flaws[1].Node = "client-2" },
+			"two defects on one node", with(onOneNode), "certificates.defects[1].role", `"", for the second time`, "put one thing wrong",
+			func(s *spec.Spec) { s.Certificates.Defects[1].Node = "client-2" },
 		},
 		{
-			"a flaw of all clients beside one on a client that is named alone", with(onANamedClient), "certificates.flaws[1].role", `"", for the second time`,
-			"put one thing wrong", func(s *spec.Spec) { s.Certificates.Flaws[1].Node = "server-1" },
+			"a defect of all clients beside one on a client that is named alone", with(onANamedClient), "certificates.defects[1].role", `"", for the second time`,
+			"put one thing wrong", func(s *spec.Spec) { s.Certificates.Defects[1].Node = "server-1" },
 		},
 		{
-			"a flaw on a node beside one of its role", with(onOneOfAll), "certificates.flaws[1].role", `"client", for the second time`, "put one thing wrong",
-			func(s *spec.Spec) { s.Certificates.Flaws[0].Node = "client-1" },
+			"a defect on a node beside one of its role", with(onOneOfAll), "certificates.defects[1].role", `"client", for the second time`, "put one thing wrong",
+			func(s *spec.Spec) { s.Certificates.Defects[0].Node = "client-1" },
 		},
 		{
 			"name that is none", with(spec.Certificates{Names: []spec.ExtraNames{{DNSNames: []string{"*.global.nomad", "a b"}}}}),
@@ -225,61 +225,61 @@ func refusedForgeries() []refused {
 	}
 }
 
-func refusedJoiners() []refused {
-	first := func(right func(*spec.Joiner)) func(*spec.Spec) {
-		return func(s *spec.Spec) { right(&s.Joiners[0]) }
+func refusedExtraNodes() []refused {
+	first := func(right func(*spec.ExtraNode)) func(*spec.Spec) {
+		return func(s *spec.Spec) { right(&s.ExtraNodes[0]) }
 	}
 	return []refused{
 		{
-			"joiner without name", joining(spec.Joiner{Role: pki.Server}), "joiners[0].name", `""`, "use a DNS label",
-			first(func(j *spec.Joiner) { j.Name = "x" }),
+			"extra node without name", joining(spec.ExtraNode{Role: pki.Server}), "extra_nodes[0].name", `""`, "use a DNS label",
+			first(func(j *spec.ExtraNode) { j.Name = "x" }),
 		},
 		{
-			"joiner with a member's name", joining(spec.Joiner{Name: "server-3", Role: pki.Server}), "joiners[0].name", `"server-3", which another node has`, "a name of its own",
-			first(func(j *spec.Joiner) { j.Name = "server-4" }),
+			"extra node with a member's name", joining(spec.ExtraNode{Name: "server-3", Role: pki.Server}), "extra_nodes[0].name", `"server-3", which another node has`, "a name of its own",
+			first(func(j *spec.ExtraNode) { j.Name = "server-4" }),
 		},
 		{
-			"two joiners with one name", spec.Spec{Joiners: []spec.Joiner{{Name: "x", Role: pki.Server}, {Name: "x", Role: pki.Client}}},
-			"joiners[1].name", `"x", which another node has`, "a name of its own",
-			first(func(j *spec.Joiner) { j.Name = "y" }),
+			"two extra nodes with one name", spec.Spec{ExtraNodes: []spec.ExtraNode{{Name: "x", Role: pki.Server}, {Name: "x", Role: pki.Client}}},
+			"extra_nodes[1].name", `"x", which another node has`, "a name of its own",
+			first(func(j *spec.ExtraNode) { j.Name = "y" }),
 		},
 		{
-			"joiner that is a cli", joining(spec.Joiner{Name: "x", Role: pki.CLI}), "joiners[0].role", `"cli"`, "use server or client",
-			first(func(j *spec.Joiner) { j.Role = pki.Client }),
+			"extra node that is a cli", joining(spec.ExtraNode{Name: "x", Role: pki.CLI}), "extra_nodes[0].role", `"cli"`, "use server or client",
+			first(func(j *spec.ExtraNode) { j.Role = pki.Client }),
 		},
 		{
-			"certificate's role", joining(spec.Joiner{Name: "x", Role: pki.Server, CertificateRole: "root"}),
-			"joiners[0].certificate_role", `"root"`, "use server, client or cli",
-			first(func(j *spec.Joiner) { j.CertificateRole = pki.CLI }),
+			"certificate's role", joining(spec.ExtraNode{Name: "x", Role: pki.Server, CertificateRole: "root"}),
+			"extra_nodes[0].certificate_role", `"root"`, "use server, client or cli",
+			first(func(j *spec.ExtraNode) { j.CertificateRole = pki.CLI }),
 		},
 		{
-			"certificate's region", joining(spec.Joiner{Name: "x", Role: pki.Server, CertificateRegion: "eu.west"}),
-			"joiners[0].certificate_region", `"eu.west"`, "a limit of nomadlab, not of Nomad",
-			first(func(j *spec.Joiner) { j.CertificateRegion = "eu-west" }),
+			"certificate's region", joining(spec.ExtraNode{Name: "x", Role: pki.Server, CertificateRegion: "eu.west"}),
+			"extra_nodes[0].certificate_region", `"eu.west"`, "a limit of nomadlab, not of Nomad",
+			first(func(j *spec.ExtraNode) { j.CertificateRegion = "eu-west" }),
 		},
 		{
-			"region that is not there", joining(spec.Joiner{Name: "x", Role: pki.Server, Region: "eu"}), "joiners[0].region", `"eu"`, "name a region of this lab",
-			first(func(j *spec.Joiner) { j.Region = "global" }),
+			"region that is not there", joining(spec.ExtraNode{Name: "x", Role: pki.Server, Region: "eu"}), "extra_nodes[0].region", `"eu"`, "name a region of this lab",
+			first(func(j *spec.ExtraNode) { j.Region = "global" }),
 		},
 		{
-			"a client's advertised RPC port", joining(spec.Joiner{Name: "x", Role: pki.Client, AdvertisedRPCPort: 4747}),
-			"joiners[0].advertised_rpc_port", "4747", "only servers",
-			first(func(j *spec.Joiner) { j.Role = pki.Server }),
+			"a client's advertised RPC port", joining(spec.ExtraNode{Name: "x", Role: pki.Client, AdvertisedRPCPort: 4747}),
+			"extra_nodes[0].advertised_rpc_port", "4747", "only servers",
+			first(func(j *spec.ExtraNode) { j.Role = pki.Server }),
 		},
 		{
-			"advertised RPC port where serf listens", joining(spec.Joiner{Name: "x", Role: pki.Server, AdvertisedRPCPort: 4648}),
-			"joiners[0].advertised_rpc_port", "4648", "use another port",
-			first(func(j *spec.Joiner) { j.AdvertisedRPCPort = spec.RPCPort }),
+			"advertised RPC port where serf listens", joining(spec.ExtraNode{Name: "x", Role: pki.Server, AdvertisedRPCPort: 4648}),
+			"extra_nodes[0].advertised_rpc_port", "4648", "use another port",
+			first(func(j *spec.ExtraNode) { j.AdvertisedRPCPort = spec.RPCPort }),
 		},
 		{
-			"gossip key", joining(spec.Joiner{Name: "x", Role: pki.Server, Gossip: "wrong"}), "joiners[0].gossip", `"wrong"`, "use none, other",
-			first(func(j *spec.Joiner) { j.Gossip = spec.OtherKey }),
+			"gossip key", joining(spec.ExtraNode{Name: "x", Role: pki.Server, Gossip: "wrong"}), "extra_nodes[0].gossip", `"wrong"`, "use none, other",
+			first(func(j *spec.ExtraNode) { j.Gossip = spec.OtherKey }),
 		},
 	}
 }
 
 func allRefused() []refused {
-	return slices.Concat(refusedNames(), refusedNumbers(), refusedChoices(), refusedSettings(), refusedForgeries(), refusedJoiners())
+	return slices.Concat(refusedNames(), refusedNumbers(), refusedChoices(), refusedOverrides(), refusedForgeries(), refusedExtraNodes())
 }
 
 // TestValidateNamesTheProblem: one thing is wrong and one problem is named; with that one thing put right there is none.
@@ -318,10 +318,10 @@ func problemsOf(t *testing.T, err error) []spec.Problem {
 
 func TestValidateNamesEveryProblemAtOnce(t *testing.T) {
 	spec := spec.Spec{
-		Name: "No", LogLevel: "loud", Nomad: spec.Nomad{Image: "i", Binary: "b"}, Settings: []spec.Setting{{Role: "x"}, {Path: "a", Value: "b"}},
+		Name: "No", LogLevel: "loud", Nomad: spec.Nomad{Image: "i", Binary: "b"}, Overrides: []spec.Override{{Role: "x"}, {Path: "a", Value: "b"}},
 		Certificates: spec.Certificates{TTL: -1},
 		Regions:      []spec.Region{region("E u", 0, -1)},
-		Joiners:      []spec.Joiner{{Role: "x", Gossip: "y", CertificateRegion: "a.b"}},
+		ExtraNodes:   []spec.ExtraNode{{Role: "x", Gossip: "y", CertificateRegion: "a.b"}},
 	}
 	var fields []string
 	for _, p := range problemsOf(t, spec.Validate()) {
@@ -329,9 +329,9 @@ func TestValidateNamesEveryProblemAtOnce(t *testing.T) {
 	}
 	slices.Sort(fields)
 	want := []string{
-		"certificates.ttl", "joiners[0].certificate_region", "joiners[0].certificate_role", "joiners[0].gossip", "joiners[0].name",
-		"joiners[0].role", "log_level", "name", "nomad", "regions[0].clients", "regions[0].name", "regions[0].servers",
-		"settings[0].path", "settings[0].role", "settings[1].value",
+		"certificates.ttl", "extra_nodes[0].certificate_region", "extra_nodes[0].certificate_role", "extra_nodes[0].gossip", "extra_nodes[0].name",
+		"extra_nodes[0].role", "log_level", "name", "nomad", "overrides[0].path", "overrides[0].role", "overrides[1].value",
+		"regions[0].clients", "regions[0].name", "regions[0].servers",
 	}
 	if diff := cmp.Diff(want, fields); diff != "" {
 		t.Errorf("fields (-want +got):\n%s", diff)
@@ -350,13 +350,13 @@ func TestValidateAccepts(t *testing.T) {
 		"no clients":                spec.Spec{}.With(spec.Clients(0)),
 		"one server":                spec.Spec{}.With(spec.Servers(1)),
 		"an even number":            spec.Spec{}.With(spec.Servers(2)),
-		"a flaw for each role":      spec.Spec{}.With(spec.FlawedCertificates(pki.Server, pki.NoEKU()), spec.FlawedCertificates(pki.Client, pki.WeakKey())),
-		"a flaw for each node": {Certificates: spec.Certificates{Flaws: []spec.CertificateFlaw{
-			{Role: pki.Client, Node: "client-1", Flaw: "no-eku"}, {Role: pki.Client, Node: "client-2", Flaw: "weak-key"}, {Node: "server-1", Flaw: "no-eku"},
+		"a defect for each role":    spec.Spec{}.With(spec.DefectiveCertificates(pki.Server, pki.NoEKU()), spec.DefectiveCertificates(pki.Client, pki.WeakKey())),
+		"a defect for each node": {Certificates: spec.Certificates{Defects: []spec.CertificateDefect{
+			{Role: pki.Client, Node: "client-1", Defect: "no-eku"}, {Role: pki.Client, Node: "client-2", Defect: "weak-key"}, {Node: "server-1", Defect: "no-eku"},
 		}}},
 		"a setting for each role": spec.Spec{}.With(spec.Set(pki.Server, "tls.http", "false"), spec.Set(pki.Client, "tls.http", ""), spec.Set("", "server.x", "1")),
 		"a template, unexamined":  {Subnet: "{{ nonsense"},
-		"every difference of joiners": joining(spec.Joiner{
+		"every difference of extra nodes": joining(spec.ExtraNode{
 			Name: "x", Role: pki.Server, Region: "global", CertificateRole: pki.Client, CertificateRegion: "elsewhere", Gossip: spec.NoKey,
 			AdvertisedRPCPort: 4747,
 		}),
@@ -393,8 +393,8 @@ func TestWarningsNameEvenNumbersOfServers(t *testing.T) {
 func TestNodesThatThereAreNot(t *testing.T) {
 	on := func(role pki.Role, node string) map[string]spec.Spec {
 		return map[string]spec.Spec{
-			"settings[0].node":                   {Settings: []spec.Setting{{Role: role, Node: node, Path: "tls.http", Value: "false"}}},
-			"certificates.flaws[0].node":         {Certificates: spec.Certificates{Flaws: []spec.CertificateFlaw{{Role: role, Node: node, Flaw: "no-eku"}}}},
+			"overrides[0].node":                  {Overrides: []spec.Override{{Role: role, Node: node, Path: "tls.http", Value: "false"}}},
+			"certificates.defects[0].node":         {Certificates: spec.Certificates{Defects: []spec.CertificateDefect{{Role: role, Node: node, Defect: "no-eku"}}}},
 			"certificates.names[0].node":         {Certificates: spec.Certificates{Names: []spec.ExtraNames{{Role: role, Node: node, DNSNames: []string{"a.example"}}}}},
 			"certificates.roles[0].node":         {Certificates: spec.Certificates{Roles: []spec.OtherRole{{Role: role, Node: node, As: pki.CLI}}}},
 			"certificates.trust_foreign[0].node": {Certificates: spec.Certificates{TrustForeign: []spec.ForeignTrust{{Role: role, Node: node}}}},
@@ -408,9 +408,9 @@ func TestNodesThatThereAreNot(t *testing.T) {
 			}
 		}
 	}
-	joiner := spec.Joiner{Name: "server-9", Role: pki.Server}
+	extraNode := spec.ExtraNode{Name: "server-9", Role: pki.Server}
 	for field, wanted := range on(pki.Server, "server-9") {
-		wanted.Joiners = []spec.Joiner{joiner}
+		wanted.ExtraNodes = []spec.ExtraNode{extraNode}
 		if err := wanted.Validate(); err != nil {
 			t.Errorf("%s: an extra node: %v", field, err)
 		}
@@ -423,7 +423,7 @@ func TestNodesThatThereAreNot(t *testing.T) {
 }
 
 func TestPlanRefusesWhatValidateDoes(t *testing.T) {
-	room := plan.Ground{Pools: []netip.Prefix{netip.MustParsePrefix("172.30.0.0/16")}}
+	room := plan.HostEnvironment{Pools: []netip.Prefix{netip.MustParsePrefix("172.30.0.0/16")}}
 	for _, r := range allRefused() {
 		p, err := plan.New(r.spec, room)
 		if diff := cmp.Diff(r.spec.Validate(), err, cmp.Comparer(sameText)); diff != "" {

@@ -60,12 +60,26 @@ func decode(text []byte) (Document, error) {
 	err := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(&d)
 	if err != nil && !errors.Is(err, io.EOF) {
 		text := yaml.FormatError(err, false, true)
-		if strings.Contains(text, `unknown field "weaken"`) {
-			text += "\nweaken is gone: name a mutation, as in `mutation: server-plain-http` (`nomadlab mutate --list` shows all), or change lines with settings"
+		for key, mend := range formerKeys() {
+			if strings.Contains(text, fmt.Sprintf("unknown field %q", key)) {
+				text += "\n" + mend
+			}
 		}
 		return Document{}, fmt.Errorf("%w:\n%s", ErrInvalid, text)
 	}
 	return d, nil
+}
+
+// formerKeys returns what to write instead of a key that a lab's file had in former versions.
+func formerKeys() map[string]string {
+	return map[string]string{
+		"weaken": "weaken is gone: name a mutation, as in `mutation: server-plain-http` (`nomadlab mutate --list` shows all), " +
+			"or change lines with overrides",
+		"settings": "settings is overrides now, with the same lines below it",
+		"joiners":  "joiners is extra_nodes now, with the same nodes below it",
+		"flaws":    "flaws is defects now: defects: [{role: client, defect: no-eku}]",
+		"flaw":     "flaw is defect now, with the same value",
+	}
 }
 
 // What a file in YAML may have: nobody writes more of either by hand.

@@ -25,18 +25,18 @@ subnet: 10.9.0.0/24
 log_level: TRACE
 certificates:
   {ttl: 36h30m, dns_names: [nomad.example], ips: [192.0.2.1],
-   flaws: [{role: client, flaw: no-eku}], names: [{dns_names: ["*.global.nomad"]}, {node: eu-server-1, dns_names: [x]}], roles: [{role: client, as: server}],
+   defects: [{role: client, defect: no-eku}], names: [{dns_names: ["*.global.nomad"]}, {node: eu-server-1, dns_names: [x]}], roles: [{role: client, as: server}],
    trust_foreign: [{role: server}, {role: client, node: eu-client-2}]}
 regions:
   - {name: eu, datacenter: rack-1, servers: 5, clients: 0}
   - name: us
 mutation: server-plain-http
-settings:
+overrides:
   - {role: client, path: limits.https_handshake_timeout, value: '"0s"'}
   - {path: enable_debug, value: "true"}
   - {path: tls.http}
   - {role: server, node: eu-server-3, path: server.encrypt}
-joiners:
+extra_nodes:
   - {name: x, role: server, region: us, certificate_role: client, certificate_region: eu, gossip: other}
 `
 
@@ -45,17 +45,17 @@ func wholeRead() spec.Document {
 		Name: "demo", Nomad: spec.Nomad{Version: "1.11.3"}, Subnet: "10.9.0.0/24", LogLevel: "TRACE",
 		Certificates: spec.Certificates{
 			TTL: 36*time.Hour + 30*time.Minute, DNSNames: []string{"nomad.example"}, IPs: []string{"192.0.2.1"},
-			Flaws:        []spec.CertificateFlaw{{Role: pki.Client, Flaw: "no-eku"}},
+			Defects:      []spec.CertificateDefect{{Role: pki.Client, Defect: "no-eku"}},
 			Names:        []spec.ExtraNames{{DNSNames: []string{"*.global.nomad"}}, {Node: "eu-server-1", DNSNames: []string{"x"}}},
 			Roles:        []spec.OtherRole{{Role: pki.Client, As: pki.Server}},
 			TrustForeign: []spec.ForeignTrust{{Role: pki.Server}, {Role: pki.Client, Node: "eu-client-2"}},
 		},
 		Regions: []spec.Region{{Name: "eu", Datacenter: "rack-1", Servers: new(5), Clients: new(0)}, {Name: "us"}},
-		Settings: []spec.Setting{
+		Overrides: []spec.Override{
 			{Role: pki.Client, Path: "limits.https_handshake_timeout", Value: `"0s"`}, {Path: "enable_debug", Value: "true"}, {Path: "tls.http"},
 			{Role: pki.Server, Node: "eu-server-3", Path: "server.encrypt"},
 		},
-		Joiners: []spec.Joiner{{
+		ExtraNodes: []spec.ExtraNode{{
 			Name: "x", Role: pki.Server, Region: "us", CertificateRole: pki.Client, CertificateRegion: "eu", Gossip: spec.OtherKey,
 		}},
 	}}
@@ -119,22 +119,32 @@ func TestDecodeDocumentNamesTheLine(t *testing.T) {
 	}
 }
 
-// TestTheFormerKeyWeaken is refused with the line that it is in, and the text says what to write instead.
-func TestTheFormerKeyWeaken(t *testing.T) {
+// TestFormerKeys: a key of a former version is refused with its line, and the text says what to write instead.
+func TestFormerKeys(t *testing.T) {
 	_, err := spec.DecodeDocument(t.Context(), strings.NewReader("name: demo\nweaken: [tls.http]\n"))
 	if !errors.Is(err, spec.ErrInvalid) {
 		t.Fatalf("error %v, want one that wraps ErrInvalid", err)
 	}
-	for _, want := range []string{`[2:1] unknown field "weaken"`, "`mutation: server-plain-http`", "settings"} {
+	for _, want := range []string{`[2:1] unknown field "weaken"`, "`mutation: server-plain-http`", "overrides"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("the text does not say %q:\n%v", want, err)
+		}
+	}
+	for text, want := range map[string]string{
+		"settings: [{path: tls.http}]\n":                         "settings is overrides now",
+		"joiners: [{name: x, role: server}]\n":                   "joiners is extra_nodes now",
+		"certificates: {flaws: [{flaw: no-eku}]}\n":              "flaws is defects now",
+		"extra_nodes: [{name: x, role: server, flaw: no-eku}]\n": "flaw is defect now",
+	} {
+		if _, err := spec.DecodeDocument(t.Context(), strings.NewReader(text)); !errors.Is(err, spec.ErrInvalid) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want an error that wraps ErrInvalid and says %q", text, err, want)
 		}
 	}
 	if _, err := spec.DecodeDocument(t.Context(), strings.NewReader("names: demo\n")); err == nil || strings.Contains(err.Error(), "mutation") {
 		t.Errorf("another unknown field: %v, want an error without a word of mutations", err)
 	}
-	got, err := spec.DecodeDocument(t.Context(), strings.NewReader("name: demo\nmutation: server-plain-http\nsettings: [{path: tls.http, value: \"false\"}]\n"))
-	if err != nil || got.Mutation != "server-plain-http" || len(got.Settings) != 1 {
+	got, err := spec.DecodeDocument(t.Context(), strings.NewReader("name: demo\nmutation: server-plain-http\noverrides: [{path: tls.http, value: \"false\"}]\n"))
+	if err != nil || got.Mutation != "server-plain-http" || len(got.Overrides) != 1 {
 		t.Errorf("what the text says to write: %+v, %v", got, err)
 	}
 }

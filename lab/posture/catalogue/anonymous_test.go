@@ -79,25 +79,25 @@ func TestGrantsOfTheAnonymousPolicyAreTried(t *testing.T) {
 	for name, test := range map[string]struct {
 		check, rules string
 		answers      map[string]answer
-		want         finding.Verdict
+		want         finding.Result
 		says         string
 		tried        []string // how what is tried begins
 	}{
-		"denied":               {reads, jobs, nil, finding.Held, `list-jobs for namespace "prod" (tried and denied); read-job for namespace "prod" (tried and denied)`, ofJobs},
-		"one is let in":        {reads, jobs, map[string]answer{"/v1/job/": {404, "job not found"}}, finding.Broken, `read-job for namespace "prod" (tried and let in)`, ofJobs},
-		"the other is":         {reads, jobs, map[string]answer{"/v1/jobs": {200, "[]"}}, finding.Broken, `list-jobs for namespace "prod" (tried and let in)`, ofJobs},
-		"a failure":            {reads, jobs, map[string]answer{"/v1/jobs": {500, "no cluster leader"}}, finding.Broken, `list-jobs for namespace "prod" (by its text, as trying it gave `, ofJobs},
-		"a pattern":            {reads, `{"Namespaces":[{"Name":"p*","Capabilities":["read-job"]}]}`, nil, finding.Broken, `read-job for namespace "p*" (by its text)`, nil},
-		"no read tells":        {changes, `{"Namespaces":[{"Name":"prod","Capabilities":["submit-job"]}]}`, nil, finding.Broken, `submit-job for namespace "prod" (by its text)`, nil},
-		"as many as are tried": {reads, readsJobs(12), nil, finding.Held, `"team-11" (tried and denied)`, slices.Repeat([]string{"/v1/job/"}, 12)},
-		"more than are tried":  {reads, readsJobs(13), nil, finding.Broken, `"team-11" (tried and denied); and 1 more`, slices.Repeat([]string{"/v1/job/"}, 12)},
-		"a variable, denied":   {variables, fmt.Sprintf(secrets, "read"), nil, finding.Held, `read for variables "prod" at "a/b c" (tried and denied)`, []string{"/v1/var/a/b%20c?namespace=prod"}},
+		"denied":               {reads, jobs, nil, finding.Pass, `list-jobs for namespace "prod" (tried and denied); read-job for namespace "prod" (tried and denied)`, ofJobs},
+		"one is let in":        {reads, jobs, map[string]answer{"/v1/job/": {404, "job not found"}}, finding.Fail, `read-job for namespace "prod" (tried and let in)`, ofJobs},
+		"the other is":         {reads, jobs, map[string]answer{"/v1/jobs": {200, "[]"}}, finding.Fail, `list-jobs for namespace "prod" (tried and let in)`, ofJobs},
+		"a failure":            {reads, jobs, map[string]answer{"/v1/jobs": {500, "no cluster leader"}}, finding.Fail, `list-jobs for namespace "prod" (by its text, as trying it gave `, ofJobs},
+		"a pattern":            {reads, `{"Namespaces":[{"Name":"p*","Capabilities":["read-job"]}]}`, nil, finding.Fail, `read-job for namespace "p*" (by its text)`, nil},
+		"no read tells":        {changes, `{"Namespaces":[{"Name":"prod","Capabilities":["submit-job"]}]}`, nil, finding.Fail, `submit-job for namespace "prod" (by its text)`, nil},
+		"as many as are tried": {reads, readsJobs(12), nil, finding.Pass, `"team-11" (tried and denied)`, slices.Repeat([]string{"/v1/job/"}, 12)},
+		"more than are tried":  {reads, readsJobs(13), nil, finding.Fail, `"team-11" (tried and denied); and 1 more`, slices.Repeat([]string{"/v1/job/"}, 12)},
+		"a variable, denied":   {variables, fmt.Sprintf(secrets, "read"), nil, finding.Pass, `read for variables "prod" at "a/b c" (tried and denied)`, []string{"/v1/var/a/b%20c?namespace=prod"}},
 		"a variable, let in": {
-			variables, fmt.Sprintf(secrets, "read"), map[string]answer{"/v1/var/": {404, "variable not found"}}, finding.Broken,
+			variables, fmt.Sprintf(secrets, "read"), map[string]answer{"/v1/var/": {404, "variable not found"}}, finding.Fail,
 			`read for variables "prod" at "a/b c" (tried and let in)`, []string{"/v1/var/a/b%20c?namespace=prod"},
 		},
-		"a variable, written": {variables, fmt.Sprintf(secrets, "write"), nil, finding.Broken, `write for variables "prod" at "a/b c" (by its text)`, nil},
-		"one rule denies":     {reads, `{"Namespaces":[{"Name":"p*","Capabilities":["read-job"]},{"Name":"p*","Capabilities":["deny"]}]}`, nil, finding.Held, "0 grants, 0 of them such", nil},
+		"a variable, written": {variables, fmt.Sprintf(secrets, "write"), nil, finding.Fail, `write for variables "prod" at "a/b c" (by its text)`, nil},
+		"one rule denies":     {reads, `{"Namespaces":[{"Name":"p*","Capabilities":["read-job"]},{"Name":"p*","Capabilities":["deny"]}]}`, nil, finding.Pass, "0 grants, 0 of them such", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -107,8 +107,8 @@ func TestGrantsOfTheAnonymousPolicyAreTried(t *testing.T) {
 			f := check(t, minted(t), test.check).Evaluate(t.Context(), probe.Target{
 				Name: "server-1", Role: pki.Server, Region: "global", HTTP: s.Listener.Addr().String(), HTTPInClear: true,
 			})
-			if f.Verdict != test.want {
-				t.Errorf("%s because %s, want %s", f.Verdict, f.Reason, test.want)
+			if f.Result != test.want {
+				t.Errorf("%s because %s, want %s", f.Result, f.Reason, test.want)
 			}
 			if !slices.ContainsFunc(f.Evidence, func(e finding.Evidence) bool { return strings.Contains(e.Received, test.says) }) {
 				t.Errorf("the evidence is %+v, want %q", f.Evidence, test.says)

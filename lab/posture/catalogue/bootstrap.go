@@ -5,7 +5,7 @@ import (
 
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
-	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/posture/caller"
 	"nomadlab.internal/lab/probe"
 )
 
@@ -34,7 +34,7 @@ func (i Ingredients) bootstrap() []posture.Spec {
 // is thrown away, as nobody gets to see the token that is made where none was.
 func (i Ingredients) bootstrapByClient() posture.Spec {
 	call := func(c probe.Call) step {
-		return i.as(party.Client).does(func(as probe.Caller) probe.Probe { return probe.RPCCall(c, as) })
+		return i.as(caller.Client).does(func(as probe.Caller) probe.Probe { return probe.RPCCall(c, as) })
 	}
 	return tried(posture.Spec{
 		ID:    "rpc-gives-no-first-token-to-a-client",

@@ -8,15 +8,15 @@ import (
 
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
-	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/posture/caller"
 	"nomadlab.internal/lab/probe"
 )
 
 // Ingredients are what checks are made with. A zero field is an ingredient that there is none of: what cannot be tried
 // without it is skipped for that reason, and nothing is left out of the catalogue.
 type Ingredients struct {
-	// Parties are who knocks.
-	Parties party.Parties
+	// Callers are who knocks.
+	Callers caller.Set
 	// Region is the cluster's; empty means pki.DefaultRegion.
 	Region string
 	// Management is the secret of a management token.
@@ -51,8 +51,8 @@ type Ingredients struct {
 	// Peers are the servers that each region is meant to have, by the region's name: the addresses, host:port, by which Raft
 	// calls them. Nil: they are not known.
 	Peers map[string][]string
-	// Witness is a workload of the checks' own.
-	Witness *Witness
+	// Sample job is a workload of the checks' own.
+	SampleJob *SampleJob
 }
 
 // GoString keeps the secrets out of %#v.

@@ -13,8 +13,8 @@ import (
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
+	"nomadlab.internal/lab/posture/caller"
 	"nomadlab.internal/lab/posture/catalogue"
-	"nomadlab.internal/lab/posture/party"
 	"nomadlab.internal/lab/probe"
 )
 
@@ -45,12 +45,12 @@ func mintedBy(t *testing.T) (catalogue.Ingredients, *pki.Authority) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	parties, err := party.Mint(a, "")
+	callers, err := caller.Mint(a, "")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return catalogue.Ingredients{
-		Parties: parties, Management: "S3CR3T-token", GossipKey: "S3CR3T+gossip+key+of+32+bytes+length+AAAAAA=",
+		Callers: callers, Management: "S3CR3T-token", GossipKey: "S3CR3T+gossip+key+of+32+bytes+length+AAAAAA=",
 		Authorities: []*x509.Certificate{authority(t, "a cluster's")}, AllAuthorities: true,
 	}, a
 }
@@ -95,7 +95,7 @@ func TestNobodySkipsForNoReason(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range checks {
-		if s := c.Spec(); s.Lacks == "" && s.Plane != probe.PlaneWire {
+		if s := c.Spec(); s.Lacks == "" && s.Plane != probe.PlaneNetwork {
 			t.Errorf("%s lacks nothing, and nothing was there: its control would tell nothing of the agent", c.Spec().ID)
 		}
 	}
@@ -110,7 +110,7 @@ func TestEachIngredientIsMissed(t *testing.T) {
 		"a management token is not at hand":             {func(i *catalogue.Ingredients) { i.Management = "" }, "gossip-ring-has-one-key"},
 		"the cluster's gossip key is not at hand":       {func(i *catalogue.Ingredients) { i.GossipKey = "" }, "gossip-refuses-no-key"},
 		"it is not known which authorities the cluster": {func(i *catalogue.Ingredients) { i.Authorities = nil }, "server-https-trusts-no-other-authority"},
-		"nobody was made who holds":                     {func(i *catalogue.Ingredients) { i.Parties = party.Parties{} }, "rpc-refuses-cli-certificate"},
+		"nobody was made who holds":                     {func(i *catalogue.Ingredients) { i.Callers = caller.Set{} }, "rpc-refuses-cli-certificate"},
 	} {
 		i := minted(t)
 		c.take(&i)
@@ -141,8 +141,8 @@ func TestAgentsThatTellNothing(t *testing.T) {
 					if c.Spec().Lane != posture.Quick {
 						continue
 					}
-					if f := c.Evaluate(t.Context(), agent); f.Verdict == finding.Held || f.Verdict == finding.Broken {
-						t.Errorf("%s: %s because %s", f.ID, f.Verdict, f.Reason)
+					if f := c.Evaluate(t.Context(), agent); f.Result == finding.Pass || f.Result == finding.Fail {
+						t.Errorf("%s: %s because %s", f.ID, f.Result, f.Reason)
 					}
 				}
 			}

@@ -40,8 +40,8 @@ type sight struct {
 	in func(*x509.Certificate) (bool, string)
 	// above says whether it is in an authority that the agent's certificate leads to. Nil: authorities are not looked at.
 	above func(authority *x509.Certificate) (bool, string)
-	// decoy has it.
-	decoy decoy
+	// control server has it.
+	controlServer controlServer
 }
 
 // certificates are what the agents' own certificates say. A server serves one and the same on all its ports.
@@ -50,7 +50,7 @@ func (i Ingredients) certificates() []posture.Spec {
 		var all []posture.Spec
 		for _, s := range append(i.namesOf(d.role), i.traits()...) {
 			look := func(as probe.Caller) probe.Probe {
-				return probe.Looking(opens(as), probe.Look{For: s.what + " in the agent's certificate", In: func(o probe.Observation) (bool, string, error) {
+				return probe.Searching(opens(as), probe.Search{For: s.what + " in the agent's certificate", In: func(o probe.Observation) (bool, string, error) {
 					if len(o.Served) == 0 {
 						return false, "", errors.New("the agent showed no certificate")
 					}
@@ -63,7 +63,7 @@ func (i Ingredients) certificates() []posture.Spec {
 				Kind: posture.Safe, Severity: s.severity, Why: s.why,
 				Settings: append([]string{tlsCertificate}, s.more...),
 				Want:     posture.Want{probe.Absent},
-			}, i.holder().does(look), i.holder().at(s.decoy, opens, look)))
+			}, i.holder().does(look), i.holder().at(s.controlServer, opens, look)))
 		}
 		return all
 	})
@@ -97,7 +97,7 @@ func (i Ingredients) inChain(s sight, served []*x509.Certificate) (there bool, s
 // common name included (nomad/server.go:634, nomad/auth/auth.go:430).
 func (i Ingredients) namesOf(role pki.Role) []sight {
 	own := pki.Identity{Role: role, Region: i.region()}.Name()
-	named := func(extra string) pki.Forgery {
+	named := func(extra string) pki.Template {
 		f := sound(role, i.region())
 		f.DNSNames = append(f.DNSNames, extra)
 		return f
@@ -115,19 +115,19 @@ func (i Ingredients) namesOf(role pki.Role) []sight {
 				r, is := ParseRoleName(name)
 				return is && r.Role != string(role)
 			}),
-			decoy: presenting("whose certificate names "+second, named(second)),
+			controlServer: presenting("whose certificate names "+second, named(second)),
 		},
 		{
 			id: "names-no-second-region", title: "names no other region", severity: posture.High,
 			why:  "a certificate that names two regions is let in by both, to Raft too (verified against Nomad 1.11.3)",
 			what: "the name of another region", in: i.otherRegion,
-			decoy: presenting("whose certificate names another region", named(string(role)+".elsewhere.nomad")),
+			controlServer: presenting("whose certificate names another region", named(string(role)+".elsewhere.nomad")),
 		},
 		{
 			id: "has-no-wildcard", title: "has no wildcard among its names", severity: posture.High,
 			why:  "verify_server_hostname of whoever calls the agent takes a wildcard for server.REGION.nomad, so its holder can pose as a server (crypto/x509 VerifyHostname)",
 			what: "a wildcard", in: anyName(func(name string) bool { return strings.Contains(name, "*") }),
-			decoy: presenting("whose certificate has a wildcard", named("*."+i.region()+".nomad")),
+			controlServer: presenting("whose certificate has a wildcard", named("*."+i.region()+".nomad")),
 		},
 	}
 	if role == pki.Client {
@@ -141,7 +141,7 @@ func (i Ingredients) namesOf(role pki.Role) []sight {
 				}
 				return !slices.ContainsFunc(names(c), is), "the names " + strings.Join(names(c), ", ")
 			},
-			decoy: presenting("whose certificate does not name "+own, sound(other, i.region())),
+			controlServer: presenting("whose certificate does not name "+own, sound(other, i.region())),
 		})
 	}
 	return all
@@ -167,25 +167,25 @@ func (i Ingredients) otherRegion(c *x509.Certificate) (bool, string) {
 
 // traits are what no agent's certificate must be, whatever its role.
 func (i Ingredients) traits() []sight {
-	flawed := func(title string, f pki.Flaw) decoy {
-		forgery := sound(pki.Server, i.region())
-		forgery.Flaw = f
-		return presenting(title, forgery)
+	defective := func(title string, f pki.Defect) controlServer {
+		template := sound(pki.Server, i.region())
+		template.Defect = f
+		return presenting(title, template)
 	}
 	return []sight{
 		{
 			id: "is-for-tls-alone", title: "is limited to TLS, as a server and as a client", severity: posture.Medium,
 			why:  "a certificate without extended key usage is good for every purpose (RFC 5280, 4.2.1.12), and Nomad takes it (verified against Nomad 1.11.3)",
 			what: "a purpose beside TLS", in: otherPurpose,
-			decoy: flawed("whose certificate is for every purpose", pki.NoEKU()),
+			controlServer: defective("whose certificate is for every purpose", pki.NoEKU()),
 		},
 		{
 			id: "has-a-strong-key", title: "has a key of at least 2048 bits of RSA, or of 256 of an elliptic curve, and so have its authorities", severity: posture.High,
 			why:  "shorter keys can be broken (NIST SP 800-131A), and Nomad has no policy of its own (verified against Nomad 1.11.3)",
 			more: []string{"tls.key_file"},
 			what: "a key that is too short", in: ShortKey,
-			above: ShortKey,
-			decoy: flawed("whose certificate has an RSA key of 1024 bits", pki.WeakKey()),
+			above:         ShortKey,
+			controlServer: defective("whose certificate has an RSA key of 1024 bits", pki.WeakKey()),
 		},
 		{
 			id: "cannot-sign", title: "cannot sign others", severity: posture.Critical,
@@ -194,7 +194,7 @@ func (i Ingredients) traits() []sight {
 				can := CanSign(c)
 				return can, fmt.Sprintf("an authority: %t", can)
 			},
-			decoy: flawed("whose certificate can sign others", pki.CanSign()),
+			controlServer: defective("whose certificate can sign others", pki.CanSign()),
 		},
 		{
 			id: "lasts-another-day", title: "lasts for another day, or a tenth of its life where that is less, and its authorities for a day", severity: posture.High,
@@ -203,7 +203,7 @@ func (i Ingredients) traits() []sight {
 			above: func(a *x509.Certificate) (bool, string) {
 				return time.Until(a.NotAfter) < spareTime, "it ends at " + a.NotAfter.UTC().Format(time.RFC3339)
 			},
-			decoy: flawed("whose certificate ends within two hours", pki.NearlyExpired()),
+			controlServer: defective("whose certificate ends within two hours", pki.NearlyExpired()),
 		},
 		{
 			id: "lives-at-most-13-months", title: "lives for at most 398 days", severity: posture.Medium,
@@ -212,7 +212,7 @@ func (i Ingredients) traits() []sight {
 				life := c.NotAfter.Sub(c.NotBefore)
 				return life > longestLife, fmt.Sprintf("it lives for %.0f days", life.Hours()/24)
 			},
-			decoy: flawed("whose certificate lives for ten years", pki.LongLived()),
+			controlServer: defective("whose certificate lives for ten years", pki.LongLived()),
 		},
 		{
 			id: "names-a-host", title: "names localhost or 127.0.0.1 beside its role", severity: posture.Low,
@@ -221,7 +221,7 @@ func (i Ingredients) traits() []sight {
 				saw := fmt.Sprintf("the names %s and %d addresses", strings.Join(c.DNSNames, ", "), len(c.IPAddresses))
 				return c.VerifyHostname("localhost") != nil && !slices.ContainsFunc(c.IPAddresses, net.IP.IsLoopback), saw
 			},
-			decoy: flawed("whose certificate names a role alone", pki.RoleAlone()),
+			controlServer: defective("whose certificate names a role alone", pki.RoleAlone()),
 		},
 	}
 }

@@ -26,14 +26,14 @@ func TestAuthoritiesOfACertificate(t *testing.T) {
 	for name, test := range map[string]struct {
 		authority, leaf time.Duration
 		age             time.Duration
-		flaw            pki.Flaw
+		defect          pki.Defect
 		lasts           bool
 	}{
-		"both last":                                {30 * 24 * time.Hour, 7 * 24 * time.Hour, 0, pki.Flaw{}, true},
-		"a day's certificate, just made":           {30 * 24 * time.Hour, 24 * time.Hour, 0, pki.Flaw{}, true},
-		"a day's certificate, nearly over":         {30 * 24 * time.Hour, 24 * time.Hour, 23 * time.Hour, pki.Flaw{}, false},
-		"an authority that ends within the day":    {24*time.Hour - time.Minute, 24 * time.Hour, 0, pki.Flaw{}, false},
-		"an authority that ends the day after":     {49 * time.Hour, 24 * time.Hour, 0, pki.Flaw{}, true},
+		"both last":                                {30 * 24 * time.Hour, 7 * 24 * time.Hour, 0, pki.Defect{}, true},
+		"a day's certificate, just made":           {30 * 24 * time.Hour, 24 * time.Hour, 0, pki.Defect{}, true},
+		"a day's certificate, nearly over":         {30 * 24 * time.Hour, 24 * time.Hour, 23 * time.Hour, pki.Defect{}, false},
+		"an authority that ends within the day":    {24*time.Hour - time.Minute, 24 * time.Hour, 0, pki.Defect{}, false},
+		"an authority that ends the day after":     {49 * time.Hour, 24 * time.Hour, 0, pki.Defect{}, true},
 		"a certificate that ends within two hours": {30 * 24 * time.Hour, 7 * 24 * time.Hour, 0, pki.NearlyExpired(), false},
 	} {
 		clock := func() time.Time { return now.Add(-test.age) }
@@ -41,7 +41,7 @@ func TestAuthoritiesOfACertificate(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := a.IssueFlawed(pki.Identity{Role: pki.Server}, test.flaw)
+		c, err := a.IssueDefective(pki.Identity{Role: pki.Server}, test.defect)
 		if err != nil {
 			t.Fatal(err)
 		}

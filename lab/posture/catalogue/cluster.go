@@ -29,7 +29,7 @@ func (i Ingredients) bystander() hand { return i.asker().limited(probe.Caller.Cr
 // and answers.
 func (i Ingredients) formation() []posture.Spec {
 	const addsPeers = "nomad/leader.go:1531, addRaftPeer; verified against Nomad 1.11.3"
-	one, h := i.bystander(), i.bystander().lacking(cmp.Or(i.lacksServers(), i.lacksOthers("which agrees with itself"), i.lacksWitnesses()))
+	one, h := i.bystander(), i.bystander().lacking(cmp.Or(i.lacksServers(), i.lacksOthers("which agrees with itself"), i.lacksSampleJobs()))
 	of := i.bystander().lacking(i.lacksPeers())
 	// Where one server lacks, most others still have each other: it alone is to blame.
 	few := i.ofPeers("the lack of most servers among Raft's peers", lackMost)
@@ -132,7 +132,7 @@ func (i Ingredients) lacksOthers(so string) string {
 }
 
 // lacksWitnesses says that there is nobody to compare a server with: of a cluster that is known by one address there may be more.
-func (i Ingredients) lacksWitnesses() string {
+func (i Ingredients) lacksSampleJobs() string {
 	regions := map[string]int{}
 	for _, s := range i.Servers {
 		if regions[s.Region]++; regions[s.Region] > 1 {

@@ -26,7 +26,7 @@ func (i Ingredients) drivers() []posture.Spec {
 		s.Once, s.Roles = true, []pki.Role{pki.Server}
 		look := func(what string, in func([]registered) (bool, string, error)) step {
 			return i.reader().lacking(i.lacksAnyClient()).does(func(c probe.Caller) probe.Probe {
-				return probe.HTTPLook(get("/v1/nodes"), c, probe.AnswerLook{For: "a client " + what, In: listing(in)})
+				return probe.HTTPSearch(get("/v1/nodes"), c, probe.AnswerSearch{For: "a client " + what, In: listing(in)})
 			})
 		}
 		return []posture.Spec{tried(s, look(offers, offeringRawExec), look(tells, tellingDrivers))}
@@ -46,7 +46,7 @@ func (i Ingredients) drivers() []posture.Spec {
 // leavesOutRawExec asks a client of which servers have no word about raw_exec: its own lists may leave the driver out, so that it is
 // not even looked for (client/pluginmanager/drivermanager/manager.go, isDriverBlocked; verified against Nomad 1.11.3).
 func leavesOutRawExec(as probe.Caller) probe.Probe {
-	return probe.HTTPLook(get(selfPath), as, probe.AnswerLook{For: "raw_exec among the drivers that its lists leave", In: listing(func(self struct {
+	return probe.HTTPSearch(get(selfPath), as, probe.AnswerSearch{For: "raw_exec among the drivers that its lists leave", In: listing(func(self struct {
 		Config struct {
 			Client struct{ Options map[string]string }
 		} `json:"config"`

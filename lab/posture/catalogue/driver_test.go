@@ -18,17 +18,17 @@ func TestADriverThatItsListsLeaveOut(t *testing.T) {
 	const none, offered = `{}`, `{"raw_exec": {"Detected": true}}`
 	for name, test := range map[string]struct {
 		drivers, options, noToken string
-		want                      finding.Verdict
+		want                      finding.Result
 	}{
-		"not allowed":              {none, `{"driver.allowlist": "docker, exec"}`, "", finding.Held},
-		"not allowed, old name":    {none, `{"driver.whitelist": "docker"}`, "", finding.Held},
-		"denied":                   {none, `{"driver.denylist": "qemu, raw_exec"}`, "", finding.Held},
-		"allowed":                  {none, `{"driver.allowlist": "docker, raw_exec"}`, "", finding.NotCarriedOut},
-		"another is denied":        {none, `{"driver.denylist": "qemu"}`, "", finding.NotCarriedOut},
-		"an empty list counts":     {none, `{"driver.allowlist": "", "driver.whitelist": "docker"}`, "", finding.NotCarriedOut},
-		"no list":                  {none, `{}`, "", finding.NotCarriedOut},
-		"no token may go there":    {none, `{"driver.allowlist": "docker"}`, "its name is another", finding.NotCarriedOut},
-		"offered, no token may go": {offered, `{}`, "its name is another", finding.Broken},
+		"not allowed":              {none, `{"driver.allowlist": "docker, exec"}`, "", finding.Pass},
+		"not allowed, old name":    {none, `{"driver.whitelist": "docker"}`, "", finding.Pass},
+		"denied":                   {none, `{"driver.denylist": "qemu, raw_exec"}`, "", finding.Pass},
+		"allowed":                  {none, `{"driver.allowlist": "docker, raw_exec"}`, "", finding.Inconclusive},
+		"another is denied":        {none, `{"driver.denylist": "qemu"}`, "", finding.Inconclusive},
+		"an empty list counts":     {none, `{"driver.allowlist": "", "driver.whitelist": "docker"}`, "", finding.Inconclusive},
+		"no list":                  {none, `{}`, "", finding.Inconclusive},
+		"no token may go there":    {none, `{"driver.allowlist": "docker"}`, "its name is another", finding.Inconclusive},
+		"offered, no token may go": {offered, `{}`, "its name is another", finding.Fail},
 	} {
 		i := minted(t)
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -42,8 +42,8 @@ func TestADriverThatItsListsLeaveOut(t *testing.T) {
 		at := probe.Target{Name: "server-1", Role: pki.Server, Region: "global", HTTP: s.Listener.Addr().String(), HTTPInClear: true}
 		i.Servers = []probe.Target{at}
 		at.Name, at.Role, at.NoToken = "client-1", pki.Client, test.noToken
-		if f := check(t, i, "client-offers-no-raw-exec").Evaluate(t.Context(), at); f.Verdict != test.want {
-			t.Errorf("%s: %s because %s, want %s", name, f.Verdict, f.Reason, test.want)
+		if f := check(t, i, "client-offers-no-raw-exec").Evaluate(t.Context(), at); f.Result != test.want {
+			t.Errorf("%s: %s because %s, want %s", name, f.Result, f.Reason, test.want)
 		}
 	}
 }

@@ -42,7 +42,7 @@ func TestEveryRequestHasAClass(t *testing.T) {
 		posture.Intrusive: {
 			"server-lets-nobody-take-a-snapshot-without-token", "introduction-tokens-live-an-hour-at-most",
 			"server-https-limits-connections", "client-https-limits-connections",
-			"client-takes-no-client-for-a-server", "rpc-limits-connections", "wire-carries-no-rpc-in-clear",
+			"client-takes-no-client-for-a-server", "rpc-limits-connections", "network-carries-no-rpc-in-clear",
 		},
 		posture.Destructive: {"rpc-gives-no-first-token-to-a-client"},
 	}

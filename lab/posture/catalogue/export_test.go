@@ -25,7 +25,7 @@ func Looks() map[string]func(http.Header, []byte) (bool, string, error) {
 }
 
 // StrangeAuthority is the look for an authority other than these.
-func StrangeAuthority(all bool, own ...*x509.Certificate) probe.Look {
+func StrangeAuthority(all bool, own ...*x509.Certificate) probe.Search {
 	return Ingredients{Authorities: own, AllAuthorities: all}.strangeAuthority("another-check")
 }
 

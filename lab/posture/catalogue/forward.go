@@ -52,12 +52,12 @@ func (i Ingredients) leaderOf(ctx context.Context, t probe.Target) (leader probe
 	return probe.Target{}, false
 }
 
-// withWitness says why a client is none that the witness runs on; empty for the one that it does. Another client passes
+// withWitness says why a client is none that the sample job runs on; empty for the one that it does. Another client passes
 // requests about an allocation on to a server, and the server's acl block decides (command/agent/helpers.go:9,
 // rpcHandlerForAlloc).
-func (i Ingredients) withWitness(t probe.Target) string {
-	if i.Witness == nil || i.Witness.On == "" || i.Witness.On == t.Name {
+func (i Ingredients) withSampleJob(t probe.Target) string {
+	if i.SampleJob == nil || i.SampleJob.On == "" || i.SampleJob.On == t.Name {
 		return ""
 	}
-	return RunsElsewhere + i.Witness.On + ": of this client's own rights it tells nothing"
+	return RunsElsewhere + i.SampleJob.On + ": of this client's own rights it tells nothing"
 }

@@ -95,9 +95,9 @@ func withoutKeys(answer string) probe.Nothing {
 
 // gossipRing are what the servers' keyring holds. Its keys are counted and measured, and dropped in the probe.
 func (i Ingredients) gossipRing() []posture.Spec {
-	ring := func(look probe.AnswerLook) step {
+	ring := func(look probe.AnswerSearch) step {
 		return i.reader().does(func(as probe.Caller) probe.Probe {
-			p := probe.HTTPLook(probe.Ask{
+			p := probe.HTTPSearch(probe.Ask{
 				Path: "/v1/agent/keyring/list", Late: []string{unheardServers}, Nothing: withoutKeys,
 			}, as, look)
 			p.Timeout = ringTimeout
@@ -145,8 +145,8 @@ func shortKey(keys []string) (bool, string) {
 }
 
 // ringLook looks at the keys, in base64, that an answer of /v1/agent/keyring/list holds.
-func ringLook(what string, in func(keys []string) (bool, string)) probe.AnswerLook {
-	return probe.AnswerLook{For: what, In: func(_ http.Header, body []byte) (bool, string, error) {
+func ringLook(what string, in func(keys []string) (bool, string)) probe.AnswerSearch {
+	return probe.AnswerSearch{For: what, In: func(_ http.Header, body []byte) (bool, string, error) {
 		var answer struct{ Keys map[string]int }
 		if err := json.Unmarshal(body, &answer); err != nil || len(answer.Keys) == 0 {
 			return false, "", errors.New("the answer is no list of keys")

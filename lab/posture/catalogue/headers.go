@@ -105,7 +105,7 @@ func (i Ingredients) httpsAnswers() []posture.Spec {
 		}, i.asker().does(func(as probe.Caller) probe.Probe { return probe.HTTP("/debug/pprof/", as) }), i.asker().does(opens))}
 		for _, l := range leaves() {
 			look := func(as probe.Caller) probe.Probe {
-				return probe.OtherOriginLook(l.more, as, probe.AnswerLook{
+				return probe.OtherOriginSearch(l.more, as, probe.AnswerSearch{
 					For: "a header " + l.header + " that gives leave",
 					In: func(h http.Header, _ []byte) (bool, string, error) {
 						for _, value := range h.Values(l.header) {

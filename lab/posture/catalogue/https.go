@@ -2,7 +2,7 @@ package catalogue
 
 import (
 	"nomadlab.internal/lab/posture"
-	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/posture/caller"
 	"nomadlab.internal/lab/probe"
 )
 
@@ -32,7 +32,7 @@ func (i Ingredients) httpsCallers() []posture.Spec {
 				Why:      "tls.verify_https_client: it is all that guards what the API serves without an ACL token, such as its metrics (nomad#19870)",
 				Want:     posture.Want{probe.RefusedInHandshake},
 				LogText:  "client didn't provide a certificate", LogLevel: traceOnly,
-			}, i.as(party.None).does(opens), i.holder().does(opens)),
+			}, i.as(caller.None).does(opens), i.holder().does(opens)),
 			tried(posture.Spec{
 				ID: "https-refuses-foreign-certificate", Title: "HTTP API refuses a certificate of another authority, however right its names are",
 				Kind: posture.Safe, Severity: posture.Critical,
@@ -40,7 +40,7 @@ func (i Ingredients) httpsCallers() []posture.Spec {
 				Why:      "tls.ca_file with tls.verify_https_client: each authority that an agent trusts can make itself a certificate (helper/tlsutil/config.go:340)",
 				Want:     posture.Want{probe.RefusedInHandshake},
 				LogText:  "certificate signed by unknown authority", LogLevel: traceOnly,
-			}, i.as(party.Foreign).does(opens), i.as(party.Server).does(opens)),
+			}, i.as(caller.Foreign).does(opens), i.as(caller.Server).does(opens)),
 			i.trustsOnlyItsOwn(posture.Spec{
 				ID: "https-trusts-no-other-authority", Title: "HTTP API asks for certificates of the cluster's own authorities and of no other",
 				Kind: posture.Safe, Severity: posture.High,

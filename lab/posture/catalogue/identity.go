@@ -13,7 +13,7 @@ import (
 // a task. It may list and read the variables of its own job, which is how the control shows that it is valid.
 func (i Ingredients) workloadIdentity() []posture.Spec {
 	own := func(c probe.Caller) probe.Probe {
-		return probe.HTTPAsk(unforwarded(get("/v1/var/nomad/jobs/"+WitnessJob, "variable not found")), c)
+		return probe.HTTPAsk(unforwarded(get("/v1/var/nomad/jobs/"+SampleJobID, "variable not found")), c)
 	}
 	var specs []posture.Spec
 	for _, r := range []right{
@@ -30,11 +30,11 @@ func (i Ingredients) workloadIdentity() []posture.Spec {
 	return specs
 }
 
-// deniedToWorkload is the check that the witness's identity has not the right.
+// deniedToWorkload is the check that the sample job's identity has not the right.
 func (i Ingredients) deniedToWorkload(r right, own func(probe.Caller) probe.Probe) posture.Spec {
 	ask, lacks := r.ask, ""
 	if r.of != nil {
-		ask, lacks = i.witnessed(r.of)
+		ask, lacks = i.sampled(r.of)
 	}
 	ask = verified(unforwarded(ask))
 	var passedOn func(context.Context, probe.Target) (probe.Target, bool)
@@ -42,12 +42,12 @@ func (i Ingredients) deniedToWorkload(r right, own func(probe.Caller) probe.Prob
 		passedOn = i.leaderOf
 	}
 	var token string
-	if i.Witness != nil {
-		token = i.Witness.Token
+	if i.SampleJob != nil {
+		token = i.SampleJob.Token
 	}
 	holder := i.asker()
-	if i.Witness == nil {
-		holder = holder.lacking(LacksWitness)
+	if i.SampleJob == nil {
+		holder = holder.lacking(LacksSampleJob)
 	}
 	holder = holder.with(token, "a task's workload identity").lacking(lacks)
 	return tried(posture.Spec{

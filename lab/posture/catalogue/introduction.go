@@ -11,7 +11,7 @@ import (
 
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
-	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/posture/caller"
 	"nomadlab.internal/lab/probe"
 )
 
@@ -27,7 +27,7 @@ func (i Ingredients) introduction() []posture.Spec {
 	intro := func(life time.Duration) step {
 		ask := put("/v1/acl/identity/client-introduction-token", `{"TTL":"8760h"}`)
 		return i.manager().does(func(c probe.Caller) probe.Probe {
-			return probe.HTTPLook(ask, c, probe.AnswerLook{For: "a life of more than " + life.String(), In: livesLonger(life)})
+			return probe.HTTPSearch(ask, c, probe.AnswerSearch{For: "a life of more than " + life.String(), In: livesLonger(life)})
 		})
 	}
 	return []posture.Spec{
@@ -39,7 +39,7 @@ func (i Ingredients) introduction() []posture.Spec {
 			Why: "server.client_introduction.enforcement: with \"warn\", Nomad's default, whoever has a client's key adds as many nodes as he likes, " +
 				"and is given jobs with their secrets (nomad/node_endpoint.go, newRegistrationAllowed; verified against Nomad 1.11.3)",
 			Want: posture.Want{probe.Denied},
-		}, i.as(party.Client).does(register), i.as(party.Client).with(i.Introduction, introductionLabel).does(register)),
+		}, i.as(caller.Client).does(register), i.as(caller.Client).with(i.Introduction, introductionLabel).does(register)),
 		tried(posture.Spec{
 			ID:    "introduction-tokens-live-an-hour-at-most",
 			Title: "an introduction token lives an hour at most, whatever is asked for",

@@ -4,7 +4,7 @@ import (
 	"time"
 
 	"nomadlab.internal/lab/posture"
-	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/posture/caller"
 	"nomadlab.internal/lab/probe"
 )
 
@@ -13,9 +13,9 @@ const (
 	// (command/agent/config.go, limits). What is still open then is looked at for longer where the machine is busy: see
 	// probe.HTTPSilent.
 	patience = 7 * time.Second
-	// crowd is how many connections one address tries to have at once: the default is 100 (the same place). Meanwhile all others
+	// flood is how many connections one address tries to have at once: the default is 100 (the same place). Meanwhile all others
 	// at that address are refused, so that it is done to no cluster but a lab.
-	crowd = 130
+	flood = 130
 )
 
 // httpsLimits are what one caller may take of the HTTP port. CVE-2020-7218 was the lack of them.
@@ -40,11 +40,11 @@ func (i Ingredients) httpsLimits() []posture.Spec {
 			}, i.holder().does(func(as probe.Caller) probe.Probe { return probe.HTTPSlowHeaders(as, patience) }), spoken),
 			tried(posture.Spec{
 				ID: "https-limits-connections", Title: "HTTP port limits how many connections one address has at once",
-				Kind: posture.Intrusive, Severity: posture.Medium, Lane: posture.Crowding,
+				Kind: posture.Intrusive, Severity: posture.Medium, Lane: posture.Flooding,
 				Settings: []string{"limits.http_max_conns_per_client"},
 				Why:      "limits.http_max_conns_per_client: CVE-2020-7218, connections cost an agent file handles (command/agent/http.go:300)",
 				Want:     posture.Want{probe.RefusedInHandshake},
-			}, i.asker().does(func(as probe.Caller) probe.Probe { return probe.HTTPCrowd(crowd, as) }), i.asker().does(opens)),
+			}, i.asker().does(func(as probe.Caller) probe.Probe { return probe.HTTPFlood(flood, as) }), i.asker().does(opens)),
 		}
 	})
 }
@@ -54,8 +54,8 @@ func (i Ingredients) rpcLimits() []posture.Spec {
 	const source = "limits.rpc_handshake_timeout: CVE-2020-7218, connections cost a server file handles (nomad/rpc.go:280)"
 	shut := posture.Want{probe.RefusedInHandshake}
 	// The first byte and the connections are limited without TLS as well (nomad/rpc.go:280 and 223).
-	server := i.as(party.Server).limited(probe.Caller.OrInClear)
-	called, calledOverTLS := server.does(calls), i.as(party.Server).does(calls)
+	server := i.as(caller.Server).limited(probe.Caller.OrInClear)
+	called, calledOverTLS := server.does(calls), i.as(caller.Server).does(calls)
 	silence := func(id, title string, p probe.Probe, control step) posture.Spec {
 		return tried(posture.Spec{
 			ID: id, Title: title, Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Waiting, Why: source, Want: shut,
@@ -68,11 +68,11 @@ func (i Ingredients) rpcLimits() []posture.Spec {
 		silence("rpc-closes-half-handshakes", "RPC port closes a connection whose TLS handshake stops halfway", probe.RPCHalfHello(patience), calledOverTLS),
 		tried(posture.Spec{
 			ID: "rpc-limits-connections", Title: "RPC port limits how many connections one address has at once",
-			Kind: posture.Intrusive, Severity: posture.Medium, Lane: posture.Crowding,
+			Kind: posture.Intrusive, Severity: posture.Medium, Lane: posture.Flooding,
 			Settings: []string{"limits.rpc_max_conns_per_client"},
 			Why:      "limits.rpc_max_conns_per_client: CVE-2020-7218, connections cost a server file handles (nomad/rpc.go:223)",
 			Want:     posture.Want{probe.RefusedInHandshake},
 			LogText:  "rejecting client for exceeding maximum RPC connections",
-		}, server.does(func(as probe.Caller) probe.Probe { return probe.RPCCrowd(crowd, as) }), called),
+		}, server.does(func(as probe.Caller) probe.Probe { return probe.RPCFlood(flood, as) }), called),
 	)
 }

@@ -76,15 +76,15 @@ func (f *field[T]) UnmarshalJSON(text []byte) error {
 func (i Ingredients) agentLines() []posture.Spec {
 	var specs []posture.Spec
 	for _, l := range append(clientLines(), append(cacheLines(), serverLines()...)...) {
-		self := func(look probe.AnswerLook) step {
-			return i.reader().does(func(c probe.Caller) probe.Probe { return probe.HTTPLook(get(selfPath), c, look) })
+		self := func(look probe.AnswerSearch) step {
+			return i.reader().does(func(c probe.Caller) probe.Probe { return probe.HTTPSearch(get(selfPath), c, look) })
 		}
 		specs = append(specs, tried(posture.Spec{
 			ID: l.id, Title: l.title, Kind: posture.Safe, Severity: l.severity, Roles: []pki.Role{l.role}, Settings: l.settings,
 			Why: l.why + " (read from /v1/agent/self of Nomad 1.11.3)", Want: posture.Want{probe.Absent},
 		},
-			self(probe.AnswerLook{For: l.lax, In: inSelf(l.in)}),
-			self(probe.AnswerLook{For: "the account of a configuration", In: inSelf(func(a agentSelf) (bool, string, error) {
+			self(probe.AnswerSearch{For: l.lax, In: inSelf(l.in)}),
+			self(probe.AnswerSearch{For: "the account of a configuration", In: inSelf(func(a agentSelf) (bool, string, error) {
 				return a.Config.ACL.TokenTTL.value > 0, "the agent's account of its configuration", nil
 			})}),
 		))

@@ -22,7 +22,7 @@ const longestMetrics = 3 * time.Minute
 func (i Ingredients) metrics() []posture.Spec {
 	named := func(what, prefix string) step {
 		return i.asker().does(func(as probe.Caller) probe.Probe {
-			return sooner(probe.HTTPLook(probe.Ask{Path: "/v1/metrics"}, as, metricLook(what, prefix)), unmeasured).Only(filtered)
+			return sooner(probe.HTTPSearch(probe.Ask{Path: "/v1/metrics"}, as, metricLook(what, prefix)), unmeasured).Only(filtered)
 		})
 	}
 	return []posture.Spec{tried(posture.Spec{
@@ -70,8 +70,8 @@ func sooner(p probe.Probe, reason string) probe.Probe {
 }
 
 // metricLook looks for a metric whose name begins so, in an answer that has what is measured with it.
-func metricLook(what, prefix string) probe.AnswerLook {
-	return probe.AnswerLook{For: what, In: func(_ http.Header, body []byte) (bool, string, error) {
+func metricLook(what, prefix string) probe.AnswerSearch {
+	return probe.AnswerSearch{For: what, In: func(_ http.Header, body []byte) (bool, string, error) {
 		var answer struct{ Gauges []struct{ Name string } }
 		if err := json.Unmarshal(body, &answer); err != nil || len(answer.Gauges) == 0 {
 			return false, "", errors.New("the answer holds no metrics")

@@ -13,7 +13,7 @@ import (
 
 // TestPeersAreCompared: as many peers as there are to be are not those that are to be.
 func TestPeersAreCompared(t *testing.T) {
-	const held, broken = finding.Held, finding.Broken
+	const held, broken = finding.Pass, finding.Fail
 	i := minted(t)
 	i.Peers = map[string][]string{"global": {"10.0.0.1:4647", "10.0.0.2:4647", "10.0.0.3:4647"}}
 	checks, err := catalogue.All(i)
@@ -22,7 +22,7 @@ func TestPeersAreCompared(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		peers         string
-		few, stranger finding.Verdict
+		few, stranger finding.Result
 	}{
 		"all":                     {`["10.0.0.1:4647", "10.0.0.2:4647", "10.0.0.3:4647"]`, held, held},
 		"most":                    {`["10.0.0.1:4647", "10.0.0.3:4647"]`, held, held},
@@ -35,12 +35,12 @@ func TestPeersAreCompared(t *testing.T) {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(test.peers)) }))
 		at := probe.Target{Name: "server-1", Role: pki.Server, Region: "global", HTTP: s.Listener.Addr().String(), HTTPInClear: true}
 		for _, c := range checks {
-			want := map[string]finding.Verdict{"server-has-its-peers": test.few, "server-has-no-other-peers": test.stranger}[c.Spec().ID]
+			want := map[string]finding.Result{"server-has-its-peers": test.few, "server-has-no-other-peers": test.stranger}[c.Spec().ID]
 			if want == "" {
 				continue
 			}
-			if f := c.Evaluate(t.Context(), at); f.Verdict != want {
-				t.Errorf("%s, %s: %s because %s, want %s", name, f.ID, f.Verdict, f.Reason, want)
+			if f := c.Evaluate(t.Context(), at); f.Result != want {
+				t.Errorf("%s, %s: %s because %s, want %s", name, f.ID, f.Result, f.Reason, want)
 			}
 		}
 		s.Close()

@@ -138,13 +138,13 @@ func (i Ingredients) policies() []posture.Spec {
 	if i.NoACL {
 		h = h.lacking("the cluster has no ACL system, so it has no policies")
 	}
-	anonymous := func(id, title, finds, why string, severity posture.Severity, decoy string, bad func(grant) bool) posture.Spec {
+	anonymous := func(id, title, finds, why string, severity posture.Severity, controlServer string, bad func(grant) bool) posture.Spec {
 		seeks := func(as probe.Caller) probe.Probe { return seeksAnonymousGrant(finds, as, bad) }
 		return tried(posture.Spec{
 			ID: "server-anonymous-policy-" + id, Title: "the anonymous policy " + title, Kind: posture.Safe, Severity: severity, Roles: []pki.Role{pki.Server},
 			Settings: []string{aclEnabled}, Want: posture.Want{probe.Absent},
 			Why: why + " (nomad/acl_endpoint.go:253; verified against Nomad 1.11.3)",
-		}, h.does(seeks), h.at(telling("that tells of an anonymous policy which does", decoy), opens, seeks))
+		}, h.does(seeks), h.at(telling("that tells of an anonymous policy which does", controlServer), opens, seeks))
 	}
 	return append([]posture.Spec{
 		anonymous("changes-nothing", "changes nothing anywhere", "to change something", "whoever has a certificate may do what it grants, in any namespace that a pattern of it fits",
@@ -163,7 +163,7 @@ func (i Ingredients) policies() []posture.Spec {
 // found if the caller is let in, who has no token; of the rest the policy's word is taken.
 func seeksAnonymousGrant(what string, as probe.Caller, bad func(grant) bool) probe.Probe {
 	read := func(into *[]grant) probe.Probe {
-		return probe.HTTPLook(get(anonymousPath, "policy not found"), as, probe.AnswerLook{
+		return probe.HTTPSearch(get(anonymousPath, "policy not found"), as, probe.AnswerSearch{
 			For: "a grant " + what + " of the anonymous policy",
 			In: listing(func(policy struct{ RulesJSON *rules }) (bool, string, error) {
 				if policy.RulesJSON == nil {
@@ -282,7 +282,7 @@ func (i Ingredients) boundPolicies() []posture.Spec {
 
 // seeksManagement finds that the caller's token is one that sees every policy: another lists its own alone.
 func seeksManagement(as probe.Caller) probe.Probe {
-	return probe.HTTPLook(get("/v1/acl/token/self?"+stale), as, probe.AnswerLook{
+	return probe.HTTPSearch(get("/v1/acl/token/self?"+stale), as, probe.AnswerSearch{
 		For: "a token that sees every policy", In: listing(func(token struct{ Type string }) (bool, string, error) {
 			return token.Type == "management", "a token of type " + cmp.Or(token.Type, "(none)"), nil
 		}),
@@ -335,7 +335,7 @@ func (g grant) ofJobs() bool {
 // seeksBound finds a policy that is bound to a job, and has such a grant.
 func seeksBound(as probe.Caller, bad func(g grant, own ownJob) bool) probe.Probe {
 	list := func(into *[]boundPolicy) probe.Probe {
-		return probe.HTTPLook(get(policiesPath), as, probe.AnswerLook{
+		return probe.HTTPSearch(get(policiesPath), as, probe.AnswerSearch{
 			For: "policies that are bound to jobs", In: listing(func(all []boundPolicy) (bool, string, error) {
 				*into = slices.DeleteFunc(all, func(p boundPolicy) bool { return p.JobACL == nil })
 				return len(*into) > 0, fmt.Sprintf("%d policies that are bound to jobs", len(*into)), nil
@@ -384,7 +384,7 @@ func readBound(ctx context.Context, t probe.Target, as probe.Caller, bound []bou
 // seeks finds such a grant of the policy.
 func (p boundPolicy) seeks(as probe.Caller, bad func(grant, ownJob) bool) probe.Probe {
 	own := ownJob{cmp.Or(p.JobACL.Namespace, "default"), p.JobACL.JobID}
-	return probe.HTTPLook(get("/v1/acl/policy/"+url.PathEscape(p.Name)+"?"+stale), as, probe.AnswerLook{
+	return probe.HTTPSearch(get("/v1/acl/policy/"+url.PathEscape(p.Name)+"?"+stale), as, probe.AnswerSearch{
 		For: "rights that are not for the job of " + own.namespace, In: listing(func(told struct{ RulesJSON *rules }) (bool, string, error) {
 			if told.RulesJSON == nil {
 				return false, "", errors.New("the policy is told without its rules")

@@ -34,7 +34,7 @@ func noAnswer() []string { return []string{failedAtOnce, "no servers"} }
 // seeksRegions finds the regions that a server has told the client of: any of its servers, as one that is down, or a stranger
 // among them, fails it at once. A client that goes without an answer is one that tells of its own health meanwhile.
 func seeksRegions(as probe.Caller) probe.Probe {
-	ask := probe.HTTPLook(get(regionsPath, noAnswer()...), as, probe.AnswerLook{
+	ask := probe.HTTPSearch(get(regionsPath, noAnswer()...), as, probe.AnswerSearch{
 		For: "regions, of which a client must ask a server",
 		In: listing(func(regions []string) (bool, string, error) {
 			return len(regions) > 0, "the regions " + orNone(regions), nil
@@ -78,7 +78,7 @@ func (i Ingredients) seeksNobody(as probe.Caller) probe.Probe {
 func (i Ingredients) inNodes(what string, as probe.Caller, look func(probe.Target) func([]registered) (bool, string, error)) probe.Probe {
 	list := func(t probe.Target, leaderless *bool) probe.Probe {
 		in := listing(look(t))
-		return probe.HTTPLook(get("/v1/nodes?stale"), as, probe.AnswerLook{For: what, In: func(header http.Header, body []byte) (bool, string, error) {
+		return probe.HTTPSearch(get("/v1/nodes?stale"), as, probe.AnswerSearch{For: what, In: func(header http.Header, body []byte) (bool, string, error) {
 			if header.Get("X-Nomad-Knownleader") == "false" {
 				*leaderless = true
 				return false, "", errors.New("the server has no leader, so its list may be an old one")

@@ -28,22 +28,22 @@ func TestServersAreAskedInTurn(t *testing.T) {
 	for name, test := range map[string]struct {
 		check string
 		lists []string // what each server answers; empty: it closes whatever is opened
-		want  finding.Verdict
+		want  finding.Result
 	}{
-		"the first has it":                      {registered, []string{here}, finding.Held},
-		"the second has it":                     {registered, []string{other, here}, finding.Held},
-		"one closes, the next has it":           {registered, []string{"", here}, finding.Held},
-		"one closes at the end":                 {registered, []string{here, ""}, finding.Held},
-		"none has it":                           {registered, []string{other, other}, finding.Broken},
-		"one closes, the next has it not":       {registered, []string{"", other}, finding.Broken},
-		"one has it not, the next closes":       {registered, []string{other, ""}, finding.Broken},
-		"all close":                             {registered, []string{"", ""}, finding.NotCarriedOut},
-		"a list of before":                      {registered, []string{old + here, other}, finding.Broken},
-		"nothing but a list of before":          {registered, []string{old + here}, finding.NotCarriedOut},
-		"drivers, off":                          {drivers, []string{"", "[" + good + "]"}, finding.Held},
-		"drivers, on at another server's word":  {drivers, []string{"", "[" + bad + "]"}, finding.Broken},
-		"drivers of another client":             {drivers, []string{"[" + good + "," + strings.Replace(bad, "agent", "other", 1) + "]"}, finding.Held},
-		"drivers, of a client that is not told": {drivers, []string{other}, finding.NotCarriedOut},
+		"the first has it":                      {registered, []string{here}, finding.Pass},
+		"the second has it":                     {registered, []string{other, here}, finding.Pass},
+		"one closes, the next has it":           {registered, []string{"", here}, finding.Pass},
+		"one closes at the end":                 {registered, []string{here, ""}, finding.Pass},
+		"none has it":                           {registered, []string{other, other}, finding.Fail},
+		"one closes, the next has it not":       {registered, []string{"", other}, finding.Fail},
+		"one has it not, the next closes":       {registered, []string{other, ""}, finding.Fail},
+		"all close":                             {registered, []string{"", ""}, finding.Inconclusive},
+		"a list of before":                      {registered, []string{old + here, other}, finding.Fail},
+		"nothing but a list of before":          {registered, []string{old + here}, finding.Inconclusive},
+		"drivers, off":                          {drivers, []string{"", "[" + good + "]"}, finding.Pass},
+		"drivers, on at another server's word":  {drivers, []string{"", "[" + bad + "]"}, finding.Fail},
+		"drivers of another client":             {drivers, []string{"[" + good + "," + strings.Replace(bad, "agent", "other", 1) + "]"}, finding.Pass},
+		"drivers, of a client that is not told": {drivers, []string{other}, finding.Inconclusive},
 	} {
 		i := ingredients
 		i.NoACL = true
@@ -63,8 +63,8 @@ func TestServersAreAskedInTurn(t *testing.T) {
 			i.Servers = append(i.Servers, probe.Target{Name: at, Role: pki.Server, Region: "global", HTTP: at, HTTPInClear: true})
 		}
 		f := check(t, i, test.check).Evaluate(t.Context(), probe.Target{Name: "agent", Role: pki.Client, Region: "global", HTTP: "127.0.0.1:1", Address: "192.0.2.9"})
-		if f.Verdict != test.want {
-			t.Errorf("%s: %s because %s, want %s", name, f.Verdict, f.Reason, test.want)
+		if f.Result != test.want {
+			t.Errorf("%s: %s because %s, want %s", name, f.Result, f.Reason, test.want)
 		}
 	}
 }

@@ -33,8 +33,8 @@ type right struct {
 	// kind is zero for the one that follows from the class of the request.
 	kind posture.Kind
 	ask  probe.Ask
-	// of is the witness's part in it; nil for a right that needs no workload.
-	of func(Witness) probe.Ask
+	// of is the sample job's part in it; nil for a right that needs no workload.
+	of func(SampleJob) probe.Ask
 }
 
 // denied is the check that the side's agents deny the right to whoever has a certificate and no token. Its control is the
@@ -43,7 +43,7 @@ type right struct {
 func (i Ingredients) denied(role pki.Role, r right) posture.Spec {
 	ask, lacks := r.ask, ""
 	if r.of != nil {
-		ask, lacks = i.witnessed(r.of)
+		ask, lacks = i.sampled(r.of)
 	}
 	var passedOn func(context.Context, probe.Target) (probe.Target, bool)
 	if role == pki.Server {
@@ -55,7 +55,7 @@ func (i Ingredients) denied(role pki.Role, r right) posture.Spec {
 	do := func(c probe.Caller) probe.Probe {
 		p := probe.HTTPAsk(ask, c)
 		if role == pki.Client && r.of != nil {
-			p = p.Only(i.withWitness)
+			p = p.Only(i.withSampleJob)
 		}
 		return p
 	}
@@ -97,12 +97,12 @@ func (i Ingredients) denials(role pki.Role, rights []right) []posture.Spec {
 	return specs
 }
 
-// witnessed is the request that the witness has a part in. Without a witness it is one with a placeholder.
-func (i Ingredients) witnessed(of func(Witness) probe.Ask) (ask probe.Ask, lacks string) {
-	if i.Witness == nil {
-		return of(Witness{Alloc: noID, Job: noName, Node: noID, Deployment: noID}), LacksWitness
+// witnessed is the request that the sample job has a part in. Without a sample job it is one with a placeholder.
+func (i Ingredients) sampled(of func(SampleJob) probe.Ask) (ask probe.Ask, lacks string) {
+	if i.SampleJob == nil {
+		return of(SampleJob{Alloc: noID, Job: noName, Node: noID, Deployment: noID}), LacksSampleJob
 	}
-	return of(*i.Witness), ""
+	return of(*i.SampleJob), ""
 }
 
 // lacking is the hand for what lacks for another reason than the hand itself; empty for no reason.

@@ -5,7 +5,7 @@ import (
 
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
-	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/posture/caller"
 	"nomadlab.internal/lab/probe"
 )
 
@@ -29,7 +29,7 @@ func (i Ingredients) rpcRights() []posture.Spec {
 			Settings: []string{aclEnabled},
 			Why:      "a certificate is no token: " + withoutToken(r.needs, r.at),
 			Want:     posture.Want{probe.Denied},
-		}, i.as(party.Client).does(call), i.as(party.Client).with(i.Management, managementLabel).does(call)))
+		}, i.as(caller.Client).does(call), i.as(caller.Client).with(i.Management, managementLabel).does(call)))
 	}
 	return append(specs, i.commands())
 }
@@ -37,9 +37,9 @@ func (i Ingredients) rpcRights() []posture.Spec {
 // commands is the check of what goes through a stream alone: a command in a task. Nomad looks for the allocation before the
 // right, and for the task after it, which is not named: no command is run.
 func (i Ingredients) commands() posture.Spec {
-	alloc, lacks := noID, LacksWitness
-	if i.Witness != nil {
-		alloc, lacks = i.Witness.Alloc, ""
+	alloc, lacks := noID, LacksSampleJob
+	if i.SampleJob != nil {
+		alloc, lacks = i.SampleJob.Alloc, ""
 	}
 	stream := func(c probe.Caller) probe.Probe {
 		return probe.RPCStream(verifiedCall(probe.Call{
@@ -47,7 +47,7 @@ func (i Ingredients) commands() posture.Spec {
 			Behind: []string{"must provide task name"},
 		}), c)
 	}
-	client := i.as(party.Client).lacking(lacks)
+	client := i.as(caller.Client).lacking(lacks)
 	return tried(posture.Spec{
 		ID:       lets(pki.Server, "run commands in tasks"),
 		Title:    "a server lets nobody run commands in tasks without an ACL token",

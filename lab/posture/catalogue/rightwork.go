@@ -7,7 +7,7 @@ import (
 )
 
 // workRights are the rights about what runs. Nomad looks for an allocation or a deployment before it looks at rights, so
-// that they can be tried at one alone that there is: the witness's. Servers pass such requests on to the client that it
+// that they can be tried at one alone that there is: the sample job's. Servers pass such requests on to the client that it
 // runs on, and look at the rights first; that client looks for itself where it is asked itself.
 func (i Ingredients) workRights() []posture.Spec {
 	all := i.denials(pki.Server, allocationRights("nomad/client_alloc_endpoint.go", "nomad/client_fs_endpoint.go"))
@@ -15,9 +15,9 @@ func (i Ingredients) workRights() []posture.Spec {
 	return append(all, i.denials(pki.Client, allocationRights("client/alloc_endpoint.go", "client/fs_endpoint.go"))...)
 }
 
-// logsOf asks for what the witness has written.
-func logsOf(w Witness) probe.Ask {
-	return get("/v1/client/fs/logs/" + w.Alloc + "?task=" + WitnessTask + "&type=stdout&plain=true")
+// logsOf asks for what the sample job has written.
+func logsOf(w SampleJob) probe.Ask {
+	return get("/v1/client/fs/logs/" + w.Alloc + "?task=" + SampleJobTask + "&type=stdout&plain=true")
 }
 
 // allocationRights change nothing for whoever is let in: what is asked for contradicts itself, or an allocation that
@@ -32,28 +32,28 @@ func allocationRights(allocs, files string) []right {
 		{
 			may: "read files of tasks", needs: capability("read-fs") + " (nomad#11676)",
 			at: files, severity: posture.Critical,
-			of: func(w Witness) probe.Ask { return get("/v1/client/fs/ls/" + w.Alloc) },
+			of: func(w SampleJob) probe.Ask { return get("/v1/client/fs/ls/" + w.Alloc) },
 		},
 		{
 			may: "read what tasks use", needs: capability("read-job"), at: allocs, severity: posture.Low,
-			of: func(w Witness) probe.Ask { return get("/v1/client/allocation/" + w.Alloc + "/stats") },
+			of: func(w SampleJob) probe.Ask { return get("/v1/client/allocation/" + w.Alloc + "/stats") },
 		},
 		{
 			may: "restart tasks", needs: capability("alloc-lifecycle"), at: allocs, severity: posture.High,
-			of: func(w Witness) probe.Ask {
+			of: func(w SampleJob) probe.Ask {
 				return put("/v1/client/allocation/"+w.Alloc+"/restart", `{"TaskName":"`+noName+`","AllTasks":true}`,
 					"task name cannot be set when restarting all tasks")
 			},
 		},
 		{
 			may: "remove what has ended", needs: capability("gc-allocation"), at: allocs, severity: posture.Medium,
-			of: func(w Witness) probe.Ask {
+			of: func(w SampleJob) probe.Ask {
 				return put("/v1/client/allocation/"+w.Alloc+"/gc", "", "not eligible for GC")
 			},
 		},
 		{
 			may: "pause tasks", needs: capability("pause-allocation"), at: allocs, severity: posture.Medium,
-			of: func(w Witness) probe.Ask {
+			of: func(w SampleJob) probe.Ask {
 				return put("/v1/client/allocation/"+w.Alloc+"/pause", `{"Task":"`+noName+`","ScheduleState":"pause"}`,
 					"Enterprise only", "Task not found")
 			},
@@ -61,10 +61,10 @@ func allocationRights(allocs, files string) []right {
 	}
 }
 
-// deploymentRights change nothing for whoever is let in: the witness's deployment is over.
+// deploymentRights change nothing for whoever is let in: the sample job's deployment is over.
 func deploymentRights() []right {
-	to := func(verb, more, behind string) func(Witness) probe.Ask {
-		return func(w Witness) probe.Ask {
+	to := func(verb, more, behind string) func(SampleJob) probe.Ask {
+		return func(w SampleJob) probe.Ask {
 			return put("/v1/deployment/"+verb+"/"+w.Deployment, `{"DeploymentID":"`+w.Deployment+`"`+more+`}`, behind)
 		}
 	}

@@ -3,14 +3,14 @@ package catalogue
 import (
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
-	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/posture/caller"
 	"nomadlab.internal/lab/probe"
 )
 
 // rogueServers are whom a client takes for a server. What guards its RPC is asked for over its HTTP API: a client has no RPC
 // port of its own.
 func (i Ingredients) rogueServers() []posture.Spec {
-	offered := func(k party.Kind) step {
+	offered := func(k caller.Kind) step {
 		holder, asker := i.as(k), i.reader()
 		if holder.lacks != "" {
 			asker = asker.lacking(holder.lacks)
@@ -29,5 +29,5 @@ func (i Ingredients) rogueServers() []posture.Spec {
 		Want:     posture.Want{probe.RefusedInHandshake},
 		Answer:   reason,
 		LogText:  reason, LogLevel: "ERROR",
-	}, offered(party.Client), offered(party.Server))}
+	}, offered(caller.Client), offered(caller.Server))}
 }

@@ -6,8 +6,8 @@ import (
 
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture/caller"
 	"nomadlab.internal/lab/posture/catalogue"
-	"nomadlab.internal/lab/posture/party"
 	"nomadlab.internal/lab/probe"
 )
 
@@ -17,13 +17,13 @@ func TestWhatTheOfferOfARogueServerTakes(t *testing.T) {
 	for name, c := range map[string]struct {
 		take    func(*catalogue.Ingredients)
 		caller  string
-		verdict finding.Verdict
+		verdict finding.Result
 		says    string
 	}{
-		"everything":      {func(*catalogue.Ingredients) {}, callable, finding.NotCarriedOut, "connection refused"},
+		"everything":      {func(*catalogue.Ingredients) {}, callable, finding.Inconclusive, "connection refused"},
 		"no token":        {func(i *catalogue.Ingredients) { i.Management = "" }, callable, finding.Skipped, "a management token is not at hand"},
-		"no ACL system":   {func(i *catalogue.Ingredients) { i.Management, i.NoACL = "", true }, callable, finding.NotCarriedOut, "connection refused"},
-		"no certificates": {func(i *catalogue.Ingredients) { i.Parties = party.Parties{} }, callable, finding.Skipped, "nobody was made who holds"},
+		"no ACL system":   {func(i *catalogue.Ingredients) { i.Management, i.NoACL = "", true }, callable, finding.Inconclusive, "connection refused"},
+		"no certificates": {func(i *catalogue.Ingredients) { i.Callers = caller.Set{} }, callable, finding.Skipped, "nobody was made who holds"},
 		"no way back":     {func(*catalogue.Ingredients) {}, "", finding.Skipped, "it is not known by which address agent could call a listener of ours"},
 	} {
 		i := minted(t)
@@ -31,8 +31,8 @@ func TestWhatTheOfferOfARogueServerTakes(t *testing.T) {
 		f := check(t, i, "client-takes-no-client-for-a-server").Evaluate(t.Context(), probe.Target{
 			Name: "agent", Role: pki.Client, Region: "global", HTTP: "127.0.0.1:1", ServerName: "client.global.nomad", Caller: c.caller,
 		})
-		if f.Verdict != c.verdict || !strings.Contains(f.Reason, c.says) {
-			t.Errorf("%s: %s because %q, want %s, %q", name, f.Verdict, f.Reason, c.verdict, c.says)
+		if f.Result != c.verdict || !strings.Contains(f.Reason, c.says) {
+			t.Errorf("%s: %s because %q, want %s, %q", name, f.Result, f.Reason, c.verdict, c.says)
 		}
 		if f.Plane != string(probe.PlaneRPC) {
 			t.Errorf("it is a promise of the %s plane", f.Plane)

@@ -6,7 +6,7 @@ import (
 
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
-	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/posture/caller"
 	"nomadlab.internal/lab/probe"
 )
 
@@ -36,7 +36,7 @@ func (i Ingredients) rpcPlaintext() []posture.Spec {
 			Why:      "tls.rpc without tls.rpc_upgrade_mode: a connection in the clear bears no certificate, so its caller could be anybody (nomad/rpc.go:304; nomad#11186)",
 			Want:     posture.Want{probe.RefusedInHandshake},
 			LogText:  "non-TLS connection attempted with RequireTLS set",
-		}, anyway(probe.PlainRPC(framing)), i.as(party.Server).does(func(as probe.Caller) probe.Probe { return probe.RPCOver(framing, as) })))
+		}, anyway(probe.PlainRPC(framing)), i.as(caller.Server).does(func(as probe.Caller) probe.Probe { return probe.RPCOver(framing, as) })))
 	}
 	return atServers(all...)
 }
@@ -44,10 +44,10 @@ func (i Ingredients) rpcPlaintext() []posture.Spec {
 // rpcCallers are who gets through the TLS handshake of the RPC port.
 func (i Ingredients) rpcCallers() []posture.Spec {
 	all := []posture.Spec{
-		i.refusedRole("rpc-refuses-cli-certificate", "RPC port refuses a cli's certificate", party.CLI, party.Client),
-		i.refusedRole("rpc-refuses-client-of-another-region", "RPC port refuses a client of another region", party.OtherClient, party.Client),
-		i.refusedRole("rpc-refuses-certificate-without-role", "RPC port refuses a certificate of the cluster's authority that is for no agent", party.Web, party.Client),
-		i.refusedRole("rpc-refuses-wildcard-certificate", "RPC port refuses a certificate for every name of the region", party.Wildcard, party.Server),
+		i.refusedRole("rpc-refuses-cli-certificate", "RPC port refuses a cli's certificate", caller.CLI, caller.Client),
+		i.refusedRole("rpc-refuses-client-of-another-region", "RPC port refuses a client of another region", caller.OtherClient, caller.Client),
+		i.refusedRole("rpc-refuses-certificate-without-role", "RPC port refuses a certificate of the cluster's authority that is for no agent", caller.Web, caller.Client),
+		i.refusedRole("rpc-refuses-wildcard-certificate", "RPC port refuses a certificate for every name of the region", caller.Wildcard, caller.Server),
 		tried(posture.Spec{
 			ID: "rpc-refuses-foreign-certificate", Title: "RPC port refuses a certificate of another authority, however right its names are",
 			Kind: posture.Safe, Severity: posture.Critical,
@@ -55,20 +55,20 @@ func (i Ingredients) rpcCallers() []posture.Spec {
 			Why:      "tls.ca_file: whoever can have a server's certificate from any authority in it gets root keys and every ACL token (nomad/keyring_endpoint.go)",
 			Want:     posture.Want{probe.RefusedInHandshake},
 			LogText:  "certificate signed by unknown authority",
-		}, i.as(party.Foreign).does(calls), i.as(party.Server).does(calls)),
+		}, i.as(caller.Foreign).does(calls), i.as(caller.Server).does(calls)),
 		i.trustsOnlyItsOwn(posture.Spec{
 			ID: "rpc-trusts-no-other-authority", Title: "RPC port asks for certificates of the cluster's own authorities and of no other",
 			Kind: posture.Safe, Severity: posture.Critical,
 			Settings: []string{tlsAuthorities, tlsRPC},
 			Why:      "tls.ca_file: each authority in it can make itself a server's certificate; the server names all that it trusts to each caller (RFC 8446, 4.2.4)",
-		}, "rpc-refuses-foreign-certificate", i.as(party.Server), calls),
+		}, "rpc-refuses-foreign-certificate", i.as(caller.Server), calls),
 	}
-	return atServers(append(all, i.oldTLS("rpc", "RPC port", "", i.as(party.Server), calls)...)...)
+	return atServers(append(all, i.oldTLS("rpc", "RPC port", "", i.as(caller.Server), calls)...)...)
 }
 
 // refusedRole is the spec of a certificate of the cluster's authority whose names the RPC port does not take, beside one
 // that it takes.
-func (i Ingredients) refusedRole(id, title string, refused, taken party.Kind) posture.Spec {
+func (i Ingredients) refusedRole(id, title string, refused, taken caller.Kind) posture.Spec {
 	return tried(posture.Spec{
 		ID: id, Title: title, Kind: posture.Safe, Severity: posture.Critical,
 		Settings: []string{tlsVerifyNames, tlsRPC},
@@ -85,16 +85,16 @@ func (i Ingredients) rpcRoles() []posture.Spec {
 	type right struct {
 		id, title string
 		call      probe.Call
-		kind      party.Kind
+		kind      caller.Kind
 		why       string
 	}
 	var all []posture.Spec
 	for _, r := range []right{
-		{"rpc-gives-root-keys-to-no-client", "RPC port gives the cluster's root keys to no client", probe.GetNoKey(), party.Client,
+		{"rpc-gives-root-keys-to-no-client", "RPC port gives the cluster's root keys to no client", probe.GetNoKey(), caller.Client,
 			"whoever has the root keys signs workload identities and reads every variable (nomad/keyring_endpoint.go, Get)"},
-		{"rpc-gives-root-keys-to-no-other-region", "RPC port gives the cluster's root keys to no server of another region", probe.GetNoKey(), party.OtherServer,
+		{"rpc-gives-root-keys-to-no-other-region", "RPC port gives the cluster's root keys to no server of another region", probe.GetNoKey(), caller.OtherServer,
 			"root keys are a region's own; regions that federate share their authority (nomad/keyring_endpoint.go, Get)"},
-		{"rpc-gives-evaluations-to-no-client", "RPC port gives evaluations to no client", probe.DequeueNothing(), party.Client,
+		{"rpc-gives-evaluations-to-no-client", "RPC port gives evaluations to no client", probe.DequeueNothing(), caller.Client,
 			"whoever dequeues evaluations decides what runs where, or keeps all from running (nomad/eval_endpoint.go, Dequeue)"},
 	} {
 		call := func(as probe.Caller) probe.Probe { return probe.RPCCall(r.call, as) }
@@ -104,31 +104,31 @@ func (i Ingredients) rpcRoles() []posture.Spec {
 			Why:      "tls.verify_server_hostname, GH-11956: " + r.why,
 			Want:     posture.Want{probe.Denied},
 			Answer:   permissionDenied,
-		}, i.as(r.kind).does(call), i.as(party.Server).does(call)))
+		}, i.as(r.kind).does(call), i.as(caller.Server).does(call)))
 	}
 	return atServers(all...)
 }
 
 // raftCallers are who may speak Raft. It refuses without a word, to the caller and in the log (nomad/rpc.go:324).
 func (i Ingredients) raftCallers() []posture.Spec {
-	raft := func(id, title string, k party.Kind, want probe.Outcome, why string, settings ...string) posture.Spec {
+	raft := func(id, title string, k caller.Kind, want probe.Outcome, why string, settings ...string) posture.Spec {
 		return tried(posture.Spec{
 			ID: id, Title: title, Severity: posture.Critical, Why: why, Settings: settings,
 			Want: posture.Want{want},
-		}, i.as(k).does(probe.Raft), i.as(party.Server).does(probe.Raft))
+		}, i.as(k).does(probe.Raft), i.as(caller.Server).does(probe.Raft))
 	}
 	const shut = probe.RefusedAfterHandshake
 	all := []posture.Spec{
-		raft("raft-refuses-client-certificate", "Raft refuses a client of its own region", party.Client, shut,
+		raft("raft-refuses-client-certificate", "Raft refuses a client of its own region", caller.Client, shut,
 			"CVE-2021-37218: who speaks Raft can overwrite the cluster's state; neither tls.verify_server_hostname = false nor tls.rpc_upgrade_mode looks at names (nomad/rpc.go:919)",
 			tlsVerifyNames, tlsUpgrade, tlsRPC),
-		raft("raft-refuses-server-of-another-region", "Raft refuses a server of another region", party.OtherServer, shut,
+		raft("raft-refuses-server-of-another-region", "Raft refuses a server of another region", caller.OtherServer, shut,
 			"CVE-2021-37218: each region has a Raft of its own; neither tls.verify_server_hostname = false nor tls.rpc_upgrade_mode looks at names (nomad/rpc.go:919)",
 			tlsVerifyNames, tlsUpgrade, tlsRPC),
-		raft("raft-refuses-cli-certificate", "Raft refuses a cli's certificate", party.CLI, probe.RefusedInHandshake,
+		raft("raft-refuses-cli-certificate", "Raft refuses a cli's certificate", caller.CLI, probe.RefusedInHandshake,
 			"tls.verify_server_hostname: CVE-2020-7956, CVE-2021-37218 (nomad/server.go:647)", tlsVerifyNames, tlsRPC),
-		raft("raft-refuses-foreign-certificate", "Raft refuses a certificate of another authority, however right its names are", party.Foreign, probe.RefusedInHandshake,
+		raft("raft-refuses-foreign-certificate", "Raft refuses a certificate of another authority, however right its names are", caller.Foreign, probe.RefusedInHandshake,
 			"tls.ca_file: whoever can have a server's certificate from any authority in it can overwrite the cluster's state", tlsAuthorities, tlsRPC),
 	}
-	return atServers(append(all, i.oldTLS("raft", "Raft", "", i.as(party.Server), probe.Raft)...)...)
+	return atServers(append(all, i.oldTLS("raft", "Raft", "", i.as(caller.Server), probe.Raft)...)...)
 }

@@ -5,7 +5,7 @@ import (
 
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
-	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/posture/caller"
 	"nomadlab.internal/lab/probe"
 )
 
@@ -17,12 +17,12 @@ type hand struct {
 }
 
 // as is the hand of whoever holds a certificate of the kind, and no ACL token.
-func (i Ingredients) as(k party.Kind) hand {
-	caller, lacks := i.Parties.Caller(k)
+func (i Ingredients) as(k caller.Kind) hand {
+	as, lacks := i.Callers.Caller(k)
 	if lacks != "" {
-		caller = probe.Caller{}.Called(k.Title())
+		as = probe.Caller{}.Called(k.Title())
 	}
-	return hand{caller: caller, lacks: lacks}
+	return hand{caller: as, lacks: lacks}
 }
 
 // managementLabel is how the token is called in sentences.
@@ -30,11 +30,11 @@ const managementLabel = "a management token"
 
 // holder is the hand of whoever holds a certificate that the HTTP API takes, and no ACL token.
 func (i Ingredients) holder() hand {
-	caller, lacks := i.Parties.Holder()
+	as, lacks := i.Callers.Holder()
 	if lacks != "" {
-		return i.as(party.CLI)
+		return i.as(caller.CLI)
 	}
-	return hand{caller: caller}
+	return hand{caller: as}
 }
 
 // asker is the hand for questions whose answer does not rest on TLS, such as rights and limits.

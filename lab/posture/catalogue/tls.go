@@ -115,7 +115,7 @@ func speaking(ids []uint16) func(probe.Caller) probe.Caller {
 // trustsOnlyItsOwn is the spec of a look at the authorities that an agent says it trusts. The control is the same look at
 // a listener of our own that trusts another one. Whether it may ask for none is judged by the check of that ID.
 func (i Ingredients) trustsOnlyItsOwn(s posture.Spec, judgedBy string, h hand, try func(probe.Caller) probe.Probe) posture.Spec {
-	look := func(as probe.Caller) probe.Probe { return probe.Looking(try(as), i.strangeAuthority(judgedBy)) }
+	look := func(as probe.Caller) probe.Probe { return probe.Searching(try(as), i.strangeAuthority(judgedBy)) }
 	s.Want = posture.Want{probe.Absent}
 	asked := h.does(look)
 	if len(i.Authorities) == 0 {
@@ -126,8 +126,8 @@ func (i Ingredients) trustsOnlyItsOwn(s posture.Spec, judgedBy string, h hand, t
 
 // strangeAuthority looks for an authority that is not the cluster's among those that an agent says it trusts. Names are
 // compared byte by byte: one in another order of its parts is another name to Nomad too.
-func (i Ingredients) strangeAuthority(judgedBy string) probe.Look {
-	return probe.Look{
+func (i Ingredients) strangeAuthority(judgedBy string) probe.Search {
+	return probe.Search{
 		For: "an authority that is not the cluster's among those of which the agent takes certificates",
 		In: func(o probe.Observation) (bool, string, error) {
 			switch {

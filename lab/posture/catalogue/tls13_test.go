@@ -25,22 +25,22 @@ func TestAgentsThatSpeakTLS13Alone(t *testing.T) {
 	cbc := append([]uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA}, gcm...)
 	for name, test := range map[string]struct {
 		config *tls.Config
-		want   map[string]finding.Verdict
+		want   map[string]finding.Result
 	}{
-		"1.3 alone": {&tls.Config{MinVersion: tls.VersionTLS13}, map[string]finding.Verdict{old: finding.Held, weak: finding.Skipped}},
+		"1.3 alone": {&tls.Config{MinVersion: tls.VersionTLS13}, map[string]finding.Result{old: finding.Pass, weak: finding.Skipped}},
 		"1.2 with ChaCha20 alone": {
-			&tls.Config{MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12, CipherSuites: chacha}, map[string]finding.Verdict{old: finding.Held, weak: finding.Held},
+			&tls.Config{MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS12, CipherSuites: chacha}, map[string]finding.Result{old: finding.Pass, weak: finding.Pass},
 		},
-		"from 1.2 on":           {&tls.Config{MinVersion: tls.VersionTLS12, CipherSuites: gcm}, map[string]finding.Verdict{old: finding.Held, weak: finding.Held}},
-		"from 1.1 on":           {&tls.Config{MinVersion: tls.VersionTLS11, CipherSuites: gcm}, map[string]finding.Verdict{old: finding.Broken, weak: finding.Held}},
-		"from 1.2 on, with CBC": {&tls.Config{MinVersion: tls.VersionTLS12, CipherSuites: cbc}, map[string]finding.Verdict{old: finding.Held, weak: finding.Broken}},
+		"from 1.2 on":           {&tls.Config{MinVersion: tls.VersionTLS12, CipherSuites: gcm}, map[string]finding.Result{old: finding.Pass, weak: finding.Pass}},
+		"from 1.1 on":           {&tls.Config{MinVersion: tls.VersionTLS11, CipherSuites: gcm}, map[string]finding.Result{old: finding.Fail, weak: finding.Pass}},
+		"from 1.2 on, with CBC": {&tls.Config{MinVersion: tls.VersionTLS12, CipherSuites: cbc}, map[string]finding.Result{old: finding.Pass, weak: finding.Fail}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			i, at := mintedWith(t, test.config)
 			for id, want := range test.want {
-				if f := check(t, i, id).Evaluate(t.Context(), at); f.Verdict != want {
-					t.Errorf("%s is %s because %s, want %s", id, f.Verdict, f.Reason, want)
+				if f := check(t, i, id).Evaluate(t.Context(), at); f.Result != want {
+					t.Errorf("%s is %s because %s, want %s", id, f.Result, f.Reason, want)
 				}
 			}
 		})

@@ -15,7 +15,7 @@ import (
 // or with none where there are no ACLs. It is about this very method, path and body; whatever differs is another request. Some
 // come to an end behind an entry in Raft's log that changes no state, which the line says.
 type verifiedRequest struct {
-	// method and path are as in probe.Ask, or method alone, for a call of RPC. {id} in a path or a body is that of the witness.
+	// method and path are as in probe.Ask, or method alone, for a call of RPC. {id} in a path or a body is that of the sample job.
 	method, path string
 	// body is the body, or a call's arguments as JSON.
 	body string
@@ -31,7 +31,7 @@ func in1113(line string) map[string]string { return map[string]string{"1.11.3": 
 // time to publish them rotates them from 1.4 to 1.8, bootstrapping with a secret that is none bootstraps below 1.4, and
 // deleting a job that is not there leaves an evaluation in 1.4.
 func verifiedRequests() []verifiedRequest {
-	return slices.Concat(verifiedForJobs(), verifiedForCluster(), verifiedForStorage(), verifiedForClients(), verifiedForWitness(), verifiedCalls())
+	return slices.Concat(verifiedForJobs(), verifiedForCluster(), verifiedForStorage(), verifiedForClients(), verifiedForSampleJob(), verifiedCalls())
 }
 
 func verifiedForJobs() []verifiedRequest {
@@ -90,7 +90,7 @@ func verifiedForClients() []verifiedRequest {
 }
 
 // verifiedForWitness are about the checks' own workload, which runs in labs alone.
-func verifiedForWitness() []verifiedRequest {
+func verifiedForSampleJob() []verifiedRequest {
 	const alloc, deployment = "/v1/client/allocation/{id}", `{"DeploymentID":"{id}"`
 	return []verifiedRequest{
 		{http.MethodPut, alloc + "/restart", `{"TaskName":"` + noName + `","AllTasks":true}`, in1113("client/client.go:1122: a task and all tasks at once")},

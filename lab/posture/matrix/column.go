@@ -5,23 +5,23 @@ import (
 	"fmt"
 
 	"nomadlab.internal/lab/finding"
-	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/posture/caller"
 	"nomadlab.internal/lab/probe"
 )
 
 // column is one entry of the target, at which one certificate after another is tried.
 type column struct {
-	entry   Entry
+	entry   Endpoint
 	target  probe.Target
-	parties party.Parties
-	// knock is what a caller does at the entry, canary what a sound entry answers.
-	knock  func(as probe.Caller) probe.Probe
-	canary probe.Probe
+	callers caller.Set
+	// knock is what a caller does at the entry, control what a sound entry answers.
+	knock   func(as probe.Caller) probe.Probe
+	control probe.Probe
 
-	// between is the canary after the latest certificate: nothing happens at the entry until the next one, so that it is also
-	// the canary before that. Zero: none was sent.
+	// between is the control after the latest certificate: nothing happens at the entry until the next one, so that it is also
+	// the control before that. Zero: none was sent.
 	between finding.Evidence
-	// lost is true once neither a caller nor the canaries around it had an answer.
+	// lost is true once neither a caller nor the controls around it had an answer.
 	lost bool
 	// gossip is what was seen of gossip, which asks nobody for a certificate: one observation serves all of them. Nil: none yet.
 	gossip *finding.Cell
@@ -30,11 +30,11 @@ type column struct {
 // onePing says why the cells of gossip are alike.
 const onePing = "gossip knows no certificates, so that one ping without a gossip key was sent to the server for all of them"
 
-// try tries one certificate. A refusal counts only between canaries that are let in.
-func (c *column) try(ctx context.Context, k party.Kind) finding.Cell {
+// try tries one certificate. A refusal counts only between controls that are let in.
+func (c *column) try(ctx context.Context, k caller.Kind) finding.Cell {
 	want := c.entry.want(k)
-	cell := finding.Cell{Entry: string(c.entry), Want: string(want), Verdict: finding.Skipped}
-	caller, lacks := c.parties.Caller(k)
+	cell := finding.Cell{Endpoint: string(c.entry), Want: string(want), Result: finding.Skipped}
+	as, lacks := c.callers.Caller(k)
 	switch {
 	case c.target.At(c.entry.plane()) == "" && c.target.Silent.At(c.entry.plane()) == "":
 		cell.Reason = fmt.Sprintf("%s has no address for the %s plane", c.target.Name, c.entry.plane())
@@ -45,22 +45,22 @@ func (c *column) try(ctx context.Context, k party.Kind) finding.Cell {
 	case c.gossip != nil:
 		return *c.gossip
 	case c.target.Silent.At(c.entry.plane()) != "":
-		cell.Outcome, cell.Verdict, cell.Reason = string(probe.NotReached), finding.NotCarriedOut, c.target.Silent.At(c.entry.plane())
+		cell.Outcome, cell.Result, cell.Reason = string(probe.NotReached), finding.Inconclusive, c.target.Silent.At(c.entry.plane())
 		return cell
 	case c.lost:
 		// Each further one could take as long as a probe may, for nothing.
-		cell.Outcome, cell.Verdict = string(probe.NotReached), finding.NotCarriedOut
+		cell.Outcome, cell.Result = string(probe.NotReached), finding.Inconclusive
 		cell.Reason = fmt.Sprintf("not tried: %s had stopped answering there", c.target.Name)
 		return cell
 	}
 	before := c.before(ctx)
-	knocked := see(ctx, c.knock(caller), c.target, finding.Probe)
-	after := see(ctx, c.canary, c.target, finding.ControlAfter)
+	knocked := see(ctx, c.knock(as), c.target, finding.Probe)
+	after := see(ctx, c.control, c.target, finding.ControlAfter)
 	c.between = after
 	c.lost = unreached(before) && unreached(knocked) && unreached(after)
 	cell.Evidence = []finding.Evidence{before, knocked, after}
 	judge(&cell, before, knocked, after)
-	if why := c.target.WithoutTLS(c.entry.plane()); !why.IsZero() && cell.Verdict == finding.NotCarriedOut && before.Outcome == string(probe.RefusedInHandshake) {
+	if why := c.target.WithoutTLS(c.entry.plane()); !why.IsZero() && cell.Result == finding.Inconclusive && before.Outcome == string(probe.RefusedInHandshake) {
 		cell.Reason = why.Error() // a server that is open is not to hide behind those that are not
 	}
 	if c.entry == Gossip {
@@ -70,11 +70,11 @@ func (c *column) try(ctx context.Context, k party.Kind) finding.Cell {
 	return cell
 }
 
-// before is the canary before a certificate. One that was not let in is sent again, so that it spoils no more than the
+// before is the control before a certificate. One that was not let in is sent again, so that it spoils no more than the
 // cell that it was sent for.
 func (c *column) before(ctx context.Context) finding.Evidence {
 	if c.between.Outcome != string(probe.Accepted) {
-		return see(ctx, c.canary, c.target, finding.ControlBefore)
+		return see(ctx, c.control, c.target, finding.ControlBefore)
 	}
 	e := c.between
 	e.Part = finding.ControlBefore
@@ -84,15 +84,15 @@ func (c *column) before(ctx context.Context) finding.Evidence {
 // judge compares what happened with what is known of Nomad.
 func judge(c *finding.Cell, before, knocked, after finding.Evidence) {
 	o, in := probe.Outcome(knocked.Outcome), string(probe.Accepted)
-	c.Outcome, c.Verdict = knocked.Outcome, finding.NotCarriedOut
+	c.Outcome, c.Result = knocked.Outcome, finding.Inconclusive
 	switch {
 	case o.Refused() && (before.Outcome != in || after.Outcome != in):
 		c.Outcome = string(probe.NotReached)
-		c.Reason = fmt.Sprintf("refused, but so was who should be let in: the canary gave %q before and %q after", before.Outcome, after.Outcome)
+		c.Reason = fmt.Sprintf("refused, but so was who should be let in: the control gave %q before and %q after", before.Outcome, after.Outcome)
 	case c.Outcome == c.Want:
-		c.Verdict, c.Reason = finding.Held, fmt.Sprintf("%s, as Nomad 1.11.3 does", o)
+		c.Result, c.Reason = finding.Pass, fmt.Sprintf("%s, as Nomad 1.11.3 does", o)
 	case o == probe.Accepted, o.Refused():
-		c.Verdict, c.Reason = finding.Broken, fmt.Sprintf("%s, where Nomad 1.11.3 with every check on gives %q", o, c.Want)
+		c.Result, c.Reason = finding.Fail, fmt.Sprintf("%s, where Nomad 1.11.3 with every check on gives %q", o, c.Want)
 	default:
 		c.Reason = fmt.Sprintf("%s proves nothing", o)
 	}

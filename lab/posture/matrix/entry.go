@@ -1,31 +1,31 @@
 package matrix
 
 import (
-	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/posture/caller"
 	"nomadlab.internal/lab/probe"
 )
 
 // Entry is one way into a server.
-type Entry string
+type Endpoint string
 
 // The entries, in the order of the columns.
 const (
-	HTTPS        Entry = "HTTPS"
-	RPCHandshake Entry = "RPC handshake"
-	OrdinaryRPC  Entry = "Status.Leader"
-	NodeRegister Entry = "Node.Register"
-	ServerOnly   Entry = "Eval.Dequeue"
-	Raft         Entry = "Raft"
-	Gossip       Entry = "gossip"
+	HTTPS        Endpoint = "HTTPS"
+	RPCHandshake Endpoint = "RPC handshake"
+	OrdinaryRPC  Endpoint = "Status.Leader"
+	NodeRegister Endpoint = "Node.Register"
+	ServerOnly   Endpoint = "Eval.Dequeue"
+	Raft         Endpoint = "Raft"
+	Gossip       Endpoint = "gossip"
 )
 
 // Entries are all entries.
-func Entries() []Entry {
-	return []Entry{HTTPS, RPCHandshake, OrdinaryRPC, NodeRegister, ServerOnly, Raft, Gossip}
+func Endpoints() []Endpoint {
+	return []Endpoint{HTTPS, RPCHandshake, OrdinaryRPC, NodeRegister, ServerOnly, Raft, Gossip}
 }
 
 // plane is where the entry leads to.
-func (e Entry) plane() probe.Plane {
+func (e Endpoint) plane() probe.Plane {
 	switch e {
 	case HTTPS:
 		return probe.PlaneHTTP
@@ -40,7 +40,7 @@ func (e Entry) plane() probe.Plane {
 
 // knock is what the caller does at the entry. Gossip asks nobody for a certificate: there, whoever has no gossip key is a
 // stranger.
-func (e Entry) knock(as probe.Caller) probe.Probe {
+func (e Endpoint) probe(as probe.Caller) probe.Probe {
 	switch e {
 	case HTTPS:
 		return probe.HTTP("/v1/status/leader?stale", as)
@@ -60,11 +60,11 @@ func (e Entry) knock(as probe.Caller) probe.Probe {
 }
 
 // want is what Nomad 1.11.3 does with `tls.verify_server_hostname` and `tls.verify_https_client` on (verified).
-func (e Entry) want(k party.Kind) probe.Outcome {
+func (e Endpoint) want(k caller.Kind) probe.Outcome {
 	switch {
 	case e == Gossip:
 		return gossipRefusal
-	case stranger(k):
+	case untrusted(k):
 		return probe.RefusedInHandshake
 	case e == HTTPS:
 		return probe.Accepted // it checks no roles
@@ -78,14 +78,14 @@ const gossipRefusal = probe.Denied
 
 // wantRPC is what the RPC port does with a certificate of its authority that is valid and made for callers. Who may do
 // what is decided by the names alone (nomad/server.go:634-660, nomad/rpc.go:919, nomad/auth/auth.go).
-func (e Entry) wantRPC(k party.Kind) probe.Outcome {
+func (e Endpoint) wantRPC(k caller.Kind) probe.Outcome {
 	switch k {
-	case party.CLI, party.OtherClient, party.NoRegion, party.Wildcard, party.Capitals, party.Web:
+	case caller.CLI, caller.OtherClient, caller.NoRegion, caller.Wildcard, caller.Capitals, caller.Web:
 		return probe.RefusedInHandshake
-	case party.Client:
-		return e.unless(map[Entry]probe.Outcome{ServerOnly: probe.Denied, Raft: probe.RefusedAfterHandshake})
-	case party.OtherServer, party.OtherDomain:
-		return e.unless(map[Entry]probe.Outcome{
+	case caller.Client:
+		return e.unless(map[Endpoint]probe.Outcome{ServerOnly: probe.Denied, Raft: probe.RefusedAfterHandshake})
+	case caller.OtherServer, caller.OtherDomain:
+		return e.unless(map[Endpoint]probe.Outcome{
 			NodeRegister: probe.Denied, ServerOnly: probe.Denied, Raft: probe.RefusedAfterHandshake,
 		})
 	default:
@@ -94,7 +94,7 @@ func (e Entry) wantRPC(k party.Kind) probe.Outcome {
 }
 
 // unless is Accepted at all entries but those.
-func (e Entry) unless(refusals map[Entry]probe.Outcome) probe.Outcome {
+func (e Endpoint) unless(refusals map[Endpoint]probe.Outcome) probe.Outcome {
 	if refusal, there := refusals[e]; there {
 		return refusal
 	}
@@ -103,10 +103,10 @@ func (e Entry) unless(refusals map[Entry]probe.Outcome) probe.Outcome {
 
 // stranger says whether TLS itself refuses the kind: no certificate, one of another authority, one whose time is not now,
 // one that is not made for callers.
-func stranger(k party.Kind) bool {
+func untrusted(k caller.Kind) bool {
 	switch k {
-	case party.None, party.Foreign, party.SelfSigned, party.IntermediateMissing, party.Expired, party.NotYetValid,
-		party.ServerAuthOnly, party.CodeSigningOnly:
+	case caller.None, caller.Foreign, caller.SelfSigned, caller.IntermediateMissing, caller.Expired, caller.NotYetValid,
+		caller.ServerAuthOnly, caller.CodeSigningOnly:
 		return true
 	default:
 		return false

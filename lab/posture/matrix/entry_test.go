@@ -4,8 +4,8 @@ import (
 	"slices"
 	"testing"
 
+	"nomadlab.internal/lab/posture/caller"
 	"nomadlab.internal/lab/posture/matrix"
-	"nomadlab.internal/lab/posture/party"
 	"nomadlab.internal/lab/probe"
 )
 
@@ -17,31 +17,31 @@ const (
 )
 
 // known is what Nomad 1.11.3 was seen to do with each kind, in the order of the entries. Gossip is asked without a key.
-func known() map[party.Kind][]probe.Outcome {
+func known() map[caller.Kind][]probe.Outcome {
 	server := []probe.Outcome{in, in, in, in, in, in, no}
 	client := []probe.Outcome{in, in, in, in, no, after, no}
 	elsewhere := []probe.Outcome{in, in, in, no, no, after, no}
 	httpsAlone := []probe.Outcome{in, door, door, door, door, door, no}
 	nowhere := []probe.Outcome{door, door, door, door, door, door, no}
-	return map[party.Kind][]probe.Outcome{
-		party.Server: server, party.Client: client, party.CLI: httpsAlone,
-		party.OtherServer: elsewhere, party.OtherClient: httpsAlone, party.OtherDomain: elsewhere,
-		party.NoRegion: httpsAlone, party.Wildcard: httpsAlone, party.Capitals: httpsAlone, party.Web: httpsAlone,
-		party.CNServerSANClient: server, party.CNClientSANServer: server, party.CNServerOnly: server, party.SANServerOnly: server,
-		party.Foreign: nowhere, party.SelfSigned: nowhere, party.IntermediateMissing: nowhere, party.IntermediateSent: server,
-		party.Expired: nowhere, party.NotYetValid: nowhere, party.ServerAuthOnly: nowhere, party.CodeSigningOnly: nowhere,
-		party.ClientAuthOnly: server, party.NoEKU: server, party.RSA1024: server, party.Ed25519: server,
-		party.None: nowhere,
+	return map[caller.Kind][]probe.Outcome{
+		caller.Server: server, caller.Client: client, caller.CLI: httpsAlone,
+		caller.OtherServer: elsewhere, caller.OtherClient: httpsAlone, caller.OtherDomain: elsewhere,
+		caller.NoRegion: httpsAlone, caller.Wildcard: httpsAlone, caller.Capitals: httpsAlone, caller.Web: httpsAlone,
+		caller.CNServerSANClient: server, caller.CNClientSANServer: server, caller.CNServerOnly: server, caller.SANServerOnly: server,
+		caller.Foreign: nowhere, caller.SelfSigned: nowhere, caller.IntermediateMissing: nowhere, caller.IntermediateSent: server,
+		caller.Expired: nowhere, caller.NotYetValid: nowhere, caller.ServerAuthOnly: nowhere, caller.CodeSigningOnly: nowhere,
+		caller.ClientAuthOnly: server, caller.NoEKU: server, caller.RSA1024: server, caller.Ed25519: server,
+		caller.None: nowhere,
 	}
 }
 
 func TestWhoIsToGetInWhere(t *testing.T) {
-	if len(known()) != len(party.Kinds()) {
-		t.Errorf("%d kinds are known, there are %d", len(known()), len(party.Kinds()))
+	if len(known()) != len(caller.Kinds()) {
+		t.Errorf("%d kinds are known, there are %d", len(known()), len(caller.Kinds()))
 	}
-	for _, k := range party.Kinds() {
+	for _, k := range caller.Kinds() {
 		var wanted []probe.Outcome
-		for _, e := range matrix.Entries() {
+		for _, e := range matrix.Endpoints() {
 			wanted = append(wanted, matrix.Want(e, k))
 		}
 		if !slices.Equal(wanted, known()[k]) {
@@ -50,14 +50,14 @@ func TestWhoIsToGetInWhere(t *testing.T) {
 	}
 }
 
-// TestEachEntryRefusesSomebody and lets in its canary: one that lets in everybody, or nobody, could prove nothing.
+// TestEachEntryRefusesSomebody and lets in its control: one that lets in everybody, or nobody, could prove nothing.
 func TestEachEntryRefusesSomebody(t *testing.T) {
-	for _, e := range matrix.Entries() {
-		if !slices.ContainsFunc(party.Kinds(), func(k party.Kind) bool { return matrix.Want(e, k).Refused() }) {
+	for _, e := range matrix.Endpoints() {
+		if !slices.ContainsFunc(caller.Kinds(), func(k caller.Kind) bool { return matrix.Want(e, k).Refused() }) {
 			t.Errorf("%s refuses nobody", e)
 		}
-		if e != matrix.Gossip && matrix.Want(e, party.Server) != probe.Accepted {
-			t.Errorf("%s is to refuse its own canary", e)
+		if e != matrix.Gossip && matrix.Want(e, caller.Server) != probe.Accepted {
+			t.Errorf("%s is to refuse its own control", e)
 		}
 	}
 }

@@ -4,19 +4,19 @@ import (
 	"context"
 
 	"nomadlab.internal/lab/finding"
-	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/posture/caller"
 	"nomadlab.internal/lab/probe"
 )
 
 // Want is what the entry is to do with the kind.
-func Want(e Entry, k party.Kind) probe.Outcome { return e.want(k) }
+func Want(e Endpoint, k caller.Kind) probe.Outcome { return e.want(k) }
 
-// Canary is the entry's canary.
-func Canary(e Entry, p party.Parties, gossipKey string) probe.Probe { return canary(e, p, gossipKey) }
+// Control is the entry's control.
+func Control(e Endpoint, p caller.Set, gossipKey string) probe.Probe { return control(e, p, gossipKey) }
 
-// TryOneByOne tries the kinds at an entry of which callers see knock, and canaries see canary.
-func TryOneByOne(ctx context.Context, e Entry, t probe.Target, p party.Parties, knock, canary probe.Probe, kinds ...party.Kind) []finding.Cell {
-	c := &column{entry: e, target: t, parties: p, knock: func(probe.Caller) probe.Probe { return knock }, canary: canary}
+// TryOneByOne tries the kinds at an entry of which callers see knock, and controls see control.
+func TryOneByOne(ctx context.Context, e Endpoint, t probe.Target, p caller.Set, knock, control probe.Probe, kinds ...caller.Kind) []finding.Cell {
+	c := &column{entry: e, target: t, callers: p, knock: func(probe.Caller) probe.Probe { return knock }, control: control}
 	var cells []finding.Cell
 	for _, k := range kinds {
 		cells = append(cells, c.try(ctx, k))

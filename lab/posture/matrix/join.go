@@ -16,7 +16,7 @@ func Join(a, b *finding.Matrix) *finding.Matrix {
 		}
 		return a
 	}
-	m := &finding.Matrix{Nodes: slices.Concat(a.Nodes, b.Nodes), Entries: a.Entries}
+	m := &finding.Matrix{Nodes: slices.Concat(a.Nodes, b.Nodes), Endpoints: a.Endpoints}
 	m.Node = strings.Join(m.Nodes, ", ")
 	for i, row := range a.Rows {
 		joined := finding.MatrixRow{Certificate: row.Certificate, Title: row.Title}
@@ -30,29 +30,29 @@ func Join(a, b *finding.Matrix) *finding.Matrix {
 
 // joinCells is the worse of two cells, each of the servers of its own cluster.
 func joinCells(a finding.Cell, ofA []string, b finding.Cell, ofB []string) finding.Cell {
-	if b.Verdict.Rank() < a.Verdict.Rank() {
+	if b.Result.Rank() < a.Result.Rank() {
 		return joinCells(b, ofB, a, ofA)
 	}
 	at := places(a, ofA)
-	others := []finding.Verdict{a.Elsewhere, b.Elsewhere}
-	if a.Verdict == b.Verdict {
+	others := []finding.Result{a.Elsewhere, b.Elsewhere}
+	if a.Result == b.Result {
 		at = append(at, places(b, ofB)...)
-		if a.Outcome != b.Outcome || a.Verdict != finding.Held {
+		if a.Outcome != b.Outcome || a.Result != finding.Pass {
 			a.Reason = strings.Join(slices.Compact([]string{a.Reason, b.Reason}), "; ")
 		}
 	} else {
-		others = append(others, b.Verdict)
+		others = append(others, b.Result)
 	}
 	a.At, a.Elsewhere = nil, ""
 	if len(at) < len(ofA)+len(ofB) {
 		a.At = at
-		others = slices.DeleteFunc(others, func(v finding.Verdict) bool { return v == "" })
-		a.Elsewhere = slices.MinFunc(others, func(v, w finding.Verdict) int { return v.Rank() - w.Rank() })
+		others = slices.DeleteFunc(others, func(v finding.Result) bool { return v == "" })
+		a.Elsewhere = slices.MinFunc(others, func(v, w finding.Result) int { return v.Rank() - w.Rank() })
 	}
 	return a
 }
 
-// places are the servers at which the cell's verdict was seen.
+// places are the servers at which the cell's result was seen.
 func places(c finding.Cell, all []string) []string {
 	if len(c.At) > 0 {
 		return slices.Clone(c.At)

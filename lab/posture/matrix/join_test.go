@@ -11,12 +11,12 @@ import (
 
 // TestJoin: the worst of both is told, with where it was seen and what was seen elsewhere.
 func TestJoin(t *testing.T) {
-	const broken, held, skipped = finding.Broken, finding.Held, finding.Skipped
-	cell := func(v, elsewhere finding.Verdict, reason string, at ...string) finding.Cell {
-		return finding.Cell{Entry: "Raft", Verdict: v, Elsewhere: elsewhere, Reason: reason, At: at}
+	const broken, held, skipped = finding.Fail, finding.Pass, finding.Skipped
+	cell := func(v, elsewhere finding.Result, reason string, at ...string) finding.Cell {
+		return finding.Cell{Endpoint: "Raft", Result: v, Elsewhere: elsewhere, Reason: reason, At: at}
 	}
 	of := func(c finding.Cell, nodes ...string) *finding.Matrix {
-		return &finding.Matrix{Nodes: nodes, Entries: []string{"Raft"}, Rows: []finding.MatrixRow{{Certificate: "none", Cells: []finding.Cell{c}}}}
+		return &finding.Matrix{Nodes: nodes, Endpoints: []string{"Raft"}, Rows: []finding.MatrixRow{{Certificate: "none", Cells: []finding.Cell{c}}}}
 	}
 	for name, c := range map[string]struct{ a, b, want finding.Cell }{
 		"both alike":               {cell(held, "", "as known"), cell(held, "", "as known"), cell(held, "", "as known")},

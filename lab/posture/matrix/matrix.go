@@ -9,14 +9,14 @@ import (
 
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/pki"
-	"nomadlab.internal/lab/posture/party"
+	"nomadlab.internal/lab/posture/caller"
 	"nomadlab.internal/lab/probe"
 )
 
 // Ingredients are what a matrix is probed with.
 type Ingredients struct {
-	// Parties hold the certificates.
-	Parties party.Parties
+	// Callers hold the certificates.
+	Callers caller.Set
 	// GossipKey is the cluster's, in base64; empty where it is not at hand.
 	GossipKey string
 	// Leader is the name of the server that leads now; empty where that cannot be told. Nil: who leads by the targets.
@@ -31,7 +31,7 @@ func (i Ingredients) String() string { return "the ingredients of a matrix" }
 
 // Probe tries every kind of certificate at every entry of every server among the targets: the settings that decide are each
 // server's own. NodeRegister alone is tried at the leader: a follower passes it on before it looks at the caller's names, and the
-// leader then sees the follower's (nomad/node_endpoint.go:102; verified against Nomad 1.11.3). The canary of an entry, a caller
+// leader then sees the follower's (nomad/node_endpoint.go:102; verified against Nomad 1.11.3). The control of an entry, a caller
 // that it lets in, is the holder of a sound server certificate; that of gossip is a ping with the cluster's gossip key. A cell is
 // the worst that was seen at any server, and tells at which. It returns nil where there is no server.
 func Probe(ctx context.Context, targets []probe.Target, i Ingredients) *finding.Matrix {
@@ -41,10 +41,10 @@ func Probe(ctx context.Context, targets []probe.Target, i Ingredients) *finding.
 	}
 	// At each entry of a server one certificate is tried after another, so that it is not asked more at once than it lets one
 	// address ask. Servers and entries are tried side by side, but for as few as a server takes.
-	seen := map[Entry][][]finding.Cell{} // by the server
+	seen := map[Endpoint][][]finding.Cell{} // by the server
 	var columns errgroup.Group
 	columns.SetLimit(atOnce(servers))
-	for _, e := range Entries() {
+	for _, e := range Endpoints() {
 		cells := make([][]finding.Cell, len(servers)) // each goroutine writes to places of its own
 		seen[e] = cells
 		if e == NodeRegister {
@@ -77,10 +77,10 @@ func atOnce(servers []probe.Target) int {
 }
 
 // column are the cells of one entry of the target, in the order of the kinds.
-func (i Ingredients) column(ctx context.Context, e Entry, t probe.Target) []finding.Cell {
-	c := &column{entry: e, target: t, parties: i.Parties, knock: e.knock, canary: canary(e, i.Parties, i.GossipKey)}
-	cells := make([]finding.Cell, 0, len(party.Kinds()))
-	for _, k := range party.Kinds() {
+func (i Ingredients) column(ctx context.Context, e Endpoint, t probe.Target) []finding.Cell {
+	c := &column{entry: e, target: t, callers: i.Callers, knock: e.probe, control: control(e, i.Callers, i.GossipKey)}
+	cells := make([]finding.Cell, 0, len(caller.Kinds()))
+	for _, k := range caller.Kinds() {
 		cells = append(cells, c.try(ctx, k))
 	}
 	return cells
@@ -110,7 +110,7 @@ func atLeader(ctx context.Context, servers []probe.Target, i Ingredients) [][]fi
 	}
 	all := make([][]finding.Cell, len(servers))
 	for at := range servers {
-		for _, k := range party.Kinds() {
+		for _, k := range caller.Kinds() {
 			cell := i.untried(NodeRegister, k, reason)
 			all[at] = append(all[at], cell)
 		}
@@ -127,8 +127,8 @@ func elsewhere(servers []probe.Target, at int, tried []finding.Cell) [][]finding
 			continue
 		}
 		for _, c := range tried {
-			if c.Verdict != finding.Skipped { // what lacks, lacks everywhere
-				c = finding.Cell{Entry: c.Entry, Want: c.Want, Verdict: finding.Skipped, Reason: "a follower passes it on to " + servers[at].Name}
+			if c.Result != finding.Skipped { // what lacks, lacks everywhere
+				c = finding.Cell{Endpoint: c.Endpoint, Want: c.Want, Result: finding.Skipped, Reason: "a follower passes it on to " + servers[at].Name}
 			}
 			all[other] = append(all[other], c)
 		}
@@ -137,10 +137,10 @@ func elsewhere(servers []probe.Target, at int, tried []finding.Cell) [][]finding
 }
 
 // untried is the cell of a certificate that could not be tried for the reason, or of one that there is none of.
-func (i Ingredients) untried(e Entry, k party.Kind, reason string) finding.Cell {
-	c := finding.Cell{Entry: string(e), Want: string(e.want(k)), Outcome: string(probe.NotReached), Verdict: finding.NotCarriedOut, Reason: reason}
-	if _, lacks := i.Parties.Caller(k); lacks != "" {
-		c.Outcome, c.Verdict, c.Reason = "", finding.Skipped, lacks
+func (i Ingredients) untried(e Endpoint, k caller.Kind, reason string) finding.Cell {
+	c := finding.Cell{Endpoint: string(e), Want: string(e.want(k)), Outcome: string(probe.NotReached), Result: finding.Inconclusive, Reason: reason}
+	if _, lacks := i.Callers.Caller(k); lacks != "" {
+		c.Outcome, c.Result, c.Reason = "", finding.Skipped, lacks
 	}
 	return c
 }
@@ -155,15 +155,15 @@ func (i Ingredients) leader(ctx context.Context, servers []probe.Target) int {
 }
 
 // table puts together what was seen at the servers.
-func table(servers []probe.Target, seen map[Entry][][]finding.Cell) *finding.Matrix {
+func table(servers []probe.Target, seen map[Endpoint][][]finding.Cell) *finding.Matrix {
 	m := &finding.Matrix{}
 	for _, t := range servers {
 		m.Nodes = append(m.Nodes, t.Name)
 	}
 	m.Node = strings.Join(m.Nodes, ", ")
-	for row, k := range party.Kinds() {
+	for row, k := range caller.Kinds() {
 		r := finding.MatrixRow{Certificate: string(k), Title: k.Title()}
-		for _, e := range Entries() {
+		for _, e := range Endpoints() {
 			cells := make([]finding.Cell, len(servers))
 			for at := range servers {
 				cells[at] = seen[e][at][row]
@@ -172,21 +172,21 @@ func table(servers []probe.Target, seen map[Entry][][]finding.Cell) *finding.Mat
 		}
 		m.Rows = append(m.Rows, r)
 	}
-	for _, e := range Entries() {
-		m.Entries = append(m.Entries, string(e))
+	for _, e := range Endpoints() {
+		m.Endpoints = append(m.Endpoints, string(e))
 	}
 	return m
 }
 
 // worst is the worst of the cells that the servers of those names gave, and says of which: what one server lets in is let in.
 func worst(names []string, cells []finding.Cell) finding.Cell {
-	first := slices.MinFunc(cells, func(a, b finding.Cell) int { return a.Verdict.Rank() - b.Verdict.Rank() })
+	first := slices.MinFunc(cells, func(a, b finding.Cell) int { return a.Result.Rank() - b.Result.Rank() })
 	next, alike := finding.Skipped, true
 	var at, reasons []string
 	for i, c := range cells {
-		if c.Verdict != first.Verdict {
-			if c.Verdict.Rank() < next.Rank() {
-				next = c.Verdict
+		if c.Result != first.Result {
+			if c.Result.Rank() < next.Rank() {
+				next = c.Result
 			}
 			continue
 		}
@@ -202,17 +202,17 @@ func worst(names []string, cells []finding.Cell) finding.Cell {
 	return first
 }
 
-// canary is a knock that a sound entry answers.
-func canary(e Entry, parties party.Parties, gossipKey string) probe.Probe {
+// control is a knock that a sound entry answers.
+func control(e Endpoint, callers caller.Set, gossipKey string) probe.Probe {
 	if e == Gossip {
 		if gossipKey == "" {
 			return probe.Unavailable(probe.PlaneGossip, "the cluster's gossip key is not at hand")
 		}
 		return probe.GossipPing(probe.NewGossipKey(gossipKey, "the cluster's gossip key"))
 	}
-	server, lacks := parties.Caller(party.Server)
+	server, lacks := callers.Caller(caller.Server)
 	if lacks != "" {
 		return probe.Unavailable(e.plane(), lacks)
 	}
-	return e.knock(server)
+	return e.probe(server)
 }

@@ -8,8 +8,8 @@ import (
 
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture/caller"
 	"nomadlab.internal/lab/posture/matrix"
-	"nomadlab.internal/lab/posture/party"
 	"nomadlab.internal/lab/probe"
 )
 
@@ -30,38 +30,38 @@ func TestEveryServerIsTried(t *testing.T) {
 		leader  func(context.Context) string
 		nodes   []string
 		at      []string // of Node.Register
-		verdict finding.Verdict
+		verdict finding.Result
 		says    string
 	}{
-		"as the targets say":   {[]probe.Target{client, follower, leader}, nil, []string{"server-1", "server-2"}, []string{"server-2"}, finding.NotCarriedOut, "paused"},
-		"as the servers say":   {[]probe.Target{follower, leader}, leads("server-1"), []string{"server-1", "server-2"}, []string{"server-1"}, finding.NotCarriedOut, "paused"},
-		"a server alone":       {[]probe.Target{leader}, nil, []string{"server-2"}, nil, finding.NotCarriedOut, "paused"},
-		"it moves once":        {[]probe.Target{follower, leader}, leads("server-1", "server-2", "server-2", "server-2"), []string{"server-1", "server-2"}, []string{"server-2"}, finding.NotCarriedOut, "paused"},
-		"it moves on and on":   {[]probe.Target{follower, leader}, leads("server-1", "server-2"), []string{"server-1", "server-2"}, nil, finding.NotCarriedOut, "while leadership moved"},
-		"nobody leads":         {[]probe.Target{follower, leader}, leads(""), []string{"server-1", "server-2"}, nil, finding.NotCarriedOut, "no server is known to lead"},
+		"as the targets say":   {[]probe.Target{client, follower, leader}, nil, []string{"server-1", "server-2"}, []string{"server-2"}, finding.Inconclusive, "paused"},
+		"as the servers say":   {[]probe.Target{follower, leader}, leads("server-1"), []string{"server-1", "server-2"}, []string{"server-1"}, finding.Inconclusive, "paused"},
+		"a server alone":       {[]probe.Target{leader}, nil, []string{"server-2"}, nil, finding.Inconclusive, "paused"},
+		"it moves once":        {[]probe.Target{follower, leader}, leads("server-1", "server-2", "server-2", "server-2"), []string{"server-1", "server-2"}, []string{"server-2"}, finding.Inconclusive, "paused"},
+		"it moves on and on":   {[]probe.Target{follower, leader}, leads("server-1", "server-2"), []string{"server-1", "server-2"}, nil, finding.Inconclusive, "while leadership moved"},
+		"nobody leads":         {[]probe.Target{follower, leader}, leads(""), []string{"server-1", "server-2"}, nil, finding.Inconclusive, "no server is known to lead"},
 		"no server is there":   {[]probe.Target{client}, nil, nil, nil, "", ""},
-		"the leader is no one": {[]probe.Target{follower, leader}, leads("server-9"), []string{"server-1", "server-2"}, nil, finding.NotCarriedOut, "no server is known to lead"},
+		"the leader is no one": {[]probe.Target{follower, leader}, leads("server-9"), []string{"server-1", "server-2"}, nil, finding.Inconclusive, "no server is known to lead"},
 	} {
 		for i := range test.targets {
 			test.targets[i].Silent = probe.NewSilence(map[probe.Plane]string{
 				probe.PlaneHTTP: "it is paused", probe.PlaneRPC: "it is paused", probe.PlaneGossip: "it is paused",
 			})
 		}
-		m := matrix.Probe(t.Context(), test.targets, matrix.Ingredients{Parties: everybody(t), Leader: test.leader})
+		m := matrix.Probe(t.Context(), test.targets, matrix.Ingredients{Callers: everybody(t), Leader: test.leader})
 		if m == nil || test.nodes == nil {
 			if m != nil || test.nodes != nil {
 				t.Errorf("%s: tried was %+v", name, m)
 			}
 			continue
 		}
-		register := m.Rows[0].Cells[slices.Index(matrix.Entries(), matrix.NodeRegister)]
+		register := m.Rows[0].Cells[slices.Index(matrix.Endpoints(), matrix.NodeRegister)]
 		if !slices.Equal(m.Nodes, test.nodes) || m.Node != strings.Join(test.nodes, ", ") || !slices.Equal(register.At, test.at) ||
-			register.Verdict != test.verdict || !strings.Contains(register.Reason, test.says) {
-			t.Errorf("%s: tried at %v, Node.Register at %v: %s because %s", name, m.Nodes, register.At, register.Verdict, register.Reason)
+			register.Result != test.verdict || !strings.Contains(register.Reason, test.says) {
+			t.Errorf("%s: tried at %v, Node.Register at %v: %s because %s", name, m.Nodes, register.At, register.Result, register.Reason)
 		}
 		for _, c := range m.Rows[0].Cells {
-			if c.Entry != string(matrix.NodeRegister) && (len(c.At) > 0 || c.Verdict != finding.NotCarriedOut || c.Reason != "it is paused") {
-				t.Errorf("%s: %s at %v: %s because %s", name, c.Entry, c.At, c.Verdict, c.Reason)
+			if c.Endpoint != string(matrix.NodeRegister) && (len(c.At) > 0 || c.Result != finding.Inconclusive || c.Reason != "it is paused") {
+				t.Errorf("%s: %s at %v: %s because %s", name, c.Endpoint, c.At, c.Result, c.Reason)
 			}
 		}
 	}
@@ -73,60 +73,60 @@ func TestWhatLacksLacksEverywhere(t *testing.T) {
 		{Name: "server-1", Role: pki.Server, RPC: "127.0.0.1:4647"}, {Name: "server-2", Role: pki.Server, RPC: "127.0.0.1:4647", Leader: true},
 	}
 	for _, row := range matrix.Probe(t.Context(), servers, matrix.Ingredients{}).Rows {
-		c := row.Cells[slices.Index(matrix.Entries(), matrix.NodeRegister)]
-		if c.Verdict != finding.Skipped || len(c.At) > 0 || !strings.Contains(c.Reason, "nobody was made") {
-			t.Errorf("%s: %s at %v because %s", row.Certificate, c.Verdict, c.At, c.Reason)
+		c := row.Cells[slices.Index(matrix.Endpoints(), matrix.NodeRegister)]
+		if c.Result != finding.Skipped || len(c.At) > 0 || !strings.Contains(c.Reason, "nobody was made") {
+			t.Errorf("%s: %s at %v because %s", row.Certificate, c.Result, c.At, c.Reason)
 		}
 	}
 }
 
 // TestTheWorstCellWins: what one server lets in is let in, and the cell names it.
 func TestTheWorstCellWins(t *testing.T) {
-	cell := func(v finding.Verdict, o probe.Outcome) finding.Cell {
-		return finding.Cell{Verdict: v, Outcome: string(o), Reason: "it was " + string(o)}
+	cell := func(v finding.Result, o probe.Outcome) finding.Cell {
+		return finding.Cell{Result: v, Outcome: string(o), Reason: "it was " + string(o)}
 	}
-	held, broken := cell(finding.Held, door), cell(finding.Broken, in)
-	untried, skipped := cell(finding.NotCarriedOut, dead), cell(finding.Skipped, "")
+	held, broken := cell(finding.Pass, door), cell(finding.Fail, in)
+	untried, skipped := cell(finding.Inconclusive, dead), cell(finding.Skipped, "")
 	for name, test := range map[string]struct {
 		cells     [3]finding.Cell
-		verdict   finding.Verdict
+		verdict   finding.Result
 		at        []string
-		elsewhere finding.Verdict
+		elsewhere finding.Result
 		reason    string
 	}{
-		"all are sound":         {[3]finding.Cell{held, held, held}, finding.Held, nil, "", held.Reason},
-		"one is open":           {[3]finding.Cell{held, broken, held}, finding.Broken, []string{"b"}, finding.Held, broken.Reason},
-		"one is open, one away": {[3]finding.Cell{untried, held, broken}, finding.Broken, []string{"c"}, finding.NotCarriedOut, broken.Reason},
-		"two are open":          {[3]finding.Cell{held, broken, broken}, finding.Broken, []string{"b", "c"}, finding.Held, broken.Reason},
+		"all are sound":         {[3]finding.Cell{held, held, held}, finding.Pass, nil, "", held.Reason},
+		"one is open":           {[3]finding.Cell{held, broken, held}, finding.Fail, []string{"b"}, finding.Pass, broken.Reason},
+		"one is open, one away": {[3]finding.Cell{untried, held, broken}, finding.Fail, []string{"c"}, finding.Inconclusive, broken.Reason},
+		"two are open":          {[3]finding.Cell{held, broken, broken}, finding.Fail, []string{"b", "c"}, finding.Pass, broken.Reason},
 		"each is open in a way of its own": {
-			[3]finding.Cell{held, broken, cell(finding.Broken, after)}, finding.Broken, []string{"b", "c"}, finding.Held,
+			[3]finding.Cell{held, broken, cell(finding.Fail, after)}, finding.Fail, []string{"b", "c"}, finding.Pass,
 			"b: " + broken.Reason + "; c: it was " + string(after),
 		},
-		"all are open":       {[3]finding.Cell{broken, broken, broken}, finding.Broken, nil, "", broken.Reason},
-		"one is away":        {[3]finding.Cell{held, held, untried}, finding.NotCarriedOut, []string{"c"}, finding.Held, untried.Reason},
-		"one alone is asked": {[3]finding.Cell{skipped, held, skipped}, finding.Held, []string{"b"}, finding.Skipped, held.Reason},
+		"all are open":       {[3]finding.Cell{broken, broken, broken}, finding.Fail, nil, "", broken.Reason},
+		"one is away":        {[3]finding.Cell{held, held, untried}, finding.Inconclusive, []string{"c"}, finding.Pass, untried.Reason},
+		"one alone is asked": {[3]finding.Cell{skipped, held, skipped}, finding.Pass, []string{"b"}, finding.Skipped, held.Reason},
 	} {
 		c := matrix.Worst([]string{"a", "b", "c"}, test.cells[:])
-		if c.Verdict != test.verdict || !slices.Equal(c.At, test.at) || c.Elsewhere != test.elsewhere || c.Reason != test.reason {
-			t.Errorf("%s: %s at %v, else %s: %s", name, c.Verdict, c.At, c.Elsewhere, c.Reason)
+		if c.Result != test.verdict || !slices.Equal(c.At, test.at) || c.Elsewhere != test.elsewhere || c.Reason != test.reason {
+			t.Errorf("%s: %s at %v, else %s: %s", name, c.Result, c.At, c.Elsewhere, c.Reason)
 		}
 	}
 }
 
 // TestEveryCellIsThere, in its place.
 func TestEveryCellIsThere(t *testing.T) {
-	m := matrix.Probe(t.Context(), []probe.Target{{Name: "server-1", Role: pki.Server, Leader: true}}, matrix.Ingredients{Parties: everybody(t)})
-	if len(m.Rows) != len(party.Kinds()) || len(m.Entries) != len(matrix.Entries()) {
-		t.Fatalf("%d rows and %d entries", len(m.Rows), len(m.Entries))
+	m := matrix.Probe(t.Context(), []probe.Target{{Name: "server-1", Role: pki.Server, Leader: true}}, matrix.Ingredients{Callers: everybody(t)})
+	if len(m.Rows) != len(caller.Kinds()) || len(m.Endpoints) != len(matrix.Endpoints()) {
+		t.Fatalf("%d rows and %d entries", len(m.Rows), len(m.Endpoints))
 	}
-	for i, k := range party.Kinds() {
+	for i, k := range caller.Kinds() {
 		row := m.Rows[i]
-		if row.Certificate != string(k) || row.Title != k.Title() || len(row.Cells) != len(m.Entries) {
+		if row.Certificate != string(k) || row.Title != k.Title() || len(row.Cells) != len(m.Endpoints) {
 			t.Errorf("row %d is %s (%s) with %d cells, want %s", i, row.Certificate, row.Title, len(row.Cells), k)
 		}
-		for j, e := range matrix.Entries() {
+		for j, e := range matrix.Endpoints() {
 			c := row.Cells[j]
-			if c.Entry != string(e) || m.Entries[j] != c.Entry || c.Want != string(known()[k][j]) || c.Verdict != finding.Skipped {
+			if c.Endpoint != string(e) || m.Endpoints[j] != c.Endpoint || c.Want != string(known()[k][j]) || c.Result != finding.Skipped {
 				t.Errorf("%s, column %d: %+v", k, j, c)
 			}
 		}
@@ -134,20 +134,20 @@ func TestEveryCellIsThere(t *testing.T) {
 }
 
 // TestTheCanaryIsSound: it does what the callers do, as one who is to be let in.
-func TestTheCanaryIsSound(t *testing.T) {
-	server, _ := everybody(t).Caller(party.Server)
+func TestTheControlIsSound(t *testing.T) {
+	server, _ := everybody(t).Caller(caller.Server)
 	const key = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
-	for _, e := range matrix.Entries() {
-		sentence := matrix.Canary(e, everybody(t), key).Sentence
+	for _, e := range matrix.Endpoints() {
+		sentence := matrix.Control(e, everybody(t), key).Sentence
 		who := server.String()
 		if e == matrix.Gossip {
 			who = "the cluster's gossip key"
 		}
 		if !strings.Contains(sentence, who) {
-			t.Errorf("the canary at %s is to %s, that names not %q", e, sentence, who)
+			t.Errorf("the control at %s is to %s, that names not %q", e, sentence, who)
 		}
 		// Without what it needs it is let in nowhere, so that no refusal counts.
-		o := matrix.Canary(e, party.Parties{}, "").Observe(t.Context(), probe.Target{})
+		o := matrix.Control(e, caller.Set{}, "").Observe(t.Context(), probe.Target{})
 		if o.Outcome != probe.NotReached || o.Err == "" {
 			t.Errorf("%s, with nothing at hand: %q (%s)", e, o.Outcome, o.Err)
 		}

@@ -22,7 +22,7 @@ func BySetting(c finding.Comparison) []Cause {
 	var all []Cause
 	for _, change := range c.Changes {
 		at := slices.IndexFunc(all, func(o Cause) bool {
-			return o.Setting == change.Setting && o.File == change.File && o.Line == change.Line && o.Changes[0].Way == change.Way
+			return o.Setting == change.Setting && o.File == change.File && o.Line == change.Line && o.Changes[0].Direction == change.Direction
 		})
 		if at < 0 {
 			at = len(all)

@@ -69,7 +69,7 @@ func differing(before, after []finding.Setting) []finding.SettingChange {
 
 // mayChange reports whether the promise may have ended another way without anybody having seen it: it is proved on neither
 // side, and a setting that it rests on differs, of the agents whose it is: see finding.RoleOf. A cell of the matrix is no promise.
-func (c causes) mayChange(before, after Entry) bool {
+func (c causes) mayChange(before, after CheckResult) bool {
 	if after.Plane == PlaneMatrix || proved(before) || proved(after) {
 		return false
 	}
@@ -82,12 +82,12 @@ func (c causes) mayChange(before, after Entry) bool {
 // the promise rests on and that differs; one that differs and stands in the same block as one of them; the first that the
 // promise rests on. Within each, those of the agents that the check asks come first. An Unclear change blames no setting
 // that did not differ: a node may have been slow.
-func (c causes) name(e Entry, change finding.Change) finding.Change {
+func (c causes) name(e CheckResult, change finding.Change) finding.Change {
 	found, is := e.first(c.differing, e.Settings, within)
 	if !is {
 		found, is = e.first(c.differing, e.Settings, besides)
 	}
-	if !is && change.Way != finding.Unclear && len(e.Settings) > 0 {
+	if !is && change.Direction != finding.Unclear && len(e.Settings) > 0 {
 		if found, is = e.first(c.after, e.Settings[:1], within); !is {
 			found = finding.Setting{Path: e.Settings[0]}
 		}
@@ -98,7 +98,7 @@ func (c causes) name(e Entry, change finding.Change) finding.Change {
 
 // first is the first setting that fits one of the paths, in the order of the paths; one of the role that the promise is about before
 // one of another.
-func (e Entry) first(settings []finding.Setting, paths []string, fits func(path, of string) bool) (finding.Setting, bool) {
+func (e CheckResult) first(settings []finding.Setting, paths []string, fits func(path, of string) bool) (finding.Setting, bool) {
 	for _, sameRole := range []bool{true, false} {
 		for _, of := range paths {
 			role := e.roleOf(of)
@@ -122,7 +122,7 @@ func besides(path, of string) bool {
 }
 
 // roleOf says whose configuration the setting is of, among those that the promise rests on.
-func (e Entry) roleOf(path string) string {
+func (e CheckResult) roleOf(path string) string {
 	return finding.Finding{CertificateOf: e.CertificateOf}.RoleOf(path, roleOf(e.ID))
 }
 

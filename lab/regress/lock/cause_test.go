@@ -32,12 +32,12 @@ func TestCompareNamesTheSetting(t *testing.T) {
 		}
 		return settings
 	}
-	held := func(id string, settings ...string) lock.Entry {
-		return lock.Entry{ID: id, Plane: "HTTP", Title: id, Verdict: finding.Held, Outcome: "denied", Settings: settings}
+	held := func(id string, settings ...string) lock.CheckResult {
+		return lock.CheckResult{ID: id, Plane: "HTTP", Title: id, Result: finding.Pass, Outcome: "denied", Settings: settings}
 	}
 	front := []string{"tls.verify_https_client", "tls.http"}
 	for name, c := range map[string]struct {
-		entry         lock.Entry
+		entry         lock.CheckResult
 		before, after []finding.Setting
 		want          finding.Setting
 	}{
@@ -73,8 +73,8 @@ func TestCompareNamesTheSetting(t *testing.T) {
 			set("server", "tls.ca_file", "", 3),
 		},
 		"a client's certificate, where a server was asked": {
-			lock.Entry{
-				ID: "rpc-gives-x", Plane: "RPC", Title: "x", Verdict: finding.Held, Outcome: "denied", Settings: []string{"tls.cert_file"}, CertificateOf: "client",
+			lock.CheckResult{
+				ID: "rpc-gives-x", Plane: "RPC", Title: "x", Result: finding.Pass, Outcome: "denied", Settings: []string{"tls.cert_file"}, CertificateOf: "client",
 			},
 			append(all(), set("server", "tls.cert_file", `"s.pem"`, 7), set("client", "tls.cert_file", `"c.pem"`, 8)),
 			append(all(), set("server", "tls.cert_file", `"s.pem"`, 7), set("client", "tls.cert_file", `"c.pem"`, 8)), set("client", "tls.cert_file", "", 8),
@@ -97,11 +97,11 @@ func TestCompareNamesTheSetting(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			broken := c.entry
-			broken.Verdict, broken.Outcome = finding.Broken, "accepted"
+			broken.Result, broken.Outcome = finding.Fail, "accepted"
 			locked := c.entry
 			locked.Settings = nil // a lock does not have them
 			changes := lock.Compare(
-				lock.Posture{Settings: c.before, Entries: []lock.Entry{locked}}, lock.Posture{Settings: c.after, Entries: []lock.Entry{broken}}, "",
+				lock.Posture{Settings: c.before, Results: []lock.CheckResult{locked}}, lock.Posture{Settings: c.after, Results: []lock.CheckResult{broken}}, "",
 			).Changes
 			if len(changes) != 1 {
 				t.Fatalf("got %d changes", len(changes))
@@ -124,17 +124,17 @@ func TestCompareTellsSettingsThatDiffer(t *testing.T) {
 		{Role: "server", Path: "log_level", Before: `"INFO"`},
 		{Role: "server", Path: "name", After: `"x"`, File: "server.hcl", Line: 3},
 	}
-	entry := func(id, plane string, v finding.Verdict) lock.Entry {
-		return lock.Entry{ID: id, Plane: plane, Verdict: v, Reason: "TLS is off", Settings: []string{"limits.a"}}
+	entry := func(id, plane string, v finding.Result) lock.CheckResult {
+		return lock.CheckResult{ID: id, Plane: plane, Result: v, Reason: "TLS is off", Settings: []string{"limits.a"}}
 	}
 	for name, c := range map[string]struct {
-		was, is       lock.Entry
+		was, is       lock.CheckResult
 		unclear       bool
 		before, after []finding.Setting
 	}{
-		"held on both sides":              {entry("x", "HTTP", finding.Held), entry("x", "HTTP", finding.Held), false, before, after},
+		"held on both sides":              {entry("x", "HTTP", finding.Pass), entry("x", "HTTP", finding.Pass), false, before, after},
 		"skipped on both sides":           {entry("x", "HTTP", finding.Skipped), entry("x", "HTTP", finding.Skipped), true, before, after},
-		"not tried, then skipped":         {entry("x", "HTTP", finding.NotCarriedOut), entry("x", "HTTP", finding.Skipped), true, before, after},
+		"not tried, then skipped":         {entry("x", "HTTP", finding.Inconclusive), entry("x", "HTTP", finding.Skipped), true, before, after},
 		"skipped, of agents that kept it": {entry("client-x", "HTTP", finding.Skipped), entry("client-x", "HTTP", finding.Skipped), false, before, after},
 		"a cell":                          {entry("matrix/none/Raft", lock.PlaneMatrix, finding.Skipped), entry("matrix/none/Raft", lock.PlaneMatrix, finding.Skipped), false, before, after},
 		"skipped, and nothing differs":    {entry("x", "HTTP", finding.Skipped), entry("x", "HTTP", finding.Skipped), false, after, after},
@@ -142,7 +142,7 @@ func TestCompareTellsSettingsThatDiffer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			locked := c.was
 			locked.Settings = nil // a lock does not have them
-			got := lock.Compare(lock.Posture{Settings: c.before, Entries: []lock.Entry{locked}}, lock.Posture{Settings: c.after, Entries: []lock.Entry{c.is}}, "")
+			got := lock.Compare(lock.Posture{Settings: c.before, Results: []lock.CheckResult{locked}}, lock.Posture{Settings: c.after, Results: []lock.CheckResult{c.is}}, "")
 			want := settings
 			if name == "skipped, and nothing differs" {
 				want = nil
@@ -150,7 +150,7 @@ func TestCompareTellsSettingsThatDiffer(t *testing.T) {
 			if diff := cmp.Diff(want, got.Settings); diff != "" {
 				t.Errorf("settings (-want +got):\n%s", diff)
 			}
-			if unclear := len(got.Changes) == 1 && got.Changes[0].Way == finding.Unclear && got.Changes[0].Setting == "limits.a"; unclear != c.unclear || !unclear && len(got.Changes) > 0 {
+			if unclear := len(got.Changes) == 1 && got.Changes[0].Direction == finding.Unclear && got.Changes[0].Setting == "limits.a"; unclear != c.unclear || !unclear && len(got.Changes) > 0 {
 				t.Errorf("got the changes %+v, unclear wanted: %v", got.Changes, c.unclear)
 			}
 		})
@@ -172,12 +172,12 @@ func TestUnprovedByASettingOfTheOtherRole(t *testing.T) {
 		"the servers' own, where that is meant":     {"rpc-gives-x", "client", "server", "tls.cert_file", false},
 		"what each agent has of its own":            {"client-is-registered-and-ready", "", "server", "tls.rpc", false},
 	} {
-		e := lock.Entry{ID: c.id, Plane: "cluster", Verdict: finding.Skipped, Reason: "x", Settings: []string{"tls.rpc", c.path}, CertificateOf: c.certificateOf}
+		e := lock.CheckResult{ID: c.id, Plane: "cluster", Result: finding.Skipped, Reason: "x", Settings: []string{"tls.rpc", c.path}, CertificateOf: c.certificateOf}
 		of := func(value string) lock.Posture {
-			return lock.Posture{Settings: []finding.Setting{set(c.role, c.path, value, 4)}, Entries: []lock.Entry{e}}
+			return lock.Posture{Settings: []finding.Setting{set(c.role, c.path, value, 4)}, Results: []lock.CheckResult{e}}
 		}
 		got := lock.Compare(of("warn"), of("strict"), "").Changes
-		if unclear := len(got) == 1 && got[0].Way == finding.Unclear && got[0].Setting == c.path && got[0].Line == 4; unclear != c.unclear || !unclear && len(got) > 0 {
+		if unclear := len(got) == 1 && got[0].Direction == finding.Unclear && got[0].Setting == c.path && got[0].Line == 4; unclear != c.unclear || !unclear && len(got) > 0 {
 			t.Errorf("%s: got the changes %+v, unclear wanted: %v", name, got, c.unclear)
 		}
 	}
@@ -186,16 +186,16 @@ func TestUnprovedByASettingOfTheOtherRole(t *testing.T) {
 // TestOtherSettingsAreTold: of a setting that no promise rests on a lock has a mark, which tells that its value is another one
 // and does not tell the value. It is to blame for nothing.
 func TestOtherSettingsAreTold(t *testing.T) {
-	of := func(v finding.Verdict, path, value string) lock.Posture {
+	of := func(v finding.Result, path, value string) lock.Posture {
 		return lock.Of(finding.Report{
 			Configuration: &finding.Configuration{
 				Settings: []finding.Setting{set("client", "tls.http", "true", 1)},
 				Others:   []finding.Setting{set("client", "tls.other", "same", 2), set("client", path, value, 7)},
 			},
-			Findings: []finding.Finding{{ID: "client-x", Plane: "HTTP", Verdict: v, Settings: []string{"tls.http"}}},
+			Findings: []finding.Finding{{ID: "client-x", Plane: "HTTP", Result: v, Settings: []string{"tls.http"}}},
 		})
 	}
-	text := of(finding.Held, "client.host_volume.a.path", "/srv/hidden").Lock()
+	text := of(finding.Pass, "client.host_volume.a.path", "/srv/hidden").Lock()
 	if strings.Contains(string(text), "/srv/hidden") || !strings.Contains(string(text), "client.host_volume.a.path") {
 		t.Errorf("the lock is\n%s", text)
 	}
@@ -204,14 +204,14 @@ func TestOtherSettingsAreTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	changed := finding.SettingChange{Role: "client", Path: "client.host_volume.a.path", Before: "(another value)", After: "/", File: "client.hcl", Line: 7}
-	if c := lock.CompareLock(locked, of(finding.Held, "client.host_volume.a.path", "/"), "x.lock"); len(c.Changes) != 0 || !cmp.Equal(c.Settings, []finding.SettingChange{changed}) {
+	if c := lock.CompareLock(locked, of(finding.Pass, "client.host_volume.a.path", "/"), "x.lock"); len(c.Changes) != 0 || !cmp.Equal(c.Settings, []finding.SettingChange{changed}) {
 		t.Errorf("beside the lock: %+v", c)
 	}
-	if c := lock.CompareLock(locked, of(finding.Held, "client.host_volume.a.path", "/srv/hidden"), "x.lock"); len(c.Settings) != 0 {
+	if c := lock.CompareLock(locked, of(finding.Pass, "client.host_volume.a.path", "/srv/hidden"), "x.lock"); len(c.Settings) != 0 {
 		t.Errorf("nothing differs: %+v", c.Settings)
 	}
 	changed.Before = "/srv/hidden"
-	c := lock.Compare(of(finding.Held, "client.host_volume.a.path", "/srv/hidden"), of(finding.Broken, "client.host_volume.a.path", "/"), "old")
+	c := lock.Compare(of(finding.Pass, "client.host_volume.a.path", "/srv/hidden"), of(finding.Fail, "client.host_volume.a.path", "/"), "old")
 	if !cmp.Equal(c.Settings, []finding.SettingChange{changed}) || c.Changes[0].Setting != "tls.http" {
 		t.Errorf("beside another configuration: %+v", c)
 	}
@@ -220,15 +220,15 @@ func TestOtherSettingsAreTold(t *testing.T) {
 // TestLockLeavesOutWhatIsLocal: modes of files are in no lock and are compared with none, but what is broken of them is said; two
 // configurations of one machine are compared by them too.
 func TestLockLeavesOutWhatIsLocal(t *testing.T) {
-	mode := func(v finding.Verdict) finding.Finding {
-		return finding.Finding{ID: "server-key-file-is-private", Plane: "files", Verdict: v, Outcome: "absent", Want: []string{"absent"}, Local: true}
+	mode := func(v finding.Result) finding.Finding {
+		return finding.Finding{ID: "server-key-file-is-private", Plane: "files", Result: v, Outcome: "absent", Want: []string{"absent"}, Local: true}
 	}
-	key := finding.Finding{ID: "server-key-of-authority-lies-elsewhere", Plane: "files", Verdict: finding.Held, Outcome: "absent", Want: []string{"absent"}}
+	key := finding.Finding{ID: "server-key-of-authority-lies-elsewhere", Plane: "files", Result: finding.Pass, Outcome: "absent", Want: []string{"absent"}}
 	beside := key
-	beside.Verdict, beside.Outcome = finding.Broken, "found"
+	beside.Result, beside.Outcome = finding.Fail, "found"
 	of := func(all ...finding.Finding) lock.Posture { return lock.Of(finding.Report{Findings: all}) }
 
-	text := of(mode(finding.Held), key).Lock()
+	text := of(mode(finding.Pass), key).Lock()
 	if strings.Contains(string(text), "key-file-is-private") {
 		t.Errorf("a mode is in the lock:\n%s", text)
 	}
@@ -236,32 +236,32 @@ func TestLockLeavesOutWhatIsLocal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	open := lock.CompareLock(locked, of(mode(finding.Broken), key), "x.lock")
+	open := lock.CompareLock(locked, of(mode(finding.Fail), key), "x.lock")
 	if len(open.Changes) != 0 || !strings.Contains(open.Note, "server-key-file-is-private") {
 		t.Errorf("a mode is broken beside the lock: %+v", open)
 	}
-	if sound := lock.CompareLock(locked, of(mode(finding.Held), key), "x.lock"); len(sound.Changes) != 0 || sound.Note != "" {
+	if sound := lock.CompareLock(locked, of(mode(finding.Pass), key), "x.lock"); len(sound.Changes) != 0 || sound.Note != "" {
 		t.Errorf("all holds: %+v", sound)
 	}
-	if both := lock.CompareLock(locked, of(mode(finding.Held), beside), "x.lock"); len(both.Changes) != 1 || both.Changes[0].Way != finding.Weaker {
+	if both := lock.CompareLock(locked, of(mode(finding.Pass), beside), "x.lock"); len(both.Changes) != 1 || both.Changes[0].Direction != finding.Weaker {
 		t.Errorf("the authority's key lies beside: %+v", both.Changes)
 	}
-	if side := lock.Compare(of(mode(finding.Held), key), of(mode(finding.Broken), key), "old"); len(side.Changes) != 1 || side.Changes[0].Way != finding.Weaker {
+	if side := lock.Compare(of(mode(finding.Pass), key), of(mode(finding.Fail), key), "old"); len(side.Changes) != 1 || side.Changes[0].Direction != finding.Weaker {
 		t.Errorf("a mode beside another configuration's: %+v", side.Changes)
 	}
 }
 
 // TestCompareBlamesNoSettingThatDidNotDiffer, where it is unclear whether there was a change at all.
 func TestCompareBlamesNoSettingThatDidNotDiffer(t *testing.T) {
-	held := lock.Entry{ID: "server-x", Verdict: finding.Held, Outcome: "denied", Settings: []string{"acl.enabled"}}
+	held := lock.CheckResult{ID: "server-x", Result: finding.Pass, Outcome: "denied", Settings: []string{"acl.enabled"}}
 	untried := held
-	untried.Verdict, untried.Outcome = finding.NotCarriedOut, "not reached"
+	untried.Result, untried.Outcome = finding.Inconclusive, "not reached"
 	on, off := []finding.Setting{set("server", "acl.enabled", "true", 1)}, []finding.Setting{set("server", "acl.enabled", "false", 1)}
 	for name, c := range map[string]struct {
 		before, after []finding.Setting
 		want          string
 	}{"the same": {on, on, ""}, "another": {on, off, "acl.enabled"}} {
-		got := lock.Compare(lock.Posture{Settings: c.before, Entries: []lock.Entry{held}}, lock.Posture{Settings: c.after, Entries: []lock.Entry{untried}}, "")
+		got := lock.Compare(lock.Posture{Settings: c.before, Results: []lock.CheckResult{held}}, lock.Posture{Settings: c.after, Results: []lock.CheckResult{untried}}, "")
 		if s := got.Changes[0].Setting; s != c.want {
 			t.Errorf("%s: it blames %q, want %q", name, s, c.want)
 		}
@@ -271,8 +271,8 @@ func TestCompareBlamesNoSettingThatDidNotDiffer(t *testing.T) {
 // TestCompareNamesWhereTheSettingStands: from a report to the change, for a check and for a cell.
 func TestCompareNamesWhereTheSettingStands(t *testing.T) {
 	before, after := sample(oneRun()), sample(oneRun())
-	after.Findings[3].Verdict, after.Findings[3].Outcome = finding.Broken, "accepted" // at two of three servers
-	after.Matrix.Rows[0].Cells[0].Verdict, after.Matrix.Rows[0].Cells[0].Outcome = finding.Held, "refused in the handshake"
+	after.Findings[3].Result, after.Findings[3].Outcome = finding.Fail, "accepted" // at two of three servers
+	after.Matrix.Rows[0].Cells[0].Result, after.Matrix.Rows[0].Cells[0].Outcome = finding.Pass, "refused in the handshake"
 	after.Configuration.Settings[0].Value, after.Configuration.Settings[0].Line = "false", 70
 	var got []finding.Change
 	for _, c := range lock.Compare(lock.Of(before), lock.Of(after), "old").Changes {
@@ -289,8 +289,8 @@ func TestCompareNamesWhereTheSettingStands(t *testing.T) {
 }
 
 func TestBySetting(t *testing.T) {
-	change := func(id, setting string, line int, way finding.Way) finding.Change {
-		return finding.Change{ID: id, Setting: setting, File: "a.hcl", Line: line, Way: way}
+	change := func(id, setting string, line int, way finding.Direction) finding.Change {
+		return finding.Change{ID: id, Setting: setting, File: "a.hcl", Line: line, Direction: way}
 	}
 	a, b, c, d, e := change("a", "tls.http", 1, finding.Weaker), change("b", "acl.enabled", 2, finding.Weaker),
 		change("c", "tls.http", 1, finding.Weaker), change("d", "tls.http", 9, finding.Weaker), change("e", "tls.http", 1, finding.Stronger)

@@ -8,7 +8,7 @@ import (
 )
 
 // textOf says the change in words, as the beginning of a sentence that ends with the promise.
-func textOf(before, after Entry, way finding.Way) string {
+func textOf(before, after CheckResult, way finding.Direction) string {
 	switch {
 	case before.ID == "":
 		return "is new, so there is nothing to compare with; it " + after.ends()
@@ -16,11 +16,11 @@ func textOf(before, after Entry, way finding.Way) string {
 		return "is not among the checks any more; before, it " + before.ended()
 	case !proved(before) && !proved(after):
 		return "is not known on either side, and a setting that it rests on differs; it " + after.ends()
-	case !proved(before) && after.Verdict == finding.Held:
+	case !proved(before) && after.Result == finding.Pass:
 		return fmt.Sprintf("%s before, holds now", before.ended())
 	case !proved(before):
 		return fmt.Sprintf("%s before, is broken now, %s", before.ended(), after.seen())
-	case !proved(after) && before.Verdict == finding.Held:
+	case !proved(after) && before.Result == finding.Pass:
 		return "held, and is no longer proved; it " + after.ends()
 	case !proved(after):
 		return "was broken, and is not known to be mended; it " + after.ends()
@@ -29,17 +29,17 @@ func textOf(before, after Entry, way finding.Way) string {
 }
 
 // aside is what is to be added where the outcomes alone would mislead.
-func aside(before, after Entry, way finding.Way) string {
+func aside(before, after CheckResult, way finding.Direction) string {
 	switch {
-	case before.Verdict == finding.Broken && after.Verdict == finding.Broken && way == finding.Stronger:
+	case before.Result == finding.Fail && after.Result == finding.Fail && way == finding.Stronger:
 		return ", and still broken"
-	case before.Verdict == finding.Broken && after.Verdict == finding.Broken:
+	case before.Result == finding.Fail && after.Result == finding.Fail:
 		return ", and was broken before"
-	case way == finding.Unclear && after.Verdict == finding.Broken:
+	case way == finding.Unclear && after.Result == finding.Fail:
 		return ", which is not what Nomad is known to do"
 	case way == finding.Unclear:
 		return ", as Nomad is known to do"
-	case after.Outcome == before.Outcome && after.Verdict == finding.Broken:
+	case after.Outcome == before.Outcome && after.Result == finding.Fail:
 		return ", and " + after.Reason
 	case after.Outcome == before.Outcome:
 		return ", as wanted"
@@ -49,8 +49,8 @@ func aside(before, after Entry, way finding.Way) string {
 }
 
 // seen is what was seen, and where if not everywhere: "accepted at 1 of 3 servers".
-func (e Entry) seen() string {
-	text := cmp.Or(e.Outcome, string(e.Verdict))
+func (e CheckResult) seen() string {
+	text := cmp.Or(e.Outcome, string(e.Result))
 	if e.At != "" {
 		text += " at " + e.At
 	}
@@ -58,11 +58,11 @@ func (e Entry) seen() string {
 }
 
 // ends says how the promise ends now, ended how it did before.
-func (e Entry) ends() string {
-	switch e.Verdict {
-	case finding.Held:
+func (e CheckResult) ends() string {
+	switch e.Result {
+	case finding.Pass:
 		return "holds, " + e.seen()
-	case finding.Broken:
+	case finding.Fail:
 		return "is broken, " + e.seen()
 	case finding.Skipped:
 		return "is skipped" + e.because()
@@ -71,11 +71,11 @@ func (e Entry) ends() string {
 	}
 }
 
-func (e Entry) ended() string {
-	switch e.Verdict {
-	case finding.Held:
+func (e CheckResult) ended() string {
+	switch e.Result {
+	case finding.Pass:
 		return "held, " + e.seen()
-	case finding.Broken:
+	case finding.Fail:
 		return "was broken, " + e.seen()
 	case finding.Skipped:
 		return "was skipped" + e.because()
@@ -85,7 +85,7 @@ func (e Entry) ended() string {
 }
 
 // because is the reason in brackets: it is a sentence of its own.
-func (e Entry) because() string {
+func (e CheckResult) because() string {
 	if reason := e.state().Reason; reason != "" {
 		return " (" + reason + ")"
 	}

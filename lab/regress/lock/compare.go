@@ -22,7 +22,7 @@ import (
 //	not proved        not proved         Unclear where a setting that the promise rests on differs; else no change
 //
 // Not proved is what was not carried out or skipped. No change is another outcome
-// of the same verdict, such as another kind of refusal where the promise held. But a promise that was broken and still is
+// of the same result, such as another kind of refusal where the promise held. But a promise that was broken and still is
 // becomes Weaker when what was refused in a wrong way is let in, or when it breaks at all nodes after some; and Stronger
 // the other way round.
 //
@@ -45,11 +45,11 @@ func Compare(before, after Posture, with string) finding.Comparison {
 			}
 			continue
 		}
-		c.Changes = append(c.Changes, newChange(old, Entry{}, finding.Unclear))
+		c.Changes = append(c.Changes, newChange(old, CheckResult{}, finding.Unclear))
 	}
 	for id, now := range news {
 		if _, was := olds[id]; !was {
-			c.Changes = append(c.Changes, newChange(Entry{}, now, finding.Unclear))
+			c.Changes = append(c.Changes, newChange(CheckResult{}, now, finding.Unclear))
 		}
 	}
 	c.Changes = append(c.Changes, listeners(before, after)...)
@@ -72,8 +72,8 @@ func CompareLock(locked, now Posture, path string) finding.Comparison {
 		}
 	}
 	var broken []string
-	for _, e := range now.Entries {
-		if e.Local && e.Verdict == finding.Broken {
+	for _, e := range now.Results {
+		if e.Local && e.Result == finding.Fail {
 			broken = append(broken, e.ID)
 		}
 	}
@@ -83,40 +83,40 @@ func CompareLock(locked, now Posture, path string) finding.Comparison {
 	return c
 }
 
-func byID(p Posture) map[string]Entry {
-	all := map[string]Entry{}
-	for _, e := range p.Entries {
+func byID(p Posture) map[string]CheckResult {
+	all := map[string]CheckResult{}
+	for _, e := range p.Results {
 		all[e.ID] = e
 	}
 	return all
 }
 
 // newChange is the change of a promise; one of the entries may be empty. What is not in a lock is the other side's.
-func newChange(before, after Entry, way finding.Way) finding.Change {
+func newChange(before, after CheckResult, way finding.Direction) finding.Change {
 	id := cmp.Or(after.ID, before.ID)
 	c := finding.Change{
 		ID: id, Title: cmp.Or(after.Title, before.Title, id), Plane: cmp.Or(after.Plane, before.Plane),
 		Severity: cmp.Or(after.Severity, before.Severity),
-		Before:   before.state(), After: after.state(), Way: way,
+		Before:   before.state(), After: after.state(), Direction: way,
 	}
 	c.Text = textOf(before, after, way)
 	return c
 }
 
 // wayOf says where the change leads, and whether there is one.
-func wayOf(before, after Entry) (way finding.Way, changed bool) {
+func wayOf(before, after CheckResult) (way finding.Direction, changed bool) {
 	switch was, is := proved(before), proved(after); {
 	case !was && !is:
 		return "", false
 	case !was || !is:
 		return finding.Unclear, true
-	case before.Verdict == finding.Broken && after.Verdict == finding.Broken:
+	case before.Result == finding.Fail && after.Result == finding.Fail:
 		return wayOfBroken(before, after)
-	case before.Verdict == after.Verdict:
+	case before.Result == after.Result:
 		return "", false
 	case before.Plane == PlaneMatrix && after.Plane == PlaneMatrix && !odd(before, after).letsIn():
 		return finding.Unclear, true
-	case after.Verdict == finding.Broken:
+	case after.Result == finding.Fail:
 		return finding.Weaker, true
 	default:
 		return finding.Stronger, true
@@ -125,7 +125,7 @@ func wayOf(before, after Entry) (way finding.Way, changed bool) {
 
 // wayOfBroken is that of a promise that is broken on both sides: one that lets in is weaker than one that refuses in a way
 // that was not wanted, and one that is broken everywhere is weaker than one that is broken somewhere.
-func wayOfBroken(before, after Entry) (way finding.Way, changed bool) {
+func wayOfBroken(before, after CheckResult) (way finding.Direction, changed bool) {
 	switch was, is := before.letsIn(), after.letsIn(); {
 	case was && !is:
 		return finding.Stronger, true
@@ -143,18 +143,18 @@ func wayOfBroken(before, after Entry) (way finding.Way, changed bool) {
 }
 
 // odd is the one of the two that is broken.
-func odd(before, after Entry) Entry {
-	if after.Verdict == finding.Broken {
+func odd(before, after CheckResult) CheckResult {
+	if after.Result == finding.Fail {
 		return after
 	}
 	return before
 }
 
 // proved says whether the entry says anything of the agents.
-func proved(e Entry) bool { return e.Verdict == finding.Held || e.Verdict == finding.Broken }
+func proved(e CheckResult) bool { return e.Result == finding.Pass || e.Result == finding.Fail }
 
 // letsIn says whether somebody was let in at some node, or what should not be there was found.
-func (e Entry) letsIn() bool {
+func (e CheckResult) letsIn() bool {
 	return slices.ContainsFunc(strings.Split(e.Outcome, " or "), func(o string) bool { return o == "accepted" || o == "found" })
 }
 
@@ -168,7 +168,7 @@ func worstFirst(a, b finding.Change) int {
 	}
 	ways := []string{string(finding.Weaker), string(finding.Unclear), string(finding.Stronger)}
 	return cmp.Or(
-		cmp.Compare(rank(ways, string(a.Way)), rank(ways, string(b.Way))),
+		cmp.Compare(rank(ways, string(a.Direction)), rank(ways, string(b.Direction))),
 		cmp.Compare(urgency(a), urgency(b)),
 		cmp.Compare(finding.RankOfSeverity(a.Severity), finding.RankOfSeverity(b.Severity)),
 		cmp.Compare(rankOfPlane(a.Plane), rankOfPlane(b.Plane)),
@@ -180,9 +180,9 @@ func worstFirst(a, b finding.Change) int {
 // urgency orders changes of one way: what is broken now, then what is no longer proved, then the rest.
 func urgency(c finding.Change) int {
 	switch {
-	case c.After.Verdict == finding.Broken:
+	case c.After.Result == finding.Fail:
 		return 0
-	case c.Before.Verdict == finding.Held:
+	case c.Before.Result == finding.Pass:
 		return 1
 	default:
 		return 2

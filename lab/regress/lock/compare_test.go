@@ -11,12 +11,12 @@ import (
 )
 
 // ended is a promise that ended so; with an outcome of "" one that no agent was asked about.
-func ended(v finding.Verdict, outcome string) lock.Entry {
-	e := lock.Entry{ID: "raft-refuses-x", Plane: "Raft", Title: "Raft refuses x", Severity: "critical", Verdict: v, Outcome: outcome}
+func ended(v finding.Result, outcome string) lock.CheckResult {
+	e := lock.CheckResult{ID: "raft-refuses-x", Plane: "Raft", Title: "Raft refuses x", Severity: "critical", Result: v, Outcome: outcome}
 	switch v {
-	case finding.Broken:
+	case finding.Fail:
 		e.Reason = "wanted was denied"
-	case finding.NotCarriedOut:
+	case finding.Inconclusive:
 		e.Reason = "the agent does not run"
 	case finding.Skipped:
 		e.Reason = "no token is at hand"
@@ -24,23 +24,23 @@ func ended(v finding.Verdict, outcome string) lock.Entry {
 	return e
 }
 
-func at(nodes string, e lock.Entry) lock.Entry { e.At = nodes; return e }
+func at(nodes string, e lock.CheckResult) lock.CheckResult { e.At = nodes; return e }
 
-func cell(e lock.Entry) lock.Entry {
+func cell(e lock.CheckResult) lock.CheckResult {
 	e.ID, e.Plane, e.Title, e.Severity = "matrix/none/Raft", lock.PlaneMatrix, "no certificate at Raft", ""
 	return e
 }
 
-func posture(entries ...lock.Entry) lock.Posture { return lock.Posture{Entries: entries} }
+func posture(entries ...lock.CheckResult) lock.Posture { return lock.Posture{Results: entries} }
 
-// TestCompareEveryTransition has each verdict with each other one; no entry for a pair means that it is no change.
+// TestCompareEveryTransition has each result with each other one; no entry for a pair means that it is no change.
 func TestCompareEveryTransition(t *testing.T) {
-	sides := map[string][]lock.Entry{
-		"held": {ended(finding.Held, "denied")}, "broken": {ended(finding.Broken, "accepted")},
-		"untried": {ended(finding.NotCarriedOut, "not reached")}, "skipped": {ended(finding.Skipped, "")}, "missing": nil,
+	sides := map[string][]lock.CheckResult{
+		"held": {ended(finding.Pass, "denied")}, "broken": {ended(finding.Fail, "accepted")},
+		"untried": {ended(finding.Inconclusive, "not reached")}, "skipped": {ended(finding.Skipped, "")}, "missing": nil,
 	}
 	want := map[[2]string]struct {
-		way  finding.Way
+		way  finding.Direction
 		text string
 	}{
 		{"held", "broken"}:     {finding.Weaker, "was denied, is now accepted"},
@@ -74,13 +74,13 @@ func TestCompareEveryTransition(t *testing.T) {
 					return
 				}
 				change := finding.Change{
-					ID: "raft-refuses-x", Title: "Raft refuses x", Plane: "Raft", Severity: "critical", Way: w.way, Text: w.text,
+					ID: "raft-refuses-x", Title: "Raft refuses x", Plane: "Raft", Severity: "critical", Direction: w.way, Text: w.text,
 				}
 				for _, e := range before {
-					change.Before = finding.State{Verdict: e.Verdict, Outcome: e.Outcome, Reason: e.Reason}
+					change.Before = finding.State{Result: e.Result, Outcome: e.Outcome, Reason: e.Reason}
 				}
 				for _, e := range after {
-					change.After = finding.State{Verdict: e.Verdict, Outcome: e.Outcome, Reason: e.Reason}
+					change.After = finding.State{Result: e.Result, Outcome: e.Outcome, Reason: e.Reason}
 				}
 				if diff := cmp.Diff(finding.Comparison{With: "the lock", Changes: []finding.Change{change}}, got); diff != "" {
 					t.Errorf("(-want +got):\n%s", diff)
@@ -90,19 +90,19 @@ func TestCompareEveryTransition(t *testing.T) {
 	}
 }
 
-// TestCompareWhatTheVerdictDoesNotTell: outcomes and nodes of one verdict, and the matrix, in which a verdict is no promise.
+// TestCompareWhatTheVerdictDoesNotTell: outcomes and nodes of one result, and the matrix, in which a result is no promise.
 func TestCompareWhatTheVerdictDoesNotTell(t *testing.T) {
-	held, broken := finding.Held, finding.Broken
+	held, broken := finding.Pass, finding.Fail
 	words := ended(broken, "denied")
 	words.Reason = "as wanted, but not in the words that were wanted"
 	for name, c := range map[string]struct {
-		before, after lock.Entry
-		way           finding.Way // empty: no change
+		before, after lock.CheckResult
+		way           finding.Direction // empty: no change
 		text          string
 	}{
 		"held with another refusal":    {before: ended(held, "refused in the handshake"), after: ended(held, "denied")},
 		"held at fewer nodes":          {before: ended(held, "denied"), after: at("2 of 3 servers", ended(held, "denied"))},
-		"untried in another way":       {before: ended(finding.NotCarriedOut, "failed"), after: ended(finding.NotCarriedOut, "not reached")},
+		"untried in another way":       {before: ended(finding.Inconclusive, "failed"), after: ended(finding.Inconclusive, "not reached")},
 		"broken with another refusal":  {before: ended(broken, "denied"), after: ended(broken, "refused in the handshake")},
 		"broken, and lets in":          {ended(broken, "refused after the handshake"), ended(broken, "accepted"), finding.Weaker, "was refused after the handshake, is now accepted, and was broken before"},
 		"broken, and lets in nobody":   {ended(broken, "accepted"), ended(broken, "denied"), finding.Stronger, "was accepted, is now denied, and still broken"},
@@ -135,8 +135,8 @@ func TestCompareWhatTheVerdictDoesNotTell(t *testing.T) {
 			if len(changes) != 1 {
 				t.Fatalf("got %d changes", len(changes))
 			}
-			if got, want := changes[0].Text, c.text; got != want || changes[0].Way != c.way {
-				t.Errorf("%s, %q\nwant %s, %q", changes[0].Way, got, c.way, want)
+			if got, want := changes[0].Text, c.text; got != want || changes[0].Direction != c.way {
+				t.Errorf("%s, %q\nwant %s, %q", changes[0].Direction, got, c.way, want)
 			}
 		})
 	}
@@ -145,27 +145,27 @@ func TestCompareWhatTheVerdictDoesNotTell(t *testing.T) {
 // TestCompareWithALock: what is not in a lock is the newer side's, and a check that only the lock has is told by its ID.
 func TestCompareWithALock(t *testing.T) {
 	before := lock.Of(sample(oneRun()))
-	before.Entries = append(before.Entries, ended(finding.Held, "denied"))
+	before.Results = append(before.Results, ended(finding.Pass, "denied"))
 	locked, err := lock.ReadLock("x", before.Lock())
 	if err != nil {
 		t.Fatal(err)
 	}
 	r := sample(oneRun())
 	for i := range r.Findings[:3] {
-		r.Findings[i].Verdict, r.Findings[i].Outcome = finding.Broken, "accepted"
+		r.Findings[i].Result, r.Findings[i].Outcome = finding.Fail, "accepted"
 	}
 	got := lock.Compare(locked, lock.Of(r), "posture.lock.yaml")
 	want := finding.Comparison{With: "posture.lock.yaml", Changes: []finding.Change{
 		{
 			ID: "raft-refuses-client-certificate", Title: "Raft refuses a client's certificate", Plane: "Raft", Severity: "critical",
-			Before: finding.State{Verdict: finding.Held, Outcome: "refused after the handshake"},
-			After:  finding.State{Verdict: finding.Broken, Outcome: "accepted", Reason: "wanted was refused after the handshake"},
-			Way:    finding.Weaker, Text: "was refused after the handshake, is now accepted",
+			Before:    finding.State{Result: finding.Pass, Outcome: "refused after the handshake"},
+			After:     finding.State{Result: finding.Fail, Outcome: "accepted", Reason: "wanted was refused after the handshake"},
+			Direction: finding.Weaker, Text: "was refused after the handshake, is now accepted",
 			Setting: "tls.verify_server_hostname",
 		},
 		{
-			ID: "raft-refuses-x", Title: "raft-refuses-x", Plane: "Raft", Before: finding.State{Verdict: finding.Held, Outcome: "denied"},
-			Way: finding.Unclear, Text: "is not among the checks any more; before, it held, denied",
+			ID: "raft-refuses-x", Title: "raft-refuses-x", Plane: "Raft", Before: finding.State{Result: finding.Pass, Outcome: "denied"},
+			Direction: finding.Unclear, Text: "is not among the checks any more; before, it held, denied",
 		},
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -177,16 +177,20 @@ func TestCompareWithALock(t *testing.T) {
 }
 
 func TestCompareTellsTheWorstFirst(t *testing.T) {
-	entry := func(id, plane, severity string, v finding.Verdict, outcome string) lock.Entry {
-		return lock.Entry{ID: id, Plane: plane, Severity: severity, Verdict: v, Outcome: outcome}
+	entry := func(id, plane, severity string, v finding.Result, outcome string) lock.CheckResult {
+		return lock.CheckResult{ID: id, Plane: plane, Severity: severity, Result: v, Outcome: outcome}
 	}
-	held := func(id, plane, severity string) lock.Entry { return entry(id, plane, severity, finding.Held, "denied") }
-	broken := func(id, plane, severity string) lock.Entry {
-		return entry(id, plane, severity, finding.Broken, "accepted")
+	held := func(id, plane, severity string) lock.CheckResult {
+		return entry(id, plane, severity, finding.Pass, "denied")
 	}
-	skipped := func(id, plane, severity string) lock.Entry { return entry(id, plane, severity, finding.Skipped, "") }
+	broken := func(id, plane, severity string) lock.CheckResult {
+		return entry(id, plane, severity, finding.Fail, "accepted")
+	}
+	skipped := func(id, plane, severity string) lock.CheckResult {
+		return entry(id, plane, severity, finding.Skipped, "")
+	}
 	var before, after lock.Posture
-	for _, pair := range [][2]lock.Entry{ // in the wanted order
+	for _, pair := range [][2]lock.CheckResult{ // in the wanted order
 		{held("z", "HTTP", "critical"), broken("z", "HTTP", "critical")},
 		{held("a", "Raft", "critical"), broken("a", "Raft", "critical")},
 		{held("b", "Raft", "critical"), broken("b", "Raft", "critical")},
@@ -198,16 +202,16 @@ func TestCompareTellsTheWorstFirst(t *testing.T) {
 		{broken("v", "HTTP", "critical"), skipped("v", "HTTP", "critical")},
 		{broken("d", "HTTP", "critical"), held("d", "HTTP", "critical")},
 	} {
-		before.Entries, after.Entries = append(before.Entries, pair[0]), append(after.Entries, pair[1])
+		before.Results, after.Results = append(before.Results, pair[0]), append(after.Results, pair[1])
 	}
 	var want []string
-	for _, e := range after.Entries {
+	for _, e := range after.Results {
 		want = append(want, e.ID)
 	}
 	random := rand.New(rand.NewPCG(7, 8))
 	for range 20 {
-		shuffle(random, before.Entries)
-		shuffle(random, after.Entries)
+		shuffle(random, before.Results)
+		shuffle(random, after.Results)
 		var got []string
 		for _, c := range lock.Compare(before, after, "").Changes {
 			got = append(got, c.ID)

@@ -10,53 +10,53 @@ import (
 )
 
 // entry puts together what was found of one promise at the nodes; there is at least one finding.
-func (n names) entry(all []finding.Finding) Entry {
+func (n names) entry(all []finding.Finding) CheckResult {
 	all = slices.Clone(all)
 	for i := range all {
-		all[i].Verdict = known(all[i].Verdict)
+		all[i].Result = known(all[i].Result)
 	}
 	slices.SortFunc(all, func(a, b finding.Finding) int {
-		return cmp.Or(cmp.Compare(a.Verdict.Rank(), b.Verdict.Rank()), strings.Compare(a.Node, b.Node), strings.Compare(a.Outcome, b.Outcome))
+		return cmp.Or(cmp.Compare(a.Result.Rank(), b.Result.Rank()), strings.Compare(a.Node, b.Node), strings.Compare(a.Outcome, b.Outcome))
 	})
 	first := all[0]
-	worst := all[:slices.IndexFunc(append(slices.Clone(all), finding.Finding{}), func(f finding.Finding) bool { return f.Verdict != first.Verdict })]
+	worst := all[:slices.IndexFunc(append(slices.Clone(all), finding.Finding{}), func(f finding.Finding) bool { return f.Result != first.Result })]
 	var outcomes, reasons []string
 	for _, f := range worst {
 		outcomes, reasons = append(outcomes, clean(f.Outcome)), append(reasons, n.reason(f))
 	}
-	e := Entry{
-		ID: clean(first.ID), Plane: clean(first.Plane), Verdict: first.Verdict,
-		Outcome: joined(outcomes, " or "), At: n.at(worst, asked(all, first.Verdict)), Reason: joined(reasons, "; "),
+	e := CheckResult{
+		ID: clean(first.ID), Plane: clean(first.Plane), Result: first.Result,
+		Outcome: joined(outcomes, " or "), At: n.at(worst, asked(all, first.Result)), Reason: joined(reasons, "; "),
 		Title: first.Title, Severity: first.Severity, Settings: first.Settings,
 		Local: first.Local, CertificateOf: first.CertificateOf,
 	}
-	if first.Plane == planeWire {
+	if first.Plane == planeNetwork {
 		e.At = "" // what is overheard of one agent and not of another is luck
 	}
 	return e
 }
 
-// asked are the findings among which those with the worst verdict are counted. Of a promise that is broken, followers whose
+// asked are the findings among which those with the worst result are counted. Of a promise that is broken, followers whose
 // leader answers for them are left out: it is broken at all that could tell.
-func asked(all []finding.Finding, worst finding.Verdict) []finding.Finding {
-	if worst != finding.Broken {
+func asked(all []finding.Finding, worst finding.Result) []finding.Finding {
+	if worst != finding.Fail {
 		return all
 	}
-	return slices.DeleteFunc(slices.Clone(all), func(f finding.Finding) bool { return f.Verdict == finding.Skipped })
+	return slices.DeleteFunc(slices.Clone(all), func(f finding.Finding) bool { return f.Result == finding.Skipped })
 }
 
 // planeWire is what a listener on the network overhears.
-const planeWire = "wire"
+const planeNetwork = "wire"
 
 // cells are the matrix's cells as entries.
-func (n names) cells(m finding.Matrix) []Entry {
-	var all []Entry
+func (n names) cells(m finding.Matrix) []CheckResult {
+	var all []CheckResult
 	for _, row := range m.Rows {
 		for _, c := range row.Cells {
 			e := n.entry([]finding.Finding{{
-				ID: PlaneMatrix + "/" + row.Certificate + "/" + c.Entry, Plane: PlaneMatrix, Title: row.Title + " at " + c.Entry,
-				Node: m.Node, Want: []string{c.Want}, Outcome: c.Outcome, Verdict: c.Verdict, Reason: c.Reason,
-				Settings: settingsAtEntry(c.Entry),
+				ID: PlaneMatrix + "/" + row.Certificate + "/" + c.Endpoint, Plane: PlaneMatrix, Title: row.Title + " at " + c.Endpoint,
+				Node: m.Node, Want: []string{c.Want}, Outcome: c.Outcome, Result: c.Result, Reason: c.Reason,
+				Settings: settingsAtEntry(c.Endpoint),
 			}})
 			if len(c.At) > 0 && c.Elsewhere != finding.Skipped {
 				e.At = fmt.Sprintf("%d of %d servers", len(c.At), len(m.Nodes))

@@ -33,8 +33,8 @@ func listeners(before, after Posture) []finding.Change {
 		plane := map[string]string{"http": "HTTP", "rpc": "RPC", "serf": "gossip"}[name]
 		out = append(out, finding.Change{
 			ID: now.Role + "-listens-" + name, Title: "who can connect to a " + now.Role + "'s " + cmp.Or(plane, name) + " port", Plane: plane, Severity: "medium",
-			Before: finding.State{Verdict: finding.Held, Outcome: old.Value}, After: finding.State{Verdict: finding.Held, Outcome: now.Value},
-			Way: wayOfReach(old.Value, now.Value), Text: "was " + old.Value + ", is now " + now.Value,
+			Before: finding.State{Result: finding.Pass, Outcome: old.Value}, After: finding.State{Result: finding.Pass, Outcome: now.Value},
+			Direction: wayOfReach(old.Value, now.Value), Text: "was " + old.Value + ", is now " + now.Value,
 			File: now.File, Line: now.Line, Setting: deciding(before, after, now, name),
 		})
 	}
@@ -48,7 +48,7 @@ func host(value string) string {
 }
 
 // wayOfReach says whether more can connect than before.
-func wayOfReach(before, after string) finding.Way {
+func wayOfReach(before, after string) finding.Direction {
 	reach := func(value string) fit.Reach {
 		word, _, _ := strings.Cut(value, ",")
 		return fit.Reach(word)

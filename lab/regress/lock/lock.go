@@ -51,7 +51,7 @@ func (p Posture) content() string {
 		}
 		line("    %s: %s", scalar(s.Path), value(s.Value))
 	}
-	entries := slices.SortedStableFunc(slices.Values(p.Entries), byPlaneAndID)
+	entries := slices.SortedStableFunc(slices.Values(p.Results), byPlaneAndID)
 	for i, e := range entries {
 		if i == 0 {
 			line("checks:")
@@ -65,8 +65,8 @@ func (p Posture) content() string {
 }
 
 // fields are the entry's, those that are empty left out.
-func (e Entry) fields() string {
-	parts := []string{"verdict: " + scalar(string(e.Verdict))}
+func (e CheckResult) fields() string {
+	parts := []string{"result: " + scalar(string(e.Result))}
 	for _, f := range []struct{ name, text string }{{"outcome", e.Outcome}, {"at", e.At}, {"reason", e.Reason}} {
 		if f.text != "" {
 			parts = append(parts, f.name+": "+scalar(f.text))
@@ -108,5 +108,5 @@ func value(text string) string {
 	return scalar(text)
 }
 
-// isVerdict says whether a lock may hold the verdict.
-func isVerdict(v finding.Verdict) bool { return v.Rank() >= 0 }
+// isVerdict says whether a lock may hold the result.
+func isResult(v finding.Result) bool { return v.Rank() >= 0 }

@@ -19,7 +19,7 @@ import (
 // exceptUnlocked leaves out what is not in a lock.
 func exceptUnlocked() cmp.Options {
 	return cmp.Options{
-		cmpopts.IgnoreFields(lock.Entry{}, "Title", "Severity", "Settings"),
+		cmpopts.IgnoreFields(lock.CheckResult{}, "Title", "Severity", "Settings"),
 		cmpopts.IgnoreFields(finding.Setting{}, "File", "Line"),
 		cmpopts.EquateEmpty(),
 	}
@@ -56,16 +56,16 @@ func TestLockIsTheSameInEveryRun(t *testing.T) {
 func TestLockSeesADifference(t *testing.T) {
 	same := lock.Of(sample(oneRun())).Lock()
 	for name, change := range map[string]func(*finding.Report){
-		"a verdict":         func(r *finding.Report) { r.Findings[0].Verdict = finding.Broken },
+		"a result":          func(r *finding.Report) { r.Findings[0].Result = finding.Fail },
 		"an outcome":        func(r *finding.Report) { r.Findings[0].Outcome = "denied" },
 		"a wanted outcome":  func(r *finding.Report) { r.Findings[5].Want = []string{"accepted"} },
-		"how many servers":  func(r *finding.Report) { r.Findings[3].Verdict = finding.Broken },
+		"how many servers":  func(r *finding.Report) { r.Findings[3].Result = finding.Fail },
 		"a reason":          func(r *finding.Report) { r.Findings[len(r.Findings)-1].Reason = "a management token is not at hand" },
 		"a setting's value": func(r *finding.Report) { r.Configuration.Settings[0].Value = "false" },
 		"a setting's role":  func(r *finding.Report) { r.Configuration.Settings[0].Role = "client" },
 		"a setting less":    func(r *finding.Report) { r.Configuration.Settings = r.Configuration.Settings[1:] },
 		"Nomad's version":   func(r *finding.Report) { r.Cluster.Nomad = "1.11.4" },
-		"a cell":            func(r *finding.Report) { r.Matrix.Rows[0].Cells[1].Verdict = finding.Broken },
+		"a cell":            func(r *finding.Report) { r.Matrix.Rows[0].Cells[1].Result = finding.Fail },
 		"a check less":      func(r *finding.Report) { r.Findings = r.Findings[3:] },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -131,7 +131,7 @@ func TestLockHasNoSecret(t *testing.T) {
 
 // TestLockOfHostileValues: no value gets out of its line.
 func TestLockOfHostileValues(t *testing.T) {
-	value := "\"a\"\nchecks:\n  HTTP:\n    x: {verdict: held}\nchecksum: sha256:00\n# \x1b[2J\u202e"
+	value := "\"a\"\nchecks:\n  HTTP:\n    x: {result: held}\nchecksum: sha256:00\n# \x1b[2J\u202e"
 	r := finding.Report{Configuration: &finding.Configuration{Settings: []finding.Setting{{Role: "server", Path: "datacenter", Value: value}}}}
 	text := lock.Of(r).Lock()
 	if n := regexp.MustCompile(`(?m)^check`).FindAllIndex(text, -1); len(n) != 1 {
@@ -161,7 +161,7 @@ func TestLockMayBeLaidOutAnew(t *testing.T) {
 		"lines that end as on Windows": strings.ReplaceAll(text, "\n", "\r\n"),
 		"without comments":             "version:" + uncommented,
 		"a comment of one's own":       strings.Replace(text, "checks:", "# reviewed\nchecks: # see above", 1),
-		"wider":                        strings.ReplaceAll(strings.ReplaceAll(text, "    ", "      "), "{verdict", "{ verdict"),
+		"wider":                        strings.ReplaceAll(strings.ReplaceAll(text, "    ", "      "), "{result", "{ result"),
 	} {
 		got, err := lock.ReadLock("x", []byte(text))
 		if diff := cmp.Diff(want, got, exceptUnlocked()); diff != "" || err != nil {

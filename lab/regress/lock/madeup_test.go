@@ -35,25 +35,25 @@ func madeUp(random *rand.Rand) lock.Posture {
 		taken[s.Role+"|"+s.Path] = true
 	}
 	for range random.IntN(6) {
-		e := lock.Entry{
+		e := lock.CheckResult{
 			ID: some(), Plane: pick([]string{"HTTP", "RPC", "wire", "matrix", some()}), Outcome: some(), At: some(), Reason: some(), Title: "t",
-			Verdict: []finding.Verdict{finding.Held, finding.Broken, finding.NotCarriedOut, finding.Skipped}[random.IntN(4)],
+			Result: []finding.Result{finding.Pass, finding.Fail, finding.Inconclusive, finding.Skipped}[random.IntN(4)],
 		}
 		if !taken[e.ID] {
-			p.Entries = append(p.Entries, e)
+			p.Results = append(p.Results, e)
 		}
 		taken[e.ID] = true
 	}
 	slices.SortFunc(p.Settings, func(a, b finding.Setting) int {
 		return cmp.Or(strings.Compare(a.Role, b.Role), strings.Compare(a.Path, b.Path))
 	})
-	slices.SortFunc(p.Entries, func(a, b lock.Entry) int {
+	slices.SortFunc(p.Results, func(a, b lock.CheckResult) int {
 		return cmp.Or(strings.Compare(planeOrder(a), planeOrder(b)), strings.Compare(a.ID, b.ID))
 	})
 	return p
 }
 
-func planeOrder(e lock.Entry) string {
+func planeOrder(e lock.CheckResult) string {
 	known := map[string]string{"HTTP": "0", "RPC": "1", "wire": "4", "matrix": "6"}
 	if o, is := known[e.Plane]; is {
 		return o

@@ -27,21 +27,21 @@ type Posture struct {
 	// Others are those that it sets and no promise rests on. In a lock they are among the Settings, by a mark of their values.
 	Others []finding.Setting
 	// Entries are the promises and the matrix's cells, by plane and ID, each ID once.
-	Entries []Entry
+	Results []CheckResult
 }
 
 // Entry is how one promise ended at all nodes together, or one cell of the matrix.
-type Entry struct {
+type CheckResult struct {
 	// ID is the check's, or "matrix/CERTIFICATE/ENTRY". Plane is the check's, or PlaneMatrix.
 	ID, Plane string
-	// Verdict is the worst of all nodes: broken, not carried out, held, skipped.
-	Verdict finding.Verdict
-	// Outcome is what the probe saw at the nodes with that verdict, joined by "or" where they differ; empty when it did
+	// Result is the worst of all nodes: broken, not carried out, held, skipped.
+	Result finding.Result
+	// Outcome is what the probe saw at the nodes with that result, joined by "or" where they differ; empty when it did
 	// not run.
 	Outcome string
-	// At says at how many of the nodes the verdict was so, for example "1 of 3 servers"; empty: at all.
+	// At says at how many of the nodes the result was so, for example "1 of 3 servers"; empty: at all.
 	At string
-	// Reason says shortly why the verdict is what it is; empty for a promise that held.
+	// Reason says shortly why the result is what it is; empty for a promise that held.
 	Reason string
 
 	// Title, Severity, Settings and CertificateOf are as in a finding.Finding. They are the catalogue's, so they are not in a lock, and
@@ -62,7 +62,7 @@ const PlaneMatrix = "matrix"
 // Committed is the posture without what only shows in this copy of the user's files: version control keeps neither modes nor
 // owners, and so a lock would differ from checkout to checkout.
 func (p Posture) Committed() Posture {
-	p.Entries = slices.DeleteFunc(slices.Clone(p.Entries), func(e Entry) bool { return e.Local })
+	p.Results = slices.DeleteFunc(slices.Clone(p.Results), func(e CheckResult) bool { return e.Local })
 	p.Settings = slices.Clone(p.Settings)
 	for _, s := range p.Others {
 		s.Value = mark(s)
@@ -94,18 +94,18 @@ func Of(r finding.Report) Posture {
 		byID[f.ID] = append(byID[f.ID], f)
 	}
 	for _, all := range byID {
-		p.Entries = append(p.Entries, names.entry(all))
+		p.Results = append(p.Results, names.entry(all))
 	}
 	if r.Matrix != nil {
-		p.Entries = append(p.Entries, names.cells(*r.Matrix)...)
+		p.Results = append(p.Results, names.cells(*r.Matrix)...)
 	}
-	slices.SortFunc(p.Entries, byPlaneAndID)
+	slices.SortFunc(p.Results, byPlaneAndID)
 	return p
 }
 
 // state is the entry as a change shows it.
-func (e Entry) state() finding.State {
-	s := finding.State{Verdict: e.Verdict, Outcome: e.Outcome, Reason: e.Reason}
+func (e CheckResult) state() finding.State {
+	s := finding.State{Result: e.Result, Outcome: e.Outcome, Reason: e.Reason}
 	switch {
 	case e.At != "" && e.Reason != "":
 		s.Reason = "at " + e.At + ": " + e.Reason
@@ -116,7 +116,7 @@ func (e Entry) state() finding.State {
 }
 
 // byPlaneAndID orders entries by planes, of which the matrix comes last.
-func byPlaneAndID(a, b Entry) int {
+func byPlaneAndID(a, b CheckResult) int {
 	return cmp.Or(cmp.Compare(rankOfPlane(a.Plane), rankOfPlane(b.Plane)), strings.Compare(a.Plane, b.Plane), strings.Compare(a.ID, b.ID))
 }
 
@@ -131,10 +131,10 @@ func rankOfPlane(plane string) int {
 	}
 }
 
-// known is the verdict, or NotCarriedOut for what is none: what nobody judged must not look as if it had held.
-func known(v finding.Verdict) finding.Verdict {
+// known is the result, or NotCarriedOut for what is none: what nobody judged must not look as if it had held.
+func known(v finding.Result) finding.Result {
 	if v.Rank() < 0 {
-		return finding.NotCarriedOut
+		return finding.Inconclusive
 	}
 	return v
 }

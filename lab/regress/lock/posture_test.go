@@ -15,61 +15,61 @@ func TestOfPutsNodesTogether(t *testing.T) {
 	cluster := finding.Cluster{Nodes: []finding.Node{
 		{Name: "s1", Role: "server"}, {Name: "s2", Role: "server"}, {Name: "s3", Role: "server"}, {Name: "c1", Role: "client"}, {Name: "c2", Role: "client"},
 	}}
-	found := func(node string, v finding.Verdict, outcome, reason string) finding.Finding {
-		return finding.Finding{ID: "x", Plane: "HTTP", Title: "X", Severity: "low", Settings: []string{"a.b"}, Want: []string{"denied"}, Node: node, Verdict: v, Outcome: outcome, Reason: reason}
+	found := func(node string, v finding.Result, outcome, reason string) finding.Finding {
+		return finding.Finding{ID: "x", Plane: "HTTP", Title: "X", Severity: "low", Settings: []string{"a.b"}, Want: []string{"denied"}, Node: node, Result: v, Outcome: outcome, Reason: reason}
 	}
-	held := func(node string) finding.Finding { return found(node, finding.Held, "denied", "as wanted") }
+	held := func(node string) finding.Finding { return found(node, finding.Pass, "denied", "as wanted") }
 	for name, c := range map[string]struct {
 		findings []finding.Finding
-		want     lock.Entry
+		want     lock.CheckResult
 	}{
-		"all alike": {[]finding.Finding{held("s1"), held("s2")}, lock.Entry{Verdict: finding.Held, Outcome: "denied"}},
+		"all alike": {[]finding.Finding{held("s1"), held("s2")}, lock.CheckResult{Result: finding.Pass, Outcome: "denied"}},
 		"held in two ways": {
-			[]finding.Finding{held("s1"), found("s2", finding.Held, "accepted", "")}, lock.Entry{Verdict: finding.Held, Outcome: "accepted or denied"},
+			[]finding.Finding{held("s1"), found("s2", finding.Pass, "accepted", "")}, lock.CheckResult{Result: finding.Pass, Outcome: "accepted or denied"},
 		},
 		"broken at one": {
-			[]finding.Finding{held("s1"), found("s2", finding.Broken, "accepted", "open"), held("s3")},
-			lock.Entry{Verdict: finding.Broken, Outcome: "accepted", At: "1 of 3 servers", Reason: "wanted was denied"},
+			[]finding.Finding{held("s1"), found("s2", finding.Fail, "accepted", "open"), held("s3")},
+			lock.CheckResult{Result: finding.Fail, Outcome: "accepted", At: "1 of 3 servers", Reason: "wanted was denied"},
 		},
 		"broken at all": {
-			[]finding.Finding{found("s1", finding.Broken, "accepted", "open"), found("s2", finding.Broken, "accepted", "open too")},
-			lock.Entry{Verdict: finding.Broken, Outcome: "accepted", Reason: "wanted was denied"},
+			[]finding.Finding{found("s1", finding.Fail, "accepted", "open"), found("s2", finding.Fail, "accepted", "open too")},
+			lock.CheckResult{Result: finding.Fail, Outcome: "accepted", Reason: "wanted was denied"},
 		},
 		"broken at one of each role, and more of one": {
-			[]finding.Finding{held("s1"), found("s2", finding.Broken, "accepted", ""), found("c1", finding.Broken, "accepted", ""), found("c2", finding.Broken, "accepted", "")},
-			lock.Entry{Verdict: finding.Broken, Outcome: "accepted", At: "1 of 2 servers and 2 of 2 clients", Reason: "wanted was denied"},
+			[]finding.Finding{held("s1"), found("s2", finding.Fail, "accepted", ""), found("c1", finding.Fail, "accepted", ""), found("c2", finding.Fail, "accepted", "")},
+			lock.CheckResult{Result: finding.Fail, Outcome: "accepted", At: "1 of 2 servers and 2 of 2 clients", Reason: "wanted was denied"},
 		},
 		"broken beats not carried out": {
-			[]finding.Finding{found("s1", finding.NotCarriedOut, "failed", ""), found("s2", finding.Broken, "accepted", "")},
-			lock.Entry{Verdict: finding.Broken, Outcome: "accepted", At: "1 of 2 servers", Reason: "wanted was denied"},
+			[]finding.Finding{found("s1", finding.Inconclusive, "failed", ""), found("s2", finding.Fail, "accepted", "")},
+			lock.CheckResult{Result: finding.Fail, Outcome: "accepted", At: "1 of 2 servers", Reason: "wanted was denied"},
 		},
 		"not carried out beats held": {
-			[]finding.Finding{found("s1", finding.NotCarriedOut, "failed", "s1 is slow"), held("s2")},
-			lock.Entry{Verdict: finding.NotCarriedOut, Outcome: "failed", At: "1 of 2 servers", Reason: "the agent is slow"},
+			[]finding.Finding{found("s1", finding.Inconclusive, "failed", "s1 is slow"), held("s2")},
+			lock.CheckResult{Result: finding.Inconclusive, Outcome: "failed", At: "1 of 2 servers", Reason: "the agent is slow"},
 		},
 		"held beats skipped": {
-			[]finding.Finding{found("s1", finding.Skipped, "", "no door"), held("s2")}, lock.Entry{Verdict: finding.Held, Outcome: "denied", At: "1 of 2 servers"},
+			[]finding.Finding{found("s1", finding.Skipped, "", "no door"), held("s2")}, lock.CheckResult{Result: finding.Pass, Outcome: "denied", At: "1 of 2 servers"},
 		},
 		"broken beats skipped, of which none are counted": {
-			[]finding.Finding{found("s1", finding.Skipped, "", "its leader answers for it"), found("s2", finding.Broken, "accepted", "wanted was denied")},
-			lock.Entry{Verdict: finding.Broken, Outcome: "accepted", Reason: "wanted was denied"},
+			[]finding.Finding{found("s1", finding.Skipped, "", "its leader answers for it"), found("s2", finding.Fail, "accepted", "wanted was denied")},
+			lock.CheckResult{Result: finding.Fail, Outcome: "accepted", Reason: "wanted was denied"},
 		},
 		"skipped for two reasons": {
 			[]finding.Finding{found("s1", finding.Skipped, "", "no key"), found("s2", finding.Skipped, "", "no door"), found("s3", finding.Skipped, "", "no key")},
-			lock.Entry{Verdict: finding.Skipped, Reason: "no door; no key"},
+			lock.CheckResult{Result: finding.Skipped, Reason: "no door; no key"},
 		},
-		"a verdict that nobody knows": {[]finding.Finding{found("s1", "passed", "denied", "so it is")}, lock.Entry{Verdict: finding.NotCarriedOut, Outcome: "denied", Reason: "so it is"}},
-		"no verdict at one":           {[]finding.Finding{held("s1"), found("s2", "", "", "")}, lock.Entry{Verdict: finding.NotCarriedOut, At: "1 of 2 servers"}},
+		"a result that nobody knows": {[]finding.Finding{found("s1", "passed", "denied", "so it is")}, lock.CheckResult{Result: finding.Inconclusive, Outcome: "denied", Reason: "so it is"}},
+		"no result at one":           {[]finding.Finding{held("s1"), found("s2", "", "", "")}, lock.CheckResult{Result: finding.Inconclusive, At: "1 of 2 servers"}},
 		"at agents that the cluster does not list": {
-			[]finding.Finding{held("x1"), found("x2", finding.Broken, "accepted", "")},
-			lock.Entry{Verdict: finding.Broken, Outcome: "accepted", At: "1 of 2 agents", Reason: "wanted was denied"},
+			[]finding.Finding{held("x1"), found("x2", finding.Fail, "accepted", "")},
+			lock.CheckResult{Result: finding.Fail, Outcome: "accepted", At: "1 of 2 agents", Reason: "wanted was denied"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want := c.want
 			want.ID, want.Plane, want.Title, want.Severity, want.Settings = "x", "HTTP", "X", "low", []string{"a.b"}
 			got := lock.Of(finding.Report{Cluster: cluster, Findings: c.findings})
-			if diff := cmp.Diff(lock.Posture{Entries: []lock.Entry{want}}, got); diff != "" {
+			if diff := cmp.Diff(lock.Posture{Results: []lock.CheckResult{want}}, got); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
@@ -100,12 +100,12 @@ func TestOfTellsReasonsThatStay(t *testing.T) {
 		"":                          "",
 		strings.Repeat("long ", 50): strings.Repeat("long ", 24) + "…",
 	} {
-		for _, v := range []finding.Verdict{finding.Skipped, finding.NotCarriedOut} {
+		for _, v := range []finding.Result{finding.Skipped, finding.Inconclusive} {
 			got := lock.Of(finding.Report{
 				Cluster:  finding.Cluster{Nodes: []finding.Node{{Name: "web.1", Role: "server"}, {Name: "web", Role: "client"}}},
-				Findings: []finding.Finding{{ID: "x", Node: "web.1", Verdict: v, Reason: reason}},
+				Findings: []finding.Finding{{ID: "x", Node: "web.1", Result: v, Reason: reason}},
 			})
-			if got := got.Entries[0].Reason; got != want {
+			if got := got.Results[0].Reason; got != want {
 				t.Errorf("%q is told as\n%q, want\n%q", reason, got, want)
 			}
 		}
@@ -124,7 +124,7 @@ func TestOfSettings(t *testing.T) {
 	if got := of(set("server", "b", "2", 1), a); len(got) != 1 || got[0].Value != "1, 2" {
 		t.Errorf("two values of one setting: %+v", got)
 	}
-	if got := lock.Of(finding.Report{}); len(got.Settings)+len(got.Entries) > 0 {
+	if got := lock.Of(finding.Report{}); len(got.Settings)+len(got.Results) > 0 {
 		t.Errorf("of nothing: %+v", got)
 	}
 }

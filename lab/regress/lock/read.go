@@ -22,7 +22,7 @@ func (lockError) Is(target error) bool { return target == spec.ErrInvalid }
 const mend = "restore it from version control, or write it anew with --update"
 
 // ReadLock reads what Lock has written; name is the file's, for errors. They wrap ErrLock, and say what to do: the text is
-// not YAML or not in a lock's form (with the line), another nomadlab wrote it, a verdict is unknown, a check is in it
+// not YAML or not in a lock's form (with the line), another nomadlab wrote it, a result is unknown, a check is in it
 // twice, or it was edited by hand.
 //
 // Titles, severities, settings of promises, files and lines are empty in the result: they are not in a lock.
@@ -52,7 +52,7 @@ func readLock(text []byte) (Posture, error) {
 		case "settings":
 			p.Settings, err = f.settings()
 		case "checks":
-			p.Entries, err = f.entries()
+			p.Results, err = f.entries()
 		case "checksum":
 			sum, err = f.text()
 		default:

@@ -45,36 +45,36 @@ func TestReadLockTellsWhatIsWrong(t *testing.T) {
 		},
 		"a key that locks do not have": {replaced("nomad: 1.11.3", "nomads: 1.11.3"), []string{`line 6: "nomads" is nothing that a lock has`, restore}},
 		"a field that checks do not have": {
-			replaced("{verdict: held, outcome: refused after the handshake}", "{verdict: held, result: refused}"),
+			replaced("{result: held, outcome: refused after the handshake}", "{result: held, result: refused}"),
 			[]string{`line 21: "result" is nothing that a check has`, restore},
 		},
-		"an unknown verdict": {
-			replaced("{verdict: held, outcome: refused after the handshake}", "{verdict: passed, outcome: refused after the handshake}"),
-			[]string{`line 21: the verdict of raft-refuses-client-certificate is "passed", which is none of broken, not carried out, held, skipped`, restore},
+		"an unknown result": {
+			replaced("{result: held, outcome: refused after the handshake}", "{result: passed, outcome: refused after the handshake}"),
+			[]string{`line 21: the result of raft-refuses-client-certificate is "passed", which is none of broken, not carried out, held, skipped`, restore},
 		},
-		"no verdict": {
-			replaced("{verdict: held, outcome: refused after the handshake}", "{outcome: refused after the handshake}"),
-			[]string{`line 21: the verdict of raft-refuses-client-certificate is ""`, restore},
+		"no result": {
+			replaced("{result: held, outcome: refused after the handshake}", "{outcome: refused after the handshake}"),
+			[]string{`line 21: the result of raft-refuses-client-certificate is ""`, restore},
 		},
 		"a check twice": {
-			replaced("  gossip:\n", "    raft-refuses-client-certificate: {verdict: held}\n  gossip:\n"),
+			replaced("  gossip:\n", "    raft-refuses-client-certificate: {result: held}\n  gossip:\n"),
 			[]string{`line 22: the check "raft-refuses-client-certificate" is there twice, first at line 21`, restore},
 		},
 		"a check in two planes": {
-			replaced("  wire:\n", "  wire:\n    raft-refuses-client-certificate: {verdict: held}\n"),
+			replaced("  wire:\n", "  wire:\n    raft-refuses-client-certificate: {result: held}\n"),
 			[]string{`line 25: the check "raft-refuses-client-certificate" is there twice, first at line 21`},
 		},
-		"a plane twice":           {replaced("  wire:\n", "  Raft:\n    x: {verdict: held}\n  wire:\n"), []string{`line 24: the plane "Raft" is there twice, first at line 20`}},
+		"a plane twice":           {replaced("  wire:\n", "  Raft:\n    x: {result: held}\n  wire:\n"), []string{`line 24: the plane "Raft" is there twice, first at line 20`}},
 		"a setting twice":         {replaced("    acl.enabled: true\n", "    acl.enabled: true\n    acl.enabled: false\n"), []string{`line 10: the setting "acl.enabled" is there twice, first at line 9`}},
 		"a part twice":            {sound + "version: 1\n", []string{`the field "version" is there twice, first at line 5`}},
-		"a list for a check":      {replaced("{verdict: held, outcome: refused after the handshake}", "[held]"), []string{"line 21: raft-refuses-client-certificate is no mapping", restore}},
+		"a list for a check":      {replaced("{result: held, outcome: refused after the handshake}", "[held]"), []string{"line 21: raft-refuses-client-certificate is no mapping", restore}},
 		"a mapping for a text":    {replaced("nomad: 1.11.3", "nomad: {a: b}"), []string{`line 6: the value of "nomad" is no text`, restore}},
 		"nothing for a value":     {replaced("acl.enabled: true", "acl.enabled:"), []string{`line 9: the value of "acl.enabled" is no text`}},
 		"an alias":                {replaced("nomad: 1.11.3", "nomad: *x"), []string{"line 6: *: anchors and aliases are not read"}},
-		"a verdict by hand":       {replaced("{verdict: held, outcome: refused after the handshake}", "{verdict: broken, outcome: refused after the handshake}"), []string{"edited by hand", restore}},
-		"an outcome by hand":      {replaced("{verdict: held, outcome: refused after the handshake}", "{verdict: held, outcome: denied}"), []string{"edited by hand", restore}},
+		"a result by hand":        {replaced("{result: held, outcome: refused after the handshake}", "{result: broken, outcome: refused after the handshake}"), []string{"edited by hand", restore}},
+		"an outcome by hand":      {replaced("{result: held, outcome: refused after the handshake}", "{result: held, outcome: denied}"), []string{"edited by hand", restore}},
 		"a setting by hand":       {replaced("acl.enabled: true", "acl.enabled: false"), []string{"edited by hand", restore}},
-		"a check less":            {replaced("    matrix/none/gossip: {verdict: not carried out, outcome: not reached, reason: not tried}\n", ""), []string{"edited by hand"}},
+		"a check less":            {replaced("    matrix/none/gossip: {result: not carried out, outcome: not reached, reason: not tried}\n", ""), []string{"edited by hand"}},
 		"the checksum by hand":    {replaced("checksum: sha256:", "checksum: sha256:0"), []string{"edited by hand", restore}},
 		"no checksum":             {unsigned, []string{"edited by hand", `its checksum is ""`}},
 		"a Nomad version by hand": {replaced("nomad: 1.11.3", "nomad: 1.11.4"), []string{"edited by hand"}},
@@ -95,7 +95,7 @@ func TestReadLockTellsWhatIsWrong(t *testing.T) {
 					t.Errorf("%q does not say %q", err, want)
 				}
 			}
-			if len(p.Entries)+len(p.Settings) > 0 {
+			if len(p.Results)+len(p.Settings) > 0 {
 				t.Errorf("beside the error there is %+v", p)
 			}
 		})

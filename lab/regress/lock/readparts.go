@@ -30,8 +30,8 @@ func (f field) settings() ([]finding.Setting, error) {
 }
 
 // entries reads planes with their checks.
-func (f field) entries() ([]Entry, error) {
-	var all []Entry
+func (f field) entries() ([]CheckResult, error) {
+	var all []CheckResult
 	planes, err := f.fields("plane")
 	if err != nil {
 		return nil, err
@@ -57,20 +57,20 @@ func (f field) entries() ([]Entry, error) {
 	return all, nil
 }
 
-func (f field) entry(plane string) (Entry, error) {
-	e := Entry{ID: f.key, Plane: plane}
+func (f field) entry(plane string) (CheckResult, error) {
+	e := CheckResult{ID: f.key, Plane: plane}
 	parts, err := f.fields("field")
 	if err != nil {
-		return Entry{}, err
+		return CheckResult{}, err
 	}
 	for _, part := range parts {
 		text, err := part.text()
 		if err != nil {
-			return Entry{}, err
+			return CheckResult{}, err
 		}
 		switch part.key {
-		case "verdict":
-			e.Verdict = finding.Verdict(text)
+		case "result":
+			e.Result = finding.Result(text)
 		case "outcome":
 			e.Outcome = text
 		case "at":
@@ -78,18 +78,18 @@ func (f field) entry(plane string) (Entry, error) {
 		case "reason":
 			e.Reason = text
 		default:
-			return Entry{}, part.errorf("%q is nothing that a check has in a lock: %s", part.key, mend)
+			return CheckResult{}, part.errorf("%q is nothing that a check has in a lock: %s", part.key, mend)
 		}
 	}
-	if !isVerdict(e.Verdict) {
-		return Entry{}, f.errorf("the verdict of %s is %q, which is none of %s: %s", f.key, e.Verdict, listOfVerdicts(), mend)
+	if !isResult(e.Result) {
+		return CheckResult{}, f.errorf("the result of %s is %q, which is none of %s: %s", f.key, e.Result, listOfResults(), mend)
 	}
 	return e, nil
 }
 
-func listOfVerdicts() string {
+func listOfResults() string {
 	var all []string
-	for _, v := range finding.Verdicts() {
+	for _, v := range finding.Results() {
 		all = append(all, string(v))
 	}
 	return strings.Join(all, ", ")

@@ -43,11 +43,11 @@ func newNames(r finding.Report) names {
 // was not, there are only the finding's words.
 func (n names) reason(f finding.Finding) string {
 	switch {
-	case f.Verdict == finding.Held:
+	case f.Result == finding.Pass:
 		return ""
-	case f.Verdict == finding.Broken && slices.Contains(f.Want, f.Outcome):
+	case f.Result == finding.Fail && slices.Contains(f.Want, f.Outcome):
 		return "as wanted, but not in the words that were wanted"
-	case f.Verdict == finding.Broken:
+	case f.Result == finding.Fail:
 		return "wanted was " + clean(strings.Join(f.Want, " or "))
 	default:
 		return n.stable(f.Reason)

@@ -44,37 +44,37 @@ func sample(r run) finding.Report {
 	}
 	held := finding.Finding{
 		ID: "raft-refuses-client-certificate", Title: "Raft refuses a client's certificate", Plane: "Raft", Severity: "critical",
-		Want: []string{"refused after the handshake"}, Outcome: "refused after the handshake", Verdict: finding.Held,
+		Want: []string{"refused after the handshake"}, Outcome: "refused after the handshake", Result: finding.Pass,
 		Reason:   `the probe gave "refused after the handshake", as wanted; why is not asserted, as the agent logs that at DEBUG alone`,
 		Settings: []string{"tls.verify_server_hostname", "tls.rpc"},
 	}
 	add(held, 0, 1, 2)
 	broken := finding.Finding{
 		ID: "server-https-refuses-no-certificate", Title: "a server's HTTP API refuses whoever presents no certificate", Plane: "HTTP",
-		Severity: "critical", Want: []string{"refused in the handshake", "denied"}, Outcome: "refused in the handshake", Verdict: finding.Held,
+		Severity: "critical", Want: []string{"refused in the handshake", "denied"}, Outcome: "refused in the handshake", Result: finding.Pass,
 		Settings: []string{"tls.verify_https_client", "tls.http"},
 	}
 	add(broken, 0, 2)
-	broken.Outcome, broken.Verdict = "accepted", finding.Broken
+	broken.Outcome, broken.Result = "accepted", finding.Fail
 	broken.Reason = `the probe gave "accepted", wanted was "refused in the handshake": 200 OK, Date: ` + r.started.Format(time.RFC1123)
 	add(broken, 1)
 	words := finding.Finding{
 		ID: "client-refuses-unknown-token", Title: "a client refuses an ACL token that nobody has made", Plane: "HTTP", Severity: "high",
-		Want: []string{"denied"}, Outcome: "denied", Verdict: finding.Broken, Settings: []string{"acl.enabled"},
+		Want: []string{"denied"}, Outcome: "denied", Result: finding.Fail, Settings: []string{"acl.enabled"},
 		Reason: `the probe gave "denied", as wanted, but the agent said "` + r.id + `", wanted was "ACL token not found"`,
 	}
 	add(words, 3, 4)
 	untried := finding.Finding{
 		ID: "gossip-refuses-no-key", Title: "gossip refuses whoever has no key", Plane: "gossip", Severity: "critical", Want: []string{"denied"},
-		Outcome: "not reached", Verdict: finding.NotCarriedOut, Settings: []string{"server.encrypt"},
+		Outcome: "not reached", Result: finding.Inconclusive, Settings: []string{"server.encrypt"},
 		Reason: fmt.Sprintf("server-2 did not answer at %s within %s: dial tcp %s: i/o timeout", r.address(1), r.took, r.address(1)),
 	}
 	add(untried, 1)
-	untried.Outcome, untried.Verdict, untried.Reason = "denied", finding.Held, `the probe gave "denied", as wanted`
+	untried.Outcome, untried.Result, untried.Reason = "denied", finding.Pass, `the probe gave "denied", as wanted`
 	add(untried, 0, 2)
 	rep.Findings = append(rep.Findings, finding.Finding{
-		ID: "server-wire-carries-no-http-in-clear", Title: "a server's HTTP port is spoken to in a way that nobody can read", Plane: "wire",
-		Severity: "critical", Want: []string{"absent"}, Verdict: finding.Skipped,
+		ID: "server-network-carries-no-http-in-clear", Title: "a server's HTTP port is spoken to in a way that nobody can read", Plane: "wire",
+		Severity: "critical", Want: []string{"absent"}, Result: finding.Skipped,
 		Reason: "no workload of the checks' own runs: that takes a client with raw_exec or mock_driver",
 	})
 	return rep
@@ -97,16 +97,16 @@ func configuration(file string) *finding.Configuration {
 func matrix(r run) *finding.Matrix {
 	node := fmt.Sprintf("server-%d", 1+r.octet%3) // which of them it is does not matter
 	nodes := []string{"server-1", "server-2", "server-3"}
-	return &finding.Matrix{Node: strings.Join(nodes, ", "), Nodes: nodes, Entries: []string{"HTTPS", "RPC handshake", "gossip"}, Rows: []finding.MatrixRow{
+	return &finding.Matrix{Node: strings.Join(nodes, ", "), Nodes: nodes, Endpoints: []string{"HTTPS", "RPC handshake", "gossip"}, Rows: []finding.MatrixRow{
 		{Certificate: "none", Title: "no certificate", Cells: []finding.Cell{
-			{Entry: "HTTPS", Want: "refused in the handshake", Outcome: "accepted", Verdict: finding.Broken, Reason: "accepted, where Nomad does not", At: []string{node}, Elsewhere: finding.Held},
-			{Entry: "RPC handshake", Want: "refused in the handshake", Outcome: "refused in the handshake", Verdict: finding.Held},
-			{Entry: "gossip", Want: "denied", Outcome: "not reached", Verdict: finding.NotCarriedOut, Reason: "not tried: " + node + " had stopped answering there"},
+			{Endpoint: "HTTPS", Want: "refused in the handshake", Outcome: "accepted", Result: finding.Fail, Reason: "accepted, where Nomad does not", At: []string{node}, Elsewhere: finding.Pass},
+			{Endpoint: "RPC handshake", Want: "refused in the handshake", Outcome: "refused in the handshake", Result: finding.Pass},
+			{Endpoint: "gossip", Want: "denied", Outcome: "not reached", Result: finding.Inconclusive, Reason: "not tried: " + node + " had stopped answering there"},
 		}},
 		{Certificate: "ed25519", Title: "a server's, Ed25519", Cells: []finding.Cell{
-			{Entry: "HTTPS", Want: "accepted", Verdict: finding.Skipped, Reason: "no key of the cluster's authority is at hand, so a server's, Ed25519 cannot be made"},
-			{Entry: "RPC handshake", Want: "accepted", Verdict: finding.Skipped, Reason: node + " has no address for the RPC plane"},
-			{Entry: "gossip", Want: "denied", Outcome: "denied", Verdict: finding.Held, At: []string{node}, Elsewhere: finding.Skipped},
+			{Endpoint: "HTTPS", Want: "accepted", Result: finding.Skipped, Reason: "no key of the cluster's authority is at hand, so a server's, Ed25519 cannot be made"},
+			{Endpoint: "RPC handshake", Want: "accepted", Result: finding.Skipped, Reason: node + " has no address for the RPC plane"},
+			{Endpoint: "gossip", Want: "denied", Outcome: "denied", Result: finding.Pass, At: []string{node}, Elsewhere: finding.Skipped},
 		}},
 	}}
 }

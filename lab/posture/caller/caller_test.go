@@ -1,0 +1,372 @@
+package caller_test
+
+import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/rsa"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture/caller"
+	"nomadlab.internal/lab/probe"
+)
+
+func authority(t *testing.T, o pki.Options) *pki.Authority {
+	t.Helper()
+	a, err := pki.NewAuthority(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a
+}
+
+func capable(t *testing.T) *pki.Authority {
+	t.Helper()
+	return authority(t, pki.Options{CommonName: "the cluster's", Intermediates: 1})
+}
+
+func mint(t *testing.T, a *pki.Authority, region string, options ...caller.Option) caller.Set {
+	t.Helper()
+	p, err := caller.Mint(a, region, options...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// shown is what a caller presents to a listener of the authority that takes anybody. Nil: nothing.
+func shown(t *testing.T, a *pki.Authority, c probe.Caller) []*x509.Certificate {
+	t.Helper()
+	own, err := a.Issue(pki.Identity{Role: pki.Server})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pair, err := own.TLSCertificate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := make(chan []*x509.Certificate, 1)
+	listener := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		seen <- r.TLS.PeerCertificates
+	}))
+	listener.TLS = &tls.Config{
+		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequestClientCert,
+		// An authority of nobody's, among those that the listener names: whoever looks at that list presents nothing.
+		ClientCAs: x509.NewCertPool(),
+	}
+	listener.StartTLS()
+	t.Cleanup(listener.Close)
+	at := strings.TrimPrefix(listener.URL, "https://")
+	got := probe.HTTP("/", c).Observe(t.Context(), probe.Target{HTTP: at, ServerName: "server.global.nomad"})
+	if got.Outcome != probe.Accepted {
+		t.Fatalf("%s: %+v", c, got)
+	}
+	return <-seen
+}
+
+// result is what crypto/x509, and so Nomad, says of a caller's certificates.
+func verdict(t *testing.T, a *pki.Authority, chain []*x509.Certificate) error {
+	t.Helper()
+	roots, between := x509.NewCertPool(), x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(a.CertificatePEM()) {
+		t.Fatal("no authority")
+	}
+	for _, c := range chain[1:] {
+		between.AddCert(c)
+	}
+	_, err := chain[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}})
+	return err
+}
+
+func stranger(err error) bool {
+	var unknown x509.UnknownAuthorityError
+	return errors.As(err, &unknown)
+}
+
+func invalid(reason x509.InvalidReason, detail string) func(error) bool {
+	return func(err error) bool {
+		var i x509.CertificateInvalidError
+		return errors.As(err, &i) && i.Reason == reason && strings.Contains(err.Error(), detail)
+	}
+}
+
+func good(err error) bool { return err == nil }
+
+func isP256(c *x509.Certificate) bool {
+	k, is := c.PublicKey.(*ecdsa.PublicKey)
+	return is && k.Params().BitSize == 256
+}
+
+func purposes(want ...x509.ExtKeyUsage) func(*x509.Certificate) bool {
+	return func(c *x509.Certificate) bool { return slices.Equal(c.ExtKeyUsage, want) }
+}
+
+// held is what a kind's certificate must say.
+type held struct {
+	commonName string
+	dns        string
+	valid      func(error) bool
+	length     int
+	also       func(*x509.Certificate) bool
+}
+
+func wanted() map[caller.Kind]held {
+	leaf := func(name string) held { return held{name, name + " localhost", good, 1, isP256} }
+	server := leaf("server.global.nomad")
+	but := func(valid func(error) bool, also func(*x509.Certificate) bool) held {
+		h := server
+		h.valid, h.also = valid, also
+		return h
+	}
+	with := server
+	with.length = 2
+	usage := invalid(x509.IncompatibleUsage, "")
+	anything := func(*x509.Certificate) bool { return true }
+	return map[caller.Kind]held{
+		caller.Server: server, caller.Client: leaf("client.global.nomad"), caller.CLI: leaf("cli.global.nomad"),
+		caller.OtherServer: leaf("server.eu.nomad"), caller.OtherClient: leaf("client.eu.nomad"),
+		caller.OtherDomain: leaf("server.evil.example.nomad"), caller.NoRegion: leaf("server.nomad"),
+		caller.Wildcard: leaf("*.global.nomad"), caller.Capitals: leaf("SERVER.GLOBAL.NOMAD"), caller.Web: leaf("web.example.com"),
+		caller.CNServerSANClient: {"server.global.nomad", "client.global.nomad", good, 1, isP256},
+		caller.CNClientSANServer: {"client.global.nomad", "server.global.nomad", good, 1, isP256},
+		caller.CNServerOnly:      {"server.global.nomad", "", good, 1, isP256},
+		caller.SANServerOnly:     {"", "server.global.nomad", good, 1, isP256},
+
+		caller.Foreign: but(stranger, isP256), caller.SelfSigned: but(stranger, func(c *x509.Certificate) bool { return c.Issuer.CommonName == c.Subject.CommonName }),
+		caller.IntermediateSent: with, caller.IntermediateMissing: but(stranger, isP256),
+		caller.Expired: but(invalid(x509.Expired, " is after "), isP256), caller.NotYetValid: but(invalid(x509.Expired, " is before "), isP256),
+		caller.ServerAuthOnly:  but(usage, purposes(x509.ExtKeyUsageServerAuth)),
+		caller.ClientAuthOnly:  but(good, purposes(x509.ExtKeyUsageClientAuth)),
+		caller.CodeSigningOnly: but(usage, purposes(x509.ExtKeyUsageCodeSigning)),
+		caller.NoEKU:           but(good, purposes()),
+		caller.RSA1024: but(good, func(c *x509.Certificate) bool {
+			k, is := c.PublicKey.(*rsa.PublicKey)
+			return is && k.N.BitLen() == 1024
+		}),
+		caller.Ed25519: but(good, func(c *x509.Certificate) bool { _, is := c.PublicKey.(ed25519.PublicKey); return is }),
+		caller.None:    {also: anything},
+	}
+}
+
+// TestEachKindHoldsWhatItSays, as a listener sees it that asks for a certificate.
+func TestEachKindHoldsWhatItSays(t *testing.T) {
+	a := capable(t)
+	callers, want := mint(t, a, ""), wanted()
+	if len(caller.Kinds()) != 27 || len(want) != 27 {
+		t.Fatalf("%d kinds, %d of them described here: want 27", len(caller.Kinds()), len(want))
+	}
+	for _, k := range caller.Kinds() {
+		t.Run(string(k), func(t *testing.T) {
+			c, lacks := callers.Caller(k)
+			if lacks != "" {
+				t.Fatal(lacks)
+			}
+			chain, h := shown(t, a, c), want[k]
+			if len(chain) != h.length {
+				t.Fatalf("%d certificates are presented, want %d", len(chain), h.length)
+			}
+			if k == caller.None {
+				return
+			}
+			leaf := chain[0]
+			if leaf.Subject.CommonName != h.commonName || strings.Join(leaf.DNSNames, " ") != h.dns {
+				t.Errorf("it names %q and %q, want %q and %q", leaf.Subject.CommonName, leaf.DNSNames, h.commonName, h.dns)
+			}
+			if err := verdict(t, a, chain); !h.valid(err) {
+				t.Errorf("its result: %v", err)
+			}
+			if !h.also(leaf) {
+				t.Errorf("key %T, purposes %v, issuer %s", leaf.PublicKey, leaf.ExtKeyUsage, leaf.Issuer)
+			}
+		})
+	}
+}
+
+// TestTheOtherRegionIsAnother, also for a cluster of region eu.
+func TestTheOtherRegionIsAnother(t *testing.T) {
+	a := capable(t)
+	for region, other := range map[string]string{"": "eu", "global": "eu", "eu": "us", "us": "eu"} {
+		c, _ := mint(t, a, region).Caller(caller.OtherClient)
+		if got := shown(t, a, c)[0].Subject.CommonName; got != "client."+other+".nomad" {
+			t.Errorf("region %q: %s", region, got)
+		}
+		if !strings.Contains(c.String(), "client."+other+".nomad") {
+			t.Errorf("region %q: it is called %s", region, c)
+		}
+	}
+}
+
+// TestForeignIsOfTheAuthorityThatWasGiven, which may be one that the cluster trusts.
+func TestForeignIsOfTheAuthorityThatWasGiven(t *testing.T) {
+	a, f := capable(t), authority(t, pki.Options{CommonName: "the neighbour's"})
+	for name, want := range map[string]bool{"with": true, "without": false, "with none": false} {
+		var options []caller.Option
+		switch name {
+		case "with":
+			options = append(options, caller.WithForeign(f))
+		case "with none":
+			options = append(options, caller.WithForeign(nil))
+		}
+		c, lacks := mint(t, a, "", options...).Caller(caller.Foreign)
+		if lacks != "" {
+			t.Fatal(lacks)
+		}
+		chain := shown(t, a, c)
+		if got := verdict(t, f, chain) == nil; got != want || chain[0].Subject.CommonName != "server.global.nomad" {
+			t.Errorf("%s: signed by the one that was given: %v, by %s", name, got, chain[0].Issuer)
+		}
+	}
+}
+
+// TestWhatAnAuthorityMayNotSignIsLacking with the reason, and all else is there.
+func TestWhatAnAuthorityMayNotSignIsLacking(t *testing.T) {
+	for name, c := range map[string]struct {
+		options pki.Options
+		lacking map[caller.Kind]string
+	}{
+		"leaves alone": {pki.Options{}, map[caller.Kind]string{
+			caller.IntermediateSent: "may sign leaf certificates alone", caller.IntermediateMissing: "may sign leaf certificates alone",
+		}},
+		"constrained": {pki.Options{PermittedDNS: []string{"lab.test"}, Intermediates: 1}, map[caller.Kind]string{
+			caller.Web: "outside the name constraints",
+		}},
+	} {
+		callers := mint(t, authority(t, c.options), "")
+		for _, k := range caller.Kinds() {
+			_, lacks := callers.Caller(k)
+			if want, lacking := c.lacking[k]; lacking != (lacks != "") || !strings.Contains(lacks, want) {
+				t.Errorf("%s: %s lacks %q, want %q", name, k, lacks, want)
+			}
+		}
+	}
+}
+
+func TestMintNeedsAnAuthorityThatLives(t *testing.T) {
+	now := time.Now()
+	a := authority(t, pki.Options{TTL: time.Hour, Now: func() time.Time { return now }})
+	now = now.Add(2 * time.Hour)
+	if _, err := caller.Mint(a, ""); err == nil || !strings.Contains(err.Error(), "make a new one") {
+		t.Errorf("got %v", err)
+	}
+}
+
+// TestHoldingIsWhatOneHas, and whoever holds nothing.
+func TestHoldingIsWhatOneHas(t *testing.T) {
+	a := capable(t)
+	for role, own := range map[pki.Role]caller.Kind{pki.Server: caller.Server, pki.Client: caller.Client, pki.CLI: caller.CLI} {
+		c, err := a.Issue(pki.Identity{Role: role, Region: "eu"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		callers := caller.Holding(c)
+		for _, k := range caller.Kinds() {
+			c, lacks := callers.Caller(k)
+			if has := k == own || k == caller.None || k == caller.Foreign || k == caller.SelfSigned; has != (lacks == "") {
+				t.Errorf("%s as %s: %q", role, k, lacks)
+			}
+			if lacks != "" && (!strings.HasPrefix(lacks, "no key of the cluster's authority is at hand, so ") || !strings.Contains(lacks, k.Title())) {
+				t.Errorf("%s lacks: %s", k, lacks)
+			}
+			if k == own && shown(t, a, c)[0].Subject.CommonName != string(role)+".eu.nomad" {
+				t.Errorf("%s shows another's certificate", k)
+			}
+			if k == caller.None && len(shown(t, a, c)) != 0 {
+				t.Error("nobody shows a certificate")
+			}
+		}
+		if holder, lacks := callers.Holder(); lacks != "" || shown(t, a, holder)[0].Subject.CommonName != string(role)+".eu.nomad" {
+			t.Errorf("with a %s's certificate alone nobody holds one: %q", role, lacks)
+		}
+	}
+	if _, lacks := (caller.Set{}).Holder(); lacks == "" {
+		t.Error("where there are no callers somebody holds a certificate")
+	}
+}
+
+// TestWhoAsksWithAPersonsOwn: the certificate that a person has handed in is the one that is tried as the cli's, and that asks.
+func TestWhoAsksWithAPersonsOwn(t *testing.T) {
+	a := capable(t)
+	own, err := a.Issue(pki.Identity{Role: pki.CLI, Region: "global"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	leaf, err := own.Leaf()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct {
+		own *pki.Credential
+		is  bool
+	}{"handed in": {&own, true}, "none was": {nil, false}} {
+		callers, err := caller.Mint(a, "global", caller.WithOwn(test.own))
+		if err != nil {
+			t.Fatal(err)
+		}
+		asCLI, _ := callers.Caller(caller.CLI)
+		asks, _ := callers.Holder()
+		for what, c := range map[string]probe.Caller{"the cli's kind": asCLI, "who asks": asks} {
+			if is := shown(t, a, c)[0].Equal(leaf); is != test.is {
+				t.Errorf("%s: %s shows it: %v, want %v", name, what, is, test.is)
+			}
+		}
+	}
+}
+
+// TestTitlesReadWell behind "with", and no two are alike.
+func TestTitlesReadWell(t *testing.T) {
+	callers, seen := mint(t, capable(t), ""), map[string]bool{}
+	for _, k := range caller.Kinds() {
+		c, _ := callers.Caller(k)
+		if k.Title() != c.String() || seen[k.Title()] || seen[string(k)] {
+			t.Errorf("%s: titled %q, called %q", k, k.Title(), c)
+		}
+		seen[k.Title()], seen[string(k)] = true, true
+		if !strings.HasPrefix(k.Title(), "a ") && k != caller.None {
+			t.Errorf("%s: %q", k, k.Title())
+		}
+		if strings.Trim(string(k), "abcdefghijklmnopqrstuvwxyz0123456789-") != "" {
+			t.Errorf("%q is no name for a column", k)
+		}
+	}
+	for k, want := range map[caller.Kind]string{
+		caller.Expired:     "GET /x over HTTPS with a server certificate that has expired",
+		caller.OtherClient: "GET /x over HTTPS with a client's certificate of another region (client.eu.nomad)",
+		caller.None:        "GET /x over HTTPS with no certificate",
+	} {
+		c, _ := callers.Caller(k)
+		if got := probe.HTTP("/x", c).Sentence; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+	if caller.Kind("x").Title() != "x" {
+		t.Error("an unknown kind has a title")
+	}
+}
+
+// TestNobodyIsInNoParties: the zero Callers say so, for kinds that there are and others.
+func TestNobodyIsInNoCallers(t *testing.T) {
+	for _, k := range append(caller.Kinds(), "x") {
+		if _, lacks := (caller.Set{}).Caller(k); !strings.Contains(lacks, fmt.Sprintf("%q", k)) {
+			t.Errorf("%s lacks %q", k, lacks)
+		}
+	}
+}
+
+// TestPartiesPrintNoKey, whatever the verb.
+func TestCallersPrintNoKey(t *testing.T) {
+	callers := mint(t, capable(t), "")
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d"} {
+		if text := fmt.Sprintf(verb, callers); strings.Contains(text, "PRIVATE") || strings.Contains(text, "BEGIN") {
+			t.Errorf("%s prints a key", verb)
+		}
+	}
+}

@@ -1,0 +1,217 @@
+package probe_test
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"nomadlab.internal/internal/deadline"
+	"nomadlab.internal/lab/probe"
+)
+
+// heard is what an agent read of one connection, and how that ended.
+type captured struct {
+	text string
+	err  error
+}
+
+// hearer is an agent that reads each connection to its end, behind the byte that says that TLS follows where it has a
+// configuration, and passes on what it heard.
+func hearer(t *testing.T, config *tls.Config) (at string, ended <-chan captured) {
+	t.Helper()
+	all := make(chan captured, 10)
+	at = listen(t, func(conn net.Conn) {
+		if config != nil {
+			if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
+				all <- captured{err: err}
+				return
+			}
+			conn = tls.Server(conn, config)
+		}
+		text, err := io.ReadAll(conn)
+		all <- captured{string(text), err}
+	})
+	return at, all
+}
+
+// between is an bit-flipping proxy before the agent.
+func between(t *testing.T, at string) *probe.BitFlipProxy {
+	t.Helper()
+	i, err := probe.StartBitFlipProxy(t.Context(), netip.MustParseAddrPort("127.0.0.1:0"), netip.MustParseAddrPort(at))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(i.Close)
+	return i
+}
+
+// speak connects, says each of the texts in a write, and hangs up. It does not mind that the agent hangs up first.
+func speak(t *testing.T, at string, config *tls.Config, texts ...string) {
+	t.Helper()
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if config != nil {
+		if _, err := conn.Write([]byte{4}); err != nil {
+			t.Fatal(err)
+		}
+		conn = tls.Client(conn, config)
+	}
+	for _, text := range texts {
+		if _, err := conn.Write([]byte(text)); err != nil {
+			return
+		}
+	}
+	if secured, is := conn.(*tls.Conn); is {
+		_ = secured.CloseWrite()
+		_, _ = io.Copy(io.Discard, conn)
+	}
+}
+
+// seen waits until the bit-flipping proxy has seen so much.
+func seen(t *testing.T, i *probe.BitFlipProxy, want probe.ProxyCounts) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), deadline.Hang)
+	defer cancel()
+	every := time.NewTicker(time.Millisecond)
+	defer every.Stop()
+	for i.Seen() != want {
+		select {
+		case <-every.C:
+		case <-ctx.Done():
+			t.Fatalf("seen was %+v, want %+v", i.Seen(), want)
+		}
+	}
+}
+
+func TestInterceptor(t *testing.T) {
+	h := newHouse(t)
+	theirs := h.tlsConfig(t)
+	ours := &tls.Config{InsecureSkipVerify: true, Certificates: theirs.Certificates} //nolint:gosec // who is asked does not matter here
+	ten := slices.Repeat([]string{"word "}, 10)
+	for _, test := range []struct {
+		name           string
+		server, caller *tls.Config
+		flip           probe.Flip
+		text           string // that the agent heard, at least
+		fails          string
+		flipped        int
+	}{
+		{"TLS, nothing flipped", theirs, ours, probe.Flip{}, strings.Join(ten, ""), "", 0},
+		{"TLS, a record", theirs, ours, probe.Flip{Record: 10}, "", "bad record MAC", 1},
+		{"TLS, the handshake", theirs, ours, probe.Flip{Record: 5}, "", "bad record MAC", 1},
+		{"TLS, a record that does not come", theirs, ours, probe.Flip{Record: 100}, strings.Join(ten, ""), "", 0},
+		{"TLS, a marker that does not show", theirs, ours, probe.Flip{Marker: "word"}, strings.Join(ten, ""), "", 0},
+		{"in clear, nothing flipped", nil, nil, probe.Flip{}, strings.Join(ten, ""), "", 0},
+		{"in clear, a record, of which there is none", nil, nil, probe.Flip{Record: 1}, strings.Join(ten, ""), "", 0},
+		{"in clear, a marker", nil, nil, probe.Flip{Marker: "word"}, "wore ", "", 1},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			at, ended := hearer(t, test.server)
+			i := between(t, at)
+			i.Flip(test.flip)
+			for n := range 3 {
+				speak(t, i.Addr(), test.caller, ten...)
+				got := <-ended
+				if text := fmt.Sprint(got.err); test.fails == "" && got.err != nil || !strings.Contains(text, test.fails) {
+					t.Errorf("connection %d ended with %v, want %q", n, got.err, test.fails)
+				}
+				if !strings.HasPrefix(got.text, test.text) || test.fails != "" && got.text == strings.Join(ten, "") {
+					t.Errorf("the agent heard %q", got.text)
+				}
+			}
+			seen(t, i, probe.ProxyCounts{Connections: 3, Flipped: 3 * test.flipped, Ended: 3 * test.flipped})
+		})
+	}
+}
+
+// TestInterceptorOfAConnectionThatIsThere: records are counted from the call on, and an end has it stop.
+func TestInterceptorOfAConnectionThatIsThere(t *testing.T) {
+	h := newHouse(t)
+	theirs := h.tlsConfig(t)
+	answered := make(chan error, 1)
+	at := listen(t, func(conn net.Conn) {
+		if _, err := io.ReadFull(conn, make([]byte, 1)); err != nil {
+			answered <- err
+			return
+		}
+		secured := tls.Server(conn, theirs)
+		_, err := io.Copy(secured, secured)
+		answered <- err
+	})
+	i := between(t, at)
+	raw, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", i.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = raw.Close() }()
+	if _, err := raw.Write([]byte{4}); err != nil {
+		t.Fatal(err)
+	}
+	conn := tls.Client(raw, &tls.Config{InsecureSkipVerify: true, Certificates: theirs.Certificates}) //nolint:gosec // as above
+	echo := func() error {
+		if _, err := conn.Write([]byte("word")); err != nil {
+			return err
+		}
+		_, err := io.ReadFull(conn, make([]byte, 4))
+		return err
+	}
+	for range 3 {
+		if err := echo(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	i.Flip(probe.Flip{Record: 2})
+	i.Flip(probe.Flip{})
+	for range 3 {
+		if err := echo(); err != nil {
+			t.Fatalf("flipping was over: %v", err)
+		}
+	}
+	i.Flip(probe.Flip{Record: 2})
+	if err := echo(); err != nil {
+		t.Fatalf("the first record: %v", err)
+	}
+	if err := echo(); err == nil || !strings.Contains(err.Error(), "bad record MAC") {
+		t.Fatalf("the second record: %v", err)
+	}
+	if err := <-answered; err == nil || !strings.Contains(err.Error(), "bad record MAC") {
+		t.Errorf("the agent: %v", err)
+	}
+}
+
+// TestInterceptorListensOnLoopbackAlone, and is gone once it is closed, with its connections.
+func TestInterceptorListensOnLoopbackAlone(t *testing.T) {
+	for _, at := range []string{"0.0.0.0:0", "192.0.2.1:4747", "[::]:0"} {
+		if i, err := probe.StartBitFlipProxy(t.Context(), netip.MustParseAddrPort(at), netip.MustParseAddrPort("127.0.0.1:1")); err == nil {
+			i.Close()
+			t.Errorf("%s: it listens", at)
+		} else if !strings.Contains(err.Error(), "loopback") {
+			t.Errorf("%s: %v", at, err)
+		}
+	}
+	at, ended := hearer(t, nil)
+	i := between(t, at)
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", i.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	seen(t, i, probe.ProxyCounts{Connections: 1})
+	i.Close()
+	<-ended
+	if again, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", i.Addr()); err == nil {
+		_ = again.Close()
+		t.Error("it still listens")
+	}
+}

@@ -1,0 +1,427 @@
+package probe_test
+
+import (
+	"crypto/tls"
+	"net"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"nomadlab.internal/internal/deadline"
+	"nomadlab.internal/lab/probe"
+)
+
+// doorman lets so many connections in at a time, as Nomad does of one address: the others are closed at once.
+type doorman struct {
+	net.Listener
+	limit int
+	// stuck keeps the place of who has left.
+	stuck bool
+
+	mu          sync.Mutex
+	inside, top int
+}
+
+func (d *doorman) Accept() (net.Conn, error) {
+	for {
+		conn, err := d.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		if d.enters() {
+			return &guest{Conn: conn, leaves: sync.OnceFunc(d.left)}, nil
+		}
+		_ = conn.Close()
+	}
+}
+
+func (d *doorman) enters() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.inside == d.limit {
+		return false
+	}
+	d.inside++
+	d.top = max(d.top, d.inside)
+	return true
+}
+
+func (d *doorman) left() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.stuck {
+		d.inside--
+	}
+}
+
+// now is how many are inside, and the most that ever were.
+func (d *doorman) now() (inside, top int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.inside, d.top
+}
+
+type guest struct {
+	net.Conn
+	leaves func()
+}
+
+func (g *guest) Close() error {
+	defer g.leaves()
+	return g.Conn.Close()
+}
+
+// guarded listens behind the doorman, who may be changed before the first caller comes.
+func guarded(t *testing.T, limit int) *doorman {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &doorman{Listener: listener, limit: limit}
+}
+
+// serveHTTPS serves requests over HTTPS to those whom the doorman lets in.
+func serveHTTPS(t *testing.T, d *doorman, config *tls.Config, handler http.HandlerFunc) string {
+	t.Helper()
+	serveOn(t, tls.NewListener(d, config), handler)
+	return d.Addr().String()
+}
+
+// serveHTTP serves requests in the clear to those whom the doorman lets in.
+func serveHTTP(t *testing.T, d *doorman, handler http.HandlerFunc) string {
+	t.Helper()
+	serveOn(t, d, handler)
+	return d.Addr().String()
+}
+
+func serveOn(t *testing.T, l net.Listener, handler http.HandlerFunc) {
+	t.Helper()
+	server := &http.Server{ErrorLog: quiet(), Handler: handler}
+	go func() { _ = server.Serve(l) }()
+	t.Cleanup(func() { server.Close() })
+}
+
+func answer(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("leader")) }
+
+// serveRPCs serves one call of each caller, in the clear without a config, and keeps the connection.
+func serveRPCs(t *testing.T, d *doorman, config *tls.Config, after func(net.Conn)) string {
+	t.Helper()
+	go func() {
+		for {
+			conn, err := d.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				handle := func(conn net.Conn) { serveFraming(conn); after(conn) }
+				if config != nil {
+					handle = behindTLS(config, handle)
+				}
+				handle(conn)
+			}()
+		}
+	}()
+	t.Cleanup(func() { d.Close() })
+	return d.Addr().String()
+}
+
+func TestFloods(t *testing.T) {
+	t.Parallel()
+	// A few leave late: their end of the connection is closed before the doorman has heard of it.
+	const limit, late = 20, 5
+	h := newHouse(t)
+	config := h.tlsConfig(t)
+	me := probe.As(h.server).OrInClear()
+	for name, plane := range map[string]struct {
+		flood   func(int, probe.Caller) probe.Probe
+		serve   func(*doorman) string
+		inClear bool
+	}{
+		"HTTP":              {probe.HTTPFlood, func(d *doorman) string { return serveHTTPS(t, d, config, answer) }, false},
+		"HTTP in the clear": {probe.HTTPFlood, func(d *doorman) string { return serveHTTP(t, d, answer) }, true},
+		"RPC":               {probe.RPCFlood, func(d *doorman) string { return serveRPCs(t, d, config, read) }, false},
+		"RPC in the clear":  {probe.RPCFlood, func(d *doorman) string { return serveRPCs(t, d, nil, read) }, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := guarded(t, limit)
+			at := target(plane.serve(d))
+			at.HTTPInClear, at.RPCInClear = plane.inClear, plane.inClear
+			for range runs {
+				for n, want := range map[int]string{limit - late: "15 that spoke held, 0 shut out or closed", 2 * limit: "and the next one shut out"} {
+					outcome := probe.Accepted
+					if n > limit {
+						outcome = probe.RefusedInHandshake
+					}
+					o := plane.flood(n, me).Observe(t.Context(), at)
+					if o.Outcome != outcome || !strings.Contains(o.Received, want) {
+						t.Fatalf("%d: outcome %q, received %q; want %q, %q: %s", n, o.Outcome, o.Received, outcome, want, o.Err)
+					}
+					if inside, _ := d.now(); inside > late {
+						t.Errorf("%d: %d are still inside when the probe returns", n, inside)
+					}
+				}
+			}
+			if _, top := d.now(); top != limit {
+				t.Errorf("%d were inside at once, want %d", top, limit)
+			}
+		})
+	}
+}
+
+// Of a flood that could not be tried nothing is known.
+func TestFloodsThatAreNone(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	config := h.tlsConfig(t)
+	me := probe.As(h.server)
+	stuck := func(serve func(*doorman) string) probe.Target {
+		d := guarded(t, 5)
+		d.stuck = true
+		return target(serve(d))
+	}
+	second := func(other http.HandlerFunc) probe.Target {
+		var requests atomic.Int32
+		return target(serveHTTPS(t, guarded(t, 20), config, func(w http.ResponseWriter, r *http.Request) {
+			if requests.Add(1) == 2 {
+				other(w, r)
+				return
+			}
+			answer(w, r)
+		}))
+	}
+	slow := second(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() })
+	broken := second(func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "No cluster leader", http.StatusInternalServerError)
+	})
+	web := func(d *doorman) string { return serveHTTPS(t, d, config, answer) }
+	rpcs := func(d *doorman) string { return serveRPCs(t, d, config, read) }
+	sound := target(web(guarded(t, 20)))
+	for name, test := range map[string]struct {
+		probe probe.Probe
+		at    probe.Target
+		why   string
+	}{
+		"closed port, HTTP":     {probe.HTTPFlood(3, me), target(closedPort(t)), "the caller alone is not let in: dial tcp"},
+		"closed port, RPC":      {probe.RPCFlood(3, me), target(closedPort(t)), "the caller alone is not let in: dial tcp"},
+		"no port":               {probe.RPCFlood(3, me), target(""), "the target has no address for this plane"},
+		"refused caller, HTTP":  {probe.HTTPFlood(3, probe.Anonymous(h.server)), sound, "the caller alone is not let in: remote error: tls"},
+		"empty caller":          {probe.HTTPFlood(3, probe.Caller{}), sound, "the caller is empty"},
+		"not let in afterwards": {probe.HTTPFlood(10, me), stuck(web), "the caller is not let in again"},
+		"the same on RPC":       {probe.RPCFlood(10, me), stuck(rpcs), "the caller is not let in again"},
+		"one without an answer": {probe.HTTPFlood(10, me), slow, "i/o timeout"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := deadline.Fair(t.Context(), time.Second)
+			defer cancel()
+			if o := test.probe.Observe(ctx, test.at); o.Outcome != probe.NotReached || !strings.Contains(o.Err, test.why) {
+				t.Errorf("outcome %q, %q; want %q, %q", o.Outcome, o.Err, probe.NotReached, test.why)
+			}
+		})
+	}
+	if o := probe.HTTPFlood(10, me).Observe(t.Context(), broken); o.Outcome != probe.Failed || o.Received != "500 Internal Server Error: No cluster leader" {
+		t.Errorf("one that failed: outcome %q, received %q", o.Outcome, o.Received)
+	}
+}
+
+// fickle serves RPCs to those whom it takes in, by how many have spoken, and closes whatever is silent when the second one speaks. Whom
+// it has served it leaves to after.
+func fickle(t *testing.T, config *tls.Config, takesIn func(spoken int) bool, after func(net.Conn)) string {
+	t.Helper()
+	var mu sync.Mutex
+	var silent []net.Conn
+	spoken := 0
+	hears := func(conn net.Conn) (serves bool) {
+		mu.Lock()
+		defer mu.Unlock()
+		silent = slices.DeleteFunc(silent, func(c net.Conn) bool { return c == conn })
+		if spoken++; spoken == 2 { // the first was the caller alone
+			for _, c := range silent {
+				c.Close()
+			}
+		}
+		return takesIn(spoken)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	go func() {
+		for {
+			conn, err := listener.Accept()
+			if err != nil {
+				return
+			}
+			mu.Lock()
+			silent = append(silent, conn) // in the order in which they come
+			mu.Unlock()
+			go func() {
+				defer conn.Close()
+				if firstByte(conn) == 0x04 && hears(conn) {
+					secured(config, func(conn net.Conn) { serveFraming(conn); after(conn) })(conn)
+				}
+			}()
+		}
+	}()
+	return listener.Addr().String()
+}
+
+// TestCrowdThatIsNone: where whatever is silent is closed there was no flood, and the first that speaks is shut out as well.
+func TestFloodThatIsNone(t *testing.T) {
+	h := newHouse(t)
+	at := fickle(t, h.tlsConfig(t), func(spoken int) bool { return spoken != 2 }, read)
+	o := probe.RPCFlood(10, probe.As(h.server)).Observe(t.Context(), target(at))
+	if o.Outcome != probe.Failed || !o.Retry || o.Received != "0 silent ones held, 7 closed, 0 that spoke let in: they were not all there at once" {
+		t.Errorf("outcome %q, received %q: %s", o.Outcome, o.Received, o.Err)
+	}
+}
+
+// TestCrowdThatMeetsALimitOfTime: where the silent ones have met one, all speak. That some are held while others are shut out shows a
+// limit of connections; that they are closed once they were answered shows none.
+func TestFloodThatMeetsALimitOfTime(t *testing.T) {
+	h := newHouse(t)
+	const n, limit = 40, 15
+	always := func(int) bool { return true }
+	for name, c := range map[string]struct {
+		takesIn func(*doorman) func(int) bool
+		after   func(net.Conn, *doorman)
+		want    probe.Outcome
+		says    string
+	}{
+		"and none of connections": {
+			func(*doorman) func(int) bool { return always }, func(conn net.Conn, _ *doorman) { read(conn) },
+			probe.Accepted, "40 that spoke held, 0 shut out or closed",
+		},
+		"and one of connections": {
+			func(d *doorman) func(int) bool { return func(int) bool { return d.enters() } }, func(conn net.Conn, d *doorman) { defer d.left(); read(conn) },
+			probe.RefusedInHandshake, "15 that spoke held, 25 shut out or closed",
+		},
+		"and one fails": {
+			func(*doorman) func(int) bool { return func(spoken int) bool { return spoken != 12 } }, func(conn net.Conn, _ *doorman) { read(conn) },
+			probe.Failed, "let in after one was shut out",
+		},
+		"those that spoke as well": {
+			func(*doorman) func(int) bool { return always }, func(net.Conn, *doorman) {},
+			probe.Failed, "they were not all there at once",
+		},
+		"some that spoke as well": {
+			func(*doorman) func(int) bool { return always }, func(conn net.Conn, d *doorman) {
+				if d.enters() {
+					read(conn)
+				}
+			},
+			probe.Failed, "they were not all there at once",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			d := guarded(t, limit)
+			at := fickle(t, h.tlsConfig(t), c.takesIn(d), func(conn net.Conn) { c.after(conn, d) })
+			o := probe.RPCFlood(n, probe.As(h.server)).Observe(t.Context(), target(at))
+			if o.Outcome != c.want || o.Retry != (c.want == probe.Failed) || !strings.Contains(o.Received, c.says) {
+				t.Errorf("outcome %q, received %q; want %q, %q: %s", o.Outcome, o.Received, c.want, c.says, o.Err)
+			}
+		})
+	}
+}
+
+// TestCrowdThatIsAnsweredAndClosed: a member that was answered and then shut out is not held.
+func TestFloodThatIsAnsweredAndClosed(t *testing.T) {
+	h := newHouse(t)
+	at := target(serveRPCs(t, guarded(t, 20), h.tlsConfig(t), closeAtOnce))
+	o := probe.RPCFlood(10, probe.As(h.server)).Observe(t.Context(), at)
+	if o.Outcome != probe.RefusedInHandshake || o.Received != "0 that spoke held, 10 shut out or closed" {
+		t.Errorf("outcome %q, received %q: %s", o.Outcome, o.Received, o.Err)
+	}
+}
+
+// TestCrowdThatIsSlow: who is let in and then not answered in time has met no limit of connections.
+func TestFloodThatIsSlow(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	var spoken atomic.Int32
+	at := listen(t, func(conn net.Conn) {
+		if firstByte(conn) == 0x04 && spoken.Add(1) == 3 {
+			_ = conn.SetReadDeadline(time.Now().Add(4200 * time.Millisecond))
+			read(conn)
+			return
+		}
+		secured(h.tlsConfig(t), func(conn net.Conn) { serveFraming(conn); read(conn) })(conn)
+	})
+	o := probe.RPCFlood(12, probe.As(h.server)).Observe(t.Context(), target(at))
+	if o.Outcome != probe.Failed || !o.Retry || !strings.Contains(o.Received, "perhaps by a limit of time") {
+		t.Errorf("outcome %q, received %q: %s", o.Outcome, o.Received, o.Err)
+	}
+}
+
+// TestCrowdThatComesLate: what is between may hand a connection on when somebody speaks on it, or later than others. That none
+// was shut out at first proves nothing.
+func TestFloodThatComesLate(t *testing.T) {
+	h := newHouse(t)
+	config := h.tlsConfig(t)
+	const limit = 20
+	for n, want := range map[int]probe.Outcome{limit - 5: probe.Accepted, 2 * limit: probe.RefusedInHandshake} {
+		d := guarded(t, limit)
+		at := listen(t, func(conn net.Conn) {
+			first := firstByte(conn)
+			if first != 0x04 || !d.enters() {
+				return
+			}
+			defer d.left()
+			secured(config, func(conn net.Conn) { serveFraming(conn); read(conn) })(conn)
+		})
+		if o := probe.RPCFlood(n, probe.As(h.server)).Observe(t.Context(), target(at)); o.Outcome != want {
+			t.Errorf("%d: outcome %q, received %q; want %q: %s", n, o.Outcome, o.Received, want, o.Err)
+		}
+	}
+}
+
+// Who is too many Nomad answers with 429, in the time that it has, or breaks off TLS in the middle.
+func TestFloodThatIsShutOutInOtherWays(t *testing.T) {
+	h := newHouse(t)
+	config := h.tlsConfig(t)
+	for name, shutOut := range map[string]http.HandlerFunc{
+		"429": func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "Your IP is issuing too many concurrent connections", http.StatusTooManyRequests)
+		},
+		"a record that nobody can read": func(w http.ResponseWriter, _ *http.Request) {
+			conn, _, err := w.(http.Hijacker).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			_, _ = conn.(*tls.Conn).NetConn().Write(append([]byte{0x17, 3, 3, 0, 32}, make([]byte, 32)...))
+			conn.Close()
+		},
+	} {
+		var requests atomic.Int32
+		at := target(serveHTTPS(t, guarded(t, 20), config, func(w http.ResponseWriter, r *http.Request) {
+			if requests.Add(1) == 3 {
+				shutOut(w, r)
+				return
+			}
+			answer(w, r)
+		}))
+		o := probe.HTTPFlood(10, probe.As(h.server)).Observe(t.Context(), at)
+		if o.Outcome != probe.RefusedInHandshake || !strings.HasPrefix(o.Received, "7 silent ones held, 0 closed, 1 that spoke let in, and the next one shut out: ") {
+			t.Errorf("%s: outcome %q, received %q: %s", name, o.Outcome, o.Received, o.Err)
+		}
+	}
+}
+
+// TestACrowdIsLargerThanTheLimit that an agent tells of.
+func TestAFloodIsLargerThanTheLimit(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t)
+	p := probe.HTTPFlood(10, probe.As(h.server))
+	at := target(webLimited(t, h.tlsConfig(t), 0, 0))
+	at.Takes = map[probe.Plane]int{probe.PlaneHTTP: 20}
+	if o := p.Observe(t.Context(), at); o.Outcome != probe.Accepted || o.Sent != "50 connections, a request on each" {
+		t.Errorf("where it takes 20: %s, %q", o.Outcome, o.Sent)
+	}
+}
