@@ -15,7 +15,7 @@ RESULTS       := $(BIN)/results
 RACE = $(shell [ "$$(go env CGO_ENABLED)" = 1 ] && echo -race '-gcflags=crypto/internal/fips140/...=-race=false')
 
 .DEFAULT_GOAL := help
-.PHONY: help lab down build image test prove bench lint tidy-check clean check-go chromium
+.PHONY: help lab down build image test prove bench module lint tidy-check clean check-go chromium
 
 help: ## show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{ printf "%-18s %s\n", $$1, $$2 }'
@@ -152,6 +152,13 @@ bench: image ## measure how fast clusters come up, beside plain scripts, into .b
 	@go build -trimpath -o $(BIN)/nomadlab-bench ./bench
 	@echo "==> bench: ten rounds, then larger and larger clusters: this takes a quarter of an hour"
 	@$(BIN)/nomadlab-bench --out $(BIN)/bench $(if $(DOCS),--docs docs) $(BENCH)
+
+module: check-go ## write this commit as a module proxy into .bin/module/, from which `go get` takes it
+	@echo "==> module: writing the commit that is checked out; what is not committed is left out"
+	@version=$$(go run ./internal/moduleproxy $(BIN)/module) && \
+	echo "In your module:" && \
+	echo "    export GOPROXY=file://$(CURDIR)/$(BIN)/module,$$(go env GOPROXY) GONOSUMDB=nomadlab.internal" && \
+	echo "    go get -t nomadlab.internal/lab/labtest@$$version"
 
 lint: check-go $(GOLANGCI_LINT) ## look for faults without running anything: gofmt, go vet, golangci-lint
 	@echo "==> lint: gofmt"

@@ -77,6 +77,7 @@ func rooms() map[string]room {
 			},
 			testsMayImport: []string{"internal/spectest", "lab/engine/docker", "lab/labtest"},
 		},
+		"internal/moduleproxy": {},
 		// The one reader of /proc, for the watchdog, the engine of processes and bench.
 		"internal/procfs": {},
 		// What several packages' tests share; no program imports it.

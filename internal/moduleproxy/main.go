@@ -55,7 +55,7 @@ func write(ctx context.Context, root, folder string) (version string, err error)
 	if err := os.MkdirAll(versions, 0o755); err != nil {
 		return "", fmt.Errorf("make the proxy's folder: %w", err)
 	}
-	if err := writeZip(filepath.Join(versions, m.Version+".zip"), m, root, commit); err != nil {
+	if err := writeZip(ctx, filepath.Join(versions, m.Version+".zip"), m, root, commit); err != nil {
 		return "", err
 	}
 	// The list comes last: go looks there first, and finds no version that is not whole.
@@ -82,8 +82,21 @@ func head(ctx context.Context, root string) (commit string, at time.Time, err er
 	return commit, time.Unix(seconds, 0).UTC(), nil
 }
 
-// writeZip writes the commit in the form of a module proxy. On an error nothing is left at the path.
-func writeZip(path string, m module.Version, root, commit string) (err error) {
+// writeZip writes the commit in the form of a module proxy. On an error nothing is left at the path. It reads a clone,
+// because package zip does not take a worktree for a checkout.
+func writeZip(ctx context.Context, path string, m module.Version, root, commit string) (err error) {
+	clone, err := os.MkdirTemp("", "moduleproxy-")
+	if err != nil {
+		return fmt.Errorf("write the module's zip: %w", err)
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(clone)) }()
+	from, err := filepath.Abs(root)
+	if err != nil {
+		return fmt.Errorf("write the module's zip: %w", err)
+	}
+	if _, err := git(ctx, root, "clone", "--quiet", "--depth", "1", "file://"+from, clone); err != nil {
+		return err
+	}
 	out, err := os.Create(path)
 	if err != nil {
 		return fmt.Errorf("write the module's zip: %w", err)
@@ -93,7 +106,7 @@ func writeZip(path string, m module.Version, root, commit string) (err error) {
 			err = errors.Join(err, os.Remove(path))
 		}
 	}()
-	if err := zip.CreateFromVCS(out, m, root, commit, ""); err != nil {
+	if err := zip.CreateFromVCS(out, m, clone, commit, ""); err != nil {
 		return fmt.Errorf("write the module's zip: %w", err)
 	}
 	return nil
