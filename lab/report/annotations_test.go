@@ -27,7 +27,7 @@ type command struct {
 	properties     map[string]string
 }
 
-// commands reads a step's output, and fails the test where a line is no command.
+// commands reads a step's output. It fails the test if a line is no command.
 func commands(t *testing.T, output string) (out []command) {
 	t.Helper()
 	unescape := strings.NewReplacer("%0D", "\r", "%0A", "\n", "%3A", ":", "%2C", ",", "%25", "%").Replace
@@ -74,7 +74,7 @@ func TestAnnotationsEscapeAsTheToolkitDoes(t *testing.T) {
 	}
 }
 
-// Whatever a report's texts hold: they make no command of their own, and no property of one.
+// TestAnnotationsOfHostileTexts: no text of a report becomes a command, or a property of one.
 func TestAnnotationsOfHostileTexts(t *testing.T) {
 	const attack = "x\n::stop-commands::y\r\n::error file=z::owned,line=9,title=owned::%0A::set-output name=a::b"
 	r := hostile()
@@ -110,13 +110,13 @@ func TestAnnotationsOfHostileTexts(t *testing.T) {
 	}
 }
 
-// GitHub keeps ten annotations of each level of a step, and drops the rest without a word.
+// TestAnnotationsAreAsManyAsGitHubKeeps: GitHub keeps ten annotations of each level of a step, and drops the rest silently.
 func TestAnnotationsAreAsManyAsGitHubKeeps(t *testing.T) {
 	for n, want := range map[int]int{1: 1, 10: 10, 11: 10, 50: 10} {
 		r := finding.Report{Comparison: &finding.Comparison{}}
-		for _, way := range []finding.Direction{finding.Stronger, finding.Unclear, finding.Weaker} {
+		for _, direction := range []finding.Direction{finding.Stronger, finding.Unclear, finding.Weaker} {
 			for i := range n {
-				r.Comparison.Changes = append(r.Comparison.Changes, finding.Change{ID: fmt.Sprintf("check-%d", i), Direction: way, Severity: "low"})
+				r.Comparison.Changes = append(r.Comparison.Changes, finding.Change{ID: fmt.Sprintf("check-%d", i), Direction: direction, Severity: "low"})
 			}
 			r.Comparison.Changes[len(r.Comparison.Changes)-1].Severity = "critical"
 		}
@@ -141,9 +141,9 @@ func TestAnnotationsAreAsManyAsGitHubKeeps(t *testing.T) {
 }
 
 func TestAnnotationsWithoutCause(t *testing.T) {
-	held := finding.Report{Findings: []finding.Finding{{ID: "a", Result: finding.Pass}, {ID: "b", Result: finding.Skipped}}}
-	broken := finding.Report{Findings: []finding.Finding{{ID: "a", Result: finding.Fail}}, Comparison: &finding.Comparison{}}
-	for name, r := range map[string]finding.Report{"all held": held, "broken as before": broken} {
+	passes := finding.Report{Findings: []finding.Finding{{ID: "a", Result: finding.Pass}, {ID: "b", Result: finding.Skipped}}}
+	fails := finding.Report{Findings: []finding.Finding{{ID: "a", Result: finding.Fail}}, Comparison: &finding.Comparison{}}
+	for name, r := range map[string]finding.Report{"all pass": passes, "fails as before": fails} {
 		if got := told(t, r, report.Annotations); got != "" {
 			t.Errorf("%s: %q", name, got)
 		}
@@ -153,8 +153,8 @@ func TestAnnotationsWithoutCause(t *testing.T) {
 	}
 }
 
-// TestAnnotationsAtTheLikeliestSetting: at its line in the files of the agent's own role; where none sets it, at the first of
-// them, and never at a line of another role's or of another setting.
+// TestAnnotationsAtTheLikeliestSetting: an annotation is at the setting's line in the files of the agent's own role. If none
+// sets it, it is at the first of these files, and never at a line of another role or of another setting.
 func TestAnnotationsAtTheLikeliestSetting(t *testing.T) {
 	configuration := &finding.Configuration{
 		Files: []finding.ConfigurationFile{{Role: "server", Path: "s.hcl"}, {Role: "client", Path: "c.hcl"}},

@@ -23,10 +23,10 @@ import (
 	"nomadlab.internal/lab/report"
 )
 
-// chrome is a browser that runs: it gives the context of a new tab.
+// chrome is a running browser. It returns the context of a new tab.
 type chrome func() (context.Context, context.CancelFunc)
 
-// browser is a headless Chromium with a fresh profile; it ends with the test.
+// browser starts a headless Chromium with a fresh profile. It ends with the test.
 func browser(t *testing.T) chrome {
 	t.Helper()
 	program := ""
@@ -57,7 +57,7 @@ func browser(t *testing.T) chrome {
 	return func() (context.Context, context.CancelFunc) { return chromedp.NewContext(ctx) }
 }
 
-// screen is how a page is looked at.
+// screen is how a page is shown.
 type screen struct {
 	width, height int64
 	dark          bool
@@ -67,17 +67,17 @@ type screen struct {
 
 var desktop, phone = screen{width: 1280, height: 900}, screen{width: 360, height: 740}
 
-// tab is an open page, and what went wrong on it.
-type tab struct {
+// openPage is a page in a tab, with the errors and the requests that the browser reported.
+type openPage struct {
 	ctx      func() context.Context
 	t        *testing.T
 	mu       sync.Mutex
 	requests []string
-	troubles []string
+	errors []string
 }
 
-// open writes the content into a file, and looks at it.
-func open(t *testing.T, browser chrome, content string, s screen) *tab {
+// open writes the content into a file and opens that.
+func open(t *testing.T, browser chrome, content string, s screen) *openPage {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "index.html")
 	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
@@ -87,8 +87,8 @@ func open(t *testing.T, browser chrome, content string, s screen) *tab {
 	t.Cleanup(cancel)
 	ctx, cancel = context.WithTimeout(ctx, time.Minute)
 	t.Cleanup(cancel)
-	p := &tab{ctx: func() context.Context { return ctx }, t: t}
-	if err := chromedp.Listen(ctx, p.hear); err != nil {
+	p := &openPage{ctx: func() context.Context { return ctx }, t: t}
+	if err := chromedp.Listen(ctx, p.record); err != nil {
 		t.Fatal(err)
 	}
 	scheme := "light"
@@ -109,37 +109,37 @@ func open(t *testing.T, browser chrome, content string, s screen) *tab {
 	return p
 }
 
-func call[P, R any](p *tab, command cdp.Command[P, R], params P) {
+func call[P, R any](p *openPage, command cdp.Command[P, R], params P) {
 	p.t.Helper()
 	if _, err := chromedp.Call(p.ctx(), command, params); err != nil {
 		p.t.Fatalf("%s: %v", command.Method, err)
 	}
 }
 
-func (p *tab) hear(event any) {
+func (p *openPage) record(event any) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	switch e := event.(type) {
 	case *network.EventRequestWillBeSent:
 		p.requests = append(p.requests, e.Request.URL)
 	case *runtime.EventExceptionThrown:
-		p.troubles = append(p.troubles, "exception: "+e.ExceptionDetails.Text)
+		p.errors = append(p.errors, "exception: "+e.ExceptionDetails.Text)
 	case *runtime.EventConsoleAPICalled:
-		p.troubles = append(p.troubles, fmt.Sprintf("console: %s %v", e.Type, e.Args))
+		p.errors = append(p.errors, fmt.Sprintf("console: %s %v", e.Type, e.Args))
 	case *log.EventEntryAdded:
-		p.troubles = append(p.troubles, fmt.Sprintf("log: %s %s", e.Entry.Level, e.Entry.Text))
+		p.errors = append(p.errors, fmt.Sprintf("log: %s %s", e.Entry.Level, e.Entry.Text))
 	}
 }
 
-func (p *tab) do(actions ...chromedp.Action[chromedp.Void]) {
+func (p *openPage) do(actions ...chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
 	if err := chromedp.Do(p.ctx(), actions...); err != nil {
 		p.t.Fatal(err)
 	}
 }
 
-// eval is what an expression is on the page.
-func eval[T any](p *tab, expression string) T {
+// eval returns the value of an expression on the page.
+func eval[T any](p *openPage, expression string) T {
 	p.t.Helper()
 	out, err := chromedp.Run(p.ctx(), chromedp.Evaluate[T](expression))
 	if err != nil {
@@ -148,33 +148,33 @@ func eval[T any](p *tab, expression string) T {
 	return out
 }
 
-// heard is what went wrong so far, and what was asked for.
-func (p *tab) heard() (troubles, requests []string) {
+// recorded returns the errors and the requests so far.
+func (p *openPage) recorded() (errors, requests []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return slices.Clone(p.troubles), slices.Clone(p.requests)
+	return slices.Clone(p.errors), slices.Clone(p.requests)
 }
 
-// quiet fails the test when anything went wrong on the page, or anything but the page itself was asked for.
-func (p *tab) quiet() {
+// quiet fails the test if there was an error, or a request for anything but the page itself.
+func (p *openPage) quiet() {
 	p.t.Helper()
-	troubles, requests := p.heard()
-	if len(troubles) > 0 {
-		p.t.Errorf("the browser says: %s", strings.Join(troubles, "\n"))
+	errors, requests := p.recorded()
+	if len(errors) > 0 {
+		p.t.Errorf("the browser says: %s", strings.Join(errors, "\n"))
 	}
 	if len(requests) != 1 || !strings.HasPrefix(requests[0], "file:///") {
 		p.t.Errorf("requests: %q, want that of the page alone", requests)
 	}
 }
 
-// sees says whether the element that a selector finds is drawn.
-func (p *tab) sees(selector string) bool {
+// sees reports whether the element that a selector finds is drawn.
+func (p *openPage) sees(selector string) bool {
 	p.t.Helper()
 	return eval[bool](p, fmt.Sprintf(`(e => !!e && e.checkVisibility({contentVisibilityAuto: true, opacityProperty: true}) && e.getClientRects().length > 0)(document.querySelector(%q))`, selector))
 }
 
-// shown are the checks that are not filtered away.
-func (p *tab) shown() []string {
+// shown returns the IDs of the checks that are not filtered away.
+func (p *openPage) shown() []string {
 	p.t.Helper()
 	return eval[[]string](p, `Array.from(document.querySelectorAll(".check")).filter(c => c.checkVisibility()).map(c => c.querySelector("code").textContent)`)
 }

@@ -4,20 +4,22 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
 	"nomadlab.internal/lab/finding"
 )
 
-// changes are what the comparison has found, the worst first: by way, then by severity, then by plane.
+// directions are all directions of a change, the worst first. What is unclear may be bad.
+var directions = []finding.Direction{finding.Weaker, finding.Unclear, finding.Stronger}
+
+// changes returns what the comparison found, by direction, then by severity, then by plane.
 func (v view) changes() []finding.Change {
-	if v.report.Comparison == nil {
+	if v.Comparison == nil {
 		return nil
 	}
-	changes := slices.Clone(v.report.Comparison.Changes)
+	changes := slices.Clone(v.Comparison.Changes)
 	slices.SortStableFunc(changes, func(a, b finding.Change) int {
 		return cmp.Or(
-			cmp.Compare(rankOfWay(a.Direction), rankOfWay(b.Direction)),
+			cmp.Compare(slices.Index(directions, a.Direction), slices.Index(directions, b.Direction)),
 			cmp.Compare(finding.RankOfSeverity(a.Severity), finding.RankOfSeverity(b.Severity)),
 			cmp.Compare(finding.RankOfPlane(a.Plane), finding.RankOfPlane(b.Plane)),
 		)
@@ -25,71 +27,54 @@ func (v view) changes() []finding.Change {
 	return changes
 }
 
-// rankOfWay orders ways, the worst first. What cannot be told may be bad.
-func rankOfWay(w finding.Direction) int {
-	return slices.Index([]finding.Direction{finding.Weaker, finding.Unclear, finding.Stronger}, w)
-}
-
-// ways counts changes.
-type ways struct {
-	Weaker   int `json:"weaker"`
-	Unclear  int `json:"unclear"`
-	Stronger int `json:"stronger"`
-}
-
-// ways are nil where nothing was compared.
-func (v view) ways() *ways {
-	if v.report.Comparison == nil {
+// directionCounts counts the changes of each direction. It is nil if nothing was compared.
+func (v view) directionCounts() map[finding.Direction]int {
+	if v.Comparison == nil {
 		return nil
 	}
-	var w ways
-	for _, c := range v.report.Comparison.Changes {
-		switch c.Direction {
-		case finding.Weaker:
-			w.Weaker++
-		case finding.Stronger:
-			w.Stronger++
-		default:
-			w.Unclear++
-		}
+	counts := map[finding.Direction]int{}
+	for _, d := range directions {
+		counts[d] = 0
 	}
-	return &w
+	for _, c := range v.Comparison.Changes {
+		counts[c.Direction]++
+	}
+	return counts
 }
 
-// String lists what there is, the worst first.
-func (w ways) String() string {
-	var parts []string
-	for _, p := range []struct {
-		n   int
-		way finding.Direction
-	}{{w.Weaker, finding.Weaker}, {w.Unclear, finding.Unclear}, {w.Stronger, finding.Stronger}} {
-		if p.n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", p.n, p.way))
-		}
+// directionWords lists the counts that are not 0, the worst first.
+func (v view) directionWords() string { return listed(directions, v.directionCounts()) }
+
+// resultLike returns the result whose colour and symbol a change of the direction has.
+func resultLike(d finding.Direction) finding.Result {
+	switch d {
+	case finding.Weaker:
+		return finding.Fail
+	case finding.Stronger:
+		return finding.Pass
+	default:
+		return finding.Inconclusive
 	}
-	return strings.Join(parts, ", ")
 }
 
-// since says what was compared with.
-func (v view) since() string { return cmp.Or(v.report.Comparison.With, "before") }
+// since names what the report was compared with.
+func (v view) since() string { return cmp.Or(v.Comparison.With, "before") }
 
-// nothingChanged is a comparison without changes of promises, as a sentence.
-func (v view) nothingChanged() string {
-	if len(v.report.Comparison.Settings) > 0 {
-		return "no promise has changed since " + v.since()
+// nothingChanged says that no check has changed. Settings may differ all the same.
+func (v view) nothingChanged(since string) string {
+	if len(v.Comparison.Settings) > 0 {
+		return "no check has changed since " + since
 	}
-	return "nothing has changed since " + v.since()
+	return "nothing has changed since " + since
 }
 
-// settingsWords is how many settings differ.
+// settingsWords says how many settings differ.
 func (v view) settingsWords() string {
-	if n := len(v.report.Comparison.Settings); n != 1 {
-		return fmt.Sprintf("%d settings differ", n)
-	}
-	return "1 setting differs"
+	n := len(v.Comparison.Settings)
+	return count(n, "setting") + plural(n, " differs", " differ")
 }
 
-// changedHow is a change in words; where it has none, they are made of what was seen on the two sides.
+// changedHow describes a change. If it has no text of its own, the results on both sides are named.
 func changedHow(c finding.Change) string {
 	if c.Text != "" {
 		return c.Text
@@ -97,7 +82,7 @@ func changedHow(c finding.Change) string {
 	return "was " + stateWords(c.Before) + ", is now " + stateWords(c.After)
 }
 
-// stateWords is how a promise ended. What the probe saw says more than a result, where it tells one.
+// stateWords describes one side of a change: the outcome, if there is one, and the result.
 func stateWords(s finding.State) string {
 	if s.Result == "" {
 		return "not asked about"
@@ -108,21 +93,18 @@ func stateWords(s finding.State) string {
 	return string(s.Result)
 }
 
-// promised is the promise that changed; its ID where it has no title.
-func promised(c finding.Change) string { return cmp.Or(c.Title, c.ID) }
+// titleOf returns the title of the check that changed, or its ID if it has none.
+func titleOf(c finding.Change) string { return cmp.Or(c.Title, c.ID) }
 
-// mostLikely names the setting behind a change, and where it is set; empty where none is known.
+// mostLikely names the setting that most likely made a change, and where it is set. It is empty if none is known.
 func mostLikely(c finding.Change) string {
-	if c.Setting == "" {
-		return ""
-	}
-	if at := place(c.File, c.Line); at != "" {
+	if at := place(c.File, c.Line); c.Setting != "" && at != "" {
 		return c.Setting + ", " + at
 	}
 	return c.Setting
 }
 
-// place is a line of a file, as compilers name it.
+// place names a line of a file as compilers do.
 func place(file string, line int) string {
 	if file == "" || line == 0 {
 		return file

@@ -36,14 +36,14 @@ func TestEveryFormatSaysThatNothingHasChanged(t *testing.T) {
 	}
 }
 
-// A setting that differs is told though no promise has changed: what no check rests on may matter all the same.
+// TestEveryFormatTellsSettingsThatDiffer also if no check has changed: a setting on which no check rests may matter.
 func TestEveryFormatTellsSettingsThatDiffer(t *testing.T) {
 	r := unchanged(t)
-	r.Comparison.Note = "modes are broken here"
+	r.Comparison.Note = "modes fail here"
 	r.Comparison.Settings = []finding.SettingChange{{Role: "server", Path: "limits.a", Before: "1", File: "server.hcl", Line: 5}}
 	for _, f := range report.Formats() {
 		got := html.UnescapeString(told(t, r, f.Write))
-		for _, word := range []string{"limits.a", "server.hcl", "modes are broken here"} {
+		for _, word := range []string{"limits.a", "server.hcl", "modes fail here"} {
 			if !strings.Contains(got, word) {
 				t.Errorf("%s does not say %q", f.Name, word)
 			}
@@ -54,7 +54,7 @@ func TestEveryFormatTellsSettingsThatDiffer(t *testing.T) {
 	}
 }
 
-// Where nothing was compared and a lab ran its own configuration, nobody hears of either.
+// TestNoFormatSpeaksOfWhatIsNotThere: a report without a comparison and a configuration does not mention either.
 func TestNoFormatSpeaksOfWhatIsNotThere(t *testing.T) {
 	r := sample(t)
 	r.Comparison, r.Configuration = nil, nil
@@ -68,7 +68,7 @@ func TestNoFormatSpeaksOfWhatIsNotThere(t *testing.T) {
 	}
 }
 
-// The worst is what a reader in a hurry sees; of a long list the rest is a line each, and all of it is there.
+// TestTextOfMuchThatHasChanged: of a long list the worst are shown in full, and the rest in a line each.
 func TestTextOfMuchThatHasChanged(t *testing.T) {
 	r := finding.Report{Comparison: &finding.Comparison{With: "old"}}
 	for i := range 20 {

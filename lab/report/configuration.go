@@ -8,59 +8,35 @@ import (
 	"nomadlab.internal/lab/finding"
 )
 
-// roleFiles are the files that the agents of a role have read.
-type roleFiles struct {
-	role  string
-	files []string
+// roleFiles returns the files of the user's configuration by role, in the order in which agents read them.
+func (v view) roleFiles() []group[string, finding.ConfigurationFile] {
+	return groupBy(v.Configuration.Files, func(f finding.ConfigurationFile) string { return f.Role })
 }
 
-// roleFiles are the configuration's files, by role, in their order.
-func (v view) roleFiles() []roleFiles {
-	var out []roleFiles
-	for _, f := range v.report.Configuration.Files {
-		at := slices.IndexFunc(out, func(r roleFiles) bool { return r.role == f.Role })
-		if at < 0 {
-			at = len(out)
-			out = append(out, roleFiles{role: f.Role})
-		}
-		out[at].files = append(out[at].files, f.Path)
-	}
-	return out
-}
+func pathOf(f finding.ConfigurationFile) string { return f.Path }
 
-// unused are lines that were not used as they stand, for one reason.
-type unused struct {
-	because string
-	lines   []finding.Replaced
-}
-
-// unused are the replaced lines by reason. A line that agents of several roles have read is told once.
-func (v view) unused() []unused {
-	var out []unused
-	for _, r := range v.report.Configuration.Replaced {
-		at := slices.IndexFunc(out, func(u unused) bool { return u.because == r.Because })
-		if at < 0 {
-			at = len(out)
-			out = append(out, unused{because: r.Because})
-		}
-		if !slices.ContainsFunc(out[at].lines, func(other finding.Replaced) bool { return sameLine(r, other) }) {
-			out[at].lines = append(out[at].lines, r)
+// unused returns the lines that were not used as they stand, by reason. A line that several roles read is named once.
+func (v view) unused() []group[string, finding.Replaced] {
+	var lines []finding.Replaced
+	for _, r := range v.Configuration.Replaced {
+		if !slices.ContainsFunc(lines, func(other finding.Replaced) bool { return sameLine(r, other) }) {
+			lines = append(lines, r)
 		}
 	}
-	return out
+	return groupBy(lines, func(r finding.Replaced) string { return r.Because })
 }
 
-// sameLine says whether two replaced lines are one, which several roles have read.
+// sameLine reports whether two roles read the same line of a file.
 func sameLine(a, b finding.Replaced) bool {
 	b.Role = a.Role
 	return a.File != "" && a == b
 }
 
-// unusedWords counts what was not used as it stands.
+// unusedWords says how many lines were not used as they stand.
 func (v view) unusedWords() string {
 	lines, added := 0, 0
 	for _, u := range v.unused() {
-		for _, r := range u.lines {
+		for _, r := range u.Items {
 			if wasAdded(r) {
 				added++
 			} else {
@@ -68,22 +44,26 @@ func (v view) unusedWords() string {
 			}
 		}
 	}
-	words := fmt.Sprintf("%s not used as %s", count(lines, "line")+plural(lines, " was", " were"), plural(lines, "it stands", "they stand"))
+	was := plural(added, "was", "were")
 	switch {
-	case lines == 0 && added == 0:
-		return "every line was used as it stands"
-	case lines == 0:
-		return fmt.Sprintf("every line was used as it stands, %s added", count(added, "setting")+plural(added, " was", " were"))
+	case lines > 0 && added > 0:
+		return fmt.Sprintf("%s, %d %s added", notUsed(lines), added, was)
+	case lines > 0:
+		return notUsed(lines)
 	case added > 0:
-		return fmt.Sprintf("%s, %d %s added", words, added, plural(added, "was", "were"))
+		return fmt.Sprintf("every line was used as it stands, %s %s added", count(added, "setting"), was)
 	default:
-		return words
+		return "every line was used as it stands"
 	}
+}
+
+func notUsed(lines int) string {
+	return count(lines, "line") + plural(lines, " was not used as it stands", " were not used as they stand")
 }
 
 func wasAdded(r finding.Replaced) bool { return r.Line == 0 && r.Was == "" && r.Became != "" }
 
-// placeOf is where a replaced line stands; for one that stands in no file, whose it is.
+// placeOf names the place of a replaced line. A line that stands in no file is placed by its role.
 func placeOf(r finding.Replaced) string {
 	switch {
 	case r.File != "":
@@ -107,41 +87,42 @@ func becameWhat(r finding.Replaced) string {
 	}
 }
 
-// restsOn are the settings that a promise rests on, with what the configuration says of each, where there is one. Of the likeliest
-// the files are named in which it is not; of the others that would be a list of files again.
+// restsOn lists the settings that a check rests on, with their values and places in the user's configuration. If the
+// likeliest setting is not set, it also names the files that do not set it.
 func (v view) restsOn(f finding.Finding) string {
-	if v.report.Configuration == nil {
+	if v.Configuration == nil {
 		return strings.Join(f.Settings, ", ")
 	}
 	role, words := v.roleOf(f.Node), make([]string, len(f.Settings))
 	for i, path := range f.Settings {
 		of := f.RoleOf(path, role)
-		said := settingsSaid(v.allSettings(), path, of)
+		said := v.valuesOf(path, of)
 		switch {
-		case len(said) == 0 && i == 0:
-			said = []string{"not set" + v.inFiles(of)}
-		case len(said) == 0:
-			said = []string{"not set"}
+		case said == "" && i == 0:
+			said = "not set" + v.inFiles(of)
+		case said == "":
+			said = "not set"
 		}
-		words[i] = path + " (" + strings.Join(said, "; ") + ")"
+		words[i] = path + " (" + said + ")"
 	}
 	return strings.Join(words, ", ")
 }
 
-// allSettings are all lines of the configuration: of a secret that lies in the open, the line may be one that no other promise
-// rests on.
-func (v view) allSettings() []finding.Setting {
-	return slices.Concat(v.report.Configuration.Settings, v.report.Configuration.Others)
+// settingsAt returns the lines that set the path for agents of a role; for an empty role, for any agents. The line of a
+// secret that lies in the open may be among the Others.
+func (v view) settingsAt(path, role string) []finding.Setting {
+	all := slices.Concat(v.Configuration.Settings, v.Configuration.Others)
+	return slices.DeleteFunc(all, func(s finding.Setting) bool { return s.Path != path || role != "" && s.Role != role })
 }
 
-// roleOf is the role of the agent of that name, or of whose files that is the name; empty for one that is not known.
+// roleOf returns the role of a node, or of the files that are named in its place. It is empty if that is not known.
 func (v view) roleOf(node string) string {
 	for _, role := range []string{"server", "client"} {
 		if node == finding.FilesOf(role) {
 			return role
 		}
 	}
-	for _, n := range v.report.Cluster.Nodes {
+	for _, n := range v.Cluster.Nodes {
 		if n.Name == node {
 			return n.Role
 		}
@@ -149,18 +130,16 @@ func (v view) roleOf(node string) string {
 	return ""
 }
 
-// filesNamed is how many files inFiles names.
-const filesNamed = 3
+// maxFiles is the number of files that inFiles names.
+const maxFiles = 3
 
-// inFiles says in whose files something is not: it names the first of those that the agents of the role have read, of an empty role
-// those of all. Where there are none, it is empty.
+// inFiles names the first files of a role, as the end of a sentence; for an empty role, those of all roles. It is empty
+// if there are none.
 func (v view) inFiles(role string) string {
 	var files []string
-	for _, r := range v.roleFiles() {
-		for _, f := range r.files {
-			if (role == "" || r.role == role) && !slices.Contains(files, f) {
-				files = append(files, f)
-			}
+	for _, f := range v.Configuration.Files {
+		if (role == "" || f.Role == role) && !slices.Contains(files, f.Path) {
+			files = append(files, f.Path)
 		}
 	}
 	if len(files) == 0 {
@@ -170,46 +149,44 @@ func (v view) inFiles(role string) string {
 	if role != "" {
 		whose = "the " + role + "s' configuration"
 	}
-	more := len(files) - filesNamed
-	if more <= 0 {
-		return " in " + whose + ": " + strings.Join(files, ", ")
+	more := ""
+	if n := len(files) - maxFiles; n > 0 {
+		files, more = files[:maxFiles], fmt.Sprintf(" and %d more", n)
 	}
-	return fmt.Sprintf(" in %s: %s and %d more", whose, strings.Join(files[:filesNamed], ", "), more)
+	return " in " + whose + ": " + strings.Join(files, ", ") + more
 }
 
-// settingsSaid is what agents of the role have of the setting; of an empty role, what any have.
-func settingsSaid(settings []finding.Setting, path, role string) []string {
-	var said []string
-	for _, s := range settings {
-		if s.Path != path || role != "" && s.Role != role {
-			continue
-		}
+// valuesOf joins the values that a setting has for agents of a role, each with its place.
+func (v view) valuesOf(path, role string) string {
+	var values []string
+	for _, s := range v.settingsAt(path, role) {
 		words := s.Value
 		if at := place(s.File, s.Line); at != "" {
 			words = strings.TrimSpace(words + " at " + at)
 		}
-		if words != "" && !slices.Contains(said, words) {
-			said = append(said, words)
+		if words != "" && !slices.Contains(values, words) {
+			values = append(values, words)
 		}
 	}
-	return said
+	return strings.Join(values, "; ")
 }
 
-// setAt is where the likeliest of a promise's settings is set; where it is not, the first file in which it could be.
+// setAt returns where the likeliest of a check's settings is set. If it is not set, this is the first file of its role,
+// and line 0.
 func (v view) setAt(f finding.Finding) (file string, line int) {
-	if v.report.Configuration == nil || len(f.Settings) == 0 {
+	if v.Configuration == nil || len(f.Settings) == 0 {
 		return "", 0
 	}
 	path := f.Settings[0]
 	role := f.RoleOf(path, v.roleOf(f.Node))
-	for _, s := range v.allSettings() {
-		if s.Path == path && s.File != "" && (role == "" || s.Role == role) {
+	for _, s := range v.settingsAt(path, role) {
+		if s.File != "" {
 			return s.File, s.Line
 		}
 	}
-	for _, r := range v.roleFiles() {
-		if r.role == role {
-			return r.files[0], 0
+	for _, f := range v.Configuration.Files {
+		if f.Role == role {
+			return f.Path, 0
 		}
 	}
 	return "", 0

@@ -8,7 +8,7 @@ import (
 	"nomadlab.internal/lab/report"
 )
 
-// TestACertificateOfAnotherRole is named by the file of that role, whoever was asked.
+// TestACertificateOfAnotherRole: the certificate is named by the file of that role, not of the node that was asked.
 func TestACertificateOfAnotherRole(t *testing.T) {
 	r := finding.Report{
 		Cluster: finding.Cluster{Nodes: []finding.Node{{Name: "s1", Role: "server"}}},
@@ -27,8 +27,8 @@ func TestACertificateOfAnotherRole(t *testing.T) {
 	}
 }
 
-// TestASecretThatNoOtherPromiseRestsOn is named with its line, in the files of the role that were looked at.
-func TestASecretThatNoOtherPromiseRestsOn(t *testing.T) {
+// TestASecretThatNoOtherCheckRestsOn: the secret is named with its line in the files of the role.
+func TestASecretThatNoOtherCheckRestsOn(t *testing.T) {
 	r := finding.Report{
 		Configuration: &finding.Configuration{
 			Files: []finding.ConfigurationFile{{Role: "server", Path: "server.hcl"}, {Role: "client", Path: "client.hcl"}},
@@ -48,8 +48,8 @@ func TestASecretThatNoOtherPromiseRestsOn(t *testing.T) {
 	}
 }
 
-// TestASettingThatIsNotThere: it is said to be in none of the files of the role's agents, of which three are named at most, and of the
-// likeliest setting alone. One that the other role has is no answer.
+// TestASettingThatIsNotThere: for the likeliest setting alone, the files of the role that do not set it are named, three at
+// most. A setting of the other role does not count.
 func TestASettingThatIsNotThere(t *testing.T) {
 	files := func(role string, names ...string) (all []finding.ConfigurationFile) {
 		for _, n := range names {

@@ -6,17 +6,17 @@ import (
 	"nomadlab.internal/lab/finding"
 )
 
-// What an agent, or somebody between it and the prober, could answer to whoever reads the report.
+// Texts that an agent, or an attacker between it and the prober, could answer.
 const (
 	scriptTag = `<script>document.title='owned'</script><img src=x onerror="document.title='owned'">`
 	terminal  = "\x1b[2J\x1b[1;1Hall well\x07\x00\b"
 	turned    = "\u202edeah eb ot"
-	broken8   = "\xff\xfe"
+	notUTF8   = "\xff\xfe"
 	tableRow  = "| a | `b` | @everyone #1 [x](https://evil.example) ]]> </system-out>"
-	nasty     = scriptTag + terminal + turned + broken8 + tableRow + "\r\nsecond line"
+	nasty     = scriptTag + terminal + turned + notUTF8 + tableRow + "\r\nsecond line"
 )
 
-// hostile is a report of which every text is nasty, results and ways excepted.
+// hostile is a report of which every text is nasty, except results and directions.
 func hostile() finding.Report {
 	evidence := []finding.Evidence{{
 		Part: finding.Probe, Did: nasty, Outcome: nasty, Sent: nasty, Received: nasty, TLSVersion: nasty, CipherSuite: nasty,
@@ -24,11 +24,11 @@ func hostile() finding.Report {
 	}}
 	f := finding.Finding{
 		ID: nasty, Title: nasty, Plane: nasty, Kind: nasty, Severity: nasty, Node: nasty, Control: nasty, Known: nasty,
-		Want: []string{nasty}, Outcome: nasty, Result: finding.Fail, Reason: nasty, Why: nasty, Evidence: evidence,
+		Want: []string{nasty}, Outcome: nasty, Result: finding.Fail, Reason: nasty, Why: nasty, Evidence: evidence, CertificateOf: nasty,
 		Settings: []string{nasty, "unset" + nasty},
 	}
-	held, odd := f, f
-	held.ID, held.Result = "held"+nasty, finding.Pass
+	passes, odd := f, f
+	passes.ID, passes.Result = "passes"+nasty, finding.Pass
 	odd.ID, odd.Result = "odd"+nasty, finding.Result(nasty)
 	skipped := f
 	skipped.ID, skipped.Result = "skipped"+nasty, finding.Skipped
@@ -38,7 +38,7 @@ func hostile() finding.Report {
 			Nodes:        []finding.Node{{Name: nasty, Role: nasty, Region: nasty, Address: nasty, HTTP: nasty, RPC: nasty, State: nasty}},
 			Certificates: []finding.Certificate{{Holder: nasty, Subject: nasty, Issuer: nasty, Names: []string{nasty}, Key: nasty}},
 		},
-		Findings: []finding.Finding{f, held, odd, skipped},
+		Findings: []finding.Finding{f, passes, odd, skipped},
 		Matrix: &finding.Matrix{Node: nasty, Nodes: []string{nasty}, Endpoints: []string{nasty}, Rows: []finding.MatrixRow{{
 			Certificate: nasty, Title: nasty,
 			Cells: []finding.Cell{{
@@ -49,7 +49,7 @@ func hostile() finding.Report {
 	}
 }
 
-// hostileConfiguration is one of which every text is the given one: a user's file may be a stranger's pull request.
+// hostileConfiguration has the given text everywhere: a user's file may come with a pull request from outside.
 func hostileConfiguration(text string) *finding.Configuration {
 	return &finding.Configuration{
 		Files:    []finding.ConfigurationFile{{Role: text, Path: text}, {Role: text, Path: text}},
@@ -62,13 +62,13 @@ func hostileConfiguration(text string) *finding.Configuration {
 	}
 }
 
-// hostileComparison has a change of each way, and one of none.
+// hostileComparison has a change of each direction, and one of an unknown direction.
 func hostileComparison(text string) *finding.Comparison {
 	c := &finding.Comparison{With: text}
-	for _, way := range []finding.Direction{finding.Weaker, finding.Stronger, finding.Unclear, finding.Direction(text)} {
+	for _, direction := range []finding.Direction{finding.Weaker, finding.Stronger, finding.Unclear, finding.Direction(text)} {
 		state := finding.State{Result: finding.Result(text), Outcome: text, Reason: text}
 		c.Changes = append(c.Changes, finding.Change{
-			ID: string(way) + text, Title: text, Plane: text, Severity: text, Before: state, After: state, Direction: way, Text: text,
+			ID: string(direction) + text, Title: text, Plane: text, Severity: text, Before: state, After: state, Direction: direction, Text: text,
 			Setting: text, File: text, Line: 1,
 		})
 	}

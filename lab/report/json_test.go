@@ -77,7 +77,7 @@ func TestJSONIsAsItsSchemaSays(t *testing.T) {
 		"sample": sample(t), "empty": {}, "hostile": hostile(), "matrix without rows": {Matrix: &finding.Matrix{}},
 		"without wants":      {Findings: []finding.Finding{{ID: "a"}}},
 		"nothing configured": {Configuration: &finding.Configuration{}, Comparison: &finding.Comparison{}},
-		"a change of no way": {Comparison: &finding.Comparison{Changes: []finding.Change{{ID: "a", After: finding.State{Result: "passed"}}}}},
+		"a change of no direction": {Comparison: &finding.Comparison{Changes: []finding.Change{{ID: "a", After: finding.State{Result: "passed"}}}}},
 	} {
 		for _, strict := range []bool{true, false} {
 			if err := schemaOf(t, strict).Validate(asDocument(t, told(t, r, report.JSON))); err != nil {
@@ -96,7 +96,7 @@ func TestSchemaRefuses(t *testing.T) {
 		t.Fatalf("undamaged: %v", err)
 	}
 	for name, damage := range map[string]func(map[string]any){
-		"another schema":         func(d map[string]any) { d["schema"] = "nomadlab-report/0" },
+		"another schema":         func(d map[string]any) { d["schema"] = "nomadlab-report/1" },
 		"no summary":             func(d map[string]any) { delete(d, "summary") },
 		"a result that is no":    func(d map[string]any) { d["result"] = "passed" },
 		"findings that are not":  func(d map[string]any) { d["findings"] = nil },
@@ -104,7 +104,7 @@ func TestSchemaRefuses(t *testing.T) {
 		"a time in words":        func(d map[string]any) { d["started"] = "yesterday" },
 		"a node without name":    func(d map[string]any) { delete(first(d["cluster"].(map[string]any), "nodes"), "name") },
 		"a row without cells":    func(d map[string]any) { delete(first(d["matrix"].(map[string]any), "rows"), "cells") },
-		"a way that is none":     func(d map[string]any) { change(d)["way"] = "worse" },
+		"a direction of none":    func(d map[string]any) { change(d)["direction"] = "worse" },
 		"a change without state": func(d map[string]any) { delete(change(d), "before") },
 		"a state of no result":   func(d map[string]any) { change(d)["after"].(map[string]any)["result"] = "" },
 		"a line in words":        func(d map[string]any) { change(d)["line"] = "twelve" },
@@ -146,7 +146,7 @@ func TestJSONHasTheWholeReportAndItsCounts(t *testing.T) {
 	if diff := cmp.Diff(sample(t), got.Report); diff != "" {
 		t.Errorf("the report has changed (-want +got):\n%s", diff)
 	}
-	if got.Schema != "nomadlab-report/1" || got.Summary.Findings.Total() != len(got.Findings) {
+	if got.Schema != "nomadlab-report/2" || got.Summary.Findings.Total() != len(got.Findings) {
 		t.Errorf("schema %q, summary %+v of %d findings", got.Schema, got.Summary, len(got.Findings))
 	}
 	want := finding.Summary{Pass: 94, Fail: 3, Inconclusive: 1, Skipped: 4}

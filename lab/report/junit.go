@@ -10,21 +10,20 @@ import (
 	"nomadlab.internal/lab/finding"
 )
 
-// JUnit writes the report as JUnit XML: a suite for each plane, one for the matrix, and one for what has changed; a test
-// case for each check at each node, for each cell, and for each change. A broken promise and a change that makes weaker are
-// failures; what was not carried out, and a change of which it cannot be told, are errors. The form is what
-// Jenkins' junit-10.xsd allows, which is the strictest of those in use: no properties in test cases, no count of skipped
-// ones over all. Its error is the writer's.
+// JUnit writes the report as JUnit XML. It has a suite for each plane, one for the matrix and one for changes, with a test
+// case for each check at each node, each cell, and each change. What fails and what is weaker is a failure; what is
+// inconclusive or unclear is an error. The form is what Jenkins' junit-10.xsd allows, which is the strictest of those in
+// use: no properties in test cases, no total of skipped ones. JUnit returns the writer's error.
 func JUnit(w io.Writer, r finding.Report) error {
 	v := newView(r)
-	all := suites{Name: v.subject(), Time: inSeconds(v.report.Took)}
-	for _, p := range v.planes {
+	all := suites{Name: v.subject(), Time: inSeconds(v.Took)}
+	for _, p := range v.Planes {
 		all.add(v.suiteOf(p))
 	}
-	if v.report.Matrix != nil {
+	if v.Matrix != nil {
 		all.add(v.suiteOfMatrix())
 	}
-	if v.report.Comparison != nil {
+	if v.Comparison != nil {
 		all.add(v.suiteOfChanges())
 	}
 	encoded, err := xml.MarshalIndent(all, "", "  ")
@@ -66,22 +65,22 @@ type property struct {
 }
 
 type testcase struct {
-	Name      string  `xml:"name,attr"`
-	Classname string  `xml:"classname,attr"`
-	Time      string  `xml:"time,attr"`
-	Skipped   *result `xml:"skipped"`
-	Error     *result `xml:"error"`
-	Failure   *result `xml:"failure"`
-	Out       string  `xml:"system-out,omitempty"`
+	Name      string   `xml:"name,attr"`
+	Classname string   `xml:"classname,attr"`
+	Time      string   `xml:"time,attr"`
+	Skipped   *problem `xml:"skipped"`
+	Error     *problem `xml:"error"`
+	Failure   *problem `xml:"failure"`
+	Out       string   `xml:"system-out,omitempty"`
 }
 
-type result struct {
+type problem struct {
 	Message string `xml:"message,attr"`
 	Type    string `xml:"type,attr,omitempty"`
 	Text    string `xml:",chardata"`
 }
 
-// add counts a suite in.
+// add appends a suite and counts its test cases.
 func (s *suites) add(one suite) {
 	one.Time = inSeconds(one.took)
 	s.Tests += one.Tests
@@ -90,101 +89,128 @@ func (s *suites) add(one suite) {
 	s.Suites = append(s.Suites, one)
 }
 
-// add counts a test case in.
-func (s *suite) add(c testcase, took time.Duration) {
-	c.Time = inSeconds(took)
+// add appends a test case with a result and counts it.
+func (s *suite) add(name string, result finding.Result, p problem, out string, took time.Duration) {
+	c := testcase{Name: name, Classname: "nomadlab." + s.Name, Time: inSeconds(took), Out: out}
 	s.took += took
 	s.Tests++
-	switch {
-	case c.Failure != nil:
+	switch result {
+	case finding.Fail:
 		s.Failures++
-	case c.Error != nil:
+		c.Failure = &p
+	case finding.Inconclusive:
 		s.Errors++
-	case c.Skipped != nil:
+		c.Error = &p
+	case finding.Skipped:
 		s.Skipped++
+		c.Skipped = &problem{Message: p.Message}
+	case finding.Pass:
 	}
 	s.Cases = append(s.Cases, c)
 }
 
-func (v view) newSuite(name string) suite {
-	c := v.report.Cluster
-	s := suite{Name: name, Properties: []property{{"cluster", c.Name}}}
-	if !v.report.Started.IsZero() {
-		s.Timestamp = v.report.Started.UTC().Format("2006-01-02T15:04:05") // without a zone: some readers refuse one
+func (v view) newSuite(name string, properties ...property) suite {
+	c := v.Cluster
+	s := suite{Name: name}
+	if !v.Started.IsZero() {
+		s.Timestamp = v.Started.UTC().Format("2006-01-02T15:04:05") // without a zone: some readers refuse one
 	}
+	s.Properties = append(s.Properties, property{"cluster", c.Name})
 	if c.Nomad != "" {
 		s.Properties = append(s.Properties, property{"nomad", c.Nomad})
 	}
 	if c.Engine != "" {
 		s.Properties = append(s.Properties, property{"engine", c.Engine})
 	}
+	s.Properties = append(s.Properties, properties...)
 	return s
 }
 
 func (v view) suiteOf(p plane) suite {
-	s := v.newSuite(p.name)
-	for _, c := range p.checks {
-		for _, f := range c.at {
-			t := testcase{Name: c.ID + " at " + f.Node, Classname: "nomadlab." + p.name, Out: evidenceText(f.Evidence)}
-			t.judge(f.Result, f.Severity, f.Reason, f.Known, v.junitText(f))
-			s.add(t, f.Took)
+	s := v.newSuite(p.Name)
+	for _, c := range p.Checks {
+		for _, f := range c.At {
+			message := f.Reason
+			if f.Known != "" {
+				message += " (known: " + f.Known + ")"
+			}
+			text := namedLines(
+				detail{"check", f.Title}, detail{"wanted", oneOf(f.Want)}, detail{"seen", f.Outcome}, detail{"control", f.Control},
+				detail{"known", f.Known}, detail{"why", f.Why}, detail{"rests on", v.restsOn(f)},
+			)
+			s.add(c.ID+" at "+f.Node, f.Result, problem{message, f.Severity, "\n" + text}, evidenceText(f.Evidence), f.Took)
 		}
 	}
 	return s
 }
 
 func (v view) suiteOfMatrix() suite {
-	m := v.report.Matrix
-	s := v.newSuite("matrix")
-	s.Properties = append(s.Properties, property{"node", m.Node})
-	for _, r := range m.Rows {
+	s := v.newSuite("matrix", property{"node", v.Matrix.Node})
+	for _, r := range v.Matrix.Rows {
 		for _, c := range r.Cells {
-			t := testcase{Name: r.Certificate + " at " + c.Endpoint, Classname: "nomadlab.matrix", Out: evidenceText(c.Evidence)}
-			t.judge(c.Result, "", c.Reason, "", fmt.Sprintf("at: %s\nwanted: %s\nseen: %s\n", serversOf(m, c), c.Want, c.Outcome))
 			var took time.Duration
 			for _, e := range c.Evidence {
 				took += e.Took
 			}
-			s.add(t, took)
+			text := fmt.Sprintf("\nat: %s\nwanted: %s\nseen: %s\n", v.serversOf(c), c.Want, c.Outcome)
+			s.add(r.Certificate+" at "+c.Endpoint, c.Result, problem{Message: c.Reason, Text: text}, evidenceText(c.Evidence), took)
 		}
 	}
 	return s
 }
 
-// judge turns a result into what a CI system counts.
-func (t *testcase) judge(v finding.Result, severity, reason, known, text string) {
-	if known != "" {
-		reason += " (known: " + known + ")"
+// suiteOfChanges has a test case for each change. If nothing has changed, it has one that passes, because a suite without
+// test cases would not be seen.
+func (v view) suiteOfChanges() suite {
+	s := v.newSuite("changes", property{"with", v.since()})
+	for _, setting := range v.Comparison.Settings {
+		s.Properties = append(s.Properties, property{"setting", setting.String()})
 	}
-	r := &result{Message: reason, Type: severity, Text: "\n" + text}
-	switch v {
-	case finding.Pass:
-	case finding.Skipped:
-		t.Skipped = &result{Message: reason}
-	case finding.Fail:
-		t.Failure = r
-	default:
-		t.Error = r
+	if note := v.Comparison.Note; note != "" {
+		s.Properties = append(s.Properties, property{"note", note})
 	}
+	changes := v.changes()
+	if len(changes) == 0 {
+		s.add(v.nothingChanged(v.since()), finding.Pass, problem{}, "", 0)
+	}
+	for _, c := range changes {
+		p := problem{Message: string(c.Direction) + ": " + changedHow(c), Type: c.Severity, Text: "\n" + namedLines(
+			detail{"check", c.Title}, detail{"plane", c.Plane},
+			detail{"before", stateWords(c.Before)}, detail{"because", c.Before.Reason},
+			detail{"now", stateWords(c.After)}, detail{"because", c.After.Reason},
+			detail{"most likely by", mostLikely(c)},
+		)}
+		out := ""
+		if c.Direction == finding.Stronger {
+			out = p.Message + p.Text
+		}
+		s.add(c.ID, resultLike(c.Direction), p, out, 0)
+	}
+	return s
 }
 
-func (v view) junitText(f finding.Finding) string {
-	return namedLines(
-		detail{"promise", f.Title}, detail{"wanted", oneOf(f.Want)}, detail{"seen", f.Outcome}, detail{"control", f.Control},
-		detail{"known", f.Known}, detail{"why", f.Why}, detail{"rests on", v.restsOn(f)},
-	)
-}
-
-// namedLines are texts, a line each, without those that are empty.
+// namedLines writes the texts that are not empty, one on each line.
 func namedLines(all ...detail) string {
 	var b strings.Builder
 	for _, line := range all {
-		if line.text != "" {
-			_, _ = fmt.Fprintf(&b, "%s: %s\n", line.name, line.text)
+		if line.Text != "" {
+			_, _ = fmt.Fprintf(&b, "%s: %s\n", line.Name, line.Text)
 		}
 	}
 	return b.String()
 }
 
-// inSeconds is a time as JUnit wants it.
+// evidenceText writes evidence as plain text.
+func evidenceText(all []finding.Evidence) string {
+	var b strings.Builder
+	for _, e := range all {
+		_, _ = fmt.Fprintf(&b, "%s: %s\n", e.Part, heading(e))
+		for _, d := range details(e) {
+			_, _ = fmt.Fprintf(&b, "    %s: %s\n", d.Name, d.Text)
+		}
+	}
+	return b.String()
+}
+
+// inSeconds formats a duration as JUnit wants it.
 func inSeconds(d time.Duration) string { return fmt.Sprintf("%.3f", d.Seconds()) }

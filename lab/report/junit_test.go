@@ -48,7 +48,7 @@ var numbers = map[string]*regexp.Regexp{
 	"errors": regexp.MustCompile(`^[0-9]+$`), "skipped": regexp.MustCompile(`^[0-9]+$`),
 }
 
-// faults is what a reader of JUnit XML would stumble over.
+// faults returns what a reader of JUnit XML would reject.
 func faults(document string) (out []string) {
 	d := xml.NewDecoder(strings.NewReader(document))
 	path := []string{""}
@@ -190,7 +190,7 @@ func TestJUnitCounts(t *testing.T) {
 			t.Errorf("%s took %q s: %v", s.Name, s.Time, err)
 		}
 	}
-	if want := []string{"HTTP", "RPC", "Raft", "gossip", "wire", "matrix", "changes"}; !slices.Equal(names, want) {
+	if want := []string{"HTTP", "RPC", "Raft", "gossip", "network", "matrix", "changes"}; !slices.Equal(names, want) {
 		t.Errorf("suites are %q, want %q", names, want)
 	}
 }

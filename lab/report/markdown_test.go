@@ -16,7 +16,7 @@ func TestMarkdown(t *testing.T) {
 	golden.Assert(t, told(t, sample(t), report.Markdown), "sample.md")
 }
 
-// many is a report that is far too long for a comment.
+// many returns a report that is far too long for a comment.
 func many(t *testing.T) finding.Report {
 	r := sample(t)
 	for i := range r.Findings {

@@ -6,28 +6,29 @@ import (
 	"nomadlab.internal/lab/finding"
 )
 
-// picture is the cluster as a drawing: a box for each agent, a line for gossip that the servers hang on, and one for RPC
-// that all hang on. Class says for which screens it is meant; all measures are in the drawing's own units.
+// picture is the cluster as a drawing: a box for each agent, lines of gossip that connect the servers, and lines of RPC
+// that connect all agents. Class is the kind of screen that it is for. All measures are in the drawing's own units.
 type picture struct {
 	Class         string
 	Width, Height int
-	Boxes         []box
+	Agents        []agentBox
 	Lines         []line
-	Locks         []placedLock
+	Padlocks      []padlock
 	Labels        []label
 }
 
-type box struct {
+type agentBox struct {
 	X, Y, Width, Height int
 	Name, Role, Address string
 	Leader              bool
-	Endpoints           []endpoint
+	Padlocks            []padlock
 }
 
-// door is one plane of one agent.
-type endpoint struct {
-	X, Y, Width int
-	lock
+// padlock shows the result of the checks of a plane: shut if all pass, open if one fails, a question mark if it is
+// inconclusive. It shows neither what was not checked nor the matrix.
+type padlock struct {
+	X, Y, Width          int
+	Plane, Result, Words string
 }
 
 type line struct {
@@ -40,44 +41,40 @@ type label struct {
 	Text string
 }
 
-// lock says of a plane whether its checks held: it is shut when all did, open when one is broken, and unknown
-// when nothing was proved. It says nothing of what was not checked, nor of the matrix.
-type lock struct{ Plane, Class, Words string }
-
-type placedLock struct {
-	X, Y int
-	lock
-}
-
 // Measures of the drawing.
 const (
 	boxWidth, boxHeight = 172, 112
 	gap, spine          = 18, 64
-	doorWidth           = 74
-	// Where the spines of gossip and of RPC are.
+	padlockWidth        = 74
+	// gossipSpine and rpcSpine are where the lines that join the rows are.
 	gossipSpine, rpcSpine = 14, 42
 )
 
-// pictures are the drawing for wide screens and the one for narrow screens; none where no agent is known.
+// pictures returns a drawing for wide screens and one for narrow ones. It returns none if no agent is known.
 func (v view) pictures() []picture {
-	if len(v.report.Cluster.Nodes) == 0 {
+	if len(v.Cluster.Nodes) == 0 {
 		return nil
 	}
 	return []picture{v.draw("wide", 5), v.draw("narrow", 2)}
 }
 
-// draw lays the agents out, so many in a row, region by region, servers first.
+// draw places the agents in rows of so many columns, by region, servers first.
 func (v view) draw(class string, columns int) picture {
-	d := &drawing{view: v, columns: columns, picture: picture{Class: class, Width: spine + min(columns, v.widest())*(boxWidth+gap)}}
-	for _, region := range regions(v.report.Cluster.Nodes) {
-		d.region(region)
+	d := &drawing{view: v, columns: columns, picture: picture{Class: class}}
+	widest := 1
+	for _, region := range groupBy(v.Cluster.Nodes, func(n finding.Node) string { return n.Region }) {
+		isServer := func(n finding.Node) bool { return n.Role == "server" }
+		servers := slices.DeleteFunc(slices.Clone(region.Items), func(n finding.Node) bool { return !isServer(n) })
+		others := slices.DeleteFunc(region.Items, isServer)
+		widest = max(widest, len(servers), len(others))
+		d.region(region.Key, servers, others)
 	}
 	d.spines()
-	d.Height = d.y + 4
+	d.Width, d.Height = spine+min(columns, widest)*(boxWidth+gap), d.y+4
 	return d.picture
 }
 
-// drawing is a picture while it is drawn, from the top down to y.
+// drawing is a picture that has been drawn down to y.
 type drawing struct {
 	picture
 	view          view
@@ -87,21 +84,11 @@ type drawing struct {
 	sharesRPCLine bool
 }
 
-func (d *drawing) region(name string) {
+func (d *drawing) region(name string, servers, others []finding.Node) {
 	if name != "" {
 		d.y += 16
 		d.Labels = append(d.Labels, label{spine, d.y, "region " + cut(name, 30)})
 		d.y += 10
-	}
-	var servers, others []finding.Node
-	for _, n := range d.view.report.Cluster.Nodes {
-		switch {
-		case n.Region != name:
-		case n.Role == "server":
-			servers = append(servers, n)
-		default:
-			others = append(others, n)
-		}
 	}
 	d.sharesRPCLine = false
 	for row := range slices.Chunk(servers, d.columns) {
@@ -120,14 +107,13 @@ func (d *drawing) servers(row []finding.Node) {
 	d.gossip = append(d.gossip, d.y)
 	d.y += gap
 	d.boxes(row)
-	d.y += boxHeight
 	d.rpcAt = d.y + gap
 	d.bus("rpc", d.rpcAt, len(row), d.y, d.rpcAt)
 	d.rpc = append(d.rpc, d.rpcAt)
 	d.y, d.sharesRPCLine = d.rpcAt, true
 }
 
-// others draws a row of agents that are no servers, below a line of RPC: that of the servers, for the first row.
+// others draws a row of other agents below a line of RPC. The first row shares that of the servers.
 func (d *drawing) others(row []finding.Node) {
 	if !d.sharesRPCLine {
 		d.y += gap
@@ -137,10 +123,9 @@ func (d *drawing) others(row []finding.Node) {
 	d.bus("rpc", d.rpcAt, len(row), d.rpcAt, d.rpcAt+gap)
 	d.y, d.sharesRPCLine = d.rpcAt+gap, false
 	d.boxes(row)
-	d.y += boxHeight
 }
 
-// bus draws a line from the spine to the last of n boxes, and a tick from y1 to y2 at each.
+// bus draws a line from the spine to the last of n boxes, and a tick from y1 to y2 at each box.
 func (d *drawing) bus(class string, y, n, y1, y2 int) {
 	at := map[string]int{"gossip": gossipSpine, "rpc": rpcSpine}[class]
 	d.Lines = append(d.Lines, line{class, at, y, center(n - 1), y})
@@ -151,9 +136,10 @@ func (d *drawing) bus(class string, y, n, y1, y2 int) {
 
 func center(i int) int { return spine + i*(boxWidth+gap) + boxWidth/2 }
 
+// boxes draws a row of agents. Each has room for the padlocks of four planes.
 func (d *drawing) boxes(row []finding.Node) {
 	for i, n := range row {
-		b := box{
+		b := agentBox{
 			X: spine + i*(boxWidth+gap), Y: d.y, Width: boxWidth, Height: boxHeight,
 			Name: cut(n.Name, 19), Role: n.Role, Address: cut(n.Address, 22), Leader: n.Leader,
 		}
@@ -163,14 +149,18 @@ func (d *drawing) boxes(row []finding.Node) {
 		if n.State != "" {
 			b.Role = cut(b.Role+", "+n.State, 24)
 		}
-		for j, l := range d.view.locksAt(n.Name) {
-			b.Endpoints = append(b.Endpoints, endpoint{X: b.X + 10 + j%2*(doorWidth+4), Y: b.Y + 62 + j/2*23, Width: doorWidth, lock: l})
+		for _, p := range d.view.Planes {
+			s := countsAt(p, n.Name)
+			if j := len(b.Padlocks); s.Total() > 0 && j < 4 && hasEndpoint(p.Name) {
+				b.Padlocks = append(b.Padlocks, newPadlock(p.Name, s, b.X+10+j%2*(padlockWidth+4), b.Y+62+j/2*23))
+			}
 		}
-		d.Boxes = append(d.Boxes, b)
+		d.Agents = append(d.Agents, b)
 	}
+	d.y += boxHeight
 }
 
-// spines join the lines of all rows, and bear the locks of all that runs over them.
+// spines joins the lines of all rows, and draws the padlocks of gossip and RPC on them.
 func (d *drawing) spines() {
 	for _, s := range []struct {
 		class, plane string
@@ -184,10 +174,33 @@ func (d *drawing) spines() {
 		if first != last {
 			d.Lines = append(d.Lines, line{s.class, s.x, first, s.x, last})
 		}
-		for _, l := range d.view.locks() {
-			if l.Plane == s.plane {
-				d.Locks = append(d.Locks, placedLock{s.x, first, l})
+		for _, p := range d.view.Planes {
+			if p.Name == s.plane {
+				d.Padlocks = append(d.Padlocks, newPadlock(p.Name, p.Counts, s.x, first))
 			}
 		}
+	}
+}
+
+// hasEndpoint reports whether agents have an endpoint of the plane. What is captured on the network has none, nor has the
+// cluster that agents form.
+func hasEndpoint(plane string) bool { return plane != "network" && plane != "cluster" }
+
+// countsAt counts the results of a plane at one agent, without those that were skipped.
+func countsAt(p plane, node string) finding.Summary {
+	var s finding.Summary
+	for _, c := range p.Checks {
+		for _, f := range c.At {
+			if f.Node == node && f.Result != finding.Skipped {
+				s = s.With(f.Result)
+			}
+		}
+	}
+	return s
+}
+
+func newPadlock(plane string, s finding.Summary, x, y int) padlock {
+	return padlock{
+		X: x, Y: y, Width: padlockWidth, Plane: cut(plane, 8), Result: string(resultOf(s)), Words: plane + ": " + counts(s),
 	}
 }

@@ -1,9 +1,10 @@
-// Package report tells what one run of checks has found: as text for a terminal, as JSON, as JUnit XML for CI, as
-// Markdown for a pull request, and as one HTML page. It reads a finding.Report and nothing else, and never a cluster.
+// Package report writes what one run of checks has found: as text for a terminal, as JSON, as JUnit XML for CI, as
+// Markdown for a pull request, as one HTML page, and as annotations for GitHub Actions. It reads a finding.Report and
+// never a cluster.
 //
-// Every format has the same result, which is the worst of what was tried: a promise is broken when it is broken at one
-// node, or in one cell of the matrix, and what nobody judged is not carried out. A report in which nothing held proves
-// nothing, and says so.
+// Every format shows the same result, which is the worst of all checks and of all cells of the matrix. A check that
+// ran at several nodes fails if it fails at one of them. A finding without a known result counts as inconclusive. A
+// report in which nothing passes proves nothing, and says so.
 package report
 
 import (
@@ -12,17 +13,18 @@ import (
 	"nomadlab.internal/lab/finding"
 )
 
-// Format is one way to tell a report.
+// Format is one form in which a report can be written.
 type Format struct {
 	// Name is what users call it, for example "junit".
 	Name string
-	// File is the name of the file that it is kept in, for example "junit.xml".
+	// File is the name of the file that holds it, for example "junit.xml".
 	File string
-	// Write tells the report. Its error is the writer's.
+	// Write writes the report. It returns the writer's error.
 	Write func(io.Writer, finding.Report) error
 }
 
-// Formats are all formats, in the order in which they are listed to users. Text is told there with its defaults.
+// Formats returns the formats that are kept in files, in the order in which they are listed to users. The text format
+// uses the zero TextOptions.
 func Formats() []Format {
 	text := func(w io.Writer, r finding.Report) error { return Text(w, r, TextOptions{}) }
 	return []Format{

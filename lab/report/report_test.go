@@ -16,7 +16,7 @@ import (
 	"nomadlab.internal/lab/report"
 )
 
-// told is what a format makes of a report.
+// told returns what a format makes of a report.
 func told(t *testing.T, r finding.Report, write func(io.Writer, finding.Report) error) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -26,7 +26,7 @@ func told(t *testing.T, r finding.Report, write func(io.Writer, finding.Report) 
 	return b.String()
 }
 
-// everyFormat are the formats that are kept in files, and the commands for GitHub, which are printed alone.
+// everyFormat returns the formats that are kept in files, and annotations, which are only printed.
 func everyFormat() []report.Format {
 	return append(report.Formats(), report.Format{Name: "annotations", Write: report.Annotations})
 }
@@ -42,7 +42,7 @@ func TestFormatsHaveNamesAndFiles(t *testing.T) {
 	}
 }
 
-// A full disk must not look like a report that was written.
+// TestEveryFormatReturnsTheWritersError: a full disk must not look like a report that was written.
 func TestEveryFormatReturnsTheWritersError(t *testing.T) {
 	full := errors.New("disk full")
 	for _, f := range everyFormat() {
@@ -69,7 +69,7 @@ func (d *disk) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Renderers are given reports that are used elsewhere too.
+// TestNoFormatChangesTheReport: its caller uses the report for other formats too.
 func TestNoFormatChangesTheReport(t *testing.T) {
 	r := hostile()
 	before := encoded(t, r)
@@ -90,7 +90,7 @@ func encoded(t *testing.T, v any) string {
 	return string(b)
 }
 
-// Whatever an agent answers: no format passes on what a terminal, a browser or a reader of XML would act on.
+// TestNoFormatPassesOnControlCharacters: no format passes on what a terminal, a browser or a reader of XML acts on.
 func TestNoFormatPassesOnControlCharacters(t *testing.T) {
 	for _, f := range everyFormat() {
 		for name, r := range map[string]finding.Report{"hostile": hostile(), "long": long()} {
@@ -108,7 +108,7 @@ func TestNoFormatPassesOnControlCharacters(t *testing.T) {
 	}
 }
 
-func TestVerdict(t *testing.T) {
+func TestResult(t *testing.T) {
 	at := func(id, node string, v finding.Result) finding.Finding {
 		return finding.Finding{ID: id, Node: node, Plane: "RPC", Result: v}
 	}
@@ -122,57 +122,57 @@ func TestVerdict(t *testing.T) {
 	for _, c := range []struct {
 		name     string
 		r        finding.Report
-		verdict  finding.Result
+		result   finding.Result
 		headline string
 	}{
 		{"nothing", finding.Report{}, finding.Inconclusive, "the cluster: nothing was proved, in 0.0 ms"},
 		{
-			"all held", finding.Report{Cluster: lab, Took: took, Findings: []finding.Finding{at("a", "one", finding.Pass), at("b", "one", finding.Pass)}},
-			finding.Pass, "lab x: all 2 promises held, in 3.9 s",
+			"all pass", finding.Report{Cluster: lab, Took: took, Findings: []finding.Finding{at("a", "one", finding.Pass), at("b", "one", finding.Pass)}},
+			finding.Pass, "lab x: all 2 checks pass, in 3.9 s",
 		},
 		{
-			"broken at one node of two", finding.Report{
+			"fails at one node of two", finding.Report{
 				Cluster: lab, Took: took,
 				Findings: []finding.Finding{at("a", "one", finding.Pass), at("a", "two", finding.Fail), at("b", "one", finding.Pass)},
 			},
-			finding.Fail, "lab x: 1 promise is broken, 1 held, in 3.9 s",
+			finding.Fail, "lab x: 1 check fails, 1 pass, in 3.9 s",
 		},
 		{
 			"one known", finding.Report{
 				Cluster: lab, Took: took, Findings: []finding.Finding{knownOne, at("b", "one", finding.Fail)},
 			},
-			finding.Fail, "lab x: 2 promises (1 of them known) are broken, 0 held, in 3.9 s",
+			finding.Fail, "lab x: 2 checks (1 of them known) fail, 0 pass, in 3.9 s",
 		},
 		{
-			"held here, does not apply there", finding.Report{
+			"passes here, does not apply there", finding.Report{
 				Cluster: lab, Took: took, Findings: []finding.Finding{at("a", "one", finding.Skipped), at("a", "two", finding.Pass)},
 			},
-			finding.Pass, "lab x: all 1 promise held, in 3.9 s",
+			finding.Pass, "lab x: 1 check passes, in 3.9 s",
 		},
 		{
-			"held here, not reached there", finding.Report{
+			"passes here, not reached there", finding.Report{
 				Cluster: finding.Cluster{Name: "https://10.0.0.1:4646"}, Took: time.Minute,
 				Findings: []finding.Finding{at("a", "one", finding.Inconclusive), at("a", "two", finding.Pass), at("b", "two", finding.Pass)},
 			},
-			finding.Inconclusive, "cluster https://10.0.0.1:4646: 1 promise could not be tried at every agent, 1 held, in 1 min 0 s",
+			finding.Inconclusive, "cluster https://10.0.0.1:4646: 1 check is inconclusive at some agents, 1 pass, in 1 min 0 s",
 		},
 		{
 			"a result that is none", finding.Report{Cluster: lab, Took: took, Findings: []finding.Finding{at("a", "one", "passed")}},
-			finding.Inconclusive, "lab x: nothing was proved, 1 promise could not be tried, in 3.9 s",
+			finding.Inconclusive, "lab x: nothing was proved, 1 check is inconclusive, in 3.9 s",
 		},
 		{
 			"all skipped", finding.Report{Cluster: lab, Took: took, Findings: []finding.Finding{at("a", "one", finding.Skipped)}},
 			finding.Inconclusive, "lab x: nothing was proved, 1 skipped, in 3.9 s",
 		},
 		{
-			"a broken cell", finding.Report{
+			"a cell that fails", finding.Report{
 				Cluster: lab, Took: took, Findings: []finding.Finding{at("a", "one", finding.Pass)}, Matrix: cell(finding.Fail),
 			},
-			finding.Fail, "lab x: 1 cell of the matrix is broken, 1 held, in 3.9 s",
+			finding.Fail, "lab x: 1 cell of the matrix fails, 1 pass, in 3.9 s",
 		},
 		{
 			"a matrix alone", finding.Report{Cluster: lab, Took: took, Matrix: cell(finding.Pass)},
-			finding.Pass, "lab x: all 1 cell of the matrix held, in 3.9 s",
+			finding.Pass, "lab x: 1 cell of the matrix passes, in 3.9 s",
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -180,12 +180,12 @@ func TestVerdict(t *testing.T) {
 			if headline != c.headline {
 				t.Errorf("headline is %q, want %q", headline, c.headline)
 			}
-			var doc struct{ Verdict finding.Result }
+			var doc struct{ Result finding.Result }
 			if err := json.Unmarshal([]byte(told(t, c.r, report.JSON)), &doc); err != nil {
 				t.Fatal(err)
 			}
-			if doc.Verdict != c.verdict {
-				t.Errorf("result is %q, want %q", doc.Verdict, c.verdict)
+			if doc.Result != c.result {
+				t.Errorf("result is %q, want %q", doc.Result, c.result)
 			}
 		})
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // sampleFile is a report of the size and the kind of a real one: something for the renderers to work on. It is made up
-// below, from lists of what a cluster could be asked. It is not an outcome of checks, and says nothing about Nomad.
+// below, from lists of what a cluster could be asked. It is not an outcome of checks and says nothing about Nomad.
 const sampleFile = "sample-for-the-renderer.json"
 
 // sample reads the report that is kept in testdata.
@@ -47,7 +47,7 @@ var sampleNodes = []string{"server-1", "server-2", "server-3", "client-1", "clie
 
 var sampleStart = time.Date(2026, 11, 22, 8, 30, 5, 0, time.UTC)
 
-// kinds are the rows of the sample's matrix, with what each is let in to: a letter for each entry, + or -.
+// kinds are the rows of the sample's matrix, with what each opens: + or - for each endpoint.
 var kinds = []struct{ name, title, opens string }{
 	{"none", "no certificate", "-------"},
 	{"server", "server of this region", "+++++++"},
@@ -78,11 +78,11 @@ var kinds = []struct{ name, title, opens string }{
 	{"authority-itself", "the authority's own certificate, as a leaf", "-------"},
 }
 
-var entries = []string{"HTTPS", "RPC handshake", "Status.Leader", "Node.Register", "Eval.Dequeue", "Raft", "gossip"}
+var endpoints = []string{"HTTPS", "RPC handshake", "Status.Leader", "Node.Register", "Eval.Dequeue", "Raft", "gossip"}
 
-// doors are the checks that are made of a plane and a kind of certificate.
-var endpoints = []struct {
-	plane, id, title, entry string
+// certificateChecks are the checks that are made of a plane and a kind of certificate.
+var certificateChecks = []struct {
+	plane, id, title, endpoint string
 	column                  int
 }{
 	{"HTTP", "https-%s-%s-certificate", "HTTPS %s this certificate: %s", "HTTPS", 0},
@@ -110,9 +110,9 @@ var singles = [][6]string{
 	{"gossip", "gossip-ignores-plaintext-ping", "a ping in plaintext has no answer", "high", "safe", "refused after the handshake"},
 	{"gossip", "gossip-is-encrypted", "the agent says that its gossip is encrypted", "high", "safe", "found"},
 	{"gossip", "keyring-is-not-listed-without-token", "without a token nobody lists the gossip keys", "high", "safe", "denied"},
-	{"wire", "wire-hides-job-names", "a job's name is not seen on the wire", "high", "intrusive", "absent"},
-	{"wire", "wire-hides-variables", "a variable's value is not seen on the wire", "critical", "intrusive", "absent"},
-	{"wire", "wire-notices-tampering", "a flipped byte ends the connection, and nothing else", "high", "intrusive", "refused after the handshake"},
+	{"network", "wire-hides-job-names", "a job's name is not seen on the network", "high", "intrusive", "absent"},
+	{"network", "wire-hides-variables", "a variable's value is not seen on the network", "critical", "intrusive", "absent"},
+	{"network", "wire-notices-tampering", "a flipped byte ends the connection, and nothing else", "high", "intrusive", "refused after the handshake"},
 }
 
 func madeUp() finding.Report {
@@ -138,7 +138,7 @@ func madeUp() finding.Report {
 			Why: "nomad/rpc.go:324-331 (made up for the sample)", Control: "the same with a server's certificate of this region",
 		})...)
 	}
-	for _, d := range endpoints {
+	for _, d := range certificateChecks {
 		for _, k := range kinds {
 			verb, want := "refuses", "refused in the handshake"
 			if k.opens[d.column] == '+' {
@@ -155,7 +155,7 @@ func madeUp() finding.Report {
 	return r
 }
 
-// madeUpFindings is a check at every node. Some of them get another result than held.
+// madeUpFindings is a check at every node. Some of them do not pass.
 func madeUpFindings(f finding.Finding) []finding.Finding {
 	var out []finding.Finding
 	f.Settings = settingsOf(f)
@@ -209,10 +209,10 @@ func madeUpEvidence(v finding.Result, outcome, did, node string) []finding.Evide
 }
 
 func madeUpMatrix() *finding.Matrix {
-	m := &finding.Matrix{Node: "server-1, server-2, server-3", Nodes: []string{"server-1", "server-2", "server-3"}, Endpoints: entries}
+	m := &finding.Matrix{Node: "server-1, server-2, server-3", Nodes: []string{"server-1", "server-2", "server-3"}, Endpoints: endpoints}
 	for _, k := range kinds {
 		row := finding.MatrixRow{Certificate: k.name, Title: k.title}
-		for i, e := range entries {
+		for i, e := range endpoints {
 			c := finding.Cell{Endpoint: e, Want: "refused in the handshake", Result: finding.Pass}
 			switch {
 			case k.opens[i] == '+':
@@ -231,7 +231,7 @@ func madeUpMatrix() *finding.Matrix {
 				c.Outcome, c.Result, c.Reason = "accepted", finding.Fail, "a cli certificate was let in where only agents may"
 				c.At, c.Elsewhere = []string{"server-2"}, finding.Pass
 			case "ed25519gossip":
-				c.Outcome, c.Result, c.Reason = "not reached", finding.Inconclusive, "the control before it was not answered"
+				c.Outcome, c.Result, c.Reason = "not reached", finding.Inconclusive, "its control was not answered"
 			case "authority-itselfgossip":
 				c.Outcome, c.Result, c.Reason = "", finding.Skipped, "no key of the authority is at hand"
 			}

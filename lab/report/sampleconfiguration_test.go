@@ -21,7 +21,7 @@ func settingsOf(f finding.Finding) []string {
 	return sampleSettings[f.Plane]
 }
 
-// madeUpConfiguration is what somebody could run: a file of the servers, one of the clients, and one that both read.
+// madeUpConfiguration is what a user could run: a file of the servers, one of the clients, and one that both read.
 func madeUpConfiguration() *finding.Configuration {
 	const (
 		place   = "the cluster has its own folders and certificates"
@@ -68,36 +68,36 @@ func madeUpConfiguration() *finding.Configuration {
 
 // madeUpComparison has a change of each kind; they are not in the order in which they are to be told.
 func madeUpComparison() *finding.Comparison {
-	held := func(outcome string) finding.State {
+	passed := func(outcome string) finding.State {
 		return finding.State{Result: finding.Pass, Outcome: outcome, Reason: "as wanted"}
 	}
 	open := finding.State{Result: finding.Fail, Outcome: "accepted", Reason: "it was let in: 200 OK"}
 	return &finding.Comparison{With: "posture.lock.yaml", Changes: []finding.Change{
 		{
 			ID: "https-limits-connections-of-one-address", Title: "of 130 connections from one address 30 are closed",
-			Plane: "HTTP", Severity: "medium", Direction: finding.Stronger, Before: open, After: held("refused in the handshake"),
+			Plane: "HTTP", Severity: "medium", Direction: finding.Stronger, Before: open, After: passed("refused in the handshake"),
 			Text:    "was accepted, is now refused in the handshake",
 			Setting: "limits.http_max_conns_per_client", File: "nomad.d/server.hcl", Line: 28,
 		},
 		{
 			ID: "wire-notices-tampering", Title: "a flipped byte ends the connection, and nothing else",
-			Plane: "wire", Severity: "high", Direction: finding.Unclear, Before: held("refused after the handshake"),
+			Plane: "network", Severity: "high", Direction: finding.Unclear, Before: passed("refused after the handshake"),
 			After: finding.State{Result: finding.Inconclusive, Outcome: "not reached", Reason: "the control was not let in"},
 		},
 		{
 			ID: "pprof-is-closed", Title: "the profiler is closed to everybody without agent:write",
-			Plane: "HTTP", Severity: "high", Direction: finding.Weaker, Before: held("denied"), After: open, Text: "was denied, is now accepted",
+			Plane: "HTTP", Severity: "high", Direction: finding.Weaker, Before: passed("denied"), After: open, Text: "was denied, is now accepted",
 			Setting: "enable_debug", File: "nomad.d/server.hcl", Line: 3,
 		},
 		{
 			ID: "rpc-refuses-plaintext", Title: "a call without TLS is not answered",
-			Plane: "RPC", Severity: "critical", Direction: finding.Weaker, Before: held("refused in the handshake"), After: open,
+			Plane: "RPC", Severity: "critical", Direction: finding.Weaker, Before: passed("refused in the handshake"), After: open,
 			Text:    "was refused in the handshake, is now accepted",
 			Setting: "tls.rpc", File: "nomad.d/tls.hcl", Line: 3,
 		},
 		{
 			ID: "gossip-refuses-an-old-key", Title: "a member with a key that was taken away is refused",
-			Plane: "gossip", Severity: "high", Direction: finding.Unclear, Before: held("refused after the handshake"),
+			Plane: "gossip", Severity: "high", Direction: finding.Unclear, Before: passed("refused after the handshake"),
 		},
 	}}
 }

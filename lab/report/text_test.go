@@ -21,7 +21,7 @@ func TestText(t *testing.T) {
 	golden.Assert(t, told(t, sample(t), asText(report.TextOptions{})), "short.txt")
 }
 
-// What needs attention may not drown: some 100 checks at five nodes are told on two screens.
+// TestTextIsShort: some 100 checks at five nodes fit on two screens.
 func TestTextIsShort(t *testing.T) {
 	got := told(t, sample(t), asText(report.TextOptions{Width: 80}))
 	lines := strings.Split(got, "\n")
@@ -44,13 +44,13 @@ func TestTextVerboseHasAllOfIt(t *testing.T) {
 			t.Errorf("%s is not there", f.ID)
 		}
 		if f.Result == finding.Pass && strings.Contains(short, f.ID+" ") && f.ID != "rpc-refuses-plaintext" {
-			t.Errorf("%s held and is told without being asked for", f.ID)
+			t.Errorf("%s passes and is shown without -v", f.ID)
 		}
 	}
 	for _, want := range []string{
 		"control before", "control after", "log       2026-11-22T08:30:06.102Z", "presented server.global.nomad",
 		"error     remote error: tls: bad certificate", "control   the same with a server's certificate",
-		"CERTIFICATE", "BROKEN: let in",
+		"CERTIFICATE", "FAIL: accepted",
 	} {
 		if !strings.Contains(verbose, want) {
 			t.Errorf("verbose: %q is not there", want)
@@ -66,17 +66,17 @@ func TestTextColours(t *testing.T) {
 	plain := told(t, sample(t), asText(report.TextOptions{}))
 	painted := told(t, sample(t), asText(report.TextOptions{Colour: true}))
 	if strings.Contains(plain, "\x1b") {
-		t.Error("there are colours that nobody asked for")
+		t.Error("there are colours without Colour")
 	}
-	if !strings.Contains(painted, text.Colors{text.Bold, text.FgRed}.Sprint("BROKEN")) {
-		t.Error("what is broken is not red")
+	if !strings.Contains(painted, text.Colors{text.Bold, text.FgRed}.Sprint("FAIL")) {
+		t.Error("what fails is not red")
 	}
 	if text.StripEscape(painted) != plain {
 		t.Error("colours change the text")
 	}
 }
 
-// What is the same but for the node's name is told once.
+// TestTextPutsTheSameTogether: findings that differ only in the node's name are written once.
 func TestTextPutsTheSameTogether(t *testing.T) {
 	finds := func(node, reason string, v finding.Result) finding.Finding {
 		return finding.Finding{ID: "a", Plane: "RPC", Node: node, Result: v, Outcome: "accepted", Reason: reason}
@@ -95,8 +95,8 @@ func TestTextPutsTheSameTogether(t *testing.T) {
 	}
 }
 
-// What many checks could not be tried for is told once; a few are told one by one.
-func TestTextSumsUpWhatCouldNotBeTried(t *testing.T) {
+// TestTextSumsUpWhatIsInconclusive: a reason that many checks have in common is written once; a few checks are listed one by one.
+func TestTextSumsUpWhatIsInconclusive(t *testing.T) {
 	r := finding.Report{Cluster: finding.Cluster{Nodes: []finding.Node{{Name: "n-1"}, {Name: "n-2"}}}}
 	add := func(id, node, reason string, v finding.Result) {
 		r.Findings = append(r.Findings, finding.Finding{ID: id, Plane: "RPC", Node: node, Result: v, Reason: reason})
@@ -107,7 +107,7 @@ func TestTextSumsUpWhatCouldNotBeTried(t *testing.T) {
 	}
 	add("e", "n-2", "another reason", finding.Inconclusive)
 	got := told(t, r, asText(report.TextOptions{}))
-	for want, times := range map[string]int{"the agent does not run": 1, "    4  at n-2: the agent does not run: a, b, c, d": 1, "NOT CARRIED OUT  e": 1, "NOT CARRIED OUT  a": 0} {
+	for want, times := range map[string]int{"the agent does not run": 1, "    4  at n-2: the agent does not run: a, b, c, d": 1, "INCONCLUSIVE  e": 1, "INCONCLUSIVE  a": 0} {
 		if strings.Count(got, want) != times {
 			t.Errorf("%q is there %d times, want %d:\n%s", want, strings.Count(got, want), times, got)
 		}
@@ -117,8 +117,8 @@ func TestTextSumsUpWhatCouldNotBeTried(t *testing.T) {
 	}
 }
 
-// A cluster that keeps next to nothing is told of in what a person reads: the worst in full, the rest in a line each.
-func TestTextOfMuchThatIsBroken(t *testing.T) {
+// TestTextOfMuchThatFails: of many failures the worst are shown in full, and the rest in a line each.
+func TestTextOfMuchThatFails(t *testing.T) {
 	r := finding.Report{Matrix: &finding.Matrix{Rows: []finding.MatrixRow{{Certificate: "none"}}}}
 	for i := range 50 {
 		r.Findings = append(r.Findings, finding.Finding{
@@ -132,7 +132,7 @@ func TestTextOfMuchThatIsBroken(t *testing.T) {
 		t.Errorf("%d of 50 are told in full", full)
 	}
 	for _, f := range r.Findings {
-		if !strings.Contains(got, "BROKEN  "+f.ID+" ") {
+		if !strings.Contains(got, "FAIL  "+f.ID+" ") {
 			t.Errorf("%s is not there", f.ID)
 		}
 	}
@@ -144,11 +144,11 @@ func TestTextOfMuchThatIsBroken(t *testing.T) {
 	}
 }
 
-// TestSeenAsWanted: what was seen as wanted, and proves nothing for another reason, is not told as if another thing was wanted.
+// TestSeenAsWanted: a wanted outcome that is inconclusive for another reason is not shown as unwanted.
 func TestSeenAsWanted(t *testing.T) {
 	of := func(outcome string) string {
 		return told(t, finding.Report{Findings: []finding.Finding{{
-			ID: "a-check", Title: "a promise", Plane: "HTTP", Severity: "high", Node: "server-1", Result: finding.Inconclusive,
+			ID: "a-check", Title: "a title", Plane: "HTTP", Severity: "high", Node: "server-1", Result: finding.Inconclusive,
 			Outcome: outcome, Want: []string{"denied", "refused in the handshake"}, Reason: "the control was not let in",
 		}}}, asText(report.TextOptions{}))
 	}

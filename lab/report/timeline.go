@@ -3,63 +3,65 @@ package report
 import (
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"nomadlab.internal/lab/finding"
 )
 
-// timeline shows how long certificates are valid, beside the moment at which the cluster was checked.
+// timeline shows how long certificates are valid. Now is when the cluster was checked.
 type timeline struct {
-	Now  string
-	Tick []mark
-	Rows []certificatePage
+	Now   string
+	Ticks []tick
+	Rows  []certificateBar
 }
 
-// mark is a place on the axis, in percent of its width.
-type mark struct{ At, Label string }
+// tick is a label on the axis. At is in percent of the width.
+type tick struct{ At, Label string }
 
-type certificatePage struct {
-	Holder, Subject, Issuer, Names, Key, From, To string
-	// Class is the colour; State says the same in words.
+// certificateBar is a certificate with its bar on the axis.
+type certificateBar struct {
+	finding.Certificate
+	From, To string
+	// Class is the colour of a result, Symbol and State say the same without a colour.
 	Class, Symbol, State string
-	// Left and Width are the bar's, in percent; Before and After say that it goes on beyond the axis.
+	// Left and Width are in percent. Before and After say whether the bar goes on beyond the axis.
 	Left, Width   string
 	Before, After bool
 }
 
-// soon is when a certificate needs somebody: in the last tenth of its life.
+// soon is the fraction of its life from which on a certificate is said to expire soon: the last tenth.
 const soon = 10
 
-// timeline is nil where no certificate is known.
+// timeline returns nil if no certificate is known.
 func (v view) timeline() *timeline {
-	all := v.report.Cluster.Certificates
+	all := v.Cluster.Certificates
 	if len(all) == 0 {
 		return nil
 	}
-	now := v.report.Started
+	now := v.Started
 	a := newAxis(now, all)
-	t := &timeline{Now: a.place(now)}
+	t := &timeline{Now: a.position(now)}
 	for i := -4; i <= 8; i++ {
 		at := now.Add(a.step * time.Duration(i))
 		if i != 0 && !at.Before(a.from) && !at.After(a.to) {
-			t.Tick = append(t.Tick, mark{a.place(at), a.label(i * a.units)})
+			t.Ticks = append(t.Ticks, tick{a.position(at), a.label(i * a.units)})
 		}
 	}
 	for _, c := range all {
-		t.Rows = append(t.Rows, a.row(now, c))
+		t.Rows = append(t.Rows, a.bar(now, c))
 	}
 	return t
 }
 
-// axis is the time that is shown: until the last certificate that an agent or a user holds expires. Authorities run off
-// its end, as do those that are more than ten times further away than the next one: a certificate of ten years would hide
-// another's last week.
+// axis is the time that is shown. It ends when the last certificate of an agent or a user expires. Authorities run off its
+// end. So do certificates that last ten times longer than the next one to expire: one of ten years would hide the last
+// week of another.
 type axis struct {
 	from, to time.Time
-	step     time.Duration
-	units    int
-	unit     string
+	// step is the time between two ticks, which is so many units.
+	step  time.Duration
+	units int
+	unit  string
 }
 
 func newAxis(now time.Time, all []finding.Certificate) axis {
@@ -92,7 +94,7 @@ func newAxis(now time.Time, all []finding.Certificate) axis {
 	return a
 }
 
-// label says how far from now a mark is.
+// label returns how far from now a tick is.
 func (a axis) label(units int) string {
 	if a.unit == "days" && (units == 1 || units == -1) {
 		return fmt.Sprintf("%+d day", units)
@@ -100,36 +102,35 @@ func (a axis) label(units int) string {
 	return fmt.Sprintf("%+d %s", units, a.unit)
 }
 
-// place is where a moment is on the axis, in percent.
-func (a axis) place(t time.Time) string { return fmt.Sprintf("%.2f%%", a.percent(t)) }
+// position returns where a moment is on the axis, in percent.
+func (a axis) position(t time.Time) string { return fmt.Sprintf("%.2f%%", a.percent(t)) }
 
 func (a axis) percent(t time.Time) float64 {
 	return min(100, max(0, 100*float64(t.Sub(a.from))/float64(a.to.Sub(a.from))))
 }
 
-func (a axis) row(now time.Time, c finding.Certificate) certificatePage {
+func (a axis) bar(now time.Time, c finding.Certificate) certificateBar {
 	from, to := a.percent(c.NotBefore), a.percent(c.NotAfter)
-	out := certificatePage{
-		Holder: c.Holder, Subject: c.Subject, Issuer: c.Issuer, Names: strings.Join(c.Names, ", "), Key: c.Key,
-		From: stamp(c.NotBefore), To: stamp(c.NotAfter),
+	out := certificateBar{
+		Certificate: c, From: stamp(c.NotBefore), To: stamp(c.NotAfter),
 		Left: fmt.Sprintf("%.2f%%", from), Width: fmt.Sprintf("%.2f%%", max(to-from, 0.6)),
 		Before: c.NotBefore.Before(a.from), After: c.NotAfter.After(a.to),
 	}
 	remaining, life := c.NotAfter.Sub(now), c.NotAfter.Sub(c.NotBefore)
 	switch {
 	case remaining <= 0:
-		out.Class, out.Symbol, out.State = "broken", "✕", "expired "+span(-remaining)+" before the check"
+		out.Class, out.Symbol, out.State = "fail", "✕", "expired "+span(-remaining)+" before the check"
 	case c.NotBefore.After(now):
-		out.Class, out.Symbol, out.State = "untried", "?", "not valid for another "+span(c.NotBefore.Sub(now))
+		out.Class, out.Symbol, out.State = "inconclusive", "?", "not valid for another "+span(c.NotBefore.Sub(now))
 	case remaining < life/soon:
-		out.Class, out.Symbol, out.State = "untried", "!", "expires soon: "+span(remaining)+" left"
+		out.Class, out.Symbol, out.State = "inconclusive", "!", "expires soon: "+span(remaining)+" left"
 	default:
-		out.Class, out.Symbol, out.State = "held", "✓", span(remaining)+" left"
+		out.Class, out.Symbol, out.State = "pass", "✓", span(remaining)+" left"
 	}
 	return out
 }
 
-// span is a length of time in its two largest units: "6 d 23 h".
+// span formats a duration in its two largest units: "6 d 23 h".
 func span(d time.Duration) string {
 	const day, year = 24 * time.Hour, 365 * 24 * time.Hour
 	switch {

@@ -3,101 +3,108 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
 	"nomadlab.internal/lab/finding"
 )
 
-// view is a report in the order in which people read it: planes, their checks, and what each found at each node.
+// view is a report arranged for its readers: by plane and check, with the counts that every format shows. Its texts are
+// sanitized.
 type view struct {
-	report finding.Report
-	planes []plane
-	// checks counts promises, findings what was found of them at each node, cells the cells of the matrix.
-	checks, findings, cells finding.Summary
-	// known is how many of the broken checks are known to be broken here.
+	finding.Report
+	Planes []plane
+	// CheckCounts counts each check once, FindingCounts each check at each node, CellCounts the cells of the matrix.
+	CheckCounts, FindingCounts, CellCounts finding.Summary
+	// known is the number of checks that fail and are known to fail on this cluster.
 	known int
 }
 
-// plane is one front door, with its checks in the order of the catalogue.
+// plane is a plane with its checks, in the order of the catalogue.
 type plane struct {
-	name   string
-	checks []check
-	counts finding.Summary
+	Name   string
+	Checks []check
+	Counts finding.Summary
 }
 
-// check is a promise with what was found of it: findings of the same ID.
+// check is all findings of one check.
 type check struct {
-	// Finding is the first of them, for what all have in common; only Result, which is the worst, and Known are of all.
+	// Finding is the first of them, but its Result is the worst of all, and its Known is set if that of any failure is.
 	finding.Finding
-	at []finding.Finding
+	At []finding.Finding
 }
 
-// newView groups a report's findings. Whatever an agent has put into a text is made harmless to look at.
+// newView arranges a report.
 func newView(r finding.Report) view {
-	v := view{report: cleanReport(r)}
-	var all []check
-	index := map[string]int{}
-	for _, f := range v.report.Findings {
-		at, seen := index[f.ID]
-		if !seen {
-			at = len(all)
-			index[f.ID] = at
-			all = append(all, check{Finding: f})
-		}
-		all[at].add(f)
+	v := view{Report: normalized(r, sanitized)}
+	var checks []check
+	for _, g := range groupBy(v.Findings, func(f finding.Finding) string { return f.ID }) {
+		checks = append(checks, newCheck(g.Items))
 	}
-	for _, c := range all {
-		v.plane(c.Plane).checks = append(v.plane(c.Plane).checks, c)
-		if c.Result == finding.Fail && c.Known != "" {
+	v.CheckCounts, v.FindingCounts = countChecks(checks), finding.Summarize(v.Findings)
+	for _, g := range groupBy(checks, func(c check) string { return c.Plane }) {
+		v.Planes = append(v.Planes, plane{g.Key, g.Items, countChecks(g.Items)})
+	}
+	slices.SortStableFunc(v.Planes, func(a, b plane) int {
+		return cmp.Compare(finding.RankOfPlane(a.Name), finding.RankOfPlane(b.Name))
+	})
+	for _, c := range v.checksThat(finding.Fail) {
+		if c.Known != "" {
 			v.known++
 		}
 	}
-	for i := range v.planes {
-		v.planes[i].counts = summarize(v.planes[i].checks)
+	if v.Matrix != nil {
+		for _, row := range v.Matrix.Rows {
+			for _, c := range row.Cells {
+				v.CellCounts = v.CellCounts.With(c.Result)
+			}
+		}
 	}
-	slices.SortStableFunc(v.planes, func(a, b plane) int { return cmp.Compare(finding.RankOfPlane(a.name), finding.RankOfPlane(b.name)) })
-	v.checks, v.findings = summarize(all), finding.Summarize(v.report.Findings)
-	v.cells = finding.Summarize(cellFindings(v.report.Matrix))
 	return v
 }
 
-// add counts a finding in; the worst result is the check's.
-func (c *check) add(f finding.Finding) {
-	c.at = append(c.at, f)
-	if f.Result.Rank() < c.Result.Rank() {
-		c.Result = f.Result
+func newCheck(at []finding.Finding) check {
+	c := check{Finding: at[0], At: at}
+	for _, f := range at {
+		c.Result = finding.Worse(c.Result, f.Result)
+		if f.Result == finding.Fail {
+			c.Known = cmp.Or(c.Known, f.Known)
+		}
 	}
-	if c.Known == "" && f.Result == finding.Fail {
-		c.Known = f.Known
-	}
+	return c
 }
 
-// plane finds the plane of that name, or adds it.
-func (v *view) plane(name string) *plane {
-	at := slices.IndexFunc(v.planes, func(p plane) bool { return p.name == name })
-	if at < 0 {
-		at = len(v.planes)
-		v.planes = append(v.planes, plane{name: name})
+func countChecks(checks []check) (s finding.Summary) {
+	for _, c := range checks {
+		s = s.With(c.Result)
 	}
-	return &v.planes[at]
+	return s
 }
 
-// result is that of all together. A report in which nothing held proves nothing.
-func (v view) verdict() finding.Result {
+// result returns the worst result of all checks and cells.
+func (v view) result() finding.Result {
+	checks, cells := v.CheckCounts, v.CellCounts
+	return resultOf(finding.Summary{
+		Fail: checks.Fail + cells.Fail, Inconclusive: checks.Inconclusive + cells.Inconclusive, Pass: checks.Pass + cells.Pass,
+	})
+}
+
+// resultOf returns the result of all that was counted. It is inconclusive if nothing passed.
+func resultOf(s finding.Summary) finding.Result {
 	switch {
-	case v.checks.Fail+v.cells.Fail > 0:
+	case s.Fail > 0:
 		return finding.Fail
-	case v.checks.Inconclusive+v.cells.Inconclusive > 0 || v.checks.Pass+v.cells.Pass == 0:
+	case s.Inconclusive > 0 || s.Pass == 0:
 		return finding.Inconclusive
 	default:
 		return finding.Pass
 	}
 }
 
-// worstFirst are the plane's checks, those that need attention first: by result, broken ones by severity.
-func (p plane) worstFirst() []check {
-	checks := slices.Clone(p.checks)
+// WorstFirst returns the plane's checks by result, and those of one result by severity, but for those that pass.
+func (p plane) WorstFirst() []check {
+	checks := slices.Clone(p.Checks)
 	slices.SortStableFunc(checks, func(a, b check) int {
 		if c := cmp.Compare(a.Result.Rank(), b.Result.Rank()); c != 0 || a.Result == finding.Pass {
 			return c
@@ -107,27 +114,33 @@ func (p plane) worstFirst() []check {
 	return checks
 }
 
-// of are the plane's checks of that result, in the order of worstFirst.
-func (p plane) of(v finding.Result) []check {
-	return slices.DeleteFunc(p.worstFirst(), func(c check) bool { return c.Result != v })
-}
-
-// of are the report's checks of that result, in the order of the planes.
-func (v view) of(verdict finding.Result) []check {
+// checksThat returns the checks of one result, by plane, the worst first.
+func (v view) checksThat(result finding.Result) []check {
 	var out []check
-	for _, p := range v.planes {
-		out = append(out, p.of(verdict)...)
+	for _, p := range v.Planes {
+		out = append(out, p.checksThat(result)...)
 	}
 	return out
 }
 
-// oddCells are the cells that neither held nor were skipped, broken ones first, each with its row.
+// checksThat returns the plane's checks of one result, the worst first.
+func (p plane) checksThat(result finding.Result) []check {
+	return slices.DeleteFunc(p.WorstFirst(), func(c check) bool { return c.Result != result })
+}
+
+// oddCell is a cell of the matrix that fails or is inconclusive, with its row.
+type oddCell struct {
+	finding.Cell
+	row finding.MatrixRow
+}
+
+// oddCells returns the cells that fail, then those that are inconclusive.
 func (v view) oddCells() []oddCell {
 	var out []oddCell
-	if v.report.Matrix == nil {
+	if v.Matrix == nil {
 		return nil
 	}
-	for _, r := range v.report.Matrix.Rows {
+	for _, r := range v.Matrix.Rows {
 		for _, c := range r.Cells {
 			if c.Result == finding.Fail || c.Result == finding.Inconclusive {
 				out = append(out, oddCell{Cell: c, row: r})
@@ -138,57 +151,118 @@ func (v view) oddCells() []oddCell {
 	return out
 }
 
-// oddCell is a cell that needs attention.
-type oddCell struct {
-	finding.Cell
-	row finding.MatrixRow
-}
-
-// serversOf names the servers at which the cell's result is so: of several, how many there are.
-func serversOf(m *finding.Matrix, c finding.Cell) string {
+// serversOf names the servers at which the cell has its result, and says how many of all servers they are.
+func (v view) serversOf(c finding.Cell) string {
 	switch {
 	case len(c.At) == 0:
-		return m.Node
+		return v.Matrix.Node
 	case c.Elsewhere == finding.Skipped:
 		return strings.Join(c.At, ", ")
 	default:
-		return fmt.Sprintf("%s (%d of %d servers)", strings.Join(c.At, ", "), len(c.At), len(m.Nodes))
+		return fmt.Sprintf("%s (%d of %d servers)", strings.Join(c.At, ", "), len(c.At), len(v.Matrix.Nodes))
 	}
 }
 
-// ofServers is serversOf as the end of a sentence; empty where it was so at all servers.
-func ofServers(m *finding.Matrix, c finding.Cell) string {
-	if len(c.At) == 0 {
-		return ""
-	}
-	return " of " + serversOf(m, c)
+// observed is what was found at a node.
+type observed struct {
+	result          finding.Result
+	outcome, reason string
 }
 
-// placeOfMatrix says shortly where the matrix was probed.
-func placeOfMatrix(m *finding.Matrix) string {
-	if len(m.Nodes) > 1 {
-		return fmt.Sprintf("%d servers", len(m.Nodes))
-	}
-	return m.Node
+// observations groups the check's findings by what was found, the worst first. Reasons that differ only in the name of
+// their own node are the same.
+func (c check) observations() []group[observed, finding.Finding] {
+	groups := groupBy(c.At, func(f finding.Finding) observed { return observed{f.Result, f.Outcome, withoutNodeName(f)} })
+	slices.SortStableFunc(groups, func(a, b group[observed, finding.Finding]) int {
+		return cmp.Compare(a.Key.result.Rank(), b.Key.result.Rank())
+	})
+	return groups
 }
 
-func summarize(checks []check) finding.Summary {
-	all := make([]finding.Finding, len(checks))
-	for i, c := range checks {
-		all[i] = c.Finding
+// withoutNodeName returns a finding's reason with "the agent" in place of its node's name.
+func withoutNodeName(f finding.Finding) string {
+	if f.Node == "" {
+		return f.Reason
 	}
-	return finding.Summarize(all)
+	name := regexp.MustCompile(`(^|[^\w.-])` + regexp.QuoteMeta(f.Node) + `($|[^\w-])`)
+	return name.ReplaceAllString(f.Reason, "${1}the agent${2}")
 }
 
-func cellFindings(m *finding.Matrix) []finding.Finding {
-	var all []finding.Finding
-	if m == nil {
-		return nil
+// nodesOf names the nodes of findings, and says how many of all nodes they are.
+func (v view) nodesOf(findings []finding.Finding) string {
+	nodes := each(findings, func(f finding.Finding) string { return f.Node })
+	switch all := len(v.Cluster.Nodes); {
+	case all > 1 && len(nodes) == all:
+		return fmt.Sprintf("all %d nodes", all)
+	case len(nodes) > 1 && len(nodes) < all:
+		return fmt.Sprintf("%s (%d of %d nodes)", strings.Join(nodes, ", "), len(nodes), all)
+	default:
+		return strings.Join(nodes, ", ")
 	}
-	for _, r := range m.Rows {
-		for _, c := range r.Cells {
-			all = append(all, finding.Finding{Result: c.Result})
+}
+
+// skips groups the checks that were skipped at every node by reason.
+func (v view) skips() []group[string, check] {
+	return groupBy(v.checksThat(finding.Skipped), func(c check) string { return c.observations()[0].Key.reason })
+}
+
+// detail is a named text.
+type detail struct{ Name, Text string }
+
+// heading returns what was done, its outcome, and how long it took.
+func heading(e finding.Evidence) string {
+	t := e.Did
+	if e.Outcome != "" {
+		t += ": " + e.Outcome
+	}
+	if e.Took > 0 {
+		t += " (" + seconds(e.Took) + ")"
+	}
+	return t
+}
+
+// details returns what else is known of a piece of evidence.
+func details(e finding.Evidence) []detail {
+	all := []detail{
+		{"sent", e.Sent}, {"received", e.Received}, {"TLS", strings.TrimSpace(e.TLSVersion + " " + e.CipherSuite)},
+		{"presented", e.ServerCertificate}, {"error", e.Error},
+	}
+	for _, l := range e.Lines {
+		all = append(all, detail{"log", l})
+	}
+	return slices.DeleteFunc(all, func(d detail) bool { return d.Text == "" })
+}
+
+// group is the items of a list that have one key.
+type group[K comparable, T any] struct {
+	Key   K
+	Items []T
+}
+
+// groupBy groups a list by key, in the order in which the keys first appear.
+func groupBy[K comparable, T any](all []T, keyOf func(T) K) []group[K, T] {
+	var groups []group[K, T]
+	index := map[K]int{}
+	for _, item := range all {
+		key := keyOf(item)
+		at, seen := index[key]
+		if !seen {
+			at = len(groups)
+			index[key] = at
+			groups = append(groups, group[K, T]{Key: key})
 		}
+		groups[at].Items = append(groups[at].Items, item)
 	}
-	return all
+	return groups
 }
+
+// each applies a function to each item of a list.
+func each[T, R any](in []T, do func(T) R) []R {
+	out := make([]R, len(in))
+	for i, v := range in {
+		out[i] = do(v)
+	}
+	return out
+}
+
+func idOf(c check) string { return c.ID }

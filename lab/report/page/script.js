@@ -1,4 +1,4 @@
-// Filters, and nothing else that the page needs: without this script everything can be read.
+// This script filters and unfolds the checks. Without it, everything can be read.
 (function () {
   "use strict";
   const form = document.querySelector(".filters");
@@ -18,7 +18,7 @@
   }
 
   function filter() {
-    const wanted = { plane: chosen("plane"), verdict: chosen("verdict"), severity: chosen("severity") };
+    const wanted = { plane: chosen("plane"), result: chosen("result"), severity: chosen("severity") };
     const words = search.value.toLowerCase().split(/\s+/).filter(Boolean);
     let shown = 0;
     for (const check of checks) {
@@ -45,10 +45,10 @@
     target.scrollIntoView();
   }
 
-  // What matters is unfolded on paper, also by browsers whose styles cannot do that.
+  // What matters is unfolded for printing. Some browsers cannot do that by styles.
   let unfolded = [];
   window.addEventListener("beforeprint", () => {
-    const all = ".check.broken, .check.untried, .fold.broken, .fold.untried";
+    const all = ".check.fail, .check.inconclusive, .fold.fail, .fold.inconclusive";
     unfolded = Array.from(document.querySelectorAll(all)).filter((part) => !part.open);
     for (const part of unfolded) part.open = true;
   });
@@ -68,6 +68,6 @@
     unfold.setAttribute("aria-expanded", String(open));
     unfold.textContent = open ? "Fold" : "Unfold";
   });
-  filter(); // a browser that goes back may have kept what was chosen
+  filter(); // a browser that goes back may have kept the choices
   openTarget();
 })();
