@@ -1,6 +1,14 @@
+// Package compose writes the plan of a lab as a file for Docker Compose, which brings the lab up without Go and without
+// nomadlab.
+//
+// The file needs nothing else: the nodes' configuration is in it, and a service that runs once issues the certificates
+// and the gossip key with Nomad's own CLI. It uses only what both docker-compose 1.29 and the Compose plugin know. What it
+// makes has the names and labels that package lab and the Docker engine give to labs of their own, so that nomadlab finds
+// it.
 package compose
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"strings"
@@ -11,10 +19,11 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// Write writes the plan as a compose file, the same bytes for the same plan. The plan must be of Ground that is Named.
-// It returns an *spec.InvalidError that names all that Compose cannot do, with nothing written.
+// Write writes the plan as a compose file. The same plan gives the same bytes. The plan must be made for a
+// plan.HostEnvironment that is Named. If Compose cannot do what is planned, Write writes nothing and returns an
+// *spec.InvalidError that names all of it.
 func Write(w io.Writer, p plan.Plan) error {
-	if err := refuse(p); err != nil {
+	if err := validate(p); err != nil {
 		return err
 	}
 	text, err := encode(p)
@@ -25,41 +34,48 @@ func Write(w io.Writer, p plan.Plan) error {
 	return err
 }
 
-// imageLetters are those of an image's name. Others could mean something to Compose.
+// imageLetters are the letters of an image's name. Others could have a meaning for Compose.
 const imageLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789./:@_-"
 
 const day = 24 * time.Hour
 
-// refuse returns an error that names all that a compose file cannot be.
-func refuse(p plan.Plan) error {
+// validate returns an error that names everything of the plan that Compose cannot do.
+func validate(p plan.Plan) error {
+	image, ttl := defaultImage(p), p.Certificates.TTL
 	var problems []spec.Problem
-	add := func(field, found, mend string) {
-		problems = append(problems, spec.Problem{Field: field, Found: found, Mend: mend})
-	}
-	if p.Subnet.IsValid() {
-		add("subnet", p.Subnet.String(), "leave it out: Compose gives the lab a network when it starts")
-	}
-	if p.Nomad.Binary != "" {
-		add("nomad.binary", fmt.Sprintf("%q", p.Nomad.Binary), "name an image: Compose starts containers from images alone")
-	}
-	if name := usualImage(p); strings.Trim(name, imageLetters) != "" {
-		add("nomad", fmt.Sprintf("%q", name), "name an image by letters, digits and ./:@_- alone, such as hashicorp/nomad:1.11.3")
-	}
-	if p.Hardened {
-		add("hardened", "true", "leave it out: Compose cannot bootstrap ACLs, nor introduce clients; `nomadlab up` does both")
-	}
-	if len(p.Overrides) > 0 {
-		add("settings", spec.OverridesText(p.Overrides), "leave them out: whoever brings the file up would not know; `nomadlab up` makes such labs")
-	}
-	if p.Certificates.Altered() {
-		add("certificates", "not as a lab has them", "leave out defects, names, roles and trust_foreign: `nomadlab up` makes such labs")
-	}
-	if ttl := p.Certificates.TTL; ttl%day != 0 {
-		add("certificates.ttl", ttl.String(), "use whole days, such as 48h: `nomad tls` counts in days")
+	for _, r := range []struct {
+		refused            bool
+		field, found, mend string
+	}{
+		{p.Subnet.IsValid(), "subnet", p.Subnet.String(), "leave it out: Compose gives the lab a network when it starts"},
+		{
+			p.Nomad.Binary != "", "nomad.binary", fmt.Sprintf("%q", p.Nomad.Binary),
+			"name an image: Compose starts containers from images alone",
+		},
+		{
+			strings.Trim(image, imageLetters) != "", "nomad", fmt.Sprintf("%q", image),
+			"name an image by letters, digits and ./:@_- alone, such as hashicorp/nomad:1.11.3",
+		},
+		{p.Hardened, "hardened", "true", "leave it out: Compose cannot bootstrap ACLs, nor introduce clients; `nomadlab up` does both"},
+		{
+			len(p.Overrides) > 0, "settings", spec.OverridesText(p.Overrides),
+			"leave them out: users of the file would not know of them; `nomadlab up` makes such labs",
+		},
+		{
+			p.Certificates.Altered(), "certificates", "not as a lab has them",
+			"leave out defects, names, roles and trust_foreign: `nomadlab up` makes such labs",
+		},
+		{ttl%day != 0, "certificates.ttl", ttl.String(), "use whole days, such as 48h: `nomad tls` counts in days"},
+	} {
+		if r.refused {
+			problems = append(problems, spec.Problem{Field: r.field, Found: r.found, Mend: r.mend})
+		}
 	}
 	for _, n := range p.Nodes {
 		if n.ExtraNode {
-			add("extra_nodes", n.Name, "leave them out: Compose starts every node; `nomadlab up` keeps nodes outside")
+			problems = append(problems, spec.Problem{
+				Field: "extra_nodes", Found: n.Name, Mend: "leave them out: Compose starts every node; `nomadlab up` does not start extra nodes",
+			})
 		}
 	}
 	if len(problems) > 0 {
@@ -68,15 +84,10 @@ func refuse(p plan.Plan) error {
 	return nil
 }
 
-// days are for flags of `nomad tls`.
-func days(ttl, usual time.Duration) int {
-	if ttl == 0 {
-		ttl = usual
-	}
-	return int(ttl / day)
-}
+// leafDays returns the life of the lab's certificates in days, as `nomad tls` counts it.
+func leafDays(p plan.Plan) int { return int(cmp.Or(p.Certificates.TTL, pki.DefaultLeafTTL) / day) }
 
-// regionServers are the services that have to lead before the region's clients start.
+// regionServers returns the servers of a region.
 func regionServers(p plan.Plan, region string) []plan.Node {
 	var out []plan.Node
 	for _, n := range p.Nodes {

@@ -9,7 +9,7 @@ import (
 	"nomadlab.internal/lab/plan"
 )
 
-// service is one service of the file, its keys in the order in which they are read best.
+// service is one service of the file, with its keys in the order in which they are written.
 type service struct {
 	Image       string            `yaml:"image"`
 	Container   string            `yaml:"container_name"`
@@ -31,13 +31,11 @@ type service struct {
 	Labels      map[string]string `yaml:"labels"`
 }
 
-// network and volume have names of their own: Compose would put the project's before them.
+// network is a network or a volume. It has a name of its own, because Compose puts the name of the project before others.
 type network struct {
 	Name   string            `yaml:"name"`
 	Labels map[string]string `yaml:"labels"`
 }
-
-type volume = network
 
 type endpoint struct {
 	Aliases   []string `yaml:"aliases,flow"`
@@ -55,33 +53,33 @@ type healthcheck struct {
 	Retries  int      `yaml:"retries"`
 }
 
-// file is the whole of it. There is neither a version nor a name: the plugin warns of the first, docker-compose 1.29
-// knows no second.
+// file is the whole file. It has neither a version, of which the plugin warns, nor a name, which docker-compose 1.29 does
+// not know.
 type file struct {
 	Services yaml.MapSlice `yaml:"services"`
 	Networks yaml.MapSlice `yaml:"networks"`
 	Volumes  yaml.MapSlice `yaml:"volumes"`
 }
 
-// The keys of what is not a node.
+// The keys of the services, networks and volumes that belong to no node.
 const (
 	issuer    = state.ComposeIssuer
 	net       = "lab"
 	authority = "authority"
 )
 
-// encode is the file without its head.
+// encode returns the file without its head.
 func encode(p plan.Plan) (string, error) {
 	labels, kept := prefixed(state.ComposeLabels(name(p))), prefixed(state.ComposeVolumeLabels(name(p)))
 	f := file{
 		Services: yaml.MapSlice{{Key: issuer, Value: issuerService(p)}},
 		Networks: yaml.MapSlice{{Key: net, Value: network{Name: object(p, ""), Labels: labels}}},
-		Volumes:  yaml.MapSlice{{Key: authority, Value: volume{Name: object(p, authority), Labels: kept}}},
+		Volumes:  yaml.MapSlice{{Key: authority, Value: network{Name: object(p, authority), Labels: kept}}},
 	}
 	comments := yaml.CommentMap{"$.services." + issuer: comment(aboutIssuer), "$.volumes": comment(aboutVolumes)}
 	for i, n := range p.Nodes {
 		f.Services = append(f.Services, yaml.MapItem{Key: n.Name, Value: nodeService(p, i)})
-		f.Volumes = append(f.Volumes, yaml.MapItem{Key: n.Name, Value: volume{Name: object(p, n.Name), Labels: kept}})
+		f.Volumes = append(f.Volumes, yaml.MapItem{Key: n.Name, Value: network{Name: object(p, n.Name), Labels: kept}})
 		if i == 0 {
 			comments["$.services."+n.Name] = comment(aboutNodes)
 		}
@@ -90,10 +88,10 @@ func encode(p plan.Plan) (string, error) {
 	return spaced(string(text)), err
 }
 
-// spaced puts an empty line before everything that begins at the first or second level.
+// spaced puts an empty line before each key of the first and the second level, and before the comment above it.
 func spaced(text string) string {
 	var out strings.Builder
-	above := ":" // what the line above ends with, or is
+	above := ":" // ":" after a key of the first level, "#" after a comment
 	for line := range strings.Lines(text) {
 		deep := strings.HasPrefix(line, "   ") || strings.TrimSpace(line) == ""
 		if !deep && above != ":" && above != "#" {
@@ -113,25 +111,19 @@ func spaced(text string) string {
 }
 
 func comment(text string) []*yaml.Comment {
-	var lines []string
-	for line := range strings.Lines(text) {
-		lines = append(lines, strings.TrimRight(" "+line, " \n"))
-	}
-	return []*yaml.Comment{yaml.HeadComment(lines...)}
+	return []*yaml.Comment{yaml.HeadComment(strings.Split(" "+strings.ReplaceAll(text, "\n", "\n "), "\n")...)}
 }
 
-// name is the lab's, which whoever brings the file up may change.
+// name returns the name of the lab as a variable, which the user of the file may set.
 func name(p plan.Plan) string { return "${NOMADLAB_NAME:-" + p.Name + "}" }
 
-// object is what the engine calls a container, a network or a volume of the lab (lab/engine/docker, labels.go).
+// object returns the name that the Docker engine gives to a container, a network or a volume of the lab
+// (lab/engine/docker, labels.go).
 func object(p plan.Plan, part string) string {
-	if part == "" {
-		return "nomadlab-" + name(p)
-	}
-	return "nomadlab-" + name(p) + "-" + part
+	return strings.TrimSuffix("nomadlab-"+name(p)+"-"+part, "-")
 }
 
-// prefixed are labels as the Docker engine has them (lab/engine/docker, labels.go).
+// prefixed returns labels with the prefix that the Docker engine gives them (lab/engine/docker, labels.go).
 func prefixed(labels map[string]string) map[string]string {
 	out := make(map[string]string, len(labels))
 	for k, v := range labels {
@@ -140,5 +132,5 @@ func prefixed(labels map[string]string) map[string]string {
 	return out
 }
 
-// verbatim keeps Compose from taking a dollar sign for a variable of its own.
+// verbatim doubles dollar signs, which Compose would otherwise take for its own variables.
 func verbatim(text string) string { return strings.ReplaceAll(text, "$", "$$") }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"path"
+	"slices"
 	"strings"
 
 	"github.com/goccy/go-yaml"
@@ -16,7 +17,7 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// nodeService is the i-th node of the plan.
+// nodeService returns the service of the i-th node of the plan.
 func nodeService(p plan.Plan, i int) service {
 	n := p.Nodes[i]
 	s := service{
@@ -42,15 +43,16 @@ func nodeService(p plan.Plan, i int) service {
 	return s
 }
 
-// imageOf is what the nodes run, which whoever brings the file up may change.
-func imageOf(p plan.Plan) string { return "${NOMAD_IMAGE:-" + usualImage(p) + "}" }
+// imageOf returns the image of the nodes as a variable, which the user of the file may set.
+func imageOf(p plan.Plan) string { return "${NOMAD_IMAGE:-" + defaultImage(p) + "}" }
 
-func usualImage(p plan.Plan) string {
+// defaultImage returns the image that the plan asks for.
+func defaultImage(p plan.Plan) string {
 	return cmp.Or(p.Nomad.Image, image.Official(cmp.Or(p.Nomad.Version, image.DefaultVersion)))
 }
 
-// dependencies: a server needs its certificate; a client that starts before there is a leader tries again only after 15
-// to 30 s.
+// dependencies returns what a node waits for. A server needs its certificate. A client waits for a leader, because one that
+// starts before it tries again only after 15 to 30 s.
 func dependencies(p plan.Plan, n plan.Node) yaml.MapSlice {
 	if n.Role == pki.Server {
 		return yaml.MapSlice{{Key: issuer, Value: condition{"service_completed_successfully"}}}
@@ -62,19 +64,20 @@ func dependencies(p plan.Plan, n plan.Node) yaml.MapSlice {
 	return out
 }
 
-// address is the i-th node's, beside the one that Docker gives it at each start. Raft keeps the addresses of its peers, and
-// in a restart of all servers those that Docker gives may change hands, after which no leader can be elected (verified
-// against Nomad 1.11.3). Link-local addresses hold within the lab's own network alone, and so clash with nobody's.
+// address returns the fixed address of the i-th node, beside the one that Docker gives it at each start. Raft keeps the
+// addresses of its peers. When all servers restart, Docker may swap their addresses, and then no leader can be elected
+// (verified against Nomad 1.11.3). Link-local addresses are valid in the lab's own network alone, so they clash with no
+// others.
 func address(i int) string {
 	const first = 11
 	n := first + i
 	return fmt.Sprintf("169.254.%d.%d", 64+n>>8, n&0xff)
 }
 
-// start writes the node's configuration, which is no secret, and becomes the agent.
+// start returns the script that writes the node's configuration, which is no secret, and runs the agent.
 func start(n plan.Node) string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "rm -f %s\n", seen)
+	fmt.Fprintf(&out, "rm -f %s\n", healthyFile)
 	for _, f := range n.Files {
 		if f.Content != "" {
 			fmt.Fprintf(&out, "(umask 077; cat > %s) <<'END'\n%sEND\n", f.Path, f.Content)
@@ -84,27 +87,25 @@ func start(n plan.Node) string {
 	return out.String()
 }
 
-// seen is there once a node was healthy.
-const seen = "/tmp/.healthy"
+// healthyFile exists once the node was healthy.
+const healthyFile = "/tmp/.healthy"
 
-// health is asked every second until the node was healthy once, and twice a minute from then on: each question starts
-// processes, which an idle lab need not pay for. Docker itself knows two paces only since Engine 25, and docker-compose
-// 1.29 not at all.
+// health returns a health check that runs every second until the node was healthy once, and then twice a minute, because
+// each run starts processes. Docker itself has two intervals only since Engine 25, and docker-compose 1.29 has not.
 func health(n plan.Node) *healthcheck {
 	question := "nomad operator raft list-peers > /dev/null"
 	if n.Role == pki.Client {
-		var set strings.Builder
-		for _, k := range []string{"NOMAD_ADDR", "NOMAD_CACERT", "NOMAD_CLIENT_CERT", "NOMAD_CLIENT_KEY"} {
-			fmt.Fprintf(&set, "%s=%s ", k, cli(n)[k])
+		question = "nomad node status -self -short | grep -q '= *ready'"
+		for _, k := range slices.Backward(slices.Sorted(maps.Keys(cli(n)))) {
+			question = k + "=" + cli(n)[k] + " " + question
 		}
-		question = set.String() + "nomad node status -self -short | grep -q '= *ready'"
 	}
-	test := fmt.Sprintf("[ ! -e %s ] || sleep 30; %s && touch %s", seen, question, seen)
+	test := fmt.Sprintf("[ ! -e %[1]s ] || sleep 30; %[2]s && touch %[1]s", healthyFile, question)
 	return &healthcheck{Test: []string{"CMD-SHELL", verbatim(test)}, Interval: "1s", Timeout: "45s", Retries: 60}
 }
 
-// cli are the variables with which the Nomad CLI beside the agent asks that agent, with the agent's own certificate:
-// HTTPS lets in every certificate of the authority, of whatever role.
+// cli returns the environment with which the Nomad CLI in the container calls the agent. It uses the agent's own
+// certificate: HTTPS accepts every certificate of the authority, of any role.
 func cli(n plan.Node) map[string]string {
 	tls := path.Join(root(n), "tls")
 	return map[string]string{
@@ -115,15 +116,10 @@ func cli(n plan.Node) map[string]string {
 	}
 }
 
-// root is the folder that has all of the node's files.
-func root(n plan.Node) string {
-	at := n.Files[0].Path
-	for path.Dir(at) != "/" {
-		at = path.Dir(at)
-	}
-	return at
-}
+// root returns the folder that holds all of the node's files: the first part of their paths.
+func root(n plan.Node) string { return "/" + strings.Split(n.Files[0].Path, "/")[1] }
 
+// variables returns an environment as Compose wants it.
 func variables(entries []string) map[string]string {
 	out := map[string]string{}
 	for _, e := range entries {

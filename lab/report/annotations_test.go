@@ -16,9 +16,9 @@ import (
 
 func TestAnnotations(t *testing.T) {
 	r := sample(t)
-	compared := told(t, r, report.Annotations)
+	compared := written(t, r, report.Annotations)
 	r.Comparison = nil
-	golden.Assert(t, compared+"\nwithout a comparison:\n"+told(t, r, report.Annotations), "annotations.txt")
+	golden.Assert(t, compared+"\nwithout a comparison:\n"+written(t, r, report.Annotations), "annotations.txt")
 }
 
 // command is a workflow command as GitHub's runner reads it (actions/runner, src/Runner.Common/ActionCommand.cs).
@@ -56,7 +56,7 @@ func commands(t *testing.T, output string) (out []command) {
 
 func annotated(t *testing.T, r finding.Report) []command {
 	t.Helper()
-	return commands(t, told(t, r, report.Annotations))
+	return commands(t, written(t, r, report.Annotations))
 }
 
 func TestAnnotationsEscapeAsTheToolkitDoes(t *testing.T) {
@@ -65,11 +65,11 @@ func TestAnnotationsEscapeAsTheToolkitDoes(t *testing.T) {
 	}}}}
 	const want = "::error file=a%2Cb%3A100%25/c.hcl,line=7,title=Posture weaker%3A a%2Cb%3Ac%253A" +
 		"::was a, is now b: 100%25 sure, or: not:: (most likely by x%250Ay)\n"
-	if diff := cmp.Diff(want, told(t, r, report.Annotations)); diff != "" {
+	if diff := cmp.Diff(want, written(t, r, report.Annotations)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 	r.Comparison.Changes[0].Title = "one\r\ntwo"
-	if got := told(t, r, report.Annotations); strings.Count(got, "\n") != 1 || strings.ContainsAny(got, "\r") {
+	if got := written(t, r, report.Annotations); strings.Count(got, "\n") != 1 || strings.ContainsAny(got, "\r") {
 		t.Errorf("a text of two lines makes %q", got)
 	}
 }
@@ -144,7 +144,7 @@ func TestAnnotationsWithoutCause(t *testing.T) {
 	passes := finding.Report{Findings: []finding.Finding{{ID: "a", Result: finding.Pass}, {ID: "b", Result: finding.Skipped}}}
 	fails := finding.Report{Findings: []finding.Finding{{ID: "a", Result: finding.Fail}}, Comparison: &finding.Comparison{}}
 	for name, r := range map[string]finding.Report{"all pass": passes, "fails as before": fails} {
-		if got := told(t, r, report.Annotations); got != "" {
+		if got := written(t, r, report.Annotations); got != "" {
 			t.Errorf("%s: %q", name, got)
 		}
 	}

@@ -181,5 +181,5 @@ func (p *openPage) shown() []string {
 
 func pageOf(t *testing.T, r finding.Report) string {
 	t.Helper()
-	return told(t, r, report.HTML)
+	return written(t, r, report.HTML)
 }

@@ -19,15 +19,15 @@ func unchanged(t *testing.T) finding.Report {
 }
 
 func TestEveryFormatSaysThatNothingHasChanged(t *testing.T) {
-	text := told(t, unchanged(t), asText(report.TextOptions{}))
+	text := written(t, unchanged(t), asText(report.TextOptions{}))
 	if !strings.HasPrefix(text, "nothing has changed since posture.lock.yaml\n\nlab sample: ") || strings.Contains(text, "CHANGED") {
 		t.Errorf("text begins with %q", text[:60])
 	}
-	if got := told(t, unchanged(t), report.Markdown); !strings.Contains(got, "Nothing has changed since `posture.lock.yaml`") || strings.Contains(got, "weaker") {
+	if got := written(t, unchanged(t), report.Markdown); !strings.Contains(got, "Nothing has changed since `posture.lock.yaml`") || strings.Contains(got, "weaker") {
 		t.Error("Markdown does not say it")
 	}
 	var got counted
-	if err := xml.Unmarshal([]byte(told(t, unchanged(t), report.JUnit)), &got); err != nil {
+	if err := xml.Unmarshal([]byte(written(t, unchanged(t), report.JUnit)), &got); err != nil {
 		t.Fatal(err)
 	}
 	last := got.Suites[len(got.Suites)-1]
@@ -42,7 +42,7 @@ func TestEveryFormatTellsSettingsThatDiffer(t *testing.T) {
 	r.Comparison.Note = "modes fail here"
 	r.Comparison.Settings = []finding.SettingChange{{Role: "server", Path: "limits.a", Before: "1", File: "server.hcl", Line: 5}}
 	for _, f := range report.Formats() {
-		got := html.UnescapeString(told(t, r, f.Write))
+		got := html.UnescapeString(written(t, r, f.Write))
 		for _, word := range []string{"limits.a", "server.hcl", "modes fail here"} {
 			if !strings.Contains(got, word) {
 				t.Errorf("%s does not say %q", f.Name, word)
@@ -59,7 +59,7 @@ func TestNoFormatSpeaksOfWhatIsNotThere(t *testing.T) {
 	r := sample(t)
 	r.Comparison, r.Configuration = nil, nil
 	for _, f := range everyFormat() {
-		got := told(t, r, f.Write)
+		got := written(t, r, f.Write)
 		for _, word := range []string{"weaker", "posture.lock.yaml", "nothing has changed", "tls.hcl", "as they stand", "(not set)", `id="changes"`, `id="configuration"`} {
 			if strings.Contains(got, word) {
 				t.Errorf("%s says %q", f.Name, word)
@@ -77,7 +77,7 @@ func TestTextOfMuchThatHasChanged(t *testing.T) {
 		})
 	}
 	r.Comparison.Changes[19].Direction = finding.Weaker
-	got, verbose := told(t, r, asText(report.TextOptions{})), told(t, r, asText(report.TextOptions{Verbose: true}))
+	got, verbose := written(t, r, asText(report.TextOptions{})), written(t, r, asText(report.TextOptions{Verbose: true}))
 	if strings.Count(got, "it matters") != 8 || strings.Count(verbose, "it matters") != 20 {
 		t.Errorf("%d are told in full, %d when verbose", strings.Count(got, "it matters"), strings.Count(verbose, "it matters"))
 	}
@@ -89,7 +89,7 @@ func TestTextOfMuchThatHasChanged(t *testing.T) {
 	if at := strings.Index(got, "check-19"); at > strings.Index(got, "check-0\n") {
 		t.Error("what is weaker does not come first")
 	}
-	page := told(t, r, report.HTML)
+	page := written(t, r, report.HTML)
 	if before, after, folds := strings.Cut(page, "<summary>12 more that have changed</summary>"); !folds ||
 		strings.Count(before, `<li class="card change`) != 8 || strings.Count(after, `<li class="card change`) != 12 {
 		t.Error("the page does not fold the rest away")
@@ -97,8 +97,8 @@ func TestTextOfMuchThatHasChanged(t *testing.T) {
 }
 
 func TestTextTellsWhatBecameOfEachLine(t *testing.T) {
-	short := told(t, sample(t), asText(report.TextOptions{Width: 200}))
-	verbose := told(t, sample(t), asText(report.TextOptions{Width: 200, Verbose: true}))
+	short := written(t, sample(t), asText(report.TextOptions{Width: 200}))
+	verbose := written(t, sample(t), asText(report.TextOptions{Width: 200, Verbose: true}))
 	for _, r := range sample(t).Configuration.Replaced {
 		for _, got := range []string{short, verbose} {
 			if !strings.Contains(got, r.Setting) || !strings.Contains(got, r.Because) {
@@ -118,7 +118,7 @@ func TestTextTellsWhatBecameOfEachLine(t *testing.T) {
 	}
 	few := sample(t)
 	few.Configuration.Replaced = few.Configuration.Replaced[:3]
-	if got := told(t, few, asText(report.TextOptions{})); !strings.Contains(got, "bind_addr  \"10.0.0.5\" was taken out\n") {
+	if got := written(t, few, asText(report.TextOptions{})); !strings.Contains(got, "bind_addr  \"10.0.0.5\" was taken out\n") {
 		t.Error("a few lines are not told in full")
 	}
 }
@@ -134,7 +134,7 @@ func TestConfigurationInWords(t *testing.T) {
 		"configuration  2 lines were not used as they stand, 1 was added\n":      {line, other, added},
 	} {
 		r := finding.Report{Configuration: &finding.Configuration{Replaced: replaced}}
-		if got := told(t, r, asText(report.TextOptions{})); !strings.Contains(got, want) {
+		if got := written(t, r, asText(report.TextOptions{})); !strings.Contains(got, want) {
 			t.Errorf("%q is not in %q", want, got)
 		}
 	}

@@ -80,7 +80,7 @@ func TestJSONIsAsItsSchemaSays(t *testing.T) {
 		"a change of no direction": {Comparison: &finding.Comparison{Changes: []finding.Change{{ID: "a", After: finding.State{Result: "passed"}}}}},
 	} {
 		for _, strict := range []bool{true, false} {
-			if err := schemaOf(t, strict).Validate(asDocument(t, told(t, r, report.JSON))); err != nil {
+			if err := schemaOf(t, strict).Validate(asDocument(t, written(t, r, report.JSON))); err != nil {
 				t.Errorf("%s, strict %v: %v", name, strict, err)
 			}
 		}
@@ -91,7 +91,7 @@ func TestJSONIsAsItsSchemaSays(t *testing.T) {
 func TestSchemaRefuses(t *testing.T) {
 	r := sample(t)
 	r.Findings, r.Matrix.Rows = r.Findings[:1], r.Matrix.Rows[:1]
-	small, open := told(t, r, report.JSON), schemaOf(t, false)
+	small, open := written(t, r, report.JSON), schemaOf(t, false)
 	if err := open.Validate(asDocument(t, small)); err != nil {
 		t.Fatalf("undamaged: %v", err)
 	}
@@ -139,7 +139,7 @@ func TestJSONHasTheWholeReportAndItsCounts(t *testing.T) {
 		Summary struct{ Checks, Findings, Matrix finding.Summary }
 		finding.Report
 	}
-	d := json.NewDecoder(bytes.NewBufferString(told(t, sample(t), report.JSON)))
+	d := json.NewDecoder(bytes.NewBufferString(written(t, sample(t), report.JSON)))
 	if err := d.Decode(&got); err != nil {
 		t.Fatal(err)
 	}

@@ -95,7 +95,7 @@ func elementFaults(e xml.StartElement, parent string) (out []string) {
 
 func TestJUnitIsAsReadersWantIt(t *testing.T) {
 	for name, r := range map[string]finding.Report{"sample": sample(t), "empty": {}, "hostile": hostile(), "long": long()} {
-		if found := faults(told(t, r, report.JUnit)); len(found) > 0 {
+		if found := faults(written(t, r, report.JUnit)); len(found) > 0 {
 			t.Errorf("%s: %q", name, found)
 		}
 	}
@@ -140,7 +140,7 @@ type counted struct {
 func TestJUnitCounts(t *testing.T) {
 	r := sample(t)
 	var got counted
-	if err := xml.Unmarshal([]byte(told(t, r, report.JUnit)), &got); err != nil {
+	if err := xml.Unmarshal([]byte(written(t, r, report.JUnit)), &got); err != nil {
 		t.Fatal(err)
 	}
 	var cells []finding.Finding

@@ -13,7 +13,7 @@ import (
 )
 
 func TestMarkdown(t *testing.T) {
-	golden.Assert(t, told(t, sample(t), report.Markdown), "sample.md")
+	golden.Assert(t, written(t, sample(t), report.Markdown), "sample.md")
 }
 
 // many returns a report that is far too long for a comment.
@@ -36,7 +36,7 @@ func TestMarkdownIsNeverLongerThanACommentMayBe(t *testing.T) {
 		r   finding.Report
 		cut bool
 	}{"sample": {sample(t), false}, "many": {many(t), true}, "long": {long(), true}, "empty": {finding.Report{}, false}} {
-		got := told(t, c.r, report.Markdown)
+		got := written(t, c.r, report.Markdown)
 		if n := utf8.RuneCountInString(got); n >= limit {
 			t.Errorf("%s: %d characters", name, n)
 		}
@@ -47,7 +47,7 @@ func TestMarkdownIsNeverLongerThanACommentMayBe(t *testing.T) {
 			t.Errorf("%s: %d are opened, %d closed", name, open, shut)
 		}
 	}
-	if got := told(t, many(t), report.Markdown); len(got) < limit/2 {
+	if got := written(t, many(t), report.Markdown); len(got) < limit/2 {
 		t.Errorf("only %d bytes are left of what would have filled a comment", len(got))
 	}
 }
@@ -57,7 +57,7 @@ func TestMarkdownRowsHaveTheirColumns(t *testing.T) {
 	border := regexp.MustCompile(`(^|[^\\])\|`)
 	for name, r := range map[string]finding.Report{"sample": sample(t), "hostile": hostile()} {
 		columns := 0
-		for l := range strings.SplitSeq(told(t, r, report.Markdown), "\n") {
+		for l := range strings.SplitSeq(written(t, r, report.Markdown), "\n") {
 			switch n := len(border.FindAllString(l, -1)); {
 			case !strings.HasPrefix(l, "|"):
 				columns = 0
@@ -72,7 +72,7 @@ func TestMarkdownRowsHaveTheirColumns(t *testing.T) {
 
 func TestMarkdownPassesNothingOn(t *testing.T) {
 	code := regexp.MustCompile("`[^`\n]*`")
-	got := told(t, hostile(), report.Markdown)
+	got := written(t, hostile(), report.Markdown)
 	if !strings.Contains(got, "everyone") {
 		t.Fatal("what is to be harmless is not there at all")
 	}

@@ -361,12 +361,12 @@ func TestPageFoldsALongList(t *testing.T) {
 	for i := range 20 {
 		r.Findings = append(r.Findings, finding.Finding{ID: fmt.Sprintf("check-%d", i), Title: fmt.Sprintf("title %d", i), Plane: "RPC", Result: finding.Fail})
 	}
-	before, after, folds := strings.Cut(told(t, r, report.HTML), "<summary>12 more that need attention</summary>")
+	before, after, folds := strings.Cut(written(t, r, report.HTML), "<summary>12 more that need attention</summary>")
 	if !folds || strings.Count(before, `<li class="card`) != 8 || strings.Count(after, `<li class="card`) != 12 {
 		t.Errorf("folds: %v; %d cards before, %d after", folds, strings.Count(before, `<li class="card`), strings.Count(after, `<li class="card`))
 	}
 	r.Findings = r.Findings[:16]
-	if strings.Contains(told(t, r, report.HTML), "more that need attention") {
+	if strings.Contains(written(t, r, report.HTML), "more that need attention") {
 		t.Error("a list that is not long is folded too")
 	}
 }

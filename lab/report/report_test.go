@@ -16,8 +16,8 @@ import (
 	"nomadlab.internal/lab/report"
 )
 
-// told returns what a format makes of a report.
-func told(t *testing.T, r finding.Report, write func(io.Writer, finding.Report) error) string {
+// written returns what a format makes of a report.
+func written(t *testing.T, r finding.Report, write func(io.Writer, finding.Report) error) string {
 	t.Helper()
 	var b bytes.Buffer
 	if err := write(&b, r); err != nil {
@@ -74,7 +74,7 @@ func TestNoFormatChangesTheReport(t *testing.T) {
 	r := hostile()
 	before := encoded(t, r)
 	for _, f := range everyFormat() {
-		told(t, r, f.Write)
+		written(t, r, f.Write)
 		if encoded(t, r) != before {
 			t.Fatalf("%s has changed the report", f.Name)
 		}
@@ -94,7 +94,7 @@ func encoded(t *testing.T, v any) string {
 func TestNoFormatPassesOnControlCharacters(t *testing.T) {
 	for _, f := range everyFormat() {
 		for name, r := range map[string]finding.Report{"hostile": hostile(), "long": long()} {
-			got := told(t, r, f.Write)
+			got := written(t, r, f.Write)
 			if !utf8.ValidString(got) {
 				t.Errorf("%s of a %s report is not UTF-8", f.Name, name)
 			}
@@ -176,12 +176,12 @@ func TestResult(t *testing.T) {
 		},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			headline, _, _ := strings.Cut(told(t, c.r, report.Formats()[0].Write), "\n")
+			headline, _, _ := strings.Cut(written(t, c.r, report.Formats()[0].Write), "\n")
 			if headline != c.headline {
 				t.Errorf("headline is %q, want %q", headline, c.headline)
 			}
 			var doc struct{ Result finding.Result }
-			if err := json.Unmarshal([]byte(told(t, c.r, report.JSON)), &doc); err != nil {
+			if err := json.Unmarshal([]byte(written(t, c.r, report.JSON)), &doc); err != nil {
 				t.Fatal(err)
 			}
 			if doc.Result != c.result {

@@ -18,12 +18,12 @@ func asText(o report.TextOptions) func(io.Writer, finding.Report) error {
 }
 
 func TestText(t *testing.T) {
-	golden.Assert(t, told(t, sample(t), asText(report.TextOptions{})), "short.txt")
+	golden.Assert(t, written(t, sample(t), asText(report.TextOptions{})), "short.txt")
 }
 
 // TestTextIsShort: some 100 checks at five nodes fit on two screens.
 func TestTextIsShort(t *testing.T) {
-	got := told(t, sample(t), asText(report.TextOptions{Width: 80}))
+	got := written(t, sample(t), asText(report.TextOptions{Width: 80}))
 	lines := strings.Split(got, "\n")
 	if len(lines) > 100 {
 		t.Errorf("%d lines, want 100 at most:\n%s", len(lines), got)
@@ -37,8 +37,8 @@ func TestTextIsShort(t *testing.T) {
 
 func TestTextVerboseHasAllOfIt(t *testing.T) {
 	r := sample(t)
-	short := told(t, r, asText(report.TextOptions{}))
-	verbose := told(t, r, asText(report.TextOptions{Verbose: true, Width: 2000}))
+	short := written(t, r, asText(report.TextOptions{}))
+	verbose := written(t, r, asText(report.TextOptions{Verbose: true, Width: 2000}))
 	for _, f := range r.Findings {
 		if !strings.Contains(verbose, f.ID) {
 			t.Errorf("%s is not there", f.ID)
@@ -63,8 +63,8 @@ func TestTextVerboseHasAllOfIt(t *testing.T) {
 
 func TestTextColours(t *testing.T) {
 	text.EnableColors() // a test's own environment may have switched them off
-	plain := told(t, sample(t), asText(report.TextOptions{}))
-	painted := told(t, sample(t), asText(report.TextOptions{Colour: true}))
+	plain := written(t, sample(t), asText(report.TextOptions{}))
+	painted := written(t, sample(t), asText(report.TextOptions{Colour: true}))
 	if strings.Contains(plain, "\x1b") {
 		t.Error("there are colours without Colour")
 	}
@@ -81,7 +81,7 @@ func TestTextPutsTheSameTogether(t *testing.T) {
 	finds := func(node, reason string, v finding.Result) finding.Finding {
 		return finding.Finding{ID: "a", Plane: "RPC", Node: node, Result: v, Outcome: "accepted", Reason: reason}
 	}
-	got := told(t, finding.Report{
+	got := written(t, finding.Report{
 		Cluster: finding.Cluster{Nodes: []finding.Node{{Name: "n-1"}, {Name: "n-10"}, {Name: "n-2"}}},
 		Findings: []finding.Finding{
 			finds("n-1", "n-1 let it in", finding.Fail), finds("n-10", "n-10 let it in", finding.Fail),
@@ -106,13 +106,13 @@ func TestTextSumsUpWhatIsInconclusive(t *testing.T) {
 		add(id, "n-2", "n-2 does not run", finding.Inconclusive)
 	}
 	add("e", "n-2", "another reason", finding.Inconclusive)
-	got := told(t, r, asText(report.TextOptions{}))
+	got := written(t, r, asText(report.TextOptions{}))
 	for want, times := range map[string]int{"the agent does not run": 1, "    4  at n-2: the agent does not run: a, b, c, d": 1, "INCONCLUSIVE  e": 1, "INCONCLUSIVE  a": 0} {
 		if strings.Count(got, want) != times {
 			t.Errorf("%q is there %d times, want %d:\n%s", want, strings.Count(got, want), times, got)
 		}
 	}
-	if verbose := told(t, r, asText(report.TextOptions{Verbose: true})); strings.Count(verbose, "the agent does not run") != 4 {
+	if verbose := written(t, r, asText(report.TextOptions{Verbose: true})); strings.Count(verbose, "the agent does not run") != 4 {
 		t.Errorf("verbose does not tell each:\n%s", verbose)
 	}
 }
@@ -127,7 +127,7 @@ func TestTextOfMuchThatFails(t *testing.T) {
 		r.Matrix.Rows[0].Cells = append(r.Matrix.Rows[0].Cells, finding.Cell{Endpoint: "RPC", Result: finding.Fail})
 	}
 	r.Findings[49].Severity = "critical"
-	got, verbose := told(t, r, asText(report.TextOptions{})), told(t, r, asText(report.TextOptions{Verbose: true}))
+	got, verbose := written(t, r, asText(report.TextOptions{})), written(t, r, asText(report.TextOptions{Verbose: true}))
 	if full := strings.Count(got, "it matters"); full != 8 || strings.Count(verbose, "it matters") != 50 {
 		t.Errorf("%d of 50 are told in full", full)
 	}
@@ -147,7 +147,7 @@ func TestTextOfMuchThatFails(t *testing.T) {
 // TestSeenAsWanted: a wanted outcome that is inconclusive for another reason is not shown as unwanted.
 func TestSeenAsWanted(t *testing.T) {
 	of := func(outcome string) string {
-		return told(t, finding.Report{Findings: []finding.Finding{{
+		return written(t, finding.Report{Findings: []finding.Finding{{
 			ID: "a-check", Title: "a title", Plane: "HTTP", Severity: "high", Node: "server-1", Result: finding.Inconclusive,
 			Outcome: outcome, Want: []string{"denied", "refused in the handshake"}, Reason: "the control was not let in",
 		}}}, asText(report.TextOptions{}))

@@ -11,14 +11,15 @@ import (
 	"nomadlab.internal/lab/plan"
 )
 
-// Where the issuing service has the volumes of the authority and of the nodes.
+// Where the volumes of the authority and of the nodes are mounted in the issuer.
 const (
 	authorityAt = state.ComposeAuthority
 	nodesAt     = "/nodes"
 )
 
-// issuerService runs to its end before every node. It is root, because a new volume is root's; without
-// CAP_DAC_OVERRIDE that root may not even look into what it has given to a node. It has no network.
+// issuerService returns the service that issues certificates and ends before any node starts. It has no network. It runs
+// as root, because a new volume belongs to root. Without CAP_DAC_OVERRIDE this root cannot read what it has given to a
+// node.
 func issuerService(p plan.Plan) service {
 	s := service{
 		Image: imageOf(p), Container: object(p, issuer), User: "0:0",
@@ -35,32 +36,31 @@ func issuerService(p plan.Plan) service {
 	return s
 }
 
-// issue is the script that makes what is not there yet. A volume that is done has the authority's certificate beside the
-// node's folders, as root's: that of another authority means that volumes of two labs are mixed.
+// issue returns the script that makes what is missing. A finished volume has the authority's certificate, owned by root,
+// beside the node's folders. The certificate of another authority means that the volumes of two labs are mixed.
 func issue(p plan.Plan) string {
 	var out strings.Builder
 	gossip := string(agentconf.Gossip(gossipMark))
 	fmt.Fprintf(&out, issueAuthority, authorityAt, pki.CAFile, pki.CAKeyFile,
-		days(0, pki.DefaultTTL), days(p.Certificates.TTL, pki.DefaultLeafTTL), certificate(cliIdentity(p)))
-	user := p.Nodes[0].User
-	fmt.Fprintf(&out, issueNode, authorityAt, pki.CAFile, pki.CAKeyFile, days(p.Certificates.TTL, pki.DefaultLeafTTL), nodesAt,
-		user, strings.ReplaceAll(gossip, gossipMark, "$(cat "+authorityAt+"/gossip.key)"))
+		pki.DefaultTTL/day, leafDays(p), certificate(cliIdentity(p)))
+	fmt.Fprintf(&out, issueNode, authorityAt, pki.CAFile, pki.CAKeyFile, leafDays(p), nodesAt,
+		p.Nodes[0].User, strings.ReplaceAll(gossip, gossipMark, "$(cat "+authorityAt+"/gossip.key)"))
 	for _, n := range p.Nodes {
 		fmt.Fprintf(&out, "node %s %s\n", n.Name, certificate(n.Identity))
 	}
 	return out.String()
 }
 
-// cliIdentity is who the lab's user is.
+// cliIdentity is the identity of the lab's user.
 func cliIdentity(p plan.Plan) pki.Identity {
 	return pki.Identity{Role: pki.CLI, Region: p.Nodes[0].Region}
 }
 
-// gossipMark stands where the key comes.
+// gossipMark stands in the configuration in place of the gossip key.
 const gossipMark = "GOSSIPKEY"
 
-// certificate are the arguments of `nomad tls cert create` for an identity. localhost, 127.0.0.1 and the name that carries
-// role and region are added by Nomad itself.
+// certificate returns the arguments of `nomad tls cert create` for an identity. Nomad itself adds localhost, 127.0.0.1 and
+// the name that carries the role and the region.
 func certificate(id pki.Identity) string {
 	args := []string{"-" + string(id.Role)}
 	if id.Region != pki.DefaultRegion {
@@ -68,7 +68,7 @@ func certificate(id pki.Identity) string {
 	}
 	for _, n := range id.DNSNames {
 		if strings.HasPrefix(n, "*") {
-			n = "'" + n + "'" // the shell would look for files of such names
+			n = "'" + n + "'" // the shell would expand it to names of files
 		}
 		args = append(args, "-additional-dnsname", n)
 	}
@@ -80,8 +80,8 @@ func certificate(id pki.Identity) string {
 
 const (
 	issueAuthority = `umask 077
-# The lab's own authority, gossip key and certificate for people, once. The key comes before the
-# certificate, and that before all others, so that an interrupted start is made good by the next.
+# Make the lab's own authority, its gossip key and the certificate of its user, once. The authority's
+# certificate is moved last, so that the next start repeats an interrupted one.
 if [ ! -s %[1]s/%[2]s ]; then
   rm -rf %[1]s/new
   mkdir %[1]s/new
