@@ -241,7 +241,7 @@ func (v view) markdownMatrix() block {
 		b.lines = append(b.lines, tableRow(cells...))
 	}
 	b.head += markdownTable("", append([]string{"certificate"}, each(m.Endpoints, escapeMarkdown)...), b.lines).head
-	b.tail = "\n● accepted, ○ refused, ❌ fail, ❔ inconclusive, – skipped\n" + b.tail
+	b.tail = "\n● let in, ○ refused, ❌ fail, ❔ inconclusive, – skipped\n" + b.tail
 	return b
 }
 

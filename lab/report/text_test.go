@@ -50,7 +50,7 @@ func TestTextVerboseHasAllOfIt(t *testing.T) {
 	for _, want := range []string{
 		"control before", "control after", "log       2026-11-22T08:30:06.102Z", "presented server.global.nomad",
 		"error     remote error: tls: bad certificate", "control   the same with a server's certificate",
-		"CERTIFICATE", "FAIL: accepted",
+		"CERTIFICATE", "FAIL: let in",
 	} {
 		if !strings.Contains(verbose, want) {
 			t.Errorf("verbose: %q is not there", want)

@@ -119,13 +119,15 @@ func (t *textWriter) cellWord(c finding.Cell) string {
 	}
 }
 
-// shortOutcome returns an outcome as it stands in a cell.
+// shortOutcome returns an outcome in words that are short enough for a cell of the page on a phone.
 func shortOutcome(outcome string) string {
 	switch outcome {
+	case "accepted":
+		return "let in"
 	case "refused in the handshake":
 		return "refused"
 	case "refused after the handshake":
-		return "refused after"
+		return "cut off"
 	case "":
 		return "not tried"
 	default:
