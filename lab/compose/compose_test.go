@@ -130,7 +130,7 @@ func TestConfinement(t *testing.T) {
 }
 
 // TestAddressesStay: each node has one of its own that Docker does not choose anew, also when there are very many.
-func TestAddressesStay(t *testing.T) {
+func TestAddressesAreFixed(t *testing.T) {
 	d := parse(t, write(t, spec.Spec{}.With(spec.Clients(300))))
 	seen := map[string]string{}
 	for name, s := range d.Services {
@@ -149,7 +149,7 @@ func TestAddressesStay(t *testing.T) {
 }
 
 // TestOrder: servers wait for their certificates, clients for the servers of their own region.
-func TestOrder(t *testing.T) {
+func TestStartOrder(t *testing.T) {
 	d := parse(t, write(t, twoRegions()))
 	for name, want := range map[string]string{
 		"eu-server-1": "map[issuer:{service_completed_successfully}]",
@@ -164,7 +164,7 @@ func TestOrder(t *testing.T) {
 }
 
 // TestIssuing: each node's certificate has the names of its identity, and lasts as long as was asked for.
-func TestIssuing(t *testing.T) {
+func TestIssuerScript(t *testing.T) {
 	d := parse(t, write(t, twoRegions()))
 	script := d.Services[state.ComposeIssuer].Command[0]
 	for _, want := range []string{

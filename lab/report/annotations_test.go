@@ -54,7 +54,7 @@ func commands(t *testing.T, output string) (out []command) {
 	return out
 }
 
-func annotated(t *testing.T, r finding.Report) []command {
+func annotationsOf(t *testing.T, r finding.Report) []command {
 	t.Helper()
 	return commands(t, written(t, r, report.Annotations))
 }
@@ -95,7 +95,7 @@ func TestAnnotationsOfHostileTexts(t *testing.T) {
 		"long":          {long(), []string{"error", "warning", "warning", "notice"}},
 	} {
 		var levels []string
-		for _, got := range annotated(t, c.r) {
+		for _, got := range annotationsOf(t, c.r) {
 			levels = append(levels, got.level)
 			if line := got.properties["line"]; line != "" && line != "1" {
 				t.Errorf("%s: line %q", name, line)
@@ -121,7 +121,7 @@ func TestAnnotationsAreAsManyAsGitHubKeeps(t *testing.T) {
 			r.Comparison.Changes[len(r.Comparison.Changes)-1].Severity = "critical"
 		}
 		byLevel := map[string][]command{}
-		for _, c := range annotated(t, r) {
+		for _, c := range annotationsOf(t, r) {
 			byLevel[c.level] = append(byLevel[c.level], c)
 		}
 		for _, level := range []string{"error", "warning", "notice"} {
@@ -148,7 +148,7 @@ func TestAnnotationsWithoutCause(t *testing.T) {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
-	if got := annotated(t, finding.Report{}); len(got) != 1 || got[0].level != "warning" || !strings.Contains(got[0].message, "nothing was proved") {
+	if got := annotationsOf(t, finding.Report{}); len(got) != 1 || got[0].level != "warning" || !strings.Contains(got[0].message, "nothing was proved") {
 		t.Errorf("of a report in which nothing was proved: %+v", got)
 	}
 }
@@ -173,7 +173,7 @@ func TestAnnotationsAtTheLikeliestSetting(t *testing.T) {
 		"a client's, asked of servers": {"s1", "plugin.raw_exec.config.enabled", "c.hcl", "12"},
 		"a server's, asked of clients": {"c1", "server.encrypt", "s.hcl", ""},
 	} {
-		got := annotated(t, finding.Report{
+		got := annotationsOf(t, finding.Report{
 			Cluster: finding.Cluster{Nodes: nodes}, Configuration: configuration,
 			Findings: []finding.Finding{{ID: "a", Node: c.node, Result: finding.Fail, Settings: []string{c.setting, "tls.http", "tls.rpc"}}},
 		})

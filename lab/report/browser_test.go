@@ -73,7 +73,7 @@ type openPage struct {
 	t        *testing.T
 	mu       sync.Mutex
 	requests []string
-	errors []string
+	errors   []string
 }
 
 // open writes the content into a file and opens that.
@@ -95,21 +95,21 @@ func open(t *testing.T, browser chrome, content string, s screen) *openPage {
 	if s.dark {
 		scheme = "dark"
 	}
-	call(p, network.Enable, network.EnableParams{})
-	call(p, log.Enable, cdp.Empty{})
-	call(p, runtime.Enable, cdp.Empty{})
-	call(p, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: s.noScript})
-	call(p, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
+	send(p, network.Enable, network.EnableParams{})
+	send(p, log.Enable, cdp.Empty{})
+	send(p, runtime.Enable, cdp.Empty{})
+	send(p, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: s.noScript})
+	send(p, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
 		Width: s.width, Height: s.height, DeviceScaleFactor: 1, Mobile: s.width < 500,
 	})
-	call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: s.media, Features: []*emulation.MediaFeature{
+	send(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: s.media, Features: []*emulation.MediaFeature{
 		{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
 	}})
 	p.do(chromedp.Navigate("file://" + file))
 	return p
 }
 
-func call[P, R any](p *openPage, command cdp.Command[P, R], params P) {
+func send[P, R any](p *openPage, command cdp.Command[P, R], params P) {
 	p.t.Helper()
 	if _, err := chromedp.Call(p.ctx(), command, params); err != nil {
 		p.t.Fatalf("%s: %v", command.Method, err)

@@ -8,8 +8,10 @@ import (
 	"nomadlab.internal/lab/finding"
 )
 
-// directions are all directions of a change, the worst first. What is unclear may be bad.
-var directions = []finding.Direction{finding.Weaker, finding.Unclear, finding.Stronger}
+// directions returns all directions of a change, the worst first. What is unclear may be bad.
+func directions() []finding.Direction {
+	return []finding.Direction{finding.Weaker, finding.Unclear, finding.Stronger}
+}
 
 // changes returns what the comparison found, by direction, then by severity, then by plane.
 func (v view) changes() []finding.Change {
@@ -19,7 +21,7 @@ func (v view) changes() []finding.Change {
 	changes := slices.Clone(v.Comparison.Changes)
 	slices.SortStableFunc(changes, func(a, b finding.Change) int {
 		return cmp.Or(
-			cmp.Compare(slices.Index(directions, a.Direction), slices.Index(directions, b.Direction)),
+			cmp.Compare(slices.Index(directions(), a.Direction), slices.Index(directions(), b.Direction)),
 			cmp.Compare(finding.RankOfSeverity(a.Severity), finding.RankOfSeverity(b.Severity)),
 			cmp.Compare(finding.RankOfPlane(a.Plane), finding.RankOfPlane(b.Plane)),
 		)
@@ -33,7 +35,7 @@ func (v view) directionCounts() map[finding.Direction]int {
 		return nil
 	}
 	counts := map[finding.Direction]int{}
-	for _, d := range directions {
+	for _, d := range directions() {
 		counts[d] = 0
 	}
 	for _, c := range v.Comparison.Changes {
@@ -43,7 +45,7 @@ func (v view) directionCounts() map[finding.Direction]int {
 }
 
 // directionWords lists the counts that are not 0, the worst first.
-func (v view) directionWords() string { return listed(directions, v.directionCounts()) }
+func (v view) directionWords() string { return listed(directions(), v.directionCounts()) }
 
 // resultLike returns the result whose colour and symbol a change of the direction has.
 func resultLike(d finding.Direction) finding.Result {

@@ -37,7 +37,7 @@ func TestEveryFormatSaysThatNothingHasChanged(t *testing.T) {
 }
 
 // TestEveryFormatTellsSettingsThatDiffer also if no check has changed: a setting on which no check rests may matter.
-func TestEveryFormatTellsSettingsThatDiffer(t *testing.T) {
+func TestEveryFormatListsSettingsThatDiffer(t *testing.T) {
 	r := unchanged(t)
 	r.Comparison.Note = "modes fail here"
 	r.Comparison.Settings = []finding.SettingChange{{Role: "server", Path: "limits.a", Before: "1", File: "server.hcl", Line: 5}}
@@ -55,7 +55,7 @@ func TestEveryFormatTellsSettingsThatDiffer(t *testing.T) {
 }
 
 // TestNoFormatSpeaksOfWhatIsNotThere: a report without a comparison and a configuration does not mention either.
-func TestNoFormatSpeaksOfWhatIsNotThere(t *testing.T) {
+func TestNoFormatMentionsWhatIsAbsent(t *testing.T) {
 	r := sample(t)
 	r.Comparison, r.Configuration = nil, nil
 	for _, f := range everyFormat() {
@@ -79,7 +79,7 @@ func TestTextOfMuchThatHasChanged(t *testing.T) {
 	r.Comparison.Changes[19].Direction = finding.Weaker
 	got, verbose := written(t, r, asText(report.TextOptions{})), written(t, r, asText(report.TextOptions{Verbose: true}))
 	if strings.Count(got, "it matters") != 8 || strings.Count(verbose, "it matters") != 20 {
-		t.Errorf("%d are told in full, %d when verbose", strings.Count(got, "it matters"), strings.Count(verbose, "it matters"))
+		t.Errorf("%d are shown in full, %d if verbose", strings.Count(got, "it matters"), strings.Count(verbose, "it matters"))
 	}
 	for i := range 20 {
 		if !strings.Contains(got, fmt.Sprintf("check-%d\n", i)) {
@@ -96,7 +96,7 @@ func TestTextOfMuchThatHasChanged(t *testing.T) {
 	}
 }
 
-func TestTextTellsWhatBecameOfEachLine(t *testing.T) {
+func TestTextShowsWhatBecameOfEachLine(t *testing.T) {
 	short := written(t, sample(t), asText(report.TextOptions{Width: 200}))
 	verbose := written(t, sample(t), asText(report.TextOptions{Width: 200, Verbose: true}))
 	for _, r := range sample(t).Configuration.Replaced {
@@ -119,7 +119,7 @@ func TestTextTellsWhatBecameOfEachLine(t *testing.T) {
 	few := sample(t)
 	few.Configuration.Replaced = few.Configuration.Replaced[:3]
 	if got := written(t, few, asText(report.TextOptions{})); !strings.Contains(got, "bind_addr  \"10.0.0.5\" was taken out\n") {
-		t.Error("a few lines are not told in full")
+		t.Error("a few lines are not shown in full")
 	}
 }
 

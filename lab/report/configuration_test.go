@@ -50,7 +50,7 @@ func TestASecretThatNoOtherCheckRestsOn(t *testing.T) {
 
 // TestASettingThatIsNotThere: for the likeliest setting alone, the files of the role that do not set it are named, three at
 // most. A setting of the other role does not count.
-func TestASettingThatIsNotThere(t *testing.T) {
+func TestASettingThatIsNotSet(t *testing.T) {
 	files := func(role string, names ...string) (all []finding.ConfigurationFile) {
 		for _, n := range names {
 			all = append(all, finding.ConfigurationFile{Role: role, Path: n})

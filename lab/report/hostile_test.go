@@ -8,44 +8,44 @@ import (
 
 // Texts that an agent, or an attacker between it and the prober, could answer.
 const (
-	scriptTag = `<script>document.title='owned'</script><img src=x onerror="document.title='owned'">`
-	terminal  = "\x1b[2J\x1b[1;1Hall well\x07\x00\b"
-	turned    = "\u202edeah eb ot"
-	notUTF8   = "\xff\xfe"
-	tableRow  = "| a | `b` | @everyone #1 [x](https://evil.example) ]]> </system-out>"
-	nasty     = scriptTag + terminal + turned + notUTF8 + tableRow + "\r\nsecond line"
+	scriptTag     = `<script>document.title='owned'</script><img src=x onerror="document.title='owned'">`
+	terminalCodes = "\x1b[2J\x1b[1;1Hall well\x07\x00\b"
+	rightToLeft   = "\u202edeah eb ot"
+	notUTF8       = "\xff\xfe"
+	tableRow      = "| a | `b` | @everyone #1 [x](https://evil.example) ]]> </system-out>"
+	hostileText   = scriptTag + terminalCodes + rightToLeft + notUTF8 + tableRow + "\r\nsecond line"
 )
 
 // hostile is a report of which every text is nasty, except results and directions.
 func hostile() finding.Report {
 	evidence := []finding.Evidence{{
-		Part: finding.Probe, Did: nasty, Outcome: nasty, Sent: nasty, Received: nasty, TLSVersion: nasty, CipherSuite: nasty,
-		ServerCertificate: nasty, Error: nasty, Lines: []string{nasty, nasty},
+		Part: finding.Probe, Did: hostileText, Outcome: hostileText, Sent: hostileText, Received: hostileText, TLSVersion: hostileText, CipherSuite: hostileText,
+		ServerCertificate: hostileText, Error: hostileText, Lines: []string{hostileText, hostileText},
 	}}
 	f := finding.Finding{
-		ID: nasty, Title: nasty, Plane: nasty, Kind: nasty, Severity: nasty, Node: nasty, Control: nasty, Known: nasty,
-		Want: []string{nasty}, Outcome: nasty, Result: finding.Fail, Reason: nasty, Why: nasty, Evidence: evidence, CertificateOf: nasty,
-		Settings: []string{nasty, "unset" + nasty},
+		ID: hostileText, Title: hostileText, Plane: hostileText, Kind: hostileText, Severity: hostileText, Node: hostileText, Control: hostileText, Known: hostileText,
+		Want: []string{hostileText}, Outcome: hostileText, Result: finding.Fail, Reason: hostileText, Why: hostileText, Evidence: evidence, CertificateOf: hostileText,
+		Settings: []string{hostileText, "unset" + hostileText},
 	}
 	passes, odd := f, f
-	passes.ID, passes.Result = "passes"+nasty, finding.Pass
-	odd.ID, odd.Result = "odd"+nasty, finding.Result(nasty)
+	passes.ID, passes.Result = "passes"+hostileText, finding.Pass
+	odd.ID, odd.Result = "odd"+hostileText, finding.Result(hostileText)
 	skipped := f
-	skipped.ID, skipped.Result = "skipped"+nasty, finding.Skipped
+	skipped.ID, skipped.Result = "skipped"+hostileText, finding.Skipped
 	return finding.Report{
 		Cluster: finding.Cluster{
-			Name: nasty, Nomad: nasty, Engine: nasty,
-			Nodes:        []finding.Node{{Name: nasty, Role: nasty, Region: nasty, Address: nasty, HTTP: nasty, RPC: nasty, State: nasty}},
-			Certificates: []finding.Certificate{{Holder: nasty, Subject: nasty, Issuer: nasty, Names: []string{nasty}, Key: nasty}},
+			Name: hostileText, Nomad: hostileText, Engine: hostileText,
+			Nodes:        []finding.Node{{Name: hostileText, Role: hostileText, Region: hostileText, Address: hostileText, HTTP: hostileText, RPC: hostileText, State: hostileText}},
+			Certificates: []finding.Certificate{{Holder: hostileText, Subject: hostileText, Issuer: hostileText, Names: []string{hostileText}, Key: hostileText}},
 		},
 		Findings: []finding.Finding{f, passes, odd, skipped},
-		Matrix: &finding.Matrix{Node: nasty, Nodes: []string{nasty}, Endpoints: []string{nasty}, Rows: []finding.MatrixRow{{
-			Certificate: nasty, Title: nasty,
+		Matrix: &finding.Matrix{Node: hostileText, Nodes: []string{hostileText}, Endpoints: []string{hostileText}, Rows: []finding.MatrixRow{{
+			Certificate: hostileText, Title: hostileText,
 			Cells: []finding.Cell{{
-				Endpoint: nasty, Want: nasty, Outcome: nasty, Result: finding.Fail, Reason: nasty, Evidence: evidence,
+				Endpoint: hostileText, Want: hostileText, Outcome: hostileText, Result: finding.Fail, Reason: hostileText, Evidence: evidence,
 			}},
 		}}},
-		Configuration: hostileConfiguration(nasty), Comparison: hostileComparison(nasty),
+		Configuration: hostileConfiguration(hostileText), Comparison: hostileComparison(hostileText),
 	}
 }
 

@@ -72,11 +72,11 @@ func asDocument(t *testing.T, encoded string) map[string]any {
 	return doc
 }
 
-func TestJSONIsAsItsSchemaSays(t *testing.T) {
+func TestJSONMatchesItsSchema(t *testing.T) {
 	for name, r := range map[string]finding.Report{
 		"sample": sample(t), "empty": {}, "hostile": hostile(), "matrix without rows": {Matrix: &finding.Matrix{}},
-		"without wants":      {Findings: []finding.Finding{{ID: "a"}}},
-		"nothing configured": {Configuration: &finding.Configuration{}, Comparison: &finding.Comparison{}},
+		"without wants":            {Findings: []finding.Finding{{ID: "a"}}},
+		"nothing configured":       {Configuration: &finding.Configuration{}, Comparison: &finding.Comparison{}},
 		"a change of no direction": {Comparison: &finding.Comparison{Changes: []finding.Change{{ID: "a", After: finding.State{Result: "passed"}}}}},
 	} {
 		for _, strict := range []bool{true, false} {

@@ -93,7 +93,7 @@ func elementFaults(e xml.StartElement, parent string) (out []string) {
 	return out
 }
 
-func TestJUnitIsAsReadersWantIt(t *testing.T) {
+func TestJUnitIsWhatReadersAccept(t *testing.T) {
 	for name, r := range map[string]finding.Report{"sample": sample(t), "empty": {}, "hostile": hostile(), "long": long()} {
 		if found := faults(written(t, r, report.JUnit)); len(found) > 0 {
 			t.Errorf("%s: %q", name, found)
@@ -160,7 +160,7 @@ func TestJUnitCounts(t *testing.T) {
 	if weaker.Name != "rpc-refuses-plaintext" || weaker.Failure == nil ||
 		weaker.Failure.Message != "weaker: was refused in the handshake, is now accepted" ||
 		!strings.Contains(weaker.Failure.Text, "\nmost likely by: tls.rpc, nomad.d/tls.hcl:3\n") {
-		t.Errorf("the worst change is told as %+v", weaker)
+		t.Errorf("the worst change is %+v", weaker)
 	}
 	var names []string
 	for _, s := range got.Suites {

@@ -94,16 +94,14 @@ func (v view) markdownBlocks() []block {
 
 func (v view) markdownHead() block {
 	text := fmt.Sprintf("## %s %s\n\n", symbol(v.result()), escapeMarkdown(v.headline()))
-	for _, l := range []string{v.matrixLine(), v.about()} {
-		if l != "" {
-			text += escapeMarkdown(l) + "\n\n"
-		}
+	if l := v.matrixLine(); l != "" {
+		text += escapeMarkdown(l) + "\n\n"
 	}
-	for _, n := range v.Notes {
-		text += "- " + escapeMarkdown(n) + "\n"
+	if l := v.about(); l != "" {
+		text += escapeMarkdown(l) + "\n\n"
 	}
 	if len(v.Notes) > 0 {
-		text += "\n"
+		text += strings.Join(each(v.Notes, func(n string) string { return "- " + escapeMarkdown(n) + "\n" }), "") + "\n"
 	}
 	return block{head: text}
 }

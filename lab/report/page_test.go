@@ -13,7 +13,7 @@ import (
 	"nomadlab.internal/lab/report"
 )
 
-// TestPage looks at the HTML report in a real browser.
+// TestPage tests the HTML report in a real browser.
 func TestPage(t *testing.T) {
 	b := browser(t)
 	for _, part := range []struct {
@@ -22,8 +22,8 @@ func TestPage(t *testing.T) {
 	}{
 		{"the browser's errors are recorded", recordsErrors},
 		{"it opens on every screen without an error", opensEverywhere},
-		{"the matrix has its cells", hasItsCells},
-		{"a cell tells", cellTells},
+		{"the matrix has its cells", matrixHasItsCells},
+		{"a cell shows its details", cellShowsDetails},
 		{"filters hide and show", filtersWork},
 		{"a search finds", searchWorks},
 		{"a check unfolds", checkUnfolds},
@@ -31,9 +31,9 @@ func TestPage(t *testing.T) {
 		{"the keyboard is enough", keyboardIsEnough},
 		{"what has changed comes first", changesComeFirst},
 		{"the configuration is folded", configurationIsFolded},
-		{"what matters is on paper", paperHasWhatMatters},
+		{"what matters is printed", printHasWhatMatters},
 		{"it follows the scheme", followsTheScheme},
-		{"it can be read without its script", readsWithoutScript},
+		{"it can be read without the script", readsWithoutScript},
 		{"hostile texts stay texts", hostileStaysText},
 		{"odd reports are shown", oddReportsAreShown},
 	} {
@@ -74,7 +74,7 @@ func opensEverywhere(t *testing.T, b chrome) {
 	}
 }
 
-func hasItsCells(t *testing.T, b chrome) {
+func matrixHasItsCells(t *testing.T, b chrome) {
 	p := open(t, b, pageOf(t, sample(t)), desktop)
 	m := sample(t).Matrix
 	want := []int{len(m.Rows), len(m.Rows) * len(m.Endpoints), len(m.Endpoints)}
@@ -89,20 +89,20 @@ func hasItsCells(t *testing.T, b chrome) {
 		}
 	}
 	if got := eval[int](p, `Array.from(document.querySelectorAll("td .cell")).filter(c => !c.getAttribute("aria-label") || !c.querySelector(".symbol").textContent || !c.querySelector(".word").textContent).length`); got != 0 {
-		t.Errorf("%d cells say nothing but by their colour", got)
+		t.Errorf("%d cells say something by their colour alone", got)
 	}
 	p.quiet()
 }
 
-func cellTells(t *testing.T, b chrome) {
+func cellShowsDetails(t *testing.T, b chrome) {
 	p := open(t, b, pageOf(t, sample(t)), desktop)
 	const cell, pop = `[popovertarget="cell-4-2"].cell`, "#cell-4-2"
 	if p.sees(pop) {
-		t.Fatal("it tells before it is asked")
+		t.Fatal("it is open at first")
 	}
 	p.do(chromedp.Click(chromedp.CSS(cell)))
 	if !p.sees(pop) {
-		t.Fatal("it does not tell")
+		t.Fatal("it does not open")
 	}
 	got := eval[string](p, `document.querySelector("#cell-4-2").textContent`)
 	for _, want := range []string{"fail", "cli of this region, at RPC handshake", "accepted", "refused in the handshake", "control before", "control after"} {
@@ -237,10 +237,10 @@ func keyboardIsEnough(t *testing.T, b chrome) {
 	p.quiet()
 }
 
-func paperHasWhatMatters(t *testing.T, b chrome) {
+func printHasWhatMatters(t *testing.T, b chrome) {
 	p := open(t, b, pageOf(t, sample(t)), desktop)
-	p.do(chromedp.SendKeys(chromedp.CSS("#search"), "gossip")) // what is filtered away is on paper all the same
-	call(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"})
+	p.do(chromedp.SendKeys(chromedp.CSS("#search"), "gossip")) // what is filtered away is printed too
+	send(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"})
 	for selector, want := range map[string]bool{
 		".filters": false, "nav": false, "h1": true, ".card": true, "#matrix td .cell": true, ".picture.wide": true, ".certificate .bar": true,
 		".check.fail .body": true, ".check.fail .node .evidence": true, ".check.inconclusive .node .evidence": true, ".card .evidence": true,
@@ -248,11 +248,11 @@ func paperHasWhatMatters(t *testing.T, b chrome) {
 		".check.pass > summary": true, ".check.pass .body": false,
 	} {
 		if got := p.sees(selector); got != want {
-			t.Errorf("%s is on paper: %v, want %v", selector, got, want)
+			t.Errorf("%s is printed: %v, want %v", selector, got, want)
 		}
 	}
 	if got := len(p.shown()); got != 102 {
-		t.Errorf("%d checks are on paper, want 102", got)
+		t.Errorf("%d checks are printed, want 102", got)
 	}
 	pdf, err := chromedp.Run(p.ctx(), chromedp.PrintToPDF(chromedp.PDFPaper(chromedp.PaperA4), chromedp.PDFPrintBackground()))
 	if err != nil || !strings.HasPrefix(string(pdf), "%PDF-") {
@@ -274,7 +274,7 @@ func followsTheScheme(t *testing.T, b chrome) {
 		if isDark := got[0][1] < 0.1; isDark != dark {
 			t.Errorf("dark is asked for: %v, it is dark: %v", dark, isDark)
 		}
-		for i, c := range got { // the contrast that WCAG 2 asks for at level AA
+		for i, c := range got { // WCAG 2 wants this contrast at level AA
 			if contrast := (max(c[0], c[1]) + 0.05) / (min(c[0], c[1]) + 0.05); contrast < 4.5 {
 				t.Errorf("dark %v: contrast of the text no. %d is %.1f, want 4.5", dark, i, contrast)
 			}
@@ -284,7 +284,7 @@ func followsTheScheme(t *testing.T, b chrome) {
 
 func readsWithoutScript(t *testing.T, b chrome) {
 	p := open(t, b, pageOf(t, sample(t)), screen{width: 1280, height: 900, noScript: true})
-	call(p, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: false}) // for the questions below
+	send(p, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: false}) // for eval
 	if p.sees(".filters") {
 		t.Error("filters are shown that cannot work")
 	}
@@ -293,7 +293,7 @@ func readsWithoutScript(t *testing.T, b chrome) {
 	}
 	p.do(chromedp.Click(chromedp.CSS(`[popovertarget="cell-1-1"].cell`)))
 	if !p.sees("#cell-1-1") {
-		t.Error("a cell does not tell")
+		t.Error("a cell does not open")
 	}
 }
 

@@ -15,8 +15,8 @@ import (
 	"nomadlab.internal/lab/finding"
 )
 
-// sampleFile is a report of the size and the kind of a real one: something for the renderers to work on. It is made up
-// below, from lists of what a cluster could be asked. It is not an outcome of checks and says nothing about Nomad.
+// sampleFile is a report of the size and the kind of a real one. madeUp makes it from lists of possible checks. It is not an
+// outcome of checks, and says nothing about Nomad.
 const sampleFile = "sample-for-the-renderer.json"
 
 // sample reads the report that is kept in testdata.
@@ -34,7 +34,7 @@ func sample(t *testing.T) finding.Report {
 }
 
 // TestSampleIsWhatIsMadeUp keeps the file and the code that made it together: run it with -update after a change.
-func TestSampleIsWhatIsMadeUp(t *testing.T) {
+func TestSampleIsUpToDate(t *testing.T) {
 	var b bytes.Buffer
 	if err := json.NewEncoder(&b).Encode(madeUp()); err != nil {
 		t.Fatal(err)
@@ -83,7 +83,7 @@ var endpoints = []string{"HTTPS", "RPC handshake", "Status.Leader", "Node.Regist
 // certificateChecks are the checks that are made of a plane and a kind of certificate.
 var certificateChecks = []struct {
 	plane, id, title, endpoint string
-	column                  int
+	column                     int
 }{
 	{"HTTP", "https-%s-%s-certificate", "HTTPS %s this certificate: %s", "HTTPS", 0},
 	{"RPC", "rpc-%s-%s-certificate", "the RPC port %s this certificate: %s", "RPC", 1},

@@ -66,7 +66,7 @@ func madeUpConfiguration() *finding.Configuration {
 	return c
 }
 
-// madeUpComparison has a change of each kind; they are not in the order in which they are to be told.
+// madeUpComparison has a change of each kind, not in the order of the formats.
 func madeUpComparison() *finding.Comparison {
 	passed := func(outcome string) finding.State {
 		return finding.State{Result: finding.Pass, Outcome: outcome, Reason: "as wanted"}

@@ -54,7 +54,7 @@ func normalizeField(v reflect.Value, field reflect.StructField, text func(string
 			*p = finding.Inconclusive
 		}
 	case *finding.Direction:
-		if !slices.Contains(directions, *p) {
+		if !slices.Contains(directions(), *p) {
 			*p = finding.Unclear
 		}
 	default:

@@ -35,7 +35,7 @@ func TestTextIsShort(t *testing.T) {
 	}
 }
 
-func TestTextVerboseHasAllOfIt(t *testing.T) {
+func TestTextVerboseHasEverything(t *testing.T) {
 	r := sample(t)
 	short := written(t, r, asText(report.TextOptions{}))
 	verbose := written(t, r, asText(report.TextOptions{Verbose: true, Width: 2000}))
@@ -77,7 +77,7 @@ func TestTextColours(t *testing.T) {
 }
 
 // TestTextPutsTheSameTogether: findings that differ only in the node's name are written once.
-func TestTextPutsTheSameTogether(t *testing.T) {
+func TestTextGroupsEqualFindings(t *testing.T) {
 	finds := func(node, reason string, v finding.Result) finding.Finding {
 		return finding.Finding{ID: "a", Plane: "RPC", Node: node, Result: v, Outcome: "accepted", Reason: reason}
 	}
@@ -129,7 +129,7 @@ func TestTextOfMuchThatFails(t *testing.T) {
 	r.Findings[49].Severity = "critical"
 	got, verbose := written(t, r, asText(report.TextOptions{})), written(t, r, asText(report.TextOptions{Verbose: true}))
 	if full := strings.Count(got, "it matters"); full != 8 || strings.Count(verbose, "it matters") != 50 {
-		t.Errorf("%d of 50 are told in full", full)
+		t.Errorf("%d of 50 are shown in full", full)
 	}
 	for _, f := range r.Findings {
 		if !strings.Contains(got, "FAIL  "+f.ID+" ") {
