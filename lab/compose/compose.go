@@ -56,7 +56,10 @@ func validate(p plan.Plan) error {
 			strings.Trim(image, imageLetters) != "", "nomad", fmt.Sprintf("%q", image),
 			"name an image by letters, digits and ./:@_- alone, such as hashicorp/nomad:1.11.3",
 		},
-		{p.Hardened, "hardened", "true", "leave it out: Compose cannot bootstrap ACLs, nor introduce clients; `nomadlab up` does both"},
+		{
+			p.Hardened, "hardened", "true",
+			"leave it out: Compose cannot bootstrap ACLs, nor introduce clients; `nomadlab up` does both",
+		},
 		{
 			len(p.Overrides) > 0, "settings", spec.OverridesText(p.Overrides),
 			"leave them out: users of the file would not know of them; `nomadlab up` makes such labs",
@@ -74,7 +77,8 @@ func validate(p plan.Plan) error {
 	for _, n := range p.Nodes {
 		if n.ExtraNode {
 			problems = append(problems, spec.Problem{
-				Field: "extra_nodes", Found: n.Name, Mend: "leave them out: Compose starts every node; `nomadlab up` does not start extra nodes",
+				Field: "extra_nodes", Found: n.Name,
+				Mend: "leave them out: Compose starts every node; `nomadlab up` does not start extra nodes",
 			})
 		}
 	}

@@ -84,7 +84,8 @@ func encode(p plan.Plan) (string, error) {
 			comments["$.services."+n.Name] = comment(aboutNodes)
 		}
 	}
-	text, err := yaml.MarshalWithOptions(f, yaml.UseLiteralStyleIfMultiline(true), yaml.IndentSequence(true), yaml.WithComment(comments))
+	text, err := yaml.MarshalWithOptions(f,
+		yaml.UseLiteralStyleIfMultiline(true), yaml.IndentSequence(true), yaml.WithComment(comments))
 	return spaced(string(text)), err
 }
 

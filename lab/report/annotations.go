@@ -79,7 +79,8 @@ func limited(level string, all []annotation) []annotation {
 	}
 	if more := len(out) - annotationsLimit + 1; more > 1 {
 		out[annotationsLimit-1] = annotation{
-			level: level, title: fmt.Sprintf("Posture: %d more", more), message: fmt.Sprintf("%d more like these, which the report has", more),
+			level: level, title: fmt.Sprintf("Posture: %d more", more),
+			message: fmt.Sprintf("%d more like these, which the report has", more),
 		}
 		out = out[:annotationsLimit]
 	}
@@ -94,7 +95,8 @@ func (v view) annotationsOfChanges() []annotation {
 			message += " (most likely by " + c.Setting + ")"
 		}
 		return annotation{
-			level: levels[c.Direction], file: c.File, line: c.Line, title: fmt.Sprintf("Posture %s: %s", c.Direction, c.ID), message: message,
+			level: levels[c.Direction], file: c.File, line: c.Line,
+			title: fmt.Sprintf("Posture %s: %s", c.Direction, c.ID), message: message,
 		}
 	})
 }

@@ -38,7 +38,8 @@ func HTML(w io.Writer, r finding.Report) error {
 		return fmt.Errorf("read the page's template: %w", err)
 	}
 	p.Style, p.Script = template.CSS(style), template.JS(script) //nolint:gosec // they are ours, and hold nothing of the report
-	p.Policy = "default-src 'none'; base-uri 'none'; form-action 'none'; style-src " + digest(style) + "; script-src " + digest(script)
+	p.Policy = fmt.Sprintf("default-src 'none'; base-uri 'none'; form-action 'none'; style-src %s; script-src %s",
+		digest(style), digest(script))
 	var b bytes.Buffer // the page is written as a whole: half a page would look like a report
 	if err := t.Execute(&b, p); err != nil {
 		return fmt.Errorf("make the page: %w", err)
@@ -108,8 +109,9 @@ type option struct {
 
 func newPage(v view) page {
 	p := page{
-		view: v, Subject: v.subject(), Headline: v.headline(), About: v.about(), Result: v.result(), Changes: fold(v.changes()),
-		Pictures: v.pictures(), Timeline: v.timeline(), Filters: v.filters(), Tiles: v.resultOptions(), anchors: map[string]string{},
+		view: v, Subject: v.subject(), Headline: v.headline(), About: v.about(), Result: v.result(),
+		Changes: fold(v.changes()), Pictures: v.pictures(), Timeline: v.timeline(), Filters: v.filters(), Tiles: v.resultOptions(),
+		anchors: map[string]string{},
 	}
 	for _, plane := range v.Planes {
 		for _, c := range plane.WorstFirst() {
@@ -142,19 +144,24 @@ func newPage(v view) page {
 // functions returns what the templates call.
 func (p page) functions() template.FuncMap {
 	return template.FuncMap{
-		"resultBadge": resultBadge, "symbolOf": func(result string) string { return resultBadge(finding.Result(result)).Symbol },
-		"changeBadge": changeBadge, "cellBadge": cellBadge,
-		"counts": counts, "seconds": seconds, "oneOf": oneOf, "heading": heading, "details": details, "next": func(i int) int { return i + 1 },
+		"resultBadge": resultBadge, "changeBadge": changeBadge, "cellBadge": cellBadge,
+		"symbolOf": func(result string) string { return resultBadge(finding.Result(result)).Symbol },
+		"counts":   counts, "seconds": seconds, "oneOf": oneOf, "heading": heading, "details": details,
+		"next":    func(i int) int { return i + 1 },
+		"anchor":  func(id string) string { return p.anchors[id] },
 		"titleOf": titleOf, "changedHow": changedHow, "stateWords": stateWords, "mostLikely": mostLikely,
-		"since": p.since, "directionWords": p.directionWords, "settingsWords": p.settingsWords, "nothingChanged": func() string { return capitalized(p.nothingChanged(p.since())) },
-		"roleFiles": p.roleFiles, "unused": p.unused, "unusedWords": p.unusedWords, "placeOf": placeOf, "becameWhat": becameWhat,
-		"restsOn": p.restsOn, "serversOf": p.serversOf, "anchor": func(id string) string { return p.anchors[id] },
+		"since": p.since, "directionWords": p.directionWords, "settingsWords": p.settingsWords,
+		"nothingChanged": func() string { return capitalized(p.nothingChanged(p.since())) },
+		"roleFiles":      p.roleFiles, "unused": p.unused, "unusedWords": p.unusedWords, "placeOf": placeOf, "becameWhat": becameWhat,
+		"restsOn": p.restsOn, "serversOf": p.serversOf,
 	}
 }
 
 func resultBadge(result finding.Result) badge {
-	symbols := map[finding.Result]string{finding.Pass: "✓", finding.Fail: "✕", finding.Inconclusive: "?", finding.Skipped: "–"}
-	return badge{string(result), symbols[result], string(result)}
+	symbol := map[finding.Result]string{
+		finding.Pass: "✓", finding.Fail: "✕", finding.Inconclusive: "?", finding.Skipped: "–",
+	}[result]
+	return badge{string(result), symbol, string(result)}
 }
 
 // changeBadge has the colour of the result that the change leads to.
@@ -194,7 +201,9 @@ func (v view) cardOf(c check, link string) card {
 
 // resultOptions counts the checks of each result.
 func (v view) resultOptions() []option {
-	return each(finding.Results(), func(result finding.Result) option { return option{string(result), len(v.checksThat(result))} })
+	return each(finding.Results(), func(result finding.Result) option {
+		return option{string(result), len(v.checksThat(result))}
+	})
 }
 
 // filters returns the page's filters, with the values that this report has.
@@ -212,7 +221,8 @@ func (v view) filters() []filter {
 		}
 	}
 	slices.SortFunc(severities, func(a, b option) int {
-		return cmp.Or(cmp.Compare(finding.RankOfSeverity(a.Value), finding.RankOfSeverity(b.Value)), strings.Compare(a.Value, b.Value))
+		ranks := cmp.Compare(finding.RankOfSeverity(a.Value), finding.RankOfSeverity(b.Value))
+		return cmp.Or(ranks, strings.Compare(a.Value, b.Value))
 	})
 	return []filter{{"Result", "result", results}, {"Plane", "plane", planes}, {"Severity", "severity", severities}}
 }

@@ -160,7 +160,7 @@ func (v view) markdownSettings() block {
 func (v view) markdownCounts() block {
 	rows := each(v.Planes, func(p plane) string {
 		c := p.Counts
-		return tableRow(escapeMarkdown(p.Name), fmt.Sprint(c.Fail), fmt.Sprint(c.Inconclusive), fmt.Sprint(c.Pass), fmt.Sprint(c.Skipped))
+		return fmt.Sprintf("| %s | %d | %d | %d | %d |\n", escapeMarkdown(p.Name), c.Fail, c.Inconclusive, c.Pass, c.Skipped)
 	})
 	if len(rows) == 0 {
 		return block{}
@@ -221,7 +221,8 @@ func (v view) markdownOddCells() block {
 		return tableRow(symbol(c.Result), codeMarkdown(c.row.Certificate), escapeMarkdown(c.Endpoint),
 			escapeMarkdown(v.serversOf(c.Cell)), escapeMarkdown(c.Outcome), escapeMarkdown(c.Want))
 	})
-	return markdownTable("\n### Where the matrix differs\n\n", []string{"", "certificate", "endpoint", "at", "seen", "wanted"}, rows)
+	return markdownTable("\n### Where the matrix differs\n\n",
+		[]string{"", "certificate", "endpoint", "at", "seen", "wanted"}, rows)
 }
 
 // markdownMatrix folds away the whole matrix.
@@ -279,7 +280,9 @@ func (b block) orNothing() block {
 
 // symbol returns the symbol of a result.
 func symbol(result finding.Result) string {
-	return map[finding.Result]string{finding.Pass: "✅", finding.Fail: "❌", finding.Inconclusive: "❔", finding.Skipped: "–"}[result]
+	return map[finding.Result]string{
+		finding.Pass: "✅", finding.Fail: "❌", finding.Inconclusive: "❔", finding.Skipped: "–",
+	}[result]
 }
 
 // cellSymbol returns the symbol of a cell of the matrix.
