@@ -11,6 +11,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -93,11 +94,7 @@ func leafDays(p plan.Plan) int { return int(cmp.Or(p.Certificates.TTL, pki.Defau
 
 // regionServers returns the servers of a region.
 func regionServers(p plan.Plan, region string) []plan.Node {
-	var out []plan.Node
-	for _, n := range p.Nodes {
-		if n.Role == pki.Server && n.Region == region {
-			out = append(out, n)
-		}
-	}
-	return out
+	return slices.DeleteFunc(slices.Clone(p.Nodes), func(n plan.Node) bool {
+		return n.Role != pki.Server || n.Region != region
+	})
 }

@@ -92,21 +92,15 @@ func encode(p plan.Plan) (string, error) {
 // spaced puts an empty line before each key of the first and the second level, and before the comment above it.
 func spaced(text string) string {
 	var out strings.Builder
-	above := ":" // ":" after a key of the first level, "#" after a comment
+	attached := true // whether the line above is a key of the first level or a comment
 	for line := range strings.Lines(text) {
-		deep := strings.HasPrefix(line, "   ") || strings.TrimSpace(line) == ""
-		if !deep && above != ":" && above != "#" {
+		trimmed := strings.TrimSpace(line)
+		outer := !strings.HasPrefix(line, "   ") && trimmed != ""
+		if outer && !attached {
 			out.WriteString("\n")
 		}
 		out.WriteString(line)
-		switch {
-		case strings.HasPrefix(strings.TrimSpace(line), "#") && !deep:
-			above = "#"
-		case strings.HasPrefix(line, " "):
-			above = ""
-		default:
-			above = ":"
-		}
+		attached = !strings.HasPrefix(line, " ") || outer && strings.HasPrefix(trimmed, "#")
 	}
 	return out.String()
 }
