@@ -92,8 +92,8 @@ func (t *textWriter) line(margin, what string) {
 	}
 }
 
-// entry writes a name and a text beside it. It writes nothing if the text is empty.
-func (t *textWriter) entry(margin, name, what string) {
+// field writes a name and a text beside it. It writes nothing if the text is empty.
+func (t *textWriter) field(margin, name, what string) {
 	if what != "" {
 		t.line(margin+t.paint(fmt.Sprintf("%-10s", name), text.Faint), what)
 	}
@@ -201,7 +201,7 @@ func whyInconclusive(c check) string {
 
 func (t *textWriter) checkEntries(c check) {
 	const margin = "    "
-	t.entry(margin, "check", c.Title)
+	t.field(margin, "check", c.Title)
 	for _, o := range c.observations() {
 		needsAttention := o.Key.result == finding.Fail || o.Key.result == finding.Inconclusive
 		if !t.Verbose && !needsAttention {
@@ -211,23 +211,23 @@ func (t *textWriter) checkEntries(c check) {
 		if o.Key.result != c.Result {
 			at += ": " + t.word(o.Key.result)
 		}
-		t.entry(margin, "at", at)
+		t.field(margin, "at", at)
 		if outcome := o.Key.outcome; outcome != "" {
 			seen := outcome
 			if o.Key.result != finding.Pass {
 				seen = t.paint(outcome, text.Bold)
 			}
-			t.entry(margin, "seen", seen+besideOutcome(outcome, c.Want...))
+			t.field(margin, "seen", seen+besideOutcome(outcome, c.Want...))
 		}
-		t.entry(margin, "because", o.Key.reason)
+		t.field(margin, "because", o.Key.reason)
 	}
-	t.entry(margin, "known", c.Known)
-	t.entry(margin, "why", c.Why)
-	t.entry(margin, "rests on", t.restsOn(c.Finding))
+	t.field(margin, "known", c.Known)
+	t.field(margin, "why", c.Why)
+	t.field(margin, "rests on", t.restsOn(c.Finding))
 	if !t.Verbose {
 		return
 	}
-	t.entry(margin, "control", c.Control)
+	t.field(margin, "control", c.Control)
 	for _, f := range c.At {
 		if len(f.Evidence) > 0 {
 			t.printf("    %s  %s in %s\n", t.paint(f.Node, text.Underline), t.word(f.Result), seconds(f.Took))
@@ -240,7 +240,7 @@ func (t *textWriter) evidence(all []finding.Evidence) {
 	for _, e := range all {
 		t.line(fmt.Sprintf("      %-15s ", e.Part), heading(e))
 		for _, d := range details(e) {
-			t.entry("        ", d.Name, d.Text)
+			t.field("        ", d.Name, d.Text)
 		}
 	}
 }
@@ -273,7 +273,7 @@ func (t *textWriter) configurationSection() {
 	t.printf("\n")
 	t.line(t.paint("configuration", text.Bold)+"  ", t.unusedWords()+hint)
 	for _, r := range t.roleFiles() {
-		t.entry("    ", r.Key, strings.Join(each(r.Items, pathOf), ", "))
+		t.field("    ", r.Key, strings.Join(each(r.Items, pathOf), ", "))
 	}
 	for _, u := range t.unused() {
 		if !inFull {

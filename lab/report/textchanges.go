@@ -68,7 +68,7 @@ func (t *textWriter) change(c finding.Change, full bool) {
 	}
 	t.line(margin, t.paint(c.ID, text.Faint))
 	if t.Verbose {
-		t.entry(margin, "before", c.Before.Reason)
-		t.entry(margin, "now", c.After.Reason)
+		t.field(margin, "before", c.Before.Reason)
+		t.field(margin, "now", c.After.Reason)
 	}
 }

@@ -82,9 +82,9 @@ func (t *textWriter) matrixSection() {
 		}
 		t.line("  "+t.word(c.Result)+"  ", t.paint(c.row.Certificate+" at "+c.Endpoint, text.Bold)+servers)
 		const margin = "    "
-		t.entry(margin, "row", c.row.Title)
-		t.entry(margin, "seen", t.paint(c.Outcome, text.Bold)+besideOutcome(c.Outcome, c.Want))
-		t.entry(margin, "because", c.Reason)
+		t.field(margin, "row", c.row.Title)
+		t.field(margin, "seen", t.paint(c.Outcome, text.Bold)+besideOutcome(c.Outcome, c.Want))
+		t.field(margin, "because", c.Reason)
 		if t.Verbose {
 			t.evidence(c.Evidence)
 		}
