@@ -37,17 +37,8 @@ func rooms() map[string]room {
 			mayImport:      append([]string{"scenarios"}, everythingBelow...),
 			testsMayImport: []string{"lab/labtest"},
 		},
-		// What is measured, and by whom: bench uses everything below it, as the command does.
-		"bench": {mayImport: append([]string{
-			"bench/chart", "bench/contest", "bench/machine", "bench/measure", "bench/observe", "bench/report",
-		}, everythingBelow...)},
-		"bench/chart":   {mayImport: []string{"bench/measure"}},
-		"bench/contest": {mayImport: []string{"bench/measure", "bench/observe", "internal/procfs", "lab", "lab/engine", "lab/pki", "lab/spec"}, testsMayImport: []string{"lab/poll"}},
-		"bench/machine": {mayImport: []string{"bench/measure"}},
-		"bench/measure": {},
-		"bench/observe": {mayImport: []string{"bench/measure"}, testsMayImport: []string{"lab/pki"}},
-		"bench/report":  {mayImport: []string{"bench/measure"}},
-		"scenarios":     {mayImport: everythingBelow, testsMayImport: []string{"lab/labtest"}},
+		"bench":     {mayImport: append([]string{"internal/procfs"}, everythingBelow...)},
+		"scenarios": {mayImport: everythingBelow, testsMayImport: []string{"lab/labtest"}},
 		"lab/labtest": {
 			mayImport:      []string{"lab", "internal/deadline", "lab/engine", "lab/engine/engines", "lab/finding", "lab/poll", "lab/spec", "lab/scenario"},
 			testsMayImport: []string{"lab/image", "lab/pki", "lab/plan"},

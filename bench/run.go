@@ -6,84 +6,70 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"slices"
 	"strings"
 	"time"
-
-	"nomadlab.internal/bench/contest"
-	"nomadlab.internal/bench/machine"
-	"nomadlab.internal/bench/measure"
-	"nomadlab.internal/bench/report"
 )
+
+// roundClients is the number of clients in the clusters of results.rounds.
+const roundClients = 2
 
 // bench is one run.
 type bench struct {
 	settings settings
-	errs     io.Writer
-	results  measure.Results
-	// steps are those of each boot of the rounds, for the traces.
-	steps map[string]map[int][]measure.Step
+	on       *environment
+	progress io.Writer
+	results  results
 }
 
-// run measures everything, and writes down what was measured also when it was interrupted.
-func run(ctx context.Context, s settings, out, errs io.Writer) (err error) {
-	b := &bench{settings: s, errs: errs, steps: map[string]map[int][]measure.Step{}}
-	b.results.Date = time.Now()
-	f, err := gather(ctx, s, func(text string) { b.say("%s", text) })
+// run measures everything, and writes down what was measured even if it was interrupted.
+func run(ctx context.Context, s settings, out, progress io.Writer) (err error) {
+	b := &bench{settings: s, progress: progress, results: results{date: time.Now()}}
+	b.on, err = newEnvironment(ctx, s, func(text string) { b.say("%s", text) })
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, f.close()) }()
-	b.results.Machine = machine.Describe(ctx, f.dockerHost())
-	b.results.Machine.Nomad = f.version
-	rounds, sizes := f.contestants(s.contestants, s), f.contestants(s.engines, s)
-	b.introduce(rounds, sizes)
-	b.rounds(ctx, rounds)
-	b.sizes(ctx, sizes)
-	b.results.Interrupted = ctx.Err() != nil
-	b.results.Traces = b.traces()
-	// Written down first: to print may fail, or end this process, when nobody reads to the end.
+	defer func() { err = errors.Join(err, b.on.close()) }()
+	b.results.machine = describe(ctx, b.on.docker)
+	b.results.machine.nomad = b.on.version
+	b.rounds(ctx)
+	b.sizes(ctx)
+	b.results.interrupted = ctx.Err() != nil
+	// Saved first: printing may fail, or end this process, if its reader stops early.
 	if err := b.save(); err != nil {
 		return err
 	}
-	if err := report.Terminal(out, b.results); err != nil {
-		return err
+	// benchstat reads the measurements and passes over the tables.
+	if _, err := io.WriteString(out, benchmarkFormat(b.results)+"\n"+markdown(b.results, true)); err != nil {
+		return fmt.Errorf("print the results: %w", err)
 	}
-	return b.verdict(ctx)
+	return b.failure(ctx)
 }
 
-// introduce lists everybody once.
-func (b *bench) introduce(groups ...[]contest.Contestant) {
-	for _, group := range groups {
-		for _, c := range group {
-			same := func(x measure.Contestant) bool { return x.Name == c.About().Name }
-			if !slices.ContainsFunc(b.results.Contestants, same) {
-				b.results.Contestants = append(b.results.Contestants, c.About())
-			}
-		}
-	}
+// chosen returns the contestants with these names.
+func chosen(names []string) []contestant {
+	return slices.DeleteFunc(contestants(), func(c contestant) bool { return !slices.Contains(names, c.name) })
 }
 
-// rounds lets everybody bring up a small cluster, again and again. Who begins changes with each round.
-func (b *bench) rounds(ctx context.Context, all []contest.Contestant) {
+// rounds lets every contestant bring up a small cluster, again and again. The first contestant changes with each round.
+func (b *bench) rounds(ctx context.Context) {
+	all := chosen(b.settings.contestants)
 	for round := 1; round <= b.settings.rounds && ctx.Err() == nil; round++ {
-		var told []string
-		for place, c := range rotated(all, round-1) {
-			o := bootOnce(ctx, c, measure.BootClients, b.settings.timeout, false)
+		var brief []string
+		for _, c := range rotated(all, round-1) {
+			x := b.boot(ctx, boot{by: c, round: round, clients: roundClients}, false)
 			if ctx.Err() != nil {
-				break // what an interrupt ended says nothing about a contestant
+				break // a boot that was interrupted says nothing about its contestant
 			}
-			b.results.Boots = append(b.results.Boots, o.as(c, round, place+1))
-			b.remember(c.About().Name, round, o.steps)
-			told = append(told, c.About().Title+" "+o.brief())
+			b.results.rounds = append(b.results.rounds, x)
+			brief = append(brief, x.String())
 		}
-		b.say("round %d/%d: %s", round, b.settings.rounds, strings.Join(told, ", "))
+		b.say("round %d/%d: %s", round, b.settings.rounds, strings.Join(brief, ", "))
 	}
 }
 
-// rotated begins with another one each time.
-func rotated(all []contest.Contestant, by int) []contest.Contestant {
+// rotated returns the list with its first elements moved to the end.
+func rotated(all []contestant, by int) []contestant {
 	if len(all) == 0 {
 		return nil
 	}
@@ -91,87 +77,87 @@ func rotated(all []contest.Contestant, by int) []contest.Contestant {
 	return slices.Concat(all[by:], all[:by])
 }
 
-// sizes lets our engines bring up larger and larger clusters. An engine that fails at one size is not asked for more.
-func (b *bench) sizes(ctx context.Context, all []contest.Contestant) {
-	beaten := map[string]bool{}
+// sizes lets the engines bring up larger and larger clusters. An engine that fails once is not tried again.
+func (b *bench) sizes(ctx context.Context) {
+	all, failed := chosen(b.settings.engines), map[string]bool{}
 	for _, clients := range b.settings.sizes {
 		for round := 1; round <= b.settings.sizeRounds; round++ {
-			for place, c := range rotated(all, round-1) {
-				name := c.About().Name
-				if beaten[name] || ctx.Err() != nil {
+			for _, c := range rotated(all, round-1) {
+				if failed[c.name] || ctx.Err() != nil {
 					continue
 				}
-				o := bootOnce(ctx, c, clients, b.settings.timeout, true)
+				x := b.boot(ctx, boot{by: c, round: round, clients: clients}, true)
 				if ctx.Err() != nil {
 					continue
 				}
-				beaten[name] = o.err != nil
-				b.results.Sizes = append(b.results.Sizes, measure.Size{Boot: o.as(c, round, place+1), Clients: clients, Memory: o.memory})
-				b.say("%d clients, round %d/%d: %s %s", clients, round, b.settings.sizeRounds, c.About().Title, o.brief())
+				failed[c.name] = x.err != nil
+				b.results.sizes = append(b.results.sizes, x)
+				b.say("%d clients, round %d/%d: %s", clients, round, b.settings.sizeRounds, x)
 			}
 		}
 	}
 }
 
-// brief is an outcome in a few words.
-func (o outcome) brief() string {
-	if o.err != nil {
-		return "failed: " + strings.ReplaceAll(o.err.Error(), "\n", "; ")
+// String returns the boot in a few words.
+func (x boot) String() string {
+	if x.err != nil {
+		return x.by.title + " failed: " + oneLine(x.err)
 	}
-	return fmt.Sprintf("%.2f s", o.seconds[measure.Ready])
+	return fmt.Sprintf("%s %.2f s", x.by.title, x.seconds[ready])
 }
 
-func (b *bench) remember(contestant string, round int, steps []measure.Step) {
-	if b.steps[contestant] == nil {
-		b.steps[contestant] = map[int][]measure.Step{}
+// boot brings up one cluster and removes it, and returns x with what it has seen.
+func (b *bench) boot(ctx context.Context, x boot, withMemory bool) boot {
+	timeout := b.settings.timeout
+	upCtx, cancel := context.WithTimeoutCause(ctx, timeout, fmt.Errorf("it was not up within %s", timeout))
+	defer cancel()
+	a, err := b.on.prepare(upCtx, x.by, x.clients)
+	if err != nil {
+		x.err = err
+		return x
 	}
-	b.steps[contestant][round] = steps
+	x.watch(upCtx, a)
+	if l, ok := a.(*labAttempt); ok && withMemory && x.err == nil {
+		x.memory, x.err = l.memory(upCtx)
+	}
+	ordered := time.Now()
+	if err := a.remove(ctx); err != nil {
+		x.err = errors.Join(x.err, err)
+	}
+	if x.err == nil {
+		x.seconds[removed] = time.Since(ordered).Seconds()
+	}
+	return x
 }
 
-// traces are those of the boots that were nearest to the median: neither the best nor the worst.
-func (b *bench) traces() []measure.Trace {
-	var out []measure.Trace
-	for _, c := range b.results.Contestants {
-		seconds := b.results.Seconds(c.Name, measure.Returned)
-		if len(seconds) == 0 {
-			continue // a script, which does not tell what it does
-		}
-		median := b.results.Summary(c.Name, measure.Returned).Median
-		var rounds []int
-		for round := range seconds {
-			rounds = append(rounds, round)
-		}
-		typical := slices.MinFunc(rounds, func(x, y int) int {
-			return cmp.Or(cmp.Compare(math.Abs(seconds[x]-median), math.Abs(seconds[y]-median)), x-y)
-		})
-		out = append(out, measure.Trace{Contestant: c.Name, Steps: b.steps[c.Name][typical]})
+// watch brings up the cluster while an observer watches it, and notes what was seen.
+func (x *boot) watch(ctx context.Context, a attempt) {
+	o := observe(ctx, a, x.clients)
+	x.err = a.begin(ctx)
+	upReturned := o.elapsed()
+	if x.err == nil {
+		x.err = o.wait(ctx)
 	}
-	return out
+	o.stop()
+	x.seconds, x.steps = o.seen, o.steps
+	if l, ok := a.(*labAttempt); ok {
+		x.seconds[returned] = upReturned
+		x.steps = append(append(x.steps, l.told()...), step{at: upReturned, source: "lab", text: "Up returned"})
+		slices.SortStableFunc(x.steps, func(a, b step) int { return cmp.Compare(a.at, b.at) })
+	}
 }
 
-// result is the error of a run in which something failed.
-func (b *bench) verdict(ctx context.Context) error {
-	failed := 0
-	for _, x := range b.results.Boots {
-		if x.Error != "" {
-			failed++
-		}
-	}
-	for _, x := range b.results.Sizes {
-		if x.Error != "" {
-			failed++
-		}
-	}
-	switch {
-	case ctx.Err() != nil:
+// failure returns the error of a run in which a cluster failed, or which was interrupted.
+func (b *bench) failure(ctx context.Context) error {
+	if ctx.Err() != nil {
 		return context.Cause(ctx)
-	case failed > 0:
-		return fmt.Errorf("%d clusters failed: results.md in %s says why", failed, b.settings.out)
-	default:
-		return nil
 	}
+	if n := len(failures(b.results)); n > 0 {
+		return fmt.Errorf("%d clusters failed: results.md in %s says why", n, b.settings.out)
+	}
+	return nil
 }
 
 func (b *bench) say(format string, values ...any) {
-	_, _ = fmt.Fprintf(b.errs, format+"\n", values...)
+	_, _ = fmt.Fprintf(b.progress, format+"\n", values...)
 }

@@ -15,9 +15,6 @@ import (
 	"sync"
 	"testing"
 
-	"nomadlab.internal/bench/contest"
-	"nomadlab.internal/bench/measure"
-	"nomadlab.internal/bench/report"
 	"nomadlab.internal/lab/engine/docker"
 	"nomadlab.internal/lab/image"
 	"nomadlab.internal/lab/poll"
@@ -88,7 +85,7 @@ func TestRun(t *testing.T) {
 	home := filepath.Dir(binary)
 	t.Setenv("HOME", home)
 	page := filepath.Join(docs, "performance.md")
-	if err := os.WriteFile(page, []byte("# Performance\n\n"+report.Begin+"\n"+report.End+"\n"), 0o600); err != nil {
+	if err := os.WriteFile(page, []byte("# Performance\n\n"+beginMarker+"\n"+endMarker+"\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	var said, errs bytes.Buffer
@@ -98,57 +95,91 @@ func TestRun(t *testing.T) {
 	if code != 0 {
 		t.Fatalf("exit code %d:\n%s%s", code, errs.String(), said.String())
 	}
-	r, err := measure.Load(filepath.Join(out, "results.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	wantEverything(t, r)
+	wantEverything(t, readResults(t, out))
 	if !strings.Contains(errs.String(), "round 1/1: ") {
 		t.Errorf("no line for the round: %s", errs.String())
 	}
 	rewritten, err := os.ReadFile(page)
-	if err != nil || !strings.Contains(string(rewritten), "performance-boot.svg") {
-		t.Errorf("the page did not get the charts: %v\n%s", err, rewritten)
+	if err != nil || !strings.Contains(string(rewritten), "### Three servers, two clients") {
+		t.Errorf("the page did not get the tables: %v\n%s", err, rewritten)
 	}
 	if strings.Contains(string(rewritten), home+"/") || !strings.Contains(string(rewritten), "~/"+filepath.Base(binary)) {
 		t.Errorf("the page does not name files below %s as ~:\n%s", home, rewritten)
 	}
-	for _, name := range []string{
-		filepath.Join(out, "results.md"), filepath.Join(out, "boot.svg"), filepath.Join(out, "size.svg"),
-		filepath.Join(docs, "performance-boot.svg"), filepath.Join(docs, "performance-size.svg"),
-	} {
-		if info, err := os.Stat(name); err != nil || info.Size() == 0 {
-			t.Errorf("%s is not there, or empty: %v", name, err)
+	tables, err := os.ReadFile(filepath.Join(out, "results.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, title := range []string{"The machine", "Three servers, two clients", "Three servers, more and more clients", "One boot, step by step: process engine", "One boot, step by step: Docker engine"} {
+		if !strings.Contains(string(tables), "### "+title+"\n") || !strings.Contains(said.String(), "### "+title+"\n") {
+			t.Errorf("no table %q in results.md or on standard output:\n%s", title, said.String())
+		}
+	}
+	for _, what := range []string{"processor", "memory", "kernel", "Docker", "Go", "Nomad"} {
+		if strings.Contains(string(tables), "| "+what+" | – |") || strings.Contains(string(tables), "| "+what+" | 0.0") {
+			t.Errorf("%s of the machine is missing:\n%s", what, tables)
 		}
 	}
 	wantNothingLeft(t, binary, state)
 }
 
-// wantEverything looks for what every contestant and every engine must have shown.
-func wantEverything(t *testing.T, r measure.Results) {
+// measured is one line of Go's benchmark format.
+type measured struct {
+	name   string
+	values map[string]float64
+}
+
+// readResults reads results.txt as benchstat does: a name, a count, then pairs of a value and a unit.
+func readResults(t *testing.T, folder string) []measured {
 	t.Helper()
-	var boots []string
-	for _, b := range r.Boots {
-		boots = append(boots, b.Contestant)
-		for _, m := range measure.Compared() {
-			if b.Seconds[m] <= 0 {
-				t.Errorf("%s: %q was not seen: %v", b.Contestant, m.Title(), b.Seconds)
+	text, err := os.ReadFile(filepath.Join(folder, "results.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out []measured
+	for line := range strings.Lines(string(text)) {
+		fields := strings.Fields(line)
+		if !strings.HasPrefix(line, "Benchmark") {
+			continue
+		}
+		if len(fields) < 4 || len(fields)%2 != 0 || fields[1] != "1" {
+			t.Fatalf("not a line of a benchmark: %q", line)
+		}
+		m := measured{fields[0], map[string]float64{}}
+		for i := 2; i < len(fields); i += 2 {
+			if m.values[fields[i+1]], err = strconv.ParseFloat(fields[i], 64); err != nil {
+				t.Fatalf("not a line of a benchmark: %q: %v", line, err)
 			}
 		}
+		out = append(out, m)
 	}
-	if !slices.Equal(boots, names()) {
-		t.Errorf("boots of %v, want %v", boots, names())
+	return out
+}
+
+// wantEverything looks for what every contestant and every engine must have shown.
+func wantEverything(t *testing.T, all []measured) {
+	t.Helper()
+	var got, want []string
+	for _, name := range names(contestant.any) {
+		want = append(want, "BenchmarkRound/by="+name+"/clients=2")
 	}
-	for _, s := range r.Sizes {
-		if s.Memory.Nodes != contest.Servers+1 || s.Memory.Private == 0 || s.Memory.Total < s.Memory.Private {
-			t.Errorf("memory of %s: %+v, want that of %d nodes", s.Contestant, s.Memory, contest.Servers+1)
+	for _, name := range names(contestant.isEngine) {
+		want = append(want, "BenchmarkSize/by="+name+"/clients=1")
+	}
+	for _, m := range all {
+		got = append(got, m.name)
+		for _, unit := range []string{"first-HTTPS-answer-sec", "leader-sec", "all-voters-sec", "clients-ready-sec", "removed-sec"} {
+			if m.values[unit] <= 0 {
+				t.Errorf("%s: %s was not seen: %v", m.name, unit, m.values)
+			}
+		}
+		total, private := m.values["memory-B"], m.values["private-B"]
+		if strings.HasPrefix(m.name, "BenchmarkSize") && (private <= 0 || total < private || m.values["Up-returned-sec"] <= 0) {
+			t.Errorf("%s: %v: want the time of lab.Up, and memory", m.name, m.values)
 		}
 	}
-	if len(r.Sizes) != len(engineNames()) || len(r.Traces) != len(engineNames()) {
-		t.Errorf("%d sizes and %d traces, want one of each for %v", len(r.Sizes), len(r.Traces), engineNames())
-	}
-	if r.Machine.Nomad == "" || r.Machine.Docker == "" || r.Machine.CPU == "" || r.Machine.Kernel == "" || r.Machine.Memory == 0 {
-		t.Errorf("of the machine something is missing: %+v", r.Machine)
+	if !slices.Equal(got, want) {
+		t.Errorf("measured %v, want %v", got, want)
 	}
 }
 
@@ -178,12 +209,9 @@ func TestInterrupted(t *testing.T) {
 	if code != exitInterrupted {
 		t.Fatalf("exit code %d, want %d: %s", code, exitInterrupted, errs.all.String())
 	}
-	r, err := measure.Load(filepath.Join(out, "results.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !r.Interrupted || len(r.Boots) != 1 || r.Boots[0].Error != "" {
-		t.Errorf("interrupted %v, boots %+v: want true, and the one that was measured", r.Interrupted, r.Boots)
+	text, err := os.ReadFile(filepath.Join(out, "results.txt"))
+	if all := readResults(t, out); err != nil || len(all) != 1 || !strings.Contains(string(text), "# interrupted: yes") {
+		t.Errorf("%v, measured %v: want the one that was measured, and that the run was interrupted:\n%s", err, all, text)
 	}
 	if left, _ := os.ReadDir(docs); len(left) != 0 {
 		t.Errorf("the documentation was written: %v", left)
@@ -213,20 +241,17 @@ func TestScriptsCleanUpHalfway(t *testing.T) {
 	binary, ref := nomad(t)
 	for name, text := range map[string]string{floorByHand: floorScript, dockerByHand: dockerScript} {
 		t.Run(name, func(t *testing.T) {
-			folder, prefix := t.TempDir(), labName()
-			c := contest.Script{
-				Contestant: measure.Contestant{Name: name, Title: name}, Text: text, Folder: folder,
-				Environment: []string{"NOMAD=" + binary, "IMAGE=" + ref, "LOOPBACK=" + loopback(), "NAME=" + prefix},
-			}
-			a, err := c.Prepare(t.Context(), 2)
+			folder, prefix := t.TempDir(), randomName()
+			variables := []string{"NOMAD=" + binary, "IMAGE=" + ref, "LOOPBACK=" + randomLoopback(), "NAME=" + prefix}
+			a, err := startScript(t.Context(), contestant{name: name, title: name, script: text}, folder, variables, 2)
 			if err != nil {
 				t.Fatal(err)
 			}
 			ctx, interrupt := context.WithCancel(t.Context())
 			ended := make(chan error, 1)
-			go func() { ended <- a.Begin(ctx) }()
+			go func() { ended <- a.begin(ctx) }()
 			err = poll.Until(ctx, "the first agent", func(context.Context) string {
-				if len(a.Servers()) == 0 {
+				if len(a.servers()) == 0 {
 					return "none"
 				}
 				return ""
@@ -238,7 +263,7 @@ func TestScriptsCleanUpHalfway(t *testing.T) {
 			if err := <-ended; err == nil {
 				t.Error("an interrupted start ended well")
 			}
-			if err := a.Remove(ctx); err != nil {
+			if err := a.remove(ctx); err != nil {
 				t.Error(err)
 			}
 			wantNothingOf(t, binary, folder, prefix)
@@ -264,8 +289,8 @@ func wantNothingOf(t *testing.T, binary, folder, prefix string) {
 	}
 }
 
-// TestScriptsAreSound: bash reads them to their end.
-func TestScriptsAreSound(t *testing.T) {
+// TestScriptSyntax lets bash parse both scripts.
+func TestScriptSyntax(t *testing.T) {
 	for _, name := range []string{"floor.sh", "docker.sh"} {
 		if out, err := exec.CommandContext(t.Context(), "bash", "-n", name).CombinedOutput(); err != nil {
 			t.Errorf("%s: %v\n%s", name, err, out)
@@ -273,10 +298,10 @@ func TestScriptsAreSound(t *testing.T) {
 	}
 }
 
-// TestAnotherNetworkOfDockersIsNoHindrance: a network for which nobody chose a subnet is in one of Docker's own pools, and may
-// take the whole of it. Docker goes through its pools in turn, so that in time it comes to each (172.17.0.0/16 to 172.31.0.0/16
-// and 192.168.0.0/16 by default; verified against 20.10).
-func TestAnotherNetworkOfDockersIsNoHindrance(t *testing.T) {
+// TestSubnetOutsideDockersPools: docker.sh tries at least one subnet outside Docker's own pools. A network without a chosen
+// subnet may take a whole pool, and in time Docker uses each of them (172.17.0.0/16 to 172.31.0.0/16 and 192.168.0.0/16 by
+// default; verified against 20.10).
+func TestSubnetOutsideDockersPools(t *testing.T) {
 	list, err := exec.CommandContext(t.Context(), "env", "-u", "SUBNETS", "bash", "-c", "eval \"$(grep '^SUBNETS=' docker.sh)\"; echo $SUBNETS").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -298,21 +323,18 @@ func TestAnotherNetworkOfDockersIsNoHindrance(t *testing.T) {
 
 // TestRotation: in as many rounds as there are contestants, each has had every place once.
 func TestRotation(t *testing.T) {
-	var all []contest.Contestant
-	for _, name := range []string{"a", "b", "c", "d"} {
-		all = append(all, contest.Script{Contestant: measure.Contestant{Name: name}})
-	}
+	all := []contestant{{name: "a"}, {name: "b"}, {name: "c"}, {name: "d"}}
 	had := map[string]bool{}
 	for round := range all {
 		for place, c := range rotated(all, round) {
-			had[c.About().Name+strconv.Itoa(place)] = true
+			had[c.name+strconv.Itoa(place)] = true
 		}
 	}
 	if len(had) != len(all)*len(all) {
 		t.Errorf("places that were had: %v, want 16", slices.Sorted(maps.Keys(had)))
 	}
 	if rotated(nil, 3) != nil {
-		t.Error("nobody, rotated, is somebody")
+		t.Error("an empty list, rotated, is not empty")
 	}
 }
 

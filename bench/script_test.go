@@ -1,4 +1,4 @@
-package contest_test
+package main
 
 import (
 	"context"
@@ -9,8 +9,6 @@ import (
 	"strings"
 	"testing"
 
-	"nomadlab.internal/bench/contest"
-	"nomadlab.internal/bench/measure"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/poll"
 )
@@ -33,8 +31,15 @@ echo up
 while read -r; do :; done
 `
 
-// script is that text as a contestant; seen is the file of what it did.
-func script(t *testing.T, text string) (c contest.Script, seen func() string) {
+// testScript starts a script with what it needs. seen returns what it did.
+type testScript struct {
+	folder string
+	start  func(ctx context.Context, clients int) (*scriptAttempt, error)
+	seen   func() string
+}
+
+// newScript returns a test script with that text.
+func newScript(t *testing.T, text string) testScript {
 	t.Helper()
 	authority, err := pki.NewAuthority(pki.Options{})
 	if err != nil {
@@ -48,16 +53,20 @@ func script(t *testing.T, text string) (c contest.Script, seen func() string) {
 	if err := cli.Save(tls); err != nil {
 		t.Fatal(err)
 	}
-	c = contest.Script{
-		Contestant: measure.Contestant{Name: "by-hand", Title: "the script"}, Text: text, Folder: t.TempDir(),
-		Environment: []string{"TLS=" + tls, "SEEN=" + log},
-	}
-	return c, func() string {
-		data, err := os.ReadFile(log)
-		if err != nil && !os.IsNotExist(err) {
-			t.Fatal(err)
-		}
-		return string(data)
+	folder := t.TempDir()
+	return testScript{
+		folder: folder,
+		start: func(ctx context.Context, clients int) (*scriptAttempt, error) {
+			c := contestant{name: "by-hand", title: "the script", script: text}
+			return startScript(ctx, c, folder, []string{"TLS=" + tls, "SEEN=" + log}, clients)
+		},
+		seen: func() string {
+			data, err := os.ReadFile(log)
+			if err != nil && !os.IsNotExist(err) {
+				t.Fatal(err)
+			}
+			return string(data)
+		},
 	}
 }
 
@@ -71,46 +80,46 @@ func empty(t *testing.T, folder string) {
 }
 
 func TestScript(t *testing.T) {
-	c, seen := script(t, obedient)
-	a, err := c.Prepare(t.Context(), 7)
+	c := newScript(t, obedient)
+	a, err := c.start(t.Context(), 7)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if a.TLS() == nil || len(a.Servers()) != 0 || seen() != "" {
-		t.Errorf("prepared: TLS %v, servers %v, done %q: want certificates, and nothing begun", a.TLS(), a.Servers(), seen())
+	if a.clientTLS() == nil || len(a.servers()) != 0 || c.seen() != "" {
+		t.Errorf("prepared: TLS %v, servers %v, done %q: want certificates, and nothing begun", a.clientTLS(), a.servers(), c.seen())
 	}
-	if err := a.Begin(t.Context()); err != nil {
+	if err := a.begin(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	want := []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:4646"), netip.MustParseAddrPort("192.0.2.2:4646")}
-	if got := a.Servers(); !slices.Equal(got, want) {
+	if got := a.servers(); !slices.Equal(got, want) {
 		t.Errorf("servers %v, want %v", got, want)
 	}
-	if err := a.Remove(t.Context()); err != nil {
+	if err := a.remove(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := seen(), "begun\nremoved 7\n"; got != want {
+	if got, want := c.seen(), "begun\nremoved 7\n"; got != want {
 		t.Errorf("the script did %q, want %q", got, want)
 	}
-	empty(t, c.Folder)
+	empty(t, c.folder)
 }
 
 // TestScriptIsRemovedAtAnyTime: also before it was begun, and by a caller whose context has ended.
 func TestScriptIsRemovedAtAnyTime(t *testing.T) {
-	c, seen := script(t, obedient)
-	a, err := c.Prepare(t.Context(), 2)
+	c := newScript(t, obedient)
+	a, err := c.start(t.Context(), 2)
 	if err != nil {
 		t.Fatal(err)
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	if err := a.Remove(ended); err != nil {
+	if err := a.remove(ended); err != nil {
 		t.Fatal(err)
 	}
-	if got, want := seen(), "removed 2\n"; got != want {
+	if got, want := c.seen(), "removed 2\n"; got != want {
 		t.Errorf("the script did %q, want %q", got, want)
 	}
-	empty(t, c.Folder)
+	empty(t, c.folder)
 }
 
 // TestScriptIsInterrupted: an interrupt is no reason to leave anything.
@@ -121,37 +130,37 @@ func TestScriptIsInterrupted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c, seen := script(t, text)
+			c := newScript(t, text)
 			ctx, interrupt := context.WithCancel(t.Context())
 			a, err := prepareThenInterrupt(ctx, interrupt, c)
 			if err == nil {
-				if err = a.Begin(ctx); err == nil {
+				if err = a.begin(ctx); err == nil {
 					t.Error("an interrupted start ended well")
 				}
-				if err := a.Remove(ctx); err != nil {
+				if err := a.remove(ctx); err != nil {
 					t.Error(err)
 				}
 			}
-			if !strings.HasSuffix(seen(), "removed 2\n") {
-				t.Errorf("the script did %q, and not remove everything", seen())
+			if !strings.HasSuffix(c.seen(), "removed 2\n") {
+				t.Errorf("the script did %q, and not remove everything", c.seen())
 			}
-			empty(t, c.Folder)
+			empty(t, c.folder)
 		})
 	}
 }
 
 // prepareThenInterrupt interrupts when the script has made its certificates.
-func prepareThenInterrupt(ctx context.Context, interrupt func(), c contest.Script) (contest.Attempt, error) {
+func prepareThenInterrupt(ctx context.Context, interrupt func(), c testScript) (*scriptAttempt, error) {
 	go func() {
 		defer interrupt()
 		_ = poll.Until(ctx, "the certificates", func(context.Context) string { // the test is ended by its own limit
-			if found, _ := filepath.Glob(filepath.Join(c.Folder, "*", "cluster", "*.pem")); len(found) != 3 {
+			if found, _ := filepath.Glob(filepath.Join(c.folder, "*", "cluster", "*.pem")); len(found) != 3 {
 				return "not there"
 			}
 			return ""
 		})
 	}()
-	return c.Prepare(ctx, 2)
+	return c.start(ctx, 2)
 }
 
 func TestScriptFails(t *testing.T) {
@@ -164,25 +173,25 @@ func TestScriptFails(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s, _ := script(t, c.text)
-			if _, err := s.Prepare(t.Context(), 2); err == nil || !strings.Contains(err.Error(), c.want) {
+			s := newScript(t, c.text)
+			if _, err := s.start(t.Context(), 2); err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("got %v, want an error that says %q", err, c.want)
 			}
-			empty(t, s.Folder)
+			empty(t, s.folder)
 		})
 	}
 	t.Run("after it has begun", func(t *testing.T) {
-		s, _ := script(t, strings.Replace(obedient, "echo up", "echo '"+words+"' >&2; exit 3", 1))
-		a, err := s.Prepare(t.Context(), 2)
+		s := newScript(t, strings.Replace(obedient, "echo up", "echo '"+words+"' >&2; exit 3", 1))
+		a, err := s.start(t.Context(), 2)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := a.Begin(t.Context()); err == nil || !strings.Contains(err.Error(), words) {
+		if err := a.begin(t.Context()); err == nil || !strings.Contains(err.Error(), words) {
 			t.Errorf("got %v, want an error that says %q", err, words)
 		}
-		if err := a.Remove(t.Context()); err == nil {
+		if err := a.remove(t.Context()); err == nil {
 			t.Error("that the script failed is forgotten")
 		}
-		empty(t, s.Folder)
+		empty(t, s.folder)
 	})
 }

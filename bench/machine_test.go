@@ -1,4 +1,4 @@
-package contest
+package main
 
 import (
 	"io"
@@ -69,28 +69,28 @@ func TestProcessMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Nodes != 2 || m.Private == 0 || m.Private >= m.Total || m.Counted == "" {
+	if m.nodes != 2 || m.private == 0 || m.private >= m.total || m.counted == "" {
 		t.Errorf("got %+v, want two processes, and some of their memory shared", m)
 	}
 }
 
 // TestCharged: the two versions of cgroups say the same in other words.
 func TestCharged(t *testing.T) {
-	type memory struct{ Total, Private uint64 }
+	type sums struct{ Total, Private uint64 }
 	for name, c := range map[string]struct {
 		said container.MemoryStats
-		want memory
+		want sums
 	}{
 		"version 1": {container.MemoryStats{Usage: 100, Stats: map[string]uint64{
 			"total_inactive_file": 30, "inactive_file": 1, "total_rss": 50, "rss": 2,
-		}}, memory{70, 50}},
-		"version 2":           {container.MemoryStats{Usage: 100, Stats: map[string]uint64{"inactive_file": 30, "anon": 50}}, memory{70, 50}},
-		"more than there is":  {container.MemoryStats{Usage: 10, Stats: map[string]uint64{"inactive_file": 30, "anon": 5}}, memory{0, 5}},
-		"nothing to be known": {container.MemoryStats{}, memory{}},
+		}}, sums{70, 50}},
+		"version 2":           {container.MemoryStats{Usage: 100, Stats: map[string]uint64{"inactive_file": 30, "anon": 50}}, sums{70, 50}},
+		"more than there is":  {container.MemoryStats{Usage: 10, Stats: map[string]uint64{"inactive_file": 30, "anon": 5}}, sums{0, 5}},
+		"nothing to be known": {container.MemoryStats{}, sums{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			total, private := charged(c.said)
-			if diff := cmp.Diff(c.want, memory{total, private}); diff != "" {
+			if diff := cmp.Diff(c.want, sums{total, private}); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
