@@ -13,7 +13,7 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// pack puts files into one archive, so that a node costs one call to the daemon.
+// pack returns a tar archive of the files, so that one request to the daemon copies all of them.
 func pack(files []engine.File) (io.Reader, error) {
 	var buf bytes.Buffer
 	w := tar.NewWriter(&buf)
@@ -40,8 +40,8 @@ func pack(files []engine.File) (io.Reader, error) {
 	return &buf, w.Close()
 }
 
-// unpack returns the regular files that lie directly in the folder of an archive that the daemon made. What it calls
-// them begins with the folder's own name.
+// unpack returns the regular files that are directly in a folder, from an archive that the daemon made of it. Names in
+// the archive begin with the folder's base name.
 func unpack(archive io.Reader, folder string) ([]engine.File, error) {
 	var files []engine.File
 	r := tar.NewReader(archive)
@@ -68,5 +68,5 @@ func unpack(archive io.Reader, folder string) ([]engine.File, error) {
 	}
 }
 
-// copyOutLimit bounds a file that is held in memory.
+// copyOutLimit is the largest size of one file, which is held in memory.
 const copyOutLimit = 16 << 20

@@ -8,10 +8,11 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// TestCutOffNode: a container that was taken off the lab's network says so, in both looks, and what it says puts it back.
+// TestCutOffNode: Nodes and Labs report a container that was disconnected from its network, with the command that
+// reconnects it.
 func TestCutOffNode(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newTestLab(t)
 	n := w.service("one", 1)
 	demand := func(when string, cut, reached bool) {
 		t.Helper()

@@ -19,13 +19,13 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// connect lets testcontainers find the daemon, and makes sure that it is one for labs. Where it looks, in this order:
-// tc.host in ~/.testcontainers.properties, DOCKER_HOST, /var/run/docker.sock, docker.host in those properties, and the
-// sockets of a rootless Docker; it takes the first that answers (testcontainers-go, internal/core/docker_host.go).
+// connect lets testcontainers find the daemon, and returns an error if labs cannot use it. testcontainers takes the first
+// that answers of: tc.host in ~/.testcontainers.properties, DOCKER_HOST, /var/run/docker.sock, docker.host in those
+// properties, and the sockets of a rootless Docker (testcontainers-go, internal/core/docker_host.go).
 func connect(ctx context.Context) (*testcontainers.DockerProvider, error) {
 	named := os.Getenv(client.EnvOverrideHost)
 	if err := refuseRemote(named); err != nil {
-		return nil, err // before anybody waits for that machine
+		return nil, err // before a connection to that machine is tried
 	}
 	provider, err := found(ctx)
 	if err != nil {
@@ -37,7 +37,7 @@ func connect(ctx context.Context) (*testcontainers.DockerProvider, error) {
 	return provider, nil
 }
 
-// found waits for testcontainers no longer than ctx lasts, which testcontainers itself does not ask for.
+// found connects testcontainers. It returns when ctx ends, which testcontainers itself does not look at.
 func found(ctx context.Context) (*testcontainers.DockerProvider, error) {
 	type answer struct {
 		provider *testcontainers.DockerProvider
@@ -59,7 +59,7 @@ func found(ctx context.Context) (*testcontainers.DockerProvider, error) {
 	}
 }
 
-// usable asks the very client that labs will be made with.
+// usable returns why labs cannot use the daemon. It asks over the connection that labs will use.
 func usable(ctx context.Context, p *testcontainers.DockerProvider, named string) error {
 	c := p.Client()
 	if err := refuseRemote(c.DaemonHost()); err != nil {
@@ -74,7 +74,7 @@ func usable(ctx context.Context, p *testcontainers.DockerProvider, named string)
 	return refuseReaper(p.Config().Config.RyukDisabled)
 }
 
-// passedOver says why testcontainers took another daemon than DOCKER_HOST names.
+// passedOver returns why testcontainers took another daemon than DOCKER_HOST names.
 func passedOver(ctx context.Context, named, taken string) error {
 	c, err := client.New(client.FromEnv)
 	if err != nil {
@@ -128,7 +128,7 @@ func refuseRemote(host string) error {
 		"or run nomadlab on that machine", engine.ErrUnavailable, host)
 }
 
-// unavailable says what is wrong with the daemon, and what mends it.
+// unavailable wraps err in engine.ErrUnavailable and adds what the user can do.
 func unavailable(err error) error {
 	kind, mend := engine.ErrUnavailable, "is Docker installed and running? Try: systemctl start docker"
 	switch chosen := dockerContext(); {
@@ -141,14 +141,14 @@ func unavailable(err error) error {
 	return fmt.Errorf("%w: %w: %s", kind, oneLine{err}, mend)
 }
 
-// oneLine is an error whose text, which testcontainers joins of what it tried, is to stand within a sentence.
+// oneLine replaces the line breaks in an error's text: testcontainers writes one line for each address that it tried.
 type oneLine struct{ error }
 
 func (o oneLine) Error() string { return strings.ReplaceAll(o.error.Error(), "\n", "; ") }
 func (o oneLine) Unwrap() error { return o.error }
 
-// dockerContext is the context that the docker command uses, "" for its usual one (docs.docker.com, "Docker contexts":
-// DOCKER_HOST goes before DOCKER_CONTEXT, and that before what `docker context use` wrote into config.json).
+// dockerContext returns the context that the docker command uses, or "" for the default one (docs.docker.com, "Docker
+// contexts": DOCKER_HOST precedes DOCKER_CONTEXT, which precedes what `docker context use` wrote into config.json).
 func dockerContext() string {
 	if os.Getenv(client.EnvOverrideHost) != "" {
 		return ""
@@ -161,4 +161,20 @@ func dockerContext() string {
 		return chosen
 	}
 	return ""
+}
+
+// explain wraps the daemon's error in the error of package engine that it means, if any.
+func explain(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errdefs.IsNotFound(err):
+		return fmt.Errorf("%w: %w", engine.ErrNotFound, err)
+	case errdefs.IsConflict(err) && strings.Contains(err.Error(), "already in use"):
+		return fmt.Errorf("%w: %w", engine.ErrExists, err)
+	case strings.Contains(err.Error(), "no space left on device"):
+		return fmt.Errorf("%w: %w: free some with `docker system df` and `docker system prune`", engine.ErrNoSpace, err)
+	default:
+		return err
+	}
 }

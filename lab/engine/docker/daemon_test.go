@@ -14,7 +14,7 @@ import (
 	"nomadlab.internal/lab/engine/docker"
 )
 
-// fakeDaemon lists one container and answers the look at it with status.
+// fakeDaemon lists one container and answers its inspection with that status.
 func fakeDaemon(t *testing.T, status int) *docker.Engine {
 	t.Helper()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -38,9 +38,9 @@ func fakeDaemon(t *testing.T, status int) *docker.Engine {
 	return docker.On(c)
 }
 
-// TestNodesKeepsSilenceApartFromAbsence: a container that went in the meantime is none; a daemon that does not answer is
-// an error. Were it none too, a lab's name would look free while the lab runs.
-func TestNodesKeepsSilenceApartFromAbsence(t *testing.T) {
+// TestNodesReturnsErrors: a container that was removed in the meantime is left out, but a daemon that does not answer is an
+// error. Otherwise a lab's name would look free while the lab runs.
+func TestNodesReturnsErrors(t *testing.T) {
 	if states, err := fakeDaemon(t, http.StatusInternalServerError).Nodes(t.Context(), "demo"); err == nil {
 		t.Errorf("the daemon failed, and the lab has %d nodes", len(states))
 	}
@@ -52,8 +52,8 @@ func TestNodesKeepsSilenceApartFromAbsence(t *testing.T) {
 	}
 }
 
-// TestStopGivesItsGrace to the daemon, whose own would be ten seconds.
-func TestStopGivesItsGrace(t *testing.T) {
+// TestStopGracePeriod: Stop gives the daemon its grace period, whose own default is ten seconds.
+func TestStopGracePeriod(t *testing.T) {
 	asked := make(chan string, 1)
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Api-Version", "1.44")

@@ -15,16 +15,16 @@ import (
 	"nomadlab.internal/lab/engine/docker"
 )
 
-// dying is a daemon that creates a container and then fails at everything but, perhaps, its removal.
-type dying struct {
+// failingDaemon creates a container and then fails at everything except, perhaps, its removal.
+type failingDaemon struct {
 	removal     int
 	message     string
 	removed     *http.Request
 	removedTill time.Time
 }
 
-func (d *dying) RoundTrip(r *http.Request) (*http.Response, error) {
-	status, body := http.StatusInternalServerError, `{"message":"it is dying"}`
+func (d *failingDaemon) RoundTrip(r *http.Request) (*http.Response, error) {
+	status, body := http.StatusInternalServerError, `{"message":"it is failingDaemon"}`
 	switch {
 	case r.Method == http.MethodDelete:
 		d.removed = r
@@ -41,9 +41,9 @@ func (d *dying) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-// TestTaskIsRemovedForCertain: with its volumes, within a time, although its own context has ended; and when it is not
-// removed, somebody hears of it.
-func TestTaskIsRemovedForCertain(t *testing.T) {
+// TestTaskRemoval: a task is removed with its volumes, within a time, even if its own context has ended. If it is not
+// removed, the caller gets an error.
+func TestTaskRemoval(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		status  int
@@ -58,7 +58,7 @@ func TestTaskIsRemovedForCertain(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			d := &dying{removal: c.status, message: c.message}
+			d := &failingDaemon{removal: c.status, message: c.message}
 			cl, err := client.New(client.WithHost("tcp://127.0.0.1:1"), client.WithHTTPClient(&http.Client{Transport: d}))
 			if err != nil {
 				t.Fatal(err)
@@ -67,7 +67,7 @@ func TestTaskIsRemovedForCertain(t *testing.T) {
 			defer cancel()
 			task := engine.Task{Node: engine.Node{Image: "x", Command: []string{"prog"}, Files: []engine.File{{Path: "/f"}}}}
 			_, err = docker.On(cl).Run(ctx, task)
-			if err == nil || !strings.Contains(err.Error(), "it is dying") {
+			if err == nil || !strings.Contains(err.Error(), "it is failingDaemon") {
 				t.Fatalf("the cause is lost: %v", err)
 			}
 			if said := strings.Contains(err.Error(), `remove the container of "prog"`); said != c.says {

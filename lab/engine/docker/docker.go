@@ -1,6 +1,11 @@
-// Package docker runs the nodes of labs as containers, through testcontainers-go.
+// Package docker runs the nodes of labs as containers.
 //
-// Everything of a lab bears the label nomadlab.lab. It is found again, listed and removed by that label alone.
+// testcontainers-go finds the daemon and creates the containers of all nodes. It does not create those of tasks (see
+// Engine.Run): if a request names no port, it publishes every port that the image exposes, on every interface, and a
+// task is to publish none. What testcontainers-go has no function for is done with the Docker daemon's own API, over
+// the same connection.
+//
+// Everything of a lab has the label nomadlab.lab, and is found, listed and removed by that label alone.
 package docker
 
 import (
@@ -15,22 +20,21 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// Engine is an [engine.Engine] on a local Docker daemon. Build it with New.
+// Engine is an [engine.Engine] on a local Docker daemon. Make it with New.
 type Engine struct {
 	provider *testcontainers.DockerProvider
 	client   client.APIClient
-	// self is the container that this process itself runs in, if it does: such a process cannot reach ports that
-	// are published on its host's 127.0.0.1, so it joins each lab's network instead.
-	self string
-	// doors are where this process reaches what its nodes serve on their own loopback.
-	doors doors
-	// netcats bounds how many commands that reach them are started at once: each takes much of a processor, so that more
-	// of them would only be later.
-	netcats *semaphore.Weighted
-	// byCommand has it reach them by a command inside the container, even where it could do without.
-	byCommand bool
-	// silentFor is how long a node that is reached so may be silent to a caller who has ended their direction.
-	silentFor time.Duration
+	// ownContainer is the ID of the container that this process runs in, or empty. Such a process cannot reach ports
+	// that are published on its host's 127.0.0.1, so it joins each lab's network instead.
+	ownContainer string
+	// forwards are this process's listeners for ports that nodes serve on their own loopback.
+	forwards forwards
+	// ncStarts limits how many nc commands are started at the same time: each takes much of a processor.
+	ncStarts *semaphore.Weighted
+	// ncOnly makes forwards use nc, even if this process could enter the container's network namespace.
+	ncOnly bool
+	// silenceTimeout is the constant of that name, or less in a test.
+	silenceTimeout time.Duration
 }
 
 var _ engine.Engine = (*Engine)(nil)
@@ -47,24 +51,24 @@ func New(ctx context.Context) (*Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	e := &Engine{provider: provider, client: provider.Client(), netcats: semaphore.NewWeighted(netcatsAtOnce), silentFor: silentFor}
-	e.self = e.findSelf(ctx)
+	e := &Engine{provider: provider, client: provider.Client(), ncStarts: semaphore.NewWeighted(maxNCStarts), silenceTimeout: silenceTimeout}
+	e.ownContainer = e.findOwnContainer(ctx)
 	return e, nil
 }
 
-// Name is "docker".
+// Name returns "docker".
 func (e *Engine) Name() string { return "docker" }
 
-// DockerHost is the address of the daemon.
+// DockerHost returns the address of the daemon.
 func (e *Engine) DockerHost() string { return e.client.DaemonHost() }
 
-// Site has the far end of Docker's own range, where few hosts have anything and where a route of the host would show,
-// then a corner of 10.0.0.0/8.
+// Site returns the pools for subnets: the far end of Docker's own range, which few hosts use and where a route of the
+// host would show, then a corner of 10.0.0.0/8.
 func (e *Engine) Site() engine.Site {
 	return engine.Site{Pools: []netip.Prefix{netip.MustParsePrefix("172.30.0.0/16"), netip.MustParsePrefix("10.230.0.0/16")}}
 }
 
-// Lacks says that nodes have a network of their own. Else a container has everything.
+// Lacks returns a reason for SharedLoopback alone: containers have networks of their own.
 func (e *Engine) Lacks(f engine.Feature) string {
 	if f == engine.SharedLoopback {
 		return "containers have a network of their own, on which others than this machine's programs could connect to a listener of ours"
@@ -72,13 +76,13 @@ func (e *Engine) Lacks(f engine.Feature) string {
 	return ""
 }
 
-// Footprint is the label on containers and networks.
+// Footprint returns the label on containers and networks.
 func (e *Engine) Footprint(label, value string) engine.Footprint {
 	return engine.Footprint{DockerHost: e.DockerHost(), Label: labelPrefix + label + "=" + value}
 }
 
-// Close gives back the connections to the daemon and to what nodes serve on their own loopback.
+// Close closes the forwards and the connection to the daemon. Labs go on.
 func (e *Engine) Close() error {
-	e.doors.close(func(engine.Ref) bool { return true })
+	e.forwards.close(func(engine.Ref) bool { return true })
 	return e.provider.Close()
 }

@@ -12,54 +12,51 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// What tests of this package need to see of its inside.
-
-// Pack is what files are sent to the daemon as.
+// Pack returns the archive that is sent to the daemon.
 func Pack(files []engine.File) (io.Reader, error) { return pack(files) }
 
-// UpperHalf is what Docker hands out of a subnet.
+// UpperHalf returns the range from which Docker assigns addresses.
 func UpperHalf(p netip.Prefix) netip.Prefix { return upperHalf(p) }
 
-// Labels and Facts are each other's opposite.
+// Labels returns all labels of an object.
 func Labels(lab, node string, more map[string]string) map[string]string {
 	return labels(lab, node, more)
 }
 
-// Facts are the labels that Create was given.
-func Facts(labels map[string]string) map[string]string { return facts(labels) }
+// CallerLabels is the inverse of Labels.
+func CallerLabels(labels map[string]string) map[string]string { return callerLabels(labels) }
 
-// Request is what testcontainers is asked for.
+// Request returns the request to testcontainers.
 func Request(n engine.Node) testcontainers.ContainerRequest { return request(n) }
 
-// RefuseRemote refuses daemons on other machines.
+// RefuseRemote returns an error for a daemon on another machine.
 func RefuseRemote(host string) error { return refuseRemote(host) }
 
-// Unavailable says what mends it.
+// Unavailable wraps an error with what the user can do.
 func Unavailable(err error) error { return unavailable(err) }
 
-// Explain gives a daemon's error its meaning.
+// Explain wraps the daemon's error in the one of package engine that it means.
 func Explain(err error) error { return explain(err) }
 
-// ReachFrom is where a process in that container, or on the host for the empty one, reaches a port.
-func ReachFrom(self string, address netip.Addr, port uint16, published []network.PortBinding) (netip.AddrPort, bool) {
-	return (&Engine{self: self}).reach(address, port, published)
+// EndpointFrom returns where a process in a container, or on the host if its ID is empty, reaches a port.
+func EndpointFrom(ownContainer string, address netip.Addr, port uint16, published []network.PortBinding) (netip.AddrPort, bool) {
+	return (&Engine{ownContainer: ownContainer}).endpoint(address, port, published)
 }
 
-// On is an engine that talks to a given daemon, without testcontainers.
+// On returns an engine that uses a connection of the test, without testcontainers.
 func On(c client.APIClient) *Engine { return &Engine{client: c} }
 
-// Client is the engine's own connection.
+// Client returns the engine's own connection.
 func (e *Engine) Client() client.APIClient { return e.client }
 
-// Self is the container that this process runs in.
-func (e *Engine) Self() string { return e.self }
+// OwnContainer returns the ID of the container that this process runs in.
+func (e *Engine) OwnContainer() string { return e.ownContainer }
 
-// ByCommand has the engine connect inside containers by a command, as one that is not root beside the daemon must.
-func (e *Engine) ByCommand() { e.byCommand = true }
+// UseNC makes the engine use nc, as it does for a user who is not root beside the daemon.
+func (e *Engine) UseNC() { e.ncOnly = true }
 
-// HangUpAfter has the engine give up a caller who has ended their direction when the node has been silent for that long. In
-// nobody's hands but a test's is it less than ten seconds.
-func (e *Engine) HangUpAfter(silence time.Duration) { e.silentFor = silence }
+// UsesNC reports whether UseNC was called.
+func (e *Engine) UsesNC() bool { return e.ncOnly }
 
-// CommandsAlone says whether it does.
-func (e *Engine) CommandsAlone() bool { return e.byCommand }
+// SetSilenceTimeout sets how long a node may send nothing to a caller who has closed their direction.
+func (e *Engine) SetSilenceTimeout(d time.Duration) { e.silenceTimeout = d }

@@ -16,20 +16,20 @@ const (
 	labelPrefix = "nomadlab."
 	labelLab    = labelPrefix + "lab"
 	labelNode   = labelPrefix + "node"
-	// labelRun is the one of those that Create and CreateNetwork are given by which a lab's volumes are found.
+	// labelRun names the run. Volumes of a lab have only this label; callers of Create and CreateNetwork set it.
 	labelRun = labelPrefix + "run"
-	// labelInside lists the ports that the node serves on its own loopback, so that any process can reach them.
+	// labelInside lists the ports that the node serves on its own loopback, for processes that did not create it.
 	labelInside = labelPrefix + "inside"
-	// labelAddress is the node's fixed address, which Docker forgets of a container that was taken off its network.
+	// labelAddress is the node's fixed address, which Docker forgets when a container is disconnected from its network.
 	labelAddress = labelPrefix + "address"
-	// labelImage begins what an image that was built here says of itself; its containers inherit that.
+	// labelImage is the prefix of the labels of images that were built here; their containers inherit them.
 	labelImage = labelPrefix + "image"
-	// labelImageVersion and labelOfficialVersion say which Nomad is in an image that was built here, and in the official
+	// labelImageVersion and labelOfficialVersion are Nomad's version in an image that was built here, and in the official
 	// one (Dockerfile of Nomad 1.11.3).
 	labelImageVersion, labelOfficialVersion = labelImage + ".version", "org.opencontainers.image.version"
 )
 
-// labels are a lab's labels, all of them under one prefix so that they clash with nobody's.
+// labels returns the labels of an object of a lab. All begin with labelPrefix. An empty node means that it is no node's.
 func labels(lab, node string, more map[string]string) map[string]string {
 	all := map[string]string{labelLab: lab}
 	if node != "" {
@@ -41,7 +41,7 @@ func labels(lab, node string, more map[string]string) map[string]string {
 	return all
 }
 
-// nodeLabels are those of a node's container.
+// nodeLabels returns the labels of a node's container.
 func nodeLabels(n engine.Node) map[string]string {
 	all := labels(n.Lab, n.Node, n.Labels)
 	if len(n.Inside) > 0 {
@@ -53,7 +53,7 @@ func nodeLabels(n engine.Node) map[string]string {
 	return all
 }
 
-// insidePorts are a container's ports that are reached inside it.
+// insidePorts returns the ports that a container serves on its own loopback, from its labels.
 func insidePorts(labels map[string]string) []uint16 {
 	var out []uint16
 	for field := range strings.FieldsSeq(labels[labelInside]) {
@@ -64,8 +64,8 @@ func insidePorts(labels map[string]string) []uint16 {
 	return out
 }
 
-// facts are the labels that Create was given, as it was given them.
-func facts(labels map[string]string) map[string]string {
+// callerLabels returns the labels that the caller of Create or CreateNetwork gave, without the prefix.
+func callerLabels(labels map[string]string) map[string]string {
 	own := maps.Clone(labels)
 	maps.DeleteFunc(own, func(k, _ string) bool {
 		return !strings.HasPrefix(k, labelPrefix) || k == labelLab || k == labelNode || k == labelInside || k == labelAddress || strings.HasPrefix(k, labelImage)
@@ -77,12 +77,12 @@ func facts(labels map[string]string) map[string]string {
 	return out
 }
 
-// version is what a container has from its image.
+// version returns Nomad's version from a container's labels, which it has from its image. Empty: unknown.
 func version(labels map[string]string) string {
 	return cmp.Or(labels[labelImageVersion], labels[labelOfficialVersion])
 }
 
-// ofLab selects one lab's objects; with an empty name, every lab's.
+// ofLab returns a filter for the objects of one lab, or, if the name is empty, of every lab.
 func ofLab(lab string) client.Filters {
 	term := labelLab
 	if lab != "" {

@@ -29,10 +29,10 @@ func (e *Engine) Occupied(ctx context.Context) ([]netip.Prefix, error) {
 	return taken, nil
 }
 
-// CreateNetwork makes the lab's bridge network. Docker hands out addresses from its upper half alone: the lower half
-// is for the nodes, whose addresses stay theirs while they are stopped.
+// CreateNetwork creates the lab's bridge network. Docker assigns addresses from its upper half only: the lower half is
+// for the nodes, which keep their addresses while they are stopped.
 func (e *Engine) CreateNetwork(ctx context.Context, n engine.Network) error {
-	made, err := e.client.NetworkCreate(ctx, networkName(n.Lab), client.NetworkCreateOptions{
+	created, err := e.client.NetworkCreate(ctx, networkName(n.Lab), client.NetworkCreateOptions{
 		Driver: "bridge",
 		Labels: labels(n.Lab, "", n.Labels),
 		IPAM: &network.IPAM{Driver: "default", Config: []network.IPAMConfig{{
@@ -46,15 +46,15 @@ func (e *Engine) CreateNetwork(ctx context.Context, n engine.Network) error {
 	if err != nil {
 		return fmt.Errorf("create the network of lab %s: %w", n.Lab, explain(err))
 	}
-	if err := e.alone(ctx, n.Lab, made.ID); err != nil {
+	if err := e.refuseSecond(ctx, n.Lab, created.ID); err != nil {
 		return err
 	}
 	return e.join(ctx, n.Lab)
 }
 
-// alone takes a network back when there is another of its name: Docker 20.10 allows that, and every later use of the
-// name would be ambiguous. Of two that are made at the same time, both may go.
-func (e *Engine) alone(ctx context.Context, lab, id string) error {
+// refuseSecond removes a new network and returns engine.ErrExists if another has its name. Docker 20.10 allows that, and
+// every later use of the name would be ambiguous. Of two that are created at the same time, both may be removed.
+func (e *Engine) refuseSecond(ctx context.Context, lab, id string) error {
 	networks, err := e.client.NetworkList(ctx, client.NetworkListOptions{Filters: ofLab(lab)})
 	if err != nil {
 		return fmt.Errorf("list the networks of lab %s: %w", lab, err)
@@ -63,11 +63,12 @@ func (e *Engine) alone(ctx context.Context, lab, id string) error {
 		return nil
 	}
 	if _, err := e.client.NetworkRemove(ctx, id, client.NetworkRemoveOptions{}); err != nil {
-		return fmt.Errorf("take the second network of lab %s back: %w", lab, err)
+		return fmt.Errorf("remove the second network of lab %s: %w", lab, err)
 	}
 	return fmt.Errorf("%w: a network of lab %s", engine.ErrExists, lab)
 }
 
+// upperHalf returns the half of the addresses that has the first host bit set.
 func upperHalf(p netip.Prefix) netip.Prefix {
 	a := p.Masked().Addr().As4()
 	bit := p.Bits()

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -52,7 +51,7 @@ func (e *Engine) copyIn(ctx context.Context, id string, n engine.Node) error {
 	return nil
 }
 
-// CopyOut works on a container that has ended as well, and reads its volumes.
+// CopyOut copies the files of a folder out of a container, running or not, and out of its volumes.
 func (e *Engine) CopyOut(ctx context.Context, r engine.Ref, folder string) ([]engine.File, error) {
 	out, err := e.client.CopyFromContainer(ctx, containerName(r.Lab, r.Node), client.CopyFromContainerOptions{SourcePath: folder})
 	if err != nil {
@@ -65,7 +64,8 @@ func (e *Engine) CopyOut(ctx context.Context, r engine.Ref, folder string) ([]en
 	return files, nil
 }
 
-// request says everything about the container. It has no capability, cannot gain one, and publishes on 127.0.0.1.
+// request returns the request for a node's container. It has no capability, cannot gain one, and publishes its ports on
+// 127.0.0.1.
 func request(n engine.Node) testcontainers.ContainerRequest {
 	return testcontainers.ContainerRequest{
 		Name:           containerName(n.Lab, n.Node),
@@ -94,7 +94,7 @@ func request(n engine.Node) testcontainers.ContainerRequest {
 	}
 }
 
-// confine takes every capability away: an agent that runs as an ordinary user needs none, on any cgroup version.
+// confine drops every capability: an agent that runs as an ordinary user needs none, on any cgroup version.
 func confine(h *container.HostConfig) {
 	h.CapDrop = []string{"ALL"}
 	h.SecurityOpt = []string{"no-new-privileges"}
@@ -120,13 +120,13 @@ func exposed(ports []uint16) []string {
 func bindings(ports []uint16) network.PortMap {
 	out := network.PortMap{}
 	for _, p := range exposed(ports) {
-		out[network.MustParsePort(p)] = []network.PortBinding{{HostIP: netip.AddrFrom4([4]byte{127, 0, 0, 1}), HostPort: "0"}}
+		out[network.MustParsePort(p)] = []network.PortBinding{{HostIP: loopback(), HostPort: "0"}}
 	}
 	return out
 }
 
-// Start starts the node's container and returns its new state. It returns an error when the node has ports that are reached
-// inside it, and its image has not what that takes.
+// Start starts the node's container and returns its new state. It returns an error if the node has Inside ports that
+// cannot be reached (see checkDialer).
 func (e *Engine) Start(ctx context.Context, r engine.Ref) (engine.State, error) {
 	id := containerName(r.Lab, r.Node)
 	if _, err := e.client.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
@@ -140,7 +140,7 @@ func (e *Engine) Start(ctx context.Context, r engine.Ref) (engine.State, error) 
 	if err != nil || len(s.Callers) == 0 {
 		return s, err
 	}
-	if err := e.demandWay(ctx, c.Container); err != nil {
+	if err := e.checkDialer(ctx, c.Container); err != nil {
 		return engine.State{}, fmt.Errorf("start %s: %w", r, err)
 	}
 	return s, nil
@@ -153,16 +153,32 @@ func (e *Engine) Stop(ctx context.Context, r engine.Ref, grace time.Duration) er
 	if err != nil {
 		return fmt.Errorf("stop %s: %w", r, explain(err))
 	}
-	e.doors.close(doorsOf(r))
+	e.forwards.closeNode(r)
 	return nil
 }
 
 // Kill sends SIGKILL.
 func (e *Engine) Kill(ctx context.Context, r engine.Ref) error {
 	_, err := e.client.ContainerKill(ctx, containerName(r.Lab, r.Node), client.ContainerKillOptions{Signal: "KILL"})
-	if err != nil && !errdefs.IsConflict(err) { // a conflict says that it does not run
+	if err != nil && !errdefs.IsConflict(err) { // a conflict means that it does not run
 		return fmt.Errorf("kill %s: %w", r, explain(err))
 	}
-	e.doors.close(doorsOf(r))
+	e.forwards.closeNode(r)
+	return nil
+}
+
+// Pause freezes the container with the kernel's freezer cgroup.
+func (e *Engine) Pause(ctx context.Context, r engine.Ref) error {
+	if _, err := e.client.ContainerPause(ctx, containerName(r.Lab, r.Node), client.ContainerPauseOptions{}); err != nil {
+		return fmt.Errorf("pause %s: %w", r, explain(err))
+	}
+	return nil
+}
+
+// Resume thaws the container.
+func (e *Engine) Resume(ctx context.Context, r engine.Ref) error {
+	if _, err := e.client.ContainerUnpause(ctx, containerName(r.Lab, r.Node), client.ContainerUnpauseOptions{}); err != nil {
+		return fmt.Errorf("resume %s: %w", r, explain(err))
+	}
 	return nil
 }

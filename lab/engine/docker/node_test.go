@@ -31,7 +31,7 @@ func get(at netip.AddrPort) (string, error) {
 	return string(body), err
 }
 
-// answers demands that the service is there, and that it is the one.
+// answers fails the test unless the named service answers.
 func answers(t *testing.T, at netip.AddrPort, name string) {
 	t.Helper()
 	eventually(t, name+" answers at "+at.String(), func() string {
@@ -43,7 +43,7 @@ func answers(t *testing.T, at netip.AddrPort, name string) {
 	})
 }
 
-func (w world) state(t *testing.T, name string) engine.State {
+func (w testLab) state(t *testing.T, name string) engine.State {
 	t.Helper()
 	states, err := w.Nodes(t.Context(), w.lab)
 	if err != nil {
@@ -58,10 +58,10 @@ func (w world) state(t *testing.T, name string) engine.State {
 	return engine.State{}
 }
 
-// TestNodes looks at two nodes of one lab, of an ordinary user and of root, and at a task beside them.
+// TestNodes uses two nodes of one lab, of an ordinary user and of root, and a task beside them.
 func TestNodes(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newTestLab(t)
 	one := w.service("one", 1)
 	one.Files = append(one.Files,
 		engine.File{Path: "/nomad/tls", Mode: fs.ModeDir | 0o700, Owner: 1000},
@@ -73,28 +73,28 @@ func TestNodes(t *testing.T) {
 	two := w.service("two", 0)
 	two.User, two.Address = "", netip.Addr{}
 	w.started(t, two)
-	for name, look := range map[string]func(*testing.T, world){
-		"files arrive": filesArrive, "what they are made from": whatNodesAreMadeFrom, "confined": nodesAreConfined,
-		"they find each other": nodesFindEachOther, "ports are open on loopback alone": portsAreOpenOnLoopbackAlone,
-		"Docker hands out the upper half": dockerHandsOutTheUpperHalf, "a task is confined on the lab's network": taskIsConfined,
+	for name, test := range map[string]func(*testing.T, testLab){
+		"files arrive": filesAreCopied, "what they are made from": imageAndVersion, "confined": nodesAreConfined,
+		"they find each other": nodesFindEachOther, "ports are open on loopback alone": portsOnLoopbackOnly,
+		"Docker hands out the upper half": dockerAssignsUpperHalf, "a task is confined on the lab's network": taskIsConfined,
 	} {
-		t.Run(name, func(t *testing.T) { look(t, w) })
+		t.Run(name, func(t *testing.T) { test(t, w) })
 	}
 }
 
-// filesArrive with owner and mode, before the start.
-func filesArrive(t *testing.T, w world) {
+// filesAreCopied: they have their owner and mode, before the start.
+func filesAreCopied(t *testing.T, w testLab) {
 	one := engine.Ref{Lab: w.lab, Node: "one"}
-	w.demandExec(t, one, "700 1000 1000\n600 1000 1000\n600 0 0\n755 1001 1001\n", "stat", "-c", "%a %u %g", "/nomad/tls", "/nomad/tls/key.pem", "/etc/root-only", "/opt/run")
-	w.demandExec(t, one, "mine\n", "cat", "/nomad/tls/key.pem")
-	w.demandExec(t, one, "it ran\n", "/opt/run")
+	w.wantExec(t, one, "700 1000 1000\n600 1000 1000\n600 0 0\n755 1001 1001\n", "stat", "-c", "%a %u %g", "/nomad/tls", "/nomad/tls/key.pem", "/etc/root-only", "/opt/run")
+	w.wantExec(t, one, "mine\n", "cat", "/nomad/tls/key.pem")
+	w.wantExec(t, one, "it ran\n", "/opt/run")
 	if code, err := w.Exec(t.Context(), one, engine.Command{Args: []string{"cat", "/etc/root-only"}}); err != nil || code != 1 {
 		t.Errorf("the node's user reads root's file: %d, %v", code, err)
 	}
 }
 
-// whatNodesAreMadeFrom is said of each node and of each lab, with the version that the image claims.
-func whatNodesAreMadeFrom(t *testing.T, w world) {
+// imageAndVersion: each node and each lab has the image, and the version from the image's labels.
+func imageAndVersion(t *testing.T, w testLab) {
 	labs, err := w.Labs(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -109,24 +109,24 @@ func whatNodesAreMadeFrom(t *testing.T, w world) {
 	}
 }
 
-// nodesAreConfined as the kernel sees it, even as root.
-func nodesAreConfined(t *testing.T, w world) {
+// nodesAreConfined reads the capabilities from the kernel; even root has none.
+func nodesAreConfined(t *testing.T, w testLab) {
 	two := engine.Ref{Lab: w.lab, Node: "two"}
 	const confined = "CapEff:\t0000000000000000\nCapBnd:\t0000000000000000\nNoNewPrivs:\t1\n"
-	w.demandExec(t, two, confined, "grep", "-E", "CapEff|CapBnd|NoNewPrivs", "/proc/1/status")
-	w.demandExec(t, two, "two\n", "hostname")
+	w.wantExec(t, two, confined, "grep", "-E", "CapEff|CapBnd|NoNewPrivs", "/proc/1/status")
+	w.wantExec(t, two, "two\n", "hostname")
 }
 
 // nodesFindEachOther by alias and by address.
-func nodesFindEachOther(t *testing.T, w world) {
+func nodesFindEachOther(t *testing.T, w testLab) {
 	for _, name := range []string{"one.lab", w.address(1).String()} {
-		w.demandExec(t, engine.Ref{Lab: w.lab, Node: "two"}, "I am one", "wget", "-q", "-O", "-", "http://"+name+":8080/")
+		w.wantExec(t, engine.Ref{Lab: w.lab, Node: "two"}, "I am one", "wget", "-q", "-O", "-", "http://"+name+":8080/")
 	}
 }
 
-// portsAreOpenOnLoopbackAlone: nobody else on the host's networks reaches a node, and this process looks to it like the
-// network's gateway.
-func portsAreOpenOnLoopbackAlone(t *testing.T, w world) {
+// portsOnLoopbackOnly: a node cannot be reached through the host's other addresses, and sees this process as the network's
+// gateway.
+func portsOnLoopbackOnly(t *testing.T, w testLab) {
 	s := w.state(t, "one")
 	at := s.Endpoints[8080]
 	if at.Addr() != netip.MustParseAddr("127.0.0.1") {
@@ -156,15 +156,15 @@ func portsAreOpenOnLoopbackAlone(t *testing.T, w world) {
 	}
 }
 
-// dockerHandsOutTheUpperHalf: an address of the lower half stays its node's while that is stopped.
-func dockerHandsOutTheUpperHalf(t *testing.T, w world) {
+// dockerAssignsUpperHalf: a node keeps its address, of the lower half, while it is stopped.
+func dockerAssignsUpperHalf(t *testing.T, w testLab) {
 	if s := w.state(t, "two"); !docker.UpperHalf(w.subnet).Contains(s.Address) {
 		t.Errorf("%s was handed out of %s", s.Address, w.subnet)
 	}
 }
 
 // taskIsConfined too, on the lab's network, with its own files.
-func taskIsConfined(t *testing.T, w world) {
+func taskIsConfined(t *testing.T, w testLab) {
 	var out bytes.Buffer
 	task := w.task(`pwd; cat file; id -u; grep CapBnd /proc/self/status; wget -q -O - http://one:8080/`, engine.Streams{Stdout: &out})
 	task.Folder = "/place"
@@ -175,7 +175,7 @@ func taskIsConfined(t *testing.T, w world) {
 	}
 }
 
-// otherAddresses are the host's, but for loopback. Docker's own bridge is among them.
+// otherAddresses returns the host's addresses except loopback. Docker's own bridge is among them.
 func otherAddresses(t *testing.T) []netip.Addr {
 	t.Helper()
 	all, err := net.InterfaceAddrs()

@@ -55,7 +55,7 @@ func (e *Engine) Labs(ctx context.Context) (map[string]engine.LabState, error) {
 	}
 	labs := map[string]engine.LabState{}
 	for _, n := range networks.Items {
-		labs[n.Labels[labelLab]] = engine.LabState{Labels: facts(n.Labels), Created: n.Created}
+		labs[n.Labels[labelLab]] = engine.LabState{Labels: callerLabels(n.Labels), Created: n.Created}
 	}
 	for _, s := range list {
 		state := e.summary(s)
@@ -69,7 +69,8 @@ func (e *Engine) Labs(ctx context.Context) (map[string]engine.LabState, error) {
 	return labs, nil
 }
 
-// containers are those of a lab's nodes, or of all labs' nodes, in the order of their names. Tasks are none.
+// containers returns those of a lab's nodes, or of all labs' nodes if the name is empty, in the order of the nodes'
+// names. Tasks are left out.
 func (e *Engine) containers(ctx context.Context, lab string) ([]container.Summary, error) {
 	list, err := e.client.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: ofLab(lab)})
 	if err != nil {
@@ -80,62 +81,101 @@ func (e *Engine) containers(ctx context.Context, lab string) ([]container.Summar
 	return nodes, nil
 }
 
-// summary is a state as a list of containers has it.
+// summary returns the state of a node from a list of containers.
 func (e *Engine) summary(c container.Summary) engine.State {
-	s := engine.State{
-		Ref:       engine.Ref{Lab: c.Labels[labelLab], Node: c.Labels[labelNode]},
-		ID:        c.ID,
-		Running:   c.State == container.StateRunning || c.State == container.StatePaused,
-		Paused:    c.State == container.StatePaused,
-		Image:     c.Image,
-		Version:   version(c.Labels),
-		Labels:    facts(c.Labels),
-		Endpoints: map[uint16]netip.AddrPort{},
-	}
-	var here netip.Addr
+	s := stateOf(c.ID, c.Image, c.Labels)
+	s.Running = c.State == container.StateRunning || c.State == container.StatePaused
+	s.Paused = c.State == container.StatePaused
+	var networks map[string]*network.EndpointSettings
 	if c.NetworkSettings != nil {
-		for n := range maps.Values(c.NetworkSettings.Networks) {
-			here = e.place(&s, n)
-		}
+		networks = c.NetworkSettings.Networks
 	}
-	if s.Running && c.NetworkSettings != nil {
-		s.CutOff = cutOff(c.HostConfig.NetworkMode, c.NetworkSettings.Networks, s.Ref, c.Labels)
-	}
+	address := e.addNetworks(&s, c.HostConfig.NetworkMode, networks, c.Labels)
 	for _, p := range c.Ports {
 		published := []network.PortBinding{{HostIP: p.IP, HostPort: strconv.Itoa(int(p.PublicPort))}}
-		if at, ok := e.reach(here, p.PrivatePort, published); ok && p.PublicPort > 0 {
+		if at, ok := e.endpoint(address, p.PrivatePort, published); ok && p.PublicPort > 0 {
 			s.Endpoints[p.PrivatePort] = at
 		}
 	}
-	e.doors.show(&s, insidePorts(c.Labels))
+	e.forwards.addTo(&s, insidePorts(c.Labels))
 	return s
 }
 
-// place says where a container is on its network, and returns the address that Docker gave it there.
-func (e *Engine) place(s *engine.State, n *network.EndpointSettings) netip.Addr {
-	s.Address, s.Origin, s.Caller = at(n), at(n), e.caller(n.Gateway)
-	if n.IPAddress != s.Address {
-		s.Published = n.IPAddress
+// state returns the state of a node from the inspection of its container. It makes a forward for each port that the node
+// serves on its own loopback.
+func (e *Engine) state(ctx context.Context, c container.InspectResponse) (engine.State, error) {
+	labels := c.Config.Labels
+	s := stateOf(c.ID, c.Config.Image, labels)
+	if c.State != nil {
+		s.Running, s.Paused, s.ExitCode = c.State.Running, c.State.Paused, c.State.ExitCode
+		if t, err := time.Parse(time.RFC3339Nano, c.State.StartedAt); err == nil && t.Year() > 1 {
+			s.Started = t
+		}
 	}
-	return n.IPAddress
+	if c.NetworkSettings == nil {
+		return s, nil
+	}
+	var mode string
+	if c.HostConfig != nil {
+		mode = string(c.HostConfig.NetworkMode)
+	}
+	address := e.addNetworks(&s, mode, c.NetworkSettings.Networks, labels)
+	for port, published := range c.NetworkSettings.Ports {
+		if at, ok := e.endpoint(address, port.Num(), published); ok {
+			s.Endpoints[port.Num()] = at
+		}
+	}
+	if inside := insidePorts(labels); s.Running && len(inside) > 0 {
+		if err := e.forward(ctx, c, s.Ref, inside); err != nil {
+			return s, err
+		}
+		e.forwards.addTo(&s, inside)
+	}
+	return s, nil
 }
 
-// at is where a container is for those on its network: at its link-local address if it has one, which it has kept since
-// it was made, else where Docker has put it at its start.
-func at(n *network.EndpointSettings) netip.Addr {
+// stateOf returns what a container's labels and image say of its node.
+func stateOf(id, image string, labels map[string]string) engine.State {
+	return engine.State{
+		Ref: engine.Ref{Lab: labels[labelLab], Node: labels[labelNode]}, ID: id, Image: image,
+		Version: version(labels), Labels: callerLabels(labels), Endpoints: map[uint16]netip.AddrPort{},
+	}
+}
+
+// addNetworks adds the node's addresses to its state, and why it is cut off if it is. It returns the address that Docker
+// assigned. A node is on one network.
+func (e *Engine) addNetworks(s *engine.State, mode string, networks map[string]*network.EndpointSettings, labels map[string]string) netip.Addr {
+	var assigned netip.Addr
+	for n := range maps.Values(networks) {
+		assigned = n.IPAddress
+		s.Address, s.Caller = ownAddress(n), e.callerAddress(n.Gateway)
+		s.Origin = s.Address
+		if assigned != s.Address {
+			s.Published = assigned
+		}
+	}
+	if s.Running {
+		s.CutOff = cutOff(mode, networks, s.Ref, labels)
+	}
+	return assigned
+}
+
+// ownAddress returns a container's address for others on its network: its link-local address if it has one, which it
+// keeps for life, else the one that Docker assigned at its start.
+func ownAddress(n *network.EndpointSettings) netip.Addr {
 	if n.IPAMConfig != nil && len(n.IPAMConfig.LinkLocalIPs) > 0 {
 		return n.IPAMConfig.LinkLocalIPs[0]
 	}
 	return n.IPAddress
 }
 
-// cutOff is why a running container is not on the network that it was made for. Empty: it is. A container that was made on
-// none of its own, or by the network's ID, which Docker then shows, is looked up by that.
-func cutOff(mode string, on map[string]*network.EndpointSettings, r engine.Ref, labels map[string]string) string {
+// cutOff returns why a running container is not on the network that it was created for, or "" if it is. mode is that
+// network's name, or its ID if the container was created with that.
+func cutOff(mode string, networks map[string]*network.EndpointSettings, r engine.Ref, labels map[string]string) string {
 	if !container.NetworkMode(mode).IsUserDefined() {
 		return ""
 	}
-	for name, n := range on {
+	for name, n := range networks {
 		if name == mode || n != nil && n.NetworkID == mode {
 			return ""
 		}
@@ -147,49 +187,9 @@ func cutOff(mode string, on map[string]*network.EndpointSettings, r engine.Ref, 
 	return why
 }
 
-// state is what an inspection says, with a door for each port that is reached inside the container.
-func (e *Engine) state(ctx context.Context, c container.InspectResponse) (engine.State, error) {
-	s := engine.State{
-		Ref:       engine.Ref{Lab: c.Config.Labels[labelLab], Node: c.Config.Labels[labelNode]},
-		ID:        c.ID,
-		Image:     c.Config.Image,
-		Version:   version(c.Config.Labels),
-		Labels:    facts(c.Config.Labels),
-		Endpoints: map[uint16]netip.AddrPort{},
-	}
-	if c.State != nil {
-		s.Running, s.Paused, s.ExitCode = c.State.Running, c.State.Paused, c.State.ExitCode
-		if t, err := time.Parse(time.RFC3339Nano, c.State.StartedAt); err == nil && t.Year() > 1 {
-			s.Started = t
-		}
-	}
-	if c.NetworkSettings == nil {
-		return s, nil
-	}
-	var here netip.Addr
-	for n := range maps.Values(c.NetworkSettings.Networks) {
-		here = e.place(&s, n)
-	}
-	if s.Running && c.HostConfig != nil {
-		s.CutOff = cutOff(string(c.HostConfig.NetworkMode), c.NetworkSettings.Networks, s.Ref, c.Config.Labels)
-	}
-	for port, published := range c.NetworkSettings.Ports {
-		if at, ok := e.reach(here, port.Num(), published); ok {
-			s.Endpoints[port.Num()] = at
-		}
-	}
-	if inside := insidePorts(c.Config.Labels); s.Running && len(inside) > 0 {
-		if err := e.open(ctx, c, s.Ref, inside); err != nil {
-			return s, err
-		}
-		e.doors.show(&s, inside)
-	}
-	return s, nil
-}
-
-// Remove removes the lab's containers and its network, and what else bears the run of that network: volumes of a lab that
-// Docker Compose brought up bear no more than that, as they are to outlive it when Compose takes it down, and must not go
-// with another lab of its name.
+// Remove removes the lab's containers and its network, and everything else with the run label of that network. The
+// volumes of a lab that Docker Compose brought up have the run label only: they stay when Compose takes the lab down, and
+// when another lab of its name is removed.
 func (e *Engine) Remove(ctx context.Context, lab string) error {
 	networks, err := e.client.NetworkList(ctx, client.NetworkListOptions{Filters: ofLab(lab)})
 	if err != nil {
@@ -206,6 +206,6 @@ func (e *Engine) Remove(ctx context.Context, lab string) error {
 			return fmt.Errorf("remove lab %s: %w", lab, err)
 		}
 	}
-	e.doors.close(func(r engine.Ref) bool { return r.Lab == lab })
+	e.forwards.close(func(r engine.Ref) bool { return r.Lab == lab })
 	return nil
 }

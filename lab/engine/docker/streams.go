@@ -40,7 +40,7 @@ func (e *Engine) Exec(ctx context.Context, r engine.Ref, c engine.Command) (int,
 	return ended.ExitCode, nil
 }
 
-// pump carries the streams until the command closes its outputs or ctx ends.
+// pump copies the streams until the command closes its outputs or ctx ends.
 func pump(ctx context.Context, conn client.HijackedResponse, s engine.Streams) error {
 	if s.Stdin != nil {
 		go func() {
@@ -75,7 +75,7 @@ func discardNil(w io.Writer) io.Writer {
 	return w
 }
 
-// resize keeps the command's terminal as large as the caller's until stop is called.
+// resize sets the size of the command's terminal to the caller's, now and whenever it changes, until stop is called.
 func resize(s engine.Streams, set func(width, height uint)) (stop func()) {
 	if !s.Terminal || s.Size == nil {
 		return func() {}
@@ -93,4 +93,32 @@ func resize(s engine.Streams, set func(width, height uint)) (stop func()) {
 		}
 	}()
 	return func() { close(end) }
+}
+
+// Logs returns what the node's container has written, from its first line.
+func (e *Engine) Logs(ctx context.Context, r engine.Ref, follow bool) (io.ReadCloser, error) {
+	raw, err := e.client.ContainerLogs(ctx, containerName(r.Lab, r.Node), client.ContainerLogsOptions{
+		ShowStdout: true, ShowStderr: true, Follow: follow,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read the log of %s: %w", r, explain(err))
+	}
+	out, in := io.Pipe()
+	go func() {
+		_, err := stdcopy.StdCopy(in, in, raw)
+		_ = raw.Close()
+		_ = in.CloseWithError(err)
+	}()
+	return &logReader{PipeReader: out, raw: raw}, nil
+}
+
+// logReader also closes the daemon's stream when it is closed, which ends the goroutine of a follower.
+type logReader struct {
+	*io.PipeReader
+	raw io.Closer
+}
+
+func (l *logReader) Close() error {
+	_ = l.raw.Close()
+	return l.PipeReader.Close()
 }

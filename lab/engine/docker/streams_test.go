@@ -7,8 +7,8 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// demandExec runs a command in a node, which must end well and say that.
-func (w world) demandExec(t *testing.T, r engine.Ref, want string, args ...string) {
+// wantExec runs a command in a node, which must succeed and print that.
+func (w testLab) wantExec(t *testing.T, r engine.Ref, want string, args ...string) {
 	t.Helper()
 	var out, errs bytes.Buffer
 	code, err := w.Exec(t.Context(), r, engine.Command{Args: args, Streams: engine.Streams{Stdout: &out, Stderr: &errs}})

@@ -14,8 +14,8 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// Run runs a command to its end in a container of its own on the lab's network. The container is not made by
-// testcontainers, which publishes the ports that an image declares on every interface when a request names none.
+// Run runs a command to its end in a container of its own on the lab's network. Package docker's comment says why
+// testcontainers does not create this container.
 func (e *Engine) Run(ctx context.Context, t engine.Task) (code int, err error) {
 	created, err := e.client.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Config: &container.Config{
@@ -36,12 +36,12 @@ func (e *Engine) Run(ctx context.Context, t engine.Task) (code int, err error) {
 	return e.follow(ctx, created.ID, t)
 }
 
-// discard removes the task and its volumes, even when ctx has ended: that is how an interrupted one ends.
+// discard removes the task's container and its volumes, even if ctx has ended, as it has when a task is interrupted.
 func (e *Engine) discard(ctx context.Context, id, program string) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline.Removal)
 	defer cancel()
 	_, err := e.client.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
-	// Whoever removes the lab removes its tasks too, and may be at it.
+	// Removing the lab removes its tasks too, and may be under way.
 	if errdefs.IsNotFound(err) || errdefs.IsConflict(err) && strings.Contains(err.Error(), "already in progress") {
 		return nil
 	}
@@ -57,7 +57,7 @@ func taskHost(lab string) *container.HostConfig {
 	return h
 }
 
-// follow attaches before the start, so that not a byte of the output is missed.
+// follow starts the task and returns its exit code. It attaches before the start, so that no output is missed.
 func (e *Engine) follow(ctx context.Context, id string, t engine.Task) (int, error) {
 	attached, err := e.client.ContainerAttach(ctx, id, client.ContainerAttachOptions{
 		Stream: true, Stdin: t.Stdin != nil, Stdout: true, Stderr: true,

@@ -10,21 +10,21 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-func (w world) task(script string, s engine.Streams) engine.Task {
+func (w testLab) task(script string, s engine.Streams) engine.Task {
 	n := engine.Node{Ref: engine.Ref{Lab: w.lab}, Image: w.image, Command: []string{"/bin/sh", "-c", script}, User: "1000:1000"}
 	return engine.Task{Node: n, Streams: s}
 }
 
-// TestTaskEndsWithItsContext: an interrupted one is removed, and while it runs it is open to nobody, whatever ports its
-// image declares.
+// TestTaskEndsWithItsContext: an interrupted task is removed. While it runs it publishes no port, whatever ports its image
+// declares.
 func TestTaskEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	w.image = w.imageThatDeclaresPorts(t)
+	w := newTestLab(t)
+	w.image = w.imageWithPorts(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	published := -1
-	look := onWrite(func() {
+	test := onWrite(func() {
 		defer cancel()
 		filter := make(client.Filters).Add("label", "nomadlab.lab="+w.lab)
 		list, err := w.Client().ContainerList(t.Context(), client.ContainerListOptions{Filters: filter})
@@ -42,7 +42,7 @@ func TestTaskEndsWithItsContext(t *testing.T) {
 			t.Errorf("the task is taken for a node: %v, %v", states, err)
 		}
 	})
-	_, err := w.Run(ctx, w.task("echo here; sleep 600", engine.Streams{Stdout: look}))
+	_, err := w.Run(ctx, w.task("echo here; sleep 600", engine.Streams{Stdout: test}))
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v, want context.Canceled", err)
 	}
@@ -54,8 +54,8 @@ func TestTaskEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// imageThatDeclaresPorts is the lab's image with an EXPOSE, removed at the end.
-func (w world) imageThatDeclaresPorts(t *testing.T) string {
+// imageWithPorts returns the lab's image with an EXPOSE. It is removed at the end.
+func (w testLab) imageWithPorts(t *testing.T) string {
 	t.Helper()
 	if err := w.Create(t.Context(), w.service("base", 9)); err != nil {
 		t.Fatal(err)

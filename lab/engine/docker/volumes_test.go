@@ -7,10 +7,10 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// TestVolumesGoWithTheirRunAlone: those of another run stay, though that had the same name.
-func TestVolumesGoWithTheirRunAlone(t *testing.T) {
+// TestVolumesOfARun: volumes of another run stay, even if its lab had the same name.
+func TestVolumesOfARun(t *testing.T) {
 	t.Parallel()
-	w := bareWorld(t)
+	w := bareTestLab(t)
 	volume := func(run string) string {
 		t.Helper()
 		v, err := w.Client().VolumeCreate(t.Context(), client.VolumeCreateOptions{

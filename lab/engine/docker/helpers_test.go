@@ -19,8 +19,8 @@ import (
 	"nomadlab.internal/lab/image"
 )
 
-// world is a lab of one test: a name that is nobody else's, a network, and an image with BusyBox in it.
-type world struct {
+// testLab is a lab of one test: a unique name, a network, and an image that has BusyBox.
+type testLab struct {
 	*docker.Engine
 	lab, image string
 	subnet     netip.Prefix
@@ -38,15 +38,16 @@ func connect(t *testing.T) *docker.Engine {
 	return e
 }
 
-// newWorld demands at its end that nothing of the lab is left. A watchdog removes it should the test be killed.
-func newWorld(t *testing.T) world {
+// newTestLab returns a lab that is removed at the end of the test, which fails if anything is left. A watchdog removes
+// the lab if the test is killed.
+func newTestLab(t *testing.T) testLab {
 	t.Helper()
-	w := bareWorld(t)
+	w := bareTestLab(t)
 	return w.withNetwork(t, map[string]string{"expires": "never"})
 }
 
-// withNetwork is the world with a network that bears these labels.
-func (w world) withNetwork(t *testing.T, labels map[string]string) world {
+// withNetwork adds a network with these labels.
+func (w testLab) withNetwork(t *testing.T, labels map[string]string) testLab {
 	t.Helper()
 	for {
 		w.subnet = someSubnet(24)
@@ -60,11 +61,11 @@ func (w world) withNetwork(t *testing.T, labels map[string]string) world {
 	}
 }
 
-// bareWorld has no network yet.
-func bareWorld(t *testing.T) world {
+// bareTestLab returns a lab without a network.
+func bareTestLab(t *testing.T) testLab {
 	t.Helper()
 	e := connect(t)
-	w := world{Engine: e, lab: labName(), image: nomadImage(t, e)}
+	w := testLab{Engine: e, lab: labName(), image: nomadImage(t, e)}
 	f := e.Footprint("lab", w.lab)
 	guard, err := watchdog.Start(t.Context(), watchdog.Target{DockerHost: f.DockerHost, Label: f.Label})
 	if err != nil {
@@ -86,7 +87,7 @@ func bareWorld(t *testing.T) world {
 	return w
 }
 
-// nomadImage is the image with Nomad, which has BusyBox in it.
+// nomadImage returns the image with Nomad, which has BusyBox.
 func nomadImage(t *testing.T, e *docker.Engine) string {
 	t.Helper()
 	found, err := image.ResolveAt(t.Context(), e.DockerHost(), image.Request{}, nil)
@@ -102,14 +103,14 @@ func labName() string {
 	return "dkt-" + hex.EncodeToString(random)
 }
 
-// someSubnet is outside of where labs look for theirs.
+// someSubnet returns a random subnet outside the pools of labs.
 func someSubnet(bits int) netip.Prefix {
 	a := [4]byte{10, 231, byte(mathrand.IntN(256)), 0}
 	return netip.PrefixFrom(netip.AddrFrom4(a), bits).Masked()
 }
 
-// leftovers counts what bears the lab's label, by the daemon's word and not the engine's.
-func (w world) leftovers(ctx context.Context, t *testing.T) int {
+// leftovers counts the objects with the lab's label. It asks the daemon, not the engine.
+func (w testLab) leftovers(ctx context.Context, t *testing.T) int {
 	t.Helper()
 	filter := make(client.Filters).Add("label", "nomadlab.lab="+w.lab)
 	containers, err := w.Client().ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filter})
@@ -123,8 +124,8 @@ func (w world) leftovers(ctx context.Context, t *testing.T) int {
 	return len(containers.Items) + len(networks.Items)
 }
 
-// address is the i-th of the lower half.
-func (w world) address(i int) netip.Addr {
+// address returns the i-th address of the lower half.
+func (w testLab) address(i int) netip.Addr {
 	a := w.subnet.Addr().As4()
 	a[3] = byte(10 + i)
 	return netip.AddrFrom4(a)
@@ -133,7 +134,7 @@ func (w world) address(i int) netip.Addr {
 // service answers HTTP on port 8080 with its name, writes a line to each output, and ends with code 7 when asked to.
 const service = `trap "exit 7" TERM; httpd -p 8080 -h /www; echo first; echo second >&2; sleep 600 & wait`
 
-func (w world) service(name string, number int) engine.Node {
+func (w testLab) service(name string, number int) engine.Node {
 	return engine.Node{
 		Ref: engine.Ref{Lab: w.lab, Node: name}, Image: w.image, Command: []string{"/bin/sh", "-c", service}, User: "1000:1000",
 		Address: w.address(number), Aliases: []string{name + ".lab"}, Ports: []uint16{8080}, Labels: map[string]string{"role": "service"},
@@ -145,7 +146,7 @@ func (w world) service(name string, number int) engine.Node {
 }
 
 // started creates and starts a node.
-func (w world) started(t *testing.T, n engine.Node) engine.State {
+func (w testLab) started(t *testing.T, n engine.Node) engine.State {
 	t.Helper()
 	if err := w.Create(t.Context(), n); err != nil {
 		t.Fatal(err)
@@ -157,14 +158,13 @@ func (w world) started(t *testing.T, n engine.Node) engine.State {
 	return s
 }
 
-// patience ends a wait that would be in vain. It is far longer than anything takes on a machine with a load of six times its
-// processors.
-const patience = 5 * time.Minute
+// testTimeout ends a wait. It is far longer than anything takes on a machine with a load of six times its processors.
+const testTimeout = 5 * time.Minute
 
-// eventually polls until the condition says "".
+// eventually polls until the condition returns "".
 func eventually(t *testing.T, what string, condition func() string) {
 	t.Helper()
-	deadline, ticker := time.Now().Add(patience), time.NewTicker(10*time.Millisecond)
+	deadline, ticker := time.Now().Add(testTimeout), time.NewTicker(10*time.Millisecond)
 	defer ticker.Stop()
 	for {
 		seen := condition()

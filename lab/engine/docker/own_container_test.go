@@ -17,12 +17,12 @@ import (
 	"nomadlab.internal/lab/engine/docker"
 )
 
-// TestInsideAContainer runs the engine in a container that has the daemon's socket, as many CI jobs do. What is
-// published on the host's 127.0.0.1 is out of reach there, so it must join the lab's network and go to the node itself.
-func TestInsideAContainer(t *testing.T) {
+// TestInOwnContainer runs the engine in a container that has the daemon's socket, as many CI jobs do. Ports published on
+// the host's 127.0.0.1 cannot be reached there, so the engine joins the lab's network and connects to the node itself.
+func TestInOwnContainer(t *testing.T) {
 	t.Parallel()
-	outer, program := newWorld(t), staticProgram(t, "./testdata/inside")
-	if self := outer.Self(); self != "" {
+	outer, program := newTestLab(t), staticProgram(t, "./testdata/inside")
+	if self := outer.OwnContainer(); self != "" {
 		t.Errorf("this test itself is taken to be in container %s", self)
 	}
 	for name, c := range map[string]struct {
@@ -33,7 +33,7 @@ func TestInsideAContainer(t *testing.T) {
 		"host name by Docker": {}, "host name by the user": {hostname: "ci"}, "the node's own loopback": {loopback: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			inner := bareWorld(t)
+			inner := bareTestLab(t)
 			inner.subnet = freeSubnet(t, inner)
 			n, want := inner.webServer("0.0.0.0"), regexp.QuoteMeta(inner.address(1).String())+":8080 I am one"
 			if c.loopback {
@@ -51,8 +51,8 @@ func TestInsideAContainer(t *testing.T) {
 	}
 }
 
-// freeSubnet is one that could be had a moment ago.
-func freeSubnet(t *testing.T, w world) (free netip.Prefix) {
+// freeSubnet returns a subnet that was free a moment ago.
+func freeSubnet(t *testing.T, w testLab) (free netip.Prefix) {
 	t.Helper()
 	for {
 		free = someSubnet(24)
@@ -66,16 +66,16 @@ func freeSubnet(t *testing.T, w world) (free netip.Prefix) {
 	}
 }
 
-// webServer needs no files.
-func (w world) webServer(address string) engine.Node {
+// webServer returns a node that needs no files.
+func (w testLab) webServer(address string) engine.Node {
 	n := w.service("one", 1)
 	n.Files = nil
 	n.Command = []string{"/bin/sh", "-c", "mkdir /tmp/www; printf 'I am one' >/tmp/www/index.html; httpd -f -p " + address + ":8080 -h /tmp/www"}
 	return n
 }
 
-// runInside runs the program in a container of the outer lab, which goes with that.
-func (w world) runInside(t *testing.T, n engine.Node, subnet netip.Prefix, program []byte, hostname string) (int, string) {
+// runInside runs the program in a container of the outer lab, with which it is removed.
+func (w testLab) runInside(t *testing.T, n engine.Node, subnet netip.Prefix, program []byte, hostname string) (int, string) {
 	t.Helper()
 	node, err := json.Marshal(n)
 	if err != nil {
@@ -112,8 +112,8 @@ func (w world) runInside(t *testing.T, n engine.Node, subnet netip.Prefix, progr
 	return 0, ""
 }
 
-// output is what the container wrote.
-func (w world) output(t *testing.T, id string) string {
+// output returns what the container wrote.
+func (w testLab) output(t *testing.T, id string) string {
 	t.Helper()
 	logs, err := w.Client().ContainerLogs(t.Context(), id, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true})
 	if err != nil {

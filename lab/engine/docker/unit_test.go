@@ -21,7 +21,7 @@ import (
 	"nomadlab.internal/lab/engine/docker"
 )
 
-// packed is an entry of an archive.
+// packed is one entry of an archive.
 type packed struct {
 	Name, Data string
 	Type       byte
@@ -87,7 +87,7 @@ func TestUpperHalf(t *testing.T) {
 	}
 }
 
-func TestLabelsComeBackAsFacts(t *testing.T) {
+func TestCallerLabels(t *testing.T) {
 	given := map[string]string{"role": "server", "expires": "2026-01-02T03:04:05Z"}
 	all := docker.Labels("demo", "server-1", given)
 	want := map[string]string{
@@ -97,7 +97,7 @@ func TestLabelsComeBackAsFacts(t *testing.T) {
 		t.Errorf("labels (-want +got):\n%s", diff)
 	}
 	all["org.testcontainers"], all["nomadlab.image.version"] = "true", "1.11.3"
-	if diff := cmp.Diff(given, docker.Facts(all)); diff != "" {
+	if diff := cmp.Diff(given, docker.CallerLabels(all)); diff != "" {
 		t.Errorf("facts (-want +got):\n%s", diff)
 	}
 	if len(all) != 6 {
@@ -116,7 +116,7 @@ func exampleNode() engine.Node {
 	}
 }
 
-// TestRequestConfines: the container has no capability, cannot gain one, and is open on 127.0.0.1 alone.
+// TestRequestConfines: the container has no capability, cannot gain one, and is published on 127.0.0.1 only.
 func TestRequestConfines(t *testing.T) {
 	var host container.HostConfig
 	docker.Request(exampleNode()).HostConfigModifier(&host)
@@ -140,7 +140,7 @@ func TestRequestConfines(t *testing.T) {
 	}
 }
 
-func TestRequestSaysWhatTheNodeIs(t *testing.T) {
+func TestRequest(t *testing.T) {
 	r := docker.Request(exampleNode())
 	got := []any{r.Name, r.Image, r.Entrypoint, r.Cmd, r.Env, r.Networks, r.NetworkAliases, r.ExposedPorts}
 	want := []any{
@@ -162,7 +162,7 @@ func TestRequestSaysWhatTheNodeIs(t *testing.T) {
 	}
 }
 
-func TestReach(t *testing.T) {
+func TestEndpoint(t *testing.T) {
 	inside, outside := netip.MustParseAddr("172.30.7.11"), netip.MustParseAddr("127.0.0.1")
 	published := []network.PortBinding{{HostIP: netip.IPv6LinkLocalAllNodes(), HostPort: "1"}, {HostIP: outside, HostPort: "33001"}}
 	for name, c := range map[string]struct {
@@ -179,7 +179,7 @@ func TestReach(t *testing.T) {
 		"in a container, nothing running": {"abc", netip.Addr{}, published, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			at, ok := docker.ReachFrom(c.self, c.address, 4646, c.published)
+			at, ok := docker.EndpointFrom(c.self, c.address, 4646, c.published)
 			if ok != (c.want != "") || ok && at.String() != c.want {
 				t.Errorf("reached at %s, %v, want %q", at, ok, c.want)
 			}
@@ -200,7 +200,7 @@ func TestRefuseRemote(t *testing.T) {
 	}
 }
 
-func TestUnavailableSaysWhatMendsIt(t *testing.T) {
+func TestUnavailable(t *testing.T) {
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
 	t.Setenv("DOCKER_CONTEXT", "")
 	for name, c := range map[string]struct {
@@ -243,7 +243,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-func TestWhatContainersLack(t *testing.T) {
+func TestLacks(t *testing.T) {
 	e := &docker.Engine{}
 	if e.Lacks(engine.SharedLoopback) == "" || e.Lacks(engine.Containment) != "" || e.Lacks("anything else") != "" {
 		t.Error("a shared loopback is what containers lack, and nothing else")

@@ -17,34 +17,34 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// TestInside looks at two nodes of one lab: "one" has all its ports inside, "two" has one, beside those that are published
-// and no more.
-func TestInside(t *testing.T) {
+// TestForward uses two nodes of one lab: "one" has all its ports inside, "two" has one, beside ports that are only
+// published.
+func TestForward(t *testing.T) {
 	t.Parallel()
-	ways(t, func(t *testing.T, w world) {
+	eachDialer(t, func(t *testing.T, w testLab) {
 		t.Parallel()
 		w.listening(t, w.listener("one", 1, allInside()...))
 		started := w.listening(t, w.listener("two", 2, echoPort))
-		run := func(name string, look func(*testing.T, world)) {
+		run := func(name string, test func(*testing.T, testLab)) {
 			t.Helper()
-			t.Run(name, func(t *testing.T) { look(t, w) })
+			t.Run(name, func(t *testing.T) { test(t, w) })
 		}
-		run("is reached", func(t *testing.T, w world) { insideIsReached(t, w, started) })
-		run("is found by others", insideIsFoundByOthers)
-		run("carries everything", insideCarriesEverything)
-		run("nobody listens", nobodyInside)
-		run("many at once", manyInside)
-		if w.CommandsAlone() {
-			run("nobody stays", nobodyStaysInside)
-			run("takes netcat", insideTakesNetcat)
+		run("reaches", func(t *testing.T, w testLab) { forwardReaches(t, w, started) })
+		run("of another process", forwardOfOtherProcess)
+		run("relays", forwardRelays)
+		run("closed port", forwardToClosedPort)
+		run("concurrently", forwardConcurrently)
+		if w.UsesNC() {
+			run("nc ends with the caller", ncEndsWithCaller)
+			run("needs nc", forwardNeedsNC)
 		} else {
-			run("hears a caller to the end", insideHearsACallerToTheEnd)
+			run("half close", forwardHalfClose)
 		}
 	})
 }
 
-// insideIsReached where the start has said, and not what is only published; what is published beside it stays so.
-func insideIsReached(t *testing.T, w world, s engine.State) {
+// forwardReaches connects where Start has said. Ports that are published beside it stay published.
+func forwardReaches(t *testing.T, w testLab, s engine.State) {
 	if err := echoes(s.Endpoints[echoPort], []byte("hello")); err != nil {
 		t.Errorf("inside: %v", err)
 	}
@@ -52,10 +52,10 @@ func insideIsReached(t *testing.T, w world, s engine.State) {
 		t.Errorf("the door is at %s", at)
 	}
 	if caller := s.CallerAt(echoPort); caller != netip.MustParseAddr("127.0.0.1") {
-		t.Errorf("inside, this process is to look like %s", caller)
+		t.Errorf("inside, this process is to test like %s", caller)
 	}
 	if caller := s.CallerAt(countPort); caller != s.Caller || !w.subnet.Contains(caller) {
-		t.Errorf("through a published port, this process is to look like %s", caller)
+		t.Errorf("through a published port, this process is to test like %s", caller)
 	}
 	// The control: the same listener, published and no more.
 	if got, err := read(dial(t, s.Endpoints[countPort])); got != "" {
@@ -69,8 +69,8 @@ func insideIsReached(t *testing.T, w world, s engine.State) {
 	}
 }
 
-// insideIsFoundByOthers: another process than the one that started the node reaches it too.
-func insideIsFoundByOthers(t *testing.T, w world) {
+// forwardOfOtherProcess: a process that did not start the node reaches it too.
+func forwardOfOtherProcess(t *testing.T, w testLab) {
 	other := w
 	other.Engine = connect(t)
 	s := other.state(t, "two")
@@ -80,13 +80,13 @@ func insideIsFoundByOthers(t *testing.T, w world) {
 	if err := other.Close(); err != nil {
 		t.Fatal(err)
 	}
-	demandClosed(t, s.Endpoints[echoPort])
+	wantClosed(t, s.Endpoints[echoPort])
 	if err := echoes(w.state(t, "two").Endpoints[echoPort], []byte("the control")); err != nil {
 		t.Error(err)
 	}
 }
 
-func insideCarriesEverything(t *testing.T, w world) {
+func forwardRelays(t *testing.T, w testLab) {
 	s := w.state(t, "one")
 	big := make([]byte, 1<<20)
 	_, _ = rand.Read(big)
@@ -102,8 +102,8 @@ func insideCarriesEverything(t *testing.T, w world) {
 	}
 }
 
-// insideHearsACallerToTheEnd, who goes on when the node has ended its own direction. nc does not.
-func insideHearsACallerToTheEnd(t *testing.T, w world) {
+// forwardHalfClose: a caller may go on after the node has closed its direction. nc cannot do that.
+func forwardHalfClose(t *testing.T, w testLab) {
 	conn := dial(t, w.state(t, "one").Endpoints[firstPort])
 	if got, err := io.ReadAll(conn); string(got) != "your turn" || err != nil {
 		t.Errorf("%q, %v", got, err)
@@ -117,8 +117,8 @@ func insideHearsACallerToTheEnd(t *testing.T, w world) {
 	w.awaitLog(t, engine.Ref{Lab: w.lab, Node: "one"}, `heard "and yet", <nil>`)
 }
 
-// nobodyInside: a dead port is no silence.
-func nobodyInside(t *testing.T, w world) {
+// forwardToClosedPort: a connection to a port without a listener is reset, and does not wait.
+func forwardToClosedPort(t *testing.T, w testLab) {
 	s := w.state(t, "one")
 	began := time.Now()
 	got, err := callOf(s.Endpoints[deadPort])
@@ -128,7 +128,7 @@ func nobodyInside(t *testing.T, w world) {
 	if took := time.Since(began); took > time.Minute {
 		t.Errorf("it took %s", took)
 	}
-	hushed := dial(t, s.Endpoints[hushPort]) // the control: a port that accepts and is silent
+	hushed := dial(t, s.Endpoints[silentPort]) // the control: a port that accepts and is silent
 	if err := hushed.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
 		t.Fatal(err)
 	}
@@ -137,22 +137,22 @@ func nobodyInside(t *testing.T, w world) {
 	}
 }
 
-// callOf returns what comes of a call. It may be reset before the caller has seen that it was taken.
+// callOf connects and returns what it reads. The connection may be reset before the caller sees it as established.
 func callOf(at netip.AddrPort) (string, error) {
-	conn, err := net.DialTimeout("tcp", at.String(), patience)
+	conn, err := net.DialTimeout("tcp", at.String(), testTimeout)
 	if err != nil {
 		return "", err
 	}
 	defer func() { _ = conn.Close() }()
-	if err := conn.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetDeadline(time.Now().Add(testTimeout)); err != nil {
 		return "", err
 	}
 	got, err := io.ReadAll(conn)
 	return string(got), err
 }
 
-// manyInside at the same time, all of them open at once.
-func manyInside(t *testing.T, w world) {
+// forwardConcurrently opens many connections at the same time.
+func forwardConcurrently(t *testing.T, w testLab) {
 	const many = 130
 	s := w.state(t, "one")
 	began := time.Now()
@@ -175,11 +175,11 @@ func manyInside(t *testing.T, w world) {
 			t.Errorf("the %d. was told %q, %v", i, got, err)
 		}
 	}
-	w.demandProcesses(t, s.ID, 0)
+	w.wantProcesses(t, s.ID, 0)
 }
 
-// insideTakesNetcat: without it, or without a shell, the start says so.
-func insideTakesNetcat(t *testing.T, w world) {
+// forwardNeedsNC: without nc, or without a shell, Start returns an error that says so.
+func forwardNeedsNC(t *testing.T, w testLab) {
 	n := w.listener("shell", 3, echoPort)
 	n.User = ""
 	n.Files = append(n.Files, engine.File{Path: "/bin/sh", Mode: 0o755, Data: w.program})

@@ -19,21 +19,21 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// The ports of testdata/listen, on the loopback of its container, and one that nobody listens on.
+// The ports of testdata/listen, on the loopback of its container, and one without a listener.
 const (
-	echoPort, countPort, hushPort, firstPort, deadPort = 7001, 7002, 7003, 7004, 7009
+	echoPort, countPort, silentPort, firstPort, deadPort = 7001, 7002, 7003, 7004, 7009
 )
 
-// ways are how connections are made inside a container: as root beside the daemon, and as everybody else.
-func ways(t *testing.T, test func(*testing.T, world)) {
+// eachDialer runs a test with both kinds of connections into a container: as root beside the daemon, and through nc.
+func eachDialer(t *testing.T, test func(*testing.T, testLab)) {
 	t.Helper()
 	program := staticProgram(t, "./testdata/listen")
-	for name, byCommand := range map[string]bool{"within its network": false, "by nc": true} {
+	for name, byNC := range map[string]bool{"by network namespace": false, "by nc": true} {
 		t.Run(name, func(t *testing.T) {
-			w := newWorld(t)
+			w := newTestLab(t)
 			w.program = program
-			if byCommand {
-				w.ByCommand()
+			if byNC {
+				w.UseNC()
 			}
 			test(t, w)
 		})
@@ -46,7 +46,7 @@ var programs = map[string]func() ([]byte, error){
 	"./testdata/listen": sync.OnceValues(func() ([]byte, error) { return buildStatic("./testdata/listen") }),
 }
 
-// staticProgram is built from a folder, as the image has no C library.
+// staticProgram returns a program built from a folder. It is static, because the image has no C library.
 func staticProgram(t *testing.T, folder string) []byte {
 	t.Helper()
 	program, err := programs[folder]()
@@ -56,8 +56,8 @@ func staticProgram(t *testing.T, folder string) []byte {
 	return program
 }
 
-// buildStatic compiles as `make build` does, so that what the command is made of is compiled already, and links the C library
-// into the program. Where that cannot be had, it compiles everything anew, without C, at half a minute of processor time.
+// buildStatic compiles as `make build` does, so that most packages are in the build cache, and links the C library into the
+// program. Without a static C library it compiles everything again, without C, in half a minute of processor time.
 func buildStatic(folder string) ([]byte, error) {
 	into, err := os.MkdirTemp("", "static-")
 	if err != nil {
@@ -76,27 +76,27 @@ func buildStatic(folder string) ([]byte, error) {
 	return os.ReadFile(path)
 }
 
-// listener is a node that listens on its own loopback alone.
-func (w world) listener(name string, number int, inside ...uint16) engine.Node {
+// listener returns a node that listens on its own loopback only.
+func (w testLab) listener(name string, number int, inside ...uint16) engine.Node {
 	n := w.service(name, number)
 	n.Command = []string{"/listen"}
 	n.Files = []engine.File{{Path: "/listen", Mode: fs.FileMode(0o755), Data: w.program}}
-	n.Ports = []uint16{echoPort, countPort, hushPort, firstPort, deadPort}
+	n.Ports = []uint16{echoPort, countPort, silentPort, firstPort, deadPort}
 	n.Inside = inside
 	return n
 }
 
-func allInside() []uint16 { return []uint16{echoPort, countPort, hushPort, firstPort, deadPort} }
+func allInside() []uint16 { return []uint16{echoPort, countPort, silentPort, firstPort, deadPort} }
 
 // listening starts the node and waits until it listens.
-func (w world) listening(t *testing.T, n engine.Node) engine.State {
+func (w testLab) listening(t *testing.T, n engine.Node) engine.State {
 	t.Helper()
 	s := w.started(t, n)
 	w.awaitLog(t, n.Ref, "listening")
 	return s
 }
 
-func (w world) awaitLog(t *testing.T, r engine.Ref, words string) {
+func (w testLab) awaitLog(t *testing.T, r engine.Ref, words string) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("%q in the log of %s", words, r), func() string {
 		log, err := w.Logs(t.Context(), r, false)
@@ -112,7 +112,7 @@ func (w world) awaitLog(t *testing.T, r engine.Ref, words string) {
 	})
 }
 
-// dial connects, and bounds all that follows.
+// dial connects, and sets a deadline for all that follows.
 func dial(t *testing.T, at netip.AddrPort) *net.TCPConn {
 	t.Helper()
 	var d net.Dialer
@@ -127,10 +127,10 @@ func dial(t *testing.T, at netip.AddrPort) *net.TCPConn {
 	return conn.(*net.TCPConn)
 }
 
-// greeting is what the echo begins with, as who the caller looks like.
+// greeting is what the echo begins with: the address that the caller has for the node.
 const greeting = "127.0.0.1\n"
 
-// echoes sends the bytes while it reads them back, ends, and demands that nothing else comes.
+// echoes sends the bytes while it reads them back, closes its direction, and returns an error if anything else comes.
 func echoes(at netip.AddrPort, sent []byte) error {
 	conn, err := net.DialTimeout("tcp", at.String(), 10*time.Second)
 	if err != nil {
@@ -155,7 +155,7 @@ func echoes(at netip.AddrPort, sent []byte) error {
 	return nil
 }
 
-// read is what comes after the caller has ended its direction.
+// read returns what comes after the caller has closed its direction.
 func read(conn *net.TCPConn) (string, error) {
 	closed := conn.CloseWrite()
 	got, err := io.ReadAll(conn)

@@ -15,8 +15,8 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// demandProcesses counts those that make connections in the container, by the kernel's word.
-func (w world) demandProcesses(t *testing.T, id string, want int) {
+// wantProcesses counts the container's processes that make connections, from /proc.
+func (w testLab) wantProcesses(t *testing.T, id string, want int) {
 	t.Helper()
 	eventually(t, fmt.Sprintf("%d processes run nc", want), func() string {
 		top, err := w.Client().ContainerTop(t.Context(), id, client.ContainerTopOptions{})
@@ -36,7 +36,7 @@ func (w world) demandProcesses(t *testing.T, id string, want int) {
 	})
 }
 
-func demandClosed(t *testing.T, at netip.AddrPort) {
+func wantClosed(t *testing.T, at netip.AddrPort) {
 	t.Helper()
 	var d net.Dialer
 	conn, err := d.DialContext(t.Context(), "tcp", at.String())
@@ -48,29 +48,29 @@ func demandClosed(t *testing.T, at netip.AddrPort) {
 	}
 }
 
-// nobodyStaysInside: whoever goes away takes nc along, also where the node does not care.
-func nobodyStaysInside(t *testing.T, w world) {
+// ncEndsWithCaller: nc ends when the caller goes away, even if the node keeps the connection.
+func ncEndsWithCaller(t *testing.T, w testLab) {
 	w.Engine = connect(t)
-	w.ByCommand()
-	w.HangUpAfter(time.Second)
+	w.UseNC()
+	w.SetSilenceTimeout(time.Second)
 	s := w.state(t, "one")
 	for name, leave := range map[string]func(*net.TCPConn) error{
 		"closed": (*net.TCPConn).Close,
 		"reset":  func(c *net.TCPConn) error { return errors.Join(c.SetLinger(0), c.Close()) },
 	} {
-		conn := dial(t, s.Endpoints[hushPort])
-		w.demandProcesses(t, s.ID, 1)
+		conn := dial(t, s.Endpoints[silentPort])
+		w.wantProcesses(t, s.ID, 1)
 		if err := leave(conn); err != nil {
 			t.Error(err)
 		}
-		w.demandProcesses(t, s.ID, 0)
+		w.wantProcesses(t, s.ID, 0)
 		t.Logf("%s: gone", name)
 	}
 }
 
-// TestNothingIsLeftOfInside of whatever ends the node. It runs alone: it looks at the goroutines of this package.
-func TestNothingIsLeftOfInside(t *testing.T) { //nolint:paralleltest // see above
-	ways(t, func(t *testing.T, w world) {
+// TestForwardCleanup ends the node in several ways. It runs alone, because it looks at the goroutines of this package.
+func TestForwardCleanup(t *testing.T) { //nolint:paralleltest // see above
+	eachDialer(t, func(t *testing.T, w testLab) {
 		n := w.listener("one", 1, allInside()...)
 		if err := w.Create(t.Context(), n); err != nil {
 			t.Fatal(err)
@@ -97,14 +97,14 @@ func TestNothingIsLeftOfInside(t *testing.T) { //nolint:paralleltest // see abov
 				}
 				return ""
 			})
-			busy := dial(t, s.Endpoints[hushPort])
+			busy := dial(t, s.Endpoints[silentPort])
 			eventually(t, "a goroutine is there (the control)", func() string {
-				if !strings.Contains(goroutines(), "docker.carry") {
+				if !strings.Contains(goroutines(), "docker.relay") {
 					return "none"
 				}
 				return ""
 			})
-			w.demandProcesses(t, s.ID, w.perConnection())
+			w.wantProcesses(t, s.ID, w.perConnection())
 			if err := c.end(); err != nil {
 				t.Fatal(err)
 			}
@@ -112,25 +112,25 @@ func TestNothingIsLeftOfInside(t *testing.T) { //nolint:paralleltest // see abov
 				t.Errorf("%s: the caller is not told: %v", c.name, err)
 			}
 			eventually(t, "after the "+c.name+" no goroutine is left", goroutines)
-			demandClosed(t, s.Endpoints[hushPort])
+			wantClosed(t, s.Endpoints[silentPort])
 		}
 	})
 }
 
-// perConnection is how many processes a connection takes.
-func (w world) perConnection() int {
-	if w.CommandsAlone() {
+// perConnection returns how many processes a connection takes.
+func (w testLab) perConnection() int {
+	if w.UsesNC() {
 		return 1
 	}
 	return 0
 }
 
-// goroutines are those that doors have.
+// goroutines returns the stacks of those that forwards have.
 func goroutines() string {
 	all := make([]byte, 1<<20)
 	var ours []string
 	for g := range strings.SplitSeq(string(all[:runtime.Stack(all, true)]), "\n\n") {
-		if strings.Contains(g, "engine/docker.carry") || strings.Contains(g, "engine/docker.(*door") || strings.Contains(g, "engine/docker.(*netcat)") {
+		if strings.Contains(g, "engine/docker.relay") || strings.Contains(g, "engine/docker.(*forward") || strings.Contains(g, "engine/docker.(*ncConn)") {
 			ours = append(ours, g)
 		}
 	}
