@@ -16,58 +16,58 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// firstUser to lastUser are whom agents run as where the caller is root: as root, a client would make control groups and mounts
-// on this machine, and its raw_exec tasks would be root here. They are above the accounts of people (UID_MAX in login.defs) and below
-// the dynamic users of services; systemd's table of users has them as unused up to version 257 (UIDS-GIDS). They are not higher,
-// because a user namespace usually maps 65536 users. nobody is somebody: other services use it. A number that a process has is not
-// given to a node.
+// firstUser to lastUser are the users of nodes if the caller is root. As root, a client would make control groups and
+// mounts on this machine, and its raw_exec tasks would be root here. The range is above the accounts of people (UID_MAX in
+// login.defs) and below the dynamic users of services; systemd lists it as unused up to version 257 (UIDS-GIDS). It is
+// below 65536, which is what a user namespace usually maps. The user nobody is not used, because other services use it.
 const firstUser, lastUser = 60578, 61183
 
 // account is a user of this machine.
 type account struct {
 	uid, gid int
-	// other is true where that is not the caller itself.
-	other bool
+	// isOther is true if it is not the caller's.
+	isOther bool
 }
 
-// agents are whom nodes run as.
-type agents struct {
+// nodeUsers are the users that nodes may have.
+type nodeUsers struct {
 	caller account
-	// apart is true where the caller is root: each node has a user of its own, so that no task reads another node's keys.
-	apart bool
+	// separate is true if the caller is root: each node has a user of its own, so that no task reads another node's keys.
+	separate bool
 }
 
-// agentsOf are whom the nodes of that caller run as.
-func agentsOf(euid int) (agents, error) {
+// nodeUsersFor returns the users for the nodes of a caller.
+func nodeUsersFor(euid int) (nodeUsers, error) {
 	if euid != 0 {
-		return agents{caller: account{uid: euid, gid: os.Getegid()}}, nil
+		return nodeUsers{caller: account{uid: euid, gid: os.Getegid()}}, nil
 	}
-	if missing := missingPowers(); len(missing) > 0 {
-		return agents{}, fmt.Errorf("%w: agents do not run as root, and this root lacks what it takes to run them as other users (%s): start as an ordinary user instead, or use Docker",
+	if missing := missingCapabilities(); len(missing) > 0 {
+		return nodeUsers{}, fmt.Errorf("%w: agents do not run as root, and this root lacks what it takes to run them as other users (%s): start as an ordinary user instead, or use Docker",
 			engine.ErrUnavailable, strings.Join(missing, ", "))
 	}
-	return agents{apart: true}, nil
+	return nodeUsers{separate: true}, nil
 }
 
-// have reports whether nodes may run as that user.
-func (a agents) have(uid int) bool {
-	return a.apart && firstUser <= uid && uid <= lastUser || !a.apart && uid == a.caller.uid
+// include reports whether a node may have that user.
+func (a nodeUsers) include(uid int) bool {
+	return a.separate && firstUser <= uid && uid <= lastUser || !a.separate && uid == a.caller.uid
 }
 
-// orCaller reports whether that user is one of theirs, or runs this program.
-func (a agents) orCaller(uid int) bool { return uid == a.caller.uid || a.have(uid) }
+// includeOrCaller reports whether that user is a node's or the caller.
+func (a nodeUsers) includeOrCaller(uid int) bool { return uid == a.caller.uid || a.include(uid) }
 
-// is is the one user with that number, to look for processes.
-func is(user int) func(uid int) bool { return func(uid int) bool { return uid == user } }
+// onlyUser returns a function that reports whether a user is that one.
+func onlyUser(user int) func(uid int) bool { return func(uid int) bool { return uid == user } }
 
-// reserveUser takes a user that no other node in the engine's folder has, nor a process of this machine, and notes it in the node's
-// own. Those of engines with other folders begin elsewhere in the range, so that they seldom meet.
+// reserveUser returns a user that no other node in the engine's folder has, and no process of this machine, and records it
+// in the node's folder. The search begins at a place in the range that depends on the folder, so that engines with other
+// folders seldom choose the same user.
 func (e *Engine) reserveUser(ctx context.Context, own string) (account, error) {
 	const all = lastUser - firstUser + 1
 	begin := fnv.New32a()
 	_, _ = begin.Write([]byte(own)) // never fails
 	var free account
-	err := e.locked(ctx, func() error {
+	err := e.withLock(ctx, func() error {
 		taken, err := e.takenUsers()
 		if err != nil {
 			return err
@@ -75,7 +75,7 @@ func (e *Engine) reserveUser(ctx context.Context, own string) (account, error) {
 		for i := range uint32(all) {
 			uid := firstUser + int((begin.Sum32()%all+i)%all)
 			if !taken[uid] {
-				free = account{uid: uid, gid: uid, other: true}
+				free = account{uid: uid, gid: uid, isOther: true}
 				return save(filepath.Join(own, userFile), uid)
 			}
 		}
@@ -84,8 +84,8 @@ func (e *Engine) reserveUser(ctx context.Context, own string) (account, error) {
 	return free, err
 }
 
-// takenUsers are those of the nodes in the engine's folder, and those that have a process: of a node that is gone one may be left
-// that hides from its removal, and the next node's files are not for it.
+// takenUsers returns the users of the nodes in the engine's folder, and those that have a process: a removed node may have
+// left one that hides, and it must not read the next node's files.
 func (e *Engine) takenUsers() (map[int]bool, error) {
 	taken := map[int]bool{}
 	runs, err := namesIn(e.root)
@@ -118,7 +118,7 @@ func (e *Engine) takenUsers() (map[int]bool, error) {
 	return taken, nil
 }
 
-// namesIn are the names of the folders in a folder; none where that is not there, as of a run that is being removed.
+// namesIn returns the names of the folders in a folder, and none if it does not exist, as that of a run being removed.
 func namesIn(folder string) ([]string, error) {
 	entries, err := os.ReadDir(folder)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -133,9 +133,9 @@ func namesIn(folder string) ([]string, error) {
 	return names, nil
 }
 
-// of is the account that a Node's User asks for. It is nobody's, the zero account, where that is empty and the node is to have a
-// user of its own.
-func (a agents) of(user string) (account, error) {
+// parse returns the account for a Node's User. It returns the zero account if User is empty and the node is to have a user
+// of its own.
+func (a nodeUsers) parse(user string) (account, error) {
 	if user == "" {
 		return a.caller, nil
 	}
@@ -151,15 +151,15 @@ func (a agents) of(user string) (account, error) {
 	if uid == 0 || gid == 0 {
 		return account{}, fmt.Errorf("user %s is root of this machine: leave the user out, and the node gets one without privileges", user)
 	}
-	if !a.apart && (uid != a.caller.uid || gid != a.caller.gid) {
+	if !a.separate && (uid != a.caller.uid || gid != a.caller.gid) {
 		return account{}, fmt.Errorf("only root can run a node as user %s: leave the user out, and the node runs as you", user)
 	}
-	return account{uid: uid, gid: gid, other: a.apart}, nil
+	return account{uid: uid, gid: gid, isOther: a.separate}, nil
 }
 
-// credential is nil where the caller's own will do. It has no supplementary groups.
+// credential returns nil for the caller's own account. It has no supplementary groups.
 func (a account) credential() *syscall.Credential {
-	if !a.other {
+	if !a.isOther {
 		return nil
 	}
 	return &syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.gid)}

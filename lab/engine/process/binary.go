@@ -11,7 +11,7 @@ import (
 	"path/filepath"
 )
 
-// checkProgram refuses what is not a program's absolute path.
+// checkProgram returns an error if path is not the absolute path of an executable file.
 func checkProgram(path string) error {
 	if !filepath.IsAbs(path) {
 		return fmt.Errorf("image %q is not the absolute path of a nomad binary, which is what this engine runs", path)
@@ -26,15 +26,15 @@ func checkProgram(path string) error {
 	return nil
 }
 
-// reachable is where the agents find the program. As root they run as other users, who may not be able to go where the
-// program lies, such as root's own cache: it is brought into the run's folder then, once a run. Its name stays nomad, as Nomad starts
-// itself again, and the process list shows it.
-func (e *Engine) reachable(r run, program string) (string, error) {
-	if !e.agents.apart {
+// programFor returns the path at which nodes can execute the program. If they have other users than the caller, those may
+// not be able to enter its folder, such as root's own cache: programFor then links or copies it into the run's folder, once
+// a run. Its name stays nomad, which the process list shows, and by which Nomad starts itself again.
+func (e *Engine) programFor(r run, program string) (string, error) {
+	if !e.users.separate {
 		return program, nil
 	}
-	e.linking.Lock()
-	defer e.linking.Unlock()
+	e.binaryMu.Lock()
+	defer e.binaryMu.Unlock()
 	sum := sha256.Sum256([]byte(program))
 	folder := r.own(binFolder, hex.EncodeToString(sum[:8]))
 	target := filepath.Join(folder, "nomad")
@@ -46,14 +46,14 @@ func (e *Engine) reachable(r run, program string) (string, error) {
 			return "", err
 		}
 	}
-	if err := bring(program, target); err != nil {
-		return "", fmt.Errorf("bring %s to where agents may run it: %w", program, err)
+	if err := linkOrCopy(program, target); err != nil {
+		return "", fmt.Errorf("link or copy %s to where agents may run it: %w", program, err)
 	}
 	return target, nil
 }
 
-// bring links the program, and copies it where it is on another disk or not everybody may run it.
-func bring(program, target string) error {
+// linkOrCopy links the program, or copies it if it is on another disk or other users may not execute it.
+func linkOrCopy(program, target string) error {
 	program, err := filepath.EvalSymlinks(program)
 	if err != nil {
 		return err

@@ -19,18 +19,18 @@ type command struct {
 	env    []string
 	folder string
 	user   account
-	// mark is borne by it and by nothing else.
+	// mark is unique to the command.
 	mark string
-	// alone: what it started ends with it.
-	alone bool
+	// killAfter is true if what the command has started is killed at its end.
+	killAfter bool
 	engine.Streams
 }
 
-// newMark tells one command from all others.
+// newMark returns a mark that no other command has.
 func newMark() string { return markTask + rand.Text() }
 
-// Exec runs a command as the node's user, in the node's folder and environment. Unlike in a container it is killed with all
-// that it started when ctx ends, and so it is when the node ends.
+// Exec runs a command as the node's user, in the node's folder and environment. When ctx or the node ends, the command and
+// all that it started are killed.
 func (e *Engine) Exec(ctx context.Context, r engine.Ref, c engine.Command) (int, error) {
 	n, err := e.record(r)
 	if err != nil {
@@ -42,7 +42,7 @@ func (e *Engine) Exec(ctx context.Context, r engine.Ref, c engine.Command) (int,
 	mark := newMark()
 	code, err := command{
 		args: c.Args, env: slices.Concat(e.environment(n), terminal(c.Streams), c.Environment, []string{mark}),
-		folder: e.run(n.Run).home(n.Node), user: n.account(e.agents), mark: mark, Streams: c.Streams,
+		folder: e.run(n.Run).home(n.Node), user: n.account(e.users), mark: mark, Streams: c.Streams,
 	}.run(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("run %q in %s: %w", c.Args[0], r, err)
@@ -50,7 +50,7 @@ func (e *Engine) Exec(ctx context.Context, r engine.Ref, c engine.Command) (int,
 	return code, nil
 }
 
-// terminal is what programs must know of a terminal.
+// terminal returns the environment variable that programs need for a terminal.
 func terminal(s engine.Streams) []string {
 	if s.Terminal {
 		return []string{"TERM=xterm"}
@@ -63,12 +63,12 @@ func (c command) run(ctx context.Context) (int, error) {
 	if err := ctx.Err(); err != nil {
 		return 0, err
 	}
-	program, err := find(c.args[0], c.env)
+	program, err := lookPath(c.args[0], c.env)
 	if err != nil {
 		return 0, err
 	}
 	cmd := &exec.Cmd{
-		Path: program, Args: c.args, Env: c.env, Dir: c.folder, ExtraFiles: inherited(),
+		Path: program, Args: c.args, Env: c.env, Dir: c.folder, ExtraFiles: inheritedFiles(),
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true, Credential: c.user.credential()},
 	}
 	p, err := connect(cmd, c.Streams, c.user)
@@ -80,7 +80,7 @@ func (c command) run(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	awaitMarks(cmd.Process.Pid)
-	p.begin(c.Streams)
+	p.start(c.Streams)
 	return c.await(ctx, cmd, p)
 }
 
@@ -89,34 +89,34 @@ func (c command) await(ctx context.Context, cmd *exec.Cmd, p *pump) (int, error)
 	go func() {
 		awaitChild(cmd.Process.Pid)
 		var err error
-		if c.alone {
-			err = c.end(ctx)
+		if c.killAfter {
+			err = c.kill(ctx)
 		}
 		waited := cmd.Wait()
 		if exit := new(exec.ExitError); !errors.As(waited, &exit) {
 			err = errors.Join(err, waited)
 		}
-		done <- errors.Join(err, p.drained())
+		done <- errors.Join(err, p.wait())
 	}()
 	select {
 	case err := <-done:
 		return codeOf(cmd), err
 	case <-ctx.Done():
-		err := errors.Join(ctx.Err(), c.end(ctx))
-		p.close() // what has escaped us may still hold them
+		err := errors.Join(ctx.Err(), c.kill(ctx))
+		p.close() // a process that was not killed may still hold them
 		return 0, errors.Join(err, <-done)
 	}
 }
 
 func codeOf(cmd *exec.Cmd) int {
 	if status, is := cmd.ProcessState.Sys().(syscall.WaitStatus); is {
-		return code(status)
+		return exitStatus(status)
 	}
 	return cmd.ProcessState.ExitCode()
 }
 
-// end kills the command with all that it started, also when ctx has ended: that is how it ends then.
-func (c command) end(ctx context.Context) error {
+// kill kills the command and all that it started, even if ctx has ended.
+func (c command) kill(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline.Removal)
 	defer cancel()
 	return sweep(ctx, c.mark)

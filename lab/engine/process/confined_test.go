@@ -20,9 +20,9 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// TestNodeHasACleanEnvironment: whatever the caller has in its own stays there, and so do its open files.
-func TestNodeHasACleanEnvironment(t *testing.T) {
-	w := newWorld(t)
+// TestNodeEnvironment: a node has none of the caller's variables and open files.
+func TestNodeEnvironment(t *testing.T) {
+	w := newTestLab(t)
 	t.Setenv("AWS_CA_BUNDLE", "/no/such")
 	t.Setenv("PROCESS_TEST_SECRET", "s.1234")
 	read, write, err := os.Pipe()
@@ -37,7 +37,7 @@ func TestNodeHasACleanEnvironment(t *testing.T) {
 	got := strings.Split(answers(t, s.From, s.Endpoints[port], "/environment"), "\n")
 	slices.Sort(got)
 	want := []string{
-		asRole + "=service", "GORACE=atexit_sleep_ms=0", "OWN=x y", "TMPDIR=" + home + "/tmp",
+		roleVariable + "=service", "GORACE=atexit_sleep_ms=0", "OWN=x y", "TMPDIR=" + home + "/tmp",
 		"PATH=" + home + "/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 		"NOMADLAB_LAB=" + w.lab, "NOMADLAB_NODE=one", "NOMADLAB_RUN=" + w.run, "NOMADLAB_ID=" + w.run + "/one",
 		"NOMADLAB_AT=" + w.root + "/" + w.lab,
@@ -59,10 +59,10 @@ func TestNodeHasACleanEnvironment(t *testing.T) {
 	}
 }
 
-// TestNodeIsNotRoot, nor has it the groups of root: its user is the caller or, where that is root, nobody's.
+// TestNodeIsNotRoot: a node has neither the user nor the groups of root.
 func TestNodeIsNotRoot(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newTestLab(t)
 	s := w.started(t, w.service("one", 1))
 	said := answers(t, s.From, s.Endpoints[port], "/")
 	want := fmt.Sprintf("%s uid %d gid %d groups %s", s.Caller, os.Geteuid(), os.Getegid(), groups())
@@ -81,16 +81,16 @@ func TestNodeIsNotRoot(t *testing.T) {
 	}
 }
 
-// TestNodesAreApart: where root starts them, what a task of one may do ends at the others, and at those of other labs.
-func TestNodesAreApart(t *testing.T) {
+// TestNodesHaveSeparateUsers: if root starts them, a task of one node has no access to other nodes, of any lab.
+func TestNodesHaveSeparateUsers(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	other := bareWorld(t, w.root)
+	w := newTestLab(t)
+	other := bareTestLab(t, w.root)
 	other.makeNetwork(t)
 	w.started(t, w.service("one", 1))
 	victims := []engine.State{w.started(t, w.service("two", 2)), other.started(t, other.service("one", 1))}
 	secrets := []string{w.home("two") + "/config/file", other.home("one") + "/config/file"}
-	run := func(in world, node, script string) int {
+	run := func(in testLab, node, script string) int {
 		code, err := in.Exec(t.Context(), in.ref(node), engine.Command{Args: []string{"sh", "-c", script}})
 		must(t, err)
 		return code
@@ -111,14 +111,14 @@ func TestNodesAreApart(t *testing.T) {
 	}
 }
 
-// TestUsersRunOut: the last is given, unless a process has it, and the next node is told why there is none. Other labs of this machine
+// TestNoUserLeft: the last user is given unless a process has it, and the next node gets an error. Other labs of this machine
 // have nodes with such users as well.
-func TestUsersRunOut(t *testing.T) {
+func TestNoUserLeft(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
 		return
 	}
-	w := newWorld(t)
+	w := newTestLab(t)
 	must(t, w.Create(t.Context(), w.service("one", 1)))
 	own := w.userOf(t, "one")
 	folder := func(uid int) string { return fmt.Sprintf("%s/%s/.engine/nodes/%d", w.root, w.run, uid) }
@@ -133,7 +133,7 @@ func TestUsersRunOut(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "remove a lab that is no longer needed") {
 		t.Fatalf("%v, want an error that says what to do", err)
 	}
-	free := []int{nobodys(t, own)}
+	free := []int{freeNodeUser(t, own)}
 	must(t, os.RemoveAll(folder(free[0])))
 	left := exec.CommandContext(t.Context(), "cat") // of a node that is gone
 	left.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(free[0]), Gid: uint32(free[0])}}
@@ -145,8 +145,8 @@ func TestUsersRunOut(t *testing.T) {
 	}
 	must(t, errors.Join(open.Close(), left.Wait()))
 	err = w.Create(t.Context(), w.service("two", 2))
-	for err != nil && !slices.Contains(unused(t), free[len(free)-1]) { // another lab was quicker
-		free = append(free, nobodys(t, own))
+	for err != nil && !slices.Contains(freeNodeUsers(t), free[len(free)-1]) { // another lab was quicker
+		free = append(free, freeNodeUser(t, own))
 		must(t, os.RemoveAll(folder(free[len(free)-1])))
 		err = w.Create(t.Context(), w.service("two", 2))
 	}
@@ -159,18 +159,18 @@ func TestUsersRunOut(t *testing.T) {
 // The users that nodes have (account.go).
 const firstUser, lastUser = 60578, 61183
 
-// nobodys is a user of a node that no process of this machine has, and that is not that one.
-func nobodys(t *testing.T, not int) int {
+// freeNodeUser returns a user for nodes that no process has, other than the given one.
+func freeNodeUser(t *testing.T, not int) int {
 	t.Helper()
-	all := slices.DeleteFunc(unused(t), func(uid int) bool { return uid == not })
+	all := slices.DeleteFunc(freeNodeUsers(t), func(uid int) bool { return uid == not })
 	if len(all) == 0 {
 		t.Fatal("each user that there is for nodes has a process")
 	}
 	return all[rand.IntN(len(all))]
 }
 
-// unused are the users of nodes that no process of this machine has.
-func unused(t *testing.T) []int {
+// freeNodeUsers returns the users for nodes that no process of this machine has.
+func freeNodeUsers(t *testing.T) []int {
 	t.Helper()
 	used := map[int]bool{}
 	all, err := filepath.Glob("/proc/[0-9]*/status")
@@ -196,10 +196,10 @@ func unused(t *testing.T) []int {
 	return out
 }
 
-// TestPortsMustBeFree: who holds one, on that address or on all, keeps a node from being created.
-func TestPortsMustBeFree(t *testing.T) {
+// TestPortTaken: a listener on the node's address or on all addresses makes Create return an error.
+func TestPortTaken(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newTestLab(t)
 	for _, on := range []string{w.address(1).String(), "0.0.0.0"} {
 		l, err := net.Listen("tcp4", on+":0")
 		must(t, err)

@@ -26,7 +26,7 @@ func TestConformance(t *testing.T) {
 		Prepare: func(n *engine.Node) { n.Image, n.Ports = self, []uint16{port} },
 		Serve: func(n *engine.Node) {
 			n.Command = []string{"nomad", netip.AddrPortFrom(n.Address, port).String(), n.Ref.String()}
-			n.Environment = []string{asRole + "=conformance", "GORACE=atexit_sleep_ms=0"}
+			n.Environment = []string{roleVariable + "=conformance", "GORACE=atexit_sleep_ms=0"}
 		},
 		NoImage: "/no/such/nomad",
 		Traces: func(_ context.Context, lab, run string) ([]string, error) {

@@ -7,10 +7,10 @@ import (
 	"testing"
 )
 
-// TestNothingElseComesOut: what a task has put into its node's folder leads nobody out of it, and holds nobody up.
-func TestNothingElseComesOut(t *testing.T) {
+// TestCopyOutOfHostileFolder: CopyOut follows no link out of a node's folder, and does not wait for a pipe.
+func TestCopyOutOfHostileFolder(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newTestLab(t)
 	n := w.service("one", 1)
 	must(t, w.Create(t.Context(), n))
 	stranger := filepath.Join(t.TempDir(), "passwd")

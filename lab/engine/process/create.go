@@ -16,14 +16,14 @@ import (
 )
 
 const (
-	// binFolder, in a node's folder, has the nomad that its PATH begins with.
+	// binFolder, in a node's folder, has the link nomad. The node's PATH begins with it.
 	binFolder = "bin"
-	// tempFolder is the node's own, so that nothing of it stays elsewhere.
+	// tempFolder is the node's TMPDIR.
 	tempFolder = "tmp"
 )
 
-// Create makes the node's folder, which only the node's user may enter: the caller, or where that is root, a user that no
-// account and no other node has. All that is in it belongs to that user. It refuses a node whose ports are taken.
+// Create makes the node's folder, which only the node's user may enter and who owns everything in it. That user is the
+// caller, or, if the caller is root, one that no account and no other node has. Create returns an error if a port is taken.
 func (e *Engine) Create(ctx context.Context, n engine.Node) error {
 	user, err := e.check(n)
 	if err != nil {
@@ -34,7 +34,7 @@ func (e *Engine) Create(ctx context.Context, n engine.Node) error {
 		return errors.Join(err, fmt.Errorf("%w: run %q of lab %s, to create node %s in", engine.ErrNotFound, n.Run, n.Lab, n.Node))
 	}
 	for _, port := range n.Ports {
-		if err := demandFree(ctx, netip.AddrPortFrom(n.Address, port)); err != nil {
+		if err := checkPortFree(ctx, netip.AddrPortFrom(n.Address, port)); err != nil {
 			return fmt.Errorf("create %s: %w", n.Ref, err)
 		}
 	}
@@ -44,7 +44,7 @@ func (e *Engine) Create(ctx context.Context, n engine.Node) error {
 	} else if err != nil {
 		return fmt.Errorf("create %s: %w", n.Ref, e.explain(err))
 	}
-	if user == (account{}) { // root's
+	if user == (account{}) {
 		if user, err = e.reserveUser(ctx, own); err != nil {
 			return fmt.Errorf("create %s: %w", n.Ref, errors.Join(err, os.RemoveAll(own)))
 		}
@@ -53,9 +53,9 @@ func (e *Engine) Create(ctx context.Context, n engine.Node) error {
 		Ref: n.Ref, Run: n.Run, Image: n.Image, Command: n.Command, Environment: n.Environment, UID: user.uid, GID: user.gid,
 		Address: n.Address, Ports: n.Ports, Labels: n.Labels, Caller: lab.Subnet.Addr().Next(),
 	}
-	if err := e.furnish(n, user, record); err != nil {
+	if err := e.fill(n, user, record); err != nil {
 		left := os.RemoveAll(e.run(n.Run).home(n.Node))
-		if left == nil { // else its user must not become another node's
+		if left == nil { // otherwise its user must not become another node's
 			left = os.RemoveAll(own)
 		}
 		return fmt.Errorf("create %s: %w", n.Ref, e.explain(errors.Join(err, left)))
@@ -63,7 +63,7 @@ func (e *Engine) Create(ctx context.Context, n engine.Node) error {
 	return nil
 }
 
-// check refuses what cannot become a node, and returns its user.
+// check returns the user of a node, or why it cannot be created.
 func (e *Engine) check(n engine.Node) (account, error) {
 	if err := errors.Join(checkName(n.Lab), checkName(n.Run), checkName(n.Node)); err != nil {
 		return account{}, err
@@ -80,20 +80,20 @@ func (e *Engine) check(n engine.Node) (account, error) {
 	if err := checkProgram(n.Image); err != nil {
 		return account{}, err
 	}
-	return e.agents.of(n.User)
+	return e.users.parse(n.User)
 }
 
-// furnish makes the folder with everything in it. It belongs to us until the end, so that no other node's task can exchange
-// what is being written. The record comes last: it says that the node is there.
-func (e *Engine) furnish(n engine.Node, user account, record nodeRecord) error {
+// fill makes the node's folder with everything in it. The folder belongs to the caller until the end, so that no task can
+// replace what is being written. The record is written last: with it, the node exists.
+func (e *Engine) fill(n engine.Node, user account, record nodeRecord) error {
 	home := e.run(n.Run).home(n.Node)
 	if err := makeFolder(home, 0o700); err != nil {
 		return err
 	}
-	if err := lay(home, n.Files); err != nil {
+	if err := writeFiles(home, n.Files); err != nil {
 		return err
 	}
-	nomad, err := e.reachable(e.run(n.Run), n.Image)
+	nomad, err := e.programFor(e.run(n.Run), n.Image)
 	if err != nil {
 		return err
 	}
@@ -105,16 +105,16 @@ func (e *Engine) furnish(n engine.Node, user account, record nodeRecord) error {
 	if err := os.Symlink(nomad, filepath.Join(home, binFolder, "nomad")); err != nil {
 		return err
 	}
-	if user.other {
-		if err := give(home, user, n); err != nil {
+	if user.isOther {
+		if err := chownAll(home, user, n); err != nil {
 			return err
 		}
 	}
 	return save(filepath.Join(e.run(n.Run).node(n.Node), nodeFile), record)
 }
 
-// demandFree returns who may have the port. An agent that cannot have it would end with a line in its log.
-func demandFree(ctx context.Context, at netip.AddrPort) error {
+// checkPortFree returns an error if another program has the port. The agent itself would end with a line in its log.
+func checkPortFree(ctx context.Context, at netip.AddrPort) error {
 	var config net.ListenConfig
 	l, err := config.Listen(ctx, "tcp4", at.String())
 	if err != nil {
@@ -125,22 +125,22 @@ func demandFree(ctx context.Context, at netip.AddrPort) error {
 	return l.Close()
 }
 
-// searchPath is the PATH of everything that runs here. Of the caller's own nothing is taken.
+// searchPath returns the PATH of nodes and tasks. It has nothing of the caller's.
 func searchPath(bin string) string {
 	return "PATH=" + strings.Join([]string{bin, "/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"}, string(os.PathListSeparator))
 }
 
-// environment is what every process of the node gets, and nothing beside: a variable of the caller such as AWS_CA_BUNDLE
-// can kill an agent, and others hold secrets.
+// environment returns the whole environment of a node's processes. It has none of the caller's variables: AWS_CA_BUNDLE,
+// for example, can make an agent fail, and others hold secrets.
 func (e *Engine) environment(n nodeRecord) []string {
 	home := e.run(n.Run).home(n.Node)
 	defaults := []string{searchPath(filepath.Join(home, binFolder)), "TMPDIR=" + filepath.Join(home, tempFolder)}
-	marks := []string{markLab + n.Lab, markNode + n.Node, markRun + n.Run, markID + n.id(), e.at(n.Lab)}
+	marks := []string{markLab + n.Lab, markNode + n.Node, markRun + n.Run, markID + n.id(), e.markOf(n.Lab)}
 	return slices.Concat(defaults, n.Environment, marks)
 }
 
-func (n nodeRecord) account(all agents) account {
-	return account{uid: n.UID, gid: n.GID, other: all.apart}
+func (n nodeRecord) account(all nodeUsers) account {
+	return account{uid: n.UID, gid: n.GID, isOther: all.separate}
 }
 
 func (n nodeRecord) endpoints() map[uint16]netip.AddrPort {

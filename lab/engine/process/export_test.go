@@ -1,4 +1,4 @@
 package process
 
-// Explain gives an error of the disk its meaning.
+// Explain wraps a full disk's error in engine.ErrNoSpace.
 func Explain(e *Engine, err error) error { return e.explain(err) }

@@ -1,16 +1,21 @@
 package process
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
+	"path"
 	"path/filepath"
+	"syscall"
 
 	"nomadlab.internal/lab/engine"
 )
 
-// lay puts files below a folder, whatever the umask, and nothing outside of it.
-func lay(folder string, files []engine.File) error {
+// writeFiles writes files below a folder, with their modes whatever the umask. It returns an error for a path outside.
+func writeFiles(folder string, files []engine.File) error {
 	root, err := os.OpenRoot(folder)
 	if err != nil {
 		return err
@@ -22,16 +27,16 @@ func lay(folder string, files []engine.File) error {
 			return fmt.Errorf("file %s is not below %s, where it has to be", f.Path, folder)
 		}
 		if name == "." {
-			continue // the folder itself, which is ours to make
+			continue // the folder itself, which exists
 		}
-		if err := layOne(root, name, f); err != nil {
+		if err := writeFile(root, name, f); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func layOne(root *os.Root, name string, f engine.File) error {
+func writeFile(root *os.Root, name string, f engine.File) error {
 	folder := filepath.Dir(name)
 	if f.Mode.IsDir() {
 		folder = name
@@ -47,9 +52,9 @@ func layOne(root *os.Root, name string, f engine.File) error {
 	return root.Chmod(name, f.Mode.Perm())
 }
 
-// give makes all that is in the node's folder the node's user's, the folder itself last. Files have an owner of their own
-// where the node asked for a user.
-func give(home string, user account, n engine.Node) error {
+// chownAll gives everything in the node's folder to the node's user, the folder itself last. If the node asked for a user,
+// its files keep their own owners.
+func chownAll(home string, user account, n engine.Node) error {
 	owners := map[string]int{}
 	if n.User != "" {
 		for _, f := range n.Files {
@@ -72,4 +77,77 @@ func give(home string, user account, n engine.Node) error {
 		return fmt.Errorf("give the node's files to user %d: %w", user.uid, err)
 	}
 	return nil
+}
+
+// copyOutLimit is the largest size of one file, which is held in memory.
+const copyOutLimit = 16 << 20
+
+// CopyOut returns the files in a folder of the node. It follows no link out of the node's folder, which a task may have made.
+func (e *Engine) CopyOut(ctx context.Context, r engine.Ref, folder string) ([]engine.File, error) {
+	files, err := e.copyOut(ctx, r, folder)
+	if err != nil {
+		return nil, fmt.Errorf("copy %s out of %s: %w", folder, r, err)
+	}
+	return files, nil
+}
+
+func (e *Engine) copyOut(ctx context.Context, r engine.Ref, folder string) ([]engine.File, error) {
+	n, err := e.record(r)
+	if err != nil {
+		return nil, err
+	}
+	inside, err := filepath.Rel(e.run(n.Run).home(n.Node), folder)
+	if err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(e.run(n.Run).home(n.Node))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = root.Close() }()
+	entries, err := fs.ReadDir(root.FS(), inside)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%w: %w", engine.ErrNotFound, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var files []engine.File
+	for _, entry := range entries {
+		if !entry.Type().IsRegular() {
+			continue
+		}
+		f, err := readFile(root, path.Join(inside, entry.Name()))
+		if err != nil {
+			return nil, err
+		}
+		f.Path = path.Join(folder, entry.Name())
+		files = append(files, f)
+	}
+	return files, ctx.Err()
+}
+
+func readFile(root *os.Root, name string) (engine.File, error) {
+	// A task may have replaced the file with a pipe that has no writer.
+	opened, err := root.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return engine.File{}, err
+	}
+	defer func() { _ = opened.Close() }()
+	info, err := opened.Stat()
+	if err != nil {
+		return engine.File{}, err
+	}
+	data, err := io.ReadAll(io.LimitReader(opened, copyOutLimit+1))
+	if err != nil {
+		return engine.File{}, err
+	}
+	if len(data) > copyOutLimit {
+		return engine.File{}, fmt.Errorf("%s is larger than %d MiB", name, copyOutLimit>>20)
+	}
+	f := engine.File{Mode: info.Mode().Perm(), Data: data}
+	if owner, known := info.Sys().(*syscall.Stat_t); known {
+		f.Owner = int(owner.Uid)
+	}
+	return f, nil
 }

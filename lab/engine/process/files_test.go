@@ -29,8 +29,8 @@ func ownerOf(t *testing.T, path string) int {
 	return int(stat.Uid)
 }
 
-// userOf is whom the node runs as: the caller or, where that is root, one of those that no account has.
-func (w world) userOf(t *testing.T, node string) int {
+// userOf returns the node's user: the caller or, if that is root, one that no account has.
+func (w testLab) userOf(t *testing.T, node string) int {
 	t.Helper()
 	uid := ownerOf(t, w.home(node))
 	if sound := uid == os.Geteuid() && uid != 0 || os.Geteuid() == 0 && uid >= 60578 && uid <= 61183; !sound {
@@ -39,12 +39,12 @@ func (w world) userOf(t *testing.T, node string) int {
 	return uid
 }
 
-// TestFilesHaveTheirModes whatever the umask, and belong to the node's user. It changes the umask, which is the whole
-// process's, and so does not run beside others.
-func TestFilesHaveTheirModes(t *testing.T) {
+// TestFileModes: files have their modes whatever the umask, and belong to the node's user. It changes the umask of the whole
+// process, and so does not run beside others.
+func TestFileModes(t *testing.T) {
 	for _, umask := range []int{0, 0o077} {
 		before := syscall.Umask(umask)
-		w := newWorld(t)
+		w := newTestLab(t)
 		n := w.service("one", 1)
 		n.Files = append(n.Files,
 			engine.File{Path: w.home("one") + "/tls/key.pem", Mode: 0o600, Data: []byte("key")},
@@ -75,8 +75,8 @@ func TestFilesHaveTheirModes(t *testing.T) {
 	}
 }
 
-// tree is all that there is of a lab with one node.
-func (w world) tree(t *testing.T) map[string]string {
+// tree returns all files of a lab with one node.
+func (w testLab) tree(t *testing.T) map[string]string {
 	t.Helper()
 	me, node := fmt.Sprint(" ", os.Geteuid()), fmt.Sprint(" ", w.userOf(t, "one"))
 	run, passable := "/"+w.run, "drwx------"
@@ -97,10 +97,10 @@ func (w world) tree(t *testing.T) map[string]string {
 	return want
 }
 
-// TestWhatCannotBeANode is refused, and nothing of it stays.
-func TestWhatCannotBeANode(t *testing.T) {
+// TestCreateRefuses: nothing stays of a node that cannot be created.
+func TestCreateRefuses(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newTestLab(t)
 	file := func(path string) func(*engine.Node) {
 		return func(n *engine.Node) { n.Files = []engine.File{{Path: path, Mode: 0o600, Data: []byte("x")}} }
 	}
@@ -147,10 +147,10 @@ func TestWhatCannotBeANode(t *testing.T) {
 	}
 }
 
-// TestRecordsHaveNoFiles: what the files say, keys among it, is in the files alone.
+// TestRecordsHaveNoFiles: the content of files, such as keys, is in no record.
 func TestRecordsHaveNoFiles(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newTestLab(t)
 	n := w.service("one", 1)
 	secret := random("secret-")
 	n.Files = append(n.Files, engine.File{Path: w.home("one") + "/key", Mode: 0o600, Data: []byte(secret)})
@@ -178,10 +178,10 @@ func TestFullDisk(t *testing.T) {
 	must(t, err)
 	defer full.Close()
 	_, wrote := full.WriteString("x")
-	if err := process.Explain(newWorld(t).Engine, wrote); !errors.Is(err, engine.ErrNoSpace) || !errors.Is(err, wrote) {
+	if err := process.Explain(newTestLab(t).Engine, wrote); !errors.Is(err, engine.ErrNoSpace) || !errors.Is(err, wrote) {
 		t.Errorf("%v, want ErrNoSpace with its cause", err)
 	}
-	if err := process.Explain(newWorld(t).Engine, fs.ErrPermission); errors.Is(err, engine.ErrNoSpace) {
+	if err := process.Explain(newTestLab(t).Engine, fs.ErrPermission); errors.Is(err, engine.ErrNoSpace) {
 		t.Errorf("the control: %v", err)
 	}
 }

@@ -17,11 +17,11 @@ import (
 	"nomadlab.internal/lab/engine/process"
 )
 
-// TestSubnetIsOfLoopback: nothing else is handed out, nor what overlaps a lab's by an address that is not its first.
-func TestSubnetIsOfLoopback(t *testing.T) {
+// TestSubnets: CreateNetwork refuses a subnet outside loopback, and one that overlaps a lab's.
+func TestSubnets(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	other := bareWorld(t, w.root)
+	w := newTestLab(t)
+	other := bareTestLab(t, w.root)
 	n := other.network()
 	n.Subnet = netip.PrefixFrom(w.subnet.Addr(), 20)
 	if err := other.CreateNetwork(t.Context(), n); !errors.Is(err, engine.ErrSubnetTaken) {
@@ -42,10 +42,10 @@ func TestSubnetIsOfLoopback(t *testing.T) {
 	}
 }
 
-// TestWhatListensKeepsItsAddress: labs of other users are in folders that we cannot see.
-func TestWhatListensKeepsItsAddress(t *testing.T) {
+// TestListenersAreOccupied: labs of other users are in folders that cannot be read.
+func TestListenersAreOccupied(t *testing.T) {
 	t.Parallel()
-	w := bareWorld(t, newRoot(t))
+	w := bareTestLab(t, newRoot(t))
 	for _, network := range []string{"tcp4", "tcp6"} {
 		w.subnet = someSubnet(24)
 		at := w.address(1).String()
@@ -70,10 +70,10 @@ func TestWhatListensKeepsItsAddress(t *testing.T) {
 	must(t, w.CreateNetwork(t.Context(), w.network()))
 }
 
-// TestOneOfManyGetsTheName, and one the subnet: engines of several processes have nothing in common but the folder.
-func TestOneOfManyGetsTheName(t *testing.T) {
+// TestConcurrentReservations: one engine of many gets the name, and one the subnet. They share nothing but the folder.
+func TestConcurrentReservations(t *testing.T) {
 	t.Parallel()
-	first := bareWorld(t, newRoot(t))
+	first := bareTestLab(t, newRoot(t))
 	first.subnet = someSubnet(24)
 	for _, c := range []struct {
 		wanted error
@@ -119,9 +119,9 @@ func TestOneOfManyGetsTheName(t *testing.T) {
 	}
 }
 
-func TestWhatItSaysOfItself(t *testing.T) {
+func TestEngineProperties(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newTestLab(t)
 	if w.Name() != "process" || w.DockerHost() != "" || w.Close() != nil {
 		t.Errorf("%q, %q", w.Name(), w.DockerHost())
 	}

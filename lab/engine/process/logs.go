@@ -16,13 +16,13 @@ import (
 )
 
 const (
-	// logEvery is how often a follower looks for more.
-	logEvery = 20 * time.Millisecond
-	// goneEvery is how often it looks whether the node has ended, which costs more than to look into a file.
-	goneEvery = 200 * time.Millisecond
+	// logInterval is the time between two reads of a follower at the end of the file.
+	logInterval = 20 * time.Millisecond
+	// endedInterval is the time between two checks of whether the node has ended, which cost more than a read.
+	endedInterval = 200 * time.Millisecond
 )
 
-// Logs returns what the node has written in all its starts. A follower hears the start that is now, to its end.
+// Logs returns what the node has written in all its starts. With follow, it ends when the current start does.
 func (e *Engine) Logs(ctx context.Context, r engine.Ref, follow bool) (io.ReadCloser, error) {
 	n, err := e.record(r)
 	if err != nil {
@@ -42,18 +42,18 @@ func (e *Engine) Logs(ctx context.Context, r engine.Ref, follow bool) (io.ReadCl
 	return &follower{ctx: ctx, file: f, node: p}, nil
 }
 
-// follower reads a log that grows. When it is closed, a Read that waits finds the file closed at its next look.
+// follower reads a log that grows. After Close, a waiting Read returns an error within logInterval.
 type follower struct {
 	file *os.File        // not embedded: its WriteTo would end with what is there now
 	ctx  context.Context //nolint:containedctx // it is that of the call to Logs, whose result this is
 	node procfs.Process
-	// looked is when it was last looked whether the node has ended.
-	looked time.Time
+	// checkedAt is when it was last looked whether the node has ended.
+	checkedAt time.Time
 }
 
-// Read waits for more until the node has ended. Whether it has is asked before the file: what it wrote last is not missed.
+// Read waits for more until the node has ended. It checks that before it reads, so that the last output is not missed.
 func (f *follower) Read(p []byte) (int, error) {
-	ticker := time.NewTicker(logEvery)
+	ticker := time.NewTicker(logInterval)
 	defer ticker.Stop()
 	for {
 		ended := f.ended()
@@ -69,15 +69,15 @@ func (f *follower) Read(p []byte) (int, error) {
 	}
 }
 
-// ended reports whether the node has ended, as far as was looked.
+// ended reports whether the node has ended. It checks once in endedInterval, and returns false in between.
 func (f *follower) ended() bool {
-	if time.Since(f.looked) < goneEvery {
+	if time.Since(f.checkedAt) < endedInterval {
 		return false
 	}
-	f.looked = time.Now()
+	f.checkedAt = time.Now()
 	now, there := f.node.Now()
 	return !there || now.Ended()
 }
 
-// Close ends the follower.
+// Close closes the log.
 func (f *follower) Close() error { return f.file.Close() }

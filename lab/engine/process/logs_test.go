@@ -13,10 +13,10 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// chatty writes two lines, one more when it is told to, and then waits.
-const chatty = `trap "echo last; exit 7" TERM; echo first; echo second >&2; until [ -e go ]; do sleep 0.02; done; echo third; while :; do sleep 0.02; done`
+// twoLines writes two lines, one more when a file exists, and then waits.
+const twoLines = `trap "echo last; exit 7" TERM; echo first; echo second >&2; until [ -e go ]; do sleep 0.02; done; echo third; while :; do sleep 0.02; done`
 
-func (w world) logs(t *testing.T, r engine.Ref, follow bool) io.ReadCloser {
+func (w testLab) logs(t *testing.T, r engine.Ref, follow bool) io.ReadCloser {
 	t.Helper()
 	logs, err := w.Logs(t.Context(), r, follow)
 	must(t, err)
@@ -24,7 +24,7 @@ func (w world) logs(t *testing.T, r engine.Ref, follow bool) io.ReadCloser {
 	return logs
 }
 
-func (w world) demandLog(t *testing.T, r engine.Ref, want string) {
+func (w testLab) wantLog(t *testing.T, r engine.Ref, want string) {
 	t.Helper()
 	eventually(t, "the whole log", func() string {
 		logs, err := w.Logs(t.Context(), r, false)
@@ -38,17 +38,17 @@ func (w world) demandLog(t *testing.T, r engine.Ref, want string) {
 	})
 }
 
-func (w world) tellToGoOn(t *testing.T, node string) {
+func (w testLab) letGoOn(t *testing.T, node string) {
 	t.Helper()
 	must(t, os.WriteFile(w.home(node)+"/go", nil, 0o600))
 }
 
-// TestFollowerEndsWithItsStart: what the node says when it is started again is none of its business, nor does it wait for
-// that. Both outputs are one file here, and so their lines are in order.
+// TestFollowerEndsWithItsStart: a follower returns nothing of the next start and does not wait for it. Both outputs are one
+// file, so their lines are in order.
 func TestFollowerEndsWithItsStart(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	n := w.script("one", 1, chatty)
+	w := newTestLab(t)
+	n := w.script("one", 1, twoLines)
 	w.started(t, n)
 	lines := bufio.NewScanner(w.logs(t, n.Ref, true))
 	heard := ""
@@ -56,9 +56,9 @@ func TestFollowerEndsWithItsStart(t *testing.T) {
 		heard += lines.Text() + "\n"
 		switch heard {
 		case "first\nsecond\n":
-			w.tellToGoOn(t, "one")
+			w.letGoOn(t, "one")
 		case "first\nsecond\nthird\n":
-			must(t, w.Stop(t.Context(), n.Ref, patience))
+			must(t, w.Stop(t.Context(), n.Ref, testTimeout))
 			_, err := w.Start(t.Context(), n.Ref)
 			must(t, err)
 		}
@@ -69,14 +69,14 @@ func TestFollowerEndsWithItsStart(t *testing.T) {
 	if s := w.state(t, "one"); !s.Running {
 		t.Error("the follower has waited until the second start ended")
 	}
-	w.demandLog(t, n.Ref, "first\nsecond\nthird\nlast\nfirst\nsecond\nthird\n")
+	w.wantLog(t, n.Ref, "first\nsecond\nthird\nlast\nfirst\nsecond\nthird\n")
 }
 
-// TestFollowerEndsWithItsContext, and tells so, while the node goes on.
+// TestFollowerEndsWithItsContext: it returns the context's error, while the node goes on.
 func TestFollowerEndsWithItsContext(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	n := w.script("one", 1, chatty)
+	w := newTestLab(t)
+	n := w.script("one", 1, twoLines)
 	w.started(t, n)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -99,7 +99,7 @@ func TestFollowerEndsWithItsContext(t *testing.T) {
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("%v, want context.Canceled", err)
 		}
-	case <-time.After(patience):
+	case <-time.After(testTimeout):
 		t.Error("cancelled, and still reading")
 	}
 	if s := w.state(t, "one"); !s.Running {

@@ -18,28 +18,27 @@ import (
 	"nomadlab.internal/lab/engine/process"
 )
 
-// asRole in the environment makes this test binary a program that plays a part: it is the nomad of these tests.
-const asRole = "PROCESS_TEST_ROLE"
+// roleVariable in the environment makes this test binary another program: it is the nomad of these tests.
+const roleVariable = "PROCESS_TEST_ROLE"
 
 func TestMain(m *testing.M) {
-	err := fmt.Errorf("unknown role %q", os.Getenv(asRole))
-	switch os.Getenv(asRole) {
+	err := fmt.Errorf("unknown role %q", os.Getenv(roleVariable))
+	switch os.Getenv(roleVariable) {
 	case "":
 		os.Exit(m.Run())
 	case "service":
-		err = playService(os.Args[1])
+		err = runService(os.Args[1])
 	case "conformance":
 		err = enginetest.Service(os.Args[1], os.Args[2])
 	case "starter":
-		err = playStarter(context.Background(), os.Args[1], engine.Ref{Lab: os.Args[2], Node: os.Args[3]})
+		err = runStarter(context.Background(), os.Args[1], engine.Ref{Lab: os.Args[2], Node: os.Args[3]})
 	}
 	_, _ = fmt.Fprintln(os.Stderr, err)
 	os.Exit(1)
 }
 
-// playService answers with who asks and who it is itself, calls others when it is told to, and ends with 7 when it is asked
-// to.
-func playService(at string) error {
+// runService answers with the caller's and its own address, calls others on request, and ends with code 7 on request.
+func runService(at string) error {
 	_, _ = fmt.Fprintln(os.Stdout, "first")
 	_, _ = fmt.Fprintln(os.Stderr, "second")
 	asked := make(chan os.Signal, 1)
@@ -67,14 +66,14 @@ func playService(at string) error {
 	return http.ListenAndServe(at, nil) //nolint:gosec,nolintlint // a test's own
 }
 
-// groups are the supplementary groups.
+// groups returns the supplementary groups.
 func groups() string {
 	list, err := os.Getgroups()
 	return fmt.Sprint(list, err)
 }
 
-// playStarter starts a node and ends before it.
-func playStarter(ctx context.Context, root string, r engine.Ref) error {
+// runStarter starts a node and ends before it.
+func runStarter(ctx context.Context, root string, r engine.Ref) error {
 	e, err := process.NewIn(root)
 	if err != nil {
 		return err

@@ -10,22 +10,22 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// Marks are entries in the environment of every process of a lab, which what it starts inherits. By markRun and markLab
-// all of it is found when nothing else is left.
+// Marks are entries in the environment of every process of a lab, which its children inherit. Processes are found by
+// markRun and markLab even if the lab's folder is lost.
 const (
 	markLab  = "NOMADLAB_LAB="
 	markNode = "NOMADLAB_NODE="
 	markRun  = engine.RunVariable + "="
-	// markID tells a node from those of its name in other labs: it is its State.ID.
+	// markID has the node's State.ID, which is unique among all labs.
 	markID = "NOMADLAB_ID="
-	// markAt has the lab's name below the folder that the engine keeps its runs in: another user's lab of the same name is
-	// somewhere else, and root, who sees it, must not take it for a lab of its own.
+	// markAt has the lab's name below the engine's folder. Root sees labs of other users, which may have the same names but
+	// are in other folders.
 	markAt = "NOMADLAB_AT="
-	// markTask tells one command of Exec or Run from all others.
+	// markTask is unique to one command of Exec or Run.
 	markTask = "NOMADLAB_TASK="
 )
 
-// environment is what a process of a lab was started with. Nil for all others, and where it may not be read.
+// environment returns that of a process of a lab. It is nil for all others, and if it may not be read.
 func environment(pid int) []string {
 	all, _ := procfs.Environment(pid)
 	if !slices.ContainsFunc(all, func(e string) bool { return strings.HasPrefix(e, markLab) }) {
@@ -34,41 +34,36 @@ func environment(pid int) []string {
 	return all
 }
 
-// marked is a living process of a lab. One that ran a command of the caller's choice has no node.
-type marked struct {
+// labProcess is a living process of a lab. That of a task has no node.
+type labProcess struct {
 	procfs.Process
 	engine.Ref
 	run, id, at string
 }
 
-// scan finds the living processes of those users that have that entry in their environment; with an empty one, all that are
-// of labs. Users matter to root, who sees the environment of everybody: anybody can give a process of theirs our marks.
-// Processes whose environment we may not read are not ours.
-func scan(entry string, by func(uid int) bool) []marked {
+// scan returns the living processes of those users that have an entry in their environment, or, if it is empty, all that
+// are of labs. The users matter to root, who can read every environment: any user can give a process these marks.
+func scan(entry string, by func(uid int) bool) []labProcess {
 	pids, err := procfs.PIDs()
 	if err != nil {
 		return nil
 	}
-	var found []marked
+	var found []labProcess
 	for _, pid := range pids {
-		m, ok := read(environment(pid), entry)
-		if m.Process, ok = alive(pid, ok, by); ok {
+		m, has := parseMarks(environment(pid), entry)
+		if !has {
+			continue
+		}
+		if p, ok := procfs.Look(pid); ok && !p.Ended() && by(procfs.User(pid)) {
+			m.Process = p
 			found = append(found, m)
 		}
 	}
 	return found
 }
 
-func alive(pid int, ask bool, by func(uid int) bool) (procfs.Process, bool) {
-	if !ask {
-		return procfs.Process{}, false
-	}
-	p, ok := procfs.Look(pid)
-	return p, ok && !p.Ended() && by(procfs.User(pid))
-}
-
-// read takes the marks out of an environment, and tells whether it has that entry.
-func read(environment []string, entry string) (m marked, has bool) {
+// parseMarks returns the marks in an environment. has is true if it has that entry, or any lab's mark if entry is empty.
+func parseMarks(environment []string, entry string) (m labProcess, has bool) {
 	for _, e := range environment {
 		has = has || e == entry
 		for _, mark := range []struct {
@@ -83,7 +78,7 @@ func read(environment []string, entry string) (m marked, has bool) {
 	return m, has || entry == "" && m.Lab != ""
 }
 
-// running is the node's process where it runs: the one that was started, and no later one of its number.
+// running returns the node's process and whether it runs. A later process with the same PID does not count.
 func (e *Engine) running(n nodeRecord) (procfs.Process, startRecord, bool) {
 	start, there, err := load[startRecord](filepath.Join(e.run(n.Run).node(n.Node), startFile))
 	if err != nil || !there {
@@ -93,29 +88,29 @@ func (e *Engine) running(n nodeRecord) (procfs.Process, startRecord, bool) {
 	if !ok || p.Started != start.Ticks {
 		return procfs.Process{}, start, false
 	}
-	return p, start, !p.Ended() && ours(p.PID, n.id())
+	return p, start, !p.Ended() && mayHaveMark(p.PID, n.id())
 }
 
-// ours is false where the process shows an environment without the node's mark: a number and a start time can come again
-// after a reboot. One that shows none is believed: a program that may be run and not read never does, and no process does
-// during execve(2), and between giving back its memory and being listed as ended.
-func ours(pid int, id string) bool {
+// mayHaveMark returns false if the process has an environment without the node's mark: a PID and a start time can be the
+// same again after a reboot. It returns true if the environment is empty, as it is for a program that may be executed but
+// not read, during execve(2), and just before a process is listed as ended.
+func mayHaveMark(pid int, id string) bool {
 	shown, err := procfs.Environment(pid)
 	if err != nil || len(shown) == 0 {
 		return true
 	}
-	_, has := read(shown, markID+id)
+	_, has := parseMarks(shown, markID+id)
 	return has
 }
 
-// id is the engine's name for a node.
+// id returns the node's State.ID.
 func (n nodeRecord) id() string { return n.Run + "/" + n.Node }
 
-// awaitMarks returns when a process that was just started shows its environment: execve(2) tells its parent of the success
-// before that, and on a busy machine whoever sweeps by marks could miss it. A program that may be run and not read never
-// does.
+// awaitMarks returns when the environment of a process that was just started can be read, or after collectTimeout. execve(2)
+// reports its success before that, so a sweep by marks could miss the process. The environment of a program that may be
+// executed but not read stays empty.
 func awaitMarks(pid int) {
-	_ = until(context.Background(), collectWithin, func() bool {
+	_ = until(context.Background(), collectTimeout, func() bool {
 		shown, err := procfs.Environment(pid)
 		p, there := procfs.Look(pid)
 		return err != nil || len(shown) > 0 || !there || p.Ended()

@@ -2,24 +2,27 @@ package process
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
 	"net/netip"
 	"os"
+	"strconv"
+	"strings"
 	"time"
 
 	"nomadlab.internal/lab/engine"
 )
 
-// lockEvery is how often a lock that somebody else holds is tried again.
-const lockEvery = 2 * time.Millisecond
+// lockInterval is the time between two attempts to take a lock.
+const lockInterval = 2 * time.Millisecond
 
-// loopback is where all nodes are.
+// loopback returns the range in which all nodes have their addresses.
 func loopback() netip.Prefix { return netip.MustParsePrefix("127.0.0.0/8") }
 
-// Occupied returns the subnets of the labs here, and every loopback address that something listens on now: labs of other
-// users keep their records where we cannot read them.
+// Occupied returns the subnets of the labs here, and every loopback address with a listener: the records of other users'
+// labs cannot be read.
 func (e *Engine) Occupied(context.Context) ([]netip.Prefix, error) {
 	taken, err := listeners()
 	if err != nil {
@@ -37,8 +40,8 @@ func (e *Engine) Occupied(context.Context) ([]netip.Prefix, error) {
 	return taken, nil
 }
 
-// CreateNetwork reserves the lab's name, run and subnet by the folder of the run. There is nothing else to a network: all
-// of 127.0.0.0/8 is there on every Linux. What a crash left of runs that were never written down goes first.
+// CreateNetwork reserves the lab's name, run and subnet: it makes the folder of the run. Nothing else is needed, because
+// every Linux has all of 127.0.0.0/8. It first removes runs that a crash left without a record.
 func (e *Engine) CreateNetwork(ctx context.Context, n engine.Network) error {
 	if err := errors.Join(checkName(n.Lab), checkName(n.Run)); err != nil {
 		return fmt.Errorf("create the network of lab %q, run %q: %w", n.Lab, n.Run, err)
@@ -48,17 +51,17 @@ func (e *Engine) CreateNetwork(ctx context.Context, n engine.Network) error {
 		return fmt.Errorf("create the network of lab %s: subnet %s is not within %s, where this engine's nodes are: name one that is, or leave it out",
 			n.Lab, n.Subnet, loopback())
 	}
-	return e.locked(ctx, func() error {
-		e.clean(ctx)
-		if err := e.free(n); err != nil {
+	return e.withLock(ctx, func() error {
+		e.removeUnrecorded(ctx)
+		if err := e.checkFree(n); err != nil {
 			return err
 		}
 		return e.reserve(n)
 	})
 }
 
-// free returns why the name or the subnet is not.
-func (e *Engine) free(n engine.Network) error {
+// checkFree returns why the name or the subnet is not free.
+func (e *Engine) checkFree(n engine.Network) error {
 	runs, err := e.runs()
 	if err != nil {
 		return err
@@ -83,7 +86,7 @@ func (e *Engine) free(n engine.Network) error {
 
 func (e *Engine) reserve(n engine.Network) error {
 	r := e.run(n.Run)
-	err := r.make(e.agents.apart)
+	err := r.make(e.users.separate)
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%w: run %s", engine.ErrExists, n.Run)
 	}
@@ -94,4 +97,52 @@ func (e *Engine) reserve(n engine.Network) error {
 		return fmt.Errorf("make the folder of lab %s: %w", n.Lab, e.explain(errors.Join(err, os.RemoveAll(r.folder))))
 	}
 	return nil
+}
+
+// listening is the state of a listening socket (TCP_LISTEN, include/net/tcp_states.h).
+const listening = "0A"
+
+// listeners returns the loopback addresses that TCP sockets listen on. Sockets that listen on every address are left out,
+// because no subnet is free of them.
+func listeners() ([]netip.Prefix, error) {
+	seen := map[netip.Addr]bool{}
+	var taken []netip.Prefix
+	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		text, err := os.ReadFile(table)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // IPv6 is switched off
+		}
+		if err != nil {
+			return nil, fmt.Errorf("list what listens on loopback: %w", err)
+		}
+		for line := range strings.Lines(string(text)) {
+			address, ok := listener(line)
+			if ok && loopback().Contains(address) && !seen[address] {
+				seen[address] = true
+				taken = append(taken, netip.PrefixFrom(address, 32))
+			}
+		}
+	}
+	return taken, nil
+}
+
+// listener returns the local address of a listening socket from a line of the table (proc_pid_net(5)): the second field is
+// the local address and port, the fourth the state.
+func listener(line string) (netip.Addr, bool) {
+	fields := strings.Fields(line)
+	if len(fields) < 4 || fields[3] != listening {
+		return netip.Addr{}, false
+	}
+	text, _, _ := strings.Cut(fields[1], ":")
+	var address []byte
+	for ; len(text) >= 8; text = text[8:] {
+		// The kernel stores the bytes in network order, and prints each four of them as one number.
+		word, err := strconv.ParseUint(text[:8], 16, 32)
+		if err != nil {
+			return netip.Addr{}, false
+		}
+		address = binary.NativeEndian.AppendUint32(address, uint32(word))
+	}
+	out, ok := netip.AddrFromSlice(address)
+	return out.Unmap(), ok
 }

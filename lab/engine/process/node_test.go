@@ -16,9 +16,9 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// demandRunning is what a node's state says while it runs, and that it is so: on the node's own address and port it
-// answers, and sees the caller and other nodes where the state says.
-func (w world) demandRunning(t *testing.T, s engine.State, number int) {
+// wantRunning checks the state of a node that runs: it answers on its address and port, and sees the caller and other nodes
+// at the addresses in the state.
+func (w testLab) wantRunning(t *testing.T, s engine.State, number int) {
 	t.Helper()
 	want := engine.State{
 		Ref: s.Ref, ID: w.run + "/" + s.Node, Image: w.image, Running: true, Started: s.Started, Address: w.address(number),
@@ -41,34 +41,33 @@ func (w world) demandRunning(t *testing.T, s engine.State, number int) {
 	}
 }
 
-func demandDown(t *testing.T, s engine.State, code int) {
+func wantDown(t *testing.T, s engine.State, code int) {
 	t.Helper()
 	if s.Running || s.ExitCode != code || len(s.Endpoints) != 0 || s.Address.IsValid() || s.Origin.IsValid() || s.Caller.IsValid() {
 		t.Errorf("the state of a node that ended with %d: running %v, code %d, address %s, endpoints %v", code, s.Running, s.ExitCode, s.Address, s.Endpoints)
 	}
 }
 
-// TestStateOfANode is everything that there is to say of one. A second start of it changes nothing, and after its end nothing
-// of it runs.
-func TestStateOfANode(t *testing.T) {
+// TestNodeState checks every field. A second start changes nothing, and no process runs after the node's end.
+func TestNodeState(t *testing.T) {
 	t.Parallel()
-	w, ctx := newWorld(t), t.Context()
+	w, ctx := newTestLab(t), t.Context()
 	n := w.service("one", 1)
 	must(t, w.Create(ctx, n))
-	demandDown(t, w.state(t, "one"), 0)
+	wantDown(t, w.state(t, "one"), 0)
 	for _, end := range []struct {
 		name string
 		how  func() error
 		code int
 	}{
-		{"stop", func() error { return w.Stop(ctx, n.Ref, patience) }, 7},
+		{"stop", func() error { return w.Stop(ctx, n.Ref, testTimeout) }, 7},
 		{"kill", func() error { return w.Kill(ctx, n.Ref) }, 137},
 		{"stop without grace", func() error { return w.Stop(ctx, n.Ref, 0) }, 137},
 	} {
 		s, err := w.Start(ctx, n.Ref)
 		must(t, err)
-		w.demandRunning(t, s, 1)
-		w.demandRunning(t, w.state(t, "one"), 1)
+		w.wantRunning(t, s, 1)
+		w.wantRunning(t, w.state(t, "one"), 1)
 		if again, err := w.Start(ctx, n.Ref); err != nil || !again.Started.Equal(s.Started) {
 			t.Errorf("a second start: %v, started %s and then %s", err, s.Started, again.Started)
 		}
@@ -76,7 +75,7 @@ func TestStateOfANode(t *testing.T) {
 			t.Fatalf("%s: %v", end.name, err)
 		}
 		if got := w.state(t, "one"); end.name != "stop without grace" || got.ExitCode != 7 { // it may be quick
-			demandDown(t, got, end.code)
+			wantDown(t, got, end.code)
 		}
 		if left := w.processes(t); len(left) != 0 {
 			t.Errorf("after %s there are processes %v", end.name, left)
@@ -90,11 +89,11 @@ func TestStateOfANode(t *testing.T) {
 	}
 }
 
-// TestGraceMayBeLessThanASecond, which it is in no container.
-func TestGraceMayBeLessThanASecond(t *testing.T) {
+// TestShortGrace: a grace period may be less than a second, which a container's cannot.
+func TestShortGrace(t *testing.T) {
 	t.Parallel()
 	const grace = 300 * time.Millisecond
-	w := newWorld(t)
+	w := newTestLab(t)
 	w.started(t, w.script("deaf", 1, `trap "" TERM; echo deaf > ready; while :; do sleep 1; done`))
 	untilFile(t, w.home("deaf")+"/ready")
 	began := time.Now()
@@ -102,28 +101,28 @@ func TestGraceMayBeLessThanASecond(t *testing.T) {
 	if took := time.Since(began); took < grace {
 		t.Errorf("it took %s, want its grace", took)
 	}
-	demandDown(t, w.state(t, "deaf"), 137)
+	wantDown(t, w.state(t, "deaf"), 137)
 }
 
-// family is a node with a child as Nomad's task executors are, in a session of its own, and with that one's child, which has
+// withDescendants is a node with a child in a session of its own, as Nomad's task executors are, and a grandchild that has
 // cleared its environment.
-const family = `setsid sh -c 'env -i /bin/sleep 1000 & echo $! > cleared; wait' & echo $! > marked; %s`
+const withDescendants = `setsid sh -c 'env -i /bin/sleep 1000 & echo $! > cleared; wait' & echo $! > marked; %s`
 
-// TestNothingOutlivesItsNode, however that ends.
-func TestNothingOutlivesItsNode(t *testing.T) {
+// TestNodeEndsWithDescendants ends a node in every possible manner.
+func TestNodeEndsWithDescendants(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		then string
-		end  func(w world) error
+		end  func(w testLab) error
 	}{
-		"stopped": {"wait", func(w world) error { return w.Stop(t.Context(), w.ref("one"), 10*time.Second) }},
-		"killed":  {"wait", func(w world) error { return w.Kill(t.Context(), w.ref("one")) }},
-		"removed": {"wait", func(w world) error { return w.Remove(t.Context(), w.lab) }},
+		"stopped": {"wait", func(w testLab) error { return w.Stop(t.Context(), w.ref("one"), 10*time.Second) }},
+		"killed":  {"wait", func(w testLab) error { return w.Kill(t.Context(), w.ref("one")) }},
+		"removed": {"wait", func(w testLab) error { return w.Remove(t.Context(), w.lab) }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
-			w.started(t, w.script("one", 1, fmt.Sprintf(family, c.then)))
+			w := newTestLab(t)
+			w.started(t, w.script("one", 1, fmt.Sprintf(withDescendants, c.then)))
 			pids := []int{untilPID(t, w.home("one")+"/marked"), untilPID(t, w.home("one")+"/cleared")}
 			must(t, c.end(w))
 			for _, pid := range pids {
@@ -135,7 +134,7 @@ func TestNothingOutlivesItsNode(t *testing.T) {
 	}
 	t.Run("ended by itself", func(t *testing.T) {
 		t.Parallel()
-		w := newWorld(t)
+		w := newTestLab(t)
 		w.started(t, w.script("one", 1, `setsid sleep 1000 & echo $! > marked; exit 5`))
 		eventually(t, "all has ended", func() string {
 			if left := w.processes(t); len(left) != 0 {
@@ -143,25 +142,25 @@ func TestNothingOutlivesItsNode(t *testing.T) {
 			}
 			return ""
 		})
-		demandDown(t, w.state(t, "one"), 5)
+		wantDown(t, w.state(t, "one"), 5)
 		untilPID(t, w.home("one")+"/marked")
 	})
 }
 
-// running is false for a process that merely waits to be collected.
+// running reports whether a process runs. It is false for one that waits to be collected.
 func running(pid int) bool {
 	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
 	return err == nil && !strings.Contains(string(text), "State:\tZ")
 }
 
-// TestStarterEndsFirst: the node goes on, and how it ends is then told to nobody. What it left is killed before the next
+// TestStarterEndsFirst: the node goes on, and its exit code is unknown. What it left running is killed before the next
 // start.
 func TestStarterEndsFirst(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newTestLab(t)
 	must(t, w.Create(t.Context(), w.script("one", 1, `echo $$ >> agent; setsid sleep 1000 & echo $! >> marked; sleep 1000 & wait`)))
 	starter := exec.Command(w.image, w.root, w.lab, "one")
-	starter.Env = []string{asRole + "=starter"}
+	starter.Env = []string{roleVariable + "=starter"}
 	if out, err := starter.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
@@ -173,12 +172,12 @@ func TestStarterEndsFirst(t *testing.T) {
 	agent := untilPID(t, w.home("one")+"/agent")
 	must(t, syscall.Kill(agent, syscall.SIGKILL))
 	eventually(t, "the node is down and collected", func() string {
-		if s := w.state(t, "one"); s.Running || there(agent) {
+		if s := w.state(t, "one"); s.Running || exists(agent) {
 			return fmt.Sprint(s)
 		}
 		return ""
 	})
-	demandDown(t, w.state(t, "one"), -1)
+	wantDown(t, w.state(t, "one"), -1)
 	if !running(left) {
 		t.Fatal("what the node left has ended already, so this proves nothing")
 	}
@@ -189,11 +188,11 @@ func TestStarterEndsFirst(t *testing.T) {
 	}
 }
 
-// TestExitCodeIsToldToOthers: another engine sees how a node ended that it has not started.
-func TestExitCodeIsToldToOthers(t *testing.T) {
+// TestExitCodeInOtherEngine: an engine has the exit code of a node that another engine started.
+func TestExitCodeInOtherEngine(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	other := bareWorld(t, w.root)
+	w := newTestLab(t)
+	other := bareTestLab(t, w.root)
 	for i, want := range []int{0, 3} {
 		name := fmt.Sprintf("n%d", i)
 		s := w.started(t, w.script(name, i, fmt.Sprintf("exit %d", want)))
@@ -208,9 +207,9 @@ func TestExitCodeIsToldToOthers(t *testing.T) {
 	}
 }
 
-func TestProgramThatIsNotThere(t *testing.T) {
+func TestMissingProgram(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newTestLab(t)
 	for i, program := range []string{"/no/such", "nosuch"} {
 		n := w.script(fmt.Sprintf("n%d", i), i, "")
 		n.Command = []string{program}

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,11 +13,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gofrs/flock"
+
+	"nomadlab.internal/internal/watchdog"
 	"nomadlab.internal/lab/engine"
 )
 
-// What the engine writes down lies in a folder of its own beside the nodes' folders, because those belong to the agents: a
-// task could put a link there, and the engine, which may be root, would write through it.
+// Files of the engine. They are in a folder of its own beside the nodes' folders, because those belong to the agents: a task
+// could put a link there, and the engine, which may be root, would write through it.
 const (
 	ownFolder  = ".engine"
 	labFile    = "lab.json"
@@ -29,18 +33,18 @@ const (
 	nodesInOwn = "nodes"
 )
 
-// labRecord is what is known of a run of a lab.
+// labRecord describes a run of a lab.
 type labRecord struct {
 	Lab     string
 	Run     string
 	Created time.Time
 	Subnet  netip.Prefix
 	Labels  map[string]string
-	// Task is true where the run is that of a single command, and no lab's.
+	// Task is true for the run of a single command, which is no lab.
 	Task bool
 }
 
-// nodeRecord is what Start must know of a node. It has none of its files.
+// nodeRecord is what Start needs of a node. It has none of its files.
 type nodeRecord struct {
 	engine.Ref
 	Run         string
@@ -55,14 +59,14 @@ type nodeRecord struct {
 	Caller netip.Addr
 }
 
-// startRecord tells the process of a node from a later one of its number.
+// startRecord identifies a node's process, even if its PID is used again.
 type startRecord struct {
 	PID     int
 	Ticks   uint64
 	Started time.Time
 }
 
-// run is where one run of a lab has its files.
+// run is the folder of one run of a lab.
 type run struct{ folder string }
 
 func (e *Engine) run(name string) run { return run{filepath.Join(e.root, name)} }
@@ -71,17 +75,17 @@ func (r run) own(names ...string) string {
 	return filepath.Join(append([]string{r.folder, ownFolder}, names...)...)
 }
 
-// make makes the folders of a run that is not there yet; agents that are apart can come through them.
-func (r run) make(apart bool) error {
+// make makes the folders of a new run. If separate is true, other users may pass through them.
+func (r run) make(separate bool) error {
 	for _, folder := range []string{r.folder, r.own()} {
-		if err := makeFolder(folder, passable(apart)); err != nil {
+		if err := makeFolder(folder, folderMode(separate)); err != nil {
 			return err
 		}
 	}
 	return makeFolder(r.own(nodesInOwn), 0o700)
 }
 
-// makeFolder makes one with exactly that mode, which a umask would change.
+// makeFolder makes a folder with exactly that mode, whatever the umask.
 func makeFolder(path string, mode fs.FileMode) error {
 	if err := os.Mkdir(path, 0o700); err != nil {
 		return err
@@ -89,13 +93,13 @@ func makeFolder(path string, mode fs.FileMode) error {
 	return os.Chmod(path, mode)
 }
 
-// node is where the engine keeps what it knows of a node.
+// node returns the engine's folder for a node.
 func (r run) node(name string) string { return r.own(nodesInOwn, name) }
 
-// home is the node's own folder.
+// home returns the node's own folder.
 func (r run) home(node string) string { return filepath.Join(r.folder, node) }
 
-// save writes a record in one step: a reader sees all of it or nothing.
+// save writes a record atomically.
 func save(path string, record any) error {
 	text, err := json.MarshalIndent(record, "", "  ")
 	if err != nil {
@@ -108,9 +112,8 @@ func save(path string, record any) error {
 	return os.Rename(fresh, path)
 }
 
-// load reads a record. What is gone, as in a lab that is being removed, or was never written to its end, is not there and
-// no error.
-func load[T any](path string) (record T, there bool, err error) {
+// load reads a record. ok is false, without an error, if the file is missing or incomplete.
+func load[T any](path string) (record T, ok bool, err error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return record, false, nil
@@ -121,18 +124,15 @@ func load[T any](path string) (record T, there bool, err error) {
 	return record, json.Unmarshal(text, &record) == nil, nil
 }
 
-// runs are the records of all runs, tasks' included. One that a power cut left empty keeps nobody from using the others.
+// runs returns the records of all runs, including those of tasks. It passes over runs without a complete record.
 func (e *Engine) runs() ([]labRecord, error) {
-	entries, err := os.ReadDir(e.root)
+	names, err := namesIn(e.root)
 	if err != nil {
 		return nil, fmt.Errorf("list process labs: %w", err)
 	}
 	var all []labRecord
-	for _, entry := range entries {
-		if !entry.IsDir() {
-			continue
-		}
-		record, there, err := load[labRecord](e.run(entry.Name()).own(labFile))
+	for _, name := range names {
+		record, there, err := load[labRecord](e.run(name).own(labFile))
 		if err != nil {
 			return nil, err
 		}
@@ -143,7 +143,7 @@ func (e *Engine) runs() ([]labRecord, error) {
 	return all, nil
 }
 
-// foldersOf are the folders of all runs of a lab. Where they cannot be listed there are none.
+// foldersOf returns the folders of all runs of a lab, or none if they cannot be listed.
 func (e *Engine) foldersOf(lab string) []string {
 	all, _ := e.runs()
 	var folders []string
@@ -155,7 +155,7 @@ func (e *Engine) foldersOf(lab string) []string {
 	return folders
 }
 
-// records are those of a lab's nodes, in the order of their names.
+// records returns those of a lab's nodes, in the order of their names.
 func (e *Engine) records(lab string) ([]nodeRecord, error) {
 	all, err := e.runs()
 	if err != nil {
@@ -166,12 +166,12 @@ func (e *Engine) records(lab string) ([]nodeRecord, error) {
 		if r.Lab != lab || r.Task {
 			continue
 		}
-		entries, err := os.ReadDir(e.run(r.Run).own(nodesInOwn))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		names, err := namesIn(e.run(r.Run).own(nodesInOwn))
+		if err != nil {
 			return nil, fmt.Errorf("list the nodes of lab %s: %w", lab, err)
 		}
-		for _, entry := range entries {
-			n, there, err := load[nodeRecord](filepath.Join(e.run(r.Run).node(entry.Name()), nodeFile))
+		for _, name := range names {
+			n, there, err := load[nodeRecord](filepath.Join(e.run(r.Run).node(name), nodeFile))
 			if err != nil {
 				return nil, err
 			}
@@ -184,7 +184,7 @@ func (e *Engine) records(lab string) ([]nodeRecord, error) {
 	return nodes, nil
 }
 
-// record is that of one node, or engine.ErrNotFound.
+// record returns that of one node, or engine.ErrNotFound.
 func (e *Engine) record(r engine.Ref) (nodeRecord, error) {
 	nodes, err := e.records(r.Lab)
 	for _, n := range nodes {
@@ -196,4 +196,64 @@ func (e *Engine) record(r engine.Ref) (nodeRecord, error) {
 		err = fmt.Errorf("%w: node %s", engine.ErrNotFound, r)
 	}
 	return nodeRecord{}, err
+}
+
+// withLock calls a function while no other process reserves a name, a subnet or a run.
+func (e *Engine) withLock(ctx context.Context, do func() error) error {
+	lock := flock.New(filepath.Join(e.root, ".lock"), flock.SetPermissions(0o600))
+	if _, err := lock.TryLockContext(ctx, lockInterval); err != nil {
+		return fmt.Errorf("lock the folder of process labs: %w", e.explain(err))
+	}
+	defer func() { _ = lock.Close() }()
+	return do()
+}
+
+// removeUnrecorded removes the folders of runs that a crash left without a record, with the keys that they may have: no list
+// shows them. The caller holds the lock, under which records are written. A folder that cannot be removed is tried again
+// with the next lab.
+func (e *Engine) removeUnrecorded(ctx context.Context) {
+	names, _ := namesIn(e.root)
+	for _, name := range names {
+		if checkName(name) != nil {
+			continue
+		}
+		_, there, err := load[labRecord](e.run(name).own(labFile))
+		if err != nil || there || len(scan(markRun+name, e.users.includeOrCaller)) > 0 {
+			continue
+		}
+		_, _ = watchdog.Sweep(ctx, watchdog.Target{Folders: []string{e.run(name).folder}})
+	}
+}
+
+// claim makes the run of a task if it does not exist, and returns the paths to remove after the task. It refuses the run of
+// another task: the first to end would remove the other's files.
+func (e *Engine) claim(ctx context.Context, t engine.Task, folder string) (made []string, err error) {
+	r := e.run(t.Run)
+	err = e.withLock(ctx, func() error {
+		err := r.make(false)
+		if errors.Is(err, fs.ErrExist) {
+			return r.checkShared(t)
+		}
+		made = []string{r.folder}
+		if err == nil {
+			err = save(r.own(labFile), labRecord{Lab: t.Lab, Run: t.Run, Task: true})
+		}
+		return err
+	})
+	if err != nil || len(made) > 0 {
+		return made, err
+	}
+	return e.newPaths(t, folder), nil
+}
+
+// checkShared returns why a task cannot have its files in an existing run.
+func (r run) checkShared(t engine.Task) error {
+	record, there, err := load[labRecord](r.own(labFile))
+	if err != nil {
+		return err
+	}
+	if !there || record.Task || record.Lab != t.Lab {
+		return fmt.Errorf("%w: run %s is not lab %s's own: give the task another run, or none", engine.ErrExists, t.Run, t.Lab)
+	}
+	return nil
 }

@@ -26,8 +26,8 @@ func (e *Engine) Nodes(ctx context.Context, lab string) ([]engine.State, error) 
 	for _, n := range nodes {
 		states = append(states, e.state(n))
 	}
-	lost, err := e.lost(lab)
-	for _, m := range lost {
+	unrecorded, err := e.unrecorded(lab)
+	for _, m := range unrecorded {
 		states = append(states, m.state())
 	}
 	slices.SortStableFunc(states, byName)
@@ -36,7 +36,7 @@ func (e *Engine) Nodes(ctx context.Context, lab string) ([]engine.State, error) 
 
 func byName(a, b engine.State) int { return strings.Compare(a.Node, b.Node) }
 
-// Labs returns every lab that has a folder or a running node here. A lab whose folder was lost has the label run alone.
+// Labs returns every lab that has a folder or a running node here. A lab whose folder was lost has the label run only.
 func (e *Engine) Labs(ctx context.Context) (map[string]engine.LabState, error) {
 	runs, err := e.runs()
 	if err != nil {
@@ -51,14 +51,14 @@ func (e *Engine) Labs(ctx context.Context) (map[string]engine.LabState, error) {
 		if err != nil {
 			return nil, err
 		}
-		lab := engine.LabState{Labels: given(r.Labels), Created: r.Created}
+		lab := engine.LabState{Labels: cloneLabels(r.Labels), Created: r.Created}
 		for _, n := range nodes {
 			lab.Nodes = append(lab.Nodes, brief(e.state(n)))
 		}
 		labs[r.Lab] = lab
 	}
-	lost, err := e.lost("")
-	for _, m := range lost {
+	unrecorded, err := e.unrecorded("")
+	for _, m := range unrecorded {
 		lab, there := labs[m.Lab]
 		if !there {
 			lab.Labels = m.state().Labels
@@ -70,27 +70,27 @@ func (e *Engine) Labs(ctx context.Context) (map[string]engine.LabState, error) {
 	return labs, errors.Join(err, ctx.Err())
 }
 
-// brief leaves out what a list of labs does not tell.
+// brief returns a state without what a list of labs leaves out.
 func brief(s engine.State) engine.State {
 	s.Started, s.ExitCode = time.Time{}, 0
 	return s
 }
 
-// given are labels as they were given, and never nil.
-func given(labels map[string]string) map[string]string {
+// cloneLabels returns a copy of labels that is never nil.
+func cloneLabels(labels map[string]string) map[string]string {
 	out := map[string]string{}
 	maps.Copy(out, labels)
 	return out
 }
 
-// origin is where every node's connections come from: the kernel takes the first address of loopback for whoever connects
-// to another one and has not bound itself (fib_prefsrc of 127.0.0.0/8).
+// origin returns the address that connections of every node come from. For a socket that is not bound, the kernel takes the
+// first address of loopback (fib_prefsrc of 127.0.0.0/8).
 func origin() netip.Addr { return netip.MustParsePrefix("127.0.0.1/8").Addr() }
 
-// state is what /proc says, and where the node does not run, how it ended.
+// state returns what /proc says of a node, or, if it does not run, how it ended.
 func (e *Engine) state(n nodeRecord) engine.State {
 	s := engine.State{
-		Ref: n.Ref, ID: n.id(), Image: n.Image, Labels: given(n.Labels), Endpoints: map[uint16]netip.AddrPort{},
+		Ref: n.Ref, ID: n.id(), Image: n.Image, Labels: cloneLabels(n.Labels), Endpoints: map[uint16]netip.AddrPort{},
 	}
 	p, start, runs := e.running(n)
 	s.Running, s.Started, s.Paused = runs, start.Started, runs && p.Stopped()
@@ -104,11 +104,11 @@ func (e *Engine) state(n nodeRecord) engine.State {
 	return s
 }
 
-// exitCode is told by the kernel until the process is collected, and thereafter by the file that was written before. Where
-// the one who started the node had ended before it, nobody was told.
+// exitCode returns how a node ended: from the kernel until the process is collected, and from awaitExit's file after that. It
+// returns -1 if the process that started the node had ended before it.
 func (e *Engine) exitCode(n nodeRecord, start startRecord) int {
 	if p, ok := procfs.Look(start.PID); ok && p.Started == start.Ticks && p.Ended() {
-		return code(p.Status)
+		return exitStatus(p.Status)
 	}
 	text, err := os.ReadFile(filepath.Join(e.run(n.Run).node(n.Node), exitFile))
 	if err != nil {

@@ -14,15 +14,15 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// pump carries the streams between a command and the caller.
+// pump copies the streams between a command and the caller.
 type pump struct {
 	// stdin is where the command's input is written. Nil: it has none.
 	stdin *os.File
-	// outputs are where its outputs are read, each with whom they are for.
+	// outputs are where its outputs are read.
 	outputs []output
-	// theirs are the command's own ends, which are closed here once it has them.
-	theirs []*os.File
-	// console is set where all of them are one terminal.
+	// childEnds are the ends of the command, which are closed here after its start.
+	childEnds []*os.File
+	// console is true if all streams are one terminal.
 	console bool
 
 	copies  sync.WaitGroup
@@ -37,45 +37,45 @@ type output struct {
 	to   io.Writer
 }
 
-// connect gives the command its ends of the streams. A nil one is /dev/null, as package exec has it.
+// connect makes the streams and sets the command's ends. A nil stream is /dev/null, as in package exec.
 func connect(cmd *exec.Cmd, s engine.Streams, user account) (*pump, error) {
 	p := &pump{failed: make(chan error, 2), stop: make(chan struct{}), console: s.Terminal}
-	give := p.pipes
+	makeEnds := p.pipes
 	if s.Terminal {
-		give = func(cmd *exec.Cmd, s engine.Streams) error { return p.terminal(cmd, s, user) }
+		makeEnds = func(cmd *exec.Cmd, s engine.Streams) error { return p.terminal(cmd, s, user) }
 	}
-	if err := give(cmd, s); err != nil {
+	if err := makeEnds(cmd, s); err != nil {
 		p.close()
 		return nil, err
 	}
 	return p, nil
 }
 
-// terminal is a terminal of the command's own, which it may also open by its name.
+// terminal makes a terminal for the command, which the command's user may also open by its name.
 func (p *pump) terminal(cmd *exec.Cmd, s engine.Streams, user account) error {
-	ours, theirs, err := pty.Open()
+	master, childEnd, err := pty.Open()
 	if err != nil {
 		return err
 	}
-	p.theirs = []*os.File{theirs}
-	if ours, err = interruptible(ours); err != nil {
+	p.childEnds = []*os.File{childEnd}
+	if master, err = reopenNonblocking(master); err != nil {
 		return err
 	}
-	p.outputs = []output{{ours, orDiscard(s.Stdout)}}
+	p.outputs = []output{{master, writerOrDiscard(s.Stdout)}}
 	if s.Stdin != nil {
-		p.stdin = ours
+		p.stdin = master
 	}
-	if user.other {
-		if err := theirs.Chown(user.uid, user.gid); err != nil {
+	if user.isOther {
+		if err := childEnd.Chown(user.uid, user.gid); err != nil {
 			return err
 		}
 	}
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = theirs, theirs, theirs
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = childEnd, childEnd, childEnd
 	cmd.SysProcAttr.Setctty = true
 	return nil
 }
 
-func orDiscard(w io.Writer) io.Writer {
+func writerOrDiscard(w io.Writer) io.Writer {
 	if w == nil {
 		return io.Discard
 	}
@@ -84,11 +84,11 @@ func orDiscard(w io.Writer) io.Writer {
 
 func (p *pump) pipes(cmd *exec.Cmd, s engine.Streams) error {
 	if s.Stdin != nil {
-		theirs, ours, err := os.Pipe()
+		childEnd, master, err := os.Pipe()
 		if err != nil {
 			return err
 		}
-		p.stdin, p.theirs, cmd.Stdin = ours, append(p.theirs, theirs), theirs
+		p.stdin, p.childEnds, cmd.Stdin = master, append(p.childEnds, childEnd), childEnd
 	}
 	for _, o := range []struct {
 		to    io.Writer
@@ -101,24 +101,25 @@ func (p *pump) pipes(cmd *exec.Cmd, s engine.Streams) error {
 			cmd.Stderr = cmd.Stdout
 			continue
 		}
-		ours, theirs, err := os.Pipe()
+		master, childEnd, err := os.Pipe()
 		if err != nil {
 			return err
 		}
-		p.outputs, p.theirs = append(p.outputs, output{ours, o.to}), append(p.theirs, theirs)
-		*o.child = theirs
+		p.outputs, p.childEnds = append(p.outputs, output{master, o.to}), append(p.childEnds, childEnd)
+		*o.child = childEnd
 	}
 	return nil
 }
 
-// isSame reports whether both are one writer, which two copies at a time would harm. It is not known of what cannot be compared.
+// isSame reports whether both are one writer, which must not be called from two goroutines. It is false for types that
+// cannot be compared.
 func isSame(a, b io.Writer) bool {
 	return a != nil && b != nil && reflect.ValueOf(a).Comparable() && reflect.ValueOf(b).Comparable() && a == b
 }
 
-// begin carries, once the command has its ends. Nobody waits for the input: its reader may never end.
-func (p *pump) begin(s engine.Streams) {
-	for _, f := range p.theirs {
+// start starts copying, after the command has started. It does not wait for the input, whose reader may never end.
+func (p *pump) start(s engine.Streams) {
+	for _, f := range p.childEnds {
 		_ = f.Close()
 	}
 	if p.stdin != nil {
@@ -131,10 +132,10 @@ func (p *pump) begin(s engine.Streams) {
 	}
 	for _, o := range p.outputs {
 		p.copies.Go(func() {
-			// A terminal whose last holder is gone answers with EIO.
+			// Reading a terminal that no process has open fails with EIO.
 			if _, err := io.Copy(o.to, o.from); err != nil && !errors.Is(err, syscall.EIO) && !errors.Is(err, os.ErrClosed) {
 				p.failed <- err
-				_, _ = io.Copy(io.Discard, o.from) // the command is not to be stopped by a writer that fails
+				_, _ = io.Copy(io.Discard, o.from) // a writer that fails must not stop the command
 			}
 		})
 	}
@@ -143,7 +144,7 @@ func (p *pump) begin(s engine.Streams) {
 	}
 }
 
-// resize keeps the terminal as large as the caller's.
+// resize sets the terminal's size to the caller's, now and whenever that changes.
 func (p *pump) resize(s engine.Streams) {
 	console := p.outputs[0].from
 	set := func() {
@@ -163,8 +164,8 @@ func (p *pump) resize(s engine.Streams) {
 	})
 }
 
-// drained returns when the outputs have ended, with what went wrong on the way.
-func (p *pump) drained() error {
+// wait returns when the outputs have ended, with the first error of a writer.
+func (p *pump) wait() error {
 	p.copies.Wait()
 	select {
 	case err := <-p.failed:
@@ -177,7 +178,7 @@ func (p *pump) drained() error {
 func (p *pump) close() {
 	p.once.Do(func() { close(p.stop) })
 	p.resizes.Wait()
-	for _, f := range append(p.theirs, p.stdin) {
+	for _, f := range append(p.childEnds, p.stdin) {
 		if f != nil {
 			_ = f.Close()
 		}

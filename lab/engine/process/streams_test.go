@@ -12,8 +12,8 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// inTurn does something with a script as a command of Exec, beside node one, and as one of Run.
-func (w world) inTurn(t *testing.T, do func(name string, run func(s engine.Streams) (int, error)), script string) {
+// inExecAndRun calls do with a script as a command of Exec, in node one, and as a command of Run.
+func (w testLab) inExecAndRun(t *testing.T, do func(name string, run func(s engine.Streams) (int, error)), script string) {
 	t.Helper()
 	do("exec", func(s engine.Streams) (int, error) {
 		return w.Exec(t.Context(), w.ref("one"), engine.Command{Args: []string{"sh", "-c", script}, Streams: s})
@@ -21,16 +21,16 @@ func (w world) inTurn(t *testing.T, do func(name string, run func(s engine.Strea
 	do("run", func(s engine.Streams) (int, error) { return w.Run(t.Context(), w.task(script, s)) })
 }
 
-// TestCommandsAreProcesses: they have nothing of the caller's environment, and of one that is killed the code says so.
-func TestCommandsAreProcesses(t *testing.T) {
-	w := newWorld(t)
+// TestCommandEnvironmentAndExitCode: a command has none of the caller's variables; the code of a killed one has the signal.
+func TestCommandEnvironmentAndExitCode(t *testing.T) {
+	w := newTestLab(t)
 	w.started(t, w.script("one", 1, "exec sleep 1000"))
 	t.Setenv("AWS_CA_BUNDLE", "/no/such")
 	for _, c := range []struct {
 		script, out string
 		code        int
 	}{{script: "kill -9 $$", code: 137}, {script: `echo "|$AWS_CA_BUNDLE|$HOME"`, out: "||\n"}} {
-		w.inTurn(t, func(name string, run func(s engine.Streams) (int, error)) {
+		w.inExecAndRun(t, func(name string, run func(s engine.Streams) (int, error)) {
 			var out, errs bytes.Buffer
 			code, err := run(engine.Streams{Stdout: &out, Stderr: &errs})
 			if err != nil || code != c.code || out.String() != c.out || errs.Len() > 0 {
@@ -38,13 +38,13 @@ func TestCommandsAreProcesses(t *testing.T) {
 			}
 		}, c.script)
 	}
-	w.demandAlone(t)
+	w.wantNoTask(t)
 }
 
-// TestExecIsBesideTheNode, as its user, in its folder and environment, while it runs.
-func TestExecIsBesideTheNode(t *testing.T) {
+// TestExec: the command has the node's user, folder and environment, and needs a node that runs.
+func TestExec(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newTestLab(t)
 	n := w.script("one", 1, "exec sleep 1000")
 	w.started(t, n)
 	var out bytes.Buffer
@@ -58,11 +58,12 @@ func TestExecIsBesideTheNode(t *testing.T) {
 	}
 }
 
-// TestGivenUp: when its context ends, a command is killed with all that it started, in whatever session and environment.
-func TestGivenUp(t *testing.T) {
+// TestCommandIsKilledWithContext: when its context ends, a command is killed with all its descendants, whatever their
+// session and environment.
+func TestCommandIsKilledWithContext(t *testing.T) {
 	t.Parallel()
 	const script = `setsid sleep 1000 & echo $! > "$AT/marked"; env -i /bin/sleep 1000 & echo $! > "$AT/cleared"; echo ready; wait`
-	w := newWorld(t)
+	w := newTestLab(t)
 	w.started(t, w.script("one", 1, "exec sleep 1000"))
 	for name, run := range map[string]func(ctx context.Context, env []string, s engine.Streams) error{
 		"exec": func(ctx context.Context, env []string, s engine.Streams) error {
@@ -97,7 +98,7 @@ func TestGivenUp(t *testing.T) {
 	}
 }
 
-// onWrite is a writer that does something at the first byte.
+// onWrite is a writer that calls a function at each write.
 type onWrite func()
 
 func (f onWrite) Write(p []byte) (int, error) {
@@ -105,12 +106,12 @@ func (f onWrite) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestTerminalHasAName, by which the command may open it, and is one of those that xterm is.
-func TestTerminalHasAName(t *testing.T) {
+// TestTerminalName: the command may open its terminal by its name, and TERM is set.
+func TestTerminalName(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newTestLab(t)
 	w.started(t, w.script("one", 1, "exec sleep 1000"))
-	w.inTurn(t, func(name string, run func(s engine.Streams) (int, error)) {
+	w.inExecAndRun(t, func(name string, run func(s engine.Streams) (int, error)) {
 		var out bytes.Buffer
 		code, err := run(engine.Streams{Terminal: true, Stdout: &out, Size: func() (uint, uint) { return 100, 40 }})
 		if want := "terminal xterm\r\nby its name\r\n"; err != nil || code != 0 || out.String() != want {

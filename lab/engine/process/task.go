@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,9 +14,9 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// Run runs a command to its end as the caller's own user, who may have to read files of this machine. Its files are below
-// the folder of the task's run, which is the lab's own or nobody's yet; else the error wraps engine.ErrExists. All that it
-// started ends with it, and nothing of it stays.
+// Run runs a command to its end as the caller's own user, so that it can read files of this machine. The task's files are
+// below the folder of its run, which is the lab's or a new one; otherwise the error wraps engine.ErrExists. All processes
+// that the command started are killed at its end, and its files are removed.
 func (e *Engine) Run(ctx context.Context, t engine.Task) (code int, err error) {
 	name := t.Command[0]
 	if t.Run == "" {
@@ -24,23 +25,23 @@ func (e *Engine) Run(ctx context.Context, t engine.Task) (code int, err error) {
 	if err := e.checkTask(t); err != nil {
 		return 0, fmt.Errorf("run %q: %w", name, err)
 	}
-	place := e.run(t.Run).own("task-" + strings.TrimPrefix(newMark(), markTask))
-	made, err := e.claim(ctx, t, place)
+	folder := e.run(t.Run).own("task-" + strings.TrimPrefix(newMark(), markTask))
+	made, err := e.claim(ctx, t, folder)
 	defer func() { err = errors.Join(err, discard(made)) }()
 	if err == nil {
-		err = e.settle(t, place)
+		err = e.prepareTask(t, folder)
 	}
 	if err != nil {
-		return 0, fmt.Errorf("make a place for %q: %w", name, e.explain(err))
+		return 0, fmt.Errorf("make the folder of %q: %w", name, e.explain(err))
 	}
-	code, err = e.command(t, place).run(ctx)
+	code, err = e.command(t, folder).run(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("run %q: %w", name, err)
 	}
 	return code, nil
 }
 
-// checkTask refuses a task that has no lab to be run beside.
+// checkTask returns why a task cannot be run. Its lab must exist.
 func (e *Engine) checkTask(t engine.Task) error {
 	if err := errors.Join(checkName(t.Lab), checkName(t.Run)); err != nil {
 		return err
@@ -58,10 +59,14 @@ func (e *Engine) checkTask(t engine.Task) error {
 	return nil
 }
 
-// missing are the topmost paths that will have to be made for the task, and so are to be removed.
-func (e *Engine) missing(t engine.Task, place string) []string {
+// newPaths returns the topmost paths that do not exist yet and that are made for the task.
+func (e *Engine) newPaths(t engine.Task, folder string) []string {
+	paths := []string{folder}
+	for _, f := range t.Files {
+		paths = append(paths, filepath.Clean(f.Path))
+	}
 	var out []string
-	for _, path := range append(slices.Collect(paths(t.Files)), place) {
+	for _, path := range paths {
 		top := ""
 		for ; strings.HasPrefix(path, e.root+"/"); path = filepath.Dir(path) {
 			if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
@@ -75,16 +80,6 @@ func (e *Engine) missing(t engine.Task, place string) []string {
 	return out
 }
 
-func paths(files []engine.File) func(yield func(string) bool) {
-	return func(yield func(string) bool) {
-		for _, f := range files {
-			if !yield(filepath.Clean(f.Path)) {
-				return
-			}
-		}
-	}
-}
-
 func discard(paths []string) error {
 	var failed []error
 	for _, path := range paths {
@@ -95,18 +90,18 @@ func discard(paths []string) error {
 	return errors.Join(failed...)
 }
 
-// settle puts the task's files into the folder of its run.
-func (e *Engine) settle(t engine.Task, place string) error {
+// prepareTask makes the task's own folder, and writes its files into the folder of its run.
+func (e *Engine) prepareTask(t engine.Task, folder string) error {
 	r := e.run(t.Run)
-	for _, folder := range []string{place, filepath.Join(place, binFolder), filepath.Join(place, tempFolder)} {
-		if err := makeFolder(folder, 0o700); err != nil {
+	for _, path := range []string{folder, filepath.Join(folder, binFolder), filepath.Join(folder, tempFolder)} {
+		if err := makeFolder(path, 0o700); err != nil {
 			return err
 		}
 	}
-	if err := os.Symlink(t.Image, filepath.Join(place, binFolder, "nomad")); err != nil {
+	if err := os.Symlink(t.Image, filepath.Join(folder, binFolder, "nomad")); err != nil {
 		return err
 	}
-	if err := lay(r.folder, t.Files); err != nil {
+	if err := writeFiles(r.folder, t.Files); err != nil {
 		return err
 	}
 	if strings.HasPrefix(t.Folder, r.folder+"/") {
@@ -115,16 +110,10 @@ func (e *Engine) settle(t engine.Task, place string) error {
 	return nil
 }
 
-// command has a clean environment, as nodes have.
-func (e *Engine) command(t engine.Task, place string) command {
-	mark, run, folder := newMark(), t.Run, t.Folder
-	if label := t.Labels["run"]; label != "" {
-		run = label
-	}
-	if folder == "" {
-		folder = place
-	}
-	env := append([]string{searchPath(filepath.Join(place, binFolder)), "TMPDIR=" + filepath.Join(place, tempFolder)}, terminal(t.Streams)...)
-	env = append(append(env, t.Environment...), markLab+t.Lab, markRun+run, e.at(t.Lab), mark)
-	return command{args: t.Command, env: env, folder: folder, mark: mark, alone: true, Streams: t.Streams}
+// command returns the task's command. Its environment has none of the caller's variables.
+func (e *Engine) command(t engine.Task, folder string) command {
+	mark := newMark()
+	env := append([]string{searchPath(filepath.Join(folder, binFolder)), "TMPDIR=" + filepath.Join(folder, tempFolder)}, terminal(t.Streams)...)
+	env = append(append(env, t.Environment...), markLab+t.Lab, markRun+cmp.Or(t.Labels["run"], t.Run), e.markOf(t.Lab), mark)
+	return command{args: t.Command, env: env, folder: cmp.Or(t.Folder, folder), mark: mark, killAfter: true, Streams: t.Streams}
 }

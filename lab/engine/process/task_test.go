@@ -14,13 +14,13 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-func (w world) task(script string, s engine.Streams) engine.Task {
+func (w testLab) task(script string, s engine.Streams) engine.Task {
 	n := engine.Node{Ref: engine.Ref{Lab: w.lab}, Run: random("task-"), Image: w.image, Command: []string{"sh", "-c", script}}
 	return engine.Task{Node: n, Streams: s}
 }
 
-// demandAlone demands that the lab is all that there is in the root.
-func (w world) demandAlone(t *testing.T) {
+// wantNoTask fails the test if the root folder has more than the lab.
+func (w testLab) wantNoTask(t *testing.T) {
 	t.Helper()
 	entries, err := os.ReadDir(w.root)
 	must(t, err)
@@ -35,10 +35,10 @@ func (w world) demandAlone(t *testing.T) {
 	}
 }
 
-// TestTaskIsTheCallers: it runs as the caller, also in a folder of the caller's, and is no node nor a lab.
-func TestTaskIsTheCallers(t *testing.T) {
+// TestTaskUser: a task runs as the caller, also in a folder of the caller's, and is neither a node nor a lab.
+func TestTaskUser(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newTestLab(t)
 	for name, folder := range map[string]string{"in its own folder": "", "in one of the caller's": t.TempDir()} {
 		t.Run(name, func(t *testing.T) {
 			var out bytes.Buffer
@@ -63,15 +63,15 @@ func TestTaskIsTheCallers(t *testing.T) {
 			if err != nil || code != 0 || out.String() != want {
 				t.Errorf("code %d, %v, said %q, want %q", code, err, out.String(), want)
 			}
-			w.demandAlone(t)
+			w.wantNoTask(t)
 		})
 	}
 }
 
-// TestTaskFindsItsNomad wherever that lies and whatever it is called.
-func TestTaskFindsItsNomad(t *testing.T) {
+// TestTaskPath: a task finds its nomad, whatever the binary's folder and name.
+func TestTaskPath(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newTestLab(t)
 	task := w.task("", engine.Streams{})
 	task.Image = filepath.Join(t.TempDir(), "nomad-1.11.3")
 	must(t, os.WriteFile(task.Image, []byte("#!/bin/sh\nexit 9\n"), 0o600))
@@ -82,10 +82,10 @@ func TestTaskFindsItsNomad(t *testing.T) {
 	}
 }
 
-// TestTaskTakesAllWithIt: what it started and left behind ends with it, as it would in a container.
-func TestTaskTakesAllWithIt(t *testing.T) {
+// TestTaskKillsDescendants: processes that a task has started end with it, as they would in a container.
+func TestTaskKillsDescendants(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newTestLab(t)
 	var out bytes.Buffer
 	code, err := w.Run(t.Context(), w.task("setsid sleep 1000 & echo $!; exit 4", engine.Streams{Stdout: &out}))
 	if err != nil || code != 4 {
@@ -99,10 +99,10 @@ func TestTaskTakesAllWithIt(t *testing.T) {
 	}
 }
 
-// TestTaskInTheLabsOwnRun takes its own files with it at the end, and nothing of the lab's.
-func TestTaskInTheLabsOwnRun(t *testing.T) {
+// TestTaskInLabsRun: at its end, a task's own files are removed, and none of the lab's.
+func TestTaskInLabsRun(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newTestLab(t)
 	w.started(t, w.script("one", 1, "exec sleep 1000"))
 	task := w.task("exit 0", engine.Streams{})
 	task.Run = w.run
@@ -120,13 +120,13 @@ func TestTaskInTheLabsOwnRun(t *testing.T) {
 	if s := w.state(t, "one"); !s.Running {
 		t.Error("the node ended with the task")
 	}
-	w.demandAlone(t)
+	w.wantNoTask(t)
 }
 
-// TestTaskEndsWithItsLab: whoever removes the lab removes the tasks beside it, and their files.
+// TestTaskEndsWithItsLab: removing a lab removes its tasks and their files.
 func TestTaskEndsWithItsLab(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newTestLab(t)
 	removed := make(chan error, 1)
 	task := w.task("echo here; sleep 1000", engine.Streams{Stdout: onWrite(func() { removed <- w.Remove(context.Background(), w.lab) })})
 	code, err := w.Run(t.Context(), task)
@@ -139,10 +139,10 @@ func TestTaskEndsWithItsLab(t *testing.T) {
 	}
 }
 
-// TestTaskKeepsToItsPlace: it has that, and nothing is put elsewhere.
-func TestTaskKeepsToItsPlace(t *testing.T) {
+// TestTaskFilesOutside: a task must be in a lab, and its files below the folder of its run.
+func TestTaskFilesOutside(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newTestLab(t)
 	outside := filepath.Join(t.TempDir(), "file")
 	for name, spoil := range map[string]func(*engine.Task){
 		"no such folder": func(task *engine.Task) { task.Folder = "/no/such" },
@@ -163,5 +163,5 @@ func TestTaskKeepsToItsPlace(t *testing.T) {
 	if _, err := os.Lstat(outside); err == nil {
 		t.Error("a file was written outside")
 	}
-	w.demandAlone(t)
+	w.wantNoTask(t)
 }

@@ -7,17 +7,17 @@ import (
 	"testing"
 )
 
-// TestLostFolder: a node that runs is listed, ended and removed, though all that was written about it is gone.
+// TestLostFolder: a node that runs is listed, stopped and removed, even if its lab's folder is lost.
 func TestLostFolder(t *testing.T) {
 	t.Parallel()
-	for name, end := range map[string]func(w world) error{
-		"kill":   func(w world) error { return w.Kill(t.Context(), w.ref("one")) },
-		"stop":   func(w world) error { return w.Stop(t.Context(), w.ref("one"), 0) },
-		"remove": func(w world) error { return w.Remove(t.Context(), w.lab) },
+	for name, end := range map[string]func(w testLab) error{
+		"kill":   func(w testLab) error { return w.Kill(t.Context(), w.ref("one")) },
+		"stop":   func(w testLab) error { return w.Stop(t.Context(), w.ref("one"), 0) },
+		"remove": func(w testLab) error { return w.Remove(t.Context(), w.lab) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			w := newWorld(t)
+			w := newTestLab(t)
 			began := w.started(t, w.script("one", 1, "sleep 1000 & wait"))
 			must(t, os.RemoveAll(w.folder()))
 			s := w.state(t, "one")
@@ -40,10 +40,10 @@ func TestLostFolder(t *testing.T) {
 	}
 }
 
-// TestRemoveTakesNamesAlone: what is no name could be a path.
-func TestRemoveTakesNamesAlone(t *testing.T) {
+// TestRemoveChecksName: a path must not be removed as if it were a name.
+func TestRemoveChecksName(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newTestLab(t)
 	for _, name := range []string{"", ".", "..", "a/b"} {
 		if err := w.Remove(t.Context(), name); err == nil {
 			t.Errorf("lab %q was removed", name)
@@ -51,10 +51,10 @@ func TestRemoveTakesNamesAlone(t *testing.T) {
 	}
 }
 
-// TestLabsOfOtherFolders, another user's say, are not listed nor removed, though root could, and though they have the same name.
+// TestLabsOfOtherFolders: labs of another folder are neither listed nor removed, even by root and with the same name.
 func TestLabsOfOtherFolders(t *testing.T) {
 	t.Parallel()
-	w, other := newWorld(t), bareWorld(t, newRoot(t))
+	w, other := newTestLab(t), bareTestLab(t, newRoot(t))
 	w.started(t, w.script("one", 1, "exec sleep 1000"))
 	must(t, os.RemoveAll(w.folder())) // lost, and all the same none of the other's
 	labs, err := other.Labs(t.Context())
@@ -68,10 +68,10 @@ func TestLabsOfOtherFolders(t *testing.T) {
 	}
 }
 
-// TestBrokenRecord: what a power cut left keeps nobody from using the rest.
+// TestBrokenRecord: an incomplete record, as after a power cut, does not affect other labs.
 func TestBrokenRecord(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newTestLab(t)
 	must(t, os.MkdirAll(filepath.Join(w.root, "broken", ".engine"), 0o700))
 	must(t, os.WriteFile(filepath.Join(w.root, "broken", ".engine", "lab.json"), nil, 0o600))
 	w.started(t, w.script("one", 1, "exec sleep 1000"))

@@ -6,10 +6,10 @@ import (
 	"testing"
 )
 
-// TestExitCodeIsWrittenAnew: whoever started the node before may have noted late, and longer, how that ended.
-func TestExitCodeIsWrittenAnew(t *testing.T) {
+// TestExitCodeIsOverwritten: the process of an earlier start may have written a longer exit code late.
+func TestExitCodeIsOverwritten(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newTestLab(t)
 	w.started(t, w.script("one", 1, "until test -e go; do sleep 0.01; done; exit 3"))
 	note := filepath.Join(w.folder(), ".engine", "nodes", "one", "exit")
 	must(t, os.WriteFile(note, []byte("137"), 0o600))

@@ -11,13 +11,13 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// TestTerminalHeldByWhoEscaped: what neither bears a mark nor descends from the command any more may hold its terminal, or
-// its pipes, for as long as it likes.
-func TestTerminalHeldByWhoEscaped(t *testing.T) {
+// TestStreamsHeldByOtherProcess: a process that has no mark and is no descendant of the command any more may keep its
+// terminal or pipes open.
+func TestStreamsHeldByOtherProcess(t *testing.T) {
 	t.Parallel()
 	// The inner shell has ended by then, so that the sleeper is nobody's child.
 	const script = `env -i /bin/sh -c 'setsid /bin/sleep 1000 & echo $! > "$0/new"; mv "$0/new" "$0/pid"' "$AT"; echo ready; exec sleep 1000`
-	w := newWorld(t)
+	w := newTestLab(t)
 	w.started(t, w.script("one", 1, "exec sleep 1000"))
 	for name, run := range map[string]func(ctx context.Context, env []string, s engine.Streams) error{
 		"exec": func(ctx context.Context, env []string, s engine.Streams) error {

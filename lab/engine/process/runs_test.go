@@ -12,10 +12,10 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// TestLeftoversGo: a run that a crash kept from being written down has keys, and nothing else would ever find it.
-func TestLeftoversGo(t *testing.T) {
+// TestUnrecordedRunIsRemoved: a run that a crash left without a record may have keys, and no list shows it.
+func TestUnrecordedRunIsRemoved(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newTestLab(t)
 	w.started(t, w.script("one", 1, "exec sleep 1000"))
 	must(t, os.Remove(filepath.Join(w.folder(), ".engine", "lab.json")))
 	var left []string
@@ -29,9 +29,9 @@ func TestLeftoversGo(t *testing.T) {
 			must(t, os.WriteFile(filepath.Join(run, ".engine", record), nil, 0o600))
 		}
 	}
-	other := bareWorld(t, w.root)
+	other := bareTestLab(t, w.root)
 	other.makeNetwork(t)
-	third := bareWorld(t, w.root)
+	third := bareTestLab(t, w.root)
 	third.makeNetwork(t)
 	for _, run := range left {
 		if _, err := os.Lstat(run); err == nil {
@@ -54,10 +54,10 @@ func TestLeftoversGo(t *testing.T) {
 	}
 }
 
-// TestTaskIsNoLeftover while its run is not yet written down.
-func TestTaskIsNoLeftover(t *testing.T) {
+// TestNewTaskIsKept: a task's run is not removed before its record is written.
+func TestNewTaskIsKept(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newTestLab(t)
 	over, stop := context.WithCancel(t.Context())
 	var wait sync.WaitGroup
 	for range 2 {
@@ -83,10 +83,10 @@ func TestTaskIsNoLeftover(t *testing.T) {
 	wait.Wait()
 }
 
-// TestRunOfAnotherTask is refused: whichever of the two ends first would take the other's files with it.
+// TestRunOfAnotherTask: a task cannot use the run of another; the first to end would remove the other's files.
 func TestRunOfAnotherTask(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newTestLab(t)
 	var out bytes.Buffer
 	first := w.task("echo here; read x; cat file", engine.Streams{})
 	first.Folder = filepath.Join(w.root, first.Run)
@@ -109,17 +109,17 @@ func TestRunOfAnotherTask(t *testing.T) {
 	if code, err := w.Run(t.Context(), first); err != nil || code != 0 || out.String() != "here\nmine" {
 		t.Errorf("the first: code %d, %v, said %q", code, err, out.String())
 	}
-	other := bareWorld(t, w.root)
+	other := bareTestLab(t, w.root)
 	other.makeNetwork(t)
 	strange := w.task("exit 0", engine.Streams{})
 	strange.Run = other.run
 	if code, err := w.Run(t.Context(), strange); !errors.Is(err, engine.ErrExists) {
 		t.Errorf("in another lab's run: code %d, %v, want ErrExists", code, err)
 	}
-	w.demandGone(t, first.Run)
+	w.wantGone(t, first.Run)
 }
 
-func (w world) demandGone(t *testing.T, run string) {
+func (w testLab) wantGone(t *testing.T, run string) {
 	t.Helper()
 	if _, err := os.Lstat(filepath.Join(w.root, run)); err == nil {
 		t.Errorf("run %s is left", run)

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// get asks a service, from an address of the caller's choice.
+// get requests a path of a service, from a given local address.
 func get(from netip.Addr, at netip.AddrPort, path string) (string, error) {
 	dialer := net.Dialer{}
 	if from.IsValid() {
@@ -28,7 +28,7 @@ func get(from netip.Addr, at netip.AddrPort, path string) (string, error) {
 	return string(body), err
 }
 
-// answers returns what the service says, once it does.
+// answers waits until the service answers, and returns the body.
 func answers(t *testing.T, from netip.Addr, at netip.AddrPort, path string) (body string) {
 	t.Helper()
 	eventually(t, at.String()+" answers", func() string {
@@ -41,14 +41,13 @@ func answers(t *testing.T, from netip.Addr, at netip.AddrPort, path string) (bod
 	return body
 }
 
-// patience ends a wait that would be in vain. It is far longer than anything takes on a machine with a load of six times its
-// processors.
-const patience = 5 * time.Minute
+// testTimeout ends a wait. It is far longer than anything takes on a machine with a load of six times its processors.
+const testTimeout = 5 * time.Minute
 
-// eventually polls until the condition says "".
+// eventually polls until the condition returns "".
 func eventually(t *testing.T, what string, condition func() string) {
 	t.Helper()
-	deadline, ticker := time.Now().Add(patience), time.NewTicker(5*time.Millisecond)
+	deadline, ticker := time.Now().Add(testTimeout), time.NewTicker(5*time.Millisecond)
 	defer ticker.Stop()
 	for {
 		seen := condition()
@@ -62,7 +61,7 @@ func eventually(t *testing.T, what string, condition func() string) {
 	}
 }
 
-// untilFile waits for what a script has written as a sign, and returns it without its last line break.
+// untilFile waits until a script has written a line, and returns it without the line break.
 func untilFile(t *testing.T, path string) (text string) {
 	t.Helper()
 	eventually(t, path+" is written", func() string {

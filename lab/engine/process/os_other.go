@@ -9,7 +9,7 @@ import (
 	"nomadlab.internal/internal/procfs"
 )
 
-// New refuses every other system, so none of this is ever used there.
+// New returns an error on every other system, so none of these functions is called there.
 
 func missingPowers() []string { return nil }
 

@@ -11,8 +11,8 @@ import (
 	"nomadlab.internal/lab/engine/process"
 )
 
-// TestFolderOfStrangers: a folder that somebody else made or may write to is refused, with what mends it, and stays as it is.
-func TestFolderOfStrangers(t *testing.T) {
+// TestRootFolderRefused: a folder that another user owns or may write to is refused, and stays as it is.
+func TestRootFolderRefused(t *testing.T) {
 	t.Parallel()
 	for name, lay := range map[string]func(t *testing.T, path string) string{
 		"a link": func(t *testing.T, path string) string {
@@ -65,7 +65,7 @@ func TestFolderOfStrangers(t *testing.T) {
 	}
 }
 
-func TestFolderOfOurOwn(t *testing.T) {
+func TestRootFolder(t *testing.T) {
 	t.Parallel()
 	root := newRoot(t)
 	must(t, os.Mkdir(root, 0o700))
@@ -85,9 +85,8 @@ func TestFolderOfOurOwn(t *testing.T) {
 	}
 }
 
-// TestAgentsMustGetThere: as root, agents are somebody else, who must be able to get to their folders. An ordinary user's
-// agents go where the user goes.
-func TestAgentsMustGetThere(t *testing.T) {
+// TestRootFolderMustBeEnterable: nodes that root starts have other users, which must be able to enter their folders.
+func TestRootFolderMustBeEnterable(t *testing.T) {
 	t.Parallel()
 	root := newRoot(t)
 	must(t, os.Chmod(filepath.Dir(root), 0o700))
@@ -101,8 +100,8 @@ func TestAgentsMustGetThere(t *testing.T) {
 	}
 }
 
-// TestTemporaryFolderIsUsed: the folder's name has the user's number, so that users do not meet.
-func TestTemporaryFolderIsUsed(t *testing.T) {
+// TestDefaultRootFolder: the folder's name has the user ID, so that users have different folders.
+func TestDefaultRootFolder(t *testing.T) {
 	folder := filepath.Dir(newRoot(t))
 	t.Setenv("TMPDIR", folder)
 	e, err := process.New()
@@ -114,10 +113,10 @@ func TestTemporaryFolderIsUsed(t *testing.T) {
 	}
 }
 
-// TestProgramOutOfReach: a binary that the agents' user cannot get at, or may not run, is brought to it, once a run.
-func TestProgramOutOfReach(t *testing.T) {
+// TestProgramIsLinkedOrCopied: a binary that the nodes' users cannot reach or execute is linked or copied, once a run.
+func TestProgramIsLinkedOrCopied(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	w := newTestLab(t)
 	hidden := filepath.Join(t.TempDir(), "hidden")
 	must(t, os.Mkdir(hidden, 0o700))
 	for i, mode := range []os.FileMode{0o755, 0o700} {

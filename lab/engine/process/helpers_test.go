@@ -19,17 +19,17 @@ import (
 	"nomadlab.internal/lab/engine/process"
 )
 
-// world is a lab of one test, in a root folder of its own.
-type world struct {
+// testLab is a lab of one test, in a root folder of its own.
+type testLab struct {
 	*process.Engine
 	root, lab, run, image string
 	subnet                netip.Prefix
 }
 
-// agentsUser is one of those whom nodes run as where these tests are root: 60578 to 61183.
+// agentsUser is a user for nodes if these tests run as root: one of 60578 to 61183.
 const agentsUser = 60646
 
-// user may be a node's.
+// user returns one that a node may have.
 func user() int {
 	if os.Geteuid() == 0 {
 		return agentsUser
@@ -37,7 +37,7 @@ func user() int {
 	return os.Geteuid()
 }
 
-// newRoot is a folder that is not there yet, and that every user may get to.
+// newRoot returns the path of a folder that does not exist, and that every user may reach.
 func newRoot(t *testing.T) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -54,21 +54,22 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// newWorld demands at its end that nothing of the lab is left. A watchdog removes it should the test be killed.
-func newWorld(t *testing.T) world {
+// newTestLab returns a lab that is removed at the end of the test, which fails if anything is left. A watchdog removes the
+// lab if the test is killed.
+func newTestLab(t *testing.T) testLab {
 	t.Helper()
-	w := bareWorld(t, newRoot(t))
+	w := bareTestLab(t, newRoot(t))
 	w.makeNetwork(t)
 	return w
 }
 
-func bareWorld(t *testing.T, root string) world {
+func bareTestLab(t *testing.T, root string) testLab {
 	t.Helper()
 	e, err := process.NewIn(root)
 	must(t, err)
 	self, err := os.Executable()
 	must(t, err)
-	w := world{Engine: e, root: root, lab: random("proc-"), run: random(""), image: self}
+	w := testLab{Engine: e, root: root, lab: random("proc-"), run: random(""), image: self}
 	guard, err := watchdog.Start(t.Context(), watchdog.Target{Marker: "NOMADLAB_LAB=" + w.lab})
 	must(t, err)
 	t.Cleanup(func() {
@@ -90,7 +91,7 @@ func bareWorld(t *testing.T, root string) world {
 	return w
 }
 
-func (w *world) makeNetwork(t *testing.T) {
+func (w *testLab) makeNetwork(t *testing.T) {
 	t.Helper()
 	for {
 		w.subnet = someSubnet(24)
@@ -104,26 +105,26 @@ func (w *world) makeNetwork(t *testing.T) {
 	}
 }
 
-func (w world) network() engine.Network {
+func (w testLab) network() engine.Network {
 	return engine.Network{Lab: w.lab, Run: w.run, Subnet: w.subnet, Labels: map[string]string{"expires": "never"}}
 }
 
 func random(prefix string) string { return prefix + strings.ToLower(rand.Text()[:8]) }
 
-// someSubnet is outside of where labs look for theirs.
+// someSubnet returns a random subnet outside the pool of labs.
 func someSubnet(bits int) netip.Prefix {
 	a := [4]byte{127, byte(130 + mathrand.IntN(100)), byte(mathrand.IntN(256)), 0}
 	return netip.PrefixFrom(netip.AddrFrom4(a), bits).Masked()
 }
 
-func (w world) folder() string { return filepath.Join(w.root, w.run) }
+func (w testLab) folder() string { return filepath.Join(w.root, w.run) }
 
-func (w world) home(node string) string { return filepath.Join(w.folder(), node) }
+func (w testLab) home(node string) string { return filepath.Join(w.folder(), node) }
 
-func (w world) ref(node string) engine.Ref { return engine.Ref{Lab: w.lab, Node: node} }
+func (w testLab) ref(node string) engine.Ref { return engine.Ref{Lab: w.lab, Node: node} }
 
-// processes are the living ones that bear the lab's mark, by other means than the engine's.
-func (w world) processes(t *testing.T) []int { return withEntry(t, "NOMADLAB_LAB="+w.lab) }
+// processes returns those with the lab's mark. It does not use the engine.
+func (w testLab) processes(t *testing.T) []int { return withEntry(t, "NOMADLAB_LAB="+w.lab) }
 
 func withEntry(t *testing.T, entry string) []int {
 	t.Helper()
@@ -141,28 +142,28 @@ func withEntry(t *testing.T, entry string) []int {
 	return pids
 }
 
-// there is true for a process that runs, or that nobody has collected.
-func there(pid int) bool {
+// exists reports whether a process runs or waits to be collected.
+func exists(pid int) bool {
 	_, err := os.Stat("/proc/" + strconv.Itoa(pid))
 	return err == nil
 }
 
-func (w world) address(i int) netip.Addr {
+func (w testLab) address(i int) netip.Addr {
 	a := w.subnet.Addr().As4()
 	a[3] = byte(10 + i)
 	return netip.AddrFrom4(a)
 }
 
-// port is below those that the kernel gives to outgoing connections, and chosen anew by each run of the tests, for somebody may
-// listen on it on every address.
+// port is below those that the kernel gives to outgoing connections. Each run of the tests chooses another, because a program
+// may listen on one on every address.
 var port = uint16(10000 + mathrand.IntN(20000))
 
-// service is a node whose nomad is this test binary.
-func (w world) service(name string, number int) engine.Node {
+// service returns a node whose nomad is this test binary.
+func (w testLab) service(name string, number int) engine.Node {
 	at := netip.AddrPortFrom(w.address(number), port)
 	return engine.Node{
 		Ref: w.ref(name), Run: w.run, Image: w.image, Command: []string{"nomad", at.String()},
-		Environment: []string{asRole + "=service", "GORACE=atexit_sleep_ms=0", "OWN=x y"},
+		Environment: []string{roleVariable + "=service", "GORACE=atexit_sleep_ms=0", "OWN=x y"},
 		Address:     w.address(number), Ports: []uint16{port}, Labels: map[string]string{"role": "service"},
 		Files: []engine.File{
 			{Path: w.home(name) + "/config", Mode: fs.ModeDir | 0o750},
@@ -171,14 +172,14 @@ func (w world) service(name string, number int) engine.Node {
 	}
 }
 
-// script is a node that runs a shell.
-func (w world) script(name string, number int, text string) engine.Node {
+// script returns a node that runs a shell script.
+func (w testLab) script(name string, number int, text string) engine.Node {
 	n := w.service(name, number)
 	n.Command = []string{"sh", "-c", text}
 	return n
 }
 
-func (w world) started(t *testing.T, n engine.Node) engine.State {
+func (w testLab) started(t *testing.T, n engine.Node) engine.State {
 	t.Helper()
 	must(t, w.Create(t.Context(), n))
 	s, err := w.Start(t.Context(), n.Ref)
@@ -186,7 +187,7 @@ func (w world) started(t *testing.T, n engine.Node) engine.State {
 	return s
 }
 
-func (w world) state(t *testing.T, name string) engine.State {
+func (w testLab) state(t *testing.T, name string) engine.State {
 	t.Helper()
 	states, err := w.Nodes(t.Context(), w.lab)
 	must(t, err)

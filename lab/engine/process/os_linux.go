@@ -12,9 +12,9 @@ import (
 	"nomadlab.internal/internal/procfs"
 )
 
-// missingPowers are the capabilities that root needs for agents of another user and lacks, in a container say: to give
-// them files and an account, to end them, and to read their environment.
-func missingPowers() []string {
+// missingCapabilities returns those that root lacks, as in a container, and needs for agents of other users: to give them
+// files and an account, to signal them, and to read their environment.
+func missingCapabilities() []string {
 	powers := []struct {
 		bit  int
 		name string
@@ -37,7 +37,7 @@ func missingPowers() []string {
 	return missing
 }
 
-// awaitChild returns when a child has ended, and leaves it for Wait: until then the kernel tells everybody its exit code.
+// awaitChild returns when a child has ended. It does not collect the child, so its exit code stays readable in /proc.
 func awaitChild(pid int) {
 	for {
 		err := unix.Waitid(unix.P_PID, pid, nil, unix.WEXITED|unix.WNOWAIT, nil)
@@ -47,18 +47,17 @@ func awaitChild(pid int) {
 	}
 }
 
-// inherited stands for the files that this process was given by its own parent beside the standard streams, such as a
-// shell's lock file: as a child's ExtraFiles they are closed there, for whoever waits until they are closed must not wait
-// for a node. What Go opened closes itself.
-func inherited() []*os.File {
+// inheritedFiles returns nil files in place of those that this process inherited beside the standard streams, such as a
+// shell's lock file. As a child's ExtraFiles, they are closed in the child: a process that waits until such a file is closed
+// must not wait for a node. Files that Go opened are closed on execve.
+func inheritedFiles() []*os.File {
 	const standard = 2
 	return make([]*os.File, slices.Max(append(procfs.InheritedFiles(standard), standard))-standard)
 }
 
-// interruptible returns the same terminal as a file whose Close ends a Read that waits, and closes the other: package pty
-// asks that for its number, whereupon Go reads from it by a call that nothing ends (os.File.Fd). A file that was
-// non-blocking when Go got it stays so when it is asked.
-func interruptible(console *os.File) (*os.File, error) {
+// reopenNonblocking returns a duplicate of a terminal and closes the original. Close of the duplicate ends a waiting Read.
+// The original's does not, because package pty calls os.File.Fd, which makes the file blocking.
+func reopenNonblocking(console *os.File) (*os.File, error) {
 	defer func() { _ = console.Close() }()
 	fd, err := unix.FcntlInt(console.Fd(), unix.F_DUPFD_CLOEXEC, 0)
 	if err != nil {
@@ -70,11 +69,11 @@ func interruptible(console *os.File) (*os.File, error) {
 	return os.NewFile(uintptr(fd), console.Name()), nil
 }
 
-// ticksPerSecond is USER_HZ, which is the same wherever Go runs on Linux.
+// ticksPerSecond is USER_HZ, which is 100 on every Linux that Go supports.
 const ticksPerSecond = 100
 
-// startOf is when a process was started, where only the kernel knows.
-func startOf(p procfs.Process) time.Time {
+// startTime returns when a process was started, from the kernel. It is zero if that is unknown.
+func startTime(p procfs.Process) time.Time {
 	var boot unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot); err != nil {
 		return time.Time{}

@@ -13,11 +13,11 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// nobody is a user of this machine who has no lab here.
+// nobody is a user of this machine without a lab.
 const nobody = 65534
 
-// forge runs a program of that user that says of itself that it is a node.
-func forge(t *testing.T, uid int, marks ...string) int {
+// startWithMarks starts a program of that user with the marks of a node.
+func startWithMarks(t *testing.T, uid int, marks ...string) int {
 	t.Helper()
 	c := exec.Command("sleep", "1000")
 	c.Env = marks
@@ -38,16 +38,16 @@ func forge(t *testing.T, uid int, marks ...string) int {
 	return c.Process.Pid
 }
 
-// marks are those that a node of that lab, run and name would have.
-func (w world) marks(lab, run, node string) []string {
+// marks returns those that a node of that lab, run and name would have.
+func (w testLab) marks(lab, run, node string) []string {
 	return []string{
 		"NOMADLAB_LAB=" + lab, "NOMADLAB_RUN=" + run, "NOMADLAB_NODE=" + node,
 		"NOMADLAB_ID=" + run + "/" + node, "NOMADLAB_AT=" + w.root + "/" + lab,
 	}
 }
 
-// nodes are all that the engine lists, by either way.
-func (w world) nodes(t *testing.T, labs ...string) (all []string) {
+// nodes returns the nodes from both Nodes and Labs.
+func (w testLab) nodes(t *testing.T, labs ...string) (all []string) {
 	t.Helper()
 	known, err := w.Labs(t.Context())
 	must(t, err)
@@ -67,11 +67,11 @@ func (w world) nodes(t *testing.T, labs ...string) (all []string) {
 	return slices.Compact(all)
 }
 
-// TestForgedNodes: a task of a hardened lab runs as the agents' user too, and has the environment that it likes.
-func TestForgedNodes(t *testing.T) {
+// TestMarksOfOtherProcesses: a task of a hardened lab has the agents' user, and can have any environment.
+func TestMarksOfOtherProcesses(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
-	other, gone := bareWorld(t, w.root), bareWorld(t, w.root)
+	w := newTestLab(t)
+	other, gone := bareTestLab(t, w.root), bareTestLab(t, w.root)
 	other.makeNetwork(t)
 	w.started(t, w.script("one", 1, "exec sleep 1000"))
 	want := []string{w.lab + " " + w.run + "/one"}
@@ -95,7 +95,7 @@ func TestForgedNodes(t *testing.T) {
 		"a node that climbs":             w.marks(gone.lab, gone.run, "../two"),
 		"a lab that climbs":              w.marks("..", gone.run, "two"),
 	} {
-		pid := forge(t, user(), marks...)
+		pid := startWithMarks(t, user(), marks...)
 		if got := w.nodes(t, labs...); !slices.Equal(got, want) {
 			t.Errorf("%s: %v, want %v", name, got, want)
 		}
@@ -107,29 +107,29 @@ func TestForgedNodes(t *testing.T) {
 		}
 		must(t, syscall.Kill(pid, syscall.SIGKILL))
 	}
-	forge(t, user(), w.marks(gone.lab, gone.run, "two")...)
+	startWithMarks(t, user(), w.marks(gone.lab, gone.run, "two")...)
 	if want, got := append(want, gone.lab+" "+gone.run+"/two"), w.nodes(t, labs...); len(got) != 2 || !slices.Contains(got, want[1]) {
 		t.Errorf("control: a node whose record is gone: %v, want %v", got, want)
 	}
-	forge(t, user(), w.marks(w.lab, w.run, "three")...)
+	startWithMarks(t, user(), w.marks(w.lab, w.run, "three")...)
 	if got := w.nodes(t, labs...); len(got) != 3 || !strings.Contains(fmt.Sprint(got), w.run+"/three") {
 		t.Errorf("control: a node of the very run: %v", got)
 	}
 }
 
-// TestStrangersAreNoNodes: root sees everybody's environment. An ordinary user does not, and has nothing to tell apart.
-func TestStrangersAreNoNodes(t *testing.T) {
+// TestMarksOfOtherUsers: root can read every environment, so marks of another user's process must not count.
+func TestMarksOfOtherUsers(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
 		return
 	}
-	w := newWorld(t)
-	gone := bareWorld(t, w.root)
+	w := newTestLab(t)
+	gone := bareTestLab(t, w.root)
 	w.started(t, w.script("one", 1, "exec sleep 1000"))
 	for _, uid := range []int{nobody, 0} {
-		forge(t, uid, w.marks(gone.lab, gone.run, "one")...)
-		forge(t, uid, w.marks(w.lab, w.run, "two")...)
-		stranger := forge(t, uid, w.marks(w.lab, w.run, "one")...)
+		startWithMarks(t, uid, w.marks(gone.lab, gone.run, "one")...)
+		startWithMarks(t, uid, w.marks(w.lab, w.run, "two")...)
+		stranger := startWithMarks(t, uid, w.marks(w.lab, w.run, "one")...)
 		if got, want := w.nodes(t, w.lab, gone.lab), []string{w.lab + " " + w.run + "/one"}; !slices.Equal(got, want) {
 			t.Errorf("user %d: %v, want %v", uid, got, want)
 		}

@@ -11,8 +11,8 @@ import (
 	"nomadlab.internal/lab/engine/process"
 )
 
-// TestFoldersAboveOfStrangers: who may write to a folder above can put another folder in the place of the engine's.
-func TestFoldersAboveOfStrangers(t *testing.T) {
+// TestWritableAncestors: a user who may write to a folder above could replace the engine's folder.
+func TestWritableAncestors(t *testing.T) {
 	t.Parallel()
 	cases := map[string]struct {
 		mode   os.FileMode

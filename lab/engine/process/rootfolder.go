@@ -9,34 +9,34 @@ import (
 	"syscall"
 )
 
-// prepare makes the folder, or refuses one that somebody else could have prepared: what a stranger owns or may write to
-// could be exchanged under our hands, and what others may list or read tells them of our labs. It returns the folder's path
-// without links, which could be exchanged too.
-func prepare(folder string, apart bool) (string, error) {
+// prepareRoot makes the engine's folder and returns its path without links. It returns an error for a folder that another
+// user owns or may write to, because that user could replace it, and for one that others may list or read.
+func prepareRoot(folder string, separate bool) (string, error) {
 	folder, err := resolve(folder)
 	if err != nil {
 		return "", fmt.Errorf("find the folder of process labs: %w: let TMPDIR name a folder that is there", err)
 	}
-	if err := undisturbed(filepath.Dir(folder)); err != nil {
+	if err := checkAncestors(filepath.Dir(folder)); err != nil {
 		return "", err
 	}
-	mode := passable(apart)
+	mode := folderMode(separate)
 	if err := os.Mkdir(folder, mode); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", fmt.Errorf("make the folder of process labs: %w: let TMPDIR name a folder that you may write to", err)
 	}
-	if err := inspect(folder, mode); err != nil {
+	if err := checkRoot(folder, mode); err != nil {
 		return "", err
 	}
-	if err := os.Chmod(folder, mode); err != nil { // the umask may have taken from it
+	if err := os.Chmod(folder, mode); err != nil { // the umask may have removed bits
 		return "", fmt.Errorf("open the folder of process labs: %w", err)
 	}
-	if apart {
-		return folder, enterable(filepath.Dir(folder))
+	if separate {
+		return folder, checkEnterable(filepath.Dir(folder))
 	}
 	return folder, nil
 }
 
-// resolve follows the links on the way to a folder that need not be there, but not the folder itself: that must be none.
+// resolve returns a folder's path with the links in its parent resolved. The folder itself need not exist, and is not
+// resolved: it must not be a link.
 func resolve(folder string) (string, error) {
 	folder, err := filepath.Abs(folder)
 	if err != nil {
@@ -46,9 +46,9 @@ func resolve(folder string) (string, error) {
 	return filepath.Join(above, filepath.Base(folder)), err
 }
 
-// undisturbed returns why somebody else could rename what is on the way to a folder, that folder included. In one that is
-// sticky, as /tmp is, they can rename only what they own.
-func undisturbed(folder string) error {
+// checkAncestors returns an error if another user could rename a folder or one above it. In a sticky folder, such as /tmp,
+// users can rename only what they own.
+func checkAncestors(folder string) error {
 	for ; ; folder = filepath.Dir(folder) {
 		info, err := os.Lstat(folder)
 		if err != nil {
@@ -68,15 +68,17 @@ func undisturbed(folder string) error {
 	}
 }
 
-// passable is the mode of a folder that nobody else may look into, and that agents come through where they are other users.
-func passable(apart bool) fs.FileMode {
-	if apart {
+// folderMode returns the mode of a folder that only the caller may list, and that other users may pass through if nodes have
+// users of their own.
+func folderMode(separate bool) fs.FileMode {
+	if separate {
 		return 0o711
 	}
 	return 0o700
 }
 
-func inspect(folder string, most fs.FileMode) error {
+// checkRoot returns an error if the folder is another user's, or has more permissions than most.
+func checkRoot(folder string, most fs.FileMode) error {
 	info, err := os.Lstat(folder)
 	if err != nil {
 		return fmt.Errorf("look at the folder of process labs: %w", err)
@@ -94,8 +96,8 @@ func inspect(folder string, most fs.FileMode) error {
 	return nil
 }
 
-// enterable returns why the agents' user cannot get as far as that folder.
-func enterable(folder string) error {
+// checkEnterable returns an error if the nodes' users cannot enter that folder.
+func checkEnterable(folder string) error {
 	for ; ; folder = filepath.Dir(folder) {
 		info, err := os.Stat(folder)
 		if err != nil {
