@@ -9,11 +9,11 @@ import (
 	"nomadlab.internal/lab/image"
 )
 
-func TestABinaryThatTheUserNames(t *testing.T) {
+func TestNamedBinary(t *testing.T) {
 	t.Parallel()
-	l := newLab(t, "")
+	l := newTestSources(t, "")
 	folder := t.TempDir()
-	static := buildTiny(t, folder)
+	static := buildTestProgram(t, folder)
 	img, seen, err := l.resolve(t.Context(), image.Request{Binary: static, Version: "9.9.9"})
 	if err != nil || img.Source != image.Named || img.Version != version || !strings.HasPrefix(img.Ref, l.Ours+":binary-") {
 		t.Fatalf("got %+v (%v)", img, err)
@@ -41,9 +41,9 @@ func TestABinaryThatTheUserNames(t *testing.T) {
 	l.wantNoWork(t)
 }
 
-func TestABinaryThatIsNotNomadIsRefused(t *testing.T) {
+func TestNamedBinaryRefused(t *testing.T) {
 	t.Parallel()
-	l := newLab(t, "")
+	l := newTestSources(t, "")
 	folder := t.TempDir()
 	text := write(t, folder, "script", []byte("#!/bin/sh\necho Nomad v0.0.1\n"))
 	if _, _, err := l.resolve(t.Context(), image.Request{Binary: text}); !errors.Is(err, image.ErrUnusableBinary) || !strings.Contains(err.Error(), "ELF") {

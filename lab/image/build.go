@@ -16,40 +16,40 @@ const (
 	workTreeBytes = 1_700_000_000 // go build's temporary files and the binary
 )
 
-// preparation is a binary that is there, or all that it takes to build it.
-type preparation struct {
+// preparedBuild is a binary in the cache, or what it takes to build it.
+type preparedBuild struct {
 	target target
-	path   string  // of the binary that is there: "" if it must be built
+	path   string  // of the binary in the cache: "" if it must be built
 	tools  goTools // to build it with
 	work   string
 }
 
-// prepare does what may fail soon, so that finish has to do only what takes minutes. Both are for those who are alone.
-func (w *workshop) prepare(ctx context.Context, t target, work string) (preparation, error) {
-	path, found, err := w.kept(ctx, t)
+// prepare does everything that fails fast, so that finish does only what takes minutes. The caller holds the lock for both.
+func (w *builder) prepare(ctx context.Context, t target, work string) (preparedBuild, error) {
+	path, found, err := w.cached(ctx, t)
 	if err != nil || found {
-		return preparation{target: t, path: path}, err
+		return preparedBuild{target: t, path: path}, err
 	}
-	// What is there cannot be used, and must not stay if nothing can be built in its place.
+	// A binary in the cache cannot be used, and must not stay even if the build fails.
 	if err := os.RemoveAll(filepath.Join(w.cache, t.file())); err != nil {
-		return preparation{}, fmt.Errorf("remove a nomad that cannot be used: %w", err)
+		return preparedBuild{}, fmt.Errorf("remove a nomad that cannot be used: %w", err)
 	}
 	goVersion, unpacked, err := t.recipe.needs()
 	if err != nil {
-		return preparation{}, err
+		return preparedBuild{}, err
 	}
 	tools, err := w.findGo(ctx, goVersion)
 	if err != nil {
-		return preparation{}, err
+		return preparedBuild{}, err
 	}
-	if err := checkSpace(buildNeeds(tools, unpacked, work), w.instead); err != nil {
-		return preparation{}, err
+	if err := checkSpace(buildNeeds(tools, unpacked, work), w.alternative); err != nil {
+		return preparedBuild{}, err
 	}
-	return preparation{target: t, tools: tools, work: work}, nil
+	return preparedBuild{target: t, tools: tools, work: work}, nil
 }
 
 // finish returns the path of the binary, in the cache.
-func (w *workshop) finish(ctx context.Context, p preparation) (string, error) {
+func (w *builder) finish(ctx context.Context, p preparedBuild) (string, error) {
 	if p.path != "" {
 		return p.path, nil
 	}
@@ -57,25 +57,25 @@ func (w *workshop) finish(ctx context.Context, p preparation) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := w.try(ctx, built, p.target); err != nil { // a recipe may build something else than it says
+	if err := w.try(ctx, built, p.target); err != nil { // a recipe may be wrong
 		return "", fmt.Errorf("try the nomad that was built: %w", err)
 	}
-	return w.keep(built, p.target)
+	return w.store(built, p.target)
 }
 
-func buildNeeds(tools goTools, unpacked, work string) []need {
-	needs := []need{
+func buildNeeds(tools goTools, unpacked, work string) []spaceNeed {
+	needs := []spaceNeed{
 		{"Go's build cache", tools.cache, goCacheBytes},
 		{"temporary files", work, workTreeBytes},
 	}
 	if _, err := os.Stat(filepath.Join(tools.modules, unpacked)); err != nil {
-		needs = append(needs, need{"Go's module cache", tools.modules, modulesBytes})
+		needs = append(needs, spaceNeed{"Go's module cache", tools.modules, modulesBytes})
 	}
 	return needs
 }
 
 // compile builds nomad in the work folder and returns its path.
-func (w *workshop) compile(ctx context.Context, p preparation) (string, error) {
+func (w *builder) compile(ctx context.Context, p preparedBuild) (string, error) {
 	rec, work := p.target.recipe, p.work
 	module, temporary := filepath.Join(work, "module"), filepath.Join(work, "tmp")
 	for _, folder := range []string{module, temporary} {
@@ -92,21 +92,21 @@ func (w *workshop) compile(ctx context.Context, p preparation) (string, error) {
 	cmd.Env = append(cmd.Env, rec.Environment...)
 	cmd.Env = append(cmd.Env, p.tools.environment()...)
 	cmd.Env = append(cmd.Env, "GOOS="+p.target.platform.os, "GOARCH="+p.target.platform.arch, "TMPDIR="+temporary, "GOTMPDIR="+temporary)
-	var words transcript
-	cmd.Stderr = &words
+	var stderr transcript
+	cmd.Stderr = &stderr
 	stop := w.progress.every(time.Second, func(elapsed time.Duration) Event {
-		return building(rec.version, &words, elapsed)
+		return buildEvent(rec.version, &stderr, elapsed)
 	})
 	err := run(ctx, cmd)
 	stop()
 	if err != nil {
-		return "", compileError(ctx, rec, err, words.quote(), work)
+		return "", compileError(ctx, rec, err, stderr.quote(), work)
 	}
 	return nomad, nil
 }
 
-func building(version string, words *transcript, elapsed time.Duration) Event {
-	packages, downloads := words.counts()
+func buildEvent(version string, stderr *transcript, elapsed time.Duration) Event {
+	packages, downloads := stderr.counts()
 	text := fmt.Sprintf("building Nomad %s from its Go module: ", version)
 	if downloads > 0 && packages == 0 {
 		text += fmt.Sprintf("%d modules downloaded, ", downloads)
@@ -116,12 +116,12 @@ func building(version string, words *transcript, elapsed time.Duration) Event {
 	return Event{Stage: StageBuild, Text: text + clock(elapsed), Elapsed: elapsed, Packages: packages}
 }
 
-func compileError(ctx context.Context, rec recipe, err error, words, work string) error {
+func compileError(ctx context.Context, rec recipe, err error, stderr, work string) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("go build %s: %w", rec.Package, err)
 	}
-	err = fmt.Errorf("go build %s: %w%s", rec.Package, err, words)
-	if strings.Contains(words, "unknown revision") {
+	err = fmt.Errorf("go build %s: %w%s", rec.Package, err, stderr)
+	if strings.Contains(stderr, "unknown revision") {
 		return fmt.Errorf("%w %q: %w", ErrUnknownVersion, rec.version, err)
 	}
 	return outOfSpace(err, work+" or of Go's caches")

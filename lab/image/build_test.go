@@ -17,12 +17,12 @@ import (
 	"nomadlab.internal/lab/image"
 )
 
-func TestABuiltImageServesAsTheOfficialOneDoes(t *testing.T) {
+func TestBuiltImage(t *testing.T) {
 	t.Parallel()
-	l := newLab(t, "")
-	tiny := newTiny(t, tinySource(version), true)
-	l.Recipes = tiny.recipes
-	img, seen, err := l.resolve(t.Context(), image.Request{Version: version, Environment: tiny.environment})
+	l := newTestSources(t, "")
+	testRecipe := newTestRecipe(t, testSource(version), true)
+	l.Recipes = testRecipe.recipes
+	img, seen, err := l.resolve(t.Context(), image.Request{Version: version, Environment: testRecipe.environment})
 	if err != nil || img.Source != image.Built || img.Version != version {
 		t.Fatalf("got %+v (%v)", img, err)
 	}
@@ -45,7 +45,7 @@ func TestABuiltImageServesAsTheOfficialOneDoes(t *testing.T) {
 	if err != nil || again.ID != img.ID || again.Source != image.Local || len(seen) != 0 {
 		t.Errorf("the second time: got %+v, %v (%v)", again, seen, err)
 	}
-	found, err := image.List(t.Context(), l.docker)
+	found, err := image.ListAt(t.Context(), l.docker.DaemonHost())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,8 +59,8 @@ func TestABuiltImageServesAsTheOfficialOneDoes(t *testing.T) {
 	l.wantNoWork(t)
 }
 
-// runAsUser runs a shell script in a container as Nomad's clients run, and returns its exit code.
-func (l lab) runAsUser(t *testing.T, ref, script string) int64 {
+// runAsUser runs a shell script in a container as the user of Nomad's clients, and returns its exit code.
+func (l testSources) runAsUser(t *testing.T, ref, script string) int64 {
 	t.Helper()
 	ctx := t.Context()
 	made, err := l.docker.ContainerCreate(ctx, client.ContainerCreateOptions{
@@ -84,16 +84,16 @@ func (l lab) runAsUser(t *testing.T, ref, script string) int64 {
 	}
 }
 
-// wantNoWork fails the test when a build left a work folder.
-func (l lab) wantNoWork(t *testing.T) {
+// wantNoWork fails the test if a work folder exists.
+func (l testSources) wantNoWork(t *testing.T) {
 	t.Helper()
 	if left := l.work(t); len(left) != 0 {
 		t.Errorf("left behind: %v", left)
 	}
 }
 
-// work is what there is of work folders.
-func (l lab) work(t *testing.T) []string {
+// work returns the existing work folders.
+func (l testSources) work(t *testing.T) []string {
 	t.Helper()
 	entries, err := os.ReadDir(l.Cache)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -108,8 +108,8 @@ func (l lab) work(t *testing.T) []string {
 	return left
 }
 
-// killed leaves what a killed build leaves.
-func (l lab) killed(t *testing.T) {
+// leaveStaleWork makes a work folder, as a killed build leaves it.
+func (l testSources) leaveStaleWork(t *testing.T) {
 	t.Helper()
 	folder := filepath.Join(l.Cache, "build-of-a-killed-run", "deep")
 	if err := os.MkdirAll(folder, 0o700); err != nil {
@@ -118,11 +118,11 @@ func (l lab) killed(t *testing.T) {
 	write(t, folder, "nomad", []byte("large"))
 }
 
-// TestWhatAKilledBuildLeftGoes with the next resolution, also when that has nothing to build, but not under a build that
-// goes on: the lock tells them apart. The cache's name is one that a glob would not match.
-func TestWhatAKilledBuildLeftGoes(t *testing.T) {
+// TestStaleWorkIsRemoved: the next resolution removes stale work, even if it builds nothing, but not while a build holds the
+// lock. The cache's name has characters of a glob.
+func TestStaleWorkIsRemoved(t *testing.T) {
 	t.Parallel()
-	l := newLab(t, "")
+	l := newTestSources(t, "")
 	l.Cache = filepath.Join(l.Cache, "[cache]")
 	ref := l.Official + ":" + version
 	l.tag(t, ref)
@@ -136,7 +136,7 @@ func TestWhatAKilledBuildLeftGoes(t *testing.T) {
 	if _, err := os.Stat(l.Cache); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the cache was made for nothing: %v", err)
 	}
-	l.killed(t)
+	l.leaveStaleWork(t)
 	building := flock.New(filepath.Join(l.Cache, "lock"))
 	if err := building.Lock(); err != nil {
 		t.Fatal(err)
@@ -152,12 +152,12 @@ func TestWhatAKilledBuildLeftGoes(t *testing.T) {
 	l.wantNoWork(t)
 }
 
-func TestTwoRunsBuildOnce(t *testing.T) {
+func TestConcurrentRunsBuildOnce(t *testing.T) {
 	t.Parallel()
-	l := newLab(t, "")
-	tiny := newTiny(t, tinySource(version), true)
-	l.Recipes = tiny.recipes
-	request := image.Request{Version: version, Environment: tiny.environment}
+	l := newTestSources(t, "")
+	testRecipe := newTestRecipe(t, testSource(version), true)
+	l.Recipes = testRecipe.recipes
+	request := image.Request{Version: version, Environment: testRecipe.environment}
 	var wait sync.WaitGroup
 	images, seen, errs := make([]image.Image, 2), make([]stages, 2), make([]error, 2)
 	for i := range 2 {
@@ -183,19 +183,19 @@ func TestTwoRunsBuildOnce(t *testing.T) {
 	l.wantNoWork(t)
 }
 
-// TestABuildRemovesWhatWasLeftWhileItWaited: the run that it waited for was killed.
-func TestABuildRemovesWhatWasLeftWhileItWaited(t *testing.T) {
+// TestBuildRemovesStaleWorkAfterWait: the run that it waited for was killed.
+func TestBuildRemovesStaleWorkAfterWait(t *testing.T) {
 	t.Parallel()
-	l := newLab(t, "")
-	tiny := newTiny(t, tinySource(version), true)
-	l.Recipes = tiny.recipes
-	l.killed(t)
+	l := newTestSources(t, "")
+	testRecipe := newTestRecipe(t, testSource(version), true)
+	l.Recipes = testRecipe.recipes
+	l.leaveStaleWork(t)
 	other := flock.New(filepath.Join(l.Cache, "lock"))
 	if err := other.Lock(); err != nil {
 		t.Fatal(err)
 	}
 	waited := false
-	img, err := l.Resolve(t.Context(), l.docker, image.Request{Version: version, Environment: tiny.environment}, func(e image.Event) {
+	img, err := l.Resolve(t.Context(), l.docker, image.Request{Version: version, Environment: testRecipe.environment}, func(e image.Event) {
 		if e.Stage == image.StageWait {
 			waited = true
 			_ = other.Close()
@@ -207,8 +207,8 @@ func TestABuildRemovesWhatWasLeftWhileItWaited(t *testing.T) {
 	l.wantNoWork(t)
 }
 
-// The control is TestABuiltImageServesAsTheOfficialOneDoes: the same build without the fault.
-func TestBuildsThatFailSayWhy(t *testing.T) {
+// TestBuildErrors has its control in TestBuiltImage, the same build without the fault.
+func TestBuildErrors(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		source string
@@ -217,16 +217,16 @@ func TestBuildsThatFailSayWhy(t *testing.T) {
 		words  []string
 	}{
 		"does not compile": {"package main\n\nfunc main() { missing() }\n", true, nil, []string{"undefined: missing", "go build"}},
-		"another version":  {tinySource("0.0.2"), true, nil, []string{`"0.0.2"`, `"0.0.1"`}},
+		"another version":  {testSource("0.0.2"), true, nil, []string{`"0.0.2"`, `"0.0.1"`}},
 		"not nomad":        {"package main\n\nfunc main() {}\n", true, nil, []string{"not nomad"}},
-		"unknown revision": {tinySource(version), false, image.ErrUnknownVersion, []string{"unknown revision"}},
+		"unknown revision": {testSource(version), false, image.ErrUnknownVersion, []string{"unknown revision"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := newLab(t, "")
-			tiny := newTiny(t, c.source, c.served)
-			l.Recipes = tiny.recipes
-			_, _, err := l.resolve(t.Context(), image.Request{Version: version, Environment: tiny.environment})
+			l := newTestSources(t, "")
+			testRecipe := newTestRecipe(t, c.source, c.served)
+			l.Recipes = testRecipe.recipes
+			_, _, err := l.resolve(t.Context(), image.Request{Version: version, Environment: testRecipe.environment})
 			if err == nil || c.is != nil && !errors.Is(err, c.is) {
 				t.Fatalf("got %v, want %v", err, c.is)
 			}

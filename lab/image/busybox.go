@@ -14,13 +14,13 @@ import (
 	"strings"
 )
 
-// busybox is a static BusyBox and the paths, without a leading slash, under which it is to be found.
+// busybox is a static BusyBox and the paths of its applets, without a leading slash.
 type busybox struct {
 	path    string
 	applets []string
 }
 
-// busybox returns this machine's static BusyBox, or Debian's, unpacked in work and not installed.
+// busybox returns this machine's static BusyBox, or Debian's, which it unpacks in work and does not install.
 func (r *resolver) busybox(ctx context.Context, arch, work string) (busybox, error) {
 	r.progress.tell(Event{Stage: StageBusybox, Text: "looking for a static BusyBox"})
 	if !runsHere(arch) {
@@ -50,9 +50,9 @@ func (r *resolver) busybox(ctx context.Context, arch, work string) (busybox, err
 		"Install one (Debian: apt-get install busybox-static, Alpine: apk add busybox-static), or name an image (--image)", ErrNoBusybox, err)
 }
 
-// tryBusybox returns the candidate if it is static, runs, and can say which applets it has.
+// tryBusybox returns the candidate if it is static, runs, and lists its applets.
 func (r *resolver) tryBusybox(ctx context.Context, candidate, arch string) (busybox, error) {
-	if err := examine(candidate, arch); err != nil {
+	if err := checkStatic(candidate, arch); err != nil {
 		return busybox{}, fmt.Errorf("%s: %w", candidate, err)
 	}
 	list, err := r.children.ask(ctx, candidate, "--list-full")
@@ -71,19 +71,18 @@ func (r *resolver) tryBusybox(ctx context.Context, candidate, arch string) (busy
 	return box, nil
 }
 
-// debianBusybox fetches Debian's busybox-static package into work and unpacks it there. Where the machine's
-// own package index does not do, a fresh one is fetched into work too, so that neither root is needed nor
-// the machine changed.
+// debianBusybox downloads Debian's busybox-static package into work and unpacks it there. If the machine's package index is
+// stale, it downloads a fresh one into work, so that it needs no root and does not change the machine.
 func (r *resolver) debianBusybox(ctx context.Context, work string) (string, error) {
 	for _, tool := range []string{"apt-get", "dpkg-deb"} {
 		if _, err := exec.LookPath(tool); err != nil {
 			return "", fmt.Errorf("this is no Debian or Ubuntu: %w", err)
 		}
 	}
-	// Without its own user's sandbox apt can write to work, which is closed to others.
+	// With the sandbox user root, apt can write to work, which other users cannot enter.
 	options := []string{"-q", "-o", "APT::Sandbox::User=root", "-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=20"}
 	download := func(options []string) error {
-		_, err := r.tool(ctx, work, "apt-get", append(slices.Clone(options), "download", "busybox-static")...)
+		_, err := r.runTool(ctx, work, "apt-get", append(slices.Clone(options), "download", "busybox-static")...)
 		return err
 	}
 	if stale := download(options); stale != nil {
@@ -91,8 +90,8 @@ func (r *resolver) debianBusybox(ctx context.Context, work string) (string, erro
 		if err := os.MkdirAll(filepath.Join(work, "lists", "partial"), 0o700); err != nil {
 			return "", fmt.Errorf("make a folder for Debian's package index: %w", err)
 		}
-		// An update that reached none of its sources ends well, and says so only in words.
-		said, err := r.tool(ctx, work, "apt-get", append(slices.Clone(options), "update")...)
+		// An update that reached none of its sources succeeds, and only its output says so.
+		said, err := r.runTool(ctx, work, "apt-get", append(slices.Clone(options), "update")...)
 		if err == nil {
 			err = download(options)
 		}
@@ -110,7 +109,7 @@ func (r *resolver) unpackBusybox(ctx context.Context, work string) (string, erro
 		return "", fmt.Errorf("apt-get left %d packages of busybox-static, want one", len(packages))
 	}
 	unpacked := filepath.Join(work, "busybox")
-	if _, err := r.tool(ctx, work, "dpkg-deb", "-x", packages[0], unpacked); err != nil {
+	if _, err := r.runTool(ctx, work, "dpkg-deb", "-x", packages[0], unpacked); err != nil {
 		return "", err
 	}
 	for _, name := range []string{"bin/busybox", "usr/bin/busybox"} {
@@ -122,13 +121,13 @@ func (r *resolver) unpackBusybox(ctx context.Context, work string) (string, erro
 	return "", errors.New("the busybox-static package of Debian has no busybox in it")
 }
 
-// tool runs a command for its effect. It returns what the command said at the end, which is in the error too.
-func (r *resolver) tool(ctx context.Context, dir, name string, args ...string) (said string, err error) {
-	var words transcript
+// runTool runs a command for its effect. It returns the end of its standard error, which is part of the error too.
+func (r *resolver) runTool(ctx context.Context, dir, name string, args ...string) (said string, err error) {
+	var stderr transcript
 	cmd := r.children.command(ctx, dir, name, args...)
-	cmd.Stderr = &words
+	cmd.Stderr = &stderr
 	err = run(ctx, cmd)
-	said = words.quote()
+	said = stderr.quote()
 	if err != nil {
 		err = outOfSpace(fmt.Errorf("%s %s: %w%s", name, args[len(args)-1], err, said), dir)
 	}

@@ -15,17 +15,17 @@ import (
 	"golang.org/x/mod/semver"
 )
 
-// keptPrefix is the beginning of the names of the binaries in the cache.
-const keptPrefix = "nomad-"
+// binaryPrefix begins the names of the binaries in the cache.
+const binaryPrefix = "nomad-"
 
-// file is the name of the target's binary in the cache, such as "nomad-1.11.3-359b41f39c-linux-amd64".
+// file returns the name of the target's binary in the cache, such as "nomad-1.11.3-359b41f39c-linux-amd64".
 func (t target) file() string {
-	return keptPrefix + strings.Join([]string{t.recipe.version, t.recipe.hash, t.platform.os, t.platform.arch}, "-")
+	return binaryPrefix + strings.Join([]string{t.recipe.version, t.recipe.hash, t.platform.os, t.platform.arch}, "-")
 }
 
-// versionOfFile returns the version in such a name, if it is one of that platform. A version may hold dashes itself.
+// versionOfFile returns the version in such a name. ok is false for another platform. A version may contain dashes.
 func versionOfFile(name string, p platform) (version string, ok bool) {
-	name, isKept := strings.CutPrefix(name, keptPrefix)
+	name, isKept := strings.CutPrefix(name, binaryPrefix)
 	name, isOurs := strings.CutSuffix(name, "-"+p.os+"-"+p.arch)
 	dash := strings.LastIndex(name, "-") // before the hash
 	if !isKept || !isOurs || dash < 0 || !semver.IsValid("v"+name[:dash]) {
@@ -34,8 +34,8 @@ func versionOfFile(name string, p platform) (version string, ok bool) {
 	return name[:dash], true
 }
 
-// Binaries returns the nomad binaries that builds have left in the cache and that are for this machine, oldest
-// version first. Each has the Source Local. They are not run: that one can be used is known when ResolveBinary returns it.
+// Binaries returns the nomad binaries for this machine in the cache, oldest version first, each with the Source Local. It
+// does not run them; ResolveBinary returns only one that works.
 func Binaries() ([]Executable, error) { return binaries(cacheFolder()) }
 
 func binaries(cache string) ([]Executable, error) {
@@ -45,7 +45,7 @@ func binaries(cache string) ([]Executable, error) {
 	}
 	var found []Executable
 	for _, e := range entries {
-		if version, ok := versionOfFile(e.Name(), here()); ok && e.Type().IsRegular() {
+		if version, ok := versionOfFile(e.Name(), thisMachine()); ok && e.Type().IsRegular() {
 			found = append(found, Executable{Path: filepath.Join(cache, e.Name()), Version: version, Source: Local})
 		}
 	}
@@ -55,46 +55,46 @@ func binaries(cache string) ([]Executable, error) {
 	return found, nil
 }
 
-// kept returns the path of the binary that an earlier build has left. One that does not say that it is of the wanted
-// version is as good as none: a disk that was full, or a machine that lost its power, has damaged it.
-func (w *workshop) kept(ctx context.Context, t target) (path string, found bool, err error) {
+// cached returns the path of the binary of an earlier build. found is false if running it does not print the wanted version:
+// a full disk or a power cut may have damaged it.
+func (w *builder) cached(ctx context.Context, t target) (path string, found bool, err error) {
 	path = filepath.Join(w.cache, t.file())
 	if _, err := os.Lstat(path); errors.Is(err, fs.ErrNotExist) {
 		return "", false, nil
 	}
-	if tried(path) {
+	if wasTried(path) {
 		return path, true, nil
 	}
 	switch err := w.try(ctx, path, t); {
 	case err == nil:
-		remember(path)
+		recordTry(path)
 		return path, true, nil
-	case passing(ctx, err):
+	case isTransient(ctx, err):
 		return "", false, fmt.Errorf("try the nomad of an earlier build (should this stay so, remove it and it is built again): %w", err)
 	default:
 		return "", false, nil
 	}
 }
 
-// triedSuffix ends the name of the file that says of which state of a binary it was that a try went well. A try starts
-// the binary, which takes a tenth of the time in which a lab is up.
+// triedSuffix ends the name of the file that records the state in which a binary was last tried with success. Trying it
+// takes a tenth of the time in which a lab comes up.
 const triedSuffix = ".tried"
 
-// tried is true for a binary that was tried as it is now.
-func tried(path string) bool {
+// wasTried reports whether a binary was tried in its present state.
+func wasTried(path string) bool {
 	then, err := os.ReadFile(path + triedSuffix)
-	return err == nil && string(then) == state(path)
+	return err == nil && string(then) == fileState(path)
 }
 
-// remember notes that a binary was tried. Where it cannot be noted, the next run tries again.
-func remember(path string) {
-	if err := os.WriteFile(path+triedSuffix, []byte(state(path)), 0o600); err != nil {
+// recordTry records that a binary was tried. If that fails, the next run tries it again.
+func recordTry(path string) {
+	if err := os.WriteFile(path+triedSuffix, []byte(fileState(path)), 0o600); err != nil {
 		_ = os.Remove(path + triedSuffix)
 	}
 }
 
-// state changes when somebody writes to the file, or puts another in its place. Empty for none.
-func state(path string) string {
+// fileState returns a text that changes when the file is written to or replaced. It is empty if the file does not exist.
+func fileState(path string) string {
 	info, err := os.Lstat(path)
 	if err != nil {
 		return ""
@@ -106,14 +106,14 @@ func state(path string) string {
 	return fmt.Sprintf("%s %d %d %s", info.Mode(), info.Size(), info.ModTime().UnixNano(), own)
 }
 
-// try returns nil for a binary that is the target's, as far as this machine can run it.
-func (w *workshop) try(ctx context.Context, path string, t target) error {
+// try returns an error if the binary is not the target's. A binary for another platform is not run.
+func (w *builder) try(ctx context.Context, path string, t target) error {
 	if t.platform.os == "linux" {
-		if err := examine(path, t.platform.arch); err != nil {
+		if err := checkStatic(path, t.platform.arch); err != nil {
 			return err
 		}
 	}
-	if t.platform != here() {
+	if t.platform != thisMachine() {
 		return nil
 	}
 	got, err := w.versionOf(ctx, path)
@@ -123,12 +123,11 @@ func (w *workshop) try(ctx context.Context, path string, t target) error {
 	return err
 }
 
-// keep moves a finished binary from the build's work folder to its place, in one step: who is killed leaves all of
-// it or none.
-func (w *workshop) keep(built string, t target) (path string, err error) {
+// store moves a finished binary from the work folder to the cache, atomically.
+func (w *builder) store(built string, t target) (path string, err error) {
 	path = filepath.Join(w.cache, t.file())
-	_ = os.Remove(path + triedSuffix) // it tells of the one that was there before
-	if err := onDisk(built); err != nil {
+	_ = os.Remove(path + triedSuffix) // it is about the binary that was there before
+	if err := syncFile(built); err != nil {
 		return "", fmt.Errorf("keep the nomad that was built: %w", outOfSpace(err, w.cache))
 	}
 	if err := os.Rename(built, path); err != nil {
@@ -137,9 +136,9 @@ func (w *workshop) keep(built string, t target) (path string, err error) {
 	return path, nil
 }
 
-// onDisk returns when a file's content is on the disk: else its name could survive a loss of power without it.
-// The file is opened for reading only, as one that is open for writing cannot be run.
-func onDisk(path string) error {
+// syncFile returns when a file's content is on the disk: otherwise a power cut could leave its name without it. It opens the
+// file for reading only, because a file that is open for writing cannot be executed.
+func syncFile(path string) error {
 	if err := os.Chmod(path, 0o755); err != nil { // whatever the user's umask has made of it
 		return err
 	}

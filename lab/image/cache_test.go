@@ -17,8 +17,8 @@ import (
 	"nomadlab.internal/lab/image"
 )
 
-// hash is that of the recipe.
-func (r tiny) hash(t *testing.T) string {
+// hash returns that of the recipe.
+func (r testRecipe) hash(t *testing.T) string {
 	t.Helper()
 	rec, known, err := image.ReadRecipe(r.recipes, version)
 	if err != nil || !known {
@@ -27,8 +27,8 @@ func (r tiny) hash(t *testing.T) string {
 	return rec.Hash
 }
 
-// built builds the tiny binary into the cache.
-func (l lab) built(t *testing.T, recipe tiny) image.Executable {
+// built builds the recipe's binary into the cache.
+func (l testSources) built(t *testing.T, recipe testRecipe) image.Executable {
 	t.Helper()
 	e, seen, err := l.binary(t.Context(), image.Request{Version: version, Environment: recipe.environment})
 	if err != nil || e.Source != image.Built || seen.String() != "build" {
@@ -37,7 +37,7 @@ func (l lab) built(t *testing.T, recipe tiny) image.Executable {
 	return e
 }
 
-// sameFile says whether the path still leads to that very file.
+// sameFile reports whether the path is still that file.
 func sameFile(t *testing.T, path string, before os.FileInfo) bool {
 	t.Helper()
 	return os.SameFile(stat(t, path), before)
@@ -52,10 +52,10 @@ func stat(t *testing.T, path string) os.FileInfo {
 	return info
 }
 
-func TestABuiltBinaryIsKept(t *testing.T) {
+func TestBuiltBinaryIsCached(t *testing.T) {
 	t.Parallel()
-	recipe := newTiny(t, tinySource(version), true)
-	l := newWorkshop(t, recipe)
+	recipe := newTestRecipe(t, testSource(version), true)
+	l := newBuilder(t, recipe)
 	e := l.built(t, recipe)
 	info := stat(t, e.Path)
 	if mode := info.Mode(); mode != 0o755 {
@@ -64,7 +64,7 @@ func TestABuiltBinaryIsKept(t *testing.T) {
 	if mode := stat(t, l.Cache).Mode().Perm(); mode != 0o700 {
 		t.Errorf("the cache's mode is %v", mode)
 	}
-	l.killed(t) // what a killed build left goes, and the binary stays
+	l.leaveStaleWork(t) // what a killed build left goes, and the binary stays
 	again, seen, err := l.binary(t.Context(), image.Request{Version: version})
 	if err != nil || again.Path != e.Path || again.Source != image.Local || len(seen) != 0 || !sameFile(t, e.Path, info) {
 		t.Errorf("the second time: got %+v by way of %q (%v)", again, seen, err)
@@ -75,12 +75,12 @@ func TestABuiltBinaryIsKept(t *testing.T) {
 	}
 }
 
-func TestADamagedBinaryIsBuiltAgain(t *testing.T) {
+func TestDamagedBinaryIsRebuilt(t *testing.T) {
 	t.Parallel()
-	recipe := newTiny(t, tinySource(version), true)
-	l := newWorkshop(t, recipe)
+	recipe := newTestRecipe(t, testSource(version), true)
+	l := newBuilder(t, recipe)
 	path := l.built(t, recipe).Path
-	other := buildProgram(t, t.TempDir(), tinySource("0.0.2"))
+	other := buildProgram(t, t.TempDir(), testSource("0.0.2"))
 	for name, damage := range map[string]func() error{
 		"empty":           func() error { return os.Truncate(path, 0) },
 		"half":            func() error { return os.Truncate(path, stat(t, path).Size()/2) },
@@ -100,9 +100,9 @@ func TestADamagedBinaryIsBuiltAgain(t *testing.T) {
 	}
 }
 
-func TestADamagedBinaryGoesAlsoWhereNoneCanBeBuilt(t *testing.T) {
-	recipe := newTiny(t, tinySource(version), true)
-	l := newWorkshop(t, recipe)
+func TestDamagedBinaryIsRemovedWithoutGo(t *testing.T) {
+	recipe := newTestRecipe(t, testSource(version), true)
+	l := newBuilder(t, recipe)
 	path := l.built(t, recipe).Path
 	if err := os.Truncate(path, 100); err != nil {
 		t.Fatal(err)
@@ -116,18 +116,18 @@ func TestADamagedBinaryGoesAlsoWhereNoneCanBeBuilt(t *testing.T) {
 	}
 }
 
-// TestABinaryThatIsSlowStays: a busy machine is no reason to build for minutes.
-func TestABinaryThatIsSlowStays(t *testing.T) {
+// TestSlowBinaryIsKept: a binary that is slow on a busy machine is not built again.
+func TestSlowBinaryIsKept(t *testing.T) {
 	t.Parallel()
-	recipe := newTiny(t, tinySource(version), true)
-	l := newWorkshop(t, recipe)
+	recipe := newTestRecipe(t, testSource(version), true)
+	l := newBuilder(t, recipe)
 	path := l.built(t, recipe).Path
 	slow := buildProgram(t, t.TempDir(), "package main\n\nimport \"time\"\n\nfunc main() { time.Sleep(time.Hour) }\n")
 	if err := errors.Join(os.Remove(path), os.Link(slow, path)); err != nil {
 		t.Fatal(err)
 	}
 	before := stat(t, path)
-	l.Patience = 100 * time.Millisecond
+	l.Timeout = 100 * time.Millisecond
 	_, seen, err := l.binary(t.Context(), image.Request{Version: version, Environment: recipe.environment})
 	if err == nil || !strings.Contains(err.Error(), "no answer within 100ms") || !strings.Contains(err.Error(), path) || len(seen) != 0 {
 		t.Errorf("by way of %q: %v", seen, err)
@@ -137,10 +137,10 @@ func TestABinaryThatIsSlowStays(t *testing.T) {
 	}
 }
 
-func TestTwoRunsBuildABinaryOnce(t *testing.T) {
+func TestConcurrentRunsBuildBinaryOnce(t *testing.T) {
 	t.Parallel()
-	recipe := newTiny(t, tinySource(version), true)
-	l := newWorkshop(t, recipe)
+	recipe := newTestRecipe(t, testSource(version), true)
+	l := newBuilder(t, recipe)
 	var wait sync.WaitGroup
 	found, seen, errs := make([]image.Executable, 2), make([]stages, 2), make([]error, 2)
 	for i := range 2 {
@@ -170,8 +170,8 @@ func TestDockerAndBinaryShareABuild(t *testing.T) {
 	for name, imageFirst := range map[string]bool{"image first": true, "binary first": false} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			recipe := newTiny(t, tinySource(version), true)
-			l := newLab(t, "")
+			recipe := newTestRecipe(t, testSource(version), true)
+			l := newTestSources(t, "")
 			l.Recipes = recipe.recipes
 			request := image.Request{Version: version, Environment: recipe.environment}
 			ofImage, ofBinary := "pull busybox build import", ""
@@ -195,23 +195,23 @@ func TestDockerAndBinaryShareABuild(t *testing.T) {
 	}
 }
 
-func TestAnInterruptedBuildOfABinaryLeavesNothing(t *testing.T) {
+func TestInterruptedBinaryBuild(t *testing.T) {
 	fakeGo(t, "go1.99.0")
-	l := newWorkshop(t, newTiny(t, tinySource(version), true))
+	l := newBuilder(t, newTestRecipe(t, testSource(version), true))
 	mark := "NOMADLAB_TEST_MARK=" + rand.Text()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	seen := 0
 	_, err := l.ResolveBinary(ctx, image.Request{Version: version, Environment: []string{mark}}, func(e image.Event) {
 		if e.Packages > 0 && ctx.Err() == nil {
-			seen = marked(t, mark)
+			seen = countWithEnvironment(t, mark)
 			cancel()
 		}
 	})
 	if !errors.Is(err, context.Canceled) || seen != 2 {
 		t.Errorf("got %v, with %d marked processes while the build ran, want go and its child", err, seen)
 	}
-	if left := marked(t, mark); left != 0 {
+	if left := countWithEnvironment(t, mark); left != 0 {
 		t.Errorf("%d processes are left", left)
 	}
 	entries, err := os.ReadDir(l.Cache)
@@ -220,8 +220,8 @@ func TestAnInterruptedBuildOfABinaryLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestTheListHoldsWhatThisMachineCanRun(t *testing.T) {
-	l := newWorkshop(t, newTiny(t, tinySource(version), true))
+func TestBinaries(t *testing.T) {
+	l := newBuilder(t, newTestRecipe(t, testSource(version), true))
 	if found, err := l.Binaries(); err != nil || len(found) != 0 {
 		t.Errorf("without a cache: %+v (%v)", found, err)
 	}

@@ -10,17 +10,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// need is the space that something will take in a folder, which may not exist yet.
-type need struct {
+// spaceNeed is the space that is needed in a folder, which may not exist yet.
+type spaceNeed struct {
 	what  string
 	path  string
 	bytes uint64
 }
 
-// checkSpace returns ErrNoSpace when a file system has less space left than all the needs on it together.
-// instead is what the user can name where nothing can be built.
-func checkSpace(needs []need, instead string) error {
-	byDevice := map[uint64][]need{}
+// checkSpace returns ErrNoSpace if a file system has less free space than all needs on it together. alternative is what the
+// user can do instead.
+func checkSpace(needs []spaceNeed, instead string) error {
+	byDevice := map[uint64][]spaceNeed{}
 	for _, n := range needs {
 		n.path = nearestFolder(n.path)
 		var stat unix.Stat_t
@@ -37,7 +37,7 @@ func checkSpace(needs []need, instead string) error {
 }
 
 // checkDevice is checkSpace for needs on one file system.
-func checkDevice(needs []need, instead string) error {
+func checkDevice(needs []spaceNeed, instead string) error {
 	var stat unix.Statfs_t
 	if err := unix.Statfs(needs[0].path, &stat); err != nil {
 		return fmt.Errorf("ask for the free space of %s: %w", needs[0].path, err)
@@ -56,7 +56,7 @@ func checkDevice(needs []need, instead string) error {
 		ErrNoSpace, gigabytes(free), gigabytes(sum), strings.Join(parts, ", "), instead)
 }
 
-// nearestFolder returns the folder, or the nearest one above it that exists.
+// nearestFolder returns the nearest existing folder, upwards from path.
 func nearestFolder(path string) string {
 	for {
 		var stat unix.Stat_t

@@ -12,10 +12,10 @@ import (
 	"syscall"
 )
 
-// longestPath is the length of the longest path that Linux knows.
+// longestPath is Linux's PATH_MAX.
 const longestPath = 4096
 
-// architectures maps what an ELF file says to GOARCH.
+// architectures returns the GOARCH of an ELF file's machine.
 func architectures(machine elf.Machine) string {
 	switch machine {
 	case elf.EM_X86_64:
@@ -37,8 +37,8 @@ func architectures(machine elf.Machine) string {
 	}
 }
 
-// examine returns why a file cannot run in a container that holds no C library: nil if it can.
-func examine(path, arch string) error {
+// checkStatic returns an error if a file cannot run in a container that has no C library.
+func checkStatic(path, arch string) error {
 	loader, err := readELF(path, arch)
 	if err == nil && loader != "" {
 		err = errors.New("it is linked dynamically, and the image has no C library: name a static one (CGO_ENABLED=0)")
@@ -46,9 +46,9 @@ func examine(path, arch string) error {
 	return err
 }
 
-// refusal says in words why this machine did not start a file, as the kernel's own say little: a file for another
-// architecture is an "exec format error", and one whose loader is missing is not there at all.
-func refusal(path string, started error) error {
+// explainStart returns a better error for a file that could not be started. The kernel's own is "exec format error" for
+// another architecture, and "no such file" if the file's loader is missing.
+func explainStart(path string, started error) error {
 	if runtime.GOOS != "linux" {
 		return started
 	}
@@ -64,8 +64,8 @@ func refusal(path string, started error) error {
 	}
 }
 
-// readELF returns the path of the loader that a Linux executable needs: "" if it is static. An error says why the
-// file is none for that architecture.
+// readELF returns the path of the loader that a Linux executable needs, or "" if it is static. It returns an error if the
+// file is no executable for that architecture.
 func readELF(path, arch string) (loader string, err error) {
 	file, err := elf.Open(path)
 	var malformed *elf.FormatError

@@ -6,13 +6,13 @@ import (
 	"strings"
 )
 
-// The reasons for which there is no Nomad, to be told apart by errors.Is.
+// Errors of ResolveAt and ResolveBinary.
 var (
-	// ErrUnknownVersion: no source has a Nomad of this version. See UnknownVersionError.
+	// ErrUnknownVersion: no source has this version of Nomad. See UnknownVersionError.
 	ErrUnknownVersion = errors.New("unknown Nomad version")
 	// ErrNoRegistry: no registry answered the Docker daemon in time.
 	ErrNoRegistry = errors.New("no image registry answers")
-	// ErrNotInRegistry: a registry answered, and has no such image or does not give it to strangers.
+	// ErrNotInRegistry: a registry answered, and has no such image or requires a login for it.
 	ErrNotInRegistry = errors.New("the image registry has no such image")
 	// ErrNoGo: there is no Go toolchain, or one that is too old for the recipe.
 	ErrNoGo = errors.New("no suitable Go toolchain")
@@ -20,26 +20,26 @@ var (
 	ErrNoBusybox = errors.New("no static BusyBox")
 	// ErrNoSpace: the disk is full, or has less space than a build needs.
 	ErrNoSpace = errors.New("not enough disk space")
-	// ErrUnusableBinary: the nomad binary that was named cannot run where it is to: in a container, or on this machine.
+	// ErrUnusableBinary: the named nomad binary cannot run in a container, or on this machine.
 	ErrUnusableBinary = errors.New("unusable nomad binary")
-	// ErrNeedsDocker: an image was named where a binary is wanted.
+	// ErrNeedsDocker: an image was named, but a binary is needed.
 	ErrNeedsDocker = errors.New("an image can only be used with Docker")
 )
 
-// UnknownVersionError says that no source has a version, and what there is instead. It is ErrUnknownVersion.
+// UnknownVersionError means that no source has a version. It matches ErrUnknownVersion.
 type UnknownVersionError struct {
 	// Version is what was asked for.
 	Version string
 	// Buildable are the versions with an embedded recipe, oldest first.
 	Buildable []string
-	// Cause is why the version could not be had, such as ErrNoRegistry or ErrNotInRegistry; for a binary it says what is
-	// in PATH. Nil: the version's text is not one of a version.
+	// Cause is why no source has it, such as ErrNoRegistry or ErrNotInRegistry; for a binary it describes the nomad in
+	// PATH. Nil: the text is not a version.
 	Cause error
-	// WithoutDocker says that a binary was wanted, and so no image was looked for.
+	// WithoutDocker is true if a binary was wanted, so that no image was looked for.
 	WithoutDocker bool
 }
 
-// Error tells what can be had instead.
+// Error includes what can be used instead.
 func (e *UnknownVersionError) Error() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%v %q", ErrUnknownVersion, e.Version)
@@ -65,7 +65,7 @@ func (e *UnknownVersionError) Is(target error) bool { return target == ErrUnknow
 // Unwrap returns the Cause.
 func (e *UnknownVersionError) Unwrap() error { return e.Cause }
 
-// outOfSpace says plainly that a disk is full, when that is what a tool's or the daemon's words mean.
+// outOfSpace wraps err in ErrNoSpace if its text, from a tool or the daemon, means that a disk is full.
 func outOfSpace(err error, where string) error {
 	if err == nil || !strings.Contains(err.Error(), "no space left on device") || errors.Is(err, ErrNoSpace) {
 		return err

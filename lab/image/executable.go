@@ -14,26 +14,26 @@ import (
 type Executable struct {
 	// Path is absolute.
 	Path string
-	// Version is what the binary says of itself, such as "1.11.3".
+	// Version is what the binary prints, such as "1.11.3".
 	Version string
 	// Source says where it came from: Named, Local (in PATH, or built by an earlier run) or Built.
 	Source Source
 }
 
-// ResolveBinary returns the nomad binary that the request asks for, and builds it where it must. It needs no Docker. p
-// may be nil; it is called by one goroutine at a time, and not after ResolveBinary has returned.
+// ResolveBinary returns the nomad binary that the request asks for, and builds it if it has to. It needs no Docker. p may be
+// nil. It is called by one goroutine at a time, and not after ResolveBinary has returned.
 //
-// Nothing is left behind when ctx ends: the children of a build are killed, and its files removed.
+// When ctx ends, nothing stays: the child processes of a build are killed, and its files are removed.
 //
 // Errors: ErrNeedsDocker, *UnknownVersionError (which is ErrUnknownVersion), ErrUnusableBinary, ErrNoGo, ErrNoSpace,
 // and those of ctx.
 func ResolveBinary(ctx context.Context, r Request, p Progress) (Executable, error) {
-	w := newWorkshop(r, p, insteadOfBinary)
-	return w.executable(ctx, r)
+	w := newBuilder(r, p, alternativeToBinary)
+	return w.resolve(ctx, r)
 }
 
-func (w *workshop) executable(ctx context.Context, r Request) (Executable, error) {
-	w.tidy()
+func (w *builder) resolve(ctx context.Context, r Request) (Executable, error) {
+	w.removeStaleWork()
 	if err := r.check(); err != nil {
 		return Executable{}, err
 	}
@@ -51,13 +51,13 @@ func (w *workshop) executable(ctx context.Context, r Request) (Executable, error
 	return w.binaryOf(ctx, version)
 }
 
-func (w *workshop) binaryOf(ctx context.Context, version string) (Executable, error) {
+func (w *builder) binaryOf(ctx context.Context, version string) (Executable, error) {
 	rec, known, err := w.recipes.recipe(version)
 	if err != nil {
 		return Executable{}, err
 	}
 	if known {
-		if path, found, err := w.kept(ctx, target{rec, here()}); err != nil {
+		if path, found, err := w.cached(ctx, target{rec, thisMachine()}); err != nil {
 			return Executable{}, err
 		} else if found {
 			return Executable{Path: path, Version: version, Source: Local}, nil
@@ -72,15 +72,15 @@ func (w *workshop) binaryOf(ctx context.Context, version string) (Executable, er
 	case !known:
 		return Executable{}, &UnknownVersionError{Version: version, Buildable: w.recipes.versions(), Cause: pathErr, WithoutDocker: true}
 	}
-	built, err := w.buildBinary(ctx, target{rec, here()})
+	built, err := w.buildBinary(ctx, target{rec, thisMachine()})
 	if err != nil {
 		return Executable{}, fmt.Errorf("%w\n(it was to be built here because of: %w)", err, pathErr)
 	}
 	return built, nil
 }
 
-// inPath returns the nomad in PATH if it is of that version, and an error that says what is there otherwise.
-func (w *workshop) inPath(ctx context.Context, version string) (string, error) {
+// inPath returns the nomad in PATH if it has that version, or an error that says what is in PATH.
+func (w *builder) inPath(ctx context.Context, version string) (string, error) {
 	path, err := exec.LookPath("nomad")
 	if err == nil {
 		path, err = filepath.Abs(path)
@@ -97,10 +97,10 @@ func (w *workshop) inPath(ctx context.Context, version string) (string, error) {
 	return path, nil
 }
 
-// buildBinary returns the binary of a recipe, built unless another run has just done so.
-func (w *workshop) buildBinary(ctx context.Context, t target) (Executable, error) {
+// buildBinary returns the binary of a recipe. It builds it unless another run has just done so.
+func (w *builder) buildBinary(ctx context.Context, t target) (Executable, error) {
 	e := Executable{Version: t.recipe.version, Source: Built}
-	err := w.alone(ctx, "Nomad "+t.recipe.version, func(work string) error {
+	err := w.withLock(ctx, "Nomad "+t.recipe.version, func(work string) error {
 		prepared, err := w.prepare(ctx, t, work)
 		if err != nil {
 			return err
@@ -117,8 +117,8 @@ func (w *workshop) buildBinary(ctx context.Context, t target) (Executable, error
 	return e, nil
 }
 
-// namedBinary returns the binary that the user named, if this machine runs it.
-func (w *workshop) namedBinary(ctx context.Context, path string) (Executable, error) {
+// namedBinary returns the binary that the user named, if this machine can run it.
+func (w *builder) namedBinary(ctx context.Context, path string) (Executable, error) {
 	absolute, err := filepath.Abs(path)
 	if err == nil {
 		err = checkFile(absolute)
@@ -131,12 +131,12 @@ func (w *workshop) namedBinary(ctx context.Context, path string) (Executable, er
 	case ctx.Err() != nil:
 		return Executable{}, fmt.Errorf("try %s: %w", path, ctx.Err())
 	case err != nil:
-		return Executable{}, fmt.Errorf("%w on this machine: %s: %w", ErrUnusableBinary, path, refusal(absolute, err))
+		return Executable{}, fmt.Errorf("%w on this machine: %s: %w", ErrUnusableBinary, path, explainStart(absolute, err))
 	}
 	return Executable{Path: absolute, Version: version, Source: Named}, nil
 }
 
-// checkFile returns why something cannot be run, where the error of trying would be "permission denied".
+// checkFile returns why a file cannot be executed, with a better text than the kernel's "permission denied".
 func checkFile(path string) error {
 	switch info, err := os.Stat(path); {
 	case errors.Is(err, fs.ErrNotExist):

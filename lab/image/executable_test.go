@@ -13,7 +13,7 @@ import (
 	"nomadlab.internal/lab/image"
 )
 
-// nomadInPath puts a nomad before everything else in PATH, and returns where it is.
+// nomadInPath puts a nomad at the beginning of PATH, and returns its path.
 func nomadInPath(t *testing.T, script string) string {
 	t.Helper()
 	folder := t.TempDir()
@@ -21,10 +21,10 @@ func nomadInPath(t *testing.T, script string) string {
 	return write(t, folder, "nomad", []byte("#!/bin/sh\n"+script+"\n"))
 }
 
-// TestWhereABinaryComesFrom puts one source after the other where it comes before those that are there already.
-func TestWhereABinaryComesFrom(t *testing.T) {
-	recipe := newTiny(t, tinySource(version), true)
-	l := newWorkshop(t, recipe)
+// TestBinarySources adds one source after the other, each of which precedes those before.
+func TestBinarySources(t *testing.T) {
+	recipe := newTestRecipe(t, testSource(version), true)
+	l := newBuilder(t, recipe)
 	want := func(r image.Request, path string, source image.Source, stages string) {
 		t.Helper()
 		r.Environment = recipe.environment
@@ -52,9 +52,9 @@ func TestWhereABinaryComesFrom(t *testing.T) {
 	l.wantNoWork(t)
 }
 
-func TestOnlyTheWantedVersionIsTakenFromPath(t *testing.T) {
-	recipe := newTiny(t, tinySource(version), true)
-	for script, words := range map[string]string{
+func TestBinaryInPath(t *testing.T) {
+	recipe := newTestRecipe(t, testSource(version), true)
+	for script, stderr := range map[string]string{
 		"echo Nomad v0.0.3":                       "", // controls
 		"echo 'Nomad v0.0.3 (f464aca721d222ae9)'": "",
 		"echo Nomad v0.0.3; echo BuildDate today": "",
@@ -67,26 +67,26 @@ func TestOnlyTheWantedVersionIsTakenFromPath(t *testing.T) {
 	} {
 		t.Run(script, func(t *testing.T) {
 			inPath := nomadInPath(t, script)
-			e, _, err := newWorkshop(t, recipe).binary(t.Context(), image.Request{Version: "0.0.3"})
-			if words == "" {
+			e, _, err := newBuilder(t, recipe).binary(t.Context(), image.Request{Version: "0.0.3"})
+			if stderr == "" {
 				if err != nil || e.Path != inPath || e.Version != "0.0.3" || e.Source != image.Local {
 					t.Errorf("got %+v (%v)", e, err)
 				}
 				return
 			}
-			wantUnknown(t, err, words, inPath)
+			wantUnknown(t, err, stderr, inPath)
 		})
 	}
 }
 
-// wantUnknown wants an error that says so of the version 0.0.3, and what there is without Docker.
-func wantUnknown(t *testing.T, err error, words ...string) {
+// wantUnknown wants an UnknownVersionError of the version 0.0.3, with what can be used without Docker.
+func wantUnknown(t *testing.T, err error, stderr ...string) {
 	t.Helper()
 	var unknown *image.UnknownVersionError
 	if !errors.Is(err, image.ErrUnknownVersion) || !errors.As(err, &unknown) || !unknown.WithoutDocker {
 		t.Fatalf("got %v", err)
 	}
-	for _, word := range append(words, "Without Docker, these can be built: "+version+".", "--nomad-binary") {
+	for _, word := range append(stderr, "Without Docker, these can be built: "+version+".", "--nomad-binary") {
 		if !strings.Contains(err.Error(), word) {
 			t.Errorf("%q is not in the error: %v", word, err)
 		}
@@ -96,17 +96,17 @@ func wantUnknown(t *testing.T, err error, words ...string) {
 	}
 }
 
-func TestVersionsThatNobodyHas(t *testing.T) {
+func TestUnknownVersions(t *testing.T) {
 	t.Setenv("PATH", t.TempDir())
-	l := newWorkshop(t, newTiny(t, tinySource(version), true))
+	l := newBuilder(t, newTestRecipe(t, testSource(version), true))
 	_, _, err := l.binary(t.Context(), image.Request{Version: "0.0.3"})
 	wantUnknown(t, err, `"0.0.3": there is no nomad in PATH`)
 	_, _, err = l.binary(t.Context(), image.Request{Version: "latest"})
 	wantUnknown(t, err, `"latest": want one such as`)
 }
 
-func TestAnImageIsNoBinary(t *testing.T) {
-	l := newWorkshop(t, newTiny(t, tinySource(version), true))
+func TestBinaryRequestWithImage(t *testing.T) {
+	l := newBuilder(t, newTestRecipe(t, testSource(version), true))
 	_, _, err := l.binary(t.Context(), image.Request{Image: "some/nomad:1", Version: version})
 	if !errors.Is(err, image.ErrNeedsDocker) {
 		t.Fatalf("got %v", err)
@@ -122,10 +122,10 @@ func TestAnImageIsNoBinary(t *testing.T) {
 	}
 }
 
-// The control is in TestWhereABinaryComesFrom, and the first one here.
-func TestABinaryThatDoesNotRunHereIsRefused(t *testing.T) {
+// TestNamedBinaryMustRunHere has its controls in TestBinarySources and in its first case.
+func TestNamedBinaryMustRunHere(t *testing.T) {
 	folder := t.TempDir()
-	static := buildTiny(t, folder)
+	static := buildTestProgram(t, folder)
 	good, err := os.ReadFile(static)
 	if err != nil {
 		t.Fatal(err)
@@ -152,7 +152,7 @@ func TestABinaryThatDoesNotRunHereIsRefused(t *testing.T) {
 		"not nomad":      {write(t, folder, "hello", []byte("#!/bin/sh\necho hello\n")), `says "hello": this is not nomad`},
 		"fails":          {write(t, folder, "fails", []byte("#!/bin/sh\necho no such luck >&2; exit 3\n")), "no such luck"},
 	} {
-		l := newWorkshop(t, newTiny(t, tinySource(version), true))
+		l := newBuilder(t, newTestRecipe(t, testSource(version), true))
 		_, _, err := l.binary(t.Context(), image.Request{Binary: c.path})
 		if c.want == "" {
 			if err != nil {
@@ -169,16 +169,16 @@ func TestABinaryThatDoesNotRunHereIsRefused(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	l := newWorkshop(t, newTiny(t, tinySource(version), true))
+	l := newBuilder(t, newTestRecipe(t, testSource(version), true))
 	if _, _, err := l.binary(ctx, image.Request{Binary: static}); !errors.Is(err, context.Canceled) || errors.Is(err, image.ErrUnusableBinary) {
 		t.Errorf("interrupted: got %v", err)
 	}
 }
 
-func TestWithoutGoNothingIsBuilt(t *testing.T) {
-	recipe := newTiny(t, tinySource(version), true)
+func TestBinaryWithoutGo(t *testing.T) {
+	recipe := newTestRecipe(t, testSource(version), true)
 	t.Setenv("PATH", t.TempDir())
-	l := newWorkshop(t, recipe)
+	l := newBuilder(t, recipe)
 	_, _, err := l.binary(t.Context(), image.Request{Version: version})
 	if !errors.Is(err, image.ErrNoGo) || strings.Contains(err.Error(), "--image") {
 		t.Errorf("got %v", err)

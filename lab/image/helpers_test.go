@@ -16,15 +16,15 @@ import (
 	"nomadlab.internal/lab/image"
 )
 
-// lab is a set of sources of its own for one test: names that nobody else uses, and no recipe.
-type lab struct {
+// testSources are sources for one test, with unique names and no recipe.
+type testSources struct {
 	image.Sources
 	docker client.APIClient
 }
 
-// newLab returns sources of which host serves the official images ("": no registry). What the test leaves
-// under these names is removed.
-func newLab(t *testing.T, host string) lab {
+// newTestSources returns sources. host serves the official images ("": no registry). Images with these names are removed
+// after the test.
+func newTestSources(t *testing.T, host string) testSources {
 	t.Helper()
 	docker, err := client.New(client.FromEnv)
 	if err != nil {
@@ -35,7 +35,7 @@ func newLab(t *testing.T, host string) lab {
 	if host != "" {
 		official = host + "/" + name
 	}
-	l := lab{image.Sources{Official: official, Ours: name + "/ours", Cache: t.TempDir(), Recipes: common(t)}, docker}
+	l := testSources{image.Sources{Official: official, Ours: name + "/ours", Cache: t.TempDir(), Recipes: common(t)}, docker}
 	t.Cleanup(func() {
 		l.remove(t, name)
 		docker.Close()
@@ -43,8 +43,8 @@ func newLab(t *testing.T, host string) lab {
 	return l
 }
 
-// remove removes the images of which the name says that they are this test's.
-func (l lab) remove(t *testing.T, name string) {
+// remove removes the images whose names contain name.
+func (l testSources) remove(t *testing.T, name string) {
 	ctx := context.Background()
 	all, err := l.docker.ImageList(ctx, client.ImageListOptions{})
 	if err != nil {
@@ -63,7 +63,7 @@ func (l lab) remove(t *testing.T, name string) {
 }
 
 // tag makes a tiny image of that name, with these instructions.
-func (l lab) tag(t *testing.T, ref string, changes ...string) {
+func (l testSources) tag(t *testing.T, ref string, changes ...string) {
 	t.Helper()
 	source := client.ImageImportSource{Source: bytes.NewReader(archiveOf(t, ref)), SourceName: "-"}
 	answer, err := l.docker.ImageImport(t.Context(), source, ref, client.ImageImportOptions{Changes: changes})
@@ -76,21 +76,21 @@ func (l lab) tag(t *testing.T, ref string, changes ...string) {
 	}
 }
 
-// resolve resolves and returns the stages that were gone through, too.
-func (l lab) resolve(ctx context.Context, r image.Request) (image.Image, stages, error) {
+// resolve resolves an image, and also returns the stages.
+func (l testSources) resolve(ctx context.Context, r image.Request) (image.Image, stages, error) {
 	var seen stages
 	img, err := l.Resolve(ctx, l.docker, r, seen.add)
 	return img, seen, err
 }
 
-// newWorkshop returns sources without any Docker, from which only a binary can be had: that of the recipe.
-func newWorkshop(t *testing.T, recipe tiny) lab {
+// newBuilder returns sources without Docker, which have only the binary of the recipe.
+func newBuilder(t *testing.T, recipe testRecipe) testSources {
 	t.Helper()
-	return lab{image.Sources{Cache: filepath.Join(t.TempDir(), "[cache]"), Recipes: recipe.recipes}, nil}
+	return testSources{image.Sources{Cache: filepath.Join(t.TempDir(), "[cache]"), Recipes: recipe.recipes}, nil}
 }
 
-// binary resolves a binary and returns the stages that were gone through, too.
-func (l lab) binary(ctx context.Context, r image.Request) (image.Executable, stages, error) {
+// binary resolves a binary, and also returns the stages.
+func (l testSources) binary(ctx context.Context, r image.Request) (image.Executable, stages, error) {
 	var seen stages
 	e, err := l.ResolveBinary(ctx, r, seen.add)
 	return e, seen, err
@@ -106,11 +106,11 @@ func (s *stages) add(e image.Event) {
 }
 
 func (s stages) String() string {
-	var words []string
+	var stderr []string
 	for _, stage := range s {
-		words = append(words, string(stage))
+		stderr = append(stderr, string(stage))
 	}
-	return strings.Join(words, " ")
+	return strings.Join(stderr, " ")
 }
 
 func write(t *testing.T, folder, name string, text []byte) string {

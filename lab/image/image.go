@@ -8,7 +8,7 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// DefaultVersion is the Nomad that is used when none is asked for.
+// DefaultVersion is the version of Nomad that is used by default.
 const DefaultVersion = "1.11.3"
 
 // Request is what the user wants. The zero Request wants DefaultVersion from the first source that has it.
@@ -27,7 +27,7 @@ type Request struct {
 	Environment []string
 }
 
-// check returns why nothing can be made of a request.
+// check returns an error if the fields of a request contradict each other.
 func (r Request) check() error {
 	if r.Image != "" && r.Binary != "" {
 		return fmt.Errorf("both an image (%s) and a nomad binary (%s) are named: name one of them", r.Image, r.Binary)
@@ -41,8 +41,8 @@ type Image struct {
 	Ref string
 	// ID is the daemon's identifier of the image, such as "sha256:28d8…".
 	ID string
-	// Version is the version of the nomad in it, such as "1.11.3". It is empty when nothing says it: a
-	// named image without a label that does, or a named binary that this machine cannot run.
+	// Version is the version of the nomad in it, such as "1.11.3". It is empty if it is unknown: for a named image
+	// without a version label, or a named binary that this machine cannot run.
 	Version string
 	// Source says where it came from.
 	Source Source
@@ -55,8 +55,7 @@ type Source string
 const (
 	// Named is an image, or a binary, that the user named.
 	Named Source = "named"
-	// Local is an image that was here already, official or built by an earlier run; or such a binary, in PATH or in the
-	// cache.
+	// Local is an image that was on this machine, official or built by an earlier run; or a binary in PATH or in the cache.
 	Local Source = "local"
 	// Pulled is the official image, from a registry.
 	Pulled Source = "pulled"
@@ -65,36 +64,49 @@ const (
 	Built Source = "built"
 )
 
-// Resolve returns the image that the request asks for, and pulls or builds it where it must. p may be nil;
-// it is called by one goroutine at a time, and not after Resolve has returned.
+// ResolveAt returns the image that the request asks for, on the Docker daemon with that address, and pulls or builds it if
+// it has to. p may be nil. It is called by one goroutine at a time, and not after ResolveAt has returned.
 //
-// Nothing is left behind when ctx ends: the children of a build are killed, and its files removed.
+// When ctx ends, nothing stays: the child processes of a build are killed, and its files are removed.
 //
 // Errors: *UnknownVersionError (which is ErrUnknownVersion), ErrNoRegistry, ErrNotInRegistry, ErrNoGo,
 // ErrNoBusybox, ErrNoSpace, ErrUnusableBinary, those of ctx, and the Docker daemon's.
-func Resolve(ctx context.Context, docker client.APIClient, r Request, p Progress) (Image, error) {
+func ResolveAt(ctx context.Context, dockerHost string, r Request, p Progress) (Image, error) {
+	docker, err := connect(dockerHost)
+	if err != nil {
+		return Image{}, err
+	}
+	defer func() { _ = docker.Close() }()
 	return newResolver(docker, r, p).resolve(ctx, r)
+}
+
+func connect(dockerHost string) (*client.Client, error) {
+	docker, err := client.New(client.WithHost(dockerHost))
+	if err != nil {
+		return nil, fmt.Errorf("connect to the Docker daemon at %s: %w", dockerHost, err)
+	}
+	return docker, nil
 }
 
 func newResolver(docker client.APIClient, r Request, p Progress) *resolver {
 	return &resolver{
-		workshop: newWorkshop(r, p, insteadOfImage),
+		builder:  newBuilder(r, p, alternativeToImage),
 		docker:   docker,
 		official: officialRepository,
 		ours:     ourRepository,
 	}
 }
 
-// resolver holds what a resolution needs; its fields let a test put other sources in place of the real ones.
+// resolver finds, pulls or makes an image. Tests replace the sources in its fields.
 type resolver struct {
-	workshop
+	builder
 	docker   client.APIClient
 	official string // repository of the official images
 	ours     string // repository of the images that are made here
 }
 
 func (r *resolver) resolve(ctx context.Context, req Request) (Image, error) {
-	r.tidy()
+	r.removeStaleWork()
 	if err := req.check(); err != nil {
 		return Image{}, err
 	}
@@ -125,7 +137,7 @@ func (r *resolver) ofVersion(ctx context.Context, version string) (Image, error)
 			return img, err
 		}
 	}
-	img, pullErr := r.pull(ctx, official, officialPatience)
+	img, pullErr := r.pull(ctx, official, officialPullTimeout)
 	switch {
 	case pullErr == nil:
 		img.Version = version
@@ -149,7 +161,7 @@ func (r *resolver) named(ctx context.Context, ref string) (Image, error) {
 		return Image{}, err
 	}
 	if !found {
-		if img, err = r.pull(ctx, ref, namedPatience); err != nil {
+		if img, err = r.pull(ctx, ref, namedPullTimeout); err != nil {
 			return Image{}, fmt.Errorf("the image %s is not on this machine, and cannot be pulled: %w", ref, err)
 		}
 	}

@@ -23,16 +23,21 @@ const (
 	labelImage   = "nomadlab.image"         // "nomad"
 	labelVersion = "nomadlab.image.version" // Nomad's version, if it is known
 	labelRecipe  = "nomadlab.image.recipe"  // hash of the recipe, or of the named binary
-	// labelOfficialVersion is what the official image says of itself (Dockerfile of Nomad 1.11.3).
+	// labelOfficialVersion is the official image's version label (Dockerfile of Nomad 1.11.3).
 	labelOfficialVersion = "org.opencontainers.image.version"
 )
 
-// Official is the name of HashiCorp's image of that version.
+// Official returns the name of HashiCorp's image of a version.
 func Official(version string) string { return officialRepository + ":" + version }
 
-// List returns the images that were made here and still are, built ones and those around a named binary,
-// ordered by Ref. Errors are the Docker daemon's.
-func List(ctx context.Context, docker client.APIClient) ([]Image, error) {
+// ListAt returns the images on the Docker daemon with that address that were made here, built ones and those around a
+// named binary, ordered by Ref. Errors are the Docker daemon's.
+func ListAt(ctx context.Context, dockerHost string) ([]Image, error) {
+	docker, err := connect(dockerHost)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = docker.Close() }()
 	ours := client.Filters{}.Add("label", labelImage+"=nomad")
 	found, err := docker.ImageList(ctx, client.ImageListOptions{Filters: ours})
 	if err != nil {
@@ -56,8 +61,7 @@ func refs(item image.Summary) []Image {
 	return images
 }
 
-// local returns the image of this name if it is on this machine. version is what it holds when its labels
-// do not say so.
+// local returns the image of this name if it is on this machine. version is used if the image has no version label.
 func (r *resolver) local(ctx context.Context, ref, version string) (img Image, found bool, err error) {
 	here, err := r.docker.ImageInspect(ctx, ref)
 	switch {
@@ -82,7 +86,7 @@ func (r *resolver) mustLocal(ctx context.Context, ref string) (Image, error) {
 	return img, err
 }
 
-// architecture returns GOARCH of the Docker daemon's containers.
+// architecture returns the GOARCH of the Docker daemon's containers.
 func (r *resolver) architecture(ctx context.Context) (string, error) {
 	version, err := r.docker.ServerVersion(ctx, client.ServerVersionOptions{})
 	if err != nil {

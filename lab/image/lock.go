@@ -16,14 +16,13 @@ import (
 const (
 	lockFile   = "lock"
 	workFolder = "build-" // beginning of the work folders' names
-	// lockPoll is how often a run that waits for another looks again; flock has no wait that can be cancelled.
+	// lockPoll is the time between two attempts to take the lock; flock has no wait that can be cancelled.
 	lockPoll = 50 * time.Millisecond
 )
 
-// alone calls do while no other run of this user makes a binary or an image, and waits for that first. What the
-// caller found missing before may be there then: do must look again. It gets a folder of its own, which is removed
-// afterwards. what is told to those who wait.
-func (w *workshop) alone(ctx context.Context, what string, do func(work string) error) (err error) {
+// withLock waits until no other run of this user makes a binary or an image, and then calls do, which must check again
+// whether its result exists. work is a folder that is removed afterwards. what appears in the progress of a run that waits.
+func (w *builder) withLock(ctx context.Context, what string, do func(work string) error) (err error) {
 	if err := os.MkdirAll(w.cache, 0o700); err != nil {
 		return fmt.Errorf("make the cache of nomad binaries: %w", err)
 	}
@@ -43,7 +42,7 @@ func (w *workshop) alone(ctx context.Context, what string, do func(work string) 
 	return do(work)
 }
 
-func (w *workshop) acquire(ctx context.Context, lock *flock.Flock, what string) error {
+func (w *builder) acquire(ctx context.Context, lock *flock.Flock, what string) error {
 	got, err := lock.TryLock()
 	if err == nil && !got {
 		stop := w.progress.every(time.Second, func(elapsed time.Duration) Event {
@@ -59,10 +58,10 @@ func (w *workshop) acquire(ctx context.Context, lock *flock.Flock, what string) 
 	return nil
 }
 
-// tidy removes what a killed build left, up to 1.7 GB: the next build may be far off, or never come. A build that goes on
-// now has the lock, and sweeps itself. What cannot be removed is no reason to go without a Nomad that is here.
-func (w *workshop) tidy() {
-	if left, err := leftovers(w.cache); err != nil || len(left) == 0 {
+// removeStaleWork removes the work folders of killed builds, up to 1.7 GB, unless a build is under way and has the lock. It
+// ignores errors, because they do not matter for a Nomad that exists already.
+func (w *builder) removeStaleWork() {
+	if left, err := workFolders(w.cache); err != nil || len(left) == 0 {
 		return
 	}
 	lock := flock.New(filepath.Join(w.cache, lockFile), flock.SetPermissions(0o600))
@@ -72,8 +71,8 @@ func (w *workshop) tidy() {
 	}
 }
 
-// leftovers are the work folders that there are. A glob would stumble over the characters of a user's path.
-func leftovers(cache string) ([]string, error) {
+// workFolders returns the existing work folders. It does not use a glob, because the user's path may have its characters.
+func workFolders(cache string) ([]string, error) {
 	entries, err := os.ReadDir(cache)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
@@ -87,10 +86,9 @@ func leftovers(cache string) ([]string, error) {
 	return left, err
 }
 
-// sweep removes the work folders of runs that were killed. Only the holder of the lock may call it, as then
-// no other run has one.
+// sweep removes all work folders. The caller holds the lock, so they are of runs that were killed.
 func sweep(cache string) error {
-	left, err := leftovers(cache)
+	left, err := workFolders(cache)
 	for _, folder := range left {
 		err = errors.Join(err, os.RemoveAll(folder))
 	}

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Progress is told what is going on while a Nomad is waited for. It must return soon: the work waits for it.
+// Progress is called with what is being done. It must return soon, because the work waits for it.
 type Progress func(Event)
 
 // Event is one piece of progress.
@@ -40,15 +40,14 @@ const (
 	StageImport Stage = "import"
 )
 
-// tell is Progress with nil allowed.
+// tell calls p unless it is nil.
 func (p Progress) tell(e Event) {
 	if p != nil {
 		p(e)
 	}
 }
 
-// every tells of one stage now and then each interval, until the returned function is called. When that
-// returns, no call is under way any more.
+// every reports one stage now and at each interval, until stop is called. When stop returns, no call is under way.
 func (p Progress) every(interval time.Duration, event func(elapsed time.Duration) Event) (stop func()) {
 	start := time.Now()
 	p.tell(event(0))
@@ -72,5 +71,5 @@ func (p Progress) every(interval time.Duration, event func(elapsed time.Duration
 	}
 }
 
-// clock writes a duration in whole seconds, as nobody reads more of a build's.
+// clock returns a duration in whole seconds.
 func clock(d time.Duration) string { return fmt.Sprint(d.Truncate(time.Second)) }

@@ -15,25 +15,24 @@ import (
 )
 
 const (
-	// officialPatience is how long the daemon may take for its first word about a pull, which it says when
-	// it has the manifest. Short: where there is no registry, everybody waits that long before a build.
-	officialPatience = 2 * time.Second
-	// namedPatience is the same for an image that the user named: there is nothing to fall back on, so a
-	// slow registry is worth waiting for.
-	namedPatience = 20 * time.Second
+	// officialPullTimeout is how long the daemon may take for its first message about a pull, which it sends when it has the
+	// manifest. It is short, because without a registry every build waits that long.
+	officialPullTimeout = 2 * time.Second
+	// namedPullTimeout is the same for an image that the user named, which has no other source.
+	namedPullTimeout = 20 * time.Second
 )
 
-// errSilent ends a pull of which nothing was heard.
-var errSilent = errors.New("the Docker daemon has heard nothing from it")
+// errNoMessage ends a pull without a first message.
+var errNoMessage = errors.New("the Docker daemon has heard nothing from it")
 
-// pull fetches an image through the daemon, so that the daemon's mirrors and proxies are honoured. It gives
-// up when there is no first word in time; after that there is no deadline, as images are big and links slow.
-func (r *resolver) pull(ctx context.Context, ref string, patience time.Duration) (Image, error) {
+// pull pulls an image through the daemon, so that the daemon's mirrors and proxies are used. It returns an error if the
+// first message does not come in time. After that it has no deadline, because images are big and links slow.
+func (r *resolver) pull(ctx context.Context, ref string, timeout time.Duration) (Image, error) {
 	started := time.Now()
 	r.progress.tell(Event{Stage: StagePull, Text: "pulling " + ref})
 	pulling, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	silence := time.AfterFunc(deadline.Stretch(patience), func() { cancel(errSilent) })
+	silence := time.AfterFunc(deadline.Stretch(timeout), func() { cancel(errNoMessage) })
 	defer silence.Stop()
 
 	heard := false
@@ -45,8 +44,8 @@ func (r *resolver) pull(ctx context.Context, ref string, patience time.Duration)
 	switch {
 	case ctx.Err() != nil:
 		return Image{}, fmt.Errorf("pull %s: %w", ref, ctx.Err())
-	case err != nil && errors.Is(context.Cause(pulling), errSilent):
-		return Image{}, fmt.Errorf("pull %s: %w within %v: %w", ref, ErrNoRegistry, patience, errSilent)
+	case err != nil && errors.Is(context.Cause(pulling), errNoMessage):
+		return Image{}, fmt.Errorf("pull %s: %w within %v: %w", ref, ErrNoRegistry, timeout, errNoMessage)
 	case err != nil:
 		return Image{}, fmt.Errorf("pull %s: %w", ref, pullError(err, heard))
 	}
@@ -87,8 +86,8 @@ func downloaded(layers map[string]jsonstream.Progress) string {
 	return fmt.Sprintf(": %d of %d MB", current/1e6, total/1e6)
 }
 
-// pullError tells a registry that has no such image from one that cannot be reached, and from a pull that
-// broke off. The daemon answers 404 for the first; once it has begun to stream, only its words are left.
+// pullError returns whether a registry has no such image, cannot be reached, or the pull broke off. The daemon answers 404
+// for the first, but once it has begun to stream, only the message's text tells them apart.
 func pullError(err error, heard bool) error {
 	text := err.Error()
 	missing := cerrdefs.IsNotFound(err) ||

@@ -20,23 +20,23 @@ import (
 	"nomadlab.internal/fixtures"
 )
 
-// layout is part of every recipe's hash. It stands for what rootfs.go does, which is code and therefore
-// not hashed: raise it when that makes another image of the same recipe.
-const layout = "1"
+// layoutVersion is part of every recipe's hash. It stands for the code in rootfs.go: raise it when that makes another image
+// from the same recipe.
+const layoutVersion = "1"
 
-// recipesRoot is the folder of Nomad's recipes in a cookbook.
+// recipesRoot is the folder of Nomad's recipes in a recipeSet.
 const recipesRoot = "images/nomad"
 
 // Versions returns the versions of Nomad that can be built without a registry, oldest first.
-func Versions() []string { return cookbook{fixtures.Images}.versions() }
+func Versions() []string { return recipeSet{fixtures.Images}.versions() }
 
-// cookbook is a tree of recipes, laid out as fixtures.Images describes.
-type cookbook struct{ fs.FS }
+// recipeSet is a tree of recipes, as fixtures.Images describes it.
+type recipeSet struct{ fs.FS }
 
 // recipe is how one version of Nomad is built.
 type recipe struct {
 	version string
-	hash    string // short hash of everything that makes the image what it is
+	hash    string // short hash of everything that the image depends on
 	goMod   []byte
 	goSum   []byte
 
@@ -45,20 +45,20 @@ type recipe struct {
 	Flags       []string `json:"flags"`       // of go build
 }
 
-// cleanVersion returns a version without a leading "v". It can be trusted in a path and in an image's tag.
+// cleanVersion returns a version without a leading "v". The result is safe in a path and in an image's tag.
 func cleanVersion(version string) (string, error) {
 	if version == "" {
 		return DefaultVersion, nil
 	}
 	clean := strings.TrimPrefix(version, "v")
-	// semver takes "1" and "1.11" too; those are moving tags, and a lab's version must not move.
+	// semver accepts "1" and "1.11" too, but tags of those names move.
 	if !semver.IsValid("v"+clean) || strings.Count(strings.SplitN(clean, "-", 2)[0], ".") != 2 || semver.Build("v"+clean) != "" {
 		return "", &UnknownVersionError{Version: version, Buildable: Versions()}
 	}
 	return clean, nil
 }
 
-func (c cookbook) versions() []string {
+func (c recipeSet) versions() []string {
 	found, err := fs.Glob(c, path.Join(recipesRoot, "*", "recipe.json"))
 	if err != nil { // only a malformed pattern, which this one is not
 		return nil
@@ -71,8 +71,8 @@ func (c cookbook) versions() []string {
 	return versions
 }
 
-// recipe returns the recipe of a version; known is false when there is none.
-func (c cookbook) recipe(version string) (rec recipe, known bool, err error) {
+// recipe returns the recipe of a version. known is false if there is none.
+func (c recipeSet) recipe(version string) (rec recipe, known bool, err error) {
 	folder := path.Join(recipesRoot, version)
 	text, err := fs.ReadFile(c, path.Join(folder, "recipe.json"))
 	if errors.Is(err, fs.ErrNotExist) {
@@ -97,10 +97,10 @@ func (c cookbook) recipe(version string) (rec recipe, known bool, err error) {
 	return rec, true, nil
 }
 
-// hash identifies what the files of folder (none: "") and the common ones say.
-func (c cookbook) hash(folder string) (string, error) {
+// hash returns a hash of the files in a folder ("": none) and of the common files.
+func (c recipeSet) hash(folder string) (string, error) {
 	sum := sha256.New()
-	fmt.Fprintf(sum, "layout %s\n", layout)
+	fmt.Fprintf(sum, "layout %s\n", layoutVersion)
 	add := func(name string, entry fs.DirEntry, err error) error {
 		if err != nil || entry.IsDir() {
 			return err
@@ -121,8 +121,8 @@ func (c cookbook) hash(folder string) (string, error) {
 	return hex.EncodeToString(sum.Sum(nil))[:10], nil
 }
 
-// changes returns what an image declares, one instruction each.
-func (c cookbook) changes() ([]string, error) {
+// changes returns the Dockerfile instructions of every image.
+func (c recipeSet) changes() ([]string, error) {
 	text, err := fs.ReadFile(c, path.Join(recipesRoot, "changes"))
 	if err != nil {
 		return nil, fmt.Errorf("read what the image declares: %w", err)
@@ -137,9 +137,9 @@ func (c cookbook) changes() ([]string, error) {
 }
 
 // rootfs returns the files that every image has.
-func (c cookbook) rootfs() (fs.FS, error) { return fs.Sub(c, path.Join(recipesRoot, "rootfs")) }
+func (c recipeSet) rootfs() (fs.FS, error) { return fs.Sub(c, path.Join(recipesRoot, "rootfs")) }
 
-// writeModule makes folder the module that nomad is built from.
+// writeModule writes the module that nomad is built from into a folder.
 func (r recipe) writeModule(folder string) error {
 	for name, text := range map[string][]byte{"go.mod": r.goMod, "go.sum": r.goSum} {
 		if err := os.WriteFile(filepath.Join(folder, name), text, 0o600); err != nil {
@@ -149,8 +149,7 @@ func (r recipe) writeModule(folder string) error {
 	return nil
 }
 
-// needs returns the oldest Go that builds it, such as "go1.26", and the folder below the module cache
-// in which nomad's module is unpacked.
+// needs returns the oldest Go that can build it, such as "go1.26", and the folder of nomad's module below the module cache.
 func (r recipe) needs() (goVersion, unpacked string, err error) {
 	mod, err := modfile.ParseLax("go.mod.txt", r.goMod, nil)
 	if err != nil {

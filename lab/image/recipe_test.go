@@ -15,7 +15,7 @@ import (
 	"nomadlab.internal/lab/image"
 )
 
-func TestEveryRecipeBuildsTheVersionOfItsFolder(t *testing.T) {
+func TestRecipeVersions(t *testing.T) {
 	versions := image.Versions()
 	if !slices.Contains(versions, image.DefaultVersion) {
 		t.Errorf("the default version %s is not among the versions with a recipe: %v", image.DefaultVersion, versions)
@@ -34,7 +34,7 @@ func TestEveryRecipeBuildsTheVersionOfItsFolder(t *testing.T) {
 	}
 }
 
-func TestAVersionWithoutARecipeIsNotKnown(t *testing.T) {
+func TestNoRecipe(t *testing.T) {
 	if _, known, err := image.ReadRecipe(fixtures.Images, "1.11.4"); known || err != nil {
 		t.Errorf("a version without a recipe: known %v, %v", known, err)
 	}
@@ -58,7 +58,7 @@ func copyRecipes(t *testing.T) fstest.MapFS {
 	return files
 }
 
-func TestHashIsOfEveryFileThatMakesTheImage(t *testing.T) {
+func TestRecipeHash(t *testing.T) {
 	embedded, _, err := image.ReadRecipe(fixtures.Images, image.DefaultVersion)
 	if err != nil {
 		t.Fatal(err)
@@ -93,7 +93,7 @@ func TestHashIsOfEveryFileThatMakesTheImage(t *testing.T) {
 	}
 }
 
-func TestVersionNames(t *testing.T) {
+func TestCleanVersion(t *testing.T) {
 	for name, want := range map[string]string{
 		"": image.DefaultVersion, "1.10.5": "1.10.5", "v1.10.5": "1.10.5", "1.11.0-beta.1": "1.11.0-beta.1", "1.11.0-rc.1": "1.11.0-rc.1",
 	} {
@@ -111,7 +111,7 @@ func TestVersionNames(t *testing.T) {
 	}
 }
 
-func TestGOFLAGSThatBreakTheBuildAreDropped(t *testing.T) {
+func TestCleanFlags(t *testing.T) {
 	always := "-mod=readonly -buildvcs=false"
 	for flags, want := range map[string]string{
 		"":                                   always,

@@ -15,8 +15,8 @@ import (
 	"time"
 )
 
-// registry is an image registry on loopback, which Docker talks to without TLS. It has one image, under the
-// tag that it is given; its one layer is slow to come.
+// registry starts an image registry on loopback, which Docker uses without TLS. It has one image, with that tag, whose one
+// layer is slow.
 func registry(t *testing.T, tag string, slow time.Duration) (host string) {
 	t.Helper()
 	layer, diffID := layerOf(t, fmt.Sprint(t.Name(), time.Now()))
@@ -58,7 +58,7 @@ func registry(t *testing.T, tag string, slow time.Duration) (host string) {
 	return strings.TrimPrefix(server.URL, "http://")
 }
 
-// silentRegistry takes connections and never says a word.
+// silentRegistry accepts connections and never answers.
 func silentRegistry(t *testing.T) (host string) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")

@@ -11,14 +11,14 @@ import (
 	"strings"
 )
 
-// rootfs is everything in an image. What it does with its parts is named by the constant layout.
+// rootfs is everything in an image. Changes of this code require another layoutVersion.
 type rootfs struct {
 	nomad   string // path of a static binary
 	busybox busybox
 	common  fs.FS // files that every image has
 }
 
-// entry is one file, folder or link of an image; it belongs to root.
+// entry is one file, folder or link of an image, owned by root.
 type entry struct {
 	header tar.Header
 	source func() (io.ReadCloser, error) // nil: it has no content
@@ -67,7 +67,7 @@ func (f rootfs) entries() ([]entry, error) {
 	for name, mode := range folders {
 		files = append(files, entry{header: tar.Header{Typeflag: tar.TypeDir, Name: name + "/", Mode: mode}})
 	}
-	// A folder's name is the beginning of the names in it, so it comes before them.
+	// A folder's name is a prefix of the names in it, so it is sorted before them.
 	slices.SortFunc(files, func(a, b entry) int { return strings.Compare(a.header.Name, b.header.Name) })
 	return files, nil
 }

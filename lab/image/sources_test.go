@@ -14,10 +14,10 @@ import (
 
 const version = "0.0.1"
 
-func TestAnOfficialImageThatIsHereComesBeforeOurs(t *testing.T) {
+func TestLocalOfficialImageFirst(t *testing.T) {
 	t.Parallel()
-	l := newLab(t, "")
-	l.Recipes = newTiny(t, tinySource(version), true).recipes
+	l := newTestSources(t, "")
+	l.Recipes = newTestRecipe(t, testSource(version), true).recipes
 	rec, _, err := image.ReadRecipe(l.Recipes, version)
 	if err != nil {
 		t.Fatal(err)
@@ -37,9 +37,9 @@ func TestAnOfficialImageThatIsHereComesBeforeOurs(t *testing.T) {
 	}
 }
 
-func TestARegistryIsAskedForTheOfficialImage(t *testing.T) {
+func TestPullOfficialImage(t *testing.T) {
 	t.Parallel()
-	l := newLab(t, registry(t, version, 0))
+	l := newTestSources(t, registry(t, version, 0))
 	img, seen, err := l.resolve(t.Context(), image.Request{Version: version})
 	if err != nil || img.Source != image.Pulled || img.Ref != l.Official+":"+version || img.Version != version {
 		t.Errorf("got %+v (%v)", img, err)
@@ -53,17 +53,17 @@ func TestARegistryIsAskedForTheOfficialImage(t *testing.T) {
 	}
 }
 
-func TestASlowPullHasNoDeadlineOnceItRuns(t *testing.T) {
+func TestSlowPull(t *testing.T) {
 	t.Parallel()
-	l := newLab(t, registry(t, version, 3*time.Second))
+	l := newTestSources(t, registry(t, version, 3*time.Second))
 	img, _, err := l.resolve(t.Context(), image.Request{Version: version})
 	if err != nil || img.Source != image.Pulled {
 		t.Errorf("got %+v (%v)", img, err)
 	}
 }
 
-// Each of these has its control in the tests above, where the same registry has the tag and speaks.
-func TestWhyAnImageCannotBePulled(t *testing.T) {
+// TestPullErrors has its controls in the tests above, where the same registry has the tag and answers.
+func TestPullErrors(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		host  string
@@ -78,7 +78,7 @@ func TestWhyAnImageCannotBePulled(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			l := newLab(t, c.host)
+			l := newTestSources(t, c.host)
 			started := time.Now()
 			_, _, err := l.resolve(t.Context(), image.Request{Version: version})
 			took := time.Since(started)
@@ -92,9 +92,9 @@ func TestWhyAnImageCannotBePulled(t *testing.T) {
 	}
 }
 
-func TestAnImageThatTheUserNames(t *testing.T) {
+func TestNamedImage(t *testing.T) {
 	t.Parallel()
-	l := newLab(t, registry(t, "served", 0))
+	l := newTestSources(t, registry(t, "served", 0))
 	l.tag(t, l.Official+":here", "LABEL org.opencontainers.image.version=1.2.3")
 	l.tag(t, l.Official+":"+image.DefaultVersion) // must not be taken instead
 	for tag, wantVersion := range map[string]string{"here": "1.2.3", "served": ""} {

@@ -10,8 +10,8 @@ import (
 // tailLines is how much of a failed command's output goes into the error.
 const tailLines = 20
 
-// transcript reads a command's error output as it comes: it counts what `go build -v` reports and keeps the
-// last lines of the rest. The zero transcript is ready.
+// transcript is a command's standard error. It counts what `go build -v` reports and keeps the last lines of the rest. The
+// zero transcript is ready to use.
 type transcript struct {
 	mutex     sync.Mutex
 	partial   []byte
@@ -20,7 +20,7 @@ type transcript struct {
 	tail      []string
 }
 
-// Write takes the next piece of output. It never fails.
+// Write adds output. It never fails.
 func (t *transcript) Write(p []byte) (int, error) {
 	t.mutex.Lock()
 	defer t.mutex.Unlock()
@@ -55,7 +55,7 @@ func (t *transcript) counts() (packages, downloads int) {
 	return t.packages, t.downloads
 }
 
-// quote returns the last lines for the end of an error's text: none, or each on a line of its own.
+// quote returns the last lines for the end of an error's text, each on a line of its own, or "".
 func (t *transcript) quote() string {
 	t.mutex.Lock()
 	defer t.mutex.Unlock()

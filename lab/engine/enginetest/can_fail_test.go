@@ -8,14 +8,14 @@ import (
 	"nomadlab.internal/lab/engine/enginetest"
 )
 
-// TestSoundEnginePasses is the control of TestChecksCanFail: where nothing is broken, no check reports anything.
-func TestSoundEnginePasses(t *testing.T) {
+// TestNoFault is the control of TestChecksCanFail: without a fault, no check reports anything.
+func TestNoFault(t *testing.T) {
 	t.Parallel()
 	for name, check := range enginetest.Checks() {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s := subject(t)
-			s.Engine = sound(s.Engine)
+			s.Engine = newFaultyEngine(s.Engine)
 			if got := reports(t.Context(), check, s); len(got) != 0 {
 				t.Errorf("reported:\n\t%s", joined(got))
 			}
@@ -23,20 +23,20 @@ func TestSoundEnginePasses(t *testing.T) {
 	}
 }
 
-// TestChecksCanFail breaks one thing of a real engine at a time. The check of that promise must report it.
+// TestChecksCanFail adds one fault at a time to a real engine. The check of that property must report it.
 func TestChecksCanFail(t *testing.T) {
 	t.Parallel()
 	checks := enginetest.Checks()
-	broken := map[string]bool{}
+	covered := map[string]bool{}
 	for _, f := range faults() {
-		broken[f.check] = true
+		covered[f.check] = true
 		t.Run(f.check+"/"+f.name, func(t *testing.T) {
 			t.Parallel()
 			s := subject(t)
-			ctx, giveUp := context.WithCancel(t.Context())
-			defer giveUp()
-			b := sound(s.Engine)
-			f.inject(b, giveUp)
+			ctx, cancelCheck := context.WithCancel(t.Context())
+			defer cancelCheck()
+			b := newFaultyEngine(s.Engine)
+			f.inject(b, cancelCheck)
 			s.Engine = b
 			got := reports(ctx, checks[f.check], s)
 			if len(got) == 0 || !strings.Contains(got[0], f.says) {
@@ -45,7 +45,7 @@ func TestChecksCanFail(t *testing.T) {
 		})
 	}
 	for name := range checks {
-		if !broken[name] {
+		if !covered[name] {
 			t.Errorf("no fault shows that %s can fail", name)
 		}
 	}

@@ -2,10 +2,10 @@ package enginetest
 
 import "context"
 
-// Checks are all checks of the suite by their names, each with a lab of its own.
+// Checks returns all checks of the suite by their names, each with a lab of its own.
 func Checks() map[string]func(ctx context.Context, t T, s Subject) {
 	out := map[string]func(context.Context, T, Subject){}
-	for _, c := range append(besideOthers(), oneByOne()...) {
+	for _, c := range append(concurrentChecks(), sequentialChecks()...) {
 		out[c.name] = func(ctx context.Context, t T, s Subject) { c.run(ctx, t, newLab(ctx, t, s)) }
 	}
 	return out

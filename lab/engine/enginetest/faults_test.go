@@ -15,11 +15,11 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// fault is one thing that is wrong with an engine, and what the check must report because of it, before all else.
+// fault is one thing that is wrong with an engine, and what the check must report first because of it.
 type fault struct {
 	check, name, says string
-	// inject breaks the engine. A fault that leaves a check waiting calls giveUp, which ends that, when it has taken effect.
-	inject func(b *broken, giveUp func())
+	// inject breaks the engine. A fault that makes a check wait calls cancelCheck after it has taken effect.
+	inject func(b *faultyEngine, cancelCheck func())
 }
 
 func faults() []fault {
@@ -28,20 +28,20 @@ func faults() []fault {
 
 func faultsOfNodes() []fault {
 	return []fault{
-		{"LifeOfANode", "a started node is reached nowhere", "a running node's state", func(b *broken, _ func()) {
+		{"NodeLifecycle", "a started node is reached nowhere", "a running node's state", func(b *faultyEngine, _ func()) {
 			b.start = func(ctx context.Context, r engine.Ref) (engine.State, error) {
 				s, err := b.Engine.Start(ctx, r)
 				s.Endpoints = nil
 				return s, err
 			}
 		}},
-		{"LifeOfANode", "exit codes are lost", "the state of a node that ended with 7", func(b *broken, _ func()) {
+		{"NodeLifecycle", "exit codes are lost", "the state of a node that ended with 7", func(b *faultyEngine, _ func()) {
 			b.eachState(func(s *engine.State) { s.ExitCode = 0 })
 		}},
-		{"LifeOfANode", "labels are lost", "labels map[]", func(b *broken, _ func()) {
+		{"NodeLifecycle", "labels are lost", "labels map[]", func(b *faultyEngine, _ func()) {
 			b.eachState(func(s *engine.State) { s.Labels = nil })
 		}},
-		{"LifeOfANode", "a node is killed once", "kill again", func(b *broken, _ func()) {
+		{"NodeLifecycle", "a node is killed once", "kill again", func(b *faultyEngine, _ func()) {
 			killed := false
 			b.kill = func(ctx context.Context, r engine.Ref) error {
 				if killed {
@@ -51,10 +51,10 @@ func faultsOfNodes() []fault {
 				return b.Engine.Kill(ctx, r)
 			}
 		}},
-		{"LifeOfANode", "stop does nothing", "the state of a node that ended with 7", func(b *broken, _ func()) {
+		{"NodeLifecycle", "stop does nothing", "the state of a node that ended with 7", func(b *faultyEngine, _ func()) {
 			b.stop = func(context.Context, engine.Ref, time.Duration) error { return nil }
 		}},
-		{"StopKillsAfterItsGrace", "stop does not kill", "the state of a node that ended with 137", func(b *broken, _ func()) {
+		{"StopKillsAfterGrace", "stop does not kill", "the state of a node that ended with 137", func(b *faultyEngine, _ func()) {
 			b.stop = func(ctx context.Context, r engine.Ref, grace time.Duration) error {
 				if grace > time.Second { // of the one that takes its time
 					return b.Engine.Stop(ctx, r, grace)
@@ -63,7 +63,7 @@ func faultsOfNodes() []fault {
 				return nil
 			}
 		}},
-		{"StopKillsAfterItsGrace", "stop does not wait", "the state of a node that ended with 7", func(b *broken, _ func()) {
+		{"StopKillsAfterGrace", "stop does not wait", "the state of a node that ended with 7", func(b *faultyEngine, _ func()) {
 			b.stop = func(ctx context.Context, r engine.Ref, grace time.Duration) error {
 				if grace == time.Second { // the one that kills may be as slow as that
 					return b.Engine.Stop(ctx, r, grace)
@@ -71,45 +71,45 @@ func faultsOfNodes() []fault {
 				return b.Engine.Kill(ctx, r)
 			}
 		}},
-		{"PausedNodeIsSilent", "pause does nothing", "a paused node answers", func(b *broken, _ func()) {
+		{"PauseAndResume", "pause does nothing", "a paused node answers", func(b *faultyEngine, _ func()) {
 			b.pause = func(context.Context, engine.Ref) error { return nil }
 		}},
-		{"PausedNodeIsSilent", "pause kills", "connect to a paused node", func(b *broken, _ func()) {
+		{"PauseAndResume", "pause kills", "connect to a paused node", func(b *faultyEngine, _ func()) {
 			b.pause = b.Engine.Kill
 		}},
-		{"PausedNodeIsSilent", "a paused node does not count as running", "does not count as running", func(b *broken, _ func()) {
+		{"PauseAndResume", "a paused node does not count as running", "does not count as running", func(b *faultyEngine, _ func()) {
 			b.eachState(func(s *engine.State) { s.Running = false })
 		}},
-		{"PausedNodeIsSilent", "nobody sees that a node is paused", "does not count as paused", func(b *broken, _ func()) {
+		{"PauseAndResume", "nobody sees that a node is paused", "does not count as paused", func(b *faultyEngine, _ func()) {
 			b.eachState(func(s *engine.State) { s.Paused = false })
 		}},
-		{"PausedNodeIsSilent", "a node stays paused", "a resumed node counts as paused", func(b *broken, _ func()) {
+		{"PauseAndResume", "a node stays paused", "a resumed node counts as paused", func(b *faultyEngine, _ func()) {
 			b.eachState(func(s *engine.State) { s.Paused = true })
 		}},
-		{"StrangersAreNotFound", "a stranger is stopped", "stop: <nil>", func(b *broken, _ func()) {
+		{"UnknownNode", "a stranger is stopped", "stop: <nil>", func(b *faultyEngine, _ func()) {
 			b.stop = func(ctx context.Context, r engine.Ref, grace time.Duration) error {
 				return unless(b.Engine.Stop(ctx, r, grace), engine.ErrNotFound)
 			}
 		}},
-		{"StrangersAreNotFound", "an unknown lab has a node", "an unknown lab has nodes", func(b *broken, _ func()) {
+		{"UnknownNode", "an unknown lab has a node", "an unknown lab has nodes", func(b *faultyEngine, _ func()) {
 			b.nodes = func(context.Context, string) ([]engine.State, error) { return make([]engine.State, 1), nil }
 		}},
-		{"StrangersAreNotFound", "an image that is not there is replaced", "was created from image", func(b *broken, _ func()) {
+		{"UnknownNode", "an image that is not there is replaced", "was created from image", func(b *faultyEngine, _ func()) {
 			b.create = func(ctx context.Context, n engine.Node) error {
 				n.Image = "/bin/sh"
 				return b.Engine.Create(ctx, n)
 			}
 		}},
-		{"FilesComeOut", "a file is left out", "came out, want", func(b *broken, _ func()) {
+		{"CopyOut", "a file is left out", "came out, want", func(b *faultyEngine, _ func()) {
 			b.eachFile(func(files []engine.File) []engine.File { return files[:len(files)-1] })
 		}},
-		{"FilesComeOut", "modes are lost", "came out, want", func(b *broken, _ func()) {
+		{"CopyOut", "modes are lost", "came out, want", func(b *faultyEngine, _ func()) {
 			b.eachFile(func(files []engine.File) []engine.File {
 				files[0].Mode = 0o644
 				return files
 			})
 		}},
-		{"FilesComeOut", "a stranger has no files", "want ErrNotFound", func(b *broken, _ func()) {
+		{"CopyOut", "a stranger has no files", "want ErrNotFound", func(b *faultyEngine, _ func()) {
 			b.copyOut = func(ctx context.Context, r engine.Ref, folder string) ([]engine.File, error) {
 				files, err := b.Engine.CopyOut(ctx, r, folder)
 				return files, unless(err, engine.ErrNotFound)
@@ -120,35 +120,35 @@ func faultsOfNodes() []fault {
 
 func faultsOfLogs() []fault {
 	return []fault{
-		{"LogsHaveEveryLine", "a line is lost", "first\\nsecond\\nthird\\n\" (context canceled)", func(b *broken, giveUp func()) {
-			b.eachLog(giveUp, func(text string) string { return strings.Replace(text, "third\n", "", 1) })
+		{"Logs", "a line is lost", "first\\nsecond\\nthird\\n\" (context canceled)", func(b *faultyEngine, cancelCheck func()) {
+			b.eachLog(cancelCheck, func(text string) string { return strings.Replace(text, "third\n", "", 1) })
 		}},
-		{"LogsHaveEveryLine", "standard error is lost", "first\\nsecond\\n\" (context canceled)", func(b *broken, giveUp func()) {
-			b.eachLog(giveUp, func(text string) string { return strings.ReplaceAll(text, "second\n", "") })
+		{"Logs", "standard error is lost", "first\\nsecond\\n\" (context canceled)", func(b *faultyEngine, cancelCheck func()) {
+			b.eachLog(cancelCheck, func(text string) string { return strings.ReplaceAll(text, "second\n", "") })
 		}},
-		{"LogsHaveEveryLine", "a start forgets", "last\\nfirst\\nsecond\\nthird\\n\" (context canceled)", func(b *broken, giveUp func()) {
-			b.eachLog(giveUp, func(text string) string {
+		{"Logs", "a start forgets", "last\\nfirst\\nsecond\\nthird\\n\" (context canceled)", func(b *faultyEngine, cancelCheck func()) {
+			b.eachLog(cancelCheck, func(text string) string {
 				if _, again, forgets := strings.Cut(text, "last\nfirst"); forgets {
 					return "first" + again
 				}
 				return text
 			})
 		}},
-		{"FollowerHearsEverything", "a line is lost", "heard", func(b *broken, _ func()) {
+		{"FollowerEndsWithNode", "a line is lost", "heard", func(b *faultyEngine, _ func()) {
 			b.eachFollower(func(_ context.Context, whole io.ReadCloser) io.Reader {
 				return &without{Reader: whole, line: []byte("last\n")}
 			})
 		}},
-		{"FollowerEndsWhenClosed", "it goes on", "closed, and still reading", func(b *broken, giveUp func()) {
+		{"FollowerCloses", "it goes on", "closed, and still reading", func(b *faultyEngine, cancelCheck func()) {
 			b.logs = func(ctx context.Context, r engine.Ref, follow bool) (io.ReadCloser, error) {
 				logs, err := b.Engine.Logs(context.WithoutCancel(ctx), r, follow) // it goes on, whoever gives up
 				return follower{Reader: logs, Closer: closerFunc(func() error {
-					giveUp()
+					cancelCheck()
 					return nil
 				})}, err
 			}
 		}},
-		{"FollowerEndsWhenClosed", "the node ends with it", "the node ended with its follower", func(b *broken, _ func()) {
+		{"FollowerCloses", "the node ends with it", "the node ended with its follower", func(b *faultyEngine, _ func()) {
 			b.logs = func(ctx context.Context, r engine.Ref, follow bool) (io.ReadCloser, error) {
 				logs, err := b.Engine.Logs(ctx, r, follow)
 				return follower{Reader: logs, Closer: closerFunc(func() error {
@@ -156,10 +156,10 @@ func faultsOfLogs() []fault {
 				})}, err
 			}
 		}},
-		{"FollowerHearsEverything", "a follower does not end", "context canceled", func(b *broken, giveUp func()) {
+		{"FollowerEndsWithNode", "a follower does not end", "context canceled", func(b *faultyEngine, cancelCheck func()) {
 			b.eachFollower(func(ctx context.Context, whole io.ReadCloser) io.Reader {
 				return io.MultiReader(whole, readerFunc(func([]byte) (int, error) {
-					giveUp()
+					cancelCheck()
 					<-ctx.Done()
 					return 0, ctx.Err()
 				}))
@@ -170,16 +170,16 @@ func faultsOfLogs() []fault {
 
 func faultsOfCommands() []fault {
 	return []fault{
-		{"Exec", "exit codes are lost", "code 0", func(b *broken, _ func()) {
+		{"Exec", "exit codes are lost", "code 0", func(b *faultyEngine, _ func()) {
 			b.exec = func(ctx context.Context, r engine.Ref, c engine.Command) (int, error) {
 				_, err := b.Engine.Exec(ctx, r, c)
 				return 0, err
 			}
 		}},
-		{"Exec", "standard error is lost", `and ""; want`, func(b *broken, _ func()) {
+		{"Exec", "standard error is lost", `and ""; want`, func(b *faultyEngine, _ func()) {
 			b.eachCommand(func(s *engine.Streams) { s.Stderr = nil })
 		}},
-		{"Exec", "one writer is called by two", "while it was at work", func(b *broken, _ func()) {
+		{"Exec", "one writer is called by two", "while it was at work", func(b *faultyEngine, _ func()) {
 			b.eachCommand(func(s *engine.Streams) {
 				if s.Stdout == nil || s.Stdout != s.Stderr {
 					return
@@ -194,31 +194,31 @@ func faultsOfCommands() []fault {
 				s.Stdout, s.Stderr = called(s.Stdout), called(s.Stderr)
 			})
 		}},
-		{"Exec", "the environment is lost", "environment:", func(b *broken, _ func()) {
+		{"Exec", "the environment is lost", "environment:", func(b *faultyEngine, _ func()) {
 			b.exec = func(ctx context.Context, r engine.Ref, c engine.Command) (int, error) {
 				c.Environment = nil
 				return b.Engine.Exec(ctx, r, c)
 			}
 		}},
-		{"Exec", "a command that is given up ends well", "given up: error <nil>", func(b *broken, _ func()) {
+		{"Exec", "a command that is given up ends well", "given up: error <nil>", func(b *faultyEngine, _ func()) {
 			b.exec = func(ctx context.Context, r engine.Ref, c engine.Command) (int, error) {
 				code, err := b.Engine.Exec(ctx, r, c)
 				return code, unless(err, context.Canceled)
 			}
 		}},
-		{"Terminal", "a command has none", "exec: code 9", func(b *broken, _ func()) {
+		{"Terminal", "a command has none", "exec: code 9", func(b *faultyEngine, _ func()) {
 			b.eachCommand(func(s *engine.Streams) { s.Terminal = false })
 		}},
-		{"Terminal", "a task has none", "run: code 9", func(b *broken, _ func()) {
+		{"Terminal", "a task has none", "run: code 9", func(b *faultyEngine, _ func()) {
 			b.eachTask(func(task *engine.Task) { task.Terminal = false })
 		}},
-		{"Terminal", "it keeps its size", "large", func(b *broken, giveUp func()) {
+		{"Terminal", "it keeps its size", "large", func(b *faultyEngine, cancelCheck func()) {
 			b.eachCommand(func(s *engine.Streams) {
 				whole := s.Stdout
 				s.Resized = nil
 				s.Stdout = writerFunc(func(p []byte) (int, error) {
 					if strings.Contains(string(p), "large") {
-						giveUp()
+						cancelCheck()
 					}
 					return whole.Write(p)
 				})
@@ -229,22 +229,22 @@ func faultsOfCommands() []fault {
 
 func faultsOfTasks() []fault {
 	return []fault{
-		{"Run", "exit codes are lost", "code 0", func(b *broken, _ func()) {
+		{"Run", "exit codes are lost", "code 0", func(b *faultyEngine, _ func()) {
 			b.run = func(ctx context.Context, task engine.Task) (int, error) {
 				_, err := b.Engine.Run(ctx, task)
 				return 0, err
 			}
 		}},
-		{"Run", "a task leaves its folder", "before the tasks there was", func(b *broken, _ func()) {
+		{"Run", "a task leaves its folder", "before the tasks there was", func(b *faultyEngine, _ func()) {
 			b.run = func(ctx context.Context, task engine.Task) (int, error) {
 				code, err := b.Engine.Run(ctx, task)
 				return code, errors.Join(err, os.Mkdir(b.Site().Of(task.Run), 0o700))
 			}
 		}},
-		{"TaskHasAPlaceOfItsOwn", "modes are lost", "said", func(b *broken, _ func()) {
+		{"TaskFolder", "modes are lost", "said", func(b *faultyEngine, _ func()) {
 			b.eachTask(func(task *engine.Task) { task.Files[1].Mode = 0o600 })
 		}},
-		{"TaskHasAPlaceOfItsOwn", "it is a node", "the task is taken for a node", func(b *broken, _ func()) {
+		{"TaskFolder", "it is a node", "the task is taken for a node", func(b *faultyEngine, _ func()) {
 			var tasks atomic.Int32
 			b.run = func(ctx context.Context, task engine.Task) (int, error) {
 				tasks.Add(1)
@@ -256,7 +256,7 @@ func faultsOfTasks() []fault {
 				return append(states, make([]engine.State, tasks.Load())...), err
 			}
 		}},
-		{"TaskThatCannotBe", "it ends well", "and no error", func(b *broken, _ func()) {
+		{"TaskRefused", "it ends well", "and no error", func(b *faultyEngine, _ func()) {
 			b.run = func(ctx context.Context, task engine.Task) (int, error) {
 				code, _ := b.Engine.Run(ctx, task)
 				return code, nil
@@ -267,12 +267,12 @@ func faultsOfTasks() []fault {
 
 func faultsOfLabs() []fault {
 	return []fault{
-		{"SubnetIsTakenOnce", "a subnet is handed out twice", "<nil>, want ErrSubnetTaken", func(b *broken, _ func()) {
+		{"SubnetTaken", "a subnet is handed out twice", "<nil>, want ErrSubnetTaken", func(b *faultyEngine, _ func()) {
 			b.createNetwork = func(ctx context.Context, n engine.Network) error {
 				return unless(b.Engine.CreateNetwork(ctx, n), engine.ErrSubnetTaken)
 			}
 		}},
-		{"SubnetIsTakenOnce", "a network is made all the same", "made all the same", func(b *broken, _ func()) {
+		{"SubnetTaken", "a network is made all the same", "made all the same", func(b *faultyEngine, _ func()) {
 			refused := 0
 			b.createNetwork = func(ctx context.Context, n engine.Network) error {
 				err := b.Engine.CreateNetwork(ctx, n)
@@ -286,42 +286,42 @@ func faultsOfLabs() []fault {
 				return err
 			}
 		}},
-		{"SubnetIsTakenOnce", "subnets are left out", "is not among the occupied", func(b *broken, _ func()) {
+		{"SubnetTaken", "subnets are left out", "is not among the occupied", func(b *faultyEngine, _ func()) {
 			b.occupied = func(context.Context) ([]netip.Prefix, error) { return nil, nil }
 		}},
-		{"LabsAndNodes", "nodes have no order", "Nodes has the nodes", func(b *broken, _ func()) {
+		{"LabsAndNodes", "nodes have no order", "Nodes has the nodes", func(b *faultyEngine, _ func()) {
 			b.nodes = func(ctx context.Context, lab string) ([]engine.State, error) {
 				states, err := b.Engine.Nodes(ctx, lab)
 				slices.Reverse(states)
 				return states, err
 			}
 		}},
-		{"LabsAndNodes", "a lab without nodes is not listed", "has the labels map[]", func(b *broken, _ func()) {
+		{"LabsAndNodes", "a lab without nodes is not listed", "has the labels map[]", func(b *faultyEngine, _ func()) {
 			b.eachLab(func(labs map[string]engine.LabState, name string) {
 				if len(labs[name].Nodes) == 0 {
 					delete(labs, name)
 				}
 			})
 		}},
-		{"LabsAndNodes", "labels are lost", "has the labels map[]", func(b *broken, _ func()) {
+		{"LabsAndNodes", "labels are lost", "has the labels map[]", func(b *faultyEngine, _ func()) {
 			b.eachLab(func(labs map[string]engine.LabState, name string) {
 				labs[name] = engine.LabState{Nodes: labs[name].Nodes}
 			})
 		}},
-		{"ALabHasOneNetwork", "it has two", "a second network: <nil>", func(b *broken, _ func()) {
+		{"NetworkExists", "it has two", "a second network: <nil>", func(b *faultyEngine, _ func()) {
 			b.createNetwork = func(ctx context.Context, n engine.Network) error {
 				return unless(b.Engine.CreateNetwork(ctx, n), engine.ErrExists)
 			}
 		}},
-		{"ALabHasOneNetwork", "a node is replaced", "a second node of that name: <nil>", func(b *broken, _ func()) {
+		{"NetworkExists", "a node is replaced", "a second node of that name: <nil>", func(b *faultyEngine, _ func()) {
 			b.create = func(ctx context.Context, n engine.Node) error {
 				return unless(b.Engine.Create(ctx, n), engine.ErrExists)
 			}
 		}},
-		{"RemoveTakesOneLab", "it removes nothing", "left:", func(b *broken, _ func()) {
+		{"RemoveLab", "it removes nothing", "left:", func(b *faultyEngine, _ func()) {
 			b.remove = func(context.Context, string) error { return nil }
 		}},
-		{"RemoveTakesOneLab", "it removes every lab", "of another lab there was", func(b *broken, _ func()) {
+		{"RemoveLab", "it removes every lab", "of another lab there was", func(b *faultyEngine, _ func()) {
 			b.remove = func(ctx context.Context, _ string) error {
 				labs, err := b.Engine.Labs(ctx)
 				for name := range labs {
@@ -330,7 +330,7 @@ func faultsOfLabs() []fault {
 				return err
 			}
 		}},
-		{"RemoveTakesOneLab", "it may be called once", "not found", func(b *broken, _ func()) {
+		{"RemoveLab", "it may be called once", "not found", func(b *faultyEngine, _ func()) {
 			removed := map[string]bool{}
 			b.remove = func(ctx context.Context, lab string) error {
 				if removed[lab] {

@@ -13,9 +13,9 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// filesComeOut of a node that was never started, of one that runs, and of one that has ended: the regular files of the
-// folder, with mode, owner and content.
-func filesComeOut(ctx context.Context, t T, l *lab) {
+// copyOutCheck: CopyOut returns the regular files of a folder, with mode, owner and content, of a node that was never
+// started, that runs, and that has ended.
+func copyOutCheck(ctx context.Context, t T, l *lab) {
 	n := l.node("files")
 	folder := path.Join(l.home(n), "out")
 	n.Files = append(n.Files,
@@ -28,7 +28,7 @@ func filesComeOut(ctx context.Context, t T, l *lab) {
 	l.create(ctx, t, n)
 	created := l.out(ctx, t, n, folder)
 	l.start(ctx, t, n)
-	user, err := strconv.Atoi(strings.TrimSpace(l.demandExec(ctx, t, n, "id", "-u")))
+	user, err := strconv.Atoi(strings.TrimSpace(l.wantExec(ctx, t, n, "id", "-u")))
 	must(t, err)
 	runs := l.out(ctx, t, n, folder)
 	must(t, l.Engine.Kill(ctx, n.Ref))
@@ -50,7 +50,7 @@ func filesComeOut(ctx context.Context, t T, l *lab) {
 	}
 }
 
-// out returns mode, owner and content of each file that comes out.
+// out returns mode, owner and content of each file from CopyOut.
 func (l *lab) out(ctx context.Context, t T, n engine.Node, folder string) map[string]string {
 	t.Helper()
 	files, err := l.Engine.CopyOut(ctx, n.Ref, folder)

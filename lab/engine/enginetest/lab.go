@@ -27,11 +27,11 @@ type lab struct {
 	Subject
 	name, run string
 	subnet    netip.Prefix
-	// numbered counts the addresses that nodes were given.
+	// numbered counts the nodes, for their addresses.
 	numbered atomic.Int32
 }
 
-// newLab returns a lab with a network. At the end of t it is removed, and it is an error if anything is left of it.
+// newLab returns a lab with a network. It is removed at the end of t, which fails if anything is left.
 func newLab(ctx context.Context, t T, s Subject) *lab {
 	t.Helper()
 	l := bareLab(ctx, t, s)
@@ -95,7 +95,7 @@ func random(prefix string) string { return prefix + strings.ToLower(rand.Text()[
 
 func (l *lab) ref(node string) engine.Ref { return engine.Ref{Lab: l.name, Node: node} }
 
-// node returns one that waits for ever. It has a folder that it may write to.
+// node returns a node that sleeps. It has a folder that it may write to.
 func (l *lab) node(name string) engine.Node {
 	address := l.subnet.Addr().As4()
 	address[3] = byte(9 + l.numbered.Add(1)) // within the lower half
@@ -122,7 +122,7 @@ func (l *lab) service(name string) engine.Node {
 	return n
 }
 
-// home is a folder of the node's that it may write to: its own, or where it has a file system of its own, one in there.
+// home returns a folder that the node may write to.
 func (l *lab) home(n engine.Node) string {
 	if site := l.Engine.Site(); !site.Contained() {
 		return filepath.Join(site.Of(n.Run), n.Node)
@@ -130,7 +130,7 @@ func (l *lab) home(n engine.Node) string {
 	return path.Join("/conform", n.Node)
 }
 
-// owner is the user that the node's files must belong to, as Node.User says.
+// owner returns the user that the node's files must belong to, from Node.User.
 func owner(n engine.Node) int {
 	user, _, _ := strings.Cut(n.User, ":")
 	number, _ := strconv.Atoi(user)
@@ -162,7 +162,7 @@ func (l *lab) started(ctx context.Context, t T, n engine.Node) engine.State {
 	return l.start(ctx, t, n)
 }
 
-// state returns what Nodes says of one node.
+// state returns a node's state from Nodes.
 func (l *lab) state(ctx context.Context, t T, n engine.Node) engine.State {
 	t.Helper()
 	states, err := l.Engine.Nodes(ctx, l.name)
@@ -174,8 +174,8 @@ func (l *lab) state(ctx context.Context, t T, n engine.Node) engine.State {
 	return states[i]
 }
 
-// demandExec runs a command in a node, which must end well, and returns what it said.
-func (l *lab) demandExec(ctx context.Context, t T, n engine.Node, args ...string) string {
+// wantExec runs a command in a node, which must succeed, and returns its output.
+func (l *lab) wantExec(ctx context.Context, t T, n engine.Node, args ...string) string {
 	t.Helper()
 	var out, errs bytes.Buffer
 	code, err := l.Engine.Exec(ctx, n.Ref, engine.Command{Args: args, Streams: engine.Streams{Stdout: &out, Stderr: &errs}})
@@ -185,7 +185,7 @@ func (l *lab) demandExec(ctx context.Context, t T, n engine.Node, args ...string
 	return out.String()
 }
 
-// traces returns what there is of the lab, sorted.
+// traces returns those of the lab, sorted.
 func (l *lab) traces(ctx context.Context, t T) []string {
 	t.Helper()
 	all, err := l.Traces(ctx, l.name, l.run)
@@ -200,7 +200,7 @@ func must(t T, err error) {
 	}
 }
 
-// eventually polls until the condition returns "". What else it returns is what was seen.
+// eventually polls until the condition returns "". Any other value describes what was seen.
 func eventually(ctx context.Context, t T, what string, condition func() string) {
 	t.Helper()
 	var seen string

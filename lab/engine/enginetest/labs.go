@@ -11,8 +11,8 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// subnetIsTakenOnce: neither a subnet that is in use nor a part of it, nor one that it is part of, is handed out again.
-func subnetIsTakenOnce(ctx context.Context, t T, l *lab) {
+// subnetTaken: a subnet that overlaps one in use is refused.
+func subnetTaken(ctx context.Context, t T, l *lab) {
 	occupied, err := l.Engine.Occupied(ctx)
 	must(t, err)
 	if !slices.Contains(occupied, l.subnet) {
@@ -31,8 +31,8 @@ func subnetIsTakenOnce(ctx context.Context, t T, l *lab) {
 	other.makeNetwork(ctx, t) // the control: a free one
 }
 
-// aLabHasOneNetwork, and one node of a name: of two starts under one name, the second gets neither.
-func aLabHasOneNetwork(ctx context.Context, t T, l *lab) {
+// networkExists: a second network of a lab and a second node of a name are refused.
+func networkExists(ctx context.Context, t T, l *lab) {
 	n := l.service("once")
 	s := l.started(ctx, t, n)
 	answers(ctx, t, s, n)
@@ -58,7 +58,7 @@ func aLabHasOneNetwork(ctx context.Context, t T, l *lab) {
 	must(t, l.Engine.Kill(ctx, n.Ref))
 }
 
-// labsAndNodes: every lab is listed, also one that is a network alone, with its nodes in the order of their names.
+// labsAndNodes: every lab is listed, even one that has a network only, with its nodes in the order of their names.
 func labsAndNodes(ctx context.Context, t T, l *lab) {
 	empty := newLab(ctx, t, l.Subject)
 	for _, name := range []string{"b", "c", "a"} {
@@ -93,8 +93,8 @@ func labsAndNodes(ctx context.Context, t T, l *lab) {
 	}
 }
 
-// removeTakesOneLab with all that it has, whether that runs or not, and may be called again.
-func removeTakesOneLab(ctx context.Context, t T, l *lab) {
+// removeLab: Remove removes all of one lab, whether it runs or not, and may be called again.
+func removeLab(ctx context.Context, t T, l *lab) {
 	other := newLab(ctx, t, l.Subject)
 	n := other.service("one")
 	answers(ctx, t, other.started(ctx, t, n), n)

@@ -13,25 +13,25 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// chatty returns a node that writes a line to each output, one more when it is told to go on, and one at its end.
-func (l *lab) chatty(name string) engine.Node {
+// threeLines returns a node that writes a line to each output, one more when goFile exists, and one at its end.
+func (l *lab) threeLines(name string) engine.Node {
 	n := l.node(name)
 	const script = `trap "echo last; exit 7" TERM; echo first; echo second >&2; until [ -e "$0" ]; do sleep 0.05; done; echo third
 		while :; do sleep 0.05; done`
-	n.Command = []string{"sh", "-c", script, l.sign(n)}
+	n.Command = []string{"sh", "-c", script, l.goFile(n)}
 	return n
 }
 
-// sign is the file that a chatty node waits for.
-func (l *lab) sign(n engine.Node) string { return path.Join(l.home(n), "go") }
+// goFile returns the file that a threeLines node waits for.
+func (l *lab) goFile(n engine.Node) string { return path.Join(l.home(n), "go") }
 
-func (l *lab) tellToGoOn(ctx context.Context, t T, n engine.Node) {
+func (l *lab) letGoOn(ctx context.Context, t T, n engine.Node) {
 	t.Helper()
-	l.demandExec(ctx, t, n, "touch", l.sign(n))
+	l.wantExec(ctx, t, n, "touch", l.goFile(n))
 }
 
-// demandLog waits until the log is that one.
-func (l *lab) demandLog(ctx context.Context, t T, n engine.Node, want string) {
+// wantLog waits until the log is that one.
+func (l *lab) wantLog(ctx context.Context, t T, n engine.Node, want string) {
 	t.Helper()
 	eventually(ctx, t, fmt.Sprintf("the log of %s is %q", n.Ref, want), func() string {
 		text, err := l.log(ctx, n)
@@ -42,7 +42,7 @@ func (l *lab) demandLog(ctx context.Context, t T, n engine.Node, want string) {
 	})
 }
 
-// log returns what the node has written until now.
+// log returns what the node has written so far.
 func (l *lab) log(ctx context.Context, n engine.Node) (string, error) {
 	logs, err := l.Engine.Logs(ctx, n.Ref, false)
 	if err != nil {
@@ -52,34 +52,34 @@ func (l *lab) log(ctx context.Context, n engine.Node) (string, error) {
 	return string(text), errors.Join(err, logs.Close())
 }
 
-// sameLog reports whether the logs of chatty nodes have the same lines in the same order. Between standard output and
-// standard error, which has the lines "second", there is no order.
+// sameLog reports whether the logs of threeLines nodes have the same lines in the same order. Standard output and standard
+// error, which has the lines "second", have no order between them.
 func sameLog(a, b string) bool {
 	const onStderr = "second\n"
 	return strings.Count(a, onStderr) == strings.Count(b, onStderr) &&
 		strings.ReplaceAll(a, onStderr, "") == strings.ReplaceAll(b, onStderr, "")
 }
 
-// logsHaveEveryLine from the first start on, while the node runs and after its end.
-func logsHaveEveryLine(ctx context.Context, t T, l *lab) {
-	n := l.chatty("chatty")
+// logsCheck: Logs returns every line since the first start, while the node runs and after its end.
+func logsCheck(ctx context.Context, t T, l *lab) {
+	n := l.threeLines("chatty")
 	l.create(ctx, t, n)
-	l.demandLog(ctx, t, n, "")
+	l.wantLog(ctx, t, n, "")
 	l.start(ctx, t, n)
-	l.demandLog(ctx, t, n, "first\nsecond\n")
-	l.tellToGoOn(ctx, t, n)
-	l.demandLog(ctx, t, n, "first\nsecond\nthird\n")
+	l.wantLog(ctx, t, n, "first\nsecond\n")
+	l.letGoOn(ctx, t, n)
+	l.wantLog(ctx, t, n, "first\nsecond\nthird\n")
 	must(t, l.Engine.Stop(ctx, n.Ref, deadline.Hang))
-	l.demandLog(ctx, t, n, "first\nsecond\nthird\nlast\n")
+	l.wantLog(ctx, t, n, "first\nsecond\nthird\nlast\n")
 	l.start(ctx, t, n)
-	l.demandLog(ctx, t, n, "first\nsecond\nthird\nlast\nfirst\nsecond\nthird\n")
+	l.wantLog(ctx, t, n, "first\nsecond\nthird\nlast\nfirst\nsecond\nthird\n")
 }
 
-// followerHearsEverything from the first line on until the node ends, and no longer.
-func followerHearsEverything(ctx context.Context, t T, l *lab) {
-	n := l.chatty("followed")
+// followerEndsWithNode: a follower returns every line from the first, and ends with the node.
+func followerEndsWithNode(ctx context.Context, t T, l *lab) {
+	n := l.threeLines("followed")
 	l.started(ctx, t, n)
-	l.demandLog(ctx, t, n, "first\nsecond\n")
+	l.wantLog(ctx, t, n, "first\nsecond\n")
 	logs, err := l.Engine.Logs(ctx, n.Ref, true)
 	must(t, err)
 	defer func() { _ = logs.Close() }()
@@ -88,7 +88,7 @@ func followerHearsEverything(ctx context.Context, t T, l *lab) {
 		heard += lines.Text() + "\n"
 		switch {
 		case sameLog(heard, "first\nsecond\n"):
-			l.tellToGoOn(ctx, t, n)
+			l.letGoOn(ctx, t, n)
 		case lines.Text() == "third":
 			must(t, l.Engine.Stop(ctx, n.Ref, deadline.Hang))
 		}
@@ -98,9 +98,9 @@ func followerHearsEverything(ctx context.Context, t T, l *lab) {
 	}
 }
 
-// followerEndsWhenClosed, while the node goes on.
-func followerEndsWhenClosed(ctx context.Context, t T, l *lab) {
-	n := l.chatty("closed")
+// followerCloses: closing a follower ends its Read while the node goes on.
+func followerCloses(ctx context.Context, t T, l *lab) {
+	n := l.threeLines("closed")
 	l.started(ctx, t, n)
 	logs, err := l.Engine.Logs(ctx, n.Ref, true)
 	must(t, err)

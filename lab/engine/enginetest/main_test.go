@@ -15,21 +15,21 @@ import (
 	"nomadlab.internal/lab/engine/process"
 )
 
-// asService in the environment makes this test binary the service of a node.
-const asService = "ENGINETEST_SERVICE"
+// serviceVariable in the environment makes this test binary the service of a node.
+const serviceVariable = "ENGINETEST_SERVICE"
 
 func TestMain(m *testing.M) {
-	if os.Getenv(asService) != "" {
+	if os.Getenv(serviceVariable) != "" {
 		fmt.Fprintln(os.Stderr, enginetest.Service(os.Args[1], os.Args[2]))
 		os.Exit(1)
 	}
 	os.Exit(m.Run())
 }
 
-// port is below those that the kernel gives to outgoing connections, and chosen anew by each run of the tests.
+// port is below those that the kernel gives to outgoing connections. Each run of the tests chooses another.
 var port = uint16(10000 + rand.IntN(20000))
 
-// subject returns a real engine, of processes, in a folder of its own.
+// subject returns a process engine in a folder of its own.
 func subject(t *testing.T) enginetest.Subject {
 	t.Helper()
 	folder := t.TempDir()
@@ -47,7 +47,7 @@ func subject(t *testing.T) enginetest.Subject {
 		Prepare: func(n *engine.Node) { n.Image, n.Ports = self, []uint16{port} },
 		Serve: func(n *engine.Node) {
 			n.Command = []string{"nomad", netip.AddrPortFrom(n.Address, port).String(), n.Ref.String()}
-			n.Environment = []string{asService + "=1", "GORACE=atexit_sleep_ms=0"}
+			n.Environment = []string{serviceVariable + "=1", "GORACE=atexit_sleep_ms=0"}
 		},
 		NoImage: "/no/such/nomad",
 		Traces: func(_ context.Context, _, run string) ([]string, error) {
@@ -56,7 +56,7 @@ func subject(t *testing.T) enginetest.Subject {
 	}
 }
 
-// removeAll removes what a broken engine has left.
+// removeAll removes what a faulty engine has left.
 func removeAll(t *testing.T, e engine.Engine) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
@@ -74,5 +74,5 @@ func must(t *testing.T, err error) {
 	}
 }
 
-// joined is what was reported, for messages.
+// joined returns reports as one text for messages.
 func joined(reports []string) string { return strings.Join(reports, "\n\t") }

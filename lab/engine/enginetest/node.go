@@ -17,12 +17,12 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// lifeOfANode goes through all that can happen to one. After every start it is reached where its state says.
-func lifeOfANode(ctx context.Context, t T, l *lab) {
+// nodeLifecycle starts, stops and kills a node. After every start it must answer at the endpoint in its state.
+func nodeLifecycle(ctx context.Context, t T, l *lab) {
 	n := l.service("life")
 	l.create(ctx, t, n)
 	created := l.state(ctx, t, n)
-	demandDown(t, created, 0)
+	wantDown(t, created, 0)
 	if !created.Started.IsZero() {
 		t.Errorf("never started, and yet at %s", created.Started)
 	}
@@ -36,12 +36,12 @@ func lifeOfANode(ctx context.Context, t T, l *lab) {
 	} {
 		began := time.Now()
 		s := l.start(ctx, t, n)
-		l.demandRunning(ctx, t, n, s, began)
-		l.demandRunning(ctx, t, n, l.state(ctx, t, n), began)
+		l.wantRunning(ctx, t, n, s, began)
+		l.wantRunning(ctx, t, n, l.state(ctx, t, n), began)
 		if err := end.how(); err != nil {
 			t.Fatalf("%s: %v", end.name, err)
 		}
-		demandDown(t, l.state(ctx, t, n), end.code)
+		wantDown(t, l.state(ctx, t, n), end.code)
 		if said, err := get(ctx, s, n); err == nil && strings.Contains(said, n.Ref.String()) {
 			t.Errorf("after the %s it still answers: %q", end.name, said)
 		}
@@ -54,8 +54,8 @@ func lifeOfANode(ctx context.Context, t T, l *lab) {
 	}
 }
 
-// demandRunning demands of the state of a node that was started since began that it runs and is reached.
-func (l *lab) demandRunning(ctx context.Context, t T, n engine.Node, s engine.State, began time.Time) {
+// wantRunning checks the state of a node that was started after began, and that it answers.
+func (l *lab) wantRunning(ctx context.Context, t T, n engine.Node, s engine.State, began time.Time) {
 	t.Helper()
 	at := s.Endpoints[n.Ports[0]]
 	if !s.Running || s.Ref != n.Ref || s.Address != n.Address || len(s.Endpoints) != 1 || !at.Addr().IsLoopback() {
@@ -76,15 +76,15 @@ func (l *lab) demandRunning(ctx context.Context, t T, n engine.Node, s engine.St
 	answers(ctx, t, s, n)
 }
 
-// demandDown demands of the state of a node that it has ended with that code, or was never started.
-func demandDown(t T, s engine.State, code int) {
+// wantDown checks the state of a node that has ended with that code, or was never started (code 0).
+func wantDown(t T, s engine.State, code int) {
 	t.Helper()
 	if s.Running || s.Paused || s.ExitCode != code || len(s.Endpoints) != 0 || s.Address.IsValid() || s.Origin.IsValid() {
 		t.Errorf("the state of a node that ended with %d: %+v", code, s)
 	}
 }
 
-// dial connects to the node's port, as its state says.
+// dial connects to the node's port at its endpoint and sends a request.
 func dial(ctx context.Context, s engine.State, n engine.Node) (net.Conn, error) {
 	var d net.Dialer
 	if s.From.IsValid() {
@@ -98,7 +98,7 @@ func dial(ctx context.Context, s engine.State, n engine.Node) (net.Conn, error) 
 	return conn, err
 }
 
-// get asks the node's service.
+// get returns the answer of the node's service.
 func get(ctx context.Context, s engine.State, n engine.Node) (string, error) {
 	conn, err := dial(ctx, s, n)
 	if err != nil {
@@ -108,7 +108,7 @@ func get(ctx context.Context, s engine.State, n engine.Node) (string, error) {
 	return read(conn, deadline.Hang)
 }
 
-// read returns what comes until the other side ends, or the time is over.
+// read reads until the other side ends or the time is over.
 func read(conn net.Conn, within time.Duration) (string, error) {
 	if err := conn.SetReadDeadline(time.Now().Add(within)); err != nil {
 		return "", err
@@ -117,7 +117,7 @@ func read(conn net.Conn, within time.Duration) (string, error) {
 	return string(said), err
 }
 
-// answers waits until the service is there, and is that node's.
+// answers waits until that node's service answers.
 func answers(ctx context.Context, t T, s engine.State, n engine.Node) {
 	t.Helper()
 	eventually(ctx, t, fmt.Sprintf("%s answers at %s", n.Ref, s.Endpoints[n.Ports[0]]), func() string {
@@ -132,37 +132,37 @@ func answers(ctx context.Context, t T, s engine.State, n engine.Node) {
 	})
 }
 
-// stopKillsAfterItsGrace: a program that does not listen ends too, and one that takes its time has it.
-func stopKillsAfterItsGrace(ctx context.Context, t T, l *lab) {
+// stopKillsAfterGrace: a program that ignores SIGTERM is killed, and a slow one may use its grace period.
+func stopKillsAfterGrace(ctx context.Context, t T, l *lab) {
 	const grace = time.Second
 	deaf := l.script("deaf", `trap "" TERM; echo deaf; while :; do sleep 1; done`)
 	l.started(ctx, t, deaf)
-	l.demandLog(ctx, t, deaf, "deaf\n")
+	l.wantLog(ctx, t, deaf, "deaf\n")
 	began := time.Now()
 	must(t, l.Engine.Stop(ctx, deaf.Ref, grace))
 	if took := time.Since(began); took < grace {
 		t.Errorf("it was killed after %s, before its grace of %s", took, grace)
 	}
-	demandDown(t, l.state(ctx, t, deaf), 137)
+	wantDown(t, l.state(ctx, t, deaf), 137)
 
 	slow := l.node("slow")
 	const script = `trap 'echo asked; until [ -e "$0" ]; do sleep 0.05; done; exit 7' TERM; echo slow; while :; do sleep 0.05; done`
-	slow.Command = []string{"sh", "-c", script, l.sign(slow)}
+	slow.Command = []string{"sh", "-c", script, l.goFile(slow)}
 	l.started(ctx, t, slow)
-	l.demandLog(ctx, t, slow, "slow\n")
+	l.wantLog(ctx, t, slow, "slow\n")
 	stopped := make(chan error, 1)
 	go func() { stopped <- l.Engine.Stop(ctx, slow.Ref, deadline.Hang) }()
-	if l.awaitAsked(ctx, t, slow, stopped) {
-		l.tellToGoOn(ctx, t, slow)
+	if l.awaitSIGTERM(ctx, t, slow, stopped) {
+		l.letGoOn(ctx, t, slow)
 	}
 	if err := <-stopped; err != nil {
 		t.Errorf("stop a node that takes its time: %v", err)
 	}
-	demandDown(t, l.state(ctx, t, slow), 7)
+	wantDown(t, l.state(ctx, t, slow), 7)
 }
 
-// awaitAsked waits until the node has heard that it is to end, and reports whether it has, rather than was ended unheard.
-func (l *lab) awaitAsked(ctx context.Context, t T, n engine.Node, stopped chan error) (asked bool) {
+// awaitSIGTERM waits until the node has received SIGTERM or has ended, and reports whether it received the signal.
+func (l *lab) awaitSIGTERM(ctx context.Context, t T, n engine.Node, stopped chan error) (asked bool) {
 	t.Helper()
 	eventually(ctx, t, n.Ref.String()+" is asked to end", func() string {
 		log, err := l.log(ctx, n)
@@ -175,8 +175,8 @@ func (l *lab) awaitAsked(ctx context.Context, t T, n engine.Node, stopped chan e
 	return asked
 }
 
-// silence returns how long a paused node must say nothing: far longer than it has just taken for its answer.
-func silence(ctx context.Context, t T, s engine.State, n engine.Node) time.Duration {
+// silenceOf returns how long a paused node must not answer: far longer than its last answer took.
+func silenceOf(ctx context.Context, t T, s engine.State, n engine.Node) time.Duration {
 	t.Helper()
 	began := time.Now()
 	_, err := get(ctx, s, n)
@@ -184,12 +184,12 @@ func silence(ctx context.Context, t T, s engine.State, n engine.Node) time.Durat
 	return max(time.Second, 20*time.Since(began))
 }
 
-// pausedNodeIsSilent: it counts as running and takes connections, and answers on them when it is resumed, not before.
-func pausedNodeIsSilent(ctx context.Context, t T, l *lab) {
+// pauseAndResume: a paused node counts as running and accepts connections, and answers on them only after Resume.
+func pauseAndResume(ctx context.Context, t T, l *lab) {
 	n := l.service("paused")
 	s := l.started(ctx, t, n)
 	answers(ctx, t, s, n)
-	long := silence(ctx, t, s, n)
+	long := silenceOf(ctx, t, s, n)
 	must(t, l.Engine.Pause(ctx, n.Ref))
 	conn, err := dial(ctx, s, n)
 	if err != nil {
@@ -215,7 +215,7 @@ func pausedNodeIsSilent(ctx context.Context, t T, l *lab) {
 	answers(ctx, t, s, n)
 	must(t, l.Engine.Pause(ctx, n.Ref))
 	must(t, l.Engine.Kill(ctx, n.Ref))
-	demandDown(t, l.state(ctx, t, n), 137)
+	wantDown(t, l.state(ctx, t, n), 137)
 	for verb, do := range map[string]func(context.Context, engine.Ref) error{"pause": l.Engine.Pause, "resume": l.Engine.Resume} {
 		if do(ctx, n.Ref) == nil {
 			t.Errorf("%s of a node that does not run is no error", verb)
@@ -223,7 +223,7 @@ func pausedNodeIsSilent(ctx context.Context, t T, l *lab) {
 	}
 }
 
-// listed returns what Labs says of a node.
+// listed returns a node's state from Labs.
 func (l *lab) listed(ctx context.Context, t T, n engine.Node) engine.State {
 	t.Helper()
 	labs, err := l.Engine.Labs(ctx)
@@ -235,8 +235,8 @@ func (l *lab) listed(ctx context.Context, t T, n engine.Node) engine.State {
 	return labs[l.name].Nodes[i]
 }
 
-// strangersAreNotFound: of a node that is not there, every method says so, and its name.
-func strangersAreNotFound(ctx context.Context, t T, l *lab) {
+// unknownNode: for a node that does not exist, every method returns ErrNotFound with its name.
+func unknownNode(ctx context.Context, t T, l *lab) {
 	none := l.ref("none")
 	_, started := l.Engine.Start(ctx, none)
 	_, ran := l.Engine.Exec(ctx, none, engine.Command{Args: []string{"true"}})
@@ -256,11 +256,11 @@ func strangersAreNotFound(ctx context.Context, t T, l *lab) {
 		t.Errorf("remove a lab that is not there: %v", err)
 	}
 	n := l.node("known")
-	sound := n.Image
+	newFaultyEngine := n.Image
 	n.Image = l.NoImage
 	if err := l.Engine.Create(ctx, n); err == nil {
 		t.Errorf("a node was created from image %s, which is not there", l.NoImage)
 	}
-	n.Image = sound
+	n.Image = newFaultyEngine
 	l.started(ctx, t, n) // the control
 }

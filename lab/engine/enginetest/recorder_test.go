@@ -10,7 +10,7 @@ import (
 	"nomadlab.internal/lab/engine/enginetest"
 )
 
-// recorder is a T that keeps what is reported.
+// recorder is a T that records what is reported.
 type recorder struct {
 	lock     sync.Mutex
 	reports  []string

@@ -11,8 +11,8 @@ import (
 	"nomadlab.internal/internal/deadline"
 )
 
-// Service is the program of [Subject.Serve] for a test binary that its TestMain gives this part: it answers every request at
-// that address with a text, and exits with code 7 on SIGTERM. It returns only when it cannot listen.
+// Service is a program for [Subject.Serve], to be called by a test binary's TestMain. It answers every request at that address
+// with a text, and exits with code 7 on SIGTERM. It returns only if it cannot listen.
 func Service(address, text string) error {
 	asked := make(chan os.Signal, 1)
 	signal.Notify(asked, syscall.SIGTERM)

@@ -15,16 +15,16 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// spoken is a command, what it is given and what it must answer. Exec and Run must agree on all of them.
-type spoken struct {
+// commandCase is a command with its input, and the outputs and exit code that both Exec and Run must return.
+type commandCase struct {
 	name, script, stdin, out, errs string
 	environment                    []string
 	code                           int
 }
 
-func allSpoken() []spoken {
+func commandCases() []commandCase {
 	big := strings.Repeat("0123456789abcdef\n", 20000)
-	return []spoken{
+	return []commandCase{
 		{name: "well", script: "echo out; echo errs >&2", out: "out\n", errs: "errs\n"},
 		{name: "code", script: "echo before; exit 3", out: "before\n", code: 3},
 		// A shell says at which end of its child it likes that this was killed.
@@ -38,10 +38,10 @@ func allSpoken() []spoken {
 	}
 }
 
-// demandSpoken has every command run, all at the same time, and demands what each answers. What is amiss is told in their order.
-func demandSpoken(t T, run func(s spoken, streams engine.Streams) (int, error)) {
+// wantOutputs runs every command, all at the same time, and reports wrong results in the order of the commands.
+func wantOutputs(t T, run func(s commandCase, streams engine.Streams) (int, error)) {
 	t.Helper()
-	commands := allSpoken()
+	commands := commandCases()
 	amiss := make([]string, len(commands)+1)
 	var all sync.WaitGroup
 	for i, s := range commands {
@@ -67,11 +67,11 @@ func demandSpoken(t T, run func(s spoken, streams engine.Streams) (int, error)) 
 	}
 }
 
-// oneWriter says what is amiss where one writer is handed in for both outputs, which need not guard itself.
-func oneWriter(run func(s spoken, streams engine.Streams) (int, error)) string {
+// oneWriter passes one writer for both outputs, which must not be called concurrently. It returns what is wrong, or "".
+func oneWriter(run func(s commandCase, streams engine.Streams) (int, error)) string {
 	const lines = 100
 	both := new(unguarded)
-	code, err := run(spoken{script: fmt.Sprintf("i=0; while [ $i -lt %d ]; do echo out; echo err >&2; i=$((i+1)); done", lines)},
+	code, err := run(commandCase{script: fmt.Sprintf("i=0; while [ $i -lt %d ]; do echo out; echo err >&2; i=$((i+1)); done", lines)},
 		engine.Streams{Stdout: both, Stderr: both})
 	if want := int64(lines * len("out\nerr\n")); err != nil || code != 0 || both.bytes.Load() != want || both.overlaps.Load() > 0 {
 		return fmt.Sprintf("one writer for both outputs: code %d, %v, %d bytes of %d, called %d times while it was at work",
@@ -80,7 +80,7 @@ func oneWriter(run func(s spoken, streams engine.Streams) (int, error)) string {
 	return ""
 }
 
-// unguarded is a writer that is for one caller at a time, and counts those who do not keep to that.
+// unguarded is a writer for one caller at a time. It counts concurrent calls.
 type unguarded struct {
 	busy            atomic.Bool
 	bytes, overlaps atomic.Int64
@@ -100,10 +100,10 @@ func (u *unguarded) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func execReturnsWhatWasSaid(ctx context.Context, t T, l *lab) {
+func execCheck(ctx context.Context, t T, l *lab) {
 	n := l.node("exec")
 	l.started(ctx, t, n)
-	demandSpoken(t, func(s spoken, streams engine.Streams) (int, error) {
+	wantOutputs(t, func(s commandCase, streams engine.Streams) (int, error) {
 		return l.Engine.Exec(ctx, n.Ref, engine.Command{Args: []string{"sh", "-c", s.script}, Environment: s.environment, Streams: streams})
 	})
 	if code, err := l.Engine.Exec(ctx, n.Ref, engine.Command{Args: []string{"sh", "-c", "cat; echo x; exit 4"}}); err != nil || code != 4 {
@@ -114,10 +114,10 @@ func execReturnsWhatWasSaid(ctx context.Context, t T, l *lab) {
 	if code, err := l.Engine.Exec(ctx, n.Ref, engine.Command{Args: []string{"true"}, Streams: engine.Streams{Stdin: in}}); err != nil || code != 0 {
 		t.Errorf("a reader that never ends: code %d, %v", code, err)
 	}
-	given, giveUp := context.WithCancel(ctx)
-	defer giveUp()
+	given, cancelCheck := context.WithCancel(ctx)
+	defer cancelCheck()
 	up := engine.Command{Args: []string{"sh", "-c", "echo here; sleep 600"}, Streams: engine.Streams{Stdout: writerFunc(func(p []byte) (int, error) {
-		giveUp()
+		cancelCheck()
 		return len(p), nil
 	})}}
 	if _, err := l.Engine.Exec(given, n.Ref, up); !errors.Is(err, context.Canceled) {
@@ -125,19 +125,19 @@ func execReturnsWhatWasSaid(ctx context.Context, t T, l *lab) {
 	}
 }
 
-// terminalIsTheCommands: a command of Exec and one of Run has one, as large as the caller's, also when that changes.
-func terminalIsTheCommands(ctx context.Context, t T, l *lab) {
+// terminalCheck: a command of Exec and of Run has a terminal of the caller's size, also when that changes.
+func terminalCheck(ctx context.Context, t T, l *lab) {
 	n := l.node("terminal")
 	l.started(ctx, t, n)
-	demandTerminal(t, "exec", func(script string, s engine.Streams) (int, error) {
+	wantTerminal(t, "exec", func(script string, s engine.Streams) (int, error) {
 		return l.Engine.Exec(ctx, n.Ref, engine.Command{Args: []string{"sh", "-c", script}, Streams: s})
 	})
-	demandTerminal(t, "run", func(script string, s engine.Streams) (int, error) {
+	wantTerminal(t, "run", func(script string, s engine.Streams) (int, error) {
 		return l.Engine.Run(ctx, l.task(script, s))
 	})
 }
 
-func demandTerminal(t T, name string, run func(script string, s engine.Streams) (int, error)) {
+func wantTerminal(t T, name string, run func(script string, s engine.Streams) (int, error)) {
 	t.Helper()
 	const script = `tty >/dev/null || exit 9; echo terminal; read x; echo "got $x" >&2
 		until stty size | grep -q "40 100"; do sleep 0.02; done; echo large
@@ -169,7 +169,7 @@ func demandTerminal(t T, name string, run func(script string, s engine.Streams) 
 	}
 }
 
-// writerFunc is a writer that is a function.
+// writerFunc is a function as an io.Writer.
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(p []byte) (int, error) { return f(p) }

@@ -12,7 +12,7 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// task returns one that runs a script, in a run of its own.
+// task returns a task that runs a script, in a run of its own.
 func (l *lab) task(script string, s engine.Streams) engine.Task {
 	n := engine.Node{Ref: engine.Ref{Lab: l.name}, Run: random(l.run + "-")}
 	l.Prepare(&n)
@@ -20,35 +20,35 @@ func (l *lab) task(script string, s engine.Streams) engine.Task {
 	return engine.Task{Node: n, Streams: s}
 }
 
-// place is the folder of a task that is its own.
-func (l *lab) place(task engine.Task) string {
+// taskFolderOf returns the task's own folder.
+func (l *lab) taskFolderOf(task engine.Task) string {
 	if site := l.Engine.Site(); !site.Contained() {
 		return filepath.Join(site.Of(task.Run), "place")
 	}
 	return "/place"
 }
 
-// demandTraces demands that there is of the lab what there was before.
-func (l *lab) demandTraces(ctx context.Context, t T, before []string) {
+// wantTraces checks that the lab has the same objects as before.
+func (l *lab) wantTraces(ctx context.Context, t T, before []string) {
 	t.Helper()
 	if after := l.traces(ctx, t); !slices.Equal(before, after) {
 		t.Errorf("before the tasks there was %q, and is now %q", before, after)
 	}
 }
 
-// runReturnsWhatWasSaid, and leaves nothing behind.
-func runReturnsWhatWasSaid(ctx context.Context, t T, l *lab) {
+// runCheck: Run returns the output and exit code of commands, and leaves nothing behind.
+func runCheck(ctx context.Context, t T, l *lab) {
 	before := l.traces(ctx, t)
-	demandSpoken(t, func(s spoken, streams engine.Streams) (int, error) {
+	wantOutputs(t, func(s commandCase, streams engine.Streams) (int, error) {
 		task := l.task(s.script, streams)
 		task.Environment = append(task.Environment, s.environment...)
 		return l.Engine.Run(ctx, task)
 	})
-	l.demandTraces(ctx, t, before)
+	l.wantTraces(ctx, t, before)
 }
 
-// taskHasAPlaceOfItsOwn, with its files in it. While it runs it is no node and no lab.
-func taskHasAPlaceOfItsOwn(ctx context.Context, t T, l *lab) {
+// taskFolder: a task has a folder of its own with its files. While it runs it is neither a node nor a lab.
+func taskFolder(ctx context.Context, t T, l *lab) {
 	before := l.traces(ctx, t)
 	nodes, err := l.Engine.Nodes(ctx, l.name)
 	must(t, err)
@@ -67,7 +67,7 @@ func taskHasAPlaceOfItsOwn(ctx context.Context, t T, l *lab) {
 		return out.Write(p)
 	})})
 	task.Labels = map[string]string{"run": labelOfTask}
-	task.Folder = l.place(task)
+	task.Folder = l.taskFolderOf(task)
 	task.Files = []engine.File{
 		{Path: task.Folder, Mode: fs.ModeDir | 0o710, Owner: owner(task.Node)},
 		{Path: path.Join(task.Folder, "file"), Mode: 0o640, Owner: owner(task.Node), Data: []byte("content\n")},
@@ -76,14 +76,14 @@ func taskHasAPlaceOfItsOwn(ctx context.Context, t T, l *lab) {
 	if want := task.Folder + "\ncontent\n710\n640\n"; err != nil || code != 0 || out.String() != want {
 		t.Errorf("code %d, %v, said %q, want %q", code, err, out.String(), want)
 	}
-	l.demandTraces(ctx, t, before)
+	l.wantTraces(ctx, t, before)
 }
 
-// labelOfTask is the label run of a task, which no lab has.
+// labelOfTask is the run label of a task, which no lab has.
 const labelOfTask = "the-run-of-a-task"
 
-// taskThatCannotBe is an error, and leaves nothing behind.
-func taskThatCannotBe(ctx context.Context, t T, l *lab) {
+// taskRefused: a task that cannot run returns an error, and leaves nothing behind.
+func taskRefused(ctx context.Context, t T, l *lab) {
 	before := l.traces(ctx, t)
 	if code, err := l.Engine.Run(ctx, l.task("exit 0", engine.Streams{})); err != nil || code != 0 {
 		t.Fatalf("the control: code %d, %v", code, err)
@@ -99,5 +99,5 @@ func taskThatCannotBe(ctx context.Context, t T, l *lab) {
 			t.Errorf("%s: code %d and no error", name, code)
 		}
 	}
-	l.demandTraces(ctx, t, before)
+	l.wantTraces(ctx, t, before)
 }

@@ -16,9 +16,9 @@ import (
 	"nomadlab.internal/lab/image"
 )
 
-func TestStaticBinariesOfTheRightKindOnly(t *testing.T) {
+func TestCheckStatic(t *testing.T) {
 	folder := t.TempDir()
-	static := buildTiny(t, folder)
+	static := buildTestProgram(t, folder)
 	good, err := os.ReadFile(static)
 	if err != nil {
 		t.Fatal(err)
@@ -43,14 +43,14 @@ func TestStaticBinariesOfTheRightKindOnly(t *testing.T) {
 		"not a file":   {folder, "is a directory"},
 		"only a start": {write(t, folder, "start", good[:40]), "not a Linux executable"},
 	} {
-		err := image.Examine(c.path, runtime.GOARCH)
+		err := image.CheckStatic(c.path, runtime.GOARCH)
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
 		}
 	}
 }
 
-func TestSpaceIsSummedPerDisk(t *testing.T) {
+func TestCheckSpace(t *testing.T) {
 	folder := t.TempDir()
 	var stat unix.Statfs_t
 	if err := unix.Statfs(folder, &stat); err != nil {
@@ -58,20 +58,20 @@ func TestSpaceIsSummedPerDisk(t *testing.T) {
 	}
 	most := uint64(stat.Bavail) * uint64(stat.Bsize) / 10 * 6
 	notYet := filepath.Join(folder, "not", "yet")
-	if err := image.CheckSpace(image.Need{Path: folder, Bytes: most}); err != nil {
+	if err := image.CheckSpace(image.SpaceNeed{Path: folder, Bytes: most}); err != nil {
 		t.Errorf("control: %v", err)
 	}
-	if err := image.CheckSpace(image.Need{Path: notYet, Bytes: most}); err != nil {
+	if err := image.CheckSpace(image.SpaceNeed{Path: notYet, Bytes: most}); err != nil {
 		t.Errorf("control, in a folder that is not there yet: %v", err)
 	}
-	err := image.CheckSpace(image.Need{Path: folder, Bytes: most}, image.Need{Path: notYet, Bytes: most})
+	err := image.CheckSpace(image.SpaceNeed{Path: folder, Bytes: most}, image.SpaceNeed{Path: notYet, Bytes: most})
 	if !errors.Is(err, image.ErrNoSpace) || !strings.Contains(err.Error(), folder) || !strings.Contains(err.Error(), "GB") ||
 		!strings.HasSuffix(err.Error(), "Free some space, or name another") {
 		t.Errorf("two needs that are too much together: %v", err)
 	}
 }
 
-func TestAFullDiskIsCalledThat(t *testing.T) {
+func TestOutOfSpace(t *testing.T) {
 	full := image.OutOfSpace(errors.New("write x: no space left on device"), "/here")
 	if !errors.Is(full, image.ErrNoSpace) || !strings.Contains(full.Error(), "/here") {
 		t.Errorf("got %v", full)
@@ -81,8 +81,8 @@ func TestAFullDiskIsCalledThat(t *testing.T) {
 	}
 }
 
-func TestTranscriptCountsAndKeepsTheEnd(t *testing.T) {
-	packages, downloads, quote := image.Transcribe("go: downloading a v1\ngo: down", "loading b v1\nfmt\ngithub.com/x/", "y\n# x/z\n", "z.go:1:2: undefined: q")
+func TestTranscript(t *testing.T) {
+	packages, downloads, quote := image.ReadTranscript("go: downloading a v1\ngo: down", "loading b v1\nfmt\ngithub.com/x/", "y\n# x/z\n", "z.go:1:2: undefined: q")
 	if packages != 2 || downloads != 2 {
 		t.Errorf("%d packages and %d downloads, want 2 and 2", packages, downloads)
 	}
@@ -93,11 +93,11 @@ func TestTranscriptCountsAndKeepsTheEnd(t *testing.T) {
 	for i := range 50 {
 		lines = append(lines, fmt.Sprintf("line %d\n", i))
 	}
-	_, _, quote = image.Transcribe(lines...)
+	_, _, quote = image.ReadTranscript(lines...)
 	if got := strings.Split(strings.TrimSpace(quote), "\n"); len(got) != 20 || !strings.Contains(got[19], "line 49") {
 		t.Errorf("of 50 lines it keeps %d: %q", len(got), got)
 	}
-	if _, _, quote := image.Transcribe("fmt\n"); quote != "" {
+	if _, _, quote := image.ReadTranscript("fmt\n"); quote != "" {
 		t.Errorf("nothing to quote, and yet: %q", quote)
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// broken is an engine of which some methods do something else.
-type broken struct {
+// faultyEngine is an engine with some methods replaced.
+type faultyEngine struct {
 	engine.Engine
 	occupied      func(ctx context.Context) ([]netip.Prefix, error)
 	createNetwork func(ctx context.Context, n engine.Network) error
@@ -28,52 +28,54 @@ type broken struct {
 	remove        func(ctx context.Context, lab string) error
 }
 
-// sound returns the engine with nothing broken yet.
-func sound(e engine.Engine) *broken {
-	return &broken{
+// newFaultyEngine returns an engine without any fault yet.
+func newFaultyEngine(e engine.Engine) *faultyEngine {
+	return &faultyEngine{
 		Engine: e, occupied: e.Occupied, createNetwork: e.CreateNetwork, create: e.Create, start: e.Start, stop: e.Stop, kill: e.Kill,
 		pause: e.Pause, exec: e.Exec, run: e.Run, logs: e.Logs, copyOut: e.CopyOut, nodes: e.Nodes, labs: e.Labs, remove: e.Remove,
 	}
 }
 
-func (b *broken) Occupied(ctx context.Context) ([]netip.Prefix, error) { return b.occupied(ctx) }
+func (b *faultyEngine) Occupied(ctx context.Context) ([]netip.Prefix, error) { return b.occupied(ctx) }
 
-func (b *broken) CreateNetwork(ctx context.Context, n engine.Network) error {
+func (b *faultyEngine) CreateNetwork(ctx context.Context, n engine.Network) error {
 	return b.createNetwork(ctx, n)
 }
 
-func (b *broken) Create(ctx context.Context, n engine.Node) error { return b.create(ctx, n) }
+func (b *faultyEngine) Create(ctx context.Context, n engine.Node) error { return b.create(ctx, n) }
 
-func (b *broken) Start(ctx context.Context, r engine.Ref) (engine.State, error) {
+func (b *faultyEngine) Start(ctx context.Context, r engine.Ref) (engine.State, error) {
 	return b.start(ctx, r)
 }
 
-func (b *broken) Stop(ctx context.Context, r engine.Ref, grace time.Duration) error {
+func (b *faultyEngine) Stop(ctx context.Context, r engine.Ref, grace time.Duration) error {
 	return b.stop(ctx, r, grace)
 }
 
-func (b *broken) Kill(ctx context.Context, r engine.Ref) error { return b.kill(ctx, r) }
+func (b *faultyEngine) Kill(ctx context.Context, r engine.Ref) error { return b.kill(ctx, r) }
 
-func (b *broken) Pause(ctx context.Context, r engine.Ref) error { return b.pause(ctx, r) }
+func (b *faultyEngine) Pause(ctx context.Context, r engine.Ref) error { return b.pause(ctx, r) }
 
-func (b *broken) Exec(ctx context.Context, r engine.Ref, c engine.Command) (int, error) {
+func (b *faultyEngine) Exec(ctx context.Context, r engine.Ref, c engine.Command) (int, error) {
 	return b.exec(ctx, r, c)
 }
 
-func (b *broken) Run(ctx context.Context, t engine.Task) (int, error) { return b.run(ctx, t) }
+func (b *faultyEngine) Run(ctx context.Context, t engine.Task) (int, error) { return b.run(ctx, t) }
 
-func (b *broken) Logs(ctx context.Context, r engine.Ref, follow bool) (io.ReadCloser, error) {
+func (b *faultyEngine) Logs(ctx context.Context, r engine.Ref, follow bool) (io.ReadCloser, error) {
 	return b.logs(ctx, r, follow)
 }
 
-func (b *broken) CopyOut(ctx context.Context, r engine.Ref, folder string) ([]engine.File, error) {
+func (b *faultyEngine) CopyOut(ctx context.Context, r engine.Ref, folder string) ([]engine.File, error) {
 	return b.copyOut(ctx, r, folder)
 }
 
-func (b *broken) Nodes(ctx context.Context, lab string) ([]engine.State, error) {
+func (b *faultyEngine) Nodes(ctx context.Context, lab string) ([]engine.State, error) {
 	return b.nodes(ctx, lab)
 }
 
-func (b *broken) Labs(ctx context.Context) (map[string]engine.LabState, error) { return b.labs(ctx) }
+func (b *faultyEngine) Labs(ctx context.Context) (map[string]engine.LabState, error) {
+	return b.labs(ctx)
+}
 
-func (b *broken) Remove(ctx context.Context, lab string) error { return b.remove(ctx, lab) }
+func (b *faultyEngine) Remove(ctx context.Context, lab string) error { return b.remove(ctx, lab) }

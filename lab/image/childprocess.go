@@ -16,33 +16,33 @@ import (
 )
 
 const (
-	// briefly is enough for a command that only prints something, where the machine is not busy: see deadline.Fair.
-	briefly = 10 * time.Second
-	// dying is how long the members of a killed process group may take to be gone. They take milliseconds;
-	// all of it is waited only where nobody reaps orphans (PID 1 of many containers does not).
-	dying = 500 * time.Millisecond
+	// askTimeout limits a command that only prints something, on a quiet machine: see deadline.Fair.
+	askTimeout = 10 * time.Second
+	// groupEndTimeout is how long to wait until a killed process group is gone. It takes milliseconds, unless no process
+	// reaps orphans (PID 1 of many containers does not).
+	groupEndTimeout = 500 * time.Millisecond
 )
 
-// children starts child processes such that none outlives the run: each leads a process group of its own,
-// which is killed as a whole when the context ends.
+// children starts child processes that do not outlive the run: each leads a process group of its own, which is killed when
+// the context ends.
 type children struct {
 	environment []string      // added to that of every child
-	patience    time.Duration // with a command that only prints something
+	timeout     time.Duration // with a command that only prints something
 }
 
-// command prepares a child that works in dir.
+// command returns a child process that works in dir.
 func (c children) command(ctx context.Context, dir, name string, args ...string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, name, args...)
 	cmd.Dir = dir
-	// Messages are searched for words, so they must be in English.
+	// Messages are searched for English words.
 	cmd.Env = append(append(os.Environ(), "LC_ALL=C"), c.environment...)
 	cmd.SysProcAttr = groupLeader()
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = dying
+	cmd.WaitDelay = groupEndTimeout
 	return cmd
 }
 
-// run starts the child and returns when it has ended and, where the context ended it, all of its group.
+// run starts the child and returns when it has ended. If the context ended it, its whole group has ended too.
 func run(ctx context.Context, cmd *exec.Cmd) error {
 	// The kernel's "kill the child when its parent dies" watches the thread that started the child, not the
 	// process: an idle thread that Go's scheduler ends would take the child with it.
@@ -59,32 +59,31 @@ func run(ctx context.Context, cmd *exec.Cmd) error {
 	return err
 }
 
-// awaitGroupEnd returns when no process of the group is left, so that the files they write can be removed
-// for good. It gives up soon: what is dead and not reaped stays in the group.
+// awaitGroupEnd returns when no process of the group is left, so that none writes to files that are being removed. It gives
+// up after groupEndTimeout, because processes that are not reaped stay in the group.
 func awaitGroupEnd(group int) {
-	ctx, cancel := context.WithTimeout(context.Background(), dying)
+	ctx, cancel := context.WithTimeout(context.Background(), groupEndTimeout)
 	defer cancel()
 	_ = poll.Every(ctx, 5*time.Millisecond, func() bool { return syscall.Kill(-group, 0) != nil })
 }
 
-// errNoAnswer: a child was killed because it took too long to print something.
+// errNoAnswer is returned if a child was killed because it took too long.
 var errNoAnswer = errors.New("no answer")
 
-// ask runs a command that only prints something, and returns what. An error is errNoAnswer when that took
-// longer than it may.
+// ask runs a command that only prints something, and returns its output. The error is errNoAnswer if it took too long.
 func (c children) ask(ctx context.Context, name string, args ...string) (string, error) {
-	asking, cancel := deadline.Fair(ctx, c.patience)
+	asking, cancel := deadline.Fair(ctx, c.timeout)
 	defer cancel()
 	var out strings.Builder
-	var words transcript
+	var stderr transcript
 	cmd := c.command(asking, "", name, args...)
-	cmd.Stdout, cmd.Stderr = &out, &words
+	cmd.Stdout, cmd.Stderr = &out, &stderr
 	err := run(asking, cmd)
 	if err != nil && asking.Err() != nil && ctx.Err() == nil {
-		err = fmt.Errorf("%w within %v", errNoAnswer, c.patience)
+		err = fmt.Errorf("%w within %v", errNoAnswer, c.timeout)
 	}
 	if err != nil {
-		return "", fmt.Errorf("run %s %s: %w%s", name, strings.Join(args, " "), err, words.quote())
+		return "", fmt.Errorf("run %s %s: %w%s", name, strings.Join(args, " "), err, stderr.quote())
 	}
 	return out.String(), nil
 }

@@ -21,17 +21,16 @@ import (
 	"nomadlab.internal/lab/image"
 )
 
-// tiny is a recipe of something that builds in a second, and the module proxy that has it.
-type tiny struct {
+// testRecipe is a recipe of a program that builds in a second, and the module proxy that has it.
+type testRecipe struct {
 	recipes     fs.FS
 	environment []string
 }
 
 const tinyModule = "tiny.internal/nomad"
 
-// newTiny returns the recipe of a main package with this source. Its version is served by a proxy, or by one
-// that does not know it.
-func newTiny(t *testing.T, source string, served bool) tiny {
+// newTestRecipe returns the recipe of a main package with this source. The proxy has its version only if served is true.
+func newTestRecipe(t *testing.T, source string, served bool) testRecipe {
 	t.Helper()
 	folder := t.TempDir()
 	versions := filepath.Join(folder, "proxy", tinyModule, "@v")
@@ -60,14 +59,14 @@ func newTiny(t *testing.T, source string, served bool) tiny {
 			hashOf(t, func() (string, error) { return dirhash.HashZip(archive, dirhash.Hash1) }),
 			hashOf(t, func() (string, error) { return hashGoMod(goMod) }))},
 	})
-	return tiny{files, []string{
+	return testRecipe{files, []string{
 		"GOPROXY=" + proxy, "GOMODCACHE=" + filepath.Join(folder, "modules"),
 		// Of these settings of a user all but -modcacherw would make the build fail.
 		"GOFLAGS=-modcacherw -mod=vendor -tags=x", "GOWORK=" + filepath.Join(folder, "none.work"), "GO111MODULE=off",
 	}}
 }
 
-// common returns the files that all recipes share, and no recipe.
+// common returns the files that all recipes share.
 func common(t *testing.T) fstest.MapFS {
 	t.Helper()
 	files := copyRecipes(t)
@@ -112,15 +111,15 @@ func hashOf(t *testing.T, hash func() (string, error)) string {
 	return sum
 }
 
-// tinySource is a program that passes for nomad when it is asked for its version.
-func tinySource(version string) string {
+// testSource returns the source of a program that prints a version as nomad does.
+func testSource(version string) string {
 	return "package main\n\nimport \"os\"\n\nfunc main() { os.Stdout.WriteString(\"Nomad v" + version + "\\nBuildDate never\\n\") }\n"
 }
 
-// buildTiny builds the tiny program, for this machine, into folder.
-func buildTiny(t *testing.T, folder string) string {
+// buildTestProgram builds the test program, for this machine, into folder.
+func buildTestProgram(t *testing.T, folder string) string {
 	t.Helper()
-	return buildProgram(t, folder, tinySource(version))
+	return buildProgram(t, folder, testSource(version))
 }
 
 // buildProgram builds a static program, for this machine, into folder.

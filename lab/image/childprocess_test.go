@@ -15,8 +15,8 @@ import (
 	"nomadlab.internal/lab/image"
 )
 
-// fakeGo puts a go in PATH that says that it is this version, and builds for as long as it is let. Its build
-// has a child of its own, as go's has.
+// fakeGo puts a go of that version in PATH, whose builds do not end by themselves. A build has a child process of its own,
+// as go's has.
 func fakeGo(t *testing.T, version string) {
 	t.Helper()
 	folder := t.TempDir()
@@ -30,8 +30,8 @@ esac
 	t.Setenv("PATH", folder+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
 
-// marked returns how many processes have this text in their environment.
-func marked(t *testing.T, mark string) (count int) {
+// countWithEnvironment returns how many processes have this text in their environment.
+func countWithEnvironment(t *testing.T, mark string) (count int) {
 	t.Helper()
 	all, err := filepath.Glob("/proc/[0-9]*/environ")
 	if err != nil {
@@ -46,10 +46,10 @@ func marked(t *testing.T, mark string) (count int) {
 	return count
 }
 
-func TestACancelledBuildLeavesNothing(t *testing.T) {
+func TestCancelledBuild(t *testing.T) {
 	fakeGo(t, "go1.99.0")
-	l := newLab(t, "")
-	l.Recipes = newTiny(t, tinySource(version), true).recipes
+	l := newTestSources(t, "")
+	l.Recipes = newTestRecipe(t, testSource(version), true).recipes
 	mark := "NOMADLAB_TEST_MARK=" + rand.Text()
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
@@ -57,7 +57,7 @@ func TestACancelledBuildLeavesNothing(t *testing.T) {
 	seen := 0
 	_, err := l.Resolve(ctx, l.docker, image.Request{Version: version, Environment: []string{mark}}, func(e image.Event) {
 		if e.Packages > 0 && ctx.Err() == nil {
-			seen = marked(t, mark)
+			seen = countWithEnvironment(t, mark)
 			cancel()
 		}
 	})
@@ -67,13 +67,13 @@ func TestACancelledBuildLeavesNothing(t *testing.T) {
 	if seen != 2 {
 		t.Errorf("control: %d marked processes while the build ran, want go and its child", seen)
 	}
-	if left := marked(t, mark); left != 0 {
+	if left := countWithEnvironment(t, mark); left != 0 {
 		t.Errorf("%d processes are left", left)
 	}
 	l.wantNoWork(t)
 }
 
-func TestGoMustBeThereAndNewEnough(t *testing.T) {
+func TestGoVersion(t *testing.T) {
 	for name, c := range map[string]struct {
 		version string
 		words   []string // none: it is good enough
@@ -100,11 +100,11 @@ func TestGoMustBeThereAndNewEnough(t *testing.T) {
 	})
 }
 
-// checkGo resolves until the build begins. words are what an ErrNoGo must say; without any, it must begin.
-func checkGo(t *testing.T, words []string) {
+// checkGo resolves until the build begins. If there are words, it must fail with an ErrNoGo that contains them.
+func checkGo(t *testing.T, stderr []string) {
 	t.Helper()
-	l := newLab(t, "")
-	l.Recipes = newTiny(t, tinySource(version), true).recipes
+	l := newTestSources(t, "")
+	l.Recipes = newTestRecipe(t, testSource(version), true).recipes
 	ctx, cancel := context.WithTimeout(t.Context(), deadline.Hang)
 	defer cancel()
 	began := false
@@ -114,10 +114,10 @@ func checkGo(t *testing.T, words []string) {
 			cancel()
 		}
 	})
-	if began != (words == nil) || errors.Is(err, image.ErrNoGo) != (words != nil) {
+	if began != (stderr == nil) || errors.Is(err, image.ErrNoGo) != (stderr != nil) {
 		t.Fatalf("got to the build: %v, %v", began, err)
 	}
-	for _, word := range words {
+	for _, word := range stderr {
 		if !strings.Contains(err.Error(), word) {
 			t.Errorf("%q is not in the error: %v", word, err)
 		}

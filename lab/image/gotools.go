@@ -19,25 +19,25 @@ type goTools struct {
 	modules string // module cache
 }
 
-// findGo returns the toolchain, if it is at least of the version that is needed, such as "go1.26".
-func (w *workshop) findGo(ctx context.Context, needed string) (goTools, error) {
-	mend := "install Go from https://go.dev/dl, or " + w.instead
+// findGo returns the toolchain. It returns ErrNoGo if that is older than the needed version, such as "go1.26".
+func (w *builder) findGo(ctx context.Context, needed string) (goTools, error) {
+	mend := "install Go from https://go.dev/dl, or " + w.alternative
 	path, err := exec.LookPath("go")
 	if err != nil {
 		return goTools{}, fmt.Errorf("%w: there is no go in PATH, and %s or newer is needed: %s", ErrNoGo, needed, mend)
 	}
-	asking, cancel := deadline.Fair(ctx, w.children.patience)
+	asking, cancel := deadline.Fair(ctx, w.children.timeout)
 	defer cancel()
 	cmd := w.children.command(asking, w.cache, path, "env", "-json", "GOVERSION", "GOFLAGS", "GOCACHE", "GOMODCACHE")
 	cmd.Env = append(cmd.Env, "GOTOOLCHAIN=local", "GOWORK=off")
 	var out strings.Builder
-	var words transcript
-	cmd.Stdout, cmd.Stderr = &out, &words
+	var stderr transcript
+	cmd.Stdout, cmd.Stderr = &out, &stderr
 	if err := run(asking, cmd); err != nil {
 		if ctx.Err() != nil {
 			return goTools{}, fmt.Errorf("ask go for its version: %w", ctx.Err())
 		}
-		return goTools{}, fmt.Errorf("%w: %s cannot be asked for its version: %w%s", ErrNoGo, path, err, words.quote())
+		return goTools{}, fmt.Errorf("%w: %s cannot be asked for its version: %w%s", ErrNoGo, path, err, stderr.quote())
 	}
 	var env struct{ GOVERSION, GOFLAGS, GOCACHE, GOMODCACHE string }
 	if err := json.Unmarshal([]byte(out.String()), &env); err != nil {
@@ -52,7 +52,7 @@ func (w *workshop) findGo(ctx context.Context, needed string) (goTools, error) {
 	return goTools{path: path, flags: env.GOFLAGS, cache: env.GOCACHE, modules: env.GOMODCACHE}, nil
 }
 
-// environment returns settings under which the user's own cannot change what is built.
+// environment returns variables that replace those of the user that could change what is built.
 func (g goTools) environment() []string {
 	return []string{
 		"GOFLAGS=" + cleanFlags(g.flags),
@@ -62,9 +62,8 @@ func (g goTools) environment() []string {
 	}
 }
 
-// cleanFlags keeps of the user's GOFLAGS what bears on how go works and not on what it makes: a -tags, -mod,
-// -race or -ldflags meant for another build would break this one. It is never empty, as then go would take
-// GOFLAGS from its own configuration file.
+// cleanFlags returns those of the user's GOFLAGS that do not change the result: a -tags, -mod, -race or -ldflags meant for
+// another build would break this one. It is never empty, because go would then read GOFLAGS from its configuration file.
 func cleanFlags(flags string) string {
 	kept := []string{"-mod=readonly", "-buildvcs=false"}
 	for flag := range strings.FieldsSeq(flags) {

@@ -10,7 +10,7 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// unless is the error, or nil where it is that one.
+// unless returns the error, or nil if it is target.
 func unless(err, target error) error {
 	if errors.Is(err, target) {
 		return nil
@@ -19,7 +19,7 @@ func unless(err, target error) error {
 }
 
 // eachState changes every state that Nodes returns.
-func (b *broken) eachState(change func(*engine.State)) {
+func (b *faultyEngine) eachState(change func(*engine.State)) {
 	b.nodes = func(ctx context.Context, lab string) ([]engine.State, error) {
 		states, err := b.Engine.Nodes(ctx, lab)
 		for i := range states {
@@ -29,8 +29,8 @@ func (b *broken) eachState(change func(*engine.State)) {
 	}
 }
 
-// eachFile changes the files that come out, where some do.
-func (b *broken) eachFile(change func([]engine.File) []engine.File) {
+// eachFile changes the files that CopyOut returns.
+func (b *faultyEngine) eachFile(change func([]engine.File) []engine.File) {
 	b.copyOut = func(ctx context.Context, r engine.Ref, folder string) ([]engine.File, error) {
 		files, err := b.Engine.CopyOut(ctx, r, folder)
 		if err != nil {
@@ -40,9 +40,8 @@ func (b *broken) eachFile(change func([]engine.File) []engine.File) {
 	}
 }
 
-// eachLog changes every whole log. A check that is met by a changed one may wait for another one for ever: it is given up
-// then.
-func (b *broken) eachLog(giveUp func(), change func(string) string) {
+// eachLog changes every whole log. A check may then wait for another log for ever, so it is cancelled.
+func (b *faultyEngine) eachLog(cancelCheck func(), change func(string) string) {
 	b.logs = func(ctx context.Context, r engine.Ref, follow bool) (io.ReadCloser, error) {
 		logs, err := b.Engine.Logs(ctx, r, follow)
 		if err != nil {
@@ -52,14 +51,14 @@ func (b *broken) eachLog(giveUp func(), change func(string) string) {
 		_ = logs.Close()
 		changed := change(string(text))
 		if changed != string(text) {
-			giveUp()
+			cancelCheck()
 		}
 		return io.NopCloser(strings.NewReader(changed)), err
 	}
 }
 
-// eachFollower changes what followers hear.
-func (b *broken) eachFollower(change func(ctx context.Context, whole io.ReadCloser) io.Reader) {
+// eachFollower changes what followers return.
+func (b *faultyEngine) eachFollower(change func(ctx context.Context, whole io.ReadCloser) io.Reader) {
 	b.logs = func(ctx context.Context, r engine.Ref, follow bool) (io.ReadCloser, error) {
 		logs, err := b.Engine.Logs(ctx, r, follow)
 		if err != nil || !follow {
@@ -74,7 +73,7 @@ type follower struct {
 	io.Closer
 }
 
-// without leaves out a line that comes in one piece.
+// without leaves out a line that is read at once.
 type without struct {
 	io.Reader
 	line []byte
@@ -86,7 +85,7 @@ func (w *without) Read(p []byte) (int, error) {
 }
 
 // eachCommand changes the streams of every command of Exec.
-func (b *broken) eachCommand(change func(*engine.Streams)) {
+func (b *faultyEngine) eachCommand(change func(*engine.Streams)) {
 	b.exec = func(ctx context.Context, r engine.Ref, c engine.Command) (int, error) {
 		change(&c.Streams)
 		return b.Engine.Exec(ctx, r, c)
@@ -94,7 +93,7 @@ func (b *broken) eachCommand(change func(*engine.Streams)) {
 }
 
 // eachTask changes every task.
-func (b *broken) eachTask(change func(*engine.Task)) {
+func (b *faultyEngine) eachTask(change func(*engine.Task)) {
 	b.run = func(ctx context.Context, task engine.Task) (int, error) {
 		change(&task)
 		return b.Engine.Run(ctx, task)
@@ -102,7 +101,7 @@ func (b *broken) eachTask(change func(*engine.Task)) {
 }
 
 // eachLab changes what Labs returns.
-func (b *broken) eachLab(change func(labs map[string]engine.LabState, name string)) {
+func (b *faultyEngine) eachLab(change func(labs map[string]engine.LabState, name string)) {
 	b.labs = func(ctx context.Context) (map[string]engine.LabState, error) {
 		labs, err := b.Engine.Labs(ctx)
 		for name := range labs {
