@@ -57,16 +57,13 @@ func unpack(archive io.Reader, folder string) ([]engine.File, error) {
 		if h.Typeflag != tar.TypeReg || path.Clean(inside) != path.Base(folder) {
 			continue
 		}
-		data, err := io.ReadAll(io.LimitReader(r, copyOutLimit+1))
+		data, err := io.ReadAll(io.LimitReader(r, engine.CopyOutLimit+1))
 		if err != nil {
 			return nil, err
 		}
-		if len(data) > copyOutLimit {
-			return nil, fmt.Errorf("%s is larger than %d MiB", h.Name, copyOutLimit>>20)
+		if len(data) > engine.CopyOutLimit {
+			return nil, fmt.Errorf("%s is larger than %d MiB", h.Name, engine.CopyOutLimit>>20)
 		}
 		files = append(files, engine.File{Path: path.Join(folder, name), Mode: h.FileInfo().Mode().Perm(), Owner: h.Uid, Data: data})
 	}
 }
-
-// copyOutLimit is the largest size of one file, which is held in memory.
-const copyOutLimit = 16 << 20

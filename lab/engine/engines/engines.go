@@ -1,4 +1,4 @@
-// Package engines finds the engines that this machine has, and which of them is to be used.
+// Package engines opens the engines of this machine, and chooses the one for new labs.
 package engines
 
 import (
@@ -13,12 +13,12 @@ import (
 	"nomadlab.internal/lab/engine/process"
 )
 
-// Kind is which engine a user asks for.
+// Kind is the engine that a user asks for.
 type Kind string
 
 // The kinds.
 const (
-	// Auto is Docker where it answers, else processes. It is the zero value's meaning.
+	// Auto is Docker if its daemon answers, otherwise processes. The zero value means the same.
 	Auto Kind = "auto"
 	// Docker is containers.
 	Docker Kind = "docker"
@@ -26,19 +26,19 @@ const (
 	Process Kind = "process"
 )
 
-// Variable is the environment variable that names the kind for those who do not say it otherwise.
+// Variable is the environment variable with the default kind.
 const Variable = "NOMADLAB_ENGINE"
 
-// Kinds are all kinds.
+// Kinds returns all kinds.
 func Kinds() []Kind { return []Kind{Auto, Docker, Process} }
 
-// ErrUnknown is returned for a kind that there is not.
+// ErrUnknown is returned for an unknown kind.
 var ErrUnknown = errors.New("unknown engine")
 
-// ErrAmbiguous is returned for a lab's name that two engines have.
+// ErrAmbiguous is returned for a lab name that exists on two engines.
 var ErrAmbiguous = errors.New("say which engine is meant, with --engine")
 
-// Set are the engines of this machine: one where new labs go, and those that may have labs besides.
+// Set is the engines of this machine: one for new labs, and others that may have labs.
 type Set struct {
 	home   engine.Engine
 	others []engine.Engine
@@ -46,11 +46,11 @@ type Set struct {
 	unseen error
 }
 
-// New is a set of engines that are open already.
+// New returns a set of engines that are open already.
 func New(home engine.Engine, others ...engine.Engine) *Set { return &Set{home: home, others: others} }
 
-// Open connects to the engines of that kind. Of Docker or Process alone, only that one is looked at. Auto looks at both:
-// labs may be in either. It returns ErrUnknown, or an error that wraps engine.ErrUnavailable when there is none.
+// Open opens the engines of that kind: only one for Docker or Process, and both for Auto, because labs may be on either. It
+// returns ErrUnknown, or an error that wraps engine.ErrUnavailable if no engine can be used.
 func Open(ctx context.Context, k Kind) (*Set, error) {
 	switch k {
 	case Docker:
@@ -79,7 +79,7 @@ func open(ctx context.Context) (*Set, error) {
 		return New(containers, processes), nil
 	case noDocker == nil:
 		s := New(containers)
-		if runtime.GOOS == "linux" { // elsewhere there can be no others
+		if runtime.GOOS == "linux" { // other systems have no process engine
 			s.note = fmt.Sprintf("labs without Docker are not looked at: %v", noProcesses)
 			s.unseen = noProcesses
 		}
@@ -91,35 +91,35 @@ func open(ctx context.Context) (*Set, error) {
 	}
 }
 
-// note says in one line that there is no Docker, and what is missing without it.
+// note returns a line that says that Docker is not used, why, and what is missing without it.
 func note(noDocker error, processes engine.Engine) string {
 	why := strings.TrimPrefix(noDocker.Error(), engine.ErrUnavailable.Error()+": ")
 	return fmt.Sprintf("agents run as processes on this machine: %s. For containers: %s", processes.Lacks(engine.Containment), why)
 }
 
-// Home is where new labs go.
+// Home returns the engine for new labs.
 func (s *Set) Home() engine.Engine { return s.home }
 
-// Others are the engines that may have labs besides.
+// Others returns the other engines, which may have labs.
 func (s *Set) Others() []engine.Engine { return s.others }
 
-// All are all of them, Home first.
+// All returns all of them, Home first.
 func (s *Set) All() []engine.Engine { return append([]engine.Engine{s.home}, s.others...) }
 
-// Note is a line about Home that a user should read before a lab is made there. Empty where there is nothing to say.
+// Note returns a line about Home that a user should read before a lab is created there, or "".
 func (s *Set) Note() string { return s.note }
 
-// Unseen is why an engine that may have labs was not asked for them. Nil: all of them were. It wraps engine.ErrDenied where that
-// engine is there, and this user may not talk to it.
+// Unseen returns why an engine that may have labs is not in the set, or nil if all are. It wraps engine.ErrDenied if that
+// engine runs and this user may not use it.
 func (s *Set) Unseen() error { return s.unseen }
 
-// WithUnseen is the set, beside which an engine was not asked, for that reason.
+// WithUnseen sets the error that Unseen returns, and returns the set.
 func (s *Set) WithUnseen(err error) *Set {
 	s.unseen = err
 	return s
 }
 
-// Labs are the labs of all engines, by name.
+// Labs returns the labs of all engines, by name. Of two with one name it returns the one on the first engine.
 func (s *Set) Labs(ctx context.Context) (map[string]engine.LabState, error) {
 	all := map[string]engine.LabState{}
 	for _, e := range s.All() {
@@ -136,7 +136,7 @@ func (s *Set) Labs(ctx context.Context) (map[string]engine.LabState, error) {
 	return all, nil
 }
 
-// Of returns the engine that has the lab, and Home when none has. It returns ErrAmbiguous when several have one.
+// Of returns the engine that has the lab, or Home if none has. It returns ErrAmbiguous if several have it.
 func (s *Set) Of(ctx context.Context, lab string) (engine.Engine, error) {
 	var has engine.Engine
 	for _, e := range s.All() {

@@ -10,7 +10,8 @@ import (
 	"nomadlab.internal/lab/engine/engines"
 )
 
-// TestWithoutDocker: none of these tests may reach a daemon, as testcontainers looks for one once in a process.
+// TestWithoutDocker runs without a Docker daemon. No test of this package may reach one, because testcontainers looks for
+// one only once in a process.
 func TestWithoutDocker(t *testing.T) {
 	t.Setenv("DOCKER_HOST", "unix://"+t.TempDir()+"/no.sock")
 	t.Run("docker is refused", func(t *testing.T) {
@@ -58,7 +59,7 @@ func open(t *testing.T, k engines.Kind) *engines.Set {
 	return s
 }
 
-// fake knows labs; nothing else of it may be used.
+// fake has labs and implements no other method.
 type fake struct {
 	engine.Engine
 	name string
@@ -69,12 +70,12 @@ type fake struct {
 func (f fake) Name() string                                             { return f.name }
 func (f fake) Labs(context.Context) (map[string]engine.LabState, error) { return f.labs, f.err }
 
-// one is one lab.
+// one returns one lab.
 func one(name, run string) map[string]engine.LabState {
 	return map[string]engine.LabState{name: {Labels: map[string]string{"run": run}}}
 }
 
-// TestSeveralEngines: a lab is found in whichever engine has it.
+// TestSeveralEngines: Of returns the engine that has the lab.
 func TestSeveralEngines(t *testing.T) {
 	home, other := fake{name: "home", labs: one("a", "1")}, fake{name: "other", labs: one("b", "2")}
 	s := engines.New(home, other)

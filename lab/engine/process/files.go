@@ -79,9 +79,6 @@ func chownAll(home string, user account, n engine.Node) error {
 	return nil
 }
 
-// copyOutLimit is the largest size of one file, which is held in memory.
-const copyOutLimit = 16 << 20
-
 // CopyOut returns the files in a folder of the node. It follows no link out of the node's folder, which a task may have made.
 func (e *Engine) CopyOut(ctx context.Context, r engine.Ref, folder string) ([]engine.File, error) {
 	files, err := e.copyOut(ctx, r, folder)
@@ -138,12 +135,12 @@ func readFile(root *os.Root, name string) (engine.File, error) {
 	if err != nil {
 		return engine.File{}, err
 	}
-	data, err := io.ReadAll(io.LimitReader(opened, copyOutLimit+1))
+	data, err := io.ReadAll(io.LimitReader(opened, engine.CopyOutLimit+1))
 	if err != nil {
 		return engine.File{}, err
 	}
-	if len(data) > copyOutLimit {
-		return engine.File{}, fmt.Errorf("%s is larger than %d MiB", name, copyOutLimit>>20)
+	if len(data) > engine.CopyOutLimit {
+		return engine.File{}, fmt.Errorf("%s is larger than %d MiB", name, engine.CopyOutLimit>>20)
 	}
 	f := engine.File{Mode: info.Mode().Perm(), Data: data}
 	if owner, known := info.Sys().(*syscall.Stat_t); known {
