@@ -8,7 +8,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -20,8 +19,8 @@ type section struct {
 	title string
 	// note is one paragraph that explains the table. Empty: none.
 	note   string
-	header []string
-	rows   [][]string
+	header table.Row
+	rows   []table.Row
 }
 
 // none is the text of a cell that has no value.
@@ -41,7 +40,7 @@ func sections(r results) []section {
 
 func machineSection(r results) section {
 	m := r.machine
-	s := section{title: "The machine", header: []string{"what", "which"}, rows: [][]string{
+	s := section{title: "The machine", header: table.Row{"what", "which"}, rows: []table.Row{
 		{"date", r.date.Format("2006-01-02 15:04 MST")},
 		{"processor", fmt.Sprintf("%s, %d cores", orNone(m.cpu), m.cores)},
 		{"memory", fmt.Sprintf("%.1f GiB", float64(m.memory)/(1<<30))},
@@ -52,7 +51,7 @@ func machineSection(r results) section {
 		{"load average at the start", fmt.Sprintf("%.2f", m.load)},
 	}}
 	if r.interrupted {
-		s.rows = append(s.rows, []string{"interrupted", "yes: this is what was measured until then"})
+		s.rows = append(s.rows, table.Row{"interrupted", "yes: this is what was measured until then"})
 	}
 	return s
 }
@@ -67,12 +66,12 @@ func orNone(text string) string {
 // roundSection has a column for each contestant, and one for its ratio to the one that it is compared with.
 func roundSection(r results) section {
 	s := section{
-		title: "Three servers, two clients", header: []string{"seconds to"},
+		title: "Three servers, two clients", header: table.Row{"seconds to"},
 		note: "Medians, with the smallest and the largest in brackets. A ratio is that of the two medians; in brackets are the " +
 			"quartiles of the ratios of each round by itself.",
 	}
 	for _, m := range milestones() {
-		s.rows = append(s.rows, []string{string(m)})
+		s.rows = append(s.rows, table.Row{string(m)})
 	}
 	for _, c := range contestants() {
 		ours, theirs := of(r.rounds, c.name), of(r.rounds, c.against)
@@ -118,7 +117,7 @@ func ratioText(ofMedians float64, paired summary) string {
 func sizeSection(r results) section {
 	s := section{
 		title: "Three servers, more and more clients",
-		header: []string{"engine", "clients", "rounds", "clients ready", "Up returned", "removed", "one more client",
+		header: table.Row{"engine", "clients", "rounds", "clients ready", "Up returned", "removed", "one more client",
 			"memory a node", "private", "memory of all"},
 	}
 	notes := []string{"Seconds, medians. One more client is the time to clients ready that each further client costs, from the " +
@@ -144,8 +143,8 @@ func sizeSection(r results) section {
 }
 
 // sizeRow returns the row of clusters of one size. before are those of the next smaller size, or nil.
-func sizeRow(same, before []boot) []string {
-	row := []string{same[0].by.title, strconv.Itoa(same[0].clients), strconv.Itoa(len(same))}
+func sizeRow(same, before []boot) table.Row {
+	row := table.Row{same[0].by.title, same[0].clients, len(same)}
 	for _, m := range []milestone{ready, returned, removed} {
 		row = append(row, fmt.Sprintf("%.2f", summarize(secondsTo(m, same)).median))
 	}
@@ -169,11 +168,11 @@ func sizeRow(same, before []boot) []string {
 
 func stepSection(b boot) section {
 	s := section{
-		title: "One boot, step by step: " + b.by.title, header: []string{"seconds", "source", "what"},
+		title: "One boot, step by step: " + b.by.title, header: table.Row{"seconds", "source", "what"},
 		note: "The steps of the lab are lab.Up's own progress; those of the observer are seen from outside.",
 	}
 	for _, x := range b.steps {
-		s.rows = append(s.rows, []string{fmt.Sprintf("%.3f", x.at), x.source, x.text})
+		s.rows = append(s.rows, table.Row{fmt.Sprintf("%.3f", x.at), x.source, x.text})
 	}
 	return s
 }
@@ -185,9 +184,9 @@ func failures(r results) []boot {
 }
 
 func failureSection(r results) section {
-	s := section{title: "What failed, and does not count", header: []string{"contestant", "round", "clients", "why"}}
+	s := section{title: "What failed, and does not count", header: table.Row{"contestant", "round", "clients", "why"}}
 	for _, b := range failures(r) {
-		s.rows = append(s.rows, []string{b.by.title, strconv.Itoa(b.round), strconv.Itoa(b.clients), b.err.Error()})
+		s.rows = append(s.rows, table.Row{b.by.title, b.round, b.clients, b.err.Error()})
 	}
 	return s
 }
@@ -206,21 +205,11 @@ func markdown(r results, aligned bool) string {
 		}
 		t := table.NewWriter()
 		t.Style().Markdown.PadContent = aligned
-		t.AppendHeader(cells(s.header))
-		for _, row := range s.rows {
-			t.AppendRow(cells(row))
-		}
+		t.AppendHeader(s.header)
+		t.AppendRows(s.rows)
 		out.WriteString(t.RenderMarkdown() + "\n\n")
 	}
 	return out.String()
-}
-
-func cells(values []string) table.Row {
-	row := make(table.Row, len(values))
-	for i, v := range values {
-		row[i] = v
-	}
-	return row
 }
 
 // benchmarkFormat returns every measurement in Go's benchmark format (golang.org/design/14313-benchmark-format), which

@@ -73,7 +73,7 @@ func TestPullErrors(t *testing.T) {
 	}{
 		"unknown tag":     {registry(t, "9.9.9", 0), image.ErrNotInRegistry, image.ErrNoRegistry, 0},
 		"silent registry": {silentRegistry(t), image.ErrNoRegistry, image.ErrNotInRegistry, 1900 * time.Millisecond},
-		"nobody listens":  {"127.0.0.1:9", image.ErrNoRegistry, image.ErrNotInRegistry, 0},
+		"no listener":     {"127.0.0.1:9", image.ErrNoRegistry, image.ErrNotInRegistry, 0},
 		"no such host":    {"", image.ErrNoRegistry, image.ErrNotInRegistry, 0},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"github.com/moby/moby/api/types/container"
-
 	"github.com/moby/moby/client"
 
 	"nomadlab.internal/lab/engine"

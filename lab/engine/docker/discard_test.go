@@ -52,7 +52,7 @@ func TestTaskRemoval(t *testing.T) {
 	}{
 		"removed":                    {http.StatusNoContent, "", false},
 		"gone already":               {http.StatusNotFound, "No such container: abc", false},
-		"somebody else removes it":   {http.StatusConflict, "removal of container abc is already in progress", false},
+		"removed by another request": {http.StatusConflict, "removal of container abc is already in progress", false},
 		"not removed":                {http.StatusInternalServerError, "device or resource busy", true},
 		"not removed for a conflict": {http.StatusConflict, "You cannot remove it", true},
 	} {

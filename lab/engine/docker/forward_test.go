@@ -49,7 +49,7 @@ func forwardReaches(t *testing.T, w testLab, s engine.State) {
 		t.Errorf("inside: %v", err)
 	}
 	if at := s.Endpoints[echoPort]; at.Addr() != netip.MustParseAddr("127.0.0.1") {
-		t.Errorf("the door is at %s", at)
+		t.Errorf("the endpoint is at %s", at)
 	}
 	if caller := s.CallerAt(echoPort); caller != netip.MustParseAddr("127.0.0.1") {
 		t.Errorf("inside, this process is to test like %s", caller)
@@ -62,7 +62,7 @@ func forwardReaches(t *testing.T, w testLab, s engine.State) {
 		t.Errorf("through a published port: %q, %v", got, err)
 	}
 	if diff := w.state(t, "two").Endpoints[echoPort]; diff != s.Endpoints[echoPort] {
-		t.Errorf("asked again, the door is at %s, and was at %s", diff, s.Endpoints[echoPort])
+		t.Errorf("asked again, the endpoint is at %s, and was at %s", diff, s.Endpoints[echoPort])
 	}
 	if labels := s.Labels; len(labels) != 1 {
 		t.Errorf("labels %v, want those that Create was given", labels)

@@ -27,7 +27,7 @@ func TestInOwnContainer(t *testing.T) {
 	}
 	for name, c := range map[string]struct {
 		hostname string
-		// loopback has the node listen on its own loopback alone, where it is reached by a door of the program's.
+		// loopback makes the node listen on its own loopback only, which the program reaches by a forward.
 		loopback bool
 	}{
 		"host name by Docker": {}, "host name by the user": {hostname: "ci"}, "the node's own loopback": {loopback: true},

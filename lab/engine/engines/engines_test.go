@@ -79,7 +79,7 @@ func one(name, run string) map[string]engine.LabState {
 func TestSeveralEngines(t *testing.T) {
 	home, other := fake{name: "home", labs: one("a", "1")}, fake{name: "other", labs: one("b", "2")}
 	s := engines.New(home, other)
-	for name, want := range map[string]string{"a": "home", "b": "other", "nobody's": "home"} {
+	for name, want := range map[string]string{"a": "home", "b": "other", "no engine's": "home"} {
 		e, err := s.Of(t.Context(), name)
 		if err != nil {
 			t.Fatal(err)
@@ -98,7 +98,7 @@ func TestSeveralEngines(t *testing.T) {
 	}
 	broken := engines.New(home, fake{err: errors.New("no answer")})
 	if _, err := broken.Labs(t.Context()); err == nil {
-		t.Error("one engine does not answer, and nobody hears of it")
+		t.Error("one engine does not answer, and there is no error")
 	}
 	if _, err := broken.Of(t.Context(), "b"); err == nil {
 		t.Error("one engine does not answer, and the lab may be there")

@@ -80,13 +80,13 @@ func faultsOfNodes() []fault {
 		{"PauseAndResume", "a paused node does not count as running", "does not count as running", func(b *faultyEngine, _ func()) {
 			b.eachState(func(s *engine.State) { s.Running = false })
 		}},
-		{"PauseAndResume", "nobody sees that a node is paused", "does not count as paused", func(b *faultyEngine, _ func()) {
+		{"PauseAndResume", "a paused node is not listed as such", "does not count as paused", func(b *faultyEngine, _ func()) {
 			b.eachState(func(s *engine.State) { s.Paused = false })
 		}},
 		{"PauseAndResume", "a node stays paused", "a resumed node counts as paused", func(b *faultyEngine, _ func()) {
 			b.eachState(func(s *engine.State) { s.Paused = true })
 		}},
-		{"UnknownNode", "a stranger is stopped", "stop: <nil>", func(b *faultyEngine, _ func()) {
+		{"UnknownNode", "an unknown node is stopped", "stop: <nil>", func(b *faultyEngine, _ func()) {
 			b.stop = func(ctx context.Context, r engine.Ref, grace time.Duration) error {
 				return unless(b.Engine.Stop(ctx, r, grace), engine.ErrNotFound)
 			}
@@ -109,7 +109,7 @@ func faultsOfNodes() []fault {
 				return files
 			})
 		}},
-		{"CopyOut", "a stranger has no files", "want ErrNotFound", func(b *faultyEngine, _ func()) {
+		{"CopyOut", "an unknown node has no files", "want ErrNotFound", func(b *faultyEngine, _ func()) {
 			b.copyOut = func(ctx context.Context, r engine.Ref, folder string) ([]engine.File, error) {
 				files, err := b.Engine.CopyOut(ctx, r, folder)
 				return files, unless(err, engine.ErrNotFound)
@@ -141,7 +141,7 @@ func faultsOfLogs() []fault {
 		}},
 		{"FollowerCloses", "it goes on", "closed, and still reading", func(b *faultyEngine, cancelCheck func()) {
 			b.logs = func(ctx context.Context, r engine.Ref, follow bool) (io.ReadCloser, error) {
-				logs, err := b.Engine.Logs(context.WithoutCancel(ctx), r, follow) // it goes on, whoever gives up
+				logs, err := b.Engine.Logs(context.WithoutCancel(ctx), r, follow) // it goes on after a cancelled check
 				return follower{Reader: logs, Closer: closerFunc(func() error {
 					cancelCheck()
 					return nil
@@ -184,7 +184,7 @@ func faultsOfCommands() []fault {
 				if s.Stdout == nil || s.Stdout != s.Stderr {
 					return
 				}
-				// Of two functions nobody can tell that they lead to one writer. The first call of the one waits for that of the other.
+				// Two functions cannot be recognised as one writer. The first call of the one waits for that of the other.
 				var both sync.WaitGroup
 				both.Add(2)
 				called := func(to io.Writer) io.Writer {

@@ -43,7 +43,7 @@ func copyOutCheck(ctx context.Context, t T, l *lab) {
 	for _, c := range []struct {
 		r      engine.Ref
 		folder string
-	}{{n.Ref, folder + "/gone"}, {l.ref("nobody"), folder}} {
+	}{{n.Ref, folder + "/gone"}, {l.ref("unknown"), folder}} {
 		if files, err := l.Engine.CopyOut(ctx, c.r, c.folder); !errors.Is(err, engine.ErrNotFound) || len(files) > 0 {
 			t.Errorf("%s of %s: %v, %v, want ErrNotFound", c.folder, c.r, files, err)
 		}

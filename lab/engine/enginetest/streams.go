@@ -91,7 +91,7 @@ func (u *unguarded) Write(p []byte) (int, error) {
 		u.overlaps.Add(1)
 		return len(p), nil
 	}
-	if u.bytes.Add(int64(len(p))) == int64(len(p)) { // the first waits for whoever else would call now
+	if u.bytes.Add(int64(len(p))) == int64(len(p)) { // the first waits for a concurrent call
 		for until := time.Now().Add(100 * time.Millisecond); u.overlaps.Load() == 0 && time.Now().Before(until); {
 			runtime.Gosched()
 		}

@@ -25,11 +25,11 @@ func TestWritableAncestors(t *testing.T) {
 		"open to the group":         {mode: 0o775, uid: os.Geteuid(), refuse: true},
 		"group's by another's hand": {mode: 0o731, uid: os.Geteuid(), refuse: true},
 	}
-	if os.Geteuid() == 0 { // nobody else can give a folder away
-		stranger, sticky := cases["our own"], cases["ours, sticky"]
-		stranger.uid, stranger.refuse = nobody, true
+	if os.Geteuid() == 0 { // only root can change a folder's owner
+		other, sticky := cases["our own"], cases["ours, sticky"]
+		other.uid, other.refuse = nobody, true
 		sticky.uid, sticky.refuse = nobody, true
-		cases["another user's"], cases["another user's, sticky"] = stranger, sticky
+		cases["another user's"], cases["another user's, sticky"] = other, sticky
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

@@ -62,7 +62,7 @@ func linkOrCopy(program, target string) error {
 	if err != nil {
 		return err
 	}
-	if everybody := fs.FileMode(0o005); info.Mode().Perm()&everybody == everybody && os.Link(program, target) == nil {
+	if others := fs.FileMode(0o005); info.Mode().Perm()&others == others && os.Link(program, target) == nil {
 		return nil
 	}
 	from, err := os.Open(program)

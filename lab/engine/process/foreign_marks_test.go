@@ -129,12 +129,12 @@ func TestMarksOfOtherUsers(t *testing.T) {
 	for _, uid := range []int{nobody, 0} {
 		startWithMarks(t, uid, w.marks(gone.lab, gone.run, "one")...)
 		startWithMarks(t, uid, w.marks(w.lab, w.run, "two")...)
-		stranger := startWithMarks(t, uid, w.marks(w.lab, w.run, "one")...)
+		foreign := startWithMarks(t, uid, w.marks(w.lab, w.run, "one")...)
 		if got, want := w.nodes(t, w.lab, gone.lab), []string{w.lab + " " + w.run + "/one"}; !slices.Equal(got, want) {
 			t.Errorf("user %d: %v, want %v", uid, got, want)
 		}
 		must(t, w.Pause(t.Context(), w.ref("one")))
-		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", stranger))
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", foreign))
 		if err != nil || strings.Contains(string(stat), ") T ") {
 			t.Errorf("user %d: paused with a node: %s, %v", uid, stat, err)
 		}

@@ -15,7 +15,7 @@ import (
 // terminal or pipes open.
 func TestStreamsHeldByOtherProcess(t *testing.T) {
 	t.Parallel()
-	// The inner shell has ended by then, so that the sleeper is nobody's child.
+	// The inner shell has ended by then, so that the sleeper is no child of the command.
 	const script = `env -i /bin/sh -c 'setsid /bin/sleep 1000 & echo $! > "$0/new"; mv "$0/new" "$0/pid"' "$AT"; echo ready; exec sleep 1000`
 	w := newTestLab(t)
 	w.started(t, w.script("one", 1, "exec sleep 1000"))
@@ -48,7 +48,7 @@ func TestStreamsHeldByOtherProcess(t *testing.T) {
 				holder := untilPID(t, at+"/pid")
 				defer func() {
 					if err := syscall.Kill(holder, syscall.SIGKILL); err != nil {
-						t.Errorf("nobody has escaped, so this proves nothing: %v", err)
+						t.Errorf("no process has escaped, so this proves nothing: %v", err)
 					}
 				}()
 				select {

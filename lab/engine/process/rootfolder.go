@@ -54,7 +54,7 @@ func checkAncestors(folder string) error {
 		if err != nil {
 			return fmt.Errorf("look at the folder above process labs: %w", err)
 		}
-		const mend = "and could put something else in the place of process labs: let TMPDIR name a folder where nobody can, such as /tmp"
+		const mend = "and could put something else in the place of process labs: let TMPDIR name a folder where no other user can, such as /tmp"
 		stat, known := info.Sys().(*syscall.Stat_t)
 		switch {
 		case !known || stat.Uid != 0 && int(stat.Uid) != os.Geteuid():
@@ -104,7 +104,7 @@ func checkEnterable(folder string) error {
 			return fmt.Errorf("look at the folder above process labs: %w", err)
 		}
 		if info.Mode().Perm()&0o001 == 0 {
-			return fmt.Errorf("agents do not run as root, and only root may enter %s: let TMPDIR name a folder that everybody may enter, such as /tmp", folder)
+			return fmt.Errorf("agents do not run as root, and only root may enter %s: let TMPDIR name a folder that every user may enter, such as /tmp", folder)
 		}
 		if folder == filepath.Dir(folder) {
 			return nil
