@@ -6,7 +6,9 @@ import (
 	"io"
 	"os"
 	"strings"
+	"time"
 
+	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -101,4 +103,66 @@ func (s stream) json(v any) error {
 	e := json.NewEncoder(s)
 	e.SetIndent("", "  ")
 	return e.Encode(v)
+}
+
+// grid is a table without lines: a row of names, then rows of values, each column as wide as it must be.
+func (s stream) grid(names []string, rows [][]string) {
+	t := table.NewWriter()
+	t.SetOutputMirror(s)
+	t.SuppressTrailingSpaces()
+	style := table.StyleDefault
+	style.Options = table.OptionsNoBordersAndSeparators
+	style.Box.PaddingLeft, style.Box.PaddingRight = "", "  "
+	style.Format.Header = text.FormatDefault
+	t.SetStyle(style)
+	t.AppendHeader(cells(names, s.faint))
+	for _, r := range rows {
+		t.AppendRow(cells(r, func(v string) string { return v }))
+	}
+	t.Render()
+}
+
+func cells(values []string, paint func(string) string) table.Row {
+	row := make(table.Row, len(values))
+	for i, v := range values {
+		row[i] = paint(v)
+	}
+	return row
+}
+
+// span is a length of time in its two largest units, as nobody reads more of it: "6d 23h".
+func span(d time.Duration) string {
+	switch {
+	case d >= 24*time.Hour:
+		return fmt.Sprintf("%dd %dh", d/(24*time.Hour), d%(24*time.Hour)/time.Hour)
+	case d >= time.Hour:
+		return fmt.Sprintf("%dh %dm", d/time.Hour, d%time.Hour/time.Minute)
+	case d >= time.Minute:
+		return fmt.Sprintf("%dm %ds", d/time.Minute, d%time.Minute/time.Second)
+	default:
+		return fmt.Sprintf("%ds", max(d, 0)/time.Second)
+	}
+}
+
+// brief is a length of time to a tenth of a second.
+func brief(d time.Duration) string {
+	if d >= time.Minute {
+		return span(d)
+	}
+	return fmt.Sprintf("%.1fs", d.Seconds())
+}
+
+// count is a number with its noun: "1 server", "3 servers".
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+func orDash(t string) string {
+	if t == "" {
+		return "-"
+	}
+	return t
 }

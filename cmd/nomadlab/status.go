@@ -1,12 +1,14 @@
 package main
 
 import (
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine/engines"
+	"nomadlab.internal/lab/pki"
 )
 
 func (a *app) statusCommand() *cobra.Command {
@@ -56,4 +58,95 @@ func (c console) status(status lab.Status) {
 	}
 	c.out.printf("")
 	c.out.nodes(status)
+}
+
+// nodes is a lab's nodes, one in a row.
+func (s stream) nodes(status lab.Status) {
+	names := []string{"NODE", "ROLE", "STATE", "RAFT", "ADDRESS", "HTTPS", "CERT", "GOSSIP"}
+	regional := severalRegions(status)
+	if regional {
+		names = append([]string{"REGION"}, names...)
+	}
+	rows := make([][]string, 0, len(status.Nodes))
+	for _, n := range status.Nodes {
+		row := []string{
+			n.Name, string(n.Role), s.state(n), s.raft(n), orDash(n.Address),
+			s.address(n.HTTP), s.expiry(n.CertificateExpires), s.gossip(n),
+		}
+		if regional {
+			row = append([]string{n.Region}, row...)
+		}
+		rows = append(rows, row)
+	}
+	s.grid(names, rows)
+}
+
+func severalRegions(status lab.Status) bool {
+	for _, n := range status.Nodes {
+		if n.Region != status.Nodes[0].Region {
+			return true
+		}
+	}
+	return false
+}
+
+// address leaves out the scheme where it is the one that the column promises.
+func (s stream) address(at string) string {
+	switch short, encrypted := strings.CutPrefix(at, "https://"); {
+	case at == "":
+		return s.faint("-")
+	case encrypted:
+		return short
+	default:
+		return s.bad(at)
+	}
+}
+
+func (s stream) state(n lab.NodeStatus) string {
+	switch {
+	case n.State == "alive" || n.State == "ready":
+		return s.good(n.State)
+	case n.ExtraNode && n.State == lab.StateStopped:
+		return s.faint("outside")
+	default:
+		return s.bad(n.State)
+	}
+}
+
+func (s stream) raft(n lab.NodeStatus) string {
+	switch {
+	case n.Leader:
+		return s.bold("leader")
+	case n.Voter:
+		return "voter"
+	case n.Role == pki.Server && n.HTTP != "":
+		return s.uneasy("no voter")
+	default:
+		return s.faint("-")
+	}
+}
+
+func (s stream) gossip(n lab.NodeStatus) string {
+	switch n.Gossip {
+	case lab.GossipEncrypted:
+		return n.Gossip
+	case "":
+		return s.faint("-")
+	default:
+		return s.bad(n.Gossip)
+	}
+}
+
+func (s stream) expiry(t time.Time) string {
+	left := time.Until(t)
+	switch {
+	case t.IsZero():
+		return s.faint("-")
+	case left <= 0:
+		return s.bad("expired")
+	case left < time.Hour:
+		return s.uneasy(span(left))
+	default:
+		return span(left)
+	}
 }

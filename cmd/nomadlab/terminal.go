@@ -2,6 +2,9 @@ package main
 
 import (
 	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"golang.org/x/term"
 
@@ -33,4 +36,28 @@ func (c console) inner(run func(engine.Streams) (int, error)) error {
 		return uint(width), uint(height)
 	}
 	return passOn(run(s))
+}
+
+// resizes fires when the terminal has another size, until stop is called.
+func resizes() (resized <-chan struct{}, stop func()) {
+	signals, out, end := make(chan os.Signal, 1), make(chan struct{}), make(chan struct{})
+	signal.Notify(signals, syscall.SIGWINCH)
+	go func() {
+		for {
+			select {
+			case <-signals:
+				select {
+				case out <- struct{}{}:
+				case <-end:
+					return
+				}
+			case <-end:
+				return
+			}
+		}
+	}()
+	return out, func() {
+		signal.Stop(signals)
+		close(end)
+	}
 }
