@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,17 +16,16 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// usualName is the lab that is meant when there are several and none is named.
+// usualName is the lab that is meant if none is named and there are several.
 const usualName = "lab"
 
-// labNames are the labs that the engines know.
+// labNames returns the names of the engines' labs, sorted.
 func labNames(ctx context.Context, e *engines.Set) ([]string, error) {
 	labs, err := e.Labs(ctx)
 	return slices.Sorted(maps.Keys(labs)), err
 }
 
-// meant is the name that was given; if none was, the only lab's, or "lab" if there are several and one is called so. It
-// is "" when nothing tells which.
+// meant returns the given name. Without one it returns the only name, or "lab" if that is among several, or "".
 func meant(given string, names []string) string {
 	switch {
 	case given != "":
@@ -39,8 +39,8 @@ func meant(given string, names []string) string {
 	}
 }
 
-// choose returns the name of the lab that is meant, or "" when none is named and there is none at all. Labs of tests, scenarios
-// and checks of a configuration are meant only where they are named: they are somebody's who works with them now.
+// choose returns the name of the lab that is meant, or "" if none is named and no lab exists. A lab that expires, as those of
+// tests, scenarios and configuration checks do, must be named: it is in use.
 func choose(cmd *cobra.Command, e *engines.Set, given string) (string, error) {
 	if given != "" {
 		return given, spec.Spec{Name: given}.Validate()
@@ -49,17 +49,17 @@ func choose(cmd *cobra.Command, e *engines.Set, given string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var names, passing []string
+	var names, expiring []string
 	for _, l := range labs {
 		if l.Expires.IsZero() {
 			names = append(names, l.Name)
 		} else {
-			passing = append(passing, l.Name)
+			expiring = append(expiring, l.Name)
 		}
 	}
-	if len(names) == 0 && len(passing) > 0 {
-		return "", usagef(cmd, "there is no lab that stays: %s belongs to a test or a scenario or a check, and goes by itself: name it if it is meant",
-			strings.Join(passing, ", "))
+	if len(names) == 0 && len(expiring) > 0 {
+		return "", usagef(cmd, "there is no lab that stays: %s belongs to a test, a scenario or a check, which removes it. Name it to use it",
+			strings.Join(expiring, ", "))
 	}
 	name := meant("", names)
 	if name == "" && len(names) > 0 {
@@ -68,7 +68,7 @@ func choose(cmd *cobra.Command, e *engines.Set, given string) (string, error) {
 	return name, nil
 }
 
-// open opens the lab that is meant.
+// open opens the lab that is meant. An error says so if there is none.
 func open(cmd *cobra.Command, e *engines.Set, given string) (*lab.Lab, error) {
 	name, err := choose(cmd, e, given)
 	if err != nil {
@@ -84,15 +84,15 @@ func open(cmd *cobra.Command, e *engines.Set, given string) (*lab.Lab, error) {
 	return openNamed(cmd.Context(), e, name)
 }
 
-// unseen says in a line which labs were not looked at, and why. Empty: all were.
+// unseen says in one line which engine's labs are unknown, and why. It is empty if all are known.
 func unseen(e *engines.Set) string {
 	if e.Unseen() == nil {
 		return ""
 	}
-	return "there may be labs that are not to be seen: " + strings.ReplaceAll(e.Unseen().Error(), "\n", "; ")
+	return "there may be labs that you may not see: " + strings.ReplaceAll(e.Unseen().Error(), "\n", "; ")
 }
 
-// orUnseen adds to an error about a lab that was not found that it may be where nobody looked.
+// orUnseen adds to ErrNotFound that an engine could not be asked, if so.
 func orUnseen(e *engines.Set, err error) error {
 	if errors.Is(err, lab.ErrNotFound) && e.Unseen() != nil {
 		return fmt.Errorf("%w\n%s", err, unseen(e))
@@ -100,7 +100,7 @@ func orUnseen(e *engines.Set, err error) error {
 	return err
 }
 
-// openNamed opens the lab of that name, whichever engine has it.
+// openNamed opens the lab of that name at the engine that has it.
 func openNamed(ctx context.Context, e *engines.Set, name string) (*lab.Lab, error) {
 	has, err := e.Of(ctx, name)
 	if err != nil {
@@ -110,7 +110,15 @@ func openNamed(ctx context.Context, e *engines.Set, name string) (*lab.Lab, erro
 	return l, orUnseen(e, err)
 }
 
-// first is the first argument, or "".
+// labAndNodes splits arguments into the name of a lab and names of nodes. The first one is a lab if one has that name.
+func labAndNodes(labs, args []string) (name string, nodes []string) {
+	if len(args) > 0 && slices.Contains(labs, args[0]) {
+		return args[0], args[1:]
+	}
+	return "", args
+}
+
+// first returns the first argument, or "".
 func first(args []string) string {
 	if len(args) == 0 {
 		return ""
@@ -118,17 +126,25 @@ func first(args []string) string {
 	return args[0]
 }
 
-// noArguments says what to do instead, when there is something.
-func noArguments(instead string) cobra.PositionalArgs {
+// noArguments refuses arguments. Its error ends with the advice, which may be empty.
+func noArguments(advice string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return nil
 		}
-		return usagef(cmd, "unexpected argument %q%s", args[0], instead)
+		return usagef(cmd, "unexpected argument %q%s", args[0], advice)
 	}
 }
 
-// optionalName is for commands that take the name of a lab and nothing else.
+// positive refuses a --timeout of 0 or less.
+func positive(cmd *cobra.Command, timeout time.Duration) error {
+	if timeout > 0 {
+		return nil
+	}
+	return usagef(cmd, "--timeout is %s: use a positive duration such as 90s", timeout)
+}
+
+// optionalName allows the name of one lab and nothing else.
 func optionalName(cmd *cobra.Command, args []string) error {
 	if len(args) > 1 {
 		return usagef(cmd, "unexpected argument %q: name one lab", args[1])
@@ -136,7 +152,7 @@ func optionalName(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// dashed splits arguments at "--": what is nomadlab's, and what is the inner command's.
+// dashed splits arguments at "--" into nomadlab's and those of the command to run.
 func dashed(cmd *cobra.Command, args []string) (ours, theirs []string, found bool) {
 	at := cmd.ArgsLenAtDash()
 	if at < 0 {

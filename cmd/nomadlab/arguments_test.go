@@ -33,7 +33,7 @@ func TestLabThatIsMeant(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			a, _ := faked(t, test.labs...) // their folders do not exist, which the error says of the one that is meant
+			a, _ := faked(t, test.labs...) // the error says that the folder of the lab that is meant does not exist
 			r := call(t, a, "", strings.Fields(test.args)...)
 			if r.code != exitUsage {
 				t.Errorf("exit code %d", r.code)
@@ -43,9 +43,8 @@ func TestLabThatIsMeant(t *testing.T) {
 	}
 }
 
-// TestUnnamedIsNoLabThatGoesByItself, such as that of a check of a configuration that runs now. The control is the lab that
-// stays beside it, which is meant.
-func TestUnnamedIsNoLabThatGoesByItself(t *testing.T) {
+// TestUnnamedIsNoLabThatExpires: without a name, a lab that expires is never meant. The control is a lab beside it that stays.
+func TestUnnamedIsNoLabThatExpires(t *testing.T) {
 	for _, args := range []string{"status", "env", "start", "logs", "check", "nomad -- version"} {
 		a, labs := faked(t, "check-1a2b3c")
 		labs.expire("check-1a2b3c")
@@ -74,7 +73,7 @@ func TestDown(t *testing.T) {
 		{"all", []string{"a", "b"}, "down --all", nil, exitFine, "lab b: removed"},
 		{"none at all", nil, "down", nil, exitFine, "there is no lab"},
 		{"which of them", []string{"a", "b"}, "down", []string{"a", "b"}, exitUsage, "name one of a, b"},
-		{"the only one, somebody else's", []string{"a"}, "down", []string{"a"}, exitUsage, "may be somebody else's"},
+		{"the only one, another user's", []string{"a"}, "down", []string{"a"}, exitUsage, "may be another user's"},
 		{"not a name", []string{"a"}, "down a ../a", []string{"a"}, exitUsage, "../a"},
 	}
 	for _, test := range tests {
@@ -92,20 +91,19 @@ func TestDown(t *testing.T) {
 	}
 }
 
-// TestDownGoesOnAfterAFailure: what cannot be removed is told, and the labs after it go.
+// TestDownGoesOnAfterAFailure names each lab that cannot be removed, and removes the others.
 func TestDownGoesOnAfterAFailure(t *testing.T) {
 	for _, args := range []string{"down --all", "down a stuck-b stuck-c d"} {
 		a, labs := faked(t, "a", "stuck-b", "stuck-c", "d")
 		r := call(t, a, "", strings.Fields(args)...)
-		contains(t, r.errs, "lab stuck-b is not wholly removed, try again: it does not go", "lab stuck-c is not wholly removed")
+		contains(t, r.errs, "lab stuck-b is not completely removed, try again: it does not go", "lab stuck-c is not completely removed")
 		if diff := cmp.Diff([]string{"stuck-b", "stuck-c"}, labs.names()); diff != "" || r.code != exitFailed {
 			t.Errorf("%s: exit code %d, labs that are left, -want +got:\n%s", args, r.code, diff)
 		}
 	}
 }
 
-// TestLabsThatAreNotSeen: where an engine could not be asked, nothing is said of all labs. The control is the same set of engines,
-// all of them asked.
+// TestLabsThatAreNotSeen says so if an engine could not be asked. The controls are the same calls with all engines asked.
 func TestLabsThatAreNotSeen(t *testing.T) {
 	denied, absent := fmt.Errorf("%w: add yourself", engine.ErrDenied), fmt.Errorf("%w: start it", engine.ErrUnavailable)
 	for _, c := range []struct {
@@ -143,8 +141,8 @@ func TestLabsThatAreNotSeen(t *testing.T) {
 	}
 }
 
-// TestDownSparesTheLabsOfTests, which run somewhere and need them, unless they are named. The controls are the same labs
-// without the expiry: those are spared for another reason, or go.
+// TestDownSparesTheLabsOfTests removes a lab that expires only if it is named. The controls are the same labs without the
+// expiry, which are removed or spared for another reason.
 func TestDownSparesTheLabsOfTests(t *testing.T) {
 	for _, test := range []struct {
 		args          string
@@ -152,7 +150,7 @@ func TestDownSparesTheLabsOfTests(t *testing.T) {
 		left          []string
 		says, without string
 	}{
-		{"down", exitUsage, exitUsage, []string{"a"}, "belongs to a test or a scenario", "may be somebody else's"},
+		{"down", exitUsage, exitUsage, []string{"a"}, "belongs to a test, a scenario or a check", "may be another user's"},
 		{"down --all", exitFine, exitFine, []string{"a"}, "nothing to remove", "lab a: removed"},
 		{"down a", exitFine, exitFine, nil, "lab a: removed", "lab a: removed"},
 	} {
@@ -174,7 +172,7 @@ func TestDownSparesTheLabsOfTests(t *testing.T) {
 	}
 }
 
-// TestDownSparesTheLabsOfCompose, which keep data and may be somebody else's, unless they are named.
+// TestDownSparesTheLabsOfCompose removes a lab of Docker Compose only if it is named.
 func TestDownSparesTheLabsOfCompose(t *testing.T) {
 	for _, test := range []struct {
 		args string
@@ -182,8 +180,8 @@ func TestDownSparesTheLabsOfCompose(t *testing.T) {
 		left []string
 		says string
 	}{
-		{"down", exitUsage, []string{"a"}, "Docker Compose brought it up"},
-		{"down --all", exitFine, []string{"a"}, "stays unless it is named"},
+		{"down", exitUsage, []string{"a"}, "belongs to Docker Compose, and perhaps to another user"},
+		{"down --all", exitFine, []string{"a"}, "lab a belongs to Docker Compose and stays"},
 		{"down a", exitFine, nil, "lab a: removed"},
 	} {
 		t.Run(test.args, func(t *testing.T) {
@@ -209,13 +207,14 @@ func TestListWithoutFolders(t *testing.T) {
 	}
 }
 
-// TestListMissesNodes that are gone, paused, or off the lab's network, and no extra ones. The control is the same lab, whole.
+// TestListMissesNodes counts nodes that are gone, paused or off the lab's network as missing, and no extra nodes. The control
+// is the complete lab.
 func TestListMissesNodes(t *testing.T) {
 	node := func(name string) engine.State {
 		return engine.State{Ref: engine.Ref{Lab: "a", Node: name}, Running: true}
 	}
 	extra := node("extra")
-	extra.Running, extra.Labels = false, map[string]string{"extra node": "true"}
+	extra.Running, extra.Labels = false, map[string]string{"extra-node": "true"}
 	for want, change := range map[string]func([]engine.State) []engine.State{
 		"4/4    -      fake    -        running":           func(s []engine.State) []engine.State { return s },
 		"3/4    -      fake    -        partly running,":   func(s []engine.State) []engine.State { return s[1:] },

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 
+	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"nomadlab.internal/internal/userfile"
@@ -23,30 +24,29 @@ func (a *app) checkCommand() *cobra.Command {
 	var f checkFlags
 	cmd := &cobra.Command{
 		Use:   "check [NAME]",
-		Short: "Say who gets into a cluster and who does not, with the evidence",
-		Long: `check tries every front door of a lab's agents (HTTP, RPC, Raft, gossip, the network between
-them) with every kind of stranger, and whether they have formed a cluster, and says which
-promises hold and which are broken. Every refusal is compared with the same attempt with the
-one thing put right. It leaves the lab as it was.
+		Short: "Check what a cluster lets in, with evidence",
+		Long: `check calls every endpoint of a lab's agents (HTTP, RPC, Raft, gossip, the network between them)
+with every kind of caller, and looks whether the agents have formed a cluster. It says which checks
+pass and which fail. Each refusal is compared with the same call with the one thing put right.
+check leaves the lab as it was.
 
-With --server-config and --client-config it brings up a cluster that runs a copy of your own
-agent configuration, checks that, and removes it. What a lab cannot have of it is replaced, and
-the report lists each such line. With --lock it compares the posture with the one that you have
-committed, and says which promise a change has lost or gained, and by which line.
+With --server-config and --client-config it brings up a cluster that runs a copy of your own agent
+configuration, checks that, and removes it. Lines that a lab cannot have are replaced, and the
+report lists each. With --lock it compares the posture with the lock file that you have committed,
+and says which checks a change made fail or pass, and by which line.
 
-With --addr it checks a cluster that nomadlab did not start: only with what leaves no trace,
-and without certificates that only the cluster's authority could make. It asks first which
-versions of Nomad there are, and says so. It sends reads, and beside them only requests of which
-it was verified that each of these versions refuses them without effect; all else is skipped, for
-that reason. A token is sent to those agents alone whose certificate is for the host of the
-address, for server.REGION.nomad at a server, or for the name that --tls-server-name gives; never
-in the clear. Agents are called directly, whatever HTTP_PROXY and HTTPS_PROXY say.
+With --addr it checks a cluster that nomadlab did not start. It makes no certificates, and it sends
+only reads, and requests that every Nomad version of the cluster is verified to refuse without
+effect; other checks are skipped with that reason. It asks for the versions first. A token is sent
+only to agents whose certificate is for the host of the address, for server.REGION.nomad at a
+server, or for the name in --tls-server-name; never without TLS. Agents are called directly,
+whatever HTTP_PROXY and HTTPS_PROXY say.
 
-It exits with 0 when every promise held that applies, with 1 when one is broken, with 3 when
-none is but some could not be tried, as an agent does not answer. What is skipped, for a
-reason that is given, makes no difference. With --lock it exits with 0 when the posture is the
-lock's, with 1 when it is weaker, with 3 when that could not be told, and with 4 when it is only
-stronger, so that the lock is out of date. With --update it writes the lock, and exits with 0.`,
+It exits with 0 if every check passes, with 1 if one fails, with 3 if none fails but some are
+inconclusive, for example because an agent does not answer. Skipped checks, each with its reason,
+do not count. With --lock it exits with 0 if the posture is the lock's, with 1 if it is weaker,
+with 3 if that is not known, and with 4 if it is only stronger, so that the lock is out of date.
+With --update it writes the lock, and exits with 0.`,
 		Example: `  nomadlab check
   nomadlab check demo --only raft,gossip -v
   nomadlab check --only 'rpc-refuses-*'
@@ -55,7 +55,7 @@ stronger, so that the lock is out of date. With --update it writes the lock, and
   nomadlab check --server-config server.d --client-config client.d
   nomadlab check --server-config server.hcl --lock posture.lock.yaml --update
   nomadlab check --addr https://10.0.0.5:4646 --ca ca.pem --cert cli.pem --key cli-key.pem`,
-		ValidArgsFunction: a.completeLab(),
+		ValidArgsFunction: a.completeLabs(1),
 		Args: func(cmd *cobra.Command, args []string) error {
 			if err := f.validate(cmd, args); err != nil {
 				return err
@@ -66,14 +66,17 @@ stronger, so that the lock is out of date. With --update it writes the lock, and
 			switch {
 			case f.list:
 				return a.listChecks(cmd, f)
-			case f.config.given():
-				return a.with(func(cmd *cobra.Command, _ []string, e *engines.Set) error { return a.checkConfiguration(cmd, e, f) })(cmd, args)
 			case len(f.remote.Addresses) > 0:
 				return a.check(cmd, f, func(ctx context.Context, o inspect.Options) (finding.Report, error) {
 					return inspect.Cluster(ctx, f.cluster(), o)
 				})
 			default:
-				return a.with(func(cmd *cobra.Command, args []string, e *engines.Set) error { return a.checkLab(cmd, args, e, f) })(cmd, args)
+				return a.with(func(cmd *cobra.Command, args []string, e *engines.Set) error {
+					if f.config.given() {
+						return a.checkConfiguration(cmd, e, f)
+					}
+					return a.checkLab(cmd, args, e, f)
+				})(cmd, args)
 			}
 		}),
 	}
@@ -90,27 +93,26 @@ func (a *app) checkLab(cmd *cobra.Command, args []string, e *engines.Set, f chec
 	return a.check(cmd, f, func(ctx context.Context, o inspect.Options) (finding.Report, error) { return inspect.Lab(ctx, l, o) })
 }
 
-// check carries out the checks, and tells what they found.
-func (a *app) check(cmd *cobra.Command, f checkFlags, inspected func(context.Context, inspect.Options) (finding.Report, error)) error {
-	r, err := a.found(cmd, f, func(ctx context.Context, _ *progress, o inspect.Options) (finding.Report, error) {
-		return inspected(ctx, o)
-	})
+// check runs the checks, and prints and writes the report.
+func (a *app) check(cmd *cobra.Command, f checkFlags, run func(context.Context, inspect.Options) (finding.Report, error)) error {
+	r, err := a.runChecks(cmd, f, func(ctx context.Context, _ *progress, o inspect.Options) (finding.Report, error) { return run(ctx, o) })
 	if err != nil && len(r.Findings) == 0 {
 		return err
 	}
-	if err := errors.Join(f.tell(a.console(cmd), r), err); err != nil {
+	if err := errors.Join(f.output(a.console(cmd), r), err); err != nil {
 		return err
 	}
-	return passOn(proved(r), nil)
+	return passOn(resultCode(r), nil)
 }
 
-// found carries out the checks, and shows meanwhile how far they are.
-func (a *app) found(cmd *cobra.Command, f checkFlags, inspected func(context.Context, *progress, inspect.Options) (finding.Report, error)) (finding.Report, error) {
+// runChecks runs checks with the flags' options, and shows their progress.
+func (a *app) runChecks(
+	cmd *cobra.Command, f checkFlags, run func(context.Context, *progress, inspect.Options) (finding.Report, error),
+) (finding.Report, error) {
 	p := newProgress(a.console(cmd).errs)
 	p.doing("check", "checking")
-	o := inspect.Options{Only: f.only, SafeOnly: f.safe, Quick: f.quick, NoMatrix: f.bare}
-	o.Tell = p.counting()
-	r, err := inspected(cmd.Context(), p, o)
+	o := inspect.Options{Only: f.only, SafeOnly: f.safe, Quick: f.quick, NoMatrix: f.bare, Tell: p.counting()}
+	r, err := run(cmd.Context(), p, o)
 	p.stop()
 	if err == nil && cmd.Context().Err() != nil {
 		err = fmt.Errorf("%w", cmd.Context().Err())
@@ -118,8 +120,8 @@ func (a *app) found(cmd *cobra.Command, f checkFlags, inspected func(context.Con
 	return r, err
 }
 
-// proved is the exit code of what was found.
-func proved(r finding.Report) int {
+// resultCode returns the exit code of a report's results.
+func resultCode(r finding.Report) int {
 	all := finding.Summarize(r.Findings)
 	if r.Matrix != nil {
 		for _, row := range r.Matrix.Rows {
@@ -144,16 +146,16 @@ func (a *app) listChecks(cmd *cobra.Command, f checkFlags) error {
 	if err != nil {
 		return err
 	}
-	rows := make([][]string, 0, len(all))
+	rows := make([]table.Row, 0, len(all))
 	for _, check := range all {
 		s := check.Spec()
-		rows = append(rows, []string{s.ID, string(s.Plane), string(s.Kind), string(s.Severity), s.Title})
+		rows = append(rows, table.Row{s.ID, s.Plane, s.Kind, s.Severity, s.Title})
 	}
-	a.console(cmd).out.grid([]string{"CHECK", "PLANE", "KIND", "SEVERITY", "PROMISE"}, rows)
+	a.console(cmd).out.grid([]string{"CHECK", "PLANE", "KIND", "SEVERITY", "TITLE"}, rows)
 	return nil
 }
 
-// checkConfiguration brings up a cluster with the user's configuration, checks it, and compares it with the lock.
+// checkConfiguration checks a cluster with the user's configuration, and compares its posture with the lock.
 func (a *app) checkConfiguration(cmd *cobra.Command, e *engines.Set, f checkFlags) error {
 	source, err := regress.Read(f.config.paths)
 	if err != nil {
@@ -164,41 +166,39 @@ func (a *app) checkConfiguration(cmd *cobra.Command, e *engines.Set, f checkFlag
 		return err
 	}
 	c := a.console(cmd)
-	if e.Note() != "" {
-		c.errs.printf("%s %s", c.errs.uneasy("note:"), e.Note())
-	}
+	c.note(e.Note())
 	o, err := f.config.options(cmd, e)
 	if err != nil {
 		return err
 	}
-	found, err := a.found(cmd, f, func(ctx context.Context, p *progress, i inspect.Options) (finding.Report, error) {
+	r, err := a.runChecks(cmd, f, func(ctx context.Context, p *progress, i inspect.Options) (finding.Report, error) {
 		o.Inspect, o.Progress = i, p.event
 		return regress.Check(ctx, o, source)
 	})
 	if err != nil {
-		if len(found.Findings) > 0 { // as where the cluster could not be removed
-			err = errors.Join(f.tell(c, found), err)
+		if len(r.Findings) > 0 { // the cluster could not be removed, for example
+			err = errors.Join(f.output(c, r), err)
 		}
 		return err
 	}
-	posture := lock.Of(found)
+	posture := lock.Of(r)
 	if locked != nil {
 		compared := lock.CompareLock(*locked, posture, f.lock)
-		found.Comparison = &compared
+		r.Comparison = &compared
 	}
-	if err := f.tell(c, found); err != nil {
+	if err := f.output(c, r); err != nil {
 		return err
 	}
-	if err := annotate(c, found); err != nil {
+	if err := annotate(c, r); err != nil {
 		return err
 	}
 	if f.update {
 		return f.writeLock(c, posture)
 	}
-	return passOn(compared(found), nil)
+	return passOn(comparisonCode(r), nil)
 }
 
-// readLock reads the lock before anything is started. Nil: there is none to compare with.
+// readLock reads the lock before anything is started. It returns nil if there is none to compare with.
 func (f checkFlags) readLock() (*lock.Posture, error) {
 	if f.lock == "" {
 		return nil, nil //nolint:nilnil // without a lock nothing is compared
@@ -206,20 +206,20 @@ func (f checkFlags) readLock() (*lock.Posture, error) {
 	text, err := userfile.Read(f.lock)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && f.update:
-		return nil, nil //nolint:nilnil // it is being written for the first time
+		return nil, nil //nolint:nilnil // it is written for the first time
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fmt.Errorf("%w: there is no %s yet: write it with --update, look at it, and commit it", lock.ErrLock, f.lock)
+		return nil, fmt.Errorf("%w: %s does not exist: write it with --update, read it, and commit it", lock.ErrLock, f.lock)
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", lock.ErrLock, err)
 	}
 	p, err := lock.ReadLock(f.lock, text)
 	if err != nil && f.update {
-		return nil, nil //nolint:nilnil // what cannot be read is written anew, which is what the error advises
+		return nil, nil //nolint:nilnil // a lock that cannot be read is written again, as the error advises
 	}
 	return &p, err
 }
 
-// writeLock writes the lock, whole or not at all.
+// writeLock writes the lock, completely or not at all.
 func (f checkFlags) writeLock(c console, p lock.Posture) error {
 	err := writeWhole(f.lock, func(w io.Writer) error {
 		_, err := w.Write(p.Lock())
@@ -228,11 +228,11 @@ func (f checkFlags) writeLock(c console, p lock.Posture) error {
 	if err != nil {
 		return fmt.Errorf("write the lock: %w", err)
 	}
-	c.errs.printf("wrote %s: look at what has changed in it, and commit it", f.lock)
+	c.errs.printf("wrote %s: read what has changed in it, and commit it", f.lock)
 	return nil
 }
 
-// annotate tells GitHub, where it runs this, of what has changed, at the lines that did it.
+// annotate prints the changes as annotations of the lines that caused them, if GitHub Actions runs this.
 func annotate(c console, r finding.Report) error {
 	if os.Getenv("GITHUB_ACTIONS") != "true" {
 		return nil
@@ -240,10 +240,10 @@ func annotate(c console, r finding.Report) error {
 	return report.Annotations(c.errs, r)
 }
 
-// compared is the exit code of what was found, beside a lock where there is one.
-func compared(r finding.Report) int {
+// comparisonCode returns the exit code of a comparison, or of the results if there is none.
+func comparisonCode(r finding.Report) int {
 	if r.Comparison == nil {
-		return proved(r)
+		return resultCode(r)
 	}
 	code := exitFine
 	for _, change := range r.Comparison.Changes {

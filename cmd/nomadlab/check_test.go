@@ -28,7 +28,7 @@ func TestWrongUsageOfCheck(t *testing.T) {
 		{"check --token-file a", "go with --addr"},
 		{"check --region eu", "--region and --tls-server-name go with --addr"},
 		{"check --tls-server-name a.example.com", "--region and --tls-server-name go with --addr"},
-		{"check --only nonsense", `no such check: "nonsense": name a plane (cluster, http, rpc, raft, gossip, wire)`},
+		{"check --only nonsense", `no such check: "nonsense": name a plane (cluster, http, rpc, raft, gossip, network)`},
 		{"check --only raft,cross-site --list", `no such check: "cross-site"`},
 		{"check --only raft-refuses", "did you mean raft-refuses-plaintext"},
 		{"check --addr https://127.0.0.1:4646 --ca a --cert b --key c --only matrix", "the matrix is for labs"},
@@ -46,8 +46,8 @@ func TestWrongUsageOfCheck(t *testing.T) {
 	}
 }
 
-// TestFlagThatTookTheNext is told from one that has its value, and from what comes after --.
-func TestFlagThatTookTheNext(t *testing.T) {
+// TestFlagWithoutValue has controls: flags with their values, and words behind --.
+func TestFlagWithoutValue(t *testing.T) {
 	took := "needs a value, and took -"
 	for args, want := range map[string]bool{
 		"check --server-config x --lock --update":                true,
@@ -69,9 +69,9 @@ func TestFlagThatTookTheNext(t *testing.T) {
 	}
 }
 
-// TestPlacesAreLookedAtFirst: a report or a lock that cannot be written is told before anything is started or called. The
-// control is the same call with a place that takes files, which ends for another reason.
-func TestPlacesAreLookedAtFirst(t *testing.T) {
+// TestPlacesAreCheckedFirst refuses a report or a lock that cannot be written, before anything is started or called. The
+// control is the same call with a folder that takes files, which fails for another reason.
+func TestPlacesAreCheckedFirst(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "file")
 	if err := os.WriteFile(file, nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -92,21 +92,21 @@ func TestPlacesAreLookedAtFirst(t *testing.T) {
 		contains(t, r.errs, want)
 	}
 	if left, err := os.ReadDir(good + "/report"); err != nil || len(left) > 0 {
-		t.Errorf("the look left %v, %v", left, err)
+		t.Errorf("the test of the folder left %v, %v", left, err)
 	}
 }
 
 func TestListOfChecks(t *testing.T) {
 	all, some := user{}.must(t, "check", "--list"), user{}.must(t, "check", "--list", "--only", "raft")
-	contains(t, all, "CHECK", "PROMISE", "rpc-refuses-cli-certificate", "gossip-refuses-no-key")
+	contains(t, all, "CHECK", "TITLE", "rpc-refuses-cli-certificate", "gossip-refuses-no-key")
 	contains(t, some, "raft-refuses-client-certificate", "Raft", "critical")
 	if lines := strings.Count(all, "\n"); lines < 100 || strings.Contains(some, "gossip-refuses-no-key") {
 		t.Errorf("%d lines; of Raft alone:\n%s", lines, some)
 	}
 }
 
-// checkedLab is a lab without containers, its user and engine, and the secrets that no report may have in it. The caller
-// removes it.
+// checkedLab brings up a lab without containers. It returns the lab's user and engine, and the secrets that no report may
+// contain. The caller removes the lab.
 func checkedLab(t *testing.T, flags ...string) (name string, u user, e engine.Engine, secrets []string) {
 	t.Helper()
 	name, u = unused(t), user{engine: engines.Process}
@@ -124,20 +124,20 @@ func checkedLab(t *testing.T, flags ...string) (name string, u user, e engine.En
 	return name, u, e, append(secrets, strings.Split(string(l.Credential().KeyPEM), "\n")[1])
 }
 
-// TestCheckOfAHardenedLab: what holds, what it looks like in each format, and what becomes of it when an agent is gone. All
-// checks are carried out once, by "in a folder"; the others choose a few.
+// TestCheckOfAHardenedLab checks a lab in each format, by its address, interrupted, and without an agent. Only "in a folder"
+// runs all checks.
 func TestCheckOfAHardenedLab(t *testing.T) {
 	t.Parallel()
 	name, u, e, secrets := checkedLab(t, "--hardened", "--clients", "2")
 	defer func() { u.must(t, "down", name) }()
 	t.Run("in a folder", func(t *testing.T) { checkIntoFolder(t, u, name, secrets) })
-	t.Run("of somebody else", func(t *testing.T) { checkAddress(t, u, name, secrets) })
+	t.Run("by address", func(t *testing.T) { checkAddress(t, u, name, secrets) })
 	t.Run("interrupted", func(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		defer cancel()
 		errs := &cancelling{at: "checking", cancel: cancel}
 		var out strings.Builder
-		code := newApp().execute(ctx, u.on([]string{"check", name, "--only", "wire,http"}), nil, &out, errs)
+		code := newApp().execute(ctx, u.on([]string{"check", name, "--only", "network,http"}), nil, &out, errs)
 		if code != exitFailed || !strings.HasSuffix(errs.String(), "nomadlab: interrupted\n") {
 			t.Errorf("exit code %d, %q", code, errs.String())
 		}
@@ -145,15 +145,15 @@ func TestCheckOfAHardenedLab(t *testing.T) {
 	t.Run("killed", func(t *testing.T) { checkWithoutNode(t, u, e, name) })
 }
 
-// checkIntoFolder: all promises hold; five files, each whole, and no secret in any; a folder that cannot be is an error
-// beside the text.
+// checkIntoFolder demands that all checks pass, and that the five files are complete and hold no secret. A folder that cannot
+// be made is wrong usage.
 func checkIntoFolder(t *testing.T, u user, name string, secrets []string) {
 	folder := filepath.Join(t.TempDir(), "a", "report")
 	r := u.call(t, "", "check", name, "-v", "--out", folder)
 	if r.code != exitFine {
 		t.Fatalf("exit code %d\n%s%s", r.code, r.out, r.errs)
 	}
-	contains(t, r.out, "lab "+name+": all ", " promises held", "Raft", "gossip")
+	contains(t, r.out, "lab "+name+": all ", " checks pass", "Raft", "gossip")
 	files := map[string]string{"standard output": r.out, "standard error": r.errs}
 	for file, end := range map[string]string{
 		"report.txt": "\n", "report.json": "}\n", "junit.xml": "</testsuites>", "report.md": "\n", "index.html": "</html>",
@@ -164,7 +164,7 @@ func checkIntoFolder(t *testing.T, u user, name string, secrets []string) {
 		}
 		files[file] = string(content)
 		if text := strings.TrimSpace(files[file]); !strings.HasSuffix(text, strings.TrimSpace(end)) || !strings.Contains(text, name) {
-			t.Errorf("%s is not whole: it ends with %q", file, text[max(0, len(text)-40):])
+			t.Errorf("%s is not complete: it ends with %q", file, text[max(0, len(text)-40):])
 		}
 		contains(t, r.errs, "wrote "+filepath.Join(folder, file))
 	}
@@ -175,7 +175,7 @@ func checkIntoFolder(t *testing.T, u user, name string, secrets []string) {
 	if err := errors.Join(json.Unmarshal([]byte(files["report.json"]), &report), xml.Unmarshal([]byte(files["junit.xml"]), new(struct{}))); err != nil {
 		t.Errorf("the JSON or the XML cannot be read: %v", err)
 	}
-	labtest.Sound(t, report, catalogue.RunsElsewhere) // what looks at the sample job has nothing to look at where it does not run
+	labtest.Sound(t, report, catalogue.RunsElsewhere) // checks of the sample job find none where it does not run
 	if report.Cluster.Name != name {
 		t.Errorf("it is a report of %s", report.Cluster.Name)
 	}
@@ -196,8 +196,8 @@ func checkIntoFolder(t *testing.T, u user, name string, secrets []string) {
 	contains(t, r.errs, "make the report's folder", "not a directory")
 }
 
-// checkWithoutNode: what cannot be tried at a dead agent is no refusal, and what another one answers is still tried. The
-// server is a follower: without a leader, others would have nothing to answer for some seconds.
+// checkWithoutNode demands that checks of a dead agent are inconclusive, and those of the others pass. The dead server is a
+// follower: without a leader, others would not answer for some seconds.
 func checkWithoutNode(t *testing.T, u user, e engine.Engine, name string) {
 	leader, err := opened(t, u, name).Leader(t.Context(), "")
 	if err != nil {
@@ -220,7 +220,7 @@ func checkWithoutNode(t *testing.T, u user, e engine.Engine, name string) {
 	if err := json.Unmarshal([]byte(r.out), &report); err != nil {
 		t.Fatal(err)
 	}
-	held := map[string]bool{}
+	passed := map[string]bool{}
 	for _, f := range report.Findings {
 		dead := f.Node == server || f.Node == "client-2"
 		switch {
@@ -229,11 +229,11 @@ func checkWithoutNode(t *testing.T, u user, e engine.Engine, name string) {
 		case !dead && f.Result != finding.Pass:
 			t.Errorf("%s at %s: %s because %s", f.ID, f.Node, f.Result, f.Reason)
 		}
-		held[f.ID] = held[f.ID] || f.Result == finding.Pass
+		passed[f.ID] = passed[f.ID] || f.Result == finding.Pass
 	}
 	for _, id := range []string{"server-lets-nobody-list-jobs-without-token", "client-lets-nobody-read-agents-without-token"} {
-		if !held[id] {
-			t.Errorf("%s held nowhere, though agents are left that can be asked", id)
+		if !passed[id] {
+			t.Errorf("%s passes nowhere, though agents are left that answer", id)
 		}
 	}
 	text := u.call(t, "", "check", name, "--only", "rpc-refuses-*,raft")

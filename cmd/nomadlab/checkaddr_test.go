@@ -12,7 +12,7 @@ import (
 	"nomadlab.internal/lab/pki"
 )
 
-// opened is the lab of that name, on the engine of the test.
+// opened returns the lab of that name at the user's engine.
 func opened(t *testing.T, u user, name string) *lab.Lab {
 	t.Helper()
 	set, err := engines.Open(t.Context(), u.engine)
@@ -27,7 +27,7 @@ func opened(t *testing.T, u user, name string) *lab.Lab {
 	return l
 }
 
-// asFiles writes the credential down, and returns the flags that name its files.
+// asFiles writes the credential's files, and returns the flags that name them.
 func asFiles(t *testing.T, c pki.Credential) []string {
 	t.Helper()
 	folder := t.TempDir()
@@ -42,7 +42,7 @@ func asFiles(t *testing.T, c pki.Credential) []string {
 	return flags
 }
 
-// checkAddress: a lab as somebody else's cluster, by its addresses and what its user holds.
+// checkAddress checks a lab by its addresses and its user's credentials, as a cluster that nomadlab did not start.
 func checkAddress(t *testing.T, u user, name string, secrets []string) {
 	l := opened(t, u, name)
 	server, client := l.Servers()[0].HTTP().String(), l.Clients()[0].HTTP().String()
@@ -53,8 +53,8 @@ func checkAddress(t *testing.T, u user, name string, secrets []string) {
 	flags := append([]string{"check", "--addr", "https://" + server, "--addr", "https://" + client}, asFiles(t, l.Credential())...)
 
 	r := u.call(t, "", append(flags, "--quick", "-v", "--token-file", token)...)
-	contains(t, r.out, "promises held", "1 server, 1 client", "held  client-https-refuses-plaintext",
-		"held  server-lets-nobody-register-jobs-without-token",
+	contains(t, r.out, " checks pass", "1 server, 1 client", "pass  client-https-refuses-plaintext",
+		"pass  server-lets-nobody-register-jobs-without-token",
 		"no key of the cluster's authority is at hand", "no workload of the checks' own is run in a cluster that is not nomadlab's",
 		"has no address for the RPC plane")
 	for _, secret := range secrets {
@@ -73,12 +73,13 @@ func checkAddress(t *testing.T, u user, name string, secrets []string) {
 	r = u.call(t, "", append(flags, "--quick", "--only", "cluster,*-https-refuses-*", "--addr", "https://"+l.Servers()[0].Address().String()+":1")...)
 	contains(t, r.out, "could not be tried", "did not answer at its HTTP port when the run began", "1 server, 1 client, 1 agent")
 	if r.code != exitUnproved {
-		t.Errorf("with an address at which nobody is: exit code %d", r.code)
+		t.Errorf("with an address of no agent: exit code %d", r.code)
 	}
 	t.Run("bad input", func(t *testing.T) { checkBadAddress(t, u, l, server) })
 }
 
-// checkBadAddress: each text says what is wrong, and the exit code whether the user can put it right.
+// checkBadAddress tries addresses and credentials that are wrong: the text names the fault, and the exit code is 2 if the user
+// can correct it.
 func checkBadAddress(t *testing.T, u user, l *lab.Lab, server string) {
 	sound := l.Credential()
 	another, err := pki.NewAuthority(pki.Options{})
@@ -95,7 +96,7 @@ func checkBadAddress(t *testing.T, u user, l *lab.Lab, server string) {
 	}
 	unfit := sound
 	unfit.KeyPEM = other.KeyPEM
-	nobody := l.Servers()[0].Address().String() + ":1"
+	noAgent := l.Servers()[0].Address().String() + ":1"
 	rpc := l.Servers()[0].RPC().String()
 	for name, test := range map[string]struct {
 		address string
@@ -103,7 +104,7 @@ func checkBadAddress(t *testing.T, u user, l *lab.Lab, server string) {
 		code    int
 		says    string
 	}{
-		"nobody there":       {"https://" + nobody, sound, exitUnproved, "no agent answers: https://" + nobody},
+		"no agent":           {"https://" + noAgent, sound, exitUnproved, "no agent answers: https://" + noAgent},
 		"no address":         {server, sound, exitUsage, "give it as https://HOST:PORT"},
 		"the RPC port":       {"https://" + rpc, sound, exitUnproved, "no agent answers"},
 		"a password":         {"https://me:geheim@" + server, sound, exitUsage, "there is a user or a password in it"},
@@ -121,20 +122,19 @@ func checkBadAddress(t *testing.T, u user, l *lab.Lab, server string) {
 	}
 }
 
-// checkKnown: what is known to be broken in a lab without ACLs is told, and is broken all the same.
+// checkKnown checks the default lab: known failures are explained, and are failures.
 func checkKnown(t *testing.T, u user, name string) {
 	r := u.call(t, "", "check", name, "--quick", "--only",
 		"server-lets-nobody-list-jobs-without-token,client-offers-no-raw-exec,server-lets-no-client-register-without-introduction")
 	if r.code != exitFailed {
 		t.Errorf("exit code %d", r.code)
 	}
-	contains(t, r.out, "promises (known) are broken", "BROKEN, as is known of this cluster",
+	contains(t, r.out, "checks (known) fail", "FAIL, as is known of this cluster",
 		"it has no ACL system", "its clients run raw_exec tasks", "its clients need no introduction")
 }
 
-// TestCheckOfAClusterInTheClear: without TLS on HTTP an agent is found all the same, by either kind of address, and the
-// report says what is open.
-func TestCheckOfAClusterInTheClear(t *testing.T) {
+// TestCheckOfAPlaintextCluster finds agents without TLS on HTTP by either kind of address, and reports the failure.
+func TestCheckOfAPlaintextCluster(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "clear.yaml")
 	if err := os.WriteFile(file, []byte("regions: [{servers: 1, clients: 1}]\noverrides: [{path: tls.http, value: \"false\"}]\n"), 0o600); err != nil {
@@ -149,12 +149,12 @@ func TestCheckOfAClusterInTheClear(t *testing.T) {
 			if r.code != exitFailed {
 				t.Errorf("%s%s: exit code %d\n%s", scheme, n.Name(), r.code, r.errs)
 			}
-			contains(t, r.out, "BROKEN  "+string(n.Role())+"-https-refuses-plaintext", "1 "+string(n.Role()))
+			contains(t, r.out, "FAIL  "+string(n.Role())+"-https-refuses-plaintext", "1 "+string(n.Role()))
 		}
 	}
 	r := u.call(t, "", "check", name, "--only", "*-https-refuses-*", "--quick")
 	if r.code != exitFailed {
 		t.Errorf("as a lab: exit code %d", r.code)
 	}
-	contains(t, r.out, "BROKEN  server-https-refuses-plaintext")
+	contains(t, r.out, "FAIL  server-https-refuses-plaintext")
 }

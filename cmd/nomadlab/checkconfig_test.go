@@ -11,19 +11,19 @@ import (
 	"nomadlab.internal/lab/finding"
 )
 
-// TestWrongUsageOfConfigurations: what does not go together is told before anything is read.
+// TestWrongUsageOfConfigurations refuses flags that exclude each other before it reads a file.
 func TestWrongUsageOfConfigurations(t *testing.T) {
 	for _, test := range []struct{ args, says, help string }{
 		{"check --lock a.yaml", "--lock and --update go with --server-config", "check"},
 		{"check --server-config a.hcl --update", "--update writes a lock: name it with --lock", "check"},
-		{"check --client-config a.hcl", "clients alone have nobody to register with", "check"},
+		{"check --client-config a.hcl", "clients alone have no server to register with", "check"},
 		{"check --client-config a.hcl", "server { enabled = true, bootstrap_expect = 3", "check"},
 		{"check lab --server-config a.hcl", "exclude each other", "check"},
-		{"check --server-config a.hcl --lock b.yaml --quick", "a lock is of the whole posture", "check"},
+		{"check --server-config a.hcl --lock b.yaml --quick", "a lock file has the whole posture", "check"},
 		{"check lab --nomad-version 1.11.3", "go with --server-config", "check"},
 		{"diff a", "name two configurations", "diff"},
 		{"mutate", "name the servers' configuration with --server-config", "mutate"},
-		{"mutate a.hcl", "it takes no arguments", "mutate"},
+		{"mutate a.hcl", `unexpected argument "a.hcl"`, "mutate"},
 		{"mutate --server-config a.hcl --jobs -1", "--jobs is -1: use 1 or more", "mutate"},
 		{"mutate --list --only nothing-*", `there is no such mutation: "nothing-*"`, "mutate"},
 	} {
@@ -38,7 +38,7 @@ func TestWrongUsageOfConfigurations(t *testing.T) {
 	}
 }
 
-// servers is the configuration of one without ACLs, which is quickly there and has each promise tried once.
+// servers is the configuration of one server without ACLs: it starts quickly, and each check runs once.
 const servers = `server {
   enabled          = true
   bootstrap_expect = 1
@@ -57,7 +57,7 @@ limits { http_max_conns_per_client = 100 }
 data_dir = "/opt/nomad/data"
 `
 
-// written is a file server.hcl with that text, in a folder of its own.
+// written writes a file server.hcl with the text, in a folder of its own.
 func written(t *testing.T, text string) string {
 	t.Helper()
 	at := filepath.Join(t.TempDir(), "server.hcl")
@@ -67,8 +67,8 @@ func written(t *testing.T, text string) string {
 	return at
 }
 
-// TestLockOfAConfiguration: the lock is written, tells of what is weaker with its line, and takes no edit by hand. A comment
-// and another order of the lines change nothing beside.
+// TestLockOfAConfiguration writes a lock, finds a weaker setting with its line, and refuses a lock that was edited by hand.
+// A comment and another order of the lines change nothing.
 func TestLockOfAConfiguration(t *testing.T) {
 	t.Parallel()
 	config, locked := written(t, servers), filepath.Join(t.TempDir(), "posture.lock.yaml")
@@ -97,15 +97,15 @@ func TestLockOfAConfiguration(t *testing.T) {
 		onlyWeaker(t, filepath.Join(out, "report.json"), "limits.http_max_conns_per_client")
 	})
 	t.Run("edited by hand", func(t *testing.T) {
-		rewrite(t, locked, "result: broken", "result: held")
+		rewrite(t, locked, "result: fail", "result: pass")
 		if r := check(user{}); r.code != exitUsage || !strings.Contains(r.errs, "by hand") || !strings.Contains(r.errs, locked) {
 			t.Errorf("exit code %d, %s", r.code, r.errs)
 		}
 	})
 }
 
-// onlyWeaker demands that promises are weaker in the report, all by that setting. Others may be unclear: whether a listener
-// hears any gossip of a single server is luck.
+// onlyWeaker demands that checks are weaker in the report, all because of that setting. Others may be unclear: a listener
+// hears the gossip of a single server by chance.
 func onlyWeaker(t *testing.T, file, setting string) {
 	t.Helper()
 	var report finding.Report
@@ -130,10 +130,10 @@ func onlyWeaker(t *testing.T, file, setting string) {
 	}
 }
 
-// unspaced is a text without its spaces and ends of lines, as paths may be so long that lines are broken in them.
+// unspaced returns a text without spaces and line ends: lines may be broken within a long path.
 func unspaced(text string) string { return strings.Join(strings.Fields(text), "") }
 
-// rewrite changes a text in a file, once.
+// rewrite replaces the first old in a file.
 func rewrite(t *testing.T, file, old, with string) {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -148,7 +148,7 @@ func rewrite(t *testing.T, file, old, with string) {
 	}
 }
 
-// TestConfigurationsThatNomadRefuses are told in Nomad's words and the user's names, and nothing stays.
+// TestConfigurationsThatNomadRefuses demands Nomad's error with the user's file names, and that no lab is left.
 func TestConfigurationsThatNomadRefuses(t *testing.T) {
 	t.Parallel()
 	state := t.TempDir()
@@ -175,7 +175,7 @@ func TestConfigurationsThatNomadRefuses(t *testing.T) {
 	}
 }
 
-// TestDiffOfOneConfiguration: where a line differs, what differs by it is shown, and only that.
+// TestDiffOfOneConfiguration shows the differences that one line causes, and only those.
 func TestDiffOfOneConfiguration(t *testing.T) {
 	t.Parallel()
 	before, after := written(t, servers), written(t, servers+"enable_debug = true\n")
@@ -190,16 +190,16 @@ func TestDiffOfOneConfiguration(t *testing.T) {
 	}
 }
 
-// TestDifferencesAndTheirExitCodes: where nothing differs it is said, and what differs decides how the command exits. That a
-// cluster does not differ from itself is shown on real ones (lab/regress).
+// TestDifferencesAndTheirExitCodes checks the output and the exit code for differences of each direction. That a cluster does
+// not differ from itself is shown on real ones (lab/regress).
 func TestDifferencesAndTheirExitCodes(t *testing.T) {
 	for name, test := range map[string]struct {
-		ways []finding.Direction
-		code int
-		says string
+		directions []finding.Direction
+		code       int
+		says       string
 	}{
-		"nothing":             {nil, exitFine, "before and after give the same posture: 1 finding alike"},
-		"weaker":              {[]finding.Direction{finding.Weaker}, exitFailed, "after: 1 difference in the posture that before gives"},
+		"nothing":             {nil, exitFine, "before and after have the same posture: 1 finding alike"},
+		"weaker":              {[]finding.Direction{finding.Weaker}, exitFailed, "after: 1 difference from the posture of before"},
 		"stronger":            {[]finding.Direction{finding.Stronger}, exitOutdated, "most likely by x, c:7"},
 		"unclear":             {[]finding.Direction{finding.Unclear}, exitUnproved, "1 difference"},
 		"stronger and weaker": {[]finding.Direction{finding.Stronger, finding.Weaker}, exitFailed, "2 differences"},
@@ -208,12 +208,12 @@ func TestDifferencesAndTheirExitCodes(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := finding.Report{Findings: make([]finding.Finding, 1), Comparison: &finding.Comparison{With: "before"}}
-			for _, way := range test.ways {
-				r.Comparison.Changes = append(r.Comparison.Changes, finding.Change{ID: "door", Direction: way, Setting: "x", File: "c", Line: 7})
+			for _, direction := range test.directions {
+				r.Comparison.Changes = append(r.Comparison.Changes, finding.Change{ID: "some-check", Direction: direction, Setting: "x", File: "c", Line: 7})
 			}
 			var out strings.Builder
 			console{out: stream{Writer: &out}}.differences(r, "after")
-			if code := compared(r); code != test.code || !strings.Contains(out.String(), test.says) {
+			if code := comparisonCode(r); code != test.code || !strings.Contains(out.String(), test.says) {
 				t.Errorf("exit code %d, want %d, and it says:\n%s", code, test.code, out.String())
 			}
 		})

@@ -29,38 +29,40 @@ type checkFlags struct {
 	update                           bool
 }
 
-// add adds the flags.
+// quickHelp is the help of --quick.
+const quickHelp = "leave out checks that wait for timeouts or use up connections"
+
 func (f *checkFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringSliceVar(&f.only, "only", nil, "only these: planes, IDs of checks, patterns of IDs, or matrix")
+	flags.StringSliceVar(&f.only, "only", nil, "run only these: planes, check IDs, patterns of check IDs, or matrix")
 	flags.BoolVar(&f.list, "list", false, "list the checks")
-	flags.BoolVar(&f.quick, "quick", false, "leave out what waits for limits of time or uses up connections")
-	flags.BoolVar(&f.safe, "safe", false, "leave out what has to clean up behind itself, and what this version of Nomad is not known to refuse without effect")
-	flags.BoolVar(&f.bare, "no-matrix", false, "leave out the matrix of certificates and entries")
-	flags.StringSliceVar(&f.formats, "format", nil, "what to print or write: "+strings.Join(formatNames(), ", "))
-	flags.StringVar(&f.out, "out", "", "write the report into this folder, in all formats unless --format says which")
+	flags.BoolVar(&f.quick, "quick", false, quickHelp)
+	flags.BoolVar(&f.safe, "safe", false, "leave out checks that clean up after themselves, and those that this Nomad version is not known to refuse without effect")
+	flags.BoolVar(&f.bare, "no-matrix", false, "leave out the matrix of certificates and endpoints")
+	flags.StringSliceVar(&f.formats, "format", nil, "format to print, or formats to write with --out: "+strings.Join(formatNames(), ", "))
+	flags.StringVar(&f.out, "out", "", "write the report into this folder, in all formats unless --format names some")
 	flags.BoolVarP(&f.verbose, "verbose", "v", false, "show the evidence of each check")
-	flags.StringSliceVar(&f.remote.Addresses, "addr", nil, "check the cluster of this agent, instead of a lab; may be repeated")
+	flags.StringSliceVar(&f.remote.Addresses, "addr", nil, "check the cluster of the agent at this address, instead of a lab; may be repeated")
 	flags.StringVar(&f.remote.CA, "ca", "", "with --addr: file of the authority's certificate")
 	flags.StringVar(&f.remote.Certificate, "cert", "", "with --addr: file of your certificate")
 	flags.StringVar(&f.remote.Key, "key", "", "with --addr: file of its key")
-	flags.StringVar(&f.remote.TokenFile, "token-file", "", "with --addr: file of a management token, sent only where the agent's name is verified")
+	flags.StringVar(&f.remote.TokenFile, "token-file", "", "with --addr: file of a management token, sent only to agents whose name is verified")
 	flags.StringVar(&f.remote.Region, "region", "", "with --addr: region whose servers are expected (default $"+regionVariable+", else global)")
-	flags.StringVar(&f.remote.TLSServerName, "tls-server-name", "", "with --addr: another name that an agent's certificate may be for (default $"+serverNameVariable+")")
-	f.config.add(cmd)
-	flags.StringVar(&f.lock, "lock", "", "with --server-config: compare with this posture lock")
-	flags.BoolVar(&f.update, "update", false, "with --lock: write it, and exit with 0 whatever has changed")
+	flags.StringVar(&f.remote.TLSServerName, "tls-server-name", "", "with --addr: a further name that an agent's certificate may have (default $"+serverNameVariable+")")
+	f.config.add(cmd, "", filesHelp+"; checked in a cluster of its own", ", likewise")
+	flags.StringVar(&f.lock, "lock", "", "with --server-config: compare with this lock file")
+	flags.BoolVar(&f.update, "update", false, "with --lock: write the lock file, and exit with 0")
 	mustComplete(cmd, "format", fixed(formatNames()...))
 	mustComplete(cmd, "only", completeChecks)
 }
 
-// The variables that say the same to Nomad's own CLI.
+// Environment variables of Nomad's CLI with the values of --region and --tls-server-name.
 const (
 	regionVariable     = "NOMAD_REGION"
 	serverNameVariable = "NOMAD_TLS_SERVER_NAME"
 )
 
-// cluster is somebody else's cluster, with what Nomad's own variables say of it where no flag does.
+// cluster returns what the flags say about a cluster that nomadlab did not start, with Nomad's variables as defaults.
 func (f *checkFlags) cluster() inspect.Remote {
 	r := f.remote
 	r.Region = cmp.Or(r.Region, os.Getenv(regionVariable))
@@ -68,10 +70,10 @@ func (f *checkFlags) cluster() inspect.Remote {
 	return r
 }
 
-// validate tells what does not go together, and what could not be written.
+// validate refuses flags and arguments that exclude each other, and files that cannot be written.
 func (f *checkFlags) validate(cmd *cobra.Command, args []string) error {
-	for _, fits := range []func(*cobra.Command, []string) error{f.fitFormats, f.fitRemote, f.fitConfig} {
-		if err := fits(cmd, args); err != nil {
+	for _, validate := range []func(*cobra.Command, []string) error{f.validateFormats, f.validateRemote, f.validateConfig} {
+		if err := validate(cmd, args); err != nil {
 			return err
 		}
 	}
@@ -81,10 +83,10 @@ func (f *checkFlags) validate(cmd *cobra.Command, args []string) error {
 	if f.list {
 		return nil
 	}
-	return f.places(cmd)
+	return f.makePlaces(cmd)
 }
 
-func (f *checkFlags) fitFormats(cmd *cobra.Command, _ []string) error {
+func (f *checkFlags) validateFormats(cmd *cobra.Command, _ []string) error {
 	for _, name := range f.formats {
 		if !slices.Contains(formatNames(), name) {
 			return usagef(cmd, "--format is %q: use %s", name, strings.Join(formatNames(), ", "))
@@ -96,57 +98,57 @@ func (f *checkFlags) fitFormats(cmd *cobra.Command, _ []string) error {
 	return nil
 }
 
-// fitRemote tells what does not go together with somebody else's cluster.
-func (f *checkFlags) fitRemote(cmd *cobra.Command, args []string) error {
+// validateRemote refuses what does not fit a cluster that nomadlab did not start.
+func (f *checkFlags) validateRemote(cmd *cobra.Command, args []string) error {
 	remote := f.remote
 	credentials := []string{remote.CA, remote.Certificate, remote.Key}
 	switch {
 	case len(remote.Addresses) > 0 && len(args) > 0:
 		return usagef(cmd, "a lab (%s) and --addr exclude each other", args[0])
 	case len(remote.Addresses) > 0 && slices.Contains(credentials, ""):
-		return usagef(cmd, "--addr needs --ca, --cert and --key: what is refused proves nothing unless somebody is let in")
+		return usagef(cmd, "--addr needs --ca, --cert and --key: a refusal proves nothing unless a caller with a certificate is accepted")
 	case len(remote.Addresses) == 0 && (remote.TokenFile != "" || slices.ContainsFunc(credentials, func(c string) bool { return c != "" })):
 		return usagef(cmd, "--ca, --cert, --key and --token-file go with --addr: a lab's credentials are known")
 	case len(remote.Addresses) == 0 && (remote.Region != "" || remote.TLSServerName != ""):
 		return usagef(cmd, "--region and --tls-server-name go with --addr: a lab's names are known")
 	case len(remote.Addresses) > 0 && slices.Contains(f.only, inspect.MatrixName):
-		return usagef(cmd, "the matrix is for labs: its certificates take the authority's key, which --addr has not")
+		return usagef(cmd, "the matrix is for labs: only the authority's key can issue its certificates, and --addr has none")
 	default:
 		return nil
 	}
 }
 
-// fitConfig tells what does not go together with a user's configuration, and what takes one.
-func (f *checkFlags) fitConfig(cmd *cobra.Command, args []string) error {
+// validateConfig refuses what does not fit a user's configuration, and what needs one.
+func (f *checkFlags) validateConfig(cmd *cobra.Command, args []string) error {
 	switch given := f.config.given(); {
 	case !given && (f.lock != "" || f.update):
-		return usagef(cmd, "--lock and --update go with --server-config: what is locked is a configuration's posture")
+		return usagef(cmd, "--lock and --update go with --server-config: a lock file has the posture of a configuration")
 	case !given && f.config.nomad != (nomadFlags{}):
-		return usagef(cmd, "--nomad-version, --image and --nomad-binary go with --server-config: a cluster that is there runs what it runs")
+		return usagef(cmd, "--nomad-version, --image and --nomad-binary go with --server-config: a running cluster has its Nomad")
 	case !given:
 		return nil
 	case len(args) > 0 || len(f.remote.Addresses) > 0:
 		return usagef(cmd, "a lab, --addr and --server-config exclude each other: a configuration gets a cluster of its own")
 	case len(f.config.paths.Server) == 0:
-		return usagef(cmd, "name the servers' configuration with --server-config: clients alone have nobody to register with%s", regress.ByFlags(pki.Server))
+		return usagef(cmd, "name the servers' configuration with --server-config: clients alone have no server to register with%s", regress.ByFlags(pki.Server))
 	default:
-		return f.fitLock(cmd)
+		return f.validateLock(cmd)
 	}
 }
 
-func (f *checkFlags) fitLock(cmd *cobra.Command) error {
+func (f *checkFlags) validateLock(cmd *cobra.Command) error {
 	partly := len(f.only) > 0 || f.quick || f.safe || f.bare
 	switch {
 	case f.update && f.lock == "":
 		return usagef(cmd, "--update writes a lock: name it with --lock posture.lock.yaml")
 	case f.lock != "" && partly:
-		return usagef(cmd, "a lock is of the whole posture: leave out --only, --quick, --safe and --no-matrix")
+		return usagef(cmd, "a lock file has the whole posture: leave out --only, --quick, --safe and --no-matrix")
 	default:
 		return nil
 	}
 }
 
-// chosen are the checks that --only means, by what the catalogue has without a cluster.
+// chosen returns the checks that --only names, from the catalogue as it is without a cluster.
 func (f *checkFlags) chosen() ([]posture.Check, error) {
 	all, err := catalogue.All(catalogue.Ingredients{})
 	if err != nil {
@@ -170,7 +172,7 @@ func (f *checkFlags) chosen() ([]posture.Check, error) {
 	return chosen, nil
 }
 
-// completeChecks completes planes and IDs of checks.
+// completeChecks completes planes and check IDs.
 func completeChecks(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	words := []cobra.Completion{inspect.MatrixName}
 	all, err := catalogue.All(catalogue.Ingredients{})
@@ -187,7 +189,7 @@ func completeChecks(*cobra.Command, []string, string) ([]cobra.Completion, cobra
 	return words, cobra.ShellCompDirectiveNoFileComp
 }
 
-// formatNames are the names of the formats of a report.
+// formatNames returns the names of a report's formats.
 func formatNames() []string {
 	var names []string
 	for _, f := range report.Formats() {

@@ -11,7 +11,7 @@ import (
 	"nomadlab.internal/lab/engine/engines"
 )
 
-// result is what one call of the command left.
+// result is the exit code and the output of one call of the command.
 type result struct {
 	code      int
 	out, errs string
@@ -25,15 +25,15 @@ func call(t *testing.T, a *app, stdin string, args ...string) result {
 	return result{code: code, out: out.String(), errs: errs.String()}
 }
 
-// user calls the command on that engine. The zero value does on whichever is there.
+// user calls the command with that engine, or without naming one.
 type user struct {
 	engine engines.Kind
-	// env, NAME=value, and folder are what the user has and this process has not: then the command runs in one apart.
+	// env, NAME=value, and folder are the user's own. With one of them the command runs in a process of its own.
 	env    []string
 	folder string
 }
 
-// on names the engine to the command, as what the environment says is the same for all tests.
+// on adds --engine to the arguments: the environment is the same for all tests.
 func (u user) on(args []string) []string {
 	if u.engine == "" {
 		return args
@@ -41,7 +41,7 @@ func (u user) on(args []string) []string {
 	return append([]string{"--engine", string(u.engine)}, args...)
 }
 
-// call runs the command, in this process if it can.
+// call runs the command, in this process unless the user has an environment or a folder.
 func (u user) call(t *testing.T, stdin string, args ...string) result {
 	t.Helper()
 	if u.folder != "" || len(u.env) > 0 {
@@ -50,14 +50,13 @@ func (u user) call(t *testing.T, stdin string, args ...string) result {
 	return call(t, newApp(), stdin, u.on(args)...)
 }
 
-// must is call for what has to succeed.
+// must calls the command, fails the test if it fails, and returns its output.
 func (u user) must(t *testing.T, args ...string) string {
 	t.Helper()
 	return u.call(t, "", args...).fine(t, args)
 }
 
-// apart runs the command in a process of its own, which is gone when it returns: this test binary, which TestMain makes
-// the command.
+// apart runs the command in a process of its own: this test binary, which TestMain makes the command.
 func (u user) apart(t *testing.T, stdin string, args ...string) result {
 	t.Helper()
 	self, err := os.Executable()
@@ -74,7 +73,7 @@ func (u user) apart(t *testing.T, stdin string, args ...string) result {
 	return result{code: cmd.ProcessState.ExitCode(), out: out.String(), errs: errs.String()}
 }
 
-// mustApart is apart for what has to succeed. It returns all that was said, on standard error as well.
+// mustApart is must in a process of its own. It returns standard error as well.
 func (u user) mustApart(t *testing.T, args ...string) string {
 	t.Helper()
 	r := u.apart(t, "", args...)

@@ -11,17 +11,20 @@ import (
 	"nomadlab.internal/lab/engine/engines"
 )
 
-// completing bounds how long a shell waits for a completion.
+// completing is how long a shell waits for a completion at most.
 const completing = 2 * time.Second
+
+// anyNumber is a number of completed names that no command line reaches.
+const anyNumber = 1 << 16
 
 type completion = func(cmd *cobra.Command, args []string, toComplete string) ([]cobra.Completion, cobra.ShellCompDirective)
 
-// fixed completes from a list.
+// fixed completes words of a list.
 func fixed(words ...string) completion {
 	return cobra.FixedCompletions(words, cobra.ShellCompDirectiveNoFileComp)
 }
 
-// asking completes by asking the engines. A shell shows no errors, so one that does not answer has no completions.
+// asking completes words of the engines' labs. An engine that does not answer has none: a shell shows no errors.
 func (a *app) asking(words func(ctx context.Context, e *engines.Set, args []string) []string) completion {
 	return func(cmd *cobra.Command, args []string, toComplete string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		ctx := cmd.Context()
@@ -42,29 +45,21 @@ func (a *app) asking(words func(ctx context.Context, e *engines.Set, args []stri
 	}
 }
 
-// completeLab completes the name of one lab.
-func (a *app) completeLab() completion {
+// completeLabs completes up to most names of labs.
+func (a *app) completeLabs(most int) completion {
 	return a.asking(func(ctx context.Context, e *engines.Set, args []string) []string {
-		if len(args) > 0 {
+		if len(args) >= most {
 			return nil
 		}
 		return namesOrNone(ctx, e)
 	})
 }
 
-// completeLabs completes the names of any number of labs.
-func (a *app) completeLabs() completion {
-	return a.asking(func(ctx context.Context, e *engines.Set, _ []string) []string { return namesOrNone(ctx, e) })
-}
-
-// completeNodes completes a lab's name in the first place, and up to so many names of nodes.
+// completeNodes completes the name of a lab as first argument, and up to most names of nodes.
 func (a *app) completeNodes(most int) completion {
 	return a.asking(func(ctx context.Context, e *engines.Set, args []string) []string {
 		labs := namesOrNone(ctx, e)
-		name, nodes := "", args
-		if len(args) > 0 && slices.Contains(labs, args[0]) {
-			name, nodes = args[0], args[1:]
-		}
+		name, nodes := labAndNodes(labs, args)
 		if len(nodes) >= most {
 			return nil
 		}
@@ -76,7 +71,7 @@ func (a *app) completeNodes(most int) completion {
 	})
 }
 
-// completeScenarios completes names of scenarios, each with its claim.
+// completeScenarios completes names of scenarios, with their claims.
 func (a *app) completeScenarios(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
 	var words []cobra.Completion
 	for _, s := range a.all() {
@@ -92,7 +87,7 @@ func namesOrNone(ctx context.Context, e *engines.Set) []string {
 	return names
 }
 
-// nodeNames are the nodes of the named lab, or of the one that is meant when none is named.
+// nodeNames returns the nodes of the named lab, or of the lab that is meant if none is named.
 func nodeNames(ctx context.Context, e *engines.Set, name string, labs []string) []string {
 	name = meant(name, labs)
 	if name == "" {
@@ -106,7 +101,7 @@ func nodeNames(ctx context.Context, e *engines.Set, name string, labs []string) 
 	return words
 }
 
-// mustComplete registers a flag's completion; it fails only for a flag that does not exist, which is a programmer's error.
+// mustComplete registers a flag's completion. It panics if the flag does not exist.
 func mustComplete(cmd *cobra.Command, flag string, c completion) {
 	if err := cmd.RegisterFlagCompletionFunc(flag, c); err != nil {
 		panic(err)

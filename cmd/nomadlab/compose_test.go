@@ -30,7 +30,7 @@ import (
 	"nomadlab.internal/lab/posture/catalogue"
 )
 
-// committed is the compose file at the top of the repository.
+// committed returns the path of the repository's compose file.
 func committed(t *testing.T) string {
 	t.Helper()
 	path, err := filepath.Abs("../../docker-compose.yml")
@@ -40,7 +40,7 @@ func committed(t *testing.T) string {
 	return path
 }
 
-// TestTheCommittedComposeFileIsThePlans; it is written without asking any engine.
+// TestTheCommittedComposeFileIsThePlans compares the committed file with the plan, which needs no engine.
 func TestTheCommittedComposeFileIsThePlans(t *testing.T) {
 	a := newApp()
 	a.connect = func(context.Context, engines.Kind) (*engines.Set, error) {
@@ -68,7 +68,7 @@ func TestPlanAsComposeSaysWhatItCannot(t *testing.T) {
 	}
 }
 
-// composed runs Compose, of whichever kind is there, in a folder that has the committed file and nothing else.
+// composed runs docker-compose or the Compose plugin, in a folder that has only the committed file.
 type composed struct {
 	command     []string
 	environment []string
@@ -104,8 +104,8 @@ func (c composed) run(t *testing.T, args ...string) {
 	}
 }
 
-// composeWorld names a lab that nothing is left of when the test ends, even if it is killed, and the environment with which
-// Compose makes it.
+// composeWorld returns the name of a lab for Compose and the environment to make it with. The lab is removed when the test
+// ends, even if it is killed.
 func composeWorld(t *testing.T, u user) (name string, e engine.Engine, environment []string) {
 	t.Helper()
 	name = unused(t)
@@ -139,7 +139,7 @@ func TestTheComposeFileMakesALabLikeAnyOther(t *testing.T) {
 
 	listed := listedLab(t, u, name)
 	if listed.Nodes != 5 || listed.State != "running" || listed.Nomad != image.DefaultVersion || listed.FolderLost != "" || time.Since(listed.Created) > time.Hour {
-		t.Errorf("list, before anybody has opened the lab: %+v", listed)
+		t.Errorf("list, before the lab was opened: %+v", listed)
 	}
 	if _, err := os.Stat(folder); err == nil {
 		t.Error("list made a folder")
@@ -193,7 +193,7 @@ func listedLab(t *testing.T, u user, name string) lab.Listed {
 	return labs[i]
 }
 
-// composedStatus waits until the clients have registered, which Compose does not.
+// composedStatus waits until the clients have registered: Compose does not wait for that.
 func composedStatus(t *testing.T, u user, name string) {
 	ctx, cancel := context.WithTimeout(t.Context(), deadline.Hang)
 	defer cancel()
@@ -228,7 +228,7 @@ func composedStatus(t *testing.T, u user, name string) {
 	}
 }
 
-// tryKeys looks into every node: whose the files are, and that no key but the node's own is among them.
+// tryKeys checks the owner of every node's files, and that a node has no key but its own.
 func tryKeys(t *testing.T, u user, name, folder string) {
 	for _, node := range []string{"server-1", "server-2", "server-3", "client-1", "client-2"} {
 		role, _, _ := strings.Cut(node, "-")
@@ -270,7 +270,7 @@ func tryKeys(t *testing.T, u user, name, folder string) {
 	}
 }
 
-// secretLine is a line of a key that is in no other.
+// secretLine returns a line of a key that no other key has.
 func secretLine(t *testing.T, path string) string {
 	t.Helper()
 	text, err := os.ReadFile(path)
@@ -280,7 +280,7 @@ func secretLine(t *testing.T, path string) string {
 	return strings.Split(string(text), "\n")[1]
 }
 
-// keyFiles are the contents of what env names, and of the authority.
+// keyFiles returns the contents of the files that env names, and of the authority.
 func keyFiles(t *testing.T, folder string) []string {
 	t.Helper()
 	var out []string
@@ -299,7 +299,7 @@ func keyFiles(t *testing.T, folder string) []string {
 	return out
 }
 
-// ofDocker asks the daemon itself, with a filter that selects the lab.
+// ofDocker returns a client of the daemon, and a filter that selects the lab.
 func ofDocker(t *testing.T, name string) (*client.Client, client.Filters) {
 	t.Helper()
 	c, err := client.New(client.FromEnv)
@@ -355,7 +355,7 @@ func tryStartComposed(t *testing.T, u user, e engine.Engine, name string) {
 	contains(t, u.must(t, "start", name), "is ready in", "leader")
 }
 
-// checkComposed carries out all checks. What fails is what a lab without ACLs is known to lack, and so the command does.
+// checkComposed runs all checks. Only the known failures of a lab without ACLs may fail, and so the command does.
 func checkComposed(t *testing.T, u user, name string) {
 	called := u.call(t, "", "check", name, "--format", "json")
 	var r finding.Report
@@ -368,7 +368,7 @@ func checkComposed(t *testing.T, u user, name string) {
 	}
 }
 
-// tryRemovedComposed removes a container, which nothing but the labels of the others tells of, and has Compose make it again.
+// tryRemovedComposed removes a container, of which only the labels of the others know, and lets Compose make it again.
 func tryRemovedComposed(t *testing.T, u user, c composed, name string) {
 	docker, _ := ofDocker(t, name)
 	if _, err := docker.ContainerRemove(t.Context(), "nomadlab-"+name+"-client-2", client.ContainerRemoveOptions{Force: true}); err != nil {
@@ -382,7 +382,7 @@ func tryRemovedComposed(t *testing.T, u user, c composed, name string) {
 	composedStatus(t, u, name)
 }
 
-// nothingLeft asks for all that bears the lab's label, for volumes that bear its name, and for the folder with its keys.
+// nothingLeft looks for objects with the lab's label, volumes with its name, and the folder of its keys.
 func nothingLeft(t *testing.T, name, folder string) {
 	t.Helper()
 	c, filter := ofDocker(t, name)

@@ -12,9 +12,12 @@ import (
 	"github.com/jedib0t/go-pretty/v6/text"
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
+
+	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/spec"
 )
 
-// console is where a subcommand writes: results on one writer, what happens meanwhile on the other.
+// console is where a subcommand writes: results to out, progress and notes to errs.
 type console struct {
 	out, errs stream
 	in        io.Reader
@@ -24,7 +27,7 @@ func (a *app) console(cmd *cobra.Command) console {
 	return console{out: a.stream(cmd.OutOrStdout()), errs: a.stream(cmd.ErrOrStderr()), in: cmd.InOrStdin()}
 }
 
-// stream is a writer that knows whether a person looks at it.
+// stream is a writer that knows whether it is a terminal, and whether it shows colours.
 type stream struct {
 	io.Writer
 	terminal bool
@@ -36,7 +39,7 @@ func (a *app) stream(w io.Writer) stream {
 	return stream{Writer: w, terminal: terminal, colour: terminal && !a.noColor && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"}
 }
 
-// terminalOf returns the file descriptor of the terminal that this is, if it is one.
+// terminalOf returns the file descriptor of v, and whether it is a terminal.
 func terminalOf(v any) (int, bool) {
 	f, ok := v.(interface{ Fd() uintptr })
 	if !ok {
@@ -46,7 +49,7 @@ func terminalOf(v any) (int, bool) {
 	return fd, term.IsTerminal(fd)
 }
 
-// width is the terminal's, or 0 for what is none.
+// width returns the terminal's width, or 0 if the stream is no terminal.
 func (s stream) width() int {
 	if fd, ok := terminalOf(s.Writer); ok {
 		if w, _, err := term.GetSize(fd); err == nil {
@@ -56,8 +59,22 @@ func (s stream) width() int {
 	return 0
 }
 
-// printf writes a line. A reader that is gone is not worth an error: the work is done all the same.
+// printf writes a line. It ignores write errors: a reader that is gone does not stop the work.
 func (s stream) printf(format string, args ...any) { _, _ = fmt.Fprintf(s, format+"\n", args...) }
+
+// note prints a note, unless it is empty.
+func (c console) note(text string) {
+	if text != "" {
+		c.errs.printf("%s %s", c.errs.uneasy("note:"), text)
+	}
+}
+
+// warn prints the warnings about a lab of the Spec.
+func (c console) warn(s spec.Spec, e engine.Engine) {
+	for _, w := range warnings(s, e) {
+		c.errs.printf("%s %s", c.errs.uneasy("warning:"), w)
+	}
+}
 
 func (s stream) paint(t string, colours ...text.Color) string {
 	if !s.colour || t == "" {
@@ -72,7 +89,7 @@ func (s stream) good(t string) string   { return s.paint(t, text.FgGreen) }
 func (s stream) bad(t string) string    { return s.paint(t, text.FgRed) }
 func (s stream) uneasy(t string) string { return s.paint(t, text.FgYellow) }
 
-// tick and cross mark what went well and what did not. Where no person looks, words are easier to search for.
+// tick and cross mark success and failure. Beside terminals they are words, which are easier to search for.
 func (s stream) tick() string {
 	if s.terminal {
 		return s.good("✓")
@@ -87,7 +104,7 @@ func (s stream) cross() string {
 	return "FAILED"
 }
 
-// wrapped puts the margin before each line but the first, and on a terminal breaks lines that are too long for it.
+// wrapped indents, and on a terminal also breaks long lines.
 func (s stream) wrapped(t, margin string) string {
 	if width := s.width() - len(margin); width > 40 {
 		t = text.WrapText(t, width)
@@ -95,7 +112,7 @@ func (s stream) wrapped(t, margin string) string {
 	return indent(t, margin)
 }
 
-// indent puts the margin before each line but the first.
+// indent puts the margin before each line except the first.
 func indent(t, margin string) string { return strings.ReplaceAll(t, "\n", "\n"+margin) }
 
 // json writes a value as indented JSON.
@@ -105,8 +122,8 @@ func (s stream) json(v any) error {
 	return e.Encode(v)
 }
 
-// grid is a table without lines: a row of names, then rows of values, each column as wide as it must be.
-func (s stream) grid(names []string, rows [][]string) {
+// grid prints a table without lines: the names of its columns, then the rows.
+func (s stream) grid(names []string, rows []table.Row) {
 	t := table.NewWriter()
 	t.SetOutputMirror(s)
 	t.SuppressTrailingSpaces()
@@ -115,22 +132,16 @@ func (s stream) grid(names []string, rows [][]string) {
 	style.Box.PaddingLeft, style.Box.PaddingRight = "", "  "
 	style.Format.Header = text.FormatDefault
 	t.SetStyle(style)
-	t.AppendHeader(cells(names, s.faint))
-	for _, r := range rows {
-		t.AppendRow(cells(r, func(v string) string { return v }))
+	header := table.Row{}
+	for _, name := range names {
+		header = append(header, s.faint(name))
 	}
+	t.AppendHeader(header)
+	t.AppendRows(rows)
 	t.Render()
 }
 
-func cells(values []string, paint func(string) string) table.Row {
-	row := make(table.Row, len(values))
-	for i, v := range values {
-		row[i] = paint(v)
-	}
-	return row
-}
-
-// span is a length of time in its two largest units, as nobody reads more of it: "6d 23h".
+// span returns a duration in its two largest units: "6d 23h".
 func span(d time.Duration) string {
 	switch {
 	case d >= 24*time.Hour:
@@ -144,7 +155,7 @@ func span(d time.Duration) string {
 	}
 }
 
-// brief is a length of time to a tenth of a second.
+// brief returns a duration to a tenth of a second, and as span from one minute on.
 func brief(d time.Duration) string {
 	if d >= time.Minute {
 		return span(d)
@@ -152,7 +163,7 @@ func brief(d time.Duration) string {
 	return fmt.Sprintf("%.1fs", d.Seconds())
 }
 
-// count is a number with its noun: "1 server", "3 servers".
+// count returns a number with its noun: "1 server", "3 servers".
 func count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun

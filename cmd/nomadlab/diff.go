@@ -16,28 +16,25 @@ import (
 
 // diffFlags are the flags of `diff`.
 type diffFlags struct {
-	server, client []string
-	// tls, serverTLS and clientTLS are folders within each of the two.
-	tls, serverTLS, clientTLS string
-	nomad                     nomadFlags
-	quick                     bool
-	json                      bool
+	// config has paths within each of the two configurations.
+	config      configFlags
+	quick, json bool
 }
 
 func (a *app) diffCommand() *cobra.Command {
 	var f diffFlags
 	cmd := &cobra.Command{
 		Use:   "diff OLD NEW",
-		Short: "Say which promises a change of your agent configuration gains and loses",
+		Short: "Show which checks a change of your agent configuration makes pass or fail",
 		Long: `diff brings up one real cluster with each of two agent configurations, side by side, and shows
-only what differs in what they let in, with the line that most likely did it.
+only the differences of their postures, with the line that most likely caused each.
 
-OLD and NEW are folders, or files for servers alone. Within each, server/ and client/ are the configurations of servers and
-clients, or what --server-config and --client-config name. Where there is no server/, the whole
-folder, or the file, is the servers' configuration.
+OLD and NEW are folders, or files for servers alone. Within each, server/ and client/ are the
+configurations of servers and clients, unless --server-config and --client-config name others. If
+there is no server/, the whole folder, or the file, is the servers' configuration.
 
-It exits with 0 when both give the same posture, with 1 when NEW is weaker, with 3 when that
-could not be told, with 4 when NEW is only stronger.`,
+It exits with 0 if both have the same posture, with 1 if NEW is weaker, with 3 if that is not
+known, with 4 if NEW is only stronger.`,
 		Example: `  nomadlab diff deployed/ proposed/
   nomadlab diff old.hcl new.hcl
   nomadlab diff main/ branch/ --server-config server.hcl,gossip.hcl --client-config client.hcl`,
@@ -49,19 +46,13 @@ could not be told, with 4 when NEW is only stronger.`,
 		},
 		RunE: a.with(func(cmd *cobra.Command, args []string, e *engines.Set) error { return a.diff(cmd, args, e, f) }),
 	}
-	flags := cmd.Flags()
-	flags.StringSliceVar(&f.server, "server-config", nil, "within OLD and NEW: the servers' files and folders (default server)")
-	flags.StringSliceVar(&f.client, "client-config", nil, "within OLD and NEW: the clients' (default client)")
-	flags.StringVar(&f.tls, "tls-dir", "", "within OLD and NEW: the folder of the files that the tls blocks name")
-	flags.StringVar(&f.serverTLS, "server-tls-dir", "", "within OLD and NEW: the same for servers, where each role has a folder of its own")
-	flags.StringVar(&f.clientTLS, "client-tls-dir", "", "within OLD and NEW: the same for clients")
-	flags.BoolVar(&f.quick, "quick", false, "leave out what waits for limits of time or uses up connections")
-	flags.BoolVar(&f.json, "json", false, "print JSON")
-	f.nomad.add(cmd)
+	f.config.add(cmd, "within OLD and NEW: ", " (default server)", " (default client)")
+	cmd.Flags().BoolVar(&f.quick, "quick", false, quickHelp)
+	cmd.Flags().BoolVar(&f.json, "json", false, "print JSON")
 	return cmd
 }
 
-// within are the paths in one of the two configurations.
+// within returns the paths of the configuration below root.
 func (f diffFlags) within(root string) regress.Paths {
 	join := func(names []string, usual string) []string {
 		if len(names) == 0 && isDir(filepath.Join(root, usual)) {
@@ -73,17 +64,16 @@ func (f diffFlags) within(root string) regress.Paths {
 		}
 		return out
 	}
-	p := regress.Paths{Server: join(f.server, "server"), Client: join(f.client, "client")}
+	p := f.config.paths
+	p.Server, p.Client = join(p.Server, "server"), join(p.Client, "client")
 	if len(p.Server) == 0 {
 		p.Server = []string{root}
 	}
-	inside := func(folder string) string {
-		if folder == "" {
-			return ""
+	for _, folder := range []*string{&p.TLS, &p.ServerTLS, &p.ClientTLS} {
+		if *folder != "" {
+			*folder = filepath.Join(root, *folder)
 		}
-		return filepath.Join(root, folder)
 	}
-	p.TLS, p.ServerTLS, p.ClientTLS = inside(f.tls), inside(f.serverTLS), inside(f.clientTLS)
 	return p
 }
 
@@ -92,7 +82,7 @@ func isDir(path string) bool {
 	return err == nil && info.IsDir()
 }
 
-// diff checks both configurations side by side, and tells what differs.
+// diff checks both configurations side by side, and prints the differences.
 func (a *app) diff(cmd *cobra.Command, args []string, e *engines.Set, f diffFlags) error {
 	var sources []regress.Source
 	for _, root := range args {
@@ -102,16 +92,14 @@ func (a *app) diff(cmd *cobra.Command, args []string, e *engines.Set, f diffFlag
 		}
 		sources = append(sources, s)
 	}
-	o, err := (&configFlags{nomad: f.nomad}).options(cmd, e)
+	o, err := f.config.options(cmd, e)
 	if err != nil {
 		return err
 	}
 	c := a.console(cmd)
-	if e.Note() != "" {
-		c.errs.printf("%s %s", c.errs.uneasy("note:"), e.Note())
-	}
+	c.note(e.Note())
 	p := newProgress(c.errs)
-	p.doing("diff", "bringing up one cluster with each configuration, and checking both")
+	p.doing("diff", "checking one cluster with each configuration")
 	o.Progress, o.Inspect = p.event, inspect.Options{Quick: f.quick, Tell: p.counting()}
 	r, err := regress.Diff(cmd.Context(), o, args[0], sources[0], sources[1])
 	p.stop()
@@ -129,46 +117,36 @@ func (a *app) diff(cmd *cobra.Command, args []string, e *engines.Set, f diffFlag
 	if err != nil {
 		return err
 	}
-	return passOn(compared(r), nil)
+	return passOn(comparisonCode(r), nil)
 }
 
-// differences shows what differs, and nothing else.
+// differences prints how the posture of the configuration with that name differs from the other one.
 func (c console) differences(r finding.Report, name string) {
-	defer func() {
-		for _, note := range r.Notes {
-			c.out.printf("note: %s", note)
+	if changes := len(r.Comparison.Changes); changes == 0 {
+		c.out.printf("%s and %s have the same posture: %s alike", r.Comparison.With, name, count(len(r.Findings), "finding"))
+	} else {
+		c.out.printf("%s: %s from the posture of %s", name, count(changes, "difference"), r.Comparison.With)
+		for _, g := range lock.BySetting(*r.Comparison) {
+			c.group(g)
 		}
-	}()
-	changes := r.Comparison.Changes
-	if len(changes) == 0 {
-		c.out.printf("%s and %s give the same posture: %s alike", r.Comparison.With, name, count(len(r.Findings), "finding"))
-		c.settingsThatDiffer(r.Comparison.Settings)
-		return
 	}
-	groups := lock.BySetting(*r.Comparison)
-	c.out.printf("%s: %s in the posture that %s gives", name, count(len(changes), "difference"), r.Comparison.With)
-	for _, g := range groups {
-		c.group(g)
+	// A setting that no check names may matter too, so all that differ are listed.
+	if settings := r.Comparison.Settings; len(settings) > 0 {
+		c.out.printf("")
+		c.out.printf("%s of the configuration set to another value:", count(len(settings), "setting"))
+		for _, s := range settings {
+			c.out.printf("  %s", c.out.wrapped(s.String(), "    "))
+		}
 	}
-	c.settingsThatDiffer(r.Comparison.Settings)
-}
-
-// settingsThatDiffer tells the settings that differ, whatever came of it: what no check rests on may matter all the same.
-func (c console) settingsThatDiffer(all []finding.SettingChange) {
-	if len(all) == 0 {
-		return
-	}
-	c.out.printf("")
-	c.out.printf("%s:", count(len(all), "setting")+" of the configuration set to another value")
-	for _, s := range all {
-		c.out.printf("  %s", c.out.wrapped(s.String(), "    "))
+	for _, note := range r.Notes {
+		c.out.printf("note: %s", note)
 	}
 }
 
-// group shows the changes that one setting most likely made.
+// group prints the changes that one setting most likely caused.
 func (c console) group(g lock.Cause) {
 	c.out.printf("")
-	where := "by nothing in the configuration that is known"
+	where := "by no known difference of the configuration"
 	if g.Setting != "" {
 		where = "most likely by " + c.out.bold(g.Setting)
 	}
@@ -177,15 +155,15 @@ func (c console) group(g lock.Cause) {
 	}
 	c.out.printf("%s", where)
 	for _, change := range g.Changes {
-		way := fmt.Sprintf("%-8s", change.Direction)
+		direction := fmt.Sprintf("%-8s", change.Direction)
 		switch change.Direction {
 		case finding.Weaker:
-			way = c.out.bad(way)
+			direction = c.out.bad(direction)
 		case finding.Stronger:
-			way = c.out.good(way)
+			direction = c.out.good(direction)
 		}
 		const margin = "                      "
-		c.out.printf("  %s  %-8s  %s", way, change.Severity, c.out.wrapped(change.Text+": "+change.Title, margin))
+		c.out.printf("  %s  %-8s  %s", direction, change.Severity, c.out.wrapped(change.Text+": "+change.Title, margin))
 		c.out.printf("%s%s", margin, c.out.faint(change.ID))
 	}
 }

@@ -12,11 +12,11 @@ import (
 	"nomadlab.internal/lab/regress"
 )
 
-// shown finds a command of nomadlab as README and docs show it, over all lines that it goes over.
+// shown finds a command of nomadlab in README and docs, with all its lines.
 var shown = regexp.MustCompile(`(?m)^ +\$ nomadlab ((?:[^\n]*\\\n)*[^\n]*)$`)
 
-// TestCommandsOfTheDocuments: a command that README or docs show is one, pasted into a shell as it stands there: its flags and its
-// arguments, and the mutations and checks that it names. The last rows are the control.
+// TestCommandsOfTheDocuments parses every command that README and docs show: flags, arguments, and the mutations and checks
+// that it names. The last rows are the control.
 func TestCommandsOfTheDocuments(t *testing.T) {
 	documents, err := filepath.Glob("../../docs/*.md")
 	if err != nil {
@@ -50,7 +50,7 @@ func TestCommandsOfTheDocuments(t *testing.T) {
 	}
 }
 
-// understood is why nomadlab would not understand what stands behind its name in a shell; nothing is run.
+// understood returns the error with which nomadlab would refuse the command line; it runs nothing.
 func understood(t *testing.T, text string) error {
 	t.Helper()
 	said, err := exec.CommandContext(t.Context(), "sh", "-c", `nomadlab() { printf '%s\0' "$@"; }; nomadlab `+text).Output()

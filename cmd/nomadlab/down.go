@@ -21,16 +21,16 @@ func (a *app) downCommand() *cobra.Command {
 		Use:   "down [NAME…]",
 		Short: "Remove labs",
 		Long: `down removes labs: their containers or processes, networks, keys, certificates and logs. It
-finds what belongs to a lab by its labels, so it also removes one whose start was killed, or
-whose folder is lost. A lab that is gone already is fine.
+finds these by the lab's labels, so it also removes a lab whose start was killed, or whose
+folder is lost. If the lab is already gone, down exits with 0.
 
 Without a name it removes the only lab, or the one called "lab", if its folder is here. --all
-removes every lab of this machine. Both leave out those of tests and scenarios, which end by
-themselves, and those that Docker Compose brought up: these go only when they are named.`,
+removes every lab of this machine. Both leave out labs of tests and scenarios, which end by
+themselves, and labs of Docker Compose: name these to remove them.`,
 		Example: `  nomadlab down
   nomadlab down demo other
   nomadlab down --all`,
-		ValidArgsFunction: a.completeLabs(),
+		ValidArgsFunction: a.completeLabs(anyNumber),
 		Args: func(cmd *cobra.Command, args []string) error {
 			if all && len(args) > 0 {
 				return usagef(cmd, "names and --all exclude each other")
@@ -55,11 +55,9 @@ func (a *app) down(cmd *cobra.Command, args []string, e *engines.Set, all bool) 
 	}
 	if len(names) == 0 {
 		if errors.Is(e.Unseen(), engine.ErrDenied) {
-			return fmt.Errorf("nothing is removed, and there may be labs that are not to be seen: %w", e.Unseen())
+			return fmt.Errorf("nothing is removed, and labs may exist that you may not see: %w", e.Unseen())
 		}
-		if e.Unseen() != nil {
-			c.errs.printf("%s %s", c.errs.uneasy("note:"), unseen(e))
-		}
+		c.note(unseen(e))
 		c.out.printf("there is no lab: nothing to remove")
 	}
 	var failed []error
@@ -74,48 +72,46 @@ func (a *app) down(cmd *cobra.Command, args []string, e *engines.Set, all bool) 
 	return errors.Join(failed...)
 }
 
-// downOne removes a lab and says so. That one is not removed keeps no other from being.
+// downOne removes one lab and prints so.
 func (a *app) downOne(ctx context.Context, c console, e *engines.Set, name string, state engine.LabState, there bool) error {
 	p := newProgress(c.errs)
 	if c.errs.terminal {
 		p.doing("down", "removing lab "+name)
 	}
 	began := time.Now()
-	err := remove(ctx, e, name)
+	has, err := e.Of(ctx, name)
+	if err == nil {
+		err = lab.Remove(ctx, has, name)
+	}
 	p.stop()
 	switch {
 	case errors.Is(err, lab.ErrElsewhere):
 		return err
 	case err != nil:
-		return fmt.Errorf("lab %s is not wholly removed, try again: %w", name, err)
+		return fmt.Errorf("lab %s is not completely removed, try again: %w", name, err)
 	case there:
 		c.out.printf("lab %s: removed, %s in %s", c.out.bold(name), count(len(state.Nodes), "node"), brief(time.Since(began)))
 	case errors.Is(e.Unseen(), engine.ErrDenied):
-		return fmt.Errorf("lab %s is not removed: it may be where it is not to be seen: %w", name, e.Unseen())
+		return fmt.Errorf("lab %s is not removed: it may exist where you may not see it: %w", name, e.Unseen())
 	default:
 		c.out.printf("lab %s: there is none, nothing to remove", c.out.bold(name))
 	}
 	return nil
 }
 
-// remove removes the lab of that name, whichever engine has it.
-func remove(ctx context.Context, e *engines.Set, name string) error {
-	has, err := e.Of(ctx, name)
-	if err != nil {
-		return err
-	}
-	return lab.Remove(ctx, has, name)
-}
-
+// toRemove returns the names of the labs to remove.
 func toRemove(cmd *cobra.Command, e *engines.Set, args []string, all bool) ([]string, error) {
 	if all {
 		labs, err := lab.List(cmd.Context(), e.All()...)
+		var names []string
 		for _, l := range labs {
 			if l.Origin != "" {
-				cmd.PrintErrf("lab %s was brought up by Docker Compose, and stays unless it is named: `nomadlab down %s`\n", l.Name, l.Name)
+				cmd.PrintErrf("lab %s belongs to Docker Compose and stays. To remove it: `nomadlab down %s`\n", l.Name, l.Name)
+			} else if l.Expires.IsZero() {
+				names = append(names, l.Name)
 			}
 		}
-		return lasting(labs), err
+		return names, err
 	}
 	if len(args) == 0 {
 		return onlyOurs(cmd, e)
@@ -128,19 +124,8 @@ func toRemove(cmd *cobra.Command, e *engines.Set, args []string, all bool) ([]st
 	return slices.Compact(slices.Clone(args)), nil
 }
 
-// lasting are the labs that nothing else will remove, and that nomadlab brought up.
-func lasting(labs []lab.Listed) []string {
-	var names []string
-	for _, l := range labs {
-		if l.Expires.IsZero() && l.Origin == "" {
-			names = append(names, l.Name)
-		}
-	}
-	return names
-}
-
-// onlyOurs is the lab that is meant when none is named. It must be one that we can open: the only lab of this machine
-// may well be somebody else's, or belong to a test that runs now, and such a lab goes only when it is named.
+// onlyOurs returns the lab that is meant when none is named. It must be one that this user can open: the only lab of
+// this machine may be another user's.
 func onlyOurs(cmd *cobra.Command, e *engines.Set) ([]string, error) {
 	name, err := choose(cmd, e, "")
 	if name == "" {
@@ -151,11 +136,11 @@ func onlyOurs(cmd *cobra.Command, e *engines.Set) ([]string, error) {
 		return nil, err
 	}
 	if slices.ContainsFunc(labs, func(l lab.Listed) bool { return l.Name == name && l.Origin != "" }) {
-		return nil, usagef(cmd, "lab %s is the one that there is, and Docker Compose brought it up, perhaps for somebody else: "+
+		return nil, usagef(cmd, "the only lab, %s, belongs to Docker Compose, and perhaps to another user: "+
 			"name it to remove it, `nomadlab down %s`", name, name)
 	}
 	if _, err := openNamed(cmd.Context(), e, name); errors.Is(err, spec.ErrDamaged) || errors.Is(err, spec.ErrOtherState) {
-		return nil, usagef(cmd, "lab %s is the one that there is, and it may be somebody else's, as its folder is not to be had here: "+
+		return nil, usagef(cmd, "the only lab, %s, may be another user's, because its folder cannot be read here: "+
 			"name it to remove it, `nomadlab down %s` (%w)", name, name, err)
 	}
 	return []string{name}, nil

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -22,16 +21,16 @@ func (a *app) envCommand() *cobra.Command {
 	var unset, asJSON bool
 	cmd := &cobra.Command{
 		Use:   "env [NAME]",
-		Short: "Print the variables that point nomad at a lab",
-		Long: `env prints the commands that set NOMAD_ADDR and the rest in your shell, so that your own nomad
-command, or anything that uses Nomad's API, talks to the lab. They also unset NOMAD_NAMESPACE and
-the others that Nomad's API reads: what was meant for another cluster would be sent to the lab, or
-keep its certificates from being checked. NOMAD_TOKEN is set for a lab with ACLs, to its management
-token, and unset for all others. --unset unsets all of them.`,
+		Short: "Print the environment variables with which nomad calls a lab",
+		Long: `env prints commands for your shell. They set NOMAD_ADDR and other variables, so that your own
+nomad command and other users of Nomad's API call the lab. They unset the remaining variables that
+Nomad's API reads, such as NOMAD_NAMESPACE: a value for another cluster would be sent to the lab,
+or would keep its certificates from being verified. NOMAD_TOKEN is set to the management token of
+a lab with ACLs, and unset for other labs. --unset unsets all of them.`,
 		Example: `  eval "$(nomadlab env)"
   nomadlab env demo --shell fish | source
   eval "$(nomadlab env --unset)"`,
-		ValidArgsFunction: a.completeLab(),
+		ValidArgsFunction: a.completeLabs(1),
 		Args:              optionalName,
 		RunE: a.do(func(cmd *cobra.Command, args []string) error {
 			sh, err := shellNamed(cmd, name)
@@ -40,10 +39,12 @@ token, and unset for all others. --unset unsets all of them.`,
 			}
 			out := a.console(cmd).out
 			if unset {
-				out.printf("%s", sh.unset(append(names(variables(nil, "")), foreign(nil)...)...))
+				out.printf("%s", sh.unset(apiVariables()...))
 				return nil
 			}
-			return a.env(cmd, first(args), out, sh, asJSON)
+			return a.with(func(cmd *cobra.Command, args []string, e *engines.Set) error {
+				return a.env(cmd, e, first(args), out, sh, asJSON)
+			})(cmd, args)
 		}),
 	}
 	flags := cmd.Flags()
@@ -54,44 +55,36 @@ token, and unset for all others. --unset unsets all of them.`,
 	return cmd
 }
 
-func (a *app) env(cmd *cobra.Command, given string, out stream, sh shell, asJSON bool) error {
-	e, err := a.engines(cmd.Context())
+func (a *app) env(cmd *cobra.Command, e *engines.Set, given string, out stream, sh shell, asJSON bool) error {
+	l, err := open(cmd, e, given)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = e.Close() }()
-	vars, name, err := environment(cmd, e, given)
+	address, err := httpAddress(cmd.Context(), l)
 	if err != nil {
 		return err
 	}
+	vars := variables(l, address)
 	if asJSON {
-		object := map[string]string{}
-		for _, v := range vars {
-			object[v.name] = v.value
+		return out.json(vars)
+	}
+	var others []string
+	for _, name := range apiVariables() {
+		if value, is := vars[name]; is {
+			out.printf("%s", sh.set(name, value))
+		} else {
+			others = append(others, name)
 		}
-		return out.json(object)
 	}
-	for _, v := range vars {
-		out.printf("%s", sh.set(v.name, v.value))
-	}
-	out.printf("%s", sh.unset(foreign(vars)...))
+	out.printf("%s", sh.unset(others...))
 	if out.terminal {
-		out.printf("%s", out.faint("# to set them: "+sh.use(invoked(os.Args[0]), name)))
+		out.printf("%s", out.faint("# to set them: "+sh.use(invoked(os.Args[0]), l.Name())))
 	}
 	return nil
 }
 
-func environment(cmd *cobra.Command, e *engines.Set, given string) ([]variable, string, error) {
-	l, err := open(cmd, e, given)
-	if err != nil {
-		return nil, "", err
-	}
-	address, err := frontDoor(cmd.Context(), l)
-	return variables(l, address), l.Name(), err
-}
-
-// frontDoor is the HTTP address of the leader, or of any server that runs while there is no leader.
-func frontDoor(ctx context.Context, l *lab.Lab) (string, error) {
+// httpAddress returns the HTTP address of the leader, or of a running server if there is no leader.
+func httpAddress(ctx context.Context, l *lab.Lab) (string, error) {
 	servers := l.Servers()
 	if leader, err := l.Leader(ctx, ""); err == nil {
 		servers = []*lab.Node{leader}
@@ -104,52 +97,39 @@ func frontDoor(ctx context.Context, l *lab.Lab) (string, error) {
 	return "", fmt.Errorf("no server of lab %s runs: `nomadlab start %s` starts them", l.Name(), l.Name())
 }
 
-// variable is one of Nomad's environment variables.
-type variable struct{ name, value string }
+// token is the variable that only a lab with ACLs has a value for.
+const token = "NOMAD_TOKEN"
 
-// variables are those that lead nomad to the lab. For no lab, the values are empty.
-func variables(l *lab.Lab, address string) []variable {
-	var folder string
-	var id pki.Identity
-	if l != nil {
-		folder, id = l.TLSFolder(), l.Credential().Identity
+// apiVariables are the variables that api.DefaultConfig of Nomad's Go API reads. Those without a value of the lab must be
+// unset: a token that is left from a production cluster would be sent to the lab, and a server name or NOMAD_SKIP_VERIFY
+// would change how TLS verifies the lab.
+func apiVariables() []string {
+	return []string{
+		"NOMAD_ADDR", "NOMAD_REGION", "NOMAD_CACERT", "NOMAD_CLIENT_CERT", "NOMAD_CLIENT_KEY",
+		token, "NOMAD_NAMESPACE", "NOMAD_HTTP_AUTH", "NOMAD_CAPATH", "NOMAD_TLS_SERVER_NAME", "NOMAD_SKIP_VERIFY",
 	}
-	vars := []variable{
-		{"NOMAD_ADDR", address},
-		{"NOMAD_REGION", id.Region},
-		{"NOMAD_CACERT", filepath.Join(folder, pki.CAFile)},
-		{"NOMAD_CLIENT_CERT", filepath.Join(folder, id.CertFile())},
-		{"NOMAD_CLIENT_KEY", filepath.Join(folder, id.KeyFile())},
+}
+
+// variables returns the values with which nomad calls the lab, by name.
+func variables(l *lab.Lab, address string) map[string]string {
+	folder, id := l.TLSFolder(), l.Credential().Identity
+	vars := map[string]string{
+		"NOMAD_ADDR":        address,
+		"NOMAD_REGION":      id.Region,
+		"NOMAD_CACERT":      filepath.Join(folder, pki.CAFile),
+		"NOMAD_CLIENT_CERT": filepath.Join(folder, id.CertFile()),
+		"NOMAD_CLIENT_KEY":  filepath.Join(folder, id.KeyFile()),
 	}
-	if l != nil && l.ManagementToken() != "" {
-		vars = append(vars, variable{token, l.ManagementToken()})
+	if l.ManagementToken() != "" {
+		vars[token] = l.ManagementToken()
 	}
 	return vars
 }
 
-func names(vars []variable) []string {
-	out := make([]string, 0, len(vars))
-	for _, v := range vars {
-		out = append(out, v.name)
-	}
-	return out
-}
-
-// token is the variable that only a lab with ACLs has a value for.
-const token = "NOMAD_TOKEN"
-
-// foreign are the other variables that api.DefaultConfig of Nomad's Go API reads, but for those that are set. The lab has
-// no use for any of them, and one that is left from a production cluster does harm here: its token would be sent to the
-// lab, its server name or NOMAD_SKIP_VERIFY would spoil the TLS.
-func foreign(set []variable) []string {
-	all := []string{token, "NOMAD_NAMESPACE", "NOMAD_HTTP_AUTH", "NOMAD_CAPATH", "NOMAD_TLS_SERVER_NAME", "NOMAD_SKIP_VERIFY"}
-	return slices.DeleteFunc(all, func(name string) bool { return slices.Contains(names(set), name) })
-}
-
-// envLine is how a person uses `env` for that lab in the shell that they have.
+// envLine returns the line that uses `env` for the lab in the user's shell.
 func envLine(self, name string) string { return shellOf(os.Getenv("SHELL")).use(self, name) }
 
-// invoked is how a person can call this program again: as nomadlab where the shell finds this very file by that name.
+// invoked returns how to call this program again: as nomadlab if the shell finds this very file by that name.
 func invoked(as string) string {
 	found, err := exec.LookPath("nomadlab")
 	if err != nil {
@@ -167,7 +147,7 @@ func invoked(as string) string {
 	return as
 }
 
-// shell knows how a kind of shell sets variables. The zero value is bash, and all that understand what bash does.
+// shell knows how a kind of shell sets variables. The zero value is bash and shells with bash's syntax.
 type shell string
 
 const (
@@ -175,7 +155,7 @@ const (
 	fish shell = "fish"
 )
 
-// shellOf is the shell with that path, as it stands in $SHELL.
+// shellOf returns the shell with the path that $SHELL has.
 func shellOf(at string) shell {
 	if path.Base(at) == "fish" {
 		return fish
@@ -210,7 +190,7 @@ func (s shell) unset(names ...string) string {
 	return "unset " + strings.Join(names, " ")
 }
 
-// use is the line that makes the shell take over what `nomadlab env` prints.
+// use returns the line with which the shell runs what `nomadlab env` prints.
 func (s shell) use(self, name string) string {
 	if s == fish {
 		return self + " env " + name + " | source"
@@ -218,8 +198,8 @@ func (s shell) use(self, name string) string {
 	return `eval "$(` + self + ` env ` + name + `)"`
 }
 
-// quote makes one word of any value. In single quotes, bash takes everything as it is; fish takes a backslash before a
-// quote or a backslash for an escape.
+// quote makes one word of any value. In single quotes, bash takes every character as it is; fish takes a backslash before
+// a quote or a backslash for an escape.
 func (s shell) quote(value string) string {
 	if s == fish {
 		return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(value) + "'"

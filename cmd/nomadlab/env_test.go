@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// odd are values that a careless quoting spoils.
+// odd returns values that need careful quoting.
 func odd() []string {
 	return []string{
 		"", "plain", "two words", " edges ", `it's`, `say "hi"`, `back\slash`, `ends in \`, `'`, `\'`, "$HOME `id` $(id)",
@@ -28,8 +28,8 @@ func TestBashTakesValuesAsTheyAre(t *testing.T) {
 	}
 }
 
-// fishWord reads a single-quoted word as fish does: a backslash escapes a quote and a backslash, and is itself before
-// anything else (fish 3.6, doc_src/language.rst, "Quotes").
+// fishWord reads a single-quoted word as fish does: a backslash escapes a quote or a backslash, and stands for itself before
+// other characters (fish 3.6, doc_src/language.rst, "Quotes").
 func fishWord(t *testing.T, word string) string {
 	t.Helper()
 	inside, ok := strings.CutPrefix(word, "'")

@@ -12,8 +12,8 @@ func (a *app) execCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "exec [NAME] NODE -- CMD…",
 		Short: "Run a command inside a node",
-		Long: `exec runs a command inside a node of a lab. Its exit code is passed on. Without Docker that is in
-the node's folder, as the node's user.`,
+		Long: `exec runs a command inside a node of a lab, and exits with its exit code. Without Docker, the
+command runs in the node's folder, as the node's user.`,
 		Example: `  nomadlab exec server-1 -- sh
   nomadlab exec demo client-1 -- nomad version`,
 		ValidArgsFunction: a.completeNodes(1),
@@ -43,7 +43,7 @@ the node's folder, as the node's user.`,
 			if err != nil {
 				return err
 			}
-			return a.console(cmd).inner(func(s engine.Streams) (int, error) {
+			return a.console(cmd).attach(func(s engine.Streams) (int, error) {
 				return node.Exec(cmd.Context(), engine.Command{Args: theirs, Streams: s})
 			})
 		}),

@@ -8,7 +8,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/engine/engines"
@@ -18,25 +17,25 @@ import (
 	"nomadlab.internal/lab/regress/lock"
 )
 
-// Exit codes. `nomad` and `exec` pass on those of the commands that they run.
+// Exit codes. `nomad` and `exec` exit with the code of the command that they ran.
 const (
 	exitFine   = 0
 	exitFailed = 1
-	// exitUsage is for what the caller can put right: arguments, the lab's file, a name that is taken, a certificate that
-	// cannot be used, Docker not there.
+	// exitUsage is for what the user can correct: arguments, the lab's file, a name that is taken, a certificate that
+	// cannot be used, a Docker daemon that does not answer.
 	exitUsage = 2
-	// exitUnproved is for checks of which none found a promise broken, and some or all could not be carried out.
+	// exitUnproved means that no check failed, but some or all were inconclusive.
 	exitUnproved = 3
-	// exitOutdated is for a posture that is stronger than its lock, or than the old one, and in nothing weaker.
+	// exitOutdated is for a posture that is stronger than its lock, or than the old one, and nowhere weaker.
 	exitOutdated = 4
 )
 
-// exitError ends the command with a code and without a word, because all has been said.
+// exitError ends the command with a code. Nothing is printed, because the output has the reason.
 type exitError struct{ code int }
 
 func (e *exitError) Error() string { return fmt.Sprintf("exit code %d", e.code) }
 
-// passOn makes the exit code of an inner command our own.
+// passOn returns an exitError for a code other than 0, unless err has the reason.
 func passOn(code int, err error) error {
 	if err != nil || code == exitFine {
 		return err
@@ -44,7 +43,7 @@ func passOn(code int, err error) error {
 	return &exitError{code: code}
 }
 
-// usageError is wrong usage. Its text ends with where the right usage is described.
+// usageError is wrong usage. Its text ends with a pointer to the command's help.
 type usageError struct {
 	err  error
 	path string
@@ -64,8 +63,8 @@ func asUsage(cmd *cobra.Command, err error) error {
 	return &usageError{err: err, path: cmd.CommandPath()}
 }
 
-// say prints the error, unless there is nothing to add, and returns the exit code.
-func say(ctx context.Context, w io.Writer, err error) int {
+// printError prints the error, unless it is an exitError, and returns the exit code.
+func printError(ctx context.Context, w io.Writer, err error) int {
 	var quiet *exitError
 	switch {
 	case err == nil:
@@ -80,12 +79,9 @@ func say(ctx context.Context, w io.Writer, err error) int {
 	return exitCode(err)
 }
 
-// exitCode tells what the caller can put right from what failed.
+// exitCode returns exitUsage for errors that the user can correct, exitUnproved if no agent answered, else exitFailed.
 func exitCode(err error) int {
-	if errors.As(err, new(*usageError)) {
-		return exitUsage
-	}
-	if lab.IsForUserToMend(err) {
+	if errors.As(err, new(*usageError)) || lab.IsForUserToMend(err) {
 		return exitUsage
 	}
 	for _, known := range []error{
@@ -102,15 +98,15 @@ func exitCode(err error) int {
 	return exitFailed
 }
 
-// interruptedError says what became of the lab when the user interrupted its start.
+// interruptedError says what became of a lab whose start the user interrupted.
 type interruptedError struct{ text string }
 
 func (e *interruptedError) Error() string { return "interrupted: " + e.text }
 func (e *interruptedError) Unwrap() error { return context.Canceled }
 
-// interrupted says what lab.Up's error means for the user who interrupted it. Only a lab that was begun was there to be
-// removed: who waits for a name that another lab still has must not be told to remove that one. And the removal counts
-// as done only where nothing but the interruption itself went wrong.
+// interrupted turns lab.Up's error into a message for the user who interrupted it. It names `nomadlab down` only for a
+// lab that was begun: while Up waits for a name, the lab of that name is another one. The removal counts as done only if
+// nothing failed but the interruption itself.
 func interrupted(ctx context.Context, name string, err error) error {
 	begun, alone := errors.As(err, new(*lab.StartError)), onlyInterrupted(ctx, err)
 	switch {
@@ -125,7 +121,7 @@ func interrupted(ctx context.Context, name string, err error) error {
 	}
 }
 
-// onlyInterrupted is true for an error that has no other root than the end of ctx.
+// onlyInterrupted reports whether every root of the error is the end of ctx.
 func onlyInterrupted(ctx context.Context, err error) bool {
 	switch wrapping := err.(type) { //nolint:errorlint // it is the tree that is walked
 	case interface{ Unwrap() []error }:
@@ -141,11 +137,4 @@ func onlyInterrupted(ctx context.Context, err error) bool {
 		}
 	}
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.Cause(ctx))
-}
-
-// tooLate removes a lab that was up when its start was interrupted, and says it as lab.Up does.
-func tooLate(ctx context.Context, l *lab.Lab) error {
-	removing, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline.Removal)
-	defer cancel()
-	return &lab.StartError{Lab: l.Name(), Err: errors.Join(ctx.Err(), l.Down(removing))}
 }

@@ -39,7 +39,7 @@ func TestExitCodes(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			var b strings.Builder
-			if got := say(t.Context(), &b, test.err); got != test.want {
+			if got := printError(t.Context(), &b, test.err); got != test.want {
 				t.Errorf("exit code %d, want %d", got, test.want)
 			}
 			if test.says == "" && b.Len() > 0 {
@@ -54,9 +54,9 @@ func TestInterruptedIsOneWord(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancelled := fmt.Errorf("wait for something long: %w", context.Canceled)
 	var before, after strings.Builder
-	say(ctx, &before, cancelled)
+	printError(ctx, &before, cancelled)
 	cancel()
-	code := say(ctx, &after, cancelled)
+	code := printError(ctx, &after, cancelled)
 	contains(t, before.String(), "wait for something long")
 	if code != exitFailed || after.String() != "nomadlab: interrupted\n" {
 		t.Errorf("exit code %d, %q", code, after.String())
@@ -126,7 +126,7 @@ func TestEveryCommandHasAnExample(t *testing.T) {
 	}
 }
 
-// TestInterruptedSaysWhatBecameOfTheLab, and never more than is known.
+// TestInterruptedSaysWhatBecameOfTheLab checks the message for each error of lab.Up.
 func TestInterruptedSaysWhatBecameOfTheLab(t *testing.T) {
 	signal := errors.New("interrupt signal received") // what os/signal's contexts have as their cause
 	ctx, cancel := context.WithCancelCause(t.Context())
@@ -144,7 +144,7 @@ func TestInterruptedSaysWhatBecameOfTheLab(t *testing.T) {
 		"while something was asked":     {begun(fmt.Errorf("list: %w", context.Canceled)), removed, down, true},
 		"while both":                    {begun(waiting, context.Canceled), removed, down, true},
 		"and it could not be removed":   {begun(waiting, stuck), down, removed, true},
-		"and that is told":              {begun(waiting, stuck), "the daemon does not answer", removed, true},
+		"and the error says so":         {begun(waiting, stuck), "the daemon does not answer", removed, true},
 		"while a child was run":         {begun(fmt.Errorf("build: %w", &exec.ExitError{})), down, removed, true},
 		"before anything was begun":     {waiting, nothing, down, true},
 		"when it would have failed too": {fmt.Errorf("%w: lab x", spec.ErrTaken), "taken", nothing, false},
@@ -161,9 +161,9 @@ func TestInterruptedSaysWhatBecameOfTheLab(t *testing.T) {
 	}
 }
 
-// TestInterruptedWhileAnotherLabHasTheName: that lab is nobody's to remove.
+// TestInterruptedWhileAnotherLabHasTheName must not suggest to remove that lab.
 func TestInterruptedWhileAnotherLabHasTheName(t *testing.T) {
-	a, labs := faked(t, "demo") // whose folder does not exist, so that it may be what a killed start left
+	a, labs := faked(t, "demo") // its folder does not exist, as after a start that was killed
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	errs := &cancelling{at: "waiting until", cancel: cancel}

@@ -2,7 +2,7 @@ package main
 
 import (
 	"crypto/rand"
-	"encoding/hex"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,8 +13,7 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// specFlags are the flags that say what a lab is to be. What is set explicitly wins over the file; what is not set does
-// not touch it.
+// specFlags are the flags that describe a lab. A flag that is set wins over the file; one that is not set changes nothing.
 type specFlags struct {
 	file             string
 	name             string
@@ -25,15 +24,19 @@ type specFlags struct {
 	nomad            nomadFlags
 }
 
-// nomadFlags say which Nomad is to be run.
+// nomadFlags say which Nomad to run.
 type nomadFlags struct{ version, image, binary string }
 
 func (f *nomadFlags) add(cmd *cobra.Command) {
-	flags := cmd.Flags()
-	flags.StringVar(&f.version, "nomad-version", "", "version of Nomad (default "+image.DefaultVersion+")")
-	flags.StringVar(&f.image, "image", "", "use this container image of Nomad as it is")
-	flags.StringVar(&f.binary, "nomad-binary", "", "use this nomad binary (in Docker a static one)")
+	cmd.Flags().StringVar(&f.version, "nomad-version", "", "version of Nomad (default "+image.DefaultVersion+")")
 	mustComplete(cmd, "nomad-version", fixed(image.Versions()...))
+	f.addSources(cmd)
+}
+
+// addSources adds the flags for a Nomad of the user's own.
+func (f *nomadFlags) addSources(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.image, "image", "", "use this container image of Nomad, and pull it if it is missing")
+	cmd.Flags().StringVar(&f.binary, "nomad-binary", "", "use this nomad binary (with Docker a static one)")
 	mustComplete(cmd, "image", fixed())
 }
 
@@ -45,43 +48,33 @@ func (f *specFlags) add(cmd *cobra.Command) {
 	flags.IntVar(&f.clients, "clients", 2, "clients of the first region")
 	flags.StringVar(&f.subnet, "subnet", "", "network in CIDR form, or a go-sockaddr template (default a free one)")
 	flags.StringVar(&f.logLevel, "log-level", "", "the agents' log level (default INFO)")
-	flags.BoolVar(&f.hardened, "hardened", false, "ACLs, introduced clients, no raw_exec")
-	flags.StringVar(&f.mutation, "mutation", "", "have the lab, hardened, carry this mutation (mutate --list shows all)")
+	flags.BoolVar(&f.hardened, "hardened", false, "ACLs, client introduction, no raw_exec")
+	flags.StringVar(&f.mutation, "mutation", "", "make the lab a hardened one that carries this mutation (mutate --list shows all)")
 	f.nomad.add(cmd)
 	mustComplete(cmd, "mutation", fixed(mutationIDs()...))
 	mustComplete(cmd, "name", fixed())
 	mustComplete(cmd, "log-level", fixed("TRACE", "DEBUG", "INFO", "WARN", "ERROR"))
 }
 
-// spec reads the file, if there is one, and lays the flags over it. The pack is what the lab carries of the table of mutations,
-// and empty where it carries none.
+// spec reads the file, if one is named, and applies the flags. The pack holds the lab's mutation, or nothing.
 func (f *specFlags) spec(cmd *cobra.Command) (spec.Spec, mutation.Pack, error) {
 	d, err := f.read(cmd)
 	if err != nil {
 		return spec.Spec{}, mutation.Pack{}, err
 	}
-	s := d.Spec
-	set := cmd.Flags().Changed
-	var options []spec.Option
-	if set("name") {
-		options = append(options, spec.Name(f.name))
+	s, set := d.Spec, cmd.Flags().Changed
+	for flag, option := range map[string]spec.Option{
+		"name":      spec.Name(f.name),
+		"servers":   spec.Servers(f.servers),
+		"clients":   spec.Clients(f.clients),
+		"subnet":    func(s *spec.Spec) { s.Subnet = f.subnet },
+		"log-level": spec.LogLevel(f.logLevel),
+		"hardened":  func(s *spec.Spec) { s.Hardened = f.hardened },
+	} {
+		if set(flag) {
+			s = s.With(option)
+		}
 	}
-	if set("servers") {
-		options = append(options, spec.Servers(f.servers))
-	}
-	if set("clients") {
-		options = append(options, spec.Clients(f.clients))
-	}
-	if set("subnet") {
-		options = append(options, func(s *spec.Spec) { s.Subnet = f.subnet })
-	}
-	if set("log-level") {
-		options = append(options, spec.LogLevel(f.logLevel))
-	}
-	if set("hardened") {
-		options = append(options, func(s *spec.Spec) { s.Hardened = f.hardened })
-	}
-	s = s.With(options...)
 	if s.Nomad, err = f.nomad.over(cmd, s.Nomad); err != nil {
 		return s, mutation.Pack{}, err
 	}
@@ -92,7 +85,7 @@ func (f *specFlags) spec(cmd *cobra.Command) (spec.Spec, mutation.Pack, error) {
 		return s, mutation.Pack{}, nil
 	}
 	if set("hardened") && !f.hardened {
-		return s, mutation.Pack{}, usagef(cmd, "--mutation is carried by a hardened lab: leave --hardened=false out")
+		return s, mutation.Pack{}, usagef(cmd, "a lab with --mutation is hardened: leave --hardened=false out")
 	}
 	m, err := mutation.ByID(d.Mutation)
 	if err != nil {
@@ -102,7 +95,7 @@ func (f *specFlags) spec(cmd *cobra.Command) (spec.Spec, mutation.Pack, error) {
 	return s, p, err
 }
 
-// mutationIDs are those that a lab can carry.
+// mutationIDs returns the mutations that a lab can carry.
 func mutationIDs() []string {
 	var ids []string
 	for _, m := range mutation.All() {
@@ -124,7 +117,8 @@ func (f *specFlags) read(cmd *cobra.Command) (spec.Document, error) {
 	}
 }
 
-// over replaces all that the file says about Nomad: an image that stayed beside a version would hide it.
+// over returns what the flags say about Nomad, or what the file says if no flag is set. It never mixes them: an image
+// in the file would hide a version.
 func (f *nomadFlags) over(cmd *cobra.Command, file spec.Nomad) (spec.Nomad, error) {
 	set, chosen := 0, file
 	for flag, nomad := range map[string]spec.Nomad{
@@ -142,37 +136,37 @@ func (f *nomadFlags) over(cmd *cobra.Command, file spec.Nomad) (spec.Nomad, erro
 	return chosen, nil
 }
 
-// configFlags say where a user's own agent configuration is, and which Nomad is to read it.
+// configFlags say where a user's own agent configuration is, and which Nomad reads it.
 type configFlags struct {
 	paths regress.Paths
 	nomad nomadFlags
 }
 
-func (f *configFlags) add(cmd *cobra.Command) {
+// add adds the flags. Their help begins with where, if the paths are relative to something; the other two texts end the
+// help of --server-config and --client-config.
+func (f *configFlags) add(cmd *cobra.Command, where, server, client string) {
 	flags := cmd.Flags()
-	flags.StringSliceVar(&f.paths.Server, "server-config", nil,
-		"check your servers' configuration: a file or folder as for the agent's -config; may be repeated, the order counts")
-	flags.StringSliceVar(&f.paths.Client, "client-config", nil, "your clients' configuration, likewise")
-	flags.StringVar(&f.paths.TLS, "tls-dir", "", "folder of the files that your tls blocks name (default: certificates are made)")
-	flags.StringVar(&f.paths.ServerTLS, "server-tls-dir", "", "the same for your servers, where each role has a folder of its own")
-	flags.StringVar(&f.paths.ClientTLS, "client-tls-dir", "", "the same for your clients")
+	flags.StringSliceVar(&f.paths.Server, "server-config", nil, where+"your servers' configuration"+server)
+	flags.StringSliceVar(&f.paths.Client, "client-config", nil, where+"your clients' configuration"+client)
+	flags.StringVar(&f.paths.TLS, "tls-dir", "", where+"folder of the files that your tls blocks name (default: certificates are made)")
+	flags.StringVar(&f.paths.ServerTLS, "server-tls-dir", "", where+"that folder for your servers, if each role has its own")
+	flags.StringVar(&f.paths.ClientTLS, "client-tls-dir", "", where+"that folder for your clients, if each role has its own")
 	f.nomad.add(cmd)
 }
 
-// given says whether a configuration is to be checked.
+// filesHelp ends the help of --server-config.
+const filesHelp = ": a file or folder, as for the agent's -config; may be repeated, the order counts"
+
+// given reports whether a configuration is named.
 func (f *configFlags) given() bool {
 	return len(f.paths.Server)+len(f.paths.Client) > 0 || f.paths.TLS+f.paths.ServerTLS+f.paths.ClientTLS != ""
 }
 
-// options are how configurations are judged.
+// options returns the options for checking configurations with the engines. Each call has a lab name of its own.
 func (f *configFlags) options(cmd *cobra.Command, e *engines.Set) (regress.Options, error) {
 	nomad, err := f.nomad.over(cmd, spec.Nomad{})
 	return regress.Options{Engine: e.Home(), Others: e.Others(), Nomad: nomad, Name: "check-" + random()}, err
 }
 
-// random is a name for a lab that somebody else may bring up at the same time.
-func random() string {
-	b := make([]byte, 3)
-	_, _ = rand.Read(b) // never fails (crypto/rand)
-	return hex.EncodeToString(b)
-}
+// random returns six random lower-case letters and digits, for a lab's name that no other lab has.
+func random() string { return strings.ToLower(rand.Text()[:6]) }

@@ -75,13 +75,13 @@ func TestSpecOfFlagsAlone(t *testing.T) {
 	}
 }
 
-// parseSpec is what a command with these flags makes of the arguments.
+// parseSpec returns the Spec that a command with these flags makes of the arguments.
 func parseSpec(args ...string) (spec.Spec, error) {
 	s, _, err := parseMutated(args...)
 	return s, err
 }
 
-// parseMutated is parseSpec, with what the lab carries of the table of mutations.
+// parseMutated is parseSpec, and returns the lab's mutation too.
 func parseMutated(args ...string) (s spec.Spec, p mutation.Pack, err error) {
 	var f specFlags
 	cmd := &cobra.Command{SilenceErrors: true, SilenceUsage: true, RunE: func(cmd *cobra.Command, _ []string) error {

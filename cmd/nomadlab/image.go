@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 
+	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"nomadlab.internal/lab/engine/engines"
@@ -12,20 +13,18 @@ import (
 
 // imageFlags are the flags of `image`.
 type imageFlags struct {
-	versions []string
-	image    string
-	binary   string
-	list     bool
-	json     bool
+	versions   []string
+	nomad      nomadFlags
+	list, json bool
 }
 
 func (a *app) imageCommand() *cobra.Command {
 	var f imageFlags
 	cmd := &cobra.Command{
 		Use:   "image",
-		Short: "Get Nomad now, so that `up` need not wait",
+		Short: "Find, pull or build Nomad, so that `up` need not wait for it",
 		Long: `image finds, pulls or builds what labs run: an image for Docker, a nomad binary for processes. A
-build needs Go, a few minutes and some gigabytes of disk; it is done once for each version.`,
+build needs Go, some minutes and some gigabytes of disk. It happens once for each version.`,
 		Example: `  nomadlab image
   nomadlab image --nomad-version 1.11.3
   nomadlab image --list`,
@@ -39,37 +38,36 @@ build needs Go, a few minutes and some gigabytes of disk; it is done once for ea
 	}
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.versions, "nomad-version", nil, "version of Nomad, or several (default "+image.DefaultVersion+")")
-	flags.StringVar(&f.image, "image", "", "look for this image, and pull it if it is not here")
-	flags.StringVar(&f.binary, "nomad-binary", "", "look at this nomad binary, and for Docker make an image around it (a static one)")
-	flags.BoolVar(&f.list, "list", false, "list the images and binaries that were made here, and the versions that can be")
+	f.nomad.addSources(cmd)
+	flags.BoolVar(&f.list, "list", false, "list the images and binaries that were made here, and the versions that can be made")
 	flags.BoolVar(&f.json, "json", false, "print JSON")
 	mustComplete(cmd, "nomad-version", fixed(image.Versions()...))
-	mustComplete(cmd, "image", fixed())
 	return cmd
 }
 
-// imageEntry is an image in one line, or a binary, whose Ref is its path and which has no ID.
-type imageEntry struct {
+// nomadSource is an image, or a binary: its Ref is a path, and its ID is empty.
+type nomadSource struct {
 	Ref     string       `json:"ref"`
 	ID      string       `json:"id,omitempty"`
 	Version string       `json:"nomad_version,omitempty"`
 	Source  image.Source `json:"source"`
 }
 
-func binaryEntry(x image.Executable) imageEntry {
-	return imageEntry{Ref: x.Path, Version: x.Version, Source: x.Source}
+func ofBinary(x image.Executable) nomadSource {
+	return nomadSource{Ref: x.Path, Version: x.Version, Source: x.Source}
 }
 
+// requests returns what the flags ask for, or the default version.
 func (f imageFlags) requests() []image.Request {
 	var out []image.Request
 	for _, v := range f.versions {
 		out = append(out, image.Request{Version: v})
 	}
-	if f.image != "" {
-		out = append(out, image.Request{Image: f.image})
+	if f.nomad.image != "" {
+		out = append(out, image.Request{Image: f.nomad.image})
 	}
-	if f.binary != "" {
-		out = append(out, image.Request{Binary: f.binary})
+	if f.nomad.binary != "" {
+		out = append(out, image.Request{Binary: f.nomad.binary})
 	}
 	if len(out) == 0 {
 		out = append(out, image.Request{})
@@ -79,7 +77,7 @@ func (f imageFlags) requests() []image.Request {
 
 func (a *app) getImages(cmd *cobra.Command, e *engines.Set, f imageFlags) error {
 	c := a.console(cmd)
-	var entries []imageEntry
+	var found []nomadSource
 	for _, r := range f.requests() {
 		p := newProgress(c.errs)
 		i, err := resolve(cmd.Context(), e.Home().DockerHost(), r, func(e image.Event) { p.doing(string(e.Stage), e.Text) })
@@ -87,42 +85,42 @@ func (a *app) getImages(cmd *cobra.Command, e *engines.Set, f imageFlags) error 
 		if err != nil {
 			return err
 		}
-		entries = append(entries, i)
+		found = append(found, i)
 	}
 	if f.json {
-		return c.out.json(entries)
+		return c.out.json(found)
 	}
-	c.images(entries)
+	c.images(found)
 	return nil
 }
 
-// resolve gets what labs run: an image, or a binary where there is no Docker.
-func resolve(ctx context.Context, dockerHost string, r image.Request, p image.Progress) (imageEntry, error) {
+// resolve returns what labs run: an image, or without Docker a binary.
+func resolve(ctx context.Context, dockerHost string, r image.Request, p image.Progress) (nomadSource, error) {
 	if dockerHost == "" {
 		x, err := image.ResolveBinary(ctx, r, p)
-		return binaryEntry(x), err
+		return ofBinary(x), err
 	}
 	i, err := image.ResolveAt(ctx, dockerHost, r, p)
-	return imageEntry(i), err
+	return nomadSource(i), err
 }
 
-// known are the images and binaries that were made here.
-func known(ctx context.Context, dockerHost string) ([]imageEntry, error) {
-	entries := []imageEntry{}
+// known returns the images and binaries that were made here.
+func known(ctx context.Context, dockerHost string) ([]nomadSource, error) {
+	found := []nomadSource{}
 	if dockerHost != "" {
 		images, err := image.ListAt(ctx, dockerHost)
 		if err != nil {
 			return nil, err
 		}
 		for _, i := range images {
-			entries = append(entries, imageEntry(i))
+			found = append(found, nomadSource(i))
 		}
 	}
 	binaries, err := image.Binaries()
 	for _, x := range binaries {
-		entries = append(entries, binaryEntry(x))
+		found = append(found, ofBinary(x))
 	}
-	return entries, err
+	return found, err
 }
 
 func (a *app) listImages(cmd *cobra.Command, e *engines.Set, asJSON bool) error {
@@ -133,8 +131,8 @@ func (a *app) listImages(cmd *cobra.Command, e *engines.Set, asJSON bool) error 
 	}
 	if asJSON {
 		return c.out.json(struct {
-			Images    []imageEntry `json:"images"`
-			Buildable []string     `json:"buildable"`
+			Images    []nomadSource `json:"images"`
+			Buildable []string      `json:"buildable"`
 		}{images, image.Versions()})
 	}
 	if len(images) > 0 {
@@ -145,10 +143,10 @@ func (a *app) listImages(cmd *cobra.Command, e *engines.Set, asJSON bool) error 
 	return nil
 }
 
-func (c console) images(images []imageEntry) {
-	rows := make([][]string, 0, len(images))
+func (c console) images(images []nomadSource) {
+	rows := make([]table.Row, 0, len(images))
 	for _, i := range images {
-		rows = append(rows, []string{i.Ref, orDash(i.Version), string(i.Source)})
+		rows = append(rows, table.Row{i.Ref, orDash(i.Version), i.Source})
 	}
 	c.out.grid([]string{"IMAGE OR BINARY", "NOMAD", "SOURCE"}, rows)
 }

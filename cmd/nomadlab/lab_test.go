@@ -53,7 +53,7 @@ func fromUpToDown(t *testing.T, u user) {
 	contains(t, u.must(t, "down", name), "there is none")
 }
 
-// listedLine is what list says of the lab.
+// listedLine returns the lab's line in the output of list.
 func listedLine(t *testing.T, u user, name string) string {
 	t.Helper()
 	list := u.must(t, "list")
@@ -72,7 +72,7 @@ func tryEnv(t *testing.T, u user, name string) {
 	line := `eval "$1"; printf '%s\n' "$NOMAD_ADDR" "$NOMAD_CACERT" "$NOMAD_CLIENT_CERT" "$NOMAD_CLIENT_KEY" "$NOMAD_REGION"; env | grep =production`
 	shell := exec.CommandContext(t.Context(), "bash", "-c", line, "bash", u.must(t, "env", name))
 	shell.Env = os.Environ()
-	for _, v := range foreign(nil) {
+	for _, v := range apiVariables() {
 		shell.Env = append(shell.Env, v+"=production")
 	}
 	out, err := shell.Output()
@@ -102,8 +102,7 @@ func tryEnv(t *testing.T, u user, name string) {
 	}
 }
 
-// TestAHardenedLabAndItsToken: env sets the lab's token in the place of any other, nomad calls with it, and so does whoever
-// comes after `start`.
+// TestAHardenedLabAndItsToken: env sets the lab's token, and nomad calls with it, before and after `start`.
 func TestAHardenedLabAndItsToken(t *testing.T) {
 	t.Parallel()
 	name := unused(t)
@@ -241,7 +240,7 @@ func tryRun(t *testing.T, u user, e engine.Engine) {
 			return []scenario.Step{{Title: "A check is made", Do: func(_ context.Context, t *scenario.T) error {
 				labs = append(labs, t.Lab.Name())
 				t.Say("seen by %s", name)
-				return errors.Join(err, t.Record(finding.Finding{ID: "door", Title: "the door is locked", Node: "server-1", Result: finding.Pass}))
+				return errors.Join(err, t.Record(finding.Finding{ID: "some-check", Title: "it is refused", Node: "server-1", Result: finding.Pass}))
 			}}}
 		}}
 	}
@@ -262,7 +261,7 @@ func tryRun(t *testing.T, u user, e engine.Engine) {
 	if _, err := os.Stat(filepath.Join(bad.Evidence, "server-1", "agent.log")); err != nil {
 		t.Error(err)
 	}
-	contains(t, r.errs, "Claims good.", "1/1  A check is made", "seen by good", "ok server-1: the door is locked: held", "1 step, 1 check held", "evidence: "+bad.Evidence, "1 of 2 scenarios passed, failed: bad")
+	contains(t, r.errs, "Claims good.", "1/1  A check is made", "seen by good", "ok server-1: it is refused: pass", "1 step, 1 check in ", "evidence: "+bad.Evidence, "1 of 2 scenarios passed, failed: bad")
 	for _, name := range labs {
 		if left, err := e.Nodes(t.Context(), name); len(left) > 0 || err != nil {
 			t.Errorf("left of %s: %v (%v)", name, left, err)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"nomadlab.internal/lab"
@@ -18,8 +19,8 @@ func (a *app) listCommand() *cobra.Command {
 		Use:     "list",
 		Aliases: []string{"ls"},
 		Short:   "List the labs of this machine",
-		Long: `list asks Docker and this machine's processes which labs there are, so it also shows those that
-another terminal started, that were stopped, or whose folder is lost.`,
+		Long: `list asks Docker and this machine's processes which labs exist. It also shows labs of another
+terminal, stopped labs, and labs whose folder is lost.`,
 		Example: `  nomadlab list
   nomadlab list --json | jq -r '.[].name'`,
 		Args: noArguments(": `nomadlab status NAME` shows one lab"),
@@ -30,7 +31,7 @@ another terminal started, that were stopped, or whose folder is lost.`,
 				return err
 			}
 			if e.Unseen() != nil && (len(labs) == 0 || errors.Is(e.Unseen(), engine.ErrDenied)) {
-				c.errs.printf("%s %s", c.errs.uneasy("note:"), unseen(e))
+				c.note(unseen(e))
 			}
 			if asJSON {
 				return c.out.json(labs)
@@ -48,7 +49,7 @@ func (c console) list(labs []lab.Listed) {
 		c.errs.printf("there is no lab: `nomadlab up` makes one")
 		return
 	}
-	rows := make([][]string, 0, len(labs))
+	rows := make([]table.Row, 0, len(labs))
 	for _, x := range labs {
 		state := x.State
 		switch state {
@@ -67,7 +68,7 @@ func (c console) list(labs []lab.Listed) {
 		if !x.Created.IsZero() {
 			created = span(time.Since(x.Created)) + " ago"
 		}
-		rows = append(rows, []string{x.Name, fmt.Sprintf("%d/%d", x.Running, x.Nodes), orDash(x.Nomad), x.Engine, created, state})
+		rows = append(rows, table.Row{x.Name, fmt.Sprintf("%d/%d", x.Running, x.Nodes), orDash(x.Nomad), x.Engine, created, state})
 	}
 	c.out.grid([]string{"LAB", "NODES", "NOMAD", "ENGINE", "CREATED", "STATE"}, rows)
 }

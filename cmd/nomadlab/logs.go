@@ -23,8 +23,8 @@ func (a *app) logsCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "logs [NAME] [NODE…]",
 		Short: "Show the agents' logs",
-		Long: `logs shows what the agents of a lab have written: of all nodes, or of those that are named.
-Lines of several nodes are in the order of their time, each with its node in front.`,
+		Long: `logs shows the agents' logs: of all nodes of a lab, or of the named ones. Lines of several nodes
+are in the order of time, each with its node's name.`,
 		Example: `  nomadlab logs
   nomadlab logs demo server-1 server-2
   nomadlab logs --follow`,
@@ -46,17 +46,14 @@ Lines of several nodes are in the order of their time, each with its node in fro
 	return cmd
 }
 
-// anyNumber of nodes may be completed.
-const anyNumber = 1 << 16
-
-// nodesFor tells the lab's name from names of nodes: the first argument is a lab if there is one of that name.
+// nodesFor returns the named nodes of the lab, or all its nodes. The first argument may name the lab, unless --lab does.
 func (a *app) nodesFor(cmd *cobra.Command, e *engines.Set, name string, args []string) ([]*lab.Node, error) {
 	labs, err := labNames(cmd.Context(), e)
 	if err != nil {
 		return nil, err
 	}
-	if name == "" && len(args) > 0 && slices.Contains(labs, args[0]) {
-		name, args = args[0], args[1:]
+	if name == "" {
+		name, args = labAndNodes(labs, args)
 	}
 	l, err := open(cmd, e, name)
 	if err != nil {
@@ -82,11 +79,11 @@ type logSource struct {
 	prefix string
 	closer io.Closer
 	lines  *bufio.Reader
-	// head is the next line, and stamp its time. A line without a time belongs to the one before it.
-	head, stamp string
+	// line is the next line, with its prefix, and stamp its time. A line without a time has that of the line before it.
+	line, stamp string
 }
 
-// openLogs opens the nodes' logs. With several nodes each gets its name in front, in a colour of its own.
+// openLogs opens the nodes' logs. With several nodes, each line has the node's name as prefix, in a colour of its own.
 func (s stream) openLogs(ctx context.Context, nodes []*lab.Node, follow bool) (sources []*logSource, stop func(), err error) {
 	stop = func() {
 		for _, l := range sources {
@@ -112,13 +109,13 @@ func (s stream) openLogs(ctx context.Context, nodes []*lab.Node, follow bool) (s
 	return sources, stop, nil
 }
 
-// nodeColour leaves out red, which means trouble.
+// nodeColour returns the i-th node's colour. Red is left out, because it means trouble.
 func nodeColour(i int) text.Color {
 	colours := []text.Color{text.FgCyan, text.FgGreen, text.FgYellow, text.FgMagenta, text.FgBlue, text.FgHiCyan, text.FgHiGreen, text.FgHiYellow}
 	return colours[i%len(colours)]
 }
 
-// next moves on to the next line and says whether there is one.
+// next reads the next line and reports whether there is one.
 func (l *logSource) next() (bool, error) {
 	line, err := l.lines.ReadString('\n')
 	if line == "" {
@@ -127,21 +124,18 @@ func (l *logSource) next() (bool, error) {
 		}
 		return false, err
 	}
-	l.head = strings.TrimRight(line, "\r\n")
-	if stamp := strings.TrimSpace(l.head); len(stamp) >= stampSize && stamp[4] == '-' && stamp[10] == 'T' {
+	l.line = strings.TrimRight(l.prefix+strings.TrimRight(line, "\r\n"), " ")
+	if stamp := strings.TrimSpace(line); len(stamp) >= stampSize && stamp[4] == '-' && stamp[10] == 'T' {
 		l.stamp = stamp[:stampSize]
 	}
 	return true, nil
 }
 
-// line is the line as it is shown.
-func (l *logSource) line() string { return strings.TrimRight(l.prefix+l.head, " ") }
-
-// stampSize is the length of the time that agents put in front of a line, to the second at least: such times are in
-// order when their texts are ("2006-01-02T15:04:05.000Z").
+// stampSize is the length of the time at the beginning of a line of Nomad's log ("2006-01-02T15:04:05.000Z"), without its
+// zone. The texts of such times sort as the times do.
 const stampSize = len("2006-01-02T15:04:05.000")
 
-// printLogs prints what the nodes have written, in the order of time.
+// printLogs prints the nodes' logs in the order of time.
 func (c console) printLogs(ctx context.Context, nodes []*lab.Node) error {
 	sources, stop, err := c.out.openLogs(ctx, nodes, false)
 	if err != nil {
@@ -151,40 +145,38 @@ func (c console) printLogs(ctx context.Context, nodes []*lab.Node) error {
 	return c.out.merge(sources)
 }
 
+// merge prints the sources' lines, always the earliest next.
 func (s stream) merge(sources []*logSource) error {
-	var waiting []*logSource
-	for _, l := range sources {
-		more, err := l.next()
-		if err != nil {
-			return fmt.Errorf("read a log: %w", err)
-		}
-		if more {
-			waiting = append(waiting, l)
-		}
-	}
-	for len(waiting) > 0 {
-		first := 0
-		for i, l := range waiting {
-			if l.stamp < waiting[first].stamp {
-				first = i
-			}
-		}
-		l := waiting[first]
-		if _, err := fmt.Fprintln(s, l.line()); err != nil {
-			return err
-		}
+	// waiting are the sources that have a next line; advance reads it, or removes a source that is at its end.
+	waiting := slices.Clone(sources)
+	advance := func(l *logSource) error {
 		more, err := l.next()
 		if err != nil {
 			return fmt.Errorf("read a log: %w", err)
 		}
 		if !more {
-			waiting = append(waiting[:first], waiting[first+1:]...)
+			waiting = slices.DeleteFunc(waiting, func(other *logSource) bool { return other == l })
+		}
+		return nil
+	}
+	for _, l := range sources {
+		if err := advance(l); err != nil {
+			return err
+		}
+	}
+	for len(waiting) > 0 {
+		earliest := slices.MinFunc(waiting, func(a, b *logSource) int { return strings.Compare(a.stamp, b.stamp) })
+		if _, err := fmt.Fprintln(s, earliest.line); err != nil {
+			return err
+		}
+		if err := advance(earliest); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// followLogs prints lines as they come, until the nodes end or the user interrupts, which is no failure.
+// followLogs prints new lines until the nodes end or the user interrupts, which is no error.
 func (c console) followLogs(ctx context.Context, nodes []*lab.Node) error {
 	sources, stop, err := c.out.openLogs(ctx, nodes, true)
 	if err != nil {
@@ -192,7 +184,7 @@ func (c console) followLogs(ctx context.Context, nodes []*lab.Node) error {
 	}
 	defer stop()
 	defer context.AfterFunc(ctx, stop)()
-	var line sync.Mutex
+	var mu sync.Mutex
 	var g errgroup.Group
 	for _, l := range sources {
 		g.Go(func() error {
@@ -201,9 +193,9 @@ func (c console) followLogs(ctx context.Context, nodes []*lab.Node) error {
 				if !more || ctx.Err() != nil {
 					return err
 				}
-				line.Lock()
-				_, err = fmt.Fprintln(c.out, l.line())
-				line.Unlock()
+				mu.Lock()
+				_, err = fmt.Fprintln(c.out, l.line)
+				mu.Unlock()
 				if err != nil {
 					return err
 				}

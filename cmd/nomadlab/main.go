@@ -1,7 +1,7 @@
 // Command nomadlab brings up real Nomad clusters on this machine, shows them, and takes them down again.
 //
-// There is one file for each subcommand. None of them has logic of its own: they turn arguments into calls of package
-// lab, and what comes back into text or JSON.
+// Each subcommand has a file. It turns arguments into calls of the packages below, and their results into text or JSON.
+// The other files hold what subcommands share: arguments, flags, completion, console, progress, terminal, exit codes.
 package main
 
 import (
@@ -23,12 +23,12 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	// From the first signal on, the second one kills at once: the watchdog then removes what was started.
+	// A second signal kills this process at once. The watchdog then removes what was started.
 	context.AfterFunc(ctx, stop)
 	os.Exit(newApp().execute(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
 }
 
-// newApp is the command as it is used; tests put other parts into it.
+// newApp returns the command with its real engines and scenarios. Tests replace them.
 func newApp() *app {
 	return &app{
 		connect: engines.Open,
@@ -37,19 +37,19 @@ func newApp() *app {
 	}
 }
 
-// app is what the subcommands share.
+// app holds what the subcommands share.
 type app struct {
 	connect func(context.Context, engines.Kind) (*engines.Set, error)
 	all     func() []scenario.Scenario
 	find    func(names ...string) ([]scenario.Scenario, error)
-	// noColor and engine are the flags of those names.
+	// noColor and engine are the values of the flags --no-color and --engine.
 	noColor bool
 	engine  string
-	// began is true once a subcommand has taken over: what fails before is wrong usage.
+	// began is true once a subcommand runs. Errors before that are wrong usage.
 	began bool
 }
 
-// execute runs the command and returns its exit code. It prints the error, if there is one to print.
+// execute runs the command, prints its error, and returns its exit code.
 func (a *app) execute(ctx context.Context, args []string, in io.Reader, out, errs io.Writer) int {
 	root := a.root(args)
 	root.SetArgs(args)
@@ -60,7 +60,7 @@ func (a *app) execute(ctx context.Context, args []string, in io.Reader, out, err
 	if err != nil && !a.began {
 		err = asUsage(cmd, err)
 	}
-	return say(ctx, errs, err)
+	return printError(ctx, errs, err)
 }
 
 func (a *app) root(args []string) *cobra.Command {
@@ -68,8 +68,8 @@ func (a *app) root(args []string) *cobra.Command {
 		Use:   "nomadlab",
 		Short: "Real Nomad clusters on this machine, up in seconds",
 		Long: `nomadlab brings up real Nomad clusters, in Docker or as ordinary processes: servers and
-clients, mutual TLS on HTTP and RPC, encrypted gossip. It shows them, runs scenarios that
-prove what holds and what does not, and takes everything down again.`,
+clients, mutual TLS on HTTP and RPC, encrypted gossip. It checks what a cluster lets in, runs
+scenarios that prove it, and removes everything again.`,
 		Example: `  nomadlab up
   eval "$(nomadlab env)"
   nomad server members
@@ -80,12 +80,12 @@ prove what holds and what does not, and takes everything down again.`,
 		Args:          a.unknownCommand,
 		RunE:          a.do(func(cmd *cobra.Command, _ []string) error { return cmd.Help() }),
 
-		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return swallowed(cmd, args) },
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) error { return flagWithoutValue(cmd, args) },
 	}
 	root.SetVersionTemplate("nomadlab {{.Version}}\n")
-	root.PersistentFlags().BoolVar(&a.noColor, "no-color", false, "no colour, as with NO_COLOR in the environment")
+	root.PersistentFlags().BoolVar(&a.noColor, "no-color", false, "print without colour, as with NO_COLOR in the environment")
 	root.PersistentFlags().StringVar(&a.engine, "engine", cmp.Or(os.Getenv(engines.Variable), string(engines.Auto)),
-		"where labs run: docker, process, or auto: Docker where it answers (also $"+engines.Variable+")")
+		"where labs run: docker, process, or auto: Docker if it answers (also $"+engines.Variable+")")
 	mustComplete(root, "engine", fixed(string(engines.Auto), string(engines.Docker), string(engines.Process)))
 	root.SetFlagErrorFunc(asUsage)
 	root.AddCommand(
@@ -96,7 +96,7 @@ prove what holds and what does not, and takes everything down again.`,
 	return root
 }
 
-// unknownCommand is called with what is not a subcommand.
+// unknownCommand returns an error for a first argument that is no subcommand, with similar names.
 func (a *app) unknownCommand(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
@@ -109,9 +109,9 @@ func (a *app) unknownCommand(cmd *cobra.Command, args []string) error {
 	return usagef(cmd, "%s", text)
 }
 
-// swallowed returns an error for a flag that took the next flag for its value, as one does whose value was forgotten. Args are
-// those of the whole command line.
-func swallowed(cmd *cobra.Command, args []string) error {
+// flagWithoutValue returns an error if a flag without a value has taken the flag behind it for its value. Args are the
+// whole command line.
+func flagWithoutValue(cmd *cobra.Command, args []string) error {
 	for i, arg := range args[:max(0, len(args)-1)] {
 		if arg == "--" {
 			return nil
@@ -126,7 +126,7 @@ func swallowed(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// isFlag reports whether a word of the command line is one of the command's flags, by its long or its short name.
+// isFlag reports whether a word of the command line is a flag of the command.
 func isFlag(cmd *cobra.Command, word string) bool {
 	name, long := strings.CutPrefix(word, "--")
 	name, _, _ = strings.Cut(name, "=")
@@ -137,7 +137,7 @@ func isFlag(cmd *cobra.Command, word string) bool {
 	return is && len(short) == 1 && cmd.Flags().ShorthandLookup(short) != nil
 }
 
-// do wraps a subcommand: what fails from here on is no longer wrong usage, unless it says so.
+// do wraps a subcommand's function. Its errors are no wrong usage, unless they are a usageError.
 func (a *app) do(run func(*cobra.Command, []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		a.began = true
@@ -145,12 +145,12 @@ func (a *app) do(run func(*cobra.Command, []string) error) func(*cobra.Command, 
 	}
 }
 
-// engines connects to the engines that the user wants.
+// engines connects to the engines that --engine names. The caller closes the set.
 func (a *app) engines(ctx context.Context) (*engines.Set, error) {
 	return a.connect(ctx, engines.Kind(a.engine))
 }
 
-// with wraps a subcommand that needs the engines.
+// with wraps a subcommand's function that needs the engines.
 func (a *app) with(run func(*cobra.Command, []string, *engines.Set) error) func(*cobra.Command, []string) error {
 	return a.do(func(cmd *cobra.Command, args []string) error {
 		e, err := a.engines(cmd.Context())

@@ -33,8 +33,7 @@ func TestMain(m *testing.M) {
 	os.Exit(withHome(m))
 }
 
-// atOnce is how many tests run side by side, where -parallel does not say so. Those on real clusters wait more than they
-// compute.
+// atOnce is how many tests run in parallel without -parallel. Tests on real clusters wait more than they compute.
 const atOnce = 4
 
 // sideBySide sets how many tests run at once.
@@ -47,9 +46,8 @@ func sideBySide() error {
 	return flag.Set("test.parallel", strconv.Itoa(max(atOnce, runtime.GOMAXPROCS(0))))
 }
 
-// withHome runs the tests with one folder for what all their labs keep, so that they may run side by side: a test that
-// changes the environment may not. Labs have names of their own in it. The folder stays if a test fails, for the evidence
-// that is in it.
+// withHome runs the tests with one state folder for all labs, whose names differ: parallel tests may not change the
+// environment. The folder stays if a test fails, because it has the evidence.
 func withHome(m *testing.M) int {
 	home, err := os.MkdirTemp("", "cmdtest-")
 	if err == nil {
@@ -69,7 +67,7 @@ func withHome(m *testing.M) int {
 	return code
 }
 
-// contains fails the test unless the text has all the parts.
+// contains fails the test unless the text has all parts.
 func contains(t *testing.T, text string, parts ...string) {
 	t.Helper()
 	for _, p := range parts {
@@ -79,10 +77,10 @@ func contains(t *testing.T, text string, parts ...string) {
 	}
 }
 
-// fakeLabs are labs that exist in a fake engine alone.
+// fakeLabs are the labs of a fakeEngine.
 type fakeLabs map[string]engine.LabState
 
-// fakeEngine knows labs and removes them; everything else panics, as nothing that is tested with it may use it.
+// fakeEngine lists and removes labs; everything else panics, because what is tested with it may not use it.
 type fakeEngine struct {
 	engine.Engine
 	labs fakeLabs
@@ -107,7 +105,7 @@ func (f *fakeEngine) Remove(_ context.Context, lab string) error {
 	return nil
 }
 
-// faked is the command on an engine with labs of those names, one running server each.
+// faked returns the command with an engine that has labs of those names, one running server each.
 func faked(t *testing.T, names ...string) (*app, fakeLabs) {
 	t.Helper()
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
@@ -138,7 +136,7 @@ func (f fakeLabs) expire(name string) {
 
 func (f fakeLabs) names() []string { return slices.Sorted(maps.Keys(f)) }
 
-// unused is a name that no other test's lab has.
+// unused returns a name that no other test's lab has.
 func unused(t *testing.T) string {
 	t.Helper()
 	b := make([]byte, 3)
@@ -146,7 +144,7 @@ func unused(t *testing.T) string {
 	return "cmdtest-" + hex.EncodeToString(b)
 }
 
-// realEngine returns that engine. What the named lab leaves is removed when the test ends, and is a failure.
+// realEngine returns that engine. When the test ends, remains of the named labs are removed, and are a failure.
 func realEngine(t *testing.T, k engines.Kind, labs ...string) engine.Engine {
 	t.Helper()
 	set, err := engines.Open(t.Context(), k)

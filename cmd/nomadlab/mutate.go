@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"nomadlab.internal/lab/engine/engines"
@@ -28,28 +29,28 @@ func (a *app) mutateCommand() *cobra.Command {
 	var f mutateFlags
 	cmd := &cobra.Command{
 		Use:   "mutate",
-		Short: "Weaken your agent configuration one step at a time, and say who notices",
-		Long: `mutate takes your agent configuration apart: it weakens it by one setting, certificate or file
-at a time, has an agent of a real cluster run each such mutation, and says which check killed it:
-which promise is broken there that held before. Mutations that show at one agent share a cluster,
-and one that is not killed there gets one of its own. What survives is what you could change by
-mistake without any check telling you. Mutations that are known to change nothing are run as well,
-and every check must see the very same of them.
+		Short: "Change your agent configuration one setting at a time, and see which checks notice",
+		Long: `mutate takes protections away from your agent configuration: it changes one setting, certificate
+or file at a time, runs each such mutation on one agent of a real cluster, and names the check that
+killed it, that is, which fails with the mutation and passes without. Mutations of one agent each
+share a cluster; one that is not killed there gets a cluster of its own. A mutation that survives
+is a mistake that you could make without any check noticing. Mutations that are known to change
+nothing are run as well: every check must have the same result with them.
 
-Your files are read and never written to: mutations are copies. It takes some minutes: --only and
---jobs say how many.
+Your files are only read: mutations are copies. A run takes some minutes; --only and --jobs
+change that.
 
-It exits with 0 when every mutation that an agent starts with was killed by a check that names the
-setting, or opens what such a check finds open without it, with 1 when one survived, was killed for another reason, could not be tried, or changed
-something though it was taken for equivalent, with 2 for what you can put right, with 3 when none
-of those that weaken applies.`,
+It exits with 0 if every mutation that an agent starts with was killed by a check that names the
+setting, or opens what such a check finds open without it; with 1 if one survived, was killed for
+another reason, could not be tried, or changed something though it is listed as equivalent; with 2
+for errors that you can correct; with 3 if no mutation applies that takes a protection away.`,
 		Example: `  nomadlab mutate --server-config server.d --client-config client.d
   nomadlab mutate --server-config server.hcl --only 'server-tls-*' --jobs 2
   nomadlab mutate --list`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			switch {
 			case len(args) > 0:
-				return usagef(cmd, "it takes no arguments: name the configuration with --server-config and --client-config")
+				return usagef(cmd, "unexpected argument %q: name the configuration with --server-config and --client-config", args[0])
 			case !f.list && len(f.config.paths.Server) == 0:
 				return usagef(cmd, "name the servers' configuration with --server-config; --list shows the mutations")
 			case f.jobs < 0:
@@ -69,33 +70,33 @@ of those that weaken applies.`,
 		}
 		return a.with(func(cmd *cobra.Command, _ []string, e *engines.Set) error { return a.mutate(cmd, e, f) })(cmd, args)
 	})
-	f.config.add(cmd)
+	f.config.add(cmd, "", filesHelp, ", likewise")
 	flags := cmd.Flags()
-	flags.StringSliceVar(&f.only, "only", nil, "only the mutations with these IDs, or patterns of them")
+	flags.StringSliceVar(&f.only, "only", nil, "only these mutations: IDs or patterns of IDs")
 	flags.IntVar(&f.jobs, "jobs", 0, "clusters at the same time (default: two for each processor)")
-	flags.BoolVar(&f.list, "list", false, "list the mutations, those that a lab can carry among them")
+	flags.BoolVar(&f.list, "list", false, "list all mutations, those of up --mutation included")
 	flags.BoolVar(&f.json, "json", false, "print JSON")
-	flags.BoolVarP(&f.all, "verbose", "v", false, "show every check that was broken by a mutation, and what does not apply")
+	flags.BoolVarP(&f.all, "verbose", "v", false, "show every check that a mutation makes fail, and mutations that do not apply")
 	return cmd
 }
 
-// listMutations lists what there is.
+// listMutations lists the table of mutations.
 func (a *app) listMutations(cmd *cobra.Command, f mutateFlags) error {
 	chosen, err := mutation.Match(mutation.All(), f.only...)
 	if err != nil {
 		return err
 	}
 	out := a.console(cmd).out
-	if f.json {
-		return out.json(mutationsAsJSON(chosen))
-	}
-	var rows [][]string
-	for _, m := range mutationsAsJSON(chosen) {
-		kind := "weakens"
+	list, rows := []mutationJSON{}, []table.Row{}
+	for _, chosen := range chosen {
+		m, kind := mutationAsJSON(chosen), "weaker"
 		if m.Equivalent != "" {
-			kind = "changes nothing"
+			kind = "equivalent"
 		}
-		rows = append(rows, []string{m.ID, kind, strings.Join(m.For, ", "), m.Change})
+		list, rows = append(list, m), append(rows, table.Row{m.ID, kind, strings.Join(m.For, ", "), m.Change})
+	}
+	if f.json {
+		return out.json(list)
 	}
 	out.grid([]string{"MUTATION", "KIND", "FOR", "CHANGE"}, rows)
 	return nil
@@ -118,12 +119,10 @@ func (a *app) mutate(cmd *cobra.Command, e *engines.Set, f mutateFlags) error {
 		o.Jobs = 2 * runtime.GOMAXPROCS(0)
 	}
 	c := a.console(cmd)
-	if e.Note() != "" {
-		c.errs.printf("%s %s", c.errs.uneasy("note:"), e.Note())
-	}
+	c.note(e.Note())
 	p := newProgress(c.errs)
 	p.doing("base", "checking the configuration itself")
-	watch := &mutationWatch{console: c, progress: p}
+	watch := &mutationProgress{console: c, progress: p}
 	o.Begun, o.Tell = watch.begin, watch.take
 	run, err := regress.Mutate(cmd.Context(), o, source)
 	p.stop()
@@ -138,7 +137,7 @@ func (a *app) mutate(cmd *cobra.Command, e *engines.Set, f mutateFlags) error {
 	return passOn(mutationsCode(run), err)
 }
 
-// mutantsCode is the exit code of a run.
+// mutationsCode returns the exit code of a run.
 func mutationsCode(run regress.MutationRun) int {
 	killed, of := run.Score()
 	switch {
@@ -151,23 +150,23 @@ func mutationsCode(run regress.MutationRun) int {
 	}
 }
 
-// mutantWatch tells how far a run is.
-type mutationWatch struct {
+// mutationProgress shows the progress of a run.
+type mutationProgress struct {
 	console
 	progress *progress
 	began    time.Time
 	of, done int
 }
 
-// begin is told how many there are.
-func (w *mutationWatch) begin(count int, base finding.Report) {
+// begin is called once, with the number of mutations and the report of the configuration itself.
+func (w *mutationProgress) begin(count int, base finding.Report) {
 	w.began, w.of = time.Now(), count
 	w.progress.done(fmt.Sprintf("the configuration itself: %s", finding.Summarize(base.Findings)))
 	w.progress.doing("mutations", fmt.Sprintf("mutations: 0 of %d", count))
 }
 
-// take is told of each mutation.
-func (w *mutationWatch) take(r regress.Result) {
+// take is called with each result.
+func (w *mutationProgress) take(r regress.Result) {
 	w.done++
 	left := (time.Since(w.began) / time.Duration(w.done) * time.Duration(w.of-w.done)).Round(time.Second)
 	if r.Fate != regress.Inapplicable {
@@ -182,24 +181,24 @@ func (w *mutationWatch) take(r regress.Result) {
 	}
 }
 
-// mutations is what a person reads of a run.
+// mutations prints the results of a run.
 func (c console) mutations(run regress.MutationRun, all bool) {
 	counts := map[regress.Fate]int{}
-	var rows [][]string
+	var rows []table.Row
 	for _, r := range run.Results {
 		counts[r.Fate]++
 		if r.Fate == regress.Inapplicable && !all {
 			continue
 		}
-		rows = append(rows, []string{c.fate(r.Fate), r.Mutation.ID, r.Mutation.String(), tellBy(r, all)})
+		rows = append(rows, table.Row{c.fate(r.Fate), r.Mutation.ID, r.Mutation.String(), killers(r, all)})
 		if all && r.Apart != "" {
-			rows = append(rows, []string{"", "", "", c.out.faint("tried apart: " + r.Apart)})
+			rows = append(rows, table.Row{"", "", "", c.out.faint("in a cluster of its own: " + r.Apart)})
 		}
 	}
-	c.out.grid([]string{"FATE", "MUTANT", "CHANGE", "BY"}, rows)
+	c.out.grid([]string{"FATE", "MUTATION", "CHANGE", "BY"}, rows)
 	c.out.printf("")
 	killed, of := run.Score()
-	c.out.printf("%s of %d mutations that weaken it were killed by a check that names the setting, in %s", c.out.bold(fmt.Sprint(killed)), of, brief(run.Took))
+	c.out.printf("%s of %d mutations that are not equivalent were killed by a check that names the setting, in %s", c.out.bold(fmt.Sprint(killed)), of, brief(run.Took))
 	var words []string
 	for _, f := range []regress.Fate{
 		regress.Survived, regress.KilledByOthers, regress.NotEquivalent, regress.Failed, regress.Refused, regress.OpenWithout,
@@ -210,11 +209,11 @@ func (c console) mutations(run regress.MutationRun, all bool) {
 		}
 	}
 	if len(words) > 0 {
-		c.out.printf("besides: %s", strings.Join(words, ", "))
+		c.out.printf("also: %s", strings.Join(words, ", "))
 	}
 }
 
-// fate is a fate with its colour.
+// fate returns a fate in its colour.
 func (c console) fate(f regress.Fate) string {
 	switch f {
 	case regress.Killed:
@@ -226,12 +225,10 @@ func (c console) fate(f regress.Fate) string {
 	}
 }
 
-// tellBy says who noticed, or why nobody had to.
-func tellBy(r regress.Result, all bool) string {
+// killers returns the checks that killed a mutation, all or in short, or the reason why it needs none.
+func killers(r regress.Result, all bool) string {
 	switch {
-	case r.Fate == regress.Equivalent:
-		return r.Reason
-	case len(r.By) == 0:
+	case r.Fate == regress.Equivalent || len(r.By) == 0:
 		return r.Reason
 	case all:
 		return strings.Join(r.By, ", ")
@@ -242,43 +239,37 @@ func tellBy(r regress.Result, all bool) string {
 	}
 }
 
-// mutationJSON is a mutation of the table for programs.
+// mutationJSON is a mutation of the table as JSON.
 type mutationJSON struct {
 	ID       string   `json:"id"`
 	Change   string   `json:"change"`
 	Settings []string `json:"settings,omitempty"`
-	// Equivalent says why it changes nothing. Empty: it weakens.
+	// Equivalent says why the mutation changes nothing. It is empty if it takes a protection away.
 	Equivalent string `json:"equivalent,omitempty"`
-	// For are the commands that take it: mutate, up.
+	// For has the commands that take it: mutate, up.
 	For []string `json:"for"`
 }
 
-func mutationsAsJSON(all []mutation.Mutation) []mutationJSON {
-	out := make([]mutationJSON, 0, len(all))
-	for _, m := range all {
-		row := mutationJSON{ID: m.ID, Change: m.String(), Settings: m.Settings, Equivalent: m.Equivalent, For: []string{}}
-		if m.OfConfiguration() {
-			row.For = append(row.For, "mutate")
-		}
-		if m.OfLab() == "" {
-			row.For = append(row.For, "up")
-		}
-		out = append(out, row)
+func mutationAsJSON(m mutation.Mutation) mutationJSON {
+	out := mutationJSON{ID: m.ID, Change: m.String(), Settings: m.Settings, Equivalent: m.Equivalent}
+	if m.OfConfiguration() {
+		out.For = append(out.For, "mutate")
+	}
+	if m.OfLab() == "" {
+		out.For = append(out.For, "up")
 	}
 	return out
 }
 
-// mutationResultJSON is a result for programs.
+// mutationResultJSON is a mutation's result as JSON.
 type mutationResultJSON struct {
-	ID       string       `json:"id"`
-	Change   string       `json:"change"`
-	Settings []string     `json:"settings"`
-	Fate     regress.Fate `json:"fate"`
-	By       []string     `json:"by,omitempty"`
-	Reason   string       `json:"reason,omitempty"`
-	// Whole is true where the whole posture was tried.
+	mutationJSON
+	Fate   regress.Fate `json:"fate"`
+	By     []string     `json:"by,omitempty"`
+	Reason string       `json:"reason,omitempty"`
+	// Whole is true if all checks were run.
 	Whole bool `json:"whole"`
-	// Apart says why it was tried in a cluster of its own after one that it shared.
+	// Apart says why the mutation got a cluster of its own after a shared one.
 	Apart   string  `json:"apart,omitempty"`
 	Seconds float64 `json:"seconds"`
 }
@@ -293,7 +284,7 @@ func mutationRunAsJSON(run regress.MutationRun) any {
 	}{Killed: killed, Of: of, Seconds: run.Took.Seconds(), Mutations: []mutationResultJSON{}}
 	for _, r := range run.Results {
 		out.Mutations = append(out.Mutations, mutationResultJSON{
-			ID: r.Mutation.ID, Change: r.Mutation.String(), Settings: r.Mutation.Settings, Fate: r.Fate, By: r.By, Reason: r.Reason,
+			mutationJSON: mutationAsJSON(r.Mutation), Fate: r.Fate, By: r.By, Reason: r.Reason,
 			Whole: r.Whole, Apart: r.Apart, Seconds: r.Took.Seconds(),
 		})
 	}

@@ -19,7 +19,7 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// planned returns the plan that the command makes of the arguments, for nodes that are processes, and the warnings.
+// planned returns the plan of the arguments for the process engine, and the warnings.
 func planned(t *testing.T, args ...string) (plan.Plan, string) {
 	t.Helper()
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
@@ -34,7 +34,7 @@ func planned(t *testing.T, args ...string) (plan.Plan, string) {
 	return p, r.errs
 }
 
-// nodesOf returns the names of the nodes of which that is true, in the plan's order.
+// nodesOf returns the names of the nodes for which is returns true, in the plan's order.
 func nodesOf(p plan.Plan, is func(plan.Node) bool) []string {
 	names := []string{}
 	for _, n := range p.Nodes {
@@ -45,7 +45,7 @@ func nodesOf(p plan.Plan, is func(plan.Node) bool) []string {
 	return names
 }
 
-// says reports whether the node's configuration has the line, whatever the spaces in it.
+// says reports whether the node's configuration has the line, apart from spaces.
 func says(n plan.Node, line string) bool {
 	for _, f := range n.Files {
 		for l := range strings.Lines(f.Content) {
@@ -58,7 +58,7 @@ func says(n plan.Node, line string) bool {
 	return false
 }
 
-// TestPlanOfAMutation: the change is in the configuration of the last server, and in no other node's.
+// TestPlanOfAMutation finds the change in the configuration of the last server, and in no other.
 func TestPlanOfAMutation(t *testing.T) {
 	p, warned := planned(t, "--mutation", "server-plain-http", "--servers", "3", "--clients", "1")
 	if !p.Hardened {
@@ -79,7 +79,7 @@ func TestPlanOfAMutation(t *testing.T) {
 	contains(t, text.out, "hardened: ", "tls.http = false on server-3\n")
 }
 
-// TestWhichAgentsCarryAMutation: the last of its role, an extra node where it is cut off, or all that the scope says.
+// TestWhichAgentsCarryAMutation: the last agent of a role, an extra node if it is cut off, or all agents of the scope.
 func TestWhichAgentsCarryAMutation(t *testing.T) {
 	for _, c := range []struct {
 		args     string
@@ -106,7 +106,7 @@ func TestWhichAgentsCarryAMutation(t *testing.T) {
 	}
 }
 
-// TestMutationInARegion: where a mutation names the region, it is that of the lab's file.
+// TestMutationInARegion: a mutation that names the region names that of the lab's file.
 func TestMutationInARegion(t *testing.T) {
 	file := written(t, "mutation: client-certificate-two-roles\nregions: [{name: eu, servers: 1, clients: 2}]\n")
 	p, _ := planned(t, "--file", file)
@@ -116,7 +116,7 @@ func TestMutationInARegion(t *testing.T) {
 	}
 }
 
-// TestMutationsThatNoLabCarries are refused with the reason, and nothing is started.
+// TestMutationsThatNoLabCarries refuses them with the reason, and starts nothing.
 func TestMutationsThatNoLabCarries(t *testing.T) {
 	one, two := written(t, "mutation: server-key-for-everybody\n"),
 		written(t, "mutation: server-plain-http\nregions: [{name: eu}, {name: us}]\n")
@@ -151,7 +151,7 @@ func TestMutationsThatNoLabCarries(t *testing.T) {
 	}
 }
 
-// TestEveryMutationOfALabCanBePlanned, and every other one says why it cannot.
+// TestEveryMutationOfALabCanBePlanned: every other one says why it cannot.
 func TestEveryMutationOfALabCanBePlanned(t *testing.T) {
 	loopback := plan.HostEnvironment{Pools: []netip.Prefix{netip.MustParsePrefix("127.64.0.0/10")}, Folder: "/tmp/nomadlab-1000/RUN"}
 	for _, m := range mutation.All() {
@@ -172,7 +172,7 @@ func TestEveryMutationOfALabCanBePlanned(t *testing.T) {
 	}
 }
 
-// TestMutationOfTheFileAndTheFlag: the flag wins, to none too.
+// TestMutationOfTheFileAndTheFlag: the flag wins, even with an empty value.
 func TestMutationOfTheFileAndTheFlag(t *testing.T) {
 	file := written(t, "name: filed\nmutation: server-plain-http\noverrides: [{path: log_json, value: \"true\"}]\n")
 	own := spec.Override{Path: "log_json", Value: "true"}
@@ -206,7 +206,7 @@ func TestMutationOfTheFileAndTheFlag(t *testing.T) {
 	}
 }
 
-// TestListOfMutations has every mutation once, with what it is for.
+// TestListOfMutations finds every mutation once, with its commands.
 func TestListOfMutations(t *testing.T) {
 	all := user{}.must(t, "mutate", "--list")
 	lines := map[string]string{}
@@ -219,14 +219,14 @@ func TestListOfMutations(t *testing.T) {
 	}
 	for id, want := range map[string]string{
 		"MUTATION":                        "KIND FOR CHANGE",
-		"server-names-not-verified":       "weakens mutate, up tls.verify_server_hostname = false on a server",
-		"server-plain-http":               "weakens mutate, up tls.http = false on a server",
-		"no-acl":                          "weakens mutate, up acl.enabled = false on every agent",
-		"no-gossip-key":                   "weakens mutate, up no server.encrypt on all servers",
-		"rogue-server":                    "weakens up a server of another authority that has server.encrypt",
-		"server-key-for-everybody":        "weakens mutate mode 0644 of tls.key_file on a server",
-		"default-enable_debug":            "changes nothing mutate no enable_debug = false on every agent",
-		"installed-documented-gossip-key": "weakens up nomad operator gossip keyring install of the gossip key of the documentation",
+		"server-names-not-verified":       "weaker mutate, up tls.verify_server_hostname = false on a server",
+		"server-plain-http":               "weaker mutate, up tls.http = false on a server",
+		"no-acl":                          "weaker mutate, up acl.enabled = false on every agent",
+		"no-gossip-key":                   "weaker mutate, up no server.encrypt on all servers",
+		"rogue-server":                    "weaker up a server of another authority that has server.encrypt",
+		"server-key-for-everybody":        "weaker mutate mode 0644 of tls.key_file on a server",
+		"default-enable_debug":            "equivalent mutate no enable_debug = false on every agent",
+		"installed-documented-gossip-key": "weaker up nomad operator gossip keyring install of the gossip key of the documentation",
 	} {
 		if lines[id] != want {
 			t.Errorf("%s: %q, want %q", id, lines[id], want)
@@ -254,7 +254,7 @@ func TestListOfMutations(t *testing.T) {
 	}
 }
 
-// TestMutationsAreCompleted: those alone that a lab can carry.
+// TestMutationsAreCompleted: only those that a lab can carry.
 func TestMutationsAreCompleted(t *testing.T) {
 	said := user{}.must(t, "__complete", "up", "--mutation", "server-")
 	contains(t, said, "server-plain-http\n", "server-certificate-expired\n")
@@ -265,7 +265,7 @@ func TestMutationsAreCompleted(t *testing.T) {
 	}
 }
 
-// TestUpWithAMutation: a real lab, of which one server answers plain HTTP and no other does.
+// TestUpWithAMutation brings up a real lab in which exactly one server answers plain HTTP.
 func TestUpWithAMutation(t *testing.T) {
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	name := unused(t)
@@ -290,8 +290,8 @@ func TestUpWithAMutation(t *testing.T) {
 		t.Fatal(err)
 	}
 	ids, known := m.Fails(mutation.Agent)
-	if told := strings.Contains(r.out, "fails because of it"); told != known {
-		t.Errorf("the checks that fail are known: %v, and told: %v, in:\n%s", known, told, r.out)
+	if said := strings.Contains(r.out, "fails because of it"); said != known {
+		t.Errorf("the checks that fail are known: %v, and named: %v, in:\n%s", known, said, r.out)
 	}
 	contains(t, r.out, ids...)
 	var status lab.Status
@@ -308,7 +308,7 @@ func TestUpWithAMutation(t *testing.T) {
 	}
 }
 
-// plainly returns how the agent answers a question about its health in plain HTTP.
+// plainly returns the status code of the agent's health in plain HTTP.
 func plainly(t *testing.T, address string) int {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/v1/agent/health", nil)

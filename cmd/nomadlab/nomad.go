@@ -23,19 +23,19 @@ func (a *app) nomadCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "nomad [NAME] -- ARGS…",
 		Short: "Run the Nomad CLI inside a lab",
-		Long: `nomad runs the real Nomad CLI on the lab's network with the lab's credentials, so that none is
-needed on this machine. Its exit code is passed on.
+		Long: `nomad runs the real Nomad CLI on the lab's network with the lab's credentials, so that this
+machine needs no nomad. It exits with the CLI's exit code.
 
-In Docker, files of this machine that the arguments name (FILE, -flag=FILE, @FILE) are copied to
-where it runs, below ` + copied + `, and it can write none to your folder; without Docker it runs in
-your folder. Of your environment nothing is passed on, NOMAD_TOKEN and NOMAD_NAMESPACE included: in
-a lab with ACLs it calls with the lab's management token.`,
+In Docker, the CLI runs in a container. Files that the arguments name (FILE, -flag=FILE, @FILE) are
+copied there, below ` + copied + `, and it cannot write to your folder. Without Docker it runs in your
+folder. It gets nothing of your environment, not even NOMAD_TOKEN and NOMAD_NAMESPACE: in a lab with
+ACLs it calls with the lab's management token.`,
 		Example: `  nomadlab nomad -- server members
   nomadlab nomad demo -- job run ./web.nomad.hcl
   nomadlab nomad -- alloc exec -i -t 8ba85cef /bin/sh
   nomadlab nomad -- job run - < web.nomad.hcl
   nomadlab nomad -- acl token create -name me -policy developer`,
-		ValidArgsFunction: a.completeLab(),
+		ValidArgsFunction: a.completeLabs(1),
 		Args: func(cmd *cobra.Command, args []string) error {
 			ours, _, found := dashed(cmd, args)
 			switch {
@@ -59,18 +59,18 @@ a lab with ACLs it calls with the lab's management token.`,
 				return err
 			}
 			if l.Contained() {
-				if call, err = takeAlong(call); err != nil {
+				if call, err = withFiles(call); err != nil {
 					return err
 				}
 			}
 			c := a.console(cmd)
 			var said denials
-			err = c.inner(func(s engine.Streams) (int, error) {
-				s.Stdout, s.Stderr = said.also(s.Stdout), said.also(s.Stderr)
+			err = c.attach(func(s engine.Streams) (int, error) {
+				s.Stdout, s.Stderr = io.MultiWriter(s.Stdout, &said), io.MultiWriter(s.Stderr, &said)
 				call.Streams = s
 				return l.RunCLI(cmd.Context(), call)
 			})
-			if err != nil && said.heard.Load() && l.Contained() {
+			if err != nil && said.seen.Load() && l.Contained() {
 				c.errs.printf("%s", writesNothing(l.Name()))
 			}
 			return err
@@ -80,52 +80,45 @@ a lab with ACLs it calls with the lab's management token.`,
 	return cmd
 }
 
-// denials looks for what a command says that may not write where it runs.
-type denials struct{ heard atomic.Bool }
+// denials is a writer that notes whether it was given "permission denied" in one piece.
+type denials struct{ seen atomic.Bool }
 
-// also returns a writer that passes on to w what it looks at. A denial that comes in two pieces is missed.
-func (d *denials) also(w io.Writer) io.Writer {
-	return writerFunc(func(p []byte) (int, error) {
-		if bytes.Contains(bytes.ToLower(p), []byte("permission denied")) {
-			d.heard.Store(true)
-		}
-		return w.Write(p)
-	})
+func (d *denials) Write(p []byte) (int, error) {
+	if bytes.Contains(bytes.ToLower(p), []byte("permission denied")) {
+		d.seen.Store(true)
+	}
+	return len(p), nil
 }
 
-type writerFunc func([]byte) (int, error)
-
-func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
-
-// writesNothing says why a command of Nomad's that writes a file, as `operator snapshot save` and `job init` do, is denied that,
-// and what to do.
+// writesNothing says why a command that writes a file, such as `operator snapshot save` or `job init`, was denied that, and
+// what to do.
 func writesNothing(name string) string {
-	return fmt.Sprintf("nomadlab: if that was about a file that it was to write: in Docker the command runs in a container of its own, which\n"+
-		"  may write nothing to your folder, and goes with it. With a nomad of your own: eval \"$(nomadlab env %s)\", then run it here.", name)
+	return fmt.Sprintf("nomadlab: if it was to write a file: in Docker the command runs in a container of its own, which is removed\n"+
+		"  and cannot write to your folder. With a nomad of your own: eval \"$(nomadlab env %s)\", then run it here.", name)
 }
 
 // addLabFlag adds the flag that names the lab of a command that takes further arguments.
 func addLabFlag(cmd *cobra.Command, name *string, a *app) {
 	cmd.Flags().StringVar(name, "lab", "", "name of the lab, instead of NAME")
-	mustComplete(cmd, "lab", a.completeLabs())
+	mustComplete(cmd, "lab", a.completeLabs(anyNumber))
 }
 
 const (
-	// largestFile is what may be copied for a command: files go through memory.
+	// largestFile is the size of a file that is copied at most, in bytes: files go through memory.
 	largestFile = 256 << 20
-	// copied is the folder that stands for this machine where a command runs. An image's own folders may be closed to the
-	// command's user, as /root is, and are not to be written into.
+	// copied is the folder of this machine's files where a command runs. The image's own folders may be closed to the
+	// command's user, as /root is.
 	copied = "/copied"
 )
 
-// takeAlong puts the files of this machine that a call's arguments name below the folder copied, and makes the arguments
-// name them there. Relative names are meant from the call's folder and stay as they are, as the command then runs in
-// below that folder. What names no regular file is not an error: it is an argument like any other.
-func takeAlong(c lab.Call) (lab.Call, error) {
+// withFiles adds the files of this machine that the call's arguments name, below the folder copied, and changes absolute
+// names to these. Relative names stay: the command runs below copied, in the folder of that name. An argument that names
+// no regular file stays as it is.
+func withFiles(c lab.Call) (lab.Call, error) {
 	args := slices.Clone(c.Args)
 	for i, arg := range args {
 		name := fileName(arg)
-		at, regular := regularFile(c.Folder, name)
+		at, size, regular := regularFile(c.Folder, name)
 		if !regular {
 			continue
 		}
@@ -135,7 +128,10 @@ func takeAlong(c lab.Call) (lab.Call, error) {
 		if slices.ContainsFunc(c.Files, func(f engine.File) bool { return f.Path == below(at) }) {
 			continue
 		}
-		data, err := read(at)
+		if size > largestFile {
+			return lab.Call{}, fmt.Errorf("copy a file into the lab: %s has %d MB, and at most %d can be copied", at, size>>20, largestFile>>20)
+		}
+		data, err := os.ReadFile(at)
 		if err != nil {
 			return lab.Call{}, fmt.Errorf("copy a file into the lab: %w", err)
 		}
@@ -145,33 +141,25 @@ func takeAlong(c lab.Call) (lab.Call, error) {
 	return c, nil
 }
 
-// regularFile is where the file of that name is, if it is one.
-func regularFile(folder, name string) (at string, regular bool) {
+// regularFile returns the path and the size of a file that a name means from the folder, and whether it is a regular one.
+func regularFile(folder, name string) (at string, size int64, regular bool) {
 	if name == "" || name == "-" {
-		return "", false
+		return "", 0, false
 	}
 	if at = name; !filepath.IsAbs(at) {
 		at = filepath.Join(folder, at)
 	}
 	info, err := os.Stat(at)
-	return at, err == nil && info.Mode().IsRegular()
-}
-
-func read(at string) ([]byte, error) {
-	info, err := os.Stat(at)
 	if err != nil {
-		return nil, err
+		return at, 0, false
 	}
-	if info.Size() > largestFile {
-		return nil, fmt.Errorf("%s has %d MB, and at most %d can be copied", at, info.Size()>>20, largestFile>>20)
-	}
-	return os.ReadFile(at)
+	return at, info.Size(), info.Mode().IsRegular()
 }
 
-// below is where an absolute path of this machine is where a command runs.
+// below returns the path that an absolute path of this machine has where a command runs.
 func below(at string) string { return path.Join(copied, filepath.ToSlash(at)) }
 
-// fileName is the part of an argument that can name a file, which is its end: FILE, -flag=FILE, @FILE.
+// fileName returns the part of an argument that can name a file: FILE, -flag=FILE, @FILE.
 func fileName(arg string) string {
 	if strings.HasPrefix(arg, "-") && arg != "-" {
 		_, arg, _ = strings.Cut(arg, "=")

@@ -39,8 +39,8 @@ func tryNomad(t *testing.T, u user, name string) {
 	}
 }
 
-// tryWriting: a command that writes a file does so in the user's folder, or is denied it and says what to do. The control is one
-// that fails for another reason, of which nothing is said.
+// tryWriting runs a command that writes a file: it does so in the user's folder, or is denied and the advice is printed. The
+// control fails for another reason, without the advice.
 func tryWriting(t *testing.T, u, here user, name string) {
 	const hint = "With a nomad of your own"
 	r := here.call(t, "", "nomad", name, "--", "operator", "snapshot", "save", "saved.snap")
@@ -118,7 +118,7 @@ func TestFilesThatArgumentsName(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			call, err := takeAlong(lab.Call{Args: test.args, Folder: folder})
+			call, err := withFiles(lab.Call{Args: test.args, Folder: folder})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -40,14 +40,14 @@ func TestNodesInATable(t *testing.T) {
 		},
 		{Name: "server-2", Role: "server", State: "no answer", Gossip: lab.GossipOpen, Address: "172.30.0.12", HTTP: "http://127.0.0.1:2", CertificateExpires: time.Now().Add(-time.Second)},
 		{Name: "client-1", Role: "client", State: "stopped", Address: "172.30.0.13"},
-		{Name: "twin", Role: "client", State: "stopped", ExtraNode: true, Address: "172.30.0.14"},
+		{Name: "extra", Role: "client", State: "stopped", ExtraNode: true, Address: "172.30.0.14"},
 	}})
 	want := `
-NODE      ROLE    STATE      RAFT      ADDRESS      HTTPS               CERT     GOSSIP
-server-1  server  alive      leader    172.30.0.11  127.0.0.1:1         6d 23h   encrypted
-server-2  server  no answer  no voter  172.30.0.12  http://127.0.0.1:2  expired  open
-client-1  client  stopped    -         172.30.0.13  -                   -        -
-twin      client  outside    -         172.30.0.14  -                   -        -
+NODE      ROLE    STATE       RAFT      ADDRESS      HTTPS               CERT     GOSSIP
+server-1  server  alive       leader    172.30.0.11  127.0.0.1:1         6d 23h   encrypted
+server-2  server  no answer   no voter  172.30.0.12  http://127.0.0.1:2  expired  open
+client-1  client  stopped     -         172.30.0.13  -                   -        -
+extra     client  extra node  -         172.30.0.14  -                   -        -
 `
 	if diff := cmp.Diff(strings.TrimPrefix(want, "\n"), out.String()); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
@@ -80,7 +80,7 @@ func TestProgressInPlainLines(t *testing.T) {
 	var out strings.Builder
 	p := newProgress(stream{Writer: &out})
 	p.event(lab.Event{Stage: "nomad", Text: "building: 1 package"})
-	p.event(lab.Event{Stage: "nomad", Text: "building: 2 packages"}) // so soon after the first it is no news
+	p.event(lab.Event{Stage: "nomad", Text: "building: 2 packages"}) // not repeated: too soon after the first
 	p.event(lab.Event{Stage: "nomad", Text: "Nomad is there", Done: true})
 	p.event(lab.Event{Stage: "leader", Text: "waiting for a leader"})
 	p.stop()
@@ -94,20 +94,20 @@ func TestProgressInPlainLines(t *testing.T) {
 	}
 }
 
-func TestNarratorShowsTheControl(t *testing.T) {
+func TestStepsShowTheControl(t *testing.T) {
 	var out strings.Builder
-	n := &narrator{to: stream{Writer: &out}}
-	n.Begin(scenario.Step{Title: "Doors are locked"}, 2, 3)
+	n := &stepPrinter{to: stream{Writer: &out}}
+	n.Begin(scenario.Step{Title: "Callers are refused"}, 2, 3)
 	n.Say("first\nsecond")
 	n.Found(finding.Finding{
-		ID: "door", Title: "the door is locked", Node: "server-1", Result: finding.Fail, Outcome: "accepted", Reason: "wanted is refused", Took: 12 * time.Millisecond,
+		ID: "some-check", Title: "it is refused", Node: "server-1", Result: finding.Fail, Outcome: "accepted", Reason: "wanted is refused", Took: 12 * time.Millisecond,
 		Evidence: []finding.Evidence{{Part: finding.ControlBefore, Outcome: "accepted"}, {Part: finding.Probe, Outcome: "accepted"}, {Part: finding.ControlAfter, Outcome: "accepted"}},
 	})
 	n.End(scenario.Step{}, 20*time.Millisecond, nil)
-	want := `2/3  Doors are locked
+	want := `2/3  Callers are refused
      first
      second
-     FAILED server-1: the door is locked: broken  12ms
+     FAILED server-1: it is refused: fail  12ms
          saw accepted, control before: accepted, control after: accepted
          wanted is refused
      ok done in 20ms

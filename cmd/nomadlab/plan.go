@@ -3,13 +3,14 @@ package main
 import (
 	"cmp"
 	"fmt"
-	"net/netip"
 	"strings"
 
+	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/compose"
+	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/image"
 	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
@@ -20,22 +21,22 @@ func (a *app) planCommand() *cobra.Command {
 	var format string
 	cmd := &cobra.Command{
 		Use:   "plan",
-		Short: "Show what `up` would make, and make nothing",
+		Short: "Show what `up` would make, without starting anything",
 		Long: `plan shows each node that up would make: its address, its certificate's names, its files and
-its command. Nothing is started. The JSON has the contents of the files that are no secrets.
+its command. It starts nothing. The JSON has the contents of all files that are not secret.
 
-As compose it is a file with which Docker Compose brings the lab up where there is no nomadlab. Such
-a lab has no fixed addresses, and nothing that Compose cannot do: no extra nodes, no subnet, no mutation,
-no ACLs.`,
+--format compose prints a file with which Docker Compose brings up the lab without nomadlab. Such a
+lab has no fixed addresses, and nothing that Compose cannot make: no extra nodes, subnet, mutation
+or ACLs.`,
 		Example: `  nomadlab plan --servers 5
   nomadlab plan --mutation server-plain-http
   nomadlab plan --file lab.yaml --format json
   nomadlab plan --format compose > docker-compose.yml`,
 		Args: noArguments(": name the lab with --name"),
-		RunE: a.do(func(cmd *cobra.Command, _ []string) error {
+		RunE: a.do(func(cmd *cobra.Command, args []string) error {
 			switch format {
 			case "text", "json":
-				return a.plan(cmd, f, format)
+				return a.with(func(cmd *cobra.Command, _ []string, e *engines.Set) error { return a.plan(cmd, e, f, format) })(cmd, args)
 			case "compose":
 				return a.composeFile(cmd, f)
 			default:
@@ -49,7 +50,7 @@ no ACLs.`,
 	return cmd
 }
 
-func (a *app) plan(cmd *cobra.Command, f specFlags, format string) error {
+func (a *app) plan(cmd *cobra.Command, e *engines.Set, f specFlags, format string) error {
 	s, carried, err := f.spec(cmd)
 	if err != nil {
 		return err
@@ -57,15 +58,8 @@ func (a *app) plan(cmd *cobra.Command, f specFlags, format string) error {
 	if err := s.Validate(); err != nil {
 		return err
 	}
-	e, err := a.engines(cmd.Context())
-	if err != nil {
-		return err
-	}
-	defer func() { _ = e.Close() }()
 	c := a.console(cmd)
-	for _, w := range warnings(s, e.Home()) {
-		c.errs.printf("%s %s", c.errs.uneasy("warning:"), w)
-	}
+	c.warn(s, e.Home())
 	p, err := lab.Preview(cmd.Context(), e.Home(), s)
 	if err != nil {
 		return err
@@ -77,20 +71,20 @@ func (a *app) plan(cmd *cobra.Command, f specFlags, format string) error {
 	for _, placed := range carried.Placed {
 		if placed.Mutation.Live != nil {
 			c.out.printf("")
-			c.out.printf("once the lab is up, `up` carries out the mutation %s: %s", c.out.bold(placed.Mutation.ID), placed.Mutation.Change)
+			c.out.printf("when the lab is up, `up` makes the mutation %s: %s", c.out.bold(placed.Mutation.ID), placed.Mutation.Change)
 		}
 	}
 	return nil
 }
 
-// composeFile asks no engine: what the file says holds wherever it is used.
+// composeFile prints the plan as a file for Docker Compose. It needs no engine.
 func (a *app) composeFile(cmd *cobra.Command, f specFlags) error {
 	s, carried, err := f.spec(cmd)
 	if err != nil {
 		return err
 	}
 	if len(carried.Placed) > 0 {
-		return usagef(cmd, "a lab of Compose carries no mutation: leave %s out; `nomadlab up` makes such labs", carried.Placed[0].Mutation.ID)
+		return usagef(cmd, "a lab of Compose carries no mutation: leave %s out, or use `nomadlab up`", carried.Placed[0].Mutation.ID)
 	}
 	p, err := plan.New(s, plan.HostEnvironment{Named: true})
 	if err != nil {
@@ -102,19 +96,19 @@ func (a *app) composeFile(cmd *cobra.Command, f specFlags) error {
 func (s stream) plan(p plan.Plan) {
 	s.printf("lab %s would be: Nomad %s, %s on %s", s.bold(p.Name), wanted(p.Nomad), count(len(p.Nodes), "node"), p.Subnet)
 	if p.Hardened {
-		s.printf("hardened: ACLs on every agent, no raw_exec, clients need an introduction token, TLS 1.2 at least")
+		s.printf("hardened: ACLs on every agent, no raw_exec, clients need an introduction token, TLS 1.2 or later")
 	}
 	if len(p.Overrides) > 0 {
-		s.printf("%s %s", s.uneasy("not as a lab has it:"), spec.OverridesText(p.Overrides))
+		s.printf("%s %s", s.uneasy("overrides:"), spec.OverridesText(p.Overrides))
 	}
 	s.printf("")
-	rows := make([][]string, 0, len(p.Nodes))
+	rows := make([]table.Row, 0, len(p.Nodes))
 	for _, n := range p.Nodes {
 		role := string(n.Role)
 		if n.ExtraNode {
-			role += ", outside"
+			role += ", extra node"
 		}
-		rows = append(rows, []string{n.Name, role, n.Region, n.Datacenter, n.Address.String(), ports(n.Ports)})
+		rows = append(rows, table.Row{n.Name, role, n.Region, n.Datacenter, n.Address, words(n.Ports)})
 	}
 	s.grid([]string{"NODE", "ROLE", "REGION", "DATACENTER", "ADDRESS", "PORTS"}, rows)
 	for _, n := range p.Nodes {
@@ -123,7 +117,7 @@ func (s stream) plan(p plan.Plan) {
 	}
 }
 
-// wanted says where the Nomad is to come from.
+// wanted returns the version of Nomad, or where it comes from.
 func wanted(n spec.Nomad) string {
 	switch {
 	case n.Image != "":
@@ -135,20 +129,16 @@ func wanted(n spec.Nomad) string {
 	}
 }
 
-func ports(list []uint16) string {
-	words := make([]string, 0, len(list))
-	for _, p := range list {
-		words = append(words, fmt.Sprint(p))
-	}
-	return strings.Join(words, " ")
-}
+// words returns the values with spaces between them.
+func words[T any](values []T) string { return strings.Trim(fmt.Sprint(values), "[]") }
 
+// planned prints a node's command, user, certificate and files.
 func (s stream) planned(n plan.Node) {
 	s.printf("%s", s.bold(n.Name))
 	row := func(label, value string) { s.printf("  %s %s", s.faint(fmt.Sprintf("%-12s", label)), value) }
 	row("command", strings.Join(n.Command, " "))
-	row("user", who(n.User))
-	row("certificate", strings.Join(append(append([]string{n.Identity.Name()}, n.Identity.DNSNames...), texts(n.Identity.IPs)...), " "))
+	row("user", userText(n.User))
+	row("certificate", strings.TrimRight(n.Identity.Name()+" "+words(n.Identity.DNSNames)+" "+words(n.Identity.IPs), " "))
 	if n.Gossip != spec.LabKey {
 		row("gossip key", string(n.Gossip))
 	}
@@ -162,10 +152,10 @@ func (s stream) planned(n plan.Node) {
 	}
 }
 
-// who is the user that an agent runs as.
-func who(user int) string {
+// userText describes the user that an agent runs as. 0 means this process's user.
+func userText(user int) string {
 	if user == 0 {
-		return "you, or as root one without privileges"
+		return "you, or if you are root one without privileges"
 	}
 	return fmt.Sprintf("%d:%d", user, user)
 }
@@ -175,12 +165,4 @@ func (s stream) secret(f plan.File) string {
 		return ""
 	}
 	return s.faint("  " + string(f.Secret))
-}
-
-func texts(ips []netip.Addr) []string {
-	words := make([]string, 0, len(ips))
-	for _, ip := range ips {
-		words = append(words, ip.String())
-	}
-	return words
 }

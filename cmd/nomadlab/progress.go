@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	// redraw is how often the live line is written anew: often enough for tenths of a second.
+	// redraw is how often the live line is written: often enough for tenths of a second.
 	redraw = 100 * time.Millisecond
-	// patience is how far apart two lines about one and the same stage are where they are not overwritten.
-	patience = 10 * time.Second
+	// repeatAfter is the time between two lines about the same stage where lines are not overwritten.
+	repeatAfter = 10 * time.Second
 )
 
-// progress shows what is being done: on a terminal, what is done and a live line for what is being done now; elsewhere
-// one line for each event. Its zero value is not ready: see newProgress.
+// progress shows the progress of a command: on a terminal a line for each finished stage and a live line for the current
+// one, elsewhere a line for each event. newProgress makes one.
 type progress struct {
 	to    stream
 	began time.Time
@@ -55,7 +55,7 @@ func (p *progress) live() {
 	}
 }
 
-// stop takes the live line away. No line is written after it has returned.
+// stop removes the live line. No line is written after it has returned.
 func (p *progress) stop() {
 	close(p.end)
 	p.ended.Wait()
@@ -64,7 +64,7 @@ func (p *progress) stop() {
 
 func (p *progress) elapsed() time.Duration { return time.Since(p.began) }
 
-// event takes an event of lab.Up.
+// event shows an event of lab.Up.
 func (p *progress) event(e lab.Event) {
 	if e.Done {
 		p.done(e.Text)
@@ -73,11 +73,11 @@ func (p *progress) event(e lab.Event) {
 	}
 }
 
-// doing says what is being done now.
+// doing shows the current stage.
 func (p *progress) doing(stage, text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	again := stage == p.stage && time.Since(p.last) < patience
+	again := stage == p.stage && time.Since(p.last) < repeatAfter
 	p.now, p.stage = text, stage
 	if p.to.terminal {
 		p.draw()
@@ -89,7 +89,7 @@ func (p *progress) doing(stage, text string) {
 	}
 }
 
-// counting shows how many results there are, as they are told. It may be called by several at once.
+// counting returns a function that counts findings and shows their number. It may be called concurrently.
 func (p *progress) counting() func(finding.Finding) {
 	var done atomic.Int64
 	return func(finding.Finding) {
@@ -97,7 +97,7 @@ func (p *progress) counting() func(finding.Finding) {
 	}
 }
 
-// done says what has been done.
+// done shows a finished stage.
 func (p *progress) done(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -110,7 +110,7 @@ func (p *progress) done(text string) {
 	p.to.printf("%s  %s", p.clock(), text)
 }
 
-// interleave lets something else be written while the live line is away.
+// interleave calls write while the live line is removed.
 func (p *progress) interleave(write func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -121,7 +121,7 @@ func (p *progress) interleave(write func()) {
 	}
 }
 
-// draw writes the live line. The lock is held.
+// draw writes the live line. The caller holds the lock.
 func (p *progress) draw() {
 	if p.now == "" {
 		return

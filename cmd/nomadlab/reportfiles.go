@@ -15,9 +15,9 @@ import (
 	"nomadlab.internal/lab/report"
 )
 
-// tell prints the report, and writes it into the folder where there is one: then a person reads the text, and the files
-// are for whoever comes later.
-func (f checkFlags) tell(c console, r finding.Report) error {
+// output prints the report in the format that --format names, or as text if there is none or --out names a folder. It then
+// also writes the folder's files.
+func (f checkFlags) output(c console, r finding.Report) error {
 	text := report.TextOptions{Verbose: f.verbose, Colour: c.out.colour, Width: c.out.width()}
 	if f.out == "" && len(f.formats) == 1 && f.formats[0] != "text" {
 		for _, format := range report.Formats() {
@@ -35,9 +35,9 @@ func (f checkFlags) tell(c console, r finding.Report) error {
 	return f.write(c, r)
 }
 
-// write writes the files, each whole or not at all.
+// write writes the report's files, each completely or not at all.
 func (f checkFlags) write(c console, r finding.Report) error {
-	if err := os.MkdirAll(f.out, 0o755); err != nil { //nolint:gosec // a report is for others to read, and holds no secret
+	if err := os.MkdirAll(f.out, 0o755); err != nil { //nolint:gosec // others may read a report; it holds no secret
 		return fmt.Errorf("make the report's folder: %w", err)
 	}
 	for _, format := range report.Formats() {
@@ -53,9 +53,8 @@ func (f checkFlags) write(c console, r finding.Report) error {
 	return nil
 }
 
-// places returns an error where the report or the lock could not be written at the end: nobody should hear of that after the
-// whole run. It makes the report's folder.
-func (f checkFlags) places(cmd *cobra.Command) error {
+// makePlaces makes the report's folder, and returns an error before the run if the report or the lock cannot be written.
+func (f checkFlags) makePlaces(cmd *cobra.Command) error {
 	if f.out != "" {
 		if err := os.MkdirAll(f.out, 0o755); err != nil { //nolint:gosec // as above
 			return usagef(cmd, "--out %s: make the report's folder: %w", f.out, err)
@@ -72,7 +71,7 @@ func (f checkFlags) places(cmd *cobra.Command) error {
 	return nil
 }
 
-// takesFiles returns an error where no file can be made in the folder.
+// takesFiles returns an error if no file can be made in the folder.
 func takesFiles(folder string) error {
 	part, err := os.CreateTemp(folder, ".nomadlab-*")
 	if err != nil {
@@ -81,8 +80,8 @@ func takesFiles(folder string) error {
 	return errors.Join(part.Close(), os.Remove(part.Name()))
 }
 
-// writeWhole writes a file beside its place and then moves it there, so that nobody reads half of it, and a full disk
-// leaves the one before.
+// writeWhole writes a temporary file and renames it. A reader never sees a part of it, and if the disk is full the file
+// before it stays.
 func writeWhole(at string, content func(io.Writer) error) error {
 	var all bytes.Buffer
 	if err := content(&all); err != nil {
@@ -92,7 +91,7 @@ func writeWhole(at string, content func(io.Writer) error) error {
 	if err != nil {
 		return err
 	}
-	defer func() { _ = os.Remove(part.Name()) }() // it is gone once it was moved
+	defer func() { _ = os.Remove(part.Name()) }() // fails if it was renamed
 	_, err = part.Write(all.Bytes())
 	if closeErr := part.Close(); err == nil {
 		err = closeErr

@@ -4,8 +4,10 @@ import (
 	"errors"
 	"time"
 
+	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
+	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/scenario"
 	"nomadlab.internal/lab/spec"
 )
@@ -22,9 +24,9 @@ func (a *app) runCommand() *cobra.Command {
 	var f runFlags
 	cmd := &cobra.Command{
 		Use:   "run SCENARIO…",
-		Short: "Run scenarios, each on a fresh lab, and tell what was seen",
-		Long: `run brings up a fresh lab for each scenario, tells the scenario step by step, and removes the
-lab whatever happens. When a scenario fails, it names the folder that has the evidence.`,
+		Short: "Run scenarios, each on a fresh lab",
+		Long: `run brings up a fresh lab for each scenario, shows the scenario step by step, and removes the
+lab whatever happens. If a scenario fails, run names the folder that has the evidence.`,
 		Example: `  nomadlab run --list
   nomadlab run plain-http-is-rejected
   nomadlab run --all --json > results.json`,
@@ -35,27 +37,25 @@ lab whatever happens. When a scenario fails, it names the folder that has the ev
 				return usagef(cmd, "names of scenarios, --all and --list exclude each other")
 			case f.all && f.list:
 				return usagef(cmd, "--all and --list exclude each other")
-			case f.timeout <= 0:
-				return usagef(cmd, "--timeout is %s: use a positive duration such as 5m", f.timeout)
 			case len(args) == 0 && !f.all && !f.list:
 				return usagef(cmd, "name a scenario, or use --all; --list shows them")
 			}
-			return nil
+			return positive(cmd, f.timeout)
 		},
 		RunE: a.do(func(cmd *cobra.Command, args []string) error {
 			if f.list {
 				return a.listScenarios(cmd, f.json)
 			}
-			return a.run(cmd, args, f)
+			return a.with(func(cmd *cobra.Command, args []string, e *engines.Set) error { return a.run(cmd, args, e, f) })(cmd, args)
 		}),
 	}
 	f.nomad.add(cmd)
 	flags := cmd.Flags()
 	flags.BoolVar(&f.all, "all", false, "run every scenario")
 	flags.BoolVar(&f.list, "list", false, "list the scenarios")
-	flags.BoolVar(&f.json, "json", false, "print JSON; the telling goes to standard error")
-	flags.BoolVar(&f.keep, "keep", false, "leave the labs as the scenarios left them, for two hours at most")
-	flags.DurationVar(&f.timeout, "timeout", 10*time.Minute, "how long one scenario may take")
+	flags.BoolVar(&f.json, "json", false, "print JSON; the steps go to standard error")
+	flags.BoolVar(&f.keep, "keep", false, "do not remove the labs at the end; they expire after two hours")
+	flags.DurationVar(&f.timeout, "timeout", 10*time.Minute, "limit for one scenario")
 	return cmd
 }
 
@@ -65,10 +65,10 @@ func (a *app) listScenarios(cmd *cobra.Command, asJSON bool) error {
 		Claim string `json:"claim"`
 		Steps int    `json:"steps"`
 	}
-	items, rows := []item{}, [][]string{}
+	items, rows := []item{}, []table.Row{}
 	for _, s := range a.all() {
 		items = append(items, item{s.Name, s.Claim, len(s.Steps())})
-		rows = append(rows, []string{s.Name, s.Claim})
+		rows = append(rows, table.Row{s.Name, s.Claim})
 	}
 	out := a.console(cmd).out
 	if asJSON {
@@ -78,18 +78,19 @@ func (a *app) listScenarios(cmd *cobra.Command, asJSON bool) error {
 	return nil
 }
 
+// chosen returns the named scenarios, or all.
 func (a *app) chosen(args []string, all bool) ([]scenario.Scenario, error) {
 	if !all {
 		return a.find(args...)
 	}
 	list := a.all()
 	if len(list) == 0 {
-		return nil, errors.New("there are no scenarios: nothing was proved")
+		return nil, errors.New("no scenarios exist: nothing was proved")
 	}
 	return list, nil
 }
 
-func (a *app) run(cmd *cobra.Command, args []string, f runFlags) error {
+func (a *app) run(cmd *cobra.Command, args []string, e *engines.Set, f runFlags) error {
 	list, err := a.chosen(args, f.all)
 	if err != nil {
 		return err
@@ -98,27 +99,22 @@ func (a *app) run(cmd *cobra.Command, args []string, f runFlags) error {
 	if err != nil {
 		return err
 	}
-	e, err := a.engines(cmd.Context())
-	if err != nil {
-		return err
-	}
-	defer func() { _ = e.Close() }()
 	c := a.console(cmd)
-	t := teller{console: c, to: c.out, engines: e, nomad: nomad, keep: f.keep, timeout: f.timeout}
+	r := runner{console: c, to: c.out, engines: e, nomad: nomad, keep: f.keep, timeout: f.timeout}
 	if f.json {
-		t.to = c.errs
+		r.to = c.errs
 	}
 	results := []outcome{}
 	for _, s := range list {
 		if cmd.Context().Err() == nil {
-			results = append(results, t.tell(cmd.Context(), s))
+			results = append(results, r.run(cmd.Context(), s))
 		}
 	}
-	t.sum(results, len(list))
+	r.summary(results, len(list))
 	if f.json {
 		if err := c.out.json(results); err != nil {
 			return err
 		}
 	}
-	return verdict(cmd.Context(), results)
+	return outcomesError(cmd.Context(), results)
 }

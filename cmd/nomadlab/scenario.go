@@ -2,14 +2,11 @@ package main
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
 	"time"
 
-	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/finding"
@@ -17,60 +14,60 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// keepFor is how long a scenario's lab may stay should nobody remove it.
+// keepFor is the time after which a scenario's lab expires if it was not removed.
 const keepFor = 2 * time.Hour
 
-// teller runs scenarios and tells them.
-type teller struct {
+// runner runs scenarios and prints their steps and results.
+type runner struct {
 	console
-	// to is where the story goes.
+	// to gets the steps and results.
 	to      stream
 	engines *engines.Set
 	nomad   spec.Nomad
 	keep    bool
-	// timeout bounds one scenario, its lab's start left out.
+	// timeout is the limit for one scenario, without its lab's start.
 	timeout time.Duration
 }
 
-// outcome is how one scenario ended.
+// outcome is the result of one scenario, as JSON too.
 type outcome struct {
 	Scenario string `json:"scenario"`
 	Claim    string `json:"claim"`
 	Lab      string `json:"lab"`
 	Passed   bool   `json:"passed"`
-	// Skipped is why the scenario was not carried out: what the engine lacks for it. Such a scenario has proved nothing.
+	// Skipped says what the engine lacks for the scenario. It is empty for a scenario that ran.
 	Skipped  string `json:"skipped,omitempty"`
 	Error    string `json:"error,omitempty"`
 	Evidence string `json:"evidence,omitempty"`
-	// Steps is how many steps were carried out wholly.
+	// Steps is the number of steps that ended without an error.
 	Steps    int               `json:"steps"`
 	Findings []finding.Finding `json:"findings"`
-	// Start and Took are the times of the lab's start and of the steps, in nanoseconds.
+	// Start and Took are how long the lab's start and the steps took.
 	Start time.Duration `json:"start_ns"`
 	Took  time.Duration `json:"took_ns"`
 
 	err error
 }
 
-// tell runs one scenario on a lab of its own, and removes the lab whatever happens.
-func (t teller) tell(ctx context.Context, s scenario.Scenario) outcome {
+// run runs one scenario on a lab of its own, and removes the lab whatever happens.
+func (r runner) run(ctx context.Context, s scenario.Scenario) outcome {
 	o := outcome{Scenario: s.Name, Claim: s.Claim, Lab: runName(s.Name), Findings: []finding.Finding{}}
-	t.to.printf("%s", t.to.bold(s.Name))
-	t.to.printf("%s", s.Claim)
-	if o.Skipped = s.Missing(ctx, t.engines.Home()); o.Skipped != "" {
+	r.to.printf("%s", r.to.bold(s.Name))
+	r.to.printf("%s", s.Claim)
+	if o.Skipped = s.Missing(ctx, r.engines.Home()); o.Skipped != "" {
 		o.Lab = ""
-		t.to.printf("%s  %s", t.to.uneasy("skipped"), t.to.wrapped(o.Skipped, "         "))
-		t.to.printf("")
+		r.to.printf("%s  %s", r.to.uneasy("skipped"), r.to.wrapped(o.Skipped, "         "))
+		r.to.printf("")
 		return o
 	}
-	t.to.printf("%s", t.to.faint("on lab "+o.Lab))
-	t.to.printf("")
+	r.to.printf("%s", r.to.faint("on lab "+o.Lab))
+	r.to.printf("")
 	spec := s.Spec.With(spec.Name(o.Lab))
-	spec.Nomad = t.nomad
-	l, start, err := bringUp(ctx, t.console, t.engines, spec, lab.UpOptions{Expires: time.Now().Add(keepFor)})
+	spec.Nomad = r.nomad
+	l, start, err := bringUp(ctx, r.console, r.engines, spec, lab.UpOptions{Expires: time.Now().Add(keepFor)})
 	o.Start = start
 	if err == nil {
-		err = t.on(ctx, l, s, &o)
+		err = r.on(ctx, l, s, &o)
 	}
 	if failed, ok := errors.AsType[*lab.StartError](err); ok {
 		o.Evidence = failed.Evidence
@@ -79,18 +76,18 @@ func (t teller) tell(ctx context.Context, s scenario.Scenario) outcome {
 	if err != nil {
 		o.Error = err.Error()
 	}
-	t.end(o)
+	r.end(o)
 	return o
 }
 
-// on runs the scenario on its lab.
-func (t teller) on(ctx context.Context, l *lab.Lab, s scenario.Scenario, o *outcome) (err error) {
-	defer func() { err = errors.Join(err, t.leave(ctx, l)) }()
-	if t.errs.terminal {
-		t.errs.printf("")
+// on runs the scenario's steps on its lab.
+func (r runner) on(ctx context.Context, l *lab.Lab, s scenario.Scenario, o *outcome) (err error) {
+	defer func() { err = errors.Join(err, r.leave(ctx, l)) }()
+	if r.errs.terminal {
+		r.errs.printf("")
 	}
-	n := &narrator{to: t.to, live: t.errs}
-	within, cancel := context.WithTimeoutCause(ctx, t.timeout, fmt.Errorf("the scenario took longer than %s", t.timeout))
+	n := &stepPrinter{to: r.to, live: r.errs}
+	within, cancel := context.WithTimeoutCause(ctx, r.timeout, fmt.Errorf("the scenario took longer than %s", r.timeout))
 	defer cancel()
 	result, err := s.Run(within, l, n)
 	if err != nil && errors.Is(within.Err(), context.DeadlineExceeded) {
@@ -99,44 +96,43 @@ func (t teller) on(ctx context.Context, l *lab.Lab, s scenario.Scenario, o *outc
 	o.Took, o.Steps = result.Took, n.done
 	o.Findings = append(o.Findings, result.Findings...)
 	if err != nil && ctx.Err() == nil {
-		o.Evidence, _ = l.Evidence(ctx, err) // the error is that a part of it could not be had
+		o.Evidence, _ = l.Evidence(ctx, err) // an error means that a part of it is missing
 	}
 	return err
 }
 
 // leave removes the lab, even when ctx has ended.
-func (t teller) leave(ctx context.Context, l *lab.Lab) error {
-	if t.keep {
-		t.errs.printf("lab %s stays, for two hours at most: `nomadlab status %s`, `nomadlab down %s`", l.Name(), l.Name(), l.Name())
+func (r runner) leave(ctx context.Context, l *lab.Lab) error {
+	if r.keep {
+		r.errs.printf("lab %s stays, and expires after two hours: `nomadlab status %s`, `nomadlab down %s`", l.Name(), l.Name(), l.Name())
 		return l.Keep()
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline.Removal)
-	defer cancel()
-	if err := l.Down(ctx); err != nil {
-		return fmt.Errorf("lab %s is not wholly removed, try `nomadlab down %s`: %w", l.Name(), l.Name(), err)
+	if err := removeNow(ctx, l); err != nil {
+		return fmt.Errorf("lab %s is not completely removed, try `nomadlab down %s`: %w", l.Name(), l.Name(), err)
 	}
 	return nil
 }
 
-func (t teller) end(o outcome) {
-	t.to.printf("")
+// end prints the result of a scenario.
+func (r runner) end(o outcome) {
+	r.to.printf("")
 	if o.Passed {
-		proved := count(o.Steps, "step")
-		if held := finding.Summarize(o.Findings).Pass; held > 0 {
-			proved += ", " + count(held, "check") + " held"
+		done := count(o.Steps, "step")
+		if passed := finding.Summarize(o.Findings).Pass; passed > 0 {
+			done += ", " + count(passed, "check")
 		}
-		t.to.printf("%s  %s in %s, after the lab was up in %s", t.to.good("passed"), proved, brief(o.Took), brief(o.Start))
+		r.to.printf("%s  %s in %s, after the lab was up in %s", r.to.good("passed"), done, brief(o.Took), brief(o.Start))
 	} else {
-		t.to.printf("%s  %s", t.to.bad("failed"), t.to.wrapped(o.Error, "        "))
+		r.to.printf("%s  %s", r.to.bad("failed"), r.to.wrapped(o.Error, "        "))
 		if o.Evidence != "" && !strings.Contains(o.Error, o.Evidence) {
-			t.to.printf("        evidence: %s", o.Evidence)
+			r.to.printf("        evidence: %s", o.Evidence)
 		}
 	}
-	t.to.printf("")
+	r.to.printf("")
 }
 
-// sum is the last line, when there was more than one scenario.
-func (t teller) sum(results []outcome, of int) {
+// summary prints the last line, if there is more than one scenario.
+func (r runner) summary(results []outcome, of int) {
 	if of < 2 {
 		return
 	}
@@ -159,12 +155,12 @@ func (t teller) sum(results []outcome, of int) {
 	if left := of - len(results); left > 0 {
 		line += fmt.Sprintf(", %d not run", left)
 	}
-	t.to.printf("%s", line)
+	r.to.printf("%s", line)
 }
 
-// result is the command's error after all scenarios: what was wrong has been told, so it has no text but for errors
-// that have an exit code of their own. That all were skipped is a failure: nothing was proved.
-func verdict(ctx context.Context, results []outcome) error {
+// outcomesError returns the command's error after all scenarios: an exit code without a text, because the output has the
+// errors. It is a failure if all were skipped: nothing was proved.
+func outcomesError(ctx context.Context, results []outcome) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%w", ctx.Err())
 	}
@@ -183,40 +179,40 @@ func verdict(ctx context.Context, results []outcome) error {
 	return passOn(worst, nil)
 }
 
-// runName is a name for a scenario's lab, short enough for a lab and not to be met twice.
+// runName returns a name for a scenario's lab: short enough, and different each time.
 func runName(scenario string) string {
-	const longest = 32 - len("run-") - len("-abcd")
-	tail := make([]byte, 2)
-	_, _ = rand.Read(tail) // never fails (crypto/rand)
-	short := strings.TrimRight(scenario[:min(len(scenario), longest)], "-")
-	return "run-" + short + "-" + hex.EncodeToString(tail)
+	const longest = 32 - len("run-") - len("-abcdef")
+	return "run-" + strings.TrimRight(scenario[:min(len(scenario), longest)], "-") + "-" + random()
 }
 
-// narrator writes a scenario down while it happens. It is a scenario.Narrator for one scenario.
-type narrator struct {
+// stepPrinter prints the steps of one scenario while they run.
+type stepPrinter struct {
 	to stream
-	// live is where the time of the step that is being carried out is shown.
+	// live shows how long the current step has been running.
 	live  stream
 	clock *progress
-	// done counts the steps that were carried out wholly.
+	// done counts the steps that ended without an error.
 	done int
 }
 
-var _ scenario.Narrator = (*narrator)(nil)
+var _ scenario.Narrator = (*stepPrinter)(nil)
 
-// margin is where what a step tells begins, below its title.
+// margin indents the lines below a step's title.
 const margin = "     "
 
-func (n *narrator) Begin(s scenario.Step, number, of int) {
+func (n *stepPrinter) Begin(s scenario.Step, number, of int) {
 	n.to.printf("%s  %s", n.to.faint(fmt.Sprintf("%d/%d", number, of)), n.to.bold(s.Title))
-	n.wait()
+	if n.live.terminal && n.to.terminal {
+		n.clock = newProgress(n.live)
+		n.clock.doing("step", "working")
+	}
 }
 
-func (n *narrator) Say(text string) {
+func (n *stepPrinter) Say(text string) {
 	n.between(func() { n.to.printf("%s%s", margin, n.to.wrapped(text, margin)) })
 }
 
-func (n *narrator) Found(f finding.Finding) {
+func (n *stepPrinter) Found(f finding.Finding) {
 	n.between(func() {
 		mark := n.to.tick()
 		if f.Result != finding.Pass {
@@ -230,8 +226,11 @@ func (n *narrator) Found(f finding.Finding) {
 	})
 }
 
-func (n *narrator) End(_ scenario.Step, d time.Duration, err error) {
-	n.rest()
+func (n *stepPrinter) End(_ scenario.Step, d time.Duration, err error) {
+	if n.clock != nil {
+		n.clock.stop()
+		n.clock = nil
+	}
 	mark, word := n.to.tick(), "done"
 	if err == nil {
 		n.done++
@@ -242,23 +241,8 @@ func (n *narrator) End(_ scenario.Step, d time.Duration, err error) {
 	n.to.printf("%s%s %s", margin, mark, n.to.faint(word+" in "+took(d)))
 }
 
-// wait shows on a terminal that the step is still going on.
-func (n *narrator) wait() {
-	if n.live.terminal && n.to.terminal {
-		n.clock = newProgress(n.live)
-		n.clock.doing("step", "working")
-	}
-}
-
-func (n *narrator) rest() {
-	if n.clock != nil {
-		n.clock.stop()
-		n.clock = nil
-	}
-}
-
-// between writes while no live line is in the way. The step's clock goes on.
-func (n *narrator) between(write func()) {
+// between calls write while the live line is removed.
+func (n *stepPrinter) between(write func()) {
 	if n.clock == nil {
 		write()
 		return
@@ -266,7 +250,7 @@ func (n *narrator) between(write func()) {
 	n.clock.interleave(write)
 }
 
-// seen is what a check saw, beside what its control saw: the one without the other proves nothing.
+// seen returns a check's outcome, and those of its control.
 func seen(f finding.Finding) string {
 	words := []string{"saw " + orDash(f.Outcome)}
 	for _, e := range f.Evidence {
@@ -277,7 +261,7 @@ func seen(f finding.Finding) string {
 	return strings.Join(words, ", ")
 }
 
-// took is a short time, to the millisecond.
+// took returns a short duration to the millisecond.
 func took(d time.Duration) string {
 	if d < time.Second {
 		return fmt.Sprintf("%dms", d.Milliseconds())

@@ -15,22 +15,22 @@ func (a *app) startCommand() *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use:   "start [NAME]",
-		Short: "Start a lab that was stopped, as by a reboot",
-		Long: `start starts the nodes of a lab that do not run, resumes those that are paused, and waits until
-the lab is ready. Its data, keys and certificates are what they were; in Docker, the ports on
-127.0.0.1 are new. When the lab is not ready at the end, it shows why, and exits with 1.`,
+		Short: "Start a lab that was stopped, for example by a reboot",
+		Long: `start starts the stopped nodes of a lab, resumes the paused ones, and waits until the lab is
+ready. Data, keys and certificates do not change; in Docker, the ports on 127.0.0.1 are new. If
+the lab is not ready at the end, start shows why, and exits with 1.`,
 		Example: `  nomadlab start
   nomadlab start demo`,
-		ValidArgsFunction: a.completeLab(),
+		ValidArgsFunction: a.completeLabs(1),
 		Args:              optionalName,
 		RunE: a.with(func(cmd *cobra.Command, args []string, e *engines.Set) error {
-			if timeout <= 0 {
-				return usagef(cmd, "--timeout is %s: use a positive duration such as 90s", timeout)
+			if err := positive(cmd, timeout); err != nil {
+				return err
 			}
 			return a.start(cmd, args, e, timeout)
 		}),
 	}
-	cmd.Flags().DurationVar(&timeout, "timeout", deadline.Start, "how long the start may take")
+	cmd.Flags().DurationVar(&timeout, "timeout", deadline.Start, "limit for the start")
 	return cmd
 }
 
@@ -55,7 +55,7 @@ func (a *app) start(cmd *cobra.Command, args []string, e *engines.Set, timeout t
 	}
 	c.status(status)
 	if err == nil {
-		return &exitError{code: exitFailed} // the status has said why
+		return &exitError{code: exitFailed} // the status says why
 	}
 	return fmt.Errorf("lab %s did not get ready: %w", l.Name(), err)
 }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/spf13/cobra"
 
 	"nomadlab.internal/lab"
@@ -15,12 +17,12 @@ func (a *app) statusCommand() *cobra.Command {
 	var asJSON bool
 	cmd := &cobra.Command{
 		Use:   "status [NAME]",
-		Short: "Show a lab in one look",
-		Long: `status asks the lab's engine and every agent how they are. It exits with 0 when the lab
-is ready, and with 1 when something is not as it should be.`,
+		Short: "Show the state of a lab and of its nodes",
+		Long: `status asks the lab's engine and every agent for their state. It exits with 0 if the lab is
+ready, else with 1.`,
 		Example: `  nomadlab status
   nomadlab status demo --json | jq .ready`,
-		ValidArgsFunction: a.completeLab(),
+		ValidArgsFunction: a.completeLabs(1),
 		Args:              optionalName,
 		RunE: a.with(func(cmd *cobra.Command, args []string, e *engines.Set) error {
 			l, err := open(cmd, e, first(args))
@@ -44,11 +46,11 @@ is ready, and with 1 when something is not as it should be.`,
 }
 
 func (c console) status(status lab.Status) {
-	verdict := c.out.good("ready")
+	ready := c.out.good("ready")
 	if !status.Ready {
-		verdict = c.out.bad("not ready")
+		ready = c.out.bad("not ready")
 	}
-	c.out.printf("lab %s is %s: Nomad %s, %s, made %s ago", c.out.bold(status.Lab), verdict, orDash(status.Nomad),
+	c.out.printf("lab %s is %s: Nomad %s, %s, made %s ago", c.out.bold(status.Lab), ready, orDash(status.Nomad),
 		count(len(status.Nodes), "node"), span(time.Since(status.Created)))
 	for _, t := range status.Trouble {
 		c.out.printf("  %s %s", c.out.bad("!"), t)
@@ -60,37 +62,27 @@ func (c console) status(status lab.Status) {
 	c.out.nodes(status)
 }
 
-// nodes is a lab's nodes, one in a row.
+// nodes prints a lab's nodes, one in a row.
 func (s stream) nodes(status lab.Status) {
 	names := []string{"NODE", "ROLE", "STATE", "RAFT", "ADDRESS", "HTTPS", "CERT", "GOSSIP"}
-	regional := severalRegions(status)
+	regional := slices.ContainsFunc(status.Nodes, func(n lab.NodeStatus) bool { return n.Region != status.Nodes[0].Region })
 	if regional {
 		names = append([]string{"REGION"}, names...)
 	}
-	rows := make([][]string, 0, len(status.Nodes))
+	rows := make([]table.Row, 0, len(status.Nodes))
 	for _, n := range status.Nodes {
-		row := []string{
-			n.Name, string(n.Role), s.state(n), s.raft(n), orDash(n.Address),
-			s.address(n.HTTP), s.expiry(n.CertificateExpires), s.gossip(n),
+		row := table.Row{
+			n.Name, n.Role, s.state(n), s.raft(n), orDash(n.Address), s.address(n.HTTP), s.expiry(n.CertificateExpires), s.gossip(n),
 		}
 		if regional {
-			row = append([]string{n.Region}, row...)
+			row = append(table.Row{n.Region}, row...)
 		}
 		rows = append(rows, row)
 	}
 	s.grid(names, rows)
 }
 
-func severalRegions(status lab.Status) bool {
-	for _, n := range status.Nodes {
-		if n.Region != status.Nodes[0].Region {
-			return true
-		}
-	}
-	return false
-}
-
-// address leaves out the scheme where it is the one that the column promises.
+// address leaves out the scheme https, which the column's name has.
 func (s stream) address(at string) string {
 	switch short, encrypted := strings.CutPrefix(at, "https://"); {
 	case at == "":
@@ -107,7 +99,7 @@ func (s stream) state(n lab.NodeStatus) string {
 	case n.State == "alive" || n.State == "ready":
 		return s.good(n.State)
 	case n.ExtraNode && n.State == lab.StateStopped:
-		return s.faint("outside")
+		return s.faint("extra node")
 	default:
 		return s.bad(n.State)
 	}

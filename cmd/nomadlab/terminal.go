@@ -11,9 +11,9 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// inner runs a command with this command's own streams. It gets a terminal when both ends of ours are one. Its exit
-// code becomes ours.
-func (c console) inner(run func(engine.Streams) (int, error)) error {
+// attach runs a command inside the lab with this command's streams, and returns its exit code as an error. The command
+// gets a terminal if standard input and standard output are terminals.
+func (c console) attach(run func(engine.Streams) (int, error)) error {
 	s := engine.Streams{Stdin: c.in, Stdout: c.out.Writer, Stderr: c.errs.Writer}
 	fd, in := terminalOf(c.in)
 	screen, out := terminalOf(c.out.Writer)
@@ -38,26 +38,20 @@ func (c console) inner(run func(engine.Streams) (int, error)) error {
 	return passOn(run(s))
 }
 
-// resizes fires when the terminal has another size, until stop is called.
+// resizes returns a channel that fires when the terminal's size changes, until stop is called.
 func resizes() (resized <-chan struct{}, stop func()) {
-	signals, out, end := make(chan os.Signal, 1), make(chan struct{}), make(chan struct{})
+	signals, out := make(chan os.Signal, 1), make(chan struct{}, 1)
 	signal.Notify(signals, syscall.SIGWINCH)
 	go func() {
-		for {
+		for range signals {
 			select {
-			case <-signals:
-				select {
-				case out <- struct{}{}:
-				case <-end:
-					return
-				}
-			case <-end:
-				return
+			case out <- struct{}{}:
+			default: // one that was not received yet is enough
 			}
 		}
 	}()
 	return out, func() {
 		signal.Stop(signals)
-		close(end)
+		close(signals)
 	}
 }

@@ -33,7 +33,7 @@ func (a *app) upCommand() *cobra.Command {
 		Use:   "up",
 		Short: "Bring up a lab",
 		Long: `up brings up a Nomad cluster: three servers and two clients, unless you say otherwise.
-When it fails or is interrupted, all that it started is removed again.`,
+When it fails or is interrupted, it removes everything that it started.`,
 		Example: `  nomadlab up
   nomadlab up --name small --servers 1 --clients 1
   nomadlab up --hardened
@@ -45,8 +45,8 @@ When it fails or is interrupted, all that it started is removed again.`,
 	}
 	f.add(cmd)
 	flags := cmd.Flags()
-	flags.StringVar(&f.wait, "wait", string(lab.Ready), "what to wait for: ready, leader or none")
-	flags.DurationVar(&f.timeout, "timeout", deadline.Start, "how long the start may take once the image is there")
+	flags.StringVar(&f.wait, "wait", string(lab.Ready), "wait until the lab is ready, until it has a leader, or not at all: ready, leader or none")
+	flags.DurationVar(&f.timeout, "timeout", deadline.Start, "limit for the start, without the time that building or pulling Nomad takes")
 	flags.BoolVar(&f.json, "json", false, "print the lab's status as JSON")
 	mustComplete(cmd, "wait", fixed(string(lab.Ready), string(lab.Elected), string(lab.Started)))
 	return cmd
@@ -59,18 +59,15 @@ func (f upFlags) options(cmd *cobra.Command) (lab.UpOptions, error) {
 	default:
 		return o, usagef(cmd, "--wait is %q: use ready, leader or none", f.wait)
 	}
-	if f.timeout <= 0 {
-		return o, usagef(cmd, "--timeout is %s: use a positive duration such as 90s", f.timeout)
-	}
-	return o, nil
+	return o, positive(cmd, f.timeout)
 }
 
-// warnings are what a user should read before a lab of the Spec is made there.
+// warnings returns what a user should read before the engine makes a lab of the Spec.
 func warnings(s spec.Spec, e engine.Engine) []string {
 	all := s.Warnings()
 	if e.DockerHost() != "" && (len(s.Overrides) > 0 || s.Certificates.Altered() || s.NotBootstrapped) {
-		all = append(all, "this lab may lack a protection that others have, and where Docker is older than version 28 other machines of your network can reach its containers, "+
-			"if they set a route to its subnet: on a network of strangers take --engine process")
+		all = append(all, "this lab may lack a protection. With Docker older than version 28, other machines of your network can reach its "+
+			"containers if they set a route to its subnet: on a network that you do not trust, use --engine process")
 	}
 	return all
 }
@@ -88,25 +85,23 @@ func (a *app) up(cmd *cobra.Command, e *engines.Set, f upFlags) error {
 	if err := s.Validate(); err != nil {
 		return err
 	}
-	for _, w := range warnings(s, e.Home()) {
-		c.errs.printf("%s %s", c.errs.uneasy("warning:"), w)
-	}
+	c.warn(s, e.Home())
 	if len(carried.Placed) > 0 {
 		if cmd.Flags().Changed("wait") {
-			return usagef(cmd, "--wait is %s: leave it out beside a mutation, which says itself what can be waited for", f.wait)
+			return usagef(cmd, "--wait is %s: leave it out with a mutation, which decides what is waited for", f.wait)
 		}
-		o.Wait = carried.Wait() // a mutation of a running cluster takes one that is ready
+		o.Wait = carried.Wait()
 	}
 	l, took, err := bringUp(cmd.Context(), c, e, s, o)
 	if err != nil {
 		return err
 	}
-	beginning, cancel := context.WithTimeoutCause(cmd.Context(), o.Timeout, fmt.Errorf("the lab did not carry its mutation within %s", o.Timeout))
+	within, cancel := context.WithTimeoutCause(cmd.Context(), o.Timeout, fmt.Errorf("the lab did not carry its mutation within %s", o.Timeout))
 	defer cancel()
-	if err := carried.Begin(beginning, l); err != nil {
+	if err := carried.Begin(within, l); err != nil {
 		err = removed(cmd.Context(), l, err)
 		if cmd.Context().Err() != nil {
-			err = interrupted(cmd.Context(), l.Name(), &lab.StartError{Lab: l.Name(), Err: err})
+			return interrupted(cmd.Context(), l.Name(), err)
 		}
 		return err
 	}
@@ -119,7 +114,7 @@ func (a *app) up(cmd *cobra.Command, e *engines.Set, f upFlags) error {
 	}
 	c.closing(status, fmt.Sprintf("%s in %s", reached(o.Wait), brief(took)))
 	if o.Wait == lab.Ready && !status.Ready {
-		c.errs.printf("%s since then: %s", c.errs.uneasy("warning:"), strings.Join(status.Trouble, "; "))
+		c.errs.printf("%s no longer ready: %s", c.errs.uneasy("warning:"), strings.Join(status.Trouble, "; "))
 	}
 	for _, placed := range carried.Placed {
 		c.carries(status.Lab, placed, carried.Extra != "")
@@ -127,7 +122,7 @@ func (a *app) up(cmd *cobra.Command, e *engines.Set, f upFlags) error {
 	return nil
 }
 
-// carries says what the lab carries of the table of mutations.
+// carries prints which mutation the lab carries, at which nodes, and how to see the checks that fail.
 func (c console) carries(name string, p mutation.Placed, extra bool) {
 	c.out.printf("")
 	where := "the cluster"
@@ -139,24 +134,27 @@ func (c console) carries(name string, p mutation.Placed, extra bool) {
 	}
 	c.out.printf("%s carries the mutation %s: %s", where, c.out.bold(p.Mutation.ID), p.Mutation.Change)
 	if extra {
-		c.out.printf("it is an extra node, which `nomadlab check` does not take for one of the lab's own: see what its peers make of it")
+		c.out.printf("it is an extra node, which `nomadlab check` does not call: its peers' logs show how they treat it")
 		return
 	}
-	switch ids, _ := p.Mutation.Fails(p.Scope); len(ids) {
-	case 0:
-	default:
-		c.out.printf("`nomadlab check %s` shows what fails because of it; in the proof %s did: %s", name, count(len(ids), "check"), strings.Join(ids, ", "))
+	if ids, _ := p.Mutation.Fails(p.Scope); len(ids) > 0 {
+		c.out.printf("`nomadlab check %s` shows what fails because of it; in the proof %s failed: %s", name, count(len(ids), "check"), strings.Join(ids, ", "))
 	}
 }
 
-// removed removes a lab that could not be brought to carry its mutation, and returns why.
-func removed(ctx context.Context, l *lab.Lab, why error) error {
-	removing, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline.Removal)
-	defer cancel()
-	return errors.Join(why, l.Down(removing))
+// removed removes a lab that is up but cannot be used because of err, and returns both errors.
+func removed(ctx context.Context, l *lab.Lab, err error) error {
+	return &lab.StartError{Lab: l.Name(), Err: errors.Join(err, removeNow(ctx, l))}
 }
 
-// reached says in a word what was waited for.
+// removeNow removes a lab even if ctx has ended.
+func removeNow(ctx context.Context, l *lab.Lab) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline.Removal)
+	defer cancel()
+	return l.Down(ctx)
+}
+
+// reached returns the state that was waited for, in words.
 func reached(w lab.Wait) string {
 	switch w {
 	case lab.Elected:
@@ -168,25 +166,23 @@ func reached(w lab.Wait) string {
 	}
 }
 
-// bringUp is lab.Up with its progress shown, and an interruption told from a failure.
+// bringUp calls lab.Up and shows its progress. It returns how long the start took, and an interruption as such.
 func bringUp(ctx context.Context, c console, e *engines.Set, s spec.Spec, o lab.UpOptions) (*lab.Lab, time.Duration, error) {
-	if e.Note() != "" {
-		c.errs.printf("%s %s", c.errs.uneasy("note:"), e.Note())
-	}
+	c.note(e.Note())
 	p := newProgress(c.errs)
-	told := make(chan struct{})
-	untold := context.AfterFunc(ctx, func() {
-		defer close(told)
+	shown := make(chan struct{})
+	cancel := context.AfterFunc(ctx, func() {
+		defer close(shown)
 		p.doing("interrupted", "interrupted: removing what was started")
 	})
 	o.Progress, o.Others = p.event, e.Others()
 	l, err := lab.Up(ctx, e.Home(), s, o)
-	cut := ctx.Err() != nil // looked at once: what comes later finds a lab that is up
+	cut := ctx.Err() != nil // read once: a later interruption finds a lab that is up
 	if cut && err == nil {
-		err = tooLate(ctx, l)
+		err = removed(ctx, l, ctx.Err())
 	}
-	if !untold() {
-		<-told // it is not to be told after the end
+	if !cancel() {
+		<-shown // nothing may be printed after the end
 	}
 	p.stop()
 	if cut {
@@ -195,7 +191,7 @@ func bringUp(ctx context.Context, c console, e *engines.Set, s spec.Spec, o lab.
 	return l, p.elapsed(), err
 }
 
-// closing is what a person reads at the end of a start: the lab, and what to do with it.
+// closing prints the end of a start: the lab, its nodes, and what to do next.
 func (c console) closing(status lab.Status, how string) {
 	servers, clients := 0, 0
 	for _, n := range status.Nodes {
@@ -218,7 +214,7 @@ func (c console) closing(status lab.Status, how string) {
 	use := "use it from this shell"
 	if status.ACL {
 		use += ", with its token"
-		out.printf("it has ACLs: who calls without a token is told next to nothing. env sets the management token.")
+		out.printf("it has ACLs: a caller without a token can read almost nothing. `nomadlab env` sets the management token.")
 		out.printf("")
 	}
 	out.printf("try next:")

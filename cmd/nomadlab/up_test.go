@@ -8,7 +8,7 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// placedEngine is one whose labs are at that Docker daemon; empty: at none.
+// placedEngine is an engine with that Docker daemon, or with none.
 type placedEngine struct {
 	engine.Engine
 	host string
@@ -16,23 +16,22 @@ type placedEngine struct {
 
 func (e placedEngine) DockerHost() string { return e.host }
 
-// TestWarningOfOtherMachines: a lab that lacks a protection is told that others may reach its containers. One that lacks none, and one
-// without containers, is not.
+// TestWarningOfOtherMachines warns about containers that other machines may reach, if the lab may lack a protection.
 func TestWarningOfOtherMachines(t *testing.T) {
 	docker, processes := placedEngine{host: "unix:///var/run/docker.sock"}, placedEngine{}
-	weakened := spec.Spec{}.With(spec.Set("", "enable_debug", "true"))
+	overridden := spec.Spec{}.With(spec.Set("", "enable_debug", "true"))
 	for name, test := range map[string]struct {
 		spec spec.Spec
 		on   engine.Engine
 		want bool
 	}{
-		"weakened, in containers":         {weakened, docker, true},
+		"overridden, in containers":       {overridden, docker, true},
 		"not bootstrapped, in containers": {spec.Spec{Hardened: true, NotBootstrapped: true}, docker, true},
 		"sound, in containers":            {spec.Spec{}, docker, false},
-		"weakened, processes":             {weakened, processes, false},
+		"overridden, processes":           {overridden, processes, false},
 	} {
 		if got := strings.Contains(strings.Join(warnings(test.spec, test.on), "\n"), "other machines"); got != test.want {
-			t.Errorf("%s: it is told: %t, want %t", name, got, test.want)
+			t.Errorf("%s: the warning is there: %t, want %t", name, got, test.want)
 		}
 	}
 }

@@ -11,15 +11,15 @@ import (
 	"nomadlab.internal/lab/image"
 )
 
-// versions is what `version` tells.
+// versions is the output of `version`.
 type versions struct {
 	Version  string `json:"version"`
 	Revision string `json:"revision,omitempty"`
 	Go       string `json:"go"`
 	Platform string `json:"platform"`
-	// Nomad is the version that a lab runs unless another is asked for.
+	// Nomad is the version that a lab runs by default.
 	Nomad string `json:"default_nomad_version"`
-	// Engine is what labs run on, or why they cannot.
+	// Engine is what labs run on, or why none can run.
 	Engine string `json:"engine"`
 }
 
@@ -36,13 +36,14 @@ func (a *app) versionCommand() *cobra.Command {
 			if asJSON {
 				return out.json(v)
 			}
-			out.printf("nomadlab  %s", v.Version)
-			if v.Revision != "" {
-				out.printf("revision  %s", v.Revision)
+			for _, row := range [][2]string{
+				{"nomadlab", v.Version}, {"revision", v.Revision}, {"go", v.Go + ", " + v.Platform},
+				{"nomad", v.Nomad + " by default"}, {"engine", v.Engine},
+			} {
+				if row[1] != "" {
+					out.printf("%-9s %s", row[0], row[1])
+				}
 			}
-			out.printf("go        %s, %s", v.Go, v.Platform)
-			out.printf("nomad     %s by default", v.Nomad)
-			out.printf("engine    %s", v.Engine)
 			return nil
 		}),
 	}
@@ -50,7 +51,7 @@ func (a *app) versionCommand() *cobra.Command {
 	return cmd
 }
 
-// build is what the executable says about itself.
+// build returns the versions that the executable records.
 func build() versions {
 	v := versions{Version: "unknown", Go: runtime.Version(), Platform: runtime.GOOS + "/" + runtime.GOARCH, Nomad: image.DefaultVersion}
 	info, ok := debug.ReadBuildInfo()
@@ -66,7 +67,7 @@ func build() versions {
 	return v
 }
 
-// engineInWords does not fail: that labs cannot run here is worth knowing too.
+// engineInWords returns the engine's name and address, or the error that it does not answer.
 func (a *app) engineInWords(ctx context.Context) string {
 	ctx, cancel := context.WithTimeout(ctx, completing)
 	defer cancel()
