@@ -122,8 +122,7 @@ func (a *app) mutate(cmd *cobra.Command, e *engines.Set, f mutateFlags) error {
 	c.note(e.Note())
 	p := newProgress(c.errs)
 	p.doing("base", "checking the configuration itself")
-	watch := &mutationProgress{console: c, progress: p}
-	o.Begun, o.Tell = watch.begin, watch.take
+	showMutations(p, &o)
 	run, err := regress.Mutate(cmd.Context(), o, source)
 	p.stop()
 	if len(run.Results) == 0 || cmd.Context().Err() != nil {
@@ -150,34 +149,28 @@ func mutationsCode(run regress.MutationRun) int {
 	}
 }
 
-// mutationProgress shows the progress of a run.
-type mutationProgress struct {
-	console
-	progress *progress
-	began    time.Time
-	of, done int
-}
-
-// begin is called once, with the number of mutations and the report of the configuration itself.
-func (w *mutationProgress) begin(count int, base finding.Report) {
-	w.began, w.of = time.Now(), count
-	w.progress.done(fmt.Sprintf("the configuration itself: %s", finding.Summarize(base.Findings)))
-	w.progress.doing("mutations", fmt.Sprintf("mutations: 0 of %d", count))
-}
-
-// take is called with each result.
-func (w *mutationProgress) take(r regress.Result) {
-	w.done++
-	left := (time.Since(w.began) / time.Duration(w.done) * time.Duration(w.of-w.done)).Round(time.Second)
-	if r.Fate != regress.Inapplicable {
-		by := ""
-		if len(r.By) > 0 {
-			by = " by " + r.By[0]
-		}
-		w.progress.done(fmt.Sprintf("%d of %d, about %s left  %s: %s%s", w.done, w.of, left, r.Mutation.ID, r.Fate, by))
+// showMutations makes the run show its progress, and how much time it still needs.
+func showMutations(p *progress, o *regress.MutateOptions) {
+	var began time.Time
+	of, done := 0, 0
+	o.Begun = func(count int, base finding.Report) {
+		began, of = time.Now(), count
+		p.done(fmt.Sprintf("the configuration itself: %s", finding.Summarize(base.Findings)))
+		p.doing("mutations", fmt.Sprintf("mutations: 0 of %d", count))
 	}
-	if w.errs.terminal {
-		w.progress.doing("mutations", fmt.Sprintf("mutations: %d of %d, about %s left", w.done, w.of, left))
+	o.Tell = func(r regress.Result) {
+		done++
+		left := (time.Since(began) / time.Duration(done) * time.Duration(of-done)).Round(time.Second)
+		if r.Fate != regress.Inapplicable {
+			by := ""
+			if len(r.By) > 0 {
+				by = " by " + r.By[0]
+			}
+			p.done(fmt.Sprintf("%d of %d, about %s left  %s: %s%s", done, of, left, r.Mutation.ID, r.Fate, by))
+		}
+		if p.to.terminal {
+			p.doing("mutations", fmt.Sprintf("mutations: %d of %d, about %s left", done, of, left))
+		}
 	}
 }
 

@@ -16,34 +16,18 @@ import (
 )
 
 // output prints the report in the format that --format names, or as text if there is none or --out names a folder. It then
-// also writes the folder's files.
+// also writes the folder's files, each completely or not at all.
 func (f checkFlags) output(c console, r finding.Report) error {
-	text := report.TextOptions{Verbose: f.verbose, Colour: c.out.colour, Width: c.out.width()}
-	if f.out == "" && len(f.formats) == 1 && f.formats[0] != "text" {
-		for _, format := range report.Formats() {
-			if format.Name == f.formats[0] {
-				return format.Write(c.out, r)
-			}
-		}
+	formats := slices.DeleteFunc(report.Formats(), func(x report.Format) bool {
+		return len(f.formats) > 0 && !slices.Contains(f.formats, x.Name)
+	})
+	if f.out == "" && len(formats) == 1 && formats[0].Name != "text" {
+		return formats[0].Write(c.out, r)
 	}
-	if err := report.Text(c.out, r, text); err != nil {
+	if err := report.Text(c.out, r, report.TextOptions{Verbose: f.verbose, Colour: c.out.colour, Width: c.out.width()}); err != nil || f.out == "" {
 		return err
 	}
-	if f.out == "" {
-		return nil
-	}
-	return f.write(c, r)
-}
-
-// write writes the report's files, each completely or not at all.
-func (f checkFlags) write(c console, r finding.Report) error {
-	if err := os.MkdirAll(f.out, 0o755); err != nil { //nolint:gosec // others may read a report; it holds no secret
-		return fmt.Errorf("make the report's folder: %w", err)
-	}
-	for _, format := range report.Formats() {
-		if len(f.formats) > 0 && !slices.Contains(f.formats, format.Name) {
-			continue
-		}
+	for _, format := range formats {
 		at := filepath.Join(f.out, format.File)
 		if err := writeWhole(at, func(w io.Writer) error { return format.Write(w, r) }); err != nil {
 			return fmt.Errorf("write the report: %w", err)
@@ -56,7 +40,7 @@ func (f checkFlags) write(c console, r finding.Report) error {
 // makePlaces makes the report's folder, and returns an error before the run if the report or the lock cannot be written.
 func (f checkFlags) makePlaces(cmd *cobra.Command) error {
 	if f.out != "" {
-		if err := os.MkdirAll(f.out, 0o755); err != nil { //nolint:gosec // as above
+		if err := os.MkdirAll(f.out, 0o755); err != nil { //nolint:gosec // others may read a report; it holds no secret
 			return usagef(cmd, "--out %s: make the report's folder: %w", f.out, err)
 		}
 		if err := takesFiles(f.out); err != nil {
@@ -93,13 +77,7 @@ func writeWhole(at string, content func(io.Writer) error) error {
 	}
 	defer func() { _ = os.Remove(part.Name()) }() // fails if it was renamed
 	_, err = part.Write(all.Bytes())
-	if closeErr := part.Close(); err == nil {
-		err = closeErr
-	}
-	if err != nil {
-		return err
-	}
-	if err := os.Chmod(part.Name(), 0o644); err != nil { //nolint:gosec // as above
+	if err := errors.Join(err, part.Chmod(0o644), part.Close()); err != nil { //nolint:gosec // as above
 		return err
 	}
 	return os.Rename(part.Name(), at)
