@@ -156,7 +156,7 @@ func forms() map[string][]string {
 	}
 }
 
-// TestBrokenFixtures: of the inputs of fixtures/config/broken those that Nomad refuses over what they say are refused with their
+// TestBrokenFixtures: of the inputs of fixtures/config/invalid those that Nomad refuses over what they say are refused with their
 // line, before an agent is started.
 func TestBrokenFixtures(t *testing.T) {
 	// What a lab has otherwise, what only somebody can know who was told what the file is meant to be, and a look at this machine.
@@ -164,12 +164,12 @@ func TestBrokenFixtures(t *testing.T) {
 		"neither-role.hcl", "empty.hcl", "no-data-dir.hcl", "client-as-server.hcl", "server-as-client.hcl", "both-roles.hcl", "truncated.json",
 		"unknown-tls-version.hcl", "certificates-missing.hcl",
 	}
-	entries, err := fs.ReadDir(fixtures.Config, "config/broken")
+	entries, err := fs.ReadDir(fixtures.Config, "config/invalid")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
-		err := fixtureFolder(t, "config/broken/"+e.Name()).Starts()
+		err := fixtureFolder(t, "config/invalid/"+e.Name()).Starts()
 		if at, _, _ := strings.Cut(e.Name(), "\x00"); (err == nil) != slices.Contains(elsewhere, e.Name()) || err != nil && !strings.HasPrefix(err.Error(), at+":") {
 			t.Errorf("%s: got %v", e.Name(), err)
 		}

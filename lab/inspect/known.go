@@ -10,8 +10,8 @@ import (
 
 // weakness is a reason for which promises are known to be broken, with the IDs of the checks that say so.
 type knownFailure struct {
-	Because string   `yaml:"because"`
-	Breaks  []string `yaml:"breaks"`
+	Because string   `yaml:"reason"`
+	Breaks  []string `yaml:"checks"`
 }
 
 // KnownWeaknesses are the promises that the lab of the zero Spec, which is made for learning, does not keep: the IDs of
