@@ -1,4 +1,4 @@
-# What can be done here. `make` alone tells. Nothing asks a question, and everything that is installed goes into .bin/.
+# `make` alone lists the targets. None asks a question, and everything that they install goes into .bin/.
 
 # Pinned, so that the same commit has the same findings everywhere.
 GOLANGCI_LINT_VERSION := v2.15.0
@@ -10,8 +10,8 @@ GOLANGCI_LINT := $(BIN)/golangci-lint-$(GOLANGCI_LINT_VERSION)
 GOTESTSUM     := $(BIN)/gotestsum-$(GOTESTSUM_VERSION)
 RESULTS       := $(BIN)/results
 
-# The race detector needs cgo, and so a C compiler. Without one the tests run all the same, and say that it is off. It watches no
-# arithmetic of the standard library's cryptography, which shares nothing and takes a fifth of the time of the tests that check clusters.
+# The race detector needs cgo, and so a C compiler. Without one the tests run without it, and say so. It leaves out the arithmetic
+# of the standard library's cryptography, which shares no memory and takes a fifth of the time of the tests that check clusters.
 RACE = $(shell [ "$$(go env CGO_ENABLED)" = 1 ] && echo -race '-gcflags=crypto/internal/fips140/...=-race=false')
 
 .DEFAULT_GOAL := help
@@ -32,35 +32,33 @@ build: check-go ## build the command into .bin/
 	@echo "==> build: building nomadlab into .bin/"
 	@go build -trimpath -o $(NOMADLAB) ./cmd/nomadlab
 
-image: build ## get the Nomad that labs run; without a registry it is built once, which takes minutes
+image: build ## get the Nomad that labs run; without a registry it is built once, in some minutes
 	@echo "==> image: getting Nomad"
 	@$(NOMADLAB) image
 
 # Nomad comes first: building it takes longer than a test may. Then the stages: packages, then scenarios with configurations, which
-# wait for their clusters much of the time, then the proof. To run more at a time was tried, and is slower: a cluster costs as long
-# as it is up. Each line of a test says which stage it is of:
-#   packages-checking  The tests of the packages that check whole clusters. Their agents are processes, which cost a third less
-#                      than containers.
-#   packages-waiting   The tests of the packages that do little but wait: for limits of time, and for agents that hang. As a wait that
-#                      is in vain is longer the busier the machine is, many of them wait at once.
-#   packages-others    The tests of the other packages.
-#   scenarios-ENGINE   The scenarios, one at a time, so that their steps can be read; those that are to fail side by side, as they
-#                      do little but wait until a step may be given up. One that needs what an engine lacks is skipped there, and
-#                      nothing else may be.
-#   configurations     What the configurations of fixtures/config let in is what was written down, as containers show it.
-#   proof              Every mutation of the table is carried by an agent of a hardened lab, several to a cluster, and exactly its
-#                      checks fail there. Each mutation of the hardened configuration is killed. Of sound clusters nothing fails.
-# The race detector would multiply the time that the many TLS handshakes of configurations and proof take. `make lint` runs go vet,
-# so that no test does. The sums at the end are those of all tests together.
+# wait for their clusters much of the time, then the proof. Running more at once is slower: a cluster costs as long as it is up. Each
+# line of output names its stage:
+#   packages-checking  Tests of packages that check whole clusters. Their agents are processes, which cost a third less than containers.
+#   packages-waiting   Tests of packages that mostly wait: for timeouts, and for agents that hang. A timeout is longer on a busy machine,
+#                      so many of them wait at once.
+#   packages-others    Tests of the other packages.
+#   scenarios-ENGINE   The scenarios, one at a time, so that their steps can be read. Those that must fail run in parallel: they mostly
+#                      wait for a deadline. Only a scenario that needs what the engine lacks may be skipped.
+#   configurations     The postures of the configurations in fixtures/config are those of their lock files, with containers.
+#   proof              Every mutation of the table, carried by an agent of a hardened lab, several to a cluster: exactly its checks fail
+#                      there. Every mutation of the hardened configuration is killed. All checks of sound clusters pass.
+# Configurations and proof run without the race detector: it multiplies the time of their many TLS handshakes. No test runs go vet,
+# because `make lint` does. The sums at the end are those of all tests.
 ENGINES  := docker process
 PACKAGES := packages-checking packages-waiting packages-others
 CLUSTERS := $(ENGINES:%=scenarios-%) configurations
 STAGES   := $(PACKAGES) $(CLUSTERS) proof
-# Tests that bring up many clusters, and only those, are named so.
+# The names of tests that bring up many clusters, and only of those.
 PROOF := ^TestProof
 CHECKING := /(lab/inspect|cmd/nomadlab)$$
-WAITING := /lab/(probe|watchdog|posture|posture/catalogue)$$
-# A package whose tests take long comes first, so that at the end nobody waits for it alone.
+WAITING := /(lab/(probe|posture|posture/catalogue)|internal/watchdog)$$
+# A package with slow tests starts first, so that it is not the last one running.
 LONG := /lab/report$$
 test: build $(GOTESTSUM) ## run all tests: the packages, every scenario on each engine, and the proof that every check can fail
 	@rm -rf $(RESULTS) && mkdir -p $(RESULTS)
@@ -78,9 +76,9 @@ test: build $(GOTESTSUM) ## run all tests: the packages, every scenario on each 
 		cat $(STAGES:%=$(RESULTS)/%.json) || failed=1; \
 	skipped=$$(cat $(RESULTS)/*.json | grep -c '"Action":"skip","Package":"[^"]*","Test":'); \
 	lacking=$$(cat $(RESULTS)/*.json | grep -cE '"Action":"output".*, which (the engine .*|this user|this Nomad) lacks: '); \
-	[ "$$skipped" = 0 ] || echo "==> test: $$skipped skipped: what an engine, a user or a Nomad lacks is not proved, see above"; \
+	[ "$$skipped" = 0 ] || echo "==> test: $$skipped skipped, because an engine, a user or a Nomad lacks something, see above"; \
 	if [ "$$skipped" != "$$lacking" ]; then \
-		echo "make: a test was skipped for another reason than what an engine lacks, see above" >&2; failed=1; fi; \
+		echo "make: a test was skipped for another reason, see above" >&2; failed=1; fi; \
 	exit $$failed
 
 .PHONY: $(STAGES)
@@ -88,8 +86,8 @@ test: build $(GOTESTSUM) ## run all tests: the packages, every scenario on each 
 $(STAGES): SHELL := bash
 $(STAGES): | $(GOTESTSUM)
 
-# A stage is a run of tests: how they are shown, and what is tested. It fails if one of them does, or if there is none. An interrupt is
-# for the tests alone, so that what they say of it is still shown.
+# stage runs tests: the format of their output, then what is tested. It fails if a test fails, or if no test ran. Only the tests get an
+# interrupt, so that their last output is still shown.
 stage = set -o pipefail && mkdir -p $(RESULTS) && GITHUB_ACTIONS= $(GOTESTSUM) --format $(1) --format-hide-empty-pkg --hide-summary skipped,failed,output --jsonfile $(RESULTS)/$@.json -- \
 	-count=1 -vet=off -timeout 60m $(2) </dev/null 2>&1 | $(named) && \
 	{ grep -q '"Action":"pass","Package":"[^"]*","Test":' $(RESULTS)/$@.json || { echo "make: no test passed in $@" >&2; false; }; }
@@ -114,40 +112,40 @@ $(ENGINES:%=scenarios-%): scenarios-%:
 	sed -i 's|"Package":"\([^"]*\)"|"Package":"\1 ($*)"|' $(RESULTS)/$@.json && exit $$status
 
 proof:
-	@$(call stage,testname,-p 2 -run '^TestProof(OfMutants|OfSoundClusters)?$$' ./lab/mutation ./lab/regress ./lab/inspect -engine process); status=$$?; \
+	@$(call stage,testname,-p 2 -run '^TestProof(OfMutations|OfSoundClusters)?$$' ./lab/mutation ./lab/regress ./lab/inspect -engine process); status=$$?; \
 	grep -ohE '"Output":" *[0-9]+ (mutations in|of [0-9]+ killed)[^"]*' $(RESULTS)/$@.json | sed 's/"Output":" *//; s/\\n$$//' | $(named); exit $$status
 
 configurations:
 	@$(call stage,testname,-run '^TestProofOf(Configurations|Workflow)$$' ./lab/regress -engine $(firstword $(ENGINES)))
 
-prove: build ## prove what takes longer: each mutation alone, of one server whoever leads, configurations as agents and releases of Nomad read them, sound ones in all forms, sound clusters ten times
-	@echo "==> prove: what configurations say, as real agents say it (one agent each)"
+prove: build ## run the longer proofs: each mutation alone, of one server with each leader, configurations as agents and releases of Nomad read them, sound ones in all forms, sound clusters ten times
+	@echo "==> prove: configurations are read as real agents read them (one agent each)"
 	@go test -count=1 -timeout 80m -run '^TestProofOfMerging$$' -v ./lab/agentconf </dev/null
-	@echo "==> prove: of which release on each setting is, as Nomad's sources say it"
+	@echo "==> prove: the release of each setting is that of Nomad's sources"
 	@go test -count=1 -timeout 80m -run '^TestProofOfReleases$$' -v ./lab/agentconf/model </dev/null
 	@echo "==> prove: every mutation in a cluster of its own (processes, several clusters at once): this takes longer than the packed proof"
 	@go test -count=1 -timeout 80m -run '^TestProof$$' -v ./lab/mutation -engine process -unpacked </dev/null
 	@for engine in $(ENGINES); do \
 		echo "==> prove: sound clusters of every form, ten times each ($$engine)"; \
 		go test -count=10 -timeout 80m -run '^TestProofOfSoundClusters$$' ./lab/inspect -engine $$engine </dev/null || exit 1; done
-	@echo "==> prove: nothing fails of a sound configuration, in the forms that people write (processes)"
+	@echo "==> prove: all checks of sound configurations pass, in the forms that people write (processes)"
 	@go test -count=1 -timeout 80m -run '^TestProofOfSoundConfigurations$$' -v ./lab/regress -engine process </dev/null
 	@echo "==> prove: every mutation of one server, while each server of its cluster leads in turn"
 	@go test -count=1 -timeout 80m -run '^TestProofWhoeverLeads$$' -v ./lab/mutation -engine process </dev/null
 
-# The HTML report is tested in a real browser, as its readers have one; without windows it takes half the time. The fonts are for its pictures in docs/.
-chromium: ## see to a Chromium, which the HTML report is tested in; as root on Debian it is installed
+# The HTML report is tested in a real browser. A headless shell takes half the time. The fonts are for the report's pictures in docs/.
+chromium: ## install Chromium, in which the HTML report is tested, if it is missing (as root on Debian)
 	@for program in chromium-headless-shell chromium chromium-browser google-chrome; do command -v $$program >/dev/null && exit 0; done; \
 	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		echo "==> chromium: installing Debian's chromium-headless-shell, which the HTML report is tested in"; \
+		echo "==> chromium: installing Debian's chromium-headless-shell, in which the HTML report is tested"; \
 		apt-get -q update && for program in chromium-headless-shell chromium; do \
 			DEBIAN_FRONTEND=noninteractive apt-get -q install -y --no-install-recommends $$program fonts-dejavu-core </dev/null && exit 0; done; exit 1; \
 	else \
-		echo "make: there is no Chromium, and the HTML report is tested in one: install it (on Debian: sudo apt-get install chromium-headless-shell)" >&2; exit 1; \
+		echo "make: Chromium is missing, in which the HTML report is tested: install it (on Debian: sudo apt-get install chromium-headless-shell)" >&2; exit 1; \
 	fi
 
-# The image comes first, as in test: no clock may run while Nomad is built. BENCH has flags for it; `$(BIN)/nomadlab-bench
-# --help` lists them.
+# The image comes first, as in test: the build of Nomad must not be measured. BENCH has flags for nomadlab-bench;
+# `$(BIN)/nomadlab-bench --help` lists them.
 bench: image ## measure how fast clusters come up, beside plain scripts, into .bin/bench/ (DOCS=1: and into docs/)
 	@go build -trimpath -o $(BIN)/nomadlab-bench ./bench
 	@echo "==> bench: ten rounds, then larger and larger clusters: this takes a quarter of an hour"
@@ -160,7 +158,7 @@ module: check-go ## write this commit as a module proxy into .bin/module/, from 
 	echo "    export GOPROXY=file://$(CURDIR)/$(BIN)/module,$$(go env GOPROXY) GONOSUMDB=nomadlab.internal" && \
 	echo "    go get -t nomadlab.internal/lab/labtest@$$version"
 
-lint: check-go $(GOLANGCI_LINT) ## look for faults without running anything: gofmt, go vet, golangci-lint
+lint: check-go $(GOLANGCI_LINT) ## check the code without running it: gofmt, go vet, golangci-lint
 	@echo "==> lint: gofmt"
 	@unformatted=$$(gofmt -l *.go */); \
 	[ -z "$$unformatted" ] || { echo "not formatted, try gofmt -w:"; echo "$$unformatted"; exit 1; } >&2
@@ -169,7 +167,7 @@ lint: check-go $(GOLANGCI_LINT) ## look for faults without running anything: gof
 	@echo "==> lint: golangci-lint $(GOLANGCI_LINT_VERSION)"
 	@$(GOLANGCI_LINT) run ./...
 
-tidy-check: check-go ## see whether go.mod and go.sum are what `go mod tidy` would make them
+tidy-check: check-go ## check that `go mod tidy` would not change go.mod and go.sum
 	@echo "==> tidy-check: go.mod and go.sum"
 	@go mod tidy -diff
 	@go mod verify

@@ -1,4 +1,5 @@
-// Package nomadlab_test holds the shape of the module: who may import whom, and two things that exist only once.
+// Package nomadlab_test holds rules for the whole module: which package may import which, its vocabulary, and that every proof is
+// run.
 package nomadlab_test
 
 import (
@@ -17,12 +18,11 @@ import (
 // module is the module's path. Packages are named by their folder below it.
 const module = "nomadlab.internal"
 
-// room is what a package may import of this module: mayImport all of it, testsMayImport its tests besides. A package's
-// tests may always import the package itself.
+// room has the packages of this module that a package may import: mayImport for all its files, testsMayImport in addition for
+// its tests. Tests may always import their own package.
 type room struct{ mayImport, testsMayImport []string }
 
-// rooms is the plan of the house. A package that is not in it fails the test: whoever adds one says here what it may
-// know.
+// rooms returns the rule for each package. A package without one fails the test.
 func rooms() map[string]room {
 	everythingBelow := []string{
 		"fixtures", "lab", "lab/agentconf", "lab/compose", "internal/deadline", "lab/engine", "lab/engine/docker",
@@ -71,9 +71,9 @@ func rooms() map[string]room {
 		"internal/moduleproxy": {},
 		// The one reader of /proc, for the watchdog, the engine of processes and bench.
 		"internal/procfs": {},
-		// What several packages' tests share; no program imports it.
+		// Shared by several packages' tests; no program imports it.
 		"internal/spectest": {mayImport: []string{"lab/agentconf", "lab/spec"}},
-		// What lies on disk. What runs is the engine's to say: of package engine it takes the form of a file.
+		// A lab's files on disk. Of package engine it uses only the form of a file: engines know what runs.
 		"internal/state": {mayImport: []string{"internal/deadline", "lab/engine", "lab/pki", "lab/plan", "lab/spec"}},
 		"lab/fit":        {mayImport: []string{"lab/agentconf"}},
 		"lab/mutation": {
@@ -101,7 +101,7 @@ func rooms() map[string]room {
 		"lab/engine/process": {
 			mayImport: []string{"internal/procfs", "internal/deadline", "lab/engine", "lab/poll", "internal/watchdog"}, testsMayImport: []string{"lab/engine/enginetest"},
 		},
-		// The suite that every engine passes. Its tests break a real engine, to see that it fails then.
+		// The suite that every engine passes. Its tests put faults into a real engine, and see the suite fail.
 		"lab/engine/enginetest": {
 			mayImport: []string{"internal/deadline", "lab/engine", "lab/poll", "internal/watchdog"}, testsMayImport: []string{"lab/engine/process"},
 		},
@@ -109,18 +109,18 @@ func rooms() map[string]room {
 		"lab/agentconf": {
 			mayImport: []string{"lab/agentconf/model", "lab/agentconf/settings"}, testsMayImport: []string{"fixtures", "internal/deadline", "lab/image"},
 		},
-		// What Nomad makes of a configuration. Its tests read Nomad's source.
+		// Nomad's own reading of a configuration. Its tests read Nomad's source.
 		"lab/agentconf/model": {},
-		// What each setting means. Its tests hold it against the model.
+		// The meaning of each setting. Its tests compare it with the model.
 		"lab/agentconf/settings": {testsMayImport: []string{"lab/agentconf/model"}},
 		"internal/deadline":      {},
 		"lab/finding":            {},
 		"lab/poll":               {testsMayImport: []string{"internal/deadline"}},
-		// What is wanted. Its tests compare what it refuses with what a plan refuses.
+		// The Spec. Its tests compare what it refuses with what a plan refuses.
 		"lab/spec": {
 			mayImport: []string{"lab/agentconf", "lab/pki", "internal/userfile"}, testsMayImport: []string{"internal/spectest", "lab/plan"},
 		},
-		// What will be. Both are pure, which their own tests see to: see TestSpecReachesNothing and TestPlanReachesNothing.
+		// The plan. Spec and plan are pure: TestSpecReachesNothing and TestPlanReachesNothing check that.
 		"lab/plan": {
 			mayImport:      []string{"lab/agentconf", "lab/agentconf/settings", "lab/fit", "lab/pki", "lab/spec"},
 			testsMayImport: []string{"internal/spectest"},
@@ -131,21 +131,21 @@ func rooms() map[string]room {
 		"internal/watchdog/testdata/pause": {},
 		// A program that a test of lab/engine/docker runs inside a container.
 		"lab/engine/docker/testdata/inside": {mayImport: []string{"lab/engine", "lab/engine/docker"}},
-		// Nomad itself says whether its configurations are sound, and starts with them.
+		// Nomad itself validates its configurations, and starts with them.
 		"fixtures": {testsMayImport: []string{"lab/image", "lab/pki", "lab/posture/catalogue"}},
-		// Another, that listens on a container's own loopback.
+		// A program of the same tests that listens on a container's loopback.
 		"lab/engine/docker/testdata/listen": {},
 	}
 }
 
-// seesTesting are the packages whose code, beside tests, may import package testing: it would bring its flags into the
-// command, which imports neither.
+// seesTesting returns the packages that may import package testing outside tests. The command imports neither, because testing
+// would add its flags.
 func seesTesting() []string { return []string{"lab/labtest", "lab/engine/enginetest"} }
 
 // hasInit is the package with the module's only init function.
 const hasInit = "internal/watchdog"
 
-// source is what the rules look at in one Go file.
+// source has the parts of a Go file that the rules check.
 type source struct {
 	pkg, file string
 	imports   []string
@@ -157,14 +157,14 @@ func (s source) isTest() bool { return strings.HasSuffix(s.file, "_test.go") }
 func TestArchitecture(t *testing.T) {
 	sources := readModule(t)
 	if len(sources) == 0 {
-		t.Fatal("no Go file was found: nothing would be proved")
+		t.Fatal("no Go file was found: the test would prove nothing")
 	}
 	for _, v := range violations(rooms(), sources) {
 		t.Error(v)
 	}
 }
 
-// TestArchitectureCanFail breaks each rule once, beside a control that keeps it.
+// TestArchitectureCanFail violates each rule once, beside a control that keeps it.
 func TestArchitectureCanFail(t *testing.T) {
 	plan := map[string]room{"a": {mayImport: []string{"b"}, testsMayImport: []string{"c"}}, "b": {}, "c": {}, hasInit: {}}
 	for _, name := range seesTesting() {
@@ -179,13 +179,13 @@ func TestArchitectureCanFail(t *testing.T) {
 	}
 	withInit := func(s source) source { s.init = true; return s }
 	for _, c := range []struct {
-		rule          string
-		broken, sound source
+		rule         string
+		wrong, right source
 	}{
 		{"an import that is not in the table", of("a/x.go", module+"/c"), of("a/x.go", module+"/b", "fmt")},
 		{"the same in a test", of("b/x_test.go", module+"/c"), of("a/x_test.go", module+"/c")},
 		{"an import of the one above", of("b/x.go", module+"/a"), of("b/x_test.go", module+"/b")},
-		{"the module's root, which nobody may import", of("a/x.go", module), of("a/x.go", module+".other/a")},
+		{"the module's root, which no package may import", of("a/x.go", module), of("a/x.go", module+".other/a")},
 		{"a package that is not in the table", of("new/x.go"), of("b/x.go")},
 		{"testing outside tests", of("b/x.go", "testing"), of("b/x_test.go", "testing")},
 		{"a package below testing outside tests", of("b/x.go", "testing/fstest"), of(seesTesting()[0]+"/x.go", "testing")},
@@ -194,11 +194,11 @@ func TestArchitectureCanFail(t *testing.T) {
 		{"an init function", withInit(of("b/x.go")), withInit(of(hasInit + "/x.go"))},
 	} {
 		t.Run(c.rule, func(t *testing.T) {
-			if got := violations(plan, append(others, c.broken)); len(got) != 1 || !strings.Contains(got[0], c.broken.file) {
-				t.Errorf("broken: got %q, want one violation that names %s", got, c.broken.file)
+			if got := violations(plan, append(others, c.wrong)); len(got) != 1 || !strings.Contains(got[0], c.wrong.file) {
+				t.Errorf("wrong: got %q, want one violation that names %s", got, c.wrong.file)
 			}
-			if got := violations(plan, append(others, c.sound)); len(got) != 0 {
-				t.Errorf("sound: got %q, want none", got)
+			if got := violations(plan, append(others, c.right)); len(got) != 0 {
+				t.Errorf("right: got %q, want none", got)
 			}
 		})
 	}
@@ -215,7 +215,7 @@ func TestArchitectureCanFail(t *testing.T) {
 	})
 }
 
-// violations says, a sentence each, what breaks the rules.
+// violations returns a sentence for each violation of the rules.
 func violations(plan map[string]room, sources []source) []string {
 	var out []string
 	inhabited := map[string]bool{}
@@ -269,8 +269,8 @@ func below(importPath string) (folder string, ours bool) {
 	return strings.CutPrefix(importPath, module+"/")
 }
 
-// readModule reads every Go file below this folder, for whichever system it is meant. Folders that the go
-// command does not look into, for they begin with a dot or an underscore, are left out.
+// readModule reads every Go file below this folder, for every system. It leaves out folders that the go command ignores, whose
+// names begin with a dot or an underscore.
 func readModule(t *testing.T) []source {
 	t.Helper()
 	var out []source

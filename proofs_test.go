@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestEveryProofIsRun: `make test` leaves the tests that are named so out of the packages, and runs them by name in a stage of
-// their own, or `make prove` does. One that no name fits would never be run.
+// TestEveryProofIsRun demands that the Makefile runs every test named TestProof… by name: in `make test`, whose packages leave
+// them out, or in `make prove`.
 func TestEveryProofIsRun(t *testing.T) {
 	makefile, err := os.ReadFile("Makefile")
 	if err != nil {
@@ -37,7 +37,7 @@ func TestEveryProofIsRun(t *testing.T) {
 	}
 }
 
-// runs are the tests that a Makefile runs by name, by the folders of their packages.
+// runs returns the patterns of tests that a Makefile runs by name, by the folders of their packages.
 func runs(makefile string) map[string][]*regexp.Regexp {
 	makefile = strings.ReplaceAll(regexp.MustCompile(`(?m)^#.*$`).ReplaceAllString(makefile, ""), "\\\n", " ")
 	all := map[string][]*regexp.Regexp{}
@@ -50,7 +50,7 @@ func runs(makefile string) map[string][]*regexp.Regexp {
 	return all
 }
 
-// TestRuns: a name is run in the packages of its own line alone.
+// TestRuns demands that a name counts only for the packages of its line.
 func TestRuns(t *testing.T) {
 	all := runs("# -run '^TestProofOfC$$' ./lab/a\na:\n\tgo test -run '^TestProofOfA$$' -v ./lab/a \\\n\t./lab/b </dev/null\nb:\n\tgo test -run '^TestProofOf(B|C)$$' ./lab/b/c\n")
 	for _, c := range []struct {
