@@ -62,26 +62,29 @@ With --update it writes the lock, and exits with 0.`,
 			}
 			return optionalName(cmd, args)
 		},
-		RunE: a.do(func(cmd *cobra.Command, args []string) error {
-			switch {
-			case f.list:
-				return a.listChecks(cmd, f)
-			case len(f.remote.Addresses) > 0:
-				return a.check(cmd, f, func(ctx context.Context, o inspect.Options) (finding.Report, error) {
-					return inspect.Cluster(ctx, f.cluster(), o)
-				})
-			default:
-				return a.with(func(cmd *cobra.Command, args []string, e *engines.Set) error {
-					if f.config.given() {
-						return a.checkConfiguration(cmd, e, f)
-					}
-					return a.checkLab(cmd, args, e, f)
-				})(cmd, args)
-			}
-		}),
+		RunE: a.do(func(cmd *cobra.Command, args []string) error { return a.runCheckCommand(cmd, args, f) }),
 	}
 	f.add(cmd)
 	return cmd
+}
+
+// runCheckCommand lists the checks, or checks a cluster by its addresses, a configuration, or a lab.
+func (a *app) runCheckCommand(cmd *cobra.Command, args []string, f checkFlags) error {
+	switch {
+	case f.list:
+		return a.listChecks(cmd, f)
+	case len(f.remote.Addresses) > 0:
+		return a.check(cmd, f, func(ctx context.Context, o inspect.Options) (finding.Report, error) {
+			return inspect.Cluster(ctx, f.cluster(), o)
+		})
+	default:
+		return a.with(func(cmd *cobra.Command, args []string, e *engines.Set) error {
+			if f.config.given() {
+				return a.checkConfiguration(cmd, e, f)
+			}
+			return a.checkLab(cmd, args, e, f)
+		})(cmd, args)
+	}
 }
 
 // checkLab checks the lab that is meant.

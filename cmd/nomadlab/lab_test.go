@@ -261,7 +261,7 @@ func tryRun(t *testing.T, u user, e engine.Engine) {
 	if _, err := os.Stat(filepath.Join(bad.Evidence, "server-1", "agent.log")); err != nil {
 		t.Error(err)
 	}
-	contains(t, r.errs, "Claims good.", "1/1  A check is made", "seen by good", "ok server-1: it is refused: pass", "1 step, 1 check in ", "evidence: "+bad.Evidence, "1 of 2 scenarios passed, failed: bad")
+	contains(t, r.errs, "Claims good.", "1/1  A check is made", "seen by good", "ok server-1: it is refused: pass", "1 step, 1 check passes in ", "evidence: "+bad.Evidence, "1 of 2 scenarios passed, failed: bad")
 	for _, name := range labs {
 		if left, err := e.Nodes(t.Context(), name); len(left) > 0 || err != nil {
 			t.Errorf("left of %s: %v (%v)", name, left, err)

@@ -119,7 +119,7 @@ func (r runner) end(o outcome) {
 	if o.Passed {
 		done := count(o.Steps, "step")
 		if passed := finding.Summarize(o.Findings).Pass; passed > 0 {
-			done += ", " + count(passed, "check")
+			done += ", " + count(passed, "check") + map[bool]string{true: " passes", false: " pass"}[passed == 1]
 		}
 		r.to.printf("%s  %s in %s, after the lab was up in %s", r.to.good("passed"), done, brief(o.Took), brief(o.Start))
 	} else {
