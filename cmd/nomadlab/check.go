@@ -74,7 +74,7 @@ func (a *app) runCheckCommand(cmd *cobra.Command, args []string, f checkFlags) e
 	case f.list:
 		return a.listChecks(cmd, f)
 	case len(f.remote.Addresses) > 0:
-		return a.check(cmd, f, func(ctx context.Context, o inspect.Options) (finding.Report, error) {
+		return a.check(cmd, f, func(ctx context.Context, _ *progress, o inspect.Options) (finding.Report, error) {
 			return inspect.Cluster(ctx, f.cluster(), o)
 		})
 	default:
@@ -82,23 +82,23 @@ func (a *app) runCheckCommand(cmd *cobra.Command, args []string, f checkFlags) e
 			if f.config.given() {
 				return a.checkConfiguration(cmd, e, f)
 			}
-			return a.checkLab(cmd, args, e, f)
+			l, err := open(cmd, e, first(args))
+			if err != nil {
+				return err
+			}
+			return a.check(cmd, f, func(ctx context.Context, _ *progress, o inspect.Options) (finding.Report, error) {
+				return inspect.Lab(ctx, l, o)
+			})
 		})(cmd, args)
 	}
 }
 
-// checkLab checks the lab that is meant.
-func (a *app) checkLab(cmd *cobra.Command, args []string, e *engines.Set, f checkFlags) error {
-	l, err := open(cmd, e, first(args))
-	if err != nil {
-		return err
-	}
-	return a.check(cmd, f, func(ctx context.Context, o inspect.Options) (finding.Report, error) { return inspect.Lab(ctx, l, o) })
-}
+// checkRun runs checks with the options, and may show its own progress.
+type checkRun func(context.Context, *progress, inspect.Options) (finding.Report, error)
 
 // check runs the checks, and prints and writes the report.
-func (a *app) check(cmd *cobra.Command, f checkFlags, run func(context.Context, inspect.Options) (finding.Report, error)) error {
-	r, err := a.runChecks(cmd, f, func(ctx context.Context, _ *progress, o inspect.Options) (finding.Report, error) { return run(ctx, o) })
+func (a *app) check(cmd *cobra.Command, f checkFlags, run checkRun) error {
+	r, err := a.runChecks(cmd, f, run)
 	if err != nil && len(r.Findings) == 0 {
 		return err
 	}
@@ -109,9 +109,7 @@ func (a *app) check(cmd *cobra.Command, f checkFlags, run func(context.Context, 
 }
 
 // runChecks runs checks with the flags' options, and shows their progress.
-func (a *app) runChecks(
-	cmd *cobra.Command, f checkFlags, run func(context.Context, *progress, inspect.Options) (finding.Report, error),
-) (finding.Report, error) {
+func (a *app) runChecks(cmd *cobra.Command, f checkFlags, run checkRun) (finding.Report, error) {
 	p := newProgress(a.console(cmd).errs)
 	p.doing("check", "checking")
 	o := inspect.Options{Only: f.only, SafeOnly: f.safe, Quick: f.quick, NoMatrix: f.bare, Tell: p.counting()}

@@ -89,19 +89,18 @@ func (s stream) good(t string) string   { return s.paint(t, text.FgGreen) }
 func (s stream) bad(t string) string    { return s.paint(t, text.FgRed) }
 func (s stream) uneasy(t string) string { return s.paint(t, text.FgYellow) }
 
-// tick and cross mark success and failure. Beside terminals they are words, which are easier to search for.
-func (s stream) tick() string {
-	if s.terminal {
+// mark marks success or failure. Beside terminals it is a word, which is easier to search for.
+func (s stream) mark(ok bool) string {
+	switch {
+	case s.terminal && ok:
 		return s.good("✓")
-	}
-	return "ok"
-}
-
-func (s stream) cross() string {
-	if s.terminal {
+	case s.terminal:
 		return s.bad("✗")
+	case ok:
+		return "ok"
+	default:
+		return "FAILED"
 	}
-	return "FAILED"
 }
 
 // wrapped indents, and on a terminal also breaks long lines.

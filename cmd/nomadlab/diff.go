@@ -54,18 +54,17 @@ known, with 4 if NEW is only stronger.`,
 
 // within returns the paths of the configuration below root.
 func (f diffFlags) within(root string) regress.Paths {
-	join := func(names []string, usual string) []string {
-		if len(names) == 0 && isDir(filepath.Join(root, usual)) {
-			names = []string{usual}
-		}
-		var out []string
-		for _, name := range names {
-			out = append(out, filepath.Join(root, name))
-		}
-		return out
-	}
 	p := f.config.paths
-	p.Server, p.Client = join(p.Server, "server"), join(p.Client, "client")
+	for role, paths := range map[string]*[]string{"server": &p.Server, "client": &p.Client} {
+		names := *paths
+		if len(names) == 0 && isDir(filepath.Join(root, role)) {
+			names = []string{role}
+		}
+		*paths = nil // the flags' own list stays
+		for _, name := range names {
+			*paths = append(*paths, filepath.Join(root, name))
+		}
+	}
 	if len(p.Server) == 0 {
 		p.Server = []string{root}
 	}

@@ -104,7 +104,7 @@ func (p *progress) done(text string) {
 	p.now, p.stage = "", ""
 	if p.to.terminal {
 		p.clear()
-		p.to.printf("  %s %s  %s", p.to.tick(), p.to.faint(p.clock()), text)
+		p.to.printf("  %s %s  %s", p.to.mark(true), p.to.faint(p.clock()), text)
 		return
 	}
 	p.to.printf("%s  %s", p.clock(), text)

@@ -214,11 +214,7 @@ func (n *stepPrinter) Say(text string) {
 
 func (n *stepPrinter) Found(f finding.Finding) {
 	n.between(func() {
-		mark := n.to.tick()
-		if f.Result != finding.Pass {
-			mark = n.to.cross()
-		}
-		n.to.printf("%s%s %s: %s: %s  %s", margin, mark, f.Node, f.Title, f.Result, n.to.faint(took(f.Took)))
+		n.to.printf("%s%s %s: %s: %s  %s", margin, n.to.mark(f.Result == finding.Pass), f.Node, f.Title, f.Result, n.to.faint(took(f.Took)))
 		n.to.printf("%s    %s", margin, n.to.faint(seen(f)))
 		if f.Result != finding.Pass {
 			n.to.printf("%s    %s", margin, n.to.bad(n.to.wrapped(f.Reason, margin+"    ")))
@@ -231,14 +227,12 @@ func (n *stepPrinter) End(_ scenario.Step, d time.Duration, err error) {
 		n.clock.stop()
 		n.clock = nil
 	}
-	mark, word := n.to.tick(), "done"
+	word := "failed"
 	if err == nil {
 		n.done++
+		word = "done"
 	}
-	if err != nil {
-		mark, word = n.to.cross(), "failed"
-	}
-	n.to.printf("%s%s %s", margin, mark, n.to.faint(word+" in "+took(d)))
+	n.to.printf("%s%s %s", margin, n.to.mark(err == nil), n.to.faint(word+" in "+took(d)))
 }
 
 // between calls write while the live line is removed.

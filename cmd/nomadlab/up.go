@@ -54,9 +54,7 @@ When it fails or is interrupted, it removes everything that it started.`,
 
 func (f upFlags) options(cmd *cobra.Command) (lab.UpOptions, error) {
 	o := lab.UpOptions{Wait: lab.Wait(f.wait), Timeout: f.timeout}
-	switch o.Wait {
-	case lab.Ready, lab.Elected, lab.Started:
-	default:
+	if reached(o.Wait) == "" {
 		return o, usagef(cmd, "--wait is %q: use ready, leader or none", f.wait)
 	}
 	return o, positive(cmd, f.timeout)
@@ -154,16 +152,9 @@ func removeNow(ctx context.Context, l *lab.Lab) error {
 	return l.Down(ctx)
 }
 
-// reached returns the state that was waited for, in words.
+// reached returns the state that is waited for, in words, or nothing for an unknown one.
 func reached(w lab.Wait) string {
-	switch w {
-	case lab.Elected:
-		return "has a leader"
-	case lab.Started:
-		return "is started"
-	default:
-		return "is ready"
-	}
+	return map[lab.Wait]string{lab.Ready: "is ready", lab.Elected: "has a leader", lab.Started: "is started"}[w]
 }
 
 // bringUp calls lab.Up and shows its progress. It returns how long the start took, and an interruption as such.
