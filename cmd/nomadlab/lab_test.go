@@ -249,7 +249,7 @@ func tryRun(t *testing.T, u user, e engine.Engine) {
 		return []scenario.Scenario{named("bad", errors.New("boom")), named("good", nil)}
 	}
 	r := call(t, a, "", u.on([]string{"run", "--all", "--json"})...)
-	var results []outcome
+	var results []scenarioResult
 	if err := json.Unmarshal([]byte(r.out), &results); err != nil || len(results) != 2 {
 		t.Fatalf("%v\n%s%s", err, r.out, r.errs)
 	}

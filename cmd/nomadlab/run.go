@@ -104,7 +104,7 @@ func (a *app) run(cmd *cobra.Command, args []string, e *engines.Set, f runFlags)
 	if f.json {
 		r.to = c.errs
 	}
-	results := []outcome{}
+	results := []scenarioResult{}
 	for _, s := range list {
 		if cmd.Context().Err() == nil {
 			results = append(results, r.run(cmd.Context(), s))
@@ -116,5 +116,5 @@ func (a *app) run(cmd *cobra.Command, args []string, e *engines.Set, f runFlags)
 			return err
 		}
 	}
-	return outcomesError(cmd.Context(), results)
+	return resultsError(cmd.Context(), results)
 }

@@ -29,8 +29,8 @@ type runner struct {
 	timeout time.Duration
 }
 
-// outcome is the result of one scenario, as JSON too.
-type outcome struct {
+// scenarioResult is the result of one scenario, as JSON too.
+type scenarioResult struct {
 	Scenario string `json:"scenario"`
 	Claim    string `json:"claim"`
 	Lab      string `json:"lab"`
@@ -50,8 +50,8 @@ type outcome struct {
 }
 
 // run runs one scenario on a lab of its own, and removes the lab whatever happens.
-func (r runner) run(ctx context.Context, s scenario.Scenario) outcome {
-	o := outcome{Scenario: s.Name, Claim: s.Claim, Lab: runName(s.Name), Findings: []finding.Finding{}}
+func (r runner) run(ctx context.Context, s scenario.Scenario) scenarioResult {
+	o := scenarioResult{Scenario: s.Name, Claim: s.Claim, Lab: runName(s.Name), Findings: []finding.Finding{}}
 	r.to.printf("%s", r.to.bold(s.Name))
 	r.to.printf("%s", s.Claim)
 	if o.Skipped = s.Missing(ctx, r.engines.Home()); o.Skipped != "" {
@@ -81,7 +81,7 @@ func (r runner) run(ctx context.Context, s scenario.Scenario) outcome {
 }
 
 // on runs the scenario's steps on its lab.
-func (r runner) on(ctx context.Context, l *lab.Lab, s scenario.Scenario, o *outcome) (err error) {
+func (r runner) on(ctx context.Context, l *lab.Lab, s scenario.Scenario, o *scenarioResult) (err error) {
 	defer func() { err = errors.Join(err, r.leave(ctx, l)) }()
 	if r.errs.terminal {
 		r.errs.printf("")
@@ -114,7 +114,7 @@ func (r runner) leave(ctx context.Context, l *lab.Lab) error {
 }
 
 // end prints the result of a scenario.
-func (r runner) end(o outcome) {
+func (r runner) end(o scenarioResult) {
 	r.to.printf("")
 	if o.Passed {
 		done := count(o.Steps, "step")
@@ -132,7 +132,7 @@ func (r runner) end(o outcome) {
 }
 
 // summary prints the last line, if there is more than one scenario.
-func (r runner) summary(results []outcome, of int) {
+func (r runner) summary(results []scenarioResult, of int) {
 	if of < 2 {
 		return
 	}
@@ -158,9 +158,9 @@ func (r runner) summary(results []outcome, of int) {
 	r.to.printf("%s", line)
 }
 
-// outcomesError returns the command's error after all scenarios: an exit code without a text, because the output has the
+// resultsError returns the command's error after all scenarios: an exit code without a text, because the output has the
 // errors. It is a failure if all were skipped: nothing was proved.
-func outcomesError(ctx context.Context, results []outcome) error {
+func resultsError(ctx context.Context, results []scenarioResult) error {
 	if ctx.Err() != nil {
 		return fmt.Errorf("%w", ctx.Err())
 	}
