@@ -5,27 +5,25 @@ import (
 	"fmt"
 	"maps"
 
-	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/probe"
 	"nomadlab.internal/lab/scenario"
 )
 
-// tampering proves that what is changed on its way is noticed.
-func tampering() scenario.Scenario {
+// bitFlips proves that a server notices when a request is changed on its way.
+func bitFlips() scenario.Scenario {
 	return scenario.Scenario{
 		Name:  "a-flipped-bit-is-noticed",
 		Claim: "A bit that is flipped between a caller and a server ends that connection, and does nothing else to the cluster.",
 		Steps: func() []scenario.Step {
-			before := map[string]string{}
+			var before map[string]string
 			return []scenario.Step{
-				{Title: "The servers agree on who leads, and on who their members are", Do: func(ctx context.Context, t *scenario.T) error {
-					state, err := clusterState(ctx, t)
-					maps.Copy(before, state)
+				{Title: "The servers agree on who leads, and on who their members are", Do: func(ctx context.Context, t *scenario.T) (err error) {
+					before, err = clusterState(ctx, t)
 					return err
 				}},
-				{Title: "Somebody in between flips a bit of a request: HTTPS, RPC and Raft end the connection", Do: flippedBits},
+				{Title: "A bit-flipping proxy changes a request: HTTPS, RPC and Raft end the connection", Do: flippedBits},
 				{Title: "The same server leads, and the members are the same", Do: func(ctx context.Context, t *scenario.T) error {
 					after, err := clusterState(ctx, t)
 					if err == nil && !maps.Equal(before, after) {
@@ -38,14 +36,14 @@ func tampering() scenario.Scenario {
 	}
 }
 
-// flippedBits makes the checks at every server.
+// flippedBits runs the checks at every server.
 func flippedBits(ctx context.Context, t *scenario.T) error {
 	for _, n := range t.Lab.Servers() {
 		server, err := as(t.Lab, pki.Server, n.Region())
 		if err != nil {
 			return err
 		}
-		for _, door := range []struct {
+		for _, endpoint := range []struct {
 			id    string
 			probe probe.Probe
 		}{
@@ -53,15 +51,14 @@ func flippedBits(ctx context.Context, t *scenario.T) error {
 			{"rpc", probe.RPC("Status.Leader", server)},
 			{"raft", probe.Raft(server)},
 		} {
-			f := posture.Must(posture.Spec{
-				ID: door.id + "-notices-a-flipped-bit", Title: "a request with a flipped bit ends the connection, the same without is answered",
+			if err := check(ctx, t, n, posture.Spec{
+				ID: endpoint.id + "-notices-a-flipped-bit", Title: "a request with a flipped bit ends the connection, the same without is answered",
 				Severity: posture.Critical,
 				Why:      "a TLS record that was changed is refused with the alert bad_record_mac (RFC 8446, 5.2)",
-				Probe:    probe.Through(door.probe, probe.BitFlip{Turn: probe.Request}),
+				Probe:    probe.Through(endpoint.probe, probe.BitFlip{Turn: probe.Request}),
 				Want:     posture.Want{probe.RefusedAfterHandshake},
-				Control:  probe.Through(door.probe, probe.BitFlip{}),
-			}).Evaluate(ctx, inspect.Target(n))
-			if err := t.Record(f); err != nil {
+				Control:  probe.Through(endpoint.probe, probe.BitFlip{}),
+			}); err != nil {
 				return err
 			}
 		}
@@ -69,7 +66,7 @@ func flippedBits(ctx context.Context, t *scenario.T) error {
 	return nil
 }
 
-// clusterState is who leads, and who each server's members are.
+// clusterState returns the leader's name, and each server's members with their status.
 func clusterState(ctx context.Context, t *scenario.T) (map[string]string, error) {
 	leader, err := t.Lab.Leader(ctx, "")
 	if err != nil {

@@ -22,29 +22,28 @@ import (
 	"nomadlab.internal/scenarios"
 )
 
-// TestScenariosCanFail takes one protection away at a time. Every check and every step that stands for it must notice,
-// and nothing else: a check that passes on an open cluster tells an operator that it is shut. What a check notices does not
-// depend on the engine, and each row takes a cluster: all rows run on processes, which are up soonest, and a sample of them on
-// any other engine.
+// TestScenariosCanFail takes one protection away at a time. Exactly the checks and steps that stand for it must fail: a check
+// that passes on an open cluster is wrong. What a check notices does not depend on the engine, and each row takes a cluster,
+// so all rows run on processes, which start fastest, and a sample of them on any other engine.
 func TestScenariosCanFail(t *testing.T) {
-	for _, w := range sampleOn(t, weakenedLabs(), func(w weakened) bool { return w.sample }) {
-		t.Run(w.scenario+"/"+w.weaken, func(t *testing.T) {
+	for _, m := range sampleOn(t, mutations(), func(m mutation) bool { return m.sample }) {
+		t.Run(m.scenario+"/"+m.change, func(t *testing.T) {
 			t.Parallel()
-			found, err := scenarios.Find(w.scenario)
+			found, err := scenarios.Find(m.scenario)
 			if err != nil {
 				t.Fatal(err)
 			}
-			s := within(found[0], w.within, w.failing()...)
-			s.Needs = append(s.Needs, w.needs...)
-			l := labtest.Stage(t, s, w.spec)
-			demand(t, l, w, survey(t, l, s))
+			s := within(found[0], m.within, m.failing()...)
+			s.Needs = append(s.Needs, m.needs...)
+			l := labtest.Stage(t, s, m.spec)
+			demand(t, l, m, survey(t, l, s))
 		})
 	}
 }
 
 // TestElectionCanFail has the machine to itself, as the election has.
 func TestElectionCanFail(t *testing.T) {
-	const lost, leaderless = "read nomadlab/lost, which was acknowledged", "no new leader was elected in time"
+	const lost, leaderless = "lost, which was acknowledged, is not there", "no new leader was elected in time"
 	wanted := scenarios.LostWrite().Spec
 	type electionRow struct {
 		name   string
@@ -54,12 +53,12 @@ func TestElectionCanFail(t *testing.T) {
 	rows := []electionRow{
 		{"a write is lost, then the old leader leads again", true, func(t *testing.T) {
 			l := labtest.Start(t, spec.Like(wanted))
-			demand(t, l, weakened{fails: map[int]string{4: lost, 5: lost}}, survey(t, l, within(scenarios.LostWrite(), short, 4, 5)))
-			demand(t, l, weakened{fails: map[int]string{1: "leads again"}}, survey(t, l, scenarios.OldLeaderLeads()))
+			demand(t, l, mutation{fails: map[int]string{4: lost, 5: lost}}, survey(t, l, within(scenarios.LostWrite(), short, 4, 5)))
+			demand(t, l, mutation{fails: map[int]string{1: "leads again"}}, survey(t, l, scenarios.OldLeaderLeads()))
 		}},
 		{"two servers, of which one does not suffice", false, func(t *testing.T) {
 			l := labtest.Start(t, spec.Like(wanted), spec.Servers(2))
-			demand(t, l, weakened{fails: map[int]string{
+			demand(t, l, mutation{fails: map[int]string{
 				1: "2 voters among 2 servers", 3: "no new leader was elected within 3s", 4: leaderless, 5: leaderless,
 			}}, survey(t, l, scenarios.ElectionWithin(3*time.Second)))
 		}},
@@ -69,16 +68,16 @@ func TestElectionCanFail(t *testing.T) {
 	}
 }
 
-// sampleOn returns the rows that are carried out on the engine that is asked for: all of them on processes, and the sample
-// elsewhere. The sample must not be empty.
+// sampleOn returns the rows that run on the chosen engine: all of them on processes, and the sample elsewhere. The sample must
+// not be empty.
 func sampleOn[T any](t *testing.T, rows []T, inSample func(T) bool) []T {
 	t.Helper()
 	e := labtest.Engine(t).Name()
 	chosen := chosenFor(e, rows, inSample)
 	if len(chosen) == 0 {
-		t.Fatal("no row is carried out: nothing would be proved")
+		t.Fatal("no row runs: nothing would be proved")
 	}
-	_, _ = fmt.Fprintf(t.Output(), "%d of %d rows are carried out on the engine %q\n", len(chosen), len(rows), e)
+	_, _ = fmt.Fprintf(t.Output(), "%d of %d rows run on the engine %q\n", len(chosen), len(rows), e)
 	return chosen
 }
 
@@ -89,34 +88,34 @@ func chosenFor[T any](engine string, rows []T, inSample func(T) bool) []T {
 	return slices.DeleteFunc(slices.Clone(rows), func(row T) bool { return !inSample(row) })
 }
 
-// TestTheSampleHasEveryScenario that another engine than processes can carry out: each must be seen to fail there too.
+// TestTheSampleHasEveryScenario that an engine other than processes can run: each must be seen to fail there too.
 func TestTheSampleHasEveryScenario(t *testing.T) {
 	sampled := map[string]bool{}
-	rows := weakenedLabs()
-	for _, w := range chosenFor("docker", rows, func(w weakened) bool { return w.sample }) {
-		sampled[w.scenario] = true
+	rows := mutations()
+	for _, m := range chosenFor("docker", rows, func(m mutation) bool { return m.sample }) {
+		sampled[m.scenario] = true
 	}
-	if n := len(chosenFor("process", rows, func(weakened) bool { return false })); n != len(rows) {
-		t.Errorf("%d of %d rows are carried out on processes", n, len(rows))
+	if n := len(chosenFor("process", rows, func(mutation) bool { return false })); n != len(rows) {
+		t.Errorf("%d of %d rows run on processes", n, len(rows))
 	}
-	for _, w := range rows {
-		found, err := scenarios.Find(w.scenario)
+	for _, m := range rows {
+		found, err := scenarios.Find(m.scenario)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !sampled[w.scenario] && !slices.Contains(found[0].Needs, engine.SharedLoopback) {
-			t.Errorf("no row of %s is in the sample", w.scenario)
+		if !sampled[m.scenario] && !slices.Contains(found[0].Needs, engine.SharedLoopback) {
+			t.Errorf("no row of %s is in the sample", m.scenario)
 		}
 	}
 }
 
-// within is the scenario with a bound on those of its steps, by number from 1; on all if none is named. Zero leaves them
-// as they are. A busy machine is given more time: see deadline.Fair.
+// within returns the scenario with a bound on those of its steps, by number from 1; on all if none is named. Zero leaves them
+// as they are. A busy machine gets more time: see deadline.Fair.
 func within(s scenario.Scenario, bound time.Duration, numbers ...int) scenario.Scenario {
 	if bound == 0 {
 		return s
 	}
-	return done(s, func(do action) action {
+	return wrapped(s, func(do action) action {
 		return func(ctx context.Context, t *scenario.T) error {
 			ctx, cancel := deadline.Fair(ctx, bound)
 			defer cancel()
@@ -128,14 +127,14 @@ func within(s scenario.Scenario, bound time.Duration, numbers ...int) scenario.S
 // action is what a step does.
 type action = func(context.Context, *scenario.T) error
 
-// done is the scenario with those steps, or all, done in another way.
-func done(s scenario.Scenario, way func(action) action, numbers ...int) scenario.Scenario {
+// wrapped returns the scenario with the actions of those steps, or of all, wrapped.
+func wrapped(s scenario.Scenario, wrap func(action) action, numbers ...int) scenario.Scenario {
 	steps := s.Steps
 	s.Steps = func() []scenario.Step {
 		all := steps()
 		for i := range all {
 			if len(numbers) == 0 || slices.Contains(numbers, i+1) {
-				all[i].Do = way(all[i].Do)
+				all[i].Do = wrap(all[i].Do)
 			}
 		}
 		return all
@@ -157,60 +156,60 @@ func survey(t *testing.T, l *lab.Lab, s scenario.Scenario) scenario.Result {
 	return r
 }
 
-// demand compares all that was noticed with all that was to be.
-func demand(t *testing.T, l *lab.Lab, w weakened, r scenario.Result) {
+// demand compares all that was noticed with all that must be.
+func demand(t *testing.T, l *lab.Lab, m mutation, r scenario.Result) {
 	t.Helper()
 	want, got := map[string]string{}, map[string]string{}
 	for _, f := range r.Findings {
 		at := f.ID + " at " + f.Node
 		if _, there := got[at]; there {
-			t.Errorf("%s was made twice: which of them was it?", at)
+			t.Errorf("%s was found twice: which of them is it?", at)
 		}
 		if l.Servers()[0].Caller(spec.HTTPPort).IsValid() && strings.Contains(f.Reason, "not attributed") {
-			t.Errorf("%s: it is known who the prober is, and yet: %s", at, f.Reason)
+			t.Errorf("%s: the prober's address is known, and yet: %s", at, f.Reason)
 		}
 		if who := control(f.ID); who != "" && !strings.Contains(f.Evidence[0].Did, who) {
-			t.Errorf("%s: its control is to %s, it was to be with that for %s", at, f.Evidence[0].Did, who)
+			t.Errorf("%s: its control is to %s, want one with the certificate for %s", at, f.Evidence[0].Did, who)
 		}
-		got[at], want[at] = string(f.Result), string(w.verdict(f.ID, at))
+		got[at], want[at] = string(f.Result), string(m.want(f.ID, at))
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("results (-want +got):\n%s", diff)
 	}
-	for _, id := range slices.Concat(w.broken, w.void) {
+	for _, id := range slices.Concat(m.fail, m.inconclusive) {
 		if !slices.ContainsFunc(r.Findings, func(f finding.Finding) bool { return f.ID == id || f.ID+" at "+f.Node == id }) {
-			t.Errorf("%s was never made", id)
+			t.Errorf("%s did not run", id)
 		}
 	}
 	failed := map[int]string{}
 	for _, f := range r.Failed {
 		failed[f.Number] = f.Err.Error()
-		if says := w.fails[f.Number]; says == "" || !strings.Contains(f.Err.Error(), says) {
-			t.Errorf("step %d failed with %v, it was to say %q", f.Number, f.Err, says)
+		if says := m.fails[f.Number]; says == "" || !strings.Contains(f.Err.Error(), says) {
+			t.Errorf("step %d failed with %v, want %q", f.Number, f.Err, says)
 		}
 	}
-	if diff := cmp.Diff(w.failing(), slices.Sorted(maps.Keys(failed))); diff != "" {
+	if diff := cmp.Diff(m.failing(), slices.Sorted(maps.Keys(failed))); diff != "" {
 		t.Errorf("steps that failed (-want +got):\n%s", diff)
 	}
 }
 
-// failing are the steps that must fail, in their order.
-func (w weakened) failing() []int { return slices.Sorted(maps.Keys(w.fails)) }
+// failing returns the numbers of the steps that must fail, in order.
+func (m mutation) failing() []int { return slices.Sorted(maps.Keys(m.fails)) }
 
-// result is what the check must come to at that node.
-func (w weakened) verdict(id, at string) finding.Result {
+// want returns the result that the check must have at that node.
+func (m mutation) want(id, at string) finding.Result {
 	in := func(list []string) bool { return slices.Contains(list, id) || slices.Contains(list, at) }
 	switch {
-	case in(w.broken):
+	case in(m.fail):
 		return finding.Fail
-	case in(w.void):
+	case in(m.inconclusive):
 		return finding.Inconclusive
 	default:
 		return finding.Pass
 	}
 }
 
-// silent is a narrator for stories that are to fail.
+// silent is a narrator for scenarios that must fail.
 type silent struct{}
 
 func (silent) Begin(scenario.Step, int, int)           {}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"nomadlab.internal/lab"
@@ -23,48 +22,43 @@ func electedAgain() scenario.Scenario {
 	}
 }
 
-// electionBound is the time in which a new leader must be there. With raft_multiplier = 1 a follower notices the loss
+// electionBound is the time within which Raft elects a new leader. With raft_multiplier = 1 a follower notices the loss
 // within twice the heartbeat timeout of 1 s, and each ballot takes up to twice the election timeout of 1 s
 // (hashicorp/raft, randomTimeout). Two servers that stand at the same moment split the vote and try again: the bound
-// allows for three ballots. It is Raft's promise, and so measured by the times of the servers' own logs.
+// allows for three ballots. It is measured by the times in the servers' own logs.
 const electionBound = 2*time.Second + 3*2*time.Second
 
-// electionTries is how often a leader is killed where the machine is too busy to show what came of it.
+// electionTries is how often a leader is killed at most, if the machine is too busy to show what came of it.
 const electionTries = 3
 
 // election is what the steps share.
 type election struct {
-	// bound is the time in which a new leader must be there.
+	ledger
+	// bound is the time within which a new leader must be elected.
 	bound    time.Duration
 	old, new *lab.Node
-	// killed is zero until the old leader is.
+	// killed is when the old leader was killed; zero: not yet.
 	killed death
 	// marks are the ends of the survivors' logs before that.
 	marks map[*lab.Node]int64
-
-	mu sync.Mutex
-	// acknowledged are the writes that a server said it had done, path to value.
-	acknowledged map[string]string
 }
 
-func newElection() *election {
-	return &election{bound: electionBound, acknowledged: map[string]string{}}
-}
+func newElection() *election { return &election{bound: electionBound} }
 
 func (e *election) steps() []scenario.Step {
 	return []scenario.Step{
 		{Title: "Three voters, and one leader that all of them name", Do: e.begin},
-		{Title: "A variable is written", Do: e.writeBefore},
-		{Title: "The leader is killed; the other two elect a new one within the time that Raft promises; writes go on trying meanwhile", Do: e.again},
-		{Title: "What was acknowledged is there, whether it was written before the gap, in it or after it", Do: e.nothingLost},
-		{Title: "The old leader comes back as a follower, with all that it missed", Do: e.comeBack},
+		{Title: "A namespace is written", Do: e.writeBefore},
+		{Title: "The leader is killed; the other two elect a new one within the time that Raft promises; writes go on trying meanwhile", Do: e.electAgain},
+		{Title: "Every acknowledged write is there, whether it was sent before the gap without a leader, in it or after it", Do: e.nothingLost},
+		{Title: "The old leader comes back as a follower, with every write that it missed", Do: e.comeBack},
 	}
 }
 
 var (
-	// errNoOldLeader is why a step cannot be carried out after begin has failed.
+	// errNoOldLeader is the error of a step that needs what begin did not find.
 	errNoOldLeader = errors.New("no leader was found to begin with")
-	// errNoNewLeader is why a step cannot be carried out after again has failed.
+	// errNoNewLeader is the error of a step that needs what electAgain did not get.
 	errNoNewLeader = errors.New("no new leader was elected in time")
 )
 
@@ -116,9 +110,9 @@ func (e *election) kill(ctx context.Context, t *scenario.T) error {
 	return nil
 }
 
-// again has the new leader killed as well, where the machine was too busy to show how long the election took, or to write
-// anything meanwhile.
-func (e *election) again(ctx context.Context, t *scenario.T) error {
+// electAgain kills the leader, and the new one as well if the machine was too busy to show how long the election took, or to
+// write anything meanwhile.
+func (e *election) electAgain(ctx context.Context, t *scenario.T) error {
 	for try := 1; ; try++ {
 		err := e.elect(ctx, t)
 		if !errors.Is(err, errUnclear) || try == electionTries {
@@ -132,8 +126,8 @@ func (e *election) again(ctx context.Context, t *scenario.T) error {
 	}
 }
 
-// elect kills the leader, and keeps writing through the survivors until they have another, so that there are writes in the gap: also
-// where the engine takes longer to say that the leader is gone than the others take to elect one.
+// elect kills the leader, and keeps writing through the survivors until they have another. It begins to write before the
+// kill, because an engine may take longer to report that than the survivors take to elect a leader.
 func (e *election) elect(ctx context.Context, t *scenario.T) error {
 	if e.old == nil {
 		return errNoOldLeader
@@ -149,24 +143,24 @@ func (e *election) elect(ctx context.Context, t *scenario.T) error {
 	trying, giveUp := context.WithCancel(ctx)
 	defer giveUp()
 	enough := make(chan struct{})
-	written := make(chan []attempt, 1)
-	go func() { written <- e.writeUntil(trying, enough, survivors) }()
+	attempts := make(chan []*attempt, 1)
+	go func() { attempts <- e.writeUntil(trying, enough, survivors) }()
 
 	if err := e.kill(ctx, t); err != nil {
 		giveUp()
-		<-written
+		<-attempts
 		return err
 	}
 	leader, log, err := e.await(ctx, t.Lab)
 	close(enough)
 	if err != nil {
 		giveUp()
-		<-written
+		<-attempts
 		return err
 	}
-	writes := inGap(<-written, log.gone(e.killed), log.won)
+	writes := inGap(<-attempts, log.gone(e.killed), log.won)
 	e.new = leader
-	if err := log.kept(e.killed, e.bound); err != nil {
+	if err := log.inTime(e.killed, e.bound); err != nil {
 		return err
 	}
 	t.Say("%s won %.2f s after the kill, as its log has it; %.0f s are allowed", log.winner, log.won.Sub(e.killed.before).Seconds(), e.bound.Seconds())
@@ -189,26 +183,6 @@ func (e *election) nothingLost(ctx context.Context, t *scenario.T) error {
 	return nil
 }
 
-// readAll reads every acknowledged write from that server's own state.
-func (e *election) readAll(ctx context.Context, n *lab.Node) error {
-	client, err := n.API()
-	if err != nil {
-		return err
-	}
-	own := asking(ctx)
-	own.AllowStale = true
-	for path, want := range e.acknowledged {
-		v, _, err := client.Variables().Read(path, own)
-		if err != nil {
-			return fmt.Errorf("read %s, which was acknowledged, from %s: %w", path, n.Name(), err)
-		}
-		if v.Items["value"] != want {
-			return fmt.Errorf("%s is %q at %s, acknowledged was %q", path, v.Items["value"], n.Name(), want)
-		}
-	}
-	return nil
-}
-
 func (e *election) comeBack(ctx context.Context, t *scenario.T) error {
 	if e.new == nil {
 		return errNoNewLeader
@@ -216,20 +190,17 @@ func (e *election) comeBack(ctx context.Context, t *scenario.T) error {
 	if err := e.old.Start(ctx); err != nil {
 		return err
 	}
-	err := poll.Until(ctx, e.old.Name()+" to follow and to have caught up", func(ctx context.Context) string {
-		if _, err := t.Lab.Leader(ctx, ""); err != nil {
-			return err.Error()
-		}
-		if err := e.readAll(ctx, e.old); err != nil {
+	var leader *lab.Node
+	if err := poll.Until(ctx, "a leader that all name", func(ctx context.Context) string {
+		var err error
+		if leader, err = t.Lab.Leader(ctx, ""); err != nil {
 			return err.Error()
 		}
 		return ""
-	})
-	if err != nil {
+	}); err != nil {
 		return err
 	}
-	leader, err := t.Lab.Leader(ctx, "")
-	if err != nil {
+	if err := e.readAll(ctx, e.old); err != nil {
 		return err
 	}
 	if leader == e.old {
@@ -239,7 +210,7 @@ func (e *election) comeBack(ctx context.Context, t *scenario.T) error {
 	return nil
 }
 
-// others are the lab's servers but for one.
+// others returns the lab's servers but for one.
 func others(l *lab.Lab, not *lab.Node) []*lab.Node {
 	var out []*lab.Node
 	for _, n := range l.Servers() {

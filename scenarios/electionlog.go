@@ -15,20 +15,20 @@ const (
 	logWon      = "nomad.raft: election won"
 )
 
-// electionLog is what the survivors' own logs say of an election. Its times are the agents': what is read late, for want of a
-// processor, is none the later for that. They compare with this program's, as all run on one machine.
+// electionLog is what the survivors' own logs say of an election. Its times are the agents', so it does not matter how late
+// they are read. They compare with this program's clock, because all run on one machine.
 type electionLog struct {
-	// won is when the first survivor won, which is winner. Zero: none has.
+	// won is when the first survivor, winner, won. Zero: none has.
 	won    time.Time
 	winner string
-	// campaigns is how often a survivor stood for election, and stood when the first did; zero: none has.
+	// campaigns counts how often a survivor stood for election, and stood is when the first did. Zero: none has.
 	campaigns int
 	stood     time.Time
-	// until is up to when every survivor has logged something, so that nothing is still to come of the time before.
+	// until is the time up to which the logs are complete: each survivor has logged something at or after it.
 	until time.Time
 }
 
-// readElection reads the lines that each survivor has logged since before the leader was killed, by the survivors' names.
+// readElection reads the lines that each survivor, by name, has logged since before the leader was killed.
 func readElection(logs map[string][]string) electionLog {
 	var e electionLog
 	first := true
@@ -58,22 +58,21 @@ func readElection(logs map[string][]string) electionLog {
 	return e
 }
 
-// loggedAt is the time that a line begins with. A line without one, such as the rest of a stack trace, has none.
+// loggedAt returns the time with which a line begins; ok is false for a line without one, such as the rest of a stack trace.
 func loggedAt(line string) (time.Time, bool) {
 	first, _, _ := strings.Cut(strings.TrimSpace(line), " ")
 	at, err := time.Parse("2006-01-02T15:04:05.000Z0700", first)
 	return at, err == nil
 }
 
-// errUnclear is for what this machine was too busy to show. It is tried again.
+// errUnclear is the error of what this machine was too busy to show. It is tried again.
 var errUnclear = errors.New("this machine was too busy to show it")
 
-// death is when the old leader died: between the moments before and after it was killed, which on a busy machine may be
-// seconds apart.
+// death bounds the moment at which the old leader died. On a busy machine before and after may be seconds apart.
 type death struct{ before, after time.Time }
 
-// gone is a moment at which the old leader was gone: the engine has said so by then, or a survivor, which had not heard of it for a
-// while, stood for election.
+// gone returns the first known moment at which the old leader was gone: the engine had reported it, or a survivor stood for
+// election.
 func (e electionLog) gone(d death) time.Time {
 	if e.stood.After(d.before) && e.stood.Before(d.after) {
 		return e.stood
@@ -81,9 +80,9 @@ func (e electionLog) gone(d death) time.Time {
 	return d.after
 }
 
-// kept is nil where a survivor won within the bound after the death. It is errUnclear where that depends on when between its
-// two moments the death was, and errNoLeaderYet where nobody has won and the time is not over.
-func (e electionLog) kept(d death, bound time.Duration) error {
+// inTime returns nil if a survivor won within the bound after the death, errUnclear if that depends on when exactly the old
+// leader died, and errNoLeaderYet if no survivor has won and the time is not over.
+func (e electionLog) inTime(d death, bound time.Duration) error {
 	switch {
 	case e.won.IsZero() && e.until.Sub(d.after) <= bound:
 		return errNoLeaderYet
@@ -100,10 +99,10 @@ func (e electionLog) kept(d death, bound time.Duration) error {
 	}
 }
 
-// errNoLeaderYet is that the election is not over, and not too slow either.
+// errNoLeaderYet means that the election is not over, and not late either.
 var errNoLeaderYet = errors.New("no server has won an election yet")
 
-// electionSince reads what the servers have logged since the marks.
+// electionSince reads what the servers have logged since their marks.
 func electionSince(marks map[*lab.Node]int64) (electionLog, error) {
 	logs := map[string][]string{}
 	for n, mark := range marks {

@@ -50,7 +50,7 @@ func TestAnElectionIsMeasuredByTheServersOwnLogs(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			logs := map[string][]string{"server-2": test.two, "server-3": test.three}
-			err := scenarios.ElectionKept(logs, killed, killed.Add(time.Duration(test.kill*float64(time.Second))), bound)
+			err := scenarios.ElectionInTime(logs, killed, killed.Add(time.Duration(test.kill*float64(time.Second))), bound)
 			switch {
 			case test.want != nil:
 				if !errors.Is(err, test.want) {

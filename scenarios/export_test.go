@@ -7,39 +7,30 @@ import (
 	"nomadlab.internal/lab/scenario"
 )
 
-// electionOf is the election's scenario with an election that was meddled with.
-func electionOf(meddle func(*election)) scenario.Scenario {
-	s := electedAgain()
-	s.Steps = func() []scenario.Step {
-		e := newElection()
-		meddle(e)
-		return e.steps()
-	}
-	return s
-}
-
-// LostWrite is the election on a cluster that has acknowledged a write and lost it.
+// LostWrite returns the election on a cluster that has acknowledged a write and lost it.
 func LostWrite() scenario.Scenario {
 	s := electedAgain()
 	s.Steps = func() []scenario.Step {
 		e := newElection()
 		steps := e.steps()
-		look := steps[3].Do // the first that is to notice it: on a busy machine the one before it has servers come back too
+		read := steps[3].Do // the first that must notice it: on a busy machine the step before it has servers come back too
 		steps[3].Do = func(ctx context.Context, t *scenario.T) error {
-			e.acknowledged["nomadlab/lost"] = "lost"
-			return look(ctx, t)
+			e.note("lost", "lost", 0)
+			return read(ctx, t)
 		}
 		return steps
 	}
 	return s
 }
 
-// ElectionWithin is the election with another bound.
+// ElectionWithin returns the election with another bound.
 func ElectionWithin(bound time.Duration) scenario.Scenario {
-	return electionOf(func(e *election) { e.bound = bound })
+	s := electedAgain()
+	s.Steps = func() []scenario.Step { return (&election{bound: bound}).steps() }
+	return s
 }
 
-// OldLeaderLeads is the election's last step on a cluster whose old leader leads again.
+// OldLeaderLeads returns the election's last step on a cluster whose old leader leads again.
 func OldLeaderLeads() scenario.Scenario {
 	s := electedAgain()
 	s.Steps = func() []scenario.Step {
@@ -59,30 +50,32 @@ func OldLeaderLeads() scenario.Scenario {
 	return s
 }
 
-// Gone is when the old leader was gone, where it was killed between these two moments and a survivor stood for election then.
+// Gone returns when the old leader was gone, if it was killed between before and after and a survivor stood for election at stood.
 func Gone(before, after, stood time.Time) time.Time {
 	return electionLog{stood: stood}.gone(death{before, after})
 }
 
-// SentInGap is how many of the writes that began then count as sent in the gap, how many of those were refused, and
-// whether they suffice.
+// SentInGap returns how many of the writes that began at these times count as sent in the gap, how many of them were refused,
+// and whether they suffice.
 func SentInGap(from, until time.Time, began []time.Time, errs []error) (sent, refused int, err error) {
-	var all []attempt
+	var all []*attempt
 	for i, at := range began {
-		all = append(all, attempt{began: at, err: errs[i]})
+		all = append(all, &attempt{began: at, err: errs[i]})
 	}
 	t := inGap(all, from, until)
 	return t.sent, t.refused, t.suffice()
 }
 
-// ErrUnclear and ErrNoLeaderYet are what ElectionKept may return.
+// ErrUnclear and ErrNoLeaderYet are what ElectionInTime may return.
 var ErrUnclear, ErrNoLeaderYet = errUnclear, errNoLeaderYet
 
-// ElectionKept is what comes of an election of which the survivors have logged that, by their names, where the old leader
-// died between these two moments.
-func ElectionKept(logs map[string][]string, before, after time.Time, bound time.Duration) error {
-	return readElection(logs).kept(death{before, after}, bound)
+// ElectionInTime judges an election of which the survivors, by name, have logged these lines. The old leader died between
+// before and after.
+func ElectionInTime(logs map[string][]string, before, after time.Time, bound time.Duration) error {
+	return readElection(logs).inTime(death{before, after}, bound)
 }
 
-// FirstWith is the first line that has both texts.
-func FirstWith(lines []string, text, from string) string { return firstWith(lines, text, from) }
+// LinesWith returns the lines that have both texts, each with the name before it.
+func LinesWith(name string, lines []string, text, from string) []string {
+	return linesWith(name, lines, text, from)
+}

@@ -7,8 +7,6 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/hashicorp/nomad/api"
-
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/poll"
@@ -16,14 +14,14 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// gossip proves that membership needs the gossip key.
+// gossip proves that a server needs the gossip key to become a member.
 func gossip() scenario.Scenario {
 	extraNode := func(name string, key spec.GossipKey) spec.ExtraNode {
 		return spec.ExtraNode{Name: name, Role: pki.Server, Gossip: key}
 	}
 	return scenario.Scenario{
 		Name:  "gossip-is-encrypted",
-		Claim: "Servers encrypt what they gossip, and take nobody in who has not their key.",
+		Claim: "Servers encrypt what they gossip, and admit no server that lacks their key.",
 		Spec: spec.Spec{
 			Regions:    []spec.Region{{Clients: new(0)}},
 			ExtraNodes: []spec.ExtraNode{extraNode("no-key", spec.NoKey), extraNode("other-key", spec.OtherKey), extraNode("right-key", spec.LabKey)},
@@ -35,24 +33,16 @@ func gossip() scenario.Scenario {
 					"encryption is configured but remote state is not encrypted", "remote state is encrypted and encryption is not configured")},
 				{Title: "A server with another key tries to join, and is refused", Do: refusedFor("other-key",
 					"no installed keys could decrypt the message", "no installed keys could decrypt the message")},
-				{Title: `The server without a key says of itself that serf.encrypted is "false": the value does tell`, Do: noKeySaysPlain},
-				{Title: "A server with the right key joins, the other two are still no members", Do: rightKeyJoins},
+				{Title: `The server without a key says that its own serf.encrypted is "false": the value means something`, Do: noKeySaysPlain},
+				{Title: "A server with the right key joins, and the other two are still not members", Do: rightKeyJoins},
 			}
 		},
 	}
 }
 
-// encrypted is what the agent says of its gossip. It is a string, not a boolean (verified against Nomad 1.11.3).
+// encrypted returns what the agent says about its gossip: "true" or "false", a string (verified against Nomad 1.11.3).
 func encrypted(ctx context.Context, n *lab.Node) (string, error) {
-	client, err := n.API()
-	if err != nil {
-		return "", err
-	}
-	var self api.AgentSelf
-	if _, err := client.Raw().Query("/v1/agent/self", &self, asking(ctx)); err != nil {
-		return "", fmt.Errorf("ask %s about itself: %w", n.Name(), err)
-	}
-	return self.Stats["serf"]["encrypted"], nil
+	return stat(ctx, n, "serf", "encrypted")
 }
 
 func gossipSaysEncrypted(ctx context.Context, t *scenario.T) error {
@@ -69,8 +59,8 @@ func gossipSaysEncrypted(ctx context.Context, t *scenario.T) error {
 	return nil
 }
 
-// refusedFor starts an extra node and waits until both sides have logged why it is no member. The extra node's line shows that it
-// did try, and the server's that it was the server who refused.
+// refusedFor returns the action that starts an extra node and waits until both sides have logged why it is not a member. The
+// extra node's line shows that it tried, and the server's that the server refused.
 func refusedFor(name, serverSays, extraNodeSays string) func(context.Context, *scenario.T) error {
 	return func(ctx context.Context, t *scenario.T) error {
 		extraNode, err := t.Lab.Node(name)
@@ -89,7 +79,7 @@ func refusedFor(name, serverSays, extraNodeSays string) func(context.Context, *s
 		err = poll.Until(ctx, name+" and a server to say why it is refused", func(ctx context.Context) string {
 			found, err := memberOf(ctx, t.Lab, name)
 			if err != nil {
-				return err.Error() // not to be able to ask says nothing about who is a member
+				return err.Error() // a server that cannot be asked says nothing about its members
 			}
 			if found != "" {
 				admitted = errors.New(found)
@@ -112,6 +102,7 @@ func refusedFor(name, serverSays, extraNodeSays string) func(context.Context, *s
 	}
 }
 
+// marksOf returns the present ends of the nodes' logs.
 func marksOf(nodes []*lab.Node) (map[*lab.Node]int64, error) {
 	marks := map[*lab.Node]int64{}
 	for _, n := range nodes {
@@ -124,31 +115,36 @@ func marksOf(nodes []*lab.Node) (map[*lab.Node]int64, error) {
 	return marks, nil
 }
 
-// sinceMark is the first line of the node's log after the mark that has both texts, with the node's name before it. An
-// address is to be given with the colon that follows it: else it could be the beginning of another.
-func sinceMark(n *lab.Node, mark int64, text, from string) string {
+// linesSince returns the lines of the node's log after the mark that have both texts, each with the node's name before it.
+// Write an address with the colon that follows it, or it could be the beginning of another. A log that cannot be read has
+// no lines.
+func linesSince(n *lab.Node, mark int64, text, from string) []string {
 	lines, err := n.Log().Since(mark)
 	if err != nil {
-		return ""
+		return nil
 	}
-	if line := firstWith(lines, text, from); line != "" {
-		return n.Name() + ": " + line
-	}
-	return ""
+	return linesWith(n.Name(), lines, text, from)
 }
 
-// firstWith is the first line that has both texts, or "".
-func firstWith(lines []string, text, from string) string {
+func linesWith(name string, lines []string, text, from string) (out []string) {
 	for _, line := range lines {
 		if strings.Contains(line, text) && strings.Contains(line, from) {
-			return strings.TrimSpace(line)
+			out = append(out, name+": "+strings.TrimSpace(line))
 		}
+	}
+	return out
+}
+
+// sinceMark returns the first of linesSince, or "".
+func sinceMark(n *lab.Node, mark int64, text, from string) string {
+	if lines := linesSince(n, mark, text, from); len(lines) > 0 {
+		return lines[0]
 	}
 	return ""
 }
 
-// memberOf looks at every server's own list of members, and says which server counts one of those names among them; ""
-// if none does. The error is that a server could not be asked.
+// memberOf reads every server's own list of members, and says which server lists one of the names; "" if none does. It
+// returns an error if a server could not be asked.
 func memberOf(ctx context.Context, l *lab.Lab, names ...string) (string, error) {
 	for _, n := range l.Servers() {
 		members, err := membersAt(ctx, n)
@@ -164,7 +160,7 @@ func memberOf(ctx context.Context, l *lab.Lab, names ...string) (string, error) 
 	return "", nil
 }
 
-// membersAt are the members that a server knows, by their names without the region.
+// membersAt returns the status of the members that a server knows, by their names without the region.
 func membersAt(ctx context.Context, n *lab.Node) (map[string]string, error) {
 	client, err := n.API()
 	if err != nil {
@@ -197,12 +193,12 @@ func noKeySaysPlain(ctx context.Context, t *scenario.T) error {
 	}
 	t.Say("no-key: serf.encrypted is %q", says)
 	if says != "false" {
-		return fmt.Errorf("no-key says that serf.encrypted is %q, so that the servers' answer proves nothing", says)
+		return fmt.Errorf("no-key says that serf.encrypted is %q, so the servers' answer proves nothing", says)
 	}
 	return nil
 }
 
-// rightKeyJoins gives the wrong ones the time in which a right one becomes a member at every server.
+// rightKeyJoins waits until the server with the right key is a member at every server. The other two had that time as well.
 func rightKeyJoins(ctx context.Context, t *scenario.T) error {
 	extraNode, err := t.Lab.Node("right-key")
 	if err != nil {
@@ -229,7 +225,7 @@ func rightKeyJoins(ctx context.Context, t *scenario.T) error {
 	return noMembers(ctx, t.Lab, "no-key", "other-key")
 }
 
-// noMembers asks until every server has answered once, and is an error if one of them counts one of the names.
+// noMembers asks until every server has answered, and returns an error if one of them lists one of the names.
 func noMembers(ctx context.Context, l *lab.Lab, names ...string) error {
 	var found string
 	err := poll.Until(ctx, "every server to say who its members are", func(ctx context.Context) string {

@@ -1,5 +1,5 @@
-// Package scenario is the form of a scenario: named steps over time on a live lab, each with its checks. The same scenario
-// runs under go test and under the command, and what its steps say is what a workshop reads.
+// Package scenario defines what a scenario is: named steps on a live lab, with the checks that they run. The same scenario
+// runs under go test and under `nomadlab run`, and a workshop reads the text of its steps.
 package scenario
 
 import (
@@ -15,25 +15,26 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// Scenario is a story that proves a claim on a fresh lab.
+// Scenario proves a claim on a fresh lab, step by step.
 type Scenario struct {
 	// Name is the scenario's identifier, such as "plain-http-is-rejected".
 	Name string
-	// Claim is what it proves, as a sentence.
+	// Claim is what the scenario proves, as a sentence.
 	Claim string
-	// Spec is the lab that it needs, but for its name and its Nomad.
+	// Spec is the lab that the scenario needs, without a name and a Nomad.
 	Spec spec.Spec
-	// Needs are what the lab's engine must be able to do. Nil: what every engine can.
+	// Needs are the features that the lab's engine must have. Nil: every engine will do.
 	Needs []engine.Feature
-	// Able says what whoever runs the scenario lacks for it beside that; nil where anybody can. Its error says what to do.
+	// Able returns an error if the user who runs the scenario lacks a privilege for it; the error says what to do. Nil: every
+	// user may run it.
 	Able func(context.Context) error
-	// Steps returns the steps. It is called once for each run, so that steps can share what they find through the
-	// variables that they close over.
+	// Steps returns the steps. It is called once for each run: steps may share what they find in variables that they close
+	// over.
 	Steps func() []Step
 }
 
-// Missing says in a sentence what the engine, or whoever runs the scenario, lacks of what it needs. Empty: nothing. A
-// scenario that misses something is not to be played: it is skipped, with that reason.
+// Missing returns, as a sentence, what the scenario needs and the engine or the user lacks, or "" for nothing. Skip a scenario
+// that misses something, for that reason.
 func (s Scenario) Missing(ctx context.Context, e engine.Engine) string {
 	for _, f := range s.Needs {
 		if reason := e.Lacks(f); reason != "" {
@@ -51,94 +52,103 @@ func (s Scenario) Missing(ctx context.Context, e engine.Engine) string {
 
 // Step is one step of a scenario.
 type Step struct {
-	// Title says what is done or proved, as a sentence.
+	// Title is what the step does or proves, as a sentence.
 	Title string
 	// Within bounds the step. Zero: deadline.Hang.
 	Within time.Duration
-	// Do carries it out. Under Run an error ends the scenario, for what comes later stands on what came before. Under
-	// Survey the next step is carried out all the same: it must then fail, not panic, for want of what is missing.
+	// Do carries the step out. Under Run an error ends the scenario, because later steps rest on earlier ones. Under Survey
+	// the next step runs all the same: it must then fail, not panic, if it lacks what the failed step was to provide.
 	Do func(ctx context.Context, t *T) error
 }
 
 // T is what a step works with.
 type T struct {
-	// Lab is the scenario's own.
+	// Lab is the lab that the scenario runs on.
 	Lab *lab.Lab
 
 	narrator Narrator
 	findings []finding.Finding
-	// survey lets a step go on after a check that did not hold.
+	// survey lets a step go on after a check that did not pass.
 	survey bool
-	// cleanups are what is to be done once the scenario has ended.
+	// cleanups are the functions given to Cleanup.
 	cleanups []func()
 }
 
-// Narrator is told what happens while it happens.
+// Narrator is told what happens, while it happens.
 type Narrator interface {
-	// Begin is told of a step before it is carried out, with its number from 1 and the number of all.
+	// Begin is called before a step runs, with its number from 1 and the number of steps.
 	Begin(s Step, number, of int)
-	// Say is told what a step saw.
+	// Say is called with what a step saw.
 	Say(text string)
-	// Found is told what a check found.
+	// Found is called with what a check found.
 	Found(f finding.Finding)
-	// End is told how the step ended.
+	// End is called after a step, with its error or nil.
 	End(s Step, took time.Duration, err error)
 }
 
-// Say tells the reader what was seen.
+// Say tells the narrator what was seen.
 func (t *T) Say(format string, args ...any) { t.narrator.Say(fmt.Sprintf(format, args...)) }
 
-// Cleanup has f called when the scenario has ended, in whatever way: the last that was given comes first. It is for what a
-// step starts beside the lab and a later step still needs.
+// Cleanup registers a function that is called when the scenario ends, also after a failure or a panic. The last registered is
+// called first. Use it for what a step starts beside the lab and a later step still needs.
 func (t *T) Cleanup(f func()) { t.cleanups = append(t.cleanups, f) }
 
-// cleanUp calls them all, also where one of them panics.
+// cleanUp calls all cleanups, also if one of them panics.
 func (t *T) cleanUp() {
 	for _, f := range t.cleanups {
 		defer f()
 	}
 }
 
-// Record keeps what a check found, and returns an error unless the promise held. What was not carried out, and what was
-// skipped, is not held: it proves nothing. Under Survey it returns nil whatever was found.
-func (t *T) Record(f finding.Finding) error {
-	t.findings = append(t.findings, f)
-	t.narrator.Found(f)
-	if f.Result == finding.Pass || t.survey {
+// Record keeps what checks found, and returns an error that names each one that did not pass. An inconclusive or skipped check
+// proves nothing, and so has not passed. Under Survey it returns nil, whatever was found.
+func (t *T) Record(found ...finding.Finding) error {
+	t.findings = append(t.findings, found...)
+	for _, f := range found {
+		t.narrator.Found(f)
+	}
+	if t.survey {
 		return nil
 	}
-	return broken(f)
+	return notPassed(found)
 }
 
-func broken(f finding.Finding) error {
-	return fmt.Errorf("%s on %s: %s: %s", f.ID, f.Node, f.Result, f.Reason)
+// notPassed returns an error that names each finding that is no pass, or nil.
+func notPassed(found []finding.Finding) error {
+	var failed []error
+	for _, f := range found {
+		if f.Result != finding.Pass {
+			failed = append(failed, fmt.Errorf("%s on %s: %s: %s", f.ID, f.Node, f.Result, f.Reason))
+		}
+	}
+	return errors.Join(failed...)
 }
 
 // Result is how a run ended.
 type Result struct {
-	// Findings are what the checks found, in their order.
+	// Findings are what the checks found, in the order in which they ran.
 	Findings []finding.Finding
-	// Failed are the steps that failed, in their order: at most one of Run, any number of Survey.
+	// Failed are the steps that failed, in order: at most one after Run, any number after Survey.
 	Failed []Failure
-	// Took is how long the steps took, without the lab's start.
+	// Took is the time that the steps took, without the start of the lab.
 	Took time.Duration
 }
 
 // Failure is a step that failed, and why.
 type Failure struct {
-	// Number is the step's, from 1.
+	// Number is the step's number, from 1.
 	Number int
-	// Title is the step's.
+	// Title is the step's title.
 	Title string
-	// Err is what Do returned.
+	// Err is what the step's Do returned, or that it was late.
 	Err error
 }
 
-// ErrNothingProved is returned for a scenario without a step: it would pass without having shown anything.
+// ErrNothingProved is returned, wrapped, for a scenario without steps: it would pass without having shown anything.
 var ErrNothingProved = errors.New("the scenario has no steps")
 
-// Run carries the scenario out on a lab that was brought up from its Spec. It returns the error of the first step that
-// failed, with the step's title; the Result is that of the steps up to there.
+// Run runs the scenario on a lab that was brought up from its Spec. It returns the error of the first step that failed, with
+// the step's title; the Result holds what was found up to there.
 func (s Scenario) Run(ctx context.Context, l *lab.Lab, n Narrator) (Result, error) {
 	r, err := s.play(ctx, &T{Lab: l, narrator: n})
 	if err == nil && len(r.Failed) > 0 {
@@ -148,14 +158,14 @@ func (s Scenario) Run(ctx context.Context, l *lab.Lab, n Narrator) (Result, erro
 	return r, err
 }
 
-// Survey carries out every step and every check, also after some that failed. It proves nothing by itself: on a lab that
-// lacks a protection it shows each check that notices, where Run ends at the first one. That is how tests see that each
-// check can fail. Its error is ErrNothingProved, or that of a ctx which has ended; what failed is in the Result.
+// Survey runs every step and every check, also after one that failed; what failed is in the Result. On a lab that lacks a
+// protection it shows every check that notices, which is how tests see that each check can fail. It returns
+// ErrNothingProved, or the error of a ctx that has ended.
 func (s Scenario) Survey(ctx context.Context, l *lab.Lab, n Narrator) (Result, error) {
 	return s.play(ctx, &T{Lab: l, narrator: n, survey: true})
 }
 
-// play carries out the steps, under Run up to the first that fails.
+// play runs the steps, under Run up to the first that fails.
 func (s Scenario) play(ctx context.Context, t *T) (Result, error) {
 	steps := s.Steps()
 	if len(steps) == 0 {
@@ -170,7 +180,7 @@ func (s Scenario) play(ctx context.Context, t *T) (Result, error) {
 		before := len(t.findings)
 		err := step.do(ctx, t)
 		if err == nil && !t.survey {
-			err = notHeld(t.findings[before:])
+			err = notPassed(t.findings[before:]) // also if the step dropped the error of Record
 		}
 		t.narrator.End(step, time.Since(began), err)
 		if err != nil {
@@ -187,18 +197,8 @@ func (s Scenario) play(ctx context.Context, t *T) (Result, error) {
 	return r, nil
 }
 
-// notHeld is an error when a step took a finding lightly: one that did not hold, and whose error it dropped.
-func notHeld(found []finding.Finding) error {
-	for _, f := range found {
-		if f.Result != finding.Pass {
-			return broken(f)
-		}
-	}
-	return nil
-}
-
-// do carries the step out within its bound. That it came to its end too late is a failure too: what it
-// did then is what it did once it was told to give up.
+// do runs the step within its bound. A step that ends late has failed, even without an error of its own: what it did then, it
+// did after it was told to give up.
 func (s Step) do(ctx context.Context, t *T) error {
 	within := s.Within
 	if within == 0 {

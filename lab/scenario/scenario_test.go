@@ -63,7 +63,7 @@ func TestStepsRunInTheirOrder(t *testing.T) {
 	}
 	want := []string{
 		"begin 1/3 one", "say 3 nodes", "end one <nil> true",
-		"begin 2/3 two", "found check held", "end two <nil> true",
+		"begin 2/3 two", "found check pass", "end two <nil> true",
 		"begin 3/3 three", "end three <nil> true",
 	}
 	if diff := cmp.Diff(want, r.told); diff != "" {
@@ -77,8 +77,8 @@ func TestStepsRunInTheirOrder(t *testing.T) {
 	}
 }
 
-// TestAnErrorEndsTheStory: what comes later stands on what came before.
-func TestAnErrorEndsTheStory(t *testing.T) {
+// TestAnErrorEndsTheScenario: what comes later stands on what came before.
+func TestAnErrorEndsTheScenario(t *testing.T) {
 	cause := errors.New("no leader")
 	s := example(
 		step("one", func(_ context.Context, st *scenario.T) error {
@@ -95,7 +95,7 @@ func TestAnErrorEndsTheStory(t *testing.T) {
 	if !errors.Is(err, cause) || !strings.Contains(err.Error(), "example, step 2 (two)") {
 		t.Errorf("error %v, want one that wraps the cause and names the step", err)
 	}
-	want := []string{"begin 1/3 one", "found first held", "end one <nil> true", "begin 2/3 two", "end two no leader true"}
+	want := []string{"begin 1/3 one", "found first pass", "end one <nil> true", "begin 2/3 two", "end two no leader true"}
 	if diff := cmp.Diff(want, r.told); diff != "" {
 		t.Errorf("told (-want +got):\n%s", diff)
 	}
@@ -116,23 +116,23 @@ func TestNoStepsProveNothing(t *testing.T) {
 	}
 }
 
-// TestOnlyHeldPasses: what was not carried out, was skipped, or was never judged proves nothing.
-func TestOnlyHeldPasses(t *testing.T) {
-	for verdict, passes := range map[finding.Result]bool{
-		finding.Pass: true, finding.Fail: false, finding.Inconclusive: false, finding.Skipped: false, "": false, "HELD": false,
+// TestOnlyPassPasses: what is inconclusive, was skipped, or was never judged proves nothing.
+func TestOnlyPassPasses(t *testing.T) {
+	for outcome, passes := range map[finding.Result]bool{
+		finding.Pass: true, finding.Fail: false, finding.Inconclusive: false, finding.Skipped: false, "": false, "PASS": false,
 	} {
-		found := finding.Finding{ID: "check", Node: "server-1", Result: verdict, Reason: "because"}
+		found := finding.Finding{ID: "check", Node: "server-1", Result: outcome, Reason: "because"}
 		s := example(step("one", func(_ context.Context, st *scenario.T) error { return st.Record(found) }))
 		var r recorder
 		result, err := s.Run(t.Context(), nil, &r)
 		if (err == nil) != passes {
-			t.Errorf("result %q: error %v", verdict, err)
+			t.Errorf("result %q: error %v", outcome, err)
 		}
-		if err != nil && !strings.Contains(err.Error(), "check on server-1: "+string(verdict)+": because") {
-			t.Errorf("result %q: the error does not say what was found: %v", verdict, err)
+		if err != nil && !strings.Contains(err.Error(), "check on server-1: "+string(outcome)+": because") {
+			t.Errorf("result %q: the error does not say what was found: %v", outcome, err)
 		}
-		if len(result.Findings) != 1 || r.told[1] != "found check "+string(verdict) {
-			t.Errorf("result %q: kept %v, told %v", verdict, result.Findings, r.told)
+		if len(result.Findings) != 1 || r.told[1] != "found check "+string(outcome) {
+			t.Errorf("result %q: kept %v, told %v", outcome, result.Findings, r.told)
 		}
 	}
 }

@@ -13,8 +13,8 @@ import (
 	"nomadlab.internal/lab/scenario"
 )
 
-// broken is a scenario of which a check and two steps fail, with a check after each.
-func broken(cause error) scenario.Scenario {
+// failing is a scenario of which a check and two steps fail, with a check after each.
+func failing(cause error) scenario.Scenario {
 	check := func(st *scenario.T, id string, v finding.Result) error {
 		return st.Record(finding.Finding{ID: id, Result: v})
 	}
@@ -28,18 +28,18 @@ func broken(cause error) scenario.Scenario {
 	)
 }
 
-// TestSurveySeesAll: a check that does not hold ends neither its step nor the survey, nor does a step that fails.
+// TestSurveySeesAll: a check that does not pass ends neither its step nor the survey, nor does a step that fails.
 func TestSurveySeesAll(t *testing.T) {
 	cause := errors.New("no leader")
 	var r recorder
-	result, err := broken(cause).Survey(t.Context(), nil, &r)
+	result, err := failing(cause).Survey(t.Context(), nil, &r)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := []string{
-		"begin 1/4 one", "found a broken", "found b not carried out", "found c held", "end one <nil> true",
+		"begin 1/4 one", "found a fail", "found b inconclusive", "found c pass", "end one <nil> true",
 		"begin 2/4 two", "end two no leader true",
-		"begin 3/4 three", "found d held", "end three <nil> true",
+		"begin 3/4 three", "found d pass", "end three <nil> true",
 		"begin 4/4 four", "end four no leader true",
 	}
 	if diff := cmp.Diff(want, r.told); diff != "" {
@@ -55,7 +55,7 @@ func TestSurveySeesAll(t *testing.T) {
 
 // TestRunEndsWhereSurveyGoesOn is its control: the same scenario under Run.
 func TestRunEndsWhereSurveyGoesOn(t *testing.T) {
-	result, err := broken(errors.New("no leader")).Run(t.Context(), nil, &recorder{})
+	result, err := failing(errors.New("no leader")).Run(t.Context(), nil, &recorder{})
 	if err == nil || failures(result) != "1 one" {
 		t.Errorf("error %v, failed are %q", err, failures(result))
 	}
@@ -100,13 +100,13 @@ func failures(r scenario.Result) string {
 
 // TestADroppedFindingFailsTheRun: a step that does not return Record's error does not make the promise hold.
 func TestADroppedFindingFailsTheRun(t *testing.T) {
-	for verdict, fails := range map[finding.Result]bool{finding.Pass: false, finding.Fail: true, finding.Skipped: true} {
+	for outcome, fails := range map[finding.Result]bool{finding.Pass: false, finding.Fail: true, finding.Skipped: true} {
 		s := example(step("one", func(_ context.Context, st *scenario.T) error {
-			_ = st.Record(finding.Finding{ID: "a", Result: verdict})
+			_ = st.Record(finding.Finding{ID: "a", Result: outcome})
 			return nil
 		}))
 		if _, err := s.Run(t.Context(), nil, &recorder{}); (err != nil) != fails {
-			t.Errorf("%s: error %v, want one: %v", verdict, err, fails)
+			t.Errorf("%s: error %v, want one: %v", outcome, err, fails)
 		}
 	}
 }

@@ -11,16 +11,27 @@ import (
 	"nomadlab.internal/lab/scenario"
 )
 
-// refusals is how often the cli agent must be seen refused: once could be a coincidence of its start.
-const refusals = 2
+// The extra nodes: two client agents that differ only in the role of their certificate.
+const (
+	cliCertificate    = "cli-certificate"
+	clientCertificate = "client-certificate"
+)
 
-// twins starts two client agents that differ in nothing but the role in their certificate.
-func twins(ctx context.Context, t *scenario.T) error {
-	cli, err := t.Lab.Node("twin-cli")
+const (
+	// refusals is how often the servers must refuse the agent: once could be a coincidence of its start.
+	refusals = 2
+	// wrongRoleLogged is what a server logs when it refuses a certificate for its role (verified against Nomad 1.11.3).
+	wrongRoleLogged = "invalid role or region for certificate"
+)
+
+// clientsOfBothRoles starts the agent with the cli certificate, waits until servers have refused it, and then starts the
+// other one.
+func clientsOfBothRoles(ctx context.Context, t *scenario.T) error {
+	cli, err := t.Lab.Node(cliCertificate)
 	if err != nil {
 		return err
 	}
-	client, err := t.Lab.Node("twin-client")
+	client, err := t.Lab.Node(clientCertificate)
 	if err != nil {
 		return err
 	}
@@ -53,11 +64,12 @@ func twins(ctx context.Context, t *scenario.T) error {
 	if err := client.Start(ctx); err != nil {
 		return err
 	}
-	return twinJoins(ctx, t, client, cli)
+	return joinsAlone(ctx, t, client, cli)
 }
 
-// twinJoins waits for the right twin to be ready: the time that the wrong one had as well.
-func twinJoins(ctx context.Context, t *scenario.T, right, wrong *lab.Node) error {
+// joinsAlone waits until the right client is ready, and returns an error if the wrong one, which had that time as well, is
+// registered.
+func joinsAlone(ctx context.Context, t *scenario.T, right, wrong *lab.Node) error {
 	var known statuses
 	err := poll.Until(ctx, right.Name()+" to be ready", func(ctx context.Context) string {
 		var err error
@@ -79,10 +91,10 @@ func twinJoins(ctx context.Context, t *scenario.T, right, wrong *lab.Node) error
 	return nil
 }
 
-// statuses are the status of each client that is registered, by name.
+// statuses is the status of each registered client, by name.
 type statuses map[string]string
 
-// registered asks the first server which clients there are.
+// registered asks the first server for its clients.
 func registered(ctx context.Context, l *lab.Lab) (statuses, error) {
 	client, err := l.Servers()[0].API()
 	if err != nil {
@@ -99,7 +111,7 @@ func registered(ctx context.Context, l *lab.Lab) (statuses, error) {
 	return known, nil
 }
 
-// lacks is nil if the node is not registered.
+// lacks returns an error if the node is registered.
 func (s statuses) lacks(n *lab.Node) error {
 	if status, there := s[n.Name()]; there {
 		return fmt.Errorf("%s is registered, as %s: it was to be refused", n.Name(), status)
@@ -107,20 +119,11 @@ func (s statuses) lacks(n *lab.Node) error {
 	return nil
 }
 
-// refusedAt are the lines after the marks in which a server says that it refused a connection from the node for its role.
-// Probes of this process look different to the servers, also where nodes share one address.
-func refusedAt(marks map[*lab.Node]int64, n *lab.Node) []string {
-	var out []string
+// refusedAt returns the servers' log lines after the marks that say that the node was refused for its role. The node's address
+// tells it from the probes of this process.
+func refusedAt(marks map[*lab.Node]int64, n *lab.Node) (lines []string) {
 	for s, mark := range marks {
-		lines, err := s.Log().Since(mark)
-		if err != nil {
-			continue
-		}
-		for _, line := range lines {
-			if strings.Contains(line, reasonRole) && strings.Contains(line, "remote_addr="+n.Origin().String()+":") {
-				out = append(out, s.Name()+": "+strings.TrimSpace(line))
-			}
-		}
+		lines = append(lines, linesSince(s, mark, wrongRoleLogged, "remote_addr="+n.Origin().String()+":")...)
 	}
-	return out
+	return lines
 }

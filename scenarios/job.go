@@ -11,7 +11,6 @@ import (
 
 	"nomadlab.internal/fixtures"
 	"nomadlab.internal/lab"
-	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/posture"
@@ -19,30 +18,30 @@ import (
 	"nomadlab.internal/lab/scenario"
 )
 
-// workRuns proves that a hardened cluster still does what a cluster is for.
-func workRuns() scenario.Scenario {
+// jobRuns proves that jobs run and are read on a cluster with mutual TLS.
+func jobRuns() scenario.Scenario {
 	return scenario.Scenario{
 		Name:  "work-runs-over-mtls",
 		Claim: "A job runs on both clients; its logs are read with a cli certificate, and not without one.",
 		Steps: func() []scenario.Step {
-			w := &work{}
+			j := &job{}
 			return []scenario.Step{
-				{Title: "A raw_exec job is submitted, and runs once on each client", Do: w.submit},
-				{Title: "What each task printed is read through a server, with a cli certificate", Do: w.read},
-				{Title: "Without a certificate neither a server nor the task's own client gives the log", Do: w.refuse},
-				{Title: "The job is stopped, and its tasks end", Do: w.stop},
+				{Title: "A raw_exec job is submitted, and runs once on each client", Do: j.submit},
+				{Title: "What each task printed is read through a server, with a cli certificate", Do: j.read},
+				{Title: "Without a certificate neither a server nor the task's own client gives the log", Do: j.refuse},
+				{Title: "The job is stopped, and its tasks end", Do: j.stop},
 			}
 		},
 	}
 }
 
-// work is what the steps share.
-type work struct {
-	job         string
+// job is what the steps share.
+type job struct {
+	id          string
 	allocations []*api.AllocationListStub
 }
 
-func (w *work) submit(ctx context.Context, t *scenario.T) error {
+func (j *job) submit(ctx context.Context, t *scenario.T) error {
 	client, err := t.Lab.Servers()[0].API()
 	if err != nil {
 		return err
@@ -52,39 +51,39 @@ func (w *work) submit(ctx context.Context, t *scenario.T) error {
 		return fmt.Errorf("read the job: %w", err)
 	}
 	// Not Jobs().ParseHCL, which takes no context.
-	var job api.Job
+	var parsed api.Job
 	request := api.JobsParseRequest{JobHCL: string(source), Canonicalize: true}
-	if _, err := client.Raw().Write("/v1/jobs/parse", request, &job, writing(ctx)); err != nil {
+	if _, err := client.Raw().Write("/v1/jobs/parse", request, &parsed, writing(ctx)); err != nil {
 		return fmt.Errorf("parse the job: %w", err)
 	}
-	if _, _, err := client.Jobs().Register(&job, writing(ctx)); err != nil {
+	if _, _, err := client.Jobs().Register(&parsed, writing(ctx)); err != nil {
 		return fmt.Errorf("submit the job: %w", err)
 	}
-	w.job = *job.ID
-	if err := w.await(ctx, client, api.AllocClientStatusRunning); err != nil {
+	j.id = *parsed.ID
+	if err := j.await(ctx, client, api.AllocClientStatusRunning); err != nil {
 		return err
 	}
-	for _, a := range w.allocations {
+	for _, a := range j.allocations {
 		t.Say("allocation %s runs on %s", a.ID[:8], a.NodeName)
 	}
-	if w.allocations[0].NodeName == w.allocations[1].NodeName {
-		return fmt.Errorf("both allocations run on %s, wanted is one on each client", w.allocations[0].NodeName)
+	if j.allocations[0].NodeName == j.allocations[1].NodeName {
+		return fmt.Errorf("both allocations run on %s, wanted is one on each client", j.allocations[0].NodeName)
 	}
 	return nil
 }
 
-// allocated is how many allocations the job asks for, each on a client of its own.
+// allocated is the number of allocations that the job asks for, each on a client of its own.
 const allocated = 2
 
-// errNoWork is why a step cannot be carried out after submit has failed.
-var errNoWork = errors.New("the job does not run: see the step that submits it")
+// errNotRunning is the error of a step that needs what submit did not get.
+var errNotRunning = errors.New("the job does not run: see the step that submits it")
 
-// await waits until all allocations have the status. One that has failed will never have it.
-func (w *work) await(ctx context.Context, client *api.Client, status string) error {
+// await waits until all allocations have the status, or until one has failed, which will never have it.
+func (j *job) await(ctx context.Context, client *api.Client, status string) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	return poll.Until(ctx, "both allocations to be "+status, func(ctx context.Context) string {
-		seen := w.look(ctx, client, status)
+		seen := j.missing(ctx, client, status)
 		if strings.Contains(seen, api.AllocClientStatusFailed) {
 			cancel(errors.New("a task failed, see its client's log"))
 		}
@@ -92,9 +91,9 @@ func (w *work) await(ctx context.Context, client *api.Client, status string) err
 	})
 }
 
-// look asks for the job's allocations, and says what is there unless all have the status.
-func (w *work) look(ctx context.Context, client *api.Client, status string) string {
-	allocations, _, err := client.Jobs().Allocations(w.job, true, asking(ctx))
+// missing asks for the job's allocations, and says what they are; "" if all have the status.
+func (j *job) missing(ctx context.Context, client *api.Client, status string) string {
+	allocations, _, err := client.Jobs().Allocations(j.id, true, asking(ctx))
 	if err != nil {
 		return err.Error()
 	}
@@ -109,25 +108,25 @@ func (w *work) look(ctx context.Context, client *api.Client, status string) stri
 	if matching != allocated || len(allocations) != allocated {
 		return fmt.Sprintf("%d allocations: %s", len(allocations), strings.Join(seen, ", "))
 	}
-	w.allocations = allocations
+	j.allocations = allocations
 	return ""
 }
 
-// logPath asks for what a task printed.
+// logPath is the request for what a task printed.
 func logPath(a *api.AllocationListStub) string {
 	return "/v1/client/fs/logs/" + a.ID + "?task=greet&type=stdout&plain=true"
 }
 
-func (w *work) read(ctx context.Context, t *scenario.T) error {
-	if len(w.allocations) == 0 {
-		return errNoWork
+func (j *job) read(ctx context.Context, t *scenario.T) error {
+	if len(j.allocations) == 0 {
+		return errNotRunning
 	}
 	for _, n := range []*lab.Node{t.Lab.Servers()[0], t.Lab.Servers()[1]} {
 		client, err := n.API()
 		if err != nil {
 			return err
 		}
-		for _, a := range w.allocations {
+		for _, a := range j.allocations {
 			want := "hello from " + a.NodeName
 			if err := poll.Until(ctx, "the log of allocation "+a.ID[:8], func(ctx context.Context) string {
 				return logSays(ctx, client, a, want)
@@ -140,7 +139,7 @@ func (w *work) read(ctx context.Context, t *scenario.T) error {
 	return nil
 }
 
-// logSays says what the log has instead of the text.
+// logSays returns what the log has instead of the text, or "".
 func logSays(ctx context.Context, client *api.Client, a *api.AllocationListStub, want string) string {
 	body, err := client.Raw().Response(logPath(a), asking(ctx))
 	if err != nil {
@@ -158,11 +157,11 @@ func logSays(ctx context.Context, client *api.Client, a *api.AllocationListStub,
 }
 
 // refuse asks a server, which would forward the request, and the client that runs the task.
-func (w *work) refuse(ctx context.Context, t *scenario.T) error {
-	if len(w.allocations) == 0 {
-		return errNoWork
+func (j *job) refuse(ctx context.Context, t *scenario.T) error {
+	if len(j.allocations) == 0 {
+		return errNotRunning
 	}
-	for _, a := range w.allocations {
+	for _, a := range j.allocations {
 		client, err := t.Lab.Node(a.NodeName)
 		if err != nil {
 			return err
@@ -172,15 +171,14 @@ func (w *work) refuse(ctx context.Context, t *scenario.T) error {
 			if err != nil {
 				return err
 			}
-			f := posture.Must(posture.Spec{
+			if err := check(ctx, t, n, posture.Spec{
 				ID: "http-hides-logs-of-" + a.NodeName + "-from-strangers", Title: "a task's log is given to a cli certificate, and not without one",
 				Kind: posture.Safe, Severity: posture.High,
 				Why:     "verify_https_client guards a client's own API as well as the servers' (verified against Nomad 1.11.3)",
 				Probe:   probe.HTTP(logPath(a), probe.Anonymous(t.Lab.Credential())),
 				Want:    posture.Want{probe.RefusedInHandshake},
 				Control: probe.HTTP(logPath(a), cli),
-			}).Evaluate(ctx, inspect.Target(n))
-			if err := t.Record(f); err != nil {
+			}); err != nil {
 				return err
 			}
 		}
@@ -188,16 +186,16 @@ func (w *work) refuse(ctx context.Context, t *scenario.T) error {
 	return nil
 }
 
-func (w *work) stop(ctx context.Context, t *scenario.T) error {
-	if len(w.allocations) == 0 {
-		return errNoWork
+func (j *job) stop(ctx context.Context, t *scenario.T) error {
+	if len(j.allocations) == 0 {
+		return errNotRunning
 	}
 	client, err := t.Lab.Servers()[0].API()
 	if err != nil {
 		return err
 	}
-	if _, _, err := client.Jobs().Deregister(w.job, false, writing(ctx)); err != nil {
+	if _, _, err := client.Jobs().Deregister(j.id, false, writing(ctx)); err != nil {
 		return fmt.Errorf("stop the job: %w", err)
 	}
-	return w.await(ctx, client, api.AllocClientStatusComplete)
+	return j.await(ctx, client, api.AllocClientStatusComplete)
 }

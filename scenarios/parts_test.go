@@ -2,6 +2,7 @@ package scenarios_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -45,7 +46,7 @@ func TestOnlyWritesOfTheGapCount(t *testing.T) {
 	}
 }
 
-// TestTheOldLeaderIsGone when the engine says so, or when somebody else stands for election meanwhile.
+// TestTheOldLeaderIsGone when the engine says so, or when another server stands for election meanwhile.
 func TestTheOldLeaderIsGone(t *testing.T) {
 	before := time.Date(2026, 11, 28, 23, 40, 0, 0, time.UTC)
 	after := before.Add(5 * time.Second)
@@ -62,8 +63,9 @@ func TestTheOldLeaderIsGone(t *testing.T) {
 func TestALineIsOfOneAddress(t *testing.T) {
 	longer := "memberlist: no key: from=172.30.5.16:4648"
 	own := "memberlist: no key: from=172.30.5.1:4648"
-	for want, lines := range map[string][]string{own: {longer, "  " + own}, "": {longer, "no address: no key"}} {
-		if got := scenarios.FirstWith(lines, "no key", "172.30.5.1:"); got != want {
+	for want, lines := range map[string][]string{"server-1: " + own: {longer, "  " + own}, "": {longer, "no address: no key"}} {
+		got := strings.Join(scenarios.LinesWith("server-1", lines, "no key", "172.30.5.1:"), "; ")
+		if got != want {
 			t.Errorf("%q, want %q", got, want)
 		}
 	}
