@@ -12,22 +12,22 @@ import (
 	"time"
 )
 
-// Authority signs certificates. It does not change once made, and may be used
-// from several goroutines at once. Make one with NewAuthority or LoadAuthority;
-// the zero Authority is of no use. Its private key leaves it through Save alone.
+// Authority signs certificates. It is immutable and safe for concurrent use. Make one
+// with NewAuthority or LoadAuthority; the zero Authority cannot be used. Only Save
+// writes its private key.
 type Authority struct {
 	cert    *x509.Certificate
 	certPEM []byte
 	key     crypto.Signer
 	leafTTL time.Duration
 	now     func() time.Time
-	// rsa has it make RSA keys.
+	// rsa is true for an authority that makes RSA keys.
 	rsa bool
 }
 
-// NewAuthority makes a self-signed ECDSA P-256 authority that may sign leaf
-// certificates only, unless Options.Intermediates says more. It returns an error that names each wrong
-// option, or one of the system's random source.
+// NewAuthority makes a self-signed ECDSA P-256 authority. It may sign leaf
+// certificates only, unless Options.Intermediates is set. The error lists each wrong
+// option.
 func NewAuthority(o Options) (*Authority, error) {
 	o = o.withDefaults()
 	if err := o.validate(); err != nil {
@@ -48,24 +48,24 @@ func NewAuthority(o Options) (*Authority, error) {
 	return newAuthority(cert, key, o), nil
 }
 
-// IssuingRSA is the same authority, which makes RSA keys of 2048 bits for what it issues, but for a Defect of the key.
+// IssuingRSA returns a copy of the authority that makes RSA keys of 2048 bits, except for a Defect of the key.
 func (a *Authority) IssuingRSA() *Authority {
 	other := *a
 	other.rsa = true
 	return &other
 }
 
-// CertificatePEM is the authority's certificate: what a caller needs to trust it.
-// Concatenate those of several authorities for a bundle, e.g. during a rotation.
+// CertificatePEM returns the authority's certificate. Concatenate those of several
+// authorities to make a bundle, e.g. for a rotation.
 func (a *Authority) CertificatePEM() []byte { return slices.Clone(a.certPEM) }
 
-// NotBefore is when the authority's validity begins.
+// NotBefore returns when the authority becomes valid.
 func (a *Authority) NotBefore() time.Time { return a.cert.NotBefore }
 
-// NotAfter is when the authority expires, and all that it issued at the latest.
+// NotAfter returns when the authority expires. What it issues expires then or earlier.
 func (a *Authority) NotAfter() time.Time { return a.cert.NotAfter }
 
-// String is the authority's common name.
+// String returns the authority's common name.
 func (a *Authority) String() string { return a.cert.Subject.CommonName }
 
 // newAuthority expects options with their defaults filled in.
@@ -104,8 +104,8 @@ func authorityTemplate(o Options, public crypto.PublicKey) (*x509.Certificate, e
 	}, nil
 }
 
-// signCertificate signs and reads back, so that what is handed on is what a
-// verifier will see.
+// signCertificate signs a certificate and parses the result, so that the caller gets
+// what a verifier will see.
 func signCertificate(template, parent *x509.Certificate, public crypto.PublicKey, signer crypto.Signer) (*x509.Certificate, error) {
 	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, signer)
 	if err != nil {
@@ -118,7 +118,7 @@ func signCertificate(template, parent *x509.Certificate, public crypto.PublicKey
 	return cert, nil
 }
 
-// newSerial is a random number of 128 bits, like `nomad tls` gives.
+// newSerial returns a random number of 128 bits, as `nomad tls` does.
 func newSerial() (*big.Int, error) {
 	limit := new(big.Int).Lsh(big.NewInt(1), 128)
 	serial, err := rand.Int(rand.Reader, limit)
@@ -128,8 +128,8 @@ func newSerial() (*big.Int, error) {
 	return serial, nil
 }
 
-// subjectKeyID identifies a key as `nomad tls` does, by the SHA-256 of its public
-// key info, cut to the usual 160 bits. crypto/x509 makes one up for authorities only.
+// subjectKeyID returns a key's identifier as `nomad tls` makes it: the SHA-256 of its
+// public key info, cut to 160 bits. crypto/x509 makes one for authorities only.
 func subjectKeyID(public crypto.PublicKey) ([]byte, error) {
 	info, err := x509.MarshalPKIXPublicKey(public)
 	if err != nil {

@@ -7,18 +7,17 @@ import (
 	"time"
 )
 
-// Credential is a certificate, its key and the CA bundle, as one caller holds it.
-// The zero Credential is nobody's: its methods return errors.
+// Credential is a certificate, its key and a CA bundle, as one caller holds them.
+// The methods of the zero Credential return errors.
 //
-// It prints without its key: by fmt with any verb, by slog, and as JSON, YAML or
-// text. Two ways round that stay open, as fmt calls no methods there: printing
-// KeyPEM itself, and printing a struct that holds a Credential by value in an
-// unexported field. Hold it there by pointer.
+// A Credential prints without its key: with every verb of fmt, with slog, and as
+// JSON, YAML or text. There are two exceptions, because fmt calls no method there:
+// KeyPEM itself, and a struct that holds a Credential by value in an unexported
+// field. Hold it there by pointer.
 type Credential struct {
-	// Identity is who the certificate speaks for; where it was made with a Defect,
-	// who it would speak for.
+	// Identity is whom the certificate speaks for, or would speak for without its Defect.
 	Identity Identity
-	// CertPEM is the certificate, followed by intermediates if there are any.
+	// CertPEM is the certificate, followed by its intermediates, if any.
 	CertPEM []byte
 	// KeyPEM is the private key, SEC 1 "EC PRIVATE KEY" as issued here. Secret.
 	KeyPEM []byte
@@ -26,8 +25,8 @@ type Credential struct {
 	CAPEM []byte
 }
 
-// TLSCertificate is the certificate with its key, for a tls.Config. It returns an
-// error when either cannot be read or they do not belong together.
+// TLSCertificate returns the certificate with its key, for a tls.Config. It returns an
+// error if either cannot be read or they do not belong together.
 func (c Credential) TLSCertificate() (tls.Certificate, error) {
 	cert, err := tls.X509KeyPair(c.CertPEM, c.KeyPEM)
 	if err != nil {
@@ -36,8 +35,7 @@ func (c Credential) TLSCertificate() (tls.Certificate, error) {
 	return cert, nil
 }
 
-// Leaf is the certificate itself, parsed. It returns an error when the PEM cannot
-// be read.
+// Leaf returns the holder's own certificate. It returns the errors of Chain.
 func (c Credential) Leaf() (*x509.Certificate, error) {
 	certs, err := c.Chain()
 	if err != nil {
@@ -46,18 +44,18 @@ func (c Credential) Leaf() (*x509.Certificate, error) {
 	return certs[0], nil
 }
 
-// Chain is the certificate, parsed, and behind it the authorities that its holder sends along. It returns an error when any
-// part of the PEM cannot be read.
+// Chain returns the certificate and the intermediates that its holder sends along. It returns an error if any part of the PEM
+// cannot be read.
 func (c Credential) Chain() ([]*x509.Certificate, error) {
-	certs, err := decodeCertificates(c.CertPEM)
+	certs, err := DecodeCertificates(c.CertPEM)
 	if err != nil {
 		return nil, fmt.Errorf("read certificate of %s: %w", c.Identity, err)
 	}
 	return certs, nil
 }
 
-// NameFor is the name that whoever connects to the holder is to expect: wanted where the certificate is for it, else the first
-// name or address that it is for. wanted is returned of a certificate that is for none.
+// NameFor returns the name for which a caller should verify the certificate: wanted if the certificate is valid for it, else the
+// first name or address that it is valid for. It returns wanted if there is none, or the certificate cannot be read.
 func (c Credential) NameFor(wanted string) string {
 	leaf, err := c.Leaf()
 	if err != nil || leaf.VerifyHostname(wanted) == nil {
@@ -74,7 +72,7 @@ func (c Credential) NameFor(wanted string) string {
 	return wanted
 }
 
-// NotAfter is when the certificate expires, or expired. It returns Leaf's errors.
+// NotAfter returns when the certificate expires. It returns the errors of Leaf.
 func (c Credential) NotAfter() (time.Time, error) {
 	leaf, err := c.Leaf()
 	if err != nil {
@@ -83,18 +81,17 @@ func (c Credential) NotAfter() (time.Time, error) {
 	return leaf.NotAfter, nil
 }
 
-// Authorities are the certificates of the CA bundle. It returns an error when any
+// Authorities returns the certificates of the CA bundle. It returns an error if any
 // part of the bundle cannot be read.
 func (c Credential) Authorities() ([]*x509.Certificate, error) {
-	authorities, err := decodeCertificates(c.CAPEM)
+	authorities, err := DecodeCertificates(c.CAPEM)
 	if err != nil {
 		return nil, fmt.Errorf("read CA bundle of %s: %w", c.Identity, err)
 	}
 	return authorities, nil
 }
 
-// Pool is the CA bundle, for a tls.Config. It returns an error when any part of
-// the bundle cannot be read.
+// Pool returns the CA bundle, for a tls.Config. It returns the errors of Authorities.
 func (c Credential) Pool() (*x509.CertPool, error) {
 	authorities, err := c.Authorities()
 	if err != nil {
@@ -107,15 +104,15 @@ func (c Credential) Pool() (*x509.CertPool, error) {
 	return pool, nil
 }
 
-// ClientTLS is the TLS configuration of a caller that trusts the CA bundle and
-// ALWAYS presents this certificate when asked for one. crypto/tls by itself
-// presents none when the issuer is not among the authorities that the server
-// names, and then a foreign certificate looks like no certificate: Nomad answers
-// "certificate required" to both (verified against Nomad 1.11.3).
+// ClientTLS returns the TLS configuration of a caller that trusts the CA bundle and
+// always presents this certificate when asked for one. By default crypto/tls presents
+// none if the server does not name its issuer as acceptable; a foreign certificate
+// would then look like no certificate, because Nomad answers "certificate required" to
+// both (verified against Nomad 1.11.3).
 //
-// serverName is what the server's certificate is verified for, e.g.
-// "server.global.nomad"; zero: the host that is dialled, where the dialler fills
-// it in, as net/http does. The errors are TLSCertificate's and Pool's.
+// The server's certificate is verified for serverName, e.g. "server.global.nomad".
+// Zero: for the dialled host, if the dialler fills it in, as net/http does. ClientTLS
+// returns the errors of TLSCertificate and Pool.
 func (c Credential) ClientTLS(serverName string) (*tls.Config, error) {
 	cert, err := c.TLSCertificate()
 	if err != nil {
@@ -131,9 +128,9 @@ func (c Credential) ClientTLS(serverName string) (*tls.Config, error) {
 	return config, nil
 }
 
-// AnonymousTLS is the TLS configuration of a caller that trusts the CA bundle and
-// presents no certificate, even when asked. serverName is as in ClientTLS; the
-// errors are Pool's.
+// AnonymousTLS returns the TLS configuration of a caller that trusts the CA bundle and
+// presents no certificate, even when asked. serverName is as in ClientTLS. It returns
+// the errors of Pool.
 func (c Credential) AnonymousTLS(serverName string) (*tls.Config, error) {
 	pool, err := c.Pool()
 	if err != nil {

@@ -20,7 +20,7 @@ type damage struct {
 	want       string // part of the error; empty: loads
 }
 
-func damages(cred, stranger pki.Credential) []damage {
+func damages(cred, other pki.Credential) []damage {
 	cut := func(text []byte) []byte { return text[:len(text)/2] }
 	return []damage{
 		{"untouched", "", nil, false, ""},
@@ -31,10 +31,10 @@ func damages(cred, stranger pki.Credential) []damage {
 		{"cut certificate", serverID.CertFile(), cut(cred.CertPEM), false, "damaged PEM: 0 of 1"},
 		{"cut key", serverID.KeyFile(), cut(cred.KeyPEM), false, "no private key"},
 		{"empty bundle", pki.CAFile, []byte{}, false, "no certificate"},
-		{"half a bundle", pki.CAFile, slices.Concat(cred.CAPEM, cut(stranger.CAPEM)), false, "1 of 2"},
+		{"half a bundle", pki.CAFile, slices.Concat(cred.CAPEM, cut(other.CAPEM)), false, "1 of 2"},
 		{"key for a certificate", serverID.CertFile(), cred.KeyPEM, false, `"EC PRIVATE KEY"`},
 		{"certificate for a key", serverID.KeyFile(), cred.CertPEM, false, `"CERTIFICATE"`},
-		{"another's key", serverID.KeyFile(), stranger.KeyPEM, false, "is not the key of"},
+		{"another's key", serverID.KeyFile(), other.KeyPEM, false, "is not the key of"},
 		{"missing CA", pki.CAFile, nil, true, "no such file"},
 		{"missing CA key", pki.CAKeyFile, nil, true, "no such file"},
 		{"cut CA key", pki.CAKeyFile, cut(cred.KeyPEM), true, "no private key"},
@@ -45,8 +45,8 @@ func damages(cred, stranger pki.Credential) []damage {
 
 func TestDamagedFilesAreNamed(t *testing.T) {
 	authority := newAuthority(t, pki.Options{})
-	cred, stranger := issue(t, authority, serverID), issue(t, newAuthority(t, pki.Options{}), serverID)
-	for _, tc := range damages(cred, stranger) {
+	cred, other := issue(t, authority, serverID), issue(t, newAuthority(t, pki.Options{}), serverID)
+	for _, tc := range damages(cred, other) {
 		t.Run(tc.name, func(t *testing.T) {
 			dir := t.TempDir()
 			if err := errors.Join(authority.Save(dir), cred.Save(dir)); err != nil {

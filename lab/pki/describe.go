@@ -1,6 +1,7 @@
 package pki
 
 import (
+	"crypto/ecdsa"
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
@@ -11,10 +12,10 @@ import (
 	"unicode"
 )
 
-// Describe tells in words, a line each, what the certificate says: subject, names,
-// issuer, validity, purposes, fingerprint, and whom its holder trusts. It shows no
-// key, and reads a certificate that is damaged as far as it can, saying so: it is
-// meant for evidence, where half an answer beats none.
+// Describe returns a text about the certificate, one property a line: subject, names,
+// issuer, validity, purposes, fingerprint, and the authorities that its holder trusts.
+// It shows no key. It is meant for evidence: of a damaged certificate it describes
+// what can be read, and says what cannot.
 func (c Credential) Describe() string {
 	var text strings.Builder
 	table := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
@@ -25,14 +26,14 @@ func (c Credential) Describe() string {
 	} else {
 		describeLeaf(leaf, row)
 	}
-	authorities, err := decodeCertificates(c.CAPEM)
+	authorities, err := DecodeCertificates(c.CAPEM)
 	if err != nil {
 		row("trusts", err.Error())
 	}
 	for _, authority := range authorities {
 		row("trusts", fmt.Sprintf("%s (until %s)", authority.Subject, stamp(authority.NotAfter)))
 	}
-	_ = table.Flush() // A strings.Builder takes everything.
+	_ = table.Flush() // a strings.Builder returns no error
 	return text.String()
 }
 
@@ -59,7 +60,7 @@ func describeLeaf(leaf *x509.Certificate, row func(label, value string)) {
 	row("SHA-256", fmt.Sprintf("%x", sha256.Sum256(leaf.Raw)))
 }
 
-// keyName is the kind of the key, with the length of an RSA key, which tells a weak one.
+// keyName returns the kind of the key, and the length of an RSA key.
 func keyName(leaf *x509.Certificate) string {
 	if key, is := leaf.PublicKey.(*rsa.PublicKey); is {
 		return fmt.Sprintf("RSA of %d bits", key.N.BitLen())
@@ -91,7 +92,7 @@ func orElse(values []string, empty string) string {
 
 func stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// oneLine keeps a stranger's certificate from steering a terminal or forging lines.
+// oneLine replaces what is not printable, so that a name in a certificate can neither control a terminal nor add a line.
 func oneLine(text string) string {
 	return strings.Map(func(r rune) rune {
 		if !unicode.IsPrint(r) {
@@ -99,4 +100,16 @@ func oneLine(text string) string {
 		}
 		return r
 	}, text)
+}
+
+// KeyKind returns the kind and size of the certificate's key, for example "ECDSA P-256" or "RSA 2048".
+func KeyKind(c *x509.Certificate) string {
+	switch key := c.PublicKey.(type) {
+	case *ecdsa.PublicKey:
+		return "ECDSA " + key.Params().Name
+	case *rsa.PublicKey:
+		return fmt.Sprintf("RSA %d", key.N.BitLen())
+	default:
+		return c.PublicKeyAlgorithm.String()
+	}
 }

@@ -134,7 +134,7 @@ func TestDefectsInRealHandshakes(t *testing.T) {
 	}
 }
 
-// The certificate of a stranger must be seen and refused, not left at home.
+// A foreign certificate must be presented and refused, not withheld.
 func TestForeignCertificateIsReallyPresented(t *testing.T) {
 	authority := newAuthority(t, pki.Options{CommonName: "lab one"})
 	listener := strict(t, issue(t, authority, serverID), tls.VersionTLS13)
@@ -150,7 +150,7 @@ func TestForeignCertificateIsReallyPresented(t *testing.T) {
 	}
 
 	// The control: left to itself, crypto/tls presents nothing, and the listener
-	// sees nobody rather than a stranger.
+	// sees no certificate rather than a foreign one.
 	cert, err := foreign.TLSCertificate()
 	if err != nil {
 		t.Fatal(err)

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// Role is the part an agent or a person plays, as Nomad spells it in certificate
-// names. The zero Role is none, and Validate refuses it.
+// Role is the role of an agent or a user, as Nomad spells it in the names of
+// certificates. Validate refuses the zero Role.
 type Role string
 
 // The roles that `nomad tls cert create` knows.
@@ -21,12 +21,12 @@ const (
 	Server Role = "server"
 	// Client may call the RPC of the servers in its own region.
 	Client Role = "client"
-	// CLI may use the HTTP API alone: RPC refuses it where
+	// CLI may use the HTTP API only: RPC refuses it if
 	// verify_server_hostname is on (verified against Nomad 1.11.3).
 	CLI Role = "cli"
 )
 
-// DefaultRegion is the region of an Identity that names none, as in Nomad.
+// DefaultRegion is the region of an Identity whose Region is empty, as in Nomad.
 const DefaultRegion = "global"
 
 const (
@@ -34,47 +34,48 @@ const (
 	nomadDomain   = "nomad"
 )
 
-// Identity is who a certificate speaks for. It is a plain value; the zero
-// Identity has no role and is refused by Validate.
+// Identity is whom a certificate speaks for. It is a plain value; Validate refuses
+// the zero Identity, which has no role.
 type Identity struct {
 	// Role is required.
 	Role Role
-	// Region is one label of a DNS name, in which capitals and underscores may be, as Nomad takes them. Zero: DefaultRegion.
+	// Region is one label of a DNS name; capitals and underscores are allowed, as in Nomad. Zero: DefaultRegion.
 	Region string
-	// DNSNames are names beyond the role's own and localhost, perhaps with a
-	// leading "*.". Beware: Nomad takes a role from any DNS name, so a client
-	// with server.global.nomad among these is a server (nomad/server.go:634).
+	// DNSNames are further names, beside the role's own and localhost. A leading "*."
+	// is allowed. Nomad takes a role from any DNS name, so a client with
+	// server.global.nomad among these is a server (nomad/server.go:634).
 	DNSNames []string
-	// IPs are addresses beyond 127.0.0.1, without zones.
+	// IPs are further addresses, beside 127.0.0.1, without zones.
 	IPs []netip.Addr
 }
 
-// Name is the TLS name that carries role and region, e.g. "server.global.nomad":
-// what a peer's certificate is verified for.
+// Name returns the TLS name with role and region, e.g. "server.global.nomad", for
+// which peers verify the certificate.
 func (i Identity) Name() string {
 	return fmt.Sprintf("%s.%s.%s", i.Role, i.region(), nomadDomain)
 }
 
-// FileStem begins the names of the identity's files, as `nomad tls cert create`
-// names them, e.g. "global-server-nomad".
+// FileStem returns the beginning of the names of the identity's files, as `nomad tls
+// cert create` names them, e.g. "global-server-nomad".
 func (i Identity) FileStem() string {
 	return fmt.Sprintf("%s-%s-%s", i.region(), i.Role, nomadDomain)
 }
 
-// CertFile is the name, without folder, of the identity's certificate file,
-// e.g. "global-server-nomad.pem".
+// CertFile returns the name, without folder, of the identity's certificate file, e.g.
+// "global-server-nomad.pem".
 func (i Identity) CertFile() string { return i.FileStem() + ".pem" }
 
-// KeyFile is the name, without folder, of the identity's private key file,
-// e.g. "global-server-nomad-key.pem".
+// KeyFile returns the name, without folder, of the identity's private key file, e.g.
+// "global-server-nomad-key.pem".
 func (i Identity) KeyFile() string { return i.FileStem() + "-key.pem" }
 
-// String is Name.
+// String returns Name.
 func (i Identity) String() string { return i.Name() }
 
-// Validate tells every fault at once: an unknown role, a region that is not one
-// label of a DNS name, a name that is not a DNS name, an address that is none. It returns
-// nil for an identity that an authority without name constraints would issue.
+// Validate returns an error that lists every fault: an unknown role, a region that is
+// not one label of a DNS name, a name that is not a DNS name, an invalid address. It
+// returns nil for an identity for which an authority without name constraints would
+// issue.
 func (i Identity) Validate() error {
 	var faults []error
 	switch i.Role {
@@ -105,7 +106,7 @@ func (i Identity) region() string {
 	return i.Region
 }
 
-// dnsNames are all DNS names of the certificate, each once.
+// dnsNames returns all DNS names of the certificate, each once.
 func (i Identity) dnsNames() []string {
 	names := []string{i.Name(), localhostName}
 	for _, name := range i.DNSNames {
@@ -117,8 +118,8 @@ func (i Identity) dnsNames() []string {
 	return names
 }
 
-// ipAddresses are all addresses of the certificate, each once. A CLI's gets no
-// loopback address of its own, as with `nomad tls` (command/tls_cert_create.go:297).
+// ipAddresses returns all addresses of the certificate, each once. 127.0.0.1 is not
+// added for a CLI, as in `nomad tls` (command/tls_cert_create.go:297).
 func (i Identity) ipAddresses() []net.IP {
 	var addrs []netip.Addr
 	if i.Role != CLI {

@@ -1,6 +1,7 @@
 package pki
 
 import (
+	"bytes"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
@@ -9,75 +10,99 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 )
 
-// ErrUnconstrained says that a certificate outside the authority's name
-// constraints was asked for, of an authority that has none.
+// ErrUnconstrained is returned, wrapped, for OutsideConstraints by an authority
+// without name constraints.
 var ErrUnconstrained = errors.New("the authority has no name constraints to be outside of: set Options.PermittedDNS")
 
-// ErrNotPermitted says that the authority's own certificate does not permit it to
-// sign what was asked for: a name outside its constraints, an intermediate, a life
-// beyond its own.
+// ErrNotPermitted is returned, wrapped, if the authority's own certificate does not
+// permit it to sign what was asked for: a name outside its constraints, an
+// intermediate, a life beyond its own.
 var ErrNotPermitted = errors.New("the authority's own certificate does not permit it")
 
-// Issue makes a key and a certificate for an identity, valid from an hour ago
-// (for clocks that lag). The authority checks its own work: it returns an error
-// for an invalid identity, for a name outside its constraints, and when it is
-// itself expired or not yet valid.
+// Issue makes a key and a certificate for an identity, valid from an hour ago, for
+// clocks that lag. It returns an error for an invalid identity, for a name outside
+// the authority's constraints, and if the authority is expired or not yet valid.
 func (a *Authority) Issue(id Identity) (Credential, error) {
 	return a.IssueDefective(id, Defect{})
 }
 
-// IssueFlawed is Issue with one thing wrong. The certificate would have been
-// sound without the defect: that is proved before the defect is put in, so the errors
-// of Issue apply here too. OutsideConstraints returns ErrUnconstrained, wrapped,
-// of an authority without name constraints; ErrNotPermitted what the authority may
-// not sign. The zero Defect gives a sound certificate.
-func (a *Authority) IssueDefective(id Identity, f Defect) (Credential, error) {
-	cred, err := a.issue(id, f)
+// IssueDefective is Issue with one thing wrong. It first makes the certificate without
+// the defect, to prove that nothing else is wrong, so the errors of Issue apply. It
+// returns ErrUnconstrained or ErrNotPermitted, wrapped, for a defect that the authority
+// cannot give. The zero Defect gives a sound certificate.
+func (a *Authority) IssueDefective(id Identity, d Defect) (Credential, error) {
+	cred, err := a.issue(id, nil, d)
 	if err != nil {
-		return Credential{}, fmt.Errorf("issue %s certificate for %s: %w", f, id, err)
+		return Credential{}, fmt.Errorf("issue %s certificate for %s: %w", d, id, err)
 	}
 	return cred, nil
 }
 
-func (a *Authority) issue(id Identity, f Defect) (Credential, error) {
+// IssueForKey is Issue for the private key of another credential: one key then serves two certificates, which is what a check of
+// shared keys looks for. It returns the errors of Issue, and one if the credential's key cannot be read.
+func (a *Authority) IssueForKey(id Identity, of Credential) (Credential, error) {
+	key, err := decodeKey(of.KeyPEM)
+	var cred Credential
+	if err == nil {
+		cred, err = a.issue(id, key, Defect{})
+	}
+	if err != nil {
+		return Credential{}, fmt.Errorf("issue certificate for %s with the key of %s: %w", id, of.Identity, err)
+	}
+	return cred, nil
+}
+
+// issue signs a certificate for an identity. A nil key: one is made.
+func (a *Authority) issue(id Identity, key crypto.Signer, d Defect) (Credential, error) {
 	if err := id.Validate(); err != nil {
 		return Credential{}, err
 	}
-	return a.make(id, subject{commonName: id.Name(), dnsNames: id.dnsNames(), ipAddresses: id.ipAddresses()}, f)
+	return a.sign(id, subject{commonName: id.Name(), dnsNames: id.dnsNames(), ipAddresses: id.ipAddresses(), key: key}, d)
 }
 
-// IssueForKey is Issue for the private key of a credential that there is: one key then serves two certificates, which is what a
-// check of shared keys looks for. The errors are Issue's, and that the credential's key cannot be read.
-func (a *Authority) IssueForKey(id Identity, of Credential) (Credential, error) {
-	key, err := decodeKey(of.KeyPEM)
+// Template is a certificate whose names are chosen freely, for certificates that no
+// Identity describes. The zero Template has no names.
+type Template struct {
+	// Holder names the credential's files, and the holder in errors. It does not go
+	// into the certificate.
+	Holder Identity
+	// CommonName is the subject's. Zero: the subject is empty.
+	CommonName string
+	// DNSNames are all DNS names of the certificate: none is added or checked. Zero:
+	// it has none.
+	DNSNames []string
+	// Defect is what else is wrong with the certificate. Zero: nothing.
+	Defect Defect
+}
+
+// IssueTemplate is Issue with the template's names and no others. It returns
+// ErrNotPermitted, wrapped, if the authority may not sign it, and otherwise the
+// errors of IssueDefective.
+func (a *Authority) IssueTemplate(t Template) (Credential, error) {
+	cred, err := a.sign(t.Holder, subject{commonName: t.CommonName, dnsNames: slices.Clone(t.DNSNames)}, t.Defect)
 	if err != nil {
-		return Credential{}, fmt.Errorf("issue certificate for %s with the key of %s: %w", id, of.Identity, err)
-	}
-	if err := id.Validate(); err != nil {
-		return Credential{}, fmt.Errorf("issue certificate for %s: %w", id, err)
-	}
-	cred, err := a.make(id, subject{commonName: id.Name(), dnsNames: id.dnsNames(), ipAddresses: id.ipAddresses(), key: key}, Defect{})
-	if err != nil {
-		return Credential{}, fmt.Errorf("issue certificate for %s with the key of %s: %w", id, of.Identity, err)
+		return Credential{}, fmt.Errorf("issue %s certificate for %q %q: %w", t.Defect, t.CommonName, t.DNSNames, err)
 	}
 	return cred, nil
 }
 
-// subject is whom a certificate names.
+// subject is what a certificate says about its holder.
 type subject struct {
 	commonName  string
 	dnsNames    []string
 	ipAddresses []net.IP
-	// key is the certificate's. Nil: one is made.
+	// key is the certificate's private key. Nil: one is made.
 	key crypto.Signer
 }
 
-// make signs a certificate for whomever it is to name.
-func (a *Authority) make(holder Identity, s subject, f Defect) (Credential, error) {
+// sign makes the key, unless the subject has one, and signs the certificate: first
+// without the defect, to prove that nothing else is wrong with it.
+func (a *Authority) sign(holder Identity, s subject, d Defect) (Credential, error) {
 	now := a.now()
 	if now.Before(a.cert.NotBefore) || now.After(a.cert.NotAfter) {
 		return Credential{}, fmt.Errorf("authority %q is valid from %s to %s, not now: make a new one",
@@ -86,10 +111,10 @@ func (a *Authority) make(holder Identity, s subject, f Defect) (Credential, erro
 	key, err := s.key, error(nil)
 	switch {
 	case key != nil:
-	case a.rsa && f.key == p256:
+	case a.rsa && d.key == p256:
 		key, err = rsa.GenerateKey(rand.Reader, soundBits)
 	default:
-		key, err = f.newKey()
+		key, err = d.newKey()
 	}
 	if err != nil {
 		return Credential{}, err
@@ -102,12 +127,12 @@ func (a *Authority) make(holder Identity, s subject, f Defect) (Credential, erro
 	if err != nil {
 		return Credential{}, err
 	}
-	if err := a.accept(leaf, now); err != nil {
+	if err := a.verify(leaf, now); err != nil {
 		return Credential{}, err
 	}
 	certPEM := encodeCertificate(leaf)
-	if f != (Defect{}) {
-		if certPEM, err = a.signDefective(template, key, f, now); err != nil {
+	if d != (Defect{}) {
+		if certPEM, err = a.signDefective(template, key, d, now); err != nil {
 			return Credential{}, err
 		}
 	}
@@ -145,9 +170,72 @@ func (a *Authority) leafTemplate(s subject, public crypto.PublicKey, now time.Ti
 	}, nil
 }
 
-// accept asks the verifier that Nomad uses, so that the authority and the agents
-// cannot disagree about what a constraint permits.
-func (a *Authority) accept(leaf *x509.Certificate, now time.Time) error {
+// signDefective returns, in PEM, what the holder of a defective certificate presents.
+func (a *Authority) signDefective(sound *x509.Certificate, key crypto.Signer, d Defect, now time.Time) ([]byte, error) {
+	template := d.apply(sound, now)
+	switch {
+	case d.unpermitted && len(a.cert.PermittedDNSDomains) == 0:
+		return nil, ErrUnconstrained
+	case d.validity == longLived && template.NotAfter.After(a.cert.NotAfter):
+		return nil, fmt.Errorf("%w: authority %q ends at %s: make one with a longer Options.TTL",
+			ErrNotPermitted, a, a.cert.NotAfter.Format(time.RFC3339))
+	}
+	signer, err := a.signerOf(template, key, d, now)
+	if err != nil {
+		return nil, err
+	}
+	leaf, err := signCertificate(template, signer.cert, key.Public(), signer.key)
+	if err != nil {
+		return nil, err
+	}
+	if d.unpermitted && !isOutsideConstraints(a.verify(leaf, now)) {
+		return nil, fmt.Errorf("authority %q permits even %s", a, unpermittedName)
+	}
+	chain := encodeCertificate(leaf)
+	if d.signer == byIntermediate {
+		chain = bytes.Join([][]byte{chain, signer.certPEM}, nil)
+	}
+	return chain, nil
+}
+
+// signerOf returns the authority that signs a defective certificate.
+func (a *Authority) signerOf(template *x509.Certificate, key crypto.Signer, d Defect, now time.Time) (*Authority, error) {
+	switch d.signer {
+	case bySelf:
+		return &Authority{cert: template, key: key}, nil
+	case byForeign:
+		return NewAuthority(Options{CommonName: foreignName, Now: a.now})
+	case byIntermediate, byUnsentIntermediate:
+		return a.intermediate(now)
+	default:
+		return a, nil
+	}
+}
+
+// intermediate makes an authority below this one that lasts as long.
+func (a *Authority) intermediate(now time.Time) (*Authority, error) {
+	if a.cert.MaxPathLenZero {
+		return nil, fmt.Errorf("%w: authority %q may sign leaf certificates alone: make one with Options.Intermediates", ErrNotPermitted, a)
+	}
+	o := Options{CommonName: intermediateName, TTL: a.cert.NotAfter.Sub(now), Now: a.now}.withDefaults()
+	key, err := newKey()
+	if err != nil {
+		return nil, err
+	}
+	template, err := authorityTemplate(o, key.Public())
+	if err != nil {
+		return nil, err
+	}
+	cert, err := signCertificate(template, a.cert, key.Public(), a.key)
+	if err != nil {
+		return nil, err
+	}
+	return newAuthority(cert, key, o), nil
+}
+
+// verify verifies a certificate against this authority with crypto/x509, as Nomad
+// does, so that the authority and the agents agree on what a constraint permits.
+func (a *Authority) verify(leaf *x509.Certificate, now time.Time) error {
 	roots := x509.NewCertPool()
 	roots.AddCert(a.cert)
 	_, err := leaf.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})

@@ -165,7 +165,7 @@ func TestNotPermitted(t *testing.T) {
 }
 
 // A template has the names that were asked for and no others.
-func TestForgeAddsNothing(t *testing.T) {
+func TestIssueTemplateAddsNothing(t *testing.T) {
 	authority := newAuthority(t, pki.Options{})
 	for _, f := range []pki.Template{
 		{},

@@ -6,18 +6,18 @@ import (
 	"encoding/pem"
 )
 
-// Material is what a file holds of certificates and private keys. Of a private key it has the public half alone, by which a
-// key is known whatever its file is called. The zero Material is a file that holds neither.
+// Material holds the certificates and private keys of a file. Of a private key it holds the public half only, which identifies
+// the key. The zero Material is that of a file with neither.
 type Material struct {
-	// Certificates are in the order in which they stand.
+	// Certificates are in the file's order.
 	Certificates []*x509.Certificate
 	// Keys are the public halves of the private keys.
 	Keys []crypto.PublicKey
-	// Unreadable counts private keys of which nothing is known, such as those under a passphrase.
+	// Unreadable counts the private keys that cannot be read, such as those under a passphrase.
 	Unreadable int
 }
 
-// ReadMaterial reads a file in PEM or DER as far as it can: what is neither certificate nor private key is passed over.
+// ReadMaterial reads the text of a file in PEM or DER. It passes over everything that is neither a certificate nor a private key.
 func ReadMaterial(text []byte) Material {
 	var m Material
 	block, rest := pem.Decode(text)
@@ -49,7 +49,7 @@ func (m *Material) addKey(text []byte) {
 	m.Keys = append(m.Keys, key.Public())
 }
 
-// addDER reads what may be a certificate or a key without PEM around it.
+// addDER reads a certificate or a key in DER.
 func (m *Material) addDER(der []byte) {
 	if c, err := x509.ParseCertificate(der); err == nil {
 		m.Certificates = append(m.Certificates, c)
@@ -63,14 +63,14 @@ func (m *Material) addDER(der []byte) {
 	}
 }
 
-// SameKey reports whether two public keys are one.
+// SameKey reports whether two public keys are equal.
 func SameKey(a, b crypto.PublicKey) bool {
 	known, ok := a.(interface{ Equal(crypto.PublicKey) bool })
 	return ok && known.Equal(b)
 }
 
-// MaySign reports whether verifiers take the certificate for that of an authority, as crypto/x509 does: one of version 3 has to
-// say so, older ones cannot.
+// MaySign reports whether verifiers such as crypto/x509 accept the certificate as that of an authority: a certificate of version 3
+// must say that it is one, older versions cannot.
 func MaySign(c *x509.Certificate) bool {
 	return c.Version < 3 || c.BasicConstraintsValid && c.IsCA
 }

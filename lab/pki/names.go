@@ -15,8 +15,8 @@ const (
 	maxName  = 253
 )
 
-// checkDNSName refuses what crypto/x509 would sign without complaint and no
-// client would ever match. Underscores pass: compose and Docker put them in names.
+// checkDNSName returns an error for a name that crypto/x509 would sign and no client
+// would match. Underscores are allowed, because Docker and Compose use them in names.
 func checkDNSName(name string) error {
 	if len(name) > maxName {
 		return fmt.Errorf("longer than %d characters", maxName)
@@ -32,6 +32,7 @@ func checkDNSName(name string) error {
 	return nil
 }
 
+// checkLabel returns an error unless the text is one label of a DNS name.
 func checkLabel(label, allowed string) error {
 	switch {
 	case label == "":

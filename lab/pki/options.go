@@ -31,7 +31,7 @@ type Options struct {
 	// CommonName names the authority, at most 64 characters. Zero: "Nomad Agent
 	// CA" and the serial number, as `nomad tls ca create` does. Give each lab,
 	// and each authority in a rotation, a name of its own: servers announce
-	// these names to callers, so a stranger among them can be seen.
+	// these names to callers, so that an unknown one is noticed.
 	CommonName string
 	// TTL is the authority's life, at least a second. Zero: 30 days.
 	TTL time.Duration

@@ -29,12 +29,21 @@ func newKey() (*ecdsa.PrivateKey, error) {
 	return key, nil
 }
 
+// EncodeCertificates returns the certificates in PEM, one after another.
+func EncodeCertificates(certs []*x509.Certificate) []byte {
+	var text []byte
+	for _, c := range certs {
+		text = append(text, encodeCertificate(c)...)
+	}
+	return text
+}
+
 func encodeCertificate(cert *x509.Certificate) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: certificateBlock, Bytes: cert.Raw})
 }
 
-// encodeKey writes an EC key in the SEC 1 form that `nomad tls` gives, and a
-// loaded key of another kind in PKCS 8.
+// encodeKey returns an EC key in SEC 1 form, as `nomad tls` writes it, and a key of
+// another kind in PKCS 8.
 func encodeKey(key crypto.Signer) ([]byte, error) {
 	block := pem.Block{Type: pkcs8Block}
 	var err error
@@ -50,11 +59,11 @@ func encodeKey(key crypto.Signer) ([]byte, error) {
 	return pem.EncodeToMemory(&block), nil
 }
 
-// decodeCertificates reads every certificate or none: a bundle of which one part
-// is silently skipped, as x509.CertPool does, trusts other than its text says.
-// A private key beside certificates is passed over, as crypto/tls does: many
-// agents have certificate and key in one file.
-func decodeCertificates(text []byte) ([]*x509.Certificate, error) {
+// DecodeCertificates reads all certificates of a text in PEM. Unlike x509.CertPool it
+// returns an error if one of them cannot be read: a bundle of which a part was skipped
+// would trust less than its text says. Private keys are passed over, as in crypto/tls,
+// because many agents have certificate and key in one file.
+func DecodeCertificates(text []byte) ([]*x509.Certificate, error) {
 	begins := bytes.Count(text, []byte("-----BEGIN "))
 	var certs []*x509.Certificate
 	keys, other := 0, ""
@@ -92,7 +101,7 @@ func isOfKey(block string) bool {
 	return block == pkcs8Block || block == ecParameters || strings.HasSuffix(block, " "+pkcs8Block)
 }
 
-// publicPart is what of a text in PEM is no key. A text that is no PEM has none.
+// publicPart returns the blocks of a PEM text that are not keys. A text that is not PEM has none.
 func publicPart(text []byte) []byte {
 	var public []byte
 	for rest := text; ; {
@@ -106,8 +115,8 @@ func publicPart(text []byte) []byte {
 	}
 }
 
-// decodeKey reads the forms that Nomad reads (helper/tlsutil/generate.go:314).
-// Its errors never quote the text.
+// decodeKey reads a private key in the forms that Nomad reads
+// (helper/tlsutil/generate.go:314). Its errors never quote the text.
 func decodeKey(text []byte) (crypto.Signer, error) {
 	block, rest := pem.Decode(text)
 	if block == nil {
@@ -139,9 +148,4 @@ func decodeKey(text []byte) (crypto.Signer, error) {
 		return nil, fmt.Errorf("a key of type %T cannot sign", key)
 	}
 	return signer, nil
-}
-
-func belongTogether(cert *x509.Certificate, key crypto.Signer) bool {
-	public, ok := key.Public().(interface{ Equal(crypto.PublicKey) bool })
-	return ok && public.Equal(cert.PublicKey)
 }

@@ -6,15 +6,15 @@ import (
 	"log/slog"
 )
 
-// String names the holder. It never shows the key.
+// String returns the holder's identity, without the key.
 func (c Credential) String() string {
 	return fmt.Sprintf("credential of %s (key withheld)", c.Identity)
 }
 
-// GoString is String, for %#v.
+// GoString returns String, for %#v.
 func (c Credential) GoString() string { return c.String() }
 
-// Format prints String whatever the verb: Stringer alone leaves %d and %o to print
+// Format prints String for every verb: with a Stringer alone, %d and %o would print
 // the bytes of the key.
 func (c Credential) Format(state fmt.State, verb rune) {
 	switch verb {
@@ -25,14 +25,14 @@ func (c Credential) Format(state fmt.State, verb rune) {
 	}
 }
 
-// LogValue is what slog writes: the identity alone.
+// LogValue returns what slog writes: String.
 func (c Credential) LogValue() slog.Value { return slog.StringValue(c.String()) }
 
-// MarshalText is String, for YAML, TOML and XML encoders. It returns no error.
+// MarshalText returns String, for YAML, TOML and XML encoders. It returns no error.
 func (c Credential) MarshalText() ([]byte, error) { return []byte(c.String()), nil }
 
-// MarshalJSON writes the identity and the two public parts. There is no way back:
-// a credential is stored with Save. It returns no error of its own.
+// MarshalJSON returns the identity, the certificate and the CA bundle, without the key.
+// It cannot be unmarshalled: use Save and LoadCredential to store a credential.
 func (c Credential) MarshalJSON() ([]byte, error) {
 	return json.Marshal(struct {
 		Identity    Identity

@@ -13,12 +13,12 @@ import (
 	"nomadlab.internal/internal/userfile"
 )
 
-// File names of an authority, as `nomad tls ca create` gives them. Those of an
-// identity are Identity.CertFile and Identity.KeyFile.
+// File names of an authority, as `nomad tls ca create` uses them. Identity.CertFile
+// and Identity.KeyFile are those of an identity.
 const (
 	// CAFile is the name of the CA bundle.
 	CAFile = "nomad-agent-ca.pem"
-	// CAKeyFile is the name of the authority's private key, which no node gets.
+	// CAKeyFile is the name of the authority's private key.
 	CAKeyFile = "nomad-agent-ca-key.pem"
 )
 
@@ -28,10 +28,9 @@ const (
 	certMode os.FileMode = 0o644
 )
 
-// Save writes CAFile and CAKeyFile into dir, which is made with mode 0700 where it
-// does not exist; the mode of one that does is left alone, as it may not be ours.
-// The key's mode is 0600. Files that are there are replaced, each at once and
-// whole. It returns errors of the file system.
+// Save writes CAFile and CAKeyFile into dir. It makes dir with mode 0700 if it does not
+// exist, and does not change the mode of a dir that does. The key's mode is 0600.
+// Existing files are replaced, each atomically. Save returns errors of the file system.
 func (a *Authority) Save(dir string) error {
 	keyPEM, err := encodeKey(a.key)
 	if err != nil {
@@ -46,16 +45,16 @@ func (a *Authority) Save(dir string) error {
 	return nil
 }
 
-// LoadAuthority reads what Save or `nomad tls ca create` wrote to dir. Of the
-// options LeafTTL and Now count; the rest stands in the certificate. The error
-// names the file that is missing (errors.Is fs.ErrNotExist) or damaged.
+// LoadAuthority reads what Save or `nomad tls ca create` wrote to dir. Of the options
+// it uses LeafTTL and Now; the certificate holds the rest. The error names the file
+// that is missing (errors.Is fs.ErrNotExist) or damaged.
 func LoadAuthority(dir string, o Options) (*Authority, error) {
 	const mend = "restore the file, or make a new authority and issue all credentials again"
 	o = o.withDefaults()
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("load authority: %w", err)
 	}
-	certs, _, err := readFile(dir, CAFile, decodeCertificates)
+	certs, _, err := readFile(dir, CAFile, DecodeCertificates)
 	if err != nil {
 		return nil, fmt.Errorf("load authority: %w (%s)", err, mend)
 	}
@@ -66,17 +65,17 @@ func LoadAuthority(dir string, o Options) (*Authority, error) {
 	switch cert := certs[0]; {
 	case !cert.IsCA:
 		return nil, fmt.Errorf("load authority: %s: %s is not an authority (%s)", filepath.Join(dir, CAFile), cert.Subject, mend)
-	case !belongTogether(cert, key):
+	case !SameKey(cert.PublicKey, key.Public()):
 		return nil, fmt.Errorf("load authority: %s is not the key of %s (%s)", filepath.Join(dir, CAKeyFile), filepath.Join(dir, CAFile), mend)
 	default:
 		return newAuthority(cert, key, o), nil
 	}
 }
 
-// Save writes certificate, key and CA bundle into dir under the names that
-// `nomad tls` gives them, with modes and replacement as in Authority.Save. The
-// files are replaced one after another: tell an agent to reload only after Save
-// has returned. It returns Validate's errors and those of the file system.
+// Save writes certificate, key and CA bundle into dir under the names that `nomad tls`
+// uses, with modes and replacement as in Authority.Save. The files are replaced one
+// after another: reload an agent only after Save has returned. Save returns the errors
+// of Validate and those of the file system.
 func (c Credential) Save(dir string) error {
 	if err := c.Identity.Validate(); err != nil {
 		return fmt.Errorf("save credential: %w", err)
@@ -91,12 +90,11 @@ func (c Credential) Save(dir string) error {
 	return nil
 }
 
-// LoadCredential reads what Save or `nomad tls cert create` wrote to dir for the
-// role and region of id. The further names and addresses of the identity that it
-// returns are the certificate's, so that issuing for it again loses none. The
-// error names the file that is missing (errors.Is fs.ErrNotExist), damaged or
-// another's, and what mends it. Validity is not judged: an expired credential
-// loads.
+// LoadCredential reads what Save or `nomad tls cert create` wrote to dir for the role
+// and region of id. The returned Identity has the further names and addresses of the
+// certificate, so that issuing for it again loses none. The error names the file that
+// is missing (errors.Is fs.ErrNotExist), damaged or for another identity, and what to
+// do. Validity is not checked: an expired credential loads.
 func LoadCredential(dir string, id Identity) (Credential, error) {
 	if err := id.Validate(); err != nil {
 		return Credential{}, fmt.Errorf("load credential: %w", err)
@@ -109,7 +107,7 @@ func LoadCredential(dir string, id Identity) (Credential, error) {
 }
 
 func loadCredential(dir string, id Identity) (Credential, error) {
-	certs, certPEM, err := readFile(dir, id.CertFile(), decodeCertificates)
+	certs, certPEM, err := readFile(dir, id.CertFile(), DecodeCertificates)
 	if err != nil {
 		return Credential{}, err
 	}
@@ -117,12 +115,12 @@ func loadCredential(dir string, id Identity) (Credential, error) {
 	if err != nil {
 		return Credential{}, err
 	}
-	_, caPEM, err := readFile(dir, CAFile, decodeCertificates)
+	_, caPEM, err := readFile(dir, CAFile, DecodeCertificates)
 	if err != nil {
 		return Credential{}, err
 	}
 	leaf := certs[0]
-	if !belongTogether(leaf, key) {
+	if !SameKey(leaf.PublicKey, key.Public()) {
 		return Credential{}, fmt.Errorf("%s is not the key of %s", filepath.Join(dir, id.KeyFile()), filepath.Join(dir, id.CertFile()))
 	}
 	if !slices.Contains(leaf.DNSNames, id.Name()) && leaf.Subject.CommonName != id.Name() {
@@ -132,7 +130,7 @@ func loadCredential(dir string, id Identity) (Credential, error) {
 	return Credential{Identity: id.withNamesOf(leaf), CertPEM: certPEM, KeyPEM: keyPEM, CAPEM: caPEM}, nil
 }
 
-// withNamesOf takes the names from a certificate, without those that come anyway.
+// withNamesOf returns the identity with the names of a certificate, without those that every identity has.
 func (i Identity) withNamesOf(leaf *x509.Certificate) Identity {
 	i.DNSNames, i.IPs = nil, nil
 	for _, name := range leaf.DNSNames {
@@ -149,7 +147,7 @@ func (i Identity) withNamesOf(leaf *x509.Certificate) Identity {
 	return i
 }
 
-// readFile reads and decodes one file; its errors name the file.
+// readFile reads and decodes one file. Its errors name the file.
 func readFile[T any](dir, name string, decode func([]byte) (T, error)) (T, []byte, error) {
 	path := filepath.Join(dir, name)
 	var none T
@@ -182,9 +180,9 @@ func writeFiles(dir string, files ...file) error {
 	return nil
 }
 
-// replaceIn writes beside the target and renames, so that a reader sees the old
-// file or the new one, and a key is at no time readable by others. It does not
-// wait for the disk: what a power cut loses here is issued again.
+// replaceIn writes a new file beside the old one and renames it, so that a reader sees
+// the old file or the new one, and a key is never readable by others. It does not sync
+// to disk: what a power cut loses can be issued again.
 func (f file) replaceIn(dir string) error {
 	draft, err := os.CreateTemp(dir, "."+f.name+".*")
 	if err != nil {

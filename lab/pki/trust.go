@@ -8,21 +8,8 @@ import (
 	"slices"
 )
 
-// DecodeCertificates reads every certificate of a text in PEM, or none: a bundle of which a part is skipped in silence trusts
-// other than its text says. Its error says what cannot be read.
-func DecodeCertificates(text []byte) ([]*x509.Certificate, error) { return decodeCertificates(text) }
-
-// EncodeCertificates writes certificates in PEM, one behind the other.
-func EncodeCertificates(certs []*x509.Certificate) []byte {
-	var text []byte
-	for _, c := range certs {
-		text = append(text, encodeCertificate(c)...)
-	}
-	return text
-}
-
-// NameText is a distinguished name (DER), such as a certificate's RawSubject, in words. The parts keep the order in which they
-// stand: crypto/x509/pkix.Name has an order of its own, and drops what it does not know.
+// NameText returns a distinguished name (DER), such as a certificate's RawSubject, as text. Its parts keep their order, and none
+// is left out, unlike in crypto/x509/pkix.Name.
 func NameText(der []byte) string {
 	var sequence pkix.RDNSequence
 	if _, err := asn1.Unmarshal(der, &sequence); err != nil {
@@ -31,17 +18,17 @@ func NameText(der []byte) string {
 	return oneLine(sequence.String())
 }
 
-// Signed reports whether the key of parent has signed the certificate, and parent bears the name that the certificate gives its
-// issuer, byte by byte, as crypto/x509 compares names. Two authorities of one name are told apart by the signature. Whether
-// parent may sign, and when either is valid, is not looked at.
+// Signed reports whether the key of parent has signed the certificate, and the certificate names parent as its issuer. Names are
+// compared byte by byte, as in crypto/x509; the signature distinguishes two authorities of one name. Signed does not look at
+// validity, nor at whether parent may sign.
 func Signed(parent, c *x509.Certificate) bool {
 	return bytes.Equal(parent.RawSubject, c.RawIssuer) &&
 		parent.CheckSignature(c.SignatureAlgorithm, c.RawTBSCertificate, c.Signature) == nil
 }
 
-// LeadsTo returns those of the authorities to which a certificate leads: that have signed it, or signed an authority that it
-// leads to. chain is what its holder sends along, and may have the authorities between. A certificate that is itself among the
-// authorities leads to itself. The result has the order of authorities, and is empty where the certificate leads to none.
+// LeadsTo returns those of the authorities to which a certificate leads: that signed it, or signed an authority to which it
+// leads. chain is what its holder sends along, and may hold intermediate authorities. A certificate that is itself among the
+// authorities leads to itself. The result has the order of authorities, and is empty if the certificate leads to none.
 func LeadsTo(leaf *x509.Certificate, chain, authorities []*x509.Certificate) []*x509.Certificate {
 	reached := []*x509.Certificate{leaf}
 	known := slices.Concat(chain, authorities)
@@ -55,14 +42,15 @@ func LeadsTo(leaf *x509.Certificate, chain, authorities []*x509.Certificate) []*
 	return slices.DeleteFunc(slices.Clone(authorities), func(a *x509.Certificate) bool { return !hasCertificate(reached, a) })
 }
 
+// hasCertificate reports whether the certificate is among all.
 func hasCertificate(all []*x509.Certificate, c *x509.Certificate) bool {
 	return slices.ContainsFunc(all, func(other *x509.Certificate) bool { return other.Equal(c) })
 }
 
-// Anchors returns the authorities of all the credentials' bundles to which the certificate of one of them leads, each once; and
-// strange, those to which none does. An authority that no certificate needs lets in whoever it signs for, and is of no use to
-// the holders. It returns the errors of texts that cannot be read.
-func Anchors(credentials ...Credential) (anchors, strange []*x509.Certificate, err error) {
+// Anchors returns the authorities of all the credentials' bundles, each once: in anchors those to which one of the credentials'
+// certificates leads, and in unused the others. An unused authority is of no use to the holders, and agents that trust it accept
+// every certificate that it signs. Anchors returns an error for PEM that cannot be read.
+func Anchors(credentials ...Credential) (anchors, unused []*x509.Certificate, err error) {
 	var authorities []*x509.Certificate
 	for _, c := range credentials {
 		bundle, err := c.Authorities()
@@ -86,6 +74,6 @@ func Anchors(credentials ...Credential) (anchors, strange []*x509.Certificate, e
 			}
 		}
 	}
-	strange = slices.DeleteFunc(authorities, func(a *x509.Certificate) bool { return hasCertificate(anchors, a) })
-	return anchors, strange, nil
+	unused = slices.DeleteFunc(authorities, func(a *x509.Certificate) bool { return hasCertificate(anchors, a) })
+	return anchors, unused, nil
 }

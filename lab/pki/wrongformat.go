@@ -7,21 +7,21 @@ import (
 	"strings"
 )
 
-// Object identifiers as they are encoded (RFC 2315, X.690): what a PKCS#12 file and a PKCS#7 file begin with.
+// Object identifiers, encoded (RFC 2315, X.690), with which a PKCS#12 file and a PKCS#7 file begin.
 const (
 	oidData       = "\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01"
 	oidSignedData = "\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x02"
-	// oidWithin is how far into the file they stand.
+	// oidWithin is the number of bytes of a file within which they stand.
 	oidWithin = 64
 )
 
-// WrongFormat says what a file of certificates or of a key is where Nomad cannot read it, though there may be one in it: PKCS#12,
-// PKCS#7, DER, or a private key under a passphrase; and by which command of openssl it becomes PEM in the clear. Empty: it is none
-// of these. path is how the file is called in the command; of the text, nothing is told.
+// WrongFormat recognises the formats of certificates and keys that Nomad cannot read: PKCS#12, PKCS#7, DER, and a private key
+// under a passphrase. It returns a sentence that names the format and the command of openssl that converts the file, or "" for
+// any other text. path is the file's name in the command. The sentence shows nothing of the text.
 func WrongFormat(text []byte, path string) string {
 	out := strings.TrimSuffix(strings.TrimSuffix(path, ".p12"), ".pfx") + ".new.pem"
 	say := func(what string, commands ...string) string {
-		return fmt.Sprintf("it is %s, and Nomad reads PEM without a passphrase alone: convert it with `%s`", what, strings.Join(commands, "` and `"))
+		return fmt.Sprintf("it is %s, and Nomad reads only PEM without a passphrase: convert it with `%s`", what, strings.Join(commands, "` and `"))
 	}
 	block, rest := pem.Decode(text)
 	if block == nil {
@@ -38,7 +38,7 @@ func WrongFormat(text []byte, path string) string {
 	return ""
 }
 
-// wrongDER is WrongFormat of a file that is no PEM.
+// wrongDER is WrongFormat for a file that is not PEM.
 func wrongDER(text []byte, path, out string, say func(what string, commands ...string) string) string {
 	head := string(text[:min(len(text), oidWithin)])
 	m := ReadMaterial(text)
