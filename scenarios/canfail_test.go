@@ -35,7 +35,7 @@ func TestScenariosCanFail(t *testing.T) {
 			}
 			s := within(found[0], m.within, m.failing()...)
 			s.Needs = append(s.Needs, m.needs...)
-			l := labtest.Stage(t, s, m.spec)
+			l := labtest.StartFor(t, s, m.spec)
 			demand(t, l, m, survey(t, l, s))
 		})
 	}

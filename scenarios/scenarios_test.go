@@ -17,6 +17,6 @@ func TestScenarios(t *testing.T) {
 		t.Fatal("there is no scenario: nothing would be proved")
 	}
 	for _, s := range all {
-		t.Run(s.Name, func(t *testing.T) { labtest.Play(t, s) })
+		t.Run(s.Name, func(t *testing.T) { labtest.RunScenario(t, s) })
 	}
 }

@@ -42,7 +42,7 @@ func statusOf(ctx context.Context, n *lab.Node, token, at string) (int, error) {
 	return 0, fmt.Errorf("%s of %s: %w", at, n.Name(), err)
 }
 
-// askedOf are what a node is asked for that it tells nobody without a token.
+// askedOf are the requests that a node answers only with a token.
 func askedOf(n *lab.Node) []string {
 	asked := []string{"/v1/agent/self", "/v1/jobs", "/v1/nodes", "/v1/acl/tokens"}
 	if n.Role() == pki.Client {
@@ -62,14 +62,14 @@ func anonymousIsDenied(t *testing.T, l *lab.Lab, k engines.Kind) {
 				t.Errorf("%s of %s: without a token %d, with an unknown one %d, with the management token %d", at, n.Name(), none, wrong, with)
 			}
 			if got := byChild[n.Name()+at]; got != http.StatusForbidden {
-				t.Errorf("%s of %s: without a token, by whoever has one in the shell: %d", at, n.Name(), got)
+				t.Errorf("%s of %s: without a token, although the shell has one: %d", at, n.Name(), got)
 			}
 		}
 	}
 }
 
 // askedByChild are the statuses, by node and path, that a process gets without a token in whose environment there is one:
-// what the user's shell has is nobody's token here.
+// a token of the user's shell is not used here.
 func askedByChild(t *testing.T, l *lab.Lab, k engines.Kind) (statuses map[string]int) {
 	t.Helper()
 	c := prepare(t, os.Getenv("XDG_STATE_HOME"), "ask", 0, labName+"="+l.Name(), engines.Variable+"="+string(k), "NOMAD_TOKEN="+l.ManagementToken())

@@ -17,7 +17,7 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// edited is an engine on which somebody changes the nodes' configuration.
+// edited is an engine that changes the nodes' configuration.
 type edited struct {
 	engine.Engine
 	old, with string
@@ -51,7 +51,7 @@ func TestHardenedLabWithItsACLsEditedOut(t *testing.T) {
 	}
 }
 
-// TestNotBootstrapped leaves the token to whoever comes first, who gets it once.
+// TestNotBootstrapped leaves the token to the first caller who bootstraps, who gets it once.
 func TestNotBootstrapped(t *testing.T) {
 	t.Parallel()
 	l := labtest.StartOn(t, engines.Process, spec.Servers(1), spec.Clients(0), spec.Hardened(), spec.NotBootstrapped())
@@ -65,15 +65,15 @@ func TestNotBootstrapped(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := status(t, first, made.SecretID, "/v1/nodes"); got != http.StatusOK {
-		t.Errorf("the token that was got opens nothing: %d", got)
+		t.Errorf("the bootstrap token gets %d", got)
 	}
 	if _, _, err := c.ACLTokens().Bootstrap(nil); err == nil || !strings.Contains(err.Error(), "already done") {
 		t.Errorf("a second time: %v", err)
 	}
 }
 
-// TestSomebodyElseBootstraps first: the lab does not come up, for it would not be its user's.
-func TestSomebodyElseBootstraps(t *testing.T) {
+// TestAnotherBootstrapsFirst: the lab does not come up, because another caller has its management token.
+func TestAnotherBootstrapsFirst(t *testing.T) {
 	t.Parallel()
 	e := labtest.EngineOf(t, engines.Process)
 	var begun *lab.Lab

@@ -19,7 +19,7 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// secretsOf are what is in a node's files that nobody else may see: its private key and the gossip key.
+// secretsOf are the secrets in a node's files: its private key and the gossip key.
 func secretsOf(t *testing.T, e engine.Engine, r engine.Ref) []string {
 	t.Helper()
 	var out bytes.Buffer
@@ -137,7 +137,7 @@ func evidenceOfARunningLab(t *testing.T, l *lab.Lab) {
 	}
 }
 
-// TestInterruptedStartLeavesNothing, and no evidence either: whoever pressed Ctrl-C knows why.
+// TestInterruptedStartLeavesNothing, and no evidence either: the user who pressed Ctrl-C knows why.
 func TestInterruptedStartLeavesNothing(t *testing.T) {
 	t.Parallel()
 	home := os.Getenv("XDG_STATE_HOME")

@@ -9,13 +9,13 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// StartOn is Start on the engine of that kind, whatever the environment says: tests that run side by side share it.
+// StartOn is Start on the engine of a kind, whatever the environment says, which tests that run in parallel share.
 func StartOn(t testing.TB, k engines.Kind, options ...spec.Option) *lab.Lab {
 	t.Helper()
 	return start(t, open(t, k), options, lab.Ready)
 }
 
-// EngineOf is Engine of that kind, whatever the environment says.
+// EngineOf is Engine of a kind, whatever the environment says.
 func EngineOf(t testing.TB, k engines.Kind) engine.Engine {
 	t.Helper()
 	return open(t, k).Home()

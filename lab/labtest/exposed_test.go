@@ -38,7 +38,7 @@ func TestStartedAgentsAreAsked(t *testing.T) {
 	l, err := lab.Up(t.Context(), laxEngine{e}, wanted, lab.UpOptions{})
 	if err == nil {
 		_ = l.Down(t.Context())
-		t.Fatal("a lab was handed out whose client runs raw_exec for anybody")
+		t.Fatal("a lab was handed out whose client runs raw_exec for every caller")
 	}
 	for _, want := range []string{"client-1", "raw_exec", "serves plain HTTP", "--engine docker"} {
 		if !errors.Is(err, spec.ErrInvalid) || !strings.Contains(err.Error(), want) {

@@ -24,15 +24,15 @@ import (
 )
 
 // The extra nodes of a hardened lab, by the introduction that they have.
-const introduced, stranger, namesake = "introduced", "stranger", "namesake"
+const introduced, notIntroduced, namesake = "introduced", "not-introduced", "namesake"
 
-// TestHardened: what a hardened lab promises, on every engine. In Docker there are followers, who promise it as well.
+// TestHardened checks the properties of a hardened lab on every engine; in Docker with followers too.
 func TestHardened(t *testing.T) {
 	onEach(t, func(t *testing.T, k engines.Kind) {
 		e := labtest.EngineOf(t, k)
 		l := labtest.StartOn(t, k, spec.Servers(map[engines.Kind]int{engines.Docker: 3, engines.Process: 1}[k]), spec.Clients(1), spec.Hardened(), spec.ExtraNodes(
 			spec.ExtraNode{Name: introduced, Role: pki.Client},
-			spec.ExtraNode{Name: stranger, Role: pki.Client, Introduction: spec.NotIntroduced},
+			spec.ExtraNode{Name: notIntroduced, Role: pki.Client, Introduction: spec.NotIntroduced},
 			spec.ExtraNode{Name: namesake, Role: pki.Client, Introduction: spec.OtherIntroduction},
 		))
 		t.Run("anonymous is denied", func(t *testing.T) { anonymousIsDenied(t, l, k) })
@@ -129,7 +129,7 @@ func noRawExec(t *testing.T, l *lab.Lab) {
 // onlyIntroducedClientsJoin: of three clients with good certificates, the one whose token speaks of it.
 func onlyIntroducedClientsJoin(t *testing.T, l *lab.Lab) {
 	c := asToken(t, labtest.Leader(t, l), l.ManagementToken())
-	for _, name := range []string{stranger, namesake, introduced} {
+	for _, name := range []string{notIntroduced, namesake, introduced} {
 		n, err := l.Node(name)
 		if err == nil {
 			err = n.Start(t.Context())
@@ -139,8 +139,8 @@ func onlyIntroducedClientsJoin(t *testing.T, l *lab.Lab) {
 		}
 	}
 	for name, says := range map[string]string{
-		stranger: "node registration without introduction token: enforcement_level=strict",
-		namesake: "node registration introduction claims mismatch: enforcement_level=strict",
+		notIntroduced: "node registration without introduction token: enforcement_level=strict",
+		namesake:      "node registration introduction claims mismatch: enforcement_level=strict",
 	} {
 		within(t, deadline.Hang, func() string { return logged(l, says, "node_name="+name) })
 	}
@@ -150,7 +150,7 @@ func onlyIntroducedClientsJoin(t *testing.T, l *lab.Lab) {
 		for _, n := range nodes {
 			ready[n.Name] = n.Status == api.NodeStatusReady
 		}
-		if _, there := ready[stranger]; there || ready[namesake] {
+		if _, there := ready[notIntroduced]; there || ready[namesake] {
 			t.Errorf("the nodes are %v", ready)
 		}
 		if !ready[introduced] {
@@ -176,7 +176,7 @@ func logged(l *lab.Lab, parts ...string) string {
 	return fmt.Sprintf("no server logs %v", parts)
 }
 
-// tokenIsKept for those who open the lab, and for nobody else on this machine.
+// tokenIsKept for the user who opens the lab, in a file that no other user may read.
 func tokenIsKept(t *testing.T, l *lab.Lab, e engine.Engine) {
 	file := filepath.Join(filepath.Dir(l.TLSFolder()), "management.token")
 	info, err := os.Stat(file)

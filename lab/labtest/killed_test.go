@@ -134,7 +134,7 @@ func watchdogsOf(t *testing.T, owner int) []int {
 	return out
 }
 
-// alive is false too for a process that nobody has collected yet.
+// alive reports whether the process runs. One that has ended and was not yet waited for does not.
 func alive(pid int) bool {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	return err == nil && !strings.Contains(string(status), "State:\tZ")

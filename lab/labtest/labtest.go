@@ -5,9 +5,9 @@
 //		…
 //	}
 //
-// The cluster is removed when the test ends, in whatever way it ends: also when the test binary, or the go command that
-// runs it, is killed. It runs in Docker, or as ordinary processes where there is no Docker; NOMADLAB_ENGINE, or -engine
-// where TestMain calls [Main], says which. It is the only package of this module that knows package testing.
+// The cluster is removed when the test ends, also if the test binary, or the go command that runs it, is killed. It runs in
+// Docker, or as ordinary processes where Docker does not answer. NOMADLAB_ENGINE says which; so does -engine, if TestMain
+// calls [Main]. Only this package of the module imports package testing.
 package labtest
 
 import (
@@ -25,19 +25,19 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// Lifetime is when a lab may be swept by a later run on this machine, should even the watchdog have been killed.
+// Lifetime is the age at which a later run on this machine may remove a lab, in case even its watchdog was killed.
 const Lifetime = 2 * time.Hour
 
-// Start brings up a lab for this test and waits until it is ready. The zero options are three servers and two clients.
-// It fails the test at once if the lab does not come up, and says where its logs are. Several tests, and several test
-// processes, may have labs at the same time.
+// Start brings up a lab for this test, waits until it is ready, and removes it when the test ends. Without options the lab has
+// three servers and two clients. Start fails the test at once if the lab does not come up, and names the folder with its
+// logs. Several tests, and several test processes, may have labs at the same time.
 func Start(t testing.TB, options ...spec.Option) *lab.Lab {
 	t.Helper()
 	return start(t, Engines(t), options, lab.Ready)
 }
 
-// StartUntil is Start for a lab that is not to become ready, as one whose certificates are wrong: it waits for as much as is
-// said, and each of its agents is started.
+// StartUntil is Start with another wait, for a lab that cannot become ready, such as one whose certificates are wrong. All of
+// its agents are started.
 func StartUntil(t testing.TB, wait lab.Wait, options ...spec.Option) *lab.Lab {
 	t.Helper()
 	return start(t, Engines(t), options, wait)
@@ -72,7 +72,7 @@ func up(t testing.TB, e *engines.Set, options []spec.Option, wait lab.Wait) (*la
 	})
 }
 
-// end keeps the evidence of a failed test, and removes the lab. The test's own context has ended by now.
+// end keeps the evidence of a failed test, and removes the lab. The test's own context has ended by then.
 func end(t testing.TB, l *lab.Lab) {
 	if t.Failed() {
 		keepEvidence(t, l)
@@ -94,8 +94,8 @@ func keepEvidence(t testing.TB, l *lab.Lab) {
 	}
 }
 
-// Leader returns the leader that all running servers of the lab's first region agree on, and fails the test if they do
-// not come to agree.
+// Leader waits until all running servers of the lab's first region agree on a leader, and returns it. It fails the test if
+// they do not.
 func Leader(t testing.TB, l *lab.Lab) *lab.Node {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), deadline.Hang)
@@ -113,7 +113,7 @@ func Leader(t testing.TB, l *lab.Lab) *lab.Node {
 	return leader
 }
 
-// Engine returns the engine that Start uses, closed when the test ends. It fails the test where there is none.
+// Engine returns the engine that Start uses. It is closed when the test ends. Engine fails the test if there is none.
 func Engine(t testing.TB) engine.Engine {
 	t.Helper()
 	return Engines(t).Home()

@@ -10,7 +10,7 @@ import (
 
 var notInLabel = regexp.MustCompile(`[^a-z0-9]+`)
 
-// Name is a lab's name that tells the test and is nobody else's.
+// Name returns a name for a lab that contains the test's name and is unique.
 func Name(t testing.TB) string {
 	slug := strings.Trim(notInLabel.ReplaceAllString(strings.ToLower(t.Name()), "-"), "-")
 	slug = strings.TrimPrefix(slug, "test")

@@ -16,7 +16,7 @@ type named struct {
 
 func (n named) Name() string { return n.name }
 
-// TestNamesOfLabs tell the test, can be names, and are nobody else's.
+// TestNamesOfLabs tell the test, are valid, and are unique.
 func TestNamesOfLabs(t *testing.T) {
 	for test, tells := range map[string]string{
 		"TestSix": "t-six-", "TestSix/with_a_client": "t-six-with-a-client-", "Test": "t-", "TestÄÖ": "t-", "TestX/#00": "t-x-00-",

@@ -30,7 +30,7 @@ func TestOneLab(t *testing.T) {
 	t.Run("gossip key", func(t *testing.T) { gossipKeyIsKeptAlone(t, l) })
 }
 
-// answers what a ready lab promises: a leader, a client, a CLI, and a log.
+// answers checks what a ready lab has: a leader, a client, a CLI, and a log.
 func answers(t *testing.T, l *lab.Lab) {
 	if leader := labtest.Leader(t, l); leader.Name() != "server-1" {
 		t.Errorf("the leader is %s", leader.Name())

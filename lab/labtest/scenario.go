@@ -13,31 +13,31 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// Stage brings up a lab for the scenario: that of its Spec, changed by the options. Where the engine lacks what the
-// scenario needs, the test is skipped, and says why.
-func Stage(t testing.TB, s scenario.Scenario, options ...spec.Option) *lab.Lab {
+// StartFor is Start with the scenario's Spec, changed by the options. It skips the test, with the reason, if the engine lacks
+// what the scenario needs.
+func StartFor(t testing.TB, s scenario.Scenario, options ...spec.Option) *lab.Lab {
 	t.Helper()
 	e := Engines(t)
 	if missing := s.Missing(t.Context(), e.Home()); missing != "" {
-		t.Skipf("%s: %s", s.Name, missing) //nolint:forbidigo // the one reason for which nothing can be shown; make test counts and tells them
+		t.Skipf("%s: %s", s.Name, missing) //nolint:forbidigo // the only reason to skip; make test counts and lists what was skipped
 	}
 	return start(t, e, append([]spec.Option{spec.Like(s.Spec)}, options...), lab.Ready)
 }
 
-// Lacking skips the test, because what it needs is what the other lacks, for the reason: "a driver beside raw_exec", "this
-// Nomad". Where that is the engine, Stage says so. What a test does not prove is told and counted by make test.
+// Lacking skips the test because who lacks what, for the reason: "this Nomad" lacks "a driver beside raw_exec". For what an
+// engine lacks, use StartFor.
 func Lacking(t testing.TB, what, who, reason string) {
 	t.Helper()
-	t.Skipf("it needs %s, which %s lacks: %s", what, who, reason) //nolint:forbidigo // see Stage
+	t.Skipf("it needs %s, which %s lacks: %s", what, who, reason) //nolint:forbidigo // see StartFor
 }
 
-// Play carries a scenario out on a fresh lab, tells its steps in the test's log, and fails the test at the first step
-// that fails.
-func Play(t *testing.T, s scenario.Scenario) {
+// RunScenario runs a scenario on a fresh lab, writes its steps to the test's log, and fails the test at the first step that
+// fails.
+func RunScenario(t *testing.T, s scenario.Scenario) {
 	t.Helper()
 	w := t.Output()
 	_, _ = fmt.Fprintf(w, "%s\n\n", s.Claim)
-	l := Stage(t, s)
+	l := StartFor(t, s)
 	result, err := s.Run(t.Context(), l, &narrator{w})
 	if err != nil {
 		t.Fatal(err)
@@ -49,7 +49,7 @@ func Play(t *testing.T, s scenario.Scenario) {
 	_, _ = fmt.Fprintln(w, ".")
 }
 
-// narrator writes a story as plain text.
+// narrator writes what happens as plain text.
 type narrator struct{ w io.Writer }
 
 func (n *narrator) Begin(s scenario.Step, number, of int) {

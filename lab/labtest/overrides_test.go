@@ -17,9 +17,9 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// TestUnlikeOtherLabs: settings and certificates that are not as a lab has them, at real agents, one role's alone. The lab
-// gets ready all the same, and so does the handle that another process opens.
-func TestUnlikeOtherLabs(t *testing.T) {
+// TestOverridesAndDefects: real agents of one role have the configuration and certificates that a Spec asks for. The lab becomes
+// ready all the same, and so does the handle that another process opens.
+func TestOverridesAndDefects(t *testing.T) {
 	t.Parallel()
 	l := labtest.Start(t, spec.Servers(1), spec.Clients(1),
 		spec.Set(pki.Client, "tls.http", "false"), spec.Set(pki.Server, "enable_debug", "true"),
@@ -61,7 +61,7 @@ func TestUnlikeOtherLabs(t *testing.T) {
 	}
 }
 
-// debugOf asks the agent itself whether it lets itself be debugged, and says how it was spoken to.
+// debugOf asks the agent whether enable_debug is on, and reports whether it was asked over plain HTTP.
 func debugOf(t *testing.T, n *lab.Node) (debug, plain bool) {
 	t.Helper()
 	c, err := n.API()
@@ -76,7 +76,7 @@ func debugOf(t *testing.T, n *lab.Node) (debug, plain bool) {
 	return debug, strings.HasPrefix(c.Address(), "http://")
 }
 
-// accepts says whether the agent answers a caller with a certificate of the one authority, who trusts the other.
+// accepts reports whether the agent answers a caller who has a certificate of signer and trusts the other authority.
 func accepts(t *testing.T, n *lab.Node, signer, trusted *pki.Authority) bool {
 	t.Helper()
 	c, err := signer.Issue(pki.Identity{Role: pki.CLI})

@@ -7,19 +7,19 @@ import (
 	"nomadlab.internal/lab/finding"
 )
 
-// Tally counts what a check found of a sound cluster.
+// Tally counts the results in a report.
 type Tally struct {
-	// Held and Skipped count findings, Cells those of the matrix that held.
+	// Held and Skipped count findings, Cells counts the cells of the matrix that pass.
 	Held, Skipped, Cells int
-	// Known counts findings that fail for a reason that is written down, as those of a lab without ACLs do; see finding.Finding.
+	// Known counts findings that fail for a known reason, such as that a lab has no ACLs; see finding.Finding.Known.
 	Known int
-	// Unused are the reasons for which nothing was skipped.
+	// Unused are the allowed reasons for which nothing was skipped.
 	Unused []string
 }
 
-// Sound fails the test for what the report of a sound cluster must not have: a finding or a cell of the matrix that fails or is
-// inconclusive, and one that is skipped for a reason of which none of these is a part. It fails as well where nothing held, or where there
-// is no matrix. What is known to fail is counted alone.
+// Sound fails the test for each finding, and each cell of the matrix, that fails or is inconclusive, and for each that is
+// skipped for a reason that contains none of the given reasons. It also fails the test if no finding passes, or there is no
+// matrix. Findings that are known to fail are only counted.
 func Sound(t testing.TB, r finding.Report, reasons ...string) Tally {
 	t.Helper()
 	var got Tally
@@ -33,7 +33,7 @@ func Sound(t testing.TB, r finding.Report, reasons ...string) Tally {
 		case f.Result == finding.Skipped && all.has(f.Reason):
 			got.Skipped++
 		default:
-			t.Errorf("%s at %s is %s: %s", f.ID, f.Node, f.Result, f.Reason)
+			t.Errorf("%s at %s: %s: %s", f.ID, f.Node, f.Result, f.Reason)
 		}
 	}
 	if r.Matrix == nil {
@@ -46,24 +46,24 @@ func Sound(t testing.TB, r finding.Report, reasons ...string) Tally {
 			case c.Result == finding.Pass:
 				got.Cells++
 			case c.Result != finding.Skipped || !all.has(c.Reason):
-				t.Errorf("%s at %s is %s at %v: %s", row.Certificate, c.Endpoint, c.Result, c.At, c.Reason)
+				t.Errorf("%s at %s: %s at %v: %s", row.Certificate, c.Endpoint, c.Result, c.At, c.Reason)
 			}
 		}
 	}
 	if got.Held == 0 {
-		t.Errorf("nothing held")
+		t.Errorf("no check passed")
 	}
 	got.Unused = all.unused()
 	return got
 }
 
-// allowed are reasons for which something may be skipped, and those for which something was.
+// allowed are the reasons for which something may be skipped, and those for which something was.
 type allowed struct {
 	reasons []string
 	used    map[string]bool
 }
 
-// has reports whether one of them is a part of the reason.
+// has reports whether the reason contains one of the allowed ones, and notes which.
 func (a allowed) has(reason string) (known bool) {
 	for _, why := range a.reasons {
 		if strings.Contains(reason, why) {
@@ -73,7 +73,7 @@ func (a allowed) has(reason string) (known bool) {
 	return known
 }
 
-// unused are those for which nothing was skipped; nil where there are none.
+// unused returns the reasons for which nothing was skipped, or nil.
 func (a allowed) unused() (out []string) {
 	for _, why := range a.reasons {
 		if !a.used[why] {

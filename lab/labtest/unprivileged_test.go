@@ -12,11 +12,11 @@ import (
 	"nomadlab.internal/lab/image"
 )
 
-// nobody is a user and group without privileges.
+// nobody is the ID of a user and group without privileges.
 const nobody = 65534
 
-// TestWithoutDockerAndWithoutRoot: on a machine where Docker does not answer, an ordinary user's test has its cluster all
-// the same, and reads what that cannot do.
+// TestWithoutDockerAndWithoutRoot: on a machine where Docker does not answer, the test of an unprivileged user gets its
+// cluster all the same, and is told what that cluster cannot do.
 func TestWithoutDockerAndWithoutRoot(t *testing.T) {
 	t.Parallel()
 	home, name := openFolder(t), victimName()
@@ -38,7 +38,7 @@ func TestWithoutDockerAndWithoutRoot(t *testing.T) {
 		t.Error("no process bears the lab's run")
 	}
 	if c.end() == nil {
-		t.Error("the test was to fail, for then it prints what it was told")
+		t.Error("the child's test must fail, because only then it prints its log")
 	}
 	if said := c.printed.String(); !strings.Contains(said, "agents run as processes on this machine") {
 		t.Errorf("nothing says that there is no Docker:\n%s", said)
@@ -46,10 +46,10 @@ func TestWithoutDockerAndWithoutRoot(t *testing.T) {
 	gone(t, name, f.Run, home, 0)
 }
 
-// openFolder is one that every user may enter and write to.
+// openFolder returns a folder that every user may enter and write to.
 func openFolder(t *testing.T) string {
 	t.Helper()
-	folder, err := os.MkdirTemp("", "anybody-") //nolint:usetesting // what t.TempDir makes lies in a folder that only this user may enter
+	folder, err := os.MkdirTemp("", "unprivileged-") //nolint:usetesting // only this user may enter the folder of t.TempDir
 	if err == nil {
 		err = os.Chmod(folder, 0o777)
 	}
@@ -64,7 +64,7 @@ func openFolder(t *testing.T) string {
 	return folder
 }
 
-// shareBinary puts the Nomad that this user has where the other one looks for what was built.
+// shareBinary copies this user's Nomad to where the unprivileged user looks for a built one.
 func shareBinary(t *testing.T, home string) {
 	t.Helper()
 	x, err := image.ResolveBinary(t.Context(), image.Request{}, nil)

@@ -13,7 +13,7 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// outrun is an engine on which somebody else takes the first subnet that a lab has chosen, just before the lab can.
+// outrun is an engine on which another lab takes the first subnet that a lab has chosen, just before the lab can.
 type outrun struct {
 	engine.Engine
 	rival string

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// present demands that a lab which is said to be ready is there.
+// present demands that a lab which was reported as ready exists.
 func present(t *testing.T, f facts, home string) {
 	t.Helper()
 	seen, run := look(t, f.Name, home)
