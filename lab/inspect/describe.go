@@ -10,7 +10,7 @@ import (
 	"nomadlab.internal/lab/pki"
 )
 
-// describe is the lab as a report shows it, with those extra nodes that are members.
+// describe returns the lab as a report shows it, with the extra nodes named in members and no others.
 func describe(ctx context.Context, l *lab.Lab, members []string) finding.Cluster {
 	status := l.Status(ctx)
 	c := finding.Cluster{Name: l.Name(), Nomad: l.NomadVersion(), Engine: l.Engine()}
@@ -29,12 +29,12 @@ func describe(ctx context.Context, l *lab.Lab, members []string) finding.Cluster
 		}
 		c.Nodes = append(c.Nodes, node)
 	}
-	c.Certificates = append(c.Certificates, held(l.Credential())...)
+	c.Certificates = append(c.Certificates, certificatesOf(l.Credential())...)
 	return c
 }
 
-// held are the certificate and the authorities of whoever asks.
-func held(c pki.Credential) []finding.Certificate {
+// certificatesOf returns the certificate and the authorities of a credential, as far as they can be read.
+func certificatesOf(c pki.Credential) []finding.Certificate {
 	var all []finding.Certificate
 	if leaf, err := c.Leaf(); err == nil {
 		all = append(all, certificate(string(c.Identity.Role), leaf))
@@ -49,7 +49,7 @@ func held(c pki.Credential) []finding.Certificate {
 	return all
 }
 
-// certificate is a certificate in words.
+// certificate returns a certificate as a report shows it.
 func certificate(holder string, c *x509.Certificate) finding.Certificate {
 	return finding.Certificate{
 		Holder: holder, Subject: c.Subject.String(), Issuer: c.Issuer.String(), Names: c.DNSNames, Key: pki.KeyKind(c),

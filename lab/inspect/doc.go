@@ -1,3 +1,3 @@
-// Package inspect turns a lab into what checks are made with: its agents as targets, and its secrets and a workload of the
-// checks' own as the catalogue's ingredients.
+// Package inspect runs the checks of the catalogue against a lab, or against a cluster that is not a lab. It makes
+// targets of the agents, and ingredients of the secrets that are at hand and of a sample job.
 package inspect

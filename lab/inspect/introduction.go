@@ -13,16 +13,16 @@ import (
 	"nomadlab.internal/lab"
 )
 
-// introductionWait is how long the token may take to be made, as a leader may hang: see deadline.Fair.
-const introductionWait = 5 * time.Second
+const (
+	// introductionWait bounds the request for a token, as deadline.Fair does, because a leader may hang.
+	introductionWait = 5 * time.Second
+	// introductionLife is how long the token is valid: longer than all checks take on a busy machine. Nomad shortens a longer life to
+	// max_identity_ttl, of which this is the default (nomad/structs/acl.go:2454).
+	introductionLife = 30 * time.Minute
+)
 
-// introductionLife is how long the token is good: longer than a run of all checks takes on a busy machine. It is the default of
-// max_identity_ttl, and Nomad shortens a longer one to that (nomad/structs/acl.go:2454).
-const introductionLife = 30 * time.Minute
-
-// introduction is the secret of a token that introduces any client of the node pool default, for
-// catalogue.Ingredients.Introduction. Nomad keeps nothing of it: it ends by itself. It is empty, without an error, where Nomad has
-// none: before 1.11.0.
+// introduction makes a token that introduces any client of the node pool default, for catalogue.Ingredients.Introduction. Nomad
+// stores nothing of it, and it expires by itself. The token is empty, without an error, on a Nomad before 1.11.0, which has none.
 func introduction(ctx context.Context, servers []*lab.Node) (string, error) {
 	ctx, cancel := deadline.Fair(ctx, introductionWait)
 	defer cancel()

@@ -12,8 +12,8 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// TestNoIntroductionToken: where the servers make none, as they have no leader, nothing is proved by what it is the control of, and
-// why is said. With a leader the promise holds.
+// TestNoIntroductionToken: where the servers make none, as they have no leader, the check whose control it is is inconclusive, and
+// says why. With a leader the check passes.
 func TestNoIntroductionToken(t *testing.T) {
 	t.Parallel()
 	l := labtest.Start(t, spec.Hardened(), spec.Servers(2), spec.Clients(0))

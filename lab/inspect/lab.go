@@ -18,10 +18,9 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// Lab carries out the checks against a lab, region by region: certificates, tokens' places and questions of the cluster are a
-// region's own. What is wrong with the lab is in the report, agents that do not run or do not
-// answer included; the error is that a name in the options means no check, or that the ingredients could not be made; or, beside a
-// whole report, that the checks' own workload could not be removed.
+// Lab runs the checks against a lab, region by region. The report holds everything that is wrong with the lab, also that agents do
+// not run or do not answer. Lab returns an error if a name in the options means no check or the ingredients could not be made; and,
+// with a complete report, if the sample job could not be removed.
 func Lab(ctx context.Context, l *lab.Lab, o Options) (finding.Report, error) {
 	cluster := describe(ctx, l, o.Members)
 	var whole finding.Report
@@ -45,7 +44,7 @@ func Lab(ctx context.Context, l *lab.Lab, o Options) (finding.Report, error) {
 	return whole, errors.Join(faults...)
 }
 
-// standIns are those of both roles.
+// standIns says, by role, why the certificates are not those that are to be judged: see catalogue.Ingredients.StandIns.
 func standIns(l *lab.Lab) map[pki.Role]string {
 	all := map[pki.Role]string{}
 	for _, role := range []pki.Role{pki.Server, pki.Client} {
@@ -56,7 +55,7 @@ func standIns(l *lab.Lab) map[pki.Role]string {
 	return all
 }
 
-// unjudged says what of certificates and trust was not judged, and why.
+// unjudged returns the note that says which certificates were not judged, and why.
 func unjudged(standIns map[pki.Role]string) []string {
 	const judged = " were not judged, and neither was whom the running agents trust: "
 	switch server, client := standIns[pki.Server], standIns[pki.Client]; {
@@ -66,12 +65,12 @@ func unjudged(standIns map[pki.Role]string) []string {
 		return []string{"The clients' certificates" + judged + client + "."}
 	case client == "":
 		return []string{"The servers' certificates" + judged + server + "."}
-	default: // they are alike: none were handed in
+	default: // both reasons are the same: the user gave no certificates
 		return []string{"Certificates and trust were not judged: " + server + "."}
 	}
 }
 
-// inspectRegion carries out the checks against the agents of one region.
+// inspectRegion runs the checks against the agents of one region.
 func inspectRegion(ctx context.Context, l *lab.Lab, region string, cluster finding.Cluster, o Options) (finding.Report, error) {
 	i, err := ingredients(l, region, o.Members)
 	if err != nil {
@@ -106,7 +105,7 @@ func inspectRegion(ctx context.Context, l *lab.Lab, region string, cluster findi
 	return s.inspect(ctx, o)
 }
 
-// join is one report of two regions of a cluster, whose findings are in the order of the catalogue.
+// join makes one report of those of two regions, with the findings in the order of the catalogue.
 func join(a, b finding.Report) finding.Report {
 	if len(a.Findings) == 0 {
 		return b
@@ -127,7 +126,7 @@ func join(a, b finding.Report) finding.Report {
 	return a
 }
 
-// regionsOf are the regions of the lab's servers, in the order of its nodes.
+// regionsOf returns the regions of the lab's servers, in the order of its nodes.
 func regionsOf(l *lab.Lab) []string {
 	var regions []string
 	for _, n := range l.Servers() {
@@ -138,28 +137,12 @@ func regionsOf(l *lab.Lab) []string {
 	return regions
 }
 
-// serversOf are the lab's servers in that region.
+// serversOf returns the lab's servers in a region.
 func serversOf(l *lab.Lab, region string) []*lab.Node {
 	return slices.DeleteFunc(slices.Clone(l.Servers()), func(n *lab.Node) bool { return n.Region() != region })
 }
 
-// leaderOf is the name of the leader that more than half of the servers name; empty where there is none.
-func leaderOf(ctx context.Context, servers []*lab.Node) string {
-	_, leaders, _ := namedLeaders(ctx, servers)
-	at := commonest(leaders)
-	if at < 0 {
-		return ""
-	}
-	votes := len(slices.DeleteFunc(slices.Clone(leaders), func(name string) bool { return name != leaders[at] }))
-	for _, n := range servers {
-		if n.Advertised().String() == leaders[at] && 2*votes > len(leaders) {
-			return n.Name()
-		}
-	}
-	return ""
-}
-
-// excuse says of each promise that is broken why that is known.
+// excuse notes the reason of each known failure in the findings.
 func excuse(findings []finding.Finding) error {
 	known, err := KnownFailures()
 	if err != nil {
@@ -173,11 +156,11 @@ func excuse(findings []finding.Finding) error {
 	return nil
 }
 
-// ingredients are what the lab has to make checks of a region with.
+// ingredients returns what the checks of a region need.
 func ingredients(l *lab.Lab, region string, members []string) (catalogue.Ingredients, error) {
 	callers, err := callersOf(l, region)
 	if err != nil {
-		return catalogue.Ingredients{}, fmt.Errorf("make the certificates of strangers: %w", err)
+		return catalogue.Ingredients{}, fmt.Errorf("make the callers' certificates: %w", err)
 	}
 	authorities, err := authoritiesOf(l)
 	if err != nil {
@@ -196,7 +179,7 @@ func ingredients(l *lab.Lab, region string, members []string) (catalogue.Ingredi
 	return i, nil
 }
 
-// partiesOf are all kinds of strangers where the authority's key is at hand, else those that the lab's own certificates make.
+// callersOf returns all kinds of callers if the authority's key is at hand, else those for which the lab has certificates.
 func callersOf(l *lab.Lab, region string) (caller.Set, error) {
 	if l.Authority() == nil {
 		return caller.Holding(l.Credential(), l.HandedIn()...), nil
@@ -204,8 +187,8 @@ func callersOf(l *lab.Lab, region string) (caller.Set, error) {
 	return caller.Mint(l.Authority(), region, caller.WithForeign(l.ForeignAuthority()), caller.WithOwn(l.HandedInCLI()))
 }
 
-// authoritiesOf are those that the lab's agents are meant to trust: its own, or, where a user has handed certificates in, those
-// to which one of them leads. What else the files of authorities hold is for the checks to find.
+// authoritiesOf returns the authorities that the lab's agents should trust: the lab's own, or those to which the user's own
+// certificates lead. What else the user's CA files hold is for the checks to find.
 func authoritiesOf(l *lab.Lab) ([]*x509.Certificate, error) {
 	handedIn := l.HandedIn()
 	if len(handedIn) == 0 {
@@ -215,34 +198,34 @@ func authoritiesOf(l *lab.Lab) ([]*x509.Certificate, error) {
 	return anchors, err
 }
 
-// subject is a cluster that is to be inspected.
+// subject is a cluster to inspect.
 type subject struct {
 	cluster     finding.Cluster
 	targets     []probe.Target
 	ingredients catalogue.Ingredients
-	// near is true for a cluster of this machine's own, to which a token may go in the clear where the cluster is weakened so.
+	// near is true for a lab, to whose agents a token may be sent in the clear if they speak no TLS.
 	near bool
-	// sample job starts the workload that some checks look at; nil where none can be started.
+	// sampleJob starts the sample job that some checks need, and returns how to stop it. Nil: none can be started.
 	sampleJob func(context.Context) (catalogue.SampleJob, func(context.Context) error, error)
-	// leader is the name of the server that leads now; empty where most servers name none. Nil: nobody can tell, but for what the
-	// targets say of when the run began.
+	// leader returns the name of the server that leads now, or "" if most servers name none. Nil: only the leader at the beginning
+	// of the run is known, from the targets.
 	leader func(context.Context) string
-	// unmet are the agents that did not answer when they were to be met, by name.
+	// unmet are the names of the agents that did not answer at the beginning.
 	unmet map[string]bool
-	// unmade says of what a check lacks, as the catalogue has it, why it could not be made, where it should have been.
+	// unmade says why an ingredient could not be made that should have been, by the catalogue's reason for its lack.
 	unmade map[string]string
 }
 
-// inspect carries out what the options leave in. What needs a workload waits for it, while all else is tried.
+// inspect runs what the options leave in. Checks that need the sample job wait for it, while the others run.
 func (s subject) inspect(ctx context.Context, o Options) (r finding.Report, err error) {
 	began := time.Now()
 	notes := s.bound(ctx, o)
-	s.learn(ctx)
+	s.askFacts(ctx)
 	checks, err := s.checks(o)
 	if err != nil {
 		return finding.Report{}, err
 	}
-	soon, later := part(checks)
+	soon, later := split(checks)
 	workload := s.begin(ctx, later)
 	r = finding.Report{Cluster: s.cluster, Notes: notes, Started: began.Truncate(time.Second)}
 	found := posture.Run(ctx, soon, s.targets, o.Tell)
@@ -255,7 +238,7 @@ func (s subject) inspect(ctx context.Context, o Options) (r finding.Report, err 
 	if checks, err = s.checks(o); err != nil {
 		return finding.Report{}, err
 	}
-	later = but(checks, soon)
+	later = without(checks, soon)
 	r.Findings = inOrder(checks, append(found, posture.Run(ctx, later, s.targets, o.Tell)...))
 	if o.matrix() {
 		r.Matrix = s.probeMatrix(ctx)
@@ -265,8 +248,8 @@ func (s subject) inspect(ctx context.Context, o Options) (r finding.Report, err 
 	return r, nil
 }
 
-// bound sets what may be sent to the agents: of somebody else's what they say of their versions decides, and whatever is sent
-// to a lab that is to be checked safely only, its version does. It returns what there is to be said of it.
+// bound sets what may be sent to the agents: it depends on the versions of Nomad that the agents report, or that a lab with
+// SafeOnly runs. It returns notes about it for the report.
 func (s *subject) bound(ctx context.Context, o Options) []string {
 	switch {
 	case !s.near:
@@ -279,11 +262,67 @@ func (s *subject) bound(ctx context.Context, o Options) []string {
 	return nil
 }
 
-// checks are those of the catalogue that the options leave in.
+// checks returns those of the catalogue that the options leave in.
 func (s subject) checks(o Options) ([]posture.Check, error) {
 	all, err := catalogue.All(s.ingredients)
 	if err != nil {
 		return nil, err
 	}
 	return o.choose(all)
+}
+
+// lacksSampleJobHere is the reason to skip checks of the sample job in a cluster that is not a lab.
+const lacksSampleJobHere = "no workload of the checks' own is run in a cluster that is not nomadlab's"
+
+// unproved makes findings inconclusive that were skipped because an ingredient could not be made, and gives the reason why there is
+// no sample job.
+func (s *subject) unproved(r finding.Report) {
+	for i, f := range r.Findings {
+		if f.Result != finding.Skipped {
+			continue
+		}
+		if why := s.unmade[f.Reason]; why != "" {
+			r.Findings[i].Result, r.Findings[i].Reason = finding.Inconclusive, why
+		} else if f.Reason == catalogue.LacksSampleJob && s.sampleJob == nil {
+			r.Findings[i].Reason = lacksSampleJobHere
+		}
+	}
+}
+
+// probeMatrix probes the matrix at the servers of the region for which the callers' certificates were made.
+func (s subject) probeMatrix(ctx context.Context) *finding.Matrix {
+	servers := slices.DeleteFunc(slices.Clone(s.targets), func(t probe.Target) bool { return t.Region != s.ingredients.Region })
+	return matrix.Probe(ctx, servers, matrix.Ingredients{
+		Callers: s.ingredients.Callers, GossipKey: s.ingredients.GossipKey, Leader: s.leader,
+	})
+}
+
+// split returns the checks that can run at once, and those that run later: those that need the sample job, and those beside which
+// nothing else can run, because they use up an agent's connections or harm the cluster.
+func split(checks []posture.Check) (soon, later []posture.Check) {
+	for _, c := range checks {
+		if s := c.Spec(); s.Lacks == catalogue.LacksSampleJob || s.Lane == posture.Flooding || s.Kind == posture.Destructive {
+			later = append(later, c)
+		} else {
+			soon = append(soon, c)
+		}
+	}
+	return soon, later
+}
+
+// without returns the checks without those others, by their IDs.
+func without(checks, others []posture.Check) []posture.Check {
+	return slices.DeleteFunc(slices.Clone(checks), func(c posture.Check) bool {
+		return slices.ContainsFunc(others, func(o posture.Check) bool { return o.Spec().ID == c.Spec().ID })
+	})
+}
+
+// inOrder sorts findings into the order of their checks. Those of one check keep their order.
+func inOrder(checks []posture.Check, findings []finding.Finding) []finding.Finding {
+	place := map[string]int{}
+	for i, c := range checks {
+		place[c.Spec().ID] = i
+	}
+	slices.SortStableFunc(findings, func(a, b finding.Finding) int { return place[a.ID] - place[b.ID] })
+	return findings
 }

@@ -12,7 +12,7 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// each is given every cell of the matrix, of which there must be one for each kind and entry.
+// each is given every cell of the matrix, of which there must be one for each kind and endpoint.
 func each(t *testing.T, m *finding.Matrix, do func(finding.MatrixRow, finding.Cell)) {
 	t.Helper()
 	if m == nil || len(m.Rows) != len(caller.Kinds()) {
@@ -28,7 +28,7 @@ func each(t *testing.T, m *finding.Matrix, do func(finding.MatrixRow, finding.Ce
 	}
 }
 
-// TestMatrixOfALeaderThatIsAway: one that hangs, and one whose machine has lost its power, refuse nobody.
+// TestMatrixOfALeaderThatIsAway: one that hangs, and one whose machine has lost its power, do not count as refusing.
 func TestMatrixOfALeaderThatIsAway(t *testing.T) {
 	t.Parallel()
 	l := labtest.Start(t, spec.Hardened(), spec.Servers(1), spec.Clients(0))

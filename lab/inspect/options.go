@@ -8,42 +8,42 @@ import (
 	"nomadlab.internal/lab/posture/catalogue"
 )
 
-// Options say which checks are carried out, and how. The zero Options carry out every check that leaves no trace behind,
-// and the matrix.
+// Options say which checks run, and how. With the zero Options every check runs that leaves no trace behind, and the matrix is
+// probed.
 type Options struct {
-	// Only names checks as posture.Choose takes them, or MatrixName; none means all.
+	// Only names checks as in posture.Choose, or MatrixName. Empty: all.
 	Only []string
-	// SafeOnly leaves out the checks that have to clean up behind themselves, and has requests that are refused without effect
-	// sent to those versions of Nomad alone for which that was verified, as Cluster does.
+	// SafeOnly leaves out the checks that have to clean up. A request that is refused without effect is then sent only to those
+	// versions of Nomad for which that was verified, as in Cluster.
 	SafeOnly bool
 	// Quick leaves out the checks that wait for a limit of time or use up a limit of connections.
 	Quick bool
-	// Destructive takes in the checks that may harm the cluster: for one that is thrown away.
+	// Destructive adds the checks that may harm the cluster: for a cluster that is thrown away.
 	Destructive bool
-	// NoMatrix leaves out the matrix of certificates and entries.
+	// NoMatrix leaves out the matrix of certificates and endpoints.
 	NoMatrix bool
-	// StandIns has certificates judged that a lab has issued for a user's configuration: where what differs between two labs
-	// counts, as with mutations. Else what is asked of certificates and trust is skipped there.
+	// StandIns judges the certificates that a lab has issued in place of a user's own: for comparing two labs, as with mutations.
+	// Without it, the checks of certificates and trust are skipped there.
 	StandIns bool
-	// WitnessAt names the client that the checks' own workload runs on. Empty: any client that can run it.
+	// SampleJobAt names the client on which the sample job runs. Empty: any client that can run it.
 	SampleJobAt string
-	// Sample job is that workload where it runs already, and goes on running. Nil: it is started and stopped.
+	// SampleJob is a sample job that runs already, and is left running. Nil: one is started and stopped.
 	SampleJob *catalogue.SampleJob
-	// Members are extra nodes, by name, that count as agents of the cluster.
+	// Members are the names of extra nodes that count as agents of the cluster.
 	Members []string
-	// Tell is given each finding as soon as it is there. It may be nil.
+	// Tell is called with each finding as soon as it is final. It may be nil.
 	Tell func(finding.Finding)
 }
 
 // MatrixName names the matrix among the checks in Options.Only.
 const MatrixName = "matrix"
 
-// matrix says whether the matrix is to be probed.
+// matrix reports whether the matrix is to be probed.
 func (o Options) matrix() bool {
 	return !o.NoMatrix && (len(o.Only) == 0 || slices.Contains(o.Only, MatrixName))
 }
 
-// choose are the checks that are to be carried out.
+// choose returns the checks that are to run.
 func (o Options) choose(all []posture.Check) ([]posture.Check, error) {
 	names := slices.DeleteFunc(slices.Clone(o.Only), func(name string) bool { return name == MatrixName })
 	if len(o.Only) > 0 && len(names) == 0 {
@@ -53,7 +53,7 @@ func (o Options) choose(all []posture.Check) ([]posture.Check, error) {
 	return slices.DeleteFunc(slices.Clone(chosen), func(c posture.Check) bool { return !o.wants(c.Spec()) }), err
 }
 
-// wants says whether the options leave the check in.
+// wants reports whether the options leave the check in.
 func (o Options) wants(s posture.Spec) bool {
 	switch {
 	case s.Kind == posture.Destructive && !o.Destructive:

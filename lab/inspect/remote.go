@@ -19,40 +19,38 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// Remote is a cluster that somebody else brought up, as far as its user knows it.
+// Remote is a cluster that is not a lab, as its user knows it.
 type Remote struct {
-	// Addresses are of agents' HTTP ports, for example https://10.0.0.5:4646. At least one is required.
+	// Addresses are those of agents' HTTP ports, for example https://10.0.0.5:4646. At least one is required.
 	Addresses []string
 	// CA, Certificate and Key are files (PEM): the authorities' certificates, the user's own certificate, its key. Required.
 	CA, Certificate, Key string
-	// TokenFile is the file of a management token; empty where there is none. The token is sent to those agents alone whose
-	// certificate is for the host of the address, or, at a server, for server.REGION.nomad, or for TLSServerName, and never in
-	// the clear.
+	// TokenFile is the file of a management token; empty: none. The token is sent only to agents whose certificate is valid for the
+	// host of the address, for TLSServerName, or, for a server, for server.REGION.nomad. It is never sent in the clear.
 	TokenFile string
 	// Region is the region whose servers are expected; empty means global.
 	Region string
-	// TLSServerName is another name that an agent's certificate may be for; empty: none.
+	// TLSServerName is a further name that an agent's certificate may be valid for; empty: none.
 	TLSServerName string
 }
 
-// What Cluster returns for bad input, wrapped. Each error's text says what to do.
+// Errors that Cluster returns, wrapped, for bad input. Each text says what to do.
 var (
-	// ErrCredential is for files that cannot be read, do not belong together, or whose time is over.
+	// ErrCredential is for files that cannot be read, do not belong together, or have expired.
 	ErrCredential = errors.New("the credential cannot be used")
 	// ErrAddress is for what is no agent's address.
 	ErrAddress = errors.New("this is no agent's address")
-	// ErrUntrusted is for an agent whose certificate none of the user's authorities has signed, or whose time is over.
+	// ErrUntrusted is for an agent whose certificate has expired, or was not signed by one of the user's authorities.
 	ErrUntrusted = errors.New("the agent's certificate cannot be trusted")
-	// ErrNoAnswer is for a cluster of which no agent answers.
+	// ErrNoAnswer is for a cluster none of whose agents answers.
 	ErrNoAnswer = errors.New("no agent answers")
 )
 
-// Cluster carries out those checks that leave no trace against a cluster that somebody else brought up. It asks first which
-// versions of Nomad there are, and sends reads alone, and those requests that each of these versions was verified to refuse
-// without effect. What it asks is said in the report's notes. No proxy is used. It returns
-// ErrCredential, ErrAddress, ErrUntrusted or ErrNoAnswer, wrapped, where nothing could be tried at all. An agent that has several of
-// the addresses is asked once, at the first. An agent that does not answer
-// while others do is in the report.
+// Cluster runs the checks that leave no trace against a cluster that is not a lab. It first asks which versions of Nomad run there.
+// It then sends only reads, and requests that each of these versions was verified to refuse without effect. The report's notes say
+// what was sent. No proxy is used. An agent that has several of the addresses is asked once, at the first. An agent that does not
+// answer while others do is in the report. Cluster returns ErrCredential, ErrAddress, ErrUntrusted or ErrNoAnswer, wrapped, if no
+// check could run.
 func Cluster(ctx context.Context, r Remote, o Options) (finding.Report, error) {
 	c, err := r.credential(ctx, time.Now())
 	if err != nil {
@@ -62,8 +60,8 @@ func Cluster(ctx context.Context, r Remote, o Options) (finding.Report, error) {
 	if err != nil {
 		return finding.Report{}, err
 	}
-	s := subject{unmet: map[string]bool{}, cluster: finding.Cluster{Name: strings.Join(r.Addresses, ", "), Certificates: held(c)}}
-	authorities, twice, err := s.meetAll(ctx, r, c, token)
+	s := subject{unmet: map[string]bool{}, cluster: finding.Cluster{Name: strings.Join(r.Addresses, ", "), Certificates: certificatesOf(c)}}
+	authorities, twice, err := s.contactAll(ctx, r, c, token)
 	if err != nil {
 		return finding.Report{}, err
 	}
@@ -71,13 +69,13 @@ func Cluster(ctx context.Context, r Remote, o Options) (finding.Report, error) {
 		Callers: caller.Holding(c), Region: cmp.Or(r.Region, c.Identity.Region), Management: token, Authorities: authorities,
 	}
 	o.Destructive = false
-	o.NoMatrix = true // without the authority's key, next to nothing of it can be tried
+	o.NoMatrix = true // almost nothing of it can be probed without the authority's key
 	report, err := s.inspect(ctx, o)
 	report.Notes = slices.Concat(ofAgent(c), twice, report.Notes)
 	return report, err
 }
 
-// ofAgent says that the user's own certificate is one of a server or a client.
+// ofAgent returns a note if the user's own certificate is that of a server or a client.
 func ofAgent(c pki.Credential) []string {
 	leaf, err := c.Leaf()
 	if err != nil {
@@ -85,24 +83,24 @@ func ofAgent(c pki.Credential) []string {
 	}
 	for _, name := range append([]string{leaf.Subject.CommonName}, leaf.DNSNames...) {
 		if r, is := catalogue.ParseRoleName(name); is && r.Role != string(pki.CLI) {
-			return []string{fmt.Sprintf("the certificate that you ask with names %s: whoever has its key may speak as an agent of that name; ask with one of a person (`nomad tls cert create -cli`)", name)}
+			return []string{fmt.Sprintf("the certificate that you ask with names %s: its key can speak as an agent of that name; use the certificate of a user (`nomad tls cert create -cli`)", name)}
 		}
 	}
 	return nil
 }
 
-// meetAll takes in the agents of all addresses, each once, and returns those of the user's authorities to which their certificates
-// lead. twice says which addresses are of one agent.
-func (s *subject) meetAll(ctx context.Context, r Remote, c pki.Credential, token string) (authorities []*x509.Certificate, twice []string, err error) {
+// contactAll adds the agents of all addresses, each once, and returns those of the user's authorities to which their certificates
+// lead. twice are notes about addresses that belong to one agent.
+func (s *subject) contactAll(ctx context.Context, r Remote, c pki.Credential, token string) (authorities []*x509.Certificate, twice []string, err error) {
 	all, err := c.Authorities()
 	if err != nil {
 		return nil, nil, err
 	}
-	known := met{as: probe.As(c), token: token}
+	known := knownAgents{as: probe.As(c), token: token}
 	meant := map[*x509.Certificate]bool{}
 	var silent []error
 	for _, given := range r.Addresses {
-		agent, shown, err := r.meet(ctx, given, c)
+		agent, shown, err := r.contact(ctx, given, c)
 		if err != nil && !errors.Is(err, ErrNoAnswer) {
 			return nil, nil, err
 		}
@@ -126,7 +124,7 @@ func (s *subject) meetAll(ctx context.Context, r Remote, c pki.Credential, token
 	return slices.DeleteFunc(all, func(a *x509.Certificate) bool { return !meant[a] }), twice, nil
 }
 
-// sameAgent says that two addresses are one agent's.
+// sameAgent returns the note that two addresses are one agent's.
 func sameAgent(given, before string) string {
 	if given == before {
 		return fmt.Sprintf("%s was given twice: its agent is asked once", given)
@@ -134,7 +132,7 @@ func sameAgent(given, before string) string {
 	return fmt.Sprintf("%s is the agent of %s, which is asked once", given, before)
 }
 
-// credential reads the user's credential, and tells of everything that would make each check fail for the wrong reason.
+// credential reads the user's credential. It returns an error for everything that would make each check fail for the wrong reason.
 func (r Remote) credential(ctx context.Context, now time.Time) (pki.Credential, error) {
 	var c pki.Credential
 	for _, file := range []struct {
@@ -170,7 +168,7 @@ func (r Remote) credential(ctx context.Context, now time.Time) (pki.Credential, 
 	return c, nil
 }
 
-// read reads a file of the user's credential, which may be a pipe.
+// read reads a file of the user's credential, which may be a pipe. It returns ErrCredential, wrapped, unless ctx has ended.
 func read(ctx context.Context, path string) ([]byte, error) {
 	content, err := userfile.Wait(ctx, path)
 	switch {
@@ -199,9 +197,9 @@ func (r Remote) token(ctx context.Context) (string, error) {
 	return token, nil
 }
 
-// identityOf is whom a certificate speaks for by its names: the first that has Nomad's form, one of three labels before a longer one,
-// which may name a host. A certificate without such a name is taken for a person's, which is what it can be used as. What is no name of
-// a host, such as one with a wildcard, is of no region.
+// identityOf returns the identity that a certificate's names give: the first name in Nomad's form. Names of three labels come before
+// longer ones, which may be host names. A name that no host can have, such as a wildcard, does not count. A certificate without such
+// a name is a user's.
 func identityOf(names []string, commonName string) pki.Identity {
 	var longer *pki.Identity
 	for _, name := range append(slices.Clone(names), commonName) {
@@ -218,7 +216,7 @@ func identityOf(names []string, commonName string) pki.Identity {
 	return *cmp.Or(longer, &pki.Identity{Role: pki.CLI, Region: pki.DefaultRegion})
 }
 
-// add takes an agent in. One that is not known is tried as a server, and not called one.
+// add adds an agent. One whose role is not known is tried as a server, but not called one in the report.
 func (s *subject) add(agent probe.Target, known bool) {
 	s.targets = append(s.targets, agent)
 	node := finding.Node{Name: agent.Name, Role: string(agent.Role), Region: agent.Region, HTTP: agent.HTTP}

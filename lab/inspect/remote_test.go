@@ -40,8 +40,8 @@ func deadPort(t *testing.T) string {
 	return l.Addr().String()
 }
 
-// TestBadInput: each error says exactly what is wrong. The control is the first row: with nothing wrong but that nobody
-// is there, that is the error.
+// TestBadInput: each error says exactly what is wrong. The control is the first row: everything is right but that no agent
+// is there, which is the error.
 func TestBadInput(t *testing.T) {
 	authority, err := pki.NewAuthority(pki.Options{})
 	if err != nil {
@@ -67,21 +67,21 @@ func TestBadInput(t *testing.T) {
 	locked.KeyPEM = []byte("-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n")
 	mixed.KeyPEM = other.KeyPEM
 	text.CertPEM = []byte("not PEM")
-	nobody := "https://" + deadPort(t)
+	deadAddress := "https://" + deadPort(t)
 	for name, test := range map[string]struct {
 		remote inspect.Remote
 		is     error
 		says   string
 	}{
-		"nobody there":         {files(t, sound, nobody), inspect.ErrNoAnswer, "connection refused"},
+		"no agent there":       {files(t, sound, deadAddress), inspect.ErrNoAnswer, "connection refused"},
 		"no port":              {files(t, sound, "https://127.0.0.1"), inspect.ErrAddress, "https://HOST:PORT"},
 		"no address":           {files(t, sound, "server-1"), inspect.ErrAddress, "https://HOST:PORT"},
-		"key of another":       {files(t, mixed, nobody), inspect.ErrCredential, "is not the key of"},
-		"a passphrase":         {files(t, locked, nobody), inspect.ErrCredential, "openssl pkey -in"},
-		"no certificate":       {files(t, text, nobody), inspect.ErrCredential, "holds no certificate"},
-		"expired":              {files(t, defective(pki.Expired()), nobody), inspect.ErrCredential, "expired on"},
-		"of tomorrow":          {files(t, defective(pki.NotYetValid()), nobody), inspect.ErrCredential, "is the clock right?"},
-		"no such file":         {inspect.Remote{Addresses: []string{nobody}, CA: "/nowhere/ca.pem"}, inspect.ErrCredential, "/nowhere/ca.pem"},
+		"key of another":       {files(t, mixed, deadAddress), inspect.ErrCredential, "is not the key of"},
+		"a passphrase":         {files(t, locked, deadAddress), inspect.ErrCredential, "openssl pkey -in"},
+		"no certificate":       {files(t, text, deadAddress), inspect.ErrCredential, "holds no certificate"},
+		"expired":              {files(t, defective(pki.Expired()), deadAddress), inspect.ErrCredential, "expired on"},
+		"of tomorrow":          {files(t, defective(pki.NotYetValid()), deadAddress), inspect.ErrCredential, "is the clock right?"},
+		"no such file":         {inspect.Remote{Addresses: []string{deadAddress}, CA: "/nowhere/ca.pem"}, inspect.ErrCredential, "/nowhere/ca.pem"},
 		"name that is nowhere": {files(t, sound, "https://nowhere.invalid:4646"), inspect.ErrNoAnswer, "nowhere.invalid"},
 	} {
 		_, err := inspect.Cluster(t.Context(), test.remote, inspect.Options{})

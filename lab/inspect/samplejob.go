@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"path"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,28 +19,29 @@ import (
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/posture/catalogue"
+	"nomadlab.internal/lab/probe"
 )
 
-// ErrNoDriver is wrapped by the error of StartWitness where no client could run it.
+// ErrNoDriver is returned, wrapped, by StartSampleJob if no client can run the job.
 var ErrNoDriver = errors.New("no client offers a driver for the checks' own workload")
 
-// witnessWait is how long the sample job may take to run, and to be gone: see deadline.Fair. In a cluster with a fault it may
-// never run.
-const sampleJobWait = 30 * time.Second
+const (
+	// sampleJobWait bounds the start and the removal of the sample job, as deadline.Fair does. In a faulty cluster it may never run.
+	sampleJobWait = 30 * time.Second
+	// sampleJobLife is the time after which the sample job ends by itself, in case the process that started it was killed. All checks
+	// together take much less.
+	sampleJobLife = 2 * time.Hour
+)
 
-// witnessLife is after how long the sample job ends by itself, for good, if whoever started it was killed. No run of the checks takes
-// nearly that long.
-const sampleJobLife = 2 * time.Hour
-
-// StartWitness runs the checks' own workload, catalogue.WitnessJob, in the lab's first region, and returns what they must know of it when it runs and
-// its deployment is over; that takes two seconds. It runs on the client of the name at; empty: on any that can. That client
-// must offer mock_driver or raw_exec; ErrNoDriver otherwise. Without an error, stop ends and removes the job; what it leaves
-// are evaluations, which nothing but Nomad's own garbage collection removes. With one, nothing is left to stop.
+// StartSampleJob runs the sample job, catalogue.SampleJobID, in the lab's first region. It returns when the job runs and its
+// deployment is over, after about two seconds. The job runs on the client named at; "" means any client that offers mock_driver or
+// raw_exec. It returns ErrNoDriver, wrapped, if there is none. Call stop to remove the job; only evaluations remain, which Nomad's
+// garbage collection removes. After an error there is nothing to stop.
 func StartSampleJob(ctx context.Context, l *lab.Lab, at string) (w catalogue.SampleJob, stop func(context.Context) error, err error) {
 	return startSampleJob(ctx, l, regionsOf(l)[0], at)
 }
 
-// startWitness is StartWitness in a region.
+// startSampleJob is StartSampleJob in a region.
 func startSampleJob(ctx context.Context, l *lab.Lab, region, at string) (w catalogue.SampleJob, stop func(context.Context) error, err error) {
 	ctx, cancel := deadline.Fair(ctx, sampleJobWait)
 	defer cancel()
@@ -68,8 +71,8 @@ func startSampleJob(ctx context.Context, l *lab.Lab, region, at string) (w catal
 	return w, stop, nil
 }
 
-// clearWitness removes the job of a run that was killed, once nothing of it runs any more: Nomad would not start it anew. One that runs
-// may be another check's, and serves both.
+// clearSampleJob removes the dead job of a run that was killed, because Nomad would not start it again. A job that still runs is
+// left: it may belong to another run, and serves both.
 func clearSampleJob(ctx context.Context, server *api.Client) error {
 	jobs, _, err := server.Jobs().List((&api.QueryOptions{Prefix: catalogue.SampleJobID}).WithContext(ctx))
 	if err != nil {
@@ -83,13 +86,14 @@ func clearSampleJob(ctx context.Context, server *api.Client) error {
 	return nil
 }
 
-// refused reports whether a server has answered that it does not do what it was asked for.
+// refused reports whether the error is a server's answer that it will not do what it was asked.
 func refused(err error) bool {
 	answer, is := errors.AsType[api.UnexpectedResponseError](err)
 	return is && answer.HasStatusCode() && answer.StatusCode() >= http.StatusBadRequest && answer.StatusCode() < http.StatusInternalServerError
 }
 
-// witnessJob is one allocation of the task on the client of that ID, whose deployment is a success as soon as it runs.
+// sampleJobSpec returns a job with one allocation of the task, on the client with that ID. Its deployment succeeds as soon as it
+// runs.
 func sampleJobSpec(place string, task *api.Task) *api.Job {
 	var (
 		cpu, memory, size, once = 1, 16, 1, 1
@@ -116,7 +120,7 @@ func sampleJobSpec(place string, task *api.Task) *api.Job {
 	return job
 }
 
-// awaitWitness waits until the job's allocation runs and its deployment is over.
+// awaitSampleJob waits until the job's allocation runs and its deployment is over.
 func awaitSampleJob(ctx context.Context, l *lab.Lab, server *api.Client) (catalogue.SampleJob, error) {
 	w := catalogue.SampleJob{Job: catalogue.SampleJobID}
 	err := poll.Until(ctx, "the checks' own workload to run", func(ctx context.Context) string {
@@ -146,7 +150,7 @@ func awaitSampleJob(ctx context.Context, l *lab.Lab, server *api.Client) (catalo
 	return w, err
 }
 
-// witnessToken reads the identity where the client has put it, as Nomad's API tells it to nobody.
+// sampleJobToken reads the workload's identity from the client's files, because Nomad's API does not return it.
 func sampleJobToken(ctx context.Context, l *lab.Lab, name, alloc string) (string, error) {
 	node, err := l.Node(name)
 	if err != nil {
@@ -167,7 +171,7 @@ func sampleJobToken(ctx context.Context, l *lab.Lab, name, alloc string) (string
 	return strings.TrimSpace(text.String()), nil
 }
 
-// DataDir asks the agent for its data_dir.
+// DataDir asks an agent for its data_dir.
 func DataDir(ctx context.Context, n *lab.Node) (string, error) {
 	client, err := n.API()
 	if err != nil {
@@ -181,8 +185,8 @@ func DataDir(ctx context.Context, n *lab.Node) (string, error) {
 	return data, nil
 }
 
-// stopWitness stops the job, waits until nothing of it runs, and removes it. In this order: with the job Nomad forgets its
-// allocation, be it running or not (verified against Nomad 1.11.3).
+// stopSampleJob stops the job, waits until nothing of it runs, and then removes it: with the job Nomad forgets its allocation,
+// whether it runs or not (verified against Nomad 1.11.3).
 func stopSampleJob(ctx context.Context, server *api.Client) error {
 	ctx, cancel := deadline.Fair(ctx, sampleJobWait)
 	defer cancel()
@@ -210,6 +214,55 @@ func stopSampleJob(ctx context.Context, server *api.Client) error {
 	return nil
 }
 
+// reading returns query options whose request ends with ctx.
 func reading(ctx context.Context) *api.QueryOptions { return new(api.QueryOptions).WithContext(ctx) }
 
+// writing is reading for a write.
 func writing(ctx context.Context) *api.WriteOptions { return new(api.WriteOptions).WithContext(ctx) }
+
+// sampleJobPlace returns the ID of a client that offers a driver for the sample job, and the task for that driver, which does
+// nothing. The client has the name at, or any name if at is empty. The client must answer: Nomad may list a dead one as ready for a
+// while.
+func sampleJobPlace(ctx context.Context, l *lab.Lab, server *api.Client, at string) (id string, task *api.Task, err error) {
+	nodes, _, err := server.Nodes().List(reading(ctx))
+	if err != nil {
+		return "", nil, fmt.Errorf("ask which drivers clients offer: %w", err)
+	}
+	if at != "" {
+		nodes = slices.DeleteFunc(nodes, func(n *api.NodeListStub) bool { return n.Name != at })
+	}
+	for _, able := range []struct {
+		driver string
+		config map[string]any
+	}{
+		{"mock_driver", map[string]any{"run_for": sampleJobLife.String()}},
+		{"raw_exec", map[string]any{"command": "sleep", "args": []string{strconv.Itoa(int(sampleJobLife.Seconds()))}}},
+	} {
+		for _, n := range nodes {
+			d := n.Drivers[able.driver]
+			if d == nil || !d.Detected || n.Status != api.NodeStatusReady || !answers(ctx, l, n.Name) {
+				continue
+			}
+			task := api.NewTask(catalogue.SampleJobTask, able.driver)
+			task.Config = able.config
+			return n.ID, task, nil
+		}
+	}
+	return "", nil, fmt.Errorf("%w: mock_driver, which a release of Nomad has not, or raw_exec", ErrNoDriver)
+}
+
+// answers reports whether the client of that name answers.
+func answers(ctx context.Context, l *lab.Lab, name string) bool {
+	ctx, cancel := deadline.Fair(ctx, questionWait)
+	defer cancel()
+	node, err := l.Node(name)
+	if err != nil {
+		return false
+	}
+	client, err := node.API()
+	if err != nil {
+		return false
+	}
+	_, err = client.Raw().Query(probe.HealthPath, new(api.AgentHealthResponse), reading(ctx))
+	return err == nil
+}

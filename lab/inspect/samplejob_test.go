@@ -19,7 +19,7 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// TestWitness: what the checks are told of their workload is what Nomad says of it, and nothing of it runs afterwards.
+// TestSampleJob: the checks are given what Nomad says about the job, and nothing of it runs afterwards.
 func TestSampleJob(t *testing.T) {
 	t.Parallel()
 	l := labtest.Start(t, spec.Servers(1), spec.Clients(1))
@@ -83,7 +83,7 @@ func TestSampleJob(t *testing.T) {
 	}
 }
 
-// claimedAllocation is whose identity the token is.
+// claimedAllocation returns the allocation whose identity the token is.
 func claimedAllocation(t *testing.T, token string) string {
 	t.Helper()
 	parts := strings.Split(token, ".")
@@ -103,7 +103,7 @@ func claimedAllocation(t *testing.T, token string) string {
 	return claims.Allocation
 }
 
-// TestNoDriver: where nobody could run it, nothing is registered.
+// TestNoDriver: if no client can run the job, nothing is registered.
 func TestNoDriver(t *testing.T) {
 	t.Parallel()
 	l := labtest.Start(t, spec.Servers(1), spec.Clients(0))
@@ -119,7 +119,7 @@ func TestNoDriver(t *testing.T) {
 	}
 }
 
-// TestWitnessOfALabWithADeadClient: Nomad takes a client for ready a while after its end, and the workload runs elsewhere.
+// TestSampleJobOfALabWithADeadClient: Nomad lists a dead client as ready for a while, and the job runs elsewhere.
 func TestSampleJobOfALabWithADeadClient(t *testing.T) {
 	t.Parallel()
 	l := labtest.Start(t, spec.Servers(1), spec.Clients(2))

@@ -11,15 +11,14 @@ import (
 	"nomadlab.internal/lab/pki"
 )
 
-// withoutTLS is why an agent is sent no token that speaks plain HTTP.
-const withoutTLS = "it speaks plain HTTP, in which whoever is in between could read the token, or be the agent"
+// withoutTLS is the reason to send no token to an agent that speaks plain HTTP.
+const withoutTLS = "it speaks plain HTTP, so that anything on the path could read the token, or be the agent"
 
-// verifiedName is the name for which the agent's certificate is right, of those that it may have for a token to be sent to it.
-// Without one, why says what is wrong.
+// verifiedName returns the expected name for which the agent's certificate is valid, so that a token may be sent to the agent. If
+// there is none, name is "" and why says what is wrong.
 //
-// A certificate is right for the host of the address that was given; for a server's name in the region that was given; and for
-// the name that was given with it, but that a client's or a user's name makes nobody a server. What the certificate itself
-// says is no name to expect: else its holder would be sent the token, whoever that is.
+// Expected are the host of the address, a server's name in the given region, and TLSServerName; a client's or a user's name makes no
+// agent a server. The names in the certificate are not expected by themselves: its holder could then be anyone.
 func (r Remote) verifiedName(role pki.Role, host string, shown *x509.Certificate) (name, why string) {
 	expected := []string{}
 	if !isLoopback(host) || r.vouches(role, shown) {
@@ -43,34 +42,34 @@ func (r Remote) verifiedName(role pki.Role, host string, shown *x509.Certificate
 		strings.Join(allNames(shown), ", "), strings.Join(expected, " or "))
 }
 
-// region is the one whose servers are sent a token.
+// region returns the region whose servers may be sent a token.
 func (r Remote) region() string { return cmp.Or(r.Region, pki.DefaultRegion) }
 
-// nameOf is the name of an agent of that role in the region.
+// nameOf returns the name of an agent of that role in the region.
 func (r Remote) nameOf(role pki.Role) string {
 	return pki.Identity{Role: role, Region: r.region()}.Name()
 }
 
-// vouches reports whether a certificate says more than that its holder is on this machine, as each certificate says that
-// `nomad tls cert create` has made: that it is the agent's of that role, or nothing in the form of Nomad's names.
+// vouches reports whether a certificate for a loopback host can be trusted to be the agent's: it has no name in Nomad's form, or the
+// name of that role. Every certificate of `nomad tls cert create` is valid for loopback, so loopback alone proves nothing.
 func (r Remote) vouches(role pki.Role, shown *x509.Certificate) bool {
 	ofNomad := slices.ContainsFunc(shown.DNSNames, func(name string) bool { return strings.HasSuffix(strings.ToLower(name), ".nomad") })
 	return !ofNomad || shown.VerifyHostname(r.nameOf(role)) == nil
 }
 
-// isLoopback reports whether the host is this machine, by name or address.
+// isLoopback reports whether the host is localhost or a loopback address.
 func isLoopback(host string) bool {
 	at, err := netip.ParseAddr(host)
 	return strings.EqualFold(strings.TrimSuffix(host, "."), "localhost") || err == nil && at.Unmap().IsLoopback()
 }
 
-// isOfAnother reports whether the name is that of a client or of a user, in Nomad's form.
+// isOfAnother reports whether the name is that of a client or a user, in Nomad's form.
 func isOfAnother(name string) bool {
 	role, _, _ := strings.Cut(strings.ToLower(name), ".")
 	return strings.HasSuffix(strings.ToLower(name), ".nomad") && role != string(pki.Server)
 }
 
-// allNames are all names and addresses that the certificate is for.
+// allNames returns all names and addresses that the certificate is valid for.
 func allNames(c *x509.Certificate) []string {
 	names := slices.Clone(c.DNSNames)
 	for _, ip := range c.IPAddresses {

@@ -10,7 +10,7 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// Target is a node of a lab as a probe sees it.
+// Target returns a node of a lab as a target of probes.
 func Target(n *lab.Node) probe.Target {
 	t := probe.Target{
 		Name: n.Name(), Role: n.Role(), Region: n.Region(),
@@ -29,8 +29,8 @@ func Target(n *lab.Node) probe.Target {
 	return t
 }
 
-// callers is how a prober looks at the HTTP port, and at which planes it looks otherwise: an agent may serve one of them on
-// its own loopback alone.
+// callers returns the address from which an agent sees a prober call its HTTP port, and those of the planes where it differs: an
+// agent may serve one of them on its own loopback only.
 func callers(n *lab.Node) (usual string, others map[probe.Plane]string) {
 	usual, others = address(n.Caller(n.Port(spec.HTTPPort))), map[probe.Plane]string{}
 	for plane, port := range map[probe.Plane]uint16{
@@ -43,7 +43,7 @@ func callers(n *lab.Node) (usual string, others map[probe.Plane]string) {
 	return usual, others
 }
 
-// Targets returns the agents that belong to the lab: servers first, and of the extra nodes those alone that are named.
+// Targets returns the lab's agents, servers first, and of the extra nodes those that are named.
 func Targets(l *lab.Lab, extra ...string) []probe.Target {
 	var servers, clients []probe.Target
 	for _, n := range l.Nodes() {
@@ -58,7 +58,7 @@ func Targets(l *lab.Lab, extra ...string) []probe.Target {
 	return append(servers, clients...)
 }
 
-// hostPort is empty for a port that the node does not have, where AddrPort would say "invalid AddrPort".
+// hostPort returns the address as text, and "" for the zero one: a port that the node does not have.
 func hostPort(a netip.AddrPort) string {
 	if !a.IsValid() {
 		return ""
@@ -66,7 +66,7 @@ func hostPort(a netip.AddrPort) string {
 	return a.String()
 }
 
-// address likewise.
+// address is hostPort for an address without a port.
 func address(a netip.Addr) string {
 	if !a.IsValid() {
 		return ""

@@ -18,26 +18,25 @@ import (
 )
 
 const (
-	// membersPath is every server that an agent knows of, each with its build tag. It takes node:read where ACLs are on
+	// membersPath lists every server that an agent knows, with its build tag. It takes node:read if ACLs are on
 	// (nomad/status_endpoint.go:95).
 	membersPath = "/v1/agent/members"
-	// accountPath is an agent's account of itself, with its version. It takes agent:read where ACLs are on
+	// accountPath is an agent's configuration, with its version. It takes agent:read if ACLs are on
 	// (command/agent/agent_endpoint.go:72).
 	accountPath = "/v1/agent/self"
 )
 
-// builds are who runs which version of Nomad, as one agent tells it.
+// builds are the versions of Nomad that one agent reports.
 type builds struct {
-	// of are the servers that it knows of, by name, and a client itself, each with its version.
+	// of has the version of each server that the agent knows, by name, and of a client itself.
 	of map[string]string
-	// unread says why not all of them could be read; empty where they were.
+	// unread says why not all of them could be read; "" if all were.
 	unread string
 }
 
-// askVersions asks the agents which versions of Nomad there are, by reads alone, and sets what may be sent to each from then
-// on. A server may hand a request to any other one, so that the versions of all of them count at each, and reads alone are
-// sent to any where one of them cannot be read. A client answers some requests itself: at a client its own version counts too.
-// It returns what there is to be said of it.
+// askVersions asks the agents for the versions of Nomad, and sets what may be sent to each. A server may forward a request to any
+// other, so the versions of all servers count for each; if one of them cannot be read, only reads are sent to any. A client answers
+// some requests itself, so for a client its own version counts too. It returns notes for the report.
 func (s *subject) askVersions(ctx context.Context) []string {
 	told := make([]builds, len(s.targets))
 	var agents errgroup.Group
@@ -71,7 +70,7 @@ func (s *subject) askVersions(ctx context.Context) []string {
 	return slices.Concat(versionNotes(all), s.sentNotes(unread, told), s.tokenNotes())
 }
 
-// versionNotes say who runs which version.
+// versionNotes returns a note for each version, with the agents that run it.
 func versionNotes(all map[string]string) []string {
 	runs := map[string][]string{}
 	for _, name := range slices.Sorted(maps.Keys(all)) {
@@ -84,10 +83,10 @@ func versionNotes(all map[string]string) []string {
 	return notes
 }
 
-// namedInNotes bounds how many agents a note names.
+// namedInNotes is the number of agents that a note names at most.
 const namedInNotes = 8
 
-// fewOf lists names, the first of many.
+// fewOf lists the first few names.
 func fewOf(names []string) string {
 	if len(names) <= namedInNotes {
 		return strings.Join(names, ", ")
@@ -95,7 +94,7 @@ func fewOf(names []string) string {
 	return fmt.Sprintf("%s and %d more", strings.Join(names[:namedInNotes], ", "), len(names)-namedInNotes)
 }
 
-// sentNotes say what is sent, and where it is less.
+// sentNotes returns notes about what is sent, and to which agents less is sent.
 func (s *subject) sentNotes(unread string, told []builds) []string {
 	if unread != "" {
 		return []string{"reads alone are sent, as not every server's version could be read: " + unread}
@@ -109,7 +108,7 @@ func (s *subject) sentNotes(unread string, told []builds) []string {
 	return notes
 }
 
-// tokenNotes say which agents are sent no token, though there is one.
+// tokenNotes returns a note for each agent to which the token is not sent.
 func (s *subject) tokenNotes() []string {
 	var notes []string
 	for _, t := range s.targets {
@@ -120,8 +119,7 @@ func (s *subject) tokenNotes() []string {
 	return notes
 }
 
-// buildsAt asks one agent for the servers that it knows of, and a client for itself besides. Where it is a server, it is one
-// of those.
+// buildsAt asks one agent for the versions of the servers that it knows, and a client for its own version too.
 func (s *subject) buildsAt(ctx context.Context, t probe.Target) builds {
 	b := builds{of: map[string]string{}}
 	b.unread = s.read(ctx, t, membersPath, func(body []byte) error {
@@ -161,7 +159,7 @@ func (s *subject) buildsAt(ctx context.Context, t probe.Target) builds {
 	return b
 }
 
-// buildTag is a version as a server's build tag has it (version/version.go:74, VersionNumber).
+// buildTag returns a version as a server's build tag has it (version/version.go:74, VersionNumber).
 func buildTag(version, prerelease, metadata string) string {
 	if prerelease != "" {
 		version += "-" + prerelease
@@ -172,14 +170,14 @@ func buildTag(version, prerelease, metadata string) string {
 	return version
 }
 
-// read reads what the agent answers at the path: without a token, and with one where it is denied. It says why it could not;
-// empty where it could.
+// read passes the agent's answer at the path to into. It asks without a token first, and with one if that is denied. It returns why
+// it failed, or "".
 func (s *subject) read(ctx context.Context, t probe.Target, path string, into func(body []byte) error) (why string) {
 	as, lacks := s.ingredients.Callers.Holder()
 	if lacks != "" {
 		return lacks
 	}
-	as = as.OrInClear() // where the agent was seen to speak no TLS, to which no token goes
+	as = as.OrInClear() // for an agent that speaks no TLS, to which no token is sent
 	askers := []probe.Caller{as}
 	if s.ingredients.Management != "" {
 		askers = append(askers, as.WithToken(s.ingredients.Management, "a management token"))

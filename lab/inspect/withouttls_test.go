@@ -55,17 +55,17 @@ func TestOneServerWithoutTLS(t *testing.T) {
 	if len(r.Findings) != 3*len(inClear) {
 		t.Errorf("%d findings", len(r.Findings))
 	}
-	broken := 0
+	failed := 0
 	each(t, r.Matrix, func(row finding.MatrixRow, c finding.Cell) {
 		if c.Result == finding.Pass || c.Result == finding.Skipped {
 			return
 		}
-		broken++
+		failed++
 		if !slices.Equal(c.At, []string{open}) || c.Elsewhere != finding.Pass {
 			t.Errorf("%s at %s: %s at %v, and %s elsewhere: %s", row.Certificate, c.Endpoint, c.Result, c.At, c.Elsewhere, c.Reason)
 		}
 	})
-	if broken == 0 {
+	if failed == 0 {
 		t.Error("every cell of the matrix passes, or is inconclusive")
 	}
 }

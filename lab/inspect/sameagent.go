@@ -17,29 +17,29 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// acquaintance is an agent that was met, by what tells it from others.
-type acquaintance struct {
+// knownAgent is an agent with what distinguishes it from others.
+type knownAgent struct {
 	given string
 	at    []netip.AddrPort
 	leaf  []byte
 	agent probe.Target
-	// account is who it says that it is, once it was asked; empty: it does not say.
-	account string
-	asked   bool
+	// identity is what the agent calls itself; "" if it was not asked or does not say.
+	identity string
+	asked    bool
 }
 
-// met are the agents that were met.
-type met struct {
-	all   []*acquaintance
+// knownAgents are the agents that were contacted.
+type knownAgents struct {
+	all   []*knownAgent
 	as    probe.Caller
 	token string
 }
 
-// again returns the address by which the agent was met before, be it by another name or at another address of its machine;
-// empty: it is a new one, and is remembered. Agents are told apart by address and port; where those differ and both show one
-// certificate, or none, by what they say of themselves.
-func (m *met) again(ctx context.Context, given string, agent probe.Target, shown []*x509.Certificate, answers bool) string {
-	one := &acquaintance{given: given, at: addressesOf(ctx, given), agent: agent}
+// again returns the address at which the same agent was contacted before, perhaps by another name or at another address of its
+// machine. If there is none it returns "", and remembers the agent. Two agents are the same if they have one address and port, or if
+// they present one certificate, or none, and call themselves the same.
+func (m *knownAgents) again(ctx context.Context, given string, agent probe.Target, shown []*x509.Certificate, answers bool) string {
+	one := &knownAgent{given: given, at: addressesOf(ctx, given), agent: agent}
 	if len(shown) > 0 {
 		one.leaf = shown[0].Raw
 	}
@@ -55,7 +55,7 @@ func (m *met) again(ctx context.Context, given string, agent probe.Target, shown
 	return ""
 }
 
-// addressesOf are where a URL's host and port lead, as far as that can be found out.
+// addressesOf returns the addresses to which a URL's host and port resolve; nil if they do not.
 func addressesOf(ctx context.Context, given string) []netip.AddrPort {
 	at, err := url.Parse(given)
 	if err != nil {
@@ -78,10 +78,10 @@ func addressesOf(ctx context.Context, given string) []netip.AddrPort {
 	return out
 }
 
-// says is who an agent says that it is: a client's node ID, or a server's name with its address. Empty: it does not say.
-func (m *met) says(ctx context.Context, a *acquaintance) string {
+// says returns what an agent calls itself: a client's node ID, or a server's name and address; "" if it does not say.
+func (m *knownAgents) says(ctx context.Context, a *knownAgent) string {
 	if a.asked {
-		return a.account
+		return a.identity
 	}
 	a.asked = true
 	as := m.as.OrInClear()
@@ -104,9 +104,9 @@ func (m *met) says(ctx context.Context, a *acquaintance) string {
 	}}).Observe(ctx, agent)
 	switch {
 	case agent.Role == pki.Client:
-		a.account = self.Stats.Client["node_id"]
+		a.identity = self.Stats.Client["node_id"]
 	case self.Member.Name != "":
-		a.account = fmt.Sprintf("%s at %s:%d", self.Member.Name, self.Member.Addr, self.Member.Port)
+		a.identity = fmt.Sprintf("%s at %s:%d", self.Member.Name, self.Member.Addr, self.Member.Port)
 	}
-	return a.account
+	return a.identity
 }

@@ -62,17 +62,17 @@ func at(nodes []string, there, elsewhere finding.Result, others ...string) map[s
 func TestOneServerWithoutACLs(t *testing.T) {
 	t.Parallel()
 	const (
-		weak   = "server-3"
+		faulty = "server-3"
 		reads  = "server-lets-nobody-list-jobs-without-token"
 		writes = "server-lets-nobody-register-jobs-without-token"
 		rpc    = "server-rpc-hides-jobs-from-clients-certificate"
 		life   = "introduction-tokens-live-an-hour-at-most"
 	)
 	// A leader without ACLs can bootstrap none, so that it comes once there is another.
-	l := labtest.Start(t, spec.Servers(2), spec.Clients(0), spec.Hardened(), spec.ExtraNodes(spec.ExtraNode{Name: weak, Role: pki.Server}), on(weak, "acl.enabled", "false"))
-	joins(t, l, weak)
-	servers := []string{"server-1", "server-2", weak}
-	for _, leads := range []string{weak, "server-1"} {
+	l := labtest.Start(t, spec.Servers(2), spec.Clients(0), spec.Hardened(), spec.ExtraNodes(spec.ExtraNode{Name: faulty, Role: pki.Server}), on(faulty, "acl.enabled", "false"))
+	joins(t, l, faulty)
+	servers := []string{"server-1", "server-2", faulty}
+	for _, leads := range []string{faulty, "server-1"} {
 		node, err := l.Node(leads)
 		if err != nil {
 			t.Fatal(err)
@@ -81,15 +81,15 @@ func TestOneServerWithoutACLs(t *testing.T) {
 			handOver(t, l, now, node)
 		}
 		want := map[string]map[string]finding.Result{
-			reads:  at([]string{weak}, finding.Fail, finding.Pass, servers...),
-			rpc:    at([]string{weak}, finding.Fail, finding.Pass, servers...),
+			reads:  at([]string{faulty}, finding.Fail, finding.Pass, servers...),
+			rpc:    at([]string{faulty}, finding.Fail, finding.Pass, servers...),
 			writes: at(nil, "", finding.Pass, servers...),
 			life:   {"server-1": finding.Pass},
 		}
-		if leads == weak {
-			want[writes] = at([]string{weak}, finding.Fail, finding.Skipped, servers...)
+		if leads == faulty {
+			want[writes] = at([]string{faulty}, finding.Fail, finding.Skipped, servers...)
 		}
-		got := check(t, l, inspect.Options{Only: slices.Collect(maps.Keys(want)), Members: []string{weak}})
+		got := check(t, l, inspect.Options{Only: slices.Collect(maps.Keys(want)), Members: []string{faulty}})
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("%s leads (-want +got):\n%s", leads, diff)
 		}
@@ -127,17 +127,17 @@ func joins(t *testing.T, l *lab.Lab, name string) {
 func TestOneClientThatOffersRawExec(t *testing.T) {
 	t.Parallel()
 	const (
-		weak   = "client-2"
+		faulty = "client-2"
 		offers = "client-offers-no-raw-exec"
 		logs   = "client-lets-nobody-read-logs-without-token"
 		server = "server-lets-nobody-read-logs-without-token"
 	)
-	l := labtest.Start(t, spec.Servers(1), spec.Clients(2), spec.Hardened(), on(weak, "plugin.raw_exec.config.enabled", "true"))
-	clients := []string{"client-1", weak}
+	l := labtest.Start(t, spec.Servers(1), spec.Clients(2), spec.Hardened(), on(faulty, "plugin.raw_exec.config.enabled", "true"))
+	clients := []string{"client-1", faulty}
 	for _, runs := range clients {
 		got := check(t, l, inspect.Options{Only: []string{offers, logs, server}, SampleJobAt: runs})
 		want := map[string]map[string]finding.Result{
-			offers: at([]string{weak}, finding.Fail, finding.Pass, clients...),
+			offers: at([]string{faulty}, finding.Fail, finding.Pass, clients...),
 			logs:   at([]string{runs}, finding.Pass, finding.Skipped, clients...),
 			server: {"server-1": finding.Pass},
 		}

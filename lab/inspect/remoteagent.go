@@ -17,13 +17,13 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// meet makes a target of an agent's address, to which reads alone may be sent until its version is known. The agent's
-// certificate, which is shown before anything is asked of the caller, tells its name and region, and its answer about its health
-// its role. Whether it may be sent a token is decided by the names that the user expects. An agent that does not answer is
-// returned too, with ErrNoAnswer. shown is the chain that it presented, its own certificate first; nil without TLS.
-func (r Remote) meet(ctx context.Context, given string, c pki.Credential) (agent probe.Target, shown []*x509.Certificate, err error) {
+// contact makes a target of an agent's address. Only reads may be sent to it until its version is known. The agent's name and region
+// come from its certificate, and its role from its answer about its health. The names that the user expects decide whether a token
+// may be sent to it. shown is the chain that it presented, its own certificate first; nil without TLS. An agent that does not answer
+// is returned too, with ErrNoAnswer.
+func (r Remote) contact(ctx context.Context, given string, c pki.Credential) (agent probe.Target, shown []*x509.Certificate, err error) {
 	at, err := url.Parse(given)
-	if strings.Contains(given, "@") { // what stands before it may be a secret, so it is not repeated
+	if strings.Contains(given, "@") { // what stands before it may be a secret, so the error does not quote it
 		return probe.Target{}, nil, fmt.Errorf("%w: there is a user or a password in it, which Nomad has none of: give it as https://HOST:PORT", ErrAddress)
 	}
 	if err != nil || at.Host == "" || at.Port() == "" || at.Scheme != "https" && at.Scheme != "http" {
@@ -50,13 +50,13 @@ func (r Remote) meet(ctx context.Context, given string, c pki.Credential) (agent
 	if probe.PlainHTTPAsk(probe.Health()).Observe(ctx, agent).Outcome == probe.Accepted {
 		agent.Role = roleOf(ctx, agent, probe.As(c).OrInClear())
 		agent.HTTPInClear, agent.NoToken = false, withoutTLS
-		return agent, nil, nil // no TLS at all: what is open there is for the checks to say
+		return agent, nil, nil // no TLS at all: the checks say what is open there
 	}
 	agent.HTTPInClear = false
 	return agent, nil, fmt.Errorf("%w: %s: %w", ErrNoAnswer, given, err)
 }
 
-// shownBy is the chain that the agent shows, if its certificate leads to one of the user's authorities: for whatever name.
+// shownBy returns the chain that the agent presents, if its certificate leads to one of the user's authorities, for any name.
 func shownBy(ctx context.Context, at string, c pki.Credential) ([]*x509.Certificate, error) {
 	config, err := c.ClientTLS("any.name")
 	if err != nil {
@@ -64,7 +64,7 @@ func shownBy(ctx context.Context, at string, c pki.Credential) ([]*x509.Certific
 	}
 	config = config.Clone()
 	var shown []*x509.Certificate
-	config.InsecureSkipVerify = true //nolint:gosec // it is verified below, but for the name, which is not known yet
+	config.InsecureSkipVerify = true //nolint:gosec // it is verified below, except for the name, which is not known yet
 	config.VerifyConnection = func(state tls.ConnectionState) error {
 		rest := x509.NewCertPool()
 		for _, i := range state.PeerCertificates[1:] {
@@ -83,13 +83,13 @@ func shownBy(ctx context.Context, at string, c pki.Credential) ([]*x509.Certific
 		_ = conn.Close()
 	}
 	if shown != nil {
-		return shown, nil // what it thinks of the caller is for the checks to say
+		return shown, nil // whether it accepts the caller is for the checks to say
 	}
 	return nil, err
 }
 
-// serverName is a name in the certificate: the one of Nomad's form, else any. To expect it proves nothing of who the agent is:
-// it is for questions to an agent of which no other name is known, which is sent no token.
+// serverName returns a name of the certificate, in Nomad's form if it has one. It proves nothing about the agent, since it is the
+// agent's own claim: use it only for an agent of which no other name is known, and to which no token is sent.
 func serverName(c *x509.Certificate) string {
 	id := identityOf(c.DNSNames, c.Subject.CommonName)
 	if name := id.Name(); c.VerifyHostname(name) == nil {
@@ -106,14 +106,14 @@ func serverName(c *x509.Certificate) string {
 	return cmp.Or(c.Subject.CommonName, id.Name())
 }
 
-// roleOf asks the agent for its health, which it tells without a token, and in it what it is
-// (command/agent/agent_endpoint.go:667; verified against Nomad 1.11.3). One that does not say is taken for a server.
+// roleOf returns the role that the agent's answer about its health shows, which takes no token
+// (command/agent/agent_endpoint.go:667; verified against Nomad 1.11.3). An agent that does not say counts as a server.
 func roleOf(ctx context.Context, agent probe.Target, as probe.Caller) pki.Role {
 	var answer struct{ Server, Client json.RawMessage }
-	look := probe.AnswerSearch{For: "its role", In: func(_ http.Header, body []byte) (bool, string, error) {
+	search := probe.AnswerSearch{For: "its role", In: func(_ http.Header, body []byte) (bool, string, error) {
 		return true, "", json.Unmarshal(body, &answer)
 	}}
-	probe.HTTPSearch(probe.Ask{Path: probe.HealthPath}, as, look).Observe(ctx, agent)
+	probe.HTTPSearch(probe.Ask{Path: probe.HealthPath}, as, search).Observe(ctx, agent)
 	if answer.Server == nil && answer.Client != nil {
 		return pki.Client
 	}

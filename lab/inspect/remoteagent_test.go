@@ -21,17 +21,17 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// managementToken is the secret of whoever may do everything at a foreignAgent.
+// managementToken is the secret of a management token of a foreignAgent.
 const managementToken = "S3CR3T-of-the-operator"
 
-// foreignAgent is somebody else's agent, which counts what it is sent. It carries out whatever it is asked for, as an older
-// Nomad may. What Nomad itself does is not shown by it.
+// foreignAgent is an agent of a cluster that is not a lab. It counts what it is sent, and carries out every request, as an older
+// Nomad may. It does not show what Nomad itself does.
 type foreignAgent struct {
 	role pki.Role
 	// builds are the build tags of the servers, own is a client's version.
 	builds []string
 	own    string
-	// clients are those that a server lists; nil: it lists none in a form that anybody can read.
+	// clients are those that a server lists; nil: it lists none in a readable form.
 	clients []map[string]any
 	// name is what a server calls itself; empty: it does not say.
 	name string
@@ -101,13 +101,13 @@ func (a *foreignAgent) changing() []string {
 	return slices.DeleteFunc(slices.Clone(a.requests), func(r string) bool { return strings.HasPrefix(r, "GET ") })
 }
 
-// house is an authority, with what its operator holds.
-type house struct {
+// operator has the authority of a cluster, and a credential for it.
+type operator struct {
 	authority *pki.Authority
 	cli       pki.Credential
 }
 
-func newHouse(t *testing.T) house {
+func newOperator(t *testing.T) operator {
 	t.Helper()
 	authority, err := pki.NewAuthority(pki.Options{})
 	if err != nil {
@@ -117,11 +117,11 @@ func newHouse(t *testing.T) house {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return house{authority, cli}
+	return operator{authority, cli}
 }
 
-// forged is a certificate with these DNS names and no address.
-func (h house) forged(t *testing.T, names ...string) pki.Credential {
+// named issues a certificate with these DNS names and no address.
+func (h operator) named(t *testing.T, names ...string) pki.Credential {
 	t.Helper()
 	c, err := h.authority.IssueTemplate(pki.Template{Holder: pki.Identity{Role: pki.Server}, CommonName: names[0], DNSNames: names})
 	if err != nil {
@@ -131,7 +131,7 @@ func (h house) forged(t *testing.T, names ...string) pki.Credential {
 }
 
 // issued is a certificate as `nomad tls cert create` gives it, which is for 127.0.0.1 as well.
-func (h house) issued(t *testing.T, id pki.Identity) pki.Credential {
+func (h operator) issued(t *testing.T, id pki.Identity) pki.Credential {
 	t.Helper()
 	c, err := h.authority.Issue(id)
 	if err != nil {
@@ -141,7 +141,7 @@ func (h house) issued(t *testing.T, id pki.Identity) pki.Credential {
 }
 
 // serve has the agent listen with that certificate, or in the clear for none, and returns the cluster as its operator knows it.
-func (h house) serve(t *testing.T, a *foreignAgent, c pki.Credential) inspect.Remote {
+func (h operator) serve(t *testing.T, a *foreignAgent, c pki.Credential) inspect.Remote {
 	t.Helper()
 	server := httptest.NewUnstartedServer(a)
 	server.Config.ConnState = a.count
@@ -188,7 +188,7 @@ const rotation = "server-lets-nobody-rotate-encryption-keys-without-token"
 // nothing is ever made. The control is 1.11.3, to which more is sent.
 func TestNothingIsChangedInAForeignCluster(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newOperator(t)
 	for name, test := range map[string]struct {
 		agent    *foreignAgent
 		verified bool
@@ -237,7 +237,7 @@ func TestNothingIsChangedInAForeignCluster(t *testing.T) {
 
 // TestVersionsAreAskedFirst: nothing but an agent's health is asked for before them.
 func TestVersionsAreAskedFirst(t *testing.T) {
-	h, a := newHouse(t), &foreignAgent{role: pki.Server, builds: []string{"1.11.3"}, acl: true}
+	h, a := newOperator(t), &foreignAgent{role: pki.Server, builds: []string{"1.11.3"}, acl: true}
 	_, err := inspect.Cluster(t.Context(), h.serve(t, a, h.issued(t, pki.Identity{Role: pki.Server})), inspect.Options{Quick: true, Only: []string{rotation}})
 	if err != nil {
 		t.Fatal(err)
@@ -253,9 +253,9 @@ func TestVersionsAreAskedFirst(t *testing.T) {
 	t.Errorf("the versions were not asked: %q", a.requests)
 }
 
-// TestForeignAgentsAreNotCrowded: the limit of connections is not tried, and few are open at once.
-func TestForeignAgentsAreNotCrowded(t *testing.T) {
-	h, a := newHouse(t), &foreignAgent{role: pki.Server, builds: []string{"1.11.3"}}
+// TestForeignAgentsAreNotFlooded: the limit of connections is not tried, and few are open at once.
+func TestForeignAgentsAreNotFlooded(t *testing.T) {
+	h, a := newOperator(t), &foreignAgent{role: pki.Server, builds: []string{"1.11.3"}}
 	r, err := inspect.Cluster(t.Context(), h.serve(t, a, h.issued(t, pki.Identity{Role: pki.Server})), inspect.Options{Only: []string{"server-https-limits-connections"}})
 	if err != nil {
 		t.Fatal(err)
@@ -268,7 +268,7 @@ func TestForeignAgentsAreNotCrowded(t *testing.T) {
 // TestClientsAnswerForThemselves: what a client answers itself is sent to it only where its own version is verified too.
 func TestClientsAnswerForThemselves(t *testing.T) {
 	const id = "client-lets-nobody-change-its-metadata-without-token"
-	h := newHouse(t)
+	h := newOperator(t)
 	for own, sent := range map[string]bool{"1.11.3": true, "1.8.4": false, "": false} {
 		a := &foreignAgent{role: pki.Client, builds: []string{"1.11.3"}, own: own, acl: true}
 		r, err := inspect.Cluster(t.Context(), h.serve(t, a, h.issued(t, pki.Identity{Role: pki.Client})), inspect.Options{Quick: true, Only: []string{id}})
@@ -283,7 +283,7 @@ func TestClientsAnswerForThemselves(t *testing.T) {
 
 // TestTokenGoesToVerifiedNamesAlone: the first rows are the controls.
 func TestTokenGoesToVerifiedNamesAlone(t *testing.T) {
-	h := newHouse(t)
+	h := newOperator(t)
 	server, client := pki.Identity{Role: pki.Server}, pki.Identity{Role: pki.Client}
 	for name, test := range map[string]struct {
 		role         pki.Role
@@ -291,22 +291,22 @@ func TestTokenGoesToVerifiedNamesAlone(t *testing.T) {
 		region, name string
 		sent         bool
 	}{
-		"a server":                             {role: pki.Server, holding: h.forged(t, "server.global.nomad"), sent: true},
-		"a server of the region that is given": {role: pki.Server, holding: h.forged(t, "server.eu.nomad"), region: "eu", sent: true},
-		"a server of the given name":           {role: pki.Server, holding: h.forged(t, "nomad.example.com"), name: "nomad.example.com", sent: true},
+		"a server":                             {role: pki.Server, holding: h.named(t, "server.global.nomad"), sent: true},
+		"a server of the region that is given": {role: pki.Server, holding: h.named(t, "server.eu.nomad"), region: "eu", sent: true},
+		"a server of the given name":           {role: pki.Server, holding: h.named(t, "nomad.example.com"), name: "nomad.example.com", sent: true},
 		"a client at its address":              {role: pki.Client, holding: h.issued(t, client), sent: true},
-		"a client of the given name":           {role: pki.Client, holding: h.forged(t, "client.global.nomad"), name: "client.global.nomad", sent: true},
+		"a client of the given name":           {role: pki.Client, holding: h.named(t, "client.global.nomad"), name: "client.global.nomad", sent: true},
 
-		"a server of another region":              {role: pki.Server, holding: h.forged(t, "server.eu.nomad")},
+		"a server of another region":              {role: pki.Server, holding: h.named(t, "server.eu.nomad")},
 		"a server of another region, as issued":   {role: pki.Server, holding: h.issued(t, pki.Identity{Role: pki.Server, Region: "eu"})},
 		"global where eu is given":                {role: pki.Server, holding: h.issued(t, server), region: "eu"},
 		"a client of another region for a server": {role: pki.Server, holding: h.issued(t, pki.Identity{Role: pki.Client, Region: "eu"})},
 		"a client for a server":                   {role: pki.Server, holding: h.issued(t, client)},
-		"a client for a server, its name given":   {role: pki.Server, holding: h.forged(t, "client.global.nomad"), name: "client.global.nomad"},
+		"a client for a server, its name given":   {role: pki.Server, holding: h.named(t, "client.global.nomad"), name: "client.global.nomad"},
 		"a user for a server":                     {role: pki.Server, holding: h.issued(t, pki.Identity{Role: pki.CLI})},
-		"a client elsewhere":                      {role: pki.Client, holding: h.forged(t, "client.global.nomad")},
-		"a client with a server's name":           {role: pki.Client, holding: h.forged(t, "server.global.nomad")},
-		"a name that nobody expects":              {role: pki.Server, holding: h.forged(t, "nomad.example.com")},
+		"a client elsewhere":                      {role: pki.Client, holding: h.named(t, "client.global.nomad")},
+		"a client with a server's name":           {role: pki.Client, holding: h.named(t, "server.global.nomad")},
+		"an unexpected name":                      {role: pki.Server, holding: h.named(t, "nomad.example.com")},
 		"no TLS":                                  {role: pki.Server},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -334,13 +334,13 @@ func TestTokenGoesToVerifiedNamesAlone(t *testing.T) {
 // TestARegionWithoutClients: where a server lists none, what is asked of clients is skipped for that reason. It is tried where one is
 // listed, and cannot be told where the server does not list any.
 func TestARegionWithoutClients(t *testing.T) {
-	h := newHouse(t)
+	h := newOperator(t)
 	const check = "client-offers-no-raw-exec"
 	offering := []map[string]any{{"Name": "c", "Drivers": map[string]any{"raw_exec": map[string]any{"Detected": true}}}}
 	for name, test := range map[string]struct {
 		clients []map[string]any
 		acl     bool
-		verdict finding.Result
+		want    finding.Result
 		says    string
 	}{
 		"none":               {[]map[string]any{}, false, finding.Skipped, "the servers list no client"},
@@ -354,8 +354,8 @@ func TestARegionWithoutClients(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if f := findingOf(t, r, check); f.Result != test.verdict || !strings.Contains(f.Reason, test.says) {
-				t.Errorf("%s because %q, want %s because %q", f.Result, f.Reason, test.verdict, test.says)
+			if f := findingOf(t, r, check); f.Result != test.want || !strings.Contains(f.Reason, test.says) {
+				t.Errorf("%s because %q, want %s because %q", f.Result, f.Reason, test.want, test.says)
 			}
 		})
 	}
@@ -363,34 +363,34 @@ func TestARegionWithoutClients(t *testing.T) {
 
 // TestTwoForeignRegions: what is asked of a region is asked of each that addresses are given of, whichever comes first.
 func TestTwoForeignRegions(t *testing.T) {
-	h := newHouse(t)
+	h := newOperator(t)
 	const check = "client-offers-no-raw-exec"
-	sound := []map[string]any{{"Name": "c", "Drivers": map[string]any{"raw_exec": map[string]any{"Detected": false}}}}
+	without := []map[string]any{{"Name": "c", "Drivers": map[string]any{"raw_exec": map[string]any{"Detected": false}}}}
 	offering := []map[string]any{{"Name": "d", "Drivers": map[string]any{"raw_exec": map[string]any{"Detected": true}}}}
 	serve := func(region string, clients []map[string]any) inspect.Remote {
 		a := &foreignAgent{role: pki.Server, builds: []string{"1.11.3"}, clients: clients, name: "server." + region}
 		return h.serve(t, a, h.issued(t, pki.Identity{Role: pki.Server, Region: region}))
 	}
-	both, eu := serve("global", sound), serve("eu", offering)
+	both, eu := serve("global", without), serve("eu", offering)
 	both.Addresses = append(both.Addresses, eu.Addresses...)
 	r, err := inspect.Cluster(t.Context(), both, inspect.Options{Only: []string{check}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	verdicts := map[finding.Result]int{}
+	results := map[finding.Result]int{}
 	for _, f := range r.Findings {
-		verdicts[f.Result]++
+		results[f.Result]++
 	}
-	if verdicts[finding.Pass] != 1 || verdicts[finding.Fail] != 1 {
-		t.Errorf("got %v, want one of each region: %+v", verdicts, r.Findings)
+	if results[finding.Pass] != 1 || results[finding.Fail] != 1 {
+		t.Errorf("got %v, want one of each region: %+v", results, r.Findings)
 	}
 }
 
 // TestWhoseCertificateAsks: that of an agent is told, as its holder can do more than ask.
 func TestWhoseCertificateAsks(t *testing.T) {
-	h := newHouse(t)
+	h := newOperator(t)
 	at := h.serve(t, &foreignAgent{role: pki.Server, builds: []string{"1.11.3"}}, h.issued(t, pki.Identity{Role: pki.Server})).Addresses[0]
-	for says, holding := range map[string]pki.Credential{"": h.cli, "names server.x.global.nomad": h.forged(t, "cli.global.nomad", "server.x.global.nomad")} {
+	for says, holding := range map[string]pki.Credential{"": h.cli, "names server.x.global.nomad": h.named(t, "cli.global.nomad", "server.x.global.nomad")} {
 		r, err := inspect.Cluster(t.Context(), files(t, holding, at), inspect.Options{Only: []string{"server-rotates-encryption-keys"}})
 		if err != nil {
 			t.Fatal(err)
@@ -406,8 +406,8 @@ func TestWhoseCertificateAsks(t *testing.T) {
 // row is the control: a certificate of two regions is found.
 func TestARegionThatOnlyTheAgentsName(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
-	stranger := h.forged(t, "ops.example.com")
+	h := newOperator(t)
+	ops := h.named(t, "ops.example.com")
 	for name, test := range map[string]struct {
 		second  string
 		regions finding.Result
@@ -424,7 +424,7 @@ func TestARegionThatOnlyTheAgentsName(t *testing.T) {
 				}
 				return h.serve(t, a, h.issued(t, id)).Addresses[0]
 			}
-			remote := files(t, stranger, serve(pki.Server))
+			remote := files(t, ops, serve(pki.Server))
 			remote.Addresses = append(remote.Addresses, serve(pki.Client))
 			want := map[string]finding.Result{
 				"server-certificate-names-no-second-region": test.regions, "client-certificate-names-no-second-region": test.regions,
@@ -436,9 +436,9 @@ func TestARegionThatOnlyTheAgentsName(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			for id, verdict := range want {
-				if f := findingOf(t, r, id); f.Result != verdict {
-					t.Errorf("%s: %s because %s, want %s", id, f.Result, f.Reason, verdict)
+			for id, want := range want {
+				if f := findingOf(t, r, id); f.Result != want {
+					t.Errorf("%s: %s because %s, want %s", id, f.Result, f.Reason, want)
 				}
 			}
 			for _, n := range r.Cluster.Nodes {
@@ -454,14 +454,14 @@ func TestARegionThatOnlyTheAgentsName(t *testing.T) {
 func TestTheRegionThatACertificateNames(t *testing.T) {
 	t.Parallel()
 	const check = "server-certificate-names-no-second-role"
-	h := newHouse(t)
+	h := newOperator(t)
 	for name, region := range map[string]string{
 		"server.eu.nomad": "eu", "server.eu.west.nomad": "eu.west", "server.eu_west.nomad": "eu_west", "server.DMZ.nomad": "DMZ", "SERVER.eu.NOMAD": "eu",
 		"server.*.nomad": "global", "server.nomad": "global", "server..nomad": "global", "nomad.example.com": "global", // they name none
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := &foreignAgent{role: pki.Server, builds: []string{"1.11.3"}}
-			r, err := inspect.Cluster(t.Context(), h.serve(t, a, h.forged(t, name, "localhost")), inspect.Options{Only: []string{check}})
+			r, err := inspect.Cluster(t.Context(), h.serve(t, a, h.named(t, name, "localhost")), inspect.Options{Only: []string{check}})
 			if err != nil {
 				t.Fatal(err)
 			}

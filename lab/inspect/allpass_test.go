@@ -17,25 +17,25 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// sound is a hardened cluster in a form that people use, and what the check says of it.
-type sound struct {
+// form is a hardened cluster of some form that people use, and what the checks find in it.
+type form struct {
 	form spec.Option
-	// want counts what is found.
+	// want are the counts of what is found.
 	want labtest.Tally
 	// reasons are those for which something is skipped, each as a part of it.
 	reasons []string
-	// within is how long the check takes at most on a quiet machine; 0: as long as it likes.
+	// within bounds the checks on a machine that is not busy; 0: no bound.
 	within time.Duration
-	// also looks at what is special about the form; nil: nothing.
+	// also checks what is special about the form; nil: nothing.
 	also func(*testing.T, finding.Report)
 }
 
-// agents are so many servers and clients.
+// agents returns so many servers and clients.
 func agents(servers, clients int) spec.Option {
 	return func(s *spec.Spec) { spec.Servers(servers)(s); spec.Clients(clients)(s) }
 }
 
-// regions are a server and a client in each region.
+// regions returns a server and a client in each region.
 func regions(names ...string) spec.Option {
 	return func(s *spec.Spec) {
 		one := 1
@@ -45,8 +45,8 @@ func regions(names ...string) spec.Option {
 	}
 }
 
-// TestProofOfSoundClusters: of a sound cluster of any form every promise holds that applies, as many each time, and what is skipped is
-// skipped for a reason that was looked at. `make prove` does it ten times on each engine.
+// TestProofOfSoundClusters: in a cluster without faults, of any form, every check passes that applies, as many each time. What is
+// skipped is skipped for a known reason. `make prove` does it ten times on each engine.
 func TestProofOfSoundClusters(t *testing.T) {
 	alone := []string{
 		"there is one server, which agrees with itself", "there is one server, which begins its cluster alone, as it must",
@@ -57,7 +57,7 @@ func TestProofOfSoundClusters(t *testing.T) {
 		"there is no agent of the role that the check is for",
 	}
 	const cells = 189 // a matrix is joined of those of the regions, so that its cells are as many
-	for name, c := range map[string]sound{
+	for name, c := range map[string]form{
 		"three servers and two clients": {
 			form: agents(3, 2), want: labtest.Tally{Held: 571, Skipped: 6, Cells: cells}, reasons: []string{catalogue.RunsElsewhere}, within: 15 * time.Second,
 		},
@@ -89,7 +89,7 @@ func TestProofOfSoundClusters(t *testing.T) {
 	}
 }
 
-// eachRegionIsAsked: with certificates of its own, and what one may do to the other is refused.
+// eachRegionIsAsked with certificates of its own, and refuses what only agents of the other may do.
 func eachRegionIsAsked(t *testing.T, r finding.Report) {
 	t.Helper()
 	asked := map[string][]string{}

@@ -11,34 +11,35 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/probe"
 )
 
-// learn asks the agents, side by side, for what decides how everything else is to be asked: which of their ports answer, whether
-// there are tokens, and who speaks in the clear.
-func (s *subject) learn(ctx context.Context) {
+// askFacts asks all agents in parallel for the facts that decide how the checks are made: which ports answer, which speak in the
+// clear, and whether there are ACLs.
+func (s *subject) askFacts(ctx context.Context) {
 	if err := probe.MayListen(ctx); err != nil {
 		s.ingredients.Deaf = err.Error()
 	}
-	lessons := make([]lesson, len(s.targets))
+	all := make([]facts, len(s.targets))
 	var agents errgroup.Group
 	agents.SetLimit(agentsAtOnce)
 	for i := range s.targets {
 		agents.Go(func() error {
-			lessons[i] = s.lesson(ctx, s.targets[i])
+			all[i] = s.factsOf(ctx, s.targets[i])
 			return nil
 		})
 	}
 	_ = agents.Wait() // none of them returns an error
-	var servers []lesson
+	var servers []facts
 	s.ingredients.Servers = nil
-	for i, l := range lessons {
+	for i, l := range all {
 		s.targets[i].HTTPInClear, s.targets[i].RPCInClear = l.inClear[probe.PlaneHTTP], l.inClear[probe.PlaneRPC]
 		s.targets[i].RPCWithoutTLS = l.rpcWithoutTLS
 		s.targets[i].Takes, s.targets[i].Hurries, s.targets[i].Telemetry = l.takes, l.hurries, l.telemetry
 		s.targets[i].Silent = probe.NewSilence(l.silent)
-		s.tellSilence(s.targets[i].Name, l)
+		s.noteSilence(s.targets[i].Name, l)
 		if s.targets[i].Role == pki.Server && l.silent[probe.PlaneHTTP] == "" {
 			servers = append(servers, l)
 			s.ingredients.Servers = append(s.ingredients.Servers, s.targets[i])
@@ -48,11 +49,11 @@ func (s *subject) learn(ctx context.Context) {
 	if s.ingredients.NoClient {
 		s.ingredients.Clientless = s.listsNoClient(ctx)
 	}
-	s.ingredients.NoACL = all(servers, func(l lesson) bool { return l.noACL })
-	s.ingredients.GossipInClear = all(servers, func(l lesson) bool { return l.inClear[probe.PlaneGossip] })
+	s.ingredients.NoACL = ofEach(servers, func(l facts) bool { return l.noACL })
+	s.ingredients.GossipInClear = ofEach(servers, func(l facts) bool { return l.inClear[probe.PlaneGossip] })
 }
 
-// listsNoClient reports whether each of the servers that tell of their clients lists none, and one tells.
+// listsNoClient reports whether at least one server lists its clients, and all that do list none.
 func (s *subject) listsNoClient(ctx context.Context) bool {
 	told := false
 	for _, t := range s.ingredients.Servers {
@@ -66,38 +67,38 @@ func (s *subject) listsNoClient(ctx context.Context) bool {
 	return told
 }
 
-// all says whether it is so of every server, and there is one. What is so of one server alone is a weakness of that server,
-// and not how the cluster is to be asked.
-func all(servers []lesson, so func(lesson) bool) bool {
-	return len(servers) > 0 && !slices.ContainsFunc(servers, func(l lesson) bool { return !so(l) })
+// ofEach reports whether the condition is true of every server, and there is one. What is true of one server only is a fault of
+// that server, and does not decide how the cluster is asked.
+func ofEach(servers []facts, condition func(facts) bool) bool {
+	return len(servers) > 0 && !slices.ContainsFunc(servers, func(f facts) bool { return !condition(f) })
 }
 
-// agentsAtOnce bounds how many agents are asked at the same time.
+// agentsAtOnce is the number of agents that are asked at the same time.
 const agentsAtOnce = 8
 
-// lesson is what one agent taught.
-type lesson struct {
-	// ports are those that the agent is known to have, silent those of them that do not answer, with the reasons.
+// facts are what is known about one agent.
+type facts struct {
+	// ports are the ports that the agent has; silent are those that do not answer, each with the reason.
 	ports  []probe.Plane
 	silent map[probe.Plane]string
-	// inClear are the ports that answer what is sent without TLS or key. At somebody else's agent another may have answered
-	// at HTTP or RPC: these are left out.
+	// inClear are the ports that answer without TLS or a gossip key. HTTP and RPC of a cluster that is not a lab are left out,
+	// because something between it and us may have answered.
 	inClear map[probe.Plane]bool
-	// rpcWithoutTLS is true where the RPC port is in the clear and hangs up on a TLS handshake.
+	// rpcWithoutTLS is true if the RPC port speaks in the clear and closes the connection on a TLS handshake.
 	rpcWithoutTLS bool
 	account
 	noACL bool
 }
 
-// lesson asks one agent, each of its ports by itself. A request in the clear is answered whether the agent speaks TLS or not.
-func (s *subject) lesson(ctx context.Context, t probe.Target) lesson {
-	l := lesson{ports: s.portsOf(t), silent: map[probe.Plane]string{}, inClear: map[probe.Plane]bool{}}
+// factsOf asks one agent, each port separately and first in the clear, which an agent answers whether it speaks TLS or not.
+func (s *subject) factsOf(ctx context.Context, t probe.Target) facts {
+	l := facts{ports: s.portsOf(t), silent: map[probe.Plane]string{}, inClear: map[probe.Plane]bool{}}
 	answers := make([]probe.Observation, len(l.ports))
-	var knocks sync.WaitGroup
+	var calls sync.WaitGroup
 	for i, port := range l.ports {
-		knocks.Go(func() { answers[i] = probe.SignOfLife(ctx, t, port) })
+		calls.Go(func() { answers[i] = probe.SignOfLife(ctx, t, port) })
 	}
-	knocks.Wait()
+	calls.Wait()
 	for i, port := range l.ports {
 		o := answers[i]
 		switch {
@@ -118,20 +119,21 @@ func (s *subject) lesson(ctx context.Context, t probe.Target) lesson {
 	if t.Role == pki.Server {
 		l.noACL = s.withoutACL(ctx, t)
 	}
-	if s.near { // nobody else's agent is tried with a flood
+	if s.near { // only agents of labs are tried with a flood
 		l.account = s.account(ctx, t)
 	}
 	return l
 }
 
-// account is what an agent says of itself: how many connections of one address it takes at once, how long it waits for a handshake, and
-// what it tells in its metrics. Zero where it was not asked, or did not say.
+// account is what an agent reports about its own configuration: how many connections of one address it accepts at once, how long
+// it waits for a handshake, and what its metrics hold. It is zero if the agent was not asked or did not say.
 type account struct {
 	takes     map[probe.Plane]int
 	hurries   map[probe.Plane]time.Duration
 	telemetry probe.Telemetry
 }
 
+// account asks an agent for its account.
 func (s *subject) account(ctx context.Context, t probe.Target) account {
 	var self struct {
 		Config struct {
@@ -151,7 +153,7 @@ func (s *subject) account(ctx context.Context, t probe.Target) account {
 	}
 	l, told := self.Config.Limits, self.Config.Telemetry
 	span := func(text string) time.Duration {
-		d, _ := time.ParseDuration(text) // what cannot be read is not known
+		d, _ := time.ParseDuration(text) // zero, "not known", for what cannot be read
 		return d
 	}
 	return account{
@@ -164,17 +166,17 @@ func (s *subject) account(ctx context.Context, t probe.Target) account {
 	}
 }
 
-// portsOf are the ports that the agent has, as far as that is known: of one of a lab's all, of another one those with an address.
+// portsOf returns the ports that the agent is known to have: all for an agent of a lab, else those that have an address.
 func (s *subject) portsOf(t probe.Target) []probe.Plane {
 	return slices.DeleteFunc(probe.Ports(), func(port probe.Plane) bool {
 		return t.At(port) == "" && (!s.near || t.Role != pki.Server && port != probe.PlaneHTTP)
 	})
 }
 
-// aclDisabled is what an agent without an ACL system says of tokens (nomad/acl_endpoint.go:38; verified against Nomad 1.11.3).
+// aclDisabled is the answer of an agent without ACLs to a request for tokens (nomad/acl_endpoint.go:38; verified against Nomad 1.11.3).
 const aclDisabled = "ACL support disabled"
 
-// withoutACL says whether the server says of itself that it has no ACL system. Stale, it answers itself, and not its leader.
+// withoutACL reports whether the server says that it has no ACLs. With "stale" it answers itself, and does not ask its leader.
 func (s *subject) withoutACL(ctx context.Context, t probe.Target) bool {
 	as, lacks := s.ingredients.Callers.Holder()
 	if lacks != "" {
@@ -182,4 +184,26 @@ func (s *subject) withoutACL(ctx context.Context, t probe.Target) bool {
 	}
 	ask := probe.HTTPAsk(probe.Ask{Path: "/v1/acl/tokens?stale", Behind: []string{aclDisabled}}, as.OrInClear())
 	return strings.Contains(ask.Observe(ctx, t).Received, aclDisabled)
+}
+
+// stateNotReached is the state of an agent none of whose ports answered when the run began. If only some did not, their names
+// precede it.
+const stateNotReached = "not reached"
+
+// noteSilence notes in the report which of the agent's ports did not answer when the run began.
+func (s *subject) noteSilence(name string, l facts) {
+	var silent []string
+	for _, port := range l.ports {
+		if l.silent[port] != "" {
+			silent = append(silent, string(port))
+		}
+	}
+	at := slices.IndexFunc(s.cluster.Nodes, func(n finding.Node) bool { return n.Name == name })
+	switch {
+	case at < 0 || len(silent) == 0:
+	case len(silent) == len(l.ports):
+		s.cluster.Nodes[at].State = stateNotReached
+	default:
+		s.cluster.Nodes[at].State = strings.Join(silent, ", ") + " " + stateNotReached
+	}
 }

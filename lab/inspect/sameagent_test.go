@@ -13,7 +13,7 @@ import (
 // TestAnAgentOfSeveralAddresses is asked once, and the report says so; agents that share a certificate are two where they say so
 // themselves, and where they do not say who they are.
 func TestAnAgentOfSeveralAddresses(t *testing.T) {
-	h := newHouse(t)
+	h := newOperator(t)
 	agent := func(name string) *foreignAgent {
 		return &foreignAgent{role: pki.Server, builds: []string{"1.11.3"}, name: name}
 	}
@@ -23,12 +23,12 @@ func TestAnAgentOfSeveralAddresses(t *testing.T) {
 		address       func(first, second string) string
 		says          string
 	}{
-		"the very same":        {agent("a"), agent("b"), func(first, _ string) string { return first }, "was given twice: its agent is asked once"},
-		"by a name":            {agent("a"), agent("b"), func(first, _ string) string { return strings.Replace(first, "127.0.0.1", "localhost", 1) }, "https://localhost:"},
-		"at another port":      {agent("a"), agent("a"), func(_, second string) string { return second }, " is the agent of https://127.0.0.1:"},
-		"another agent":        {agent("a"), agent("b"), func(_, second string) string { return second }, ""},
-		"two that say nothing": {agent(""), agent(""), func(_, second string) string { return second }, ""},
-		"two that tell nobody": {&foreignAgent{role: pki.Server, mute: true, name: "a"}, &foreignAgent{role: pki.Server, mute: true, name: "a"}, func(_, second string) string { return second }, ""},
+		"the very same":          {agent("a"), agent("b"), func(first, _ string) string { return first }, "was given twice: its agent is asked once"},
+		"by a name":              {agent("a"), agent("b"), func(first, _ string) string { return strings.Replace(first, "127.0.0.1", "localhost", 1) }, "https://localhost:"},
+		"at another port":        {agent("a"), agent("a"), func(_, second string) string { return second }, " is the agent of https://127.0.0.1:"},
+		"another agent":          {agent("a"), agent("b"), func(_, second string) string { return second }, ""},
+		"two that say nothing":   {agent(""), agent(""), func(_, second string) string { return second }, ""},
+		"two that do not answer": {&foreignAgent{role: pki.Server, mute: true, name: "a"}, &foreignAgent{role: pki.Server, mute: true, name: "a"}, func(_, second string) string { return second }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, other := h.serve(t, test.first, certificate), h.serve(t, test.second, certificate)

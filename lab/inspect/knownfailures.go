@@ -8,22 +8,21 @@ import (
 	"nomadlab.internal/fixtures"
 )
 
-// weakness is a reason for which promises are known to be broken, with the IDs of the checks that say so.
+// knownFailure is a reason for which checks are known to fail, with their IDs.
 type knownFailure struct {
 	Because string   `yaml:"reason"`
 	Breaks  []string `yaml:"checks"`
 }
 
-// KnownWeaknesses are the promises that the lab of the zero Spec, which is made for learning, does not keep: the IDs of
-// their checks, each with the reason.
+// KnownFailures returns the IDs of the checks that fail in the default lab, each with the reason.
 func KnownFailures() (map[string]string, error) {
 	text, err := fixtures.Posture.ReadFile("posture/default.yaml")
 	if err != nil {
-		return nil, fmt.Errorf("read the known weaknesses: %w", err)
+		return nil, fmt.Errorf("read the known failures: %w", err)
 	}
 	var list []knownFailure
 	if err := yaml.Unmarshal(text, &list); err != nil {
-		return nil, fmt.Errorf("read the known weaknesses: %w", err)
+		return nil, fmt.Errorf("read the known failures: %w", err)
 	}
 	known := map[string]string{}
 	for _, w := range list {
