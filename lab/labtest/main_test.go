@@ -13,13 +13,15 @@ import (
 	"strconv"
 	"testing"
 
+	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/spec"
 )
 
 // What makes the test binary a child that has labs of its own, as another test process has.
 const (
-	// roleName says what the child does: "hold" or "fail" with labs of its own, "ask" one of its parent's.
+	// roleName says what the child does: "hold" or "fail" with labs of its own, "beside" with a container too, "ask" one of its
+	// parent's.
 	roleName = "LABTEST_ROLE"
 	// countName says how many labs it has at once.
 	countName = "LABTEST_COUNT"
@@ -137,7 +139,13 @@ func child(t *testing.T, role string, i int, ended <-chan struct{}) {
 			_, _ = fmt.Fprintln(os.Stdout, failed) // else the parent would wait for this lab for ever, and the others for the parent
 		}
 	}()
-	l := labtest.Start(t, options...)
+	start := func() *lab.Lab { return labtest.Start(t, options...) }
+	var l *lab.Lab
+	if role == "beside" {
+		l = beside(t, start)
+	} else {
+		l = start()
+	}
 	text, err := json.Marshal(factsOf(t, l))
 	if err != nil {
 		t.Fatal(err)

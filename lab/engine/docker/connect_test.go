@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -114,29 +115,26 @@ func TestNewEndsWithItsContext(t *testing.T) {
 	}
 }
 
-// TestNewWillNotHaveTheReaper, which would remove labs that are to stay.
-func TestNewWillNotHaveTheReaper(t *testing.T) {
+// TestNewLeavesTheReaperAsItIs: it is the rest of the process that uses it, and New neither needs it nor switches it.
+func TestNewLeavesTheReaperAsItIs(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
 		properties, off, when string
-		refused               bool
+		on                    bool
 	}{
-		"nobody says anything":       {"", "", "early", false},
-		"off":                        {"", "true", "early", false},
-		"on in the file alone":       {"ryuk.disabled=false", "", "early", false},
-		"on":                         {"", "false", "early", true},
-		"off in a way not heeded":    {"", "1", "early", true},
-		"settled before":             {"", "", "late", true},
-		"settled before, but as off": {"", "true", "late", false},
+		"by default":           {"", "", "early", true},
+		"off":                  {"", "true", "early", false},
+		"off in the file":      {"ryuk.disabled=true", "", "early", false},
+		"on":                   {"", "false", "early", true},
+		"settled before":       {"", "", "late", true},
+		"settled before: off":  {"", "true", "late", false},
+		"on, against the file": {"ryuk.disabled=true", "false", "early", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			said, connected := visit(t, c.properties, "TESTCONTAINERS_RYUK_DISABLED="+c.off, asVisitor+"="+c.when)
-			if connected == c.refused {
-				t.Errorf("connected: %v: %s", connected, said)
-			}
-			if c.refused && (!strings.HasPrefix(said, "engine unavailable: ") || !strings.Contains(said, "export TESTCONTAINERS_RYUK_DISABLED=true")) {
-				t.Errorf("it says %s", said)
+			if !connected || !strings.Contains(said, fmt.Sprintf("the reaper is on: %t", c.on)) {
+				t.Errorf("connected: %v: %s, want on: %t", connected, said, c.on)
 			}
 		})
 	}

@@ -71,7 +71,7 @@ func usable(ctx context.Context, p *testcontainers.DockerProvider, named string)
 	if _, err := c.Ping(ctx, client.PingOptions{}); err != nil {
 		return unavailable(err)
 	}
-	return refuseReaper(p.Config().Config.RyukDisabled)
+	return nil
 }
 
 // passedOver returns why testcontainers took another daemon than DOCKER_HOST names.
@@ -88,35 +88,18 @@ func passedOver(ctx context.Context, named, taken string) error {
 		"~/.testcontainers.properties, so that both mean one daemon", engine.ErrUnavailable, named, taken)
 }
 
-const envRyukDisabled = "TESTCONTAINERS_RYUK_DISABLED"
-
 // configure guards settings that testcontainers keeps for the whole process and reads without a lock.
 var configure sync.Mutex //nolint:gochecknoglobals // it guards what is global in testcontainers
 
-// newProvider connects testcontainers, without its reaper and without the banner that it prints at the first use.
+// newProvider connects testcontainers, without the banner that it prints at the first use.
 func newProvider() (*testcontainers.DockerProvider, error) {
 	configure.Lock()
 	defer configure.Unlock()
-	if os.Getenv(envRyukDisabled) == "" {
-		if err := os.Setenv(envRyukDisabled, "true"); err != nil {
-			return nil, err
-		}
-	}
 	loud := log.Default()
 	defer log.SetDefault(loud)
 	log.SetDefault(log.NewNoopLogger())
 	return testcontainers.NewDockerProvider(
 		testcontainers.Generic2DockerOptions(testcontainers.WithLogger(log.NewNoopLogger()))...)
-}
-
-// refuseReaper: testcontainers' reaper removes what a process made some ten seconds after its end, labs that are to stay
-// included. Whether it is on is read once for a process, and may be settled before we are asked.
-func refuseReaper(off bool) error {
-	if off {
-		return nil
-	}
-	return fmt.Errorf("%w: testcontainers' reaper is on, and would remove labs that are to stay: export %s=true, which must be "+
-		"set before anything else in this process uses testcontainers", engine.ErrUnavailable, envRyukDisabled)
 }
 
 func refuseRemote(host string) error {

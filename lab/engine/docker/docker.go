@@ -43,15 +43,15 @@ var _ engine.Engine = (*Engine)(nil)
 // an error that wraps engine.ErrUnavailable when there is none, when this user may not use it, or when it is on another
 // machine.
 //
-// testcontainers-go has a reaper of its own, which needs an image and would remove a lab that is to outlive its
-// process. New switches it off for this process (TESTCONTAINERS_RYUK_DISABLED) unless that variable is set already;
-// package watchdog does the reaper's work. Where the reaper is on all the same, New returns engine.ErrUnavailable.
+// The reaper of testcontainers-go may be on or off in this process: the engine's containers are none of its, see
+// unreaped. Package watchdog removes what a process leaves behind.
 func New(ctx context.Context) (*Engine, error) {
 	provider, err := connect(ctx)
 	if err != nil {
 		return nil, err
 	}
 	e := &Engine{provider: provider, client: provider.Client(), ncStarts: semaphore.NewWeighted(maxNCStarts), silenceTimeout: silenceTimeout}
+	provider.SetClient(unreaped{e.client})
 	e.ownContainer = e.findOwnContainer(ctx)
 	return e, nil
 }

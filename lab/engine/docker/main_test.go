@@ -41,5 +41,6 @@ func visitor(out io.Writer, how string) int {
 		return 1
 	}
 	_, _ = fmt.Fprintln(out, "connected to", e.DockerHost())
+	_, _ = fmt.Fprintln(out, "the reaper is on:", !testcontainers.ReadConfig().RyukDisabled)
 	return 0
 }

@@ -29,11 +29,12 @@ func (e *Engine) Create(ctx context.Context, n engine.Node) error {
 			return fmt.Errorf("create container of %s: port %d is to be reached inside it, and is none of its ports %v", n.Ref, p, n.Ports)
 		}
 	}
-	c, err := e.provider.CreateContainer(ctx, request(n))
-	if err != nil {
+	_, err := e.provider.CreateContainer(ctx, request(n))
+	made, ok := errors.AsType[createdError](err)
+	if !ok {
 		return fmt.Errorf("create container of %s: %w", n.Ref, explain(err))
 	}
-	return e.copyIn(ctx, c.GetContainerID(), n)
+	return e.copyIn(ctx, made.id, n)
 }
 
 func (e *Engine) copyIn(ctx context.Context, id string, n engine.Node) error {
