@@ -36,12 +36,7 @@ func (s subject) begin(ctx context.Context, checks []posture.Check) *workload {
 		case err != nil:
 			w.lacks = fmt.Sprintf("no workload of the checks' own could be started: %v", err)
 		default:
-			w.sampleJob, w.stop = &sampleJob, func(ctx context.Context) error {
-				if err := stop(ctx); err != nil {
-					return fmt.Errorf("remove the workload that was looked at: %w", err)
-				}
-				return nil
-			}
+			w.sampleJob, w.stop = &sampleJob, stop
 		}
 	}()
 	return w

@@ -15,8 +15,8 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// t is the *testing.T of the test in which an example stands.
-var t *testing.T //nolint:gochecknoglobals // TestExamples sets it, so that each example reads as the body of a test
+// t is the *testing.T of the test in which an example stands. TestExamples sets it.
+var t *testing.T
 
 // TestExamples runs the examples, each as the body of a test.
 func TestExamples(now *testing.T) {

@@ -100,7 +100,9 @@ func beside(t *testing.T, start func() *lab.Lab) *lab.Lab {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stays.Keep()
+	if err := stays.Keep(); err != nil {
+		t.Fatal(err)
+	}
 	l := start()
 	if os.Getenv(containerFirst) == "" {
 		run()
