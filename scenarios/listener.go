@@ -16,7 +16,10 @@ func listener() scenario.Scenario {
 		Steps: func() []scenario.Step {
 			return []scenario.Step{
 				{Title: "HTTP: each server is asked for a job, and its name is not overheard", Do: checks("server-network-carries-no-http-in-clear")},
-				{Title: "RPC: a job is registered at each server, and is not overheard on its way to the others", Do: checks("network-carries-no-rpc-in-clear")},
+				{
+					Title: "RPC: a job is registered at each server, and is not overheard on its way to the others",
+					Do:    checks("network-carries-no-rpc-in-clear"),
+				},
 				{Title: "Gossip: the servers ping each other, and their names are not overheard", Do: checks("network-carries-no-gossip-in-clear")},
 			}
 		},

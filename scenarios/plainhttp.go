@@ -10,7 +10,10 @@ func plainHTTP() scenario.Scenario {
 		Steps: func() []scenario.Step {
 			return []scenario.Step{
 				{Title: "Every agent's HTTP port answers plain HTTP with 400 and says why", Do: checks("*-https-refuses-plaintext")},
-				{Title: "Every server's RPC port closes a connection that does not begin with TLS", Do: checks("rpc-refuses-plaintext-*", "raft-refuses-plaintext")},
+				{
+					Title: "Every server's RPC port closes a connection that does not begin with TLS",
+					Do:    checks("rpc-refuses-plaintext-*", "raft-refuses-plaintext"),
+				},
 			}
 		},
 	}

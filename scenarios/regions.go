@@ -30,8 +30,8 @@ func regions() scenario.Scenario {
 		Steps: func() []scenario.Step {
 			return []scenario.Step{
 				{Title: "Each region finds the other, and no third one", Do: regionsFindEachOther},
-				{Title: "RPC: a server forwards to the other region what every agent may call", Do: forwarded(ordinaryCall)},
-				{Title: "RPC: a call that only agents of the other region may make is forwarded, and refused there", Do: forwarded(rootKey, evaluation, registration)},
+				{Title: "RPC: a server forwards to the other region what every agent may call", Do: forwarded(ordinaryCalls)},
+				{Title: "RPC: a call that only agents of the other region may make is forwarded, and refused there", Do: forwarded(restrictedCalls)},
 			}
 		},
 	}
@@ -105,8 +105,8 @@ type crossing struct {
 	server, client, anonymous probe.Caller
 }
 
-// forwarded returns the action that runs the checks at each server, each of a call that the server forwards to the other region.
-func forwarded(checks ...func(crossing) posture.Spec) action {
+// forwarded returns the action that runs checks at each server, each of a call that the server forwards to the other region.
+func forwarded(checks func(crossing) []posture.Spec) action {
 	return func(ctx context.Context, t *scenario.T) error {
 		for _, n := range t.Lab.Servers() {
 			other, err := elsewhere(t.Lab, n)
@@ -120,8 +120,8 @@ func forwarded(checks ...func(crossing) posture.Spec) action {
 			if c.client, err = as(t.Lab, pki.Client, c.own); err != nil {
 				return err
 			}
-			for _, spec := range checks {
-				if err := check(ctx, t, n, spec(c)); err != nil {
+			for _, spec := range checks(c) {
+				if err := check(ctx, t, n, spec); err != nil {
 					return err
 				}
 			}
@@ -130,38 +130,38 @@ func forwarded(checks ...func(crossing) posture.Spec) action {
 	}
 }
 
-func ordinaryCall(c crossing) posture.Spec {
-	return posture.Spec{
+func ordinaryCalls(c crossing) []posture.Spec {
+	return []posture.Spec{{
 		ID: "rpc-passes-on-ordinary-calls", Title: "a server forwards a client's call to another region, and none without a certificate",
 		Severity: posture.Low,
-		Why:      "federation: a call names its region, and any server of another one forwards it (nomad/rpc.go, forwardRegion; verified against Nomad 1.11.3)",
-		Probe:    probe.RPCCall(probe.StatusLeader().In(c.other), c.client),
-		Want:     posture.Want{probe.Accepted},
-		Control:  probe.RPCCall(probe.StatusLeader().In(c.other), c.anonymous),
+		Why: "federation: a call names its region, and any server of another one forwards it " +
+			"(nomad/rpc.go, forwardRegion; verified against Nomad 1.11.3)",
+		Probe:   probe.RPCCall(probe.StatusLeader().In(c.other), c.client),
+		Want:    posture.Want{probe.Accepted},
+		Control: probe.RPCCall(probe.StatusLeader().In(c.other), c.anonymous),
+	}}
+}
+
+// restrictedCalls returns the checks of calls that are refused when they are for the other region; their control is the same call
+// for the caller's own region. The first server lets the caller make each of these calls, so it is the other region that refuses.
+func restrictedCalls(c crossing) (all []posture.Spec) {
+	for _, r := range []struct {
+		id, title string
+		call      probe.Call
+		caller    probe.Caller
+	}{
+		{"servers-get-no-root-keys-of-another-region", "a server gets root keys of its own region alone", probe.GetNoKey(), c.server},
+		{"servers-get-no-evaluations-of-another-region", "a server gets evaluations of its own region alone", probe.DequeueNothing(), c.server},
+		// It is forwarded before any server looks at the client's certificate (nomad/node_endpoint.go:97).
+		{"clients-register-in-no-other-region", "a client registers in its own region alone", probe.RegisterNothing(), c.client},
+	} {
+		all = append(all, posture.Spec{
+			ID: r.id, Title: r.title, Severity: posture.Critical,
+			Why: "tls.verify_server_hostname: of a forwarded call the other region sees the certificate of the server that forwarded it " +
+				"(nomad/auth/auth.go; verified against Nomad 1.11.3)",
+			Probe: probe.RPCCall(r.call.In(c.other), r.caller), Want: posture.Want{probe.Denied}, Answer: "Permission denied",
+			Control: probe.RPCCall(r.call.In(c.own), r.caller),
+		})
 	}
-}
-
-// rightsEnd returns the spec of a call that is refused when it is for the other region; its control is the same call for the
-// caller's own region. The first server lets the caller make each of these calls, so it is the other region that refuses.
-func rightsEnd(id, title string, c crossing, call probe.Call, caller probe.Caller) posture.Spec {
-	return posture.Spec{
-		ID: id, Title: title, Severity: posture.Critical,
-		Why: "tls.verify_server_hostname: of a forwarded call the other region sees the certificate of the server that forwarded it " +
-			"(nomad/auth/auth.go; verified against Nomad 1.11.3)",
-		Probe: probe.RPCCall(call.In(c.other), caller), Want: posture.Want{probe.Denied}, Answer: "Permission denied",
-		Control: probe.RPCCall(call.In(c.own), caller),
-	}
-}
-
-func rootKey(c crossing) posture.Spec {
-	return rightsEnd("servers-get-no-root-keys-of-another-region", "a server gets root keys of its own region alone", c, probe.GetNoKey(), c.server)
-}
-
-func evaluation(c crossing) posture.Spec {
-	return rightsEnd("servers-get-no-evaluations-of-another-region", "a server gets evaluations of its own region alone", c, probe.DequeueNothing(), c.server)
-}
-
-// registration is forwarded before any server looks at the client's certificate (nomad/node_endpoint.go:97).
-func registration(c crossing) posture.Spec {
-	return rightsEnd("clients-register-in-no-other-region", "a client registers in its own region alone", c, probe.RegisterNothing(), c.client)
+	return all
 }
