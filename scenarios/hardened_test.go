@@ -19,18 +19,18 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// TestPosture: the hardened lab keeps every promise, each kind of certificate opens what it is known to open, and after
-// all that the cluster is what it was before.
+// TestPosture: every check passes in the hardened lab, each kind of certificate is accepted where it is known to be, and the
+// checks leave the cluster as it was.
 func TestPosture(t *testing.T) {
 	t.Parallel()
 	l := labtest.Start(t, spec.Hardened())
-	before := belongings(t, l)
+	before := contents(t, l)
 	r := inspected(t, l, inspect.Options{})
-	if diff := cmp.Diff(before, belongings(t, l)); diff != "" {
+	if diff := cmp.Diff(before, contents(t, l)); diff != "" {
 		t.Errorf("the checks have changed the cluster (-before +after):\n%s", diff)
 	}
 	if len(r.Findings) == 0 {
-		t.Fatal("no check was made: nothing would be proved")
+		t.Fatal("no check ran: nothing would be proved")
 	}
 	for _, id := range checksOf(r.Findings) {
 		t.Run(id, func(t *testing.T) {
@@ -47,15 +47,15 @@ func TestPosture(t *testing.T) {
 	t.Run("matrix", func(t *testing.T) { showMatrix(t, r.Matrix) })
 }
 
-// tried are the findings but for those of clients that do not run the checks' own workload, where it tells nothing of them.
+// tried returns the findings without those that were skipped because the sample job runs on another client.
 func tried(findings []finding.Finding) []finding.Finding {
 	return slices.DeleteFunc(findings, func(f finding.Finding) bool {
 		return f.Result == finding.Skipped && strings.HasPrefix(f.Reason, catalogue.RunsElsewhere)
 	})
 }
 
-// lacking skips a check that needs what some machines do not have: a Nomad with a driver that a hardened lab may use, as that
-// which is built here has and the official one has not, and a user who may listen on the network.
+// lacking skips a check that needs what some machines lack: a Nomad with a driver that a hardened lab may use, which only the Nomad
+// that is built here has, or a user who may listen on the network.
 func lacking(t *testing.T, f finding.Finding) {
 	t.Helper()
 	switch {
@@ -67,7 +67,7 @@ func lacking(t *testing.T, f finding.Finding) {
 	}
 }
 
-// show tells what a check found, and fails the test unless it held.
+// show prints what a check found, and fails the test unless it passed.
 func show(t *testing.T, f finding.Finding) {
 	t.Helper()
 	_, _ = fmt.Fprintf(t.Output(), "%s at %s: %s: %s\n", f.Title, f.Node, f.Result, f.Reason)
@@ -95,7 +95,7 @@ func showMatrix(t *testing.T, m *finding.Matrix) {
 	}
 }
 
-// inspected carries out the checks.
+// inspected runs the checks.
 func inspected(t *testing.T, l *lab.Lab, o inspect.Options) finding.Report {
 	t.Helper()
 	r, err := inspect.Lab(t.Context(), l, o)
@@ -106,7 +106,7 @@ func inspected(t *testing.T, l *lab.Lab, o inspect.Options) finding.Report {
 	return r
 }
 
-// checksOf are the IDs of the checks that were made, in their order.
+// checksOf returns the IDs of the checks that ran, in order.
 func checksOf(findings []finding.Finding) []string {
 	var ids []string
 	for _, f := range findings {
@@ -121,8 +121,8 @@ func findingsOf(findings []finding.Finding, id string) []finding.Finding {
 	return slices.DeleteFunc(slices.Clone(findings), func(f finding.Finding) bool { return f.ID != id })
 }
 
-// belongings is all that a check could leave behind in a cluster, and whether the cluster is well.
-func belongings(t *testing.T, l *lab.Lab) map[string][]string {
+// contents returns everything that a check could leave behind in a cluster, and the cluster's trouble.
+func contents(t *testing.T, l *lab.Lab) map[string][]string {
 	t.Helper()
 	if err := l.WaitReady(t.Context()); err != nil {
 		t.Fatal(err)
@@ -143,7 +143,7 @@ func belongings(t *testing.T, l *lab.Lab) map[string][]string {
 	return map[string][]string{"has": have, "trouble": status.Trouble}
 }
 
-// namesAt are the names or IDs of what the API lists at the path.
+// namesAt returns the names or IDs of what the API lists at the path.
 func namesAt(ctx context.Context, t *testing.T, c *api.Client, path string) []string {
 	t.Helper()
 	var answer any

@@ -16,8 +16,8 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// TestAClientKeepsItsServers: whatever it makes of what it is offered as one, and when the probe is cut short, a little later
-// each time, until it comes to its end.
+// TestAClientKeepsItsServers after it was offered a false one, also if the probe is cut short, each time a little later, until it
+// ends by itself.
 func TestAClientKeepsItsServers(t *testing.T) {
 	t.Parallel()
 	l := labtest.Start(t, spec.Hardened(), spec.Servers(1), spec.Clients(2),
@@ -51,7 +51,7 @@ func TestAClientKeepsItsServers(t *testing.T) {
 	}
 }
 
-// serversOf are the servers that each client talks to.
+// serversOf returns the servers that each client knows.
 func serversOf(t *testing.T, l *lab.Lab) map[string][]string {
 	t.Helper()
 	all := map[string][]string{}

@@ -13,8 +13,8 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// TestPathsThatNomadOpens: a real agent gives pages of every site leave, with an ACL token, at the paths of which the checks of headers
-// say so, and for no more than they say. The last paths are the controls.
+// TestPathsThatNomadOpens: a real agent allows pages of every site to send requests with an ACL token, at exactly those paths that
+// the checks of headers name. The last paths are the controls.
 func TestPathsThatNomadOpens(t *testing.T) {
 	t.Parallel()
 	l := labtest.Start(t, spec.Servers(1), spec.Clients(0), spec.Hardened())
@@ -57,8 +57,8 @@ func TestPathsThatNomadOpens(t *testing.T) {
 	}
 }
 
-// preflight returns the headers of the answer to a browser that asks a server of the lab whether a page of another site may send it this
-// request, with an ACL token.
+// preflight returns the headers with which a server of the lab answers a browser's preflight request: may a page of another site
+// send this request, with an ACL token?
 func preflight(t *testing.T, l *lab.Lab, path, method string) http.Header {
 	t.Helper()
 	n := l.Servers()[0]

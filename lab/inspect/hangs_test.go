@@ -13,8 +13,8 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// TestAServerThatHangsInTheMiddle: each of its ports is waited for by those few that were under way, and then left alone. Nothing
-// fails for it, neither there nor at any other agent.
+// TestAServerThatHangsInTheMiddle of a run: the few checks under way wait for each of its ports, and later ones do not try it. No
+// check fails because of it, there or at another agent.
 func TestAServerThatHangsInTheMiddle(t *testing.T) {
 	t.Parallel()
 	l := labtest.Start(t, spec.Hardened(), spec.Servers(3), spec.Clients(0))

@@ -14,7 +14,7 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// TestAPausedServer: what hangs is not reached, never refused; and a question of the cluster is put to another server.
+// TestAPausedServer: a server that hangs counts as not reached, never as refusing, and another server is asked about the cluster.
 func TestAPausedServer(t *testing.T) {
 	t.Parallel()
 	const once, each = "server-makes-no-token-that-ends-in-over-a-month", "server-https-refuses-no-certificate"
@@ -72,7 +72,7 @@ func handOver(t *testing.T, l *lab.Lab, leader, other *lab.Node) {
 	}
 }
 
-// TestAWorkloadThatDoesNotStart is told of, and not skipped: here no server is left that could start it.
+// TestAWorkloadThatDoesNotStart makes its checks inconclusive, and not skipped: here no server is left that could start it.
 func TestAWorkloadThatDoesNotStart(t *testing.T) {
 	t.Parallel()
 	const looks = "workload-identity-may-not-list-nodes"

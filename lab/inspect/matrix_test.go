@@ -20,7 +20,7 @@ func each(t *testing.T, m *finding.Matrix, do func(finding.MatrixRow, finding.Ce
 	}
 	for _, row := range m.Rows {
 		if len(row.Cells) != len(matrix.Endpoints()) {
-			t.Fatalf("%s was tried at %d entries of %d", row.Certificate, len(row.Cells), len(matrix.Endpoints()))
+			t.Fatalf("%s was tried at %d endpoints of %d", row.Certificate, len(row.Cells), len(matrix.Endpoints()))
 		}
 		for _, c := range row.Cells {
 			do(row, c)

@@ -19,14 +19,14 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// on changes a line of one node.
+// on returns the option that overrides a line of one node's configuration.
 func on(node, path, value string) spec.Option {
 	return func(s *spec.Spec) {
 		s.Overrides = append(s.Overrides, spec.Override{Node: node, Path: path, Value: value})
 	}
 }
 
-// check carries out the checks of those names, and returns each one's results by the node. What does not hold is in the log.
+// check runs the named checks, and returns each one's results by node. It logs every check that does not pass.
 func check(t *testing.T, l *lab.Lab, o inspect.Options) map[string]map[string]finding.Result {
 	t.Helper()
 	r, err := inspect.Lab(t.Context(), l, o)
@@ -46,7 +46,7 @@ func check(t *testing.T, l *lab.Lab, o inspect.Options) map[string]map[string]fi
 	return all
 }
 
-// at is one result at some nodes, and another one at all others.
+// at returns one result for some nodes, and another one for all others.
 func at(nodes []string, there, elsewhere finding.Result, others ...string) map[string]finding.Result {
 	all := map[string]finding.Result{}
 	for _, n := range others {
@@ -58,7 +58,7 @@ func at(nodes []string, there, elsewhere finding.Result, others ...string) map[s
 	return all
 }
 
-// TestOneServerWithoutACLs is to blame for what it lets in itself, and for what the others pass on to it while it leads.
+// TestOneServerWithoutACLs fails the checks of what it answers itself, and of what the others forward to it while it leads.
 func TestOneServerWithoutACLs(t *testing.T) {
 	t.Parallel()
 	const (
@@ -96,7 +96,7 @@ func TestOneServerWithoutACLs(t *testing.T) {
 	}
 }
 
-// joins starts a server outside of the cluster, and returns once it has a vote.
+// joins starts an extra node, and returns when it is a voter.
 func joins(t *testing.T, l *lab.Lab, name string) {
 	t.Helper()
 	node, err := l.Node(name)
@@ -123,7 +123,7 @@ func joins(t *testing.T, l *lab.Lab, name string) {
 	}
 }
 
-// TestOneClientThatOffersRawExec is to blame, and no other. What the sample job shows is shown of the client that it runs on.
+// TestOneClientThatOffersRawExec fails, and no other does. The checks of the sample job judge only the client that it runs on.
 func TestOneClientThatOffersRawExec(t *testing.T) {
 	t.Parallel()
 	const (
@@ -147,7 +147,7 @@ func TestOneClientThatOffersRawExec(t *testing.T) {
 	}
 }
 
-// TestOneServerOfItsOwn leads a cluster of its own: it is to blame, and those that it left are not.
+// TestOneServerOfItsOwn leads a cluster of its own: it fails, and the servers of the old cluster do not.
 func TestOneServerOfItsOwn(t *testing.T) {
 	t.Parallel()
 	const (
@@ -183,7 +183,7 @@ func TestOneServerOfItsOwn(t *testing.T) {
 	}
 }
 
-// joinAll makes one cluster of the servers of those names.
+// joinAll joins the named servers into one cluster.
 func joinAll(t *testing.T, l *lab.Lab, names []string) {
 	t.Helper()
 	var all []string
@@ -205,7 +205,7 @@ func joinAll(t *testing.T, l *lab.Lab, names []string) {
 	}
 }
 
-// apiOf is the API of the node of that name.
+// apiOf returns the API of the named node.
 func apiOf(t *testing.T, l *lab.Lab, name string) *api.Client {
 	t.Helper()
 	node, err := l.Node(name)

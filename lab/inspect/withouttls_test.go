@@ -17,8 +17,8 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// TestOneServerWithoutTLS: a server whose tls block is gone and that was reloaded is found to serve its ports in the clear, though
-// its cluster has lost it, and no other server is blamed.
+// TestOneServerWithoutTLS: a server that was reloaded without its tls block fails the checks for ports in the clear, although its
+// cluster has lost it. No other server fails.
 func TestOneServerWithoutTLS(t *testing.T) {
 	t.Parallel()
 	const open = "server-3"
@@ -79,7 +79,7 @@ func inspected(t *testing.T, l *lab.Lab, o inspect.Options) finding.Report {
 	return r
 }
 
-// dropTLS takes the tls block out of the agent's configuration, has the agent read it again, and returns when its ports are open.
+// dropTLS removes the tls block from the agent's configuration, reloads the agent, and returns when its ports speak in the clear.
 func dropTLS(t *testing.T, n *lab.Node) {
 	t.Helper()
 	c, err := n.API()

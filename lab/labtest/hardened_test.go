@@ -23,7 +23,7 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// The extra nodes of a hardened lab, by the introduction that they have.
+// The extra nodes of the hardened lab, named after their introduction tokens.
 const introduced, notIntroduced, namesake = "introduced", "not-introduced", "namesake"
 
 // TestHardened checks the properties of a hardened lab on every engine; in Docker with followers too.
@@ -45,7 +45,7 @@ func TestHardened(t *testing.T) {
 	})
 }
 
-// policiesAllow what their texts say, as far as it can be asked for, and nothing beyond.
+// policiesAllow what their texts say, as far as requests can show it, and nothing else.
 func policiesAllow(t *testing.T, l *lab.Lab) {
 	leader := labtest.Leader(t, l)
 	c, err := leader.API()
@@ -94,13 +94,13 @@ func asToken(t *testing.T, n *lab.Node, token string) *api.Client {
 	return c
 }
 
-// rawExecJob would end at once.
+// rawExecJob returns a job of raw_exec that would end at once.
 func rawExecJob(id string) *api.Job {
 	task := api.NewTask("t", "raw_exec").SetConfig("command", "/bin/true").Require(&api.Resources{CPU: new(20), MemoryMB: new(16)})
 	return api.NewBatchJob(id, id, "global", 50).AddDatacenter("dc1").AddTaskGroup(api.NewTaskGroup("g", 1).AddTask(task))
 }
 
-// noRawExec: a job of it finds no client that could run it.
+// noRawExec demands that no client can run a job of raw_exec.
 func noRawExec(t *testing.T, l *lab.Lab) {
 	c := asToken(t, labtest.Leader(t, l), l.ManagementToken())
 	made, _, err := c.Jobs().Register(rawExecJob("raw"), nil)
@@ -126,7 +126,7 @@ func noRawExec(t *testing.T, l *lab.Lab) {
 	}
 }
 
-// onlyIntroducedClientsJoin: of three clients with good certificates, the one whose token speaks of it.
+// onlyIntroducedClientsJoin: of three clients with valid certificates, only the one with a token for its own name joins.
 func onlyIntroducedClientsJoin(t *testing.T, l *lab.Lab) {
 	c := asToken(t, labtest.Leader(t, l), l.ManagementToken())
 	for _, name := range []string{notIntroduced, namesake, introduced} {
@@ -160,7 +160,7 @@ func onlyIntroducedClientsJoin(t *testing.T, l *lab.Lab) {
 	})
 }
 
-// logged is "" when a line of a server's log has all the parts.
+// logged returns "" if a line of a server's log has all the parts.
 func logged(l *lab.Lab, parts ...string) string {
 	for _, n := range l.Servers() {
 		lines, err := n.Log().Since(0)
@@ -200,7 +200,7 @@ func tokenIsKept(t *testing.T, l *lab.Lab, e engine.Engine) {
 	}
 }
 
-// evidenceHasNoToken: neither the management token nor a client's.
+// evidenceHasNoToken, neither the management token nor a client's introduction token.
 func evidenceHasNoToken(t *testing.T, l *lab.Lab, e engine.Engine) {
 	secrets := []string{l.ManagementToken()}
 	for _, n := range l.Plan().Nodes {
@@ -235,7 +235,7 @@ func evidenceHasNoToken(t *testing.T, l *lab.Lab, e engine.Engine) {
 	}
 }
 
-// restartKeepsTheToken: nothing is bootstrapped, or introduced, a second time.
+// restartKeepsTheToken: a restart neither bootstraps ACLs nor introduces clients a second time.
 func restartKeepsTheToken(t *testing.T, l *lab.Lab) {
 	before := l.ManagementToken()
 	for _, n := range append(l.Servers(), l.Clients()...) {

@@ -21,13 +21,13 @@ func victimName() string {
 	return "victim-" + hex.EncodeToString(random)
 }
 
-// victim is a child with one lab of that name.
+// victim starts a child with one lab of that name.
 func victim(t *testing.T, k engines.Kind, home, name string) *children {
 	t.Helper()
 	return launch(t, home, "hold", 1, labName+"="+name, engines.Variable+"="+string(k))
 }
 
-// onEach is for what must be so wherever labs run.
+// onEach runs a test on each engine.
 func onEach(t *testing.T, test func(*testing.T, engines.Kind)) {
 	t.Helper()
 	t.Parallel()
@@ -39,9 +39,9 @@ func onEach(t *testing.T, test func(*testing.T, engines.Kind)) {
 	}
 }
 
-// TestKilled: after kill -9 of the test process in the middle of a start, when its node is there and Nomad is not ready yet,
-// the sweep does not touch a start under the same name right after it. After kill -9 of that one, which is ready, nothing
-// of its lab is left. Before, it is there.
+// TestKilled kills a test process with SIGKILL in the middle of a start, when its node exists and Nomad is not ready. The sweep
+// must not touch a second start under the same name right after it. After SIGKILL of the second, which is ready, nothing of its lab
+// may be left; before that, it exists.
 func TestKilled(t *testing.T) {
 	onEach(t, killedTwice)
 }
@@ -81,8 +81,8 @@ func killedTwice(t *testing.T, k engines.Kind) {
 	gone(t, name, f.Run, home, deadline.Hang)
 }
 
-// TestKilledHardenedLeavesNoToken: the management token is written down before the lab knows it, and goes with the lab
-// also when its start is killed in between.
+// TestKilledHardenedLeavesNoToken: the management token is stored before the ACL bootstrap, and is removed with the lab if the
+// start is killed in between.
 func TestKilledHardenedLeavesNoToken(t *testing.T) {
 	onEach(t, func(t *testing.T, k engines.Kind) {
 		home, name := t.TempDir(), victimName()
@@ -112,7 +112,7 @@ func TestKilledHardenedLeavesNoToken(t *testing.T) {
 	})
 }
 
-// watchdogsOf are the watchdogs that a process has started.
+// watchdogsOf returns the process IDs of the watchdogs that a process has started.
 func watchdogsOf(t *testing.T, owner int) []int {
 	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/status")

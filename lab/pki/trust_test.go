@@ -86,8 +86,8 @@ func TestWhereCertificatesLead(t *testing.T) {
 		own := certify(t, subject, true, nil)
 		between := certify(t, name(t, "CN=Between", "O=Example"), true, &own)
 		leaf, deep := certify(t, name(t, "CN=server.global.nomad"), false, &own), certify(t, name(t, "CN=client.global.nomad"), false, &between)
-		other, twin := certify(t, name(t, "CN=Other CA"), true, nil), certify(t, subject, true, nil)
-		bundle := []*x509.Certificate{own.cert, other.cert, twin.cert, between.cert}
+		other, namesake := certify(t, name(t, "CN=Other CA"), true, nil), certify(t, subject, true, nil)
+		bundle := []*x509.Certificate{own.cert, other.cert, namesake.cert, between.cert}
 		for title, test := range map[string]struct {
 			leaf  *x509.Certificate
 			chain []*x509.Certificate
@@ -108,10 +108,10 @@ func TestWhereCertificatesLead(t *testing.T) {
 		}
 		anchors, strange, err := pki.Anchors(
 			pki.Credential{CertPEM: inPEM(leaf.cert), CAPEM: inPEM(own.cert, other.cert)},
-			pki.Credential{CertPEM: inPEM(deep.cert, between.cert), CAPEM: inPEM(twin.cert, own.cert)},
+			pki.Credential{CertPEM: inPEM(deep.cert, between.cert), CAPEM: inPEM(namesake.cert, own.cert)},
 		)
 		if err != nil || !slices.EqualFunc(anchors, []*x509.Certificate{own.cert}, (*x509.Certificate).Equal) ||
-			!slices.EqualFunc(strange, []*x509.Certificate{other.cert, twin.cert}, (*x509.Certificate).Equal) {
+			!slices.EqualFunc(strange, []*x509.Certificate{other.cert, namesake.cert}, (*x509.Certificate).Equal) {
 			t.Errorf("%s: %d anchors, %d strange, %v", pki.NameText(subject), len(anchors), len(strange), err)
 		}
 	}

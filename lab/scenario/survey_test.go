@@ -98,7 +98,7 @@ func failures(r scenario.Result) string {
 	return strings.Join(all, ", ")
 }
 
-// TestADroppedFindingFailsTheRun: a step that does not return Record's error does not make the promise hold.
+// TestADroppedFindingFailsTheRun: a step that drops Record's error does not pass.
 func TestADroppedFindingFailsTheRun(t *testing.T) {
 	for outcome, fails := range map[finding.Result]bool{finding.Pass: false, finding.Fail: true, finding.Skipped: true} {
 		s := example(step("one", func(_ context.Context, st *scenario.T) error {
