@@ -1,11 +1,11 @@
 package pki
 
 import (
+	"cmp"
 	"crypto"
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"fmt"
 	"math/big"
 	"slices"
@@ -33,17 +33,29 @@ func NewAuthority(o Options) (*Authority, error) {
 	if err := o.validate(); err != nil {
 		return nil, fmt.Errorf("make authority: %w", err)
 	}
+	a, err := makeAuthority(o, nil)
+	if err != nil {
+		return nil, fmt.Errorf("make authority %q: %w", o.CommonName, err)
+	}
+	return a, nil
+}
+
+// makeAuthority makes an authority that parent signs; nil: itself. The options must have their defaults.
+func makeAuthority(o Options, parent *Authority) (*Authority, error) {
 	key, err := newKey()
 	if err != nil {
-		return nil, fmt.Errorf("make authority: %w", err)
+		return nil, err
 	}
 	template, err := authorityTemplate(o, key.Public())
 	if err != nil {
-		return nil, fmt.Errorf("make authority: %w", err)
+		return nil, err
 	}
-	cert, err := signCertificate(template, template, key.Public(), key)
+	if parent == nil {
+		parent = &Authority{cert: template, key: key}
+	}
+	cert, err := signCertificate(template, parent.cert, key.Public(), parent.key)
 	if err != nil {
-		return nil, fmt.Errorf("make authority %q: %w", template.Subject.CommonName, err)
+		return nil, err
 	}
 	return newAuthority(cert, key, o), nil
 }
@@ -74,6 +86,20 @@ func newAuthority(cert *x509.Certificate, key crypto.Signer, o Options) *Authori
 }
 
 func authorityTemplate(o Options, public crypto.PublicKey) (*x509.Certificate, error) {
+	t, err := newTemplate(public, o.Now(), o.TTL)
+	if err != nil {
+		return nil, err
+	}
+	t.Subject.CommonName = cmp.Or(o.CommonName, fmt.Sprintf("%s %d", defaultCommonName, t.SerialNumber))
+	t.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
+	t.IsCA, t.MaxPathLen, t.MaxPathLenZero = true, o.Intermediates, o.Intermediates == 0
+	t.AuthorityKeyId = t.SubjectKeyId
+	t.PermittedDNSDomains, t.PermittedDNSDomainsCritical = o.PermittedDNS, len(o.PermittedDNS) > 0
+	return t, nil
+}
+
+// newTemplate returns what every certificate has: a serial number, an identifier of its key, and a validity.
+func newTemplate(public crypto.PublicKey, now time.Time, ttl time.Duration) (*x509.Certificate, error) {
 	serial, err := newSerial()
 	if err != nil {
 		return nil, err
@@ -82,25 +108,9 @@ func authorityTemplate(o Options, public crypto.PublicKey) (*x509.Certificate, e
 	if err != nil {
 		return nil, err
 	}
-	name := o.CommonName
-	if name == "" {
-		name = fmt.Sprintf("%s %d", defaultCommonName, serial)
-	}
-	now := o.Now()
 	return &x509.Certificate{
-		SerialNumber:                serial,
-		Subject:                     pkix.Name{CommonName: name},
-		NotBefore:                   now.Add(-skew),
-		NotAfter:                    now.Add(o.TTL),
-		KeyUsage:                    x509.KeyUsageCertSign | x509.KeyUsageCRLSign,
-		BasicConstraintsValid:       true,
-		IsCA:                        true,
-		MaxPathLen:                  o.Intermediates,
-		MaxPathLenZero:              o.Intermediates == 0,
-		SubjectKeyId:                keyID,
-		AuthorityKeyId:              keyID,
-		PermittedDNSDomains:         o.PermittedDNS,
-		PermittedDNSDomainsCritical: len(o.PermittedDNS) > 0,
+		SerialNumber: serial, SubjectKeyId: keyID, BasicConstraintsValid: true,
+		NotBefore: now.Add(-skew), NotAfter: now.Add(ttl),
 	}, nil
 }
 

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/x509"
-	"crypto/x509/pkix"
 	"errors"
 	"fmt"
 	"net"
@@ -144,30 +143,17 @@ func (a *Authority) sign(holder Identity, s subject, d Defect) (Credential, erro
 }
 
 func (a *Authority) leafTemplate(s subject, public crypto.PublicKey, now time.Time) (*x509.Certificate, error) {
-	serial, err := newSerial()
+	t, err := newTemplate(public, now, a.leafTTL)
 	if err != nil {
 		return nil, err
 	}
-	keyID, err := subjectKeyID(public)
-	if err != nil {
-		return nil, err
+	if t.NotAfter.After(a.cert.NotAfter) {
+		t.NotAfter = a.cert.NotAfter
 	}
-	notAfter := now.Add(a.leafTTL)
-	if notAfter.After(a.cert.NotAfter) {
-		notAfter = a.cert.NotAfter
-	}
-	return &x509.Certificate{
-		SerialNumber:          serial,
-		Subject:               pkix.Name{CommonName: s.commonName},
-		NotBefore:             now.Add(-skew),
-		NotAfter:              notAfter,
-		KeyUsage:              x509.KeyUsageDigitalSignature,
-		ExtKeyUsage:           []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-		BasicConstraintsValid: true,
-		DNSNames:              s.dnsNames,
-		IPAddresses:           s.ipAddresses,
-		SubjectKeyId:          keyID,
-	}, nil
+	t.Subject.CommonName, t.DNSNames, t.IPAddresses = s.commonName, s.dnsNames, s.ipAddresses
+	t.KeyUsage = x509.KeyUsageDigitalSignature
+	t.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
+	return t, nil
 }
 
 // signDefective returns, in PEM, what the holder of a defective certificate presents.
@@ -217,20 +203,7 @@ func (a *Authority) intermediate(now time.Time) (*Authority, error) {
 	if a.cert.MaxPathLenZero {
 		return nil, fmt.Errorf("%w: authority %q may sign leaf certificates alone: make one with Options.Intermediates", ErrNotPermitted, a)
 	}
-	o := Options{CommonName: intermediateName, TTL: a.cert.NotAfter.Sub(now), Now: a.now}.withDefaults()
-	key, err := newKey()
-	if err != nil {
-		return nil, err
-	}
-	template, err := authorityTemplate(o, key.Public())
-	if err != nil {
-		return nil, err
-	}
-	cert, err := signCertificate(template, a.cert, key.Public(), a.key)
-	if err != nil {
-		return nil, err
-	}
-	return newAuthority(cert, key, o), nil
+	return makeAuthority(Options{CommonName: intermediateName, TTL: a.cert.NotAfter.Sub(now), Now: a.now}.withDefaults(), a)
 }
 
 // verify verifies a certificate against this authority with crypto/x509, as Nomad
