@@ -43,21 +43,17 @@ func clientsOfBothRoles(ctx context.Context, t *scenario.T) error {
 		return err
 	}
 	var seen []string
-	var admitted error
-	err = poll.Until(ctx, fmt.Sprintf("the servers to refuse %s %d times", cli.Name(), refusals), func(ctx context.Context) string {
+	admitted := func(ctx context.Context) (string, error) {
 		known, err := registered(ctx, t.Lab)
-		if err != nil {
-			return err.Error()
-		}
-		if admitted = known.lacks(cli); admitted != nil {
-			return "" // no refusal will come any more
-		}
+		return known.with(cli), err
+	}
+	err = awaitUnless(ctx, fmt.Sprintf("the servers to refuse %s %d times", cli.Name(), refusals), admitted, func() string {
 		if seen = refusedAt(marks, cli); len(seen) < refusals {
 			return fmt.Sprintf("%d refusals in the servers' logs", len(seen))
 		}
 		return ""
 	})
-	if err := errors.Join(err, admitted); err != nil {
+	if err != nil {
 		return err
 	}
 	t.Say("%s was refused, as the servers say:\n%s", cli.Name(), strings.Join(seen[:refusals], "\n"))
@@ -84,8 +80,8 @@ func joinsAlone(ctx context.Context, t *scenario.T, right, wrong *lab.Node) erro
 	if err != nil {
 		return err
 	}
-	if err := known.lacks(wrong); err != nil {
-		return err
+	if found := known.with(wrong); found != "" {
+		return errors.New(found)
 	}
 	t.Say("%s is ready, %s is not registered", right.Name(), wrong.Name())
 	return nil
@@ -111,12 +107,12 @@ func registered(ctx context.Context, l *lab.Lab) (statuses, error) {
 	return known, nil
 }
 
-// lacks returns an error if the node is registered.
-func (s statuses) lacks(n *lab.Node) error {
+// with says that the node is registered, or returns "".
+func (s statuses) with(n *lab.Node) string {
 	if status, there := s[n.Name()]; there {
-		return fmt.Errorf("%s is registered, as %s: it was to be refused", n.Name(), status)
+		return fmt.Sprintf("%s is registered, as %s: it must be refused", n.Name(), status)
 	}
-	return nil
+	return ""
 }
 
 // refusedAt returns the servers' log lines after the marks that say that the node was refused for its role. The node's address

@@ -75,16 +75,8 @@ func refusedFor(name, serverSays, extraNodeSays string) func(context.Context, *s
 			return err
 		}
 		var own, theirs string
-		var admitted error
-		err = poll.Until(ctx, name+" and a server to say why it is refused", func(ctx context.Context) string {
-			found, err := memberOf(ctx, t.Lab, name)
-			if err != nil {
-				return err.Error() // a server that cannot be asked says nothing about its members
-			}
-			if found != "" {
-				admitted = errors.New(found)
-				return "" // no refusal will come any more
-			}
+		admitted := func(ctx context.Context) (string, error) { return memberOf(ctx, t.Lab, name) }
+		err = awaitUnless(ctx, name+" and a server to say why it is refused", admitted, func() string {
 			own = sinceMark(extraNode, 0, extraNodeSays, "")
 			for n, mark := range marks {
 				theirs = cmp.Or(theirs, sinceMark(n, mark, serverSays, extraNode.Origin().String()+":"))
@@ -94,12 +86,32 @@ func refusedFor(name, serverSays, extraNodeSays string) func(context.Context, *s
 			}
 			return ""
 		})
-		if err := errors.Join(err, admitted); err != nil {
+		if err != nil {
 			return err
 		}
 		t.Say("%s\n%s", theirs, own)
 		return nil
 	}
+}
+
+// awaitUnless waits until missing returns "". It returns an error as soon as admitted finds something, because no refusal will
+// come then. While admitted returns an error, it waits: a server that cannot be asked says nothing about whom it admitted.
+func awaitUnless(ctx context.Context, what string, admitted func(context.Context) (string, error), missing func() string) error {
+	var found string
+	err := poll.Until(ctx, what, func(ctx context.Context) string {
+		var err error
+		if found, err = admitted(ctx); err != nil {
+			return err.Error()
+		}
+		if found != "" {
+			return ""
+		}
+		return missing()
+	})
+	if err == nil && found != "" {
+		err = errors.New(found)
+	}
+	return err
 }
 
 // marksOf returns the present ends of the nodes' logs.
@@ -222,21 +234,7 @@ func rightKeyJoins(ctx context.Context, t *scenario.T) error {
 		}
 	}
 	t.Say("right-key is alive at every server")
-	return noMembers(ctx, t.Lab, "no-key", "other-key")
-}
-
-// noMembers asks until every server has answered, and returns an error if one of them lists one of the names.
-func noMembers(ctx context.Context, l *lab.Lab, names ...string) error {
-	var found string
-	err := poll.Until(ctx, "every server to say who its members are", func(ctx context.Context) string {
-		var err error
-		if found, err = memberOf(ctx, l, names...); err != nil {
-			return err.Error()
-		}
-		return ""
-	})
-	if err == nil && found != "" {
-		err = errors.New(found)
-	}
-	return err
+	return awaitUnless(ctx, "every server to say who its members are", func(ctx context.Context) (string, error) {
+		return memberOf(ctx, t.Lab, "no-key", "other-key")
+	}, func() string { return "" })
 }
