@@ -41,8 +41,10 @@ func rooms() map[string]room {
 		"scenarios": {mayImport: everythingBelow, testsMayImport: []string{"lab/labtest"}},
 		"lab/labtest": {
 			mayImport:      []string{"lab", "internal/deadline", "lab/engine", "lab/engine/engines", "lab/finding", "lab/poll", "lab/spec", "lab/scenario"},
-			testsMayImport: []string{"lab/image", "lab/pki", "lab/plan"},
+			testsMayImport: []string{"lab/image", "lab/inspect", "lab/pki", "lab/plan", "lab/probe"},
 		},
+		// A program that a test of lab/labtest runs as the reaper of testcontainers.
+		"lab/labtest/testdata/reaper": {},
 		"lab/scenario": {mayImport: []string{"lab", "internal/deadline", "lab/engine", "lab/finding", "lab/posture", "lab/spec"}},
 		"lab/posture":  {mayImport: []string{"internal/deadline", "lab/finding", "lab/pki", "lab/poll", "lab/probe"}},
 		"lab/posture/catalogue": {
