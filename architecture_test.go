@@ -45,8 +45,8 @@ func rooms() map[string]room {
 		},
 		// A program that a test of lab/labtest runs as the reaper of testcontainers.
 		"lab/labtest/testdata/reaper": {},
-		"lab/scenario": {mayImport: []string{"lab", "internal/deadline", "lab/engine", "lab/finding", "lab/posture", "lab/spec"}},
-		"lab/posture":  {mayImport: []string{"internal/deadline", "lab/finding", "lab/pki", "lab/poll", "lab/probe"}},
+		"lab/scenario":                {mayImport: []string{"lab", "internal/deadline", "lab/engine", "lab/finding", "lab/posture", "lab/spec"}},
+		"lab/posture":                 {mayImport: []string{"internal/deadline", "lab/finding", "lab/pki", "lab/poll", "lab/probe"}},
 		"lab/posture/catalogue": {
 			mayImport: []string{"internal/deadline", "lab/finding", "lab/pki", "lab/poll", "lab/posture", "lab/posture/caller", "lab/probe"},
 		},
