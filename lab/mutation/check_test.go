@@ -15,18 +15,18 @@ import (
 
 // TestLookAgain: what was seen while another server led, and be it for a moment, is looked at once more; what was seen under one
 // leader is not.
-func TestLookAgain(t *testing.T) {
+func TestCheckIsRepeatedWhenLeadershipMoves(t *testing.T) {
 	t.Parallel()
 	l := labtest.Start(t, spec.Hardened(), spec.Servers(3), spec.Clients(0))
 	pack := mutation.Pack{Name: "led", Servers: 3, Lead: "server-1"}
-	if err := mutation.Lead(t.Context(), l, pack.Lead); err != nil {
+	if err := mutation.MakeLeader(t.Context(), l, pack.Lead); err != nil {
 		t.Fatal(err)
 	}
 	for name, meanwhile := range map[string]func() error{
 		"it leads on":       nil,
-		"another one leads": func() error { return mutation.Lead(t.Context(), l, "server-2") },
+		"another one leads": func() error { return mutation.MakeLeader(t.Context(), l, "server-2") },
 		"it leads once more": func() error {
-			return errors.Join(mutation.Lead(t.Context(), l, "server-2"), mutation.Lead(t.Context(), l, "server-1"))
+			return errors.Join(mutation.MakeLeader(t.Context(), l, "server-2"), mutation.MakeLeader(t.Context(), l, "server-1"))
 		},
 	} {
 		told, once, began := 0, sync.Once{}, term(t, l)

@@ -35,7 +35,7 @@ type Clusters struct {
 
 // Carry brings the pack's cluster up, has its agents carry the mutations, calls look, and removes the cluster, whatever comes
 // of it. Where the mutations take turns look is called once for each, with a pack of that one alone, and else once.
-func (c Clusters) Carry(ctx context.Context, p Pack, look func(context.Context, *lab.Lab, Pack) error) (err error) {
+func (c Clusters) Carry(ctx context.Context, p Pack, check func(context.Context, *lab.Lab, Pack) error) (err error) {
 	began := time.Now()
 	var t Times
 	o := c.Up
@@ -60,10 +60,10 @@ func (c Clusters) Carry(ctx context.Context, p Pack, look func(context.Context, 
 	if err != nil {
 		return fmt.Errorf("%s: %w", p.Name, err)
 	}
-	looked := time.Now()
-	defer func() { t.Checks = time.Since(looked) }()
+	checking := time.Now()
+	defer func() { t.Checks = time.Since(checking) }()
 	if !p.InTurn {
-		return p.live(ctx, l, func() error { return look(ctx, l, p) })
+		return p.live(ctx, l, func() error { return check(ctx, l, p) })
 	}
 	if p.Clients > 0 { // one sample job does for all of them
 		w, _, err := inspect.StartSampleJob(ctx, l, p.SampleJobAt)
@@ -75,7 +75,7 @@ func (c Clusters) Carry(ctx context.Context, p Pack, look func(context.Context, 
 	for _, placed := range p.Placed {
 		one := p
 		one.Name, one.Placed = placed.Mutation.ID, []Placed{placed}
-		if err := one.live(ctx, l, func() error { return look(ctx, l, one) }); err != nil {
+		if err := one.live(ctx, l, func() error { return check(ctx, l, one) }); err != nil {
 			return err
 		}
 	}
@@ -106,7 +106,7 @@ func (p Pack) noLeader() bool { return len(p.Placed) == 1 && p.Placed[0].Mutatio
 // settle returns when the cluster is as it is to be looked at.
 func (p Pack) settle(ctx context.Context, l *lab.Lab) error {
 	if p.Lead != "" {
-		if err := Lead(ctx, l, p.Lead); err != nil {
+		if err := MakeLeader(ctx, l, p.Lead); err != nil {
 			return err
 		}
 	}
@@ -174,28 +174,28 @@ func voters(ctx context.Context, l *lab.Lab) ([]string, error) {
 }
 
 // live does what is done to the running cluster, looks, and takes it back.
-func (p Pack) live(ctx context.Context, l *lab.Lab, look func() error) (err error) {
+func (p Pack) live(ctx context.Context, l *lab.Lab, check func() error) (err error) {
 	for _, placed := range p.Placed {
 		change := placed.Mutation.Live
 		if change == nil {
 			continue
 		}
-		if err := carriedOut(ctx, l, change.Do); err != nil {
+		if err := withDeadline(ctx, l, change.Do); err != nil {
 			return fmt.Errorf("%s: %w", placed.Mutation.ID, err)
 		}
 		if change.Undo != nil {
 			defer func() {
-				if undone := carriedOut(ctx, l, change.Undo); undone != nil {
+				if undone := withDeadline(ctx, l, change.Undo); undone != nil {
 					err = errors.Join(err, fmt.Errorf("take back %s: %w", placed.Mutation.ID, undone))
 				}
 			}()
 		}
 	}
-	return look()
+	return check()
 }
 
 // carriedOut does something to a running cluster, and gives it up where it hangs.
-func carriedOut(ctx context.Context, l *lab.Lab, do func(context.Context, *lab.Lab) error) error {
+func withDeadline(ctx context.Context, l *lab.Lab, do func(context.Context, *lab.Lab) error) error {
 	ctx, cancel := context.WithTimeout(ctx, deadline.Hang)
 	defer cancel()
 	return do(ctx, l)
@@ -227,7 +227,7 @@ func (p Pack) Check(ctx context.Context, l *lab.Lab, o inspect.Options) (finding
 	for range attempts {
 		began := reign(ctx, l, p.Lead)
 		if began == "" {
-			if err := Lead(ctx, l, p.Lead); err != nil {
+			if err := MakeLeader(ctx, l, p.Lead); err != nil {
 				return finding.Report{}, err
 			}
 			began = reign(ctx, l, p.Lead)
@@ -264,7 +264,7 @@ func reign(ctx context.Context, l *lab.Lab, name string) (term string) {
 }
 
 // Lead has the server lead its region. Leadership is moved in a cluster that is thrown away, and in no other.
-func Lead(ctx context.Context, l *lab.Lab, name string) error {
+func MakeLeader(ctx context.Context, l *lab.Lab, name string) error {
 	server, err := l.Node(name)
 	if err != nil {
 		return err

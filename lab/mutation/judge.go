@@ -76,7 +76,7 @@ func result(f finding.Finding, tried bool) string {
 // compared with the list, and at each agent that carries a role's mutation one of those checks must fail.
 func Judge(p Pack, before []Seen, s PackResults) []Difference {
 	if p.allCarry() {
-		return append(s.allShow(p, fails(before, p.Placed[0])), compare("", p.Placed[0].Mutation.ID, fails(before, p.Placed[0]), s.merged(), nil)...)
+		return append(s.carriersPassing(p, fails(before, p.Placed[0])), compare("", p.Placed[0].Mutation.ID, fails(before, p.Placed[0]), s.merged(), nil)...)
 	}
 	var out []Difference
 	var ofCluster []string
@@ -93,17 +93,17 @@ func Judge(p Pack, before []Seen, s PackResults) []Difference {
 		case carries:
 			want := slices.DeleteFunc(fails(before, placed), func(id string) bool { return slices.Contains(s.ofCluster([]string{id}), id) })
 			out = append(out, compare(node, placed.Mutation.ID, want, s.Nodes[node], nil)...)
-			out = append(out, s.nobodyElse(placed, want)...)
+			out = append(out, s.failsEverywhere(placed, want)...)
 		default:
-			out = append(out, compare(node, "", nil, s.Nodes[node], p.idle)...)
+			out = append(out, compare(node, "", nil, s.Nodes[node], p.maySkip)...)
 		}
 	}
-	out = append(out, s.unasked(p)...)
-	return append(out, compare("", "", ofCluster, s.Cluster, p.idle)...)
+	out = append(out, s.untriedQuestions(p)...)
+	return append(out, compare("", "", ofCluster, s.Cluster, p.maySkip)...)
 }
 
 // idle reports whether a sound agent may skip the check for that: the sample job runs elsewhere, or there is no client to run it.
-func (p Pack) idle(f finding.Finding) bool {
+func (p Pack) maySkip(f finding.Finding) bool {
 	return strings.HasPrefix(f.Reason, catalogue.RunsElsewhere) || p.Clients == 0 && f.Reason == catalogue.LacksSampleJob
 }
 
@@ -124,7 +124,7 @@ func (p Pack) nodes() []string {
 
 // nobodyElse lists the checks that fail at the agent that carries the mutation and pass at no other agent of its role: they might
 // fail everywhere. What every other agent skips, as it does not run the sample job, is left out.
-func (s PackResults) nobodyElse(p Placed, fails []string) []Difference {
+func (s PackResults) failsEverywhere(p Placed, fails []string) []Difference {
 	var out []Difference
 	for _, id := range fails {
 		others, idle, passes := 0, 0, false
@@ -148,7 +148,7 @@ func (s PackResults) nobodyElse(p Placed, fails []string) []Difference {
 
 // allShow lists the agents that carry the pack's one mutation of which nothing fails that fails at another of them, and the agents
 // at which nothing was tried.
-func (s PackResults) allShow(p Pack, fails []string) []Difference {
+func (s PackResults) carriersPassing(p Pack, fails []string) []Difference {
 	var out []Difference
 	some := len(p.Inspect().Only) > 0 // they may be for agents of one role
 	for _, node := range p.nodes() {
@@ -170,7 +170,7 @@ func (s PackResults) allShow(p Pack, fails []string) []Difference {
 }
 
 // unasked lists the questions of the cluster that were to be asked and were not.
-func (s PackResults) unasked(p Pack) []Difference {
+func (s PackResults) untriedQuestions(p Pack) []Difference {
 	var out []Difference
 	if len(p.Inspect().Only) > 0 {
 		return nil
@@ -185,7 +185,7 @@ func (s PackResults) unasked(p Pack) []Difference {
 
 // Learn returns which checks failed because of each mutation of the pack. Of a pack that several share, what the cluster is
 // asked is put down to none of them.
-func Learn(p Pack, s PackResults) []Seen {
+func FailuresSeen(p Pack, s PackResults) []Seen {
 	if p.allCarry() {
 		merged := s.merged()
 		sound := soundPlanes(s.of(p.Placed[0].Carries).merged())
@@ -264,7 +264,7 @@ func void(found map[string]finding.Finding) []string {
 func soundPlanes(found map[string]finding.Finding) []string {
 	passed, of := map[string]int{}, map[string]int{}
 	for _, f := range found {
-		if f.Result == finding.Skipped && !followsABroken(f, found) {
+		if f.Result == finding.Skipped && !followsAFailure(f, found) {
 			continue
 		}
 		of[f.Plane]++
@@ -283,7 +283,7 @@ func soundPlanes(found map[string]finding.Finding) []string {
 }
 
 // followsABroken reports whether the check was skipped because of what another one found broken (probe.Nothing).
-func followsABroken(f finding.Finding, found map[string]finding.Finding) bool {
+func followsAFailure(f finding.Finding, found map[string]finding.Finding) bool {
 	_, judge, is := strings.Cut(f.Reason, ": see ")
 	if !is {
 		return false

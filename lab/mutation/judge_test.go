@@ -33,7 +33,7 @@ func with(findings []finding.Finding, id, node string, v finding.Result) []findi
 	return all
 }
 
-func sight(findings []finding.Finding) mutation.PackResults {
+func packResults(findings []finding.Finding) mutation.PackResults {
 	return mutation.NewPackResults(finding.Report{Findings: findings}, []string{"has-one-key"})
 }
 
@@ -61,7 +61,7 @@ func shown() []finding.Finding {
 // TestPlantedFaults: each fault of a check or a mutation is told, with the agent, the mutation and the check, beside the
 // control that is as it should be.
 func TestPlantedFaults(t *testing.T) {
-	if got := mutation.Judge(pair(), listed(), sight(shown())); len(got) != 0 {
+	if got := mutation.Judge(pair(), listed(), packResults(shown())); len(got) != 0 {
 		t.Fatalf("the control differs: %v", got)
 	}
 	for name, test := range map[string]struct {
@@ -124,7 +124,7 @@ func TestPlantedFaults(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := mutation.Judge(pair(), listed(), sight(test.findings))
+			got := mutation.Judge(pair(), listed(), packResults(test.findings))
 			if len(got) != 1 || got[0].String() != test.want {
 				t.Errorf("got %v, want one difference: %s", got, test.want)
 			}
@@ -134,7 +134,7 @@ func TestPlantedFaults(t *testing.T) {
 
 // TestWhatIsLostAtTheCarrierIsNoDifference: a mutation may take another check's control away at its own agent.
 func TestWhatIsLostAtTheCarrierIsNoDifference(t *testing.T) {
-	if got := mutation.Judge(pair(), listed(), sight(with(shown(), "refuses-strangers", "server-2", finding.Inconclusive))); len(got) != 0 {
+	if got := mutation.Judge(pair(), listed(), packResults(with(shown(), "refuses-strangers", "server-2", finding.Inconclusive))); len(got) != 0 {
 		t.Errorf("%v", got)
 	}
 }
@@ -142,15 +142,15 @@ func TestWhatIsLostAtTheCarrierIsNoDifference(t *testing.T) {
 // TestLearnIsWhatJudgeTakes: what was learned of a pack is what the same pack then has to show, and what the cluster is asked
 // is put down to none of several.
 func TestLearnIsWhatJudgeTakes(t *testing.T) {
-	learned := mutation.Learn(pair(), sight(shown()))
-	if got := mutation.Judge(pair(), learned, sight(shown())); len(got) != 0 {
+	learned := mutation.FailuresSeen(pair(), packResults(shown()))
+	if got := mutation.Judge(pair(), learned, packResults(shown())); len(got) != 0 {
 		t.Errorf("%v", got)
 	}
-	if got := mutation.Judge(pair(), learned, sight(sound())); len(got) != 2 {
+	if got := mutation.Judge(pair(), learned, packResults(sound())); len(got) != 2 {
 		t.Errorf("a cluster without the two differs by %v", got)
 	}
-	broken := with(shown(), "has-one-key", "server-1", finding.Fail)
-	if got := mutation.Judge(pair(), mutation.Learn(pair(), sight(broken)), sight(broken)); len(got) != 1 {
+	fail := with(shown(), "has-one-key", "server-1", finding.Fail)
+	if got := mutation.Judge(pair(), mutation.FailuresSeen(pair(), packResults(fail)), packResults(fail)); len(got) != 1 {
 		t.Errorf("a question of the cluster is explained: %v", got)
 	}
 }
@@ -161,7 +161,7 @@ func TestCutOff(t *testing.T) {
 		{Mutation: row("gone", pki.Server, mutation.Extra), Node: "server-3", Scope: mutation.Agent},
 	}}
 	seen := with(sound(), "refuses-plaintext", "server-3", finding.Fail)
-	learned := mutation.Learn(pack, sight(seen))
+	learned := mutation.FailuresSeen(pack, packResults(seen))
 	if len(learned) != 1 || !slices.Equal(learned[0].Fails, []string{"refuses-plaintext"}) {
 		t.Fatalf("learned %+v", learned)
 	}
@@ -172,7 +172,7 @@ func TestCutOff(t *testing.T) {
 		"as learned":       {seen, 0},
 		"a peer misses it": {with(seen, "refuses-strangers", "server-2", finding.Fail), 1},
 	} {
-		if got := mutation.Judge(pack, learned, sight(test.findings)); len(got) != test.want {
+		if got := mutation.Judge(pack, learned, packResults(test.findings)); len(got) != test.want {
 			t.Errorf("%s: %v, want %d differences", name, got, test.want)
 		}
 	}
@@ -186,7 +186,7 @@ func TestAllCarry(t *testing.T) {
 	for _, node := range []string{"server-1", "server-2", "server-3"} {
 		seen = with(seen, "refuses-strangers", node, finding.Fail)
 	}
-	learned := mutation.Learn(pack, sight(seen))
+	learned := mutation.FailuresSeen(pack, packResults(seen))
 	for name, test := range map[string]struct {
 		findings []finding.Finding
 		want     string
@@ -211,12 +211,12 @@ func TestAllCarry(t *testing.T) {
 			"every check at client-1, which is sound: not tried, want tried",
 		},
 	} {
-		got := mutation.Judge(pack, learned, sight(test.findings))
+		got := mutation.Judge(pack, learned, packResults(test.findings))
 		if test.want == "" && len(got) > 0 || test.want != "" && (len(got) != 1 || got[0].String() != test.want) {
 			t.Errorf("%s: %v, want %q", name, got, test.want)
 		}
 	}
-	if got := mutation.Judge(pack, learned, sight(append(sound(), client))); len(got) != 5 {
+	if got := mutation.Judge(pack, learned, packResults(append(sound(), client))); len(got) != 5 {
 		t.Errorf("a sound cluster differs by %v", got)
 	}
 }

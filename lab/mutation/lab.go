@@ -63,7 +63,7 @@ func (p Pack) Begin(ctx context.Context, l *lab.Lab) error {
 		if placed.Mutation.Live == nil {
 			continue
 		}
-		if err := carriedOut(ctx, l, placed.Mutation.Live.Do); err != nil {
+		if err := withDeadline(ctx, l, placed.Mutation.Live.Do); err != nil {
 			return fmt.Errorf("%s: %w", placed.Mutation.ID, err)
 		}
 	}

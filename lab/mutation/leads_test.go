@@ -26,7 +26,7 @@ func TestProofWhoeverLeads(t *testing.T) {
 		for _, pack := range packsThatLead() {
 			t.Run(strings.ReplaceAll(pack.Name, " ", "-"), func(t *testing.T) {
 				t.Parallel()
-				whoeverLeads(t, pack)
+				everyLeader(t, pack)
 			})
 		}
 	})
@@ -58,7 +58,7 @@ func TestEveryMutationOfOneServerIsLed(t *testing.T) {
 	}
 }
 
-func whoeverLeads(t *testing.T, pack mutation.Pack) {
+func everyLeader(t *testing.T, pack mutation.Pack) {
 	t.Helper()
 	engines := labtest.Engines(t)
 	clusters := mutation.Clusters{
@@ -107,15 +107,15 @@ func unnoticed(pack mutation.Pack, fails map[string][]string, findings []finding
 			faults = append(faults, fmt.Sprintf("%s is not noticed by any of %s", placed, strings.Join(fails[placed.Node], ", ")))
 		}
 	}
-	held := map[string]bool{}
+	pass := map[string]bool{}
 	for _, f := range findings {
-		held[f.Node] = held[f.Node] || f.Result == finding.Pass
+		pass[f.Node] = pass[f.Node] || f.Result == finding.Pass
 		if f.Result != finding.Pass && f.Result != finding.Skipped && fails[f.Node] == nil && !slices.Contains(questions, f.ID) {
 			faults = append(faults, fmt.Sprintf("%s is %s at %s, which is sound: %s", f.ID, f.Result, f.Node, f.Reason))
 		}
 	}
 	for i := range pack.Servers {
-		if sound := fmt.Sprintf("server-%d", i+1); fails[sound] == nil && !held[sound] {
+		if sound := fmt.Sprintf("server-%d", i+1); fails[sound] == nil && !pass[sound] {
 			faults = append(faults, "nothing passes at "+sound+", which is sound")
 		}
 	}
@@ -126,10 +126,10 @@ func unnoticed(pack mutation.Pack, fails map[string][]string, findings []finding
 func TestUnnoticed(t *testing.T) {
 	pack := mutation.Pack{Servers: 2, Placed: []mutation.Placed{{Mutation: row("weak", pki.Server, mutation.Shares), Node: "server-2"}}}
 	fails := map[string][]string{"server-2": {"a"}}
-	broken := func(id, node string) finding.Finding {
+	fail := func(id, node string) finding.Finding {
 		return finding.Finding{ID: id, Node: node, Result: finding.Fail}
 	}
-	held := func(id, node string) finding.Finding {
+	pass := func(id, node string) finding.Finding {
 		return finding.Finding{ID: id, Node: node, Result: finding.Pass}
 	}
 	inconclusive := func(id, node string) finding.Finding {
@@ -139,14 +139,14 @@ func TestUnnoticed(t *testing.T) {
 		findings []finding.Finding
 		want     int
 	}{
-		"noticed":                     {[]finding.Finding{held("a", "server-1"), broken("a", "server-2")}, 0},
-		"not noticed":                 {[]finding.Finding{held("a", "server-1"), held("a", "server-2")}, 1},
-		"noticed by another check":    {[]finding.Finding{held("a", "server-1"), held("a", "server-2"), broken("b", "server-2")}, 1},
-		"the other is blamed too":     {[]finding.Finding{held("b", "server-1"), broken("a", "server-1"), broken("a", "server-2")}, 1},
-		"a question of the cluster":   {[]finding.Finding{held("a", "server-1"), broken("a", "server-2"), broken("q", "server-1")}, 0},
-		"the other cannot tell":       {[]finding.Finding{held("b", "server-1"), inconclusive("a", "server-1"), broken("a", "server-2")}, 1},
-		"the other was not tried":     {[]finding.Finding{broken("a", "server-2")}, 1},
-		"the other alone is to blame": {[]finding.Finding{held("b", "server-1"), broken("a", "server-1"), held("a", "server-2")}, 2},
+		"noticed":                     {[]finding.Finding{pass("a", "server-1"), fail("a", "server-2")}, 0},
+		"not noticed":                 {[]finding.Finding{pass("a", "server-1"), pass("a", "server-2")}, 1},
+		"noticed by another check":    {[]finding.Finding{pass("a", "server-1"), pass("a", "server-2"), fail("b", "server-2")}, 1},
+		"the other is blamed too":     {[]finding.Finding{pass("b", "server-1"), fail("a", "server-1"), fail("a", "server-2")}, 1},
+		"a question of the cluster":   {[]finding.Finding{pass("a", "server-1"), fail("a", "server-2"), fail("q", "server-1")}, 0},
+		"the other cannot tell":       {[]finding.Finding{pass("b", "server-1"), inconclusive("a", "server-1"), fail("a", "server-2")}, 1},
+		"the other was not tried":     {[]finding.Finding{fail("a", "server-2")}, 1},
+		"the other alone is to blame": {[]finding.Finding{pass("b", "server-1"), fail("a", "server-1"), pass("a", "server-2")}, 2},
 	} {
 		if got := unnoticed(pack, fails, test.findings, []string{"q"}); len(got) != test.want {
 			t.Errorf("%s: %q, want %d", name, got, test.want)

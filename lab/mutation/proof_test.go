@@ -132,13 +132,13 @@ func (p *proof) carry(t *testing.T, pack mutation.Pack, before []mutation.Seen) 
 		if err != nil {
 			return err
 		}
-		sight := mutation.NewPackResults(r, p.questions)
-		learned := mutation.Learn(one, sight)
+		found := mutation.NewPackResults(r, p.questions)
+		learned := mutation.FailuresSeen(one, found)
 		p.add(learned)
 		if updating() {
 			before = learned
 		}
-		differences := mutation.Judge(one, before, sight)
+		differences := mutation.Judge(one, before, found)
 		if len(differences) > 0 {
 			at, err := l.Evidence(ctx, errors.New(one.Name+" does not show what it should"))
 			t.Logf("logs and configuration of every node: %s (%v)", at, err)
@@ -216,7 +216,7 @@ func questions(t *testing.T) []string {
 	t.Helper()
 	var ids []string
 	for _, s := range specs(t) {
-		if s.Once {
+		if s.PerRegion {
 			ids = append(ids, s.ID)
 		}
 	}

@@ -10,8 +10,8 @@ import (
 func certificateRows() []Mutation {
 	return append([]Mutation{
 		wrongRole(pki.Server, pki.Client).cutsOff(), wrongRole(pki.Server, pki.CLI).cutsOff(),
-		noneFits("servers-with-certificate-of-client", wrongRole(pki.Server, pki.Client)),
-		noneFits("servers-certificate-expired", withDefect(pki.Server, pki.Expired())),
+		ofAllServers("servers-with-certificate-of-client", wrongRole(pki.Server, pki.Client)),
+		ofAllServers("servers-certificate-expired", withDefect(pki.Server, pki.Expired())),
 		wrongRole(pki.Client, pki.Server), wrongRole(pki.Client, pki.CLI).cutsOff(),
 	}, forBoth(func(role pki.Role) []Mutation {
 		other := pki.Client
@@ -53,7 +53,7 @@ func named(role pki.Role, id, name string) Mutation {
 }
 
 // noneFits has all servers carry the mutation, so that they find no leader.
-func noneFits(id string, m Mutation) Mutation {
+func ofAllServers(id string, m Mutation) Mutation {
 	m.ID, m.Scope, m.NoLeader, m.Checks = id, Servers, true, clusterChecks()
 	return m
 }
@@ -68,7 +68,7 @@ func fileRows() []Mutation {
 		}
 		return []Mutation{
 			kept("key-for-everybody", "mode 0644 of tls.key_file", FileDefect{Holds: holdsKey, Mode: 0o044}, keyFile),
-			kept("key-of-another-owner", "another owner of tls.key_file", FileDefect{Holds: holdsKey, Owner: stranger}, keyFile),
+			kept("key-of-another-owner", "another owner of tls.key_file", FileDefect{Holds: holdsKey, Owner: otherOwner}, keyFile),
 			kept("secrets-for-everybody", "mode 0644 of a configuration file with secrets", FileDefect{Holds: holdsSecrets, Mode: 0o044},
 				serverEncrypt, "acl.replication_token"),
 			kept("key-of-authority", "the authority's private key beside tls.key_file", FileDefect{Holds: holdsKey, Beside: pki.CAKeyFile}, keyFile),
@@ -83,4 +83,4 @@ const (
 )
 
 // stranger is a user that no file belongs to (4294967294 is what Linux gives to unmapped users, 65534 is nobody).
-const stranger = 65534
+const otherOwner = 65534

@@ -86,11 +86,11 @@ type Spec struct {
 	Lane     Lane
 	// Once is for a question of the cluster: each region of it has one answer, whoever is asked. The check runs at the first
 	// agent of its roles in each that can answer, and its finding says nothing of that agent.
-	Once bool
+	PerRegion bool
 	// PassedOn returns the agent to which a target passes the request on, and which decides; ok is false where the target
 	// decides itself, as it is where PassedOn is nil. A target that lets the probe in is not to blame where that agent decided
 	// so and is found to break the promise itself: the target's finding is Skipped. Only a Safe or a Guarded check may have it.
-	PassedOn func(context.Context, probe.Target) (to probe.Target, ok bool)
+	ForwardedTo func(context.Context, probe.Target) (to probe.Target, ok bool)
 	// Local is true for what only shows in this copy of the user's files; see finding.Finding.
 	Local bool
 	// Lacks says which ingredient of the control there is none of, for example "no key of the authority is at hand"; empty
@@ -208,7 +208,7 @@ func (s Spec) validate() error {
 		faults = append(faults, errors.New("its Probe is empty: build it with a constructor of package probe"))
 	}
 	faults = append(faults, s.Want.validate(), s.validateControl())
-	if s.PassedOn != nil && !s.Kind.harmless() {
+	if s.ForwardedTo != nil && !s.Kind.harmless() {
 		faults = append(faults, errors.New("it has a PassedOn, which has the probe tried once more, and is neither Safe nor Guarded: drop PassedOn"))
 	}
 	if s.LogText != "" && s.Want.has(probe.Accepted) {

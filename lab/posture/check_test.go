@@ -57,7 +57,7 @@ func TestNewRefusesWhatCannotProve(t *testing.T) {
 		{"safe on one version", func(s *posture.Spec) { s.Control = s.Control.Classed(probe.WithoutEffectOn("1.11.3")) }, `"refused without effect on Nomad 1.11.3"`},
 		{"guarded and changes", func(s *posture.Spec) { s.Kind, s.Control = posture.Guarded, s.Control.Classed(probe.Changes()) }, `its Kind is "guarded"`},
 		{"passed on and changes", func(s *posture.Spec) {
-			s.Kind, s.PassedOn = posture.Intrusive, func(context.Context, probe.Target) (probe.Target, bool) { return probe.Target{}, false }
+			s.Kind, s.ForwardedTo = posture.Intrusive, func(context.Context, probe.Target) (probe.Target, bool) { return probe.Target{}, false }
 		}, "drop PassedOn"},
 		{"no severity", func(s *posture.Spec) { s.Severity = "" }, "its Severity is"},
 		{"log of an acceptance", func(s *posture.Spec) { s.Want, s.LogText = posture.Accepted(), "accepted" }, "wants an acceptance"},

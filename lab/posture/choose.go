@@ -22,20 +22,20 @@ func Choose(checks []Check, names ...string) ([]Check, error) {
 	for _, name := range names {
 		found := false
 		for _, c := range checks {
-			if c.isMeant(name) {
+			if c.matches(name) {
 				chosen[c.spec.ID], found = true, true
 			}
 		}
 		if !found {
 			faults = append(faults, fmt.Errorf("%w: %q: name a plane (%s), an ID or a pattern such as %q%s",
-				ErrNoSuchCheck, name, strings.Join(planes(checks), ", "), "raft-*", like(checks, name)))
+				ErrNoSuchCheck, name, strings.Join(planes(checks), ", "), "raft-*", similarIDs(checks, name)))
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(checks), func(c Check) bool { return !chosen[c.spec.ID] }), errors.Join(faults...)
 }
 
 // isMeant says whether the name means the check.
-func (c Check) isMeant(name string) bool {
+func (c Check) matches(name string) bool {
 	if strings.EqualFold(name, string(c.spec.Plane)) {
 		return true
 	}
@@ -55,13 +55,13 @@ func planes(checks []Check) []string {
 }
 
 // maxLike bounds how many IDs are offered.
-const maxLike = 5
+const maxSimilar = 5
 
 // like offers IDs that contain the name, as the end of a sentence.
-func like(checks []Check, name string) string {
+func similarIDs(checks []Check, name string) string {
 	var ids []string
 	for _, c := range checks {
-		if strings.Contains(c.spec.ID, strings.ToLower(strings.Trim(name, "*"))) && len(ids) < maxLike {
+		if strings.Contains(c.spec.ID, strings.ToLower(strings.Trim(name, "*"))) && len(ids) < maxSimilar {
 			ids = append(ids, c.spec.ID)
 		}
 	}

@@ -47,11 +47,11 @@ func (c Check) Evaluate(ctx context.Context, t probe.Target) finding.Finding {
 
 // electing is how long servers that have lost their leader are given for another: with any raft_multiplier a few seconds
 // (nomad/config.go), and on a busy machine more. It is the same there, as servers that never have one are not to cost minutes.
-const electing = 6 * time.Second
+const electionTimeout = 6 * time.Second
 
 // settle evaluates the check again and again, while the servers are electing a leader, and for no longer than that may take.
-func (c Check) settle(ctx context.Context, t probe.Target) view {
-	patient, cancel := context.WithTimeout(ctx, electing)
+func (c Check) settle(ctx context.Context, t probe.Target) evaluation {
+	waiting, cancel := context.WithTimeout(ctx, electionTimeout)
 	defer cancel()
 	const often, seldom = 50 * time.Millisecond, 500 * time.Millisecond
 	for pause := often; ; pause = min(2*pause, seldom) {
@@ -60,7 +60,7 @@ func (c Check) settle(ctx context.Context, t probe.Target) view {
 			return v
 		}
 		select {
-		case <-patient.Done():
+		case <-waiting.Done():
 			return v
 		case <-time.After(pause):
 		}
@@ -68,7 +68,7 @@ func (c Check) settle(ctx context.Context, t probe.Target) view {
 }
 
 // view is one evaluation of a check at a target.
-type view struct {
+type evaluation struct {
 	finding.Finding
 	// nothing is of what the agent has nothing.
 	nothing probe.Nothing
@@ -77,9 +77,9 @@ type view struct {
 }
 
 // evaluate tries the check once.
-func (c Check) evaluate(ctx context.Context, t probe.Target) (v view) {
+func (c Check) evaluate(ctx context.Context, t probe.Target) (v evaluation) {
 	start := time.Now()
-	v.Finding = c.blank(t)
+	v.Finding = c.newFinding(t)
 	defer func() { v.Took = time.Since(start) }()
 
 	if c.spec.Control.IsZero() {
@@ -90,7 +90,7 @@ func (c Check) evaluate(ctx context.Context, t probe.Target) (v view) {
 		v.Result, v.Reason = finding.Skipped, fmt.Sprintf("the check is for agents of role %v; %s is of role %q", c.spec.Roles, t.Name, t.Role)
 		return v
 	}
-	if c.silent(&v.Finding, t) {
+	if c.reportSilentPort(&v.Finding, t) {
 		return v
 	}
 	if reason := cmp.Or(c.spec.Probe.Inapplicable(t), c.spec.Control.Inapplicable(t)); reason != "" {
@@ -105,13 +105,13 @@ func (c Check) evaluate(ctx context.Context, t probe.Target) (v view) {
 	v.Outcome = string(c.outcome(r))
 	v.Result, v.Reason = c.judge(r)
 	if v.Result == finding.Inconclusive {
-		v.unsettled = !c.silent(&v.Finding, t) && r.unsettled && c.spec.Kind.harmless() // where a port has stopped answering meanwhile, that is the reason
+		v.unsettled = !c.reportSilentPort(&v.Finding, t) && r.unsettled && c.spec.Kind.harmless() // where a port has stopped answering meanwhile, that is the reason
 	}
 	return v
 }
 
 // silent reports whether the target has a port silent that the check calls, and says so in the finding.
-func (c Check) silent(f *finding.Finding, t probe.Target) bool {
+func (c Check) reportSilentPort(f *finding.Finding, t probe.Target) bool {
 	why := cmp.Or(c.spec.Probe.Silent(t), c.spec.Control.Silent(t))
 	if why == "" {
 		return false
@@ -123,17 +123,17 @@ func (c Check) silent(f *finding.Finding, t probe.Target) bool {
 // passedTo is the name of the agent to which the target passes the request on, where that agent decided that the probe was let
 // in: the same one before and after a probe with that very outcome. Empty where the target decides itself, or where this
 // cannot be told, as while leadership moves.
-func (c Check) passedTo(ctx context.Context, t probe.Target, outcome string) string {
-	if c.spec.PassedOn == nil {
+func (c Check) forwardedTo(ctx context.Context, t probe.Target, outcome string) string {
+	if c.spec.ForwardedTo == nil {
 		return ""
 	}
 	for range probe.Tries {
-		before, passes := c.spec.PassedOn(ctx, t)
+		before, passes := c.spec.ForwardedTo(ctx, t)
 		if !passes {
 			return ""
 		}
 		again := c.spec.Probe.Observe(ctx, t)
-		after, still := c.spec.PassedOn(ctx, t)
+		after, still := c.spec.ForwardedTo(ctx, t)
 		if still && after.Name == before.Name && string(again.Outcome) == outcome {
 			return before.Name
 		}
@@ -142,7 +142,7 @@ func (c Check) passedTo(ctx context.Context, t probe.Target, outcome string) str
 }
 
 // blank is a finding with all that is known before anything is tried.
-func (c Check) blank(t probe.Target) finding.Finding {
+func (c Check) newFinding(t probe.Target) finding.Finding {
 	return finding.Finding{
 		ID: c.spec.ID, Title: c.spec.Title, Plane: string(c.spec.Plane),
 		Kind: string(c.spec.Kind), Severity: string(c.spec.Severity),
@@ -165,7 +165,7 @@ type run struct {
 	// unsettled is true where a part may say more some seconds later.
 	unsettled bool
 	// unheard is why a part said nothing however often it was tried; empty where it did not.
-	unheard  map[finding.Part]string
+	unanswered  map[finding.Part]string
 	log      logState
 	logErr   error
 	evidence []finding.Evidence
@@ -173,20 +173,20 @@ type run struct {
 
 // run runs the parts in their order.
 func (c Check) run(ctx context.Context, t probe.Target) run {
-	r := run{unheard: map[finding.Part]string{}}
+	r := run{unanswered: map[finding.Part]string{}}
 	r.before = r.observe(ctx, finding.ControlBefore, c.spec.Control, t).Outcome
 	controlled := c.spec.Want.opposite().has(r.before)
 	// What leaves a trace is tried without its control only where an ingredient of that lacks: being let in shows all the same
 	// that the promise is broken. Where the control failed, as at an agent that hangs, it would wait to clean up what never was.
 	if !controlled && !c.spec.Kind.harmless() && (c.spec.Kind == Destructive || c.spec.Lacks == "") {
-		return r.without(c, t)
+		return r.withoutControl(c, t)
 	}
 	// Marked only now: what the log said earlier is not about this probe.
 	watch := c.watch(t)
 	seen := r.observe(ctx, finding.Probe, c.spec.Probe, t)
 	r.probe, r.answer, r.nothing = seen.Outcome, seen.Received, seen.Nothing
 	if !controlled {
-		return r.without(c, t)
+		return r.withoutControl(c, t)
 	}
 	if c.spec.Want.has(r.probe) && strings.Contains(r.answer, c.spec.Answer) { // else it fails, whatever the log says
 		r.awaitReason(ctx, watch, c.spec.LogWithin)
@@ -197,7 +197,7 @@ func (c Check) run(ctx context.Context, t probe.Target) run {
 
 // without is the run whose control failed, with the reason where that is the agent's lack of TLS and the promise is about TLS: no other
 // check judges what an agent does for callers in the clear.
-func (r run) without(c Check, t probe.Target) run {
+func (r run) withoutControl(c Check, t probe.Target) run {
 	aboutTLS := slices.ContainsFunc(c.spec.Settings, func(path string) bool { return strings.HasPrefix(path, "tls.") })
 	if aboutTLS && r.before == probe.RefusedInHandshake && r.nothing.IsZero() {
 		r.nothing = t.WithoutTLS(c.spec.Control.Plane)
@@ -211,9 +211,9 @@ func (r *run) observe(ctx context.Context, part finding.Part, p probe.Probe, t p
 	r.unsettled = r.unsettled || o.Unsettled
 	switch {
 	case o.Retry:
-		r.unheard[part] = fmt.Sprintf(", in %d tries: %s", probe.Tries, cmp.Or(o.Received, o.Err))
+		r.unanswered[part] = fmt.Sprintf(", in %d tries: %s", probe.Tries, cmp.Or(o.Received, o.Err))
 	case o.Unsettled:
-		r.unheard[part] = ": " + cmp.Or(o.Received, o.Err)
+		r.unanswered[part] = ": " + cmp.Or(o.Received, o.Err)
 	}
 	r.evidence = append(r.evidence, finding.Evidence{
 		Part: part, Did: p.Sentence, Outcome: string(o.Outcome),

@@ -18,7 +18,7 @@ func server() probe.Target {
 	return probe.Target{Name: "server-1", Role: pki.Server, Region: "global", RPC: "127.0.0.1:4647"}
 }
 
-func TestVerdicts(t *testing.T) {
+func TestResults(t *testing.T) {
 	const (
 		yes    = probe.Accepted
 		no     = probe.RefusedInHandshake
@@ -158,7 +158,7 @@ func TestElectionsAreWaitedFor(t *testing.T) {
 
 // TestServersWithoutALeaderCostTwoLooks: where the first trial of an agent is no wiser after the wait, and the second at once, its
 // others are not tried again; another agent's are.
-func TestServersWithoutALeaderCostTwoLooks(t *testing.T) {
+func TestServersWithoutALeaderCostTwoAttempts(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
 	seen := map[string]int{}
@@ -195,7 +195,7 @@ func TestServersWithoutALeaderCostTwoLooks(t *testing.T) {
 
 // TestNothingToLookAt: where the agent has nothing of the kind, the check is skipped, and says which one judges that. What is let in
 // all the same is broken, and a control that sees nothing excuses no probe.
-func TestNothingToLookAt(t *testing.T) {
+func TestNothingToSearch(t *testing.T) {
 	nothing := probe.Observation{Outcome: probe.Failed, Nothing: probe.Nothing{Why: "it has none", JudgedBy: "another-check"}}
 	found, absent := probe.Observation{Outcome: probe.Found}, probe.Observation{Outcome: probe.Absent}
 	for name, test := range map[string]struct {
@@ -289,9 +289,9 @@ func TestWithoutTLSAndWithoutAJudge(t *testing.T) {
 func TestNothingIsJudgedElsewhere(t *testing.T) {
 	nothing := probe.Observation{Outcome: probe.Failed, Nothing: probe.Nothing{Why: "it has none", JudgedBy: "another-check"}}
 	accepted, refused := probe.Observation{Outcome: probe.Accepted}, probe.Observation{Outcome: probe.RefusedInHandshake}
-	looks := whole()
-	looks.ID, looks.Want, looks.Once = "looks", posture.Want{probe.Absent}, true
-	looks.Probe, looks.Control = seeing("probe", []probe.Observation{nothing}), seeing("control", []probe.Observation{nothing})
+	attempts := whole()
+	attempts.ID, attempts.Want, attempts.PerRegion = "looks", posture.Want{probe.Absent}, true
+	attempts.Probe, attempts.Control = seeing("probe", []probe.Observation{nothing}), seeing("control", []probe.Observation{nothing})
 	other := server()
 	other.Name = "server-2"
 	for name, test := range map[string]struct {
@@ -311,7 +311,7 @@ func TestNothingIsJudgedElsewhere(t *testing.T) {
 		judge.ID, judge.Lacks = test.id, test.lacks
 		judge.Probe, judge.Control = seeing("probe", []probe.Observation{test.judge}), seeing("control", []probe.Observation{accepted})
 		told := 0
-		all := posture.Run(t.Context(), []posture.Check{posture.Must(looks), posture.Must(judge)}, []probe.Target{server(), other}, func(finding.Finding) { told++ })
+		all := posture.Run(t.Context(), []posture.Check{posture.Must(attempts), posture.Must(judge)}, []probe.Target{server(), other}, func(finding.Finding) { told++ })
 		if f := all[0]; f.ID != "looks" || f.Result != test.want || strings.Contains(f.Reason, "did not judge") != test.unjudged {
 			t.Errorf("%s: %s is %s because %s, want %s", name, f.ID, f.Result, f.Reason, test.want)
 		}
@@ -322,14 +322,14 @@ func TestNothingIsJudgedElsewhere(t *testing.T) {
 }
 
 // TestNothingOfACheckThatLacks: it is skipped for what it lacks itself, whoever has judged the other.
-func TestNothingOfACheckThatLacks(t *testing.T) {
+func TestNothingOfACheckWithAMissingIngredient(t *testing.T) {
 	nothing := probe.Observation{Outcome: probe.Failed, Nothing: probe.Nothing{Why: "it has none", JudgedBy: "another-check"}}
-	looks, judge := whole(), whole()
-	looks.Want, looks.Lacks = posture.Want{probe.Absent}, "no token is at hand"
-	looks.Probe, looks.Control = seeing("probe", []probe.Observation{nothing}), seeing("control", []probe.Observation{nothing})
+	attempts, judge := whole(), whole()
+	attempts.Want, attempts.Lacks = posture.Want{probe.Absent}, "no token is at hand"
+	attempts.Probe, attempts.Control = seeing("probe", []probe.Observation{nothing}), seeing("control", []probe.Observation{nothing})
 	judge.ID, judge.Lacks = "another-check", "it is not to be tried"
-	all := posture.Run(t.Context(), []posture.Check{posture.Must(looks), posture.Must(judge)}, []probe.Target{server()}, nil)
-	if f := all[0]; f.Result != finding.Skipped || f.Reason != looks.Lacks {
+	all := posture.Run(t.Context(), []posture.Check{posture.Must(attempts), posture.Must(judge)}, []probe.Target{server()}, nil)
+	if f := all[0]; f.Result != finding.Skipped || f.Reason != attempts.Lacks {
 		t.Errorf("%s because %s", f.Result, f.Reason)
 	}
 }
@@ -349,11 +349,11 @@ func TestNothingHidesNoOther(t *testing.T) {
 		if other == probe.Failed {
 			seen = nothing
 		}
-		looks := whole()
-		looks.Want, looks.Once = posture.Want{probe.Absent}, true
-		looks.Probe = asked("probe", map[string]probe.Observation{"server-1": nothing, "server-2": seen})
-		looks.Control = asked("control", map[string]probe.Observation{"server-1": nothing, "server-2": shown})
-		all := posture.Run(t.Context(), []posture.Check{posture.Must(looks)}, []probe.Target{server(), second}, nil)
+		attempts := whole()
+		attempts.Want, attempts.PerRegion = posture.Want{probe.Absent}, true
+		attempts.Probe = asked("probe", map[string]probe.Observation{"server-1": nothing, "server-2": seen})
+		attempts.Control = asked("control", map[string]probe.Observation{"server-1": nothing, "server-2": shown})
+		all := posture.Run(t.Context(), []posture.Check{posture.Must(attempts)}, []probe.Target{server(), second}, nil)
 		if f := all[0]; f.Result != want {
 			t.Errorf("where the second server gives %q it is %s because %s, want %s", other, f.Result, f.Reason, want)
 		}
@@ -371,7 +371,7 @@ func seeing(sentence string, all []probe.Observation) probe.Probe {
 	}).Classed(probe.Reads())
 }
 
-func TestFindingTellsTheWholeStory(t *testing.T) {
+func TestFindingHasAllEvidence(t *testing.T) {
 	f := posture.Must(whole()).Evaluate(t.Context(), server())
 	if f.Took <= 0 {
 		t.Errorf("took %s", f.Took)
@@ -449,7 +449,7 @@ func TestSkippedWhereItDoesNotApply(t *testing.T) {
 	}
 }
 
-func TestEmptyCheckNeverHolds(t *testing.T) {
+func TestEmptyCheckNeverPasses(t *testing.T) {
 	f := posture.Check{}.Evaluate(t.Context(), server())
 	if f.Result != finding.Inconclusive {
 		t.Errorf("result %q because %q", f.Result, f.Reason)

@@ -15,18 +15,18 @@ import (
 func (c Check) judge(r run) (finding.Result, string) {
 	control := c.spec.Want.opposite()
 	switch {
-	case r.probe != "" && r.probe == c.spec.Want.worst():
+	case r.probe != "" && r.probe == c.spec.Want.failsWithoutControl():
 		return finding.Fail, fmt.Sprintf("the probe gave %q, wanted was %q%s", r.probe, c.spec.Want, r.saying())
 	case c.spec.Lacks != "":
 		return finding.Skipped, c.spec.Lacks
 	case !r.nothing.IsZero():
 		return finding.Skipped, r.nothing.Error()
 	case !control.has(r.before):
-		return finding.Inconclusive, fmt.Sprintf("the control gave %q before the probe, not %q, so an outcome of the probe proves nothing%s", r.before, control, cmp.Or(r.unheard[finding.ControlBefore], r.untried()))
-	case !c.spec.Want.tells(r.probe):
-		return finding.Inconclusive, fmt.Sprintf("the probe gave %q, which proves nothing%s", r.probe, r.unheard[finding.Probe])
+		return finding.Inconclusive, fmt.Sprintf("the control gave %q before the probe, not %q, so an outcome of the probe proves nothing%s", r.before, control, cmp.Or(r.unanswered[finding.ControlBefore], r.whyNotSent()))
+	case !c.spec.Want.proves(r.probe):
+		return finding.Inconclusive, fmt.Sprintf("the probe gave %q, which proves nothing%s", r.probe, r.unanswered[finding.Probe])
 	case !control.has(r.after):
-		return finding.Inconclusive, fmt.Sprintf("the control gave %q after the probe, not %q: the agent changed in between%s", r.after, control, r.unheard[finding.ControlAfter])
+		return finding.Inconclusive, fmt.Sprintf("the control gave %q after the probe, not %q: the agent changed in between%s", r.after, control, r.unanswered[finding.ControlAfter])
 	case !c.spec.Want.has(r.probe):
 		return finding.Fail, fmt.Sprintf("the probe gave %q, wanted was %q%s", r.probe, c.spec.Want, r.saying())
 	case !strings.Contains(r.answer, c.spec.Answer):
@@ -48,7 +48,7 @@ func (c Check) outcome(r run) probe.Outcome {
 
 // untried says, as the end of a sentence, why the control was not even sent, as listening needs root; what the network or
 // the agent did about one that was sent is in the evidence.
-func (r run) untried() string {
+func (r run) whyNotSent() string {
 	if len(r.evidence) == 0 || r.evidence[0].Sent != "" || r.evidence[0].Error == "" {
 		return ""
 	}
@@ -74,7 +74,7 @@ func (c Check) judgeReason(r run) (finding.Result, string) {
 		return finding.Pass, fmt.Sprintf("the probe gave %q, as wanted; why is not asserted, as the agent's log cannot be read", r.probe)
 	case logShows:
 		return finding.Pass, fmt.Sprintf("the probe gave %q, as wanted, and the agent's log says why: %q", r.probe, c.spec.LogText)
-	case logShowsOfSomebody:
+	case logShowsUnattributed:
 		return finding.Pass, fmt.Sprintf("the probe gave %q, as wanted, and the agent's log says why: %q; the line is not attributed, as it is not known how the prober looks to the agent", r.probe, c.spec.LogText)
 	case logFailed:
 		return finding.Inconclusive, fmt.Sprintf("the probe gave %q, but whether for the right reason is unknown: %v", r.probe, r.logErr)

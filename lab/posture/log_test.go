@@ -88,7 +88,7 @@ func TestUnreadableLogIsSaid(t *testing.T) {
 }
 
 // A broken promise needs no reason from the log, and must not wait for one.
-func TestBrokenDoesNotWaitForTheLog(t *testing.T) {
+func TestFailDoesNotWaitForTheLog(t *testing.T) {
 	spec := loggedBy("nobody")(&memoryLog{})
 	spec.LogWithin = time.Hour
 	spec.Probe = answering("probe", probe.Accepted)

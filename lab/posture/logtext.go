@@ -32,8 +32,8 @@ const (
 	// logShows says that the reason is there, of the prober's own connection.
 	logShows
 	// logShowsOfSomebody says that it is there, but of whose connection is not known.
-	logShowsOfSomebody
-	logSilent
+	logShowsUnattributed
+	logLacksText
 	logFailed
 )
 
@@ -51,7 +51,7 @@ type logWatch struct {
 
 // watch marks the end of the target's log, if the check needs it.
 func (c Check) watch(t probe.Target) logWatch {
-	w := logWatch{log: t.Log, text: c.spec.LogText, caller: t.CallerAt(c.spec.Probe.Plane), terse: quieter(t.LogLevel, c.spec.LogLevel)}
+	w := logWatch{log: t.Log, text: c.spec.LogText, caller: t.CallerAt(c.spec.Probe.Plane), terse: leavesOut(t.LogLevel, c.spec.LogLevel)}
 	if w.text == "" || w.log == nil || w.terse {
 		return w
 	}
@@ -65,7 +65,7 @@ func (c Check) watch(t probe.Target) logWatch {
 
 // quieter says whether an agent at that level leaves out lines of the other level. One whose level is not known, as in a lab of
 // Compose, is taken for one at Nomad's default, INFO.
-func quieter(agent, line string) bool {
+func leavesOut(agent, line string) bool {
 	levels := []string{"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "OFF"}
 	at := slices.Index(levels, cmp.Or(agent, "INFO"))
 	return at >= 0 && at > slices.Index(levels, cmp.Or(line, "WARN"))
@@ -96,9 +96,9 @@ func (r *run) awaitReason(ctx context.Context, w logWatch, within time.Duration)
 	case err != nil:
 		r.log, r.logErr = logFailed, err
 	case len(lines) == 0:
-		r.log = logSilent
+		r.log = logLacksText
 	case w.caller == "":
-		r.log = logShowsOfSomebody
+		r.log = logShowsUnattributed
 	default:
 		r.log = logShows
 	}

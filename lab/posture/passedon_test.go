@@ -14,7 +14,7 @@ import (
 
 // passing is a check that two servers try, of which each passes requests on to whom it names, if anybody, when it is asked. The
 // servers that are open let the probe in.
-func passing(open []string, to map[string][]string) posture.Check {
+func forwarding(open []string, to map[string][]string) posture.Check {
 	spec := whole()
 	spec.Probe = probe.New(probe.PlaneRPC, "ask", func(_ context.Context, t probe.Target) probe.Observation {
 		if slices.Contains(open, t.Name) {
@@ -24,7 +24,7 @@ func passing(open []string, to map[string][]string) posture.Check {
 	}).Classed(probe.Reads())
 	var mu sync.Mutex
 	asked := map[string]int{}
-	spec.PassedOn = func(_ context.Context, t probe.Target) (probe.Target, bool) {
+	spec.ForwardedTo = func(_ context.Context, t probe.Target) (probe.Target, bool) {
 		mu.Lock()
 		defer mu.Unlock()
 		names := to[t.Name]
@@ -39,28 +39,28 @@ func passing(open []string, to map[string][]string) posture.Check {
 }
 
 // TestWhoPassesARequestOn is not to blame for what the other lets in, and is for what the other would refuse.
-func TestWhoPassesARequestOn(t *testing.T) {
+func TestForwardedRequests(t *testing.T) {
 	const one, other = "server-1", "server-2"
-	const held, broken, skipped = finding.Pass, finding.Fail, finding.Skipped
+	const pass, fail, skipped = finding.Pass, finding.Fail, finding.Skipped
 	for name, test := range map[string]struct {
 		open []string
 		to   map[string][]string
 		want [2]finding.Result
 	}{
-		"both refuse":                    {nil, map[string][]string{one: {other}}, [2]finding.Result{held, held}},
-		"the other lets it in":           {[]string{one, other}, map[string][]string{one: {other}}, [2]finding.Result{skipped, broken}},
-		"this one alone lets it in":      {[]string{one}, map[string][]string{one: {other}}, [2]finding.Result{broken, held}},
-		"each decides itself":            {[]string{one, other}, nil, [2]finding.Result{broken, broken}},
-		"each blames the other":          {[]string{one, other}, map[string][]string{one: {other}, other: {one}}, [2]finding.Result{broken, broken}},
-		"the other is none of those":     {[]string{one, other}, map[string][]string{one: {"server-9"}}, [2]finding.Result{broken, broken}},
-		"leadership moves meanwhile":     {[]string{one, other}, map[string][]string{one: {other, "server-9"}}, [2]finding.Result{broken, broken}},
-		"leadership is lost meanwhile":   {[]string{one, other}, map[string][]string{one: {other, ""}}, [2]finding.Result{broken, broken}},
-		"leadership moved, and is quiet": {[]string{one, other}, map[string][]string{one: {"server-9", other, other, other}}, [2]finding.Result{skipped, broken}},
+		"both refuse":                    {nil, map[string][]string{one: {other}}, [2]finding.Result{pass, pass}},
+		"the other lets it in":           {[]string{one, other}, map[string][]string{one: {other}}, [2]finding.Result{skipped, fail}},
+		"this one alone lets it in":      {[]string{one}, map[string][]string{one: {other}}, [2]finding.Result{fail, pass}},
+		"each decides itself":            {[]string{one, other}, nil, [2]finding.Result{fail, fail}},
+		"each blames the other":          {[]string{one, other}, map[string][]string{one: {other}, other: {one}}, [2]finding.Result{fail, fail}},
+		"the other is none of those":     {[]string{one, other}, map[string][]string{one: {"server-9"}}, [2]finding.Result{fail, fail}},
+		"leadership moves meanwhile":     {[]string{one, other}, map[string][]string{one: {other, "server-9"}}, [2]finding.Result{fail, fail}},
+		"leadership is lost meanwhile":   {[]string{one, other}, map[string][]string{one: {other, ""}}, [2]finding.Result{fail, fail}},
+		"leadership moved, and is quiet": {[]string{one, other}, map[string][]string{one: {"server-9", other, other, other}}, [2]finding.Result{skipped, fail}},
 	} {
 		first, second := server(), server()
 		first.Name, second.Name = one, other
 		var told []finding.Finding
-		got := posture.Run(t.Context(), []posture.Check{passing(test.open, test.to)}, []probe.Target{first, second},
+		got := posture.Run(t.Context(), []posture.Check{forwarding(test.open, test.to)}, []probe.Target{first, second},
 			func(f finding.Finding) { told = append(told, f) })
 		if verdicts := [2]finding.Result{got[0].Result, got[1].Result}; verdicts != test.want || len(told) != 2 {
 			t.Errorf("%s: %v, %d told, want %v: %s", name, verdicts, len(told), test.want, got[0].Reason)
@@ -74,9 +74,9 @@ func TestWhoPassesARequestOn(t *testing.T) {
 }
 
 // TestPassedOnIsForSafeChecks, as it has the probe tried once more.
-func TestPassedOnIsForSafeChecks(t *testing.T) {
+func TestForwardedToIsForSafeChecks(t *testing.T) {
 	spec := whole()
-	spec.PassedOn = func(context.Context, probe.Target) (probe.Target, bool) { return probe.Target{}, false }
+	spec.ForwardedTo = func(context.Context, probe.Target) (probe.Target, bool) { return probe.Target{}, false }
 	if _, err := posture.New(spec); err != nil {
 		t.Fatal(err)
 	}

@@ -28,14 +28,14 @@ const agentsAtOnce = 8
 // use up its connections, or harm the cluster, run last, alone. Before those, what servers without a leader left open is looked at
 // again (probe.Observation.Unsettled).
 func Run(ctx context.Context, checks []Check, targets []probe.Target, tell func(finding.Finding)) []finding.Finding {
-	r := &runner{trials: trials(checks, targets), tell: tell, nothing: map[int]probe.Nothing{}, blamed: map[int]string{}, unsettled: map[int]probe.Target{}, turns: turnsAt(targets)}
+	r := &runner{trials: trials(checks, targets), tell: tell, nothing: map[int]probe.Nothing{}, forwardedTo: map[int]string{}, unsettled: map[int]probe.Target{}, turns: turnsAt(targets)}
 	r.findings = make([]finding.Finding, len(r.trials))
 	var all sync.WaitGroup
 	all.Go(func() { r.quick(ctx) })
 	all.Go(func() { r.waiting(ctx) })
 	all.Wait()
 	r.tryOthers(ctx)
-	r.settle(ctx)
+	r.retryUnsettled(ctx)
 	r.tryOthers(ctx)
 	for i, t := range r.trials {
 		if t.lane() == Flooding {
@@ -43,8 +43,8 @@ func Run(ctx context.Context, checks []Check, targets []probe.Target, tell func(
 			r.tryOthers(ctx)
 		}
 	}
-	r.excuse()
-	r.settleNothing()
+	r.skipForwarded()
+	r.resolveNothing()
 	return r.findings
 }
 
@@ -76,7 +76,7 @@ func trials(checks []Check, targets []probe.Target) []trial {
 		switch {
 		case len(fitting) == 0:
 			all = append(all, trial{check: c, none: "there is no agent of the role that the check is for"})
-		case c.spec.Once:
+		case c.spec.PerRegion:
 			for _, of := range byRegion(fitting) {
 				all = append(all, trial{check: c, target: of[0], others: of[1:]})
 			}
@@ -110,11 +110,11 @@ type runner struct {
 	mu   sync.Mutex
 	tell func(finding.Finding)
 	// open are the trials for which another target is to be asked.
-	open []int
+	unproved []int
 	// nothing has, by the trial, what its agent has nothing of.
 	nothing map[int]probe.Nothing
 	// blamed has, by the trial, the agent that decided where a target let the probe in.
-	blamed map[int]string
+	forwardedTo map[int]string
 	// turns has, by its name, how many trials may be under way at an agent that takes few connections.
 	turns map[string]*semaphore.Weighted
 	// unsettled has, by the trial, the agent that is to be looked at again, as long as settled is false.
@@ -197,7 +197,7 @@ func (r *runner) waiting(ctx context.Context) {
 // try carries out one trial.
 func (r *runner) try(ctx context.Context, i int) {
 	t := r.trials[i]
-	v := view{Finding: t.check.blank(t.target)}
+	v := evaluation{Finding: t.check.newFinding(t.target)}
 	switch {
 	case t.none != "":
 		v.Result, v.Reason = finding.Skipped, t.none
@@ -224,10 +224,10 @@ func turnsAt(targets []probe.Target) map[string]*semaphore.Weighted {
 }
 
 // keep keeps what was seen, and tells of it, unless another target is to be asked as well.
-func (r *runner) keep(ctx context.Context, i int, v view) {
+func (r *runner) keep(ctx context.Context, i int, v evaluation) {
 	t, to := r.trials[i], ""
 	if v.Result == finding.Fail {
-		to = t.check.passedTo(ctx, t.target, v.Outcome)
+		to = t.check.forwardedTo(ctx, t.target, v.Outcome)
 	}
 	r.findings[i] = v.Finding
 	r.mu.Lock()
@@ -235,16 +235,16 @@ func (r *runner) keep(ctx context.Context, i int, v view) {
 	r.note(i, v)
 	switch {
 	case to != "":
-		r.blamed[i] = to
+		r.forwardedTo[i] = to
 	case len(t.others) > 0 && t.check.spec.Lacks == "" && !proves(v.Finding):
-		r.open = append(r.open, i)
+		r.unproved = append(r.unproved, i)
 	default:
 		r.report(i)
 	}
 }
 
 // note notes why a trial's finding may not be the last word.
-func (r *runner) note(i int, v view) {
+func (r *runner) note(i int, v evaluation) {
 	if !v.nothing.IsZero() && v.Result == finding.Skipped {
 		r.nothing[i] = v.nothing
 	}
@@ -265,7 +265,7 @@ func (r *runner) report(i int) {
 // settle looks again at what servers without a leader left open, at the agents side by side: once it waits until they have one.
 // Where two of an agent's trials one after the other are no wiser, as there is no leader to come, the others stay as they are: each
 // could take as long.
-func (r *runner) settle(ctx context.Context) {
+func (r *runner) retryUnsettled(ctx context.Context) {
 	r.settled = true
 	of := map[string][]int{}
 	for _, i := range slices.Sorted(maps.Keys(r.unsettled)) {
@@ -292,11 +292,11 @@ func (r *runner) settle(ctx context.Context) {
 // is false where the end of the run is all that was seen.
 func (r *runner) retry(ctx context.Context, i int, inVain *int) bool {
 	t := r.trials[i]
-	look := t.check.settle
+	evaluate := t.check.settle
 	if *inVain > 0 {
-		look = t.check.evaluate
+		evaluate = t.check.evaluate
 	}
-	v := look(ctx, r.unsettled[i])
+	v := evaluate(ctx, r.unsettled[i])
 	if ctx.Err() != nil {
 		return false
 	}
@@ -319,7 +319,7 @@ func (r *runner) leave(i int) {
 
 // settleNothing has a check that found nothing to look at be skipped only where the check that judges that has judged it at the same
 // agent, or, of what an agent need not have, was not asked for: else nobody has.
-func (r *runner) settleNothing() {
+func (r *runner) resolveNothing() {
 	for _, i := range slices.Sorted(maps.Keys(r.nothing)) {
 		f, by := &r.findings[i], r.nothing[i].JudgedBy
 		judges := slices.DeleteFunc(slices.Clone(r.findings), func(o finding.Finding) bool {
@@ -336,11 +336,11 @@ func (r *runner) settleNothing() {
 
 // excuse has each target skip the check that passes its requests on to an agent which breaks the promise by its own finding. One
 // that blames another in turn is to blame no less: were leadership to move, two could excuse each other.
-func (r *runner) excuse() {
-	for _, i := range slices.Sorted(maps.Keys(r.blamed)) {
-		t, to := r.trials[i], r.blamed[i]
+func (r *runner) skipForwarded() {
+	for _, i := range slices.Sorted(maps.Keys(r.forwardedTo)) {
+		t, to := r.trials[i], r.forwardedTo[i]
 		at := slices.IndexFunc(r.trials, func(o trial) bool { return o.check.spec.ID == t.check.spec.ID && o.target.Name == to })
-		if _, blames := r.blamed[at]; at >= 0 && !blames && r.findings[at].Result == finding.Fail {
+		if _, forwards := r.forwardedTo[at]; at >= 0 && !forwards && r.findings[at].Result == finding.Fail {
 			f := &r.findings[i]
 			f.Result = finding.Skipped
 			f.Reason = fmt.Sprintf("%s passes such requests on to %s, which gives %q itself: see there", t.target.Name, to, r.findings[at].Outcome)
@@ -355,7 +355,7 @@ func (r *runner) excuse() {
 // targets may log something of it. Where none proves anything the worst finding stays: one that has nothing to look at does not hide
 // that another could not be asked.
 func (r *runner) tryOthers(ctx context.Context) {
-	for _, i := range r.open {
+	for _, i := range r.unproved {
 		t := r.trials[i]
 		for _, other := range t.others {
 			if ctx.Err() != nil {
@@ -376,7 +376,7 @@ func (r *runner) tryOthers(ctx context.Context) {
 		}
 		r.report(i)
 	}
-	r.open = nil
+	r.unproved = nil
 }
 
 // proves reports whether the finding says that the promise holds, or that it does not.

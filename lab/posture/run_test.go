@@ -80,7 +80,7 @@ func places(findings []finding.Finding) []string {
 func TestRunTriesEachCheckWhereItApplies(t *testing.T) {
 	d := newDiary()
 	once := noted(d, "d", posture.Quick, nil).Spec()
-	once.Once = true
+	once.PerRegion = true
 	checks := []posture.Check{
 		noted(d, "a", posture.Quick, nil), noted(d, "b", posture.Quick, nil, pki.Server),
 		noted(d, "c", posture.Quick, nil, pki.CLI), posture.Must(once),
@@ -88,7 +88,7 @@ func TestRunTriesEachCheckWhereItApplies(t *testing.T) {
 	var told []finding.Finding
 	got := posture.Run(t.Context(), checks, agents(), func(f finding.Finding) { told = append(told, f) })
 	want := []string{
-		"a@server-1 held", "a@server-2 held", "a@client-1 held", "b@server-1 held", "b@server-2 held", "c@ skipped", "d@server-1 held",
+		"a@server-1 pass", "a@server-2 pass", "a@client-1 pass", "b@server-1 pass", "b@server-2 pass", "c@ skipped", "d@server-1 pass",
 	}
 	if diff := cmp.Diff(want, places(got)); diff != "" {
 		t.Errorf("findings (-want +got):\n%s", diff)
@@ -104,13 +104,13 @@ func TestRunTriesEachCheckWhereItApplies(t *testing.T) {
 // TestEachRegionIsAsked: a question of the cluster is put to an agent of each region, as each has an answer of its own.
 func TestEachRegionIsAsked(t *testing.T) {
 	once := whole()
-	once.ID, once.Once = "a", true
+	once.ID, once.PerRegion = "a", true
 	targets := agents()
 	for i, region := range []string{"global", "eu", "global"} {
 		targets[i].Region = region
 	}
 	got := posture.Run(t.Context(), []posture.Check{posture.Must(once)}, targets, nil)
-	if diff := cmp.Diff([]string{"a@server-1 held", "a@server-2 held"}, places(got)); diff != "" {
+	if diff := cmp.Diff([]string{"a@server-1 pass", "a@server-2 pass"}, places(got)); diff != "" {
 		t.Errorf("findings (-want +got):\n%s", diff)
 	}
 }
@@ -125,17 +125,17 @@ func TestAQuestionOfTheCluster(t *testing.T) {
 		tried []string
 		want  string
 	}{
-		"the first answers":       {nil, posture.Quick, posture.Safe, "", []string{"server-1"}, "a@server-1 held"},
-		"the second answers":      {[]string{"server-1"}, posture.Quick, posture.Safe, "", []string{"server-1", "server-2"}, "a@server-2 held"},
-		"in waiting":              {[]string{"server-1"}, posture.Waiting, posture.Safe, "", []string{"server-1", "server-2"}, "a@server-2 held"},
-		"in harm":                 {[]string{"server-1"}, posture.Quick, posture.Destructive, "", []string{"server-1", "server-2"}, "a@server-2 held"},
-		"nobody answers":          {[]string{"server-1", "server-2"}, posture.Quick, posture.Safe, "", []string{"server-1", "server-2"}, "a@server-1 not carried out"},
+		"the first answers":       {nil, posture.Quick, posture.Safe, "", []string{"server-1"}, "a@server-1 pass"},
+		"the second answers":      {[]string{"server-1"}, posture.Quick, posture.Safe, "", []string{"server-1", "server-2"}, "a@server-2 pass"},
+		"in waiting":              {[]string{"server-1"}, posture.Waiting, posture.Safe, "", []string{"server-1", "server-2"}, "a@server-2 pass"},
+		"in harm":                 {[]string{"server-1"}, posture.Quick, posture.Destructive, "", []string{"server-1", "server-2"}, "a@server-2 pass"},
+		"nobody answers":          {[]string{"server-1", "server-2"}, posture.Quick, posture.Safe, "", []string{"server-1", "server-2"}, "a@server-1 inconclusive"},
 		"nobody could be trusted": {[]string{"server-1", "server-2"}, posture.Quick, posture.Safe, "no token is at hand", []string{"server-1"}, "a@server-1 skipped"},
 	} {
 		var mu sync.Mutex
 		var tried []string
 		once := whole()
-		once.ID, once.Once, once.Lane, once.Kind, once.Lacks, once.Roles = "a", true, test.lane, test.kind, test.lacks, []pki.Role{pki.Server}
+		once.ID, once.PerRegion, once.Lane, once.Kind, once.Lacks, once.Roles = "a", true, test.lane, test.kind, test.lacks, []pki.Role{pki.Server}
 		once.Control = probe.New(probe.PlaneRPC, "call with a server certificate", func(_ context.Context, t probe.Target) probe.Observation {
 			mu.Lock()
 			defer mu.Unlock()
@@ -163,11 +163,11 @@ func TestAQuestionOfTheCluster(t *testing.T) {
 
 // TestTheOneThatElectsIsAskedAgain: of a question of the cluster it may be another agent than the first that has something to say
 // some seconds later.
-func TestTheOneThatElectsIsAskedAgain(t *testing.T) {
+func TestAServerWithoutALeaderIsAskedAgain(t *testing.T) {
 	t.Parallel()
 	asked := 0
 	once := whole()
-	once.Once, once.Roles = true, []pki.Role{pki.Server}
+	once.PerRegion, once.Roles = true, []pki.Role{pki.Server}
 	once.Control = probe.New(probe.PlaneRPC, "call with a server certificate", func(_ context.Context, t probe.Target) probe.Observation {
 		if t.Name == "server-1" {
 			return probe.Observation{Outcome: probe.NotReached, Err: "connection refused"}
@@ -179,7 +179,7 @@ func TestTheOneThatElectsIsAskedAgain(t *testing.T) {
 	}).Classed(probe.Reads())
 	var told []finding.Finding
 	got := posture.Run(t.Context(), []posture.Check{posture.Must(once)}, agents(), func(f finding.Finding) { told = append(told, f) })
-	if diff := cmp.Diff([]string{once.ID + "@server-2 held"}, places(got)); diff != "" {
+	if diff := cmp.Diff([]string{once.ID + "@server-2 pass"}, places(got)); diff != "" {
 		t.Errorf("findings (-want +got):\n%s", diff)
 	}
 	if diff := cmp.Diff(places(got), places(told)); diff != "" {
@@ -195,11 +195,11 @@ func TestNoTwoFloodsMeet(t *testing.T) {
 			runtime.Gosched()
 		}
 	}
-	harmful := noted(d, "crowd-harmful", posture.Quick, linger).Spec()
+	harmful := noted(d, "flood-harmful", posture.Quick, linger).Spec()
 	harmful.Kind = posture.Destructive
 	checks := []posture.Check{
-		noted(d, "crowd-1", posture.Flooding, linger), noted(d, "quick", posture.Quick, linger), posture.Must(harmful),
-		noted(d, "wait", posture.Waiting, linger), noted(d, "crowd-2", posture.Flooding, linger, pki.Server),
+		noted(d, "flood-1", posture.Flooding, linger), noted(d, "quick", posture.Quick, linger), posture.Must(harmful),
+		noted(d, "wait", posture.Waiting, linger), noted(d, "flood-2", posture.Flooding, linger, pki.Server),
 	}
 	posture.Run(t.Context(), checks, agents(), nil)
 	const others, floods = 2 * 3, 3 + 3 + 2

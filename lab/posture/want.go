@@ -41,7 +41,7 @@ func (w Want) opposite() Want {
 }
 
 // worst is the outcome that breaks the promise whatever the control gives: the agent has shown it.
-func (w Want) worst() probe.Outcome {
+func (w Want) failsWithoutControl() probe.Outcome {
 	switch {
 	case w.has(probe.Absent):
 		return probe.Found
@@ -54,7 +54,7 @@ func (w Want) worst() probe.Outcome {
 
 // tells says whether the outcome is one that a probe of this kind gives when it has reached the agent. A look that was
 // refused has shown nothing, neither the thing nor its absence.
-func (w Want) tells(o probe.Outcome) bool {
+func (w Want) proves(o probe.Outcome) bool {
 	if w.has(probe.Found) || w.has(probe.Absent) {
 		return o == probe.Found || o == probe.Absent
 	}

@@ -12,7 +12,7 @@ import (
 // Callers have nobody, not even None.
 type Set struct {
 	callers map[Kind]probe.Caller
-	lacking map[Kind]string
+	missing map[Kind]string
 }
 
 // Option changes what Mint does.
@@ -46,7 +46,7 @@ func Mint(a *pki.Authority, region string, options ...Option) (Set, error) {
 	for _, o := range options {
 		o(&m)
 	}
-	p := Set{callers: map[Kind]probe.Caller{None: nobody(pki.Credential{CAPEM: a.CertificatePEM()})}, lacking: map[Kind]string{}}
+	p := Set{callers: map[Kind]probe.Caller{None: withoutCertificate(pki.Credential{CAPEM: a.CertificatePEM()})}, missing: map[Kind]string{}}
 	for _, k := range Kinds() {
 		if k == None {
 			continue
@@ -54,7 +54,7 @@ func Mint(a *pki.Authority, region string, options ...Option) (Set, error) {
 		c, err := m.credential(k)
 		switch title := k.title(region); {
 		case errors.Is(err, pki.ErrNotPermitted):
-			p.lacking[k] = fmt.Sprintf("the cluster's authority may not sign %s: %v", title, err)
+			p.missing[k] = fmt.Sprintf("the cluster's authority may not sign %s: %v", title, err)
 		case err != nil:
 			return Set{}, fmt.Errorf("make %s: %w", title, err)
 		default:
@@ -62,16 +62,16 @@ func Mint(a *pki.Authority, region string, options ...Option) (Set, error) {
 		}
 	}
 	if m.own != nil {
-		p.hold(*m.own)
+		p.add(*m.own)
 	}
 	return p, nil
 }
 
 // hold makes the holder of the credential the caller of its role.
-func (p Set) hold(c pki.Credential) {
+func (p Set) add(c pki.Credential) {
 	k := Kind(c.Identity.Role)
 	p.callers[k] = probe.As(c).Called(k.title(regionOf(c.Identity)))
-	delete(p.lacking, k)
+	delete(p.missing, k)
 }
 
 // credential is what the kind holds.
@@ -92,14 +92,14 @@ func (m mint) credential(k Kind) (pki.Credential, error) {
 // Holding is what a user has who has no authority's key: the callers that the roles of the own certificates make, None, and those
 // whose certificate the cluster's authority has not signed anyway.
 func Holding(own pki.Credential, more ...pki.Credential) Set {
-	p := Set{callers: map[Kind]probe.Caller{None: nobody(own)}, lacking: map[Kind]string{}}
+	p := Set{callers: map[Kind]probe.Caller{None: withoutCertificate(own)}, missing: map[Kind]string{}}
 	for _, c := range append([]pki.Credential{own}, more...) {
-		p.hold(c)
+		p.add(c)
 	}
-	p.holdStrange(own)
+	p.addUntrusted(own)
 	for _, k := range Kinds() {
-		if _, has := p.callers[k]; !has && p.lacking[k] == "" {
-			p.lacking[k] = fmt.Sprintf("no key of the cluster's authority is at hand, so %s cannot be made", k.Title())
+		if _, has := p.callers[k]; !has && p.missing[k] == "" {
+			p.missing[k] = fmt.Sprintf("no key of the cluster's authority is at hand, so %s cannot be made", k.Title())
 		}
 	}
 	return p
@@ -107,18 +107,18 @@ func Holding(own pki.Credential, more ...pki.Credential) Set {
 
 // holdStrange makes the callers whose certificates need no key of the cluster's authority. The region may be one for which no lab has
 // certificates issued, such as one of two labels.
-func (p Set) holdStrange(own pki.Credential) {
+func (p Set) addUntrusted(own pki.Credential) {
 	server := pki.Identity{Role: pki.Server, Region: regionOf(own.Identity)}
-	stranger, err := pki.NewAuthority(pki.Options{})
+	untrusted, err := pki.NewAuthority(pki.Options{})
 	for _, k := range []Kind{Foreign, SelfSigned} {
 		var c pki.Credential
 		if err == nil {
-			c, err = stranger.IssueTemplate(pki.Template{
+			c, err = untrusted.IssueTemplate(pki.Template{
 				Holder: server, CommonName: server.Name(), DNSNames: []string{server.Name(), "localhost"}, Defect: defective()[k].defect,
 			})
 		}
 		if err != nil {
-			p.lacking[k] = fmt.Sprintf("%s cannot be made: %v", k.Title(), err)
+			p.missing[k] = fmt.Sprintf("%s cannot be made: %v", k.Title(), err)
 			continue
 		}
 		c.CAPEM = own.CAPEM // the holder trusts the cluster
@@ -127,21 +127,21 @@ func (p Set) holdStrange(own pki.Credential) {
 }
 
 // Caller is the caller of that kind. Where there is none, lacks says why, in a sentence without a full stop.
-func (p Set) Caller(k Kind) (c probe.Caller, lacks string) {
+func (p Set) Caller(k Kind) (c probe.Caller, missing string) {
 	if c, has := p.callers[k]; has {
 		return c, ""
 	}
-	if lacks, known := p.lacking[k]; known {
-		return probe.Caller{}, lacks
+	if missing, known := p.missing[k]; known {
+		return probe.Caller{}, missing
 	}
 	return probe.Caller{}, fmt.Sprintf("nobody was made who holds %q", k)
 }
 
 // Holder is whoever holds a certificate that agents take over HTTPS, which asks for no role: the cli's where there is one, else an
 // agent's own, as the folder of an agent has no other. Where there is none, lacks says why.
-func (p Set) Holder() (c probe.Caller, lacks string) {
+func (p Set) Holder() (c probe.Caller, missing string) {
 	for _, k := range []Kind{CLI, Client, Server} {
-		if c, lacks := p.Caller(k); lacks == "" {
+		if c, missing := p.Caller(k); missing == "" {
 			return c, ""
 		}
 	}
@@ -149,7 +149,7 @@ func (p Set) Holder() (c probe.Caller, lacks string) {
 }
 
 // nobody trusts the cluster, so that it completes its side of a handshake, and holds no certificate.
-func nobody(trusting pki.Credential) probe.Caller {
+func withoutCertificate(trusting pki.Credential) probe.Caller {
 	return probe.Anonymous(trusting).Called(None.Title())
 }
 

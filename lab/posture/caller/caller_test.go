@@ -87,7 +87,7 @@ func verdict(t *testing.T, a *pki.Authority, chain []*x509.Certificate) error {
 	return err
 }
 
-func stranger(err error) bool {
+func untrustedAuthority(err error) bool {
 	var unknown x509.UnknownAuthorityError
 	return errors.As(err, &unknown)
 }
@@ -111,7 +111,7 @@ func purposes(want ...x509.ExtKeyUsage) func(*x509.Certificate) bool {
 }
 
 // held is what a kind's certificate must say.
-type held struct {
+type wantCertificate struct {
 	commonName string
 	dns        string
 	valid      func(error) bool
@@ -119,10 +119,10 @@ type held struct {
 	also       func(*x509.Certificate) bool
 }
 
-func wanted() map[caller.Kind]held {
-	leaf := func(name string) held { return held{name, name + " localhost", good, 1, isP256} }
+func wanted() map[caller.Kind]wantCertificate {
+	leaf := func(name string) wantCertificate { return wantCertificate{name, name + " localhost", good, 1, isP256} }
 	server := leaf("server.global.nomad")
-	but := func(valid func(error) bool, also func(*x509.Certificate) bool) held {
+	but := func(valid func(error) bool, also func(*x509.Certificate) bool) wantCertificate {
 		h := server
 		h.valid, h.also = valid, also
 		return h
@@ -131,7 +131,7 @@ func wanted() map[caller.Kind]held {
 	with.length = 2
 	usage := invalid(x509.IncompatibleUsage, "")
 	anything := func(*x509.Certificate) bool { return true }
-	return map[caller.Kind]held{
+	return map[caller.Kind]wantCertificate{
 		caller.Server: server, caller.Client: leaf("client.global.nomad"), caller.CLI: leaf("cli.global.nomad"),
 		caller.OtherServer: leaf("server.eu.nomad"), caller.OtherClient: leaf("client.eu.nomad"),
 		caller.OtherDomain: leaf("server.evil.example.nomad"), caller.NoRegion: leaf("server.nomad"),
@@ -141,8 +141,8 @@ func wanted() map[caller.Kind]held {
 		caller.CNServerOnly:      {"server.global.nomad", "", good, 1, isP256},
 		caller.SANServerOnly:     {"", "server.global.nomad", good, 1, isP256},
 
-		caller.Foreign: but(stranger, isP256), caller.SelfSigned: but(stranger, func(c *x509.Certificate) bool { return c.Issuer.CommonName == c.Subject.CommonName }),
-		caller.IntermediateSent: with, caller.IntermediateMissing: but(stranger, isP256),
+		caller.Foreign: but(untrustedAuthority, isP256), caller.SelfSigned: but(untrustedAuthority, func(c *x509.Certificate) bool { return c.Issuer.CommonName == c.Subject.CommonName }),
+		caller.IntermediateSent: with, caller.IntermediateMissing: but(untrustedAuthority, isP256),
 		caller.Expired: but(invalid(x509.Expired, " is after "), isP256), caller.NotYetValid: but(invalid(x509.Expired, " is before "), isP256),
 		caller.ServerAuthOnly:  but(usage, purposes(x509.ExtKeyUsageServerAuth)),
 		caller.ClientAuthOnly:  but(good, purposes(x509.ExtKeyUsageClientAuth)),
@@ -166,9 +166,9 @@ func TestEachKindHoldsWhatItSays(t *testing.T) {
 	}
 	for _, k := range caller.Kinds() {
 		t.Run(string(k), func(t *testing.T) {
-			c, lacks := callers.Caller(k)
-			if lacks != "" {
-				t.Fatal(lacks)
+			c, missing := callers.Caller(k)
+			if missing != "" {
+				t.Fatal(missing)
 			}
 			chain, h := shown(t, a, c), want[k]
 			if len(chain) != h.length {
@@ -216,9 +216,9 @@ func TestForeignIsOfTheAuthorityThatWasGiven(t *testing.T) {
 		case "with none":
 			options = append(options, caller.WithForeign(nil))
 		}
-		c, lacks := mint(t, a, "", options...).Caller(caller.Foreign)
-		if lacks != "" {
-			t.Fatal(lacks)
+		c, missing := mint(t, a, "", options...).Caller(caller.Foreign)
+		if missing != "" {
+			t.Fatal(missing)
 		}
 		chain := shown(t, a, c)
 		if got := verdict(t, f, chain) == nil; got != want || chain[0].Subject.CommonName != "server.global.nomad" {
@@ -228,7 +228,7 @@ func TestForeignIsOfTheAuthorityThatWasGiven(t *testing.T) {
 }
 
 // TestWhatAnAuthorityMayNotSignIsLacking with the reason, and all else is there.
-func TestWhatAnAuthorityMayNotSignIsLacking(t *testing.T) {
+func TestWhatAnAuthorityMayNotSignIsMissing(t *testing.T) {
 	for name, c := range map[string]struct {
 		options pki.Options
 		lacking map[caller.Kind]string
@@ -242,9 +242,9 @@ func TestWhatAnAuthorityMayNotSignIsLacking(t *testing.T) {
 	} {
 		callers := mint(t, authority(t, c.options), "")
 		for _, k := range caller.Kinds() {
-			_, lacks := callers.Caller(k)
-			if want, lacking := c.lacking[k]; lacking != (lacks != "") || !strings.Contains(lacks, want) {
-				t.Errorf("%s: %s lacks %q, want %q", name, k, lacks, want)
+			_, missing := callers.Caller(k)
+			if want, lacking := c.lacking[k]; lacking != (missing != "") || !strings.Contains(missing, want) {
+				t.Errorf("%s: %s lacks %q, want %q", name, k, missing, want)
 			}
 		}
 	}
@@ -260,7 +260,7 @@ func TestMintNeedsAnAuthorityThatLives(t *testing.T) {
 }
 
 // TestHoldingIsWhatOneHas, and whoever holds nothing.
-func TestHoldingIsWhatOneHas(t *testing.T) {
+func TestHoldingHasTheGivenCertificates(t *testing.T) {
 	a := capable(t)
 	for role, own := range map[pki.Role]caller.Kind{pki.Server: caller.Server, pki.Client: caller.Client, pki.CLI: caller.CLI} {
 		c, err := a.Issue(pki.Identity{Role: role, Region: "eu"})
@@ -269,12 +269,12 @@ func TestHoldingIsWhatOneHas(t *testing.T) {
 		}
 		callers := caller.Holding(c)
 		for _, k := range caller.Kinds() {
-			c, lacks := callers.Caller(k)
-			if has := k == own || k == caller.None || k == caller.Foreign || k == caller.SelfSigned; has != (lacks == "") {
-				t.Errorf("%s as %s: %q", role, k, lacks)
+			c, missing := callers.Caller(k)
+			if has := k == own || k == caller.None || k == caller.Foreign || k == caller.SelfSigned; has != (missing == "") {
+				t.Errorf("%s as %s: %q", role, k, missing)
 			}
-			if lacks != "" && (!strings.HasPrefix(lacks, "no key of the cluster's authority is at hand, so ") || !strings.Contains(lacks, k.Title())) {
-				t.Errorf("%s lacks: %s", k, lacks)
+			if missing != "" && (!strings.HasPrefix(missing, "no key of the cluster's authority is at hand, so ") || !strings.Contains(missing, k.Title())) {
+				t.Errorf("%s lacks: %s", k, missing)
 			}
 			if k == own && shown(t, a, c)[0].Subject.CommonName != string(role)+".eu.nomad" {
 				t.Errorf("%s shows another's certificate", k)
@@ -283,17 +283,17 @@ func TestHoldingIsWhatOneHas(t *testing.T) {
 				t.Error("nobody shows a certificate")
 			}
 		}
-		if holder, lacks := callers.Holder(); lacks != "" || shown(t, a, holder)[0].Subject.CommonName != string(role)+".eu.nomad" {
-			t.Errorf("with a %s's certificate alone nobody holds one: %q", role, lacks)
+		if holder, missing := callers.Holder(); missing != "" || shown(t, a, holder)[0].Subject.CommonName != string(role)+".eu.nomad" {
+			t.Errorf("with a %s's certificate alone nobody holds one: %q", role, missing)
 		}
 	}
-	if _, lacks := (caller.Set{}).Holder(); lacks == "" {
+	if _, missing := (caller.Set{}).Holder(); missing == "" {
 		t.Error("where there are no callers somebody holds a certificate")
 	}
 }
 
 // TestWhoAsksWithAPersonsOwn: the certificate that a person has handed in is the one that is tried as the cli's, and that asks.
-func TestWhoAsksWithAPersonsOwn(t *testing.T) {
+func TestHTTPSCallerWithAnOwnCertificate(t *testing.T) {
 	a := capable(t)
 	own, err := a.Issue(pki.Identity{Role: pki.CLI, Region: "global"})
 	if err != nil {
@@ -353,10 +353,10 @@ func TestTitlesReadWell(t *testing.T) {
 }
 
 // TestNobodyIsInNoParties: the zero Callers say so, for kinds that there are and others.
-func TestNobodyIsInNoCallers(t *testing.T) {
+func TestTheZeroSetHasNoCaller(t *testing.T) {
 	for _, k := range append(caller.Kinds(), "x") {
-		if _, lacks := (caller.Set{}).Caller(k); !strings.Contains(lacks, fmt.Sprintf("%q", k)) {
-			t.Errorf("%s lacks %q", k, lacks)
+		if _, missing := (caller.Set{}).Caller(k); !strings.Contains(missing, fmt.Sprintf("%q", k)) {
+			t.Errorf("%s lacks %q", k, missing)
 		}
 	}
 }

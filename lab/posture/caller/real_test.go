@@ -17,8 +17,8 @@ type fared struct{ https, rpc, raft probe.Outcome }
 
 // expected is what Nomad 1.11.3 does with each kind, with TLS and verify_server_hostname on both.
 func expected() map[caller.Kind]fared {
-	const in, door, after = probe.Accepted, probe.RefusedInHandshake, probe.RefusedAfterHandshake
-	server, ordinary, web, refused := fared{in, in, in}, fared{in, in, after}, fared{in, door, door}, fared{door, door, door}
+	const in, endpoint, after = probe.Accepted, probe.RefusedInHandshake, probe.RefusedAfterHandshake
+	server, ordinary, web, refused := fared{in, in, in}, fared{in, in, after}, fared{in, endpoint, endpoint}, fared{endpoint, endpoint, endpoint}
 	return map[caller.Kind]fared{
 		caller.Server: server, caller.Client: ordinary, caller.CLI: web,
 		caller.OtherServer: ordinary, caller.OtherClient: web, caller.OtherDomain: ordinary,
@@ -44,9 +44,9 @@ func TestEachKindAtARealServer(t *testing.T) {
 	}
 	callers, trusted := mint(t, l.Authority(), n.Region()), mint(t, l.Authority(), n.Region(), caller.WithForeign(l.ForeignAuthority()))
 	for _, k := range caller.Kinds() {
-		c, lacks := callers.Caller(k)
-		if lacks != "" {
-			t.Fatal(lacks)
+		c, missing := callers.Caller(k)
+		if missing != "" {
+			t.Fatal(missing)
 		}
 		if got, want := fare(t, at, c), expected()[k]; got != want {
 			t.Errorf("%s: %+v, want %+v", k, got, want)

@@ -95,9 +95,9 @@ func (i Ingredients) families() []func() []posture.Spec {
 		i.formation, i.registration,
 		i.httpsCallers, i.httpsVersions, i.httpsAnswers, i.metrics, i.certificates,
 		i.jobRights, i.clusterRights, i.storageRights, i.workRights, i.clientRights,
-		i.policies, i.bootstrap, i.workloadIdentity, i.tokenLife, i.introduction, i.agentLines, i.drivers, i.httpsLimits,
+		i.policies, i.bootstrap, i.workloadIdentity, i.tokenLife, i.introduction, i.agentSettings, i.drivers, i.httpsLimits,
 		i.rpcPlaintext, i.rpcCallers, i.rpcRoles, i.rpcRights, i.rogueServers, i.rpcLimits, i.raftCallers,
 		i.gossipKeys, i.gossipRing,
-		i.wire,
+		i.network,
 	}
 }

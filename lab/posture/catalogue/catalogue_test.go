@@ -70,7 +70,7 @@ func check(t *testing.T, i catalogue.Ingredients, id string) posture.Check {
 }
 
 // TestWhatLacksLeavesNothingOut: the catalogue is the same whatever its user has.
-func TestWhatLacksLeavesNothingOut(t *testing.T) {
+func TestMissingIngredientsLeaveNothingOut(t *testing.T) {
 	all, none := ids(t, minted(t)), ids(t, catalogue.Ingredients{})
 	if len(all) < 60 || strings.Join(all, " ") != strings.Join(none, " ") {
 		t.Errorf("with everything there are %d checks, with nothing %d: want the same, in the same order", len(all), len(none))
@@ -78,7 +78,7 @@ func TestWhatLacksLeavesNothingOut(t *testing.T) {
 }
 
 // TestNobodySkipsForNoReason: a check whose ingredient lacks says so, one that has all of them does not.
-func TestNobodySkipsForNoReason(t *testing.T) {
+func TestNoCheckSkipsWithoutAReason(t *testing.T) {
 	full := minted(t)
 	checks, err := catalogue.All(full)
 	if err != nil {
@@ -103,7 +103,7 @@ func TestNobodySkipsForNoReason(t *testing.T) {
 
 // TestEachIngredientIsMissed, by the checks that need it, by name.
 func TestEachIngredientIsMissed(t *testing.T) {
-	for lacks, c := range map[string]struct {
+	for missing, c := range map[string]struct {
 		take func(*catalogue.Ingredients)
 		from string
 	}{
@@ -119,8 +119,8 @@ func TestEachIngredientIsMissed(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, check := range checks {
-			if s := check.Spec(); s.ID == c.from && !strings.Contains(s.Lacks, lacks) {
-				t.Errorf("%s lacks %q, want %q", s.ID, s.Lacks, lacks)
+			if s := check.Spec(); s.ID == c.from && !strings.Contains(s.Lacks, missing) {
+				t.Errorf("%s lacks %q, want %q", s.ID, s.Lacks, missing)
 			}
 		}
 	}
@@ -214,7 +214,7 @@ func TestQuestionsOfTheCluster(t *testing.T) {
 		}
 		var once []string
 		for _, c := range checks {
-			if c.Spec().Once {
+			if c.Spec().PerRegion {
 				once = append(once, c.Spec().ID)
 			}
 		}
@@ -249,7 +249,7 @@ func restsOnNone() map[string]string {
 }
 
 // TestEveryPromiseNamesItsSettings, or is known to rest on none.
-func TestEveryPromiseNamesItsSettings(t *testing.T) {
+func TestEveryCheckNamesItsSettings(t *testing.T) {
 	checks, err := catalogue.All(catalogue.Ingredients{})
 	if err != nil {
 		t.Fatal(err)

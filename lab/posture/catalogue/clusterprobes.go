@@ -26,78 +26,78 @@ const (
 const selfPath = "/v1/agent/self"
 
 // nobodysAddress is one that is nobody's (RFC 5737).
-const nobodysAddress = "192.0.2.1"
+const unusedAddress = "192.0.2.1"
 
-func asksLeader(as probe.Caller) probe.Probe { return probe.HTTP(leaderPath, as) }
+func getLeader(as probe.Caller) probe.Probe { return probe.HTTP(leaderPath, as) }
 
-func asksPeers(as probe.Caller) probe.Probe { return probe.HTTP(peersPath, as) }
+func getPeers(as probe.Caller) probe.Probe { return probe.HTTP(peersPath, as) }
 
 // seeksLeader finds the lack of a leader.
-func seeksLeader(as probe.Caller) probe.Probe {
-	return probe.HTTPSearch(get(leaderPath), as, probe.AnswerSearch{For: "the lack of a leader", In: naming(func(leader string) bool {
+func findNoLeader(as probe.Caller) probe.Probe {
+	return probe.HTTPSearch(get(leaderPath), as, probe.AnswerSearch{For: "the lack of a leader", In: leaderName(func(leader string) bool {
 		return leader == ""
 	})})
 }
 
 // naming looks at the leader's address that an answer is, empty for none.
-func naming(look func(leader string) bool) func(http.Header, []byte) (bool, string, error) {
-	return listing(func(leader string) (bool, string, error) {
+func leaderName(search func(leader string) bool) func(http.Header, []byte) (bool, string, error) {
+	return fromJSON(func(leader string) (bool, string, error) {
 		if _, _, err := net.SplitHostPort(leader); err != nil && leader != "" {
 			return false, "", errors.New("the answer is no leader's address")
 		}
-		return look(leader), "it names " + cmp.Or(leader, "nobody"), nil
+		return search(leader), "it names " + cmp.Or(leader, "nobody"), nil
 	})
 }
 
 // listing reads an answer's body, and looks at what it holds.
-func listing[T any](look func(T) (bool, string, error)) func(http.Header, []byte) (bool, string, error) {
+func fromJSON[T any](search func(T) (bool, string, error)) func(http.Header, []byte) (bool, string, error) {
 	return func(_ http.Header, body []byte) (bool, string, error) {
-		var held *T
-		if err := json.Unmarshal(body, &held); err != nil || held == nil {
+		var got *T
+		if err := json.Unmarshal(body, &got); err != nil || got == nil {
 			return false, "", errors.New("the answer is not in the form that was asked for")
 		}
-		return look(*held)
+		return search(*got)
 	}
 }
 
 // namedLeader is whom the server calls the leader, and what was seen as it was asked.
 func namedLeader(ctx context.Context, t probe.Target, as probe.Caller) (leader string, o probe.Observation) {
-	look := probe.AnswerSearch{For: "a leader", In: naming(func(named string) bool {
+	search := probe.AnswerSearch{For: "a leader", In: leaderName(func(named string) bool {
 		leader = named
 		return named != ""
 	})}
-	o = probe.HTTPSearch(get(leaderPath), as, look).Observe(ctx, t)
+	o = probe.HTTPSearch(get(leaderPath), as, search).Observe(ctx, t)
 	return leader, o
 }
 
 // seeksOtherLeader finds a leader other than the one that most servers of the region name, which are asked before and after:
 // leaders change. A server that leads a cluster of its own is found, and none of the others for it.
-func (i Ingredients) seeksOtherLeader(as probe.Caller) probe.Probe {
+func (i Ingredients) findOtherLeader(as probe.Caller) probe.Probe {
 	sentence := fmt.Sprintf("look for a leader whom most servers of the region do not name: GET %s at the HTTP port with %s", leaderPath, as)
 	p := probe.New(probe.PlaneHTTP, sentence, func(ctx context.Context, t probe.Target) probe.Observation {
-		before, votes := i.elected(ctx, t.Region, as)
+		before, votes := i.majorityLeader(ctx, t.Region, as)
 		own, o := namedLeader(ctx, t, as)
 		if o.Outcome != probe.Found {
 			o.Unsettled = o.Unsettled || o.Outcome == probe.Absent
-			return blind(o, t.Name+" names no leader to compare")
+			return inconclusive(o, t.Name+" names no leader to compare")
 		}
 		o.Received = fmt.Sprintf("it names %s; of the servers of the region %s", own, votes)
 		switch {
 		case own == before && votes.names < 2:
-			return blind(o, "no other server of the region names a leader to compare with")
+			return inconclusive(o, "no other server of the region names a leader to compare with")
 		case own == before:
 			o.Outcome = probe.Absent
 			return o
 		}
-		switch after, votes := i.elected(ctx, t.Region, as); {
+		switch after, votes := i.majorityLeader(ctx, t.Region, as); {
 		case own == after:
 			o.Outcome = probe.Absent
 		case votes.names == 0:
 			o.Unsettled = true
-			return blind(o, "no server of the region names a leader to compare with")
+			return inconclusive(o, "no server of the region names a leader to compare with")
 		case before != after:
 			o.Unsettled = true
-			return blind(o, "the leader changed in between")
+			return inconclusive(o, "the leader changed in between")
 		}
 		return o
 	}).Classed(probe.Reads())
@@ -113,7 +113,7 @@ func (v votes) String() string {
 }
 
 // elected is the leader that more than half of the region's servers name, of those that name any; empty for none.
-func (i Ingredients) elected(ctx context.Context, region string, as probe.Caller) (leader string, v votes) {
+func (i Ingredients) majorityLeader(ctx context.Context, region string, as probe.Caller) (leader string, v votes) {
 	named := map[string]int{}
 	for _, s := range i.serversOf(region) {
 		v.asked++
@@ -132,7 +132,7 @@ func (i Ingredients) elected(ctx context.Context, region string, as probe.Caller
 }
 
 // blind is an observation of which nothing can be told, for the reason: that of a look that saw an answer.
-func blind(o probe.Observation, reason string) probe.Observation {
+func inconclusive(o probe.Observation, reason string) probe.Observation {
 	if o.Outcome == probe.Found || o.Outcome == probe.Absent {
 		o.Outcome, o.Err = probe.Failed, reason
 	}
@@ -156,8 +156,8 @@ func both(peers, wanted []string) []string {
 // ofPeers finds what is odd about the peers that a server's Raft has, where its region is to have these servers.
 func (i Ingredients) ofPeers(what string, odd func(peers, wanted []string) bool) func(probe.Caller) probe.Probe {
 	return func(as probe.Caller) probe.Probe {
-		look := func(region string) probe.Probe {
-			return probe.HTTPSearch(get(peersPath), as, probe.AnswerSearch{For: what, In: listing(func(peers []string) (bool, string, error) {
+		search := func(region string) probe.Probe {
+			return probe.HTTPSearch(get(peersPath), as, probe.AnswerSearch{For: what, In: fromJSON(func(peers []string) (bool, string, error) {
 				wanted, known := i.Peers[region]
 				if !known {
 					return false, "", fmt.Errorf("it is not known which servers the region %s is meant to have", region)
@@ -165,9 +165,9 @@ func (i Ingredients) ofPeers(what string, odd func(peers, wanted []string) bool)
 				return odd(peers, wanted), fmt.Sprintf("%d peers: %s; meant to be are %d: %s", len(peers), orNone(peers), len(wanted), orNone(wanted)), nil
 			})})
 		}
-		return probe.New(probe.PlaneHTTP, look("").Sentence, func(ctx context.Context, t probe.Target) probe.Observation {
-			return look(t.Region).Observe(ctx, t)
-		}).Classed(look("").Effect()).Only(look("").Inapplicable)
+		return probe.New(probe.PlaneHTTP, search("").Sentence, func(ctx context.Context, t probe.Target) probe.Observation {
+			return search(t.Region).Observe(ctx, t)
+		}).Classed(search("").Effect()).Only(search("").Inapplicable)
 	}
 }
 
@@ -182,12 +182,12 @@ func (i Ingredients) serversOf(region string) []probe.Target {
 	return all
 }
 
-func asksSelf(as probe.Caller) probe.Probe { return probe.HTTP(selfPath, as) }
+func getSelf(as probe.Caller) probe.Probe { return probe.HTTP(selfPath, as) }
 
 // seeksLoner finds a server of several that would begin a cluster by itself.
-func (i Ingredients) seeksLoner(as probe.Caller) probe.Probe {
-	look := func(region string) probe.Probe {
-		return probe.HTTPSearch(get(selfPath), as, probe.AnswerSearch{For: "a server of several that begins a cluster by itself", In: listing(func(self struct {
+func (i Ingredients) findLoneBootstrap(as probe.Caller) probe.Probe {
+	search := func(region string) probe.Probe {
+		return probe.HTTPSearch(get(selfPath), as, probe.AnswerSearch{For: "a server of several that begins a cluster by itself", In: fromJSON(func(self struct {
 			Stats struct {
 				Nomad struct {
 					Bootstrap string `json:"bootstrap"`
@@ -201,7 +201,7 @@ func (i Ingredients) seeksLoner(as probe.Caller) probe.Probe {
 			return bootstrap == "true" && len(i.Peers[region]) > 1, fmt.Sprintf("bootstrap: %s, one of %d servers", bootstrap, len(i.Peers[region])), nil
 		})})
 	}
-	return probe.New(probe.PlaneHTTP, look("").Sentence, func(ctx context.Context, t probe.Target) probe.Observation {
-		return look(t.Region).Observe(ctx, t)
-	}).Classed(look("").Effect()).Only(look("").Inapplicable)
+	return probe.New(probe.PlaneHTTP, search("").Sentence, func(ctx context.Context, t probe.Target) probe.Observation {
+		return search(t.Region).Observe(ctx, t)
+	}).Classed(search("").Effect()).Only(search("").Inapplicable)
 }

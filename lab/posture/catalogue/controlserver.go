@@ -14,16 +14,16 @@ import (
 // control server is a listener of our own at which a look must find what it looks for, or what lacks to have one.
 type controlServer struct {
 	probe.ControlServer
-	lacks string
+	missing string
 }
 
 // at is the step of the same look at the control server. What the look does without looking is tried at the agent first: where that
 // does not let the caller in, what is found at a control server proves nothing of it.
-func (h hand) at(d controlServer, try, look func(probe.Caller) probe.Probe) step {
-	return h.does(func(as probe.Caller) probe.Probe {
-		ask, found := try(as), probe.AtControlServer(look(as), d.ControlServer)
-		if d.lacks != "" {
-			return without(d.lacks, found).probe
+func (h maybeCaller) atControlServer(d controlServer, try, search func(probe.Caller) probe.Probe) maybeProbe {
+	return h.sends(func(as probe.Caller) probe.Probe {
+		ask, found := try(as), probe.AtControlServer(search(as), d.ControlServer)
+		if d.missing != "" {
+			return unavailable(d.missing, found).probe
 		}
 		return probe.New(found.Plane, found.Sentence, func(ctx context.Context, t probe.Target) probe.Observation {
 			if o := ask.Observe(ctx, t); o.Outcome != probe.Accepted {
@@ -35,22 +35,22 @@ func (h hand) at(d controlServer, try, look func(probe.Caller) probe.Probe) step
 }
 
 // strangers are the authority of the control servers. It outlives a certificate of ten years, and may sign for authorities.
-func strangers() (*pki.Authority, error) {
+func controlAuthority() (*pki.Authority, error) {
 	return pki.NewAuthority(pki.Options{CommonName: "Control server CA", TTL: 11 * 365 * 24 * time.Hour, Intermediates: 1})
 }
 
 // presenting is a control server whose certificate is forged; the title follows "a listener of our own".
 func presenting(title string, f pki.Template) controlServer {
 	d := controlServer{ControlServer: probe.ControlServer{Title: title}}
-	if err := d.forge(f); err != nil {
-		d.lacks = fmt.Sprintf("no certificate for a listener of our own could be made: %v", err)
+	if err := d.setCertificate(f); err != nil {
+		d.missing = fmt.Sprintf("no certificate for a listener of our own could be made: %v", err)
 	}
 	return d
 }
 
 // forge makes the control server's certificate.
-func (d *controlServer) forge(f pki.Template) error {
-	authority, err := strangers()
+func (d *controlServer) setCertificate(f pki.Template) error {
+	authority, err := controlAuthority()
 	if err != nil {
 		return err
 	}
@@ -70,26 +70,26 @@ func (d *controlServer) forge(f pki.Template) error {
 }
 
 // sound are the names of a certificate with nothing wrong about its names.
-func sound(role pki.Role, region string) pki.Template {
+func soundTemplate(role pki.Role, region string) pki.Template {
 	identity := pki.Identity{Role: role, Region: region}
 	return pki.Template{Holder: identity, CommonName: identity.Name(), DNSNames: []string{identity.Name(), "localhost"}}
 }
 
 // trustingStrangers is a control server that takes certificates of an authority that no cluster has.
-func trustingStrangers() controlServer {
-	return presenting("that takes certificates of an authority called Control server CA", sound(pki.Server, pki.DefaultRegion))
+func trustingControlAuthority() controlServer {
+	return presenting("that takes certificates of an authority called Control server CA", soundTemplate(pki.Server, pki.DefaultRegion))
 }
 
 // answering is a control server whose answers bear the header.
-func answering(name, value string) controlServer {
-	d := presenting(fmt.Sprintf("whose answers bear the header %q", name+": "+value), sound(pki.Server, pki.DefaultRegion))
+func answeringHeader(name, value string) controlServer {
+	d := presenting(fmt.Sprintf("whose answers bear the header %q", name+": "+value), soundTemplate(pki.Server, pki.DefaultRegion))
 	d.Header = http.Header{name: {value}}
 	return d
 }
 
 // telling is a control server whose answers are this body.
-func telling(title, body string) controlServer {
-	d := presenting(title, sound(pki.Server, pki.DefaultRegion))
+func answeringBody(title, body string) controlServer {
+	d := presenting(title, soundTemplate(pki.Server, pki.DefaultRegion))
 	d.Body = body
 	return d
 }

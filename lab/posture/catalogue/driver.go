@@ -23,30 +23,30 @@ func (i Ingredients) drivers() []posture.Spec {
 	}
 	const offers, tells = "that offers raw_exec", "that tells of its drivers"
 	if i.NoClient {
-		s.Once, s.Roles = true, []pki.Role{pki.Server}
-		look := func(what string, in func([]registered) (bool, string, error)) step {
-			return i.reader().lacking(i.lacksAnyClient()).does(func(c probe.Caller) probe.Probe {
-				return probe.HTTPSearch(get("/v1/nodes"), c, probe.AnswerSearch{For: "a client " + what, In: listing(in)})
+		s.PerRegion, s.Roles = true, []pki.Role{pki.Server}
+		search := func(what string, in func([]listedClient) (bool, string, error)) maybeProbe {
+			return i.privilegedCaller().orMissing(i.noClient()).sends(func(c probe.Caller) probe.Probe {
+				return probe.HTTPSearch(get("/v1/nodes"), c, probe.AnswerSearch{For: "a client " + what, In: fromJSON(in)})
 			})
 		}
-		return []posture.Spec{tried(s, look(offers, offeringRawExec), look(tells, tellingDrivers))}
+		return []posture.Spec{withProbes(s, search(offers, offeringRawExec), search(tells, listingDrivers))}
 	}
-	look := func(what string, in func([]registered) (bool, string, error)) step {
-		return i.reader().lacking(i.lacksServers()).does(func(c probe.Caller) probe.Probe {
-			return i.inNodes("this client as one "+what, c, func(t probe.Target) func([]registered) (bool, string, error) { return ofClient(t, in) })
+	search := func(what string, in func([]listedClient) (bool, string, error)) maybeProbe {
+		return i.privilegedCaller().orMissing(i.noServer()).sends(func(c probe.Caller) probe.Probe {
+			return i.inNodes("this client as one "+what, c, func(t probe.Target) func([]listedClient) (bool, string, error) { return ofClient(t, in) })
 		})
 	}
-	try := look(offers, offeringRawExec)
-	if try.lacks == "" {
-		try.probe = try.probe.Else(leavesOutRawExec(i.reader().caller), func(o probe.Observation) bool { return o.Outcome == probe.Failed && !o.Unsettled })
+	try := search(offers, offeringRawExec)
+	if try.missing == "" {
+		try.probe = try.probe.Else(leavesOutRawExec(i.privilegedCaller().caller), func(o probe.Observation) bool { return o.Outcome == probe.Failed && !o.Unsettled })
 	}
-	return []posture.Spec{tried(s, try, look(tells, tellingDrivers))}
+	return []posture.Spec{withProbes(s, try, search(tells, listingDrivers))}
 }
 
 // leavesOutRawExec asks a client of which servers have no word about raw_exec: its own lists may leave the driver out, so that it is
 // not even looked for (client/pluginmanager/drivermanager/manager.go, isDriverBlocked; verified against Nomad 1.11.3).
 func leavesOutRawExec(as probe.Caller) probe.Probe {
-	return probe.HTTPSearch(get(selfPath), as, probe.AnswerSearch{For: "raw_exec among the drivers that its lists leave", In: listing(func(self struct {
+	return probe.HTTPSearch(get(selfPath), as, probe.AnswerSearch{For: "raw_exec among the drivers that its lists leave", In: fromJSON(func(self struct {
 		Config struct {
 			Client struct{ Options map[string]string }
 		} `json:"config"`
@@ -80,7 +80,7 @@ func inList(options map[string]string, names ...string) []string {
 }
 
 // lacksAnyClient says that the cluster has no client; empty where it has one, or where that is not known.
-func (i Ingredients) lacksAnyClient() string {
+func (i Ingredients) noClient() string {
 	if i.Clientless {
 		return "the servers list no client, so none can offer to run tasks"
 	}
@@ -88,22 +88,22 @@ func (i Ingredients) lacksAnyClient() string {
 }
 
 // ofClient looks at what a server lists of the client alone.
-func ofClient(t probe.Target, look func([]registered) (bool, string, error)) func([]registered) (bool, string, error) {
-	return func(nodes []registered) (bool, string, error) {
-		own := slices.DeleteFunc(called(t, nodes), func(n registered) bool { return n.Status != ready })
+func ofClient(t probe.Target, search func([]listedClient) (bool, string, error)) func([]listedClient) (bool, string, error) {
+	return func(nodes []listedClient) (bool, string, error) {
+		own := slices.DeleteFunc(entriesOf(t, nodes), func(n listedClient) bool { return n.Status != ready })
 		if len(own) == 0 {
 			return false, "", fmt.Errorf("of %d clients this one is none that is %s", len(nodes), ready)
 		}
-		return look(own)
+		return search(own)
 	}
 }
 
 // offeringRawExec looks for clients whose raw_exec can be used. Each client has to tell of that driver, be it off.
-func offeringRawExec(nodes []registered) (bool, string, error) {
+func offeringRawExec(nodes []listedClient) (bool, string, error) {
 	var names, mute []string
 	for _, n := range nodes {
 		switch detected := n.Drivers["raw_exec"].Detected; {
-		case !detected.told:
+		case !detected.present:
 			mute = append(mute, n.Name)
 		case detected.value:
 			names = append(names, n.Name)
@@ -117,8 +117,8 @@ func offeringRawExec(nodes []registered) (bool, string, error) {
 }
 
 // tellingDrivers looks for clients that tell of their drivers, be it that they have none.
-func tellingDrivers(nodes []registered) (bool, string, error) {
-	told := slices.ContainsFunc(nodes, func(n registered) bool { return n.Drivers != nil })
+func listingDrivers(nodes []listedClient) (bool, string, error) {
+	told := slices.ContainsFunc(nodes, func(n listedClient) bool { return n.Drivers != nil })
 	return told, fmt.Sprintf("%d clients", len(nodes)), nil
 }
 

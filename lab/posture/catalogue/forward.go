@@ -38,7 +38,7 @@ func forwarded(a probe.Ask) bool {
 // leaderOf is the server that leads, as the target has it, for posture.Spec.PassedOn; ok is false where that is the target
 // itself, or none of the servers that answer.
 func (i Ingredients) leaderOf(ctx context.Context, t probe.Target) (leader probe.Target, ok bool) {
-	named, o := namedLeader(ctx, t, i.bystander().caller)
+	named, o := namedLeader(ctx, t, i.unverifyingCaller().caller)
 	host, _, err := net.SplitHostPort(named)
 	if err != nil || o.Outcome != probe.Found {
 		return probe.Target{}, false
@@ -55,7 +55,7 @@ func (i Ingredients) leaderOf(ctx context.Context, t probe.Target) (leader probe
 // withWitness says why a client is none that the sample job runs on; empty for the one that it does. Another client passes
 // requests about an allocation on to a server, and the server's acl block decides (command/agent/helpers.go:9,
 // rpcHandlerForAlloc).
-func (i Ingredients) withSampleJob(t probe.Target) string {
+func (i Ingredients) runsElsewhere(t probe.Target) string {
 	if i.SampleJob == nil || i.SampleJob.On == "" || i.SampleJob.On == t.Name {
 		return ""
 	}

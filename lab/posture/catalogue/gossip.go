@@ -44,15 +44,15 @@ func knownKeys() []knownKey {
 
 // gossipKeys are who may gossip.
 func (i Ingredients) gossipKeys() []posture.Spec {
-	own := anyway(probe.GossipPing(probe.NewGossipKey(i.GossipKey, "the cluster's gossip key")))
+	own := always(probe.GossipPing(probe.NewGossipKey(i.GossipKey, "the cluster's gossip key")))
 	if i.GossipKey == "" {
-		own = without("the cluster's gossip key is not at hand", own.probe)
+		own = unavailable("the cluster's gossip key is not at hand", own.probe)
 	}
-	taken, inClear, refusal := own, anyway(probe.GossipPing(probe.GossipKey{})), probe.LogGossipOtherKey
+	taken, inClear, refusal := own, always(probe.GossipPing(probe.GossipKey{})), probe.LogGossipOtherKey
 	if i.GossipInClear {
 		taken, refusal = inClear, probe.LogGossipNoKey
 	}
-	all := []posture.Spec{tried(posture.Spec{
+	all := []posture.Spec{withProbes(posture.Spec{
 		ID: "gossip-refuses-no-key", Title: "gossip refuses whoever has no key",
 		Severity: posture.Critical,
 		Settings: []string{serverEncrypt},
@@ -61,14 +61,14 @@ func (i Ingredients) gossipKeys() []posture.Spec {
 		LogText:  probe.LogGossipInClear,
 	}, inClear, own)}
 	for _, k := range knownKeys() {
-		all = append(all, tried(posture.Spec{
+		all = append(all, withProbes(posture.Spec{
 			ID: "gossip-refuses-" + k.id, Title: "gossip refuses " + k.label,
 			Severity: posture.Critical,
 			Settings: []string{serverEncrypt},
 			Why:      "server.encrypt: a key that everybody can read is none (nomad#9406)",
 			Want:     posture.Want{probe.Denied},
 			LogText:  refusal,
-		}, anyway(probe.GossipPing(probe.NewGossipKey(k.key, k.label))), taken))
+		}, always(probe.GossipPing(probe.NewGossipKey(k.key, k.label))), taken))
 	}
 	return atServers(all...)
 }
@@ -79,7 +79,7 @@ const ringTimeout = 15 * time.Second
 
 // unheardServers is how a server's answer ends when another one has not told its keys in time: gossip goes by UDP, and on a busy
 // machine a packet is lost (serf v0.10.2, serf/keymanager.go:141: "1/2 nodes reported success").
-const unheardServers = "nodes reported success"
+const serversDidNotAnswer = "nodes reported success"
 
 // keyless reads a server's answer when servers gossip without a key, and so have no keyring: all of them fail (serf v0.10.2,
 // serf/internal_query.go, handleListKeys; "1/1 nodes reported failure" of Nomad 1.11.3). Where some do, an answer was lost or
@@ -95,21 +95,21 @@ func withoutKeys(answer string) probe.Nothing {
 
 // gossipRing are what the servers' keyring holds. Its keys are counted and measured, and dropped in the probe.
 func (i Ingredients) gossipRing() []posture.Spec {
-	ring := func(look probe.AnswerSearch) step {
-		return i.reader().does(func(as probe.Caller) probe.Probe {
+	ring := func(search probe.AnswerSearch) maybeProbe {
+		return i.privilegedCaller().sends(func(as probe.Caller) probe.Probe {
 			p := probe.HTTPSearch(probe.Ask{
-				Path: "/v1/agent/keyring/list", Late: []string{unheardServers}, Nothing: withoutKeys,
-			}, as, look)
+				Path: "/v1/agent/keyring/list", Late: []string{serversDidNotAnswer}, Nothing: withoutKeys,
+			}, as, search)
 			p.Timeout = ringTimeout
 			return p
 		})
 	}
-	anyKey := ring(ringLook("a gossip key", func(keys []string) (bool, string) { return len(keys) > 0, fmt.Sprintf("%d keys", len(keys)) }))
+	anyKey := ring(ringSearch("a gossip key", func(keys []string) (bool, string) { return len(keys) > 0, fmt.Sprintf("%d keys", len(keys)) }))
 	check := func(id, title string, severity posture.Severity, why, what string, in func(keys []string) (bool, string)) posture.Spec {
-		return tried(posture.Spec{
-			ID: id, Title: title, Plane: probe.PlaneGossip, Kind: posture.Safe, Severity: severity, Lane: posture.Waiting, Once: true,
+		return withProbes(posture.Spec{
+			ID: id, Title: title, Plane: probe.PlaneGossip, Kind: posture.Safe, Severity: severity, Lane: posture.Waiting, PerRegion: true,
 			Settings: []string{serverEncrypt}, Why: why, Want: posture.Want{probe.Absent},
-		}, ring(ringLook(what, in)), anyKey)
+		}, ring(ringSearch(what, in)), anyKey)
 	}
 	return atServers(
 		check("gossip-ring-has-one-key", "the servers' gossip keyring has no key beside the one in use", posture.Medium,
@@ -145,7 +145,7 @@ func shortKey(keys []string) (bool, string) {
 }
 
 // ringLook looks at the keys, in base64, that an answer of /v1/agent/keyring/list holds.
-func ringLook(what string, in func(keys []string) (bool, string)) probe.AnswerSearch {
+func ringSearch(what string, in func(keys []string) (bool, string)) probe.AnswerSearch {
 	return probe.AnswerSearch{For: what, In: func(_ http.Header, body []byte) (bool, string, error) {
 		var answer struct{ Keys map[string]int }
 		if err := json.Unmarshal(body, &answer); err != nil || len(answer.Keys) == 0 {

@@ -11,35 +11,35 @@ import (
 )
 
 // leave is a header of an answer by which an agent gives leave for what is better left.
-type leave struct {
+type header struct {
 	id, title string
 	severity  posture.Severity
-	header    string
+	name    string
 	// value is one that gives leave; gives says whether another one does.
-	value string
-	gives func(value string) bool
+	unsafeValue string
+	isUnsafe func(value string) bool
 	why   string
 	// more is true for leave to do more than to read, for which a browser asks by a preflight.
-	more bool
+	preflight bool
 }
 
 // openByNomad says at which paths Nomad gives leave to every site, whatever its configuration says (command/agent/http.go:455-523,
 // wrapCORS; verified against Nomad 1.11.3).
-const openByNomad = ". Nomad itself lets pages of every site, with an ACL token, read at /v1/var/…, at /v1/vars and below /v1/client/ (stats, fs, " +
+const nomadsOwnExceptions = ". Nomad itself lets pages of every site, with an ACL token, read at /v1/var/…, at /v1/vars and below /v1/client/ (stats, fs, " +
 	"allocation, metadata, identity), and send PUT and DELETE at /v1/var/…, in every configuration; what they get there without a token is for ACLs to decide"
 
 // leaves are the headers. Nomad itself sends none of them but for a few paths of the web UI, and any that its
 // configuration names (command/agent/http.go:893, setHeaders).
-func leaves() []leave {
+func headers() []header {
 	const byCertificate = "; a browser that holds a client certificate sends it for every page that asks"
 	is := func(wanted string) func(string) bool {
 		return func(value string) bool { return strings.EqualFold(strings.TrimSpace(value), wanted) }
 	}
-	return []leave{
+	return []header{
 		{
 			"answers-for-no-other-site", "lets pages of no other site read its answers, but where Nomad always does", posture.Medium,
 			"Access-Control-Allow-Origin", "*", func(value string) bool { return value != "" },
-			"http_api_response_headers: with this header any page that an operator opens reads the API" + byCertificate + openByNomad, false,
+			"http_api_response_headers: with this header any page that an operator opens reads the API" + byCertificate + nomadsOwnExceptions, false,
 		},
 		{
 			"takes-no-changes-from-other-sites", "lets pages of no other site change anything, but where Nomad always does", posture.Medium,
@@ -47,14 +47,14 @@ func leaves() []leave {
 				value = strings.ToUpper(value)
 				return strings.Contains(value, "*") || strings.Contains(value, "PUT") || strings.Contains(value, "DELETE")
 			},
-			"http_api_response_headers: with this header a page of another site may send requests that register and stop jobs" + byCertificate + openByNomad, true,
+			"http_api_response_headers: with this header a page of another site may send requests that register and stop jobs" + byCertificate + nomadsOwnExceptions, true,
 		},
 		{
 			"takes-no-tokens-from-other-sites", "lets pages of no other site send an ACL token, but where Nomad always does", posture.Medium,
 			"Access-Control-Allow-Headers", "X-Nomad-Token", func(value string) bool {
 				return strings.Contains(value, "*") || strings.Contains(strings.ToLower(value), "x-nomad-token")
 			},
-			"http_api_response_headers: with this header a page of another site can try out or use ACL tokens from its visitor's network" + openByNomad, true,
+			"http_api_response_headers: with this header a page of another site can try out or use ACL tokens from its visitor's network" + nomadsOwnExceptions, true,
 		},
 		{
 			"gives-no-leave-into-its-network", "lets no public page into its private network", posture.Medium,
@@ -63,7 +63,7 @@ func leaves() []leave {
 		},
 		{
 			"answers-are-not-cached", "lets no shared cache keep its answers", posture.Medium,
-			"Cache-Control", "public, max-age=3600", kept,
+			"Cache-Control", "public, max-age=3600", cacheable,
 			"http_api_response_headers: a cache that keeps an answer gives it to whoever asks next, without any token: it may keep what is called public, or has an age (RFC 9111, 3)", false,
 		},
 	}
@@ -71,7 +71,7 @@ func leaves() []leave {
 
 // kept reports whether a shared cache may keep an answer with that Cache-Control, and give it to whoever asks next. Nomad's token is in a
 // header that caches know nothing of (RFC 9111, 3.5).
-func kept(value string) bool {
+func cacheable(value string) bool {
 	public, age, shared := false, "", ""
 	for directive := range strings.SplitSeq(strings.ToLower(value), ",") {
 		name, number, has := strings.Cut(strings.TrimSpace(directive), "=")
@@ -95,34 +95,34 @@ func kept(value string) bool {
 // httpsAnswers are what the HTTP API's answers give leave for, and what it answers that nobody needs.
 func (i Ingredients) httpsAnswers() []posture.Spec {
 	return forBoth(func(side) []posture.Spec {
-		all := []posture.Spec{tried(posture.Spec{
+		all := []posture.Spec{withProbes(posture.Spec{
 			ID: "https-has-no-profiler", Title: "HTTP API offers no profiler beside the one that ACLs guard",
 			Kind: posture.Safe, Severity: posture.High,
 			Settings: []string{"enable_debug"},
 			Why:      "enable_debug: /debug/pprof asks for no ACL token, shows the command line and can keep the agent busy (command/agent/http.go:552)",
 			Want:     posture.Want{probe.Denied},
 			Answer:   "404",
-		}, i.asker().does(func(as probe.Caller) probe.Probe { return probe.HTTP("/debug/pprof/", as) }), i.asker().does(opens))}
-		for _, l := range leaves() {
-			look := func(as probe.Caller) probe.Probe {
-				return probe.OtherOriginSearch(l.more, as, probe.AnswerSearch{
-					For: "a header " + l.header + " that gives leave",
+		}, i.tokenlessCaller().sends(func(as probe.Caller) probe.Probe { return probe.HTTP("/debug/pprof/", as) }), i.tokenlessCaller().sends(getHealth))}
+		for _, l := range headers() {
+			search := func(as probe.Caller) probe.Probe {
+				return probe.OtherOriginSearch(l.preflight, as, probe.AnswerSearch{
+					For: "a header " + l.name + " that gives leave",
 					In: func(h http.Header, _ []byte) (bool, string, error) {
-						for _, value := range h.Values(l.header) {
-							if l.gives(value) {
-								return true, l.header + ": " + value, nil
+						for _, value := range h.Values(l.name) {
+							if l.isUnsafe(value) {
+								return true, l.name + ": " + value, nil
 							}
 						}
 						return false, fmt.Sprintf("%d headers, and none that gives this leave", len(h)), nil
 					},
 				})
 			}
-			all = append(all, tried(posture.Spec{
+			all = append(all, withProbes(posture.Spec{
 				ID: "https-" + l.id, Title: "HTTP API " + l.title,
 				Kind: posture.Safe, Severity: l.severity, Why: l.why,
-				Settings: []string{"http_api_response_headers." + l.header},
+				Settings: []string{"http_api_response_headers." + l.name},
 				Want:     posture.Want{probe.Absent},
-			}, i.asker().does(look), i.asker().at(answering(l.header, l.value), opens, look)))
+			}, i.tokenlessCaller().sends(search), i.tokenlessCaller().atControlServer(answeringHeader(l.name, l.unsafeValue), getHealth, search)))
 		}
 		return all
 	})

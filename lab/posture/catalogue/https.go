@@ -8,45 +8,45 @@ import (
 
 // opens asks for what every agent answers itself to everybody whom TLS lets in: it needs no ACL token
 // (command/agent/agent_endpoint.go:667, HealthRequest; verified against Nomad 1.11.3).
-func opens(as probe.Caller) probe.Probe { return probe.HTTPAsk(probe.Health(), as) }
+func getHealth(as probe.Caller) probe.Probe { return probe.HTTPAsk(probe.Health(), as) }
 
 // traceOnly is where an agent logs why its HTTP port refused a handshake (command/agent/http_stdlog.go:17).
-const traceOnly = "TRACE"
+const traceLevel = "TRACE"
 
 // httpsCallers are who gets through the TLS handshake of the HTTP API.
 func (i Ingredients) httpsCallers() []posture.Spec {
 	return forBoth(func(side) []posture.Spec {
 		return []posture.Spec{
-			tried(posture.Spec{
+			withProbes(posture.Spec{
 				ID: "https-refuses-plaintext", Title: "HTTP port serves nothing without TLS",
 				Kind: posture.Safe, Severity: posture.Critical,
 				Settings: []string{tlsHTTP},
 				Why:      "tls.http: without it tokens, variables and job files cross the network in the clear (verified against Nomad 1.11.3)",
 				Want:     posture.Want{probe.Denied},
 				Answer:   "Client sent an HTTP request to an HTTPS server.",
-			}, anyway(probe.PlainHTTPAsk(probe.Health())), i.holder().does(opens)),
-			tried(posture.Spec{
+			}, always(probe.PlainHTTPAsk(probe.Health())), i.certificateCaller().sends(getHealth)),
+			withProbes(posture.Spec{
 				ID: "https-refuses-no-certificate", Title: "HTTP API refuses whoever presents no certificate",
 				Kind: posture.Safe, Severity: posture.Critical,
 				Settings: []string{tlsVerifyHTTPS, tlsHTTP},
 				Why:      "tls.verify_https_client: it is all that guards what the API serves without an ACL token, such as its metrics (nomad#19870)",
 				Want:     posture.Want{probe.RefusedInHandshake},
-				LogText:  "client didn't provide a certificate", LogLevel: traceOnly,
-			}, i.as(caller.None).does(opens), i.holder().does(opens)),
-			tried(posture.Spec{
+				LogText:  "client didn't provide a certificate", LogLevel: traceLevel,
+			}, i.callerOf(caller.None).sends(getHealth), i.certificateCaller().sends(getHealth)),
+			withProbes(posture.Spec{
 				ID: "https-refuses-foreign-certificate", Title: "HTTP API refuses a certificate of another authority, however right its names are",
 				Kind: posture.Safe, Severity: posture.Critical,
 				Settings: []string{tlsVerifyHTTPS, tlsAuthorities, tlsHTTP},
 				Why:      "tls.ca_file with tls.verify_https_client: each authority that an agent trusts can make itself a certificate (helper/tlsutil/config.go:340)",
 				Want:     posture.Want{probe.RefusedInHandshake},
-				LogText:  "certificate signed by unknown authority", LogLevel: traceOnly,
-			}, i.as(caller.Foreign).does(opens), i.as(caller.Server).does(opens)),
+				LogText:  "certificate signed by unknown authority", LogLevel: traceLevel,
+			}, i.callerOf(caller.Foreign).sends(getHealth), i.callerOf(caller.Server).sends(getHealth)),
 			i.trustsOnlyItsOwn(posture.Spec{
 				ID: "https-trusts-no-other-authority", Title: "HTTP API asks for certificates of the cluster's own authorities and of no other",
 				Kind: posture.Safe, Severity: posture.High,
 				Settings: []string{tlsAuthorities, tlsHTTP},
 				Why:      "tls.ca_file: a public or corporate authority in it lets in everybody to whom that issues a certificate; the agent names all that it trusts to each caller (RFC 8446, 4.2.4)",
-			}, "https-refuses-no-certificate", i.holder(), opens),
+			}, "https-refuses-no-certificate", i.certificateCaller(), getHealth),
 		}
 	})
 }
@@ -54,6 +54,6 @@ func (i Ingredients) httpsCallers() []posture.Spec {
 // httpsVersions are the versions and suites of TLS that the HTTP API speaks.
 func (i Ingredients) httpsVersions() []posture.Spec {
 	return forBoth(func(side) []posture.Spec {
-		return i.oldTLS("https", "HTTP API", traceOnly, i.holder(), opens)
+		return i.oldTLS("https", "HTTP API", traceLevel, i.certificateCaller(), getHealth)
 	})
 }

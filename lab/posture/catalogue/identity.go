@@ -32,9 +32,9 @@ func (i Ingredients) workloadIdentity() []posture.Spec {
 
 // deniedToWorkload is the check that the sample job's identity has not the right.
 func (i Ingredients) deniedToWorkload(r right, own func(probe.Caller) probe.Probe) posture.Spec {
-	ask, lacks := r.ask, ""
+	ask, missing := r.ask, ""
 	if r.of != nil {
-		ask, lacks = i.sampled(r.of)
+		ask, missing = i.forSampleJob(r.of)
 	}
 	ask = verified(unforwarded(ask))
 	var passedOn func(context.Context, probe.Target) (probe.Target, bool)
@@ -45,17 +45,17 @@ func (i Ingredients) deniedToWorkload(r right, own func(probe.Caller) probe.Prob
 	if i.SampleJob != nil {
 		token = i.SampleJob.Token
 	}
-	holder := i.asker()
+	holder := i.tokenlessCaller()
 	if i.SampleJob == nil {
-		holder = holder.lacking(LacksSampleJob)
+		holder = holder.orMissing(LacksSampleJob)
 	}
-	holder = holder.with(token, "a task's workload identity").lacking(lacks)
-	return tried(posture.Spec{
+	holder = holder.withToken(token, "a task's workload identity").orMissing(missing)
+	return withProbes(posture.Spec{
 		ID:       "workload-identity-may-not-" + inID(r.may),
 		Title:    "a task's workload identity may not " + r.may,
-		Severity: r.severity, PassedOn: passedOn, Roles: []pki.Role{pki.Server}, Settings: []string{aclEnabled},
+		Severity: r.severity, ForwardedTo: passedOn, Roles: []pki.Role{pki.Server}, Settings: []string{aclEnabled},
 		Why: fmt.Sprintf("CVE-2023-1299: an identity without a policy of its job's has hardly any right; "+
 			"no policy that is bound to all jobs of a namespace may grant %s unasked (nomad/auth/auth.go, ResolvePoliciesForClaims; verified against Nomad 1.11.3)", r.needs),
 		Want: posture.Want{probe.Denied}, Answer: permissionDenied,
-	}, holder.does(func(c probe.Caller) probe.Probe { return probe.HTTPAsk(ask, c) }), holder.does(own))
+	}, holder.sends(func(c probe.Caller) probe.Probe { return probe.HTTPAsk(ask, c) }), holder.sends(own))
 }

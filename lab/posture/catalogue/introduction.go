@@ -23,27 +23,27 @@ const LacksIntroduction = introductionLabel + notAtHand
 
 // introduction is who may become a client, and by what.
 func (i Ingredients) introduction() []posture.Spec {
-	register := func(c probe.Caller) probe.Probe { return probe.RPCCall(registerNobody(), c) }
-	intro := func(life time.Duration) step {
+	register := func(c probe.Caller) probe.Probe { return probe.RPCCall(registerInvalidNode(), c) }
+	intro := func(life time.Duration) maybeProbe {
 		ask := put("/v1/acl/identity/client-introduction-token", `{"TTL":"8760h"}`)
-		return i.manager().does(func(c probe.Caller) probe.Probe {
-			return probe.HTTPSearch(ask, c, probe.AnswerSearch{For: "a life of more than " + life.String(), In: livesLonger(life)})
+		return i.managementCaller().sends(func(c probe.Caller) probe.Probe {
+			return probe.HTTPSearch(ask, c, probe.AnswerSearch{For: "a life of more than " + life.String(), In: lifeOver(life)})
 		})
 	}
 	return []posture.Spec{
-		tried(posture.Spec{
+		withProbes(posture.Spec{
 			ID:       "server-lets-no-client-register-without-introduction",
 			Title:    "a server lets no client register that has a certificate and was not introduced",
-			Severity: posture.High, Once: true, Roles: []pki.Role{pki.Server},
+			Severity: posture.High, PerRegion: true, Roles: []pki.Role{pki.Server},
 			Settings: []string{"server.client_introduction.enforcement", aclEnabled},
 			Why: "server.client_introduction.enforcement: with \"warn\", Nomad's default, whoever has a client's key adds as many nodes as he likes, " +
 				"and is given jobs with their secrets (nomad/node_endpoint.go, newRegistrationAllowed; verified against Nomad 1.11.3)",
 			Want: posture.Want{probe.Denied},
-		}, i.as(caller.Client).does(register), i.as(caller.Client).with(i.Introduction, introductionLabel).does(register)),
-		tried(posture.Spec{
+		}, i.callerOf(caller.Client).sends(register), i.callerOf(caller.Client).withToken(i.Introduction, introductionLabel).sends(register)),
+		withProbes(posture.Spec{
 			ID:    "introduction-tokens-live-an-hour-at-most",
 			Title: "an introduction token lives an hour at most, whatever is asked for",
-			Kind:  posture.Intrusive, Severity: posture.Medium, Once: true, Roles: []pki.Role{pki.Server},
+			Kind:  posture.Intrusive, Severity: posture.Medium, PerRegion: true, Roles: []pki.Role{pki.Server},
 			Settings: []string{"server.client_introduction.max_identity_ttl"},
 			Why: "server.client_introduction.max_identity_ttl, 30 min unless it is set: such a token is good for any number of nodes and cannot be revoked " +
 				"(nomad/structs/acl.go:2454; verified against Nomad 1.11.3)",
@@ -55,7 +55,7 @@ func (i Ingredients) introduction() []posture.Spec {
 // registerNobody is Node.Register for a node that cannot be kept: its secret is no UUID. Nomad looks at that last of all,
 // as it puts the node into its state (nomad/state/schema.go, nodeTableSchema: the index secret_id), so that nothing is
 // registered whatever the cluster's settings are.
-func registerNobody() probe.Call {
+func registerInvalidNode() probe.Call {
 	return verifiedCall(probe.Call{
 		Method: "Node.Register",
 		Args: map[string]any{"Node": map[string]any{
@@ -67,7 +67,7 @@ func registerNobody() probe.Call {
 }
 
 // livesLonger looks for a token whose life is longer. The token itself is in no answer.
-func livesLonger(life time.Duration) func(http.Header, []byte) (bool, string, error) {
+func lifeOver(life time.Duration) func(http.Header, []byte) (bool, string, error) {
 	return func(_ http.Header, body []byte) (bool, string, error) {
 		var answer struct{ JWT string }
 		var claims struct{ Exp, Iat int64 }

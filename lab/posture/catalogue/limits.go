@@ -12,7 +12,7 @@ const (
 	// patience is how long an agent may keep a connection of a caller who has not said who it is: its default is 5 s
 	// (command/agent/config.go, limits). What is still open then is looked at for longer where the machine is busy: see
 	// probe.HTTPSilent.
-	patience = 7 * time.Second
+	silenceTimeout = 7 * time.Second
 	// flood is how many connections one address tries to have at once: the default is 100 (the same place). Meanwhile all others
 	// at that address are refused, so that it is done to no cluster but a lab.
 	flood = 130
@@ -23,28 +23,28 @@ func (i Ingredients) httpsLimits() []posture.Spec {
 	slow := []string{"limits.https_handshake_timeout", tlsHTTP}
 	const source = "limits.https_handshake_timeout: CVE-2020-7218, connections cost an agent file handles (command/agent/http.go:254)"
 	shut := posture.Want{probe.RefusedInHandshake, probe.RefusedAfterHandshake}
-	spoken := i.holder().does(opens)
+	spoken := i.certificateCaller().sends(getHealth)
 	return forBoth(func(side) []posture.Spec {
 		return []posture.Spec{
-			tried(posture.Spec{
+			withProbes(posture.Spec{
 				ID: "https-closes-silent-connections", Title: "HTTP port closes a connection on which nobody speaks",
 				Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Waiting, Why: source, Want: shut, Settings: slow,
-			}, anyway(probe.HTTPSilent(patience)), spoken),
-			tried(posture.Spec{
+			}, always(probe.HTTPSilent(silenceTimeout)), spoken),
+			withProbes(posture.Spec{
 				ID: "https-closes-half-handshakes", Title: "HTTP port closes a connection whose TLS handshake stops halfway",
 				Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Waiting, Why: source, Want: shut, Settings: slow,
-			}, anyway(probe.HTTPHalfHello(patience)), spoken),
-			tried(posture.Spec{
+			}, always(probe.HTTPHalfHello(silenceTimeout)), spoken),
+			withProbes(posture.Spec{
 				ID: "https-closes-slow-requests", Title: "HTTP port closes a connection on which the headers do not come to an end",
 				Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Waiting, Why: source, Want: shut, Settings: slow,
-			}, i.holder().does(func(as probe.Caller) probe.Probe { return probe.HTTPSlowHeaders(as, patience) }), spoken),
-			tried(posture.Spec{
+			}, i.certificateCaller().sends(func(as probe.Caller) probe.Probe { return probe.HTTPSlowHeaders(as, silenceTimeout) }), spoken),
+			withProbes(posture.Spec{
 				ID: "https-limits-connections", Title: "HTTP port limits how many connections one address has at once",
 				Kind: posture.Intrusive, Severity: posture.Medium, Lane: posture.Flooding,
 				Settings: []string{"limits.http_max_conns_per_client"},
 				Why:      "limits.http_max_conns_per_client: CVE-2020-7218, connections cost an agent file handles (command/agent/http.go:300)",
 				Want:     posture.Want{probe.RefusedInHandshake},
-			}, i.asker().does(func(as probe.Caller) probe.Probe { return probe.HTTPFlood(flood, as) }), i.asker().does(opens)),
+			}, i.tokenlessCaller().sends(func(as probe.Caller) probe.Probe { return probe.HTTPFlood(flood, as) }), i.tokenlessCaller().sends(getHealth)),
 		}
 	})
 }
@@ -54,25 +54,25 @@ func (i Ingredients) rpcLimits() []posture.Spec {
 	const source = "limits.rpc_handshake_timeout: CVE-2020-7218, connections cost a server file handles (nomad/rpc.go:280)"
 	shut := posture.Want{probe.RefusedInHandshake}
 	// The first byte and the connections are limited without TLS as well (nomad/rpc.go:280 and 223).
-	server := i.as(caller.Server).limited(probe.Caller.OrInClear)
-	called, calledOverTLS := server.does(calls), i.as(caller.Server).does(calls)
-	silence := func(id, title string, p probe.Probe, control step) posture.Spec {
-		return tried(posture.Spec{
+	server := i.callerOf(caller.Server).changed(probe.Caller.OrInClear)
+	called, calledOverTLS := server.sends(callLeader), i.callerOf(caller.Server).sends(callLeader)
+	silence := func(id, title string, p probe.Probe, control maybeProbe) posture.Spec {
+		return withProbes(posture.Spec{
 			ID: id, Title: title, Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Waiting, Why: source, Want: shut,
 			Settings: []string{"limits.rpc_handshake_timeout"},
-		}, anyway(p), control)
+		}, always(p), control)
 	}
 	return atServers(
-		silence("rpc-closes-silent-connections", "RPC port closes a connection on which nobody speaks", probe.RPCSilent(patience), called),
-		silence("rpc-closes-unbegun-handshakes", "RPC port closes a connection whose TLS handshake does not begin", probe.RPCSilentAfterTLSByte(patience), calledOverTLS),
-		silence("rpc-closes-half-handshakes", "RPC port closes a connection whose TLS handshake stops halfway", probe.RPCHalfHello(patience), calledOverTLS),
-		tried(posture.Spec{
+		silence("rpc-closes-silent-connections", "RPC port closes a connection on which nobody speaks", probe.RPCSilent(silenceTimeout), called),
+		silence("rpc-closes-unbegun-handshakes", "RPC port closes a connection whose TLS handshake does not begin", probe.RPCSilentAfterTLSByte(silenceTimeout), calledOverTLS),
+		silence("rpc-closes-half-handshakes", "RPC port closes a connection whose TLS handshake stops halfway", probe.RPCHalfHello(silenceTimeout), calledOverTLS),
+		withProbes(posture.Spec{
 			ID: "rpc-limits-connections", Title: "RPC port limits how many connections one address has at once",
 			Kind: posture.Intrusive, Severity: posture.Medium, Lane: posture.Flooding,
 			Settings: []string{"limits.rpc_max_conns_per_client"},
 			Why:      "limits.rpc_max_conns_per_client: CVE-2020-7218, connections cost a server file handles (nomad/rpc.go:223)",
 			Want:     posture.Want{probe.RefusedInHandshake},
 			LogText:  "rejecting client for exceeding maximum RPC connections",
-		}, server.does(func(as probe.Caller) probe.Probe { return probe.RPCFlood(flood, as) }), called),
+		}, server.sends(func(as probe.Caller) probe.Probe { return probe.RPCFlood(flood, as) }), called),
 	)
 }

@@ -16,16 +16,16 @@ import (
 )
 
 // longestMetrics bounds how long metrics are waited for, whatever intervals an agent has.
-const longestMetrics = 3 * time.Minute
+const maxMetricsWait = 3 * time.Minute
 
 // metrics are what an agent tells in its metrics, which no ACL guards (command/agent/metrics_endpoint.go:22).
 func (i Ingredients) metrics() []posture.Spec {
-	named := func(what, prefix string) step {
-		return i.asker().does(func(as probe.Caller) probe.Probe {
-			return sooner(probe.HTTPSearch(probe.Ask{Path: "/v1/metrics"}, as, metricLook(what, prefix)), unmeasured).Only(filtered)
+	named := func(what, prefix string) maybeProbe {
+		return i.tokenlessCaller().sends(func(as probe.Caller) probe.Probe {
+			return untilMeasured(probe.HTTPSearch(probe.Ask{Path: "/v1/metrics"}, as, metricSearch(what, prefix)), unmeasured).Only(filtered)
 		})
 	}
-	return []posture.Spec{tried(posture.Spec{
+	return []posture.Spec{withProbes(posture.Spec{
 		ID: "client-metrics-tell-nothing-of-the-host", Title: "a client's metrics tell nothing of its host to whoever has no ACL token",
 		Kind: posture.Safe, Severity: posture.Low, Roles: []pki.Role{pki.Client},
 		Settings: []string{"telemetry.publish_node_metrics"},
@@ -54,9 +54,9 @@ const unmeasured = "the answer holds no metrics that the client has measured"
 
 // sooner is the probe, which looks again and again, while what it sees says nothing for that reason, until the agent must have told of a
 // whole interval.
-func sooner(p probe.Probe, reason string) probe.Probe {
-	patient := probe.New(p.Plane, p.Sentence, func(ctx context.Context, t probe.Target) (o probe.Observation) {
-		whole := min(t.Telemetry.Whole(), longestMetrics)
+func untilMeasured(p probe.Probe, reason string) probe.Probe {
+	waiting := probe.New(p.Plane, p.Sentence, func(ctx context.Context, t probe.Target) (o probe.Observation) {
+		whole := min(t.Telemetry.Whole(), maxMetricsWait)
 		patience, cancel := deadline.FairAfter(ctx, whole, whole/4)
 		defer cancel()
 		_ = poll.Every(patience, whole/100, func() bool {
@@ -65,12 +65,12 @@ func sooner(p probe.Probe, reason string) probe.Probe {
 		})
 		return o
 	}).Classed(p.Effect()).Only(p.Inapplicable)
-	patient.Timeout = longestMetrics + deadline.Hang
-	return patient
+	waiting.Timeout = maxMetricsWait + deadline.Hang
+	return waiting
 }
 
 // metricLook looks for a metric whose name begins so, in an answer that has what is measured with it.
-func metricLook(what, prefix string) probe.AnswerSearch {
+func metricSearch(what, prefix string) probe.AnswerSearch {
 	return probe.AnswerSearch{For: what, In: func(_ http.Header, body []byte) (bool, string, error) {
 		var answer struct{ Gauges []struct{ Name string } }
 		if err := json.Unmarshal(body, &answer); err != nil || len(answer.Gauges) == 0 {

@@ -10,7 +10,7 @@ import (
 )
 
 // TestSooner: what cannot be told yet is looked for again, for as long as was given, and whatever else is seen is told at once.
-func TestSooner(t *testing.T) {
+func TestUntilMeasured(t *testing.T) {
 	for name, test := range map[string]struct {
 		seen []probe.Outcome
 		wait time.Duration
@@ -24,16 +24,16 @@ func TestSooner(t *testing.T) {
 		"never":               {[]probe.Outcome{probe.Failed}, 50 * time.Millisecond, probe.Failed, true, "there is nothing yet"},
 		"another reason":      {[]probe.Outcome{probe.Failed, probe.Found}, time.Minute, probe.Failed, false, "it is no JSON"},
 	} {
-		looks := 0
+		searches := 0
 		p := probe.New(probe.PlaneHTTP, "look", func(context.Context, probe.Target) probe.Observation {
-			o := test.seen[min(looks, len(test.seen)-1)]
-			looks++
+			o := test.seen[min(searches, len(test.seen)-1)]
+			searches++
 			return probe.Observation{Outcome: o, Err: test.says}
 		}).Classed(probe.Reads())
 		at := probe.Target{HTTP: "127.0.0.1:4646", Telemetry: probe.Telemetry{Every: test.wait, Interval: test.wait}}
-		got := catalogue.Sooner(p, "nothing yet").Observe(t.Context(), at)
-		if got.Outcome != test.want || test.all && looks < len(test.seen) || !test.all && looks != 1 {
-			t.Errorf("%s: %s after %d looks, want %s", name, got.Outcome, looks, test.want)
+		got := catalogue.UntilMeasured(p, "nothing yet").Observe(t.Context(), at)
+		if got.Outcome != test.want || test.all && searches < len(test.seen) || !test.all && searches != 1 {
+			t.Errorf("%s: %s after %d looks, want %s", name, got.Outcome, searches, test.want)
 		}
 	}
 }
@@ -59,7 +59,7 @@ func TestMetricsOfFilters(t *testing.T) {
 }
 
 // TestMetricLook: whose metrics these are is told by their names, with the name of a node in them or without.
-func TestMetricLook(t *testing.T) {
+func TestMetricSearch(t *testing.T) {
 	const client = `{"Name":"nomad.client.unallocated.cpu"}`
 	for body, want := range map[string]string{
 		`{"Gauges":[` + client + `,{"Name":"nomad.client.host.cpu.idle"}]}`:                                  "the metric nomad.client.host.cpu.idle",

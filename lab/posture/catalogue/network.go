@@ -7,13 +7,13 @@ import (
 
 // wire is what somebody reads who listens on the network between agents. Each control says something in clear, which is then
 // heard: who hears nothing may be deaf.
-func (i Ingredients) wire() []posture.Spec {
-	hears := func(s posture.Spec, p probe.Plane, said step) posture.Spec {
+func (i Ingredients) network() []posture.Spec {
+	hears := func(s posture.Spec, p probe.Plane, said maybeProbe) posture.Spec {
 		s.Want = posture.Want{probe.Absent}
-		if said.lacks == "" {
-			said.lacks = i.Deaf
+		if said.missing == "" {
+			said.missing = i.Deaf
 		}
-		return tried(s, said, anyway(probe.Overheard(look(p), probe.SpeakingInClear(p))))
+		return withProbes(s, said, always(probe.Overheard(searchOf(p), probe.SpeakingInClear(p))))
 	}
 	http := forBoth(func(side) []posture.Spec {
 		return []posture.Spec{hears(posture.Spec{
@@ -21,8 +21,8 @@ func (i Ingredients) wire() []posture.Spec {
 			Kind: posture.Safe, Severity: posture.Critical,
 			Settings: []string{tlsHTTP},
 			Why:      "tls.http: the names of jobs, variables and tokens are in requests (verified against Nomad 1.11.3)",
-		}, probe.PlaneHTTP, i.holder().does(func(as probe.Caller) probe.Probe {
-			return probe.Overheard(look(probe.PlaneHTTP), probe.AskingForJob(as))
+		}, probe.PlaneHTTP, i.certificateCaller().sends(func(as probe.Caller) probe.Probe {
+			return probe.Overheard(searchOf(probe.PlaneHTTP), probe.AskingForJob(as))
 		}))}
 	})
 	return append(http, atServers(
@@ -31,30 +31,30 @@ func (i Ingredients) wire() []posture.Spec {
 			Kind: posture.Intrusive, Severity: posture.Critical,
 			Settings: []string{tlsRPC},
 			Why:      "tls.rpc: servers forward and replicate over RPC, variables and tokens too (nomad/raft_rpc.go, RaftLayer.Dial; verified against Nomad 1.11.3)",
-		}, probe.PlaneRPC, i.unlessAlone("replicates to nobody", i.reader().does(func(as probe.Caller) probe.Probe {
-			return probe.Overheard(look(probe.PlaneRPC), probe.RegisteringJob(as))
+		}, probe.PlaneRPC, i.unlessSingleServer("replicates to nobody", i.privilegedCaller().sends(func(as probe.Caller) probe.Probe {
+			return probe.Overheard(searchOf(probe.PlaneRPC), probe.RegisteringJob(as))
 		}))),
 		hears(posture.Spec{
 			ID: "network-carries-no-gossip-in-clear", Title: "what servers gossip cannot be read by a listener on the network",
 			Severity: posture.High, Lane: posture.Waiting,
 			Settings: []string{serverEncrypt},
 			Why:      "server.encrypt: gossip tells names, addresses and states of all servers, and whoever can read it can write it (memberlist security.go; verified against Nomad 1.11.3)",
-		}, probe.PlaneGossip, i.unlessAlone("gossips with nobody", anyway(probe.Overheard(look(probe.PlaneGossip), probe.Gossiping())))),
+		}, probe.PlaneGossip, i.unlessSingleServer("gossips with nobody", always(probe.Overheard(searchOf(probe.PlaneGossip), probe.Gossiping())))),
 	)...)
 }
 
 // unlessAlone is the step, but for the cluster of one server, between whom and others there is nothing to hear.
-func (i Ingredients) unlessAlone(why string, s step) step {
+func (i Ingredients) unlessSingleServer(why string, s maybeProbe) maybeProbe {
 	for _, peers := range i.Peers {
 		if len(peers) == 1 && len(i.Peers) == 1 {
-			return without("there is one server, which "+why, s.probe)
+			return unavailable("there is one server, which "+why, s.probe)
 		}
 	}
 	return s
 }
 
 // look is what to listen for on a port.
-func look(p probe.Plane) probe.Overhearing {
+func searchOf(p probe.Plane) probe.Overhearing {
 	if p == probe.PlaneGossip {
 		return probe.MemberName()
 	}

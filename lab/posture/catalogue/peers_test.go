@@ -13,7 +13,7 @@ import (
 
 // TestPeersAreCompared: as many peers as there are to be are not those that are to be.
 func TestPeersAreCompared(t *testing.T) {
-	const held, broken = finding.Pass, finding.Fail
+	const got, fails = finding.Pass, finding.Fail
 	i := minted(t)
 	i.Peers = map[string][]string{"global": {"10.0.0.1:4647", "10.0.0.2:4647", "10.0.0.3:4647"}}
 	checks, err := catalogue.All(i)
@@ -24,13 +24,13 @@ func TestPeersAreCompared(t *testing.T) {
 		peers         string
 		few, stranger finding.Result
 	}{
-		"all":                     {`["10.0.0.1:4647", "10.0.0.2:4647", "10.0.0.3:4647"]`, held, held},
-		"most":                    {`["10.0.0.1:4647", "10.0.0.3:4647"]`, held, held},
-		"itself alone":            {`["10.0.0.1:4647"]`, broken, held},
-		"one more":                {`["10.0.0.1:4647", "10.0.0.2:4647", "10.0.0.3:4647", "10.0.0.9:4647"]`, held, broken},
-		"another in one's place":  {`["10.0.0.1:4647", "10.0.0.2:4647", "10.0.0.9:4647"]`, held, broken},
-		"others in two's places":  {`["10.0.0.1:4647", "10.0.0.8:4647", "10.0.0.9:4647"]`, broken, broken},
-		"another port of the one": {`["10.0.0.1:4647", "10.0.0.2:4647", "10.0.0.3:5647"]`, held, broken},
+		"all":                     {`["10.0.0.1:4647", "10.0.0.2:4647", "10.0.0.3:4647"]`, got, got},
+		"most":                    {`["10.0.0.1:4647", "10.0.0.3:4647"]`, got, got},
+		"itself alone":            {`["10.0.0.1:4647"]`, fails, got},
+		"one more":                {`["10.0.0.1:4647", "10.0.0.2:4647", "10.0.0.3:4647", "10.0.0.9:4647"]`, got, fails},
+		"another in one's place":  {`["10.0.0.1:4647", "10.0.0.2:4647", "10.0.0.9:4647"]`, got, fails},
+		"others in two's places":  {`["10.0.0.1:4647", "10.0.0.8:4647", "10.0.0.9:4647"]`, fails, fails},
+		"another port of the one": {`["10.0.0.1:4647", "10.0.0.2:4647", "10.0.0.3:5647"]`, got, fails},
 	} {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(test.peers)) }))
 		at := probe.Target{Name: "server-1", Role: pki.Server, Region: "global", HTTP: s.Listener.Addr().String(), HTTPInClear: true}

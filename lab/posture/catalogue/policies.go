@@ -118,7 +118,7 @@ func (r rules) grants() []grant {
 func (g grant) ofVariables() bool { return g.block == "variables" }
 
 // reads reports whether the grant lets look at things alone, and not into what workloads write.
-func (g grant) reads() bool {
+func (g grant) readsAlone() bool {
 	return slices.Contains([]string{
 		"read", "list", "list-jobs", "parse-job", "read-job", "read-job-scaling", "list-scaling-policies", "read-scaling-policy",
 		"csi-list-volume", "csi-read-volume", "host-volume-read", "mount-readonly", "keyring-read",
@@ -127,45 +127,45 @@ func (g grant) reads() bool {
 }
 
 // looks reports whether the grant changes nothing: it reads, or it sees what workloads write and what servers hold.
-func (g grant) looks() bool {
-	return g.reads() || slices.Contains([]string{"read-logs", "read-fs", "snapshot-save"}, g.may)
+func (g grant) changesNothing() bool {
+	return g.readsAlone() || slices.Contains([]string{"read-logs", "read-fs", "snapshot-save"}, g.may)
 }
 
 // policies are what ACL policies grant, read from the policies themselves: what is tried elsewhere is tried at one place, and a
 // policy may grant at another.
 func (i Ingredients) policies() []posture.Spec {
-	h := i.asker()
+	h := i.tokenlessCaller()
 	if i.NoACL {
-		h = h.lacking("the cluster has no ACL system, so it has no policies")
+		h = h.orMissing("the cluster has no ACL system, so it has no policies")
 	}
 	anonymous := func(id, title, finds, why string, severity posture.Severity, controlServer string, bad func(grant) bool) posture.Spec {
-		seeks := func(as probe.Caller) probe.Probe { return seeksAnonymousGrant(finds, as, bad) }
-		return tried(posture.Spec{
+		seeks := func(as probe.Caller) probe.Probe { return findAnonymousGrant(finds, as, bad) }
+		return withProbes(posture.Spec{
 			ID: "server-anonymous-policy-" + id, Title: "the anonymous policy " + title, Kind: posture.Safe, Severity: severity, Roles: []pki.Role{pki.Server},
 			Settings: []string{aclEnabled}, Want: posture.Want{probe.Absent},
 			Why: why + " (nomad/acl_endpoint.go:253; verified against Nomad 1.11.3)",
-		}, h.does(seeks), h.at(telling("that tells of an anonymous policy which does", controlServer), opens, seeks))
+		}, h.sends(seeks), h.atControlServer(answeringBody("that tells of an anonymous policy which does", controlServer), getHealth, seeks))
 	}
 	return append([]posture.Spec{
 		anonymous("changes-nothing", "changes nothing anywhere", "to change something", "whoever has a certificate may do what it grants, in any namespace that a pattern of it fits",
 			posture.Critical, `{"RulesJSON":{"Namespaces":[{"Name":"p*","Capabilities":["submit-job"]}]}}`,
-			func(g grant) bool { return !g.ofVariables() && !g.looks() }),
+			func(g grant) bool { return !g.ofVariables() && !g.changesNothing() }),
 		anonymous("opens-no-variables", "opens variables nowhere", "of variables", "variables are where secrets are kept, those of a job at nomad/jobs and below",
 			posture.Critical, `{"RulesJSON":{"Namespaces":[{"Name":"default","Variables":{"Paths":[{"PathSpec":"nomad/jobs/*","Capabilities":["read"]}]}}]}}`,
 			grant.ofVariables),
 		anonymous("reads-nothing", "reads nothing anywhere", "to read something", "jobs tell what runs where, with which addresses and arguments, to whoever has a certificate",
 			posture.High, `{"RulesJSON":{"Namespaces":[{"Name":"p*","Capabilities":["read-job"]}]}}`,
-			func(g grant) bool { return !g.ofVariables() && g.looks() }),
+			func(g grant) bool { return !g.ofVariables() && g.changesNothing() }),
 	}, i.boundPolicies()...)
 }
 
 // seeksAnonymousGrant finds a grant of the anonymous policy. What can be tried by a read is tried where it is granted, and is
 // found if the caller is let in, who has no token; of the rest the policy's word is taken.
-func seeksAnonymousGrant(what string, as probe.Caller, bad func(grant) bool) probe.Probe {
+func findAnonymousGrant(what string, as probe.Caller, bad func(grant) bool) probe.Probe {
 	read := func(into *[]grant) probe.Probe {
 		return probe.HTTPSearch(get(anonymousPath, "policy not found"), as, probe.AnswerSearch{
 			For: "a grant " + what + " of the anonymous policy",
-			In: listing(func(policy struct{ RulesJSON *rules }) (bool, string, error) {
+			In: fromJSON(func(policy struct{ RulesJSON *rules }) (bool, string, error) {
 				if policy.RulesJSON == nil {
 					return false, "", errors.New("the policy is told without its rules")
 				}
@@ -187,26 +187,26 @@ func seeksAnonymousGrant(what string, as probe.Caller, bad func(grant) bool) pro
 			o.Outcome, o.Err = probe.Failed, "it tells of no policy: "+o.Received
 			return o
 		case probe.Found:
-			return tryGrants(ctx, t, as, told, o)
+			return confirmGrants(ctx, t, as, told, o)
 		default:
 			return o
 		}
 	}).Classed(first.Effect()).Only(first.Inapplicable)
-	p.Timeout = (1 + grantsTried) * probe.DefaultTimeout
+	p.Timeout = (1 + maxGrantsTried) * probe.DefaultTimeout
 	return p
 }
 
 // tryGrants is what was read, with what came of trying it.
-func tryGrants(ctx context.Context, t probe.Target, as probe.Caller, told []grant, o probe.Observation) probe.Observation {
+func confirmGrants(ctx context.Context, t probe.Target, as probe.Caller, told []grant, o probe.Observation) probe.Observation {
 	var words []string
 	o.Outcome = probe.Absent
-	for _, g := range told[:min(len(told), grantsTried)] {
-		word, is := g.try(ctx, t, as)
+	for _, g := range told[:min(len(told), maxGrantsTried)] {
+		word, is := g.confirm(ctx, t, as)
 		if words = append(words, word); is {
 			o.Outcome = probe.Found
 		}
 	}
-	if more := len(told) - grantsTried; more > 0 {
+	if more := len(told) - maxGrantsTried; more > 0 {
 		o.Outcome, words = probe.Found, append(words, fmt.Sprintf("and %d more", more))
 	}
 	o.Received = strings.Join(words, "; ")
@@ -214,10 +214,10 @@ func tryGrants(ctx context.Context, t probe.Target, as probe.Caller, told []gran
 }
 
 // grantsTried bounds how many grants are tried one by one.
-const grantsTried = 12
+const maxGrantsTried = 12
 
 // try asks for what is granted, where a read can, and says whether it is.
-func (g grant) try(ctx context.Context, t probe.Target, as probe.Caller) (word string, is bool) {
+func (g grant) confirm(ctx context.Context, t probe.Target, as probe.Caller) (word string, is bool) {
 	place := url.QueryEscape(g.place)
 	var ask probe.Ask
 	switch {
@@ -255,35 +255,35 @@ type ownJob struct{ namespace, id string }
 // boundPolicies are whether a policy that is bound to a job makes whoever breaks into one of its tasks an operator: it is for the
 // job's own namespace, and for no more than looking at agents and servers.
 func (i Ingredients) boundPolicies() []posture.Spec {
-	h := i.reader()
+	h := i.privilegedCaller()
 	if i.NoACL {
-		h = h.lacking("the cluster has no ACL system, so it has no policies")
+		h = h.orMissing("the cluster has no ACL system, so it has no policies")
 	}
 	spec := func(id, title string, severity posture.Severity, why string, bad func(grant, ownJob) bool) posture.Spec {
-		return tried(posture.Spec{
+		return withProbes(posture.Spec{
 			ID: "policies-of-jobs-" + id, Title: "no policy that is bound to a job " + title,
-			Kind: posture.Safe, Severity: severity, Once: true, Roles: []pki.Role{pki.Server}, Want: posture.Want{probe.Absent},
+			Kind: posture.Safe, Severity: severity, PerRegion: true, Roles: []pki.Role{pki.Server}, Want: posture.Want{probe.Absent},
 			Settings: []string{aclEnabled},
 			Why:      why + " (nomad/auth/auth.go, ResolvePoliciesForClaims; verified against Nomad 1.11.3)",
-		}, h.does(func(as probe.Caller) probe.Probe { return seeksBound(as, bad) }), h.does(seeksManagement))
+		}, h.sends(func(as probe.Caller) probe.Probe { return findBoundPolicy(as, bad) }), h.sends(findManagementToken))
 	}
 	return []posture.Spec{
 		spec("rule-no-others", "changes other namespaces, agents or servers, or reads the variables of their jobs", posture.Critical,
-			"each task of the job holds an identity with these rights, and so does whoever breaks into it", grant.rules),
+			"each task of the job holds an identity with these rights, and so does whoever breaks into it", grant.reachesBeyond),
 		spec("change-no-nodes", "changes nodes", posture.Medium,
 			"whoever breaks into a task drains nodes, and makes introduction tokens, with which others become clients; an autoscaler of clients needs it all the same",
-			func(g grant, _ ownJob) bool { return g.block == "node" && !g.reads() }),
+			func(g grant, _ ownJob) bool { return g.block == "node" && !g.readsAlone() }),
 		spec("rule-not-their-own", "lets it rule its own namespace: register jobs, enter tasks, write variables of other jobs, or write to host volumes", posture.Medium,
-			"whoever breaks into a task may do the same; a job that deploys others needs it all the same", grant.rulesOwn),
+			"whoever breaks into a task may do the same; a job that deploys others needs it all the same", grant.changesOwnNamespace),
 		spec("look-into-no-others", "reads what tasks of other namespaces write: their logs and their files", posture.Medium,
-			"whoever breaks into a task reads what theirs print, and their configuration and data; a job that ships logs needs it all the same", grant.looksInto),
+			"whoever breaks into a task reads what theirs print, and their configuration and data; a job that ships logs needs it all the same", grant.readsOutputOfOthers),
 	}
 }
 
 // seeksManagement finds that the caller's token is one that sees every policy: another lists its own alone.
-func seeksManagement(as probe.Caller) probe.Probe {
+func findManagementToken(as probe.Caller) probe.Probe {
 	return probe.HTTPSearch(get("/v1/acl/token/self?"+stale), as, probe.AnswerSearch{
-		For: "a token that sees every policy", In: listing(func(token struct{ Type string }) (bool, string, error) {
+		For: "a token that sees every policy", In: fromJSON(func(token struct{ Type string }) (bool, string, error) {
 			return token.Type == "management", "a token of type " + cmp.Or(token.Type, "(none)"), nil
 		}),
 	})
@@ -291,20 +291,20 @@ func seeksManagement(as probe.Caller) probe.Probe {
 
 // rules reports whether the grant reaches beyond the job's own namespace: what changes things there, but for how many of a job
 // there are, which an autoscaler sets; and what reads the variables of jobs.
-func (g grant) rules(own ownJob) bool {
+func (g grant) reachesBeyond(own ownJob) bool {
 	switch g.block {
 	case "namespace":
-		return g.place != own.namespace && !g.looks() && g.may != "scale-job" && g.may != "submit-recommendation"
+		return g.place != own.namespace && !g.changesNothing() && g.may != "scale-job" && g.may != "submit-recommendation"
 	case "variables":
-		return g.place != own.namespace && (!g.reads() || g.may == "read" && g.ofJobs())
+		return g.place != own.namespace && (!g.readsAlone() || g.may == "read" && g.ofJobs())
 	case "agent", "operator", "node_pool", "quota", "sentinel":
-		return !g.reads()
+		return !g.readsAlone()
 	}
 	return false
 }
 
 // rulesOwn reports whether the grant changes what is beside the job in its own namespace.
-func (g grant) rulesOwn(own ownJob) bool {
+func (g grant) changesOwnNamespace(own ownJob) bool {
 	switch g.block {
 	case "namespace":
 		return g.place == own.namespace && slices.Contains([]string{
@@ -312,15 +312,15 @@ func (g grant) rulesOwn(own ownJob) bool {
 		}, g.may)
 	case "variables":
 		its := "nomad/jobs/" + own.id
-		return g.place == own.namespace && !g.reads() && g.ofJobs() && (own.id == "" || g.path != its && !strings.HasPrefix(g.path, its+"/"))
+		return g.place == own.namespace && !g.readsAlone() && g.ofJobs() && (own.id == "" || g.path != its && !strings.HasPrefix(g.path, its+"/"))
 	case "host_volume":
-		return !g.reads()
+		return !g.readsAlone()
 	}
 	return false
 }
 
 // looksInto reports whether the grant reads what workloads of other namespaces write.
-func (g grant) looksInto(own ownJob) bool {
+func (g grant) readsOutputOfOthers(own ownJob) bool {
 	return g.block == "namespace" && g.place != own.namespace && slices.Contains([]string{"read-logs", "read-fs"}, g.may)
 }
 
@@ -333,10 +333,10 @@ func (g grant) ofJobs() bool {
 }
 
 // seeksBound finds a policy that is bound to a job, and has such a grant.
-func seeksBound(as probe.Caller, bad func(g grant, own ownJob) bool) probe.Probe {
+func findBoundPolicy(as probe.Caller, bad func(g grant, own ownJob) bool) probe.Probe {
 	list := func(into *[]boundPolicy) probe.Probe {
 		return probe.HTTPSearch(get(policiesPath), as, probe.AnswerSearch{
-			For: "policies that are bound to jobs", In: listing(func(all []boundPolicy) (bool, string, error) {
+			For: "policies that are bound to jobs", In: fromJSON(func(all []boundPolicy) (bool, string, error) {
 				*into = slices.DeleteFunc(all, func(p boundPolicy) bool { return p.JobACL == nil })
 				return len(*into) > 0, fmt.Sprintf("%d policies that are bound to jobs", len(*into)), nil
 			}),
@@ -349,8 +349,8 @@ func seeksBound(as probe.Caller, bad func(g grant, own ownJob) bool) probe.Probe
 		if o.Outcome != probe.Found {
 			return o
 		}
-		if len(bound) > policiesRead {
-			return blind(o, fmt.Sprintf("there are %d policies that are bound to jobs, and %d are read at most", len(bound), policiesRead))
+		if len(bound) > maxPoliciesRead {
+			return inconclusive(o, fmt.Sprintf("there are %d policies that are bound to jobs, and %d are read at most", len(bound), maxPoliciesRead))
 		}
 		return readBound(ctx, t, as, bound, bad, o)
 	}).Classed(first.Effect()).Only(first.Inapplicable)
@@ -359,13 +359,13 @@ func seeksBound(as probe.Caller, bad func(g grant, own ownJob) bool) probe.Probe
 }
 
 // policiesRead bounds how many policies are read: in a cluster with more, it is not known what they grant.
-const policiesRead = 1000
+const maxPoliciesRead = 1000
 
 // readBound is the list, with what was found as the policies were read one by one.
 func readBound(ctx context.Context, t probe.Target, as probe.Caller, bound []boundPolicy, bad func(grant, ownJob) bool, o probe.Observation) probe.Observation {
 	var words []string
 	for _, policy := range bound {
-		one := policy.seeks(as, bad).Observe(ctx, t)
+		one := policy.findGrant(as, bad).Observe(ctx, t)
 		switch one.Outcome {
 		case probe.Found:
 			words = append(words, fmt.Sprintf("%s, of job %q in %q: %s", policy.Name, policy.JobACL.JobID, policy.JobACL.Namespace, one.Received))
@@ -382,10 +382,10 @@ func readBound(ctx context.Context, t probe.Target, as probe.Caller, bound []bou
 }
 
 // seeks finds such a grant of the policy.
-func (p boundPolicy) seeks(as probe.Caller, bad func(grant, ownJob) bool) probe.Probe {
+func (p boundPolicy) findGrant(as probe.Caller, bad func(grant, ownJob) bool) probe.Probe {
 	own := ownJob{cmp.Or(p.JobACL.Namespace, "default"), p.JobACL.JobID}
 	return probe.HTTPSearch(get("/v1/acl/policy/"+url.PathEscape(p.Name)+"?"+stale), as, probe.AnswerSearch{
-		For: "rights that are not for the job of " + own.namespace, In: listing(func(told struct{ RulesJSON *rules }) (bool, string, error) {
+		For: "rights that are not for the job of " + own.namespace, In: fromJSON(func(told struct{ RulesJSON *rules }) (bool, string, error) {
 			if told.RulesJSON == nil {
 				return false, "", errors.New("the policy is told without its rules")
 			}

@@ -48,7 +48,7 @@ func TestGuessableKeys(t *testing.T) {
 // TestHowOftenRandomKeysAreFound computes the bound that WhyGuessable promises: the sum of how likely it is for random bytes to
 // be any of what it looks for.
 func TestHowOftenRandomKeysAreFound(t *testing.T) {
-	for n, promised := range map[int]float64{16: 1.0 / 4e6, 24: 1e-9, 32: 1e-9} {
+	for n, stated := range map[int]float64{16: 1.0 / 4e6, 24: 1e-9, 32: 1e-9} {
 		letters := (8*n + 5) / 6
 		bound := atMost(n/2, n, 256) + atMost(n/2, letters, 64) + atMost((n-1)/2, n-1, 256) + math.Pow(98.0/256, float64(n))
 		for p := 1; p <= n/2; p++ {
@@ -59,8 +59,8 @@ func TestHowOftenRandomKeysAreFound(t *testing.T) {
 		}
 		bound += wordsByChance(letters)
 		t.Logf("%d bytes: %.3g", n, bound)
-		if bound > promised {
-			t.Errorf("of %d bytes: %g, promised are %g", n, bound, promised)
+		if bound > stated {
+			t.Errorf("of %d bytes: %g, promised are %g", n, bound, stated)
 		}
 	}
 }

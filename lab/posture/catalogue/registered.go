@@ -17,67 +17,67 @@ import (
 const (
 	// tries is how long a client tries to get an answer from its servers: 5 s and a pause (client/rpc.go:82). One that has never
 	// registered holds the question for ever (client/rpc.go:57; verified against Nomad 1.11.3).
-	tries = 6 * time.Second
+	clientRetries = 6 * time.Second
 	// held is longer than that, and on a busy machine longer still.
-	held = tries + 2*time.Second
+	regionsTimeout = clientRetries + 2*time.Second
 	// inTurn is how often a client is asked whose server failed it at once. It asks that one last the next time
 	// (client/servers/manager.go, NotifyFailedServer), so that each of so many servers has had its turn.
-	inTurn = 9
+	maxFailures = 9
 )
 
 // failedAtOnce is how a client passes on that a server failed it.
-const failedAtOnce = "rpc error: "
+const serverError = "rpc error: "
 
 // noAnswer are what a client says of its servers where it has no answer of theirs.
-func noAnswer() []string { return []string{failedAtOnce, "no servers"} }
+func noAnswer() []string { return []string{serverError, "no servers"} }
 
 // seeksRegions finds the regions that a server has told the client of: any of its servers, as one that is down, or a stranger
 // among them, fails it at once. A client that goes without an answer is one that tells of its own health meanwhile.
-func seeksRegions(as probe.Caller) probe.Probe {
+func findRegions(as probe.Caller) probe.Probe {
 	ask := probe.HTTPSearch(get(regionsPath, noAnswer()...), as, probe.AnswerSearch{
 		For: "regions, of which a client must ask a server",
-		In: listing(func(regions []string) (bool, string, error) {
+		In: fromJSON(func(regions []string) (bool, string, error) {
 			return len(regions) > 0, "the regions " + orNone(regions), nil
 		}),
 	})
-	ask.Timeout, ask.Waits = held, tries
+	ask.Timeout, ask.Waits = regionsTimeout, clientRetries
 	p := probe.New(ask.Plane, ask.Sentence, func(ctx context.Context, t probe.Target) probe.Observation {
 		begun := time.Now()
 		o := ask.Observe(ctx, t)
-		for n := 1; n < inTurn && o.Outcome == probe.Absent && strings.Contains(o.Received, failedAtOnce) && time.Since(begun) < probe.DefaultTimeout; n++ {
+		for n := 1; n < maxFailures && o.Outcome == probe.Absent && strings.Contains(o.Received, serverError) && time.Since(begun) < probe.DefaultTimeout; n++ {
 			o = ask.Observe(ctx, t)
 		}
 		if _, over := errors.AsType[*deadline.OverError](context.Cause(ctx)); over {
 			// The machine was busy, and is no more: this probe's time is over before that of the question. The client has yet to be heard.
 			ctx = context.WithoutCancel(ctx)
 		}
-		if o.Outcome == probe.NotReached && opens(as).Observe(ctx, t).Outcome == probe.Accepted {
+		if o.Outcome == probe.NotReached && getHealth(as).Observe(ctx, t).Outcome == probe.Accepted {
 			o.Outcome, o.Received = probe.Absent, fmt.Sprintf("nothing within %.0f s, and it tells of its own health at once", o.Took.Seconds())
 		}
 		return o
 	}).Classed(ask.Effect())
-	p.Timeout, p.Waits = probe.DefaultTimeout+held+probe.DefaultTimeout, tries
+	p.Timeout, p.Waits = probe.DefaultTimeout+regionsTimeout+probe.DefaultTimeout, clientRetries
 	return p
 }
 
 // seeksClient finds the client among those that its servers call ready.
-func (i Ingredients) seeksClient(as probe.Caller) probe.Probe {
+func (i Ingredients) findReadyClient(as probe.Caller) probe.Probe {
 	return i.inNodes("this client, ready", as, readyAmong)
 }
 
 // seeksNobody looks for a client that there is not, in the same list.
-func (i Ingredients) seeksNobody(as probe.Caller) probe.Probe {
-	return i.inNodes("a client that there is not, ready", as, func(probe.Target) func([]registered) (bool, string, error) {
-		return readyAmong(probe.Target{Name: noName, Address: nobodysAddress})
+func (i Ingredients) findNoClient(as probe.Caller) probe.Probe {
+	return i.inNodes("a client that there is not, ready", as, func(probe.Target) func([]listedClient) (bool, string, error) {
+		return readyAmong(probe.Target{Name: noName, Address: unusedAddress})
 	})
 }
 
 // inNodes looks at the list of clients of each server of the region in turn, until something is found. All servers hold the
 // same list: one that can tell of it is enough, and one that has lost its leader, or does not answer, is passed over.
 // That none has one is told as what may be otherwise some seconds later.
-func (i Ingredients) inNodes(what string, as probe.Caller, look func(probe.Target) func([]registered) (bool, string, error)) probe.Probe {
+func (i Ingredients) inNodes(what string, as probe.Caller, search func(probe.Target) func([]listedClient) (bool, string, error)) probe.Probe {
 	list := func(t probe.Target, leaderless *bool) probe.Probe {
-		in := listing(look(t))
+		in := fromJSON(search(t))
 		return probe.HTTPSearch(get("/v1/nodes?stale"), as, probe.AnswerSearch{For: what, In: func(header http.Header, body []byte) (bool, string, error) {
 			if header.Get("X-Nomad-Knownleader") == "false" {
 				*leaderless = true
@@ -111,7 +111,7 @@ func (i Ingredients) askingAll() time.Duration {
 }
 
 // registered is a client as a server lists it.
-type registered struct {
+type listedClient struct {
 	Name, Address, Status string
 	Drivers               map[string]struct{ Detected field[bool] }
 }
@@ -120,9 +120,9 @@ type registered struct {
 const ready = "ready"
 
 // called are the entries of the client, by its name, or by its address: that of HTTP, without a port.
-func called(t probe.Target, nodes []registered) []registered {
+func entriesOf(t probe.Target, nodes []listedClient) []listedClient {
 	host, _, _ := net.SplitHostPort(t.HTTP)
-	var all []registered
+	var all []listedClient
 	for _, n := range nodes {
 		if n.Name == t.Name || n.Address != "" && (n.Address == t.Address || n.Address == host) {
 			all = append(all, n)
@@ -133,10 +133,10 @@ func called(t probe.Target, nodes []registered) []registered {
 
 // readyAmong looks for the client. Of one that is known neither by its name nor by its address it cannot be told whether it is
 // there.
-func readyAmong(t probe.Target) func([]registered) (bool, string, error) {
-	return func(nodes []registered) (bool, string, error) {
+func readyAmong(t probe.Target) func([]listedClient) (bool, string, error) {
+	return func(nodes []listedClient) (bool, string, error) {
 		var statuses []string
-		for _, n := range called(t, nodes) {
+		for _, n := range entriesOf(t, nodes) {
 			statuses = append(statuses, n.Status)
 		}
 		switch {

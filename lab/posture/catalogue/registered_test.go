@@ -86,7 +86,7 @@ func TestAClientThatWaitsForItsServers(t *testing.T) {
 			want = probe.Absent
 		}
 		target := probe.Target{Name: "client-1", Role: pki.Client, HTTP: client.Listener.Addr().String(), HTTPInClear: true}
-		if o := catalogue.SeeksRegions(probe.Caller{}.OrInClear()).Observe(ctx, target); o.Outcome != want {
+		if o := catalogue.FindRegions(probe.Caller{}.OrInClear()).Observe(ctx, target); o.Outcome != want {
 			t.Errorf("%s: outcome %q, received %q, want %q: %s", name, o.Outcome, o.Received, want, o.Err)
 		}
 		cancel()
@@ -120,7 +120,7 @@ func TestOneBadServerIsNotAllServers(t *testing.T) {
 			}))
 			t.Cleanup(client.Close)
 			target := probe.Target{Name: "client-1", Role: pki.Client, HTTP: client.Listener.Addr().String(), HTTPInClear: true}
-			o := catalogue.SeeksRegions(probe.Caller{}.OrInClear()).Observe(t.Context(), target)
+			o := catalogue.FindRegions(probe.Caller{}.OrInClear()).Observe(t.Context(), target)
 			if o.Outcome != test.want || asked.Load() > 9 {
 				t.Errorf("outcome %q after %d questions, received %q, want %q", o.Outcome, asked.Load(), o.Received, test.want)
 			}
@@ -139,10 +139,10 @@ func TestElectionsAreTold(t *testing.T) {
 		seeks     func([]probe.Target, probe.Caller) probe.Probe
 		want      probe.Outcome
 	}{
-		"a list, they elect one":      {3, clients, clients, catalogue.SeeksClient, probe.Found},
-		"a list, they never do":       {math.MaxInt32, clients, clients, catalogue.SeeksClient, probe.Failed},
-		"a leader, they elect one":    {3, none, leader, catalogue.SeeksOtherLeader, probe.Absent},
-		"a leader, one knows of none": {math.MaxInt32, none, leader, catalogue.SeeksOtherLeader, probe.Failed},
+		"a list, they elect one":      {3, clients, clients, catalogue.FindReadyClient, probe.Found},
+		"a list, they never do":       {math.MaxInt32, clients, clients, catalogue.FindReadyClient, probe.Failed},
+		"a leader, they elect one":    {3, none, leader, catalogue.FindOtherLeader, probe.Absent},
+		"a leader, one knows of none": {math.MaxInt32, none, leader, catalogue.FindOtherLeader, probe.Failed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

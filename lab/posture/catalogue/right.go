@@ -41,9 +41,9 @@ type right struct {
 // same request with a management token. Tokens and policies are of one state; that an agent looks at them at all is a line of
 // its own configuration. Of what a server passes on to the leader, the leader's line decides (Spec.PassedOn).
 func (i Ingredients) denied(role pki.Role, r right) posture.Spec {
-	ask, lacks := r.ask, ""
+	ask, missing := r.ask, ""
 	if r.of != nil {
-		ask, lacks = i.sampled(r.of)
+		ask, missing = i.forSampleJob(r.of)
 	}
 	var passedOn func(context.Context, probe.Target) (probe.Target, bool)
 	if role == pki.Server {
@@ -55,18 +55,18 @@ func (i Ingredients) denied(role pki.Role, r right) posture.Spec {
 	do := func(c probe.Caller) probe.Probe {
 		p := probe.HTTPAsk(ask, c)
 		if role == pki.Client && r.of != nil {
-			p = p.Only(i.withSampleJob)
+			p = p.Only(i.runsElsewhere)
 		}
 		return p
 	}
-	return tried(posture.Spec{
+	return withProbes(posture.Spec{
 		ID:    lets(role, r.may),
 		Title: fmt.Sprintf("a %s lets nobody %s without an ACL token", role, r.may),
-		Kind:  r.kind, Severity: r.severity, Roles: []pki.Role{role}, PassedOn: passedOn,
+		Kind:  r.kind, Severity: r.severity, Roles: []pki.Role{role}, ForwardedTo: passedOn,
 		Settings: []string{aclEnabled},
 		Why:      withoutToken(r.needs, r.at),
 		Want:     posture.Want{probe.Denied}, Answer: permissionDenied,
-	}, i.asker().lacking(lacks).does(do), i.manager().lacking(lacks).does(do))
+	}, i.tokenlessCaller().orMissing(missing).sends(do), i.managementCaller().orMissing(missing).sends(do))
 }
 
 // permissionDenied is what Nomad says to whoever has not the right (nomad/structs/errors.go). Another refusal, such as that
@@ -98,7 +98,7 @@ func (i Ingredients) denials(role pki.Role, rights []right) []posture.Spec {
 }
 
 // witnessed is the request that the sample job has a part in. Without a sample job it is one with a placeholder.
-func (i Ingredients) sampled(of func(SampleJob) probe.Ask) (ask probe.Ask, lacks string) {
+func (i Ingredients) forSampleJob(of func(SampleJob) probe.Ask) (ask probe.Ask, missing string) {
 	if i.SampleJob == nil {
 		return of(SampleJob{Alloc: noID, Job: noName, Node: noID, Deployment: noID}), LacksSampleJob
 	}
@@ -106,9 +106,9 @@ func (i Ingredients) sampled(of func(SampleJob) probe.Ask) (ask probe.Ask, lacks
 }
 
 // lacking is the hand for what lacks for another reason than the hand itself; empty for no reason.
-func (h hand) lacking(why string) hand {
-	if h.lacks == "" {
-		h.lacks = why
+func (h maybeCaller) orMissing(why string) maybeCaller {
+	if h.missing == "" {
+		h.missing = why
 	}
 	return h
 }

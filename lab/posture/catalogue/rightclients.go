@@ -44,11 +44,11 @@ func (i Ingredients) clientRights() []posture.Spec {
 // unknownToken is the check that a client asks a server about a token that it does not know.
 func (i Ingredients) unknownToken() posture.Spec {
 	ask := func(c probe.Caller) probe.Probe { return probe.HTTP(selfPath, c) }
-	return tried(posture.Spec{
+	return withProbes(posture.Spec{
 		ID: "client-refuses-unknown-token", Title: "a client refuses an ACL token that nobody has made",
 		Kind: posture.Safe, Severity: posture.High, Roles: []pki.Role{pki.Client},
 		Settings: []string{aclEnabled},
 		Why:      "a client without an acl block looks at no token (client/acl.go:73; verified against Nomad 1.11.3)",
 		Want:     posture.Want{probe.Denied}, Answer: permissionDenied,
-	}, i.asker().with(noID, "a token that nobody has made").does(ask), i.manager().does(ask))
+	}, i.tokenlessCaller().withToken(noID, "a token that nobody has made").sends(ask), i.managementCaller().sends(ask))
 }

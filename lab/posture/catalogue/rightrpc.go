@@ -22,14 +22,14 @@ func (i Ingredients) rpcRights() []posture.Spec {
 		call := func(c probe.Caller) probe.Probe {
 			return probe.RPCCall(probe.Call{Method: r.method, Args: map[string]any{"AllowStale": true}}, c)
 		}
-		specs = append(specs, tried(posture.Spec{
+		specs = append(specs, withProbes(posture.Spec{
 			ID:    "server-rpc-hides-" + r.id + "-from-clients-certificate",
 			Title: fmt.Sprintf("a server's RPC port does not tell %s to whoever has a client's certificate and no ACL token", r.what),
 			Kind:  posture.Safe, Severity: posture.High, Roles: []pki.Role{pki.Server},
 			Settings: []string{aclEnabled},
 			Why:      "a certificate is no token: " + withoutToken(r.needs, r.at),
 			Want:     posture.Want{probe.Denied},
-		}, i.as(caller.Client).does(call), i.as(caller.Client).with(i.Management, managementLabel).does(call)))
+		}, i.callerOf(caller.Client).sends(call), i.callerOf(caller.Client).withToken(i.Management, managementLabel).sends(call)))
 	}
 	return append(specs, i.commands())
 }
@@ -37,9 +37,9 @@ func (i Ingredients) rpcRights() []posture.Spec {
 // commands is the check of what goes through a stream alone: a command in a task. Nomad looks for the allocation before the
 // right, and for the task after it, which is not named: no command is run.
 func (i Ingredients) commands() posture.Spec {
-	alloc, lacks := noID, LacksSampleJob
+	alloc, missing := noID, LacksSampleJob
 	if i.SampleJob != nil {
-		alloc, lacks = i.SampleJob.Alloc, ""
+		alloc, missing = i.SampleJob.Alloc, ""
 	}
 	stream := func(c probe.Caller) probe.Probe {
 		return probe.RPCStream(verifiedCall(probe.Call{
@@ -47,13 +47,13 @@ func (i Ingredients) commands() posture.Spec {
 			Behind: []string{"must provide task name"},
 		}), c)
 	}
-	client := i.as(caller.Client).lacking(lacks)
-	return tried(posture.Spec{
+	client := i.callerOf(caller.Client).orMissing(missing)
+	return withProbes(posture.Spec{
 		ID:       lets(pki.Server, "run commands in tasks"),
 		Title:    "a server lets nobody run commands in tasks without an ACL token",
 		Severity: posture.Critical, Roles: []pki.Role{pki.Server},
 		Settings: []string{aclEnabled},
 		Why:      withoutToken(capability("alloc-exec"), "nomad/client_alloc_endpoint.go:540"),
 		Want:     posture.Want{probe.Denied},
-	}, client.does(stream), client.with(i.Management, managementLabel).does(stream))
+	}, client.sends(stream), client.withToken(i.Management, managementLabel).sends(stream))
 }

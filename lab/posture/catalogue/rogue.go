@@ -10,16 +10,16 @@ import (
 // rogueServers are whom a client takes for a server. What guards its RPC is asked for over its HTTP API: a client has no RPC
 // port of its own.
 func (i Ingredients) rogueServers() []posture.Spec {
-	offered := func(k caller.Kind) step {
-		holder, asker := i.as(k), i.reader()
-		if holder.lacks != "" {
-			asker = asker.lacking(holder.lacks)
+	offered := func(k caller.Kind) maybeProbe {
+		holder, asker := i.callerOf(k), i.privilegedCaller()
+		if holder.missing != "" {
+			asker = asker.orMissing(holder.missing)
 		}
-		return asker.does(func(as probe.Caller) probe.Probe { return probe.RogueServer(holder.caller, as) })
+		return asker.sends(func(as probe.Caller) probe.Probe { return probe.RogueServer(holder.caller, as) })
 	}
 	// What Go says of a certificate for other names, up to the domain.
 	reason := "not " + pki.Identity{Role: pki.Server, Region: i.region()}.Name()
-	return []posture.Spec{tried(posture.Spec{
+	return []posture.Spec{withProbes(posture.Spec{
 		ID:    "client-takes-no-client-for-a-server",
 		Title: "a client takes nobody for a server who has a client's certificate",
 		Plane: probe.PlaneRPC, Kind: posture.Intrusive, Severity: posture.Critical, Roles: []pki.Role{pki.Client},

@@ -11,7 +11,7 @@ import (
 )
 
 // calls asks a server who leads, which needs no ACL token (nomad/status_endpoint.go; verified against Nomad 1.11.3).
-func calls(as probe.Caller) probe.Probe { return probe.RPCCall(probe.StatusLeader(), as) }
+func callLeader(as probe.Caller) probe.Probe { return probe.RPCCall(probe.StatusLeader(), as) }
 
 // atServers are the specs for the doors that servers alone have.
 func atServers(specs ...posture.Spec) []posture.Spec {
@@ -25,18 +25,18 @@ func atServers(specs ...posture.Spec) []posture.Spec {
 func (i Ingredients) rpcPlaintext() []posture.Spec {
 	var all []posture.Spec
 	for _, framing := range probe.Framings() {
-		door, id := "RPC port", "rpc-refuses-plaintext-"+strings.ReplaceAll(strings.ToLower(framing.Name()), " ", "-")
+		endpoint, id := "RPC port", "rpc-refuses-plaintext-"+strings.ReplaceAll(strings.ToLower(framing.Name()), " ", "-")
 		if framing == probe.FramingRaft {
-			door, id = "Raft", "raft-refuses-plaintext"
+			endpoint, id = "Raft", "raft-refuses-plaintext"
 		}
-		all = append(all, tried(posture.Spec{
-			ID: id, Title: fmt.Sprintf("%s serves nothing without TLS, asked with the first byte %s", door, framing),
+		all = append(all, withProbes(posture.Spec{
+			ID: id, Title: fmt.Sprintf("%s serves nothing without TLS, asked with the first byte %s", endpoint, framing),
 			Severity: posture.Critical,
 			Settings: []string{tlsUpgrade, tlsRPC},
 			Why:      "tls.rpc without tls.rpc_upgrade_mode: a connection in the clear bears no certificate, so its caller could be anybody (nomad/rpc.go:304; nomad#11186)",
 			Want:     posture.Want{probe.RefusedInHandshake},
 			LogText:  "non-TLS connection attempted with RequireTLS set",
-		}, anyway(probe.PlainRPC(framing)), i.as(caller.Server).does(func(as probe.Caller) probe.Probe { return probe.RPCOver(framing, as) })))
+		}, always(probe.PlainRPC(framing)), i.callerOf(caller.Server).sends(func(as probe.Caller) probe.Probe { return probe.RPCOver(framing, as) })))
 	}
 	return atServers(all...)
 }
@@ -48,34 +48,34 @@ func (i Ingredients) rpcCallers() []posture.Spec {
 		i.refusedRole("rpc-refuses-client-of-another-region", "RPC port refuses a client of another region", caller.OtherClient, caller.Client),
 		i.refusedRole("rpc-refuses-certificate-without-role", "RPC port refuses a certificate of the cluster's authority that is for no agent", caller.Web, caller.Client),
 		i.refusedRole("rpc-refuses-wildcard-certificate", "RPC port refuses a certificate for every name of the region", caller.Wildcard, caller.Server),
-		tried(posture.Spec{
+		withProbes(posture.Spec{
 			ID: "rpc-refuses-foreign-certificate", Title: "RPC port refuses a certificate of another authority, however right its names are",
 			Kind: posture.Safe, Severity: posture.Critical,
 			Settings: []string{tlsAuthorities, tlsRPC},
 			Why:      "tls.ca_file: whoever can have a server's certificate from any authority in it gets root keys and every ACL token (nomad/keyring_endpoint.go)",
 			Want:     posture.Want{probe.RefusedInHandshake},
 			LogText:  "certificate signed by unknown authority",
-		}, i.as(caller.Foreign).does(calls), i.as(caller.Server).does(calls)),
+		}, i.callerOf(caller.Foreign).sends(callLeader), i.callerOf(caller.Server).sends(callLeader)),
 		i.trustsOnlyItsOwn(posture.Spec{
 			ID: "rpc-trusts-no-other-authority", Title: "RPC port asks for certificates of the cluster's own authorities and of no other",
 			Kind: posture.Safe, Severity: posture.Critical,
 			Settings: []string{tlsAuthorities, tlsRPC},
 			Why:      "tls.ca_file: each authority in it can make itself a server's certificate; the server names all that it trusts to each caller (RFC 8446, 4.2.4)",
-		}, "rpc-refuses-foreign-certificate", i.as(caller.Server), calls),
+		}, "rpc-refuses-foreign-certificate", i.callerOf(caller.Server), callLeader),
 	}
-	return atServers(append(all, i.oldTLS("rpc", "RPC port", "", i.as(caller.Server), calls)...)...)
+	return atServers(append(all, i.oldTLS("rpc", "RPC port", "", i.callerOf(caller.Server), callLeader)...)...)
 }
 
 // refusedRole is the spec of a certificate of the cluster's authority whose names the RPC port does not take, beside one
 // that it takes.
 func (i Ingredients) refusedRole(id, title string, refused, taken caller.Kind) posture.Spec {
-	return tried(posture.Spec{
+	return withProbes(posture.Spec{
 		ID: id, Title: title, Kind: posture.Safe, Severity: posture.Critical,
 		Settings: []string{tlsVerifyNames, tlsRPC},
 		Why:      "tls.verify_server_hostname: CVE-2020-7956, role and region of whoever calls are in the certificate's names (nomad/server.go:647)",
 		Want:     posture.Want{probe.RefusedInHandshake},
 		LogText:  "invalid role or region for certificate",
-	}, i.as(refused).does(calls), i.as(taken).does(calls))
+	}, i.callerOf(refused).sends(callLeader), i.callerOf(taken).sends(callLeader))
 }
 
 // rpcRoles are what a certificate that gets through the handshake may call. No ACL token takes part in it: Nomad goes by
@@ -98,13 +98,13 @@ func (i Ingredients) rpcRoles() []posture.Spec {
 			"whoever dequeues evaluations decides what runs where, or keeps all from running (nomad/eval_endpoint.go, Dequeue)"},
 	} {
 		call := func(as probe.Caller) probe.Probe { return probe.RPCCall(r.call, as) }
-		all = append(all, tried(posture.Spec{
+		all = append(all, withProbes(posture.Spec{
 			ID: r.id, Title: r.title, Severity: posture.Critical,
 			Settings: []string{tlsVerifyNames, tlsRPC},
 			Why:      "tls.verify_server_hostname, GH-11956: " + r.why,
 			Want:     posture.Want{probe.Denied},
 			Answer:   permissionDenied,
-		}, i.as(r.kind).does(call), i.as(caller.Server).does(call)))
+		}, i.callerOf(r.kind).sends(call), i.callerOf(caller.Server).sends(call)))
 	}
 	return atServers(all...)
 }
@@ -112,10 +112,10 @@ func (i Ingredients) rpcRoles() []posture.Spec {
 // raftCallers are who may speak Raft. It refuses without a word, to the caller and in the log (nomad/rpc.go:324).
 func (i Ingredients) raftCallers() []posture.Spec {
 	raft := func(id, title string, k caller.Kind, want probe.Outcome, why string, settings ...string) posture.Spec {
-		return tried(posture.Spec{
+		return withProbes(posture.Spec{
 			ID: id, Title: title, Severity: posture.Critical, Why: why, Settings: settings,
 			Want: posture.Want{want},
-		}, i.as(k).does(probe.Raft), i.as(caller.Server).does(probe.Raft))
+		}, i.callerOf(k).sends(probe.Raft), i.callerOf(caller.Server).sends(probe.Raft))
 	}
 	const shut = probe.RefusedAfterHandshake
 	all := []posture.Spec{
@@ -130,5 +130,5 @@ func (i Ingredients) raftCallers() []posture.Spec {
 		raft("raft-refuses-foreign-certificate", "Raft refuses a certificate of another authority, however right its names are", caller.Foreign, probe.RefusedInHandshake,
 			"tls.ca_file: whoever can have a server's certificate from any authority in it can overwrite the cluster's state", tlsAuthorities, tlsRPC),
 	}
-	return atServers(append(all, i.oldTLS("raft", "Raft", "", i.as(caller.Server), probe.Raft)...)...)
+	return atServers(append(all, i.oldTLS("raft", "Raft", "", i.callerOf(caller.Server), probe.Raft)...)...)
 }

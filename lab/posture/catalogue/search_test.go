@@ -21,10 +21,10 @@ import (
 
 // TestALookThatCannotSeeSaysSo: an answer that is in another form, or calls what is looked for by another name, is not one
 // in which nothing is found.
-func TestALookThatCannotSeeSaysSo(t *testing.T) {
-	for name, look := range catalogue.Looks() {
+func TestASearchOfABadAnswerFails(t *testing.T) {
+	for name, search := range catalogue.Searches() {
 		for _, body := range []string{"", "<html>", `"a text"`, "[1]"} {
-			if there, saw, err := look(nil, []byte(body)); err == nil {
+			if there, saw, err := search(nil, []byte(body)); err == nil {
 				t.Errorf("%s in %q: %t, %s", name, body, there, saw)
 			}
 		}
@@ -32,7 +32,7 @@ func TestALookThatCannotSeeSaysSo(t *testing.T) {
 			continue // of no metric and of no client, none is one that is looked for
 		}
 		for _, body := range []string{"{}", `{"config":{"ACL":null,"Client":{"Templates":{}}}}`} {
-			if there, saw, err := look(nil, []byte(body)); err == nil {
+			if there, saw, err := search(nil, []byte(body)); err == nil {
 				t.Errorf("%s in %s: %t, %s", name, body, there, saw)
 			}
 		}
@@ -40,15 +40,15 @@ func TestALookThatCannotSeeSaysSo(t *testing.T) {
 }
 
 // TestALookAtDrivers: each client has to tell of the driver.
-func TestALookAtDrivers(t *testing.T) {
-	look := catalogue.Looks()["raw_exec"]
+func TestSearchOfDrivers(t *testing.T) {
+	search := catalogue.Searches()["raw_exec"]
 	const off, on = `{"Name":"a","Drivers":{"raw_exec":{"Detected":false}}}`, `{"Name":"b","Drivers":{"raw_exec":{"Detected":true}}}`
 	const mute, renamed = `{"Name":"c","Drivers":{"exec":{"Detected":true}}}`, `{"Name":"d","Drivers":{"raw_exec":{"Found":true}}}`
 	for body, want := range map[string]string{
 		off: "absent", on: "found", off + "," + on: "found", mute: "blind", renamed: "blind", off + "," + mute: "blind", on + "," + mute: "found",
 	} {
 		got := "absent"
-		there, saw, err := look(nil, []byte("["+body+"]"))
+		there, saw, err := search(nil, []byte("["+body+"]"))
 		switch {
 		case err != nil:
 			got = "blind"
@@ -62,7 +62,7 @@ func TestALookAtDrivers(t *testing.T) {
 }
 
 // TestALookAtAClientsDrivers: what another client offers is nothing of this one, and an entry from before is none of now.
-func TestALookAtAClientsDrivers(t *testing.T) {
+func TestSearchOfAClientsDrivers(t *testing.T) {
 	entry := func(name, status, offers string) string {
 		return `{"Name":"` + name + `","Status":"` + status + `","Drivers":{"raw_exec":{"Detected":` + offers + `}}}`
 	}
@@ -92,7 +92,7 @@ func TestALookAtAClientsDrivers(t *testing.T) {
 }
 
 // TestALookAtLines: what a line says is seen where it is told, be it nothing.
-func TestALookAtLines(t *testing.T) {
+func TestSearchOfSettings(t *testing.T) {
 	for id, test := range map[string]struct{ good, bad string }{
 		"client-templates-stay-in-the-task": {`{"Client":{"TemplateConfig":{"DisableSandbox":false}}}`, `{"Client":{"TemplateConfig":{"DisableSandbox":true}}}`},
 		"client-templates-run-nothing":      {`{"Client":{"TemplateConfig":{"FunctionDenylist":["plugin","writeToFile"]}}}`, `{"Client":{"TemplateConfig":{"FunctionDenylist":null}}}`},
@@ -111,7 +111,7 @@ func TestALookAtLines(t *testing.T) {
 		"server-ends-tokens-within-a-month": {`{"ACL":{"TokenMaxExpirationTTL":0}}`, `{"ACL":{"TokenMaxExpirationTTL":3000000000000000}}`},
 	} {
 		for config, want := range map[string]bool{test.good: false, test.bad: true} {
-			there, saw, err := catalogue.Looks()[id](nil, []byte(`{"config":`+config+`}`))
+			there, saw, err := catalogue.Searches()[id](nil, []byte(`{"config":`+config+`}`))
 			if there != want || err != nil {
 				t.Errorf("%s in %s: %t, %s, %v", id, config, there, saw, err)
 			}
@@ -126,7 +126,7 @@ func TestTwoTimesTogether(t *testing.T) {
 		{"no time", ""}: true,
 	} {
 		account := fmt.Sprintf(`{"config":{"Server":{"RootKeyRotationThreshold":%q,"RootKeyGCInterval":%q}}}`, times[0], times[1])
-		if there, saw, err := catalogue.Looks()["server-rotates-encryption-keys"](nil, []byte(account)); there != want || err != nil {
+		if there, saw, err := catalogue.Searches()["server-rotates-encryption-keys"](nil, []byte(account)); there != want || err != nil {
 			t.Errorf("%v: %t, %s, %v", times, there, saw, err)
 		}
 	}
@@ -134,7 +134,7 @@ func TestTwoTimesTogether(t *testing.T) {
 
 // TestAnAgentThatTakesAnybodys: who names no authority takes certificates of any, and who asks for none says nothing of them. Two
 // of one name are two authorities where all certificates of the cluster's are known, and else nobody can tell.
-func TestAnAgentThatTakesAnybodys(t *testing.T) {
+func TestAnAgentThatNamesNoAuthority(t *testing.T) {
 	own, other := authority(t, "own"), authority(t, "other")
 	for _, test := range []struct {
 		names [][]byte
@@ -149,7 +149,7 @@ func TestAnAgentThatTakesAnybodys(t *testing.T) {
 		{[][]byte{}, true, true, ""},
 		{nil, true, false, "asks for no certificate"},
 	} {
-		there, saw, err := catalogue.StrangeAuthority(test.all, own).In(probe.Observation{AcceptableCAs: test.names})
+		there, saw, err := catalogue.ForeignAuthority(test.all, own).In(probe.Observation{AcceptableCAs: test.names})
 		if there != test.there || (err != nil) != (test.fails != "") || err != nil && !strings.Contains(err.Error(), test.fails) {
 			t.Errorf("%d names, all known: %t: %t, %s, %v", len(test.names), test.all, there, saw, err)
 		}
@@ -181,7 +181,7 @@ func TestAuthoritiesByTheBytesOfTheirNames(t *testing.T) {
 			"its own name":             {own.RawSubject, false},
 			"the name as it is parsed": {rewritten, true},
 		} {
-			there, saw, err := catalogue.StrangeAuthority(true, own).In(probe.Observation{AcceptableCAs: [][]byte{test.name}})
+			there, saw, err := catalogue.ForeignAuthority(true, own).In(probe.Observation{AcceptableCAs: [][]byte{test.name}})
 			if there != test.there || err != nil {
 				t.Errorf("%s of %s is a stranger's: %t, want %t (%s, %v)", what, pki.NameText(own.RawSubject), there, test.there, saw, err)
 			}
@@ -253,7 +253,7 @@ func authority(t *testing.T, name string) *x509.Certificate {
 }
 
 // TestALookForAClient: one goes by its name or its address, and of one that is known by neither nothing is said.
-func TestALookForAClient(t *testing.T) {
+func TestSearchForAClient(t *testing.T) {
 	const list = `[{"Name":"a","Address":"10.0.0.5","Status":"ready"},{"Name":"b","Address":"10.0.0.6","Status":"down"}]`
 	for name, test := range map[string]struct {
 		client probe.Target
@@ -281,20 +281,20 @@ func TestALookForAClient(t *testing.T) {
 }
 
 // TestWhatCachesKeep: what a shared cache may keep, and what it must not.
-func TestWhatCachesKeep(t *testing.T) {
+func TestCacheable(t *testing.T) {
 	for value, want := range map[string]bool{
 		"public, max-age=3600": true, "max-age=3600": true, "s-maxage=600": true, "Public": true,
 		"": false, "no-store": false, "no-store, max-age=3600": false, "private, max-age=3600": false, `private="x", s-maxage=1`: true, "max-age=0": false,
 		"no-cache": false, "no-cache, max-age=3600": false, "public, max-age=0, must-revalidate": false, "public, s-maxage=60, max-age=0": true, "s-maxage=0, max-age=3600": false,
 	} {
-		if got := catalogue.Kept(value); got != want {
+		if got := catalogue.Cacheable(value); got != want {
 			t.Errorf("%q: %t", value, got)
 		}
 	}
 }
 
 // TestWhatBoundPoliciesLookInto: logs and files of other namespaces, and not the job's own, nor lists.
-func TestWhatBoundPoliciesLookInto(t *testing.T) {
+func TestWhatBoundPoliciesRead(t *testing.T) {
 	in := func(namespace, capability string) string {
 		return fmt.Sprintf(`{"Namespaces":[{"Name":%q,"Capabilities":[%q]}]}`, namespace, capability)
 	}
@@ -303,14 +303,14 @@ func TestWhatBoundPoliciesLookInto(t *testing.T) {
 		in("*", "list-jobs"): false, `{"Agent":{"Policy":"read"}}`: false,
 		`{"Namespaces":[{"Name":"prod","Capabilities":["read-logs","deny"]}]}`: false,
 	} {
-		if got, err := catalogue.LooksInto(rules, "default"); got != want || err != nil {
+		if got, err := catalogue.ReadsOutputOfOthers(rules, "default"); got != want || err != nil {
 			t.Errorf("%s: %t, %v, want %t", rules, got, err, want)
 		}
 	}
 }
 
 // TestWhatBoundPoliciesRule: what is the job's own, what is beside it in its namespace, and what is elsewhere.
-func TestWhatBoundPoliciesRule(t *testing.T) {
+func TestWhatBoundPoliciesReach(t *testing.T) {
 	in := func(namespace, capability string) string {
 		return fmt.Sprintf(`{"Namespaces":[{"Name":%q,"Capabilities":[%q]}]}`, namespace, capability)
 	}
@@ -326,7 +326,7 @@ func TestWhatBoundPoliciesRule(t *testing.T) {
 		`{"HostVolumes":[{"Name":"*","Capabilities":["mount-readwrite"]}]}`: {false, true},
 		`{"HostVolumes":[{"Name":"*","Capabilities":["mount-readonly"]}]}`:  {false, false},
 	} {
-		others, own, err := catalogue.Ruled(rules, "default", "web")
+		others, own, err := catalogue.Reaches(rules, "default", "web")
 		if err != nil || others != want[0] || own != want[1] {
 			t.Errorf("%s: others %t, own %t, %v, want %v", rules, others, own, err, want)
 		}

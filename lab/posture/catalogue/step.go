@@ -10,53 +10,53 @@ import (
 )
 
 // hand is a caller, or what lacks to be one.
-type hand struct {
+type maybeCaller struct {
 	caller probe.Caller
 	// lacks says why the caller is of no use; empty where it is.
-	lacks string
+	missing string
 }
 
 // as is the hand of whoever holds a certificate of the kind, and no ACL token.
-func (i Ingredients) as(k caller.Kind) hand {
-	as, lacks := i.Callers.Caller(k)
-	if lacks != "" {
+func (i Ingredients) callerOf(k caller.Kind) maybeCaller {
+	as, missing := i.Callers.Caller(k)
+	if missing != "" {
 		as = probe.Caller{}.Called(k.Title())
 	}
-	return hand{caller: as, lacks: lacks}
+	return maybeCaller{caller: as, missing: missing}
 }
 
 // managementLabel is how the token is called in sentences.
 const managementLabel = "a management token"
 
 // holder is the hand of whoever holds a certificate that the HTTP API takes, and no ACL token.
-func (i Ingredients) holder() hand {
-	as, lacks := i.Callers.Holder()
-	if lacks != "" {
-		return i.as(caller.CLI)
+func (i Ingredients) certificateCaller() maybeCaller {
+	as, missing := i.Callers.Holder()
+	if missing != "" {
+		return i.callerOf(caller.CLI)
 	}
-	return hand{caller: as}
+	return maybeCaller{caller: as}
 }
 
 // asker is the hand for questions whose answer does not rest on TLS, such as rights and limits.
-func (i Ingredients) asker() hand {
-	return i.holder().limited(probe.Caller.OrInClear)
+func (i Ingredients) tokenlessCaller() maybeCaller {
+	return i.certificateCaller().changed(probe.Caller.OrInClear)
 }
 
 // manager is the hand of an operator: the asker with a management token.
-func (i Ingredients) manager() hand {
-	h := i.asker()
+func (i Ingredients) managementCaller() maybeCaller {
+	h := i.tokenlessCaller()
 	if i.NoACL {
-		h = h.lacking("the cluster has no ACL system, so there is no token to compare with")
+		h = h.orMissing("the cluster has no ACL system, so there is no token to compare with")
 	}
-	return h.with(i.Management, managementLabel)
+	return h.withToken(i.Management, managementLabel)
 }
 
 // reader is the hand of whoever may do everything: an operator, or anybody where there is no ACL system.
-func (i Ingredients) reader() hand {
+func (i Ingredients) privilegedCaller() maybeCaller {
 	if i.NoACL {
-		return i.asker()
+		return i.tokenlessCaller()
 	}
-	return i.manager()
+	return i.managementCaller()
 }
 
 // notAtHand follows what lacks.
@@ -64,50 +64,50 @@ const notAtHand = " is not at hand"
 
 // with is the hand with an ACL token, which the label names as probe.Caller.WithToken has it. No secret means that there
 // is no such token.
-func (h hand) with(secret, label string) hand {
+func (h maybeCaller) withToken(secret, label string) maybeCaller {
 	h.caller = h.caller.WithToken(secret, label)
-	if secret == "" && h.lacks == "" {
-		h.lacks = label + notAtHand
+	if secret == "" && h.missing == "" {
+		h.missing = label + notAtHand
 	}
 	return h
 }
 
 // limited is the hand whose caller was changed, for example by a limit of its TLS versions.
-func (h hand) limited(change func(probe.Caller) probe.Caller) hand {
+func (h maybeCaller) changed(change func(probe.Caller) probe.Caller) maybeCaller {
 	h.caller = change(h.caller)
 	return h
 }
 
 // step is something to try, or what lacks to try it.
-type step struct {
+type maybeProbe struct {
 	probe probe.Probe
-	lacks string
+	missing string
 }
 
 // does is what the hand's caller tries. Without a caller it is a probe of the same plane and sentence that reaches nothing.
-func (h hand) does(try func(probe.Caller) probe.Probe) step {
+func (h maybeCaller) sends(try func(probe.Caller) probe.Probe) maybeProbe {
 	p := try(h.caller)
-	if h.lacks == "" {
-		return step{probe: p}
+	if h.missing == "" {
+		return maybeProbe{probe: p}
 	}
-	return without(h.lacks, p)
+	return unavailable(h.missing, p)
 }
 
 // without is the step of a probe whose ingredient lacks.
-func without(lacks string, p probe.Probe) step {
-	unavailable := probe.Unavailable(p.Plane, lacks)
+func unavailable(missing string, p probe.Probe) maybeProbe {
+	unavailable := probe.Unavailable(p.Plane, missing)
 	unavailable.Sentence = p.Sentence
 	// The class stays that of the request, so that a check is of one kind, whatever is at hand.
-	return step{probe: unavailable.Classed(p.Effect()), lacks: lacks}
+	return maybeProbe{probe: unavailable.Classed(p.Effect()), missing: missing}
 }
 
 // anyway is the step of a probe that needs no ingredient.
-func anyway(p probe.Probe) step { return step{probe: p} }
+func always(p probe.Probe) maybeProbe { return maybeProbe{probe: p} }
 
 // tried is the spec with its probe and its control, and with what lacks for either.
-func tried(s posture.Spec, try, control step) posture.Spec {
+func withProbes(s posture.Spec, try, control maybeProbe) posture.Spec {
 	s.Probe, s.Control = try.probe, control.probe
-	s.Lacks = cmp.Or(try.lacks, control.lacks)
+	s.Lacks = cmp.Or(try.missing, control.missing)
 	return s
 }
 

@@ -13,53 +13,53 @@ import (
 )
 
 // oldTLS are the promises that a door speaks no old TLS. The prefix begins their IDs, the door's name their titles.
-func (i Ingredients) oldTLS(prefix, door, logLevel string, h hand, try func(probe.Caller) probe.Probe) []posture.Spec {
+func (i Ingredients) oldTLS(prefix, endpoint, logLevel string, h maybeCaller, try func(probe.Caller) probe.Probe) []posture.Spec {
 	var all []posture.Spec
 	for _, version := range []uint16{tls.VersionTLS10, tls.VersionTLS11} {
 		name := tls.VersionName(version)
-		all = append(all, tried(posture.Spec{
+		all = append(all, withProbes(posture.Spec{
 			ID:       prefix + "-refuses-" + strings.ToLower(strings.ReplaceAll(name, " ", "-")),
-			Title:    door + " refuses " + name + ", for its version and not for want of a common suite",
+			Title:    endpoint + " refuses " + name + ", for its version and not for want of a common suite",
 			Severity: posture.High,
 			Settings: []string{"tls.tls_min_version"},
 			Why:      "tls.tls_min_version: RFC 8996 forbids what is older than TLS 1.2, as it rests on SHA-1 and MD5; with Nomad's default suites nothing but the alert tells whether it would speak it",
 			Want:     posture.Want{probe.RefusedInHandshake},
 			Answer:   "protocol version",
 			LogText:  "unsupported versions", LogLevel: logLevel,
-		}, h.limited(exactly(version)).does(try), h.limited(exactly(tls.VersionTLS12)).does(orNewer(try))))
+		}, h.changed(exactVersion(version)).sends(try), h.changed(exactVersion(tls.VersionTLS12)).sends(orTLS13(try))))
 	}
 	for _, s := range weakSuites() {
-		all = append(all, tried(posture.Spec{
+		all = append(all, withProbes(posture.Spec{
 			ID:       prefix + "-refuses-" + s.id,
-			Title:    fmt.Sprintf("%s refuses the cipher suites with %s", door, s.name),
+			Title:    fmt.Sprintf("%s refuses the cipher suites with %s", endpoint, s.name),
 			Severity: posture.Medium,
 			Settings: []string{"tls.tls_cipher_suites"},
 			Why:      "tls.tls_cipher_suites: " + s.why + "; Nomad offers it when asked to (helper/tlsutil/config.go:29)",
 			Want:     posture.Want{probe.RefusedInHandshake},
 			LogText:  "no cipher suite supported by both client and server", LogLevel: logLevel,
-		}, h.limited(speaking(s.suites)).does(ofOlder(prefix, try)), h.limited(speaking(soundSuites())).does(try)))
+		}, h.changed(onlySuites(s.suites)).sends(skipWithTLS13(prefix, try)), h.changed(onlySuites(soundSuites())).sends(try)))
 	}
 	return all
 }
 
 // speaksNothingOlder reports whether an agent refused a caller who speaks nothing newer than TLS 1.2 for that.
-func speaksNothingOlder(o probe.Observation) bool {
+func speaksTLS13Alone(o probe.Observation) bool {
 	return o.Outcome == probe.RefusedInHandshake && strings.Contains(o.Received, "protocol version")
 }
 
 // orNewer tries again with TLS 1.3 where an agent speaks nothing older.
-func orNewer(try func(probe.Caller) probe.Probe) func(probe.Caller) probe.Probe {
+func orTLS13(try func(probe.Caller) probe.Probe) func(probe.Caller) probe.Probe {
 	return func(as probe.Caller) probe.Probe {
-		return try(as).Else(try(exactly(tls.VersionTLS13)(as)), speaksNothingOlder)
+		return try(as).Else(try(exactVersion(tls.VersionTLS13)(as)), speaksTLS13Alone)
 	}
 }
 
 // ofOlder tries what there is up to TLS 1.2 alone: suites that may be weak.
-func ofOlder(prefix string, try func(probe.Caller) probe.Probe) func(probe.Caller) probe.Probe {
+func skipWithTLS13(prefix string, try func(probe.Caller) probe.Probe) func(probe.Caller) probe.Probe {
 	none := probe.Nothing{Why: "it speaks nothing older than TLS 1.3, whose suites are all sound", JudgedBy: prefix + "-refuses-tls-1.1"}
 	return func(as probe.Caller) probe.Probe {
 		return try(as).Unless(func(o probe.Observation) probe.Nothing {
-			if speaksNothingOlder(o) {
+			if speaksTLS13Alone(o) {
 				return none
 			}
 			return probe.Nothing{}
@@ -103,30 +103,30 @@ func soundSuites() []uint16 {
 }
 
 // exactly is a caller that speaks this version of TLS alone.
-func exactly(version uint16) func(probe.Caller) probe.Caller {
+func exactVersion(version uint16) func(probe.Caller) probe.Caller {
 	return func(c probe.Caller) probe.Caller { return c.TLSAtLeast(version).TLSAtMost(version) }
 }
 
 // speaking is a caller that speaks these suites alone.
-func speaking(ids []uint16) func(probe.Caller) probe.Caller {
+func onlySuites(ids []uint16) func(probe.Caller) probe.Caller {
 	return func(c probe.Caller) probe.Caller { return c.Suites(ids...) }
 }
 
 // trustsOnlyItsOwn is the spec of a look at the authorities that an agent says it trusts. The control is the same look at
 // a listener of our own that trusts another one. Whether it may ask for none is judged by the check of that ID.
-func (i Ingredients) trustsOnlyItsOwn(s posture.Spec, judgedBy string, h hand, try func(probe.Caller) probe.Probe) posture.Spec {
-	look := func(as probe.Caller) probe.Probe { return probe.Searching(try(as), i.strangeAuthority(judgedBy)) }
+func (i Ingredients) trustsOnlyItsOwn(s posture.Spec, judgedBy string, h maybeCaller, try func(probe.Caller) probe.Probe) posture.Spec {
+	search := func(as probe.Caller) probe.Probe { return probe.Searching(try(as), i.foreignAuthority(judgedBy)) }
 	s.Want = posture.Want{probe.Absent}
-	asked := h.does(look)
+	asked := h.sends(search)
 	if len(i.Authorities) == 0 {
-		asked = without("it is not known which authorities the cluster is meant to trust", asked.probe)
+		asked = unavailable("it is not known which authorities the cluster is meant to trust", asked.probe)
 	}
-	return ofTheirOwn(cmp.Or(i.StandIns[pki.Server], i.StandIns[pki.Client]), s, asked, h.at(trustingStrangers(), try, look))
+	return unlessStandIn(cmp.Or(i.StandIns[pki.Server], i.StandIns[pki.Client]), s, asked, h.atControlServer(trustingControlAuthority(), try, search))
 }
 
 // strangeAuthority looks for an authority that is not the cluster's among those that an agent says it trusts. Names are
 // compared byte by byte: one in another order of its parts is another name to Nomad too.
-func (i Ingredients) strangeAuthority(judgedBy string) probe.Search {
+func (i Ingredients) foreignAuthority(judgedBy string) probe.Search {
 	return probe.Search{
 		For: "an authority that is not the cluster's among those of which the agent takes certificates",
 		In: func(o probe.Observation) (bool, string, error) {

@@ -13,17 +13,17 @@ import (
 // that is wrong with a token at once (nomad/structs/acl.go, ACLToken.Validate).
 func (i Ingredients) tokenLife() []posture.Spec {
 	const wrong = "token type must be client or management"
-	ask := func(life time.Duration, behind ...string) step {
-		return i.manager().does(func(c probe.Caller) probe.Probe {
+	ask := func(life time.Duration, behind ...string) maybeProbe {
+		return i.managementCaller().sends(func(c probe.Caller) probe.Probe {
 			p := probe.HTTPAsk(put("/v1/acl/token", tokenOfNoType(life), behind...), c)
 			p.Sentence = fmt.Sprintf("ask for a token of no known type that lives %s: %s", life, p.Sentence)
 			return p
 		})
 	}
-	return []posture.Spec{tried(posture.Spec{
+	return []posture.Spec{withProbes(posture.Spec{
 		ID:       "server-makes-no-token-that-ends-in-over-a-month",
 		Title:    "a server makes no token that is to end, and does so in more than 31 days",
-		Severity: posture.Low, Once: true, Roles: []pki.Role{pki.Server},
+		Severity: posture.Low, PerRegion: true, Roles: []pki.Role{pki.Server},
 		Settings: []string{"acl.token_max_expiration_ttl"},
 		Why: "acl.token_max_expiration_ttl, 24 h unless it is set; a token that is to end never is not bound by it " +
 			"(nomad/structs/acl.go:790; verified against Nomad 1.11.3)",

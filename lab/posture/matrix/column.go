@@ -11,11 +11,11 @@ import (
 
 // column is one entry of the target, at which one certificate after another is tried.
 type column struct {
-	entry   Endpoint
+	endpoint   Endpoint
 	target  probe.Target
 	callers caller.Set
 	// knock is what a caller does at the entry, control what a sound entry answers.
-	knock   func(as probe.Caller) probe.Probe
+	probe   func(as probe.Caller) probe.Probe
 	control probe.Probe
 
 	// between is the control after the latest certificate: nothing happens at the entry until the next one, so that it is also
@@ -32,20 +32,20 @@ const onePing = "gossip knows no certificates, so that one ping without a gossip
 
 // try tries one certificate. A refusal counts only between controls that are let in.
 func (c *column) try(ctx context.Context, k caller.Kind) finding.Cell {
-	want := c.entry.want(k)
-	cell := finding.Cell{Endpoint: string(c.entry), Want: string(want), Result: finding.Skipped}
-	as, lacks := c.callers.Caller(k)
+	want := c.endpoint.want(k)
+	cell := finding.Cell{Endpoint: string(c.endpoint), Want: string(want), Result: finding.Skipped}
+	as, missing := c.callers.Caller(k)
 	switch {
-	case c.target.At(c.entry.plane()) == "" && c.target.Silent.At(c.entry.plane()) == "":
-		cell.Reason = fmt.Sprintf("%s has no address for the %s plane", c.target.Name, c.entry.plane())
+	case c.target.At(c.endpoint.plane()) == "" && c.target.Silent.At(c.endpoint.plane()) == "":
+		cell.Reason = fmt.Sprintf("%s has no address for the %s plane", c.target.Name, c.endpoint.plane())
 		return cell
-	case lacks != "":
-		cell.Reason = lacks
+	case missing != "":
+		cell.Reason = missing
 		return cell
 	case c.gossip != nil:
 		return *c.gossip
-	case c.target.Silent.At(c.entry.plane()) != "":
-		cell.Outcome, cell.Result, cell.Reason = string(probe.NotReached), finding.Inconclusive, c.target.Silent.At(c.entry.plane())
+	case c.target.Silent.At(c.endpoint.plane()) != "":
+		cell.Outcome, cell.Result, cell.Reason = string(probe.NotReached), finding.Inconclusive, c.target.Silent.At(c.endpoint.plane())
 		return cell
 	case c.lost:
 		// Each further one could take as long as a probe may, for nothing.
@@ -54,16 +54,16 @@ func (c *column) try(ctx context.Context, k caller.Kind) finding.Cell {
 		return cell
 	}
 	before := c.before(ctx)
-	knocked := see(ctx, c.knock(as), c.target, finding.Probe)
-	after := see(ctx, c.control, c.target, finding.ControlAfter)
+	probed := observe(ctx, c.probe(as), c.target, finding.Probe)
+	after := observe(ctx, c.control, c.target, finding.ControlAfter)
 	c.between = after
-	c.lost = unreached(before) && unreached(knocked) && unreached(after)
-	cell.Evidence = []finding.Evidence{before, knocked, after}
-	judge(&cell, before, knocked, after)
-	if why := c.target.WithoutTLS(c.entry.plane()); !why.IsZero() && cell.Result == finding.Inconclusive && before.Outcome == string(probe.RefusedInHandshake) {
+	c.lost = unreached(before) && unreached(probed) && unreached(after)
+	cell.Evidence = []finding.Evidence{before, probed, after}
+	judge(&cell, before, probed, after)
+	if why := c.target.WithoutTLS(c.endpoint.plane()); !why.IsZero() && cell.Result == finding.Inconclusive && before.Outcome == string(probe.RefusedInHandshake) {
 		cell.Reason = why.Error() // a server that is open is not to hide behind those that are not
 	}
-	if c.entry == Gossip {
+	if c.endpoint == Gossip {
 		cell.Reason += "; " + onePing
 		c.gossip = &cell
 	}
@@ -74,7 +74,7 @@ func (c *column) try(ctx context.Context, k caller.Kind) finding.Cell {
 // cell that it was sent for.
 func (c *column) before(ctx context.Context) finding.Evidence {
 	if c.between.Outcome != string(probe.Accepted) {
-		return see(ctx, c.control, c.target, finding.ControlBefore)
+		return observe(ctx, c.control, c.target, finding.ControlBefore)
 	}
 	e := c.between
 	e.Part = finding.ControlBefore
@@ -82,9 +82,9 @@ func (c *column) before(ctx context.Context) finding.Evidence {
 }
 
 // judge compares what happened with what is known of Nomad.
-func judge(c *finding.Cell, before, knocked, after finding.Evidence) {
-	o, in := probe.Outcome(knocked.Outcome), string(probe.Accepted)
-	c.Outcome, c.Result = knocked.Outcome, finding.Inconclusive
+func judge(c *finding.Cell, before, probed, after finding.Evidence) {
+	o, in := probe.Outcome(probed.Outcome), string(probe.Accepted)
+	c.Outcome, c.Result = probed.Outcome, finding.Inconclusive
 	switch {
 	case o.Refused() && (before.Outcome != in || after.Outcome != in):
 		c.Outcome = string(probe.NotReached)
@@ -101,7 +101,7 @@ func judge(c *finding.Cell, before, knocked, after finding.Evidence) {
 func unreached(e finding.Evidence) bool { return e.Outcome == string(probe.NotReached) }
 
 // see runs a probe, and is what it saw.
-func see(ctx context.Context, p probe.Probe, t probe.Target, part finding.Part) finding.Evidence {
+func observe(ctx context.Context, p probe.Probe, t probe.Target, part finding.Part) finding.Evidence {
 	o := p.Insist(ctx, t)
 	return finding.Evidence{
 		Part: part, Did: p.Sentence, Outcome: string(o.Outcome), Sent: o.Sent, Received: o.Received,

@@ -27,11 +27,11 @@ func turns(sent *int, outcomes ...probe.Outcome) probe.Probe {
 }
 
 // tried are the cells of the kinds at the RPC port's handshake, and how many knocks and controls there were.
-func tried(t *testing.T, knock, control []probe.Outcome, kinds ...caller.Kind) (cells []finding.Cell, knocks, canaries int) {
+func tried(t *testing.T, onProbe, control []probe.Outcome, kinds ...caller.Kind) (cells []finding.Cell, probes, canaries int) {
 	t.Helper()
 	target := probe.Target{Name: "server-1", Role: pki.Server, Region: "global", RPC: "127.0.0.1:4647"}
-	cells = matrix.TryOneByOne(t.Context(), matrix.RPCHandshake, target, everybody(t), turns(&knocks, knock...), turns(&canaries, control...), kinds...)
-	return cells, knocks, canaries
+	cells = matrix.TryOneByOne(t.Context(), matrix.RPCHandshake, target, everybody(t), turns(&probes, onProbe...), turns(&canaries, control...), kinds...)
+	return cells, probes, canaries
 }
 
 func everybody(t *testing.T) caller.Set {
@@ -47,31 +47,31 @@ func everybody(t *testing.T) caller.Set {
 	return p
 }
 
-func TestVerdictOfACell(t *testing.T) {
+func TestResultOfACell(t *testing.T) {
 	for _, test := range []struct {
 		name                 string
 		kind                 caller.Kind
-		before, knock, after probe.Outcome
+		before, probe, after probe.Outcome
 		outcome              probe.Outcome
 		verdict              finding.Result
 		says                 string
 	}{
-		{"refused as known", caller.CLI, in, door, in, door, finding.Pass, "as Nomad 1.11.3 does"},
+		{"refused as known", caller.CLI, in, handshake, in, handshake, finding.Pass, "as Nomad 1.11.3 does"},
 		{"let in as known", caller.Server, in, in, in, in, finding.Pass, "as Nomad 1.11.3 does"},
 		{"let in who should not be", caller.CLI, in, in, in, in, finding.Fail, "refused in the handshake"},
-		{"let in who should not be, though the control is not", caller.CLI, door, in, door, in, finding.Fail, "refused in the handshake"},
-		{"refused who should be let in", caller.Server, in, door, in, door, finding.Fail, `"accepted"`},
+		{"let in who should not be, though the control is not", caller.CLI, handshake, in, handshake, in, finding.Fail, "refused in the handshake"},
+		{"refused who should be let in", caller.Server, in, handshake, in, handshake, finding.Fail, `"accepted"`},
 		{"refused otherwise than known", caller.CLI, in, after, in, after, finding.Fail, "refused in the handshake"},
-		{"the control is refused before", caller.CLI, door, door, in, dead, finding.Inconclusive, `"refused in the handshake" before`},
-		{"the control is refused afterwards", caller.CLI, in, door, door, dead, finding.Inconclusive, `"refused in the handshake" after`},
-		{"the control is not reached before", caller.CLI, dead, door, in, dead, finding.Inconclusive, `"not reached" before`},
-		{"the control is not reached afterwards", caller.CLI, in, door, dead, dead, finding.Inconclusive, `"not reached" after`},
-		{"the control fails afterwards", caller.CLI, in, door, failed, dead, finding.Inconclusive, `"failed" after`},
+		{"the control is refused before", caller.CLI, handshake, handshake, in, dead, finding.Inconclusive, `"refused in the handshake" before`},
+		{"the control is refused afterwards", caller.CLI, in, handshake, handshake, dead, finding.Inconclusive, `"refused in the handshake" after`},
+		{"the control is not reached before", caller.CLI, dead, handshake, in, dead, finding.Inconclusive, `"not reached" before`},
+		{"the control is not reached afterwards", caller.CLI, in, handshake, dead, dead, finding.Inconclusive, `"not reached" after`},
+		{"the control fails afterwards", caller.CLI, in, handshake, failed, dead, finding.Inconclusive, `"failed" after`},
 		{"not reached", caller.CLI, in, dead, in, dead, finding.Inconclusive, "proves nothing"},
 		{"failed", caller.CLI, in, failed, in, failed, finding.Inconclusive, "proves nothing"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			cells, _, _ := tried(t, []probe.Outcome{test.knock}, []probe.Outcome{test.before, test.after}, test.kind)
+			cells, _, _ := tried(t, []probe.Outcome{test.probe}, []probe.Outcome{test.before, test.after}, test.kind)
 			c := cells[0]
 			if c.Outcome != string(test.outcome) || c.Result != test.verdict || !strings.Contains(c.Reason, test.says) {
 				t.Errorf("%q, %s: %s; want %q, %s: %s", c.Outcome, c.Result, c.Reason, test.outcome, test.verdict, test.says)
@@ -98,12 +98,12 @@ func parts(t *testing.T, c finding.Cell) [3]probe.Outcome {
 
 // TestTheCanaryBetweenTwoCertificatesIsOfBoth: each cell shows two, and what costs a connection is one for each and one more.
 func TestTheControlBetweenTwoCertificatesIsOfBoth(t *testing.T) {
-	cells, knocks, canaries := tried(t, []probe.Outcome{door}, []probe.Outcome{in}, caller.CLI, caller.Web, caller.Wildcard)
-	if knocks != 3 || canaries != 4 {
-		t.Errorf("%d knocks and %d controls, want 3 and 4", knocks, canaries)
+	cells, probes, canaries := tried(t, []probe.Outcome{handshake}, []probe.Outcome{in}, caller.CLI, caller.Web, caller.Wildcard)
+	if probes != 3 || canaries != 4 {
+		t.Errorf("%d knocks and %d controls, want 3 and 4", probes, canaries)
 	}
 	for _, c := range cells {
-		if got := parts(t, c); got != [3]probe.Outcome{in, door, in} || c.Result != finding.Pass {
+		if got := parts(t, c); got != [3]probe.Outcome{in, handshake, in} || c.Result != finding.Pass {
 			t.Errorf("%v, %s: %s", got, c.Result, c.Reason)
 		}
 	}
@@ -111,18 +111,18 @@ func TestTheControlBetweenTwoCertificatesIsOfBoth(t *testing.T) {
 
 // TestACanaryThatIsRefusedSpoilsItsOwnCellAlone.
 func TestAControlThatIsRefusedSpoilsItsOwnCellAlone(t *testing.T) {
-	cells, _, canaries := tried(t, []probe.Outcome{door}, []probe.Outcome{in, door, in}, caller.CLI, caller.Web)
+	cells, _, canaries := tried(t, []probe.Outcome{handshake}, []probe.Outcome{in, handshake, in}, caller.CLI, caller.Web)
 	if cells[0].Result != finding.Inconclusive || cells[1].Result != finding.Pass || canaries != 4 {
 		t.Errorf("%s, then %s, with %d controls; want 4", cells[0].Result, cells[1].Result, canaries)
 	}
-	if got := parts(t, cells[1]); got != [3]probe.Outcome{in, door, in} {
+	if got := parts(t, cells[1]); got != [3]probe.Outcome{in, handshake, in} {
 		t.Errorf("the second cell was judged by %v", got)
 	}
 }
 
 // TestAnEntryThatHasStoppedAnsweringIsLeftAlone, as each further certificate would wait for its whole time.
-func TestAnEntryThatHasStoppedAnsweringIsLeftAlone(t *testing.T) {
-	cells, knocks, canaries := tried(t, []probe.Outcome{door, dead}, []probe.Outcome{in, in, dead}, caller.Kinds()...)
+func TestAnEndpointThatHasStoppedAnsweringIsLeftAlone(t *testing.T) {
+	cells, probes, canaries := tried(t, []probe.Outcome{handshake, dead}, []probe.Outcome{in, in, dead}, caller.Kinds()...)
 	if cells[0].Result == finding.Inconclusive {
 		t.Errorf("the first cell was: %s", cells[0].Reason)
 	}
@@ -132,12 +132,12 @@ func TestAnEntryThatHasStoppedAnsweringIsLeftAlone(t *testing.T) {
 		}
 	}
 	// The second cell's control before had its answer: it took a third cell to know.
-	if knocks != 3 || canaries != 5 {
-		t.Errorf("%d knocks and %d controls, want 3 and 5", knocks, canaries)
+	if probes != 3 || canaries != 5 {
+		t.Errorf("%d knocks and %d controls, want 3 and 5", probes, canaries)
 	}
-	_, knocks, _ = tried(t, []probe.Outcome{dead}, []probe.Outcome{in}, caller.Kinds()...)
-	if knocks != len(caller.Kinds()) {
-		t.Errorf("the control was let in all the time, and only %d of %d were tried", knocks, len(caller.Kinds()))
+	_, probes, _ = tried(t, []probe.Outcome{dead}, []probe.Outcome{in}, caller.Kinds()...)
+	if probes != len(caller.Kinds()) {
+		t.Errorf("the control was let in all the time, and only %d of %d were tried", probes, len(caller.Kinds()))
 	}
 }
 
@@ -150,13 +150,13 @@ func TestColumnWithoutTLS(t *testing.T) {
 		verdict finding.Result
 		says    string
 	}{
-		"in the clear alone":                  {true, door, finding.Inconclusive, "none over TLS: see rpc-refuses-plaintext-nomad-rpc"},
+		"in the clear alone":                  {true, handshake, finding.Inconclusive, "none over TLS: see rpc-refuses-plaintext-nomad-rpc"},
 		"in the clear and over TLS":           {true, in, finding.Pass, "as Nomad 1.11.3 does"},
-		"not in the clear alone, and refused": {false, door, finding.Inconclusive, "so was who should be let in"},
+		"not in the clear alone, and refused": {false, handshake, finding.Inconclusive, "so was who should be let in"},
 	} {
-		knocks, canaries := 0, 0
+		probes, canaries := 0, 0
 		target := probe.Target{Name: "server-1", Role: pki.Server, Region: "global", RPC: "127.0.0.1:4647", RPCInClear: true, RPCWithoutTLS: test.inClear}
-		cells := matrix.TryOneByOne(t.Context(), matrix.RPCHandshake, target, everybody(t), turns(&knocks, door), turns(&canaries, test.control), caller.CLI)
+		cells := matrix.TryOneByOne(t.Context(), matrix.RPCHandshake, target, everybody(t), turns(&probes, handshake), turns(&canaries, test.control), caller.CLI)
 		if cells[0].Result != test.verdict || !strings.Contains(cells[0].Reason, test.says) {
 			t.Errorf("%s: %s; %s, want %s because of %q", name, cells[0].Result, cells[0].Reason, test.verdict, test.says)
 		}
@@ -164,7 +164,7 @@ func TestColumnWithoutTLS(t *testing.T) {
 }
 
 // TestWhatLacksIsSkipped and costs no connection.
-func TestWhatLacksIsSkipped(t *testing.T) {
+func TestAMissingCallerIsSkipped(t *testing.T) {
 	sent := 0
 	p := turns(&sent, in)
 	closed := probe.Target{Name: "server-1", Role: pki.Server}
@@ -186,7 +186,7 @@ func TestWhatLacksIsSkipped(t *testing.T) {
 func TestGossipIsAskedOnce(t *testing.T) {
 	target := probe.Target{Name: "server-1", Role: pki.Server, Region: "global", Gossip: "127.0.0.1:4648"}
 	for name, test := range map[string]struct {
-		knock, before probe.Outcome
+		probe, before probe.Outcome
 		verdict       finding.Result
 		says          string
 	}{
@@ -195,10 +195,10 @@ func TestGossipIsAskedOnce(t *testing.T) {
 		"its control is refused": {probe.Denied, probe.Denied, finding.Inconclusive, "the control gave"},
 		"it does not answer":     {dead, dead, finding.Inconclusive, "proves nothing"},
 	} {
-		knocks, canaries := 0, 0
-		cells := matrix.TryOneByOne(t.Context(), matrix.Gossip, target, everybody(t), turns(&knocks, test.knock, in), turns(&canaries, test.before, in), caller.Kinds()...)
-		if knocks != 1 || canaries != 2 {
-			t.Errorf("%s: %d knocks and %d controls, want 1 and 2", name, knocks, canaries)
+		probes, canaries := 0, 0
+		cells := matrix.TryOneByOne(t.Context(), matrix.Gossip, target, everybody(t), turns(&probes, test.probe, in), turns(&canaries, test.before, in), caller.Kinds()...)
+		if probes != 1 || canaries != 2 {
+			t.Errorf("%s: %d knocks and %d controls, want 1 and 2", name, probes, canaries)
 		}
 		for i, c := range cells {
 			if c.Result != test.verdict || !strings.Contains(c.Reason, test.says) || !strings.Contains(c.Reason, "gossip knows no certificates, so that one ping") {
@@ -206,11 +206,11 @@ func TestGossipIsAskedOnce(t *testing.T) {
 			}
 		}
 	}
-	knocks, canaries := 0, 0
-	cells := matrix.TryOneByOne(t.Context(), matrix.Gossip, target, caller.Set{}, turns(&knocks, in), turns(&canaries, in), caller.Kinds()...)
+	probes, canaries := 0, 0
+	cells := matrix.TryOneByOne(t.Context(), matrix.Gossip, target, caller.Set{}, turns(&probes, in), turns(&canaries, in), caller.Kinds()...)
 	for i, c := range cells {
-		if c.Result != finding.Skipped || knocks+canaries > 0 {
-			t.Errorf("%s, which is not at hand: %s because %s, %d knocks", caller.Kinds()[i], c.Result, c.Reason, knocks+canaries)
+		if c.Result != finding.Skipped || probes+canaries > 0 {
+			t.Errorf("%s, which is not at hand: %s because %s, %d knocks", caller.Kinds()[i], c.Result, c.Reason, probes+canaries)
 		}
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 const (
 	in    = probe.Accepted
-	door  = probe.RefusedInHandshake
+	handshake  = probe.RefusedInHandshake
 	after = probe.RefusedAfterHandshake
 	no    = probe.Denied
 )
@@ -21,8 +21,8 @@ func known() map[caller.Kind][]probe.Outcome {
 	server := []probe.Outcome{in, in, in, in, in, in, no}
 	client := []probe.Outcome{in, in, in, in, no, after, no}
 	elsewhere := []probe.Outcome{in, in, in, no, no, after, no}
-	httpsAlone := []probe.Outcome{in, door, door, door, door, door, no}
-	nowhere := []probe.Outcome{door, door, door, door, door, door, no}
+	httpsAlone := []probe.Outcome{in, handshake, handshake, handshake, handshake, handshake, no}
+	nowhere := []probe.Outcome{handshake, handshake, handshake, handshake, handshake, handshake, no}
 	return map[caller.Kind][]probe.Outcome{
 		caller.Server: server, caller.Client: client, caller.CLI: httpsAlone,
 		caller.OtherServer: elsewhere, caller.OtherClient: httpsAlone, caller.OtherDomain: elsewhere,
@@ -35,7 +35,7 @@ func known() map[caller.Kind][]probe.Outcome {
 	}
 }
 
-func TestWhoIsToGetInWhere(t *testing.T) {
+func TestWantedOutcomes(t *testing.T) {
 	if len(known()) != len(caller.Kinds()) {
 		t.Errorf("%d kinds are known, there are %d", len(known()), len(caller.Kinds()))
 	}
@@ -51,7 +51,7 @@ func TestWhoIsToGetInWhere(t *testing.T) {
 }
 
 // TestEachEntryRefusesSomebody and lets in its control: one that lets in everybody, or nobody, could prove nothing.
-func TestEachEntryRefusesSomebody(t *testing.T) {
+func TestEachEndpointRefusesAKind(t *testing.T) {
 	for _, e := range matrix.Endpoints() {
 		if !slices.ContainsFunc(caller.Kinds(), func(k caller.Kind) bool { return matrix.Want(e, k).Refused() }) {
 			t.Errorf("%s refuses nobody", e)

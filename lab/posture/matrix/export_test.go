@@ -15,8 +15,8 @@ func Want(e Endpoint, k caller.Kind) probe.Outcome { return e.want(k) }
 func Control(e Endpoint, p caller.Set, gossipKey string) probe.Probe { return control(e, p, gossipKey) }
 
 // TryOneByOne tries the kinds at an entry of which callers see knock, and controls see control.
-func TryOneByOne(ctx context.Context, e Endpoint, t probe.Target, p caller.Set, knock, control probe.Probe, kinds ...caller.Kind) []finding.Cell {
-	c := &column{entry: e, target: t, callers: p, knock: func(probe.Caller) probe.Probe { return knock }, control: control}
+func TryOneByOne(ctx context.Context, e Endpoint, t probe.Target, p caller.Set, onProbe, control probe.Probe, kinds ...caller.Kind) []finding.Cell {
+	c := &column{endpoint: e, target: t, callers: p, probe: func(probe.Caller) probe.Probe { return onProbe }, control: control}
 	var cells []finding.Cell
 	for _, k := range kinds {
 		cells = append(cells, c.try(ctx, k))

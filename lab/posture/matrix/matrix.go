@@ -78,7 +78,7 @@ func atOnce(servers []probe.Target) int {
 
 // column are the cells of one entry of the target, in the order of the kinds.
 func (i Ingredients) column(ctx context.Context, e Endpoint, t probe.Target) []finding.Cell {
-	c := &column{entry: e, target: t, callers: i.Callers, knock: e.probe, control: control(e, i.Callers, i.GossipKey)}
+	c := &column{endpoint: e, target: t, callers: i.Callers, probe: e.probe, control: control(e, i.Callers, i.GossipKey)}
 	cells := make([]finding.Cell, 0, len(caller.Kinds()))
 	for _, k := range caller.Kinds() {
 		cells = append(cells, c.try(ctx, k))
@@ -139,8 +139,8 @@ func elsewhere(servers []probe.Target, at int, tried []finding.Cell) [][]finding
 // untried is the cell of a certificate that could not be tried for the reason, or of one that there is none of.
 func (i Ingredients) untried(e Endpoint, k caller.Kind, reason string) finding.Cell {
 	c := finding.Cell{Endpoint: string(e), Want: string(e.want(k)), Outcome: string(probe.NotReached), Result: finding.Inconclusive, Reason: reason}
-	if _, lacks := i.Callers.Caller(k); lacks != "" {
-		c.Outcome, c.Result, c.Reason = "", finding.Skipped, lacks
+	if _, missing := i.Callers.Caller(k); missing != "" {
+		c.Outcome, c.Result, c.Reason = "", finding.Skipped, missing
 	}
 	return c
 }
@@ -210,9 +210,9 @@ func control(e Endpoint, callers caller.Set, gossipKey string) probe.Probe {
 		}
 		return probe.GossipPing(probe.NewGossipKey(gossipKey, "the cluster's gossip key"))
 	}
-	server, lacks := callers.Caller(caller.Server)
-	if lacks != "" {
-		return probe.Unavailable(e.plane(), lacks)
+	server, missing := callers.Caller(caller.Server)
+	if missing != "" {
+		return probe.Unavailable(e.plane(), missing)
 	}
 	return e.probe(server)
 }

@@ -68,7 +68,7 @@ func TestEveryServerIsTried(t *testing.T) {
 }
 
 // TestWhatLacksLacksEverywhere: its reason is the same whoever leads.
-func TestWhatLacksLacksEverywhere(t *testing.T) {
+func TestAMissingCallerIsSkippedEverywhere(t *testing.T) {
 	servers := []probe.Target{
 		{Name: "server-1", Role: pki.Server, RPC: "127.0.0.1:4647"}, {Name: "server-2", Role: pki.Server, RPC: "127.0.0.1:4647", Leader: true},
 	}
@@ -85,7 +85,7 @@ func TestTheWorstCellWins(t *testing.T) {
 	cell := func(v finding.Result, o probe.Outcome) finding.Cell {
 		return finding.Cell{Result: v, Outcome: string(o), Reason: "it was " + string(o)}
 	}
-	held, broken := cell(finding.Pass, door), cell(finding.Fail, in)
+	pass, fail := cell(finding.Pass, handshake), cell(finding.Fail, in)
 	untried, skipped := cell(finding.Inconclusive, dead), cell(finding.Skipped, "")
 	for name, test := range map[string]struct {
 		cells     [3]finding.Cell
@@ -94,17 +94,17 @@ func TestTheWorstCellWins(t *testing.T) {
 		elsewhere finding.Result
 		reason    string
 	}{
-		"all are sound":         {[3]finding.Cell{held, held, held}, finding.Pass, nil, "", held.Reason},
-		"one is open":           {[3]finding.Cell{held, broken, held}, finding.Fail, []string{"b"}, finding.Pass, broken.Reason},
-		"one is open, one away": {[3]finding.Cell{untried, held, broken}, finding.Fail, []string{"c"}, finding.Inconclusive, broken.Reason},
-		"two are open":          {[3]finding.Cell{held, broken, broken}, finding.Fail, []string{"b", "c"}, finding.Pass, broken.Reason},
+		"all are sound":         {[3]finding.Cell{pass, pass, pass}, finding.Pass, nil, "", pass.Reason},
+		"one is open":           {[3]finding.Cell{pass, fail, pass}, finding.Fail, []string{"b"}, finding.Pass, fail.Reason},
+		"one is open, one away": {[3]finding.Cell{untried, pass, fail}, finding.Fail, []string{"c"}, finding.Inconclusive, fail.Reason},
+		"two are open":          {[3]finding.Cell{pass, fail, fail}, finding.Fail, []string{"b", "c"}, finding.Pass, fail.Reason},
 		"each is open in a way of its own": {
-			[3]finding.Cell{held, broken, cell(finding.Fail, after)}, finding.Fail, []string{"b", "c"}, finding.Pass,
-			"b: " + broken.Reason + "; c: it was " + string(after),
+			[3]finding.Cell{pass, fail, cell(finding.Fail, after)}, finding.Fail, []string{"b", "c"}, finding.Pass,
+			"b: " + fail.Reason + "; c: it was " + string(after),
 		},
-		"all are open":       {[3]finding.Cell{broken, broken, broken}, finding.Fail, nil, "", broken.Reason},
-		"one is away":        {[3]finding.Cell{held, held, untried}, finding.Inconclusive, []string{"c"}, finding.Pass, untried.Reason},
-		"one alone is asked": {[3]finding.Cell{skipped, held, skipped}, finding.Pass, []string{"b"}, finding.Skipped, held.Reason},
+		"all are open":       {[3]finding.Cell{fail, fail, fail}, finding.Fail, nil, "", fail.Reason},
+		"one is away":        {[3]finding.Cell{pass, pass, untried}, finding.Inconclusive, []string{"c"}, finding.Pass, untried.Reason},
+		"one alone is asked": {[3]finding.Cell{skipped, pass, skipped}, finding.Pass, []string{"b"}, finding.Skipped, pass.Reason},
 	} {
 		c := matrix.Worst([]string{"a", "b", "c"}, test.cells[:])
 		if c.Result != test.verdict || !slices.Equal(c.At, test.at) || c.Elsewhere != test.elsewhere || c.Reason != test.reason {
