@@ -46,9 +46,9 @@ type trait struct {
 
 // certificates are what the agents' own certificates say. A server serves one and the same on all its ports.
 func (i Ingredients) certificates() []posture.Spec {
-	return forBoth(func(d side) []posture.Spec {
+	return forBoth(func(role pki.Role) []posture.Spec {
 		var all []posture.Spec
-		for _, s := range append(i.namesOf(d.role), i.traits()...) {
+		for _, s := range append(i.namesOf(role), i.traits()...) {
 			search := func(as probe.Caller) probe.Probe {
 				return probe.Searching(getHealth(as), probe.Search{For: s.what + " in the agent's certificate", In: func(o probe.Observation) (bool, string, error) {
 					if len(o.Served) == 0 {
@@ -58,7 +58,7 @@ func (i Ingredients) certificates() []posture.Spec {
 					return there, saw, nil
 				}})
 			}
-			all = append(all, unlessStandIn(i.StandIns[d.role], posture.Spec{
+			all = append(all, unlessStandIn(i.StandIns[role], posture.Spec{
 				ID: "certificate-" + s.id, Title: "certificate " + s.title,
 				Kind: posture.Safe, Severity: s.severity, Why: s.why,
 				Settings: append([]string{tlsCertificate}, s.settings...),

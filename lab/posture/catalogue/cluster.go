@@ -21,10 +21,6 @@ func registrationSettings() []string {
 	}
 }
 
-// bystander is the hand of whoever asks how the cluster is. A certificate that is wrong is told by the cluster that does not
-// form: the bystander takes any, so as to be told.
-func (i Ingredients) unverifyingCaller() maybeCaller { return i.tokenlessCaller().changed(probe.Caller.Credulous) }
-
 // formation is whether servers have become one cluster. What keeps them from it shows itself here alone: each of them runs,
 // and answers.
 func (i Ingredients) formation() []posture.Spec {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/probe"
 )
@@ -94,7 +95,7 @@ func cacheable(value string) bool {
 
 // httpsAnswers are what the HTTP API's answers give leave for, and what it answers that nobody needs.
 func (i Ingredients) httpsAnswers() []posture.Spec {
-	return forBoth(func(side) []posture.Spec {
+	return forBoth(func(pki.Role) []posture.Spec {
 		all := []posture.Spec{withProbes(posture.Spec{
 			ID: "https-has-no-profiler", Title: "HTTP API offers no profiler beside the one that ACLs guard",
 			Kind: posture.Safe, Severity: posture.High,

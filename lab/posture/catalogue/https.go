@@ -1,6 +1,7 @@
 package catalogue
 
 import (
+	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/posture/caller"
 	"nomadlab.internal/lab/probe"
@@ -15,7 +16,7 @@ const traceLevel = "TRACE"
 
 // httpsCallers are who gets through the TLS handshake of the HTTP API.
 func (i Ingredients) httpsCallers() []posture.Spec {
-	return forBoth(func(side) []posture.Spec {
+	return forBoth(func(pki.Role) []posture.Spec {
 		return []posture.Spec{
 			withProbes(posture.Spec{
 				ID: "https-refuses-plaintext", Title: "HTTP port serves nothing without TLS",
@@ -53,7 +54,7 @@ func (i Ingredients) httpsCallers() []posture.Spec {
 
 // httpsVersions are the versions and suites of TLS that the HTTP API speaks.
 func (i Ingredients) httpsVersions() []posture.Spec {
-	return forBoth(func(side) []posture.Spec {
+	return forBoth(func(pki.Role) []posture.Spec {
 		return i.oldTLS("https", "HTTP API", traceLevel, i.certificateCaller(), getHealth)
 	})
 }

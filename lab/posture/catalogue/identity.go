@@ -1,7 +1,6 @@
 package catalogue
 
 import (
-	"context"
 	"fmt"
 
 	"nomadlab.internal/lab/pki"
@@ -9,8 +8,8 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// workloadIdentity is what a task's own identity must not be good for: every task gets one, and with it whoever breaks into
-// a task. It may list and read the variables of its own job, which is how the control shows that it is valid.
+// workloadIdentity returns the checks of what a task's own identity must not be good for. Every task gets one, and so does an
+// intruder in a task. The identity may list and read the variables of its own job: the control shows by that that it is valid.
 func (i Ingredients) workloadIdentity() []posture.Spec {
 	own := func(c probe.Caller) probe.Probe {
 		return probe.HTTPAsk(unforwarded(get("/v1/var/nomad/jobs/"+SampleJobID, "variable not found")), c)
@@ -30,32 +29,21 @@ func (i Ingredients) workloadIdentity() []posture.Spec {
 	return specs
 }
 
-// deniedToWorkload is the check that the sample job's identity has not the right.
+// deniedToWorkload returns the check that the sample job's identity does not have the right.
 func (i Ingredients) deniedToWorkload(r right, own func(probe.Caller) probe.Probe) posture.Spec {
-	ask, missing := r.ask, ""
-	if r.of != nil {
-		ask, missing = i.forSampleJob(r.of)
-	}
-	ask = verified(unforwarded(ask))
-	var passedOn func(context.Context, probe.Target) (probe.Target, bool)
-	if forwarded(ask) {
-		passedOn = i.leaderOf
-	}
-	var token string
+	ask, missing := i.request(r)
+	ask, forwardedTo := i.atServer(ask)
+	token, noJob := "", LacksSampleJob
 	if i.SampleJob != nil {
-		token = i.SampleJob.Token
+		token, noJob = i.SampleJob.Token, ""
 	}
-	holder := i.tokenlessCaller()
-	if i.SampleJob == nil {
-		holder = holder.orMissing(LacksSampleJob)
-	}
-	holder = holder.withToken(token, "a task's workload identity").orMissing(missing)
+	task := i.tokenlessCaller().orMissing(noJob).withToken(token, "a task's workload identity").orMissing(missing)
 	return withProbes(posture.Spec{
 		ID:       "workload-identity-may-not-" + inID(r.may),
 		Title:    "a task's workload identity may not " + r.may,
-		Severity: r.severity, ForwardedTo: passedOn, Roles: []pki.Role{pki.Server}, Settings: []string{aclEnabled},
+		Severity: r.severity, ForwardedTo: forwardedTo, Roles: []pki.Role{pki.Server}, Settings: []string{aclEnabled},
 		Why: fmt.Sprintf("CVE-2023-1299: an identity without a policy of its job's has hardly any right; "+
 			"no policy that is bound to all jobs of a namespace may grant %s unasked (nomad/auth/auth.go, ResolvePoliciesForClaims; verified against Nomad 1.11.3)", r.needs),
 		Want: posture.Want{probe.Denied}, Answer: permissionDenied,
-	}, holder.sends(func(c probe.Caller) probe.Probe { return probe.HTTPAsk(ask, c) }), holder.sends(own))
+	}, task.sends(func(c probe.Caller) probe.Probe { return probe.HTTPAsk(ask, c) }), task.sends(own))
 }

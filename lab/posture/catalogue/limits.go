@@ -3,6 +3,7 @@ package catalogue
 import (
 	"time"
 
+	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/posture/caller"
 	"nomadlab.internal/lab/probe"
@@ -24,7 +25,7 @@ func (i Ingredients) httpsLimits() []posture.Spec {
 	const source = "limits.https_handshake_timeout: CVE-2020-7218, connections cost an agent file handles (command/agent/http.go:254)"
 	shut := posture.Want{probe.RefusedInHandshake, probe.RefusedAfterHandshake}
 	spoken := i.certificateCaller().sends(getHealth)
-	return forBoth(func(side) []posture.Spec {
+	return forBoth(func(pki.Role) []posture.Spec {
 		return []posture.Spec{
 			withProbes(posture.Spec{
 				ID: "https-closes-silent-connections", Title: "HTTP port closes a connection on which nobody speaks",

@@ -1,6 +1,7 @@
 package catalogue
 
 import (
+	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/probe"
 )
@@ -15,7 +16,7 @@ func (i Ingredients) network() []posture.Spec {
 		}
 		return withProbes(s, said, always(probe.Overheard(searchOf(p), probe.SpeakingInClear(p))))
 	}
-	http := forBoth(func(side) []posture.Spec {
+	http := forBoth(func(pki.Role) []posture.Spec {
 		return []posture.Spec{hears(posture.Spec{
 			ID: "network-carries-no-http-in-clear", Title: "HTTP port is spoken to in a way that a listener on the network cannot read",
 			Kind: posture.Safe, Severity: posture.Critical,

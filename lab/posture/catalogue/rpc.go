@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 
-	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/posture/caller"
 	"nomadlab.internal/lab/probe"
@@ -12,14 +11,6 @@ import (
 
 // calls asks a server who leads, which needs no ACL token (nomad/status_endpoint.go; verified against Nomad 1.11.3).
 func callLeader(as probe.Caller) probe.Probe { return probe.RPCCall(probe.StatusLeader(), as) }
-
-// atServers are the specs for the doors that servers alone have.
-func atServers(specs ...posture.Spec) []posture.Spec {
-	for at := range specs {
-		specs[at].Roles = []pki.Role{pki.Server}
-	}
-	return specs
-}
 
 // rpcPlaintext are the protocols of the RPC port, each without TLS.
 func (i Ingredients) rpcPlaintext() []posture.Spec {
