@@ -9,8 +9,9 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// rpcRights are those that RPC must not take a node's certificate for: whoever has the key of any client would read the
-// state of the whole cluster. Status.Leader and its like are open to every certificate.
+// rpcRights returns the checks of RPC methods for which a node's certificate must not be enough. Otherwise the key of
+// any client would read the state of the whole cluster. Status.Leader and similar methods are open to every
+// certificate.
 func (i Ingredients) rpcRights() []posture.Spec {
 	var specs []posture.Spec
 	for _, r := range []struct{ id, method, what, needs, at string }{
@@ -18,13 +19,13 @@ func (i Ingredients) rpcRights() []posture.Spec {
 		{"autopilot", "Operator.AutopilotGetConfiguration", "Autopilot's configuration", policy("operator", "read"), "nomad/operator_endpoint.go:323"},
 		{"jobs", "Job.List", "the list of jobs", capability("list-jobs"), "nomad/job_endpoint.go:1430"},
 	} {
-		// Stale, the server answers itself, by its own acl block.
+		// With AllowStale the server answers itself, by its own acl block.
 		call := func(c probe.Caller) probe.Probe {
 			return probe.RPCCall(probe.Call{Method: r.method, Args: map[string]any{"AllowStale": true}}, c)
 		}
 		specs = append(specs, withProbes(posture.Spec{
 			ID:    "server-rpc-hides-" + r.id + "-from-clients-certificate",
-			Title: fmt.Sprintf("a server's RPC port does not tell %s to whoever has a client's certificate and no ACL token", r.what),
+			Title: fmt.Sprintf("a server's RPC port does not tell %s to a caller with a client's certificate and no ACL token", r.what),
 			Kind:  posture.Safe, Severity: posture.High, Roles: []pki.Role{pki.Server},
 			Settings: []string{aclEnabled},
 			Why:      "a certificate is no token: " + withoutToken(r.needs, r.at),
@@ -34,8 +35,8 @@ func (i Ingredients) rpcRights() []posture.Spec {
 	return append(specs, i.commands())
 }
 
-// commands is the check of what goes through a stream alone: a command in a task. Nomad looks for the allocation before the
-// right, and for the task after it, which is not named: no command is run.
+// commands returns the check of running a command in a task, which is possible through a stream alone. Nomad looks
+// for the allocation before the right, and for the task after it. The task is not named, so no command runs.
 func (i Ingredients) commands() posture.Spec {
 	alloc, missing := noID, LacksSampleJob
 	if i.SampleJob != nil {

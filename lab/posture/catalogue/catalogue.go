@@ -12,46 +12,46 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// Ingredients are what checks are made with. A zero field is an ingredient that there is none of: what cannot be tried
-// without it is skipped for that reason, and nothing is left out of the catalogue.
+// Ingredients are what All makes the checks with. A zero field means that there is none: a check that needs it is
+// skipped for that reason. All returns the same checks for all Ingredients.
 type Ingredients struct {
-	// Callers are who knocks.
+	// Callers are the callers of each kind of certificate.
 	Callers caller.Set
-	// Region is the cluster's; empty means pki.DefaultRegion.
+	// Region is the cluster's region; empty means pki.DefaultRegion.
 	Region string
 	// Management is the secret of a management token.
 	Management string
-	// NoACL is true for a cluster without an ACL system, in which nobody needs a token.
+	// NoACL is true for a cluster without an ACL system, in which no caller needs a token.
 	NoACL bool
-	// Introduction is a token that introduces any client of the node pool default.
+	// Introduction is a token that introduces any client of the node pool "default".
 	Introduction string
 	// GossipKey is the cluster's, in base64.
 	GossipKey string
-	// GossipInClear is true for a cluster whose servers take whoever gossips in the clear.
+	// GossipInClear is true for a cluster whose servers accept gossip without a key.
 	GossipInClear bool
-	// Deaf says why nobody can listen on the network here; empty where somebody can.
+	// Deaf is the reason why this process cannot capture packets; empty where it can.
 	Deaf string
-	// Authorities are the certificates of the authorities that the cluster is meant to trust: to which certificates of its own
-	// agents lead. A file of authorities that agents read is what is judged, and so says nothing of it.
+	// Authorities are the certificates of the authorities that the cluster is meant to trust: those that the agents'
+	// own certificates lead to. The agents' files of authorities are not used, as they are what is judged.
 	Authorities []*x509.Certificate
-	// AllAuthorities is true where Authorities has each certificate of those authorities that any agent has. Else an agent
-	// that has two of one name may have an authority that was renewed, or another.
+	// AllAuthorities is true where Authorities has every certificate of those authorities that any agent has.
+	// Otherwise two authorities of one name at an agent may be one that was renewed, or two.
 	AllAuthorities bool
-	// StandIns says of a role's agents why their certificates say nothing of those that are asked about, as where a lab's own stand in
-	// for a user's; empty where they are the ones. What is asked of them is then skipped for that reason, and so is whom any agent
-	// trusts: an authority may be that of the certificates that are not here.
+	// StandIns gives, for a role, the reason why the certificates of its agents are not the user's own, for example
+	// because a lab's certificates stand in for them. Checks of certificates at these agents, and checks of trusted
+	// authorities at any agent, are then skipped for that reason. Empty: the certificates are the user's own.
 	StandIns map[pki.Role]string
-	// Servers are the servers that answer, which are asked about each other and about clients.
+	// Servers are the servers that answer. They are asked about each other and about clients.
 	Servers []probe.Target
-	// NoClient is true where no client is among the agents that are checked, though the cluster may have some: then servers
-	// are asked about all clients that they list.
+	// NoClient is true where none of the checked agents is a client. Servers are then asked about all clients that
+	// they list.
 	NoClient bool
-	// Clientless is true where these servers list no client at all, so that there is none that could offer anything.
+	// Clientless is true where these servers list no client.
 	Clientless bool
-	// Peers are the servers that each region is meant to have, by the region's name: the addresses, host:port, by which Raft
-	// calls them. Nil: they are not known.
+	// Peers are the addresses (host:port) of the Raft peers that each region is meant to have, by the region's name.
+	// Nil: unknown.
 	Peers map[string][]string
-	// Sample job is a workload of the checks' own.
+	// SampleJob is the job that checks of workloads need. Nil: none runs.
 	SampleJob *SampleJob
 }
 
@@ -61,8 +61,8 @@ func (i Ingredients) GoString() string { return "catalogue.Ingredients{…}" }
 // String keeps the secrets out of %v.
 func (i Ingredients) String() string { return "the ingredients of checks for region " + i.region() }
 
-// All are the checks, in a fixed order, each with an ID of its own. The error tells of every spec that is not whole and
-// of every ID that is there twice: both are faults of this package.
+// All returns the checks in a fixed order. Their IDs are unique. The error lists every incomplete spec and every
+// repeated ID; both are defects of this package.
 func All(i Ingredients) ([]posture.Check, error) {
 	var (
 		checks []posture.Check
@@ -89,7 +89,7 @@ func All(i Ingredients) ([]posture.Check, error) {
 	return checks, nil
 }
 
-// families are the checks by subject, in the catalogue's order.
+// families returns the families of checks, in the catalogue's order.
 func (i Ingredients) families() []func() []posture.Spec {
 	return []func() []posture.Spec{
 		i.formation, i.registration,

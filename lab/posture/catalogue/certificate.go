@@ -18,33 +18,34 @@ import (
 )
 
 const (
-	// spareTime is the most that a certificate must last.
+	// minRemaining is the longest time that a certificate must remain valid.
 	minRemaining = 24 * time.Hour
-	// longestLife is the longest life of a certificate, and an hour for clocks that lag: what the CA/Browser Forum's Baseline
-	// Requirements (6.3.2) allow, and a month more than `nomad tls cert create` gives.
+	// maxCertificateLife is the longest life of a certificate, with an hour for clock skew: what the CA/Browser
+	// Forum's Baseline Requirements (6.3.2) allow, and a month more than `nomad tls cert create` gives.
 	maxCertificateLife = 398*24*time.Hour + time.Hour
-	// fewestBits is the least length of an RSA key (NIST SP 800-131A; CA/Browser Forum 6.1.5).
+	// minRSABits is the shortest RSA key (NIST SP 800-131A; CA/Browser Forum 6.1.5).
 	minRSABits = 2048
 )
 
-// sight is something that is to be in no agent's certificate.
+// trait is a property that no agent's certificate may have.
 type trait struct {
 	id, title string
 	severity  posture.Severity
 	why       string
-	// more are the settings that the promise rests on beside that of the certificate.
+	// settings are those that the check rests on beside tls.cert_file.
 	settings []string
-	// what is the thing, as it follows "look for".
+	// what names the property, as it follows "look for".
 	what string
-	// in says whether it is in the agent's certificate.
+	// inLeaf reports whether the agent's certificate has it, and what was seen.
 	inLeaf func(*x509.Certificate) (bool, string)
-	// above says whether it is in an authority that the agent's certificate leads to. Nil: authorities are not looked at.
+	// inAuthority does the same for an authority that the agent's certificate leads to. Nil: authorities do not
+	// matter.
 	inAuthority func(authority *x509.Certificate) (bool, string)
-	// control server has it.
+	// controlServer has a certificate with the property.
 	controlServer controlServer
 }
 
-// certificates are what the agents' own certificates say. A server serves one and the same on all its ports.
+// certificates returns the checks of the agents' own certificates. An agent serves the same one on all its ports.
 func (i Ingredients) certificates() []posture.Spec {
 	return forBoth(func(role pki.Role) []posture.Spec {
 		var all []posture.Spec
@@ -69,7 +70,8 @@ func (i Ingredients) certificates() []posture.Spec {
 	})
 }
 
-// ofTheirOwn is tried, for a look at certificates or authorities: not where others stand in for those that are asked about.
+// unlessStandIn returns the spec with its probes. Where the agents' certificates are stand-ins, for the reason given,
+// neither probe is sent.
 func unlessStandIn(standIn string, s posture.Spec, try, control maybeProbe) posture.Spec {
 	if standIn != "" {
 		try, control = unavailable(standIn, try.probe), unavailable(standIn, control.probe)
@@ -77,8 +79,8 @@ func unlessStandIn(standIn string, s posture.Spec, try, control maybeProbe) post
 	return withProbes(s, try, control)
 }
 
-// inChain looks at the agent's certificate, and at the authorities that it leads to: those that it sends along, and those of
-// the cluster that are known.
+// inChain looks for the trait in the agent's certificate, and in the authorities that it leads to: those that the
+// agent sends and the known ones of the cluster.
 func (i Ingredients) inChain(s trait, served []*x509.Certificate) (there bool, saw string) {
 	there, saw = s.inLeaf(served[0])
 	if s.inAuthority == nil || there {
@@ -93,8 +95,8 @@ func (i Ingredients) inChain(s trait, served []*x509.Certificate) (there bool, s
 	return false, saw
 }
 
-// namesOf are what the names of a role's certificate must not say. Nomad takes role and region from any of them, the
-// common name included (nomad/server.go:634, nomad/auth/auth.go:430).
+// namesOf returns the traits of a role's certificate that are about its names. Nomad takes role and region from any
+// name, the common name included (nomad/server.go:634, nomad/auth/auth.go:430).
 func (i Ingredients) namesOf(role pki.Role) []trait {
 	own := pki.Identity{Role: role, Region: i.region()}.Name()
 	named := func(extra string) pki.Template {
@@ -125,7 +127,7 @@ func (i Ingredients) namesOf(role pki.Role) []trait {
 		},
 		{
 			id: "has-no-wildcard", title: "has no wildcard among its names", severity: posture.High,
-			why:  "verify_server_hostname of whoever calls the agent takes a wildcard for server.REGION.nomad, so its holder can pose as a server (crypto/x509 VerifyHostname)",
+			why:  "a caller with verify_server_hostname takes a wildcard for server.REGION.nomad, so its holder can pose as a server (crypto/x509 VerifyHostname)",
 			what: "a wildcard", inLeaf: anyName(func(name string) bool { return strings.Contains(name, "*") }),
 			controlServer: presenting("whose certificate has a wildcard", named("*."+i.region()+".nomad")),
 		},
@@ -133,7 +135,7 @@ func (i Ingredients) namesOf(role pki.Role) []trait {
 	if role == pki.Client {
 		all = append(all, trait{
 			id: "names-its-own-role", title: "names its own role and region", severity: posture.Critical,
-			why:  "a server's certificate on a client works without a word, and hands the powers of a server to every root task there (verified against Nomad 1.11.3)",
+			why:  "a server's certificate on a client works without a warning, and gives the powers of a server to every root task there (verified against Nomad 1.11.3)",
 			what: "the lack of the name " + own, inLeaf: func(c *x509.Certificate) (bool, string) {
 				is := func(name string) bool {
 					r, has := ParseRoleName(name)
@@ -147,11 +149,12 @@ func (i Ingredients) namesOf(role pki.Role) []trait {
 	return all
 }
 
-// anyRegion reports whether agents may be of any region: of a cluster that somebody else brought up it is known by their
-// certificates alone.
+// anyRegion reports whether agents may be of any region: the region of a cluster that this program did not start is
+// known by its certificates alone.
 func (i Ingredients) anyRegion() bool { return len(i.Peers) == 0 }
 
-// otherRegion finds a certificate with a name of another region than its agent's; where that may be any, one of two regions.
+// otherRegion reports whether the certificate names a region other than its agent's, or, where agents may be of any
+// region, more than one region.
 func (i Ingredients) otherRegion(c *x509.Certificate) (bool, string) {
 	var regions []string
 	if !i.anyRegion() {
@@ -165,7 +168,7 @@ func (i Ingredients) otherRegion(c *x509.Certificate) (bool, string) {
 	return len(regions) > 1, "the names " + strings.Join(names(c), ", ")
 }
 
-// traits are what no agent's certificate must be, whatever its role.
+// traits returns the traits that are the same for both roles.
 func (i Ingredients) traits() []trait {
 	defective := func(title string, f pki.Defect) controlServer {
 		template := soundTemplate(pki.Server, i.region())
@@ -181,15 +184,15 @@ func (i Ingredients) traits() []trait {
 		},
 		{
 			id: "has-a-strong-key", title: "has a key of at least 2048 bits of RSA, or of 256 of an elliptic curve, and so have its authorities", severity: posture.High,
-			why:  "shorter keys can be broken (NIST SP 800-131A), and Nomad has no policy of its own (verified against Nomad 1.11.3)",
+			why:      "shorter keys can be broken (NIST SP 800-131A), and Nomad has no policy of its own (verified against Nomad 1.11.3)",
 			settings: []string{"tls.key_file"},
-			what: "a key that is too short", inLeaf: ShortKey,
-			inAuthority:         ShortKey,
+			what:     "a key that is too short", inLeaf: ShortKey,
+			inAuthority:   ShortKey,
 			controlServer: defective("whose certificate has an RSA key of 1024 bits", pki.WeakKey()),
 		},
 		{
 			id: "cannot-sign", title: "cannot sign others", severity: posture.Critical,
-			why:  "whoever has the key of a certificate that can sign makes itself any role (RFC 5280, 4.2.1.9)",
+			why:  "the holder of a certificate that can sign issues itself any role (RFC 5280, 4.2.1.9)",
 			what: "the right to sign certificates", inLeaf: func(c *x509.Certificate) (bool, string) {
 				can := CanSign(c)
 				return can, fmt.Sprintf("an authority: %t", can)
@@ -198,7 +201,7 @@ func (i Ingredients) traits() []trait {
 		},
 		{
 			id: "lasts-another-day", title: "lasts for another day, or a tenth of its life where that is less, and its authorities for a day", severity: posture.High,
-			why:  "when it or one of its authorities ends the agent's peers refuse it, and nothing in its own log or its health tells so beforehand (verified against Nomad 1.11.3)",
+			why:  "when it or one of its authorities ends the agent's peers refuse it, and nothing in its own log or health warns of it (verified against Nomad 1.11.3)",
 			what: "an end that is near", inLeaf: endsSoon,
 			inAuthority: func(a *x509.Certificate) (bool, string) {
 				return time.Until(a.NotAfter) < minRemaining, "it ends at " + a.NotAfter.UTC().Format(time.RFC3339)
@@ -216,7 +219,7 @@ func (i Ingredients) traits() []trait {
 		},
 		{
 			id: "names-a-host", title: "names localhost or 127.0.0.1 beside its role", severity: posture.Low,
-			why:  "commands on the agent's own machine call it there unless NOMAD_ADDR says otherwise; where the certificate has neither name, they need -tls-server-name, or somebody stops verifying (-tls-skip-verify); `nomad tls cert create` names both",
+			why:  "commands on the agent's own machine call it there unless NOMAD_ADDR says otherwise; where the certificate has neither name, they need -tls-server-name, or are run without verification (-tls-skip-verify); `nomad tls cert create` names both",
 			what: "the lack of localhost and of 127.0.0.1", inLeaf: func(c *x509.Certificate) (bool, string) {
 				saw := fmt.Sprintf("the names %s and %d addresses", strings.Join(c.DNSNames, ", "), len(c.IPAddresses))
 				return c.VerifyHostname("localhost") != nil && !slices.ContainsFunc(c.IPAddresses, net.IP.IsLoopback), saw
@@ -226,35 +229,38 @@ func (i Ingredients) traits() []trait {
 	}
 }
 
-// spare is how long a certificate must last at least: a day, for whoever is paged about it at night; of one that was made for
-// less than ten, a tenth of its life. Who makes them so
-// short has a program renew them.
-func requiredRemaining(c *x509.Certificate) time.Duration { return min(minRemaining, c.NotAfter.Sub(c.NotBefore)/10) }
+// requiredRemaining returns how long a certificate must remain valid: a day, so that the operator has time to act, or
+// a tenth of its life where it was issued for less than ten days. Such short certificates are renewed by a program.
+func requiredRemaining(c *x509.Certificate) time.Duration {
+	return min(minRemaining, c.NotAfter.Sub(c.NotBefore)/10)
+}
 
-// endsSoon says whether the certificate has less time left than it must last.
+// endsSoon reports whether the certificate ends within requiredRemaining.
 func endsSoon(c *x509.Certificate) (bool, string) {
 	return time.Until(c.NotAfter) < requiredRemaining(c), fmt.Sprintf("it ends at %s, and was made for %s",
 		c.NotAfter.UTC().Format(time.RFC3339), c.NotAfter.Sub(c.NotBefore).Round(time.Minute))
 }
 
-// anyName looks at each name of a certificate.
+// anyName returns a search that finds a certificate one of whose names satisfies is.
 func anyName(is func(string) bool) func(*x509.Certificate) (bool, string) {
 	return func(c *x509.Certificate) (bool, string) {
 		return slices.ContainsFunc(names(c), is), "the names " + strings.Join(names(c), ", ")
 	}
 }
 
-// RoleName is what a name such as server.global.nomad says to Nomad. The role is in small letters, the region in those of the name.
+// RoleName is what Nomad reads from a name such as server.global.nomad. Role is in small letters; Region keeps its
+// letters.
 type RoleName struct {
 	Role, Region string
-	// LetsIn is true for a name by which servers know a peer: role and domain are in small letters (nomad/server.go:645).
+	// LetsIn is true where servers accept the name as a peer's: role and domain are in small letters
+	// (nomad/server.go:645).
 	LetsIn bool
 }
 
-// ParseRoleName takes a name such as server.global.nomad apart. is is false for a name of another form. All between the first label
-// and the last is the region: a server's RPC port takes server.x.global.nomad for a server of some other region
-// (nomad/server.go:645; verified against Nomad 1.11.3). Capital letters change nothing to whoever calls an agent by its name
-// (crypto/x509, VerifyHostname), but a server passes on what does not name its region letter by letter
+// ParseRoleName parses a name such as server.global.nomad. is is false for a name of another form. Everything between
+// the first and the last label is the region: a server's RPC port takes server.x.global.nomad for a server of another
+// region (nomad/server.go:645; verified against Nomad 1.11.3). Capitals do not matter when a caller verifies an
+// agent's name (crypto/x509, VerifyHostname), but a server forwards a request whose region differs in any letter
 // (nomad/rpc.go:593).
 func ParseRoleName(name string) (r RoleName, is bool) {
 	written, rest, _ := strings.Cut(name, ".")
@@ -267,13 +273,13 @@ func ParseRoleName(name string) (r RoleName, is bool) {
 	return RoleName{Role: role, Region: rest[:at], LetsIn: role == written && rest[at:] == domain}, true
 }
 
-// InRegion reports whether the name is of that region, whatever letters are capitals.
+// InRegion reports whether the name is of the region, ignoring case.
 func (r RoleName) InRegion(region string) bool { return strings.EqualFold(r.Region, region) }
 
-// CanSign reports whether the certificate has the right to sign others.
+// CanSign reports whether the certificate may sign other certificates.
 func CanSign(c *x509.Certificate) bool { return c.IsCA || c.KeyUsage&x509.KeyUsageCertSign != 0 }
 
-// otherPurpose says whether the certificate is good for something beside TLS.
+// otherPurpose reports whether the certificate is valid for a purpose other than TLS.
 func otherPurpose(c *x509.Certificate) (bool, string) {
 	if len(c.ExtKeyUsage) == 0 && len(c.UnknownExtKeyUsage) == 0 {
 		return true, "no extended key usage, so it is for every purpose"
@@ -284,7 +290,8 @@ func otherPurpose(c *x509.Certificate) (bool, string) {
 	return beside, fmt.Sprintf("a purpose beside TLS: %t", beside)
 }
 
-// ShortKey reports whether the certificate's key is too short, or of a kind that is not known to be strong.
+// ShortKey reports whether the certificate's key is too short, or of a kind that is not known to be strong, and what
+// key it is.
 func ShortKey(c *x509.Certificate) (bool, string) {
 	switch key := c.PublicKey.(type) {
 	case *rsa.PublicKey:

@@ -2,18 +2,20 @@ package catalogue
 
 import (
 	"cmp"
+	"maps"
+	"slices"
 
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/probe"
 )
 
-// joins are the settings by which servers find each other and let each other in.
+// joinSettings are the settings by which servers find each other and accept each other.
 func joinSettings() []string {
 	return []string{tlsCertificate, tlsAuthorities, serverEncrypt, serverExpect, "server.server_join.retry_join", tlsRPC}
 }
 
-// enrols are the settings by which a client finds servers and is let in by them.
+// registrationSettings are the settings by which a client finds servers and is accepted by them.
 func registrationSettings() []string {
 	return []string{
 		tlsCertificate, tlsAuthorities, "client.servers", "client.server_join.retry_join", tlsRPC, "client.node_pool",
@@ -21,13 +23,13 @@ func registrationSettings() []string {
 	}
 }
 
-// formation is whether servers have become one cluster. What keeps them from it shows itself here alone: each of them runs,
-// and answers.
+// formation returns the checks that servers have become one cluster. A server that could not join runs and answers as
+// usual: only these checks show it.
 func (i Ingredients) formation() []posture.Spec {
 	const addsPeers = "nomad/leader.go:1531, addRaftPeer; verified against Nomad 1.11.3"
 	one, h := i.unverifyingCaller(), i.unverifyingCaller().orMissing(cmp.Or(i.noServer(), i.singleServer("which agrees with itself"), i.noSecondServer()))
 	of := i.unverifyingCaller().orMissing(i.noPeers())
-	// Where one server lacks, most others still have each other: it alone is to blame.
+	// Where one server is missing, most others still have each other: only the missing one fails.
 	few := i.ofPeers("the lack of most servers among Raft's peers", lackMost)
 	others := i.ofPeers("a peer of Raft's beside the region's servers", holdOthers)
 	all := []posture.Spec{
@@ -40,29 +42,25 @@ func (i Ingredients) formation() []posture.Spec {
 		withProbes(posture.Spec{
 			ID: "servers-agree-on-one-leader", Title: "a server names the same leader as most servers of its region", Severity: posture.Critical,
 			Settings: []string{serverExpect, serverEncrypt, "server.server_join.retry_join", tlsCertificate, tlsAuthorities},
-			Why:      "servers of which each bootstraps a cluster of its own hold different jobs, tokens and keys, and each of them looks well (" + addsPeers + ")",
+			Why:      "servers of which each bootstraps a cluster of its own hold different jobs, tokens and keys, and each of them reports that it is healthy (" + addsPeers + ")",
 		}, h.sends(i.findOtherLeader), h.atControlServer(answeringBody("that names another leader", `"`+unusedAddress+`:4647"`), getLeader, i.findOtherLeader)),
 		withProbes(posture.Spec{
-			ID: "server-has-its-peers", Title: "a server's Raft has most servers of its region, and one that is missing is to blame itself", Severity: posture.High,
+			ID: "server-has-its-peers", Title: "a server's Raft has most servers of its region; a server that most others lack fails itself", Severity: posture.High,
 			Settings: joinSettings(),
-			Why:      "a server that Raft has not counts for no majority: fewer failures are survived than were meant, and nothing tells so (" + addsPeers + ")",
+			Why:      "a server that Raft has not counts for no majority: fewer failures are survived than were meant, and nothing reports it (" + addsPeers + ")",
 		}, of.sends(few), of.atControlServer(answeringBody("whose Raft has no peer", `[]`), getPeers, few)),
 		withProbes(posture.Spec{
 			ID: "server-has-no-other-peers", Title: "a server's Raft has no peer beside the servers of its region", Severity: posture.High,
 			Settings: []string{serverEncrypt},
-			Why: "the leader adds to Raft whom gossip shows it, before anybody has looked at a certificate, and each such peer raises the majority " +
+			Why: "the leader adds every gossip member to Raft before any certificate is verified, and each such peer raises the majority " +
 				"that is needed (nomad#9406; " + addsPeers + ")",
 		}, of.sends(others), of.atControlServer(answeringBody("whose Raft has another peer", `["`+unusedAddress+`:4647"]`), getPeers, others)),
 	}
-	all = append(all, i.beginsAlone())
-	for at := range all {
-		all[at].Want = posture.Want{probe.Absent}
-	}
-	return ofCluster(pki.Server, all...)
+	return ofCluster(pki.Server, probe.Absent, append(all, i.beginsAlone())...)
 }
 
-// beginsAlone is whether a server would begin a cluster of its own, as after the loss of its data. While it has them, it is a
-// server like all others.
+// beginsAlone returns the check that a server would not bootstrap a cluster of its own, for example after the loss of
+// its data. While it has its data, such a server behaves like all others.
 func (i Ingredients) beginsAlone() posture.Spec {
 	h := i.privilegedCaller().orMissing(cmp.Or(i.noPeers(), i.singleServer("which begins its cluster alone, as it must")))
 	return withProbes(posture.Spec{
@@ -73,77 +71,67 @@ func (i Ingredients) beginsAlone() posture.Spec {
 	}, h.sends(i.findLoneBootstrap), h.atControlServer(answeringBody("that begins a cluster alone", `{"stats": {"nomad": {"bootstrap": "true"}}}`), getSelf, i.findLoneBootstrap))
 }
 
-// registration is whether clients belong to the cluster. A client says that it is well as long as it knows of any server,
-// be it one that refuses it (command/agent/agent_endpoint.go:699; verified against Nomad 1.11.3).
+// registration returns the checks that clients belong to the cluster. A client reports that it is healthy as long as
+// it knows any server, even one that refuses it (command/agent/agent_endpoint.go:699; verified against Nomad 1.11.3).
 func (i Ingredients) registration() []posture.Spec {
 	h, reader := i.unverifyingCaller(), i.privilegedCaller().orMissing(i.noServer())
-	all := []posture.Spec{
+	return ofCluster(pki.Client, probe.Found,
 		withProbes(posture.Spec{
 			ID: "client-reaches-its-servers", Title: "a client gets answers from its servers", Severity: posture.High,
 			Settings: registrationSettings(),
-			Why: "a client whose certificate its servers refuse, or that refuses theirs, or that they do not let register, runs on and calls itself " +
+			Why: "a client whose certificate its servers refuse, or that refuses theirs, or that they do not let register,  " +
 				"healthy (command/agent/agent_endpoint.go:699, client/rpc.go:57; verified against Nomad 1.11.3)",
 		}, h.sends(findRegions), h.atControlServer(answeringBody("that knows of no region", `[]`), getHealth, findRegions)),
 		withProbes(posture.Spec{
 			ID: "client-is-registered-and-ready", Title: "a client is registered with its servers, and ready", Severity: posture.High,
 			Settings: registrationSettings(),
-			Why: "a client that its servers do not have, or whose heartbeats do not arrive, is given no work, and calls itself healthy " +
+			Why: "a client that its servers do not have, or whose heartbeats do not arrive, gets no work, and reports that it is healthy " +
 				"(nomad/node_endpoint.go, newRegistrationAllowed; verified against Nomad 1.11.3)",
 		}, reader.sends(i.findReadyClient), reader.sends(i.findNoClient)),
-	}
-	for at := range all {
-		all[at].Want = posture.Want{probe.Found}
-	}
-	return ofCluster(pki.Client, all...)
+	)
 }
 
-// ofCluster are the specs for agents of the role, on the plane of the cluster.
-func ofCluster(role pki.Role, specs ...posture.Spec) []posture.Spec {
+// ofCluster sets what the specs of the cluster plane have in common.
+func ofCluster(role pki.Role, want probe.Outcome, specs ...posture.Spec) []posture.Spec {
 	for at := range specs {
-		specs[at].Plane, specs[at].Kind, specs[at].Roles = probe.PlaneCluster, posture.Safe, []pki.Role{role}
+		s := &specs[at]
+		s.Plane, s.Kind, s.Roles, s.Want = probe.PlaneCluster, posture.Safe, []pki.Role{role}, posture.Want{want}
 	}
 	return specs
 }
 
-// lacksServers says that no server is there to be asked, lacksPeers that nobody knows which there are to be.
+// noServer returns why no server can be asked, or "".
 func (i Ingredients) noServer() string {
-	if len(i.Servers) == 0 {
-		return "no server is known that could be asked"
-	}
-	return ""
+	return reasonIf(len(i.Servers) == 0, "no server is known that could be asked")
 }
 
-// lacksOthers says that no region is meant to have more than one server, and what that one does; empty where one is, or where
-// it is not known.
+// noPeers returns why the wanted peers are unknown, or "".
+func (i Ingredients) noPeers() string {
+	return reasonIf(len(i.Peers) == 0, "it is not known which servers the cluster is meant to have")
+}
+
+// singleServer returns a reason that ends with so where each region is meant to have one server; otherwise, and where the
+// peers are unknown, "".
 func (i Ingredients) singleServer(so string) string {
-	for _, peers := range i.Peers {
-		if len(peers) > 1 {
-			return ""
-		}
-	}
-	if len(i.Peers) == 0 {
-		return ""
-	}
-	return "there is one server, " + so
+	several := slices.ContainsFunc(slices.Collect(maps.Values(i.Peers)), func(peers []string) bool { return len(peers) > 1 })
+	return reasonIf(len(i.Peers) > 0 && !several, "there is one server, "+so)
 }
 
-// lacksWitnesses says that there is nobody to compare a server with: of a cluster that is known by one address there may be more.
+// noSecondServer returns why a server cannot be compared with another, or "". A cluster that is known by one address may have
+// more servers.
 func (i Ingredients) noSecondServer() string {
 	regions := map[string]int{}
 	for _, s := range i.Servers {
-		if regions[s.Region]++; regions[s.Region] > 1 {
-			return ""
-		}
+		regions[s.Region]++
 	}
-	if len(i.Peers) > 0 {
-		return ""
-	}
-	return "no second server of a region is known that names a leader: give more addresses"
+	several := slices.ContainsFunc(slices.Collect(maps.Values(regions)), func(n int) bool { return n > 1 })
+	return reasonIf(!several && len(i.Peers) == 0, "no second server of a region is known that names a leader: give more addresses")
 }
 
-func (i Ingredients) noPeers() string {
-	if len(i.Peers) == 0 {
-		return "it is not known which servers the cluster is meant to have"
+// reasonIf returns the reason if the condition holds, and "" otherwise.
+func reasonIf(condition bool, reason string) string {
+	if condition {
+		return reason
 	}
 	return ""
 }

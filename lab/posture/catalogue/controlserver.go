@@ -11,14 +11,16 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// control server is a listener of our own at which a look must find what it looks for, or what lacks to have one.
+// controlServer is a listener of this program that has the property that a search looks for, or the reason why there
+// is none.
 type controlServer struct {
 	probe.ControlServer
 	missing string
 }
 
-// at is the step of the same look at the control server. What the look does without looking is tried at the agent first: where that
-// does not let the caller in, what is found at a control server proves nothing of it.
+// atControlServer returns the probe of the same search at the control server. It first sends the request without the
+// search to the agent: if the agent does not accept the caller, what the control server shows proves nothing about
+// the agent.
 func (h maybeCaller) atControlServer(d controlServer, try, search func(probe.Caller) probe.Probe) maybeProbe {
 	return h.sends(func(as probe.Caller) probe.Probe {
 		ask, found := try(as), probe.AtControlServer(search(as), d.ControlServer)
@@ -34,12 +36,8 @@ func (h maybeCaller) atControlServer(d controlServer, try, search func(probe.Cal
 	})
 }
 
-// strangers are the authority of the control servers. It outlives a certificate of ten years, and may sign for authorities.
-func controlAuthority() (*pki.Authority, error) {
-	return pki.NewAuthority(pki.Options{CommonName: "Control server CA", TTL: 11 * 365 * 24 * time.Hour, Intermediates: 1})
-}
-
-// presenting is a control server whose certificate is forged; the title follows "a listener of our own".
+// presenting returns a control server with a certificate from the template. The title follows "a listener of our
+// own".
 func presenting(title string, f pki.Template) controlServer {
 	d := controlServer{ControlServer: probe.ControlServer{Title: title}}
 	if err := d.setCertificate(f); err != nil {
@@ -48,9 +46,10 @@ func presenting(title string, f pki.Template) controlServer {
 	return d
 }
 
-// forge makes the control server's certificate.
-func (d *controlServer) setCertificate(f pki.Template) error {
-	authority, err := controlAuthority()
+// setCertificate issues the control server's certificate, by an authority that no cluster has. The authority outlives a
+// certificate of ten years, and may sign for authorities.
+func (s *controlServer) setCertificate(f pki.Template) error {
+	authority, err := pki.NewAuthority(pki.Options{CommonName: "Control server CA", TTL: 11 * 365 * 24 * time.Hour, Intermediates: 1})
 	if err != nil {
 		return err
 	}
@@ -58,43 +57,39 @@ func (d *controlServer) setCertificate(f pki.Template) error {
 	if err != nil {
 		return err
 	}
-	if d.Certificate, err = credential.TLSCertificate(); err != nil {
+	if s.Certificate, err = credential.TLSCertificate(); err != nil {
 		return err
 	}
-	pool, err := credential.Pool()
-	if err != nil {
-		return err
-	}
-	d.ClientCAs = pool
-	return nil
+	s.ClientCAs, err = credential.Pool()
+	return err
 }
 
-// sound are the names of a certificate with nothing wrong about its names.
+// soundTemplate returns a certificate whose names are right.
 func soundTemplate(role pki.Role, region string) pki.Template {
 	identity := pki.Identity{Role: role, Region: region}
 	return pki.Template{Holder: identity, CommonName: identity.Name(), DNSNames: []string{identity.Name(), "localhost"}}
 }
 
-// trustingStrangers is a control server that takes certificates of an authority that no cluster has.
+// trustingControlAuthority returns a control server that asks for certificates of an authority that no cluster has.
 func trustingControlAuthority() controlServer {
 	return presenting("that takes certificates of an authority called Control server CA", soundTemplate(pki.Server, pki.DefaultRegion))
 }
 
-// answering is a control server whose answers bear the header.
+// answeringHeader returns a control server whose answers have the header.
 func answeringHeader(name, value string) controlServer {
 	d := presenting(fmt.Sprintf("whose answers bear the header %q", name+": "+value), soundTemplate(pki.Server, pki.DefaultRegion))
 	d.Header = http.Header{name: {value}}
 	return d
 }
 
-// telling is a control server whose answers are this body.
+// answeringBody returns a control server whose answers have the body.
 func answeringBody(title, body string) controlServer {
 	d := presenting(title, soundTemplate(pki.Server, pki.DefaultRegion))
 	d.Body = body
 	return d
 }
 
-// names are all names of the certificate, its common name first.
+// names returns all names of the certificate, its common name first.
 func names(c *x509.Certificate) []string {
 	return append([]string{c.Subject.CommonName}, c.DNSNames...)
 }

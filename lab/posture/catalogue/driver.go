@@ -11,40 +11,39 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// drivers is what a client offers to run tasks with: its servers are asked about it. Where no client is among the agents that
-// are checked, a server is asked about all clients that it lists, which is a question of the cluster.
+// drivers returns the checks of the task drivers that a client offers. Its servers are asked about it. Where none of
+// the checked agents is a client, one server of each region is asked about all clients.
 func (i Ingredients) drivers() []posture.Spec {
 	s := posture.Spec{
 		ID: "client-offers-no-raw-exec", Title: "a client runs no tasks without isolation, by the raw_exec driver",
 		Kind: posture.Safe, Severity: posture.Critical, Roles: []pki.Role{pki.Client},
 		Settings: []string{"plugin.raw_exec.config.enabled", `client.options."driver.raw_exec.enable"`},
-		Why:      "whoever may submit a job then runs anything as the agent's user, and reads the agent's key (drivers/rawexec; verified against Nomad 1.11.3)",
+		Why:      "a job may then run anything as the agent's user, and reads the agent's key (drivers/rawexec; verified against Nomad 1.11.3)",
 		Want:     posture.Want{probe.Absent},
 	}
-	const offers, tells = "that offers raw_exec", "that tells of its drivers"
+	find := func(what string, in finder[[]listedClient]) maybeProbe {
+		return i.privilegedCaller().orMissing(i.noServer()).sends(func(c probe.Caller) probe.Probe {
+			return i.inNodes("this client as one "+what, c, func(t probe.Target) finder[[]listedClient] { return ofClient(t, in) })
+		})
+	}
 	if i.NoClient {
 		s.PerRegion, s.Roles = true, []pki.Role{pki.Server}
-		search := func(what string, in func([]listedClient) (bool, string, error)) maybeProbe {
+		find = func(what string, in finder[[]listedClient]) maybeProbe {
 			return i.privilegedCaller().orMissing(i.noClient()).sends(func(c probe.Caller) probe.Probe {
 				return probe.HTTPSearch(get("/v1/nodes"), c, probe.AnswerSearch{For: "a client " + what, In: fromJSON(in)})
 			})
 		}
-		return []posture.Spec{withProbes(s, search(offers, offeringRawExec), search(tells, listingDrivers))}
 	}
-	search := func(what string, in func([]listedClient) (bool, string, error)) maybeProbe {
-		return i.privilegedCaller().orMissing(i.noServer()).sends(func(c probe.Caller) probe.Probe {
-			return i.inNodes("this client as one "+what, c, func(t probe.Target) func([]listedClient) (bool, string, error) { return ofClient(t, in) })
-		})
+	p := find("that offers raw_exec", offeringRawExec)
+	if !i.NoClient && p.missing == "" {
+		p.probe = p.probe.Else(leavesOutRawExec(i.privilegedCaller().caller), func(o probe.Observation) bool { return o.Outcome == probe.Failed && !o.Unsettled })
 	}
-	try := search(offers, offeringRawExec)
-	if try.missing == "" {
-		try.probe = try.probe.Else(leavesOutRawExec(i.privilegedCaller().caller), func(o probe.Observation) bool { return o.Outcome == probe.Failed && !o.Unsettled })
-	}
-	return []posture.Spec{withProbes(s, try, search(tells, listingDrivers))}
+	return []posture.Spec{withProbes(s, p, find("that tells of its drivers", listingDrivers))}
 }
 
-// leavesOutRawExec asks a client of which servers have no word about raw_exec: its own lists may leave the driver out, so that it is
-// not even looked for (client/pluginmanager/drivermanager/manager.go, isDriverBlocked; verified against Nomad 1.11.3).
+// leavesOutRawExec asks a client itself, where no server knows about raw_exec: the client's own list may exclude the
+// driver, so that Nomad does not look for it (client/pluginmanager/drivermanager/manager.go, isDriverBlocked;
+// verified against Nomad 1.11.3).
 func leavesOutRawExec(as probe.Caller) probe.Probe {
 	return probe.HTTPSearch(get(selfPath), as, probe.AnswerSearch{For: "raw_exec among the drivers that its lists leave", In: fromJSON(func(self struct {
 		Config struct {
@@ -62,7 +61,8 @@ func leavesOutRawExec(as probe.Caller) probe.Probe {
 	})})
 }
 
-// inList are the members of the option, under the first of its names that is set (client/config/config.go, ReadStringListToMap).
+// inList returns the members of the option, under the first of its names that is set (client/config/config.go,
+// ReadStringListToMap).
 func inList(options map[string]string, names ...string) []string {
 	for _, name := range names {
 		if list, set := options[name]; set {
@@ -79,16 +79,13 @@ func inList(options map[string]string, names ...string) []string {
 	return nil
 }
 
-// lacksAnyClient says that the cluster has no client; empty where it has one, or where that is not known.
+// noClient returns why no client can offer anything, or "".
 func (i Ingredients) noClient() string {
-	if i.Clientless {
-		return "the servers list no client, so none can offer to run tasks"
-	}
-	return ""
+	return reasonIf(i.Clientless, "the servers list no client, so none can offer to run tasks")
 }
 
-// ofClient looks at what a server lists of the client alone.
-func ofClient(t probe.Target, search func([]listedClient) (bool, string, error)) func([]listedClient) (bool, string, error) {
+// ofClient limits a finder to the entries of one client.
+func ofClient(t probe.Target, search finder[[]listedClient]) finder[[]listedClient] {
 	return func(nodes []listedClient) (bool, string, error) {
 		own := slices.DeleteFunc(entriesOf(t, nodes), func(n listedClient) bool { return n.Status != ready })
 		if len(own) == 0 {
@@ -98,7 +95,8 @@ func ofClient(t probe.Target, search func([]listedClient) (bool, string, error))
 	}
 }
 
-// offeringRawExec looks for clients whose raw_exec can be used. Each client has to tell of that driver, be it off.
+// offeringRawExec finds clients whose raw_exec can be used. A client that does not report the driver at all proves
+// nothing.
 func offeringRawExec(nodes []listedClient) (bool, string, error) {
 	var names, mute []string
 	for _, n := range nodes {
@@ -116,7 +114,7 @@ func offeringRawExec(nodes []listedClient) (bool, string, error) {
 	return len(names) > 0, fmt.Sprintf("%d clients, of which offer it: %s", len(nodes), orNone(names)), nil
 }
 
-// tellingDrivers looks for clients that tell of their drivers, be it that they have none.
+// listingDrivers finds clients that report their drivers, even if there is none.
 func listingDrivers(nodes []listedClient) (bool, string, error) {
 	told := slices.ContainsFunc(nodes, func(n listedClient) bool { return n.Drivers != nil })
 	return told, fmt.Sprintf("%d clients", len(nodes)), nil

@@ -10,7 +10,7 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// Looks are the looks into answers' bodies, by what they are for.
+// Searches returns the finders for answers' bodies, by what they search for.
 func Searches() map[string]func(http.Header, []byte) (bool, string, error) {
 	all := map[string]func(http.Header, []byte) (bool, string, error){
 		"raw_exec": fromJSON(offeringRawExec), "drivers": fromJSON(listingDrivers), "life": lifeOver(0), "metrics": metricSearch("", "nomad.").In,
@@ -24,19 +24,19 @@ func Searches() map[string]func(http.Header, []byte) (bool, string, error) {
 	return all
 }
 
-// StrangeAuthority is the look for an authority other than these.
+// ForeignAuthority returns the search for an authority other than these.
 func ForeignAuthority(all bool, own ...*x509.Certificate) probe.Search {
 	return Ingredients{Authorities: own, AllAuthorities: all}.foreignAuthority("another-check")
 }
 
-// InChain is the look at an agent's certificate and its authorities, of the trait of that ID.
+// InChain looks for the trait of that ID in an agent's certificate and its authorities.
 func InChain(id string, o probe.Observation, own ...*x509.Certificate) (bool, string) {
 	i := Ingredients{Authorities: own}
 	all := i.traits()
 	return i.inChain(all[slices.IndexFunc(all, func(s trait) bool { return s.id == id })], o.Served)
 }
 
-// OtherRegion looks for the name of another region in the certificate of an agent of that one; empty: of any.
+// OtherRegion looks for the name of another region in the certificate of an agent of that region; empty: of any.
 func OtherRegion(region string, c *x509.Certificate) (bool, string) {
 	i := Ingredients{Region: region}
 	if region != "" {
@@ -45,12 +45,12 @@ func OtherRegion(region string, c *x509.Certificate) (bool, string) {
 	return i.otherRegion(c)
 }
 
-// DriversOf is the look for raw_exec among the drivers of a client in the servers' list.
+// DriversOf returns the finder of raw_exec among the drivers of a client in a server's list.
 func DriversOf(client probe.Target) func(http.Header, []byte) (bool, string, error) {
 	return fromJSON(ofClient(client, offeringRawExec))
 }
 
-// ReadyAmong is the look for a client in the servers' list.
+// ReadyAmong returns the finder of a client in a server's list.
 func ReadyAmong(client probe.Target) func(http.Header, []byte) (bool, string, error) {
 	return fromJSON(readyAmong(client))
 }
@@ -62,7 +62,7 @@ type VerifiedRequest struct {
 	Lines []string
 }
 
-// VerifiedRequests are those of HTTP.
+// VerifiedRequests returns the verified HTTP requests.
 func VerifiedRequests() []VerifiedRequest {
 	var all []VerifiedRequest
 	for _, v := range verifiedRequests() {
@@ -76,36 +76,36 @@ func VerifiedRequests() []VerifiedRequest {
 	return all
 }
 
-// Verified is the class of a request as the catalogue sends it.
+// Verified returns the class of a request as the catalogue sends it.
 func Verified(method, path, body string) probe.Effect {
 	return verified(probe.Ask{Method: method, Path: path, Body: body}).Effect()
 }
 
-// SeeksRegions is for tests.
+// FindRegions finds the regions of which a client learned.
 var FindRegions = findRegions
 
-// SeeksClient looks for the client among those that one of the servers calls ready.
+// FindReadyClient finds the client among those that one of the servers lists as ready.
 func FindReadyClient(servers []probe.Target, as probe.Caller) probe.Probe {
 	return Ingredients{Servers: servers}.findReadyClient(as)
 }
 
-// SeeksOtherLeader looks for a leader whom most of the servers do not name.
+// FindOtherLeader finds a leader that most of the servers do not name.
 func FindOtherLeader(servers []probe.Target, as probe.Caller) probe.Probe {
 	return Ingredients{Servers: servers}.findOtherLeader(as)
 }
 
-// Words are what people type where a key is wanted.
+// Words returns the words that people type in place of a key.
 func Words() []string { return words() }
 
 // Kept reports whether a shared cache may keep an answer.
 func Cacheable(value string) bool { return cacheable(value) }
 
-// Sooner is a probe that looks until it finds.
+// UntilMeasured repeats a probe while it fails for the reason.
 func UntilMeasured(p probe.Probe, reason string) probe.Probe {
 	return untilMeasured(p, reason)
 }
 
-// Ruled says whether rules that are bound to a job reach beyond it: into other namespaces, and in its own.
+// Reaches reports whether rules that are bound to a job reach beyond its namespace, and whether they change its own.
 func Reaches(rulesJSON, namespace, id string) (others, own bool, err error) {
 	var r rules
 	if err := json.Unmarshal([]byte(rulesJSON), &r); err != nil {
@@ -117,7 +117,7 @@ func Reaches(rulesJSON, namespace, id string) (others, own bool, err error) {
 	return others, own, nil
 }
 
-// LooksInto says whether rules that are bound to a job let it read what tasks of other namespaces write.
+// ReadsOutputOfOthers reports whether rules that are bound to a job read what tasks of other namespaces write.
 func ReadsOutputOfOthers(rulesJSON, namespace string) (bool, error) {
 	var r rules
 	if err := json.Unmarshal([]byte(rulesJSON), &r); err != nil {
@@ -126,7 +126,7 @@ func ReadsOutputOfOthers(rulesJSON, namespace string) (bool, error) {
 	return slices.ContainsFunc(r.grants(), func(g grant) bool { return g.readsOutputOfOthers(ownJob{namespace: namespace}) }), nil
 }
 
-// Suites are the cipher suites that checks know: of the weak ones the checks that refuse them.
+// Suites returns the cipher suites of the checks, the weak ones with the checks that refuse them.
 func Suites() (weak map[uint16][]string, sound []uint16) {
 	weak = map[uint16][]string{}
 	for _, s := range weakSuites() {
@@ -137,10 +137,10 @@ func Suites() (weak map[uint16][]string, sound []uint16) {
 	return weak, soundSuites()
 }
 
-// Filtered is why there are no metrics to look for.
+// Filtered returns why there are no metrics to search.
 func Filtered(t probe.Target) string { return filtered(t) }
 
-// HostMetric looks for a metric of the host in an agent's answer.
+// HostMetric searches an agent's answer for a metric of the host.
 func HostMetric(body []byte) (found bool, said string, err error) {
 	return metricSearch("metrics of the host", ofHost).In(nil, body)
 }

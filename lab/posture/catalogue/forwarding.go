@@ -8,11 +8,11 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// stale is the parameter with which a server answers a request itself that only reads. Without it the leader answers, by its
-// own acl block (nomad/rpc.go:586, forward; verified against Nomad 1.11.3).
+// stale is the parameter with which a server answers a read itself. Without it the leader answers, by its own acl
+// block (nomad/rpc.go:586, forward; verified against Nomad 1.11.3).
 const stale = "stale"
 
-// unforwarded is the request as the server answers it itself, where that can be.
+// unforwarded returns the request with ?stale, where Nomad accepts that.
 func unforwarded(a probe.Ask) probe.Ask {
 	if !forwarded(a) || a.Method != "" && !strings.HasPrefix(a.Path, "/v1/search") {
 		return a
@@ -25,7 +25,7 @@ func unforwarded(a probe.Ask) probe.Ask {
 	return a
 }
 
-// forwarded reports whether a server passes the request on to the leader before it looks at rights.
+// forwarded reports whether a server forwards the request to the leader before it checks rights.
 func forwarded(a probe.Ask) bool {
 	for _, own := range []string{"/v1/agent/", "/v1/client/", "/v1/jobs/parse"} {
 		if strings.HasPrefix(a.Path, own) {
@@ -35,8 +35,8 @@ func forwarded(a probe.Ask) bool {
 	return !strings.HasSuffix(a.Path, "?"+stale) && !strings.HasSuffix(a.Path, "&"+stale)
 }
 
-// leaderOf is the server that leads, as the target has it, for posture.Spec.PassedOn; ok is false where that is the target
-// itself, or none of the servers that answer.
+// leaderOf returns the server that leads, as the target sees it, for posture.Spec.ForwardedTo. ok is false if that is
+// the target itself, or none of the servers that answer.
 func (i Ingredients) leaderOf(ctx context.Context, t probe.Target) (leader probe.Target, ok bool) {
 	named, o := namedLeader(ctx, t, i.unverifyingCaller().caller)
 	host, _, err := net.SplitHostPort(named)
@@ -52,8 +52,8 @@ func (i Ingredients) leaderOf(ctx context.Context, t probe.Target) (leader probe
 	return probe.Target{}, false
 }
 
-// withWitness says why a client is none that the sample job runs on; empty for the one that it does. Another client passes
-// requests about an allocation on to a server, and the server's acl block decides (command/agent/helpers.go:9,
+// runsElsewhere returns why the client does not run the sample job; empty for the client that does. Another client
+// forwards requests about the allocation to a server, whose acl block then decides (command/agent/helpers.go:9,
 // rpcHandlerForAlloc).
 func (i Ingredients) runsElsewhere(t probe.Target) string {
 	if i.SampleJob == nil || i.SampleJob.On == "" || i.SampleJob.On == t.Name {

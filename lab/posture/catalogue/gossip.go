@@ -13,14 +13,14 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// Gossip keys that are no secret.
+// Gossip keys that are public.
 const (
-	// OldDocumentedGossipKey is what the documentation of Nomad's first versions showed as an example; it has 16 bytes.
+	// OldDocumentedGossipKey is the example of the documentation of Nomad's first versions; it has 16 bytes.
 	OldDocumentedGossipKey = "cg8StVXbQJ0gPvMd9o7yrg=="
-	// DocumentedGossipKey is what the documentation of `nomad operator gossip keyring generate` shows; it has 32 bytes.
+	// DocumentedGossipKey is the example of `nomad operator gossip keyring generate`; it has 32 bytes.
 	DocumentedGossipKey = "6RhfKFZ5uYEaU6RgWzx69ssLcpiIkvnEZs5KBOQxvxA="
-	// TutorialGossipKey, TypedGossipKey and DrawnGossipKey stand in widely read instructions as what the commands gossip keyring
-	// generate, openssl rand and dd have given.
+	// TutorialGossipKey, TypedGossipKey and DrawnGossipKey are examples of widely read instructions for `nomad
+	// operator gossip keyring generate`, `openssl rand` and `dd`.
 	TutorialGossipKey = "Xk/Z1l4RqVmVjumuj0u7nf4mlAphCDNO3IIvVRtZlOg="
 	TypedGossipKey    = "raZjciP8vikXng2S5X0m9w=="
 	DrawnGossipKey    = "LsuYyj93KVfT3pAJPMMCgA=="
@@ -28,7 +28,7 @@ const (
 	ZeroGossipKey = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="
 )
 
-// knownKey is a gossip key that anybody can know.
+// knownKey is a public gossip key.
 type knownKey struct{ id, label, key string }
 
 func knownKeys() []knownKey {
@@ -42,7 +42,7 @@ func knownKeys() []knownKey {
 	}
 }
 
-// gossipKeys are who may gossip.
+// gossipKeys returns the checks of which keys may gossip.
 func (i Ingredients) gossipKeys() []posture.Spec {
 	own := always(probe.GossipPing(probe.NewGossipKey(i.GossipKey, "the cluster's gossip key")))
 	if i.GossipKey == "" {
@@ -53,10 +53,10 @@ func (i Ingredients) gossipKeys() []posture.Spec {
 		taken, refusal = inClear, probe.LogGossipNoKey
 	}
 	all := []posture.Spec{withProbes(posture.Spec{
-		ID: "gossip-refuses-no-key", Title: "gossip refuses whoever has no key",
+		ID: "gossip-refuses-no-key", Title: "gossip refuses a sender without a key",
 		Severity: posture.Critical,
 		Settings: []string{serverEncrypt},
-		Why:      "server.encrypt: whoever may gossip can make itself a server that the leader adds to Raft (nomad#9406; nomad/leader.go, addRaftPeer)",
+		Why:      "server.encrypt: a gossip member can present itself as a server, which the leader adds to Raft (nomad#9406; nomad/leader.go, addRaftPeer)",
 		Want:     posture.Want{probe.Denied},
 		LogText:  probe.LogGossipInClear,
 	}, inClear, own)}
@@ -65,7 +65,7 @@ func (i Ingredients) gossipKeys() []posture.Spec {
 			ID: "gossip-refuses-" + k.id, Title: "gossip refuses " + k.label,
 			Severity: posture.Critical,
 			Settings: []string{serverEncrypt},
-			Why:      "server.encrypt: a key that everybody can read is none (nomad#9406)",
+			Why:      "server.encrypt: a public key protects nothing (nomad#9406)",
 			Want:     posture.Want{probe.Denied},
 			LogText:  refusal,
 		}, always(probe.GossipPing(probe.NewGossipKey(k.key, k.label))), taken))
@@ -73,17 +73,17 @@ func (i Ingredients) gossipKeys() []posture.Spec {
 	return atServers(all...)
 }
 
-// ringTimeout is for the list of keys, for which a server asks all others by gossip: mostly half a second, and 8 s when an
-// answer is late (serf's DefaultQueryTimeout with memberlist's WAN configuration).
+// ringTimeout limits the request for the list of keys, for which a server asks all others by gossip: usually half a
+// second, and 8 s if an answer is late (serf's DefaultQueryTimeout with memberlist's WAN configuration).
 const ringTimeout = 15 * time.Second
 
-// unheardServers is how a server's answer ends when another one has not told its keys in time: gossip goes by UDP, and on a busy
-// machine a packet is lost (serf v0.10.2, serf/keymanager.go:141: "1/2 nodes reported success").
+// serversDidNotAnswer ends a server's answer when another one has not sent its keys in time. Gossip uses UDP, and a
+// busy machine loses packets (serf v0.10.2, serf/keymanager.go:141: "1/2 nodes reported success").
 const serversDidNotAnswer = "nodes reported success"
 
-// keyless reads a server's answer when servers gossip without a key, and so have no keyring: all of them fail (serf v0.10.2,
-// serf/internal_query.go, handleListKeys; "1/1 nodes reported failure" of Nomad 1.11.3). Where some do, an answer was lost or
-// could not be read.
+// keyless matches a server's answer where servers gossip without a key and so have no keyring: all of them fail (serf
+// v0.10.2, serf/internal_query.go, handleListKeys; "1/1 nodes reported failure" of Nomad 1.11.3). If only some fail,
+// an answer was lost or could not be read.
 var keyless = regexp.MustCompile(`\b(\d+)/(\d+) nodes reported failure`)
 
 func withoutKeys(answer string) probe.Nothing {
@@ -93,7 +93,7 @@ func withoutKeys(answer string) probe.Nothing {
 	return probe.Nothing{}
 }
 
-// gossipRing are what the servers' keyring holds. Its keys are counted and measured, and dropped in the probe.
+// gossipRing returns the checks of the servers' keyring. No key leaves the probe.
 func (i Ingredients) gossipRing() []posture.Spec {
 	ring := func(search probe.AnswerSearch) maybeProbe {
 		return i.privilegedCaller().sends(func(as probe.Caller) probe.Probe {
@@ -115,8 +115,8 @@ func (i Ingredients) gossipRing() []posture.Spec {
 		check("gossip-ring-has-one-key", "the servers' gossip keyring has no key beside the one in use", posture.Medium,
 			"an old key that stays in the keyring still opens the gossip port, and a rotation has changed nothing (nomad operator gossip keyring remove)",
 			"a second gossip key", func(keys []string) (bool, string) { return len(keys) > 1, fmt.Sprintf("%d keys", len(keys)) }),
-		check("gossip-keys-are-secret", "no gossip key of the servers' keyring stands in public documentation, or shows that somebody made it up", posture.Critical,
-			"whoever can guess a key of the keyring speaks with the servers, and can make itself one that the leader adds to Raft (nomad#9406)",
+		check("gossip-keys-are-secret", "no gossip key of the servers' keyring stands in public documentation or was made up by hand", posture.Critical,
+			"a caller that guesses a key of the keyring can gossip with the servers, and be added to Raft by the leader (nomad#9406)",
 			"a gossip key that can be guessed", guessableKey),
 		check("gossip-keys-have-32-bytes", "every gossip key has 32 bytes", posture.Low,
 			"server.encrypt: `nomad operator gossip keyring generate` gives 32 bytes, AES-256; Nomad takes 16 as well (memberlist security.go)",
@@ -124,7 +124,7 @@ func (i Ingredients) gossipRing() []posture.Spec {
 	)
 }
 
-// guessableKey says whether anybody can know one of the keys. The key itself is in no word.
+// guessableKey reports whether one of the keys is public or can be guessed. The words do not contain the key.
 func guessableKey(keys []string) (bool, string) {
 	for _, k := range keys {
 		if why := WhyGuessable(k); why != "" {
@@ -134,7 +134,7 @@ func guessableKey(keys []string) (bool, string) {
 	return false, fmt.Sprintf("%d keys, none of which can be guessed", len(keys))
 }
 
-// shortKey says whether one of the keys, in base64, has less than 32 bytes.
+// shortKey reports whether one of the keys, in base64, has less than 32 bytes.
 func shortKey(keys []string) (bool, string) {
 	for _, k := range keys {
 		if n := base64.StdEncoding.DecodedLen(len(k)); n < 32 {
@@ -144,7 +144,7 @@ func shortKey(keys []string) (bool, string) {
 	return false, fmt.Sprintf("%d keys, none of less than 32 bytes", len(keys))
 }
 
-// ringLook looks at the keys, in base64, that an answer of /v1/agent/keyring/list holds.
+// ringSearch searches the keys, in base64, in an answer of /v1/agent/keyring/list.
 func ringSearch(what string, in func(keys []string) (bool, string)) probe.AnswerSearch {
 	return probe.AnswerSearch{For: what, In: func(_ http.Header, body []byte) (bool, string, error) {
 		var answer struct{ Keys map[string]int }

@@ -11,26 +11,26 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// leave is a header of an answer by which an agent gives leave for what is better left.
+// header is a header of an HTTP answer that permits browsers or caches something unsafe.
 type header struct {
 	id, title string
 	severity  posture.Severity
-	name    string
-	// value is one that gives leave; gives says whether another one does.
+	name      string
+	// unsafeValue is an example; isUnsafe reports whether another value is unsafe too.
 	unsafeValue string
-	isUnsafe func(value string) bool
-	why   string
-	// more is true for leave to do more than to read, for which a browser asks by a preflight.
+	isUnsafe    func(value string) bool
+	why         string
+	// preflight is true for a permission beyond reading, for which a browser sends a preflight request.
 	preflight bool
 }
 
-// openByNomad says at which paths Nomad gives leave to every site, whatever its configuration says (command/agent/http.go:455-523,
-// wrapCORS; verified against Nomad 1.11.3).
+// nomadsOwnExceptions lists the paths at which Nomad permits every site, whatever its configuration
+// (command/agent/http.go:455-523, wrapCORS; verified against Nomad 1.11.3).
 const nomadsOwnExceptions = ". Nomad itself lets pages of every site, with an ACL token, read at /v1/var/…, at /v1/vars and below /v1/client/ (stats, fs, " +
 	"allocation, metadata, identity), and send PUT and DELETE at /v1/var/…, in every configuration; what they get there without a token is for ACLs to decide"
 
-// leaves are the headers. Nomad itself sends none of them but for a few paths of the web UI, and any that its
-// configuration names (command/agent/http.go:893, setHeaders).
+// headers returns the unsafe headers. Nomad sends none of them, except at a few paths of the web UI, and those that
+// http_api_response_headers names (command/agent/http.go:893, setHeaders).
 func headers() []header {
 	const byCertificate = "; a browser that holds a client certificate sends it for every page that asks"
 	is := func(wanted string) func(string) bool {
@@ -65,13 +65,13 @@ func headers() []header {
 		{
 			"answers-are-not-cached", "lets no shared cache keep its answers", posture.Medium,
 			"Cache-Control", "public, max-age=3600", cacheable,
-			"http_api_response_headers: a cache that keeps an answer gives it to whoever asks next, without any token: it may keep what is called public, or has an age (RFC 9111, 3)", false,
+			"http_api_response_headers: a cache that stores an answer gives it to the next caller without a token; it may store what is public or has an age (RFC 9111, 3)", false,
 		},
 	}
 }
 
-// kept reports whether a shared cache may keep an answer with that Cache-Control, and give it to whoever asks next. Nomad's token is in a
-// header that caches know nothing of (RFC 9111, 3.5).
+// cacheable reports whether a shared cache may store an answer with that Cache-Control and give it to others. Nomad's
+// token is in a header that caches do not know (RFC 9111, 3.5).
 func cacheable(value string) bool {
 	public, age, shared := false, "", ""
 	for directive := range strings.SplitSeq(strings.ToLower(value), ",") {
@@ -93,7 +93,7 @@ func cacheable(value string) bool {
 	return public // for as long as the cache likes
 }
 
-// httpsAnswers are what the HTTP API's answers give leave for, and what it answers that nobody needs.
+// httpsAnswers returns the checks of the headers of answers, and of the profiler.
 func (i Ingredients) httpsAnswers() []posture.Spec {
 	return forBoth(func(pki.Role) []posture.Spec {
 		all := []posture.Spec{withProbes(posture.Spec{

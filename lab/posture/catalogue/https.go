@@ -7,14 +7,15 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// opens asks for what every agent answers itself to everybody whom TLS lets in: it needs no ACL token
-// (command/agent/agent_endpoint.go:667, HealthRequest; verified against Nomad 1.11.3).
+// getHealth asks for the agent's own health, which needs no ACL token (command/agent/agent_endpoint.go:667,
+// HealthRequest; verified against Nomad 1.11.3).
 func getHealth(as probe.Caller) probe.Probe { return probe.HTTPAsk(probe.Health(), as) }
 
-// traceOnly is where an agent logs why its HTTP port refused a handshake (command/agent/http_stdlog.go:17).
+// traceLevel is the log level at which an agent logs why its HTTP port refused a handshake
+// (command/agent/http_stdlog.go:17).
 const traceLevel = "TRACE"
 
-// httpsCallers are who gets through the TLS handshake of the HTTP API.
+// httpsCallers returns the checks of which callers pass the TLS handshake of the HTTP API.
 func (i Ingredients) httpsCallers() []posture.Spec {
 	return forBoth(func(pki.Role) []posture.Spec {
 		return []posture.Spec{
@@ -27,7 +28,7 @@ func (i Ingredients) httpsCallers() []posture.Spec {
 				Answer:   "Client sent an HTTP request to an HTTPS server.",
 			}, always(probe.PlainHTTPAsk(probe.Health())), i.certificateCaller().sends(getHealth)),
 			withProbes(posture.Spec{
-				ID: "https-refuses-no-certificate", Title: "HTTP API refuses whoever presents no certificate",
+				ID: "https-refuses-no-certificate", Title: "HTTP API refuses a caller without a certificate",
 				Kind: posture.Safe, Severity: posture.Critical,
 				Settings: []string{tlsVerifyHTTPS, tlsHTTP},
 				Why:      "tls.verify_https_client: it is all that guards what the API serves without an ACL token, such as its metrics (nomad#19870)",
@@ -46,13 +47,13 @@ func (i Ingredients) httpsCallers() []posture.Spec {
 				ID: "https-trusts-no-other-authority", Title: "HTTP API asks for certificates of the cluster's own authorities and of no other",
 				Kind: posture.Safe, Severity: posture.High,
 				Settings: []string{tlsAuthorities, tlsHTTP},
-				Why:      "tls.ca_file: a public or corporate authority in it lets in everybody to whom that issues a certificate; the agent names all that it trusts to each caller (RFC 8446, 4.2.4)",
+				Why:      "tls.ca_file: a public or corporate authority in it lets in everyone to whom it issues a certificate; the agent names all that it trusts to each caller (RFC 8446, 4.2.4)",
 			}, "https-refuses-no-certificate", i.certificateCaller(), getHealth),
 		}
 	})
 }
 
-// httpsVersions are the versions and suites of TLS that the HTTP API speaks.
+// httpsVersions returns the checks of the versions and cipher suites of TLS that the HTTP API accepts.
 func (i Ingredients) httpsVersions() []posture.Spec {
 	return forBoth(func(pki.Role) []posture.Spec {
 		return i.oldTLS("https", "HTTP API", traceLevel, i.certificateCaller(), getHealth)

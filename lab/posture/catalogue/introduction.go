@@ -15,13 +15,13 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// introductionLabel is how a token that introduces a client is called in sentences.
+// introductionLabel names an introduction token in sentences.
 const introductionLabel = "an introduction token"
 
-// LacksIntroduction is what a check lacks that shows such a token, where there is none.
+// LacksIntroduction is the reason of a check that needs an introduction token where there is none.
 const LacksIntroduction = introductionLabel + notAtHand
 
-// introduction is who may become a client, and by what.
+// introduction returns the checks of how a client is admitted.
 func (i Ingredients) introduction() []posture.Spec {
 	register := func(c probe.Caller) probe.Probe { return probe.RPCCall(registerInvalidNode(), c) }
 	intro := func(life time.Duration) maybeProbe {
@@ -33,10 +33,10 @@ func (i Ingredients) introduction() []posture.Spec {
 	return []posture.Spec{
 		withProbes(posture.Spec{
 			ID:       "server-lets-no-client-register-without-introduction",
-			Title:    "a server lets no client register that has a certificate and was not introduced",
+			Title:    "a server lets no client register with a certificate alone, without an introduction",
 			Severity: posture.High, PerRegion: true, Roles: []pki.Role{pki.Server},
 			Settings: []string{"server.client_introduction.enforcement", aclEnabled},
-			Why: "server.client_introduction.enforcement: with \"warn\", Nomad's default, whoever has a client's key adds as many nodes as he likes, " +
+			Why: "server.client_introduction.enforcement: with \"warn\", Nomad's default, the holder of a client's key adds any number of nodes, " +
 				"and is given jobs with their secrets (nomad/node_endpoint.go, newRegistrationAllowed; verified against Nomad 1.11.3)",
 			Want: posture.Want{probe.Denied},
 		}, i.callerOf(caller.Client).sends(register), i.callerOf(caller.Client).withToken(i.Introduction, introductionLabel).sends(register)),
@@ -52,9 +52,9 @@ func (i Ingredients) introduction() []posture.Spec {
 	}
 }
 
-// registerNobody is Node.Register for a node that cannot be kept: its secret is no UUID. Nomad looks at that last of all,
-// as it puts the node into its state (nomad/state/schema.go, nodeTableSchema: the index secret_id), so that nothing is
-// registered whatever the cluster's settings are.
+// registerInvalidNode is Node.Register for a node whose secret is no UUID. Nomad validates the secret last, when it
+// stores the node (nomad/state/schema.go, nodeTableSchema: the index secret_id), so no node is registered, whatever
+// the cluster's settings.
 func registerInvalidNode() probe.Call {
 	return verifiedCall(probe.Call{
 		Method: "Node.Register",
@@ -66,7 +66,7 @@ func registerInvalidNode() probe.Call {
 	})
 }
 
-// livesLonger looks for a token whose life is longer. The token itself is in no answer.
+// lifeOver finds a token with a longer life. The token itself is in no result.
 func lifeOver(life time.Duration) func(http.Header, []byte) (bool, string, error) {
 	return func(_ http.Header, body []byte) (bool, string, error) {
 		var answer struct{ JWT string }

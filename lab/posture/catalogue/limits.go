@@ -10,16 +10,17 @@ import (
 )
 
 const (
-	// patience is how long an agent may keep a connection of a caller who has not said who it is: its default is 5 s
-	// (command/agent/config.go, limits). What is still open then is looked at for longer where the machine is busy: see
-	// probe.HTTPSilent.
+	// silenceTimeout is how long an agent may keep a connection of a caller that has not identified itself. Nomad's
+	// default is 5 s (command/agent/config.go, limits). On a busy machine a connection that is still open then is
+	// watched for longer: see probe.HTTPSilent.
 	silenceTimeout = 7 * time.Second
-	// flood is how many connections one address tries to have at once: the default is 100 (the same place). Meanwhile all others
-	// at that address are refused, so that it is done to no cluster but a lab.
+	// flood is how many connections one address opens at once. Nomad's default limit is 100
+	// (command/agent/config.go). Meanwhile other callers from that address are refused, so only labs are flooded.
 	flood = 130
 )
 
-// httpsLimits are what one caller may take of the HTTP port. CVE-2020-7218 was the lack of them.
+// httpsLimits returns the checks of what one caller may use of the HTTP port. CVE-2020-7218 was the lack of these
+// limits.
 func (i Ingredients) httpsLimits() []posture.Spec {
 	slow := []string{"limits.https_handshake_timeout", tlsHTTP}
 	const source = "limits.https_handshake_timeout: CVE-2020-7218, connections cost an agent file handles (command/agent/http.go:254)"
@@ -28,7 +29,7 @@ func (i Ingredients) httpsLimits() []posture.Spec {
 	return forBoth(func(pki.Role) []posture.Spec {
 		return []posture.Spec{
 			withProbes(posture.Spec{
-				ID: "https-closes-silent-connections", Title: "HTTP port closes a connection on which nobody speaks",
+				ID: "https-closes-silent-connections", Title: "HTTP port closes a silent connection",
 				Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Waiting, Why: source, Want: shut, Settings: slow,
 			}, always(probe.HTTPSilent(silenceTimeout)), spoken),
 			withProbes(posture.Spec{
@@ -50,11 +51,11 @@ func (i Ingredients) httpsLimits() []posture.Spec {
 	})
 }
 
-// rpcLimits are what one caller may take of the RPC port.
+// rpcLimits returns the checks of what one caller may use of the RPC port.
 func (i Ingredients) rpcLimits() []posture.Spec {
 	const source = "limits.rpc_handshake_timeout: CVE-2020-7218, connections cost a server file handles (nomad/rpc.go:280)"
 	shut := posture.Want{probe.RefusedInHandshake}
-	// The first byte and the connections are limited without TLS as well (nomad/rpc.go:280 and 223).
+	// Without TLS, the first byte and the number of connections are limited as well (nomad/rpc.go:280 and 223).
 	server := i.callerOf(caller.Server).changed(probe.Caller.OrInClear)
 	called, calledOverTLS := server.sends(callLeader), i.callerOf(caller.Server).sends(callLeader)
 	silence := func(id, title string, p probe.Probe, control maybeProbe) posture.Spec {
@@ -64,7 +65,7 @@ func (i Ingredients) rpcLimits() []posture.Spec {
 		}, always(p), control)
 	}
 	return atServers(
-		silence("rpc-closes-silent-connections", "RPC port closes a connection on which nobody speaks", probe.RPCSilent(silenceTimeout), called),
+		silence("rpc-closes-silent-connections", "RPC port closes a silent connection", probe.RPCSilent(silenceTimeout), called),
 		silence("rpc-closes-unbegun-handshakes", "RPC port closes a connection whose TLS handshake does not begin", probe.RPCSilentAfterTLSByte(silenceTimeout), calledOverTLS),
 		silence("rpc-closes-half-handshakes", "RPC port closes a connection whose TLS handshake stops halfway", probe.RPCHalfHello(silenceTimeout), calledOverTLS),
 		withProbes(posture.Spec{

@@ -15,10 +15,10 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// longestMetrics bounds how long metrics are waited for, whatever intervals an agent has.
+// maxMetricsWait limits the wait for metrics, whatever interval an agent has.
 const maxMetricsWait = 3 * time.Minute
 
-// metrics are what an agent tells in its metrics, which no ACL guards (command/agent/metrics_endpoint.go:22).
+// metrics returns the checks of an agent's metrics, which no ACL protects (command/agent/metrics_endpoint.go:22).
 func (i Ingredients) metrics() []posture.Spec {
 	named := func(what, prefix string) maybeProbe {
 		return i.tokenlessCaller().sends(func(as probe.Caller) probe.Probe {
@@ -26,7 +26,7 @@ func (i Ingredients) metrics() []posture.Spec {
 		})
 	}
 	return []posture.Spec{withProbes(posture.Spec{
-		ID: "client-metrics-tell-nothing-of-the-host", Title: "a client's metrics tell nothing of its host to whoever has no ACL token",
+		ID: "client-metrics-tell-nothing-of-the-host", Title: "a client's metrics tell nothing of its host to a caller without an ACL token",
 		Kind: posture.Safe, Severity: posture.Low, Roles: []pki.Role{pki.Client},
 		Settings: []string{"telemetry.publish_node_metrics"},
 		Why:      "telemetry.publish_node_metrics: an ACL asks for node:read at /v1/client/stats, and none guards the same figures at /v1/metrics (client/client.go:3254; verified against Nomad 1.11.3)",
@@ -34,14 +34,14 @@ func (i Ingredients) metrics() []posture.Spec {
 	}, named("metrics of the host", ofHost), named("metrics of the client", measured))}
 }
 
-// ofHost begins the names of what a client measures of its host, and measured those of what it measures of itself right after that, in the
-// same interval (client/client.go:3240): an answer without them tells nothing of the host either.
+// A client measures its host (ofHost) and right after that itself (measured), in the same interval
+// (client/client.go:3240). An answer without its own metrics says nothing about the host.
 const (
 	ofHost   = "nomad.client.host."
 	measured = "nomad.client.unallocated."
 )
 
-// filtered is why there is nothing to look for at an agent whose own filter leaves neither.
+// filtered returns why the agent's own filter leaves no metrics to search; otherwise "".
 func filtered(t probe.Target) string {
 	if t.Telemetry.Keeps(ofHost) || t.Telemetry.Keeps(measured) {
 		return ""
@@ -49,11 +49,11 @@ func filtered(t probe.Target) string {
 	return t.Name + " says that its telemetry.prefix_filter leaves such metrics out"
 }
 
-// unmeasured is why an answer with metrics of others alone tells nothing.
+// unmeasured is the reason of an answer that has metrics of other parts alone.
 const unmeasured = "the answer holds no metrics that the client has measured"
 
-// sooner is the probe, which looks again and again, while what it sees says nothing for that reason, until the agent must have told of a
-// whole interval.
+// untilMeasured repeats the probe while it fails for that reason, until the agent must have published a whole
+// interval.
 func untilMeasured(p probe.Probe, reason string) probe.Probe {
 	waiting := probe.New(p.Plane, p.Sentence, func(ctx context.Context, t probe.Target) (o probe.Observation) {
 		whole := min(t.Telemetry.Whole(), maxMetricsWait)
@@ -69,7 +69,7 @@ func untilMeasured(p probe.Probe, reason string) probe.Probe {
 	return waiting
 }
 
-// metricLook looks for a metric whose name begins so, in an answer that has what is measured with it.
+// metricSearch searches for a metric whose name begins with prefix, in an answer that has a client's own metrics.
 func metricSearch(what, prefix string) probe.AnswerSearch {
 	return probe.AnswerSearch{For: what, In: func(_ http.Header, body []byte) (bool, string, error) {
 		var answer struct{ Gauges []struct{ Name string } }
@@ -91,7 +91,7 @@ func metricSearch(what, prefix string) probe.AnswerSearch {
 	}}
 }
 
-// withoutHost is the name of a client's metric without the name of its node, which use_node_name puts into it where the host is no label
+// withoutHost returns the name of a client's metric without the name of its node, which use_node_name inserts
 // (command/agent/command.go:1274).
 func withoutHost(name string) string {
 	const service, client = "nomad.", "client."

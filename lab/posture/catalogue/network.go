@@ -6,8 +6,8 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// wire is what somebody reads who listens on the network between agents. Each control says something in clear, which is then
-// heard: who hears nothing may be deaf.
+// network returns the checks of what a listener on the network can read. Each control sends a text in the clear,
+// which must be captured: a capture without it proves nothing.
 func (i Ingredients) network() []posture.Spec {
 	hears := func(s posture.Spec, p probe.Plane, said maybeProbe) posture.Spec {
 		s.Want = posture.Want{probe.Absent}
@@ -18,7 +18,7 @@ func (i Ingredients) network() []posture.Spec {
 	}
 	http := forBoth(func(pki.Role) []posture.Spec {
 		return []posture.Spec{hears(posture.Spec{
-			ID: "network-carries-no-http-in-clear", Title: "HTTP port is spoken to in a way that a listener on the network cannot read",
+			ID: "network-carries-no-http-in-clear", Title: "HTTP traffic cannot be read by a listener on the network",
 			Kind: posture.Safe, Severity: posture.Critical,
 			Settings: []string{tlsHTTP},
 			Why:      "tls.http: the names of jobs, variables and tokens are in requests (verified against Nomad 1.11.3)",
@@ -39,12 +39,13 @@ func (i Ingredients) network() []posture.Spec {
 			ID: "network-carries-no-gossip-in-clear", Title: "what servers gossip cannot be read by a listener on the network",
 			Severity: posture.High, Lane: posture.Waiting,
 			Settings: []string{serverEncrypt},
-			Why:      "server.encrypt: gossip tells names, addresses and states of all servers, and whoever can read it can write it (memberlist security.go; verified against Nomad 1.11.3)",
+			Why:      "server.encrypt: gossip tells names, addresses and states of all servers, and a listener that can read it can write it (memberlist security.go; verified against Nomad 1.11.3)",
 		}, probe.PlaneGossip, i.unlessSingleServer("gossips with nobody", always(probe.Overheard(searchOf(probe.PlaneGossip), probe.Gossiping())))),
 	)...)
 }
 
-// unlessAlone is the step, but for the cluster of one server, between whom and others there is nothing to hear.
+// unlessSingleServer returns the probe; for a cluster of one server it is unavailable, as that server has no peer to
+// talk to.
 func (i Ingredients) unlessSingleServer(why string, s maybeProbe) maybeProbe {
 	for _, peers := range i.Peers {
 		if len(peers) == 1 && len(i.Peers) == 1 {
@@ -54,7 +55,7 @@ func (i Ingredients) unlessSingleServer(why string, s maybeProbe) maybeProbe {
 	return s
 }
 
-// look is what to listen for on a port.
+// searchOf returns what to search for in the packets of a port.
 func searchOf(p probe.Plane) probe.Overhearing {
 	if p == probe.PlaneGossip {
 		return probe.MemberName()

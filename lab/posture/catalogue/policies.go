@@ -14,15 +14,15 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// Where policies are read. Stale, a server tells of its own state. Of the anonymous policy it tells anybody, of the others those
-// who have them and operators (nomad/acl_endpoint.go:182, ListPolicies, and :253, GetPolicy).
+// Paths of policies. With ?stale a server answers from its own state. Every caller may read the anonymous policy; the
+// other policies are for their holders and operators (nomad/acl_endpoint.go:182, ListPolicies, and :253, GetPolicy).
 const (
 	anonymousPath = "/v1/acl/policy/anonymous?" + stale
 	policiesPath  = "/v1/acl/policies?" + stale
 )
 
-// rules are a policy's, as Nomad has parsed them and written levels out as capabilities (nomad/acl_endpoint.go:298, RulesJSON;
-// acl/policy.go, expandNamespacePolicy).
+// rules are the rules of a policy, as Nomad has parsed them and expanded levels into capabilities
+// (nomad/acl_endpoint.go:298, RulesJSON; acl/policy.go, expandNamespacePolicy).
 type rules struct {
 	Namespaces []struct {
 		Name         string
@@ -48,7 +48,7 @@ type pathRule struct {
 
 // grant is one thing that a policy grants, and where.
 type grant struct {
-	// block is the rule's: namespace, variables, node_pool, host_volume, agent, node, quota, plugin, operator.
+	// block is the rule's block: namespace, variables, node_pool, host_volume, agent, node, quota, plugin, operator.
 	block string
 	// place is the namespace, pool or volume, which may be a pattern; path is that of variables.
 	place, path string
@@ -67,7 +67,8 @@ func (g grant) String() string {
 	return g.may + " for " + where
 }
 
-// grants are all that the rules grant, in their order. What one rule denies at a place, none grants there (acl/acl.go, NewACL).
+// grants returns what the rules grant, in their order. A rule that denies at a place overrides all grants there
+// (acl/acl.go, NewACL).
 func (r rules) grants() []grant {
 	var all []grant
 	denied := map[grant]bool{}
@@ -114,10 +115,10 @@ func (r rules) grants() []grant {
 	})
 }
 
-// ofVariables reports whether the grant is about variables, in which secrets are.
+// ofVariables reports whether the grant is about variables, which hold secrets.
 func (g grant) ofVariables() bool { return g.block == "variables" }
 
-// reads reports whether the grant lets look at things alone, and not into what workloads write.
+// readsAlone reports whether the grant permits reads alone, and not of what workloads write.
 func (g grant) readsAlone() bool {
 	return slices.Contains([]string{
 		"read", "list", "list-jobs", "parse-job", "read-job", "read-job-scaling", "list-scaling-policies", "read-scaling-policy",
@@ -126,13 +127,14 @@ func (g grant) readsAlone() bool {
 	}, g.may)
 }
 
-// looks reports whether the grant changes nothing: it reads, or it sees what workloads write and what servers hold.
+// changesNothing reports whether the grant permits reads alone, of whatever: what workloads write and what servers
+// hold included.
 func (g grant) changesNothing() bool {
 	return g.readsAlone() || slices.Contains([]string{"read-logs", "read-fs", "snapshot-save"}, g.may)
 }
 
-// policies are what ACL policies grant, read from the policies themselves: what is tried elsewhere is tried at one place, and a
-// policy may grant at another.
+// policies returns the checks of what ACL policies grant, by the text of the policies. The checks of rights try each
+// right at one place only; a policy may grant it at another.
 func (i Ingredients) policies() []posture.Spec {
 	h := i.tokenlessCaller()
 	if i.NoACL {
@@ -147,20 +149,20 @@ func (i Ingredients) policies() []posture.Spec {
 		}, h.sends(seeks), h.atControlServer(answeringBody("that tells of an anonymous policy which does", controlServer), getHealth, seeks))
 	}
 	return append([]posture.Spec{
-		anonymous("changes-nothing", "changes nothing anywhere", "to change something", "whoever has a certificate may do what it grants, in any namespace that a pattern of it fits",
+		anonymous("changes-nothing", "changes nothing anywhere", "to change something", "every caller with a certificate may do what it grants, in every namespace that its patterns match",
 			posture.Critical, `{"RulesJSON":{"Namespaces":[{"Name":"p*","Capabilities":["submit-job"]}]}}`,
 			func(g grant) bool { return !g.ofVariables() && !g.changesNothing() }),
 		anonymous("opens-no-variables", "opens variables nowhere", "of variables", "variables are where secrets are kept, those of a job at nomad/jobs and below",
 			posture.Critical, `{"RulesJSON":{"Namespaces":[{"Name":"default","Variables":{"Paths":[{"PathSpec":"nomad/jobs/*","Capabilities":["read"]}]}}]}}`,
 			grant.ofVariables),
-		anonymous("reads-nothing", "reads nothing anywhere", "to read something", "jobs tell what runs where, with which addresses and arguments, to whoever has a certificate",
+		anonymous("reads-nothing", "reads nothing anywhere", "to read something", "jobs show what runs where, with addresses and arguments, to every caller with a certificate",
 			posture.High, `{"RulesJSON":{"Namespaces":[{"Name":"p*","Capabilities":["read-job"]}]}}`,
 			func(g grant) bool { return !g.ofVariables() && g.changesNothing() }),
 	}, i.boundPolicies()...)
 }
 
-// seeksAnonymousGrant finds a grant of the anonymous policy. What can be tried by a read is tried where it is granted, and is
-// found if the caller is let in, who has no token; of the rest the policy's word is taken.
+// findAnonymousGrant finds a bad grant of the anonymous policy. A grant that a read can confirm is confirmed by that
+// read, without a token; of other grants the policy's text is taken.
 func findAnonymousGrant(what string, as probe.Caller, bad func(grant) bool) probe.Probe {
 	read := func(into *[]grant) probe.Probe {
 		return probe.HTTPSearch(get(anonymousPath, "policy not found"), as, probe.AnswerSearch{
@@ -196,7 +198,7 @@ func findAnonymousGrant(what string, as probe.Caller, bad func(grant) bool) prob
 	return p
 }
 
-// tryGrants is what was read, with what came of trying it.
+// confirmGrants returns the observation of the policy, with what came of confirming its grants.
 func confirmGrants(ctx context.Context, t probe.Target, as probe.Caller, told []grant, o probe.Observation) probe.Observation {
 	var words []string
 	o.Outcome = probe.Absent
@@ -213,10 +215,10 @@ func confirmGrants(ctx context.Context, t probe.Target, as probe.Caller, told []
 	return o
 }
 
-// grantsTried bounds how many grants are tried one by one.
+// maxGrantsTried limits how many grants are confirmed one by one.
 const maxGrantsTried = 12
 
-// try asks for what is granted, where a read can, and says whether it is.
+// confirm tries the grant where a read can, and returns whether it holds, in words.
 func (g grant) confirm(ctx context.Context, t probe.Target, as probe.Caller) (word string, is bool) {
 	place := url.QueryEscape(g.place)
 	var ask probe.Ask
@@ -243,17 +245,17 @@ func (g grant) confirm(ctx context.Context, t probe.Target, as probe.Caller) (wo
 	}
 }
 
-// boundPolicy is a policy of a job's workloads.
+// boundPolicy is a policy that is bound to a job's workloads.
 type boundPolicy struct {
 	Name   string
 	JobACL *struct{ Namespace, JobID string }
 }
 
-// ownJob is the job that a policy is bound to; the id is empty for all of the namespace's.
+// ownJob is the job that a policy is bound to; id is empty for all jobs of the namespace.
 type ownJob struct{ namespace, id string }
 
-// boundPolicies are whether a policy that is bound to a job makes whoever breaks into one of its tasks an operator: it is for the
-// job's own namespace, and for no more than looking at agents and servers.
+// boundPolicies returns the checks of whether a policy that is bound to a job makes an intruder in its tasks an
+// operator. Such a policy should be limited to the job's own namespace, and may read agents and servers.
 func (i Ingredients) boundPolicies() []posture.Spec {
 	h := i.privilegedCaller()
 	if i.NoACL {
@@ -269,18 +271,19 @@ func (i Ingredients) boundPolicies() []posture.Spec {
 	}
 	return []posture.Spec{
 		spec("rule-no-others", "changes other namespaces, agents or servers, or reads the variables of their jobs", posture.Critical,
-			"each task of the job holds an identity with these rights, and so does whoever breaks into it", grant.reachesBeyond),
+			"each task of the job holds an identity with these rights, and so does an intruder in it", grant.reachesBeyond),
 		spec("change-no-nodes", "changes nodes", posture.Medium,
-			"whoever breaks into a task drains nodes, and makes introduction tokens, with which others become clients; an autoscaler of clients needs it all the same",
+			"an intruder in a task drains nodes, and makes introduction tokens, with which others become clients; an autoscaler of clients needs it all the same",
 			func(g grant, _ ownJob) bool { return g.block == "node" && !g.readsAlone() }),
-		spec("rule-not-their-own", "lets it rule its own namespace: register jobs, enter tasks, write variables of other jobs, or write to host volumes", posture.Medium,
-			"whoever breaks into a task may do the same; a job that deploys others needs it all the same", grant.changesOwnNamespace),
+		spec("rule-not-their-own", "lets it control its own namespace: register jobs, enter tasks, write variables of other jobs, or write to host volumes", posture.Medium,
+			"an intruder in a task may do the same; a job that deploys others needs it all the same", grant.changesOwnNamespace),
 		spec("look-into-no-others", "reads what tasks of other namespaces write: their logs and their files", posture.Medium,
-			"whoever breaks into a task reads what theirs print, and their configuration and data; a job that ships logs needs it all the same", grant.readsOutputOfOthers),
+			"an intruder in a task reads their output, configuration and data; a job that ships logs needs it all the same", grant.readsOutputOfOthers),
 	}
 }
 
-// seeksManagement finds that the caller's token is one that sees every policy: another lists its own alone.
+// findManagementToken finds that the caller's token may read every policy. Another token lists its own policies
+// alone.
 func findManagementToken(as probe.Caller) probe.Probe {
 	return probe.HTTPSearch(get("/v1/acl/token/self?"+stale), as, probe.AnswerSearch{
 		For: "a token that sees every policy", In: fromJSON(func(token struct{ Type string }) (bool, string, error) {
@@ -289,8 +292,8 @@ func findManagementToken(as probe.Caller) probe.Probe {
 	})
 }
 
-// rules reports whether the grant reaches beyond the job's own namespace: what changes things there, but for how many of a job
-// there are, which an autoscaler sets; and what reads the variables of jobs.
+// reachesBeyond reports whether the grant reaches beyond the job's own namespace: it changes something there, other
+// than the count of a job, which autoscalers set; or it reads the variables of jobs.
 func (g grant) reachesBeyond(own ownJob) bool {
 	switch g.block {
 	case "namespace":
@@ -303,7 +306,7 @@ func (g grant) reachesBeyond(own ownJob) bool {
 	return false
 }
 
-// rulesOwn reports whether the grant changes what is beside the job in its own namespace.
+// changesOwnNamespace reports whether the grant changes anything but the job itself in its own namespace.
 func (g grant) changesOwnNamespace(own ownJob) bool {
 	switch g.block {
 	case "namespace":
@@ -319,12 +322,12 @@ func (g grant) changesOwnNamespace(own ownJob) bool {
 	return false
 }
 
-// looksInto reports whether the grant reads what workloads of other namespaces write.
+// readsOutputOfOthers reports whether the grant reads what workloads of other namespaces write.
 func (g grant) readsOutputOfOthers(own ownJob) bool {
 	return g.block == "namespace" && g.place != own.namespace && slices.Contains([]string{"read-logs", "read-fs"}, g.may)
 }
 
-// ofJobs reports whether the path fits variables that a job's tasks read unasked: at nomad/jobs and below.
+// ofJobs reports whether the path matches variables that tasks read by default: at nomad/jobs and below.
 func (g grant) ofJobs() bool {
 	const jobs = "nomad/jobs"
 	prefix, _, pattern := strings.Cut(g.path, "*")
@@ -332,7 +335,7 @@ func (g grant) ofJobs() bool {
 	return strings.HasPrefix(prefix, jobs) || pattern && wider
 }
 
-// seeksBound finds a policy that is bound to a job, and has such a grant.
+// findBoundPolicy finds a policy that is bound to a job and has a bad grant.
 func findBoundPolicy(as probe.Caller, bad func(g grant, own ownJob) bool) probe.Probe {
 	list := func(into *[]boundPolicy) probe.Probe {
 		return probe.HTTPSearch(get(policiesPath), as, probe.AnswerSearch{
@@ -358,10 +361,10 @@ func findBoundPolicy(as probe.Caller, bad func(g grant, own ownJob) bool) probe.
 	return p
 }
 
-// policiesRead bounds how many policies are read: in a cluster with more, it is not known what they grant.
+// maxPoliciesRead limits how many policies are read. In a cluster with more, the result is inconclusive.
 const maxPoliciesRead = 1000
 
-// readBound is the list, with what was found as the policies were read one by one.
+// readBound reads the bound policies one by one, and returns the observation of the list with what was found.
 func readBound(ctx context.Context, t probe.Target, as probe.Caller, bound []boundPolicy, bad func(grant, ownJob) bool, o probe.Observation) probe.Observation {
 	var words []string
 	for _, policy := range bound {
@@ -381,7 +384,7 @@ func readBound(ctx context.Context, t probe.Target, as probe.Caller, bound []bou
 	return o
 }
 
-// seeks finds such a grant of the policy.
+// findGrant finds a bad grant of the policy.
 func (p boundPolicy) findGrant(as probe.Caller, bad func(grant, ownJob) bool) probe.Probe {
 	own := ownJob{cmp.Or(p.JobACL.Namespace, "default"), p.JobACL.JobID}
 	return probe.HTTPSearch(get("/v1/acl/policy/"+url.PathEscape(p.Name)+"?"+stale), as, probe.AnswerSearch{

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// publicKeys are gossip keys that stand in public documentation, guides and tests, with where. Anybody can try them all.
+// publicKeys returns the gossip keys of public documentation, guides and tests, by where they stand.
 func publicKeys() []knownKey {
 	const nomadDocs, consulDocs = "Nomad's documentation", "Consul's documentation"
 	const nomadTests, serfTests, memberlistTests = "Nomad's own tests", "serf's own files", "memberlist's own tests"
@@ -45,13 +45,12 @@ func publicKeys() []knownKey {
 	return all
 }
 
-// WhyGuessable says why anybody can know a gossip key: it stands in public, or no random source has made it. Empty where nothing
-// of the kind shows, and for a text that is no gossip key, with which no agent starts. What was derived from a password by a
-// hash looks like random bytes, and is not found.
+// WhyGuessable returns why a gossip key can be guessed: it is public, or no random source made it. It returns "" for
+// other keys, and for a text that is no gossip key, with which no agent starts. It does not recognize a key that was
+// derived from a password by a hash.
 //
-// Of keys that a random source makes, it takes less than one of four million of 16 bytes for one that it did not make, and less
-// than one of a thousand million of 24 or 32 bytes: the sum, over what guessable looks for, of how likely random bytes are so (the package's
-// tests compute it).
+// The probability that it rejects a random key is below one in four million for 16 bytes, and below one in a thousand
+// million for 24 or 32 bytes; the package's tests compute it.
 func WhyGuessable(key string) string {
 	raw, err := base64.StdEncoding.DecodeString(key)
 	if err != nil || len(raw) < 16 {
@@ -65,11 +64,11 @@ func WhyGuessable(key string) string {
 	return guessable(raw)
 }
 
-// guessable says what of a key no random source would have made. A key of n bytes is taken for made by hand where it
+// guessable returns what shows that no random source made the key. A key of n bytes is made by hand if it
 //   - has at most n/2 different bytes, or its base64 at most n/2 different letters;
-//   - goes up or down by steps of which at most (n-1)/2 differ;
-//   - is one part again and again, the part being at most half of it;
-//   - is text: nothing but what can be printed, tabs and ends of lines;
+//   - is a sequence whose steps have at most (n-1)/2 different values;
+//   - repeats a part that is at most half of it;
+//   - is text: printable characters, tabs and line ends alone;
 //   - has a base64 of small letters, of capitals or of digits alone, or with words in it.
 func guessable(raw []byte) string {
 	n := len(raw)
@@ -98,7 +97,7 @@ func guessable(raw []byte) string {
 	}
 }
 
-// words are what people type where a key is wanted.
+// words returns words that people type in place of a key.
 func words() []string {
 	return []string{
 		"nomad", "gossip", "encrypt", "secret", "consul", "cluster", "server", "production", "password", "private", "changeme", "hashicorp",
@@ -106,8 +105,8 @@ func words() []string {
 	}
 }
 
-// hasWords reports whether a key's base64 has words in it, in small letters or capitals, that chance would not have put there: one of
-// eight letters, or two of ten together, at least.
+// hasWords reports whether a key's base64 contains words, ignoring case, that are unlikely by chance: one of at least
+// eight letters, or two of ten together.
 func hasWords(letters string) bool {
 	const long, together = 8, 10
 	found, most, sum := 0, 0, 0
@@ -119,7 +118,7 @@ func hasWords(letters string) bool {
 	return most >= long || found > 1 && sum >= together
 }
 
-// different counts the different bytes.
+// different returns the number of different bytes.
 func different(raw []byte) int {
 	seen := map[byte]bool{}
 	for _, b := range raw {
@@ -128,7 +127,7 @@ func different(raw []byte) int {
 	return len(seen)
 }
 
-// period is after how many bytes the text repeats itself; all of them where it does not.
+// period returns after how many bytes the text repeats; its length if it does not.
 func period(raw []byte) int {
 	for p := 1; p < len(raw); p++ {
 		if bytes.Equal(raw[p:], raw[:len(raw)-p]) {

@@ -15,24 +15,24 @@ import (
 )
 
 const (
-	// tries is how long a client tries to get an answer from its servers: 5 s and a pause (client/rpc.go:82). One that has never
-	// registered holds the question for ever (client/rpc.go:57; verified against Nomad 1.11.3).
+	// clientRetries is how long a client tries to get an answer from its servers: 5 s and a pause (client/rpc.go:82).
+	// A client that has never registered does not answer at all (client/rpc.go:57; verified against Nomad 1.11.3).
 	clientRetries = 6 * time.Second
-	// held is longer than that, and on a busy machine longer still.
+	// regionsTimeout is longer than clientRetries; a busy machine takes longer.
 	regionsTimeout = clientRetries + 2*time.Second
-	// inTurn is how often a client is asked whose server failed it at once. It asks that one last the next time
-	// (client/servers/manager.go, NotifyFailedServer), so that each of so many servers has had its turn.
+	// maxFailures is how often a client is asked again after its server failed at once. The client asks that server
+	// last the next time (client/servers/manager.go, NotifyFailedServer), so each of this many servers is asked.
 	maxFailures = 9
 )
 
-// failedAtOnce is how a client passes on that a server failed it.
+// serverError begins a client's answer when a server has failed.
 const serverError = "rpc error: "
 
-// noAnswer are what a client says of its servers where it has no answer of theirs.
+// noAnswer returns what a client answers when it has no answer of its servers.
 func noAnswer() []string { return []string{serverError, "no servers"} }
 
-// seeksRegions finds the regions that a server has told the client of: any of its servers, as one that is down, or a stranger
-// among them, fails it at once. A client that goes without an answer is one that tells of its own health meanwhile.
+// findRegions finds the regions that a client learned from any of its servers; a failing or a foreign server among
+// them fails at once. A client without an answer must answer for its own health meanwhile.
 func findRegions(as probe.Caller) probe.Probe {
 	ask := probe.HTTPSearch(get(regionsPath, noAnswer()...), as, probe.AnswerSearch{
 		For: "regions, of which a client must ask a server",
@@ -60,22 +60,22 @@ func findRegions(as probe.Caller) probe.Probe {
 	return p
 }
 
-// seeksClient finds the client among those that its servers call ready.
+// findReadyClient finds the client among those that its servers list as ready.
 func (i Ingredients) findReadyClient(as probe.Caller) probe.Probe {
 	return i.inNodes("this client, ready", as, readyAmong)
 }
 
-// seeksNobody looks for a client that there is not, in the same list.
+// findNoClient looks in the same list for a client that does not exist.
 func (i Ingredients) findNoClient(as probe.Caller) probe.Probe {
-	return i.inNodes("a client that there is not, ready", as, func(probe.Target) func([]listedClient) (bool, string, error) {
+	return i.inNodes("a client that there is not, ready", as, func(probe.Target) finder[[]listedClient] {
 		return readyAmong(probe.Target{Name: noName, Address: unusedAddress})
 	})
 }
 
-// inNodes looks at the list of clients of each server of the region in turn, until something is found. All servers hold the
-// same list: one that can tell of it is enough, and one that has lost its leader, or does not answer, is passed over.
-// That none has one is told as what may be otherwise some seconds later.
-func (i Ingredients) inNodes(what string, as probe.Caller, search func(probe.Target) func([]listedClient) (bool, string, error)) probe.Probe {
+// inNodes searches the list of clients of each server of the region in turn, until something is found. All servers
+// hold the same list, so one answer is enough; a server that has lost its leader or does not answer is passed over.
+// If there is no leader at all, the observation is unsettled.
+func (i Ingredients) inNodes(what string, as probe.Caller, search func(probe.Target) finder[[]listedClient]) probe.Probe {
 	list := func(t probe.Target, leaderless *bool) probe.Probe {
 		in := fromJSON(search(t))
 		return probe.HTTPSearch(get("/v1/nodes?stale"), as, probe.AnswerSearch{For: what, In: func(header http.Header, body []byte) (bool, string, error) {
@@ -105,21 +105,21 @@ func (i Ingredients) inNodes(what string, as probe.Caller, search func(probe.Tar
 	return p
 }
 
-// askingAll is how long it may take to ask each of the servers in turn, where all of them hang.
+// askingAll returns how long it may take to ask each server in turn if all of them hang.
 func (i Ingredients) askingAll() time.Duration {
 	return probe.DefaultTimeout * time.Duration(1+len(i.Servers))
 }
 
-// registered is a client as a server lists it.
+// listedClient is a client in a server's list.
 type listedClient struct {
 	Name, Address, Status string
 	Drivers               map[string]struct{ Detected field[bool] }
 }
 
-// ready is the status of a client that is given work.
+// ready is the status of a client that gets work.
 const ready = "ready"
 
-// called are the entries of the client, by its name, or by its address: that of HTTP, without a port.
+// entriesOf returns the entries of the client, by its name or by its address, which is that of its HTTP port.
 func entriesOf(t probe.Target, nodes []listedClient) []listedClient {
 	host, _, _ := net.SplitHostPort(t.HTTP)
 	var all []listedClient
@@ -131,9 +131,9 @@ func entriesOf(t probe.Target, nodes []listedClient) []listedClient {
 	return all
 }
 
-// readyAmong looks for the client. Of one that is known neither by its name nor by its address it cannot be told whether it is
-// there.
-func readyAmong(t probe.Target) func([]listedClient) (bool, string, error) {
+// readyAmong finds the client with the status ready. If neither its name nor its address is known, the list proves
+// nothing.
+func readyAmong(t probe.Target) finder[[]listedClient] {
 	return func(nodes []listedClient) (bool, string, error) {
 		var statuses []string
 		for _, n := range entriesOf(t, nodes) {

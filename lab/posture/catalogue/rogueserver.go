@@ -7,8 +7,8 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// rogueServers are whom a client takes for a server. What guards its RPC is asked for over its HTTP API: a client has no RPC
-// port of its own.
+// rogueServers returns the checks of whom a client accepts as a server. They use its HTTP API, as a client has no RPC
+// port.
 func (i Ingredients) rogueServers() []posture.Spec {
 	offered := func(k caller.Kind) maybeProbe {
 		holder, asker := i.callerOf(k), i.privilegedCaller()
@@ -17,14 +17,14 @@ func (i Ingredients) rogueServers() []posture.Spec {
 		}
 		return asker.sends(func(as probe.Caller) probe.Probe { return probe.RogueServer(holder.caller, as) })
 	}
-	// What Go says of a certificate for other names, up to the domain.
+	// Go's error for a certificate with other names, up to the domain.
 	reason := "not " + pki.Identity{Role: pki.Server, Region: i.region()}.Name()
 	return []posture.Spec{withProbes(posture.Spec{
 		ID:    "client-takes-no-client-for-a-server",
-		Title: "a client takes nobody for a server who has a client's certificate",
+		Title: "a client does not accept a client's certificate as a server's",
 		Plane: probe.PlaneRPC, Kind: posture.Intrusive, Severity: posture.Critical, Roles: []pki.Role{pki.Client},
-		Why: "tls.verify_server_hostname: without it a client looks at the authority alone, and registers with whoever holds any certificate of it, " +
-			"so that every node's key is good to command all others (helper/tlsutil/config.go:233; verified against Nomad 1.11.3)",
+		Why: "tls.verify_server_hostname: without it a client verifies the authority alone, and registers with the holder of any of its certificates, " +
+			"so that every node's key can command all others (helper/tlsutil/config.go:233; verified against Nomad 1.11.3)",
 		Settings: []string{tlsVerifyNames, tlsRPC},
 		Want:     posture.Want{probe.RefusedInHandshake},
 		Answer:   reason,

@@ -9,10 +9,11 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// calls asks a server who leads, which needs no ACL token (nomad/status_endpoint.go; verified against Nomad 1.11.3).
+// callLeader asks a server for the leader, which needs no ACL token (nomad/status_endpoint.go; verified against Nomad
+// 1.11.3).
 func callLeader(as probe.Caller) probe.Probe { return probe.RPCCall(probe.StatusLeader(), as) }
 
-// rpcPlaintext are the protocols of the RPC port, each without TLS.
+// rpcPlaintext returns the checks that no protocol of the RPC port works without TLS.
 func (i Ingredients) rpcPlaintext() []posture.Spec {
 	var all []posture.Spec
 	for _, framing := range probe.Framings() {
@@ -24,7 +25,7 @@ func (i Ingredients) rpcPlaintext() []posture.Spec {
 			ID: id, Title: fmt.Sprintf("%s serves nothing without TLS, asked with the first byte %s", endpoint, framing),
 			Severity: posture.Critical,
 			Settings: []string{tlsUpgrade, tlsRPC},
-			Why:      "tls.rpc without tls.rpc_upgrade_mode: a connection in the clear bears no certificate, so its caller could be anybody (nomad/rpc.go:304; nomad#11186)",
+			Why:      "tls.rpc without tls.rpc_upgrade_mode: a connection in the clear bears no certificate, so its caller is not known (nomad/rpc.go:304; nomad#11186)",
 			Want:     posture.Want{probe.RefusedInHandshake},
 			LogText:  "non-TLS connection attempted with RequireTLS set",
 		}, always(probe.PlainRPC(framing)), i.callerOf(caller.Server).sends(func(as probe.Caller) probe.Probe { return probe.RPCOver(framing, as) })))
@@ -32,7 +33,7 @@ func (i Ingredients) rpcPlaintext() []posture.Spec {
 	return atServers(all...)
 }
 
-// rpcCallers are who gets through the TLS handshake of the RPC port.
+// rpcCallers returns the checks of which callers pass the TLS handshake of the RPC port.
 func (i Ingredients) rpcCallers() []posture.Spec {
 	all := []posture.Spec{
 		i.refusedRole("rpc-refuses-cli-certificate", "RPC port refuses a cli's certificate", caller.CLI, caller.Client),
@@ -43,7 +44,7 @@ func (i Ingredients) rpcCallers() []posture.Spec {
 			ID: "rpc-refuses-foreign-certificate", Title: "RPC port refuses a certificate of another authority, however right its names are",
 			Kind: posture.Safe, Severity: posture.Critical,
 			Settings: []string{tlsAuthorities, tlsRPC},
-			Why:      "tls.ca_file: whoever can have a server's certificate from any authority in it gets root keys and every ACL token (nomad/keyring_endpoint.go)",
+			Why:      "tls.ca_file: the holder of a server's certificate from any authority in it gets root keys and every ACL token (nomad/keyring_endpoint.go)",
 			Want:     posture.Want{probe.RefusedInHandshake},
 			LogText:  "certificate signed by unknown authority",
 		}, i.callerOf(caller.Foreign).sends(callLeader), i.callerOf(caller.Server).sends(callLeader)),
@@ -57,21 +58,22 @@ func (i Ingredients) rpcCallers() []posture.Spec {
 	return atServers(append(all, i.oldTLS("rpc", "RPC port", "", i.callerOf(caller.Server), callLeader)...)...)
 }
 
-// refusedRole is the spec of a certificate of the cluster's authority whose names the RPC port does not take, beside one
-// that it takes.
+// refusedRole returns the check of a certificate of the cluster's authority whose names the RPC port refuses. Its
+// control is a certificate that it accepts.
 func (i Ingredients) refusedRole(id, title string, refused, taken caller.Kind) posture.Spec {
 	return withProbes(posture.Spec{
 		ID: id, Title: title, Kind: posture.Safe, Severity: posture.Critical,
 		Settings: []string{tlsVerifyNames, tlsRPC},
-		Why:      "tls.verify_server_hostname: CVE-2020-7956, role and region of whoever calls are in the certificate's names (nomad/server.go:647)",
+		Why:      "tls.verify_server_hostname: CVE-2020-7956, role and region of the caller are in the certificate's names (nomad/server.go:647)",
 		Want:     posture.Want{probe.RefusedInHandshake},
 		LogText:  "invalid role or region for certificate",
 	}, i.callerOf(refused).sends(callLeader), i.callerOf(taken).sends(callLeader))
 }
 
-// rpcRoles are what a certificate that gets through the handshake may call. No ACL token takes part in it: Nomad goes by
-// the certificate alone (nomad/auth/auth.go:277). Node.Register is not among them: a follower forwards it before it looks at
-// the caller's certificate (nomad/node_endpoint.go:102), so what it is worth can be asked of a leader alone.
+// rpcRoles returns the checks of what a certificate that passes the handshake may call. Nomad decides by the
+// certificate alone, without an ACL token (nomad/auth/auth.go:277). Node.Register is not among them: a follower
+// forwards it before it verifies the caller's certificate (nomad/node_endpoint.go:102), so only a leader can be
+// asked.
 func (i Ingredients) rpcRoles() []posture.Spec {
 	type right struct {
 		id, title string
@@ -82,11 +84,11 @@ func (i Ingredients) rpcRoles() []posture.Spec {
 	var all []posture.Spec
 	for _, r := range []right{
 		{"rpc-gives-root-keys-to-no-client", "RPC port gives the cluster's root keys to no client", probe.GetNoKey(), caller.Client,
-			"whoever has the root keys signs workload identities and reads every variable (nomad/keyring_endpoint.go, Get)"},
+			"the holder of the root keys signs workload identities and reads every variable (nomad/keyring_endpoint.go, Get)"},
 		{"rpc-gives-root-keys-to-no-other-region", "RPC port gives the cluster's root keys to no server of another region", probe.GetNoKey(), caller.OtherServer,
 			"root keys are a region's own; regions that federate share their authority (nomad/keyring_endpoint.go, Get)"},
 		{"rpc-gives-evaluations-to-no-client", "RPC port gives evaluations to no client", probe.DequeueNothing(), caller.Client,
-			"whoever dequeues evaluations decides what runs where, or keeps all from running (nomad/eval_endpoint.go, Dequeue)"},
+			"a caller that dequeues evaluations decides what runs where, or whether anything runs (nomad/eval_endpoint.go, Dequeue)"},
 	} {
 		call := func(as probe.Caller) probe.Probe { return probe.RPCCall(r.call, as) }
 		all = append(all, withProbes(posture.Spec{
@@ -100,7 +102,8 @@ func (i Ingredients) rpcRoles() []posture.Spec {
 	return atServers(all...)
 }
 
-// raftCallers are who may speak Raft. It refuses without a word, to the caller and in the log (nomad/rpc.go:324).
+// raftCallers returns the checks of which callers may speak Raft. Raft refuses without an answer or a log line
+// (nomad/rpc.go:324).
 func (i Ingredients) raftCallers() []posture.Spec {
 	raft := func(id, title string, k caller.Kind, want probe.Outcome, why string, settings ...string) posture.Spec {
 		return withProbes(posture.Spec{
@@ -111,7 +114,7 @@ func (i Ingredients) raftCallers() []posture.Spec {
 	const shut = probe.RefusedAfterHandshake
 	all := []posture.Spec{
 		raft("raft-refuses-client-certificate", "Raft refuses a client of its own region", caller.Client, shut,
-			"CVE-2021-37218: who speaks Raft can overwrite the cluster's state; neither tls.verify_server_hostname = false nor tls.rpc_upgrade_mode looks at names (nomad/rpc.go:919)",
+			"CVE-2021-37218: a caller that speaks Raft can overwrite the cluster's state; neither tls.verify_server_hostname = false nor tls.rpc_upgrade_mode looks at names (nomad/rpc.go:919)",
 			tlsVerifyNames, tlsUpgrade, tlsRPC),
 		raft("raft-refuses-server-of-another-region", "Raft refuses a server of another region", caller.OtherServer, shut,
 			"CVE-2021-37218: each region has a Raft of its own; neither tls.verify_server_hostname = false nor tls.rpc_upgrade_mode looks at names (nomad/rpc.go:919)",
@@ -119,7 +122,7 @@ func (i Ingredients) raftCallers() []posture.Spec {
 		raft("raft-refuses-cli-certificate", "Raft refuses a cli's certificate", caller.CLI, probe.RefusedInHandshake,
 			"tls.verify_server_hostname: CVE-2020-7956, CVE-2021-37218 (nomad/server.go:647)", tlsVerifyNames, tlsRPC),
 		raft("raft-refuses-foreign-certificate", "Raft refuses a certificate of another authority, however right its names are", caller.Foreign, probe.RefusedInHandshake,
-			"tls.ca_file: whoever can have a server's certificate from any authority in it can overwrite the cluster's state", tlsAuthorities, tlsRPC),
+			"tls.ca_file: the holder of a server's certificate from any authority in it can overwrite the cluster's state", tlsAuthorities, tlsRPC),
 	}
 	return atServers(append(all, i.oldTLS("raft", "Raft", "", i.callerOf(caller.Server), probe.Raft)...)...)
 }

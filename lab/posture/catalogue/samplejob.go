@@ -1,14 +1,14 @@
 package catalogue
 
-// What the sample job's job is called, and its one task. The job is in the namespace default.
+// SampleJobID and SampleJobTask name the sample job and its one task. It runs in the namespace "default".
 const (
 	SampleJobID   = "nomadlab-sample-job"
 	SampleJobTask = "sample"
 )
 
-// Sample job is a workload of the checks' own, which they look at and no user misses.
+// SampleJob is the running job that checks of workloads use.
 type SampleJob struct {
-	// Alloc, Job and Node are the IDs of its allocation, of its job and of the node that it runs on.
+	// Alloc, Job and Node are the IDs of its allocation, its job and the node that it runs on.
 	Alloc, Job, Node string
 	// On is the name of that node.
 	On string
@@ -18,8 +18,8 @@ type SampleJob struct {
 	Token string
 }
 
-// RunsElsewhere begins the reason for which a check that looks at the workload is skipped at a client that does not run it.
+// RunsElsewhere begins the reason of a check that is skipped at a client which does not run the sample job.
 const RunsElsewhere = "the checks' own workload runs on "
 
-// LacksWitness is what a check lacks that looks at a workload, where none runs.
+// LacksSampleJob is the reason of a check that needs the sample job where none runs.
 const LacksSampleJob = "no workload of the checks' own runs: that takes a client with raw_exec or mock_driver"

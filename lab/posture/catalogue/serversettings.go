@@ -7,25 +7,27 @@ import (
 	"nomadlab.internal/lab/posture"
 )
 
-// The limits of lines that a server has of its own. What is not set is Nomad's default, which is within each of them.
+// Limits of a server's own settings. Nomad's defaults are within each of them.
 const (
-	// yearly is how old the key may become that encrypts variables and signs identities. Nomad's default is 30 days.
+	// maxKeyAge is the greatest age of the key that encrypts variables and signs identities. Nomad's default is 30
+	// days.
 	maxKeyAge = 365 * 24 * time.Hour
-	// monthly is how long a token that ends may live, and a key that was rotated away. Nomad's defaults are a day and an hour.
+	// maxTokenLife is the longest life of an expiring token, and of a rotated key. Nomad's defaults are a day and an
+	// hour.
 	maxTokenLife = 31 * 24 * time.Hour
-	// hourly is how long an introduction may be good. Nomad's default is 30 min.
+	// maxIntroductionLife is the longest life of an introduction token. Nomad's default is 30 min.
 	maxIntroductionLife = time.Hour
 )
 
-// serverLines are lines of a server's own, each of which decides while that server leads, or works for the leader: any of
-// them may. What is asked of the cluster shows today's leader alone.
+// serverSettings returns the settings of a server that matter while that server leads, or works for the leader: any
+// server may. Checks of the whole cluster show the present leader alone.
 func serverSettings() []setting {
 	return append([]setting{
 		{
 			role: pki.Server, id: "server-rotates-encryption-keys", title: "a server rotates the key that encrypts variables at least once a year",
 			severity: posture.Medium, settings: []string{"server.root_key_rotation_threshold", keyInterval},
 			what: "a server.root_key_rotation_threshold or _gc_interval of more than a year",
-			why: "a key that leaked, as in a snapshot, would stay good for all that is encrypted and signed (nomad/core_sched.go:987, rootKeyRotateOrGC)",
+			why:  "a key that leaked, as in a snapshot, would stay good for all that is encrypted and signed (nomad/core_sched.go:987, rootKeyRotateOrGC)",
 			in: keyAgeOver("root_key_rotation_threshold", 30*24*time.Hour,
 				func(a agentSelf) field[string] { return a.Config.Server.RootKeyRotationThreshold }, maxKeyAge),
 		},
@@ -49,14 +51,14 @@ func serverSettings() []setting {
 	}, admissionSettings()...)
 }
 
-// admissionLines are those about who is let in, and for how long.
+// admissionSettings returns the settings that decide what is admitted, and for how long.
 func admissionSettings() []setting {
 	return []setting{
 		{
 			role: pki.Server, id: "server-demands-introductions", title: "a server that leads lets no client register that was not introduced",
 			severity: posture.High, settings: []string{"server.client_introduction.enforcement"},
 			what: "a server.client_introduction.enforcement other than strict",
-			why: "with \"warn\", Nomad's default, whoever has a client's key adds as many nodes as he likes; the leader's own line decides " +
+			why: "with \"warn\", Nomad's default, the holder of a client's key adds any number of nodes; the leader's own line decides " +
 				"(nomad/node_endpoint.go:318, newRegistrationAllowed)",
 			in: valueOf("client_introduction.enforcement", func(a agentSelf) field[string] { return a.Config.Server.ClientIntroduction.Enforcement },
 				func(level string) bool { return level != "strict" }),
@@ -72,23 +74,23 @@ func admissionSettings() []setting {
 			}, func(ttl time.Duration) bool { return ttl > maxIntroductionLife }),
 		},
 		{
-			role: pki.Server, id: "server-ends-tokens-within-a-month", title: "a server that leads makes no token that is to end, and does so in more than 31 days",
+			role: pki.Server, id: "server-ends-tokens-within-a-month", title: "a server that leads makes no expiring token that lives for more than 31 days",
 			severity: posture.Low, settings: []string{"acl.token_max_expiration_ttl"},
 			what: "an acl.token_max_expiration_ttl of more than 31 days",
-			why: "a token that was forgotten stays good until it ends; the leader's own line decides, 24 h unless it is set (nomad/acl_endpoint.go:652)",
+			why:  "a token that was forgotten stays good until it ends; the leader's own line decides, 24 h unless it is set (nomad/acl_endpoint.go:652)",
 			in: valueOf("token_max_expiration_ttl", func(a agentSelf) field[time.Duration] { return a.Config.ACL.TokenMaxExpirationTTL },
 				func(ttl time.Duration) bool { return ttl > maxTokenLife }),
 		},
 	}
 }
 
-// keyInterval is how often the leader looks for keys that are to be rotated or dropped, at first after that long (nomad/leader.go:955,
-// schedulePeriodic). Nomad's default is 10 min.
+// keyInterval is the setting of how often the leader looks for keys to rotate or drop, and when it first does
+// (nomad/leader.go:955, schedulePeriodic). Nomad's default is 10 min.
 const keyInterval = "server.root_key_gc_interval"
 
-// later finds a server that does something to a key later than the limit: once the key is as old as a threshold says, the server
-// looks at its keys within the interval. Up to a day the interval is not counted. usual is Nomad's default of the threshold.
-func keyAgeOver(name string, usual time.Duration, threshold func(agentSelf) field[string], limit time.Duration) func(agentSelf) (bool, string, error) {
+// keyAgeOver finds a server that handles a key later than the limit: a key may be as old as the threshold and an
+// interval. The interval counts beyond a day only. usual is Nomad's default of the threshold.
+func keyAgeOver(name string, usual time.Duration, threshold func(agentSelf) field[string], limit time.Duration) finder[agentSelf] {
 	const day = 24 * time.Hour
 	return func(a agentSelf) (bool, string, error) {
 		var sum time.Duration

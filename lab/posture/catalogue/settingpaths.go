@@ -1,7 +1,7 @@
 package catalogue
 
-// The settings that promises of several families rest on, by path. posture.Spec.Settings has them, the likeliest first: a
-// setting is named where it alone, changed, was seen to break the promise, or makes it void.
+// Paths of the settings that several families of checks rest on. posture.Spec.Settings lists them, the likeliest
+// first: a setting is listed if changing it alone was seen to make the check fail, or to make it meaningless.
 const (
 	aclEnabled     = "acl.enabled"
 	serverEncrypt  = "server.encrypt"

@@ -12,17 +12,18 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// oldTLS are the promises that a door speaks no old TLS. The prefix begins their IDs, the door's name their titles.
+// oldTLS returns the checks that an endpoint refuses old versions and weak suites of TLS. The prefix begins their
+// IDs, the endpoint's name their titles.
 func (i Ingredients) oldTLS(prefix, endpoint, logLevel string, h maybeCaller, try func(probe.Caller) probe.Probe) []posture.Spec {
 	var all []posture.Spec
 	for _, version := range []uint16{tls.VersionTLS10, tls.VersionTLS11} {
 		name := tls.VersionName(version)
 		all = append(all, withProbes(posture.Spec{
 			ID:       prefix + "-refuses-" + strings.ToLower(strings.ReplaceAll(name, " ", "-")),
-			Title:    endpoint + " refuses " + name + ", for its version and not for want of a common suite",
+			Title:    endpoint + " refuses " + name + ", because of its version and not for lack of a common suite",
 			Severity: posture.High,
 			Settings: []string{"tls.tls_min_version"},
-			Why:      "tls.tls_min_version: RFC 8996 forbids what is older than TLS 1.2, as it rests on SHA-1 and MD5; with Nomad's default suites nothing but the alert tells whether it would speak it",
+			Why:      "tls.tls_min_version: RFC 8996 forbids what is older than TLS 1.2, as it rests on SHA-1 and MD5; with Nomad's default suites only the alert shows whether the version is refused",
 			Want:     posture.Want{probe.RefusedInHandshake},
 			Answer:   "protocol version",
 			LogText:  "unsupported versions", LogLevel: logLevel,
@@ -42,19 +43,20 @@ func (i Ingredients) oldTLS(prefix, endpoint, logLevel string, h maybeCaller, tr
 	return all
 }
 
-// speaksNothingOlder reports whether an agent refused a caller who speaks nothing newer than TLS 1.2 for that.
+// speaksTLS13Alone reports whether an agent refused a caller for offering nothing newer than TLS 1.2.
 func speaksTLS13Alone(o probe.Observation) bool {
 	return o.Outcome == probe.RefusedInHandshake && strings.Contains(o.Received, "protocol version")
 }
 
-// orNewer tries again with TLS 1.3 where an agent speaks nothing older.
+// orTLS13 repeats the probe with TLS 1.3 where an agent accepts nothing older.
 func orTLS13(try func(probe.Caller) probe.Probe) func(probe.Caller) probe.Probe {
 	return func(as probe.Caller) probe.Probe {
 		return try(as).Else(try(exactVersion(tls.VersionTLS13)(as)), speaksTLS13Alone)
 	}
 }
 
-// ofOlder tries what there is up to TLS 1.2 alone: suites that may be weak.
+// skipWithTLS13 reports nothing to check where an agent accepts nothing older than TLS 1.3: weak suites exist up to
+// TLS 1.2 alone.
 func skipWithTLS13(prefix string, try func(probe.Caller) probe.Probe) func(probe.Caller) probe.Probe {
 	none := probe.Nothing{Why: "it speaks nothing older than TLS 1.3, whose suites are all sound", JudgedBy: prefix + "-refuses-tls-1.1"}
 	return func(as probe.Caller) probe.Probe {
@@ -67,18 +69,18 @@ func skipWithTLS13(prefix string, try func(probe.Caller) probe.Probe) func(probe
 	}
 }
 
-// suites are cipher suites of TLS 1.2 with the same weakness, for an agent's key of either kind.
+// suites are cipher suites of TLS 1.2 with one weakness in common, for an ECDSA and an RSA key.
 type suites struct {
 	id, name, why string
 	suites        []uint16
 }
 
-// weakSuites are all that Nomad can be made to speak beside the sound ones (helper/tlsutil/config.go:29). An agent whose key is
-// ECDSA speaks none without forward secrecy, whatever its configuration allows.
+// weakSuites returns the weak suites that Nomad can be configured to accept (helper/tlsutil/config.go:29). An agent
+// with an ECDSA key accepts none without forward secrecy, whatever its configuration.
 func weakSuites() []suites {
 	const (
 		cbc = "CBC with HMAC-SHA1 is open to timing attacks (Lucky Thirteen, CVE-2013-0169) and forbidden by RFC 9113, A"
-		rsa = "whoever has recorded the connection and gets the agent's key later reads all of it (RFC 9325, 4.1), and padding oracles come back (ROBOT)"
+		rsa = "an attacker who has recorded the connection and later gets the agent's key reads all of it (RFC 9325, 4.1), and padding oracles come back (ROBOT)"
 	)
 	return []suites{
 		{"aes-128-cbc", "AES-128 in CBC mode", cbc, []uint16{
@@ -93,7 +95,8 @@ func weakSuites() []suites {
 	}
 }
 
-// soundSuites are Nomad's default list (helper/tlsutil/config.go:74). An agent may be configured with any of them alone.
+// soundSuites returns Nomad's default list (helper/tlsutil/config.go:74). An agent may be configured with any of them
+// alone.
 func soundSuites() []uint16 {
 	return []uint16{
 		tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
@@ -102,18 +105,19 @@ func soundSuites() []uint16 {
 	}
 }
 
-// exactly is a caller that speaks this version of TLS alone.
+// exactVersion limits a caller to this version of TLS.
 func exactVersion(version uint16) func(probe.Caller) probe.Caller {
 	return func(c probe.Caller) probe.Caller { return c.TLSAtLeast(version).TLSAtMost(version) }
 }
 
-// speaking is a caller that speaks these suites alone.
+// onlySuites limits a caller to these suites.
 func onlySuites(ids []uint16) func(probe.Caller) probe.Caller {
 	return func(c probe.Caller) probe.Caller { return c.Suites(ids...) }
 }
 
-// trustsOnlyItsOwn is the spec of a look at the authorities that an agent says it trusts. The control is the same look at
-// a listener of our own that trusts another one. Whether it may ask for none is judged by the check of that ID.
+// trustsOnlyItsOwn returns the check of the authorities that an agent says it trusts. Its control is the same search
+// at a control server that trusts another authority. judgedBy is the check of whether the agent may ask for no
+// certificate.
 func (i Ingredients) trustsOnlyItsOwn(s posture.Spec, judgedBy string, h maybeCaller, try func(probe.Caller) probe.Probe) posture.Spec {
 	search := func(as probe.Caller) probe.Probe { return probe.Searching(try(as), i.foreignAuthority(judgedBy)) }
 	s.Want = posture.Want{probe.Absent}
@@ -124,8 +128,8 @@ func (i Ingredients) trustsOnlyItsOwn(s posture.Spec, judgedBy string, h maybeCa
 	return unlessStandIn(cmp.Or(i.StandIns[pki.Server], i.StandIns[pki.Client]), s, asked, h.atControlServer(trustingControlAuthority(), try, search))
 }
 
-// strangeAuthority looks for an authority that is not the cluster's among those that an agent says it trusts. Names are
-// compared byte by byte: one in another order of its parts is another name to Nomad too.
+// foreignAuthority searches for an authority that is not the cluster's among those that an agent says it trusts.
+// Names are compared byte by byte, as Nomad does: the same parts in another order are another name.
 func (i Ingredients) foreignAuthority(judgedBy string) probe.Search {
 	return probe.Search{
 		For: "an authority that is not the cluster's among those of which the agent takes certificates",
@@ -146,7 +150,7 @@ func (i Ingredients) foreignAuthority(judgedBy string) probe.Search {
 	}
 }
 
-// certificatesOf counts the certificates of the cluster's authorities of that name (DER).
+// certificatesOf counts the certificates of the cluster's authorities with that name (DER).
 func (i Ingredients) certificatesOf(name []byte) (count int) {
 	for _, a := range i.Authorities {
 		if bytes.Equal(a.RawSubject, name) {
@@ -156,8 +160,8 @@ func (i Ingredients) certificatesOf(name []byte) (count int) {
 	return count
 }
 
-// secondOfOneName looks for an authority that bears the name of one of the cluster's. A name shows no key, but how many
-// authorities of the name an agent has.
+// secondOfOneName searches for a foreign authority with the name of one of the cluster's. A name does not show the
+// key; only the number of authorities with that name does.
 func (i Ingredients) secondOfOneName(trusted [][]byte) (bool, string, error) {
 	count := map[string]int{}
 	words := make([]string, len(trusted))

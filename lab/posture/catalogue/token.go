@@ -9,8 +9,8 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// tokenLife is how long a token that ends may live. None is made: its type is none that there is, and Nomad tells of all
-// that is wrong with a token at once (nomad/structs/acl.go, ACLToken.Validate).
+// tokenLife returns the check of how long an expiring token may live. No token is made: its type does not exist, and
+// Nomad reports all that is wrong with a token at once (nomad/structs/acl.go, ACLToken.Validate).
 func (i Ingredients) tokenLife() []posture.Spec {
 	const wrong = "token type must be client or management"
 	ask := func(life time.Duration, behind ...string) maybeProbe {
@@ -22,22 +22,22 @@ func (i Ingredients) tokenLife() []posture.Spec {
 	}
 	return []posture.Spec{withProbes(posture.Spec{
 		ID:       "server-makes-no-token-that-ends-in-over-a-month",
-		Title:    "a server makes no token that is to end, and does so in more than 31 days",
+		Title:    "a server makes no expiring token that lives for more than 31 days",
 		Severity: posture.Low, PerRegion: true, Roles: []pki.Role{pki.Server},
 		Settings: []string{"acl.token_max_expiration_ttl"},
-		Why: "acl.token_max_expiration_ttl, 24 h unless it is set; a token that is to end never is not bound by it " +
+		Why: "acl.token_max_expiration_ttl, 24 h unless it is set; it does not limit a token that never expires " +
 			"(nomad/structs/acl.go:790; verified against Nomad 1.11.3)",
 		Want: posture.Want{probe.Denied}, Answer: "expiration time cannot be more than",
 	}, ask(tooLongLife), ask(shortLife, wrong))}
 }
 
-// The lives of tokens that are asked for: one of an hour more than 31 days, and one that every server allows.
+// Lives of the requested tokens: an hour more than 31 days, and one that every server allows.
 const (
 	tooLongLife = 31*24*time.Hour + time.Hour
 	shortLife   = time.Hour
 )
 
-// tokenOfNoType is the request for a token of a type that there is not.
+// tokenOfNoType returns the request for a token of a type that does not exist.
 func tokenOfNoType(life time.Duration) string {
 	return fmt.Sprintf(`{"Type":%q,"ExpirationTTL":%q}`, noName, life)
 }

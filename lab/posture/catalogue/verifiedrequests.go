@@ -11,25 +11,26 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// verifiedRequest is a request of which it was verified that it changes nothing where it is let in: with a management token,
-// or with none where there are no ACLs. It is about this very method, path and body; whatever differs is another request. Some
-// come to an end behind an entry in Raft's log that changes no state, which the line says.
+// verifiedRequest is a request that was verified to change nothing where it is permitted: with a management token, or
+// with none where there are no ACLs. It is about exactly this method, path and body. Some add an entry to Raft's log
+// that changes no state, as their line says.
 type verifiedRequest struct {
-	// method and path are as in probe.Ask, or method alone, for a call of RPC. {id} in a path or a body is that of the sample job.
+	// method and path are as in probe.Ask; path is empty for an RPC method. {id} in a path or body stands for an ID
+	// of the sample job.
 	method, path string
-	// body is the body, or a call's arguments as JSON.
+	// body is the body, or the arguments of an RPC call as JSON.
 	body string
-	// on are the versions of Nomad for which that was verified, each with the line of its source at which the request ends.
+	// on has, by the version of Nomad for which that was verified, the line of its source at which the request ends.
 	on map[string]string
 }
 
-// in1113 is the line of 1.11.3's source at which a request ends.
+// in1113 is the line of the source of Nomad 1.11.3 at which a request ends.
 func in1113(line string) map[string]string { return map[string]string{"1.11.3": line} }
 
-// verifiedRequests are the requests beside reads that are sent to clusters that nomadlab did not start, each to the versions
-// of Nomad that are named here and to no other: on another one the same request may change something. Rotating all keys with a
-// time to publish them rotates them from 1.4 to 1.8, bootstrapping with a secret that is none bootstraps below 1.4, and
-// deleting a job that is not there leaves an evaluation in 1.4.
+// verifiedRequests returns the requests beside reads that are sent to clusters that this program did not start. They
+// are sent to the versions of Nomad that are listed here and to no other: another version may carry them out. For
+// example, Nomad 1.4 to 1.8 rotates all keys when asked to with a time to publish them, versions below 1.4 bootstrap
+// with an invalid secret, and 1.4 makes an evaluation for the deletion of a job that does not exist.
 func verifiedRequests() []verifiedRequest {
 	return slices.Concat(verifiedForJobs(), verifiedForCluster(), verifiedForStorage(), verifiedForClients(), verifiedForSampleJob(), verifiedCalls())
 }
@@ -81,7 +82,7 @@ func verifiedForStorage() []verifiedRequest {
 	}
 }
 
-// verifiedForClients are those that a client answers itself.
+// verifiedForClients returns the requests that a client answers itself.
 func verifiedForClients() []verifiedRequest {
 	return []verifiedRequest{
 		{http.MethodPut, "/v1/agent/servers?address=127.0.0.1:" + noName, "", in1113("client/client.go:1307: an address without a port, and no other is offered")},
@@ -89,7 +90,7 @@ func verifiedForClients() []verifiedRequest {
 	}
 }
 
-// verifiedForWitness are about the checks' own workload, which runs in labs alone.
+// verifiedForSampleJob returns the requests about the sample job, which runs in labs alone.
 func verifiedForSampleJob() []verifiedRequest {
 	const alloc, deployment = "/v1/client/allocation/{id}", `{"DeploymentID":"{id}"`
 	return []verifiedRequest{
@@ -104,7 +105,7 @@ func verifiedForSampleJob() []verifiedRequest {
 	}
 }
 
-// verifiedCalls are calls of RPC.
+// verifiedCalls returns the RPC calls.
 func verifiedCalls() []verifiedRequest {
 	return []verifiedRequest{
 		{"Node.Register", "", `{"Node":{"Attributes":{"kernel.name":"linux"},"Datacenter":"dc1","ID":"` + noID + `","Name":"` + noName +
@@ -113,12 +114,13 @@ func verifiedCalls() []verifiedRequest {
 	}
 }
 
-// verified returns the request in its class: refused without effect on the versions that verifiedRequests has for it, if any.
+// verified returns the request with its class: refused without effect on the versions that verifiedRequests lists for
+// it, if any.
 func verified(a probe.Ask) probe.Ask {
 	return a.WithoutEffectOn(verifiedOn(cmp.Or(a.Method, http.MethodGet), a.Path, a.Body)...)
 }
 
-// verifiedCall is verified for a call of RPC.
+// verifiedCall is verified for an RPC call.
 func verifiedCall(c probe.Call) probe.Call {
 	arguments, err := json.Marshal(c.Args)
 	if err != nil {
@@ -127,7 +129,7 @@ func verifiedCall(c probe.Call) probe.Call {
 	return c.WithoutEffectOn(verifiedOn(c.Method, "", string(arguments))...)
 }
 
-// verifiedOn are the versions for which that request was verified, in order.
+// verifiedOn returns the versions for which the request was verified, sorted.
 func verifiedOn(method, path, body string) []string {
 	of := func(path, body string) []string {
 		for _, v := range verifiedRequests() {
