@@ -11,11 +11,11 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// Kind says what traces a check leaves. The zero Kind is the one that follows from the classes of its probe and its control:
-// Safe or Guarded. What changes something has to say which of the others it is.
+// Kind says what traces a check leaves. The zero Kind stands for the one that follows from the classes of the probe
+// and its control: Safe or Guarded. A check that changes something must say which of the others it is.
 type Kind string
 
-// kindOf is the kind of a check that sends requests of that class; empty where the class does not tell.
+// kindOf returns the Kind of a check whose requests have that class; "" if they change something.
 func kindOf(e probe.Effect) Kind {
 	switch {
 	case e.IsRead():
@@ -27,24 +27,24 @@ func kindOf(e probe.Effect) Kind {
 	}
 }
 
-// harmless reports whether a check of the kind leaves nothing behind, on a version of Nomad that it may be tried on.
+// harmless reports whether a check of the kind leaves nothing behind on the versions of Nomad that it may run
+// against.
 func (k Kind) harmless() bool { return k == Safe || k == Guarded }
 
 // The kinds.
 const (
-	// Safe checks send reads alone, and so leave no trace but log lines on any version of Nomad.
+	// Safe checks only read. On any version of Nomad they leave log lines alone.
 	Safe Kind = "safe"
-	// Guarded checks send requests besides that are refused without effect by the versions of Nomad for which that was
-	// verified. Another version may carry them out. On those versions they leave no trace but log lines.
+	// Guarded checks also send requests that certain versions of Nomad refuse without effect, as was verified.
+	// Another version may carry them out. On the verified versions they leave log lines alone.
 	Guarded Kind = "guarded"
-	// Intrusive checks change something, or take what others need, and leave no trace after their own clean-up.
+	// Intrusive checks change something, or use up what others need. They leave no trace after their own clean-up.
 	Intrusive Kind = "intrusive"
 	// Destructive checks need a throw-away cluster of their own.
 	Destructive Kind = "destructive"
 )
 
-// Severity says how bad it is when the promise is broken. The zero Severity is
-// none; New refuses it.
+// Severity says how bad a failed check is. The zero Severity is invalid; New refuses it.
 type Severity string
 
 // The severities.
@@ -55,82 +55,82 @@ const (
 	Low      Severity = "low"
 )
 
-// Lane says what a check costs the agent, and so beside what it may run. The zero Lane is Quick.
+// Lane says what a check costs the agent, and so beside which others it may run. The zero Lane is Quick.
 type Lane string
 
-// The lanes. Of one agent, the quick checks run a few at a time, the waiting ones all at once, and the crowding ones last and
-// alone.
+// The lanes.
 const (
-	// Quick checks are over in milliseconds.
+	// Quick checks take milliseconds. A few of them run at a time.
 	Quick Lane = ""
-	// Waiting checks wait for a limit of time, for some seconds.
+	// Waiting checks wait for a time limit of some seconds. All of them run at once.
 	Waiting Lane = "waiting"
-	// Crowding checks use up a limit of connections, so that whatever ran beside them would look refused.
+	// Flooding checks use up a limit of connections. They run last and alone, as whatever ran beside them would look
+	// refused.
 	Flooding Lane = "flooding"
 )
 
 // ErrNoControl is wrapped by New's error for a check without a control.
 var ErrNoControl = errors.New("it has no control")
 
-// Spec is what a check is made of. See New for what is required.
+// Spec is what a check is made of. New says what is required.
 type Spec struct {
 	// ID names the check, for example "raft-refuses-client-certificate".
 	ID string
-	// Title is the promise as a sentence.
+	// Title is what the check promises, as a sentence.
 	Title string
-	// Plane is the plane that the promise guards; zero means the probe's.
+	// Plane is the plane that the check belongs to; zero means the probe's.
 	Plane probe.Plane
 	// Kind, Severity and Lane are as their types say.
 	Kind     Kind
 	Severity Severity
 	Lane     Lane
-	// Once is for a question of the cluster: each region of it has one answer, whoever is asked. The check runs at the first
-	// agent of its roles in each that can answer, and its finding says nothing of that agent.
+	// PerRegion is for a question that every agent of a region answers alike. The check runs at the first agent of
+	// its Roles in each region that can answer, and the finding is about the region.
 	PerRegion bool
-	// PassedOn returns the agent to which a target passes the request on, and which decides; ok is false where the target
-	// decides itself, as it is where PassedOn is nil. A target that lets the probe in is not to blame where that agent decided
-	// so and is found to break the promise itself: the target's finding is Skipped. Only a Safe or a Guarded check may have it.
+	// ForwardedTo returns the agent to which a target forwards the request, and which decides on it; ok is false if
+	// the target decides itself. Nil: targets decide themselves. If the probe is let in, and the agent that decided
+	// fails the check itself, the target's finding is Skipped. Only a Safe or Guarded check may have it.
 	ForwardedTo func(context.Context, probe.Target) (to probe.Target, ok bool)
-	// Local is true for what only shows in this copy of the user's files; see finding.Finding.
+	// Local is true for a defect that shows in the user's own copy of the files alone; see finding.Finding.
 	Local bool
-	// Lacks says which ingredient of the control there is none of, for example "no key of the authority is at hand"; empty
-	// where nothing lacks. Such a check is Skipped for that reason, unless the probe shows by being let in that it is broken.
+	// Lacks is the reason why the control or the probe cannot be sent, for example "no key of the authority is at
+	// hand"; empty if both can. The check is then Skipped for that reason, unless the probe is let in, which needs no
+	// control.
 	Lacks string
-	// Why is the source of the promise: a CVE, an issue, a line of Nomad's source.
+	// Why is the reason for the check with its source: a CVE, an issue, a line of Nomad's source.
 	Why string
-	// Settings are the settings of the agent's configuration that the promise rests on, by path (tls.verify_server_hostname),
-	// the likeliest first; empty for a promise that rests on none, such as one about a policy.
+	// Settings are the settings of the agent's configuration that the check rests on, by path
+	// (tls.verify_server_hostname), the likeliest first. Empty for a check that rests on none, such as one of a
+	// policy.
 	Settings []string
-	// Roles are the agents that the check applies to; none means all. Others are Skipped.
+	// Roles are the roles of the agents that the check applies to; empty means all. It is Skipped at others.
 	Roles []pki.Role
-	// Probe is what is tried, Want is what is wanted of it.
+	// Probe is what is sent, Want the outcomes that are wanted.
 	Probe probe.Probe
 	Want  Want
-	// Control is the same with the one thing put right, or put wrong. It must be
-	// accepted where Want is a refusal, refused where Want is Accepted, Found where Want is Absent, and the other way round.
+	// Control is the probe with the one thing put right, or put wrong. It must be accepted where Want is a refusal,
+	// refused where Want is Accepted, Found where Want is Absent, and Absent where Want is Found.
 	Control probe.Probe
-	// Answer is what the agent's own answer must contain where Want is Denied; empty
-	// where its words do not matter.
+	// Answer is a text that the agent's answer must contain where Want is Denied; empty: any answer.
 	Answer string
-	// LogText is what the agent's log must say about this refusal; empty where
-	// Nomad logs nothing. It is asserted only where the Target's log can be read,
-	// and only lines about the Target's CallerAt that plane count where that is known.
+	// LogText is what the agent's log must say about the refusal; empty where Nomad logs nothing. It is required only
+	// if the target's log can be read. If the target's CallerAt is known for the plane, only lines about that address
+	// count.
 	LogText string
-	// LogLevel is the level from which on the agent logs that; empty means WARN. It is not asserted of an agent that
-	// logs less, nor of one whose level is not known, if Nomad logs less by default.
+	// LogLevel is the level at which the agent logs that; empty means WARN. The text is not required of an agent that
+	// logs less. An unknown level counts as Nomad's default.
 	LogLevel string
-	// LogWithin is how long the log may take to show LogText, on a busy machine longer (deadline.Fair); zero means 3 s.
+	// LogWithin is how long the log may take to show LogText; a busy machine has longer (deadline.Fair). Zero means 3
+	// s.
 	LogWithin time.Duration
 }
 
-// Check is a promise that can be tried. Only New builds one that can hold: the
-// zero Check has no control, and its findings are all NotCarriedOut.
+// Check is a check that can run. Use New: the zero Check has no control, and its findings are all Inconclusive.
 type Check struct{ spec Spec }
 
-// New builds a check. Its error tells every fault at once: a missing ID, Title,
-// Why, Severity or Probe, a Kind that promises more than the classes of its Probe and its Control keep, a Want that is empty or could not fail, a Control
-// that is missing (ErrNoControl) or does the very same as the probe, a LogText
-// for an acceptance.
+// New builds a check. It requires an ID, a Title, a Why, a Severity, a Probe, a Want that can fail, and a Control
+// that differs from the probe. Kind must not promise less than the classes of Probe and Control do, and LogText needs
+// a refusal. The error lists everything that is wrong; it wraps ErrNoControl if the control is missing.
 func New(s Spec) (Check, error) {
 	if s.Kind == "" {
 		s.Kind = kindOf(s.effect())
@@ -144,13 +144,10 @@ func New(s Spec) (Check, error) {
 	if s.LogWithin == 0 {
 		s.LogWithin = 3 * time.Second
 	}
-	s.Want = slices.Clone(s.Want)
-	s.Roles = slices.Clone(s.Roles)
-	s.Settings = slices.Clone(s.Settings)
-	return Check{spec: s}, nil
+	return Check{spec: s.clone()}, nil
 }
 
-// Must is New for tables that are part of the program: it panics on New's error.
+// Must is New for specs that are part of the program. It panics on an error.
 func Must(s Spec) Check {
 	c, err := New(s)
 	if err != nil {
@@ -159,19 +156,18 @@ func Must(s Spec) Check {
 	return c
 }
 
-// Spec is a copy of what the check was built from, with its defaults filled in.
-func (c Check) Spec() Spec {
-	s := c.spec
-	s.Want = slices.Clone(s.Want)
-	s.Roles = slices.Clone(s.Roles)
-	s.Settings = slices.Clone(s.Settings)
+// Spec returns a copy of the spec, with its defaults filled in.
+func (c Check) Spec() Spec { return c.spec.clone() }
+
+func (s Spec) clone() Spec {
+	s.Want, s.Roles, s.Settings = slices.Clone(s.Want), slices.Clone(s.Roles), slices.Clone(s.Settings)
 	return s
 }
 
-// effect is the class of what the check sends.
+// effect returns the class of what the check sends.
 func (s Spec) effect() probe.Effect { return s.Probe.Effect().And(s.Control.Effect()) }
 
-// validateKind tells whether the check does what its Kind excludes.
+// validateKind returns an error if the check does what its Kind excludes.
 func (s Spec) validateKind() error {
 	switch e := s.effect(); {
 	case s.Kind == "":
@@ -186,7 +182,7 @@ func (s Spec) validateKind() error {
 	}
 }
 
-// validate tells every fault of the spec.
+// validate returns everything that is wrong with the spec.
 func (s Spec) validate() error {
 	var faults []error
 	required := []struct{ field, value string }{
@@ -199,7 +195,7 @@ func (s Spec) validate() error {
 	}
 	faults = append(faults, s.validateKind())
 	if !slices.Contains([]Lane{Quick, Waiting, Flooding}, s.Lane) {
-		faults = append(faults, fmt.Errorf("its Lane is %q: use Quick, Waiting or Crowding", s.Lane))
+		faults = append(faults, fmt.Errorf("its Lane is %q: use Quick, Waiting or Flooding", s.Lane))
 	}
 	if !slices.Contains([]Severity{Critical, High, Medium, Low}, s.Severity) {
 		faults = append(faults, fmt.Errorf("its Severity is %q: use Critical, High, Medium or Low", s.Severity))
@@ -217,7 +213,7 @@ func (s Spec) validate() error {
 	return errors.Join(faults...)
 }
 
-// validateControl tells what is wrong with the control.
+// validateControl returns what is wrong with the control.
 func (s Spec) validateControl() error {
 	switch {
 	case s.Control.IsZero():

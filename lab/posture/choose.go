@@ -8,11 +8,12 @@ import (
 	"strings"
 )
 
-// ErrNoSuchCheck is wrapped by Choose's error for a name that no check answers to.
+// ErrNoSuchCheck is wrapped by Choose's error for a name that matches no check.
 var ErrNoSuchCheck = errors.New("no such check")
 
-// Choose returns the checks that one of the names means: an ID, a pattern of IDs such as "raft-*", or a plane in any case. No
-// names mean all. Each name that means none is an error that tells the planes, and IDs that are like it.
+// Choose returns the checks that match one of the names, in their order. A name is an ID, a pattern of IDs as
+// path.Match has them, such as "raft-*", or a plane in any case. Without names it returns all. The error lists each
+// name that matches none, with the planes and similar IDs; the checks of the other names are returned all the same.
 func Choose(checks []Check, names ...string) ([]Check, error) {
 	if len(names) == 0 {
 		return checks, nil
@@ -34,7 +35,6 @@ func Choose(checks []Check, names ...string) ([]Check, error) {
 	return slices.DeleteFunc(slices.Clone(checks), func(c Check) bool { return !chosen[c.spec.ID] }), errors.Join(faults...)
 }
 
-// isMeant says whether the name means the check.
 func (c Check) matches(name string) bool {
 	if strings.EqualFold(name, string(c.spec.Plane)) {
 		return true
@@ -43,7 +43,7 @@ func (c Check) matches(name string) bool {
 	return err == nil && matched
 }
 
-// planes are the checks' planes in their order, each once.
+// planes returns the planes of the checks in their order, each once.
 func planes(checks []Check) []string {
 	var all []string
 	for _, c := range checks {
@@ -54,10 +54,9 @@ func planes(checks []Check) []string {
 	return all
 }
 
-// maxLike bounds how many IDs are offered.
 const maxSimilar = 5
 
-// like offers IDs that contain the name, as the end of a sentence.
+// similarIDs offers at most maxSimilar IDs that contain the name, as the end of a sentence.
 func similarIDs(checks []Check, name string) string {
 	var ids []string
 	for _, c := range checks {

@@ -13,30 +13,22 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// Evaluate tries the check at the target: the control, the probe, the log where
-// it has something to say, and the control again. Its result is
+// Evaluate runs the check at the target: the control, the probe, the search of the log if the check has one, and the
+// control again. The result is
 //
-//   - Held only when both controls gave their outcome, the probe gave a wanted
-//     one, and a readable log showed the reason, for this caller where the
-//     Target says who that is;
-//   - Broken when the probe was accepted and should not have been, or when both
-//     controls gave their outcome and the probe another than
-//     was wanted;
-//   - NotCarriedOut when a control did not give its outcome, the probe did not
-//     reach the agent or failed, or the log does not show the reason;
-//   - NotCarriedOut, for that port's reason, when a port that is called does not answer, from the start or
-//     from a moment in the middle on (probe.Silence);
-//   - Skipped when the target has not the role or the listener, its Bounds forbid a request, an ingredient of
-//     the control lacks, or the agent has nothing of the kind that is looked at (probe.Observation.Nothing).
+//   - Pass if both controls had their outcome, the probe had a wanted one, and a readable log showed the reason, for this caller if the
+//     target says who that is;
+//   - Fail if the probe was accepted and should not have been, or if both controls had their outcome and the probe had an unwanted one;
+//   - Inconclusive if a control did not have its outcome, the probe did not reach the agent or failed, the log does not show the reason,
+//     or a port that is called does not answer (probe.Silence);
+//   - Skipped if the target does not have the role or the listener, its Bounds forbid a request, an ingredient is missing, or the agent
+//     has nothing of what is searched (probe.Observation.Nothing).
 //
-// That another agent decides on the request (Spec.PassedOn) is for Run to say, which tries that agent too.
+// Evaluate ignores Spec.ForwardedTo: Run handles it, as it runs the check at the other agent too.
 //
-// The finding's outcome is "not reached" for a refusal between controls of which one
-// was not let in.
-//
-// A Safe or Guarded check's probe runs even when its control has failed, so that what an
-// open agent gives away is still among the evidence. A check that leaves no trace is tried again for some seconds while the
-// servers are electing a leader (probe.Observation.Unsettled).
+// The finding's outcome is "not reached" for a refusal beside a control that was refused. The probe of a Safe or
+// Guarded check is sent even if its control has failed, so that the evidence shows what an open agent gives away.
+// Such a check is repeated for some seconds while the servers elect a leader (probe.Observation.Unsettled).
 func (c Check) Evaluate(ctx context.Context, t probe.Target) finding.Finding {
 	v := c.evaluate(ctx, t)
 	if v.unsettled {
@@ -45,11 +37,11 @@ func (c Check) Evaluate(ctx context.Context, t probe.Target) finding.Finding {
 	return v.Finding
 }
 
-// electing is how long servers that have lost their leader are given for another: with any raft_multiplier a few seconds
-// (nomad/config.go), and on a busy machine more. It is the same there, as servers that never have one are not to cost minutes.
+// electionTimeout is how long servers without a leader are given to elect one: with any raft_multiplier a few seconds
+// (nomad/config.go). It is not longer on a busy machine, as servers that never elect one must not cost minutes.
 const electionTimeout = 6 * time.Second
 
-// settle evaluates the check again and again, while the servers are electing a leader, and for no longer than that may take.
+// settle repeats the check until the servers have a leader, for at most electionTimeout.
 func (c Check) settle(ctx context.Context, t probe.Target) evaluation {
 	waiting, cancel := context.WithTimeout(ctx, electionTimeout)
 	defer cancel()
@@ -67,16 +59,16 @@ func (c Check) settle(ctx context.Context, t probe.Target) evaluation {
 	}
 }
 
-// view is one evaluation of a check at a target.
+// evaluation is one run of a check at a target, judged.
 type evaluation struct {
 	finding.Finding
-	// nothing is of what the agent has nothing.
+	// nothing is what the agent has nothing of; zero otherwise.
 	nothing probe.Nothing
-	// unsettled is true for what was not carried out, and may be some seconds later.
+	// unsettled is true for an inconclusive result that may be different some seconds later.
 	unsettled bool
 }
 
-// evaluate tries the check once.
+// evaluate runs the check once.
 func (c Check) evaluate(ctx context.Context, t probe.Target) (v evaluation) {
 	start := time.Now()
 	v.Finding = c.newFinding(t)
@@ -110,7 +102,8 @@ func (c Check) evaluate(ctx context.Context, t probe.Target) (v evaluation) {
 	return v
 }
 
-// silent reports whether the target has a port silent that the check calls, and says so in the finding.
+// reportSilentPort reports whether a port of the target that the check calls is silent, and writes that into the
+// finding.
 func (c Check) reportSilentPort(f *finding.Finding, t probe.Target) bool {
 	why := cmp.Or(c.spec.Probe.Silent(t), c.spec.Control.Silent(t))
 	if why == "" {
@@ -120,9 +113,9 @@ func (c Check) reportSilentPort(f *finding.Finding, t probe.Target) bool {
 	return true
 }
 
-// passedTo is the name of the agent to which the target passes the request on, where that agent decided that the probe was let
-// in: the same one before and after a probe with that very outcome. Empty where the target decides itself, or where this
-// cannot be told, as while leadership moves.
+// forwardedTo returns the name of the agent to which the target forwards the request, if that agent decided that the
+// probe was let in: it must be the same one before and after a probe with that outcome. It returns "" if the target
+// decides itself, or if it cannot be told, for example while leadership moves.
 func (c Check) forwardedTo(ctx context.Context, t probe.Target, outcome string) string {
 	if c.spec.ForwardedTo == nil {
 		return ""
@@ -141,7 +134,7 @@ func (c Check) forwardedTo(ctx context.Context, t probe.Target, outcome string) 
 	return ""
 }
 
-// blank is a finding with all that is known before anything is tried.
+// newFinding returns a finding with all that is known before the check runs.
 func (c Check) newFinding(t probe.Target) finding.Finding {
 	return finding.Finding{
 		ID: c.spec.ID, Title: c.spec.Title, Plane: string(c.spec.Plane),
@@ -151,37 +144,37 @@ func (c Check) newFinding(t probe.Target) finding.Finding {
 	}
 }
 
-// appliesTo says whether the check is for agents of that role.
 func (c Check) appliesTo(role pki.Role) bool {
 	return len(c.spec.Roles) == 0 || slices.Contains(c.spec.Roles, role)
 }
 
-// run is what was seen; the zero outcome is of a part that did not run.
+// run is what was observed. A part that was not sent has the zero outcome.
 type run struct {
 	before, probe, after probe.Outcome
 	answer               string
-	// nothing is why the agent has nothing of the kind that the probe looks at, such as no TLS.
+	// nothing is what the agent has nothing of, such as TLS; zero otherwise.
 	nothing probe.Nothing
-	// unsettled is true where a part may say more some seconds later.
+	// unsettled is true if a part may have another outcome some seconds later.
 	unsettled bool
-	// unheard is why a part said nothing however often it was tried; empty where it did not.
-	unanswered  map[finding.Part]string
-	log      logState
-	logErr   error
-	evidence []finding.Evidence
+	// unanswered has, by the part, why it proved nothing however often it was sent.
+	unanswered map[finding.Part]string
+	log        logState
+	logErr     error
+	evidence   []finding.Evidence
 }
 
-// run runs the parts in their order.
+// run sends the parts in their order.
 func (c Check) run(ctx context.Context, t probe.Target) run {
 	r := run{unanswered: map[finding.Part]string{}}
 	r.before = r.observe(ctx, finding.ControlBefore, c.spec.Control, t).Outcome
 	controlled := c.spec.Want.opposite().has(r.before)
-	// What leaves a trace is tried without its control only where an ingredient of that lacks: being let in shows all the same
-	// that the promise is broken. Where the control failed, as at an agent that hangs, it would wait to clean up what never was.
+	// A check that leaves a trace runs without its control only if an ingredient of the control is missing: being let
+	// in still fails the check. If the control has failed, for example at an agent that hangs, its clean-up would
+	// wait in vain.
 	if !controlled && !c.spec.Kind.harmless() && (c.spec.Kind == Destructive || c.spec.Lacks == "") {
 		return r.withoutControl(c, t)
 	}
-	// Marked only now: what the log said earlier is not about this probe.
+	// Earlier lines of the log are not about this probe.
 	watch := c.watch(t)
 	seen := r.observe(ctx, finding.Probe, c.spec.Probe, t)
 	r.probe, r.answer, r.nothing = seen.Outcome, seen.Received, seen.Nothing
@@ -195,8 +188,8 @@ func (c Check) run(ctx context.Context, t probe.Target) run {
 	return r
 }
 
-// without is the run whose control failed, with the reason where that is the agent's lack of TLS and the promise is about TLS: no other
-// check judges what an agent does for callers in the clear.
+// withoutControl returns the run whose control failed. If the check is about TLS and the agent has none, that becomes
+// the reason: no other check judges what an agent does for callers without TLS.
 func (r run) withoutControl(c Check, t probe.Target) run {
 	aboutTLS := slices.ContainsFunc(c.spec.Settings, func(path string) bool { return strings.HasPrefix(path, "tls.") })
 	if aboutTLS && r.before == probe.RefusedInHandshake && r.nothing.IsZero() {
@@ -205,7 +198,7 @@ func (r run) withoutControl(c Check, t probe.Target) run {
 	return r
 }
 
-// observe runs a probe and keeps what it saw as evidence: at last, where it was worth another try.
+// observe sends a probe, repeats it if it is worth a retry, and keeps the last observation as evidence.
 func (r *run) observe(ctx context.Context, part finding.Part, p probe.Probe, t probe.Target) probe.Observation {
 	o := p.Insist(ctx, t)
 	r.unsettled = r.unsettled || o.Unsettled

@@ -9,9 +9,8 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// judge turns what was seen into a result with its reason. The order matters:
-// what was let in and should not have been needs no control, for it was let in;
-// after that, what proves nothing comes before what proves something.
+// judge returns the result of a run with its reason. The order of the cases matters: an outcome that needs no control
+// comes first; then what proves nothing comes before what proves something.
 func (c Check) judge(r run) (finding.Result, string) {
 	control := c.spec.Want.opposite()
 	switch {
@@ -36,8 +35,8 @@ func (c Check) judge(r run) (finding.Result, string) {
 	}
 }
 
-// outcome is what the probe saw, as a finding tells it. A refusal between controls of which one was not let in is none: a
-// dead agent refuses too.
+// outcome returns the outcome of the probe for the finding. A refusal counts as not reached if the control beside it
+// was refused as well: a dead agent refuses too.
 func (c Check) outcome(r run) probe.Outcome {
 	control := c.spec.Want.opposite()
 	if r.probe.Refused() && control.has(probe.Accepted) && (!control.has(r.before) || !control.has(r.after)) {
@@ -46,8 +45,8 @@ func (c Check) outcome(r run) probe.Outcome {
 	return r.probe
 }
 
-// untried says, as the end of a sentence, why the control was not even sent, as listening needs root; what the network or
-// the agent did about one that was sent is in the evidence.
+// whyNotSent returns, as the end of a sentence, why the control was not sent, for example because packet capture
+// needs root. If it was sent, the evidence has what happened.
 func (r run) whyNotSent() string {
 	if len(r.evidence) == 0 || r.evidence[0].Sent != "" || r.evidence[0].Error == "" {
 		return ""
@@ -55,7 +54,7 @@ func (r run) whyNotSent() string {
 	return ": " + r.evidence[0].Error
 }
 
-// saying is what the agent answered, as the end of a sentence.
+// saying returns the agent's answer, as the end of a sentence.
 func (r run) saying() string {
 	if r.answer == "" {
 		return ""
@@ -63,7 +62,7 @@ func (r run) saying() string {
 	return ": " + r.answer
 }
 
-// judgeReason judges a wanted outcome by what the log says of it.
+// judgeReason judges a wanted outcome by the agent's log.
 func (c Check) judgeReason(r run) (finding.Result, string) {
 	switch r.log {
 	case logNotNeeded:

@@ -15,23 +15,23 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// logPoll is how often the log is read while its text is awaited.
+// logPoll is how often the log is read.
 const logPoll = 25 * time.Millisecond
 
-// maxLines bounds how many matching lines become evidence.
+// maxLines limits how many matching lines become evidence.
 const maxLines = 5
 
-// logState is what came of looking for the reason in the agent's log.
+// logState is the result of searching the agent's log for the reason.
 type logState int
 
 const (
 	logNotNeeded logState = iota
 	logUnavailable
-	// logTooTerse says that the agent does not log such lines at the level that it has.
+	// logTooTerse: the agent does not log such lines at its level.
 	logTooTerse
-	// logShows says that the reason is there, of the prober's own connection.
+	// logShows: a line about the prober's own connection has the reason.
 	logShows
-	// logShowsOfSomebody says that it is there, but of whose connection is not known.
+	// logShowsUnattributed: a line has the reason, but it is not known about whose connection.
 	logShowsUnattributed
 	logLacksText
 	logFailed
@@ -44,7 +44,7 @@ type logWatch struct {
 	text string
 	// terse is true for an agent that does not log such lines.
 	terse bool
-	// caller is whose lines count; empty for everybody's.
+	// caller is the address whose lines count; empty: all lines count.
 	caller string
 	err    error
 }
@@ -63,16 +63,15 @@ func (c Check) watch(t probe.Target) logWatch {
 	return w
 }
 
-// quieter says whether an agent at that level leaves out lines of the other level. One whose level is not known, as in a lab of
-// Compose, is taken for one at Nomad's default, INFO.
+// leavesOut reports whether an agent at that level leaves out lines of the other level. An unknown level, as in a lab
+// of Compose, counts as Nomad's default, INFO.
 func leavesOut(agent, line string) bool {
 	levels := []string{"TRACE", "DEBUG", "INFO", "WARN", "ERROR", "OFF"}
 	at := slices.Index(levels, cmp.Or(agent, "INFO"))
 	return at >= 0 && at > slices.Index(levels, cmp.Or(line, "WARN"))
 }
 
-// awaitReason waits until the log shows the text after the mark, and keeps the
-// lines as evidence.
+// awaitReason waits until the log shows the text after the mark, and keeps the lines as evidence.
 func (r *run) awaitReason(ctx context.Context, w logWatch, within time.Duration) {
 	switch {
 	case w.text == "":
@@ -108,7 +107,7 @@ func (r *run) awaitReason(ctx context.Context, w logWatch, within time.Duration)
 	})
 }
 
-// await polls until lines with the text are there; none when ctx is done first.
+// await polls until there are lines with the text. It returns none if ctx is done first.
 func (w logWatch) await(ctx context.Context) (lines []string, err error) {
 	_ = poll.Every(ctx, logPoll, func() bool {
 		lines, err = w.matching()
@@ -117,7 +116,6 @@ func (w logWatch) await(ctx context.Context) (lines []string, err error) {
 	return lines, err
 }
 
-// sentence says what is looked for.
 func (w logWatch) sentence() string {
 	if w.caller == "" {
 		return fmt.Sprintf("look for %q in the agent's log", w.text)
@@ -125,8 +123,7 @@ func (w logWatch) sentence() string {
 	return fmt.Sprintf("look for %q about %s in the agent's log", w.text, w.caller)
 }
 
-// matching are the lines after the mark that contain the text and are about the
-// caller.
+// matching returns the lines after the mark that contain the text and are about the caller.
 func (w logWatch) matching() ([]string, error) {
 	all, err := w.log.Since(w.mark)
 	if err != nil {
@@ -141,8 +138,8 @@ func (w logWatch) matching() ([]string, error) {
 	return lines, nil
 }
 
-// isAbout says whether the line names the address, with some port: others may be
-// refused for the same reason at the same moment. The empty address is everybody's.
+// isAbout reports whether the line names the address with some port: another caller may be refused for the same
+// reason at the same moment. Every line is about the empty address.
 func isAbout(line, address string) bool {
 	if address == "" {
 		return true

@@ -15,19 +15,23 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// agentsAtOnce bounds how many agents are tried at the same time with quick checks, which cost both sides a processor.
+// agentsAtOnce limits at how many agents quick checks run at the same time. They cost both sides a processor.
 const agentsAtOnce = 8
 
-// Run tries the checks at the targets, and returns the findings in the order of the checks, for each in the order of the
-// targets. A check is tried at every target of its roles; one for Once is tried at one of each region's after the other, until
-// one gives a result. One that applies to none has one finding, Skipped. What ctx cuts short is NotCarriedOut. Each finding is
-// also told as soon as it is there and does not hang on another, by several goroutines but one at a time; tell may be nil.
+// Run runs the checks at the targets. It returns the findings in the order of the checks, and for each check in the
+// order of the targets. A check runs at every target of its Roles; a PerRegion check at one target of each region
+// after the other until one has a result. A check that applies to no target has one finding, Skipped. Checks that ctx
+// cuts short are Inconclusive. Run calls tell with each finding as soon as it is final, from several goroutines but
+// one at a time; tell may be nil.
 //
-// Of one agent, quick checks of which it may log something run one after another, so that a line of its log is about the one
-// that is tried, and beside them a few that it answers without a word, and those that wait for a limit of time; those that
-// use up its connections, or harm the cluster, run last, alone. Before those, what servers without a leader left open is looked at
-// again (probe.Observation.Unsettled).
+// At one agent, quick checks that it may log run one after another, so that a line of its log is about the check that
+// runs. Beside them run a few that it answers without a log line, and those that wait for a time limit. Checks that
+// use up connections or harm the cluster run last and alone. Before those, checks that servers without a leader left
+// unsettled are repeated.
 func Run(ctx context.Context, checks []Check, targets []probe.Target, tell func(finding.Finding)) []finding.Finding {
+	if tell == nil {
+		tell = func(finding.Finding) {}
+	}
 	r := &runner{trials: trials(checks, targets), tell: tell, nothing: map[int]probe.Nothing{}, forwardedTo: map[int]string{}, unsettled: map[int]probe.Target{}, turns: turnsAt(targets)}
 	r.findings = make([]finding.Finding, len(r.trials))
 	var all sync.WaitGroup
@@ -48,11 +52,11 @@ func Run(ctx context.Context, checks []Check, targets []probe.Target, tell func(
 	return r.findings
 }
 
-// trial is one check at one target, or one that applies to no target, for a reason.
+// trial is one check at one target. If the check applies to no target, none has the reason.
 type trial struct {
 	check  Check
 	target probe.Target
-	// others are the targets that are asked in turn where the first proves nothing.
+	// others are the targets to ask in turn if the first proves nothing.
 	others []probe.Target
 	none   string
 }
@@ -68,7 +72,7 @@ func (t trial) lane() Lane {
 	}
 }
 
-// trials are what is to be tried, in the order of the findings.
+// trials returns the trials in the order of the findings.
 func trials(checks []Check, targets []probe.Target) []trial {
 	var all []trial
 	for _, c := range checks {
@@ -89,7 +93,7 @@ func trials(checks []Check, targets []probe.Target) []trial {
 	return all
 }
 
-// byRegion parts the targets by their regions, in the order of the first of each: a cluster of several has an answer of each.
+// byRegion groups the targets by region, in the order of the first target of each.
 func byRegion(targets []probe.Target) [][]probe.Target {
 	var all [][]probe.Target
 	for _, t := range targets {
@@ -102,57 +106,46 @@ func byRegion(targets []probe.Target) [][]probe.Target {
 	return all
 }
 
-// runner carries out trials; each has a place of its own among the findings.
+// runner runs trials; each has its own place among the findings.
 type runner struct {
 	trials   []trial
 	findings []finding.Finding
 	// mu guards what follows, and calls of tell.
 	mu   sync.Mutex
 	tell func(finding.Finding)
-	// open are the trials for which another target is to be asked.
+	// unproved are the trials for which another target is to be asked.
 	unproved []int
 	// nothing has, by the trial, what its agent has nothing of.
 	nothing map[int]probe.Nothing
-	// blamed has, by the trial, the agent that decided where a target let the probe in.
+	// forwardedTo has, by the trial, the agent that decided to let the probe in.
 	forwardedTo map[int]string
-	// turns has, by its name, how many trials may be under way at an agent that takes few connections.
+	// turns has, by the agent's name, a limit on its concurrent trials, if it takes few connections.
 	turns map[string]*semaphore.Weighted
-	// unsettled has, by the trial, the agent that is to be looked at again, as long as settled is false.
+	// unsettled has, by the trial, the agent to ask again, until settled is true.
 	unsettled map[int]probe.Target
 	settled   bool
 }
 
-// quick tries the agents side by side. What an agent may log of a probe is tried one after another, so that a line of its
-// log is about the one that is tried; requests to its HTTP API that it answers without a word are tried a few at a time.
+// quick runs the quick trials, at the agents side by side.
 func (r *runner) quick(ctx context.Context) {
-	var agents []string
 	of := map[string]*sequence{}
 	for i, t := range r.trials {
 		if t.lane() != Quick {
 			continue
 		}
-		name := t.target.Name
-		if of[name] == nil {
-			agents = append(agents, name)
-			of[name] = &sequence{}
+		if of[t.target.Name] == nil {
+			of[t.target.Name] = &sequence{}
 		}
-		of[name].add(i, t.check.spec)
+		of[t.target.Name].add(i, t.check.spec)
 	}
-	var g errgroup.Group
-	g.SetLimit(agentsAtOnce)
-	for _, name := range agents {
-		g.Go(func() error {
-			r.both(ctx, of[name])
-			return nil
-		})
-	}
-	_ = g.Wait() // none of them returns an error
+	sideBySide(agentsAtOnce, slices.Collect(maps.Values(of)), func(s *sequence) { r.atAgent(ctx, s) })
 }
 
-// requestsAtOnce is how many requests are under way at one agent beside what it may log of.
+// requestsAtOnce is how many requests that an agent does not log are under way at it.
 const requestsAtOnce = 3
 
-// sequence is what is to be tried quickly at one agent, by the places of the trials.
+// sequence is the quick trials of one agent, by their places: those that it may log, and requests to its HTTP API that it does
+// not log.
 type sequence struct{ logged, silent []int }
 
 func (s *sequence) add(i int, c Spec) {
@@ -163,38 +156,43 @@ func (s *sequence) add(i int, c Spec) {
 	}
 }
 
-// both tries one agent.
-func (r *runner) both(ctx context.Context, s *sequence) {
-	var g errgroup.Group
-	g.Go(func() error {
+// atAgent runs the trials that the agent may log one after another, and the others a few at a time.
+func (r *runner) atAgent(ctx context.Context, s *sequence) {
+	var logged sync.WaitGroup
+	logged.Go(func() {
 		for _, i := range s.logged {
 			r.try(ctx, i)
 		}
-		return nil
 	})
-	var few errgroup.Group
-	few.SetLimit(requestsAtOnce)
-	for _, i := range s.silent {
-		few.Go(func() error {
-			r.try(ctx, i)
+	sideBySide(requestsAtOnce, s.silent, func(i int) { r.try(ctx, i) })
+	logged.Wait()
+}
+
+// waiting runs all waiting trials at once.
+func (r *runner) waiting(ctx context.Context) {
+	var all []int
+	for i, t := range r.trials {
+		if t.lane() == Waiting {
+			all = append(all, i)
+		}
+	}
+	sideBySide(-1, all, func(i int) { r.try(ctx, i) })
+}
+
+// sideBySide calls do for each item, for at most limit of them at a time (-1: all), and waits for all calls.
+func sideBySide[T any](limit int, items []T, do func(T)) {
+	var g errgroup.Group
+	g.SetLimit(limit)
+	for _, item := range items {
+		g.Go(func() error {
+			do(item)
 			return nil
 		})
 	}
-	_, _ = few.Wait(), g.Wait() // neither returns an error
+	_ = g.Wait() // none of them returns an error
 }
 
-// waiting tries all at once: they do little but wait.
-func (r *runner) waiting(ctx context.Context) {
-	var all sync.WaitGroup
-	for i, t := range r.trials {
-		if t.lane() == Waiting {
-			all.Go(func() { r.try(ctx, i) })
-		}
-	}
-	all.Wait()
-}
-
-// try carries out one trial.
+// try runs one trial.
 func (r *runner) try(ctx context.Context, i int) {
 	t := r.trials[i]
 	v := evaluation{Finding: t.check.newFinding(t.target)}
@@ -212,7 +210,7 @@ func (r *runner) try(ctx context.Context, i int) {
 	r.keep(ctx, i, v)
 }
 
-// turnsAt are those of the agents that take few connections.
+// turnsAt returns the limits of the agents that take few connections.
 func turnsAt(targets []probe.Target) map[string]*semaphore.Weighted {
 	turns := map[string]*semaphore.Weighted{}
 	for _, t := range targets {
@@ -223,7 +221,7 @@ func turnsAt(targets []probe.Target) map[string]*semaphore.Weighted {
 	return turns
 }
 
-// keep keeps what was seen, and tells of it, unless another target is to be asked as well.
+// keep keeps the finding, and tells it unless another target is to be asked as well.
 func (r *runner) keep(ctx context.Context, i int, v evaluation) {
 	t, to := r.trials[i], ""
 	if v.Result == finding.Fail {
@@ -243,7 +241,7 @@ func (r *runner) keep(ctx context.Context, i int, v evaluation) {
 	}
 }
 
-// note notes why a trial's finding may not be the last word.
+// note records why a trial's finding may not be final.
 func (r *runner) note(i int, v evaluation) {
 	if !v.nothing.IsZero() && v.Result == finding.Skipped {
 		r.nothing[i] = v.nothing
@@ -253,18 +251,17 @@ func (r *runner) note(i int, v evaluation) {
 	}
 }
 
-// report tells of a trial's finding, unless it may change yet.
+// report tells a trial's finding, unless it may still change.
 func (r *runner) report(i int) {
 	_, none := r.nothing[i]
 	_, unsettled := r.unsettled[i]
-	if again := unsettled && !r.settled; r.tell != nil && !none && !again {
+	if again := unsettled && !r.settled; !none && !again {
 		r.tell(r.findings[i])
 	}
 }
 
-// settle looks again at what servers without a leader left open, at the agents side by side: once it waits until they have one.
-// Where two of an agent's trials one after the other are no wiser, as there is no leader to come, the others stay as they are: each
-// could take as long.
+// retry repeats one trial, and counts in inVain how many in a row stayed unsettled. It returns false if the run was
+// ended.
 func (r *runner) retryUnsettled(ctx context.Context) {
 	r.settled = true
 	of := map[string][]int{}
@@ -272,20 +269,16 @@ func (r *runner) retryUnsettled(ctx context.Context) {
 		name := r.unsettled[i].Name
 		of[name] = append(of[name], i)
 	}
-	var g errgroup.Group
-	g.SetLimit(agentsAtOnce)
-	for _, trials := range of {
-		g.Go(func() error {
-			inVain := 0
-			for _, i := range trials {
-				if inVain > 1 || ctx.Err() != nil || !r.retry(ctx, i, &inVain) {
-					r.leave(i)
-				}
+	sideBySide(agentsAtOnce, slices.Collect(maps.Values(of)), func(trials []int) {
+		inVain := 0
+		for _, i := range trials {
+			if inVain > 1 || ctx.Err() != nil || !r.retry(ctx, i, &inVain) {
+				r.mu.Lock()
+				r.report(i)
+				r.mu.Unlock()
 			}
-			return nil
-		})
-	}
-	_ = g.Wait() // none of them returns an error
+		}
+	})
 }
 
 // lookAgain tries one trial again at the agent that left it open, and counts how many were tried in vain one after the other. It
@@ -310,15 +303,9 @@ func (r *runner) retry(ctx context.Context, i int, inVain *int) bool {
 	return true
 }
 
-// leave tells of what is not looked at again.
-func (r *runner) leave(i int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.report(i)
-}
-
-// settleNothing has a check that found nothing to look at be skipped only where the check that judges that has judged it at the same
-// agent, or, of what an agent need not have, was not asked for: else nobody has.
+// resolveNothing makes a Skipped trial with nothing to search Inconclusive if the check that judges that did not
+// judge it at the same agent. If an agent need not have the thing, the judging check may also not have been asked
+// for.
 func (r *runner) resolveNothing() {
 	for _, i := range slices.Sorted(maps.Keys(r.nothing)) {
 		f, by := &r.findings[i], r.nothing[i].JudgedBy
@@ -328,14 +315,12 @@ func (r *runner) resolveNothing() {
 		if (len(judges) > 0 || r.nothing[i].Missed) && !slices.ContainsFunc(judges, proves) {
 			f.Result, f.Reason = finding.Inconclusive, f.Reason+", which did not judge that here"
 		}
-		if r.tell != nil {
-			r.tell(*f)
-		}
+		r.tell(*f)
 	}
 }
 
-// excuse has each target skip the check that passes its requests on to an agent which breaks the promise by its own finding. One
-// that blames another in turn is to blame no less: were leadership to move, two could excuse each other.
+// skipForwarded makes a failed trial Skipped if the agent that decided fails the check by its own finding. A finding
+// that blames a third agent does not count: while leadership moves, two agents could excuse each other.
 func (r *runner) skipForwarded() {
 	for _, i := range slices.Sorted(maps.Keys(r.forwardedTo)) {
 		t, to := r.trials[i], r.forwardedTo[i]
@@ -345,15 +330,13 @@ func (r *runner) skipForwarded() {
 			f.Result = finding.Skipped
 			f.Reason = fmt.Sprintf("%s passes such requests on to %s, which gives %q itself: see there", t.target.Name, to, r.findings[at].Outcome)
 		}
-		if r.tell != nil {
-			r.tell(r.findings[i])
-		}
+		r.tell(r.findings[i])
 	}
 }
 
-// tryOthers asks the other targets of each open trial, one after the other. It is called while nothing else is tried, as the
-// targets may log something of it. Where none proves anything the worst finding stays: one that has nothing to look at does not hide
-// that another could not be asked.
+// tryOthers asks the other targets of each unproved trial, one after the other. It is called while nothing else runs,
+// as the targets may log it. If none proves anything, the worst finding stays: an agent with nothing to search must
+// not hide that another could not be asked.
 func (r *runner) tryOthers(ctx context.Context) {
 	for _, i := range r.unproved {
 		t := r.trials[i]
@@ -379,5 +362,5 @@ func (r *runner) tryOthers(ctx context.Context) {
 	r.unproved = nil
 }
 
-// proves reports whether the finding says that the promise holds, or that it does not.
+// proves reports whether the finding is a Pass or a Fail.
 func proves(f finding.Finding) bool { return f.Result == finding.Pass || f.Result == finding.Fail }

@@ -9,24 +9,22 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// Want is the set of outcomes of which any one is wanted: Accepted alone, Found alone, Absent alone, or one or more
-// refusals. The zero Want wants nothing, and New refuses it.
+// Want is a set of outcomes, any of which is wanted: Accepted, Found or Absent alone, or one or more refusals. The
+// zero Want is invalid; New refuses it.
 type Want []probe.Outcome
 
-// Accepted wants the agent to serve the request.
+// Accepted returns a Want that the agent serves the request.
 func Accepted() Want { return Want{probe.Accepted} }
 
-// Refused wants any refusal, the agent's own word included. Prefer the one
-// outcome that Nomad gives, such as Want{probe.RefusedInHandshake}: a refusal at
-// another place is then not as wanted.
+// Refused returns a Want of any refusal. Prefer the one outcome that Nomad gives, such as
+// Want{probe.RefusedInHandshake}: another refusal then fails the check.
 func Refused() Want {
 	return Want{probe.RefusedInHandshake, probe.RefusedAfterHandshake, probe.Denied}
 }
 
-// has says whether the outcome is wanted.
 func (w Want) has(o probe.Outcome) bool { return slices.Contains(w, o) }
 
-// opposite is what the control of a check with this Want must give.
+// opposite returns the outcomes that the control must have.
 func (w Want) opposite() Want {
 	switch {
 	case w.has(probe.Accepted):
@@ -40,7 +38,7 @@ func (w Want) opposite() Want {
 	}
 }
 
-// worst is the outcome that breaks the promise whatever the control gives: the agent has shown it.
+// failsWithoutControl returns the outcome that fails the check whatever the control gives; "" if there is none.
 func (w Want) failsWithoutControl() probe.Outcome {
 	switch {
 	case w.has(probe.Absent):
@@ -52,8 +50,8 @@ func (w Want) failsWithoutControl() probe.Outcome {
 	}
 }
 
-// tells says whether the outcome is one that a probe of this kind gives when it has reached the agent. A look that was
-// refused has shown nothing, neither the thing nor its absence.
+// proves reports whether the outcome shows that the probe has reached the agent. A search that was refused shows
+// neither that the thing is there nor that it is absent.
 func (w Want) proves(o probe.Outcome) bool {
 	if w.has(probe.Found) || w.has(probe.Absent) {
 		return o == probe.Found || o == probe.Absent
@@ -61,7 +59,6 @@ func (w Want) proves(o probe.Outcome) bool {
 	return o == probe.Accepted || o.Refused()
 }
 
-// validate tells what is wrong with the set.
 func (w Want) validate() error {
 	if len(w) == 0 {
 		return errors.New("it wants no outcome: set Want to Accepted(), Refused() or some of the refusals")
@@ -83,7 +80,7 @@ func (w Want) validate() error {
 	return nil
 }
 
-// strings are the outcomes as a finding holds them.
+// strings returns the outcomes as a finding has them.
 func (w Want) strings() []string {
 	all := make([]string, len(w))
 	for i, o := range w {

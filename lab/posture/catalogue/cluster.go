@@ -45,7 +45,7 @@ func (i Ingredients) formation() []posture.Spec {
 			Why:      "servers of which each bootstraps a cluster of its own hold different jobs, tokens and keys, and each of them reports that it is healthy (" + addsPeers + ")",
 		}, h.sends(i.findOtherLeader), h.atControlServer(answeringBody("that names another leader", `"`+unusedAddress+`:4647"`), getLeader, i.findOtherLeader)),
 		withProbes(posture.Spec{
-			ID: "server-has-its-peers", Title: "a server's Raft has most servers of its region; a server that most others lack fails itself", Severity: posture.High,
+			ID: "server-has-its-peers", Title: "a server's Raft has most servers of its region", Severity: posture.High,
 			Settings: joinSettings(),
 			Why:      "a server that Raft has not counts for no majority: fewer failures are survived than were meant, and nothing reports it (" + addsPeers + ")",
 		}, of.sends(few), of.atControlServer(answeringBody("whose Raft has no peer", `[]`), getPeers, few)),
@@ -64,7 +64,7 @@ func (i Ingredients) formation() []posture.Spec {
 func (i Ingredients) beginsAlone() posture.Spec {
 	h := i.privilegedCaller().orMissing(cmp.Or(i.noPeers(), i.singleServer("which begins its cluster alone, as it must")))
 	return withProbes(posture.Spec{
-		ID: "server-begins-no-cluster-alone", Title: "a server of several waits for others before it begins a cluster", Severity: posture.High,
+		ID: "server-begins-no-cluster-alone", Title: "a server that is one of several waits for the others before it bootstraps a cluster", Severity: posture.High,
 		Settings: []string{serverExpect},
 		Why: "a server that starts with bootstrap_expect = 1 and without data elects itself, and others may follow it instead of the cluster " +
 			"that they had (nomad/serf.go:101, maybeBootstrap; nomad/server.go:2028)",

@@ -38,12 +38,12 @@ func headers() []header {
 	}
 	return []header{
 		{
-			"answers-for-no-other-site", "lets pages of no other site read its answers, but where Nomad always does", posture.Medium,
+			"answers-for-no-other-site", "lets pages of no other site read its answers, except where Nomad always does", posture.Medium,
 			"Access-Control-Allow-Origin", "*", func(value string) bool { return value != "" },
 			"http_api_response_headers: with this header any page that an operator opens reads the API" + byCertificate + nomadsOwnExceptions, false,
 		},
 		{
-			"takes-no-changes-from-other-sites", "lets pages of no other site change anything, but where Nomad always does", posture.Medium,
+			"takes-no-changes-from-other-sites", "lets pages of no other site change anything, except where Nomad always does", posture.Medium,
 			"Access-Control-Allow-Methods", "GET, PUT, POST, DELETE", func(value string) bool {
 				value = strings.ToUpper(value)
 				return strings.Contains(value, "*") || strings.Contains(value, "PUT") || strings.Contains(value, "DELETE")
@@ -51,7 +51,7 @@ func headers() []header {
 			"http_api_response_headers: with this header a page of another site may send requests that register and stop jobs" + byCertificate + nomadsOwnExceptions, true,
 		},
 		{
-			"takes-no-tokens-from-other-sites", "lets pages of no other site send an ACL token, but where Nomad always does", posture.Medium,
+			"takes-no-tokens-from-other-sites", "lets pages of no other site send an ACL token, except where Nomad always does", posture.Medium,
 			"Access-Control-Allow-Headers", "X-Nomad-Token", func(value string) bool {
 				return strings.Contains(value, "*") || strings.Contains(strings.ToLower(value), "x-nomad-token")
 			},

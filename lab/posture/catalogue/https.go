@@ -36,7 +36,7 @@ func (i Ingredients) httpsCallers() []posture.Spec {
 				LogText:  "client didn't provide a certificate", LogLevel: traceLevel,
 			}, i.callerOf(caller.None).sends(getHealth), i.certificateCaller().sends(getHealth)),
 			withProbes(posture.Spec{
-				ID: "https-refuses-foreign-certificate", Title: "HTTP API refuses a certificate of another authority, however right its names are",
+				ID: "https-refuses-foreign-certificate", Title: "HTTP API refuses a certificate of another authority, even with the right names",
 				Kind: posture.Safe, Severity: posture.Critical,
 				Settings: []string{tlsVerifyHTTPS, tlsAuthorities, tlsHTTP},
 				Why:      "tls.ca_file with tls.verify_https_client: each authority that an agent trusts can make itself a certificate (helper/tlsutil/config.go:340)",

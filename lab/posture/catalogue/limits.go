@@ -37,7 +37,7 @@ func (i Ingredients) httpsLimits() []posture.Spec {
 				Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Waiting, Why: source, Want: shut, Settings: slow,
 			}, always(probe.HTTPHalfHello(silenceTimeout)), spoken),
 			withProbes(posture.Spec{
-				ID: "https-closes-slow-requests", Title: "HTTP port closes a connection on which the headers do not come to an end",
+				ID: "https-closes-slow-requests", Title: "HTTP port closes a connection whose request headers never end",
 				Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Waiting, Why: source, Want: shut, Settings: slow,
 			}, i.certificateCaller().sends(func(as probe.Caller) probe.Probe { return probe.HTTPSlowHeaders(as, silenceTimeout) }), spoken),
 			withProbes(posture.Spec{

@@ -41,7 +41,7 @@ func (i Ingredients) rpcCallers() []posture.Spec {
 		i.refusedRole("rpc-refuses-certificate-without-role", "RPC port refuses a certificate of the cluster's authority that is for no agent", caller.Web, caller.Client),
 		i.refusedRole("rpc-refuses-wildcard-certificate", "RPC port refuses a certificate for every name of the region", caller.Wildcard, caller.Server),
 		withProbes(posture.Spec{
-			ID: "rpc-refuses-foreign-certificate", Title: "RPC port refuses a certificate of another authority, however right its names are",
+			ID: "rpc-refuses-foreign-certificate", Title: "RPC port refuses a certificate of another authority, even with the right names",
 			Kind: posture.Safe, Severity: posture.Critical,
 			Settings: []string{tlsAuthorities, tlsRPC},
 			Why:      "tls.ca_file: the holder of a server's certificate from any authority in it gets root keys and every ACL token (nomad/keyring_endpoint.go)",
@@ -121,7 +121,7 @@ func (i Ingredients) raftCallers() []posture.Spec {
 			tlsVerifyNames, tlsUpgrade, tlsRPC),
 		raft("raft-refuses-cli-certificate", "Raft refuses a cli's certificate", caller.CLI, probe.RefusedInHandshake,
 			"tls.verify_server_hostname: CVE-2020-7956, CVE-2021-37218 (nomad/server.go:647)", tlsVerifyNames, tlsRPC),
-		raft("raft-refuses-foreign-certificate", "Raft refuses a certificate of another authority, however right its names are", caller.Foreign, probe.RefusedInHandshake,
+		raft("raft-refuses-foreign-certificate", "Raft refuses a certificate of another authority, even with the right names", caller.Foreign, probe.RefusedInHandshake,
 			"tls.ca_file: the holder of a server's certificate from any authority in it can overwrite the cluster's state", tlsAuthorities, tlsRPC),
 	}
 	return atServers(append(all, i.oldTLS("raft", "Raft", "", i.callerOf(caller.Server), probe.Raft)...)...)

@@ -40,7 +40,7 @@ func serverSettings() []setting {
 			in: keyAgeOver("root_key_gc_threshold", time.Hour, func(a agentSelf) field[string] { return a.Config.Server.RootKeyGCThreshold }, maxTokenLife),
 		},
 		{
-			role: pki.Server, id: "server-drops-dead-servers", title: "a server that leads drops dead servers from Raft where others are left",
+			role: pki.Server, id: "server-drops-dead-servers", title: "a server that leads drops dead servers from Raft while others are left",
 			severity: posture.Medium, settings: []string{"autopilot.cleanup_dead_servers"},
 			what: "autopilot.cleanup_dead_servers = false",
 			why: "a server that was replaced stays a peer that raises the majority which is needed, until too few are left. The first leader writes its line " +

@@ -11,9 +11,9 @@ import (
 
 // column is one entry of the target, at which one certificate after another is tried.
 type column struct {
-	endpoint   Endpoint
-	target  probe.Target
-	callers caller.Set
+	endpoint Endpoint
+	target   probe.Target
+	callers  caller.Set
 	// knock is what a caller does at the entry, control what a sound entry answers.
 	probe   func(as probe.Caller) probe.Probe
 	control probe.Probe

@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	in    = probe.Accepted
-	handshake  = probe.RefusedInHandshake
-	after = probe.RefusedAfterHandshake
-	no    = probe.Denied
+	in        = probe.Accepted
+	handshake = probe.RefusedInHandshake
+	after     = probe.RefusedAfterHandshake
+	no        = probe.Denied
 )
 
 // known is what Nomad 1.11.3 was seen to do with each kind, in the order of the entries. Gossip is asked without a key.
