@@ -1,6 +1,7 @@
 package caller
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
@@ -8,8 +9,8 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// Callers are callers of each kind, and why there is none of the others. Make them with Mint or Holding. The zero
-// Callers have nobody, not even None.
+// Set is a set of callers, at most one of each kind, and the reasons why kinds are missing. Make it with Mint or
+// Holding. The zero Set has no caller, not even None.
 type Set struct {
 	callers map[Kind]probe.Caller
 	missing map[Kind]string
@@ -18,15 +19,15 @@ type Set struct {
 // Option changes what Mint does.
 type Option func(*mint)
 
-// WithForeign has the authority sign the certificate of kind Foreign: one that the cluster may have been told to trust.
-// Without it, or with nil, nobody has ever heard of the authority that does.
+// WithForeign has the authority sign the certificate of kind Foreign, for example because the cluster may have been
+// told to trust that authority. Without it, or with nil, Mint makes a new authority.
 func WithForeign(f *pki.Authority) Option { return func(m *mint) { m.foreign = f } }
 
-// WithOwn has the holder of the credential be the caller of its role, in the place of one for whom a certificate is made. Nil
+// WithOwn makes the holder of the credential the caller of its role, instead of one with a new certificate. Nil
 // changes nothing.
 func WithOwn(c *pki.Credential) Option { return func(m *mint) { m.own = c } }
 
-// mint is how callers are made.
+// mint is the parameters of Mint.
 type mint struct {
 	own       *pki.Credential
 	authority *pki.Authority
@@ -34,14 +35,12 @@ type mint struct {
 	foreign   *pki.Authority
 }
 
-// Mint makes one caller of every kind, for a cluster whose certificates the authority signs. region is the cluster's own;
-// zero: global. The other region is eu, or us where eu is the cluster's own. A kind that the authority's own certificate
-// does not permit, such as names outside its constraints, is lacking with that reason. It returns the authority's other
-// errors, above all that its time is over.
+// Mint makes a caller of every kind, for a cluster whose certificates the authority signs. region is the cluster's
+// region; zero: global. The other region is eu, or us if the cluster's is eu. A kind that the authority's own
+// certificate does not permit, such as names outside its constraints, is missing for that reason. Mint returns other
+// errors of the authority, for example that it has expired.
 func Mint(a *pki.Authority, region string, options ...Option) (Set, error) {
-	if region == "" {
-		region = pki.DefaultRegion
-	}
+	region = cmp.Or(region, pki.DefaultRegion)
 	m := mint{authority: a, region: region}
 	for _, o := range options {
 		o(&m)
@@ -67,14 +66,14 @@ func Mint(a *pki.Authority, region string, options ...Option) (Set, error) {
 	return p, nil
 }
 
-// hold makes the holder of the credential the caller of its role.
+// add makes the holder of the credential the caller of its role.
 func (p Set) add(c pki.Credential) {
 	k := Kind(c.Identity.Role)
 	p.callers[k] = probe.As(c).Called(k.title(regionOf(c.Identity)))
 	delete(p.missing, k)
 }
 
-// credential is what the kind holds.
+// credential returns the certificate and key of the kind.
 func (m mint) credential(k Kind) (pki.Credential, error) {
 	server := pki.Identity{Role: pki.Server, Region: m.region}
 	if n, is := named(m.region)[k]; is {
@@ -85,12 +84,13 @@ func (m mint) credential(k Kind) (pki.Credential, error) {
 		return m.authority.IssueDefective(server, f.defect)
 	}
 	c, err := m.foreign.Issue(server)
-	c.CAPEM = m.authority.CertificatePEM() // the holder trusts the cluster, whatever the cluster thinks of the holder
+	c.CAPEM = m.authority.CertificatePEM() // it must complete its side of the handshake
 	return c, err
 }
 
-// Holding is what a user has who has no authority's key: the callers that the roles of the own certificates make, None, and those
-// whose certificate the cluster's authority has not signed anyway.
+// Holding makes the callers that need no key of the cluster's authority: those of the roles of the given
+// certificates, None, and those whose certificate another authority signs. The other kinds are missing for that
+// reason.
 func Holding(own pki.Credential, more ...pki.Credential) Set {
 	p := Set{callers: map[Kind]probe.Caller{None: withoutCertificate(own)}, missing: map[Kind]string{}}
 	for _, c := range append([]pki.Credential{own}, more...) {
@@ -105,8 +105,8 @@ func Holding(own pki.Credential, more ...pki.Credential) Set {
 	return p
 }
 
-// holdStrange makes the callers whose certificates need no key of the cluster's authority. The region may be one for which no lab has
-// certificates issued, such as one of two labels.
+// addUntrusted adds the callers whose certificates the cluster's authority did not sign. The region may be one for
+// which no lab has certificates issued, such as one of two labels.
 func (p Set) addUntrusted(own pki.Credential) {
 	server := pki.Identity{Role: pki.Server, Region: regionOf(own.Identity)}
 	untrusted, err := pki.NewAuthority(pki.Options{})
@@ -126,7 +126,7 @@ func (p Set) addUntrusted(own pki.Credential) {
 	}
 }
 
-// Caller is the caller of that kind. Where there is none, lacks says why, in a sentence without a full stop.
+// Caller returns the caller of the kind. If there is none, missing is the reason, a sentence without a full stop.
 func (p Set) Caller(k Kind) (c probe.Caller, missing string) {
 	if c, has := p.callers[k]; has {
 		return c, ""
@@ -137,8 +137,8 @@ func (p Set) Caller(k Kind) (c probe.Caller, missing string) {
 	return probe.Caller{}, fmt.Sprintf("nobody was made who holds %q", k)
 }
 
-// Holder is whoever holds a certificate that agents take over HTTPS, which asks for no role: the cli's where there is one, else an
-// agent's own, as the folder of an agent has no other. Where there is none, lacks says why.
+// Holder returns a caller with a certificate that agents accept over HTTPS, which does not depend on the role: the
+// cli's if there is one, or an agent's, as an agent's folder has no other. If there is none, missing is the reason.
 func (p Set) Holder() (c probe.Caller, missing string) {
 	for _, k := range []Kind{CLI, Client, Server} {
 		if c, missing := p.Caller(k); missing == "" {
@@ -148,27 +148,16 @@ func (p Set) Holder() (c probe.Caller, missing string) {
 	return p.Caller(CLI)
 }
 
-// nobody trusts the cluster, so that it completes its side of a handshake, and holds no certificate.
+// withoutCertificate returns the caller of kind None. It trusts the cluster, so that it completes its side of a
+// handshake.
 func withoutCertificate(trusting pki.Credential) probe.Caller {
 	return probe.Anonymous(trusting).Called(None.Title())
 }
 
-// Regions that a caller of another region is of.
+// otherRegion is the region of callers of another region; otherThanEU replaces it in a cluster of region eu.
 const otherRegion, otherThanEU = "eu", "us"
 
-func another(region string) string {
-	if region == otherRegion {
-		return otherThanEU
-	}
-	return otherRegion
-}
-
-func regionOf(id pki.Identity) string {
-	if id.Region == "" {
-		return pki.DefaultRegion
-	}
-	return id.Region
-}
+func regionOf(id pki.Identity) string { return cmp.Or(id.Region, pki.DefaultRegion) }
 
 func tlsName(role pki.Role, region string) string {
 	return pki.Identity{Role: role, Region: region}.Name()

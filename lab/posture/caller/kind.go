@@ -7,10 +7,10 @@ import (
 	"nomadlab.internal/lab/pki"
 )
 
-// Kind is what somebody holds. Its text is stable: reports and their readers keep it. The zero Kind is none of Kinds.
+// Kind is what a caller has. Its text is stable: it is in reports and lock files. The zero Kind is not one of Kinds.
 type Kind string
 
-// The kinds whose certificates are right in all but their names.
+// The kinds whose certificates have the wrong names, or the right ones of a role.
 const (
 	Server            Kind = "server"
 	Client            Kind = "client"
@@ -28,7 +28,7 @@ const (
 	SANServerOnly     Kind = "san-server-only"
 )
 
-// The kinds whose certificates are a server's of the right region, with that one thing wrong; and None, who holds none.
+// The kinds whose certificates are a server's of the right region, with one defect; and None, which has none.
 const (
 	Foreign             Kind = "foreign"
 	SelfSigned          Kind = "self-signed"
@@ -45,7 +45,7 @@ const (
 	None                Kind = "none"
 )
 
-// Kinds are all kinds, in the order of a report's rows, in a slice of the caller's own.
+// Kinds returns all kinds, in the order of a report's rows.
 func Kinds() []Kind {
 	return []Kind{
 		Server, Client, CLI,
@@ -57,8 +57,9 @@ func Kinds() []Kind {
 	}
 }
 
-// Title says in words what the kind holds, with names of region global for an example: "a client's certificate of
-// another region (client.eu.nomad)". It follows "with" in a sentence. Of a kind that is none of Kinds it is the kind itself.
+// Title returns the kind in words, with example names of region global: "a client's certificate of another region
+// (client.eu.nomad)". It follows "with" in a sentence. For a kind that is not one of Kinds it returns the kind
+// itself.
 func (k Kind) Title() string { return k.title(pki.DefaultRegion) }
 
 // title is Title for a region.
@@ -75,23 +76,26 @@ func (k Kind) title(region string) string {
 	return string(k)
 }
 
-// names are those of a certificate that is right in all else.
+// names is a certificate without a defect, by its names.
 type names struct {
-	// title is the format of a title, in which name stands.
+	// title is the format of a title that contains name.
 	title, name string
 	commonName  string
 	dnsNames    []string
 }
 
-// one is a certificate with one name beside localhost, as `nomad tls cert create` gives it.
+// one returns a certificate with one name beside localhost, as `nomad tls cert create` makes it.
 func one(title, name string) names {
 	return names{title: title, name: name, commonName: name, dnsNames: []string{name, "localhost"}}
 }
 
-// named are the kinds that differ in their names, for a cluster's region.
+// named returns the kinds that differ in their names, for a cluster's region.
 func named(region string) map[Kind]names {
 	server, client, cli := tlsName(pki.Server, region), tlsName(pki.Client, region), tlsName(pki.CLI, region)
-	other := another(region)
+	other := otherRegion
+	if region == otherRegion {
+		other = otherThanEU
+	}
 	return map[Kind]names{
 		Server:      one("a server's certificate (%s)", server),
 		Client:      one("a client's certificate (%s)", client),
@@ -112,13 +116,13 @@ func named(region string) map[Kind]names {
 	}
 }
 
-// defect is what is wrong with a server's certificate of the right names.
+// defect is a server's certificate of the right names with one defect.
 type defect struct {
 	title  string
 	defect pki.Defect
 }
 
-// defective are the kinds that differ in one thing other than their names.
+// defective returns the kinds that have a defect.
 func defective() map[Kind]defect {
 	return map[Kind]defect{
 		Foreign:             {"a server certificate of a foreign authority", pki.Foreign()},

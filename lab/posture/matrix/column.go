@@ -1,6 +1,7 @@
 package matrix
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 
@@ -9,48 +10,45 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// column is one entry of the target, at which one certificate after another is tried.
+// column is one endpoint of the target, at which one certificate after another is tried.
 type column struct {
 	endpoint Endpoint
 	target   probe.Target
 	callers  caller.Set
-	// knock is what a caller does at the entry, control what a sound entry answers.
+	// probe is what a caller sends to the endpoint; control is what a sound endpoint accepts.
 	probe   func(as probe.Caller) probe.Probe
 	control probe.Probe
 
-	// between is the control after the latest certificate: nothing happens at the entry until the next one, so that it is also
-	// the control before that. Zero: none was sent.
+	// between is the control after the latest certificate. Nothing happens until the next one, so it is also the
+	// control before that. Zero: none was sent.
 	between finding.Evidence
 	// lost is true once neither a caller nor the controls around it had an answer.
 	lost bool
-	// gossip is what was seen of gossip, which asks nobody for a certificate: one observation serves all of them. Nil: none yet.
+	// gossip is the cell of gossip, which asks for no certificate: one observation serves all kinds. Nil: none yet.
 	gossip *finding.Cell
 }
 
-// onePing says why the cells of gossip are alike.
+// onePing is the reason why the cells of gossip are alike.
 const onePing = "gossip knows no certificates, so that one ping without a gossip key was sent to the server for all of them"
 
-// try tries one certificate. A refusal counts only between controls that are let in.
+// try tries one certificate. A refusal counts only between controls that are accepted.
 func (c *column) try(ctx context.Context, k caller.Kind) finding.Cell {
-	want := c.endpoint.want(k)
-	cell := finding.Cell{Endpoint: string(c.endpoint), Want: string(want), Result: finding.Skipped}
+	plane := c.endpoint.plane()
+	silent := c.target.Silent.At(plane)
+	cell := finding.Cell{Endpoint: string(c.endpoint), Want: string(c.endpoint.want(k)), Result: finding.Skipped}
 	as, missing := c.callers.Caller(k)
 	switch {
-	case c.target.At(c.endpoint.plane()) == "" && c.target.Silent.At(c.endpoint.plane()) == "":
-		cell.Reason = fmt.Sprintf("%s has no address for the %s plane", c.target.Name, c.endpoint.plane())
+	case c.target.At(plane) == "" && silent == "":
+		cell.Reason = fmt.Sprintf("%s has no address for the %s plane", c.target.Name, plane)
 		return cell
 	case missing != "":
 		cell.Reason = missing
 		return cell
 	case c.gossip != nil:
 		return *c.gossip
-	case c.target.Silent.At(c.endpoint.plane()) != "":
-		cell.Outcome, cell.Result, cell.Reason = string(probe.NotReached), finding.Inconclusive, c.target.Silent.At(c.endpoint.plane())
-		return cell
-	case c.lost:
-		// Each further one could take as long as a probe may, for nothing.
+	case silent != "", c.lost: // once lost, each further probe could take until its timeout
 		cell.Outcome, cell.Result = string(probe.NotReached), finding.Inconclusive
-		cell.Reason = fmt.Sprintf("not tried: %s had stopped answering there", c.target.Name)
+		cell.Reason = cmp.Or(silent, fmt.Sprintf("not tried: %s had stopped answering there", c.target.Name))
 		return cell
 	}
 	before := c.before(ctx)
@@ -60,7 +58,7 @@ func (c *column) try(ctx context.Context, k caller.Kind) finding.Cell {
 	c.lost = unreached(before) && unreached(probed) && unreached(after)
 	cell.Evidence = []finding.Evidence{before, probed, after}
 	judge(&cell, before, probed, after)
-	if why := c.target.WithoutTLS(c.endpoint.plane()); !why.IsZero() && cell.Result == finding.Inconclusive && before.Outcome == string(probe.RefusedInHandshake) {
+	if why := c.target.WithoutTLS(plane); !why.IsZero() && cell.Result == finding.Inconclusive && before.Outcome == string(probe.RefusedInHandshake) {
 		cell.Reason = why.Error() // a server that is open is not to hide behind those that are not
 	}
 	if c.endpoint == Gossip {
@@ -70,8 +68,8 @@ func (c *column) try(ctx context.Context, k caller.Kind) finding.Cell {
 	return cell
 }
 
-// before is the control before a certificate. One that was not let in is sent again, so that it spoils no more than the
-// cell that it was sent for.
+// before returns the control before a certificate. If the latest control was not accepted, it is sent again, so that
+// it spoils one cell alone.
 func (c *column) before(ctx context.Context) finding.Evidence {
 	if c.between.Outcome != string(probe.Accepted) {
 		return observe(ctx, c.control, c.target, finding.ControlBefore)
@@ -81,7 +79,7 @@ func (c *column) before(ctx context.Context) finding.Evidence {
 	return e
 }
 
-// judge compares what happened with what is known of Nomad.
+// judge compares the outcome with what Nomad is known to do.
 func judge(c *finding.Cell, before, probed, after finding.Evidence) {
 	o, in := probe.Outcome(probed.Outcome), string(probe.Accepted)
 	c.Outcome, c.Result = probed.Outcome, finding.Inconclusive
@@ -100,7 +98,7 @@ func judge(c *finding.Cell, before, probed, after finding.Evidence) {
 
 func unreached(e finding.Evidence) bool { return e.Outcome == string(probe.NotReached) }
 
-// see runs a probe, and is what it saw.
+// observe sends a probe and returns what it observed.
 func observe(ctx context.Context, p probe.Probe, t probe.Target, part finding.Part) finding.Evidence {
 	o := p.Insist(ctx, t)
 	return finding.Evidence{

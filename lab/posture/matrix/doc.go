@@ -1,4 +1,4 @@
-// Package matrix tries every kind of certificate at every entry of a server, and compares what happens with what Nomad is
-// known to do: a table of who gets in where. Unlike a check, a cell asks for no configuration in particular; most of what
-// it shows no setting of Nomad changes.
+// Package matrix tries every kind of certificate at every endpoint of a server, and compares the outcome with what
+// Nomad is known to do. Unlike a check, a cell requires no configuration: no setting of Nomad changes most of what
+// the matrix shows.
 package matrix

@@ -1,14 +1,16 @@
 package matrix
 
 import (
+	"slices"
+
 	"nomadlab.internal/lab/posture/caller"
 	"nomadlab.internal/lab/probe"
 )
 
-// Entry is one way into a server.
+// Endpoint is one place of a server that can be called.
 type Endpoint string
 
-// The entries, in the order of the columns.
+// The endpoints, in the order of the columns.
 const (
 	HTTPS        Endpoint = "HTTPS"
 	RPCHandshake Endpoint = "RPC handshake"
@@ -19,12 +21,12 @@ const (
 	Gossip       Endpoint = "gossip"
 )
 
-// Entries are all entries.
+// Endpoints returns all endpoints.
 func Endpoints() []Endpoint {
 	return []Endpoint{HTTPS, RPCHandshake, OrdinaryRPC, NodeRegister, ServerOnly, Raft, Gossip}
 }
 
-// plane is where the entry leads to.
+// plane returns the plane that the endpoint belongs to.
 func (e Endpoint) plane() probe.Plane {
 	switch e {
 	case HTTPS:
@@ -38,8 +40,8 @@ func (e Endpoint) plane() probe.Plane {
 	}
 }
 
-// knock is what the caller does at the entry. Gossip asks nobody for a certificate: there, whoever has no gossip key is a
-// stranger.
+// probe returns what the caller sends to the endpoint. Gossip asks for no certificate: there, the caller has no
+// gossip key.
 func (e Endpoint) probe(as probe.Caller) probe.Probe {
 	switch e {
 	case HTTPS:
@@ -59,7 +61,7 @@ func (e Endpoint) probe(as probe.Caller) probe.Probe {
 	}
 }
 
-// want is what Nomad 1.11.3 does with `tls.verify_server_hostname` and `tls.verify_https_client` on (verified).
+// want returns what Nomad 1.11.3 does with `tls.verify_server_hostname` and `tls.verify_https_client` on (verified).
 func (e Endpoint) want(k caller.Kind) probe.Outcome {
 	switch {
 	case e == Gossip:
@@ -73,42 +75,34 @@ func (e Endpoint) want(k caller.Kind) probe.Outcome {
 	}
 }
 
-// gossipRefusal is how gossip refuses who has no key.
+// gossipRefusal is how gossip refuses a sender without a key.
 const gossipRefusal = probe.Denied
 
-// wantRPC is what the RPC port does with a certificate of its authority that is valid and made for callers. Who may do
-// what is decided by the names alone (nomad/server.go:634-660, nomad/rpc.go:919, nomad/auth/auth.go).
+// wantRPC returns what the RPC port does with a valid client certificate of its authority. The names alone decide
+// (nomad/server.go:634-660, nomad/rpc.go:919, nomad/auth/auth.go).
 func (e Endpoint) wantRPC(k caller.Kind) probe.Outcome {
-	switch k {
-	case caller.CLI, caller.OtherClient, caller.NoRegion, caller.Wildcard, caller.Capitals, caller.Web:
+	elsewhere := k == caller.OtherServer || k == caller.OtherDomain
+	switch {
+	case slices.Contains([]caller.Kind{
+		caller.CLI, caller.OtherClient, caller.NoRegion, caller.Wildcard, caller.Capitals, caller.Web,
+	}, k):
 		return probe.RefusedInHandshake
-	case caller.Client:
-		return e.unless(map[Endpoint]probe.Outcome{ServerOnly: probe.Denied, Raft: probe.RefusedAfterHandshake})
-	case caller.OtherServer, caller.OtherDomain:
-		return e.unless(map[Endpoint]probe.Outcome{
-			NodeRegister: probe.Denied, ServerOnly: probe.Denied, Raft: probe.RefusedAfterHandshake,
-		})
+	case k != caller.Client && !elsewhere:
+		return probe.Accepted
+	case e == ServerOnly, e == NodeRegister && elsewhere:
+		return probe.Denied
+	case e == Raft:
+		return probe.RefusedAfterHandshake
 	default:
 		return probe.Accepted
 	}
 }
 
-// unless is Accepted at all entries but those.
-func (e Endpoint) unless(refusals map[Endpoint]probe.Outcome) probe.Outcome {
-	if refusal, there := refusals[e]; there {
-		return refusal
-	}
-	return probe.Accepted
-}
-
-// stranger says whether TLS itself refuses the kind: no certificate, one of another authority, one whose time is not now,
-// one that is not made for callers.
+// untrusted reports whether TLS itself refuses the kind: no certificate, one of another authority, an expired one or one not
+// yet valid, or one that is not for clients.
 func untrusted(k caller.Kind) bool {
-	switch k {
-	case caller.None, caller.Foreign, caller.SelfSigned, caller.IntermediateMissing, caller.Expired, caller.NotYetValid,
-		caller.ServerAuthOnly, caller.CodeSigningOnly:
-		return true
-	default:
-		return false
-	}
+	return slices.Contains([]caller.Kind{
+		caller.None, caller.Foreign, caller.SelfSigned, caller.IntermediateMissing, caller.Expired, caller.NotYetValid,
+		caller.ServerAuthOnly, caller.CodeSigningOnly,
+	}, k)
 }

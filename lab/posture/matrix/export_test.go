@@ -8,13 +8,13 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// Want is what the entry is to do with the kind.
+// Want returns the wanted outcome of the kind at the endpoint.
 func Want(e Endpoint, k caller.Kind) probe.Outcome { return e.want(k) }
 
-// Control is the entry's control.
+// Control returns the endpoint's control.
 func Control(e Endpoint, p caller.Set, gossipKey string) probe.Probe { return control(e, p, gossipKey) }
 
-// TryOneByOne tries the kinds at an entry of which callers see knock, and controls see control.
+// TryOneByOne tries the kinds at an endpoint, at which callers send onProbe and controls send control.
 func TryOneByOne(ctx context.Context, e Endpoint, t probe.Target, p caller.Set, onProbe, control probe.Probe, kinds ...caller.Kind) []finding.Cell {
 	c := &column{endpoint: e, target: t, callers: p, probe: func(probe.Caller) probe.Probe { return onProbe }, control: control}
 	var cells []finding.Cell
@@ -24,5 +24,5 @@ func TryOneByOne(ctx context.Context, e Endpoint, t probe.Target, p caller.Set, 
 	return cells
 }
 
-// Worst is the worst of the cells of the servers.
+// Worst returns the worst of the cells of the servers.
 func Worst(names []string, cells []finding.Cell) finding.Cell { return worst(names, cells) }

@@ -7,8 +7,9 @@ import (
 	"nomadlab.internal/lab/finding"
 )
 
-// Join returns the matrix of both clusters, such as two regions that each have certificates of their own: in each cell is the worst
-// that was seen in either, with the servers at which. Both have the same rows and entries. Nil is a cluster without a matrix.
+// Join returns one matrix of two clusters, for example of two regions that each have certificates of their own. Each
+// cell is the worst result in either, with the servers that gave it. Both must have the same rows and endpoints. A
+// cluster without a matrix is nil; Join may then return its other argument itself.
 func Join(a, b *finding.Matrix) *finding.Matrix {
 	if a == nil || b == nil {
 		if a == nil {
@@ -28,7 +29,7 @@ func Join(a, b *finding.Matrix) *finding.Matrix {
 	return m
 }
 
-// joinCells is the worse of two cells, each of the servers of its own cluster.
+// joinCells returns the worse of two cells, each with the servers of its cluster.
 func joinCells(a finding.Cell, ofA []string, b finding.Cell, ofB []string) finding.Cell {
 	if b.Result.Rank() < a.Result.Rank() {
 		return joinCells(b, ofB, a, ofA)
@@ -52,7 +53,7 @@ func joinCells(a finding.Cell, ofA []string, b finding.Cell, ofB []string) findi
 	return a
 }
 
-// places are the servers at which the cell's result was seen.
+// places returns the servers that gave the cell's result.
 func places(c finding.Cell, all []string) []string {
 	if len(c.At) > 0 {
 		return slices.Clone(c.At)

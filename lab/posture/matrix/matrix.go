@@ -13,13 +13,14 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// Ingredients are what a matrix is probed with.
+// Ingredients are what Probe needs.
 type Ingredients struct {
-	// Callers hold the certificates.
+	// Callers have the certificates.
 	Callers caller.Set
-	// GossipKey is the cluster's, in base64; empty where it is not at hand.
+	// GossipKey is the cluster's, in base64; empty if it is not known.
 	GossipKey string
-	// Leader is the name of the server that leads now; empty where that cannot be told. Nil: who leads by the targets.
+	// Leader returns the name of the server that leads now, or "" if that is not known. Nil: the targets say who
+	// leads.
 	Leader func(context.Context) string
 }
 
@@ -29,18 +30,19 @@ func (i Ingredients) GoString() string { return "matrix.Ingredients{…}" }
 // String keeps the gossip key out of %v.
 func (i Ingredients) String() string { return "the ingredients of a matrix" }
 
-// Probe tries every kind of certificate at every entry of every server among the targets: the settings that decide are each
-// server's own. NodeRegister alone is tried at the leader: a follower passes it on before it looks at the caller's names, and the
-// leader then sees the follower's (nomad/node_endpoint.go:102; verified against Nomad 1.11.3). The control of an entry, a caller
-// that it lets in, is the holder of a sound server certificate; that of gossip is a ping with the cluster's gossip key. A cell is
-// the worst that was seen at any server, and tells at which. It returns nil where there is no server.
+// Probe tries every kind of certificate at every endpoint of each server among the targets, as each server has its
+// own settings. NodeRegister alone is tried at the leader: a follower forwards it before it verifies the caller's
+// names, and the leader then sees the follower's (nomad/node_endpoint.go:102; verified against Nomad 1.11.3). The
+// control of an endpoint is a caller with a sound server certificate; that of gossip is a ping with the cluster's
+// gossip key. A cell is the worst result at any server, with the servers that gave it. Probe returns nil if no target
+// is a server.
 func Probe(ctx context.Context, targets []probe.Target, i Ingredients) *finding.Matrix {
 	servers := slices.DeleteFunc(slices.Clone(targets), func(t probe.Target) bool { return t.Role != pki.Server })
 	if len(servers) == 0 {
 		return nil
 	}
-	// At each entry of a server one certificate is tried after another, so that it is not asked more at once than it lets one
-	// address ask. Servers and entries are tried side by side, but for as few as a server takes.
+	// At one endpoint of a server the certificates are tried one after another, so that they stay within the limit of
+	// connections of one address. Servers and endpoints are tried side by side, within the same limit.
 	seen := map[Endpoint][][]finding.Cell{} // by the server
 	var columns errgroup.Group
 	columns.SetLimit(atOnce(servers))
@@ -65,7 +67,7 @@ func Probe(ctx context.Context, targets []probe.Target, i Ingredients) *finding.
 	return table(servers, seen)
 }
 
-// atOnce is how many columns may be tried at the same time, whichever servers' they are; -1 for all.
+// atOnce returns how many columns may be tried at the same time, at whichever servers; -1 for all.
 func atOnce(servers []probe.Target) int {
 	least := -1
 	for _, t := range servers {
@@ -76,7 +78,7 @@ func atOnce(servers []probe.Target) int {
 	return least
 }
 
-// column are the cells of one entry of the target, in the order of the kinds.
+// column returns the cells of one endpoint of the target, in the order of the kinds.
 func (i Ingredients) column(ctx context.Context, e Endpoint, t probe.Target) []finding.Cell {
 	c := &column{endpoint: e, target: t, callers: i.Callers, probe: e.probe, control: control(e, i.Callers, i.GossipKey)}
 	cells := make([]finding.Cell, 0, len(caller.Kinds()))
@@ -89,8 +91,8 @@ func (i Ingredients) column(ctx context.Context, e Endpoint, t probe.Target) []f
 // leaderTries is how often the leader is tried while leadership moves.
 const leaderTries = 3
 
-// atLeader are the columns of NodeRegister, which are skipped at all servers but the leader. A server that loses its leadership
-// meanwhile passes requests on, and would look open: then the new leader is tried.
+// atLeader returns the columns of NodeRegister, which are skipped at all servers but the leader. A server that loses
+// leadership meanwhile forwards requests and would look open: the new leader is then tried.
 func atLeader(ctx context.Context, servers []probe.Target, i Ingredients) [][]finding.Cell {
 	var tried []finding.Cell
 	for range leaderTries {
@@ -118,7 +120,7 @@ func atLeader(ctx context.Context, servers []probe.Target, i Ingredients) [][]fi
 	return all
 }
 
-// elsewhere are the columns of all servers where the cells of the one at that place are known, and no other is tried.
+// elsewhere returns the columns of all servers, of which only the one at that place was tried.
 func elsewhere(servers []probe.Target, at int, tried []finding.Cell) [][]finding.Cell {
 	all := make([][]finding.Cell, len(servers))
 	for other := range servers {
@@ -136,7 +138,7 @@ func elsewhere(servers []probe.Target, at int, tried []finding.Cell) [][]finding
 	return all
 }
 
-// untried is the cell of a certificate that could not be tried for the reason, or of one that there is none of.
+// untried returns the cell of a certificate that was not tried for the reason, or of a kind that is missing.
 func (i Ingredients) untried(e Endpoint, k caller.Kind, reason string) finding.Cell {
 	c := finding.Cell{Endpoint: string(e), Want: string(e.want(k)), Outcome: string(probe.NotReached), Result: finding.Inconclusive, Reason: reason}
 	if _, missing := i.Callers.Caller(k); missing != "" {
@@ -145,7 +147,7 @@ func (i Ingredients) untried(e Endpoint, k caller.Kind, reason string) finding.C
 	return c
 }
 
-// leader is where the leader is among the servers; -1 where that cannot be told.
+// leader returns the place of the leader among the servers; -1 if it is not known.
 func (i Ingredients) leader(ctx context.Context, servers []probe.Target) int {
 	if i.Leader == nil {
 		return slices.IndexFunc(servers, func(t probe.Target) bool { return t.Leader })
@@ -154,7 +156,7 @@ func (i Ingredients) leader(ctx context.Context, servers []probe.Target) int {
 	return slices.IndexFunc(servers, func(t probe.Target) bool { return name != "" && t.Name == name })
 }
 
-// table puts together what was seen at the servers.
+// table joins the cells of all servers.
 func table(servers []probe.Target, seen map[Endpoint][][]finding.Cell) *finding.Matrix {
 	m := &finding.Matrix{}
 	for _, t := range servers {
@@ -178,7 +180,8 @@ func table(servers []probe.Target, seen map[Endpoint][][]finding.Cell) *finding.
 	return m
 }
 
-// worst is the worst of the cells that the servers of those names gave, and says of which: what one server lets in is let in.
+// worst returns the worst of the cells, with the names of the servers that gave it: what one server lets in is let
+// in.
 func worst(names []string, cells []finding.Cell) finding.Cell {
 	first := slices.MinFunc(cells, func(a, b finding.Cell) int { return a.Result.Rank() - b.Result.Rank() })
 	next, alike := finding.Skipped, true
@@ -202,7 +205,7 @@ func worst(names []string, cells []finding.Cell) finding.Cell {
 	return first
 }
 
-// control is a knock that a sound entry answers.
+// control returns the probe that a sound endpoint accepts.
 func control(e Endpoint, callers caller.Set, gossipKey string) probe.Probe {
 	if e == Gossip {
 		if gossipKey == "" {
