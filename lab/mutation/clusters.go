@@ -20,21 +20,21 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// Clusters brings up the clusters of packs.
+// Clusters starts the clusters of packs.
 type Clusters struct {
-	// Engine is where they run. Others are further engines of this machine: the names of their labs are taken too.
+	// Engine runs them. Others are the other engines of this machine: the names of their labs are taken too.
 	Engine engine.Engine
 	Others []engine.Engine
-	// Spec is a sound cluster; how many agents it has is the pack's to say.
+	// Spec is a sound cluster. The pack says how many agents it has.
 	Spec spec.Spec
-	// Up says how long a start may take, and what is told of it. What is waited for is the pack's to say.
+	// Up is the options of the start; Wait and Others are set by Carry.
 	Up lab.UpOptions
-	// Timed is told how long each cluster took, when it is gone. Nil is fine.
+	// Timed is called with the times of each cluster after its removal. Nil is fine.
 	Timed func(Pack, Times)
 }
 
-// Carry brings the pack's cluster up, has its agents carry the mutations, calls look, and removes the cluster, whatever comes
-// of it. Where the mutations take turns look is called once for each, with a pack of that one alone, and else once.
+// Carry starts the pack's cluster with the mutations, calls check, and removes the cluster, whatever the result. If
+// the mutations take turns, it calls check once for each, with a pack of that one alone.
 func (c Clusters) Carry(ctx context.Context, p Pack, check func(context.Context, *lab.Lab, Pack) error) (err error) {
 	began := time.Now()
 	var t Times
@@ -63,7 +63,7 @@ func (c Clusters) Carry(ctx context.Context, p Pack, check func(context.Context,
 	checking := time.Now()
 	defer func() { t.Checks = time.Since(checking) }()
 	if !p.InTurn {
-		return p.live(ctx, l, func() error { return check(ctx, l, p) })
+		return p.withLive(ctx, l, func() error { return check(ctx, l, p) })
 	}
 	if p.Clients > 0 { // one sample job does for all of them
 		w, _, err := inspect.StartSampleJob(ctx, l, p.SampleJobAt)
@@ -75,21 +75,21 @@ func (c Clusters) Carry(ctx context.Context, p Pack, check func(context.Context,
 	for _, placed := range p.Placed {
 		one := p
 		one.Name, one.Placed = placed.Mutation.ID, []Placed{placed}
-		if err := one.live(ctx, l, func() error { return check(ctx, l, one) }); err != nil {
+		if err := one.withLive(ctx, l, func() error { return check(ctx, l, one) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// spec is the pack's cluster.
+// spec returns the Spec of the pack's cluster.
 func (c Clusters) spec(p Pack) spec.Spec {
 	s := c.Spec.With(spec.Servers(p.Servers), spec.Clients(p.Clients))
 	if p.QuickPolicies {
 		s = s.With(QuickPolicies())
 	}
 	if p.Extra != "" {
-		s = s.With(spec.ExtraNodes(spec.ExtraNode{Name: p.Extra, Role: p.ExtraRole}))
+		s = s.With(spec.ExtraNodes(spec.ExtraNode{Name: p.Extra, Role: p.Placed[0].Mutation.Role}))
 	}
 	for _, placed := range p.Placed {
 		s = s.With(placed.Mutation.Options(Carrier{Node: placed.Node, Region: s.Regions[0].Name})...)
@@ -103,7 +103,7 @@ func (c Clusters) spec(p Pack) spec.Spec {
 // noLeader reports whether the servers find no leader.
 func (p Pack) noLeader() bool { return len(p.Placed) == 1 && p.Placed[0].Mutation.NoLeader }
 
-// settle returns when the cluster is as it is to be looked at.
+// settle starts the extra node, and waits until the cluster is in the state that is checked.
 func (p Pack) settle(ctx context.Context, l *lab.Lab) error {
 	if p.Lead != "" {
 		if err := MakeLeader(ctx, l, p.Lead); err != nil {
@@ -130,62 +130,61 @@ func (p Pack) settle(ctx context.Context, l *lab.Lab) error {
 		}
 	}
 	if p.Extra != "" && len(p.Placed[0].Mutation.Checks) == 0 { // it is let in
-		return joined(ctx, l, p.Extra)
+		return awaitVote(ctx, l, p.Extra)
 	}
 	return nil
 }
 
-// joined returns when the extra server has a vote.
-func joined(ctx context.Context, l *lab.Lab, name string) error {
+// joined waits until the extra server is a voter of Raft.
+func awaitVote(ctx context.Context, l *lab.Lab, name string) error {
 	extra, err := l.Node(name)
 	if err != nil {
 		return err
 	}
 	return poll.Until(ctx, name+" to have a vote", func(ctx context.Context) string {
-		voters, err := voters(ctx, l)
-		switch {
-		case err != nil:
+		_, servers, err := raftServers(ctx, l.Servers()[0])
+		if err != nil {
 			return err.Error()
-		case !slices.Contains(voters, extra.Advertised().String()):
-			return "the voters are " + strings.Join(voters, ", ")
-		default:
+		}
+		var voters []string
+		for _, s := range servers {
+			if s.Voter {
+				voters = append(voters, s.Address)
+			}
+		}
+		if slices.Contains(voters, extra.Advertised().String()) {
 			return ""
 		}
+		return "the voters are " + strings.Join(voters, ", ")
 	})
 }
 
-// voters are the addresses of Raft's voters.
-func voters(ctx context.Context, l *lab.Lab) ([]string, error) {
-	client, err := l.Servers()[0].API()
+// raftServers returns the servers in Raft's configuration, as the server has it, and a client of that server's API.
+func raftServers(ctx context.Context, server *lab.Node) (*api.Client, []*api.RaftServer, error) {
+	client, err := server.API()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	raft, err := client.Operator().RaftGetConfiguration(new(api.QueryOptions).WithContext(ctx))
 	if err != nil {
-		return nil, fmt.Errorf("ask for Raft's configuration: %w", err)
+		return nil, nil, fmt.Errorf("ask for Raft's configuration: %w", err)
 	}
-	var all []string
-	for _, s := range raft.Servers {
-		if s.Voter {
-			all = append(all, s.Address)
-		}
-	}
-	return all, nil
+	return client, raft.Servers, nil
 }
 
-// live does what is done to the running cluster, looks, and takes it back.
-func (p Pack) live(ctx context.Context, l *lab.Lab, check func() error) (err error) {
+// withLive makes the changes of the running cluster, calls check, and reverts them.
+func (p Pack) withLive(ctx context.Context, l *lab.Lab, check func() error) (err error) {
 	for _, placed := range p.Placed {
 		change := placed.Mutation.Live
 		if change == nil {
 			continue
 		}
-		if err := withDeadline(ctx, l, change.Do); err != nil {
+		if err := doLive(ctx, l, change.Do); err != nil {
 			return fmt.Errorf("%s: %w", placed.Mutation.ID, err)
 		}
 		if change.Undo != nil {
 			defer func() {
-				if undone := withDeadline(ctx, l, change.Undo); undone != nil {
+				if undone := doLive(ctx, l, change.Undo); undone != nil {
 					err = errors.Join(err, fmt.Errorf("take back %s: %w", placed.Mutation.ID, undone))
 				}
 			}()
@@ -194,14 +193,14 @@ func (p Pack) live(ctx context.Context, l *lab.Lab, check func() error) (err err
 	return check()
 }
 
-// carriedOut does something to a running cluster, and gives it up where it hangs.
-func withDeadline(ctx context.Context, l *lab.Lab, do func(context.Context, *lab.Lab) error) error {
+// doLive changes a running cluster, within deadline.Hang.
+func doLive(ctx context.Context, l *lab.Lab, do func(context.Context, *lab.Lab) error) error {
 	ctx, cancel := context.WithTimeout(ctx, deadline.Hang)
 	defer cancel()
 	return do(ctx, l)
 }
 
-// Inspect says which checks the pack's cluster is tried with.
+// Inspect returns which checks to run on the pack's cluster.
 func (p Pack) Inspect() inspect.Options {
 	o := inspect.Options{NoMatrix: true, Destructive: !p.InTurn, SampleJobAt: p.SampleJobAt, SampleJob: p.sampleJob, StandIns: true}
 	if p.Extra != "" {
@@ -215,37 +214,38 @@ func (p Pack) Inspect() inspect.Options {
 	return o
 }
 
-// looks is how often a pack's cluster is looked at anew because another server has got leadership meanwhile.
+// attempts is how often a pack's cluster is checked if leadership moves meanwhile.
 const attempts = 4
 
-// Look carries out the checks while the pack's sound server leads, if the pack has it lead: a server that carries a mutation is not
-// to decide for the others. A leader on a busy machine may lose its lease, and then everything is looked at once more.
+// Check runs the checks. If the pack names a Lead, it runs them while that server leads, so that a server with a
+// mutation does not decide for the others. A leader on a busy machine may lose its lease; all checks then run again,
+// up to four times in all.
 func (p Pack) Check(ctx context.Context, l *lab.Lab, o inspect.Options) (finding.Report, error) {
 	if p.Lead == "" {
 		return inspect.Lab(ctx, l, o)
 	}
 	for range attempts {
-		began := reign(ctx, l, p.Lead)
+		began := leaderTerm(ctx, l, p.Lead)
 		if began == "" {
 			if err := MakeLeader(ctx, l, p.Lead); err != nil {
 				return finding.Report{}, err
 			}
-			began = reign(ctx, l, p.Lead)
+			began = leaderTerm(ctx, l, p.Lead)
 		}
 		r, err := inspect.Lab(ctx, l, o)
-		if err != nil || began != "" && reign(ctx, l, p.Lead) == began {
+		if err != nil || began != "" && leaderTerm(ctx, l, p.Lead) == began {
 			return r, err
 		}
 	}
 	return finding.Report{}, fmt.Errorf("%s: %s lost leadership each of %d times while the checks were carried out", p.Name, p.Lead, attempts)
 }
 
-// questionWait is how long the server may take to say whether it leads: see deadline.Fair.
-const questionWait = 5 * time.Second
+// termTimeout is how long the server may take to say whether it leads: see deadline.Fair.
+const termTimeout = 5 * time.Second
 
-// reign is Raft's term in which the server leads; empty where it does not lead, or does not say so.
-func reign(ctx context.Context, l *lab.Lab, name string) (term string) {
-	ctx, cancel := deadline.Fair(ctx, questionWait)
+// leaderTerm returns the Raft term in which the server leads; "" if it does not lead or does not answer.
+func leaderTerm(ctx context.Context, l *lab.Lab, name string) (term string) {
+	ctx, cancel := deadline.Fair(ctx, termTimeout)
 	defer cancel()
 	server, err := l.Node(name)
 	if err != nil {
@@ -263,7 +263,8 @@ func reign(ctx context.Context, l *lab.Lab, name string) (term string) {
 	return ""
 }
 
-// Lead has the server lead its region. Leadership is moved in a cluster that is thrown away, and in no other.
+// MakeLeader transfers leadership of its region to the server, and waits until it leads. It is for clusters that are
+// thrown away.
 func MakeLeader(ctx context.Context, l *lab.Lab, name string) error {
 	server, err := l.Node(name)
 	if err != nil {
@@ -284,23 +285,32 @@ func MakeLeader(ctx context.Context, l *lab.Lab, name string) error {
 	})
 }
 
-// transfer asks the leader to hand over to another server.
+// transfer asks the leader to transfer leadership to another server.
 func transfer(ctx context.Context, leader, to *lab.Node) error {
-	client, err := leader.API()
+	client, servers, err := raftServers(ctx, leader)
 	if err != nil {
 		return err
 	}
-	raft, err := client.Operator().RaftGetConfiguration(new(api.QueryOptions).WithContext(ctx))
-	if err != nil {
-		return fmt.Errorf("ask for Raft's configuration: %w", err)
+	at := slices.IndexFunc(servers, func(s *api.RaftServer) bool { return strings.HasPrefix(s.Address, to.Address().String()+":") })
+	if at < 0 {
+		return fmt.Errorf("%s is none of Raft's servers yet", to.Name())
 	}
-	for _, s := range raft.Servers {
-		if strings.HasPrefix(s.Address, to.Address().String()+":") {
-			if err := client.Operator().RaftTransferLeadershipByID(s.ID, new(api.WriteOptions).WithContext(ctx)); err != nil {
-				return fmt.Errorf("move leadership to %s: %w", to.Name(), err)
-			}
-			return nil
+	if err := client.Operator().RaftTransferLeadershipByID(servers[at].ID, new(api.WriteOptions).WithContext(ctx)); err != nil {
+		return fmt.Errorf("move leadership to %s: %w", to.Name(), err)
+	}
+	return nil
+}
+
+// eachServer calls do for each server, with a client of its API, until an error.
+func eachServer(l *lab.Lab, do func(*lab.Node, *api.Client) error) error {
+	for _, n := range l.Servers() {
+		client, err := n.API()
+		if err != nil {
+			return err
+		}
+		if err := do(n, client); err != nil {
+			return err
 		}
 	}
-	return fmt.Errorf("%s is none of Raft's servers yet", to.Name())
+	return nil
 }

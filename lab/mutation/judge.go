@@ -12,11 +12,11 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// Difference is one thing that a pack has not shown as it should.
+// Difference is one result of a pack that is not as expected.
 type Difference struct {
-	// Check is the check, Node the agent at which it was tried; empty for a question of the cluster.
+	// Check is the check's ID, and Node the agent at which it ran; empty for a check of the whole cluster.
 	Check, Node string
-	// Mutation is what Node carries. Empty: the node is sound.
+	// Mutation is the ID of what Node carries. Empty: the node is sound.
 	Mutation string
 	// Want and Got are the results: "fail", "pass".
 	Want, Got string
@@ -24,7 +24,7 @@ type Difference struct {
 	Reason string
 }
 
-// String tells the difference in a sentence.
+// String returns the difference as a sentence.
 func (d Difference) String() string {
 	where := "of the cluster"
 	if d.Node != "" {
@@ -44,39 +44,24 @@ func (d Difference) String() string {
 	return text
 }
 
-// results in the words of an output.
+// The results that differences are told with.
 const (
-	pass         = "pass"
-	fail         = "fail"
-	inconclusive = "inconclusive"
-	skipped      = "skipped"
-	notTried     = "not tried"
+	pass     = string(finding.Pass)
+	fail     = string(finding.Fail)
+	notTried = "not tried"
 )
 
-func result(f finding.Finding, tried bool) string {
-	switch {
-	case !tried:
-		return notTried
-	case f.Result == finding.Fail:
-		return fail
-	case f.Result == finding.Pass:
-		return pass
-	case f.Result == finding.Inconclusive:
-		return inconclusive
-	default:
-		return skipped
-	}
-}
-
-// Judge compares what was found of a pack with what was seen before: at each agent that carries a mutation exactly its checks
-// fail, and at every sound agent all pass. What is inconclusive at an agent that carries a mutation is no difference where it
-// is not to fail, as a control may have lost its meaning there; at another agent it is one.
+// Judge compares the results of a pack with what was seen before: at each agent that carries a mutation exactly its
+// checks fail, and at every sound agent all pass. An inconclusive result is no difference at an agent that carries a
+// mutation, unless the check must fail there: a control may have lost its meaning. At another agent it is a
+// difference.
 //
-// Where all agents of a role carry the mutation, or it is the cluster's, the others may see it too: what fails anywhere is
-// compared with the list, and at each agent that carries a role's mutation one of those checks must fail.
+// If all agents of a role carry the mutation, or the cluster does, its effects may show at other agents too. What
+// fails anywhere is then compared with the list, and at each agent that carries a role's mutation one of those checks
+// must fail.
 func Judge(p Pack, before []Seen, s PackResults) []Difference {
 	if p.allCarry() {
-		return append(s.carriersPassing(p, fails(before, p.Placed[0])), compare("", p.Placed[0].Mutation.ID, fails(before, p.Placed[0]), s.merged(), nil)...)
+		return append(s.carriersWithoutFailure(p, fails(before, p.Placed[0])), differences("", p.Placed[0].Mutation.ID, fails(before, p.Placed[0]), s.merged(), nil)...)
 	}
 	var out []Difference
 	var ofCluster []string
@@ -92,22 +77,23 @@ func Judge(p Pack, before []Seen, s PackResults) []Difference {
 			out = append(out, Difference{Check: "every check", Node: node, Mutation: placed.Mutation.ID, Want: "tried", Got: notTried})
 		case carries:
 			want := slices.DeleteFunc(fails(before, placed), func(id string) bool { return slices.Contains(s.ofCluster([]string{id}), id) })
-			out = append(out, compare(node, placed.Mutation.ID, want, s.Nodes[node], nil)...)
+			out = append(out, differences(node, placed.Mutation.ID, want, s.Nodes[node], nil)...)
 			out = append(out, s.failsEverywhere(placed, want)...)
 		default:
-			out = append(out, compare(node, "", nil, s.Nodes[node], p.maySkip)...)
+			out = append(out, differences(node, "", nil, s.Nodes[node], p.maySkip)...)
 		}
 	}
 	out = append(out, s.untriedQuestions(p)...)
-	return append(out, compare("", "", ofCluster, s.Cluster, p.maySkip)...)
+	return append(out, differences("", "", ofCluster, s.Cluster, p.maySkip)...)
 }
 
-// idle reports whether a sound agent may skip the check for that: the sample job runs elsewhere, or there is no client to run it.
+// maySkip reports whether a sound agent may skip the check for that reason: the sample job runs elsewhere, or there
+// is no client to run it.
 func (p Pack) maySkip(f finding.Finding) bool {
 	return strings.HasPrefix(f.Reason, catalogue.RunsElsewhere) || p.Clients == 0 && f.Reason == catalogue.LacksSampleJob
 }
 
-// nodes are the names of all agents of the pack's cluster.
+// nodes returns the names of all agents of the pack's cluster.
 func (p Pack) nodes() []string {
 	var names []string
 	for i := range p.Servers {
@@ -122,8 +108,8 @@ func (p Pack) nodes() []string {
 	return names
 }
 
-// nobodyElse lists the checks that fail at the agent that carries the mutation and pass at no other agent of its role: they might
-// fail everywhere. What every other agent skips, as it does not run the sample job, is left out.
+// failsEverywhere lists the checks that fail at the agent that carries the mutation and pass at no other agent of its
+// role. Checks that every other agent skips, as it does not run the sample job, are left out.
 func (s PackResults) failsEverywhere(p Placed, fails []string) []Difference {
 	var out []Difference
 	for _, id := range fails {
@@ -146,10 +132,11 @@ func (s PackResults) failsEverywhere(p Placed, fails []string) []Difference {
 	return out
 }
 
-// allShow lists the agents that carry the pack's one mutation of which nothing fails that fails at another of them, and the agents
-// at which nothing was tried.
-func (s PackResults) carriersPassing(p Pack, fails []string) []Difference {
+// carriersWithoutFailure lists the agents that carry the pack's one mutation and at which none of the listed checks
+// fails, and the agents at which no check ran.
+func (s PackResults) carriersWithoutFailure(p Pack, fails []string) []Difference {
 	var out []Difference
+	// They may be for agents of one role.
 	some := len(p.Inspect().Only) > 0 // they may be for agents of one role
 	for _, node := range p.nodes() {
 		carried := ""
@@ -169,7 +156,7 @@ func (s PackResults) carriersPassing(p Pack, fails []string) []Difference {
 	return out
 }
 
-// unasked lists the questions of the cluster that were to be asked and were not.
+// untriedQuestions lists the checks of the whole cluster that did not run.
 func (s PackResults) untriedQuestions(p Pack) []Difference {
 	var out []Difference
 	if len(p.Inspect().Only) > 0 {
@@ -183,13 +170,13 @@ func (s PackResults) untriedQuestions(p Pack) []Difference {
 	return out
 }
 
-// Learn returns which checks failed because of each mutation of the pack. Of a pack that several share, what the cluster is
-// asked is put down to none of them.
+// FailuresSeen returns which checks failed because of each mutation of the pack. In a pack of several mutations,
+// failed checks of the whole cluster belong to none.
 func FailuresSeen(p Pack, s PackResults) []Seen {
 	if p.allCarry() {
 		merged := s.merged()
 		sound := soundPlanes(s.of(p.Placed[0].Carries).merged())
-		return []Seen{{Mutation: p.Placed[0].Mutation.ID, Scope: p.Placed[0].Scope, Fails: failing(merged), Void: void(merged), Sound: sound}}
+		return []Seen{{Mutation: p.Placed[0].Mutation.ID, Scope: p.Placed[0].Scope, Fails: failing(merged), Void: untriable(merged), Sound: sound}}
 	}
 	var all []Seen
 	for _, placed := range p.Placed {
@@ -198,13 +185,13 @@ func FailuresSeen(p Pack, s PackResults) []Seen {
 			maps.Copy(found, s.Cluster)
 		}
 		all = append(all, Seen{
-			Mutation: placed.Mutation.ID, Scope: placed.Scope, Fails: failing(found), Void: void(found), Sound: soundPlanes(s.Nodes[placed.Node]),
+			Mutation: placed.Mutation.ID, Scope: placed.Scope, Fails: failing(found), Void: untriable(found), Sound: soundPlanes(s.Nodes[placed.Node]),
 		})
 	}
 	return all
 }
 
-// allCarry reports whether the pack's one mutation is carried by more than one agent.
+// allCarry reports whether more than one agent carries the pack's one mutation.
 func (p Pack) allCarry() bool {
 	return slices.ContainsFunc(p.Placed, func(at Placed) bool { return at.Node == "" })
 }
@@ -221,7 +208,7 @@ func (p Placed) Carries(node string) bool {
 	}
 }
 
-// fails returns what was seen to fail because of the mutation.
+// fails returns the checks that were seen to fail because of the mutation.
 func fails(before []Seen, p Placed) []string {
 	at := slices.IndexFunc(before, func(s Seen) bool { return s.Mutation == p.Mutation.ID && s.Scope == p.Scope })
 	if at < 0 {
@@ -230,14 +217,14 @@ func fails(before []Seen, p Placed) []string {
 	return slices.Clone(before[at].Fails)
 }
 
-// of returns what was found at those nodes, and of the cluster.
+// of returns the results of the nodes for which nodes holds, and of the cluster.
 func (s PackResults) of(nodes func(string) bool) PackResults {
 	s.Nodes = maps.Clone(s.Nodes)
 	maps.DeleteFunc(s.Nodes, func(node string, _ map[string]finding.Finding) bool { return !nodes(node) })
 	return s
 }
 
-// merged returns the worst that was found of each check, at any node or of the cluster.
+// merged returns the worst result of each check, at any node or of the cluster.
 func (s PackResults) merged() map[string]finding.Finding {
 	all := maps.Clone(s.Cluster)
 	for _, found := range s.Nodes {
@@ -248,19 +235,20 @@ func (s PackResults) merged() map[string]finding.Finding {
 	return all
 }
 
-// ofCluster returns those of the checks that were asked of the cluster.
+// ofCluster returns those of the checks that ran for the whole cluster.
 func (s PackResults) ofCluster(ids []string) []string {
 	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { _, is := s.Cluster[id]; return !is })
 }
 
-// void returns the checks that could not be tried.
-func void(found map[string]finding.Finding) []string {
-	return ending(found, finding.Inconclusive, finding.Skipped)
+// untriable returns the checks that were inconclusive or skipped.
+func untriable(found map[string]finding.Finding) []string {
+	return withResult(found, finding.Inconclusive, finding.Skipped)
 }
 
-// soundPlanes returns the planes of which more than half of the checks pass, so that one that fails there tells something. One that
-// is skipped for what the agent ought to have, such as TLS, does not. Of those of the cluster one must do, by which it is seen that the
-// agent answers: a server without a leader has no peers either.
+// soundPlanes returns the planes of which more than half of the checks pass, so that a failing check there means
+// something. A check that is skipped because the agent lacks what it ought to have, such as TLS, counts as not
+// passing. For the plane "cluster" one passing check is enough, as it shows that the agent answers: a server without
+// a leader has no peers either.
 func soundPlanes(found map[string]finding.Finding) []string {
 	passed, of := map[string]int{}, map[string]int{}
 	for _, f := range found {
@@ -282,7 +270,7 @@ func soundPlanes(found map[string]finding.Finding) []string {
 	return planes
 }
 
-// followsABroken reports whether the check was skipped because of what another one found broken (probe.Nothing).
+// followsAFailure reports whether the check was skipped because of what another check found (probe.Nothing).
 func followsAFailure(f finding.Finding, found map[string]finding.Finding) bool {
 	_, judge, is := strings.Cut(f.Reason, ": see ")
 	if !is {
@@ -296,17 +284,20 @@ func followsAFailure(f finding.Finding, found map[string]finding.Finding) bool {
 	return false
 }
 
-// compare lists what differs at one node, or of the cluster. Idle is nil where not everything is to be proved, and else says what
-// may be skipped.
-func compare(node, carried string, want []string, found map[string]finding.Finding, idle func(finding.Finding) bool) []Difference {
+// differences returns the differences at one node, or of the cluster. idle reports which sound results may be
+// skipped; nil means that inconclusive and skipped results are no differences.
+func differences(node, carried string, want []string, found map[string]finding.Finding, idle func(finding.Finding) bool) []Difference {
 	var out []Difference
 	for _, id := range sortedUnion(want, found) {
 		f, tried := found[id]
-		got, wanted := result(f, tried), pass
+		got, wanted := string(f.Result), pass
+		if !tried {
+			got = notTried
+		}
 		if slices.Contains(want, id) {
 			wanted = fail
 		}
-		unproved := idle != nil && wanted == pass && (got == inconclusive || got == skipped && !idle(f))
+		unproved := idle != nil && wanted == pass && (f.Result == finding.Inconclusive || f.Result == finding.Skipped && !idle(f))
 		if wanted == fail && got != fail || wanted == pass && got == fail || unproved {
 			out = append(out, Difference{Check: id, Node: node, Mutation: carried, Want: wanted, Got: got, Reason: f.Reason})
 		}

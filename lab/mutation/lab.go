@@ -9,9 +9,9 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// ForLab returns the cluster of the Spec with one mutation, and the Spec that has its agents carry it: the last agent of the
-// mutation's role, or all that its scope says. The lab is hardened, as the checks that fail because of a mutation were seen on
-// hardened labs. An agent that the mutation cuts off is an extra node. Pack.Begin does what remains when the lab is up.
+// ForLab returns the lab of the Spec with one mutation, as a pack, and the Spec that makes its agents carry it: the
+// last agent of the mutation's role, or all that its scope says. The lab is hardened, as the failing checks were seen
+// on hardened labs. An agent that the mutation cuts off is an extra node. When the lab is up, call Pack.Begin.
 //
 // The error wraps spec.ErrInvalid, for a mutation that no lab can carry or a Spec of several regions.
 func ForLab(s spec.Spec, m Mutation) (Pack, spec.Spec, error) {
@@ -23,6 +23,7 @@ func ForLab(s spec.Spec, m Mutation) (Pack, spec.Spec, error) {
 	}
 	s = s.With(spec.Hardened())
 	servers, clients := s.Counts()
+	agents := map[pki.Role]int{pki.Server: servers, pki.Client: clients}
 	m.Everywhere = false
 	p := Unpacked([]Mutation{m}, Size{Servers: servers, SharedServers: servers, SharedClients: clients})[0]
 	p.Servers, p.Clients, p.InTurn = servers, clients, false
@@ -30,22 +31,23 @@ func ForLab(s spec.Spec, m Mutation) (Pack, spec.Spec, error) {
 		p.Clients = 0
 	}
 	if m.Scope == Agent && p.Extra == "" {
-		if m.Role == pki.Client && clients == 0 || m.Role == pki.Server && servers == 0 {
+		if agents[m.Role] == 0 {
 			return Pack{}, s, fmt.Errorf("%w: the mutation %s is carried by a %s, and the lab has none", spec.ErrInvalid, m.ID, m.Role)
 		}
-		p.Placed[0].Node = nodeName(m.Role, map[pki.Role]int{pki.Server: servers, pki.Client: clients}[m.Role])
+		p.Placed[0].Node = nodeName(m.Role, agents[m.Role])
 		if p.Placed[0].Node == p.Lead {
 			p.Lead = "" // there is no other server
 		}
 	}
 	if p.Extra != "" {
-		p.Extra = nodeName(m.Role, map[pki.Role]int{pki.Server: servers, pki.Client: clients}[m.Role]+1)
+		p.Extra = nodeName(m.Role, agents[m.Role]+1)
 		p.Placed[0].Node = p.Extra
 	}
 	return p, Clusters{Spec: s}.spec(p), nil
 }
 
-// Wait returns what a start of the pack's cluster can wait for: that it is ready, unless its servers find no leader.
+// Wait returns what a start of the pack's cluster can wait for: lab.Ready, or lab.Started if its servers find no
+// leader.
 func (p Pack) Wait() lab.Wait {
 	if p.noLeader() {
 		return lab.Started
@@ -53,8 +55,8 @@ func (p Pack) Wait() lab.Wait {
 	return lab.Ready
 }
 
-// Begin does to a lab that is up what has it carry the pack's mutation: it starts the extra node, or changes what a running
-// cluster holds. It returns when every agent that it concerns has the change.
+// Begin completes the pack's mutation in a lab that is up: it starts the extra node, or changes what the running
+// cluster holds. It returns when every agent concerned has the change.
 func (p Pack) Begin(ctx context.Context, l *lab.Lab) error {
 	if err := p.settle(ctx, l); err != nil {
 		return err
@@ -63,7 +65,7 @@ func (p Pack) Begin(ctx context.Context, l *lab.Lab) error {
 		if placed.Mutation.Live == nil {
 			continue
 		}
-		if err := withDeadline(ctx, l, placed.Mutation.Live.Do); err != nil {
+		if err := doLive(ctx, l, placed.Mutation.Live.Do); err != nil {
 			return fmt.Errorf("%s: %w", placed.Mutation.ID, err)
 		}
 	}

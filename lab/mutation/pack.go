@@ -8,12 +8,12 @@ import (
 	"nomadlab.internal/lab/posture/catalogue"
 )
 
-// Placed is a mutation at the agent that carries it.
+// Placed is a mutation and the agent that carries it.
 type Placed struct {
 	Mutation Mutation
 	// Node is the one agent. Zero: all agents that the scope says.
 	Node string
-	// Scope is the mutation's own, or for one that all agents of a role carry as a sample, theirs.
+	// Scope is the mutation's own, or that of all agents of its role for one that they carry as a sample.
 	Scope Scope
 }
 
@@ -27,53 +27,50 @@ func (p Placed) String() string {
 
 // Pack is one cluster and the mutations that it carries.
 type Pack struct {
-	// Name tells what the pack is, for a reader.
+	// Name describes the pack to a reader.
 	Name string
-	// Placed are the mutations, all at the same time; or, where InTurn is set, one after the other, each taken back before the
-	// next.
+	// Placed are the mutations. The cluster carries them all at the same time, or, if InTurn is set, one after the
+	// other, each undone before the next.
 	Placed []Placed
 	InTurn bool
-	// Servers and Clients are how many agents the cluster begins with.
+	// Servers and Clients are the numbers of agents, without the extra node.
 	Servers, Clients int
-	// Extra is the extra node, which is started when the cluster is ready. Empty: there is none.
+	// Extra is the extra node, which is started when the cluster is ready. Empty: none.
 	Extra string
-	// ExtraRole is its role.
-	ExtraRole pki.Role
-	// Lead is the server that must lead: a sound one, where another carries a mutation. Empty: whichever does.
+	// Lead is the server that must lead: a sound one, if another carries a mutation. Empty: any.
 	Lead string
-	// SampleJobAt is the client that runs the checks' sample job. Empty: any.
+	// SampleJobAt is the client that runs the sample job. Empty: any.
 	SampleJobAt string
-	// QuickPolicies has clients ask for a policy each time.
+	// QuickPolicies makes clients ask for a policy each time.
 	QuickPolicies bool
 
-	// sampleJob runs all the time that mutations take their turns. Nil: it is started for each look.
+	// sampleJob runs while mutations take turns. Nil: it is started for each check.
 	sampleJob *catalogue.SampleJob
 }
 
-// Size says how many agents clusters have.
+// Size is the number of agents of clusters.
 type Size struct {
-	// Servers is how many servers a sound cluster has.
+	// Servers is the number of servers of a sound cluster.
 	Servers int
-	// SharedServers and SharedClients are how many servers, or clients, a cluster has that they share. One server of several is
-	// sound and leads.
+	// SharedServers and SharedClients are the numbers of servers and clients of a cluster that mutations of servers,
+	// or of clients, share. One server of several is sound and leads.
 	SharedServers, SharedClients int
 }
 
 // DefaultSize returns the size of a lab's clusters.
 func DefaultSize() Size { return Size{Servers: 3, SharedServers: 5, SharedClients: 10} }
 
-// Packs returns the clusters in which the mutations are carried out, the largest first. It is pure, and puts every mutation
-// somewhere: each of scope Agent at one agent, each other one, and each that is carried everywhere as a sample besides, in a
-// cluster of its own. These never share:
+// Packs returns the clusters in which the mutations are carried out, the largest first. It is pure. It places each
+// mutation once: one of scope Agent at one agent, another in a cluster of its own. One that is carried everywhere as
+// a sample is placed in a cluster of its own besides. These never share:
 //
-//   - an agent that does not find its cluster (Extra): it is an extra node beside a quorum that is sound without it, which never
-//     leads;
-//   - one that others make void, or whose driver no engine may offer beside another weakness (Alone);
+//   - Extra: an agent that does not find its cluster is an extra node beside a sound quorum, and never leads;
+//   - Alone: one that others make meaningless, or whose driver an engine refuses beside another mutation;
 //   - two that need the sample job, which runs at one client;
-//   - what is done to a running cluster, such as a policy: one after the other, as clients keep policies.
+//   - changes of a running cluster, such as a policy: they take turns, as clients cache policies.
 //
-// What the leader alone decides shows at a server that leads; a pack has a sound server lead, so that the others' own lines
-// show, and nothing else of them.
+// What the leader alone decides shows at a server that leads. A shared pack has a sound server lead, so that only the
+// others' own lines show.
 func Packs(all []Mutation, size Size) []Pack {
 	var servers, clients, sampled []Placed
 	var own []Pack
@@ -98,7 +95,7 @@ func Packs(all []Mutation, size Size) []Pack {
 			clients = append(clients, Placed{Mutation: m, Scope: Agent})
 		}
 		if m.Everywhere {
-			own = append(own, ownCluster(m, everywhere(m.Role), size))
+			own = append(own, ownCluster(m, roleScope(m.Role), size))
 		}
 	}
 	packs := append(packsOfClients(clients, sampled, size), packsOfServers(servers, size)...)
@@ -118,18 +115,18 @@ func Unpacked(all []Mutation, size Size) []Pack {
 	return packs
 }
 
-// everywhere is the scope of all agents of a role.
-func everywhere(role pki.Role) Scope {
+// roleScope returns the scope of all agents of a role.
+func roleScope(role pki.Role) Scope {
 	if role == pki.Client {
 		return Clients
 	}
 	return Servers
 }
 
-// nodeName is what a lab of one region calls its agents.
+// nodeName returns the name of an agent in a lab of one region.
 func nodeName(role pki.Role, number int) string { return fmt.Sprintf("%s-%d", role, number) }
 
-// packsOfServers has one server sound, and each other one carry a mutation.
+// packsOfServers returns packs with one sound server, each of whose other servers carries a mutation.
 func packsOfServers(placed []Placed, size Size) []Pack {
 	var packs []Pack
 	for chunk := range slices.Chunk(placed, max(size.SharedServers-1, 1)) {
@@ -146,7 +143,7 @@ func packsOfServers(placed []Placed, size Size) []Pack {
 	return packs
 }
 
-// packsOfClients has each client carry a mutation, and at most one of them need the sample job.
+// packsOfClients returns packs each of whose clients carries a mutation, at most one of which needs the sample job.
 func packsOfClients(placed, sampled []Placed, size Size) []Pack {
 	var packs []Pack
 	for len(placed)+len(sampled) > 0 {
@@ -166,9 +163,9 @@ func packsOfClients(placed, sampled []Placed, size Size) []Pack {
 	return packs
 }
 
-// cutOff has an extra node carry the mutation, beside sound agents of its role.
+// cutOff returns a pack whose extra node carries the mutation, beside sound agents of its role.
 func cutOff(m Mutation, size Size) Pack {
-	p := Pack{Name: m.ID, Servers: size.Servers, ExtraRole: m.Role}
+	p := Pack{Name: m.ID, Servers: size.Servers}
 	if m.Role == pki.Client {
 		p.Clients = 1
 		p.Extra = nodeName(m.Role, p.Clients+1)
@@ -179,7 +176,7 @@ func cutOff(m Mutation, size Size) Pack {
 	return p
 }
 
-// alone has the last agent of its role carry the mutation, in a cluster whose others are sound.
+// alone returns a pack whose last agent of the role carries the mutation, beside sound agents.
 func alone(m Mutation, size Size) Pack {
 	p := Pack{Name: m.ID, Servers: size.Servers, Clients: 2}
 	at := Placed{Mutation: m, Node: nodeName(m.Role, p.Clients), Scope: Agent}
@@ -193,7 +190,7 @@ func alone(m Mutation, size Size) Pack {
 	return p
 }
 
-// ownCluster has all agents that the scope says carry the mutation.
+// ownCluster returns a pack in which all agents that the scope says carry the mutation.
 func ownCluster(m Mutation, scope Scope, size Size) Pack {
 	p := Pack{Name: m.ID + " of " + string(scope), Servers: size.Servers, Clients: 1, Placed: []Placed{{Mutation: m, Scope: scope}}}
 	if m.NoLeader || m.NoClients {
@@ -202,14 +199,14 @@ func ownCluster(m Mutation, scope Scope, size Size) Pack {
 	return p
 }
 
-// lanes is how many clusters share the policies, side by side.
-const lanes = 2
+// policyClusters is how many clusters share the policies, side by side.
+const policyClusters = 2
 
-// packsInTurn has each cluster carry its mutations one after the other.
+// packsInTurn returns the packs whose mutations take turns.
 func packsInTurn(turns map[Turns][]Placed, size Size) []Pack {
 	var all []Pack
 	policies := turns[Policies]
-	for chunk := range slices.Chunk(policies, max((len(policies)+lanes-1)/lanes, 1)) {
+	for chunk := range slices.Chunk(policies, max((len(policies)+policyClusters-1)/policyClusters, 1)) {
 		all = append(all, Pack{
 			Name: fmt.Sprintf("%s %d", Policies, len(all)+1), Placed: chunk, InTurn: true, Servers: 1, Clients: 1, QuickPolicies: true,
 		})

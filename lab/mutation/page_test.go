@@ -50,20 +50,22 @@ func page(t *testing.T, checks []posture.Spec, seen []mutation.Seen) []byte {
 	var text bytes.Buffer
 	fmt.Fprintf(&text, `# The checks, and which mutations each of them caught
 
-`+"`nomadlab check`"+` carries these out; [posture.md](posture.md) says how. This page is made from what TestProof saw: for each
+`+"`nomadlab check`"+` runs these checks; [posture.md](posture.md) describes how. This page is made from what TestProof saw. For each
 mutation below, agents of a hardened lab carry one change, and exactly the listed checks fail there. At the other agents of
-the same cluster, in the same minute, all of them pass.
+the same cluster, in the same minute, all checks pass.
 
-Where all agents of a role carry it, or the cluster, what fails at any agent is listed, and something fails at each of that role.
+If all agents of a role carry the change, or the whole cluster, the list has what fails at any agent, and something fails at
+each agent of the role.
 
-%d checks, %d mutations. %d checks fail because of mutations of their own; others fail because of the same mutations as one of
-these, and show the same thing in another way. A check counts as seen to fail only because of a mutation that leaves more than
-half of its plane's checks alone at the agents that carry it; for one of the cluster, a single other check that passes must do, as
-servers without a leader have no peers and no clients either. For %d checks there is no such mutation, marked below: that they do
-not fail everywhere is seen at the other agents alone. Where agents do not become a cluster, its checks alone are tried.
+There are %d checks and %d mutations. %d checks fail because of mutations of their own; the others fail because of the same
+mutations as one of these, and show the same thing in another way. A check counts as seen to fail only because of a mutation
+that leaves more than half of its plane's checks passing at the agents that carry it. For the plane "cluster" one other passing
+check is enough, as servers without a leader have no peers and no clients either. For %d checks, marked below, there is no such
+mutation: that they do not fail everywhere is seen at the other agents alone. If agents do not form a cluster, only the checks
+of the plane "cluster" run.
 `, len(checks), len(seen), len(alike(checks, seen)), len(inseparable()))
 	for _, plane := range planes(checks) {
-		fmt.Fprintf(&text, "\n## %s\n\n| check | the promise | kind, severity | why | caught |\n| --- | --- | --- | --- | --- |\n", plane)
+		fmt.Fprintf(&text, "\n## %s\n\n| ID | what it checks | kind, severity | why | mutations that it caught |\n| --- | --- | --- | --- | --- |\n", plane)
 		for _, c := range checks {
 			if string(c.Plane) != plane {
 				continue
@@ -71,7 +73,7 @@ not fail everywhere is seen at the other agents alone. Where agents do not becom
 			var lines []string
 			by := caught(c, seen)
 			if why := inseparable()[c.ID]; why != "" {
-				by, lines = made(c.ID, seen), append(lines, "only with its whole plane: "+why)
+				by, lines = made(c.ID, seen), append(lines, "only together with its whole plane: "+why)
 			}
 			for _, s := range by {
 				lines = append(lines, code(changes[s.Mutation])+" of "+string(s.Scope))
@@ -80,7 +82,7 @@ not fail everywhere is seen at the other agents alone. Where agents do not becom
 		}
 	}
 	fmt.Fprint(&text, "\n## The mutations, and all checks that fail because of each\n\n"+
-		"Carried by one agent, by all servers or clients, or by the cluster.\n\n| mutation | carried by | the change | checks that fail |\n| --- | --- | --- | --- |\n")
+		"One agent carries a mutation, or all servers or clients, or the cluster.\n\n| mutation | carried by | change | checks that fail |\n| --- | --- | --- | --- |\n")
 	for _, s := range seen {
 		fails := strings.Join(s.Fails, "<br>")
 		fmt.Fprintf(&text, "| %s | %s | %s | %s |\n", s.Mutation, s.Scope, code(changes[s.Mutation]), fails)

@@ -6,7 +6,7 @@ import (
 	"nomadlab.internal/lab/pki"
 )
 
-// certificateRows are of the certificates that stand at the paths of the tls block. Agents start with most of them.
+// certificateRows returns the mutations of the certificates of the tls block. Agents start with most of them.
 func certificateRows() []Mutation {
 	return append([]Mutation{
 		wrongRole(pki.Server, pki.Client).cutsOff(), wrongRole(pki.Server, pki.CLI).cutsOff(),
@@ -39,7 +39,7 @@ func defective(role pki.Role, id, change string, d CertificateDefect) Mutation {
 
 // wrongRole returns a mutation by a certificate of another role.
 func wrongRole(role, as pki.Role) Mutation {
-	return defective(role, "with-certificate-of-"+string(as), article(as)+"'s certificate as tls.cert_file", CertificateDefect{As: as})
+	return defective(role, "with-certificate-of-"+string(as), "a "+string(as)+"'s certificate as tls.cert_file", CertificateDefect{As: as})
 }
 
 // withDefect returns a mutation by a certificate with one thing wrong.
@@ -52,13 +52,13 @@ func named(role pki.Role, id, name string) Mutation {
 	return defective(role, "certificate-"+id, "the name "+name+" besides in tls.cert_file", CertificateDefect{Name: name})
 }
 
-// noneFits has all servers carry the mutation, so that they find no leader.
+// ofAllServers makes all servers carry the mutation, so that they find no leader.
 func ofAllServers(id string, m Mutation) Mutation {
 	m.ID, m.Scope, m.NoLeader, m.Checks = id, Servers, true, clusterChecks()
 	return m
 }
 
-// fileRows are of the modes and owners of the user's own files, and of what lies beside them.
+// fileRows returns the mutations of the modes and owners of the user's own files, and of files beside them.
 func fileRows() []Mutation {
 	return forBoth(func(role pki.Role) []Mutation {
 		kept := func(id, change string, d FileDefect, settings ...string) Mutation {
@@ -82,5 +82,5 @@ const (
 	holdsSecrets = "configuration with secrets"
 )
 
-// stranger is a user that no file belongs to (4294967294 is what Linux gives to unmapped users, 65534 is nobody).
+// otherOwner is the user ID 65534, which is nobody on Linux and owns no file.
 const otherOwner = 65534

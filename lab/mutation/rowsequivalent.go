@@ -1,7 +1,7 @@
 package mutation
 
-// equivalentRows are changes that look as if they weakened, and change nothing. `nomadlab mutate` carries them out: that every
-// check sees the very same is their proof.
+// equivalentRows returns the equivalent mutations. `nomadlab mutate` carries them out: their proof is that every
+// check has the same result.
 func equivalentRows() []Mutation {
 	return []Mutation{
 		overlay(),
@@ -18,7 +18,7 @@ func equivalentRows() []Mutation {
 	}
 }
 
-// defaulted returns a mutation that takes lines out which say what Nomad does anyway.
+// defaulted returns a mutation that removes lines with Nomad's default value.
 func defaulted(path, value, because string) Mutation {
 	return Mutation{
 		ID: "default-" + path, Scope: Cluster, Change: "no " + path + " = " + value, Settings: []string{path}, Equivalent: because,
@@ -26,7 +26,7 @@ func defaulted(path, value, because string) Mutation {
 	}
 }
 
-// overlay returns a mutation by a file that comes last and says false wherever a protection is on. It takes nothing back.
+// overlay returns a mutation by a last file that says false wherever a protection is on. It switches nothing off.
 func overlay() Mutation {
 	return Mutation{
 		ID: "overlay-of-false", Scope: Cluster, Change: "a last file with tls { http = rpc = verify_* = false } and acl { enabled = false }",

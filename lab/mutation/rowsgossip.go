@@ -14,27 +14,27 @@ import (
 	"nomadlab.internal/lab/posture/catalogue"
 )
 
-// shortGossipKey is one of 16 bytes that no check tries.
+// shortGossipKey has 16 bytes. No check tries it.
 const shortGossipKey = "c2l4dGVlbiBieXRlcyAuLg=="
 
-// gossipRows are of the servers' gossip, and of how they find each other.
+// gossipRows returns the mutations of the servers' gossip, and of how they find each other.
 func gossipRows() []Mutation {
-	noKey := set(pki.Server, "no-gossip-key", serverEncrypt, "")
+	noKey := setLine(pki.Server, "no-gossip-key", serverEncrypt, "")
 	noKey.Change = "no server.encrypt"
 	onAll := noKey
 	onAll.ID, onAll.Scope = "no-gossip-key", Servers
 	keyed := func(id, key string) Mutation {
-		m := set(pki.Server, id, serverEncrypt, fmt.Sprintf("%q", key))
+		m := setLine(pki.Server, id, serverEncrypt, fmt.Sprintf("%q", key))
 		m.ID, m.Scope = id, Servers
 		m.Change = "another server.encrypt: " + id
 		return m
 	}
-	other := set(pki.Server, "other-gossip-key", serverEncrypt, fmt.Sprintf("%q", catalogue.DocumentedGossipKey)).cutsOff()
+	other := setLine(pki.Server, "other-gossip-key", serverEncrypt, fmt.Sprintf("%q", catalogue.DocumentedGossipKey)).cutsOff()
 	other.Change = "another server.encrypt than its peers'"
-	eachAlone := set(pki.Server, "each-alone", serverExpect, "1")
+	eachAlone := setLine(pki.Server, "each-alone", serverExpect, "1")
 	eachAlone.Scope, eachAlone.NoLeader, eachAlone.Checks = Servers, true, clusterChecks()
-	eachAlone.Live = &Live{Do: eachNamesALeader}
-	begins := set(pki.Server, "begins-alone", serverExpect, "1")
+	eachAlone.Live = &Live{Do: awaitLeaders}
+	begins := setLine(pki.Server, "begins-alone", serverExpect, "1")
 	begins.Sharing = Alone
 	all := []Mutation{
 		onAll, noKey.cutsOff(), other,
@@ -56,14 +56,10 @@ func gossipRows() []Mutation {
 	return all
 }
 
-// eachNamesALeader returns when each server does, be it itself.
-func eachNamesALeader(ctx context.Context, l *lab.Lab) error {
-	for _, n := range l.Servers() {
-		server, err := n.API()
-		if err != nil {
-			return err
-		}
-		if err := poll.Until(ctx, n.Name()+" to name a leader", func(ctx context.Context) string {
+// awaitLeaders waits until each server names a leader, if only itself.
+func awaitLeaders(ctx context.Context, l *lab.Lab) error {
+	return eachServer(l, func(n *lab.Node, server *api.Client) error {
+		return poll.Until(ctx, n.Name()+" to name a leader", func(ctx context.Context) string {
 			var leader string
 			_, err := server.Raw().Query("/v1/status/leader", &leader, (&api.QueryOptions{AllowStale: true}).WithContext(ctx))
 			switch {
@@ -74,28 +70,26 @@ func eachNamesALeader(ctx context.Context, l *lab.Lab) error {
 			default:
 				return ""
 			}
-		}); err != nil {
-			return err
-		}
-	}
-	return nil
+		})
+	})
 }
 
-// installed returns a mutation of a running cluster by one more gossip key, which every server keeps beside the one in use.
+// installed returns a mutation of a running cluster by one more gossip key, which every server keeps beside the one
+// in use.
 func installed(id, title, key string) Mutation {
 	return Mutation{
 		ID: "installed-" + id, Scope: Cluster, Change: "nomad operator gossip keyring install of " + title, Checks: []string{"gossip"}, Turns: Keyring,
 		Live: &Live{
-			Do:   func(ctx context.Context, l *lab.Lab) error { return changeRing(ctx, l, "install", title, key) },
-			Undo: func(ctx context.Context, l *lab.Lab) error { return changeRing(ctx, l, "remove", title, key) },
+			Do:   func(ctx context.Context, l *lab.Lab) error { return changeKeyring(ctx, l, "install", title, key) },
+			Undo: func(ctx context.Context, l *lab.Lab) error { return changeKeyring(ctx, l, "remove", title, key) },
 		},
 	}
 }
 
-// changeRing installs or removes a key of the servers' gossip keyring. Nomad fails unless every server has answered in time
-// (command/agent/agent_endpoint.go, KeyringOperationRequest; serf's KeyManager): 8 s that nobody can set, within which a busy machine
-// may lose a packet. It is done again then, as a server that has done it already takes that for a success.
-func changeRing(ctx context.Context, l *lab.Lab, operation, title, key string) error {
+// changeKeyring installs a key in the servers' gossip keyring, or removes it. Nomad fails unless every server answers
+// within 8 s, which is fixed (command/agent/agent_endpoint.go, KeyringOperationRequest; serf's KeyManager); a busy
+// machine may lose a packet. The operation is then repeated, as a server that has already done it reports success.
+func changeKeyring(ctx context.Context, l *lab.Lab, operation, title, key string) error {
 	client, err := l.Servers()[0].API()
 	if err != nil {
 		return err

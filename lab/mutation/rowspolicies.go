@@ -14,11 +14,12 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// QuickPolicies has clients ask for a policy each time, as they would else go by one that was withdrawn for 30 s more
+// QuickPolicies makes clients ask for a policy each time. They would otherwise use a removed policy for another 30 s
 // (client/acl.go, resolvePolicies). It weakens nothing.
 func QuickPolicies() spec.Option { return spec.Set(pki.Client, "acl.policy_ttl", `"1ms"`) }
 
-// policyRows are of ACL policies: one capability each that is granted to whoever has no token, or to a job.
+// policyRows returns the mutations by ACL policies: one capability each, granted to callers without a token, or to a
+// job.
 func policyRows() []Mutation {
 	var all []Mutation
 	for _, c := range []string{
@@ -60,25 +61,25 @@ func policyRows() []Mutation {
 	)
 }
 
-// accessChecks are the checks of what ACLs let in.
+// accessChecks names the checks of what ACLs permit.
 func accessChecks() []string {
 	return []string{"*-lets-nobody-*", "*-lets-no-*", "workload-identity-*", "server-rpc-hides-*", "*-token*", "server-anonymous-policy-*", "policies-of-jobs-*"}
 }
 
-// namespace returns the rules that grant the capability in every namespace.
+// namespace returns rules that grant the capability in every namespace.
 func namespace(capability string) string {
 	return fmt.Sprintf(`namespace "*" { capabilities = [%q] }`, capability)
 }
 
-// variables returns the rules that grant the capability at every path of every namespace.
+// variables returns rules that grant the capability at every path of every namespace.
 func variables(capability string) string {
 	return fmt.Sprintf(`namespace "*" { variables { path "*" { capabilities = [%q] } } }`, capability)
 }
 
-// level returns the rules that grant a level of a block.
+// level returns rules that grant a level of a block.
 func level(block, policy string) string { return fmt.Sprintf("%s { policy = %q }", block, policy) }
 
-// bound grants the rules to the job of the checks' own workload, whose identity they widen.
+// bound grants the rules to the sample job, and so to the identity of its tasks.
 func bound(id, rules string) Mutation {
 	return boundTo("workload-"+id, catalogue.SampleJobID, rules)
 }
@@ -90,7 +91,7 @@ func boundTo(id, job, rules string) Mutation {
 	})
 }
 
-// granted returns a mutation by one policy, which is put into the running cluster and taken out again.
+// granted returns a mutation by one policy, which is put into the running cluster and removed again.
 func granted(id, rules, where string, policy api.ACLPolicy) Mutation {
 	policy.Rules = rules
 	return Mutation{
@@ -102,7 +103,7 @@ func granted(id, rules, where string, policy api.ACLPolicy) Mutation {
 	}
 }
 
-// anonymous grants the rules to whoever has no token.
+// anonymous grants the rules to callers without a token.
 func anonymous(id, rules string) Mutation {
 	return granted("anonymous-"+id, rules, "the policy of the anonymous token", api.ACLPolicy{Name: "anonymous"})
 }
@@ -116,7 +117,7 @@ func put(ctx context.Context, l *lab.Lab, policy api.ACLPolicy) error {
 	if _, err := server.ACLPolicies().Upsert(&policy, new(api.WriteOptions).WithContext(ctx)); err != nil {
 		return fmt.Errorf("write the policy %s: %w", policy.Name, err)
 	}
-	return everyServer(ctx, l, policy.Name, func(got *api.ACLPolicy) bool { return got != nil && got.Rules == policy.Rules })
+	return awaitPolicy(ctx, l, policy.Name, func(got *api.ACLPolicy) bool { return got != nil && got.Rules == policy.Rules })
 }
 
 // withdraw removes the policy, and waits until no server has it.
@@ -128,17 +129,13 @@ func withdraw(ctx context.Context, l *lab.Lab, name string) error {
 	if _, err := server.ACLPolicies().Delete(name, new(api.WriteOptions).WithContext(ctx)); err != nil {
 		return fmt.Errorf("remove the policy %s: %w", name, err)
 	}
-	return everyServer(ctx, l, name, func(got *api.ACLPolicy) bool { return got == nil })
+	return awaitPolicy(ctx, l, name, func(got *api.ACLPolicy) bool { return got == nil })
 }
 
-// everyServer waits until each server's own state has the policy as it is to be; nil is none.
-func everyServer(ctx context.Context, l *lab.Lab, name string, is func(*api.ACLPolicy) bool) error {
-	for _, n := range l.Servers() {
-		server, err := n.API()
-		if err != nil {
-			return err
-		}
-		err = poll.Until(ctx, fmt.Sprintf("%s to know of the policy %s", n.Name(), name), func(ctx context.Context) string {
+// awaitPolicy waits until is holds for the policy in each server's own state; nil means that the server has none.
+func awaitPolicy(ctx context.Context, l *lab.Lab, name string, is func(*api.ACLPolicy) bool) error {
+	return eachServer(l, func(n *lab.Node, server *api.Client) error {
+		return poll.Until(ctx, fmt.Sprintf("%s to know of the policy %s", n.Name(), name), func(ctx context.Context) string {
 			got, _, err := server.ACLPolicies().Info(name, (&api.QueryOptions{AllowStale: true}).WithContext(ctx))
 			var answer api.UnexpectedResponseError
 			if errors.As(err, &answer) && answer.StatusCode() == 404 {
@@ -153,9 +150,5 @@ func everyServer(ctx context.Context, l *lab.Lab, name string, is func(*api.ACLP
 				return ""
 			}
 		})
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	})
 }

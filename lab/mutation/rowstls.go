@@ -6,7 +6,7 @@ import (
 	"nomadlab.internal/lab/pki"
 )
 
-// The settings that several families change.
+// Settings that several families change.
 const (
 	serverEncrypt = "server.encrypt"
 	serverExpect  = "server.bootstrap_expect"
@@ -16,30 +16,30 @@ const (
 	keyFile       = "tls.key_file"
 )
 
-// tlsRows are of the tls block.
+// tlsRows returns the mutations of the tls block.
 func tlsRows() []Mutation {
-	namesNotVerified := set(pki.Server, "names-not-verified", "tls.verify_server_hostname", "false").everywhere()
+	namesNotVerified := setLine(pki.Server, "names-not-verified", "tls.verify_server_hostname", "false").everywhere()
 	namesNotVerified.Matrix = true
 	all := []Mutation{
-		setAll("plain-rpc", "tls.rpc", "false"),
-		set(pki.Server, "plain-rpc", "tls.rpc", "false").cutsOff(),
-		set(pki.Client, "plain-rpc", "tls.rpc", "false").cutsOff(),
+		setLineOfAll("plain-rpc", "tls.rpc", "false"),
+		setLine(pki.Server, "plain-rpc", "tls.rpc", "false").cutsOff(),
+		setLine(pki.Client, "plain-rpc", "tls.rpc", "false").cutsOff(),
 		namesNotVerified,
-		set(pki.Client, "names-not-verified", "tls.verify_server_hostname", "false"),
-		set(pki.Server, "upgrade-mode", "tls.rpc_upgrade_mode", "true").everywhere(),
+		setLine(pki.Client, "names-not-verified", "tls.verify_server_hostname", "false"),
+		setLine(pki.Server, "upgrade-mode", "tls.rpc_upgrade_mode", "true").everywhere(),
 	}
 	return append(all, forBoth(func(role pki.Role) []Mutation {
-		everybody := set(role, "https-for-everybody", "tls.verify_https_client", "false")
+		everybody := setLine(role, "https-for-everybody", "tls.verify_https_client", "false")
 		if role == pki.Server {
 			everybody.Everywhere, everybody.Matrix = true, true
 		}
 		return []Mutation{
-			set(role, "plain-http", "tls.http", "false"),
+			setLine(role, "plain-http", "tls.http", "false"),
 			everybody,
-			set(role, "tls-10", "tls.tls_min_version", `"tls10"`),
-			set(role, "tls-11", "tls.tls_min_version", `"tls11"`),
-			set(role, "aes-128-cbc", "tls.tls_cipher_suites", withSuite("TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA")),
-			set(role, "aes-256-cbc", "tls.tls_cipher_suites", withSuite("TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA")),
+			setLine(role, "tls-10", "tls.tls_min_version", `"tls10"`),
+			setLine(role, "tls-11", "tls.tls_min_version", `"tls11"`),
+			setLine(role, "aes-128-cbc", "tls.tls_cipher_suites", withSuite("TLS_ECDHE_ECDSA_WITH_AES_128_CBC_SHA")),
+			setLine(role, "aes-256-cbc", "tls.tls_cipher_suites", withSuite("TLS_ECDHE_ECDSA_WITH_AES_256_CBC_SHA")),
 			withoutForwardSecrecy(role),
 			{
 				ID: string(role) + "-foreign-authority", Scope: Agent, Role: role, Change: "a second authority in tls.ca_file",
@@ -49,43 +49,44 @@ func tlsRows() []Mutation {
 	})...)
 }
 
-// withSuite returns a list of cipher suites: a sound one and this.
+// withSuite returns a list of cipher suites: a sound one and this one.
 func withSuite(suite string) string {
 	return fmt.Sprintf("%q", "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,"+suite)
 }
 
-// withoutForwardSecrecy returns a mutation by suites that need an RSA key, and by such a key: short, as a lab makes no other.
+// withoutForwardSecrecy returns a mutation by suites that need an RSA key, and by such a key, which is short, as a
+// lab makes no other RSA keys.
 func withoutForwardSecrecy(role pki.Role) Mutation {
-	m := set(role, "rsa-key-exchange", "tls.tls_cipher_suites", fmt.Sprintf("%q", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,TLS_RSA_WITH_AES_128_GCM_SHA256"))
+	m := setLine(role, "rsa-key-exchange", "tls.tls_cipher_suites", fmt.Sprintf("%q", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,TLS_RSA_WITH_AES_128_GCM_SHA256"))
 	m.Change += ", with an RSA key"
 	m.Settings = append(m.Settings, certFile)
 	m.Certificate = &CertificateDefect{Defect: pki.WeakKey().Name()}
 	return m
 }
 
-// limitRows are of the limits block.
+// limitRows returns the mutations of the limits block.
 func limitRows() []Mutation {
 	return append([]Mutation{
-		set(pki.Server, "no-rpc-time-limit", "limits.rpc_handshake_timeout", `"0s"`),
-		set(pki.Server, "no-rpc-conn-limit", "limits.rpc_max_conns_per_client", "0"),
+		setLine(pki.Server, "no-rpc-time-limit", "limits.rpc_handshake_timeout", `"0s"`),
+		setLine(pki.Server, "no-rpc-conn-limit", "limits.rpc_max_conns_per_client", "0"),
 	}, forBoth(func(role pki.Role) []Mutation {
 		return []Mutation{
-			set(role, "no-https-time-limit", "limits.https_handshake_timeout", `"0s"`),
-			set(role, "no-https-conn-limit", "limits.http_max_conns_per_client", "0"),
+			setLine(role, "no-https-time-limit", "limits.https_handshake_timeout", `"0s"`),
+			setLine(role, "no-https-conn-limit", "limits.http_max_conns_per_client", "0"),
 		}
 	})...)
 }
 
-// httpRows are of what the HTTP API's answers give leave for, and of what else it answers.
+// httpRows returns the mutations of the headers of the HTTP API's answers, and of what else it serves.
 func httpRows() []Mutation {
 	return append([]Mutation{
-		set(pki.Client, "host-metrics", "telemetry.publish_node_metrics", "true"),
+		setLine(pki.Client, "host-metrics", "telemetry.publish_node_metrics", "true"),
 	}, forBoth(func(role pki.Role) []Mutation {
 		header := func(id, name, value string) Mutation {
-			return set(role, id, "http_api_response_headers."+name, value)
+			return setLine(role, id, "http_api_response_headers."+name, value)
 		}
 		return []Mutation{
-			set(role, "profiler", "enable_debug", "true"),
+			setLine(role, "profiler", "enable_debug", "true"),
 			header("other-sites", "Access-Control-Allow-Origin", `"*"`),
 			header("methods", "Access-Control-Allow-Methods", `"GET, PUT, POST, DELETE"`),
 			header("tokens", "Access-Control-Allow-Headers", `"X-Nomad-Token"`),

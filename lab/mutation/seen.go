@@ -18,16 +18,16 @@ var seenFile []byte
 
 // Seen is which checks were seen to fail because of a mutation.
 type Seen struct {
-	// Mutation is its ID, and Scope says which agents carried it.
+	// Mutation is its ID; Scope says which agents carried it.
 	Mutation string `json:"mutation"`
 	Scope    Scope  `json:"scope"`
-	// Fails are the IDs of the checks that fail at the agents that carry it, or, of those that are asked of the cluster, that
-	// fail; in alphabetical order. Cells of the matrix are named matrix/CERTIFICATE/ENDPOINT.
+	// Fails are the IDs of the checks that fail at the agents that carry it, or for the whole cluster, sorted. Cells
+	// of the matrix are named matrix/CERTIFICATE/ENDPOINT.
 	Fails []string `json:"fails"`
-	// Void are those that could not be tried at the agents that carry it, as their control lost its meaning. Which of them are
-	// is partly luck, and not compared.
+	// Void are the checks that were inconclusive or skipped at those agents, as their control lost its meaning. Which
+	// ones is partly chance, and not compared.
 	Void []string `json:"void,omitempty"`
-	// Sound are the planes of which more than half of the checks pass at the agents that carry it.
+	// Sound are the planes of which more than half of the checks pass at those agents.
 	Sound []string `json:"sound,omitempty"`
 }
 
@@ -42,8 +42,8 @@ func AllSeen() ([]Seen, error) {
 	return all, nil
 }
 
-// Fails returns the IDs of the checks that were seen to fail because of the mutation in that scope. ok is false where it was
-// not seen.
+// Fails returns the IDs of the checks that were seen to fail because of the mutation in that scope. ok is false if it
+// was not seen.
 func (m Mutation) Fails(scope Scope) (ids []string, ok bool) {
 	all, err := AllSeen()
 	if err != nil {
@@ -56,18 +56,18 @@ func (m Mutation) Fails(scope Scope) (ids []string, ok bool) {
 	return all[at].Fails, true
 }
 
-// Sight is what was found of a pack: of each node the result of each check, the worst where there are several, and of each
-// question of the cluster its result.
+// PackResults is the results of a pack: of each node the worst result of each check, and the results of the checks of
+// the whole cluster.
 type PackResults struct {
-	// Nodes are the results by node and check, Cluster those by check.
+	// Nodes has the results by node and check, Cluster those by check.
 	Nodes   map[string]map[string]finding.Finding
 	Cluster map[string]finding.Finding
 
-	// questions are the checks that are asked of the cluster.
+	// questions are the checks of the whole cluster.
 	questions []string
 }
 
-// NewSight sorts the findings of a pack. Questions are the IDs of the checks that are asked of the cluster.
+// NewPackResults sorts the findings of a pack. questions are the IDs of the checks of the whole cluster.
 func NewPackResults(r finding.Report, questions []string) PackResults {
 	s := PackResults{Nodes: map[string]map[string]finding.Finding{}, Cluster: map[string]finding.Finding{}, questions: questions}
 	for _, f := range r.Findings {
@@ -103,14 +103,14 @@ func worse(a, b finding.Finding) finding.Finding {
 	return b
 }
 
-// failing returns the IDs that fail, in alphabetical order.
-func failing(found map[string]finding.Finding) []string { return ending(found, finding.Fail) }
+// failing returns the IDs that fail, sorted.
+func failing(found map[string]finding.Finding) []string { return withResult(found, finding.Fail) }
 
-// ending returns the IDs that end with one of the results, in alphabetical order.
-func ending(found map[string]finding.Finding, verdicts ...finding.Result) []string {
+// withResult returns the IDs that have one of the results, sorted.
+func withResult(found map[string]finding.Finding, results ...finding.Result) []string {
 	var ids []string
 	for id, f := range found {
-		if slices.Contains(verdicts, f.Result) {
+		if slices.Contains(results, f.Result) {
 			ids = append(ids, id)
 		}
 	}

@@ -6,17 +6,17 @@ import (
 	"time"
 )
 
-// Times says how long the parts of a cluster's life took.
+// Times is how long the parts of a cluster's life took.
 type Times struct{ Up, Checks, Down time.Duration }
 
-// Timesheet adds up where the time of many clusters goes. Its zero value is ready, and may be used by several goroutines.
+// Timesheet adds up the times of many clusters. Its zero value is ready, and may be used by several goroutines.
 type Timesheet struct {
 	mu                          sync.Mutex
 	sum                         Times
 	clusters, agents, mutations int
 }
 
-// Add takes a cluster in, and returns its line.
+// Add adds a cluster, and returns its line.
 func (s *Timesheet) Add(p Pack, t Times) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -30,7 +30,7 @@ func (s *Timesheet) Add(p Pack, t Times) string {
 		p.Name, len(p.Placed), agents, t.Up.Seconds(), t.Checks.Seconds(), t.Down.Seconds())
 }
 
-// String says where the time went.
+// String returns the sums.
 func (s *Timesheet) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

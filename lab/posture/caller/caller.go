@@ -45,7 +45,7 @@ func Mint(a *pki.Authority, region string, options ...Option) (Set, error) {
 	for _, o := range options {
 		o(&m)
 	}
-	p := Set{callers: map[Kind]probe.Caller{None: withoutCertificate(pki.Credential{CAPEM: a.CertificatePEM()})}, missing: map[Kind]string{}}
+	s := Set{callers: map[Kind]probe.Caller{None: withoutCertificate(pki.Credential{CAPEM: a.CertificatePEM()})}, missing: map[Kind]string{}}
 	for _, k := range Kinds() {
 		if k == None {
 			continue
@@ -53,24 +53,24 @@ func Mint(a *pki.Authority, region string, options ...Option) (Set, error) {
 		c, err := m.credential(k)
 		switch title := k.title(region); {
 		case errors.Is(err, pki.ErrNotPermitted):
-			p.missing[k] = fmt.Sprintf("the cluster's authority may not sign %s: %v", title, err)
+			s.missing[k] = fmt.Sprintf("the cluster's authority may not sign %s: %v", title, err)
 		case err != nil:
 			return Set{}, fmt.Errorf("make %s: %w", title, err)
 		default:
-			p.callers[k] = probe.As(c).Called(title)
+			s.callers[k] = probe.As(c).Called(title)
 		}
 	}
 	if m.own != nil {
-		p.add(*m.own)
+		s.add(*m.own)
 	}
-	return p, nil
+	return s, nil
 }
 
 // add makes the holder of the credential the caller of its role.
-func (p Set) add(c pki.Credential) {
+func (s Set) add(c pki.Credential) {
 	k := Kind(c.Identity.Role)
-	p.callers[k] = probe.As(c).Called(k.title(regionOf(c.Identity)))
-	delete(p.missing, k)
+	s.callers[k] = probe.As(c).Called(k.title(regionOf(c.Identity)))
+	delete(s.missing, k)
 }
 
 // credential returns the certificate and key of the kind.
@@ -92,22 +92,22 @@ func (m mint) credential(k Kind) (pki.Credential, error) {
 // certificates, None, and those whose certificate another authority signs. The other kinds are missing for that
 // reason.
 func Holding(own pki.Credential, more ...pki.Credential) Set {
-	p := Set{callers: map[Kind]probe.Caller{None: withoutCertificate(own)}, missing: map[Kind]string{}}
+	s := Set{callers: map[Kind]probe.Caller{None: withoutCertificate(own)}, missing: map[Kind]string{}}
 	for _, c := range append([]pki.Credential{own}, more...) {
-		p.add(c)
+		s.add(c)
 	}
-	p.addUntrusted(own)
+	s.addUntrusted(own)
 	for _, k := range Kinds() {
-		if _, has := p.callers[k]; !has && p.missing[k] == "" {
-			p.missing[k] = fmt.Sprintf("no key of the cluster's authority is at hand, so %s cannot be made", k.Title())
+		if _, has := s.callers[k]; !has && s.missing[k] == "" {
+			s.missing[k] = fmt.Sprintf("no key of the cluster's authority is at hand, so %s cannot be made", k.Title())
 		}
 	}
-	return p
+	return s
 }
 
 // addUntrusted adds the callers whose certificates the cluster's authority did not sign. The region may be one for
 // which no lab has certificates issued, such as one of two labels.
-func (p Set) addUntrusted(own pki.Credential) {
+func (s Set) addUntrusted(own pki.Credential) {
 	server := pki.Identity{Role: pki.Server, Region: regionOf(own.Identity)}
 	untrusted, err := pki.NewAuthority(pki.Options{})
 	for _, k := range []Kind{Foreign, SelfSigned} {
@@ -118,20 +118,20 @@ func (p Set) addUntrusted(own pki.Credential) {
 			})
 		}
 		if err != nil {
-			p.missing[k] = fmt.Sprintf("%s cannot be made: %v", k.Title(), err)
+			s.missing[k] = fmt.Sprintf("%s cannot be made: %v", k.Title(), err)
 			continue
 		}
 		c.CAPEM = own.CAPEM // the holder trusts the cluster
-		p.callers[k] = probe.As(c).Called(k.title(server.Region))
+		s.callers[k] = probe.As(c).Called(k.title(server.Region))
 	}
 }
 
 // Caller returns the caller of the kind. If there is none, missing is the reason, a sentence without a full stop.
-func (p Set) Caller(k Kind) (c probe.Caller, missing string) {
-	if c, has := p.callers[k]; has {
+func (s Set) Caller(k Kind) (c probe.Caller, missing string) {
+	if c, has := s.callers[k]; has {
 		return c, ""
 	}
-	if missing, known := p.missing[k]; known {
+	if missing, known := s.missing[k]; known {
 		return probe.Caller{}, missing
 	}
 	return probe.Caller{}, fmt.Sprintf("nobody was made who holds %q", k)
@@ -139,13 +139,13 @@ func (p Set) Caller(k Kind) (c probe.Caller, missing string) {
 
 // Holder returns a caller with a certificate that agents accept over HTTPS, which does not depend on the role: the
 // cli's if there is one, or an agent's, as an agent's folder has no other. If there is none, missing is the reason.
-func (p Set) Holder() (c probe.Caller, missing string) {
+func (s Set) Holder() (c probe.Caller, missing string) {
 	for _, k := range []Kind{CLI, Client, Server} {
-		if c, missing := p.Caller(k); missing == "" {
+		if c, missing := s.Caller(k); missing == "" {
 			return c, ""
 		}
 	}
-	return p.Caller(CLI)
+	return s.Caller(CLI)
 }
 
 // withoutCertificate returns the caller of kind None. It trusts the cluster, so that it completes its side of a

@@ -36,11 +36,11 @@ func capable(t *testing.T) *pki.Authority {
 
 func mint(t *testing.T, a *pki.Authority, region string, options ...caller.Option) caller.Set {
 	t.Helper()
-	p, err := caller.Mint(a, region, options...)
+	s, err := caller.Mint(a, region, options...)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return p
+	return s
 }
 
 // shown is what a caller presents to a listener of the authority that takes anybody. Nil: nothing.

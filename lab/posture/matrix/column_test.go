@@ -26,12 +26,12 @@ func turns(sent *int, outcomes ...probe.Outcome) probe.Probe {
 	})
 }
 
-// tried are the cells of the kinds at the RPC port's handshake, and how many knocks and controls there were.
-func tried(t *testing.T, onProbe, control []probe.Outcome, kinds ...caller.Kind) (cells []finding.Cell, probes, canaries int) {
+// tried are the cells of the kinds at the RPC port's handshake, and how many probes and controls were sent.
+func tried(t *testing.T, onProbe, control []probe.Outcome, kinds ...caller.Kind) (cells []finding.Cell, sent, controls int) {
 	t.Helper()
 	target := probe.Target{Name: "server-1", Role: pki.Server, Region: "global", RPC: "127.0.0.1:4647"}
-	cells = matrix.TryOneByOne(t.Context(), matrix.RPCHandshake, target, everybody(t), turns(&probes, onProbe...), turns(&canaries, control...), kinds...)
-	return cells, probes, canaries
+	cells = matrix.TryOneByOne(t.Context(), matrix.RPCHandshake, target, everybody(t), turns(&sent, onProbe...), turns(&controls, control...), kinds...)
+	return cells, sent, controls
 }
 
 func everybody(t *testing.T) caller.Set {
@@ -98,9 +98,9 @@ func parts(t *testing.T, c finding.Cell) [3]probe.Outcome {
 
 // TestTheCanaryBetweenTwoCertificatesIsOfBoth: each cell shows two, and what costs a connection is one for each and one more.
 func TestTheControlBetweenTwoCertificatesIsOfBoth(t *testing.T) {
-	cells, probes, canaries := tried(t, []probe.Outcome{handshake}, []probe.Outcome{in}, caller.CLI, caller.Web, caller.Wildcard)
-	if probes != 3 || canaries != 4 {
-		t.Errorf("%d knocks and %d controls, want 3 and 4", probes, canaries)
+	cells, sent, controls := tried(t, []probe.Outcome{handshake}, []probe.Outcome{in}, caller.CLI, caller.Web, caller.Wildcard)
+	if sent != 3 || controls != 4 {
+		t.Errorf("%d probes and %d controls, want 3 and 4", sent, controls)
 	}
 	for _, c := range cells {
 		if got := parts(t, c); got != [3]probe.Outcome{in, handshake, in} || c.Result != finding.Pass {
@@ -111,9 +111,9 @@ func TestTheControlBetweenTwoCertificatesIsOfBoth(t *testing.T) {
 
 // TestACanaryThatIsRefusedSpoilsItsOwnCellAlone.
 func TestAControlThatIsRefusedSpoilsItsOwnCellAlone(t *testing.T) {
-	cells, _, canaries := tried(t, []probe.Outcome{handshake}, []probe.Outcome{in, handshake, in}, caller.CLI, caller.Web)
-	if cells[0].Result != finding.Inconclusive || cells[1].Result != finding.Pass || canaries != 4 {
-		t.Errorf("%s, then %s, with %d controls; want 4", cells[0].Result, cells[1].Result, canaries)
+	cells, _, controls := tried(t, []probe.Outcome{handshake}, []probe.Outcome{in, handshake, in}, caller.CLI, caller.Web)
+	if cells[0].Result != finding.Inconclusive || cells[1].Result != finding.Pass || controls != 4 {
+		t.Errorf("%s, then %s, with %d controls; want 4", cells[0].Result, cells[1].Result, controls)
 	}
 	if got := parts(t, cells[1]); got != [3]probe.Outcome{in, handshake, in} {
 		t.Errorf("the second cell was judged by %v", got)
@@ -122,7 +122,7 @@ func TestAControlThatIsRefusedSpoilsItsOwnCellAlone(t *testing.T) {
 
 // TestAnEntryThatHasStoppedAnsweringIsLeftAlone, as each further certificate would wait for its whole time.
 func TestAnEndpointThatHasStoppedAnsweringIsLeftAlone(t *testing.T) {
-	cells, probes, canaries := tried(t, []probe.Outcome{handshake, dead}, []probe.Outcome{in, in, dead}, caller.Kinds()...)
+	cells, sent, controls := tried(t, []probe.Outcome{handshake, dead}, []probe.Outcome{in, in, dead}, caller.Kinds()...)
 	if cells[0].Result == finding.Inconclusive {
 		t.Errorf("the first cell was: %s", cells[0].Reason)
 	}
@@ -132,12 +132,12 @@ func TestAnEndpointThatHasStoppedAnsweringIsLeftAlone(t *testing.T) {
 		}
 	}
 	// The second cell's control before had its answer: it took a third cell to know.
-	if probes != 3 || canaries != 5 {
-		t.Errorf("%d knocks and %d controls, want 3 and 5", probes, canaries)
+	if sent != 3 || controls != 5 {
+		t.Errorf("%d probes and %d controls, want 3 and 5", sent, controls)
 	}
-	_, probes, _ = tried(t, []probe.Outcome{dead}, []probe.Outcome{in}, caller.Kinds()...)
-	if probes != len(caller.Kinds()) {
-		t.Errorf("the control was let in all the time, and only %d of %d were tried", probes, len(caller.Kinds()))
+	_, sent, _ = tried(t, []probe.Outcome{dead}, []probe.Outcome{in}, caller.Kinds()...)
+	if sent != len(caller.Kinds()) {
+		t.Errorf("the control was let in all the time, and only %d of %d were tried", sent, len(caller.Kinds()))
 	}
 }
 
@@ -154,9 +154,9 @@ func TestColumnWithoutTLS(t *testing.T) {
 		"in the clear and over TLS":           {true, in, finding.Pass, "as Nomad 1.11.3 does"},
 		"not in the clear alone, and refused": {false, handshake, finding.Inconclusive, "so was who should be let in"},
 	} {
-		probes, canaries := 0, 0
+		sent, controls := 0, 0
 		target := probe.Target{Name: "server-1", Role: pki.Server, Region: "global", RPC: "127.0.0.1:4647", RPCInClear: true, RPCWithoutTLS: test.inClear}
-		cells := matrix.TryOneByOne(t.Context(), matrix.RPCHandshake, target, everybody(t), turns(&probes, handshake), turns(&canaries, test.control), caller.CLI)
+		cells := matrix.TryOneByOne(t.Context(), matrix.RPCHandshake, target, everybody(t), turns(&sent, handshake), turns(&controls, test.control), caller.CLI)
 		if cells[0].Result != test.verdict || !strings.Contains(cells[0].Reason, test.says) {
 			t.Errorf("%s: %s; %s, want %s because of %q", name, cells[0].Result, cells[0].Reason, test.verdict, test.says)
 		}
@@ -195,10 +195,10 @@ func TestGossipIsAskedOnce(t *testing.T) {
 		"its control is refused": {probe.Denied, probe.Denied, finding.Inconclusive, "the control gave"},
 		"it does not answer":     {dead, dead, finding.Inconclusive, "proves nothing"},
 	} {
-		probes, canaries := 0, 0
-		cells := matrix.TryOneByOne(t.Context(), matrix.Gossip, target, everybody(t), turns(&probes, test.probe, in), turns(&canaries, test.before, in), caller.Kinds()...)
-		if probes != 1 || canaries != 2 {
-			t.Errorf("%s: %d knocks and %d controls, want 1 and 2", name, probes, canaries)
+		sent, controls := 0, 0
+		cells := matrix.TryOneByOne(t.Context(), matrix.Gossip, target, everybody(t), turns(&sent, test.probe, in), turns(&controls, test.before, in), caller.Kinds()...)
+		if sent != 1 || controls != 2 {
+			t.Errorf("%s: %d probes and %d controls, want 1 and 2", name, sent, controls)
 		}
 		for i, c := range cells {
 			if c.Result != test.verdict || !strings.Contains(c.Reason, test.says) || !strings.Contains(c.Reason, "gossip knows no certificates, so that one ping") {
@@ -206,11 +206,11 @@ func TestGossipIsAskedOnce(t *testing.T) {
 			}
 		}
 	}
-	probes, canaries := 0, 0
-	cells := matrix.TryOneByOne(t.Context(), matrix.Gossip, target, caller.Set{}, turns(&probes, in), turns(&canaries, in), caller.Kinds()...)
+	sent, controls := 0, 0
+	cells := matrix.TryOneByOne(t.Context(), matrix.Gossip, target, caller.Set{}, turns(&sent, in), turns(&controls, in), caller.Kinds()...)
 	for i, c := range cells {
-		if c.Result != finding.Skipped || probes+canaries > 0 {
-			t.Errorf("%s, which is not at hand: %s because %s, %d knocks", caller.Kinds()[i], c.Result, c.Reason, probes+canaries)
+		if c.Result != finding.Skipped || sent+controls > 0 {
+			t.Errorf("%s, which is not at hand: %s because %s, %d probes", caller.Kinds()[i], c.Result, c.Reason, sent+controls)
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// Carrier says which agents of a cluster carry a mutation.
+// Carrier is the agents of a cluster that carry a mutation.
 type Carrier struct {
 	// Node is the one agent. Zero: all agents of the mutation's role, or every agent.
 	Node string
@@ -16,7 +16,8 @@ type Carrier struct {
 	Region string
 }
 
-// Options returns what has the agents carry the mutation. What is done to a running cluster, Live, is not in it.
+// Options returns the changes of a Spec that make the agents carry the mutation. Live is not among them, as it
+// changes a running cluster.
 func (m Mutation) Options(c Carrier) []spec.Option {
 	options := append([]spec.Option(nil), m.Lab...)
 	for _, l := range m.Lines {
@@ -51,47 +52,43 @@ func (d CertificateDefect) add(c *spec.Certificates, role pki.Role, at Carrier) 
 // regionHere stands for the cluster's region in a name.
 const regionHere = "REGION"
 
-// article returns the role with its article.
-func article(role pki.Role) string { return "a " + string(role) }
-
-// roles are the two kinds of agents: servers and clients have a configuration each.
-func roles() []pki.Role { return []pki.Role{pki.Server, pki.Client} }
-
-// forBoth returns the rows of each role.
+// forBoth returns the rows of both roles, which are configured separately.
 func forBoth(of func(pki.Role) []Mutation) []Mutation {
 	var all []Mutation
-	for _, role := range roles() {
+	for _, role := range []pki.Role{pki.Server, pki.Client} {
 		all = append(all, of(role)...)
 	}
 	return all
 }
 
-// set returns a mutation by one line of one agent of the role.
-func set(role pki.Role, id, path, value string) Mutation {
+// setLine returns a mutation that sets one line of one agent of the role.
+func setLine(role pki.Role, id, path, value string) Mutation {
 	return Mutation{
 		ID: string(role) + "-" + id, Scope: Agent, Role: role, Change: path + " = " + value,
 		Settings: []string{path}, Lines: []Line{{Path: path, Value: value}},
 	}
 }
 
-// setAll returns a mutation by one line of every agent.
-func setAll(id, path, value string) Mutation {
-	m := set("", id, path, value)
+// setLineOfAll returns a mutation that sets one line of every agent.
+func setLineOfAll(id, path, value string) Mutation {
+	m := setLine("", id, path, value)
 	m.ID, m.Scope = id, Cluster
 	return m
 }
 
-// everywhere also has all agents of the role carry the mutation.
+// everywhere sets Everywhere.
 func (m Mutation) everywhere() Mutation {
 	m.Everywhere = true
 	return m
 }
 
-// cutsOff marks the mutation as one whose agent does not find its cluster: the checks of the cluster alone can be tried there.
+// cutsOff marks a mutation whose agent does not find its cluster. Only the checks of the plane "cluster" can run
+// there.
 func (m Mutation) cutsOff() Mutation {
 	m.Sharing, m.Checks = Extra, clusterChecks()
 	return m
 }
 
-// clusterChecks are the checks that can be tried at agents that are no cluster; to most others such agents answer after seconds.
+// clusterChecks names the checks that can run at agents that have formed no cluster. Such agents answer most other
+// checks only after seconds.
 func clusterChecks() []string { return []string{"cluster"} }
