@@ -79,8 +79,8 @@ func (i Ingredients) registration() []posture.Spec {
 		withProbes(posture.Spec{
 			ID: "client-reaches-its-servers", Title: "a client gets answers from its servers", Severity: posture.High,
 			Settings: registrationSettings(),
-			Why: "a client whose certificate its servers refuse, or that refuses theirs, or that they do not let register,  " +
-				"healthy (command/agent/agent_endpoint.go:699, client/rpc.go:57; verified against Nomad 1.11.3)",
+			Why: "a client whose certificate its servers refuse, or that refuses theirs, or that they do not let register, runs on and reports " +
+				"that it is healthy (command/agent/agent_endpoint.go:699, client/rpc.go:57; verified against Nomad 1.11.3)",
 		}, h.sends(findRegions), h.atControlServer(answeringBody("that knows of no region", `[]`), getHealth, findRegions)),
 		withProbes(posture.Spec{
 			ID: "client-is-registered-and-ready", Title: "a client is registered with its servers, and ready", Severity: posture.High,

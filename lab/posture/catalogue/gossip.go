@@ -65,7 +65,7 @@ func (i Ingredients) gossipKeys() []posture.Spec {
 			ID: "gossip-refuses-" + k.id, Title: "gossip refuses " + k.label,
 			Severity: posture.Critical,
 			Settings: []string{serverEncrypt},
-			Why:      "server.encrypt: a public key protects nothing (nomad#9406)",
+			Why:      "server.encrypt: a published key protects nothing (nomad#9406)",
 			Want:     posture.Want{probe.Denied},
 			LogText:  refusal,
 		}, always(probe.GossipPing(probe.NewGossipKey(k.key, k.label))), taken))
