@@ -158,9 +158,10 @@ type run struct {
 	unsettled bool
 	// unanswered has, by the part, why it proved nothing however often it was sent.
 	unanswered map[finding.Part]string
-	log        logState
-	logErr     error
-	evidence   []finding.Evidence
+	// reasonResult is the result of a wanted outcome by what the agent's log says of it, and reason says that in words.
+	reasonResult finding.Result
+	reason       string
+	evidence     []finding.Evidence
 }
 
 // run sends the parts in their order.
@@ -182,7 +183,7 @@ func (c Check) run(ctx context.Context, t probe.Target) run {
 		return r.withoutControl(c, t)
 	}
 	if c.spec.Want.has(r.probe) && strings.Contains(r.answer, c.spec.Answer) { // else it fails, whatever the log says
-		r.awaitReason(ctx, watch, c.spec.LogWithin)
+		r.reasonResult, r.reason = r.awaitReason(ctx, watch, c.spec)
 	}
 	r.after = r.observe(ctx, finding.ControlAfter, c.spec.Control, t).Outcome
 	return r

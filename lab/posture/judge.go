@@ -31,7 +31,7 @@ func (c Check) judge(r run) (finding.Result, string) {
 	case !strings.Contains(r.answer, c.spec.Answer):
 		return finding.Fail, fmt.Sprintf("the probe gave %q, as wanted, but the agent said %q, wanted was %q", r.probe, r.answer, c.spec.Answer)
 	default:
-		return c.judgeReason(r)
+		return r.reasonResult, fmt.Sprintf("the probe gave %q%s", r.probe, r.reason)
 	}
 }
 
@@ -60,24 +60,4 @@ func (r run) saying() string {
 		return ""
 	}
 	return ": " + r.answer
-}
-
-// judgeReason judges a wanted outcome by the agent's log.
-func (c Check) judgeReason(r run) (finding.Result, string) {
-	switch r.log {
-	case logNotNeeded:
-		return finding.Pass, fmt.Sprintf("the probe gave %q, as wanted", r.probe)
-	case logTooTerse:
-		return finding.Pass, fmt.Sprintf("the probe gave %q, as wanted; why is not asserted, as the agent logs that at %s alone", r.probe, c.spec.LogLevel)
-	case logUnavailable:
-		return finding.Pass, fmt.Sprintf("the probe gave %q, as wanted; why is not asserted, as the agent's log cannot be read", r.probe)
-	case logShows:
-		return finding.Pass, fmt.Sprintf("the probe gave %q, as wanted, and the agent's log says why: %q", r.probe, c.spec.LogText)
-	case logShowsUnattributed:
-		return finding.Pass, fmt.Sprintf("the probe gave %q, as wanted, and the agent's log says why: %q; the line is not attributed, as it is not known how the prober looks to the agent", r.probe, c.spec.LogText)
-	case logFailed:
-		return finding.Inconclusive, fmt.Sprintf("the probe gave %q, but whether for the right reason is unknown: %v", r.probe, r.logErr)
-	default:
-		return finding.Inconclusive, fmt.Sprintf("the probe gave %q, but perhaps for another reason: the agent's log did not show %q within %s", r.probe, c.spec.LogText, c.spec.LogWithin)
-	}
 }

@@ -21,22 +21,6 @@ const logPoll = 25 * time.Millisecond
 // maxLines limits how many matching lines become evidence.
 const maxLines = 5
 
-// logState is the result of searching the agent's log for the reason.
-type logState int
-
-const (
-	logNotNeeded logState = iota
-	logUnavailable
-	// logTooTerse: the agent does not log such lines at its level.
-	logTooTerse
-	// logShows: a line about the prober's own connection has the reason.
-	logShows
-	// logShowsUnattributed: a line has the reason, but it is not known about whose connection.
-	logShowsUnattributed
-	logLacksText
-	logFailed
-)
-
 // logWatch is a log from a mark on. The zero logWatch needs no text.
 type logWatch struct {
 	log  probe.Log
@@ -71,40 +55,35 @@ func leavesOut(agent, line string) bool {
 	return at >= 0 && at > slices.Index(levels, cmp.Or(line, "WARN"))
 }
 
-// awaitReason waits until the log shows the text after the mark, and keeps the lines as evidence.
-func (r *run) awaitReason(ctx context.Context, w logWatch, within time.Duration) {
+// awaitReason waits until the log shows the text after the mark, and keeps the lines as evidence. It returns the result of a
+// wanted outcome, and the end of the sentence that begins with the outcome.
+func (r *run) awaitReason(ctx context.Context, w logWatch, s Spec) (finding.Result, string) {
 	switch {
 	case w.text == "":
-		r.log = logNotNeeded
-		return
+		return finding.Pass, ", as wanted"
 	case w.terse:
-		r.log = logTooTerse
-		return
+		return finding.Pass, fmt.Sprintf(", as wanted; why is not asserted, as the agent logs that at %s alone", s.LogLevel)
 	case w.log == nil:
-		r.log = logUnavailable
-		return
-	case w.err != nil:
-		r.log, r.logErr = logFailed, w.err
-		return
+		return finding.Pass, ", as wanted; why is not asserted, as the agent's log cannot be read"
 	}
 	start := time.Now()
-	ctx, cancel := deadline.Fair(ctx, within)
+	ctx, cancel := deadline.Fair(ctx, s.LogWithin)
 	defer cancel()
-	lines, err := w.await(ctx)
+	lines, err := []string(nil), w.err
+	if err == nil {
+		lines, err = w.await(ctx)
+		r.evidence = append(r.evidence, finding.Evidence{Part: finding.Log, Did: w.sentence(), Lines: lines, Took: time.Since(start)})
+	}
 	switch {
 	case err != nil:
-		r.log, r.logErr = logFailed, err
+		return finding.Inconclusive, fmt.Sprintf(", but whether for the right reason is unknown: %v", err)
 	case len(lines) == 0:
-		r.log = logLacksText
+		return finding.Inconclusive, fmt.Sprintf(", but perhaps for another reason: the agent's log did not show %q within %s", w.text, s.LogWithin)
 	case w.caller == "":
-		r.log = logShowsUnattributed
+		return finding.Pass, fmt.Sprintf(", as wanted, and the agent's log says why: %q; the line is not attributed, as it is not known how the prober looks to the agent", w.text)
 	default:
-		r.log = logShows
+		return finding.Pass, fmt.Sprintf(", as wanted, and the agent's log says why: %q", w.text)
 	}
-	r.evidence = append(r.evidence, finding.Evidence{
-		Part: finding.Log, Did: w.sentence(),
-		Lines: lines, Took: time.Since(start),
-	})
 }
 
 // await polls until there are lines with the text. It returns none if ctx is done first.

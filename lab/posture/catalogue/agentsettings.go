@@ -19,11 +19,10 @@ import (
 // configuration that the agent was started with. That is also what is in force, except in the tls block (verified
 // against Nomad 1.11.3).
 type setting struct {
-	role     pki.Role
-	id       string
-	title    string
-	severity posture.Severity
-	why      string
+	// id begins with the role of its agents.
+	id, title string
+	severity  posture.Severity
+	why       string
 	// settings are its path, and those of others without which it has no effect.
 	settings []string
 	// what names the unsafe value, as it follows "look for"; in finds it.
@@ -78,13 +77,13 @@ func (f *field[T]) UnmarshalJSON(text []byte) error {
 func (i Ingredients) agentSettings() []posture.Spec {
 	var specs []posture.Spec
 	for _, l := range append(clientSettings(), append(cacheSettings(), serverSettings()...)...) {
+		role, _, _ := strings.Cut(l.id, "-")
 		self := func(search probe.AnswerSearch) maybeProbe {
 			return i.privilegedCaller().sends(func(c probe.Caller) probe.Probe { return probe.HTTPSearch(get(selfPath), c, search) })
 		}
 		specs = append(specs, withProbes(posture.Spec{
-			ID: l.id, Title: l.title, Kind: posture.Safe, Severity: l.severity, Roles: []pki.Role{l.role}, Settings: l.settings,
-			Why: l.why + " (read from /v1/agent/self of Nomad 1.11.3)", Want: posture.Want{probe.Absent},
-		},
+			ID: l.id, Title: l.title, Kind: posture.Safe, Severity: l.severity, Roles: []pki.Role{pki.Role(role)}, Settings: l.settings,
+			Why: l.why + " (read from /v1/agent/self of Nomad 1.11.3)", Want: posture.Want{probe.Absent}},
 			self(probe.AnswerSearch{For: l.what, In: inSelf(l.in)}),
 			self(probe.AnswerSearch{For: "the account of a configuration", In: inSelf(func(a agentSelf) (bool, string, error) {
 				return a.Config.ACL.TokenTTL.value > 0, "the agent's account of its configuration", nil
@@ -138,44 +137,29 @@ func isTrue(v bool) bool { return v }
 
 func clientSettings() []setting {
 	return []setting{
-		{
-			role: pki.Client, id: "client-templates-stay-in-the-task", title: "a client's templates read no file outside of the task",
-			severity: posture.Critical, settings: []string{"client.template.disable_file_sandbox"},
-			what: "client.template.disable_file_sandbox = true",
-			why:  "a template would read the client's own key, or any other file that the agent may (client/allocrunner/taskrunner/template/template.go:714)",
-			in:   valueOf("disable_file_sandbox", func(a agentSelf) field[bool] { return a.Config.Client.TemplateConfig.DisableSandbox }, isTrue),
-		},
-		{
-			role: pki.Client, id: "client-templates-run-nothing", title: "a client's templates run no program and write no file",
-			severity: posture.Critical, settings: []string{"client.template.function_denylist"},
-			what: "a client.template.function_denylist without plugin or writeToFile",
-			why:  "the functions plugin and writeToFile of a template act as the agent's own user (nomad#24541; client/config/config.go:77)",
-			in: valueOf("function_denylist", func(a agentSelf) field[[]string] { return a.Config.Client.TemplateConfig.FunctionDenylist }, func(denied []string) bool {
+		{"client-templates-stay-in-the-task", "a client's templates read no file outside of the task", posture.Critical,
+			"a template would read the client's own key, or any other file that the agent may (client/allocrunner/taskrunner/template/template.go:714)",
+			[]string{"client.template.disable_file_sandbox"}, "client.template.disable_file_sandbox = true",
+			valueOf("disable_file_sandbox", func(a agentSelf) field[bool] { return a.Config.Client.TemplateConfig.DisableSandbox }, isTrue)},
+		{"client-templates-run-nothing", "a client's templates run no program and write no file", posture.Critical,
+			"the functions plugin and writeToFile of a template act as the agent's own user (nomad#24541; client/config/config.go:77)",
+			[]string{"client.template.function_denylist"}, "a client.template.function_denylist without plugin or writeToFile",
+			valueOf("function_denylist", func(a agentSelf) field[[]string] { return a.Config.Client.TemplateConfig.FunctionDenylist }, func(denied []string) bool {
 				return !slices.Contains(denied, "plugin") || !slices.Contains(denied, "writeToFile")
-			}),
-		},
-		{
-			role: pki.Client, id: "client-isolates-downloads", title: "a client downloads artifacts in a sandbox of the file system",
-			severity: posture.High, settings: []string{"client.artifact.disable_filesystem_isolation"},
-			what: "client.artifact.disable_filesystem_isolation = true",
-			why:  "a hostile archive or repository would write outside of the task (nomad#15328; client/allocrunner/taskrunner/getter)",
-			in:   valueOf("disable_filesystem_isolation", func(a agentSelf) field[bool] { return a.Config.Client.Artifact.DisableFilesystemIsolation }, isTrue),
-		},
-		{
-			role: pki.Client, id: "client-inspects-downloads", title: "a client looks for links that lead out of what it has downloaded",
-			severity: posture.High, settings: []string{"client.artifact.disable_artifact_inspection"},
-			what: "client.artifact.disable_artifact_inspection = true",
-			why:  "a link in an archive would lead to any file of the client's (client/allocrunner/taskrunner/getter/sandbox.go)",
-			in:   valueOf("disable_artifact_inspection", func(a agentSelf) field[bool] { return a.Config.Client.Artifact.DisableArtifactInspection }, isTrue),
-		},
-		{
-			role: pki.Client, id: "client-hands-downloads-no-environment", title: "a client's downloads see no variable of its own environment",
-			severity: posture.Medium, settings: []string{"client.artifact.set_environment_variables"},
-			what: "a client.artifact.set_environment_variables",
-			why:  "what a job names as its source may send them anywhere (nomad#15514; client/allocrunner/taskrunner/getter/sandbox.go:58)",
-			in: valueOf("set_environment_variables", func(a agentSelf) field[string] { return a.Config.Client.Artifact.SetEnvironmentVariables },
-				func(names string) bool { return names != "" }),
-		},
+			})},
+		{"client-isolates-downloads", "a client downloads artifacts in a sandbox of the file system", posture.High,
+			"a hostile archive or repository would write outside of the task (nomad#15328; client/allocrunner/taskrunner/getter)",
+			[]string{"client.artifact.disable_filesystem_isolation"}, "client.artifact.disable_filesystem_isolation = true",
+			valueOf("disable_filesystem_isolation", func(a agentSelf) field[bool] { return a.Config.Client.Artifact.DisableFilesystemIsolation }, isTrue)},
+		{"client-inspects-downloads", "a client looks for links that lead out of what it has downloaded", posture.High,
+			"a link in an archive would lead to any file of the client's (client/allocrunner/taskrunner/getter/sandbox.go)",
+			[]string{"client.artifact.disable_artifact_inspection"}, "client.artifact.disable_artifact_inspection = true",
+			valueOf("disable_artifact_inspection", func(a agentSelf) field[bool] { return a.Config.Client.Artifact.DisableArtifactInspection }, isTrue)},
+		{"client-hands-downloads-no-environment", "a client's downloads see no variable of its own environment", posture.Medium,
+			"what a job names as its source may send them anywhere (nomad#15514; client/allocrunner/taskrunner/getter/sandbox.go:58)",
+			[]string{"client.artifact.set_environment_variables"}, "a client.artifact.set_environment_variables",
+			valueOf("set_environment_variables", func(a agentSelf) field[string] { return a.Config.Client.Artifact.SetEnvironmentVariables },
+				func(names string) bool { return names != "" })},
 	}
 }
 
@@ -185,19 +169,13 @@ const maxCacheTTL = 5 * time.Minute
 func cacheSettings() []setting {
 	long := func(ttl time.Duration) bool { return ttl > maxCacheTTL }
 	return []setting{
-		{
-			role: pki.Client, id: "client-forgets-revoked-tokens", title: "a client forgets a token that was revoked within minutes",
-			severity: posture.Medium, settings: []string{"acl.token_ttl"},
-			what: "an acl.token_ttl of more than " + maxCacheTTL.String(),
-			why:  "a client uses a cached token for that long, even after the token was deleted (client/acl.go, resolveTokenValue)",
-			in:   valueOf("token_ttl", func(a agentSelf) field[time.Duration] { return a.Config.ACL.TokenTTL }, long),
-		},
-		{
-			role: pki.Client, id: "client-forgets-withdrawn-policies", title: "a client forgets a policy that was withdrawn within minutes",
-			severity: posture.Medium, settings: []string{"acl.policy_ttl"},
-			what: "an acl.policy_ttl of more than " + maxCacheTTL.String(),
-			why:  "a client uses a cached policy for that long, even after the policy was narrowed (client/acl.go, resolvePolicies)",
-			in:   valueOf("policy_ttl", func(a agentSelf) field[time.Duration] { return a.Config.ACL.PolicyTTL }, long),
-		},
+		{"client-forgets-revoked-tokens", "a client forgets a token that was revoked within minutes", posture.Medium,
+			"a client uses a cached token for that long, even after the token was deleted (client/acl.go, resolveTokenValue)",
+			[]string{"acl.token_ttl"}, "an acl.token_ttl of more than " + maxCacheTTL.String(),
+			valueOf("token_ttl", func(a agentSelf) field[time.Duration] { return a.Config.ACL.TokenTTL }, long)},
+		{"client-forgets-withdrawn-policies", "a client forgets a policy that was withdrawn within minutes", posture.Medium,
+			"a client uses a cached policy for that long, even after the policy was narrowed (client/acl.go, resolvePolicies)",
+			[]string{"acl.policy_ttl"}, "an acl.policy_ttl of more than " + maxCacheTTL.String(),
+			valueOf("policy_ttl", func(a agentSelf) field[time.Duration] { return a.Config.ACL.PolicyTTL }, long)},
 	}
 }

@@ -22,24 +22,22 @@ const (
 // httpsLimits returns the checks of what one caller may use of the HTTP port. CVE-2020-7218 was the lack of these
 // limits.
 func (i Ingredients) httpsLimits() []posture.Spec {
-	slow := []string{"limits.https_handshake_timeout", tlsHTTP}
-	const source = "limits.https_handshake_timeout: CVE-2020-7218, connections cost an agent file handles (command/agent/http.go:254)"
-	shut := posture.Want{probe.RefusedInHandshake, probe.RefusedAfterHandshake}
 	spoken := i.certificateCaller().sends(getHealth)
+	closes := func(id, title string, p maybeProbe) posture.Spec {
+		return withProbes(posture.Spec{
+			ID: "https-closes-" + id, Title: "HTTP port closes a " + title, Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Waiting,
+			Why:      "limits.https_handshake_timeout: CVE-2020-7218, connections cost an agent file handles (command/agent/http.go:254)",
+			Want:     posture.Want{probe.RefusedInHandshake, probe.RefusedAfterHandshake},
+			Settings: []string{"limits.https_handshake_timeout", tlsHTTP},
+		}, p, spoken)
+	}
 	return forBoth(func(pki.Role) []posture.Spec {
 		return []posture.Spec{
-			withProbes(posture.Spec{
-				ID: "https-closes-silent-connections", Title: "HTTP port closes a silent connection",
-				Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Waiting, Why: source, Want: shut, Settings: slow,
-			}, always(probe.HTTPSilent(silenceTimeout)), spoken),
-			withProbes(posture.Spec{
-				ID: "https-closes-half-handshakes", Title: "HTTP port closes a connection whose TLS handshake stops halfway",
-				Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Waiting, Why: source, Want: shut, Settings: slow,
-			}, always(probe.HTTPHalfHello(silenceTimeout)), spoken),
-			withProbes(posture.Spec{
-				ID: "https-closes-slow-requests", Title: "HTTP port closes a connection whose request headers never end",
-				Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Waiting, Why: source, Want: shut, Settings: slow,
-			}, i.certificateCaller().sends(func(as probe.Caller) probe.Probe { return probe.HTTPSlowHeaders(as, silenceTimeout) }), spoken),
+			closes("silent-connections", "silent connection", always(probe.HTTPSilent(silenceTimeout))),
+			closes("half-handshakes", "connection whose TLS handshake stops halfway", always(probe.HTTPHalfHello(silenceTimeout))),
+			closes("slow-requests", "connection whose request headers never end", i.certificateCaller().sends(func(as probe.Caller) probe.Probe {
+				return probe.HTTPSlowHeaders(as, silenceTimeout)
+			})),
 			withProbes(posture.Spec{
 				ID: "https-limits-connections", Title: "HTTP port limits how many connections one address has at once",
 				Kind: posture.Intrusive, Severity: posture.Medium, Lane: posture.Flooding,
@@ -53,21 +51,21 @@ func (i Ingredients) httpsLimits() []posture.Spec {
 
 // rpcLimits returns the checks of what one caller may use of the RPC port.
 func (i Ingredients) rpcLimits() []posture.Spec {
-	const source = "limits.rpc_handshake_timeout: CVE-2020-7218, connections cost a server file handles (nomad/rpc.go:280)"
-	shut := posture.Want{probe.RefusedInHandshake}
 	// Without TLS, the first byte and the number of connections are limited as well (nomad/rpc.go:280 and 223).
 	server := i.callerOf(caller.Server).changed(probe.Caller.OrInClear)
 	called, calledOverTLS := server.sends(callLeader), i.callerOf(caller.Server).sends(callLeader)
-	silence := func(id, title string, p probe.Probe, control maybeProbe) posture.Spec {
+	closes := func(id, title string, p probe.Probe, control maybeProbe) posture.Spec {
 		return withProbes(posture.Spec{
-			ID: id, Title: title, Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Waiting, Why: source, Want: shut,
+			ID: "rpc-closes-" + id, Title: "RPC port closes a " + title, Kind: posture.Safe, Severity: posture.Medium, Lane: posture.Waiting,
+			Why:      "limits.rpc_handshake_timeout: CVE-2020-7218, connections cost a server file handles (nomad/rpc.go:280)",
+			Want:     posture.Want{probe.RefusedInHandshake},
 			Settings: []string{"limits.rpc_handshake_timeout"},
 		}, always(p), control)
 	}
 	return atServers(
-		silence("rpc-closes-silent-connections", "RPC port closes a silent connection", probe.RPCSilent(silenceTimeout), called),
-		silence("rpc-closes-unbegun-handshakes", "RPC port closes a connection whose TLS handshake does not begin", probe.RPCSilentAfterTLSByte(silenceTimeout), calledOverTLS),
-		silence("rpc-closes-half-handshakes", "RPC port closes a connection whose TLS handshake stops halfway", probe.RPCHalfHello(silenceTimeout), calledOverTLS),
+		closes("silent-connections", "silent connection", probe.RPCSilent(silenceTimeout), called),
+		closes("unbegun-handshakes", "connection whose TLS handshake does not begin", probe.RPCSilentAfterTLSByte(silenceTimeout), calledOverTLS),
+		closes("half-handshakes", "connection whose TLS handshake stops halfway", probe.RPCHalfHello(silenceTimeout), calledOverTLS),
 		withProbes(posture.Spec{
 			ID: "rpc-limits-connections", Title: "RPC port limits how many connections one address has at once",
 			Kind: posture.Intrusive, Severity: posture.Medium, Lane: posture.Flooding,

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -167,17 +168,9 @@ func findAnonymousGrant(what string, as probe.Caller, bad func(grant) bool) prob
 	read := func(into *[]grant) probe.Probe {
 		return probe.HTTPSearch(get(anonymousPath, "policy not found"), as, probe.AnswerSearch{
 			For: "a grant " + what + " of the anonymous policy",
-			In: fromJSON(func(policy struct{ RulesJSON *rules }) (bool, string, error) {
-				if policy.RulesJSON == nil {
-					return false, "", errors.New("the policy is told without its rules")
-				}
-				all := policy.RulesJSON.grants()
-				for _, g := range all {
-					if bad(g) {
-						*into = append(*into, g)
-					}
-				}
-				return len(*into) > 0, fmt.Sprintf("%d grants, %d of them such", len(all), len(*into)), nil
+			In: inGrants(func(all []grant) (bool, string) {
+				*into = slices.DeleteFunc(slices.Clone(all), func(g grant) bool { return !bad(g) })
+				return len(*into) > 0, fmt.Sprintf("%d grants, %d of them such", len(all), len(*into))
 			}),
 		})
 	}
@@ -388,17 +381,25 @@ func readBound(ctx context.Context, t probe.Target, as probe.Caller, bound []bou
 func (p boundPolicy) findGrant(as probe.Caller, bad func(grant, ownJob) bool) probe.Probe {
 	own := ownJob{cmp.Or(p.JobACL.Namespace, "default"), p.JobACL.JobID}
 	return probe.HTTPSearch(get("/v1/acl/policy/"+url.PathEscape(p.Name)+"?"+stale), as, probe.AnswerSearch{
-		For: "rights that are not for the job of " + own.namespace, In: fromJSON(func(told struct{ RulesJSON *rules }) (bool, string, error) {
-			if told.RulesJSON == nil {
-				return false, "", errors.New("the policy is told without its rules")
-			}
-			var grants []string
-			for _, g := range told.RulesJSON.grants() {
+		For: "rights that are not for the job of " + own.namespace, In: inGrants(func(all []grant) (bool, string) {
+			var words []string
+			for _, g := range all {
 				if bad(g, own) {
-					grants = append(grants, g.String())
+					words = append(words, g.String())
 				}
 			}
-			return len(grants) > 0, strings.Join(grants, ", "), nil
+			return len(words) > 0, strings.Join(words, ", ")
 		}),
+	})
+}
+
+// inGrants returns the finder in the grants of a policy.
+func inGrants(in func([]grant) (there bool, saw string)) func(http.Header, []byte) (bool, string, error) {
+	return fromJSON(func(policy struct{ RulesJSON *rules }) (bool, string, error) {
+		if policy.RulesJSON == nil {
+			return false, "", errors.New("the policy is told without its rules")
+		}
+		there, saw := in(policy.RulesJSON.grants())
+		return there, saw, nil
 	})
 }

@@ -9,38 +9,46 @@ import (
 
 // publicKeys returns the gossip keys of public documentation, guides and tests, by where they stand.
 func publicKeys() []knownKey {
-	const nomadDocs, consulDocs = "Nomad's documentation", "Consul's documentation"
-	const nomadTests, serfTests, memberlistTests = "Nomad's own tests", "serf's own files", "memberlist's own tests"
-	all := []knownKey{
-		{"", nomadDocs, "+p7iF56z0EWoSIvhpYHWXZrSAAtnjR9l6XHRzHqQKlg="}, // docs/secure/traffic/gossip-encryption
-		{"", nomadDocs, "4YwLQm6ZMwYgfldNBT5P76tAWMdcBmu+FPYRvCxvsHc="},
-		{"", nomadDocs, "IisA4F7Mu/RwGfBZelcsFzMlJ4+twnO5Z7eoTzD0T6c="},
-		{"", nomadDocs, "4kRkFQfcc3LU0BazP1ca+z=="},
-		{"", nomadDocs, "YgZOXLMhC7TtZqeghMT8+w=="}, // v0.11, operator keygen
-		{"", nomadDocs, "HD5Y61iE+neTxd1n6TnXhCPViPIUq5QpWq8WW8012XA="},
-		{"", nomadDocs, "AOUfjGff+MrTBzNU7NCOTmYajKRkGv8r2ToxheWd+jk="}, // commands/operator/gossip/keyring-*
-		{"", nomadTests, "sHck3WL6cxuhuY7Mso9BHA=="}, {"", nomadTests, "HS5lJ+XuTlYKWaeGYyG+/A=="},
-		{"", nomadTests, "wH1Bn9hlJ0emgWB1JttVRA=="}, {"", nomadTests, "tbLJg26ZJyJ9pK3qhc9jig=="},
-		{"", nomadTests, "4leC33rgtXKIVUr9Nr0snQ=="}, {"", nomadTests, "p7s7A+4mFt+M41NS3nB3APheQS9YaePLguvnNn/c1t4="},
-		{"", consulDocs, "pUqJrVyVRj5jsiYEkM/tFQYfWyJIv4s3XkvDwy7Cu5s="}, {"", consulDocs, "X4SYOinf2pTAcAHRhpj7dA=="},
-		{"", consulDocs, "YwgWlBvicJN17UOYcutXLpJSZsw5aWpLEEWqgK635zA="},
-		{"", "a gist of Consul's keyring", "r+pUD3yH8bZVHxPrBwmI2g=="}, {"", "a gist of Consul's keyring", "xGO97pQcfaG6I/lVzMoqFA=="},
-		{"", serfTests, "1FzgH8LsTtr0Wopn4934OQ=="}, {"", serfTests, "5K9OtfP7efFrNKe5WCQvXvnaXJ5cWP0SvXiwe0kkjM4="},
-		{"", serfTests, "T9jncgl9mbLus+baTTa7q7nPSUrXwbDi2dhbtqir37s="}, {"", serfTests, "HvY8ubRZMgafUOWvrOadwOckVa1wN3QWAo46FVKbVN8="},
-		{"", serfTests, "ZWTL+bgjHyQPhJRKcFe3ccirc2SFHmc/Nw67l8NQfdk="}, {"", serfTests, "WbL6oaTPom+7RG7Q/INbJWKy09OLar/Hf2SuOAdoQE4="},
-		{"", memberlistTests, "4W6DGn2VQVqDEceOdmuRTQ=="}, {"", memberlistTests, "XhX/w702/JKKK7/7OtM9Ww=="},
-		{"", memberlistTests, "Hi16ZXu2lNCRVwtr20khAg=="},
-	}
-	for _, key := range []string{
-		"cg8StVXbQJ0gPvMd9o7VCg==", "Do7GerAsNtzK527dxRZJwpJANdS2NTFbKJIxIod84u0=", "WHvDRJKnCA3UyCUQv0wclfZM5XABgXXnn4qYxQhQBJE=",
-		"xJlxYdp+WJMZfA3MIdJQgwnoHW8GP9gi1Wl/zh2yofE=", "uFO39ExWFLHFf/TwnOPdkhROaowqnfyKyaMht/BC/A8=",
-		"7w+zkhqa+YD4GSKXjRWETBIT8hs53Sr/w95oiVxq5Qc=", "FR4lbrVWs0qhsfDyWzDoFXJUCdFyegJlKLsslwkOw/w=", "OJVXXkKdwifyqc9BrDe1VQ==",
-		"Z51b6PgKU1MZ75NCZOTGGoc0LP2OF3qvF6sjxHyQCYk=", "uDBV4e+LbFW3019YKPxIrg==", "AaABbB+CcCdDdEeeFFfggG==",
+	var all []knownKey
+	for where, keys := range map[string][]string{
+		"Nomad's documentation": {
+			"+p7iF56z0EWoSIvhpYHWXZrSAAtnjR9l6XHRzHqQKlg=", "4YwLQm6ZMwYgfldNBT5P76tAWMdcBmu+FPYRvCxvsHc=",
+			"IisA4F7Mu/RwGfBZelcsFzMlJ4+twnO5Z7eoTzD0T6c=", "4kRkFQfcc3LU0BazP1ca+z==", "YgZOXLMhC7TtZqeghMT8+w==",
+			"HD5Y61iE+neTxd1n6TnXhCPViPIUq5QpWq8WW8012XA=", "AOUfjGff+MrTBzNU7NCOTmYajKRkGv8r2ToxheWd+jk=",
+		},
+		"Nomad's own tests": {
+			"sHck3WL6cxuhuY7Mso9BHA==", "HS5lJ+XuTlYKWaeGYyG+/A==", "wH1Bn9hlJ0emgWB1JttVRA==",
+			"tbLJg26ZJyJ9pK3qhc9jig==", "4leC33rgtXKIVUr9Nr0snQ==", "p7s7A+4mFt+M41NS3nB3APheQS9YaePLguvnNn/c1t4=",
+		},
+		"Consul's documentation": {
+			"pUqJrVyVRj5jsiYEkM/tFQYfWyJIv4s3XkvDwy7Cu5s=", "X4SYOinf2pTAcAHRhpj7dA==",
+			"YwgWlBvicJN17UOYcutXLpJSZsw5aWpLEEWqgK635zA=",
+		},
+		"a gist of Consul's keyring": {
+			"r+pUD3yH8bZVHxPrBwmI2g==", "xGO97pQcfaG6I/lVzMoqFA==",
+		},
+		"serf's own files": {
+			"1FzgH8LsTtr0Wopn4934OQ==", "5K9OtfP7efFrNKe5WCQvXvnaXJ5cWP0SvXiwe0kkjM4=",
+			"T9jncgl9mbLus+baTTa7q7nPSUrXwbDi2dhbtqir37s=", "HvY8ubRZMgafUOWvrOadwOckVa1wN3QWAo46FVKbVN8=",
+			"ZWTL+bgjHyQPhJRKcFe3ccirc2SFHmc/Nw67l8NQfdk=", "WbL6oaTPom+7RG7Q/INbJWKy09OLar/Hf2SuOAdoQE4=",
+		},
+		"memberlist's own tests": {
+			"4W6DGn2VQVqDEceOdmuRTQ==", "XhX/w702/JKKK7/7OtM9Ww==", "Hi16ZXu2lNCRVwtr20khAg==",
+		},
+		"a public guide or repository": {
+			"cg8StVXbQJ0gPvMd9o7VCg==", "Do7GerAsNtzK527dxRZJwpJANdS2NTFbKJIxIod84u0=",
+			"WHvDRJKnCA3UyCUQv0wclfZM5XABgXXnn4qYxQhQBJE=", "xJlxYdp+WJMZfA3MIdJQgwnoHW8GP9gi1Wl/zh2yofE=",
+			"uFO39ExWFLHFf/TwnOPdkhROaowqnfyKyaMht/BC/A8=", "7w+zkhqa+YD4GSKXjRWETBIT8hs53Sr/w95oiVxq5Qc=",
+			"FR4lbrVWs0qhsfDyWzDoFXJUCdFyegJlKLsslwkOw/w=", "OJVXXkKdwifyqc9BrDe1VQ==",
+			"Z51b6PgKU1MZ75NCZOTGGoc0LP2OF3qvF6sjxHyQCYk=", "uDBV4e+LbFW3019YKPxIrg==", "AaABbB+CcCdDdEeeFFfggG==",
+		},
 	} {
-		all = append(all, knownKey{"", "a public guide or repository", key})
+		for _, key := range keys {
+			all = append(all, knownKey{label: where, key: key})
+		}
 	}
 	for _, k := range knownKeys() {
-		all = append(all, knownKey{"", "public instructions: " + k.label, k.key})
+		all = append(all, knownKey{label: "public instructions: " + k.label, key: k.key})
 	}
 	return all
 }

@@ -3,7 +3,6 @@ package catalogue
 import (
 	"time"
 
-	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
 )
 
@@ -23,64 +22,46 @@ const (
 // server may. Checks of the whole cluster show the present leader alone.
 func serverSettings() []setting {
 	return append([]setting{
-		{
-			role: pki.Server, id: "server-rotates-encryption-keys", title: "a server rotates the key that encrypts variables at least once a year",
-			severity: posture.Medium, settings: []string{"server.root_key_rotation_threshold", keyInterval},
-			what: "a server.root_key_rotation_threshold or _gc_interval of more than a year",
-			why:  "a key that leaked, as in a snapshot, would stay good for all that is encrypted and signed (nomad/core_sched.go:987, rootKeyRotateOrGC)",
-			in: keyAgeOver("root_key_rotation_threshold", 30*24*time.Hour,
-				func(a agentSelf) field[string] { return a.Config.Server.RootKeyRotationThreshold }, maxKeyAge),
-		},
-		{
-			role: pki.Server, id: "server-drops-old-encryption-keys", title: "a server drops a key that was rotated away within a month",
-			severity: posture.Medium, settings: []string{"server.root_key_gc_threshold", keyInterval},
-			what: "a server.root_key_gc_threshold or _interval of more than 31 days",
-			why: "an identity that is signed with a key which leaked is good as long as the servers keep that key, rotated or not " +
+		{"server-rotates-encryption-keys", "a server rotates the key that encrypts variables at least once a year", posture.Medium,
+			"a key that leaked, as in a snapshot, would stay good for all that is encrypted and signed (nomad/core_sched.go:987, rootKeyRotateOrGC)",
+			[]string{"server.root_key_rotation_threshold", keyInterval}, "a server.root_key_rotation_threshold or _gc_interval of more than a year",
+			keyAgeOver("root_key_rotation_threshold", 30*24*time.Hour,
+				func(a agentSelf) field[string] { return a.Config.Server.RootKeyRotationThreshold }, maxKeyAge)},
+		{"server-drops-old-encryption-keys", "a server drops a key that was rotated away within a month", posture.Medium,
+			"an identity that is signed with a key which leaked is good as long as the servers keep that key, rotated or not " +
 				"(nomad/encrypter.go:383, VerifyClaim; nomad/core_sched.go:1030, rootKeyGC)",
-			in: keyAgeOver("root_key_gc_threshold", time.Hour, func(a agentSelf) field[string] { return a.Config.Server.RootKeyGCThreshold }, maxTokenLife),
-		},
-		{
-			role: pki.Server, id: "server-drops-dead-servers", title: "a server that leads drops dead servers from Raft while others are left",
-			severity: posture.Medium, settings: []string{"autopilot.cleanup_dead_servers"},
-			what: "autopilot.cleanup_dead_servers = false",
-			why: "a server that was replaced stays a peer that raises the majority which is needed, until too few are left. The first leader writes its line " +
+			[]string{"server.root_key_gc_threshold", keyInterval}, "a server.root_key_gc_threshold or _interval of more than 31 days",
+			keyAgeOver("root_key_gc_threshold", time.Hour, func(a agentSelf) field[string] { return a.Config.Server.RootKeyGCThreshold }, maxTokenLife)},
+		{"server-drops-dead-servers", "a server that leads drops dead servers from Raft while others are left", posture.Medium,
+			"a server that was replaced stays a peer that raises the majority which is needed, until too few are left. The first leader writes its line " +
 				"into the cluster's state (nomad/leader.go:2615, getOrCreateAutopilotConfig)",
-			in: valueOf("cleanup_dead_servers", func(a agentSelf) field[any] { return a.Config.Autopilot.CleanupDeadServers },
-				func(v any) bool { return v != nil && v != true }),
-		},
+			[]string{"autopilot.cleanup_dead_servers"}, "autopilot.cleanup_dead_servers = false",
+			valueOf("cleanup_dead_servers", func(a agentSelf) field[any] { return a.Config.Autopilot.CleanupDeadServers },
+				func(v any) bool { return v != nil && v != true })},
 	}, admissionSettings()...)
 }
 
 // admissionSettings returns the settings that decide what is admitted, and for how long.
 func admissionSettings() []setting {
 	return []setting{
-		{
-			role: pki.Server, id: "server-demands-introductions", title: "a server that leads lets no client register that was not introduced",
-			severity: posture.High, settings: []string{"server.client_introduction.enforcement"},
-			what: "a server.client_introduction.enforcement other than strict",
-			why: "with \"warn\", Nomad's default, the holder of a client's key adds any number of nodes; the leader's own line decides " +
+		{"server-demands-introductions", "a server that leads lets no client register that was not introduced", posture.High,
+			"with \"warn\", Nomad's default, the holder of a client's key adds any number of nodes; the leader's own line decides " +
 				"(nomad/node_endpoint.go:318, newRegistrationAllowed)",
-			in: valueOf("client_introduction.enforcement", func(a agentSelf) field[string] { return a.Config.Server.ClientIntroduction.Enforcement },
-				func(level string) bool { return level != "strict" }),
-		},
-		{
-			role: pki.Server, id: "server-introduces-for-an-hour-at-most", title: "a server that leads makes no introduction token that lives for more than an hour",
-			severity: posture.Medium, settings: []string{"server.client_introduction.max_identity_ttl"},
-			what: "a server.client_introduction.max_identity_ttl of more than an hour",
-			why: "such a token is good for any number of nodes and cannot be revoked; the leader's own line decides, 30 min unless it is set " +
+			[]string{"server.client_introduction.enforcement"}, "a server.client_introduction.enforcement other than strict",
+			valueOf("client_introduction.enforcement", func(a agentSelf) field[string] { return a.Config.Server.ClientIntroduction.Enforcement },
+				func(level string) bool { return level != "strict" })},
+		{"server-introduces-for-an-hour-at-most", "a server that leads makes no introduction token that lives for more than an hour", posture.Medium,
+			"such a token is good for any number of nodes and cannot be revoked; the leader's own line decides, 30 min unless it is set " +
 				"(nomad/acl_endpoint.go:3229; nomad/structs/node.go:867)",
-			in: valueOf("client_introduction.max_identity_ttl", func(a agentSelf) field[time.Duration] {
+			[]string{"server.client_introduction.max_identity_ttl"}, "a server.client_introduction.max_identity_ttl of more than an hour",
+			valueOf("client_introduction.max_identity_ttl", func(a agentSelf) field[time.Duration] {
 				return a.Config.Server.ClientIntroduction.MaxIdentityTTL
-			}, func(ttl time.Duration) bool { return ttl > maxIntroductionLife }),
-		},
-		{
-			role: pki.Server, id: "server-ends-tokens-within-a-month", title: "a server that leads makes no expiring token that lives for more than 31 days",
-			severity: posture.Low, settings: []string{"acl.token_max_expiration_ttl"},
-			what: "an acl.token_max_expiration_ttl of more than 31 days",
-			why:  "a token that was forgotten stays good until it ends; the leader's own line decides, 24 h unless it is set (nomad/acl_endpoint.go:652)",
-			in: valueOf("token_max_expiration_ttl", func(a agentSelf) field[time.Duration] { return a.Config.ACL.TokenMaxExpirationTTL },
-				func(ttl time.Duration) bool { return ttl > maxTokenLife }),
-		},
+			}, func(ttl time.Duration) bool { return ttl > maxIntroductionLife })},
+		{"server-ends-tokens-within-a-month", "a server that leads makes no expiring token that lives for more than 31 days", posture.Low,
+			"a token that was forgotten stays good until it ends; the leader's own line decides, 24 h unless it is set (nomad/acl_endpoint.go:652)",
+			[]string{"acl.token_max_expiration_ttl"}, "an acl.token_max_expiration_ttl of more than 31 days",
+			valueOf("token_max_expiration_ttl", func(a agentSelf) field[time.Duration] { return a.Config.ACL.TokenMaxExpirationTTL },
+				func(ttl time.Duration) bool { return ttl > maxTokenLife })},
 	}
 }
 
