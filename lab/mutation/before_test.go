@@ -17,7 +17,7 @@ type proved struct {
 	Scope    mutation.Scope `json:"scope"`
 }
 
-// TestNothingIsLost: what was proved when the table was made, by a cluster of its own for each change, is proved now.
+// TestNothingIsLost: what clusters of their own proved when the table was made is still proved.
 func TestNothingIsLost(t *testing.T) {
 	text, err := os.ReadFile("testdata/proved.json")
 	if err != nil {
@@ -39,8 +39,8 @@ func TestNothingIsLost(t *testing.T) {
 	}
 }
 
-// lost lists what is proved no more. That a check fails at the one agent that carries a mutation, and passes at its neighbours,
-// is more than that it fails where all agents of the role carry it.
+// lost lists what is no longer proved. A check that fails at the one agent that carries a mutation, and passes at its
+// neighbours, proves more than one that fails where all agents of the role carry it.
 func lost(before []proved, seen []mutation.Seen) []string {
 	var all []string
 	for _, p := range before {
@@ -53,7 +53,7 @@ func lost(before []proved, seen []mutation.Seen) []string {
 	return all
 }
 
-// TestLost tells of a mutation, a check and a scope that are gone.
+// TestLost reports a mutation, a check and a scope that are gone.
 func TestLost(t *testing.T) {
 	seen := []mutation.Seen{{Mutation: "m", Scope: mutation.Agent, Fails: []string{"a"}}, {Mutation: "n", Scope: mutation.Servers, Fails: []string{"a"}}}
 	for _, test := range []struct {

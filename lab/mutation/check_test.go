@@ -13,8 +13,8 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// TestLookAgain: what was seen while another server led, and be it for a moment, is looked at once more; what was seen under one
-// leader is not.
+// TestCheckIsRepeatedWhenLeadershipMoves: the checks run again if another server led meanwhile, however briefly, and
+// only then.
 func TestCheckIsRepeatedWhenLeadershipMoves(t *testing.T) {
 	t.Parallel()
 	l := labtest.Start(t, spec.Hardened(), spec.Servers(3), spec.Clients(0))
@@ -47,7 +47,7 @@ func TestCheckIsRepeatedWhenLeadershipMoves(t *testing.T) {
 	}
 }
 
-// term is Raft's.
+// term returns Raft's term.
 func term(t *testing.T, l *lab.Lab) string {
 	t.Helper()
 	client, err := l.Servers()[0].API()

@@ -11,18 +11,18 @@ import (
 	"nomadlab.internal/lab/posture"
 )
 
-// sound is what is found of three servers that carry nothing: two checks of each, and a question of the cluster.
+// sound returns the findings of three servers without a mutation: two checks of each, and a check of the cluster.
 func sound() []finding.Finding {
 	var all []finding.Finding
 	for _, node := range []string{"server-1", "server-2", "server-3"} {
-		for _, id := range []string{"refuses-plaintext", "refuses-strangers"} {
+		for _, id := range []string{"refuses-plaintext", "refuses-untrusted"} {
 			all = append(all, finding.Finding{ID: id, Node: node, Plane: "HTTP", Result: finding.Pass})
 		}
 	}
 	return append(all, finding.Finding{ID: "has-one-key", Node: "server-1", Plane: "gossip", Result: finding.Pass})
 }
 
-// with is what is found where the check ended so at the node.
+// with returns the findings, of which the check's result at the node is v.
 func with(findings []finding.Finding, id, node string, v finding.Result) []finding.Finding {
 	all := slices.Clone(findings)
 	for i, f := range all {
@@ -37,7 +37,7 @@ func packResults(findings []finding.Finding) mutation.PackResults {
 	return mutation.NewPackResults(finding.Report{Findings: findings}, []string{"has-one-key"})
 }
 
-// pair is two mutations that share a cluster: plain at server-2, open at server-3; server-1 is sound.
+// pair returns a pack of two mutations that share a cluster: plain at server-2, open at server-3; server-1 is sound.
 func pair() mutation.Pack {
 	return mutation.Pack{Name: "pair", Servers: 3, Placed: []mutation.Placed{
 		{Mutation: row("plain", pki.Server, mutation.Shares), Node: "server-2", Scope: mutation.Agent},
@@ -45,21 +45,21 @@ func pair() mutation.Pack {
 	}}
 }
 
-// listed is what the two are known to show.
+// listed returns the checks that are known to fail because of the two.
 func listed() []mutation.Seen {
 	return []mutation.Seen{
 		{Mutation: "plain", Scope: mutation.Agent, Fails: []string{"refuses-plaintext"}},
-		{Mutation: "open", Scope: mutation.Agent, Fails: []string{"refuses-strangers"}},
+		{Mutation: "open", Scope: mutation.Agent, Fails: []string{"refuses-untrusted"}},
 	}
 }
 
-// shown is what a cluster with the two shows that is as listed.
+// shown returns the findings of a cluster in which the two fail as listed.
 func shown() []finding.Finding {
-	return with(with(sound(), "refuses-plaintext", "server-2", finding.Fail), "refuses-strangers", "server-3", finding.Fail)
+	return with(with(sound(), "refuses-plaintext", "server-2", finding.Fail), "refuses-untrusted", "server-3", finding.Fail)
 }
 
-// TestPlantedFaults: each fault of a check or a mutation is told, with the agent, the mutation and the check, beside the
-// control that is as it should be.
+// TestPlantedFaults: each defect of a check or a mutation is reported, with the agent, the mutation and the check.
+// The control has none.
 func TestPlantedFaults(t *testing.T) {
 	if got := mutation.Judge(pair(), listed(), packResults(shown())); len(got) != 0 {
 		t.Fatalf("the control differs: %v", got)
@@ -73,8 +73,8 @@ func TestPlantedFaults(t *testing.T) {
 			"refuses-plaintext at server-2, which carries plain: pass, want fail: planted",
 		},
 		"a mutation that changes nothing and says it does": {
-			with(shown(), "refuses-strangers", "server-3", finding.Pass),
-			"refuses-strangers at server-3, which carries open: pass, want fail: planted",
+			with(shown(), "refuses-untrusted", "server-3", finding.Pass),
+			"refuses-untrusted at server-3, which carries open: pass, want fail: planted",
 		},
 		"a check that fails for its neighbour's change": {
 			with(shown(), "refuses-plaintext", "server-1", finding.Fail),
@@ -95,8 +95,8 @@ func TestPlantedFaults(t *testing.T) {
 			"refuses-plaintext at every other server, which is sound: pass at none, want pass",
 		},
 		"a check that a sound agent skips": {
-			with(shown(), "refuses-strangers", "server-1", finding.Skipped),
-			"refuses-strangers at server-1, which is sound: skipped, want pass: planted",
+			with(shown(), "refuses-untrusted", "server-1", finding.Skipped),
+			"refuses-untrusted at server-1, which is sound: skipped, want pass: planted",
 		},
 		"a check that cannot tell at the agent that carries its mutation": {
 			with(shown(), "refuses-plaintext", "server-2", finding.Inconclusive),
@@ -132,15 +132,15 @@ func TestPlantedFaults(t *testing.T) {
 	}
 }
 
-// TestWhatIsLostAtTheCarrierIsNoDifference: a mutation may take another check's control away at its own agent.
+// TestWhatIsLostAtTheCarrierIsNoDifference: a mutation may make another check's control fail at its own agent.
 func TestWhatIsLostAtTheCarrierIsNoDifference(t *testing.T) {
-	if got := mutation.Judge(pair(), listed(), packResults(with(shown(), "refuses-strangers", "server-2", finding.Inconclusive))); len(got) != 0 {
+	if got := mutation.Judge(pair(), listed(), packResults(with(shown(), "refuses-untrusted", "server-2", finding.Inconclusive))); len(got) != 0 {
 		t.Errorf("%v", got)
 	}
 }
 
-// TestLearnIsWhatJudgeTakes: what was learned of a pack is what the same pack then has to show, and what the cluster is asked
-// is put down to none of several.
+// TestLearnIsWhatJudgeTakes: Judge finds no difference between a pack and what FailuresSeen returned for it. Failures
+// of the whole cluster belong to none of several mutations.
 func TestLearnIsWhatJudgeTakes(t *testing.T) {
 	learned := mutation.FailuresSeen(pair(), packResults(shown()))
 	if got := mutation.Judge(pair(), learned, packResults(shown())); len(got) != 0 {
@@ -155,7 +155,7 @@ func TestLearnIsWhatJudgeTakes(t *testing.T) {
 	}
 }
 
-// TestCutOff: an agent that is cut off harms no peer.
+// TestCutOff: an agent that is cut off does not change its peers' results.
 func TestCutOff(t *testing.T) {
 	pack := mutation.Pack{Servers: 2, Extra: "server-3", Placed: []mutation.Placed{
 		{Mutation: row("gone", pki.Server, mutation.Extra), Node: "server-3", Scope: mutation.Agent},
@@ -170,7 +170,7 @@ func TestCutOff(t *testing.T) {
 		want     int
 	}{
 		"as learned":       {seen, 0},
-		"a peer misses it": {with(seen, "refuses-strangers", "server-2", finding.Fail), 1},
+		"a peer misses it": {with(seen, "refuses-untrusted", "server-2", finding.Fail), 1},
 	} {
 		if got := mutation.Judge(pack, learned, packResults(test.findings)); len(got) != test.want {
 			t.Errorf("%s: %v, want %d differences", name, got, test.want)
@@ -178,13 +178,13 @@ func TestCutOff(t *testing.T) {
 	}
 }
 
-// TestAllCarry: where all servers carry the mutation, what fails at any of them counts, and each shows something of it.
+// TestAllCarry: if all servers carry the mutation, a failure at any of them counts, and each must have one.
 func TestAllCarry(t *testing.T) {
 	pack := mutation.Pack{Servers: 3, Clients: 1, Placed: []mutation.Placed{{Mutation: row("all", pki.Server, mutation.Shares), Scope: mutation.Servers}}}
 	client := finding.Finding{ID: "refuses-plaintext", Node: "client-1", Plane: "HTTP", Result: finding.Pass}
 	seen := with(append(sound(), client), "has-one-key", "server-1", finding.Fail)
 	for _, node := range []string{"server-1", "server-2", "server-3"} {
-		seen = with(seen, "refuses-strangers", node, finding.Fail)
+		seen = with(seen, "refuses-untrusted", node, finding.Fail)
 	}
 	learned := mutation.FailuresSeen(pack, packResults(seen))
 	for name, test := range map[string]struct {
@@ -193,12 +193,12 @@ func TestAllCarry(t *testing.T) {
 	}{
 		"as learned": {seen, ""},
 		"one server shows nothing": {
-			with(seen, "refuses-strangers", "server-3", finding.Pass),
-			"each of refuses-strangers at server-3, which carries all: none fails, want one to fail",
+			with(seen, "refuses-untrusted", "server-3", finding.Pass),
+			"each of refuses-untrusted at server-3, which carries all: none fails, want one to fail",
 		},
 		"one server cannot tell": {
-			with(seen, "refuses-strangers", "server-3", finding.Inconclusive),
-			"each of refuses-strangers at server-3, which carries all: none fails, want one to fail",
+			with(seen, "refuses-untrusted", "server-3", finding.Inconclusive),
+			"each of refuses-untrusted at server-3, which carries all: none fails, want one to fail",
 		},
 		"the question of the cluster passes": {
 			with(seen, "has-one-key", "server-1", finding.Pass), "has-one-key of the cluster, which carries all: pass, want fail: planted",
@@ -221,7 +221,7 @@ func TestAllCarry(t *testing.T) {
 	}
 }
 
-// TestUnproved: a check that no mutation breaks is told, and one that breaks only where all others do.
+// TestUnproved reports a check that no mutation makes fail, and one that fails only together with all others.
 func TestUnproved(t *testing.T) {
 	check := func(id string) posture.Spec { return posture.Spec{ID: id, Plane: "HTTP"} }
 	seen := []mutation.Seen{

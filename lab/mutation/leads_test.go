@@ -17,8 +17,8 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// TestProofWhoeverLeads has each server of the packed clusters lead in turn: a changed server is noticed at itself whoever leads,
-// by a check of those that the proof saw fail, and no sound agent is blamed for it.
+// TestProofWhoeverLeads makes each server of the packed clusters lead in turn. Whichever leads, a server with a
+// mutation fails one of the checks that the proof saw fail, and no sound agent fails any.
 func TestProofWhoeverLeads(t *testing.T) {
 	t.Parallel()
 	began := time.Now()
@@ -33,13 +33,14 @@ func TestProofWhoeverLeads(t *testing.T) {
 	_, _ = fmt.Fprintf(t.Output(), "each server led, in all %.0f s\n", time.Since(began).Seconds())
 }
 
-// packsThatLead are the packs of which some servers carry a mutation, and any may lead.
+// packsThatLead returns the packs in which some servers carry a mutation and any may lead.
 func packsThatLead() []mutation.Pack {
 	all := slices.DeleteFunc(mutation.All(), func(m mutation.Mutation) bool { return m.OfLab() != "" || m.Equivalent != "" })
 	return slices.DeleteFunc(mutation.Packs(all, mutation.DefaultSize()), func(p mutation.Pack) bool { return p.Lead == "" })
 }
 
-// TestEveryMutationOfOneServerIsLed: those that are left out are cut off from their cluster, which they cannot lead.
+// TestEveryMutationOfOneServerIsLed: only servers that are cut off from their cluster, and so cannot lead it, are
+// left out.
 func TestEveryMutationOfOneServerIsLed(t *testing.T) {
 	led := map[string]bool{}
 	for _, pack := range packsThatLead() {
@@ -95,8 +96,8 @@ func everyLeader(t *testing.T, pack mutation.Pack) {
 	}
 }
 
-// unnoticed lists the agents that carry a mutation of which nothing fails there, and the sound ones at which something does not pass,
-// or nothing was tried. What the cluster is asked blames none of its agents.
+// unnoticed lists the agents that carry a mutation and at which none of its checks fails, and the sound agents at
+// which a check does not pass or none ran. Checks of the whole cluster do not count.
 func unnoticed(pack mutation.Pack, fails map[string][]string, findings []finding.Finding, questions []string) []string {
 	var faults []string
 	for _, placed := range pack.Placed {
@@ -122,7 +123,7 @@ func unnoticed(pack mutation.Pack, fails map[string][]string, findings []finding
 	return faults
 }
 
-// TestUnnoticed tells of a mutation that nothing shows, and of a sound agent that is blamed.
+// TestUnnoticed reports a mutation that no check shows, and a sound agent that fails one.
 func TestUnnoticed(t *testing.T) {
 	pack := mutation.Pack{Servers: 2, Placed: []mutation.Placed{{Mutation: row("weak", pki.Server, mutation.Shares), Node: "server-2"}}}
 	fails := map[string][]string{"server-2": {"a"}}

@@ -11,7 +11,7 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// row is a mutation made up for a rule of the packer.
+// row returns a mutation for a test of the packing rules.
 func row(id string, role pki.Role, sharing mutation.Sharing) mutation.Mutation {
 	return mutation.Mutation{
 		ID: id, Scope: mutation.Agent, Role: role, Sharing: sharing, Settings: []string{"tls.http"},
@@ -19,7 +19,7 @@ func row(id string, role pki.Role, sharing mutation.Sharing) mutation.Mutation {
 	}
 }
 
-// rowsOf are so many of them.
+// rowsOf returns that many of them.
 func rowsOf(n int, role pki.Role, sharing mutation.Sharing) []mutation.Mutation {
 	var all []mutation.Mutation
 	for i := range n {
@@ -28,14 +28,14 @@ func rowsOf(n int, role pki.Role, sharing mutation.Sharing) []mutation.Mutation 
 	return all
 }
 
-// turning is a mutation of a running cluster that can be taken back.
+// turning returns a mutation of a running cluster that can be undone.
 func turning(id string, turns mutation.Turns) mutation.Mutation {
 	return mutation.Mutation{
 		ID: id, Scope: mutation.Cluster, Turns: turns, Live: &mutation.Live{Do: nothing, Undo: nothing},
 	}
 }
 
-// TestPackerRules: what may share a cluster does, and what must not has one of its own.
+// TestPackerRules: mutations share a cluster if they may, and only then.
 func TestPackerRules(t *testing.T) {
 	size := mutation.DefaultSize()
 	live := turning("policy", mutation.Policies)
@@ -108,7 +108,7 @@ func TestPackerRules(t *testing.T) {
 	}
 }
 
-// inWords is a pack in a line.
+// inWords returns a pack as one line.
 func inWords(p mutation.Pack) string {
 	text := fmt.Sprintf("%d+%d", p.Servers, p.Clients)
 	for _, part := range []struct{ name, value string }{{"lead", p.Lead}, {"extra", p.Extra}, {"job", p.SampleJobAt}} {
@@ -126,7 +126,8 @@ func inWords(p mutation.Pack) string {
 	return text + ": " + strings.Join(placed, ", ")
 }
 
-// TestUnpackedIsAllAlone: each mutation of the table has a cluster of its own, at every scope that the packed table has it.
+// TestUnpackedIsAllAlone: each mutation of the table has a cluster of its own, at every scope that it has in the
+// packed table.
 func TestUnpackedIsAllAlone(t *testing.T) {
 	places := func(packs []mutation.Pack) []string {
 		var all []string
@@ -150,8 +151,8 @@ func TestUnpackedIsAllAlone(t *testing.T) {
 	}
 }
 
-// TestWhatSpeaksInClearSharesNothing: an agent whose RPC or gossip is in the clear is heard at its sound neighbours as well, so
-// no mutation of these lines may share a cluster.
+// TestWhatSpeaksInClearSharesNothing: RPC or gossip in the clear is captured at sound neighbours too, so no mutation
+// of these settings may share a cluster.
 func TestWhatSpeaksInClearSharesNothing(t *testing.T) {
 	tried := 0
 	for _, m := range mutation.All() {
@@ -168,7 +169,7 @@ func TestWhatSpeaksInClearSharesNothing(t *testing.T) {
 	}
 }
 
-// TestOptionsPlaceEachMutation: an agent carries its own mutation, and no other does.
+// TestOptionsPlaceEachMutation at its own agent and at no other.
 func TestOptionsPlaceEachMutation(t *testing.T) {
 	for _, p := range mutation.Packs(mutation.All(), mutation.DefaultSize()) {
 		for _, at := range p.Placed {

@@ -24,9 +24,9 @@ import (
 
 const seenPath = "seen.json"
 
-// TestProof carries every mutation of the table out on a hardened lab, several to a cluster: at the agent that carries it
-// exactly the listed checks fail, and at every sound agent all pass. A pack that does not show exactly that is taken apart,
-// and each of its mutations tried in a cluster of its own.
+// TestProof carries out every mutation of the table on a hardened lab, several to a cluster. At the agent that
+// carries it exactly the listed checks fail, and at every sound agent all pass. If a pack does not show exactly that,
+// each of its mutations is tried in a cluster of its own.
 func TestProof(t *testing.T) {
 	t.Parallel()
 	p := &proof{began: time.Now(), questions: questions(t)}
@@ -55,7 +55,7 @@ func TestProof(t *testing.T) {
 	}
 }
 
-// packs are the clusters of the proof.
+// packs returns the clusters of the proof.
 func packs() []mutation.Pack {
 	all := slices.DeleteFunc(mutation.All(), func(m mutation.Mutation) bool { return m.OfLab() != "" || m.Equivalent != "" })
 	if unpacked() {
@@ -64,18 +64,19 @@ func packs() []mutation.Pack {
 	return mutation.Packs(all, mutation.DefaultSize())
 }
 
-// proof is what was seen so far.
+// proof collects what was seen.
 type proof struct {
 	began time.Time
-	// questions are the IDs of the checks that are asked of the cluster.
+	// questions are the IDs of the checks of the whole cluster.
 	questions []string
 	mu        sync.Mutex
 	seen      []mutation.Seen
 	times     mutation.Timesheet
 }
 
-// prove carries one pack out, and where it differs from what was seen before, each of its mutations by itself. What was
-// inconclusive, as this program was too busy to listen, is tried once more before it is said.
+// prove carries out one pack and, if it differs from what was seen before, each of its mutations by itself.
+// Inconclusive differences, for example because this program was too busy to capture packets, are tried once more
+// first.
 func (p *proof) prove(t *testing.T, pack mutation.Pack, before []mutation.Seen) {
 	differences := p.carry(t, pack, before)
 	if len(differences) == 0 {
@@ -108,13 +109,13 @@ func (p *proof) prove(t *testing.T, pack mutation.Pack, before []mutation.Seen) 
 	}
 }
 
-// inconclusive reports whether all that differs is inconclusive where it was to pass.
+// inconclusive reports whether all differences are inconclusive where a pass is wanted.
 func inconclusive(differences []mutation.Difference) bool {
 	return !slices.ContainsFunc(differences, func(d mutation.Difference) bool { return d.Got != "inconclusive" || d.Want != "pass" })
 }
 
-// carry brings the pack's cluster up, and returns what differs from what was seen before; while that is learned anew, what no
-// list can explain.
+// carry starts the pack's cluster and returns the differences from what was seen before, or with -update those that
+// no list can explain.
 func (p *proof) carry(t *testing.T, pack mutation.Pack, before []mutation.Seen) []mutation.Difference {
 	t.Helper()
 	engines := labtest.Engines(t)
@@ -161,7 +162,7 @@ func (p *proof) add(seen []mutation.Seen) {
 	}
 }
 
-// inOrder is what was seen, in the order of the table.
+// inOrder returns what was seen, in the order of the table.
 func (p *proof) inOrder() []mutation.Seen {
 	place := map[string]int{}
 	for i, m := range mutation.All() {
@@ -174,7 +175,7 @@ func (p *proof) inOrder() []mutation.Seen {
 	return all
 }
 
-// complete adds what was not tried, as -run left it out, as it was seen before.
+// complete adds what -run left out, as it was seen before.
 func (p *proof) complete(before []mutation.Seen) {
 	for _, b := range before {
 		known := slices.ContainsFunc(mutation.All(), func(m mutation.Mutation) bool { return m.ID == b.Mutation })
@@ -185,7 +186,7 @@ func (p *proof) complete(before []mutation.Seen) {
 	}
 }
 
-// keep writes down what was seen.
+// keep writes what was seen to seen.json.
 func (p *proof) keep(t *testing.T) {
 	t.Helper()
 	text, err := json.MarshalIndent(p.inOrder(), "", "  ")
@@ -197,7 +198,7 @@ func (p *proof) keep(t *testing.T) {
 	}
 }
 
-// specs are the catalogue's.
+// specs returns the specs of the catalogue.
 func specs(t *testing.T) []posture.Spec {
 	t.Helper()
 	checks, err := catalogue.All(catalogue.Ingredients{})
@@ -211,7 +212,7 @@ func specs(t *testing.T) []posture.Spec {
 	return all
 }
 
-// questions are the IDs of the checks that are asked of the cluster.
+// questions returns the IDs of the checks of the whole cluster.
 func questions(t *testing.T) []string {
 	t.Helper()
 	var ids []string

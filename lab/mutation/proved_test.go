@@ -9,12 +9,12 @@ import (
 	"nomadlab.internal/lab/posture"
 )
 
-// distinct is how many checks there must be that no other check could stand for: those that fail because of the same mutations
-// count as one.
+// distinct is the least number of checks that no other check could replace; checks that fail because of the same
+// mutations count as one.
 const distinct = 90
 
-// inseparable are the checks that nothing but a change of their whole plane makes fail, by why that is so. That they do not fail
-// wherever they are tried is seen at the agents beside the one that carries the change.
+// inseparable lists, with the reason, the checks that fail only because of a change of their whole plane. That they
+// do not fail everywhere is seen at the agents beside the one that carries the change.
 func inseparable() map[string]string {
 	return map[string]string{
 		"client-reaches-its-servers":              "a client has two checks of the cluster, and one that gets no answers is not ready either",
@@ -25,9 +25,9 @@ func inseparable() map[string]string {
 	}
 }
 
-// unproved lists what the table does not prove: each check must be seen to fail because of a mutation that leaves more than
-// half of its plane's checks alone at the agents that carry it, as one that fails when all do tells nothing of it. Exceptions are
-// the inseparable ones.
+// unproved lists what the table does not prove. Each check, except the inseparable ones, must be seen to fail because
+// of a mutation that leaves more than half of its plane's checks passing at the agents that carry it: a check that
+// fails when all do proves nothing.
 func unproved(checks []posture.Spec, seen []mutation.Seen, exceptions map[string]string) []string {
 	var faults []string
 	for _, c := range checks {
@@ -46,7 +46,7 @@ func unproved(checks []posture.Spec, seen []mutation.Seen, exceptions map[string
 	return faults
 }
 
-// alike are the checks that fail because of the same mutations, by these.
+// alike groups the checks by the mutations that make them fail.
 func alike(checks []posture.Spec, seen []mutation.Seen) map[string][]string {
 	all := map[string][]string{}
 	for _, c := range checks {
@@ -56,7 +56,7 @@ func alike(checks []posture.Spec, seen []mutation.Seen) map[string][]string {
 	return all
 }
 
-// failing are the mutations, with their scopes, because of which the check failed.
+// failing returns the mutations, with their scopes, because of which the check failed.
 func failing(id string, seen []mutation.Seen) []string {
 	var all []string
 	for _, s := range made(id, seen) {
@@ -65,12 +65,12 @@ func failing(id string, seen []mutation.Seen) []string {
 	return all
 }
 
-// made are what was seen of these mutations.
+// made returns what was seen of these mutations.
 func made(id string, seen []mutation.Seen) []mutation.Seen {
 	return slices.DeleteFunc(slices.Clone(seen), func(s mutation.Seen) bool { return !slices.Contains(s.Fails, id) })
 }
 
-// caught are those of them that left enough of the plane's checks alone, the most telling first: those with the fewest failures.
+// caught returns those that left enough of the plane's checks passing, the ones with the fewest failures first.
 func caught(c posture.Spec, seen []mutation.Seen) []mutation.Seen {
 	var telling []mutation.Seen
 	for _, s := range made(c.ID, seen) {

@@ -12,8 +12,8 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// TestSettingsAreWhatFails: where one setting was changed and a check failed, the check names that setting among those that it
-// rests on; and a setting that a check names, and that some mutation changes, was seen to make it fail.
+// TestSettingsAreWhatFails: if one setting was changed and a check failed, the check names that setting; and a
+// setting that a check names and some mutation changes was seen to make it fail.
 func TestSettingsAreWhatFails(t *testing.T) {
 	seen, err := mutation.AllSeen()
 	if err != nil {
@@ -24,7 +24,7 @@ func TestSettingsAreWhatFails(t *testing.T) {
 	}
 }
 
-// wrongSettings lists the settings that checks name or do not name, other than what was seen.
+// wrongSettings lists the settings of checks that do not match what was seen.
 func wrongSettings(checks []posture.Spec, all []mutation.Mutation, seen []mutation.Seen) []string {
 	var faults []string
 	for _, c := range checks {
@@ -67,12 +67,12 @@ func wrongSettings(checks []posture.Spec, all []mutation.Mutation, seen []mutati
 	return faults
 }
 
-// touches reports whether agents that the check is tried at carry the mutation.
+// touches reports whether agents at which the check runs carry the mutation.
 func touches(m mutation.Mutation, c posture.Spec) bool {
 	return m.Role == "" || len(c.Roles) == 0 || slices.Contains(c.Roles, m.Role)
 }
 
-// TestWrongSettingsAreTold: a setting too few, and one too many, beside a control that names what matters.
+// TestWrongSettingsAreTold: one setting too few, and one too many. The control names exactly the right ones.
 func TestWrongSettingsAreTold(t *testing.T) {
 	rows := []mutation.Mutation{
 		{ID: "plain", Settings: []string{"tls.http"}}, {ID: "no-acl", Settings: []string{"acl.enabled"}}, {ID: "old", Settings: []string{"tls.tls_min_version"}},
@@ -95,7 +95,7 @@ func TestWrongSettingsAreTold(t *testing.T) {
 	}
 }
 
-// TestSettingsArePaths: each is a line that a configuration can have.
+// TestSettingsArePaths of lines that a configuration can have.
 func TestSettingsArePaths(t *testing.T) {
 	for _, s := range specs(t) {
 		for at, path := range s.Settings {

@@ -16,7 +16,7 @@ import (
 
 func nothing(context.Context, *lab.Lab) error { return nil }
 
-// TestTableIsWhole: each mutation has what a reader, the packer and the score need, and an ID of its own.
+// TestTableIsWhole: each mutation has the fields that readers, Packs and scores need, and its own ID.
 func TestTableIsWhole(t *testing.T) {
 	ids := map[string]bool{}
 	for _, m := range mutation.All() {
@@ -56,7 +56,7 @@ func TestTableIsWhole(t *testing.T) {
 	}
 }
 
-// TestByID finds each, and no other.
+// TestByID finds each mutation, and no other.
 func TestByID(t *testing.T) {
 	for _, m := range mutation.All() {
 		if got, err := mutation.ByID(m.ID); err != nil || got.ID != m.ID {
@@ -68,7 +68,7 @@ func TestByID(t *testing.T) {
 	}
 }
 
-// TestMatch: patterns mean what they say, in the table's order, and one that means nothing is an error.
+// TestMatch: patterns match in the table's order, and one that matches none is an error.
 func TestMatch(t *testing.T) {
 	matched, err := mutation.Match(mutation.All(), "no-acl", "server-tls-1*")
 	if err != nil {
@@ -88,8 +88,8 @@ func TestMatch(t *testing.T) {
 	}
 }
 
-// TestEachMutationIsSeen: each that a lab can carry has made a check fail, at every scope that it is carried at, and is written
-// down once, in the table's order.
+// TestEachMutationIsSeen: each that a lab can carry made a check fail, at every scope that it has, and is recorded
+// once, in the table's order.
 func TestEachMutationIsSeen(t *testing.T) {
 	seen, err := mutation.AllSeen()
 	if err != nil {
@@ -100,7 +100,7 @@ func TestEachMutationIsSeen(t *testing.T) {
 	}
 }
 
-// unseen lists the mutations that were not seen to make any check fail, and what was written down beside them.
+// unseen lists the mutations that were not seen to make any check fail, and wrong records.
 func unseen(all []mutation.Mutation, seen []mutation.Seen) []string {
 	var faults, want, got []string
 	for _, m := range all {
@@ -135,7 +135,7 @@ func unseen(all []mutation.Mutation, seen []mutation.Seen) []string {
 	return faults
 }
 
-// TestUnseenIsTold: a mutation that changes nothing, one that was never carried out, and what is written down wrongly.
+// TestUnseenIsTold: a mutation that changes nothing, one that was never carried out, and a wrong record.
 func TestUnseenIsTold(t *testing.T) {
 	rows := []mutation.Mutation{row("good", "server", mutation.Shares), row("idle", "server", mutation.Shares), row("new", "server", mutation.Shares)}
 	good := mutation.Seen{Mutation: "good", Scope: mutation.Agent, Fails: []string{"a"}}
@@ -148,8 +148,8 @@ func TestUnseenIsTold(t *testing.T) {
 	}
 }
 
-// TestWhichRowsDoNotShare: what the packer goes by is what each row says of itself. A row that is to be by itself and shares a cluster
-// could be told by the wrong agent, or keep the cluster from getting ready.
+// TestWhichRowsDoNotShare lists what each row says about sharing. A row that wrongly shares a cluster could show at
+// the wrong agent, or keep the cluster from getting ready.
 func TestWhichRowsDoNotShare(t *testing.T) {
 	t.Parallel()
 	got := map[string][]string{}

@@ -9,7 +9,7 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// TestAnswer: a refusal in other words than those that are wanted is not the refusal that was asked about.
+// TestAnswer: a refusal with other words than the wanted ones fails.
 func TestAnswer(t *testing.T) {
 	saying := probe.New(probe.PlaneRPC, "ask in the clear", func(context.Context, probe.Target) probe.Observation {
 		return probe.Observation{Outcome: probe.Denied, Received: "400 Bad Request: use HTTPS"}

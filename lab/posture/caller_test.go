@@ -11,7 +11,7 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// TestOnlyTheCallersOwnLineCounts: another node may be refused for the same reason while the probe is refused for
+// TestOnlyTheCallersOwnLineCounts: another node may be refused for the wanted reason while the probe is refused for
 // another one. Each row differs from the first in one thing.
 func TestOnlyTheCallersOwnLineCounts(t *testing.T) {
 	const (
@@ -90,8 +90,8 @@ func TestTheCallerAtThePlaneCounts(t *testing.T) {
 	}
 }
 
-// TestALevelThatIsNotKnown is taken for Nomad's default: what an agent logs at TRACE alone is not asserted of it, and what it
-// always logs is.
+// TestALevelThatIsNotKnown: an unknown log level counts as Nomad's default. A line at TRACE alone is not required
+// then, and one that is always logged is.
 func TestALevelThatIsNotKnown(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {

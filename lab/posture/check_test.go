@@ -13,7 +13,7 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// answering is a probe that gives the outcomes in turn, the last one for ever.
+// answering returns a probe that gives the outcomes in turn, and then the last one.
 func answering(sentence string, outcomes ...probe.Outcome) probe.Probe {
 	var turn atomic.Int64 // agents are tried side by side
 	return probe.New(probe.PlaneRPC, sentence, func(context.Context, probe.Target) probe.Observation {
@@ -22,7 +22,7 @@ func answering(sentence string, outcomes ...probe.Outcome) probe.Probe {
 	}).Classed(probe.Reads())
 }
 
-// whole is a spec with nothing missing.
+// whole returns a complete spec.
 func whole() posture.Spec {
 	return posture.Spec{
 		ID: "rpc-refuses-cli-certificate", Title: "RPC refuses a CLI certificate",
@@ -77,7 +77,7 @@ func TestNewRefusesWhatCannotProve(t *testing.T) {
 	}
 }
 
-// TestKindFollowsFromTheClass where the check does not say it.
+// TestKindFollowsFromTheClass of the requests, unless the check sets it.
 func TestKindFollowsFromTheClass(t *testing.T) {
 	for _, test := range []struct {
 		probe, control probe.Effect

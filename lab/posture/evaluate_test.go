@@ -32,7 +32,7 @@ func TestResults(t *testing.T) {
 		want          posture.Want
 		before, probe probe.Outcome
 		after         probe.Outcome
-		verdict       finding.Result
+		result        finding.Result
 		says          string
 	}{
 		{"refused as wanted", posture.Want{no}, yes, no, yes, finding.Pass, "as wanted"},
@@ -69,11 +69,11 @@ func TestResults(t *testing.T) {
 			spec.Probe = answering("probe", test.probe)
 			spec.Control = answering("control", test.before, test.after)
 			f := posture.Must(spec).Evaluate(t.Context(), server())
-			if f.Result != test.verdict || !strings.Contains(f.Reason, test.says) {
-				t.Errorf("result %q because %q; want %q because of %q", f.Result, f.Reason, test.verdict, test.says)
+			if f.Result != test.result || !strings.Contains(f.Reason, test.says) {
+				t.Errorf("result %q because %q; want %q because of %q", f.Result, f.Reason, test.result, test.says)
 			}
 			outcome := test.probe
-			if outcome.Refused() && test.verdict == finding.Inconclusive && test.before != probe.Found && test.before != probe.Absent {
+			if outcome.Refused() && test.result == finding.Inconclusive && test.before != probe.Found && test.before != probe.Absent {
 				outcome = probe.NotReached // a refusal between controls that were not let in is none
 			}
 			if f.Outcome != string(outcome) {
@@ -83,13 +83,13 @@ func TestResults(t *testing.T) {
 	}
 }
 
-// TestWhatIsWorthARetryIsTriedAgain, a few times, before it is said that nothing is known.
+// TestWhatIsWorthARetryIsTriedAgain a few times before the result is inconclusive.
 func TestWhatIsWorthARetryIsTriedAgain(t *testing.T) {
 	missed := probe.Observation{Outcome: probe.Failed, Received: "7 packets were missed", Retry: true}
 	refused, accepted := probe.Observation{Outcome: probe.RefusedInHandshake}, probe.Observation{Outcome: probe.Accepted}
 	for name, test := range map[string]struct {
 		probe, control []probe.Observation
-		verdict        finding.Result
+		result         finding.Result
 		says           string
 	}{
 		"heard at once":            {[]probe.Observation{refused}, []probe.Observation{accepted}, finding.Pass, "as wanted"},
@@ -105,8 +105,8 @@ func TestWhatIsWorthARetryIsTriedAgain(t *testing.T) {
 			spec := whole()
 			spec.Probe, spec.Control = seeing("probe", test.probe), seeing("control", test.control)
 			f := posture.Must(spec).Evaluate(t.Context(), server())
-			if f.Result != test.verdict || !strings.Contains(f.Reason, test.says) {
-				t.Errorf("result %q because %q; want %q because of %q", f.Result, f.Reason, test.verdict, test.says)
+			if f.Result != test.result || !strings.Contains(f.Reason, test.says) {
+				t.Errorf("result %q because %q; want %q because of %q", f.Result, f.Reason, test.result, test.says)
 			}
 			if len(f.Evidence) > 3 {
 				t.Errorf("%d parts are in the evidence", len(f.Evidence))
@@ -115,8 +115,8 @@ func TestWhatIsWorthARetryIsTriedAgain(t *testing.T) {
 	}
 }
 
-// TestElectionsAreWaitedFor: what servers without a leader leave open is looked at again until they have one, and not for ever. What
-// leaves a trace is not: it may have been done the first time.
+// TestElectionsAreWaitedFor: a check that is unsettled for lack of a leader is repeated until there is one, within a
+// limit. A check that leaves a trace is not repeated.
 func TestElectionsAreWaitedFor(t *testing.T) {
 	t.Parallel()
 	unsettled := probe.Observation{Outcome: probe.Failed, Received: "No cluster leader", Unsettled: true}
@@ -124,7 +124,7 @@ func TestElectionsAreWaitedFor(t *testing.T) {
 	for name, test := range map[string]struct {
 		kind           posture.Kind
 		probe, control []probe.Observation
-		verdict        finding.Result
+		result         finding.Result
 		says           string
 	}{
 		"the control, they elect one": {"", []probe.Observation{refused}, []probe.Observation{unsettled, unsettled, accepted}, finding.Pass, "as wanted"},
@@ -148,16 +148,16 @@ func TestElectionsAreWaitedFor(t *testing.T) {
 				t.Parallel()
 				spec := whole()
 				spec.Kind, spec.Probe, spec.Control = test.kind, seeing("probe", test.probe), seeing("control", test.control)
-				if f := evaluate(posture.Must(spec))[0]; f.Result != test.verdict || !strings.Contains(f.Reason, test.says) {
-					t.Errorf("result %q because %q; want %q because of %q", f.Result, f.Reason, test.verdict, test.says)
+				if f := evaluate(posture.Must(spec))[0]; f.Result != test.result || !strings.Contains(f.Reason, test.says) {
+					t.Errorf("result %q because %q; want %q because of %q", f.Result, f.Reason, test.result, test.says)
 				}
 			})
 		}
 	}
 }
 
-// TestServersWithoutALeaderCostTwoLooks: where the first trial of an agent is no wiser after the wait, and the second at once, its
-// others are not tried again; another agent's are.
+// TestServersWithoutALeaderCostTwoAttempts: if the first trial of an agent is unsettled after the wait, and the
+// second at once, the agent's other trials are not repeated. Another agent's are.
 func TestServersWithoutALeaderCostTwoAttempts(t *testing.T) {
 	t.Parallel()
 	var mu sync.Mutex
@@ -193,14 +193,14 @@ func TestServersWithoutALeaderCostTwoAttempts(t *testing.T) {
 	}
 }
 
-// TestNothingToLookAt: where the agent has nothing of the kind, the check is skipped, and says which one judges that. What is let in
-// all the same is broken, and a control that sees nothing excuses no probe.
+// TestNothingToSearch: if the agent has nothing to search, the check is skipped and names the check that judges that.
+// A probe that is let in fails all the same, and a control that finds nothing does not excuse the probe.
 func TestNothingToSearch(t *testing.T) {
 	nothing := probe.Observation{Outcome: probe.Failed, Nothing: probe.Nothing{Why: "it has none", JudgedBy: "another-check"}}
 	found, absent := probe.Observation{Outcome: probe.Found}, probe.Observation{Outcome: probe.Absent}
 	for name, test := range map[string]struct {
 		probe, control []probe.Observation
-		verdict        finding.Result
+		result         finding.Result
 		says           string
 	}{
 		"nothing":                        {[]probe.Observation{nothing}, []probe.Observation{found}, finding.Skipped, "it has none: see another-check"},
@@ -214,15 +214,15 @@ func TestNothingToSearch(t *testing.T) {
 			spec.Want = posture.Want{probe.Absent}
 			spec.Probe, spec.Control = seeing("probe", test.probe), seeing("control", test.control)
 			f := posture.Must(spec).Evaluate(t.Context(), server())
-			if f.Result != test.verdict || !strings.Contains(f.Reason, test.says) {
-				t.Errorf("result %q because %q; want %q because of %q", f.Result, f.Reason, test.verdict, test.says)
+			if f.Result != test.result || !strings.Contains(f.Reason, test.says) {
+				t.Errorf("result %q because %q; want %q because of %q", f.Result, f.Reason, test.result, test.says)
 			}
 		})
 	}
 }
 
-// TestWithoutTLS: what needs TLS is skipped at a port that is seen to serve in the clear, and is judged by the check of that. At any
-// other port a refusal of who should be let in proves nothing.
+// TestWithoutTLS: a check that needs TLS is skipped at a port that was seen to serve without, which another check
+// judges. At any other port a refused control proves nothing.
 func TestWithoutTLS(t *testing.T) {
 	refused, in := probe.Observation{Outcome: probe.RefusedInHandshake}, probe.Observation{Outcome: probe.Accepted}
 	inClear, both, tls := server(), server(), server()
@@ -232,7 +232,7 @@ func TestWithoutTLS(t *testing.T) {
 		at             probe.Target
 		probe, control probe.Observation
 		kind           posture.Kind
-		verdict        finding.Result
+		result         finding.Result
 		says           string
 	}{
 		"in the clear":                 {inClear, refused, refused, posture.Safe, finding.Skipped, "over TLS: see rpc-refuses-plaintext-nomad-rpc"},
@@ -257,14 +257,15 @@ func TestWithoutTLS(t *testing.T) {
 			spec.Kind, spec.Want = test.kind, posture.Want{probe.RefusedInHandshake}
 			spec.Probe, spec.Control = seeing("probe", []probe.Observation{test.probe}), seeing("control", []probe.Observation{test.control})
 			f := posture.Must(spec).Evaluate(t.Context(), test.at)
-			if f.Result != test.verdict || !strings.Contains(f.Reason, test.says) {
-				t.Errorf("result %q because %q; want %q because of %q", f.Result, f.Reason, test.verdict, test.says)
+			if f.Result != test.result || !strings.Contains(f.Reason, test.says) {
+				t.Errorf("result %q because %q; want %q because of %q", f.Result, f.Reason, test.result, test.says)
 			}
 		})
 	}
 }
 
-// TestWithoutTLSAndWithoutAJudge: where the check that judges a port in the clear was not asked for, nobody has judged it.
+// TestWithoutTLSAndWithoutAJudge: if the check that judges a port without TLS was not asked for, the result is
+// inconclusive.
 func TestWithoutTLSAndWithoutAJudge(t *testing.T) {
 	refused := probe.Observation{Outcome: probe.RefusedInHandshake}
 	inClear := server()
@@ -284,8 +285,8 @@ func TestWithoutTLSAndWithoutAJudge(t *testing.T) {
 	}
 }
 
-// TestNothingIsJudgedElsewhere: where the check that judges it has judged nothing at that agent, nobody has; where it was not asked
-// for, whoever chose the checks knows.
+// TestNothingIsJudgedElsewhere: a check with nothing to search is inconclusive if the judging check proved nothing at
+// that agent. If it was not asked for, the user chose so.
 func TestNothingIsJudgedElsewhere(t *testing.T) {
 	nothing := probe.Observation{Outcome: probe.Failed, Nothing: probe.Nothing{Why: "it has none", JudgedBy: "another-check"}}
 	accepted, refused := probe.Observation{Outcome: probe.Accepted}, probe.Observation{Outcome: probe.RefusedInHandshake}
@@ -301,10 +302,10 @@ func TestNothingIsJudgedElsewhere(t *testing.T) {
 		want     finding.Result
 		unjudged bool
 	}{
-		"judged as broken":        {"server-another-check", accepted, "", finding.Skipped, false},
-		"judged as held":          {"another-check", refused, "", finding.Skipped, false},
+		"judged to fail":        {"server-another-check", accepted, "", finding.Skipped, false},
+		"judged to pass":          {"another-check", refused, "", finding.Skipped, false},
 		"skipped":                 {"server-another-check", refused, "it is not to be tried", finding.Inconclusive, true},
-		"not carried out":         {"another-check", probe.Observation{Outcome: probe.NotReached}, "", finding.Inconclusive, true},
+		"inconclusive":         {"another-check", probe.Observation{Outcome: probe.NotReached}, "", finding.Inconclusive, true},
 		"not among those checked": {"a-third", refused, "", finding.Skipped, false},
 	} {
 		judge := whole()
@@ -321,7 +322,7 @@ func TestNothingIsJudgedElsewhere(t *testing.T) {
 	}
 }
 
-// TestNothingOfACheckThatLacks: it is skipped for what it lacks itself, whoever has judged the other.
+// TestNothingOfACheckWithAMissingIngredient: it is skipped for what is missing, whatever other checks judged.
 func TestNothingOfACheckWithAMissingIngredient(t *testing.T) {
 	nothing := probe.Observation{Outcome: probe.Failed, Nothing: probe.Nothing{Why: "it has none", JudgedBy: "another-check"}}
 	attempts, judge := whole(), whole()
@@ -334,7 +335,8 @@ func TestNothingOfACheckWithAMissingIngredient(t *testing.T) {
 	}
 }
 
-// TestNothingHidesNoOther: of a question of the cluster it takes all servers to say that there is nothing to look at.
+// TestNothingHidesNoOther: a question of the cluster is skipped for lack of anything to search only if that is so at
+// all servers.
 func TestNothingHidesNoOther(t *testing.T) {
 	nothing := probe.Observation{Outcome: probe.Failed, Nothing: probe.Nothing{Why: "it has none", JudgedBy: "another-check"}}
 	for other, want := range map[probe.Outcome]finding.Result{
@@ -360,7 +362,7 @@ func TestNothingHidesNoOther(t *testing.T) {
 	}
 }
 
-// seeing is a probe that sees these one after another, and then the last again and again.
+// seeing returns a probe that gives the observations in turn, and then the last one.
 func seeing(sentence string, all []probe.Observation) probe.Probe {
 	return probe.New(probe.PlaneRPC, sentence, func(context.Context, probe.Target) probe.Observation {
 		o := all[0]
@@ -400,8 +402,8 @@ func TestFindingHasAllEvidence(t *testing.T) {
 	}
 }
 
-// What leaves a trace is not tried where its control failed. Where an ingredient of the control lacks, being let in shows that a
-// promise is broken; what nothing can mend is not tried for that either.
+// TestWhatRunsWithoutItsControl: a check that leaves a trace does not run if its control failed. If an ingredient of
+// the control is missing, being let in fails the check. A destructive check does not run then either.
 func TestWhatRunsWithoutItsControl(t *testing.T) {
 	for kind, parts := range map[posture.Kind]struct{ failed, lacking int }{
 		posture.Safe: {2, 2}, posture.Guarded: {2, 2}, posture.Intrusive: {1, 2}, posture.Destructive: {1, 1},

@@ -12,8 +12,8 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// passing is a check that two servers try, of which each passes requests on to whom it names, if anybody, when it is asked. The
-// servers that are open let the probe in.
+// forwarding returns a check that two servers try. Each forwards its requests in turn to the servers in to, if any.
+// The open servers let the probe in.
 func forwarding(open []string, to map[string][]string) posture.Check {
 	spec := whole()
 	spec.Probe = probe.New(probe.PlaneRPC, "ask", func(_ context.Context, t probe.Target) probe.Observation {
@@ -38,7 +38,7 @@ func forwarding(open []string, to map[string][]string) posture.Check {
 	return posture.Must(spec)
 }
 
-// TestWhoPassesARequestOn is not to blame for what the other lets in, and is for what the other would refuse.
+// TestForwardedRequests: a server does not fail for what the other lets in, and does for what the other would refuse.
 func TestForwardedRequests(t *testing.T) {
 	const one, other = "server-1", "server-2"
 	const pass, fail, skipped = finding.Pass, finding.Fail, finding.Skipped
@@ -62,8 +62,8 @@ func TestForwardedRequests(t *testing.T) {
 		var told []finding.Finding
 		got := posture.Run(t.Context(), []posture.Check{forwarding(test.open, test.to)}, []probe.Target{first, second},
 			func(f finding.Finding) { told = append(told, f) })
-		if verdicts := [2]finding.Result{got[0].Result, got[1].Result}; verdicts != test.want || len(told) != 2 {
-			t.Errorf("%s: %v, %d told, want %v: %s", name, verdicts, len(told), test.want, got[0].Reason)
+		if results := [2]finding.Result{got[0].Result, got[1].Result}; results != test.want || len(told) != 2 {
+			t.Errorf("%s: %v, %d told, want %v: %s", name, results, len(told), test.want, got[0].Reason)
 		}
 		for _, f := range got {
 			if f.Result == skipped && (!strings.Contains(f.Reason, other) || !slices.ContainsFunc(told, func(o finding.Finding) bool { return o.Result == skipped })) {
@@ -73,7 +73,7 @@ func TestForwardedRequests(t *testing.T) {
 	}
 }
 
-// TestPassedOnIsForSafeChecks, as it has the probe tried once more.
+// TestForwardedToIsForSafeChecks, as Run sends the probe once more.
 func TestForwardedToIsForSafeChecks(t *testing.T) {
 	spec := whole()
 	spec.ForwardedTo = func(context.Context, probe.Target) (probe.Target, bool) { return probe.Target{}, false }

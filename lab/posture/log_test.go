@@ -50,11 +50,11 @@ const reason = "invalid role or region for certificate"
 func TestRefusalNeedsItsReasonInTheLog(t *testing.T) {
 	gone := errors.New("log is gone")
 	tests := []struct {
-		name    string
-		log     *memoryLog
-		by      func(*memoryLog) posture.Spec
-		verdict finding.Result
-		says    string
+		name   string
+		log    *memoryLog
+		by     func(*memoryLog) posture.Spec
+		result finding.Result
+		says   string
 	}{
 		{"logged by the probe", &memoryLog{}, loggedBy("probe"), finding.Pass, "says why"},
 		{"logged by the control", &memoryLog{}, loggedBy("control"), finding.Inconclusive, "did not show"},
@@ -70,10 +70,10 @@ func TestRefusalNeedsItsReasonInTheLog(t *testing.T) {
 			agent := server()
 			agent.Log = test.log
 			f := posture.Must(test.by(test.log)).Evaluate(t.Context(), agent)
-			if f.Result != test.verdict || !strings.Contains(f.Reason, test.says) {
-				t.Errorf("result %q because %q; want %q because of %q", f.Result, f.Reason, test.verdict, test.says)
+			if f.Result != test.result || !strings.Contains(f.Reason, test.says) {
+				t.Errorf("result %q because %q; want %q because of %q", f.Result, f.Reason, test.result, test.says)
 			}
-			if lines := logLines(f); (len(lines) == 1) != (test.verdict == finding.Pass) {
+			if lines := logLines(f); (len(lines) == 1) != (test.result == finding.Pass) {
 				t.Errorf("lines in evidence: %q", lines)
 			}
 		})
@@ -87,7 +87,7 @@ func TestUnreadableLogIsSaid(t *testing.T) {
 	}
 }
 
-// A broken promise needs no reason from the log, and must not wait for one.
+// TestFailDoesNotWaitForTheLog: a failed check needs no reason from the log.
 func TestFailDoesNotWaitForTheLog(t *testing.T) {
 	spec := loggedBy("nobody")(&memoryLog{})
 	spec.LogWithin = time.Hour
@@ -138,7 +138,7 @@ func logLines(f finding.Finding) []string {
 	return nil
 }
 
-// The whole way: a real TLS listener, its own log, its own certificates.
+// TestCheckOfARealListener uses a real TLS listener with its own log and certificates.
 func TestCheckOfARealListener(t *testing.T) {
 	authority, err := pki.NewAuthority(pki.Options{})
 	if err != nil {

@@ -9,7 +9,7 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// TestWithoutAControl: what cannot be compared with anything is skipped, but what was let in was let in.
+// TestWithoutAControl: a check whose control cannot be sent is skipped, unless the probe is let in.
 func TestWithoutAControl(t *testing.T) {
 	const reason = "no token is at hand"
 	for outcome, want := range map[probe.Outcome]finding.Result{
@@ -25,7 +25,7 @@ func TestWithoutAControl(t *testing.T) {
 	}
 }
 
-// TestAControlThatCouldNotBeTried: the reader is told why, as he may be able to change it.
+// TestAControlThatCouldNotBeTried: the reason says why, as the user may be able to change it.
 func TestAControlThatCouldNotBeTried(t *testing.T) {
 	const reason = "listening needs root"
 	spec := whole()

@@ -18,7 +18,7 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// diary notes what is under way, in the order in which it begins and ends.
+// diary records what is under way, in the order in which it begins and ends.
 type diary struct {
 	mu      sync.Mutex
 	entries []string
@@ -47,8 +47,7 @@ func (d *diary) end(id, agent string) {
 	d.open[id+"@"+agent]--
 }
 
-// noted is a check that holds, of which the agent logs something, and whose probe is noted; meanwhile is called in the
-// middle of it.
+// noted returns a check that passes, that the agent may log, and whose probe is recorded. The probe calls meanwhile.
 func noted(d *diary, id string, lane posture.Lane, meanwhile func(), roles ...pki.Role) posture.Check {
 	spec := whole()
 	spec.ID, spec.Lane, spec.Roles = id, lane, roles
@@ -101,7 +100,7 @@ func TestRunTriesEachCheckWhereItApplies(t *testing.T) {
 	}
 }
 
-// TestEachRegionIsAsked: a question of the cluster is put to an agent of each region, as each has an answer of its own.
+// TestEachRegionIsAsked: a check per region runs at one agent of each region.
 func TestEachRegionIsAsked(t *testing.T) {
 	once := whole()
 	once.ID, once.PerRegion = "a", true
@@ -115,7 +114,7 @@ func TestEachRegionIsAsked(t *testing.T) {
 	}
 }
 
-// TestAQuestionOfTheCluster is put to one agent after the other, until one can answer, and told once.
+// TestAQuestionOfTheCluster is asked of one agent after the other until one can answer, and told once.
 func TestAQuestionOfTheCluster(t *testing.T) {
 	for name, test := range map[string]struct {
 		mute  []string
@@ -161,8 +160,7 @@ func TestAQuestionOfTheCluster(t *testing.T) {
 	}
 }
 
-// TestTheOneThatElectsIsAskedAgain: of a question of the cluster it may be another agent than the first that has something to say
-// some seconds later.
+// TestAServerWithoutALeaderIsAskedAgain: of a check per region, another agent than the first may be unsettled.
 func TestAServerWithoutALeaderIsAskedAgain(t *testing.T) {
 	t.Parallel()
 	asked := 0
@@ -187,7 +185,7 @@ func TestAServerWithoutALeaderIsAskedAgain(t *testing.T) {
 	}
 }
 
-// TestNoTwoCrowdsMeet: what uses up connections is tried at one agent of the whole cluster at a time, when all else is over.
+// TestNoTwoFloodsMeet: floods run at one agent of the cluster at a time, after all other checks.
 func TestNoTwoFloodsMeet(t *testing.T) {
 	d := newDiary()
 	linger := func() { // whatever could begin meanwhile, begins
@@ -215,8 +213,8 @@ func TestNoTwoFloodsMeet(t *testing.T) {
 	}
 }
 
-// TestFewConnections: an agent that takes few connections of one address is not asked more at once, whatever the lane. The control is
-// an agent without such a limit, at which more are under way.
+// TestFewConnections: an agent that takes few connections of one address gets no more at once, whatever the lane. The
+// control is an agent without such a limit, at which more are under way.
 func TestFewConnections(t *testing.T) {
 	for takes, want := range map[int]bool{0: true, 1: false, 2: false, 100: true} {
 		d := newDiary()
@@ -316,7 +314,7 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// TestWhatHarmsRunsLast: a check that could be tried only before it was harmed would be tried too late.
+// TestWhatHarmsRunsLast, so that no other check meets the damage.
 func TestWhatHarmsRunsLast(t *testing.T) {
 	d := newDiary()
 	harmful := noted(d, "harmful", posture.Quick, nil).Spec()

@@ -43,7 +43,7 @@ func mint(t *testing.T, a *pki.Authority, region string, options ...caller.Optio
 	return s
 }
 
-// shown is what a caller presents to a listener of the authority that takes anybody. Nil: nothing.
+// shown returns what a caller presents to a listener of the authority that accepts any certificate. Nil: nothing.
 func shown(t *testing.T, a *pki.Authority, c probe.Caller) []*x509.Certificate {
 	t.Helper()
 	own, err := a.Issue(pki.Identity{Role: pki.Server})
@@ -60,7 +60,7 @@ func shown(t *testing.T, a *pki.Authority, c probe.Caller) []*x509.Certificate {
 	}))
 	listener.TLS = &tls.Config{
 		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequestClientCert,
-		// An authority of nobody's, among those that the listener names: whoever looks at that list presents nothing.
+		// A listener that names only an authority that signed none of them: a caller that obeys the list presents nothing.
 		ClientCAs: x509.NewCertPool(),
 	}
 	listener.StartTLS()
@@ -73,8 +73,8 @@ func shown(t *testing.T, a *pki.Authority, c probe.Caller) []*x509.Certificate {
 	return <-seen
 }
 
-// result is what crypto/x509, and so Nomad, says of a caller's certificates.
-func verdict(t *testing.T, a *pki.Authority, chain []*x509.Certificate) error {
+// verify returns what crypto/x509, and so Nomad, says of a caller's certificates.
+func verify(t *testing.T, a *pki.Authority, chain []*x509.Certificate) error {
 	t.Helper()
 	roots, between := x509.NewCertPool(), x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(a.CertificatePEM()) {
@@ -110,7 +110,7 @@ func purposes(want ...x509.ExtKeyUsage) func(*x509.Certificate) bool {
 	return func(c *x509.Certificate) bool { return slices.Equal(c.ExtKeyUsage, want) }
 }
 
-// held is what a kind's certificate must say.
+// wantCertificate is what a kind's certificate must contain.
 type wantCertificate struct {
 	commonName string
 	dns        string
@@ -157,7 +157,7 @@ func wanted() map[caller.Kind]wantCertificate {
 	}
 }
 
-// TestEachKindHoldsWhatItSays, as a listener sees it that asks for a certificate.
+// TestEachKindHoldsWhatItSays, as seen by a listener that asks for a certificate.
 func TestEachKindHoldsWhatItSays(t *testing.T) {
 	a := capable(t)
 	callers, want := mint(t, a, ""), wanted()
@@ -181,7 +181,7 @@ func TestEachKindHoldsWhatItSays(t *testing.T) {
 			if leaf.Subject.CommonName != h.commonName || strings.Join(leaf.DNSNames, " ") != h.dns {
 				t.Errorf("it names %q and %q, want %q and %q", leaf.Subject.CommonName, leaf.DNSNames, h.commonName, h.dns)
 			}
-			if err := verdict(t, a, chain); !h.valid(err) {
+			if err := verify(t, a, chain); !h.valid(err) {
 				t.Errorf("its result: %v", err)
 			}
 			if !h.also(leaf) {
@@ -205,7 +205,7 @@ func TestTheOtherRegionIsAnother(t *testing.T) {
 	}
 }
 
-// TestForeignIsOfTheAuthorityThatWasGiven, which may be one that the cluster trusts.
+// TestForeignIsOfTheAuthorityThatWasGiven, which the cluster may trust.
 func TestForeignIsOfTheAuthorityThatWasGiven(t *testing.T) {
 	a, f := capable(t), authority(t, pki.Options{CommonName: "the neighbour's"})
 	for name, want := range map[string]bool{"with": true, "without": false, "with none": false} {
@@ -221,13 +221,13 @@ func TestForeignIsOfTheAuthorityThatWasGiven(t *testing.T) {
 			t.Fatal(missing)
 		}
 		chain := shown(t, a, c)
-		if got := verdict(t, f, chain) == nil; got != want || chain[0].Subject.CommonName != "server.global.nomad" {
+		if got := verify(t, f, chain) == nil; got != want || chain[0].Subject.CommonName != "server.global.nomad" {
 			t.Errorf("%s: signed by the one that was given: %v, by %s", name, got, chain[0].Issuer)
 		}
 	}
 }
 
-// TestWhatAnAuthorityMayNotSignIsLacking with the reason, and all else is there.
+// TestWhatAnAuthorityMayNotSignIsMissing with the reason, and all other kinds are there.
 func TestWhatAnAuthorityMayNotSignIsMissing(t *testing.T) {
 	for name, c := range map[string]struct {
 		options pki.Options
@@ -259,7 +259,7 @@ func TestMintNeedsAnAuthorityThatLives(t *testing.T) {
 	}
 }
 
-// TestHoldingIsWhatOneHas, and whoever holds nothing.
+// TestHoldingHasTheGivenCertificates, and the caller without one.
 func TestHoldingHasTheGivenCertificates(t *testing.T) {
 	a := capable(t)
 	for role, own := range map[pki.Role]caller.Kind{pki.Server: caller.Server, pki.Client: caller.Client, pki.CLI: caller.CLI} {
@@ -288,11 +288,11 @@ func TestHoldingHasTheGivenCertificates(t *testing.T) {
 		}
 	}
 	if _, missing := (caller.Set{}).Holder(); missing == "" {
-		t.Error("where there are no callers somebody holds a certificate")
+		t.Error("the zero Set has a holder of a certificate")
 	}
 }
 
-// TestWhoAsksWithAPersonsOwn: the certificate that a person has handed in is the one that is tried as the cli's, and that asks.
+// TestHTTPSCallerWithAnOwnCertificate: a certificate that the user gives is the one of kind CLI, and of Holder.
 func TestHTTPSCallerWithAnOwnCertificate(t *testing.T) {
 	a := capable(t)
 	own, err := a.Issue(pki.Identity{Role: pki.CLI, Region: "global"})
@@ -321,7 +321,7 @@ func TestHTTPSCallerWithAnOwnCertificate(t *testing.T) {
 	}
 }
 
-// TestTitlesReadWell behind "with", and no two are alike.
+// TestTitlesReadWell behind "with", and differ from each other.
 func TestTitlesReadWell(t *testing.T) {
 	callers, seen := mint(t, capable(t), ""), map[string]bool{}
 	for _, k := range caller.Kinds() {
@@ -352,7 +352,7 @@ func TestTitlesReadWell(t *testing.T) {
 	}
 }
 
-// TestNobodyIsInNoParties: the zero Callers say so, for kinds that there are and others.
+// TestTheZeroSetHasNoCaller of any kind, and says so.
 func TestTheZeroSetHasNoCaller(t *testing.T) {
 	for _, k := range append(caller.Kinds(), "x") {
 		if _, missing := (caller.Set{}).Caller(k); !strings.Contains(missing, fmt.Sprintf("%q", k)) {
@@ -361,7 +361,7 @@ func TestTheZeroSetHasNoCaller(t *testing.T) {
 	}
 }
 
-// TestPartiesPrintNoKey, whatever the verb.
+// TestCallersPrintNoKey, whatever the verb.
 func TestCallersPrintNoKey(t *testing.T) {
 	callers := mint(t, capable(t), "")
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d"} {

@@ -12,10 +12,10 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(labtest.Main(m)) }
 
-// fared is how somebody fares at an agent's planes.
+// fared is the outcomes of a caller at an agent's planes.
 type fared struct{ https, rpc, raft probe.Outcome }
 
-// expected is what Nomad 1.11.3 does with each kind, with TLS and verify_server_hostname on both.
+// expected returns what Nomad 1.11.3 does with each kind, with TLS and verify_server_hostname on both planes.
 func expected() map[caller.Kind]fared {
 	const in, endpoint, after = probe.Accepted, probe.RefusedInHandshake, probe.RefusedAfterHandshake
 	server, ordinary, web, refused := fared{in, in, in}, fared{in, in, after}, fared{in, endpoint, endpoint}, fared{endpoint, endpoint, endpoint}
@@ -32,8 +32,7 @@ func expected() map[caller.Kind]fared {
 	}
 }
 
-// TestEachKindAtARealServer: the certificates are what they claim to be to Nomad too, so that a check that goes by them
-// tries what it says.
+// TestEachKindAtARealServer: Nomad too sees in the certificates what their kinds say.
 func TestEachKindAtARealServer(t *testing.T) {
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	l := labtest.Start(t, spec.Servers(1), spec.Clients(0), spec.TrustForeign("server"))

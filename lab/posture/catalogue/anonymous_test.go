@@ -14,15 +14,15 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// policyServer answers as a server whose anonymous policy has the rules, and refuses whoever tries what they grant, but where answers
-// says otherwise.
+// policyServer is a server whose anonymous policy has the rules. It refuses requests for what they grant, unless
+// answers says otherwise.
 type policyServer struct {
 	rules string
-	// answers are the statuses and texts for what begins with a path.
+	// answers are the statuses and texts by the beginning of a path.
 	answers map[string]answer
 
 	mu sync.Mutex
-	// asked are the paths at which something was tried.
+	// asked are the requested paths.
 	asked []string
 }
 
@@ -51,14 +51,14 @@ func (p *policyServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.Error(w, "Permission denied", http.StatusForbidden)
 }
 
-// tried are the paths at which something was tried, in their order.
+// tried returns the requested paths, in their order.
 func (p *policyServer) tried() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return slices.Clone(p.asked)
 }
 
-// readsJobs are rules that let read the jobs of so many namespaces.
+// readsJobs returns rules that grant read-job in that many namespaces.
 func readsJobs(namespaces int) string {
 	var all []string
 	for n := range namespaces {
@@ -67,8 +67,9 @@ func readsJobs(namespaces int) string {
 	return `{"Namespaces":[` + strings.Join(all, ",") + `]}`
 }
 
-// TestGrantsOfTheAnonymousPolicyAreTried where they grant, as another rule may deny there: what is denied is no grant, what is let in is
-// one, and the text counts where a read tells nothing. More than are tried are told all the same.
+// TestGrantsOfTheAnonymousPolicyAreTried at the place where they grant, as another rule may deny there. A denied
+// grant does not count, one that is let in does, and the text counts where a read shows nothing. Grants beyond the
+// limit count untried.
 func TestGrantsOfTheAnonymousPolicyAreTried(t *testing.T) {
 	t.Parallel()
 	const (

@@ -18,7 +18,7 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// ids are the IDs of the catalogue that the ingredients make.
+// ids returns the IDs of the checks that the ingredients make.
 func ids(t *testing.T, i catalogue.Ingredients) []string {
 	t.Helper()
 	checks, err := catalogue.All(i)
@@ -32,7 +32,7 @@ func ids(t *testing.T, i catalogue.Ingredients) []string {
 	return all
 }
 
-// minted are the ingredients of whoever has the authority's key.
+// minted returns the ingredients of a user with the authority's key.
 func minted(t *testing.T) catalogue.Ingredients {
 	t.Helper()
 	i, _ := mintedBy(t)
@@ -55,7 +55,7 @@ func mintedBy(t *testing.T) (catalogue.Ingredients, *pki.Authority) {
 	}, a
 }
 
-// check is the one of that ID in the catalogue for these ingredients.
+// check returns the check of that ID for these ingredients.
 func check(t *testing.T, i catalogue.Ingredients, id string) posture.Check {
 	t.Helper()
 	checks, err := catalogue.All(i)
@@ -69,7 +69,7 @@ func check(t *testing.T, i catalogue.Ingredients, id string) posture.Check {
 	return chosen[0]
 }
 
-// TestWhatLacksLeavesNothingOut: the catalogue is the same whatever its user has.
+// TestMissingIngredientsLeaveNothingOut: all ingredients make the same checks.
 func TestMissingIngredientsLeaveNothingOut(t *testing.T) {
 	all, none := ids(t, minted(t)), ids(t, catalogue.Ingredients{})
 	if len(all) < 60 || strings.Join(all, " ") != strings.Join(none, " ") {
@@ -77,7 +77,7 @@ func TestMissingIngredientsLeaveNothingOut(t *testing.T) {
 	}
 }
 
-// TestNobodySkipsForNoReason: a check whose ingredient lacks says so, one that has all of them does not.
+// TestNoCheckSkipsWithoutAReason: a check with a missing ingredient says so, and one with all of them does not.
 func TestNoCheckSkipsWithoutAReason(t *testing.T) {
 	full := minted(t)
 	checks, err := catalogue.All(full)
@@ -101,7 +101,7 @@ func TestNoCheckSkipsWithoutAReason(t *testing.T) {
 	}
 }
 
-// TestEachIngredientIsMissed, by the checks that need it, by name.
+// TestEachIngredientIsMissed by the checks that need it, by name.
 func TestEachIngredientIsMissed(t *testing.T) {
 	for missing, c := range map[string]struct {
 		take func(*catalogue.Ingredients)
@@ -126,8 +126,8 @@ func TestEachIngredientIsMissed(t *testing.T) {
 	}
 }
 
-// TestAgentsThatTellNothing: of one that is not there, and of one that closes whatever is opened, nothing is said, neither
-// good nor bad. The second one refuses everybody, for which nobody may praise it.
+// TestAgentsThatTellNothing: about an agent that does not exist, and one that closes every connection, no check
+// passes or fails.
 func TestAgentsThatTellNothing(t *testing.T) {
 	checks, err := catalogue.All(minted(t))
 	if err != nil {
@@ -150,7 +150,7 @@ func TestAgentsThatTellNothing(t *testing.T) {
 	}
 }
 
-// closing is the address of somebody who closes whatever is opened.
+// closing returns the address of a listener that closes every connection.
 func closing(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -190,7 +190,7 @@ func TestIngredientsPrintNoSecret(t *testing.T) {
 	}
 }
 
-// TestDenialsAreInNomadsWords: a refusal of a right is one that says so; that there is no such thing is said to everybody.
+// TestDenialsAreInNomadsWords: the refusal of a right must say so. "Not found" is what every caller gets.
 func TestDenialsAreInNomadsWords(t *testing.T) {
 	checks, err := catalogue.All(minted(t))
 	if err != nil {
@@ -204,8 +204,8 @@ func TestDenialsAreInNomadsWords(t *testing.T) {
 	}
 }
 
-// TestQuestionsOfTheCluster: these have one answer, whoever is asked. All others are asked of each agent, as its own
-// configuration decides.
+// TestQuestionsOfTheCluster lists the checks that are asked once per region. All others are asked of each agent, as
+// its own configuration decides.
 func TestQuestionsOfTheCluster(t *testing.T) {
 	of := func(i catalogue.Ingredients) []string {
 		checks, err := catalogue.All(i)
@@ -239,16 +239,16 @@ func TestQuestionsOfTheCluster(t *testing.T) {
 	}
 }
 
-// restsOnNone are the checks that no line of a configuration breaks, and why.
+// restsOnNone lists the checks that no line of a configuration makes fail, and why.
 func restsOnNone() map[string]string {
-	const bootstrap = "it rests on `nomad acl bootstrap` before anybody else, and on no file in data_dir that asks for another one"
+	const bootstrap = "it rests on `nomad acl bootstrap` before any other caller, and on no file in data_dir that asks for another one"
 	return map[string]string{
 		"server-lets-nobody-bootstrap-acls-again": bootstrap,
 		"rpc-gives-no-first-token-to-a-client":    bootstrap,
 	}
 }
 
-// TestEveryPromiseNamesItsSettings, or is known to rest on none.
+// TestEveryCheckNamesItsSettings, or is listed as resting on none.
 func TestEveryCheckNamesItsSettings(t *testing.T) {
 	checks, err := catalogue.All(catalogue.Ingredients{})
 	if err != nil {
@@ -262,8 +262,8 @@ func TestEveryCheckNamesItsSettings(t *testing.T) {
 	}
 }
 
-// TestStandIns: where a lab's own certificates stand in for a user's, all that is asked of certificates and trust is skipped for
-// that reason, and nothing else is.
+// TestStandIns: where a lab's own certificates stand in for a user's, exactly the checks of certificates and trust
+// are skipped for that reason.
 func TestStandIns(t *testing.T) {
 	const reason = "the lab's own stood in for them"
 	skippedFor := func(roles ...pki.Role) []string {

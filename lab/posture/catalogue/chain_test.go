@@ -19,8 +19,8 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// TestAuthoritiesOfACertificate: what is wrong with an authority is wrong with what leads to it; and how long a certificate must
-// last goes by the life that it was made for.
+// TestAuthoritiesOfACertificate: a defect of an authority is one of the certificates that lead to it. How long a
+// certificate must remain valid depends on its life.
 func TestAuthoritiesOfACertificate(t *testing.T) {
 	now := time.Now()
 	for name, test := range map[string]struct {
@@ -60,7 +60,8 @@ func TestAuthoritiesOfACertificate(t *testing.T) {
 	}
 }
 
-// TestAuthoritiesWithAShortKey: whoever breaks the key of an authority signs what they like, however strong the agent's own key is.
+// TestAuthoritiesWithAShortKey: an attacker who breaks an authority's key signs any certificate, however strong the
+// agent's own key is.
 func TestAuthoritiesWithAShortKey(t *testing.T) {
 	t.Parallel()
 	for bits, short := range map[int]bool{1024: true, 2048: false} {
@@ -89,7 +90,7 @@ func TestAuthoritiesWithAShortKey(t *testing.T) {
 	}
 }
 
-// signed is the certificate of the key, signed by the parent with its key; nil: by itself.
+// signed returns a certificate of the key, signed by the parent's key; nil: by itself.
 func signed(t *testing.T, c, parent *x509.Certificate, of crypto.PublicKey, by crypto.Signer) *x509.Certificate {
 	t.Helper()
 	c.SerialNumber, c.NotBefore, c.NotAfter = big.NewInt(1), time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
@@ -104,7 +105,7 @@ func signed(t *testing.T, c, parent *x509.Certificate, of crypto.PublicKey, by c
 	return out
 }
 
-// TestParseRoleName: what Nomad, or whoever calls an agent by its name, takes for the name of a role.
+// TestParseRoleName: what Nomad, or a caller that verifies an agent's name, takes for a role name.
 func TestParseRoleName(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]catalogue.RoleName{
@@ -128,7 +129,7 @@ func TestParseRoleName(t *testing.T) {
 	}
 }
 
-// TestARegionInCapitals is one region, in whatever letters the certificate of its agent has it. The controls are names of two.
+// TestARegionInCapitals is the same region, whatever letters the certificate uses. The controls name two regions.
 func TestARegionInCapitals(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

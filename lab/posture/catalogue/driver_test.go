@@ -11,8 +11,8 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// TestADriverThatItsListsLeaveOut: where servers have no word about raw_exec, the client's own lists say that it is not even looked
-// for; without one nothing is known. What servers tell counts also where the client may be sent no token.
+// TestADriverThatItsListsLeaveOut: where servers do not report raw_exec, the client's own lists may exclude it;
+// without a list the result is inconclusive. The servers' report counts even if no token may be sent to the client.
 func TestADriverThatItsListsLeaveOut(t *testing.T) {
 	t.Parallel()
 	const none, offered = `{}`, `{"raw_exec": {"Detected": true}}`

@@ -11,8 +11,8 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// TestEveryRequestHasAClass: what changes something is known by name, what is refused on some versions alone is never called
-// safe, and a check is of one kind, whatever is at hand.
+// TestEveryRequestHasAClass: requests that change something are listed by name, a request that some versions refuse
+// is never called safe, and a check's kind does not depend on its ingredients.
 func TestEveryRequestHasAClass(t *testing.T) {
 	kinds := map[string]posture.Kind{}
 	changing := map[posture.Kind][]string{}
@@ -51,7 +51,7 @@ func TestEveryRequestHasAClass(t *testing.T) {
 	}
 }
 
-// TestVerifiedRequestsAreThoseOfTheCatalogue: a request that differs in a letter is another one.
+// TestVerifiedRequestsAreThoseOfTheCatalogue: a request that differs in one letter is another one.
 func TestVerifiedRequestsAreThoseOfTheCatalogue(t *testing.T) {
 	for _, v := range catalogue.VerifiedRequests() {
 		if v.Effect.IsChange() || len(v.Lines) == 0 || slices.Contains(v.Lines, "") {

@@ -11,8 +11,8 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// TestARingWithoutKeys: where gossip has no key every server fails to list its keys, and that is judged elsewhere. Where some of them
-// fail, nothing is known.
+// TestARingWithoutKeys: without a gossip key every server fails to list its keys, which another check judges. If some
+// fail, the result is inconclusive.
 func TestARingWithoutKeys(t *testing.T) {
 	t.Parallel()
 	const why = "gossip has no key: see gossip-refuses-no-key"

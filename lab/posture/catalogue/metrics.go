@@ -55,18 +55,18 @@ const unmeasured = "the answer holds no metrics that the client has measured"
 // untilMeasured repeats the probe while it fails for that reason, until the agent must have published a whole
 // interval.
 func untilMeasured(p probe.Probe, reason string) probe.Probe {
-	waiting := probe.New(p.Plane, p.Sentence, func(ctx context.Context, t probe.Target) (o probe.Observation) {
+	repeated := probe.New(p.Plane, p.Sentence, func(ctx context.Context, t probe.Target) (o probe.Observation) {
 		whole := min(t.Telemetry.Whole(), maxMetricsWait)
-		patience, cancel := deadline.FairAfter(ctx, whole, whole/4)
+		waiting, cancel := deadline.FairAfter(ctx, whole, whole/4)
 		defer cancel()
-		_ = poll.Every(patience, whole/100, func() bool {
+		_ = poll.Every(waiting, whole/100, func() bool {
 			o = p.Observe(ctx, t)
 			return o.Outcome != probe.Failed || !strings.Contains(o.Err+o.Received, reason)
 		})
 		return o
 	}).Classed(p.Effect()).Only(p.Inapplicable)
-	waiting.Timeout = maxMetricsWait + deadline.Hang
-	return waiting
+	repeated.Timeout = maxMetricsWait + deadline.Hang
+	return repeated
 }
 
 // metricSearch searches for a metric whose name begins with prefix, in an answer that has a client's own metrics.

@@ -9,7 +9,8 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// TestSooner: what cannot be told yet is looked for again, for as long as was given, and whatever else is seen is told at once.
+// TestUntilMeasured: the probe is repeated while it fails for the reason, within the limit. Any other observation is
+// returned at once.
 func TestUntilMeasured(t *testing.T) {
 	for name, test := range map[string]struct {
 		seen []probe.Outcome
@@ -38,7 +39,8 @@ func TestUntilMeasured(t *testing.T) {
 	}
 }
 
-// TestMetricsOfFilters: an agent whose filter leaves no such metric has none to look for. One that leaves some is looked at as any other.
+// TestMetricsOfFilters: a filter that leaves no such metric leaves nothing to search. With one that leaves some, the
+// metrics are searched as usual.
 func TestMetricsOfFilters(t *testing.T) {
 	for name, test := range map[string]struct {
 		telemetry probe.Telemetry
@@ -58,7 +60,7 @@ func TestMetricsOfFilters(t *testing.T) {
 	}
 }
 
-// TestMetricLook: whose metrics these are is told by their names, with the name of a node in them or without.
+// TestMetricSearch: the names show whose metrics these are, with the name of a node in them or without.
 func TestMetricSearch(t *testing.T) {
 	const client = `{"Name":"nomad.client.unallocated.cpu"}`
 	for body, want := range map[string]string{

@@ -11,7 +11,7 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// TestPeersAreCompared: as many peers as there are to be are not those that are to be.
+// TestPeersAreCompared: the number of peers alone proves nothing.
 func TestPeersAreCompared(t *testing.T) {
 	const got, fails = finding.Pass, finding.Fail
 	i := minted(t)
@@ -21,8 +21,8 @@ func TestPeersAreCompared(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, test := range map[string]struct {
-		peers         string
-		few, stranger finding.Result
+		peers        string
+		few, foreign finding.Result
 	}{
 		"all":                     {`["10.0.0.1:4647", "10.0.0.2:4647", "10.0.0.3:4647"]`, got, got},
 		"most":                    {`["10.0.0.1:4647", "10.0.0.3:4647"]`, got, got},
@@ -35,7 +35,7 @@ func TestPeersAreCompared(t *testing.T) {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(test.peers)) }))
 		at := probe.Target{Name: "server-1", Role: pki.Server, Region: "global", HTTP: s.Listener.Addr().String(), HTTPInClear: true}
 		for _, c := range checks {
-			want := map[string]finding.Result{"server-has-its-peers": test.few, "server-has-no-other-peers": test.stranger}[c.Spec().ID]
+			want := map[string]finding.Result{"server-has-its-peers": test.few, "server-has-no-other-peers": test.foreign}[c.Spec().ID]
 			if want == "" {
 				continue
 			}

@@ -10,7 +10,7 @@ import (
 	"nomadlab.internal/lab/posture/catalogue"
 )
 
-// TestGuessableKeys: keys of documentation and keys made by hand are found, and none of a random source.
+// TestGuessableKeys: public and hand-made keys are found, and no random key is.
 func TestGuessableKeys(t *testing.T) {
 	sequence := make([]byte, 32)
 	for i := range sequence {
@@ -45,8 +45,8 @@ func TestGuessableKeys(t *testing.T) {
 	}
 }
 
-// TestHowOftenRandomKeysAreFound computes the bound that WhyGuessable promises: the sum of how likely it is for random bytes to
-// be any of what it looks for.
+// TestHowOftenRandomKeysAreFound computes the bound in WhyGuessable's contract: the sum of the probabilities that
+// random bytes match one of its rules.
 func TestHowOftenRandomKeysAreFound(t *testing.T) {
 	for n, stated := range map[int]float64{16: 1.0 / 4e6, 24: 1e-9, 32: 1e-9} {
 		letters := (8*n + 5) / 6
@@ -60,12 +60,13 @@ func TestHowOftenRandomKeysAreFound(t *testing.T) {
 		bound += wordsByChance(letters)
 		t.Logf("%d bytes: %.3g", n, bound)
 		if bound > stated {
-			t.Errorf("of %d bytes: %g, promised are %g", n, bound, stated)
+			t.Errorf("of %d bytes: %g, documented is %g", n, bound, stated)
 		}
 	}
 }
 
-// wordsByChance bounds how likely words are in that many random letters of base64: each letter of a word is one of two of 64.
+// wordsByChance bounds the probability of words in that many random letters of base64: each letter of a word is one
+// of two of 64.
 func wordsByChance(letters int) float64 {
 	alone := func(w string) float64 { return float64(max(letters-len(w)+1, 0)) * math.Pow(1.0/32, float64(len(w))) }
 	sum := 0.0
@@ -82,7 +83,7 @@ func wordsByChance(letters int) float64 {
 	return sum
 }
 
-// atMost is how likely draws of that many values show no more than k different ones.
+// atMost returns the probability that draws of that many values show at most k different ones.
 func atMost(k, draws, values int) float64 {
 	different := []float64{1}
 	for range draws {

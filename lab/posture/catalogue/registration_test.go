@@ -17,7 +17,7 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// TestServersAreAskedInTurn: one that cannot tell of a client, or tells what it knew before it lost its leader, is passed over.
+// TestServersAreAskedInTurn: a server that does not know a client, or has lost its leader, is passed over.
 func TestServersAreAskedInTurn(t *testing.T) {
 	t.Parallel()
 	const here, other, old = `[{"Name":"agent","Status":"ready"}]`, `[{"Name":"other","Status":"ready"}]`, "old:"
@@ -69,8 +69,7 @@ func TestServersAreAskedInTurn(t *testing.T) {
 	}
 }
 
-// TestAClientThatWaitsForItsServers goes without an answer of theirs, and is heard of its own health, also where the time of the
-// whole is over.
+// TestAClientThatWaitsForItsServers does not answer, but reports its own health, even after the probe's time is over.
 func TestAClientThatWaitsForItsServers(t *testing.T) {
 	for name, well := range map[string]bool{"well": true, "dead": false} {
 		client := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -95,7 +94,7 @@ func TestAClientThatWaitsForItsServers(t *testing.T) {
 	}
 }
 
-// TestOneBadServerIsNotAllServers: a client that one of its servers fails asks the next one the next time.
+// TestOneBadServerIsNotAllServers: after a server failed it, a client asks the next one.
 func TestOneBadServerIsNotAllServers(t *testing.T) {
 	t.Parallel()
 	const refused = "rpc error: failed to get conn: tls: failed to verify certificate"
@@ -128,7 +127,7 @@ func TestOneBadServerIsNotAllServers(t *testing.T) {
 	}
 }
 
-// TestElectionsAreTold: servers that have no leader are worth another look, until they have one.
+// TestElectionsAreTold: an answer of servers without a leader is unsettled.
 func TestElectionsAreTold(t *testing.T) {
 	t.Parallel()
 	const clients, leader, none = `[{"Name":"client-1","Status":"ready"}]`, `"10.0.0.1:4647"`, `""`
@@ -166,7 +165,7 @@ func TestElectionsAreTold(t *testing.T) {
 	}
 }
 
-// servesAfter is a server that has no leader while it is asked so many times.
+// servesAfter returns a server that has no leader for so many requests.
 func servesAfter(t *testing.T, elections int32, before, after string) probe.Target {
 	t.Helper()
 	var asked atomic.Int32

@@ -11,14 +11,15 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// TestWhatTheOfferOfARogueServerTakes: a token where there are tokens, two certificates, and a way for the client to call.
+// TestWhatTheOfferOfARogueServerTakes: a token if ACLs are on, two certificates, and an address that the client can
+// call.
 func TestWhatTheOfferOfARogueServerTakes(t *testing.T) {
 	const callable = "127.0.0.1"
 	for name, c := range map[string]struct {
-		take    func(*catalogue.Ingredients)
-		caller  string
-		verdict finding.Result
-		says    string
+		take   func(*catalogue.Ingredients)
+		caller string
+		result finding.Result
+		says   string
 	}{
 		"everything":      {func(*catalogue.Ingredients) {}, callable, finding.Inconclusive, "connection refused"},
 		"no token":        {func(i *catalogue.Ingredients) { i.Management = "" }, callable, finding.Skipped, "a management token is not at hand"},
@@ -31,11 +32,11 @@ func TestWhatTheOfferOfARogueServerTakes(t *testing.T) {
 		f := check(t, i, "client-takes-no-client-for-a-server").Evaluate(t.Context(), probe.Target{
 			Name: "agent", Role: pki.Client, Region: "global", HTTP: "127.0.0.1:1", ServerName: "client.global.nomad", Caller: c.caller,
 		})
-		if f.Result != c.verdict || !strings.Contains(f.Reason, c.says) {
-			t.Errorf("%s: %s because %q, want %s, %q", name, f.Result, f.Reason, c.verdict, c.says)
+		if f.Result != c.result || !strings.Contains(f.Reason, c.says) {
+			t.Errorf("%s: %s because %q, want %s, %q", name, f.Result, f.Reason, c.result, c.says)
 		}
 		if f.Plane != string(probe.PlaneRPC) {
-			t.Errorf("it is a promise of the %s plane", f.Plane)
+			t.Errorf("it is of the %s plane", f.Plane)
 		}
 	}
 }

@@ -19,8 +19,8 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// TestALookThatCannotSeeSaysSo: an answer that is in another form, or calls what is looked for by another name, is not one
-// in which nothing is found.
+// TestASearchOfABadAnswerFails: an answer of another form, or with another name for what is searched, does not count
+// as absent.
 func TestASearchOfABadAnswerFails(t *testing.T) {
 	for name, search := range catalogue.Searches() {
 		for _, body := range []string{"", "<html>", `"a text"`, "[1]"} {
@@ -39,7 +39,7 @@ func TestASearchOfABadAnswerFails(t *testing.T) {
 	}
 }
 
-// TestALookAtDrivers: each client has to tell of the driver.
+// TestSearchOfDrivers: each client must report the driver.
 func TestSearchOfDrivers(t *testing.T) {
 	search := catalogue.Searches()["raw_exec"]
 	const off, on = `{"Name":"a","Drivers":{"raw_exec":{"Detected":false}}}`, `{"Name":"b","Drivers":{"raw_exec":{"Detected":true}}}`
@@ -61,7 +61,7 @@ func TestSearchOfDrivers(t *testing.T) {
 	}
 }
 
-// TestALookAtAClientsDrivers: what another client offers is nothing of this one, and an entry from before is none of now.
+// TestSearchOfAClientsDrivers: other clients and old entries do not count.
 func TestSearchOfAClientsDrivers(t *testing.T) {
 	entry := func(name, status, offers string) string {
 		return `{"Name":"` + name + `","Status":"` + status + `","Drivers":{"raw_exec":{"Detected":` + offers + `}}}`
@@ -91,7 +91,7 @@ func TestSearchOfAClientsDrivers(t *testing.T) {
 	}
 }
 
-// TestALookAtLines: what a line says is seen where it is told, be it nothing.
+// TestSearchOfSettings: a setting's value counts if the setting is present, even if it is empty.
 func TestSearchOfSettings(t *testing.T) {
 	for id, test := range map[string]struct{ good, bad string }{
 		"client-templates-stay-in-the-task": {`{"Client":{"TemplateConfig":{"DisableSandbox":false}}}`, `{"Client":{"TemplateConfig":{"DisableSandbox":true}}}`},
@@ -119,7 +119,7 @@ func TestSearchOfSettings(t *testing.T) {
 	}
 }
 
-// TestTwoTimesTogether: a key is as old as one line says when the other has it looked at.
+// TestTwoTimesTogether: a key may be as old as the threshold and an interval.
 func TestTwoTimesTogether(t *testing.T) {
 	for times, want := range map[[2]string]bool{
 		{"8000h", "500h"}: false, {"8000h", "8000h"}: true, {"8760h", "24h"}: false, {"8760h", "25h"}: true, {"", "8000h"}: false, {"", "8760h"}: true, {"-8760h", "8784h"}: true,
@@ -132,8 +132,9 @@ func TestTwoTimesTogether(t *testing.T) {
 	}
 }
 
-// TestAnAgentThatTakesAnybodys: who names no authority takes certificates of any, and who asks for none says nothing of them. Two
-// of one name are two authorities where all certificates of the cluster's are known, and else nobody can tell.
+// TestAnAgentThatNamesNoAuthority accepts certificates of any authority; one that asks for no certificate proves
+// nothing. Two certificates of one name are two authorities if all certificates of the cluster's authorities are
+// known; otherwise the result is inconclusive.
 func TestAnAgentThatNamesNoAuthority(t *testing.T) {
 	own, other := authority(t, "own"), authority(t, "other")
 	for _, test := range []struct {
@@ -156,8 +157,9 @@ func TestAnAgentThatNamesNoAuthority(t *testing.T) {
 	}
 }
 
-// TestAuthoritiesByTheBytesOfTheirNames: a name is its bytes. With those of crypto/x509/pkix.Name, which has an order of its own, drops
-// what it does not know and writes one kind of text, the cluster's authority would be a stranger, or a stranger the cluster's.
+// TestAuthoritiesByTheBytesOfTheirNames: names are compared as bytes. crypto/x509/pkix.Name reorders a name, drops
+// unknown parts and uses one string type, so the cluster's own authority could look foreign, or a foreign one like
+// the cluster's.
 func TestAuthoritiesByTheBytesOfTheirNames(t *testing.T) {
 	for _, parts := range [][]string{
 		{"C=SE", "ST=Skane", "postalCode=21122", "O=Example", "CN=Own CA"},
@@ -183,14 +185,14 @@ func TestAuthoritiesByTheBytesOfTheirNames(t *testing.T) {
 		} {
 			there, saw, err := catalogue.ForeignAuthority(true, own).In(probe.Observation{AcceptableCAs: [][]byte{test.name}})
 			if there != test.there || err != nil {
-				t.Errorf("%s of %s is a stranger's: %t, want %t (%s, %v)", what, pki.NameText(own.RawSubject), there, test.there, saw, err)
+				t.Errorf("%s of %s is foreign: %t, want %t (%s, %v)", what, pki.NameText(own.RawSubject), there, test.there, saw, err)
 			}
 		}
 	}
 }
 
-// distinguished is a distinguished name (DER) with its parts in the order given, each "type=value", in the kind of text that openssl
-// writes.
+// distinguished returns a distinguished name (DER) with its parts in the order given, each "type=value", in the
+// string type that openssl uses.
 func distinguished(t *testing.T, parts ...string) []byte {
 	t.Helper()
 	types := map[string]struct {
@@ -216,7 +218,7 @@ func distinguished(t *testing.T, parts ...string) []byte {
 	return der
 }
 
-// ofSubject is the certificate of an authority with that distinguished name (DER).
+// ofSubject returns the certificate of an authority with that distinguished name (DER).
 func ofSubject(t *testing.T, subject []byte) *x509.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -238,7 +240,7 @@ func ofSubject(t *testing.T, subject []byte) *x509.Certificate {
 	return c
 }
 
-// authority is the certificate of an authority of that name.
+// authority returns the certificate of an authority of that name.
 func authority(t *testing.T, name string) *x509.Certificate {
 	t.Helper()
 	a, err := pki.NewAuthority(pki.Options{CommonName: name})
@@ -252,7 +254,7 @@ func authority(t *testing.T, name string) *x509.Certificate {
 	return certs[0]
 }
 
-// TestALookForAClient: one goes by its name or its address, and of one that is known by neither nothing is said.
+// TestSearchForAClient: a client is known by its name or its address; if by neither, the result is inconclusive.
 func TestSearchForAClient(t *testing.T) {
 	const list = `[{"Name":"a","Address":"10.0.0.5","Status":"ready"},{"Name":"b","Address":"10.0.0.6","Status":"down"}]`
 	for name, test := range map[string]struct {
@@ -280,7 +282,7 @@ func TestSearchForAClient(t *testing.T) {
 	}
 }
 
-// TestWhatCachesKeep: what a shared cache may keep, and what it must not.
+// TestCacheable: what a shared cache may store, and what it must not.
 func TestCacheable(t *testing.T) {
 	for value, want := range map[string]bool{
 		"public, max-age=3600": true, "max-age=3600": true, "s-maxage=600": true, "Public": true,
@@ -293,7 +295,7 @@ func TestCacheable(t *testing.T) {
 	}
 }
 
-// TestWhatBoundPoliciesLookInto: logs and files of other namespaces, and not the job's own, nor lists.
+// TestWhatBoundPoliciesRead: logs and files of other namespaces, but neither the job's own nor lists.
 func TestWhatBoundPoliciesRead(t *testing.T) {
 	in := func(namespace, capability string) string {
 		return fmt.Sprintf(`{"Namespaces":[{"Name":%q,"Capabilities":[%q]}]}`, namespace, capability)
@@ -309,7 +311,7 @@ func TestWhatBoundPoliciesRead(t *testing.T) {
 	}
 }
 
-// TestWhatBoundPoliciesRule: what is the job's own, what is beside it in its namespace, and what is elsewhere.
+// TestWhatBoundPoliciesReach: the job's own, other things in its namespace, and other namespaces.
 func TestWhatBoundPoliciesReach(t *testing.T) {
 	in := func(namespace, capability string) string {
 		return fmt.Sprintf(`{"Namespaces":[{"Name":%q,"Capabilities":[%q]}]}`, namespace, capability)

@@ -8,8 +8,8 @@ import (
 	"nomadlab.internal/lab/posture/catalogue"
 )
 
-// TestSuitesOfNomad: each cipher suite that tls_cipher_suites may name (helper/tlsutil/config.go:29, Nomad 1.11.3) is weak or sound, and
-// none is both. lab/probe shows that each of them is really offered.
+// TestSuitesOfNomad: each cipher suite that tls_cipher_suites may name (helper/tlsutil/config.go:29, Nomad 1.11.3) is
+// either weak or sound. lab/probe shows that each of them is really offered.
 func TestSuitesOfNomad(t *testing.T) {
 	const forward = "suites-without-forward-secrecy"
 	ofNomad := map[uint16][]string{ // the checks that refuse it

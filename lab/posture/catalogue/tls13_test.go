@@ -15,8 +15,8 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// TestAgentsThatSpeakTLS13Alone refuse what is older for its version, and have no suite that could be weak. Those that speak 1.2 as
-// well have.
+// TestAgentsThatSpeakTLS13Alone refuse older versions as such, and have no suite that could be weak. Agents that also
+// accept TLS 1.2 do.
 func TestAgentsThatSpeakTLS13Alone(t *testing.T) {
 	t.Parallel()
 	const old, weak = "server-https-refuses-tls-1.1", "server-https-refuses-aes-128-cbc"
@@ -47,7 +47,7 @@ func TestAgentsThatSpeakTLS13Alone(t *testing.T) {
 	}
 }
 
-// mintedWith are ingredients, and a server of theirs that speaks TLS so.
+// mintedWith returns ingredients, and a server with that TLS configuration.
 func mintedWith(t *testing.T, config *tls.Config) (catalogue.Ingredients, probe.Target) {
 	t.Helper()
 	i, authority := mintedBy(t)

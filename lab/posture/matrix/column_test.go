@@ -17,7 +17,7 @@ const (
 	dead   = probe.NotReached
 )
 
-// turns is a probe that has one outcome after the other, and then the last; sent counts how often it was sent.
+// turns returns a probe that gives the outcomes in turn, and then the last one; sent counts how often it was sent.
 func turns(sent *int, outcomes ...probe.Outcome) probe.Probe {
 	return probe.New(probe.PlaneRPC, "take a turn", func(context.Context, probe.Target) probe.Observation {
 		o := outcomes[min(*sent, len(outcomes)-1)]
@@ -26,7 +26,7 @@ func turns(sent *int, outcomes ...probe.Outcome) probe.Probe {
 	})
 }
 
-// tried are the cells of the kinds at the RPC port's handshake, and how many probes and controls were sent.
+// tried returns the cells of the kinds at the handshake of the RPC port, and how many probes and controls were sent.
 func tried(t *testing.T, onProbe, control []probe.Outcome, kinds ...caller.Kind) (cells []finding.Cell, sent, controls int) {
 	t.Helper()
 	target := probe.Target{Name: "server-1", Role: pki.Server, Region: "global", RPC: "127.0.0.1:4647"}
@@ -53,7 +53,7 @@ func TestResultOfACell(t *testing.T) {
 		kind                 caller.Kind
 		before, probe, after probe.Outcome
 		outcome              probe.Outcome
-		verdict              finding.Result
+		result               finding.Result
 		says                 string
 	}{
 		{"refused as known", caller.CLI, in, handshake, in, handshake, finding.Pass, "as Nomad 1.11.3 does"},
@@ -73,14 +73,14 @@ func TestResultOfACell(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			cells, _, _ := tried(t, []probe.Outcome{test.probe}, []probe.Outcome{test.before, test.after}, test.kind)
 			c := cells[0]
-			if c.Outcome != string(test.outcome) || c.Result != test.verdict || !strings.Contains(c.Reason, test.says) {
-				t.Errorf("%q, %s: %s; want %q, %s: %s", c.Outcome, c.Result, c.Reason, test.outcome, test.verdict, test.says)
+			if c.Outcome != string(test.outcome) || c.Result != test.result || !strings.Contains(c.Reason, test.says) {
+				t.Errorf("%q, %s: %s; want %q, %s: %s", c.Outcome, c.Result, c.Reason, test.outcome, test.result, test.says)
 			}
 		})
 	}
 }
 
-// parts are the outcomes of a cell's evidence, in the order of its parts.
+// parts returns the outcomes of a cell's evidence, in the order of its parts.
 func parts(t *testing.T, c finding.Cell) [3]probe.Outcome {
 	t.Helper()
 	var out [3]probe.Outcome
@@ -96,7 +96,8 @@ func parts(t *testing.T, c finding.Cell) [3]probe.Outcome {
 	return out
 }
 
-// TestTheCanaryBetweenTwoCertificatesIsOfBoth: each cell shows two, and what costs a connection is one for each and one more.
+// TestTheControlBetweenTwoCertificatesIsOfBoth: each cell shows two controls, and one is sent for each certificate
+// and one more.
 func TestTheControlBetweenTwoCertificatesIsOfBoth(t *testing.T) {
 	cells, sent, controls := tried(t, []probe.Outcome{handshake}, []probe.Outcome{in}, caller.CLI, caller.Web, caller.Wildcard)
 	if sent != 3 || controls != 4 {
@@ -109,7 +110,6 @@ func TestTheControlBetweenTwoCertificatesIsOfBoth(t *testing.T) {
 	}
 }
 
-// TestACanaryThatIsRefusedSpoilsItsOwnCellAlone.
 func TestAControlThatIsRefusedSpoilsItsOwnCellAlone(t *testing.T) {
 	cells, _, controls := tried(t, []probe.Outcome{handshake}, []probe.Outcome{in, handshake, in}, caller.CLI, caller.Web)
 	if cells[0].Result != finding.Inconclusive || cells[1].Result != finding.Pass || controls != 4 {
@@ -120,7 +120,7 @@ func TestAControlThatIsRefusedSpoilsItsOwnCellAlone(t *testing.T) {
 	}
 }
 
-// TestAnEntryThatHasStoppedAnsweringIsLeftAlone, as each further certificate would wait for its whole time.
+// TestAnEndpointThatHasStoppedAnsweringIsLeftAlone, as each further certificate would wait for its timeout.
 func TestAnEndpointThatHasStoppedAnsweringIsLeftAlone(t *testing.T) {
 	cells, sent, controls := tried(t, []probe.Outcome{handshake, dead}, []probe.Outcome{in, in, dead}, caller.Kinds()...)
 	if cells[0].Result == finding.Inconclusive {
@@ -141,13 +141,14 @@ func TestAnEndpointThatHasStoppedAnsweringIsLeftAlone(t *testing.T) {
 	}
 }
 
-// TestColumnWithoutTLS: where the port is seen to take calls in the clear, and lets nobody in over TLS, its cells say so; they are not
-// skipped, as those of other servers would hide them. One that lets the control in is tried as any other.
+// TestColumnWithoutTLS: if the port was seen to serve without TLS, and lets no caller in over TLS, its cells say so.
+// They are not skipped, as those of other servers would hide them. A port that lets the control in is tried as any
+// other.
 func TestColumnWithoutTLS(t *testing.T) {
 	for name, test := range map[string]struct {
 		inClear bool
 		control probe.Outcome
-		verdict finding.Result
+		result  finding.Result
 		says    string
 	}{
 		"in the clear alone":                  {true, handshake, finding.Inconclusive, "none over TLS: see rpc-refuses-plaintext-nomad-rpc"},
@@ -157,13 +158,13 @@ func TestColumnWithoutTLS(t *testing.T) {
 		sent, controls := 0, 0
 		target := probe.Target{Name: "server-1", Role: pki.Server, Region: "global", RPC: "127.0.0.1:4647", RPCInClear: true, RPCWithoutTLS: test.inClear}
 		cells := matrix.TryOneByOne(t.Context(), matrix.RPCHandshake, target, everybody(t), turns(&sent, handshake), turns(&controls, test.control), caller.CLI)
-		if cells[0].Result != test.verdict || !strings.Contains(cells[0].Reason, test.says) {
-			t.Errorf("%s: %s; %s, want %s because of %q", name, cells[0].Result, cells[0].Reason, test.verdict, test.says)
+		if cells[0].Result != test.result || !strings.Contains(cells[0].Reason, test.says) {
+			t.Errorf("%s: %s; %s, want %s because of %q", name, cells[0].Result, cells[0].Reason, test.result, test.says)
 		}
 	}
 }
 
-// TestWhatLacksIsSkipped and costs no connection.
+// TestAMissingCallerIsSkipped, and costs no connection.
 func TestAMissingCallerIsSkipped(t *testing.T) {
 	sent := 0
 	p := turns(&sent, in)
@@ -181,13 +182,13 @@ func TestAMissingCallerIsSkipped(t *testing.T) {
 	}
 }
 
-// TestGossipIsAskedOnce: it knows no certificates, so that one ping and its controls are of all kinds, and each cell says so. What lacks
-// a certificate is skipped all the same.
+// TestGossipIsAskedOnce: one ping and its controls stand for all kinds, and each cell says so. A missing kind is
+// skipped all the same.
 func TestGossipIsAskedOnce(t *testing.T) {
 	target := probe.Target{Name: "server-1", Role: pki.Server, Region: "global", Gossip: "127.0.0.1:4648"}
 	for name, test := range map[string]struct {
 		probe, before probe.Outcome
-		verdict       finding.Result
+		result        finding.Result
 		says          string
 	}{
 		"encrypted":              {probe.Denied, in, finding.Pass, "as Nomad 1.11.3 does"},
@@ -201,7 +202,7 @@ func TestGossipIsAskedOnce(t *testing.T) {
 			t.Errorf("%s: %d probes and %d controls, want 1 and 2", name, sent, controls)
 		}
 		for i, c := range cells {
-			if c.Result != test.verdict || !strings.Contains(c.Reason, test.says) || !strings.Contains(c.Reason, "gossip knows no certificates, so that one ping") {
+			if c.Result != test.result || !strings.Contains(c.Reason, test.says) || !strings.Contains(c.Reason, "gossip knows no certificates, so that one ping") {
 				t.Errorf("%s, %s: %s because %s", name, caller.Kinds()[i], c.Result, c.Reason)
 			}
 		}

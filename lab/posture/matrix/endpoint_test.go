@@ -16,7 +16,8 @@ const (
 	no        = probe.Denied
 )
 
-// known is what Nomad 1.11.3 was seen to do with each kind, in the order of the entries. Gossip is asked without a key.
+// known returns what Nomad 1.11.3 was seen to do with each kind, in the order of the endpoints. Gossip is asked
+// without a key.
 func known() map[caller.Kind][]probe.Outcome {
 	server := []probe.Outcome{in, in, in, in, in, in, no}
 	client := []probe.Outcome{in, in, in, in, no, after, no}
@@ -50,7 +51,7 @@ func TestWantedOutcomes(t *testing.T) {
 	}
 }
 
-// TestEachEntryRefusesSomebody and lets in its control: one that lets in everybody, or nobody, could prove nothing.
+// TestEachEndpointRefusesAKind, and lets its control in. Otherwise it could prove nothing.
 func TestEachEndpointRefusesAKind(t *testing.T) {
 	for _, e := range matrix.Endpoints() {
 		if !slices.ContainsFunc(caller.Kinds(), func(k caller.Kind) bool { return matrix.Want(e, k).Refused() }) {

@@ -13,7 +13,8 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// TestEveryServerIsTried: the settings are each server's own. The leader alone is asked what a follower passes on.
+// TestEveryServerIsTried, as each has its own settings. Only the leader is tried at the endpoint that followers
+// forward.
 func TestEveryServerIsTried(t *testing.T) {
 	client := probe.Target{Name: "client-1", Role: pki.Client, Leader: true}
 	follower := probe.Target{Name: "server-1", Role: pki.Server}
@@ -30,7 +31,7 @@ func TestEveryServerIsTried(t *testing.T) {
 		leader  func(context.Context) string
 		nodes   []string
 		at      []string // of Node.Register
-		verdict finding.Result
+		result  finding.Result
 		says    string
 	}{
 		"as the targets say":   {[]probe.Target{client, follower, leader}, nil, []string{"server-1", "server-2"}, []string{"server-2"}, finding.Inconclusive, "paused"},
@@ -56,7 +57,7 @@ func TestEveryServerIsTried(t *testing.T) {
 		}
 		register := m.Rows[0].Cells[slices.Index(matrix.Endpoints(), matrix.NodeRegister)]
 		if !slices.Equal(m.Nodes, test.nodes) || m.Node != strings.Join(test.nodes, ", ") || !slices.Equal(register.At, test.at) ||
-			register.Result != test.verdict || !strings.Contains(register.Reason, test.says) {
+			register.Result != test.result || !strings.Contains(register.Reason, test.says) {
 			t.Errorf("%s: tried at %v, Node.Register at %v: %s because %s", name, m.Nodes, register.At, register.Result, register.Reason)
 		}
 		for _, c := range m.Rows[0].Cells {
@@ -67,7 +68,7 @@ func TestEveryServerIsTried(t *testing.T) {
 	}
 }
 
-// TestWhatLacksLacksEverywhere: its reason is the same whoever leads.
+// TestAMissingCallerIsSkippedEverywhere, whichever server leads.
 func TestAMissingCallerIsSkippedEverywhere(t *testing.T) {
 	servers := []probe.Target{
 		{Name: "server-1", Role: pki.Server, RPC: "127.0.0.1:4647"}, {Name: "server-2", Role: pki.Server, RPC: "127.0.0.1:4647", Leader: true},
@@ -80,7 +81,7 @@ func TestAMissingCallerIsSkippedEverywhere(t *testing.T) {
 	}
 }
 
-// TestTheWorstCellWins: what one server lets in is let in, and the cell names it.
+// TestTheWorstCellWins: what one server lets in is let in, and the cell names that server.
 func TestTheWorstCellWins(t *testing.T) {
 	cell := func(v finding.Result, o probe.Outcome) finding.Cell {
 		return finding.Cell{Result: v, Outcome: string(o), Reason: "it was " + string(o)}
@@ -89,7 +90,7 @@ func TestTheWorstCellWins(t *testing.T) {
 	untried, skipped := cell(finding.Inconclusive, dead), cell(finding.Skipped, "")
 	for name, test := range map[string]struct {
 		cells     [3]finding.Cell
-		verdict   finding.Result
+		result    finding.Result
 		at        []string
 		elsewhere finding.Result
 		reason    string
@@ -107,7 +108,7 @@ func TestTheWorstCellWins(t *testing.T) {
 		"one alone is asked": {[3]finding.Cell{skipped, pass, skipped}, finding.Pass, []string{"b"}, finding.Skipped, pass.Reason},
 	} {
 		c := matrix.Worst([]string{"a", "b", "c"}, test.cells[:])
-		if c.Result != test.verdict || !slices.Equal(c.At, test.at) || c.Elsewhere != test.elsewhere || c.Reason != test.reason {
+		if c.Result != test.result || !slices.Equal(c.At, test.at) || c.Elsewhere != test.elsewhere || c.Reason != test.reason {
 			t.Errorf("%s: %s at %v, else %s: %s", name, c.Result, c.At, c.Elsewhere, c.Reason)
 		}
 	}
@@ -133,7 +134,7 @@ func TestEveryCellIsThere(t *testing.T) {
 	}
 }
 
-// TestTheCanaryIsSound: it does what the callers do, as one who is to be let in.
+// TestTheControlIsSound: it sends what the callers send, with a server's certificate.
 func TestTheControlIsSound(t *testing.T) {
 	server, _ := everybody(t).Caller(caller.Server)
 	const key = "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
@@ -146,7 +147,7 @@ func TestTheControlIsSound(t *testing.T) {
 		if !strings.Contains(sentence, who) {
 			t.Errorf("the control at %s is to %s, that names not %q", e, sentence, who)
 		}
-		// Without what it needs it is let in nowhere, so that no refusal counts.
+		// Without its ingredient the control is let in nowhere, so no refusal counts.
 		o := matrix.Control(e, caller.Set{}, "").Observe(t.Context(), probe.Target{})
 		if o.Outcome != probe.NotReached || o.Err == "" {
 			t.Errorf("%s, with nothing at hand: %q (%s)", e, o.Outcome, o.Err)
