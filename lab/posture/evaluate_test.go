@@ -302,10 +302,10 @@ func TestNothingIsJudgedElsewhere(t *testing.T) {
 		want     finding.Result
 		unjudged bool
 	}{
-		"judged to fail":        {"server-another-check", accepted, "", finding.Skipped, false},
+		"judged to fail":          {"server-another-check", accepted, "", finding.Skipped, false},
 		"judged to pass":          {"another-check", refused, "", finding.Skipped, false},
 		"skipped":                 {"server-another-check", refused, "it is not to be tried", finding.Inconclusive, true},
-		"inconclusive":         {"another-check", probe.Observation{Outcome: probe.NotReached}, "", finding.Inconclusive, true},
+		"inconclusive":            {"another-check", probe.Observation{Outcome: probe.NotReached}, "", finding.Inconclusive, true},
 		"not among those checked": {"a-third", refused, "", finding.Skipped, false},
 	} {
 		judge := whole()
