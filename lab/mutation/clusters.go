@@ -27,13 +27,13 @@ type Clusters struct {
 	Others []engine.Engine
 	// Spec is a sound cluster. The pack says how many agents it has.
 	Spec spec.Spec
-	// Up is the options of the start; Wait and Others are set by Carry.
+	// Up is the options of the start; Wait and Others are set by Run.
 	Up lab.UpOptions
 	// Timed is called with the times of each cluster after its removal. Nil is fine.
 	Timed func(Pack, Times)
 }
 
-// Carry starts the pack's cluster with the mutations, calls check, and removes the cluster, whatever the result. If
+// Run starts the pack's cluster with the mutations, calls check, and removes the cluster, whatever the result. If
 // the mutations take turns, it calls check once for each, with a pack of that one alone.
 func (c Clusters) Carry(ctx context.Context, p Pack, check func(context.Context, *lab.Lab, Pack) error) (err error) {
 	began := time.Now()

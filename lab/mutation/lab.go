@@ -11,7 +11,7 @@ import (
 
 // ForLab returns the lab of the Spec with one mutation, as a pack, and the Spec that makes its agents carry it: the
 // last agent of the mutation's role, or all that its scope says. The lab is hardened, as the failing checks were seen
-// on hardened labs. An agent that the mutation cuts off is an extra node. When the lab is up, call Pack.Begin.
+// on hardened labs. An agent that the mutation cuts off is an extra node. When the lab is up, call Pack.Apply.
 //
 // The error wraps spec.ErrInvalid, for a mutation that no lab can carry or a Spec of several regions.
 func ForLab(s spec.Spec, m Mutation) (Pack, spec.Spec, error) {
@@ -55,7 +55,7 @@ func (p Pack) Wait() lab.Wait {
 	return lab.Ready
 }
 
-// Begin completes the pack's mutation in a lab that is up: it starts the extra node, or changes what the running
+// Apply completes the pack's mutation in a lab that is up: it starts the extra node, or changes what the running
 // cluster holds. It returns when every agent concerned has the change.
 func (p Pack) Begin(ctx context.Context, l *lab.Lab) error {
 	if err := p.settle(ctx, l); err != nil {

@@ -3,6 +3,7 @@ package mutation
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture/catalogue"
@@ -23,6 +24,18 @@ func (p Placed) String() string {
 		return fmt.Sprintf("%s of %s", p.Mutation.ID, p.Scope)
 	}
 	return p.Mutation.ID + " at " + p.Node
+}
+
+// Carries reports whether the node carries the mutation.
+func (p Placed) Carries(node string) bool {
+	switch {
+	case p.Node != "":
+		return p.Node == node
+	case p.Mutation.Role != "":
+		return strings.HasPrefix(node, string(p.Mutation.Role)+"-")
+	default:
+		return true
+	}
 }
 
 // Pack is one cluster and the mutations that it carries.

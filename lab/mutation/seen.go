@@ -6,8 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-
-	"nomadlab.internal/lab/finding"
 )
 
 // seenFile is what the proof has seen, one mutation and scope after the other. `go test ./lab/mutation -run TestProof -update`
@@ -54,66 +52,4 @@ func (m Mutation) Fails(scope Scope) (ids []string, ok bool) {
 		return nil, false
 	}
 	return all[at].Fails, true
-}
-
-// PackResults is the results of a pack: of each node the worst result of each check, and the results of the checks of
-// the whole cluster.
-type PackResults struct {
-	// Nodes has the results by node and check, Cluster those by check.
-	Nodes   map[string]map[string]finding.Finding
-	Cluster map[string]finding.Finding
-
-	// questions are the checks of the whole cluster.
-	questions []string
-}
-
-// NewPackResults sorts the findings of a pack. questions are the IDs of the checks of the whole cluster.
-func NewPackResults(r finding.Report, questions []string) PackResults {
-	s := PackResults{Nodes: map[string]map[string]finding.Finding{}, Cluster: map[string]finding.Finding{}, questions: questions}
-	for _, f := range r.Findings {
-		if slices.Contains(questions, f.ID) {
-			s.Cluster[f.ID] = worse(s.Cluster[f.ID], f)
-			continue
-		}
-		s.at(f.Node)[f.ID] = worse(s.at(f.Node)[f.ID], f)
-	}
-	if r.Matrix != nil {
-		for _, row := range r.Matrix.Rows {
-			for _, c := range row.Cells {
-				id := "matrix/" + row.Certificate + "/" + c.Endpoint
-				s.Cluster[id] = finding.Finding{ID: id, Plane: "matrix", Node: r.Matrix.Node, Result: c.Result, Outcome: c.Outcome, Reason: c.Reason}
-			}
-		}
-	}
-	return s
-}
-
-func (s PackResults) at(node string) map[string]finding.Finding {
-	if s.Nodes[node] == nil {
-		s.Nodes[node] = map[string]finding.Finding{}
-	}
-	return s.Nodes[node]
-}
-
-// worse returns the finding with the worse result.
-func worse(a, b finding.Finding) finding.Finding {
-	if finding.Worse(a.Result, b.Result) == a.Result {
-		return a
-	}
-	return b
-}
-
-// failing returns the IDs that fail, sorted.
-func failing(found map[string]finding.Finding) []string { return withResult(found, finding.Fail) }
-
-// withResult returns the IDs that have one of the results, sorted.
-func withResult(found map[string]finding.Finding, results ...finding.Result) []string {
-	var ids []string
-	for id, f := range found {
-		if slices.Contains(results, f.Result) {
-			ids = append(ids, id)
-		}
-	}
-	slices.Sort(ids)
-	return ids
 }

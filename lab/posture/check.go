@@ -93,7 +93,7 @@ type Spec struct {
 	ForwardedTo func(context.Context, probe.Target) (to probe.Target, ok bool)
 	// Local is true for a defect that shows in the user's own copy of the files alone; see finding.Finding.
 	Local bool
-	// Lacks is the reason why the control or the probe cannot be sent, for example "no key of the authority is at
+	// Missing is the reason why the control or the probe cannot be sent, for example "no key of the authority is at
 	// hand"; empty if both can. The check is then Skipped for that reason, unless the probe is let in, which needs no
 	// control.
 	Lacks string

@@ -88,7 +88,7 @@ func (m mint) credential(k Kind) (pki.Credential, error) {
 	return c, err
 }
 
-// Holding makes the callers that need no key of the cluster's authority: those of the roles of the given
+// WithoutAuthority makes the callers that need no key of the cluster's authority: those of the roles of the given
 // certificates, None, and those whose certificate another authority signs. The other kinds are missing for that
 // reason.
 func Holding(own pki.Credential, more ...pki.Credential) Set {
@@ -137,7 +137,7 @@ func (s Set) Caller(k Kind) (c probe.Caller, missing string) {
 	return probe.Caller{}, fmt.Sprintf("nobody was made who holds %q", k)
 }
 
-// Holder returns a caller with a certificate that agents accept over HTTPS, which does not depend on the role: the
+// ForHTTPS returns a caller with a certificate that agents accept over HTTPS, which does not depend on the role: the
 // cli's if there is one, or an agent's, as an agent's folder has no other. If there is none, missing is the reason.
 func (s Set) Holder() (c probe.Caller, missing string) {
 	for _, k := range []Kind{CLI, Client, Server} {

@@ -292,7 +292,7 @@ func TestHoldingHasTheGivenCertificates(t *testing.T) {
 	}
 }
 
-// TestHTTPSCallerWithAnOwnCertificate: a certificate that the user gives is the one of kind CLI, and of Holder.
+// TestHTTPSCallerWithAnOwnCertificate: a certificate that the user gives is the one of kind CLI, and of ForHTTPS.
 func TestHTTPSCallerWithAnOwnCertificate(t *testing.T) {
 	a := capable(t)
 	own, err := a.Issue(pki.Identity{Role: pki.CLI, Region: "global"})

@@ -29,7 +29,7 @@ type Ingredients struct {
 	GossipKey string
 	// GossipInClear is true for a cluster whose servers accept gossip without a key.
 	GossipInClear bool
-	// Deaf is the reason why this process cannot capture packets; empty where it can.
+	// CannotCapture is the reason why this process cannot capture packets; empty where it can.
 	Deaf string
 	// Authorities are the certificates of the authorities that the cluster is meant to trust: those that the agents'
 	// own certificates lead to. The agents' files of authorities are not used, as they are what is judged.

@@ -18,7 +18,7 @@ import (
 // introductionLabel names an introduction token in sentences.
 const introductionLabel = "an introduction token"
 
-// LacksIntroduction is the reason of a check that needs an introduction token where there is none.
+// NoIntroduction is the reason of a check that needs an introduction token where there is none.
 const LacksIntroduction = introductionLabel + notAtHand
 
 // introduction returns the checks of how a client is admitted.

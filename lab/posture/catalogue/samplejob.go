@@ -21,5 +21,5 @@ type SampleJob struct {
 // RunsElsewhere begins the reason of a check that is skipped at a client which does not run the sample job.
 const RunsElsewhere = "the checks' own workload runs on "
 
-// LacksSampleJob is the reason of a check that needs the sample job where none runs.
+// NoSampleJob is the reason of a check that needs the sample job where none runs.
 const LacksSampleJob = "no workload of the checks' own runs: that takes a client with raw_exec or mock_driver"

@@ -196,18 +196,6 @@ func (p Pack) allCarry() bool {
 	return slices.ContainsFunc(p.Placed, func(at Placed) bool { return at.Node == "" })
 }
 
-// Carries reports whether the node carries the mutation.
-func (p Placed) Carries(node string) bool {
-	switch {
-	case p.Node != "":
-		return p.Node == node
-	case p.Mutation.Role != "":
-		return strings.HasPrefix(node, string(p.Mutation.Role)+"-")
-	default:
-		return true
-	}
-}
-
 // fails returns the checks that were seen to fail because of the mutation.
 func fails(before []Seen, p Placed) []string {
 	at := slices.IndexFunc(before, func(s Seen) bool { return s.Mutation == p.Mutation.ID && s.Scope == p.Scope })
@@ -288,7 +276,9 @@ func followsAFailure(f finding.Finding, found map[string]finding.Finding) bool {
 // skipped; nil means that inconclusive and skipped results are no differences.
 func differences(node, carried string, want []string, found map[string]finding.Finding, idle func(finding.Finding) bool) []Difference {
 	var out []Difference
-	for _, id := range sortedUnion(want, found) {
+	ids := slices.AppendSeq(slices.Clone(want), maps.Keys(found))
+	slices.Sort(ids)
+	for _, id := range slices.Compact(ids) {
 		f, tried := found[id]
 		got, wanted := string(f.Result), pass
 		if !tried {
@@ -305,8 +295,64 @@ func differences(node, carried string, want []string, found map[string]finding.F
 	return out
 }
 
-func sortedUnion(ids []string, found map[string]finding.Finding) []string {
-	all := append(slices.Collect(maps.Keys(found)), ids...)
-	slices.Sort(all)
-	return slices.Compact(all)
+// PackResults is the results of a pack: of each node the worst result of each check, and the results of the checks of
+// the whole cluster.
+type PackResults struct {
+	// Nodes has the results by node and check, Cluster those by check.
+	Nodes   map[string]map[string]finding.Finding
+	Cluster map[string]finding.Finding
+
+	// questions are the checks of the whole cluster.
+	questions []string
+}
+
+// NewPackResults sorts the findings of a pack. questions are the IDs of the checks of the whole cluster.
+func NewPackResults(r finding.Report, questions []string) PackResults {
+	s := PackResults{Nodes: map[string]map[string]finding.Finding{}, Cluster: map[string]finding.Finding{}, questions: questions}
+	for _, f := range r.Findings {
+		if slices.Contains(questions, f.ID) {
+			s.Cluster[f.ID] = worse(s.Cluster[f.ID], f)
+			continue
+		}
+		s.at(f.Node)[f.ID] = worse(s.at(f.Node)[f.ID], f)
+	}
+	if r.Matrix != nil {
+		for _, row := range r.Matrix.Rows {
+			for _, c := range row.Cells {
+				id := "matrix/" + row.Certificate + "/" + c.Endpoint
+				s.Cluster[id] = finding.Finding{ID: id, Plane: "matrix", Node: r.Matrix.Node, Result: c.Result, Outcome: c.Outcome, Reason: c.Reason}
+			}
+		}
+	}
+	return s
+}
+
+func (s PackResults) at(node string) map[string]finding.Finding {
+	if s.Nodes[node] == nil {
+		s.Nodes[node] = map[string]finding.Finding{}
+	}
+	return s.Nodes[node]
+}
+
+// worse returns the finding with the worse result.
+func worse(a, b finding.Finding) finding.Finding {
+	if finding.Worse(a.Result, b.Result) == a.Result {
+		return a
+	}
+	return b
+}
+
+// failing returns the IDs that fail, sorted.
+func failing(found map[string]finding.Finding) []string { return withResult(found, finding.Fail) }
+
+// withResult returns the IDs that have one of the results, sorted.
+func withResult(found map[string]finding.Finding, results ...finding.Result) []string {
+	var ids []string
+	for id, f := range found {
+		if slices.Contains(results, f.Result) {
+			ids = append(ids, id)
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }
