@@ -3,8 +3,8 @@
 // user's own configuration, and `nomadlab up --mutation ID`.
 //
 // One agent carries a mutation of scope Agent. Several of them share a cluster, one at each agent, where [Packs]
-// permits it. [Judge] then requires more than a cluster of its own could show: at the agent that carries the mutation
-// exactly the listed checks fail, and at every sound agent, in the same minute, all checks pass.
+// permits it. The proof then requires more than a cluster of its own could show: at the agent that carries the
+// mutation exactly the listed checks fail, and at every sound agent, in the same minute, all checks pass.
 package mutation
 
 import (
