@@ -1,358 +1,245 @@
-package mutation
+package mutation_test
 
 import (
-	"fmt"
-	"maps"
 	"slices"
 	"strings"
+	"testing"
 
 	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/mutation"
 	"nomadlab.internal/lab/pki"
-	"nomadlab.internal/lab/posture/catalogue"
-	"nomadlab.internal/lab/probe"
+	"nomadlab.internal/lab/posture"
 )
 
-// Difference is one result of a pack that is not as expected.
-type Difference struct {
-	// Check is the check's ID, and Node the agent at which it ran; empty for a check of the whole cluster.
-	Check, Node string
-	// Mutation is the ID of what Node carries. Empty: the node is sound.
-	Mutation string
-	// Want and Got are the results: "fail", "pass".
-	Want, Got string
-	// Reason is the finding's own.
-	Reason string
-}
-
-// String returns the difference as a sentence.
-func (d Difference) String() string {
-	where := "of the cluster"
-	if d.Node != "" {
-		where = "at " + d.Node
-	}
-	carries := "which is sound"
-	switch {
-	case d.Mutation != "":
-		carries = "which carries " + d.Mutation
-	case d.Node == "":
-		carries = "asked of all"
-	}
-	text := fmt.Sprintf("%s %s, %s: %s, want %s", d.Check, where, carries, d.Got, d.Want)
-	if d.Reason != "" {
-		text += ": " + d.Reason
-	}
-	return text
-}
-
-// The results that differences are told with.
-const (
-	pass     = string(finding.Pass)
-	fail     = string(finding.Fail)
-	notTried = "not tried"
-)
-
-// Judge compares the results of a pack with what was seen before: at each agent that carries a mutation exactly its
-// checks fail, and at every sound agent all pass. An inconclusive result is no difference at an agent that carries a
-// mutation, unless the check must fail there: a control may have lost its meaning. At another agent it is a
-// difference.
-//
-// If all agents of a role carry the mutation, or the cluster does, its effects may show at other agents too. What
-// fails anywhere is then compared with the list, and at each agent that carries a role's mutation one of those checks
-// must fail.
-func Judge(p Pack, before []Seen, s PackResults) []Difference {
-	if p.allCarry() {
-		return append(s.carriersWithoutFailure(p, fails(before, p.Placed[0])), differences("", p.Placed[0].Mutation.ID, fails(before, p.Placed[0]), s.merged(), nil)...)
-	}
-	var out []Difference
-	var ofCluster []string
-	at := map[string]Placed{}
-	for _, placed := range p.Placed {
-		at[placed.Node] = placed
-		ofCluster = append(ofCluster, s.ofCluster(fails(before, placed))...)
-	}
-	for _, node := range p.nodes() {
-		placed, carries := at[node]
-		switch {
-		case s.Nodes[node] == nil:
-			out = append(out, Difference{Check: "every check", Node: node, Mutation: placed.Mutation.ID, Want: "tried", Got: notTried})
-		case carries:
-			want := slices.DeleteFunc(fails(before, placed), func(id string) bool { return slices.Contains(s.ofCluster([]string{id}), id) })
-			out = append(out, differences(node, placed.Mutation.ID, want, s.Nodes[node], nil)...)
-			out = append(out, s.failsEverywhere(placed, want)...)
-		default:
-			out = append(out, differences(node, "", nil, s.Nodes[node], p.maySkip)...)
+// sound returns the findings of three servers without a mutation: two checks of each, and a check of the cluster.
+func sound() []finding.Finding {
+	var all []finding.Finding
+	for _, node := range []string{"server-1", "server-2", "server-3"} {
+		for _, id := range []string{"refuses-plaintext", "refuses-untrusted"} {
+			all = append(all, finding.Finding{ID: id, Node: node, Plane: "HTTP", Result: finding.Pass})
 		}
 	}
-	out = append(out, s.untriedQuestions(p)...)
-	return append(out, differences("", "", ofCluster, s.Cluster, p.maySkip)...)
+	return append(all, finding.Finding{ID: "has-one-key", Node: "server-1", Plane: "gossip", Result: finding.Pass})
 }
 
-// maySkip reports whether a sound agent may skip the check for that reason: the sample job runs elsewhere, or there
-// is no client to run it.
-func (p Pack) maySkip(f finding.Finding) bool {
-	return strings.HasPrefix(f.Reason, catalogue.RunsElsewhere) || p.Clients == 0 && f.Reason == catalogue.LacksSampleJob
+// with returns the findings, of which the check's result at the node is v.
+func with(findings []finding.Finding, id, node string, v finding.Result) []finding.Finding {
+	all := slices.Clone(findings)
+	for i, f := range all {
+		if f.ID == id && f.Node == node {
+			all[i].Result, all[i].Reason = v, "planted"
+		}
+	}
+	return all
 }
 
-// nodes returns the names of all agents of the pack's cluster.
-func (p Pack) nodes() []string {
-	var names []string
-	for i := range p.Servers {
-		names = append(names, nodeName(pki.Server, i+1))
-	}
-	for i := range p.Clients {
-		names = append(names, nodeName(pki.Client, i+1))
-	}
-	if p.Extra != "" {
-		names = append(names, p.Extra)
-	}
-	return names
+func packResults(findings []finding.Finding) mutation.PackResults {
+	return mutation.NewPackResults(finding.Report{Findings: findings}, []string{"has-one-key"})
 }
 
-// failsEverywhere lists the checks that fail at the agent that carries the mutation and pass at no other agent of its
-// role. Checks that every other agent skips, as it does not run the sample job, are left out.
-func (s PackResults) failsEverywhere(p Placed, fails []string) []Difference {
-	var out []Difference
-	for _, id := range fails {
-		others, idle, passes := 0, 0, false
-		for node, found := range s.Nodes {
-			f, tried := found[id]
-			if node == p.Node || !tried || !strings.HasPrefix(node, string(p.Mutation.Role)+"-") {
-				continue
+// pair returns a pack of two mutations that share a cluster: plain at server-2, open at server-3; server-1 is sound.
+func pair() mutation.Pack {
+	return mutation.Pack{Name: "pair", Servers: 3, Placed: []mutation.Placed{
+		{Mutation: row("plain", pki.Server, mutation.Shares), Node: "server-2", Scope: mutation.Agent},
+		{Mutation: row("open", pki.Server, mutation.Shares), Node: "server-3", Scope: mutation.Agent},
+	}}
+}
+
+// listed returns the checks that are known to fail because of the two.
+func listed() []mutation.Seen {
+	return []mutation.Seen{
+		{Mutation: "plain", Scope: mutation.Agent, Fails: []string{"refuses-plaintext"}},
+		{Mutation: "open", Scope: mutation.Agent, Fails: []string{"refuses-untrusted"}},
+	}
+}
+
+// shown returns the findings of a cluster in which the two fail as listed.
+func shown() []finding.Finding {
+	return with(with(sound(), "refuses-plaintext", "server-2", finding.Fail), "refuses-untrusted", "server-3", finding.Fail)
+}
+
+// TestPlantedFaults: each defect of a check or a mutation is reported, with the agent, the mutation and the check.
+// The control has none.
+func TestPlantedFaults(t *testing.T) {
+	if got := mutation.Judge(pair(), listed(), packResults(shown())); len(got) != 0 {
+		t.Fatalf("the control differs: %v", got)
+	}
+	for name, test := range map[string]struct {
+		findings []finding.Finding
+		want     string
+	}{
+		"a check that never fails": {
+			with(shown(), "refuses-plaintext", "server-2", finding.Pass),
+			"refuses-plaintext at server-2, which carries plain: pass, want fail: planted",
+		},
+		"a mutation that changes nothing and says it does": {
+			with(shown(), "refuses-untrusted", "server-3", finding.Pass),
+			"refuses-untrusted at server-3, which carries open: pass, want fail: planted",
+		},
+		"a check that fails for its neighbour's change": {
+			with(shown(), "refuses-plaintext", "server-1", finding.Fail),
+			"refuses-plaintext at server-1, which is sound: fail, want pass: planted",
+		},
+		"a check that fails for the change of a neighbour that carries another": {
+			with(shown(), "refuses-plaintext", "server-3", finding.Fail),
+			"refuses-plaintext at server-3, which carries open: fail, want pass: planted",
+		},
+		"a control that is lost at a sound agent": {
+			with(shown(), "refuses-plaintext", "server-1", finding.Inconclusive),
+			"refuses-plaintext at server-1, which is sound: inconclusive, want pass: planted",
+		},
+		"a check that passes at no agent": {
+			slices.DeleteFunc(with(shown(), "refuses-plaintext", "server-3", finding.Skipped), func(f finding.Finding) bool {
+				return f.Node == "server-1" && f.ID == "refuses-plaintext"
+			}),
+			"refuses-plaintext at every other server, which is sound: pass at none, want pass",
+		},
+		"a check that a sound agent skips": {
+			with(shown(), "refuses-untrusted", "server-1", finding.Skipped),
+			"refuses-untrusted at server-1, which is sound: skipped, want pass: planted",
+		},
+		"a check that cannot tell at the agent that carries its mutation": {
+			with(shown(), "refuses-plaintext", "server-2", finding.Inconclusive),
+			"refuses-plaintext at server-2, which carries plain: inconclusive, want fail: planted",
+		},
+		"a question of the cluster that fails in a shared one": {
+			with(shown(), "has-one-key", "server-1", finding.Fail),
+			"has-one-key of the cluster, asked of all: fail, want pass: planted",
+		},
+		"a sound agent at which nothing was tried": {
+			slices.DeleteFunc(shown(), func(f finding.Finding) bool { return f.Node == "server-1" && f.ID != "has-one-key" }),
+			"every check at server-1, which is sound: not tried, want tried",
+		},
+		"a question of the cluster that was not asked": {
+			slices.DeleteFunc(shown(), func(f finding.Finding) bool { return f.ID == "has-one-key" }),
+			"has-one-key of the cluster, asked of all: not tried, want asked",
+		},
+		"a question of the cluster that was skipped": {
+			with(shown(), "has-one-key", "server-1", finding.Skipped),
+			"has-one-key of the cluster, asked of all: skipped, want pass: planted",
+		},
+		"an agent at which nothing was tried": {
+			slices.DeleteFunc(shown(), func(f finding.Finding) bool { return f.Node == "server-3" }),
+			"every check at server-3, which carries open: not tried, want tried",
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := mutation.Judge(pair(), listed(), packResults(test.findings))
+			if len(got) != 1 || got[0].String() != test.want {
+				t.Errorf("got %v, want one difference: %s", got, test.want)
 			}
-			others++
-			if f.Result == finding.Skipped && strings.HasPrefix(f.Reason, catalogue.RunsElsewhere) {
-				idle++
-			}
-			passes = passes || f.Result == finding.Pass
-		}
-		if !passes && (others == 0 || idle < others) {
-			out = append(out, Difference{Check: id, Node: "every other " + string(p.Mutation.Role), Want: pass, Got: "pass at none"})
-		}
-	}
-	return out
-}
-
-// carriersWithoutFailure lists the agents that carry the pack's one mutation and at which none of the listed checks
-// fails, and the agents at which no check ran.
-func (s PackResults) carriersWithoutFailure(p Pack, fails []string) []Difference {
-	var out []Difference
-	// They may be for agents of one role.
-	some := len(p.Inspect().Only) > 0 // they may be for agents of one role
-	for _, node := range p.nodes() {
-		carried := ""
-		if p.Placed[0].Carries(node) {
-			carried = p.Placed[0].Mutation.ID
-		}
-		ofRole := carried != "" && p.Placed[0].Scope != Cluster
-		found := s.Nodes[node]
-		own := slices.DeleteFunc(slices.Clone(fails), func(id string) bool { _, tried := found[id]; return !tried })
-		switch {
-		case found == nil && (ofRole || !some):
-			out = append(out, Difference{Check: "every check", Node: node, Mutation: carried, Want: "tried", Got: notTried})
-		case ofRole && len(own) > 0 && !slices.ContainsFunc(own, func(id string) bool { return found[id].Result == finding.Fail }):
-			out = append(out, Difference{Check: "each of " + strings.Join(own, ", "), Node: node, Mutation: carried, Want: "one to " + fail, Got: "none fails"})
-		}
-	}
-	return out
-}
-
-// untriedQuestions lists the checks of the whole cluster that did not run.
-func (s PackResults) untriedQuestions(p Pack) []Difference {
-	var out []Difference
-	if len(p.Inspect().Only) > 0 {
-		return nil
-	}
-	for _, id := range s.questions {
-		if _, tried := s.Cluster[id]; !tried {
-			out = append(out, Difference{Check: id, Want: "asked", Got: notTried})
-		}
-	}
-	return out
-}
-
-// FailuresSeen returns which checks failed because of each mutation of the pack. In a pack of several mutations,
-// failed checks of the whole cluster belong to none.
-func FailuresSeen(p Pack, s PackResults) []Seen {
-	if p.allCarry() {
-		merged := s.merged()
-		sound := soundPlanes(s.of(p.Placed[0].Carries).merged())
-		return []Seen{{Mutation: p.Placed[0].Mutation.ID, Scope: p.Placed[0].Scope, Fails: failing(merged), Void: untriable(merged), Sound: sound}}
-	}
-	var all []Seen
-	for _, placed := range p.Placed {
-		found := maps.Clone(s.Nodes[placed.Node])
-		if len(p.Placed) == 1 && found != nil {
-			maps.Copy(found, s.Cluster)
-		}
-		all = append(all, Seen{
-			Mutation: placed.Mutation.ID, Scope: placed.Scope, Fails: failing(found), Void: untriable(found), Sound: soundPlanes(s.Nodes[placed.Node]),
 		})
 	}
-	return all
 }
 
-// allCarry reports whether more than one agent carries the pack's one mutation.
-func (p Pack) allCarry() bool {
-	return slices.ContainsFunc(p.Placed, func(at Placed) bool { return at.Node == "" })
-}
-
-// fails returns the checks that were seen to fail because of the mutation.
-func fails(before []Seen, p Placed) []string {
-	at := slices.IndexFunc(before, func(s Seen) bool { return s.Mutation == p.Mutation.ID && s.Scope == p.Scope })
-	if at < 0 {
-		return nil
+// TestWhatIsLostAtTheCarrierIsNoDifference: a mutation may make another check's control fail at its own agent.
+func TestWhatIsLostAtTheCarrierIsNoDifference(t *testing.T) {
+	if got := mutation.Judge(pair(), listed(), packResults(with(shown(), "refuses-untrusted", "server-2", finding.Inconclusive))); len(got) != 0 {
+		t.Errorf("%v", got)
 	}
-	return slices.Clone(before[at].Fails)
 }
 
-// of returns the results of the nodes for which nodes holds, and of the cluster.
-func (s PackResults) of(nodes func(string) bool) PackResults {
-	s.Nodes = maps.Clone(s.Nodes)
-	maps.DeleteFunc(s.Nodes, func(node string, _ map[string]finding.Finding) bool { return !nodes(node) })
-	return s
+// TestJudgeTakesWhatFailuresSeenReturns: Judge finds no difference between a pack and what FailuresSeen returned for it. Failures
+// of the whole cluster belong to none of several mutations.
+func TestJudgeTakesWhatFailuresSeenReturns(t *testing.T) {
+	learned := mutation.FailuresSeen(pair(), packResults(shown()))
+	if got := mutation.Judge(pair(), learned, packResults(shown())); len(got) != 0 {
+		t.Errorf("%v", got)
+	}
+	if got := mutation.Judge(pair(), learned, packResults(sound())); len(got) != 2 {
+		t.Errorf("a cluster without the two differs by %v", got)
+	}
+	fail := with(shown(), "has-one-key", "server-1", finding.Fail)
+	if got := mutation.Judge(pair(), mutation.FailuresSeen(pair(), packResults(fail)), packResults(fail)); len(got) != 1 {
+		t.Errorf("a question of the cluster is explained: %v", got)
+	}
 }
 
-// merged returns the worst result of each check, at any node or of the cluster.
-func (s PackResults) merged() map[string]finding.Finding {
-	all := maps.Clone(s.Cluster)
-	for _, found := range s.Nodes {
-		for id, f := range found {
-			all[id] = worse(all[id], f)
+// TestCutOff: an agent that is cut off does not change its peers' results.
+func TestCutOff(t *testing.T) {
+	pack := mutation.Pack{Servers: 2, Extra: "server-3", Placed: []mutation.Placed{
+		{Mutation: row("gone", pki.Server, mutation.Extra), Node: "server-3", Scope: mutation.Agent},
+	}}
+	seen := with(sound(), "refuses-plaintext", "server-3", finding.Fail)
+	learned := mutation.FailuresSeen(pack, packResults(seen))
+	if len(learned) != 1 || !slices.Equal(learned[0].Fails, []string{"refuses-plaintext"}) {
+		t.Fatalf("learned %+v", learned)
+	}
+	for name, test := range map[string]struct {
+		findings []finding.Finding
+		want     int
+	}{
+		"as learned":       {seen, 0},
+		"a peer misses it": {with(seen, "refuses-untrusted", "server-2", finding.Fail), 1},
+	} {
+		if got := mutation.Judge(pack, learned, packResults(test.findings)); len(got) != test.want {
+			t.Errorf("%s: %v, want %d differences", name, got, test.want)
 		}
 	}
-	return all
 }
 
-// ofCluster returns those of the checks that ran for the whole cluster.
-func (s PackResults) ofCluster(ids []string) []string {
-	return slices.DeleteFunc(slices.Clone(ids), func(id string) bool { _, is := s.Cluster[id]; return !is })
+// TestAllCarry: if all servers carry the mutation, a failure at any of them counts, and each must have one.
+func TestAllCarry(t *testing.T) {
+	pack := mutation.Pack{Servers: 3, Clients: 1, Placed: []mutation.Placed{{Mutation: row("all", pki.Server, mutation.Shares), Scope: mutation.Servers}}}
+	client := finding.Finding{ID: "refuses-plaintext", Node: "client-1", Plane: "HTTP", Result: finding.Pass}
+	seen := with(append(sound(), client), "has-one-key", "server-1", finding.Fail)
+	for _, node := range []string{"server-1", "server-2", "server-3"} {
+		seen = with(seen, "refuses-untrusted", node, finding.Fail)
+	}
+	learned := mutation.FailuresSeen(pack, packResults(seen))
+	for name, test := range map[string]struct {
+		findings []finding.Finding
+		want     string
+	}{
+		"as learned": {seen, ""},
+		"one server shows nothing": {
+			with(seen, "refuses-untrusted", "server-3", finding.Pass),
+			"each of refuses-untrusted at server-3, which carries all: none fails, want one to fail",
+		},
+		"one server cannot tell": {
+			with(seen, "refuses-untrusted", "server-3", finding.Inconclusive),
+			"each of refuses-untrusted at server-3, which carries all: none fails, want one to fail",
+		},
+		"the question of the cluster passes": {
+			with(seen, "has-one-key", "server-1", finding.Pass), "has-one-key of the cluster, which carries all: pass, want fail: planted",
+		},
+		"another check fails at the client": {
+			with(seen, "refuses-plaintext", "client-1", finding.Fail), "refuses-plaintext of the cluster, which carries all: fail, want pass: planted",
+		},
+		"nothing was tried at the client": {
+			slices.DeleteFunc(slices.Clone(seen), func(f finding.Finding) bool { return f.Node == "client-1" }),
+			"every check at client-1, which is sound: not tried, want tried",
+		},
+	} {
+		got := mutation.Judge(pack, learned, packResults(test.findings))
+		if test.want == "" && len(got) > 0 || test.want != "" && (len(got) != 1 || got[0].String() != test.want) {
+			t.Errorf("%s: %v, want %q", name, got, test.want)
+		}
+	}
+	if got := mutation.Judge(pack, learned, packResults(append(sound(), client))); len(got) != 5 {
+		t.Errorf("a sound cluster differs by %v", got)
+	}
 }
 
-// untriable returns the checks that were inconclusive or skipped.
-func untriable(found map[string]finding.Finding) []string {
-	return withResult(found, finding.Inconclusive, finding.Skipped)
-}
-
-// soundPlanes returns the planes of which more than half of the checks pass, so that a failing check there means
-// something. A check that is skipped because the agent lacks what it ought to have, such as TLS, counts as not
-// passing. For the plane "cluster" one passing check is enough, as it shows that the agent answers: a server without
-// a leader has no peers either.
-func soundPlanes(found map[string]finding.Finding) []string {
-	passed, of := map[string]int{}, map[string]int{}
-	for _, f := range found {
-		if f.Result == finding.Skipped && !followsAFailure(f, found) {
-			continue
-		}
-		of[f.Plane]++
-		if f.Result == finding.Pass {
-			passed[f.Plane]++
+// TestUnproved reports a check that no mutation makes fail, and one that fails only together with all others.
+func TestUnproved(t *testing.T) {
+	check := func(id string) posture.Spec { return posture.Spec{ID: id, Plane: "HTTP"} }
+	seen := []mutation.Seen{
+		{Mutation: "good", Scope: mutation.Agent, Fails: []string{"a"}, Sound: []string{"HTTP"}},
+		{Mutation: "all-fail", Scope: mutation.Cluster, Fails: []string{"a", "b"}},
+	}
+	exceptions := map[string]string{"a": "it is not one", "b": "nothing else makes it fail", "c": "it never does"}
+	got := strings.Join(unproved([]posture.Spec{check("a"), check("b"), check("c")}, seen, exceptions), "\n")
+	if !strings.Contains(got, "a is no exception") || strings.Contains(got, "b was never") || !strings.Contains(got, "c was never") {
+		t.Errorf("with exceptions:\n%s", got)
+	}
+	got = strings.Join(unproved([]posture.Spec{check("a"), check("b"), check("c")}, seen, nil), "\n")
+	for _, want := range []string{"b was never seen to fail", "c was never seen to fail", "3 checks fail"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("it is not told that %s:\n%s", want, got)
 		}
 	}
-	var planes []string
-	for plane, n := range of {
-		if 2*passed[plane] > n || plane == string(probe.PlaneCluster) && passed[plane] > 0 {
-			planes = append(planes, plane)
-		}
+	if strings.Contains(got, "a was never") {
+		t.Errorf("the control is told:\n%s", got)
 	}
-	slices.Sort(planes)
-	return planes
-}
-
-// followsAFailure reports whether the check was skipped because of what another check found (probe.Nothing).
-func followsAFailure(f finding.Finding, found map[string]finding.Finding) bool {
-	_, judge, is := strings.Cut(f.Reason, ": see ")
-	if !is {
-		return false
-	}
-	for id, other := range found {
-		if other.Result == finding.Fail && (id == judge || strings.HasSuffix(id, "-"+judge)) {
-			return true
-		}
-	}
-	return false
-}
-
-// differences returns the differences at one node, or of the cluster. idle reports which sound results may be
-// skipped; nil means that inconclusive and skipped results are no differences.
-func differences(node, carried string, want []string, found map[string]finding.Finding, idle func(finding.Finding) bool) []Difference {
-	var out []Difference
-	ids := slices.AppendSeq(slices.Clone(want), maps.Keys(found))
-	slices.Sort(ids)
-	for _, id := range slices.Compact(ids) {
-		f, tried := found[id]
-		got, wanted := string(f.Result), pass
-		if !tried {
-			got = notTried
-		}
-		if slices.Contains(want, id) {
-			wanted = fail
-		}
-		unproved := idle != nil && wanted == pass && (f.Result == finding.Inconclusive || f.Result == finding.Skipped && !idle(f))
-		if wanted == fail && got != fail || wanted == pass && got == fail || unproved {
-			out = append(out, Difference{Check: id, Node: node, Mutation: carried, Want: wanted, Got: got, Reason: f.Reason})
-		}
-	}
-	return out
-}
-
-// PackResults is the results of a pack: of each node the worst result of each check, and the results of the checks of
-// the whole cluster.
-type PackResults struct {
-	// Nodes has the results by node and check, Cluster those by check.
-	Nodes   map[string]map[string]finding.Finding
-	Cluster map[string]finding.Finding
-
-	// questions are the checks of the whole cluster.
-	questions []string
-}
-
-// NewPackResults sorts the findings of a pack. questions are the IDs of the checks of the whole cluster.
-func NewPackResults(r finding.Report, questions []string) PackResults {
-	s := PackResults{Nodes: map[string]map[string]finding.Finding{}, Cluster: map[string]finding.Finding{}, questions: questions}
-	for _, f := range r.Findings {
-		if slices.Contains(questions, f.ID) {
-			s.Cluster[f.ID] = worse(s.Cluster[f.ID], f)
-			continue
-		}
-		s.at(f.Node)[f.ID] = worse(s.at(f.Node)[f.ID], f)
-	}
-	if r.Matrix != nil {
-		for _, row := range r.Matrix.Rows {
-			for _, c := range row.Cells {
-				id := "matrix/" + row.Certificate + "/" + c.Endpoint
-				s.Cluster[id] = finding.Finding{ID: id, Plane: "matrix", Node: r.Matrix.Node, Result: c.Result, Outcome: c.Outcome, Reason: c.Reason}
-			}
-		}
-	}
-	return s
-}
-
-func (s PackResults) at(node string) map[string]finding.Finding {
-	if s.Nodes[node] == nil {
-		s.Nodes[node] = map[string]finding.Finding{}
-	}
-	return s.Nodes[node]
-}
-
-// worse returns the finding with the worse result.
-func worse(a, b finding.Finding) finding.Finding {
-	if finding.Worse(a.Result, b.Result) == a.Result {
-		return a
-	}
-	return b
-}
-
-// failing returns the IDs that fail, sorted.
-func failing(found map[string]finding.Finding) []string { return withResult(found, finding.Fail) }
-
-// withResult returns the IDs that have one of the results, sorted.
-func withResult(found map[string]finding.Finding, results ...finding.Result) []string {
-	var ids []string
-	for id, f := range found {
-		if slices.Contains(results, f.Result) {
-			ids = append(ids, id)
-		}
-	}
-	slices.Sort(ids)
-	return ids
 }

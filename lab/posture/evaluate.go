@@ -97,7 +97,8 @@ func (c Check) evaluate(ctx context.Context, t probe.Target) (v evaluation) {
 	v.Outcome = string(c.outcome(r))
 	v.Result, v.Reason = c.judge(r)
 	if v.Result == finding.Inconclusive {
-		v.unsettled = !c.reportSilentPort(&v.Finding, t) && r.unsettled && c.spec.Kind.harmless() // where a port has stopped answering meanwhile, that is the reason
+		// A port that has stopped answering meanwhile is the reason.
+		v.unsettled = !c.reportSilentPort(&v.Finding, t) && r.unsettled && c.spec.Kind.harmless()
 	}
 	return v
 }

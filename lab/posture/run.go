@@ -66,7 +66,7 @@ func (t trial) lane() Lane {
 	case t.none != "":
 		return Quick
 	case t.check.spec.Kind == Destructive:
-		return Flooding // what it leaves behind is not to be found by others
+		return Flooding // so that no other check meets the damage
 	default:
 		return t.check.spec.Lane
 	}
@@ -297,7 +297,7 @@ func (r *runner) retry(ctx context.Context, i int, inVain *int) bool {
 		*inVain = 0
 	}
 	if was := r.findings[i]; len(t.others) > 0 && !proves(v.Finding) && finding.Worse(v.Result, was.Result) != v.Result {
-		v.Finding = was // that one agent has nothing to look at hides no other
+		v.Finding = was // one agent with nothing to search must not hide another
 	}
 	r.keep(ctx, i, v)
 	return true

@@ -121,7 +121,7 @@ func (s Set) addUntrusted(own pki.Credential) {
 			s.missing[k] = fmt.Sprintf("%s cannot be made: %v", k.Title(), err)
 			continue
 		}
-		c.CAPEM = own.CAPEM // the holder trusts the cluster
+		c.CAPEM = own.CAPEM // it must complete its side of the handshake
 		s.callers[k] = probe.As(c).Called(k.title(server.Region))
 	}
 }

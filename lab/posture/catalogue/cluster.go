@@ -27,8 +27,8 @@ func registrationSettings() []string {
 // usual: only these checks show it.
 func (i Ingredients) formation() []posture.Spec {
 	const addsPeers = "nomad/leader.go:1531, addRaftPeer; verified against Nomad 1.11.3"
-	one, h := i.unverifyingCaller(), i.unverifyingCaller().orMissing(cmp.Or(i.noServer(), i.singleServer("which agrees with itself"), i.noSecondServer()))
-	of := i.unverifyingCaller().orMissing(i.noPeers())
+	asker, voter := i.unverifyingCaller(), i.unverifyingCaller().orMissing(cmp.Or(i.noServer(), i.singleServer("which agrees with itself"), i.noSecondServer()))
+	peers := i.unverifyingCaller().orMissing(i.noPeers())
 	// Where one server is missing, most others still have each other: only the missing one fails.
 	few := i.ofPeers("the lack of most servers among Raft's peers", lackMost)
 	others := i.ofPeers("a peer of Raft's beside the region's servers", holdOthers)
@@ -38,23 +38,23 @@ func (i Ingredients) formation() []posture.Spec {
 			Settings: joinSettings(),
 			Why: "without a leader nothing is scheduled, written or renewed; servers that refuse each other's certificates elect none, nor do those " +
 				"that gossip with different keys (nomad/serf.go:101, maybeBootstrap; verified against Nomad 1.11.3)",
-		}, one.sends(findNoLeader), one.atControlServer(answeringBody("that knows of no leader", `""`), getLeader, findNoLeader)),
+		}, asker.sends(findNoLeader), asker.atControlServer(answeringBody("that knows of no leader", `""`), getLeader, findNoLeader)),
 		withProbes(posture.Spec{
 			ID: "servers-agree-on-one-leader", Title: "a server names the same leader as most servers of its region", Severity: posture.Critical,
 			Settings: []string{serverExpect, serverEncrypt, "server.server_join.retry_join", tlsCertificate, tlsAuthorities},
 			Why:      "servers of which each bootstraps a cluster of its own hold different jobs, tokens and keys, and each of them reports that it is healthy (" + addsPeers + ")",
-		}, h.sends(i.findOtherLeader), h.atControlServer(answeringBody("that names another leader", `"`+unusedAddress+`:4647"`), getLeader, i.findOtherLeader)),
+		}, voter.sends(i.findOtherLeader), voter.atControlServer(answeringBody("that names another leader", `"`+unusedAddress+`:4647"`), getLeader, i.findOtherLeader)),
 		withProbes(posture.Spec{
 			ID: "server-has-its-peers", Title: "a server's Raft has most servers of its region", Severity: posture.High,
 			Settings: joinSettings(),
 			Why:      "a server that Raft has not counts for no majority: fewer failures are survived than were meant, and nothing reports it (" + addsPeers + ")",
-		}, of.sends(few), of.atControlServer(answeringBody("whose Raft has no peer", `[]`), getPeers, few)),
+		}, peers.sends(few), peers.atControlServer(answeringBody("whose Raft has no peer", `[]`), getPeers, few)),
 		withProbes(posture.Spec{
 			ID: "server-has-no-other-peers", Title: "a server's Raft has no peer beside the servers of its region", Severity: posture.High,
 			Settings: []string{serverEncrypt},
 			Why: "the leader adds every gossip member to Raft before any certificate is verified, and each such peer raises the majority " +
 				"that is needed (nomad#9406; " + addsPeers + ")",
-		}, of.sends(others), of.atControlServer(answeringBody("whose Raft has another peer", `["`+unusedAddress+`:4647"]`), getPeers, others)),
+		}, peers.sends(others), peers.atControlServer(answeringBody("whose Raft has another peer", `["`+unusedAddress+`:4647"]`), getPeers, others)),
 	}
 	return ofCluster(pki.Server, probe.Absent, append(all, i.beginsAlone())...)
 }

@@ -21,8 +21,8 @@ type controlServer struct {
 // atControlServer returns the probe of the same search at the control server. It first sends the request without the
 // search to the agent: if the agent does not accept the caller, what the control server shows proves nothing about
 // the agent.
-func (h maybeCaller) atControlServer(d controlServer, try, search func(probe.Caller) probe.Probe) maybeProbe {
-	return h.sends(func(as probe.Caller) probe.Probe {
+func (c maybeCaller) atControlServer(d controlServer, try, search func(probe.Caller) probe.Probe) maybeProbe {
+	return c.sends(func(as probe.Caller) probe.Probe {
 		ask, found := try(as), probe.AtControlServer(search(as), d.ControlServer)
 		if d.missing != "" {
 			return unavailable(d.missing, found).probe
