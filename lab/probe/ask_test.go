@@ -1,7 +1,6 @@
 package probe_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -9,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -130,59 +128,6 @@ func TestLooking(t *testing.T) {
 	}
 	none := probe.Unavailable(probe.PlaneRaft, "there is no key")
 	if o := none.Observe(t.Context(), https); o.Err != "there is no key" || o.Plane != probe.PlaneRaft || none.IsZero() {
-		t.Errorf("%+v", o)
-	}
-}
-
-func TestHeldConnection(t *testing.T) {
-	h := newHouse(t)
-	config := h.tlsConfig(t)
-	d := guarded(t, 1)
-	at := target(serveHTTPS(t, d, config, func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Path == "/bye" {
-			w.Header().Set("Connection", "close")
-		}
-		_, _ = io.WriteString(w, strings.Repeat("x", 100_000))
-	}))
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	held, o := probe.HoldHTTP(ctx, at, probe.As(h.server))
-	if held == nil || o.Outcome != probe.Accepted || o.Plane != probe.PlaneHTTP {
-		t.Fatalf("%+v", o)
-	}
-	defer held.Close()
-	cancel() // The connection outlives the context that it was opened with.
-	for path, want := range map[string]probe.Outcome{"/a": probe.Accepted, "/b": probe.Accepted} {
-		if o := held.Ask(t.Context(), probe.Ask{Path: path}); o.Outcome != want || o.Took <= 0 || o.TLSVersion != "TLS 1.3" {
-			t.Fatalf("%s: %+v", path, o)
-		}
-	}
-	if o := fetch(h).Observe(t.Context(), at); !o.Outcome.Refused() {
-		t.Errorf("a second connection while one is held: %+v, so the two requests need not have shared one", o)
-	}
-	if o := held.Ask(t.Context(), probe.Ask{Path: "/bye"}); o.Outcome != probe.Accepted {
-		t.Errorf("the last answer: %+v", o)
-	}
-	if o := held.Ask(t.Context(), probe.Ask{Path: "/a"}); o.Outcome != probe.RefusedAfterHandshake {
-		t.Errorf("after the agent has ended it: %+v", o)
-	}
-	for _, none := range []probe.Target{target(closedPort(t)), target("")} {
-		if held, o := probe.HoldHTTP(t.Context(), none, probe.As(h.server)); held != nil || o.Outcome != probe.NotReached {
-			t.Errorf("%+v", o)
-		}
-	}
-}
-
-// An agent that does not answer on a held connection has not refused anything.
-func TestHeldConnectionWithoutAnAnswer(t *testing.T) {
-	h := newHouse(t)
-	held, o := probe.HoldHTTP(t.Context(), target(listen(t, secured(h.tlsConfig(t), read))), probe.As(h.server))
-	if held == nil {
-		t.Fatalf("%+v", o)
-	}
-	defer held.Close()
-	ctx, cancel := context.WithTimeout(t.Context(), brief)
-	defer cancel()
-	if o := held.Ask(ctx, probe.Ask{Path: "/"}); o.Outcome != probe.NotReached {
 		t.Errorf("%+v", o)
 	}
 }

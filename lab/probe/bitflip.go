@@ -4,10 +4,11 @@ import (
 	"context"
 	"fmt"
 	"strings"
+	"sync"
 	"sync/atomic"
 )
 
-// Direction is the way that bytes go.
+// Direction is the direction in which bytes go.
 type Direction int
 
 // The directions. The zero Direction is ToAgent.
@@ -16,7 +17,7 @@ const (
 	ToCaller
 )
 
-// String names whose bytes they are.
+// String returns what the bytes of the direction are.
 func (d Direction) String() string {
 	if d == ToCaller {
 		return "answer"
@@ -24,100 +25,80 @@ func (d Direction) String() string {
 	return "request"
 }
 
-// Request is the turn in which a caller that speaks TLS sends its request: its first is the hello, its second the end of
-// the handshake. For a probe of this package that is so under every version of TLS, as it awaits the agent's result
-// in between.
+// RequestTurn is the turn in which a caller that speaks TLS sends its request: the first is the hello, the second ends the
+// handshake. For the probes of this package that is so in every version of TLS, as they await the agent's result in between.
 const Request = 3
 
-// Bit flip is somebody between a caller and an agent who flips one bit of what they say to each other. The zero Bit flip
-// flips nothing: what goes through it arrives as it was sent.
+// BitFlip says which bit a proxy between a caller and an agent flips. The zero BitFlip flips none.
 type BitFlip struct {
-	// Direction is whose bytes are meddled with.
+	// Direction is in whose bytes the bit is.
 	Direction Direction
-	// Turn is in which of that side's turns, counted from one: a turn ends when the other side says something. Zero: in none.
-	// Request is the one that has the request, where TLS is spoken; in clear, that is the first.
+	// Turn is in which turn of that side the bit is, counted from one: a turn ends when the other side sends something. Zero:
+	// in none. RequestTurn is that of the request in TLS; in plaintext it is the first.
 	Turn int
-	// FlipAfter is how many bytes of the turn go through first. Zero: 8, which is within the first TLS record's content.
+	// FlipAfter is how many bytes of the turn precede the flipped byte. Zero: 8, which is within the content of the first TLS
+	// record.
 	FlipAfter int64
 }
 
 // defaultFlipAfter is more than the 5 bytes of a TLS record's header.
 const defaultFlipAfter = 8
 
-// String says what the bit flip does, as it follows "through".
-func (m BitFlip) String() string {
-	if m.Turn == 0 {
-		return "somebody in between who changes nothing"
+// String describes the proxy, as it follows "through".
+func (f BitFlip) String() string {
+	if f.Turn == 0 {
+		return "a proxy that changes nothing"
 	}
-	where := fmt.Sprintf("turn %d of the %s", m.Turn, m.Direction)
-	if m.Turn == Request && m.Direction == ToAgent {
+	where := fmt.Sprintf("turn %d of the %s", f.Turn, f.Direction)
+	if f.Turn == Request && f.Direction == ToAgent {
 		where = "the request"
 	}
-	return "somebody in between who flips a bit of " + where
+	return "a proxy that flips a bit of " + where
 }
 
-// flipAfter is FlipAfter with its default.
-func (m BitFlip) flipAfter() int64 {
-	if m.FlipAfter == 0 {
-		return defaultFlipAfter
-	}
-	return m.FlipAfter
-}
-
-// Through is the probe through somebody in between: a proxy of our own on 127.0.0.1, which connects to the target's address
-// of the probe's plane.
+// Through returns the probe through a proxy on 127.0.0.1, which connects to the target's address of the probe's plane and
+// flips the bit.
 //
-// A flipped bit of the handshake is noticed by the agent or by the caller, depending on which bit it is.
-//
-// Where a bit was flipped and the agent ended the connection, that is RefusedAfterHandshake if it was done with the
-// handshake, whether or not its alert ("bad record MAC") came through before the end; else it is RefusedInHandshake. Where
-// it is the caller who noticed, it is NotReached, and Err says what the caller noticed. Where the bit that was to be flipped
-// never came it is Failed.
-func Through(p Probe, m BitFlip) Probe {
-	through := p
-	through.Sentence = fmt.Sprintf("%s, through %s", p.Sentence, m)
-	through.see = func(ctx context.Context, t Target) Observation {
-		if p.see == nil {
-			return notReached("the probe is empty: build it with a constructor of package probe")
-		}
+// A flipped bit of the handshake is noticed by the agent or by the caller, depending on the bit. If a bit was flipped and the
+// agent ended the connection, the outcome is RefusedAfterHandshake if the agent had completed the handshake, whether or not
+// its alert ("bad record MAC") arrived before the end; else it is RefusedInHandshake. If the caller noticed, it is NotReached,
+// and Err says what the caller noticed. If the byte never came, it is Failed.
+func Through(p Probe, flip BitFlip) Probe {
+	through := p.wrap(func(ctx context.Context, t Target, inner func(context.Context, Target) Observation) Observation {
 		at := t.At(p.Plane)
 		if at == "" {
 			return notReached("the target has no address for this plane")
 		}
 		var flipped atomic.Bool
-		proxy, err := startProxy(ctx, "127.0.0.1:0", t.From, at, func() hand { return &talk{bitFlip: m, flipped: &flipped} })
+		proxy, err := startProxy(ctx, "127.0.0.1:0", t.From, at, func() filter { return &turnFlipper{flip: flip, flipped: &flipped} })
 		if err != nil {
 			return notReached(err.Error())
 		}
-		o := p.see(ctx, t.reachedAt(p.Plane, proxy.addr()))
+		o := inner(ctx, t.reachedAt(p.Plane, proxy.addr()))
 		err = proxy.close()
-		return m.judge(o, flipped.Load(), err)
-	}
+		return flip.judge(o, flipped.Load(), err)
+	})
+	through.Sentence = fmt.Sprintf("%s, through %s", p.Sentence, flip)
 	return through
 }
 
-// judge is what the observation means, knowing what the proxy knows.
-func (m BitFlip) judge(o Observation, flipped bool, err error) Observation {
+// judge returns the observation corrected by what the proxy knows.
+func (f BitFlip) judge(o Observation, flipped bool, err error) Observation {
 	switch {
 	case err != nil:
-		// The caller saw a connection that ended, which was not the agent's doing.
+		// The proxy did not reach the agent: the agent did not end the caller's connection.
 		o.Outcome, o.Received, o.Err = NotReached, "no connection", clean(err.Error())
-	case m.Turn != 0 && !flipped && o.Outcome != NotReached:
+	case f.Turn != 0 && !flipped && o.Outcome != NotReached:
 		o.Outcome, o.Err = Failed, strings.TrimSpace("no bit was flipped, as there was none in that place. "+o.Err)
-	case flipped && o.ended() && o.TLSVersion != "" && m.Direction == ToAgent && m.Turn >= Request:
+	case flipped && o.Outcome.ended() && o.TLSVersion != "" && f.Direction == ToAgent && f.Turn >= Request:
 		o.Outcome = RefusedAfterHandshake
-	case flipped && o.ended():
+	case flipped && o.Outcome.ended():
 		o.Outcome = RefusedInHandshake
 	}
 	return o
 }
 
-// ended says whether the agent ended the connection without an answer of the protocol's.
-func (o Observation) ended() bool {
-	return o.Outcome == RefusedInHandshake || o.Outcome == RefusedAfterHandshake
-}
-
-// reachedAt is the target with another address for that plane, at which it is reached from anywhere on this machine.
+// reachedAt returns the target with another address for that plane, on this machine's loopback.
 func (t Target) reachedAt(p Plane, addr string) Target {
 	t.From = ""
 	switch p {
@@ -130,3 +111,37 @@ func (t Target) reachedAt(p Plane, addr string) Target {
 	}
 	return t
 }
+
+// turnFlipper is the filter of one connection through a BitFlip.
+type turnFlipper struct {
+	flip    BitFlip
+	flipped *atomic.Bool
+
+	mu    sync.Mutex
+	begun bool
+	// now is whose turn it is, passed how many bytes of the turn have passed, and turns how many turns each side had.
+	now    Direction
+	passed int64
+	turns  [2]int
+}
+
+// pass counts the bytes, and flips the bit if it is among them.
+func (t *turnFlipper) pass(b []byte, d Direction) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if !t.begun || t.now != d {
+		t.begun, t.now, t.passed = true, d, 0
+		t.turns[d]++
+	}
+	at := t.flip.FlipAfter - t.passed
+	if t.flip.FlipAfter == 0 {
+		at += defaultFlipAfter
+	}
+	if t.flip.Direction == d && t.flip.Turn == t.turns[d] && 0 <= at && at < int64(len(b)) {
+		b[at] ^= 1
+		t.flipped.Store(true)
+	}
+	t.passed += int64(len(b))
+}
+
+func (t *turnFlipper) closed() {}

@@ -32,7 +32,7 @@ func TestThrough(t *testing.T) {
 		{"HTTPS, request", https, fetch(h), request, after},
 		{"HTTPS, request, TLS 1.2", https, old(get), request, after},
 		{"RPC, request", rpc, call(h), request, after},
-		{"Raft, request", rpc, ask(h), request, after},
+		{"Raft, request", rpc, sendRequest(h), request, after},
 		{"Raft, request, TLS 1.2", rpc, old(probe.Raft), request, after},
 		{"HTTPS, end of the handshake", https, fetch(h), probe.BitFlip{Turn: 2, FlipAfter: 20}, in},
 		{"RPC, hello", rpc, call(h), hello, in},
@@ -68,9 +68,9 @@ func TestThrough(t *testing.T) {
 func TestThroughSaysWhatIsDone(t *testing.T) {
 	p := probe.PlainHTTP("/ok")
 	for want, m := range map[string]probe.BitFlip{
-		"through somebody in between who changes nothing":                     {},
-		"through somebody in between who flips a bit of the request":          {Turn: probe.Request},
-		"through somebody in between who flips a bit of turn 2 of the answer": {Turn: 2, Direction: probe.ToCaller},
+		"through a proxy that changes nothing":                     {},
+		"through a proxy that flips a bit of the request":          {Turn: probe.Request},
+		"through a proxy that flips a bit of turn 2 of the answer": {Turn: 2, Direction: probe.ToCaller},
 	} {
 		if got := probe.Through(p, m).Sentence; !strings.HasPrefix(got, p.Sentence) || !strings.HasSuffix(got, want) {
 			t.Errorf("sentence is %q, want it to end with %q", got, want)

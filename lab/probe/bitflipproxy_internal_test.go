@@ -13,7 +13,7 @@ func TestRecordsAreFound(t *testing.T) {
 	stream := slices.Concat([]byte{tlsByte}, record(22, 1, 2, 3), record(20, 1), record(23, 9, 9))
 	want := []int{6, 14, 20}
 	for size := 1; size <= len(stream); size++ {
-		var r records
+		var r tlsRecords
 		var got []int
 		for from := 0; from < len(stream); from += size {
 			for _, at := range r.contents(stream[from:min(from+size, len(stream))]) {
@@ -30,7 +30,7 @@ func TestRecordsAreFound(t *testing.T) {
 		"another version":           {tlsByte, 22, 2, 3, 0, 1, 7},
 		"a record that is too long": {tlsByte, 22, 3, 3, 0xff, 0xff, 7},
 	} {
-		if got := new(records).contents(plain); len(got) != 0 {
+		if got := new(tlsRecords).contents(plain); len(got) != 0 {
 			t.Errorf("%s: %v", name, got)
 		}
 	}
@@ -39,7 +39,7 @@ func TestRecordsAreFound(t *testing.T) {
 // TestAtMostOneBitOfAConnection is flipped, and none of what the agent answers.
 func TestAtMostOneBitOfAConnection(t *testing.T) {
 	i := &BitFlipProxy{flip: Flip{Marker: "word"}}
-	h := i.connected()
+	h := i.newFilter()
 	for _, step := range []struct {
 		text, want string
 		way        Direction
@@ -49,7 +49,7 @@ func TestAtMostOneBitOfAConnection(t *testing.T) {
 			t.Errorf("%s: %q, want %q", step.way, b, step.want)
 		}
 	}
-	if h.ended(); i.Seen() != (ProxyCounts{Connections: 1, Flipped: 1, Ended: 1}) {
+	if h.closed(); i.Seen() != (ProxyCounts{Connections: 1, Flipped: 1, Ended: 1}) {
 		t.Errorf("seen was %+v", i.Seen())
 	}
 }

@@ -12,50 +12,42 @@ import (
 	"nomadlab.internal/lab/pki"
 )
 
-// Caller is who a probe pretends to be: the holder of a certificate, or nobody, with an ACL token or none.
-// The zero Caller is unusable; a probe with it observes NotReached.
+// Caller is who a probe calls as: the holder of a certificate or of none, with an ACL token or none. The zero Caller is
+// unusable: a probe with it observes NotReached.
 type Caller struct {
-	label, tokenLabel      string
-	token                  string
-	minVersion, maxVersion uint16
-	suites                 []uint16
-	orInClear, credulous   bool
-	protocols              []string
-	papers                 *papers
-}
-
-// papers are what a caller shows and trusts. They are read once, however often the caller calls.
-type papers struct {
-	// config is everybody's who calls with them.
+	label, tokenLabel       string
+	token                   string
+	minVersion, maxVersion  uint16
+	suites                  []uint16
+	orPlaintext, skipVerify bool
+	protocols               []string
+	// config returns what the caller presents and trusts. It is read once, and shared by all copies of the caller.
 	config func() (*tls.Config, error)
 }
 
-// As is a caller that presents the credential's certificate, whether or not the
-// agent says that it accepts that issuer.
+// As returns a caller that presents the credential's certificate, whether or not the agent says that it accepts the issuer.
 func As(c pki.Credential) Caller {
 	return newCaller("a certificate for "+c.Identity.Name(), c.ClientTLS)
 }
 
-// Anonymous is a caller that trusts the credential's CA, so that it completes
-// its own side of the handshake, and presents no certificate.
+// Anonymous returns a caller that trusts the credential's CA, so that it completes its own side of the handshake, and
+// presents no certificate.
 func Anonymous(trusting pki.Credential) Caller {
 	return newCaller("no certificate", trusting.AnonymousTLS)
 }
 
 func newCaller(label string, config func(serverName string) (*tls.Config, error)) Caller {
-	read := sync.OnceValues(func() (*tls.Config, error) { return config("") })
-	return Caller{label: label, papers: &papers{config: read}}
+	return Caller{label: label, config: sync.OnceValues(func() (*tls.Config, error) { return config("") })}
 }
 
-// Called returns the caller under another label, which follows "with" in a
-// probe's sentence: "an expired certificate for server.global.nomad".
+// WithLabel returns the caller under another label, which follows "with" in a probe's sentence: "an expired certificate for
+// server.global.nomad".
 func (c Caller) Called(label string) Caller {
 	c.label = label
 	return c
 }
 
-// TLSAtMost returns the caller with TLS capped at the version, for example
-// tls.VersionTLS12. Its sentence says so.
+// TLSAtMost returns the caller with TLS up to the version, for example tls.VersionTLS12. Its sentence says so.
 func (c Caller) TLSAtMost(version uint16) Caller {
 	c.maxVersion = version
 	return c
@@ -67,57 +59,57 @@ func (c Caller) TLSAtLeast(version uint16) Caller {
 	return c
 }
 
-// Suites returns the caller with these TLS 1.2 cipher suites and no others, which caps TLS at 1.2: the suites of 1.3 cannot
-// be chosen. Its sentence says so.
+// WithSuites returns the caller with only these TLS 1.2 cipher suites, and with TLS up to 1.2: the suites of 1.3 cannot be
+// chosen. Its sentence says so.
 func (c Caller) Suites(ids ...uint16) Caller {
 	c.suites = slices.Clone(ids)
 	c.maxVersion = tls.VersionTLS12
 	return c
 }
 
-// ALPN returns the caller that offers these application protocols, the one it likes best first, for example "h2". Its
-// sentence says so. What it sends stays HTTP/1.1: whether the agent agreed is in Observation.Protocol.
+// WithALPN returns the caller that offers these application protocols, the preferred one first, for example "h2". Its sentence
+// says so. What it sends stays HTTP/1.1; Observation.Protocol says what the agent agreed to.
 func (c Caller) ALPN(protocols ...string) Caller {
 	c.protocols = slices.Clone(protocols)
 	return c
 }
 
-// WithToken returns the caller with an ACL token, which goes with every HTTP request and RPC call. The label follows
-// "and" in a probe's sentence: "a management token". The secret is in no sentence.
+// WithToken returns the caller with an ACL token, which every HTTP request and RPC call sends. The label follows "and" in a
+// probe's sentence: "a management token". The secret is in no sentence.
 func (c Caller) WithToken(secret, label string) Caller {
 	c.token, c.tokenLabel = secret, label
 	return c
 }
 
-// OrInClear returns the caller as one whose requests and calls are about rights or limits, and not about TLS. They go in the clear
-// to a Target that is known to take them so: requests with their token (HTTPInClear), calls that have none (RPCInClear).
+// OrPlaintext returns the caller for requests that test rights or limits, and not TLS. To a Target that is known to accept
+// plaintext they are sent in plaintext: HTTP requests with their token (HTTPPlaintext), RPC calls without one (RPCPlaintext).
 func (c Caller) OrInClear() Caller {
-	c.orInClear = true
+	c.orPlaintext = true
 	return c
 }
 
-// overHTTP is how the caller's requests go to an agent, as it stands in a probe's sentence.
+// overHTTP says how the caller's requests are sent, as it stands in a probe's sentence.
 func (c Caller) overHTTP() string {
-	if c.orInClear {
+	if c.orPlaintext {
 		return "at the HTTP port with " + c.String()
 	}
 	return "over HTTPS with " + c.String()
 }
 
-// Credulous returns the caller as one that takes whatever certificate the agent shows, and has no ACL token: for what an agent
-// tells of its cluster when the fault may be in that very certificate.
+// SkipVerify returns the caller that accepts every certificate of the agent, and has no ACL token: for questions about a
+// cluster whose fault may be that certificate.
 func (c Caller) Credulous() Caller {
-	c.credulous, c.token, c.tokenLabel = true, "", ""
+	c.skipVerify, c.token, c.tokenLabel = true, "", ""
 	return c
 }
 
-// String is the caller's label, with its token's label and its limits. It tells nothing of key or token.
+// String returns the caller's label, with its token's label and its limits. It contains nothing of the key or the token.
 func (c Caller) String() string {
 	text := c.label
 	if c.tokenLabel != "" {
 		text += " and " + c.tokenLabel
 	}
-	if c.credulous {
+	if c.skipVerify {
 		text += ", whatever the agent's certificate"
 	}
 	if len(c.protocols) > 0 {
@@ -142,17 +134,19 @@ func (c Caller) String() string {
 // GoString keeps the token out of %#v.
 func (c Caller) GoString() string { return "probe.Caller{" + c.String() + "}" }
 
-// tlsConfig is a configuration that nobody else holds.
+// tlsConfig returns a configuration for the target that nothing else uses.
 func (c Caller) tlsConfig(t Target) (*tls.Config, error) {
-	if c.papers == nil {
+	if c.config == nil {
 		return nil, errors.New("the caller is empty: build it with probe.As or probe.Anonymous")
 	}
-	shared, err := c.papers.config()
+	shared, err := c.config()
 	if err != nil {
 		return nil, fmt.Errorf("prepare TLS with %s: %w", c.label, err)
 	}
 	config := shared.Clone()
-	config.ServerName, config.CurvePreferences = t.ServerName, keyExchanges()
+	config.ServerName = t.ServerName
+	// Without the hybrid key exchanges of ML-KEM, which no check is about, a handshake costs both sides a fifth less.
+	config.CurvePreferences = []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521}
 	if c.minVersion != 0 {
 		config.MinVersion = c.minVersion
 	}
@@ -164,20 +158,14 @@ func (c Caller) tlsConfig(t Target) (*tls.Config, error) {
 		config.CipherSuites = c.suites
 	}
 	config.NextProtos = c.protocols
-	config.InsecureSkipVerify = config.InsecureSkipVerify || c.credulous //nolint:gosec // such a caller has nothing to lose
+	config.InsecureSkipVerify = config.InsecureSkipVerify || c.skipVerify //nolint:gosec // such a caller sends no secret
 	if t.pinned != nil {
 		pin(config, t.pinned)
 	}
 	return config, nil
 }
 
-// keyExchanges are those of crypto/tls without the hybrid ones of ML-KEM, which no check is about and which make a handshake
-// cost both sides a fifth more.
-func keyExchanges() []tls.CurveID {
-	return []tls.CurveID{tls.X25519, tls.CurveP256, tls.CurveP384, tls.CurveP521}
-}
-
-// pin makes that very certificate the only one that is trusted, whoever signed it and whatever is wrong with it.
+// pin makes config trust that one certificate and no other, without further verification.
 func pin(config *tls.Config, trusted *x509.Certificate) {
 	config.InsecureSkipVerify = true
 	config.VerifyConnection = func(state tls.ConnectionState) error {

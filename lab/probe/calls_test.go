@@ -41,11 +41,6 @@ func TestWhatCallsSay(t *testing.T) {
 		want map[string]any
 	}{
 		{probe.StatusLeader(), map[string]any{"method": "Status.Leader", "AllowStale": true}},
-		{probe.StatusPeers(), map[string]any{"method": "Status.Peers"}},
-		{probe.StatusRaftStats(), map[string]any{"method": "Status.RaftStats"}},
-		{probe.StatusMembers(), map[string]any{"method": "Status.Members"}},
-		{probe.NodeList(), map[string]any{"method": "Node.List", "AllowStale": true}},
-		{probe.RaftConfiguration(), map[string]any{"method": "Operator.RaftGetConfiguration", "AllowStale": true}},
 		{probe.RegisterNothing(), map[string]any{"method": "Node.Register"}},
 		{probe.DequeueNothing(), map[string]any{
 			"method": "Eval.Dequeue", "Schedulers": []any{"no-such-scheduler"}, "SchedulerVersion": int64(1), "Timeout": int64(1e6),
@@ -78,15 +73,14 @@ func TestErrorsOfCalls(t *testing.T) {
 		call probe.Call
 		want probe.Outcome
 	}{
-		"missing node for client registration":                                            {probe.RegisterNothing(), probe.Accepted},
-		"rpc error: missing node for client registration":                                 {probe.RegisterNothing(), probe.Accepted},
-		"rpc error: Permission denied":                                                    {probe.RegisterNothing(), probe.Denied},
-		"dequeue disallowed: calling scheduler version is 1; leader version is 2":         {probe.DequeueNothing(), probe.Accepted},
-		"Permission denied":                                                               {probe.DequeueNothing(), probe.Denied},
-		"No cluster leader":                                                               {probe.GetNoKey(), probe.Failed},
-		"rpc error: RPC Error:: 400,ACL bootstrap already done (reset index: 12)":         {probe.Bootstrap(), probe.Denied},
-		"RPC Error:: 400,ACL support disabled":                                            {probe.Bootstrap(), probe.Failed},
-		"missing node for client registration, which no other call is told behind guards": {probe.NodeList(), probe.Failed},
+		"missing node for client registration":                                    {probe.RegisterNothing(), probe.Accepted},
+		"rpc error: missing node for client registration":                         {probe.RegisterNothing(), probe.Accepted},
+		"rpc error: Permission denied":                                            {probe.RegisterNothing(), probe.Denied},
+		"dequeue disallowed: calling scheduler version is 1; leader version is 2": {probe.DequeueNothing(), probe.Accepted},
+		"Permission denied":                                                       {probe.DequeueNothing(), probe.Denied},
+		"No cluster leader":                                                       {probe.GetNoKey(), probe.Failed},
+		"rpc error: RPC Error:: 400,ACL bootstrap already done (reset index: 12)": {probe.Bootstrap(), probe.Denied},
+		"RPC Error:: 400,ACL support disabled":                                    {probe.Bootstrap(), probe.Failed},
 	} {
 		at, _ := overheard(t, h, text)
 		if o := probe.RPCCall(test.call, probe.As(h.server)).Observe(t.Context(), at); o.Outcome != test.want {

@@ -181,7 +181,7 @@ func TestControlServersThatCannotBe(t *testing.T) {
 	sound := probe.ControlServer{Certificate: selfSigned(t, ecKey(t), nil)}
 	for want, p := range map[string]probe.Probe{
 		"set ControlServer.Certificate":        probe.AtControlServer(fetch(h), probe.ControlServer{}),
-		"the Raft plane has no control server": probe.AtControlServer(ask(h), sound),
+		"the Raft plane has no control server": probe.AtControlServer(sendRequest(h), sound),
 		"the probe is empty":                   probe.AtControlServer(probe.Probe{Plane: probe.PlaneHTTP}, sound),
 	} {
 		if o := p.Observe(t.Context(), target("")); o.Outcome != probe.NotReached || !strings.Contains(o.Err, want) {

@@ -7,15 +7,15 @@ import (
 	"strings"
 )
 
-// Effect is the class of a request: what it does to the cluster whose guards let it in. The zero Effect is the most careful
-// one, Changes: nobody has said anything better of the request.
+// Effect is the class of a request: what it does to a cluster that accepts it. The zero Effect is Changes, the most careful
+// one.
 type Effect struct {
 	class class
-	// on are the versions of Nomad for which it was verified that the request has no effect.
+	// on are the versions of Nomad for which the request was verified to have no effect.
 	on []string
 }
 
-// class is how careful one has to be, the most careful first.
+// class orders the effects, the most careful first.
 type class int
 
 const (
@@ -24,16 +24,16 @@ const (
 	reads
 )
 
-// Reads is the class of a request that changes nothing on any version of Nomad.
+// Reads returns the class of a request that changes nothing on any version of Nomad.
 func Reads() Effect { return Effect{class: reads} }
 
-// Changes is the class of a request that changes something where it is let in, or of which nobody has verified that it does
-// not: it writes, it has a credential made, or it takes what others need.
+// Changes returns the class of a request that changes something if it is accepted, or that was not verified to change
+// nothing: it writes, creates a credential, or uses what others need.
 func Changes() Effect { return Effect{} }
 
-// WithoutEffectOn is the class of a request of which it was verified, for these very versions, that it changes nothing, though
-// it is let in: it contradicts itself, or asks for what there is not. Other versions may carry it out. A version is written as
-// a server's build tag has it: 1.11.3 is neither 1.11.3+ent nor 1.11.3-dev. No version: Changes.
+// WithoutEffectOn returns the class of a request that was verified to change nothing on these versions even if it is accepted:
+// it contradicts itself, or asks for something that does not exist. Other versions may execute it. A version is written like a
+// server's build tag: 1.11.3 is neither 1.11.3+ent nor 1.11.3-dev. No version: Changes.
 func WithoutEffectOn(versions ...string) Effect {
 	if len(versions) == 0 {
 		return Changes()
@@ -41,7 +41,7 @@ func WithoutEffectOn(versions ...string) Effect {
 	return Effect{class: withoutEffect, on: slices.Clone(versions)}
 }
 
-// And is the class of a probe that sends both requests: the more careful of the two.
+// And returns the class of a probe that sends both requests: the more careful of the two.
 func (e Effect) And(other Effect) Effect {
 	switch {
 	case e.class < other.class:
@@ -61,7 +61,7 @@ func (e Effect) IsRead() bool { return e.class == reads }
 // IsChange reports whether the class is Changes.
 func (e Effect) IsChange() bool { return e.class == changes }
 
-// String names the class, with the versions that it depends on.
+// String returns the name of the class, with the versions that it depends on.
 func (e Effect) String() string {
 	switch e.class {
 	case reads:
@@ -73,16 +73,16 @@ func (e Effect) String() string {
 	}
 }
 
-// Bounds are what may be sent to a cluster that this program did not start. The zero Bounds let reads through alone.
+// Bounds limit what may be sent to a cluster that this program did not start. The zero Bounds allow only reads.
 type Bounds struct {
-	// Versions are those that a request may come to: the build tags of all servers, as any of them may be handed it, and a
-	// client's own. Empty means that they are not known.
+	// Versions are those that a request may reach: the build tags of all servers, as it may be forwarded to any of them, and
+	// the client's own. Empty: they are not known.
 	Versions []string
-	// Unread says why a version could not be read; empty where all were.
+	// Unread says why a version could not be read; empty if all were.
 	Unread string
 }
 
-// Forbids says why no request of that class may be sent; empty for one that may.
+// Forbids returns the reason why no request of that class may be sent; empty if it may.
 func (b Bounds) Forbids(e Effect) string {
 	switch {
 	case e.IsRead():
@@ -103,7 +103,7 @@ func (b Bounds) Forbids(e Effect) string {
 		strings.Join(slices.Compact(unverified), " and "))
 }
 
-// forbids says why no request of that class may be sent to the target; empty for one that may.
+// forbids returns the reason why no request of that class may be sent to the target; empty if it may.
 func (t Target) forbids(e Effect) string {
 	if t.Bounds == nil {
 		return ""
@@ -111,7 +111,7 @@ func (t Target) forbids(e Effect) string {
 	return t.Bounds.Forbids(e)
 }
 
-// withholds says why that caller's token may not be sent to the target; empty where it may, or there is none.
+// withholds returns the reason why the target may not be sent the caller's token; empty if it may, or if there is no token.
 func (t Target) withholds(as Caller) string {
 	if as.token == "" {
 		return ""
@@ -119,8 +119,8 @@ func (t Target) withholds(as Caller) string {
 	return t.NoToken
 }
 
-// readPaths are the paths, as path.Match has them, of which a GET changes nothing. What is not among them is not taken for a
-// read: /v1/operator/snapshot has Raft write a snapshot, and /v1/client/gc removes what has ended.
+// readPaths returns the paths, as patterns of path.Match, whose GET changes nothing. A GET of any other path is no read:
+// /v1/operator/snapshot makes Raft write a snapshot, and /v1/client/gc removes what has ended.
 func readPaths() []string {
 	return []string{
 		"/v1/agent/health", "/v1/agent/self", "/v1/agent/members", "/v1/agent/servers", "/v1/agent/keyring/list", "/v1/agent/pprof/cmdline",
@@ -144,7 +144,7 @@ func isReadPath(asked string) bool {
 	})
 }
 
-// readMethods are the RPC methods that change nothing, whatever their arguments.
+// readMethods returns the RPC methods that change nothing with any arguments.
 func readMethods() []string {
 	return []string{
 		leaderMethod, "Status.Peers", "Status.RaftStats", "Status.Members", "Node.List", "Job.List",

@@ -83,14 +83,6 @@ func TestNothingForbiddenIsSent(t *testing.T) {
 			return probe.HTTPAsk(write, cli).Observe(ctx, t)
 		}).Classed(probe.Reads()),
 		"called a read itself": probe.HTTPAsk(write, cli).Classed(probe.Reads()),
-		"held": probe.New(probe.PlaneHTTP, "write", func(ctx context.Context, t probe.Target) probe.Observation {
-			held, o := probe.HoldHTTP(ctx, t, cli)
-			if held == nil {
-				return o
-			}
-			defer held.Close()
-			return held.Ask(ctx, write)
-		}).Classed(probe.Reads()),
 	} {
 		for _, test := range []struct {
 			bounds *probe.Bounds

@@ -4,7 +4,10 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -14,41 +17,48 @@ import (
 )
 
 const (
-	// crowdTime is what each member adds to a flood's patience.
+	// floodTime is what each connection adds to the time of a flood.
 	floodTime = 100 * time.Millisecond
-	// largest is how many connections a flood has at most.
-	largest = 1030
-	// beyond is how many more a flood has than an agent says it takes.
-	beyond = 30
-	// canaryPause is the time between two looks whether somebody is let in again.
+	// maxFlood is how many connections a flood has at most.
+	maxFlood = 1030
+	// aboveLimit is by how many connections a flood exceeds the limit that an agent reports.
+	aboveLimit = 30
+	// controlPause is the time between two tries to be accepted again.
 	controlPause = 10 * time.Millisecond
-	// promptly is the longest that an agent takes to shut out one who is too many: what ends later may have run into its limit of
-	// time, 5 s by default, on a busy machine, and shows no limit of connections.
+	// promptly is the longest that an agent takes to refuse a connection above its limit. A connection that ends later may have
+	// met a timeout, 5 s by default, on a busy machine, and shows no limit of connections.
 	promptly = 4 * time.Second
-	// tooMany begins the answer to a connection over the limit (command/agent/http.go:323).
+	// tooMany begins the answer to a connection above the limit (command/agent/http.go:323).
 	tooMany = "429 "
+	// openWait is how long a connection is read to see whether it has ended, and longOpenWait for how long if others have: on a
+	// busy machine they do not end at the same time.
+	openWait, longOpenWait = time.Millisecond, 100 * time.Millisecond
+	// parallel is how many connections of a flood are used at once: enough to keep the agent busy, and few enough that none is
+	// late for lack of a processor.
+	parallel = 8
 )
 
-// HTTPCrowd is a probe that opens n connections to the HTTP port, all from one address, and more where the agent says that it takes
-// as many: 30 beyond its limit, and 1030 at most. On most of them it says nothing; on the
-// last quarter it makes a request each as the caller, one after another, until one is shut out. Where none is, it opens n others
-// and makes one on each. Accepted: the agent answers all of those; RefusedInHandshake: it keeps some, and shuts one out that
-// speaks, or answers it with 429. An agent counts a connection before anybody has spoken on it. One may find a place that another
-// one has left, which is why several speak, and what is between may be late with some, which is why all do before it is said that
-// there is no limit. Nomad keeps 100 of an address: limits.http_max_conns_per_client (command/agent/http.go:307).
+// HTTPFlood returns a probe that opens n connections to the HTTP port from one address, and more if the agent reports a limit
+// of that size: 30 above the limit, and 1030 at most. Three quarters of them stay idle. On the last quarter it sends a request
+// each as the caller, one after the other, until one is refused. If none is, it opens n others and sends a request on each.
 //
-// Its class is Changes: as long as it holds them, everybody else at that address may be refused.
+// Accepted: the agent answers all of those. RefusedInHandshake: it keeps some connections, and ends one that has sent a
+// request, or answers it with 429. An agent counts a connection before a request comes on it. Several send requests because one
+// may take the place of another that has ended; all of them do before the outcome is Accepted because some may be late. Nomad
+// keeps 100 of an address: limits.http_max_conns_per_client (command/agent/http.go:307).
 //
-// The probe returns when the agent has closed its end of each connection and lets the caller in again. A caller who is not
-// let in before there is a flood observes NotReached.
+// Its class is Changes: while it holds the connections, other callers at that address may be refused.
+//
+// The probe returns when the agent has closed its end of each connection and accepts the caller again. A caller that is not
+// accepted before the flood observes NotReached.
 func HTTPFlood(n int, as Caller) Probe {
 	return flood(PlaneHTTP, n, as, func(ctx context.Context, t Target) (endpoint, exchange, error) {
 		a := Ask{Path: leaderPath, keep: true}
-		return a.addressed(ctx, t, as, a.judge)
+		return a.endpoint(ctx, t, as, a.judge)
 	})
 }
 
-// RPCCrowd is HTTPCrowd for the RPC port: who speaks calls Status.Leader. Nomad keeps 100 of an address:
+// RPCFlood is HTTPFlood for the RPC port, with calls of Status.Leader as requests. Nomad keeps 100 of an address:
 // limits.rpc_max_conns_per_client (nomad/rpc.go:223).
 func RPCFlood(n int, as Caller) Probe {
 	return flood(PlaneRPC, n, as, func(_ context.Context, t Target) (endpoint, exchange, error) {
@@ -56,218 +66,256 @@ func RPCFlood(n int, as Caller) Probe {
 		if err != nil {
 			return endpoint{}, exchange{}, err
 		}
-		return calling(t, e, as)
+		return callEndpoint(t, e, as)
 	})
 }
 
-// speech is where one of a flood connects, and what it says there: made anew for each.
-type speech func(context.Context, Target) (endpoint, exchange, error)
+// floodRequest returns where a connection of a flood goes, and the request on it. It is called for each connection.
+type floodRequest func(context.Context, Target) (endpoint, exchange, error)
 
-// flood is a probe that opens n connections, and has some of them speak.
-func flood(plane Plane, n int, as Caller, says speech) Probe {
+// flood returns a probe that opens n connections, and sends a request on some of them.
+func flood(plane Plane, n int, as Caller, request floodRequest) Probe {
 	sentence := fmt.Sprintf("hold %d connections to the %s port at once with %s", n, plane, as)
 	p := New(plane, sentence, func(ctx context.Context, t Target) Observation {
-		n := t.flood(plane, n)
+		n := t.floodSize(plane, n)
 		ctx, cancel := deadline.Fair(ctx, DefaultTimeout+time.Duration(n)*floodTime)
 		defer cancel()
-		o := says.alone(ctx, t)
-		if o.Outcome != Accepted {
+		if o := request.once(ctx, t); o.Outcome != Accepted {
 			return o.instead("before the flood, the caller alone is not let in")
 		}
-		silent, spoilt := gather(ctx, t, plane, n-(n+3)/4)
-		if spoilt != nil {
-			disperse(ctx, silent)
-			return *spoilt
-		}
-		spoke, last := says.until(ctx, t, n-len(silent))
-		held := countOpen(ctx, silent)
-		disperse(ctx, append(silent, spoke...))
-		saw := last.inFlood(held, len(silent)-held, len(spoke))
-		saw.Sent = fmt.Sprintf("%d connections, of which %d say nothing", n, len(silent))
-		if last.Outcome == Accepted {
-			// Where silent ones have met a limit of time, as on a busy machine, those that speak have met none: it takes one that was
-			// shut out while others were held to show that there is a limit of connections.
-			all, let, shutOut := says.aloud(ctx, t, n)
-			if saw.Outcome == Accepted || all.Outcome == Accepted || let > 0 && shutOut > 0 {
-				saw = all
-			}
-		}
-		if again := says.again(ctx, t); again.Outcome != Accepted {
-			return again.instead("after the flood, the caller is not let in again")
-		}
-		return saw
+		return request.flood(ctx, t, plane, n)
 	})
-	p.Timeout = DefaultTimeout + largest*floodTime
+	p.Timeout = DefaultTimeout + maxFlood*floodTime
 	return p
 }
 
-// flood is how many connections it takes to go beyond the limit that the target tells of: n at least, and not more than the largest
-// flood. Who takes that many of one address has no limit that keeps anybody from its file handles.
-func (t Target) flood(plane Plane, n int) int {
-	if takes := t.Takes[plane]; takes > 0 {
-		return max(n, min(takes, largest-beyond)+beyond)
+// floodSize returns how many connections exceed the limit that the target reports: at least n, and at most maxFlood. An agent
+// that accepts that many of one address has no limit that saves its file handles.
+func (t Target) floodSize(plane Plane, n int) int {
+	if limit := t.Takes[plane]; limit > 0 {
+		return max(n, min(limit, maxFlood-aboveLimit)+aboveLimit)
 	}
 	return n
 }
 
-// inCrowd is what the last one that spoke observed, while so many silent ones were held and so many closed, and so many that
-// spoke were let in. Where an agent lets in those that speak and has closed others, or has kept nobody at all, its limit of time
-// has ended them: on a busy machine that is worth another try.
-func (o Observation) inFlood(held, closed, spoke int) Observation {
-	let, shutOut := o.Outcome == Accepted, o.Outcome.Refused() || brokenOff(o)
-	count := fmt.Sprintf("%d silent ones held, %d closed, %d that spoke let in", held, closed, spoke)
+// flood opens n connections, sends requests on a quarter of them, and on n others if all of those were accepted. Then it waits
+// until the agent accepts the caller again.
+func (r floodRequest) flood(ctx context.Context, t Target, plane Plane, n int) Observation {
+	idle, failed := openIdle(ctx, t, plane, n-(n+3)/4)
+	if failed != nil {
+		closeAll(ctx, idle)
+		return *failed
+	}
+	active, last := r.untilRefused(ctx, t, n-len(idle))
+	held := countOpen(ctx, idle)
+	closeAll(ctx, append(idle, active...))
+	o := last.ofFlood(held, len(idle)-held, len(active))
+	o.Sent = fmt.Sprintf("%d connections, of which %d say nothing", n, len(idle))
+	if last.Outcome == Accepted {
+		// On a busy machine idle connections may have met a timeout, which those with a request have not. Only a connection that
+		// was refused while others were held shows a limit of connections.
+		all, accepted, refused := r.onAll(ctx, t, n)
+		if o.Outcome == Accepted || all.Outcome == Accepted || accepted > 0 && refused > 0 {
+			o = all
+		}
+	}
+	if again := r.untilAccepted(ctx, t); again.Outcome != Accepted {
+		return again.instead("after the flood, the caller is not let in again")
+	}
+	return o
+}
+
+// ofFlood returns the last observation as that of the flood, with the numbers of idle connections that were held and closed,
+// and of requests that were accepted. If an agent accepts requests and has closed other connections, or has kept none at all,
+// a timeout has ended them: on a busy machine that is worth a Retry.
+func (o Observation) ofFlood(held, closed, requests int) Observation {
+	accepted, refused := o.Outcome == Accepted, o.Outcome.Refused() || tlsBroken(o)
+	count := fmt.Sprintf("%d silent ones held, %d closed, %d that spoke let in", held, closed, requests)
 	switch {
-	case let && closed == 0:
+	case accepted && closed == 0:
 		o.Received = count
-	case shutOut && held > 0:
+	case refused && held > 0:
 		o.Outcome, o.Received = RefusedInHandshake, fmt.Sprintf("%s, and the next one shut out: %s", count, cmp.Or(o.Received, o.Err))
-	case let || shutOut:
+	case accepted || refused:
 		o.Outcome, o.Received, o.Retry = Failed, count+": they were not all there at once", true
 	}
 	return o
 }
 
-// speak says it on a connection of its own, and returns that, if there is one.
-func (says speech) speak(ctx context.Context, t Target) (*session, Observation) {
-	d, e, err := says(ctx, t)
+// send sends the request on a connection of its own, and returns the connection if it was made.
+func (r floodRequest) send(ctx context.Context, t Target) (*session, Observation) {
+	at, e, err := r(ctx, t)
 	if err != nil {
 		return nil, notReached(err.Error())
 	}
 	begun := time.Now()
-	s, o := open(ctx, d)
+	s, o := connect(ctx, at)
 	if s != nil {
-		if o.Outcome, o.Received, err = ask(s, e); err != nil {
+		if o.Outcome, o.Received, err = sendRequest(s, e); err != nil {
 			o.end(err, s)
 		}
 	}
-	if took := time.Since(begun); took > promptly && (o.Outcome.Refused() || brokenOff(o)) {
+	if took := time.Since(begun); took > promptly && (o.Outcome.Refused() || tlsBroken(o)) {
 		o.Outcome, o.Retry = Failed, true
 		o.Received = fmt.Sprintf("ended after %.1f s, perhaps by a limit of time", took.Seconds())
 	}
 	if o.Outcome == Failed && strings.HasPrefix(o.Received, tooMany) {
-		o.Outcome = Denied // elsewhere it says nothing about the caller; here it is what is looked for
+		o.Outcome = Denied // elsewhere it says nothing about the caller; here it is what the probe looks for
 	}
 	return s, o
 }
 
-// until speaks n times, until one is not let in. It returns those that are, and what the last one observed.
-func (says speech) until(ctx context.Context, t Target, n int) (inside []*session, last Observation) {
-	for range n {
-		var s *session
-		if s, last = says.speak(ctx, t); last.Outcome != Accepted {
-			disperse(ctx, []*session{s})
-			break
-		}
-		inside = append(inside, s)
-	}
-	return inside, last
-}
-
-// aloud speaks n times, a few at once, whether or not one is shut out, and says what became of the flood: how many are held, and how
-// many were shut out before they had an answer. What is neither an answer nor a refusal is the observation. That many are let in
-// after one was shut out shows that it was for another reason.
-func (says speech) aloud(ctx context.Context, t Target, n int) (out Observation, let, shutOut int) {
-	sessions, seen := make([]*session, n), make([]Observation, n)
-	begun, ended := make([]time.Time, n), make([]time.Time, n)
-	var speaking errgroup.Group
-	speaking.SetLimit(atOnce)
-	for i := range n {
-		speaking.Go(func() error {
-			begun[i] = time.Now()
-			sessions[i], seen[i] = says.speak(ctx, t)
-			ended[i] = time.Now()
-			return nil
-		})
-	}
-	_ = speaking.Wait() // none of them returns an error
-	for i, o := range seen {
-		if o.Outcome != Accepted { // it is not held, whatever has become of its connection
-			disperse(ctx, sessions[i:i+1])
-			sessions[i] = nil
-		}
-	}
-	let = countOpen(ctx, sessions)
-	disperse(ctx, sessions)
-	out = seen[0]
-	for _, o := range seen {
-		switch {
-		case o.Outcome == Accepted:
-		case !o.Outcome.Refused() && !brokenOff(o):
-			return o, 0, 0
-		default:
-			out = o
-		}
-	}
-	shutOut, later := refusals(seen, begun, ended)
-	out.Sent, out.Received = fmt.Sprintf("%d connections, a request on each", n), fmt.Sprintf("%d that spoke held, %d shut out or closed", let, n-let)
-	switch {
-	case later > atOnce: // nobody has left meanwhile
-		out.Outcome, out.Retry = Failed, true
-		out.Received += fmt.Sprintf(", and %d let in after one was shut out: that was no limit of connections", later)
-	case let < n:
-		out.Outcome = RefusedInHandshake
-	}
-	return out, let, shutOut
-}
-
-// refusals counts those who were shut out, and those who were let in although they came after the first of them.
-func refusals(seen []Observation, begun, ended []time.Time) (shutOut, later int) {
-	var first time.Time
-	for i, o := range seen {
-		if o.Outcome != Accepted {
-			if shutOut++; shutOut == 1 || ended[i].Before(first) {
-				first = ended[i]
-			}
-		}
-	}
-	for i, o := range seen {
-		if shutOut > 0 && o.Outcome == Accepted && begun[i].After(first) {
-			later++
-		}
-	}
-	return shutOut, later
-}
-
-// alone speaks and leaves again.
-func (says speech) alone(ctx context.Context, t Target) Observation {
-	s, o := says.speak(ctx, t)
-	disperse(ctx, []*session{s})
+// once sends one request and closes the connection.
+func (r floodRequest) once(ctx context.Context, t Target) Observation {
+	s, o := r.send(ctx, t)
+	closeAll(ctx, []*session{s})
 	return o
 }
 
-// gather opens n connections on which nobody speaks. Of one that was reset the session is nil. An observation says that one of
-// them could not be tried, so that nothing is known of the flood.
-func gather(ctx context.Context, t Target, plane Plane, n int) ([]*session, *Observation) {
-	members := make([]*session, n)
-	for i := range n {
-		s, o := open(ctx, endpoint{addr: t.At(plane), from: t.From})
-		if s == nil && !o.Outcome.Refused() {
-			return members, &o
-		}
-		members[i] = s
-	}
-	return members, nil
-}
-
-// brokenOff says whether the agent's side of TLS broke off in the middle. To one who is too many Nomad writes its 429 within
-// 10 ms (command/agent/http.go:323); when that is too short for the handshake, crypto/tls has counted records that were never
-// sent, and the caller cannot read what comes after them: "bad record MAC" (seen in some floods of a hundred, Nomad 1.11.3).
-func brokenOff(o Observation) bool { return strings.HasPrefix(o.Err, "local error: tls: ") }
-
-// again speaks until it is let in, or ctx is done.
-func (says speech) again(ctx context.Context, t Target) (o Observation) {
+// untilAccepted sends requests until one is accepted, or ctx is done.
+func (r floodRequest) untilAccepted(ctx context.Context, t Target) (o Observation) {
 	_ = poll.Every(ctx, controlPause, func() bool {
-		o = says.alone(ctx, t)
+		o = r.once(ctx, t)
 		return o.Outcome == Accepted
 	})
 	return o
 }
 
-// instead is the observation of something that the probe needed, in place of what it was to see.
-func (o Observation) instead(reason string) Observation {
-	if o.Err == "" {
-		o.Err = o.Received
+// untilRefused sends up to n requests, until one is not accepted. It returns the connections of the others, and the last
+// observation.
+func (r floodRequest) untilRefused(ctx context.Context, t Target, n int) (accepted []*session, last Observation) {
+	for range n {
+		var s *session
+		if s, last = r.send(ctx, t); last.Outcome != Accepted {
+			closeAll(ctx, []*session{s})
+			break
+		}
+		accepted = append(accepted, s)
 	}
-	o.Outcome, o.Err = NotReached, clean(reason+": "+o.Err)
-	return o
+	return accepted, last
+}
+
+// onAll sends n requests, a few at once, whether or not one is refused. It returns how many connections are held afterwards,
+// and how many were refused before they had an answer. An observation that is neither an answer nor a refusal is returned as it
+// is. If many are accepted after one was refused, the refusal had another reason than a limit of connections.
+func (r floodRequest) onAll(ctx context.Context, t Target, n int) (out Observation, held, refused int) {
+	sessions, seen := make([]*session, n), make([]Observation, n)
+	begun, ended := make([]time.Time, n), make([]time.Time, n)
+	inParallel(n, parallel, func(i int) {
+		begun[i] = time.Now()
+		sessions[i], seen[i] = r.send(ctx, t)
+		ended[i] = time.Now()
+	})
+	for i, o := range seen {
+		if o.Outcome != Accepted { // it is not held, in any state of its connection
+			closeAll(ctx, sessions[i:i+1])
+			sessions[i] = nil
+		}
+	}
+	held = countOpen(ctx, sessions)
+	closeAll(ctx, sessions)
+	out = seen[0]
+	for _, o := range seen {
+		switch {
+		case o.Outcome == Accepted:
+		case !o.Outcome.Refused() && !tlsBroken(o):
+			return o, 0, 0
+		default:
+			out = o
+		}
+	}
+	refused, later := countRefused(seen, begun, ended)
+	out.Sent, out.Received = fmt.Sprintf("%d connections, a request on each", n), fmt.Sprintf("%d that spoke held, %d shut out or closed", held, n-held)
+	switch {
+	case later > parallel: // no connection was closed meanwhile
+		out.Outcome, out.Retry = Failed, true
+		out.Received += fmt.Sprintf(", and %d let in after one was shut out: that was no limit of connections", later)
+	case held < n:
+		out.Outcome = RefusedInHandshake
+	}
+	return out, held, refused
+}
+
+// countRefused counts the observations that are not Accepted, and those that are although they began after the first of them.
+func countRefused(seen []Observation, begun, ended []time.Time) (refused, later int) {
+	var first time.Time
+	for i, o := range seen {
+		if o.Outcome != Accepted {
+			if refused++; refused == 1 || ended[i].Before(first) {
+				first = ended[i]
+			}
+		}
+	}
+	for i, o := range seen {
+		if refused > 0 && o.Outcome == Accepted && begun[i].After(first) {
+			later++
+		}
+	}
+	return refused, later
+}
+
+// openIdle opens n connections on which nothing is sent. The session of one that was reset is nil. It returns an observation
+// if a connection could not be tried.
+func openIdle(ctx context.Context, t Target, plane Plane, n int) ([]*session, *Observation) {
+	sessions := make([]*session, n)
+	for i := range n {
+		s, o := connect(ctx, endpoint{addr: t.At(plane), from: t.From})
+		if s == nil && !o.Outcome.Refused() {
+			return sessions, &o
+		}
+		sessions[i] = s
+	}
+	return sessions, nil
+}
+
+// tlsBroken reports whether the agent's side of TLS ended in the middle. To a connection above the limit Nomad writes its 429
+// within 10 ms (command/agent/http.go:323). If that is too short for the handshake, crypto/tls has counted records that were
+// never sent, and the caller cannot read what follows: "bad record MAC" (seen in some floods of a hundred, Nomad 1.11.3).
+func tlsBroken(o Observation) bool { return strings.HasPrefix(o.Err, "local error: tls: ") }
+
+// countOpen counts the connections that the agent has not ended.
+func countOpen(ctx context.Context, sessions []*session) int {
+	sessions = slices.DeleteFunc(slices.Clone(sessions), func(s *session) bool { return s == nil })
+	open := countOpenFor(ctx, sessions, openWait, parallel)
+	if open == 0 || open == len(sessions) {
+		return open
+	}
+	return countOpenFor(ctx, sessions, longOpenWait, len(sessions))
+}
+
+// countOpenFor counts the connections that stay open for that long, so many of them in parallel.
+func countOpenFor(ctx context.Context, sessions []*session, wait time.Duration, limit int) int {
+	var open atomic.Int32
+	inParallel(len(sessions), limit, func(i int) {
+		if sessions[i].staysOpen(ctx, wait) == nil {
+			open.Add(1)
+		}
+	})
+	return int(open.Load())
+}
+
+// inParallel calls do with 0 to n-1, up to limit calls in parallel.
+func inParallel(n, limit int, do func(int)) {
+	var group errgroup.Group
+	group.SetLimit(limit)
+	for i := range n {
+		group.Go(func() error { do(i); return nil })
+	}
+	_ = group.Wait()
+}
+
+// closeAll ends the connections, and waits until the agent has ended them too, so that it no longer counts them.
+func closeAll(ctx context.Context, sessions []*session) {
+	sessions = slices.DeleteFunc(slices.Clone(sessions), func(s *session) bool { return s == nil })
+	for _, s := range sessions {
+		if conn, ok := s.Conn.(interface{ CloseWrite() error }); ok { // both TLS and TCP have it
+			_ = conn.CloseWrite()
+		}
+	}
+	for _, s := range sessions {
+		if s.bind(ctx) == nil {
+			_, _ = io.Copy(io.Discard, s)
+		}
+		s.hangUp()
+	}
 }

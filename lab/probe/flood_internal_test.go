@@ -7,11 +7,11 @@ import (
 
 func TestSizeOfAFlood(t *testing.T) {
 	for takes, want := range map[int]int{-1: 130, 0: 130, 100: 130, 101: 131, 1000: 1030, 100_000: 1030, math.MaxInt: 1030} {
-		if got := (Target{Takes: map[Plane]int{PlaneRPC: takes}}).flood(PlaneRPC, 130); got != want {
+		if got := (Target{Takes: map[Plane]int{PlaneRPC: takes}}).floodSize(PlaneRPC, 130); got != want {
 			t.Errorf("where it takes %d the flood is %d, want %d", takes, got, want)
 		}
 	}
-	if got := (Target{}).flood(PlaneRPC, 130); got != 130 {
+	if got := (Target{}).floodSize(PlaneRPC, 130); got != 130 {
 		t.Errorf("where that is not known the flood is %d, want 130", got)
 	}
 }

@@ -67,7 +67,7 @@ func TestGossipPing(t *testing.T) {
 		yes, no = probe.Accepted, probe.Denied
 		unread  = "an answer that is encrypted with a key that the caller has not, of the size of an "
 	)
-	ourKey, otherKey := probe.NewGossipKey(ours, "our gossip key"), probe.OtherGossipKey()
+	ourKey, otherKey := probe.NewGossipKey(ours, "our gossip key"), probe.NewGossipKey(base64.StdEncoding.EncodeToString(make([]byte, 32)), "another gossip key")
 	for _, test := range []struct {
 		name     string
 		ring     []string

@@ -4,36 +4,28 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/rand"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
 )
 
-// GossipKey is what a caller encrypts gossip with. The zero GossipKey is none: the caller speaks in clear.
+// GossipKey is the key that a caller encrypts gossip with. The zero GossipKey is none: the caller sends plaintext.
 type GossipKey struct {
 	label string
-	// sealer is what the key does; the key itself is not kept. It puts a random nonce before what it encrypts.
+	// sealer encrypts and decrypts; the key itself is not kept. It puts a random nonce before what it encrypts.
 	sealer cipher.AEAD
 	fault  error
 }
 
-// NewGossipKey is a key in the form of Nomad's server.encrypt: base64 of 16, 24 or 32 bytes. The label follows "with" in
-// a probe's sentence: "the cluster's gossip key". A probe with a key of another form observes NotReached.
+// NewGossipKey returns the key that Nomad's server.encrypt has in this form: base64 of 16, 24 or 32 bytes. The label follows
+// "with" in a probe's sentence: "the cluster's gossip key". A probe with a key in another form observes NotReached.
 func NewGossipKey(encoded, label string) GossipKey {
 	secret, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil {
-		// Not err itself: it tells where in the key the fault is.
+		// Not err itself: it says where in the key the fault is.
 		return GossipKey{label: label, fault: fmt.Errorf("%s is not base64", label)}
 	}
 	return newGossipKey(secret, label)
-}
-
-// OtherGossipKey is a new key of 32 bytes, which no cluster has.
-func OtherGossipKey() GossipKey {
-	secret := make([]byte, 32)
-	_, _ = rand.Read(secret) // it never fails (crypto/rand.Read)
-	return newGossipKey(secret, "another gossip key")
 }
 
 func newGossipKey(secret []byte, label string) GossipKey {
@@ -49,7 +41,7 @@ func newGossipKey(secret []byte, label string) GossipKey {
 	return key
 }
 
-// String is the key's label. It tells nothing of the key.
+// String returns the key's label. It contains nothing of the key.
 func (k GossipKey) String() string {
 	if k.none() {
 		return "no gossip key"
@@ -60,17 +52,17 @@ func (k GossipKey) String() string {
 // GoString keeps the key out of %#v.
 func (k GossipKey) GoString() string { return "probe.GossipKey{" + k.String() + "}" }
 
-// none says whether the caller speaks in clear.
+// none reports whether the caller sends plaintext.
 func (k GossipKey) none() bool { return k.sealer == nil && k.fault == nil }
 
-// sealVersion is memberlist's encryption without padding, which every protocol version above 1 has (security.go).
+// sealVersion is memberlist's encryption without padding, which every protocol version above 1 uses (security.go).
 const sealVersion = 1
 
-// sealOverhead is how many bytes longer than its content a sealed message is: version, nonce and tag.
+// sealOverhead is by how many bytes a sealed message is longer than its content: version, nonce and tag.
 const sealOverhead = 1 + 12 + 16
 
-// seal is the message as it goes over a stream: its type, its length and what it is encrypted to. Type and length are
-// authenticated with it (memberlist net.go, encryptLocalState). Without a key it is the message as it is.
+// seal returns the message as it is sent over a stream: its type, its length, and the encrypted message. The encryption also
+// authenticates type and length (memberlist net.go, encryptLocalState). Without a key it returns the message as it is.
 func (k GossipKey) seal(message []byte) ([]byte, error) {
 	if k.fault != nil {
 		return nil, k.fault
@@ -79,11 +71,11 @@ func (k GossipKey) seal(message []byte) ([]byte, error) {
 		return message, nil
 	}
 	header := binary.BigEndian.AppendUint32([]byte{gossipEncrypted}, uint32(len(message)+sealOverhead))
-	wire := append(bytes.Clone(header), sealVersion)
-	return k.sealer.Seal(wire, nil, message, header), nil
+	sealed := append(bytes.Clone(header), sealVersion)
+	return k.sealer.Seal(sealed, nil, message, header), nil
 }
 
-// open decrypts what came after the type and the length.
+// open decrypts what follows the type and the length.
 func (k GossipKey) open(sealed []byte, size [4]byte) (plain []byte, opens bool) {
 	if k.sealer == nil || len(sealed) < sealOverhead || sealed[0] != sealVersion {
 		return nil, false

@@ -12,84 +12,90 @@ import (
 	"strings"
 )
 
-// Ask is one request to the HTTP API.
+// Request is one request to the HTTP API.
 type Ask struct {
 	// Method is the HTTP method; zero means GET.
 	Method string
 	// Path begins with a slash and may have a query, for example /v1/vars?prefix=x. Required.
 	Path string
-	// Body is sent as it stands; empty for none.
+	// Body is sent as it is; empty for none.
 	Body string
-	// Behind are texts of which an answer with a status of 400 and above contains one when it could only be given behind
-	// the guards, for example "404 Not Found: job not found": the caller was let in, and what it asked for is not there.
+	// AcceptedErrors are parts of answers with a status of 400 and above that only a caller with the needed rights gets, for
+	// example "404 Not Found: job not found": the agent accepted the caller, and what was asked for does not exist. An answer
+	// that contains one is Accepted.
 	Behind []string
-	// Late are texts of which an answer with a status of 500 and above contains one when others have not answered the agent in
-	// time: it says nothing, and is worth a Retry. Nil: there are none.
+	// RetryErrors are parts of answers with a status of 500 and above that say that others did not answer the agent in time.
+	// Such an answer is worth a Retry. Nil: there are none.
 	Late []string
-	// Nothing tells from an answer with a status of 500 and above whether the agent has nothing of the kind that is asked for. Nil:
-	// that is not known.
+	// Nothing returns, for an answer with a status of 500 and above, whether the agent has nothing of the kind that is asked
+	// for. Nil: that is not known.
 	Nothing func(answer string) Nothing
-	// Origin is the site whose page a browser would send the request for. With the method OPTIONS it is a preflight: the browser
-	// asks whether that page may send a PUT with an ACL token. Empty: no page sends it.
+	// Origin is the site whose page a browser would send the request for. With the method OPTIONS it is a preflight: the
+	// browser asks whether that page may send a PUT with an ACL token. Empty: no page sends it.
 	Origin string
 
-	// verified is the class that was found for the request whose wording is verifiedAs; the zero class is Changes.
+	// verified is the class that was found for the request whose key is verifiedAs; the zero class is Changes.
 	verified   Effect
 	verifiedAs string
 	// keep asks for the connection to be kept for more requests.
 	keep bool
 }
 
-// String is the request in words.
+// String returns the method and the path.
 func (a Ask) String() string { return a.method() + " " + a.Path }
 
 func (a Ask) method() string { return cmp.Or(a.Method, http.MethodGet) }
 
-// WithoutEffectOn returns the request as one of which it was verified, with this very method, path and body, that it changes
-// nothing on these versions of Nomad, even where it is let in.
+// WithoutEffectOn returns the request as one that was verified, with this method, path and body, to change nothing on these
+// versions of Nomad even if it is accepted.
 func (a Ask) WithoutEffectOn(versions ...string) Ask {
-	a.verified, a.verifiedAs = WithoutEffectOn(versions...), a.wording()
+	a.verified, a.verifiedAs = WithoutEffectOn(versions...), a.key()
 	return a
 }
 
-// wording is all of the request that decides what it does.
-func (a Ask) wording() string { return a.String() + "\n" + a.Origin + "\n" + a.Body }
+// key returns everything in the request that decides its effect.
+func (a Ask) key() string { return a.String() + "\n" + a.Origin + "\n" + a.Body }
 
-// Effect is the class of the request. A GET of a path that is known to read is a read. Of any other request nothing is known
-// but what WithoutEffectOn says, and that of the very same request alone.
+// Effect returns the class of the request: Reads for a GET of a path that is known to read, else what WithoutEffectOn set for
+// this very request.
 func (a Ask) Effect() Effect {
 	switch {
 	case a.method() == http.MethodGet && a.Body == "" && isReadPath(a.Path):
 		return Reads()
-	case a.verifiedAs == a.wording():
+	case a.verifiedAs == a.key():
 		return a.verified
 	default:
 		return Changes()
 	}
 }
 
-// carriedBy is the probe of the request by that caller, in its class; not for a target to which the caller's token may not go.
-func (a Ask) carriedBy(p Probe, as Caller) Probe {
-	return p.Classed(a.Effect()).bearing(as)
+// classify returns the probe, which sends the request as the caller, in the request's class.
+func (a Ask) classify(p Probe, as Caller) Probe {
+	return p.Classed(a.Effect()).withToken(as)
 }
 
-// HTTP is a probe that GETs the path, such as /v1/status/leader, over HTTPS as
-// the caller, or as Caller.OrInClear has it. Nomad's HTTP plane checks no roles: with verify_https_client any
-// leaf of its CA is accepted (verified against Nomad 1.11.3).
+// HTTP returns a probe that GETs the path, such as /v1/status/leader, over HTTPS as the caller, or as Caller.OrPlaintext says.
+// Nomad's HTTP plane checks no roles: with verify_https_client it accepts every certificate of its CA (verified against Nomad
+// 1.11.3).
 func HTTP(path string, as Caller) Probe { return HTTPAsk(Ask{Path: path}, as) }
 
-// HTTPAsk is a probe that sends the request over HTTPS as the caller, or as Caller.OrInClear has it. An answer below 400, or one that is given behind the
-// guards alone, is Accepted.
+// HTTPRequest returns a probe that sends the request over HTTPS as the caller, or as Caller.OrPlaintext says. An answer below
+// 300 is Accepted, and so is one of Request.AcceptedErrors.
 func HTTPAsk(a Ask, as Caller) Probe {
 	sentence := fmt.Sprintf("%s %s", a, as.overHTTP())
-	return a.carriedBy(New(PlaneHTTP, sentence, func(ctx context.Context, t Target) Observation {
+	return a.classify(New(PlaneHTTP, sentence, func(ctx context.Context, t Target) Observation {
 		return overHTTPS(ctx, t, a, as, a.judge)
 	}), as)
 }
 
-// overHTTPS sends the request to the target, and has its answer read.
+// overHTTPS sends the request, over TLS or in plaintext as caller and target have it, and returns what read makes of the
+// answer.
 func overHTTPS(ctx context.Context, t Target, a Ask, as Caller, read answerReader) Observation {
-	o := a.sent(ctx, t, as, read)
+	at, e, err := a.endpoint(ctx, t, as, read)
+	if err != nil {
+		return notReached(err.Error())
+	}
+	o := runExchange(ctx, at, e)
 	if o.Outcome != Failed {
 		return o
 	}
@@ -100,56 +106,51 @@ func overHTTPS(ctx context.Context, t Target, a Ask, as Caller, read answerReade
 	return o
 }
 
-// sent sends the request, over TLS or in the clear as the caller speaks to that target, and returns what read makes of the answer.
-func (a Ask) sent(ctx context.Context, t Target, as Caller, read answerReader) Observation {
-	d, e, err := a.addressed(ctx, t, as, read)
-	if err != nil {
-		return notReached(err.Error())
-	}
-	return converse(ctx, d, e)
-}
-
-// addressed returns the door that the caller goes through to that target, with TLS or in the clear, and the request for it.
-func (a Ask) addressed(ctx context.Context, t Target, as Caller, read answerReader) (endpoint, exchange, error) {
-	d, scheme := endpoint{addr: t.HTTP, from: t.From}, "http"
-	if !t.HTTPInClear || !as.orInClear {
+// endpoint returns the endpoint, with or without TLS, at which the caller sends the request, and its exchange.
+func (a Ask) endpoint(ctx context.Context, t Target, as Caller, read answerReader) (endpoint, exchange, error) {
+	at, scheme := endpoint{addr: t.HTTP, from: t.From}, "http"
+	if !t.HTTPInClear || !as.orPlaintext {
 		config, err := as.tlsConfig(t)
 		if err != nil {
 			return endpoint{}, exchange{}, err
 		}
-		d.config, scheme = config, "https"
+		at.config, scheme = config, "https"
 	}
 	e, err := a.exchange(ctx, t, scheme, as, read)
-	return d, e, err
+	return at, e, err
 }
 
-// HealthPath asks an agent for its own health, which it tells without a token (command/agent/agent_endpoint.go:667). Stale, a
-// server looks for a leader in what it knows itself; else it would ask the leader, and wait for one where there is none.
+// HealthPath is where an agent reports its own health, without a token (command/agent/agent_endpoint.go:667). With stale, a
+// server uses what it knows itself; otherwise it would ask the leader, and wait if there is none.
 const HealthPath = "/v1/agent/health?stale"
 
-// Health asks for HealthPath. An agent that is not well says so with the status 500, and has let the caller in all the same.
+// Health returns a request for HealthPath. An unhealthy agent answers it with the status 500, and has accepted the caller all
+// the same.
 func Health() Ask { return Ask{Path: HealthPath, Behind: []string{`"ok":false`}} }
 
-// PlainHTTP is a probe that GETs the path over plain HTTP. An agent that wants
-// HTTPS answers with a 400 in clear, which is Denied.
+// leaderPath needs no rights. A server answers it from what it knows, without asking the leader.
+const leaderPath = "/v1/status/leader?stale"
+
+// PlainHTTP returns a probe that GETs the path over plain HTTP. An agent that wants HTTPS answers with a 400 in plaintext,
+// which is Denied.
 func PlainHTTP(path string) Probe { return PlainHTTPAsk(Ask{Path: path}) }
 
-// PlainHTTPAsk is PlainHTTP with a whole request.
+// PlainHTTPRequest returns a probe that sends the request over plain HTTP.
 func PlainHTTPAsk(a Ask) Probe {
 	return New(PlaneHTTP, a.String()+" over plain HTTP", func(ctx context.Context, t Target) Observation {
 		e, err := a.exchange(ctx, t, "http", Caller{}, a.judge)
 		if err != nil {
 			return notReached(err.Error())
 		}
-		return converse(ctx, endpoint{addr: t.HTTP, from: t.From}, e)
+		return runExchange(ctx, endpoint{addr: t.HTTP, from: t.From}, e)
 	}).Classed(a.Effect())
 }
 
-// answerReader makes an outcome, and what was received in words, of an answer whose body is still to be read.
+// answerReader returns the outcome of an answer whose body is still unread, and describes what was received.
 type answerReader func(*http.Response) (Outcome, string, error)
 
-// exchange is the request to the target on the wire. Every request goes through here, whichever probe sends it: one that the
-// target's Bounds forbid is not made, nor one with a token that may not go there.
+// exchange returns the request as it is sent to the target. Every probe's requests come from here: it returns an error for a
+// request that the target's Bounds forbid, and for one with a token that the target may not be sent.
 func (a Ask) exchange(ctx context.Context, t Target, scheme string, as Caller, read answerReader) (exchange, error) {
 	if why := cmp.Or(t.forbids(a.Effect()), t.withholds(as)); why != "" {
 		return exchange{}, fmt.Errorf("%s is not sent: %s", a, why)
@@ -167,19 +168,18 @@ func (a Ask) exchange(ctx context.Context, t Target, scheme string, as Caller, r
 		request.Header.Set("X-Nomad-Token", as.token)
 	}
 	a.addOrigin(request.Header)
-	var wire bytes.Buffer
-	if err := request.Write(&wire); err != nil {
+	var encoded bytes.Buffer
+	if err := request.Write(&encoded); err != nil {
 		return exchange{}, fmt.Errorf("write the request %s: %w", a, err)
 	}
 	return exchange{
 		sent:    fmt.Sprintf("%s %s", scheme, a),
-		request: wire.Bytes(),
+		request: encoded.Bytes(),
 		answer: func(r io.Reader) (Outcome, string, error) {
 			response, err := http.ReadResponse(bufio.NewReader(r), request)
 			if err != nil {
 				return "", "", err
 			}
-			// To close the body is to read the rest of it, so that on a connection that is kept the next answer comes next.
 			defer func() { _ = response.Body.Close() }()
 			return read(response)
 		},
@@ -198,7 +198,7 @@ func (a Ask) addOrigin(h http.Header) {
 	}
 }
 
-// inURL is a server's name as a URL has it: an IPv6 address stands in brackets.
+// inURL returns a server's name as it stands in a URL: an IPv6 address in brackets.
 func inURL(name string) string {
 	if strings.Contains(name, ":") {
 		return "[" + name + "]"
@@ -206,8 +206,7 @@ func inURL(name string) string {
 	return name
 }
 
-// judge classes an answer by its status. Of the body it keeps an error's
-// text alone.
+// judge returns the outcome of an answer by its status. Of the body it keeps only the text of an error.
 func (a Ask) judge(response *http.Response) (Outcome, string, error) {
 	status := clean(response.Status)
 	switch code := response.StatusCode; {
@@ -218,7 +217,9 @@ func (a Ask) judge(response *http.Response) (Outcome, string, error) {
 	case code < 300:
 		return Accepted, status, nil
 	}
-	text := status + ": " + errorText(response.Body)
+	// Half a text is better than none, so an error while reading it is ignored.
+	body, _ := io.ReadAll(io.LimitReader(response.Body, 4*maxText))
+	text := status + ": " + clean(string(body))
 	switch {
 	case containsAny(text, a.Behind):
 		return Accepted, text, nil
@@ -229,14 +230,7 @@ func (a Ask) judge(response *http.Response) (Outcome, string, error) {
 	}
 }
 
-// containsAny says whether the text contains one of the parts.
+// containsAny reports whether the text contains one of the parts.
 func containsAny(text string, parts []string) bool {
 	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(text, part) })
-}
-
-// errorText is what an error's body says. Half a text is better than none, so
-// an error while reading it is not one of the probe.
-func errorText(body io.Reader) string {
-	text, _ := io.ReadAll(io.LimitReader(body, 4*maxText))
-	return clean(string(text))
 }

@@ -34,7 +34,7 @@ func TestObservationSaysWhatWasSeen(t *testing.T) {
 		want  seen
 	}{
 		{call(h), seen{probe.PlaneRPC, probe.Accepted, "0x04, TLS handshake, 0x01, Nomad RPC, Status.Leader", `leader "127.0.0.1:4647"`, version, suite}},
-		{ask(h), seen{probe.PlaneRaft, probe.Accepted, "0x04, TLS handshake, 0x02, Raft, RequestPreVote of term 1", "pre-vote of term 7, granted false", version, suite}},
+		{sendRequest(h), seen{probe.PlaneRaft, probe.Accepted, "0x04, TLS handshake, 0x02, Raft, RequestPreVote of term 1", "pre-vote of term 7, granted false", version, suite}},
 		{probe.RPC("Status.Leader", probe.Anonymous(h.server)), seen{probe.PlaneRPC, probe.RefusedInHandshake, "0x04, TLS handshake, 0x01, Nomad RPC, Status.Leader", "TLS alert: handshake failure", version, suite}},
 		{probe.RPC("Eval.Dequeue", probe.As(h.server)), seen{probe.PlaneRPC, probe.Denied, "0x04, TLS handshake, 0x01, Nomad RPC, Eval.Dequeue", "error: rpc error: Permission denied", version, suite}},
 	}

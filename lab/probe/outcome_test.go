@@ -56,9 +56,9 @@ func TestOutcomesAreStable(t *testing.T) {
 }
 
 // call, ask, fetch are what a rightful caller does.
-func call(h house) probe.Probe  { return probe.RPC("Status.Leader", probe.As(h.server)) }
-func ask(h house) probe.Probe   { return probe.Raft(probe.As(h.server)) }
-func fetch(h house) probe.Probe { return probe.HTTP("/ok", probe.As(h.server)) }
+func call(h house) probe.Probe        { return probe.RPC("Status.Leader", probe.As(h.server)) }
+func sendRequest(h house) probe.Probe { return probe.Raft(probe.As(h.server)) }
+func fetch(h house) probe.Probe       { return probe.HTTP("/ok", probe.As(h.server)) }
 
 func unreachable(t *testing.T, h house) []situation {
 	config := h.tlsConfig(t)
@@ -72,7 +72,7 @@ func unreachable(t *testing.T, h house) []situation {
 		{"closed port, HTTPS", dead, fetch(h), probe.NotReached, https, fetch(h)},
 		{"closed port, HTTP", dead, plainHTTP, probe.NotReached, plainHTTPAt, plainHTTP},
 		{"closed port, RPC", dead, call(h), probe.NotReached, rpc, call(h)},
-		{"closed port, Raft", dead, ask(h), probe.NotReached, rpc, ask(h)},
+		{"closed port, Raft", dead, sendRequest(h), probe.NotReached, rpc, sendRequest(h)},
 		{"closed port, plaintext RPC", dead, plainRPC, probe.NotReached, plainRPCAt, plainRPC},
 		{"silent, HTTPS", silent, shortly(fetch(h)), probe.NotReached, https, fetch(h)},
 		{"silent, HTTP", silent, shortly(plainHTTP), probe.NotReached, plainHTTPAt, plainHTTP},
@@ -80,7 +80,7 @@ func unreachable(t *testing.T, h house) []situation {
 		{"silent, plaintext RPC", silent, shortly(plainRPC), probe.NotReached, plainRPCAt, plainRPC},
 		{"silent after the handshake, HTTPS", silentBehindTLS, shortly(fetch(h)), probe.NotReached, https, fetch(h)},
 		{"silent after the handshake, RPC", silentBehindByte, shortly(call(h)), probe.NotReached, rpc, call(h)},
-		{"silent after the handshake, Raft", silentBehindByte, shortly(ask(h)), probe.NotReached, rpc, ask(h)},
+		{"silent after the handshake, Raft", silentBehindByte, shortly(sendRequest(h)), probe.NotReached, rpc, sendRequest(h)},
 		{"no address", "", fetch(h), probe.NotReached, https, fetch(h)},
 		{"empty caller", https, probe.HTTP("/ok", probe.Caller{}), probe.NotReached, https, fetch(h)},
 		{"empty probe", https, probe.Probe{}, probe.NotReached, https, fetch(h)},
@@ -110,7 +110,7 @@ func refusedInHandshake(t *testing.T, h house) []situation {
 		{"no certificate, HTTPS, TLS 1.2", https, get(nobody.TLSAtMost(tls.VersionTLS12)), want, "", get(probe.As(h.server).TLSAtMost(tls.VersionTLS12))},
 		{"no certificate, RPC, TLS 1.3", rpc, leader(nobody), want, "", call(h)},
 		{"no certificate, RPC, TLS 1.2", rpc, leader(nobody.TLSAtMost(tls.VersionTLS12)), want, "", leader(probe.As(h.server).TLSAtMost(tls.VersionTLS12))},
-		{"no certificate, Raft", rpc, probe.Raft(nobody), want, "", ask(h)},
+		{"no certificate, Raft", rpc, probe.Raft(nobody), want, "", sendRequest(h)},
 		{"no certificate, alert and reset, TLS 1.3", refusing, get(nobody), want, "", fetch(h)},
 		{"no certificate, alert and reset, TLS 1.2", refusing, get(nobody.TLSAtMost(tls.VersionTLS12)), want, "", fetch(h)},
 		{"reset for an alert, TLS 1.3", resetting, fetch(h), want, https, fetch(h)},
@@ -139,10 +139,10 @@ func refusedAfterHandshake(t *testing.T, h house) []situation {
 		{"closed after the handshake, HTTPS", listen(t, secured(config, closeAtOnce)), fetch(h), want, https, fetch(h)},
 		{"closed after the request, HTTPS", listen(t, secured(config, closeAfterRead)), fetch(h), want, https, fetch(h)},
 		{"closed after the handshake, RPC", listen(t, behindTLS(config, closeAtOnce)), call(h), want, rpc, call(h)},
-		{"closed after the framing byte, Raft", listen(t, behindTLS(config, closeAfterByte)), ask(h), want, rpc, ask(h)},
+		{"closed after the framing byte, Raft", listen(t, behindTLS(config, closeAfterByte)), sendRequest(h), want, rpc, sendRequest(h)},
 		{"closed after the framing byte, Raft, TLS 1.2", listen(t, behindTLS(config, closeAfterByte)), old(probe.Raft), want, rpc, old(probe.Raft)},
-		{"reset after the handshake, Raft", listen(t, behindTLS(config, reset)), ask(h), want, rpc, ask(h)},
-		{"reset after the request, Raft", listen(t, behindTLS(config, resetAfterRead)), ask(h), want, rpc, ask(h)},
+		{"reset after the handshake, Raft", listen(t, behindTLS(config, reset)), sendRequest(h), want, rpc, sendRequest(h)},
+		{"reset after the request, Raft", listen(t, behindTLS(config, resetAfterRead)), sendRequest(h), want, rpc, sendRequest(h)},
 		{"reset after the request, RPC", listen(t, behindTLS(config, resetAfterRead)), call(h), want, rpc, call(h)},
 	}
 }
@@ -163,7 +163,7 @@ func answered(t *testing.T, h house) []situation {
 		{"half an HTTP answer", listen(t, secured(config, say("HTTP/1.1 200 O"))), fetch(h), probe.Failed, https, fetch(h)},
 		{"not an HTTP answer", listen(t, secured(config, say("220 mail\r\n\r\n"))), fetch(h), probe.Failed, https, fetch(h)},
 		{"not an RPC answer", listen(t, behindTLS(config, say("\xc1\xc1\xc1\xc1"))), call(h), probe.Failed, rpc, call(h)},
-		{"not a Raft answer", listen(t, behindTLS(config, say("\xc1\xc1\xc1\xc1"))), ask(h), probe.Failed, rpc, ask(h)},
+		{"not a Raft answer", listen(t, behindTLS(config, say("\xc1\xc1\xc1\xc1"))), sendRequest(h), probe.Failed, rpc, sendRequest(h)},
 	}
 }
 

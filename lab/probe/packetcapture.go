@@ -2,6 +2,9 @@ package probe
 
 import (
 	"bytes"
+	"context"
+	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"sync"
@@ -10,28 +13,116 @@ import (
 	"github.com/gopacket/gopacket/layers"
 )
 
-// maxTape bounds what one Capture keeps, in bytes.
+// maxCaptured bounds what one PacketCapture keeps, in bytes.
 const maxCaptured = 64 << 20
 
-// Capture is what a listener on the network has overheard. It keeps payloads in memory, keys and tokens included where they
-// went in clear, and gives none of them out: it can only be asked whether it holds a text.
+// PacketCapture has the packets that were captured on the network. It keeps their payloads in memory, with the keys and tokens
+// that were sent in plaintext, and returns none of them: it only answers whether it contains a text.
 type PacketCapture struct {
-	// scope is whose packets it takes. The kernel's filter is for speed: between the opening of a packet socket and its
-	// filter, packets of others come in too, such as those of another cluster whose members have the same names.
+	// scope is which packets it keeps. The kernel's filter exists for speed only: between the opening of a packet socket and
+	// its filter, other packets arrive too, such as those of another cluster whose members have the same names.
 	scope scope
 
 	mu      sync.Mutex
-	streams map[flow]*carried
+	streams map[flow]*flowData
 	kept    int
 	missed  int
 
 	stop func() error
 }
 
-// Heard is how much was overheard on a port. The zero Heard is nothing.
-type Captured struct {
-	// Packets had a payload of Bytes in all. What was seen twice, on two interfaces, counts once.
+// CaptureSize is how much was captured on a port. The zero CaptureSize is nothing.
+type CaptureSize struct {
+	// Packets had a payload of Bytes in all. A packet that was seen twice, on two interfaces, counts once.
 	Packets, Bytes int
+}
+
+// ErrMayNotCapture says that this program lacks the right to capture packets.
+var ErrMayNotCapture = errors.New("listening on the network needs root or CAP_NET_RAW: run this as root, " +
+	"or give the program that capability with setcap cap_net_raw+ep")
+
+// StartCapture starts to capture the packets on this machine's interfaces, loopback and the bridges of containers included,
+// from and to the target's Address, or Published, and that port, or any port if it is zero. The capture goes on until Stop is
+// called or ctx is done.
+//
+// On loopback an agent that dials a peer has 127.0.0.1 as its own address, as all programs have. Only the other end of such
+// packets shows whose they are. So the capture takes the whole /24 around an Address on loopback, which is the network of a lab
+// without containers. In 127.0.0.0/24, which all programs share, it takes only the Address.
+//
+// The error wraps ErrMayNotCapture if this program lacks the right to capture.
+func StartCapture(ctx context.Context, t Target, port uint16) (*PacketCapture, error) {
+	scope, err := scopeOf(t)
+	if err != nil {
+		return nil, err
+	}
+	capture := newPacketCapture(scope)
+	if capture.stop, err = capturePackets(ctx, scope, port, capture); err != nil {
+		return nil, err
+	}
+	return capture, nil
+}
+
+// MayCapture returns nil if this program may capture packets, or an error that says what it lacks.
+func MayListen(ctx context.Context) error {
+	capture, err := StartCapture(ctx, Target{Address: "127.0.0.1"}, 0)
+	if err != nil {
+		return err
+	}
+	return capture.Stop()
+}
+
+// scope is the networks whose packets are captured: one end of a packet is in one of them.
+type scope []netip.Prefix
+
+// contains reports whether the address is in one of the networks.
+func (s scope) contains(a netip.Addr) bool {
+	return slices.ContainsFunc(s, func(p netip.Prefix) bool { return p.Contains(a) })
+}
+
+// scopeOf returns the scope of an agent with all of its addresses.
+func scopeOf(t Target) (scope, error) {
+	own, err := networkOf(t.Address)
+	if err != nil || t.Published == "" {
+		return scope{own}, err
+	}
+	published, err := networkOf(t.Published)
+	return scope{own, published}, err
+}
+
+// networkOf returns the network of an address whose packets are captured.
+func networkOf(address string) (netip.Prefix, error) {
+	if address == "" {
+		return netip.Prefix{}, errors.New("the target's address on its network is not known")
+	}
+	addr, err := netip.ParseAddr(address)
+	if err != nil || !addr.Is4() {
+		return netip.Prefix{}, fmt.Errorf("the target's address %q is no IPv4 address", address)
+	}
+	bits := addr.BitLen()
+	shared := netip.PrefixFrom(netip.AddrFrom4([4]byte{127}), 24)
+	if addr.IsLoopback() && !shared.Contains(addr) {
+		bits = 24
+	}
+	return netip.PrefixFrom(addr, bits).Masked(), nil
+}
+
+// portOn returns the port of the target's plane on its own network: the one in Ports, else that of its address, else, if the
+// plane is reached by a published port, Nomad's default.
+func portOn(t Target, p Plane) uint16 {
+	if own, ok := t.Ports[p]; ok {
+		return own
+	}
+	if at, err := netip.ParseAddrPort(t.At(p)); err == nil && at.Addr().String() == t.Address {
+		return at.Port()
+	}
+	switch p {
+	case PlaneHTTP:
+		return 4646
+	case PlaneGossip:
+		return 4648
+	default:
+		return 4647
+	}
 }
 
 // flow is one direction of a connection, or of an exchange of datagrams.
@@ -40,80 +131,81 @@ type flow struct {
 	udp      bool
 }
 
-// has says whether one of its ends has the port.
+// has reports whether one of its ends has the port.
 func (f flow) has(port uint16) bool { return f.from.Port() == port || f.to.Port() == port }
 
-// carried is what a flow carried: TCP segments by their sequence number, or datagrams in the order in which they came.
-type carried struct {
+// flowData is the payloads of a flow: TCP segments by their sequence number, or datagrams in the order in which they came.
+type flowData struct {
 	first     uint32
 	segments  map[uint32][]byte
 	datagrams [][]byte
 }
 
-func newPacketCapture(whose scope) *PacketCapture {
-	return &PacketCapture{scope: whose, streams: map[flow]*carried{}}
+func newPacketCapture(s scope) *PacketCapture {
+	return &PacketCapture{scope: s, streams: map[flow]*flowData{}}
 }
 
-// Stop ends the capture, after everything is read that was sent before. The capture stays. A second Stop does nothing.
-func (t *PacketCapture) Stop() error {
-	t.mu.Lock()
-	stop := t.stop
-	t.stop = nil
-	t.mu.Unlock()
+// Stop ends the capture after it has read all packets that were sent before. The capture keeps them. A second Stop does
+// nothing.
+func (c *PacketCapture) Stop() error {
+	c.mu.Lock()
+	stop := c.stop
+	c.stop = nil
+	c.mu.Unlock()
 	if stop == nil {
 		return nil
 	}
 	return stop()
 }
 
-// Heard is how much was overheard to and from that port.
-func (t *PacketCapture) Captured(port uint16) Captured {
-	return t.captured(func(f flow) bool { return f.has(port) })
+// Size returns how much was captured to and from that port.
+func (c *PacketCapture) Size(port uint16) CaptureSize {
+	return c.size(func(f flow) bool { return f.has(port) })
 }
 
-// Datagrams is how much was overheard over UDP to and from that end.
-func (t *PacketCapture) Datagrams(end netip.AddrPort) Captured {
-	return t.captured(func(f flow) bool { return f.udp && (f.from == end || f.to == end) })
+// Datagrams returns how much was captured over UDP to and from that address and port.
+func (c *PacketCapture) Datagrams(end netip.AddrPort) CaptureSize {
+	return c.size(func(f flow) bool { return f.udp && (f.from == end || f.to == end) })
 }
 
-func (t *PacketCapture) captured(wanted func(flow) bool) Captured {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var h Captured
-	for f, s := range t.streams {
+func (c *PacketCapture) size(wanted func(flow) bool) CaptureSize {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	var size CaptureSize
+	for f, s := range c.streams {
 		if !wanted(f) {
 			continue
 		}
 		for _, payload := range s.segments {
-			h.Packets, h.Bytes = h.Packets+1, h.Bytes+len(payload)
+			size.Packets, size.Bytes = size.Packets+1, size.Bytes+len(payload)
 		}
 		for _, payload := range s.datagrams {
-			h.Packets, h.Bytes = h.Packets+1, h.Bytes+len(payload)
+			size.Packets, size.Bytes = size.Packets+1, size.Bytes+len(payload)
 		}
 	}
-	return h
+	return size
 }
 
-// Holds says whether the text went over that port in clear, in one direction of one connection or in one datagram. What
-// was compressed as gossip is, which hides nothing from anybody, counts as clear.
-func (t *PacketCapture) Holds(port uint16, text []byte) bool {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	for f, s := range t.streams {
-		if f.has(port) && slices.ContainsFunc(s.pieces(), func(piece []byte) bool { return holds(piece, text) }) {
+// Contains reports whether the text was sent over that port in plaintext, in one direction of one connection or in one
+// datagram. Compressed gossip counts as plaintext.
+func (c *PacketCapture) Contains(port uint16, text []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for f, s := range c.streams {
+		if f.has(port) && slices.ContainsFunc(s.pieces(), func(piece []byte) bool { return containsText(piece, text) }) {
 			return true
 		}
 	}
 	return false
 }
 
-// Missed is how many packets were not overheard, and how many gaps there are in what went over that port: what is not on a
-// capture with gaps may have gone over the network all the same.
-func (t *PacketCapture) Missed(port uint16) int {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	missed := t.missed
-	for f, s := range t.streams {
+// Missed returns how many packets were not captured, plus the number of gaps in what was sent over that port: a text that a
+// capture with gaps does not contain may have been sent all the same.
+func (c *PacketCapture) Missed(port uint16) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	missed := c.missed
+	for f, s := range c.streams {
 		if f.has(port) && len(s.segments) > 0 {
 			missed += len(s.pieces()) - 1
 		}
@@ -121,15 +213,15 @@ func (t *PacketCapture) Missed(port uint16) int {
 	return missed
 }
 
-// miss notes that packets were not overheard.
-func (t *PacketCapture) miss(packets int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.missed += packets
+// miss counts packets that were not captured.
+func (c *PacketCapture) miss(packets int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.missed += packets
 }
 
-// add keeps an IPv4 packet. What has no payload, or is neither TCP nor UDP, is nothing to be overheard.
-func (t *PacketCapture) add(data []byte) {
+// add keeps the payload of an IPv4 packet of TCP or UDP, if it has one and is in scope.
+func (c *PacketCapture) add(data []byte) {
 	packet := gopacket.NewPacket(data, layers.LayerTypeIPv4, gopacket.DecodeOptions{NoCopy: true})
 	ip, isIP := packet.NetworkLayer().(*layers.IPv4)
 	if !isIP {
@@ -137,39 +229,39 @@ func (t *PacketCapture) add(data []byte) {
 	}
 	from, _ := netip.AddrFromSlice(ip.SrcIP.To4())
 	to, _ := netip.AddrFromSlice(ip.DstIP.To4())
-	if !t.scope.contains(from) && !t.scope.contains(to) {
+	if !c.scope.contains(from) && !c.scope.contains(to) {
 		return
 	}
 	switch l := packet.TransportLayer().(type) {
 	case *layers.TCP:
-		t.keep(flow{from: netip.AddrPortFrom(from, uint16(l.SrcPort)), to: netip.AddrPortFrom(to, uint16(l.DstPort))}, l.Seq, l.Payload)
+		c.keep(flow{from: netip.AddrPortFrom(from, uint16(l.SrcPort)), to: netip.AddrPortFrom(to, uint16(l.DstPort))}, l.Seq, l.Payload)
 	case *layers.UDP:
-		t.keep(flow{from: netip.AddrPortFrom(from, uint16(l.SrcPort)), to: netip.AddrPortFrom(to, uint16(l.DstPort)), udp: true}, 0, l.Payload)
+		c.keep(flow{from: netip.AddrPortFrom(from, uint16(l.SrcPort)), to: netip.AddrPortFrom(to, uint16(l.DstPort)), udp: true}, 0, l.Payload)
 	}
 }
 
-// keep adds a payload to its flow. Each packet may come more than once: loopback shows both its sending and its arrival,
-// and a container's goes over several interfaces.
-func (t *PacketCapture) keep(f flow, seq uint32, payload []byte) {
+// keep adds a payload to its flow. Each packet may come more than once: loopback shows it as sent and as received, and a
+// container's packets go over several interfaces.
+func (c *PacketCapture) keep(f flow, seq uint32, payload []byte) {
 	if len(payload) == 0 {
 		return
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	s := t.streams[f]
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.streams[f]
 	if s == nil {
-		s = &carried{first: seq, segments: map[uint32][]byte{}}
-		t.streams[f] = s
+		s = &flowData{first: seq, segments: map[uint32][]byte{}}
+		c.streams[f] = s
 	}
 	known := f.udp && slices.ContainsFunc(s.datagrams, func(d []byte) bool { return bytes.Equal(d, payload) })
 	if known || !f.udp && len(s.segments[seq]) >= len(payload) {
 		return
 	}
-	if t.kept+len(payload) > maxCaptured {
-		t.missed++
+	if c.kept+len(payload) > maxCaptured {
+		c.missed++
 		return
 	}
-	t.kept += len(payload)
+	c.kept += len(payload)
 	if f.udp {
 		s.datagrams = append(s.datagrams, bytes.Clone(payload))
 		return
@@ -177,8 +269,8 @@ func (t *PacketCapture) keep(f flow, seq uint32, payload []byte) {
 	s.segments[seq] = bytes.Clone(payload)
 }
 
-// pieces are the datagrams, or the stream in order: one piece, and one more for each gap in it.
-func (s *carried) pieces() [][]byte {
+// pieces returns the datagrams, or the stream in order: one piece, and one more for each gap in it.
+func (s *flowData) pieces() [][]byte {
 	if len(s.segments) == 0 {
 		return s.datagrams
 	}

@@ -42,33 +42,33 @@ func TestCaptureFindsWhatWasSentInParts(t *testing.T) {
 		parts  [][]byte
 		holds  bool
 		missed int
-		heard  Captured
+		heard  CaptureSize
 	}{
-		{"in one packet", [][]byte{segment(t, 1, "a marker here")}, true, 0, Captured{1, 13}},
-		{"over two packets", [][]byte{segment(t, 1, "a mar"), segment(t, 6, "ker here")}, true, 0, Captured{2, 13}},
-		{"in the wrong order", [][]byte{segment(t, 6, "ker here"), segment(t, 1, "a mar")}, true, 0, Captured{2, 13}},
-		{"each packet twice", [][]byte{segment(t, 1, "a mar"), segment(t, 1, "a mar"), segment(t, 6, "ker"), segment(t, 6, "ker")}, true, 0, Captured{2, 8}},
-		{"sent again with more", [][]byte{segment(t, 1, "a mar"), segment(t, 4, "arker")}, true, 0, Captured{2, 10}},
-		{"where numbers wrap around", [][]byte{segment(t, math.MaxUint32-1, "mar"), segment(t, 1, "ker")}, true, 0, Captured{2, 6}},
-		{"with a gap in it", [][]byte{segment(t, 1, "a mar"), segment(t, 8, "ker here")}, false, 1, Captured{2, 13}},
-		{"encrypted", [][]byte{segment(t, 1, "xxxxx")}, false, 0, Captured{1, 5}},
-		{"no payload", [][]byte{segment(t, 1, "")}, false, 0, Captured{}},
-		{"no packet", nil, false, 0, Captured{}},
-		{"no IP packet", [][]byte{{1, 2, 3}}, false, 0, Captured{}},
-		{"on another port", [][]byte{datagram(t, "marker")}, false, 0, Captured{}},
+		{"in one packet", [][]byte{segment(t, 1, "a marker here")}, true, 0, CaptureSize{1, 13}},
+		{"over two packets", [][]byte{segment(t, 1, "a mar"), segment(t, 6, "ker here")}, true, 0, CaptureSize{2, 13}},
+		{"in the wrong order", [][]byte{segment(t, 6, "ker here"), segment(t, 1, "a mar")}, true, 0, CaptureSize{2, 13}},
+		{"each packet twice", [][]byte{segment(t, 1, "a mar"), segment(t, 1, "a mar"), segment(t, 6, "ker"), segment(t, 6, "ker")}, true, 0, CaptureSize{2, 8}},
+		{"sent again with more", [][]byte{segment(t, 1, "a mar"), segment(t, 4, "arker")}, true, 0, CaptureSize{2, 10}},
+		{"where numbers wrap around", [][]byte{segment(t, math.MaxUint32-1, "mar"), segment(t, 1, "ker")}, true, 0, CaptureSize{2, 6}},
+		{"with a gap in it", [][]byte{segment(t, 1, "a mar"), segment(t, 8, "ker here")}, false, 1, CaptureSize{2, 13}},
+		{"encrypted", [][]byte{segment(t, 1, "xxxxx")}, false, 0, CaptureSize{1, 5}},
+		{"no payload", [][]byte{segment(t, 1, "")}, false, 0, CaptureSize{}},
+		{"no packet", nil, false, 0, CaptureSize{}},
+		{"no IP packet", [][]byte{{1, 2, 3}}, false, 0, CaptureSize{}},
+		{"on another port", [][]byte{datagram(t, "marker")}, false, 0, CaptureSize{}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			capture := newPacketCapture(everywhere())
 			for _, part := range test.parts {
 				capture.add(part)
 			}
-			if got := capture.Holds(rpcPort, []byte("marker")); got != test.holds {
+			if got := capture.Contains(rpcPort, []byte("marker")); got != test.holds {
 				t.Errorf("holds the marker: %t, want %t", got, test.holds)
 			}
 			if got := capture.Missed(rpcPort); got != test.missed {
 				t.Errorf("missed %d, want %d", got, test.missed)
 			}
-			if got := capture.Captured(rpcPort); got != test.heard {
+			if got := capture.Size(rpcPort); got != test.heard {
 				t.Errorf("heard %+v, want %+v", got, test.heard)
 			}
 		})
@@ -90,14 +90,14 @@ func TestCaptureReadsGossip(t *testing.T) {
 		capture := newPacketCapture(everywhere())
 		capture.add(datagram(t, payload))
 		capture.add(datagram(t, payload))
-		if !capture.Holds(4648, []byte("server-1.global, server-1.global")) {
+		if !capture.Contains(4648, []byte("server-1.global, server-1.global")) {
 			t.Errorf("%s: the name is not found", name)
 		}
 		end := netip.MustParseAddrPort("192.0.2.2:4648")
 		if got := capture.Datagrams(end); got.Packets != 1 {
 			t.Errorf("%s: heard %+v, want one packet", name, got)
 		}
-		if capture.Holds(4648, []byte("server-2.global")) {
+		if capture.Contains(4648, []byte("server-2.global")) {
 			t.Errorf("%s: another name is found", name)
 		}
 	}
@@ -130,7 +130,7 @@ func TestCaptureSaysWhatItProves(t *testing.T) {
 		{"found, though packets were missed", full(func(capture *PacketCapture) { capture.miss(1) }), "bytes", 1, Found},
 		{"a gap", full(func(capture *PacketCapture) { capture.add(segment(t, 20, "x")) }), "marker", 1, Failed},
 	} {
-		if got, words := test.capture.look(rpcPort, test.text, test.least); got != test.want {
+		if got, words := test.capture.search(rpcPort, test.text, test.least); got != test.want {
 			t.Errorf("%s: %q (%s), want %q", test.name, got, words, test.want)
 		}
 	}
@@ -196,7 +196,7 @@ func TestCaptureTakesOnlyItsScope(t *testing.T) {
 		}
 		capture := newPacketCapture(whose)
 		capture.add(datagram(t, "marker"))
-		if got := capture.Holds(4648, []byte("marker")); got != want {
+		if got := capture.Contains(4648, []byte("marker")); got != want {
 			t.Errorf("a capture of %s holds it: %t, want %t", text, got, want)
 		}
 	}

@@ -8,34 +8,49 @@ import (
 	"nomadlab.internal/internal/deadline"
 )
 
-// DefaultTimeout is how long a Probe without a Timeout of its own may take where the machine is not busy: see deadline.Fair.
+// DefaultTimeout is how long a Probe without a Timeout may take on a machine that is not busy; see deadline.Fair.
 const DefaultTimeout = 5 * time.Second
 
-// Probe is one thing to try at an agent. Build it with HTTP, RPC, Raft and
-// their kin, or with New. The zero Probe observes NotReached.
+// Probe is one thing to try at an agent. HTTP, RPC, Raft and similar functions build it, or New. The zero Probe observes
+// NotReached.
 type Probe struct {
-	// Plane is the plane that the probe goes for.
+	// Plane is the plane that the probe calls.
 	Plane Plane
-	// Sentence says what the probe does, without a capital or a full stop, for
-	// example "call Status.Leader with a certificate for cli.global.nomad".
+	// Sentence says what the probe does, without a capital letter or a full stop, for example "call Status.Leader with a
+	// certificate for cli.global.nomad".
 	Sentence string
-	// Timeout bounds one run; zero means DefaultTimeout. On a busy machine a run may take longer, as deadline.Fair has it. A
-	// run that is not answered within it observes NotReached, never a refusal.
+	// Timeout bounds one run; zero means DefaultTimeout. A run may take longer on a busy machine, see deadline.Fair. A run
+	// without an answer within the Timeout observes NotReached, never a refusal.
 	Timeout time.Duration
-	// Waits is the part of the Timeout that the agent lets pass by its own clock, as it waits for a limit. A busy machine is given
-	// more of the rest alone. Zero: none.
+	// AgentWait is the part of Timeout that the agent waits by its own clock, for example for a limit to end. Only the rest
+	// is extended on a busy machine. Zero: none.
 	Waits time.Duration
 
-	see func(context.Context, Target) Observation
+	observe func(context.Context, Target) Observation
 	// effect is the class of what the probe sends; the zero class is Changes.
 	effect Effect
-	// needs are further planes whose ports the probe calls; nil for a probe that calls no port but its own plane's.
+	// needs are further planes whose ports the probe calls; nil for none.
 	needs []Plane
-	// lacks says what else than an address for the plane a target lacks for the probe; nil: nothing.
+	// lacks says what the target lacks besides an address for the plane; nil: nothing.
 	lacks func(Target) string
 }
 
-// Only is the probe for some targets alone: the function says why another one is none of them, and is empty for one of them.
+// New returns a probe that calls observe, in the class Changes. The function observe must return when its context is done; Observe
+// fills in the Observation's Plane and Took.
+func New(plane Plane, sentence string, observe func(context.Context, Target) Observation) Probe {
+	return Probe{Plane: plane, Sentence: sentence, observe: observe}
+}
+
+// Unavailable returns a probe that could not be built, and observes NotReached for the reason.
+func Unavailable(plane Plane, reason string) Probe {
+	return New(plane, "nothing, as "+reason, func(context.Context, Target) Observation { return notReached(reason) }).Classed(Reads())
+}
+
+// IsZero reports whether the probe was never built.
+func (p Probe) IsZero() bool { return p.observe == nil }
+
+// OnlyFor returns the probe restricted to some targets. The function why returns the reason why it does not apply to a
+// target, or "" if it applies.
 func (p Probe) Only(why func(Target) string) Probe {
 	before := p.lacks
 	p.lacks = func(t Target) string {
@@ -49,34 +64,63 @@ func (p Probe) Only(why func(Target) string) Probe {
 	return p
 }
 
-// Classed is the probe whose requests are of that class. What New builds is Changes until somebody says better.
+// WithEffect returns the probe with that class of requests.
 func (p Probe) Classed(e Effect) Probe {
 	p.effect = e
 	return p
 }
 
-// Effect is the class of what the probe sends.
+// Effect returns the class of what the probe sends.
 func (p Probe) Effect() Effect { return p.effect }
 
-// bearing is the probe that sends the caller's token: not for a target to which no token may go.
-func (p Probe) bearing(as Caller) Probe {
+// withToken returns the probe as one that sends the caller's token: it does not apply to a target that may not be sent it.
+func (p Probe) withToken(as Caller) Probe {
 	if as.token == "" {
 		return p
 	}
 	return p.Only(func(t Target) string { return t.withholds(as) })
 }
 
-// New returns a probe of one's own. The function see must return when its
-// context is done; Observe fills in the Observation's Plane and Took.
-func New(plane Plane, sentence string, see func(context.Context, Target) Observation) Probe {
-	return Probe{Plane: plane, Sentence: sentence, see: see}
+// wrap returns the probe with its function replaced by observe, which calls the original as inner.
+func (p Probe) wrap(observe func(ctx context.Context, t Target, inner func(context.Context, Target) Observation) Observation) Probe {
+	inner := p.observe
+	p.observe = func(ctx context.Context, t Target) Observation {
+		if inner == nil {
+			return notReached(emptyProbe)
+		}
+		return observe(ctx, t, inner)
+	}
+	return p
 }
 
-// IsZero says whether the probe was never built, so that it could see nothing.
-func (p Probe) IsZero() bool { return p.see == nil }
+const emptyProbe = "the probe is empty: build it with a constructor of package probe"
 
-// Inapplicable says why the probe cannot be tried at the target, such as that it has no address for the probe's plane, or that
-// the target's Bounds forbid it; empty if it can be.
+// OrElse returns the probe that runs p, and then other, a probe of the same plane, if what p saw is useless and other
+// applies to the target.
+func (p Probe) Else(other Probe, useless func(Observation) bool) Probe {
+	either := p.wrap(func(ctx context.Context, t Target, inner func(context.Context, Target) Observation) Observation {
+		if o := inner(ctx, t); !useless(o) || other.Inapplicable(t) != "" {
+			return o
+		}
+		return other.observe(ctx, t)
+	}).Classed(p.effect.And(other.effect))
+	either.Sentence += ", or else " + other.Sentence
+	return either
+}
+
+// UnlessNothing returns the probe that observes Failed, with the Nothing that the function returns, if that is not zero.
+func (p Probe) Unless(nothing func(Observation) Nothing) Probe {
+	return p.wrap(func(ctx context.Context, t Target, inner func(context.Context, Target) Observation) Observation {
+		o := inner(ctx, t)
+		if none := nothing(o); !none.IsZero() {
+			o.Outcome, o.Nothing = Failed, none
+		}
+		return o
+	})
+}
+
+// Inapplicable returns the reason why the probe cannot be tried at the target, such as that the target has no address for
+// the probe's plane, or that its Bounds forbid the request; "" if it can.
 func (p Probe) Inapplicable(t Target) string {
 	switch {
 	case t.At(p.Plane) == "":
@@ -90,7 +134,8 @@ func (p Probe) Inapplicable(t Target) string {
 	}
 }
 
-// Silent says why a port of the target that the probe calls does not answer; empty where none is known to be silent.
+// SilentReason returns the reason why a port of the target that the probe calls does not answer; "" if none is known to be
+// silent.
 func (p Probe) Silent(t Target) string {
 	for _, plane := range append([]Plane{p.Plane}, p.needs...) {
 		if why := t.Silent.At(plane); why != "" {
@@ -100,13 +145,12 @@ func (p Probe) Silent(t Target) string {
 	return ""
 }
 
-// Observe runs the probe once. It returns when there is an outcome, when the
-// probe's Timeout is over, or when ctx is done, whichever comes first. Whatever
-// goes wrong is in the Observation. Nothing is sent to a port that the Target has as silent; where the time is over without an
-// answer the port is knocked at once more, and counts as silent when it does not answer that either.
+// Observe runs the probe once. It returns when there is an outcome, when the Timeout is over, or when ctx is done, whichever
+// comes first. All errors are in the Observation. Nothing is sent to a port that Target.Silent has. If the time is over
+// without an answer, the port is asked once more with Liveness, and counts as silent if it does not answer that.
 func (p Probe) Observe(ctx context.Context, t Target) Observation {
-	if p.see == nil {
-		return Observation{Plane: p.Plane, Outcome: NotReached, Err: "the probe is empty: build it with a constructor of package probe"}
+	if p.observe == nil {
+		return Observation{Plane: p.Plane, Outcome: NotReached, Err: emptyProbe}
 	}
 	if why := t.forbids(p.effect); why != "" {
 		return Observation{Plane: p.Plane, Outcome: NotReached, Err: "nothing was sent: " + why}
@@ -122,24 +166,24 @@ func (p Probe) Observe(ctx context.Context, t Target) Observation {
 	defer cancel()
 
 	start := time.Now()
-	o := p.see(bounded, t)
+	o := p.observe(bounded, t)
 	o.Plane = p.Plane
 	o.Took = time.Since(start)
 	unanswered := o.Outcome == NotReached && bounded.Err() != nil && ctx.Err() == nil
 	if unanswered {
-		t.Silent.doubt(ctx, t, p.Plane)
+		t.Silent.recheck(ctx, t, p.Plane)
 	}
 	if p.Waits == 0 {
-		o.excuseSlowness(t.hurries(p.Plane))
+		o.excuseSlowness(t.handshakeTimeout(p.Plane))
 	}
-	o.Unsettled = o.Unsettled || unanswered && p.Waits == 0 || o.Outcome == Failed && containsAny(o.Received, leaderless())
+	o.Unsettled = o.Unsettled || unanswered && p.Waits == 0 || o.Outcome == Failed && containsAny(o.Received, noLeaderErrors())
 	return o
 }
 
-// Tries is how often Insist runs a probe at most.
+// MaxTries is how often ObserveRetrying runs a probe at most.
 const Tries = 3
 
-// Insist observes, and again where that is worth a Retry, and returns what was seen last.
+// ObserveRetrying runs the probe, and again while the observation asks for a Retry. It returns the last observation.
 func (p Probe) Insist(ctx context.Context, t Target) Observation {
 	o := p.Observe(ctx, t)
 	for again := 1; o.Retry && again < Tries && ctx.Err() == nil; again++ {
@@ -148,39 +192,23 @@ func (p Probe) Insist(ctx context.Context, t Target) Observation {
 	return o
 }
 
-// handshakeLimit is how long an agent waits for a caller's handshake and the first byte behind it, unless its configuration says
-// otherwise (limits.https_handshake_timeout and rpc_handshake_timeout, command/agent/http.go:272; verified against Nomad 1.11.3).
-const handshakeLimit = 5 * time.Second
-
-// hurries is how long the target waits for a caller, as far as that is known.
-func (t Target) hurries(p Plane) time.Duration {
-	if told := t.Hurries[p.port()]; told > 0 {
-		return told
-	}
-	return handshakeLimit
-}
-
-// excuseSlowness takes back a refusal that may be none: an agent ends in the same way, without a word, a connection whose caller
-// is too slow, as one on a busy machine is.
-func (o *Observation) excuseSlowness(limit time.Duration) {
-	if !o.Outcome.Refused() || o.hungUpAfter < limit {
+// excuseSlowness takes back a refusal that may be none: an agent also ends a connection without a message if its caller is
+// slower than the timeout, as callers on a busy machine are.
+func (o *Observation) excuseSlowness(timeout time.Duration) {
+	if !o.Outcome.Refused() || o.hungUpAfter < timeout {
 		return
 	}
 	o.Outcome, o.Retry, o.Unsettled = NotReached, true, true
-	o.Err = fmt.Sprintf("the agent hung up without a word after %.1f s, as it does with callers that are too slow for it", o.hungUpAfter.Seconds())
+	o.Err = fmt.Sprintf("the agent closed the connection without a message after %.1f s, as it does with callers that are too slow for it",
+		o.hungUpAfter.Seconds())
 }
 
-// leaderless are what servers say while they have no leader, or cannot hand a request to the one that they had
+// noLeaderErrors returns the texts of a server that has no leader, or cannot forward a request to the one that it had
 // (nomad/structs/errors.go:14, nomad/eval_broker.go:441, nomad/plan_queue.go:105, helper/pool/pool.go:457, and api.go:38 of
 // hashicorp/raft; verified against Nomad 1.11.3).
-func leaderless() []string {
+func noLeaderErrors() []string {
 	return []string{
 		"No cluster leader", "Not ready to serve consistent reads", "node is not the leader", "leadership lost while committing log",
 		"leadership transfer in progress", "eval broker disabled", "plan queue is disabled", "failed to get conn", "rpc error: EOF",
 	}
-}
-
-// notReached is the observation of a probe that could not even be tried.
-func notReached(reason string) Observation {
-	return Observation{Outcome: NotReached, Err: reason}
 }

@@ -23,11 +23,11 @@ func TestTicketBeforeTheEndIsAnAcceptance(t *testing.T) {
 		{"data without a ticket", nil, firstRead{b: 1, n: 1}, false},
 	}
 	for _, test := range tests {
-		v := &verdict{accepted: make(chan struct{})}
+		v := &handshakeResult{accepted: make(chan struct{})}
 		for _, state := range test.put {
 			v.Put("agent", state)
 		}
-		err := v.against(test.read)
+		err := v.refusal(test.read)
 		if refused := errors.Is(err, io.EOF); refused != test.refused {
 			t.Errorf("%s: error %v, refused should be %t", test.name, err, test.refused)
 		}

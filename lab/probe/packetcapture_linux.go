@@ -11,40 +11,39 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// What the kernel hands over packets in: after blockFull it gives even a block that is not full, and quiet is for how long
-// nothing must have come so that everything is read that was sent before. The ring has ringBlocks of blockSize bytes, each of
-// which has room for the largest IPv4 packet: handed over one each blockFull, they last for two seconds in which this program
-// has no processor, as long as no more than 4 MiB a second go over the port. The kernel clears all of the ring each time that somebody
-// listens, so it is no larger.
+// The kernel returns packets in blocks: after blockTimeout also a block that is not full. If no packet came for quiet, all that
+// were sent before have been read. The ring has ringBlocks of blockSize bytes, each with room for the largest IPv4 packet: with
+// one block returned each blockTimeout, it lasts for two seconds in which this program gets no processor, up to 4 MiB a second
+// on the port. It is no larger because the kernel clears the whole ring at each start of a capture.
 const (
-	blockFull  = 32 * time.Millisecond
-	quiet      = 80 * time.Millisecond
-	blockSize  = 1 << 17
-	ringBlocks = 64
+	blockTimeout = 32 * time.Millisecond
+	quiet        = 80 * time.Millisecond
+	blockSize    = 1 << 17
+	ringBlocks   = 64
 )
 
-// listenTo opens a packet socket on all interfaces of this machine, for the packets from and to those addresses and that
-// port, or any if it is zero, and writes them to the capture until stop is called or ctx is done.
-func listenTo(ctx context.Context, whose scope, port uint16, capture *PacketCapture) (stop func() error, err error) {
-	// SocketDgram leaves out the link layer, which differs between interfaces. No child is to inherit the socket.
+// capturePackets opens a packet socket on all interfaces of this machine, for the packets in the scope and of that port, or any
+// port if it is zero, and adds them to the capture until stop is called or ctx is done.
+func capturePackets(ctx context.Context, s scope, port uint16, capture *PacketCapture) (stop func() error, err error) {
+	// SocketDgram leaves out the link layer, which differs between interfaces. No child process inherits the socket.
 	socket, err := afpacket.NewTPacket(afpacket.SocketDgram|unix.SOCK_CLOEXEC, afpacket.TPacketVersion3,
-		afpacket.OptBlockSize(blockSize), afpacket.OptNumBlocks(ringBlocks), afpacket.OptBlockTimeout(blockFull), afpacket.OptPollTimeout(quiet))
+		afpacket.OptBlockSize(blockSize), afpacket.OptNumBlocks(ringBlocks), afpacket.OptBlockTimeout(blockTimeout), afpacket.OptPollTimeout(quiet))
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
-		return nil, ErrMayNotListen
+		return nil, ErrMayNotCapture
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open a packet socket: %w", err)
 	}
-	filter, err := bpf.Assemble(append(within(whose), at(port)...))
+	filter, err := bpf.Assemble(append(scopeFilter(s), portFilter(port)...))
 	if err == nil {
 		err = socket.SetBPF(filter)
 	}
 	if err == nil {
-		err = socket.InitSocketStats() // what was lost before the filter was everybody's
+		err = socket.InitSocketStats() // packets that were lost before the filter count for nothing
 	}
 	if err != nil {
 		socket.Close()
-		return nil, fmt.Errorf("have the packet socket take the packets of %v alone: %w", whose, err)
+		return nil, fmt.Errorf("filter the packets of %v: %w", s, err)
 	}
 	stopped, done := make(chan struct{}), make(chan error, 1)
 	go func() {
@@ -59,20 +58,20 @@ func listenTo(ctx context.Context, whose scope, port uint16, capture *PacketCapt
 
 const (
 	wholePacket = 1 << 18
-	// Where an IPv4 packet has its addresses, and the header behind it its ports.
+	// The offsets of the addresses in an IPv4 packet, and of the ports in the header after it.
 	source, destination         = 12, 16
 	sourcePort, destinationPort = 0, 2
 )
 
-// within lets IPv4 packets through, without a link layer, one of whose ends is in the scope.
-func within(whose scope) []bpf.Instruction {
-	const each, rest = 6, 3 // instructions for a network, and of those the ones that look at the destination
+// scopeFilter passes IPv4 packets, without a link layer, that have one end in the scope.
+func scopeFilter(s scope) []bpf.Instruction {
+	const each, rest = 6, 3 // instructions for a network, and those of them for the destination
 	var all []bpf.Instruction
-	for i, p := range whose {
+	for i, p := range s {
 		network := p.Masked().Addr().As4()
 		want := uint32(network[0])<<24 | uint32(network[1])<<16 | uint32(network[2])<<8 | uint32(network[3])
 		mask := ^uint32(0) << (32 - p.Bits())
-		through := uint8(each*(len(whose)-1-i) + 1) // past the other networks and the refusal
+		through := uint8(each*(len(s)-1-i) + 1) // past the other networks and the refusal
 		all = append(all,
 			bpf.LoadAbsolute{Off: source, Size: 4},
 			bpf.ALUOpConstant{Op: bpf.ALUOpAnd, Val: mask},
@@ -85,9 +84,9 @@ func within(whose scope) []bpf.Instruction {
 	return append(all, bpf.RetConstant{Val: 0})
 }
 
-// at takes the packets of TCP and UDP, which have their ports at the same place, one of whose ends has the port; all if it
-// is zero.
-func at(port uint16) []bpf.Instruction {
+// portFilter passes packets of TCP and UDP, which have their ports at the same offsets, that have one end with the port; all if
+// it is zero.
+func portFilter(port uint16) []bpf.Instruction {
 	if port == 0 {
 		return []bpf.Instruction{bpf.RetConstant{Val: wholePacket}}
 	}
@@ -102,7 +101,7 @@ func at(port uint16) []bpf.Instruction {
 	}
 }
 
-// record writes packets to the capture until it is stopped and nothing more comes.
+// record adds packets to the capture until it is stopped and no more come.
 func record(ctx context.Context, socket *afpacket.TPacket, capture *PacketCapture, stopped <-chan struct{}) error {
 	var end time.Time
 	for ctx.Err() == nil {
@@ -133,7 +132,7 @@ func record(ctx context.Context, socket *afpacket.TPacket, capture *PacketCaptur
 	return fmt.Errorf("listen on the network: %w", ctx.Err())
 }
 
-// dropped notes the packets for which the kernel had no room.
+// dropped counts the packets for which the kernel had no room.
 func dropped(socket *afpacket.TPacket, capture *PacketCapture) error {
 	_, stats, err := socket.SocketStats()
 	if err != nil {

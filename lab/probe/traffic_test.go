@@ -55,8 +55,8 @@ func TestOverheard(t *testing.T) {
 	marker, name := probe.MarkerOn(probe.PlaneHTTP), probe.ServerNameOn(probe.PlaneHTTP)
 	heavy := asking
 	heavy.Weight = 1 << 20
-	broken := probe.Traffic{Title: "nothing can be sent", Cause: func(context.Context, probe.Scene) error { return fmt.Errorf("no way") }}
-	idle := probe.Traffic{Title: "nothing happens", Cause: func(context.Context, probe.Scene) error { return nil }}
+	broken := probe.Traffic{Title: "nothing can be sent", Cause: func(context.Context, probe.TrafficRun) error { return fmt.Errorf("no way") }}
+	idle := probe.Traffic{Title: "nothing happens", Cause: func(context.Context, probe.TrafficRun) error { return nil }}
 	noAddress := heardAt(secure)
 	noAddress.Address = ""
 	elsewhere := heardAt(secure)
@@ -137,13 +137,13 @@ func TestOverheardBetweenLeaders(t *testing.T) {
 func TestNoTokenGoesInClear(t *testing.T) {
 	h := newHouse(t)
 	at := heardAt(jobs(t, nil))
-	capture, err := probe.Capture(t.Context(), at, 0)
+	capture, err := probe.StartCapture(t.Context(), at, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	token := probe.As(h.server).WithToken(secret, "a token")
 	for _, traffic := range []probe.Traffic{probe.AskingForJob(token), probe.WritingVariable(token)} {
-		if err := traffic.Cause(t.Context(), probe.Scene{Target: at, Marker: "a-marker", Capture: capture}); err != nil {
+		if err := traffic.Cause(t.Context(), probe.TrafficRun{Target: at, Marker: "a-marker", Capture: capture}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -154,10 +154,10 @@ func TestNoTokenGoesInClear(t *testing.T) {
 		t.Errorf("the second stop: %v", err)
 	}
 	port := portOf(t, at.HTTP)
-	if !capture.Holds(port, []byte("a-marker")) {
+	if !capture.Contains(port, []byte("a-marker")) {
 		t.Fatal("the marker was not overheard, so that nothing is proved of the token")
 	}
-	if capture.Holds(port, []byte(secret)) {
+	if capture.Contains(port, []byte(secret)) {
 		t.Error("the token went in clear")
 	}
 }
@@ -172,9 +172,9 @@ func TestCaptureIsOfOneNetwork(t *testing.T) {
 	published.Published = at.Address
 	port := portOf(t, at.HTTP)
 	captures := map[*probe.PacketCapture]bool{
-		must(probe.Capture(t.Context(), at, 0))(t): true, must(probe.Capture(t.Context(), other, 0))(t): false,
-		must(probe.Capture(t.Context(), published, 0))(t): true, must(probe.Capture(t.Context(), published, port+1))(t): false,
-		must(probe.Capture(t.Context(), at, port))(t): true, must(probe.Capture(t.Context(), at, port+1))(t): false,
+		must(probe.StartCapture(t.Context(), at, 0))(t): true, must(probe.StartCapture(t.Context(), other, 0))(t): false,
+		must(probe.StartCapture(t.Context(), published, 0))(t): true, must(probe.StartCapture(t.Context(), published, port+1))(t): false,
+		must(probe.StartCapture(t.Context(), at, port))(t): true, must(probe.StartCapture(t.Context(), at, port+1))(t): false,
 	}
 	if o := probe.PlainHTTP("/v1/job/a-marker").Observe(t.Context(), at); o.Outcome != probe.Denied {
 		t.Fatalf("nothing was sent: %+v", o)
@@ -183,7 +183,7 @@ func TestCaptureIsOfOneNetwork(t *testing.T) {
 		if err := capture.Stop(); err != nil {
 			t.Fatal(err)
 		}
-		if got := capture.Holds(portOf(t, at.HTTP), []byte("a-marker")); got != want {
+		if got := capture.Contains(portOf(t, at.HTTP), []byte("a-marker")); got != want {
 			t.Errorf("holds the marker: %t, want %t", got, want)
 		}
 	}

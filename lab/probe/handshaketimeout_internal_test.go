@@ -33,7 +33,7 @@ func TestALateEndIsNoLackOfALimit(t *testing.T) {
 				_ = theirs.Close()
 			}
 			s := &session{Conn: ours, release: func() {}}
-			late, err := s.ends(t.Context(), wait, func() time.Duration { return test.more })
+			late, err := s.awaitEndOrLonger(t.Context(), wait, func() time.Duration { return test.more })
 			if late != test.late || (err == nil) != test.open {
 				t.Errorf("late: %t, %v", late, err)
 			}
@@ -57,10 +57,10 @@ func TestOutlastLooksAtLeastOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		end(theirs)
-		for name == "closed" && !unread(s.Conn) {
+		for name == "closed" && !hasInput(s.Conn) {
 			runtime.Gosched() // the end is on its way
 		}
-		if err := s.outlast(t.Context(), -time.Second); (err != nil) != (name == "closed") {
+		if err := s.staysOpen(t.Context(), -time.Second); (err != nil) != (name == "closed") {
 			t.Errorf("%s, looked at when the wait was over: %v", name, err)
 		}
 		_, _, _ = s.Close(), theirs.Close(), listener.Close()

@@ -9,19 +9,19 @@ import (
 	"sync"
 )
 
-// hand is what lies between the two ends of one connection.
-type hand interface {
-	// pass is given all bytes that go through, in their order on each way, and may change them.
+// filter sees and may change the bytes of one connection through a proxy.
+type filter interface {
+	// pass is called with all bytes before they are forwarded, in the order of each direction, and may change them.
 	pass(b []byte, d Direction)
-	// ended is told that both ways have.
-	ended()
+	// closed is called when both directions have ended.
+	closed()
 }
 
-// proxy forwards connections to an agent, each through a hand of its own.
+// proxy forwards connections to an agent, each through a filter of its own.
 type proxy struct {
-	listener net.Listener
-	from, to string
-	hands    func() hand
+	listener  net.Listener
+	from, to  string
+	newFilter func() filter
 	// hangUp ends all connections.
 	hangUp context.CancelFunc
 	work   sync.WaitGroup
@@ -30,15 +30,15 @@ type proxy struct {
 	err error
 }
 
-// intercept listens at the address until close is called. That ctx ends does not end it: a connection that ends for that
+// startProxy listens at the address until close is called. The end of ctx does not end it: a connection that ended for that
 // reason would look to the caller as if the agent had ended it.
-func startProxy(ctx context.Context, at, from, to string, hands func() hand) (*proxy, error) {
+func startProxy(ctx context.Context, at, from, to string, newFilter func() filter) (*proxy, error) {
 	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", at)
 	if err != nil {
-		return nil, fmt.Errorf("listen as somebody in between: %w", err)
+		return nil, fmt.Errorf("listen as a proxy: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	p := &proxy{listener: listener, from: from, to: to, hands: hands, hangUp: cancel}
+	p := &proxy{listener: listener, from: from, to: to, newFilter: newFilter, hangUp: cancel}
 	context.AfterFunc(ctx, func() { _ = listener.Close() })
 	p.work.Go(func() { p.accept(ctx) })
 	return p, nil
@@ -46,7 +46,7 @@ func startProxy(ctx context.Context, at, from, to string, hands func() hand) (*p
 
 func (p *proxy) addr() string { return p.listener.Addr().String() }
 
-// close ends it all. The error is that the agent could not be reached.
+// close ends the proxy and its connections. The error says that the agent could not be reached.
 func (p *proxy) close() error {
 	p.hangUp()
 	p.work.Wait()
@@ -63,7 +63,7 @@ func (p *proxy) accept(ctx context.Context) {
 	}
 }
 
-// forward connects to the agent and carries bytes both ways, until both ways have ended.
+// forward connects to the agent and copies bytes in both directions, until both have ended.
 func (p *proxy) forward(ctx context.Context, caller net.Conn) {
 	defer func() { _ = caller.Close() }()
 	agent, err := dial(ctx, p.from, p.to)
@@ -77,34 +77,34 @@ func (p *proxy) forward(ctx context.Context, caller net.Conn) {
 	stop := context.AfterFunc(ctx, func() { _ = caller.Close() })
 	defer stop()
 
-	var ways sync.WaitGroup
-	h := p.hands()
-	ways.Go(func() { carry(agent.Conn, caller, h, ToAgent) })
-	ways.Go(func() { carry(caller, agent.Conn, h, ToCaller) })
-	ways.Wait()
-	h.ended()
+	var directions sync.WaitGroup
+	f := p.newFilter()
+	directions.Go(func() { copyFiltered(agent.Conn, caller, f, ToAgent) })
+	directions.Go(func() { copyFiltered(caller, agent.Conn, f, ToCaller) })
+	directions.Wait()
+	f.closed()
 }
 
-// carry carries one way's bytes, and how that way ended.
-func carry(to, from net.Conn, h hand, d Direction) {
+// copyFiltered copies one direction's bytes, and how that direction ended.
+func copyFiltered(to, from net.Conn, f filter, d Direction) {
 	buffer := make([]byte, 16<<10)
 	for {
 		n, err := from.Read(buffer)
 		if n > 0 {
-			h.pass(buffer[:n], d)
+			f.pass(buffer[:n], d)
 			if _, writeErr := to.Write(buffer[:n]); writeErr != nil {
 				err = writeErr
 			}
 		}
 		if err != nil {
-			end(to, from, err)
+			passEnd(to, from, err)
 			return
 		}
 	}
 }
 
-// end passes on how one way ended: an end as an end, a reset as a reset.
-func end(to, from net.Conn, err error) {
+// passEnd ends the other side as one side ended: an end as an end, a reset as a reset.
+func passEnd(to, from net.Conn, err error) {
 	reader, isTCP := to.(*net.TCPConn)
 	if errors.Is(err, io.EOF) && isTCP && reader.CloseWrite() == nil {
 		return

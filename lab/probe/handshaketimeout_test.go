@@ -96,22 +96,14 @@ func TestLimitsOfTime(t *testing.T) {
 		{patient, probe.HTTPSilent(patience), kept},
 		{hurried, probe.HTTPHalfHello(patience), in},
 		{patient, probe.HTTPHalfHello(patience), kept},
-		{listen(t, secured(config, within)), probe.HTTPSilentAfterTLS(me, patience), after},
-		{listen(t, secured(config, read)), probe.HTTPSilentAfterTLS(me, patience), kept},
-		{listen(t, secured(config, read)), probe.HTTPSilentAfterTLS(probe.Anonymous(h.server), patience), in},
 		{webLimited(t, config, hurry, 0), probe.HTTPSlowHeaders(me, patience), after},
 		{webLimited(t, config, 0, hurry), probe.HTTPSlowHeaders(me, patience), kept},
-		{webLimited(t, config, 0, hurry), probe.HTTPIdleAfterRequest(me, patience), after},
-		{webLimited(t, config, hurry, time.Minute), probe.HTTPIdleAfterRequest(me, patience), kept},
 		{hurried, probe.RPCSilent(patience), in},
 		{patient, probe.RPCSilent(patience), kept},
 		{hurried, probe.RPCSilentAfterTLSByte(patience), in},
 		{patient, probe.RPCSilentAfterTLSByte(patience), kept},
 		{hurried, probe.RPCHalfHello(patience), in},
 		{patient, probe.RPCHalfHello(patience), kept},
-		{listen(t, behindTLS(config, within)), probe.RPCIdleAfterTLS(me, patience), after},
-		{rpcPort(t, config), probe.RPCIdleAfterTLS(me, patience), kept},
-		{rpcPort(t, config), probe.RPCIdleAfterTLS(me.TLSAtMost(tls.VersionTLS12), patience), kept},
 	} {
 		// At once, as each of them waits.
 		all.Go(func() {
@@ -154,7 +146,6 @@ func TestWhatIsSaidBeforeTheSilence(t *testing.T) {
 	}{
 		{probe.HTTPSilent(brief), plain, nothing},
 		{probe.HTTPHalfHello(brief), plain, hello},
-		{probe.HTTPSilentAfterTLS(me, brief), inside, nothing},
 		{probe.HTTPSlowHeaders(me, brief), inside, func(said []byte) bool {
 			return strings.HasPrefix(string(said), "GET /") && !strings.Contains(string(said), "\r\n\r\n")
 		}},
@@ -184,12 +175,10 @@ func TestSentencesOfLimits(t *testing.T) {
 	h := newHouse(t)
 	me := probe.As(h.cli)
 	for want, p := range map[string]probe.Probe{
-		"connect to the HTTP port and say nothing for 7s":                                                           probe.HTTPSilent(7 * time.Second),
-		"send half a request's header over HTTPS with a certificate for cli.global.nomad for 7s":                    probe.HTTPSlowHeaders(me, 7*time.Second),
-		"be silent for 7s between two requests over HTTPS with a certificate for cli.global.nomad":                  probe.HTTPIdleAfterRequest(me, 7*time.Second),
-		"be silent for 7s after the TLS handshake, then call Status.Leader with a certificate for cli.global.nomad": probe.RPCIdleAfterTLS(me, 7*time.Second),
-		"hold 130 connections to the HTTP port at once with a certificate for cli.global.nomad":                     probe.HTTPFlood(130, me),
-		"hold 130 connections to the RPC port at once with a certificate for cli.global.nomad":                      probe.RPCFlood(130, me),
+		"connect to the HTTP port and say nothing for 7s":                                        probe.HTTPSilent(7 * time.Second),
+		"send half a request's header over HTTPS with a certificate for cli.global.nomad for 7s": probe.HTTPSlowHeaders(me, 7*time.Second),
+		"hold 130 connections to the HTTP port at once with a certificate for cli.global.nomad":  probe.HTTPFlood(130, me),
+		"hold 130 connections to the RPC port at once with a certificate for cli.global.nomad":   probe.RPCFlood(130, me),
 	} {
 		if p.Sentence != want {
 			t.Errorf("sentence %q, want %q", p.Sentence, want)
