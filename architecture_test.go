@@ -115,7 +115,7 @@ func rooms() map[string]room {
 		"lab/agentconf/model": {},
 		// The meaning of each setting. Its tests compare it with the model.
 		"lab/agentconf/settings": {testsMayImport: []string{"lab/agentconf/model"}},
-		"internal/deadline":      {},
+		"internal/deadline":      {mayImport: []string{"internal/procfs"}},
 		"lab/finding":            {},
 		"lab/poll":               {testsMayImport: []string{"internal/deadline"}},
 		// The Spec. Its tests compare what it refuses with what a plan refuses.

@@ -1,5 +1,5 @@
-// Package procfs reads what Linux's /proc says of processes: one look tells a process from a later one with the same number, and a
-// signal goes to the very one that was seen. On another system there are no processes to see.
+// Package procfs reads Linux's /proc: processes, mount points and the load. A process is identified by its number and its start
+// time, so that it is never taken for a later one with the same number. On other systems it finds nothing.
 package procfs
 
 import (
@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -14,7 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ID names one process, and never a later one with the same number.
+// ID identifies one process, and never a later one with the same number.
 type ID struct {
 	// PID is its number.
 	PID int
@@ -22,7 +23,7 @@ type ID struct {
 	Started uint64
 }
 
-// Process is what one look at a process says.
+// Process is the state of a process when it was read.
 type Process struct {
 	ID
 
@@ -30,19 +31,19 @@ type Process struct {
 	Parent int
 	// State is a letter of proc_pid_stat(5).
 	State byte
-	// Status is how it has ended, once it has. Zero where /proc does not say.
+	// Status is how it ended, once it has. Zero if /proc does not say.
 	Status syscall.WaitStatus
 }
 
-// Look returns what /proc says of the process now, and false where there is none of that number. One that has ended is there
-// until its parent has asked for it.
+// Read returns the state of the process now, and false if no process has that number. A process that has ended exists until its
+// parent has waited for it.
 func Look(pid int) (Process, bool) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return Process{}, false
 	}
-	// The name, in parentheses, may hold anything; after it come the state, which is the third field, the parent's
-	// number, and as the 22nd and the 52nd the start time and the exit status (proc_pid_stat(5)).
+	// The name, in parentheses, may contain anything. After it come the state, which is the third field, the parent's number,
+	// and as the 22nd and the 52nd the start time and the exit status (proc_pid_stat(5)).
 	fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
 	const started, exited = 19, 49
 	if len(fields) <= started {
@@ -58,27 +59,10 @@ func Look(pid int) (Process, bool) {
 	return p, errors.Join(err1, err2) == nil
 }
 
-// User returns the real user of a process: a program that is setuid has another effective one, and the environment that its
-// caller gave it. It is -1 where there is no such process.
-func User(pid int) int {
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return -1
-	}
-	for line := range strings.Lines(string(status)) {
-		if fields := strings.Fields(line); len(fields) > 1 && fields[0] == "Uid:" {
-			if uid, err := strconv.Atoi(fields[1]); err == nil {
-				return uid
-			}
-		}
-	}
-	return -1
-}
-
-// Ended reports whether the process has ended and is only waited for by its parent.
+// Ended reports whether the process has ended, and its parent has not yet waited for it.
 func (p Process) Ended() bool { return p.State == 'Z' || p.State == 'X' }
 
-// Stopped reports whether the process was stopped by a signal and goes on with SIGCONT.
+// Stopped reports whether a signal has stopped the process, which SIGCONT continues.
 func (p Process) Stopped() bool { return p.State == 'T' }
 
 // OlderThan reports whether p was started before the other; the clock is coarse.
@@ -86,20 +70,20 @@ func (p Process) OlderThan(other Process) bool {
 	return p.Started < other.Started || p.Started == other.Started && p.PID < other.PID
 }
 
-// Now looks at the same process again. It returns false where that is gone.
+// Now returns the state of the same process now, and false if it no longer exists.
 func (p ID) Now() (Process, bool) {
 	now, ok := Look(p.PID)
 	return now, ok && now.Started == p.Started
 }
 
-// Alive reports whether the process is there and has not ended.
+// Alive reports whether the process exists and has not ended.
 func (p ID) Alive() bool {
 	now, there := p.Now()
 	return there && !now.Ended()
 }
 
-// Signal sends a signal to p and to nothing else: the handle (a pidfd) is taken before the start time is compared. One that
-// has ended is no error.
+// Signal sends a signal to p and to no other process: it takes the handle (a pidfd) before it compares the start time. It
+// returns nil for a process that has ended.
 func (p ID) Signal(s os.Signal) error {
 	handle, err := os.FindProcess(p.PID)
 	if err != nil {
@@ -115,8 +99,21 @@ func (p ID) Signal(s os.Signal) error {
 	return nil
 }
 
-// Environment returns the NAME=value entries that the process was started with. It returns none and no error for one that shows
-// none: a program that may be run and not read never does, and no process does during execve(2).
+// User returns the real user of a process, or -1 if the process does not exist. A setuid program has another effective user, and
+// the environment that its caller gave it.
+func User(pid int) int {
+	for line := range bytes.Lines(read(fmt.Sprintf("/proc/%d/status", pid))) {
+		if fields := strings.Fields(string(line)); len(fields) > 1 && fields[0] == "Uid:" {
+			if uid, err := strconv.Atoi(fields[1]); err == nil {
+				return uid
+			}
+		}
+	}
+	return -1
+}
+
+// Environment returns the NAME=value entries that the process was started with. It returns none, without an error, for a process
+// that shows none: a program that may be executed and not read never does, and no process does during execve(2).
 func Environment(pid int) ([]string, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
 	if err != nil || len(text) == 0 {
@@ -125,48 +122,9 @@ func Environment(pid int) ([]string, error) {
 	return strings.Split(strings.TrimSuffix(string(text), "\x00"), "\x00"), nil
 }
 
-// PIDs returns the numbers of all processes.
-func PIDs() ([]int, error) {
-	entries, err := os.ReadDir("/proc")
-	if err != nil {
-		return nil, fmt.Errorf("list processes: %w", err)
-	}
-	var pids []int
-	for _, entry := range entries {
-		if pid, err := strconv.Atoi(entry.Name()); err == nil {
-			pids = append(pids, pid)
-		}
-	}
-	return pids, nil
-}
-
-// InheritedFiles returns the descriptors above one that this process was given by its own parent, such as a shell's lock file
-// or the pipe of a process substitution: what Go opened is close-on-exec, what was inherited is not.
-func InheritedFiles(above int) []int {
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return nil
-	}
-	var out []int
-	for _, entry := range entries {
-		fd, err := strconv.Atoi(entry.Name())
-		if err != nil || fd <= above {
-			continue
-		}
-		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
-			out = append(out, fd)
-		}
-	}
-	return out
-}
-
-// Command returns the name of the program that a process runs, cut to 15 bytes. Empty where there is no such process.
+// Command returns the name of the program that a process runs, cut to 15 bytes; empty if the process does not exist.
 func Command(pid int) string {
-	name, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-	if err != nil {
-		return ""
-	}
-	return strings.TrimSpace(string(name))
+	return strings.TrimSpace(string(read(fmt.Sprintf("/proc/%d/comm", pid))))
 }
 
 // Memory returns how many bytes of a process are in memory, and how many of these are backed by files, such as its program: the
@@ -184,4 +142,94 @@ func Memory(pid int) (resident, fileBacked uint64, err error) {
 	fileBacked, err2 := strconv.ParseUint(fields[2], 10, 64)
 	page := uint64(os.Getpagesize())
 	return resident * page, fileBacked * page, errors.Join(err1, err2)
+}
+
+// PIDs returns the numbers of all processes.
+func PIDs() ([]int, error) {
+	pids, err := numbersIn("/proc")
+	if err != nil {
+		return nil, fmt.Errorf("list processes: %w", err)
+	}
+	return pids, nil
+}
+
+// InheritedFiles returns the descriptors above one that this process inherited from its parent, such as a shell's lock file or
+// the pipe of a process substitution: files that Go opened are close-on-exec, inherited ones are not.
+func InheritedFiles(above int) []int {
+	descriptors, _ := numbersIn("/proc/self/fd")
+	var inherited []int
+	for _, fd := range descriptors {
+		if fd <= above {
+			continue
+		}
+		if flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0); err == nil && flags&unix.FD_CLOEXEC == 0 {
+			inherited = append(inherited, fd)
+		}
+	}
+	return inherited
+}
+
+// MountPoints returns this process's mount points, the fifth field of mountinfo (proc_pid_mountinfo(5)), in the order in which
+// they were mounted.
+func MountPoints() ([]string, error) {
+	table, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		return nil, fmt.Errorf("read the mount table: %w", err)
+	}
+	unescape := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
+	var points []string
+	for line := range strings.Lines(string(table)) {
+		if fields := strings.Fields(line); len(fields) > 4 {
+			points = append(points, unescape.Replace(fields[4]))
+		}
+	}
+	return points, nil
+}
+
+// Load returns how many threads of this machine are runnable for each processor: at this moment, or in the last minute, whichever
+// is more. Threads that wait for a disk count. It is 0 if the system does not say.
+func Load() float64 {
+	return max(runnable(read("/proc/stat")), average(read("/proc/loadavg"))) / float64(runtime.NumCPU())
+}
+
+// runnable returns how many threads run, wait for a processor, or wait for a disk, from /proc/stat.
+func runnable(stat []byte) float64 {
+	sum := 0.0
+	for line := range bytes.Lines(stat) {
+		name, value, _ := bytes.Cut(bytes.TrimSpace(line), []byte(" "))
+		if string(name) == "procs_running" || string(name) == "procs_blocked" {
+			sum += number(value)
+		}
+	}
+	return sum
+}
+
+// average returns the average of the last minute, the first number of /proc/loadavg.
+func average(loadavg []byte) float64 {
+	first, _, _ := bytes.Cut(loadavg, []byte(" "))
+	return number(first)
+}
+
+// number returns 0 for a text that is no number.
+func number(text []byte) float64 {
+	n, _ := strconv.ParseFloat(string(text), 64)
+	return n
+}
+
+// numbersIn returns the names in a folder that are numbers.
+func numbersIn(folder string) ([]int, error) {
+	entries, err := os.ReadDir(folder)
+	var numbers []int
+	for _, entry := range entries {
+		if n, err := strconv.Atoi(entry.Name()); err == nil {
+			numbers = append(numbers, n)
+		}
+	}
+	return numbers, err
+}
+
+// read returns the file's content, or nothing if it cannot be read.
+func read(path string) []byte {
+	content, _ := os.ReadFile(path)
+	return content
 }

@@ -1,5 +1,5 @@
-// Package userfile reads the files that a user names. A user may name anything: what has no end, or keeps its reader waiting, must
-// neither take all memory nor hang.
+// Package userfile reads the files that a user names. A user may name anything: a file without an end, or one that blocks its
+// reader, must neither fill the memory nor hang the program.
 package userfile
 
 import (
@@ -11,16 +11,16 @@ import (
 	"syscall"
 )
 
-// largest bounds what is read, in bytes. The largest agent configuration that is known has some KB.
-const largest = 4 << 20
+// maxSize bounds what is read, in bytes. The largest known agent configuration has some KB.
+const maxSize = 4 << 20
 
-// ErrLimit is wrapped by errors about what nomadlab does not read, although somebody else may.
+// ErrLimit is wrapped by errors about files that nomadlab does not read, although other programs may.
 var ErrLimit = errors.New("a limit of nomadlab")
 
-// Read reads a file. What is no file, such as a pipe, which would keep it waiting, or /dev/zero, which has no end, is refused, and
-// so is one of more than 4 MB. Its errors name the file.
+// Read reads a regular file of at most 4 MB. It refuses other files, such as a pipe, which would block, or /dev/zero, which has
+// no end. Its errors name the file.
 func Read(path string) ([]byte, error) {
-	// A pipe would be waited for when it is opened.
+	// Without O_NONBLOCK the opening of a pipe would block.
 	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK|syscall.O_NOCTTY, 0)
 	if err != nil {
 		return nil, err
@@ -35,21 +35,21 @@ func Read(path string) ([]byte, error) {
 	case !info.Mode().IsRegular():
 		return nil, fmt.Errorf("%s is no regular file (%s), %w: write what it has into one", path, info.Mode().Type(), ErrLimit)
 	}
-	return bounded(f, path)
+	return readBounded(f, path)
 }
 
-// Wait reads what a path leads to until ctx ends: also a pipe, as a shell's <(COMMAND) is one, which has no end until somebody has
-// written it, or a terminal. More than 4 MB are refused.
+// ReadAny reads a file of any kind until its end or the end of ctx: also a pipe, such as a shell's <(COMMAND), which ends when
+// its writer does, or a terminal. It refuses more than 4 MB.
 func Wait(ctx context.Context, path string) ([]byte, error) {
 	return until(ctx, path, func() (io.ReadCloser, error) { return os.Open(path) })
 }
 
-// WaitOn is Wait for what is open already and is not closed, such as standard input. The name is for errors.
+// ReadFrom is ReadAny for an open reader, such as standard input. It does not close it. The name is for errors.
 func WaitOn(ctx context.Context, name string, r io.Reader) ([]byte, error) {
 	return until(ctx, name, func() (io.ReadCloser, error) { return io.NopCloser(r), nil })
 }
 
-// until opens and reads something. Whoever opens a pipe that nobody writes cannot be ended: it goes on in a goroutine of its own,
+// until opens and reads in a goroutine of its own. The opening of a pipe without a writer cannot be ended: that goroutine stays
 // until this process ends.
 func until(ctx context.Context, name string, open func() (io.ReadCloser, error)) ([]byte, error) {
 	type result struct {
@@ -63,7 +63,7 @@ func until(ctx context.Context, name string, open func() (io.ReadCloser, error))
 			done <- result{err: err}
 			return
 		}
-		text, err := bounded(r, name)
+		text, err := readBounded(r, name)
 		done <- result{text, errors.Join(err, r.Close())}
 	}()
 	select {
@@ -74,14 +74,14 @@ func until(ctx context.Context, name string, open func() (io.ReadCloser, error))
 	}
 }
 
-// bounded reads what is not too large.
-func bounded(r io.Reader, name string) ([]byte, error) {
-	text, err := io.ReadAll(io.LimitReader(r, largest+1))
+// readBounded reads to the end, at most maxSize.
+func readBounded(r io.Reader, name string) ([]byte, error) {
+	text, err := io.ReadAll(io.LimitReader(r, maxSize+1))
 	if err != nil {
 		return nil, err
 	}
-	if len(text) > largest {
-		return nil, fmt.Errorf("%s has more than %d MB, %w: take out what does not belong there", name, largest>>20, ErrLimit)
+	if len(text) > maxSize {
+		return nil, fmt.Errorf("%s has more than %d MB, %w: take out what does not belong there", name, maxSize>>20, ErrLimit)
 	}
 	return text, nil
 }

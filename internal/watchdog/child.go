@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -19,12 +21,12 @@ import (
 // pace is how the watchdog sweeps.
 type pace struct {
 	Every time.Duration // between two passes
-	Quiet time.Duration // how long nothing may have turned up before it ends
+	Quiet time.Duration // how long passes must find nothing before it ends
 	Limit time.Duration // after this it gives up
 }
 
-// usualPace: an object that turns up later than Quiet after the owner's death, and after everything else that turned up,
-// is missed. Docker 20.10 took 60 ms to create each of three containers of a 106 MB image at once, on two busy cores.
+// usualPace returns the pace of Start. An object that appears later than Quiet after the owner's death, and after all others, is
+// missed. Docker 20.10 took 60 ms to create each of three containers of a 106 MB image at once, on two busy cores.
 func usualPace() pace {
 	return pace{Every: 500 * time.Millisecond, Quiet: 5 * time.Second, Limit: 2 * deadline.Removal}
 }
@@ -32,7 +34,7 @@ func usualPace() pace {
 // Exit codes of the watchdog; Release shows them to the owner.
 const (
 	exitReleased = 0 // after a goodbye
-	exitNoOrder  = 3 // the pipe closed before the order was whole
+	exitNoOrder  = 3 // the pipe closed before the order was complete
 	exitSwept    = 4 // everything is gone
 	exitLeft     = 5 // something is left; see LogFolder
 )
@@ -44,8 +46,8 @@ func init() {
 	}
 }
 
-// inheritedPipe is nil in every program but a watchdog. The environment variable alone is not enough, somebody may have
-// exported it; nor is a pipe alone, as make and shells hand them down as well.
+// inheritedPipe returns nil in every program but a watchdog. The environment variable alone is not enough, as a user may have
+// exported it; nor is a pipe alone, as make and shells pass pipes on as well.
 func inheritedPipe() *os.File {
 	want := os.Getenv(guard)
 	if want == "" {
@@ -63,7 +65,7 @@ func watch(pipe *os.File) (code int) {
 	var o order
 	defer func() {
 		if fault := recover(); fault != nil {
-			lastWords(o, fmt.Errorf("the watchdog itself failed: %v\n%s", fault, debug.Stack()))
+			writeLog(o, fmt.Errorf("the watchdog itself failed: %v\n%s", fault, debug.Stack()))
 			code = exitLeft
 		}
 	}()
@@ -77,13 +79,13 @@ func watch(pipe *os.File) (code int) {
 		return exitReleased
 	}
 	if err := sweepUntilQuiet(o); err != nil {
-		lastWords(o, err)
+		writeLog(o, err)
 		return exitLeft
 	}
 	return exitSwept
 }
 
-// released waits for what ends the watch, and reports whether it was a goodbye.
+// released waits for the end of the watch, and reports whether the owner said goodbye.
 func released(o order, words *bufio.Reader) bool {
 	said := make(chan bool, 1)
 	go func() {
@@ -99,8 +101,8 @@ func released(o order, words *bufio.Reader) bool {
 		return bye
 	case <-runnerEnded:
 	}
-	// go waits for what it runs, so an owner that outlives it is an orphan. The pipe still has the last word: the owner
-	// may have ended first, or said goodbye a moment ago.
+	// The go command waits for what it runs, so an owner that outlives it is an orphan. The pipe still decides: the owner may
+	// have ended first, or said goodbye a moment ago.
 	_ = o.Owner.kill()
 	select {
 	case bye := <-said:
@@ -110,7 +112,7 @@ func released(o order, words *bufio.Reader) bool {
 	}
 }
 
-// sweepUntilQuiet returns what could not be removed.
+// sweepUntilQuiet sweeps until nothing is found any more, and returns what could not be removed.
 func sweepUntilQuiet(o order) error {
 	ctx, cancel := context.WithTimeout(context.Background(), o.Pace.Limit)
 	defer cancel()
@@ -119,7 +121,7 @@ func sweepUntilQuiet(o order) error {
 	late := poll.Every(ctx, o.Pace.Every, func() (quiet bool) {
 		swept, err := Sweep(ctx, o.Target)
 		if ctx.Err() == nil {
-			left = err // not the error of a pass that the limit cut short
+			left = err // not the error of a pass that the limit interrupted
 		}
 		if quietPasses++; err != nil || swept.Total() > 0 {
 			quietPasses, quietSince = 0, time.Now()
@@ -131,4 +133,51 @@ func sweepUntilQuiet(o order) error {
 	}
 	_, err := removeFolders(o.Target.Folders)
 	return errors.Join(left, err, fmt.Errorf("gave up after %s", o.Pace.Limit))
+}
+
+// LogFolder returns the folder in which a watchdog that could not remove everything writes a file named watchdog-*.log: nomadlab
+// in the user's state folder ($XDG_STATE_HOME, else ~/.local/state), or in the temporary folder if the user has no home. It need
+// not exist.
+func LogFolder() string {
+	if state := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(state) {
+		return filepath.Join(state, "nomadlab")
+	}
+	if home, err := os.UserHomeDir(); err == nil && filepath.IsAbs(home) {
+		return filepath.Join(home, ".local", "state", "nomadlab")
+	}
+	return filepath.Join(os.TempDir(), "nomadlab")
+}
+
+// writeLog writes what is left and how to remove it. Its own errors are dropped, as no process is left to report them to.
+func writeLog(o order, left error) {
+	folder := LogFolder()
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return
+	}
+	name := fmt.Sprintf("watchdog-%s-%d.log", time.Now().UTC().Format("20060102T150405Z"), os.Getpid())
+	// A new file, and not the target of a link: other users may write to the temporary folder.
+	file, err := os.OpenFile(filepath.Join(folder, name), os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return
+	}
+	_, _ = file.WriteString(logText(o, left))
+	_ = file.Close()
+}
+
+func logText(o order, left error) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "Process %d ended without cleaning up, and its watchdog could not remove everything.\n\n%v\n", o.Owner.PID, left)
+	if t := o.Target; t.DockerHost != "" {
+		docker := "docker -H " + t.DockerHost
+		fmt.Fprintf(&text, "\nTo remove it by hand:\n")
+		for _, kind := range []struct{ list, remove string }{
+			{"ps -aq", "rm -fv"}, {"network ls -q", "network rm"}, {"volume ls -q", "volume rm"},
+		} {
+			fmt.Fprintf(&text, "  %s %s --filter label=%s | xargs -r %s %s\n", docker, kind.list, t.Label, docker, kind.remove)
+		}
+	}
+	if o.Target.Marker != "" {
+		fmt.Fprintf(&text, "\nProcesses to end are those with %s in /proc/PID/environ.\n", o.Target.Marker)
+	}
+	return text.String()
 }

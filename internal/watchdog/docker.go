@@ -6,10 +6,13 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/api/types/volume"
 	"github.com/moby/moby/client"
 )
 
-// kind is one sort of Docker object: how to find those that bear the label, and how to remove one.
+// kind is one sort of Docker object: how to list those with the label, and how to remove one.
 type kind struct {
 	name   string
 	list   func(context.Context) ([]string, error)
@@ -33,9 +36,9 @@ func sweepDocker(ctx context.Context, t Target, swept *Swept) error {
 	return errors.Join(failed[:]...)
 }
 
-// clear removes all objects of one kind and returns how many it found. Only an empty list counts as success, and then
-// whatever the daemon answered before does not matter: that an object is gone already, is being removed by somebody
-// else (409), or could not be removed at the first try.
+// clear removes all objects of one kind and returns how many it found. It succeeds when the list is empty. Then earlier errors of
+// the daemon do not matter: an object was gone already, another client was removing it (409), or it could not be removed at the
+// first try.
 func (k kind) clear(ctx context.Context) (int, error) {
 	found := map[string]bool{}
 	err := retry(ctx, askEvery, func() (bool, error) {
@@ -65,16 +68,21 @@ func (k kind) removeAll(ctx context.Context, ids []string) error {
 	return errors.Join(failed...)
 }
 
+// ids returns the identifiers of the items of a list.
+func ids[T any](items []T, id func(T) string) []string {
+	all := make([]string, len(items))
+	for i, item := range items {
+		all[i] = id(item)
+	}
+	return all
+}
+
 func containers(docker *client.Client, filter client.Filters) kind {
 	return kind{
 		name: "container",
 		list: func(ctx context.Context) ([]string, error) {
 			found, err := docker.ContainerList(ctx, client.ContainerListOptions{All: true, Filters: filter})
-			ids := make([]string, len(found.Items))
-			for i, item := range found.Items {
-				ids[i] = item.ID
-			}
-			return ids, err
+			return ids(found.Items, func(c container.Summary) string { return c.ID }), err
 		},
 		remove: func(ctx context.Context, id string) error {
 			_, err := docker.ContainerRemove(ctx, id, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
@@ -88,28 +96,24 @@ func networks(docker *client.Client, filter client.Filters) kind {
 		name: "network",
 		list: func(ctx context.Context) ([]string, error) {
 			found, err := docker.NetworkList(ctx, client.NetworkListOptions{Filters: filter})
-			ids := make([]string, len(found.Items))
-			for i, item := range found.Items {
-				ids[i] = item.ID
-			}
-			return ids, err
+			return ids(found.Items, func(n network.Summary) string { return n.ID }), err
 		},
 		remove: func(ctx context.Context, id string) error { return removeNetwork(ctx, docker, id) },
 	}
 }
 
-// removeNetwork disconnects what still hangs on the network and tries once more. Docker 20.10 answers 403 ("has active
-// endpoints") for a container that joined from outside the lab.
+// removeNetwork removes a network. If that fails, it disconnects the containers of the network and tries once more: Docker 20.10
+// answers 403 ("has active endpoints") if a container that is not of the lab was connected.
 func removeNetwork(ctx context.Context, docker *client.Client, id string) error {
 	_, err := docker.NetworkRemove(ctx, id, client.NetworkRemoveOptions{})
 	if err == nil {
 		return nil
 	}
-	network, inspectErr := docker.NetworkInspect(ctx, id, client.NetworkInspectOptions{})
+	inspected, inspectErr := docker.NetworkInspect(ctx, id, client.NetworkInspectOptions{})
 	if inspectErr != nil {
 		return errors.Join(err, inspectErr)
 	}
-	for container := range network.Network.Containers {
+	for container := range inspected.Network.Containers {
 		options := client.NetworkDisconnectOptions{Container: container, Force: true}
 		if _, err := docker.NetworkDisconnect(ctx, id, options); err != nil {
 			return fmt.Errorf("disconnect container %s: %w", container, err)
@@ -124,11 +128,7 @@ func volumes(docker *client.Client, filter client.Filters) kind {
 		name: "volume",
 		list: func(ctx context.Context) ([]string, error) {
 			found, err := docker.VolumeList(ctx, client.VolumeListOptions{Filters: filter})
-			names := make([]string, len(found.Items))
-			for i, item := range found.Items {
-				names[i] = item.Name
-			}
-			return names, err
+			return ids(found.Items, func(v volume.Volume) string { return v.Name }), err
 		},
 		remove: func(ctx context.Context, name string) error {
 			_, err := docker.VolumeRemove(ctx, name, client.VolumeRemoveOptions{})

@@ -2,7 +2,7 @@ package watchdog
 
 import "nomadlab.internal/internal/procfs"
 
-// StartTime and KillStarted show how a process is told from a later one with the same number.
+// StartTime and KillStarted let a test distinguish a process from a later one with the same number.
 func StartTime(pid int) (uint64, bool) {
 	p, ok := identify(pid)
 	return p.Started, ok

@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// Guard and PipeID let a test forge what Start hands to the watchdog.
+// Guard and PipeID let a test make what Start hands to the watchdog.
 const Guard = guard
 
 var PipeID = pipeID
 
-// PID is the process number of the one that watches.
+// PID returns the process number of the watchdog.
 func (w *Watchdog) PID() int {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -8,7 +8,7 @@ import (
 	"nomadlab.internal/internal/procfs"
 )
 
-// process cannot be told apart from a later one with the same number here, so none is ever found or killed.
+// process cannot be distinguished from a later one with the same number here, so none is ever found or killed.
 type process struct{ procfs.ID }
 
 func identify(int) (process, bool) { return process{}, false }

@@ -21,11 +21,11 @@ const (
 	guard = "NOMADLAB_WATCHDOG"
 	// pipeFD is where the watchdog finds the pipe: the first of exec.Cmd.ExtraFiles.
 	pipeFD = 3
-	// goodbye is what the owner writes when there is nothing to remove.
+	// goodbye is what the owner writes if there is nothing to remove.
 	goodbye = "goodbye\n"
-	// lasting is how long one that took another's place has watched, if a third is to take its own.
+	// lasting is how long a watchdog that replaced another must have run, to be replaced itself.
 	lasting = time.Second
-	// answer is how long the watchdog may take to end once it was told to: see deadline.Fair. One that was stopped never does.
+	// answer is how long the watchdog may take to end after the goodbye, see deadline.Fair. A stopped watchdog never does.
 	answer = 10 * time.Second
 )
 
@@ -33,7 +33,7 @@ const (
 type order struct {
 	Target Target
 	Owner  process
-	Runner *process // the go command that runs the owner; nil: there is none
+	Runner *process // the go command that runs the owner; nil if none does
 	Pace   pace
 }
 
@@ -44,12 +44,12 @@ type Watchdog struct {
 	result error
 
 	mu       sync.Mutex
-	now      *child // who watches
+	now      *child // the watchdog that runs
 	released bool
-	lost     error // those that ended unasked, and why another could not take the place of the last
+	lost     error // those that ended unasked, and why the last was not replaced
 }
 
-// child is one process that watches.
+// child is one watchdog process.
 type child struct {
 	command *exec.Cmd
 	began   time.Time
@@ -58,20 +58,20 @@ type child struct {
 	exit    error
 }
 
-// Start runs a watchdog for t. Call it before the first object of t is made. It returns within milliseconds, without
-// waiting for the watchdog to be up: the pipe exists already, and what is written into it is read later.
+// Start runs a watchdog for t. Call it before the first object of t is made. It returns within milliseconds, without waiting
+// until the watchdog runs: the pipe exists already, and the watchdog reads later what is written into it.
 //
-// The watchdog fires when this process ends without [Watchdog.Release]. Where the parent of this process is the go
-// command (go test, go run), it also fires when that ends first: then nobody is left to report to, and the watchdog
-// kills this process before it sweeps. It sweeps at once, and again until two passes in a row and several seconds,
-// more on a busy machine, have found nothing, because a create that the daemon received before the owner's death may finish
-// later. After ten minutes it gives up, removes the folders all the same (they hold keys) and says in a file in [LogFolder] what it left.
+// The watchdog sweeps if this process ends without [Watchdog.Release]. If the parent of this process is the go command (go test,
+// go run), it also sweeps if that ends first: no process is left to report to, and the watchdog kills this process before it
+// sweeps. It sweeps at once, and again until two passes in a row, over several seconds, more on a busy machine, have found
+// nothing, because a create that the daemon received before the owner's death may finish later. After ten minutes it gives up,
+// removes the folders all the same (they contain keys) and writes to a file in [LogFolder] what is left.
 //
-// The watchdog lives in a session of its own, ignores SIGINT, SIGTERM, SIGHUP and SIGQUIT, and holds no file of the
-// owner but the pipe. Of the owner's environment it gets only what says where folders are. The end of ctx stops Start,
-// never the watchdog.
+// The watchdog runs in a session of its own, ignores SIGINT, SIGTERM, SIGHUP and SIGQUIT, and has no file of the owner open but
+// the pipe. Of the owner's environment it gets only the variables that locate folders. The end of ctx ends Start, never the
+// watchdog.
 //
-// The error tells why t is refused, or that the program could not be started again.
+// The error says why t is refused, or that the program could not be started again.
 func Start(ctx context.Context, t Target) (*Watchdog, error) {
 	return start(ctx, t, usualPace())
 }
@@ -96,17 +96,17 @@ func start(ctx context.Context, t Target, p pace) (*Watchdog, error) {
 	return w, nil
 }
 
-// keep has another take the place of a watchdog that ended unasked, as where somebody or the kernel killed it.
+// keep replaces a watchdog that ended unasked, for example because the kernel killed it.
 func (w *Watchdog) keep(c *child) {
 	for c != nil {
 		<-c.ended
-		c = w.follow(c)
+		c = w.replace(c)
 	}
 }
 
-// follow starts the one that comes after c. Nil: nobody is to watch any more, or none can. One that took another's place and ended as
-// soon as it had begun is the last: whatever ends it would end the next one too.
-func (w *Watchdog) follow(c *child) *child {
+// replace starts a watchdog in place of c, which has ended. It returns nil after Release, and if no further one can run: one that
+// replaced another and ended at once is the last, as the next one would end for the same reason.
+func (w *Watchdog) replace(c *child) *child {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.released {
@@ -126,11 +126,11 @@ func (w *Watchdog) follow(c *child) *child {
 	return next
 }
 
-// errUnasked is why a watchdog counts as lost that ended without an error of its own.
-var errUnasked = errors.New("nobody had told it to")
+// errUnasked is the error of a watchdog that ended unasked and without an error of its own.
+var errUnasked = errors.New("it had not been told to end")
 
-// launch starts this program again and gives it its order. The write end of the pipe is close-on-exec (os.Pipe), so no other child of
-// the owner can hold it open.
+// launch starts this program again and gives it its order. The write end of the pipe is close-on-exec (os.Pipe), so that no other
+// child of the owner keeps it open.
 func launch(order string) (*child, error) {
 	read, write, err := os.Pipe()
 	if err != nil {
@@ -138,7 +138,7 @@ func launch(order string) (*child, error) {
 	}
 	defer func() { _ = read.Close() }()
 	c := &child{pipe: write, ended: make(chan struct{})}
-	// The order is in the pipe before anybody reads it: its owner may be killed right after the start.
+	// The order is in the pipe before the watchdog runs: the owner may be killed right after the start.
 	if err := c.say(order); err != nil {
 		return nil, errors.Join(fmt.Errorf("give the watchdog its order: %w", err), write.Close())
 	}
@@ -157,8 +157,8 @@ func launch(order string) (*child, error) {
 	return c, nil
 }
 
-// again is this program as a watchdog. Its standard streams are /dev/null (the zero value of exec.Cmd), or go test and
-// every shell pipeline would wait for it; its folder is the root, so that it holds no folder that is to be removed.
+// again returns the command that runs this program as a watchdog. Its standard streams are /dev/null (the zero value of exec.Cmd):
+// go test and every shell pipeline would wait for others. Its folder is the root, so that it uses no folder that is to be removed.
 func again(pipe *os.File) (*exec.Cmd, error) {
 	path := "/proc/self/exe" // also names a test binary that go test has deleted meanwhile
 	if runtime.GOOS != "linux" {
@@ -182,8 +182,8 @@ func again(pipe *os.File) (*exec.Cmd, error) {
 	}, nil
 }
 
-// environment is small on purpose: the owner's own may hold tokens, or the marker of a lab around it, whose sweep would
-// then kill this watchdog.
+// environment returns few variables on purpose: the owner's own may contain tokens, or the marker of a lab around it, whose sweep
+// would then kill this watchdog.
 func environment(pipe string) []string {
 	// A race-enabled program sleeps for a second before it exits, unless told not to.
 	env := []string{guard + "=" + pipe, "GORACE=atexit_sleep_ms=0"}
@@ -195,7 +195,7 @@ func environment(pipe string) []string {
 	return env
 }
 
-// pipeID names the pipe behind a file descriptor, and fails where it is anything else.
+// pipeID returns a name of the pipe behind a file descriptor, and an error if it is no pipe.
 func pipeID(fd int) (string, error) {
 	var stat syscall.Stat_t
 	if err := syscall.Fstat(fd, &stat); err != nil {
@@ -207,11 +207,11 @@ func pipeID(fd int) (string, error) {
 	return fmt.Sprintf("pipe:%d:%d", stat.Dev, stat.Ino), nil
 }
 
-// Release says goodbye: the watchdog ends and removes nothing. It returns when the watchdog has ended, and may be called
-// more than once, with the same result.
+// Release says goodbye: the watchdog ends and removes nothing. It returns when the watchdog has ended, and may be called more than
+// once, with the same result.
 //
-// The error says that a watchdog had ended before, so that in between nothing would have been removed after a crash, also where another
-// took its place. Or that it did not end in time and was killed.
+// The error says that a watchdog had ended before, so that nothing would have been removed after a crash, even if it was replaced
+// later; or that the watchdog did not end in time and was killed.
 func (w *Watchdog) Release() error {
 	w.once.Do(func() {
 		w.mu.Lock()
@@ -220,7 +220,7 @@ func (w *Watchdog) Release() error {
 		w.mu.Unlock()
 		if lost == nil || !c.isOver() {
 			lost = errors.Join(lost, c.say(goodbye), c.end())
-		} else if err := c.pipe.Close(); err == nil { // it was followed by none yet
+		} else if err := c.pipe.Close(); err == nil { // it is not replaced yet
 			lost = errors.Join(lost, fmt.Errorf("watchdog %d ended unasked: %w", c.command.Process.Pid, cmp.Or(c.exit, errUnasked)))
 		}
 		if lost != nil {

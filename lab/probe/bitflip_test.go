@@ -9,7 +9,7 @@ import (
 )
 
 func TestThrough(t *testing.T) {
-	h := newHouse(t)
+	h := newCredentials(t)
 	config := h.tlsConfig(t)
 	https, rpc, plain := web(t, config), rpcPort(t, config), web(t, nil)
 	gossip := gossiper(t, true, ours).LocalNode().FullAddress().Addr
@@ -65,7 +65,7 @@ func TestThrough(t *testing.T) {
 	}
 }
 
-func TestThroughSaysWhatIsDone(t *testing.T) {
+func TestSentencesOfThrough(t *testing.T) {
 	p := probe.PlainHTTP("/ok")
 	for want, m := range map[string]probe.BitFlip{
 		"through a proxy that changes nothing":                     {},

@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-// TestRecordsAreFound however the bytes are cut.
+// TestRecordsAreFound: records are found with any division of the bytes.
 func TestRecordsAreFound(t *testing.T) {
 	record := func(kind byte, content ...byte) []byte {
 		return append([]byte{kind, 3, 3, 0, byte(len(content))}, content...)
@@ -36,7 +36,7 @@ func TestRecordsAreFound(t *testing.T) {
 	}
 }
 
-// TestAtMostOneBitOfAConnection is flipped, and none of what the agent answers.
+// TestAtMostOneBitOfAConnection: one bit to the agent is flipped, and none of its answer.
 func TestAtMostOneBitOfAConnection(t *testing.T) {
 	i := &BitFlipProxy{flip: Flip{Marker: "word"}}
 	h := i.newFilter()

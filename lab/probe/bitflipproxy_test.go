@@ -16,15 +16,15 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// heard is what an agent read of one connection, and how that ended.
+// captured is what an agent read of one connection, and how that ended.
 type captured struct {
 	text string
 	err  error
 }
 
-// hearer is an agent that reads each connection to its end, behind the byte that says that TLS follows where it has a
-// configuration, and passes on what it heard.
-func hearer(t *testing.T, config *tls.Config) (at string, ended <-chan captured) {
+// recorder is an agent that reads each connection to its end, with TLS after its first byte if config is set, and sends what it
+// read to the channel.
+func recorder(t *testing.T, config *tls.Config) (at string, ended <-chan captured) {
 	t.Helper()
 	all := make(chan captured, 10)
 	at = listen(t, func(conn net.Conn) {
@@ -41,7 +41,7 @@ func hearer(t *testing.T, config *tls.Config) (at string, ended <-chan captured)
 	return at, all
 }
 
-// between is an bit-flipping proxy before the agent.
+// between starts a bit-flipping proxy for the agent.
 func between(t *testing.T, at string) *probe.BitFlipProxy {
 	t.Helper()
 	i, err := probe.StartBitFlipProxy(t.Context(), netip.MustParseAddrPort("127.0.0.1:0"), netip.MustParseAddrPort(at))
@@ -52,7 +52,7 @@ func between(t *testing.T, at string) *probe.BitFlipProxy {
 	return i
 }
 
-// speak connects, says each of the texts in a write, and hangs up. It does not mind that the agent hangs up first.
+// speak connects, sends each of the texts in one write, and closes. It ignores that the agent closes first.
 func speak(t *testing.T, at string, config *tls.Config, texts ...string) {
 	t.Helper()
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", at)
@@ -77,7 +77,7 @@ func speak(t *testing.T, at string, config *tls.Config, texts ...string) {
 	}
 }
 
-// seen waits until the bit-flipping proxy has seen so much.
+// seen waits until the bit-flipping proxy has these counts.
 func seen(t *testing.T, i *probe.BitFlipProxy, want probe.ProxyCounts) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), deadline.Hang)
@@ -93,8 +93,8 @@ func seen(t *testing.T, i *probe.BitFlipProxy, want probe.ProxyCounts) {
 	}
 }
 
-func TestInterceptor(t *testing.T) {
-	h := newHouse(t)
+func TestBitFlipProxy(t *testing.T) {
+	h := newCredentials(t)
 	theirs := h.tlsConfig(t)
 	ours := &tls.Config{InsecureSkipVerify: true, Certificates: theirs.Certificates} //nolint:gosec // who is asked does not matter here
 	ten := slices.Repeat([]string{"word "}, 10)
@@ -117,7 +117,7 @@ func TestInterceptor(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			at, ended := hearer(t, test.server)
+			at, ended := recorder(t, test.server)
 			i := between(t, at)
 			i.Flip(test.flip)
 			for n := range 3 {
@@ -135,9 +135,9 @@ func TestInterceptor(t *testing.T) {
 	}
 }
 
-// TestInterceptorOfAConnectionThatIsThere: records are counted from the call on, and an end has it stop.
-func TestInterceptorOfAConnectionThatIsThere(t *testing.T) {
-	h := newHouse(t)
+// TestBitFlipProxyWithAnEstablishedConnection: records are counted from the call on, and the zero value ends the flipping.
+func TestBitFlipProxyWithAnEstablishedConnection(t *testing.T) {
+	h := newCredentials(t)
 	theirs := h.tlsConfig(t)
 	answered := make(chan error, 1)
 	at := listen(t, func(conn net.Conn) {
@@ -190,8 +190,8 @@ func TestInterceptorOfAConnectionThatIsThere(t *testing.T) {
 	}
 }
 
-// TestInterceptorListensOnLoopbackAlone, and is gone once it is closed, with its connections.
-func TestInterceptorListensOnLoopbackAlone(t *testing.T) {
+// TestBitFlipProxyListensOnLoopbackOnly also shows that the proxy and its connections are gone after Close.
+func TestBitFlipProxyListensOnLoopbackOnly(t *testing.T) {
 	for _, at := range []string{"0.0.0.0:0", "192.0.2.1:4747", "[::]:0"} {
 		if i, err := probe.StartBitFlipProxy(t.Context(), netip.MustParseAddrPort(at), netip.MustParseAddrPort("127.0.0.1:1")); err == nil {
 			i.Close()
@@ -200,7 +200,7 @@ func TestInterceptorListensOnLoopbackAlone(t *testing.T) {
 			t.Errorf("%s: %v", at, err)
 		}
 	}
-	at, ended := hearer(t, nil)
+	at, ended := recorder(t, nil)
 	i := between(t, at)
 	conn, err := (&net.Dialer{}).DialContext(t.Context(), "tcp", i.Addr())
 	if err != nil {

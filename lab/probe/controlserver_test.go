@@ -24,7 +24,7 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// selfSigned is a certificate that no authority of the tests would sign, with whatever is wrong with it.
+// selfSigned returns a certificate that no authority of the tests would sign.
 func selfSigned(t *testing.T, key crypto.Signer, wrong func(*x509.Certificate)) tls.Certificate {
 	t.Helper()
 	template := &x509.Certificate{
@@ -59,16 +59,16 @@ func rsaKey(t *testing.T, bits int) crypto.Signer {
 	return key
 }
 
-// flawedLeaf is a look at the certificate that was served.
+// leafSearch returns a search in the certificate that was served.
 func defectiveLeaf(wrong func(*x509.Certificate) bool) probe.Search {
 	return probe.Search{For: "a defect", In: func(o probe.Observation) (bool, string, error) {
 		return wrong(o.Served[0]), "a certificate", nil
 	}}
 }
 
-// Each look finds its thing at the control server that has it, and at no other.
-func TestLooksAtControlServers(t *testing.T) {
-	h, other := newHouse(t), newHouse(t)
+// Each search finds its thing at the control server that has it, and at no other.
+func TestSearchesAtControlServers(t *testing.T) {
+	h, other := newCredentials(t), newCredentials(t)
 	pool, err := other.server.Pool()
 	if err != nil {
 		t.Fatal(err)
@@ -85,15 +85,15 @@ func TestLooksAtControlServers(t *testing.T) {
 		"CORS":       {Certificate: plain, Header: http.Header{"Access-Control-Allow-Origin": {"*"}}},
 		"body":       {Certificate: plain, Body: marker},
 	}
-	looks := map[string]func(p probe.Probe) probe.Probe{
-		"short key": looking(func(c *x509.Certificate) bool {
+	searches := map[string]func(p probe.Probe) probe.Probe{
+		"short key": searching(func(c *x509.Certificate) bool {
 			k, ok := c.PublicKey.(*rsa.PublicKey)
 			return ok && k.N.BitLen() < 2048
 		}),
-		"authority": looking(func(c *x509.Certificate) bool { return c.IsCA }),
-		"ten years": looking(func(c *x509.Certificate) bool { return c.NotAfter.Sub(c.NotBefore) > 398*24*time.Hour }),
-		"expired":   looking(func(c *x509.Certificate) bool { return c.NotAfter.Before(time.Now()) }),
-		"wildcard":  looking(func(c *x509.Certificate) bool { return slices.Contains(c.DNSNames, "*.nomad") }),
+		"authority": searching(func(c *x509.Certificate) bool { return c.IsCA }),
+		"ten years": searching(func(c *x509.Certificate) bool { return c.NotAfter.Sub(c.NotBefore) > 398*24*time.Hour }),
+		"expired":   searching(func(c *x509.Certificate) bool { return c.NotAfter.Before(time.Now()) }),
+		"wildcard":  searching(func(c *x509.Certificate) bool { return slices.Contains(c.DNSNames, "*.nomad") }),
 		"another CA": func(p probe.Probe) probe.Probe {
 			return probe.Searching(p, probe.Search{For: "a CA", In: func(o probe.Observation) (bool, string, error) {
 				named := func(name []byte) bool { return pki.NameText(name) == "CN=probe test CA" }
@@ -103,12 +103,12 @@ func TestLooksAtControlServers(t *testing.T) {
 	}
 	as := probe.As(h.cli)
 	for found, controlServer := range controlServers {
-		for name, look := range looks {
-			for _, p := range []probe.Probe{look(probe.HTTP("/", as)), look(probe.RPC("Status.Leader", as))} {
+		for name, search := range searches {
+			for _, p := range []probe.Probe{search(probe.HTTP("/", as)), search(probe.RPC("Status.Leader", as))} {
 				expect(t, probe.AtControlServer(p, controlServer), found, name)
 			}
 		}
-		expect(t, probe.AtControlServer(probe.HTTPSearch(probe.Ask{Path: "/"}, as, lookForMarker()), controlServer), found, "body")
+		expect(t, probe.AtControlServer(probe.HTTPSearch(probe.Ask{Path: "/"}, as, markerSearch()), controlServer), found, "body")
 		expect(t, probe.AtControlServer(probe.HTTPSearch(probe.Ask{Path: "/"}, as, probe.AnswerSearch{
 			In: func(header http.Header, _ []byte) (bool, string, error) {
 				return header.Get("Access-Control-Allow-Origin") == "*", "", nil
@@ -117,32 +117,32 @@ func TestLooksAtControlServers(t *testing.T) {
 	}
 }
 
-func looking(wrong func(*x509.Certificate) bool) func(probe.Probe) probe.Probe {
+func searching(wrong func(*x509.Certificate) bool) func(probe.Probe) probe.Probe {
 	return func(p probe.Probe) probe.Probe { return probe.Searching(p, defectiveLeaf(wrong)) }
 }
 
-// expect wants the look of that name to find something at the control server of the same name alone. An agent is not asked.
-func expect(t *testing.T, p probe.Probe, controlServer, look string) {
+// expect wants the search of that name to find its thing only at the control server of the same name. No agent is called.
+func expect(t *testing.T, p probe.Probe, controlServer, search string) {
 	t.Helper()
 	want := probe.Absent
-	if controlServer == look {
+	if controlServer == search {
 		want = probe.Found
 	}
 	if o := p.Observe(t.Context(), target("")); o.Outcome != want {
-		t.Errorf("look for %q at %q (%s): outcome %q, want %q: %s %s", look, controlServer, p.Plane, o.Outcome, want, o.Received, o.Err)
+		t.Errorf("look for %q at %q (%s): outcome %q, want %q: %s %s", search, controlServer, p.Plane, o.Outcome, want, o.Received, o.Err)
 	}
 }
 
-// A caller that is sent to a control server trusts that one certificate, not everybody; one that is not, trusts no control server.
+// A caller at a control server trusts that one certificate only; any other caller trusts no control server.
 func TestControlServerIsTrustedAlone(t *testing.T) {
-	h := newHouse(t)
+	h := newCredentials(t)
 	https := web(t, h.tlsConfig(t))
 	var outcomes []probe.Outcome
 	get := probe.HTTP("/ok", probe.As(h.cli))
 	try := probe.New(probe.PlaneHTTP, "try", func(ctx context.Context, controlServer probe.Target) probe.Observation {
-		elsewhere, stranger := controlServer, target(controlServer.HTTP)
+		elsewhere, outsider := controlServer, target(controlServer.HTTP)
 		elsewhere.HTTP = https
-		for _, at := range []probe.Target{controlServer, elsewhere, stranger} {
+		for _, at := range []probe.Target{controlServer, elsewhere, outsider} {
 			outcomes = append(outcomes, get.Observe(ctx, at).Outcome)
 		}
 		return probe.Observation{}
@@ -155,7 +155,7 @@ func TestControlServerIsTrustedAlone(t *testing.T) {
 }
 
 func TestControlServerIsGoneAfterwards(t *testing.T) {
-	h := newHouse(t)
+	h := newCredentials(t)
 	for _, plane := range []probe.Plane{probe.PlaneHTTP, probe.PlaneRPC} {
 		var at string
 		var held net.Conn
@@ -177,7 +177,7 @@ func TestControlServerIsGoneAfterwards(t *testing.T) {
 }
 
 func TestControlServersThatCannotBe(t *testing.T) {
-	h := newHouse(t)
+	h := newCredentials(t)
 	sound := probe.ControlServer{Certificate: selfSigned(t, ecKey(t), nil)}
 	for want, p := range map[string]probe.Probe{
 		"set ControlServer.Certificate":        probe.AtControlServer(fetch(h), probe.ControlServer{}),
@@ -194,9 +194,9 @@ func TestControlServersThatCannotBe(t *testing.T) {
 	}
 }
 
-// Who presents no certificate, or a bad one, sees the control server too: it is there to be looked at.
+// A control server also serves a caller without a certificate, or with a bad one.
 func TestControlServerLetsEverybodyIn(t *testing.T) {
-	h := newHouse(t)
+	h := newCredentials(t)
 	pool, err := h.server.Pool()
 	if err != nil {
 		t.Fatal(err)

@@ -10,7 +10,7 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// TestZeroValuesAreTheMostCareful: nobody has to say so.
+// TestZeroValuesAreTheMostCareful: the zero values allow least.
 func TestZeroValuesAreTheMostCareful(t *testing.T) {
 	for name, e := range map[string]probe.Effect{
 		"an effect": {}, "a probe": probe.New(probe.PlaneHTTP, "try", nil).Effect(), "a request": probe.Ask{Method: http.MethodPut, Path: "/v1/jobs"}.Effect(),
@@ -29,13 +29,13 @@ func TestZeroValuesAreTheMostCareful(t *testing.T) {
 	}
 }
 
-// altered is a request that was verified, with another path.
+// altered returns a verified request with another path.
 func altered(a probe.Ask) probe.Ask {
 	a.Path = "/v1/job/production"
 	return a
 }
 
-// TestBoundsWantEveryVersion, as it is written.
+// TestBoundsWantEveryVersion: all versions must be verified, as they are written.
 func TestBoundsWantEveryVersion(t *testing.T) {
 	e := probe.WithoutEffectOn("1.11.3", "1.10.5")
 	for text, versions := range map[string][]string{
@@ -60,11 +60,11 @@ func TestBoundsWantEveryVersion(t *testing.T) {
 	}
 }
 
-// TestNothingForbiddenIsSent, by whatever probe it is wrapped in. The control is the same without Bounds.
+// TestNothingForbiddenIsSent: no wrapped probe sends a forbidden request. The control is the same without Bounds.
 func TestNothingForbiddenIsSent(t *testing.T) {
-	h := newHouse(t)
+	h := newCredentials(t)
 	var sent, tokens atomic.Int32
-	at := target(serveHTTPS(t, guarded(t, 50), h.tlsConfig(t), func(_ http.ResponseWriter, r *http.Request) {
+	at := target(serveHTTPS(t, listenLimited(t, 50), h.tlsConfig(t), func(_ http.ResponseWriter, r *http.Request) {
 		if r.Method != http.MethodGet {
 			sent.Add(1)
 		}

@@ -16,7 +16,7 @@ func TestSizeOfAFlood(t *testing.T) {
 	}
 }
 
-// TestAtOnce: the least limit counts, two are kept free, and none at all is no limit.
+// TestAtOnce: the smallest limit counts, two connections are left free, and without any limit there is none.
 func TestAtOnce(t *testing.T) {
 	for want, takes := range map[int]map[Plane]int{
 		0: nil, 1: {PlaneHTTP: 1}, 2: {PlaneHTTP: 100, PlaneRPC: 4}, 98: {PlaneHTTP: 100, PlaneRPC: 0},

@@ -15,85 +15,85 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// doorman lets so many connections in at a time, as Nomad does of one address: the others are closed at once.
-type doorman struct {
+// limitedListener accepts up to limit connections at a time, as Nomad does for one address. It closes the others at once.
+type limitedListener struct {
 	net.Listener
 	limit int
-	// stuck keeps the place of who has left.
+	// stuck counts connections that have ended too.
 	stuck bool
 
-	mu          sync.Mutex
-	inside, top int
+	mu        sync.Mutex
+	open, top int
 }
 
-func (d *doorman) Accept() (net.Conn, error) {
+func (d *limitedListener) Accept() (net.Conn, error) {
 	for {
 		conn, err := d.Listener.Accept()
 		if err != nil {
 			return nil, err
 		}
-		if d.enters() {
-			return &guest{Conn: conn, leaves: sync.OnceFunc(d.left)}, nil
+		if d.admit() {
+			return &limitedConn{Conn: conn, leave: sync.OnceFunc(d.leave)}, nil
 		}
 		_ = conn.Close()
 	}
 }
 
-func (d *doorman) enters() bool {
+func (d *limitedListener) admit() bool {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.inside == d.limit {
+	if d.open == d.limit {
 		return false
 	}
-	d.inside++
-	d.top = max(d.top, d.inside)
+	d.open++
+	d.top = max(d.top, d.open)
 	return true
 }
 
-func (d *doorman) left() {
+func (d *limitedListener) leave() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if !d.stuck {
-		d.inside--
+		d.open--
 	}
 }
 
-// now is how many are inside, and the most that ever were.
-func (d *doorman) now() (inside, top int) {
+// counts returns how many connections are open, and the most that ever were.
+func (d *limitedListener) counts() (inside, top int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.inside, d.top
+	return d.open, d.top
 }
 
-type guest struct {
+type limitedConn struct {
 	net.Conn
-	leaves func()
+	leave func()
 }
 
-func (g *guest) Close() error {
-	defer g.leaves()
+func (g *limitedConn) Close() error {
+	defer g.leave()
 	return g.Conn.Close()
 }
 
-// guarded listens behind the doorman, who may be changed before the first caller comes.
-func guarded(t *testing.T, limit int) *doorman {
+// listenLimited returns a limitedListener, whose fields may be changed before the first caller comes.
+func listenLimited(t *testing.T, limit int) *limitedListener {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &doorman{Listener: listener, limit: limit}
+	return &limitedListener{Listener: listener, limit: limit}
 }
 
-// serveHTTPS serves requests over HTTPS to those whom the doorman lets in.
-func serveHTTPS(t *testing.T, d *doorman, config *tls.Config, handler http.HandlerFunc) string {
+// serveHTTPS serves requests over HTTPS on the connections that the listener accepts.
+func serveHTTPS(t *testing.T, d *limitedListener, config *tls.Config, handler http.HandlerFunc) string {
 	t.Helper()
 	serveOn(t, tls.NewListener(d, config), handler)
 	return d.Addr().String()
 }
 
-// serveHTTP serves requests in the clear to those whom the doorman lets in.
-func serveHTTP(t *testing.T, d *doorman, handler http.HandlerFunc) string {
+// serveHTTP serves requests in plaintext on the connections that the listener accepts.
+func serveHTTP(t *testing.T, d *limitedListener, handler http.HandlerFunc) string {
 	t.Helper()
 	serveOn(t, d, handler)
 	return d.Addr().String()
@@ -108,8 +108,8 @@ func serveOn(t *testing.T, l net.Listener, handler http.HandlerFunc) {
 
 func answer(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("leader")) }
 
-// serveRPCs serves one call of each caller, in the clear without a config, and keeps the connection.
-func serveRPCs(t *testing.T, d *doorman, config *tls.Config, after func(net.Conn)) string {
+// serveRPCs serves one call of each caller, in plaintext without a config, and keeps the connection.
+func serveRPCs(t *testing.T, d *limitedListener, config *tls.Config, after func(net.Conn)) string {
 	t.Helper()
 	go func() {
 		for {
@@ -133,23 +133,23 @@ func serveRPCs(t *testing.T, d *doorman, config *tls.Config, after func(net.Conn
 
 func TestFloods(t *testing.T) {
 	t.Parallel()
-	// A few leave late: their end of the connection is closed before the doorman has heard of it.
+	// Some leave late: their end of the connection is closed before the listener counts it.
 	const limit, late = 20, 5
-	h := newHouse(t)
+	h := newCredentials(t)
 	config := h.tlsConfig(t)
 	me := probe.As(h.server).OrInClear()
 	for name, plane := range map[string]struct {
 		flood   func(int, probe.Caller) probe.Probe
-		serve   func(*doorman) string
+		serve   func(*limitedListener) string
 		inClear bool
 	}{
-		"HTTP":              {probe.HTTPFlood, func(d *doorman) string { return serveHTTPS(t, d, config, answer) }, false},
-		"HTTP in the clear": {probe.HTTPFlood, func(d *doorman) string { return serveHTTP(t, d, answer) }, true},
-		"RPC":               {probe.RPCFlood, func(d *doorman) string { return serveRPCs(t, d, config, read) }, false},
-		"RPC in the clear":  {probe.RPCFlood, func(d *doorman) string { return serveRPCs(t, d, nil, read) }, true},
+		"HTTP":              {probe.HTTPFlood, func(d *limitedListener) string { return serveHTTPS(t, d, config, answer) }, false},
+		"HTTP in the clear": {probe.HTTPFlood, func(d *limitedListener) string { return serveHTTP(t, d, answer) }, true},
+		"RPC":               {probe.RPCFlood, func(d *limitedListener) string { return serveRPCs(t, d, config, read) }, false},
+		"RPC in the clear":  {probe.RPCFlood, func(d *limitedListener) string { return serveRPCs(t, d, nil, read) }, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := guarded(t, limit)
+			d := listenLimited(t, limit)
 			at := target(plane.serve(d))
 			at.HTTPInClear, at.RPCInClear = plane.inClear, plane.inClear
 			for range runs {
@@ -162,32 +162,32 @@ func TestFloods(t *testing.T) {
 					if o.Outcome != outcome || !strings.Contains(o.Received, want) {
 						t.Fatalf("%d: outcome %q, received %q; want %q, %q: %s", n, o.Outcome, o.Received, outcome, want, o.Err)
 					}
-					if inside, _ := d.now(); inside > late {
+					if inside, _ := d.counts(); inside > late {
 						t.Errorf("%d: %d are still inside when the probe returns", n, inside)
 					}
 				}
 			}
-			if _, top := d.now(); top != limit {
+			if _, top := d.counts(); top != limit {
 				t.Errorf("%d were inside at once, want %d", top, limit)
 			}
 		})
 	}
 }
 
-// Of a flood that could not be tried nothing is known.
+// A flood that could not be tried shows nothing.
 func TestFloodsThatAreNone(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newCredentials(t)
 	config := h.tlsConfig(t)
 	me := probe.As(h.server)
-	stuck := func(serve func(*doorman) string) probe.Target {
-		d := guarded(t, 5)
+	stuck := func(serve func(*limitedListener) string) probe.Target {
+		d := listenLimited(t, 5)
 		d.stuck = true
 		return target(serve(d))
 	}
 	second := func(other http.HandlerFunc) probe.Target {
 		var requests atomic.Int32
-		return target(serveHTTPS(t, guarded(t, 20), config, func(w http.ResponseWriter, r *http.Request) {
+		return target(serveHTTPS(t, listenLimited(t, 20), config, func(w http.ResponseWriter, r *http.Request) {
 			if requests.Add(1) == 2 {
 				other(w, r)
 				return
@@ -199,9 +199,9 @@ func TestFloodsThatAreNone(t *testing.T) {
 	broken := second(func(w http.ResponseWriter, _ *http.Request) {
 		http.Error(w, "No cluster leader", http.StatusInternalServerError)
 	})
-	web := func(d *doorman) string { return serveHTTPS(t, d, config, answer) }
-	rpcs := func(d *doorman) string { return serveRPCs(t, d, config, read) }
-	sound := target(web(guarded(t, 20)))
+	web := func(d *limitedListener) string { return serveHTTPS(t, d, config, answer) }
+	rpcs := func(d *limitedListener) string { return serveRPCs(t, d, config, read) }
+	sound := target(web(listenLimited(t, 20)))
 	for name, test := range map[string]struct {
 		probe probe.Probe
 		at    probe.Target
@@ -229,8 +229,8 @@ func TestFloodsThatAreNone(t *testing.T) {
 	}
 }
 
-// fickle serves RPCs to those whom it takes in, by how many have spoken, and closes whatever is silent when the second one speaks. Whom
-// it has served it leaves to after.
+// fickle serves RPCs to the callers that it accepts, by the number of requests so far, and closes all idle connections at the
+// second request. Then it calls after with the connection.
 func fickle(t *testing.T, config *tls.Config, takesIn func(spoken int) bool, after func(net.Conn)) string {
 	t.Helper()
 	var mu sync.Mutex
@@ -272,9 +272,9 @@ func fickle(t *testing.T, config *tls.Config, takesIn func(spoken int) bool, aft
 	return listener.Addr().String()
 }
 
-// TestCrowdThatIsNone: where whatever is silent is closed there was no flood, and the first that speaks is shut out as well.
+// TestFloodThatIsNone: if all idle connections are closed there was no flood, even if the first request is refused.
 func TestFloodThatIsNone(t *testing.T) {
-	h := newHouse(t)
+	h := newCredentials(t)
 	at := fickle(t, h.tlsConfig(t), func(spoken int) bool { return spoken != 2 }, read)
 	o := probe.RPCFlood(10, probe.As(h.server)).Observe(t.Context(), target(at))
 	if o.Outcome != probe.Failed || !o.Retry || o.Received != "0 silent ones held, 7 closed, 0 that spoke let in: they were not all there at once" {
@@ -282,37 +282,37 @@ func TestFloodThatIsNone(t *testing.T) {
 	}
 }
 
-// TestCrowdThatMeetsALimitOfTime: where the silent ones have met one, all speak. That some are held while others are shut out shows a
-// limit of connections; that they are closed once they were answered shows none.
+// TestFloodThatMeetsALimitOfTime: if the idle connections met a timeout, a request is sent on all. If some are held while others
+// are refused, there is a limit of connections; if they are closed after their answer, there is none.
 func TestFloodThatMeetsALimitOfTime(t *testing.T) {
-	h := newHouse(t)
+	h := newCredentials(t)
 	const n, limit = 40, 15
 	always := func(int) bool { return true }
 	for name, c := range map[string]struct {
-		takesIn func(*doorman) func(int) bool
-		after   func(net.Conn, *doorman)
+		takesIn func(*limitedListener) func(int) bool
+		after   func(net.Conn, *limitedListener)
 		want    probe.Outcome
 		says    string
 	}{
 		"and none of connections": {
-			func(*doorman) func(int) bool { return always }, func(conn net.Conn, _ *doorman) { read(conn) },
+			func(*limitedListener) func(int) bool { return always }, func(conn net.Conn, _ *limitedListener) { read(conn) },
 			probe.Accepted, "40 that spoke held, 0 shut out or closed",
 		},
 		"and one of connections": {
-			func(d *doorman) func(int) bool { return func(int) bool { return d.enters() } }, func(conn net.Conn, d *doorman) { defer d.left(); read(conn) },
+			func(d *limitedListener) func(int) bool { return func(int) bool { return d.admit() } }, func(conn net.Conn, d *limitedListener) { defer d.leave(); read(conn) },
 			probe.RefusedInHandshake, "15 that spoke held, 25 shut out or closed",
 		},
 		"and one fails": {
-			func(*doorman) func(int) bool { return func(spoken int) bool { return spoken != 12 } }, func(conn net.Conn, _ *doorman) { read(conn) },
+			func(*limitedListener) func(int) bool { return func(spoken int) bool { return spoken != 12 } }, func(conn net.Conn, _ *limitedListener) { read(conn) },
 			probe.Failed, "let in after one was shut out",
 		},
 		"those that spoke as well": {
-			func(*doorman) func(int) bool { return always }, func(net.Conn, *doorman) {},
+			func(*limitedListener) func(int) bool { return always }, func(net.Conn, *limitedListener) {},
 			probe.Failed, "they were not all there at once",
 		},
 		"some that spoke as well": {
-			func(*doorman) func(int) bool { return always }, func(conn net.Conn, d *doorman) {
-				if d.enters() {
+			func(*limitedListener) func(int) bool { return always }, func(conn net.Conn, d *limitedListener) {
+				if d.admit() {
 					read(conn)
 				}
 			},
@@ -320,7 +320,7 @@ func TestFloodThatMeetsALimitOfTime(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := guarded(t, limit)
+			d := listenLimited(t, limit)
 			at := fickle(t, h.tlsConfig(t), c.takesIn(d), func(conn net.Conn) { c.after(conn, d) })
 			o := probe.RPCFlood(n, probe.As(h.server)).Observe(t.Context(), target(at))
 			if o.Outcome != c.want || o.Retry != (c.want == probe.Failed) || !strings.Contains(o.Received, c.says) {
@@ -330,20 +330,20 @@ func TestFloodThatMeetsALimitOfTime(t *testing.T) {
 	}
 }
 
-// TestCrowdThatIsAnsweredAndClosed: a member that was answered and then shut out is not held.
+// TestFloodThatIsAnsweredAndClosed: a connection that was answered and then closed is not held.
 func TestFloodThatIsAnsweredAndClosed(t *testing.T) {
-	h := newHouse(t)
-	at := target(serveRPCs(t, guarded(t, 20), h.tlsConfig(t), closeAtOnce))
+	h := newCredentials(t)
+	at := target(serveRPCs(t, listenLimited(t, 20), h.tlsConfig(t), closeAtOnce))
 	o := probe.RPCFlood(10, probe.As(h.server)).Observe(t.Context(), at)
 	if o.Outcome != probe.RefusedInHandshake || o.Received != "0 that spoke held, 10 shut out or closed" {
 		t.Errorf("outcome %q, received %q: %s", o.Outcome, o.Received, o.Err)
 	}
 }
 
-// TestCrowdThatIsSlow: who is let in and then not answered in time has met no limit of connections.
+// TestFloodThatIsSlow: a connection that is accepted and not answered in time shows no limit of connections.
 func TestFloodThatIsSlow(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newCredentials(t)
 	var spoken atomic.Int32
 	at := listen(t, func(conn net.Conn) {
 		if firstByte(conn) == 0x04 && spoken.Add(1) == 3 {
@@ -359,20 +359,20 @@ func TestFloodThatIsSlow(t *testing.T) {
 	}
 }
 
-// TestCrowdThatComesLate: what is between may hand a connection on when somebody speaks on it, or later than others. That none
-// was shut out at first proves nothing.
+// TestFloodThatComesLate: a proxy in between may pass a connection on at its first request, or later than others. That no
+// connection was refused at first proves nothing.
 func TestFloodThatComesLate(t *testing.T) {
-	h := newHouse(t)
+	h := newCredentials(t)
 	config := h.tlsConfig(t)
 	const limit = 20
 	for n, want := range map[int]probe.Outcome{limit - 5: probe.Accepted, 2 * limit: probe.RefusedInHandshake} {
-		d := guarded(t, limit)
+		d := listenLimited(t, limit)
 		at := listen(t, func(conn net.Conn) {
 			first := firstByte(conn)
-			if first != 0x04 || !d.enters() {
+			if first != 0x04 || !d.admit() {
 				return
 			}
-			defer d.left()
+			defer d.leave()
 			secured(config, func(conn net.Conn) { serveFraming(conn); read(conn) })(conn)
 		})
 		if o := probe.RPCFlood(n, probe.As(h.server)).Observe(t.Context(), target(at)); o.Outcome != want {
@@ -381,9 +381,9 @@ func TestFloodThatComesLate(t *testing.T) {
 	}
 }
 
-// Who is too many Nomad answers with 429, in the time that it has, or breaks off TLS in the middle.
+// Above the limit Nomad answers with 429, if its short time suffices, or breaks TLS off in the middle.
 func TestFloodThatIsShutOutInOtherWays(t *testing.T) {
-	h := newHouse(t)
+	h := newCredentials(t)
 	config := h.tlsConfig(t)
 	for name, shutOut := range map[string]http.HandlerFunc{
 		"429": func(w http.ResponseWriter, _ *http.Request) {
@@ -400,7 +400,7 @@ func TestFloodThatIsShutOutInOtherWays(t *testing.T) {
 		},
 	} {
 		var requests atomic.Int32
-		at := target(serveHTTPS(t, guarded(t, 20), config, func(w http.ResponseWriter, r *http.Request) {
+		at := target(serveHTTPS(t, listenLimited(t, 20), config, func(w http.ResponseWriter, r *http.Request) {
 			if requests.Add(1) == 3 {
 				shutOut(w, r)
 				return
@@ -414,10 +414,10 @@ func TestFloodThatIsShutOutInOtherWays(t *testing.T) {
 	}
 }
 
-// TestACrowdIsLargerThanTheLimit that an agent tells of.
+// TestAFloodIsLargerThanTheLimit that an agent reports.
 func TestAFloodIsLargerThanTheLimit(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newCredentials(t)
 	p := probe.HTTPFlood(10, probe.As(h.server))
 	at := target(webLimited(t, h.tlsConfig(t), 0, 0))
 	at.Takes = map[probe.Plane]int{probe.PlaneHTTP: 20}

@@ -16,7 +16,7 @@ import (
 // decryptPayload). The line names the caller's address. GossipPing uses TCP: over UDP the server drops a refused ping without an
 // answer, like a packet that was lost.
 const (
-	// LogGossipInClear: a server with a gossip key received a plaintext ping.
+	// LogGossipPlaintext: a server with a gossip key received a plaintext ping.
 	LogGossipInClear = "memberlist: failed to receive: encryption is configured but remote state is not encrypted"
 	// LogGossipOtherKey: a server received a ping that is encrypted with a key that is not in its keyring.
 	LogGossipOtherKey = "memberlist: failed to receive: no installed keys could decrypt the message"

@@ -12,7 +12,7 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// Keys of each size that Nomad takes, as server.encrypt has them.
+// Keys of each size that Nomad accepts, in the form of server.encrypt.
 var (
 	ours   = gossipSecret(32, 'o')
 	theirs = gossipSecret(24, 't')
@@ -23,8 +23,8 @@ func gossipSecret(size int, of byte) string {
 	return base64.StdEncoding.EncodeToString([]byte(strings.Repeat(string(of), size)))
 }
 
-// gossiper is a real memberlist, with the first key as its primary one, or with none. Its configuration is the one that
-// Nomad's servers have.
+// gossiper starts a real memberlist, with the first key as its primary one, or with none. Its configuration is that of Nomad's
+// servers.
 func gossiper(t *testing.T, compress bool, keys ...string) *memberlist.Memberlist {
 	t.Helper()
 	config := memberlist.DefaultWANConfig()
@@ -57,15 +57,15 @@ func must[T any](v T, err error) func(*testing.T) T {
 	}
 }
 
-// gossipTarget is a server of whom nothing but the gossip port is reached.
+// gossipTarget returns a server of which only the gossip port can be reached.
 func gossipTarget(addr string) probe.Target {
 	return probe.Target{Name: "server-1", Region: "global", Gossip: addr}
 }
 
 func TestGossipPing(t *testing.T) {
 	const (
-		yes, no = probe.Accepted, probe.Denied
-		unread  = "an answer that is encrypted with a key that the caller has not, of the size of an "
+		yes, no    = probe.Accepted, probe.Denied
+		unreadable = "an answer that is encrypted with a key that the caller has not, of the size of an "
 	)
 	ourKey, otherKey := probe.NewGossipKey(ours, "our gossip key"), probe.NewGossipKey(base64.StdEncoding.EncodeToString(make([]byte, 32)), "another gossip key")
 	for _, test := range []struct {
@@ -78,10 +78,10 @@ func TestGossipPing(t *testing.T) {
 		{"right key", []string{ours}, ourKey, yes, "ack of seq 7, encrypted with the caller's key"},
 		{"right key of 24 bytes", []string{theirs}, probe.NewGossipKey(theirs, "k"), yes, "ack of seq 7, encrypted with the caller's key"},
 		{"right key of 16 bytes", []string{old}, probe.NewGossipKey(old, "k"), yes, "ack of seq 7, encrypted with the caller's key"},
-		{"key that is in the ring, but not as the primary one", []string{theirs, old, ours}, ourKey, yes, unread + "ack"},
-		{"other key", []string{ours}, otherKey, no, unread + "error"},
-		{"other key than any of the ring", []string{ours, theirs, old}, otherKey, no, unread + "error"},
-		{"no key", []string{ours}, probe.GossipKey{}, no, unread + "error"},
+		{"key that is in the ring, but not as the primary one", []string{theirs, old, ours}, ourKey, yes, unreadable + "ack"},
+		{"other key", []string{ours}, otherKey, no, unreadable + "error"},
+		{"other key than any of the ring", []string{ours, theirs, old}, otherKey, no, unreadable + "error"},
+		{"no key", []string{ours}, probe.GossipKey{}, no, unreadable + "error"},
 		{"no key, and none wanted", nil, probe.GossipKey{}, yes, "ack of seq 7, in clear"},
 		{"a key where none is", nil, ourKey, no, "error, in clear: remote state is encrypted and encryption is not configured"},
 	} {
@@ -137,7 +137,7 @@ func TestGossipPingOfNoGossip(t *testing.T) {
 	}
 }
 
-// What an agent announces is not taken at its word: else four bytes of its answer would cost 4 GiB.
+// The length that an agent announces is not trusted: four bytes of its answer would cost 4 GiB.
 func TestGossipPingBoundsTheAnswer(t *testing.T) {
 	at := listen(t, say("\x0a\xff\xff\xff\xff"))
 	o := probe.GossipPing(probe.GossipKey{}).Observe(t.Context(), gossipTarget(at))
@@ -146,7 +146,7 @@ func TestGossipPingBoundsTheAnswer(t *testing.T) {
 	}
 }
 
-func TestGossipKeyTellsNothing(t *testing.T) {
+func TestGossipKeyIsInNoText(t *testing.T) {
 	secret := must(base64.StdEncoding.DecodeString(ours))(t)
 	key := probe.NewGossipKey(ours, "our gossip key")
 	inside := struct{ key probe.GossipKey }{key}

@@ -7,9 +7,9 @@ import (
 	"time"
 )
 
-// TestALateEndIsNoLackOfALimit: what is open after the wait is looked at for longer where the machine is busy, and an end
-// that comes then is known to be late.
-func TestALateEndIsNoLackOfALimit(t *testing.T) {
+// TestALateEndIsNoLackOfATimeout: after the wait, an open connection is read for longer on a busy machine, and an end that comes
+// then is known to be late.
+func TestALateEndIsNoLackOfATimeout(t *testing.T) {
 	const wait = 50 * time.Millisecond
 	for name, test := range map[string]struct {
 		ends time.Duration // zero: never
@@ -41,8 +41,8 @@ func TestALateEndIsNoLackOfALimit(t *testing.T) {
 	}
 }
 
-// TestOutlastLooksAtLeastOnce: however late the look comes, a connection that has ended is seen to have.
-func TestOutlastLooksAtLeastOnce(t *testing.T) {
+// TestStaysOpenReadsAtLeastOnce: however late staysOpen is called, it notices a connection that has ended.
+func TestStaysOpenReadsAtLeastOnce(t *testing.T) {
 	for name, end := range map[string]func(net.Conn){"closed": func(c net.Conn) { c.Close() }, "open": func(net.Conn) {}} {
 		listener, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {

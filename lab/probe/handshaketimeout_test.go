@@ -16,21 +16,21 @@ import (
 )
 
 const (
-	// patience is how long the probes of this file wait, and hurry is what a listener with a limit gives them: enough for a
+	// idleTime is how long the probes of this file wait, and handshakeTime is the timeout of a listener that has one: enough for a
 	// TLS handshake on a busy machine.
-	patience = 3 * time.Second
-	hurry    = time.Second
+	idleTime      = 3 * time.Second
+	handshakeTime = time.Second
 	// brief is a wait that nothing depends on.
 	brief = 100 * time.Millisecond
 )
 
-// within closes the connection when it has read for as long as a hurry.
+// within closes the connection after handshakeTime.
 func within(conn net.Conn) {
-	_ = conn.SetReadDeadline(time.Now().Add(hurry))
+	_ = conn.SetReadDeadline(time.Now().Add(handshakeTime))
 	read(conn)
 }
 
-// webLimited is an HTTPS port with net/http's own limits.
+// webLimited serves HTTPS with net/http's own timeouts.
 func webLimited(t *testing.T, config *tls.Config, header, idle time.Duration) string {
 	t.Helper()
 	listener, err := tls.Listen("tcp", "127.0.0.1:0", config)
@@ -46,10 +46,10 @@ func webLimited(t *testing.T, config *tls.Config, header, idle time.Duration) st
 	return listener.Addr().String()
 }
 
-// TestAnAgentThatFoundUsTooSlow: to hang up without a word is a refusal at once, and none after the time that agents give a caller.
-func TestAnAgentThatFoundUsTooSlow(t *testing.T) {
+// TestAgentWithAHandshakeTimeout: to end a connection without a message is a refusal at once, and none after the timeout.
+func TestAgentWithAHandshakeTimeout(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newCredentials(t)
 	me := probe.As(h.server)
 	for name, test := range map[string]struct {
 		wait time.Duration
@@ -79,39 +79,39 @@ func TestAnAgentThatFoundUsTooSlow(t *testing.T) {
 	}
 }
 
-func TestLimitsOfTime(t *testing.T) {
+func TestHandshakeTimeouts(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newCredentials(t)
 	config := h.tlsConfig(t)
 	me := probe.As(h.server)
 	const in, after, kept = probe.RefusedInHandshake, probe.RefusedAfterHandshake, probe.Accepted
-	patient, hurried := listen(t, read), listen(t, within)
+	unlimited, limited := listen(t, read), listen(t, within)
 	var all sync.WaitGroup
 	for _, test := range []struct {
 		at    string
 		probe probe.Probe
 		want  probe.Outcome
 	}{
-		{hurried, probe.HTTPSilent(patience), in},
-		{patient, probe.HTTPSilent(patience), kept},
-		{hurried, probe.HTTPHalfHello(patience), in},
-		{patient, probe.HTTPHalfHello(patience), kept},
-		{webLimited(t, config, hurry, 0), probe.HTTPSlowHeaders(me, patience), after},
-		{webLimited(t, config, 0, hurry), probe.HTTPSlowHeaders(me, patience), kept},
-		{hurried, probe.RPCSilent(patience), in},
-		{patient, probe.RPCSilent(patience), kept},
-		{hurried, probe.RPCSilentAfterTLSByte(patience), in},
-		{patient, probe.RPCSilentAfterTLSByte(patience), kept},
-		{hurried, probe.RPCHalfHello(patience), in},
-		{patient, probe.RPCHalfHello(patience), kept},
+		{limited, probe.HTTPSilent(idleTime), in},
+		{unlimited, probe.HTTPSilent(idleTime), kept},
+		{limited, probe.HTTPHalfHello(idleTime), in},
+		{unlimited, probe.HTTPHalfHello(idleTime), kept},
+		{webLimited(t, config, handshakeTime, 0), probe.HTTPSlowHeaders(me, idleTime), after},
+		{webLimited(t, config, 0, handshakeTime), probe.HTTPSlowHeaders(me, idleTime), kept},
+		{limited, probe.RPCSilent(idleTime), in},
+		{unlimited, probe.RPCSilent(idleTime), kept},
+		{limited, probe.RPCSilentAfterTLSByte(idleTime), in},
+		{unlimited, probe.RPCSilentAfterTLSByte(idleTime), kept},
+		{limited, probe.RPCHalfHello(idleTime), in},
+		{unlimited, probe.RPCHalfHello(idleTime), kept},
 	} {
-		// At once, as each of them waits.
+		// In parallel, as each of them waits.
 		all.Go(func() {
 			o := test.probe.Observe(t.Context(), target(test.at))
 			for o.Retry && t.Context().Err() == nil { // this machine is too busy to close it in time
 				o = test.probe.Observe(t.Context(), target(test.at))
 			}
-			if o.Outcome != test.want || o.Took < patience != o.Outcome.Refused() {
+			if o.Outcome != test.want || o.Took < idleTime != o.Outcome.Refused() {
 				t.Errorf("%s: outcome %q, want %q: %+v", test.probe.Sentence, o.Outcome, test.want, o)
 			}
 			if o := test.probe.Observe(t.Context(), target(closedPort(t))); o.Outcome != probe.NotReached {
@@ -119,7 +119,7 @@ func TestLimitsOfTime(t *testing.T) {
 			}
 			ctx, cancel := context.WithTimeout(t.Context(), brief)
 			defer cancel()
-			if o := test.probe.Observe(ctx, target(patient)); o.Outcome != probe.NotReached {
+			if o := test.probe.Observe(ctx, target(unlimited)); o.Outcome != probe.NotReached {
 				t.Errorf("%s, given up: %q", test.probe.Sentence, o.Outcome)
 			}
 		})
@@ -127,10 +127,10 @@ func TestLimitsOfTime(t *testing.T) {
 	all.Wait()
 }
 
-// What a probe says before it is silent decides which limit it is that ends it.
-func TestWhatIsSaidBeforeTheSilence(t *testing.T) {
+// What a probe sends before it waits decides which timeout ends it.
+func TestWhatIsSentBeforeTheWait(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newCredentials(t)
 	config := h.tlsConfig(t)
 	me := probe.As(h.server)
 	hello := func(said []byte) bool {
@@ -155,24 +155,24 @@ func TestWhatIsSaidBeforeTheSilence(t *testing.T) {
 	} {
 		t.Run(test.probe.Sentence, func(t *testing.T) {
 			t.Parallel()
-			heard := make(chan []byte, 1)
+			requests := make(chan []byte, 1)
 			at := listen(t, test.where(func(conn net.Conn) {
 				var said bytes.Buffer
 				_, _ = said.ReadFrom(conn)
-				heard <- said.Bytes()
+				requests <- said.Bytes()
 			}))
 			if o := test.probe.Observe(t.Context(), target(at)); o.Outcome != probe.Accepted {
 				t.Fatalf("%+v", o)
 			}
-			if said := <-heard; !test.right(said) {
+			if said := <-requests; !test.right(said) {
 				t.Errorf("said %q", said)
 			}
 		})
 	}
 }
 
-func TestSentencesOfLimits(t *testing.T) {
-	h := newHouse(t)
+func TestSentencesOfIdleProbes(t *testing.T) {
+	h := newCredentials(t)
 	me := probe.As(h.cli)
 	for want, p := range map[string]probe.Probe{
 		"connect to the HTTP port and say nothing for 7s":                                        probe.HTTPSilent(7 * time.Second),

@@ -11,16 +11,15 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// runs is how often each situation is tried: an outcome that is a race would
-// show in one of them.
+// runs is how often each situation is tried: a race would change the outcome of one of the runs.
 const runs = 10
 
-// house holds one authority and a credential of each kind that the tests need.
-type house struct {
+// credentials are one authority's certificates of each kind that the tests need.
+type credentials struct {
 	server, cli, foreign, expired pki.Credential
 }
 
-func newHouse(t *testing.T) house {
+func newCredentials(t *testing.T) credentials {
 	t.Helper()
 	authority, err := pki.NewAuthority(pki.Options{CommonName: "probe test CA"})
 	if err != nil {
@@ -33,7 +32,7 @@ func newHouse(t *testing.T) house {
 		}
 		return c
 	}
-	return house{
+	return credentials{
 		server:  issue(pki.Server, pki.Defect{}),
 		cli:     issue(pki.CLI, pki.Defect{}),
 		foreign: issue(pki.Server, pki.Foreign()),
@@ -41,8 +40,8 @@ func newHouse(t *testing.T) house {
 	}
 }
 
-// tlsConfig is a listener's, that demands a certificate of the house's CA.
-func (h house) tlsConfig(t *testing.T) *tls.Config {
+// tlsConfig returns the configuration of a listener that demands a certificate of the authority.
+func (h credentials) tlsConfig(t *testing.T) *tls.Config {
 	t.Helper()
 	cert, err := h.server.TLSCertificate()
 	if err != nil {
@@ -85,7 +84,7 @@ func listen(t *testing.T, handle func(net.Conn)) string {
 	return listener.Addr().String()
 }
 
-// closedPort is an address at which nobody listens.
+// closedPort returns an address without a listener.
 func closedPort(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -96,7 +95,7 @@ func closedPort(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// target is an agent both of whose listeners are at addr.
+// target returns an agent with both listeners at addr.
 func target(addr string) probe.Target {
 	return probe.Target{
 		Name: "agent", Role: pki.Server, Region: "global",
@@ -104,7 +103,7 @@ func target(addr string) probe.Target {
 	}
 }
 
-// read reads until the caller hangs up, as an agent does that never answers.
+// read reads until the caller closes, like an agent that never answers.
 func read(conn net.Conn) {
 	b := make([]byte, 1024)
 	for {
@@ -114,8 +113,7 @@ func read(conn net.Conn) {
 	}
 }
 
-// closeAtOnce closes before it has read all, so that the caller sees an end, a
-// reset or a broken pipe.
+// closeAtOnce closes before it has read everything, so that the caller sees an end, a reset or a broken pipe.
 func closeAtOnce(conn net.Conn) { _ = conn.Close() }
 
 // closeAfterByte reads one byte, as Nomad does, and closes.
@@ -123,7 +121,7 @@ func closeAfterByte(conn net.Conn) {
 	_, _ = conn.Read(make([]byte, 1))
 }
 
-// closeAfterRead reads what there is and closes, so that the caller sees an end.
+// closeAfterRead reads once and closes, so that the caller sees an end.
 func closeAfterRead(conn net.Conn) {
 	_, _ = conn.Read(make([]byte, 4096))
 }
@@ -137,13 +135,13 @@ func reset(conn net.Conn) {
 	_ = conn.Close()
 }
 
-// resetAfterRead reads what there is, then resets.
+// resetAfterRead reads once, then resets.
 func resetAfterRead(conn net.Conn) {
 	closeAfterRead(conn)
 	reset(conn)
 }
 
-// say answers what there is with the text.
+// say reads once and answers with the text.
 func say(text string) func(net.Conn) {
 	return func(conn net.Conn) {
 		_, _ = conn.Read(make([]byte, 4096))
@@ -151,7 +149,7 @@ func say(text string) func(net.Conn) {
 	}
 }
 
-// secured does the server's side of a handshake, then hands over.
+// secured does the server's side of a handshake, then calls handle.
 func secured(config *tls.Config, handle func(net.Conn)) func(net.Conn) {
 	return func(conn net.Conn) {
 		server := tls.Server(conn, config)
@@ -161,8 +159,7 @@ func secured(config *tls.Config, handle func(net.Conn)) func(net.Conn) {
 	}
 }
 
-// securedOrReset is secured, but a refused caller gets a reset right after the
-// alert, as from a server with unread bytes.
+// securedOrReset is secured, but a refused caller gets a reset right after the alert, as from a server with unread bytes.
 func securedOrReset(config *tls.Config, handle func(net.Conn)) func(net.Conn) {
 	return func(conn net.Conn) {
 		server := tls.Server(conn, config)

@@ -17,7 +17,7 @@ import (
 )
 
 func TestObservationSaysWhatWasSeen(t *testing.T) {
-	h := newHouse(t)
+	h := newCredentials(t)
 	config := h.tlsConfig(t)
 	config.MaxVersion = tls.VersionTLS12
 	config.CipherSuites = []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384}
@@ -54,7 +54,7 @@ func TestObservationSaysWhatWasSeen(t *testing.T) {
 }
 
 func TestDeniedHTTPKeepsTheReason(t *testing.T) {
-	h := newHouse(t)
+	h := newCredentials(t)
 	https := web(t, h.tlsConfig(t))
 	tests := []struct {
 		probe probe.Probe
@@ -71,9 +71,9 @@ func TestDeniedHTTPKeepsTheReason(t *testing.T) {
 	}
 }
 
-// What an open agent gives away must not end in a report.
+// The contents of an answer must not be in a report.
 func TestContentsOfAnAnswerAreDropped(t *testing.T) {
-	h := newHouse(t)
+	h := newCredentials(t)
 	https, rpc := web(t, h.tlsConfig(t)), rpcPort(t, h.tlsConfig(t))
 	for at, p := range map[string]probe.Probe{
 		https: fetch(h),
@@ -90,7 +90,7 @@ func TestContentsOfAnAnswerAreDropped(t *testing.T) {
 }
 
 func TestCallerDoesNotTrustTheAgent(t *testing.T) {
-	h, other := newHouse(t), newHouse(t)
+	h, other := newCredentials(t), newCredentials(t)
 	https := target(web(t, h.tlsConfig(t)))
 	misnamed := https
 	misnamed.ServerName = "client.global.nomad"
@@ -110,10 +110,9 @@ func TestCallerDoesNotTrustTheAgent(t *testing.T) {
 	}
 }
 
-// A server without session tickets gives no early result: the probe must then
-// neither hang nor take a refusal for an acceptance.
+// A server without session tickets gives no early result: the probe must neither hang nor take a refusal for an acceptance.
 func TestServerWithoutTickets(t *testing.T) {
-	h := newHouse(t)
+	h := newCredentials(t)
 	config := h.tlsConfig(t)
 	config.SessionTicketsDisabled = true
 	rpc := target(rpcPort(t, config))
@@ -129,7 +128,7 @@ func TestServerWithoutTickets(t *testing.T) {
 }
 
 func TestProbeEndsWithItsContext(t *testing.T) {
-	h := newHouse(t)
+	h := newCredentials(t)
 	accepted := make(chan struct{}, 2)
 	silent := target(listen(t, func(conn net.Conn) {
 		accepted <- struct{}{}
@@ -151,7 +150,7 @@ func TestProbeEndsWithItsContext(t *testing.T) {
 }
 
 func TestSentences(t *testing.T) {
-	h := newHouse(t)
+	h := newCredentials(t)
 	nobody := probe.Anonymous(h.server)
 	for want, p := range map[string]probe.Probe{
 		"GET /v1/jobs over HTTPS with a certificate for cli.global.nomad":              probe.HTTP("/v1/jobs", probe.As(h.cli)),

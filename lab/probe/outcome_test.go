@@ -11,8 +11,7 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// situation is a probe whose outcome is not Accepted, with its control: the same
-// with one thing put right, which is.
+// situation is a probe whose outcome is not Accepted, with its control: the same with one thing put right, which is.
 type situation struct {
 	name    string
 	at      string
@@ -22,14 +21,14 @@ type situation struct {
 	right   probe.Probe
 }
 
-// shortly is the probe with little patience, for listeners that say nothing.
+// shortly returns the probe with a short timeout, for listeners that send nothing.
 func shortly(p probe.Probe) probe.Probe {
 	p.Timeout = 150 * time.Millisecond
 	return p
 }
 
 func TestOutcomesAreStable(t *testing.T) {
-	h := newHouse(t)
+	h := newCredentials(t)
 	var all []situation
 	for _, group := range [][]situation{
 		unreachable(t, h), refusedInHandshake(t, h), refusedAfterHandshake(t, h), answered(t, h), plaintext(t, h),
@@ -55,12 +54,12 @@ func TestOutcomesAreStable(t *testing.T) {
 	}
 }
 
-// call, ask, fetch are what a rightful caller does.
-func call(h house) probe.Probe        { return probe.RPC("Status.Leader", probe.As(h.server)) }
-func sendRequest(h house) probe.Probe { return probe.Raft(probe.As(h.server)) }
-func fetch(h house) probe.Probe       { return probe.HTTP("/ok", probe.As(h.server)) }
+// call, ask and fetch return the probes of a caller with the needed rights.
+func call(h credentials) probe.Probe        { return probe.RPC("Status.Leader", probe.As(h.server)) }
+func sendRequest(h credentials) probe.Probe { return probe.Raft(probe.As(h.server)) }
+func fetch(h credentials) probe.Probe       { return probe.HTTP("/ok", probe.As(h.server)) }
 
-func unreachable(t *testing.T, h house) []situation {
+func unreachable(t *testing.T, h credentials) []situation {
 	config := h.tlsConfig(t)
 	dead, silent := closedPort(t), listen(t, read)
 	silentBehindTLS := listen(t, secured(config, read))
@@ -88,7 +87,7 @@ func unreachable(t *testing.T, h house) []situation {
 	}
 }
 
-func refusedInHandshake(t *testing.T, h house) []situation {
+func refusedInHandshake(t *testing.T, h credentials) []situation {
 	config := h.tlsConfig(t)
 	https, rpc := web(t, config), rpcPort(t, config)
 	plainHTTPAt := web(t, nil)
@@ -128,7 +127,7 @@ func refusedInHandshake(t *testing.T, h house) []situation {
 	}
 }
 
-func refusedAfterHandshake(t *testing.T, h house) []situation {
+func refusedAfterHandshake(t *testing.T, h credentials) []situation {
 	config := h.tlsConfig(t)
 	https, rpc := web(t, config), rpcPort(t, config)
 	old := func(p func(probe.Caller) probe.Probe) probe.Probe {
@@ -147,7 +146,7 @@ func refusedAfterHandshake(t *testing.T, h house) []situation {
 	}
 }
 
-func answered(t *testing.T, h house) []situation {
+func answered(t *testing.T, h credentials) []situation {
 	config := h.tlsConfig(t)
 	https, rpc := web(t, config), rpcPort(t, config)
 	me := probe.As(h.server)
@@ -167,7 +166,7 @@ func answered(t *testing.T, h house) []situation {
 	}
 }
 
-func plaintext(t *testing.T, h house) []situation {
+func plaintext(t *testing.T, h credentials) []situation {
 	secure, open := rpcPort(t, h.tlsConfig(t)), rpcPort(t, nil)
 	var all []situation
 	for _, f := range []probe.Framing{

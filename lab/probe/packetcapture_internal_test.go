@@ -42,7 +42,7 @@ func TestCaptureFindsWhatWasSentInParts(t *testing.T) {
 		parts  [][]byte
 		holds  bool
 		missed int
-		heard  CaptureSize
+		size   CaptureSize
 	}{
 		{"in one packet", [][]byte{segment(t, 1, "a marker here")}, true, 0, CaptureSize{1, 13}},
 		{"over two packets", [][]byte{segment(t, 1, "a mar"), segment(t, 6, "ker here")}, true, 0, CaptureSize{2, 13}},
@@ -68,8 +68,8 @@ func TestCaptureFindsWhatWasSentInParts(t *testing.T) {
 			if got := capture.Missed(rpcPort); got != test.missed {
 				t.Errorf("missed %d, want %d", got, test.missed)
 			}
-			if got := capture.Size(rpcPort); got != test.heard {
-				t.Errorf("heard %+v, want %+v", got, test.heard)
+			if got := capture.Size(rpcPort); got != test.size {
+				t.Errorf("heard %+v, want %+v", got, test.size)
 			}
 		})
 	}
@@ -136,7 +136,7 @@ func TestCaptureSaysWhatItProves(t *testing.T) {
 	}
 }
 
-// A capture holds tokens where they went in clear: there is a limit to what it keeps, and what is beyond counts as missed.
+// A capture contains tokens that were sent in plaintext: it keeps a limited amount, and counts the rest as missed.
 func TestCaptureHasAnEnd(t *testing.T) {
 	capture := newPacketCapture(everywhere())
 	capture.kept = maxCaptured
@@ -187,7 +187,7 @@ func TestPortOn(t *testing.T) {
 // everywhere is the scope of a capture that takes everything.
 func everywhere() scope { return scope{netip.PrefixFrom(netip.IPv4Unspecified(), 0)} }
 
-// TestTapeTakesOnlyItsScope: what comes in before the kernel filters is of any cluster.
+// TestCaptureTakesOnlyItsScope: packets that arrive before the kernel filters may be of any cluster.
 func TestCaptureTakesOnlyItsScope(t *testing.T) {
 	for text, want := range map[string]bool{"192.0.2.1/32": true, "192.0.2.2/32": true, "192.0.2.3/32": false, "192.0.2.3/32 192.0.2.1/32": true} {
 		var whose scope

@@ -20,7 +20,7 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// loneClient is the HTTP port of a client that is offered servers, and calls each before it takes it.
+// loneClient is the HTTP port of a client that is offered servers, and calls each before it accepts it.
 type loneClient struct {
 	mu      sync.Mutex
 	servers []string
@@ -28,7 +28,7 @@ type loneClient struct {
 	call    func(at string) error
 }
 
-// ServeHTTP is /v1/agent/servers.
+// ServeHTTP serves /v1/agent/servers.
 func (c *loneClient) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -55,26 +55,26 @@ func (c *loneClient) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c.servers = taken
 }
 
-// own are the servers that the client has.
+// own are the servers that the client has at first.
 func own() []string { return []string{"127.0.0.1:1", "127.0.0.1:2"} }
 
-// offeredTo is a client that calls so.
-func offeredTo(t *testing.T, h house, call func(at string) error) (probe.Target, *loneClient) {
+// offeredTo returns a client that calls with that function.
+func offeredTo(t *testing.T, h credentials, call func(at string) error) (probe.Target, *loneClient) {
 	t.Helper()
 	c := &loneClient{servers: own(), call: call}
-	at := target(serveHTTPS(t, guarded(t, 20), h.tlsConfig(t), c.ServeHTTP))
+	at := target(serveHTTPS(t, listenLimited(t, 20), h.tlsConfig(t), c.ServeHTTP))
 	at.Role, at.Caller = pki.Client, "127.0.0.1"
 	return at, c
 }
 
-// now are the servers that the client talks to, and offers are what it was offered.
+// now returns the servers that the client uses, and those that it was offered.
 func (c *loneClient) now() (servers, offers []string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return slices.Clone(c.servers), slices.Clone(c.calls)
 }
 
-// calling calls with the byte for TLS and the handshake, then says that and waits for an answer.
+// calling calls with the byte for TLS and the handshake, then sends the text and waits for an answer.
 func calling(config *tls.Config, says ...byte) func(string) error {
 	return func(at string) error {
 		conn, err := net.Dial("tcp", at)
@@ -105,7 +105,7 @@ func calling(config *tls.Config, says ...byte) func(string) error {
 }
 
 func TestRogueServer(t *testing.T) {
-	h := newHouse(t)
+	h := newCredentials(t)
 	strict, err := h.cli.ClientTLS("server.global.nomad")
 	if err != nil {
 		t.Fatal(err)
@@ -155,7 +155,7 @@ func TestRogueServer(t *testing.T) {
 	}
 }
 
-// listens says whether somebody does there.
+// listens reports whether there is a listener at the address.
 func listens(at string) bool {
 	conn, err := net.Dial("tcp", at)
 	if err == nil {
@@ -164,9 +164,9 @@ func listens(at string) bool {
 	return err == nil
 }
 
-// TestRogueServerIsGivenUp: a client that takes what has not answered is given its own servers back.
+// TestRogueServerIsGivenUp: a client that accepts a server that has not answered is given its own servers back.
 func TestRogueServerIsGivenUp(t *testing.T) {
-	h := newHouse(t)
+	h := newCredentials(t)
 	at, client := offeredTo(t, h, func(string) error { return nil })
 	o := probe.RogueServer(probe.As(h.server), probe.As(h.cli)).Observe(t.Context(), at)
 	servers, offers := client.now()
@@ -175,9 +175,9 @@ func TestRogueServerIsGivenUp(t *testing.T) {
 	}
 }
 
-// TestRogueServerIsCutShort while the client waits for us: it is hung up on, and talks to its own servers.
+// TestRogueServerIsCutShort: a probe that ends while the client waits ends the call, and the client uses its own servers.
 func TestRogueServerIsCutShort(t *testing.T) {
-	h := newHouse(t)
+	h := newCredentials(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	at, client := offeredTo(t, h, func(at string) error {
@@ -201,10 +201,10 @@ func TestRogueServerIsCutShort(t *testing.T) {
 	}
 }
 
-// TestRogueServerThatMayNotBeOffered: a client that does not do what the caller asks of it has shown nothing.
+// TestRogueServerThatMayNotBeOffered: a client that refuses the offer shows nothing.
 func TestRogueServerThatMayNotBeOffered(t *testing.T) {
-	h := newHouse(t)
-	at, _ := asking(t, h, http.StatusForbidden, "Permission denied")
+	h := newCredentials(t)
+	at, _ := recordHTTP(t, h, http.StatusForbidden, "Permission denied")
 	at.Caller = "127.0.0.1"
 	o := probe.RogueServer(probe.As(h.server), probe.As(h.cli)).Observe(t.Context(), at)
 	if o.Outcome != probe.NotReached || !strings.Contains(o.Err, "Permission denied") {
@@ -212,9 +212,9 @@ func TestRogueServerThatMayNotBeOffered(t *testing.T) {
 	}
 }
 
-// TestRogueServerHasToBeSomewhere that the client can call, and never everywhere.
+// TestRogueServerHasToBeSomewhere: the listener needs an address that the client can call, and not all addresses.
 func TestRogueServerHasToBeSomewhere(t *testing.T) {
-	h := newHouse(t)
+	h := newCredentials(t)
 	p := probe.RogueServer(probe.As(h.server), probe.As(h.cli).WithToken(secret, "a token"))
 	for caller, want := range map[string]string{
 		"127.0.0.1": "", "": "not known by which address agent could call", "0.0.0.0": "no address at which agent could call",

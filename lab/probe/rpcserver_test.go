@@ -20,10 +20,10 @@ const secret = "c2VjcmV0LXJvb3Qta2V5"
 
 func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
 
-// Request has the one argument that the tests look at.
+// Request has the one argument that the tests read.
 type Request struct{ Region string }
 
-// Status answers as Nomad's endpoint of that name would.
+// Status answers like Nomad's endpoint of that name.
 type Status struct{}
 
 func (Status) Leader(r Request, reply *string) error {
@@ -34,7 +34,7 @@ func (Status) Leader(r Request, reply *string) error {
 	return nil
 }
 
-// Keyring gives a key away.
+// Keyring returns a key.
 type Keyring struct{}
 
 func (Keyring) Get(_ Request, reply *map[string]string) error {
@@ -48,14 +48,13 @@ type Eval struct{}
 func (Eval) Dequeue(_ Request, _ *string) error { return errors.New("rpc error: Permission denied") }
 func (Eval) Ack(_ Request, _ *string) error     { return errors.New("No cluster leader") }
 
-// rpcPort behaves as an RPC port with the transport situations of Nomad's: with
-// a config it wants 0x04 and TLS first, without one it serves plaintext.
+// rpcPort behaves like Nomad's RPC port: with a config it wants 0x04 and TLS first, without one it serves plaintext.
 func rpcPort(t *testing.T, config *tls.Config) string {
 	t.Helper()
 	return listen(t, behindTLS(config, serveFraming))
 }
 
-// behindTLS hands over after 0x04 and the handshake; anything else it closes.
+// behindTLS calls handle after 0x04 and the handshake; it closes any other connection.
 func behindTLS(config *tls.Config, handle func(net.Conn)) func(net.Conn) {
 	if config == nil {
 		return handle
@@ -119,8 +118,8 @@ func servePreVote(conn net.Conn) {
 	_ = encoder.Encode(map[string]any{"Term": request.Term + 6, "Granted": false})
 }
 
-// serveMultiplex serves one stream of a yamux session: it wants a window update
-// that opens the stream, and a data frame with the request.
+// serveMultiplex serves one stream of a yamux session: it wants a window update that opens the stream, and a data frame with the
+// request.
 func serveMultiplex(conn net.Conn, modeByte bool) {
 	header := make([]byte, 12)
 	if _, err := io.ReadFull(conn, header); err != nil || header[1] != 1 || header[3] != 1 {

@@ -15,15 +15,15 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// heardAt is the target whose HTTP port is at addr, which is its address on its own network as well.
-func heardAt(addr string) probe.Target {
+// capturedAt returns the target with its HTTP port at addr, which is also its address on its network.
+func capturedAt(addr string) probe.Target {
 	host, _, _ := net.SplitHostPort(addr)
 	return probe.Target{
 		Name: "agent", Role: pki.Server, Region: "global", HTTP: addr, Address: host, ServerName: "server.global.nomad",
 	}
 }
 
-// jobs answers as an agent that has no job of that name, over TLS if there is a config.
+// jobs answers like an agent without a job of that name, over TLS if there is a config.
 func jobs(t *testing.T, config *tls.Config) string {
 	t.Helper()
 	answer := func(conn net.Conn) {
@@ -43,12 +43,12 @@ func jobs(t *testing.T, config *tls.Config) string {
 	return listen(t, answer)
 }
 
-// These tests need the right to listen on the network, as the probes do: without it they fail and say so.
-func TestOverheard(t *testing.T) {
+// These tests need the right to capture packets, as the probes do: without it they fail and say so.
+func TestTrafficSearch(t *testing.T) {
 	if err := probe.MayListen(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	h := newHouse(t)
+	h := newCredentials(t)
 	secure, open := jobs(t, h.tlsConfig(t)), jobs(t, nil)
 	me := probe.As(h.server).WithToken(secret, "a token")
 	asking := probe.AskingForJob(me)
@@ -57,9 +57,9 @@ func TestOverheard(t *testing.T) {
 	heavy.Weight = 1 << 20
 	broken := probe.Traffic{Title: "nothing can be sent", Cause: func(context.Context, probe.TrafficRun) error { return fmt.Errorf("no way") }}
 	idle := probe.Traffic{Title: "nothing happens", Cause: func(context.Context, probe.TrafficRun) error { return nil }}
-	noAddress := heardAt(secure)
+	noAddress := capturedAt(secure)
 	noAddress.Address = ""
-	elsewhere := heardAt(secure)
+	elsewhere := capturedAt(secure)
 	elsewhere.Gossip = closedPort(t) // Nomad's own port may be used by a cluster on this machine
 	for _, test := range []struct {
 		name  string
@@ -67,23 +67,23 @@ func TestOverheard(t *testing.T) {
 		probe probe.Probe
 		want  probe.Outcome
 	}{
-		{"marker, TLS", heardAt(secure), probe.Overheard(marker, asking), probe.Absent},
-		{"marker, no TLS", heardAt(open), probe.Overheard(marker, asking), probe.Found},
-		{"server name, TLS", heardAt(secure), probe.Overheard(name, asking), probe.Found},
-		{"marker in clear, to a port that wants TLS", heardAt(secure), probe.Overheard(marker, probe.SpeakingInClear(probe.PlaneHTTP)), probe.Found},
-		{"marker in clear, no TLS", heardAt(open), probe.Overheard(marker, probe.SpeakingInClear(probe.PlaneHTTP)), probe.Found},
-		{"marker in clear, dead agent", heardAt(closedPort(t)), probe.Overheard(marker, probe.SpeakingInClear(probe.PlaneHTTP)), probe.NotReached},
-		{"RPC in clear", rpcOf(heardAt(secure)), probe.Overheard(probe.MarkerOn(probe.PlaneRPC), probe.SpeakingInClear(probe.PlaneRPC)), probe.Found},
+		{"marker, TLS", capturedAt(secure), probe.Overheard(marker, asking), probe.Absent},
+		{"marker, no TLS", capturedAt(open), probe.Overheard(marker, asking), probe.Found},
+		{"server name, TLS", capturedAt(secure), probe.Overheard(name, asking), probe.Found},
+		{"marker in clear, to a port that wants TLS", capturedAt(secure), probe.Overheard(marker, probe.SpeakingInClear(probe.PlaneHTTP)), probe.Found},
+		{"marker in clear, no TLS", capturedAt(open), probe.Overheard(marker, probe.SpeakingInClear(probe.PlaneHTTP)), probe.Found},
+		{"marker in clear, dead agent", capturedAt(closedPort(t)), probe.Overheard(marker, probe.SpeakingInClear(probe.PlaneHTTP)), probe.NotReached},
+		{"RPC in clear", rpcOf(capturedAt(secure)), probe.Overheard(probe.MarkerOn(probe.PlaneRPC), probe.SpeakingInClear(probe.PlaneRPC)), probe.Found},
 		{"gossip in clear", gossipOf(t), probe.Overheard(probe.MemberName(), probe.SpeakingInClear(probe.PlaneGossip)), probe.Found},
-		{"less than was sent", heardAt(secure), probe.Overheard(marker, heavy), probe.Failed},
+		{"less than was sent", capturedAt(secure), probe.Overheard(marker, heavy), probe.Failed},
 		{"another port", elsewhere, probe.Overheard(probe.MarkerOn(probe.PlaneGossip), asking), probe.Failed},
-		{"no traffic", heardAt(secure), probe.Overheard(marker, idle), probe.Failed},
-		{"traffic that fails", heardAt(secure), probe.Overheard(marker, broken), probe.NotReached},
-		{"dead agent", heardAt(closedPort(t)), probe.Overheard(marker, asking), probe.NotReached},
-		{"no certificate", heardAt(secure), probe.Overheard(marker, probe.AskingForJob(probe.Anonymous(h.server))), probe.NotReached},
+		{"no traffic", capturedAt(secure), probe.Overheard(marker, idle), probe.Failed},
+		{"traffic that fails", capturedAt(secure), probe.Overheard(marker, broken), probe.NotReached},
+		{"dead agent", capturedAt(closedPort(t)), probe.Overheard(marker, asking), probe.NotReached},
+		{"no certificate", capturedAt(secure), probe.Overheard(marker, probe.AskingForJob(probe.Anonymous(h.server))), probe.NotReached},
 		{"no address", noAddress, probe.Overheard(marker, asking), probe.NotReached},
-		{"no member's name", heardAt(secure), probe.Overheard(probe.MemberName(), asking), probe.NotReached},
-		{"nothing to look for", heardAt(secure), probe.Overheard(probe.Overhearing{}, asking), probe.NotReached},
+		{"no member's name", capturedAt(secure), probe.Overheard(probe.MemberName(), asking), probe.NotReached},
+		{"nothing to look for", capturedAt(secure), probe.Overheard(probe.Overhearing{}, asking), probe.NotReached},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for i := range 3 {
@@ -105,15 +105,15 @@ func TestOverheard(t *testing.T) {
 	}
 }
 
-// TestOverheardBetweenLeaders: traffic that cannot be caused while servers elect a leader, or that an agent is too busy for, may be later.
-// The control is an agent that says another no.
-func TestOverheardBetweenLeaders(t *testing.T) {
+// TestTrafficSearchWithoutALeader: traffic that fails while servers elect a leader, or because an agent is too busy, may succeed
+// later. The control is an agent that answers another error.
+func TestTrafficSearchWithoutALeader(t *testing.T) {
 	if err := probe.MayListen(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	me := probe.As(newHouse(t).server)
+	me := probe.As(newCredentials(t).server)
 	for says, want := range map[string]bool{"No cluster leader": true, "the disk is full": false} {
-		at := heardAt(listen(t, func(conn net.Conn) {
+		at := capturedAt(listen(t, func(conn net.Conn) {
 			request, err := http.ReadRequest(bufio.NewReader(conn))
 			if err != nil {
 				return
@@ -133,10 +133,10 @@ func TestOverheardBetweenLeaders(t *testing.T) {
 	}
 }
 
-// What is sent in clear has no token with it: else the probe would show it to whoever else listens.
+// A plaintext request has no token: otherwise the probe would send it to every listener on the network.
 func TestNoTokenGoesInClear(t *testing.T) {
-	h := newHouse(t)
-	at := heardAt(jobs(t, nil))
+	h := newCredentials(t)
+	at := capturedAt(jobs(t, nil))
 	capture, err := probe.StartCapture(t.Context(), at, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -162,10 +162,9 @@ func TestNoTokenGoesInClear(t *testing.T) {
 	}
 }
 
-// A capture has what goes from and to the target's network and that port, and nothing else: others' packets are not ours to
-// keep.
+// A capture has the packets from and to the target's network and that port, and no others.
 func TestCaptureIsOfOneNetwork(t *testing.T) {
-	at := heardAt(jobs(t, nil))
+	at := capturedAt(jobs(t, nil))
 	other := at
 	other.Address = "127.77.7.7"
 	published := other
@@ -189,13 +188,13 @@ func TestCaptureIsOfOneNetwork(t *testing.T) {
 	}
 }
 
-// rpcOf is the target with its HTTP port for its RPC port: what is sent to it in clear goes over the network all the same.
+// rpcOf returns the target with its HTTP port as its RPC port: plaintext that is sent to it goes over the network all the same.
 func rpcOf(target probe.Target) probe.Target {
 	target.HTTP, target.RPC = "", target.HTTP
 	return target
 }
 
-// gossipOf is a server that encrypts its gossip.
+// gossipOf returns a server that encrypts its gossip.
 func gossipOf(t *testing.T) probe.Target {
 	t.Helper()
 	target := gossipTarget(gossiper(t, true, ours).LocalNode().FullAddress().Addr)

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -12,7 +13,7 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// nomadSuites are all that tls_cipher_suites may name (helper/tlsutil/config.go:29, Nomad 1.11.3).
+// nomadSuites are all suites that tls_cipher_suites may name (helper/tlsutil/config.go:29, Nomad 1.11.3).
 var nomadSuites = []uint16{
 	tls.TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305, tls.TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305,
 	tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256,
@@ -23,7 +24,7 @@ var nomadSuites = []uint16{
 	tls.TLS_RSA_WITH_AES_128_CBC_SHA, tls.TLS_RSA_WITH_AES_256_CBC_SHA,
 }
 
-// rsaServer is a listener's certificate with an RSA key, and a caller who trusts it.
+// rsaServer returns the configuration of a listener with an RSA key, and a caller that trusts it.
 func rsaServer(t *testing.T) (tls.Certificate, probe.Caller) {
 	t.Helper()
 	cert := selfSigned(t, rsaKey(t, 2048), func(c *x509.Certificate) { c.DNSNames = []string{"server.global.nomad"} })
@@ -31,9 +32,9 @@ func rsaServer(t *testing.T) (tls.Certificate, probe.Caller) {
 	return cert, probe.Anonymous(pki.Credential{CAPEM: trusted})
 }
 
-// Each suite is really offered: the listener that has it alone accepts, and the one that has every other refuses.
+// Each suite is offered: a listener with that suite alone accepts, and one with all others refuses.
 func TestSuites(t *testing.T) {
-	h := newHouse(t)
+	h := newCredentials(t)
 	cert, rsaCaller := rsaServer(t)
 	for _, suite := range nomadSuites {
 		config, as := h.tlsConfig(t), probe.As(h.server)
@@ -57,9 +58,9 @@ func TestSuites(t *testing.T) {
 	}
 }
 
-// A version is offered alone: nothing else is agreed upon, and nothing at all where the listener does not speak it.
+// Only the version is offered: no other is negotiated, and a listener without it refuses.
 func TestVersions(t *testing.T) {
-	h := newHouse(t)
+	h := newCredentials(t)
 	all := []uint16{tls.VersionTLS10, tls.VersionTLS11, tls.VersionTLS12, tls.VersionTLS13}
 	for _, least := range all {
 		for _, most := range all {
@@ -88,7 +89,7 @@ func TestVersions(t *testing.T) {
 }
 
 func TestALPN(t *testing.T) {
-	h := newHouse(t)
+	h := newCredentials(t)
 	config := h.tlsConfig(t)
 	silent := target(web(t, config))
 	config = config.Clone()
@@ -108,5 +109,30 @@ func TestALPN(t *testing.T) {
 	}
 	if want := "GET /ok over HTTPS with a certificate for server.global.nomad and ALPN h2, http/1.1"; get.Sentence != want {
 		t.Errorf("sentence %q, want %q", get.Sentence, want)
+	}
+}
+
+// TestSkipVerify: the caller gets the answer of an agent with an expired certificate, and sends no token.
+func TestSkipVerify(t *testing.T) {
+	h := newCredentials(t)
+	expired, err := h.expired.TLSCertificate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := h.tlsConfig(t)
+	config.Certificates = []tls.Certificate{expired}
+	tokens := make(chan string, 1)
+	at := target(serveHTTPS(t, listenLimited(t, 2), config, func(_ http.ResponseWriter, r *http.Request) { tokens <- r.Header.Get("X-Nomad-Token") }))
+	careful := probe.As(h.cli).WithToken(secret, "a management token")
+	if o := probe.HTTP("/v1/regions", careful).Observe(t.Context(), at); o.Outcome != probe.NotReached {
+		t.Errorf("whoever looks at the certificate has the outcome %q", o.Outcome)
+	}
+	p := probe.HTTP("/v1/regions", careful.Credulous())
+	o := p.Observe(t.Context(), at)
+	if o.Outcome != probe.Accepted || !strings.HasSuffix(p.Sentence, "whatever the agent's certificate") {
+		t.Fatalf("%s: %q, %s", p.Sentence, o.Outcome, o.Err)
+	}
+	if token := <-tokens; token != "" {
+		t.Error("a token went to an agent whose certificate nobody looked at")
 	}
 }

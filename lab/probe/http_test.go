@@ -15,36 +15,36 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// asked is a request as the agent has it.
-type asked struct{ Method, URI, Token, Body string }
+// recordedRequest is a request as the agent received it.
+type recordedRequest struct{ Method, URI, Token, Body string }
 
-// asking is an HTTPS port that answers with the status and the text, and tells what it was asked.
-func asking(t *testing.T, h house, status int, text string) (probe.Target, <-chan asked) {
+// recordHTTP serves HTTPS, answers with the status and the text, and sends each request to the channel.
+func recordHTTP(t *testing.T, h credentials, status int, text string) (probe.Target, <-chan recordedRequest) {
 	t.Helper()
-	heard := make(chan asked, 1)
-	at := serveHTTPS(t, guarded(t, 20), h.tlsConfig(t), func(w http.ResponseWriter, r *http.Request) {
+	requests := make(chan recordedRequest, 1)
+	at := serveHTTPS(t, listenLimited(t, 20), h.tlsConfig(t), func(w http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
-		heard <- asked{r.Method, r.RequestURI, r.Header.Get("X-Nomad-Token"), string(body)}
+		requests <- recordedRequest{r.Method, r.RequestURI, r.Header.Get("X-Nomad-Token"), string(body)}
 		http.Error(w, text, status)
 	})
-	return target(at), heard
+	return target(at), requests
 }
 
-func TestWhatIsAsked(t *testing.T) {
-	h := newHouse(t)
-	at, heard := asking(t, h, http.StatusOK, "")
+func TestHTTPRequestIsSent(t *testing.T) {
+	h := newCredentials(t)
+	at, requests := recordHTTP(t, h, http.StatusOK, "")
 	me := probe.As(h.cli)
 	for _, test := range []struct {
 		probe    probe.Probe
-		want     asked
+		want     recordedRequest
 		sentence string
 	}{
-		{probe.HTTP("/v1/jobs?a=b", me), asked{"GET", "/v1/jobs?a=b", "", ""}, "GET /v1/jobs?a=b over HTTPS with " + me.String()},
+		{probe.HTTP("/v1/jobs?a=b", me), recordedRequest{"GET", "/v1/jobs?a=b", "", ""}, "GET /v1/jobs?a=b over HTTPS with " + me.String()},
 		{probe.HTTPAsk(probe.Ask{Method: "PUT", Path: "/v1/jobs", Body: `{"a":1}`}, me.WithToken(secret, "a management token")),
-			asked{"PUT", "/v1/jobs", secret, `{"a":1}`}, "PUT /v1/jobs over HTTPS with " + me.String() + " and a management token"},
+			recordedRequest{"PUT", "/v1/jobs", secret, `{"a":1}`}, "PUT /v1/jobs over HTTPS with " + me.String() + " and a management token"},
 	} {
 		o := test.probe.Observe(t.Context(), at)
-		if diff := cmp.Diff(test.want, <-heard); diff != "" || o.Outcome != probe.Accepted {
+		if diff := cmp.Diff(test.want, <-requests); diff != "" || o.Outcome != probe.Accepted {
 			t.Errorf("%q (-want +got):\n%s", o.Outcome, diff)
 		}
 		if test.probe.Sentence != test.sentence {
@@ -53,14 +53,14 @@ func TestWhatIsAsked(t *testing.T) {
 	}
 }
 
-// A token is in no text that could end in a report.
+// The token is in no text that could be in a report.
 func TestTokenIsInNoText(t *testing.T) {
-	h := newHouse(t)
-	at, heard := asking(t, h, http.StatusForbidden, "Permission denied")
+	h := newCredentials(t)
+	at, requests := recordHTTP(t, h, http.StatusForbidden, "Permission denied")
 	as := probe.As(h.cli).WithToken(secret, "a token")
 	p := probe.HTTP("/", as)
 	o := p.Observe(t.Context(), at)
-	if got := <-heard; got.Token != secret {
+	if got := <-requests; got.Token != secret {
 		t.Fatalf("the agent was told %q", got.Token)
 	}
 	for _, text := range []string{fmt.Sprint(as), fmt.Sprintf("%#v", as), p.Sentence, fmt.Sprintf("%+v", o)} {
@@ -70,8 +70,8 @@ func TestTokenIsInNoText(t *testing.T) {
 	}
 }
 
-func TestAnswersThatAreGivenBehindTheGuards(t *testing.T) {
-	h := newHouse(t)
+func TestAcceptedErrors(t *testing.T) {
+	h := newCredentials(t)
 	for _, test := range []struct {
 		status int
 		text   string
@@ -87,7 +87,7 @@ func TestAnswersThatAreGivenBehindTheGuards(t *testing.T) {
 		{302, "sign in first", []string{"sign in"}, probe.Failed},
 		{429, "too many requests", []string{"too many"}, probe.Failed},
 	} {
-		at, _ := asking(t, h, test.status, test.text)
+		at, _ := recordHTTP(t, h, test.status, test.text)
 		p := probe.HTTPAsk(probe.Ask{Path: "/", Behind: test.behind}, probe.As(h.cli))
 		if o := p.Observe(t.Context(), at); o.Outcome != test.want {
 			t.Errorf("%d %s, behind %q: outcome %q, want %q", test.status, test.text, test.behind, o.Outcome, test.want)
@@ -95,8 +95,8 @@ func TestAnswersThatAreGivenBehindTheGuards(t *testing.T) {
 	}
 }
 
-func TestLooking(t *testing.T) {
-	h := newHouse(t)
+func TestWithSearch(t *testing.T) {
+	h := newCredentials(t)
 	https := target(web(t, h.tlsConfig(t)))
 	named := func(name string) probe.Search {
 		return probe.Search{For: "the name " + name, In: func(o probe.Observation) (bool, string, error) {

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// From outside, whether a ticket and the end right after it are seen together or
-// one by one is a race, so the rule is tested here.
+// From outside it is a race whether a ticket and the end right after it are read together or one by one, so the rule is tested
+// here.
 func TestTicketBeforeTheEndIsAnAcceptance(t *testing.T) {
 	tests := []struct {
 		name    string

@@ -12,7 +12,7 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// hanging counts the connections that it keeps without a word.
+// hanging counts the connections, and never answers on them.
 func hanging(t *testing.T) (at string, connections *atomic.Int32) {
 	t.Helper()
 	connections = new(atomic.Int32)
@@ -22,11 +22,11 @@ func hanging(t *testing.T) (at string, connections *atomic.Int32) {
 	}), connections
 }
 
-// TestAHangingPortIsLeftAlone: it is knocked at once more, whatever the number of callers that waited in vain, and then nothing is
-// sent there. What another port of the agent answers is no matter of it.
+// TestAHangingPortIsLeftAlone: it is tested once, with any number of callers that waited in vain, and then nothing is sent there.
+// The agent's other ports do not matter.
 func TestAHangingPortIsLeftAlone(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newCredentials(t)
 	at, connections := hanging(t)
 	agent := target(at)
 	agent.RPC, agent.Gossip, agent.Silent = rpcPort(t, h.tlsConfig(t)), "", probe.NewSilence(nil)
@@ -55,10 +55,10 @@ func TestAHangingPortIsLeftAlone(t *testing.T) {
 	}
 }
 
-// TestAHangingAgentIsFoundOutOnce: where one port has become silent, the others are knocked at as well.
-func TestAHangingAgentIsFoundOutOnce(t *testing.T) {
+// TestAHangingAgentIsTestedOnce: if one port has become silent, the others are tested too.
+func TestAHangingAgentIsTestedOnce(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newCredentials(t)
 	at, connections := hanging(t)
 	agent := target(at)
 	agent.Gossip, agent.Silent = at, probe.NewSilence(nil)
@@ -75,10 +75,10 @@ func TestAHangingAgentIsFoundOutOnce(t *testing.T) {
 	}
 }
 
-// TestASlowAnswerIsNoSilence: a port that answers a knock is asked on.
+// TestASlowAnswerIsNoSilence: a port that answers the test is used again.
 func TestASlowAnswerIsNoSilence(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newCredentials(t)
 	agent := target(listen(t, func(c net.Conn) {
 		var first [1]byte
 		if _, err := io.ReadFull(c, first[:]); err == nil && first[0] != 0x04 { // a knock
@@ -92,8 +92,8 @@ func TestASlowAnswerIsNoSilence(t *testing.T) {
 	}
 }
 
-// TestAHangKeepsNoConnection: an agent that does nothing at all keeps connections too, which shows no lack of a limit. One that
-// answers meanwhile does show it.
+// TestAHangKeepsNoConnection: an agent that does nothing at all keeps connections too, which shows no lack of a timeout. One that
+// answers meanwhile shows it.
 func TestAHangKeepsNoConnection(t *testing.T) {
 	t.Parallel()
 	at, _ := hanging(t)
@@ -107,16 +107,16 @@ func TestAHangKeepsNoConnection(t *testing.T) {
 	for at, want := range map[string]probe.Outcome{at: probe.NotReached, answers: probe.Accepted} {
 		agent := target(at)
 		agent.Silent = probe.NewSilence(nil)
-		if o := probe.HTTPSilent(patience).Observe(t.Context(), agent); o.Outcome != want {
+		if o := probe.HTTPSilent(idleTime).Observe(t.Context(), agent); o.Outcome != want {
 			t.Errorf("outcome %q, want %q: %s %s", o.Outcome, want, o.Received, o.Err)
 		}
 	}
 }
 
-// TestSilentPorts: nothing is sent to a port that is known to be silent, nor by a probe that calls it besides.
+// TestSilentPorts: nothing is sent to a port that is known to be silent, also not by a probe that needs it besides its own.
 func TestSilentPorts(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t)
+	h := newCredentials(t)
 	at, connections := hanging(t)
 	agent := target(at)
 	agent.Address = "127.0.0.1"

@@ -12,8 +12,8 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// answers is an HTTPS port that answers every request with these bytes, then closes.
-func answers(t *testing.T, h house, head, body string) string {
+// answers serves HTTPS, answers every request with these bytes, and closes.
+func answers(t *testing.T, h credentials, head, body string) string {
 	t.Helper()
 	return listen(t, secured(h.tlsConfig(t), func(conn net.Conn) {
 		_, _ = conn.Read(make([]byte, 4096))
@@ -22,18 +22,18 @@ func answers(t *testing.T, h house, head, body string) string {
 	}))
 }
 
-// marker is what the tests look for.
+// marker is what the tests search for.
 const marker = "here-it-is"
 
-func lookForMarker() probe.AnswerSearch {
+func markerSearch() probe.AnswerSearch {
 	return probe.AnswerSearch{For: "a marker", In: func(header http.Header, body []byte) (bool, string, error) {
 		return header.Get("X-Marker") == marker || bytes.Contains(body, []byte(marker)), fmt.Sprintf("%d bytes", len(body)), nil
 	}}
 }
 
-func TestHTTPLook(t *testing.T) {
+func TestHTTPSearch(t *testing.T) {
 	const mega = 1 << 20
-	h := newHouse(t)
+	h := newCredentials(t)
 	sized := func(n int) string { return fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d", n) }
 	big := strings.Repeat("x", mega)
 	tests := map[string]struct {
@@ -58,7 +58,7 @@ func TestHTTPLook(t *testing.T) {
 		"far too long, marker far back": {answers(t, h, sized(2*mega+10), big+big+marker), probe.Failed, "the answer is not in the protocol's form"},
 		"closed port":                   {closedPort(t), probe.NotReached, "no connection"},
 	}
-	p := probe.HTTPSearch(probe.Ask{Path: "/", Behind: []string{"no such"}}, probe.As(h.cli), lookForMarker())
+	p := probe.HTTPSearch(probe.Ask{Path: "/", Behind: []string{"no such"}}, probe.As(h.cli), markerSearch())
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			o := p.Observe(t.Context(), target(test.at))
@@ -72,10 +72,10 @@ func TestHTTPLook(t *testing.T) {
 	}
 }
 
-// TestFailuresThatSaySomething: where others have not answered the agent in time, another try may tell; where the agent has nothing
-// of the kind, there is nothing to look at. Any other failure stays one.
-func TestFailuresThatSaySomething(t *testing.T) {
-	h := newHouse(t)
+// TestFailuresWithNothingOrRetry: if others did not answer the agent in time, the observation asks for a Retry; if the agent has
+// nothing of the kind, it has a Nothing. Any other failure has neither.
+func TestFailuresWithNothingOrRetry(t *testing.T) {
+	h := newCredentials(t)
 	p := probe.HTTPSearch(probe.Ask{
 		Path: "/", Late: []string{"nodes reported success"}, Nothing: func(answer string) (none probe.Nothing) {
 			if strings.Contains(answer, "nodes reported failure") {
@@ -83,7 +83,7 @@ func TestFailuresThatSaySomething(t *testing.T) {
 			}
 			return none
 		},
-	}, probe.As(h.cli), lookForMarker())
+	}, probe.As(h.cli), markerSearch())
 	for head, want := range map[string]struct {
 		late    bool
 		nothing string
@@ -100,19 +100,19 @@ func TestFailuresThatSaySomething(t *testing.T) {
 	}
 }
 
-// A caller who is refused has seen nothing, so nothing is absent.
-func TestHTTPLookOfARefusedCaller(t *testing.T) {
-	h := newHouse(t)
+// A refused caller has seen nothing, so nothing is Absent.
+func TestHTTPSearchOfARefusedCaller(t *testing.T) {
+	h := newCredentials(t)
 	https := web(t, h.tlsConfig(t))
-	p := probe.HTTPSearch(probe.Ask{Path: "/ok"}, probe.Anonymous(h.server), lookForMarker())
+	p := probe.HTTPSearch(probe.Ask{Path: "/ok"}, probe.Anonymous(h.server), markerSearch())
 	if o := p.Observe(t.Context(), target(https)); o.Outcome != probe.RefusedInHandshake {
 		t.Errorf("outcome %q: %+v", o.Outcome, o)
 	}
 }
 
-// What is looked through is a key as likely as not: only the look's own words may stay.
-func TestHTTPLookDropsTheBody(t *testing.T) {
-	h := newHouse(t)
+// The searched body may be a key: only the description may stay.
+func TestHTTPSearchDropsTheBody(t *testing.T) {
+	h := newCredentials(t)
 	https := web(t, h.tlsConfig(t))
 	saw := ""
 	p := probe.HTTPSearch(probe.Ask{Path: "/ok"}, probe.As(h.cli), probe.AnswerSearch{
@@ -127,9 +127,9 @@ func TestHTTPLookDropsTheBody(t *testing.T) {
 	}
 }
 
-// A look that cannot tell has not found that there is nothing, nor that there is something.
-func TestHTTPLookThatCannotTell(t *testing.T) {
-	h := newHouse(t)
+// A search that returns an error is neither Found nor Absent.
+func TestHTTPSearchThatFails(t *testing.T) {
+	h := newCredentials(t)
 	https := web(t, h.tlsConfig(t))
 	for _, there := range []bool{true, false} {
 		p := probe.HTTPSearch(probe.Ask{Path: "/ok"}, probe.As(h.cli), probe.AnswerSearch{
@@ -138,5 +138,53 @@ func TestHTTPLookThatCannotTell(t *testing.T) {
 		if o := p.Observe(t.Context(), target(https)); o.Outcome != probe.Failed || o.Received != "it is not told" {
 			t.Errorf("outcome %q, received %q", o.Outcome, o.Received)
 		}
+	}
+}
+
+// TestOtherOriginSearch: a permission that only a preflight gets is found. To a cluster of another version no preflight is sent,
+// but a GET like that of a page of another site.
+func TestOtherOriginSearch(t *testing.T) {
+	h := newCredentials(t)
+	search := probe.AnswerSearch{For: "leave", In: func(header http.Header, _ []byte) (bool, string, error) {
+		return header.Get("Access-Control-Allow-Methods") != "", "headers", nil
+	}}
+	for name, c := range map[string]struct {
+		more   bool
+		bounds *probe.Bounds
+		status string
+		body   string
+		want   probe.Outcome
+		asked  string
+	}{
+		"of ours":                   {true, nil, "204 No Content", "", probe.Found, "OPTIONS"},
+		"refused with leave":        {true, nil, "405 Method Not Allowed", "", probe.Found, "OPTIONS"},
+		"broken":                    {true, nil, "500 X", "", probe.Failed, "OPTIONS"},
+		"of a verified version":     {true, &probe.Bounds{Versions: []string{"1.11.3"}}, "204 No Content", "", probe.Found, "OPTIONS"},
+		"of another version":        {true, &probe.Bounds{Versions: []string{"1.8.4"}}, "200 OK", "", probe.Absent, "GET"},
+		"an agent that is not well": {false, nil, "500 X", `{"server":{"ok":false}}`, probe.Absent, "GET"},
+		"one that fails":            {false, nil, "500 X", "", probe.Failed, "GET"},
+		"leave to read, of ours":    {false, nil, "200 OK", "", probe.Absent, "GET"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			request := make(chan string, 1)
+			at := listen(t, secured(h.tlsConfig(t), func(conn net.Conn) {
+				text := make([]byte, 4096)
+				n, _ := conn.Read(text)
+				leave := ""
+				if asked := string(text[:n]); strings.HasPrefix(asked, "OPTIONS") && strings.Contains(asked, "Access-Control-Request-Method: PUT") {
+					leave = "Access-Control-Allow-Methods: PUT\r\n"
+				}
+				request <- string(text[:n])
+				_, _ = conn.Write([]byte("HTTP/1.1 " + c.status + "\r\n" + leave + fmt.Sprintf("Content-Length: %d\r\n\r\n%s", len(c.body), c.body)))
+				_ = conn.Close()
+			}))
+			target := target(at)
+			target.Bounds = c.bounds
+			o := probe.OtherOriginSearch(c.more, probe.As(h.cli), search).Observe(t.Context(), target)
+			sent := <-request
+			if o.Outcome != c.want || !strings.HasPrefix(sent, c.asked+" ") || !strings.Contains(sent, "Origin: https://another-site.example") {
+				t.Errorf("got %s (%s), want %s; sent %q", o.Outcome, o.Err, c.want, sent)
+			}
+		})
 	}
 }
