@@ -199,7 +199,7 @@ func environment(pipe string) []string {
 func pipeID(fd int) (string, error) {
 	var stat syscall.Stat_t
 	if err := syscall.Fstat(fd, &stat); err != nil {
-		return "", fmt.Errorf("look at file descriptor %d: %w", fd, err)
+		return "", fmt.Errorf("stat file descriptor %d: %w", fd, err)
 	}
 	if stat.Mode&syscall.S_IFMT != syscall.S_IFIFO {
 		return "", fmt.Errorf("file descriptor %d is not a pipe", fd)

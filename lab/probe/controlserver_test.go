@@ -59,7 +59,7 @@ func rsaKey(t *testing.T, bits int) crypto.Signer {
 	return key
 }
 
-// leafSearch returns a search in the certificate that was served.
+// defectiveLeaf returns a search in the certificate that was served.
 func defectiveLeaf(wrong func(*x509.Certificate) bool) probe.Search {
 	return probe.Search{For: "a defect", In: func(o probe.Observation) (bool, string, error) {
 		return wrong(o.Served[0]), "a certificate", nil

@@ -35,6 +35,17 @@ type endpoint struct {
 	config *tls.Config
 }
 
+// exchangeProbe returns a probe that runs the exchange that the function returns for a target.
+func exchangeProbe(plane Plane, sentence string, exchangeAt func(context.Context, Target) (endpoint, exchange, error)) Probe {
+	return New(plane, sentence, func(ctx context.Context, t Target) Observation {
+		at, e, err := exchangeAt(ctx, t)
+		if err != nil {
+			return notReached(err.Error())
+		}
+		return runExchange(ctx, at, e)
+	})
+}
+
 // runExchange connects, sends the request and reads the answer.
 func runExchange(ctx context.Context, at endpoint, e exchange) Observation {
 	return withSession(ctx, at, e.sent, func(s *session) (Outcome, string, error) { return sendRequest(s, e) })

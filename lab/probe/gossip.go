@@ -40,12 +40,9 @@ func GossipPing(key GossipKey) Probe {
 func pingMember(name string) Probe { return ping(name, GossipKey{}) }
 
 func ping(name string, key GossipKey) Probe {
-	return New(PlaneGossip, "ping over gossip with "+key.String(), func(ctx context.Context, t Target) Observation {
+	return exchangeProbe(PlaneGossip, "ping over gossip with "+key.String(), func(_ context.Context, t Target) (endpoint, exchange, error) {
 		e, err := pingExchange(name, key)
-		if err != nil {
-			return notReached(err.Error())
-		}
-		return runExchange(ctx, endpoint{addr: t.Gossip, from: t.From}, e)
+		return endpoint{addr: t.Gossip, from: t.From}, e, err
 	}).Classed(WithoutEffectOn(readVersion))
 }
 

@@ -137,12 +137,9 @@ func PlainHTTP(path string) Probe { return PlainHTTPAsk(Ask{Path: path}) }
 
 // PlainHTTPRequest returns a probe that sends the request over plain HTTP.
 func PlainHTTPAsk(a Ask) Probe {
-	return New(PlaneHTTP, a.String()+" over plain HTTP", func(ctx context.Context, t Target) Observation {
+	return exchangeProbe(PlaneHTTP, a.String()+" over plain HTTP", func(ctx context.Context, t Target) (endpoint, exchange, error) {
 		e, err := a.exchange(ctx, t, "http", Caller{}, a.judge)
-		if err != nil {
-			return notReached(err.Error())
-		}
-		return runExchange(ctx, endpoint{addr: t.HTTP, from: t.From}, e)
+		return endpoint{addr: t.HTTP, from: t.From}, e, err
 	}).Classed(a.Effect())
 }
 

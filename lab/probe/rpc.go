@@ -150,17 +150,12 @@ func RPCCall(c Call, as Caller) Probe {
 // RPCCallOver is RPCCall in one of the framings that carry calls: FramingNomad, FramingMultiplex or FramingMultiplexV2.
 func RPCCallOver(f Framing, c Call, as Caller) Probe {
 	c.Args = maps.Clone(c.Args)
-	sentence := fmt.Sprintf("call %s (%s) with %s", c, f, as)
-	return New(PlaneRPC, sentence, func(ctx context.Context, t Target) Observation {
+	return exchangeProbe(PlaneRPC, fmt.Sprintf("call %s (%s) with %s", c, f, as), func(_ context.Context, t Target) (endpoint, exchange, error) {
 		e, err := f.call(c, t.Region, as.token)
 		if err != nil {
-			return notReached(err.Error())
+			return endpoint{}, exchange{}, err
 		}
-		at, e, err := callEndpoint(t, e, as)
-		if err != nil {
-			return notReached(err.Error())
-		}
-		return runExchange(ctx, at, e)
+		return callEndpoint(t, e, as)
 	}).Classed(c.Effect()).withToken(as)
 }
 
@@ -168,12 +163,12 @@ func RPCCallOver(f Framing, c Call, as Caller) Probe {
 // or a streaming header.
 func RPCOver(f Framing, as Caller) Probe {
 	sentence := fmt.Sprintf("%s (%s) with %s", f.request(), f, as)
-	return New(f.plane(), sentence, func(ctx context.Context, t Target) Observation {
+	return exchangeProbe(f.plane(), sentence, func(_ context.Context, t Target) (endpoint, exchange, error) {
 		e, err := f.exchange(t.Region)
 		if err != nil {
-			return notReached(err.Error())
+			return endpoint{}, exchange{}, err
 		}
-		return overTLS(ctx, t, e, as)
+		return tlsEndpoint(t, e, as)
 	}).Classed(f.effect())
 }
 
@@ -190,12 +185,9 @@ func Raft(as Caller) Probe {
 // closes such a connection after its first byte, unless rpc_upgrade_mode is on (nomad/rpc.go, handleConn).
 func PlainRPC(f Framing) Probe {
 	sentence := fmt.Sprintf("%s in plaintext (%s)", f.request(), f)
-	return New(f.plane(), sentence, func(ctx context.Context, t Target) Observation {
+	return exchangeProbe(f.plane(), sentence, func(_ context.Context, t Target) (endpoint, exchange, error) {
 		e, err := f.exchange(t.Region)
-		if err != nil {
-			return notReached(err.Error())
-		}
-		return runExchange(ctx, endpoint{addr: t.RPC, from: t.From}, e)
+		return endpoint{addr: t.RPC, from: t.From}, e, err
 	}).Classed(f.effect())
 }
 
@@ -205,12 +197,12 @@ func PlainRPC(f Framing) Probe {
 func RPCStream(c Call, as Caller) Probe {
 	c.Args = maps.Clone(c.Args)
 	sentence := fmt.Sprintf("ask for a stream of %s with %s", c.Method, as)
-	return New(PlaneRPC, sentence, func(ctx context.Context, t Target) Observation {
+	return exchangeProbe(PlaneRPC, sentence, func(_ context.Context, t Target) (endpoint, exchange, error) {
 		e, err := c.stream(t.Region, as.token)
 		if err != nil {
-			return notReached(err.Error())
+			return endpoint{}, exchange{}, err
 		}
-		return overTLS(ctx, t, e, as)
+		return tlsEndpoint(t, e, as)
 	}).Classed(c.Effect()).withToken(as)
 }
 
@@ -218,21 +210,12 @@ func RPCStream(c Call, as Caller) Probe {
 // go on and send a request.
 func RPCHandshake(as Caller) Probe {
 	sentence := fmt.Sprintf("do the RPC port's TLS handshake with %s", as)
-	return New(PlaneRPC, sentence, func(ctx context.Context, t Target) Observation {
-		return overTLS(ctx, t, exchange{
+	return exchangeProbe(PlaneRPC, sentence, func(_ context.Context, t Target) (endpoint, exchange, error) {
+		return tlsEndpoint(t, exchange{
 			sent:   "nothing",
 			answer: func(io.Reader) (Outcome, string, error) { return Accepted, "the handshake was accepted", nil },
 		}, as)
 	}).Classed(Reads())
-}
-
-// overTLS runs the exchange after the RPC port's TLS handshake.
-func overTLS(ctx context.Context, t Target, e exchange, as Caller) Observation {
-	at, e, err := tlsEndpoint(t, e, as)
-	if err != nil {
-		return notReached(err.Error())
-	}
-	return runExchange(ctx, at, e)
 }
 
 // tlsEndpoint returns the RPC port's endpoint for the caller, and the exchange as it is described there.
