@@ -20,13 +20,13 @@ const secret = "c2VjcmV0LXJvb3Qta2V5"
 
 func quiet() *log.Logger { return log.New(io.Discard, "", 0) }
 
-// Request has the one argument that the tests read.
-type Request struct{ Region string }
+// CallArgs has the one argument that the tests read.
+type CallArgs struct{ Region string }
 
 // Status answers like Nomad's endpoint of that name.
 type Status struct{}
 
-func (Status) Leader(r Request, reply *string) error {
+func (Status) Leader(r CallArgs, reply *string) error {
 	if r.Region != "global" {
 		return errors.New("No path to region")
 	}
@@ -37,7 +37,7 @@ func (Status) Leader(r Request, reply *string) error {
 // Keyring returns a key.
 type Keyring struct{}
 
-func (Keyring) Get(_ Request, reply *map[string]string) error {
+func (Keyring) Get(_ CallArgs, reply *map[string]string) error {
 	*reply = map[string]string{"Key": secret}
 	return nil
 }
@@ -45,8 +45,8 @@ func (Keyring) Get(_ Request, reply *map[string]string) error {
 // Eval refuses.
 type Eval struct{}
 
-func (Eval) Dequeue(_ Request, _ *string) error { return errors.New("rpc error: Permission denied") }
-func (Eval) Ack(_ Request, _ *string) error     { return errors.New("No cluster leader") }
+func (Eval) Dequeue(_ CallArgs, _ *string) error { return errors.New("rpc error: Permission denied") }
+func (Eval) Ack(_ CallArgs, _ *string) error     { return errors.New("No cluster leader") }
 
 // rpcPort behaves like Nomad's RPC port: with a config it wants 0x04 and TLS first, without one it serves plaintext.
 func rpcPort(t *testing.T, config *tls.Config) string {
