@@ -15,7 +15,7 @@ import (
 // noCertificates, noOthers, noKey and notHandedIn say what there is nothing to look at of.
 func noCertificates(h held) string {
 	if len(h.of("", PartCertificate)) == 0 {
-		return "no certificate was handed in or can be read here: hand them in with --tls-dir"
+		return "you gave no certificate, and none can be read here: name their folder with --tls-dir"
 	}
 	return ""
 }
@@ -40,9 +40,9 @@ func noKey(h held) string {
 func notHandedIn(h held) string {
 	switch {
 	case len(h.of(h.role, PartAuthorities)) == 0:
-		return "no file of authorities was handed in: hand it in with --tls-dir"
+		return "you gave no file of authorities: name its folder with --tls-dir"
 	case len(h.of("", PartCertificate)) == 0:
-		return "no certificate of an agent was handed in, so it is not known to which authorities they lead"
+		return "you gave no certificate of an agent, so it is not known to which authorities they lead"
 	}
 	if found := ledToByNone(h); len(found) > 0 && len(h.unread) > 0 {
 		return fmt.Sprintf("%s that was read, but perhaps that of the %ss, which was not: hand it in with --%s-tls-dir", found[0], h.unread[0], h.unread[0])

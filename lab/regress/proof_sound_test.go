@@ -77,8 +77,8 @@ func skippedWhereSound() []string {
 		"your certificates were not handed in, and the lab's own stood in for them",
 		"none of your files that were read is one: hand the keys in",
 		"none of your files that were read holds a secret",
-		"no certificate was handed in or can be read here",
-		"no file of authorities was handed in",
+		"you gave no certificate, and none can be read here",
+		"you gave no file of authorities",
 	}
 }
 

@@ -171,8 +171,7 @@ func worstFirst(a, b finding.Change) int {
 		cmp.Compare(rank(ways, string(a.Direction)), rank(ways, string(b.Direction))),
 		cmp.Compare(urgency(a), urgency(b)),
 		cmp.Compare(finding.RankOfSeverity(a.Severity), finding.RankOfSeverity(b.Severity)),
-		cmp.Compare(rankOfPlane(a.Plane), rankOfPlane(b.Plane)),
-		strings.Compare(a.Plane, b.Plane),
+		comparePlanes(a.Plane, b.Plane),
 		strings.Compare(a.ID, b.ID),
 	)
 }

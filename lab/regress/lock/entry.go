@@ -46,7 +46,7 @@ func asked(all []finding.Finding, worst finding.Result) []finding.Finding {
 }
 
 // planeWire is what a listener on the network overhears.
-const planeNetwork = "wire"
+const planeNetwork = "network"
 
 // cells are the matrix's cells as entries.
 func (n names) cells(m finding.Matrix) []CheckResult {

@@ -2,111 +2,272 @@ package lock
 
 import (
 	"crypto/sha256"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/goccy/go-yaml"
+	"github.com/goccy/go-yaml/ast"
+	"github.com/goccy/go-yaml/parser"
+
 	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/spec"
 )
 
-// lockVersion is the form of a lock that this package writes and reads.
-const lockVersion = 1
+// formatVersion is the version of the lock format that this package writes and reads.
+const formatVersion = 2
 
-// lockHead is what a lock says of itself to those who meet it in a diff.
-const lockHead = `# The posture of these agents' configuration: which promises a cluster kept that ran on it, as "nomadlab check" saw them.
-# Commit this file beside the configuration: its diff then shows what a change opens or closes. It is not made to be edited.
-# After a change that is meant, write it anew:
+// head is the comment with which every lock file begins.
+const head = `# The posture of these agents' configuration: the result of each check on a cluster that ran it, by "nomadlab check".
+# Commit this file beside the configuration: its diff then shows what a change opens or closes. Do not edit it by hand.
+# After an intended change, write it again:
 #     nomadlab check --server-config PATH --client-config PATH --lock THIS-FILE --update
 `
 
-// Lock is the posture as a file to be committed, in YAML: a line for each setting and each promise, in a fixed order, so
-// that a diff shows what became another; and a checksum of the content, so that ReadLock notices a hand that edited it.
-// Titles, severities and the promises' settings are not in it, and no file names or lines: a lock changes when the
-// configuration or the cluster does. Only what is Committed is in it.
-func (p Posture) Lock() []byte {
-	content := p.Committed().content()
-	return []byte(lockHead + content + "checksum: " + checksum(content) + "\n")
+// repair is what helps if a lock file cannot be read.
+const repair = "restore it from version control, or write it anew with --update"
+
+// ErrLock is wrapped by every error about a lock file that cannot be used. It is a spec.ErrInvalid.
+var ErrLock error = lockError{}
+
+type lockError struct{}
+
+func (lockError) Error() string { return "posture lock" }
+
+// Is makes it one of spec.ErrInvalid.
+func (lockError) Is(target error) bool { return target == spec.ErrInvalid }
+
+// file is the content of a lock file, in YAML. The names of its fields are in the checksum: they stay as they are.
+type file struct {
+	Version  int                    `yaml:"version"`
+	Nomad    text                   `yaml:"nomad,omitempty"`
+	Settings map[text]map[text]text `yaml:"settings,omitempty" json:",omitempty"` // by role and path
+	Checks   planes                 `yaml:"checks,omitempty" json:",omitempty"`
+	Checksum string                 `yaml:"checksum"`
 }
 
-// checksum is that of a lock's content as Lock would write it: how a lock is indented or its lines end makes no difference.
-func checksum(content string) string { return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(content))) }
+// planes are the checks of each plane, by ID.
+type planes map[text]map[text]check
 
-// content is the lock without what is said about it.
-func (p Posture) content() string {
-	var b strings.Builder
-	line := func(format string, args ...any) { fmt.Fprintf(&b, format+"\n", args...) }
-	line("version: %d", lockVersion)
-	if p.Nomad != "" {
-		line("nomad: %s", scalar(p.Nomad))
+// MarshalYAML writes the planes in the order of finding.RankOfPlane, and the checks by ID.
+func (p planes) MarshalYAML() ([]byte, error) {
+	var all []byte
+	for _, plane := range slices.SortedFunc(maps.Keys(p), func(a, b text) int { return comparePlanes(string(a), string(b)) }) {
+		one, err := yaml.Marshal(map[text]map[text]check{plane: p[plane]})
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one...)
 	}
-	settings := slices.SortedStableFunc(slices.Values(p.Settings), byRoleAndPath)
-	for i, s := range settings {
-		if i == 0 {
-			line("settings:")
-		}
-		if i == 0 || settings[i-1].Role != s.Role {
-			line("  %s:", scalar(s.Role))
-		}
-		line("    %s: %s", scalar(s.Path), value(s.Value))
-	}
-	entries := slices.SortedStableFunc(slices.Values(p.Results), byPlaneAndID)
-	for i, e := range entries {
-		if i == 0 {
-			line("checks:")
-		}
-		if i == 0 || entries[i-1].Plane != e.Plane {
-			line("  %s:", scalar(e.Plane))
-		}
-		line("    %s: {%s}", scalar(e.ID), e.fields())
-	}
-	return b.String()
+	return all, nil
 }
 
-// fields are the entry's, those that are empty left out.
-func (e CheckResult) fields() string {
-	parts := []string{"result: " + scalar(string(e.Result))}
-	for _, f := range []struct{ name, text string }{{"outcome", e.Outcome}, {"at", e.At}, {"reason", e.Reason}} {
-		if f.text != "" {
-			parts = append(parts, f.name+": "+scalar(f.text))
-		}
-	}
-	return strings.Join(parts, ", ")
+// check is one CheckResult in a lock file, in flow style: one line.
+type check struct {
+	Result  text `yaml:"result"`
+	Outcome text `yaml:"outcome,omitempty"`
+	At      text `yaml:"at,omitempty"`
+	Reason  text `yaml:"reason,omitempty"`
+	line    int
 }
+
+// MarshalYAML writes the check in one line.
+func (c check) MarshalYAML() ([]byte, error) {
+	type plain check
+	return yaml.MarshalWithOptions(plain(c), yaml.Flow(true))
+}
+
+// UnmarshalYAML reads a check, and keeps the line where it begins.
+func (c *check) UnmarshalYAML(node ast.Node) error {
+	type plain check
+	if err := yaml.NodeToValue(node, (*plain)(c), yaml.Strict()); err != nil {
+		return err
+	}
+	c.line = node.GetToken().Position.Line
+	return nil
+}
+
+// text is a string that stays in one line and contains nothing that a terminal interprets.
+type text string
 
 var (
-	// plain finds texts that YAML reads as they stand, also between braces. Whatever could be read in two ways is quoted.
-	plain = regexp.MustCompile(`^(?:\d+ )?[A-Za-z](?:[A-Za-z0-9 ._/()'…-]*[A-Za-z0-9.)…])?$`)
-	// version finds those of Nomad: with two points, they are no numbers.
-	version = regexp.MustCompile(`^\d+\.\d+\.\d+(?:[-+][A-Za-z0-9.+-]*[A-Za-z0-9])?$`)
-	// word finds what YAML takes for something else than a text.
-	word = regexp.MustCompile(`(?i)^(?:true|false|yes|no|on|off|y|n|null)$`)
-	// literal finds values that mean in YAML what they mean in HCL.
+	// literal matches values of settings that are the same in YAML, HCL and Go.
 	literal = regexp.MustCompile(`^(?:true|false|0|[1-9]\d{0,14})$`)
-	// single finds texts that need no escapes within single quotes, of which HCL's own strings are the most.
-	single = regexp.MustCompile(`^[ -&(-~]*$`)
+	// words matches texts of which goccy/go-yaml knows whether they need quotes. It writes others wrongly, such as "a{b" in a
+	// flow mapping.
+	words = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9 ._/()…-]*$`)
 )
 
-// scalar is a text as YAML reads it.
-func scalar(text string) string {
-	switch {
-	case plain.MatchString(text) && !word.MatchString(text), version.MatchString(text):
-		return text
-	case single.MatchString(text) && strings.Contains(text, `"`):
-		return "'" + text + "'"
+// MarshalYAML writes a text without quotes if it can be, in single quotes if it has nothing to escape, else in double quotes.
+func (t text) MarshalYAML() ([]byte, error) {
+	s := string(t)
+	unquoted := strings.ReplaceAll(s, `"`, "")
+	switch single := yaml.UseSingleQuote(!strings.Contains(s, "'")); {
+	case literal.MatchString(s):
+		return []byte(s), nil
+	case strconv.Quote(unquoted) != `"`+unquoted+`"`:
+		return []byte(strconv.Quote(s)), nil
+	case words.MatchString(s):
+		return yaml.MarshalWithOptions(s, yaml.Flow(true), single)
 	default:
-		return strconv.Quote(text)
+		return yaml.MarshalWithOptions(s, yaml.JSON(), single)
 	}
 }
 
-// value is a setting's.
-func value(text string) string {
-	if literal.MatchString(text) {
-		return text
+// Lock returns the posture as a lock file: YAML with one line for each setting and each check, in a fixed order, so that a
+// diff shows what has changed. A checksum of the content lets ReadLock notice an edit by hand. The file has only what is
+// Committed, and no titles, severities, settings of checks, file names or lines: it changes when the configuration or the
+// cluster does.
+func (p Posture) Lock() []byte {
+	p = p.Committed()
+	f := file{Version: formatVersion, Nomad: text(p.Nomad), Settings: map[text]map[text]text{}, Checks: planes{}}
+	for _, s := range p.Settings {
+		put(f.Settings, s.Role, s.Path, text(s.Value))
 	}
-	return scalar(text)
+	for _, r := range p.Results {
+		put(f.Checks, r.Plane, r.ID, check{Result: text(r.Result), Outcome: text(r.Outcome), At: text(r.At), Reason: text(r.Reason)})
+	}
+	f.Checksum = f.checksum()
+	content, err := yaml.Marshal(f)
+	if err != nil {
+		panic(fmt.Sprintf("a lock file is strings and one number: %v", err))
+	}
+	return append([]byte(head), content...)
 }
 
-// isVerdict says whether a lock may hold the result.
-func isResult(v finding.Result) bool { return v.Rank() >= 0 }
+// put sets all[group][key].
+func put[C any](all map[text]map[text]C, group, key string, value C) {
+	if all[text(group)] == nil {
+		all[text(group)] = map[text]C{}
+	}
+	all[text(group)][text(key)] = value
+}
+
+// checksum returns the checksum of the content. Layout, quotes, order and comments make no difference to it.
+func (f file) checksum() string {
+	f.Checksum = ""
+	content, err := json.Marshal(f)
+	if err != nil {
+		panic(fmt.Sprintf("a lock file is strings and one number: %v", err))
+	}
+	return fmt.Sprintf("sha256:%x", sha256.Sum256(content))
+}
+
+// ReadLock reads a lock file that Lock has written; name is the file's, for errors. They wrap ErrLock, and say at which
+// line the problem is and what to do: the content is not YAML or not a lock, it has another version, a result is unknown, a
+// check appears twice, or it was edited by hand.
+//
+// The returned posture lacks what a lock does not have: titles, severities, settings of checks, files and lines.
+func ReadLock(name string, content []byte) (Posture, error) {
+	p, err := readLock(name, content)
+	if err != nil {
+		return Posture{}, fmt.Errorf("%w %s: %w", ErrLock, name, err)
+	}
+	return p, nil
+}
+
+func readLock(name string, content []byte) (Posture, error) {
+	root, version, err := parse(content)
+	switch {
+	case err != nil:
+		return Posture{}, err
+	case version < formatVersion:
+		return Posture{}, fmt.Errorf("it has version %d of the format, this nomadlab reads %d: run `nomadlab lock migrate %s`", version, formatVersion, name)
+	}
+	return posture(root)
+}
+
+// parse returns the only document of a lock file, and its version, which is at most formatVersion.
+func parse(content []byte) (root ast.Node, version int, err error) {
+	if err := spec.CheckYAML(content); err != nil {
+		return nil, 0, fmt.Errorf("%w: %s", err, repair)
+	}
+	tree, err := parser.ParseBytes(content, 0)
+	switch {
+	case err != nil:
+		return nil, 0, atLine(fmt.Errorf("it is not YAML: %w", err))
+	case len(tree.Docs) == 0, len(tree.Docs) == 1 && tree.Docs[0].Body == nil:
+		return nil, 0, fmt.Errorf("it is empty: %s", repair)
+	case len(tree.Docs) > 1:
+		return nil, 0, fmt.Errorf("it has %d YAML documents instead of one: %s", len(tree.Docs), repair)
+	}
+	var head struct {
+		Version int `yaml:"version"`
+	}
+	root = tree.Docs[0].Body
+	switch err := yaml.NodeToValue(root, &head); { // before all else: another version may have another form
+	case err != nil:
+		return nil, 0, atLine(err)
+	case head.Version < 1:
+		return nil, 0, errors.New("it has no version, so it is no posture lock: name the file that --lock --update has written")
+	case head.Version > formatVersion:
+		return nil, 0, fmt.Errorf("a newer nomadlab wrote it: version %d of the format, this one reads %d: "+
+			"use that nomadlab, or write the lock anew with --update", head.Version, formatVersion)
+	}
+	return root, head.Version, nil
+}
+
+// atLine puts in front of an error of goccy/go-yaml the line that it is about, instead of an excerpt of the file.
+func atLine(err error) error {
+	at, is := errors.AsType[yaml.Error](err)
+	if !is {
+		return fmt.Errorf("%w: %s", err, repair)
+	}
+	before, _, _ := strings.Cut(err.Error(), at.Error())
+	message := at.GetMessage()
+	if wrong, is := errors.AsType[*yaml.TypeError](err); is {
+		message = fmt.Sprintf("a %s is there, and %s is wanted", wrong.SrcType.Kind(), wrong.DstType.Kind())
+	}
+	return fmt.Errorf("line %d: %s%s: %s", at.GetToken().Position.Line, before, message, repair)
+}
+
+// posture decodes a lock file of this version.
+func posture(root ast.Node) (Posture, error) {
+	var f file
+	if err := yaml.NodeToValue(root, &f, yaml.Strict()); err != nil {
+		return Posture{}, atLine(err)
+	}
+	p := Posture{Nomad: string(f.Nomad), Settings: settingsIn(f.Settings)}
+	lines := map[text]int{}
+	for _, plane := range slices.Sorted(maps.Keys(f.Checks)) {
+		for _, id := range slices.Sorted(maps.Keys(f.Checks[plane])) {
+			c := f.Checks[plane][id]
+			if first, twice := lines[id]; twice {
+				return Posture{}, fmt.Errorf("line %d: the check %q is there twice, first at line %d: %s", max(first, c.line), id, min(first, c.line), repair)
+			}
+			lines[id] = c.line
+			r := CheckResult{ID: string(id), Plane: string(plane), Result: finding.Result(c.Result), Outcome: string(c.Outcome), At: string(c.At), Reason: string(c.Reason)}
+			if r.Result.Rank() < 0 {
+				return Posture{}, fmt.Errorf("line %d: the result of %s is %q, which is none of %v: %s", c.line, id, r.Result, finding.Results(), repair)
+			}
+			p.Results = append(p.Results, r)
+		}
+	}
+	slices.SortFunc(p.Results, byPlaneAndID)
+	return p, edited(f.Checksum, f.checksum())
+}
+
+// edited returns an error if a lock file's checksum is not that of its content.
+func edited(has, want string) error {
+	if has == want {
+		return nil
+	}
+	return fmt.Errorf("it was edited by hand: its checksum is %q, that of its content is %q: %s", has, want, repair)
+}
+
+// settingsIn returns the settings of a lock file, by role and path.
+func settingsIn(roles map[text]map[text]text) []finding.Setting {
+	var all []finding.Setting
+	for role, paths := range roles {
+		for path, value := range paths {
+			all = append(all, finding.Setting{Role: string(role), Path: string(path), Value: string(value)})
+		}
+	}
+	slices.SortFunc(all, byRoleAndPath)
+	return all
+}

@@ -36,7 +36,7 @@ func madeUp(random *rand.Rand) lock.Posture {
 	}
 	for range random.IntN(6) {
 		e := lock.CheckResult{
-			ID: some(), Plane: pick([]string{"HTTP", "RPC", "wire", "matrix", some()}), Outcome: some(), At: some(), Reason: some(), Title: "t",
+			ID: some(), Plane: pick([]string{"HTTP", "RPC", "network", "matrix", some()}), Outcome: some(), At: some(), Reason: some(), Title: "t",
 			Result: []finding.Result{finding.Pass, finding.Fail, finding.Inconclusive, finding.Skipped}[random.IntN(4)],
 		}
 		if !taken[e.ID] {
@@ -54,7 +54,7 @@ func madeUp(random *rand.Rand) lock.Posture {
 }
 
 func planeOrder(e lock.CheckResult) string {
-	known := map[string]string{"HTTP": "0", "RPC": "1", "wire": "4", "matrix": "6"}
+	known := map[string]string{"HTTP": "0", "RPC": "1", "network": "4"}
 	if o, is := known[e.Plane]; is {
 		return o
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -52,9 +51,6 @@ type CheckResult struct {
 	// Local is true for what only shows in this copy of the user's files; see Committed.
 	Local bool
 }
-
-// planeCluster is whether there is a cluster.
-const planeCluster = "cluster"
 
 // PlaneMatrix is the plane of the matrix's cells: one certificate is tried at entries of several planes.
 const PlaneMatrix = "matrix"
@@ -115,20 +111,14 @@ func (e CheckResult) state() finding.State {
 	return s
 }
 
-// byPlaneAndID orders entries by planes, of which the matrix comes last.
+// byPlaneAndID orders results by plane and ID.
 func byPlaneAndID(a, b CheckResult) int {
-	return cmp.Or(cmp.Compare(rankOfPlane(a.Plane), rankOfPlane(b.Plane)), strings.Compare(a.Plane, b.Plane), strings.Compare(a.ID, b.ID))
+	return cmp.Or(comparePlanes(a.Plane, b.Plane), strings.Compare(a.ID, b.ID))
 }
 
-func rankOfPlane(plane string) int {
-	switch plane {
-	case PlaneMatrix:
-		return math.MaxInt
-	case planeCluster: // behind the network in this version of the format: a lock's checksum is of its order too
-		return finding.RankOfPlane(planeFiles)
-	default:
-		return finding.RankOfPlane(plane)
-	}
+// comparePlanes orders planes as finding.RankOfPlane does, and by name those that it does not know.
+func comparePlanes(a, b string) int {
+	return cmp.Or(cmp.Compare(finding.RankOfPlane(a), finding.RankOfPlane(b)), strings.Compare(a, b))
 }
 
 // known is the result, or NotCarriedOut for what is none: what nobody judged must not look as if it had held.

@@ -73,7 +73,7 @@ func sample(r run) finding.Report {
 	untried.Outcome, untried.Result, untried.Reason = "denied", finding.Pass, `the probe gave "denied", as wanted`
 	add(untried, 0, 2)
 	rep.Findings = append(rep.Findings, finding.Finding{
-		ID: "server-network-carries-no-http-in-clear", Title: "a server's HTTP port is spoken to in a way that nobody can read", Plane: "wire",
+		ID: "server-network-carries-no-http-in-clear", Title: "a server's HTTP port is spoken to in a way that nobody can read", Plane: "network",
 		Severity: "critical", Want: []string{"absent"}, Result: finding.Skipped,
 		Reason: "no workload of the checks' own runs: that takes a client with raw_exec or mock_driver",
 	})
