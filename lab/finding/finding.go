@@ -1,25 +1,23 @@
-// Package finding holds what a check found, as plain data: what was wanted,
-// what was seen, the result, and the evidence for it. Reports read findings
-// and nothing else, so that a finding says all that a reader needs.
+// Package finding holds what checks found, as plain data: the wanted outcome, the one that was seen, the result and its
+// evidence. Reports read findings and nothing else.
 package finding
 
 import "time"
 
-// Result says how a check ended. The zero value is no result: a finding that
-// bears it was never judged, and a Summary counts it as NotCarriedOut.
+// Result is the result of a check. The zero value means that the finding was never judged.
 type Result string
 
-// The four ways in which a check ends.
+// The results.
 const (
-	// Held: the wanted outcome was seen, and the control gave its own before and after it.
+	// Pass: the probe gave the wanted outcome, and the control gave its own before and after it.
 	Pass Result = "pass"
-	// Broken: the probe was let in and should not have been, whatever the control
-	// gave; or the control gave its outcome and the probe another than was wanted.
+	// Fail: the probe was accepted and should not have been, whatever the control gave; or the control gave its outcome and
+	// the probe another one than was wanted.
 	Fail Result = "fail"
-	// NotCarriedOut: nothing was proved, because the agent was not reached, the
-	// control did not give its outcome, or the reason was not in the agent's log.
+	// Inconclusive: nothing was proved, because the agent was not reached, the control did not give its outcome, or the
+	// agent's log did not show the reason.
 	Inconclusive Result = "inconclusive"
-	// Skipped: the check does not apply to this node, for the finding's Reason.
+	// Skipped: the check does not apply to this node; Finding.Reason says why.
 	Skipped Result = "skipped"
 )
 
@@ -27,46 +25,44 @@ const (
 type Finding struct {
 	// ID names the check, for example "raft-refuses-client-certificate".
 	ID string `json:"id"`
-	// Title is the promise as a sentence.
+	// Title says, as a sentence, what is so if the check passes.
 	Title string `json:"title"`
-	// Plane is the front door that the promise guards: HTTP, RPC, Raft, gossip, wire; or cluster, for one that they form.
+	// Plane is where the check looks: cluster, HTTP, RPC, Raft, gossip, network, files.
 	Plane string `json:"plane"`
 	// Kind says what traces the check leaves: safe, guarded, intrusive, destructive.
 	Kind string `json:"kind"`
-	// Severity says how bad it is when the promise is broken.
+	// Severity says how bad a failure is: critical, high, medium, low.
 	Severity string `json:"severity"`
-	// Node is the name of the agent that was asked.
+	// Node is the name of the agent that was probed, or FilesOf its role.
 	Node string `json:"node"`
 	// Control says what the check's control does, as a sentence.
 	Control string `json:"control,omitempty"`
-	// Known says why a promise is known to be broken here, for a cluster that is made so; empty elsewhere. It changes no result.
+	// Known says why the check is known to fail here, for a cluster that is made so. Empty elsewhere. The result is the same.
 	Known string `json:"known,omitempty"`
 	// Want lists the outcomes of which one was wanted.
 	Want []string `json:"want"`
-	// Outcome is what the probe saw; empty when it did not run.
+	// Outcome is what the probe returned; empty if it did not run.
 	Outcome string `json:"outcome,omitempty"`
 	// Result is the judgement on Outcome.
 	Result Result `json:"result"`
-	// Reason says in words why the result is what it is.
+	// Reason says why the result is what it is.
 	Reason string `json:"reason"`
-	// Why is the source of the promise: a CVE, an issue, a line of Nomad's source.
+	// Why is the source of the check: a CVE, an issue, a line of Nomad's source.
 	Why string `json:"why"`
-	// Local is true for what only shows in this copy of the user's files, such as their modes, which version control does not
-	// keep; false: it is so in every copy.
+	// Local is true for what shows only in this copy of the user's files, such as their modes, which version control does
+	// not keep.
 	Local bool `json:"local,omitempty"`
-	// Settings are the settings of the agent's configuration that the promise rests on, by path, the likeliest first; empty:
-	// on none.
+	// Settings are the paths of the settings that the check rests on, the likeliest cause first. Empty: none.
 	Settings []string `json:"settings,omitempty"`
-	// CertificateOf is the role whose agents' tls.cert_file is meant among the Settings, where it is another than that of the agent
-	// that was asked; empty: that one's.
+	// CertificateOf is the role whose agents' tls.cert_file is meant among Settings. Empty: that of Node.
 	CertificateOf string `json:"certificate_of,omitempty"`
-	// Evidence lists what was done and seen, in the order in which it happened.
+	// Evidence lists what was done and seen, in order of time.
 	Evidence []Evidence `json:"evidence,omitempty"`
 	// Took is the time that the whole check needed, in nanoseconds when encoded.
 	Took time.Duration `json:"took_ns"`
 }
 
-// FilesOf is the Finding.Node of what was found in the files of a role; of all files, where the role is empty.
+// FilesOf returns the Finding.Node of findings about the files of a role, or about all files if role is empty.
 func FilesOf(role string) string {
 	if role == "" {
 		return "your files"
@@ -74,7 +70,7 @@ func FilesOf(role string) string {
 	return "your " + role + " files"
 }
 
-// RoleOf says whose configuration one of the finding's Settings is looked for in, where an agent of that role was asked.
+// RoleOf is RoleOf for one of the finding's Settings.
 func (f Finding) RoleOf(path, asked string) string {
 	if path == "tls.cert_file" && f.CertificateOf != "" {
 		return f.CertificateOf
@@ -82,7 +78,7 @@ func (f Finding) RoleOf(path, asked string) string {
 	return RoleOf(path, asked)
 }
 
-// Part says which part of a check a piece of evidence comes from.
+// Part is the part of a check that a piece of evidence comes from.
 type Part string
 
 // The parts of a check, in the order in which they run.
@@ -93,8 +89,8 @@ const (
 	ControlAfter  Part = "control after"
 )
 
-// Evidence is one thing that was done, and what came back. It holds no key
-// material and no answer's contents: whoever observed has dropped them.
+// Evidence is one thing that was done, and what came back. It holds no key material and no content of answers: probes
+// drop both.
 type Evidence struct {
 	// Part says where in the check it belongs.
 	Part Part `json:"part"`
@@ -102,7 +98,7 @@ type Evidence struct {
 	Did string `json:"did"`
 	// Outcome is what was seen; empty for Part Log.
 	Outcome string `json:"outcome,omitempty"`
-	// Sent and Received say in words what went over the wire.
+	// Sent and Received describe what went over the network.
 	Sent     string `json:"sent,omitempty"`
 	Received string `json:"received,omitempty"`
 	// TLSVersion and CipherSuite are what was negotiated; empty without TLS.
@@ -110,7 +106,7 @@ type Evidence struct {
 	CipherSuite string `json:"cipher_suite,omitempty"`
 	// ServerCertificate describes what the agent presented; empty without TLS.
 	ServerCertificate string `json:"server_certificate,omitempty"`
-	// Error is the error that the caller's side saw, if any.
+	// Error is the error that the caller saw, if any.
 	Error string `json:"error,omitempty"`
 	// Lines are the lines of the agent's log that show the reason; only for Part Log.
 	Lines []string `json:"lines,omitempty"`

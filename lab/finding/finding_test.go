@@ -11,7 +11,7 @@ import (
 	"nomadlab.internal/lab/finding"
 )
 
-func TestSummarizeCountsEveryVerdict(t *testing.T) {
+func TestSummarizeCountsEveryResult(t *testing.T) {
 	findings := []finding.Finding{
 		{Result: finding.Pass}, {Result: finding.Pass}, {Result: finding.Pass}, {Result: finding.Pass},
 		{Result: finding.Fail},
@@ -26,24 +26,24 @@ func TestSummarizeCountsEveryVerdict(t *testing.T) {
 	if got.Total() != len(findings) {
 		t.Errorf("Total() = %d, want %d", got.Total(), len(findings))
 	}
-	if got, want := got.String(), "4 held, 1 broken, 2 not carried out, 3 skipped"; got != want {
+	if got, want := got.String(), "4 pass, 1 fail, 2 inconclusive, 3 skipped"; got != want {
 		t.Errorf("String() = %q, want %q", got, want)
 	}
 }
 
-func TestUnjudgedFindingDoesNotCountAsHeld(t *testing.T) {
-	for _, verdict := range []finding.Result{"", "passed"} {
-		got := finding.Summarize([]finding.Finding{{Result: verdict}})
+func TestUnjudgedFindingIsNoPass(t *testing.T) {
+	for _, result := range []finding.Result{"", "passed"} {
+		got := finding.Summarize([]finding.Finding{{Result: result}})
 		if diff := cmp.Diff(finding.Summary{Inconclusive: 1}, got); diff != "" {
-			t.Errorf("result %q (-want +got):\n%s", verdict, diff)
+			t.Errorf("result %q (-want +got):\n%s", result, diff)
 		}
 	}
 	if got := finding.Summarize([]finding.Finding{{Result: finding.Pass}}); got.Pass != 1 {
-		t.Errorf("a held finding counts as %s", got)
+		t.Errorf("a pass counts as %s", got)
 	}
 }
 
-// The encoded form is read by other programs, so its names must not drift.
+// TestEncodedForm holds the names of the encoded form, as other programs read it.
 func TestEncodedForm(t *testing.T) {
 	got, err := json.MarshalIndent(example(), "", "  ")
 	if err != nil {

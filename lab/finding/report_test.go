@@ -11,7 +11,7 @@ import (
 	"nomadlab.internal/lab/finding"
 )
 
-// Reports are kept and read again, also by other programs, so what they hold must not drift nor get lost.
+// TestEncodedReport holds the names of the encoded form, as other programs read it, and loses nothing by encoding.
 func TestEncodedReport(t *testing.T) {
 	encoded, err := json.MarshalIndent(compared(), "", "  ")
 	if err != nil {
@@ -28,7 +28,7 @@ func TestEncodedReport(t *testing.T) {
 	}
 }
 
-// Without a configuration of the user's own, a report says nothing about one.
+// TestReportOfALabIsSilentAboutConfigurations: a report of a lab has no field about a user's configuration.
 func TestReportOfALabIsSilentAboutConfigurations(t *testing.T) {
 	encoded, err := json.Marshal(finding.Report{})
 	if err != nil {
@@ -39,7 +39,7 @@ func TestReportOfALabIsSilentAboutConfigurations(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"configuration", "comparison"} {
-		if value, there := got[name]; there {
+		if value, is := got[name]; is {
 			t.Errorf("%s is %v in a report of a lab", name, value)
 		}
 	}
