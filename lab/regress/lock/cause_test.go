@@ -32,7 +32,7 @@ func TestCompareNamesTheSetting(t *testing.T) {
 		}
 		return settings
 	}
-	held := func(id string, settings ...string) lock.CheckResult {
+	passed := func(id string, settings ...string) lock.CheckResult {
 		return lock.CheckResult{ID: id, Plane: "HTTP", Title: id, Result: finding.Pass, Outcome: "denied", Settings: settings}
 	}
 	front := []string{"tls.verify_https_client", "tls.http"}
@@ -42,34 +42,34 @@ func TestCompareNamesTheSetting(t *testing.T) {
 		want          finding.Setting
 	}{
 		"the setting that differs, though it is not the likeliest": {
-			held("server-https-refuses-x", front...), all(), all(set("server", "tls.http", "false", 1)), set("server", "tls.http", "", 1),
+			passed("server-https-refuses-x", front...), all(), all(set("server", "tls.http", "false", 1)), set("server", "tls.http", "", 1),
 		},
 		"the likeliest of two that differ": {
-			held("server-https-refuses-x", front...), all(), all(set("server", "tls.http", "false", 1), set("server", "tls.verify_https_client", "false", 2)),
+			passed("server-https-refuses-x", front...), all(), all(set("server", "tls.http", "false", 1), set("server", "tls.verify_https_client", "false", 2)),
 			set("server", "tls.verify_https_client", "", 2),
 		},
 		"the one of the agents that the check asks": {
-			held("client-https-refuses-x", front...), all(),
+			passed("client-https-refuses-x", front...), all(),
 			all(set("server", "tls.verify_https_client", "false", 2), set("client", "tls.http", "false", 1)), set("client", "tls.http", "", 1),
 		},
 		"the servers' where the ID names neither": {
-			held("raft-refuses-x", "tls.http"), all(), all(set("server", "tls.http", "false", 1), set("client", "tls.http", "false", 1)), set("server", "tls.http", "", 1),
+			passed("raft-refuses-x", "tls.http"), all(), all(set("server", "tls.http", "false", 1), set("client", "tls.http", "false", 1)), set("server", "tls.http", "", 1),
 		},
 		"the clients' where the ID says clients": {
-			held("client-offers-no-raw-exec", "acl.enabled"), all(),
+			passed("client-offers-no-raw-exec", "acl.enabled"), all(),
 			all(set("server", "acl.enabled", "false", 6), set("client", "acl.enabled", "false", 3)), set("client", "acl.enabled", "", 3),
 		},
 		"one of the others before one in the same block": {
-			held("server-https-refuses-x", "tls.http"), all(), all(set("client", "tls.http", "false", 1), set("server", "tls.ca_file", `"b.pem"`, 3)),
+			passed("server-https-refuses-x", "tls.http"), all(), all(set("client", "tls.http", "false", 1), set("server", "tls.ca_file", `"b.pem"`, 3)),
 			set("client", "tls.http", "", 1),
 		},
-		"one inside of what the promise rests on": {
-			held("client-offers-no-raw-exec", "plugin.raw_exec"), all(),
+		"one inside of what the check rests on": {
+			passed("client-offers-no-raw-exec", "plugin.raw_exec"), all(),
 			append(all(set("client", "plugin.raw_exec.config.enabled", "true", 9)), set("client", "plugin.docker.config.auth", "true", 8)),
 			set("client", "plugin.raw_exec.config.enabled", "", 9),
 		},
 		"one in the same block": {
-			held("server-https-refuses-x", front...), all(), all(set("server", "tls.ca_file", `"b.pem"`, 3), set("server", "datacenter", `"x"`, 4)),
+			passed("server-https-refuses-x", front...), all(), all(set("server", "tls.ca_file", `"b.pem"`, 3), set("server", "datacenter", `"x"`, 4)),
 			set("server", "tls.ca_file", "", 3),
 		},
 		"a client's certificate, where a server was asked": {
@@ -80,28 +80,28 @@ func TestCompareNamesTheSetting(t *testing.T) {
 			append(all(), set("server", "tls.cert_file", `"s.pem"`, 7), set("client", "tls.cert_file", `"c.pem"`, 8)), set("client", "tls.cert_file", "", 8),
 		},
 		"none for being outside of all blocks too": {
-			held("server-has-no-profiler", "enable_debug"), all(), all(set("server", "datacenter", `"x"`, 4)), set("server", "enable_debug", "", 5),
+			passed("server-has-no-profiler", "enable_debug"), all(), all(set("server", "datacenter", `"x"`, 4)), set("server", "enable_debug", "", 5),
 		},
 		"none for a name that begins alike": {
-			held("server-https-refuses-x", "tls.http"), append(all(), set("server", "tlsx.http", "true", 8)), append(all(), set("server", "tlsx.http", "false", 8)),
+			passed("server-https-refuses-x", "tls.http"), append(all(), set("server", "tlsx.http", "true", 8)), append(all(), set("server", "tlsx.http", "false", 8)),
 			set("server", "tls.http", "", 1),
 		},
-		"the likeliest, where none differs": {held("server-https-refuses-x", front...), all(), all(), set("server", "tls.verify_https_client", "", 2)},
-		"the likeliest, set nowhere":        {held("server-x", "limits.http_max_conns_per_client"), all(), all(), finding.Setting{Path: "limits.http_max_conns_per_client"}},
-		"one that was taken out":            {held("server-https-refuses-x", front...), all(), all()[1:], finding.Setting{Path: "tls.http"}},
-		"one that was added":                {held("server-https-refuses-x", front...), all()[1:], all(), set("server", "tls.http", "", 1)},
+		"the likeliest, where none differs": {passed("server-https-refuses-x", front...), all(), all(), set("server", "tls.verify_https_client", "", 2)},
+		"the likeliest, set nowhere":        {passed("server-x", "limits.http_max_conns_per_client"), all(), all(), finding.Setting{Path: "limits.http_max_conns_per_client"}},
+		"one that was taken out":            {passed("server-https-refuses-x", front...), all(), all()[1:], finding.Setting{Path: "tls.http"}},
+		"one that was added":                {passed("server-https-refuses-x", front...), all()[1:], all(), set("server", "tls.http", "", 1)},
 		"the likeliest, where what ran before is not known": {
-			held("server-https-refuses-x", "tls.rpc", "tls.http"), nil, all(set("server", "tls.http", "false", 1)), finding.Setting{Path: "tls.rpc"},
+			passed("server-https-refuses-x", "tls.rpc", "tls.http"), nil, all(set("server", "tls.http", "false", 1)), finding.Setting{Path: "tls.rpc"},
 		},
-		"none, for a promise that rests on none": {held("server-x"), all(), all(set("server", "tls.http", "false", 1)), finding.Setting{}},
+		"none, for a check that rests on none": {passed("server-x"), all(), all(set("server", "tls.http", "false", 1)), finding.Setting{}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			broken := c.entry
-			broken.Result, broken.Outcome = finding.Fail, "accepted"
+			failed := c.entry
+			failed.Result, failed.Outcome = finding.Fail, "accepted"
 			locked := c.entry
 			locked.Settings = nil // a lock does not have them
 			changes := lock.Compare(
-				lock.Posture{Settings: c.before, Results: []lock.CheckResult{locked}}, lock.Posture{Settings: c.after, Results: []lock.CheckResult{broken}}, "",
+				lock.Posture{Settings: c.before, Results: []lock.CheckResult{locked}}, lock.Posture{Settings: c.after, Results: []lock.CheckResult{failed}}, "",
 			).Changes
 			if len(changes) != 1 {
 				t.Fatalf("got %d changes", len(changes))
@@ -114,7 +114,7 @@ func TestCompareNamesTheSetting(t *testing.T) {
 	}
 }
 
-// TestCompareTellsSettingsThatDiffer: each is told once, whether or not a promise ended another way, and a promise that rests on
+// TestCompareTellsSettingsThatDiffer: each is told once, whether or not a check ended another way, and a check that rests on
 // one is unclear where it was proved on neither side.
 func TestCompareTellsSettingsThatDiffer(t *testing.T) {
 	before := []finding.Setting{set("client", "limits.a", "1", 1), set("server", "limits.a", "1", 1), set("server", "log_level", `"INFO"`, 2)}
@@ -132,7 +132,7 @@ func TestCompareTellsSettingsThatDiffer(t *testing.T) {
 		unclear       bool
 		before, after []finding.Setting
 	}{
-		"held on both sides":              {entry("x", "HTTP", finding.Pass), entry("x", "HTTP", finding.Pass), false, before, after},
+		"passed on both sides":            {entry("x", "HTTP", finding.Pass), entry("x", "HTTP", finding.Pass), false, before, after},
 		"skipped on both sides":           {entry("x", "HTTP", finding.Skipped), entry("x", "HTTP", finding.Skipped), true, before, after},
 		"not tried, then skipped":         {entry("x", "HTTP", finding.Inconclusive), entry("x", "HTTP", finding.Skipped), true, before, after},
 		"skipped, of agents that kept it": {entry("client-x", "HTTP", finding.Skipped), entry("client-x", "HTTP", finding.Skipped), false, before, after},
@@ -157,7 +157,7 @@ func TestCompareTellsSettingsThatDiffer(t *testing.T) {
 	}
 }
 
-// TestUnprovedByASettingOfTheOtherRole: a promise about one role may rest on a setting of the other, which then may have changed it
+// TestUnprovedByASettingOfTheOtherRole: a check about one role may rest on a setting of the other, which then may have changed it
 // where it is proved on neither side.
 func TestUnprovedByASettingOfTheOtherRole(t *testing.T) {
 	const introduction = "server.client_introduction.enforcement"
@@ -183,8 +183,8 @@ func TestUnprovedByASettingOfTheOtherRole(t *testing.T) {
 	}
 }
 
-// TestOtherSettingsAreTold: of a setting that no promise rests on a lock has a mark, which tells that its value is another one
-// and does not tell the value. It is to blame for nothing.
+// TestOtherSettingsAreTold: of a setting that no check rests on a lock has a mark, which shows that its value has changed
+// and does not show the value. It is the cause of nothing.
 func TestOtherSettingsAreTold(t *testing.T) {
 	of := func(v finding.Result, path, value string) lock.Posture {
 		return lock.Of(finding.Report{
@@ -217,7 +217,7 @@ func TestOtherSettingsAreTold(t *testing.T) {
 	}
 }
 
-// TestLockLeavesOutWhatIsLocal: modes of files are in no lock and are compared with none, but what is broken of them is said; two
+// TestLockLeavesOutWhatIsLocal: modes of files are in no lock and are compared with none, but failures are noted; two
 // configurations of one machine are compared by them too.
 func TestLockLeavesOutWhatIsLocal(t *testing.T) {
 	mode := func(v finding.Result) finding.Finding {
@@ -238,10 +238,10 @@ func TestLockLeavesOutWhatIsLocal(t *testing.T) {
 	}
 	open := lock.CompareLock(locked, of(mode(finding.Fail), key), "x.lock")
 	if len(open.Changes) != 0 || !strings.Contains(open.Note, "server-key-file-is-private") {
-		t.Errorf("a mode is broken beside the lock: %+v", open)
+		t.Errorf("a mode is open beside the lock: %+v", open)
 	}
 	if sound := lock.CompareLock(locked, of(mode(finding.Pass), key), "x.lock"); len(sound.Changes) != 0 || sound.Note != "" {
-		t.Errorf("all holds: %+v", sound)
+		t.Errorf("all checks pass: %+v", sound)
 	}
 	if both := lock.CompareLock(locked, of(mode(finding.Pass), beside), "x.lock"); len(both.Changes) != 1 || both.Changes[0].Direction != finding.Weaker {
 		t.Errorf("the authority's key lies beside: %+v", both.Changes)
@@ -253,15 +253,15 @@ func TestLockLeavesOutWhatIsLocal(t *testing.T) {
 
 // TestCompareBlamesNoSettingThatDidNotDiffer, where it is unclear whether there was a change at all.
 func TestCompareBlamesNoSettingThatDidNotDiffer(t *testing.T) {
-	held := lock.CheckResult{ID: "server-x", Result: finding.Pass, Outcome: "denied", Settings: []string{"acl.enabled"}}
-	untried := held
-	untried.Result, untried.Outcome = finding.Inconclusive, "not reached"
+	passed := lock.CheckResult{ID: "server-x", Result: finding.Pass, Outcome: "denied", Settings: []string{"acl.enabled"}}
+	inconclusive := passed
+	inconclusive.Result, inconclusive.Outcome = finding.Inconclusive, "not reached"
 	on, off := []finding.Setting{set("server", "acl.enabled", "true", 1)}, []finding.Setting{set("server", "acl.enabled", "false", 1)}
 	for name, c := range map[string]struct {
 		before, after []finding.Setting
 		want          string
 	}{"the same": {on, on, ""}, "another": {on, off, "acl.enabled"}} {
-		got := lock.Compare(lock.Posture{Settings: c.before, Results: []lock.CheckResult{held}}, lock.Posture{Settings: c.after, Results: []lock.CheckResult{untried}}, "")
+		got := lock.Compare(lock.Posture{Settings: c.before, Results: []lock.CheckResult{passed}}, lock.Posture{Settings: c.after, Results: []lock.CheckResult{inconclusive}}, "")
 		if s := got.Changes[0].Setting; s != c.want {
 			t.Errorf("%s: it blames %q, want %q", name, s, c.want)
 		}

@@ -7,37 +7,37 @@ import (
 	"nomadlab.internal/lab/finding"
 )
 
-// textOf says the change in words, as the beginning of a sentence that ends with the promise.
-func textOf(before, after CheckResult, way finding.Direction) string {
+// textOf returns the change in words, as the beginning of a sentence that ends with the check's title.
+func textOf(before, after CheckResult, direction finding.Direction) string {
 	switch {
 	case before.ID == "":
-		return "is new, so there is nothing to compare with; it " + after.ends()
+		return "is new, so there is nothing to compare with; it " + after.is()
 	case after.ID == "":
-		return "is not among the checks any more; before, it " + before.ended()
-	case !proved(before) && !proved(after):
-		return "is not known on either side, and a setting that it rests on differs; it " + after.ends()
-	case !proved(before) && after.Result == finding.Pass:
-		return fmt.Sprintf("%s before, holds now", before.ended())
-	case !proved(before):
-		return fmt.Sprintf("%s before, is broken now, %s", before.ended(), after.seen())
-	case !proved(after) && before.Result == finding.Pass:
-		return "held, and is no longer proved; it " + after.ends()
-	case !proved(after):
-		return "was broken, and is not known to be mended; it " + after.ends()
+		return "is not among the checks any more; before, it " + before.was()
+	case !before.proved() && !after.proved():
+		return "is not known on either side, and a setting that it rests on differs; it " + after.is()
+	case !before.proved() && after.Result == finding.Pass:
+		return fmt.Sprintf("%s before, passes now", before.was())
+	case !before.proved():
+		return fmt.Sprintf("%s before, fails now, %s", before.was(), after.seen())
+	case !after.proved() && before.Result == finding.Pass:
+		return "passed, and is no longer proved; it " + after.is()
+	case !after.proved():
+		return "failed, and is not known to be repaired; it " + after.is()
 	}
-	return "was " + before.seen() + ", is now " + after.seen() + aside(before, after, way)
+	return "was " + before.seen() + ", is now " + after.seen() + addition(before, after, direction)
 }
 
-// aside is what is to be added where the outcomes alone would mislead.
-func aside(before, after CheckResult, way finding.Direction) string {
+// addition returns what to add if the outcomes alone would mislead.
+func addition(before, after CheckResult, direction finding.Direction) string {
 	switch {
-	case before.Result == finding.Fail && after.Result == finding.Fail && way == finding.Stronger:
-		return ", and still broken"
+	case before.Result == finding.Fail && after.Result == finding.Fail && direction == finding.Stronger:
+		return ", and still fails"
 	case before.Result == finding.Fail && after.Result == finding.Fail:
-		return ", and was broken before"
-	case way == finding.Unclear && after.Result == finding.Fail:
+		return ", and failed before"
+	case direction == finding.Unclear && after.Result == finding.Fail:
 		return ", which is not what Nomad is known to do"
-	case way == finding.Unclear:
+	case direction == finding.Unclear:
 		return ", as Nomad is known to do"
 	case after.Outcome == before.Outcome && after.Result == finding.Fail:
 		return ", and " + after.Reason
@@ -48,46 +48,28 @@ func aside(before, after CheckResult, way finding.Direction) string {
 	}
 }
 
-// seen is what was seen, and where if not everywhere: "accepted at 1 of 3 servers".
-func (e CheckResult) seen() string {
-	text := cmp.Or(e.Outcome, string(e.Result))
-	if e.At != "" {
-		text += " at " + e.At
+// seen returns the outcome, and where if not everywhere: "accepted at 1 of 3 servers".
+func (r CheckResult) seen() string {
+	text := cmp.Or(r.Outcome, string(r.Result))
+	if r.At != "" {
+		text += " at " + r.At
 	}
 	return text
 }
 
-// ends says how the promise ends now, ended how it did before.
-func (e CheckResult) ends() string {
-	switch e.Result {
-	case finding.Pass:
-		return "holds, " + e.seen()
-	case finding.Fail:
-		return "is broken, " + e.seen()
-	case finding.Skipped:
-		return "is skipped" + e.because()
-	default:
-		return "could not be tried" + e.because()
-	}
-}
+// is returns the result in words for a posture of now, was for one of before.
+func (r CheckResult) is() string  { return r.words("passes", "fails", "is ") }
+func (r CheckResult) was() string { return r.words("passed", "failed", "was ") }
 
-func (e CheckResult) ended() string {
-	switch e.Result {
-	case finding.Pass:
-		return "held, " + e.seen()
-	case finding.Fail:
-		return "was broken, " + e.seen()
-	case finding.Skipped:
-		return "was skipped" + e.because()
+func (r CheckResult) words(passes, fails, is string) string {
+	switch reason := r.state().Reason; {
+	case r.Result == finding.Pass:
+		return passes + ", " + r.seen()
+	case r.Result == finding.Fail:
+		return fails + ", " + r.seen()
+	case reason == "":
+		return is + string(r.Result)
 	default:
-		return "could not be tried" + e.because()
+		return is + string(r.Result) + " (" + reason + ")"
 	}
-}
-
-// because is the reason in brackets: it is a sentence of its own.
-func (e CheckResult) because() string {
-	if reason := e.state().Reason; reason != "" {
-		return " (" + reason + ")"
-	}
-	return ""
 }

@@ -8,44 +8,46 @@ import (
 	"nomadlab.internal/lab/finding"
 )
 
-// Compare tells which promises ended another way after than before, the worst first: what became weaker, then what is
-// unclear, then what became stronger. With says with what it was compared, for the reader: a lock's path, or the other
-// configuration.
+// Compare returns the checks whose results differ, the worst first: what became weaker, then what is unclear, then what
+// became stronger. With names the other side for the reader: a lock's path, or the other configuration.
 //
-//	before            after              way
-//	held              broken             Weaker
-//	broken            held               Stronger
-//	held              not proved         Unclear: a promise is no longer proved
-//	broken            not proved         Unclear: nothing was gained
-//	not proved        held, or broken    Unclear: nothing is known of before
+//	before            after              direction
+//	pass              fail               Weaker
+//	fail              pass               Stronger
+//	pass              not proved         Unclear: it is no longer proved
+//	fail              not proved         Unclear: it is not known to be repaired
+//	not proved        pass, or fail      Unclear: nothing is known of before
 //	on one side only                     Unclear
-//	not proved        not proved         Unclear where a setting that the promise rests on differs; else no change
+//	not proved        not proved         Unclear if a setting that the check rests on differs; else no change
 //
-// Not proved is what was not carried out or skipped. No change is another outcome
-// of the same result, such as another kind of refusal where the promise held. But a promise that was broken and still is
-// becomes Weaker when what was refused in a wrong way is let in, or when it breaks at all nodes after some; and Stronger
-// the other way round.
+// Inconclusive and skipped checks are not proved. Another outcome with the same result, such as another kind of refusal, is
+// no change. But a check that fails on both sides is Weaker if callers are now accepted that were refused in a wrong way, or
+// if it fails at all nodes and failed at some; and Stronger the other way round.
 //
-// A cell of the matrix is no promise, it is what Nomad is known to do. Where it does something else and lets nobody in,
-// the change is Unclear.
+// A cell of the matrix says what Nomad is known to do. If Nomad does something else and accepts no caller, the change is
+// Unclear.
 //
 // Where agents listen is compared by who can connect: see listeners.
 //
-// Each change names the setting that most likely made it; see cause. Settings that differ are told besides, whether or not
-// a promise changed.
+// Each change names the setting that most likely made it; see causes.name. Settings that differ are listed as well, whether
+// or not a result differs.
 func Compare(before, after Posture, with string) finding.Comparison {
 	causes := newCauses(before, after)
-	c := finding.Comparison{With: with, Changes: []finding.Change{}, Settings: causes.settings}
+	c := finding.Comparison{With: with, Changes: []finding.Change{}, Settings: causes.changes}
 	olds, news := byID(before), byID(after)
 	for id, old := range olds {
-		if now, still := news[id]; still {
-			way, changed := wayOf(old, now)
-			if changed = changed || causes.mayChange(old, now); changed {
-				c.Changes = append(c.Changes, causes.name(now, newChange(old, now, cmp.Or(way, finding.Unclear))))
-			}
+		now, still := news[id]
+		if !still {
+			c.Changes = append(c.Changes, newChange(old, CheckResult{}, finding.Unclear))
 			continue
 		}
-		c.Changes = append(c.Changes, newChange(old, CheckResult{}, finding.Unclear))
+		direction := directionOf(old, now)
+		if direction == "" && causes.mayHaveChanged(old, now) {
+			direction = finding.Unclear
+		}
+		if direction != "" {
+			c.Changes = append(c.Changes, causes.name(now, newChange(old, now, direction)))
+		}
 	}
 	for id, now := range news {
 		if _, was := olds[id]; !was {
@@ -54,121 +56,119 @@ func Compare(before, after Posture, with string) finding.Comparison {
 	}
 	c.Changes = append(c.Changes, listeners(before, after)...)
 	slices.SortFunc(c.Changes, worstFirst)
-	tellGossipKey(&c)
+	noteGossipKey(&c)
 	return c
 }
 
-// CompareLock compares a lock's posture with that of now. What only shows in this copy of the user's files is in no lock, so it
-// is left out; the comparison's Note says what of it is broken.
+// CompareLock compares a lock's posture with that of now. It leaves out what shows only in this copy of the user's files,
+// which no lock has; the comparison's Note says what of it fails.
 func CompareLock(locked, now Posture, path string) finding.Comparison {
 	c := Compare(locked, now.Committed(), path)
-	for i, s := range c.Settings { // of these a lock has marks
-		at := slices.IndexFunc(now.Others, func(o finding.Setting) bool { return o.Role == s.Role && o.Path == s.Path })
-		if at >= 0 {
+	for i, s := range c.Settings { // a lock has marks of these
+		if at := indexOf(now.Others, finding.Setting{Role: s.Role, Path: s.Path}); at >= 0 {
 			c.Settings[i].After = now.Others[at].Value
 		}
 		if strings.HasPrefix(s.Before, marked) {
 			c.Settings[i].Before = "(another value)"
 		}
 	}
-	var broken []string
-	for _, e := range now.Results {
-		if e.Local && e.Result == finding.Fail {
-			broken = append(broken, e.ID)
+	var failing []string
+	for _, r := range now.Results {
+		if r.Local && r.Result == finding.Fail {
+			failing = append(failing, r.ID)
 		}
 	}
-	if len(broken) > 0 {
-		addNote(&c, "a lock holds no modes or owners of your files, as version control keeps none; broken in this copy: "+strings.Join(broken, ", "))
+	if len(failing) > 0 {
+		addNote(&c, "a lock holds no modes or owners of your files, as version control keeps none; failing in this copy: "+strings.Join(failing, ", "))
 	}
 	return c
 }
 
 func byID(p Posture) map[string]CheckResult {
 	all := map[string]CheckResult{}
-	for _, e := range p.Results {
-		all[e.ID] = e
+	for _, r := range p.Results {
+		all[r.ID] = r
 	}
 	return all
 }
 
-// newChange is the change of a promise; one of the entries may be empty. What is not in a lock is the other side's.
-func newChange(before, after CheckResult, way finding.Direction) finding.Change {
+// newChange returns the change of a check; one of the results may be empty. What a lock does not have is the other side's.
+func newChange(before, after CheckResult, direction finding.Direction) finding.Change {
 	id := cmp.Or(after.ID, before.ID)
-	c := finding.Change{
+	return finding.Change{
 		ID: id, Title: cmp.Or(after.Title, before.Title, id), Plane: cmp.Or(after.Plane, before.Plane),
 		Severity: cmp.Or(after.Severity, before.Severity),
-		Before:   before.state(), After: after.state(), Direction: way,
-	}
-	c.Text = textOf(before, after, way)
-	return c
-}
-
-// wayOf says where the change leads, and whether there is one.
-func wayOf(before, after CheckResult) (way finding.Direction, changed bool) {
-	switch was, is := proved(before), proved(after); {
-	case !was && !is:
-		return "", false
-	case !was || !is:
-		return finding.Unclear, true
-	case before.Result == finding.Fail && after.Result == finding.Fail:
-		return wayOfBroken(before, after)
-	case before.Result == after.Result:
-		return "", false
-	case before.Plane == PlaneMatrix && after.Plane == PlaneMatrix && !odd(before, after).letsIn():
-		return finding.Unclear, true
-	case after.Result == finding.Fail:
-		return finding.Weaker, true
-	default:
-		return finding.Stronger, true
+		Before:   before.state(), After: after.state(), Direction: direction, Text: textOf(before, after, direction),
 	}
 }
 
-// wayOfBroken is that of a promise that is broken on both sides: one that lets in is weaker than one that refuses in a way
-// that was not wanted, and one that is broken everywhere is weaker than one that is broken somewhere.
-func wayOfBroken(before, after CheckResult) (way finding.Direction, changed bool) {
-	switch was, is := before.letsIn(), after.letsIn(); {
-	case was && !is:
-		return finding.Stronger, true
-	case is && !was:
-		return finding.Weaker, true
-	case before.At == after.At:
-		return "", false
-	case after.At == "":
-		return finding.Weaker, true
-	case before.At == "":
-		return finding.Stronger, true
-	default: // "1 of 3 servers", then "1 of 5 servers"
-		return finding.Unclear, true
+// state returns the result as a change shows it.
+func (r CheckResult) state() finding.State {
+	s := finding.State{Result: r.Result, Outcome: r.Outcome, Reason: r.Reason}
+	switch {
+	case r.At != "" && r.Reason != "":
+		s.Reason = "at " + r.At + ": " + r.Reason
+	case r.At != "":
+		s.Reason = "at " + r.At
 	}
+	return s
 }
 
-// odd is the one of the two that is broken.
-func odd(before, after CheckResult) CheckResult {
+// directionOf returns where the change leads, or nothing if there is none.
+func directionOf(before, after CheckResult) finding.Direction {
+	odd := before // the one that fails
 	if after.Result == finding.Fail {
-		return after
+		odd = after
 	}
-	return before
+	switch was, is := before.proved(), after.proved(); {
+	case !was && !is:
+		return ""
+	case !was || !is:
+		return finding.Unclear
+	case before.Result == finding.Fail && after.Result == finding.Fail:
+		return directionOfFailures(before, after)
+	case before.Result == after.Result:
+		return ""
+	case before.Plane == PlaneMatrix && after.Plane == PlaneMatrix && !odd.accepts():
+		return finding.Unclear
+	case after.Result == finding.Fail:
+		return finding.Weaker
+	default:
+		return finding.Stronger
+	}
 }
 
-// proved says whether the entry says anything of the agents.
-func proved(e CheckResult) bool { return e.Result == finding.Pass || e.Result == finding.Fail }
-
-// letsIn says whether somebody was let in at some node, or what should not be there was found.
-func (e CheckResult) letsIn() bool {
-	return slices.ContainsFunc(strings.Split(e.Outcome, " or "), func(o string) bool { return o == "accepted" || o == "found" })
+// directionOfFailures is directionOf for a check that fails on both sides: one that accepts callers is weaker than one that
+// refuses them in a way that was not wanted, and one that fails everywhere is weaker than one that fails somewhere.
+func directionOfFailures(before, after CheckResult) finding.Direction {
+	switch was, is := before.accepts(), after.accepts(); {
+	case was && !is:
+		return finding.Stronger
+	case is && !was:
+		return finding.Weaker
+	case before.At == after.At:
+		return ""
+	case after.At == "":
+		return finding.Weaker
+	case before.At == "":
+		return finding.Stronger
+	default: // "1 of 3 servers", then "1 of 5 servers"
+		return finding.Unclear
+	}
 }
 
-// worstFirst orders changes: by their way, what is broken now before what is not, by severity, and then as they are found.
+// proved reports whether the result says anything about the agents.
+func (r CheckResult) proved() bool { return r.Result == finding.Pass || r.Result == finding.Fail }
+
+// accepts reports whether a caller was accepted at some node, or something was found that should be absent.
+func (r CheckResult) accepts() bool {
+	return slices.ContainsFunc(strings.Split(r.Outcome, " or "), func(o string) bool { return o == "accepted" || o == "found" })
+}
+
+// worstFirst orders changes by direction, urgency, severity, plane and ID.
 func worstFirst(a, b finding.Change) int {
-	rank := func(order []string, text string) int {
-		if at := slices.Index(order, text); at >= 0 {
-			return at
-		}
-		return len(order)
-	}
-	ways := []string{string(finding.Weaker), string(finding.Unclear), string(finding.Stronger)}
 	return cmp.Or(
-		cmp.Compare(rank(ways, string(a.Direction)), rank(ways, string(b.Direction))),
+		cmp.Compare(a.Direction.Rank(), b.Direction.Rank()),
 		cmp.Compare(urgency(a), urgency(b)),
 		cmp.Compare(finding.RankOfSeverity(a.Severity), finding.RankOfSeverity(b.Severity)),
 		comparePlanes(a.Plane, b.Plane),
@@ -176,7 +176,7 @@ func worstFirst(a, b finding.Change) int {
 	)
 }
 
-// urgency orders changes of one way: what is broken now, then what is no longer proved, then the rest.
+// urgency orders changes of one direction: what fails now, then what is no longer proved, then the rest.
 func urgency(c finding.Change) int {
 	switch {
 	case c.After.Result == finding.Fail:

@@ -10,7 +10,7 @@ import (
 	"nomadlab.internal/lab/regress/lock"
 )
 
-// ended is a promise that ended so; with an outcome of "" one that no agent was asked about.
+// ended is a check with that result and outcome.
 func ended(v finding.Result, outcome string) lock.CheckResult {
 	e := lock.CheckResult{ID: "raft-refuses-x", Plane: "Raft", Title: "Raft refuses x", Severity: "critical", Result: v, Outcome: outcome}
 	switch v {
@@ -36,31 +36,31 @@ func posture(entries ...lock.CheckResult) lock.Posture { return lock.Posture{Res
 // TestCompareEveryTransition has each result with each other one; no entry for a pair means that it is no change.
 func TestCompareEveryTransition(t *testing.T) {
 	sides := map[string][]lock.CheckResult{
-		"held": {ended(finding.Pass, "denied")}, "broken": {ended(finding.Fail, "accepted")},
-		"untried": {ended(finding.Inconclusive, "not reached")}, "skipped": {ended(finding.Skipped, "")}, "missing": nil,
+		"pass": {ended(finding.Pass, "denied")}, "fail": {ended(finding.Fail, "accepted")},
+		"inconclusive": {ended(finding.Inconclusive, "not reached")}, "skipped": {ended(finding.Skipped, "")}, "missing": nil,
 	}
 	want := map[[2]string]struct {
 		way  finding.Direction
 		text string
 	}{
-		{"held", "broken"}:     {finding.Weaker, "was denied, is now accepted"},
-		{"held", "untried"}:    {finding.Unclear, "held, and is no longer proved; it could not be tried (the agent does not run)"},
-		{"held", "skipped"}:    {finding.Unclear, "held, and is no longer proved; it is skipped (no token is at hand)"},
-		{"held", "missing"}:    {finding.Unclear, "is not among the checks any more; before, it held, denied"},
-		{"broken", "held"}:     {finding.Stronger, "was accepted, is now denied"},
-		{"broken", "untried"}:  {finding.Unclear, "was broken, and is not known to be mended; it could not be tried (the agent does not run)"},
-		{"broken", "skipped"}:  {finding.Unclear, "was broken, and is not known to be mended; it is skipped (no token is at hand)"},
-		{"broken", "missing"}:  {finding.Unclear, "is not among the checks any more; before, it was broken, accepted"},
-		{"untried", "held"}:    {finding.Unclear, "could not be tried (the agent does not run) before, holds now"},
-		{"untried", "broken"}:  {finding.Unclear, "could not be tried (the agent does not run) before, is broken now, accepted"},
-		{"untried", "missing"}: {finding.Unclear, "is not among the checks any more; before, it could not be tried (the agent does not run)"},
-		{"skipped", "held"}:    {finding.Unclear, "was skipped (no token is at hand) before, holds now"},
-		{"skipped", "broken"}:  {finding.Unclear, "was skipped (no token is at hand) before, is broken now, accepted"},
-		{"skipped", "missing"}: {finding.Unclear, "is not among the checks any more; before, it was skipped (no token is at hand)"},
-		{"missing", "held"}:    {finding.Unclear, "is new, so there is nothing to compare with; it holds, denied"},
-		{"missing", "broken"}:  {finding.Unclear, "is new, so there is nothing to compare with; it is broken, accepted"},
-		{"missing", "untried"}: {finding.Unclear, "is new, so there is nothing to compare with; it could not be tried (the agent does not run)"},
-		{"missing", "skipped"}: {finding.Unclear, "is new, so there is nothing to compare with; it is skipped (no token is at hand)"},
+		{"pass", "fail"}:            {finding.Weaker, "was denied, is now accepted"},
+		{"pass", "inconclusive"}:    {finding.Unclear, "passed, and is no longer proved; it is inconclusive (the agent does not run)"},
+		{"pass", "skipped"}:         {finding.Unclear, "passed, and is no longer proved; it is skipped (no token is at hand)"},
+		{"pass", "missing"}:         {finding.Unclear, "is not among the checks any more; before, it passed, denied"},
+		{"fail", "pass"}:            {finding.Stronger, "was accepted, is now denied"},
+		{"fail", "inconclusive"}:    {finding.Unclear, "failed, and is not known to be repaired; it is inconclusive (the agent does not run)"},
+		{"fail", "skipped"}:         {finding.Unclear, "failed, and is not known to be repaired; it is skipped (no token is at hand)"},
+		{"fail", "missing"}:         {finding.Unclear, "is not among the checks any more; before, it failed, accepted"},
+		{"inconclusive", "pass"}:    {finding.Unclear, "was inconclusive (the agent does not run) before, passes now"},
+		{"inconclusive", "fail"}:    {finding.Unclear, "was inconclusive (the agent does not run) before, fails now, accepted"},
+		{"inconclusive", "missing"}: {finding.Unclear, "is not among the checks any more; before, it was inconclusive (the agent does not run)"},
+		{"skipped", "pass"}:         {finding.Unclear, "was skipped (no token is at hand) before, passes now"},
+		{"skipped", "fail"}:         {finding.Unclear, "was skipped (no token is at hand) before, fails now, accepted"},
+		{"skipped", "missing"}:      {finding.Unclear, "is not among the checks any more; before, it was skipped (no token is at hand)"},
+		{"missing", "pass"}:         {finding.Unclear, "is new, so there is nothing to compare with; it passes, denied"},
+		{"missing", "fail"}:         {finding.Unclear, "is new, so there is nothing to compare with; it fails, accepted"},
+		{"missing", "inconclusive"}: {finding.Unclear, "is new, so there is nothing to compare with; it is inconclusive (the agent does not run)"},
+		{"missing", "skipped"}:      {finding.Unclear, "is new, so there is nothing to compare with; it is skipped (no token is at hand)"},
 	}
 	for was, before := range sides {
 		for is, after := range sides {
@@ -90,39 +90,39 @@ func TestCompareEveryTransition(t *testing.T) {
 	}
 }
 
-// TestCompareWhatTheVerdictDoesNotTell: outcomes and nodes of one result, and the matrix, in which a result is no promise.
-func TestCompareWhatTheVerdictDoesNotTell(t *testing.T) {
-	held, broken := finding.Pass, finding.Fail
-	words := ended(broken, "denied")
+// TestCompareWhatTheResultDoesNotTell: outcomes and nodes of one result, and the matrix, whose cells say what Nomad is known to do.
+func TestCompareWhatTheResultDoesNotTell(t *testing.T) {
+	passed, failed := finding.Pass, finding.Fail
+	words := ended(failed, "denied")
 	words.Reason = "as wanted, but not in the words that were wanted"
 	for name, c := range map[string]struct {
 		before, after lock.CheckResult
 		way           finding.Direction // empty: no change
 		text          string
 	}{
-		"held with another refusal":    {before: ended(held, "refused in the handshake"), after: ended(held, "denied")},
-		"held at fewer nodes":          {before: ended(held, "denied"), after: at("2 of 3 servers", ended(held, "denied"))},
-		"untried in another way":       {before: ended(finding.Inconclusive, "failed"), after: ended(finding.Inconclusive, "not reached")},
-		"broken with another refusal":  {before: ended(broken, "denied"), after: ended(broken, "refused in the handshake")},
-		"broken, and lets in":          {ended(broken, "refused after the handshake"), ended(broken, "accepted"), finding.Weaker, "was refused after the handshake, is now accepted, and was broken before"},
-		"broken, and lets in nobody":   {ended(broken, "accepted"), ended(broken, "denied"), finding.Stronger, "was accepted, is now denied, and still broken"},
-		"broken, and some let in":      {ended(broken, "denied"), ended(broken, "accepted or denied"), finding.Weaker, "was denied, is now accepted or denied, and was broken before"},
-		"found at all":                 {at("1 of 3 servers", ended(broken, "found")), ended(broken, "found"), finding.Weaker, "was found at 1 of 3 servers, is now found, and was broken before"},
-		"found at some":                {ended(broken, "found"), at("1 of 3 servers", ended(broken, "found")), finding.Stronger, "was found, is now found at 1 of 3 servers, and still broken"},
-		"found at others":              {at("1 of 3 servers", ended(broken, "found")), at("2 of 3 servers", ended(broken, "found")), finding.Unclear, "was found at 1 of 3 servers, is now found at 2 of 3 servers, and was broken before"},
-		"breaks at one":                {ended(held, "absent"), at("1 of 3 servers", ended(broken, "found")), finding.Weaker, "was absent, is now found at 1 of 3 servers"},
-		"other words":                  {ended(held, "denied"), words, finding.Weaker, "was denied, is now denied, and as wanted, but not in the words that were wanted"},
-		"the right words":              {words, ended(held, "denied"), finding.Stronger, "was denied, is now denied, as wanted"},
-		"a door that is weaker":        {ended(held, "refused in the handshake"), ended(broken, "denied"), finding.Weaker, "was refused in the handshake, is now denied"},
-		"a cell lets in":               {cell(ended(held, "denied")), cell(ended(broken, "accepted")), finding.Weaker, "was denied, is now accepted"},
-		"a cell lets in no more":       {cell(ended(broken, "accepted")), cell(ended(held, "denied")), finding.Stronger, "was accepted, is now denied"},
-		"a cell refuses who may enter": {cell(ended(held, "accepted")), cell(ended(broken, "denied")), finding.Unclear, "was accepted, is now denied, which is not what Nomad is known to do"},
-		"a cell lets in who may enter": {cell(ended(broken, "denied")), cell(ended(held, "accepted")), finding.Unclear, "was denied, is now accepted, as Nomad is known to do"},
+		"passed with another refusal":    {before: ended(passed, "refused in the handshake"), after: ended(passed, "denied")},
+		"passed at fewer nodes":          {before: ended(passed, "denied"), after: at("2 of 3 servers", ended(passed, "denied"))},
+		"inconclusive in another way":    {before: ended(finding.Inconclusive, "failed"), after: ended(finding.Inconclusive, "not reached")},
+		"failed with another refusal":    {before: ended(failed, "denied"), after: ended(failed, "refused in the handshake")},
+		"failed, and lets in":            {ended(failed, "refused after the handshake"), ended(failed, "accepted"), finding.Weaker, "was refused after the handshake, is now accepted, and failed before"},
+		"failed, and lets in nobody":     {ended(failed, "accepted"), ended(failed, "denied"), finding.Stronger, "was accepted, is now denied, and still fails"},
+		"failed, and some let in":        {ended(failed, "denied"), ended(failed, "accepted or denied"), finding.Weaker, "was denied, is now accepted or denied, and failed before"},
+		"found at all":                   {at("1 of 3 servers", ended(failed, "found")), ended(failed, "found"), finding.Weaker, "was found at 1 of 3 servers, is now found, and failed before"},
+		"found at some":                  {ended(failed, "found"), at("1 of 3 servers", ended(failed, "found")), finding.Stronger, "was found, is now found at 1 of 3 servers, and still fails"},
+		"found at others":                {at("1 of 3 servers", ended(failed, "found")), at("2 of 3 servers", ended(failed, "found")), finding.Unclear, "was found at 1 of 3 servers, is now found at 2 of 3 servers, and failed before"},
+		"breaks at one":                  {ended(passed, "absent"), at("1 of 3 servers", ended(failed, "found")), finding.Weaker, "was absent, is now found at 1 of 3 servers"},
+		"other words":                    {ended(passed, "denied"), words, finding.Weaker, "was denied, is now denied, and as wanted, but not in the words that were wanted"},
+		"the right words":                {words, ended(passed, "denied"), finding.Stronger, "was denied, is now denied, as wanted"},
+		"another refusal that is weaker": {ended(passed, "refused in the handshake"), ended(failed, "denied"), finding.Weaker, "was refused in the handshake, is now denied"},
+		"a cell lets in":                 {cell(ended(passed, "denied")), cell(ended(failed, "accepted")), finding.Weaker, "was denied, is now accepted"},
+		"a cell lets in no more":         {cell(ended(failed, "accepted")), cell(ended(passed, "denied")), finding.Stronger, "was accepted, is now denied"},
+		"a cell refuses who may enter":   {cell(ended(passed, "accepted")), cell(ended(failed, "denied")), finding.Unclear, "was accepted, is now denied, which is not what Nomad is known to do"},
+		"a cell lets in who may enter":   {cell(ended(failed, "denied")), cell(ended(passed, "accepted")), finding.Unclear, "was denied, is now accepted, as Nomad is known to do"},
 		"a cell refuses in another way": {
-			cell(ended(held, "denied")), cell(ended(broken, "refused in the handshake")), finding.Unclear,
+			cell(ended(passed, "denied")), cell(ended(failed, "refused in the handshake")), finding.Unclear,
 			"was denied, is now refused in the handshake, which is not what Nomad is known to do",
 		},
-		"a cell that was not tried": {cell(ended(held, "denied")), cell(ended(finding.Skipped, "")), finding.Unclear, "held, and is no longer proved; it is skipped (no token is at hand)"},
+		"a cell that was not tried": {cell(ended(passed, "denied")), cell(ended(finding.Skipped, "")), finding.Unclear, "passed, and is no longer proved; it is skipped (no token is at hand)"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			changes := lock.Compare(posture(c.before), posture(c.after), "").Changes
@@ -165,7 +165,7 @@ func TestCompareWithALock(t *testing.T) {
 		},
 		{
 			ID: "raft-refuses-x", Title: "raft-refuses-x", Plane: "Raft", Before: finding.State{Result: finding.Pass, Outcome: "denied"},
-			Direction: finding.Unclear, Text: "is not among the checks any more; before, it held, denied",
+			Direction: finding.Unclear, Text: "is not among the checks any more; before, it passed, denied",
 		},
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -180,10 +180,10 @@ func TestCompareTellsTheWorstFirst(t *testing.T) {
 	entry := func(id, plane, severity string, v finding.Result, outcome string) lock.CheckResult {
 		return lock.CheckResult{ID: id, Plane: plane, Severity: severity, Result: v, Outcome: outcome}
 	}
-	held := func(id, plane, severity string) lock.CheckResult {
+	passed := func(id, plane, severity string) lock.CheckResult {
 		return entry(id, plane, severity, finding.Pass, "denied")
 	}
-	broken := func(id, plane, severity string) lock.CheckResult {
+	failed := func(id, plane, severity string) lock.CheckResult {
 		return entry(id, plane, severity, finding.Fail, "accepted")
 	}
 	skipped := func(id, plane, severity string) lock.CheckResult {
@@ -191,16 +191,16 @@ func TestCompareTellsTheWorstFirst(t *testing.T) {
 	}
 	var before, after lock.Posture
 	for _, pair := range [][2]lock.CheckResult{ // in the wanted order
-		{held("z", "HTTP", "critical"), broken("z", "HTTP", "critical")},
-		{held("a", "Raft", "critical"), broken("a", "Raft", "critical")},
-		{held("b", "Raft", "critical"), broken("b", "Raft", "critical")},
-		{held("y", "HTTP", "low"), broken("y", "HTTP", "low")},
-		{held("matrix/a/b", lock.PlaneMatrix, ""), broken("matrix/a/b", lock.PlaneMatrix, "")},
-		{skipped("x", "wire", "low"), broken("x", "wire", "low")},
-		{held("w", "wire", "low"), skipped("w", "wire", "low")},
-		{skipped("c", "HTTP", "critical"), held("c", "HTTP", "critical")},
-		{broken("v", "HTTP", "critical"), skipped("v", "HTTP", "critical")},
-		{broken("d", "HTTP", "critical"), held("d", "HTTP", "critical")},
+		{passed("z", "HTTP", "critical"), failed("z", "HTTP", "critical")},
+		{passed("a", "Raft", "critical"), failed("a", "Raft", "critical")},
+		{passed("b", "Raft", "critical"), failed("b", "Raft", "critical")},
+		{passed("y", "HTTP", "low"), failed("y", "HTTP", "low")},
+		{passed("matrix/a/b", lock.PlaneMatrix, ""), failed("matrix/a/b", lock.PlaneMatrix, "")},
+		{skipped("x", "network", "low"), failed("x", "network", "low")},
+		{passed("w", "network", "low"), skipped("w", "network", "low")},
+		{skipped("c", "HTTP", "critical"), passed("c", "HTTP", "critical")},
+		{failed("v", "HTTP", "critical"), skipped("v", "HTTP", "critical")},
+		{failed("d", "HTTP", "critical"), passed("d", "HTTP", "critical")},
 	} {
 		before.Results, after.Results = append(before.Results, pair[0]), append(after.Results, pair[1])
 	}

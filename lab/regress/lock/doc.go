@@ -1,4 +1,4 @@
-// Package lock tells what a change of a configuration does to the promises that rest on it. A Posture is how every
-// promise ended, without anything that differs from one run to the next; it is kept as a lock, a file that is committed
-// beside the configuration; and two of them are compared, each change with the setting that most likely made it.
+// Package lock compares postures. A Posture is the results of all checks with one configuration, without anything that
+// differs from run to run. It is kept as a lock file, which is committed beside the configuration. Compare names, for each
+// result that differs between two postures, the setting that most likely made the difference.
 package lock

@@ -2,63 +2,59 @@ package lock
 
 import (
 	"cmp"
-	"crypto/sha256"
-	"fmt"
 	"slices"
 	"strings"
 
 	"nomadlab.internal/lab/finding"
 )
 
-// Posture is how every promise ended with one configuration. It holds nothing that two runs on the same configuration
-// differ in: no time, address, port, name or ID of a node, and nothing of the engine. Its zero value is that of no
-// promise at all.
+// Posture is the results of all checks with one configuration. Two runs on the same configuration have the same posture: it
+// has no time, address, port, name or ID of a node, and nothing of the engine. The zero value has no checks.
 //
-// What was skipped on one engine, or one machine, and tried on another is a difference all the same, as it was proved
-// once and once not: Compare calls it Unclear, with the reason.
+// A check that is skipped on one engine or machine and run on another does differ, because it was proved only once. Compare
+// calls that Unclear, with the reason.
 type Posture struct {
-	// Nomad is the version of the agents; empty where none is known.
+	// Nomad is the version of the agents; empty if none is known.
 	Nomad string
-	// Settings are what the configuration sets, by role and path, each path once. File and Line are empty in a posture
-	// that was read from a lock. Empty: the agents ran no user's configuration. Where agents listen is among them, as
-	// listens.http.
+	// Settings are what the configuration sets, by role and path, each path once; where agents listen is among them, as
+	// listens.http. In a posture that was read from a lock, File and Line are empty. Empty: the agents ran no configuration
+	// of a user.
 	Settings []finding.Setting
-	// Others are those that it sets and no promise rests on. In a lock they are among the Settings, by a mark of their values.
+	// Others are the settings that no check rests on. A lock has them among its Settings, with a mark for the value.
 	Others []finding.Setting
-	// Entries are the promises and the matrix's cells, by plane and ID, each ID once.
+	// Results are those of the checks and of the matrix's cells, by plane and ID, each ID once.
 	Results []CheckResult
 }
 
-// Entry is how one promise ended at all nodes together, or one cell of the matrix.
+// CheckResult is the result of one check at all nodes together, or of one cell of the matrix.
 type CheckResult struct {
-	// ID is the check's, or "matrix/CERTIFICATE/ENTRY". Plane is the check's, or PlaneMatrix.
+	// ID is the check's, or "matrix/CERTIFICATE/ENDPOINT". Plane is the check's, or PlaneMatrix.
 	ID, Plane string
-	// Result is the worst of all nodes: broken, not carried out, held, skipped.
+	// Result is the worst of all nodes.
 	Result finding.Result
-	// Outcome is what the probe saw at the nodes with that result, joined by "or" where they differ; empty when it did
-	// not run.
+	// Outcome is what the probe returned at the nodes with that result, joined by "or" if they differ; empty if it did not
+	// run.
 	Outcome string
-	// At says at how many of the nodes the result was so, for example "1 of 3 servers"; empty: at all.
+	// At says at how many of the nodes the result is so, for example "1 of 3 servers". Empty: at all.
 	At string
-	// Reason says shortly why the result is what it is; empty for a promise that held.
+	// Reason says shortly why the result is what it is; empty for a check that passed.
 	Reason string
 
-	// Title, Severity, Settings and CertificateOf are as in a finding.Finding. They are the catalogue's, so they are not in a lock, and
-	// empty in a posture that was read from one.
+	// Title, Severity, Settings and CertificateOf are as in a finding.Finding. They are the catalogue's: no lock has them.
 	Title, Severity string
 	Settings        []string
 	CertificateOf   string
-	// Local is true for what only shows in this copy of the user's files; see Committed.
+	// Local is true for what shows only in this copy of the user's files; see Committed.
 	Local bool
 }
 
-// PlaneMatrix is the plane of the matrix's cells: one certificate is tried at entries of several planes.
+// PlaneMatrix is the plane of the matrix's cells: one certificate is tried at endpoints of several planes.
 const PlaneMatrix = "matrix"
 
-// Committed is the posture without what only shows in this copy of the user's files: version control keeps neither modes nor
-// owners, and so a lock would differ from checkout to checkout.
+// Committed returns the posture as a lock has it: without what shows only in this copy of the user's files, as version
+// control keeps neither modes nor owners, and with marks instead of the values of Others.
 func (p Posture) Committed() Posture {
-	p.Results = slices.DeleteFunc(slices.Clone(p.Results), func(e CheckResult) bool { return e.Local })
+	p.Results = slices.DeleteFunc(slices.Clone(p.Results), func(r CheckResult) bool { return r.Local })
 	p.Settings = slices.Clone(p.Settings)
 	for _, s := range p.Others {
 		s.Value = mark(s)
@@ -69,20 +65,11 @@ func (p Posture) Committed() Posture {
 	return p
 }
 
-// marked begins the mark of a value.
-const marked = "sha256-16:"
-
-// mark is two bytes of a checksum of the setting: enough to see that its value is another one, and too little to guess it by.
-func mark(s finding.Setting) string {
-	sum := sha256.Sum256([]byte(settingKey(s) + "\x00" + s.Value))
-	return fmt.Sprintf("%s%x", marked, sum[:2])
-}
-
-// Of is the posture that a report tells of.
+// Of returns the posture that a report shows.
 func Of(r finding.Report) Posture {
 	p := Posture{Nomad: clean(r.Cluster.Nomad)}
-	if r.Configuration != nil {
-		p.Settings, p.Others = settingsOf(slices.Concat(r.Configuration.Settings, r.Configuration.Listens)), settingsOf(r.Configuration.Others)
+	if c := r.Configuration; c != nil {
+		p.Settings, p.Others = settingsOf(slices.Concat(c.Settings, c.Listens)), settingsOf(c.Others)
 	}
 	names := newNames(r)
 	byID := map[string][]finding.Finding{}
@@ -90,25 +77,13 @@ func Of(r finding.Report) Posture {
 		byID[f.ID] = append(byID[f.ID], f)
 	}
 	for _, all := range byID {
-		p.Results = append(p.Results, names.entry(all))
+		p.Results = append(p.Results, names.result(all))
 	}
 	if r.Matrix != nil {
 		p.Results = append(p.Results, names.cells(*r.Matrix)...)
 	}
 	slices.SortFunc(p.Results, byPlaneAndID)
 	return p
-}
-
-// state is the entry as a change shows it.
-func (e CheckResult) state() finding.State {
-	s := finding.State{Result: e.Result, Outcome: e.Outcome, Reason: e.Reason}
-	switch {
-	case e.At != "" && e.Reason != "":
-		s.Reason = "at " + e.At + ": " + e.Reason
-	case e.At != "":
-		s.Reason = "at " + e.At
-	}
-	return s
 }
 
 // byPlaneAndID orders results by plane and ID.
@@ -121,13 +96,5 @@ func comparePlanes(a, b string) int {
 	return cmp.Or(cmp.Compare(finding.RankOfPlane(a), finding.RankOfPlane(b)), strings.Compare(a, b))
 }
 
-// known is the result, or NotCarriedOut for what is none: what nobody judged must not look as if it had held.
-func known(v finding.Result) finding.Result {
-	if v.Rank() < 0 {
-		return finding.Inconclusive
-	}
-	return v
-}
-
-// clean is a text that can be written and read again: one whose bytes are characters.
+// clean returns the text with a replacement for each byte that is no character.
 func clean(text string) string { return strings.ToValidUTF8(text, "\ufffd") }

@@ -10,7 +10,7 @@ import (
 	"nomadlab.internal/lab/regress/lock"
 )
 
-// TestOfPutsNodesTogether: a promise is as good as it is at the worst node.
+// TestOfPutsNodesTogether: a check is as good as it is at the worst node.
 func TestOfPutsNodesTogether(t *testing.T) {
 	cluster := finding.Cluster{Nodes: []finding.Node{
 		{Name: "s1", Role: "server"}, {Name: "s2", Role: "server"}, {Name: "s3", Role: "server"}, {Name: "c1", Role: "client"}, {Name: "c2", Role: "client"},
@@ -18,50 +18,50 @@ func TestOfPutsNodesTogether(t *testing.T) {
 	found := func(node string, v finding.Result, outcome, reason string) finding.Finding {
 		return finding.Finding{ID: "x", Plane: "HTTP", Title: "X", Severity: "low", Settings: []string{"a.b"}, Want: []string{"denied"}, Node: node, Result: v, Outcome: outcome, Reason: reason}
 	}
-	held := func(node string) finding.Finding { return found(node, finding.Pass, "denied", "as wanted") }
+	passed := func(node string) finding.Finding { return found(node, finding.Pass, "denied", "as wanted") }
 	for name, c := range map[string]struct {
 		findings []finding.Finding
 		want     lock.CheckResult
 	}{
-		"all alike": {[]finding.Finding{held("s1"), held("s2")}, lock.CheckResult{Result: finding.Pass, Outcome: "denied"}},
-		"held in two ways": {
-			[]finding.Finding{held("s1"), found("s2", finding.Pass, "accepted", "")}, lock.CheckResult{Result: finding.Pass, Outcome: "accepted or denied"},
+		"all alike": {[]finding.Finding{passed("s1"), passed("s2")}, lock.CheckResult{Result: finding.Pass, Outcome: "denied"}},
+		"passed in two ways": {
+			[]finding.Finding{passed("s1"), found("s2", finding.Pass, "accepted", "")}, lock.CheckResult{Result: finding.Pass, Outcome: "accepted or denied"},
 		},
-		"broken at one": {
-			[]finding.Finding{held("s1"), found("s2", finding.Fail, "accepted", "open"), held("s3")},
+		"failed at one": {
+			[]finding.Finding{passed("s1"), found("s2", finding.Fail, "accepted", "open"), passed("s3")},
 			lock.CheckResult{Result: finding.Fail, Outcome: "accepted", At: "1 of 3 servers", Reason: "wanted was denied"},
 		},
-		"broken at all": {
+		"failed at all": {
 			[]finding.Finding{found("s1", finding.Fail, "accepted", "open"), found("s2", finding.Fail, "accepted", "open too")},
 			lock.CheckResult{Result: finding.Fail, Outcome: "accepted", Reason: "wanted was denied"},
 		},
-		"broken at one of each role, and more of one": {
-			[]finding.Finding{held("s1"), found("s2", finding.Fail, "accepted", ""), found("c1", finding.Fail, "accepted", ""), found("c2", finding.Fail, "accepted", "")},
+		"failed at one of each role, and more of one": {
+			[]finding.Finding{passed("s1"), found("s2", finding.Fail, "accepted", ""), found("c1", finding.Fail, "accepted", ""), found("c2", finding.Fail, "accepted", "")},
 			lock.CheckResult{Result: finding.Fail, Outcome: "accepted", At: "1 of 2 servers and 2 of 2 clients", Reason: "wanted was denied"},
 		},
-		"broken beats not carried out": {
+		"failed beats inconclusive": {
 			[]finding.Finding{found("s1", finding.Inconclusive, "failed", ""), found("s2", finding.Fail, "accepted", "")},
 			lock.CheckResult{Result: finding.Fail, Outcome: "accepted", At: "1 of 2 servers", Reason: "wanted was denied"},
 		},
-		"not carried out beats held": {
-			[]finding.Finding{found("s1", finding.Inconclusive, "failed", "s1 is slow"), held("s2")},
+		"inconclusive beats passed": {
+			[]finding.Finding{found("s1", finding.Inconclusive, "failed", "s1 is slow"), passed("s2")},
 			lock.CheckResult{Result: finding.Inconclusive, Outcome: "failed", At: "1 of 2 servers", Reason: "the agent is slow"},
 		},
-		"held beats skipped": {
-			[]finding.Finding{found("s1", finding.Skipped, "", "no door"), held("s2")}, lock.CheckResult{Result: finding.Pass, Outcome: "denied", At: "1 of 2 servers"},
+		"passed beats skipped": {
+			[]finding.Finding{found("s1", finding.Skipped, "", "no address"), passed("s2")}, lock.CheckResult{Result: finding.Pass, Outcome: "denied", At: "1 of 2 servers"},
 		},
-		"broken beats skipped, of which none are counted": {
+		"failed beats skipped, of which none are counted": {
 			[]finding.Finding{found("s1", finding.Skipped, "", "its leader answers for it"), found("s2", finding.Fail, "accepted", "wanted was denied")},
 			lock.CheckResult{Result: finding.Fail, Outcome: "accepted", Reason: "wanted was denied"},
 		},
 		"skipped for two reasons": {
-			[]finding.Finding{found("s1", finding.Skipped, "", "no key"), found("s2", finding.Skipped, "", "no door"), found("s3", finding.Skipped, "", "no key")},
-			lock.CheckResult{Result: finding.Skipped, Reason: "no door; no key"},
+			[]finding.Finding{found("s1", finding.Skipped, "", "no key"), found("s2", finding.Skipped, "", "no address"), found("s3", finding.Skipped, "", "no key")},
+			lock.CheckResult{Result: finding.Skipped, Reason: "no address; no key"},
 		},
-		"a result that nobody knows": {[]finding.Finding{found("s1", "passed", "denied", "so it is")}, lock.CheckResult{Result: finding.Inconclusive, Outcome: "denied", Reason: "so it is"}},
-		"no result at one":           {[]finding.Finding{held("s1"), found("s2", "", "", "")}, lock.CheckResult{Result: finding.Inconclusive, At: "1 of 2 servers"}},
+		"an unknown result": {[]finding.Finding{found("s1", "passed", "denied", "so it is")}, lock.CheckResult{Result: finding.Inconclusive, Outcome: "denied", Reason: "so it is"}},
+		"no result at one":  {[]finding.Finding{passed("s1"), found("s2", "", "", "")}, lock.CheckResult{Result: finding.Inconclusive, At: "1 of 2 servers"}},
 		"at agents that the cluster does not list": {
-			[]finding.Finding{held("x1"), found("x2", finding.Fail, "accepted", "")},
+			[]finding.Finding{passed("x1"), found("x2", finding.Fail, "accepted", "")},
 			lock.CheckResult{Result: finding.Fail, Outcome: "accepted", At: "1 of 2 agents", Reason: "wanted was denied"},
 		},
 	} {

@@ -9,10 +9,11 @@ import (
 	"nomadlab.internal/lab/finding"
 )
 
-// names are the nodes of a report, with their roles; a role that is neither server nor client is empty.
+// names are the nodes of a report, with which reasons are made the same in every run.
 type names struct {
+	// roles has each node's role; one that is neither server nor client is empty.
 	roles map[string]string
-	// find finds a node's name as a word; nil where there is none.
+	// find matches a node's name as a word; nil if there are no names.
 	find *regexp.Regexp
 }
 
@@ -28,19 +29,19 @@ func newNames(r finding.Report) names {
 	for name := range n.roles {
 		words[regexp.QuoteMeta(name)] = name != ""
 	}
-	for _, f := range r.Findings { // one that the cluster does not list has a name too, but for the user's files
+	for _, f := range r.Findings { // a node that the cluster does not list; the plane files has none
 		n.roles[f.Node] += ""
 		words[regexp.QuoteMeta(f.Node)] = f.Node != "" && f.Plane != planeFiles
 	}
 	maps.DeleteFunc(words, func(_ string, is bool) bool { return !is })
 	if len(words) > 0 {
-		n.find = regexp.MustCompile(`(^|[^\w.-])(?:` + strings.Join(slices.Sorted(maps.Keys(words)), "|") + `)($|[^\w.-]|\.(?:\W|$))`) // a point may be a name's, or the sentence's end
+		n.find = regexp.MustCompile(`(^|[^\w.-])(?:` + strings.Join(slices.Sorted(maps.Keys(words)), "|") + `)($|[^\w.-]|\.(?:\W|$))`) // a point is part of a name, or ends the sentence
 	}
 	return n
 }
 
-// reason is a short reason that is the same in every run. One that was proved follows from what was wanted. For one that
-// was not, there are only the finding's words.
+// reason returns a short reason that is the same in every run. That of a failure follows from the wanted outcomes; that of
+// an inconclusive or skipped check is taken from the finding.
 func (n names) reason(f finding.Finding) string {
 	switch {
 	case f.Result == finding.Pass:
@@ -54,7 +55,7 @@ func (n names) reason(f finding.Finding) string {
 	}
 }
 
-// varying finds what may be another in the next run: instants, addresses, lengths of time, files, IDs, long numbers.
+// varying matches what the next run may have otherwise: times, addresses, durations, files, IDs, long numbers.
 var varying = regexp.MustCompile(strings.Join([]string{
 	`\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?(?: ?(?:Z|UTC|[+-]\d\d:?\d\d))?`,
 	`\b\d\d:\d\d(?::\d\d(?:\.\d+)?)?\b`,
@@ -71,13 +72,13 @@ var varying = regexp.MustCompile(strings.Join([]string{
 	`\b\d{4,}\b`,
 }, "|"))
 
-// planeFiles is that of the user's own files, which stand in the place of an agent.
+// planeFiles is the plane of the user's own files.
 const planeFiles = "files"
 
-// longest bounds a reason: a lock is made to be read.
+// longest is the maximum length of a reason, in characters: a lock is made to be read.
 const longest = 120
 
-// stable is the first thing that a reason says, without the details that follow it, such as an error, and without what
+// stable returns the first statement of a reason, without the details that follow it, such as an error, and without what
 // varies.
 func (n names) stable(reason string) string {
 	reason = strings.Join(strings.Fields(clean(reason)), " ")
@@ -85,7 +86,7 @@ func (n names) stable(reason string) string {
 		reason, _, _ = strings.Cut(reason, end)
 	}
 	if n.find != nil {
-		for range 2 { // a name may begin where the one before has taken its space
+		for range 2 { // two names may share the space between them
 			reason = n.find.ReplaceAllString(reason, "${1}the agent${2}")
 		}
 	}

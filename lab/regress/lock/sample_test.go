@@ -23,7 +23,7 @@ func oneRun() run {
 
 func (r run) address(node int) string { return fmt.Sprintf("127.82.244.%d:%d", r.octet+node, r.port) }
 
-// sample is the report of three servers and two clients, with a promise for each way to end.
+// sample is the report of three servers and two clients, with a check for each way to end.
 func sample(r run) finding.Report {
 	rep := finding.Report{
 		Cluster: finding.Cluster{Name: "sample-" + r.id[:4], Nomad: "1.11.3", Engine: "process"}, Started: r.started, Took: 100 * r.took,
@@ -42,36 +42,36 @@ func sample(r run) finding.Report {
 			rep.Findings = append(rep.Findings, f)
 		}
 	}
-	held := finding.Finding{
+	passed := finding.Finding{
 		ID: "raft-refuses-client-certificate", Title: "Raft refuses a client's certificate", Plane: "Raft", Severity: "critical",
 		Want: []string{"refused after the handshake"}, Outcome: "refused after the handshake", Result: finding.Pass,
 		Reason:   `the probe gave "refused after the handshake", as wanted; why is not asserted, as the agent logs that at DEBUG alone`,
 		Settings: []string{"tls.verify_server_hostname", "tls.rpc"},
 	}
-	add(held, 0, 1, 2)
-	broken := finding.Finding{
+	add(passed, 0, 1, 2)
+	failed := finding.Finding{
 		ID: "server-https-refuses-no-certificate", Title: "a server's HTTP API refuses whoever presents no certificate", Plane: "HTTP",
 		Severity: "critical", Want: []string{"refused in the handshake", "denied"}, Outcome: "refused in the handshake", Result: finding.Pass,
 		Settings: []string{"tls.verify_https_client", "tls.http"},
 	}
-	add(broken, 0, 2)
-	broken.Outcome, broken.Result = "accepted", finding.Fail
-	broken.Reason = `the probe gave "accepted", wanted was "refused in the handshake": 200 OK, Date: ` + r.started.Format(time.RFC1123)
-	add(broken, 1)
+	add(failed, 0, 2)
+	failed.Outcome, failed.Result = "accepted", finding.Fail
+	failed.Reason = `the probe gave "accepted", wanted was "refused in the handshake": 200 OK, Date: ` + r.started.Format(time.RFC1123)
+	add(failed, 1)
 	words := finding.Finding{
 		ID: "client-refuses-unknown-token", Title: "a client refuses an ACL token that nobody has made", Plane: "HTTP", Severity: "high",
 		Want: []string{"denied"}, Outcome: "denied", Result: finding.Fail, Settings: []string{"acl.enabled"},
 		Reason: `the probe gave "denied", as wanted, but the agent said "` + r.id + `", wanted was "ACL token not found"`,
 	}
 	add(words, 3, 4)
-	untried := finding.Finding{
+	inconclusive := finding.Finding{
 		ID: "gossip-refuses-no-key", Title: "gossip refuses whoever has no key", Plane: "gossip", Severity: "critical", Want: []string{"denied"},
 		Outcome: "not reached", Result: finding.Inconclusive, Settings: []string{"server.encrypt"},
 		Reason: fmt.Sprintf("server-2 did not answer at %s within %s: dial tcp %s: i/o timeout", r.address(1), r.took, r.address(1)),
 	}
-	add(untried, 1)
-	untried.Outcome, untried.Result, untried.Reason = "denied", finding.Pass, `the probe gave "denied", as wanted`
-	add(untried, 0, 2)
+	add(inconclusive, 1)
+	inconclusive.Outcome, inconclusive.Result, inconclusive.Reason = "denied", finding.Pass, `the probe gave "denied", as wanted`
+	add(inconclusive, 0, 2)
 	rep.Findings = append(rep.Findings, finding.Finding{
 		ID: "server-network-carries-no-http-in-clear", Title: "a server's HTTP port is spoken to in a way that nobody can read", Plane: "network",
 		Severity: "critical", Want: []string{"absent"}, Result: finding.Skipped,
