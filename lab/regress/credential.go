@@ -15,17 +15,21 @@ import (
 	"nomadlab.internal/lab/pki"
 )
 
-// readCredentials reads the certificates that the user hands in. Without a folder for them, those at the very paths that the
-// tls blocks name are still looked at, where this machine has them.
+// readCredentials reads the certificates in the folders of Paths. Without a folder, it reads the files at the paths that the tls
+// blocks name, if this machine has them: they are checked, and the lab does not use them.
 func (s *Source) readCredentials(p Paths) error {
-	taken := leads{oneForBoth: p.ServerTLS != "" && p.ClientTLS != "", by: map[string]lead{}}
+	taken := references{mayShare: p.ServerTLS != "" && p.ClientTLS != "", by: map[string]reference{}}
 	for _, role := range s.roles() {
 		files, folder := s.files(role), p.tlsOf(role)
 		if folder == "" {
-			s.seeHere(role, files)
+			for _, part := range credentialParts() {
+				if path := files.Text(string(part)); path != "" && isFile(path) {
+					s.addMaterial(role, part, path)
+				}
+			}
 			continue
 		}
-		c, err := s.handedIn(role, files, folder, taken)
+		c, err := s.credentialIn(role, files, folder, taken)
 		if err != nil {
 			return err
 		}
@@ -46,7 +50,7 @@ func (s *Source) readCredentials(p Paths) error {
 	return nil
 }
 
-// tlsOf is the folder of the role's files; empty where none was handed in.
+// tlsOf returns the folder of the role's files; empty if there is none.
 func (p Paths) tlsOf(role pki.Role) string {
 	switch {
 	case role == pki.Client && p.ClientTLS != "":
@@ -58,31 +62,16 @@ func (p Paths) tlsOf(role pki.Role) string {
 	}
 }
 
-// tlsFolders are all folders that were handed in, each once.
+// tlsFolders returns all folders, each once.
 func (p Paths) tlsFolders() []string {
-	var folders []string
-	for _, folder := range []string{p.TLS, p.ServerTLS, p.ClientTLS} {
-		if folder != "" && !slices.Contains(folders, folder) {
-			folders = append(folders, folder)
-		}
-	}
-	return folders
+	return slices.DeleteFunc(once([]string{p.TLS, p.ServerTLS, p.ClientTLS}), func(folder string) bool { return folder == "" })
 }
 
-// credentialParts are the settings that name files, with what each is.
+// credentialParts returns the settings that name files.
 func credentialParts() []Part { return []Part{PartAuthorities, PartCertificate, PartKey} }
 
-// seeHere looks at the files where the role's agents on this machine would read them.
-func (s *Source) seeHere(role pki.Role, files agentconf.Files) {
-	for _, part := range credentialParts() {
-		if path := files.Text(string(part)); path != "" && isFile(path) {
-			s.see(role, part, path)
-		}
-	}
-}
-
-// see takes a file down with what it holds; of a key, its mode and owner, and what lies beside it besides.
-func (s *Source) see(role pki.Role, part Part, path string) {
+// addMaterial adds a file to Material; a key to Originals as well, and the files beside it to Material.
+func (s *Source) addMaterial(role pki.Role, part Part, path string) {
 	if m, ok := materialAt(role, part, path); ok {
 		s.Material = append(s.Material, m)
 	}
@@ -92,7 +81,7 @@ func (s *Source) see(role pki.Role, part Part, path string) {
 	if o, err := originalOf(role, path, HoldsKey); err == nil {
 		s.Originals = append(s.Originals, o)
 	}
-	var of []Material // what another role has there is this one's too
+	var of []Material // files of another role count for this one as well
 	for _, m := range s.Material {
 		if m.Role == role {
 			of = append(of, m)
@@ -101,40 +90,40 @@ func (s *Source) see(role pki.Role, part Part, path string) {
 	s.Material = append(s.Material, materialIn(role, filepath.Dir(path), of)...)
 }
 
-// lead is a line that names a file, which was found.
-type lead struct {
+// reference is a setting that names a file.
+type reference struct {
 	role        pki.Role
 	part        Part
 	named, line string
 }
 
-// leads are those lines of both roles, by the path of the file.
-type leads struct {
-	by map[string]lead
-	// oneForBoth is true where each role's folder was handed in, so that one file for both is meant to be.
-	oneForBoth bool
+// references are the settings of both roles, by the path of the file that they name.
+type references struct {
+	by map[string]reference
+	// mayShare is true if each role has its folder, so that one file for both is intended.
+	mayShare bool
 }
 
-// take refuses a line by which another name than before leads to the file: it would be taken for what it is not. The authorities
-// of a cluster are those of both roles, whatever each calls them.
-func (l leads) take(path, folder string, now lead) error {
-	was, taken := l.by[path]
-	l.by[path] = now
+// add refuses two names that lead to one file, as one of them means another file. Both roles may have one file of authorities by
+// two names.
+func (r references) add(path, folder string, now reference) error {
+	was, taken := r.by[path]
+	r.by[path] = now
 	switch {
 	case !taken, filepath.Clean(was.named) == filepath.Clean(now.named):
 		return nil
 	case was.role == now.role:
 		return fmt.Errorf("%s%s: %s and %s both lead to %s: keep them below %s at their whole paths, so that each has its own",
 			now.part, now.line, was.named, now.named, path, folder)
-	case l.oneForBoth, was.part == PartAuthorities && now.part == PartAuthorities:
+	case r.mayShare, was.part == PartAuthorities && now.part == PartAuthorities:
 		return nil
 	}
-	return fmt.Errorf("the %ss' %s%s names %s, and the %ss' %s%s names %s: both lead to %s; keep them below %s at their whole paths, or hand each role's folder in with --server-tls-dir and --client-tls-dir",
+	return fmt.Errorf("the %ss' %s%s names %s, and the %ss' %s%s names %s: both lead to %s; keep them below %s at their whole paths, or give each role's folder with --server-tls-dir and --client-tls-dir",
 		was.role, was.part, was.line, was.named, now.role, now.part, now.line, now.named, path, folder)
 }
 
-// handedIn is the role's credential out of the folder. Nil: its configuration has no tls block.
-func (s *Source) handedIn(role pki.Role, files agentconf.Files, folder string, taken leads) (*pki.Credential, error) {
+// credentialIn returns the role's credential in the folder. Nil: its configuration names no files.
+func (s *Source) credentialIn(role pki.Role, files agentconf.Files, folder string, taken references) (*pki.Credential, error) {
 	c := pki.Credential{Identity: pki.Identity{Role: role, Region: s.Region}}
 	into := map[Part]*[]byte{PartAuthorities: &c.CAPEM, PartCertificate: &c.CertPEM, PartKey: &c.KeyPEM}
 	found := map[Part]string{}
@@ -148,7 +137,7 @@ func (s *Source) handedIn(role pki.Role, files agentconf.Files, folder string, t
 		if err != nil {
 			return nil, fmt.Errorf("%s%s: %w", part, at(files, string(part)), err)
 		}
-		if err := taken.take(path, folder, lead{role, part, named, at(files, string(part))}); err != nil {
+		if err := taken.add(path, folder, reference{role, part, named, at(files, string(part))}); err != nil {
 			return nil, err
 		}
 		if *into[part], err = userfile.Read(path); err != nil {
@@ -158,25 +147,25 @@ func (s *Source) handedIn(role pki.Role, files agentconf.Files, folder string, t
 	}
 	switch {
 	case len(found) == 0:
-		return nil, nil //nolint:nilnil // nothing is named, so nothing is handed in
+		return nil, nil //nolint:nilnil // no file is named
 	case found[PartCertificate] == "", found[PartKey] == "":
 		return nil, fmt.Errorf("the tls block of %s names one of cert_file and key_file: an agent has neither then; name both, or leave --tls-dir out", named(files))
 	}
 	if found[PartAuthorities] == "" {
-		if c.CAPEM, err = withoutFile(c, folder); err != nil {
+		if c.CAPEM, err = authoritiesOf(c, folder); err != nil {
 			return nil, err
 		}
 	}
 	for _, part := range credentialParts() {
 		if found[part] != "" {
-			s.see(role, part, found[part])
+			s.addMaterial(role, part, found[part])
 		}
 	}
 	return &c, checkCredential(c, found)
 }
 
-// find is where the folder has the file: at its whole path, or at as much of its end as there is, each time in a folder of it
-// that is the role's before itself; else the one file below that is named so.
+// find returns the path of the named file in the folder: the whole named path below it, or as much of its end as there is, each
+// first in the role's folder there; else the only file of that name below the folder.
 func find(folder, named string, role pki.Role) (string, error) {
 	parts := strings.Split(strings.Trim(filepath.ToSlash(filepath.Clean(named)), "/"), "/")
 	for first := range parts {
@@ -194,13 +183,12 @@ func find(folder, named string, role pki.Role) (string, error) {
 		return "", fmt.Errorf("it names %s, and there is neither %s nor %s, nor a file of that name below: put it there, or leave --tls-dir out and the lab issues certificates of its own",
 			named, filepath.Join(folder, named), filepath.Join(folder, filepath.Base(named)))
 	default:
-		return "", fmt.Errorf("it names %s, and %s has several of that name: %s; put the right one at %s, or hand each role's folder in with --server-tls-dir and --client-tls-dir",
+		return "", fmt.Errorf("it names %s, and %s has several of that name: %s; put the right one at %s, or give each role's folder with --server-tls-dir and --client-tls-dir",
 			named, folder, strings.Join(below, ", "), filepath.Join(folder, named))
 	}
 }
 
-// checkCredential refuses files that no agent starts with: with them the result would be about a slip of whoever handed them
-// in.
+// checkCredential refuses files with which no agent starts.
 func checkCredential(c pki.Credential, found map[Part]string) error {
 	cert, key := found[PartCertificate], found[PartKey]
 	for _, part := range []struct {
@@ -218,45 +206,36 @@ func checkCredential(c pki.Credential, found map[Part]string) error {
 		return fmt.Errorf("%s holds no certificate (PEM): %w", cert, err)
 	}
 	if _, err := tls.X509KeyPair(c.CertPEM, c.KeyPEM); err != nil {
-		return fmt.Errorf("%s is not the key of %s: hand in the two that belong together: %w", key, cert, err)
+		return fmt.Errorf("%s is not the key of %s: give the two that belong together: %w", key, cert, err)
 	}
 	return nil
 }
 
-// findSigner looks in the folder for the authority's key, which lets checks make wrong certificates, and for a credential
-// of the user's. There need be neither.
+// findSigner looks in the folder for the authority's key, with which checks issue wrong certificates, and for a credential of
+// the user. Both are optional.
 func (s *Source) findSigner(folder string) {
-	handed := s.Configuration.Server.Credential
-	if handed == nil {
-		handed = s.Configuration.Client.Credential
-	}
-	if handed == nil {
+	if len(s.credentials()) == 0 {
 		return
 	}
 	if cli, err := pki.LoadCredential(folder, pki.Identity{Role: pki.CLI, Region: s.Region}); err == nil && s.Configuration.CLI == nil {
-		cli.CAPEM = s.bundles() // it calls agents of both roles
+		cli.CAPEM = s.bundle() // it calls agents of both roles
 		s.Configuration.CLI = &cli
 	}
-	authority, err := pki.LoadAuthority(folder, pki.Options{})
-	if err != nil {
-		return
-	}
-	if s.leadsTo(authority) {
+	if authority, err := pki.LoadAuthority(folder, pki.Options{}); err == nil && s.leadsTo(authority) {
 		s.Configuration.Authority = authority
 	}
 }
 
-// bundles are the authorities of both roles' agents, each once, in PEM.
-func (s *Source) bundles() []byte {
+// credentials returns those of both roles that were read.
+func (s *Source) credentials() []*pki.Credential {
+	return slices.DeleteFunc([]*pki.Credential{s.credential(pki.Server), s.credential(pki.Client)}, func(c *pki.Credential) bool { return c == nil })
+}
+
+// bundle returns the authorities of both roles' agents, each once, in PEM.
+func (s *Source) bundle() []byte {
 	var all []*x509.Certificate
-	for _, c := range []*pki.Credential{s.Configuration.Server.Credential, s.Configuration.Client.Credential} {
-		if c == nil {
-			continue
-		}
-		authorities, err := c.Authorities()
-		if err != nil {
-			continue // it was read before
-		}
+	for _, c := range s.credentials() {
+		authorities, _ := c.Authorities() // checkCredential has read them
 		for _, a := range authorities {
 			if !slices.ContainsFunc(all, a.Equal) {
 				all = append(all, a)
@@ -272,33 +251,28 @@ func (s *Source) leadsTo(a *pki.Authority) bool {
 	if err != nil {
 		return false
 	}
-	for _, c := range []*pki.Credential{s.Configuration.Server.Credential, s.Configuration.Client.Credential} {
-		if c == nil {
-			continue
-		}
-		if chain, err := c.Chain(); err == nil && len(pki.LeadsTo(chain[0], chain[1:], own)) > 0 {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.credentials(), func(c *pki.Credential) bool {
+		chain, err := c.Chain()
+		return err == nil && len(pki.LeadsTo(chain[0], chain[1:], own)) > 0
+	})
 }
 
-// namedBelow are the files of that name in the folder and those below it.
+// namedBelow returns the files of that name in the folder and below it.
 func namedBelow(folder, name string) []string {
 	var out []string
 	_ = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
 		if err == nil && entry.Name() == name && isFile(path) {
 			out = append(out, path)
 		}
-		return nil // what cannot be looked at holds nothing that could be handed in
+		return nil // a folder that cannot be read has no file to use
 	})
 	return out
 }
 
-// withoutFile returns the authorities (PEM) for a certificate whose holder names no tls.ca_file. Such an agent asks for no
-// certificate (helper/tlsutil/config.go:342), and its callers go by the system's store. Those are taken to which the certificate
-// leads: of the folder's files, or of the store.
-func withoutFile(c pki.Credential, folder string) ([]byte, error) {
+// authoritiesOf returns the authorities (PEM) to which a certificate leads whose holder names no tls.ca_file: those of the folder's
+// files, or of the system's store. Such an agent requests no certificates (helper/tlsutil/config.go:342), and its callers use
+// the store.
+func authoritiesOf(c pki.Credential, folder string) ([]byte, error) {
 	chain, err := c.Chain()
 	if err != nil {
 		return nil, fmt.Errorf("tls.cert_file: %w", err)
@@ -314,11 +288,7 @@ func withoutFile(c pki.Credential, folder string) ([]byte, error) {
 	if anchors := pki.LeadsTo(chain[0], chain[1:], authorities); len(anchors) > 0 {
 		return pki.EncodeCertificates(anchors), nil
 	}
-	between := x509.NewCertPool()
-	for _, a := range chain[1:] {
-		between.AddCert(a)
-	}
-	paths, err := chain[0].Verify(x509.VerifyOptions{Intermediates: between, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	paths, err := chain[0].Verify(x509.VerifyOptions{Intermediates: poolOf(chain[1:]), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
 	if err != nil {
 		return nil, fmt.Errorf("no tls.ca_file is named, and the certificate leads neither to an authority whose certificate is in %s nor to one of this system's store (issuer %s): put the issuer's certificate there: %w",
 			folder, pki.NameText(chain[0].RawIssuer), err)
@@ -326,19 +296,19 @@ func withoutFile(c pki.Credential, folder string) ([]byte, error) {
 	return pki.EncodeCertificates(paths[0][len(paths[0])-1:]), nil
 }
 
-// noteOneForBoth says that one certificate is judged for both roles, where their lines are alike and one folder was handed in:
-// hosts have a file of their own at one and the same path.
+// noteOneForBoth adds a note if one certificate is checked for both roles because both name one path in one folder: hosts may
+// have different files at that path.
 func (s *Source) noteOneForBoth(p Paths) {
-	server, client := s.Configuration.Server.Credential, s.Configuration.Client.Credential
+	server, client := s.credential(pki.Server), s.credential(pki.Client)
 	if server == nil || client == nil || p.tlsOf(pki.Server) != p.tlsOf(pki.Client) || !bytes.Equal(server.CertPEM, client.CertPEM) {
 		return
 	}
 	path := s.files(pki.Client).Text(string(PartCertificate))
 	s.oneForBoth = true
 	if filepath.Clean(s.files(pki.Server).Text(string(PartCertificate))) != filepath.Clean(path) {
-		return // two files with one certificate, or one file for two names, as each role's folder says
+		return // two files with one certificate, or one file with two names
 	}
 	s.Notes = append(s.Notes, fmt.Sprintf(
-		"servers and clients both have %s as tls.cert_file, and %s has one such file, which was judged for both: where each role has its own, hand them in with --server-tls-dir and --client-tls-dir",
+		"servers and clients both have %s as tls.cert_file, and %s has one such file, which was checked for both: if each role has its own, give them with --server-tls-dir and --client-tls-dir",
 		path, p.tlsOf(pki.Client)))
 }

@@ -12,7 +12,7 @@ import (
 	"nomadlab.internal/lab/regress"
 )
 
-// TestSettings: the settings that promises rest on are the same however a configuration is written. A secret is in none.
+// TestSettings: the settings that checks rest on are the same however a configuration is written. A secret is in none.
 func TestSettings(t *testing.T) {
 	read := func(name string) []finding.Setting {
 		of := func(role string) string {
@@ -51,7 +51,7 @@ func TestSettings(t *testing.T) {
 	}
 }
 
-// TestOtherSettingsHoldNoSecret: what no promise rests on is told too, but for secrets, which are known by their settings.
+// TestOtherSettingsHoldNoSecret: settings that no check rests on are listed too, and secrets are redacted by their settings.
 func TestOtherSettingsHoldNoSecret(t *testing.T) {
 	at := filepath.Join(t.TempDir(), "server.hcl")
 	text := "data_dir = \"/opt/x\"\nclient {\n  host_volume \"a\" { path = \"/\" }\n}\nconsul { auth = \"me:geheim\" }\n" +
@@ -76,7 +76,7 @@ func TestOtherSettingsHoldNoSecret(t *testing.T) {
 	}
 }
 
-// TestBooleansAreToldInOneWay: however a boolean is written, it is the same one to whoever compares.
+// TestBooleansAreToldInOneWay: however a boolean is written, it is compared as the same one.
 func TestBooleansAreToldInOneWay(t *testing.T) {
 	of := func(yes, no, option string) []finding.Setting {
 		return regress.Settings(small(t, "server { enabled = true }\nenable_debug = "+yes+"\nacl { enabled = "+no+" }\n",

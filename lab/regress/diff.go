@@ -13,9 +13,9 @@ import (
 	"nomadlab.internal/lab/regress/lock"
 )
 
-// Diff checks two configurations side by side. The report is of the second one, compared with the first, which is called by
-// that name. Its errors are Check's, and say which of the two they are about, as the progress does. Options.Progress and
-// Options.Inspect.Tell are called from both sides at once.
+// Diff checks two configurations side by side. It returns the report of the second one, compared with the first, which the
+// comparison calls name. Its errors are Check's, and say which of the two they are about. Options.Progress and
+// Options.Inspect.Tell are called from both sides at the same time.
 func Diff(ctx context.Context, o Options, name string, before, after Source) (finding.Report, error) {
 	var was, is finding.Report
 	var both errgroup.Group
@@ -45,7 +45,7 @@ func Diff(ctx context.Context, o Options, name string, before, after Source) (fi
 	return is, nil
 }
 
-// sided tells of one of the two clusters. Its stages are other ones than the other's.
+// sided returns a tell that marks events as those of one of the two clusters.
 func sided(as string, tell func(lab.Event)) func(lab.Event) {
 	if tell == nil {
 		return nil
@@ -56,7 +56,7 @@ func sided(as string, tell func(lab.Event)) func(lab.Event) {
 	}
 }
 
-// sidesUnready are the notes of both reports, those on a cluster that did not form with whose it is.
+// sidesUnready returns the notes of the new report, and those of both that say that a cluster did not form.
 func sidesUnready(was, is finding.Report) []string {
 	var notes []string
 	for _, side := range []struct {

@@ -28,6 +28,6 @@ func TestSidesOfADiff(t *testing.T) {
 		t.Errorf("it tells %+v, want %+v", told, want)
 	}
 	if regress.Sided("old", nil) != nil {
-		t.Error("nobody is told all the same")
+		t.Error("a tell is made of none")
 	}
 }

@@ -2,7 +2,7 @@ package regress
 
 import (
 	"context"
-	"slices"
+	"strings"
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/finding"
@@ -13,52 +13,51 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// LookAtFiles is what is found in the user's own files, by the checks of these names, or by all.
-func LookAtFiles(ctx context.Context, s Source, names ...string) ([]finding.Finding, error) {
-	return lookAtFiles(ctx, s, names...)
+// CheckFiles returns what the checks of those names, or all, find in the user's own files.
+func CheckFiles(ctx context.Context, s Source, names ...string) ([]finding.Finding, error) {
+	return checkFiles(ctx, s, names...)
 }
 
-// LineChecks are the IDs of the checks of lines.
-func LineChecks() []string {
+// SettingChecks returns the IDs of the checks of settings.
+func SettingChecks() []string {
 	var ids []string
-	for _, t := range traitsOfLines() {
+	for _, t := range settingChecks() {
 		ids = append(ids, t.id)
 	}
 	return ids
 }
 
-// Judge is what becomes of a mutation by what was seen without it and with it.
+// Judge returns the result of a mutation by the reports without it and with it.
 func Judge(m mutation.Mutation, base, now finding.Report) Result {
-	return judge(m, findings(base, nil), findings(now, nil))
+	return judge(m, resultsOf(base, nil), resultsOf(now, nil))
 }
 
-// JudgeTogether returns what becomes of those mutations of a pack that are killed, and why the others are to be tried apart.
+// JudgeTogether returns the results of the mutations of a pack that are killed, and why the others are tried apart.
 func JudgeTogether(p mutation.Pack, base, now finding.Report) (killed []Result, apart string) {
-	return judgeTogether(p, findings(base, nil), now)
+	return judgeTogether(p, resultsOf(base, nil), now)
 }
 
-// JudgeEquivalents returns what becomes of mutations that are said to change nothing: those that are proved, and those that are
-// to be tried apart.
+// JudgeEquivalents returns the results of equivalent mutations: those that are proved, and those that are tried apart.
 func JudgeEquivalents(all []mutation.Mutation, base, now finding.Report, err error) (proved, doubted []Result) {
-	return judgeEquivalents(all, findings(base, nil), findings(now, nil), err)
+	return judgeEquivalents(all, resultsOf(base, nil), resultsOf(now, nil), err)
 }
 
-// Size says how many agents the clusters of mutations of the configuration have.
+// Size returns how many agents the clusters of mutations have.
 func Size(s Source) mutation.Size { return s.size() }
 
-// ApartWith returns the cluster of a mutation that is tried by itself, and Stages what it meets there.
+// ApartWith returns the cluster of a mutation that is tried alone.
 func ApartWith(m mutation.Mutation, size mutation.Size) mutation.Pack { return apartWith(m, size) }
 
-// Stages returns what a mutation meets in a cluster of its own, one after the other.
+// Stages returns the checks that a mutation meets in a cluster of its own, stage by stage.
 func Stages(p mutation.Pack) []inspect.Options { return stages(p) }
 
-// Sized returns the pack as the configuration has agents for it, and which lines of it are other for that.
+// Sized returns the pack as the configuration has agents for it, and the overrides for that.
 func Sized(s Source, p mutation.Pack) (mutation.Pack, []spec.Override) { return s.sized(p) }
 
-// WhyInapplicable says why the mutation changes nothing of the configuration; empty where it does.
+// WhyInapplicable returns why the mutation changes nothing of the configuration; empty if it does.
 func WhyInapplicable(m mutation.Mutation, s Source) string { return s.inapplicable(m) }
 
-// Mutated is the configuration with the mutation, of those that no running agent carries.
+// Mutated returns the configuration with a mutation that no running agent carries.
 func Mutated(m mutation.Mutation, s Source) Source {
 	if m.File != nil {
 		s, _ = s.defective(m.Role, *m.File)
@@ -67,66 +66,60 @@ func Mutated(m mutation.Mutation, s Source) Source {
 	return s.with([]mutation.Mutation{m}).source
 }
 
-// Settings are those that promises rest on, as the configuration has them.
+// Settings returns the settings that checks rest on, as the configuration has them.
 func Settings(s Source) []finding.Setting {
 	var all []finding.Setting
 	for _, role := range s.roles() {
-		all = append(all, settingsIn(role, s.files(role), guarded())...)
+		all = append(all, settingsIn(role, s.files(role), checkedSettings())...)
 	}
 	return all
 }
 
-// Others are those that no promise rests on.
+// Others returns the settings that no check rests on.
 func Others(s Source) []finding.Setting {
 	var all []finding.Setting
 	for _, role := range s.roles() {
-		all = append(all, settingsIn(role, s.files(role), unguarded(s.files(role), guarded()))...)
+		all = append(all, settingsIn(role, s.files(role), unchecked(s.files(role), checkedSettings()))...)
 	}
 	return all
 }
 
-// Configuration is what a report says of the files, before anything was started.
+// Configuration returns what a report says of the files, before anything is started.
 func Configuration(s Source) *finding.Configuration { return describe(variant{source: s}, plan.Plan{}) }
 
-// Results are the results of all checks and cells at those nodes that the filter takes.
+// Results returns the results of all checks and cells at the nodes for which at returns true.
 func Results(r finding.Report, at func(node string) bool) map[string]finding.Result {
 	all := map[string]finding.Result{}
-	for id, s := range findings(r, at) {
-		all[id] = s.verdict
+	for id, s := range resultsOf(r, at) {
+		all[id] = s.result
 	}
 	return all
 }
 
-// Blame puts the settings of each broken promise in the order in which they are to be looked at.
-func Blame(r *finding.Report, client *pki.Credential) { blame(r, client) }
+// OrderCauses puts the settings of each failed check in the order in which they most likely are the cause.
+func OrderCauses(r *finding.Report, client *pki.Credential) { orderCauses(r, client) }
 
-// CommonCauses are what many of a report's failures have for their one cause.
+// CommonCauses returns the notes on the common causes of a report's failures.
 func CommonCauses(s Source, r finding.Report) []string { return s.commonCauses(r) }
 
-// SidesUnready are the notes of both reports of a diff.
+// SidesUnready returns the notes of both reports of a diff.
 func SidesUnready(was, is finding.Report) []string { return sidesUnready(was, is) }
 
-// Sided tells of one of the two clusters of a diff.
+// Sided returns a tell for one of the two clusters of a diff.
 func Sided(as string, tell func(lab.Event)) func(lab.Event) { return sided(as, tell) }
 
-// FileSettings are the settings that the checks of files are about, by ID, as the tables have them: settings.Any stands for a label
-// or a key. What holds secrets is about every setting that is one.
+// FileSettings returns the settings of the checks of files by ID, as the tables have them: settings.Any stands for a label or a
+// key. The checks of files that hold secrets are about every setting that is one.
 func FileSettings() (of map[string][]string, ofSecrets []string) {
 	of = map[string][]string{}
-	for _, t := range traits() {
-		of[t.id] = t.settings
-	}
-	for _, role := range []pki.Role{pki.Server, pki.Client} {
-		for _, f := range faults() {
-			id := string(role) + "-" + f.id
-			of[id] = f.settings
-			if slices.Contains(f.of, HoldsSecrets) {
-				ofSecrets = append(ofSecrets, id)
-			}
+	for _, c := range fileChecks([]pki.Role{pki.Server, pki.Client}) {
+		of[c.id] = c.settings
+		if strings.HasSuffix(c.id, "-configuration-with-secrets-is-private") {
+			ofSecrets = append(ofSecrets, c.id)
 		}
 	}
 	return of, ofSecrets
 }
 
-// ListenSettings are those that decide where agents listen.
+// ListenSettings returns the settings that decide where agents listen.
 func ListenSettings() []string { return listenSettings() }

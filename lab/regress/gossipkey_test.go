@@ -13,7 +13,7 @@ import (
 	"nomadlab.internal/lab/regress/lock"
 )
 
-// TestGossipKeyInFiles: a gossip key that anybody can know is found in the file, and so is one in the clients' files.
+// TestGossipKeyInFiles: a gossip key that anyone can know is found in the file, and so is one in the clients' files.
 func TestGossipKeyInFiles(t *testing.T) {
 	const random = "dVPlufFjUOQuaP87qGEvVKnHxbz55Ze9DPwVHP3FsFg="
 	for name, test := range map[string]struct {
@@ -82,7 +82,7 @@ func TestAnotherGossipKey(t *testing.T) {
 			t.Errorf("%s, of another key, which is no other posture: %+v", way, c)
 		}
 	}
-	for way, c := range map[string]finding.Comparison{ // a cluster that runs goes on with the key that anybody knows
+	for way, c := range map[string]finding.Comparison{ // a cluster that runs goes on with the key that anyone knows
 		"from one that can be guessed": lock.Compare(posture(documented), posture(other), "old"), "to one": lock.Compare(posture(other), posture(documented), "old"),
 	} {
 		if !strings.Contains(c.Note, "s.hcl:3") || !strings.Contains(c.Note, "goes on with the old one") || strings.Contains(c.Note, documented) {

@@ -29,7 +29,7 @@ func TestMain(m *testing.M) {
 // updating reports whether what was seen is to be written down.
 func updating() bool { return flag.Lookup("update").Value.String() == "true" }
 
-// copied returns a folder of fixtures/config as its operator keeps it: nobody else may read it.
+// copied returns a folder of fixtures/config as its operator keeps it: no other user may read it.
 func copied(t *testing.T, name string) string {
 	t.Helper()
 	to := filepath.Join(t.TempDir(), name)
@@ -78,7 +78,7 @@ func source(t *testing.T, name string) regress.Source {
 	return s
 }
 
-// options returns those by which configurations are judged on the engine that is asked for.
+// options returns those by which configurations are checked on the engine that is asked for.
 func options(t *testing.T) regress.Options {
 	t.Helper()
 	return named(t, labtest.Engines(t))

@@ -15,35 +15,34 @@ import (
 // Part is what a file of certificates or keys is to an agent.
 type Part string
 
-// The parts.
+// The parts of a credential.
 const (
 	// PartAuthorities, PartCertificate and PartKey are the files that tls.ca_file, tls.cert_file and tls.key_file name.
 	PartAuthorities Part = "tls.ca_file"
 	PartCertificate Part = "tls.cert_file"
 	PartKey         Part = "tls.key_file"
-	// PartNone is that of a file that lies beside them, and that no agent reads.
+	// PartNone is a file that no agent reads.
 	PartNone Part = ""
 )
 
-// Material is a file with certificates or private keys that was read. Of keys it has the public half alone.
+// Material is a file with certificates or private keys. It has the public halves of the keys only.
 type Material struct {
 	pki.Material
 	Path string
-	// Role is whose agents read it, or beside whose files it lies; empty for a file of the folder that was handed in that is
-	// of no role.
+	// Role is that of the agents that read it, or beside whose files it is; empty for any other file of a folder of Paths.
 	Role pki.Role
 	Part Part
 }
 
-// maxMaterial bounds how large a file may be that is looked at, maxBeside how large one that no line names, and mostMaterial how
-// many files of a folder are looked at.
+// maxMaterial is the maximum size of a file that is read, maxBeside that of one that no setting names, in bytes. mostMaterial is
+// how many files of a folder are read.
 const (
 	maxMaterial  = 1 << 20
 	maxBeside    = 1 << 17
 	mostMaterial = 2000
 )
 
-// materialAt reads a file. ok is false for what cannot be read, and for what is neither certificate nor key.
+// materialAt reads a file. ok is false if it cannot be read, or has neither certificates nor keys.
 func materialAt(role pki.Role, part Part, path string) (m Material, ok bool) {
 	info, err := os.Stat(path)
 	if err != nil || !info.Mode().IsRegular() || info.Size() > maxMaterial || part == PartNone && info.Size() > maxBeside {
@@ -57,13 +56,13 @@ func materialAt(role pki.Role, part Part, path string) (m Material, ok bool) {
 	return m, len(m.Certificates)+len(m.Keys)+m.Unreadable > 0
 }
 
-// materialIn reads the files of a folder and of the folders below it, but for those that were read already.
+// materialIn reads the files of a folder and of the folders below it, except those in known.
 func materialIn(role pki.Role, folder string, known []Material) []Material {
 	var out []Material
 	looked := 0
 	_ = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
 		switch {
-		case err != nil: // what cannot be looked at is passed over: whoever runs this may not be whom the agent runs as
+		case err != nil: // it is left out: this process may run as another user than the agent
 			return nil //nolint:nilerr // see above
 		case entry.IsDir():
 			return nil
@@ -101,8 +100,8 @@ func isBelow(folder, path string) bool {
 	return err == nil && relative != ".." && !strings.HasPrefix(relative, ".."+string(filepath.Separator))
 }
 
-// authorities are all certificates of authorities among the material. One that names a role of Nomad's is an agent's or a
-// person's, whatever it may do.
+// authorities returns the certificates of authorities in the material. A certificate that names a role of Nomad is an agent's or
+// a person's, even if it can sign.
 func authorities(all []Material) []*x509.Certificate {
 	var out []*x509.Certificate
 	for _, m := range all {
@@ -115,7 +114,7 @@ func authorities(all []Material) []*x509.Certificate {
 	return out
 }
 
-// keyOfAuthority returns the authority of which a file has the private key; nil where it has none.
+// keyOfAuthority returns the authority whose private key is in the file, or nil.
 func keyOfAuthority(m Material, all []Material) *x509.Certificate {
 	for _, c := range authorities(all) {
 		if slices.ContainsFunc(m.Keys, func(key crypto.PublicKey) bool { return pki.SameKey(key, c.PublicKey) }) {

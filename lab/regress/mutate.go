@@ -21,41 +21,41 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// MutateOptions say which mutations are tried, and how.
+// MutateOptions say which mutations Mutate tries, and how.
 type MutateOptions struct {
 	Options
 	// Mutations are the table, or a part of it; see Mutations.
 	Mutations []mutation.Mutation
-	// Jobs is how many clusters are up at the same time. Zero: one.
+	// Jobs is how many clusters are up at a time. Zero: one.
 	Jobs int
-	// Begun is told how many mutations are tried, once the configuration itself has been looked at. Nil is fine.
+	// Begun is called with the number of mutations, once the configuration itself has been checked. May be nil.
 	Begun func(count int, base finding.Report)
-	// Tell is given each result as soon as it is there, one at a time. Nil is fine.
+	// Tell is called with each result as soon as it is known, one at a time. May be nil.
 	Tell func(Result)
-	// Timed is told how long each cluster took that carried mutations, when it is gone. Nil is fine.
+	// Timed is called with the times of each cluster that carried mutations, once it is removed. May be nil.
 	Timed func(mutation.Pack, mutation.Times)
 }
 
-// MutationRun is what came of all mutations.
+// MutationRun is the results of all mutations.
 type MutationRun struct {
 	// Base is what the checks found of the configuration itself.
 	Base finding.Report
 	// Results are in the order of MutateOptions.Mutations.
 	Results []Result
-	// Clusters is how many clusters were brought up, that of the configuration itself included.
+	// Clusters is how many clusters were brought up, with that of the configuration itself.
 	Clusters int
-	// Took is how long it took in all.
+	// Took is the duration of the run.
 	Took time.Duration
 }
 
-// Mutate looks at the configuration, and then at it with each mutation. Mutations that show at one agent alone share a cluster,
-// one at each agent: first the checks are tried that name a setting which has changed, and a mutation is killed where one of
-// them fails at the agent that carries it, while all of them pass at the sound ones. Whatever is not, and every mutation of a
-// cluster in which a sound agent fails, is tried again by itself, with all checks. Those that are known to change nothing are
-// carried out together, and one by one where anything differs.
+// Mutate checks the configuration, and then the configuration with each mutation. Mutations that show at one agent share a
+// cluster, one at each agent. There it runs the checks that name a changed setting. A mutation is killed if one of them fails
+// at the agent that carries it, and all of them pass at the agents without a mutation. The others, and all mutations of a
+// cluster in which an agent without a mutation fails, get a cluster of their own and all checks. Equivalent mutations are
+// carried out together, and one by one if anything differs.
 //
-// Its error is that the configuration itself could not be looked at, or that ctx has cut it short; or, beside a whole run, that a
-// cluster could not be removed. What befalls one mutation is in its result.
+// It returns an error if the configuration itself could not be checked or ctx ended; and, beside a complete run, if a cluster
+// could not be removed. What goes wrong with one mutation is in its result.
 func Mutate(ctx context.Context, o MutateOptions, s Source) (MutationRun, error) {
 	began := time.Now()
 	o.Inspect = inspect.Options{StandIns: true}
@@ -64,7 +64,7 @@ func Mutate(ctx context.Context, o MutateOptions, s Source) (MutationRun, error)
 	if err != nil {
 		return MutationRun{}, err
 	}
-	r.base = findings(base, nil)
+	r.base = resultsOf(base, nil)
 	r.clusters.Add(1)
 	r.o.Progress = nil
 	if o.Begun != nil {
@@ -72,22 +72,22 @@ func Mutate(ctx context.Context, o MutateOptions, s Source) (MutationRun, error)
 	}
 	r.carryOut(ctx)
 	return MutationRun{Base: base, Results: r.results, Clusters: int(r.clusters.Load()), Took: time.Since(began)},
-		errors.Join(ctx.Err(), r.left)
+		errors.Join(ctx.Err(), r.removeErr)
 }
 
-// mutationRun is a run under way.
+// mutationRun is the state of Mutate.
 type mutationRun struct {
 	o        MutateOptions
 	source   Source
-	base     sights
+	base     checkResults
 	clusters atomic.Int32
-	// slots has one element for each cluster that is up.
+	// slots has one element for each running cluster.
 	slots chan struct{}
 
 	mu      sync.Mutex
 	results []Result
-	// left is why clusters could not be removed.
-	left error
+	// removeErr is why clusters could not be removed.
+	removeErr error
 }
 
 // carryOut tries every mutation.
@@ -98,11 +98,11 @@ func (r *mutationRun) carryOut(ctx context.Context) {
 		case reason != "":
 			r.tell(ctx, Result{Mutation: m, Fate: Inapplicable, Reason: reason})
 		case m.File != nil:
-			r.tell(ctx, r.lookAtFiles(ctx, m))
+			r.tell(ctx, r.checkFiles(ctx, m))
 		case m.Equivalent != "":
 			equivalent = append(equivalent, m)
 		default:
-			m.Everywhere = false // what does not show at one agent is tried at all of them, see alone
+			m.Everywhere = false // if it does not show at one agent, alone tries it at all of them
 			packed = append(packed, m)
 		}
 	}
@@ -122,7 +122,7 @@ func (r *mutationRun) carryOut(ctx context.Context) {
 	_ = g.Wait() // none of them returns an error
 }
 
-// tell keeps the result of a mutation.
+// tell stores and tells the result of a mutation.
 func (r *mutationRun) tell(ctx context.Context, result Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -133,33 +133,33 @@ func (r *mutationRun) tell(ctx context.Context, result Result) {
 	}
 }
 
-// row returns the mutation as it was handed in, and place says where.
+// row returns the mutation as the caller of Mutate gave it, place its index.
 func (r *mutationRun) row(m mutation.Mutation) mutation.Mutation { return r.o.Mutations[r.place(m)] }
 
 func (r *mutationRun) place(m mutation.Mutation) int {
 	return slices.IndexFunc(r.o.Mutations, func(row mutation.Mutation) bool { return row.ID == m.ID })
 }
 
-// lookAtFiles is what the checks of the user's own files make of a mutation that no agent reads.
-func (r *mutationRun) lookAtFiles(ctx context.Context, m mutation.Mutation) Result {
+// checkFiles judges a mutation of files that no agent reads, by the checks of the user's own files.
+func (r *mutationRun) checkFiles(ctx context.Context, m mutation.Mutation) Result {
 	s, _ := r.source.defective(m.Role, *m.File)
-	found, err := lookAtFiles(ctx, s)
+	found, err := checkFiles(ctx, s)
 	if err != nil {
 		return Result{Mutation: m, Fate: Failed, Reason: err.Error()}
 	}
-	if Holds(m.File.Holds) == HoldsSecrets { // whichever secret it is that everybody may read now
+	if Holds(m.File.Holds) == HoldsSecrets { // every secret of the file can be read now
 		for _, o := range s.Originals {
 			for _, secret := range o.Secrets {
 				m.Settings = append(slices.Clone(m.Settings), secret.Setting)
 			}
 		}
 	}
-	result := judge(m, r.base, findings(finding.Report{Findings: found}, nil))
+	result := judge(m, r.base, resultsOf(finding.Report{Findings: found}, nil))
 	result.Whole = true
 	return result
 }
 
-// carry tries the mutations of a pack together, and those that are not killed there each by itself.
+// carry tries the mutations of a pack together, and those that survive in clusters of their own.
 func (r *mutationRun) carry(ctx context.Context, p mutation.Pack) {
 	killed, apart := r.together(ctx, p)
 	var g errgroup.Group
@@ -174,8 +174,8 @@ func (r *mutationRun) carry(ctx context.Context, p mutation.Pack) {
 	_ = g.Wait() // none of them returns an error
 }
 
-// together returns which mutations of the pack are killed while they share its cluster, and why the others have to be tried
-// apart; it is empty where the pack has one mutation, or no check names a setting of any.
+// together tries the mutations of a pack in one cluster. It returns the IDs of those that are killed, and why the others get
+// clusters of their own. Both are empty if the pack has one mutation, or no check names a setting of any.
 func (r *mutationRun) together(ctx context.Context, p mutation.Pack) (killed []string, apart string) {
 	only := namedBy(p)
 	if len(p.Placed) < 2 || len(only) == 0 {
@@ -197,13 +197,13 @@ func (r *mutationRun) together(ctx context.Context, p mutation.Pack) (killed []s
 		}
 		return nil
 	})
-	if err != nil { // what befalls the cluster befalls it because of one of them, which is then seen alone
+	if err != nil { // one of them is the cause, which shows when each is tried alone
 		apart = "the cluster that it shared: " + err.Error()
 	}
 	return killed, apart
 }
 
-// alone has the mutation meet all checks on a cluster of its own.
+// alone tries the mutation with all checks in a cluster of its own.
 func (r *mutationRun) alone(ctx context.Context, m mutation.Mutation, apart string) {
 	result, p := Result{Mutation: m}, apartWith(m, r.source.size())
 	err := r.with(ctx, p, func(ctx context.Context, l *lab.Lab, began time.Time) error {
@@ -213,7 +213,7 @@ func (r *mutationRun) alone(ctx context.Context, m mutation.Mutation, apart stri
 			if err != nil {
 				return err
 			}
-			result = judge(m, r.base, findings(report, p.Placed[0].Carries)).after(result)
+			result = judge(m, r.base, resultsOf(report, p.Placed[0].Carries)).after(result)
 			result.Whole, result.Took = i == len(all)-1, time.Since(began)
 			if !result.Fate.undecided() {
 				return nil
@@ -228,17 +228,17 @@ func (r *mutationRun) alone(ctx context.Context, m mutation.Mutation, apart stri
 	r.tell(ctx, result)
 }
 
-// prove has all mutations that are said to change nothing meet every check at once, and each by itself where anything differs.
+// prove tries equivalent mutations with every check in one cluster, and each in its own if anything differs.
 func (r *mutationRun) prove(ctx context.Context, all []mutation.Mutation, apart string) {
 	release, err := r.slot(ctx)
-	var now sights
+	var now checkResults
 	began := time.Now()
 	if err == nil {
 		o := r.o.Options
 		o.Name = r.name()
 		var report finding.Report
-		report, err = r.source.with(all).judge(ctx, o)
-		now = findings(report, nil)
+		report, err = r.source.with(all).check(ctx, o)
+		now = resultsOf(report, nil)
 		release()
 	}
 	proved, doubted := judgeEquivalents(all, r.base, now, err)
@@ -247,16 +247,16 @@ func (r *mutationRun) prove(ctx context.Context, all []mutation.Mutation, apart 
 		r.tell(ctx, result)
 	}
 	for _, result := range doubted {
-		r.prove(ctx, []mutation.Mutation{result.Mutation}, "with others that are to change nothing: "+result.Reason)
+		r.prove(ctx, []mutation.Mutation{result.Mutation}, "with other equivalent mutations: "+result.Reason)
 	}
 }
 
-// name is that of the next cluster.
+// name returns the name of the next cluster.
 func (r *mutationRun) name() string {
 	return fmt.Sprintf("%s-%d", cmp.Or(r.o.Name, defaultName), r.clusters.Add(1))
 }
 
-// slot waits until one more cluster may be up. release gives the place to the next one.
+// slot waits until one more cluster may be up. The caller calls release when it is gone.
 func (r *mutationRun) slot(ctx context.Context) (release func(), err error) {
 	select {
 	case r.slots <- struct{}{}:
@@ -266,7 +266,7 @@ func (r *mutationRun) slot(ctx context.Context) (release func(), err error) {
 	}
 }
 
-// with brings the pack's cluster up, and looks at it. It began when there was a place for the cluster.
+// with brings the pack's cluster up, calls look, and removes the cluster. began is when there was a slot for it.
 func (r *mutationRun) with(ctx context.Context, p mutation.Pack, look func(ctx context.Context, l *lab.Lab, began time.Time) error) error {
 	release, err := r.slot(ctx)
 	if err != nil {
@@ -276,24 +276,24 @@ func (r *mutationRun) with(ctx context.Context, p mutation.Pack, look func(ctx c
 	began := time.Now()
 	o := r.o.Options
 	o.Name = r.name()
-	p, settings := r.source.sized(p)
-	c := mutation.Clusters{Engine: o.Engine, Others: o.Others, Spec: variant{source: r.source, settings: settings}.spec(o), Up: o.up(), Timed: r.o.Timed}
+	p, overrides := r.source.sized(p)
+	c := mutation.Clusters{Engine: o.Engine, Others: o.Others, Spec: variant{source: r.source, overrides: overrides}.spec(o), Up: o.up(), Timed: r.o.Timed}
 	looked := false
 	err = c.Carry(ctx, p, func(ctx context.Context, l *lab.Lab, _ mutation.Pack) error {
 		err := look(ctx, l, began)
 		looked = err == nil
 		return err
 	})
-	if looked && err != nil { // what was seen is seen
+	if looked && err != nil { // the results count; the cluster could not be removed
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.left = errors.Join(r.left, err)
+		r.removeErr = errors.Join(r.removeErr, err)
 		return nil
 	}
 	return r.source.explain(err)
 }
 
-// failed is the result where a cluster with the mutation could not be brought up or looked at.
+// failed returns the result r, or the one that err means: the cluster could not be brought up or checked.
 func failed(r Result, err error) Result {
 	switch refused, is := errors.AsType[*RefusedError](err); {
 	case err == nil:

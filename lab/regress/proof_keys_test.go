@@ -12,7 +12,7 @@ import (
 	"nomadlab.internal/lab/regress"
 )
 
-// theKeysAreTheUsers: certificates that are handed in are what agents show, and nothing of the user's stays or is changed.
+// theKeysAreTheUsers: certificates of the user are what agents show, and nothing of the user's stays or is changed.
 func theKeysAreTheUsers(t *testing.T, c *checked) {
 	folder := copied(t, "hardened")
 	paths := pathsOf(t, folder)
@@ -35,7 +35,7 @@ func theKeysAreTheUsers(t *testing.T, c *checked) {
 		shown = shown || c.Holder == "server-1" && c.NotBefore.Equal(leaf.NotBefore) && c.Issuer == leaf.Issuer.String()
 	}
 	if !shown {
-		t.Errorf("server-1 does not show the certificate that was handed in: %+v", r.Cluster.Certificates)
+		t.Errorf("server-1 does not show the certificate of the user: %+v", r.Cluster.Certificates)
 	}
 	for path, text := range contents(t, folder, paths.TLS) {
 		if before[path] != text {
@@ -102,11 +102,11 @@ func withoutTheAuthoritysKey(t *testing.T, c *checked) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	held, skipped := 0, 0
+	passed, skipped := 0, 0
 	for _, f := range r.Findings {
 		switch {
 		case f.Result == finding.Pass:
-			held++
+			passed++
 		case f.Result == finding.Skipped && strings.Contains(f.Reason, "authority"):
 			skipped++
 		}
@@ -117,7 +117,7 @@ func withoutTheAuthoritysKey(t *testing.T, c *checked) {
 		"server-lets-nobody-register-jobs-without-token", "gossip-refuses-no-key", "server-has-its-peers",
 		"server-https-refuses-foreign-certificate", "server-certificate-has-a-strong-key",
 	)
-	if held < 100 || skipped == 0 {
-		t.Errorf("%d held, %d skipped for want of the authority's key", held, skipped)
+	if passed < 100 || skipped == 0 {
+		t.Errorf("%d passed, %d skipped for lack of the authority's key", passed, skipped)
 	}
 }

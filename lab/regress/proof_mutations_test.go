@@ -69,7 +69,7 @@ func passes(t *testing.T, r finding.Report) {
 const (
 	// noSecrets is the mutation that does not apply, as the clients' files of the configuration hold no secret.
 	noSecrets = "client-secrets-for-everybody"
-	// needsContainers is the mutation that does not apply to agents on this machine's loopback, where nobody is offered raw_exec.
+	// needsContainers is the mutation that does not apply to agents on this machine's loopback, which does not offer raw_exec.
 	needsContainers = "client-raw-exec"
 )
 
@@ -89,7 +89,7 @@ func asItShould(r regress.Result, engine string) bool {
 	}
 }
 
-// TestAsItShouldBe: the proof of mutations takes for sound what is, and nothing else.
+// TestAsItShouldBe: the proof of mutations accepts what is right, and nothing else.
 func TestAsItShouldBe(t *testing.T) {
 	result := func(id string, fate regress.Fate, reason string, by ...string) regress.Result {
 		return regress.Result{Mutation: mutation.Mutation{ID: id}, Fate: fate, Reason: reason, By: by}

@@ -49,33 +49,33 @@ func hasItsPosture(t *testing.T, name string, r finding.Report) {
 				t.Fatalf("%s is not written, as these could not be tried: %v; try again when the machine is less busy, or remove the file", file, ids)
 			}
 		}
-		if err := os.WriteFile(file, got.Lock(), 0o644); err != nil { //nolint:gosec // for everybody to read
+		if err := os.WriteFile(file, got.Lock(), 0o644); err != nil { //nolint:gosec // as in a checkout
 			t.Fatal(err)
 		}
 		return
 	}
 	want := postureIn(t, file)
 	for _, d := range differences(want, got, name) {
-		if reason := otherThanInContainers()[name+" "+d.id]; reason != "" && r.Cluster.Engine == "process" && d.way == finding.Unclear {
+		if reason := otherThanInContainers()[name+" "+d.id]; reason != "" && r.Cluster.Engine == "process" && d.direction == finding.Unclear {
 			t.Logf("%s: %s", reason, d)
 			continue
 		}
 		t.Error(d)
 	}
-	if !slices.ContainsFunc(got.Results, func(e lock.CheckResult) bool { return e.Result == finding.Pass }) {
-		t.Error("nothing held: nothing was proved")
+	if !slices.ContainsFunc(got.Results, func(r lock.CheckResult) bool { return r.Result == finding.Pass }) {
+		t.Error("nothing passed: nothing was proved")
 	}
 }
 
-// leftToLuck are the planes and checks of which it is luck, and not the configuration, whether they are inconclusive, with the reason.
+// leftToLuck returns the planes and checks for which luck decides whether they are inconclusive, with the reason.
 func leftToLuck() map[string]string {
 	return map[string]string{
-		"wire": "whether anybody speaks while a listener on the network hears it",
+		"network": "whether an agent sends anything during a packet capture",
 	}
 }
 
-// otherThanInContainers are the checks, each behind its configuration, that cannot be tried in containers, of which the lock files
-// are, and can without, with the reason.
+// otherThanInContainers returns the checks, each behind its configuration, that cannot be tried in containers, where the lock files
+// come from, and can be without, with the reason.
 func otherThanInContainers() map[string]string {
 	return map[string]string{
 		"loopback-http client-takes-no-client-for-a-server": "a container's loopback is not that of its peers, and processes share one",
@@ -84,15 +84,15 @@ func otherThanInContainers() map[string]string {
 
 // difference is one that a lock file does not have, in words.
 type difference struct {
-	id   string
-	way  finding.Direction
-	text string
+	id        string
+	direction finding.Direction
+	text      string
 }
 
 func (d difference) String() string { return d.text }
 
-// differences are what is other than the lock file of a configuration of that name says, also where a promise is proved on neither
-// side. Of hardened, nothing is left to luck.
+// differences returns what differs from the lock file of the configuration, also for checks that are proved on neither side. For
+// hardened, nothing is left to luck.
 func differences(want, got lock.Posture, name string) (all []difference) {
 	luck := func(plane, id string) bool {
 		return name != "hardened" && (leftToLuck()[plane] != "" || leftToLuck()[id] != "")
@@ -105,7 +105,7 @@ func differences(want, got lock.Posture, name string) (all []difference) {
 		}
 	}
 	for _, now := range got.Committed().Results {
-		at := slices.IndexFunc(want.Results, func(e lock.CheckResult) bool { return e.ID == now.ID })
+		at := slices.IndexFunc(want.Results, func(r lock.CheckResult) bool { return r.ID == now.ID })
 		if at < 0 || told[now.ID] || luck(now.Plane, now.ID) {
 			continue
 		}
@@ -135,10 +135,10 @@ func TestDifferences(t *testing.T) {
 		"it is skipped no more":       {finding.Skipped, finding.Inconclusive, "weak", "HTTP", 1},
 		"it is skipped now":           {finding.Inconclusive, finding.Skipped, "weak", "HTTP", 1},
 		"it can be tried now":         {finding.Inconclusive, finding.Pass, "weak", "HTTP", 1},
-		"luck":                        {finding.Pass, finding.Inconclusive, "weak", "wire", 0},
-		"luck, and nothing is proved": {finding.Skipped, finding.Inconclusive, "weak", "wire", 0},
-		"luck of the hardened one":    {finding.Pass, finding.Inconclusive, "hardened", "wire", 1},
-		"a failure is no luck":        {finding.Pass, finding.Fail, "weak", "wire", 1},
+		"luck":                        {finding.Pass, finding.Inconclusive, "weak", "network", 0},
+		"luck, and nothing is proved": {finding.Skipped, finding.Inconclusive, "weak", "network", 0},
+		"luck of the hardened one":    {finding.Pass, finding.Inconclusive, "hardened", "network", 1},
+		"a failure is no luck":        {finding.Pass, finding.Fail, "weak", "network", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := differences(of(test.plane, test.was), of(test.plane, test.is), test.configuration); len(got) != test.want {

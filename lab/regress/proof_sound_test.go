@@ -23,7 +23,7 @@ func TestProofOfSoundConfigurations(t *testing.T) {
 			also := ofForms()[form.folder]
 			got := labtest.Sound(t, c.report(t, path.Join("sound", form.folder)), append(skippedWhereSound(), also.reasons...)...)
 			if fewest := cmp.Or(also.fewest, 210); got.Held < fewest || got.Known > 0 {
-				t.Errorf("%d promises hold and %d fail, want %d at least and none", got.Held, got.Known, fewest)
+				t.Errorf("%d checks pass and %d fail, want %d at least and none", got.Held, got.Known, fewest)
 			}
 		})
 	}
@@ -37,7 +37,7 @@ type soundForm struct {
 	origin string
 }
 
-// own reports whether the form is nobody's but ours.
+// own reports whether the form is our own.
 func (f soundForm) own() bool { return strings.HasPrefix(f.origin, "our own ") }
 
 // somewhere finds what can be looked up: a place in a repository, a page of Nomad's documentation, or a tutorial.
@@ -67,7 +67,7 @@ func soundForms(t *testing.T) []soundForm {
 	return forms
 }
 
-// TestWhereSoundFormsAreFrom: a form that people use is one that somebody can look at. That each folder has its row is tested with the
+// TestWhereSoundFormsAreFrom: a form that people use has a public source. That each folder has its row is tested with the
 // fixtures.
 func TestWhereSoundFormsAreFrom(t *testing.T) { soundForms(t) }
 

@@ -19,14 +19,13 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// Nomad's defaults (command/agent/config.go:1713-1714), and the number of servers of a lab whose configuration does not say.
+// Nomad's default datacenter (command/agent/config.go:1713), and the number of servers if the configuration does not say it.
 const (
 	defaultDatacenter = "dc1"
 	defaultServers    = 3
 )
 
-// Read reads a user's configuration. Its errors wrap ErrConfiguration, and tell of all that is wrong with a file, each with
-// its line.
+// Read reads a user's configuration. Errors wrap ErrConfiguration, and list all that is wrong with a file, each with its line.
 func Read(p Paths) (Source, error) {
 	s, err := read(p)
 	if err != nil {
@@ -65,7 +64,7 @@ func read(p Paths) (Source, error) {
 	return s, s.checkTLS()
 }
 
-// noteEven says of an even number of servers what Nomad warns of (command/agent/command.go:537).
+// noteEven adds a note on an even number of servers, as Nomad warns of it (command/agent/command.go:537).
 func (s *Source) noteEven() {
 	const setting = "server.bootstrap_expect"
 	files := s.files(pki.Server)
@@ -74,14 +73,15 @@ func (s *Source) noteEven() {
 	}
 }
 
-// noteUnread says of each line that Nomad passes over that it does so: whoever wrote it meant something by it.
+// noteUnread adds a note for each line that Nomad ignores.
 func (s *Source) noteUnread() {
 	for _, role := range s.roles() {
 		for _, u := range s.files(role).Unread() {
-			note := fmt.Sprintf("%s at %s:%d: Nomad %s has no such setting, and passes over it without a word", u.Setting, u.File, u.Number, agentconf.Release())
+			why := fmt.Sprintf("Nomad %s has no such setting", agentconf.Release())
 			if u.Since != "" {
-				note = fmt.Sprintf("%s at %s:%d: Nomad does not read it any more since %s, and passes over it without a word", u.Setting, u.File, u.Number, u.Since)
+				why = "Nomad does not read it any more since " + u.Since
 			}
+			note := fmt.Sprintf("%s at %s:%d: %s, and ignores it without a word", u.Setting, u.File, u.Number, why)
 			if !slices.Contains(s.Notes, note) {
 				s.Notes = append(s.Notes, note)
 			}
@@ -89,8 +89,8 @@ func (s *Source) noteUnread() {
 	}
 }
 
-// whole refuses JSON that is cut off. To the parser that Nomad has of it the end of a file ends every object, so that Nomad
-// takes what there is (verified against Nomad 1.11.3).
+// whole refuses JSON that is cut off. For Nomad's parser the end of the file ends every object, so Nomad takes what there is
+// (verified against Nomad 1.11.3).
 func whole(files agentconf.Files) error {
 	var errs []error
 	for _, f := range files {
@@ -104,8 +104,8 @@ func whole(files agentconf.Files) error {
 	return errors.Join(errs...)
 }
 
-// ofOneHost refuses files of which two say otherwise who the agent is or where it is. Nomad takes the last; a lab of it would be one
-// that nobody has, where the files are those of two hosts.
+// ofOneHost refuses files that give the agent two identities or addresses. Nomad takes the last, but such files are most likely
+// those of two hosts.
 func ofOneHost(files agentconf.Files) error {
 	var errs []error
 	for _, setting := range []string{"name", "region", "bind_addr", "advertise.http", "advertise.rpc", "advertise.serf"} {
@@ -121,7 +121,7 @@ func ofOneHost(files agentconf.Files) error {
 	return errors.Join(errs...)
 }
 
-// readFiles reads what an agent would, in its order: the paths one after the other, of a folder the files that Nomad loads.
+// readFiles reads the files that an agent loads for the paths, in its order.
 func readFiles(role pki.Role, paths []string) (agentconf.Files, []Original, error) {
 	var files agentconf.Files
 	var originals []Original
@@ -149,7 +149,7 @@ func readFiles(role pki.Role, paths []string) (agentconf.Files, []Original, erro
 	return files, originals, nil
 }
 
-// inside are the files that Nomad loads for the path: itself, or those of a folder in the order of their names.
+// inside returns the files that Nomad loads for the path: the file itself, or those of a folder by name.
 func inside(given string) ([]string, error) {
 	info, err := os.Stat(given)
 	if err != nil {
@@ -158,7 +158,7 @@ func inside(given string) ([]string, error) {
 	if !info.IsDir() {
 		return []string{given}, nil
 	}
-	entries, err := os.ReadDir(given) // in the order of their names
+	entries, err := os.ReadDir(given) // by name
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +186,7 @@ func originalOf(role pki.Role, path string, holds Holds) (Original, error) {
 	return o, nil
 }
 
-// understand finds out what must be known before an agent is started, and refuses what is no configuration of its role.
+// understand reads what must be known before an agent is started, and refuses a configuration of another role.
 func (s *Source) understand() error {
 	for _, role := range s.roles() {
 		if err := checkRole(role, s.files(role)); err != nil {
@@ -212,7 +212,7 @@ func (s *Source) understand() error {
 	return nil
 }
 
-// checkRole refuses a configuration that starts no agent of the role.
+// checkRole refuses a configuration that does not start an agent of the role, and of no other.
 func checkRole(role pki.Role, files agentconf.Files) error {
 	other := pki.Client
 	if role == pki.Client {
@@ -240,7 +240,7 @@ func checkRole(role pki.Role, files agentconf.Files) error {
 	}
 }
 
-// ByFlags says, as the end of a sentence, what to do where it is flags of `nomad agent` that make the agent one of the role.
+// ByFlags returns, as the end of a sentence, what to do if flags of `nomad agent` start the role.
 func ByFlags(role pki.Role) string {
 	flags, text := "-client -servers=HOST:4647", `client { enabled = true, servers = ["HOST:4647"] }`
 	if role == pki.Server {
@@ -249,7 +249,7 @@ func ByFlags(role pki.Role) string {
 	return fmt.Sprintf("; where flags of `nomad agent` make the agent a %s, write them into a file and give that as well: %s is\n  %s", role, flags, text)
 }
 
-// named are the files in words.
+// named returns the names of the files, at most three.
 func named(files agentconf.Files) string {
 	var names []string
 	for _, f := range files {
@@ -261,7 +261,7 @@ func named(files agentconf.Files) string {
 	return strings.Join(names, ", ")
 }
 
-// at is where a setting stands, as it follows what is said of it. Empty where it stands nowhere.
+// at returns the place of a setting, to be put behind its name. Empty: no file sets it.
 func at(files agentconf.Files, setting string) string {
 	lines := files.Lookup(setting)
 	if len(lines) == 0 {
@@ -271,7 +271,7 @@ func at(files agentconf.Files, setting string) string {
 	return fmt.Sprintf(" (%s:%d)", last.File, last.Number)
 }
 
-// isFile says whether there is a file that can be looked at.
+// isFile reports whether the path is a regular file.
 func isFile(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.Mode().IsRegular()

@@ -265,7 +265,7 @@ func TestHandedIn(t *testing.T) {
 				delete(f, name)
 			}
 		})},
-		"a file that nobody has": {
+		"a file that is missing": {
 			tls:  server(func(f map[string]string) { delete(f, "server-key.pem") }),
 			says: []string{"tls.key_file", "s.hcl:8", "/etc/nomad.d/server-key.pem", "leave --tls-dir out"},
 		},
@@ -314,7 +314,7 @@ func TestHandedIn(t *testing.T) {
 				t.Fatal(err)
 			}
 			if s.Configuration.Server.Credential == nil {
-				t.Error("nothing was handed in")
+				t.Error("there is no credential")
 			}
 		})
 	}

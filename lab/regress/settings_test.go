@@ -152,7 +152,7 @@ func TestSettingsPage(t *testing.T) {
 	of, _ := meanings(t, table)
 	page := pageOfSettings(table, of)
 	if updating() {
-		if err := os.WriteFile(filepath.Clean(settingsPage), page, 0o644); err != nil { //nolint:gosec // for everybody to read
+		if err := os.WriteFile(filepath.Clean(settingsPage), page, 0o644); err != nil { //nolint:gosec // as in a checkout
 			t.Fatal(err)
 		}
 		return

@@ -101,5 +101,7 @@ func reasonsOfVersion1() []string {
 		"no certificate was handed in or can be read here", "you gave no certificate, and none can be read here",
 		"no file of authorities was handed in", "you gave no file of authorities",
 		"no certificate of an agent was handed in", "you gave no certificate of an agent",
+		"the certificate was handed in, and with its key the agents show which suites they speak",
+		"the agents have your certificate, and show which suites they speak with its key",
 	}
 }

@@ -67,11 +67,11 @@ func lineCases() map[string]struct{ text, breaks string } {
 		"a suite for another key":            {`tls { tls_cipher_suites = "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, TLS_RSA_WITH_AES_128_GCM_SHA256" }`, "client-lists-no-weak-suites"},
 		"a suite in CBC mode":                {`tls { tls_cipher_suites = "TLS_ECDHE_RSA_WITH_AES_256_CBC_SHA" }`, "client-lists-no-weak-suites"},
 		"sound suites":                       {`tls { tls_cipher_suites = "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305" }`, ""},
-		"suites that nobody speaks":          {"tls { tls_min_version = \"tls13\" tls_cipher_suites = \"TLS_RSA_WITH_AES_128_GCM_SHA256\" }", ""},
+		"suites that no agent speaks":        {"tls { tls_min_version = \"tls13\" tls_cipher_suites = \"TLS_RSA_WITH_AES_128_GCM_SHA256\" }", ""},
 		"two volumes, of which a later file": {`client { host_volume "x" { path = "/srv/x" } host_volume "y" { path = "/srv/y" } }`, ""},
-		"nobody is refused":                  {options(`"user.denylist" = ""`), "client-tasks-are-not-root"},
-		"somebody else is refused":           {options(`"user.denylist" = "Administrator"`), "client-tasks-are-not-root"},
-		"root and somebody else":             {options(`"user.denylist" = "nobody, root"`), ""},
+		"no user is refused":                 {options(`"user.denylist" = ""`), "client-tasks-are-not-root"},
+		"another user is refused":            {options(`"user.denylist" = "Administrator"`), "client-tasks-are-not-root"},
+		"root and another user":              {options(`"user.denylist" = "nobody, root"`), ""},
 		"no driver is looked at":             {options(`"user.checked_drivers" = "qemu"`), "client-tasks-are-not-root"},
 		"more drivers are looked at":         {options(`"user.checked_drivers" = "exec,java,qemu,docker"`), ""},
 		"privileged":                         {docker(`allow_privileged = true`), "client-docker-runs-nothing-privileged"},
@@ -116,10 +116,10 @@ func lineCases() map[string]struct{ text, breaks string } {
 	}
 }
 
-// broken are the IDs of the checks that fail, with what was seen.
-func broken(t *testing.T, s regress.Source) map[string]string {
+// failing returns the IDs of the checks that fail, with what they found.
+func failing(t *testing.T, s regress.Source) map[string]string {
 	t.Helper()
-	found, err := regress.LookAtFiles(t.Context(), s, regress.LineChecks()...)
+	found, err := regress.CheckFiles(t.Context(), s, regress.SettingChecks()...)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,8 +143,8 @@ func beginning(text string) string {
 	return "# one\n"
 }
 
-// TestLinesOfServers are those that clients do not have.
-func TestLinesOfServers(t *testing.T) {
+// TestSettingChecksOfServers are those that clients do not have.
+func TestSettingChecksOfServers(t *testing.T) {
 	t.Parallel()
 	for text, breaks := range map[string]string{
 		`keyring "transit" { address = "https://vault.example:8200" tls_skip_verify = "true" }`: "server-calls-to-transit-are-safe",
@@ -159,15 +159,15 @@ keyring "transit" { name = "b" tls_skip_verify = "false" }`: "server-calls-to-tr
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := broken(t, s)
+		got := failing(t, s)
 		if _, is := got[breaks]; is != (breaks != "") || len(got) > 1 {
 			t.Errorf("%s: it breaks %v, want %q", text, got, breaks)
 		}
 	}
 }
 
-// TestLines: each line breaks its promise and no other, and the reason names the file and the line. What is sound holds.
-func TestLines(t *testing.T) {
+// TestSettingChecks: each line makes its check fail, and no other, and the evidence names the file and the line.
+func TestSettingChecks(t *testing.T) {
 	t.Parallel()
 	seen := map[string]bool{}
 	for name, test := range lineCases() {
@@ -180,7 +180,7 @@ func TestLines(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 			continue
 		}
-		got := broken(t, s)
+		got := failing(t, s)
 		want := []string{test.breaks}
 		if test.breaks == "" {
 			want = nil
@@ -196,7 +196,7 @@ func TestLines(t *testing.T) {
 			t.Errorf("%s: it breaks %v, want %v: %v", name, ids, want, got)
 		}
 	}
-	for _, id := range regress.LineChecks() {
+	for _, id := range regress.SettingChecks() {
 		if strings.HasPrefix(id, "client-") && !seen[id] {
 			t.Errorf("%s was not seen to fail", id)
 		}

@@ -12,9 +12,10 @@ import (
 	"nomadlab.internal/lab/posture"
 )
 
-func taskFaults() []lineFault {
+// taskChecks returns the checks of what tasks may reach on a client.
+func taskChecks() []settingCheck {
 	clients := []pki.Role{pki.Client}
-	return []lineFault{
+	return []settingCheck{
 		{
 			id: "downloads-stay-in-the-task", title: "downloads write to no folder of the machine, and read neither all of it nor what is the client's own", severity: posture.Critical,
 			why: "a job says what is downloaded, and what downloads it runs as the agent's user: beside the task's folder it may do what these paths allow " +
@@ -30,21 +31,21 @@ func taskFaults() []lineFault {
 				"client/allocrunner/taskrunner/task_dir_hook.go:60)",
 			what:     "a folder of the client's own in client.chroot_env",
 			roles:    clients,
-			settings: []string{"client.chroot_env.*"}, wrong: chrooted,
+			settings: []string{"client.chroot_env.*"}, wrong: exposedByChroot,
 			control: `client { chroot_env { "/etc/nomad.d" = "/etc/nomad.d" } }`,
 		},
 		{
 			id: "volumes-give-no-power", title: "host volumes give tasks neither the whole machine nor what is the client's own", severity: posture.Critical,
-			why: "whoever may submit a job and mount host volumes, which without ACLs is everybody, mounts it, and root in a container is root there " +
+			why: "a caller that may submit jobs and mount host volumes, which without ACLs is every caller, mounts it, and root in a container is root there " +
 				"(client/allocrunner/taskrunner/volume_hook.go:65)",
 			what:     "a host volume of /, of the client's folders, of a daemon's socket, or of what root runs or goes by",
 			roles:    clients,
-			settings: []string{"client.host_volume.*.path", "client.host_volume.*.read_only"}, wrong: volume,
+			settings: []string{"client.host_volume.*.path", "client.host_volume.*.read_only"}, wrong: exposedByVolume,
 			control: `client { host_volume "all" { path = "/" } }`,
 		},
 		{
 			id: "tasks-are-not-root", title: "tasks run as root in no driver that runs programs on the machine itself", severity: posture.High,
-			why: "a task says whom it runs as, and nothing but this list refuses root, as it does where the list is not set " +
+			why: "a task says as which user it runs, and only this list refuses root, as Nomad's default does " +
 				"(client/allocrunner/taskrunner/validate_hook.go:48; client/config/config.go:43)",
 			what:     "a user.denylist without root, or a user.checked_drivers without exec or java",
 			roles:    clients,
@@ -54,10 +55,10 @@ func taskFaults() []lineFault {
 	}
 }
 
-// optionPath is the path of an option of a client.
+// optionPath returns the path of an option of a client.
 func optionPath(name string) string { return agentconf.Path("client", "options", name) }
 
-// extraPath finds a path of the machine that a download may do harm with. Each is KIND:MODE:PATH (go-landlock, ParsePath).
+// extraPath finds a path of the machine with which a download can do harm. Each is KIND:MODE:PATH (go-landlock, ParsePath).
 func extraPath(files agentconf.Files, setting string) string {
 	all, err := files.Texts(setting)
 	if err != nil {
@@ -78,8 +79,8 @@ func extraPath(files agentconf.Files, setting string) string {
 	return ""
 }
 
-// chrooted finds a folder of the client's own, or one that has it, unless Nomad's default has the same one.
-func chrooted(files agentconf.Files, setting string) string {
+// exposedByChroot finds a folder of the client's own, or one above it, unless Nomad's default has the same one.
+func exposedByChroot(files agentconf.Files, setting string) string {
 	name := setting[len("client.chroot_env."):] // in whatever case the names stand
 	if plain, err := strconv.Unquote(name); err == nil {
 		name = plain
@@ -94,9 +95,8 @@ func chrooted(files agentconf.Files, setting string) string {
 	return ""
 }
 
-// volume finds a folder that gives too much away, and beside it, where that is so because tasks may write there, the line that lets
-// them.
-func volume(files agentconf.Files, setting string) string {
+// exposedByVolume finds a folder that gives too much away; and the line that lets tasks write there, if that is the cause.
+func exposedByVolume(files agentconf.Files, setting string) string {
 	block := setting[:strings.LastIndex(setting, ".")+1] // in whatever case the names stand
 	folder := files.Text(block + "path")
 	read := cmp.Or(reaches(files, folder), givesPower(folder, false))
@@ -111,7 +111,7 @@ func volume(files agentconf.Files, setting string) string {
 	return "it gives away " + what
 }
 
-// rootAllowed finds a list that lacks what Nomad's default has.
+// rootAllowed finds a list that lacks an element of Nomad's default.
 func rootAllowed(files agentconf.Files, setting string) string {
 	var has []string
 	for name := range strings.SplitSeq(files.Text(setting), ",") {

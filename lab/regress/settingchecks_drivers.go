@@ -9,14 +9,15 @@ import (
 	"nomadlab.internal/lab/posture"
 )
 
-func driverFaults() []lineFault { return append(dockerFaults(), execFaults()...) }
+// driverChecks returns the checks of task drivers.
+func driverChecks() []settingCheck { return append(dockerChecks(), execChecks()...) }
 
-func dockerFaults() []lineFault {
+func dockerChecks() []settingCheck {
 	clients := []pki.Role{pki.Client}
-	return []lineFault{
+	return []settingCheck{
 		{
 			id: "docker-runs-nothing-privileged", title: "Docker driver runs no privileged container", severity: posture.High,
-			why:      "a privileged container has every right of root on the machine, for whoever may submit a job (drivers/docker/driver.go:1164)",
+			why:      "a privileged container has every right of root on the machine, and each caller that may submit a job gets one (drivers/docker/driver.go:1164)",
 			what:     "allow_privileged",
 			roles:    clients,
 			settings: []string{"plugin.docker.config.allow_privileged", optionPath("docker.privileged.enabled")},
@@ -32,11 +33,11 @@ func dockerFaults() []lineFault {
 		},
 		{
 			id: "docker-daemon-is-called-safely", title: "Docker driver calls a daemon of the machine, or one by TLS", severity: posture.High,
-			why:      "whoever reads or changes what is said to the daemon has root's rights where it runs (drivers/docker/config.go:190; docs.docker.com, Protect the Docker daemon socket)",
+			why:      "a caller that reads or changes what is sent to the daemon has root's rights where it runs (drivers/docker/config.go:190; docs.docker.com, Protect the Docker daemon socket)",
 			what:     "an endpoint over the network without TLS",
 			roles:    clients,
 			settings: []string{"plugin.docker.config.endpoint", optionPath("docker.endpoint")},
-			wrong:    endpoint, control: docker(`endpoint = "tcp://10.0.0.9:2375"`),
+			wrong:    plainDaemon, control: docker(`endpoint = "tcp://10.0.0.9:2375"`),
 		},
 		{
 			id: "drivers-give-few-capabilities", title: "drivers give tasks no capability by which root in a task is root on the machine", severity: posture.High,
@@ -59,10 +60,10 @@ func dockerFaults() []lineFault {
 	}
 }
 
-// execFaults are those of the drivers that run programs on the machine itself.
-func execFaults() []lineFault {
+// execChecks returns those of the drivers that run programs on the machine itself.
+func execChecks() []settingCheck {
 	clients := []pki.Role{pki.Client}
-	return []lineFault{
+	return []settingCheck{
 		{
 			id: "exec-hides-other-processes", title: "tasks of exec and java see no process of others unless they ask", severity: posture.Medium,
 			why: "in the machine's own namespace a task sees what others have in their command lines, and may signal those of its user " +
@@ -71,7 +72,7 @@ func execFaults() []lineFault {
 			roles: clients,
 			settings: []string{"plugin.exec.config.default_pid_mode", "plugin.exec.config.default_ipc_mode", "plugin.java.config.default_pid_mode",
 				"plugin.java.config.default_ipc_mode"},
-			wrong: isHost, control: `plugin "exec" { config { default_pid_mode = "host" } }`,
+			wrong: hostNamespace, control: `plugin "exec" { config { default_pid_mode = "host" } }`,
 		},
 		{
 			id: "exec-pivots-root", title: "tasks of exec cannot leave their root folder", severity: posture.High,
@@ -86,24 +87,24 @@ func execFaults() []lineFault {
 			why:      "a job names the image, and QEMU opens it as the agent's user (drivers/qemu/driver.go:394, isAllowedImagePath)",
 			what:     "image_paths of / or of the client's own folders",
 			roles:    clients,
-			settings: []string{"plugin.qemu.config.image_paths"}, wrong: images,
+			settings: []string{"plugin.qemu.config.image_paths"}, wrong: ownImages,
 			control: `plugin "qemu" { config { image_paths = ["/"] } }`,
 		},
 	}
 }
 
-// docker is a configuration of our own of the Docker driver.
+// docker returns a configuration of the Docker driver.
 func docker(config string) string { return `plugin "docker" { config { ` + config + ` } }` }
 
-// mighty are the capabilities by which a task's root is the machine's (capabilities(7)).
-func mighty() []string {
+// rootCapabilities returns the capabilities by which a task's root is the machine's (capabilities(7)).
+func rootCapabilities() []string {
 	return []string{
 		"all", "sys_admin", "sys_module", "sys_ptrace", "sys_rawio", "dac_read_search", "sys_boot", "bpf", "perfmon", "syslog", "mac_admin", "mac_override",
 		"sys_time", "checkpoint_restore",
 	}
 }
 
-// capabilities finds one of those. Nomad takes them in any case, and with CAP_ in front (drivers/shared/capabilities/set.go).
+// capabilities finds one of rootCapabilities. Nomad takes them in any case, and with CAP_ in front (drivers/shared/capabilities/set.go).
 func capabilities(files agentconf.Files, setting string) string {
 	all, err := files.Texts(setting)
 	if err != nil {
@@ -112,7 +113,7 @@ func capabilities(files agentconf.Files, setting string) string {
 	for _, list := range all {
 		for name := range strings.SplitSeq(list, ",") {
 			name = strings.TrimPrefix(strings.ToLower(strings.TrimSpace(name)), "cap_")
-			if slices.Contains(mighty(), name) {
+			if slices.Contains(rootCapabilities(), name) {
 				return "a task may have " + name
 			}
 		}
@@ -120,14 +121,16 @@ func capabilities(files agentconf.Files, setting string) string {
 	return ""
 }
 
-func isHost(files agentconf.Files, setting string) string {
+// hostNamespace finds a mode by which tasks are not isolated.
+func hostNamespace(files agentconf.Files, setting string) string {
 	if strings.EqualFold(files.Text(setting), "host") {
 		return "tasks share the machine's namespace"
 	}
 	return ""
 }
 
-func images(files agentconf.Files, setting string) string {
+// ownImages finds folders of images that are the client's own.
+func ownImages(files agentconf.Files, setting string) string {
 	all, err := files.Texts(setting)
 	if err != nil {
 		return ""
@@ -140,8 +143,8 @@ func images(files agentconf.Files, setting string) string {
 	return ""
 }
 
-// endpoint finds a daemon that is called over the network without TLS.
-func endpoint(files agentconf.Files, setting string) string {
+// plainDaemon finds a daemon that is called over the network without TLS.
+func plainDaemon(files agentconf.Files, setting string) string {
 	scheme, rest, has := strings.Cut(files.Text(setting), "://")
 	switch {
 	case !has || !slices.Contains([]string{"tcp", "http"}, strings.ToLower(scheme)) || isLoopback(rest):

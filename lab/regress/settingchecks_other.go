@@ -13,9 +13,10 @@ import (
 	"nomadlab.internal/lab/posture"
 )
 
-func otherFaults() []lineFault {
+// otherSettingChecks returns the checks of calls to other services, of cipher suites, of the web UI and of ACL roles.
+func otherSettingChecks() []settingCheck {
 	all := []pki.Role{pki.Server, pki.Client}
-	return []lineFault{
+	return []settingCheck{
 		{
 			id: "forgets-withdrawn-roles", title: "memory of a role that was withdrawn lasts minutes at most", severity: posture.Medium,
 			why:      "a client goes by what it remembers of an ACL role for that long, also after the role was narrowed or deleted (client/acl.go:286)",
@@ -25,7 +26,7 @@ func otherFaults() []lineFault {
 		},
 		{
 			id: "calls-to-vault-are-safe", title: "calls to Vault go by TLS that is verified", severity: posture.High,
-			why: "jobs' tokens and secrets pass there: without verification whoever is in between has them " +
+			why: "jobs' tokens and secrets pass there: without verification a caller in between has them " +
 				"(client/allocrunner/taskrunner/template/template.go:932; nomad/structs/config/vault.go:86)",
 			what:     "a Vault that is not verified, or called in the clear over the network",
 			roles:    all,
@@ -33,7 +34,7 @@ func otherFaults() []lineFault {
 		},
 		{
 			id: "calls-to-consul-are-safe", title: "calls to Consul go by TLS that is verified, or to this machine", severity: posture.High,
-			why: "the agent's token and those of jobs pass there: without verification whoever is in between has them " +
+			why: "the agent's token and those of jobs pass there: without verification a caller in between has them " +
 				"(nomad/structs/config/consul.go:383)",
 			what:     "a Consul that is not verified, or called in the clear over the network",
 			roles:    all,
@@ -41,7 +42,7 @@ func otherFaults() []lineFault {
 		},
 		{
 			id: "calls-to-transit-are-safe", title: "calls to Vault's transit engine go by TLS that is verified", severity: posture.High,
-			why: "the token for the key that the root keys are wrapped with passes there: without verification whoever is in between has it " +
+			why: "the token for the key that the root keys are wrapped with passes there: without verification a caller in between has it " +
 				"(nomad/encrypter.go; go-kms-wrapping, transit)",
 			what:     "a transit engine that is not verified, or called in the clear over the network",
 			roles:    []pki.Role{pki.Server},
@@ -49,8 +50,8 @@ func otherFaults() []lineFault {
 			control: `keyring "transit" { tls_skip_verify = "true" }`,
 		},
 		{
-			id: "lists-no-weak-suites", title: "list of cipher suites has none that is weak, for whichever key an agent has", severity: posture.High,
-			why: "an agent speaks those suites of its list that are for its key, which was not handed in: the lab's own stands in for it " +
+			id: "lists-no-weak-suites", title: "list of cipher suites has no weak one, whatever key an agent has", severity: posture.High,
+			why: "an agent speaks those suites of its list that are for its key; the lab has a key of its own in its place " +
 				"(helper/tlsutil/config.go:29)",
 			what:     "a cipher suite in CBC mode, or without forward secrecy",
 			roles:    all,
@@ -60,7 +61,7 @@ func otherFaults() []lineFault {
 		{
 			id: "pages-run-no-foreign-scripts", title: "pages run no script of other sites, and stand in no page of theirs", severity: posture.Medium,
 			why:      "a script on these pages has its visitor's ACL token, and a page around them has the visitor's clicks (nomad/structs/config/ui.go:106; command/agent/http.go:677)",
-			what:     "a content_security_policy that lets other sites in",
+			what:     "a content_security_policy that allows other sites",
 			roles:    all,
 			settings: []string{"ui.content_security_policy.default_src", "ui.content_security_policy.script_src", "ui.content_security_policy.frame_ancestors", "ui.content_security_policy.form_action"},
 			wrong:    openPolicy, control: `ui { enabled = true content_security_policy { script_src = ["*"] } }`,
@@ -68,7 +69,8 @@ func otherFaults() []lineFault {
 	}
 }
 
-// longestMemory is the longest that a client may go by what it remembers, as for tokens and policies (catalogue, forgetful).
+// longestMemory is the longest time that a client may use a role that it remembers, as for tokens and policies (catalogue,
+// forgetful).
 const longestMemory = 5 * time.Minute
 
 func longMemory(files agentconf.Files, setting string) string {
@@ -90,7 +92,7 @@ func isLoopback(address string) bool {
 
 func vaultCall(files agentconf.Files, setting string) string {
 	if setting == "vault.tls_skip_verify" {
-		return onTrue("whoever answers there is believed")(files, setting)
+		return onTrue("it believes every answer")(files, setting)
 	}
 	if rest, plain := strings.CutPrefix(strings.ToLower(files.Text(setting)), "http://"); plain && !isLoopback(rest) {
 		return "it is called in the clear"
@@ -98,7 +100,7 @@ func vaultCall(files agentconf.Files, setting string) string {
 	return ""
 }
 
-// transitCall is vaultCall for the key service that is Vault. There may be several such blocks, by their names, and Nomad calls each.
+// transitCall is vaultCall for Vault as the key service. There may be several such blocks with names, and Nomad calls each.
 func transitCall(files agentconf.Files, setting string) string {
 	for _, line := range files.Lookup(setting) {
 		text := strings.ToLower(strings.Trim(line.Value, `"`))
@@ -107,7 +109,7 @@ func transitCall(files agentconf.Files, setting string) string {
 		case address && plain && !isLoopback(rest):
 			return fmt.Sprintf("%s:%d: it is called in the clear", line.File, line.Number)
 		case !address && !slices.Contains([]string{"false", "0", "f", ""}, text) && !onLoopback(files):
-			return fmt.Sprintf("%s:%d: whoever answers there is believed", line.File, line.Number)
+			return fmt.Sprintf("%s:%d: it believes every answer", line.File, line.Number)
 		}
 	}
 	return ""
@@ -125,15 +127,15 @@ func onLoopback(files agentconf.Files) bool {
 // cipherSuites is the path of the list of cipher suites.
 const cipherSuites = "tls.tls_cipher_suites"
 
-// keyIsKnown says that the agents themselves show which suites they speak with their own key.
-func keyIsKnown(h held) string {
-	if !h.own {
+// keyIsKnown returns why agents themselves show which suites they speak: they have their own key.
+func keyIsKnown(u userFiles) string {
+	if !u.ownCredential {
 		return ""
 	}
-	return "the certificate was handed in, and with its key the agents show which suites they speak"
+	return "the agents have your certificate, and show which suites they speak with its key"
 }
 
-// weakSuite finds a suite of TLS 1.2 in CBC mode or without forward secrecy, where TLS of that version is spoken.
+// weakSuite finds a suite of TLS 1.2 in CBC mode or without forward secrecy, if agents speak that version.
 func weakSuite(files agentconf.Files, setting string) string {
 	if !flag(files, "tls.http") && !flag(files, "tls.rpc") || strings.EqualFold(strings.TrimSpace(files.Text("tls.tls_min_version")), "tls13") {
 		return ""
@@ -149,7 +151,8 @@ func weakSuite(files agentconf.Files, setting string) string {
 	return ""
 }
 
-// consulCall finds what is wrong with how Consul is called: by TLS where ssl is on, or the address begins with https.
+// consulCall finds calls to Consul that are not verified or not encrypted. They go by TLS if ssl is on, or the address begins
+// with https.
 func consulCall(files agentconf.Files, setting string) string {
 	scheme, rest, has := strings.Cut(strings.ToLower(files.Text("consul.address")), "://")
 	if !has {
@@ -160,7 +163,7 @@ func consulCall(files agentconf.Files, setting string) string {
 	switch setting {
 	case "consul.verify_ssl":
 		if verify, err := files.Flag(setting); byTLS && err == nil && !verify {
-			return "whoever answers there is believed"
+			return "it believes every answer"
 		}
 	case "consul.address":
 		if !byTLS && scheme != "unix" && !isLoopback(rest) {
@@ -170,7 +173,7 @@ func consulCall(files agentconf.Files, setting string) string {
 	return ""
 }
 
-// openPolicy finds a source that is every site, or what lets scripts in that stand in a page or are made by one.
+// openPolicy finds a source that allows every site, or scripts that are in a page or made by one.
 func openPolicy(files agentconf.Files, setting string) string {
 	all, err := files.Texts(setting)
 	if err != nil {
@@ -182,7 +185,7 @@ func openPolicy(files agentconf.Files, setting string) string {
 	}
 	for _, source := range all {
 		if slices.Contains(open, strings.ToLower(source)) {
-			return source + " lets in more than these pages"
+			return source + " allows more than these pages"
 		}
 	}
 	return ""

@@ -12,15 +12,15 @@ import (
 	"nomadlab.internal/lab/regress"
 )
 
-// kept is a folder of --tls-dir for servers and clients, as TestMaterial changes it.
-type kept struct {
+// tlsFiles is a folder of --tls-dir for servers and clients, as TestMaterial changes it.
+type tlsFiles struct {
 	t         *testing.T
 	authority *pki.Authority
 	files     map[string]string
 }
 
 // issue returns a certificate and its key.
-func (k *kept) issue(id pki.Identity, f pki.Defect) pki.Credential {
+func (k *tlsFiles) issue(id pki.Identity, f pki.Defect) pki.Credential {
 	k.t.Helper()
 	c, err := k.authority.IssueDefective(id, f)
 	if err != nil {
@@ -30,12 +30,12 @@ func (k *kept) issue(id pki.Identity, f pki.Defect) pki.Credential {
 }
 
 // put writes a credential's files by that stem.
-func (k *kept) put(stem string, c pki.Credential) {
+func (k *tlsFiles) put(stem string, c pki.Credential) {
 	k.files[stem+".pem"], k.files[stem+"-key.pem"], k.files["ca.pem"] = string(c.CertPEM), string(c.KeyPEM), string(c.CAPEM)
 }
 
 // forKey returns a certificate for the key of another credential.
-func (k *kept) forKey(id pki.Identity, of pki.Credential) pki.Credential {
+func (k *tlsFiles) forKey(id pki.Identity, of pki.Credential) pki.Credential {
 	k.t.Helper()
 	c, err := k.authority.IssueForKey(id, of)
 	if err != nil {
@@ -59,73 +59,76 @@ tls {
 	return map[string]string{"server.hcl": of("server"), "client.hcl": of("client")}
 }
 
-// TestMaterial: each fault of what was handed in breaks its promise and no other. What has no fault holds.
+// TestMaterial: each fault of certificates and keys makes its check fail, and no other.
 func TestMaterial(t *testing.T) {
 	t.Parallel()
 	server, client, cli := pki.Identity{Role: pki.Server}, pki.Identity{Role: pki.Client}, pki.Identity{Role: pki.CLI}
 	for name, test := range map[string]struct {
-		fault  func(*kept)
+		fault  func(*tlsFiles)
 		breaks []string
 	}{
-		"none": {func(*kept) {}, nil},
-		"a server's key in the file of authorities that clients read too": {func(k *kept) {
+		"none": {func(*tlsFiles) {}, nil},
+		"a server's key in the file of authorities that clients read too": {func(k *tlsFiles) {
 			k.files["ca.pem"] += k.files["server-key.pem"]
 		}, []string{"handed-in-keys-serve-one-role"}},
-		"another authority": {func(k *kept) {
+		"another authority": {func(k *tlsFiles) {
 			k.files["ca.pem"] += string(newAuthority(t, "Another CA").CertificatePEM())
 		}, []string{"server-ca-file-has-no-other-authority", "client-ca-file-has-no-other-authority"}},
-		"another authority of the same name": {func(k *kept) {
+		"another authority of the same name": {func(k *tlsFiles) {
 			k.files["ca.pem"] += string(newAuthority(t, "Own CA").CertificatePEM())
 		}, []string{"server-ca-file-has-no-other-authority", "client-ca-file-has-no-other-authority"}},
-		"an authority for clients and one for servers": {func(k *kept) {
-			other := &kept{t: t, authority: newAuthority(t, "Clients' CA"), files: map[string]string{}}
+		"an authority for clients and one for servers": {func(k *tlsFiles) {
+			other := &tlsFiles{t: t, authority: newAuthority(t, "Clients' CA"), files: map[string]string{}}
 			c := other.issue(client, pki.Defect{})
 			k.files["client.pem"], k.files["client-key.pem"] = string(c.CertPEM), string(c.KeyPEM)
 			k.files["ca.pem"] += string(c.CAPEM)
 		}, nil},
-		"a person's certificate that names a client": {func(k *kept) {
+		"a person's certificate that names a client": {func(k *tlsFiles) {
 			k.put("global-cli-nomad", k.issue(pki.Identity{Role: pki.CLI, DNSNames: []string{"client.global.nomad"}}, pki.Defect{}))
 		}, []string{"handed-in-certificates-name-one-role"}},
-		"a person's certificate that names a server alone": {func(k *kept) {
+		"a person's certificate that names a server alone": {func(k *tlsFiles) {
 			k.put("global-cli-nomad", k.issue(server, pki.Defect{}))
 		}, []string{"handed-in-certificates-name-one-role"}},
-		"an agent's own certificate as a person's": {func(k *kept) {
+		"an agent's own certificate as a person's": {func(k *tlsFiles) {
 			k.files["global-cli-nomad.pem"] = k.files["server.pem"]
 		}, []string{"handed-in-certificates-name-one-role"}},
-		"another server's certificate": {func(k *kept) { k.put("server-2", k.issue(server, pki.Defect{})) }, nil},
-		"a certificate of two regions": {func(k *kept) {
+		"another server's certificate": {func(k *tlsFiles) { k.put("server-2", k.issue(server, pki.Defect{})) }, nil},
+		"a certificate of two regions": {func(k *tlsFiles) {
 			k.put("server-2", k.issue(pki.Identity{Role: pki.Server, DNSNames: []string{"server.eu.nomad"}}, pki.Defect{}))
 		}, []string{"handed-in-certificates-name-one-region"}},
-		"a person's certificate that names a server of a longer domain": {func(k *kept) {
+		"a person's certificate that names a server of a longer domain": {func(k *tlsFiles) {
 			k.put("global-cli-nomad", k.issue(pki.Identity{Role: pki.CLI, DNSNames: []string{"server.x.global.nomad"}}, pki.Defect{}))
 		}, []string{"handed-in-certificates-name-one-region", "handed-in-certificates-name-one-role"}},
-		"a wildcard": {func(k *kept) {
+		"a wildcard": {func(k *tlsFiles) {
 			k.put("web", k.issue(pki.Identity{Role: pki.CLI, DNSNames: []string{"*.global.nomad"}}, pki.Defect{}))
 		}, []string{"handed-in-certificates-have-no-wildcard"}},
-		"a certificate that can sign": {func(k *kept) { k.put("person", k.issue(cli, pki.CanSign())) }, []string{"handed-in-certificates-cannot-sign"}},
-		"a short key":                 {func(k *kept) { k.put("person", k.issue(cli, pki.WeakKey())) }, []string{"handed-in-certificates-have-strong-keys"}},
-		"nobody's certificate":        {func(k *kept) { k.put("person", k.issue(cli, pki.Foreign())); k.files["ca.pem"] = k.files["own.pem"] }, nil},
-		"one key for a server and a client": {func(k *kept) {
+		"a certificate that can sign": {func(k *tlsFiles) { k.put("person", k.issue(cli, pki.CanSign())) }, []string{"handed-in-certificates-cannot-sign"}},
+		"a short key":                 {func(k *tlsFiles) { k.put("person", k.issue(cli, pki.WeakKey())) }, []string{"handed-in-certificates-have-strong-keys"}},
+		"a certificate of an unknown authority": {func(k *tlsFiles) {
+			k.put("person", k.issue(cli, pki.Foreign()))
+			k.files["ca.pem"] = k.files["own.pem"]
+		}, nil},
+		"one key for a server and a client": {func(k *tlsFiles) {
 			c := k.issue(client, pki.Defect{})
 			k.put("client", c)
 			k.put("server", k.forKey(server, c))
 		}, []string{"handed-in-keys-serve-one-role"}},
-		"one key for a server and a person": {func(k *kept) {
+		"one key for a server and a person": {func(k *tlsFiles) {
 			c := k.issue(server, pki.Defect{})
 			k.put("server", c)
 			k.put("global-cli-nomad", k.forKey(cli, c))
 		}, []string{"handed-in-keys-serve-one-role"}},
-		"a certificate renewed with its key": {func(k *kept) {
+		"a certificate renewed with its key": {func(k *tlsFiles) {
 			c := k.issue(server, pki.Defect{})
 			k.put("server", c)
 			k.files["server-old.pem"] = string(k.forKey(server, c).CertPEM)
 		}, nil},
-		"a certificate renewed with its key, its region once in capitals": {func(k *kept) {
+		"a certificate renewed with its key, its region once in capitals": {func(k *tlsFiles) {
 			c := k.issue(server, pki.Defect{})
 			k.put("server", c)
 			k.files["server-old.pem"] = string(k.forKey(pki.Identity{Role: pki.Server, Region: "Global"}, c).CertPEM)
 		}, nil},
-		"a certificate of one region in two spellings": {func(k *kept) {
+		"a certificate of one region in two spellings": {func(k *tlsFiles) {
 			c, err := k.authority.IssueTemplate(pki.Template{Holder: server, CommonName: "server.Global.nomad", DNSNames: []string{"server.global.nomad"}})
 			if err != nil {
 				t.Fatal(err)
@@ -135,7 +138,7 @@ func TestMaterial(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			k := &kept{t: t, authority: newAuthority(t, "Own CA"), files: map[string]string{}}
+			k := &tlsFiles{t: t, authority: newAuthority(t, "Own CA"), files: map[string]string{}}
 			k.put("server", k.issue(server, pki.Defect{}))
 			k.put("client", k.issue(client, pki.Defect{}))
 			k.put("other-person", k.issue(cli, pki.Defect{}))
@@ -149,11 +152,11 @@ func TestMaterial(t *testing.T) {
 				t.Fatal(err)
 			}
 			var breaks []string
-			for id, verdict := range looked(t, s) {
-				if verdict == finding.Fail {
+			for id, result := range looked(t, s) {
+				if result == finding.Fail {
 					breaks = append(breaks, id)
 				}
-				if verdict == finding.Skipped && (strings.HasPrefix(id, "handed-in") || strings.Contains(id, "authority")) {
+				if result == finding.Skipped && (strings.HasPrefix(id, "handed-in") || strings.Contains(id, "authority")) {
 					t.Errorf("%s is skipped", id)
 				}
 			}

@@ -24,77 +24,77 @@ func TestTLSBeforeStart(t *testing.T) {
 	server, client := pki.Identity{Role: pki.Server}, pki.Identity{Role: pki.Client}
 	const verify = "tls { verify_server_hostname = true }\n"
 	for name, test := range map[string]struct {
-		change         func(*kept)
+		change         func(*tlsFiles)
 		servers, every string
 		says           []string
 	}{
-		"sound":          {change: func(*kept) {}, every: verify},
-		"one more above": {change: func(k *kept) { k.put("server", k.issue(server, pki.IntermediateSent())) }, every: verify},
-		"an issuer that nobody has": {
-			change: func(k *kept) { k.put("server", k.issue(server, pki.IntermediateMissing())) },
+		"sound":          {change: func(*tlsFiles) {}, every: verify},
+		"one more above": {change: func(k *tlsFiles) { k.put("server", k.issue(server, pki.IntermediateSent())) }, every: verify},
+		"an unknown issuer": {
+			change: func(k *tlsFiles) { k.put("server", k.issue(server, pki.IntermediateMissing())) },
 			says:   []string{"server.pem", "its issuer CN=Intermediate CA is missing", "ca.pem"},
 		},
 		"an authority that is signed with SHA-1": {
-			change: func(k *kept) { k.putUnder(x509.ECDSAWithSHA1) },
+			change: func(k *tlsFiles) { k.putUnder(x509.ECDSAWithSHA1) },
 			says:   []string{"server.pem", "CN=Old CA is signed with ECDSA-SHA-1", "CN=Root CA", "SHA-256"},
 		},
-		"an authority that is signed with SHA-256": {change: func(k *kept) { k.putUnder(x509.ECDSAWithSHA256) }},
+		"an authority that is signed with SHA-256": {change: func(k *tlsFiles) { k.putUnder(x509.ECDSAWithSHA256) }},
 		"a key under a passphrase": {
-			change: func(k *kept) {
+			change: func(k *tlsFiles) {
 				k.files["server-key.pem"] = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n"
 			},
 			says: []string{"server-key.pem cannot be used: it is a private key under a passphrase", "openssl pkey -in"},
 		},
 		"PKCS#12": {
-			change: func(k *kept) {
+			change: func(k *tlsFiles) {
 				k.files["client.pem"] = "\x30\x82\x04\x00\x02\x01\x03\x30\x82\x03\xc6\x06\x09\x2a\x86\x48\x86\xf7\x0d\x01\x07\x01"
 			},
 			says: []string{"client.pem cannot be used: it is a PKCS#12 file", "openssl pkcs12 -in"},
 		},
 		"a foreign client": {
-			change: func(k *kept) { k.put("client", k.issue(client, pki.Foreign())) },
+			change: func(k *tlsFiles) { k.put("client", k.issue(client, pki.Foreign())) },
 			says:   []string{"a server does not take the certificate of a client", "client.pem", "issuer CN=Foreign CA is missing"},
 		},
 		"expired": {
-			change: func(k *kept) { k.put("server", k.issue(server, pki.Expired())) }, says: []string{"server.pem", "is valid from", "have a new one issued"},
+			change: func(k *tlsFiles) { k.put("server", k.issue(server, pki.Expired())) }, says: []string{"server.pem", "is valid from", "have a new one issued"},
 		},
 		"for clients alone": {
-			change: func(k *kept) { k.put("server", k.issue(server, pki.ClientAuthOnly())) }, says: []string{"server.pem", "extended key usage"},
+			change: func(k *tlsFiles) { k.put("server", k.issue(server, pki.ClientAuthOnly())) }, says: []string{"server.pem", "extended key usage"},
 		},
-		"for no purpose in particular": {change: func(k *kept) { k.put("server", k.issue(server, pki.NoEKU())) }},
+		"for no purpose in particular": {change: func(k *tlsFiles) { k.put("server", k.issue(server, pki.NoEKU())) }},
 		"a client's on servers": {
-			change: func(k *kept) { k.put("server", k.issue(client, pki.Defect{})) }, every: verify,
+			change: func(k *tlsFiles) { k.put("server", k.issue(client, pki.Defect{})) }, every: verify,
 			says: []string{"server.pem", "client.global.nomad", "server.global.nomad"},
 		},
-		"a client's on servers, where nobody asks": {change: func(k *kept) { k.put("server", k.issue(client, pki.Defect{})) }},
-		"a server's on clients":                    {change: func(k *kept) { k.put("client", k.issue(server, pki.Defect{})) }, every: verify},
+		"a client's on servers, where no server asks": {change: func(k *tlsFiles) { k.put("server", k.issue(client, pki.Defect{})) }},
+		"a server's on clients":                       {change: func(k *tlsFiles) { k.put("client", k.issue(server, pki.Defect{})) }, every: verify},
 		"a person's that names a server in capitals, on clients": {
-			change: func(k *kept) {
+			change: func(k *tlsFiles) {
 				k.put("client", k.issue(pki.Identity{Role: pki.CLI, DNSNames: []string{"SERVER.global.nomad"}}, pki.Defect{}))
 			}, every: verify, says: []string{"client.pem", "SERVER.global.nomad", "client.global.nomad"},
 		},
 		"a person's that names a server, on clients": {
-			change: func(k *kept) {
+			change: func(k *tlsFiles) {
 				k.put("client", k.issue(pki.Identity{Role: pki.CLI, DNSNames: []string{"server.global.nomad"}}, pki.Defect{}))
 			}, every: verify,
 		},
 		"a person's on clients": {
-			change: func(k *kept) { k.put("client", k.issue(pki.Identity{Role: pki.CLI}, pki.Defect{})) }, every: verify,
+			change: func(k *tlsFiles) { k.put("client", k.issue(pki.Identity{Role: pki.CLI}, pki.Defect{})) }, every: verify,
 			says: []string{"client.pem", "cli.global.nomad", "client.global.nomad"},
 		},
-		"broken, and alone": {
-			change: func(k *kept) {
+		"defective, and alone": {
+			change: func(k *tlsFiles) {
 				k.put("server", k.issue(server, pki.IntermediateMissing()))
 				delete(k.files, "client.pem")
 			},
 			servers: "server { bootstrap_expect = 1 }\n",
 		},
 		"suites for another key": {
-			change: func(*kept) {}, servers: "tls { tls_cipher_suites = \"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256\" }\n",
+			change: func(*tlsFiles) {}, servers: "tls { tls_cipher_suites = \"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256\" }\n",
 			says: []string{"tls.tls_cipher_suites", "servers.hcl:1", "server.pem", "ECDSA"},
 		},
 		"a key that Nomad does not know": {
-			change: func(k *kept) { k.put("server", k.issue(server, pki.Ed25519())) }, says: []string{"server.pem", "Ed25519", "RSA and ECDSA alone"},
+			change: func(k *tlsFiles) { k.put("server", k.issue(server, pki.Ed25519())) }, says: []string{"server.pem", "Ed25519", "RSA and ECDSA alone"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -103,7 +103,7 @@ func TestTLSBeforeStart(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			k := &kept{t: t, authority: a, files: map[string]string{}}
+			k := &tlsFiles{t: t, authority: a, files: map[string]string{}}
 			k.put("server", k.issue(server, pki.Defect{}))
 			k.put("client", k.issue(client, pki.Defect{}))
 			test.change(k)
@@ -126,7 +126,7 @@ func TestTLSBeforeStart(t *testing.T) {
 	}
 }
 
-// TestTLSWithoutAFile: flags that take a file that is named nowhere, whoever issues the certificates.
+// TestTLSWithoutAFile: settings that need a file that none names, with certificates of the lab or of the user.
 func TestTLSWithoutAFile(t *testing.T) {
 	for name, test := range map[string]struct {
 		change []string
@@ -154,7 +154,7 @@ func TestTLSWithoutAFile(t *testing.T) {
 
 // putUnder writes a server's and a client's files, whose certificates are of an authority that is signed by that algorithm, below
 // one that signs itself.
-func (k *kept) putUnder(algorithm x509.SignatureAlgorithm) {
+func (k *tlsFiles) putUnder(algorithm x509.SignatureAlgorithm) {
 	k.t.Helper()
 	sign := func(c, parent *x509.Certificate, by *ecdsa.PrivateKey) (text string, key *ecdsa.PrivateKey) {
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

@@ -10,13 +10,16 @@ import (
 	"nomadlab.internal/lab/posture/catalogue"
 )
 
-// blame puts the settings of each broken promise in the order in which they are to be looked at: those that the configuration
-// has as a mutation of the table has them, by which a promise was seen to break, come before those that it has otherwise. Of
-// several, what turns a protection off altogether comes before what loosens it, which does nothing then. Of the others, those that
-// stand in the files come before those that do not: what nobody wrote is seldom what makes the difference. A client's certificate
-// that names a server is to blame before all of them for what its holder may do as a server: the client is the one among the user's
-// handed-in ones; nil: none was handed in.
-func blame(r *finding.Report, client *pki.Credential) {
+// orderCauses puts the settings of each failed check in the order in which they most likely are the cause:
+//
+//   - a client's certificate that names a server, for what its holder may do as a server;
+//   - settings with a value of a mutation of the table, with which a check was seen to fail: first those that turn a protection
+//     off, without which others of their block have no effect;
+//   - other settings that the files set;
+//   - settings that no file sets.
+//
+// client is the user's certificate of clients, or nil.
+func orderCauses(r *finding.Report, client *pki.Credential) {
 	weak := weakValues()
 	roles := map[string]string{
 		finding.FilesOf(string(pki.Server)): string(pki.Server), finding.FilesOf(string(pki.Client)): string(pki.Client),
@@ -36,13 +39,13 @@ func blame(r *finding.Report, client *pki.Credential) {
 		names = names && namesServer(*client)
 		rank := func(path string) int {
 			setting, stands := settingOf(r.Configuration, path, r.Findings[i].RoleOf(path, roles[f.Node]))
-			weakened := weak.has(path, setting, stands)
+			isWeak := weak.has(path, setting, stands)
 			switch {
 			case path == certFile && names:
 				return -1
-			case weakened && slices.Contains(switches(), path):
+			case isWeak && slices.Contains(switches(), path):
 				return 0
-			case weakened:
+			case isWeak:
 				return 1
 			case stands:
 				return 2
@@ -58,7 +61,7 @@ func blame(r *finding.Report, client *pki.Credential) {
 // certFile is the setting that names an agent's certificate.
 const certFile = "tls.cert_file"
 
-// asClient are the checks of what a client's certificate is good for, which asks servers, or other clients.
+// asClient returns the checks that call servers or other clients with a client's certificate.
 func asClient() []string {
 	return []string{
 		"rpc-gives-root-keys-to-no-client", "rpc-gives-evaluations-to-no-client", "raft-refuses-client-certificate",
@@ -66,22 +69,23 @@ func asClient() []string {
 	}
 }
 
-// namesServer reports whether the certificate has a server's name, by which Nomad takes its holder for one (nomad/server.go:634).
+// namesServer reports whether the certificate has a server's name, with which its holder is a server to Nomad (nomad/server.go:634).
 func namesServer(c pki.Credential) bool {
 	leaf, err := c.Leaf()
 	if err != nil {
 		return false
 	}
-	return slices.ContainsFunc(append([]string{leaf.Subject.CommonName}, leaf.DNSNames...), func(name string) bool {
+	return slices.ContainsFunc(namesOf(leaf), func(name string) bool {
 		r, is := catalogue.ParseRoleName(name)
 		return is && r.LetsIn && r.Role == string(pki.Server)
 	})
 }
 
-// switches are the settings without which others of their block do nothing. Nomad's default of each is false.
+// switches returns the settings without which others of their block have no effect. Nomad's default of each is false.
 func switches() []string { return []string{"tls.rpc", "tls.http", "acl.enabled"} }
 
-// weakLines are the values by which a setting was seen to break a promise, by its path. A secret is none: a report has not its value.
+// weakLines are the values of settings, by path, with which checks were seen to fail. Secrets are not among them: reports do not
+// have their values.
 type weakLines map[string][]string
 
 func weakValues() weakLines {
@@ -99,8 +103,7 @@ func weakValues() weakLines {
 	return weak
 }
 
-// has reports whether the setting is at such a value. Not set counts where the line was taken out, and where Nomad's default is
-// such a value.
+// has reports whether the setting has such a value. A setting that is not set has the value "", and Nomad's default.
 func (w weakLines) has(path string, s finding.Setting, stands bool) bool {
 	if stands {
 		return slices.Contains(w[path], s.Value)
@@ -108,7 +111,7 @@ func (w weakLines) has(path string, s finding.Setting, stands bool) bool {
 	return slices.Contains(w[path], "") || slices.Contains(w[path], cmp.Or(usual(path), "false"))
 }
 
-// settingOf returns the setting as agents of the role have it; of an empty role, as any have. stands is false where no file has it.
+// settingOf returns the setting of the role's agents, or of any agents if role is empty. stands is false if no file sets it.
 func settingOf(c *finding.Configuration, path, role string) (s finding.Setting, stands bool) {
 	for _, s := range slices.Concat(c.Settings, c.Others) {
 		if s.Path == path && (role == "" || s.Role == role) {

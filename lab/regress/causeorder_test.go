@@ -15,12 +15,12 @@ func TestBlame(t *testing.T) {
 		return finding.Setting{Role: role, Path: path, Value: value}
 	}
 	rests := []string{"tls.verify_server_hostname", "tls.rpc_upgrade_mode", "tls.rpc"}
-	sound := []finding.Setting{
+	base := []finding.Setting{
 		set("server", "tls.verify_server_hostname", "true"), set("server", "tls.rpc", "true"),
 		set("client", "tls.verify_server_hostname", "true"), set("client", "tls.rpc", "true"),
 	}
 	with := func(changed ...finding.Setting) []finding.Setting {
-		all := slices.DeleteFunc(slices.Clone(sound), func(s finding.Setting) bool {
+		all := slices.DeleteFunc(slices.Clone(base), func(s finding.Setting) bool {
 			return slices.ContainsFunc(changed, func(c finding.Setting) bool { return c.Role == s.Role && c.Path == s.Path })
 		})
 		return append(all, slices.DeleteFunc(changed, func(s finding.Setting) bool { return s.Value == "" })...)
@@ -45,15 +45,15 @@ func TestBlame(t *testing.T) {
 			with(set("server", "acl.enabled", "true")), "s1", "server.client_introduction.enforcement",
 			[]string{"acl.enabled", "server.client_introduction.enforcement"},
 		},
-		"in the role's files":            {with(set("client", raw[1], "true")), finding.FilesOf("client"), raw[1], raw},
-		"what no other promise rests on": {with(), finding.FilesOf("server"), "vault.token", []string{"consul.token", "vault.token"}},
+		"in the role's files":          {with(set("client", raw[1], "true")), finding.FilesOf("client"), raw[1], raw},
+		"what no other check rests on": {with(), finding.FilesOf("server"), "vault.token", []string{"consul.token", "vault.token"}},
 	} {
 		r := finding.Report{
 			Cluster:       finding.Cluster{Nodes: []finding.Node{{Name: "s1", Role: "server"}, {Name: "c1", Role: "client"}}},
 			Configuration: &finding.Configuration{Settings: c.settings, Others: []finding.Setting{set("server", "vault.token", "<redacted>")}},
 			Findings:      []finding.Finding{{Node: c.node, Result: finding.Fail, Settings: c.rests}},
 		}
-		regress.Blame(&r, nil)
+		regress.OrderCauses(&r, nil)
 		if got := r.Findings[0].Settings; got[0] != c.first || len(got) != len(c.rests) {
 			t.Errorf("%s: %q, want %s first", name, got, c.first)
 		}
@@ -63,9 +63,9 @@ func TestBlame(t *testing.T) {
 	}
 }
 
-// TestBlameOfAClientsCertificate: where the names of a client's certificate let its holder be a server, the certificate comes
+// TestOrderOfAClientsCertificate: where the names of a client's certificate let its holder be a server, the certificate comes
 // first, as the clients' files name it; where its names are right, last.
-func TestBlameOfAClientsCertificate(t *testing.T) {
+func TestOrderOfAClientsCertificate(t *testing.T) {
 	authority, err := pki.NewAuthority(pki.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -86,7 +86,7 @@ func TestBlameOfAClientsCertificate(t *testing.T) {
 		"a server's name":         {"rpc-gives-root-keys-to-no-client", issue("client.global.nomad", "server.global.nomad"), []string{certificate, verify}},
 		"one of a longer domain":  {"rpc-gives-root-keys-to-no-client", issue("client.global.nomad", "server.x.global.nomad"), []string{certificate, verify}},
 		"right names":             {"raft-refuses-client-certificate", issue("client.global.nomad"), []string{verify, certificate}},
-		"none handed in":          {"raft-refuses-client-certificate", nil, []string{verify}},
+		"none of the user":        {"raft-refuses-client-certificate", nil, []string{verify}},
 		"a check of another kind": {"rpc-refuses-cli-certificate", issue("server.global.nomad"), []string{verify}},
 	} {
 		r := finding.Report{
@@ -94,7 +94,7 @@ func TestBlameOfAClientsCertificate(t *testing.T) {
 			Configuration: &finding.Configuration{Settings: []finding.Setting{{Role: "server", Path: verify, Value: "true"}}},
 			Findings:      []finding.Finding{{ID: c.id, Node: "s1", Result: finding.Fail, Settings: []string{verify}}},
 		}
-		regress.Blame(&r, c.client)
+		regress.OrderCauses(&r, c.client)
 		if got := r.Findings[0]; !slices.Equal(got.Settings, c.want) || slices.Contains(c.want, certificate) && got.RoleOf(certificate, "server") != "client" {
 			t.Errorf("%s: %q, of %s; want %q", name, got.Settings, got.RoleOf(certificate, "server"), c.want)
 		}

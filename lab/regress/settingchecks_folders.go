@@ -10,60 +10,51 @@ import (
 	"nomadlab.internal/lab/posture"
 )
 
-// everybodys are folders in which everybody may make files (the Filesystem Hierarchy Standard; systemd-tmpfiles, tmp.conf).
-func everybodys() []string {
+// worldWritable returns the folders in which every user may create files (the Filesystem Hierarchy Standard; systemd-tmpfiles,
+// tmp.conf).
+func worldWritable() []string {
 	return []string{"/tmp", "/var/tmp", "/dev/shm", "/run/shm", "/run/lock", "/var/lock"}
 }
 
-// inEverybodys is a look that finds a folder below one of everybody's.
-func inEverybodys(files agentconf.Files, setting string) string {
-	folder := path.Clean(files.Text(setting))
-	for _, open := range everybodys() {
-		if isBelow(open, folder) {
-			return "everybody may make files below " + open
-		}
-	}
-	return ""
-}
-
-func folderFaults() []lineFault {
-	return []lineFault{
-		{
-			id: "programs-lie-where-root-alone-writes", title: "own programs, such as plugins, lie in no place where everybody may make files", severity: posture.Critical,
-			why: "the agent runs each program that it finds there, as root on most clients (helper/pluginutils/loader/init.go:217, scan; " +
-				"client/hostvolumemanager/host_volume_plugin.go; the plugins of CNI)",
-			what:     "a folder of programs below /tmp and the like",
-			roles:    []pki.Role{pki.Server, pki.Client},
-			settings: []string{"plugin_dir", "client.common_plugin_dir", "client.host_volume_plugin_dir", "client.cni_path", "client.cni_config_dir"},
-			wrong:    inAnyOfEverybodys, control: `plugin_dir = "/tmp/plugins"`,
-		},
-		{
-			id: "state-lies-where-root-alone-writes", title: "state lies in no place where everybody may make files", severity: posture.Medium,
-			why: "whoever makes the folder before the agent does owns it, and with it keys, tokens and what tasks write: the agent makes it where it " +
-				"is not there, and takes it as it is where it is (client/client.go:687)",
-			what:  "a data_dir or another folder of state below /tmp and the like",
-			roles: []pki.Role{pki.Server, pki.Client},
-			settings: []string{"data_dir", "server.data_dir", "client.state_dir", "client.alloc_dir", "client.alloc_mounts_dir",
-				"client.host_volumes_dir"},
-			wrong: inEverybodys, control: `data_dir = "/var/tmp/nomad"`,
-		},
-	}
-}
-
-// inAnyOfEverybodys is the same of a list of folders with colons between, as client.cni_path is.
-func inAnyOfEverybodys(files agentconf.Files, setting string) string {
+// inWorldWritable finds a folder in or below one of worldWritable, or a list with colons between, as client.cni_path is one.
+func inWorldWritable(files agentconf.Files, setting string) string {
 	for folder := range strings.SplitSeq(files.Text(setting), ":") {
-		for _, open := range everybodys() {
+		for _, open := range worldWritable() {
 			if isBelow(open, path.Clean(folder)) {
-				return "everybody may make files below " + open
+				return "every user may create files below " + open
 			}
 		}
 	}
 	return ""
 }
 
-// ownFolders are the folders and files of a client's that no task is to see, besides /etc/nomad.d, where Nomad's packages have
-// the agent's configuration.
+// folderChecks returns the checks of the agent's own folders.
+func folderChecks() []settingCheck {
+	return []settingCheck{
+		{
+			id: "programs-lie-where-root-alone-writes", title: "own programs, such as plugins, are in no folder where every user may create files", severity: posture.Critical,
+			why: "the agent runs each program that it finds there, as root on most clients (helper/pluginutils/loader/init.go:217, scan; " +
+				"client/hostvolumemanager/host_volume_plugin.go; the plugins of CNI)",
+			what:     "a folder of programs below /tmp and the like",
+			roles:    []pki.Role{pki.Server, pki.Client},
+			settings: []string{"plugin_dir", "client.common_plugin_dir", "client.host_volume_plugin_dir", "client.cni_path", "client.cni_config_dir"},
+			wrong:    inWorldWritable, control: `plugin_dir = "/tmp/plugins"`,
+		},
+		{
+			id: "state-lies-where-root-alone-writes", title: "state is in no folder where every user may create files", severity: posture.Medium,
+			why: "a user who creates the folder before the agent does owns it, and with it keys, tokens and what tasks write: the agent creates it only if " +
+				"it is missing (client/client.go:687)",
+			what:  "a data_dir or another folder of state below /tmp and the like",
+			roles: []pki.Role{pki.Server, pki.Client},
+			settings: []string{"data_dir", "server.data_dir", "client.state_dir", "client.alloc_dir", "client.alloc_mounts_dir",
+				"client.host_volumes_dir"},
+			wrong: inWorldWritable, control: `data_dir = "/var/tmp/nomad"`,
+		},
+	}
+}
+
+// ownFolders returns the folders and files of a client that no task should see. Nomad's packages have the configuration in
+// /etc/nomad.d.
 func ownFolders(files agentconf.Files) []string {
 	own := []string{"/etc/nomad.d", "/etc/nomad"}
 	for _, key := range []string{"tls.key_file", "client.state_dir", "plugin_dir", "client.common_plugin_dir", "client.host_volume_plugin_dir"} {
@@ -79,7 +70,7 @@ func ownFolders(files agentconf.Files) []string {
 	return own
 }
 
-// reaches says which folder or file of the client's own a folder of the machine gives to a task; empty: none.
+// reaches returns which folder or file of the client's own a task gets with a folder of the machine; empty: none.
 func reaches(files agentconf.Files, folder string) string {
 	folder = resolved(folder)
 	if folder == "/" {
@@ -93,16 +84,16 @@ func reaches(files agentconf.Files, folder string) string {
 	return ""
 }
 
-// power is a folder or file of a machine that gives its holder power over it: the place itself, or a folder that it is in.
+// power is a folder or file that gives a task power over the machine, if it gets that, or a folder above it.
 type power struct {
 	path string
-	// below reports that all that is below it does so too, and begins that all does whose name begins so.
+	// below is true if all below it does so too, begins if all does whose name begins with path.
 	below, begins bool
-	// written reports that it takes the right to write. Of what does without, read reports that who may not write gets secrets alone.
+	// written is true if the task must be able to write. If it need not, read is true if reading gives secrets only.
 	written, read bool
 }
 
-// powers are all that are looked for (the Filesystem Hierarchy Standard; file-hierarchy(7); proc(5); sudoers(5), cron(8), pam.d(5)).
+// powers returns what gives power (the Filesystem Hierarchy Standard; file-hierarchy(7); proc(5); sudoers(5), cron(8), pam.d(5)).
 func powers() []power {
 	all := []power{
 		{path: "/dev"}, {path: "/dev/kmem"}, {path: "/dev/mapper", below: true}, {path: "/dev/disk", below: true},
@@ -130,12 +121,12 @@ func powers() []power {
 	return all
 }
 
-// isIn reports whether the folder gives it away.
+// isIn reports whether a task gets it with the folder.
 func (p power) isIn(folder string) bool {
 	return isBelow(folder, p.path) || p.below && isBelow(p.path, folder) || p.begins && strings.HasPrefix(folder, p.path)
 }
 
-// resolved is the path of a folder that is reached by a link which most systems of today have, or by way of the first process.
+// resolved returns the path of a folder behind a link that most systems have today, or behind the first process.
 func resolved(folder string) string {
 	folder = path.Clean(folder)
 	if isBelow("/proc/1/root", folder) || isBelow("/proc/1/cwd", folder) { // which both are / (proc(5))
@@ -154,7 +145,7 @@ func resolved(folder string) string {
 	return folder
 }
 
-// givesPower says what a folder of the machine gives to a task, which may write there or not; empty: no power.
+// givesPower returns the power that a task gets with a folder of the machine, in which it may write or not; empty: none.
 func givesPower(folder string, written bool) string {
 	folder = resolved(folder)
 	const secrets, rights = ", which has keys or passwords of the machine's users", ", with which a task has root's rights on the machine"
@@ -162,7 +153,7 @@ func givesPower(folder string, written bool) string {
 		return folder + secrets
 	}
 	if home, _ := path.Split(folder); home == "/home/" && written {
-		return folder + ", in which a task has itself be let in as its user"
+		return folder + ", in which a task can give itself a login as its user"
 	}
 	all := powers()
 	at := slices.IndexFunc(all, func(p power) bool { return (written || !p.written) && p.isIn(folder) })

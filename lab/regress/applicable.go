@@ -19,7 +19,7 @@ func Mutations() []mutation.Mutation {
 	return slices.DeleteFunc(mutation.All(), func(m mutation.Mutation) bool { return !m.OfConfiguration() })
 }
 
-// inapplicable says why the mutation changes nothing of the configuration; empty where it does.
+// inapplicable returns why the mutation changes nothing of the configuration; empty if it does.
 func (s Source) inapplicable(m mutation.Mutation) string {
 	for _, why := range []func(mutation.Mutation) string{s.lacksAgents, s.lacksLines, s.lacksIntroduction, s.lacksCertificates, s.lacksFile} {
 		if reason := why(m); reason != "" {
@@ -29,13 +29,12 @@ func (s Source) inapplicable(m mutation.Mutation) string {
 	return ""
 }
 
-// lacksAgents says that there are not the agents that the mutation takes.
+// lacksAgents returns which agents are missing that the mutation needs.
 func (s Source) lacksAgents(m mutation.Mutation) string {
-	if reason := s.lacksRole(m.Role); reason != "" {
-		return reason
-	}
 	several := m.Role == pki.Server && (m.Sharing == mutation.Extra || m.Sharing == mutation.Alone)
 	switch {
+	case m.Role == pki.Client && !s.hasClients():
+		return "there is no configuration of a client"
 	case several && s.Servers < 3:
 		return fmt.Sprintf("it takes one server of three, and there is %d", s.Servers)
 	case m.NoLeader && s.Servers < 2:
@@ -45,15 +44,7 @@ func (s Source) lacksAgents(m mutation.Mutation) string {
 	}
 }
 
-// lacksRole says that there are no agents of the role.
-func (s Source) lacksRole(role pki.Role) string {
-	if role == pki.Client && !s.hasClients() {
-		return "there is no configuration of a client"
-	}
-	return ""
-}
-
-// lacksLines says that the configuration has the mutation's lines as it is, or that they decide nothing there.
+// lacksLines returns why the mutation's lines change nothing: the configuration has them already, or they have no effect.
 func (s Source) lacksLines(m mutation.Mutation) string {
 	for _, l := range m.Lines {
 		already, stands := true, false
@@ -77,7 +68,7 @@ func (s Source) lacksLines(m mutation.Mutation) string {
 	return ""
 }
 
-// lacksIntroduction says that servers let a client into any node pool, so that its own decides nothing about whether it gets in.
+// lacksIntroduction returns why a client's node pool has no effect: servers accept a client into any node pool.
 func (s Source) lacksIntroduction(m mutation.Mutation) string {
 	const enforcement = "server.client_introduction.enforcement"
 	ofPool := slices.ContainsFunc(m.Lines, func(l mutation.Line) bool { return l.Path == "client.node_pool" })
@@ -87,23 +78,23 @@ func (s Source) lacksIntroduction(m mutation.Mutation) string {
 	return "client.node_pool decides nothing about who gets in unless " + enforcement + " is strict"
 }
 
-// rolesOf returns whose agents carry the mutation.
+// rolesOf returns the roles whose agents carry the mutation.
 func (s Source) rolesOf(m mutation.Mutation) []pki.Role {
 	return slices.DeleteFunc(s.roles(), func(role pki.Role) bool { return m.Role != "" && m.Role != role })
 }
 
-// takenOut returns the settings that take the line out wherever it has the value that it is to have.
+// takenOut returns the overrides that remove the line wherever it has the value Was.
 func (s Source) takenOut(l mutation.Line) []spec.Override {
-	var settings []spec.Override
+	var overrides []spec.Override
 	for _, role := range s.roles() {
 		if files := s.files(role); len(files.Lookup(l.Path)) > 0 && is(files, l.Path, l.Was) {
-			settings = append(settings, spec.Override{Role: role, Path: l.Path})
+			overrides = append(overrides, spec.Override{Role: role, Path: l.Path})
 		}
 	}
-	return settings
+	return overrides
 }
 
-// lacksCertificates says that no certificate can be made for the agents, or that they have no authorities to add one to.
+// lacksCertificates returns why no certificate can be made for the agents, or no authority added to theirs.
 func (s Source) lacksCertificates(m mutation.Mutation) string {
 	files, c := s.files(m.Role), s.Configuration
 	switch {
@@ -114,13 +105,13 @@ func (s Source) lacksCertificates(m mutation.Mutation) string {
 	case files.Text("tls.cert_file") == "":
 		return "no tls.cert_file is named"
 	case (c.Server.Credential != nil || c.Client.Credential != nil) && c.Authority == nil:
-		return "the key of your authority is not among what was handed in"
+		return "the key of your authority is not among your files"
 	default:
 		return ""
 	}
 }
 
-// lacksFile says that no file was read that could have the defect, or that it has it as it is.
+// lacksFile returns why no file can get the defect.
 func (s Source) lacksFile(m mutation.Mutation) string {
 	if m.File == nil {
 		return ""
@@ -129,7 +120,7 @@ func (s Source) lacksFile(m mutation.Mutation) string {
 	return reason
 }
 
-// defective returns the configuration with one of its own files kept in another way, or why there is none to be.
+// defective returns the configuration with the defect in one of its own files, or why no file can get it.
 func (s Source) defective(role pki.Role, d mutation.FileDefect) (out Source, lacks string) {
 	out = s
 	out.Originals = slices.Clone(s.Originals)
@@ -158,7 +149,7 @@ func (s Source) defective(role pki.Role, d mutation.FileDefect) (out Source, lac
 	return out, ""
 }
 
-// is says whether agents with the files have that value of the setting already, be it by default.
+// is reports whether agents with the files have that value of the setting, which may be the default.
 func is(files agentconf.Files, path, value string) bool {
 	if value == "true" || value == "false" {
 		if len(files.Lookup(path)) == 0 {
@@ -174,7 +165,7 @@ func is(files agentconf.Files, path, value string) bool {
 	return plain(counts.Value) == plain(value)
 }
 
-// usual is what Nomad takes where a setting is not there. Empty: nothing, or it is of no mutation.
+// usual returns Nomad's default of a setting of mutations. Empty: none.
 func usual(path string) string {
 	return map[string]string{
 		"tls.tls_min_version":                    "tls12", // helper/tlsutil/config.go:452
@@ -184,7 +175,7 @@ func usual(path string) string {
 	}[path]
 }
 
-// idle says why a setting of the tls block decides nothing at agents with the files; empty where it does.
+// idle returns why a setting of the tls block has no effect at agents with the files; empty if it has.
 func idle(files agentconf.Files, path string) string {
 	needs := map[string][]string{
 		"tls.verify_https_client": {"tls.http"}, "tls.verify_server_hostname": {"tls.rpc"}, "tls.rpc_upgrade_mode": {"tls.rpc"},

@@ -12,8 +12,8 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// size says how many agents the clusters have. Where the configuration begins a cluster with fewer than three servers, none is
-// sound without one of them, and none share.
+// size returns how many agents the clusters of mutations have. A cluster of fewer than three servers does not work without one
+// of them, so its servers share none.
 func (s Source) size() mutation.Size {
 	size := mutation.DefaultSize()
 	size.Servers = s.Servers
@@ -23,9 +23,9 @@ func (s Source) size() mutation.Size {
 	return size
 }
 
-// sized returns the pack without clients where the configuration has none, and what lets a cluster of more servers than the
-// configuration begins with be one: the first election waits for all of them. Servers of which some have found each other, and
-// others each other, could else begin two clusters (nomad/serf.go:101, maybeBootstrap).
+// sized returns the pack without clients if the configuration has none. For more servers than the configuration expects, it
+// returns an override by which the first election waits for all of them: else two groups of servers could begin two clusters
+// (nomad/serf.go:101, maybeBootstrap).
 func (s Source) sized(p mutation.Pack) (mutation.Pack, []spec.Override) {
 	if !s.hasClients() {
 		p.Clients = 0
@@ -36,24 +36,24 @@ func (s Source) sized(p mutation.Pack) (mutation.Pack, []spec.Override) {
 	return p, []spec.Override{{Role: pki.Server, Path: "server.bootstrap_expect", Value: strconv.Itoa(p.Servers)}}
 }
 
-// namedBy are the checks that name a setting of one of the pack's mutations.
+// namedBy returns the IDs of the checks that name a setting of one of the pack's mutations.
 func namedBy(p mutation.Pack) []string {
 	all, err := catalogue.All(catalogue.Ingredients{})
 	if err != nil {
-		return nil // a fault of the catalogue, which its own tests tell of
+		return nil // the catalogue's own tests find that
 	}
 	var ids []string
 	for _, check := range all {
 		s := check.Spec()
-		if slices.ContainsFunc(p.Placed, func(at mutation.Placed) bool { return names(at.Mutation, seen{settings: s.Settings}) }) {
+		if slices.ContainsFunc(p.Placed, func(at mutation.Placed) bool { return names(at.Mutation, s.Settings) }) {
 			ids = append(ids, s.ID)
 		}
 	}
 	return ids
 }
 
-// stages are what a mutation meets that is tried by itself, one after the other until it is killed: first the checks that name a
-// setting of it, then what takes a moment, then what waits, then the matrix.
+// stages returns the checks that a mutation meets in a cluster of its own, one stage after the other until it is killed: those
+// that name a setting of it, then quick ones, then those that wait, then the matrix.
 func stages(p mutation.Pack) []inspect.Options {
 	if whole := p.Inspect(); len(whole.Only) > 0 {
 		return []inspect.Options{whole}
@@ -68,19 +68,19 @@ func stages(p mutation.Pack) []inspect.Options {
 	return all
 }
 
-// apartWith returns the cluster of a mutation that is tried by itself: at one agent, or, where others of its role could decide in
-// the place of that agent, at all of them.
+// apartWith returns the cluster of a mutation that is tried alone: one agent carries it, or all of its role if the leader
+// decides for all.
 func apartWith(m mutation.Mutation, size mutation.Size) mutation.Pack {
 	packs := mutation.Unpacked([]mutation.Mutation{m}, size)
 	return packs[len(packs)-1] // see mutation.Mutation.Everywhere
 }
 
-// with returns the configuration with mutations that change nothing.
+// with returns the configuration with equivalent mutations.
 func (s Source) with(all []mutation.Mutation) variant {
 	v := variant{source: s}
 	for _, m := range all {
 		for _, l := range m.Lines {
-			v.settings = append(v.settings, s.takenOut(l)...)
+			v.overrides = append(v.overrides, s.takenOut(l)...)
 		}
 		if m.Overlay != "" {
 			v.source.Configuration = overlaid(s, m.Overlay)
@@ -89,7 +89,7 @@ func (s Source) with(all []mutation.Mutation) variant {
 	return v
 }
 
-// overlaid returns the configuration with a further file, which comes last.
+// overlaid returns the configuration with one more file, which comes last.
 func overlaid(s Source, text string) *spec.Configuration {
 	c := *s.Configuration
 	add := func(of spec.AgentConfiguration) spec.AgentConfiguration {

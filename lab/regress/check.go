@@ -19,43 +19,43 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// Options say where and how configurations are judged.
+// Options say where and how configurations are checked.
 type Options struct {
-	// Engine is where the clusters run. Others are further engines of this machine: the names of their labs are taken too.
+	// Engine is where the clusters run. Others are further engines of this machine, whose labs' names are taken too.
 	Engine engine.Engine
 	Others []engine.Engine
-	// Nomad says which Nomad they run. Zero: the default version.
+	// Nomad is the Nomad that they run. Zero: the default version.
 	Nomad spec.Nomad
-	// Name is the lab's; several at a time have a number behind it. Zero: "config".
+	// Name is the lab's; several labs at a time get a number behind it. Zero: "config".
 	Name string
-	// Inspect says which checks are tried.
+	// Inspect says which checks are run.
 	Inspect inspect.Options
-	// Progress is told what a lab's start does. Nil is fine.
+	// Progress is called with the events of a lab's start. May be nil.
 	Progress func(lab.Event)
 }
 
 const (
 	defaultName = "config"
-	// patience is how long each thing is waited for before a cluster counts as one that does not form. A sound one takes five
-	// seconds on a quiet machine; a client that was refused once comes back after 15 to 30 s (client/client.go:2104).
-	patience = 30 * time.Second
-	// expiry is when a later start on this machine may remove what a power cut has left.
+	// readyTimeout is how long each phase of a start may take before the cluster counts as one that does not form. It takes
+	// five seconds on a quiet machine; a client that was refused once comes back after 15 to 30 s (client/client.go:2104).
+	readyTimeout = 30 * time.Second
+	// expiry is the time after which a later start on this machine may remove what a power cut has left.
 	expiry = 2 * time.Hour
 )
 
-// Check brings up a cluster that runs the configuration, carries the checks out, and removes it. A configuration that an
-// agent refuses, or that is none, is an ErrConfiguration; a cluster that does not form is in the report.
+// Check brings up a cluster that runs the configuration, runs the checks, and removes the cluster. The error is an
+// ErrConfiguration if an agent refuses the configuration. A cluster that does not form is no error, but a note of the report.
 func Check(ctx context.Context, o Options, s Source) (finding.Report, error) {
-	return variant{source: s}.judge(ctx, o)
+	return variant{source: s}.check(ctx, o)
 }
 
-// variant is a configuration, and which of its lines are other than they stand.
+// variant is a configuration with overrides.
 type variant struct {
-	source   Source
-	settings []spec.Override
+	source    Source
+	overrides []spec.Override
 }
 
-// spec is the lab that runs it. Whether there are ACLs is seen on its servers, so it is to be bootstrapped in any case.
+// spec returns the lab that runs the variant. It is hardened so that ACLs are bootstrapped if the configuration enables them.
 func (v variant) spec(o Options) spec.Spec {
 	servers, clients := v.source.Servers, 0
 	if v.source.hasClients() {
@@ -63,7 +63,7 @@ func (v variant) spec(o Options) spec.Spec {
 	}
 	s := spec.Spec{
 		Name: defaultName, Nomad: o.Nomad, Hardened: true, Configuration: v.source.Configuration,
-		Overrides: v.settings,
+		Overrides: v.overrides,
 		Regions:   []spec.Region{{Name: v.source.Region, Datacenter: v.source.Datacenter, Servers: &servers, Clients: &clients}},
 	}
 	if o.Name != "" {
@@ -72,23 +72,23 @@ func (v variant) spec(o Options) spec.Spec {
 	return s
 }
 
-// judge brings the variant up, looks at it, and takes it down again, whatever comes of it. Where checks of files alone are chosen,
-// nothing is brought up.
-func (v variant) judge(ctx context.Context, o Options) (r finding.Report, err error) {
+// check brings the variant up, runs the checks, and takes it down again. If only checks of files are chosen, it brings nothing
+// up.
+func (v variant) check(ctx context.Context, o Options) (r finding.Report, err error) {
 	ofFiles, others, err := choose(o.Inspect.Only)
 	if err != nil {
 		return finding.Report{}, err
 	}
 	if len(ofFiles) > 0 && len(others) == 0 {
-		return v.judgeFiles(ctx, ofFiles)
+		return v.checkFiles(ctx, ofFiles)
 	}
 	o.Inspect.Only = others
 	err = v.run(ctx, o, func(l *lab.Lab) error {
 		if r, err = inspect.Lab(ctx, l, o.Inspect); err != nil {
 			return err
 		}
-		if len(ofFiles) > 0 || len(others) == 0 { // chosen, or everything is tried
-			found, err := lookAtFiles(ctx, v.source, ofFiles...)
+		if len(ofFiles) > 0 || len(others) == 0 { // chosen, or all checks are
+			found, err := checkFiles(ctx, v.source, ofFiles...)
 			if err != nil {
 				return err
 			}
@@ -96,12 +96,12 @@ func (v variant) judge(ctx context.Context, o Options) (r finding.Report, err er
 		}
 		r.Notes = append(slices.Clone(v.source.Notes), r.Notes...)
 		r.Configuration = describe(v, l.Plan())
-		blame(&r, v.source.credential(pki.Client))
+		orderCauses(&r, v.source.credential(pki.Client))
 		r.Notes = append(v.source.commonCauses(r), r.Notes...)
 		if why := l.ReadyErr(); why != nil {
 			r.Notes = append([]string{unready + strings.ReplaceAll(why.Error(), "\n", "; ")}, r.Notes...)
 		}
-		r.Cluster.Name = "" // of a lab that is gone by now
+		r.Cluster.Name = "" // that lab is gone by now
 		return nil
 	})
 	return r, err
@@ -110,10 +110,10 @@ func (v variant) judge(ctx context.Context, o Options) (r finding.Report, err er
 // unready begins the note on a cluster that did not form.
 const unready = "the cluster did not get ready: "
 
-// judgeFiles is what checks of files alone find.
-func (v variant) judgeFiles(ctx context.Context, names []string) (finding.Report, error) {
+// checkFiles returns what checks of files alone find.
+func (v variant) checkFiles(ctx context.Context, names []string) (finding.Report, error) {
 	began := time.Now()
-	found, err := lookAtFiles(ctx, v.source, names...)
+	found, err := checkFiles(ctx, v.source, names...)
 	if err != nil {
 		return finding.Report{}, err
 	}
@@ -123,8 +123,8 @@ func (v variant) judgeFiles(ctx context.Context, names []string) (finding.Report
 	}, nil
 }
 
-// run brings the variant up, does something with it, and takes it down again, whatever comes of it. A cluster that does not
-// form is one to be looked at: see Lab.Unready.
+// run brings the variant up, calls do, and takes the lab down again. It calls do for a cluster that does not form as well: see
+// Lab.ReadyErr.
 func (v variant) run(ctx context.Context, o Options, do func(*lab.Lab) error) (err error) {
 	l, err := lab.Up(ctx, o.Engine, v.spec(o), o.up())
 	if err != nil {
@@ -140,31 +140,31 @@ func (v variant) run(ctx context.Context, o Options, do func(*lab.Lab) error) (e
 	return do(l)
 }
 
-// up says how a cluster is brought up, which may be one that does not form.
+// up returns the options with which a lab is brought up, which may be one that does not form.
 func (o Options) up() lab.UpOptions {
 	return lab.UpOptions{
-		Timeout: deadline.Start, ReadyTimeout: patience, Expires: time.Now().Add(expiry), Others: o.Others, Progress: o.Progress,
+		Timeout: deadline.Start, ReadyTimeout: readyTimeout, Expires: time.Now().Add(expiry), Others: o.Others, Progress: o.Progress,
 	}
 }
 
-// exitOfAgent is how an agent exits that does not start with its configuration (command/agent/command.go, Run).
-const exitOfAgent = 1
+// refusedExitCode is that of an agent that does not start with its configuration (command/agent/command.go, Run).
+const refusedExitCode = 1
 
 // noSpace reports whether the disk was full.
 func noSpace(err error) bool {
 	return errors.Is(err, spec.ErrNoSpace) || errors.Is(err, engine.ErrNoSpace)
 }
 
-// RefusedError is an agent that does not start with the configuration. It is an ErrConfiguration.
+// RefusedError says that an agent does not start with the configuration. It is an ErrConfiguration.
 type RefusedError struct {
-	// Node is the agent, and LastWords are the last lines that it wrote, in which files have the names that the user gave.
+	// Node is the agent, LastWords are the last lines of its log. Files have the names in them that the user gave.
 	Node      string
 	LastWords []string
-	// ExitCode is its own; -1 where it is not known.
+	// ExitCode is the agent's; -1 if it is not known.
 	ExitCode int
-	// Places are the lines that the last words are most likely about; nil: they mention none.
+	// Places are the lines of the configuration that LastWords are most likely about; nil: they mention none.
 	Places []agentconf.Setting
-	// Evidence is the folder with each node's log and configuration; empty where there is none.
+	// Evidence is the folder with each node's log and configuration; empty if there is none.
 	Evidence string
 }
 
@@ -177,16 +177,16 @@ func (e *RefusedError) Error() string {
 	return text
 }
 
-// Unwrap makes errors.Is(err, ErrConfiguration) hold.
+// Unwrap makes errors.Is(err, ErrConfiguration) true.
 func (e *RefusedError) Unwrap() error { return ErrConfiguration }
 
-// explain makes the end of an agent that refuses its configuration the user's to mend. An agent that somebody ended, by a signal,
-// or that had no space left, has refused nothing.
+// explain returns an ErrConfiguration for the error of an agent that refused its configuration. An agent that was ended by a
+// signal, or had no disk space left, has not.
 func (s Source) explain(err error) error {
 	if noSpace(err) {
 		return err
 	}
-	if ended, is := errors.AsType[*lab.EndedError](err); is && ended.ExitCode == exitOfAgent {
+	if ended, is := errors.AsType[*lab.EndedError](err); is && ended.ExitCode == refusedExitCode {
 		refused := &RefusedError{Node: ended.Node, LastWords: ended.LastWords, ExitCode: ended.ExitCode}
 		for _, role := range s.roles() {
 			if strings.HasPrefix(ended.Node, string(role)) {

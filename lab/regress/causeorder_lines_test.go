@@ -18,9 +18,9 @@ import (
 	reports "nomadlab.internal/lab/report" // another file has a function of its name
 )
 
-// TestTheChangedLineIsBlamed: whatever a mutation of a line makes fail puts its annotation at that line, and names it as what the
-// promise rests on; at the role's file without a line, where the line was taken out.
-func TestTheChangedLineIsBlamed(t *testing.T) {
+// TestTheChangedLineIsNamed: a check that fails by a mutation of a line has its annotation at that line, and names it first
+// among its settings; at the role's file without a line, where the line was taken out.
+func TestTheChangedLineIsNamed(t *testing.T) {
 	seen, err := mutation.AllSeen()
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +55,7 @@ func TestTheChangedLineIsBlamed(t *testing.T) {
 	}
 }
 
-// place is where an annotation is put, and what the report says that the promise rests on first.
+// place is where an annotation is put, and the first of the settings that the check rests on.
 type place struct{ file, line, words string }
 
 // specsByID are the checks of the catalogue.
@@ -114,7 +114,7 @@ func blamed(t *testing.T, c *finding.Configuration, f finding.Finding, client *p
 		Cluster:       finding.Cluster{Nodes: []finding.Node{{Name: "server-1", Role: "server"}, {Name: "client-1", Role: "client"}}},
 		Configuration: c, Findings: []finding.Finding{f},
 	}
-	regress.Blame(&r, client)
+	regress.OrderCauses(&r, client)
 	var annotations, text strings.Builder
 	if err := reports.Annotations(&annotations, r); err != nil {
 		t.Fatal(err)
@@ -223,7 +223,7 @@ func TestTheRightLineIsBlamed(t *testing.T) {
 			failed := finding.Finding{ID: c.id, Node: c.node, Settings: specs[c.id].Settings}
 			if c.node == "" {
 				found := foundInFiles(t, s, c.id)
-				if broken := found.Result == finding.Fail; broken != (c.setting != "") {
+				if fails := found.Result == finding.Fail; fails != (c.setting != "") {
 					t.Fatalf("%s: %s", found.Result, found.Reason)
 				}
 				failed = found
@@ -254,7 +254,7 @@ const tlsBlock = `tls {
 // foundInFiles is what the check of the user's own files finds.
 func foundInFiles(t *testing.T, s regress.Source, id string) finding.Finding {
 	t.Helper()
-	found, err := regress.LookAtFiles(t.Context(), s, id)
+	found, err := regress.CheckFiles(t.Context(), s, id)
 	if err != nil || len(found) != 1 {
 		t.Fatalf("%s: %d findings, error %v", id, len(found), err)
 	}
@@ -287,7 +287,7 @@ func small(t *testing.T, server, client string) regress.Source {
 			return nil
 		}
 		at := filepath.Join(folder, name)
-		if err := os.WriteFile(at, []byte(text), 0o644); err != nil { //nolint:gosec // that everybody reads it is what some cases are about
+		if err := os.WriteFile(at, []byte(text), 0o644); err != nil { //nolint:gosec // some cases are about a file that every user may read
 			t.Fatal(err)
 		}
 		return []string{at}

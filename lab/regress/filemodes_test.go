@@ -12,10 +12,10 @@ import (
 	"nomadlab.internal/lab/regress"
 )
 
-// looked is the result on each promise about the files of the role.
+// looked returns the result of each check of the files.
 func looked(t *testing.T, s regress.Source) map[string]finding.Result {
 	t.Helper()
-	found, err := regress.LookAtFiles(t.Context(), s)
+	found, err := regress.CheckFiles(t.Context(), s)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -29,7 +29,7 @@ func looked(t *testing.T, s regress.Source) map[string]finding.Result {
 	return all
 }
 
-// TestFiles: each fault of a user's files breaks its promise and no other. What has no fault holds.
+// TestFiles: each fault of a user's files makes its check fail, and no other.
 func TestFiles(t *testing.T) {
 	authority, err := pki.NewAuthority(pki.Options{})
 	if err != nil {
@@ -44,16 +44,16 @@ func TestFiles(t *testing.T) {
 		breaks string
 	}{
 		"none": {func(*testing.T, string, string) {}, ""},
-		"a key for everybody": {func(t *testing.T, _, tls string) {
+		"a key for every user": {func(t *testing.T, _, tls string) {
 			chmod(t, filepath.Join(tls, "server-key.pem"), 0o644)
 		}, private},
 		"a key for the group": {func(t *testing.T, _, tls string) {
 			chmod(t, filepath.Join(tls, "server-key.pem"), 0o640)
 		}, ""},
-		"a gossip key for everybody": {func(t *testing.T, config, _ string) {
+		"a gossip key for every user": {func(t *testing.T, config, _ string) {
 			chmod(t, filepath.Join(config, "gossip.hcl"), 0o604)
 		}, secret},
-		"settings for everybody": {func(t *testing.T, config, _ string) {
+		"settings for every user": {func(t *testing.T, config, _ string) {
 			chmod(t, filepath.Join(config, "server.hcl"), 0o644)
 		}, ""},
 		"an authority's key beside": {func(t *testing.T, _, tls string) {
@@ -86,7 +86,7 @@ func TestFiles(t *testing.T) {
 				t.Fatal(err)
 			}
 		}, ""},
-		"a token in JSON for everybody": {func(t *testing.T, config, _ string) {
+		"a token in JSON for every user": {func(t *testing.T, config, _ string) {
 			if err := os.WriteFile(filepath.Join(config, "more.json"), []byte(`{"consul": [{"token": "s3cr3t"}]}`), 0o644); err != nil { //nolint:gosec // the fault
 				t.Fatal(err)
 			}
@@ -117,14 +117,14 @@ func TestFiles(t *testing.T) {
 				}
 			}
 			if test.breaks == "" {
-				stranger(t, s, owned)
+				otherOwner(t, s, owned)
 			}
 		})
 	}
 }
 
-// stranger gives the key to somebody else, which only root may do to the file itself.
-func stranger(t *testing.T, s regress.Source, breaks string) {
+// otherOwner gives the key to another user, which only root may do to the file itself.
+func otherOwner(t *testing.T, s regress.Source, breaks string) {
 	t.Helper()
 	for i, o := range s.Originals {
 		if o.Holds == regress.HoldsKey {
@@ -132,7 +132,7 @@ func stranger(t *testing.T, s regress.Source, breaks string) {
 		}
 	}
 	if got := looked(t, s)[breaks]; got != finding.Fail {
-		t.Errorf("with a key of a stranger's, %s is %s", breaks, got)
+		t.Errorf("with a key of another user, %s is %s", breaks, got)
 	}
 }
 
@@ -154,7 +154,7 @@ func chmod(t *testing.T, file string, mode os.FileMode) {
 	}
 }
 
-// TestWhereASecretLies: of files that hold one the check names those that everybody may read, with its line, and no others; where none
+// TestWhereASecretLies: of files that hold one the check names those that every user may read, with its line, and no others; where none
 // is so, all of them.
 func TestWhereASecretLies(t *testing.T) {
 	const id = "server-configuration-with-secrets-is-private"
@@ -171,10 +171,10 @@ func TestWhereASecretLies(t *testing.T) {
 		saw           string
 		settings      []string
 	}{
-		"the gossip key for everybody": {0o644, 0o600, finding.Fail, fmt.Sprintf(inGossip, 0o644), []string{"server.encrypt"}},
-		"the token for everybody":      {0o600, 0o604, finding.Fail, fmt.Sprintf(inToken, 0o604), []string{"consul.token"}},
-		"both":                         {0o644, 0o604, finding.Fail, fmt.Sprintf(inGossip, 0o644) + "; " + fmt.Sprintf(inToken, 0o604), []string{"server.encrypt", "consul.token"}},
-		"none":                         {0o600, 0o640, finding.Pass, fmt.Sprintf(inGossip, 0o600) + "; " + fmt.Sprintf(inToken, 0o640), []string{"server.encrypt", "consul.token"}},
+		"the gossip key for every user": {0o644, 0o600, finding.Fail, fmt.Sprintf(inGossip, 0o644), []string{"server.encrypt"}},
+		"the token for every user":      {0o600, 0o604, finding.Fail, fmt.Sprintf(inToken, 0o604), []string{"consul.token"}},
+		"both":                          {0o644, 0o604, finding.Fail, fmt.Sprintf(inGossip, 0o644) + "; " + fmt.Sprintf(inToken, 0o604), []string{"server.encrypt", "consul.token"}},
+		"none":                          {0o600, 0o640, finding.Pass, fmt.Sprintf(inGossip, 0o600) + "; " + fmt.Sprintf(inToken, 0o640), []string{"server.encrypt", "consul.token"}},
 	} {
 		chmod(t, gossip, test.gossip)
 		chmod(t, token, test.token)
@@ -182,7 +182,7 @@ func TestWhereASecretLies(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		found, err := regress.LookAtFiles(t.Context(), s, id)
+		found, err := regress.CheckFiles(t.Context(), s, id)
 		if err != nil || len(found) != 1 {
 			t.Fatalf("%s: %d findings, %v", name, len(found), err)
 		}

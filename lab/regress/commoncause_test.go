@@ -10,7 +10,7 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// TestCommonCauses: failures that all rest on a protection that nobody has are told as one, and nothing is told where it is on.
+// TestCommonCauses: failures that all rest on a protection that no agent has are told as one, and nothing is told if it is on.
 func TestCommonCauses(t *testing.T) {
 	source := func(text string) regress.Source {
 		return regress.Source{Configuration: &spec.Configuration{Server: spec.AgentConfiguration{Files: agentconf.Files{agentconf.NewFile("s.hcl", []byte(text))}}}}
@@ -32,11 +32,11 @@ func TestCommonCauses(t *testing.T) {
 			{Endpoint: "HTTPS", Result: finding.Fail}, {Endpoint: "Raft", Result: finding.Inconclusive}, {Endpoint: "gossip", Result: finding.Fail}, {Endpoint: "HTTPS", Result: finding.Pass},
 		}}}},
 	}
-	const tls = "tls is off: 3 promises and 2 cells of the matrix rest on it (2 broken, 3 could not be tried): " +
+	const tls = "tls is off: 3 checks and 2 cells of the matrix rest on it (2 fail, 3 could not be tried): " +
 		"set tls { http = true, rpc = true } with ca_file, cert_file and key_file before you look at them one by one."
-	const acl = "acl is off: 2 promises rest on it (2 broken, 0 could not be tried): " +
+	const acl = "acl is off: 2 checks rest on it (2 fail, 0 could not be tried): " +
 		"set acl { enabled = true } and bootstrap it before you look at them one by one."
-	const gossip = "server.encrypt is off: 2 promises and 1 cell of the matrix rest on it (2 broken, 1 could not be tried): " +
+	const gossip = "server.encrypt is off: 2 checks and 1 cell of the matrix rest on it (2 fail, 1 could not be tried): " +
 		"set it to a key of `nomad operator gossip keyring generate` before you look at them one by one."
 	for name, c := range map[string]struct {
 		text string

@@ -16,8 +16,8 @@ import (
 	"nomadlab.internal/lab/posture/catalogue"
 )
 
-// checkTLS finds what keeps agents from starting, or from each other, that the files show: no agent has to be started to know
-// it. What an agent starts with and its peers take is not refused, whatever is wrong with it: that is for the checks to find.
+// checkTLS refuses files with which agents do not start, or do not accept each other, without starting any. Other problems are
+// for the checks to find.
 func (s Source) checkTLS() error {
 	var errs []error
 	for _, role := range s.roles() {
@@ -29,13 +29,13 @@ func (s Source) checkTLS() error {
 	return s.checkChains()
 }
 
-// flag is a boolean setting; one that cannot be read is Nomad's to tell.
+// flag returns a boolean setting; false if it cannot be read, which Nomad reports.
 func flag(files agentconf.Files, setting string) bool {
 	on, err := files.Flag(setting)
 	return err == nil && on
 }
 
-// lackingFiles finds a tls block without a file that its flags take (helper/tlsutil/config.go:218 and :342; nomad/server.go:333,
+// lackingFiles finds a tls block without a file that its settings need (helper/tlsutil/config.go:218 and :342; nomad/server.go:333,
 // client/client.go:365, command/agent/http.go:138).
 func lackingFiles(role pki.Role, files agentconf.Files) error {
 	needs := func(setting string, parts ...Part) error {
@@ -44,7 +44,7 @@ func lackingFiles(role pki.Role, files agentconf.Files) error {
 		}
 		for _, part := range parts {
 			if files.Text(string(part)) == "" {
-				return fmt.Errorf("%s = true%s takes %s, which %s sets nowhere: the %s would not start; set it, or set %s to false",
+				return fmt.Errorf("%s = true%s needs %s, which %s sets nowhere: the %s would not start; set it, or set %s to false",
 					setting, at(files, setting), part, named(files), role, setting)
 			}
 		}
@@ -62,7 +62,7 @@ func lackingFiles(role pki.Role, files agentconf.Files) error {
 	return errors.Join(errs...)
 }
 
-// checkSuites finds a key for which none of the cipher suites is: such an agent does not start (helper/tlsutil/config.go:381).
+// checkSuites finds cipher suites of which none is for the agent's key: such an agent does not start (helper/tlsutil/config.go:381).
 func (s Source) checkSuites(role pki.Role) error {
 	const setting = cipherSuites
 	files, c := s.files(role), s.credential(role)
@@ -90,7 +90,7 @@ func (s Source) checkSuites(role pki.Role) error {
 		setting, at(files, setting), s.pathOf(role, PartCertificate), kind, role, kind)
 }
 
-// keyOfSuite is the kind of key that a cipher suite is for.
+// keyOfSuite returns the kind of key that a cipher suite is for.
 func keyOfSuite(suite string) string {
 	switch {
 	case strings.Contains(suite, "_ECDSA_"):
@@ -102,7 +102,7 @@ func keyOfSuite(suite string) string {
 	}
 }
 
-// credential is what was handed in for the role; nil where nothing was.
+// credential returns the user's credential of the role; nil if there is none.
 func (s Source) credential(role pki.Role) *pki.Credential {
 	if role == pki.Client {
 		return s.Configuration.Client.Credential
@@ -110,7 +110,7 @@ func (s Source) credential(role pki.Role) *pki.Credential {
 	return s.Configuration.Server.Credential
 }
 
-// pathOf is the file that was read for the role, by the name that its user knows.
+// pathOf returns the path of the file that was read for the role's part.
 func (s Source) pathOf(role pki.Role, part Part) string {
 	for _, m := range s.Material {
 		if m.Role == role && m.Part == part {
@@ -120,47 +120,47 @@ func (s Source) pathOf(role pki.Role, part Part) string {
 	return string(part)
 }
 
-// checkChains finds certificates that a peer does not take. Agents meet by RPC: servers call each other, and clients call
-// servers. A single server without clients meets nobody.
+// checkChains finds certificates that a peer does not accept. Servers call each other by RPC, and clients call servers. A single
+// server without clients has no peers.
 func (s Source) checkChains() error {
 	if s.credential(pki.Server) == nil || !flag(s.files(pki.Server), "tls.rpc") {
 		return nil
 	}
 	var errs []error
 	if s.Servers > 1 {
-		errs = append(errs, s.meets(pki.Server))
+		errs = append(errs, s.checkCalls(pki.Server))
 	}
 	if s.hasClients() && s.credential(pki.Client) != nil && flag(s.files(pki.Client), "tls.rpc") {
-		errs = append(errs, s.meets(pki.Client))
+		errs = append(errs, s.checkCalls(pki.Client))
 	}
 	return errors.Join(errs...)
 }
 
-// meets says why an agent of the role and a server do not meet, where it calls.
-func (s Source) meets(caller pki.Role) error {
+// checkCalls returns why calls of the role's agents to servers fail.
+func (s Source) checkCalls(caller pki.Role) error {
 	server := pki.Identity{Role: pki.Server, Region: s.Region}.Name()
 	expected := ""
 	if flag(s.files(caller), "tls.verify_server_hostname") {
 		expected = server
 	}
 	errs := []error{
-		s.takes(caller, pki.Server, x509.ExtKeyUsageServerAuth, expected),
-		s.takes(pki.Server, caller, x509.ExtKeyUsageClientAuth, ""),
+		s.accepts(caller, pki.Server, x509.ExtKeyUsageServerAuth, expected),
+		s.accepts(pki.Server, caller, x509.ExtKeyUsageClientAuth, ""),
 	}
 	if flag(s.files(pki.Server), "tls.verify_server_hostname") {
-		errs = append(errs, s.isNamed(caller))
+		errs = append(errs, s.checkName(caller))
 	}
 	return errors.Join(errs...)
 }
 
-// isNamed finds a caller whose certificate names no agent of the region, which servers with verify_server_hostname do not let in
-// (nomad/server.go:628); to Raft a server's name alone gets in (nomad/rpc.go, validateRaftTLS).
-func (s Source) isNamed(caller pki.Role) error {
+// checkName finds a caller whose certificate names no agent of the region, which servers with verify_server_hostname refuse
+// (nomad/server.go:628). Raft accepts only a server's name (nomad/rpc.go, validateRaftTLS).
+func (s Source) checkName(caller pki.Role) error {
 	leaf, err := s.credential(caller).Leaf()
 	if err != nil {
 		return nil //nolint:nilerr // it was read before
 	}
-	names := append([]string{leaf.Subject.CommonName}, leaf.DNSNames...)
+	names := namesOf(leaf)
 	own := pki.Identity{Role: caller, Region: s.Region}.Name()
 	for _, name := range names {
 		r, is := catalogue.ParseRoleName(name)
@@ -173,17 +173,17 @@ func (s Source) isNamed(caller pki.Role) error {
 		s.pathOf(caller, PartCertificate), strings.Join(names, ", "), setting, at(s.files(pki.Server), setting), caller, s.Region, own, s.foldersHint())
 }
 
-// foldersHint says how to hand in the files of each role, where one folder was handed in for both.
+// foldersHint says how to give the files of each role, if one folder was given for both.
 func (s Source) foldersHint() string {
 	if s.oneForBoth {
-		return "; or hand in each role's own with --server-tls-dir and --client-tls-dir"
+		return "; or give each role's own with --server-tls-dir and --client-tls-dir"
 	}
 	return ""
 }
 
-// takes says why who does not take the certificate of whose: by the authorities in its tls.ca_file, for that usage, and for that
-// name where one is expected.
-func (s Source) takes(who, whose pki.Role, usage x509.ExtKeyUsage, name string) error {
+// accepts returns why agents of the role who do not accept the certificate of the role whose: by the authorities in their
+// tls.ca_file, for that usage, and for that name if it is not empty.
+func (s Source) accepts(who, whose pki.Role, usage x509.ExtKeyUsage, name string) error {
 	trusting, c := s.credential(who), s.credential(whose)
 	chain, err := c.Chain()
 	if err != nil {
@@ -193,32 +193,28 @@ func (s Source) takes(who, whose pki.Role, usage x509.ExtKeyUsage, name string) 
 	if err != nil {
 		return err
 	}
-	between := x509.NewCertPool()
-	for _, a := range chain[1:] {
-		between.AddCert(a)
-	}
-	_, err = chain[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, KeyUsages: []x509.ExtKeyUsage{usage}, DNSName: name})
+	_, err = chain[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: poolOf(chain[1:]), KeyUsages: []x509.ExtKeyUsage{usage}, DNSName: name})
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("a %s does not take the certificate of a %s, %s, as %s: %s",
-		who, whose, s.pathOf(whose, PartCertificate), map[x509.ExtKeyUsage]string{x509.ExtKeyUsageServerAuth: "that of whom it calls", x509.ExtKeyUsageClientAuth: "that of who calls it"}[usage],
+	return fmt.Errorf("a %s does not accept the certificate of a %s, %s, as that of %s: %s",
+		who, whose, s.pathOf(whose, PartCertificate), map[x509.ExtKeyUsage]string{x509.ExtKeyUsageServerAuth: "a server that it calls", x509.ExtKeyUsageClientAuth: "its caller"}[usage],
 		s.whyNot(err, who, whose, chain, *trusting))
 }
 
-// whyNot says what is wrong with a certificate that is not taken, and what to do.
+// whyNot says what is wrong with a certificate that is not accepted, and what to do.
 func (s Source) whyNot(err error, who, whose pki.Role, chain []*x509.Certificate, trusting pki.Credential) string {
 	bundle := s.pathOf(who, PartAuthorities)
 	invalid, isInvalid := errors.AsType[x509.CertificateInvalidError](err)
 	switch {
 	case errors.As(err, new(x509.UnknownAuthorityError)):
-		way := wayUp(chain, trusting)
-		last := way[len(way)-1]
-		if at := slices.IndexFunc(way, outdated); at >= 0 {
-			return fmt.Sprintf("%s is signed with %s, which Nomad takes from nobody, whether or not %s has its issuer %s: have it signed anew with SHA-256",
-				pki.NameText(way[at].RawSubject), strings.Replace(way[at].SignatureAlgorithm.String(), "SHA1", "SHA-1", 1), bundle, pki.NameText(way[at].RawIssuer))
+		path := pathUp(chain, trusting)
+		last := path[len(path)-1]
+		if at := slices.IndexFunc(path, hasOldSignature); at >= 0 {
+			return fmt.Sprintf("%s is signed with %s, which Nomad never accepts, whether or not %s has its issuer %s: have it signed anew with SHA-256",
+				pki.NameText(path[at].RawSubject), strings.Replace(path[at].SignatureAlgorithm.String(), "SHA1", "SHA-1", 1), bundle, pki.NameText(path[at].RawIssuer))
 		}
-		return fmt.Sprintf("its issuer %s is missing; put the certificate of that authority into %s (tls.ca_file), or behind the certificate in %s where it stands below one of those",
+		return fmt.Sprintf("its issuer %s is missing; put the certificate of that authority into %s (tls.ca_file), or behind the certificate in %s if it is below one of those",
 			pki.NameText(last.RawIssuer), bundle, s.pathOf(whose, PartCertificate))
 	case isInvalid && invalid.Reason == x509.Expired:
 		return fmt.Sprintf("%s is valid from %s to %s, and it is %s: have a new one issued", pki.NameText(invalid.Cert.RawSubject),
@@ -226,36 +222,45 @@ func (s Source) whyNot(err error, who, whose pki.Role, chain []*x509.Certificate
 	case isInvalid && invalid.Reason == x509.IncompatibleUsage:
 		return "its extended key usage does not allow that: have one issued for TLS server and client authentication, or without that extension"
 	case errors.As(err, new(x509.HostnameError)):
-		return fmt.Sprintf("it is for %s, and tls.verify_server_hostname%s takes %s among its DNS names: have one issued with it%s",
-			strings.Join(append([]string{chain[0].Subject.CommonName}, chain[0].DNSNames...), ", "),
+		return fmt.Sprintf("it is for %s, and tls.verify_server_hostname%s wants %s among its DNS names: have one issued with it%s",
+			strings.Join(namesOf(chain[0]), ", "),
 			at(s.files(who), "tls.verify_server_hostname"), pki.Identity{Role: pki.Server, Region: s.Region}.Name(), s.foldersHint())
 	default:
 		return err.Error()
 	}
 }
 
-// outdated reports whether a certificate is signed by an algorithm of which Go verifies no signature (crypto/x509,
-// InsecureAlgorithmError). What one has signed itself is not looked at.
-func outdated(c *x509.Certificate) bool {
+// hasOldSignature reports whether a certificate is signed with an algorithm that Go does not verify (crypto/x509,
+// InsecureAlgorithmError). The signature of a self-signed certificate does not matter.
+func hasOldSignature(c *x509.Certificate) bool {
 	old := []x509.SignatureAlgorithm{x509.MD2WithRSA, x509.MD5WithRSA, x509.SHA1WithRSA, x509.ECDSAWithSHA1, x509.DSAWithSHA1}
 	return slices.Contains(old, c.SignatureAlgorithm) && !bytes.Equal(c.RawSubject, c.RawIssuer)
 }
 
-// wayUp are the certificates on the way up from a leaf, itself the first; nobody has the issuer of the last, unless that has
-// signed itself.
-func wayUp(chain []*x509.Certificate, trusting pki.Credential) []*x509.Certificate {
+// pathUp returns the certificates from a leaf upwards, the leaf first. The issuer of the last is not known, unless it is
+// self-signed.
+func pathUp(chain []*x509.Certificate, trusting pki.Credential) []*x509.Certificate {
 	known := chain[1:]
 	if bundle, err := trusting.Authorities(); err == nil {
 		known = slices.Concat(known, bundle)
 	}
-	way := []*x509.Certificate{chain[0]}
+	path := []*x509.Certificate{chain[0]}
 	for range known {
-		at := way[len(way)-1]
+		at := path[len(path)-1]
 		next := slices.IndexFunc(known, func(a *x509.Certificate) bool { return !a.Equal(at) && pki.Signed(a, at) })
 		if next < 0 {
 			break
 		}
-		way = append(way, known[next])
+		path = append(path, known[next])
 	}
-	return way
+	return path
+}
+
+// poolOf returns a pool of the certificates.
+func poolOf(all []*x509.Certificate) *x509.CertPool {
+	pool := x509.NewCertPool()
+	for _, c := range all {
+		pool.AddCert(c)
+	}
+	return pool
 }

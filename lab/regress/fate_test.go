@@ -16,7 +16,7 @@ import (
 // report is one of a single check at one agent, and of one that passes whatever happens.
 func report(v finding.Result, outcome string, settings ...string) finding.Report {
 	return finding.Report{Findings: []finding.Finding{
-		{ID: "a-promise", Result: v, Outcome: outcome, Settings: settings},
+		{ID: "a-check", Result: v, Outcome: outcome, Settings: settings},
 		{ID: "another", Result: finding.Pass, Outcome: "absent"},
 	}}
 }
@@ -25,23 +25,23 @@ func report(v finding.Result, outcome string, settings ...string) finding.Report
 func TestFates(t *testing.T) {
 	weakens := mutation.Mutation{ID: "m", Settings: []string{"tls.http"}}
 	nothing := mutation.Mutation{ID: "n", Settings: []string{"tls.http"}, Equivalent: "it is so (a.go:1)"}
-	held := report(finding.Pass, "refused", "tls.http")
+	passed := report(finding.Pass, "refused", "tls.http")
 	for name, test := range map[string]struct {
 		mutation    mutation.Mutation
 		before, now finding.Report
 		want        regress.Fate
 		by          int
 	}{
-		"nobody noticed":          {weakens, held, held, regress.Survived, 0},
-		"who names it noticed":    {weakens, held, report(finding.Fail, "accepted", "tls.HTTP"), regress.Killed, 1},
-		"who names another did":   {weakens, held, report(finding.Fail, "accepted", "acl.enabled"), regress.KilledByOthers, 1},
-		"it was broken before":    {weakens, report(finding.Fail, "accepted", "tls.http"), report(finding.Fail, "accepted", "tls.http"), regress.OpenWithout, 0},
-		"another was broken":      {weakens, report(finding.Fail, "accepted", "acl.enabled"), report(finding.Fail, "accepted", "acl.enabled"), regress.Survived, 0},
-		"it could not be tried":   {weakens, held, report(finding.Inconclusive, "not reached", "tls.http"), regress.Survived, 0},
-		"the very same":           {nothing, held, held, regress.Equivalent, 0},
-		"another outcome":         {nothing, held, report(finding.Pass, "denied", "tls.http"), regress.NotEquivalent, 1},
-		"another result":          {nothing, held, report(finding.Skipped, "refused", "tls.http"), regress.NotEquivalent, 1},
-		"nothing was seen at all": {nothing, finding.Report{}, finding.Report{}, regress.NotEquivalent, 0},
+		"no check noticed":           {weakens, passed, passed, regress.Survived, 0},
+		"one that names it noticed":  {weakens, passed, report(finding.Fail, "accepted", "tls.HTTP"), regress.Killed, 1},
+		"one that names another did": {weakens, passed, report(finding.Fail, "accepted", "acl.enabled"), regress.KilledByOthers, 1},
+		"it failed before":           {weakens, report(finding.Fail, "accepted", "tls.http"), report(finding.Fail, "accepted", "tls.http"), regress.OpenWithout, 0},
+		"another failed before":      {weakens, report(finding.Fail, "accepted", "acl.enabled"), report(finding.Fail, "accepted", "acl.enabled"), regress.Survived, 0},
+		"it could not be tried":      {weakens, passed, report(finding.Inconclusive, "not reached", "tls.http"), regress.Survived, 0},
+		"the very same":              {nothing, passed, passed, regress.Equivalent, 0},
+		"another outcome":            {nothing, passed, report(finding.Pass, "denied", "tls.http"), regress.NotEquivalent, 1},
+		"another result":             {nothing, passed, report(finding.Skipped, "refused", "tls.http"), regress.NotEquivalent, 1},
+		"nothing was seen at all":    {nothing, finding.Report{}, finding.Report{}, regress.NotEquivalent, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := regress.Judge(test.mutation, test.before, test.now)
@@ -67,15 +67,15 @@ func TestScore(t *testing.T) {
 }
 
 // seen is a report of one check, with its result at each node.
-func seen(verdicts map[string]finding.Result) finding.Report {
+func seen(results map[string]finding.Result) finding.Report {
 	var r finding.Report
-	for node, v := range verdicts {
+	for node, v := range results {
 		r.Findings = append(r.Findings, finding.Finding{ID: "https-refuses-plaintext", Node: node, Result: v, Settings: []string{"tls.http"}})
 	}
 	return r
 }
 
-// pair is a pack of two mutations of one setting, beside a sound server.
+// pair is a pack of two mutations of one setting, beside a server without one.
 func pair() mutation.Pack {
 	p := mutation.Pack{Name: "pair", Servers: 3}
 	for i, id := range []string{"first", "second"} {
@@ -87,28 +87,28 @@ func pair() mutation.Pack {
 	return p
 }
 
-// TestJudgeTogether: a mutation is killed by what fails at its own agent, and nothing of a pack counts in which a sound agent
+// TestJudgeTogether: a mutation is killed by what fails at its own agent, and nothing of a pack counts in which an agent without a mutation
 // fails.
 func TestJudgeTogether(t *testing.T) {
-	const held, broken = finding.Pass, finding.Fail
-	base := seen(map[string]finding.Result{"server-1": held, "server-2": held, "server-3": held})
+	const passed, failed = finding.Pass, finding.Fail
+	base := seen(map[string]finding.Result{"server-1": passed, "server-2": passed, "server-3": passed})
 	for name, test := range map[string]struct {
 		base, now finding.Report
 		want      []string
 		apart     string
 	}{
 		"each at its own agent": {
-			base, seen(map[string]finding.Result{"server-1": held, "server-2": broken, "server-3": broken}), []string{"first", "second"}, "",
+			base, seen(map[string]finding.Result{"server-1": passed, "server-2": failed, "server-3": failed}), []string{"first", "second"}, "",
 		},
 		"one survives": {
-			base, seen(map[string]finding.Result{"server-1": held, "server-2": held, "server-3": broken}), []string{"second"}, "at its agent",
+			base, seen(map[string]finding.Result{"server-1": passed, "server-2": passed, "server-3": failed}), []string{"second"}, "at its agent",
 		},
-		"the sound agent fails": {
-			base, seen(map[string]finding.Result{"server-1": broken, "server-2": broken, "server-3": broken}), nil, "https-refuses-plaintext",
+		"the agent without a mutation fails": {
+			base, seen(map[string]finding.Result{"server-1": failed, "server-2": failed, "server-3": failed}), nil, "https-refuses-plaintext",
 		},
-		"what the sound agent fails failed before": {
-			seen(map[string]finding.Result{"server-1": broken, "server-2": held, "server-3": held}),
-			seen(map[string]finding.Result{"server-1": broken, "server-2": broken, "server-3": broken}), nil, "at its agent",
+		"what the agent without a mutation fails failed before": {
+			seen(map[string]finding.Result{"server-1": failed, "server-2": passed, "server-3": passed}),
+			seen(map[string]finding.Result{"server-1": failed, "server-2": failed, "server-3": failed}), nil, "at its agent",
 		},
 		"nothing was seen": {base, finding.Report{}, nil, "at its agent"},
 	} {
@@ -126,7 +126,7 @@ func TestJudgeTogether(t *testing.T) {
 func TestJudgeEquivalents(t *testing.T) {
 	one := mutation.Mutation{ID: "one", Equivalent: "it is so (a.go:1)"}
 	both := []mutation.Mutation{one, {ID: "two", Equivalent: "it is so (b.go:2)"}}
-	held := report(finding.Pass, "refused")
+	passed := report(finding.Pass, "refused")
 	for name, test := range map[string]struct {
 		all             []mutation.Mutation
 		now             finding.Report
@@ -134,16 +134,16 @@ func TestJudgeEquivalents(t *testing.T) {
 		proved, doubted []string
 		fate            regress.Fate
 	}{
-		"the very same":          {both, held, nil, []string{"one", "two"}, nil, regress.Equivalent},
+		"the very same":          {both, passed, nil, []string{"one", "two"}, nil, regress.Equivalent},
 		"something differs":      {both, report(finding.Pass, "denied"), nil, nil, []string{"one", "two"}, regress.NotEquivalent},
 		"an agent ends":          {both, finding.Report{}, &regress.RefusedError{}, nil, []string{"one", "two"}, regress.Refused},
-		"alone, the very same":   {both[:1], held, nil, []string{"one"}, nil, regress.Equivalent},
+		"alone, the very same":   {both[:1], passed, nil, []string{"one"}, nil, regress.Equivalent},
 		"alone, and it differs":  {both[:1], report(finding.Pass, "denied"), nil, []string{"one"}, nil, regress.NotEquivalent},
 		"alone, an agent ends":   {both[:1], finding.Report{}, &regress.RefusedError{}, []string{"one"}, nil, regress.Refused},
 		"alone, it does not end": {both[:1], finding.Report{}, errors.New("no leader"), []string{"one"}, nil, regress.Failed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			proved, doubted := regress.JudgeEquivalents(test.all, held, test.now, test.err)
+			proved, doubted := regress.JudgeEquivalents(test.all, passed, test.now, test.err)
 			if !slices.Equal(ids(proved), test.proved) || !slices.Equal(ids(doubted), test.doubted) {
 				t.Errorf("proved %v, want %v; doubted %v, want %v", ids(proved), test.proved, ids(doubted), test.doubted)
 			}
