@@ -29,14 +29,9 @@ func (s *Source) readCredentials(p Paths) error {
 			}
 			continue
 		}
-		c, err := s.credentialIn(role, files, folder, taken)
-		if err != nil {
+		var err error
+		if s.of(role).Credential, err = s.credentialIn(role, files, folder, taken); err != nil {
 			return err
-		}
-		if role == pki.Client {
-			s.Configuration.Client.Credential = c
-		} else {
-			s.Configuration.Server.Credential = c
 		}
 	}
 	folders := p.tlsFolders()

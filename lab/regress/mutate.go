@@ -11,8 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"
@@ -106,20 +104,14 @@ func (r *mutationRun) carryOut(ctx context.Context) {
 			packed = append(packed, m)
 		}
 	}
-	var g errgroup.Group
+	var g sync.WaitGroup
 	for _, p := range mutation.Packs(packed, r.source.size()) {
-		g.Go(func() error {
-			r.carry(ctx, p)
-			return nil
-		})
+		g.Go(func() { r.carry(ctx, p) })
 	}
 	if len(equivalent) > 0 {
-		g.Go(func() error {
-			r.prove(ctx, equivalent, "")
-			return nil
-		})
+		g.Go(func() { r.prove(ctx, equivalent, "") })
 	}
-	_ = g.Wait() // none of them returns an error
+	g.Wait()
 }
 
 // tell stores and tells the result of a mutation.
@@ -162,16 +154,13 @@ func (r *mutationRun) checkFiles(ctx context.Context, m mutation.Mutation) Resul
 // carry tries the mutations of a pack together, and those that survive in clusters of their own.
 func (r *mutationRun) carry(ctx context.Context, p mutation.Pack) {
 	killed, apart := r.together(ctx, p)
-	var g errgroup.Group
+	var g sync.WaitGroup
 	for _, placed := range p.Placed {
 		if !slices.Contains(killed, placed.Mutation.ID) {
-			g.Go(func() error {
-				r.alone(ctx, r.row(placed.Mutation), apart)
-				return nil
-			})
+			g.Go(func() { r.alone(ctx, r.row(placed.Mutation), apart) })
 		}
 	}
-	_ = g.Wait() // none of them returns an error
+	g.Wait()
 }
 
 // together tries the mutations of a pack in one cluster. It returns the IDs of those that are killed, and why the others get

@@ -36,21 +36,16 @@ func Read(p Paths) (Source, error) {
 
 func read(p Paths) (Source, error) {
 	s := Source{Configuration: &spec.Configuration{}}
-	for _, side := range []struct {
-		role  pki.Role
-		paths []string
-		into  *agentconf.Files
-	}{
-		{pki.Server, p.Server, &s.Configuration.Server.Files}, {pki.Client, p.Client, &s.Configuration.Client.Files},
-	} {
-		files, originals, err := readFiles(side.role, side.paths)
+	paths := map[pki.Role][]string{pki.Server: p.Server, pki.Client: p.Client}
+	for _, role := range []pki.Role{pki.Server, pki.Client} {
+		files, originals, err := readFiles(role, paths[role])
 		if err != nil {
 			return Source{}, err
 		}
 		if err := errors.Join(files.Check(), whole(files), ofOneHost(files)); err != nil {
 			return Source{}, err
 		}
-		*side.into = files
+		s.of(role).Files = files
 		s.Originals = append(s.Originals, originals...)
 	}
 	if err := s.understand(); err != nil {

@@ -17,7 +17,7 @@ type settingCheck struct {
 	// id, title, why and what are as in a fileCheck, the role's name left out.
 	id, title, why, what string
 	severity             posture.Severity
-	// roles are those whose files are checked, each on its own.
+	// roles are those whose files are checked, each on its own. Empty: clients.
 	roles []pki.Role
 	// settings are the paths; settings.Any stands for a label or a key.
 	settings []string
@@ -33,6 +33,9 @@ type settingCheck struct {
 func settingChecks() []fileCheck {
 	var out []fileCheck
 	for _, c := range slices.Concat(folderChecks(), driverChecks(), taskChecks(), otherSettingChecks()) {
+		if len(c.roles) == 0 {
+			c.roles = []pki.Role{pki.Client}
+		}
 		for _, role := range c.roles {
 			out = append(out, fileCheck{
 				id: string(role) + "-" + c.id, title: fmt.Sprintf("a %s's %s", role, c.title), severity: c.severity,

@@ -21,7 +21,6 @@ func otherSettingChecks() []settingCheck {
 			id: "forgets-withdrawn-roles", title: "memory of a role that was withdrawn lasts minutes at most", severity: posture.Medium,
 			why:      "a client goes by what it remembers of an ACL role for that long, also after the role was narrowed or deleted (client/acl.go:286)",
 			what:     "an acl.role_ttl of more than " + longestMemory.String(),
-			roles:    []pki.Role{pki.Client},
 			settings: []string{"acl.role_ttl"}, wrong: longMemory, control: `acl { role_ttl = "24h" }`,
 		},
 		{

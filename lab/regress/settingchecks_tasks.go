@@ -8,20 +8,17 @@ import (
 	"strings"
 
 	"nomadlab.internal/lab/agentconf"
-	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
 )
 
 // taskChecks returns the checks of what tasks may reach on a client.
 func taskChecks() []settingCheck {
-	clients := []pki.Role{pki.Client}
 	return []settingCheck{
 		{
 			id: "downloads-stay-in-the-task", title: "downloads write to no folder of the machine, and read neither all of it nor what is the client's own", severity: posture.Critical,
 			why: "a job says what is downloaded, and what downloads it runs as the agent's user: beside the task's folder it may do what these paths allow " +
 				"(client/allocrunner/taskrunner/getter/util_linux.go:82, lockdown)",
 			what:     "a path of the machine that downloads may write to, or that has keys",
-			roles:    clients,
 			settings: []string{"client.artifact.filesystem_isolation_extra_paths"}, wrong: extraPath,
 			control: `client { artifact { filesystem_isolation_extra_paths = ["d:rwc:/"] } }`,
 		},
@@ -30,7 +27,6 @@ func taskChecks() []settingCheck {
 			why: "tasks of exec and java see what client.chroot_env names, by hard links to the same files (client/allocdir/task_dir.go; " +
 				"client/allocrunner/taskrunner/task_dir_hook.go:60)",
 			what:     "a folder of the client's own in client.chroot_env",
-			roles:    clients,
 			settings: []string{"client.chroot_env.*"}, wrong: exposedByChroot,
 			control: `client { chroot_env { "/etc/nomad.d" = "/etc/nomad.d" } }`,
 		},
@@ -39,7 +35,6 @@ func taskChecks() []settingCheck {
 			why: "a caller that may submit jobs and mount host volumes, which without ACLs is every caller, mounts it, and root in a container is root there " +
 				"(client/allocrunner/taskrunner/volume_hook.go:65)",
 			what:     "a host volume of /, of the client's folders, of a daemon's socket, or of what root runs or goes by",
-			roles:    clients,
 			settings: []string{"client.host_volume.*.path", "client.host_volume.*.read_only"}, wrong: exposedByVolume,
 			control: `client { host_volume "all" { path = "/" } }`,
 		},
@@ -48,7 +43,6 @@ func taskChecks() []settingCheck {
 			why: "a task says as which user it runs, and only this list refuses root, as Nomad's default does " +
 				"(client/allocrunner/taskrunner/validate_hook.go:48; client/config/config.go:43)",
 			what:     "a user.denylist without root, or a user.checked_drivers without exec or java",
-			roles:    clients,
 			settings: []string{optionPath("user.denylist"), optionPath("user.blacklist"), optionPath("user.checked_drivers")}, wrong: rootAllowed,
 			control: `client { options { "user.denylist" = "" } }`,
 		},

@@ -72,13 +72,19 @@ type Original struct {
 // hasClients reports whether there is a configuration of clients.
 func (s Source) hasClients() bool { return len(s.Configuration.Client.Files) > 0 }
 
-// files returns what agents of the role read.
-func (s Source) files(role pki.Role) agentconf.Files {
+// of returns the configuration of the role's agents.
+func (s Source) of(role pki.Role) *spec.AgentConfiguration {
 	if role == pki.Client {
-		return s.Configuration.Client.Files
+		return &s.Configuration.Client
 	}
-	return s.Configuration.Server.Files
+	return &s.Configuration.Server
 }
+
+// files returns what agents of the role read.
+func (s Source) files(role pki.Role) agentconf.Files { return s.of(role).Files }
+
+// credential returns the user's credential of the role; nil if there is none.
+func (s Source) credential(role pki.Role) *pki.Credential { return s.of(role).Credential }
 
 // roles returns the roles that have a configuration.
 func (s Source) roles() []pki.Role {

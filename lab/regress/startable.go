@@ -2,8 +2,6 @@ package regress
 
 import (
 	"bytes"
-	"crypto/ecdsa"
-	"crypto/rsa"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -50,16 +48,15 @@ func lackingFiles(role pki.Role, files agentconf.Files) error {
 		}
 		return nil
 	}
-	var errs []error
-	if flag(files, "tls.http") {
-		errs = append(errs, needs("tls.verify_https_client", PartAuthorities, PartCertificate, PartKey))
-	}
+	rpc := []Part{PartAuthorities}
 	if role == pki.Server {
-		errs = append(errs, needs("tls.rpc", PartAuthorities, PartCertificate, PartKey))
-	} else {
-		errs = append(errs, needs("tls.rpc", PartAuthorities))
+		rpc = credentialParts()
 	}
-	return errors.Join(errs...)
+	err := needs("tls.rpc", rpc...)
+	if flag(files, "tls.http") {
+		err = errors.Join(needs("tls.verify_https_client", credentialParts()...), err)
+	}
+	return err
 }
 
 // checkSuites finds cipher suites of which none is for the agent's key: such an agent does not start (helper/tlsutil/config.go:381).
@@ -73,41 +70,17 @@ func (s Source) checkSuites(role pki.Role) error {
 	if err != nil {
 		return nil //nolint:nilerr // it was read before
 	}
-	kind := ""
-	switch leaf.PublicKey.(type) {
-	case *rsa.PublicKey:
-		kind = "RSA"
-	case *ecdsa.PublicKey:
-		kind = "ECDSA"
-	default:
-		return fmt.Errorf("%s has a key of the kind %s, and Nomad takes RSA and ECDSA alone: the %s would not start", s.pathOf(role, PartCertificate), leaf.PublicKeyAlgorithm, role)
+	kind := leaf.PublicKeyAlgorithm.String()
+	if kind != "RSA" && kind != "ECDSA" {
+		return fmt.Errorf("%s has a key of the kind %s, and Nomad takes RSA and ECDSA alone: the %s would not start",
+			s.pathOf(role, PartCertificate), kind, role)
 	}
 	suites := strings.TrimSpace(files.Text(setting))
-	if suites == "" || slices.ContainsFunc(strings.Split(suites, ","), func(suite string) bool { return keyOfSuite(suite) == kind }) {
+	if suites == "" || slices.ContainsFunc(strings.Split(suites, ","), func(suite string) bool { return strings.Contains(suite, "_"+kind+"_") }) {
 		return nil
 	}
 	return fmt.Errorf("none of the suites in %s%s is for the key of %s, which is %s: the %s would not start; add one, such as TLS_ECDHE_%s_WITH_AES_128_GCM_SHA256",
 		setting, at(files, setting), s.pathOf(role, PartCertificate), kind, role, kind)
-}
-
-// keyOfSuite returns the kind of key that a cipher suite is for.
-func keyOfSuite(suite string) string {
-	switch {
-	case strings.Contains(suite, "_ECDSA_"):
-		return "ECDSA"
-	case strings.Contains(suite, "_RSA_"):
-		return "RSA"
-	default:
-		return ""
-	}
-}
-
-// credential returns the user's credential of the role; nil if there is none.
-func (s Source) credential(role pki.Role) *pki.Credential {
-	if role == pki.Client {
-		return s.Configuration.Client.Credential
-	}
-	return s.Configuration.Server.Credential
 }
 
 // pathOf returns the path of the file that was read for the role's part.
