@@ -53,7 +53,7 @@ func TestTLSBeforeStart(t *testing.T) {
 		},
 		"a foreign client": {
 			change: func(k *tlsFiles) { k.put("client", k.issue(client, pki.Foreign())) },
-			says:   []string{"a server does not take the certificate of a client", "client.pem", "issuer CN=Foreign CA is missing"},
+			says:   []string{"a server does not accept the certificate of a client", "client.pem", "issuer CN=Foreign CA is missing"},
 		},
 		"expired": {
 			change: func(k *tlsFiles) { k.put("server", k.issue(server, pki.Expired())) }, says: []string{"server.pem", "is valid from", "have a new one issued"},
@@ -133,11 +133,11 @@ func TestTLSWithoutAFile(t *testing.T) {
 		says   []string
 	}{
 		"sound":                      {},
-		"no authorities":             {change: []string{"ca_file", "# ca_file"}, says: []string{"tls.rpc = true", "s.hcl:4", "takes tls.ca_file"}},
-		"no key":                     {change: []string{"key_file", "# key_file"}, says: []string{"takes tls.key_file"}},
+		"no authorities":             {change: []string{"ca_file", "# ca_file"}, says: []string{"tls.rpc = true", "s.hcl:4", "needs tls.ca_file"}},
+		"no key":                     {change: []string{"key_file", "# key_file"}, says: []string{"needs tls.key_file"}},
 		"no authorities, HTTP alone": {change: []string{"ca_file", "# ca_file", "rpc       = true", ""}},
 		"no authorities, and HTTP asks for them": {
-			change: []string{"ca_file", "verify_https_client = true #", "rpc       = true", ""}, says: []string{"tls.verify_https_client = true", "s.hcl:5", "takes tls.ca_file"},
+			change: []string{"ca_file", "verify_https_client = true #", "rpc       = true", ""}, says: []string{"tls.verify_https_client = true", "s.hcl:5", "needs tls.ca_file"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
