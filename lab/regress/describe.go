@@ -102,7 +102,7 @@ func checkedSettings() []string {
 		paths = append(paths, check.Spec().Settings...)
 	}
 	paths = append(paths, listenSettings()...)
-	for _, c := range fileChecks([]pki.Role{pki.Server, pki.Client}) {
+	for _, c := range allFileChecks([]pki.Role{pki.Server, pki.Client}) {
 		paths = append(paths, c.settings...)
 	}
 	slices.Sort(paths)

@@ -112,7 +112,7 @@ func Sided(as string, tell func(lab.Event)) func(lab.Event) { return sided(as, t
 // key. The checks of files that hold secrets are about every setting that is one.
 func FileSettings() (of map[string][]string, ofSecrets []string) {
 	of = map[string][]string{}
-	for _, c := range fileChecks([]pki.Role{pki.Server, pki.Client}) {
+	for _, c := range allFileChecks([]pki.Role{pki.Server, pki.Client}) {
 		of[c.id] = c.settings
 		if strings.HasSuffix(c.id, "-configuration-with-secrets-is-private") {
 			ofSecrets = append(ofSecrets, c.id)

@@ -99,8 +99,8 @@ func (u userFiles) summary() string {
 	return fmt.Sprintf("nothing of the kind in %d files with %d certificates and %d private keys", len(u.material), certificates, keys)
 }
 
-// fileChecks returns the checks of the roles' files.
-func fileChecks(roles []pki.Role) []fileCheck {
+// allFileChecks returns the checks of the roles' files.
+func allFileChecks(roles []pki.Role) []fileCheck {
 	var all []fileCheck
 	for _, role := range roles {
 		all = append(all, modeChecks(role)...)
@@ -171,7 +171,7 @@ func (c fileCheck) check(u userFiles) (posture.Check, error) {
 // fileChecks returns the checks of the user's own files.
 func (s Source) fileChecks() ([]posture.Check, error) {
 	var all []posture.Check
-	for _, c := range fileChecks(s.roles()) {
+	for _, c := range allFileChecks(s.roles()) {
 		check, err := c.check(s.userFiles(c.role))
 		if err != nil {
 			return nil, err

@@ -76,7 +76,7 @@ func (c fileCheck) ofOriginals(role pki.Role, holds Holds, isWrong func(o Origin
 }
 
 // noKeyFile says why nothing is known of private keys.
-const noKeyFile = "none of your files that were read is one: hand the keys in with --tls-dir, or run this where they are"
+const noKeyFile = "none of your files that were read is one: give the keys with --tls-dir, or run this where they are"
 
 // String describes the file by its path, mode and owner, and by the lines that hold a secret.
 func (o Original) String() string {

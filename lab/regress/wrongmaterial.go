@@ -47,7 +47,7 @@ func noAuthorities(u userFiles) string {
 		return "you gave no certificate of an agent, so it is not known to which authorities they lead"
 	}
 	if found := unusedAuthorities(u); len(found) > 0 && len(u.unread) > 0 {
-		return fmt.Sprintf("%s that was read, but perhaps that of the %ss, which was not: hand it in with --%s-tls-dir", found[0], u.unread[0], u.unread[0])
+		return fmt.Sprintf("%s that was read, but perhaps that of the %ss, which was not: give it with --%s-tls-dir", found[0], u.unread[0], u.unread[0])
 	}
 	return ""
 }

@@ -2,6 +2,7 @@ package lock
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 
@@ -35,24 +36,22 @@ func Compare(before, after Posture, with string) finding.Comparison {
 	causes := newCauses(before, after)
 	c := finding.Comparison{With: with, Changes: []finding.Change{}, Settings: causes.changes}
 	olds, news := byID(before), byID(after)
-	for id, old := range olds {
-		now, still := news[id]
-		if !still {
-			c.Changes = append(c.Changes, newChange(old, CheckResult{}, finding.Unclear))
-			continue
-		}
+	all := maps.Clone(olds)
+	maps.Copy(all, news)
+	for id := range all {
+		old, now := olds[id], news[id]
 		direction := directionOf(old, now)
 		if direction == "" && causes.mayHaveChanged(old, now) {
 			direction = finding.Unclear
 		}
-		if direction != "" {
-			c.Changes = append(c.Changes, causes.name(now, newChange(old, now, direction)))
+		if direction == "" {
+			continue
 		}
-	}
-	for id, now := range news {
-		if _, was := olds[id]; !was {
-			c.Changes = append(c.Changes, newChange(CheckResult{}, now, finding.Unclear))
+		change := newChange(old, now, direction)
+		if old.ID != "" && now.ID != "" {
+			change = causes.name(now, change)
 		}
+		c.Changes = append(c.Changes, change)
 	}
 	c.Changes = append(c.Changes, listeners(before, after)...)
 	slices.SortFunc(c.Changes, worstFirst)
@@ -114,13 +113,15 @@ func (r CheckResult) state() finding.State {
 	return s
 }
 
-// directionOf returns where the change leads, or nothing if there is none.
+// directionOf returns where the change leads, or nothing if there is none. One of the results may be empty.
 func directionOf(before, after CheckResult) finding.Direction {
 	odd := before // the one that fails
 	if after.Result == finding.Fail {
 		odd = after
 	}
 	switch was, is := before.proved(), after.proved(); {
+	case before.ID == "" || after.ID == "":
+		return finding.Unclear
 	case !was && !is:
 		return ""
 	case !was || !is:
