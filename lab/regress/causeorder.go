@@ -69,7 +69,8 @@ func asClient() []string {
 	}
 }
 
-// namesServer reports whether the certificate has a server's name, with which its holder is a server to Nomad (nomad/server.go:634).
+// namesServer reports whether the certificate has a server's name, with which its holder is a server to Nomad
+// (nomad/server.go:634).
 func namesServer(c pki.Credential) bool {
 	leaf, err := c.Leaf()
 	if err != nil {

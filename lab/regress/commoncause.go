@@ -97,7 +97,8 @@ func (of protection) count(r finding.Report) (checks, cells, fail int) {
 
 // untried reports whether a check is inconclusive, or skipped because the protection is missing.
 func (of protection) untried(r finding.Result, reason string) bool {
-	return r == finding.Inconclusive || r == finding.Skipped && of.check != "" && strings.Contains(reason, ": see ") && strings.Contains(reason, of.check)
+	without := of.check != "" && strings.Contains(reason, ": see ") && strings.Contains(reason, of.check)
+	return r == finding.Inconclusive || r == finding.Skipped && without
 }
 
 // cells returns the results of the matrix's cells that rest on the protection and did not pass, those without the cells that are

@@ -264,9 +264,9 @@ func namedBelow(folder, name string) []string {
 	return out
 }
 
-// authoritiesOf returns the authorities (PEM) to which a certificate leads whose holder names no tls.ca_file: those of the folder's
-// files, or of the system's store. Such an agent requests no certificates (helper/tlsutil/config.go:342), and its callers use
-// the store.
+// authoritiesOf returns the authorities (PEM) to which a certificate leads whose holder names no tls.ca_file: those of
+// the folder's files, or of the system's store. Such an agent requests no certificates (helper/tlsutil/config.go:342),
+// and its callers use the store.
 func authoritiesOf(c pki.Credential, folder string) ([]byte, error) {
 	chain, err := c.Chain()
 	if err != nil {

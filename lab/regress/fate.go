@@ -210,7 +210,8 @@ func judgeEquivalent(m mutation.Mutation, base, now checkResults) Result {
 			alike++
 		}
 	}
-	r := Result{Mutation: m, Fate: Equivalent, By: differ, Whole: true, Reason: fmt.Sprintf("%s; %d checks and cells saw the same", m.Equivalent, alike)}
+	r := Result{Mutation: m, Fate: Equivalent, By: differ, Whole: true}
+	r.Reason = fmt.Sprintf("%s; %d checks and cells saw the same", m.Equivalent, alike)
 	if len(differ) > 0 || alike == 0 || inconclusive > alike/alikePerInconclusive {
 		r.Fate = NotEquivalent
 		r.Reason = fmt.Sprintf("%d checks and cells saw the same, %d could not be tried; it was taken for equivalent, as %s", alike, inconclusive, m.Equivalent)

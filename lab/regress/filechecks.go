@@ -71,7 +71,8 @@ func (s Source) userFiles(role pki.Role) userFiles {
 		}
 	}
 	u.unread = slices.DeleteFunc(s.roles(), func(role pki.Role) bool {
-		return s.files(role).Text(certFile) == "" || slices.ContainsFunc(u.of(role, PartCertificate), func(m Material) bool { return len(m.Certificates) > 0 })
+		isRead := func(m Material) bool { return len(m.Certificates) > 0 }
+		return s.files(role).Text(certFile) == "" || slices.ContainsFunc(u.of(role, PartCertificate), isRead)
 	})
 	return u
 }

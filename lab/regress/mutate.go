@@ -266,7 +266,9 @@ func (r *mutationRun) with(ctx context.Context, p mutation.Pack, look func(ctx c
 	o := r.o.Options
 	o.Name = r.name()
 	p, overrides := r.source.sized(p)
-	c := mutation.Clusters{Engine: o.Engine, Others: o.Others, Spec: variant{source: r.source, overrides: overrides}.spec(o), Up: o.up(), Timed: r.o.Timed}
+	c := mutation.Clusters{
+		Engine: o.Engine, Others: o.Others, Spec: variant{source: r.source, overrides: overrides}.spec(o), Up: o.up(), Timed: r.o.Timed,
+	}
 	looked := false
 	err = c.Carry(ctx, p, func(ctx context.Context, l *lab.Lab, _ mutation.Pack) error {
 		err := look(ctx, l, began)

@@ -93,7 +93,8 @@ func rootCapabilities() []string {
 	}
 }
 
-// capabilities finds one of rootCapabilities. Nomad takes them in any case, and with CAP_ in front (drivers/shared/capabilities/set.go).
+// capabilities finds one of rootCapabilities. Nomad takes them in any case, and with CAP_ in front
+// (drivers/shared/capabilities/set.go).
 func capabilities(files agentconf.Files, setting string) string {
 	all, err := files.Texts(setting)
 	if err != nil {

@@ -93,7 +93,8 @@ type power struct {
 	written, read bool
 }
 
-// powers returns what gives power (the Filesystem Hierarchy Standard; file-hierarchy(7); proc(5); sudoers(5), cron(8), pam.d(5)).
+// powers returns what gives power (the Filesystem Hierarchy Standard; file-hierarchy(7); proc(5); sudoers(5), cron(8),
+// pam.d(5)).
 func powers() []power {
 	all := []power{
 		{path: "/dev"}, {path: "/dev/kmem"}, {path: "/dev/mapper", below: true}, {path: "/dev/disk", below: true},

@@ -33,8 +33,8 @@ func flag(files agentconf.Files, setting string) bool {
 	return err == nil && on
 }
 
-// lackingFiles finds a tls block without a file that its settings need (helper/tlsutil/config.go:218 and :342; nomad/server.go:333,
-// client/client.go:365, command/agent/http.go:138).
+// lackingFiles finds a tls block without a file that its settings need (helper/tlsutil/config.go:218 and :342;
+// nomad/server.go:333, client/client.go:365, command/agent/http.go:138).
 func lackingFiles(role pki.Role, files agentconf.Files) error {
 	needs := func(setting string, parts ...Part) error {
 		if !flag(files, setting) {
@@ -59,7 +59,8 @@ func lackingFiles(role pki.Role, files agentconf.Files) error {
 	return err
 }
 
-// checkSuites finds cipher suites of which none is for the agent's key: such an agent does not start (helper/tlsutil/config.go:381).
+// checkSuites finds cipher suites of which none is for the agent's key: such an agent does not start
+// (helper/tlsutil/config.go:381).
 func (s Source) checkSuites(role pki.Role) error {
 	const setting = cipherSuites
 	files, c := s.files(role), s.credential(role)

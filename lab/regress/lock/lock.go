@@ -241,7 +241,10 @@ func posture(root ast.Node) (Posture, error) {
 				return Posture{}, fmt.Errorf("line %d: the check %q is there twice, first at line %d: %s", max(first, c.line), id, min(first, c.line), repair)
 			}
 			lines[id] = c.line
-			r := CheckResult{ID: string(id), Plane: string(plane), Result: finding.Result(c.Result), Outcome: string(c.Outcome), At: string(c.At), Reason: string(c.Reason)}
+			r := CheckResult{
+				ID: string(id), Plane: string(plane), Result: finding.Result(c.Result),
+				Outcome: string(c.Outcome), At: string(c.At), Reason: string(c.Reason),
+			}
 			if r.Result.Rank() < 0 {
 				return Posture{}, fmt.Errorf("line %d: the result of %s is %q, which is none of %v: %s", c.line, id, r.Result, finding.Results(), repair)
 			}
