@@ -130,7 +130,7 @@ func directionOf(before, after CheckResult) finding.Direction {
 		return directionOfFailures(before, after)
 	case before.Result == after.Result:
 		return ""
-	case before.Plane == PlaneMatrix && after.Plane == PlaneMatrix && !odd.accepts():
+	case after.Plane == PlaneMatrix && !odd.accepts():
 		return finding.Unclear
 	case after.Result == finding.Fail:
 		return finding.Weaker

@@ -237,6 +237,9 @@ func posture(root ast.Node) (Posture, error) {
 	for _, plane := range slices.Sorted(maps.Keys(f.Checks)) {
 		for _, id := range slices.Sorted(maps.Keys(f.Checks[plane])) {
 			c := f.Checks[plane][id]
+			if c.line == 0 {
+				return Posture{}, fmt.Errorf("the check %q has no value: %s", id, repair)
+			}
 			if first, twice := lines[id]; twice {
 				return Posture{}, fmt.Errorf("line %d: the check %q is there twice, first at line %d: %s", max(first, c.line), id, min(first, c.line), repair)
 			}

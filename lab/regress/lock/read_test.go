@@ -56,6 +56,10 @@ func TestReadLockTellsWhatIsWrong(t *testing.T) {
 			replaced("{result: pass, outcome: refused after the handshake}", "{outcome: refused after the handshake}"),
 			[]string{`line 21: the result of raft-refuses-client-certificate is ""`, restore},
 		},
+		"nothing for a check": {
+			replaced("{result: pass, outcome: refused after the handshake}", ""),
+			[]string{`the check "raft-refuses-client-certificate" has no value`, restore},
+		},
 		"a check twice": {
 			replaced("  gossip:\n", "    raft-refuses-client-certificate: {result: pass}\n  gossip:\n"),
 			[]string{`line 22: it is not YAML: mapping key "raft-refuses-client-certificate" already defined at [21:`, restore},
