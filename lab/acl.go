@@ -21,15 +21,16 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// errNoACL is what a server says of ACLs that are off, such as by a setting that the user has changed.
+// errNoACL is returned if the servers have the ACL system off, such as by an override.
 var errNoACL = errors.New("the servers have ACLs off")
 
-// establish bootstraps the ACL system, writes the policies, and has introduction tokens made for the clients. Clients are
-// kept away until then: of a system that is not bootstrapped, any certificate of a node gets the management token
-// (ACL.Bootstrap over RPC asks for no role; verified against Nomad 1.11.3).
-func (l *Lab) establish(ctx context.Context, s secrets, o UpOptions) error {
-	o.tell(Event{Stage: PhaseACL, Text: "bootstrapping the ACL system"})
-	err := l.eachRegion(ctx, l.bootstrap)
+// bootstrapACL bootstraps the ACL system, writes the policies, and has introduction tokens made for the clients. Clients must
+// not be started before: as long as the system is not bootstrapped, the certificate of any node is enough to get the
+// management token (ACL.Bootstrap over RPC checks no role; verified against Nomad 1.11.3).
+func (s *start) bootstrapACL(ctx context.Context) error {
+	l := s.lab
+	s.options.report(phaseACL, "bootstrapping the ACL system")
+	err := l.inRegions(ctx, l.bootstrap)
 	off := errors.Is(err, errNoACL)
 	switch {
 	case off:
@@ -37,28 +38,28 @@ func (l *Lab) establish(ctx context.Context, s secrets, o UpOptions) error {
 	case err == nil:
 		err = l.writePolicies(ctx)
 	}
-	if err := errors.Join(err, l.introduce(ctx, s)); err != nil {
+	if err := errors.Join(err, l.introduce(ctx, s.secrets.introductions)); err != nil {
 		return err
 	}
-	done := fmt.Sprintf("the ACL system is bootstrapped, %s introduced", counted(len(s.introductions), "client"))
+	done := fmt.Sprintf("the ACL system is bootstrapped, %s introduced", counted(len(s.secrets.introductions), "client"))
 	if off {
 		done = "ACLs are off, though the lab was to be hardened: there is no token"
 		if l.record.Plan.Configured {
 			done = "the servers have no ACL system"
 		}
 	}
-	o.tell(Event{Stage: PhaseACL, Text: done, Done: true})
+	s.options.reportDone(phaseACL, done)
 	return nil
 }
 
-// bootstrap makes the management token known to a region. Each is its own authority, as Nomad has it where
-// authoritative_region is not set (command/agent/agent.go:213), so each is bootstrapped, and all with one secret.
-func (l *Lab) bootstrap(ctx context.Context, region string) error {
+// bootstrap makes the management token known to a region. Every region is its own authority where authoritative_region is not
+// set (command/agent/agent.go:213), so each is bootstrapped, and all with the same secret.
+func (l *Lab) bootstrap(ctx context.Context, r region) error {
 	var final error
-	err := poll.Until(ctx, "the ACL system of region "+region+" to be bootstrapped", func(ctx context.Context) string {
-		c, err := l.ask(region)
+	err := poll.Until(ctx, "the ACL system of region "+r.name+" to be bootstrapped", func(ctx context.Context) string {
+		c, err := r.api()
 		if err != nil {
-			return text(err)
+			return oneLine(err)
 		}
 		_, _, err = c.ACLTokens().BootstrapOpts(l.ManagementToken(), write(ctx))
 		switch {
@@ -68,70 +69,71 @@ func (l *Lab) bootstrap(ctx context.Context, region string) error {
 			final = errNoACL
 			return ""
 		case isRefusal(err, "ACL bootstrap already done"):
-			// The answer to an earlier try may have been lost. Else somebody else was faster.
+			// The answer to an earlier try may have been lost. Otherwise another caller was faster.
 			if _, _, known := c.ACLTokens().Self(new(api.QueryOptions).WithContext(ctx)); known != nil {
-				final = fmt.Errorf("bootstrap the ACL system of region %s: %w", region, err)
+				final = fmt.Errorf("bootstrap the ACL system of region %s: %w", r.name, err)
 			}
 			return ""
 		default:
-			return text(err)
+			return oneLine(err)
 		}
 	})
 	return errors.Join(err, final)
 }
 
-// isRefusal is true for an answer of Nomad's with that text: no later try would be answered otherwise.
-func isRefusal(err error, says string) bool {
+// isRefusal reports whether Nomad answered with that text: a later try would get the same answer.
+func isRefusal(err error, text string) bool {
 	answer, ok := errors.AsType[api.UnexpectedResponseError](err)
-	return ok && answer.StatusCode() == http.StatusBadRequest && strings.Contains(answer.Body(), says)
+	return ok && answer.StatusCode() == http.StatusBadRequest && strings.Contains(answer.Body(), text)
 }
 
-// introduce has a token made for each client that is to have one, for its name alone. It needs a leader that has made its
-// root key, which comes a tenth of a second after the election.
-func (l *Lab) introduce(ctx context.Context, s secrets) error {
+// introduce has an introduction token made for each client that is to have one, and adds it to tokens by the name of the node.
+// It needs a leader that has made its root key, which happens a tenth of a second after the election.
+func (l *Lab) introduce(ctx context.Context, tokens map[string]string) error {
 	var mu sync.Mutex
 	return eachNode(l.nodes, func(n *Node) error {
-		name := n.introducedAs()
+		name := introducedName(n.plan)
 		if name == "" {
 			return nil
 		}
 		return poll.Until(ctx, "an introduction token for "+n.Name(), func(ctx context.Context) string {
-			c, err := l.ask(n.Region())
+			c, err := l.region(n.Region()).api()
 			if err != nil {
-				return text(err)
+				return oneLine(err)
 			}
 			made, _, err := c.ACLIdentity().CreateClientIntroductionToken(&api.ACLIdentityClientIntroductionTokenRequest{
-				TTL: introducedFor, NodeName: name, NodePool: n.plan.NodePool,
+				TTL: introductionTTL, NodeName: name, NodePool: n.plan.NodePool,
 			}, write(ctx))
 			if err != nil {
-				return text(err)
+				return oneLine(err)
 			}
 			mu.Lock()
 			defer mu.Unlock()
-			s.introductions[n.Name()] = made.JWT
+			tokens[n.Name()] = made.JWT
 			return ""
 		})
 	})
 }
 
-// introducedFor is how long an introduction token is good for: the longest that Nomad has (nomad/structs/node.go:867). A
-// client needs it until it has registered for the first time. An extra node that is started later is not let in.
-const introducedFor = 30 * time.Minute
+// introductionTTL is how long an introduction token is valid: the longest that Nomad has (nomad/structs/node.go:867). A client
+// needs it until its first registration. An extra node that is started later than that is refused.
+const introductionTTL = 30 * time.Minute
 
-// introducedAs is the name of the client that the node's introduction token speaks of. Empty for a node that has no token.
-func (n *Node) introducedAs() string {
-	if !slices.ContainsFunc(n.plan.Files, func(f plan.File) bool { return f.Secret == plan.IntroToken }) {
+// introducedName returns the name of the client for which the node's introduction token is made; empty for a node without a
+// token.
+func introducedName(n plan.Node) string {
+	if !slices.ContainsFunc(n.Files, func(f plan.File) bool { return f.Secret == plan.IntroToken }) {
 		return ""
 	}
-	if n.plan.Introduction == spec.OtherIntroduction {
-		return "not-" + n.Name()
+	if n.Introduction == spec.OtherIntroduction {
+		return "not-" + n.Name
 	}
-	return n.Name()
+	return n.Name
 }
 
 const policySuffix = ".policy.hcl"
 
-// policies are those that every hardened lab knows.
+// policies returns the policies of every hardened lab.
 func policies() ([]api.ACLPolicy, error) {
 	entries, err := fs.ReadDir(fixtures.Policies, "policies")
 	if err != nil {
@@ -153,26 +155,25 @@ func policies() ([]api.ACLPolicy, error) {
 	return out, nil
 }
 
-// writePolicies makes the policies known in every region. No token has one of them until somebody makes it.
+// writePolicies writes the policies in every region. It makes no token that has one of them.
 func (l *Lab) writePolicies(ctx context.Context) error {
 	all, err := policies()
 	if err != nil {
 		return err
 	}
-	return l.eachRegion(ctx, func(ctx context.Context, region string) error {
-		return poll.Until(ctx, "the policies of region "+region+" to be written", func(ctx context.Context) string {
-			c, err := l.ask(region)
+	return l.inRegions(ctx, func(ctx context.Context, r region) error {
+		return poll.Until(ctx, "the policies of region "+r.name+" to be written", func(ctx context.Context) string {
+			c, err := r.api()
 			for i := 0; i < len(all) && err == nil; i++ {
 				_, err = c.ACLPolicies().Upsert(&all[i], write(ctx))
 			}
-			return text(err)
+			return oneLine(err)
 		})
 	})
 }
 
-// ManagementToken is the secret of the token that may do everything in the lab; Node.API presents it. Empty for a lab
-// without ACLs, and for one whose ACL system nobody has bootstrapped for it. While Up has not returned, the lab may not
-// know the token yet.
+// ManagementToken returns the secret of the management token, which Node.API presents. It is empty for a lab without ACLs, and
+// for one whose ACL system is not bootstrapped. Until Up has returned, the servers may not know the token yet.
 func (l *Lab) ManagementToken() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -182,8 +183,8 @@ func (l *Lab) ManagementToken() string {
 	return *l.token
 }
 
-// makeToken chooses the management token before the lab knows it, and writes it down: a start that is cut short in the
-// middle of the bootstrap has not lost it.
+// makeToken chooses the management token and writes it down before the servers know it, so that a start which is cut short
+// during the bootstrap cannot lose it.
 func (l *Lab) makeToken() error {
 	if !l.record.Plan.Bootstrapped() {
 		return nil
@@ -200,7 +201,7 @@ func (l *Lab) makeToken() error {
 	return nil
 }
 
-// loadToken reads what makeToken wrote. A lab need not have it.
+// loadToken reads the token that makeToken wrote. A lab without one is no error.
 func (l *Lab) loadToken() error {
 	text, err := os.ReadFile(l.folder.ManagementTokenFile())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -214,7 +215,7 @@ func (l *Lab) loadToken() error {
 	return nil
 }
 
-// dropToken is for a lab that turns out to have no ACLs.
+// dropToken removes the token of a lab whose servers turn out to have no ACLs.
 func (l *Lab) dropToken() error {
 	l.setToken(nil)
 	if err := os.Remove(l.folder.ManagementTokenFile()); err != nil {
@@ -223,7 +224,7 @@ func (l *Lab) dropToken() error {
 	return nil
 }
 
-// setToken has every node ask with that token from now on.
+// setToken makes the API clients of all nodes present that token from now on.
 func (l *Lab) setToken(secret *string) {
 	l.mu.Lock()
 	l.token = secret

@@ -19,9 +19,9 @@ import (
 	"nomadlab.internal/lab/pki"
 )
 
-// Evidence puts all that tells why into one folder and returns its path: the cause, the lab's plan, and for each node
-// its log, its configuration as it was written and as the agent has it, its certificate in words and the engine's
-// state. No key is in it. The error says what could not be had, and so does missing.txt; the folder has the rest.
+// Evidence writes a folder that helps to explain the cause, and returns its path. It contains the cause, the lab's plan, and
+// for each node its log, its configuration as it was written and as the agent reports it, its certificate in words, and the
+// engine's state. It contains no key. The error, and the file missing.txt, name what could not be collected.
 func (l *Lab) Evidence(ctx context.Context, cause error) (string, error) {
 	at := state.EvidenceFolder(fmt.Sprintf("%s-%s", l.Name(), time.Now().Format("20060102-150405.000")))
 	if err := os.MkdirAll(at, 0o700); err != nil {
@@ -35,7 +35,7 @@ func (l *Lab) Evidence(ctx context.Context, cause error) (string, error) {
 	for _, n := range l.nodes {
 		errs = append(errs, n.evidence(ctx, filepath.Join(at, n.Name())))
 	}
-	// What asks the agents comes last: one that hangs must not cost the rest.
+	// Requests to the agents come last: one that hangs must not cost the rest.
 	for _, n := range l.nodes {
 		errs = append(errs, n.selfEvidence(ctx, filepath.Join(at, n.Name())))
 	}
@@ -48,6 +48,7 @@ func (l *Lab) Evidence(ctx context.Context, cause error) (string, error) {
 	return at, missing
 }
 
+// evidence writes what the plan and the engine have of the node.
 func (n *Node) evidence(ctx context.Context, at string) error {
 	if err := os.MkdirAll(at, 0o700); err != nil {
 		return err
@@ -71,28 +72,24 @@ func (n *Node) evidence(ctx context.Context, at string) error {
 	return errors.Join(append(errs, n.saveLog(ctx, filepath.Join(at, "agent.log")))...)
 }
 
-// selfEvidence is what the agent itself says and shows, if it does.
+// selfEvidence writes the certificate and the configuration that the agent itself presents, if it answers.
 func (n *Node) selfEvidence(ctx context.Context, at string) error {
-	ctx, cancel := deadline.Fair(ctx, patience)
+	ctx, cancel := deadline.Fair(ctx, answerTimeout)
 	defer cancel()
 	var errs []error
 	if shown, err := n.Certificate(ctx); err == nil {
 		text := n.describe(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: shown.Raw}))
 		errs = append(errs, os.WriteFile(filepath.Join(at, "certificate-shown.txt"), text, 0o600))
 	}
-	c, err := n.API()
-	if err != nil {
-		return errors.Join(errs...)
-	}
 	var self api.AgentSelf
-	if _, err := c.Raw().Query("/v1/agent/self", &self, query(ctx)); err == nil {
+	if err := n.get(ctx, "/v1/agent/self", &self); err == nil {
 		text, _ := json.MarshalIndent(self, "", "  ")
 		errs = append(errs, os.WriteFile(filepath.Join(at, "agent-self.json"), agentconf.Redact(text), 0o600))
 	}
 	return errors.Join(errs...)
 }
 
-// describe is a certificate in words.
+// describe returns a certificate (PEM) in words.
 func (n *Node) describe(certificate []byte) []byte {
 	return []byte(pki.Credential{Identity: n.plan.Identity, CAPEM: n.lab.cli.CAPEM, CertPEM: certificate}.Describe())
 }

@@ -13,23 +13,32 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// What tests of this package need to see of its inside.
+// What tests of this package need of its unexported parts.
 
-// Evaluate fills in the Spec's templates.
+// Phases returns the names of the phases of a start in their order.
+func Phases() []string {
+	var names []string
+	for _, p := range (&start{}).phases() {
+		names = append(names, p.names...)
+	}
+	return names
+}
+
+// Evaluate returns the Spec with its templates evaluated.
 func Evaluate(s spec.Spec) (spec.Spec, error) { return evaluate(s) }
 
-// Provisioned is a lab's nodes with all secrets made, as the engine would get them.
+// Provisioned is what the engine would get for the nodes of a lab, with all secrets.
 type Provisioned struct {
 	Authority *pki.Authority
-	// Foreign is the one that some nodes trust besides. Nil: none does.
+	// Foreign is a second authority that some nodes trust. Nil: none does.
 	Foreign *pki.Authority
 	// LabGossip and OtherGossip are the two gossip keys.
 	LabGossip, OtherGossip string
-	// Files are each node's, by its name.
+	// Files are the files of each node, by its name.
 	Files map[string][]engine.File
 }
 
-// Provision makes the secrets of a plan and fills in every node's files.
+// Provision makes the secrets of a plan and the files of every node.
 func Provision(p plan.Plan) (Provisioned, error) {
 	s, err := newSecrets(p, nil)
 	if err != nil {
@@ -52,34 +61,34 @@ func Provision(p plan.Plan) (Provisioned, error) {
 	return out, nil
 }
 
-// TidyLabs removes the labs whose time is over.
-func TidyLabs(ctx context.Context, e engine.Engine, tell func(Event)) error {
-	return tidyLabs(ctx, e, map[string]bool{}, tell)
+// RemoveExpired removes the expired labs of an engine.
+func RemoveExpired(ctx context.Context, e engine.Engine, progress func(Event)) error {
+	return removeExpiredOf(ctx, e, map[string]bool{}, UpOptions{Progress: progress})
 }
 
-// Free says whether a lab of that name may be started.
-func Free(ctx context.Context, e engine.Engine, name string) error {
-	return free(ctx, e, name, func(Event) {})
+// CheckFree returns an error if a lab has the name.
+func CheckFree(ctx context.Context, e engine.Engine, name string) error {
+	return checkFree(ctx, e, name, UpOptions{})
 }
 
-// APIAt is Node.API of a node at that address.
+// APIAt returns the API client of a node at that address.
 func APIAt(at netip.AddrPort, inClear bool) (*api.Client, error) {
 	n := &Node{lab: &Lab{cli: &pki.Credential{}}, plan: plan.Node{HTTPInClear: inClear}}
 	n.state.Endpoints = map[uint16]netip.AddrPort{n.plan.HTTPPort(): at}
 	return n.API()
 }
 
-// Query has a request end with the context.
+// Query returns options of a request that ends with the context.
 func Query(ctx context.Context) *api.QueryOptions { return query(ctx) }
 
-// Exposed is what is wrong with a lab of one server and one client that answer so; an empty text is an agent that does not
-// answer. The client has those drivers.
-func Exposed(server, client string, drivers []string, weakened bool) ([]spec.Problem, error) {
+// Exposed returns the problems of a lab of one server and one client with these configurations, and of a client with these
+// drivers. An empty text stands for an agent that does not answer.
+func Exposed(server, client string, drivers []string, unprotected bool) ([]spec.Problem, error) {
 	listed := map[string]*api.DriverInfo{}
 	for _, name := range drivers {
 		listed[name] = &api.DriverInfo{Detected: true}
 	}
-	agents := []asked{
+	agents := []agentAnswer{
 		{node: &Node{plan: plan.Node{Name: "client-1", Role: pki.Client}}, drivers: listed},
 		{node: &Node{plan: plan.Node{Name: "server-1", Role: pki.Server}}},
 	}
@@ -87,18 +96,18 @@ func Exposed(server, client string, drivers []string, weakened bool) ([]spec.Pro
 		if text == "" {
 			continue
 		}
-		agents[i].account = &account{}
-		if err := json.Unmarshal([]byte(text), agents[i].account); err != nil {
+		agents[i].config = &selfConfig{}
+		if err := json.Unmarshal([]byte(text), agents[i].config); err != nil {
 			return nil, err
 		}
 	}
-	return exposed(agents, weakened), nil
+	return exposed(agents, unprotected), nil
 }
 
-// LastError is the last line of an agent's log that tells of an error.
+// LastError returns the last error in the lines of an agent's log.
 func LastError(lines []string) string { return lastError(lines) }
 
-// CLITask is a call of the CLI in a lab that has the management token.
+// CLITask returns the task of a call of the CLI in a lab that has the management token.
 func CLITask(l *Lab, token string, c Call) engine.Task {
 	l.token = &token
 	return l.cliTask(l.Servers()[0], c)

@@ -13,7 +13,6 @@ import (
 	"io/fs"
 	"os"
 	"slices"
-	"strconv"
 	"sync"
 	"time"
 
@@ -27,74 +26,77 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// ErrNotFound is returned by Open for a lab that the engine does not know. It is an ErrInvalid.
-const ErrNotFound = spec.InputError("no such lab")
-
-// Lab is a live cluster. Build it with Up, or with Open for one that runs already.
+// Lab is a live cluster. Build it with Up, or with Open for one that was brought up before.
+//
+// Its secrets are behind pointers, so that printing a Lab shows none: fmt calls no methods of unexported fields.
 type Lab struct {
 	engine    engine.Engine
 	folder    state.Folder
 	record    state.Record
 	authority *pki.Authority
 	foreign   *pki.Authority
-	// cli is a pointer so that printing a Lab cannot show its key: fmt calls no methods of unexported fields.
-	cli *pki.Credential
-	// gossip is a pointer for the same reason. Nil: the lab has no gossip key.
+	cli       *pki.Credential
+	// gossip is the gossip key. Nil: the lab has none.
 	gossip *string
 	nodes  []*Node
-	// unready is what was awaited in vain by a start that did not insist.
-	unready error
+	// readyErr is the error that ReadyTimeout tolerated. Nil: none.
+	readyErr error
 
 	mu sync.Mutex
-	// token is the secret of the management token, a pointer for the same reason. Nil: there is none.
+	// token is the secret of the management token. Nil: there is none.
 	token *string
-	// guard removes the lab when this process dies. Nil for a lab that stays.
+	// guard removes the lab when this process ends. Nil for a lab that stays.
 	guard *watchdog.Watchdog
-	// owner is held while the lab is to end with this process. Nil for a lab that stays.
+	// owner is locked while the lab is to end with this process. Nil for a lab that stays.
 	owner *flock.Flock
 }
 
-// Name is the lab's name.
+// Name returns the lab's name.
 func (l *Lab) Name() string { return l.record.Plan.Name }
 
-// Plan is what the lab was made from.
+// Plan returns the plan that the lab was made from.
 func (l *Lab) Plan() plan.Plan { return l.record.Plan }
 
-// NomadVersion is the version that the lab's agents run.
+// NomadVersion returns the version that the lab's agents run.
 func (l *Lab) NomadVersion() string { return l.record.Version }
 
-// Image is what the lab's nodes were started from: an image, or the path of a binary.
+// Image returns what the lab's nodes were started from: an image, or the path of a binary.
 func (l *Lab) Image() string { return l.record.Image }
 
-// Engine is the name of what the lab's nodes run on.
+// Engine returns the name of the engine that runs the lab's nodes.
 func (l *Lab) Engine() string { return l.record.Engine }
 
-// Created is when the lab was brought up.
+// Contained reports whether the lab's nodes, and the CLI that RunCLI runs beside them, see none of this machine's files.
+func (l *Lab) Contained() bool { return l.engine.Site().Contained() }
+
+// Created returns when the lab was brought up.
 func (l *Lab) Created() time.Time { return l.record.Created }
 
-// Plain is true for a lab that neither hardens nor weakens what the zero Spec gives, whatever its size.
+// IsDefault reports whether the lab is a default lab of any size: not hardened, and without overrides, altered certificates
+// or a user configuration.
 func (l *Lab) Plain() bool {
-	s, c := l.record.Spec, l.record.Spec.Certificates
-	return s.Configuration == nil && !s.Hardened && len(s.Overrides)+len(c.Defects)+len(c.Roles)+len(c.Names)+len(c.TrustForeign) == 0
+	s := l.record.Spec
+	return s.Configuration == nil && !s.Hardened && len(s.Overrides) == 0 && !s.Certificates.Altered()
 }
 
-// Unready says what Up has waited for in vain, where UpOptions.Patience let it return the lab all the same. Nil: nothing.
-func (l *Lab) ReadyErr() error { return l.unready }
+// ReadyErr returns the readiness error that UpOptions.ReadyTimeout tolerated, or nil.
+func (l *Lab) ReadyErr() error { return l.readyErr }
 
-// TLSFolder has the authority's certificate and the cli certificate and key, in files named as `nomad tls` names them.
+// TLSFolder returns the folder of the authority's certificate and of the cli certificate and key, in files named as
+// `nomad tls` names them.
 func (l *Lab) TLSFolder() string { return l.folder.TLS() }
 
-// Authority is what signs the lab's certificates. Checks let it sign wrong ones. Nil: they are a user's own, and it is not
-// at hand.
+// Authority returns the authority that signs the lab's certificates, or nil if the certificates are the user's and the key of
+// their authority is not at hand. Checks use it to issue wrong certificates.
 func (l *Lab) Authority() *pki.Authority { return l.authority }
 
-// ForeignAuthority is an authority that is not the lab's and that some of its agents trust all the same. Nil: none does.
+// ForeignAuthority returns an authority that is not the lab's and that some of its agents trust, or nil if none does.
 func (l *Lab) ForeignAuthority() *pki.Authority { return l.foreign }
 
-// Credential is the cli certificate that Node.API presents.
+// Credential returns the cli credential, which Node.API presents.
 func (l *Lab) Credential() pki.Credential { return *l.cli }
 
-// HandedIn are the credentials of the agents that a user has handed in. Nil: there are none.
+// UserCredentials returns the agents' credentials that came with the user configuration, or nil if none did.
 func (l *Lab) HandedIn() []pki.Credential {
 	var out []pki.Credential
 	if c := l.record.Spec.Configuration; c != nil {
@@ -107,7 +109,7 @@ func (l *Lab) HandedIn() []pki.Credential {
 	return out
 }
 
-// HandedInCLI is the credential of a person that a user has handed in with those of the agents. Nil: there is none.
+// UserCLICredential returns the cli credential that came with the user configuration, or nil if none did.
 func (l *Lab) HandedInCLI() *pki.Credential {
 	if c := l.record.Spec.Configuration; c.HandedIn() {
 		return c.CLI
@@ -115,30 +117,29 @@ func (l *Lab) HandedInCLI() *pki.Credential {
 	return nil
 }
 
-// StandIn says why the certificates of the lab's agents of the role say nothing of a user's: the user has handed none in, and the lab's
-// own stand in for them. Empty: they are the user's, or the lab runs no configuration of a user's for that role.
+// StandIn returns why the lab's own certificates stand in for the user's at agents of the role; empty if they do not. See
+// spec.Configuration.StandIn.
 func (l *Lab) StandIn(role pki.Role) string { return l.record.Spec.Configuration.StandIn(role) }
 
-// Nodes are all of the lab's nodes in the order of the plan, extra nodes included.
-func (l *Lab) Nodes() []*Node { return slices.Clone(l.nodes) }
-
-// Servers are the servers that the lab began with, of all regions.
-func (l *Lab) Servers() []*Node { return l.members(pki.Server) }
-
-// Clients are the clients that the lab began with, of all regions.
-func (l *Lab) Clients() []*Node { return l.members(pki.Client) }
-
-func (l *Lab) members(role pki.Role) []*Node {
-	var out []*Node
-	for _, n := range l.nodes {
-		if n.plan.Role == role && !n.plan.ExtraNode {
-			out = append(out, n)
-		}
+// GossipKey returns the key with which the lab's servers began to encrypt their gossip, in base64. It is empty if they do not
+// encrypt it, or if the key is lost. The key is in no record, log or evidence of the lab.
+func (l *Lab) GossipKey() string {
+	if l.gossip == nil {
+		return ""
 	}
-	return out
+	return *l.gossip
 }
 
-// Node returns a node by its name. The error lists the names that there are.
+// Nodes returns all of the lab's nodes in the order of the plan, extra nodes included.
+func (l *Lab) Nodes() []*Node { return slices.Clone(l.nodes) }
+
+// Servers returns the servers of all regions, without extra nodes.
+func (l *Lab) Servers() []*Node { return members(l.nodes, pki.Server) }
+
+// Clients returns the clients of all regions, without extra nodes.
+func (l *Lab) Clients() []*Node { return members(l.nodes, pki.Client) }
+
+// Node returns a node by its name. The error lists the names of all nodes.
 func (l *Lab) Node(name string) (*Node, error) {
 	names := make([]string, 0, len(l.nodes))
 	for _, n := range l.nodes {
@@ -150,8 +151,8 @@ func (l *Lab) Node(name string) (*Node, error) {
 	return nil, fmt.Errorf("%w: lab %s has no node %q, it has %v", spec.ErrInvalid, l.Name(), name, names)
 }
 
-// Down removes the lab: its nodes, its network, its folder with every key. Another lab that has taken its name since is
-// left alone. It may be called again.
+// Down removes the lab: its nodes, its network, and its folder with every key. It leaves alone another lab that has taken the
+// name since. Down may be called again.
 func (l *Lab) Down(ctx context.Context) error {
 	for _, n := range l.nodes {
 		n.stopLog()
@@ -159,37 +160,20 @@ func (l *Lab) Down(ctx context.Context) error {
 	if _, err := watchdog.Sweep(ctx, l.target()); err != nil {
 		return fmt.Errorf("remove lab %s: %w", l.Name(), err)
 	}
-	return l.dismiss()
+	return l.dismissWatchdog()
 }
 
-// Keep lets the lab outlive this process. Its logs are then the engine's to keep: the copies on disk would end with
-// this process, and a log that ends too early misleads.
+// Keep lets the lab outlive this process. It removes the copies of the logs: they would end with this process, and the engine
+// keeps the whole logs.
 func (l *Lab) Keep() error {
 	for _, n := range l.nodes {
-		n.dropLog()
+		n.stopLog()
+		_ = os.Remove(n.LogFile())
 	}
-	return l.dismiss()
+	return l.dismissWatchdog()
 }
 
-// labels are on everything that the lab has in the engine.
-func (l *Lab) labels(p plan.Plan, o UpOptions) map[string]string {
-	members := 0
-	for _, n := range p.Nodes {
-		if !n.ExtraNode {
-			members++
-		}
-	}
-	labels := map[string]string{
-		state.LabelRun: l.record.Run, state.LabelVersion: l.record.Version, state.LabelCreated: l.record.Created.UTC().Format(time.RFC3339),
-		state.LabelMembers: strconv.Itoa(members), state.LabelFolder: l.folder.Path,
-	}
-	if !o.Expires.IsZero() {
-		labels[state.LabelExpires] = o.Expires.UTC().Format(time.RFC3339)
-	}
-	return labels
-}
-
-// watch starts the watchdog: from here on, whatever this process makes goes when it dies.
+// watch starts the watchdog, which removes whatever this process makes of the lab when the process ends.
 func (l *Lab) watch(ctx context.Context) error {
 	guard, err := watchdog.Start(ctx, l.target())
 	if err != nil {
@@ -201,7 +185,7 @@ func (l *Lab) watch(ctx context.Context) error {
 	return nil
 }
 
-// target is what this run of the lab has. What another run of the same name has is none of its business.
+// target returns what the watchdog removes: everything of this run of the lab, and nothing of another run of the same name.
 func (l *Lab) target() watchdog.Target {
 	f := l.engine.Footprint(state.LabelRun, l.record.Run)
 	return watchdog.Target{
@@ -209,18 +193,18 @@ func (l *Lab) target() watchdog.Target {
 	}
 }
 
-// marker is in the environment of all processes that are started for a lab, by an engine or beside it.
+// marker returns the environment variable of all processes that are started for a run of a lab.
 func marker(run string) string { return engine.RunVariable + "=" + run }
 
-// watched is true while the lab ends with this process.
+// watched reports whether the lab ends with this process.
 func (l *Lab) watched() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.guard != nil
 }
 
-// dismiss says goodbye to the watchdog, and lets go of the folder: what there is of the lab stays when this process ends.
-func (l *Lab) dismiss() error {
+// dismissWatchdog dismisses the watchdog and unlocks the folder: what there is of the lab stays when this process ends.
+func (l *Lab) dismissWatchdog() error {
 	l.mu.Lock()
 	guard, owner := l.guard, l.owner
 	l.guard, l.owner = nil, nil
@@ -238,8 +222,8 @@ func (l *Lab) dismiss() error {
 	return errors.Join(errs...)
 }
 
-// outlived is an error for a lab whose certificates have ended: nothing in it can be reached any more.
-func (l *Lab) outlived() error {
+// checkExpiry returns an error if the lab's certificates have expired: no agent of it can be reached any more.
+func (l *Lab) checkExpiry() error {
 	until, err := l.cli.NotAfter()
 	if err != nil || time.Now().Before(until) {
 		return err
@@ -248,18 +232,9 @@ func (l *Lab) outlived() error {
 		l.Name(), until.Local().Format(time.DateTime), l.Name(), l.Name())
 }
 
-// GossipKey is the key that the lab's servers began to encrypt their gossip with, in base64. Empty: they do not encrypt it,
-// or the key is lost. It is a secret, in no record, log or evidence of the lab.
-func (l *Lab) GossipKey() string {
-	if l.gossip == nil {
-		return ""
-	}
-	return *l.gossip
-}
-
-// look asks the engine about all nodes. What it returns has those that are there, by name; after an error, as they were last
-// seen.
-func (l *Lab) look(ctx context.Context) (map[string]engine.State, error) {
+// refresh asks the engine for the states of all nodes, by name, and stores them in the nodes. After an error it returns the
+// states that were last seen.
+func (l *Lab) refresh(ctx context.Context) (map[string]engine.State, error) {
 	seen := map[string]engine.State{}
 	states, err := l.engine.Nodes(ctx, l.Name())
 	for _, s := range states {

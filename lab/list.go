@@ -11,33 +11,32 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// Listed is a lab in one line, as the engine's labels have it: they tell of a lab whose folder was lost as well.
+// Listed describes a lab by the engine's labels, which exist also for a lab whose folder was lost.
 type Listed struct {
 	Name string `json:"name"`
-	// Engine is the name of what the lab's nodes run on.
+	// Engine is the name of the engine that runs the lab's nodes.
 	Engine string `json:"engine"`
-	// Running counts the nodes that run and are neither paused nor cut off from the lab's network, Nodes those that the lab
-	// began with, those that are gone since included, and the extra ones that run.
+	// Running counts the nodes that run and are neither paused nor cut off from the lab's network. Nodes counts the nodes that
+	// the lab began with, also those that are missing now, and the extra nodes that run.
 	Running int `json:"running"`
 	Nodes   int `json:"nodes"`
-	// Nomad and Created are zero where nothing says them.
+	// Nomad and Created are zero if they are not known.
 	Nomad   string    `json:"nomad_version,omitempty"`
 	Created time.Time `json:"created,omitzero"`
-	// Expires is when the lab may be swept: the lab of a test or of a scenario. Zero for one that stays.
+	// Expires is when the next start may remove the lab of a test or scenario. Zero for a lab that stays.
 	Expires time.Time `json:"expires,omitzero"`
 	// State is running, partly running, stopped, or empty for a lab without nodes.
 	State string `json:"state"`
-	// FolderLost is why the lab's folder cannot be used, such as that it is another user's. The lab can still be removed.
+	// FolderLost is why the lab's folder cannot be read. The lab can still be removed.
 	FolderLost string `json:"folder_lost,omitempty"`
-	// KeptIn is the lab's folder where that is in another state folder than ours, as of another user or with another
-	// XDG_STATE_HOME. FolderLost is empty then.
+	// KeptIn is the lab's folder if it is in another state folder than ours, such as another user's. FolderLost is empty then.
 	KeptIn string `json:"kept_in,omitempty"`
-	// Origin is who brought the lab up where it was not this program: compose. Such a lab has no folder until it is opened.
+	// Origin is "compose" for a lab that Docker Compose brought up, and empty for all others.
 	Origin string `json:"origin,omitempty"`
 }
 
-// List returns the engines' labs in the order of their names. The copies of keys of labs that Docker Compose took down since are
-// removed with it: whoever opens such a lab, should it come back, copies them anew.
+// List returns the engines' labs in the order of their names. It also removes the copies of keys of labs that Docker Compose
+// has taken down.
 func List(ctx context.Context, engines ...engine.Engine) ([]Listed, error) {
 	out := []Listed{}
 	for _, e := range engines {
@@ -45,15 +44,15 @@ func List(ctx context.Context, engines ...engine.Engine) ([]Listed, error) {
 		if err != nil {
 			return nil, err
 		}
-		if e.DockerHost() != "" { // no other engine knows which of Compose's labs there are
+		if e.DockerHost() != "" { // only that engine knows which labs of Compose there are
 			runs := map[string]bool{}
 			for name, found := range labs {
 				runs[name+"."+found.Labels[state.LabelRun]] = true
 			}
-			_ = state.RemoveComposeLeftovers(runs) // what cannot be removed keeps nobody from looking
+			_ = state.RemoveComposeLeftovers(runs) // an error there must not keep the list from the user
 		}
-		for name, state := range labs {
-			x := listed(name, state)
+		for name, found := range labs {
+			x := listed(name, found)
 			x.Engine = e.Name()
 			out = append(out, x)
 		}
@@ -65,7 +64,7 @@ func List(ctx context.Context, engines ...engine.Engine) ([]Listed, error) {
 func listed(name string, found engine.LabState) Listed {
 	x := Listed{Name: name}
 	x.describe(found)
-	members, _ := strconv.Atoi(found.Labels[state.LabelMembers]) // one that is older does not say
+	members, _ := strconv.Atoi(found.Labels[state.LabelMembers]) // older labs have no such label
 	there, extra := 0, 0
 	for _, s := range found.Nodes {
 		members = max(members, len(state.ComposeNodes(s.Labels)))

@@ -10,17 +10,17 @@ import (
 	"nomadlab.internal/internal/deadline"
 )
 
-// logCopy streams a node's log to disk while the node runs, so that it is there when the node no longer is.
+// logCopy copies a node's log to disk while the node runs, so that the log outlives the node.
 type logCopy struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 }
 
-// LogFile is where the node's log is written while this process watches the lab, from the first line on. It does not
-// exist for a lab that was opened rather than brought up.
+// LogFile returns the file to which this process copies the node's log, from the first line on. The file exists only for a
+// lab that this process brought up, until Keep or Down.
 func (n *Node) LogFile() string { return n.lab.folder.LogFile(n.plan.Name) }
 
-// copyLog begins anew at every start: the engine gives the log of all starts, from the first line.
+// copyLog starts a new copy. At every start of the node the engine returns the log of all starts, from the first line.
 func (n *Node) copyLog() error {
 	if !n.lab.watched() {
 		return nil
@@ -61,18 +61,13 @@ func (n *Node) stopLog() {
 	}
 }
 
-func (n *Node) dropLog() {
-	n.stopLog()
-	_ = os.Remove(n.LogFile())
-}
-
-// LogView reads what a node's agent has logged. Positions are bytes from the first line of the first start.
+// LogView reads a node's log. Positions are bytes from the first line of the first start.
 type LogView struct{ node *Node }
 
-// Log is a view of the node's log, for those who look for the reason of a refusal.
+// Log returns a view of the node's log.
 func (n *Node) Log() LogView { return LogView{n} }
 
-// Mark is the position of the log's end.
+// Mark returns the position of the log's end.
 func (v LogView) Mark() (int64, error) {
 	text, err := v.read(context.Background())
 	return int64(len(text)), err
@@ -89,7 +84,7 @@ func (v LogView) since(ctx context.Context, mark int64) ([]string, error) {
 	return strings.Split(strings.TrimRight(string(text[mark:]), "\n"), "\n"), nil
 }
 
-// read asks the engine. The copy on disk lags behind, and a position in it would be one of the past.
+// read asks the engine: the copy on disk lags behind, so that positions in it would be wrong.
 func (v LogView) read(ctx context.Context) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, deadline.Hang)
 	defer cancel()

@@ -33,27 +33,27 @@ type Node struct {
 
 	mu    sync.Mutex
 	state engine.State
-	// certificate is what the node was given (PEM), for the evidence of one that never shows it.
+	// certificate is the one that was issued for the node (PEM), for the evidence of a node that never presents it.
 	certificate []byte
-	// api belongs to the current start of the node, for its address does.
+	// api is the client for the node's current address. Nil: it is to be made.
 	api *api.Client
 	log *logCopy
 }
 
-// Name is the node's name, in the lab and in Nomad.
+// Name returns the node's name, in the lab and in Nomad.
 func (n *Node) Name() string { return n.plan.Name }
 
-// Role is server or client.
+// Role returns server or client.
 func (n *Node) Role() pki.Role { return n.plan.Role }
 
-// Extra reports whether the node is an extra one: it is created with the lab and stays outside until it is started.
+// Extra reports whether the node is an extra one, which is created with the lab and not started.
 func (n *Node) Extra() bool { return n.plan.ExtraNode }
 
-// Region is the Nomad region that the node belongs to.
+// Region returns the Nomad region that the node belongs to.
 func (n *Node) Region() string { return n.plan.Region }
 
-// Address is the node's address on the lab's network, which in a lab that Compose brought up is what the engine
-// says. Invalid in such a lab for a node that was never seen.
+// Address returns the node's address on the lab's network. In a lab that Compose brought up it is the one that the engine
+// reports, and invalid for a node that was never seen.
 func (n *Node) Address() netip.Addr {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -63,25 +63,25 @@ func (n *Node) Address() netip.Addr {
 	return n.plan.Address
 }
 
-// Published is a second address of the node on the lab's network, to which the engine passes what is sent to its published ports.
-// Invalid: it passes that to the node's Address.
+// Published returns a second address of the node on the lab's network, to which the engine forwards what is sent to the
+// published ports. It is invalid if the engine forwards that to Address.
 func (n *Node) Published() netip.Addr {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.state.Published
 }
 
-// Identity is who the node's certificate speaks for.
+// Identity returns the identity in the node's certificate.
 func (n *Node) Identity() pki.Identity { return n.plan.Identity }
 
-// ServerName is what the node's certificate is verified for by those who connect to it.
+// ServerName returns the name for which callers verify the node's certificate.
 func (n *Node) ServerName() string { return cmp.Or(n.plan.ServerName, n.plan.Identity.Name()) }
 
-// LogLevel is the level at which the agent logs, in capitals. Empty where it is not known, as in a lab that Compose brought up.
+// LogLevel returns the agent's log level, in capitals. It is empty in a lab that Compose brought up.
 func (n *Node) LogLevel() string { return strings.ToUpper(n.lab.record.Spec.LogLevel) }
 
-// Port returns the port at which the agent itself listens for what Nomad serves at that one by default: HTTPPort, RPCPort or
-// SerfPort. A user's configuration may name another.
+// Port returns the port at which the agent listens instead of one of Nomad's defaults, spec.HTTPPort, RPCPort or SerfPort: a
+// user configuration may name another.
 func (n *Node) Port(usual uint16) uint16 {
 	switch usual {
 	case spec.HTTPPort:
@@ -95,38 +95,39 @@ func (n *Node) Port(usual uint16) uint16 {
 	}
 }
 
-// HTTP is where this process reaches the agent's HTTP port. Invalid while the node is down.
+// HTTP returns where this process reaches the agent's HTTP port; invalid while the node is down.
 func (n *Node) HTTP() netip.AddrPort { return n.endpoint(n.plan.HTTPPort()) }
 
-// RPC is where this process reaches a server's RPC port. Invalid for a client and while the node is down.
+// RPC returns where this process reaches a server's RPC port; invalid for a client and while the node is down.
 func (n *Node) RPC() netip.AddrPort { return n.endpoint(n.plan.RPCPort()) }
 
-// Advertised is where other servers connect to a server, as Raft's configuration has it: its RPC port at its Address, unless
-// its Extra node.AdvertisedRPCPort says otherwise. Invalid where Address is.
+// Advertised returns where other servers connect to a server, as Raft's configuration has it: its Address, and its RPC port
+// or the plan's AdvertisedRPCPort. It is invalid if Address is.
 func (n *Node) Advertised() netip.AddrPort {
 	return netip.AddrPortFrom(n.Address(), cmp.Or(n.plan.AdvertisedRPCPort, n.plan.RPCPort()))
 }
 
-// Gossip is where this process reaches a server's serf port, by TCP alone. Invalid for a client and while the node is down.
+// Gossip returns where this process reaches a server's serf port, over TCP only; invalid for a client and while the node is
+// down.
 func (n *Node) Gossip() netip.AddrPort { return n.endpoint(n.plan.SerfPort()) }
 
-// Caller is how this process looks to the agent when it connects to where it reaches that port of it, such as HTTPPort, as
-// the agent's log has it. Invalid where that is not known.
+// CallerAddress returns the address of this process in the agent's log when it connects to that port, such as HTTPPort. It is
+// invalid if that is not known.
 func (n *Node) Caller(port uint16) netip.Addr {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.state.CallerAt(port)
 }
 
-// From is the address that this process must connect from to look like Caller. Invalid where it need not choose.
+// From returns the address that this process must connect from in order to have CallerAddress; invalid if it need not choose.
 func (n *Node) From() netip.Addr {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.state.From
 }
 
-// Origin is where the agent's own connections come from, as the logs of others have it: its address, unless the lab's
-// nodes share this machine's network. Invalid while the node is down.
+// Origin returns the address of the agent's own connections in the logs of other agents: its Address, unless the lab's nodes
+// share this machine's network. It is invalid while the node is down.
 func (n *Node) Origin() netip.Addr {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -141,8 +142,8 @@ func (n *Node) endpoint(port uint16) netip.AddrPort {
 
 func (n *Node) ref() engine.Ref { return engine.Ref{Lab: n.lab.Name(), Node: n.plan.Name} }
 
-// API returns the client of Nomad's HTTP API on this node, with the lab's cli certificate and its management token. All
-// callers share it. Its address is that of the node's current start: ask again after Start.
+// API returns the client of Nomad's HTTP API on this node, with the lab's cli certificate and management token. All callers
+// share it. It is for the node's current address: call API again after Start.
 func (n *Node) API() (*api.Client, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -154,15 +155,27 @@ func (n *Node) API() (*api.Client, error) {
 	return c, err
 }
 
-// APIWith returns a client of its own, with the lab's cli certificate and that ACL token. The empty token is nobody's: Nomad
-// takes the caller for anonymous.
+// APIWith returns a new client with the lab's cli certificate and that ACL token. With the empty token the caller is
+// anonymous.
 func (n *Node) APIWith(token string) (*api.Client, error) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.newAPI(token)
 }
 
-// forgetAPI has the next caller of API get a new one.
+// get sends GET path to the agent and decodes the answer into out.
+func (n *Node) get(ctx context.Context, path string, out any) error {
+	c, err := n.API()
+	if err != nil {
+		return err
+	}
+	if _, err := c.Raw().Query(path, out, query(ctx)); err != nil {
+		return fmt.Errorf("ask %s for %s: %w", n.Name(), path, err)
+	}
+	return nil
+}
+
+// forgetAPI makes the next call of API return a new client.
 func (n *Node) forgetAPI() {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -185,7 +198,7 @@ func (n *Node) newAPI(token string) (*api.Client, error) {
 	c, err := api.NewClient(&api.Config{
 		Address: n.plan.HTTPScheme() + "://" + at.String(),
 		Region:  n.plan.Region,
-		// Where it is empty, NewClient does not take the user's own NOMAD_TOKEN, as it would take NOMAD_ADDR.
+		// NewClient does not replace an empty one by the user's NOMAD_TOKEN, unlike NOMAD_ADDR.
 		SecretID:   token,
 		HttpClient: direct,
 	})
@@ -195,8 +208,8 @@ func (n *Node) newAPI(token string) (*api.Client, error) {
 	return c, nil
 }
 
-// directClient calls nodes directly. A proxy that the environment names, as http.DefaultTransport would use it, does not reach
-// a lab's network, and would be handed the token of a lab without TLS. In all else it is what api.NewClient makes.
+// directClient returns an HTTP client like that of api.NewClient, but without the proxy of the environment: it does not reach
+// a lab's network, and would see the token of a lab without TLS.
 func directClient() *http.Client {
 	const handshake, idle, each = 10 * time.Second, 90 * time.Second, 8
 	return &http.Client{Transport: &http.Transport{
@@ -206,7 +219,7 @@ func directClient() *http.Client {
 	}}
 }
 
-// State asks the engine what the node does now.
+// State asks the engine for the node's state.
 func (n *Node) State(ctx context.Context) (engine.State, error) {
 	states, err := n.lab.engine.Nodes(ctx, n.lab.Name())
 	if err != nil {
@@ -221,14 +234,14 @@ func (n *Node) State(ctx context.Context) (engine.State, error) {
 	return engine.State{}, fmt.Errorf("%w: %s", engine.ErrNotFound, n.ref())
 }
 
-// paused reports whether the node was stopped where it stands when it was last looked at.
+// paused reports whether the node was paused when the engine was last asked.
 func (n *Node) paused() bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.state.Paused
 }
 
-// lastSeen is the node's state when it was last looked at, which counts as running where it was reached.
+// lastSeen returns the state that the engine last reported. A node with an address counts as running.
 func (n *Node) lastSeen() engine.State {
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -246,8 +259,8 @@ func (n *Node) setState(s engine.State) {
 	n.state = s
 }
 
-// Start starts the agent. It returns when the engine has started it, which is before the agent is ready, and an error
-// when the agent has ended already.
+// Start starts the agent. It returns when the engine has started it, which is before the agent is ready. It returns an error
+// if the agent has ended already.
 func (n *Node) Start(ctx context.Context) error {
 	s, err := n.lab.engine.Start(ctx, n.ref())
 	if err != nil {
@@ -258,13 +271,13 @@ func (n *Node) Start(ctx context.Context) error {
 		return err
 	}
 	if !s.Running {
-		return n.died(ctx, s)
+		return n.endedError(ctx, s)
 	}
 	return nil
 }
 
-// died says how the agent ended, with its last words.
-func (n *Node) died(ctx context.Context, s engine.State) error {
+// endedError returns an *EndedError with the last lines of the agent's log.
+func (n *Node) endedError(ctx context.Context, s engine.State) error {
 	lines, err := n.Log().since(ctx, 0)
 	if err != nil {
 		return fmt.Errorf("%s ended with exit code %d, and its log cannot be read: %w", n.ref(), s.ExitCode, err)
@@ -272,19 +285,19 @@ func (n *Node) died(ctx context.Context, s engine.State) error {
 	for i := range lines {
 		lines[i] = n.plan.InUsersWords(lines[i])
 	}
-	return &EndedError{Node: n.Name(), ref: n.ref(), ExitCode: s.ExitCode, LastWords: lines[max(0, len(lines)-lastWords):]}
+	return &EndedError{Node: n.Name(), ref: n.ref(), ExitCode: s.ExitCode, LastWords: lines[max(0, len(lines)-quotedLines):]}
 }
 
-// lastWords is how many lines of its log an agent that has ended is quoted with.
-const lastWords = 5
+// quotedLines is how many lines of its log an EndedError quotes.
+const quotedLines = 5
 
-// EndedError is an agent's end while its lab came up.
+// EndedError is returned for an agent that ended while its lab came up.
 type EndedError struct {
-	// Node is its name.
+	// Node is the agent's name.
 	Node string
-	// ExitCode is the agent's; -1 where it is not known.
+	// ExitCode is the agent's exit code; -1 if it is not known.
 	ExitCode int
-	// LastWords are the last lines of its log. Files of a user's configuration have the names there that the user gave.
+	// LastWords are the last lines of its log, in which the files of a user configuration have the user's names.
 	LastWords []string
 
 	ref engine.Ref
@@ -304,15 +317,15 @@ func (e *EndedError) Error() string {
 	return said + ", its log says at the end:\n" + strings.Join(e.LastWords, "\n")
 }
 
-// bySignal is what a shell and Docker add to the number of the signal that has ended a program.
+// bySignal is what shells and Docker add to the number of a signal to make an exit code.
 const bySignal = 128
 
-// Stop asks the agent to end, and kills it after a minute: a sound one takes a second, and on a busy machine some more.
+// Stop asks the agent to end, and kills it after a minute. An agent usually ends within a second.
 func (n *Node) Stop(ctx context.Context) error {
 	return n.ended(n.lab.engine.Stop(ctx, n.ref(), stopGrace))
 }
 
-// stopGrace is how long an agent that was asked to end may take.
+// stopGrace is how long Stop waits before it kills the agent.
 const stopGrace = time.Minute
 
 // Kill ends the agent at once, as a power cut would.
@@ -320,13 +333,13 @@ func (n *Node) Kill(ctx context.Context) error {
 	return n.ended(n.lab.engine.Kill(ctx, n.ref()))
 }
 
-// Pause stops the agent where it stands, as a machine does that is swapping: it keeps its connections, and answers nothing.
+// Pause suspends the agent: it keeps its connections and answers nothing, as on a machine that is swapping.
 func (n *Node) Pause(ctx context.Context) error { return n.lab.engine.Pause(ctx, n.ref()) }
 
-// Resume lets a paused agent go on.
+// Resume continues a paused agent.
 func (n *Node) Resume(ctx context.Context) error { return n.lab.engine.Resume(ctx, n.ref()) }
 
-// ended forgets where the agent was reached, unless it could not be ended.
+// ended clears the node's addresses, unless err is an error.
 func (n *Node) ended(err error) error {
 	if err == nil {
 		n.setState(engine.State{Ref: n.ref()})
@@ -339,12 +352,13 @@ func (n *Node) Exec(ctx context.Context, c engine.Command) (int, error) {
 	return n.lab.engine.Exec(ctx, n.ref(), c)
 }
 
-// Logs returns what the agent has written, from the first line of its first start.
+// Logs returns what the agent has logged, from the first line of its first start. With follow it goes on until ctx ends. The
+// caller closes it.
 func (n *Node) Logs(ctx context.Context, follow bool) (io.ReadCloser, error) {
 	return n.lab.engine.Logs(ctx, n.ref(), follow)
 }
 
-// user is how an engine is told of a numeric user and group.
+// user returns the engine's form of a numeric user and group; empty for 0.
 func user(id int) string {
 	if id == 0 {
 		return ""
@@ -352,8 +366,8 @@ func user(id int) string {
 	return strconv.Itoa(id) + ":" + strconv.Itoa(id)
 }
 
-// Certificate is what the agent shows now to those who connect to its HTTP port. It is the certificate that is in
-// force, whatever the files say.
+// Certificate returns the certificate that the agent presents now at its HTTP port, which may differ from the one in its
+// files.
 func (n *Node) Certificate(ctx context.Context) (*x509.Certificate, error) {
 	at := n.HTTP()
 	if !at.IsValid() {
@@ -363,7 +377,7 @@ func (n *Node) Certificate(ctx context.Context) (*x509.Certificate, error) {
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := deadline.Fair(ctx, patience)
+	ctx, cancel := deadline.Fair(ctx, answerTimeout)
 	defer cancel()
 	conn, err := (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", at.String())
 	if err != nil {

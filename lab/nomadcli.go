@@ -18,21 +18,18 @@ import (
 type Call struct {
 	// Args are the CLI's arguments.
 	Args []string
-	// Files are put into the place where the CLI runs. Where the lab is not contained, that place is this machine, which
-	// has its own: there must be none.
+	// Files are copied to where the CLI runs. There must be none if the lab is not contained: the CLI then runs on this machine.
 	Files []engine.File
-	// Folder is the working folder there.
+	// Folder is the working folder of the CLI.
 	Folder string
 	engine.Streams
 }
 
-// Contained is true where the lab's nodes, and the CLI that RunCLI runs beside them, see nothing of this machine's files.
-func (l *Lab) Contained() bool { return l.engine.Site().Contained() }
-
-// RunCLI runs the real Nomad CLI in a place of its own on the lab's network, with the cli credential, against a server
-// that runs. It returns the CLI's exit code. Nothing of it stays, also when this process is killed.
+// RunCLI runs the real Nomad CLI on the lab's network, in a container of its own if the lab is contained. The CLI has the cli
+// credential and the address of a running server. RunCLI returns its exit code. Nothing of it is left behind, also if this
+// process is killed.
 func (l *Lab) RunCLI(ctx context.Context, c Call) (int, error) {
-	if err := l.outlived(); err != nil {
+	if err := l.checkExpiry(); err != nil {
 		return 0, err
 	}
 	server, err := l.anyRunning(ctx)
@@ -51,7 +48,7 @@ func (l *Lab) RunCLI(ctx context.Context, c Call) (int, error) {
 	return code, errors.Join(err, guard.Release())
 }
 
-// anyRunning returns a server that runs, or says how to get one.
+// anyRunning returns a running server. Its error says how to start one.
 func (l *Lab) anyRunning(ctx context.Context) (*Node, error) {
 	for _, n := range l.Servers() {
 		if s, err := n.State(ctx); err == nil && s.Running {
@@ -61,14 +58,15 @@ func (l *Lab) anyRunning(ctx context.Context) (*Node, error) {
 	return nil, fmt.Errorf("no server of lab %s runs: try `nomadlab start %s`", l.Name(), l.Name())
 }
 
-// cliTask is one call of the Nomad CLI: the cli credential in files, the server's address in NOMAD_ADDR, the management
-// token in NOMAD_TOKEN, as the CLI reads it from no file. On this machine the files are those of the lab's folder; a container gets
-// its own, and the token in one too: the daemon shows a container's environment to whoever asks (`docker inspect`).
+// cliTask returns the task of one call of the Nomad CLI: the cli credential in files, the server's address in NOMAD_ADDR, the
+// management token in NOMAD_TOKEN, which the CLI reads from no file. On this machine the files are those of the lab's folder.
+// A container gets copies, and the token in a file too: the daemon shows a container's environment to all its users
+// (`docker inspect`).
 func (l *Lab) cliTask(server *Node, c Call) engine.Task {
 	folder, files, id := l.folder.TLS(), c.Files, l.cli.Identity
 	if l.Contained() {
 		folder = plan.HostEnvironment{}.TLSFolder("")
-		files = append(l.cliFiles(folder), files...)
+		files = append(cliFiles(l.cli, folder), files...)
 	}
 	environment := []string{
 		"NOMAD_ADDR=" + server.plan.HTTPScheme() + "://" + server.plan.Peer(server.plan.HTTPPort()),
@@ -77,7 +75,7 @@ func (l *Lab) cliTask(server *Node, c Call) engine.Task {
 		"NOMAD_CLIENT_CERT=" + path.Join(folder, id.CertFile()),
 		"NOMAD_CLIENT_KEY=" + path.Join(folder, id.KeyFile()),
 	}
-	if l.Contained() { // a proxy that the image names does not reach the lab's network, and is not to see its token
+	if l.Contained() { // a proxy that the image names does not reach the lab's network, and must not see the token
 		environment = append(environment, "NO_PROXY="+server.plan.Peer(server.plan.HTTPPort()))
 	}
 	command := append([]string{"nomad"}, c.Args...)
@@ -104,16 +102,16 @@ func (l *Lab) cliTask(server *Node, c Call) engine.Task {
 	}
 }
 
-// cliFiles are the cli credential's, in a folder of their own.
-func (l *Lab) cliFiles(folder string) []engine.File {
-	id := l.cli.Identity
+// cliFiles returns the files of the cli credential, in a folder of their own.
+func cliFiles(cli *pki.Credential, folder string) []engine.File {
+	id := cli.Identity
 	file := func(name string, data []byte) engine.File {
 		return engine.File{Path: path.Join(folder, name), Mode: 0o600, Owner: plan.AgentUser, Data: data}
 	}
 	return []engine.File{
 		{Path: folder, Mode: fs.ModeDir | 0o700, Owner: plan.AgentUser},
-		file(pki.CAFile, l.cli.CAPEM),
-		file(id.CertFile(), l.cli.CertPEM),
-		file(id.KeyFile(), l.cli.KeyPEM),
+		file(pki.CAFile, cli.CAPEM),
+		file(id.CertFile(), cli.CertPEM),
+		file(id.KeyFile(), cli.KeyPEM),
 	}
 }

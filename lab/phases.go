@@ -5,51 +5,48 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"strconv"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/internal/state"
+	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/image"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
 )
 
-// The phases of a start, in this order. Each is the Stage of its events.
+// The phases of a start, in this order. Each is the Phase of its events.
 const (
-	// PhaseReserve removes what is left of earlier labs, and reserves the lab's name.
-	PhaseReserve = "reserve"
-	// PhaseWatch starts the watchdog, before there is anything that it would have to remove.
-	PhaseWatch = "watch"
-	// PhasePlan finds out whether there can be a plan: getting Nomad may take minutes.
-	PhasePlan = "plan"
-	// PhaseNomad finds, pulls or builds the Nomad that the lab runs.
-	PhaseNomad = "nomad"
-	// PhaseNetwork plans the lab, and makes its network in a free subnet.
-	PhaseNetwork = "network"
-	// PhaseIssue makes the lab's authority, keys and tokens, and has Nomad look at a user's configuration.
-	PhaseIssue = "issue"
-	// PhaseServers creates and starts all servers.
-	PhaseServers = "servers"
-	// PhaseLeader waits until the servers have elected a leader, while the clients are created.
-	PhaseLeader = "leader"
-	// PhaseACL bootstraps the ACL system of a hardened lab, between the election and the creation of the clients.
-	PhaseACL = "acl"
-	// PhaseClients starts the clients.
-	PhaseClients = "clients"
-	// PhaseReady waits until the lab is what the caller asked to wait for.
-	PhaseReady = "ready"
-	// PhaseVerify asks the agents of a lab on this machine's loopback what they really run.
-	PhaseVerify = "verify"
+	// phaseReserve removes what is left of earlier labs, and reserves the lab's name.
+	phaseReserve = "reserve"
+	// phaseWatch starts the watchdog, before there is anything that it would have to remove.
+	phaseWatch = "watch"
+	// phasePlan checks that the lab can be planned, before phaseNomad, which may take minutes.
+	phasePlan = "plan"
+	// phaseNomad finds, pulls or builds the Nomad that the lab runs.
+	phaseNomad = "nomad"
+	// phaseNetwork plans the lab, and makes its network in a free subnet.
+	phaseNetwork = "network"
+	// phaseIssue makes the lab's authority, keys and tokens, and has Nomad validate a user's configuration.
+	phaseIssue = "issue"
+	// phaseServers creates and starts all servers.
+	phaseServers = "servers"
+	// phaseLeader waits until the servers have elected a leader, while the clients are created.
+	phaseLeader = "leader"
+	// phaseACL bootstraps the ACL system of a hardened lab, between the election and the creation of the clients.
+	phaseACL = "acl"
+	// phaseClients starts the clients.
+	phaseClients = "clients"
+	// phaseReady waits until the lab is in the state that UpOptions.Wait names.
+	phaseReady = "ready"
+	// phaseVerify asks the agents of a lab on this machine's loopback for their configuration; see refuseExposed.
+	phaseVerify = "verify"
 )
-
-// Phases returns the phases of a start in their order. Some say nothing, and a lab without ACLs or clients lacks theirs.
-func Phases() []string {
-	var names []string
-	for _, p := range (&start{lab: &Lab{}}).phases() {
-		names = append(names, p.names...)
-	}
-	return names
-}
 
 // start is one start of a lab.
 type start struct {
@@ -59,63 +56,60 @@ type start struct {
 	secrets secrets
 }
 
-// phase is a step of a start. It has several names where what they stand for is done side by side.
+// phase is a step of a start. It has two names if it does the work of two phases side by side.
 type phase struct {
 	names []string
 	run   func(context.Context) error
-	// from is what ends this phase and all behind it early. Nil: no more than what ends those before.
-	from func(context.Context) (context.Context, func())
+	// bound returns the context of this phase and of all later ones. Nil: the context of the phase before.
+	bound func(context.Context) (context.Context, func())
 }
 
-// phases are the one list of what a start does. Time counts once Nomad is there; from the servers on, the end of a node that was
-// started ends all waiting.
+// phases returns the phases of a start in their order; a lab without ACLs or clients passes over theirs. The timeout counts
+// from the network on. From the servers on, the end of a started node ends every wait.
 func (s *start) phases() []phase {
 	return []phase{
-		{names: []string{PhaseReserve}, run: s.reserve},
-		{names: []string{PhaseWatch}, run: s.watch},
-		{names: []string{PhasePlan}, run: s.plan},
-		{names: []string{PhaseNomad}, run: s.getNomad},
-		{names: []string{PhaseNetwork}, run: s.network, from: s.timeout},
-		{names: []string{PhaseIssue}, run: s.issue},
-		{names: []string{PhaseServers}, run: s.startServers, from: s.lab.watchDeaths},
-		{names: []string{PhaseLeader, PhaseACL}, run: s.elect},
-		{names: []string{PhaseClients}, run: s.startClients},
-		{names: []string{PhaseReady}, run: s.awaitReady},
-		{names: []string{PhaseVerify}, run: s.lab.refuseExposed},
+		{names: []string{phaseReserve}, run: s.reserve},
+		{names: []string{phaseWatch}, run: s.watch},
+		{names: []string{phasePlan}, run: s.plan},
+		{names: []string{phaseNomad}, run: s.getNomad},
+		{names: []string{phaseNetwork}, run: s.makeNetwork, bound: s.timeout},
+		{names: []string{phaseIssue}, run: s.issue},
+		{names: []string{phaseServers}, run: s.startServers, bound: s.untilNodeEnds},
+		{names: []string{phaseLeader, phaseACL}, run: s.elect},
+		{names: []string{phaseClients}, run: s.startClients},
+		{names: []string{phaseReady}, run: s.awaitReady},
+		{names: []string{phaseVerify}, run: s.refuseExposed},
 	}
 }
 
-// carryOut carries out the phases in their order, up to the first error.
+// carryOut runs the phases in their order, up to the first error.
 func carryOut(ctx context.Context, phases []phase) error {
-	if len(phases) == 0 {
-		return nil
+	for _, p := range phases {
+		if p.bound != nil {
+			bounded, end := p.bound(ctx)
+			defer end()
+			ctx = bounded
+		}
+		if err := p.run(ctx); err != nil {
+			return err
+		}
 	}
-	first := phases[0]
-	if first.from != nil {
-		bounded, end := first.from(ctx)
-		defer end()
-		ctx = bounded
-	}
-	if err := first.run(ctx); err != nil {
-		return err
-	}
-	return carryOut(ctx, phases[1:])
+	return nil
 }
 
-// timeout bounds all that comes once Nomad is there.
+// timeout bounds everything that comes after Nomad was found or built.
 func (s *start) timeout(ctx context.Context) (context.Context, func()) {
 	timeout := cmp.Or(s.options.Timeout, deadline.Start)
 	return context.WithTimeoutCause(ctx, timeout, fmt.Errorf("the lab was not up within %s", timeout))
 }
 
 func (s *start) reserve(ctx context.Context) error {
-	engines, tell := s.options.all(s.lab.engine), s.options.tell
-	if err := tidy(ctx, engines, tell); err != nil {
+	if err := removeExpired(ctx, s.options.engines(s.lab.engine), s.options); err != nil {
 		return err
 	}
 	var err error
-	s.name, err = claim(ctx, engines, s.lab.Name(), tell)
-	s.lab.record.Created = time.Now().Truncate(time.Second) // there may have been a wait
+	s.name, err = reserveName(ctx, s.options.engines(s.lab.engine), s.lab.Name(), s.options)
+	s.lab.record.Created = time.Now().Truncate(time.Second) // the reservation may have waited
 	return err
 }
 
@@ -136,39 +130,70 @@ func (s *start) plan(ctx context.Context) error {
 	return err
 }
 
-func (s *start) getNomad(ctx context.Context) error { return s.lab.getNomad(ctx, s.options.tell) }
-
-func (s *start) network(ctx context.Context) error {
-	planned, err := s.lab.makeNetwork(ctx, s.options)
-	if err != nil {
-		return err
+// getNomad finds, pulls or builds the Nomad that the lab runs.
+func (s *start) getNomad(ctx context.Context) error {
+	r := &s.lab.record
+	request := image.Request{
+		Version: r.Spec.Nomad.Version, Image: r.Spec.Nomad.Image, Binary: r.Spec.Nomad.Binary, Environment: []string{marker(r.Run)},
 	}
-	s.lab.record.Plan = planned
+	progress := func(e image.Event) { s.options.report(phaseNomad, e.Text) }
+	if host := s.lab.engine.DockerHost(); host != "" {
+		got, err := image.ResolveAt(ctx, host, request, progress)
+		if err != nil {
+			return err
+		}
+		r.Image, r.Version = got.Ref, got.Version
+	} else {
+		got, err := image.ResolveBinary(ctx, request, progress)
+		if err != nil {
+			return err
+		}
+		r.Image, r.Version = got.Path, got.Version
+	}
+	s.options.reportDone(phaseNomad, fmt.Sprintf("Nomad %s from %s", r.Version, r.Image))
 	return nil
 }
 
+// makeNetwork plans the lab and makes its network. It plans again, without the subnets that the engine has refused, when
+// another lab has taken the subnet in between or the engine has networks that this host does not see.
+func (s *start) makeNetwork(ctx context.Context) error {
+	l := s.lab
+	var refused []netip.Prefix
+	for {
+		planned, err := planOn(ctx, l.engine, l.record.Spec, l.record.Run, refused...)
+		if err != nil {
+			return err
+		}
+		l.record.Plan = planned
+		err = l.engine.CreateNetwork(ctx, engine.Network{Lab: planned.Name, Run: l.record.Run, Subnet: planned.Subnet, Labels: s.labels()})
+		switch {
+		case errors.Is(err, engine.ErrSubnetTaken) && l.record.Spec.Subnet == "" && ctx.Err() == nil:
+			refused = append(refused, planned.Subnet)
+			continue
+		case errors.Is(err, engine.ErrSubnetTaken):
+			return fmt.Errorf("%w: %w: name another, or leave it out and a free one is found", plan.ErrSubnetInUse, err)
+		case errors.Is(err, engine.ErrExists):
+			return fmt.Errorf("%w: %w", taken(planned.Name), err)
+		case err != nil:
+			return err
+		}
+		s.options.reportDone(phaseNetwork, "network "+planned.Subnet.String())
+		if planned.WeakensTheLab() && !planned.Configured && !l.Contained() {
+			s.options.reportDone(phaseNetwork, "this lab lacks a protection and is on this machine's loopback: its clients run no raw_exec tasks")
+		}
+		return nil
+	}
+}
+
+// issue makes the secrets of the lab and writes down what a later Open needs. It then has Nomad validate a user's
+// configuration.
 func (s *start) issue(ctx context.Context) error {
-	var err error
-	if s.secrets, err = s.lab.issue(); err != nil {
-		return err
-	}
-	if err := s.lab.accept(ctx); err != nil {
-		return err
-	}
-	if s.options.Begun != nil {
-		s.options.Begun(s.lab)
-	}
-	return nil
-}
-
-// issue makes what is secret of the lab, and writes down what a later Open needs.
-func (l *Lab) issue() (secrets, error) {
-	planned := l.record.Plan
+	l, planned := s.lab, s.lab.record.Plan
 	made, err := newSecrets(planned, l.record.Spec.Configuration)
 	if err != nil {
-		return secrets{}, err
+		return err
 	}
-	l.authority, l.foreign = made.authority, made.foreign
+	s.secrets, l.authority, l.foreign = made, made.authority, made.foreign
 	switch {
 	case planned.Configured && planned.GossipKey != "":
 		l.gossip = new(string(planned.GossipKey))
@@ -177,52 +202,86 @@ func (l *Lab) issue() (secrets, error) {
 	}
 	cli, err := made.cli(l.cliIdentity())
 	if err != nil {
-		return secrets{}, fmt.Errorf("certificate of the lab's user: %w", err)
+		return fmt.Errorf("certificate of the lab's user: %w", err)
 	}
 	l.cli = &cli
 	for _, n := range planned.Nodes {
 		l.nodes = append(l.nodes, &Node{lab: l, plan: n})
 	}
-	return made, errors.Join(l.saveKeys(), l.makeToken(), l.folder.Write(l.record))
+	if err := errors.Join(s.saveKeys(), l.makeToken(), l.folder.Write(l.record), l.validateConfiguration(ctx)); err != nil {
+		return err
+	}
+	if s.options.Begun != nil {
+		s.options.Begun(l)
+	}
+	return nil
 }
 
-// startServers starts all servers side by side, for they need each other to elect a leader.
+// saveKeys writes the keys that a later Open needs. It writes none for a lab that runs a user's configuration: such a lab is
+// never opened, and the keys may be the user's.
+func (s *start) saveKeys() error {
+	l := s.lab
+	if l.record.Plan.Configured {
+		return nil
+	}
+	err := errors.Join(l.authority.Save(l.folder.TLS()), l.cli.Save(l.folder.TLS()))
+	if l.foreign != nil {
+		err = errors.Join(err, l.foreign.Save(l.folder.Foreign()))
+	}
+	if l.gossip != nil {
+		err = errors.Join(err, l.folder.WriteGossip(*l.gossip))
+	}
+	return err
+}
+
+// startServers starts all servers side by side: they need each other to elect a leader.
 func (s *start) startServers(ctx context.Context) error {
 	servers := counted(len(s.lab.Servers()), "server")
-	return s.options.stage(PhaseServers, "starting "+servers, servers+" started", func() error {
-		return each(ctx, s.lab.Servers(), func(ctx context.Context, n *Node) error {
-			if err := s.lab.create(ctx, n, s.secrets, s.options); err != nil {
-				return err
-			}
-			return n.Start(ctx)
-		})
+	s.options.report(phaseServers, "starting "+servers)
+	err := each(ctx, s.lab.Servers(), func(ctx context.Context, n *Node) error {
+		if err := s.create(ctx, n); err != nil {
+			return err
+		}
+		return n.Start(ctx)
 	})
+	if err == nil {
+		s.options.reportDone(phaseServers, servers+" started")
+	}
+	return err
 }
 
-// elect waits for a leader, and makes everything else ready in the meantime. Clients wait for a leader that has made its root
-// key, a tenth of a second after its election. A server would hold a client's registration until there is a leader, but then
-// refuse it for want of that key ("keyring has not been initialized yet"), and the client would try again only after 15 to 30 s
-// (client/client.go:2104; verified). The start of a container takes several times as long as that key, so there the leader
-// suffices.
+// elect waits for a leader, and meanwhile creates all nodes that are not started yet. Clients are started after the leader
+// has made its root key, a tenth of a second after its election. Without that key a server refuses a client's registration
+// ("keyring has not been initialized yet"), and the client tries again only after 15 to 30 s (client/client.go:2104;
+// verified). A container takes longer than that to start, so there the leader suffices.
 func (s *start) elect(ctx context.Context) error {
-	l, o := s.lab, s.options
-	g, waiting := errgroup.WithContext(ctx)
+	g, ctx := errgroup.WithContext(ctx)
 	elected := func() error {
-		return l.await(waiting, o, PhaseLeader, "waiting for a leader", "a leader is elected", l.waitElected)
+		return s.await(ctx, phaseLeader, "waiting for a leader", "a leader is elected", s.lab.waitElected)
 	}
-	establish := func() error {
-		return l.patiently(waiting, o, func(ctx context.Context) error { return l.establish(ctx, s.secrets, o) })
-	}
-	others := func() error {
-		return each(waiting, l.others(), func(ctx context.Context, n *Node) error { return l.create(ctx, n, s.secrets, o) })
+	create := func() error {
+		return each(ctx, s.lab.nodes, func(ctx context.Context, n *Node) error {
+			if n.plan.Role == pki.Server && !n.plan.ExtraNode { // it was started already
+				return nil
+			}
+			return s.create(ctx, n)
+		})
 	}
 	switch {
-	case l.record.Plan.Bootstrapped(): // which makes what the clients are introduced with
-		g.Go(func() error { return inTurn(elected, establish, others) })
-	case o.Wait == Started:
-		g.Go(others)
+	case s.lab.record.Plan.Bootstrapped(): // the files of clients have tokens that need the ACL system
+		g.Go(func() error {
+			if err := elected(); err != nil {
+				return err
+			}
+			if err := s.withinReadyTimeout(ctx, s.bootstrapACL); err != nil {
+				return err
+			}
+			return create()
+		})
+	case s.options.Wait == Started:
+		g.Go(create)
 	default:
-		g.Go(others)
+		g.Go(create)
 		g.Go(elected)
 	}
 	return g.Wait()
@@ -233,12 +292,15 @@ func (s *start) startClients(ctx context.Context) error {
 		return nil
 	}
 	clients := counted(len(s.lab.Clients()), "client")
-	return s.options.stage(PhaseClients, "starting "+clients, clients+" started", func() error {
-		return each(ctx, s.lab.Clients(), func(ctx context.Context, n *Node) error { return n.Start(ctx) })
-	})
+	s.options.report(phaseClients, "starting "+clients)
+	err := each(ctx, s.lab.Clients(), func(ctx context.Context, n *Node) error { return n.Start(ctx) })
+	if err == nil {
+		s.options.reportDone(phaseClients, clients+" started")
+	}
+	return err
 }
 
-// awaitReady waits for as much as the caller asked for.
+// awaitReady waits for what the options name.
 func (s *start) awaitReady(ctx context.Context) error {
 	switch s.options.Wait {
 	case Started:
@@ -246,6 +308,61 @@ func (s *start) awaitReady(ctx context.Context) error {
 	case Elected:
 		return s.lab.WaitLeader(ctx)
 	default:
-		return s.lab.await(ctx, s.options, PhaseReady, "waiting until the cluster is ready", "the cluster is ready", s.lab.WaitReady)
+		return s.await(ctx, phaseReady, "waiting until the cluster is ready", "the cluster is ready", s.lab.WaitReady)
 	}
+}
+
+// create creates a node in the engine, with its files.
+func (s *start) create(ctx context.Context, n *Node) error {
+	credential, err := s.secrets.issue(n.plan)
+	if err != nil {
+		return err
+	}
+	n.certificate = credential.CertPEM
+	labels := s.labels()
+	labels[state.LabelRole], labels[state.LabelRegion] = string(n.plan.Role), n.plan.Region
+	if n.plan.ExtraNode {
+		labels[state.LabelExtraNode] = "true"
+	}
+	r := s.lab.record
+	return s.lab.engine.Create(ctx, engine.Node{
+		Ref: n.ref(), Run: r.Run, Image: r.Image, Command: n.plan.Command, Environment: n.plan.Environment, User: user(n.plan.User),
+		Address: n.plan.Address, Aliases: n.plan.Aliases, Ports: n.plan.Ports, Inside: n.plan.Inside,
+		Files: s.secrets.files(n.plan, credential), Labels: labels,
+	})
+}
+
+// labels returns the labels of everything that the lab has in the engine.
+func (s *start) labels() map[string]string {
+	r, members := s.lab.record, 0
+	for _, n := range r.Plan.Nodes {
+		if !n.ExtraNode {
+			members++
+		}
+	}
+	labels := map[string]string{
+		state.LabelRun: r.Run, state.LabelVersion: r.Version, state.LabelCreated: r.Created.UTC().Format(time.RFC3339),
+		state.LabelMembers: strconv.Itoa(members), state.LabelFolder: s.lab.folder.Path,
+	}
+	if !s.options.Expires.IsZero() {
+		labels[state.LabelExpires] = s.options.Expires.UTC().Format(time.RFC3339)
+	}
+	return labels
+}
+
+// each calls do for all nodes side by side and returns the first error.
+func each(ctx context.Context, nodes []*Node, do func(context.Context, *Node) error) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, n := range nodes {
+		g.Go(func() error { return do(ctx, n) })
+	}
+	return g.Wait()
+}
+
+// counted returns a number with its noun.
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

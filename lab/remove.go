@@ -13,19 +13,19 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// ErrElsewhere is returned for a lab that another engine has than the one that was asked. It is an ErrInvalid.
+// ErrElsewhere is returned for a lab that is on another engine than the one that was asked. It is an ErrInvalid.
 const ErrElsewhere = spec.InputError("the lab is elsewhere")
 
-// site is where an engine has its labs.
+// site returns where an engine has its labs: the address of its Docker daemon, or its folder.
 func site(e engine.Engine) string { return cmp.Or(e.DockerHost(), e.Site().Folder) }
 
-// isOn reports whether the lab of that record is one of that engine's.
+// isOn reports whether the engine has the lab of the record.
 func isOn(r state.Record, e engine.Engine) bool {
 	return r.Engine == e.Name() && (r.Site == "" || r.Site == site(e))
 }
 
-// Remove removes a lab by name, whatever is left of it. A lab that is gone is no error; one that is being started is, and
-// ErrElsewhere one that another engine has, whose keys stay.
+// Remove removes everything that is left of a lab, by its name. A lab that does not exist is no error. Remove returns an error
+// for a lab that is being started, and ErrElsewhere for one that another engine has, whose keys stay.
 func Remove(ctx context.Context, e engine.Engine, name string) error {
 	if err := spec.CheckName(name); err != nil {
 		return err
@@ -34,13 +34,13 @@ func Remove(ctx context.Context, e engine.Engine, name string) error {
 	if errors.Is(err, spec.ErrTaken) {
 		return fmt.Errorf("%w: interrupt that first", err)
 	}
-	if err == nil { // a folder that cannot be written to keeps no lab from being removed
+	if err == nil { // a lab can be removed also where the folder of labs cannot be written to
 		defer r.Release()
 	}
 	return remove(ctx, e, name)
 }
 
-// remove is Remove for those who have the name already.
+// remove is Remove for a caller that holds the reservation of the name.
 func remove(ctx context.Context, e engine.Engine, name string) error {
 	errs := []error{e.Remove(ctx, name)}
 	folders, err := state.FoldersOf(name)
@@ -54,64 +54,64 @@ func remove(ctx context.Context, e engine.Engine, name string) error {
 	return errors.Join(append(errs, err)...)
 }
 
-// elsewhere returns ErrElsewhere for the folder of a lab that is another engine's and may well run there.
+// elsewhere returns ErrElsewhere for the folder of a lab that may well run on an engine that is not among these.
 func elsewhere(f state.Folder, engines ...engine.Engine) error {
 	r, err := f.Read()
 	if err != nil || f.Condition() == state.Abandoned || slices.ContainsFunc(engines, func(e engine.Engine) bool { return isOn(r, e) }) {
-		return nil //nolint:nilerr // what cannot be read tells of no other engine
+		return nil //nolint:nilerr // a record that cannot be read names no other engine
 	}
 	return fmt.Errorf("%w: lab %s is one of the engine %s (%s): it is removed with `nomadlab --engine %s down %s`",
 		ErrElsewhere, f.LabName(), r.Engine, r.Site, r.Engine, f.LabName())
 }
 
-// tidy removes what outlived even the watchdogs, as after a power cut: labs whose time is over, folders of labs that
-// never came to stay, and locks that nobody holds. What cannot be removed is told and keeps nobody from starting.
-func tidy(ctx context.Context, engines []engine.Engine, tell func(Event)) error {
+// removeExpired removes what no watchdog removed, such as after a power cut: labs that have expired, folders of starts that
+// were killed, and locks without a holder. What cannot be removed is reported and does not keep a lab from starting.
+func removeExpired(ctx context.Context, engines []engine.Engine, o UpOptions) error {
 	runs := map[string]bool{}
 	for _, e := range engines {
-		if err := tidyLabs(ctx, e, runs, tell); err != nil {
+		if err := removeExpiredOf(ctx, e, runs, o); err != nil {
 			return err
 		}
 	}
 	if err := state.RemoveLeftovers(runs); err != nil {
-		tell(Event{Stage: PhaseReserve, Text: err.Error(), Done: true})
+		o.reportDone(phaseReserve, err.Error())
 	}
 	return nil
 }
 
-// tidyLabs removes the engine's labs whose time is over, and adds the names of all folders that its labs have.
-func tidyLabs(ctx context.Context, e engine.Engine, runs map[string]bool, tell func(Event)) error {
+// removeExpiredOf removes the expired labs of one engine, and adds the names of the folders of all its labs to runs.
+func removeExpiredOf(ctx context.Context, e engine.Engine, runs map[string]bool, o UpOptions) error {
 	labs, err := e.Labs(ctx)
 	if err != nil {
 		return err
 	}
 	for name, found := range labs {
-		run := found.Labels[state.LabelRun]
-		runs[name+"."+run] = true
+		runs[name+"."+found.Labels[state.LabelRun]] = true
 		until, err := time.Parse(time.RFC3339, found.Labels[state.LabelExpires])
 		if err != nil || time.Now().Before(until) {
 			continue
 		}
-		if text := expired(ctx, e, name, found.Labels, until.Local().Format(time.DateTime)); text != "" {
-			tell(Event{Stage: PhaseReserve, Text: text, Done: true})
+		if text := removeUnowned(ctx, e, name, found.Labels, until.Local().Format(time.DateTime)); text != "" {
+			o.reportDone(phaseReserve, text)
 		}
 	}
-	if e.DockerHost() != "" { // no other engine knows which of Compose's labs there are
+	if e.DockerHost() != "" { // only that engine knows which labs of Compose there are
 		if err := state.RemoveComposeLeftovers(runs); err != nil {
-			tell(Event{Stage: PhaseReserve, Text: err.Error(), Done: true})
+			o.reportDone(phaseReserve, err.Error())
 		}
 	}
 	return nil
 }
 
-// expired removes a lab whose time is over, unless its owner lives, or may live: where the owner keeps the lab is not to be seen
-// from here, as it is another user's, or in a container. It returns what became of the lab, in words; "" where its owner lives.
-func expired(ctx context.Context, e engine.Engine, name string, labels map[string]string, until string) string {
+// removeUnowned removes an expired lab unless the process that owns it lives or may live: where the lab's folder cannot be
+// read, as that of another user or inside a container, this is not known. It returns what became of the lab, in words; empty
+// if the owner lives.
+func removeUnowned(ctx context.Context, e engine.Engine, name string, labels map[string]string, until string) string {
 	switch at := state.KeptIn(name, labels); at.Condition() {
 	case state.Owned:
 		return ""
 	case state.Gone:
-		return fmt.Sprintf("lab %s expired at %s, and stays: whether its owner lives cannot be told, as %s is not to be seen from here; "+
+		return fmt.Sprintf("lab %s expired at %s, and stays: whether its owner lives is not known, as %s cannot be read from here; "+
 			"`nomadlab down %s` removes it", name, until, at.Path, name)
 	case state.Kept, state.Abandoned:
 	}

@@ -138,7 +138,7 @@ func TestExpiredLabOfAnotherStateFolder(t *testing.T) {
 			labels["expires"] = time.Now().Add(-time.Hour).Format(time.RFC3339)
 			c.change(t, f, die, labels)
 			e, told := &expiring{labels: labels}, ""
-			if err := lab.TidyLabs(t.Context(), e, func(e lab.Event) { told += e.Text }); err != nil {
+			if err := lab.RemoveExpired(t.Context(), e, func(e lab.Event) { told += e.Text }); err != nil {
 				t.Fatal(err)
 			}
 			if stays := e.labels != nil; stays != c.stays || (told == "") != (c.says == "") || !strings.Contains(told, c.says) {

@@ -6,24 +6,26 @@ import (
 	"fmt"
 
 	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/pki"
 )
 
 // Restart starts every node of the lab that does not run, as after a reboot, and resumes what is paused: the servers side by
-// side, then, when they have a leader, the clients. It returns when the lab is ready. Extra nodes stay as they are. It returns
-// an error, with all that can run started, for a lab of which a node is missing or not on the lab's network; and at once where
-// these are so many that a region's servers can elect no leader.
+// side, then, when they have a leader, the clients. It returns when the lab is ready. Extra nodes stay as they are.
+//
+// If a node is missing or not on the lab's network, Restart starts all others and returns an error that names it. If a region
+// has too few servers left to elect a leader, it returns an error at once.
 func (l *Lab) Restart(ctx context.Context) error {
-	if err := l.outlived(); err != nil {
+	if err := l.checkExpiry(); err != nil {
 		return err
 	}
-	states, err := l.look(ctx)
+	states, err := l.refresh(ctx)
 	if err != nil {
 		return err
 	}
-	lacking := l.lacking(states)
-	for _, region := range l.regions() {
-		if !l.canElect(region, states) {
-			return fmt.Errorf("too few servers of region %s are left to elect a leader: %w", region, lacking)
+	missing := missingError(append(l.Servers(), l.Clients()...), states)
+	for _, r := range l.regions() {
+		if !canElect(members(r.nodes, pki.Server), states) {
+			return fmt.Errorf("too few servers of region %s are left to elect a leader: %w", r.name, missing)
 		}
 	}
 	start := func(ctx context.Context, n *Node) error {
@@ -47,31 +49,27 @@ func (l *Lab) Restart(ctx context.Context) error {
 	if err := each(ctx, l.Clients(), start); err != nil {
 		return err
 	}
-	return errors.Join(l.WaitReady(ctx), lacking)
+	return errors.Join(l.WaitReady(ctx), missing)
 }
 
-// lacking is an error that names the members that no start brings back.
-func (l *Lab) lacking(states map[string]engine.State) error {
+// missingError returns an error that names the nodes that cannot be started again; nil if all can.
+func missingError(nodes []*Node, states map[string]engine.State) error {
 	var errs []error
-	for _, n := range append(l.Servers(), l.Clients()...) {
-		if state, why := condemned(states, n.Name()); state == StateMissing || state == StateCutOff {
+	for _, n := range nodes {
+		if state, why := unreachable(states, n.Name()); state == StateMissing || state == StateCutOff {
 			errs = append(errs, errors.New(NodeStatus{Name: n.Name(), State: state, Why: why}.trouble()))
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// canElect reports whether more than half of the region's servers are there and on the lab's network, running or not.
-func (l *Lab) canElect(region string, states map[string]engine.State) bool {
-	all, left := 0, 0
-	for _, n := range l.Servers() {
-		if n.Region() != region {
-			continue
-		}
-		all++
-		if state, _ := condemned(states, n.Name()); state != StateMissing && state != StateCutOff {
+// canElect reports whether more than half of a region's servers can be started or run.
+func canElect(servers []*Node, states map[string]engine.State) bool {
+	left := 0
+	for _, n := range servers {
+		if missingError([]*Node{n}, states) == nil {
 			left++
 		}
 	}
-	return 2*left > all
+	return 2*left > len(servers)
 }

@@ -17,26 +17,25 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// gossipKeySize is Nomad's recommendation, AES-256 (`nomad operator gossip keyring generate` gives 32 bytes).
+// gossipKeySize is the size that `nomad operator gossip keyring generate` uses, for AES-256.
 const gossipKeySize = 32
 
-// secrets are what a lab's files hold that is not in its plan.
+// secrets are the contents of a lab's files that are not in its plan.
 type secrets struct {
-	// Nil: every certificate is the user's own, and what has signed them is not at hand.
+	// authority is nil if every certificate is the user's and the key of their authority is not at hand.
 	authority *pki.Authority
 	// foreign is another authority that some agents trust. Nil: none does.
 	foreign *pki.Authority
 	gossip  map[spec.GossipKey]string
-	// introductions are the clients' introduction tokens, by the name of the node that has it. They are there once the ACL
-	// system is.
+	// introductions are the introduction tokens of clients, by the node's name. They are made after the ACL bootstrap.
 	introductions map[string]string
-	// given is a user's configuration. Nil: the lab's own.
-	given *spec.Configuration
+	// configuration is the user's. Nil: the lab's own.
+	configuration *spec.Configuration
 }
 
-// newSecrets makes an authority and gossip keys for one lab alone, but for what the user has handed in.
+// newSecrets makes an authority and gossip keys for one lab. With certificates of the user it takes the user's authority.
 func newSecrets(p plan.Plan, c *spec.Configuration) (secrets, error) {
-	s := secrets{gossip: map[spec.GossipKey]string{}, introductions: map[string]string{}, given: c}
+	s := secrets{gossip: map[spec.GossipKey]string{}, introductions: map[string]string{}, configuration: c}
 	var err error
 	if c.HandedIn() {
 		s.authority = c.Authority
@@ -56,14 +55,14 @@ func newSecrets(p plan.Plan, c *spec.Configuration) (secrets, error) {
 	return s, nil
 }
 
-// longTTL is the life of an authority that signs long-lived certificates: longer than theirs.
+// longTTL is the life of an authority that signs long-lived certificates; it exceeds theirs.
 const longTTL = 11 * 365 * 24 * time.Hour
 
-// authorityOptions say what authority the lab has.
+// authorityOptions returns the options of the lab's authority.
 func authorityOptions(p plan.Plan) pki.Options {
 	o := pki.Options{
 		CommonName: "nomadlab " + p.Name, LeafTTL: p.Certificates.TTL,
-		// One authority may stand below it, so that a chain can be tried; those of `nomad tls ca create` have no limit.
+		// One intermediate, so that a chain can be tried. Authorities of `nomad tls ca create` have no limit.
 		Intermediates: 1,
 	}
 	long := func(f spec.CertificateDefect) bool { return f.Defect == pki.LongLived().Name() }
@@ -73,7 +72,7 @@ func authorityOptions(p plan.Plan) pki.Options {
 	return o
 }
 
-// files fills in the node's files: its own certificate and key, the authority's certificate, nothing of anybody else.
+// files returns the node's files with their contents: its own certificate and key, and the authority's certificate.
 func (s secrets) files(n plan.Node, credential pki.Credential) []engine.File {
 	files := make([]engine.File, 0, len(n.Files))
 	for _, f := range n.Files {
@@ -86,25 +85,25 @@ func (s secrets) files(n plan.Node, credential pki.Credential) []engine.File {
 	return files
 }
 
-// cli is the credential of whoever uses the API.
+// cli returns the credential for the API.
 func (s secrets) cli(id pki.Identity) (pki.Credential, error) {
 	switch {
-	case s.given.HandedIn() && s.given.CLI != nil:
-		return *s.given.CLI, nil
-	case s.authority == nil: // any certificate of the authority is let in over HTTPS (verified against Nomad 1.11.3)
-		return *cmp.Or(s.given.Server.Credential, s.given.Client.Credential), nil
+	case s.configuration.HandedIn() && s.configuration.CLI != nil:
+		return *s.configuration.CLI, nil
+	case s.authority == nil: // HTTPS accepts any certificate of the authority (verified against Nomad 1.11.3)
+		return *cmp.Or(s.configuration.Server.Credential, s.configuration.Client.Credential), nil
 	default:
 		return s.authority.Issue(id)
 	}
 }
 
-// issue signs the node's certificate.
+// issue returns the node's credential: the user's, or one with the defect that the plan names.
 func (s secrets) issue(n plan.Node) (pki.Credential, error) {
 	switch {
 	case !n.HasCertificate():
 		return pki.Credential{Identity: n.Identity}, nil
 	case n.HandedIn:
-		return *s.given.Of(n.Role).Credential, nil
+		return *s.configuration.Of(n.Role).Credential, nil
 	case s.authority == nil:
 		return pki.Credential{}, fmt.Errorf("certificate of %s: %w: the key of your authority is not at hand, so no other can be issued", n.Name, spec.ErrInvalid)
 	}
@@ -123,7 +122,7 @@ func (s secrets) issue(n plan.Node) (pki.Credential, error) {
 	return credential, nil
 }
 
-// content is what the file holds. Of a user's, several parts may be one and the same text.
+// content returns the content of a file: its parts, without one that equals all before it.
 func (s secrets) content(f plan.File, n plan.Node, c pki.Credential) []byte {
 	text := s.part(f, f.Secret, n, c)
 	for _, also := range f.Also {
@@ -134,12 +133,12 @@ func (s secrets) content(f plan.File, n plan.Node, c pki.Credential) []byte {
 	return text
 }
 
-// part is one secret, or the text that stands in the plan.
+// part returns one secret, or the text in the plan.
 func (s secrets) part(f plan.File, secret plan.Secret, n plan.Node, c pki.Credential) []byte {
 	switch secret {
 	case plan.CACertificate:
 		if n.TrustsForeign {
-			return slices.Concat(bytes.TrimRight(c.CAPEM, "\n"), []byte("\n"), s.foreign.CertificatePEM()) // a user's may end without
+			return slices.Concat(bytes.TrimRight(c.CAPEM, "\n"), []byte("\n"), s.foreign.CertificatePEM()) // the user's may lack the line end
 		}
 		return c.CAPEM
 	case plan.Certificate:

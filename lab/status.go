@@ -11,12 +11,13 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"nomadlab.internal/internal/deadline"
+	"nomadlab.internal/internal/state"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/plan"
 )
 
-// Status is a lab in one look. It is asked of the engine and of the agents themselves.
+// Status is the state of a lab and of its nodes, as the engine and the agents report it.
 type Status struct {
 	Lab    string `json:"lab"`
 	Engine string `json:"engine"`
@@ -25,56 +26,56 @@ type Status struct {
 	// Subnet is empty for a lab that Compose brought up.
 	Subnet  string    `json:"subnet"`
 	Created time.Time `json:"created"`
-	// ACL is true for a lab that has a management token, without which its agents answer next to nothing.
+	// ACL reports whether the lab has a management token, without which its agents answer next to nothing.
 	ACL bool `json:"acl,omitempty"`
-	// Ready is true when every member runs, is healthy, and its role is fulfilled.
+	// Ready reports whether Trouble is empty: every node but extra ones runs and does the work of its role.
 	Ready bool `json:"ready"`
-	// Trouble says in a line each what is not as it should be.
+	// Trouble has a line for each thing that is wrong.
 	Trouble []string `json:"trouble"`
-	// Next says in a line each what can be done about the trouble. Nil for a lab that is ready.
+	// Next has a line for each thing to do about the trouble. Nil for a lab that is ready.
 	Next  []string     `json:"next,omitempty"`
 	Nodes []NodeStatus `json:"nodes"`
 }
 
-// NodeStatus is a node in one look. What a node that does not answer would say is zero.
+// NodeStatus is the state of a node. What only the node itself could have answered is zero if it does not answer.
 type NodeStatus struct {
 	Name      string   `json:"name"`
 	Role      pki.Role `json:"role"`
 	Region    string   `json:"region"`
 	ExtraNode bool     `json:"extra_node,omitempty"`
-	// State is Nomad's word: alive or failed for a server, ready or down for a client; or one of StateStopped and those
-	// beside it.
+	// State is Nomad's word, such as alive or failed for a server, ready or down for a client; or one of StateStopped and the
+	// constants beside it.
 	State string `json:"state"`
-	// Why is what the engine says of a node that is cut off, with what puts it back where that is known. Empty for all others.
+	// Why is the engine's reason for StateCutOff, with the remedy if it is known. Empty for all other states.
 	Why    string `json:"why,omitempty"`
 	Leader bool   `json:"leader,omitempty"`
 	Voter  bool   `json:"voter,omitempty"`
 	// Address is empty for a stopped node of a lab that Compose brought up.
 	Address string `json:"address"`
-	// HTTP is where this host reaches the agent's API.
+	// HTTP is the URL at which this host reaches the agent's API.
 	HTTP string `json:"http,omitempty"`
-	// CertificateExpires is the end of the certificate that the agent shows now.
+	// CertificateExpires is when the certificate that the agent presents now expires.
 	CertificateExpires time.Time `json:"certificate_expires,omitzero"`
-	// Gossip is what a server says of itself, by serf.encrypted in its stats: encrypted or open. Empty for a client, and
-	// for a server that did not say.
+	// Gossip is GossipEncrypted or GossipOpen, by serf.encrypted in the server's own stats. Empty for a client, and for a
+	// server that does not answer.
 	Gossip string `json:"gossip,omitempty"`
 }
 
-// What the state of a node is where Nomad has no word for it.
+// The states of a node for which Nomad has no word.
 const (
 	// StateStopped is a node that does not run.
 	StateStopped = "stopped"
-	// StatePaused is a node that runs and was stopped where it stands.
+	// StatePaused is a node that is suspended.
 	StatePaused = "paused"
 	// StateCutOff is a node that runs and is not on the lab's network.
 	StateCutOff = "cut off"
-	// StateMissing is a node of which the engine has nothing: its container was removed, say.
+	// StateMissing is a node of which the engine has nothing, for example because its container was removed.
 	StateMissing = "missing"
-	// StateSilent is a node that runs and of which neither itself nor a server said anything.
+	// StateSilent is a node that runs and does not answer, and that no server lists.
 	StateSilent = "no answer"
 )
 
-// Status looks at every node side by side. A node that does not answer is part of the answer, not an error.
+// Status asks the engine and all nodes, side by side. A node that does not answer is part of the Status, not an error.
 func (l *Lab) Status(ctx context.Context) Status {
 	s := Status{
 		Lab: l.Name(), Engine: l.Engine(), Nomad: l.NomadVersion(), Image: l.Image(),
@@ -83,19 +84,19 @@ func (l *Lab) Status(ctx context.Context) Status {
 	if subnet := l.record.Plan.Subnet; subnet.IsValid() {
 		s.Subnet = subnet.String()
 	}
-	if err := l.outlived(); err != nil {
+	if err := l.checkExpiry(); err != nil {
 		s.Trouble = append(s.Trouble, err.Error())
 	}
 	if l.record.Plan.NotBootstrapped {
-		s.Trouble = append(s.Trouble, "its ACL system is not bootstrapped: agents tell nobody how they are")
+		s.Trouble = append(s.Trouble, "its ACL system is not bootstrapped: the agents answer no request for their state")
 	}
-	states, err := l.look(ctx)
+	states, err := l.refresh(ctx)
 	if err != nil {
-		s.Trouble = append(s.Trouble, "the engine does not say what runs: "+text(err))
+		s.Trouble = append(s.Trouble, "the engine does not say what runs: "+oneLine(err))
 	}
 	views := map[string]regionView{}
-	for _, region := range l.regions() {
-		views[region] = l.view(ctx, region)
+	for _, r := range l.regions() {
+		views[r.name] = r.view(ctx)
 	}
 	var g errgroup.Group
 	for i, n := range l.nodes {
@@ -105,17 +106,17 @@ func (l *Lab) Status(ctx context.Context) Status {
 		})
 	}
 	_ = g.Wait()
-	for _, region := range l.regions() {
-		if trouble := views[region].trouble; trouble != "" {
+	for _, r := range l.regions() {
+		if trouble := views[r.name].trouble; trouble != "" {
 			s.Trouble = append(s.Trouble, trouble)
 		}
 	}
 	s.judge(l.record.Plan)
-	s.advise(l.composed())
+	s.advise(l.record.Run == state.ComposeRun(l.Name()))
 	return s
 }
 
-// regionView is what a region's servers say about its members.
+// regionView is what a region's servers say about its nodes.
 type regionView struct {
 	leader  string
 	trouble string
@@ -124,26 +125,27 @@ type regionView struct {
 	clients map[string]string
 }
 
-func (l *Lab) view(ctx context.Context, region string) regionView {
+// view asks the region's servers, but not paused ones, which would never answer.
+func (r region) view(ctx context.Context) regionView {
 	v := regionView{voters: map[string]bool{}, servers: map[string]string{}, clients: map[string]string{}}
-	agreed, cancel := deadline.Fair(ctx, patience)
+	agreed, cancel := deadline.Fair(ctx, answerTimeout)
 	defer cancel()
-	asked := slices.DeleteFunc(l.running(region), (*Node).paused) // a paused one would only be waited for
-	if _, err := l.leaderAsToldBy(agreed, region, asked); err != nil {
-		v.trouble = fmt.Sprintf("region %s has no leader that its servers agree on: %s", region, text(err))
+	asked := slices.DeleteFunc(r.servers(), (*Node).paused)
+	if _, err := r.leader(agreed, asked); err != nil {
+		v.trouble = fmt.Sprintf("region %s has no leader that its servers agree on: %s", r.name, oneLine(err))
 	}
 	for _, n := range asked {
 		c, err := n.API()
-		if err == nil && v.fill(ctx, c, l) == nil {
+		if err == nil && v.fill(ctx, c, r) == nil {
 			break
 		}
 	}
 	return v
 }
 
-// fill asks one server. The next one is asked if it does not answer all.
-func (v *regionView) fill(ctx context.Context, c *api.Client, l *Lab) error {
-	ctx, cancel := deadline.Fair(ctx, patience)
+// fill asks one server. After an error the caller asks the next one.
+func (v *regionView) fill(ctx context.Context, c *api.Client, in region) error {
+	ctx, cancel := deadline.Fair(ctx, answerTimeout)
 	defer cancel()
 	members, err := c.Agent().MembersOpts(query(ctx))
 	if err != nil {
@@ -156,7 +158,7 @@ func (v *regionView) fill(ctx context.Context, c *api.Client, l *Lab) error {
 	if err != nil {
 		return err
 	}
-	// An agent that lost its data comes back under a new ID: the newest entry of a name is the one that runs.
+	// An agent that lost its data registers under a new ID: the newest entry of a name is the one that runs.
 	slices.SortFunc(nodes, func(a, b *api.NodeListStub) int { return int(a.CreateIndex) - int(b.CreateIndex) })
 	for _, n := range nodes {
 		v.clients[n.Name] = n.Status
@@ -165,10 +167,10 @@ func (v *regionView) fill(ctx context.Context, c *api.Client, l *Lab) error {
 	if err != nil {
 		return err
 	}
-	for _, r := range raft.Servers {
-		if n := l.atRPC(r.Address); n != nil {
-			v.voters[n.Name()] = r.Voter
-			if r.Leader {
+	for _, peer := range raft.Servers {
+		if n := in.serverAt(peer.Address); n != nil {
+			v.voters[n.Name()] = peer.Voter
+			if peer.Leader {
 				v.leader = n.Name()
 			}
 		}
@@ -176,13 +178,13 @@ func (v *regionView) fill(ctx context.Context, c *api.Client, l *Lab) error {
 	return nil
 }
 
-// status asks a node how it is. States are those of the lab's nodes, by name.
+// status asks a node for its state. states are those of all nodes, by name, as the engine has them.
 func (n *Node) status(ctx context.Context, v regionView, states map[string]engine.State) NodeStatus {
 	s := NodeStatus{
 		Name: n.Name(), Role: n.Role(), Region: n.Region(), ExtraNode: n.plan.ExtraNode,
 		Leader: v.leader == n.Name(), Voter: v.voters[n.Name()],
 	}
-	s.State, s.Why = condemned(states, n.Name())
+	s.State, s.Why = unreachable(states, n.Name())
 	if address := n.Address(); address.IsValid() {
 		s.Address = address.String()
 	}
@@ -194,29 +196,25 @@ func (n *Node) status(ctx context.Context, v regionView, states map[string]engin
 		s.State = cmp.Or(s.State, StateSilent)
 		return s
 	}
-	ctx, cancel := deadline.Fair(ctx, patience)
+	ctx, cancel := deadline.Fair(ctx, answerTimeout)
 	defer cancel()
-	s.State = StateSilent
-	if n.Role() == pki.Client && v.clients[n.Name()] != "" {
-		s.State = v.clients[n.Name()]
-	}
-	if n.Role() == pki.Server && v.servers[n.Address().String()] != "" {
-		s.State = v.servers[n.Address().String()]
+	if n.Role() == pki.Client {
+		s.State = cmp.Or(v.clients[n.Name()], StateSilent)
+	} else {
+		s.State = cmp.Or(v.servers[n.Address().String()], StateSilent)
 	}
 	if shown, err := n.Certificate(ctx); err == nil {
 		s.CertificateExpires = shown.NotAfter
 	}
-	if c, err := n.API(); err == nil && n.Role() == pki.Server {
-		var self api.AgentSelf
-		if _, err := c.Raw().Query("/v1/agent/self", &self, query(ctx)); err == nil {
-			s.Gossip = gossipOf(self)
-		}
+	var self api.AgentSelf
+	if n.Role() == pki.Server && n.get(ctx, "/v1/agent/self", &self) == nil {
+		s.Gossip = map[string]string{"true": GossipEncrypted, "false": GossipOpen}[self.Stats["serf"]["encrypted"]]
 	}
 	return s
 }
 
-// condemned is the state of a node that cannot answer, and why. Empty: it can.
-func condemned(states map[string]engine.State, name string) (state, why string) {
+// unreachable returns the state of a node that cannot answer, and why it cannot; empty for one that can.
+func unreachable(states map[string]engine.State, name string) (state, why string) {
 	s, there := states[name]
 	switch {
 	case !there:
@@ -232,24 +230,13 @@ func condemned(states map[string]engine.State, name string) (state, why string) 
 	}
 }
 
-// What a server says of its gossip.
+// The values of NodeStatus.Gossip.
 const (
 	GossipEncrypted = "encrypted"
 	GossipOpen      = "open"
 )
 
-func gossipOf(self api.AgentSelf) string {
-	switch self.Stats["serf"]["encrypted"] {
-	case "true":
-		return GossipEncrypted
-	case "false":
-		return GossipOpen
-	default:
-		return ""
-	}
-}
-
-// judge says of each node what is not as it should be. What a weakened lab goes without is as it should be.
+// judge adds the trouble of each node. Gossip that the plan leaves unencrypted is none.
 func (s *Status) judge(p plan.Plan) {
 	for _, n := range s.Nodes {
 		switch {
@@ -270,7 +257,7 @@ func (s *Status) judge(p plan.Plan) {
 	s.Ready = len(s.Trouble) == 0
 }
 
-// trouble is what is wrong with a node that is not as Nomad would have it, in words.
+// trouble returns what is wrong with a node whose State is not the good one, in words.
 func (n NodeStatus) trouble() string {
 	switch {
 	case n.State == StateSilent:
@@ -284,7 +271,7 @@ func (n NodeStatus) trouble() string {
 	}
 }
 
-// advise says what can be done about nodes that do not answer, in a lab of nomadlab's own or of Compose.
+// advise fills in Next. composed is true for a lab that Docker Compose brought up.
 func (s *Status) advise(composed bool) {
 	if s.Ready {
 		return
@@ -302,7 +289,7 @@ func (s *Status) advise(composed bool) {
 		s.Next = append(s.Next, fmt.Sprintf("a node that is missing cannot be made again: `nomadlab down %s`, then `nomadlab up --name %s` makes a new lab",
 			s.Lab, s.Lab))
 	}
-	if len(s.Next) == 0 && !in(StateCutOff) { // whose trouble says what to do
+	if len(s.Next) == 0 && !in(StateCutOff) { // the trouble of a node that is cut off says what to do
 		s.Next = append(s.Next, fmt.Sprintf("`nomadlab logs %s` shows what the agents say", s.Lab))
 	}
 }

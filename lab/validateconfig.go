@@ -17,9 +17,9 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// accept has Nomad itself look at a user's configuration before anything in it is replaced: a fault of a line that a lab
-// cannot use would go unnoticed. Where something is changed on purpose, the configuration as it is was looked at before.
-func (l *Lab) accept(ctx context.Context) error {
+// validateConfiguration has Nomad validate a user's configuration before anything in it is replaced: an error in a line that a
+// lab replaces would go unnoticed. A configuration with overrides is not validated: it was before they were applied.
+func (l *Lab) validateConfiguration(ctx context.Context) error {
 	p := l.record.Plan
 	if !p.Configured || len(p.Overrides) > 0 || p.Certificates.Altered() {
 		return nil
@@ -33,14 +33,14 @@ func (l *Lab) accept(ctx context.Context) error {
 	return both.Wait()
 }
 
-// validate is `nomad config validate` of the files, told in the names that the user knows.
+// validate runs `nomad config validate` on the files. Its error has the names of the files that the user knows.
 func (l *Lab) validate(ctx context.Context, role pki.Role, files agentconf.Files) error {
 	run := newRun()
 	folder := "/nomad/given"
 	if !l.Contained() {
 		folder = path.Join(l.engine.Site().Of(run), "given")
 	}
-	var said, complained bytes.Buffer // one for each: both are written at the same time
+	var said, complained bytes.Buffer // both are written at the same time
 	task := engine.Task{
 		Node: engine.Node{
 			Ref: engine.Ref{Lab: l.Name()}, Run: run, Image: l.Image(), Command: []string{"nomad", "config", "validate"},
@@ -72,7 +72,7 @@ func (l *Lab) validate(ctx context.Context, role pki.Role, files agentconf.Files
 	}
 }
 
-// refusedError is what Nomad says of a configuration that it does not take.
+// refusedError is Nomad's message about a configuration that it refuses. It wraps ErrInvalid.
 type refusedError struct{ text string }
 
 func (e *refusedError) Error() string { return e.text }

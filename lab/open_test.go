@@ -230,11 +230,11 @@ func TestALabOfComposeIsListedAndKeepsItsName(t *testing.T) {
 		t.Errorf("%+v", x)
 	}
 	began := time.Now() // what a killed start left is waited for, 5 s at least; this is nothing of the kind
-	if err := lab.Free(t.Context(), e, "demo"); !errors.Is(err, spec.ErrTaken) || time.Since(began) >= 5*time.Second {
+	if err := lab.CheckFree(t.Context(), e, "demo"); !errors.Is(err, spec.ErrTaken) || time.Since(began) >= 5*time.Second {
 		t.Errorf("its name: %v after %s", err, time.Since(began))
 	}
 	e.states = nil
-	if err := lab.Free(t.Context(), e, "demo"); err != nil {
+	if err := lab.CheckFree(t.Context(), e, "demo"); err != nil {
 		t.Errorf("when it is gone: %v", err)
 	}
 }

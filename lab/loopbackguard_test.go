@@ -8,7 +8,7 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// Accounts of agents, as GET /v1/agent/self has them.
+// Configurations of agents, as GET /v1/agent/self returns them.
 const (
 	shutTLS  = `"TLSConfig":{"EnableHTTP":true,"EnableRPC":true,"VerifyHTTPSClient":true}`
 	withACL  = `"ACL":{"Enabled":true}`
@@ -17,17 +17,17 @@ const (
 	tellsOff = `"Plugins":[{"Name":"raw_exec","Config":[{"enabled":false}]}]`
 )
 
-// TestExposed: a lab is refused where a client runs something and strangers are not shut out, and only then.
+// TestExposed: a lab is refused if a client runs commands and unauthenticated callers are accepted, and only then.
 func TestExposed(t *testing.T) {
 	join := func(parts ...string) string { return "{" + strings.Join(parts, ",") + "}" }
 	for name, c := range map[string]struct {
 		server, client string
 		drivers        []string
-		planned        bool // as sound as a lab's own
+		planned        bool // the plan lacks no protection
 		want           string
 	}{
-		"client certificates shut out": {server: join(shutTLS), client: join(shutTLS, sandbox, tells), drivers: []string{"raw_exec"}},
-		"tokens shut out":              {server: join(withACL), client: join(sandbox, tells), drivers: []string{"raw_exec"}},
+		"client certificates are demanded": {server: join(shutTLS), client: join(shutTLS, sandbox, tells), drivers: []string{"raw_exec"}},
+		"tokens are demanded":              {server: join(withACL), client: join(sandbox, tells), drivers: []string{"raw_exec"}},
 		"nothing to run":               {server: join(), client: join(sandbox, tellsOff)},
 		"the driver that runs nothing": {server: join(), client: join(sandbox), drivers: []string{"mock_driver"}},
 		"raw_exec":                     {server: join(), client: join(sandbox), drivers: []string{"raw_exec"}, want: "raw_exec, and its servers have no ACLs while client-1 serves plain HTTP"},
@@ -37,18 +37,18 @@ func TestExposed(t *testing.T) {
 			server: join(shutTLS), client: join(`"Client":{"Options":{"driver.raw_exec.enable":"1"}}`), want: "raw_exec",
 		},
 		"no certificate of callers": {
-			server: join(`"TLSConfig":{"EnableHTTP":true,"EnableRPC":true}`), client: join(shutTLS, tells), want: "server-1 asks nobody for a certificate",
+			server: join(`"TLSConfig":{"EnableHTTP":true,"EnableRPC":true}`), client: join(shutTLS, tells), want: "server-1 demands no certificate",
 		},
 		"plain RPC": {
 			server: join(`"TLSConfig":{"EnableHTTP":true,"EnableRPC":true,"VerifyHTTPSClient":true,"RPCUpgradeMode":true}`),
-			client: join(shutTLS, tells), want: "server-1 takes plain RPC",
+			client: join(shutTLS, tells), want: "server-1 accepts plain RPC",
 		},
 		"ACLs of the client alone":   {server: join(), client: join(withACL, sandbox, tells), want: "raw_exec"},
 		"a template in the value":    {server: join(), client: join(`"Plugins":[{"Name":"raw_exec","Config":{"enabled":"${1 == 1}"}}]`), want: "raw_exec"},
 		"templates":                  {server: join(), client: join(`"Client":{"TemplateConfig":{"FunctionDenylist":["plugin"]}}`), want: "template.function_denylist"},
 		"downloads":                  {server: join(), client: join(`"Client":{"Artifact":{"DisableFilesystemIsolation":true}}`), want: "artifact.disable_filesystem_isolation"},
-		"an agent that says nothing": {server: "", client: join(shutTLS, tells), want: "server-1 does not say whom it takes"},
-		"one of a sound plan":        {server: "", client: join(shutTLS, tells), planned: true},
+		"an agent that says nothing": {server: "", client: join(shutTLS, tells), want: "server-1 does not say which callers"},
+		"one of a plan that lacks nothing":        {server: "", client: join(shutTLS, tells), planned: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			problems, err := lab.Exposed(c.server, c.client, c.drivers, !c.planned)

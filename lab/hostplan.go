@@ -15,8 +15,8 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// occupied returns the subnets that a lab must not take: those of the host's interfaces and routes, and the engine's. What
-// is taken of loopback matters only to an engine that uses it, and that one knows.
+// occupied returns the subnets that a lab must not take: those of the host's interfaces and routes, and those that the engine
+// reports. Loopback interfaces count for contained nodes only.
 func occupied(ctx context.Context, e engine.Engine) ([]netip.Prefix, error) {
 	taken, err := e.Occupied(ctx)
 	if err != nil {
@@ -35,7 +35,7 @@ func occupied(ctx context.Context, e engine.Engine) ([]netip.Prefix, error) {
 	return append(taken, routes...), err
 }
 
-// evaluate fills in the Spec's go-sockaddr templates, which ask the host for its addresses.
+// evaluate returns the Spec with its go-sockaddr templates evaluated on this host.
 func evaluate(s spec.Spec) (spec.Spec, error) {
 	var problems []spec.Problem
 	expand := func(field, text string) string {
@@ -65,13 +65,12 @@ func evaluate(s spec.Spec) (spec.Spec, error) {
 	return s, nil
 }
 
-// Preview is the plan that Up would carry out now. Where the nodes' files will be on this machine, RUN stands for the
-// name of the run.
+// Preview returns the plan that Up would carry out now. In paths on this machine, RUN stands for the name of the run.
 func Preview(ctx context.Context, e engine.Engine, s spec.Spec) (plan.Plan, error) {
 	return planOn(ctx, e, s, "RUN")
 }
 
-// planOn makes the plan of a Spec for this host: its templates evaluated, its subnet free and none of those refused.
+// planOn returns the plan of a Spec for this host and engine, with a free subnet that overlaps none of the refused ones.
 func planOn(ctx context.Context, e engine.Engine, s spec.Spec, run string, refused ...netip.Prefix) (plan.Plan, error) {
 	s, err := evaluate(s)
 	if err != nil {
