@@ -74,10 +74,13 @@ func rooms() map[string]room {
 		// The one reader of /proc, for the watchdog, the engine of processes and bench.
 		"internal/procfs": {},
 		// Shared by several packages' tests; no program imports it.
-		"internal/spectest": {mayImport: []string{"lab/agentconf", "lab/spec"}},
+		"internal/spectest": {mayImport: []string{"lab/agentconf", "lab/pki", "lab/plan", "lab/spec"}},
 		// A lab's files on disk. Of package engine it uses only the form of a file: engines know what runs.
-		"internal/state": {mayImport: []string{"internal/deadline", "lab/engine", "lab/pki", "lab/plan", "lab/spec"}},
-		"lab/fit":        {mayImport: []string{"lab/agentconf"}},
+		"internal/state": {
+			mayImport:      []string{"internal/deadline", "lab/engine", "lab/pki", "lab/plan", "lab/spec"},
+			testsMayImport: []string{"internal/spectest"},
+		},
+		"lab/fit": {mayImport: []string{"lab/agentconf"}},
 		"lab/mutation": {
 			mayImport: []string{
 				"lab", "internal/deadline", "lab/engine", "lab/finding", "lab/inspect", "lab/pki", "lab/poll",

@@ -45,7 +45,7 @@ func TestBadTemplatesAreProblems(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := lab.Evaluate(spec.Spec{Subnet: c.text, Certificates: spec.Certificates{IPs: []string{"192.0.2.1", c.text}}})
-			problems := problemsOf(t, err)
+			problems := spectest.Problems(t, err)
 			if len(problems) != 2 || problems[0].Field != "subnet" || problems[1].Field != "certificates.ips[1]" {
 				t.Fatalf("problems %v, want one for each of the two fields", problems)
 			}
@@ -57,14 +57,4 @@ func TestBadTemplatesAreProblems(t *testing.T) {
 			}
 		})
 	}
-}
-
-// problemsOf returns the problems that the error names, and demands its form: see spectest.Problems.
-func problemsOf(t *testing.T, err error) []spec.Problem {
-	t.Helper()
-	problems, wrong := spectest.Problems(err)
-	if wrong != nil {
-		t.Fatal(wrong)
-	}
-	return problems
 }

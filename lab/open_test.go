@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"nomadlab.internal/internal/spectest"
 	"nomadlab.internal/internal/state"
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
@@ -78,7 +79,7 @@ func (e *composedEngine) issue(t *testing.T, cli pki.Identity) {
 func composedLab(t *testing.T) (*composedEngine, plan.Plan) {
 	t.Helper()
 	stateIn(t)
-	spec := twoRegions()
+	spec := spectest.TwoRegions()
 	spec.ExtraNodes = nil
 	p, err := plan.New(spec, plan.HostEnvironment{Named: true})
 	if err != nil {

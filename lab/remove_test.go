@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"nomadlab.internal/internal/spectest"
 	"nomadlab.internal/internal/state"
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
@@ -53,7 +54,7 @@ func TestRemoveLeavesTheKeysOfLabsElsewhere(t *testing.T) {
 			if err := errors.Join(os.Remove(owner.Path()), owner.Close()); err != nil { // the lab is kept
 				t.Fatal(err)
 			}
-			plan := mustPlan(t, spec.Spec{Name: "demo"})
+			plan := spectest.Plan(t, spec.Spec{Name: "demo"})
 			if err := f.Write(state.Record{Run: "0a1b2c3d", Plan: plan, Engine: docker.name, Site: docker.host}); err != nil {
 				t.Fatal(err)
 			}

@@ -26,7 +26,7 @@ import (
 
 // TestConfiguredFilesAreWhole: what the plan keeps to itself the nodes get.
 func TestConfiguredFilesAreWhole(t *testing.T) {
-	p := mustPlan(t, spectest.Configured(""))
+	p := spectest.Plan(t, spectest.UserConfiguration(""))
 	made, err := lab.Provision(p)
 	if err != nil {
 		t.Fatal(err)
@@ -45,10 +45,10 @@ func TestConfiguredFilesAreWhole(t *testing.T) {
 
 // TestConfiguredInOneFile: a certificate and its key may stand in one file, as many agents have them.
 func TestConfiguredInOneFile(t *testing.T) {
-	spec := spectest.Configured("")
+	spec := spectest.UserConfiguration("")
 	file := &spec.Configuration.Server.Files[0]
 	*file = agentconf.NewFile(file.Name(), bytes.ReplaceAll(file.Text(), []byte("agent-key.pem"), []byte("agent.pem")))
-	made, err := lab.Provision(mustPlan(t, spec))
+	made, err := lab.Provision(spectest.Plan(t, spec))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,10 +74,10 @@ func TestConfiguredSuites(t *testing.T) {
 		"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256": false,
 		"": false,
 	} {
-		spec := spectest.Configured("")
+		spec := spectest.UserConfiguration("")
 		server := &spec.Configuration.Server
 		server.Files = append(server.Files, agentconf.NewFile("mine/suites.hcl", []byte("tls { tls_cipher_suites = \""+suites+"\" }\n")))
-		made, err := lab.Provision(mustPlan(t, spec))
+		made, err := lab.Provision(spectest.Plan(t, spec))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -110,7 +110,7 @@ func TestEveryDefectIsInTheCertificates(t *testing.T) {
 		if defect != (pki.Defect{}) {
 			wanted = wanted.With(spec.DefectiveCertificates(pki.Client, defect))
 		}
-		p := mustPlan(t, wanted)
+		p := spectest.Plan(t, wanted)
 		made, err := lab.Provision(p)
 		if err != nil {
 			t.Fatalf("%s: %v", defect, err)
@@ -174,7 +174,7 @@ func TestOnlySomeTrustTheForeigner(t *testing.T) {
 		if role != "" {
 			wanted = wanted.With(spec.TrustForeign(role))
 		}
-		p := mustPlan(t, wanted)
+		p := spectest.Plan(t, wanted)
 		made, err := lab.Provision(p)
 		if err != nil {
 			t.Fatal(err)
@@ -209,7 +209,7 @@ func TestOneNodesCertificate(t *testing.T) {
 				TrustForeign: []spec.ForeignTrust{{Role: role, Node: node}},
 			}
 		}
-		p := mustPlan(t, wanted)
+		p := spectest.Plan(t, wanted)
 		made, err := lab.Provision(p)
 		if err != nil {
 			t.Fatal(err)
@@ -242,7 +242,7 @@ func TestTwoDefectsOnTwoNodes(t *testing.T) {
 	for node, defect := range defects {
 		wanted.Certificates.Defects = append(wanted.Certificates.Defects, spec.CertificateDefect{Role: pki.Client, Node: node, Defect: defect})
 	}
-	p := mustPlan(t, wanted)
+	p := spectest.Plan(t, wanted)
 	made, err := lab.Provision(p)
 	if err != nil {
 		t.Fatal(err)
@@ -258,7 +258,7 @@ func TestTwoDefectsOnTwoNodes(t *testing.T) {
 // provisioned is the lab with every kind of node.
 func provisioned(t *testing.T) (plan.Plan, lab.Provisioned) {
 	t.Helper()
-	p := mustPlan(t, everyKindOfNode())
+	p := spectest.Plan(t, spectest.EveryExtraNode())
 	made, err := lab.Provision(p)
 	if err != nil {
 		t.Fatal(err)
@@ -385,11 +385,11 @@ func TestIntroductionTokensGoToTheirClientAlone(t *testing.T) {
 		spec spec.Spec
 		want string
 	}{
-		"hardened":         {introducedInEveryWay(), "client-1 late namesake"},
-		"not bootstrapped": {small().With(spec.Hardened(), spec.NotBootstrapped()), ""},
-		"extra-nodes":      {everyKindOfNode(), ""},
+		"hardened":         {spectest.EveryIntroduction(), "client-1 late namesake"},
+		"not bootstrapped": {spectest.Small().With(spec.Hardened(), spec.NotBootstrapped()), ""},
+		"extra-nodes":      {spectest.EveryExtraNode(), ""},
 	} {
-		p, want := mustPlan(t, c.spec), c.want
+		p, want := spectest.Plan(t, c.spec), c.want
 		made, err := lab.Provision(p)
 		if err != nil {
 			t.Fatal(err)

@@ -70,7 +70,9 @@ func (o UpOptions) engines(e engine.Engine) []engine.Engine {
 func (o UpOptions) report(phase, text string) { o.emit(Event{Stage: phase, Text: text}) }
 
 // reportDone reports what a phase has done.
-func (o UpOptions) reportDone(phase, text string) { o.emit(Event{Stage: phase, Text: text, Done: true}) }
+func (o UpOptions) reportDone(phase, text string) {
+	o.emit(Event{Stage: phase, Text: text, Done: true})
+}
 
 func (o UpOptions) emit(e Event) {
 	if o.Progress != nil {

@@ -17,8 +17,8 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"nomadlab.internal/internal/spectest"
 	"nomadlab.internal/internal/state"
-	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
 )
 
@@ -42,16 +42,6 @@ func madeFolder(t *testing.T, name, run string) state.Folder {
 	return f
 }
 
-// mustPlan plans a lab of containers.
-func mustPlan(t *testing.T, s spec.Spec) plan.Plan {
-	t.Helper()
-	p, err := plan.New(s, plan.HostEnvironment{Pools: []netip.Prefix{netip.MustParsePrefix("172.30.0.0/16")}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
 // addresses lets cmp compare addresses.
 func addresses() cmp.Option {
 	return cmp.Options{
@@ -72,7 +62,7 @@ func exampleRecord(t *testing.T) state.Record {
 	t.Helper()
 	spec := detailed()
 	return state.Record{
-		Run: "0a1b", Plan: mustPlan(t, spec), Spec: spec, Engine: "docker", Image: "nomad:test", Version: "1.11.3",
+		Run: "0a1b", Plan: spectest.Plan(t, spec), Spec: spec, Engine: "docker", Image: "nomad:test", Version: "1.11.3",
 		Created: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 	"testing"
 
+	"nomadlab.internal/internal/spectest"
 	"nomadlab.internal/internal/state"
 	"nomadlab.internal/lab/spec"
 )
@@ -42,7 +43,7 @@ func TestTidyTakesTheKeysOfLabsThatCannotRunAgain(t *testing.T) {
 		if err := errors.Join(os.Remove(owner.Path()), owner.Close()); err != nil {
 			t.Fatal(err)
 		}
-		if err := f.Write(state.Record{Run: run, Plan: mustPlan(t, spec.Spec{Name: "demo"}), Engine: "process", Site: site}); err != nil {
+		if err := f.Write(state.Record{Run: run, Plan: spectest.Plan(t, spec.Spec{Name: "demo"}), Engine: "process", Site: site}); err != nil {
 			t.Fatal(err)
 		}
 		if there {

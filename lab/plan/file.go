@@ -11,8 +11,8 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// EvidenceName returns what the file is called in the evidence. Those of a user's configuration lie in folders of their own,
-// in the order in which they are read.
+// EvidenceName returns the name of the file in the evidence. Files of a user configuration have the number of their
+// folder, which is their order, in front.
 func (f File) EvidenceName() string {
 	if f.Origin == "" {
 		return path.Base(f.Path)
@@ -20,35 +20,35 @@ func (f File) EvidenceName() string {
 	return path.Base(path.Dir(f.Path)) + "-" + path.Base(f.Path)
 }
 
-// File is a file of a node. Either its content is in the plan, or it is a secret that is made when the lab is.
+// File is a file of a node. Its content is in the plan, or is a secret that is made during the start.
 type File struct {
 	Path    string      `json:"path"`
 	Mode    fs.FileMode `json:"mode"`
 	Content string      `json:"content,omitempty"`
 	Secret  Secret      `json:"secret,omitempty"`
-	// Also are further secrets that the file holds, behind the first.
+	// Also are further secrets in the file, after the first.
 	Also []Secret `json:"also,omitempty"`
-	// Origin is the name that the user of a configuration knows the file by.
+	// Origin is the name of the file in a user configuration.
 	Origin string `json:"origin,omitempty"`
-	// Whole is the text of which Content is what may be shown. It is in no record.
+	// Whole is the whole text of a file whose Content lacks the secrets. It is in no record.
 	Whole Sealed `json:"-"`
 }
 
-// Secret says what a file will hold that is not in the plan.
+// Secret names a content that is not in the plan.
 type Secret string
 
-// The contents that are made when a lab is.
+// The contents that are not in the plan.
 const (
 	CACertificate Secret = "ca certificate"
 	Certificate   Secret = "certificate"
 	PrivateKey    Secret = "private key"
 	Gossip        Secret = "gossip key"
 	IntroToken    Secret = "introduction token"
-	// UserText is a file of a user's configuration; its Content is without secrets.
+	// UserText is the whole text of a file of a user configuration; Content is that text without its secrets.
 	UserText Secret = "configuration"
 )
 
-// planFiles are a node's files: its configuration, its own certificate and key, and the authority's certificate.
+// planFiles returns a node's files: its configuration, its own certificate and key, and the authority's certificate.
 func planFiles(n Node, at paths, config string) []File {
 	files := []File{
 		{Path: at.data, Mode: fs.ModeDir | 0o700},
@@ -66,22 +66,22 @@ func planFiles(n Node, at paths, config string) []File {
 	)
 }
 
-// Sealed is a text that is not shown when what it is in is printed or written down.
+// Sealed is a text that is not shown when the value that contains it is printed or encoded.
 type Sealed string
 
-// String keeps it out of %v.
+// String keeps the text out of %v.
 func (Sealed) String() string { return "…" }
 
-// GoString keeps it out of %#v.
+// GoString keeps the text out of %#v.
 func (Sealed) GoString() string { return "…" }
 
-// MarshalText keeps it out of JSON and YAML.
+// MarshalText keeps the text out of JSON and YAML.
 func (Sealed) MarshalText() ([]byte, error) { return []byte("…"), nil }
 
-// plainFile is a File without its own form in JSON.
+// plainFile is File without its JSON methods.
 type plainFile File
 
-// fileJSON is a file as a plan in JSON has it: the mode in octal, as chmod takes it, and whether it is a folder.
+// fileJSON is the JSON form of a file: the mode in octal, as chmod takes it, and whether it is a folder.
 type fileJSON struct {
 	plainFile
 	Mode   any  `json:"mode"`
@@ -93,7 +93,7 @@ func (f File) MarshalJSON() ([]byte, error) {
 	return json.Marshal(fileJSON{plainFile: plainFile(f), Mode: fmt.Sprintf("%04o", f.Mode.Perm()), Folder: f.Mode.IsDir()})
 }
 
-// UnmarshalJSON reads what MarshalJSON writes, and the number that older records have instead.
+// UnmarshalJSON reads what MarshalJSON writes. The mode may also be a number, as in older records.
 func (f *File) UnmarshalJSON(text []byte) error {
 	var read fileJSON
 	if err := json.Unmarshal(text, &read); err != nil {

@@ -10,35 +10,20 @@ import (
 
 	"gotest.tools/v3/golden"
 
+	"nomadlab.internal/internal/spectest"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
 )
 
-func extraNodesOfEveryKind() []spec.ExtraNode {
-	return []spec.ExtraNode{
-		{Name: "good-server", Role: pki.Server},
-		{Name: "good-client", Role: pki.Client},
-		{Name: "client-as-server", Role: pki.Server, CertificateRole: pki.Client},
-		{Name: "cli-as-client", Role: pki.Client, CertificateRole: pki.CLI},
-		{Name: "stranger", Role: pki.Server, CertificateRegion: "elsewhere"},
-		{Name: "keyless", Role: pki.Server, Gossip: spec.NoKey},
-		{Name: "other-key", Role: pki.Server, Gossip: spec.OtherKey},
-		{Name: "behind-another", Role: pki.Server, AdvertisedRPCPort: 4747},
-	}
-}
-
 // plannedSpecs are the labs whose plans are kept, by the names of their golden files.
 func plannedSpecs() map[string]spec.Spec {
-	three := spec.Spec{}.With(spec.Servers(1), spec.Clients(1))
+	three := spectest.Small()
 	return map[string]spec.Spec{
-		"default": {},
-		"large":   spec.Spec{Name: "large"}.With(spec.Servers(5), spec.Clients(3)),
-		"two-regions": {Name: "two", Regions: []spec.Region{
-			{Name: "eu", Datacenter: "frankfurt", Servers: new(1), Clients: new(1)},
-			{Name: "us", Servers: new(1), Clients: new(0)},
-		}, ExtraNodes: []spec.ExtraNode{{Name: "late", Role: pki.Client, Region: "us"}}},
-		"extra-nodes": {Regions: three.Regions, ExtraNodes: extraNodesOfEveryKind()},
+		"default":     {},
+		"large":       spec.Spec{Name: "large"}.With(spec.Servers(5), spec.Clients(3)),
+		"two-regions": spectest.TwoRegions(),
+		"extra-nodes": spectest.EveryExtraNode(),
 		"mutated": {
 			Regions: three.Regions, Overrides: mutationSettings(),
 			ExtraNodes: []spec.ExtraNode{{Name: "keyed", Role: pki.Server, Gossip: spec.OtherKey}, {Name: "plain", Role: pki.Server}},
@@ -55,13 +40,7 @@ func plannedSpecs() map[string]spec.Spec {
 			Roles:        []spec.OtherRole{{Role: pki.Client, As: pki.Server}},
 			TrustForeign: []spec.ForeignTrust{{Role: pki.Server}},
 		}, ExtraNodes: []spec.ExtraNode{{Name: "late", Role: pki.Client}, {Name: "right", Role: pki.Client, CertificateRole: pki.Client}}},
-		"hardened": {
-			Name: "hardened", Regions: three.Regions, Hardened: true,
-			ExtraNodes: []spec.ExtraNode{
-				{Name: "late", Role: pki.Client}, {Name: "stranger", Role: pki.Client, Introduction: spec.NotIntroduced},
-				{Name: "namesake", Role: pki.Client, Introduction: spec.OtherIntroduction}, {Name: "fourth", Role: pki.Server},
-			},
-		},
+		"hardened":         spectest.EveryIntroduction(),
 		"not-bootstrapped": {Regions: three.Regions, Hardened: true, NotBootstrapped: true},
 		"details": {
 			Name: "details", Regions: three.Regions, LogLevel: "TRACE", Subnet: "10.99.7.13/24", Nomad: spec.Nomad{Version: "1.10.5"},
@@ -76,26 +55,17 @@ func wholePlans() []string { return []string{"default", "default-processes", "ha
 
 // assertPlan compares a lab's plan on that ground with its golden file. What differs is the lab: the default plan is on the
 // same ground, unless it is the default lab itself.
-func assertPlan(t *testing.T, name string, wanted spec.Spec, suffix string, g plan.HostEnvironment) {
+func assertPlan(t *testing.T, name string, wanted spec.Spec, suffix string, host plan.HostEnvironment) {
 	t.Helper()
-	p, from := planOn(t, wanted, g), g
+	p, from := spectest.PlanOn(t, wanted, host), host
 	if name == "default" {
-		from = plan.Containers()
+		from = spectest.Containers()
 	}
 	if name += suffix; slices.Contains(wholePlans(), name) {
 		golden.Assert(t, readable(t, p), "plan-"+name+".txt")
 		return
 	}
-	golden.Assert(t, planDifference(t, planOn(t, spec.Spec{}, from), p), "plan-"+name+".diff", "how plan %s differs from the default plan", name)
-}
-
-func planOn(t *testing.T, spec spec.Spec, g plan.HostEnvironment) plan.Plan {
-	t.Helper()
-	p, err := plan.New(spec, g)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
+	golden.Assert(t, planDifference(t, spectest.PlanOn(t, spec.Spec{}, from), p), "plan-"+name+".diff", "how plan %s differs from the default plan", name)
 }
 
 // readable is a plan for the eye: its files' contents as they are, behind the rest.
@@ -136,14 +106,14 @@ func indented(t *testing.T, v any) string {
 
 func TestPlanGolden(t *testing.T) {
 	for name, spec := range plannedSpecs() {
-		t.Run(name, func(t *testing.T) { assertPlan(t, name, spec, "", plan.Containers()) })
+		t.Run(name, func(t *testing.T) { assertPlan(t, name, spec, "", spectest.Containers()) })
 	}
 }
 
 // TestPlanOnThisMachineGolden is the same without containers: short paths, loopback, and no raw_exec where a protection is
 // missing.
 func TestPlanOnThisMachineGolden(t *testing.T) {
-	for _, name := range []string{"default", "weakened", "hardened"} {
+	for _, name := range []string{"default", "mutated", "hardened"} {
 		t.Run(name, func(t *testing.T) {
 			wanted := plannedSpecs()[name]
 			wanted.Overrides = slices.DeleteFunc(wanted.Overrides, func(s spec.Override) bool { return s == runRawExec() })
@@ -158,7 +128,7 @@ func TestNamedPlanGolden(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			named := plan.HostEnvironment{Named: true}
 			assertPlan(t, name, plannedSpecs()[name], "-named", named)
-			found := regexp.MustCompile(`\d+\.\d+\.\d+\.\d+`).FindAllString(readable(t, planOn(t, plannedSpecs()[name], named)), -1)
+			found := regexp.MustCompile(`\d+\.\d+\.\d+\.\d+`).FindAllString(readable(t, spectest.PlanOn(t, plannedSpecs()[name], named)), -1)
 			if slices.ContainsFunc(found, func(a string) bool { return !slices.Contains([]string{"0.0.0.0", "127.0.0.1", "169.254.0.0"}, a) }) {
 				t.Errorf("addresses are in it: %v", found)
 			}

@@ -13,7 +13,7 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// ownAddress is the go-sockaddr template of the link-local address of a container: the one that it has after every start.
+// ownAddress is the go-sockaddr template of a container's link-local address, which it keeps over restarts.
 const ownAddress = `{{ GetAllInterfaces | include "network" "169.254.0.0/16" | attr "address" }}`
 
 func (n *Node) advertise() string {
@@ -23,7 +23,7 @@ func (n *Node) advertise() string {
 	return ownAddress
 }
 
-// editAdvertised changes where the node's peers are told to connect to, if that is not where it listens.
+// editAdvertised sets the advertised RPC port if it differs from the one at which the node listens.
 func (n *Node) editAdvertised(config []byte) ([]byte, error) {
 	if n.AdvertisedRPCPort == 0 {
 		return config, nil
@@ -31,7 +31,8 @@ func (n *Node) editAdvertised(config []byte) ([]byte, error) {
 	return agentconf.Edit(config, "advertise.rpc", fmt.Sprintf("%q", n.advertise()+fmt.Sprintf(":%d", n.AdvertisedRPCPort)))
 }
 
-// Peer returns a port of the node as others write it down: ADDRESS:PORT, or NAME:PORT on Ground that is Named.
+// Peer returns the address of a port of the node in the configuration of other nodes: ADDRESS:PORT, or NAME:PORT if the
+// HostEnvironment is Named.
 func (n *Node) Peer(port uint16) string {
 	if n.Address.IsValid() {
 		return netip.AddrPortFrom(n.Address, port).String()
@@ -39,7 +40,7 @@ func (n *Node) Peer(port uint16) string {
 	return fmt.Sprintf("%s:%d", n.Name, port)
 }
 
-// InUsersWords returns a line of the agent's log with the names by which the user knows the files.
+// InUsersWords replaces paths in a line of the agent's log by the names of the files in the user configuration.
 func (n Node) InUsersWords(line string) string {
 	for _, f := range n.Files {
 		if f.Origin != "" {
@@ -49,47 +50,47 @@ func (n Node) InUsersWords(line string) string {
 	return line
 }
 
-// Node is one agent as it will be.
+// Node is one agent of a plan.
 type Node struct {
 	Name       string   `json:"name"`
 	Role       pki.Role `json:"role"`
 	Region     string   `json:"region"`
 	Datacenter string   `json:"datacenter"`
-	// NodePool is the one that a client registers in. Empty: default.
+	// NodePool is the node pool of a client. Empty: default.
 	NodePool string `json:"node_pool,omitempty"`
-	// Extra node is true for an agent that stays outside until it is started.
+	// ExtraNode is true for an agent that is created with the lab and not started.
 	ExtraNode bool `json:"extra_node,omitempty"`
-	// Address is the node's on the lab's network. Invalid on Ground that is Named.
+	// Address is the node's address on the lab's network. Invalid if the HostEnvironment is Named.
 	Address netip.Addr `json:"address"`
 	// Aliases are the node's names on the lab's network.
 	Aliases []string `json:"aliases"`
-	// Identity is who its certificate speaks for.
+	// Identity is the identity in its certificate.
 	Identity pki.Identity `json:"identity"`
-	// Defect is what is wrong with its certificate, by the name of one of pki.Flaws. Empty: nothing.
+	// Defect is the name of the defect of its certificate; see pki.Defects. Empty: none.
 	Defect string `json:"defect,omitempty"`
-	// HandedIn is true for an agent whose certificate is a user's own.
-	HandedIn bool `json:"handed_in,omitempty"`
-	// ServerName is a name in its certificate for those who connect to it. Empty: that of its Identity.
+	// UserCertificate is true if the agent's certificate came with the user configuration.
+	HandedIn bool `json:"user_certificate,omitempty"`
+	// ServerName is the name in its certificate that callers verify. Empty: the name of its Identity.
 	ServerName string `json:"server_name,omitempty"`
-	// RSA is true for an agent whose cipher suites take an RSA key.
+	// RSA is true if the agent needs an RSA key, because of its cipher suites.
 	RSA bool `json:"rsa,omitempty"`
-	// TrustsForeign is true for an agent that also trusts an authority that is not the lab's.
+	// TrustsForeign is true if the agent also trusts an authority that is not the lab's.
 	TrustsForeign bool `json:"trusts_foreign,omitempty"`
-	// Gossip is which gossip key a server has.
+	// Gossip says which gossip key a server has.
 	Gossip spec.GossipKey `json:"gossip,omitempty"`
-	// Introduction is which introduction token a client of a hardened lab has.
+	// Introduction says which introduction token a client of a hardened lab has.
 	Introduction spec.Introduction `json:"introduction,omitempty"`
-	// AdvertisedRPCPort is where a server tells its peers to connect to it. Zero: where it listens.
+	// AdvertisedRPCPort is the RPC port that a server advertises to its peers. Zero: the port where it listens.
 	AdvertisedRPCPort uint16 `json:"advertised_rpc_port,omitempty"`
-	// User is the numeric user and group that the agent runs as. Zero: the engine has a user for it.
+	// User is the numeric user and group of the agent. Zero: the engine chooses.
 	User int `json:"user,omitempty"`
-	// Ports are reached from this machine: of a contained node, each through a free port of 127.0.0.1.
+	// Ports are the ports that are reached from this machine; those of a contained node through free ports of 127.0.0.1.
 	Ports []uint16 `json:"ports"`
-	// Inside are those of them that the agent listens on at the node's own loopback alone.
+	// Inside are those of Ports at which the agent listens only on the node's own loopback.
 	Inside []uint16 `json:"inside,omitempty"`
-	// HTTPInClear is true for an agent whose HTTP port has no TLS.
+	// HTTPInClear is true if the HTTP port has no TLS.
 	HTTPInClear bool `json:"http_in_clear,omitempty"`
-	// Replaced are the lines of a user's configuration that the agent does not read as they stand.
+	// Replaced are the lines of the user configuration that the agent reads in a changed form.
 	Replaced []fit.Replaced `json:"replaced,omitempty"`
 	Command  []string       `json:"command"`
 	// Environment holds NAME=value entries.
@@ -97,11 +98,11 @@ type Node struct {
 	Files       []File   `json:"files"`
 }
 
-// AgentUser is the numeric user and group as which agents run. An agent needs no privilege for raw_exec, and a client that runs as root without
-// privileges does not start at all: it cannot make its cgroup (nomad#23476).
+// AgentUser is the numeric user and group of contained agents. raw_exec needs no privilege. A client that runs as root
+// without privileges does not start: it cannot make its cgroup (nomad#23476).
 const AgentUser = 1000
 
-// port is the one at that place among the node's, or Nomad's own where it has none.
+// port returns the port at that place of Ports, or Nomad's default if there is none.
 func (n Node) port(place int, usual uint16) uint16 {
 	if place < len(n.Ports) {
 		return n.Ports[place]
@@ -118,8 +119,7 @@ func (n Node) RPCPort() uint16 { return n.port(1, spec.RPCPort) }
 // SerfPort returns the port at which a server gossips.
 func (n Node) SerfPort() uint16 { return n.port(2, spec.SerfPort) }
 
-// UsualPorts returns the ports of an agent of that role that others than the lab's nodes have business with, where no
-// configuration names another.
+// UsualPorts returns Nomad's default ports of an agent of the node's role.
 func (n *Node) UsualPorts() []uint16 {
 	if n.Role == pki.Server {
 		return []uint16{spec.HTTPPort, spec.RPCPort, spec.SerfPort}
@@ -127,7 +127,7 @@ func (n *Node) UsualPorts() []uint16 {
 	return []uint16{spec.HTTPPort}
 }
 
-// identify puts the names and addresses into the node's certificate that its peers and users call it by.
+// identify fills in the identity, the defect and the trust of the node.
 func (n *Node) identify(c spec.Certificates) error {
 	n.Defect, n.TrustsForeign = cmp.Or(n.Defect, c.DefectOf(n.Role, n.Name)), c.TrustsForeign(n.Role, n.Name)
 	n.Identity.DNSNames = slices.Concat(n.Aliases, c.DNSNames, c.NamesOf(n.Role, n.Name))
@@ -137,22 +137,19 @@ func (n *Node) identify(c spec.Certificates) error {
 	for i, text := range c.IPs {
 		ip, err := netip.ParseAddr(text)
 		if err != nil {
-			return &spec.InvalidError{Problems: []spec.Problem{{
-				Field: fmt.Sprintf("certificates.ips[%d]", i), Found: fmt.Sprintf("%q", text),
-				Mend: "use an IP address, or a go-sockaddr template that gives one",
-			}}}
+			return invalid(fmt.Sprintf("certificates.ips[%d]", i), fmt.Sprintf("%q", text), "use an IP address, or a go-sockaddr template that gives one")
 		}
 		n.Identity.IPs = append(n.Identity.IPs, ip)
 	}
 	return nil
 }
 
-// touches reports whether the node's certificate is to be another than it would be.
+// touches reports whether the node's certificate is to differ from the user's.
 func touches(c spec.Certificates, n Node) bool {
 	return n.Defect != "" || n.Identity.Role != n.Role || n.Identity.Region != n.Region || len(c.NamesOf(n.Role, n.Name)) > 0
 }
 
-// HTTPScheme returns "https", or "http" where the agent serves HTTP in the clear.
+// HTTPScheme returns "https", or "http" if the HTTP port has no TLS.
 func (n Node) HTTPScheme() string {
 	if n.HTTPInClear {
 		return "http"
@@ -160,7 +157,7 @@ func (n Node) HTTPScheme() string {
 	return "https"
 }
 
-// HasCertificate reports whether the node has one: an agent in the clear need not.
+// HasCertificate reports whether the node has a certificate. An agent without TLS may have none.
 func (n Node) HasCertificate() bool {
 	return slices.ContainsFunc(n.Files, func(f File) bool { return f.Secret == Certificate })
 }

@@ -1,5 +1,5 @@
-// Package plan says what a lab will be: every node's name, address, certificate, files and command, before anything starts. A Plan
-// is a pure function of a Spec and of the Ground that the lab stands on. Nothing here reaches an engine, a disk, a network or a clock.
+// Package plan determines a lab before anything starts: every node's name, address, certificate, files and command. A Plan is a
+// pure function of a Spec and a HostEnvironment. The package uses no engine, disk, network or clock.
 package plan
 
 import (
@@ -14,57 +14,57 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// Ground is what a lab is planned on. Its zero value has no room for a subnet.
+// HostEnvironment is what a plan must know of the machine and the engine. The zero value has no room for a subnet.
 type HostEnvironment struct {
-	// Pools are where a free subnet is looked for, in this order.
+	// Pools are the networks in which a free subnet is looked for, in this order.
 	Pools []netip.Prefix
 	// Occupied are the subnets that the host already uses.
 	Occupied []netip.Prefix
-	// Folder is where the nodes' files are on this machine, each node's below Folder/NAME. Empty: every node is contained,
-	// with a file system and a network of its own.
+	// Folder is where the nodes' files are on this machine, each node's below Folder/NAME. Empty: every node is
+	// contained, that is, it has a file system and a network of its own.
 	Folder string
-	// Named is true where nodes get their addresses with their containers, a link-local one among them, and know each other
-	// by name alone. The plan then has neither a subnet nor addresses, and Pools and Occupied are not looked at.
+	// Named is true if nodes get their addresses, a link-local one among them, when their containers start, and know each
+	// other by name. The plan then has no subnet and no addresses; Pools and Occupied are ignored.
 	Named bool
 }
 
-func (g HostEnvironment) contained() bool { return g.Folder == "" }
+func (host HostEnvironment) contained() bool { return host.Folder == "" }
 
-// Plan is a lab as it will be: a pure function of a Spec and of the ground that it stands on. It holds no secret.
+// Plan is a lab as it will be. It contains no secret.
 type Plan struct {
 	Name string `json:"name"`
-	// Nomad says which Nomad its nodes run.
+	// Nomad says which Nomad the nodes run.
 	Nomad spec.Nomad `json:"nomad"`
-	// Subnet is the lab's network. Invalid on Ground that is Named.
+	// Subnet is the lab's network. Invalid if the HostEnvironment is Named.
 	Subnet netip.Prefix `json:"subnet"`
-	// Certificates is how the lab's certificates differ from package pki's defaults.
+	// Certificates says how the lab's certificates differ from the defaults of package pki.
 	Certificates spec.Certificates `json:"certificates,omitzero"`
-	// Configured is true for a lab whose agents read a user's configuration.
-	Configured bool `json:"configured,omitempty"`
-	// Hardened is true for a lab with ACLs, strict introduction of clients and no raw_exec.
+	// UserConfiguration is true for a lab whose agents read a user configuration.
+	Configured bool `json:"user_configuration,omitempty"`
+	// Hardened is true for a hardened lab; see spec.Spec.
 	Hardened bool `json:"hardened,omitempty"`
-	// NotBootstrapped is true for one whose ACL system is left to whoever comes first.
+	// NotBootstrapped is true for a hardened lab whose ACL system is not bootstrapped by Up.
 	NotBootstrapped bool `json:"not_bootstrapped,omitempty"`
-	// Settings are lines of the agents' configuration that are not as a lab has them.
+	// Overrides are the lines of the agents' configuration that differ from those of the lab.
 	Overrides []spec.Override `json:"overrides,omitempty"`
 	// Nodes are in the order of their addresses: servers, clients, extra nodes.
 	Nodes []Node `json:"nodes"`
-	// GossipKey is what the first server of a user's configuration encrypts its gossip with. It is in no record.
+	// GossipKey is the gossip key in the user configuration of the first server. It is in no record.
 	GossipKey Sealed `json:"-"`
 }
 
 // TLSFolder returns the folder of a node's certificates.
-func (g HostEnvironment) TLSFolder(node string) string { return g.paths(node).tls }
+func (host HostEnvironment) TLSFolder(node string) string { return host.paths(node).tls }
 
 // paths are the folders of a node.
 type paths struct{ data, config, tls string }
 
-// paths are the official image's in a container, so that both images look alike. On this machine they are short: the
-// socket of a task lies below data, and the path of a socket has at most 107 bytes (unix(7)).
-func (g HostEnvironment) paths(node string) paths {
+// paths returns the folders of a node. In a container they are those of the official image. On this machine they are
+// short: the socket of a task is below data, and the path of a socket has at most 107 bytes (unix(7)).
+func (host HostEnvironment) paths(node string) paths {
 	root := "/nomad"
-	if !g.contained() {
-		root = path.Join(g.Folder, node)
+	if !host.contained() {
+		root = path.Join(host.Folder, node)
 	}
 	return paths{data: root + "/data", config: root + "/config", tls: root + "/tls"}
 }
@@ -72,36 +72,36 @@ func (g HostEnvironment) paths(node string) paths {
 // agentFile is a node's configuration, below its folder for configuration.
 const agentFile = "/agent.hcl"
 
-// New makes the plan of a Spec. The Spec's templates must have been evaluated. It returns an *InvalidError when the
-// Spec is, and ErrNoSubnet or ErrSubnetInUse.
-func New(s spec.Spec, g HostEnvironment) (Plan, error) {
+// New returns the plan of a Spec whose templates have been evaluated. It returns an *InvalidError for an invalid Spec,
+// and ErrNoSubnet or ErrSubnetInUse if there is no free subnet.
+func New(s spec.Spec, host HostEnvironment) (Plan, error) {
 	if err := s.Validate(); err != nil {
 		return Plan{}, err
 	}
 	s = s.WithDefaults()
 	p := Plan{Name: s.Name, Nomad: s.Nomad, Certificates: s.Certificates, Overrides: s.Overrides}
 	p.Hardened, p.NotBootstrapped, p.Configured = s.Hardened, s.NotBootstrapped, s.Configuration != nil
-	if err := p.checkHost(g); err != nil {
+	if err := p.checkHost(host); err != nil {
 		return Plan{}, err
 	}
 	for _, r := range s.Regions {
 		p.addMembers(s, r)
 	}
-	for _, j := range s.ExtraNodes {
+	for _, x := range s.ExtraNodes {
 		p.Nodes = append(p.Nodes, Node{
-			Name: j.Name, Role: j.Role, Region: j.Region, Datacenter: datacenter(s.Regions, j.Region), ExtraNode: true, Defect: j.Defect,
-			Gossip: p.gossipKeyFor(j.Name, j.Role, j.Gossip), Introduction: j.Introduction, AdvertisedRPCPort: j.AdvertisedRPCPort,
-			Identity: pki.Identity{Role: j.CertificateRole, Region: j.CertificateRegion},
+			Name: x.Name, Role: x.Role, Region: x.Region, Datacenter: datacenter(s.Regions, x.Region), ExtraNode: true, Defect: x.Defect,
+			Gossip: p.gossipKeyFor(x.Name, x.Role, x.Gossip), Introduction: x.Introduction, AdvertisedRPCPort: x.AdvertisedRPCPort,
+			Identity: pki.Identity{Role: x.CertificateRole, Region: x.CertificateRegion},
 		})
 	}
 	var err error
-	if p.Subnet, err = chooseSubnet(s.Subnet, s.Name, len(p.Nodes), g); err != nil {
+	if p.Subnet, err = chooseSubnet(s.Subnet, s.Name, len(p.Nodes), host); err != nil {
 		return Plan{}, err
 	}
-	if err := p.address(g); err != nil {
+	if err := p.address(host); err != nil {
 		return Plan{}, err
 	}
-	return p, p.complete(s, g)
+	return p, p.complete(s, host)
 }
 
 func (p *Plan) addMembers(s spec.Spec, r spec.Region) {
@@ -113,7 +113,7 @@ func (p *Plan) addMembers(s spec.Spec, r spec.Region) {
 	}
 }
 
-// gossipKeyFor returns which key a node encrypts its gossip with: the wanted one, or none where a setting takes the lab's away.
+// gossipKeyFor returns the gossip key of a node: the wanted one, or none if an override removes the key of the lab.
 func (p *Plan) gossipKeyFor(name string, role pki.Role, wanted spec.GossipKey) spec.GossipKey {
 	without := func(s spec.Override) bool {
 		return s.RemovesGossipKey() && s.ConcernsNode(role, name)
@@ -129,34 +129,34 @@ func (p *Plan) EncryptsGossip() bool {
 	return slices.ContainsFunc(p.Nodes, func(n Node) bool { return n.Role == pki.Server && n.Gossip == spec.LabKey })
 }
 
-// GossipsInClear reports whether the server of that name is to have no gossip key.
+// GossipsInClear reports whether the server of that name has no gossip key.
 func (p *Plan) GossipsInClear(name string) bool {
 	return slices.ContainsFunc(p.Nodes, func(n Node) bool { return n.Name == name && n.Gossip == spec.NoKey })
 }
 
-// complete gives every node what follows from its place in the plan.
-func (p *Plan) complete(s spec.Spec, g HostEnvironment) error {
+// complete fills in what follows from the names and addresses of the nodes.
+func (p *Plan) complete(s spec.Spec, host HostEnvironment) error {
 	for i := range p.Nodes {
 		n := &p.Nodes[i]
-		at := g.paths(n.Name)
-		if g.contained() {
+		at := host.paths(n.Name)
+		if host.contained() {
 			n.User = AgentUser
 		}
 		n.Aliases = []string{n.Name, n.Name + "." + n.Region}
 		n.Ports = n.UsualPorts()
 		n.Command = []string{"nomad", "agent", "-config", at.config}
-		// raw_exec asks who runs it. No image knows this user, so the environment says it (os/user, without cgo).
+		// raw_exec looks up its user, which no image has; the environment has it too (os/user, without cgo).
 		n.Environment = []string{"USER=nomad", "HOME=" + at.data}
 		if err := n.identify(s.Certificates); err != nil {
 			return err
 		}
 		if s.Configuration != nil {
-			if err := p.configure(n, s.Configuration, s.LogLevel, g); err != nil {
+			if err := p.configure(n, s.Configuration, s.LogLevel, host); err != nil {
 				return err
 			}
 			continue
 		}
-		if err := p.write(n, s.LogLevel, g); err != nil {
+		if err := p.write(n, s.LogLevel, host); err != nil {
 			return err
 		}
 	}
@@ -164,8 +164,8 @@ func (p *Plan) complete(s spec.Spec, g HostEnvironment) error {
 }
 
 // write gives a node the lab's own configuration.
-func (p *Plan) write(n *Node, logLevel string, g HostEnvironment) error {
-	agent := p.agent(*n, logLevel, g)
+func (p *Plan) write(n *Node, logLevel string, host HostEnvironment) error {
+	agent := p.agent(*n, logLevel, host)
 	p.harden(&agent)
 	config, err := agent.HCL()
 	if err != nil {
@@ -179,14 +179,14 @@ func (p *Plan) write(n *Node, logLevel string, g HostEnvironment) error {
 	}
 	encrypted, err := agentconf.Flag(config, "tls.http")
 	n.HTTPInClear = err == nil && !encrypted
-	at := g.paths(n.Name)
+	at := host.paths(n.Name)
 	n.Files = append(planFiles(*n, at, string(config)), p.introduction(*n, at)...)
 	return nil
 }
 
-// agent is the node's Nomad configuration.
-func (p *Plan) agent(n Node, logLevel string, g HostEnvironment) agentconf.Agent {
-	at := g.paths(n.Name)
+// agent returns the node's Nomad configuration.
+func (p *Plan) agent(n Node, logLevel string, host HostEnvironment) agentconf.Agent {
+	at := host.paths(n.Name)
 	a := agentconf.Agent{
 		Name: n.Name, Region: n.Region, Datacenter: n.Datacenter, LogLevel: logLevel,
 		DataDir: at.data, Advertise: n.advertise(),
@@ -196,11 +196,11 @@ func (p *Plan) agent(n Node, logLevel string, g HostEnvironment) agentconf.Agent
 			KeyFile:  at.tls + "/" + n.Identity.KeyFile(),
 		},
 	}
-	if !g.contained() {
-		a.BindAddr = a.Advertise // every other address of this machine is somebody else's
+	if !host.contained() {
+		a.BindAddr = a.Advertise // no other address of this machine belongs to the node
 	}
 	if n.Role == pki.Client {
-		a.Client = &agentconf.Client{Servers: p.addresses(n.Region, spec.RPCPort), RawExec: p.rawExec(g)}
+		a.Client = &agentconf.Client{Servers: p.addresses(n.Region, spec.RPCPort), RawExec: p.rawExec(host)}
 		return a
 	}
 	a.Server = &agentconf.Server{Join: p.addresses("", spec.SerfPort)}
@@ -210,13 +210,14 @@ func (p *Plan) agent(n Node, logLevel string, g HostEnvironment) agentconf.Agent
 	return a
 }
 
-// rawExec says whether clients run raw_exec tasks. On this machine's loopback they do so in a hardened lab alone: of a
-// weakened one any local program, or a web page's POST, could have commands run as the lab's user.
-func (p *Plan) rawExec(g HostEnvironment) bool {
-	return !p.Hardened && (g.contained() || !p.WeakensTheLab())
+// rawExec reports whether clients run raw_exec tasks. On this machine's loopback they do so only in a lab that lacks no
+// protection: otherwise any local program, or a POST from a web page, could run commands as the lab's user.
+func (p *Plan) rawExec(host HostEnvironment) bool {
+	return !p.Hardened && (host.contained() || !p.WeakensTheLab())
 }
 
-// addresses are where the region's servers listen; the empty region means all of them, for gossip is one pool.
+// addresses returns the addresses of the servers of a region, or of all regions for the empty one: gossip spans all
+// regions.
 func (p *Plan) addresses(region string, port uint16) []string {
 	var out []string
 	for _, n := range p.Nodes {
@@ -240,7 +241,7 @@ func datacenter(regions []spec.Region, name string) string {
 // (command/agent/agent.go:811 and :858).
 const introTokenFile = "intro_token.jwt"
 
-// harden turns on what a hardened lab has beyond others. That it has no raw_exec, rawExec says.
+// harden adds the settings of a hardened lab. rawExec leaves out raw_exec.
 func (p *Plan) harden(a *agentconf.Agent) {
 	if !p.Hardened {
 		return
@@ -251,10 +252,10 @@ func (p *Plan) harden(a *agentconf.Agent) {
 	}
 }
 
-// Bootstrapped reports whether the lab's ACL system is bootstrapped by whoever brings it up.
+// Bootstrapped reports whether Up bootstraps the ACL system.
 func (p *Plan) Bootstrapped() bool { return p.Hardened && !p.NotBootstrapped }
 
-// introduction is what introduces a client to the servers of a hardened lab.
+// introduction returns the files with which a client introduces itself to the servers of a hardened lab.
 func (p *Plan) introduction(n Node, at paths) []File {
 	if !p.Bootstrapped() || n.Role != pki.Client || n.Introduction == spec.NotIntroduced {
 		return nil

@@ -22,7 +22,7 @@ import (
 )
 
 // TestForgedCertificatesWeaken a lab: on this machine it runs no raw_exec tasks, and its user is told.
-func TestForgedCertificatesWeaken(t *testing.T) {
+func TestAlteredCertificatesLackAProtection(t *testing.T) {
 	for want, o := range map[string]spec.Option{
 		"defect no-eku on clients":               spec.DefectiveCertificates(pki.Client, pki.NoEKU()),
 		"names a b":                              spec.CertificateNames("", "a", "b"),
@@ -62,20 +62,11 @@ func configOf(n plan.Node) string {
 	return out.String()
 }
 
-func mustPlan(t *testing.T, s spec.Spec, occupied ...netip.Prefix) plan.Plan {
-	t.Helper()
-	p, err := plan.New(s, plan.Containers(occupied...))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return p
-}
-
 // TestNamedPlanKeepsTheAddressesThatWereAskedFor in certificates, and refuses a subnet, which it could not have.
 func TestNamedPlanKeepsTheAddressesThatWereAskedFor(t *testing.T) {
 	spec := plannedSpecs()["details"]
 	_, err := plan.New(spec, plan.HostEnvironment{Named: true})
-	if problems := problemsOf(t, err); len(problems) != 1 || problems[0].Field != "subnet" {
+	if problems := spectest.Problems(t, err); len(problems) != 1 || problems[0].Field != "subnet" {
 		t.Errorf("with a subnet: %v", problems)
 	}
 	spec.Subnet = ""
@@ -95,24 +86,24 @@ const runsRawExec = "config {\n    enabled = true"
 
 // TestRawExecOnThisMachineNeedsEveryProtection, while in containers it needs none.
 func TestRawExecOnThisMachineNeedsEveryProtection(t *testing.T) {
-	weakened := [][]spec.Override{nil}
+	overrides := [][]spec.Override{nil}
 	for _, w := range mutations() {
-		weakened = append(weakened, []spec.Override{w.setting})
+		overrides = append(overrides, []spec.Override{w.setting})
 	}
-	for _, w := range weakened {
-		for ground, want := range map[string]bool{"containers": true, "processes": len(w) == 0 || w[0] == runRawExec()} {
-			g := plan.Containers()
-			if ground == "processes" {
-				g = plan.Processes()
+	for _, w := range overrides {
+		for environment, want := range map[string]bool{"containers": true, "processes": len(w) == 0 || w[0] == runRawExec()} {
+			host := spectest.Containers()
+			if environment == "processes" {
+				host = plan.Processes()
 			}
-			p, err := plan.New(spec.Spec{Overrides: w}, g)
+			p, err := plan.New(spec.Spec{Overrides: w}, host)
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, n := range p.Nodes {
 				for _, f := range n.Files {
 					if got := strings.Contains(f.Content, runsRawExec); f.Content != "" && got != (want && n.Role == pki.Client) {
-						t.Errorf("%s, weakened by %v: raw_exec at %s is %v", ground, w, n.Name, got)
+						t.Errorf("%s, weakened by %v: raw_exec at %s is %v", environment, w, n.Name, got)
 					}
 				}
 			}
@@ -129,7 +120,7 @@ func TestPlanIsAFunction(t *testing.T) {
 			if spec.Subnet != "" {
 				before = nil
 			}
-			first, second := mustPlan(t, spec, before...), mustPlan(t, spec, before...)
+			first, second := spectest.Plan(t, spec, before...), spectest.Plan(t, spec, before...)
 			if diff := cmp.Diff(first, second, addresses()); diff != "" {
 				t.Errorf("two plans of one Spec (-first +second):\n%s", diff)
 			}
@@ -145,10 +136,10 @@ func TestPlanIsAFunction(t *testing.T) {
 
 // TestPlansDoNotShareMemory: whoever edits one plan must not edit another.
 func TestPlansDoNotShareMemory(t *testing.T) {
-	first, second := mustPlan(t, spec.Spec{}), mustPlan(t, spec.Spec{})
+	first, second := spectest.Plan(t, spec.Spec{}), spectest.Plan(t, spec.Spec{})
 	n := first.Nodes[0]
 	n.Aliases[0], n.Ports[0], n.Command[0], n.Environment[0], n.Files[0].Path = "x", 1, "x", "x", "x"
-	if diff := cmp.Diff(mustPlan(t, spec.Spec{}), second, addresses()); diff != "" {
+	if diff := cmp.Diff(spectest.Plan(t, spec.Spec{}), second, addresses()); diff != "" {
 		t.Errorf("editing one plan changed another:\n%s", diff)
 	}
 }
@@ -162,9 +153,9 @@ func addresses() cmp.Option {
 
 // TestHardenedRunsNoRawExec, in containers neither.
 func TestHardenedRunsNoRawExec(t *testing.T) {
-	for _, g := range []plan.HostEnvironment{plan.Containers(), plan.Processes()} {
+	for _, host := range []plan.HostEnvironment{spectest.Containers(), plan.Processes()} {
 		for wanted, want := range map[bool]int{false: 2, true: 0} {
-			p, err := plan.New(spec.Spec{Hardened: wanted}, g)
+			p, err := plan.New(spec.Spec{Hardened: wanted}, host)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -211,17 +202,17 @@ func TestPlanReachesNothing(t *testing.T) {
 // evaluated.
 func TestPlanDoesNotAskTheHost(t *testing.T) {
 	for found, right := range map[string]string{"localhost": "127.0.0.1", "{{ GetPrivateIP }}": "192.0.2.1", "127.0.0.1:80": "::1"} {
-		_, err := plan.New(spec.Spec{Certificates: spec.Certificates{IPs: []string{right, found}}}, plan.Containers())
-		problems := problemsOf(t, err)
+		_, err := plan.New(spec.Spec{Certificates: spec.Certificates{IPs: []string{right, found}}}, spectest.Containers())
+		problems := spectest.Problems(t, err)
 		if problems[0].Field != "certificates.ips[1]" || problems[0].Found != strconv.Quote(found) {
 			t.Errorf("%s: %v", found, problems)
 		}
-		mustPlan(t, spec.Spec{Certificates: spec.Certificates{IPs: []string{right, right}}})
+		spectest.Plan(t, spec.Spec{Certificates: spec.Certificates{IPs: []string{right, right}}})
 	}
 }
 
 func TestPlanOfHundredClients(t *testing.T) {
-	p := mustPlan(t, spec.Spec{}.With(spec.Clients(100)))
+	p := spectest.Plan(t, spec.Spec{}.With(spec.Clients(100)))
 	if len(p.Nodes) != 103 || p.Subnet.Bits() != 24 {
 		t.Errorf("%d nodes in %s, want 103 in a /24", len(p.Nodes), p.Subnet)
 	}
@@ -253,7 +244,7 @@ func checkAddresses(t *testing.T, p plan.Plan) {
 }
 
 func TestMembersOfRegionsHaveNamesOfTheirOwn(t *testing.T) {
-	p := mustPlan(t, plannedSpecs()["two-regions"])
+	p := spectest.Plan(t, plannedSpecs()["two-regions"])
 	got := map[string]string{}
 	for _, n := range p.Nodes {
 		got[n.Name] = n.Region + "/" + n.Datacenter + "/" + n.Identity.Name()
@@ -269,7 +260,7 @@ func TestMembersOfRegionsHaveNamesOfTheirOwn(t *testing.T) {
 
 // TestClientsKnowTheServersOfTheirRegionAlone, and servers gossip across regions.
 func TestClientsKnowTheServersOfTheirRegionAlone(t *testing.T) {
-	p := mustPlan(t, plannedSpecs()["two-regions"])
+	p := spectest.Plan(t, plannedSpecs()["two-regions"])
 	address := map[string]string{}
 	for _, n := range p.Nodes {
 		address[n.Name] = n.Address.String()
@@ -292,7 +283,7 @@ func TestClientsKnowTheServersOfTheirRegionAlone(t *testing.T) {
 func TestPlanHoldsNoSecret(t *testing.T) {
 	secret := regexp.MustCompile(`PRIVATE KEY|[A-Za-z0-9+/]{43}=`)
 	for name, spec := range plannedSpecs() {
-		if found := secret.FindString(readable(t, mustPlan(t, spec))); found != "" {
+		if found := secret.FindString(readable(t, spectest.Plan(t, spec))); found != "" {
 			t.Errorf("%s: %q", name, found)
 		}
 	}

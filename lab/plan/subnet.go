@@ -11,8 +11,8 @@ import (
 )
 
 // address gives every node its address, in the order of the plan.
-func (p *Plan) address(g HostEnvironment) error {
-	if g.Named {
+func (p *Plan) address(host HostEnvironment) error {
+	if host.Named {
 		return nil
 	}
 	for i := range p.Nodes {
@@ -25,30 +25,28 @@ func (p *Plan) address(g HostEnvironment) error {
 	return nil
 }
 
-// ErrNoSubnet is returned when every candidate is in use. It is an ErrInvalid: the user can name another.
+// ErrNoSubnet is returned if every candidate is in use. It is an ErrInvalid: the user can name another subnet.
 const ErrNoSubnet = spec.InputError("no free subnet")
 
-// ErrSubnetInUse is returned for a subnet that the user named and that the host already uses. It is an ErrInvalid.
+// ErrSubnetInUse is returned if the host uses the subnet that the user named. It is an ErrInvalid.
 const ErrSubnetInUse = spec.InputError("the subnet is in use")
 
-// chooseSubnet returns the wanted subnet if it is free, or a free one large enough for so many nodes. Labs with
-// different names begin their search at different places, so that labs which start at the same time seldom collide.
-func chooseSubnet(wanted, name string, nodes int, g HostEnvironment) (netip.Prefix, error) {
-	if g.Named && wanted != "" {
-		return netip.Prefix{}, &spec.InvalidError{Problems: []spec.Problem{{
-			Field: "subnet", Found: fmt.Sprintf("%q", wanted), Mend: "leave it out: nodes that know each other by name get their network when they start",
-		}}}
+// chooseSubnet returns the wanted subnet if it is free or, if none is wanted, a free one that is large enough for so many
+// nodes. Where the search begins depends on the name of the lab, so that labs that start at the same time seldom collide.
+func chooseSubnet(wanted, name string, nodes int, host HostEnvironment) (netip.Prefix, error) {
+	if host.Named && wanted != "" {
+		return netip.Prefix{}, invalid("subnet", fmt.Sprintf("%q", wanted), "leave it out: nodes that know each other by name get their network when they start")
 	}
-	if g.Named {
+	if host.Named {
 		return netip.Prefix{}, nil
 	}
 	if wanted != "" {
-		return wantedSubnet(wanted, nodes, g)
+		return wantedSubnet(wanted, nodes, host)
 	}
 	bits := subnetBits(nodes)
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(name))
-	for _, pool := range g.Pools {
+	for _, pool := range host.Pools {
 		base, err := sockaddr.NewIPv4Addr(pool.String())
 		if err != nil {
 			return netip.Prefix{}, fmt.Errorf("pool %s: %w", pool, err)
@@ -57,28 +55,26 @@ func chooseSubnet(wanted, name string, nodes int, g HostEnvironment) (netip.Pref
 		for i := range count {
 			at := (h.Sum32() + i) % count
 			p := netip.PrefixFrom(addressAt(base, at<<(32-bits)), bits)
-			if overlapping(p, g.Occupied) == nil {
+			if overlapping(p, host.Occupied) == nil {
 				return p, nil
 			}
 		}
 	}
 	return netip.Prefix{}, fmt.Errorf("%w of %d bits in %v: name one with --subnet, or remove networks that nobody uses "+
-		"(`nomadlab list`, `docker network prune`)", ErrNoSubnet, bits, g.Pools)
+		"(`nomadlab list`, `docker network prune`)", ErrNoSubnet, bits, host.Pools)
 }
 
-func wantedSubnet(wanted string, nodes int, g HostEnvironment) (netip.Prefix, error) {
+func wantedSubnet(wanted string, nodes int, host HostEnvironment) (netip.Prefix, error) {
 	p, err := netip.ParsePrefix(wanted)
 	if err != nil || !p.Addr().Is4() || p.Bits() > subnetBits(nodes) {
-		return netip.Prefix{}, &spec.InvalidError{Problems: []spec.Problem{{
-			Field: "subnet", Found: fmt.Sprintf("%q", wanted),
-			Mend: fmt.Sprintf("use an IPv4 network of at most /%d for %d nodes, such as 172.30.7.0/%d", subnetBits(nodes), nodes, subnetBits(nodes)),
-		}}}
+		return netip.Prefix{}, invalid("subnet", fmt.Sprintf("%q", wanted),
+			fmt.Sprintf("use an IPv4 network of at most /%d for %d nodes, such as 172.30.7.0/%d", subnetBits(nodes), nodes, subnetBits(nodes)))
 	}
 	p = p.Masked()
-	if loopback().Contains(p.Addr()) == g.contained() {
-		return netip.Prefix{}, elsewhere(p, g)
+	if loopback().Contains(p.Addr()) == host.contained() {
+		return netip.Prefix{}, elsewhere(p, host)
 	}
-	if other := overlapping(p, g.Occupied); other != nil {
+	if other := overlapping(p, host.Occupied); other != nil {
 		return netip.Prefix{}, fmt.Errorf("%w: %s overlaps %s, which this host already uses: name another, or leave it out and a free one is found",
 			ErrSubnetInUse, p, other)
 	}
@@ -87,14 +83,14 @@ func wantedSubnet(wanted string, nodes int, g HostEnvironment) (netip.Prefix, er
 
 func loopback() netip.Prefix { return netip.PrefixFrom(netip.AddrFrom4([4]byte{127}), 8) }
 
-// elsewhere says where the subnet must be: containers cannot have loopback addresses, and agents on this machine have
-// no others that are theirs.
-func elsewhere(p netip.Prefix, g HostEnvironment) error {
+// elsewhere returns the error for a subnet in the wrong place: containers cannot have loopback addresses, and agents on
+// this machine have no other addresses of their own.
+func elsewhere(p netip.Prefix, host HostEnvironment) error {
 	mend := "that is loopback, which containers cannot share: use a network such as 172.30.7.0/24"
-	if !g.contained() {
-		mend = "that is not loopback, where agents without containers live: use a network such as 127.64.7.0/24"
+	if !host.contained() {
+		mend = "that is not loopback, where agents without containers listen: use a network such as 127.64.7.0/24"
 	}
-	return &spec.InvalidError{Problems: []spec.Problem{{Field: "subnet", Found: fmt.Sprintf("%q", p), Mend: mend}}}
+	return invalid("subnet", fmt.Sprintf("%q", p), mend)
 }
 
 // overlapping returns one of the occupied networks that shares an address with p, or nil.
@@ -107,10 +103,12 @@ func overlapping(p netip.Prefix, occupied []netip.Prefix) *netip.Prefix {
 	return nil
 }
 
-// firstNode leaves the gateway and a few addresses free, and makes the last number of an address easy to tell.
+// firstNode is the offset of the first node's address. It leaves room for the gateway, and makes addresses easy to
+// remember.
 const firstNode = 11
 
-// subnetBits is the prefix length whose lower half has room for so many nodes; Docker hands out the upper half.
+// subnetBits returns the prefix length of a subnet whose lower half has room for so many nodes. Docker assigns addresses
+// from the upper half.
 func subnetBits(nodes int) int {
 	bits := 24
 	for (1<<(31-bits))-firstNode-1 < nodes {
@@ -119,7 +117,7 @@ func subnetBits(nodes int) int {
 	return bits
 }
 
-// nodeAddress is the address of the i-th node.
+// nodeAddress returns the address of the i-th node.
 func nodeAddress(subnet netip.Prefix, i int) (netip.Addr, error) {
 	base, err := sockaddr.NewIPv4Addr(subnet.String())
 	if err != nil {
@@ -128,7 +126,7 @@ func nodeAddress(subnet netip.Prefix, i int) (netip.Addr, error) {
 	return addressAt(base, uint32(firstNode+i)), nil
 }
 
-// addressAt is the address so far behind the network's first.
+// addressAt returns the address at that offset from the first of the network.
 func addressAt(network sockaddr.IPv4Addr, offset uint32) netip.Addr {
 	n := uint32(network.NetworkAddress()) + offset
 	return netip.AddrFrom4([4]byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)})

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"nomadlab.internal/internal/spectest"
 	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
 )
@@ -29,7 +30,7 @@ func randomNetworks(random *rand.Rand) []netip.Prefix {
 }
 
 func inPools(p netip.Prefix) bool {
-	for _, pool := range plan.Containers().Pools {
+	for _, pool := range spectest.Containers().Pools {
 		if around := pool; around.Contains(p.Addr()) && around.Bits() <= p.Bits() {
 			return true
 		}
@@ -43,7 +44,7 @@ func TestChosenSubnetIsFree(t *testing.T) {
 	found := 0
 	for range 3000 {
 		occupied, nodes, name := randomNetworks(random), 1+random.IntN(spec.MaxNodes), fmt.Sprint(random.Uint32())
-		p, err := plan.ChooseSubnet("", name, nodes, occupied)
+		p, err := plan.ChooseSubnet("", name, nodes, spectest.Containers(occupied...))
 		if errors.Is(err, plan.ErrNoSubnet) {
 			continue
 		}
@@ -61,7 +62,7 @@ func TestChosenSubnetIsFree(t *testing.T) {
 			t.Fatal(err)
 		}
 		if lower := netip.PrefixFrom(p.Addr(), p.Bits()+1); p != p.Masked() || !inPools(p) || !lower.Contains(last) {
-			t.Fatalf("%s for %d nodes, of which the last is at %s; the pools are %v", p, nodes, last, plan.Containers().Pools)
+			t.Fatalf("%s for %d nodes, of which the last is at %s; the pools are %v", p, nodes, last, spectest.Containers().Pools)
 		}
 	}
 	if found < 1000 {
@@ -73,14 +74,14 @@ func TestChosenSubnetIsFree(t *testing.T) {
 func TestLastFreeSubnetIsFound(t *testing.T) {
 	for _, free := range []string{"172.30.0.0/24", "172.30.255.0/24", "172.30.77.0/24", "10.230.255.0/24", beforeFirst(t)} {
 		occupied := allBut(netip.MustParsePrefix(free))
-		p, err := plan.ChooseSubnet("", "demo", 5, occupied)
+		p, err := plan.ChooseSubnet("", "demo", 5, spectest.Containers(occupied...))
 		if err != nil || p.String() != free {
 			t.Errorf("only %s is free, got %s, %v", free, p, err)
 		}
-		if p, err := plan.ChooseSubnet("", "demo", 5, append(occupied, netip.MustParsePrefix(free))); !errors.Is(err, plan.ErrNoSubnet) {
+		if p, err := plan.ChooseSubnet("", "demo", 5, spectest.Containers(append(occupied, netip.MustParsePrefix(free))...)); !errors.Is(err, plan.ErrNoSubnet) {
 			t.Errorf("nothing is free, got %s, %v", p, err)
 		}
-		if p, err := plan.ChooseSubnet("", "demo", 117, occupied); !errors.Is(err, plan.ErrNoSubnet) {
+		if p, err := plan.ChooseSubnet("", "demo", 117, spectest.Containers(occupied...)); !errors.Is(err, plan.ErrNoSubnet) {
 			t.Errorf("only a /24 is free for 117 nodes, got %s, %v", p, err)
 		}
 	}
@@ -89,7 +90,7 @@ func TestLastFreeSubnetIsFound(t *testing.T) {
 // beforeFirst is where the search for the same lab ends, for it goes round.
 func beforeFirst(t *testing.T) string {
 	t.Helper()
-	first, err := plan.ChooseSubnet("", "demo", 5, nil)
+	first, err := plan.ChooseSubnet("", "demo", 5, spectest.Containers())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,7 +102,7 @@ func beforeFirst(t *testing.T) string {
 // allBut is every /24 of the pools but one.
 func allBut(free netip.Prefix) []netip.Prefix {
 	var out []netip.Prefix
-	for _, pool := range plan.Containers().Pools {
+	for _, pool := range spectest.Containers().Pools {
 		a := pool.Addr().As4()
 		for i := range 256 {
 			a[2] = byte(i)
@@ -117,7 +118,7 @@ func allBut(free netip.Prefix) []netip.Prefix {
 func TestLabsBeginAtDifferentPlaces(t *testing.T) {
 	seen := map[netip.Prefix]int{}
 	for i := range 20 {
-		p, err := plan.ChooseSubnet("", fmt.Sprintf("lab-%d", i), 5, nil)
+		p, err := plan.ChooseSubnet("", fmt.Sprintf("lab-%d", i), 5, spectest.Containers())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -130,7 +131,7 @@ func TestLabsBeginAtDifferentPlaces(t *testing.T) {
 
 func TestSubnetHasRoom(t *testing.T) {
 	for nodes, bits := range map[int]int{1: 24, 116: 24, 117: 23, 244: 23, 245: 22, 500: 22} {
-		p, err := plan.ChooseSubnet("", "demo", nodes, nil)
+		p, err := plan.ChooseSubnet("", "demo", nodes, spectest.Containers())
 		if err != nil || p.Bits() != bits {
 			t.Errorf("%d nodes: %s, %v, want a /%d", nodes, p, err, bits)
 		}
@@ -162,7 +163,7 @@ func TestWantedSubnet(t *testing.T) {
 		"nonsense":               {wanted: "somewhere", nodes: 5, err: spec.ErrInvalid, says: `"somewhere"`},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p, err := plan.ChooseSubnet(c.wanted, "demo", c.nodes, occupied)
+			p, err := plan.ChooseSubnet(c.wanted, "demo", c.nodes, spectest.Containers(occupied...))
 			if c.err == nil {
 				if err != nil || p.String() != c.want {
 					t.Errorf("got %s, %v, want %s", p, err, c.want)
@@ -180,46 +181,46 @@ func TestWantedSubnet(t *testing.T) {
 }
 
 func TestPlanTakesAFreeSubnet(t *testing.T) {
-	first := mustPlan(t, spec.Spec{})
-	second := mustPlan(t, spec.Spec{}, first.Subnet)
+	first := spectest.Plan(t, spec.Spec{})
+	second := spectest.Plan(t, spec.Spec{}, first.Subnet)
 	if first.Subnet.Overlaps(second.Subnet) {
 		t.Errorf("%s is in use, and %s was planned", first.Subnet, second.Subnet)
 	}
 	checkAddresses(t, second)
 	wanted := spec.Spec{Subnet: first.Subnet.String()}
-	if _, err := plan.New(wanted, plan.Containers(first.Subnet)); !errors.Is(err, plan.ErrSubnetInUse) {
+	if _, err := plan.New(wanted, spectest.Containers(first.Subnet)); !errors.Is(err, plan.ErrSubnetInUse) {
 		t.Errorf("the wanted subnet is in use: %v", err)
 	}
-	if p := mustPlan(t, wanted, second.Subnet); p.Subnet != first.Subnet {
+	if p := spectest.Plan(t, wanted, second.Subnet); p.Subnet != first.Subnet {
 		t.Errorf("%s was wanted, got %s", first.Subnet, p.Subnet)
 	}
 	everything := netip.MustParsePrefix("0.0.0.0/0")
-	if _, err := plan.New(spec.Spec{}, plan.Containers(everything)); !errors.Is(err, plan.ErrNoSubnet) {
+	if _, err := plan.New(spec.Spec{}, spectest.Containers(everything)); !errors.Is(err, plan.ErrNoSubnet) {
 		t.Errorf("no subnet is free: %v", err)
 	}
 }
 
 // TestSubnetFitsTheGround: containers cannot share loopback, and agents without containers have nothing else.
-func TestSubnetFitsTheGround(t *testing.T) {
+func TestSubnetFitsTheEnvironment(t *testing.T) {
 	for _, c := range []struct {
 		name          string
-		ground        plan.HostEnvironment
+		environment   plan.HostEnvironment
 		fits, refused string
 	}{
-		{"containers", plan.Containers(), "10.6.0.0/24", "127.64.7.0/24"},
+		{"containers", spectest.Containers(), "10.6.0.0/24", "127.64.7.0/24"},
 		{"processes", plan.Processes(), "127.64.7.0/24", "10.6.0.0/24"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			if p, err := plan.New(spec.Spec{Subnet: c.fits}, c.ground); err != nil || p.Subnet.String() != c.fits {
+			if p, err := plan.New(spec.Spec{Subnet: c.fits}, c.environment); err != nil || p.Subnet.String() != c.fits {
 				t.Errorf("%s was wanted: got %s, %v", c.fits, p.Subnet, err)
 			}
-			_, err := plan.New(spec.Spec{Subnet: c.refused}, c.ground)
-			if problems := problemsOf(t, err); problems[0].Field != "subnet" || !strings.Contains(problems[0].Mend, "loopback") {
+			_, err := plan.New(spec.Spec{Subnet: c.refused}, c.environment)
+			if problems := spectest.Problems(t, err); problems[0].Field != "subnet" || !strings.Contains(problems[0].Mend, "loopback") {
 				t.Errorf("%s: %v", c.refused, problems)
 			}
-			p, err := plan.New(spec.Spec{}, c.ground)
-			if err != nil || !c.ground.Pools[0].Contains(p.Subnet.Addr()) {
-				t.Errorf("the plan is on %s, want one of %v (%v)", p.Subnet, c.ground.Pools, err)
+			p, err := plan.New(spec.Spec{}, c.environment)
+			if err != nil || !c.environment.Pools[0].Contains(p.Subnet.Addr()) {
+				t.Errorf("the plan is on %s, want one of %v (%v)", p.Subnet, c.environment.Pools, err)
 			}
 		})
 	}

@@ -14,8 +14,8 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// configure gives a node what a user's agents of its role read, fitted to the node.
-func (p *Plan) configure(n *Node, c *spec.Configuration, logLevel string, g HostEnvironment) error {
+// configure gives a node the user configuration of its role, fitted to the node.
+func (p *Plan) configure(n *Node, c *spec.Configuration, logLevel string, host HostEnvironment) error {
 	files, err := p.editAll(*n, c.Of(n.Role).Files)
 	if err != nil {
 		return err
@@ -24,34 +24,34 @@ func (p *Plan) configure(n *Node, c *spec.Configuration, logLevel string, g Host
 	if err != nil {
 		return err
 	}
-	if err := refuseHere(n.Role, files, tokens, g); err != nil {
+	if err := refuseHere(n.Role, files, tokens, host); err != nil {
 		return err
 	}
 	if p.GossipKey == "" && n.Role == pki.Server {
 		p.GossipKey = Sealed(files.Text("server.encrypt"))
 	}
-	// The one that its operators have made introductions for, whatever the lab sets otherwise.
+	// Without the overrides: it is the pool for which the user's operators make introductions.
 	n.NodePool = c.Of(n.Role).Files.Text("client.node_pool")
 	n.HandedIn = c.Of(n.Role).Credential != nil && !touches(p.Certificates, *n)
 	n.ServerName, n.RSA = "", onlyRSA(files.Text("tls.tls_cipher_suites"))
 	if n.HandedIn {
 		n.ServerName = c.Of(n.Role).Credential.NameFor(n.Identity.Name())
 	}
-	place, err := p.place(*n, c, logLevel, g)
+	place, err := p.place(*n, c, logLevel, host)
 	if err != nil {
 		return err
 	}
 	fitted, err := fit.Fit(files, place)
 	if err != nil {
-		return &spec.InvalidError{Problems: []spec.Problem{{Field: "configuration", Found: "one that cannot be run as " + n.Name, Mend: err.Error()}}}
+		return invalid("configuration", "one that cannot be run as "+n.Name, err.Error())
 	}
-	p.take(n, fitted, g)
+	p.take(n, fitted, host)
 	return nil
 }
 
-// take gives a node what was fitted to it.
-func (p *Plan) take(n *Node, fitted fit.Fitted, g HostEnvironment) {
-	at := g.paths(n.Name)
+// take fills in what follows from the fitted configuration.
+func (p *Plan) take(n *Node, fitted fit.Fitted, host HostEnvironment) {
+	at := host.paths(n.Name)
 	n.Ports, n.Inside = portsOf(n.Role, fitted.Ports), nil
 	for _, port := range n.Ports {
 		if fitted.Inside[port] {
@@ -64,17 +64,17 @@ func (p *Plan) take(n *Node, fitted fit.Fitted, g HostEnvironment) {
 	for i, f := range fitted.Files {
 		p.addFile(n, at, i, f)
 	}
-	n.Files = append(n.Files, credentialFiles(fitted, at, g)...)
+	n.Files = append(n.Files, credentialFiles(fitted, at, host)...)
 	n.Files = append(n.Files, p.introduction(*n, at)...)
 }
 
-// onlyRSA reports whether all cipher suites of that list, as tls.tls_cipher_suites has it, are for RSA keys: an agent with another
-// key does not start then (helper/tlsutil/config.go:414).
+// onlyRSA reports whether all cipher suites of the list, as in tls.tls_cipher_suites, are for RSA keys. An agent with
+// another key does not start then (helper/tlsutil/config.go:414).
 func onlyRSA(suites string) bool {
 	return strings.TrimSpace(suites) != "" && !strings.Contains(suites, "_ECDSA_")
 }
 
-// needsTokens says whether the servers of that configuration take a job from nobody without an ACL token.
+// needsTokens reports whether the servers of the configuration demand an ACL token for the submission of a job.
 func (p *Plan) needsTokens(n Node, c *spec.Configuration) (bool, error) {
 	n.Role, n.Name = pki.Server, ""
 	files, err := p.editAll(n, c.Of(pki.Server).Files)
@@ -84,8 +84,9 @@ func (p *Plan) needsTokens(n Node, c *spec.Configuration) (bool, error) {
 	return files.Flag("acl.enabled")
 }
 
-// addFile puts a file of the configuration into a folder of its own, so that two may have the same name, and has the agent
-// read it. The order of the arguments is that in which Nomad merges (command/agent/command.go, readConfig).
+// addFile puts a file of the configuration into a folder of its own, so that two files may have the same name, and adds
+// it to the command. The order of the arguments is the order in which Nomad merges (command/agent/command.go,
+// readConfig).
 func (p *Plan) addFile(n *Node, at paths, place int, f agentconf.File) {
 	folder := fmt.Sprintf("%s/%d", at.config, place+1)
 	file := File{Path: folder + "/" + path.Base(f.Name()), Mode: 0o600, Origin: f.Name(), Content: string(agentconf.Redact(f.Text()))}
@@ -96,10 +97,10 @@ func (p *Plan) addFile(n *Node, at paths, place int, f agentconf.File) {
 	n.Command = append(n.Command, "-config", file.Path)
 }
 
-// credentialFiles stand where the configuration names them.
-func credentialFiles(f fit.Fitted, at paths, g HostEnvironment) []File {
+// credentialFiles returns the files of certificates and keys, at the paths in the configuration.
+func credentialFiles(f fit.Fitted, at paths, host HostEnvironment) []File {
 	var files []File
-	if !g.contained() {
+	if !host.contained() {
 		files = append(files, File{Path: at.tls, Mode: fs.ModeDir | 0o700})
 	}
 	for _, c := range []struct {
@@ -118,18 +119,18 @@ func credentialFiles(f fit.Fitted, at paths, g HostEnvironment) []File {
 	return files
 }
 
-// absolute is the path as an agent finds it that is started in the root folder, as a container starts it.
+// absolute returns the path as an agent finds it that is started in the root folder, as in a container.
 func absolute(name string) string { return path.Join("/", name) }
 
-// place is where the node's configuration is to run.
-func (p *Plan) place(n Node, c *spec.Configuration, logLevel string, g HostEnvironment) (fit.Place, error) {
+// place returns where the node's configuration is to run.
+func (p *Plan) place(n Node, c *spec.Configuration, logLevel string, host HostEnvironment) (fit.Place, error) {
 	servers, err := fit.PortsOf(c.Server.Files)
 	if err != nil {
 		return fit.Place{}, err
 	}
-	at := g.paths(n.Name)
+	at := host.paths(n.Name)
 	place := fit.Place{
-		Server: n.Role == pki.Server, Name: n.Name, Address: n.Address, Contained: g.contained(), Data: at.data,
+		Server: n.Role == pki.Server, Name: n.Name, Address: n.Address, Contained: host.contained(), Data: at.data,
 		LogLevel: strings.ToUpper(logLevel), Expect: len(p.addresses(n.Region, servers.RPC)),
 	}
 	if place.Server {
@@ -137,7 +138,7 @@ func (p *Plan) place(n Node, c *spec.Configuration, logLevel string, g HostEnvir
 	} else {
 		place.Join = p.addresses(n.Region, servers.RPC)
 	}
-	if !g.contained() {
+	if !host.contained() {
 		place.TLS = func(setting string) string {
 			return at.tls + "/" + strings.TrimSuffix(strings.TrimPrefix(setting, "tls."), "_file") + ".pem"
 		}
@@ -145,7 +146,7 @@ func (p *Plan) place(n Node, c *spec.Configuration, logLevel string, g HostEnvir
 	return place, nil
 }
 
-// portsOf are those that others than the lab's nodes have business with.
+// portsOf returns the ports that are reached from this machine.
 func portsOf(role pki.Role, p fit.Ports) []uint16 {
 	if role == pki.Server {
 		return []uint16{p.HTTP, p.RPC, p.Serf}
@@ -153,7 +154,7 @@ func portsOf(role pki.Role, p fit.Ports) []uint16 {
 	return []uint16{p.HTTP}
 }
 
-// editAll changes the lines of a user's configuration that are not to be as it has them.
+// editAll applies the overrides to the user configuration of a node.
 func (p *Plan) editAll(n Node, files agentconf.Files) (agentconf.Files, error) {
 	for _, s := range p.Overrides {
 		if !s.ConcernsNode(n.Role, n.Name) {
@@ -166,20 +167,18 @@ func (p *Plan) editAll(n Node, files agentconf.Files) (agentconf.Files, error) {
 			files, err = files.Set(s.Path, s.Value)
 		}
 		if err != nil {
-			return nil, &spec.InvalidError{Problems: []spec.Problem{{
-				Field: "overrides", Found: fmt.Sprintf("%q, for %s", s, n.Name), Mend: err.Error(),
-			}}}
+			return nil, overrideError(s, n, err)
 		}
 	}
 	return files, nil
 }
 
-// refuseHere refuses what must not run on this machine's loopback, where any local program, or a web page's POST, may reach
-// it: raw_exec, whose tasks run any command as the agent's user; and, where no token is needed to submit a job, templates
-// and downloads that leave the task's own folder. It is not switched off instead, as then a check would find it off. Only
-// clients run tasks: what stands in a server's files does nothing.
-func refuseHere(role pki.Role, files agentconf.Files, tokens bool, g HostEnvironment) error {
-	if g.contained() || role != pki.Client {
+// refuseHere refuses a client's configuration that must not run on this machine's loopback, where any local program, or a
+// POST from a web page, may reach it: one with raw_exec, whose tasks run any command as the agent's user, and, if no
+// token is needed to submit a job, one whose templates and downloads leave the task's folder. These settings are not
+// switched off instead, because a check would then find them off. In a server's files they have no effect.
+func refuseHere(role pki.Role, files agentconf.Files, tokens bool, host HostEnvironment) error {
+	if host.contained() || role != pki.Client {
 		return nil
 	}
 	for _, s := range settings.All() {
@@ -199,8 +198,8 @@ func refuseHere(role pki.Role, files agentconf.Files, tokens bool, g HostEnviron
 	return nil
 }
 
-// denies reports whether the list of functions that no template may call has those that run programs and write files as the
-// agent's user, as Nomad's default has (client/config/config.go:77).
+// denies reports whether the list of denied template functions has those that run programs and write files as the agent's
+// user, as Nomad's default has (client/config/config.go:77).
 func denies(files agentconf.Files, setting string) bool {
 	if len(files.Lookup(setting)) == 0 {
 		return true
@@ -209,8 +208,8 @@ func denies(files agentconf.Files, setting string) bool {
 	return err == nil && slices.Contains(functions, "plugin") && slices.Contains(functions, "writeToFile")
 }
 
-// off says whether the setting, as Nomad merges it, is surely off: what a driver is configured with it reads by HCL 2, to
-// which a text may be a template that gives true (helper/pluginutils/hclutils/util.go, ParseHclInterface).
+// off reports whether the setting, as Nomad merges it, is certainly off. HCL 2 reads the configuration of a driver, so
+// that a text may be a template that gives true (helper/pluginutils/hclutils/util.go, ParseHclInterface).
 func off(files agentconf.Files, setting string) bool {
 	line, stands := files.Counts(setting)
 	switch text := strings.ToLower(files.Text(setting)); text {
@@ -225,11 +224,9 @@ func off(files agentconf.Files, setting string) bool {
 	}
 }
 
-// notHere says which line must not run on this machine's loopback.
+// notHere returns the error of refuseHere for a setting.
 func notHere(files agentconf.Files, setting string) error {
 	line, _ := files.Counts(setting)
-	return &spec.InvalidError{Problems: []spec.Problem{{
-		Field: fmt.Sprintf("%s:%d: %s", line.File, line.Number, setting), Found: line.Value,
-		Mend: "check it in containers (--engine docker): without them, whoever reaches its agents on this machine's loopback could run commands or read files as you",
-	}}}
+	return invalid(fmt.Sprintf("%s:%d: %s", line.File, line.Number, setting), line.Value, "check it in containers (--engine docker): "+
+		"without them, any caller of its agents on this machine's loopback could run commands or read files as you")
 }

@@ -17,7 +17,7 @@ import (
 
 // TestConfiguredPlan: an agent reads its user's files in their order, and then the lab's own.
 func TestConfiguredPlan(t *testing.T) {
-	p := mustPlan(t, spectest.Configured(""))
+	p := spectest.Plan(t, spectest.UserConfiguration(""))
 	server, client := p.Nodes[0], p.Nodes[3]
 	want := []string{
 		"nomad", "agent", "-config", "/nomad/config/1/server.hcl", "-config", "/nomad/config/2/server.hcl", "-config", "/nomad/config/3/nomadlab.hcl",
@@ -43,7 +43,7 @@ func TestConfiguredPlan(t *testing.T) {
 
 // TestConfiguredOnLoopback: without file systems of their own nodes keep everything below the lab's folder, /etc included.
 func TestConfiguredOnLoopback(t *testing.T) {
-	p, err := plan.New(spectest.Configured(""), plan.Processes())
+	p, err := plan.New(spectest.UserConfiguration(""), plan.Processes())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,8 +59,8 @@ func TestConfiguredOnLoopback(t *testing.T) {
 // TestConfiguredKeepsSecrets: neither a plan nor a spec shows what is secret in a user's configuration, however it is
 // printed.
 func TestConfiguredKeepsSecrets(t *testing.T) {
-	spec := spectest.Configured("")
-	p := mustPlan(t, spec)
+	spec := spectest.UserConfiguration("")
+	p := spectest.Plan(t, spec)
 	asJSON, err := json.Marshal(p)
 	if err != nil {
 		t.Fatal(err)
@@ -84,12 +84,12 @@ func TestConfiguredKeepsSecrets(t *testing.T) {
 func TestConfiguredRunsNoCommandsHere(t *testing.T) {
 	const blocks, option = `plugin "raw_exec" { config { enabled = true } }`, `client { options { "driver.raw_exec.enable" = "1" } }`
 	for _, on := range []string{blocks, option} {
-		wanted := spectest.Configured(on)
+		wanted := spectest.UserConfiguration(on)
 		_, err := plan.New(wanted, plan.Processes())
 		if !errors.Is(err, spec.ErrInvalid) || !strings.Contains(err.Error(), "client.hcl:10") || !strings.Contains(err.Error(), "--engine docker") {
 			t.Errorf("%s: %v", on, err)
 		}
-		p := mustPlan(t, wanted)
+		p := spectest.Plan(t, wanted)
 		if !slices.ContainsFunc(p.Nodes[3].Files, func(f plan.File) bool { return strings.Contains(string(f.Whole), on) }) {
 			t.Errorf("%s is not what a client in a container reads", on)
 		}
@@ -126,7 +126,7 @@ func TestConfiguredRunsNoCommandsInAnyForm(t *testing.T) {
 		"no isolation":               {[]string{`client { artifact { disable_filesystem_isolation = "1" } }`}, true},
 		"no isolation, taken back":   {[]string{`client { artifact { disable_filesystem_isolation = true } }`, `client { artifact { disable_filesystem_isolation = "0" } }`}, false},
 	} {
-		spec := spectest.Configured("")
+		spec := spectest.UserConfiguration("")
 		for i, text := range c.files {
 			spec.Configuration.Client.Files = append(spec.Configuration.Client.Files, agentconf.NewFile(fmt.Sprintf("%d.hcl", i), []byte(text)))
 		}
@@ -136,7 +136,7 @@ func TestConfiguredRunsNoCommandsInAnyForm(t *testing.T) {
 		}
 	}
 	// Where no task runs, nothing is let in: in a server's files.
-	spec := spectest.Configured("")
+	spec := spectest.UserConfiguration("")
 	spec.Configuration.Server.Files = append(spec.Configuration.Server.Files, agentconf.NewFile("all.hcl", []byte(`plugin "raw_exec" { config { enabled = true } }`)))
 	if _, err := plan.New(spec, plan.Processes()); err != nil {
 		t.Errorf("raw_exec in a server's files: %v", err)
@@ -145,12 +145,12 @@ func TestConfiguredRunsNoCommandsInAnyForm(t *testing.T) {
 
 // TestConfiguredSettings change a user's files by the editor that changes the lab's own, for a role or for one node.
 func TestConfiguredSettings(t *testing.T) {
-	wanted := spectest.Configured("")
+	wanted := spectest.UserConfiguration("")
 	wanted.Overrides = []spec.Override{
 		{Role: pki.Server, Node: "server-3", Path: "tls.http", Value: "false"},
 		{Role: pki.Server, Path: "server.encrypt"},
 	}
-	p := mustPlan(t, wanted)
+	p := spectest.Plan(t, wanted)
 	for _, n := range p.Nodes {
 		if n.HTTPInClear != (n.Name == "server-3") {
 			t.Errorf("%s speaks HTTP in the clear: %t", n.Name, n.HTTPInClear)

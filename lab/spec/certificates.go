@@ -9,65 +9,61 @@ import (
 	"nomadlab.internal/lab/pki"
 )
 
-// CertificateFlaw is one thing wrong with the certificates of all agents of a role.
+// CertificateDefect is one defect of the certificates of all agents of a role.
 type CertificateDefect struct {
 	// Role is server or client. Zero: both.
 	Role pki.Role `yaml:"role,omitempty" json:"role,omitempty"`
-	// Node names the one agent whose certificate it is. Zero: those of all agents of the Role.
+	// Node is the name of the only agent. Zero: all agents of the Role.
 	Node string `yaml:"node,omitempty" json:"node,omitempty"`
-	// Defect is the name of one of pki.Flaws, such as "no-eku". Agents start with most of them; whether they find each other is
-	// what one may want to see.
+	// Defect is the name of one of pki.Defects, such as "no-eku". Agents start with most of them, but may not reach each other.
 	Defect string `yaml:"defect" json:"defect"`
 }
 
-// ExtraNames are names in the certificates of all agents of a role, beyond those that they need.
+// ExtraNames are further names in the certificates of all agents of a role.
 type ExtraNames struct {
 	// Role is server or client. Zero: both.
 	Role pki.Role `yaml:"role,omitempty" json:"role,omitempty"`
-	// Node names the one agent whose certificate it is. Zero: those of all agents of the Role.
+	// Node is the name of the only agent. Zero: all agents of the Role.
 	Node string `yaml:"node,omitempty" json:"node,omitempty"`
-	// DNSNames may begin with "*.". Nomad takes an agent's role from any of them: a client whose certificate also names
-	// server.global.nomad is a server (nomad/server.go:634).
+	// DNSNames may begin with "*.". Nomad takes an agent's role from any name: a client whose certificate also has
+	// server.global.nomad counts as a server (nomad/server.go:634).
 	DNSNames []string `yaml:"dns_names" json:"dns_names"`
 }
 
-// OtherRole gives all agents of a role the certificates of another one, or of another region.
+// OtherRole gives all agents of a role certificates of another role or region.
 type OtherRole struct {
 	// Role is server or client.
 	Role pki.Role `yaml:"role" json:"role"`
-	// Node names the one agent whose certificate it is. Zero: those of all agents of the Role.
+	// Node is the name of the only agent. Zero: all agents of the Role.
 	Node string `yaml:"node,omitempty" json:"node,omitempty"`
-	// As is the role that their certificates speak for: server, client or cli. A client that holds a server's certificate
-	// works without a sound, and who takes it over has a server's power (verified against Nomad 1.11.3).
+	// As is the role in their certificates: server, client or cli. A client with a server's certificate works without any
+	// warning, and an attacker who takes over that client has a server's rights (verified against Nomad 1.11.3).
 	As pki.Role `yaml:"as" json:"as"`
-	// Region is the region that their certificates speak for. Zero: their own.
+	// Region is the region in their certificates. Zero: their own.
 	Region string `yaml:"region,omitempty" json:"region,omitempty"`
 }
 
-// ForeignTrust has agents of a role trust a second authority, which is not the lab's: Lab.ForeignAuthority.
+// ForeignTrust makes agents of a role trust a second authority, which is not the lab's.
 type ForeignTrust struct {
 	// Role is server or client.
 	Role pki.Role `yaml:"role" json:"role"`
-	// Node names the one agent. Zero: all agents of the Role.
+	// Node is the name of the only agent. Zero: all agents of the Role.
 	Node string `yaml:"node,omitempty" json:"node,omitempty"`
 }
 
-// concerns says whether something that is said of a role, zero for both, is said of this one.
-func concerns(said, role pki.Role) bool { return said == "" || said == role }
+// matches reports whether a role or node is the wanted one; an empty wanted one matches all.
+func matches[T ~string](wanted, is T) bool { return wanted == "" || wanted == is }
 
-// overlaps reports whether both defects could be of one certificate, in a lab whose nodes have these roles.
+// overlaps reports whether both defects could be of the same certificate, in a lab whose nodes have these roles.
 func (f CertificateDefect) overlaps(other CertificateDefect, roles map[string]pki.Role) bool {
 	role := func(f CertificateDefect) pki.Role { return cmp.Or(f.Role, roles[f.Node]) }
-	return (role(f) == "" || concerns(role(other), role(f))) && (f.Node == "" || is(other.Node, f.Node))
+	return (role(f) == "" || matches(role(other), role(f))) && (f.Node == "" || matches(other.Node, f.Node))
 }
 
-// is says whether something that is said of a node, empty for all, is said of this one.
-func is(said, node string) bool { return said == "" || said == node }
-
-// FlawOf returns the name of what is wrong with the certificate of a node of that role. Empty: nothing.
+// DefectOf returns the name of the defect of the certificate of a node of that role; empty for none.
 func (c Certificates) DefectOf(role pki.Role, node string) string {
 	for _, f := range c.Defects {
-		if concerns(f.Role, role) && is(f.Node, node) {
+		if matches(f.Role, role) && matches(f.Node, node) {
 			return f.Defect
 		}
 	}
@@ -78,7 +74,7 @@ func (c Certificates) DefectOf(role pki.Role, node string) string {
 func (c Certificates) NamesOf(role pki.Role, node string) []string {
 	var out []string
 	for _, n := range c.Names {
-		if concerns(n.Role, role) && is(n.Node, node) {
+		if matches(n.Role, role) && matches(n.Node, node) {
 			out = append(out, n.DNSNames...)
 		}
 	}
@@ -87,33 +83,25 @@ func (c Certificates) NamesOf(role pki.Role, node string) []string {
 
 // TrustsForeign reports whether a node of that role trusts the foreign authority.
 func (c Certificates) TrustsForeign(role pki.Role, node string) bool {
-	return slices.ContainsFunc(c.TrustForeign, func(t ForeignTrust) bool { return t.Role == role && is(t.Node, node) })
+	return slices.ContainsFunc(c.TrustForeign, func(t ForeignTrust) bool { return t.Role == role && matches(t.Node, node) })
 }
 
-// SpeaksFor returns the role and the region that the certificate of a node of that role and region speaks for.
+// SpeaksFor returns the role and the region in the certificate of a node of that role and region.
 func (c Certificates) SpeaksFor(role pki.Role, region, node string) pki.Identity {
 	for _, r := range c.Roles {
-		if r.Role == role && is(r.Node, node) {
+		if r.Role == role && matches(r.Node, node) {
 			return pki.Identity{Role: r.As, Region: cmp.Or(r.Region, region)}
 		}
 	}
 	return pki.Identity{Role: role, Region: region}
 }
 
-// Weakened says whether agents have certificates that a lab would not give them, or trust an authority that it would not
-// have them trust.
+// Altered reports whether any certificate, or the trust of any agent, differs from those of a default lab.
 func (c Certificates) Altered() bool {
 	return len(c.Defects)+len(c.Names)+len(c.Roles)+len(c.TrustForeign) > 0
 }
 
-// clone is a copy that shares nothing with the original that options append to.
-func (c Certificates) clone() Certificates {
-	c.Defects, c.Names, c.Roles = slices.Clone(c.Defects), slices.Clone(c.Names), slices.Clone(c.Roles)
-	c.TrustForeign = slices.Clone(c.TrustForeign)
-	return c
-}
-
-// flawText is what differs in words, such as "defect no-eku on clients".
+// defectText returns in words what Altered reports, such as "defect no-eku on clients".
 func (c Certificates) defectText() string {
 	var words []string
 	add := func(role pki.Role, node, format string, values ...any) {
@@ -145,7 +133,7 @@ func (c Certificates) defectText() string {
 	return strings.Join(words, ", ")
 }
 
-func (v *validator) forged(c Certificates) {
+func (v *validator) alteredCertificates(c Certificates) {
 	for i, f := range c.Defects {
 		at := fmt.Sprintf("certificates.defects[%d].", i)
 		v.agents(at+"role", f.Role, true)
@@ -170,37 +158,37 @@ func (v *validator) forged(c Certificates) {
 	}
 }
 
-// defect takes the name of a defect that a lab's certificates can have; empty for none.
+// defect checks the name of a defect that a lab's certificates can have; empty for none.
 func (v *validator) defect(field, name string) {
-	// The lab's authority has no name constraints that a name could be outside of.
+	// The lab's authority has no name constraints that a name could violate.
 	if _, err := pki.DefectNamed(name); err != nil || name == pki.OutsideConstraints().Name() {
 		v.add(field, fmt.Sprintf("%q", name), fmt.Sprintf("use one of %v", labDefects()))
 	}
 }
 
-// namesBeside finds names of a host and addresses beside the defect that leaves a certificate none.
+// namesBeside refuses further names and addresses beside the defect that leaves a certificate without any.
 func (v *validator) namesBeside(field string, f CertificateDefect, c Certificates) {
 	if f.Defect != pki.RoleAlone().Name() {
 		return
 	}
 	beside := slices.Concat(c.DNSNames, c.IPs)
 	for _, n := range c.Names {
-		if (f.Role == "" || concerns(n.Role, f.Role)) && (f.Node == "" || is(n.Node, f.Node)) {
+		if (f.Role == "" || matches(n.Role, f.Role)) && (f.Node == "" || matches(n.Node, f.Node)) {
 			beside = append(beside, n.DNSNames...)
 		}
 	}
 	beside = slices.DeleteFunc(beside, func(name string) bool { return strings.HasSuffix(name, ".nomad") })
 	if len(beside) > 0 {
-		v.add(field, fmt.Sprintf("%q, beside %s", f.Defect, strings.Join(beside, ", ")), "take the defect out, or these names: with it a certificate has none")
+		v.add(field, fmt.Sprintf("%q, beside %s", f.Defect, strings.Join(beside, ", ")), "remove the defect or these names: with it a certificate has none")
 	}
 }
 
-// labFlaws are the defects that a lab's certificates can have.
+// labDefects returns the defects that a lab's certificates can have.
 func labDefects() []pki.Defect {
 	return slices.DeleteFunc(pki.Defects(), func(f pki.Defect) bool { return f == pki.OutsideConstraints() })
 }
 
-// agents looks at a role that must be one of agents.
+// agents checks the role of agents. It may be empty if both is true.
 func (v *validator) agents(field string, role pki.Role, both bool) {
 	switch {
 	case role == pki.Server, role == pki.Client, role == "" && both:

@@ -10,20 +10,20 @@ import (
 	"nomadlab.internal/lab/pki"
 )
 
-// Setting is one line of the agents' configuration that is not as a lab has it.
+// Override is one line of the agents' configuration that a lab sets otherwise.
 type Override struct {
-	// Role says whose configuration it is: server or client. Zero: that of every agent that has such a block.
+	// Role is the role of the agents: server or client. Zero: every agent that has such a block.
 	Role pki.Role `yaml:"role,omitempty" json:"role,omitempty"`
-	// Node names the one agent whose configuration it is. Zero: that of every agent of the Role.
+	// Node is the name of the only agent. Zero: every agent of the Role.
 	Node string `yaml:"node,omitempty" json:"node,omitempty"`
-	// Path leads to the line: the blocks that it is in and its name, with dots between, such as tls.http. The label of a
-	// block follows its name: plugin.raw_exec.config.enabled.
+	// Path names the blocks around the line and the line, with dots between, such as tls.http. The label of a block
+	// follows its name: plugin.raw_exec.config.enabled.
 	Path string `yaml:"path" json:"path"`
-	// Value is a literal of HCL: false, 10, "0s", ["a", "b"]. A text has its quotes. Zero: the line is taken out.
+	// Value is a literal of HCL: false, 10, "0s", ["a", "b"]. A string has its quotes. Zero: the line is removed.
 	Value string `yaml:"value,omitempty" json:"value,omitempty"`
 }
 
-// String is the setting in words, such as "tls.http = false on clients".
+// String returns the override in words, such as "tls.http = false on clients".
 func (s Override) String() string {
 	text := s.Path + " = " + s.Value
 	if s.Value == "" {
@@ -38,27 +38,27 @@ func (s Override) String() string {
 	return text
 }
 
-// SettingsText is the settings in words, one behind the other.
-func OverridesText(settings []Override) string {
-	words := make([]string, len(settings))
-	for i, s := range settings {
+// OverridesText returns the overrides in words, with commas between.
+func OverridesText(overrides []Override) string {
+	words := make([]string, len(overrides))
+	for i, s := range overrides {
 		words[i] = s.String()
 	}
 	return strings.Join(words, ", ")
 }
 
-// ConcernsRole says whether the setting is one of agents of that role.
+// ConcernsRole reports whether the override applies to agents of the role.
 func (s Override) ConcernsRole(role pki.Role) bool {
 	only := s.only()
 	return (s.Role == "" || s.Role == role) && (only == "" || only == role)
 }
 
-// ConcernsNode reports whether the setting is one of the node of that name and role.
+// ConcernsNode reports whether the override applies to the node of that name and role.
 func (s Override) ConcernsNode(role pki.Role, name string) bool {
 	return s.ConcernsRole(role) && (s.Node == "" || s.Node == name)
 }
 
-// only is the one role whose agents have such a block. Zero: agents of both have it.
+// only returns the one role whose agents have such a block; empty if agents of both roles have it.
 func (s Override) only() pki.Role {
 	switch block, _, _ := strings.Cut(s.Path, "."); block {
 	case "server":
@@ -70,20 +70,21 @@ func (s Override) only() pki.Role {
 	}
 }
 
-// Below reports whether the path is one of these or leads through one of them. Nomad does not look at the case of a name.
+// Below reports whether the path is one of these paths or below one of them. The case of names does not count, as in
+// Nomad.
 func (s Override) Below(paths ...string) bool {
 	path := strings.ToLower(s.Path) + "."
 	return slices.ContainsFunc(paths, func(p string) bool { return strings.HasPrefix(path, p+".") })
 }
 
-// gossipKeyPath is the setting that a lab's own agents have in a file of its own: its value is a secret.
+// gossipKeyPath is the path of the gossip key, a secret, which a lab's own servers read from a file of its own.
 const gossipKeyPath = "server.encrypt"
 
-// RemovesGossipKey reports whether the setting takes the gossip key away.
+// RemovesGossipKey reports whether the override removes the gossip key.
 func (s Override) RemovesGossipKey() bool { return s.Below(gossipKeyPath) && s.Value == "" }
 
-func (v *validator) overrides(settings []Override, ofUser bool) {
-	for i, s := range settings {
+func (v *validator) overrides(overrides []Override, ofUser bool) {
+	for i, s := range overrides {
 		at := fmt.Sprintf("overrides[%d].", i)
 		if s.Role != "" && s.Role != pki.Server && s.Role != pki.Client {
 			v.add(at+"role", fmt.Sprintf("%q", s.Role), "use server or client, or leave it out for every agent")
@@ -98,7 +99,7 @@ func (v *validator) overrides(settings []Override, ofUser bool) {
 	}
 }
 
-// settingValue looks at a setting whose path is one. In a user's configuration the gossip key is a line like any other.
+// overrideValue checks an override whose path is valid. In a user configuration the gossip key is a line like any other.
 func (v *validator) overrideValue(at string, s Override, ofUser bool) {
 	name := s.Path[strings.LastIndex(s.Path, ".")+1:]
 	line := fmt.Appendf(nil, "%s = %s", name, s.Value)
@@ -108,9 +109,9 @@ func (v *validator) overrideValue(at string, s Override, ofUser bool) {
 		v.add(at+"value", "the value of what is a secret", "leave it out for servers without a gossip key, and use extra nodes for servers with another one")
 	case s.Below("name", "region", "datacenter", "data_dir", "bind_addr", "addresses", "advertise", "ports", "plugin_dir",
 		"server.enabled", "client.enabled"):
-		v.add(at+"path", fmt.Sprintf("%q", s.Path), "leave it out: by this the lab finds its agents")
+		v.add(at+"path", fmt.Sprintf("%q", s.Path), "leave it out: the lab needs it to find its agents")
 	case !bytes.Equal(agentconf.Redact(line), line):
-		v.add(at+"value", "the value of what looks like a secret", "leave it out: the plan and the evidence of a lab show its settings")
+		v.add(at+"value", "the value of what looks like a secret", "leave it out: the plan and the evidence of a lab show its overrides")
 	default:
 		if err := agentconf.CheckSetting(s.Path, s.Value); err != nil {
 			v.add(at+"value", fmt.Sprintf("%q", s.Value), err.Error())

@@ -7,31 +7,32 @@ import (
 	"nomadlab.internal/lab/pki"
 )
 
-// Configuration is what a user's own agents read. A lab whose Spec has one runs it in the place of its own: the names,
-// settings and order are the user's, and what a lab cannot have of them is replaced and told of; see package fit.
+// Configuration is a user configuration: what the user's own agents read. A lab whose Spec has one runs it instead of the
+// lab's own configuration. Names, settings and order stay the user's; package fit replaces and lists what a lab cannot
+// have.
 //
-// It holds what is secret, such as a gossip key, and is in no record, plan or report of the lab.
+// It contains secrets, such as a gossip key. No record, plan or report of the lab contains it.
 type Configuration struct {
 	// Server is what each server reads. Required.
 	Server AgentConfiguration
 	// Client is what each client reads. Zero: the lab has no clients.
 	Client AgentConfiguration
-	// Authority is what has signed the certificates of both, where its key is at hand; checks let it sign wrong ones. Nil
-	// where the certificates are the user's own and it is not. Not looked at where the lab issues the certificates.
+	// Authority has signed the certificates of both roles; checks use it to issue wrong ones. Nil if the certificates are
+	// the user's and the key of their authority is not at hand. It is ignored if the lab issues the certificates.
 	Authority *pki.Authority
-	// CLI is the user's own credential, for the API. Nil: the lab issues one; or, where it cannot, calls as a server.
+	// CLI is the user's own credential for the API. Nil: the lab issues one or, if it cannot, uses a server's.
 	CLI *pki.Credential
 }
 
-// AgentConfiguration is what the agents of one role read.
+// AgentConfiguration is the configuration of the agents of one role.
 type AgentConfiguration struct {
-	// Files are in the order in which Nomad merges them, by the names that the user knows them by.
+	// Files are in the order in which Nomad merges them, with the names that the user knows.
 	Files agentconf.Files
-	// Credential is what stands at the paths of the tls block. Nil: what the lab issues.
+	// Credential is for the paths of the tls block. Nil: the lab issues one.
 	Credential *pki.Credential
 }
 
-// Of returns what the agents of the role read.
+// Of returns the configuration of the agents of the role.
 func (c *Configuration) Of(role pki.Role) AgentConfiguration {
 	if role == pki.Client {
 		return c.Client
@@ -39,13 +40,13 @@ func (c *Configuration) Of(role pki.Role) AgentConfiguration {
 	return c.Server
 }
 
-// HandedIn reports whether the user has handed in certificates of their own. It is false for nil.
+// HasCredentials reports whether the user's own certificates came with the configuration. It is false for nil.
 func (c *Configuration) HandedIn() bool {
 	return c != nil && (c.Server.Credential != nil || c.Client.Credential != nil)
 }
 
-// StandIn returns why the certificates of a lab's agents of the role say nothing of the user's: none was handed in, and the
-// lab's own stand in for them. Empty: they are the user's, or there is no configuration for that role.
+// StandIn returns why the certificates of the agents of the role are the lab's and not the user's. It is empty if they
+// are the user's, or if the role has no configuration.
 func (c *Configuration) StandIn(role pki.Role) string {
 	const certFile = "tls.cert_file"
 	switch {

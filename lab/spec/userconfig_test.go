@@ -12,12 +12,12 @@ import (
 // TestStandIn: whose certificates the lab has issued is said of each role, however the other's were handed in.
 func TestStandIn(t *testing.T) {
 	const named, bare = "tls { cert_file = \"/etc/a.pem\" }\n", "datacenter = \"dc1\"\n"
-	agents := func(text string, handedIn bool) spec.AgentConfiguration {
+	agents := func(text string, withCredential bool) spec.AgentConfiguration {
 		var a spec.AgentConfiguration
 		if text != "" {
 			a.Files = agentconf.Files{agentconf.NewFile("mine/agent.hcl", []byte(text))}
 		}
-		if handedIn {
+		if withCredential {
 			a.Credential = &pki.Credential{}
 		}
 		return a

@@ -34,7 +34,7 @@ func (s Spec) Validate() error {
 	return nil
 }
 
-// Warnings are things that work and are still not what most people want.
+// Warnings returns what is valid but probably not wanted, a line each.
 func (s Spec) Warnings() []string {
 	var out []string
 	for i, r := range s.WithDefaults().Regions {
@@ -43,19 +43,19 @@ func (s Spec) Warnings() []string {
 		}
 	}
 	if s.Hardened && s.NotBootstrapped {
-		out = append(out, "this lab's ACL system is not bootstrapped: whoever reaches an agent with a certificate first gets the management token; its clients stay outside")
+		out = append(out, "this lab's ACL system is not bootstrapped: the first caller with a certificate can get the management token; its clients are not introduced and do not join")
 	}
 	if len(s.Overrides) > 0 {
-		out = append(out, "this lab's agents are not as a lab has them: "+OverridesText(s.Overrides))
+		out = append(out, "this lab has overrides: "+OverridesText(s.Overrides))
 	}
 	if s.Certificates.Altered() {
-		out = append(out, "this lab's certificates are not as a lab has them: "+s.Certificates.defectText())
+		out = append(out, "this lab's certificates differ from those of a default lab: "+s.Certificates.defectText())
 	}
 	return out
 }
 
-// CheckName returns an *InvalidError for a name that could not be a lab's, such as "*" or "../x": it must not reach the
-// file system.
+// CheckName returns an *InvalidError for a string that cannot be a lab's name, such as "*" or "../x", so that it does not
+// reach the file system.
 func CheckName(name string) error {
 	v := &validator{}
 	v.label("name", name)
@@ -65,14 +65,13 @@ func CheckName(name string) error {
 	return nil
 }
 
-// dnsLabel is RFC 1123's label, lower case: a lab's and a node's names become container names and host names.
+// dnsLabel is a label of RFC 1123 in lower case: names of labs and nodes become container names and host names.
 var dnsLabel = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
-// maxName leaves room for "nomadlab-" before and a node's name behind a lab's name in a host name of 63 characters.
+// maxName leaves room for "nomadlab-" and a node's name beside a lab's name in a host name of 63 characters.
 const maxName = 32
 
-// MaxNodes is how many nodes a lab has at most, in all its regions: the lower half of the largest subnet that a lab takes has
-// room for them.
+// MaxNodes is how many nodes a lab has at most: the lower half of the largest subnet of a lab has room for them.
 const MaxNodes = 500
 
 type validator struct{ problems []Problem }
@@ -88,8 +87,8 @@ func (v *validator) label(field, value string) {
 	}
 }
 
-// regionName takes what Nomad takes, as far as a certificate can name it. The names of several regions are part of their nodes'
-// names, which are those of containers.
+// regionName accepts what Nomad accepts, as far as a certificate can contain it. If there are several regions, their
+// names are part of container names.
 func (v *validator) regionName(field, name string, several bool) {
 	if several {
 		v.label(field, name)
@@ -101,7 +100,7 @@ func (v *validator) regionName(field, name string, several bool) {
 	}
 }
 
-// datacenter takes what Nomad takes (command/agent/command.go, IsValidConfig) and a terminal shows.
+// datacenter accepts what Nomad accepts (command/agent/command.go, IsValidConfig) and a terminal shows.
 func (v *validator) datacenter(field, name string) {
 	if name == "" || strings.Contains(name, "*") || strings.ContainsFunc(name, func(r rune) bool { return r < ' ' || r == 0x7f }) {
 		v.add(field, fmt.Sprintf("%q", name), "use any name without a '*' and without control characters")
@@ -114,7 +113,7 @@ func (v *validator) logLevel(level string) {
 	}
 }
 
-// Bounds of a certificate's life: X.509 counts in seconds, and the authority's own certificate ends after 30 days.
+// Bounds of a certificate's life: X.509 counts in seconds, and the authority's own certificate lasts 30 days.
 const (
 	shortestTTL = time.Second
 	longestTTL  = 30 * 24 * time.Hour
@@ -125,10 +124,11 @@ func (v *validator) certificates(c Certificates) {
 		v.add("certificates.ttl", c.TTL.String(), fmt.Sprintf("use a duration from %s to %d h, such as 24h", shortestTTL, int(longestTTL.Hours())))
 	}
 	v.dnsNames("certificates.dns_names", c.DNSNames)
-	v.forged(c)
+	v.alteredCertificates(c)
 }
 
-// regions returns whether there are so few nodes that looking at each of them makes sense.
+// regions checks the regions. It reports whether the lab has no more than MaxNodes nodes, so that its nodes can be
+// checked one by one.
 func (v *validator) regions(regions []Region, extraNodes int) bool {
 	seen, nodes := map[string]bool{}, extraNodes
 	for i, r := range regions {
@@ -206,8 +206,8 @@ func (v *validator) introduction(field string, s Spec, j ExtraNode) {
 	}
 }
 
-// nodes refuses what is said of a node that the lab will not have, or that is of another role: the lab would be sound, and its
-// user would take it for one that is not. It refuses two defects of one certificate too.
+// nodes refuses names of nodes that the lab does not have, or that are of another role: without an error the user would
+// get a lab that lacks the wanted change. It also refuses two defects of one certificate.
 func (v *validator) nodes(s Spec) {
 	roles := s.roles()
 	c := s.Certificates
@@ -232,7 +232,7 @@ func (v *validator) nodes(s Spec) {
 	}
 }
 
-// roles are the roles of the nodes that the lab will have, by name.
+// roles returns the roles of all nodes of the lab, by name.
 func (s Spec) roles() map[string]pki.Role {
 	roles := map[string]pki.Role{}
 	for _, r := range s.Regions {
@@ -246,7 +246,7 @@ func (s Spec) roles() map[string]pki.Role {
 	return roles
 }
 
-// node looks at the name of a node, empty for none, of which something is said that is for a role, zero for any.
+// node checks the name of a node, empty for none, in an entry for a role, empty for any.
 func (v *validator) node(field, name string, role pki.Role, roles map[string]pki.Role) {
 	if name == "" {
 		return

@@ -161,7 +161,7 @@ func refusedOverrides() []refused {
 	}
 }
 
-func refusedForgeries() []refused {
+func refusedCertificates() []refused {
 	with := func(c spec.Certificates) spec.Spec { return spec.Spec{Certificates: c} }
 	none := func(s *spec.Spec) { s.Certificates = spec.Certificates{} }
 	defect := func(role pki.Role, name string) spec.Certificates {
@@ -279,14 +279,14 @@ func refusedExtraNodes() []refused {
 }
 
 func allRefused() []refused {
-	return slices.Concat(refusedNames(), refusedNumbers(), refusedChoices(), refusedOverrides(), refusedForgeries(), refusedExtraNodes())
+	return slices.Concat(refusedNames(), refusedNumbers(), refusedChoices(), refusedOverrides(), refusedCertificates(), refusedExtraNodes())
 }
 
 // TestValidateNamesTheProblem: one thing is wrong and one problem is named; with that one thing put right there is none.
 func TestValidateNamesTheProblem(t *testing.T) {
 	for _, r := range allRefused() {
 		t.Run(r.name, func(t *testing.T) {
-			problems := problemsOf(t, r.spec.Validate())
+			problems := spectest.Problems(t, r.spec.Validate())
 			if len(problems) != 1 {
 				t.Fatalf("problems: %v, want one", problems)
 			}
@@ -306,16 +306,6 @@ func TestValidateNamesTheProblem(t *testing.T) {
 	}
 }
 
-// problemsOf returns the problems that the error names, and demands its form: see spectest.Problems.
-func problemsOf(t *testing.T, err error) []spec.Problem {
-	t.Helper()
-	problems, wrong := spectest.Problems(err)
-	if wrong != nil {
-		t.Fatal(wrong)
-	}
-	return problems
-}
-
 func TestValidateNamesEveryProblemAtOnce(t *testing.T) {
 	spec := spec.Spec{
 		Name: "No", LogLevel: "loud", Nomad: spec.Nomad{Image: "i", Binary: "b"}, Overrides: []spec.Override{{Role: "x"}, {Path: "a", Value: "b"}},
@@ -324,7 +314,7 @@ func TestValidateNamesEveryProblemAtOnce(t *testing.T) {
 		ExtraNodes:   []spec.ExtraNode{{Role: "x", Gossip: "y", CertificateRegion: "a.b"}},
 	}
 	var fields []string
-	for _, p := range problemsOf(t, spec.Validate()) {
+	for _, p := range spectest.Problems(t, spec.Validate()) {
 		fields = append(fields, p.Field)
 	}
 	slices.Sort(fields)
@@ -394,7 +384,7 @@ func TestNodesThatThereAreNot(t *testing.T) {
 	on := func(role pki.Role, node string) map[string]spec.Spec {
 		return map[string]spec.Spec{
 			"overrides[0].node":                  {Overrides: []spec.Override{{Role: role, Node: node, Path: "tls.http", Value: "false"}}},
-			"certificates.defects[0].node":         {Certificates: spec.Certificates{Defects: []spec.CertificateDefect{{Role: role, Node: node, Defect: "no-eku"}}}},
+			"certificates.defects[0].node":       {Certificates: spec.Certificates{Defects: []spec.CertificateDefect{{Role: role, Node: node, Defect: "no-eku"}}}},
 			"certificates.names[0].node":         {Certificates: spec.Certificates{Names: []spec.ExtraNames{{Role: role, Node: node, DNSNames: []string{"a.example"}}}}},
 			"certificates.roles[0].node":         {Certificates: spec.Certificates{Roles: []spec.OtherRole{{Role: role, Node: node, As: pki.CLI}}}},
 			"certificates.trust_foreign[0].node": {Certificates: spec.Certificates{TrustForeign: []spec.ForeignTrust{{Role: role, Node: node}}}},

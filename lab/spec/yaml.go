@@ -15,15 +15,15 @@ import (
 	"nomadlab.internal/internal/userfile"
 )
 
-// Document is a lab's file.
+// Document is the content of a lab's file.
 type Document struct {
 	Spec `yaml:",inline"`
-	// Mutation is the ID of a mutation that the lab is to carry; package mutation knows them. Zero: none.
+	// Mutation is the ID of a mutation that the lab carries; see package mutation. Zero: none.
 	Mutation string `yaml:"mutation,omitempty"`
 }
 
-// whole is what was read of a lab's file.
-func whole(ctx context.Context, text []byte, err error) (Document, error) {
+// parseRead parses what was read of a lab's file. err is the error of the read.
+func parseRead(ctx context.Context, text []byte, err error) (Document, error) {
 	switch {
 	case ctx.Err() != nil && err != nil:
 		return Document{}, fmt.Errorf("read the lab's file: %w", err)
@@ -34,22 +34,21 @@ func whole(ctx context.Context, text []byte, err error) (Document, error) {
 	}
 }
 
-// ReadDocument reads a lab's file, in YAML, until ctx ends. An error wraps ErrInvalid; it names the line of a field that
-// is unknown or of the wrong type, and quotes a value that cannot be read.
+// ReadDocument reads a lab's file in YAML; it gives up when ctx ends. Its errors wrap ErrInvalid. They name the line of a
+// field that is unknown or of the wrong type, and quote a value that cannot be read.
 func ReadDocument(ctx context.Context, path string) (Document, error) {
 	text, err := userfile.Wait(ctx, path)
-	d, err := whole(ctx, text, err)
+	d, err := parseRead(ctx, text, err)
 	if err != nil {
 		return Document{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return d, nil
 }
 
-// DecodeDocument reads a lab's file from r, which it does not close, until ctx ends. An empty document is the zero Spec. A
-// field that a Document does not have is an error, and so is what CheckYAML refuses.
+// DecodeDocument is ReadDocument for a reader, which it does not close. An empty document is the zero Spec.
 func DecodeDocument(ctx context.Context, r io.Reader) (Document, error) {
 	text, err := userfile.WaitOn(ctx, "the lab's file", r)
-	return whole(ctx, text, err)
+	return parseRead(ctx, text, err)
 }
 
 func decode(text []byte) (Document, error) {
@@ -70,7 +69,7 @@ func decode(text []byte) (Document, error) {
 	return d, nil
 }
 
-// formerKeys returns what to write instead of a key that a lab's file had in former versions.
+// formerKeys returns what to write instead of a key that older versions of a lab's file had.
 func formerKeys() map[string]string {
 	return map[string]string{
 		"weaken": "weaken is gone: name a mutation, as in `mutation: server-plain-http` (`nomadlab mutate --list` shows all), " +
@@ -82,14 +81,14 @@ func formerKeys() map[string]string {
 	}
 }
 
-// What a file in YAML may have: nobody writes more of either by hand.
+// Limits of a YAML file, in bytes and levels. Files that are written by hand are far below.
 const (
 	largestYAML = 1 << 20
 	deepestYAML = 50
 )
 
-// CheckYAML refuses a text in YAML that would take more memory than it has reason to: one with aliases, of which each may stand
-// for all before it, one that is nested deeper than any file of a lab is, and a very large one.
+// CheckYAML refuses a YAML text that a parser would need too much memory or stack for: one with aliases, which can
+// multiply its size, one with too many levels, and one that is too large.
 func CheckYAML(text []byte) error {
 	if len(text) > largestYAML {
 		return fmt.Errorf("more than %d MB of YAML, %w", largestYAML>>20, userfile.ErrLimit)
@@ -105,8 +104,8 @@ func CheckYAML(text []byte) error {
 	return nil
 }
 
-// deepLine returns the first line that nests too deep by its brackets, by the marks of lists and keys in front of its text, or
-// by its white space, whatever is in quotes or comments: nobody has that many of them there either.
+// deepLine returns the first line that has too many levels, by its brackets, by the list and key marks at its begin, or
+// by its indentation. Quotes and comments count too.
 func deepLine(text string) (int, bool) {
 	depth, number := 0, 0
 	for line := range strings.Lines(text) {

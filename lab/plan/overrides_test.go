@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"nomadlab.internal/internal/spectest"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/spec"
@@ -55,7 +56,7 @@ func TestSettingsOnThisMachine(t *testing.T) {
 		if c.refused && !strings.Contains(err.Error(), "bring the lab up in containers") {
 			t.Errorf("%s: %v", name, err)
 		}
-		if _, err := plan.New(c.spec, plan.Containers()); err != nil {
+		if _, err := plan.New(c.spec, spectest.Containers()); err != nil {
 			t.Errorf("%s, in containers: %v", name, err)
 		}
 	}
@@ -67,7 +68,7 @@ func TestSettingThatDoesNotFit(t *testing.T) {
 		"tls.tls_min_version": `"no tls.tls_min_version", for server-1: change tls.tls_min_version: there is no line`,
 		"tls.ca_file.x":       "ca_file is not a block here",
 	} {
-		_, err := plan.New(spec.Spec{}.With(spec.Set("", path, "")), plan.Containers())
+		_, err := plan.New(spec.Spec{}.With(spec.Set("", path, "")), spectest.Containers())
 		if !errors.Is(err, spec.ErrInvalid) || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want %q", path, err, want)
 		}
@@ -154,10 +155,10 @@ func mutationSettings() []spec.Override {
 
 // TestASettingTakesOneProtection from every agent that it is about, and no other protection with it; no setting takes none.
 func TestASettingTakesOneProtection(t *testing.T) {
-	sound := mustPlan(t, spec.Spec{}).Nodes
+	sound := spectest.Plan(t, spec.Spec{}).Nodes
 	demand := func(t *testing.T, spec spec.Spec, changed func(plan.Node) edit) {
 		t.Helper()
-		for i, n := range mustPlan(t, spec).Nodes {
+		for i, n := range spectest.Plan(t, spec).Nodes {
 			e := changed(n)
 			if missing := slices.DeleteFunc(slices.Clone(e.away), func(line string) bool { return slices.Contains(told(sound[i]), line) }); len(missing) > 0 {
 				t.Errorf("%v: a sound %s does not have %q, which was to go", spec.Overrides, n.Name, missing)
@@ -218,7 +219,7 @@ func TestGossipKeyOfOneServer(t *testing.T) {
 		"every server's":    {[]spec.Override{noGossipKey()}, []string{"server-1", "server-2", "server-3", "late"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			p := mustPlan(t, wanted.With(func(s *spec.Spec) { s.Overrides = c.settings }))
+			p := spectest.Plan(t, wanted.With(func(s *spec.Spec) { s.Overrides = c.settings }))
 			for _, n := range p.Nodes {
 				want := spec.LabKey
 				switch {
