@@ -152,11 +152,11 @@ func refusedOverrides() []refused {
 			"setting of the gossip key of clients", set(pki.Client, "server.encrypt", ""), "overrides[0].role", `"client"`,
 			"use server or leave it out: no other agent has server.encrypt", func(s *spec.Spec) { s.Overrides[0].Role = pki.Server },
 		},
-		{"setting of an address", set("", "Bind_Addr", `"0.0.0.0"`), "overrides[0].path", `"Bind_Addr"`, "by this the lab finds its agents", right},
-		{"setting of a port", set("", "ports.http", "80"), "overrides[0].path", `"ports.http"`, "by this the lab finds its agents", right},
+		{"setting of an address", set("", "Bind_Addr", `"0.0.0.0"`), "overrides[0].path", `"Bind_Addr"`, "the lab needs it to find its agents", right},
+		{"setting of a port", set("", "ports.http", "80"), "overrides[0].path", `"ports.http"`, "the lab needs it to find its agents", right},
 		{
 			"setting of a secret", set("", "acl.replication_token", `"s3cret"`), "overrides[0].value", "the value of what looks like a secret",
-			"the plan and the evidence of a lab show its settings", right,
+			"the plan and the evidence of a lab show its overrides", right,
 		},
 	}
 }
@@ -180,7 +180,7 @@ func refusedCertificates() []refused {
 	noHost.IPs = []string{"192.0.2.1"}
 	return []refused{
 		{
-			"no host's name beside names", with(noHost), "certificates.defects[0].defect", `"role-alone", beside 192.0.2.1, b.example`, "take the defect out, or these names",
+			"no host's name beside names", with(noHost), "certificates.defects[0].defect", `"role-alone", beside 192.0.2.1, b.example`, "remove the defect or these names",
 			func(s *spec.Spec) {
 				s.Certificates.IPs, s.Certificates.Names[1].DNSNames = nil, []string{"server.global.nomad"}
 			},
