@@ -1,5 +1,5 @@
-// Package state is what lies on disk: a lab's folder with its record, its keys and its logs, the reservation of names, and what is
-// left of labs that are gone. What runs is never asked here: the engine says that, by labels whose names are here too.
+// Package state keeps what nomadlab has on disk: a lab's folder with its record, keys and logs, and the reservations of names. It
+// also removes what is left of labs that are gone. It has the names of the labels by which an engine says what runs.
 package state
 
 import (
@@ -22,16 +22,16 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// Folder is where a lab keeps its keys, certificates and logs. Losing it costs the credentials, never the power to
-// list and remove the lab: what runs is what the engine says. Its name has the lab's run in it, so that the watchdog of
-// a start that was killed cannot remove the folder of the next one.
+// Folder is where a lab keeps its keys, certificates and logs. If it is lost, so are the credentials, but the lab can
+// still be listed and removed: the engine says what runs. Its name contains the lab's run, so that the watchdog of a
+// killed start cannot remove the folder of the next one.
 type Folder struct {
-	// Path is where it is, there or not.
+	// Path is the path of the folder, which need not exist.
 	Path string
 }
 
-// stateFolder is where all of this program's state is: $XDG_STATE_HOME/nomadlab, ~/.local/state/nomadlab where that is
-// not set. As the XDG specification wants it, a path that is not absolute counts as none.
+// stateFolder returns the folder of all state of this program: $XDG_STATE_HOME/nomadlab, or ~/.local/state/nomadlab if
+// that is not set. As in the XDG specification, a relative path is ignored.
 func stateFolder() string {
 	if home := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(home) {
 		return filepath.Join(home, "nomadlab")
@@ -39,7 +39,7 @@ func stateFolder() string {
 	if filepath.IsAbs(os.Getenv("HOME")) {
 		return filepath.Join(xdg.StateHome, "nomadlab")
 	}
-	// Package xdg would put the keys below the root folder. An account has a home without the variable too.
+	// Package xdg would put the keys below the root folder. An account may have a home that HOME does not name.
 	if u, err := osuser.LookupId(strconv.Itoa(os.Geteuid())); err == nil && filepath.IsAbs(u.HomeDir) && filepath.Clean(u.HomeDir) != "/" {
 		return filepath.Join(u.HomeDir, ".local", "state", "nomadlab")
 	}
@@ -49,8 +49,8 @@ func stateFolder() string {
 // nowhere is the state folder of a user without a home. Nothing is ever made there.
 const nowhere = "/nonexistent/nomadlab"
 
-// housed returns ErrNoFolder where nothing says where this program's state belongs.
-func housed() error {
+// checkHome returns ErrNoFolder if this user has no state folder.
+func checkHome() error {
 	if stateFolder() == nowhere {
 		return fmt.Errorf("%w: neither XDG_STATE_HOME nor HOME names a folder, and this user has no home: let XDG_STATE_HOME name a folder that you may write to", spec.ErrNoFolder)
 	}
@@ -59,14 +59,14 @@ func housed() error {
 
 func labsFolder() string { return filepath.Join(stateFolder(), "labs") }
 
-// FolderOf returns the folder of one run of a lab, there or not. A dot is in no lab's name. Both may come from what bears a label or a mark,
-// which others can make too: it is a folder for labs whatever they say.
+// FolderOf returns the folder of one run of a lab; it need not exist. Names of labs contain no dot. The name and the run
+// may come from labels, which others can set too: the result is always directly below the folder of labs.
 func FolderOf(name, run string) Folder {
 	return Folder{filepath.Join(labsFolder(), filepath.Base(name+"."+run))}
 }
 
-// KeptIn returns the folder of a run of a lab by the lab's own labels, or by our state folder where they say nothing of it. It may be
-// another user's: nothing is read there but whether its owner lives.
+// KeptIn returns the folder of a run of a lab by the lab's labels, or FolderOf if they do not name one. It may belong to
+// another user: only Condition may be asked of it.
 func KeptIn(name string, labels map[string]string) Folder {
 	if at := labels[LabelFolder]; filepath.IsAbs(at) {
 		return Folder{filepath.Clean(at)}
@@ -82,16 +82,16 @@ func OtherState(name string, labels map[string]string) error {
 	}
 	state := filepath.Dir(filepath.Dir(filepath.Dir(kept.Path))) // STATE/nomadlab/labs/NAME.RUN
 	next := fmt.Sprintf("`XDG_STATE_HOME=%s nomadlab status %s` looks there", state, name)
-	switch err := kept.ours(); {
+	switch err := kept.checkOwner(); {
 	case errors.Is(err, fs.ErrNotExist):
-		next = fmt.Sprintf("which is not there now: `nomadlab down %s` removes the lab, which only whoever brought it up should do", name)
+		next = fmt.Sprintf("which is not there now: `nomadlab down %s` removes the lab, which only the user who brought it up should do", name)
 	case err != nil:
 		next = "which is another user's: it is theirs to use and to remove"
 	}
 	return fmt.Errorf("%w: lab %s is kept in %s, %s", spec.ErrOtherState, name, kept.Path, next)
 }
 
-// folders are those of all labs, in the order of their names.
+// folders returns the folders of all labs, in the order of their names.
 func folders() ([]Folder, error) {
 	entries, err := os.ReadDir(labsFolder())
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -106,7 +106,7 @@ func folders() ([]Folder, error) {
 	return out, nil
 }
 
-// FoldersOf returns the folders of all runs of a lab: one, or what crashes have left.
+// FoldersOf returns the folders of all runs of a lab: one, or several after crashes.
 func FoldersOf(name string) ([]Folder, error) {
 	all, err := folders()
 	var out []Folder
@@ -126,8 +126,8 @@ func (f Folder) LabName() string {
 	return name
 }
 
-// ours is an error for a folder of somebody else's.
-func (f Folder) ours() error {
+// checkOwner returns an error for a folder that does not exist or belongs to another user.
+func (f Folder) checkOwner() error {
 	info, err := os.Stat(f.Path)
 	if err != nil {
 		return err
@@ -138,10 +138,10 @@ func (f Folder) ours() error {
 	return nil
 }
 
-// TLS returns the folder of the lab's authority and of its user's credential.
+// TLS returns the folder of the lab's authority and cli credential.
 func (f Folder) TLS() string { return filepath.Join(f.Path, "tls") }
 
-// Foreign returns the folder of the authority that is not the lab's and that some agents trust.
+// Foreign returns the folder of the second authority that some agents trust.
 func (f Folder) Foreign() string { return filepath.Join(f.Path, "foreign") }
 
 // RecordFile returns the file of the lab's record.
@@ -152,14 +152,14 @@ func (f Folder) LogFile(node string) string { return filepath.Join(f.Path, "logs
 
 func (f Folder) ownerFile() string { return filepath.Join(f.Path, "owner.lock") }
 
-// Remove removes the folder with all that is in it. One that is not there is no error.
+// Remove removes the folder with its contents. A folder that does not exist is no error.
 func (f Folder) Remove() error { return os.RemoveAll(f.Path) }
 
-// EvidenceFolder returns where the evidence of that name is kept.
+// EvidenceFolder returns the folder for the evidence of that name.
 func EvidenceFolder(name string) string { return filepath.Join(stateFolder(), "evidence", name) }
 
-// Make makes the folder of a lab, and returns the lock that its owner holds: the process with which the lab is to end. The
-// caller closes it.
+// Make makes the folder of a lab. It returns the lock that the owner holds, which is the process with which the lab is to
+// end. The caller closes it.
 func (f Folder) Make() (owner *flock.Flock, err error) {
 	if err := os.MkdirAll(filepath.Join(f.Path, "logs"), 0o700); err != nil {
 		return nil, fmt.Errorf("make the lab's folder: %w", err)
@@ -171,26 +171,26 @@ func (f Folder) Make() (owner *flock.Flock, err error) {
 	return owner, nil
 }
 
-// Condition is what a folder says about its lab.
+// Condition is what a folder says about the lab.
 type Condition int
 
 const (
-	// Gone is no folder, which says nothing.
+	// Gone means that there is no folder, so that nothing is known.
 	Gone Condition = iota
-	// Kept is a lab that stays until somebody removes it.
+	// Kept is the folder of a lab that stays until it is removed.
 	Kept
-	// Owned is a lab that ends with a process that lives.
+	// Owned is the folder of a lab that ends with a running process.
 	Owned
-	// Abandoned is a lab that was to end with a process that is dead.
+	// Abandoned is the folder of a lab that was to end with a process which has ended.
 	Abandoned
 )
 
-// Condition looks at the folder. It neither makes nor keeps anything.
+// Condition looks at the folder and changes nothing.
 func (f Folder) Condition() Condition {
 	if _, err := os.Stat(f.Path); err != nil {
 		return Gone
 	}
-	// Looking must neither make the file nor keep another from looking at the same time.
+	// This must neither make the file nor keep another process from looking at the same time.
 	lock := flock.New(f.ownerFile(), flock.SetFlag(os.O_RDONLY))
 	free, err := lock.TryRLock()
 	_ = lock.Close()
@@ -204,9 +204,9 @@ func (f Folder) Condition() Condition {
 	}
 }
 
-// Record is what a lab's folder says about it.
+// Record is the description of a lab in its folder.
 type Record struct {
-	// Run tells this lab from others of its name, past and future.
+	// Run distinguishes this lab from others of its name, past and future.
 	Run    string    `json:"run"`
 	Plan   plan.Plan `json:"plan"`
 	Spec   spec.Spec `json:"spec"`
@@ -218,7 +218,7 @@ type Record struct {
 	Created time.Time `json:"created"`
 }
 
-// Write writes the record into the folder, which must be there.
+// Write writes the record into the folder, which must exist.
 func (f Folder) Write(r Record) error {
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
@@ -227,10 +227,11 @@ func (f Folder) Write(r Record) error {
 	return os.WriteFile(f.RecordFile(), append(text, '\n'), 0o600)
 }
 
-// Read reads the record. It returns ErrDamaged for one that is missing, another user's, or not as it was written.
+// Read reads the record. It returns ErrDamaged if the record is missing, belongs to another user, or is not as it was
+// written.
 func (f Folder) Read() (Record, error) {
 	var r Record
-	err := f.ours()
+	err := f.checkOwner()
 	var text []byte
 	if err == nil {
 		text, err = os.ReadFile(f.RecordFile())

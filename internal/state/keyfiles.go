@@ -14,9 +14,10 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// TakeKeys writes an authority's files into the folder, each at once and whole, the authority's certificate last.
+// TakeKeys writes an authority's files into the folder. Each replaces the old file in one step; the authority's
+// certificate comes last.
 func (f Folder) TakeKeys(files []engine.File, cli pki.Identity) error {
-	if err := housed(); err != nil {
+	if err := checkHome(); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(f.TLS(), 0o700); err != nil {
@@ -43,7 +44,7 @@ func (f Folder) TakeKeys(files []engine.File, cli pki.Identity) error {
 	return nil
 }
 
-// gossipFile is the name of the gossip key's file, as the issuer of a lab of Compose has it.
+// gossipFile is the name of the file of the gossip key, also in the issuer of a lab of Compose.
 const gossipFile = "gossip.key"
 
 func (f Folder) gossip() string { return filepath.Join(f.TLS(), gossipFile) }
@@ -56,7 +57,7 @@ func (f Folder) WriteGossip(key string) error {
 	return nil
 }
 
-// ReadGossip returns the gossip key, and nil where there is no key: it was never there, or the file is lost.
+// ReadGossip returns the gossip key, or nil if there is no file.
 func (f Folder) ReadGossip() (*string, error) {
 	text, err := os.ReadFile(f.gossip())
 	if errors.Is(err, fs.ErrNotExist) {
@@ -68,5 +69,5 @@ func (f Folder) ReadGossip() (*string, error) {
 	return new(strings.TrimSpace(string(text))), nil
 }
 
-// ManagementTokenFile returns the file that holds the secret of the lab's management token.
+// ManagementTokenFile returns the file of the secret of the lab's management token.
 func (f Folder) ManagementTokenFile() string { return filepath.Join(f.Path, "management.token") }

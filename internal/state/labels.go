@@ -9,60 +9,62 @@ import (
 	"nomadlab.internal/lab/plan"
 )
 
+// The labels of everything that a lab has in an engine.
 const (
-	// LabelRun tells one run of a lab from others.
+	// LabelRun distinguishes one run of a lab from others.
 	LabelRun = "run"
-	// LabelExpires is when a lab that nobody removed may be swept.
+	// LabelExpires is when the next start may remove the lab.
 	LabelExpires = "expires"
-	// LabelVersion is which Nomad the lab runs: of one whose folder was lost nothing else says it.
+	// LabelVersion is the version of Nomad, which is known by no other means if the folder is lost.
 	LabelVersion = "nomad-version"
 	// LabelCreated is when the lab was made, for the same reason.
 	LabelCreated = "created"
-	// LabelFolder is where whoever brought the lab up keeps its keys, and the lock that says whether they live.
+	// LabelFolder is the lab's folder, with its keys and the lock of its owner.
 	LabelFolder = "folder"
-	// LabelMembers is how many nodes the lab began with, so that a list misses those that are gone.
+	// LabelMembers is how many nodes the lab began with, so that a list shows how many are missing.
 	LabelMembers = "members"
-	// LabelJoiner is on the nodes that stay outside until they are started.
+	// LabelExtraNode is on extra nodes.
 	LabelExtraNode = "extra-node"
 )
 
-// LabelOrigin says who brought a lab up, if not this program.
+// LabelOrigin says what brought a lab up, if not this program.
 const LabelOrigin = "origin"
 
 // Compose is the origin of labs that Docker Compose brought up, from a file that package lab/compose wrote.
 const Compose = "compose"
 
-// Labels that say of a node what else the lab's folder would.
+// Labels of a node, for what a lab without a folder has nowhere else.
 const (
 	LabelRole       = "role"
 	LabelRegion     = "region"
 	LabelDatacenter = "datacenter"
 	// LabelPlace is the node's place in the plan.
 	LabelPlace = "place"
-	// LabelNodes are all nodes of the plan, each as "NAME ROLE REGION", with commas between, so that one that is gone is missed.
+	// LabelNodes lists all nodes of the plan, each as "NAME ROLE REGION", with commas between, so that a missing one is noticed.
 	LabelNodes = "nodes"
 )
 
-// Where a lab that Compose brought up has its authority: a part of the lab that runs to its end, and a folder in there
-// with what TLSFolder has.
+// Where a lab of Compose has its authority: a container that runs to its end, and a folder in it with the files of TLSFolder.
 const (
 	ComposeIssuer    = "issuer"
 	ComposeAuthority = "/authority"
 )
 
-// ComposeLabels are on all that Compose makes for a lab of that name, beside the engine's own, and without its prefix.
+// ComposeLabels returns the labels of everything that Compose makes for a lab of that name, without the prefix of the
+// engine's labels.
 func ComposeLabels(name string) map[string]string {
 	return map[string]string{"lab": name, LabelRun: ComposeRun(name), LabelOrigin: Compose}
 }
 
-// ComposeVolumeLabels are on its volumes, which outlive it: without the lab's name, as another lab may take that.
+// ComposeVolumeLabels returns the labels of its volumes. They lack the lab's name: volumes outlive the lab, and another
+// lab may take the name.
 func ComposeVolumeLabels(name string) map[string]string {
 	labels := ComposeLabels(name)
 	delete(labels, "lab")
 	return labels
 }
 
-// ComposeNodeLabels are those of the i-th node of the plan.
+// ComposeNodeLabels returns the labels of the i-th node of the plan.
 func ComposeNodeLabels(name string, p plan.Plan, i int) map[string]string {
 	labels, n := ComposeLabels(name), p.Nodes[i]
 	labels["node"], labels[LabelPlace] = n.Name, strconv.Itoa(i+1)
@@ -83,7 +85,8 @@ func ComposeNode(name, role, region string) plan.Node {
 	return n
 }
 
-// ComposeNodes returns the nodes of a lab of Compose by the label of one of them. None: it is from a file that an older nomadlab wrote.
+// ComposeNodes returns the nodes of a lab of Compose by the labels of one of them; none if an older nomadlab wrote the
+// compose file.
 func ComposeNodes(labels map[string]string) []plan.Node {
 	var all []plan.Node
 	for one := range strings.SplitSeq(labels[LabelNodes], ",") {
@@ -94,5 +97,6 @@ func ComposeNodes(labels map[string]string) []plan.Node {
 	return all
 }
 
-// ComposeRun returns the run of such a lab: there is one of a name at a time, as containers have their names from it.
+// ComposeRun returns the run of a lab of Compose. There is only one lab of a name at a time, as container names contain
+// it.
 func ComposeRun(name string) string { return Compose + "-" + name }

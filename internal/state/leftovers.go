@@ -11,11 +11,12 @@ import (
 	"github.com/gofrs/flock"
 )
 
-// RemoveLeftovers removes the folders, with keys in them, whose owner is dead and of whose run the engine has nothing.
-// Those of labs that are being started are left alone: a folder looks the same before its owner has locked it.
+// RemoveLeftovers removes the folders, with their keys, whose owner has ended and whose run is not among runs, the runs
+// that engines have. It passes over labs that are being started: before its owner has locked it, such a folder looks
+// abandoned.
 func RemoveLeftovers(runs map[string]bool) error {
 	return exclusively(func() error {
-		if err := tidyLocks(); err != nil {
+		if err := removeStaleLocks(); err != nil {
 			return err
 		}
 		all, err := folders()
@@ -34,8 +35,7 @@ func RemoveLeftovers(runs map[string]bool) error {
 	})
 }
 
-// cannotRunAgain is true for the folder of a lab without containers whose nodes' files are gone, as after a reboot: nothing of
-// it can ever run again.
+// cannotRunAgain reports whether the lab ran without containers and its nodes' files are gone, as after a reboot.
 func (f Folder) cannotRunAgain() bool {
 	r, err := f.Read()
 	if err != nil || !filepath.IsAbs(r.Site) || f.Condition() != Kept {
@@ -45,8 +45,8 @@ func (f Folder) cannotRunAgain() bool {
 	return errors.Is(err, fs.ErrNotExist)
 }
 
-// RemoveComposeLeftovers removes the keys of labs that Compose brought up and took down again. Opening such a lab, should it come
-// back, fetches them anew.
+// RemoveComposeLeftovers removes the keys of labs of Compose whose run is not among runs. Opening such a lab again copies
+// its keys anew.
 func RemoveComposeLeftovers(runs map[string]bool) error {
 	all, err := folders()
 	if err != nil {
@@ -63,8 +63,8 @@ func RemoveComposeLeftovers(runs map[string]bool) error {
 	return nil
 }
 
-// tidyLocks removes the reservations of starts that were killed; those that stay are held. Nobody else may look at them.
-func tidyLocks() error {
+// removeStaleLocks removes the reservations of killed starts. The caller must be in exclusively.
+func removeStaleLocks() error {
 	entries, err := os.ReadDir(labsFolder())
 	if err != nil {
 		return err

@@ -14,19 +14,19 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// Reservation holds a lab's name while the lab is being started, so that of two starts under one name one goes on.
+// Reservation holds a lab's name during its start, so that of two starts under one name only one goes on.
 type Reservation struct{ lock *flock.Flock }
 
-// lockSuffix ends the name of a reservation's file. Files are none of the labs' folders.
+// lockSuffix ends the name of the file of a reservation.
 const lockSuffix = ".lock"
 
 func reservationFile(name string) string { return filepath.Join(labsFolder(), name+lockSuffix) }
 
-// Reserve reserves the name, or returns ErrTaken, and removes what killed processes left of other reservations.
+// Reserve reserves the name, or returns ErrTaken. It also removes reservations of killed processes.
 func Reserve(name string) (*Reservation, error) {
 	var r *Reservation
 	err := exclusively(func() (err error) {
-		_ = tidyLocks() // what cannot be removed keeps nobody from a name
+		_ = removeStaleLocks() // an error there must not keep a name from being reserved
 		lock := flock.New(reservationFile(name), flock.SetPermissions(0o600))
 		held, err := lock.TryLock()
 		if err != nil {
@@ -41,20 +41,19 @@ func Reserve(name string) (*Reservation, error) {
 	return r, err
 }
 
-// lookWithin is how long a look at the reservations may be waited for. It takes a moment, unless somebody has stopped the
-// process that has it.
-const lookWithin = 10 * time.Second
+// lockTimeout is how long to wait for the lock of all reservations. Its holder needs a moment, unless its process is stopped.
+const lockTimeout = 10 * time.Second
 
-// exclusively does something with the reservations while nobody else looks at them: who tidies up locks each for a moment,
-// and would be taken for the start of a lab.
+// exclusively calls do while no other process looks at the reservations: removeStaleLocks locks each reservation for a
+// moment, which would look like the start of a lab.
 func exclusively(do func() error) error {
-	if err := housed(); err != nil {
+	if err := checkHome(); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(labsFolder(), 0o700); err != nil {
 		return OutOfSpace(fmt.Errorf("%w: %w: let XDG_STATE_HOME name a folder that you may write to", spec.ErrNoFolder, err))
 	}
-	late, cancel := deadline.Fair(context.Background(), lookWithin)
+	late, cancel := deadline.Fair(context.Background(), lockTimeout)
 	defer cancel()
 	lock, err := lockUntil(late, labsFolder()+lockSuffix)
 	if err != nil {
@@ -64,26 +63,26 @@ func exclusively(do func() error) error {
 	return do()
 }
 
-// lockEvery is how often a lock that another process holds is tried.
-const lockEvery = 10 * time.Millisecond
+// lockInterval is how often a lock that another process holds is tried.
+const lockInterval = 10 * time.Millisecond
 
-// lockUntil locks the file, or gives up when ctx is done: a lock that came later would be nobody's, and keep everybody out.
+// lockUntil locks the file, or gives up when ctx is done. After it has given up, it never takes the lock.
 func lockUntil(ctx context.Context, file string) (*flock.Flock, error) {
 	lock := flock.New(file, flock.SetPermissions(0o600))
-	_, err := lock.TryLockContext(ctx, lockEvery)
+	_, err := lock.TryLockContext(ctx, lockInterval)
 	switch {
 	case err == nil:
 		return lock, nil
 	case ctx.Err() == nil:
 		err = OutOfSpace(fmt.Errorf("lock the folder of labs: %w", err))
 	default:
-		err = fmt.Errorf("another nomadlab process keeps %s locked, has it been stopped? `fuser %s` tells which", file, file)
+		err = fmt.Errorf("another nomadlab process keeps %s locked, has it been stopped? `fuser %s` shows which", file, file)
 	}
 	return nil, errors.Join(err, lock.Close())
 }
 
-// Release gives the name back. It removes the file before it lets go of it. Whoever has opened it by then waits in vain for a lock on a file that
-// is gone, and so must not have: opening is done exclusively, too.
+// Release gives the name back. It removes the file before it unlocks it, exclusively, so that no other process can wait
+// for the lock of a removed file.
 func (r *Reservation) Release() {
 	_ = exclusively(func() error {
 		_ = os.Remove(r.lock.Path())

@@ -10,10 +10,10 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// folderSpace is what a lab's folder may take: keys and certificates are small, logs are not.
+// folderSpace is the free space in bytes that a lab's folder needs, mostly for logs.
 const folderSpace = 32 << 20
 
-// CheckSpace returns ErrNoSpace when the file system of labs' folders has no room for another.
+// CheckSpace returns ErrNoSpace if the file system of the folder of labs has no room for another lab.
 func CheckSpace() error {
 	path := labsFolder()
 	var stat unix.Statfs_t
@@ -27,7 +27,7 @@ func CheckSpace() error {
 	return nil
 }
 
-// OutOfSpace returns the error as one that wraps ErrNoSpace too, if it is that of a disk that filled up in the middle.
+// OutOfSpace returns err, wrapped in ErrNoSpace if it says that a disk is full.
 func OutOfSpace(err error) error {
 	if errors.Is(err, syscall.ENOSPC) {
 		return fmt.Errorf("%w: %w", spec.ErrNoSpace, err)

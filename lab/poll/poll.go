@@ -1,4 +1,4 @@
-// Package poll waits until something holds: the one loop that looks, pauses and looks again.
+// Package poll waits until a condition holds: it is the only loop that checks a condition again and again.
 package poll
 
 import (
@@ -7,29 +7,29 @@ import (
 	"time"
 )
 
-// tick is how often a condition is looked at: short beside an election, long beside an answer of the API.
+// tick is the shortest pause between two checks: short compared with an election, long compared with an answer of the API.
 const tick = 10 * time.Millisecond
 
-// patiently is which part of the time that was waited already may pass until the next look: one that waits for ten seconds
-// looks each tenth of one.
-const patiently = 100
+// pauseShare is the part of the time so far, one of pauseShare, that the next pause lasts at least: after ten seconds a tenth of
+// a second.
+const pauseShare = 100
 
-// Until looks at a condition until it holds or ctx ends. The condition returns "" when it holds, else what it saw;
-// the error of a wait in vain says what was awaited and what was seen last. Looking takes half of the time at most: what
-// is awaited needs the same machine.
+// Until calls condition until it returns "" or ctx ends. Otherwise condition returns what it saw. The error says what was
+// awaited and what was seen last. The condition takes at most half of the time, because what is awaited needs the same
+// machine.
 func Until(ctx context.Context, what string, condition func(context.Context) (seen string)) error {
 	began, pause := time.Now(), time.NewTimer(tick)
 	defer pause.Stop()
 	last := "nothing yet"
 	for {
-		looked := time.Now()
+		checked := time.Now()
 		seen := condition(ctx)
-		pause.Reset(max(tick, time.Since(looked), time.Since(began)/patiently))
+		pause.Reset(max(tick, time.Since(checked), time.Since(began)/pauseShare))
 		if seen == "" {
 			return nil
 		}
 		if ctx.Err() == nil {
-			last = seen // what a call says when its time is up tells nothing about the cluster
+			last = seen // a call that ctx has ended says nothing about the cluster
 		}
 		select {
 		case <-ctx.Done():
@@ -39,9 +39,8 @@ func Until(ctx context.Context, what string, condition func(context.Context) (se
 	}
 }
 
-// Every looks at once, and then once in each interval, until look reports that it is done or ctx ends. It returns the error
-// of ctx if look was never done, else nil. Unlike Until it keeps its interval however long it has waited: for those who count
-// on it, or whose last look has words of its own.
+// Every calls look at once and then once per interval, until look returns true or ctx ends. It returns the error of ctx
+// if look never returned true. Unlike Until it keeps its interval, and leaves the words of an error to the caller.
 func Every(ctx context.Context, interval time.Duration, look func() (done bool)) error {
 	again := time.NewTicker(interval)
 	defer again.Stop()
