@@ -28,7 +28,7 @@ func (t *tree) add(b *body, path []string, depth int, v newValue, note string) (
 		opening := nameInHCL(path[n]) + " {"
 		if n > depth && labelled(path[:n]) {
 			n--
-			opening = nameInHCL(path[n]) + ` "` + escape(path[n+1]) + `" {`
+			opening = nameInHCL(path[n]) + " " + quoted(path[n+1]) + " {"
 		}
 		for i := range lines {
 			lines[i] = "  " + lines[i]

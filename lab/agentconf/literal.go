@@ -47,7 +47,7 @@ func (v newValue) in(t *tree) (string, error) {
 	case t.json:
 		return v.inJSON()
 	case v.heredoc:
-		return `"` + escape(v.text) + `"`, nil
+		return quoted(v.text), nil
 	default:
 		return v.written, nil
 	}
@@ -117,7 +117,7 @@ func nameInHCL(name string) string {
 	if plainName.MatchString(name) && name != "true" && name != "false" {
 		return name
 	}
-	return `"` + escape(name) + `"`
+	return quoted(name)
 }
 
 // canonical is the value in one way of writing, to tell whether two are the same.

@@ -19,7 +19,8 @@ advertise {
   rpc  = "172.30.0.21"
 }
 
-# The agent would ask HashiCorp once a day whether there is a newer Nomad. A lab calls nobody.
+# The agent would ask HashiCorp once a day whether there is a newer Nomad. A lab makes no such
+# calls.
 disable_update_check = true
 
 # A stopped agent must look like a failed one, and be the same member when it comes back.
@@ -57,8 +58,8 @@ tls {
   verify_https_client = true
 }
 
-# Whoever calls without a token may do next to nothing. Every agent needs this for itself: a
-# client without it would serve the logs and files of its tasks to anybody who has a
+# A caller without a token may do next to nothing. Every agent needs this block itself: a
+# client without it would serve the logs and files of its tasks to every caller with a
 # certificate.
 acl {
   enabled = true
@@ -76,7 +77,7 @@ client {
   #   env_*                      call the metadata addresses of clouds
   #   consul                     calls 127.0.0.1:8500 every 15 seconds
   #   bridge, cni, plugins_cni   find what only root could use
-  # Drivers that are let in: raw_exec (if enabled), and mock_driver, which runs nothing. The
+  # Drivers that are enabled: raw_exec (if it is on), and mock_driver, which runs nothing. The
   # docker driver would find this machine's Docker and remove containers of other Nomad agents.
   options = {
     "fingerprint.denylist" = "env_aws,env_gce,env_azure,env_digitalocean,consul,bridge,cni,plugins_cni"
@@ -84,7 +85,7 @@ client {
   }
 }
 
-# raw_exec runs a task's command as the agent's own user, without isolation. Whoever may
+# raw_exec runs a task's command as the agent's own user, without isolation. A caller who may
 # submit a job may run anything that this user may. So it is off.
 plugin "raw_exec" {
   config {

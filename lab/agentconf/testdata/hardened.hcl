@@ -20,7 +20,8 @@ advertise {
   serf = "172.30.0.11"
 }
 
-# The agent would ask HashiCorp once a day whether there is a newer Nomad. A lab calls nobody.
+# The agent would ask HashiCorp once a day whether there is a newer Nomad. A lab makes no such
+# calls.
 disable_update_check = true
 
 # A stopped agent must look like a failed one, and be the same member when it comes back.
@@ -58,8 +59,8 @@ tls {
   verify_https_client = true
 }
 
-# Whoever calls without a token may do next to nothing. Every agent needs this for itself: a
-# client without it would serve the logs and files of its tasks to anybody who has a
+# A caller without a token may do next to nothing. Every agent needs this block itself: a
+# client without it would serve the logs and files of its tasks to every caller with a
 # certificate.
 acl {
   enabled = true
@@ -78,9 +79,9 @@ server {
   # this machine.
   num_schedulers = 1
 
-  # What becomes of a client that registers for the first time without an introduction token,
-  # which somebody who may write nodes must have made for it. strict refuses it: a certificate
-  # alone then adds no node. The default, warn, lets it in.
+  # What happens to a client that registers for the first time without an introduction token,
+  # which an operator who may write nodes creates. strict refuses it: a certificate alone then
+  # adds no node. The default, warn, accepts it.
   client_introduction {
     enforcement = "strict"
   }

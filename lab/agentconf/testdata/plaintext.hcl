@@ -14,7 +14,8 @@ advertise {
   serf = "172.30.0.11"
 }
 
-# The agent would ask HashiCorp once a day whether there is a newer Nomad. A lab calls nobody.
+# The agent would ask HashiCorp once a day whether there is a newer Nomad. A lab makes no such
+# calls.
 disable_update_check = true
 
 # A stopped agent must look like a failed one, and be the same member when it comes back.
@@ -31,7 +32,7 @@ consul {
   client_auto_join = false
 }
 
-# No tls block: HTTP, RPC and Raft are plaintext, and whoever reaches a port is let in.
+# No tls block: HTTP, RPC and Raft are plaintext, and any caller that reaches a port is accepted.
 
 server {
   enabled = true

@@ -20,7 +20,8 @@ advertise {
   serf = "172.30.0.11"
 }
 
-# The agent would ask HashiCorp once a day whether there is a newer Nomad. A lab calls nobody.
+# The agent would ask HashiCorp once a day whether there is a newer Nomad. A lab makes no such
+# calls.
 disable_update_check = true
 
 # A stopped agent must look like a failed one, and be the same member when it comes back.
