@@ -18,47 +18,41 @@ const (
 	defaultSerf uint16 = 4648
 )
 
-// reach is who can connect to an address that an agent listens on.
-type reach int
-
-const (
-	// everybody is a wildcard, which is also what no address at all means (command/agent/config.go, normalizeAddrs).
-	everybody reach = iota
-	// itself is a loopback address.
-	itself
-	// network is any other.
-	network
-)
-
-// template is a go-sockaddr template, and what may stand before and behind it.
+// template matches a go-sockaddr template.
 var template = regexp.MustCompile(`\{\{.*?\}\}`)
 
-// reachOf says who can connect to the address. Of a template it is taken from its words, as what it gives on the user's
-// machine cannot be known here.
-func reachOf(address string) reach {
+// reachOf returns who can connect to the address. The reach of a template is guessed from its words: its result on the user's
+// machine is not known here.
+func reachOf(address string) Reach {
 	text := strings.TrimSpace(address)
 	if template.MatchString(text) {
-		if strings.Contains(text, "loopback") || strings.Contains(text, `"lo"`) || strings.Contains(text, "127.") {
-			return itself
+		switch {
+		case strings.Contains(text, "loopback"), strings.Contains(text, `"lo"`), strings.Contains(text, "127."):
+			return Itself
+		case strings.Contains(text, "Private"):
+			return Private
+		default:
+			return Some
 		}
-		return network
-	}
-	if strings.EqualFold(text, "localhost") {
-		return itself
 	}
 	ip, err := netip.ParseAddr(strings.Trim(text, "[]"))
 	switch {
-	case text == "", err == nil && ip.IsUnspecified():
-		return everybody
-	case err == nil && ip.IsLoopback():
-		return itself
+	case text == "", err == nil && ip.IsUnspecified(): // no address is a wildcard (command/agent/config.go, normalizeAddrs)
+		return All
+	case strings.EqualFold(text, "localhost"), err == nil && ip.IsLoopback():
+		return Itself
+	case err == nil && (ip.IsPrivate() || ip.IsLinkLocalUnicast()):
+		return Private
 	default:
-		return network
+		return Some
 	}
 }
 
-// translate has the agent listen where it would, on the node's addresses instead of the user's: a loopback address and a
-// wildcard stay what they are, every other becomes the node's.
+// ofNetwork reports whether the address is neither loopback nor a wildcard.
+func ofNetwork(address string) bool { return reachOf(address) == Private || reachOf(address) == Some }
+
+// translate makes the agent listen on the node's addresses instead of the user's: loopback addresses and wildcards stay,
+// and every other address becomes the node's.
 func (f *fitter) translate() error {
 	f.result.Inside = map[uint16]bool{}
 	base := f.given.Text("bind_addr")
@@ -69,23 +63,23 @@ func (f *fitter) translate() error {
 	if f.result.Ports, err = PortsOf(f.given); err != nil {
 		return err
 	}
-	for _, door := range endpoints(&f.result.Ports) {
-		address := f.given.Text("addresses." + door.name)
-		if err := f.listen("addresses."+door.name, address); err != nil {
+	for _, e := range endpoints(&f.result.Ports) {
+		address := f.given.Text("addresses." + e.name)
+		if err := f.listen("addresses."+e.name, address); err != nil {
 			return err
 		}
 		if address == "" {
 			address = base
 		}
-		f.result.Inside[*door.into] = f.place.Contained && onLoopbackAlone(address)
-		if err := f.advertise("advertise." + door.name); err != nil {
+		f.result.Inside[*e.into] = f.place.Contained && onLoopbackAlone(address)
+		if err := f.advertise("advertise." + e.name); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// port is the one that the setting has. 0 is as if it was not set, as Nomad merges it (command/agent/config.go, Ports.Merge).
+// port returns the port of the setting. 0 counts as not set, as in Nomad (command/agent/config.go, Ports.Merge).
 func (f *fitter) port(setting string, usual uint16) (uint16, error) {
 	n, has, err := f.given.Number(setting)
 	switch {
@@ -97,22 +91,22 @@ func (f *fitter) port(setting string, usual uint16) (uint16, error) {
 		line, _ := f.given.Counts(setting)
 		return 0, fmt.Errorf("%s:%d: %s is %d: use a port from 1 to 65535", line.File, line.Number, setting, n)
 	default:
-		return uint16(n), nil //nolint:gosec // its bounds were looked at
+		return uint16(n), nil //nolint:gosec // its bounds were checked
 	}
 }
 
-// onLoopbackAlone says so of an address, or of several with blanks between, as addresses.http may have them.
+// onLoopbackAlone reports whether all addresses are loopback. addresses.http may have several, separated by blanks.
 func onLoopbackAlone(addresses string) bool {
 	parts := split(addresses)
 	for _, a := range parts {
-		if reachOf(a) != itself {
+		if reachOf(a) != Itself {
 			return false
 		}
 	}
 	return len(parts) > 0
 }
 
-// split takes addresses apart. A template, which has blanks of its own, is one address.
+// split returns the single addresses. A template, which contains blanks, is one address.
 func split(addresses string) []string {
 	if template.MatchString(addresses) {
 		return []string{addresses}
@@ -120,7 +114,8 @@ func split(addresses string) []string {
 	return strings.Fields(addresses)
 }
 
-// listen translates what an agent listens on. An empty address, which is a wildcard, is the own file's to replace.
+// listen translates the addresses on which the agent listens. An empty address, which is a wildcard, is replaced in the
+// lab's own file.
 func (f *fitter) listen(setting, addresses string) error {
 	if addresses == "" {
 		return nil
@@ -128,10 +123,10 @@ func (f *fitter) listen(setting, addresses string) error {
 	var here []string
 	because := becauseAddress
 	for _, a := range split(addresses) {
-		switch r := reachOf(a); {
-		case f.place.Contained && r != network:
+		switch {
+		case f.place.Contained && !ofNetwork(a):
 			here = append(here, a)
-		case r == network:
+		case ofNetwork(a):
 			here = append(here, f.place.Address.String())
 		default:
 			here, because = append(here, f.place.Address.String()), becauseShared
@@ -144,7 +139,7 @@ func (f *fitter) listen(setting, addresses string) error {
 	return f.change(setting, literal(joined), because)
 }
 
-// advertise has the agent tell its peers the node's address, at the port that it would tell them.
+// advertise makes the agent advertise the node's address, with the port of the user's.
 func (f *fitter) advertise(setting string) error {
 	text := f.given.Text(setting)
 	if text == "" {
@@ -153,7 +148,7 @@ func (f *fitter) advertise(setting string) error {
 	return f.change(setting, literal(withPort(f.place.Address, text)), becauseAddress)
 }
 
-// withPort is the address, with the port that the text has behind it, if it has one.
+// withPort returns the address with the port of the text, if the text has one.
 func withPort(address netip.Addr, text string) string {
 	bare := template.ReplaceAllString(text, "host")
 	_, port, err := net.SplitHostPort(bare)
@@ -166,21 +161,21 @@ func withPort(address netip.Addr, text string) string {
 	return address.String()
 }
 
-// PortsOf are the ports at which an agent with that configuration listens. Its error names the setting that is no port.
+// PortsOf returns the ports at which an agent with that configuration listens. Its error names a setting that is no port.
 func PortsOf(files agentconf.Files) (Ports, error) {
 	f := fitter{given: files}
 	var p Ports
-	for _, door := range endpoints(&p) {
-		port, err := f.port("ports."+door.name, door.usual)
+	for _, e := range endpoints(&p) {
+		port, err := f.port("ports."+e.name, e.usual)
 		if err != nil {
 			return Ports{}, err
 		}
-		*door.into = port
+		*e.into = port
 	}
 	return p, nil
 }
 
-// door is one of an agent's ports.
+// endpoint is one of an agent's ports.
 type endpoint struct {
 	name  string
 	usual uint16

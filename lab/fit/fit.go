@@ -9,68 +9,67 @@ import (
 	"nomadlab.internal/lab/agentconf"
 )
 
-// OwnFile is the name of the file that the lab lays over all others.
+// OwnFile is the name of the lab's own file, which comes after all others.
 const OwnFile = "nomadlab.hcl"
 
-// Place is the node at which a configuration is to run.
+// Place is the node on which a configuration is to run.
 type Place struct {
-	// Server says whether the node is one of the lab's servers; else it is a client.
+	// Server is true for a server, false for a client.
 	Server bool
-	// Name is the node's.
+	// Name is the name of the node.
 	Name string
-	// Address is the node's on the lab's network.
+	// Address is the node's address on the lab's network.
 	Address netip.Addr
-	// Contained is true for a node that has a network and a file system of its own. Else it is one of this machine's
-	// processes, all of which share them.
+	// Contained is true for a node with a network and a file system of its own. The others are processes of this machine
+	// and share both.
 	Contained bool
-	// Data is the folder that has the agent's data.
+	// Data is the folder of the agent's data.
 	Data string
-	// LogLevel is the one at which the agent is to log.
+	// LogLevel is the log level of the agent.
 	LogLevel string
 	// Join has the addresses of the lab's servers: serf's for a server, RPC's for a client.
 	Join []string
-	// Expect is how many servers the lab has, for a configuration that does not say.
+	// Expect is how many servers the lab has, for a configuration without bootstrap_expect.
 	Expect int
-	// TLS says where the node has the file to which the setting leads, such as tls.key_file. Nil: at the very path.
+	// TLS returns the path of the file of a setting such as tls.key_file. Nil: the path in the configuration.
 	TLS func(setting string) string
 }
 
-// Replaced is a line that is not used as it stands.
+// Replaced is a line that the agent reads in a changed form.
 type Replaced struct {
-	// File is its file, by the name that its user gave; empty for a line that was nowhere.
+	// File is the name of its file; empty for a line that was added.
 	File string
-	// Line counts from 1; 0 for a line that was nowhere.
+	// Line counts from 1; 0 for a line that was added.
 	Line int
 	// Setting is its path, such as server.retry_join.
 	Setting string
-	// Was and Became are its value, without secrets. Became is empty for a line that was taken out.
+	// Was and Became are its values, without secrets. Became is empty for a line that was removed.
 	Was, Became string
-	// Because says why.
+	// Because is the reason.
 	Because string
 }
 
-// Fitted is a configuration as the node has it.
+// Fitted is a configuration as the node reads it.
 type Fitted struct {
-	// Files are the user's, in their order, and the lab's own last.
+	// Files are the user's, in their order, and last the lab's own.
 	Files agentconf.Files
-	// Replaced are the lines that are not used as they stand.
+	// Replaced are the lines that were changed, removed or added.
 	Replaced []Replaced
-	// Ports are where the agent listens.
+	// Ports are the ports at which the agent listens.
 	Ports Ports
-	// Inside says which of them listen on the node's own loopback alone. Nothing does where nodes are not contained, as each
-	// has a loopback address of its own there.
+	// Inside has the ports at which the agent listens only on the node's own loopback. It is empty for a node that is not
+	// contained: its address is a loopback address.
 	Inside map[uint16]bool
-	// CAFile, CertFile and KeyFile are where the agent looks for its credential. Empty where it has none.
+	// CAFile, CertFile and KeyFile are the paths of the agent's credential. Empty: it has none.
 	CAFile, CertFile, KeyFile string
-	// HTTPInClear is true for an agent whose HTTP port has no TLS.
+	// HTTPInClear is true if the HTTP port has no TLS.
 	HTTPInClear bool
 }
 
 // Ports are the TCP ports of an agent.
 type Ports struct{ HTTP, RPC, Serf uint16 }
 
-// Fit makes the configuration run at the place. It returns the errors of files that cannot be read or changed, which name
-// the setting.
+// Fit makes the configuration run at the place. Its errors name the setting, or the file, that cannot be read or changed.
 func Fit(files agentconf.Files, p Place) (Fitted, error) {
 	f := fitter{place: p, given: files, files: files, own: agentconf.Files{agentconf.NewFile(OwnFile, nil)}}
 	for _, step := range []func() error{f.takeOut, f.dropBlocks, f.translate, f.credential, f.layOver} {
@@ -84,21 +83,21 @@ func Fit(files agentconf.Files, p Place) (Fitted, error) {
 // fitter is a configuration that is being fitted.
 type fitter struct {
 	place Place
-	// given are the files as they were, whose lines the user knows.
-	given agentconf.Files
-	files agentconf.Files
-	own   agentconf.Files
-	// replaced collects what is told; result what is known of the node.
+	// given are the user's files as they were. files are those files with changes, own is the lab's own.
+	given    agentconf.Files
+	files    agentconf.Files
+	own      agentconf.Files
 	replaced []Replaced
 	result   Fitted
 }
 
-// drop takes the setting out wherever it stands.
+// drop removes the setting everywhere.
 func (f *fitter) drop(setting, because string) error {
 	return f.change(setting, "", because)
 }
 
-// change gives the setting another value wherever it stands; empty takes it out. What stands nowhere stays so.
+// change sets the setting to another value wherever it stands; the empty value removes it. A setting that stands nowhere
+// stays so.
 func (f *fitter) change(setting, value, because string) error {
 	lines := f.given.Lookup(setting)
 	if len(lines) == 0 {
@@ -113,14 +112,14 @@ func (f *fitter) change(setting, value, because string) error {
 	if err != nil {
 		return fmt.Errorf("fit %s to the lab: %w", setting, err)
 	}
-	f.tell(lines, setting, value, because)
+	f.note(lines, setting, value, because)
 	return nil
 }
 
-// tell writes down what became of the lines.
-func (f *fitter) tell(lines []agentconf.Line, setting, value, because string) {
+// note records the change of the lines in Replaced.
+func (f *fitter) note(lines []agentconf.Line, setting, value, because string) {
 	for _, l := range lines {
-		if l.Value == value || l.Value == `""` { // it says nothing
+		if l.Value == value || l.Value == `""` { // nothing was changed
 			continue
 		}
 		f.replaced = append(f.replaced, Replaced{
@@ -129,7 +128,7 @@ func (f *fitter) tell(lines []agentconf.Line, setting, value, because string) {
 	}
 }
 
-// lay puts a line into the lab's own file.
+// lay sets a line in the lab's own file.
 func (f *fitter) lay(setting, value string) error {
 	own, err := f.own.Set(setting, value)
 	if err != nil {
@@ -139,20 +138,20 @@ func (f *fitter) lay(setting, value string) error {
 	return nil
 }
 
-// replace lays a line over those that the user has of it, which are told of, or takes note that there were none.
+// replace sets a line in the lab's own file and records it as a change of the user's lines, or as an added one.
 func (f *fitter) replace(setting, value, because string) error {
 	if lines := f.given.Lookup(setting); len(lines) > 0 {
-		f.tell(lines, setting, value, because)
+		f.note(lines, setting, value, because)
 	} else {
 		f.replaced = append(f.replaced, Replaced{Setting: setting, Became: shown(setting, value), Because: because})
 	}
 	return f.lay(setting, value)
 }
 
-// shownLength bounds a value that is told, in bytes.
+// shownLength bounds a value in Replaced, in bytes.
 const shownLength = 120
 
-// shown is the value without secrets, in one line.
+// shown returns the value without secrets, in one line.
 func shown(setting, value string) string {
 	if value == "" {
 		return ""
@@ -166,10 +165,10 @@ func shown(setting, value string) string {
 	return text
 }
 
-// literal is a text as a value.
+// literal returns a text as a value of HCL.
 func literal(text string) string { return strconv.Quote(text) }
 
-// literals are texts as a list.
+// literals returns texts as a list of HCL.
 func literals(texts []string) string {
 	quoted := make([]string, len(texts))
 	for i, t := range texts {
@@ -178,18 +177,15 @@ func literals(texts []string) string {
 	return "[" + strings.Join(quoted, ", ") + "]"
 }
 
-// fitted is the outcome.
+// fitted returns the result.
 func (f *fitter) fitted() (Fitted, error) {
-	inClear, err := f.given.Flag("tls.http")
+	encrypted, err := f.given.Flag("tls.http")
 	if err != nil {
 		return Fitted{}, err
 	}
 	out := f.result
-	out.HTTPInClear = !inClear
+	out.HTTPInClear = !encrypted
 	out.Files = append(append(agentconf.Files{}, f.files...), f.own...)
 	out.Replaced = f.replaced
 	return out, nil
 }
-
-// number is a number as a value.
-func number(n int) string { return strconv.Itoa(n) }

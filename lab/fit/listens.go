@@ -3,48 +3,46 @@ package fit
 import (
 	"cmp"
 	"fmt"
-	"net/netip"
 	"slices"
-	"strings"
 
 	"nomadlab.internal/lab/agentconf"
 )
 
-// Listener is one of an agent's ports, and who can connect to it as the files say it.
+// Listener is one of an agent's ports, and who can connect to it.
 type Listener struct {
-	// Name is that of the port in the files: http, rpc, serf.
+	// Name is the name of the port in the files: http, rpc, serf.
 	Name string
-	// Reach is who can connect, and Address where: several have blanks between, a template stands as it is.
+	// Reach is who can connect. Address is the address in the files: several are separated by blanks, a template is as it stands.
 	Reach   Reach
 	Address string
 	Port    uint16
-	// Setting is the line that says so; of one that says nothing it is bind_addr.
+	// Setting is the setting that has the address, or bind_addr if none has.
 	Setting string
 }
 
-// Reach is who can connect to an address, from the fewest to the most.
+// Reach says who can connect to an address.
 type Reach string
 
-// The reaches.
+// The reaches, from the narrowest to the widest.
 const (
 	// Itself is the machine alone.
 	Itself Reach = "the machine itself"
 	// Private is a private network (RFC 1918, RFC 4193), or a template that looks for one.
 	Private Reach = "a private network"
-	// Some is another address: which networks lead there cannot be known here.
+	// Some is any other address: which networks lead to it is not known here.
 	Some Reach = "one network"
 	// All is a wildcard, Nomad's default: every network of the machine.
 	All Reach = "every network"
 )
 
-// Wider reports whether more can connect than by another reach.
+// Wider reports whether more callers can connect than with the other reach.
 func (r Reach) Wider(than Reach) bool {
 	order := []Reach{Itself, Private, Some, All}
 	return slices.Index(order, r) > slices.Index(order, than)
 }
 
-// Listeners returns where an agent with these files listens: a server at all three ports, a client at that of HTTP alone. Its error
-// names the setting that is no port.
+// Listeners returns where an agent with these files listens: a server at all three ports, a client only at that of HTTP.
+// Its error names a setting that is no port.
 func Listeners(files agentconf.Files, server bool) ([]Listener, error) {
 	var ports Ports
 	f := fitter{given: files}
@@ -63,7 +61,7 @@ func Listeners(files agentconf.Files, server bool) ([]Listener, error) {
 		}
 		l.Reach = Itself
 		for _, address := range split(l.Address) {
-			if r := widestOf(address); r.Wider(l.Reach) {
+			if r := reachOf(address); r.Wider(l.Reach) {
 				l.Reach = r
 			}
 		}
@@ -72,22 +70,7 @@ func Listeners(files agentconf.Files, server bool) ([]Listener, error) {
 	return out, nil
 }
 
-// widestOf is who can connect to one address.
-func widestOf(address string) Reach {
-	ip, err := netip.ParseAddr(strings.Trim(strings.TrimSpace(address), "[]"))
-	switch r := reachOf(address); {
-	case r == itself:
-		return Itself
-	case r == everybody:
-		return All
-	case err == nil && (ip.IsPrivate() || ip.IsLinkLocalUnicast()), template.MatchString(address) && strings.Contains(address, "Private"):
-		return Private
-	default:
-		return Some
-	}
-}
-
-// String says who can connect, and where.
+// String returns who can connect, and where.
 func (l Listener) String() string {
 	return fmt.Sprintf("%s, at %s port %d", l.Reach, l.Address, l.Port)
 }

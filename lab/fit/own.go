@@ -1,14 +1,17 @@
 package fit
 
-import "strings"
+import (
+	"strconv"
+	"strings"
+)
 
-// calling are the fingerprinters of a client that call out of the lab, and those that find what only root could use
-// (client/fingerprint/fingerprint.go:34-60, client/fingerprint/fingerprint_linux.go:7-8).
+// calling returns the fingerprinters of a client that make calls to the outside, and those that find only what root can
+// use (client/fingerprint/fingerprint.go:34-60, client/fingerprint/fingerprint_linux.go:7-8).
 func calling() []string {
 	return []string{"env_aws", "env_gce", "env_azure", "env_digitalocean", "consul", "vault", "bridge", "cni", "plugins_cni"}
 }
 
-// loopbackInterface is a go-sockaddr template: the interface is not called lo everywhere.
+// loopbackInterface is a go-sockaddr template for the name of the loopback interface.
 const loopbackInterface = `{{ GetAllInterfaces | include \"flags\" \"loopback\" | limit 1 | attr \"name\" }}`
 
 // layOver writes the lab's own file, which comes last.
@@ -51,11 +54,12 @@ func (f *fitter) everyAgent() error {
 	if on, err := f.given.Flag("disable_update_check"); err != nil || on {
 		return err
 	}
-	return f.replace("disable_update_check", "true", becauseNobody)
+	return f.replace("disable_update_check", "true", becauseCalls)
 }
 
-// listening is for nodes that share this machine's network: a wildcard would be open to the whole of it. An agent that
-// listens on loopback and advertises nothing is refused by Nomad itself (command/agent/config.go:2437), and is to be.
+// listening sets the addresses of nodes that share this machine's network, where a wildcard would be open to the whole
+// network. An agent that listens on loopback and advertises nothing is left to Nomad, which refuses it
+// (command/agent/config.go:2437).
 func (f *fitter) listening() error {
 	if f.place.Contained {
 		return nil
@@ -66,7 +70,7 @@ func (f *fitter) listening() error {
 			return err
 		}
 	}
-	if reachOf(base) == itself {
+	if reachOf(base) == Itself {
 		return nil
 	}
 	for _, name := range []string{"http", "rpc", "serf"} {
@@ -91,7 +95,7 @@ func (f *fitter) server() error {
 	if n, has, err := f.given.Number("server.bootstrap_expect"); err != nil || has && n > 0 {
 		return err
 	}
-	return f.replace("server.bootstrap_expect", number(f.place.Expect), becauseExpect)
+	return f.replace("server.bootstrap_expect", strconv.Itoa(f.place.Expect), becauseExpect)
 }
 
 func (f *fitter) client() error {
@@ -101,7 +105,7 @@ func (f *fitter) client() error {
 	); err != nil {
 		return err
 	}
-	if err := f.also(`client.options."fingerprint.denylist"`, becauseNobody, calling()...); err != nil {
+	if err := f.also(`client.options."fingerprint.denylist"`, becauseCalls, calling()...); err != nil {
 		return err
 	}
 	if f.place.Contained {
@@ -113,8 +117,8 @@ func (f *fitter) client() error {
 	return f.also(`client.options."driver.denylist"`, becauseDrivers, "docker", "exec", "java", "qemu")
 }
 
-// also adds words to a list that is one text with commas between, as the user has it: by its name, or by the old one, which
-// counts where the other is not there (client/config/config.go:958).
+// also adds words to a list that is one string with commas, in the lab's own file. The user's list may have the setting's
+// old name, which counts if the new one is not set (client/config/config.go:958).
 func (f *fitter) also(setting, because string, words ...string) error {
 	old := strings.Replace(setting, "denylist", "blacklist", 1)
 	text := f.given.Text(setting)
@@ -126,6 +130,6 @@ func (f *fitter) also(setting, because string, words ...string) error {
 			text = strings.TrimPrefix(text+","+w, ",")
 		}
 	}
-	f.tell(f.given.Lookup(old), old, literal(text), because)
+	f.note(f.given.Lookup(old), old, literal(text), because)
 	return f.replace(setting, literal(text), because)
 }

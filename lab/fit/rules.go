@@ -6,13 +6,13 @@ import (
 	"nomadlab.internal/lab/agentconf"
 )
 
-// Why lines are not used as they stand.
+// The reasons for changes.
 const (
 	becauseOwn     = "a lab's node has a name, folders and a log of its own"
 	becauseJoin    = "the lab's servers are others than yours"
 	becauseConsul  = "there is no Consul here"
 	becauseVault   = "there is no Vault here"
-	becauseSink    = "nothing here receives telemetry, and nobody is to be called"
+	becauseSink    = "nothing here receives telemetry, and agents must make no calls"
 	becausePlugin  = "the plugin is not here"
 	becauseVolume  = "the folder is not here"
 	becauseNetwork = "the network or interface is not here"
@@ -20,16 +20,16 @@ const (
 	becauseRegion  = "the region that is asked is not here"
 	becauseLicense = "the lab's Nomad needs none"
 	becauseSmall   = "this machine may have fewer processors, and an agent refuses to start with more schedulers than those"
-	becauseNobody  = "an agent of a lab calls nobody outside of it"
+	becauseCalls   = "an agent of a lab makes no calls out of it"
 	becauseAddress = "the address is translated into the node's own"
 	becauseShared  = "nodes that share this machine's network listen on a loopback address of their own each"
 	becausePath    = "nodes without a file system of their own have their certificates in a folder of the lab's"
 	becauseExpect  = "without it no server begins a cluster; the lab has as many"
 	becauseDocker  = "the driver would call a Docker daemon that is not the lab's, and remove containers of other Nomad agents there"
-	becauseDrivers = "whoever reaches the agents on this machine's loopback could have the driver run something as you"
+	becauseDrivers = "any caller of the agents on this machine's loopback could have the driver run something as you"
 )
 
-// takenOut are the settings that no node of a lab can have, whatever their value, by why.
+// takenOut returns the settings that no node of a lab can have, whatever their value, by the reason.
 func takenOut() map[string][]string {
 	return map[string][]string{
 		becauseOwn: {
@@ -60,7 +60,7 @@ func takenOut() map[string][]string {
 	}
 }
 
-// takeOut takes out what stands at settings of that kind, in an order that is always the same.
+// takeOut removes these settings, always in the same order.
 func (f *fitter) takeOut() error {
 	rules := takenOut()
 	var reasons []string
@@ -78,13 +78,13 @@ func (f *fitter) takeOut() error {
 	return nil
 }
 
-// builtIn are the drivers that are part of Nomad itself (helper/pluginutils/catalog/register.go and, for mock_driver,
+// builtIn returns the drivers that are part of Nomad itself (helper/pluginutils/catalog/register.go and, for mock_driver,
 // register_testing.go).
 func builtIn() []string {
 	return []string{"raw_exec", "exec", "qemu", "java", "docker", "mock_driver"}
 }
 
-// dropBlocks takes out the blocks of whose labels only some can be used here.
+// dropBlocks removes labelled blocks that cannot be used here.
 func (f *fitter) dropBlocks() error {
 	for _, kind := range []struct {
 		path, because string
@@ -107,8 +107,8 @@ func (f *fitter) dropBlocks() error {
 	return nil
 }
 
-// hasKMS says whether the keyring is kept by somebody who is not here. Then all of its blocks go: with one that is left and
-// is not active no server would keep the root key (nomad/encrypter.go:819).
+// hasKMS reports whether a key service keeps the keyring. Then all keyring blocks are removed: if one that is not active
+// were left, no server would keep the root key (nomad/encrypter.go:819).
 func (f *fitter) hasKMS() bool {
 	return slices.ContainsFunc(f.given.Labels("keyring"), func(label string) bool { return label != "aead" })
 }
