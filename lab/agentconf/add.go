@@ -5,9 +5,8 @@ import (
 	"strings"
 )
 
-// add writes a line that is nowhere into a block, and the blocks around it that the names before the last one are, each
-// behind the kind of a labelled block being its label. path is that of the line; depth says how many of its names lead to
-// the block.
+// add writes a new line into a block, with the missing blocks around it. path is the path of the line; its first depth
+// names lead to the block.
 func (t *tree) add(b *body, path []string, depth int, v newValue, note string) ([]byte, error) {
 	written, err := v.in(t)
 	if err != nil {
@@ -38,7 +37,7 @@ func (t *tree) add(b *body, path []string, depth int, v newValue, note string) (
 	return t.addLines(b, lines), nil
 }
 
-// addLine writes one line, which may stand in a block that is itself in one line.
+// addLine writes one line into a block, which may itself be in one line.
 func (t *tree) addLine(b *body, line, note string) []byte {
 	if t.oneLine(b) {
 		if note != "" {
@@ -52,7 +51,7 @@ func (t *tree) addLine(b *body, line, note string) []byte {
 	return t.addLines(b, []string{line})
 }
 
-// oneLine says whether something stands before the closing brace of a block in its line. The top has no brace.
+// oneLine reports whether something stands before the closing brace of a block in its line. The top has no brace.
 func (t *tree) oneLine(b *body) bool {
 	return b != t.root && !blank(t.text[bytes.LastIndexByte(t.text[:b.to], '\n')+1:b.to])
 }
@@ -106,8 +105,8 @@ func (t *tree) addWithin(b *body, what string) []byte {
 	return splice(t.text, span{at, at}, ", "+what)
 }
 
-// addJSON writes a line, and the blocks around it. A block in a block is a list of one block: HCL 1 takes a block that
-// holds nothing but blocks for a block with a label, and Nomad then refuses the name of the inner one
+// addJSON writes a line with the missing blocks around it. A block in a block becomes a list of one block: HCL 1 reads a
+// block that contains only blocks as a labelled block, and Nomad then refuses the name of the inner one
 // (json/parser/flatten.go of hcl v1.0.1-nomad-1).
 func (t *tree) addJSON(b *body, names []string, written string) []byte {
 	for n := len(names) - 1; n > 0; n-- {

@@ -19,16 +19,16 @@ import (
 	"nomadlab.internal/lab/agentconf/model"
 )
 
-// doors are where an agent listens, and what it tells others of that, as the files have it.
-type endpoints struct {
-	bind  string
-	at    model.Addresses
-	ports model.Ports
-	told  model.AdvertiseAddrs
+// addressSettings are the settings of where an agent listens and of what it advertises.
+type addressSettings struct {
+	bind      string
+	at        model.Addresses
+	ports     model.Ports
+	advertise model.AdvertiseAddrs
 }
 
-func doorsOf(c *model.Config) endpoints {
-	d := endpoints{bind: c.BindAddr}
+func addressSettingsOf(c *model.Config) addressSettings {
+	d := addressSettings{bind: c.BindAddr}
 	if c.Addresses != nil {
 		d.at = *c.Addresses
 	}
@@ -36,24 +36,24 @@ func doorsOf(c *model.Config) endpoints {
 		d.ports = *c.Ports
 	}
 	if c.AdvertiseAddrs != nil {
-		d.told = *c.AdvertiseAddrs
+		d.advertise = *c.AdvertiseAddrs
 	}
 	return d
 }
 
-// where is the address of a door, and the setting that it is from.
-func (d endpoints) where(own, setting string) (text, from string) {
+// where returns the address of an endpoint and the setting that has it: its own, or bind_addr.
+func (d addressSettings) where(own, setting string) (text, from string) {
 	if own == "" {
 		return d.bind, "bind_addr"
 	}
 	return own, setting
 }
 
-// addressRefusals are those of addresses and ports (command/agent/config.go, normalizeAddrs; command/agent/agent.go,
-// convertServerConfig; verified against Nomad 1.11.3), as far as the files alone say it: what a template gives, and whether a name
-// is known, is for the user's machine to say.
+// addressRefusals adds the refusals of addresses and ports (command/agent/config.go, normalizeAddrs;
+// command/agent/agent.go, convertServerConfig; verified against Nomad 1.11.3). It uses only the files: the result of a
+// template, and whether a name is known, depend on the user's machine.
 func addressRefusals(c *model.Config, add adder) {
-	d := doorsOf(c)
+	d := addressSettingsOf(c)
 	isServer := c.Server != nil && c.Server.Enabled
 	d.templates(isServer, add)
 	if c.Client != nil && c.Client.Enabled {
@@ -64,31 +64,31 @@ func addressRefusals(c *model.Config, add adder) {
 	for host := range strings.FieldsSeq(text) {
 		add(noAddress(host), fmt.Sprintf("Error starting http server: lookup %s: no such host", host), setting)
 	}
-	if hosts := strings.Fields(text); d.told.HTTP == "" && len(hosts) > 0 {
+	if hosts := strings.Fields(text); d.advertise.HTTP == "" && len(hosts) > 0 {
 		add(isLocal(hosts[0]), "Failed to parse HTTP advertise address: "+unsafe, setting)
 	}
 	text, setting = d.where(d.at.RPC, "addresses.rpc")
-	add(d.told.RPC == "" && isLocal(text), "Failed to parse RPC advertise address: "+unsafe, setting)
+	add(d.advertise.RPC == "" && isLocal(text), "Failed to parse RPC advertise address: "+unsafe, setting)
 	add(noPort(d.ports.HTTP), fmt.Sprintf("Error starting http server: address %d: invalid port", d.ports.HTTP), "ports.http")
 	if isServer {
 		text, setting := d.where(d.at.Serf, "addresses.serf")
-		add(d.told.Serf == "" && isLocal(text), "Failed to parse Serf advertise address: "+unsafe, setting)
-		d.ofServer("RPC", "rpc", d.at.RPC, d.told.RPC, d.ports.RPC, add)
-		d.ofServer("Serf", "serf", d.at.Serf, d.told.Serf, d.ports.Serf, add)
+		add(d.advertise.Serf == "" && isLocal(text), "Failed to parse Serf advertise address: "+unsafe, setting)
+		d.ofServer("RPC", "rpc", d.at.RPC, d.advertise.RPC, d.ports.RPC, add)
+		d.ofServer("Serf", "serf", d.at.Serf, d.advertise.Serf, d.ports.Serf, add)
 	}
 }
 
-// unsafe is what Nomad says where an agent would tell others to call it at a loopback address, as no other was set.
+// unsafe is Nomad's message if an agent would advertise a loopback address because no other was set.
 const unsafe = "Defaulting advertise to localhost is unsafe, please set advertise manually"
 
-// isLocal reports whether the address is a loopback address, by what it says.
+// isLocal reports whether the text is a loopback address.
 func isLocal(text string) bool {
 	ip, err := netip.ParseAddr(strings.Trim(text, "[]"))
 	return strings.EqualFold(text, "localhost") || err == nil && ip.IsLoopback()
 }
 
-// templates are the refusals of what is no template, and of several addresses where one is wanted.
-func (d endpoints) templates(isServer bool, add adder) {
+// templates adds the refusals of invalid templates, and of several addresses where only one is allowed.
+func (d addressSettings) templates(isServer bool, add adder) {
 	single := func(text, words, setting string) {
 		fault := templateFault(text)
 		if fault != "" {
@@ -104,32 +104,33 @@ func (d endpoints) templates(isServer bool, add adder) {
 	single(d.at.RPC, "Failed to parse RPC address: ", "addresses.rpc")
 	single(d.at.Serf, "Failed to parse Serf address: ", "addresses.serf")
 	const advertised = "advertise address: Error parsing advertise address template: "
-	single(d.told.HTTP, "Failed to parse HTTP "+advertised, "advertise.http")
-	single(d.told.RPC, "Failed to parse RPC "+advertised, "advertise.rpc")
+	single(d.advertise.HTTP, "Failed to parse HTTP "+advertised, "advertise.http")
+	single(d.advertise.RPC, "Failed to parse RPC "+advertised, "advertise.rpc")
 	if isServer {
-		single(d.told.Serf, "Failed to parse Serf "+advertised, "advertise.serf")
+		single(d.advertise.Serf, "Failed to parse Serf "+advertised, "advertise.serf")
 	}
 }
 
-// ofServer are the refusals of a door that servers alone have.
-func (d endpoints) ofServer(title, name, own, told string, port int, add adder) {
+// ofServer adds the refusals of an endpoint that only servers have.
+func (d addressSettings) ofServer(title, name, own, advertised string, port int, add adder) {
 	text, setting := d.where(own, "addresses."+name)
 	add(noAddress(text), fmt.Sprintf("Failed to parse %s address %q: lookup %s: no such host", title, text, text), setting)
 	add(noPort(port), fmt.Sprintf("Failed to parse %s address: address %d: invalid port", title, port), "ports."+name)
-	host, number, err := net.SplitHostPort(told)
+	host, number, err := net.SplitHostPort(advertised)
 	if err != nil {
-		host, number = told, ""
+		host, number = advertised, ""
 	}
-	add(strings.HasPrefix(told, "[") && !strings.Contains(told, "]"),
-		fmt.Sprintf("Failed to parse %s advertise address %q: missing ']' in address", title, told), "advertise."+name)
-	add(noAddress(host), fmt.Sprintf("Failed to parse %s advertise address %q: lookup %s: no such host", title, told, host), "advertise."+name)
+	add(strings.HasPrefix(advertised, "[") && !strings.Contains(advertised, "]"),
+		fmt.Sprintf("Failed to parse %s advertise address %q: missing ']' in address", title, advertised), "advertise."+name)
+	add(noAddress(host), fmt.Sprintf("Failed to parse %s advertise address %q: lookup %s: no such host", title, advertised, host), "advertise."+name)
 	n, err := strconv.Atoi(number)
-	add(err == nil && noPort(n), fmt.Sprintf("Failed to parse %s advertise address %q: address %d: invalid port", title, told, n), "advertise."+name)
+	add(err == nil && noPort(n), fmt.Sprintf("Failed to parse %s advertise address %q: address %d: invalid port", title, advertised, n), "advertise."+name)
 }
 
-// templateFault is why the text is no go-sockaddr template, or one that no host can execute, in its words; empty where it is one. This
-// machine is not asked for its addresses. Which of them a host has decides what a filter leaves, and so whether there is a first one to
-// take: each host is tried as it is, and with filters that leave all.
+// templateFault returns the error of go-sockaddr about a text that is no template, or one that no host can execute; empty
+// if there is none. It does not ask this machine for its addresses. Which addresses a host has decides what a filter
+// leaves, and so whether there is a first one to take: each of hosts is tried as it is, and with filters that leave
+// everything.
 func templateFault(text string) string {
 	var fault string
 	for _, host := range hosts() {
@@ -149,8 +150,8 @@ func templateFault(text string) string {
 	return fault
 }
 
-// filtersThatLeaveAll are go-sockaddr's filters as they work on a host whose every address is wanted: what they cannot read is refused
-// as ever.
+// filtersThatLeaveAll returns go-sockaddr's filters as they work on a host all of whose addresses match. Arguments that
+// they cannot parse are still errors.
 func filtersThatLeaveAll() template.FuncMap {
 	all := template.FuncMap{}
 	for name, f := range functions.FilterFuncs {
@@ -166,7 +167,7 @@ func filtersThatLeaveAll() template.FuncMap {
 	return all
 }
 
-// hosts are the addresses of some machines: one that has many, one of a single one, and one without.
+// hosts returns the addresses of three machines: with many addresses, with one, and with none.
 func hosts() []sockaddr.IfAddrs {
 	var many sockaddr.IfAddrs
 	for i := range 8 {
@@ -178,7 +179,7 @@ func hosts() []sockaddr.IfAddrs {
 	return []sockaddr.IfAddrs{many, many[:1], nil}
 }
 
-// asking are go-sockaddr's functions that ask the machine for addresses, as they answer on that host.
+// asking returns the functions of go-sockaddr that ask the machine for addresses, with the answers of that host.
 func asking(host sockaddr.IfAddrs) template.FuncMap {
 	all := template.FuncMap{}
 	known := maps.Clone(functions.SourceFuncs)
@@ -206,10 +207,10 @@ func asking(host sockaddr.IfAddrs) template.FuncMap {
 	return all
 }
 
-// fourNumbers is what looks like an IPv4 address.
+// fourNumbers matches what looks like an IPv4 address.
 var fourNumbers = regexp.MustCompile(`^[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+$`)
 
-// noAddress reports whether the text looks like an IPv4 address and can be none.
+// noAddress reports whether the text looks like an IPv4 address and is none.
 func noAddress(text string) bool {
 	const most = 255
 	return fourNumbers.MatchString(text) && slices.ContainsFunc(strings.Split(text, "."), func(part string) bool {
@@ -220,7 +221,7 @@ func noAddress(text string) bool {
 
 func noPort(n int) bool { return n < 0 || n >= portsEnd }
 
-// logRefusals are those of the system's log (command/agent/command.go:604; go-syslog, unix.go).
+// logRefusals adds the refusals of the system log (command/agent/command.go:604; go-syslog, unix.go).
 func logRefusals(c *model.Config, add adder) {
 	facilities := strings.Fields("KERN USER MAIL DAEMON AUTH SYSLOG LPR NEWS UUCP CRON AUTHPRIV FTP LOCAL0 LOCAL1 LOCAL2 LOCAL3 LOCAL4 LOCAL5 LOCAL6 LOCAL7")
 	name := strings.ToUpper(c.SyslogFacility)

@@ -45,25 +45,25 @@ type Agent struct {
 	// refused a TLS handshake: only TRACE does.
 	LogLevel string
 
-	// TLS of HTTP and RPC. Nil: both are plaintext, which is a weakened lab.
+	// TLS of HTTP and RPC. Nil: both are plaintext.
 	TLS *TLS
 
 	// ACL turns the ACL system on: an agent then answers next to nothing without a
 	// token. It counts on servers and clients alike, as each agent answers for
-	// itself: a client without it serves logs to anybody (nomad#11676). False: left
+	// itself: a client without it serves logs to every caller (nomad#11676). False: left
 	// out, and Nomad has it off (command/agent/config.go:1793).
 	ACL bool
 
-	// Server makes the agent a server. Nil: it is none.
+	// Server makes the agent a server. Nil: it is no server.
 	Server *Server
 
-	// Client makes the agent a client. Nil: it is none.
+	// Client makes the agent a client. Nil: it is no client.
 	Client *Client
 }
 
 // TLS names the agent's credential, by absolute paths as the agent sees them.
-// Mutual TLS is on for HTTP and RPC, and each side verifies the other: what is to
-// be without a part of it is made so with Edit.
+// Mutual TLS is on for HTTP and RPC, and each side verifies the other. Use Edit to
+// switch off a part of it.
 //
 // Nomad ORs these booleans when it merges files, so a switch that is on here
 // cannot be turned off by a file that comes later.
@@ -111,8 +111,8 @@ type Client struct {
 	// register with. Required unless the agent is a server itself.
 	Servers []string
 
-	// RawExec enables the raw_exec driver: whoever may submit jobs then runs any
-	// command as the agent's user. False: written as off, which is also Nomad's
+	// RawExec enables the raw_exec driver: a caller who may submit jobs can then run
+	// any command as the agent's user. False: written as off, which is also Nomad's
 	// default (drivers/rawexec/driver.go:84-87).
 	RawExec bool
 }

@@ -128,7 +128,7 @@ func (a cheapAgent) run(t *testing.T, files agentconf.Files) answer {
 	agent := exec.CommandContext(ctx, a.nomad, arguments...)
 	agent.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + a.folder}
 	agent.Stdout, agent.Stderr = &said, &said
-	defer tie(agent)()
+	defer killWithParent(agent)()
 	if err := agent.Start(); err != nil {
 		t.Fatal(err)
 	}

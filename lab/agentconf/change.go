@@ -7,13 +7,12 @@ import (
 	"strings"
 )
 
-// splice is a text with what is in a span replaced. It shares nothing with the text.
+// splice returns a copy of the text with a span replaced.
 func splice(text []byte, at span, by string) []byte {
 	return slices.Concat(text[:at.from], []byte(by), text[at.to:])
 }
 
-// replace writes another value at a place. The note, if any, is a comment that stands behind the value, where it stays
-// with it whatever stands above.
+// replace writes another value at a place. The note, if any, becomes a comment behind the value.
 func (t *tree) replace(p place, by newValue, note string) ([]byte, error) {
 	old := p.item().val
 	if old.kind == isBlock && by.kind != isBlock {
@@ -30,7 +29,7 @@ func (t *tree) replace(p place, by newValue, note string) ([]byte, error) {
 	return splice(t.text, old.span, written+t.comment(note, old.to)), nil
 }
 
-// comment is a note as a comment to stand at a place, unless it stands behind it already.
+// comment returns a note as a comment for a place; empty if it is there already.
 func (t *tree) comment(note string, at int) string {
 	rest := restOfLine(t.text, at)
 	switch behind := bytes.TrimSpace(rest); {
@@ -43,7 +42,7 @@ func (t *tree) comment(note string, at int) string {
 	}
 }
 
-// cut takes an item out. With a note, what stands above it about it goes with it, and the note takes its place.
+// cut removes an item. With a note, the comments above it are removed too, and the note takes their place.
 func (t *tree) cut(p place, note string) []byte {
 	i := p.item()
 	if t.json {
@@ -64,7 +63,7 @@ func (t *tree) cut(p place, note string) []byte {
 	return splice(t.text, span{commentsAbove(t.text, start), end}, indent+"# "+note+t.lineEnd())
 }
 
-// cutWithin takes an item out of a line with other things in it.
+// cutWithin removes an item from a line that contains other things.
 func (t *tree) cutWithin(p place, at span, note string) []byte {
 	if last := p.index == len(p.body.items)-1; last && p.index > 0 && at.to == p.item().to {
 		// The comma in front of it has nothing to part any more.
@@ -83,8 +82,8 @@ func (t *tree) cutWithin(p place, at span, note string) []byte {
 	return splice(t.text, at, note)
 }
 
-// cutJSON takes an item out, and one comma beside it. Where only blocks are left, one of them becomes a list of one
-// block, for the reason that addJSON has.
+// cutJSON removes an item and one comma beside it. If only blocks are left, one of them becomes a list of one block, for
+// the reason in addJSON.
 func (t *tree) cutJSON(p place) []byte {
 	items := p.body.items
 	var at span
@@ -108,7 +107,7 @@ func (t *tree) cutJSON(p place) []byte {
 	return splice(splice(t.text, at, ""), block, listed)
 }
 
-// lineEnd is how the text ends its lines.
+// lineEnd returns how the text ends its lines.
 func (t *tree) lineEnd() string {
 	if end := bytes.IndexByte(t.text, '\n'); end > 0 && t.text[end-1] == '\r' {
 		return "\r\n"
@@ -116,13 +115,13 @@ func (t *tree) lineEnd() string {
 	return "\n"
 }
 
-// indent is the white space that the line begins with in which a place is.
+// indent returns the white space at the beginning of the line of a place.
 func (t *tree) indent(at int) string {
 	line := t.text[bytes.LastIndexByte(t.text[:at], '\n')+1:]
 	return string(line[:len(line)-len(bytes.TrimLeft(line, " \t"))])
 }
 
-// restOfLine is what follows in the line, without its end.
+// restOfLine returns what follows in the line, without its end.
 func restOfLine(text []byte, at int) []byte {
 	rest, _, _ := bytes.Cut(text[at:], []byte("\n"))
 	return rest
@@ -130,7 +129,7 @@ func restOfLine(text []byte, at int) []byte {
 
 func blank(text []byte) bool { return len(bytes.TrimSpace(text)) == 0 }
 
-// blankOrComment says whether the rest of a line is nothing, or a comment that ends with it.
+// blankOrComment reports whether the rest of a line is blank, or a comment that ends with the line.
 func blankOrComment(rest []byte) bool {
 	for {
 		rest = bytes.TrimSpace(rest)
@@ -145,7 +144,7 @@ func blankOrComment(rest []byte) bool {
 	}
 }
 
-// skipComma is the place behind a comma that follows in the line. Without one it is the place itself.
+// skipComma returns the place behind a comma that follows in the line, or the place itself if there is none.
 func skipComma(text []byte, at int) int {
 	rest := bytes.TrimLeft(text[at:], " \t")
 	if !bytes.HasPrefix(rest, []byte(",")) {
@@ -154,7 +153,7 @@ func skipComma(text []byte, at int) int {
 	return len(text) - len(rest) + 1
 }
 
-// commentsAbove is the beginning of the lines of comment that end where a line starts: they are about that line.
+// commentsAbove returns the beginning of the comment lines directly above a line.
 func commentsAbove(text []byte, start int) int {
 	for start > 0 {
 		above := bytes.LastIndexByte(text[:start-1], '\n') + 1
@@ -167,8 +166,8 @@ func commentsAbove(text []byte, start int) int {
 	return start
 }
 
-// takeOut cuts an item out. Where nothing else stands in the block around it, and that is one whose blocks have labels and
-// which has none, it goes too: Nomad refuses such a block with nothing in it, or panics at it.
+// takeOut removes an item. If it was the only one in the block around it, and the path of that block must end with a
+// label, the block is removed too: Nomad refuses such an empty block, or panics at it.
 func (t *tree) takeOut(p place, note string) []byte {
 	for len(p.body.items) == 1 && p.body != t.root {
 		owner, path, found := t.owner(p.body, t.root, nil)
@@ -183,7 +182,7 @@ func (t *tree) takeOut(p place, note string) []byte {
 	return t.cut(p, note)
 }
 
-// cutElement takes a block out of a list of several, and one comma beside it.
+// cutElement removes a block from a list of several, and one comma beside it.
 func (t *tree) cutElement(list []value, of *body) []byte {
 	n := slices.IndexFunc(list, func(v value) bool { return v.body == of })
 	if n+1 < len(list) {
@@ -192,7 +191,7 @@ func (t *tree) cutElement(list []value, of *body) []byte {
 	return splice(t.text, span{list[n-1].to, list[n].to}, "")
 }
 
-// owner is the item whose value a block is, or is one of, and the names that lead to it.
+// owner returns the item whose value a block is or is part of, and the names that lead to it.
 func (t *tree) owner(of, from *body, path []string) (place, []string, bool) {
 	for index, i := range from.items {
 		at := append(slices.Clip(path), i.names...)

@@ -2,17 +2,17 @@ package agentconf
 
 import "fmt"
 
-// editor is what a changed line says behind itself.
+// editor is who changed a line, in the comment behind it.
 const editor = "the lab's spec"
 
-// Edit returns the configuration with one setting changed, and in HCL a comment that says so; JSON has none. The path
-// names the blocks that the setting is in, the label of one behind its name, and the line: "tls.http",
-// "plugin.raw_exec.config.enabled", client.options."driver.allowlist". Blocks that are missing are made. The value is a
-// literal of HCL, such as false, "0s" or ["a", "b"]; empty, it takes out the line, or the blocks of that name. All else
-// stays as it is.
+// Edit returns the configuration with one setting changed and, in HCL, a comment that says so. The path has the names of
+// the blocks around the setting, each followed by its label, and the name of the line: "tls.http",
+// "plugin.raw_exec.config.enabled", client.options."driver.allowlist". Missing blocks are added. The value is a literal
+// of HCL, such as false, "0s" or ["a", "b"]; the empty value removes the line, or the blocks of that name. Everything
+// else stays as it is.
 //
-// The text is one that Nomad reads, in HCL or JSON. The errors are CheckSetting's and those of Files.Set and Files.Remove.
-// Whether Nomad knows the line is Nomad's to say.
+// The text is HCL or JSON that Nomad reads. The errors are those of CheckSetting, Files.Set and Files.Remove. Edit does
+// not check whether Nomad knows the setting.
 func Edit(text []byte, path, value string) ([]byte, error) {
 	changed, err := edit(text, path, value)
 	if err != nil {
@@ -41,8 +41,7 @@ func edit(text []byte, path, value string) ([]byte, error) {
 	return files[0].Text(), nil
 }
 
-// Flag is the value of a boolean setting in one text, to which the path leads as in Edit. The errors are those of
-// Files.Flag.
+// Flag returns the value of a boolean setting in one text. The errors are those of Files.Flag.
 func Flag(text []byte, path string) (bool, error) {
 	return Files{NewFile("", text)}.Flag(path)
 }

@@ -15,18 +15,17 @@ import (
 	"nomadlab.internal/lab/agentconf/model"
 )
 
-// File is one file of an agent's configuration, as its user wrote it: in HCL, or in JSON, which Nomad tells apart by the
-// first character, not by the name. It does not change, so that it is read once, however often and by how many it is asked.
-// Zero: an empty file without a name.
+// File is one file of an agent's configuration, as its user wrote it: HCL, or JSON, which Nomad recognizes by the first
+// character and not by the name. It is immutable, and parsed only once. Zero: an empty file without a name.
 type File struct {
 	name string
 	text []byte
-	// syntax and meaning are the text as HCL 1 and as Nomad read it. They are made when they are first asked for.
+	// syntax and meaning parse the text as HCL 1 and as Nomad do, once.
 	syntax  func() (*tree, error)
 	meaning func() (*model.Config, error)
 }
 
-// NewFile returns the file of that text. The name is what errors and lines call it. The text is copied.
+// NewFile returns a file with a copy of the text. The name is for errors and lines.
 func NewFile(name string, text []byte) File {
 	text = bytes.Clone(text)
 	return File{
@@ -37,16 +36,16 @@ func NewFile(name string, text []byte) File {
 	}
 }
 
-// Name is what errors and lines call the file.
+// Name returns the name of the file.
 func (f File) Name() string { return f.name }
 
-// Text is a copy of what stands in the file.
+// Text returns a copy of the content.
 func (f File) Text() []byte { return bytes.Clone(f.text) }
 
-// with is a file of that name and another text.
+// with returns a file of the same name with another text.
 func (f File) with(text []byte) File { return NewFile(f.name, text) }
 
-// parsed is the text with where everything stands.
+// parsed returns the text with the place of everything in it.
 func (f File) parsed() (*tree, error) {
 	if f.syntax == nil {
 		return parse(f.text)
@@ -54,7 +53,7 @@ func (f File) parsed() (*tree, error) {
 	return f.syntax()
 }
 
-// config is what the text says to Nomad.
+// config returns the configuration that Nomad reads in the text.
 func (f File) config() (*model.Config, error) {
 	if f.meaning == nil {
 		return model.Parse(f.text)
@@ -80,10 +79,10 @@ func (f File) check() error {
 	return fmt.Errorf("%s: %s", at, f.withoutSecrets(words))
 }
 
-// ofText finds what an error may have of a text: words with what may stand in a key, a token or a password.
+// ofText matches the words of an error that may be part of the text, with the characters of a key, a token or a password.
 var ofText = regexp.MustCompile(`[^\s"'\x60,;:()\[\]{}]{3,}`)
 
-// withoutSecrets is what Nomad says of the text, without those of its words that are part of a secret's value in it.
+// withoutSecrets returns Nomad's message about the text without the words that are part of a secret in it.
 func (f File) withoutSecrets(words string) string {
 	secrets := secretSpans(f.text)
 	return ofText.ReplaceAllStringFunc(words, func(word string) string {
@@ -94,8 +93,8 @@ func (f File) withoutSecrets(words string) string {
 	})
 }
 
-// refused is where the setting stands that Nomad refuses, and what it says. Nomad tells the place of few: it is the first
-// without which Nomad says something else.
+// refused returns the place of the setting that Nomad refuses, and the message. For most refusals Nomad names no place:
+// it is then the first setting without which the message is another one.
 func (f File) refused(t *tree, err error) (line, column int, words string) {
 	words = strings.TrimPrefix(err.Error(), "failed to decode HCL file: ")
 	if placed, is := errors.AsType[*parser.PosError](err); is && placed.Pos.Line > 0 {
@@ -115,7 +114,7 @@ func (f File) refused(t *tree, err error) (line, column int, words string) {
 	return 1 + bytes.Count(f.text[:at], []byte("\n")), 1 + at - (bytes.LastIndexByte(f.text[:at], '\n') + 1), words
 }
 
-// gone says which of the keys an earlier release of Nomad has read.
+// gone names the keys that an earlier release of Nomad has read.
 func gone(e *model.UnexpectedKeysError) string {
 	var words strings.Builder
 	for _, key := range e.Keys {
@@ -126,14 +125,14 @@ func gone(e *model.UnexpectedKeysError) string {
 	return words.String()
 }
 
-// searched is how many items of a text are looked at for the one that Nomad refuses.
+// searched is how many settings of a text are tried in order to find the refused one.
 const searched = 1000
 
-// sinks are how Nomad names those of its audit, by their number in the text.
+// sinks matches Nomad's name of an audit sink, which has the number of the sink in the text.
 var sinks = regexp.MustCompile(`^audit\.sink\.(\d+)`)
 
-// saysTheSame reports whether Nomad refuses a text with something taken out as it refused the whole. A smaller number is that of the
-// same sink, once one before it is taken out; a larger one is another sink's.
+// saysTheSame reports whether Nomad refuses a text from which something was cut as it refused the whole. The number of a
+// sink may have become smaller by the cut; a larger one is that of another sink.
 func saysTheSame(cut, whole string) bool {
 	now, was := sinks.FindStringSubmatch(cut), sinks.FindStringSubmatch(whole)
 	if now == nil || was == nil {
@@ -143,14 +142,14 @@ func saysTheSame(cut, whole string) bool {
 	return less && cut[len(now[0]):] == whole[len(was[0]):]
 }
 
-// search looks for the item that Nomad refuses a text for.
+// search finds the setting because of which Nomad refuses a text.
 type search struct {
 	t    *tree
 	says string
 	left int
 }
 
-// in is the innermost item of a block without which Nomad does not say that of the text.
+// in returns the innermost item of a block without which Nomad's message is another one.
 func (s *search) in(b *body) (place, bool) {
 	for index, i := range b.items {
 		for _, inner := range i.val.bodies() {
@@ -169,7 +168,7 @@ func (s *search) in(b *body) (place, bool) {
 	return place{}, false
 }
 
-// fail puts the name of the file, if it has one, in front of an error.
+// fail adds the name of the file to an error.
 func (f File) fail(err error) error {
 	if f.name == "" {
 		return err
@@ -177,11 +176,11 @@ func (f File) fail(err error) error {
 	return fmt.Errorf("%s: %w", f.name, err)
 }
 
-// position is how HCL 1's scanner of JSON and model.CheckDepth begin an error.
+// position matches how errors of HCL 1's JSON scanner and of model.CheckDepth begin.
 var position = regexp.MustCompile(`^(\d+):(\d+): `)
 
-// fault is where HCL 1 found an error, and what it says about it. Its parser of JSON does not say where, so that the
-// place is the token at which the same reading ends here. At a panic in HCL, it is the beginning.
+// fault returns where HCL 1 found an error, and its message. HCL 1's JSON parser gives no place: it is then the token at
+// which the same reading ends here. For a panic in HCL it is the beginning.
 func (f File) fault(err error) (line, column int, words string) {
 	if placed, is := errors.AsType[*parser.PosError](err); is {
 		return placed.Pos.Line, placed.Pos.Column, placed.Err.Error()
@@ -199,7 +198,7 @@ func (f File) fault(err error) (line, column int, words string) {
 	return 1, 1, words
 }
 
-// tree is the text as Nomad reads it.
+// tree returns the text as Nomad reads it.
 func (f File) tree() (*tree, error) {
 	t, err := f.parsed()
 	if err != nil {
@@ -208,7 +207,7 @@ func (f File) tree() (*tree, error) {
 	return t, nil
 }
 
-// changeable returns an error for a text that Nomad reads otherwise than it looks.
+// changeable returns an error for a JSON text that Nomad reads differently from other readers.
 func (f File) changeable(t *tree) error {
 	if t.odd == "" {
 		return nil
@@ -216,7 +215,7 @@ func (f File) changeable(t *tree) error {
 	return f.fail(fmt.Errorf("%s: write it as other readers of JSON would take it", t.odd))
 }
 
-// line is a place in the file's words.
+// line returns the Line of a place in the file.
 func (f File) line(t *tree, p place) Line {
 	at := p.item()
 	line := Line{f.name, 1 + bytes.Count(t.text[:at.from], []byte("\n")), string(t.text[at.val.from:at.val.to])}

@@ -7,28 +7,27 @@ import (
 	"nomadlab.internal/lab/agentconf/model"
 )
 
-// Files are an agent's configuration in the order in which Nomad merges it. Zero: an agent without any, which has
-// Nomad's defaults.
+// Files are the configuration of an agent in the order in which Nomad merges it. Zero: an agent without configuration,
+// which has Nomad's defaults.
 //
-// What reads them says what the files say, merged as Nomad 1.11.3 does (package model), not what Nomad's default is where
-// they say nothing. Paths are those of Edit; besides, a name may stand in quotes, as one with dots in it must:
-// client.options."driver.allowlist". Nomad does not look at the case of a setting's name, and neither does Files; that of a
-// label and of a map's key counts. A path that is none, and a file that Nomad could not read, are passed over where no error
-// is returned: Check has them.
+// Its methods return what the files say, merged as Nomad 1.11.3 merges them (package model). They do not return Nomad's
+// defaults. Paths are those of Edit. A name may be in quotes, and must be if it contains dots:
+// client.options."driver.allowlist". As in Nomad, the case of a setting's name does not count, and that of a label or of
+// a map's key does. Methods without an error ignore invalid paths, and files that Nomad cannot read; use Check for those.
 //
-// Of blocks of consul and vault the cluster without a name is read; lines are those of all.
+// Of the blocks of consul and vault, methods return the values of the cluster without a name, and the lines of all.
 type Files []File
 
-// InFolder says whether Nomad loads a file of that name from a folder that it is given with -config: it takes *.hcl and
-// *.json, sorted by name, none from folders inside, and none that an editor left behind (command/agent/config.go:3143 and
-// :3219 of Nomad 1.11.3). A file that is given itself is loaded whatever its name is.
+// InFolder reports whether Nomad loads a file of that name from a folder that is given with -config: *.hcl and *.json,
+// but no temporary files of editors (command/agent/config.go:3143 and :3219 of Nomad 1.11.3). A file that is itself given
+// with -config is loaded whatever its name is.
 func InFolder(name string) bool {
 	temporary := strings.HasSuffix(name, "~") || strings.HasPrefix(name, ".#") || (strings.HasPrefix(name, "#") && strings.HasSuffix(name, "#"))
 	return !temporary && (strings.HasSuffix(name, ".hcl") || strings.HasSuffix(name, ".json"))
 }
 
-// Check returns what keeps Nomad from reading the files: an error for each such file, with its name, the line and the
-// column, and Nomad's words.
+// Check returns why Nomad cannot read the files: an error for each such file, with its name, the line, the column, and
+// Nomad's words.
 func (f Files) Check() error {
 	var errs []error
 	for _, file := range f {
@@ -41,18 +40,18 @@ func (f Files) Check() error {
 	return err
 }
 
-// Line is a place where a setting stands.
+// Line is a place of a setting in a file.
 type Line struct {
 	// File is the name of the file.
 	File string
 	// Number counts from 1.
 	Number int
-	// Value is the literal as it stands there. That of a block is "{ … }".
+	// Value is the literal as it is written, and "{ … }" for a block.
 	Value string
 }
 
-// Lookup returns every place where the setting stands, in the order in which Nomad merges them: also one that a later one
-// outdoes. Blocks of one name are a place each.
+// Lookup returns every place of the setting, in the order in which Nomad merges them, also those that a later one
+// overrides. Each block of a name is a place.
 func (f Files) Lookup(path string) []Line {
 	names, err := parsePath(path)
 	if err != nil {
@@ -67,15 +66,15 @@ func (f Files) Lookup(path string) []Line {
 	return out
 }
 
-// Labels are those of the blocks with a label of that path, such as plugin and client.host_volume, each once, in the
-// order in which they stand.
+// Labels returns the labels of the blocks of that path, such as plugin or client.host_volume, each once, in the order of
+// the files.
 func (f Files) Labels(path string) []string {
 	return f.inside(path, func(a, b string) bool { return a == b })
 }
 
-// Names are the names of the settings and blocks which stand directly in the blocks of that path, each once, in the order
-// in which they stand, and as they are first written. With an empty path, they are those of the top. In a map, such as
-// client.meta, two names that differ by their case are two.
+// Names returns the names of the settings and blocks directly in the blocks of that path, each once, in the order of the
+// files and as they are first written. The empty path is the top. In a map, such as client.meta, names that differ only
+// in case are different.
 func (f Files) Names(path string) []string {
 	names, _ := parsePath(path)
 	if setting, _ := model.Find(names); setting.IsMap() {
@@ -98,7 +97,7 @@ func (f Files) inside(path string, same func(a, b string) bool) []string {
 	return unique(out, same)
 }
 
-// trees are the texts as Nomad reads them.
+// trees returns the texts as Nomad reads them.
 func (f Files) trees() ([]*tree, error) {
 	out := make([]*tree, len(f))
 	for i, file := range f {
@@ -110,7 +109,7 @@ func (f Files) trees() ([]*tree, error) {
 	return out, nil
 }
 
-// readable are the texts that can be read. One that cannot is empty.
+// readable returns the texts as Nomad reads them, and an empty one for each text that cannot be read.
 func (f Files) readable() []*tree {
 	out := make([]*tree, len(f))
 	for i, file := range f {

@@ -7,7 +7,7 @@ import (
 	"nomadlab.internal/lab/agentconf/model"
 )
 
-// place is where something stands: the block that it is in, and which item it is there, counted from 0.
+// place is the place of an item: the block around it, and its index there.
 type place struct {
 	body  *body
 	index int
@@ -15,14 +15,14 @@ type place struct {
 
 func (p place) item() *item { return p.body.items[p.index] }
 
-// query is a path that is looked for.
+// query is a path to look for.
 type query struct {
 	names []string
-	// exact says of each name whether its case counts: that of a label and of a map's key does, that of a setting does not.
+	// exact has for each name whether its case counts: it does for labels and for keys of maps, not for settings.
 	exact []bool
 }
 
-// queryOf is the path as Nomad compares it. In one that Nomad does not know, no case counts.
+// queryOf returns the query of a path. If Nomad does not know the path, no case counts.
 func queryOf(names []string) query {
 	q := query{names, make([]bool, len(names))}
 	if s, known := model.Find(names); known {
@@ -31,7 +31,7 @@ func queryOf(names []string) query {
 	return q
 }
 
-// begins says whether the path begins with these names.
+// begins reports whether the path begins with these names.
 func (q query) begins(names []string) bool {
 	if len(names) > len(q.names) {
 		return false
@@ -44,13 +44,13 @@ func (q query) begins(names []string) bool {
 	return true
 }
 
-// from is what is left of the path behind n names.
+// from returns the path without its first n names.
 func (q query) from(n int) query { return query{q.names[n:], q.exact[n:]} }
 
-// to is the path up to n names.
+// to returns the first n names of the path.
 func (q query) to(n int) query { return query{q.names[:n], q.exact[:n]} }
 
-// leadsTo says whether these names lead to the path or through it.
+// leadsTo reports whether the names are those of the path, or below it.
 func (q query) leadsTo(names []string) bool {
 	return len(names) >= len(q.names) && q.begins(names[:len(q.names)])
 }
@@ -59,7 +59,7 @@ func (q query) leadsTo(names []string) bool {
 // block around it is there.
 func (q query) concerns(names []string) bool { return q.leadsTo(names) || q.begins(names) }
 
-// places are all where a line or a block of that path stands.
+// places returns all places of that path.
 func (b *body) places(q query) (out []place) {
 	for index, i := range b.items {
 		if !q.begins(i.names) {
@@ -77,7 +77,7 @@ func (b *body) places(q query) (out []place) {
 	return out
 }
 
-// bodies are those of all blocks of that path. Without names, it is the top alone.
+// bodies returns the blocks of that path. The empty path is the block itself.
 func (b *body) bodies(q query) []*body {
 	if len(q.names) == 0 {
 		return []*body{b}
@@ -89,7 +89,7 @@ func (b *body) bodies(q query) []*body {
 	return out
 }
 
-// inside are the names that stand directly in the blocks of that path, or are their labels.
+// inside returns the names, or labels, directly in the blocks of that path.
 func (b *body) inside(q query) (out []string) {
 	for _, i := range b.items {
 		switch {
@@ -104,7 +104,7 @@ func (b *body) inside(q query) (out []string) {
 	return out
 }
 
-// counting are the places of a path which count for Nomad when it merges these texts: of some blocks, only the last one.
+// counting returns the places of a path that count when Nomad merges the texts: of some blocks, only the last does.
 func counting(trees []*tree, q query) [][]place {
 	out := make([][]place, len(trees))
 	n, last := wholeOf(trees, q)
@@ -128,11 +128,11 @@ type where struct {
 	body *body
 }
 
-// wholeOf returns how many names of the path lead to a block that Nomad replaces by a later one as a whole, and the blocks of
-// that path which alone count: those of the last file that has them. Zero: there is none on the path.
+// wholeOf returns how many names of the path lead to a block that Nomad replaces by a later one as a whole, and the
+// blocks of that path that count: those of the last file that has them. Zero: there is no such block.
 //
-// Of the blocks of one label in one file the last counts. What one plugin is configured with may stand in several blocks of
-// one plugin block, which are one to Nomad; with nothing in them they are passed over (nomad/structs/config/plugins.go).
+// Of the blocks of one label in one file the last counts. The config of a plugin may be in several blocks of one plugin
+// block, which are one to Nomad; empty ones are passed over (nomad/structs/config/plugins.go).
 func wholeOf(trees []*tree, q query) (names int, last []where) {
 	s, _ := model.Find(q.names)
 	names = s.WholeAt()
@@ -160,7 +160,7 @@ func wholeOf(trees []*tree, q query) (names int, last []where) {
 	return names, last
 }
 
-// labelAt is the number of names up to the last label on the path. Zero: there is none.
+// labelAt returns the number of names up to the last label on the path; zero if there is none.
 func labelAt(names []string) int {
 	for n := len(names); n > 0; n-- {
 		if labelled(names[:n-1]) {
@@ -170,7 +170,7 @@ func labelAt(names []string) int {
 	return 0
 }
 
-// unique drops what was there before, as same sees it.
+// unique returns the names without repetitions, as same compares them.
 func unique(names []string, same func(a, b string) bool) (out []string) {
 	for _, n := range names {
 		if !slices.ContainsFunc(out, func(o string) bool { return same(o, n) }) {

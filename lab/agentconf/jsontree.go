@@ -8,9 +8,9 @@ import (
 	"github.com/hashicorp/hcl/json/token"
 )
 
-// jsonReader reads JSON step by step as the parser of HCL 1 does (json/parser/parser.go of hcl v1.0.1-nomad-1), whose
-// syntax tree has no positions, with its scanner, whose tokens do. Where that parser passes over what is no JSON, and
-// Nomad reads the rest otherwise than it looks, the reader says so.
+// jsonReader reads JSON step by step as the parser of HCL 1 does (json/parser/parser.go of hcl v1.0.1-nomad-1). It uses
+// that parser's scanner, whose tokens have positions; the parser's syntax tree has none. It records where that parser
+// ignores invalid JSON, so that Nomad reads the rest differently from other readers.
 type jsonReader struct {
 	scanner *scanner.Scanner
 	tok     token.Token
@@ -19,7 +19,7 @@ type jsonReader struct {
 
 var errEnd = errors.New("EOF token found")
 
-// parseJSON reads a text that the parser of HCL 1 has read without an error.
+// parseJSON reads a text that the parser of HCL 1 accepts.
 func parseJSON(text []byte) (*tree, error) {
 	r := &jsonReader{scanner: scanner.New(text)}
 	var fault error
@@ -49,12 +49,12 @@ func (r *jsonReader) oddity(what string) {
 	}
 }
 
-// here is where the token is.
+// here returns the span of the token.
 func (r *jsonReader) here() span {
 	return span{r.tok.Pos.Offset, r.tok.Pos.Offset + len(r.tok.Text)}
 }
 
-// object reads a block whose brace is the token, and leaves the other brace as the token.
+// object reads a block from the token, its opening brace, to its closing brace.
 func (r *jsonReader) object() (value, error) {
 	v := value{span: r.here(), kind: isBlock, body: &body{span: span{from: r.here().to}}}
 	for {
@@ -83,7 +83,7 @@ func (r *jsonReader) object() (value, error) {
 	return v, nil
 }
 
-// item reads a name and its value. With an error, the item is nil where nothing of it was there.
+// item reads a name and its value. With an error, the item is nil if nothing of it was there.
 func (r *jsonReader) item() (*item, error) {
 	var i *item
 	for {
@@ -158,7 +158,7 @@ func (r *jsonReader) list() (value, error) {
 	}
 }
 
-// endOfJSON is where the parser of HCL 1 gives up, or this reader before it, at a text that it cannot take the quotes from.
+// endOfJSON returns where the parser of HCL 1 gives up.
 func endOfJSON(text []byte) (at token.Pos) {
 	r := &jsonReader{scanner: scanner.New(text)}
 	r.scanner.Error = func(token.Pos, string) {}

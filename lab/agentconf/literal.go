@@ -13,13 +13,13 @@ import (
 	"github.com/hashicorp/hcl/hcl/ast"
 )
 
-// newValue is one that is to be set, as its giver wrote it and as Nomad reads it.
+// newValue is a value to set, as it was written and as Nomad reads it.
 type newValue struct {
 	value
 	written string
 }
 
-// parseLiteral reads a value as HCL 1 would read it behind an equals sign.
+// parseLiteral reads a value as HCL 1 reads it behind an equals sign.
 func parseLiteral(written string) (newValue, error) {
 	line := []byte("v = " + strings.TrimSpace(written) + "\n")
 	t, err := parse(line)
@@ -41,7 +41,7 @@ func hasComments(text []byte) bool {
 	return err != nil || len(file.Comments) > 0
 }
 
-// in is the value as it is written in a text of that kind.
+// in returns the value as it is written in a text of that kind.
 func (v newValue) in(t *tree) (string, error) {
 	switch {
 	case t.json:
@@ -53,7 +53,7 @@ func (v newValue) in(t *tree) (string, error) {
 	}
 }
 
-// inJSON is the value in JSON that both HCL 1 and everybody else read.
+// inJSON returns the value in JSON that HCL 1 and other readers read alike.
 func (v value) inJSON() (string, error) {
 	switch v.kind {
 	case isFlag:
@@ -89,7 +89,7 @@ func inBrackets[T any](opening string, elements []T, closing string, write func(
 	return opening + strings.Join(written, ", ") + closing, errors.Join(errs...)
 }
 
-// numberInJSON writes hexadecimal and octal numbers as the decimal ones that they are.
+// numberInJSON returns hexadecimal and octal numbers in decimal.
 func numberInJSON(text string) (string, error) {
 	if n, err := strconv.ParseInt(text, 0, 64); err == nil {
 		return strconv.FormatInt(n, 10), nil
@@ -109,10 +109,10 @@ func textInJSON(text string) string {
 	return strings.TrimSuffix(out.String(), "\n")
 }
 
-// plainName is a name that needs no quotes in HCL of either version.
+// plainName matches a name that needs no quotes in either version of HCL.
 var plainName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_-]*$`)
 
-// nameInHCL is a name in front of its value. true and false are no names for HCL 1.
+// nameInHCL returns a name in front of its value. true and false are no names for HCL 1.
 func nameInHCL(name string) string {
 	if plainName.MatchString(name) && name != "true" && name != "false" {
 		return name
@@ -120,7 +120,7 @@ func nameInHCL(name string) string {
 	return quoted(name)
 }
 
-// canonical is the value in one way of writing, to tell whether two are the same.
+// canonical returns the value in one form, so that two values can be compared.
 func canonical(node ast.Node) string {
 	switch n := node.(type) {
 	case *ast.LiteralType:
@@ -138,7 +138,7 @@ func canonical(node ast.Node) string {
 	}
 }
 
-// plain is a literal in one way of writing.
+// plain returns a literal in one form.
 func (v value) plain() string {
 	switch v.kind {
 	case isText:

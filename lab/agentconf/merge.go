@@ -11,7 +11,7 @@ import (
 	"nomadlab.internal/lab/agentconf/model"
 )
 
-// merged is what Nomad has of the files. Its error names the file, the line and Nomad's words.
+// merged returns the configuration that Nomad merges from the files. Its error has the file, the line and Nomad's words.
 func (f Files) merged() (*model.Config, error) {
 	out := model.Empty()
 	for _, file := range f {
@@ -26,7 +26,7 @@ func (f Files) merged() (*model.Config, error) {
 	return out, nil
 }
 
-// get is what stands at a path as Nomad merges the files; nil where nothing does.
+// get returns the merged value at a path, or nil if there is none.
 func (f Files) get(path string) (any, error) {
 	names, err := parsePath(path)
 	if err != nil {
@@ -39,8 +39,8 @@ func (f Files) get(path string) (any, error) {
 	return c.Get(names), nil
 }
 
-// Text is the text of a setting as Nomad merges it. It is "" where there is none, and where a block or a list stands. A
-// boolean is "true" or "false", a number is decimal.
+// Text returns the merged value of a setting as text: a boolean as "true" or "false", a number in decimal. It is empty if
+// the setting is not set, and for blocks and lists.
 func (f Files) Text(path string) string {
 	v, err := f.get(path)
 	if err != nil || v == nil {
@@ -54,8 +54,8 @@ func (f Files) Text(path string) string {
 	}
 }
 
-// Flag is a boolean setting as Nomad merges it. A setting that is nowhere is false, Nomad's default of most. It returns an
-// error for a setting that is no boolean, for a path that is none, and for a file that Nomad refuses.
+// Flag returns the merged value of a boolean setting, and false if it is not set, which is Nomad's default of most. It
+// returns an error for a setting that is no boolean, for an invalid path, and for a file that Nomad refuses.
 func (f Files) Flag(path string) (bool, error) {
 	v, err := f.get(path)
 	if err == nil && v != nil {
@@ -73,9 +73,9 @@ func (f Files) Flag(path string) (bool, error) {
 	return false, nil
 }
 
-// Boolean is a boolean setting as Nomad merges it, in whichever way it is written: 1, "1" and, where Nomad takes that, "t" are
-// true. is is false for a setting that is no boolean. Of what is in a plugin's config and in client.options no type of Nomad's says
-// what it is: what is called enable or enabled is one.
+// Boolean returns the merged value of a boolean setting, whatever form it is written in: 1, "1" and, where Nomad accepts
+// that, "t" are true. is reports whether the setting is a boolean. In a plugin's config and in client.options, where no
+// type of Nomad says so, settings named enable or enabled are booleans.
 func (f Files) Boolean(path string) (on, is bool) {
 	names, err := parsePath(path)
 	if err != nil {
@@ -100,7 +100,7 @@ func (f Files) Boolean(path string) (on, is bool) {
 	return on, err == nil
 }
 
-// Number is a number as Nomad merges it, and whether it stands anywhere. The errors are those of Flag.
+// Number returns the merged value of a number, and whether it is set. The errors are those of Flag.
 func (f Files) Number(path string) (n int, stands bool, err error) {
 	v, err := f.get(path)
 	if err == nil && v != nil {
@@ -116,8 +116,8 @@ func (f Files) Number(path string) (n int, stands bool, err error) {
 	return n, len(f.Lookup(path)) > 0, nil
 }
 
-// Texts is a list of texts as Nomad merges it: of some, one list behind the other, of others, the last that has elements or
-// that is there at all. A text alone counts as a list of one. The errors are those of Flag.
+// Texts returns the merged value of a list of strings. Depending on the setting, Nomad joins the lists or takes the last
+// one. A single string counts as a list. The errors are those of Flag.
 func (f Files) Texts(path string) ([]string, error) {
 	v, err := f.get(path)
 	if err == nil {
@@ -125,7 +125,7 @@ func (f Files) Texts(path string) ([]string, error) {
 		case nil:
 			return nil, nil
 		case []string:
-			return slices.Clone(list), nil // the file is read once, for all who ask
+			return slices.Clone(list), nil // the file is read once for all callers
 		case string:
 			if list == "" {
 				return nil, nil
@@ -147,8 +147,8 @@ func texts(list []any) []string {
 	return out
 }
 
-// Counts is the line whose value counts as Nomad merges the setting, and whether it stands anywhere. Of a list that grows
-// with each file it is the last part.
+// EffectiveLine returns the line whose value Nomad uses after the merge, and whether there is one. Of a list that Nomad
+// joins it is the last part.
 func (f Files) Counts(path string) (line Line, stands bool) {
 	names, err := parsePath(path)
 	if err != nil {

@@ -9,8 +9,8 @@ import (
 	"nomadlab.internal/lab/agentconf/model"
 )
 
-// CheckSetting returns what is wrong with a path and a value for Edit, whatever the text: a path that is no series of
-// names with dots between, a value that is no literal of HCL. An empty value is right: it takes the line out.
+// CheckSetting returns what is wrong with a path and a value for Edit, in any text: the path is not a series of names
+// with dots between, or the value is no literal of HCL. The empty value, which removes the line, is valid.
 func CheckSetting(path, value string) error {
 	if _, err := parseSetting(path); err != nil {
 		return err
@@ -27,8 +27,8 @@ func CheckSetting(path, value string) error {
 	return nil
 }
 
-// Path is the path to what has these names, outermost first: one that has dots in it, or is no plain name otherwise, gets
-// quotes.
+// Path returns the path of these names, outermost first. A name that contains dots, or is no plain name otherwise, is
+// quoted.
 func Path(names ...string) string {
 	out := make([]string, len(names))
 	for i, name := range names {
@@ -70,7 +70,7 @@ func parsePath(path string) (names []string, err error) {
 	}
 }
 
-// cutName cuts the first name off a path.
+// cutName returns the first name of a path and the rest.
 func cutName(path string) (name, after string, err error) {
 	if !strings.HasPrefix(path, `"`) {
 		name, _, _ = strings.Cut(path, ".")
@@ -94,7 +94,7 @@ func cutName(path string) (name, after string, err error) {
 	return "", "", fmt.Errorf("the quote in %q has no end", path)
 }
 
-// labelled says whether blocks of that path have a label.
+// labelled reports whether blocks of that path have a label.
 func labelled(names []string) bool {
 	s, known := model.Find(names)
 	return known && s.Labelled

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// redacted stands where a secret was.
+// redacted replaces a secret.
 const redacted = "<redacted>"
 
 var (
@@ -28,25 +28,21 @@ var (
 	// privateKey finds PEM, with its newlines as they are or as \n.
 	privateKey = regexp.MustCompile(`(?s)-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\z)`)
 
-	// harmless are values that hold no secret, and tell what is off.
+	// harmless are values that contain no secret, and show what is off.
 	harmless = regexp.MustCompile(`^(?:""|''|\\"\\"|true|false|null)$`)
 )
 
-// Redact returns the configuration with the values of its secrets replaced by
-// "<redacted>", for logs and folders of evidence: gossip keys, tokens, passwords,
-// licenses and the like, whatever their type, also in comments, in go-discover's join
-// strings and in the user part of addresses; and private keys in PEM. Empty
-// strings and booleans stay.
+// Redact returns the configuration with its secrets replaced by "<redacted>", for logs and evidence: gossip keys, tokens,
+// passwords, licenses and the like, whatever their type, also in comments, in go-discover's join strings and in the user
+// part of addresses; and private keys in PEM. Empty strings and booleans stay.
 //
-// It takes any text, valid or not: Nomad's HCL 1, HCL 2 or JSON. It works on
-// the text, not on tokens, because no parser here reads everything that Nomad
-// does: the HCL 2 lexer takes "%{" for a template, which is plain text to
-// HCL 1, and loses its way in the rest of the file, where a secret would then be
-// overlooked. So every name is looked at by itself, whatever stands around it.
-// Where the end of a value is in doubt, Redact takes away too much.
+// It accepts any text, valid or not, in HCL 1, HCL 2 or JSON. It works on the text, not on tokens, because no parser
+// reads everything that Nomad reads: the HCL 2 lexer takes "%{", which is plain text to HCL 1, for a template, and then
+// misreads the rest of the file, where it would miss a secret. So every name is checked by itself. If the end of a value
+// is not certain, Redact removes too much.
 //
-// It knows secrets by their names: it cannot know one that was given an innocent
-// name, in meta or in a plugin's own options.
+// It recognizes secrets by their names, and so misses a secret with a harmless name, in meta or in a plugin's own
+// options.
 func Redact(hcl []byte) []byte {
 	var out bytes.Buffer
 	shown := 0
@@ -61,8 +57,8 @@ func Redact(hcl []byte) []byte {
 	return privateKey.ReplaceAll(text, []byte(redacted))
 }
 
-// RedactValue returns the literal of a setting as Redact leaves it. What stands in client.chroot_env are paths, whatever their names
-// look like, such as /etc/passwd.
+// RedactValue returns the literal of a setting as Redact leaves it. The values in client.chroot_env are paths, whatever
+// their names, such as /etc/passwd.
 func RedactValue(path, value string) string {
 	name := path[strings.LastIndex(path, ".")+1:]
 	if strings.HasPrefix(strings.ToLower(path), "client.chroot_env.") {
@@ -78,11 +74,9 @@ func RedactValue(path, value string) string {
 // span is a part of a text: from is in it, to is the first byte after it.
 type span struct{ from, to int }
 
-// secretSpans returns where the values of secrets are, in order and without
-// overlaps. The search goes on after each name, not after each value: a value that
-// was measured wrongly must not hide the next name. Where measuring each takes too
-// long, as of values without an end in one another, all that is left of the text is
-// one.
+// secretSpans returns where the values of secrets are, in order and without overlaps. The search continues after each
+// name, not after each value: a value that was measured wrongly must not hide the next name. If measuring takes too long,
+// as with nested values without an end, the rest of the text is one span.
 func secretSpans(text []byte) []span {
 	var spans []span
 	budget := measured * (len(text) + 1)
@@ -107,12 +101,12 @@ func secretSpans(text []byte) []span {
 	return merged(spans)
 }
 
-// measured is how often each byte of a text may be looked at in order to measure values.
+// measured is how often each byte of a text may be read in order to measure values.
 const measured = 8
 
-// valueStart is where the value begins behind a name that ends at a place: behind the quote of the name and an equals sign or
-// a colon, around which may be white space and comments. is is false where there is none; looked is how many bytes were
-// looked at.
+// valueStart returns where the value begins behind a name that ends at a place: behind the quote of the name and an
+// equals sign or colon, with white space and comments around it. is is false if there is no value. looked is how many
+// bytes were read.
 func valueStart(text []byte, at int) (from, looked int, is bool) {
 	if bytes.HasPrefix(text[at:], []byte(`\"`)) {
 		at += 2

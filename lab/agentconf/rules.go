@@ -15,18 +15,18 @@ import (
 	"nomadlab.internal/lab/agentconf/model"
 )
 
-// refusal is one that an agent ends with once its files are merged: the settings that it is about, of which the first that
-// stands in a file is where it is told, and Nomad's words.
+// refusal is a reason why an agent ends after it has merged its files: Nomad's words, and the settings that cause it. The
+// first of them that stands in a file gives the place.
 type refusal struct {
 	settings []string
 	words    string
 }
 
-// Starts returns why an agent with these files would end before it starts, as far as the files alone say it: each reason with
-// the file, the line and Nomad's words. What only the user's machine can say is not looked at, such as what a template gives there.
-// Nil: no reason was found. The errors of Check are errors here too.
+// CheckStart returns why an agent with these files would end before it has started: each reason with the file, the line
+// and Nomad's words. It uses only the files, not what depends on the user's machine, such as the result of a template.
+// Nil: no reason was found. It also returns the errors of Check.
 //
-// Some of them stand in lines that a lab replaces, so that its agents would start: the user's would not.
+// A reason may be in a line that a lab replaces, so that the lab's agents start and the user's would not.
 func (f Files) Starts() error {
 	if err := f.Check(); err != nil {
 		return err
@@ -42,7 +42,7 @@ func (f Files) Starts() error {
 	return errors.Join(errs...)
 }
 
-// at is a refusal with its place.
+// at returns the error of a refusal, with its place.
 func (f Files) at(r refusal) error {
 	for _, setting := range r.settings {
 		if line, stands := f.Counts(setting); stands {
@@ -59,7 +59,7 @@ func (f Files) withoutSecrets(words string) string {
 	return words
 }
 
-// refusals are those of command/agent/command.go (IsValidConfig), command/agent/retry_join.go (Validate) and
+// refusals returns the refusals of command/agent/command.go (IsValidConfig), command/agent/retry_join.go (Validate) and
 // command/agent/agent.go (convertServerConfig) of Nomad 1.11.3.
 func refusals(c *model.Config) []refusal {
 	var out []refusal
@@ -126,7 +126,7 @@ func serverRefusals(s *model.ServerConfig, add adder) {
 	}
 }
 
-// eventlogRefusals are those of the event log of Windows, which this program's agents do not run on (command/agent/config.go:1463,
+// eventlogRefusals adds the refusals of the Windows event log (command/agent/config.go:1463,
 // helper/winsvc/event_logger_nonwindows.go:16).
 func eventlogRefusals(e *model.Eventlog, add adder) {
 	if e == nil {
@@ -142,7 +142,7 @@ const (
 	defaultPriority, defaultMaxPriority, highestPriority = 50, 100, 32766
 )
 
-// priorityRefusals are those of numbers of a server (command/agent/agent.go, convertServerConfig).
+// priorityRefusals adds the refusals of the numbers of a server (command/agent/agent.go, convertServerConfig).
 func priorityRefusals(s *model.ServerConfig, add adder) {
 	most := defaultMaxPriority
 	if p := s.JobMaxPriority; p != nil && *p != 0 {
@@ -168,7 +168,7 @@ func priorityRefusals(s *model.ServerConfig, add adder) {
 	}
 }
 
-// metaKey is the key of a client's meta (helper/funcs.go:62, IsValidInterpVariable).
+// metaKey matches a key of a client's meta (helper/funcs.go:62, IsValidInterpVariable).
 var metaKey = regexp.MustCompile(`^[^.]+(\.[^.]+)*$`)
 
 // Nomad's defaults of what a client's ports are compared with (command/agent/config.go, DefaultConfig).
@@ -213,7 +213,7 @@ func clientRefusals(c *model.ClientConfig, add adder) {
 		"Invalid preferred-address-family value: "+c.PreferredAddressFamily, "client.preferred_address_family")
 }
 
-// portRanges reads ports and ranges of them as Nomad does (nomad/structs/funcs.go:491).
+// portRanges returns an error for a list of ports and port ranges that Nomad refuses (nomad/structs/funcs.go:491).
 func portRanges(spec string) error {
 	if spec == "" {
 		return nil
@@ -247,8 +247,8 @@ func portRanges(spec string) error {
 	return nil
 }
 
-// joinRefusals are those of what an agent joins. Nomad looks at them where there is something to retry
-// (command/agent/command.go:958, handleRetryJoin), and at one of them where a server joins at once (startupJoining).
+// joinRefusals adds the refusals of join settings. Nomad checks most of them only if there is something to retry
+// (command/agent/command.go:958, handleRetryJoin), and one of them if a server joins at once (startupJoining).
 func joinRefusals(s *model.ServerConfig, c *model.ClientConfig, add adder) {
 	server, client := model.ServerJoin{}, model.ServerJoin{}
 	if s.ServerJoin != nil {

@@ -14,8 +14,8 @@ type Secret struct {
 	Setting string
 }
 
-// discoverSecrets are the arguments of go-discover that are secrets (github.com/hashicorp/go-discover, the help text of each
-// provider).
+// discoverSecrets returns the arguments of go-discover that are secrets (github.com/hashicorp/go-discover, the help text
+// of each provider).
 func discoverSecrets() []string {
 	return []string{
 		"secret_access_key", "access_key_secret", "session_token", "api_key", "api_token", "auth_token", "token", "password",
@@ -23,15 +23,14 @@ func discoverSecrets() []string {
 	}
 }
 
-// pluginSecrets are what options of plugins that Nomad does not know are called where they are secrets. Nomad's own drivers
-// have none: the options of docker's auth block are a path and the name of a helper.
+// pluginSecrets returns the names of secret options of plugins that Nomad does not know. Nomad's own drivers have none:
+// the options of docker's auth block are a path and the name of a helper.
 func pluginSecrets() []string {
 	return []string{"token", "password", "secret", "secret_key", "client_secret", "api_key"}
 }
 
-// Secrets are the lines of the files that hold a secret. A secret is known by its setting: what a comment, a meta entry, a
-// header or the path of a file looks like makes none. A value that is empty is none either. Redact, which hides secrets from
-// logs, takes away more.
+// Secrets returns the lines with a secret. It recognizes them by the setting, so that comments, meta entries, headers and
+// paths of files never count; nor do empty values. Redact, which hides secrets from logs, removes more.
 func (f Files) Secrets() []Secret {
 	var out []Secret
 	table := settings.All()
@@ -45,7 +44,7 @@ func (f Files) Secrets() []Secret {
 	return out
 }
 
-// Paths are the paths of all lines that stand in the files, each once and in their order.
+// Paths returns the paths of all lines of the files, each once, in their order.
 func (f Files) Paths() []string {
 	var out []string
 	for _, t := range f.readable() {
@@ -58,7 +57,7 @@ func (f Files) Paths() []string {
 	return out
 }
 
-// each hands over every place that is no block, with its path.
+// each calls do for every place that is no block, with its path.
 func (b *body) each(above []string, do func(names []string, p place)) {
 	for index, i := range b.items {
 		names := append(slices.Clone(above), i.names...)

@@ -7,13 +7,13 @@ import (
 	"strings"
 )
 
-// Set returns the files with the setting changed: merged as Nomad merges them, its value then is that one, a literal of
-// HCL such as false, "0s" or ["a", "b"]. It is changed at every place where it stands; of a list that stands at several,
-// the others are emptied, because Nomad would append them. Where it stands nowhere, it is added to the last block that it
-// belongs to, or to the last file. All other bytes stay. The files themselves are not touched.
+// Set returns the files with the setting changed, so that its merged value is the given one, a literal of HCL such as
+// false, "0s" or ["a", "b"]. The value is changed at every place of the setting. A list that has several places is
+// emptied at all but one, because Nomad would join them. A setting without a place is added to the last block that it
+// belongs to, or to the last file. All other bytes stay. f is not changed.
 //
-// The errors are those of a path that is none or leads to a block with a label, a value that is none, no files, a
-// file that cannot be read, and one in which the value cannot be set without changing something else.
+// Set returns an error for an invalid path or value, for the path of a labelled block, for no files, for a file that
+// cannot be read, and if the value cannot be set without changing something else.
 func (f Files) Set(path, value string) (Files, error) {
 	out, err := f.set(path, value, "")
 	if err != nil {
@@ -22,10 +22,9 @@ func (f Files) Set(path, value string) (Files, error) {
 	return out, nil
 }
 
-// Remove returns the files without the setting, wherever it stands: a line, or all blocks of that path, also those of one
-// label. A comment behind a line goes with it; all other bytes stay. The files themselves are not touched.
-//
-// The errors are those of Set, and that of a setting that is nowhere.
+// Remove returns the files without the setting: a line, or all blocks of that path, also those with a label. A comment
+// behind a line is removed with it. All other bytes stay. f is not changed. The errors are those of Set, and that of a
+// setting without a place.
 func (f Files) Remove(path string) (Files, error) {
 	out, err := f.remove(path, "")
 	if err != nil {
@@ -56,7 +55,7 @@ func (f Files) set(path, written, note string) (Files, error) {
 	return out, err
 }
 
-// put sets the value, and sees that nothing else was written.
+// put sets the value and checks that nothing else was changed.
 func (f Files) put(names []string, v newValue, note string) (Files, error) {
 	out := slices.Clone(f)
 	for i := range out {

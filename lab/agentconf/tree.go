@@ -15,22 +15,22 @@ import (
 	"nomadlab.internal/lab/agentconf/model"
 )
 
-// tree is a text of configuration as Nomad reads it, with where everything stands.
+// tree is a configuration text as Nomad reads it, with the place of everything in it.
 type tree struct {
 	text []byte
 	json bool
 	root *body
-	// odd says why the text cannot be changed, although Nomad reads it. Zero: it can.
+	// odd is why the text cannot be changed although Nomad reads it. Empty: it can.
 	odd string
 }
 
-// body is what stands in one block: from behind its brace to the other one. The top of a text in HCL is all of it.
+// body is the content of a block, between its braces, or a whole HCL text.
 type body struct {
 	span
 	items []*item
 }
 
-// item is a line or a block: its names (that of a block is followed by its labels) and what it is.
+// item is a line or a block. The names of a block are its name and its labels.
 type item struct {
 	span
 	names []string
@@ -47,18 +47,18 @@ const (
 	isBlock
 )
 
-// value is what a line or a block is.
+// value is the value of a line, or a block.
 type value struct {
 	span
 	kind kind
-	// text is that of a literal, without quotes. heredoc: it is written as one, and its last line must stay alone.
+	// text is the text of a literal, without quotes. heredoc is true if it is written as one; nothing may follow in its last line.
 	text    string
 	heredoc bool
 	list    []value
 	body    *body
 }
 
-// bodies are the blocks that the value is: one, or those of a list that holds nothing else, as JSON has them.
+// bodies returns the blocks that the value consists of: one, or those of a list that contains only blocks, as in JSON.
 func (v *value) bodies() []*body {
 	if v.kind == isBlock {
 		return []*body{v.body}
@@ -73,12 +73,13 @@ func (v *value) bodies() []*body {
 	return out
 }
 
-// isJSON is how HCL 1 decides (lex.go of hcl v1.0.1-nomad-1): the name of the file does not count.
+// isJSON reports whether HCL 1 reads the text as JSON (lex.go of hcl v1.0.1-nomad-1). The name of the file does not
+// count.
 func isJSON(text []byte) bool {
 	return bytes.HasPrefix(bytes.TrimLeftFunc(text, unicode.IsSpace), []byte("{"))
 }
 
-// parse reads a text as Nomad does. HCL 1 panics at some texts, and so would Nomad; here that is an error.
+// parse reads a text as Nomad does. HCL 1, and so Nomad, panics at some texts; parse returns an error for them.
 func parse(text []byte) (t *tree, err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
@@ -103,7 +104,7 @@ func parse(text []byte) (t *tree, err error) {
 	return &tree{text: text, root: &body{span: span{0, len(text)}, items: h.items(top)}}, nil
 }
 
-// hclReader turns the syntax tree of HCL 1 into ours. Its positions are those of a text whose lines all end in \n
+// hclReader converts the syntax tree of HCL 1, whose positions are those of a text whose lines all end in \n
 // (hcl/parser/parser.go:56 of hcl v1.0.1-nomad-1).
 type hclReader struct {
 	text []byte
@@ -120,7 +121,7 @@ func removedReturns(text []byte) (at []int) {
 	return at
 }
 
-// at is where something of HCL 1's text is in ours.
+// at returns the place in our text of an offset in HCL 1's.
 func (h hclReader) at(offset int) int {
 	before, _ := slices.BinarySearch(h.removed, offset+1)
 	return offset + before
@@ -156,7 +157,7 @@ func (h hclReader) value(node ast.Node) value {
 		return v
 	case *ast.LiteralType:
 		v := literalValue(n.Token)
-		// The line end behind a heredoc is part of it for HCL 1, and for nobody else.
+		// The line end behind a heredoc is part of it for HCL 1 only.
 		v.span = h.span(n.Token.Pos, len(strings.TrimSuffix(n.Token.Text, "\n")))
 		return v
 	default:
@@ -164,7 +165,7 @@ func (h hclReader) value(node ast.Node) value {
 	}
 }
 
-// literalValue is the value of a literal, without its place.
+// literalValue returns the value of a literal, without its place.
 func literalValue(t token.Token) value {
 	switch t.Type {
 	case token.BOOL:
@@ -176,7 +177,7 @@ func literalValue(t token.Token) value {
 	}
 }
 
-// nameOf is the text of a token without quotes. HCL 1 panics at one that it cannot read; parse catches it.
+// nameOf returns the text of a token without quotes. HCL 1 panics at a token that it cannot read; parse recovers.
 func nameOf(t token.Token) string {
 	name, is := t.Value().(string)
 	if !is {
@@ -185,7 +186,7 @@ func nameOf(t token.Token) string {
 	return name
 }
 
-// texts are those of a list, or the one that the value is.
+// texts returns the strings of a list, or the one string that the value is.
 func (v value) texts() ([]string, error) {
 	switch v.kind {
 	case isBlock:

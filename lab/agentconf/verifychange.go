@@ -11,14 +11,14 @@ import (
 	"nomadlab.internal/lab/agentconf/model"
 )
 
-// leaf is a setting as HCL 1 reads it: all that a change must leave as it is.
+// leaf is a setting as HCL 1 reads it.
 type leaf struct {
 	path  []string
 	value string
 }
 
-// leaves are all settings of a text, in order, read by HCL 1 itself: a change is checked by other eyes than those that
-// made it.
+// leaves returns all settings of a text in their order, read by HCL 1 itself, so that a change is verified by other code
+// than made it.
 func leaves(text []byte) ([]leaf, error) {
 	if _, err := parse(text); err != nil {
 		return nil, err
@@ -42,7 +42,7 @@ func leavesOf(from *ast.ObjectList, path []string) (out []leaf) {
 	return out
 }
 
-// leavesOfValue are those of a line or a block. A block with nothing in it is a leaf too.
+// leavesOfValue returns the leaves of a line or a block. An empty block is a leaf.
 func leavesOfValue(node ast.Node, at []string) []leaf {
 	switch n := node.(type) {
 	case *ast.ObjectType:
@@ -58,7 +58,7 @@ func leavesOfValue(node ast.Node, at []string) []leaf {
 	return []leaf{{at, canonical(node)}}
 }
 
-// leavesOfBlocks are those of a list that holds blocks alone, which HCL 1 takes for blocks of one name in JSON.
+// leavesOfBlocks returns the leaves of a list that contains only blocks, which HCL 1 reads as blocks of one name in JSON.
 func leavesOfBlocks(n *ast.ListType, at []string) (out []leaf, are bool) {
 	for _, e := range n.List {
 		o, is := e.(*ast.ObjectType)
@@ -70,15 +70,15 @@ func leavesOfBlocks(n *ast.ListType, at []string) (out []leaf, are bool) {
 	return out, len(n.List) > 0
 }
 
-// unrelated are the leaves that a change at the path must not touch: neither those below it, nor the emptiness of a block
-// that it is in.
+// unrelated returns the leaves that a change at the path must not touch: all but those at or below it, and empty blocks
+// around it.
 func unrelated(all []leaf, q query) []leaf {
 	return slices.DeleteFunc(slices.Clone(all), func(l leaf) bool {
 		return q.leadsTo(l.path) || (l.value == "{}" && q.begins(l.path))
 	})
 }
 
-// checkChange refuses a change that did something else than it should: whatever is not at the path must be as before.
+// checkChange returns an error if a change touched anything that is not at the path.
 func checkChange(before, after []byte, path []string) error {
 	was, err := leaves(before)
 	if err != nil {
@@ -95,8 +95,8 @@ func checkChange(before, after []byte, path []string) error {
 	return nil
 }
 
-// checkSet refuses files that came out otherwise than they should: the value must be at each place of the path, and
-// nothing else may have changed. A list may stand once alone where Nomad merges its places.
+// checkSet returns an error unless the value is at each place of the path, and nothing else has changed. A list may be
+// set at one place only if Nomad joins its places.
 func (f Files) checkSet(out Files, names []string, v newValue) error {
 	want, err := leaves([]byte("v = " + v.written + "\n"))
 	if err != nil {
@@ -126,8 +126,8 @@ func (f Files) checkSet(out Files, names []string, v newValue) error {
 	return nil
 }
 
-// copies counts how often the wanted value stands at the path, one behind the other, and says whether nothing else does.
-// An empty list is nothing where so said.
+// copies counts how often the wanted value is at the path, and reports whether nothing else is there. If emptyIsNothing
+// is true, empty lists do not count.
 func copies(all []leaf, q query, want []leaf, emptyIsNothing bool) (n int, alone bool) {
 	here := slices.DeleteFunc(all, func(l leaf) bool {
 		return !q.leadsTo(l.path) || (emptyIsNothing && l.value == "[]")
@@ -144,14 +144,14 @@ func copies(all []leaf, q query, want []leaf, emptyIsNothing bool) (n int, alone
 	return n, true
 }
 
-// isWhole says whether Nomad replaces a block around the setting by a later one.
+// isWhole reports whether Nomad replaces a block around the setting by a later one as a whole.
 func isWhole(names []string) bool {
 	s, _ := model.Find(names)
 	return s.WholeAt() > 0
 }
 
-// checkMerged refuses files of which Nomad, when it merges them, has another setting changed than the one that was meant.
-// Files that Nomad refuses before the change are not looked at.
+// checkMerged returns an error if the change altered another setting in the merged configuration. Files that Nomad
+// refuses before the change are not checked.
 func (f Files) checkMerged(out Files, names []string) error {
 	was, err := f.merged()
 	if err != nil {
@@ -172,7 +172,7 @@ func (f Files) checkMerged(out Files, names []string) error {
 	return nil
 }
 
-// difference is the first leaf in words that only one side has.
+// difference names the first leaf that only one side has.
 func difference(a, b []model.Leaf) string {
 	for i, l := range b {
 		if i >= len(a) || a[i].Value != l.Value || !slices.Equal(a[i].Path, l.Path) {

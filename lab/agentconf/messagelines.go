@@ -10,11 +10,12 @@ import (
 // mostPlaces bounds how many lines MentionedIn returns.
 const mostPlaces = 3
 
-// telling is how long the name of a setting must be to point at it: "name" and "http" stand in many messages.
-const telling = 8
+// minNameLength is how long the name of a setting must be to count: "name" and "http" are in many messages.
+const minNameLength = 8
 
-// MentionedIn returns the lines that a message of Nomad's is most likely about: those whose text stands in it in quotes, or else
-// those whose name does. No line: it mentions none. A message may mention a line that it is not about.
+// MentionedIn returns the lines that a message of Nomad is most likely about: those whose value is in the message in
+// quotes or, if there is none, those whose name is. It returns nil if the message mentions no line. A message may mention
+// a line that it is not about.
 func (f Files) MentionedIn(message string) []Setting {
 	var byText, byName []Setting
 	for _, path := range f.Paths() {
@@ -27,7 +28,7 @@ func (f Files) MentionedIn(message string) []Setting {
 			byText = append(byText, place)
 		}
 		name := path[strings.LastIndex(path, ".")+1:]
-		if len(name) >= telling && regexp.MustCompile(`(?i)\b`+regexp.QuoteMeta(name)+`\b`).MatchString(message) {
+		if len(name) >= minNameLength && regexp.MustCompile(`(?i)\b`+regexp.QuoteMeta(name)+`\b`).MatchString(message) {
 			byName = append(byName, place)
 		}
 	}
@@ -38,17 +39,17 @@ func (f Files) MentionedIn(message string) []Setting {
 	return slices.Clip(found[:min(len(found), mostPlaces)])
 }
 
-// Setting is a setting at its place.
+// Setting is a setting and its place.
 type Setting struct {
 	Line
 	// Path is its path, such as server.raft_multiplier.
 	Path string
 }
 
-// String is the place and the setting: "server.hcl:7: server.raft_multiplier".
+// String returns the place and the setting: "server.hcl:7: server.raft_multiplier".
 func (s Setting) String() string { return s.File + ":" + strconv.Itoa(s.Number) + ": " + s.Path }
 
-// Pointing is a line of a message that points at those places; empty for none.
+// Pointing returns a line of text that names those places; empty for none.
 func Pointing(places []Setting) string {
 	if len(places) == 0 {
 		return ""

@@ -6,9 +6,9 @@ import (
 	"syscall"
 )
 
-// tie has the kernel kill the program when this process ends, however it does. Until untie is called the goroutine keeps its
+// killWithParent makes the kernel kill the program when this process ends. Until stop is called the goroutine keeps its
 // thread, as the kernel takes the end of the thread that has started the program for that of the process.
-func tie(program *exec.Cmd) (untie func()) {
+func killWithParent(program *exec.Cmd) (stop func()) {
 	runtime.LockOSThread()
 	program.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	return runtime.UnlockOSThread

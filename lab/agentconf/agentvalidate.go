@@ -23,7 +23,7 @@ const logLevels = "TRACE DEBUG INFO WARN ERROR OFF"
 // nodePoolName is Nomad's rule, nomad/structs/node_pool.go:42.
 var nodePoolName = regexp.MustCompile(`^[a-zA-Z0-9-_]{1,128}$`)
 
-// logLevel is the level in capitals, as Nomad's documentation writes it; Nomad takes any case.
+// logLevel returns the level in capitals, as in Nomad's documentation; Nomad accepts any case.
 func (a Agent) logLevel() string { return strings.ToUpper(a.LogLevel) }
 
 func (a Agent) bindAddr() string {
@@ -33,7 +33,7 @@ func (a Agent) bindAddr() string {
 	return a.BindAddr
 }
 
-// validate returns every fault at once, in the order of the fields.
+// validate returns all errors, in the order of the fields.
 func (a Agent) validate() error {
 	errs := []error{
 		required("Name", a.Name),
@@ -92,8 +92,8 @@ func (a Agent) validateAddresses() error {
 
 func isTemplate(text string) bool { return strings.Contains(text, "{{") }
 
-// validateTemplate knows go-sockaddr's functions, which Nomad offers to templates, and asks no interface: what the
-// template gives is known only where the agent runs. Nomad puts the port behind it.
+// validateTemplate checks a template with the functions of go-sockaddr that Nomad offers. It asks no interface: the
+// result is known only where the agent runs. Nomad adds the port.
 func validateTemplate(field, text string) error {
 	if err := plain(field, text); err != nil {
 		return err
@@ -149,7 +149,7 @@ func (a Agent) validateClient() error {
 	return hostPorts("Client.Servers", a.Client.Servers)
 }
 
-// faulty is an error about a field.
+// faulty returns an error about a field.
 func faulty(field, format string, args ...any) error {
 	return fmt.Errorf("%s: %s", field, fmt.Sprintf(format, args...))
 }
@@ -169,8 +169,7 @@ func required(field, value string) error {
 	return nil
 }
 
-// plain refuses what no name or path means to contain, and what would end a
-// line of the file early or be shown wrongly by a terminal.
+// plain refuses what would break a line of the file, or be shown wrongly by a terminal.
 func plain(field, value string) error {
 	if !utf8.ValidString(value) {
 		return fmt.Errorf("%s: %q is not valid UTF-8", field, value)
@@ -188,8 +187,8 @@ func absolute(field, path string) error {
 	return plain(field, path)
 }
 
-// hostPorts demands the port, because Nomad's join also understands go-discover's
-// "provider=…" strings, which call out to clouds (command/agent/retry_join.go).
+// hostPorts checks addresses with ports. The port is required because Nomad's join also accepts go-discover's
+// "provider=…" strings, which make calls to clouds (command/agent/retry_join.go).
 func hostPorts(field string, addresses []string) error {
 	var errs []error
 	for i, address := range addresses {

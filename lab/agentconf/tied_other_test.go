@@ -1,7 +1,0 @@
-//go:build !linux
-
-package agentconf_test
-
-import "os/exec"
-
-func tie(*exec.Cmd) (untie func()) { return func() {} }
