@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"net/http"
-	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -193,35 +192,14 @@ func (l *Lab) makeToken() error {
 	if err != nil {
 		return fmt.Errorf("make the management token: %w", err)
 	}
-	secret := random.String()
-	if err := os.WriteFile(l.folder.ManagementTokenFile(), []byte(secret+"\n"), 0o600); err != nil {
-		return fmt.Errorf("write the management token: %w", err)
-	}
-	l.setToken(&secret)
-	return nil
-}
-
-// loadToken reads the token that makeToken wrote. A lab without one is no error.
-func (l *Lab) loadToken() error {
-	text, err := os.ReadFile(l.folder.ManagementTokenFile())
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("%w: %w: `nomadlab down %s` still removes the lab", spec.ErrDamaged, err, l.Name())
-	}
-	secret := strings.TrimSpace(string(text))
-	l.setToken(&secret)
-	return nil
+	l.setToken(new(random.String()))
+	return l.folder.WriteToken(random.String())
 }
 
 // dropToken removes the token of a lab whose servers turn out to have no ACLs.
 func (l *Lab) dropToken() error {
 	l.setToken(nil)
-	if err := os.Remove(l.folder.ManagementTokenFile()); err != nil {
-		return fmt.Errorf("remove the management token: %w", err)
-	}
-	return nil
+	return l.folder.RemoveToken()
 }
 
 // setToken makes the API clients of all nodes present that token from now on.

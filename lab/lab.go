@@ -233,7 +233,7 @@ func (l *Lab) checkExpiry() error {
 }
 
 // refresh asks the engine for the states of all nodes, by name, and stores them in the nodes. After an error it returns the
-// states that were last seen.
+// states that the engine last reported, in which a node with an address counts as running.
 func (l *Lab) refresh(ctx context.Context) (map[string]engine.State, error) {
 	seen := map[string]engine.State{}
 	states, err := l.engine.Nodes(ctx, l.Name())
@@ -242,7 +242,9 @@ func (l *Lab) refresh(ctx context.Context) (map[string]engine.State, error) {
 	}
 	for _, n := range l.nodes {
 		if err != nil {
-			seen[n.Name()] = n.lastSeen()
+			last := n.lastState()
+			last.Running = last.Running || len(last.Endpoints) > 0
+			seen[n.Name()] = last
 			continue
 		}
 		n.setState(seen[n.Name()])

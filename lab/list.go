@@ -44,13 +44,7 @@ func List(ctx context.Context, engines ...engine.Engine) ([]Listed, error) {
 		if err != nil {
 			return nil, err
 		}
-		if e.DockerHost() != "" { // only that engine knows which labs of Compose there are
-			runs := map[string]bool{}
-			for name, found := range labs {
-				runs[name+"."+found.Labels[state.LabelRun]] = true
-			}
-			_ = state.RemoveComposeLeftovers(runs) // an error there must not keep the list from the user
-		}
+		_ = removeComposeLeftovers(e, labs) // an error there must not keep the list from the user
 		for name, found := range labs {
 			x := listed(name, found)
 			x.Engine = e.Name()

@@ -54,22 +54,11 @@ func (n *Node) Region() string { return n.plan.Region }
 
 // Address returns the node's address on the lab's network. In a lab that Compose brought up it is the one that the engine
 // reports, and invalid for a node that was never seen.
-func (n *Node) Address() netip.Addr {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.state.Address.IsValid() {
-		return n.state.Address
-	}
-	return n.plan.Address
-}
+func (n *Node) Address() netip.Addr { return cmp.Or(n.lastState().Address, n.plan.Address) }
 
 // Published returns a second address of the node on the lab's network, to which the engine forwards what is sent to the
 // published ports. It is invalid if the engine forwards that to Address.
-func (n *Node) Published() netip.Addr {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.state.Published
-}
+func (n *Node) Published() netip.Addr { return n.lastState().Published }
 
 // Identity returns the identity in the node's certificate.
 func (n *Node) Identity() pki.Identity { return n.plan.Identity }
@@ -113,31 +102,22 @@ func (n *Node) Gossip() netip.AddrPort { return n.endpoint(n.plan.SerfPort()) }
 
 // CallerAddress returns the address of this process in the agent's log when it connects to that port, such as HTTPPort. It is
 // invalid if that is not known.
-func (n *Node) Caller(port uint16) netip.Addr {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.state.CallerAt(port)
-}
+func (n *Node) Caller(port uint16) netip.Addr { return n.lastState().CallerAt(port) }
 
 // From returns the address that this process must connect from in order to have CallerAddress; invalid if it need not choose.
-func (n *Node) From() netip.Addr {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.state.From
-}
+func (n *Node) From() netip.Addr { return n.lastState().From }
 
 // Origin returns the address of the agent's own connections in the logs of other agents: its Address, unless the lab's nodes
 // share this machine's network. It is invalid while the node is down.
-func (n *Node) Origin() netip.Addr {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.state.Origin
-}
+func (n *Node) Origin() netip.Addr { return n.lastState().Origin }
 
-func (n *Node) endpoint(port uint16) netip.AddrPort {
+func (n *Node) endpoint(port uint16) netip.AddrPort { return n.lastState().Endpoints[port] }
+
+// lastState returns the state that the engine last reported.
+func (n *Node) lastState() engine.State {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return n.state.Endpoints[port]
+	return n.state
 }
 
 func (n *Node) ref() engine.Ref { return engine.Ref{Lab: n.lab.Name(), Node: n.plan.Name} }
@@ -232,22 +212,6 @@ func (n *Node) State(ctx context.Context) (engine.State, error) {
 		}
 	}
 	return engine.State{}, fmt.Errorf("%w: %s", engine.ErrNotFound, n.ref())
-}
-
-// paused reports whether the node was paused when the engine was last asked.
-func (n *Node) paused() bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.state.Paused
-}
-
-// lastSeen returns the state that the engine last reported. A node with an address counts as running.
-func (n *Node) lastSeen() engine.State {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	s := n.state
-	s.Running = s.Running || len(s.Endpoints) > 0
-	return s
 }
 
 func (n *Node) setState(s engine.State) {

@@ -59,10 +59,10 @@ func Open(ctx context.Context, e engine.Engine, name string) (*Lab, error) {
 		}
 		l.nodes = append(l.nodes, n)
 	}
-	return l, errors.Join(l.loadCredentials(), l.loadToken())
+	return l, l.loadCredentials()
 }
 
-// loadCredentials reads the authorities, the gossip key and the cli credential from the lab's folder.
+// loadCredentials reads the authorities, the gossip key, the management token and the cli credential from the lab's folder.
 func (l *Lab) loadCredentials() (err error) {
 	defer func() {
 		if err != nil {
@@ -78,6 +78,9 @@ func (l *Lab) loadCredentials() (err error) {
 		}
 	}
 	if l.gossip, err = l.folder.ReadGossip(); err != nil {
+		return err
+	}
+	if l.token, err = l.folder.ReadToken(); err != nil {
 		return err
 	}
 	cli, err := pki.LoadCredential(l.folder.TLS(), l.cliIdentity())

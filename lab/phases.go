@@ -234,18 +234,30 @@ func (s *start) saveKeys() error {
 	return err
 }
 
-// startServers starts all servers side by side: they need each other to elect a leader.
+// startServers creates and starts all servers side by side: they need each other to elect a leader.
 func (s *start) startServers(ctx context.Context) error {
-	servers := counted(len(s.lab.Servers()), "server")
-	s.options.report(phaseServers, "starting "+servers)
-	err := each(ctx, s.lab.Servers(), func(ctx context.Context, n *Node) error {
-		if err := s.create(ctx, n); err != nil {
+	return s.startNodes(ctx, phaseServers, counted(len(s.lab.Servers()), "server"), s.lab.Servers(), s.create)
+}
+
+func (s *start) startClients(ctx context.Context) error {
+	if len(s.lab.Clients()) == 0 {
+		return nil
+	}
+	created := func(context.Context, *Node) error { return nil }
+	return s.startNodes(ctx, phaseClients, counted(len(s.lab.Clients()), "client"), s.lab.Clients(), created)
+}
+
+// startNodes prepares and starts the nodes side by side. what names them in events.
+func (s *start) startNodes(ctx context.Context, phase, what string, nodes []*Node, prepare func(context.Context, *Node) error) error {
+	s.options.report(phase, "starting "+what)
+	err := each(ctx, nodes, func(ctx context.Context, n *Node) error {
+		if err := prepare(ctx, n); err != nil {
 			return err
 		}
 		return n.Start(ctx)
 	})
 	if err == nil {
-		s.options.reportDone(phaseServers, servers+" started")
+		s.options.reportDone(phase, what+" started")
 	}
 	return err
 }
@@ -285,19 +297,6 @@ func (s *start) elect(ctx context.Context) error {
 		g.Go(elected)
 	}
 	return g.Wait()
-}
-
-func (s *start) startClients(ctx context.Context) error {
-	if len(s.lab.Clients()) == 0 {
-		return nil
-	}
-	clients := counted(len(s.lab.Clients()), "client")
-	s.options.report(phaseClients, "starting "+clients)
-	err := each(ctx, s.lab.Clients(), func(ctx context.Context, n *Node) error { return n.Start(ctx) })
-	if err == nil {
-		s.options.reportDone(phaseClients, clients+" started")
-	}
-	return err
 }
 
 // awaitReady waits for what the options name.

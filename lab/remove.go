@@ -95,12 +95,23 @@ func removeExpiredOf(ctx context.Context, e engine.Engine, runs map[string]bool,
 			o.reportDone(phaseReserve, text)
 		}
 	}
-	if e.DockerHost() != "" { // only that engine knows which labs of Compose there are
-		if err := state.RemoveComposeLeftovers(runs); err != nil {
-			o.reportDone(phaseReserve, err.Error())
-		}
+	if err := removeComposeLeftovers(e, labs); err != nil {
+		o.reportDone(phaseReserve, err.Error())
 	}
 	return nil
+}
+
+// removeComposeLeftovers removes the keys of labs of Compose that are not among the engine's labs. Only the engine of Docker
+// knows which there are.
+func removeComposeLeftovers(e engine.Engine, labs map[string]engine.LabState) error {
+	if e.DockerHost() == "" {
+		return nil
+	}
+	runs := map[string]bool{}
+	for name, found := range labs {
+		runs[name+"."+found.Labels[state.LabelRun]] = true
+	}
+	return state.RemoveComposeLeftovers(runs)
 }
 
 // removeUnowned removes an expired lab unless the process that owns it lives or may live: where the lab's folder cannot be

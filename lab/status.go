@@ -130,7 +130,7 @@ func (r region) view(ctx context.Context) regionView {
 	v := regionView{voters: map[string]bool{}, servers: map[string]string{}, clients: map[string]string{}}
 	agreed, cancel := deadline.Fair(ctx, answerTimeout)
 	defer cancel()
-	asked := slices.DeleteFunc(r.servers(), (*Node).paused)
+	asked := slices.DeleteFunc(r.servers(), func(n *Node) bool { return n.lastState().Paused })
 	if _, err := r.leader(agreed, asked); err != nil {
 		v.trouble = fmt.Sprintf("region %s has no leader that its servers agree on: %s", r.name, oneLine(err))
 	}

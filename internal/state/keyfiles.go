@@ -44,30 +44,54 @@ func (f Folder) TakeKeys(files []engine.File, cli pki.Identity) error {
 	return nil
 }
 
-// gossipFile is the name of the file of the gossip key, also in the issuer of a lab of Compose.
-const gossipFile = "gossip.key"
-
-func (f Folder) gossip() string { return filepath.Join(f.TLS(), gossipFile) }
+// The files of single secrets. That of the gossip key has the same name in the issuer of a lab of Compose.
+const (
+	gossipFile = "gossip.key"
+	tokenFile  = "management.token"
+)
 
 // WriteGossip writes the gossip key beside the authority's.
 func (f Folder) WriteGossip(key string) error {
-	if err := os.WriteFile(f.gossip(), []byte(key+"\n"), 0o600); err != nil {
-		return fmt.Errorf("write the lab's gossip key: %w", err)
-	}
-	return nil
+	return writeSecret(filepath.Join(f.TLS(), gossipFile), "the lab's gossip key", key)
 }
 
 // ReadGossip returns the gossip key, or nil if there is no file.
 func (f Folder) ReadGossip() (*string, error) {
-	text, err := os.ReadFile(f.gossip())
+	return readSecret(filepath.Join(f.TLS(), gossipFile), "the lab's gossip key")
+}
+
+// WriteToken writes the secret of the lab's management token.
+func (f Folder) WriteToken(secret string) error {
+	return writeSecret(filepath.Join(f.Path, tokenFile), "the management token", secret)
+}
+
+// ReadToken returns the secret of the management token, or nil if there is no file.
+func (f Folder) ReadToken() (*string, error) {
+	return readSecret(filepath.Join(f.Path, tokenFile), "the management token")
+}
+
+// RemoveToken removes the file of the management token.
+func (f Folder) RemoveToken() error {
+	if err := os.Remove(filepath.Join(f.Path, tokenFile)); err != nil {
+		return fmt.Errorf("remove the management token: %w", err)
+	}
+	return nil
+}
+
+func writeSecret(file, what, secret string) error {
+	if err := os.WriteFile(file, []byte(secret+"\n"), 0o600); err != nil {
+		return fmt.Errorf("write %s: %w", what, err)
+	}
+	return nil
+}
+
+func readSecret(file, what string) (*string, error) {
+	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read the lab's gossip key: %w", err)
+		return nil, fmt.Errorf("read %s: %w", what, err)
 	}
 	return new(strings.TrimSpace(string(text))), nil
 }
-
-// ManagementTokenFile returns the file of the secret of the lab's management token.
-func (f Folder) ManagementTokenFile() string { return filepath.Join(f.Path, "management.token") }
