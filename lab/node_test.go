@@ -14,7 +14,7 @@ import (
 	"nomadlab.internal/lab"
 )
 
-// TestHowAnAgentEnded: by itself, or by a signal, which an exit code alone tells nobody.
+// TestHowAnAgentEnded: by itself, or by a signal, which the exit code alone does not show.
 func TestHowAnAgentEnded(t *testing.T) {
 	t.Parallel()
 	for code, c := range map[int]struct{ want, not string }{
@@ -85,7 +85,7 @@ func callThroughEnvironment(t *testing.T) {
 		}
 		var answer any
 		if _, err = client.Raw().Query("/v1/agent/health", &answer, lab.Query(t.Context())); err == nil {
-			t.Error("somebody answers at a port at which nobody listens")
+			t.Error("a port without a listener answers")
 		}
 	}
 }

@@ -12,8 +12,8 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
-// TestTheTokenIsNotInAContainersConfiguration, which the daemon shows to whoever asks: it is in a file that the agent's user alone
-// may read. The control is the address, which is in the environment.
+// TestTheTokenIsNotInAContainersConfiguration, which the daemon shows to all its users: it is in a file that only the
+// agent's user may read. The control is the address, which is in the environment.
 func TestTheTokenIsNotInAContainersConfiguration(t *testing.T) {
 	e, _ := composedLab(t)
 	l, err := lab.Open(t.Context(), contained{e}, "demo")

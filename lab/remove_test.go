@@ -108,7 +108,7 @@ func keptElsewhere(t *testing.T) (f state.Folder, die func(), labels map[string]
 }
 
 // TestExpiredLabOfAnotherStateFolder goes when its owner has ended, and is left alone while the owner lives or may live. What
-// becomes of it is told.
+// becomes of it is reported.
 func TestExpiredLabOfAnotherStateFolder(t *testing.T) {
 	for _, c := range []struct {
 		name string
@@ -149,7 +149,7 @@ func TestExpiredLabOfAnotherStateFolder(t *testing.T) {
 	}
 }
 
-// TestLabOfAnotherStateFolder is opened by whoever uses that folder; all others hear where it is, and not that it is damaged.
+// TestLabOfAnotherStateFolder can be opened with that folder; with another one the error says where it is, and not that it is damaged.
 func TestLabOfAnotherStateFolder(t *testing.T) {
 	f, _, labels := keptElsewhere(t)
 	e := &expiring{labels: labels}

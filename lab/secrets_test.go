@@ -24,8 +24,8 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// TestConfiguredFilesAreWhole: what the plan keeps to itself the nodes get.
-func TestConfiguredFilesAreWhole(t *testing.T) {
+// TestFilesOfAUserConfigurationAreWhole: the nodes get the secrets that the plan does not show.
+func TestFilesOfAUserConfigurationAreWhole(t *testing.T) {
 	p := spectest.Plan(t, spectest.UserConfiguration(""))
 	made, err := lab.Provision(p)
 	if err != nil {
@@ -43,8 +43,8 @@ func TestConfiguredFilesAreWhole(t *testing.T) {
 	}
 }
 
-// TestConfiguredInOneFile: a certificate and its key may stand in one file, as many agents have them.
-func TestConfiguredInOneFile(t *testing.T) {
+// TestCertificateAndKeyInOneFile: a certificate and its key may stand in one file, as many agents have them.
+func TestCertificateAndKeyInOneFile(t *testing.T) {
 	spec := spectest.UserConfiguration("")
 	file := &spec.Configuration.Server.Files[0]
 	*file = agentconf.NewFile(file.Name(), bytes.ReplaceAll(file.Text(), []byte("agent-key.pem"), []byte("agent.pem")))
@@ -66,8 +66,8 @@ func TestConfiguredInOneFile(t *testing.T) {
 	}
 }
 
-// TestConfiguredSuites: where all cipher suites are for RSA keys the certificates have one, else no agent would start.
-func TestConfiguredSuites(t *testing.T) {
+// TestSuitesForRSAKeysHaveRSAKeys: with cipher suites only for RSA keys, agents get such a key; otherwise none would start.
+func TestSuitesForRSAKeysHaveRSAKeys(t *testing.T) {
 	for suites, want := range map[string]bool{
 		"TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256":                                         true,
 		"TLS_RSA_WITH_AES_128_GCM_SHA256":                                               true,
@@ -100,7 +100,7 @@ func TestConfiguredSuites(t *testing.T) {
 	}
 }
 
-// TestEveryFlawIsInTheCertificates of the role that it is said of, and no other's.
+// TestEveryDefectIsInTheCertificates of its role, and in no other.
 func TestEveryDefectIsInTheCertificates(t *testing.T) {
 	for _, defect := range append(pki.Defects(), pki.Defect{}) {
 		if defect == pki.OutsideConstraints() {
@@ -128,7 +128,7 @@ func TestEveryDefectIsInTheCertificates(t *testing.T) {
 	}
 }
 
-// flawIn reads which defect a certificate has that was issued just now, and that is presented with so many in all.
+// defectIn reads which defect a certificate has that was issued just now, and that is presented with so many in all.
 func defectIn(words string, presented int) string {
 	said := map[string]string{}
 	for line := range strings.Lines(words) {
@@ -167,8 +167,8 @@ func defectIn(words string, presented int) string {
 	return ""
 }
 
-// TestOnlySomeTrustTheForeigner, whose key no node has.
-func TestOnlySomeTrustTheForeigner(t *testing.T) {
+// TestOnlySomeTrustTheForeignAuthority, whose key no node has.
+func TestOnlySomeTrustTheForeignAuthority(t *testing.T) {
 	for _, role := range []pki.Role{pki.Server, pki.Client, ""} {
 		wanted := spec.Spec{}.With(spec.Servers(1), spec.Clients(1))
 		if role != "" {
@@ -235,7 +235,7 @@ func TestOneNodesCertificate(t *testing.T) {
 	}
 }
 
-// TestTwoFlawsOnTwoNodes: each node has its own, and all others have none.
+// TestTwoDefectsOnTwoNodes: each node has its own, and all others have none.
 func TestTwoDefectsOnTwoNodes(t *testing.T) {
 	defects := map[string]string{"client-1": pki.NoEKU().Name(), "client-2": pki.WeakKey().Name()}
 	wanted := spec.Spec{}.With(spec.Servers(1), spec.Clients(3))
@@ -412,7 +412,7 @@ func TestIntroductionTokensGoToTheirClientAlone(t *testing.T) {
 	}
 }
 
-// TestFilesAreTheNodesAlone: its user owns them, nobody else may look.
+// TestFilesAreTheNodesAlone: only the user of the node may read them.
 func TestFilesAreTheNodesAlone(t *testing.T) {
 	p, made := provisioned(t)
 	for _, n := range p.Nodes {

@@ -6,7 +6,7 @@ import (
 	"nomadlab.internal/lab"
 )
 
-// TestLastErrorOfALog is what an agent that never got ready is quoted with.
+// TestLastErrorOfALog: the error that is quoted of an agent that never got ready.
 func TestLastErrorOfALog(t *testing.T) {
 	for name, c := range map[string]struct {
 		lines []string

@@ -127,8 +127,8 @@ func TestDamagedRecord(t *testing.T) {
 	}
 }
 
-// TestAFolderTellsWhatBecameOfItsLab: a lab that stays, one whose owner lives, and what a killed start left.
-func TestAFolderTellsWhatBecameOfItsLab(t *testing.T) {
+// TestConditionOfAFolder: a lab that stays, one whose owner lives, and what a killed start left.
+func TestConditionOfAFolder(t *testing.T) {
 	stateIn(t)
 	f := state.FolderOf("demo", "0a1b")
 	demand := func(when string, want state.Condition) {
@@ -153,8 +153,8 @@ func TestAFolderTellsWhatBecameOfItsLab(t *testing.T) {
 	demand("it stays", state.Kept)
 }
 
-// TestTidy removes what dead owners left, and nothing else.
-func TestTidy(t *testing.T) {
+// TestRemoveLeftovers removes what dead owners left, and nothing else.
+func TestRemoveLeftovers(t *testing.T) {
 	stateIn(t)
 	alive, running := madeFolder(t, "alive", "01"), state.FolderOf("running", "02")
 	var dead []state.Folder
@@ -279,9 +279,9 @@ func TestReservationsExclude(t *testing.T) {
 	}
 }
 
-// TestTidyLeavesFoldersThatAreBeingMade: between the making of a folder's lock and its locking, the folder looks like one
+// TestRemoveLeftoversKeepsFoldersThatAreBeingMade: between the making of a folder's lock and its locking, the folder looks like one
 // whose owner is dead.
-func TestTidyLeavesFoldersThatAreBeingMade(t *testing.T) {
+func TestRemoveLeftoversKeepsFoldersThatAreBeingMade(t *testing.T) {
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	done := make(chan struct{})
 	var tidying sync.WaitGroup

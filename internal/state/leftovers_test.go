@@ -10,8 +10,8 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// TestTidyAdopted removes the keys of labs that Compose took down, and nothing else.
-func TestTidyAdopted(t *testing.T) {
+// TestRemoveComposeLeftovers removes the keys of labs that Compose took down, and nothing else.
+func TestRemoveComposeLeftovers(t *testing.T) {
 	stateIn(t)
 	for folder, stays := range map[state.Folder]bool{
 		state.FolderOf("demo", "compose-demo"):   false,
@@ -30,8 +30,8 @@ func TestTidyAdopted(t *testing.T) {
 	}
 }
 
-// TestTidyTakesTheKeysOfLabsThatCannotRunAgain: after a reboot the nodes of a lab without containers are gone.
-func TestTidyTakesTheKeysOfLabsThatCannotRunAgain(t *testing.T) {
+// TestRemoveLeftoversOfLabsThatCannotRunAgain: after a reboot the nodes of a lab without containers are gone.
+func TestRemoveLeftoversOfLabsThatCannotRunAgain(t *testing.T) {
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	site := t.TempDir()
 	for run, there := range map[string]bool{"0000000a": true, "0000000b": false} {

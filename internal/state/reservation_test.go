@@ -16,8 +16,8 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// TestALockThatComesTooLateIsNobodys: whoever gave up waiting for the lock does not take it afterwards, when its holder lets go.
-func TestALockThatComesTooLateIsNobodys(t *testing.T) {
+// TestALockThatComesTooLateIsNotTaken: a process that gave up waiting for the lock does not take it later, when its holder unlocks it.
+func TestALockThatComesTooLateIsNotTaken(t *testing.T) {
 	t.Parallel()
 	file := filepath.Join(t.TempDir(), "labs.lock")
 	holder := flock.New(file)
@@ -34,7 +34,7 @@ func TestALockThatComesTooLateIsNobodys(t *testing.T) {
 	}
 	soon, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	for range 2 { // the first gives way to whoever still waits, the second finds it taken
+	for range 2 { // the first gives way to a process that still waits, the second finds it taken
 		lock, err := state.LockUntil(soon, file)
 		if err != nil {
 			t.Fatal(err)
@@ -45,7 +45,7 @@ func TestALockThatComesTooLateIsNobodys(t *testing.T) {
 	}
 }
 
-// TestLocksOfTheKilled are removed by whoever reserves a name next, whichever it is; those that are held stay.
+// TestLocksOfTheKilled are removed when any name is reserved; those that are held stay.
 func TestLocksOfTheKilled(t *testing.T) {
 	t.Setenv("XDG_STATE_HOME", t.TempDir())
 	held, err := state.Reserve("held")

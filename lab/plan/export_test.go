@@ -10,7 +10,7 @@ func ChooseSubnet(wanted, name string, nodes int, host HostEnvironment) (netip.P
 // NodeAddress is the address of the i-th node.
 func NodeAddress(subnet netip.Prefix, i int) (netip.Addr, error) { return nodeAddress(subnet, i) }
 
-// Processes is the ground of a lab whose nodes share this machine's files and loopback.
+// Processes returns the environment of a lab whose nodes share this machine's files and loopback.
 func Processes(occupied ...netip.Prefix) HostEnvironment {
 	return HostEnvironment{Pools: []netip.Prefix{netip.MustParsePrefix("127.64.0.0/10")}, Occupied: occupied, Folder: "/tmp/nomadlab-1000/RUN"}
 }

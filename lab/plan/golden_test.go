@@ -25,7 +25,7 @@ func plannedSpecs() map[string]spec.Spec {
 		"two-regions": spectest.TwoRegions(),
 		"extra-nodes": spectest.EveryExtraNode(),
 		"mutated": {
-			Regions: three.Regions, Overrides: mutationSettings(),
+			Regions: three.Regions, Overrides: mutationOverrides(),
 			ExtraNodes: []spec.ExtraNode{{Name: "keyed", Role: pki.Server, Gossip: spec.OtherKey}, {Name: "plain", Role: pki.Server}},
 		},
 		"overrides": {Regions: three.Regions, Overrides: []spec.Override{
@@ -53,8 +53,8 @@ func plannedSpecs() map[string]spec.Spec {
 // in which every line is there for what that lab has of its own.
 func wholePlans() []string { return []string{"default", "default-processes", "hardened"} }
 
-// assertPlan compares a lab's plan on that ground with its golden file. What differs is the lab: the default plan is on the
-// same ground, unless it is the default lab itself.
+// assertPlan compares a lab's plan in that environment with its golden file. What differs is the lab: the default plan is in the
+// same environment, unless it is the default lab itself.
 func assertPlan(t *testing.T, name string, wanted spec.Spec, suffix string, host plan.HostEnvironment) {
 	t.Helper()
 	p, from := spectest.PlanOn(t, wanted, host), host

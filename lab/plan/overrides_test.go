@@ -14,8 +14,8 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// TestSettingsOnThisMachine: what others could make use of is refused there, and nowhere else.
-func TestSettingsOnThisMachine(t *testing.T) {
+// TestOverridesOnThisMachine: what others could exploit is refused there, and only there.
+func TestOverridesOnThisMachine(t *testing.T) {
 	rawExec := spec.Override{Path: "plugin.raw_exec.config.enabled", Value: "true"}
 	templates := spec.Override{Path: "client.template.function_denylist", Value: "[]"}
 	for name, c := range map[string]struct {
@@ -42,9 +42,9 @@ func TestSettingsOnThisMachine(t *testing.T) {
 		"templates, and ACLs are off": {spec.Spec{Hardened: true, Overrides: []spec.Override{
 			templates, {Path: "acl.enabled", Value: "false"},
 		}}, true},
-		"templates of a hardened lab that anybody may bootstrap": {spec.Spec{Hardened: true, NotBootstrapped: true, Overrides: []spec.Override{templates}}, true},
-		"programs of a folder, and no tokens":                    {spec.Spec{Overrides: []spec.Override{{Path: "client.host_volume_plugin_dir", Value: `"/opt/volumes"`}}}, true},
-		"another setting":                                        {spec.Spec{Overrides: []spec.Override{{Path: "enable_debug", Value: "true"}}}, false},
+		"templates of a hardened lab that any caller may bootstrap": {spec.Spec{Hardened: true, NotBootstrapped: true, Overrides: []spec.Override{templates}}, true},
+		"programs of a folder, and no tokens":                       {spec.Spec{Overrides: []spec.Override{{Path: "client.host_volume_plugin_dir", Value: `"/opt/volumes"`}}}, true},
+		"another setting":                                           {spec.Spec{Overrides: []spec.Override{{Path: "enable_debug", Value: "true"}}}, false},
 	} {
 		if strings.HasSuffix(name, "interface") {
 			c.spec.Overrides[0].Value = `"eth0"`
@@ -62,8 +62,8 @@ func TestSettingsOnThisMachine(t *testing.T) {
 	}
 }
 
-// TestSettingThatDoesNotFit the text that it is to change is the user's to mend.
-func TestSettingThatDoesNotFit(t *testing.T) {
+// TestOverrideThatDoesNotFit: one that does not fit the text that it changes is an error of the user.
+func TestOverrideThatDoesNotFit(t *testing.T) {
 	for path, want := range map[string]string{
 		"tls.tls_min_version": `"no tls.tls_min_version", for server-1: change tls.tls_min_version: there is no line`,
 		"tls.ca_file.x":       "ca_file is not a block here",
@@ -75,9 +75,9 @@ func TestSettingThatDoesNotFit(t *testing.T) {
 	}
 }
 
-// told are the lines of a node's configuration that tell the agent something, without the blocks around them, and whether
-// it has a gossip key.
-func told(n plan.Node) []string {
+// linesOf returns the lines of a node's configuration with a value, without the blocks around them, and "gossip key" if it has a
+// file with one.
+func linesOf(n plan.Node) []string {
 	var out []string
 	for _, f := range n.Files {
 		for line := range strings.Lines(f.Content) {
@@ -97,21 +97,21 @@ func told(n plan.Node) []string {
 // edit is one change of lines: those that go, and those that come.
 type edit struct{ away, come []string }
 
-// mutation is a setting that takes one protection away, with what it changes in the configuration of servers and of clients.
+// mutation is an override that removes one protection, with what it changes in the configuration of servers and of clients.
 type mutation struct {
-	setting         spec.Override
+	override        spec.Override
 	servers, client edit
 }
 
 // noGossipKey takes the gossip key from every server.
 func noGossipKey() spec.Override { return spec.Override{Role: pki.Server, Path: "server.encrypt"} }
 
-// runRawExec lets whoever may submit a job run any command as the agent's user. A lab without ACLs runs such tasks anyway.
+// runRawExec lets a caller who may submit a job run any command as the agent's user. A lab without ACLs runs such tasks anyway.
 func runRawExec() spec.Override {
 	return spec.Override{Path: "plugin.raw_exec.config.enabled", Value: "true"}
 }
 
-// mutations are settings that take one protection away each.
+// mutations returns overrides that remove one protection each.
 func mutations() []mutation {
 	all := func(path, value, away string) mutation {
 		_, name, below := strings.Cut(path, ".")
@@ -137,36 +137,36 @@ func mutations() []mutation {
 		all("limits.https_handshake_timeout", `"0s"`, ""),
 		all("limits.rpc_handshake_timeout", `"0s"`, ""),
 		all("enable_debug", "true", ""),
-		{setting: runRawExec()},
+		{override: runRawExec()},
 		all("acl.enabled", "false", ""),
 		{spec.Override{Role: pki.Client, Path: "acl.enabled", Value: "false"}, edit{}, edit{come: []string{"enabled = false"}}},
 		{spec.Override{Path: "server.client_introduction.enforcement", Value: `"none"`}, edit{come: []string{`enforcement = "none"`}}, edit{}},
 	}
 }
 
-// weakeningSettings are the settings of all mutations.
-func mutationSettings() []spec.Override {
+// mutationOverrides returns the overrides of all mutations.
+func mutationOverrides() []spec.Override {
 	var all []spec.Override
 	for _, w := range mutations() {
-		all = append(all, w.setting)
+		all = append(all, w.override)
 	}
 	return all
 }
 
-// TestASettingTakesOneProtection from every agent that it is about, and no other protection with it; no setting takes none.
-func TestASettingTakesOneProtection(t *testing.T) {
+// TestAnOverrideRemovesOneProtection from every agent that it is for, and no other protection; no override removes none.
+func TestAnOverrideRemovesOneProtection(t *testing.T) {
 	sound := spectest.Plan(t, spec.Spec{}).Nodes
 	demand := func(t *testing.T, spec spec.Spec, changed func(plan.Node) edit) {
 		t.Helper()
 		for i, n := range spectest.Plan(t, spec).Nodes {
 			e := changed(n)
-			if missing := slices.DeleteFunc(slices.Clone(e.away), func(line string) bool { return slices.Contains(told(sound[i]), line) }); len(missing) > 0 {
+			if missing := slices.DeleteFunc(slices.Clone(e.away), func(line string) bool { return slices.Contains(linesOf(sound[i]), line) }); len(missing) > 0 {
 				t.Errorf("%v: a sound %s does not have %q, which was to go", spec.Overrides, n.Name, missing)
 			}
-			want := slices.DeleteFunc(told(sound[i]), func(line string) bool { return slices.Contains(e.away, line) })
+			want := slices.DeleteFunc(linesOf(sound[i]), func(line string) bool { return slices.Contains(e.away, line) })
 			want = append(want, e.come...)
 			slices.Sort(want)
-			if diff := cmp.Diff(want, told(n)); diff != "" {
+			if diff := cmp.Diff(want, linesOf(n)); diff != "" {
 				t.Errorf("%v: %s (-want +got):\n%s", spec.Overrides, n.Name, diff)
 			}
 		}
@@ -179,11 +179,11 @@ func TestASettingTakesOneProtection(t *testing.T) {
 			}
 			return w.servers
 		}
-		t.Run(w.setting.String(), func(t *testing.T) {
-			demand(t, spec.Spec{Overrides: []spec.Override{w.setting}}, of)
+		t.Run(w.override.String(), func(t *testing.T) {
+			demand(t, spec.Spec{Overrides: []spec.Override{w.override}}, of)
 		})
 		for _, node := range []string{"server-3", "client-1"} {
-			one := w.setting
+			one := w.override
 			one.Node = node
 			if one.Role != "" && !strings.HasPrefix(node, string(one.Role)) {
 				continue // TestNodesThatThereAreNot has it
@@ -228,7 +228,7 @@ func TestGossipKeyOfOneServer(t *testing.T) {
 				case n.Name == "other":
 					want = spec.OtherKey
 				}
-				keyed := slices.Contains(told(n), "gossip key")
+				keyed := slices.Contains(linesOf(n), "gossip key")
 				if n.Gossip != want || keyed != (want != spec.NoKey && n.Role == pki.Server) {
 					t.Errorf("%s: gossip key %q, want %q; it has a file with a key: %v", n.Name, n.Gossip, want, keyed)
 				}
@@ -239,7 +239,7 @@ func TestGossipKeyOfOneServer(t *testing.T) {
 
 // TestEveryProtectionMayBeTaken from one lab: what a Spec asks for is its user's to say.
 func TestEveryProtectionMayBeTaken(t *testing.T) {
-	if err := (spec.Spec{Overrides: mutationSettings()}).Validate(); err != nil {
+	if err := (spec.Spec{Overrides: mutationOverrides()}).Validate(); err != nil {
 		t.Error(err)
 	}
 }

@@ -21,7 +21,7 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// TestForgedCertificatesWeaken a lab: on this machine it runs no raw_exec tasks, and its user is told.
+// TestAlteredCertificatesLackAProtection: on this machine such a lab runs no raw_exec tasks, and the warnings say what is altered.
 func TestAlteredCertificatesLackAProtection(t *testing.T) {
 	for want, o := range map[string]spec.Option{
 		"defect no-eku on clients":               spec.DefectiveCertificates(pki.Client, pki.NoEKU()),
@@ -88,7 +88,7 @@ const runsRawExec = "config {\n    enabled = true"
 func TestRawExecOnThisMachineNeedsEveryProtection(t *testing.T) {
 	overrides := [][]spec.Override{nil}
 	for _, w := range mutations() {
-		overrides = append(overrides, []spec.Override{w.setting})
+		overrides = append(overrides, []spec.Override{w.override})
 	}
 	for _, w := range overrides {
 		for environment, want := range map[string]bool{"containers": true, "processes": len(w) == 0 || w[0] == runRawExec()} {
@@ -103,7 +103,7 @@ func TestRawExecOnThisMachineNeedsEveryProtection(t *testing.T) {
 			for _, n := range p.Nodes {
 				for _, f := range n.Files {
 					if got := strings.Contains(f.Content, runsRawExec); f.Content != "" && got != (want && n.Role == pki.Client) {
-						t.Errorf("%s, weakened by %v: raw_exec at %s is %v", environment, w, n.Name, got)
+						t.Errorf("%s, with %v: raw_exec at %s is %v", environment, w, n.Name, got)
 					}
 				}
 			}
@@ -134,7 +134,7 @@ func TestPlanIsAFunction(t *testing.T) {
 	}
 }
 
-// TestPlansDoNotShareMemory: whoever edits one plan must not edit another.
+// TestPlansDoNotShareMemory: an edit of one plan must not change another.
 func TestPlansDoNotShareMemory(t *testing.T) {
 	first, second := spectest.Plan(t, spec.Spec{}), spectest.Plan(t, spec.Spec{})
 	n := first.Nodes[0]
@@ -173,7 +173,7 @@ func TestHardenedRunsNoRawExec(t *testing.T) {
 }
 
 // TestPlanReachesNothing: what makes a plan has no means to look at a disk, a network, a clock or an engine. Templates
-// and what the host uses are evaluated elsewhere, and handed in. io/fs and net/netip are types alone.
+// and what the host uses are evaluated elsewhere, and passed in. io/fs and net/netip are types alone.
 func TestPlanReachesNothing(t *testing.T) {
 	allowed := []string{
 		"bytes", "cmp", "encoding/json", "errors", "fmt", "hash/fnv", "io/fs", "net/netip", "path", "regexp", "slices", "strconv", "strings",

@@ -15,8 +15,8 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// TestConfiguredPlan: an agent reads its user's files in their order, and then the lab's own.
-func TestConfiguredPlan(t *testing.T) {
+// TestUserConfigurationPlan: an agent reads its user's files in their order, and then the lab's own.
+func TestUserConfigurationPlan(t *testing.T) {
 	p := spectest.Plan(t, spectest.UserConfiguration(""))
 	server, client := p.Nodes[0], p.Nodes[3]
 	want := []string{
@@ -41,8 +41,8 @@ func TestConfiguredPlan(t *testing.T) {
 	}
 }
 
-// TestConfiguredOnLoopback: without file systems of their own nodes keep everything below the lab's folder, /etc included.
-func TestConfiguredOnLoopback(t *testing.T) {
+// TestUserConfigurationOnLoopback: without file systems of their own nodes keep everything below the lab's folder, /etc included.
+func TestUserConfigurationOnLoopback(t *testing.T) {
 	p, err := plan.New(spectest.UserConfiguration(""), plan.Processes())
 	if err != nil {
 		t.Fatal(err)
@@ -56,9 +56,9 @@ func TestConfiguredOnLoopback(t *testing.T) {
 	}
 }
 
-// TestConfiguredKeepsSecrets: neither a plan nor a spec shows what is secret in a user's configuration, however it is
+// TestUserConfigurationKeepsSecrets: neither a plan nor a spec shows what is secret in a user's configuration, however it is
 // printed.
-func TestConfiguredKeepsSecrets(t *testing.T) {
+func TestUserConfigurationKeepsSecrets(t *testing.T) {
 	spec := spectest.UserConfiguration("")
 	p := spectest.Plan(t, spec)
 	asJSON, err := json.Marshal(p)
@@ -79,9 +79,9 @@ func TestConfiguredKeepsSecrets(t *testing.T) {
 	}
 }
 
-// TestConfiguredRunsNoCommandsHere: a configuration that offers raw_exec is refused on this machine's loopback, by its line,
+// TestUserConfigurationRunsNoCommandsHere: a configuration that offers raw_exec is refused on this machine's loopback, by its line,
 // and is not changed instead. In containers it is what is to be seen.
-func TestConfiguredRunsNoCommandsHere(t *testing.T) {
+func TestUserConfigurationRunsNoCommandsHere(t *testing.T) {
 	const blocks, option = `plugin "raw_exec" { config { enabled = true } }`, `client { options { "driver.raw_exec.enable" = "1" } }`
 	for _, on := range []string{blocks, option} {
 		wanted := spectest.UserConfiguration(on)
@@ -96,9 +96,9 @@ func TestConfiguredRunsNoCommandsHere(t *testing.T) {
 	}
 }
 
-// TestConfiguredRunsNoCommandsInAnyForm: on loopback what lets a client run commands is refused however it is written, and what
+// TestUserConfigurationRunsNoCommandsInAnyForm: on loopback what lets a client run commands is refused however it is written, and what
 // does not is taken.
-func TestConfiguredRunsNoCommandsInAnyForm(t *testing.T) {
+func TestUserConfigurationRunsNoCommandsInAnyForm(t *testing.T) {
 	const denied = `client { template { function_denylist = ["plugin", "writeToFile"] } }`
 	for name, c := range map[string]struct {
 		files   []string
@@ -143,8 +143,8 @@ func TestConfiguredRunsNoCommandsInAnyForm(t *testing.T) {
 	}
 }
 
-// TestConfiguredSettings change a user's files by the editor that changes the lab's own, for a role or for one node.
-func TestConfiguredSettings(t *testing.T) {
+// TestUserConfigurationOverrides change a user's files by the editor that changes the lab's own, for a role or for one node.
+func TestUserConfigurationOverrides(t *testing.T) {
 	wanted := spectest.UserConfiguration("")
 	wanted.Overrides = []spec.Override{
 		{Role: pki.Server, Node: "server-3", Path: "tls.http", Value: "false"},

@@ -51,8 +51,8 @@ func TestUntilSaysWhatItSawLast(t *testing.T) {
 	}
 }
 
-// TestUntilForgetsTheAnswerOfADyingCall: what a call says when its time is up tells nothing about the cluster.
-func TestUntilForgetsTheAnswerOfADyingCall(t *testing.T) {
+// TestUntilIgnoresTheAnswerOfACancelledCall: what a call says when its time is up tells nothing about the cluster.
+func TestUntilIgnoresTheAnswerOfACancelledCall(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	first := true
 	err := poll.Until(ctx, "a leader", func(context.Context) string {

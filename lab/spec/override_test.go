@@ -8,7 +8,7 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-func TestSettingInWords(t *testing.T) {
+func TestOverrideInWords(t *testing.T) {
 	got := spec.OverridesText([]spec.Override{{Role: pki.Client, Path: "tls.http", Value: "false"}, {Path: "limits"}, {Role: pki.Server, Node: "server-2", Path: "server.encrypt"}})
 	if want := "tls.http = false on clients, no limits, no server.encrypt on server-2"; got != want {
 		t.Errorf("got %q, want %q", got, want)

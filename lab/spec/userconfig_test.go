@@ -9,7 +9,7 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// TestStandIn: whose certificates the lab has issued is said of each role, however the other's were handed in.
+// TestStandIn: the reason is given for each role by itself.
 func TestStandIn(t *testing.T) {
 	const named, bare = "tls { cert_file = \"/etc/a.pem\" }\n", "datacenter = \"dc1\"\n"
 	agents := func(text string, withCredential bool) spec.AgentConfiguration {

@@ -173,8 +173,8 @@ func TestReadDocument(t *testing.T) {
 	}
 }
 
-// TestReadDocumentEnds: a pipe that nobody writes to is waited for until the context ends, and a device without an end is
-// refused. The control is the same pipe, with somebody who writes.
+// TestReadDocumentEnds: a pipe without a writer is waited for until the context ends, and a device without an end is
+// refused. The control is the same pipe, with a writer.
 func TestReadDocumentEnds(t *testing.T) {
 	fifo := filepath.Join(t.TempDir(), "fifo")
 	if err := syscall.Mkfifo(fifo, 0o600); err != nil {

@@ -79,7 +79,7 @@ const (
 	KeepsInTask Danger = "keeps templates in the task's folder"
 	// GivesFolders is a setting by which a task gets folders of the machine.
 	GivesFolders Danger = "gives tasks folders of the machine"
-	// RunsFolder is a folder of the machine whose programs the agent runs, also for whoever may have a volume or a network made.
+	// RunsFolder is a folder of the machine whose programs the agent runs, also for callers who may create a volume or a network.
 	RunsFolder Danger = "has the agent run the programs of a folder of the machine"
 	// Listens is a setting by which tasks listen at an address of the machine.
 	Listens Danger = "has tasks listen at addresses of the machine"
