@@ -84,17 +84,19 @@ func (s *start) phases() []phase {
 
 // carryOut runs the phases in their order, up to the first error.
 func carryOut(ctx context.Context, phases []phase) error {
-	for _, p := range phases {
-		if p.bound != nil {
-			bounded, end := p.bound(ctx)
-			defer end()
-			ctx = bounded
-		}
-		if err := p.run(ctx); err != nil {
-			return err
-		}
+	if len(phases) == 0 {
+		return nil
 	}
-	return nil
+	first := phases[0]
+	if first.bound != nil {
+		bounded, end := first.bound(ctx)
+		defer end()
+		ctx = bounded
+	}
+	if err := first.run(ctx); err != nil {
+		return err
+	}
+	return carryOut(ctx, phases[1:])
 }
 
 // timeout bounds everything that comes after Nomad was found or built.
