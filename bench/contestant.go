@@ -155,7 +155,7 @@ func (e *environment) connect(ctx context.Context, wanted []string) error {
 func (e *environment) getNomad(ctx context.Context, progress func(string)) error {
 	tell := func(event image.Event) { progress(event.Text) }
 	if e.docker != nil {
-		got, err := image.ResolveAt(ctx, e.docker.DaemonHost(), image.Request{}, tell)
+		got, err := image.Resolve(ctx, e.docker.DaemonHost(), image.Request{}, tell)
 		if err != nil {
 			return err
 		}

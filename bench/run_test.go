@@ -28,7 +28,7 @@ func nomad(t *testing.T) (binary, ref string) {
 		t.Fatal(err)
 	}
 	defer func() { _ = e.Close() }()
-	inside, err := image.ResolveAt(t.Context(), e.DockerHost(), image.Request{}, nil)
+	inside, err := image.Resolve(t.Context(), e.DockerHost(), image.Request{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

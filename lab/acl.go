@@ -43,7 +43,7 @@ func (s *start) bootstrapACL(ctx context.Context) error {
 	done := fmt.Sprintf("the ACL system is bootstrapped, %s introduced", counted(len(s.secrets.introductions), "client"))
 	if off {
 		done = "ACLs are off, though the lab was to be hardened: there is no token"
-		if l.record.Plan.Configured {
+		if l.record.Plan.UserConfiguration {
 			done = "the servers have no ACL system"
 		}
 	}

@@ -74,7 +74,7 @@ func (l *Lab) Created() time.Time { return l.record.Created }
 
 // IsDefault reports whether the lab is a default lab of any size: not hardened, and without overrides, altered certificates
 // or a user configuration.
-func (l *Lab) Plain() bool {
+func (l *Lab) IsDefault() bool {
 	s := l.record.Spec
 	return s.Configuration == nil && !s.Hardened && len(s.Overrides) == 0 && !s.Certificates.Altered()
 }
@@ -97,7 +97,7 @@ func (l *Lab) ForeignAuthority() *pki.Authority { return l.foreign }
 func (l *Lab) Credential() pki.Credential { return *l.cli }
 
 // UserCredentials returns the agents' credentials that came with the user configuration, or nil if none did.
-func (l *Lab) HandedIn() []pki.Credential {
+func (l *Lab) UserCredentials() []pki.Credential {
 	var out []pki.Credential
 	if c := l.record.Spec.Configuration; c != nil {
 		for _, agents := range []spec.AgentConfiguration{c.Server, c.Client} {
@@ -110,8 +110,8 @@ func (l *Lab) HandedIn() []pki.Credential {
 }
 
 // UserCLICredential returns the cli credential that came with the user configuration, or nil if none did.
-func (l *Lab) HandedInCLI() *pki.Credential {
-	if c := l.record.Spec.Configuration; c.HandedIn() {
+func (l *Lab) UserCLICredential() *pki.Credential {
+	if c := l.record.Spec.Configuration; c.HasCredentials() {
 		return c.CLI
 	}
 	return nil

@@ -59,7 +59,7 @@ func (s *start) refuseExposed(ctx context.Context) error {
 	if l.Contained() || l.record.Plan.NotBootstrapped || len(l.Clients()) == 0 {
 		return nil
 	}
-	if problems := exposed(askAgents(ctx, l.regions()), l.record.Plan.WeakensTheLab()); len(problems) > 0 {
+	if problems := exposed(askAgents(ctx, l.regions()), l.record.Plan.MayLackProtection()); len(problems) > 0 {
 		return &spec.InvalidError{Problems: problems}
 	}
 	return nil

@@ -102,7 +102,7 @@ func (n *Node) Gossip() netip.AddrPort { return n.endpoint(n.plan.SerfPort()) }
 
 // CallerAddress returns the address of this process in the agent's log when it connects to that port, such as HTTPPort. It is
 // invalid if that is not known.
-func (n *Node) Caller(port uint16) netip.Addr { return n.lastState().CallerAt(port) }
+func (n *Node) CallerAddress(port uint16) netip.Addr { return n.lastState().CallerAt(port) }
 
 // From returns the address that this process must connect from in order to have CallerAddress; invalid if it need not choose.
 func (n *Node) From() netip.Addr { return n.lastState().From }

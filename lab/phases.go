@@ -140,7 +140,7 @@ func (s *start) getNomad(ctx context.Context) error {
 	}
 	progress := func(e image.Event) { s.options.report(phaseNomad, e.Text) }
 	if host := s.lab.engine.DockerHost(); host != "" {
-		got, err := image.ResolveAt(ctx, host, request, progress)
+		got, err := image.Resolve(ctx, host, request, progress)
 		if err != nil {
 			return err
 		}
@@ -180,7 +180,7 @@ func (s *start) makeNetwork(ctx context.Context) error {
 			return err
 		}
 		s.options.reportDone(phaseNetwork, "network "+planned.Subnet.String())
-		if planned.WeakensTheLab() && !planned.Configured && !l.Contained() {
+		if planned.MayLackProtection() && !planned.UserConfiguration && !l.Contained() {
 			s.options.reportDone(phaseNetwork, "this lab lacks a protection and is on this machine's loopback: its clients run no raw_exec tasks")
 		}
 		return nil
@@ -197,9 +197,9 @@ func (s *start) issue(ctx context.Context) error {
 	}
 	s.secrets, l.authority, l.foreign = made, made.authority, made.foreign
 	switch {
-	case planned.Configured && planned.GossipKey != "":
+	case planned.UserConfiguration && planned.GossipKey != "":
 		l.gossip = new(string(planned.GossipKey))
-	case !planned.Configured && planned.EncryptsGossip():
+	case !planned.UserConfiguration && planned.EncryptsGossip():
 		l.gossip = new(made.gossip[spec.LabKey])
 	}
 	cli, err := made.cli(l.cliIdentity())
@@ -223,7 +223,7 @@ func (s *start) issue(ctx context.Context) error {
 // never opened, and the keys may be the user's.
 func (s *start) saveKeys() error {
 	l := s.lab
-	if l.record.Plan.Configured {
+	if l.record.Plan.UserConfiguration {
 		return nil
 	}
 	err := errors.Join(l.authority.Save(l.folder.TLS()), l.cli.Save(l.folder.TLS()))

@@ -37,7 +37,7 @@ type secrets struct {
 func newSecrets(p plan.Plan, c *spec.Configuration) (secrets, error) {
 	s := secrets{gossip: map[spec.GossipKey]string{}, introductions: map[string]string{}, configuration: c}
 	var err error
-	if c.HandedIn() {
+	if c.HasCredentials() {
 		s.authority = c.Authority
 	} else if s.authority, err = pki.NewAuthority(authorityOptions(p)); err != nil {
 		return secrets{}, fmt.Errorf("make the lab's certificate authority: %w", err)
@@ -88,7 +88,7 @@ func (s secrets) files(n plan.Node, credential pki.Credential) []engine.File {
 // cli returns the credential for the API.
 func (s secrets) cli(id pki.Identity) (pki.Credential, error) {
 	switch {
-	case s.configuration.HandedIn() && s.configuration.CLI != nil:
+	case s.configuration.HasCredentials() && s.configuration.CLI != nil:
 		return *s.configuration.CLI, nil
 	case s.authority == nil: // HTTPS accepts any certificate of the authority (verified against Nomad 1.11.3)
 		return *cmp.Or(s.configuration.Server.Credential, s.configuration.Client.Credential), nil
@@ -102,7 +102,7 @@ func (s secrets) issue(n plan.Node) (pki.Credential, error) {
 	switch {
 	case !n.HasCertificate():
 		return pki.Credential{Identity: n.Identity}, nil
-	case n.HandedIn:
+	case n.UserCertificate:
 		return *s.configuration.Of(n.Role).Credential, nil
 	case s.authority == nil:
 		return pki.Credential{}, fmt.Errorf("certificate of %s: %w: the key of your authority is not at hand, so no other can be issued", n.Name, spec.ErrInvalid)

@@ -54,7 +54,7 @@ type UpOptions struct {
 // Event is one line of progress.
 type Event struct {
 	// Phase is the name of a phase of the start, such as "servers". A caller that brings up several labs may add a prefix.
-	Stage string
+	Phase string
 	// Text describes it in words.
 	Text string
 	// Done reports whether the phase has ended.
@@ -67,11 +67,11 @@ func (o UpOptions) engines(e engine.Engine) []engine.Engine {
 }
 
 // report reports that a phase does something.
-func (o UpOptions) report(phase, text string) { o.emit(Event{Stage: phase, Text: text}) }
+func (o UpOptions) report(phase, text string) { o.emit(Event{Phase: phase, Text: text}) }
 
 // reportDone reports what a phase has done.
 func (o UpOptions) reportDone(phase, text string) {
-	o.emit(Event{Stage: phase, Text: text, Done: true})
+	o.emit(Event{Phase: phase, Text: text, Done: true})
 }
 
 func (o UpOptions) emit(e Event) {
@@ -139,7 +139,7 @@ func (l *Lab) giveUp(ctx context.Context, cause error) error {
 	cause = state.OutOfSpace(cause)
 	// The cause may be the signal itself, so only the caller's context says whether the user interrupted.
 	interrupted := errors.Is(ctx.Err(), context.Canceled)
-	if len(l.nodes) > 0 && !interrupted && !IsForUserToMend(cause) && !errors.Is(cause, spec.ErrNoSpace) {
+	if len(l.nodes) > 0 && !interrupted && !IsUserError(cause) && !errors.Is(cause, spec.ErrNoSpace) {
 		collecting, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline.Hang)
 		defer cancel()
 		at, err := l.Evidence(collecting, cause)
@@ -150,14 +150,14 @@ func (l *Lab) giveUp(ctx context.Context, cause error) error {
 	removing, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline.Removal)
 	defer cancel()
 	failed.Err = errors.Join(cause, l.Down(removing))
-	if IsForUserToMend(cause) {
+	if IsUserError(cause) {
 		return failed.Err
 	}
 	return failed
 }
 
 // IsUserError reports whether the error of a start is one that the user can put right. No log would explain it further.
-func IsForUserToMend(err error) bool {
+func IsUserError(err error) bool {
 	for _, kind := range []error{
 		spec.ErrInvalid, engine.ErrNoSpace, image.ErrUnknownVersion, image.ErrNotInRegistry, image.ErrNoRegistry,
 		image.ErrUnusableBinary, image.ErrNeedsDocker, image.ErrNoSpace,

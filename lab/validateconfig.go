@@ -21,7 +21,7 @@ import (
 // lab replaces would go unnoticed. A configuration with overrides is not validated: it was before they were applied.
 func (l *Lab) validateConfiguration(ctx context.Context) error {
 	p := l.record.Plan
-	if !p.Configured || len(p.Overrides) > 0 || p.Certificates.Altered() {
+	if !p.UserConfiguration || len(p.Overrides) > 0 || p.Certificates.Altered() {
 		return nil
 	}
 	var both errgroup.Group

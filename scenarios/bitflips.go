@@ -55,7 +55,7 @@ func flippedBits(ctx context.Context, t *scenario.T) error {
 				ID: endpoint.id + "-notices-a-flipped-bit", Title: "a request with a flipped bit ends the connection, the same without is answered",
 				Severity: posture.Critical,
 				Why:      "a TLS record that was changed is refused with the alert bad_record_mac (RFC 8446, 5.2)",
-				Probe:    probe.Through(endpoint.probe, probe.BitFlip{Turn: probe.Request}),
+				Probe:    probe.Through(endpoint.probe, probe.BitFlip{Turn: probe.RequestTurn}),
 				Want:     posture.Want{probe.RefusedAfterHandshake},
 				Control:  probe.Through(endpoint.probe, probe.BitFlip{}),
 			}); err != nil {

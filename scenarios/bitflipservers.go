@@ -89,7 +89,7 @@ func (p *proxied) join(ctx context.Context, t *scenario.T) error {
 	if p.term, err = stat(ctx, p.leader, "raft", "term"); err != nil {
 		return err
 	}
-	seen := proxy.Seen()
+	seen := proxy.Counts()
 	if seen.Connections == 0 {
 		return fmt.Errorf("no server has connected to %s through %s: what is flipped there would prove nothing", behindProxy, proxy.Addr())
 	}
@@ -132,8 +132,8 @@ func (p *proxied) flip(ctx context.Context, t *scenario.T) error {
 	if err != nil {
 		return err
 	}
-	p.proxy.Flip(probe.Flip{Record: flippedRecord, Marker: unaltered})
-	defer p.proxy.Flip(probe.Flip{})
+	p.proxy.SetFlip(probe.RecordFlip{Record: flippedRecord, Marker: unaltered})
+	defer p.proxy.SetFlip(probe.RecordFlip{})
 	const noticed = "tls: bad record MAC"
 	var line string
 	every := time.NewTicker(flipPause)
@@ -147,7 +147,7 @@ func (p *proxied) flip(ctx context.Context, t *scenario.T) error {
 		case <-ctx.Done():
 		}
 		line = sinceMark(p.fourth, mark, noticed, "")
-		if seen := p.proxy.Seen(); seen.Ended < flippedEnough || line == "" {
+		if seen := p.proxy.Counts(); seen.Ended < flippedEnough || line == "" {
 			return fmt.Sprintf("a bit was flipped of %d connections, %d of these ended; the log says %q", seen.Flipped, seen.Ended, line)
 		}
 		return ""
@@ -155,9 +155,9 @@ func (p *proxied) flip(ctx context.Context, t *scenario.T) error {
 	if err != nil {
 		return err
 	}
-	p.proxy.Flip(probe.Flip{})
+	p.proxy.SetFlip(probe.RecordFlip{})
 	if err := poll.Until(ctx, "every connection with a flipped bit to end", func(context.Context) string {
-		if seen := p.proxy.Seen(); seen.Ended != seen.Flipped {
+		if seen := p.proxy.Counts(); seen.Ended != seen.Flipped {
 			return fmt.Sprintf("%d of %d have", seen.Ended, seen.Flipped)
 		}
 		return ""
@@ -165,7 +165,7 @@ func (p *proxied) flip(ctx context.Context, t *scenario.T) error {
 		return err
 	}
 	t.Say("a bit was flipped of %d connections, and each of them ended; %d writes were acknowledged\n%s",
-		p.proxy.Seen().Flipped, len(p.acknowledged), line)
+		p.proxy.Counts().Flipped, len(p.acknowledged), line)
 	return nil
 }
 

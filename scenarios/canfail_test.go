@@ -165,7 +165,7 @@ func demand(t *testing.T, l *lab.Lab, m mutation, r scenario.Result) {
 		if _, there := got[at]; there {
 			t.Errorf("%s was found twice: which of them is it?", at)
 		}
-		if l.Servers()[0].Caller(spec.HTTPPort).IsValid() && strings.Contains(f.Reason, "not attributed") {
+		if l.Servers()[0].CallerAddress(spec.HTTPPort).IsValid() && strings.Contains(f.Reason, "not attributed") {
 			t.Errorf("%s: the prober's address is known, and yet: %s", at, f.Reason)
 		}
 		if who := control(f.ID); who != "" && !strings.Contains(f.Evidence[0].Did, who) {

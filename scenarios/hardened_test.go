@@ -60,7 +60,7 @@ func lacking(t *testing.T, f finding.Finding) {
 	t.Helper()
 	switch {
 	case f.Result != finding.Skipped:
-	case f.Reason == catalogue.LacksSampleJob:
+	case f.Reason == catalogue.NoSampleJob:
 		labtest.Lacking(t, "a driver beside raw_exec", "this Nomad", f.Reason)
 	case f.Plane == string(probe.PlaneNetwork):
 		labtest.Lacking(t, "to listen on the network", "this user", f.Reason)

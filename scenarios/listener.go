@@ -12,7 +12,7 @@ func listener() scenario.Scenario {
 		Name:  "a-listener-hears-nothing",
 		Claim: "A listener on the network of the servers reads nothing of what they are asked, replicate and gossip.",
 		Spec:  spec.Spec{Regions: []spec.Region{{Clients: new(0)}}},
-		Able:  probe.MayListen,
+		Able:  probe.MayCapture,
 		Steps: func() []scenario.Step {
 			return []scenario.Step{
 				{Title: "HTTP: each server is asked for a job, and its name is not overheard", Do: checks("server-network-carries-no-http-in-clear")},

@@ -81,7 +81,7 @@ func printError(ctx context.Context, w io.Writer, err error) int {
 
 // exitCode returns exitUsage for errors that the user can correct, exitUnproved if no agent answered, else exitFailed.
 func exitCode(err error) int {
-	if errors.As(err, new(*usageError)) || lab.IsForUserToMend(err) {
+	if errors.As(err, new(*usageError)) || lab.IsUserError(err) {
 		return exitUsage
 	}
 	for _, known := range []error{

@@ -99,7 +99,7 @@ func (f *specFlags) spec(cmd *cobra.Command) (spec.Spec, mutation.Pack, error) {
 func mutationIDs() []string {
 	var ids []string
 	for _, m := range mutation.All() {
-		if m.OfLab() == "" {
+		if m.WhyNotInLab() == "" {
 			ids = append(ids, m.ID)
 		}
 	}

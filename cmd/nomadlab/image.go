@@ -100,7 +100,7 @@ func resolve(ctx context.Context, dockerHost string, r image.Request, p image.Pr
 		x, err := image.ResolveBinary(ctx, r, p)
 		return ofBinary(x), err
 	}
-	i, err := image.ResolveAt(ctx, dockerHost, r, p)
+	i, err := image.Resolve(ctx, dockerHost, r, p)
 	return nomadSource(i), err
 }
 
@@ -108,7 +108,7 @@ func resolve(ctx context.Context, dockerHost string, r image.Request, p image.Pr
 func known(ctx context.Context, dockerHost string) ([]nomadSource, error) {
 	found := []nomadSource{}
 	if dockerHost != "" {
-		images, err := image.ListAt(ctx, dockerHost)
+		images, err := image.List(ctx, dockerHost)
 		if err != nil {
 			return nil, err
 		}

@@ -245,10 +245,10 @@ type mutationJSON struct {
 
 func mutationAsJSON(m mutation.Mutation) mutationJSON {
 	out := mutationJSON{ID: m.ID, Change: m.String(), Settings: m.Settings, Equivalent: m.Equivalent}
-	if m.OfConfiguration() {
+	if m.ForConfiguration() {
 		out.For = append(out.For, "mutate")
 	}
-	if m.OfLab() == "" {
+	if m.WhyNotInLab() == "" {
 		out.For = append(out.For, "up")
 	}
 	return out

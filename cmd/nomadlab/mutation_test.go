@@ -156,7 +156,7 @@ func TestEveryMutationOfALabCanBePlanned(t *testing.T) {
 	loopback := plan.HostEnvironment{Pools: []netip.Prefix{netip.MustParsePrefix("127.64.0.0/10")}, Folder: "/tmp/nomadlab-1000/RUN"}
 	for _, m := range mutation.All() {
 		s, p, err := parseMutated("--mutation", m.ID)
-		if reason := m.OfLab(); reason != "" {
+		if reason := m.WhyNotInLab(); reason != "" {
 			if err == nil || !strings.Contains(err.Error(), reason) {
 				t.Errorf("%s: error %v, want one that says %q", m.ID, err, reason)
 			}

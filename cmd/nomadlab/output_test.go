@@ -79,10 +79,10 @@ func TestColourIsForTerminals(t *testing.T) {
 func TestProgressInPlainLines(t *testing.T) {
 	var out strings.Builder
 	p := newProgress(stream{Writer: &out})
-	p.event(lab.Event{Stage: "nomad", Text: "building: 1 package"})
-	p.event(lab.Event{Stage: "nomad", Text: "building: 2 packages"}) // not repeated: too soon after the first
-	p.event(lab.Event{Stage: "nomad", Text: "Nomad is there", Done: true})
-	p.event(lab.Event{Stage: "leader", Text: "waiting for a leader"})
+	p.event(lab.Event{Phase: "nomad", Text: "building: 1 package"})
+	p.event(lab.Event{Phase: "nomad", Text: "building: 2 packages"}) // not repeated: too soon after the first
+	p.event(lab.Event{Phase: "nomad", Text: "Nomad is there", Done: true})
+	p.event(lab.Event{Phase: "leader", Text: "waiting for a leader"})
 	p.stop()
 	var got []string
 	for line := range strings.Lines(out.String()) {

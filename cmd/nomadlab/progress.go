@@ -69,7 +69,7 @@ func (p *progress) event(e lab.Event) {
 	if e.Done {
 		p.done(e.Text)
 	} else {
-		p.doing(e.Stage, e.Text)
+		p.doing(e.Phase, e.Text)
 	}
 }
 

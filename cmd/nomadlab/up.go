@@ -96,7 +96,7 @@ func (a *app) up(cmd *cobra.Command, e *engines.Set, f upFlags) error {
 	}
 	within, cancel := context.WithTimeoutCause(cmd.Context(), o.Timeout, fmt.Errorf("the lab did not carry its mutation within %s", o.Timeout))
 	defer cancel()
-	if err := carried.Begin(within, l); err != nil {
+	if err := carried.Apply(within, l); err != nil {
 		err = removed(cmd.Context(), l, err)
 		if cmd.Context().Err() != nil {
 			return interrupted(cmd.Context(), l.Name(), err)

@@ -37,7 +37,7 @@ type Process struct {
 
 // Read returns the state of the process now, and false if no process has that number. A process that has ended exists until its
 // parent has waited for it.
-func Look(pid int) (Process, bool) {
+func Read(pid int) (Process, bool) {
 	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return Process{}, false
@@ -72,7 +72,7 @@ func (p Process) OlderThan(other Process) bool {
 
 // Now returns the state of the same process now, and false if it no longer exists.
 func (p ID) Now() (Process, bool) {
-	now, ok := Look(p.PID)
+	now, ok := Read(p.PID)
 	return now, ok && now.Started == p.Started
 }
 

@@ -12,7 +12,7 @@ import (
 )
 
 func TestThisProcess(t *testing.T) {
-	self, there := procfs.Look(os.Getpid())
+	self, there := procfs.Read(os.Getpid())
 	if !there || !self.Alive() || self.Ended() || self.Parent != os.Getppid() || self.Started == 0 {
 		t.Errorf("this process is %+v", self)
 	}
@@ -42,7 +42,7 @@ func TestALaterProcess(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _, _ = child.Process.Kill(), child.Wait() })
-	p, there := procfs.Look(child.Process.Pid)
+	p, there := procfs.Read(child.Process.Pid)
 	if !there {
 		t.Fatal("it is not there")
 	}
@@ -70,7 +70,7 @@ func TestALaterProcess(t *testing.T) {
 
 func TestNoProcess(t *testing.T) {
 	const none = 1 << 23 // above the greatest number that Linux gives (proc_sys_kernel(5))
-	if p, there := procfs.Look(none); there || procfs.User(none) != -1 || procfs.Command(none) != "" {
+	if p, there := procfs.Read(none); there || procfs.User(none) != -1 || procfs.Command(none) != "" {
 		t.Errorf("it is %+v", p)
 	}
 	if _, err := procfs.Environment(none); err == nil {

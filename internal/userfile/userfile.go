@@ -40,12 +40,12 @@ func Read(path string) ([]byte, error) {
 
 // ReadAny reads a file of any kind until its end or the end of ctx: also a pipe, such as a shell's <(COMMAND), which ends when
 // its writer does, or a terminal. It refuses more than 4 MB.
-func Wait(ctx context.Context, path string) ([]byte, error) {
+func ReadAny(ctx context.Context, path string) ([]byte, error) {
 	return until(ctx, path, func() (io.ReadCloser, error) { return os.Open(path) })
 }
 
 // ReadFrom is ReadAny for an open reader, such as standard input. It does not close it. The name is for errors.
-func WaitOn(ctx context.Context, name string, r io.Reader) ([]byte, error) {
+func ReadFrom(ctx context.Context, name string, r io.Reader) ([]byte, error) {
 	return until(ctx, name, func() (io.ReadCloser, error) { return io.NopCloser(r), nil })
 }
 

@@ -69,22 +69,22 @@ func TestWait(t *testing.T) {
 	ended, end := context.WithCancelCause(t.Context())
 	interrupted := errors.New("interrupted")
 	end(interrupted)
-	if _, err := userfile.Wait(ended, unwritten); !errors.Is(err, interrupted) {
+	if _, err := userfile.ReadAny(ended, unwritten); !errors.Is(err, interrupted) {
 		t.Errorf("a pipe that nobody writes: got %v", err)
 	}
-	if _, err := userfile.WaitOn(ended, "standard input", reader(func() { <-t.Context().Done() })); !errors.Is(err, interrupted) {
+	if _, err := userfile.ReadFrom(ended, "standard input", reader(func() { <-t.Context().Done() })); !errors.Is(err, interrupted) {
 		t.Errorf("a terminal at which nobody types: got %v", err)
 	}
 	wrote := make(chan error, 1)
 	go func() { wrote <- os.WriteFile(pipe, []byte("secret"), 0) }()
-	text, err := userfile.Wait(t.Context(), pipe)
+	text, err := userfile.ReadAny(t.Context(), pipe)
 	if err := errors.Join(err, <-wrote); err != nil || string(text) != "secret" {
 		t.Errorf("a pipe that somebody writes: got %q, %v", text, err)
 	}
-	if _, err := userfile.Wait(t.Context(), "/dev/zero"); !errors.Is(err, userfile.ErrLimit) {
+	if _, err := userfile.ReadAny(t.Context(), "/dev/zero"); !errors.Is(err, userfile.ErrLimit) {
 		t.Errorf("a device without an end: got %v", err)
 	}
-	if _, err := userfile.Wait(t.Context(), pipe+"-none"); !errors.Is(err, fs.ErrNotExist) {
+	if _, err := userfile.ReadAny(t.Context(), pipe+"-none"); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no file: got %v", err)
 	}
 }

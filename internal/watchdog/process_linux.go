@@ -33,7 +33,7 @@ type process struct{ procfs.ID }
 
 // identify returns false if the process does not exist, or has ended.
 func identify(pid int) (process, bool) {
-	p, there := procfs.Look(pid)
+	p, there := procfs.Read(pid)
 	return process{p.ID}, there && !p.Ended()
 }
 
@@ -202,7 +202,7 @@ func (h *herd) addDescendants() (settled bool) {
 	}
 	seen, children := map[int]procfs.Process{}, map[int][]int{}
 	for _, pid := range pids {
-		if p, there := procfs.Look(pid); there && !p.Ended() {
+		if p, there := procfs.Read(pid); there && !p.Ended() {
 			seen[pid] = p
 			children[p.Parent] = append(children[p.Parent], pid)
 		}
@@ -233,7 +233,7 @@ func ancestry(pid int) map[int]bool {
 	line := map[int]bool{}
 	for pid > 0 && !line[pid] {
 		line[pid] = true
-		p, _ := procfs.Look(pid)
+		p, _ := procfs.Read(pid)
 		pid = p.Parent
 	}
 	return line

@@ -73,7 +73,7 @@ func TestTakesTemplatesOfOtherHosts(t *testing.T) {
 		`{{ GetAllInterfaces | include "flags" "upside-down" | attr "address" }}`:      false,
 		`{{ GetAllInterfaces | offset "one" | attr "address" }}`:                       false,
 	} {
-		err := agentconf.Files{agentconf.NewFile("agent.hcl", fmt.Appendf(nil, "bind_addr = %q\nclient { enabled = true }\n", text))}.Starts()
+		err := agentconf.Files{agentconf.NewFile("agent.hcl", fmt.Appendf(nil, "bind_addr = %q\nclient { enabled = true }\n", text))}.CheckStart()
 		if refused := err != nil && strings.Contains(err.Error(), "unable to execute"); refused == takes {
 			t.Errorf("%s: %v, want it taken: %t", text, err, takes)
 		}
@@ -122,5 +122,5 @@ func askedOf(t *testing.T, nomad, text string, ends bool, without string) (answe
 	a.ends = ends
 	overlay := agentconf.NewFile("overlay.hcl", regexp.MustCompile(without).ReplaceAll(a.overlay().Text(), nil))
 	files := agentconf.Files{overlay, agentconf.NewFile("agent.hcl", []byte(strings.ReplaceAll(text, "127.0.0.1", a.at)))}
-	return a.run(t, files), files.Starts()
+	return a.run(t, files), files.CheckStart()
 }

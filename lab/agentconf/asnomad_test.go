@@ -76,7 +76,7 @@ func (c *comparison) compare(t *testing.T, g *generator, files agentconf.Files) 
 	t.Helper()
 	begun := time.Now()
 	a := newCheapAgent(t, c.nomad)
-	err := append(slices.Clip(files), a.overlay()).Starts()
+	err := append(slices.Clip(files), a.overlay()).CheckStart()
 	a.ends = err != nil // an agent that ends over its files may answer before it does
 	said := a.ask(t, files)
 	c.took += time.Since(begun)
@@ -251,7 +251,7 @@ func (c *comparison) compareEdit(t *testing.T, g *generator, files agentconf.Fil
 		return
 	}
 	a := newCheapAgent(t, c.nomad)
-	err = append(slices.Clip(edited), a.overlay()).Starts()
+	err = append(slices.Clip(edited), a.overlay()).CheckStart()
 	a.ends = err != nil
 	said := a.ask(t, edited)
 	if err != nil { // such as a line that may not stand beside another, or a volume without its path

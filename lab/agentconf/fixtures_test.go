@@ -86,7 +86,7 @@ func TestFixturesAsNomad(t *testing.T) {
 	}
 	for name, files := range all {
 		t.Run(name, func(t *testing.T) {
-			if err := files.Starts(); err != nil {
+			if err := files.CheckStart(); err != nil {
 				t.Errorf("refused as it stands: %v", err)
 			}
 			if got := c.compare(t, nil, onThisMachine(t, files)); got != taken {
@@ -169,7 +169,7 @@ func TestBrokenFixtures(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, e := range entries {
-		err := fixtureFolder(t, "config/invalid/"+e.Name()).Starts()
+		err := fixtureFolder(t, "config/invalid/"+e.Name()).CheckStart()
 		if at, _, _ := strings.Cut(e.Name(), "\x00"); (err == nil) != slices.Contains(elsewhere, e.Name()) || err != nil && !strings.HasPrefix(err.Error(), at+":") {
 			t.Errorf("%s: got %v", e.Name(), err)
 		}

@@ -149,7 +149,7 @@ func texts(list []any) []string {
 
 // EffectiveLine returns the line whose value Nomad uses after the merge, and whether there is one. Of a list that Nomad
 // joins it is the last part.
-func (f Files) Counts(path string) (line Line, stands bool) {
+func (f Files) EffectiveLine(path string) (line Line, stands bool) {
 	names, err := parsePath(path)
 	if err != nil {
 		return Line{}, false

@@ -19,7 +19,7 @@ const minNameLength = 8
 func (f Files) MentionedIn(message string) []Setting {
 	var byText, byName []Setting
 	for _, path := range f.Paths() {
-		line, stands := f.Counts(path)
+		line, stands := f.EffectiveLine(path)
 		if !stands {
 			continue
 		}

@@ -27,7 +27,7 @@ type refusal struct {
 // Nil: no reason was found. It also returns the errors of Check.
 //
 // A reason may be in a line that a lab replaces, so that the lab's agents start and the user's would not.
-func (f Files) Starts() error {
+func (f Files) CheckStart() error {
 	if err := f.Check(); err != nil {
 		return err
 	}
@@ -45,7 +45,7 @@ func (f Files) Starts() error {
 // at returns the error of a refusal, with its place.
 func (f Files) at(r refusal) error {
 	for _, setting := range r.settings {
-		if line, stands := f.Counts(setting); stands {
+		if line, stands := f.EffectiveLine(setting); stands {
 			return fmt.Errorf("%s:%d: %s: the agent would not start: %s", line.File, line.Number, setting, f.withoutSecrets(r.words))
 		}
 	}

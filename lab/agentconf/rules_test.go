@@ -70,7 +70,7 @@ func TestRefusesAsNomad(t *testing.T) {
 			ask := func(text string) (answer, error) {
 				a := newCheapAgent(t, nomad)
 				a.ends = text == c.wrong
-				return a.ask(t, file(text)), append(file(text), agentconf.NewFile("overlay.hcl", []byte("server { enabled = true }"))).Starts()
+				return a.ask(t, file(text)), append(file(text), agentconf.NewFile("overlay.hcl", []byte("server { enabled = true }"))).CheckStart()
 			}
 			said, err := ask(c.wrong)
 			if said.config != nil || !strings.Contains(said.said, c.words) {

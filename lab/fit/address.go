@@ -88,7 +88,7 @@ func (f *fitter) port(setting string, usual uint16) (uint16, error) {
 	case !has, n == 0:
 		return usual, nil
 	case n < 1 || n > 65535:
-		line, _ := f.given.Counts(setting)
+		line, _ := f.given.EffectiveLine(setting)
 		return 0, fmt.Errorf("%s:%d: %s is %d: use a port from 1 to 65535", line.File, line.Number, setting, n)
 	default:
 		return uint16(n), nil //nolint:gosec // its bounds were checked

@@ -45,7 +45,7 @@ func TestBuiltImage(t *testing.T) {
 	if err != nil || again.ID != img.ID || again.Source != image.Local || len(seen) != 0 {
 		t.Errorf("the second time: got %+v, %v (%v)", again, seen, err)
 	}
-	found, err := image.ListAt(t.Context(), l.docker.DaemonHost())
+	found, err := image.List(t.Context(), l.docker.DaemonHost())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -71,7 +71,7 @@ const (
 //
 // Errors: *UnknownVersionError (which is ErrUnknownVersion), ErrNoRegistry, ErrNotInRegistry, ErrNoGo,
 // ErrNoBusybox, ErrNoSpace, ErrUnusableBinary, those of ctx, and the Docker daemon's.
-func ResolveAt(ctx context.Context, dockerHost string, r Request, p Progress) (Image, error) {
+func Resolve(ctx context.Context, dockerHost string, r Request, p Progress) (Image, error) {
 	docker, err := connect(dockerHost)
 	if err != nil {
 		return Image{}, err

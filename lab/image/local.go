@@ -32,7 +32,7 @@ func Official(version string) string { return officialRepository + ":" + version
 
 // ListAt returns the images on the Docker daemon with that address that were made here, built ones and those around a
 // named binary, ordered by Ref. Errors are the Docker daemon's.
-func ListAt(ctx context.Context, dockerHost string) ([]Image, error) {
+func List(ctx context.Context, dockerHost string) ([]Image, error) {
 	docker, err := connect(dockerHost)
 	if err != nil {
 		return nil, err

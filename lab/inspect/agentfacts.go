@@ -19,8 +19,8 @@ import (
 // askFacts asks all agents in parallel for the facts that decide how the checks are made: which ports answer, which speak in the
 // clear, and whether there are ACLs.
 func (s *subject) askFacts(ctx context.Context) {
-	if err := probe.MayListen(ctx); err != nil {
-		s.ingredients.Deaf = err.Error()
+	if err := probe.MayCapture(ctx); err != nil {
+		s.ingredients.CannotCapture = err.Error()
 	}
 	all := make([]facts, len(s.targets))
 	var agents errgroup.Group
@@ -35,10 +35,10 @@ func (s *subject) askFacts(ctx context.Context) {
 	var servers []facts
 	s.ingredients.Servers = nil
 	for i, l := range all {
-		s.targets[i].HTTPInClear, s.targets[i].RPCInClear = l.inClear[probe.PlaneHTTP], l.inClear[probe.PlaneRPC]
-		s.targets[i].RPCWithoutTLS = l.rpcWithoutTLS
-		s.targets[i].Takes, s.targets[i].Hurries, s.targets[i].Telemetry = l.takes, l.hurries, l.telemetry
-		s.targets[i].Silent = probe.NewSilence(l.silent)
+		s.targets[i].HTTPPlaintext, s.targets[i].RPCPlaintext = l.inClear[probe.PlaneHTTP], l.inClear[probe.PlaneRPC]
+		s.targets[i].RPCPlaintextOnly = l.rpcWithoutTLS
+		s.targets[i].MaxConnections, s.targets[i].HandshakeTimeouts, s.targets[i].Telemetry = l.takes, l.hurries, l.telemetry
+		s.targets[i].Silent = probe.NewSilentPorts(l.silent)
 		s.noteSilence(s.targets[i].Name, l)
 		if s.targets[i].Role == pki.Server && l.silent[probe.PlaneHTTP] == "" {
 			servers = append(servers, l)
@@ -96,7 +96,7 @@ func (s *subject) factsOf(ctx context.Context, t probe.Target) facts {
 	answers := make([]probe.Observation, len(l.ports))
 	var calls sync.WaitGroup
 	for i, port := range l.ports {
-		calls.Go(func() { answers[i] = probe.SignOfLife(ctx, t, port) })
+		calls.Go(func() { answers[i] = probe.Liveness(ctx, t, port) })
 	}
 	calls.Wait()
 	for i, port := range l.ports {
@@ -104,18 +104,18 @@ func (s *subject) factsOf(ctx context.Context, t probe.Target) facts {
 		switch {
 		case t.At(port) == "":
 			l.silent[port] = t.Name + " does not run"
-		case o.Outcome == probe.NotReached && ctx.Err() == nil && probe.MaySeekLife(t, port):
+		case o.Outcome == probe.NotReached && ctx.Err() == nil && probe.MayTestLiveness(t, port):
 			l.silent[port] = fmt.Sprintf("%s did not answer at its %s port when the run began: %s", t.Name, port, probe.DialReason(o, t.At(port)))
 		}
 		l.inClear[port] = o.Outcome == probe.Accepted && (s.near || port == probe.PlaneGossip)
 	}
-	if as, lacks := s.ingredients.Callers.Holder(); l.inClear[probe.PlaneRPC] && lacks == "" {
-		l.rpcWithoutTLS = probe.HangsUpOnTLS(probe.RPCHandshake(as).Observe(ctx, t))
+	if as, lacks := s.ingredients.Callers.ForHTTPS(); l.inClear[probe.PlaneRPC] && lacks == "" {
+		l.rpcWithoutTLS = probe.ClosesOnTLS(probe.RPCHandshake(as).Observe(ctx, t))
 	}
 	if l.silent[probe.PlaneHTTP] != "" {
 		return l
 	}
-	t.HTTPInClear = l.inClear[probe.PlaneHTTP]
+	t.HTTPPlaintext = l.inClear[probe.PlaneHTTP]
 	if t.Role == pki.Server {
 		l.noACL = s.withoutACL(ctx, t)
 	}
@@ -160,8 +160,8 @@ func (s *subject) account(ctx context.Context, t probe.Target) account {
 		takes:   map[probe.Plane]int{probe.PlaneHTTP: l.HTTPMaxConnsPerClient, probe.PlaneRPC: l.RPCMaxConnsPerClient},
 		hurries: map[probe.Plane]time.Duration{probe.PlaneHTTP: span(l.HTTPSHandshakeTimeout), probe.PlaneRPC: span(l.RPCHandshakeTimeout)},
 		telemetry: probe.Telemetry{
-			Every: span(told.CollectionInterval), Interval: span(told.InMemoryCollectionInterval),
-			PrefixFilter: told.PrefixFilter, Drops: told.FilterDefault != nil && !*told.FilterDefault,
+			CollectionInterval: span(told.CollectionInterval), Interval: span(told.InMemoryCollectionInterval),
+			PrefixFilter: told.PrefixFilter, DropUnmatched: told.FilterDefault != nil && !*told.FilterDefault,
 		},
 	}
 }
@@ -178,11 +178,11 @@ const aclDisabled = "ACL support disabled"
 
 // withoutACL reports whether the server says that it has no ACLs. With "stale" it answers itself, and does not ask its leader.
 func (s *subject) withoutACL(ctx context.Context, t probe.Target) bool {
-	as, lacks := s.ingredients.Callers.Holder()
+	as, lacks := s.ingredients.Callers.ForHTTPS()
 	if lacks != "" {
 		return false
 	}
-	ask := probe.HTTPAsk(probe.Ask{Path: "/v1/acl/tokens?stale", Behind: []string{aclDisabled}}, as.OrInClear())
+	ask := probe.HTTPRequest(probe.Request{Path: "/v1/acl/tokens?stale", AcceptedErrors: []string{aclDisabled}}, as.OrPlaintext())
 	return strings.Contains(ask.Observe(ctx, t).Received, aclDisabled)
 }
 

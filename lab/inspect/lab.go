@@ -38,7 +38,7 @@ func Lab(ctx context.Context, l *lab.Lab, o Options) (finding.Report, error) {
 	if !o.StandIns {
 		whole.Notes = append(unjudged(standIns(l)), whole.Notes...)
 	}
-	if l.Plain() {
+	if l.IsDefault() {
 		faults = append(faults, excuse(whole.Findings))
 	}
 	return whole, errors.Join(faults...)
@@ -92,7 +92,7 @@ func inspectRegion(ctx context.Context, l *lab.Lab, region string, cluster findi
 	if i.Management != "" {
 		s.ingredients.Introduction, err = introduction(ctx, serversOf(l, region))
 		if err != nil {
-			s.unmade[catalogue.LacksIntroduction] = "no introduction token could be made: " + err.Error()
+			s.unmade[catalogue.NoIntroduction] = "no introduction token could be made: " + err.Error()
 		}
 	}
 	for _, t := range Targets(l, o.Members...) {
@@ -182,15 +182,15 @@ func ingredients(l *lab.Lab, region string, members []string) (catalogue.Ingredi
 // callersOf returns all kinds of callers if the authority's key is at hand, else those for which the lab has certificates.
 func callersOf(l *lab.Lab, region string) (caller.Set, error) {
 	if l.Authority() == nil {
-		return caller.Holding(l.Credential(), l.HandedIn()...), nil
+		return caller.WithoutAuthority(l.Credential(), l.UserCredentials()...), nil
 	}
-	return caller.Mint(l.Authority(), region, caller.WithForeign(l.ForeignAuthority()), caller.WithOwn(l.HandedInCLI()))
+	return caller.Mint(l.Authority(), region, caller.WithForeign(l.ForeignAuthority()), caller.WithOwn(l.UserCLICredential()))
 }
 
 // authoritiesOf returns the authorities that the lab's agents should trust: the lab's own, or those to which the user's own
 // certificates lead. What else the user's CA files hold is for the checks to find.
 func authoritiesOf(l *lab.Lab) ([]*x509.Certificate, error) {
-	handedIn := l.HandedIn()
+	handedIn := l.UserCredentials()
 	if len(handedIn) == 0 {
 		return l.Credential().Authorities()
 	}
@@ -233,7 +233,7 @@ func (s subject) inspect(ctx context.Context, o Options) (r finding.Report, err 
 	defer func() { err = errors.Join(err, workload.stop(context.WithoutCancel(ctx))) }()
 	s.ingredients.SampleJob = workload.sampleJob
 	if workload.lacks != "" {
-		s.unmade[catalogue.LacksSampleJob] = workload.lacks
+		s.unmade[catalogue.NoSampleJob] = workload.lacks
 	}
 	if checks, err = s.checks(o); err != nil {
 		return finding.Report{}, err
@@ -283,7 +283,7 @@ func (s *subject) unproved(r finding.Report) {
 		}
 		if why := s.unmade[f.Reason]; why != "" {
 			r.Findings[i].Result, r.Findings[i].Reason = finding.Inconclusive, why
-		} else if f.Reason == catalogue.LacksSampleJob && s.sampleJob == nil {
+		} else if f.Reason == catalogue.NoSampleJob && s.sampleJob == nil {
 			r.Findings[i].Reason = lacksSampleJobHere
 		}
 	}
@@ -301,7 +301,7 @@ func (s subject) probeMatrix(ctx context.Context) *finding.Matrix {
 // nothing else can run, because they use up an agent's connections or harm the cluster.
 func split(checks []posture.Check) (soon, later []posture.Check) {
 	for _, c := range checks {
-		if s := c.Spec(); s.Lacks == catalogue.LacksSampleJob || s.Lane == posture.Flooding || s.Kind == posture.Destructive {
+		if s := c.Spec(); s.Missing == catalogue.NoSampleJob || s.Lane == posture.Flooding || s.Kind == posture.Destructive {
 			later = append(later, c)
 		} else {
 			soon = append(soon, c)

@@ -66,7 +66,7 @@ func Cluster(ctx context.Context, r Remote, o Options) (finding.Report, error) {
 		return finding.Report{}, err
 	}
 	s.ingredients = catalogue.Ingredients{
-		Callers: caller.Holding(c), Region: cmp.Or(r.Region, c.Identity.Region), Management: token, Authorities: authorities,
+		Callers: caller.WithoutAuthority(c), Region: cmp.Or(r.Region, c.Identity.Region), Management: token, Authorities: authorities,
 	}
 	o.Destructive = false
 	o.NoMatrix = true // almost nothing of it can be probed without the authority's key
@@ -170,7 +170,7 @@ func (r Remote) credential(ctx context.Context, now time.Time) (pki.Credential, 
 
 // read reads a file of the user's credential, which may be a pipe. It returns ErrCredential, wrapped, unless ctx has ended.
 func read(ctx context.Context, path string) ([]byte, error) {
-	content, err := userfile.Wait(ctx, path)
+	content, err := userfile.ReadAny(ctx, path)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return nil, fmt.Errorf("read %s: %w", path, err)

@@ -45,14 +45,14 @@ func (r Remote) contact(ctx context.Context, given string, c pki.Credential) (ag
 		agent.ServerName, agent.NoToken = cmp.Or(name, agent.ServerName), why
 		return agent, shown, nil
 	}
-	agent.HTTPInClear = true // asked without a certificate and without a token
+	agent.HTTPPlaintext = true // asked without a certificate and without a token
 	agent.ServerName = pki.Identity{Role: pki.Server, Region: c.Identity.Region}.Name()
-	if probe.PlainHTTPAsk(probe.Health()).Observe(ctx, agent).Outcome == probe.Accepted {
-		agent.Role = roleOf(ctx, agent, probe.As(c).OrInClear())
-		agent.HTTPInClear, agent.NoToken = false, withoutTLS
+	if probe.PlainHTTPRequest(probe.Health()).Observe(ctx, agent).Outcome == probe.Accepted {
+		agent.Role = roleOf(ctx, agent, probe.As(c).OrPlaintext())
+		agent.HTTPPlaintext, agent.NoToken = false, withoutTLS
 		return agent, nil, nil // no TLS at all: the checks say what is open there
 	}
-	agent.HTTPInClear = false
+	agent.HTTPPlaintext = false
 	return agent, nil, fmt.Errorf("%w: %s: %w", ErrNoAnswer, given, err)
 }
 
@@ -113,7 +113,7 @@ func roleOf(ctx context.Context, agent probe.Target, as probe.Caller) pki.Role {
 	search := probe.AnswerSearch{For: "its role", In: func(_ http.Header, body []byte) (bool, string, error) {
 		return true, "", json.Unmarshal(body, &answer)
 	}}
-	probe.HTTPSearch(probe.Ask{Path: probe.HealthPath}, as, search).Observe(ctx, agent)
+	probe.HTTPSearch(probe.Request{Path: probe.HealthPath}, as, search).Observe(ctx, agent)
 	if answer.Server == nil && answer.Client != nil {
 		return pki.Client
 	}

@@ -84,7 +84,7 @@ func (m *knownAgents) says(ctx context.Context, a *knownAgent) string {
 		return a.identity
 	}
 	a.asked = true
-	as := m.as.OrInClear()
+	as := m.as.OrPlaintext()
 	if m.token != "" && a.agent.NoToken == "" {
 		as = as.WithToken(m.token, "a management token")
 	}
@@ -98,8 +98,8 @@ func (m *knownAgents) says(ctx context.Context, a *knownAgent) string {
 		} `json:"stats"`
 	}
 	agent := a.agent
-	agent.HTTPInClear = agent.NoToken == withoutTLS
-	probe.HTTPSearch(probe.Ask{Path: accountPath}, as, probe.AnswerSearch{For: "who it is", In: func(_ http.Header, body []byte) (bool, string, error) {
+	agent.HTTPPlaintext = agent.NoToken == withoutTLS
+	probe.HTTPSearch(probe.Request{Path: accountPath}, as, probe.AnswerSearch{For: "who it is", In: func(_ http.Header, body []byte) (bool, string, error) {
 		return true, "", json.Unmarshal(body, &self)
 	}}).Observe(ctx, agent)
 	switch {

@@ -32,11 +32,11 @@ func Target(n *lab.Node) probe.Target {
 // callers returns the address from which an agent sees a prober call its HTTP port, and those of the planes where it differs: an
 // agent may serve one of them on its own loopback only.
 func callers(n *lab.Node) (usual string, others map[probe.Plane]string) {
-	usual, others = address(n.Caller(n.Port(spec.HTTPPort))), map[probe.Plane]string{}
+	usual, others = address(n.CallerAddress(n.Port(spec.HTTPPort))), map[probe.Plane]string{}
 	for plane, port := range map[probe.Plane]uint16{
 		probe.PlaneRPC: spec.RPCPort, probe.PlaneRaft: spec.RPCPort, probe.PlaneGossip: spec.SerfPort,
 	} {
-		if as := address(n.Caller(n.Port(port))); as != usual {
+		if as := address(n.CallerAddress(n.Port(port))); as != usual {
 			others[plane] = as
 		}
 	}

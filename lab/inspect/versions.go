@@ -173,17 +173,17 @@ func buildTag(version, prerelease, metadata string) string {
 // read passes the agent's answer at the path to into. It asks without a token first, and with one if that is denied. It returns why
 // it failed, or "".
 func (s *subject) read(ctx context.Context, t probe.Target, path string, into func(body []byte) error) (why string) {
-	as, lacks := s.ingredients.Callers.Holder()
+	as, lacks := s.ingredients.Callers.ForHTTPS()
 	if lacks != "" {
 		return lacks
 	}
-	as = as.OrInClear() // for an agent that speaks no TLS, to which no token is sent
+	as = as.OrPlaintext() // for an agent that speaks no TLS, to which no token is sent
 	askers := []probe.Caller{as}
 	if s.ingredients.Management != "" {
 		askers = append(askers, as.WithToken(s.ingredients.Management, "a management token"))
 	}
 	for _, as := range askers {
-		p := probe.HTTPSearch(probe.Ask{Path: path}, as, probe.AnswerSearch{For: "an answer", In: func(_ http.Header, body []byte) (bool, string, error) {
+		p := probe.HTTPSearch(probe.Request{Path: path}, as, probe.AnswerSearch{For: "an answer", In: func(_ http.Header, body []byte) (bool, string, error) {
 			return true, "", into(body)
 		}})
 		if withheld := p.Inapplicable(t); withheld != "" {

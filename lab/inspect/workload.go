@@ -23,7 +23,7 @@ type workload struct {
 // a cluster without ACLs.
 func (s subject) begin(ctx context.Context, checks []posture.Check) *workload {
 	w := &workload{ready: make(chan struct{}), stop: func(context.Context) error { return nil }}
-	needed := slices.ContainsFunc(checks, func(c posture.Check) bool { return c.Spec().Lacks == catalogue.LacksSampleJob })
+	needed := slices.ContainsFunc(checks, func(c posture.Check) bool { return c.Spec().Missing == catalogue.NoSampleJob })
 	if !needed || s.sampleJob == nil || s.ingredients.Management == "" && !s.ingredients.NoACL {
 		close(w.ready)
 		return w

@@ -80,7 +80,7 @@ func TestAnotherBootstrapsFirst(t *testing.T) {
 	_, err := lab.Up(t.Context(), e, spec.Spec{}.With(spec.Name(victimName()), spec.Servers(1), spec.Clients(0), spec.Hardened()), lab.UpOptions{
 		Begun: func(l *lab.Lab) { begun = l },
 		Progress: func(ev lab.Event) {
-			if ev.Stage != "leader" || !ev.Done {
+			if ev.Phase != "leader" || !ev.Done {
 				return
 			}
 			within(t, deadline.Hang, func() string {

@@ -90,7 +90,7 @@ func TestEvidenceOfAFailedStart(t *testing.T) {
 	timeout := deadline.Stretch(3 * time.Second) // in which the servers must be started
 	spec := spec.Spec{Certificates: spec.Certificates{TTL: ttl}}.With(spec.Name(name), spec.Servers(1), spec.Clients(0))
 	_, err := lab.Up(t.Context(), e, spec, lab.UpOptions{Timeout: timeout, Progress: func(ev lab.Event) {
-		if ev.Stage == "servers" && ev.Done {
+		if ev.Phase == "servers" && ev.Done {
 			secrets = secretsOf(t, e, engine.Ref{Lab: name, Node: "server-1"})
 			_, run = look(t, name, home)
 			// A connection that is made before the end would live on after it, and the lab would get ready.
@@ -146,7 +146,7 @@ func TestInterruptedStartLeavesNothing(t *testing.T) {
 	var run string
 	spec := spec.Spec{}.With(spec.Name(name), spec.Servers(1), spec.Clients(0))
 	_, err := lab.Up(ctx, e, spec, lab.UpOptions{Progress: func(ev lab.Event) {
-		if ev.Stage == "servers" && ev.Done {
+		if ev.Phase == "servers" && ev.Done {
 			_, run = look(t, name, home)
 			cancel()
 		}

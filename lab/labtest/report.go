@@ -10,7 +10,7 @@ import (
 // Tally counts the results in a report.
 type Tally struct {
 	// Held and Skipped count findings, Cells counts the cells of the matrix that pass.
-	Held, Skipped, Cells int
+	Passed, Skipped, Cells int
 	// Known counts findings that fail for a known reason, such as that a lab has no ACLs; see finding.Finding.Known.
 	Known int
 	// Unused are the allowed reasons for which nothing was skipped.
@@ -20,14 +20,14 @@ type Tally struct {
 // Sound fails the test for each finding, and each cell of the matrix, that fails or is inconclusive, and for each that is
 // skipped for a reason that contains none of the given reasons. It also fails the test if no finding passes, or there is no
 // matrix. Findings that are known to fail are only counted.
-func Sound(t testing.TB, r finding.Report, reasons ...string) Tally {
+func AllPass(t testing.TB, r finding.Report, reasons ...string) Tally {
 	t.Helper()
 	var got Tally
 	all := allowed{reasons: reasons, used: map[string]bool{}}
 	for _, f := range r.Findings {
 		switch {
 		case f.Result == finding.Pass:
-			got.Held++
+			got.Passed++
 		case f.Result == finding.Fail && f.Known != "":
 			got.Known++
 		case f.Result == finding.Skipped && all.has(f.Reason):
@@ -50,7 +50,7 @@ func Sound(t testing.TB, r finding.Report, reasons ...string) Tally {
 			}
 		}
 	}
-	if got.Held == 0 {
+	if got.Passed == 0 {
 		t.Errorf("no check passed")
 	}
 	got.Unused = all.unused()

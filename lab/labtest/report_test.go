@@ -25,7 +25,7 @@ func (c *complaints) Errorf(format string, values ...any) {
 }
 
 // TestSound fails for each thing that the report of a cluster without faults must not have, and for nothing else.
-func TestSound(t *testing.T) {
+func TestAllPass(t *testing.T) {
 	passed, elsewhere := finding.Finding{ID: "a", Result: finding.Pass}, finding.Finding{ID: "b", Result: finding.Skipped, Reason: "it runs at client-2"}
 	cells := func(all ...finding.Cell) *finding.Matrix {
 		return &finding.Matrix{Rows: []finding.MatrixRow{{Certificate: "none", Cells: all}}}
@@ -39,16 +39,16 @@ func TestSound(t *testing.T) {
 		want   labtest.Tally
 		says   string
 	}{
-		"all pass": {of(good, passed, passed, elsewhere), labtest.Tally{Held: 2, Skipped: 1, Cells: 1, Unused: []string{"there is one"}}, ""},
+		"all pass": {of(good, passed, passed, elsewhere), labtest.Tally{Passed: 2, Skipped: 1, Cells: 1, Unused: []string{"there is one"}}, ""},
 		"for every reason": {
 			of(good, passed, elsewhere, finding.Finding{ID: "c", Result: finding.Skipped, Reason: "there is one server, which agrees with itself"}),
-			labtest.Tally{Held: 1, Skipped: 2, Cells: 1}, "",
+			labtest.Tally{Passed: 1, Skipped: 2, Cells: 1}, "",
 		},
-		"a skipped cell":             {of(cells(finding.Cell{Result: finding.Skipped, Reason: "there is one server"}), passed), labtest.Tally{Held: 1, Unused: []string{"it runs at "}}, ""},
+		"a skipped cell":             {of(cells(finding.Cell{Result: finding.Skipped, Reason: "there is one server"}), passed), labtest.Tally{Passed: 1, Unused: []string{"it runs at "}}, ""},
 		"skipped for another reason": {of(good, passed, finding.Finding{ID: "b", Result: finding.Skipped, Reason: "luck"}), labtest.Tally{}, "b at : skipped: luck"},
 		"known to fail": {
 			of(good, passed, finding.Finding{ID: "b", Result: finding.Fail, Known: "no ACLs"}),
-			labtest.Tally{Held: 1, Cells: 1, Known: 1, Unused: []string{"it runs at ", "there is one"}}, "",
+			labtest.Tally{Passed: 1, Cells: 1, Known: 1, Unused: []string{"it runs at ", "there is one"}}, "",
 		},
 		"a failure":                   {of(good, passed, finding.Finding{ID: "b", Result: finding.Fail}), labtest.Tally{}, "b at : fail"},
 		"inconclusive for a reason":   {of(good, passed, finding.Finding{ID: "b", Result: finding.Inconclusive, Reason: "it runs at client-2"}), labtest.Tally{}, "b at : inconclusive"},
@@ -59,7 +59,7 @@ func TestSound(t *testing.T) {
 		"nothing passes":              {of(good, elsewhere), labtest.Tally{}, "no check passed"},
 	} {
 		c := &complaints{TB: t}
-		got := labtest.Sound(c, test.report, "it runs at ", "there is one")
+		got := labtest.AllPass(c, test.report, "it runs at ", "there is one")
 		if test.says == "" && (len(c.said) > 0 || cmp.Diff(test.want, got) != "") {
 			t.Errorf("%s: %+v, want %+v; it says %q", name, got, test.want, c.said)
 		}

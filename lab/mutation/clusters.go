@@ -35,7 +35,7 @@ type Clusters struct {
 
 // Run starts the pack's cluster with the mutations, calls check, and removes the cluster, whatever the result. If
 // the mutations take turns, it calls check once for each, with a pack of that one alone.
-func (c Clusters) Carry(ctx context.Context, p Pack, check func(context.Context, *lab.Lab, Pack) error) (err error) {
+func (c Clusters) Run(ctx context.Context, p Pack, check func(context.Context, *lab.Lab, Pack) error) (err error) {
 	began := time.Now()
 	var t Times
 	o := c.Up
@@ -124,7 +124,7 @@ func (p Pack) settle(ctx context.Context, l *lab.Lab) error {
 	}
 	for _, agent := range inspect.Targets(l, p.Extra) {
 		if err := poll.Until(ctx, agent.Name+" to answer", func(ctx context.Context) string {
-			return probe.SignOfLife(ctx, agent, probe.PlaneHTTP).Err
+			return probe.Liveness(ctx, agent, probe.PlaneHTTP).Err
 		}); err != nil {
 			return err
 		}

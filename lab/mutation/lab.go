@@ -15,7 +15,7 @@ import (
 //
 // The error wraps spec.ErrInvalid, for a mutation that no lab can carry or a Spec of several regions.
 func ForLab(s spec.Spec, m Mutation) (Pack, spec.Spec, error) {
-	if reason := m.OfLab(); reason != "" {
+	if reason := m.WhyNotInLab(); reason != "" {
 		return Pack{}, s, fmt.Errorf("%w: no lab can carry the mutation %s: %s", spec.ErrInvalid, m.ID, reason)
 	}
 	if len(s.Regions) > 1 {
@@ -57,7 +57,7 @@ func (p Pack) Wait() lab.Wait {
 
 // Apply completes the pack's mutation in a lab that is up: it starts the extra node, or changes what the running
 // cluster holds. It returns when every agent concerned has the change.
-func (p Pack) Begin(ctx context.Context, l *lab.Lab) error {
+func (p Pack) Apply(ctx context.Context, l *lab.Lab) error {
 	if err := p.settle(ctx, l); err != nil {
 		return err
 	}

@@ -35,7 +35,7 @@ func TestProofWhoeverLeads(t *testing.T) {
 
 // packsThatLead returns the packs in which some servers carry a mutation and any may lead.
 func packsThatLead() []mutation.Pack {
-	all := slices.DeleteFunc(mutation.All(), func(m mutation.Mutation) bool { return m.OfLab() != "" || m.Equivalent != "" })
+	all := slices.DeleteFunc(mutation.All(), func(m mutation.Mutation) bool { return m.WhyNotInLab() != "" || m.Equivalent != "" })
 	return slices.DeleteFunc(mutation.Packs(all, mutation.DefaultSize()), func(p mutation.Pack) bool { return p.Lead == "" })
 }
 
@@ -50,7 +50,7 @@ func TestEveryMutationOfOneServerIsLed(t *testing.T) {
 	}
 	for _, m := range mutation.All() {
 		ofOne := m.Role == pki.Server && m.Scope == mutation.Agent && m.Sharing != mutation.Extra && m.Turns == ""
-		if ofOne && m.OfLab() == "" && m.Equivalent == "" && m.File == nil && !led[m.ID] {
+		if ofOne && m.WhyNotInLab() == "" && m.Equivalent == "" && m.File == nil && !led[m.ID] {
 			t.Errorf("%s is never seen while its server leads", m.ID)
 		}
 	}
@@ -77,7 +77,7 @@ func everyLeader(t *testing.T, pack mutation.Pack) {
 		fails[placed.Node] = slices.DeleteFunc(ids, func(id string) bool { return strings.HasPrefix(id, "matrix/") })
 		options.Only = append(options.Only, fails[placed.Node]...)
 	}
-	err := clusters.Carry(t.Context(), pack, func(ctx context.Context, l *lab.Lab, _ mutation.Pack) error {
+	err := clusters.Run(t.Context(), pack, func(ctx context.Context, l *lab.Lab, _ mutation.Pack) error {
 		for _, server := range l.Servers() {
 			led := pack
 			led.Lead = server.Name()

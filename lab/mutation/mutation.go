@@ -211,12 +211,12 @@ func (m Mutation) String() string {
 
 // ForConfiguration reports whether the mutation changes configuration lines, certificates or files, so that it can be
 // applied to a user's own.
-func (m Mutation) OfConfiguration() bool {
+func (m Mutation) ForConfiguration() bool {
 	return len(m.Lab) == 0 && (m.Live == nil || len(m.Lines) > 0)
 }
 
 // WhyNotInLab returns why a lab's own agents cannot carry the mutation; "" if they can.
-func (m Mutation) OfLab() string {
+func (m Mutation) WhyNotInLab() string {
 	gossipKey := slices.ContainsFunc(m.Lines, func(l Line) bool { return l.Path == serverEncrypt && l.Value != "" })
 	takesDefaultOut := slices.ContainsFunc(m.Lines, func(l Line) bool { return l.Was != "" })
 	switch {

@@ -196,7 +196,7 @@ func TestOptionsPlaceEachMutation(t *testing.T) {
 			if slices.ContainsFunc(nodes, func(node string) bool { return node != at.Node }) {
 				t.Errorf("%s is placed at %v", at, nodes)
 			}
-			if at.Mutation.OfConfiguration() && len(nodes) == 0 {
+			if at.Mutation.ForConfiguration() && len(nodes) == 0 {
 				t.Errorf("%s changes nothing", at)
 			}
 		}

@@ -57,7 +57,7 @@ func TestProof(t *testing.T) {
 
 // packs returns the clusters of the proof.
 func packs() []mutation.Pack {
-	all := slices.DeleteFunc(mutation.All(), func(m mutation.Mutation) bool { return m.OfLab() != "" || m.Equivalent != "" })
+	all := slices.DeleteFunc(mutation.All(), func(m mutation.Mutation) bool { return m.WhyNotInLab() != "" || m.Equivalent != "" })
 	if unpacked() {
 		return mutation.Unpacked(all, mutation.DefaultSize())
 	}
@@ -128,7 +128,7 @@ func (p *proof) carry(t *testing.T, pack mutation.Pack, before []mutation.Seen) 
 		},
 	}
 	var all []mutation.Difference
-	err := clusters.Carry(t.Context(), pack, func(ctx context.Context, l *lab.Lab, one mutation.Pack) error {
+	err := clusters.Run(t.Context(), pack, func(ctx context.Context, l *lab.Lab, one mutation.Pack) error {
 		r, err := one.Check(ctx, l, one.Inspect())
 		if err != nil {
 			return err

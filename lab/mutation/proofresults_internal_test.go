@@ -90,7 +90,7 @@ func Judge(p Pack, before []Seen, s PackResults) []Difference {
 // maySkip reports whether a sound agent may skip the check for that reason: the sample job runs elsewhere, or there
 // is no client to run it.
 func (p Pack) maySkip(f finding.Finding) bool {
-	return strings.HasPrefix(f.Reason, catalogue.RunsElsewhere) || p.Clients == 0 && f.Reason == catalogue.LacksSampleJob
+	return strings.HasPrefix(f.Reason, catalogue.RunsElsewhere) || p.Clients == 0 && f.Reason == catalogue.NoSampleJob
 }
 
 // nodes returns the names of all agents of the pack's cluster.

@@ -30,7 +30,7 @@ func wrongSettings(checks []posture.Spec, all []mutation.Mutation, seen []mutati
 	for _, c := range checks {
 		matter, changed := map[string]bool{}, map[string]bool{}
 		for _, m := range all { // of these package regress sees what they make fail
-			ofConfiguration := m.OfLab() != "" && m.Equivalent == "" && m.File == nil
+			ofConfiguration := m.WhyNotInLab() != "" && m.Equivalent == "" && m.File == nil
 			if ofConfiguration && c.Plane == probe.PlaneGossip && len(m.Settings) == 1 {
 				matter[m.Settings[0]] = true
 			}

@@ -27,7 +27,7 @@ func TestTableIsWhole(t *testing.T) {
 		if m.Role == "" && (m.Scope != mutation.Cluster || m.Sharing != mutation.Shares || m.Everywhere) {
 			t.Errorf("%s has no role, and its scope is %s", m.ID, m.Scope)
 		}
-		if m.OfConfiguration() && len(m.Settings) == 0 {
+		if m.ForConfiguration() && len(m.Settings) == 0 {
 			t.Errorf("%s changes a configuration, and names no setting", m.ID)
 		}
 		if m.Equivalent != "" && !strings.Contains(m.Equivalent, ".go:") {
@@ -105,7 +105,7 @@ func unseen(all []mutation.Mutation, seen []mutation.Seen) []string {
 	var faults, want, got []string
 	for _, m := range all {
 		for _, p := range mutation.Unpacked([]mutation.Mutation{m}, mutation.DefaultSize()) {
-			if m.OfLab() == "" {
+			if m.WhyNotInLab() == "" {
 				want = append(want, p.Placed[0].Mutation.ID+" of "+string(p.Placed[0].Scope))
 			}
 		}

@@ -69,7 +69,7 @@ type Node struct {
 	// Defect is the name of the defect of its certificate; see pki.Defects. Empty: none.
 	Defect string `json:"defect,omitempty"`
 	// UserCertificate is true if the agent's certificate came with the user configuration.
-	HandedIn bool `json:"user_certificate,omitempty"`
+	UserCertificate bool `json:"user_certificate,omitempty"`
 	// ServerName is the name in its certificate that callers verify. Empty: the name of its Identity.
 	ServerName string `json:"server_name,omitempty"`
 	// RSA is true if the agent needs an RSA key, because of its cipher suites.

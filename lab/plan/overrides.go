@@ -20,8 +20,8 @@ func mayDisableACL(s spec.Override) bool {
 
 // MayLackProtection reports whether an agent of the lab may lack a protection: the lab has a user configuration, altered
 // certificates, or an override other than one of a task driver.
-func (p *Plan) WeakensTheLab() bool {
-	return p.Configured || p.Certificates.Altered() || slices.ContainsFunc(p.Overrides, func(s spec.Override) bool { return !s.Below("plugin") })
+func (p *Plan) MayLackProtection() bool {
+	return p.UserConfiguration || p.Certificates.Altered() || slices.ContainsFunc(p.Overrides, func(s spec.Override) bool { return !s.Below("plugin") })
 }
 
 // edit applies the overrides to the lab's own configuration of a node.
@@ -60,7 +60,7 @@ func (p *Plan) checkHost(host HostEnvironment) error {
 	var problems []spec.Problem
 	tokens := p.Bootstrapped() && !slices.ContainsFunc(p.Overrides, mayDisableACL)
 	for _, s := range p.Overrides {
-		if isOf(s, settings.Listens) || s.Below("client.options") || !p.Configured && isRefused(s, p.WeakensTheLab(), tokens) {
+		if isOf(s, settings.Listens) || s.Below("client.options") || !p.UserConfiguration && isRefused(s, p.MayLackProtection(), tokens) {
 			problems = append(problems, spec.Problem{
 				Field: "overrides", Found: fmt.Sprintf("%q, on this machine's loopback, where others could make use of it", s),
 				Mend: "bring the lab up in containers, or leave it out",

@@ -40,7 +40,7 @@ type Plan struct {
 	// Certificates says how the lab's certificates differ from the defaults of package pki.
 	Certificates spec.Certificates `json:"certificates,omitzero"`
 	// UserConfiguration is true for a lab whose agents read a user configuration.
-	Configured bool `json:"user_configuration,omitempty"`
+	UserConfiguration bool `json:"user_configuration,omitempty"`
 	// Hardened is true for a hardened lab; see spec.Spec.
 	Hardened bool `json:"hardened,omitempty"`
 	// NotBootstrapped is true for a hardened lab whose ACL system is not bootstrapped by Up.
@@ -80,7 +80,7 @@ func New(s spec.Spec, host HostEnvironment) (Plan, error) {
 	}
 	s = s.WithDefaults()
 	p := Plan{Name: s.Name, Nomad: s.Nomad, Certificates: s.Certificates, Overrides: s.Overrides}
-	p.Hardened, p.NotBootstrapped, p.Configured = s.Hardened, s.NotBootstrapped, s.Configuration != nil
+	p.Hardened, p.NotBootstrapped, p.UserConfiguration = s.Hardened, s.NotBootstrapped, s.Configuration != nil
 	if err := p.checkHost(host); err != nil {
 		return Plan{}, err
 	}
@@ -213,7 +213,7 @@ func (p *Plan) agent(n Node, logLevel string, host HostEnvironment) agentconf.Ag
 // rawExec reports whether clients run raw_exec tasks. On this machine's loopback they do so only in a lab that lacks no
 // protection: otherwise any local program, or a POST from a web page, could run commands as the lab's user.
 func (p *Plan) rawExec(host HostEnvironment) bool {
-	return !p.Hardened && (host.contained() || !p.WeakensTheLab())
+	return !p.Hardened && (host.contained() || !p.MayLackProtection())
 }
 
 // addresses returns the addresses of the servers of a region, or of all regions for the empty one: gossip spans all

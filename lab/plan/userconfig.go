@@ -32,9 +32,9 @@ func (p *Plan) configure(n *Node, c *spec.Configuration, logLevel string, host H
 	}
 	// Without the overrides: it is the pool for which the user's operators make introductions.
 	n.NodePool = c.Of(n.Role).Files.Text("client.node_pool")
-	n.HandedIn = c.Of(n.Role).Credential != nil && !touches(p.Certificates, *n)
+	n.UserCertificate = c.Of(n.Role).Credential != nil && !touches(p.Certificates, *n)
 	n.ServerName, n.RSA = "", onlyRSA(files.Text("tls.tls_cipher_suites"))
-	if n.HandedIn {
+	if n.UserCertificate {
 		n.ServerName = c.Of(n.Role).Credential.NameFor(n.Identity.Name())
 	}
 	place, err := p.place(*n, c, logLevel, host)
@@ -211,7 +211,7 @@ func denies(files agentconf.Files, setting string) bool {
 // off reports whether the setting, as Nomad merges it, is certainly off. HCL 2 reads the configuration of a driver, so
 // that a text may be a template that gives true (helper/pluginutils/hclutils/util.go, ParseHclInterface).
 func off(files agentconf.Files, setting string) bool {
-	line, stands := files.Counts(setting)
+	line, stands := files.EffectiveLine(setting)
 	switch text := strings.ToLower(files.Text(setting)); text {
 	case "":
 		return !stands || slices.Contains([]string{`""`, "[]"}, line.Value)
@@ -226,7 +226,7 @@ func off(files agentconf.Files, setting string) bool {
 
 // notHere returns the error of refuseHere for a setting.
 func notHere(files agentconf.Files, setting string) error {
-	line, _ := files.Counts(setting)
+	line, _ := files.EffectiveLine(setting)
 	return invalid(fmt.Sprintf("%s:%d: %s", line.File, line.Number, setting), line.Value, "check it in containers (--engine docker): "+
 		"without them, any caller of its agents on this machine's loopback could run commands or read files as you")
 }

@@ -13,7 +13,7 @@ import (
 func TestAnswer(t *testing.T) {
 	saying := probe.New(probe.PlaneRPC, "ask in the clear", func(context.Context, probe.Target) probe.Observation {
 		return probe.Observation{Outcome: probe.Denied, Received: "400 Bad Request: use HTTPS"}
-	}).Classed(probe.Reads())
+	}).WithEffect(probe.Reads())
 	for answer, want := range map[string]finding.Result{
 		"":              finding.Pass,
 		"use HTTPS":     finding.Pass,

@@ -44,7 +44,7 @@ func TestOnlyTheCallersOwnLineCounts(t *testing.T) {
 			spec.Probe = probe.New(probe.PlaneRPC, "probe", func(context.Context, probe.Target) probe.Observation {
 				_, _ = l.Write([]byte(test.line + "\n"))
 				return probe.Observation{Outcome: probe.RefusedInHandshake}
-			}).Classed(probe.Reads())
+			}).WithEffect(probe.Reads())
 			agent := server()
 			agent.Log, agent.Caller = l, test.caller
 			f := posture.Must(spec).Evaluate(t.Context(), agent)
@@ -80,7 +80,7 @@ func TestTheCallerAtThePlaneCounts(t *testing.T) {
 			spec.Probe = probe.New(probe.PlaneRPC, "probe", func(context.Context, probe.Target) probe.Observation {
 				_, _ = l.Write([]byte("[WARN]  nomad.rpc: failed TLS handshake: remote_addr=" + c.seen + ":43210 error=\"" + reason + "\"\n"))
 				return probe.Observation{Outcome: probe.RefusedInHandshake}
-			}).Classed(probe.Reads())
+			}).WithEffect(probe.Reads())
 			agent := server()
 			agent.Log, agent.Caller, agent.Callers = l, published, c.callers
 			if f := posture.Must(spec).Evaluate(t.Context(), agent); f.Result != c.want {

@@ -96,7 +96,7 @@ type Spec struct {
 	// Missing is the reason why the control or the probe cannot be sent, for example "no key of the authority is at
 	// hand"; empty if both can. The check is then Skipped for that reason, unless the probe is let in, which needs no
 	// control.
-	Lacks string
+	Missing string
 	// Why is the reason for the check with its source: a CVE, an issue, a line of Nomad's source.
 	Why string
 	// Settings are the settings of the agent's configuration that the check rests on, by path

@@ -19,7 +19,7 @@ func answering(sentence string, outcomes ...probe.Outcome) probe.Probe {
 	return probe.New(probe.PlaneRPC, sentence, func(context.Context, probe.Target) probe.Observation {
 		o := outcomes[min(int(turn.Add(1))-1, len(outcomes)-1)]
 		return probe.Observation{Outcome: o, Received: "turn"}
-	}).Classed(probe.Reads())
+	}).WithEffect(probe.Reads())
 }
 
 // whole returns a complete spec.
@@ -52,10 +52,10 @@ func TestNewRefusesWhatCannotProve(t *testing.T) {
 		{"no title", func(s *posture.Spec) { s.Title = "" }, "its Title is empty"},
 		{"no reason", func(s *posture.Spec) { s.Why = "" }, "its Why is empty"},
 		{"no such kind", func(s *posture.Spec) { s.Kind = "harmless" }, "its Kind is"},
-		{"no kind and no class", func(s *posture.Spec) { s.Kind, s.Probe = "", s.Probe.Classed(probe.Changes()) }, "has no Kind"},
-		{"safe and no class", func(s *posture.Spec) { s.Probe = s.Probe.Classed(probe.Effect{}) }, `its Kind is "safe", and the class of its requests is "changes"`},
-		{"safe on one version", func(s *posture.Spec) { s.Control = s.Control.Classed(probe.WithoutEffectOn("1.11.3")) }, `"refused without effect on Nomad 1.11.3"`},
-		{"guarded and changes", func(s *posture.Spec) { s.Kind, s.Control = posture.Guarded, s.Control.Classed(probe.Changes()) }, `its Kind is "guarded"`},
+		{"no kind and no class", func(s *posture.Spec) { s.Kind, s.Probe = "", s.Probe.WithEffect(probe.Changes()) }, "has no Kind"},
+		{"safe and no class", func(s *posture.Spec) { s.Probe = s.Probe.WithEffect(probe.Effect{}) }, `its Kind is "safe", and the class of its requests is "changes"`},
+		{"safe on one version", func(s *posture.Spec) { s.Control = s.Control.WithEffect(probe.WithoutEffectOn("1.11.3")) }, `"refused without effect on Nomad 1.11.3"`},
+		{"guarded and changes", func(s *posture.Spec) { s.Kind, s.Control = posture.Guarded, s.Control.WithEffect(probe.Changes()) }, `its Kind is "guarded"`},
 		{"passed on and changes", func(s *posture.Spec) {
 			s.Kind, s.ForwardedTo = posture.Intrusive, func(context.Context, probe.Target) (probe.Target, bool) { return probe.Target{}, false }
 		}, "drop PassedOn"},
@@ -88,7 +88,7 @@ func TestKindFollowsFromTheClass(t *testing.T) {
 		{probe.WithoutEffectOn("1.11.3", "1.10.5"), probe.WithoutEffectOn("1.11.3"), posture.Guarded},
 	} {
 		spec := whole()
-		spec.Kind, spec.Probe, spec.Control = "", spec.Probe.Classed(test.probe), spec.Control.Classed(test.control)
+		spec.Kind, spec.Probe, spec.Control = "", spec.Probe.WithEffect(test.probe), spec.Control.WithEffect(test.control)
 		if got := posture.Must(spec).Spec().Kind; got != test.want {
 			t.Errorf("%s and %s: kind %q, want %q", test.probe, test.control, got, test.want)
 		}

@@ -90,7 +90,7 @@ func (c Check) evaluate(ctx context.Context, t probe.Target) (v evaluation) {
 		return v
 	}
 	r := c.run(ctx, t)
-	if c.spec.Lacks == "" { // else it is skipped for that
+	if c.spec.Missing == "" { // else it is skipped for that
 		v.nothing = r.nothing
 	}
 	v.Evidence = r.evidence
@@ -106,7 +106,7 @@ func (c Check) evaluate(ctx context.Context, t probe.Target) (v evaluation) {
 // reportSilentPort reports whether a port of the target that the check calls is silent, and writes that into the
 // finding.
 func (c Check) reportSilentPort(f *finding.Finding, t probe.Target) bool {
-	why := cmp.Or(c.spec.Probe.Silent(t), c.spec.Control.Silent(t))
+	why := cmp.Or(c.spec.Probe.SilentReason(t), c.spec.Control.SilentReason(t))
 	if why == "" {
 		return false
 	}
@@ -121,7 +121,7 @@ func (c Check) forwardedTo(ctx context.Context, t probe.Target, outcome string) 
 	if c.spec.ForwardedTo == nil {
 		return ""
 	}
-	for range probe.Tries {
+	for range probe.MaxTries {
 		before, passes := c.spec.ForwardedTo(ctx, t)
 		if !passes {
 			return ""
@@ -173,7 +173,7 @@ func (c Check) run(ctx context.Context, t probe.Target) run {
 	// A check that leaves a trace runs without its control only if an ingredient of the control is missing: being let
 	// in still fails the check. If the control has failed, for example at an agent that hangs, its clean-up would
 	// wait in vain.
-	if !controlled && !c.spec.Kind.harmless() && (c.spec.Kind == Destructive || c.spec.Lacks == "") {
+	if !controlled && !c.spec.Kind.harmless() && (c.spec.Kind == Destructive || c.spec.Missing == "") {
 		return r.withoutControl(c, t)
 	}
 	// Earlier lines of the log are not about this probe.
@@ -195,18 +195,18 @@ func (c Check) run(ctx context.Context, t probe.Target) run {
 func (r run) withoutControl(c Check, t probe.Target) run {
 	aboutTLS := slices.ContainsFunc(c.spec.Settings, func(path string) bool { return strings.HasPrefix(path, "tls.") })
 	if aboutTLS && r.before == probe.RefusedInHandshake && r.nothing.IsZero() {
-		r.nothing = t.WithoutTLS(c.spec.Control.Plane)
+		r.nothing = t.PlaintextOnly(c.spec.Control.Plane)
 	}
 	return r
 }
 
 // observe sends a probe, repeats it if it is worth a retry, and keeps the last observation as evidence.
 func (r *run) observe(ctx context.Context, part finding.Part, p probe.Probe, t probe.Target) probe.Observation {
-	o := p.Insist(ctx, t)
+	o := p.ObserveRetrying(ctx, t)
 	r.unsettled = r.unsettled || o.Unsettled
 	switch {
 	case o.Retry:
-		r.unanswered[part] = fmt.Sprintf(", in %d tries: %s", probe.Tries, cmp.Or(o.Received, o.Err))
+		r.unanswered[part] = fmt.Sprintf(", in %d tries: %s", probe.MaxTries, cmp.Or(o.Received, o.Err))
 	case o.Unsettled:
 		r.unanswered[part] = ": " + cmp.Or(o.Received, o.Err)
 	}

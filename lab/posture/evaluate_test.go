@@ -174,7 +174,7 @@ func TestServersWithoutALeaderCostTwoAttempts(t *testing.T) {
 				return probe.Observation{Outcome: probe.Failed, Received: "No cluster leader", Unsettled: true}
 			}
 			return probe.Observation{Outcome: probe.Accepted}
-		}).Classed(probe.Reads())
+		}).WithEffect(probe.Reads())
 		checks = append(checks, posture.Must(spec))
 	}
 	second := server()
@@ -226,7 +226,7 @@ func TestNothingToSearch(t *testing.T) {
 func TestWithoutTLS(t *testing.T) {
 	refused, in := probe.Observation{Outcome: probe.RefusedInHandshake}, probe.Observation{Outcome: probe.Accepted}
 	inClear, both, tls := server(), server(), server()
-	inClear.RPCInClear, inClear.RPCWithoutTLS, both.RPCInClear = true, true, true
+	inClear.RPCPlaintext, inClear.RPCPlaintextOnly, both.RPCPlaintext = true, true, true
 	hungUp := probe.Observation{Outcome: probe.RefusedInHandshake, Err: "EOF"}
 	for name, test := range map[string]struct {
 		at             probe.Target
@@ -269,7 +269,7 @@ func TestWithoutTLS(t *testing.T) {
 func TestWithoutTLSAndWithoutAJudge(t *testing.T) {
 	refused := probe.Observation{Outcome: probe.RefusedInHandshake}
 	inClear := server()
-	inClear.RPCInClear, inClear.RPCWithoutTLS = true, true
+	inClear.RPCPlaintext, inClear.RPCPlaintextOnly = true, true
 	spec := whole()
 	spec.Settings, spec.Want = []string{"tls.rpc"}, posture.Want{probe.RefusedInHandshake}
 	spec.Probe, spec.Control = seeing("probe", []probe.Observation{refused}), seeing("control", []probe.Observation{refused})
@@ -309,7 +309,7 @@ func TestNothingIsJudgedElsewhere(t *testing.T) {
 		"not among those checked": {"a-third", refused, "", finding.Skipped, false},
 	} {
 		judge := whole()
-		judge.ID, judge.Lacks = test.id, test.lacks
+		judge.ID, judge.Missing = test.id, test.lacks
 		judge.Probe, judge.Control = seeing("probe", []probe.Observation{test.judge}), seeing("control", []probe.Observation{accepted})
 		told := 0
 		all := posture.Run(t.Context(), []posture.Check{posture.Must(attempts), posture.Must(judge)}, []probe.Target{server(), other}, func(finding.Finding) { told++ })
@@ -326,11 +326,11 @@ func TestNothingIsJudgedElsewhere(t *testing.T) {
 func TestNothingOfACheckWithAMissingIngredient(t *testing.T) {
 	nothing := probe.Observation{Outcome: probe.Failed, Nothing: probe.Nothing{Why: "it has none", JudgedBy: "another-check"}}
 	attempts, judge := whole(), whole()
-	attempts.Want, attempts.Lacks = posture.Want{probe.Absent}, "no token is at hand"
+	attempts.Want, attempts.Missing = posture.Want{probe.Absent}, "no token is at hand"
 	attempts.Probe, attempts.Control = seeing("probe", []probe.Observation{nothing}), seeing("control", []probe.Observation{nothing})
-	judge.ID, judge.Lacks = "another-check", "it is not to be tried"
+	judge.ID, judge.Missing = "another-check", "it is not to be tried"
 	all := posture.Run(t.Context(), []posture.Check{posture.Must(attempts), posture.Must(judge)}, []probe.Target{server()}, nil)
-	if f := all[0]; f.Result != finding.Skipped || f.Reason != attempts.Lacks {
+	if f := all[0]; f.Result != finding.Skipped || f.Reason != attempts.Missing {
 		t.Errorf("%s because %s", f.Result, f.Reason)
 	}
 }
@@ -345,7 +345,7 @@ func TestNothingHidesNoOther(t *testing.T) {
 		second := server()
 		second.Name = "server-2"
 		asked := func(sentence string, at map[string]probe.Observation) probe.Probe {
-			return probe.New(probe.PlaneRPC, sentence, func(_ context.Context, t probe.Target) probe.Observation { return at[t.Name] }).Classed(probe.Reads())
+			return probe.New(probe.PlaneRPC, sentence, func(_ context.Context, t probe.Target) probe.Observation { return at[t.Name] }).WithEffect(probe.Reads())
 		}
 		seen, shown := probe.Observation{Outcome: other}, probe.Observation{Outcome: probe.Found}
 		if other == probe.Failed {
@@ -370,7 +370,7 @@ func seeing(sentence string, all []probe.Observation) probe.Probe {
 			all = all[1:]
 		}
 		return o
-	}).Classed(probe.Reads())
+	}).WithEffect(probe.Reads())
 }
 
 func TestFindingHasAllEvidence(t *testing.T) {
@@ -416,7 +416,7 @@ func TestWhatRunsWithoutItsControl(t *testing.T) {
 			"failed": {probe.NotReached, "", parts.failed}, "lacking": {probe.NotReached, "there is no token", parts.lacking}, "let in": {probe.Accepted, "", 3},
 		} {
 			spec := whole()
-			spec.Kind, spec.Lacks = kind, c.lacks
+			spec.Kind, spec.Missing = kind, c.lacks
 			spec.Control = answering("control", c.before)
 			if f := posture.Must(spec).Evaluate(t.Context(), server()); len(f.Evidence) != c.want {
 				t.Errorf("%s, control %s: %d parts ran, want %d", kind, name, len(f.Evidence), c.want)
@@ -461,7 +461,7 @@ func TestEmptyCheckNeverPasses(t *testing.T) {
 // TestAPortThatIsSilent makes the checks that call it inconclusive, for its own reason, and no others.
 func TestAPortThatIsSilent(t *testing.T) {
 	at := server()
-	at.HTTP, at.Silent = "127.0.0.1:4646", probe.NewSilence(map[probe.Plane]string{probe.PlaneHTTP: "it is paused"})
+	at.HTTP, at.Silent = "127.0.0.1:4646", probe.NewSilentPorts(map[probe.Plane]string{probe.PlaneHTTP: "it is paused"})
 	spec := whole()
 	if f := posture.Must(spec).Evaluate(t.Context(), at); f.Result != finding.Pass {
 		t.Errorf("RPC: %s because %s", f.Result, f.Reason)

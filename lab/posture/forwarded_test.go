@@ -21,7 +21,7 @@ func forwarding(open []string, to map[string][]string) posture.Check {
 			return probe.Observation{Outcome: probe.Accepted}
 		}
 		return probe.Observation{Outcome: probe.RefusedInHandshake}
-	}).Classed(probe.Reads())
+	}).WithEffect(probe.Reads())
 	var mu sync.Mutex
 	asked := map[string]int{}
 	spec.ForwardedTo = func(_ context.Context, t probe.Target) (probe.Target, bool) {

@@ -16,8 +16,8 @@ func (c Check) judge(r run) (finding.Result, string) {
 	switch {
 	case r.probe != "" && r.probe == c.spec.Want.failsWithoutControl():
 		return finding.Fail, fmt.Sprintf("the probe gave %q, wanted was %q%s", r.probe, c.spec.Want, r.saying())
-	case c.spec.Lacks != "":
-		return finding.Skipped, c.spec.Lacks
+	case c.spec.Missing != "":
+		return finding.Skipped, c.spec.Missing
 	case !r.nothing.IsZero():
 		return finding.Skipped, r.nothing.Error()
 	case !control.has(r.before):

@@ -114,7 +114,7 @@ func loggedBy(who string) func(*memoryLog) posture.Spec {
 					time.AfterFunc(80*time.Millisecond, write)
 				}
 				return probe.Observation{Outcome: o}
-			}).Classed(probe.Reads())
+			}).WithEffect(probe.Reads())
 		}
 		spec := whole()
 		spec.Probe, spec.Control = noting("probe", probe.RefusedInHandshake), noting("control", probe.Accepted)

@@ -16,7 +16,7 @@ func TestWithoutAControl(t *testing.T) {
 		probe.Denied: finding.Skipped, probe.NotReached: finding.Skipped, probe.Accepted: finding.Fail,
 	} {
 		spec := whole()
-		spec.Lacks, spec.Control = reason, probe.Unavailable(probe.PlaneRPC, reason)
+		spec.Missing, spec.Control = reason, probe.Unavailable(probe.PlaneRPC, reason)
 		spec.Probe = answering("probe", outcome)
 		f := posture.Must(spec).Evaluate(t.Context(), server())
 		if f.Result != want || want == finding.Skipped && f.Reason != reason {

@@ -214,7 +214,7 @@ func (r *runner) try(ctx context.Context, i int) {
 func turnsAt(targets []probe.Target) map[string]*semaphore.Weighted {
 	turns := map[string]*semaphore.Weighted{}
 	for _, t := range targets {
-		if n := t.AtOnce(); n > 0 {
+		if n := t.MaxParallel(); n > 0 {
 			turns[t.Name] = semaphore.NewWeighted(int64(n))
 		}
 	}
@@ -234,7 +234,7 @@ func (r *runner) keep(ctx context.Context, i int, v evaluation) {
 	switch {
 	case to != "":
 		r.forwardedTo[i] = to
-	case len(t.others) > 0 && t.check.spec.Lacks == "" && !proves(v.Finding):
+	case len(t.others) > 0 && t.check.spec.Missing == "" && !proves(v.Finding):
 		r.unproved = append(r.unproved, i)
 	default:
 		r.report(i)

@@ -58,7 +58,7 @@ func noted(d *diary, id string, lane posture.Lane, meanwhile func(), roles ...pk
 			meanwhile()
 		}
 		return probe.Observation{Outcome: probe.RefusedInHandshake}
-	}).Classed(probe.Reads())
+	}).WithEffect(probe.Reads())
 	return posture.Must(spec)
 }
 
@@ -134,7 +134,7 @@ func TestAQuestionOfTheCluster(t *testing.T) {
 		var mu sync.Mutex
 		var tried []string
 		once := whole()
-		once.ID, once.PerRegion, once.Lane, once.Kind, once.Lacks, once.Roles = "a", true, test.lane, test.kind, test.lacks, []pki.Role{pki.Server}
+		once.ID, once.PerRegion, once.Lane, once.Kind, once.Missing, once.Roles = "a", true, test.lane, test.kind, test.lacks, []pki.Role{pki.Server}
 		once.Control = probe.New(probe.PlaneRPC, "call with a server certificate", func(_ context.Context, t probe.Target) probe.Observation {
 			mu.Lock()
 			defer mu.Unlock()
@@ -145,7 +145,7 @@ func TestAQuestionOfTheCluster(t *testing.T) {
 				return probe.Observation{Outcome: probe.Failed}
 			}
 			return probe.Observation{Outcome: probe.Accepted}
-		}).Classed(probe.Reads())
+		}).WithEffect(probe.Reads())
 		var told []finding.Finding
 		got := posture.Run(t.Context(), []posture.Check{posture.Must(once)}, agents(), func(f finding.Finding) { told = append(told, f) })
 		if diff := cmp.Diff([]string{test.want}, places(got)); diff != "" {
@@ -174,7 +174,7 @@ func TestAServerWithoutALeaderIsAskedAgain(t *testing.T) {
 			return probe.Observation{Outcome: probe.Failed, Received: "No cluster leader", Unsettled: true}
 		}
 		return probe.Observation{Outcome: probe.Accepted}
-	}).Classed(probe.Reads())
+	}).WithEffect(probe.Reads())
 	var told []finding.Finding
 	got := posture.Run(t.Context(), []posture.Check{posture.Must(once)}, agents(), func(f finding.Finding) { told = append(told, f) })
 	if diff := cmp.Diff([]string{once.ID + "@server-2 pass"}, places(got)); diff != "" {
@@ -228,7 +228,7 @@ func TestFewConnections(t *testing.T) {
 			checks = append(checks, noted(d, fmt.Sprintf("wait-%d", i), posture.Waiting, linger))
 		}
 		at := server()
-		at.Takes = map[probe.Plane]int{probe.PlaneHTTP: 0, probe.PlaneRPC: takes}
+		at.MaxConnections = map[probe.Plane]int{probe.PlaneHTTP: 0, probe.PlaneRPC: takes}
 		if n := len(posture.Run(t.Context(), checks, []probe.Target{at}, nil)); n != len(checks) {
 			t.Fatalf("%d of %d were tried", n, len(checks))
 		}

@@ -27,7 +27,7 @@ func (d Direction) String() string {
 
 // RequestTurn is the turn in which a caller that speaks TLS sends its request: the first is the hello, the second ends the
 // handshake. For the probes of this package that is so in every version of TLS, as they await the agent's result in between.
-const Request = 3
+const RequestTurn = 3
 
 // BitFlip says which bit a proxy between a caller and an agent flips. The zero BitFlip flips none.
 type BitFlip struct {
@@ -50,7 +50,7 @@ func (f BitFlip) String() string {
 		return "a proxy that changes nothing"
 	}
 	where := fmt.Sprintf("turn %d of the %s", f.Turn, f.Direction)
-	if f.Turn == Request && f.Direction == ToAgent {
+	if f.Turn == RequestTurn && f.Direction == ToAgent {
 		where = "the request"
 	}
 	return "a proxy that flips a bit of " + where
@@ -90,7 +90,7 @@ func (f BitFlip) judge(o Observation, flipped bool, err error) Observation {
 		o.Outcome, o.Received, o.Err = NotReached, "no connection", clean(err.Error())
 	case f.Turn != 0 && !flipped && o.Outcome != NotReached:
 		o.Outcome, o.Err = Failed, strings.TrimSpace("no bit was flipped, as there was none in that place. "+o.Err)
-	case flipped && o.Outcome.ended() && o.TLSVersion != "" && f.Direction == ToAgent && f.Turn >= Request:
+	case flipped && o.Outcome.ended() && o.TLSVersion != "" && f.Direction == ToAgent && f.Turn >= RequestTurn:
 		o.Outcome = RefusedAfterHandshake
 	case flipped && o.Outcome.ended():
 		o.Outcome = RefusedInHandshake

@@ -13,7 +13,7 @@ func TestThrough(t *testing.T) {
 	config := h.tlsConfig(t)
 	https, rpc, plain := web(t, config), rpcPort(t, config), web(t, nil)
 	gossip := gossiper(t, true, ours).LocalNode().FullAddress().Addr
-	request := probe.BitFlip{Turn: probe.Request}
+	request := probe.BitFlip{Turn: probe.RequestTurn}
 	hello := probe.BitFlip{Turn: 1, FlipAfter: 6} // the type of the message, after 0x04 and the header
 	server := probe.BitFlip{Direction: probe.ToCaller, Turn: 1, FlipAfter: 400}
 	old := func(p func(probe.Caller) probe.Probe) probe.Probe {
@@ -69,7 +69,7 @@ func TestSentencesOfThrough(t *testing.T) {
 	p := probe.PlainHTTP("/ok")
 	for want, m := range map[string]probe.BitFlip{
 		"through a proxy that changes nothing":                     {},
-		"through a proxy that flips a bit of the request":          {Turn: probe.Request},
+		"through a proxy that flips a bit of the request":          {Turn: probe.RequestTurn},
 		"through a proxy that flips a bit of turn 2 of the answer": {Turn: 2, Direction: probe.ToCaller},
 	} {
 		if got := probe.Through(p, m).Sentence; !strings.HasPrefix(got, p.Sentence) || !strings.HasSuffix(got, want) {

@@ -10,7 +10,7 @@ import (
 )
 
 // RecordFlip says which bit a BitFlipProxy flips in each connection. The zero RecordFlip flips none.
-type Flip struct {
+type RecordFlip struct {
 	// Record is in which TLS record to the agent the bit is, counted from one: from the call of BitFlipProxy.SetFlip on for a
 	// connection that existed before. Go's handshake takes the first five (TLS 1.3). Zero: in none.
 	Record int
@@ -31,7 +31,7 @@ type BitFlipProxy struct {
 	proxy *proxy
 
 	mu   sync.Mutex
-	flip Flip
+	flip RecordFlip
 	// order counts the calls of SetFlip.
 	order int
 	seen  ProxyCounts
@@ -53,7 +53,7 @@ func StartBitFlipProxy(ctx context.Context, at, to netip.AddrPort) (*BitFlipProx
 func (p *BitFlipProxy) Addr() string { return p.proxy.addr() }
 
 // SetFlip sets which bit is flipped from now on, at most one in each connection. The zero RecordFlip ends the flipping.
-func (p *BitFlipProxy) Flip(f Flip) {
+func (p *BitFlipProxy) SetFlip(f RecordFlip) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.flip = f
@@ -61,7 +61,7 @@ func (p *BitFlipProxy) Flip(f Flip) {
 }
 
 // Counts returns what went through so far.
-func (p *BitFlipProxy) Seen() ProxyCounts {
+func (p *BitFlipProxy) Counts() ProxyCounts {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.seen

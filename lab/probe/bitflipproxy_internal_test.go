@@ -38,7 +38,7 @@ func TestRecordsAreFound(t *testing.T) {
 
 // TestAtMostOneBitOfAConnection: one bit to the agent is flipped, and none of its answer.
 func TestAtMostOneBitOfAConnection(t *testing.T) {
-	i := &BitFlipProxy{flip: Flip{Marker: "word"}}
+	i := &BitFlipProxy{flip: RecordFlip{Marker: "word"}}
 	h := i.newFilter()
 	for _, step := range []struct {
 		text, want string
@@ -49,7 +49,7 @@ func TestAtMostOneBitOfAConnection(t *testing.T) {
 			t.Errorf("%s: %q, want %q", step.way, b, step.want)
 		}
 	}
-	if h.closed(); i.Seen() != (ProxyCounts{Connections: 1, Flipped: 1, Ended: 1}) {
-		t.Errorf("seen was %+v", i.Seen())
+	if h.closed(); i.Counts() != (ProxyCounts{Connections: 1, Flipped: 1, Ended: 1}) {
+		t.Errorf("seen was %+v", i.Counts())
 	}
 }

@@ -84,11 +84,11 @@ func seen(t *testing.T, i *probe.BitFlipProxy, want probe.ProxyCounts) {
 	defer cancel()
 	every := time.NewTicker(time.Millisecond)
 	defer every.Stop()
-	for i.Seen() != want {
+	for i.Counts() != want {
 		select {
 		case <-every.C:
 		case <-ctx.Done():
-			t.Fatalf("seen was %+v, want %+v", i.Seen(), want)
+			t.Fatalf("seen was %+v, want %+v", i.Counts(), want)
 		}
 	}
 }
@@ -101,25 +101,25 @@ func TestBitFlipProxy(t *testing.T) {
 	for _, test := range []struct {
 		name           string
 		server, caller *tls.Config
-		flip           probe.Flip
+		flip           probe.RecordFlip
 		text           string // that the agent heard, at least
 		fails          string
 		flipped        int
 	}{
-		{"TLS, nothing flipped", theirs, ours, probe.Flip{}, strings.Join(ten, ""), "", 0},
-		{"TLS, a record", theirs, ours, probe.Flip{Record: 10}, "", "bad record MAC", 1},
-		{"TLS, the handshake", theirs, ours, probe.Flip{Record: 5}, "", "bad record MAC", 1},
-		{"TLS, a record that does not come", theirs, ours, probe.Flip{Record: 100}, strings.Join(ten, ""), "", 0},
-		{"TLS, a marker that does not show", theirs, ours, probe.Flip{Marker: "word"}, strings.Join(ten, ""), "", 0},
-		{"in clear, nothing flipped", nil, nil, probe.Flip{}, strings.Join(ten, ""), "", 0},
-		{"in clear, a record, of which there is none", nil, nil, probe.Flip{Record: 1}, strings.Join(ten, ""), "", 0},
-		{"in clear, a marker", nil, nil, probe.Flip{Marker: "word"}, "wore ", "", 1},
+		{"TLS, nothing flipped", theirs, ours, probe.RecordFlip{}, strings.Join(ten, ""), "", 0},
+		{"TLS, a record", theirs, ours, probe.RecordFlip{Record: 10}, "", "bad record MAC", 1},
+		{"TLS, the handshake", theirs, ours, probe.RecordFlip{Record: 5}, "", "bad record MAC", 1},
+		{"TLS, a record that does not come", theirs, ours, probe.RecordFlip{Record: 100}, strings.Join(ten, ""), "", 0},
+		{"TLS, a marker that does not show", theirs, ours, probe.RecordFlip{Marker: "word"}, strings.Join(ten, ""), "", 0},
+		{"in clear, nothing flipped", nil, nil, probe.RecordFlip{}, strings.Join(ten, ""), "", 0},
+		{"in clear, a record, of which there is none", nil, nil, probe.RecordFlip{Record: 1}, strings.Join(ten, ""), "", 0},
+		{"in clear, a marker", nil, nil, probe.RecordFlip{Marker: "word"}, "wore ", "", 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			at, ended := recorder(t, test.server)
 			i := between(t, at)
-			i.Flip(test.flip)
+			i.SetFlip(test.flip)
 			for n := range 3 {
 				speak(t, i.Addr(), test.caller, ten...)
 				got := <-ended
@@ -171,14 +171,14 @@ func TestBitFlipProxyWithAnEstablishedConnection(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	i.Flip(probe.Flip{Record: 2})
-	i.Flip(probe.Flip{})
+	i.SetFlip(probe.RecordFlip{Record: 2})
+	i.SetFlip(probe.RecordFlip{})
 	for range 3 {
 		if err := echo(); err != nil {
 			t.Fatalf("flipping was over: %v", err)
 		}
 	}
-	i.Flip(probe.Flip{Record: 2})
+	i.SetFlip(probe.RecordFlip{Record: 2})
 	if err := echo(); err != nil {
 		t.Fatalf("the first record: %v", err)
 	}

@@ -42,7 +42,7 @@ func newCaller(label string, config func(serverName string) (*tls.Config, error)
 
 // WithLabel returns the caller under another label, which follows "with" in a probe's sentence: "an expired certificate for
 // server.global.nomad".
-func (c Caller) Called(label string) Caller {
+func (c Caller) WithLabel(label string) Caller {
 	c.label = label
 	return c
 }
@@ -61,7 +61,7 @@ func (c Caller) TLSAtLeast(version uint16) Caller {
 
 // WithSuites returns the caller with only these TLS 1.2 cipher suites, and with TLS up to 1.2: the suites of 1.3 cannot be
 // chosen. Its sentence says so.
-func (c Caller) Suites(ids ...uint16) Caller {
+func (c Caller) WithSuites(ids ...uint16) Caller {
 	c.suites = slices.Clone(ids)
 	c.maxVersion = tls.VersionTLS12
 	return c
@@ -69,7 +69,7 @@ func (c Caller) Suites(ids ...uint16) Caller {
 
 // WithALPN returns the caller that offers these application protocols, the preferred one first, for example "h2". Its sentence
 // says so. What it sends stays HTTP/1.1; Observation.Protocol says what the agent agreed to.
-func (c Caller) ALPN(protocols ...string) Caller {
+func (c Caller) WithALPN(protocols ...string) Caller {
 	c.protocols = slices.Clone(protocols)
 	return c
 }
@@ -83,7 +83,7 @@ func (c Caller) WithToken(secret, label string) Caller {
 
 // OrPlaintext returns the caller for requests that test rights or limits, and not TLS. To a Target that is known to accept
 // plaintext they are sent in plaintext: HTTP requests with their token (HTTPPlaintext), RPC calls without one (RPCPlaintext).
-func (c Caller) OrInClear() Caller {
+func (c Caller) OrPlaintext() Caller {
 	c.orPlaintext = true
 	return c
 }
@@ -98,7 +98,7 @@ func (c Caller) overHTTP() string {
 
 // SkipVerify returns the caller that accepts every certificate of the agent, and has no ACL token: for questions about a
 // cluster whose fault may be that certificate.
-func (c Caller) Credulous() Caller {
+func (c Caller) SkipVerify() Caller {
 	c.skipVerify, c.token, c.tokenLabel = true, "", ""
 	return c
 }

@@ -44,7 +44,7 @@ func TestSuites(t *testing.T) {
 		others := config.Clone()
 		config.CipherSuites = []uint16{suite}
 		others.CipherSuites = slices.DeleteFunc(slices.Clone(nomadSuites), func(s uint16) bool { return s == suite })
-		get := probe.HTTP("/ok", as.Suites(suite))
+		get := probe.HTTP("/ok", as.WithSuites(suite))
 		name := tls.CipherSuiteName(suite)
 		if o := get.Observe(t.Context(), target(web(t, config))); o.Outcome != probe.Accepted || o.CipherSuite != name || o.TLSVersion != "TLS 1.2" {
 			t.Errorf("%s: %+v", name, o)
@@ -95,7 +95,7 @@ func TestALPN(t *testing.T) {
 	config = config.Clone()
 	config.NextProtos = []string{"http/1.1"}
 	speaking := target(web(t, config))
-	get := probe.HTTP("/ok", probe.As(h.server).ALPN("h2", "http/1.1"))
+	get := probe.HTTP("/ok", probe.As(h.server).WithALPN("h2", "http/1.1"))
 	for _, test := range []struct {
 		at   probe.Target
 		want string
@@ -127,7 +127,7 @@ func TestSkipVerify(t *testing.T) {
 	if o := probe.HTTP("/v1/regions", careful).Observe(t.Context(), at); o.Outcome != probe.NotReached {
 		t.Errorf("whoever looks at the certificate has the outcome %q", o.Outcome)
 	}
-	p := probe.HTTP("/v1/regions", careful.Credulous())
+	p := probe.HTTP("/v1/regions", careful.SkipVerify())
 	o := p.Observe(t.Context(), at)
 	if o.Outcome != probe.Accepted || !strings.HasSuffix(p.Sentence, "whatever the agent's certificate") {
 		t.Fatalf("%s: %q, %s", p.Sentence, o.Outcome, o.Err)

@@ -95,7 +95,7 @@ func TestSearchesAtControlServers(t *testing.T) {
 		"expired":   searching(func(c *x509.Certificate) bool { return c.NotAfter.Before(time.Now()) }),
 		"wildcard":  searching(func(c *x509.Certificate) bool { return slices.Contains(c.DNSNames, "*.nomad") }),
 		"another CA": func(p probe.Probe) probe.Probe {
-			return probe.Searching(p, probe.Search{For: "a CA", In: func(o probe.Observation) (bool, string, error) {
+			return probe.WithSearch(p, probe.Search{For: "a CA", In: func(o probe.Observation) (bool, string, error) {
 				named := func(name []byte) bool { return pki.NameText(name) == "CN=probe test CA" }
 				return slices.ContainsFunc(o.AcceptableCAs, named), fmt.Sprintf("%d names", len(o.AcceptableCAs)), nil
 			}})
@@ -108,8 +108,8 @@ func TestSearchesAtControlServers(t *testing.T) {
 				expect(t, probe.AtControlServer(p, controlServer), found, name)
 			}
 		}
-		expect(t, probe.AtControlServer(probe.HTTPSearch(probe.Ask{Path: "/"}, as, markerSearch()), controlServer), found, "body")
-		expect(t, probe.AtControlServer(probe.HTTPSearch(probe.Ask{Path: "/"}, as, probe.AnswerSearch{
+		expect(t, probe.AtControlServer(probe.HTTPSearch(probe.Request{Path: "/"}, as, markerSearch()), controlServer), found, "body")
+		expect(t, probe.AtControlServer(probe.HTTPSearch(probe.Request{Path: "/"}, as, probe.AnswerSearch{
 			In: func(header http.Header, _ []byte) (bool, string, error) {
 				return header.Get("Access-Control-Allow-Origin") == "*", "", nil
 			},
@@ -118,7 +118,7 @@ func TestSearchesAtControlServers(t *testing.T) {
 }
 
 func searching(wrong func(*x509.Certificate) bool) func(probe.Probe) probe.Probe {
-	return func(p probe.Probe) probe.Probe { return probe.Searching(p, defectiveLeaf(wrong)) }
+	return func(p probe.Probe) probe.Probe { return probe.WithSearch(p, defectiveLeaf(wrong)) }
 }
 
 // expect wants the search of that name to find its thing only at the control server of the same name. No agent is called.

@@ -13,11 +13,11 @@ import (
 // TestZeroValuesAreTheMostCareful: the zero values allow least.
 func TestZeroValuesAreTheMostCareful(t *testing.T) {
 	for name, e := range map[string]probe.Effect{
-		"an effect": {}, "a probe": probe.New(probe.PlaneHTTP, "try", nil).Effect(), "a request": probe.Ask{Method: http.MethodPut, Path: "/v1/jobs"}.Effect(),
-		"a GET of an unknown path": probe.Ask{Path: "/v1/operator/snapshot"}.Effect(), "a GET with a body": probe.Ask{Path: "/v1/jobs", Body: "{}"}.Effect(),
+		"an effect": {}, "a probe": probe.New(probe.PlaneHTTP, "try", nil).Effect(), "a request": probe.Request{Method: http.MethodPut, Path: "/v1/jobs"}.Effect(),
+		"a GET of an unknown path": probe.Request{Path: "/v1/operator/snapshot"}.Effect(), "a GET with a body": probe.Request{Path: "/v1/jobs", Body: "{}"}.Effect(),
 		"a call": probe.Call{Method: "Job.Register"}.Effect(), "a flood": probe.HTTPFlood(2, probe.Caller{}).Effect(),
 		"no version":      probe.WithoutEffectOn(),
-		"another request": altered(probe.Ask{Method: http.MethodDelete, Path: "/v1/job/none"}.WithoutEffectOn("1.11.3")).Effect(),
+		"another request": altered(probe.Request{Method: http.MethodDelete, Path: "/v1/job/none"}.WithoutEffectOn("1.11.3")).Effect(),
 		"two versions":    probe.WithoutEffectOn("1.11.3").And(probe.WithoutEffectOn("1.10.5")),
 	} {
 		if !e.IsChange() {
@@ -30,7 +30,7 @@ func TestZeroValuesAreTheMostCareful(t *testing.T) {
 }
 
 // altered returns a verified request with another path.
-func altered(a probe.Ask) probe.Ask {
+func altered(a probe.Request) probe.Request {
 	a.Path = "/v1/job/production"
 	return a
 }
@@ -73,16 +73,16 @@ func TestNothingForbiddenIsSent(t *testing.T) {
 		}
 	}))
 	cli := probe.As(h.cli)
-	write := probe.Ask{Method: http.MethodPut, Path: "/v1/operator/keyring/rotate"}.WithoutEffectOn("1.11.3")
+	write := probe.Request{Method: http.MethodPut, Path: "/v1/operator/keyring/rotate"}.WithoutEffectOn("1.11.3")
 	for name, p := range map[string]probe.Probe{
-		"a write":    probe.HTTPAsk(write, cli),
+		"a write":    probe.HTTPRequest(write, cli),
 		"a look":     probe.HTTPSearch(write, cli, probe.AnswerSearch{For: "x", In: func(http.Header, []byte) (bool, string, error) { return true, "", nil }}),
-		"through":    probe.Through(probe.HTTPAsk(write, cli), probe.BitFlip{}),
-		"in between": probe.Searching(probe.HTTPAsk(write, cli), probe.Search{For: "x", In: func(probe.Observation) (bool, string, error) { return true, "", nil }}),
+		"through":    probe.Through(probe.HTTPRequest(write, cli), probe.BitFlip{}),
+		"in between": probe.WithSearch(probe.HTTPRequest(write, cli), probe.Search{For: "x", In: func(probe.Observation) (bool, string, error) { return true, "", nil }}),
 		"called a read": probe.New(probe.PlaneHTTP, "write", func(ctx context.Context, t probe.Target) probe.Observation {
-			return probe.HTTPAsk(write, cli).Observe(ctx, t)
-		}).Classed(probe.Reads()),
-		"called a read itself": probe.HTTPAsk(write, cli).Classed(probe.Reads()),
+			return probe.HTTPRequest(write, cli).Observe(ctx, t)
+		}).WithEffect(probe.Reads()),
+		"called a read itself": probe.HTTPRequest(write, cli).WithEffect(probe.Reads()),
 	} {
 		for _, test := range []struct {
 			bounds *probe.Bounds
@@ -103,7 +103,7 @@ func TestNothingForbiddenIsSent(t *testing.T) {
 		agent := at
 		agent.NoToken = withheld
 		bearer.Observe(t.Context(), agent)
-		bearer.Classed(probe.Reads()).Observe(t.Context(), agent)
+		bearer.WithEffect(probe.Reads()).Observe(t.Context(), agent)
 		if got := tokens.Load(); got != 2*want || bearer.Inapplicable(agent) != withheld {
 			t.Errorf("withheld as %q: %d tokens were sent, and it says %q", withheld, got, bearer.Inapplicable(agent))
 		}

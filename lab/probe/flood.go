@@ -53,7 +53,7 @@ const (
 // accepted before the flood observes NotReached.
 func HTTPFlood(n int, as Caller) Probe {
 	return flood(PlaneHTTP, n, as, func(ctx context.Context, t Target) (endpoint, exchange, error) {
-		a := Ask{Path: leaderPath, keep: true}
+		a := Request{Path: leaderPath, keep: true}
 		return a.endpoint(ctx, t, as, a.judge)
 	})
 }
@@ -92,7 +92,7 @@ func flood(plane Plane, n int, as Caller, request floodRequest) Probe {
 // floodSize returns how many connections exceed the limit that the target reports: at least n, and at most maxFlood. An agent
 // that accepts that many of one address has no limit that saves its file handles.
 func (t Target) floodSize(plane Plane, n int) int {
-	if limit := t.Takes[plane]; limit > 0 {
+	if limit := t.MaxConnections[plane]; limit > 0 {
 		return max(n, min(limit, maxFlood-aboveLimit)+aboveLimit)
 	}
 	return n

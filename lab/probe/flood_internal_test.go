@@ -7,7 +7,7 @@ import (
 
 func TestSizeOfAFlood(t *testing.T) {
 	for takes, want := range map[int]int{-1: 130, 0: 130, 100: 130, 101: 131, 1000: 1030, 100_000: 1030, math.MaxInt: 1030} {
-		if got := (Target{Takes: map[Plane]int{PlaneRPC: takes}}).floodSize(PlaneRPC, 130); got != want {
+		if got := (Target{MaxConnections: map[Plane]int{PlaneRPC: takes}}).floodSize(PlaneRPC, 130); got != want {
 			t.Errorf("where it takes %d the flood is %d, want %d", takes, got, want)
 		}
 	}
@@ -21,7 +21,7 @@ func TestAtOnce(t *testing.T) {
 	for want, takes := range map[int]map[Plane]int{
 		0: nil, 1: {PlaneHTTP: 1}, 2: {PlaneHTTP: 100, PlaneRPC: 4}, 98: {PlaneHTTP: 100, PlaneRPC: 0},
 	} {
-		if got := (Target{Takes: takes}).AtOnce(); got != want {
+		if got := (Target{MaxConnections: takes}).MaxParallel(); got != want {
 			t.Errorf("takes %v: %d at once, want %d", takes, got, want)
 		}
 	}

@@ -137,7 +137,7 @@ func TestFloods(t *testing.T) {
 	const limit, late = 20, 5
 	h := newCredentials(t)
 	config := h.tlsConfig(t)
-	me := probe.As(h.server).OrInClear()
+	me := probe.As(h.server).OrPlaintext()
 	for name, plane := range map[string]struct {
 		flood   func(int, probe.Caller) probe.Probe
 		serve   func(*limitedListener) string
@@ -151,7 +151,7 @@ func TestFloods(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			d := listenLimited(t, limit)
 			at := target(plane.serve(d))
-			at.HTTPInClear, at.RPCInClear = plane.inClear, plane.inClear
+			at.HTTPPlaintext, at.RPCPlaintext = plane.inClear, plane.inClear
 			for range runs {
 				for n, want := range map[int]string{limit - late: "15 that spoke held, 0 shut out or closed", 2 * limit: "and the next one shut out"} {
 					outcome := probe.Accepted
@@ -420,7 +420,7 @@ func TestAFloodIsLargerThanTheLimit(t *testing.T) {
 	h := newCredentials(t)
 	p := probe.HTTPFlood(10, probe.As(h.server))
 	at := target(webLimited(t, h.tlsConfig(t), 0, 0))
-	at.Takes = map[probe.Plane]int{probe.PlaneHTTP: 20}
+	at.MaxConnections = map[probe.Plane]int{probe.PlaneHTTP: 20}
 	if o := p.Observe(t.Context(), at); o.Outcome != probe.Accepted || o.Sent != "50 connections, a request on each" {
 		t.Errorf("where it takes 20: %s, %q", o.Outcome, o.Sent)
 	}

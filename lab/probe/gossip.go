@@ -17,7 +17,7 @@ import (
 // answer, like a packet that was lost.
 const (
 	// LogGossipPlaintext: a server with a gossip key received a plaintext ping.
-	LogGossipInClear = "memberlist: failed to receive: encryption is configured but remote state is not encrypted"
+	LogGossipPlaintext = "memberlist: failed to receive: encryption is configured but remote state is not encrypted"
 	// LogGossipOtherKey: a server received a ping that is encrypted with a key that is not in its keyring.
 	LogGossipOtherKey = "memberlist: failed to receive: no installed keys could decrypt the message"
 	// LogGossipNoKey: a server without a gossip key received an encrypted ping.
@@ -43,7 +43,7 @@ func ping(name string, key GossipKey) Probe {
 	return exchangeProbe(PlaneGossip, "ping over gossip with "+key.String(), func(_ context.Context, t Target) (endpoint, exchange, error) {
 		e, err := pingExchange(name, key)
 		return endpoint{addr: t.Gossip, from: t.From}, e, err
-	}).Classed(WithoutEffectOn(readVersion))
+	}).WithEffect(WithoutEffectOn(readVersion))
 }
 
 // pingNumber is the ping's sequence number, which its acknowledgement repeats. A number below 128 takes one byte.

@@ -113,8 +113,8 @@ func idleProbe(plane Plane, does string, wait time.Duration, opens opener) Probe
 		})
 		o.Retry = retry
 		return o
-	}).Classed(Reads())
-	p.Timeout, p.Waits = wait+4*DefaultTimeout, wait // the probe ends by itself, after what the load of that moment makes of the lag
+	}).WithEffect(Reads())
+	p.Timeout, p.AgentWait = wait+4*DefaultTimeout, wait // the probe ends by itself, after what the load of that moment makes of the lag
 	return p
 }
 

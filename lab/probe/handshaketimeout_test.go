@@ -67,12 +67,12 @@ func TestAgentWithAHandshakeTimeout(t *testing.T) {
 			}))
 			p := probe.HTTP("/ok", me)
 			p.Timeout = time.Minute
-			o := p.Insist(t.Context(), target(at))
+			o := p.ObserveRetrying(t.Context(), target(at))
 			slow := test.want == probe.NotReached
 			if o.Outcome != test.want || o.Retry != slow || o.Unsettled != slow || slow && !strings.Contains(o.Err, "too slow") {
 				t.Errorf("%+v", o)
 			}
-			if tried := callers.Load(); slow != (tried == probe.Tries) {
+			if tried := callers.Load(); slow != (tried == probe.MaxTries) {
 				t.Errorf("it was tried %d times", tried)
 			}
 		})

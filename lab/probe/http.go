@@ -13,7 +13,7 @@ import (
 )
 
 // Request is one request to the HTTP API.
-type Ask struct {
+type Request struct {
 	// Method is the HTTP method; zero means GET.
 	Method string
 	// Path begins with a slash and may have a query, for example /v1/vars?prefix=x. Required.
@@ -23,10 +23,10 @@ type Ask struct {
 	// AcceptedErrors are parts of answers with a status of 400 and above that only a caller with the needed rights gets, for
 	// example "404 Not Found: job not found": the agent accepted the caller, and what was asked for does not exist. An answer
 	// that contains one is Accepted.
-	Behind []string
+	AcceptedErrors []string
 	// RetryErrors are parts of answers with a status of 500 and above that say that others did not answer the agent in time.
 	// Such an answer is worth a Retry. Nil: there are none.
-	Late []string
+	RetryErrors []string
 	// Nothing returns, for an answer with a status of 500 and above, whether the agent has nothing of the kind that is asked
 	// for. Nil: that is not known.
 	Nothing func(answer string) Nothing
@@ -42,23 +42,23 @@ type Ask struct {
 }
 
 // String returns the method and the path.
-func (a Ask) String() string { return a.method() + " " + a.Path }
+func (a Request) String() string { return a.method() + " " + a.Path }
 
-func (a Ask) method() string { return cmp.Or(a.Method, http.MethodGet) }
+func (a Request) method() string { return cmp.Or(a.Method, http.MethodGet) }
 
 // WithoutEffectOn returns the request as one that was verified, with this method, path and body, to change nothing on these
 // versions of Nomad even if it is accepted.
-func (a Ask) WithoutEffectOn(versions ...string) Ask {
+func (a Request) WithoutEffectOn(versions ...string) Request {
 	a.verified, a.verifiedAs = WithoutEffectOn(versions...), a.key()
 	return a
 }
 
 // key returns everything in the request that decides its effect.
-func (a Ask) key() string { return a.String() + "\n" + a.Origin + "\n" + a.Body }
+func (a Request) key() string { return a.String() + "\n" + a.Origin + "\n" + a.Body }
 
 // Effect returns the class of the request: Reads for a GET of a path that is known to read, else what WithoutEffectOn set for
 // this very request.
-func (a Ask) Effect() Effect {
+func (a Request) Effect() Effect {
 	switch {
 	case a.method() == http.MethodGet && a.Body == "" && isReadPath(a.Path):
 		return Reads()
@@ -70,18 +70,18 @@ func (a Ask) Effect() Effect {
 }
 
 // classify returns the probe, which sends the request as the caller, in the request's class.
-func (a Ask) classify(p Probe, as Caller) Probe {
-	return p.Classed(a.Effect()).withToken(as)
+func (a Request) classify(p Probe, as Caller) Probe {
+	return p.WithEffect(a.Effect()).withToken(as)
 }
 
 // HTTP returns a probe that GETs the path, such as /v1/status/leader, over HTTPS as the caller, or as Caller.OrPlaintext says.
 // Nomad's HTTP plane checks no roles: with verify_https_client it accepts every certificate of its CA (verified against Nomad
 // 1.11.3).
-func HTTP(path string, as Caller) Probe { return HTTPAsk(Ask{Path: path}, as) }
+func HTTP(path string, as Caller) Probe { return HTTPRequest(Request{Path: path}, as) }
 
 // HTTPRequest returns a probe that sends the request over HTTPS as the caller, or as Caller.OrPlaintext says. An answer below
 // 300 is Accepted, and so is one of Request.AcceptedErrors.
-func HTTPAsk(a Ask, as Caller) Probe {
+func HTTPRequest(a Request, as Caller) Probe {
 	sentence := fmt.Sprintf("%s %s", a, as.overHTTP())
 	return a.classify(New(PlaneHTTP, sentence, func(ctx context.Context, t Target) Observation {
 		return overHTTPS(ctx, t, a, as, a.judge)
@@ -90,7 +90,7 @@ func HTTPAsk(a Ask, as Caller) Probe {
 
 // overHTTPS sends the request, over TLS or in plaintext as caller and target have it, and returns what read makes of the
 // answer.
-func overHTTPS(ctx context.Context, t Target, a Ask, as Caller, read answerReader) Observation {
+func overHTTPS(ctx context.Context, t Target, a Request, as Caller, read answerReader) Observation {
 	at, e, err := a.endpoint(ctx, t, as, read)
 	if err != nil {
 		return notReached(err.Error())
@@ -99,7 +99,7 @@ func overHTTPS(ctx context.Context, t Target, a Ask, as Caller, read answerReade
 	if o.Outcome != Failed {
 		return o
 	}
-	o.Retry = containsAny(o.Received, a.Late)
+	o.Retry = containsAny(o.Received, a.RetryErrors)
 	if a.Nothing != nil {
 		o.Nothing = a.Nothing(o.Received)
 	}
@@ -107,9 +107,9 @@ func overHTTPS(ctx context.Context, t Target, a Ask, as Caller, read answerReade
 }
 
 // endpoint returns the endpoint, with or without TLS, at which the caller sends the request, and its exchange.
-func (a Ask) endpoint(ctx context.Context, t Target, as Caller, read answerReader) (endpoint, exchange, error) {
+func (a Request) endpoint(ctx context.Context, t Target, as Caller, read answerReader) (endpoint, exchange, error) {
 	at, scheme := endpoint{addr: t.HTTP, from: t.From}, "http"
-	if !t.HTTPInClear || !as.orPlaintext {
+	if !t.HTTPPlaintext || !as.orPlaintext {
 		config, err := as.tlsConfig(t)
 		if err != nil {
 			return endpoint{}, exchange{}, err
@@ -126,21 +126,21 @@ const HealthPath = "/v1/agent/health?stale"
 
 // Health returns a request for HealthPath. An unhealthy agent answers it with the status 500, and has accepted the caller all
 // the same.
-func Health() Ask { return Ask{Path: HealthPath, Behind: []string{`"ok":false`}} }
+func Health() Request { return Request{Path: HealthPath, AcceptedErrors: []string{`"ok":false`}} }
 
 // leaderPath needs no rights. A server answers it from what it knows, without asking the leader.
 const leaderPath = "/v1/status/leader?stale"
 
 // PlainHTTP returns a probe that GETs the path over plain HTTP. An agent that wants HTTPS answers with a 400 in plaintext,
 // which is Denied.
-func PlainHTTP(path string) Probe { return PlainHTTPAsk(Ask{Path: path}) }
+func PlainHTTP(path string) Probe { return PlainHTTPRequest(Request{Path: path}) }
 
 // PlainHTTPRequest returns a probe that sends the request over plain HTTP.
-func PlainHTTPAsk(a Ask) Probe {
+func PlainHTTPRequest(a Request) Probe {
 	return exchangeProbe(PlaneHTTP, a.String()+" over plain HTTP", func(ctx context.Context, t Target) (endpoint, exchange, error) {
 		e, err := a.exchange(ctx, t, "http", Caller{}, a.judge)
 		return endpoint{addr: t.HTTP, from: t.From}, e, err
-	}).Classed(a.Effect())
+	}).WithEffect(a.Effect())
 }
 
 // answerReader returns the outcome of an answer whose body is still unread, and describes what was received.
@@ -148,7 +148,7 @@ type answerReader func(*http.Response) (Outcome, string, error)
 
 // exchange returns the request as it is sent to the target. Every probe's requests come from here: it returns an error for a
 // request that the target's Bounds forbid, and for one with a token that the target may not be sent.
-func (a Ask) exchange(ctx context.Context, t Target, scheme string, as Caller, read answerReader) (exchange, error) {
+func (a Request) exchange(ctx context.Context, t Target, scheme string, as Caller, read answerReader) (exchange, error) {
 	if why := cmp.Or(t.forbids(a.Effect()), t.withholds(as)); why != "" {
 		return exchange{}, fmt.Errorf("%s is not sent: %s", a, why)
 	}
@@ -184,7 +184,7 @@ func (a Ask) exchange(ctx context.Context, t Target, scheme string, as Caller, r
 }
 
 // addOrigin adds what a browser sends for a page of another site.
-func (a Ask) addOrigin(h http.Header) {
+func (a Request) addOrigin(h http.Header) {
 	if a.Origin == "" {
 		return
 	}
@@ -204,7 +204,7 @@ func inURL(name string) string {
 }
 
 // judge returns the outcome of an answer by its status. Of the body it keeps only the text of an error.
-func (a Ask) judge(response *http.Response) (Outcome, string, error) {
+func (a Request) judge(response *http.Response) (Outcome, string, error) {
 	status := clean(response.Status)
 	switch code := response.StatusCode; {
 	case code >= 300 && code < 400:
@@ -218,7 +218,7 @@ func (a Ask) judge(response *http.Response) (Outcome, string, error) {
 	body, _ := io.ReadAll(io.LimitReader(response.Body, 4*maxText))
 	text := status + ": " + clean(string(body))
 	switch {
-	case containsAny(text, a.Behind):
+	case containsAny(text, a.AcceptedErrors):
 		return Accepted, text, nil
 	case response.StatusCode < 500, strings.HasSuffix(text, "Permission denied"):
 		return Denied, text, nil

@@ -40,7 +40,7 @@ func TestHTTPRequestIsSent(t *testing.T) {
 		sentence string
 	}{
 		{probe.HTTP("/v1/jobs?a=b", me), recordedRequest{"GET", "/v1/jobs?a=b", "", ""}, "GET /v1/jobs?a=b over HTTPS with " + me.String()},
-		{probe.HTTPAsk(probe.Ask{Method: "PUT", Path: "/v1/jobs", Body: `{"a":1}`}, me.WithToken(secret, "a management token")),
+		{probe.HTTPRequest(probe.Request{Method: "PUT", Path: "/v1/jobs", Body: `{"a":1}`}, me.WithToken(secret, "a management token")),
 			recordedRequest{"PUT", "/v1/jobs", secret, `{"a":1}`}, "PUT /v1/jobs over HTTPS with " + me.String() + " and a management token"},
 	} {
 		o := test.probe.Observe(t.Context(), at)
@@ -88,7 +88,7 @@ func TestAcceptedErrors(t *testing.T) {
 		{429, "too many requests", []string{"too many"}, probe.Failed},
 	} {
 		at, _ := recordHTTP(t, h, test.status, test.text)
-		p := probe.HTTPAsk(probe.Ask{Path: "/", Behind: test.behind}, probe.As(h.cli))
+		p := probe.HTTPRequest(probe.Request{Path: "/", AcceptedErrors: test.behind}, probe.As(h.cli))
 		if o := p.Observe(t.Context(), at); o.Outcome != test.want {
 			t.Errorf("%d %s, behind %q: outcome %q, want %q", test.status, test.text, test.behind, o.Outcome, test.want)
 		}
@@ -110,19 +110,19 @@ func TestWithSearch(t *testing.T) {
 		want     probe.Outcome
 		received string
 	}{
-		{probe.Searching(fetch(h), named("server.global.nomad")), probe.Found, "names server.global.nomad"},
-		{probe.Searching(fetch(h), named("client.global.nomad")), probe.Absent, "names client.global.nomad"},
-		{probe.Searching(fetch(h), blind), probe.Failed, ""},
-		{probe.Searching(nobody, named("server.global.nomad")), probe.RefusedInHandshake, "TLS alert: certificate required"},
-		{probe.Searching(probe.HTTP("/broken", probe.As(h.cli)), named("x")), probe.Failed, "500 Internal Server Error: No cluster leader"},
-		{probe.Searching(probe.Probe{}, named("x")), probe.NotReached, ""},
+		{probe.WithSearch(fetch(h), named("server.global.nomad")), probe.Found, "names server.global.nomad"},
+		{probe.WithSearch(fetch(h), named("client.global.nomad")), probe.Absent, "names client.global.nomad"},
+		{probe.WithSearch(fetch(h), blind), probe.Failed, ""},
+		{probe.WithSearch(nobody, named("server.global.nomad")), probe.RefusedInHandshake, "TLS alert: certificate required"},
+		{probe.WithSearch(probe.HTTP("/broken", probe.As(h.cli)), named("x")), probe.Failed, "500 Internal Server Error: No cluster leader"},
+		{probe.WithSearch(probe.Probe{}, named("x")), probe.NotReached, ""},
 		{probe.Unavailable(probe.PlaneHTTP, "there is no key"), probe.NotReached, ""},
 	} {
 		if o := test.probe.Observe(t.Context(), https); o.Outcome != test.want || o.Received != test.received {
 			t.Errorf("%s: %q, %q; want %q, %q", test.probe.Sentence, o.Outcome, o.Received, test.want, test.received)
 		}
 	}
-	p := probe.Searching(nobody, named("x"))
+	p := probe.WithSearch(nobody, named("x"))
 	if want := "look for the name x: " + nobody.Sentence; p.Sentence != want || p.Plane != probe.PlaneHTTP {
 		t.Errorf("%s, sentence %q, want %q", p.Plane, p.Sentence, want)
 	}

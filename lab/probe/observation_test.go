@@ -156,7 +156,7 @@ func TestSentences(t *testing.T) {
 		"GET /v1/jobs over HTTPS with a certificate for cli.global.nomad":              probe.HTTP("/v1/jobs", probe.As(h.cli)),
 		"GET /v1/jobs over HTTPS with no certificate and at most TLS 1.2":              probe.HTTP("/v1/jobs", nobody.TLSAtMost(tls.VersionTLS12)),
 		"GET /v1/jobs over plain HTTP":                                                 probe.PlainHTTP("/v1/jobs"),
-		"call Node.List with an expired certificate":                                   probe.RPC("Node.List", probe.As(h.expired).Called("an expired certificate")),
+		"call Node.List with an expired certificate":                                   probe.RPC("Node.List", probe.As(h.expired).WithLabel("an expired certificate")),
 		"ask for a Raft pre-vote with no certificate":                                  probe.Raft(nobody),
 		"ask for a Raft pre-vote in plaintext (0x02, Raft)":                            probe.PlainRPC(probe.FramingRaft),
 		"call Status.Leader (0x03, multiplex) with a certificate for cli.global.nomad": probe.RPCOver(probe.FramingMultiplex, probe.As(h.cli)),

@@ -63,7 +63,7 @@ func StartCapture(ctx context.Context, t Target, port uint16) (*PacketCapture, e
 }
 
 // MayCapture returns nil if this program may capture packets, or an error that says what it lacks.
-func MayListen(ctx context.Context) error {
+func MayCapture(ctx context.Context) error {
 	capture, err := StartCapture(ctx, Target{Address: "127.0.0.1"}, 0)
 	if err != nil {
 		return err

@@ -24,7 +24,7 @@ type Probe struct {
 	Timeout time.Duration
 	// AgentWait is the part of Timeout that the agent waits by its own clock, for example for a limit to end. Only the rest
 	// is extended on a busy machine. Zero: none.
-	Waits time.Duration
+	AgentWait time.Duration
 
 	observe func(context.Context, Target) Observation
 	// effect is the class of what the probe sends; the zero class is Changes.
@@ -43,7 +43,7 @@ func New(plane Plane, sentence string, observe func(context.Context, Target) Obs
 
 // Unavailable returns a probe that could not be built, and observes NotReached for the reason.
 func Unavailable(plane Plane, reason string) Probe {
-	return New(plane, "nothing, as "+reason, func(context.Context, Target) Observation { return notReached(reason) }).Classed(Reads())
+	return New(plane, "nothing, as "+reason, func(context.Context, Target) Observation { return notReached(reason) }).WithEffect(Reads())
 }
 
 // IsZero reports whether the probe was never built.
@@ -51,7 +51,7 @@ func (p Probe) IsZero() bool { return p.observe == nil }
 
 // OnlyFor returns the probe restricted to some targets. The function why returns the reason why it does not apply to a
 // target, or "" if it applies.
-func (p Probe) Only(why func(Target) string) Probe {
+func (p Probe) OnlyFor(why func(Target) string) Probe {
 	before := p.lacks
 	p.lacks = func(t Target) string {
 		if before != nil {
@@ -65,7 +65,7 @@ func (p Probe) Only(why func(Target) string) Probe {
 }
 
 // WithEffect returns the probe with that class of requests.
-func (p Probe) Classed(e Effect) Probe {
+func (p Probe) WithEffect(e Effect) Probe {
 	p.effect = e
 	return p
 }
@@ -78,7 +78,7 @@ func (p Probe) withToken(as Caller) Probe {
 	if as.token == "" {
 		return p
 	}
-	return p.Only(func(t Target) string { return t.withholds(as) })
+	return p.OnlyFor(func(t Target) string { return t.withholds(as) })
 }
 
 // wrap returns the probe with its function replaced by observe, which calls the original as inner.
@@ -97,19 +97,19 @@ const emptyProbe = "the probe is empty: build it with a constructor of package p
 
 // OrElse returns the probe that runs p, and then other, a probe of the same plane, if what p saw is useless and other
 // applies to the target.
-func (p Probe) Else(other Probe, useless func(Observation) bool) Probe {
+func (p Probe) OrElse(other Probe, useless func(Observation) bool) Probe {
 	either := p.wrap(func(ctx context.Context, t Target, inner func(context.Context, Target) Observation) Observation {
 		if o := inner(ctx, t); !useless(o) || other.Inapplicable(t) != "" {
 			return o
 		}
 		return other.observe(ctx, t)
-	}).Classed(p.effect.And(other.effect))
+	}).WithEffect(p.effect.And(other.effect))
 	either.Sentence += ", or else " + other.Sentence
 	return either
 }
 
 // UnlessNothing returns the probe that observes Failed, with the Nothing that the function returns, if that is not zero.
-func (p Probe) Unless(nothing func(Observation) Nothing) Probe {
+func (p Probe) UnlessNothing(nothing func(Observation) Nothing) Probe {
 	return p.wrap(func(ctx context.Context, t Target, inner func(context.Context, Target) Observation) Observation {
 		o := inner(ctx, t)
 		if none := nothing(o); !none.IsZero() {
@@ -136,7 +136,7 @@ func (p Probe) Inapplicable(t Target) string {
 
 // SilentReason returns the reason why a port of the target that the probe calls does not answer; "" if none is known to be
 // silent.
-func (p Probe) Silent(t Target) string {
+func (p Probe) SilentReason(t Target) string {
 	for _, plane := range append([]Plane{p.Plane}, p.needs...) {
 		if why := t.Silent.At(plane); why != "" {
 			return why
@@ -155,14 +155,14 @@ func (p Probe) Observe(ctx context.Context, t Target) Observation {
 	if why := t.forbids(p.effect); why != "" {
 		return Observation{Plane: p.Plane, Outcome: NotReached, Err: "nothing was sent: " + why}
 	}
-	if why := p.Silent(t); why != "" {
+	if why := p.SilentReason(t); why != "" {
 		return Observation{Plane: p.Plane, Outcome: NotReached, Err: why}
 	}
 	timeout := p.Timeout
 	if timeout == 0 {
 		timeout = DefaultTimeout
 	}
-	bounded, cancel := deadline.FairAfter(ctx, p.Waits, timeout-p.Waits)
+	bounded, cancel := deadline.FairAfter(ctx, p.AgentWait, timeout-p.AgentWait)
 	defer cancel()
 
 	start := time.Now()
@@ -173,20 +173,20 @@ func (p Probe) Observe(ctx context.Context, t Target) Observation {
 	if unanswered {
 		t.Silent.recheck(ctx, t, p.Plane)
 	}
-	if p.Waits == 0 {
+	if p.AgentWait == 0 {
 		o.excuseSlowness(t.handshakeTimeout(p.Plane))
 	}
-	o.Unsettled = o.Unsettled || unanswered && p.Waits == 0 || o.Outcome == Failed && containsAny(o.Received, noLeaderErrors())
+	o.Unsettled = o.Unsettled || unanswered && p.AgentWait == 0 || o.Outcome == Failed && containsAny(o.Received, noLeaderErrors())
 	return o
 }
 
 // MaxTries is how often ObserveRetrying runs a probe at most.
-const Tries = 3
+const MaxTries = 3
 
 // ObserveRetrying runs the probe, and again while the observation asks for a Retry. It returns the last observation.
-func (p Probe) Insist(ctx context.Context, t Target) Observation {
+func (p Probe) ObserveRetrying(ctx context.Context, t Target) Observation {
 	o := p.Observe(ctx, t)
-	for again := 1; o.Retry && again < Tries && ctx.Err() == nil; again++ {
+	for again := 1; o.Retry && again < MaxTries && ctx.Err() == nil; again++ {
 		o = p.Observe(ctx, t)
 	}
 	return o

@@ -38,7 +38,7 @@ func RogueServer(holder, operator Caller) Probe {
 			return notReached(err.Error())
 		}
 		return rogueOffer{Target: t, operator: operator}.observe(ctx, config)
-	}).Only(func(t Target) string {
+	}).OnlyFor(func(t Target) string {
 		if _, err := callersAddress(t); err != nil {
 			return err.Error()
 		}
@@ -134,13 +134,13 @@ func (c rogueOffer) await(ctx context.Context, listener net.Listener, config *tl
 // offer asks the client to use these servers, and no others.
 func (c rogueOffer) offer(ctx context.Context, addresses ...string) Observation {
 	query := url.Values{"address": addresses}.Encode()
-	return HTTPAsk(Ask{Method: http.MethodPut, Path: serversPath + "?" + query}, c.operator).Observe(ctx, c.Target)
+	return HTTPRequest(Request{Method: http.MethodPut, Path: serversPath + "?" + query}, c.operator).Observe(ctx, c.Target)
 }
 
 // servers returns those that the client uses.
 func (c rogueOffer) servers(ctx context.Context) ([]string, error) {
 	var list []string
-	o := HTTPSearch(Ask{Path: serversPath}, c.operator, AnswerSearch{
+	o := HTTPSearch(Request{Path: serversPath}, c.operator, AnswerSearch{
 		For: "its servers",
 		In: func(_ http.Header, body []byte) (bool, string, error) {
 			return true, "a list", json.Unmarshal(body, &list)

@@ -21,7 +21,7 @@ type Call struct {
 	Args map[string]any
 	// AcceptedErrors are parts of errors that only a caller with the needed rights gets, for example "missing node ID": the
 	// server accepted the caller, and then found the request invalid. An error that contains one is Accepted.
-	Behind []string
+	AcceptedErrors []string
 
 	// verified is the class that was found for the call; the zero class is Changes.
 	verified Effect
@@ -70,7 +70,7 @@ func (c Call) args(region, token string) map[string]any {
 func (c Call) judge(text string) (Outcome, string) {
 	words := "error: " + clean(text)
 	switch {
-	case containsAny(text, c.Behind):
+	case containsAny(text, c.AcceptedErrors):
 		return Accepted, words
 	case isDenial(text):
 		return Denied, words
@@ -105,14 +105,14 @@ func StatusLeader() Call { return stale(leaderMethod) }
 // A follower forwards the request to the leader before it looks at the caller's certificate (nomad/node_endpoint.go:102), and
 // the leader sees the follower's certificate: only a leader judges the caller's.
 func RegisterNothing() Call {
-	return Call{Method: "Node.Register", Behind: []string{"missing node for client registration"}}.WithoutEffectOn(readVersion)
+	return Call{Method: "Node.Register", AcceptedErrors: []string{"missing node for client registration"}}.WithoutEffectOn(readVersion)
 }
 
 // DequeueNothing asks for an evaluation to work on. Only servers of the region are accepted (nomad/eval_endpoint.go:123). It
 // names a type of scheduler that does not exist, and waits for a millisecond: no evaluation is taken. The version is that of
 // Nomad's schedulers (scheduler/scheduler.go:18); a leader with another one refuses after the same check.
 func DequeueNothing() Call {
-	return Call{Method: "Eval.Dequeue", Behind: []string{"dequeue disallowed"}, Args: map[string]any{
+	return Call{Method: "Eval.Dequeue", AcceptedErrors: []string{"dequeue disallowed"}, Args: map[string]any{
 		"Schedulers": []string{noScheduler}, "SchedulerVersion": 1, "Timeout": time.Millisecond,
 	}}.WithoutEffectOn(readVersion)
 }
@@ -156,7 +156,7 @@ func RPCCallOver(f Framing, c Call, as Caller) Probe {
 			return endpoint{}, exchange{}, err
 		}
 		return callEndpoint(t, e, as)
-	}).Classed(c.Effect()).withToken(as)
+	}).WithEffect(c.Effect()).withToken(as)
 }
 
 // RPCOver returns a probe that sends the framing's harmless request over TLS as the caller: Status.Leader, a Raft pre-vote,
@@ -169,7 +169,7 @@ func RPCOver(f Framing, as Caller) Probe {
 			return endpoint{}, exchange{}, err
 		}
 		return tlsEndpoint(t, e, as)
-	}).Classed(f.effect())
+	}).WithEffect(f.effect())
 }
 
 // Raft returns a probe that asks for a pre-vote over TLS as the caller. It is harmless: a pre-vote changes no term and no
@@ -188,7 +188,7 @@ func PlainRPC(f Framing) Probe {
 	return exchangeProbe(f.plane(), sentence, func(_ context.Context, t Target) (endpoint, exchange, error) {
 		e, err := f.exchange(t.Region)
 		return endpoint{addr: t.RPC, from: t.From}, e, err
-	}).Classed(f.effect())
+	}).WithEffect(f.effect())
 }
 
 // RPCStream returns a probe that asks for the stream of that call over TLS as the caller. The first part of the stream
@@ -203,7 +203,7 @@ func RPCStream(c Call, as Caller) Probe {
 			return endpoint{}, exchange{}, err
 		}
 		return tlsEndpoint(t, e, as)
-	}).Classed(c.Effect()).withToken(as)
+	}).WithEffect(c.Effect()).withToken(as)
 }
 
 // RPCHandshake returns a probe that does only the RPC port's TLS handshake as the caller. Accepted says that the caller may
@@ -215,7 +215,7 @@ func RPCHandshake(as Caller) Probe {
 			sent:   "nothing",
 			answer: func(io.Reader) (Outcome, string, error) { return Accepted, "the handshake was accepted", nil },
 		}, as)
-	}).Classed(Reads())
+	}).WithEffect(Reads())
 }
 
 // tlsEndpoint returns the RPC port's endpoint for the caller, and the exchange as it is described there.
@@ -233,7 +233,7 @@ func tlsEndpoint(t Target, e exchange, as Caller) (endpoint, exchange, error) {
 
 // callEndpoint returns tlsEndpoint, or the plaintext endpoint if caller and target both allow it. No token is sent there.
 func callEndpoint(t Target, e exchange, as Caller) (endpoint, exchange, error) {
-	if !t.RPCInClear || !as.orPlaintext || as.token != "" {
+	if !t.RPCPlaintext || !as.orPlaintext || as.token != "" {
 		return tlsEndpoint(t, e, as)
 	}
 	return endpoint{addr: t.RPC, from: t.From}, e, nil

@@ -121,7 +121,7 @@ func stream(conn net.Conn) {
 // monitorNothing asks for the log from a level that does not exist: the agent says so behind the check for agent:read, and
 // begins no stream (nomad/client_agent_endpoint.go:164).
 func monitorNothing() probe.Call {
-	return probe.Call{Method: "Agent.Monitor", Args: map[string]any{"LogLevel": "x"}, Behind: []string{"Unknown log level"}}
+	return probe.Call{Method: "Agent.Monitor", Args: map[string]any{"LogLevel": "x"}, AcceptedErrors: []string{"Unknown log level"}}
 }
 
 func TestStreams(t *testing.T) {

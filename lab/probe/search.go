@@ -36,7 +36,7 @@ func (n Nothing) IsZero() bool { return n == Nothing{} }
 
 // WithSearch returns the probe followed by a search in what it observed. Where p observes Accepted, the outcome is Found or
 // Absent, or Failed if the search returned an error. Any other outcome of p stays.
-func Searching(p Probe, search Search) Probe {
+func WithSearch(p Probe, search Search) Probe {
 	with := p.wrap(func(ctx context.Context, t Target, inner func(context.Context, Target) Observation) Observation {
 		o := inner(ctx, t)
 		if o.Outcome != Accepted {
@@ -73,7 +73,7 @@ type AnswerSearch struct {
 // HTTPSearch returns a probe that sends the request over HTTPS as the caller, and searches an answer with a status below 300:
 // Found or Absent. Any other answer has its own outcome, except that an answer of Request.AcceptedErrors is Absent. An answer
 // that is incomplete or longer than 1 MiB is never Absent.
-func HTTPSearch(a Ask, as Caller, search AnswerSearch) Probe {
+func HTTPSearch(a Request, as Caller, search AnswerSearch) Probe {
 	sentence := fmt.Sprintf("look for %s: %s %s", search.For, a, as.overHTTP())
 	return a.classify(New(PlaneHTTP, sentence, func(ctx context.Context, t Target) Observation {
 		return overHTTPS(ctx, t, a, as, func(response *http.Response) (Outcome, string, error) {
@@ -115,15 +115,15 @@ const otherOrigin = "https://another-site.example"
 // (Fetch standard, CORS-preflight fetch). An agent answers it at HealthPath with 405 and without effect: the handler accepts
 // only GET (command/agent/agent_endpoint.go:667, HealthRequest; verified against Nomad 1.11.3). Other paths may have an
 // effect: /v1/client/gc accepts every method.
-func preflight() Ask {
-	return Ask{Method: http.MethodOptions, Path: HealthPath, Origin: otherOrigin}.WithoutEffectOn(readVersion)
+func preflight() Request {
+	return Request{Method: http.MethodOptions, Path: HealthPath, Origin: otherOrigin}.WithoutEffectOn(readVersion)
 }
 
 // OtherOriginSearch returns a probe that searches what an agent answers to a page of another site. It sends a GET of
 // HealthPath, or, if preflighted is true, a browser's preflight of a PUT with a token. To a cluster that this program did not
 // start, and on whose versions the preflight was not verified, it sends the GET with the other site's Origin.
 func OtherOriginSearch(preflighted bool, as Caller, search AnswerSearch) Probe {
-	read := Ask{Path: HealthPath, Origin: otherOrigin}
+	read := Request{Path: HealthPath, Origin: otherOrigin}
 	sentence := fmt.Sprintf("look for %s: %s %s, for a page of another site", search.For, read, as.overHTTP())
 	if preflighted {
 		sentence = fmt.Sprintf("look for %s: %s %s, a browser's preflight for a page of another site", search.For, preflight(), as.overHTTP())

@@ -58,7 +58,7 @@ func TestHTTPSearch(t *testing.T) {
 		"far too long, marker far back": {answers(t, h, sized(2*mega+10), big+big+marker), probe.Failed, "the answer is not in the protocol's form"},
 		"closed port":                   {closedPort(t), probe.NotReached, "no connection"},
 	}
-	p := probe.HTTPSearch(probe.Ask{Path: "/", Behind: []string{"no such"}}, probe.As(h.cli), markerSearch())
+	p := probe.HTTPSearch(probe.Request{Path: "/", AcceptedErrors: []string{"no such"}}, probe.As(h.cli), markerSearch())
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			o := p.Observe(t.Context(), target(test.at))
@@ -76,8 +76,8 @@ func TestHTTPSearch(t *testing.T) {
 // nothing of the kind, it has a Nothing. Any other failure has neither.
 func TestFailuresWithNothingOrRetry(t *testing.T) {
 	h := newCredentials(t)
-	p := probe.HTTPSearch(probe.Ask{
-		Path: "/", Late: []string{"nodes reported success"}, Nothing: func(answer string) (none probe.Nothing) {
+	p := probe.HTTPSearch(probe.Request{
+		Path: "/", RetryErrors: []string{"nodes reported success"}, Nothing: func(answer string) (none probe.Nothing) {
 			if strings.Contains(answer, "nodes reported failure") {
 				none.Why = "it has none"
 			}
@@ -104,7 +104,7 @@ func TestFailuresWithNothingOrRetry(t *testing.T) {
 func TestHTTPSearchOfARefusedCaller(t *testing.T) {
 	h := newCredentials(t)
 	https := web(t, h.tlsConfig(t))
-	p := probe.HTTPSearch(probe.Ask{Path: "/ok"}, probe.Anonymous(h.server), markerSearch())
+	p := probe.HTTPSearch(probe.Request{Path: "/ok"}, probe.Anonymous(h.server), markerSearch())
 	if o := p.Observe(t.Context(), target(https)); o.Outcome != probe.RefusedInHandshake {
 		t.Errorf("outcome %q: %+v", o.Outcome, o)
 	}
@@ -115,7 +115,7 @@ func TestHTTPSearchDropsTheBody(t *testing.T) {
 	h := newCredentials(t)
 	https := web(t, h.tlsConfig(t))
 	saw := ""
-	p := probe.HTTPSearch(probe.Ask{Path: "/ok"}, probe.As(h.cli), probe.AnswerSearch{
+	p := probe.HTTPSearch(probe.Request{Path: "/ok"}, probe.As(h.cli), probe.AnswerSearch{
 		For: "a key", In: func(_ http.Header, body []byte) (bool, string, error) { saw = string(body); return true, "a key", nil },
 	})
 	o := p.Observe(t.Context(), target(https))
@@ -132,7 +132,7 @@ func TestHTTPSearchThatFails(t *testing.T) {
 	h := newCredentials(t)
 	https := web(t, h.tlsConfig(t))
 	for _, there := range []bool{true, false} {
-		p := probe.HTTPSearch(probe.Ask{Path: "/ok"}, probe.As(h.cli), probe.AnswerSearch{
+		p := probe.HTTPSearch(probe.Request{Path: "/ok"}, probe.As(h.cli), probe.AnswerSearch{
 			For: "a field", In: func(http.Header, []byte) (bool, string, error) { return there, "", errors.New("it is not told") },
 		})
 		if o := p.Observe(t.Context(), target(https)); o.Outcome != probe.Failed || o.Received != "it is not told" {

@@ -9,7 +9,7 @@ import (
 
 // Liveness sends the target's port a request that every agent answers in some way, a refusal included, without a credential.
 // It observes NotReached if the port does not answer, or may not be sent the request.
-func SignOfLife(ctx context.Context, t Target, port Plane) Observation {
+func Liveness(ctx context.Context, t Target, port Plane) Observation {
 	o := livenessProbe(port).Observe(ctx, t)
 	if o.Outcome == NotReached && o.hungUpAfter > 0 { // to end the connection is an answer, however late
 		o.Outcome = RefusedInHandshake
@@ -18,13 +18,13 @@ func SignOfLife(ctx context.Context, t Target, port Plane) Observation {
 }
 
 // MayTestLiveness reports whether the target has such a port and may be sent the request of Liveness.
-func MaySeekLife(t Target, port Plane) bool { return livenessProbe(port).Inapplicable(t) == "" }
+func MayTestLiveness(t Target, port Plane) bool { return livenessProbe(port).Inapplicable(t) == "" }
 
 // livenessProbe returns the probe of Liveness. An agent answers it itself, in any state of its leader and its other ports.
 func livenessProbe(port Plane) Probe {
 	switch port.port() {
 	case PlaneHTTP:
-		return PlainHTTPAsk(Health())
+		return PlainHTTPRequest(Health())
 	case PlaneRPC:
 		return PlainRPC(FramingNomad)
 	case PlaneGossip:
@@ -35,7 +35,7 @@ func livenessProbe(port Plane) Probe {
 }
 
 // ClosesOnTLS reports whether the agent ended the handshake before it sent anything in TLS, an alert included.
-func HangsUpOnTLS(handshake Observation) bool {
+func ClosesOnTLS(handshake Observation) bool {
 	spoke := strings.Contains(handshake.Err, "tls: ") || strings.Contains(handshake.Err, "x509: ")
 	return handshake.Outcome == RefusedInHandshake && !spoke
 }
@@ -43,7 +43,7 @@ func HangsUpOnTLS(handshake Observation) bool {
 // SilentPorts has the ports of one agent that do not answer, each with the reason. All copies of a Target share it, as a port
 // may stop answering while the agent is probed. A nil SilentPorts has no port, and learns of none. It is safe for concurrent
 // use.
-type Silence struct {
+type SilentPorts struct {
 	ports map[Plane]*silentPort
 }
 
@@ -57,8 +57,8 @@ type silentPort struct {
 }
 
 // NewSilentPorts returns SilentPorts with these reasons by plane. A port without a reason answers as far as is known.
-func NewSilence(reasons map[Plane]string) *Silence {
-	s := &Silence{ports: map[Plane]*silentPort{}}
+func NewSilentPorts(reasons map[Plane]string) *SilentPorts {
+	s := &SilentPorts{ports: map[Plane]*silentPort{}}
 	for _, port := range Ports() {
 		s.ports[port] = &silentPort{why: reasons[port]}
 	}
@@ -66,7 +66,7 @@ func NewSilence(reasons map[Plane]string) *Silence {
 }
 
 // At returns the reason why the port that serves the plane does not answer; empty if it is not known to be silent.
-func (s *Silence) At(p Plane) string {
+func (s *SilentPorts) At(p Plane) string {
 	if s == nil || s.ports[p.port()] == nil {
 		return ""
 	}
@@ -79,7 +79,7 @@ func (s *Silence) At(p Plane) string {
 // recheck tests a port that left a request unanswered, and returns the reason if it does not answer. Nothing more is sent to
 // a port that is found silent. The agent's other ports are then tested too, each by itself, as a paused agent answers at none.
 // They are not tested before that: the agent may log the test, and a check may read in the log what it says of another caller.
-func (s *Silence) recheck(ctx context.Context, t Target, p Plane) string {
+func (s *SilentPorts) recheck(ctx context.Context, t Target, p Plane) string {
 	if s == nil || s.ports[p.port()] == nil {
 		return ""
 	}
@@ -96,14 +96,14 @@ func (s *Silence) recheck(ctx context.Context, t Target, p Plane) string {
 }
 
 // test tests one port, unless it is known to be silent, and keeps the reason if it does not answer.
-func (s *Silence) test(ctx context.Context, t Target, p Plane) {
+func (s *SilentPorts) test(ctx context.Context, t Target, p Plane) {
 	port := s.ports[p]
 	port.testing.Lock()
 	defer port.testing.Unlock()
-	if s.At(p) != "" || !MaySeekLife(t, p) {
+	if s.At(p) != "" || !MayTestLiveness(t, p) {
 		return
 	}
-	o := SignOfLife(ctx, t, p)
+	o := Liveness(ctx, t, p)
 	if o.Outcome != NotReached || ctx.Err() != nil {
 		return
 	}

@@ -29,7 +29,7 @@ func TestAHangingPortIsLeftAlone(t *testing.T) {
 	h := newCredentials(t)
 	at, connections := hanging(t)
 	agent := target(at)
-	agent.RPC, agent.Gossip, agent.Silent = rpcPort(t, h.tlsConfig(t)), "", probe.NewSilence(nil)
+	agent.RPC, agent.Gossip, agent.Silent = rpcPort(t, h.tlsConfig(t)), "", probe.NewSilentPorts(nil)
 	const callers = 4
 	var all sync.WaitGroup
 	for range callers {
@@ -61,7 +61,7 @@ func TestAHangingAgentIsTestedOnce(t *testing.T) {
 	h := newCredentials(t)
 	at, connections := hanging(t)
 	agent := target(at)
-	agent.Gossip, agent.Silent = at, probe.NewSilence(nil)
+	agent.Gossip, agent.Silent = at, probe.NewSilentPorts(nil)
 	if o := shortly(fetch(h)).Observe(t.Context(), agent); o.Outcome != probe.NotReached {
 		t.Errorf("outcome %q", o.Outcome)
 	}
@@ -86,7 +86,7 @@ func TestASlowAnswerIsNoSilence(t *testing.T) {
 		}
 		_, _ = io.Copy(io.Discard, c)
 	}))
-	agent.Silent = probe.NewSilence(nil)
+	agent.Silent = probe.NewSilentPorts(nil)
 	if o := shortly(call(h)).Observe(t.Context(), agent); o.Outcome != probe.NotReached || agent.Silent.At(probe.PlaneRPC) != "" {
 		t.Errorf("outcome %q, silent because %q", o.Outcome, agent.Silent.At(probe.PlaneRPC))
 	}
@@ -106,7 +106,7 @@ func TestAHangKeepsNoConnection(t *testing.T) {
 	})
 	for at, want := range map[string]probe.Outcome{at: probe.NotReached, answers: probe.Accepted} {
 		agent := target(at)
-		agent.Silent = probe.NewSilence(nil)
+		agent.Silent = probe.NewSilentPorts(nil)
 		if o := probe.HTTPSilent(idleTime).Observe(t.Context(), agent); o.Outcome != want {
 			t.Errorf("outcome %q, want %q: %s %s", o.Outcome, want, o.Received, o.Err)
 		}
@@ -120,14 +120,14 @@ func TestSilentPorts(t *testing.T) {
 	at, connections := hanging(t)
 	agent := target(at)
 	agent.Address = "127.0.0.1"
-	agent.Silent = probe.NewSilence(map[probe.Plane]string{probe.PlaneHTTP: "it is paused"})
-	wire := probe.Overheard(probe.MarkerOn(probe.PlaneRPC), probe.RegisteringJob(probe.As(h.server)))
+	agent.Silent = probe.NewSilentPorts(map[probe.Plane]string{probe.PlaneHTTP: "it is paused"})
+	wire := probe.TrafficSearch(probe.MarkerOn(probe.PlaneRPC), probe.RegisterJobTraffic(probe.As(h.server)))
 	for _, p := range []probe.Probe{fetch(h), probe.PlainHTTP("/"), wire} {
-		if o := p.Observe(t.Context(), agent); o.Outcome != probe.NotReached || o.Err != "it is paused" || p.Silent(agent) != o.Err {
+		if o := p.Observe(t.Context(), agent); o.Outcome != probe.NotReached || o.Err != "it is paused" || p.SilentReason(agent) != o.Err {
 			t.Errorf("%s: %+v", p.Sentence, o)
 		}
 	}
-	if why := call(h).Silent(agent); why != "" || connections.Load() != 0 {
+	if why := call(h).SilentReason(agent); why != "" || connections.Load() != 0 {
 		t.Errorf("RPC is silent because %q, %d connections", why, connections.Load())
 	}
 }

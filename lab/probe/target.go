@@ -34,18 +34,18 @@ type Target struct {
 	ServerName string
 	// HTTPPlaintext is true for an agent whose HTTP port is known to serve without TLS, and is known to be the agent's: a
 	// proxy in between could claim the first, and be sent a token.
-	HTTPInClear bool
+	HTTPPlaintext bool
 	// RPCPlaintext is true for a server of a lab that accepts calls without TLS, whether or not it accepts others
 	// (rpc_upgrade_mode).
-	RPCInClear bool
+	RPCPlaintext bool
 	// RPCPlaintextOnly is true for a server that was seen to accept calls without TLS, and to end TLS handshakes.
-	RPCWithoutTLS bool
+	RPCPlaintextOnly bool
 	// MaxConnections is how many connections of one address the agent says that it accepts at once, for HTTP and RPC; 0 for no
 	// limit. For a plane that is not in it, the limit is not known.
-	Takes map[Plane]int
+	MaxConnections map[Plane]int
 	// HandshakeTimeouts is how long the agent says that it waits for a caller's handshake, for HTTP and RPC. A plane that is
 	// not in it, or is zero, has Nomad's default.
-	Hurries map[Plane]time.Duration
+	HandshakeTimeouts map[Plane]time.Duration
 	// Telemetry is what the agent says of its metrics.
 	Telemetry Telemetry
 	// Files is true for a target that is not an agent, but the files that one is to read.
@@ -72,7 +72,7 @@ type Target struct {
 	NoToken string
 
 	// Silent has the agent's ports that do not answer: nothing is sent there. Nil: none is known to be silent.
-	Silent *Silence
+	Silent *SilentPorts
 
 	// pinned is the only certificate that callers trust, instead of those that their authority signed: that of a
 	// ControlServer. Nil for an agent.
@@ -128,11 +128,11 @@ func (t Target) CallerAt(p Plane) string {
 
 // PlaintextOnly returns why a caller who should be accepted is refused in the handshake, at a port that is known to serve only
 // plaintext. Zero for any other port. An HTTP port never serves both; an RPC port does with rpc_upgrade_mode.
-func (t Target) WithoutTLS(p Plane) Nothing {
+func (t Target) PlaintextOnly(p Plane) Nothing {
 	switch {
-	case p == PlaneHTTP && t.HTTPInClear:
+	case p == PlaneHTTP && t.HTTPPlaintext:
 		return Nothing{Why: "its HTTP port serves in the clear, and nothing over TLS", JudgedBy: "https-refuses-plaintext", Missed: true}
-	case (p == PlaneRPC || p == PlaneRaft) && t.RPCWithoutTLS:
+	case (p == PlaneRPC || p == PlaneRaft) && t.RPCPlaintextOnly:
 		return Nothing{Why: "its RPC port takes calls in the clear, and none over TLS", JudgedBy: "rpc-refuses-plaintext-nomad-rpc", Missed: true}
 	}
 	return Nothing{}
@@ -140,9 +140,9 @@ func (t Target) WithoutTLS(p Plane) Nothing {
 
 // MaxParallel returns how many requests may run at once without meeting the agent's limits of connections: two fewer than the
 // limit, as a connection that has just ended may still count, and so does an idle one of the API client. 0: no limit.
-func (t Target) AtOnce() int {
+func (t Target) MaxParallel() int {
 	least := 0
-	for _, limit := range t.Takes {
+	for _, limit := range t.MaxConnections {
 		if limit > 0 && (least == 0 || limit < least) {
 			least = limit
 		}
@@ -160,7 +160,7 @@ const defaultHandshakeTimeout = 5 * time.Second
 
 // handshakeTimeout returns how long the target waits for a caller's handshake on the plane.
 func (t Target) handshakeTimeout(p Plane) time.Duration {
-	if timeout := t.Hurries[p.port()]; timeout > 0 {
+	if timeout := t.HandshakeTimeouts[p.port()]; timeout > 0 {
 		return timeout
 	}
 	return defaultHandshakeTimeout
@@ -170,17 +170,17 @@ func (t Target) handshakeTimeout(p Plane) time.Duration {
 type Telemetry struct {
 	// CollectionInterval is how often the agent measures itself, and Interval is the length of one interval of its metrics.
 	// Zero: 1 s, and 10 s.
-	Every, Interval time.Duration
+	CollectionInterval, Interval time.Duration
 	// PrefixFilter are rules such as "-nomad.client". The longest rule that matches a metric's name decides whether it is
 	// kept.
 	PrefixFilter []string
 	// DropUnmatched is true if a metric that no rule matches is dropped.
-	Drops bool
+	DropUnmatched bool
 }
 
 // Keeps reports whether the agent's filter keeps the metrics with this prefix (go-metrics, allowMetric).
 func (t Telemetry) Keeps(prefix string) bool {
-	keeps, longest := !t.Drops, -1
+	keeps, longest := !t.DropUnmatched, -1
 	for _, rule := range t.PrefixFilter {
 		if rule == "" || !strings.HasPrefix(prefix, rule[1:]) || len(rule) < longest {
 			continue
@@ -195,8 +195,8 @@ func (t Telemetry) Keeps(prefix string) bool {
 // MaxDelay returns how long it may take until the agent's metrics show an interval in which it has measured itself. They are
 // those of the last whole interval, and the first interval may have ended before the first measurement
 // (command/agent/command.go:1265; go-metrics, InmemSink.DisplayMetrics; verified against Nomad 1.11.3).
-func (t Telemetry) Whole() time.Duration {
-	every, interval := t.Every, t.Interval
+func (t Telemetry) MaxDelay() time.Duration {
+	every, interval := t.CollectionInterval, t.Interval
 	if every <= 0 {
 		every = time.Second
 	}

@@ -16,7 +16,7 @@ import (
 )
 
 // PacketSearch is something to search for in the packets of one of an agent's ports. MarkerOn and MemberName build it.
-type Overhearing struct {
+type PacketSearch struct {
 	// Plane is the port whose packets are searched: HTTP, RPC or gossip.
 	Plane Plane
 	// For names it, as it follows "look for".
@@ -26,13 +26,13 @@ type Overhearing struct {
 }
 
 // MarkerOn returns a search for the marker that the traffic sends.
-func MarkerOn(p Plane) Overhearing {
-	return Overhearing{Plane: p, For: "the marker", text: func(run TrafficRun) string { return run.Marker }}
+func MarkerOn(p Plane) PacketSearch {
+	return PacketSearch{Plane: p, For: "the marker", text: func(run TrafficRun) string { return run.Marker }}
 }
 
 // MemberName returns a search for the agent's own name in gossip.
-func MemberName() Overhearing {
-	return Overhearing{Plane: PlaneGossip, For: "the name of the member", text: func(run TrafficRun) string { return run.Target.Member }}
+func MemberName() PacketSearch {
+	return PacketSearch{Plane: PlaneGossip, For: "the name of the member", text: func(run TrafficRun) string { return run.Target.Member }}
 }
 
 // TrafficRun is one run of Traffic.
@@ -50,16 +50,16 @@ type Traffic struct {
 	// Title says what happens, as it follows "while".
 	Title string
 	// Timeout bounds Run; zero means DefaultTimeout.
-	Takes time.Duration
+	Timeout time.Duration
 	// MinBytes is how many bytes the target sends or receives at least, encrypted or not. If fewer were captured, the traffic
 	// went another way, and a search that finds nothing proves nothing. Zero: one byte.
-	Weight int
+	MinBytes int
 	// Effect is the class of what Run sends; zero means Changes.
 	Effect Effect
 	// Planes are those whose ports of the target Run calls; nil: none.
-	Calls []Plane
+	Planes []Plane
 	// Run returns when the packets were sent.
-	Cause func(context.Context, TrafficRun) error
+	Run func(context.Context, TrafficRun) error
 }
 
 // captureTime is how much longer a TrafficSearch may take than its traffic.
@@ -69,19 +69,19 @@ const captureTime = time.Second
 // Found, or Absent if MinBytes of the traffic were captured on that port, no packet was missed, and none contains the text. If
 // less was captured, or a packet was missed, it observes Failed with Retry: the kernel drops packets if this program gets no
 // processor to read them. It observes NotReached if the traffic failed, or this program may not capture (ErrMayNotCapture).
-func Overheard(search Overhearing, traffic Traffic) Probe {
+func TrafficSearch(search PacketSearch, traffic Traffic) Probe {
 	p := New(PlaneNetwork, fmt.Sprintf("listen to the %s port while %s, and look for %s", search.Plane, traffic.Title, search.For),
-		func(ctx context.Context, t Target) Observation { return captureTraffic(ctx, t, search, traffic) }).Classed(traffic.Effect)
-	p.needs = traffic.Calls
-	p.Timeout = captureTime + traffic.Takes
-	if traffic.Takes == 0 {
+		func(ctx context.Context, t Target) Observation { return captureTraffic(ctx, t, search, traffic) }).WithEffect(traffic.Effect)
+	p.needs = traffic.Planes
+	p.Timeout = captureTime + traffic.Timeout
+	if traffic.Timeout == 0 {
 		p.Timeout += DefaultTimeout
 	}
 	return p
 }
 
-func captureTraffic(ctx context.Context, t Target, search Overhearing, traffic Traffic) Observation {
-	if search.text == nil || traffic.Cause == nil {
+func captureTraffic(ctx context.Context, t Target, search PacketSearch, traffic Traffic) Observation {
+	if search.text == nil || traffic.Run == nil {
 		return notReached("there is nothing to listen for or no traffic: build them with MarkerOn and similar functions")
 	}
 	capture, err := StartCapture(ctx, t, portOn(t, search.Plane))
@@ -89,7 +89,7 @@ func captureTraffic(ctx context.Context, t Target, search Overhearing, traffic T
 		return notReached(err.Error())
 	}
 	run := TrafficRun{Target: t, Marker: "marker-" + rand.Text(), Capture: capture}
-	err = traffic.Cause(ctx, run)
+	err = traffic.Run(ctx, run)
 	stopErr := capture.Stop()
 	o := Observation{Sent: traffic.Title}
 	text := search.text(run)
@@ -101,7 +101,7 @@ func captureTraffic(ctx context.Context, t Target, search Overhearing, traffic T
 	case stopErr != nil:
 		o.Outcome, o.Err = NotReached, clean(stopErr.Error())
 	default:
-		o.Outcome, o.Received = capture.search(portOn(t, search.Plane), text, max(traffic.Weight, 1))
+		o.Outcome, o.Received = capture.search(portOn(t, search.Plane), text, max(traffic.MinBytes, 1))
 		o.Retry = o.Outcome == Failed // the capture is incomplete
 	}
 	return o
@@ -132,11 +132,11 @@ func containsText(piece, text []byte) bool {
 
 // ReadJobTraffic returns traffic on the HTTP port: the caller reads a job that does not exist and whose name is the marker. If
 // the agent serves plain HTTP, the request goes in plaintext, as users' tools would send it, and without the caller's token.
-func AskingForJob(as Caller) Traffic {
+func ReadJobTraffic(as Caller) Traffic {
 	return Traffic{
-		Title: "a job with a marker for its name is asked for", Effect: Reads(), Calls: []Plane{PlaneHTTP},
-		Cause: func(ctx context.Context, run TrafficRun) error {
-			return clientOf(ctx, run.Target, as).sendOrDenied(ctx, Ask{Path: "/v1/job/" + run.Marker})
+		Title: "a job with a marker for its name is asked for", Effect: Reads(), Planes: []Plane{PlaneHTTP},
+		Run: func(ctx context.Context, run TrafficRun) error {
+			return clientOf(ctx, run.Target, as).sendOrDenied(ctx, Request{Path: "/v1/job/" + run.Marker})
 		},
 	}
 }
@@ -144,36 +144,36 @@ func AskingForJob(as Caller) Traffic {
 // WriteVariableTraffic returns traffic on the HTTP port: the caller writes a variable that contains the marker, and deletes it.
 // If the agent serves plain HTTP, it is sent in plaintext and without the caller's token; it does not matter that ACLs then
 // deny it.
-func WritingVariable(as Caller) Traffic {
-	return Traffic{Title: "a variable with a marker is written", Calls: []Plane{PlaneHTTP}, Cause: func(ctx context.Context, run TrafficRun) error {
+func WriteVariableTraffic(as Caller) Traffic {
+	return Traffic{Title: "a variable with a marker is written", Planes: []Plane{PlaneHTTP}, Run: func(ctx context.Context, run TrafficRun) error {
 		path := "/v1/var/nomadlab/" + run.Marker
 		body, err := json.Marshal(map[string]any{"Path": "nomadlab/" + run.Marker, "Items": map[string]string{"value": run.Marker}})
 		if err != nil {
 			return fmt.Errorf("encode a variable: %w", err)
 		}
 		client := clientOf(ctx, run.Target, as)
-		err = client.sendOrDenied(ctx, Ask{Method: "PUT", Path: path, Body: string(body)})
-		return errors.Join(err, client.cleanUp(ctx, Ask{Method: "DELETE", Path: path}))
+		err = client.sendOrDenied(ctx, Request{Method: "PUT", Path: path, Body: string(body)})
+		return errors.Join(err, client.cleanUp(ctx, Request{Method: "DELETE", Path: path}))
 	}}
 }
 
 // RegisterJobTraffic returns traffic on the RPC port of every server: the caller registers a job that contains the marker and
 // runs nothing, waits until the target knows it, and purges it. Raft replicates it from the leader to the other servers. Two
 // evaluations of the purged job stay until Nomad's garbage collection.
-func RegisteringJob(as Caller) Traffic {
+func RegisterJobTraffic(as Caller) Traffic {
 	return Traffic{
-		Title: "a job with a marker is registered", Weight: jobBytes, Calls: []Plane{PlaneHTTP},
-		Cause: func(ctx context.Context, run TrafficRun) error {
+		Title: "a job with a marker is registered", MinBytes: jobBytes, Planes: []Plane{PlaneHTTP},
+		Run: func(ctx context.Context, run TrafficRun) error {
 			id, body, err := markedJob(run.Marker)
 			if err != nil {
 				return err
 			}
 			client := clientOf(ctx, run.Target, as)
-			if err = client.send(ctx, Ask{Method: "PUT", Path: "/v1/jobs", Body: body}); err == nil {
-				registered := Ask{Path: "/v1/job/" + id + "?stale=true"}
+			if err = client.send(ctx, Request{Method: "PUT", Path: "/v1/jobs", Body: body}); err == nil {
+				registered := Request{Path: "/v1/job/" + id + "?stale=true"}
 				err = awaitNil(ctx, registered.String(), func() error { return client.send(ctx, registered) })
 			}
-			return errors.Join(err, client.cleanUp(ctx, Ask{Method: "DELETE", Path: "/v1/job/" + id + "?purge=true"}))
+			return errors.Join(err, client.cleanUp(ctx, Request{Method: "DELETE", Path: "/v1/job/" + id + "?purge=true"}))
 		},
 	}
 }
@@ -200,8 +200,8 @@ func markedJob(marker string) (id, request string, err error) {
 
 // GossipTraffic returns traffic on the gossip port: it waits until the server and a peer have pinged each other. Servers ping
 // one peer every five seconds (memberlist.DefaultWANConfig, which Nomad uses).
-func Gossiping() Traffic {
-	return Traffic{Title: "servers gossip", Effect: Reads(), Takes: 15 * time.Second, Cause: func(ctx context.Context, run TrafficRun) error {
+func GossipTraffic() Traffic {
+	return Traffic{Title: "servers gossip", Effect: Reads(), Timeout: 15 * time.Second, Run: func(ctx context.Context, run TrafficRun) error {
 		own, err := netip.ParseAddr(run.Target.Address)
 		if err != nil {
 			return fmt.Errorf("read the target's address: %w", err)
@@ -220,12 +220,12 @@ func Gossiping() Traffic {
 // PlaintextTraffic returns traffic on any port, the control of all others: what is sent in plaintext is found. The marker is
 // sent without TLS in a request that asks for nothing: HTTP for a job that does not exist, RPC for the leader of a region that
 // does not exist. An unencrypted ping names the target's Member. It does not matter that the agent refuses it.
-func SpeakingInClear(p Plane) Traffic {
+func PlaintextTraffic(p Plane) Traffic {
 	effect := Reads()
 	if p == PlaneGossip {
 		effect = pingMember("").Effect()
 	}
-	return Traffic{Title: "something is sent in clear", Effect: effect, Calls: []Plane{p}, Cause: func(ctx context.Context, run TrafficRun) error {
+	return Traffic{Title: "something is sent in clear", Effect: effect, Planes: []Plane{p}, Run: func(ctx context.Context, run TrafficRun) error {
 		var plain Probe
 		switch p {
 		case PlaneHTTP:
@@ -255,16 +255,16 @@ type trafficClient struct {
 // clientOf tests whether the agent wants TLS.
 func clientOf(ctx context.Context, t Target, as Caller) trafficClient {
 	served := PlainHTTP(leaderPath).Observe(ctx, t)
-	return trafficClient{target: t, as: as, plain: served.Outcome == Accepted && !(t.HTTPInClear && as.orPlaintext)}
+	return trafficClient{target: t, as: as, plain: served.Outcome == Accepted && !(t.HTTPPlaintext && as.orPlaintext)}
 }
 
 // send sends the request. It returns an error unless the agent accepted it.
-func (c trafficClient) send(ctx context.Context, request Ask) error {
+func (c trafficClient) send(ctx context.Context, request Request) error {
 	return acceptedOrErr(c.observe(ctx, request))
 }
 
 // sendOrDenied sends the request. It returns an error if the agent did not answer: a denied request has been sent too.
-func (c trafficClient) sendOrDenied(ctx context.Context, request Ask) error {
+func (c trafficClient) sendOrDenied(ctx context.Context, request Request) error {
 	o := c.observe(ctx, request)
 	if o.Outcome == Denied {
 		return nil
@@ -272,15 +272,15 @@ func (c trafficClient) sendOrDenied(ctx context.Context, request Ask) error {
 	return acceptedOrErr(o)
 }
 
-func (c trafficClient) observe(ctx context.Context, request Ask) Observation {
+func (c trafficClient) observe(ctx context.Context, request Request) Observation {
 	if c.plain {
-		return PlainHTTPAsk(request).Observe(ctx, c.target)
+		return PlainHTTPRequest(request).Observe(ctx, c.target)
 	}
-	return HTTPAsk(request, c.as).Observe(ctx, c.target)
+	return HTTPRequest(request, c.as).Observe(ctx, c.target)
 }
 
 // cleanUp sends the request also if ctx is done.
-func (c trafficClient) cleanUp(ctx context.Context, request Ask) error {
+func (c trafficClient) cleanUp(ctx context.Context, request Request) error {
 	ctx, cancel := deadline.Fair(context.WithoutCancel(ctx), DefaultTimeout)
 	defer cancel()
 	return c.sendOrDenied(ctx, request)

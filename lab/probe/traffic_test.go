@@ -45,18 +45,18 @@ func jobs(t *testing.T, config *tls.Config) string {
 
 // These tests need the right to capture packets, as the probes do: without it they fail and say so.
 func TestTrafficSearch(t *testing.T) {
-	if err := probe.MayListen(t.Context()); err != nil {
+	if err := probe.MayCapture(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	h := newCredentials(t)
 	secure, open := jobs(t, h.tlsConfig(t)), jobs(t, nil)
 	me := probe.As(h.server).WithToken(secret, "a token")
-	asking := probe.AskingForJob(me)
+	asking := probe.ReadJobTraffic(me)
 	marker, name := probe.MarkerOn(probe.PlaneHTTP), probe.ServerNameOn(probe.PlaneHTTP)
 	heavy := asking
-	heavy.Weight = 1 << 20
-	broken := probe.Traffic{Title: "nothing can be sent", Cause: func(context.Context, probe.TrafficRun) error { return fmt.Errorf("no way") }}
-	idle := probe.Traffic{Title: "nothing happens", Cause: func(context.Context, probe.TrafficRun) error { return nil }}
+	heavy.MinBytes = 1 << 20
+	broken := probe.Traffic{Title: "nothing can be sent", Run: func(context.Context, probe.TrafficRun) error { return fmt.Errorf("no way") }}
+	idle := probe.Traffic{Title: "nothing happens", Run: func(context.Context, probe.TrafficRun) error { return nil }}
 	noAddress := capturedAt(secure)
 	noAddress.Address = ""
 	elsewhere := capturedAt(secure)
@@ -67,23 +67,23 @@ func TestTrafficSearch(t *testing.T) {
 		probe probe.Probe
 		want  probe.Outcome
 	}{
-		{"marker, TLS", capturedAt(secure), probe.Overheard(marker, asking), probe.Absent},
-		{"marker, no TLS", capturedAt(open), probe.Overheard(marker, asking), probe.Found},
-		{"server name, TLS", capturedAt(secure), probe.Overheard(name, asking), probe.Found},
-		{"marker in clear, to a port that wants TLS", capturedAt(secure), probe.Overheard(marker, probe.SpeakingInClear(probe.PlaneHTTP)), probe.Found},
-		{"marker in clear, no TLS", capturedAt(open), probe.Overheard(marker, probe.SpeakingInClear(probe.PlaneHTTP)), probe.Found},
-		{"marker in clear, dead agent", capturedAt(closedPort(t)), probe.Overheard(marker, probe.SpeakingInClear(probe.PlaneHTTP)), probe.NotReached},
-		{"RPC in clear", rpcOf(capturedAt(secure)), probe.Overheard(probe.MarkerOn(probe.PlaneRPC), probe.SpeakingInClear(probe.PlaneRPC)), probe.Found},
-		{"gossip in clear", gossipOf(t), probe.Overheard(probe.MemberName(), probe.SpeakingInClear(probe.PlaneGossip)), probe.Found},
-		{"less than was sent", capturedAt(secure), probe.Overheard(marker, heavy), probe.Failed},
-		{"another port", elsewhere, probe.Overheard(probe.MarkerOn(probe.PlaneGossip), asking), probe.Failed},
-		{"no traffic", capturedAt(secure), probe.Overheard(marker, idle), probe.Failed},
-		{"traffic that fails", capturedAt(secure), probe.Overheard(marker, broken), probe.NotReached},
-		{"dead agent", capturedAt(closedPort(t)), probe.Overheard(marker, asking), probe.NotReached},
-		{"no certificate", capturedAt(secure), probe.Overheard(marker, probe.AskingForJob(probe.Anonymous(h.server))), probe.NotReached},
-		{"no address", noAddress, probe.Overheard(marker, asking), probe.NotReached},
-		{"no member's name", capturedAt(secure), probe.Overheard(probe.MemberName(), asking), probe.NotReached},
-		{"nothing to look for", capturedAt(secure), probe.Overheard(probe.Overhearing{}, asking), probe.NotReached},
+		{"marker, TLS", capturedAt(secure), probe.TrafficSearch(marker, asking), probe.Absent},
+		{"marker, no TLS", capturedAt(open), probe.TrafficSearch(marker, asking), probe.Found},
+		{"server name, TLS", capturedAt(secure), probe.TrafficSearch(name, asking), probe.Found},
+		{"marker in clear, to a port that wants TLS", capturedAt(secure), probe.TrafficSearch(marker, probe.PlaintextTraffic(probe.PlaneHTTP)), probe.Found},
+		{"marker in clear, no TLS", capturedAt(open), probe.TrafficSearch(marker, probe.PlaintextTraffic(probe.PlaneHTTP)), probe.Found},
+		{"marker in clear, dead agent", capturedAt(closedPort(t)), probe.TrafficSearch(marker, probe.PlaintextTraffic(probe.PlaneHTTP)), probe.NotReached},
+		{"RPC in clear", rpcOf(capturedAt(secure)), probe.TrafficSearch(probe.MarkerOn(probe.PlaneRPC), probe.PlaintextTraffic(probe.PlaneRPC)), probe.Found},
+		{"gossip in clear", gossipOf(t), probe.TrafficSearch(probe.MemberName(), probe.PlaintextTraffic(probe.PlaneGossip)), probe.Found},
+		{"less than was sent", capturedAt(secure), probe.TrafficSearch(marker, heavy), probe.Failed},
+		{"another port", elsewhere, probe.TrafficSearch(probe.MarkerOn(probe.PlaneGossip), asking), probe.Failed},
+		{"no traffic", capturedAt(secure), probe.TrafficSearch(marker, idle), probe.Failed},
+		{"traffic that fails", capturedAt(secure), probe.TrafficSearch(marker, broken), probe.NotReached},
+		{"dead agent", capturedAt(closedPort(t)), probe.TrafficSearch(marker, asking), probe.NotReached},
+		{"no certificate", capturedAt(secure), probe.TrafficSearch(marker, probe.ReadJobTraffic(probe.Anonymous(h.server))), probe.NotReached},
+		{"no address", noAddress, probe.TrafficSearch(marker, asking), probe.NotReached},
+		{"no member's name", capturedAt(secure), probe.TrafficSearch(probe.MemberName(), asking), probe.NotReached},
+		{"nothing to look for", capturedAt(secure), probe.TrafficSearch(probe.PacketSearch{}, asking), probe.NotReached},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for i := range 3 {
@@ -108,7 +108,7 @@ func TestTrafficSearch(t *testing.T) {
 // TestTrafficSearchWithoutALeader: traffic that fails while servers elect a leader, or because an agent is too busy, may succeed
 // later. The control is an agent that answers another error.
 func TestTrafficSearchWithoutALeader(t *testing.T) {
-	if err := probe.MayListen(t.Context()); err != nil {
+	if err := probe.MayCapture(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	me := probe.As(newCredentials(t).server)
@@ -124,8 +124,8 @@ func TestTrafficSearchWithoutALeader(t *testing.T) {
 			}
 			_, _ = fmt.Fprintf(conn, "HTTP/1.1 %s\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s", status, len(says), says)
 		}))
-		for title, traffic := range map[string]probe.Traffic{"asking": probe.AskingForJob(me), "writing": probe.WritingVariable(me)} {
-			o := probe.Overheard(probe.MarkerOn(probe.PlaneHTTP), traffic).Observe(t.Context(), at)
+		for title, traffic := range map[string]probe.Traffic{"asking": probe.ReadJobTraffic(me), "writing": probe.WriteVariableTraffic(me)} {
+			o := probe.TrafficSearch(probe.MarkerOn(probe.PlaneHTTP), traffic).Observe(t.Context(), at)
 			if o.Outcome != probe.NotReached || o.Unsettled != want || !strings.Contains(o.Err, says) {
 				t.Errorf("%s of an agent that says %q: %s, unsettled %t: %s", title, says, o.Outcome, o.Unsettled, o.Err)
 			}
@@ -142,8 +142,8 @@ func TestNoTokenGoesInClear(t *testing.T) {
 		t.Fatal(err)
 	}
 	token := probe.As(h.server).WithToken(secret, "a token")
-	for _, traffic := range []probe.Traffic{probe.AskingForJob(token), probe.WritingVariable(token)} {
-		if err := traffic.Cause(t.Context(), probe.TrafficRun{Target: at, Marker: "a-marker", Capture: capture}); err != nil {
+	for _, traffic := range []probe.Traffic{probe.ReadJobTraffic(token), probe.WriteVariableTraffic(token)} {
+		if err := traffic.Run(t.Context(), probe.TrafficRun{Target: at, Marker: "a-marker", Capture: capture}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -16,7 +16,7 @@ import (
 
 // Mutations returns the mutations of the table that can be made of a user's configuration, in the table's order.
 func Mutations() []mutation.Mutation {
-	return slices.DeleteFunc(mutation.All(), func(m mutation.Mutation) bool { return !m.OfConfiguration() })
+	return slices.DeleteFunc(mutation.All(), func(m mutation.Mutation) bool { return !m.ForConfiguration() })
 }
 
 // inapplicable returns why the mutation changes nothing of the configuration; empty if it does.
@@ -158,7 +158,7 @@ func is(files agentconf.Files, path, value string) bool {
 		on, err := files.Flag(path)
 		return err == nil && fmt.Sprint(on) == value
 	}
-	counts, stands := files.Counts(path)
+	counts, stands := files.EffectiveLine(path)
 	if !stands {
 		return canonical(path, value) == usual(path)
 	}

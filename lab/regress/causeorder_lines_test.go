@@ -27,7 +27,7 @@ func TestTheChangedLineIsNamed(t *testing.T) {
 	}
 	sound, specs, tried := source(t, "hardened"), specsByID(t), 0
 	for _, m := range mutation.All() {
-		if len(m.Lines) == 0 || m.Equivalent != "" || !m.OfConfiguration() {
+		if len(m.Lines) == 0 || m.Equivalent != "" || !m.ForConfiguration() {
 			continue
 		}
 		changed := withLines(t, sound, m)

@@ -27,7 +27,7 @@ func describe(v variant, p plan.Plan) *finding.Configuration {
 		c.Listens = append(c.Listens, listeners(role, files)...)
 		c.Others = append(c.Others, settingsIn(role, files, unchecked(files, known))...)
 		if key := files.Text(serverEncrypt); key != "" && role == pki.Server {
-			line, _ := files.Counts(serverEncrypt)
+			line, _ := files.EffectiveLine(serverEncrypt)
 			c.Others = append(c.Others, lock.GossipKeyMark(string(role), key, catalogue.WhyGuessable(key) != "", line.File, line.Number))
 		}
 		for _, n := range p.Nodes {
@@ -62,7 +62,7 @@ func settingsIn(role pki.Role, files agentconf.Files, paths []string) []finding.
 	}
 	var out []finding.Setting
 	for _, path := range standing(files, paths) {
-		counts, _ := files.Counts(path)
+		counts, _ := files.EffectiveLine(path)
 		value := canonical(path, merged(files, path, counts.Value))
 		if on, is := files.Boolean(path); is {
 			value = strconv.FormatBool(on)
@@ -132,7 +132,7 @@ func listeners(role pki.Role, files agentconf.Files) []finding.Setting {
 	var out []finding.Setting
 	for _, l := range all {
 		s := finding.Setting{Role: string(role), Path: "listens." + l.Name, Value: l.String()}
-		if line, stands := files.Counts(l.Setting); stands {
+		if line, stands := files.EffectiveLine(l.Setting); stands {
 			s.File, s.Line = line.File, line.Number
 		}
 		out = append(out, s)

@@ -51,7 +51,7 @@ func sided(as string, tell func(lab.Event)) func(lab.Event) {
 		return nil
 	}
 	return func(e lab.Event) {
-		e.Stage, e.Text = as+" "+e.Stage, as+": "+e.Text
+		e.Phase, e.Text = as+" "+e.Phase, as+": "+e.Text
 		tell(e)
 	}
 }

@@ -23,8 +23,8 @@ func TestSidesOfADiff(t *testing.T) {
 		}
 	}
 	var told []lab.Event
-	regress.Sided("old", func(e lab.Event) { told = append(told, e) })(lab.Event{Stage: "servers", Text: "3 servers started", Done: true})
-	if want := (lab.Event{Stage: "old servers", Text: "old: 3 servers started", Done: true}); len(told) != 1 || told[0] != want {
+	regress.Sided("old", func(e lab.Event) { told = append(told, e) })(lab.Event{Phase: "servers", Text: "3 servers started", Done: true})
+	if want := (lab.Event{Phase: "old servers", Text: "old: 3 servers started", Done: true}); len(told) != 1 || told[0] != want {
 		t.Errorf("it tells %+v, want %+v", told, want)
 	}
 	if regress.Sided("old", nil) != nil {

@@ -152,13 +152,13 @@ func (c fileCheck) check(u userFiles) (posture.Check, error) {
 		Local: c.local, Want: posture.Want{probe.Absent},
 		Probe: probe.New(probe.PlaneFiles, "look for "+c.what+" among your files", func(context.Context, probe.Target) probe.Observation {
 			return c.look(u)
-		}).Classed(probe.Reads()),
+		}).WithEffect(probe.Reads()),
 		Control: probe.New(probe.PlaneFiles, "look for "+c.what+" where there is one", func(context.Context, probe.Target) probe.Observation {
 			return c.lookAtControl(u.region)
-		}).Classed(probe.Reads()),
+		}).WithEffect(probe.Reads()),
 	}
 	if c.lacks != nil {
-		s.Lacks = c.lacks(u)
+		s.Missing = c.lacks(u)
 	}
 	if c.restsOn != nil {
 		s.Settings = c.restsOn(u)

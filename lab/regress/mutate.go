@@ -270,7 +270,7 @@ func (r *mutationRun) with(ctx context.Context, p mutation.Pack, look func(ctx c
 		Engine: o.Engine, Others: o.Others, Spec: variant{source: r.source, overrides: overrides}.spec(o), Up: o.up(), Timed: r.o.Timed,
 	}
 	looked := false
-	err = c.Carry(ctx, p, func(ctx context.Context, l *lab.Lab, _ mutation.Pack) error {
+	err = c.Run(ctx, p, func(ctx context.Context, l *lab.Lab, _ mutation.Pack) error {
 		err := look(ctx, l, began)
 		looked = err == nil
 		return err

@@ -231,7 +231,7 @@ func checkRole(role pki.Role, files agentconf.Files) error {
 	case !is:
 		return fmt.Errorf("%s starts no %s: `%s { enabled = true }` is nowhere in it%s", named(files), role, role, ByFlags(role))
 	default:
-		return files.Starts()
+		return files.CheckStart()
 	}
 }
 

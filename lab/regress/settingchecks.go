@@ -54,7 +54,7 @@ func settingChecks() []fileCheck {
 func (c settingCheck) wrongLines(u userFiles) []string {
 	var out []string
 	for _, path := range c.wrongPaths(u.configuration) {
-		line, _ := u.configuration.Counts(path)
+		line, _ := u.configuration.EffectiveLine(path)
 		value := canonical(path, merged(u.configuration, path, line.Value))
 		out = append(out, fmt.Sprintf("%s = %s at %s:%d: %s", path, value, line.File, line.Number, c.wrong(u.configuration, path)))
 	}
@@ -88,7 +88,7 @@ func standing(files agentconf.Files, patterns []string) []string {
 	var out []string
 	for _, pattern := range patterns {
 		if !strings.Contains(pattern, settings.Any) {
-			if _, stands := files.Counts(pattern); stands {
+			if _, stands := files.EffectiveLine(pattern); stands {
 				out = append(out, pattern)
 			}
 			continue

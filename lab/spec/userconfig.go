@@ -41,7 +41,7 @@ func (c *Configuration) Of(role pki.Role) AgentConfiguration {
 }
 
 // HasCredentials reports whether the user's own certificates came with the configuration. It is false for nil.
-func (c *Configuration) HandedIn() bool {
+func (c *Configuration) HasCredentials() bool {
 	return c != nil && (c.Server.Credential != nil || c.Client.Credential != nil)
 }
 
@@ -52,9 +52,9 @@ func (c *Configuration) StandIn(role pki.Role) string {
 	switch {
 	case c == nil || len(c.Of(role).Files) == 0 || c.Of(role).Credential != nil:
 		return ""
-	case c.HandedIn() && c.Of(role).Files.Text(certFile) == "":
+	case c.HasCredentials() && c.Of(role).Files.Text(certFile) == "":
 		return fmt.Sprintf("your %ss' configuration names no certificate (%s)", role, certFile)
-	case c.HandedIn():
+	case c.HasCredentials():
 		return fmt.Sprintf("your %ss' certificate was not handed in, and one of the lab's own stood in for it: hand it in with --%s-tls-dir", role, role)
 	case c.Server.Files.Text(certFile) == "" && c.Client.Files.Text(certFile) == "":
 		return "your configuration names no certificate (tls.cert_file)"

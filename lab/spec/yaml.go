@@ -37,7 +37,7 @@ func parseRead(ctx context.Context, text []byte, err error) (Document, error) {
 // ReadDocument reads a lab's file in YAML; it gives up when ctx ends. Its errors wrap ErrInvalid. They name the line of a
 // field that is unknown or of the wrong type, and quote a value that cannot be read.
 func ReadDocument(ctx context.Context, path string) (Document, error) {
-	text, err := userfile.Wait(ctx, path)
+	text, err := userfile.ReadAny(ctx, path)
 	d, err := parseRead(ctx, text, err)
 	if err != nil {
 		return Document{}, fmt.Errorf("%s: %w", path, err)
@@ -47,7 +47,7 @@ func ReadDocument(ctx context.Context, path string) (Document, error) {
 
 // DecodeDocument is ReadDocument for a reader, which it does not close. An empty document is the zero Spec.
 func DecodeDocument(ctx context.Context, r io.Reader) (Document, error) {
-	text, err := userfile.WaitOn(ctx, "the lab's file", r)
+	text, err := userfile.ReadFrom(ctx, "the lab's file", r)
 	return parseRead(ctx, text, err)
 }
 

@@ -90,7 +90,7 @@ func bareTestLab(t *testing.T) testLab {
 // nomadImage returns the image with Nomad, which has BusyBox.
 func nomadImage(t *testing.T, e *docker.Engine) string {
 	t.Helper()
-	found, err := image.ResolveAt(t.Context(), e.DockerHost(), image.Request{}, nil)
+	found, err := image.Resolve(t.Context(), e.DockerHost(), image.Request{}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -54,7 +54,7 @@ func scan(entry string, by func(uid int) bool) []labProcess {
 		if !has {
 			continue
 		}
-		if p, ok := procfs.Look(pid); ok && !p.Ended() && by(procfs.User(pid)) {
+		if p, ok := procfs.Read(pid); ok && !p.Ended() && by(procfs.User(pid)) {
 			m.Process = p
 			found = append(found, m)
 		}
@@ -84,7 +84,7 @@ func (e *Engine) running(n nodeRecord) (procfs.Process, startRecord, bool) {
 	if err != nil || !there {
 		return procfs.Process{}, start, false
 	}
-	p, ok := procfs.Look(start.PID)
+	p, ok := procfs.Read(start.PID)
 	if !ok || p.Started != start.Ticks {
 		return procfs.Process{}, start, false
 	}
@@ -112,7 +112,7 @@ func (n nodeRecord) id() string { return n.Run + "/" + n.Node }
 func awaitMarks(pid int) {
 	_ = until(context.Background(), collectTimeout, func() bool {
 		shown, err := procfs.Environment(pid)
-		p, there := procfs.Look(pid)
+		p, there := procfs.Read(pid)
 		return err != nil || len(shown) > 0 || !there || p.Ended()
 	})
 }

@@ -45,7 +45,7 @@ func (e *Engine) Start(ctx context.Context, r engine.Ref) (engine.State, error) 
 // endLastStart kills what is left of the last start, and waits until the process that started it has written its exit code.
 func (e *Engine) endLastStart(ctx context.Context, n nodeRecord) error {
 	_, last, _ := e.running(n)
-	if p, ok := procfs.Look(last.PID); ok && p.Started == last.Ticks {
+	if p, ok := procfs.Read(last.PID); ok && p.Started == last.Ticks {
 		awaitCollected(ctx, p)
 	}
 	if len(scan(markID+n.id(), onlyUser(n.UID))) == 0 {
@@ -85,7 +85,7 @@ func (e *Engine) launch(n nodeRecord) error {
 		return err
 	}
 	awaitMarks(command.Process.Pid)
-	p, _ := procfs.Look(command.Process.Pid)
+	p, _ := procfs.Read(command.Process.Pid)
 	err = save(filepath.Join(own, startFile), startRecord{PID: p.PID, Ticks: p.Started, Started: time.Now()})
 	if err != nil {
 		_ = p.Signal(os.Kill)
@@ -101,7 +101,7 @@ func awaitExit(command *exec.Cmd, n nodeRecord, exit string) {
 	if len(scan(markID+n.id(), onlyUser(n.UID))) > 0 {
 		_ = sweep(context.Background(), markID+n.id())
 	}
-	if p, ok := procfs.Look(command.Process.Pid); ok && p.Ended() {
+	if p, ok := procfs.Read(command.Process.Pid); ok && p.Ended() {
 		writeExitCode(exit, exitStatus(p.Status))
 	}
 	_ = command.Wait()

@@ -107,7 +107,7 @@ func (e *Engine) state(n nodeRecord) engine.State {
 // exitCode returns how a node ended: from the kernel until the process is collected, and from awaitExit's file after that. It
 // returns -1 if the process that started the node had ended before it.
 func (e *Engine) exitCode(n nodeRecord, start startRecord) int {
-	if p, ok := procfs.Look(start.PID); ok && p.Started == start.Ticks && p.Ended() {
+	if p, ok := procfs.Read(start.PID); ok && p.Started == start.Ticks && p.Ended() {
 		return exitStatus(p.Status)
 	}
 	text, err := os.ReadFile(filepath.Join(e.run(n.Run).node(n.Node), exitFile))

@@ -57,7 +57,7 @@ func Mint(a *pki.Authority, region string, options ...Option) (Set, error) {
 		case err != nil:
 			return Set{}, fmt.Errorf("make %s: %w", title, err)
 		default:
-			s.callers[k] = probe.As(c).Called(title)
+			s.callers[k] = probe.As(c).WithLabel(title)
 		}
 	}
 	if m.own != nil {
@@ -69,7 +69,7 @@ func Mint(a *pki.Authority, region string, options ...Option) (Set, error) {
 // add makes the holder of the credential the caller of its role.
 func (s Set) add(c pki.Credential) {
 	k := Kind(c.Identity.Role)
-	s.callers[k] = probe.As(c).Called(k.title(regionOf(c.Identity)))
+	s.callers[k] = probe.As(c).WithLabel(k.title(regionOf(c.Identity)))
 	delete(s.missing, k)
 }
 
@@ -91,7 +91,7 @@ func (m mint) credential(k Kind) (pki.Credential, error) {
 // WithoutAuthority makes the callers that need no key of the cluster's authority: those of the roles of the given
 // certificates, None, and those whose certificate another authority signs. The other kinds are missing for that
 // reason.
-func Holding(own pki.Credential, more ...pki.Credential) Set {
+func WithoutAuthority(own pki.Credential, more ...pki.Credential) Set {
 	s := Set{callers: map[Kind]probe.Caller{None: withoutCertificate(own)}, missing: map[Kind]string{}}
 	for _, c := range append([]pki.Credential{own}, more...) {
 		s.add(c)
@@ -122,7 +122,7 @@ func (s Set) addUntrusted(own pki.Credential) {
 			continue
 		}
 		c.CAPEM = own.CAPEM // it must complete its side of the handshake
-		s.callers[k] = probe.As(c).Called(k.title(server.Region))
+		s.callers[k] = probe.As(c).WithLabel(k.title(server.Region))
 	}
 }
 
@@ -139,7 +139,7 @@ func (s Set) Caller(k Kind) (c probe.Caller, missing string) {
 
 // ForHTTPS returns a caller with a certificate that agents accept over HTTPS, which does not depend on the role: the
 // cli's if there is one, or an agent's, as an agent's folder has no other. If there is none, missing is the reason.
-func (s Set) Holder() (c probe.Caller, missing string) {
+func (s Set) ForHTTPS() (c probe.Caller, missing string) {
 	for _, k := range []Kind{CLI, Client, Server} {
 		if c, missing := s.Caller(k); missing == "" {
 			return c, ""
@@ -151,7 +151,7 @@ func (s Set) Holder() (c probe.Caller, missing string) {
 // withoutCertificate returns the caller of kind None. It trusts the cluster, so that it completes its side of a
 // handshake.
 func withoutCertificate(trusting pki.Credential) probe.Caller {
-	return probe.Anonymous(trusting).Called(None.Title())
+	return probe.Anonymous(trusting).WithLabel(None.Title())
 }
 
 // otherRegion is the region of callers of another region; otherThanEU replaces it in a cluster of region eu.

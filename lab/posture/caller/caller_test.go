@@ -267,7 +267,7 @@ func TestHoldingHasTheGivenCertificates(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		callers := caller.Holding(c)
+		callers := caller.WithoutAuthority(c)
 		for _, k := range caller.Kinds() {
 			c, missing := callers.Caller(k)
 			if has := k == own || k == caller.None || k == caller.Foreign || k == caller.SelfSigned; has != (missing == "") {
@@ -283,11 +283,11 @@ func TestHoldingHasTheGivenCertificates(t *testing.T) {
 				t.Error("nobody shows a certificate")
 			}
 		}
-		if holder, missing := callers.Holder(); missing != "" || shown(t, a, holder)[0].Subject.CommonName != string(role)+".eu.nomad" {
+		if holder, missing := callers.ForHTTPS(); missing != "" || shown(t, a, holder)[0].Subject.CommonName != string(role)+".eu.nomad" {
 			t.Errorf("with a %s's certificate alone nobody holds one: %q", role, missing)
 		}
 	}
-	if _, missing := (caller.Set{}).Holder(); missing == "" {
+	if _, missing := (caller.Set{}).ForHTTPS(); missing == "" {
 		t.Error("the zero Set has a holder of a certificate")
 	}
 }
@@ -312,7 +312,7 @@ func TestHTTPSCallerWithAnOwnCertificate(t *testing.T) {
 			t.Fatal(err)
 		}
 		asCLI, _ := callers.Caller(caller.CLI)
-		asks, _ := callers.Holder()
+		asks, _ := callers.ForHTTPS()
 		for what, c := range map[string]probe.Caller{"the cli's kind": asCLI, "who asks": asks} {
 			if is := shown(t, a, c)[0].Equal(leaf); is != test.is {
 				t.Errorf("%s: %s shows it: %v, want %v", name, what, is, test.is)

@@ -38,28 +38,30 @@ type right struct {
 	// kind is the check's Kind; zero for the one that follows from the class of the request.
 	kind posture.Kind
 	// ask is the request; of returns it where it is about the sample job, and is nil otherwise.
-	ask probe.Ask
-	of  func(SampleJob) probe.Ask
+	ask probe.Request
+	of  func(SampleJob) probe.Request
 }
 
-func newRight(may, needs, at string, severity posture.Severity, ask probe.Ask) right {
+func newRight(may, needs, at string, severity posture.Severity, ask probe.Request) right {
 	return right{may: may, needs: needs, at: at, severity: severity, ask: ask}
 }
 
-func sampleJobRight(may, needs, at string, severity posture.Severity, of func(SampleJob) probe.Ask) right {
+func sampleJobRight(may, needs, at string, severity posture.Severity, of func(SampleJob) probe.Request) right {
 	return right{may: may, needs: needs, at: at, severity: severity, of: of}
 }
 
 // get returns a read.
-func get(path string, behind ...string) probe.Ask { return probe.Ask{Path: path, Behind: behind} }
-
-// put and drop return a request that changes something, unless verifiedRequests lists it.
-func put(path, body string, behind ...string) probe.Ask {
-	return verified(probe.Ask{Method: http.MethodPut, Path: path, Body: body, Behind: behind})
+func get(path string, behind ...string) probe.Request {
+	return probe.Request{Path: path, AcceptedErrors: behind}
 }
 
-func drop(path string, behind ...string) probe.Ask {
-	return verified(probe.Ask{Method: http.MethodDelete, Path: path, Behind: behind})
+// put and drop return a request that changes something, unless verifiedRequests lists it.
+func put(path, body string, behind ...string) probe.Request {
+	return verified(probe.Request{Method: http.MethodPut, Path: path, Body: body, AcceptedErrors: behind})
+}
+
+func drop(path string, behind ...string) probe.Request {
+	return verified(probe.Request{Method: http.MethodDelete, Path: path, AcceptedErrors: behind})
 }
 
 // capability names a capability of a namespace.
@@ -94,9 +96,9 @@ func (i Ingredients) denied(role pki.Role, r right) posture.Spec {
 		ask, s.ForwardedTo = i.atServer(ask)
 	}
 	do := func(c probe.Caller) probe.Probe {
-		p := probe.HTTPAsk(ask, c)
+		p := probe.HTTPRequest(ask, c)
 		if role == pki.Client && r.of != nil {
-			p = p.Only(i.runsElsewhere)
+			p = p.OnlyFor(i.runsElsewhere)
 		}
 		return p
 	}
@@ -105,12 +107,12 @@ func (i Ingredients) denied(role pki.Role, r right) posture.Spec {
 
 // request returns the request of the right. Without a sample job, a request about it has placeholders, and missing says why it
 // cannot be sent.
-func (i Ingredients) request(r right) (ask probe.Ask, missing string) {
+func (i Ingredients) request(r right) (ask probe.Request, missing string) {
 	switch {
 	case r.of == nil:
 		return r.ask, ""
 	case i.SampleJob == nil:
-		return r.of(SampleJob{Alloc: noID, Job: noName, Node: noID, Deployment: noID}), LacksSampleJob
+		return r.of(SampleJob{Alloc: noID, Job: noName, Node: noID, Deployment: noID}), NoSampleJob
 	default:
 		return r.of(*i.SampleJob), ""
 	}
@@ -118,7 +120,7 @@ func (i Ingredients) request(r right) (ask probe.Ask, missing string) {
 
 // atServer returns the request as a server answers it itself. to is the leader where a server forwards it all the same, and
 // nil otherwise.
-func (i Ingredients) atServer(ask probe.Ask) (_ probe.Ask, to func(context.Context, probe.Target) (probe.Target, bool)) {
+func (i Ingredients) atServer(ask probe.Request) (_ probe.Request, to func(context.Context, probe.Target) (probe.Target, bool)) {
 	ask = verified(unforwarded(ask))
 	if forwarded(ask) {
 		to = i.leaderOf

@@ -18,7 +18,7 @@ func (i Ingredients) clientRights() []posture.Spec {
 			put("/v1/agent/servers?address=127.0.0.1:"+noName, "", "unknown port")),
 		newRight("read what it uses", policy("node", "read"), "client/client_stats_endpoint.go:26", posture.Low, get("/v1/client/stats")),
 		newRight("change its metadata", policy("node", "write"), "client/meta_endpoint.go:30", posture.High,
-			verified(probe.Ask{Method: http.MethodPost, Path: "/v1/client/metadata", Body: `{}`, Behind: []string{"missing required Meta object"}})),
+			verified(probe.Request{Method: http.MethodPost, Path: "/v1/client/metadata", Body: `{}`, AcceptedErrors: []string{"missing required Meta object"}})),
 	), i.unknownToken())
 }
 

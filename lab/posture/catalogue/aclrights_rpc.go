@@ -38,14 +38,14 @@ func (i Ingredients) rpcRights() []posture.Spec {
 // commands returns the check of running a command in a task, which is possible through a stream alone. Nomad looks
 // for the allocation before the right, and for the task after it. The task is not named, so no command runs.
 func (i Ingredients) commands() posture.Spec {
-	alloc, missing := noID, LacksSampleJob
+	alloc, missing := noID, NoSampleJob
 	if i.SampleJob != nil {
 		alloc, missing = i.SampleJob.Alloc, ""
 	}
 	stream := func(c probe.Caller) probe.Probe {
 		return probe.RPCStream(verifiedCall(probe.Call{
 			Method: "Allocations.Exec", Args: map[string]any{"AllocID": alloc, "Cmd": []string{"true"}},
-			Behind: []string{"must provide task name"},
+			AcceptedErrors: []string{"must provide task name"},
 		}), c)
 	}
 	client := i.callerOf(caller.Client).orMissing(missing)

@@ -23,7 +23,7 @@ const volumeOfNoPool = `{"Volume":{"Name":"` + noName + `","PluginID":"` + noNam
 func job(of string) string { return "/v1/job/" + noName + of }
 
 // registerNothing asks to register a job on a condition that is false.
-func registerNothing() probe.Ask { return put("/v1/jobs", registration, "job does not exist") }
+func registerNothing() probe.Request { return put("/v1/jobs", registration, "job does not exist") }
 
 // jobRights returns the checks of a namespace's rights to read and change jobs.
 func (i Ingredients) jobRights() []posture.Spec {

@@ -18,7 +18,7 @@ func (i Ingredients) workRights() []posture.Spec {
 }
 
 // logsOf asks for the output of the sample job.
-func logsOf(j SampleJob) probe.Ask {
+func logsOf(j SampleJob) probe.Request {
 	return get("/v1/client/fs/logs/" + j.Alloc + "?task=" + SampleJobTask + "&type=stdout&plain=true")
 }
 
@@ -29,15 +29,15 @@ func allocationRights(allocs, files string) []right {
 	return []right{
 		sampleJobRight("read logs", capability("read-logs")+" (nomad#11676)", files, posture.Critical, logsOf),
 		sampleJobRight("read files of tasks", capability("read-fs")+" (nomad#11676)", files, posture.Critical,
-			func(j SampleJob) probe.Ask { return get("/v1/client/fs/ls/" + j.Alloc) }),
+			func(j SampleJob) probe.Request { return get("/v1/client/fs/ls/" + j.Alloc) }),
 		sampleJobRight("read what tasks use", capability("read-job"), allocs, posture.Low,
-			func(j SampleJob) probe.Ask { return get(path + j.Alloc + "/stats") }),
-		sampleJobRight("restart tasks", capability("alloc-lifecycle"), allocs, posture.High, func(j SampleJob) probe.Ask {
+			func(j SampleJob) probe.Request { return get(path + j.Alloc + "/stats") }),
+		sampleJobRight("restart tasks", capability("alloc-lifecycle"), allocs, posture.High, func(j SampleJob) probe.Request {
 			return put(path+j.Alloc+"/restart", `{"TaskName":"`+noName+`","AllTasks":true}`, "task name cannot be set when restarting all tasks")
 		}),
 		sampleJobRight("remove what has ended", capability("gc-allocation"), allocs, posture.Medium,
-			func(j SampleJob) probe.Ask { return put(path+j.Alloc+"/gc", "", "not eligible for GC") }),
-		sampleJobRight("pause tasks", capability("pause-allocation"), allocs, posture.Medium, func(j SampleJob) probe.Ask {
+			func(j SampleJob) probe.Request { return put(path+j.Alloc+"/gc", "", "not eligible for GC") }),
+		sampleJobRight("pause tasks", capability("pause-allocation"), allocs, posture.Medium, func(j SampleJob) probe.Request {
 			return put(path+j.Alloc+"/pause", `{"Task":"`+noName+`","ScheduleState":"pause"}`, "Enterprise only", "Task not found")
 		}),
 	}
@@ -46,7 +46,7 @@ func allocationRights(allocs, files string) []right {
 // deploymentRights change nothing if they are permitted: the sample job's deployment is over.
 func deploymentRights() []right {
 	change := func(may, needs string, line int, severity posture.Severity, verb, more, behind string) right {
-		return sampleJobRight(may, capability(needs), fmt.Sprintf("nomad/deployment_endpoint.go:%d", line), severity, func(j SampleJob) probe.Ask {
+		return sampleJobRight(may, capability(needs), fmt.Sprintf("nomad/deployment_endpoint.go:%d", line), severity, func(j SampleJob) probe.Request {
 			return put("/v1/deployment/"+verb+"/"+j.Deployment, `{"DeploymentID":"`+j.Deployment+`"`+more+`}`, behind)
 		})
 	}

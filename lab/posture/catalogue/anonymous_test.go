@@ -106,7 +106,7 @@ func TestGrantsOfTheAnonymousPolicyAreTried(t *testing.T) {
 			s := httptest.NewServer(p)
 			defer s.Close()
 			f := check(t, minted(t), test.check).Evaluate(t.Context(), probe.Target{
-				Name: "server-1", Role: pki.Server, Region: "global", HTTP: s.Listener.Addr().String(), HTTPInClear: true,
+				Name: "server-1", Role: pki.Server, Region: "global", HTTP: s.Listener.Addr().String(), HTTPPlaintext: true,
 			})
 			if f.Result != test.want {
 				t.Errorf("%s because %s, want %s", f.Result, f.Reason, test.want)

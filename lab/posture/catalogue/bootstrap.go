@@ -13,9 +13,9 @@ import (
 // token can have. Nomad validates the secret last (nomad/acl_endpoint.go:498), so no token is made, whatever the
 // result.
 func (i Ingredients) bootstrap() []posture.Spec {
-	ask := verified(probe.Ask{
+	ask := verified(probe.Request{
 		Method: http.MethodPost, Path: "/v1/acl/bootstrap", Body: `{"BootstrapSecret":"` + noName + `"}`,
-		Behind: []string{"invalid acl token"},
+		AcceptedErrors: []string{"invalid acl token"},
 	})
 	return []posture.Spec{withProbes(posture.Spec{
 		ID:       "server-lets-nobody-bootstrap-acls-again",
@@ -25,7 +25,7 @@ func (i Ingredients) bootstrap() []posture.Spec {
 			"(nomad/acl_endpoint.go:442; verified against Nomad 1.11.3)",
 		Want: posture.Want{probe.Denied}, Answer: "ACL bootstrap already done",
 	},
-		i.tokenlessCaller().sends(func(c probe.Caller) probe.Probe { return probe.HTTPAsk(ask, c) }),
+		i.tokenlessCaller().sends(func(c probe.Caller) probe.Probe { return probe.HTTPRequest(ask, c) }),
 		// A server without ACLs makes no token either, and has none to list: its answer proves nothing.
 		i.managementCaller().sends(func(c probe.Caller) probe.Probe { return probe.HTTP("/v1/acl/tokens?"+stale, c) }),
 	), i.bootstrapByClient()}

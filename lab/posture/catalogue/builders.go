@@ -35,14 +35,14 @@ func (i Ingredients) region() string { return cmp.Or(i.Region, pki.DefaultRegion
 func (i Ingredients) callerOf(k caller.Kind) maybeCaller {
 	as, missing := i.Callers.Caller(k)
 	if missing != "" {
-		as = probe.Caller{}.Called(k.Title())
+		as = probe.Caller{}.WithLabel(k.Title())
 	}
 	return maybeCaller{caller: as, missing: missing}
 }
 
 // certificateCaller returns the caller that has a certificate which the HTTP API accepts, and no ACL token.
 func (i Ingredients) certificateCaller() maybeCaller {
-	as, missing := i.Callers.Holder()
+	as, missing := i.Callers.ForHTTPS()
 	if missing != "" {
 		return i.callerOf(caller.CLI)
 	}
@@ -52,7 +52,7 @@ func (i Ingredients) certificateCaller() maybeCaller {
 // tokenlessCaller returns the caller for questions that do not depend on TLS, such as ACL rights and limits. It has no ACL
 // token, and calls without TLS where the agent has none.
 func (i Ingredients) tokenlessCaller() maybeCaller {
-	return i.certificateCaller().changed(probe.Caller.OrInClear)
+	return i.certificateCaller().changed(probe.Caller.OrPlaintext)
 }
 
 // managementCaller returns tokenlessCaller with a management token.
@@ -75,7 +75,7 @@ func (i Ingredients) privilegedCaller() maybeCaller {
 // unverifyingCaller returns the caller for questions about the state of the cluster. It accepts any certificate of the agent:
 // a wrong certificate shows as a cluster that does not form.
 func (i Ingredients) unverifyingCaller() maybeCaller {
-	return i.tokenlessCaller().changed(probe.Caller.Credulous)
+	return i.tokenlessCaller().changed(probe.Caller.SkipVerify)
 }
 
 // withToken adds an ACL token to the caller; the label names it, as in probe.Caller.WithToken. An empty secret means that
@@ -114,7 +114,7 @@ func (c maybeCaller) sends(as func(probe.Caller) probe.Probe) maybeProbe {
 func unavailable(reason string, p probe.Probe) maybeProbe {
 	none := probe.Unavailable(p.Plane, reason)
 	none.Sentence = p.Sentence
-	return maybeProbe{probe: none.Classed(p.Effect()), missing: reason}
+	return maybeProbe{probe: none.WithEffect(p.Effect()), missing: reason}
 }
 
 // always returns a probe that needs no ingredient.
@@ -123,7 +123,7 @@ func always(p probe.Probe) maybeProbe { return maybeProbe{probe: p} }
 // withProbes sets the probe and the control of the spec, and what is missing for either.
 func withProbes(s posture.Spec, p, control maybeProbe) posture.Spec {
 	s.Probe, s.Control = p.probe, control.probe
-	s.Lacks = cmp.Or(p.missing, control.missing)
+	s.Missing = cmp.Or(p.missing, control.missing)
 	return s
 }
 

@@ -30,7 +30,7 @@ type Ingredients struct {
 	// GossipInClear is true for a cluster whose servers accept gossip without a key.
 	GossipInClear bool
 	// CannotCapture is the reason why this process cannot capture packets; empty where it can.
-	Deaf string
+	CannotCapture string
 	// Authorities are the certificates of the authorities that the cluster is meant to trust: those that the agents'
 	// own certificates lead to. The agents' files of authorities are not used, as they are what is judged.
 	Authorities []*x509.Certificate

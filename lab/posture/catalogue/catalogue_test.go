@@ -86,8 +86,8 @@ func TestNoCheckSkipsWithoutAReason(t *testing.T) {
 	}
 	for _, c := range checks {
 		// What only a running lab has, a workload to look at and an introduction, is not there.
-		if s := c.Spec(); strings.Contains(s.Lacks, "certificate") || strings.Contains(s.Lacks, "management token") || strings.Contains(s.Lacks, "gossip key") {
-			t.Errorf("%s lacks %q, and all was there", s.ID, s.Lacks)
+		if s := c.Spec(); strings.Contains(s.Missing, "certificate") || strings.Contains(s.Missing, "management token") || strings.Contains(s.Missing, "gossip key") {
+			t.Errorf("%s lacks %q, and all was there", s.ID, s.Missing)
 		}
 	}
 	checks, err = catalogue.All(catalogue.Ingredients{})
@@ -95,7 +95,7 @@ func TestNoCheckSkipsWithoutAReason(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, c := range checks {
-		if s := c.Spec(); s.Lacks == "" && s.Plane != probe.PlaneNetwork {
+		if s := c.Spec(); s.Missing == "" && s.Plane != probe.PlaneNetwork {
 			t.Errorf("%s lacks nothing, and nothing was there: its control would tell nothing of the agent", c.Spec().ID)
 		}
 	}
@@ -119,8 +119,8 @@ func TestEachIngredientIsMissed(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, check := range checks {
-			if s := check.Spec(); s.ID == c.from && !strings.Contains(s.Lacks, missing) {
-				t.Errorf("%s lacks %q, want %q", s.ID, s.Lacks, missing)
+			if s := check.Spec(); s.ID == c.from && !strings.Contains(s.Missing, missing) {
+				t.Errorf("%s lacks %q, want %q", s.ID, s.Missing, missing)
 			}
 		}
 	}
@@ -278,7 +278,7 @@ func TestStandIns(t *testing.T) {
 		}
 		var skipped []string
 		for _, c := range all {
-			if s := c.Spec(); s.Lacks == reason {
+			if s := c.Spec(); s.Missing == reason {
 				skipped = append(skipped, s.ID)
 			}
 		}

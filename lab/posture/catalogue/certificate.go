@@ -51,7 +51,7 @@ func (i Ingredients) certificates() []posture.Spec {
 		var all []posture.Spec
 		for _, s := range append(i.namesOf(role), i.traits()...) {
 			search := func(as probe.Caller) probe.Probe {
-				return probe.Searching(getHealth(as), probe.Search{For: s.what + " in the agent's certificate", In: func(o probe.Observation) (bool, string, error) {
+				return probe.WithSearch(getHealth(as), probe.Search{For: s.what + " in the agent's certificate", In: func(o probe.Observation) (bool, string, error) {
 					if len(o.Served) == 0 {
 						return false, "", errors.New("the agent showed no certificate")
 					}

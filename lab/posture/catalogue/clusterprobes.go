@@ -106,7 +106,7 @@ func (i Ingredients) findOtherLeader(as probe.Caller) probe.Probe {
 			return inconclusive(o, "the leader changed in between")
 		}
 		return o
-	}).Classed(probe.Reads())
+	}).WithEffect(probe.Reads())
 	p.Timeout = i.askingAll()
 	return p
 }
@@ -199,7 +199,7 @@ func inRegion(of func(region string, as probe.Caller) probe.Probe) func(probe.Ca
 		first := of("", as)
 		return probe.New(first.Plane, first.Sentence, func(ctx context.Context, t probe.Target) probe.Observation {
 			return of(t.Region, as).Observe(ctx, t)
-		}).Classed(first.Effect()).Only(first.Inapplicable)
+		}).WithEffect(first.Effect()).OnlyFor(first.Inapplicable)
 	}
 }
 

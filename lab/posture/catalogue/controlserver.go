@@ -32,7 +32,7 @@ func (c maybeCaller) atControlServer(d controlServer, try, search func(probe.Cal
 				return o
 			}
 			return found.Observe(ctx, t)
-		}).Classed(ask.Effect().And(found.Effect())).Only(ask.Inapplicable)
+		}).WithEffect(ask.Effect().And(found.Effect())).OnlyFor(ask.Inapplicable)
 	})
 }
 

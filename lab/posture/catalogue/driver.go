@@ -36,7 +36,7 @@ func (i Ingredients) drivers() []posture.Spec {
 	}
 	p := find("that offers raw_exec", offeringRawExec)
 	if !i.NoClient && p.missing == "" {
-		p.probe = p.probe.Else(leavesOutRawExec(i.privilegedCaller().caller), func(o probe.Observation) bool { return o.Outcome == probe.Failed && !o.Unsettled })
+		p.probe = p.probe.OrElse(leavesOutRawExec(i.privilegedCaller().caller), func(o probe.Observation) bool { return o.Outcome == probe.Failed && !o.Unsettled })
 	}
 	return []posture.Spec{withProbes(s, p, find("that tells of its drivers", listingDrivers))}
 }

@@ -39,7 +39,7 @@ func TestADriverThatItsListsLeaveOut(t *testing.T) {
 			_, _ = fmt.Fprintf(w, `[{"Name": "client-1", "Status": "ready", "Drivers": %s}]`, test.drivers)
 		}))
 		t.Cleanup(s.Close)
-		at := probe.Target{Name: "server-1", Role: pki.Server, Region: "global", HTTP: s.Listener.Addr().String(), HTTPInClear: true}
+		at := probe.Target{Name: "server-1", Role: pki.Server, Region: "global", HTTP: s.Listener.Addr().String(), HTTPPlaintext: true}
 		i.Servers = []probe.Target{at}
 		at.Name, at.Role, at.NoToken = "client-1", pki.Client, test.noToken
 		if f := check(t, i, "client-offers-no-raw-exec").Evaluate(t.Context(), at); f.Result != test.want {

@@ -55,13 +55,13 @@ func TestEveryRequestHasAClass(t *testing.T) {
 func TestVerifiedRequestsAreThoseOfTheCatalogue(t *testing.T) {
 	for _, v := range catalogue.VerifiedRequests() {
 		if v.Effect.IsChange() || len(v.Lines) == 0 || slices.Contains(v.Lines, "") {
-			t.Errorf("%s: class %q, with the lines %q", v.Ask, v.Effect, v.Lines)
+			t.Errorf("%s: class %q, with the lines %q", v.Request, v.Effect, v.Lines)
 		}
 		if other := catalogue.Verified(v.Method, v.Path+"x", v.Body); !other.IsChange() {
-			t.Errorf("%s: with another path it is of the class %q", v.Ask, other)
+			t.Errorf("%s: with another path it is of the class %q", v.Request, other)
 		}
 		if other := catalogue.Verified(v.Method, v.Path, v.Body+" "); !other.IsChange() {
-			t.Errorf("%s: with another body it is of the class %q", v.Ask, other)
+			t.Errorf("%s: with another body it is of the class %q", v.Request, other)
 		}
 	}
 	for _, path := range []string{"/v1/volume/host/3f2504e0-4f89-41d3-9a0c-0305e82c3301", "/v1/operator/keyring/key/3f2504e0-4f89-41d3-9a0c-0305e82c3301"} {

@@ -57,7 +57,7 @@ func ReadyAmong(client probe.Target) func(http.Header, []byte) (bool, string, er
 
 // VerifiedRequest is an entry of verifiedRequests.
 type VerifiedRequest struct {
-	probe.Ask
+	probe.Request
 	probe.Effect
 	Lines []string
 }
@@ -70,7 +70,7 @@ func VerifiedRequests() []VerifiedRequest {
 			continue
 		}
 		all = append(all, VerifiedRequest{
-			Ask: probe.Ask{Method: v.method, Path: v.path, Body: v.body}, Effect: Verified(v.method, v.path, v.body), Lines: slices.Collect(maps.Values(v.on)),
+			Request: probe.Request{Method: v.method, Path: v.path, Body: v.body}, Effect: Verified(v.method, v.path, v.body), Lines: slices.Collect(maps.Values(v.on)),
 		})
 	}
 	return all
@@ -78,7 +78,7 @@ func VerifiedRequests() []VerifiedRequest {
 
 // Verified returns the class of a request as the catalogue sends it.
 func Verified(method, path, body string) probe.Effect {
-	return verified(probe.Ask{Method: method, Path: path, Body: body}).Effect()
+	return verified(probe.Request{Method: method, Path: path, Body: body}).Effect()
 }
 
 // FindRegions finds the regions of which a client learned.

@@ -13,7 +13,7 @@ import (
 const stale = "stale"
 
 // unforwarded returns the request with ?stale, where Nomad accepts that.
-func unforwarded(a probe.Ask) probe.Ask {
+func unforwarded(a probe.Request) probe.Request {
 	if !forwarded(a) || a.Method != "" && !strings.HasPrefix(a.Path, "/v1/search") {
 		return a
 	}
@@ -26,7 +26,7 @@ func unforwarded(a probe.Ask) probe.Ask {
 }
 
 // forwarded reports whether a server forwards the request to the leader before it checks rights.
-func forwarded(a probe.Ask) bool {
+func forwarded(a probe.Request) bool {
 	for _, own := range []string{"/v1/agent/", "/v1/client/", "/v1/jobs/parse"} {
 		if strings.HasPrefix(a.Path, own) {
 			return false

@@ -58,7 +58,7 @@ func (i Ingredients) gossipKeys() []posture.Spec {
 		Settings: []string{serverEncrypt},
 		Why:      "server.encrypt: a gossip member can present itself as a server, which the leader adds to Raft (nomad#9406; nomad/leader.go, addRaftPeer)",
 		Want:     posture.Want{probe.Denied},
-		LogText:  probe.LogGossipInClear,
+		LogText:  probe.LogGossipPlaintext,
 	}, inClear, own)}
 	for _, k := range knownKeys() {
 		all = append(all, withProbes(posture.Spec{
@@ -97,8 +97,8 @@ func withoutKeys(answer string) probe.Nothing {
 func (i Ingredients) gossipRing() []posture.Spec {
 	ring := func(search probe.AnswerSearch) maybeProbe {
 		return i.privilegedCaller().sends(func(as probe.Caller) probe.Probe {
-			p := probe.HTTPSearch(probe.Ask{
-				Path: "/v1/agent/keyring/list", Late: []string{serversDidNotAnswer}, Nothing: withoutKeys,
+			p := probe.HTTPSearch(probe.Request{
+				Path: "/v1/agent/keyring/list", RetryErrors: []string{serversDidNotAnswer}, Nothing: withoutKeys,
 			}, as, search)
 			p.Timeout = ringTimeout
 			return p

@@ -40,7 +40,7 @@ func TestARingWithoutKeys(t *testing.T) {
 			defer s.Close()
 			for _, id := range []string{"gossip-ring-has-one-key", "gossip-keys-are-secret", "gossip-keys-have-32-bytes"} {
 				f := check(t, minted(t), id).Evaluate(t.Context(), probe.Target{
-					Name: "server-1", Role: pki.Server, Region: "global", HTTP: s.Listener.Addr().String(), HTTPInClear: true,
+					Name: "server-1", Role: pki.Server, Region: "global", HTTP: s.Listener.Addr().String(), HTTPPlaintext: true,
 				})
 				if f.Result != test.want || !strings.Contains(f.Reason, test.says) {
 					t.Errorf("%s is %s because %q, want %s, %q", id, f.Result, f.Reason, test.want, test.says)

@@ -9,7 +9,7 @@ import (
 
 // getHealth asks for the agent's own health, which needs no ACL token (command/agent/agent_endpoint.go:667,
 // HealthRequest; verified against Nomad 1.11.3).
-func getHealth(as probe.Caller) probe.Probe { return probe.HTTPAsk(probe.Health(), as) }
+func getHealth(as probe.Caller) probe.Probe { return probe.HTTPRequest(probe.Health(), as) }
 
 // traceLevel is the log level at which an agent logs why its HTTP port refused a handshake
 // (command/agent/http_stdlog.go:17).
@@ -26,7 +26,7 @@ func (i Ingredients) httpsCallers() []posture.Spec {
 				Why:      "tls.http: without it tokens, variables and job files cross the network in the clear (verified against Nomad 1.11.3)",
 				Want:     posture.Want{probe.Denied},
 				Answer:   "Client sent an HTTP request to an HTTPS server.",
-			}, always(probe.PlainHTTPAsk(probe.Health())), i.certificateCaller().sends(getHealth)),
+			}, always(probe.PlainHTTPRequest(probe.Health())), i.certificateCaller().sends(getHealth)),
 			withProbes(posture.Spec{
 				ID: "https-refuses-no-certificate", Title: "HTTP API refuses a caller without a certificate",
 				Kind: posture.Safe, Severity: posture.Critical,

@@ -12,7 +12,7 @@ import (
 // intruder in a task. The identity may list and read the variables of its own job: the control shows by that that it is valid.
 func (i Ingredients) workloadIdentity() []posture.Spec {
 	own := func(c probe.Caller) probe.Probe {
-		return probe.HTTPAsk(unforwarded(get("/v1/var/nomad/jobs/"+SampleJobID, "variable not found")), c)
+		return probe.HTTPRequest(unforwarded(get("/v1/var/nomad/jobs/"+SampleJobID, "variable not found")), c)
 	}
 	var specs []posture.Spec
 	for _, r := range []right{
@@ -33,7 +33,7 @@ func (i Ingredients) workloadIdentity() []posture.Spec {
 func (i Ingredients) deniedToWorkload(r right, own func(probe.Caller) probe.Probe) posture.Spec {
 	ask, missing := i.request(r)
 	ask, forwardedTo := i.atServer(ask)
-	token, noJob := "", LacksSampleJob
+	token, noJob := "", NoSampleJob
 	if i.SampleJob != nil {
 		token, noJob = i.SampleJob.Token, ""
 	}
@@ -45,5 +45,5 @@ func (i Ingredients) deniedToWorkload(r right, own func(probe.Caller) probe.Prob
 		Why: fmt.Sprintf("CVE-2023-1299: an identity without a policy of its job's has hardly any right; "+
 			"no policy that is bound to all jobs of a namespace may grant %s unasked (nomad/auth/auth.go, ResolvePoliciesForClaims; verified against Nomad 1.11.3)", r.needs),
 		Want: posture.Want{probe.Denied}, Answer: permissionDenied,
-	}, task.sends(func(c probe.Caller) probe.Probe { return probe.HTTPAsk(ask, c) }), task.sends(own))
+	}, task.sends(func(c probe.Caller) probe.Probe { return probe.HTTPRequest(ask, c) }), task.sends(own))
 }

@@ -19,7 +19,7 @@ import (
 const introductionLabel = "an introduction token"
 
 // NoIntroduction is the reason of a check that needs an introduction token where there is none.
-const LacksIntroduction = introductionLabel + notAtHand
+const NoIntroduction = introductionLabel + notAtHand
 
 // introduction returns the checks of how a client is admitted.
 func (i Ingredients) introduction() []posture.Spec {
@@ -62,7 +62,7 @@ func registerInvalidNode() probe.Call {
 			"ID": noID, "SecretID": noName, "Name": noName, "Datacenter": "dc1", "NodePool": "default",
 			"Attributes": map[string]string{"kernel.name": "linux"}, "Status": "initializing",
 		}},
-		Behind: []string{"node insert failed"},
+		AcceptedErrors: []string{"node insert failed"},
 	})
 }
 

@@ -52,7 +52,7 @@ func (i Ingredients) httpsLimits() []posture.Spec {
 // rpcLimits returns the checks of what one caller may use of the RPC port.
 func (i Ingredients) rpcLimits() []posture.Spec {
 	// Without TLS, the first byte and the number of connections are limited as well (nomad/rpc.go:280 and 223).
-	server := i.callerOf(caller.Server).changed(probe.Caller.OrInClear)
+	server := i.callerOf(caller.Server).changed(probe.Caller.OrPlaintext)
 	called, calledOverTLS := server.sends(callLeader), i.callerOf(caller.Server).sends(callLeader)
 	closes := func(id, title string, p probe.Probe, control maybeProbe) posture.Spec {
 		return withProbes(posture.Spec{

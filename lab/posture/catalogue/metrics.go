@@ -22,7 +22,7 @@ const maxMetricsWait = 3 * time.Minute
 func (i Ingredients) metrics() []posture.Spec {
 	named := func(what, prefix string) maybeProbe {
 		return i.tokenlessCaller().sends(func(as probe.Caller) probe.Probe {
-			return untilMeasured(probe.HTTPSearch(probe.Ask{Path: "/v1/metrics"}, as, metricSearch(what, prefix)), unmeasured).Only(filtered)
+			return untilMeasured(probe.HTTPSearch(probe.Request{Path: "/v1/metrics"}, as, metricSearch(what, prefix)), unmeasured).OnlyFor(filtered)
 		})
 	}
 	return []posture.Spec{withProbes(posture.Spec{
@@ -56,7 +56,7 @@ const unmeasured = "the answer holds no metrics that the client has measured"
 // interval.
 func untilMeasured(p probe.Probe, reason string) probe.Probe {
 	repeated := probe.New(p.Plane, p.Sentence, func(ctx context.Context, t probe.Target) (o probe.Observation) {
-		whole := min(t.Telemetry.Whole(), maxMetricsWait)
+		whole := min(t.Telemetry.MaxDelay(), maxMetricsWait)
 		waiting, cancel := deadline.FairAfter(ctx, whole, whole/4)
 		defer cancel()
 		_ = poll.Every(waiting, whole/100, func() bool {
@@ -64,7 +64,7 @@ func untilMeasured(p probe.Probe, reason string) probe.Probe {
 			return o.Outcome != probe.Failed || !strings.Contains(o.Err+o.Received, reason)
 		})
 		return o
-	}).Classed(p.Effect()).Only(p.Inapplicable)
+	}).WithEffect(p.Effect()).OnlyFor(p.Inapplicable)
 	repeated.Timeout = maxMetricsWait + deadline.Hang
 	return repeated
 }

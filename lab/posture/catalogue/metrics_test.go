@@ -30,8 +30,8 @@ func TestUntilMeasured(t *testing.T) {
 			o := test.seen[min(searches, len(test.seen)-1)]
 			searches++
 			return probe.Observation{Outcome: o, Err: test.says}
-		}).Classed(probe.Reads())
-		at := probe.Target{HTTP: "127.0.0.1:4646", Telemetry: probe.Telemetry{Every: test.wait, Interval: test.wait}}
+		}).WithEffect(probe.Reads())
+		at := probe.Target{HTTP: "127.0.0.1:4646", Telemetry: probe.Telemetry{CollectionInterval: test.wait, Interval: test.wait}}
 		got := catalogue.UntilMeasured(p, "nothing yet").Observe(t.Context(), at)
 		if got.Outcome != test.want || test.all && searches < len(test.seen) || !test.all && searches != 1 {
 			t.Errorf("%s: %s after %d looks, want %s", name, got.Outcome, searches, test.want)
@@ -48,11 +48,11 @@ func TestMetricsOfFilters(t *testing.T) {
 	}{
 		"no filter":                       {},
 		"others are dropped":              {telemetry: probe.Telemetry{PrefixFilter: []string{"-nomad.raft"}}},
-		"these alone are kept":            {telemetry: probe.Telemetry{PrefixFilter: []string{"+nomad.client.host"}, Drops: true}},
+		"these alone are kept":            {telemetry: probe.Telemetry{PrefixFilter: []string{"+nomad.client.host"}, DropUnmatched: true}},
 		"the host's are kept":             {telemetry: probe.Telemetry{PrefixFilter: []string{"-nomad.client", "+nomad.client.host"}}},
 		"the client's are dropped":        {telemetry: probe.Telemetry{PrefixFilter: []string{"-nomad.client"}}, skipped: true},
 		"dropped and kept":                {telemetry: probe.Telemetry{PrefixFilter: []string{"+nomad.client", "-nomad.client"}}, skipped: true},
-		"all but the allocations dropped": {telemetry: probe.Telemetry{PrefixFilter: []string{"+nomad.client.allocs"}, Drops: true}, skipped: true},
+		"all but the allocations dropped": {telemetry: probe.Telemetry{PrefixFilter: []string{"+nomad.client.allocs"}, DropUnmatched: true}, skipped: true},
 	} {
 		if why := catalogue.Filtered(probe.Target{Telemetry: test.telemetry}); (why != "") != test.skipped {
 			t.Errorf("%s: %q, want a reason: %t", name, why, test.skipped)

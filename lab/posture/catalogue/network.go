@@ -12,9 +12,9 @@ func (i Ingredients) network() []posture.Spec {
 	hears := func(s posture.Spec, p probe.Plane, said maybeProbe) posture.Spec {
 		s.Want = posture.Want{probe.Absent}
 		if said.missing == "" {
-			said.missing = i.Deaf
+			said.missing = i.CannotCapture
 		}
-		return withProbes(s, said, always(probe.Overheard(searchOf(p), probe.SpeakingInClear(p))))
+		return withProbes(s, said, always(probe.TrafficSearch(searchOf(p), probe.PlaintextTraffic(p))))
 	}
 	http := forBoth(func(pki.Role) []posture.Spec {
 		return []posture.Spec{hears(posture.Spec{
@@ -23,7 +23,7 @@ func (i Ingredients) network() []posture.Spec {
 			Settings: []string{tlsHTTP},
 			Why:      "tls.http: the names of jobs, variables and tokens are in requests (verified against Nomad 1.11.3)",
 		}, probe.PlaneHTTP, i.certificateCaller().sends(func(as probe.Caller) probe.Probe {
-			return probe.Overheard(searchOf(probe.PlaneHTTP), probe.AskingForJob(as))
+			return probe.TrafficSearch(searchOf(probe.PlaneHTTP), probe.ReadJobTraffic(as))
 		}))}
 	})
 	return append(http, atServers(
@@ -33,14 +33,14 @@ func (i Ingredients) network() []posture.Spec {
 			Settings: []string{tlsRPC},
 			Why:      "tls.rpc: servers forward and replicate over RPC, variables and tokens too (nomad/raft_rpc.go, RaftLayer.Dial; verified against Nomad 1.11.3)",
 		}, probe.PlaneRPC, i.unlessSingleServer("replicates to nobody", i.privilegedCaller().sends(func(as probe.Caller) probe.Probe {
-			return probe.Overheard(searchOf(probe.PlaneRPC), probe.RegisteringJob(as))
+			return probe.TrafficSearch(searchOf(probe.PlaneRPC), probe.RegisterJobTraffic(as))
 		}))),
 		hears(posture.Spec{
 			ID: "network-carries-no-gossip-in-clear", Title: "what servers gossip cannot be read by a listener on the network",
 			Severity: posture.High, Lane: posture.Waiting,
 			Settings: []string{serverEncrypt},
 			Why:      "server.encrypt: gossip tells names, addresses and states of all servers, and a listener that can read it can write it (memberlist security.go; verified against Nomad 1.11.3)",
-		}, probe.PlaneGossip, i.unlessSingleServer("gossips with nobody", always(probe.Overheard(searchOf(probe.PlaneGossip), probe.Gossiping())))),
+		}, probe.PlaneGossip, i.unlessSingleServer("gossips with nobody", always(probe.TrafficSearch(searchOf(probe.PlaneGossip), probe.GossipTraffic())))),
 	)...)
 }
 
@@ -56,7 +56,7 @@ func (i Ingredients) unlessSingleServer(why string, s maybeProbe) maybeProbe {
 }
 
 // searchOf returns what to search for in the packets of a port.
-func searchOf(p probe.Plane) probe.Overhearing {
+func searchOf(p probe.Plane) probe.PacketSearch {
 	if p == probe.PlaneGossip {
 		return probe.MemberName()
 	}

@@ -33,7 +33,7 @@ func TestPeersAreCompared(t *testing.T) {
 		"another port of the one": {`["10.0.0.1:4647", "10.0.0.2:4647", "10.0.0.3:5647"]`, got, fails},
 	} {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(test.peers)) }))
-		at := probe.Target{Name: "server-1", Role: pki.Server, Region: "global", HTTP: s.Listener.Addr().String(), HTTPInClear: true}
+		at := probe.Target{Name: "server-1", Role: pki.Server, Region: "global", HTTP: s.Listener.Addr().String(), HTTPPlaintext: true}
 		for _, c := range checks {
 			want := map[string]finding.Result{"server-has-its-peers": test.few, "server-has-no-other-peers": test.foreign}[c.Spec().ID]
 			if want == "" {

@@ -186,7 +186,7 @@ func findAnonymousGrant(what string, as probe.Caller, bad func(grant) bool) prob
 		default:
 			return o
 		}
-	}).Classed(first.Effect()).Only(first.Inapplicable)
+	}).WithEffect(first.Effect()).OnlyFor(first.Inapplicable)
 	p.Timeout = (1 + maxGrantsTried) * probe.DefaultTimeout
 	return p
 }
@@ -214,7 +214,7 @@ const maxGrantsTried = 12
 // confirm tries the grant where a read can, and returns whether it holds, in words.
 func (g grant) confirm(ctx context.Context, t probe.Target, as probe.Caller) (word string, is bool) {
 	place := url.QueryEscape(g.place)
-	var ask probe.Ask
+	var ask probe.Request
 	switch {
 	case strings.Contains(g.place+g.path, "*"): // another rule may deny the one name at which it would be tried
 		return g.String() + " (by its text)", true
@@ -228,7 +228,7 @@ func (g grant) confirm(ctx context.Context, t probe.Target, as probe.Caller) (wo
 	default:
 		return g.String() + " (by its text)", true
 	}
-	switch o := probe.HTTPAsk(ask, as).Observe(ctx, t); o.Outcome {
+	switch o := probe.HTTPRequest(ask, as).Observe(ctx, t); o.Outcome {
 	case probe.Denied:
 		return fmt.Sprintf("%s (tried and denied)", g), false
 	case probe.Accepted:
@@ -349,7 +349,7 @@ func findBoundPolicy(as probe.Caller, bad func(g grant, own ownJob) bool) probe.
 			return inconclusive(o, fmt.Sprintf("there are %d policies that are bound to jobs, and %d are read at most", len(bound), maxPoliciesRead))
 		}
 		return readBound(ctx, t, as, bound, bad, o)
-	}).Classed(first.Effect()).Only(first.Inapplicable)
+	}).WithEffect(first.Effect()).OnlyFor(first.Inapplicable)
 	p.Timeout = 10 * probe.DefaultTimeout
 	return p
 }

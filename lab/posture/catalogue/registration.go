@@ -40,7 +40,7 @@ func findRegions(as probe.Caller) probe.Probe {
 			return len(regions) > 0, "the regions " + orNone(regions), nil
 		}),
 	})
-	ask.Timeout, ask.Waits = regionsTimeout, clientRetries
+	ask.Timeout, ask.AgentWait = regionsTimeout, clientRetries
 	p := probe.New(ask.Plane, ask.Sentence, func(ctx context.Context, t probe.Target) probe.Observation {
 		begun := time.Now()
 		o := ask.Observe(ctx, t)
@@ -55,8 +55,8 @@ func findRegions(as probe.Caller) probe.Probe {
 			o.Outcome, o.Received = probe.Absent, fmt.Sprintf("nothing within %.0f s, and it tells of its own health at once", o.Took.Seconds())
 		}
 		return o
-	}).Classed(ask.Effect())
-	p.Timeout, p.Waits = probe.DefaultTimeout+regionsTimeout+probe.DefaultTimeout, clientRetries
+	}).WithEffect(ask.Effect())
+	p.Timeout, p.AgentWait = probe.DefaultTimeout+regionsTimeout+probe.DefaultTimeout, clientRetries
 	return p
 }
 
@@ -100,7 +100,7 @@ func (i Ingredients) inNodes(what string, as probe.Caller, search func(probe.Tar
 		}
 		told.Unsettled = (told.Unsettled || leaderless) && told.Outcome != probe.Absent
 		return told
-	}).Classed(of.Effect())
+	}).WithEffect(of.Effect())
 	p.Timeout = i.askingAll()
 	return p
 }

@@ -60,7 +60,7 @@ func TestServersAreAskedInTurn(t *testing.T) {
 				t.Cleanup(s.Close)
 				at = s.Listener.Addr().String()
 			}
-			i.Servers = append(i.Servers, probe.Target{Name: at, Role: pki.Server, Region: "global", HTTP: at, HTTPInClear: true})
+			i.Servers = append(i.Servers, probe.Target{Name: at, Role: pki.Server, Region: "global", HTTP: at, HTTPPlaintext: true})
 		}
 		f := check(t, i, test.check).Evaluate(t.Context(), probe.Target{Name: "agent", Role: pki.Client, Region: "global", HTTP: "127.0.0.1:1", Address: "192.0.2.9"})
 		if f.Result != test.want {
@@ -84,8 +84,8 @@ func TestAClientThatWaitsForItsServers(t *testing.T) {
 		if well {
 			want = probe.Absent
 		}
-		target := probe.Target{Name: "client-1", Role: pki.Client, HTTP: client.Listener.Addr().String(), HTTPInClear: true}
-		if o := catalogue.FindRegions(probe.Caller{}.OrInClear()).Observe(ctx, target); o.Outcome != want {
+		target := probe.Target{Name: "client-1", Role: pki.Client, HTTP: client.Listener.Addr().String(), HTTPPlaintext: true}
+		if o := catalogue.FindRegions(probe.Caller{}.OrPlaintext()).Observe(ctx, target); o.Outcome != want {
 			t.Errorf("%s: outcome %q, received %q, want %q: %s", name, o.Outcome, o.Received, want, o.Err)
 		}
 		cancel()
@@ -118,8 +118,8 @@ func TestOneBadServerIsNotAllServers(t *testing.T) {
 				_, _ = w.Write([]byte(`["global"]`))
 			}))
 			t.Cleanup(client.Close)
-			target := probe.Target{Name: "client-1", Role: pki.Client, HTTP: client.Listener.Addr().String(), HTTPInClear: true}
-			o := catalogue.FindRegions(probe.Caller{}.OrInClear()).Observe(t.Context(), target)
+			target := probe.Target{Name: "client-1", Role: pki.Client, HTTP: client.Listener.Addr().String(), HTTPPlaintext: true}
+			o := catalogue.FindRegions(probe.Caller{}.OrPlaintext()).Observe(t.Context(), target)
 			if o.Outcome != test.want || asked.Load() > 9 {
 				t.Errorf("outcome %q after %d questions, received %q, want %q", o.Outcome, asked.Load(), o.Received, test.want)
 			}
@@ -150,8 +150,8 @@ func TestElectionsAreTold(t *testing.T) {
 			if test.answers == leader { // others are what it is compared with
 				servers = append(servers, servesAfter(t, 0, none, leader), servesAfter(t, 0, none, leader))
 			}
-			at := probe.Target{Name: "client-1", Role: pki.Client, HTTP: first.HTTP, HTTPInClear: true}
-			seeks := test.seeks(servers, probe.Caller{}.OrInClear())
+			at := probe.Target{Name: "client-1", Role: pki.Client, HTTP: first.HTTP, HTTPPlaintext: true}
+			seeks := test.seeks(servers, probe.Caller{}.OrPlaintext())
 			o := seeks.Observe(t.Context(), at)
 			for range 10 {
 				if o.Unsettled {
@@ -178,5 +178,5 @@ func servesAfter(t *testing.T, elections int32, before, after string) probe.Targ
 		_, _ = w.Write([]byte(body))
 	}))
 	t.Cleanup(s.Close)
-	return probe.Target{Name: "server-1", Role: pki.Server, HTTP: s.Listener.Addr().String(), HTTPInClear: true}
+	return probe.Target{Name: "server-1", Role: pki.Server, HTTP: s.Listener.Addr().String(), HTTPPlaintext: true}
 }

@@ -22,4 +22,4 @@ type SampleJob struct {
 const RunsElsewhere = "the checks' own workload runs on "
 
 // NoSampleJob is the reason of a check that needs the sample job where none runs.
-const LacksSampleJob = "no workload of the checks' own runs: that takes a client with raw_exec or mock_driver"
+const NoSampleJob = "no workload of the checks' own runs: that takes a client with raw_exec or mock_driver"

@@ -51,7 +51,7 @@ func speaksTLS13Alone(o probe.Observation) bool {
 // orTLS13 repeats the probe with TLS 1.3 where an agent accepts nothing older.
 func orTLS13(try func(probe.Caller) probe.Probe) func(probe.Caller) probe.Probe {
 	return func(as probe.Caller) probe.Probe {
-		return try(as).Else(try(exactVersion(tls.VersionTLS13)(as)), speaksTLS13Alone)
+		return try(as).OrElse(try(exactVersion(tls.VersionTLS13)(as)), speaksTLS13Alone)
 	}
 }
 
@@ -60,7 +60,7 @@ func orTLS13(try func(probe.Caller) probe.Probe) func(probe.Caller) probe.Probe 
 func skipWithTLS13(prefix string, try func(probe.Caller) probe.Probe) func(probe.Caller) probe.Probe {
 	none := probe.Nothing{Why: "it speaks nothing older than TLS 1.3, whose suites are all sound", JudgedBy: prefix + "-refuses-tls-1.1"}
 	return func(as probe.Caller) probe.Probe {
-		return try(as).Unless(func(o probe.Observation) probe.Nothing {
+		return try(as).UnlessNothing(func(o probe.Observation) probe.Nothing {
 			if speaksTLS13Alone(o) {
 				return none
 			}
@@ -112,14 +112,14 @@ func exactVersion(version uint16) func(probe.Caller) probe.Caller {
 
 // onlySuites limits a caller to these suites.
 func onlySuites(ids []uint16) func(probe.Caller) probe.Caller {
-	return func(c probe.Caller) probe.Caller { return c.Suites(ids...) }
+	return func(c probe.Caller) probe.Caller { return c.WithSuites(ids...) }
 }
 
 // trustsOnlyItsOwn returns the check of the authorities that an agent says it trusts. Its control is the same search
 // at a control server that trusts another authority. judgedBy is the check of whether the agent may ask for no
 // certificate.
 func (i Ingredients) trustsOnlyItsOwn(s posture.Spec, judgedBy string, h maybeCaller, try func(probe.Caller) probe.Probe) posture.Spec {
-	search := func(as probe.Caller) probe.Probe { return probe.Searching(try(as), i.foreignAuthority(judgedBy)) }
+	search := func(as probe.Caller) probe.Probe { return probe.WithSearch(try(as), i.foreignAuthority(judgedBy)) }
 	s.Want = posture.Want{probe.Absent}
 	asked := h.sends(search)
 	if len(i.Authorities) == 0 {

@@ -15,7 +15,7 @@ func (i Ingredients) tokenLife() []posture.Spec {
 	const wrong = "token type must be client or management"
 	ask := func(life time.Duration, behind ...string) maybeProbe {
 		return i.managementCaller().sends(func(c probe.Caller) probe.Probe {
-			p := probe.HTTPAsk(put("/v1/acl/token", tokenOfNoType(life), behind...), c)
+			p := probe.HTTPRequest(put("/v1/acl/token", tokenOfNoType(life), behind...), c)
 			p.Sentence = fmt.Sprintf("ask for a token of no known type that lives %s: %s", life, p.Sentence)
 			return p
 		})

@@ -116,7 +116,7 @@ func verifiedCalls() []verifiedRequest {
 
 // verified returns the request with its class: refused without effect on the versions that verifiedRequests lists for
 // it, if any.
-func verified(a probe.Ask) probe.Ask {
+func verified(a probe.Request) probe.Request {
 	return a.WithoutEffectOn(verifiedOn(cmp.Or(a.Method, http.MethodGet), a.Path, a.Body)...)
 }
 

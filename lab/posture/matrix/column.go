@@ -58,7 +58,7 @@ func (c *column) try(ctx context.Context, k caller.Kind) finding.Cell {
 	c.lost = unreached(before) && unreached(probed) && unreached(after)
 	cell.Evidence = []finding.Evidence{before, probed, after}
 	judge(&cell, before, probed, after)
-	if why := c.target.WithoutTLS(plane); !why.IsZero() && cell.Result == finding.Inconclusive && before.Outcome == string(probe.RefusedInHandshake) {
+	if why := c.target.PlaintextOnly(plane); !why.IsZero() && cell.Result == finding.Inconclusive && before.Outcome == string(probe.RefusedInHandshake) {
 		cell.Reason = why.Error() // a server that is open is not to hide behind those that are not
 	}
 	if c.endpoint == Gossip {
@@ -100,7 +100,7 @@ func unreached(e finding.Evidence) bool { return e.Outcome == string(probe.NotRe
 
 // observe sends a probe and returns what it observed.
 func observe(ctx context.Context, p probe.Probe, t probe.Target, part finding.Part) finding.Evidence {
-	o := p.Insist(ctx, t)
+	o := p.ObserveRetrying(ctx, t)
 	return finding.Evidence{
 		Part: part, Did: p.Sentence, Outcome: string(o.Outcome), Sent: o.Sent, Received: o.Received,
 		TLSVersion: o.TLSVersion, CipherSuite: o.CipherSuite, Error: o.Err, Took: o.Took,

@@ -156,7 +156,7 @@ func TestColumnWithoutTLS(t *testing.T) {
 		"not in the clear alone, and refused": {false, handshake, finding.Inconclusive, "so was who should be let in"},
 	} {
 		sent, controls := 0, 0
-		target := probe.Target{Name: "server-1", Role: pki.Server, Region: "global", RPC: "127.0.0.1:4647", RPCInClear: true, RPCWithoutTLS: test.inClear}
+		target := probe.Target{Name: "server-1", Role: pki.Server, Region: "global", RPC: "127.0.0.1:4647", RPCPlaintext: true, RPCPlaintextOnly: test.inClear}
 		cells := matrix.TryOneByOne(t.Context(), matrix.RPCHandshake, target, everybody(t), turns(&sent, handshake), turns(&controls, test.control), caller.CLI)
 		if cells[0].Result != test.result || !strings.Contains(cells[0].Reason, test.says) {
 			t.Errorf("%s: %s; %s, want %s because of %q", name, cells[0].Result, cells[0].Reason, test.result, test.says)

@@ -71,7 +71,7 @@ func Probe(ctx context.Context, targets []probe.Target, i Ingredients) *finding.
 func atOnce(servers []probe.Target) int {
 	least := -1
 	for _, t := range servers {
-		if n := t.AtOnce(); n > 0 && (least < 0 || n < least) {
+		if n := t.MaxParallel(); n > 0 && (least < 0 || n < least) {
 			least = n
 		}
 	}

@@ -44,7 +44,7 @@ func TestEveryServerIsTried(t *testing.T) {
 		"the leader is no one": {[]probe.Target{follower, leader}, leads("server-9"), []string{"server-1", "server-2"}, nil, finding.Inconclusive, "no server is known to lead"},
 	} {
 		for i := range test.targets {
-			test.targets[i].Silent = probe.NewSilence(map[probe.Plane]string{
+			test.targets[i].Silent = probe.NewSilentPorts(map[probe.Plane]string{
 				probe.PlaneHTTP: "it is paused", probe.PlaneRPC: "it is paused", probe.PlaneGossip: "it is paused",
 			})
 		}
