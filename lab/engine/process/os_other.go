@@ -11,12 +11,12 @@ import (
 
 // New returns an error on every other system, so none of these functions is called there.
 
-func missingPowers() []string { return nil }
+func missingCapabilities() []string { return nil }
 
 func awaitChild(int) {}
 
-func inherited() []*os.File { return nil }
+func inheritedFiles() []*os.File { return nil }
 
-func interruptible(console *os.File) (*os.File, error) { return console, nil }
+func reopenNonblocking(console *os.File) (*os.File, error) { return console, nil }
 
-func startOf(procfs.Process) time.Time { return time.Time{} }
+func startTime(procfs.Process) time.Time { return time.Time{} }
