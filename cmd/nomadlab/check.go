@@ -214,7 +214,7 @@ func (f checkFlags) readLock() (*lock.Posture, error) {
 		return nil, fmt.Errorf("%w: %w", lock.ErrLock, err)
 	}
 	p, err := lock.ReadLock(f.lock, text)
-	if err != nil && f.update {
+	if err != nil && f.update && !errors.Is(err, lock.ErrOldVersion) {
 		return nil, nil //nolint:nilnil // a lock that cannot be read is written again, as the error advises
 	}
 	return &p, err

@@ -100,18 +100,24 @@ func TestLockMigrateLosesNothing(t *testing.T) {
 	}
 }
 
-// TestOldLocksNameTheMigration: check refuses a lock of version 1 before it starts anything, and says what to run.
+// TestOldLocksNameTheMigration: check refuses a lock of version 1 before it starts anything, and says what to run. With
+// --update too: a lock that is written anew is compared with the one before, so that no failure is accepted unseen.
 func TestOldLocksNameTheMigration(t *testing.T) {
 	at := filepath.Join(t.TempDir(), "posture.lock.yaml")
 	if err := os.WriteFile(at, []byte(lockOfVersion1(t)), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	a, _ := faked(t)
-	r := call(t, a, "", "check", "--server-config", written(t, servers), "--lock", at)
-	if r.code != exitUsage {
-		t.Errorf("exit code %d", r.code)
+	for _, more := range [][]string{nil, {"--update"}} {
+		r := call(t, a, "", append([]string{"check", "--server-config", written(t, servers), "--lock", at}, more...)...)
+		if r.code != exitUsage {
+			t.Errorf("%v: exit code %d", more, r.code)
+		}
+		contains(t, r.errs, "run `nomadlab lock migrate "+at+"`")
+		if kept, err := os.ReadFile(at); err != nil || string(kept) != lockOfVersion1(t) {
+			t.Errorf("%v: the lock is another one now, %v", more, err)
+		}
 	}
-	contains(t, r.errs, "run `nomadlab lock migrate "+at+"`")
 }
 
 // TestWrongUsageOfLock: a subcommand that does not exist and a missing file name are told.

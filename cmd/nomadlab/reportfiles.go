@@ -71,14 +71,5 @@ func writeWhole(at string, content func(io.Writer) error) error {
 	if err := content(&all); err != nil {
 		return err
 	}
-	part, err := os.CreateTemp(filepath.Dir(at), "."+filepath.Base(at)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(part.Name()) }() // fails if it was renamed
-	_, err = part.Write(all.Bytes())
-	if err := errors.Join(err, part.Chmod(0o644), part.Close()); err != nil { //nolint:gosec // as above
-		return err
-	}
-	return os.Rename(part.Name(), at)
+	return replaceFile(at, 0o644, all.Bytes())
 }

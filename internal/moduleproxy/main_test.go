@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -41,7 +40,7 @@ func TestAModuleElsewhereUsesLabtest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	usual := strings.Fields(command(t, root, nil, "go", "env", "GOMODCACHE", "GOPROXY"))
+	usual := strings.Fields(goCommand(t, root, nil, "env", "GOMODCACHE", "GOPROXY"))
 	env := []string{
 		"GOPROXY=file://" + proxy + ",file://" + filepath.Join(usual[0], "cache", "download") + "," + usual[1], "GOFLAGS=-modcacherw",
 		"GOMODCACHE=" + t.TempDir(), "GONOSUMDB=*", "GOTOOLCHAIN=local", "NOMADLAB_ENGINE=process",
@@ -49,9 +48,9 @@ func TestAModuleElsewhereUsesLabtest(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(app, "app_test.go"), []byte(program), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	command(t, app, env, "go", "mod", "init", "example.test/app")
-	command(t, app, env, "go", "get", "-t", "nomadlab.internal/lab/labtest@latest")
-	out := command(t, app, env, "go", "test", "-count=1", "-v", "-trimpath", "./...")
+	goCommand(t, app, env, "mod", "init", "example.test/app")
+	goCommand(t, app, env, "get", "-t", "nomadlab.internal/lab/labtest@latest")
+	out := goCommand(t, app, env, "test", "-count=1", "-v", "-trimpath", "./...")
 	if !strings.Contains(out, "the leader is") || !strings.Contains(out, "--- PASS: TestServerKnowsItsLeader") {
 		t.Errorf("the module's test did not pass:\n%s", out)
 	}
@@ -73,15 +72,15 @@ func TestWhatIsNoCheckout(t *testing.T) {
 	}
 }
 
-// command runs a program in the folder with more of an environment, and returns what it printed. It fails the test if
-// the program fails.
-func command(t *testing.T, folder string, env []string, name string, args ...string) string {
+// goCommand runs go in the folder with more of an environment, and returns what it printed. It fails the test if
+// go fails.
+func goCommand(t *testing.T, folder string, env []string, args ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), name, args...)
+	cmd := exec.CommandContext(t.Context(), "go", args...)
 	cmd.Dir, cmd.Env = folder, append(os.Environ(), env...)
 	out, err := cmd.CombinedOutput()
 	if err != nil {
-		t.Fatalf("%s %s: %v\n%s", name, strings.Join(args, " "), err, out)
+		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, out)
 	}
 	return string(out)
 }

@@ -30,7 +30,7 @@ const (
 // Official returns the name of HashiCorp's image of a version.
 func Official(version string) string { return officialRepository + ":" + version }
 
-// ListAt returns the images on the Docker daemon with that address that were made here, built ones and those around a
+// List returns the images on the Docker daemon with that address that were made here, built ones and those around a
 // named binary, ordered by Ref. Errors are the Docker daemon's.
 func List(ctx context.Context, dockerHost string) ([]Image, error) {
 	docker, err := connect(dockerHost)

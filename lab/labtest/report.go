@@ -17,7 +17,7 @@ type Tally struct {
 	Unused []string
 }
 
-// Sound fails the test for each finding, and each cell of the matrix, that fails or is inconclusive, and for each that is
+// AllPass fails the test for each finding, and each cell of the matrix, that fails or is inconclusive, and for each that is
 // skipped for a reason that contains none of the given reasons. It also fails the test if no finding passes, or there is no
 // matrix. Findings that are known to fail are only counted.
 func AllPass(t testing.TB, r finding.Report, reasons ...string) Tally {

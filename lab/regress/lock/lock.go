@@ -35,6 +35,9 @@ const repair = "restore it from version control, or write it anew with --update"
 // ErrLock is wrapped by every error about a lock file that cannot be used. It is a spec.ErrInvalid.
 var ErrLock error = lockError{}
 
+// ErrOldVersion is wrapped, beside ErrLock, by ReadLock's error about a lock file of an older version of the format.
+var ErrOldVersion = errors.New("an older version of the format")
+
 type lockError struct{}
 
 func (lockError) Error() string { return "posture lock" }
@@ -160,7 +163,7 @@ func (f file) checksum() string {
 
 // ReadLock reads a lock file that Lock has written; name is the file's, for errors. They wrap ErrLock, and say at which
 // line the problem is and what to do: the content is not YAML or not a lock, it has another version, a result is unknown, a
-// check appears twice, or it was edited by hand.
+// check appears twice, or it was edited by hand. An older version is an ErrOldVersion too.
 //
 // The returned posture lacks what a lock does not have: titles, severities, settings of checks, files and lines.
 func ReadLock(name string, content []byte) (Posture, error) {
@@ -177,7 +180,7 @@ func readLock(name string, content []byte) (Posture, error) {
 	case err != nil:
 		return Posture{}, err
 	case version < formatVersion:
-		return Posture{}, fmt.Errorf("it has version %d of the format, this nomadlab reads %d: run `nomadlab lock migrate %s`", version, formatVersion, name)
+		return Posture{}, fmt.Errorf("it has version %d, %w, and this nomadlab reads %d: run `nomadlab lock migrate %s`", version, ErrOldVersion, formatVersion, name)
 	}
 	return posture(root)
 }
