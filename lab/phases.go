@@ -138,7 +138,9 @@ func (s *start) getNomad(ctx context.Context) error {
 	request := image.Request{
 		Version: r.Spec.Nomad.Version, Image: r.Spec.Nomad.Image, Binary: r.Spec.Nomad.Binary, Environment: []string{marker(r.Run)},
 	}
-	progress := func(e image.Event) { s.options.report(phaseNomad, e.Text) }
+	progress := func(e image.Event) {
+		s.options.emit(Event{Phase: phaseNomad, Text: e.Text, Done: e.Stage == image.StageLicence})
+	}
 	if host := s.lab.engine.DockerHost(); host != "" {
 		got, err := image.Resolve(ctx, host, request, progress)
 		if err != nil {

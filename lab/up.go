@@ -57,7 +57,7 @@ type Event struct {
 	Phase string
 	// Text describes it in words.
 	Text string
-	// Done reports whether the phase has ended.
+	// Done reports whether the line is to stay: the phase, or a part of it, has ended.
 	Done bool
 }
 

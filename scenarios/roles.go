@@ -3,14 +3,18 @@ package scenarios
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 
+	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/posture/caller"
 	"nomadlab.internal/lab/posture/matrix"
+	"nomadlab.internal/lab/probe"
 	"nomadlab.internal/lab/scenario"
 	"nomadlab.internal/lab/spec"
 )
@@ -44,6 +48,7 @@ func wrongRole() scenario.Scenario {
 					Do:    checks("*-https-refuses-foreign-certificate", "*-https-refuses-no-certificate"),
 				},
 				{Title: "The servers' HTTPS, RPC and Raft are asked with each certificate", Do: certificatesAtEndpoints},
+				{Title: "An expired certificate, a missing one and a wrong role are refused, and the log says why; a client's HTTPS looks at no role", Do: otherCertificates},
 				{Title: "A real client agent with a cli certificate is refused, one with a client certificate joins", Do: clientsOfBothRoles},
 			}
 		},
@@ -85,4 +90,65 @@ func ofCell(m *finding.Matrix, row finding.MatrixRow, c finding.Cell) finding.Fi
 		Want: []string{c.Want}, Outcome: c.Outcome, Result: c.Result, Reason: c.Reason, Evidence: c.Evidence,
 		Why: "tls.verify_server_hostname, CVE-2020-7956 and CVE-2021-37218: RPC and Raft look at role and region of a certificate, HTTPS does not",
 	}
+}
+
+// certificateTry is a certificate at an endpoint of some nodes, of which the catalogue has no check with the agent's log.
+type certificateTry struct {
+	kind  caller.Kind
+	plane probe.Plane
+	nodes func(*lab.Lab) []*lab.Node
+	// log is what the agent logs about its refusal. Empty: the certificate is accepted.
+	log string
+}
+
+// certificateTries returns what otherCertificates tries.
+func certificateTries() []certificateTry {
+	tries := []certificateTry{
+		{caller.CLI, probe.PlaneRaft, (*lab.Lab).Servers, wrongRoleLogged},
+		{caller.OtherClient, probe.PlaneRaft, (*lab.Lab).Servers, wrongRoleLogged},
+		{caller.Foreign, probe.PlaneRaft, (*lab.Lab).Servers, "certificate signed by unknown authority"},
+		{caller.Expired, probe.PlaneHTTP, (*lab.Lab).Clients, "certificate has expired or is not yet valid"},
+		{caller.Expired, probe.PlaneHTTP, (*lab.Lab).Servers, "certificate has expired or is not yet valid"},
+	}
+	for _, p := range []probe.Plane{probe.PlaneRPC, probe.PlaneRaft} {
+		tries = append(tries,
+			certificateTry{caller.Expired, p, (*lab.Lab).Servers, "certificate has expired or is not yet valid"},
+			certificateTry{caller.None, p, (*lab.Lab).Servers, "client didn't provide a certificate"})
+	}
+	for _, k := range []caller.Kind{caller.Server, caller.Client, caller.CLI, caller.OtherServer, caller.OtherClient} {
+		tries = append(tries, certificateTry{k, probe.PlaneHTTP, (*lab.Lab).Clients, ""})
+	}
+	return tries
+}
+
+// otherCertificates runs the tries. The control of a refusal is a server's certificate, that of an acceptance none at all.
+func otherCertificates(ctx context.Context, t *scenario.T) error {
+	callers, err := caller.Mint(t.Lab.Authority(), pki.DefaultRegion)
+	if err != nil {
+		return fmt.Errorf("make the callers: %w", err)
+	}
+	at := map[probe.Plane]func(probe.Caller) probe.Probe{
+		probe.PlaneHTTP: func(c probe.Caller) probe.Probe { return probe.HTTP("/v1/agent/self", c) },
+		probe.PlaneRPC:  func(c probe.Caller) probe.Probe { return probe.RPC("Status.Leader", c) },
+		probe.PlaneRaft: probe.Raft,
+	}
+	for _, try := range certificateTries() {
+		verb, want, opposite := "refuses", posture.Want{probe.RefusedInHandshake}, caller.Server
+		if try.log == "" {
+			verb, want, opposite = "accepts", posture.Accepted(), caller.None
+		}
+		as, missing := callers.Caller(try.kind)
+		control, _ := callers.Caller(opposite)
+		title := fmt.Sprintf("%s %s %s", try.plane, verb, try.kind)
+		for _, n := range try.nodes(t.Lab) {
+			if err := check(ctx, t, n, posture.Spec{
+				ID: strings.ReplaceAll(strings.ToLower(title), " ", "-"), Title: title, Plane: try.plane, Severity: posture.High, Missing: missing,
+				Why:   "CVE-2020-7956 and CVE-2021-37218: RPC and Raft look at role and region of a certificate, HTTPS does not (nomad/server.go:647, nomad/rpc.go:919)",
+				Probe: at[try.plane](as), Want: want, Control: at[try.plane](control), LogText: try.log,
+			}); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }

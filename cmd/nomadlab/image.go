@@ -80,7 +80,13 @@ func (a *app) getImages(cmd *cobra.Command, e *engines.Set, f imageFlags) error 
 	var found []nomadSource
 	for _, r := range f.requests() {
 		p := newProgress(c.errs)
-		i, err := resolve(cmd.Context(), e.Home().DockerHost(), r, func(e image.Event) { p.doing(string(e.Stage), e.Text) })
+		i, err := resolve(cmd.Context(), e.Home().DockerHost(), r, func(e image.Event) {
+			if e.Stage == image.StageLicence {
+				p.done(e.Text)
+			} else {
+				p.doing(string(e.Stage), e.Text)
+			}
+		})
 		p.stop()
 		if err != nil {
 			return err

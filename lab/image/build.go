@@ -94,6 +94,7 @@ func (w *builder) compile(ctx context.Context, p preparedBuild) (string, error) 
 	cmd.Env = append(cmd.Env, "GOOS="+p.target.platform.os, "GOARCH="+p.target.platform.arch, "TMPDIR="+temporary, "GOTMPDIR="+temporary)
 	var stderr transcript
 	cmd.Stderr = &stderr
+	w.progress.tell(licence(rec.version))
 	stop := w.progress.every(time.Second, func(elapsed time.Duration) Event {
 		return buildEvent(rec.version, &stderr, elapsed)
 	})

@@ -26,7 +26,7 @@ func TestBuiltImage(t *testing.T) {
 	if err != nil || img.Source != image.Built || img.Version != version {
 		t.Fatalf("got %+v (%v)", img, err)
 	}
-	if got := seen.String(); got != "pull busybox build import" {
+	if got := seen.String(); got != "pull busybox licence build import" {
 		t.Errorf("stages: %s", got)
 	}
 	script := `set -e

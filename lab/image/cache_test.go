@@ -31,7 +31,7 @@ func (r testRecipe) hash(t *testing.T) string {
 func (l testSources) built(t *testing.T, recipe testRecipe) image.Executable {
 	t.Helper()
 	e, seen, err := l.binary(t.Context(), image.Request{Version: version, Environment: recipe.environment})
-	if err != nil || e.Source != image.Built || seen.String() != "build" {
+	if err != nil || e.Source != image.Built || seen.String() != "licence build" {
 		t.Fatalf("got %+v by way of %q (%v)", e, seen, err)
 	}
 	return e
@@ -159,7 +159,7 @@ func TestConcurrentRunsBuildBinaryOnce(t *testing.T) {
 	if found[builder].Source != image.Built || found[waiter].Source != image.Local || found[0].Path != found[1].Path {
 		t.Errorf("got %+v", found)
 	}
-	if seen[builder].String() != "build" || seen[waiter].String() != "wait" {
+	if seen[builder].String() != "licence build" || seen[waiter].String() != "wait" {
 		t.Errorf("stages: %v", seen)
 	}
 	l.wantNoWork(t)
@@ -174,7 +174,7 @@ func TestDockerAndBinaryShareABuild(t *testing.T) {
 			l := newTestSources(t, "")
 			l.Recipes = recipe.recipes
 			request := image.Request{Version: version, Environment: recipe.environment}
-			ofImage, ofBinary := "pull busybox build import", ""
+			ofImage, ofBinary := "pull busybox licence build import", ""
 			if !imageFirst {
 				l.built(t, recipe)
 				ofImage = "pull busybox import"

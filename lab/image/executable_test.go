@@ -41,7 +41,7 @@ func TestBinarySources(t *testing.T) {
 		t.Errorf("the cache was made for nothing: %v", err)
 	}
 	nomadInPath(t, "echo Nomad v0.0.2")
-	want(image.Request{Version: version}, kept, image.Built, "build")
+	want(image.Request{Version: version}, kept, image.Built, "licence build")
 	want(image.Request{Version: "v" + version}, kept, image.Local, "")
 	nomadInPath(t, "echo Nomad v"+version)
 	want(image.Request{Version: version}, kept, image.Local, "")

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"golang.org/x/mod/semver"
 )
 
 // Progress is called with what is being done. It must return soon, because the work waits for it.
@@ -34,11 +36,24 @@ const (
 	StageWait Stage = "wait"
 	// StageBusybox is the search for a static BusyBox.
 	StageBusybox Stage = "busybox"
+	// StageLicence comes once, before a build: its text says under which licence the program is. Show it, and leave it.
+	StageLicence Stage = "licence"
 	// StageBuild is the build of nomad by Go.
 	StageBuild Stage = "build"
 	// StageImport is the hand-over of the finished image to the Docker daemon.
 	StageImport Stage = "import"
 )
+
+// licence returns the notice about what is built. Nomad is under the Business Source License from 1.7 on
+// (github.com/hashicorp/nomad/blob/v1.7.0/LICENSE).
+func licence(version string) Event {
+	name := "the Business Source License 1.1"
+	if semver.Compare("v"+version, "v1.7.0") < 0 {
+		name = "the Mozilla Public License 2.0"
+	}
+	return Event{Stage: StageLicence, Text: fmt.Sprintf("Nomad %s is HashiCorp's, under %s; it is built here unmodified, "+
+		"is no part of nomadlab, and stays on this machine", version, name)}
+}
 
 // tell calls p unless it is nil.
 func (p Progress) tell(e Event) {
