@@ -74,7 +74,7 @@ func TestWhereSoundFormsAreFrom(t *testing.T) { soundForms(t) }
 // skippedWhereSound are the reasons for which a check of a sound configuration is skipped, each as a part of it.
 func skippedWhereSound() []string {
 	return []string{
-		"your certificates were not handed in, and the lab's own stood in for them",
+		"you gave no certificates, so the lab's own were used",
 		"none of your files that were read is one: hand the keys in",
 		"none of your files that were read holds a secret",
 		"you gave no certificate, and none can be read here",

@@ -55,11 +55,11 @@ func (c *Configuration) StandIn(role pki.Role) string {
 	case c.HasCredentials() && c.Of(role).Files.Text(certFile) == "":
 		return fmt.Sprintf("your %ss' configuration names no certificate (%s)", role, certFile)
 	case c.HasCredentials():
-		return fmt.Sprintf("your %ss' certificate was not handed in, and one of the lab's own stood in for it: hand it in with --%s-tls-dir", role, role)
+		return fmt.Sprintf("you gave no certificate of your %ss, so one of the lab's own was used: give it with --%s-tls-dir", role, role)
 	case c.Server.Files.Text(certFile) == "" && c.Client.Files.Text(certFile) == "":
 		return "your configuration names no certificate (tls.cert_file)"
 	default:
-		return "your certificates were not handed in, and the lab's own stood in for them: hand yours in with --tls-dir"
+		return "you gave no certificates, so the lab's own were used: give yours with --tls-dir"
 	}
 }
 

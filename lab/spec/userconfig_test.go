@@ -29,13 +29,13 @@ func TestStandIn(t *testing.T) {
 	}{
 		"a lab's own":                {none, "", ""},
 		"both handed in":             {&spec.Configuration{Server: agents(named, true), Client: agents(named, true)}, "", ""},
-		"none handed in":             {&spec.Configuration{Server: agents(named, false), Client: agents(named, false)}, "hand yours in with --tls-dir", "hand yours in with --tls-dir"},
+		"none handed in":             {&spec.Configuration{Server: agents(named, false), Client: agents(named, false)}, "give yours with --tls-dir", "give yours with --tls-dir"},
 		"none named":                 {&spec.Configuration{Server: agents(bare, false), Client: agents(bare, false)}, "names no certificate", "names no certificate"},
 		"the servers' alone":         {&spec.Configuration{Server: agents(named, true), Client: agents(named, false)}, "", "--client-tls-dir"},
 		"the clients' alone":         {&spec.Configuration{Server: agents(named, false), Client: agents(named, true)}, "--server-tls-dir", ""},
 		"the clients name none":      {&spec.Configuration{Server: agents(named, true), Client: agents(bare, false)}, "", "your clients' configuration names no certificate"},
 		"there are no clients":       {&spec.Configuration{Server: agents(named, true), Client: agents("", false)}, "", ""},
-		"no clients, none handed in": {&spec.Configuration{Server: agents(named, false), Client: agents("", false)}, "hand yours in with --tls-dir", ""},
+		"no clients, none handed in": {&spec.Configuration{Server: agents(named, false), Client: agents("", false)}, "give yours with --tls-dir", ""},
 	} {
 		for role, want := range map[pki.Role]string{pki.Server: test.server, pki.Client: test.client} {
 			if got := test.c.StandIn(role); (got == "") != (want == "") || !strings.Contains(got, want) {

@@ -98,6 +98,11 @@ func checksumOfVersion1(content []byte) string {
 // nothing else.
 func reasonsOfVersion1() []string {
 	return []string{
+		"your certificates were not handed in, and the lab's own stood in for them", "you gave no certificates, so the lab's own were used",
+		"your servers' certificate was not handed in, and one of the lab's own stood in for it",
+		"you gave no certificate of your servers, so one of the lab's own was used",
+		"your clients' certificate was not handed in, and one of the lab's own stood in for it",
+		"you gave no certificate of your clients, so one of the lab's own was used",
 		"no certificate was handed in or can be read here", "you gave no certificate, and none can be read here",
 		"no file of authorities was handed in", "you gave no file of authorities",
 		"no certificate of an agent was handed in", "you gave no certificate of an agent",
