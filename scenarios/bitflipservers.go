@@ -95,7 +95,7 @@ func (p *proxied) join(ctx context.Context, t *scenario.T) error {
 	}
 	p.proxy, p.fourth = proxy, fourth
 	t.Say("%s is a voter at %s, where a proxy has carried %d connections to it", behindProxy, proxy.Addr(), seen.Connections)
-	return p.readAll(ctx, fourth)
+	return p.awaitAll(ctx, fourth)
 }
 
 // awaitHealthy waits until autopilot reports all servers, the fourth included, as healthy voters that have every write.
@@ -199,7 +199,7 @@ func (p *proxied) nothingChanged(ctx context.Context, t *scenario.T) error {
 		return err
 	}
 	for _, n := range append(t.Lab.Servers(), p.fourth) {
-		if err := p.readAll(ctx, n); err != nil {
+		if err := p.awaitAll(ctx, n); err != nil {
 			return err
 		}
 	}

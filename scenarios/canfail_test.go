@@ -43,7 +43,7 @@ func TestScenariosCanFail(t *testing.T) {
 
 // TestElectionCanFail has the machine to itself, as the election has.
 func TestElectionCanFail(t *testing.T) {
-	const lost, leaderless = "lost, which was acknowledged, is not there", "no new leader was elected in time"
+	const lost, leaderless = "an acknowledged write is missing at", "no new leader was elected in time"
 	wanted := scenarios.LostWrite().Spec
 	type electionRow struct {
 		name   string

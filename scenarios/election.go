@@ -39,6 +39,8 @@ type election struct {
 	old, new *lab.Node
 	// killed is when the old leader was killed; zero: not yet.
 	killed death
+	// kills counts the leaders that were killed, so that each try writes under names of its own.
+	kills int
 	// marks are the ends of the survivors' logs before that.
 	marks map[*lab.Node]int64
 }
@@ -132,6 +134,7 @@ func (e *election) elect(ctx context.Context, t *scenario.T) error {
 	if e.old == nil {
 		return errNoOldLeader
 	}
+	e.kills++
 	survivors := others(t.Lab, e.old)
 	if len(survivors) == 0 {
 		return errors.New("there is no other server to elect")
@@ -200,7 +203,7 @@ func (e *election) comeBack(ctx context.Context, t *scenario.T) error {
 	}); err != nil {
 		return err
 	}
-	if err := e.readAll(ctx, e.old); err != nil {
+	if err := e.awaitAll(ctx, e.old); err != nil {
 		return err
 	}
 	if leader == e.old {

@@ -87,7 +87,7 @@ func (e *election) writeUntil(ctx context.Context, enough <-chan struct{}, nodes
 	var all []*attempt
 	var answers sync.WaitGroup
 	for {
-		name, node := fmt.Sprintf("gap-%d", len(all)), nodes[len(all)%len(nodes)]
+		name, node := fmt.Sprintf("gap-%d-%d", e.kills, len(all)), nodes[len(all)%len(nodes)]
 		a := &attempt{began: time.Now()}
 		all = append(all, a)
 		answers.Go(func() {

@@ -49,38 +49,45 @@ func (l *ledger) note(name, text string, index uint64) {
 	l.acknowledged[name], l.index = text, max(l.index, index)
 }
 
-// readAll waits until the server's own state has every acknowledged write, and compares their texts. It must not run beside
-// write.
+// readAll reads the server's own state once. It returns an error for each acknowledged write that is not there
+// (errMissing) or that has another text. It must not run beside write.
 func (l *ledger) readAll(ctx context.Context, n *lab.Node) error {
 	client, err := n.API()
 	if err != nil {
 		return err
 	}
+	own := asking(ctx)
+	own.AllowStale = true
+	list, _, err := client.Namespaces().List(own)
+	if err != nil {
+		return fmt.Errorf("read the namespaces of %s: %w", n.Name(), err)
+	}
 	have := map[string]string{}
-	if err := poll.Until(ctx, n.Name()+" to have every acknowledged write", func(ctx context.Context) string {
-		own := asking(ctx)
-		own.AllowStale = true
-		list, _, err := client.Namespaces().List(own)
-		if err != nil {
-			return err.Error()
+	for _, space := range list {
+		have[space.Name] = space.Description
+	}
+	var wrong []error
+	for name, want := range l.acknowledged {
+		switch got, there := have[name]; {
+		case !there:
+			wrong = append(wrong, fmt.Errorf("%w at %s: %s", errMissing, n.Name(), name))
+		case got != want:
+			wrong = append(wrong, fmt.Errorf("the description of %s is %q at %s, acknowledged was %q", name, got, n.Name(), want))
 		}
-		for _, space := range list {
-			have[space.Name] = space.Description
-		}
-		for name := range l.acknowledged {
-			if _, there := have[name]; !there {
-				return name + ", which was acknowledged, is not there"
-			}
+	}
+	return errors.Join(wrong...)
+}
+
+// errMissing is wrapped by the error about a write that was acknowledged and is not there, or not yet.
+var errMissing = errors.New("an acknowledged write is missing")
+
+// awaitAll waits until the server has caught up with every acknowledged write, and then returns what readAll does.
+func (l *ledger) awaitAll(ctx context.Context, n *lab.Node) (err error) {
+	waited := poll.Until(ctx, n.Name()+" to have every acknowledged write", func(ctx context.Context) string {
+		if err = l.readAll(ctx, n); errors.Is(err, errMissing) || ctx.Err() != nil {
+			return fmt.Sprint(err)
 		}
 		return ""
-	}); err != nil {
-		return err
-	}
-	var changed []error
-	for name, want := range l.acknowledged {
-		if have[name] != want {
-			changed = append(changed, fmt.Errorf("the description of %s is %q at %s, acknowledged was %q", name, have[name], n.Name(), want))
-		}
-	}
-	return errors.Join(changed...)
+	})
+	return errors.Join(waited, err)
 }

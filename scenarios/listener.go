@@ -1,6 +1,10 @@
 package scenarios
 
 import (
+	"context"
+
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/probe"
 	"nomadlab.internal/lab/scenario"
 	"nomadlab.internal/lab/spec"
@@ -16,6 +20,7 @@ func listener() scenario.Scenario {
 		Steps: func() []scenario.Step {
 			return []scenario.Step{
 				{Title: "HTTP: each server is asked for a job, and its name is not overheard", Do: checks("server-network-carries-no-http-in-clear")},
+				{Title: "HTTP: a variable is written at each server, and is not overheard", Do: writtenVariables},
 				{
 					Title: "RPC: a job is registered at each server, and is not overheard on its way to the others",
 					Do:    checks("network-carries-no-rpc-in-clear"),
@@ -24,4 +29,27 @@ func listener() scenario.Scenario {
 			}
 		},
 	}
+}
+
+// writtenVariables shows that a secret which is written does not cross the network in clear. The checks of the catalogue
+// write nothing. The servers take turns, because a write at one goes over the ports of the others too.
+func writtenVariables(ctx context.Context, t *scenario.T) error {
+	server, err := as(t.Lab, pki.Server, pki.DefaultRegion)
+	if err != nil {
+		return err
+	}
+	search := probe.MarkerOn(probe.PlaneHTTP)
+	for _, n := range t.Lab.Servers() {
+		if err := check(ctx, t, n, posture.Spec{
+			ID: "listener-reads-no-written-variable", Title: "a variable that is written over HTTPS is not overheard, one in clear is",
+			Kind: posture.Intrusive, Severity: posture.Critical,
+			Why:     "with tls.http variables and tokens cross the network encrypted only (verified against Nomad 1.11.3)",
+			Probe:   probe.TrafficSearch(search, probe.WriteVariableTraffic(server)),
+			Want:    posture.Want{probe.Absent},
+			Control: probe.TrafficSearch(search, probe.PlaintextTraffic(probe.PlaneHTTP)),
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -76,6 +76,9 @@ func certificatesAtEndpoints(ctx context.Context, t *scenario.T) error {
 			}
 		}
 	}
+	if want := len(kinds) * len(endpoints); len(found) != want {
+		return fmt.Errorf("the matrix has %d of the %d cells that are about roles", len(found), want)
+	}
 	if err := t.Record(found...); err != nil {
 		return err
 	}

@@ -162,11 +162,11 @@ func (a *app) checkConfiguration(cmd *cobra.Command, e *engines.Set, f checkFlag
 	if err != nil {
 		return err
 	}
-	locked, err := f.readLock()
+	c := a.console(cmd)
+	locked, err := f.readLock(c)
 	if err != nil {
 		return err
 	}
-	c := a.console(cmd)
 	c.note(e.Note())
 	o, err := f.config.options(cmd, e)
 	if err != nil {
@@ -200,7 +200,7 @@ func (a *app) checkConfiguration(cmd *cobra.Command, e *engines.Set, f checkFlag
 }
 
 // readLock reads the lock before anything is started. It returns nil if there is none to compare with.
-func (f checkFlags) readLock() (*lock.Posture, error) {
+func (f checkFlags) readLock(c console) (*lock.Posture, error) {
 	if f.lock == "" {
 		return nil, nil //nolint:nilnil // without a lock nothing is compared
 	}
@@ -213,9 +213,13 @@ func (f checkFlags) readLock() (*lock.Posture, error) {
 	case err != nil:
 		return nil, fmt.Errorf("%w: %w", lock.ErrLock, err)
 	}
+	if f.update && !lock.Is(text) {
+		return nil, fmt.Errorf("%w: %s is no lock file, and is not replaced: name another file, or remove this one", lock.ErrLock, f.lock)
+	}
 	p, err := lock.ReadLock(f.lock, text)
 	if err != nil && f.update && !errors.Is(err, lock.ErrOldVersion) {
-		return nil, nil //nolint:nilnil // a lock that cannot be read is written again, as the error advises
+		c.note(err.Error() + ": it is written anew, and compared with nothing")
+		return nil, nil //nolint:nilnil // as the error advises
 	}
 	return &p, err
 }

@@ -52,8 +52,8 @@ func (a *app) migrateLocks(cmd *cobra.Command, args []string) error {
 	c := a.console(cmd)
 	var errs []error
 	for _, path := range args {
-		if cmd.Context().Err() != nil {
-			return cmd.Context().Err()
+		if err := cmd.Context().Err(); err != nil {
+			return errors.Join(append(errs, err)...)
 		}
 		changed, err := migrateLock(path)
 		switch {
@@ -94,7 +94,7 @@ func migrateLock(path string) (changed bool, err error) {
 
 // replaceFile writes the content beside the file and renames it, so that the file has its old or its new content at any time.
 func replaceFile(path string, mode fs.FileMode, content []byte) (err error) {
-	part, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".*")
+	part, err := os.CreateTemp(filepath.Dir(path), ".nomadlab-*")
 	if err != nil {
 		return err
 	}

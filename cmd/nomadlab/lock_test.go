@@ -120,6 +120,20 @@ func TestOldLocksNameTheMigration(t *testing.T) {
 	}
 }
 
+// TestUpdateReplacesOnlyLocks: --update replaces no file that is no lock, such as a configuration, and starts nothing.
+func TestUpdateReplacesOnlyLocks(t *testing.T) {
+	at := written(t, servers)
+	a, _ := faked(t)
+	r := call(t, a, "", "check", "--server-config", written(t, servers), "--lock", at, "--update")
+	if r.code != exitUsage {
+		t.Errorf("exit code %d", r.code)
+	}
+	contains(t, r.errs, at+" is no lock file, and is not replaced")
+	if kept, err := os.ReadFile(at); err != nil || string(kept) != servers {
+		t.Errorf("the file is another one now, %v", err)
+	}
+}
+
 // TestWrongUsageOfLock: a subcommand that does not exist and a missing file name are told.
 func TestWrongUsageOfLock(t *testing.T) {
 	a, _ := faked(t)

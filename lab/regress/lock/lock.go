@@ -1,6 +1,7 @@
 package lock
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
@@ -161,6 +163,11 @@ func (f file) checksum() string {
 	return fmt.Sprintf("sha256:%x", sha256.Sum256(content))
 }
 
+// Is reports whether the content begins as a lock file of any version does, whatever became of the rest.
+func Is(content []byte) bool {
+	return bytes.HasPrefix(bytes.TrimPrefix(content, []byte("\ufeff")), []byte("# The posture of these agents' configuration"))
+}
+
 // ReadLock reads a lock file that Lock has written; name is the file's, for errors. They wrap ErrLock, and say at which
 // line the problem is and what to do: the content is not YAML or not a lock, it has another version, a result is unknown, a
 // check appears twice, or it was edited by hand. An older version is an ErrOldVersion too.
@@ -226,7 +233,13 @@ func atLine(err error) error {
 	if wrong, is := errors.AsType[*yaml.TypeError](err); is {
 		message = fmt.Sprintf("a %s is there, and %s is wanted", wrong.SrcType.Kind(), wrong.DstType.Kind())
 	}
-	return fmt.Errorf("line %d: %s%s: %s", at.GetToken().Position.Line, before, message, repair)
+	printable := strings.Map(func(r rune) rune { // a file may have anything in its keys, and terminals obey some of it
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, before+message)
+	return fmt.Errorf("line %d: %s: %s", at.GetToken().Position.Line, printable, repair)
 }
 
 // posture decodes a lock file of this version.

@@ -142,12 +142,18 @@ func TestMigrateRefuses(t *testing.T) {
 		return strings.Replace(text, from, to, 1)
 	}
 	for name, c := range map[string]struct{ refused, says, control string }{
-		"a verdict by hand":             {replaced(old, "verdict: broken", "verdict: held"), "edited by hand", old},
-		"a setting by hand":             {replaced(old, "server.bootstrap_expect: 3", "server.bootstrap_expect: 1"), "edited by hand", replaced(old, "server.bootstrap_expect: 3", "server.bootstrap_expect: 3  ")},
-		"a check less":                  {replaced(old, "    wire-carries-no-rpc-in-clear: ", "    # "), "edited by hand", replaced(old, "    wire-carries-no-rpc-in-clear: ", "    # reviewed\n    wire-carries-no-rpc-in-clear: ")},
-		"the checksum by hand":          {replaced(old, "checksum: sha256:", "checksum: sha256:0"), "edited by hand", strings.ReplaceAll(old, "\n", "\r\n")},
-		"a field of nobody":             {replaced(old, "{verdict: broken", "{by: me, verdict: broken"), `unknown field "by"`, old},
-		"a check twice":                 {replaced(old, "checks:\n  HTTP:\n", "checks:\n  HTTP:\n    x: {verdict: held}\n    x: {verdict: held}\n"), `line 26: it is not YAML: mapping key "x" already defined`, old},
+		"a verdict by hand":    {replaced(old, "verdict: broken", "verdict: held"), "edited by hand", old},
+		"a setting by hand":    {replaced(old, "server.bootstrap_expect: 3", "server.bootstrap_expect: 1"), "edited by hand", replaced(old, "server.bootstrap_expect: 3", "server.bootstrap_expect: 3  ")},
+		"a check less":         {replaced(old, "    wire-carries-no-rpc-in-clear: ", "    # "), "edited by hand", replaced(old, "    wire-carries-no-rpc-in-clear: ", "    # reviewed\n    wire-carries-no-rpc-in-clear: ")},
+		"the checksum by hand": {replaced(old, "checksum: sha256:", "checksum: sha256:0"), "edited by hand", strings.ReplaceAll(old, "\n", "\r\n")},
+		"a field of nobody":    {replaced(old, "{verdict: broken", "{by: me, verdict: broken"), `unknown field "by"`, old},
+		"a check twice":        {replaced(old, "checks:\n  HTTP:\n", "checks:\n  HTTP:\n    x: {verdict: held}\n    x: {verdict: held}\n"), `line 26: it is not YAML: mapping key "x" already defined`, old},
+		// YAML ends a comment at a carriage return, and reads a # in a quoted text as text.
+		"a line behind a carriage return": {
+			replaced(old, "\n    raft-refuses-client-certificate: ", "\n# \r    raft-refuses-client-certificate: {verdict: broken, outcome: accepted, reason: '\n    raft-refuses-client-certificate: ") + "# '}\n",
+			"", strings.ReplaceAll(old, "verdict: broken", "'verdict':  broken"),
+		},
+		"a check in two planes":         {version1(t, "version-1-twice"), `the check "raft-refuses-client-certificate" is there twice`, old},
 		"a newer one":                   {replaced(present, "version: 2", "version: 3"), "a newer nomadlab wrote it", present},
 		"the present one, by hand":      {replaced(present, "result: fail", "result: pass"), "edited by hand", present},
 		"a version 1 that says it is 2": {replaced(old, "version: 1", "version: 2"), `unknown field "verdict"`, old},
