@@ -56,7 +56,9 @@ extra_nodes:
 const head = `# The lab's file
 
 ` + "`nomadlab up --file lab.yaml`" + ` (and ` + "`plan --file`" + `) reads a lab from a file in YAML. Every key may be left out. An unknown
-key is an error that names its line, and everything that is wrong is told at once. Flags win over the file.
+key is an error that names its line; the error lists everything that is wrong. Flags win over the file.
+
+In the tables, "Zero:" says what a key that is left out means.
 
 This page is made from the Go type ` + "`spec.Document`" + `, and a test holds it to that.
 

@@ -68,13 +68,13 @@ type Spec struct {
 	Overrides []Override `yaml:"overrides,omitempty" json:"overrides,omitempty"`
 	// Configuration is the user configuration, which the agents read instead of the lab's. Nil: the lab's.
 	Configuration *Configuration `yaml:"-" json:"-"`
-	// ExtraNodes are created with the lab and not started; see Node.Start of package lab.
+	// ExtraNodes are created with the lab, and not started until a scenario or a test starts them.
 	ExtraNodes []ExtraNode `yaml:"extra_nodes,omitempty" json:"extra_nodes,omitempty"`
 }
 
 // Nomad says which Nomad to run. Set at most one of Image and Binary.
 type Nomad struct {
-	// Version is the wanted version. Zero: image.DefaultVersion.
+	// Version is the wanted version. Zero: the default version.
 	Version string `yaml:"version,omitempty" json:"version,omitempty"`
 	// Image is the container image to use.
 	Image string `yaml:"image,omitempty" json:"image,omitempty"`
@@ -84,7 +84,7 @@ type Nomad struct {
 
 // Certificates says how long certificates are valid, and how they differ from those of a default lab.
 type Certificates struct {
-	// TTL is how long each node's certificate is valid. Zero: the default of package pki.
+	// TTL is how long each node's certificate is valid. Zero: seven days.
 	TTL time.Duration `yaml:"ttl,omitempty" json:"ttl,omitempty"`
 	// DNSNames are further names in every server's and client's certificate.
 	DNSNames []string `yaml:"dns_names,omitempty" json:"dns_names,omitempty"`
@@ -95,10 +95,10 @@ type Certificates struct {
 	Defects []CertificateDefect `yaml:"defects,omitempty" json:"defects,omitempty"`
 	// Names are further names in the certificates of a role's agents.
 	Names []ExtraNames `yaml:"names,omitempty" json:"names,omitempty"`
-	// Roles give a role's agents certificates of another role or region. The CertificateRole and CertificateRegion of an
-	// extra node take precedence.
+	// Roles give a role's agents certificates of another role or region. The role and region that an extra node sets for its
+	// own certificate take precedence.
 	Roles []OtherRole `yaml:"roles,omitempty" json:"roles,omitempty"`
-	// TrustForeign names agents that trust a second authority, which is Lab.ForeignAuthority of package lab.
+	// TrustForeign names agents that trust a second authority, whose key is in the lab's folder, in foreign.
 	TrustForeign []ForeignTrust `yaml:"trust_foreign,omitempty" json:"trust_foreign,omitempty"`
 }
 
@@ -108,9 +108,9 @@ type Region struct {
 	Name string `yaml:"name,omitempty" json:"name,omitempty"`
 	// Datacenter is a DNS label. Zero: "dc1".
 	Datacenter string `yaml:"datacenter,omitempty" json:"datacenter,omitempty"`
-	// Servers is how many servers the region has; nil means 3.
+	// Servers is how many servers the region has. Zero (nil or left out): 3.
 	Servers *int `yaml:"servers,omitempty" json:"servers,omitempty"`
-	// Clients is how many clients the region has; nil means 2.
+	// Clients is how many clients the region has. Zero (nil or left out): 2.
 	Clients *int `yaml:"clients,omitempty" json:"clients,omitempty"`
 }
 
@@ -123,19 +123,18 @@ type ExtraNode struct {
 	Role pki.Role `yaml:"role" json:"role"`
 	// Region is the region that it joins. Zero: the first region of the lab.
 	Region string `yaml:"region,omitempty" json:"region,omitempty"`
-	// CertificateRole is the role in its certificate. Zero: that of all agents of its Role.
+	// CertificateRole is the role in its certificate. Zero: that of all agents of its role.
 	CertificateRole pki.Role `yaml:"certificate_role,omitempty" json:"certificate_role,omitempty"`
-	// CertificateRegion is the region in its certificate. Zero: Region.
+	// CertificateRegion is the region in its certificate. Zero: the region that it joins.
 	CertificateRegion string `yaml:"certificate_region,omitempty" json:"certificate_region,omitempty"`
-	// Defect is the name of the defect of its certificate; see pki.Defects. Zero: the defect of all agents of its Role,
-	// or none.
+	// Defect is the name of the defect of its certificate. Zero: the defect of all agents of its role, or none.
 	Defect string `yaml:"defect,omitempty" json:"defect,omitempty"`
 	// Gossip says which gossip key a server has. Zero: the lab's.
 	Gossip GossipKey `yaml:"gossip,omitempty" json:"gossip,omitempty"`
 	// Introduction says which introduction token a client of a hardened lab has. Zero: its own.
 	Introduction Introduction `yaml:"introduction,omitempty" json:"introduction,omitempty"`
 	// AdvertisedRPCPort is the RPC port that a server advertises to its peers, so that a proxy can listen there. Zero:
-	// RPCPort, where the server listens. The advertised address cannot differ: peers take that of its gossip
+	// 4647, where the server listens. The advertised address cannot differ: peers take that of its gossip
 	// (command/agent/agent.go:415).
 	AdvertisedRPCPort uint16 `yaml:"advertised_rpc_port,omitempty" json:"advertised_rpc_port,omitempty"`
 }
