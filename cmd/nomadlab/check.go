@@ -44,13 +44,14 @@ whatever HTTP_PROXY and HTTPS_PROXY say.
 
 It exits with 0 if every check passes, with 1 if one fails, with 3 if none fails but some are
 inconclusive, for example because an agent does not answer. Skipped checks, each with its reason,
-do not count. With --lock it exits with 0 if the posture is the lock's, with 1 if it is weaker,
-with 3 if that is not known, and with 4 if it is only stronger, so that the lock is out of date.
-With --update it writes the lock, and exits with 0.`,
+do not count. It also exits with 3 if all checks are skipped, or if no agent answers at all.
+With --lock it exits with 0 if the posture is the lock's, with 1 if it is weaker, with 3 if that is
+not known, and with 4 if it is only stronger, so that the lock is out of date. With --update it
+exits with 0 once it has written the lock.`,
 		Example: `  nomadlab check
   nomadlab check demo --only raft,gossip -v
   nomadlab check --only 'rpc-refuses-*'
-  nomadlab check --out report              # report/index.html, report.json, junit.xml, report.md
+  nomadlab check --out report              # report/index.html, report.txt, report.json, junit.xml, report.md
   nomadlab check --format markdown > summary.md
   nomadlab check --server-config server.d --client-config client.d
   nomadlab check --server-config server.hcl --lock posture.lock.yaml --update

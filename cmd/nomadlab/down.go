@@ -25,8 +25,8 @@ finds these by the lab's labels, so it also removes a lab whose start was killed
 folder is lost. If the lab is already gone, down exits with 0.
 
 Without a name it removes the only lab, or the one called "lab", if its folder is here. --all
-removes every lab of this machine. Both leave out labs of tests and scenarios, which end by
-themselves, and labs of Docker Compose: name these to remove them.`,
+removes every lab of "nomadlab up". Labs of tests, scenarios and checks, which end by themselves,
+and labs of Docker Compose stay unless you name them.`,
 		Example: `  nomadlab down
   nomadlab down demo other
   nomadlab down --all`,
@@ -39,7 +39,7 @@ themselves, and labs of Docker Compose: name these to remove them.`,
 		},
 		RunE: a.with(func(cmd *cobra.Command, args []string, e *engines.Set) error { return a.down(cmd, args, e, all) }),
 	}
-	cmd.Flags().BoolVar(&all, "all", false, "remove every lab but those of tests, scenarios and Docker Compose")
+	cmd.Flags().BoolVar(&all, "all", false, "remove every lab of \"nomadlab up\"")
 	return cmd
 }
 

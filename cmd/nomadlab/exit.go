@@ -24,7 +24,7 @@ const (
 	// exitUsage is for what the user can correct: arguments, the lab's file, a name that is taken, a certificate that
 	// cannot be used, a Docker daemon that does not answer.
 	exitUsage = 2
-	// exitUnproved means that no check failed, but some or all were inconclusive.
+	// exitUnproved means that no check failed, but some were inconclusive, all were skipped, or no agent answered.
 	exitUnproved = 3
 	// exitOutdated is for a posture that is stronger than its lock, or than the old one, and nowhere weaker.
 	exitOutdated = 4

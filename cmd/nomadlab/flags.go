@@ -148,13 +148,13 @@ func (f *configFlags) add(cmd *cobra.Command, where, server, client string) {
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.paths.Server, "server-config", nil, where+"your servers' configuration"+server)
 	flags.StringSliceVar(&f.paths.Client, "client-config", nil, where+"your clients' configuration"+client)
-	flags.StringVar(&f.paths.TLS, "tls-dir", "", where+"folder of the files that your tls blocks name (default: certificates are made)")
-	flags.StringVar(&f.paths.ServerTLS, "server-tls-dir", "", where+"that folder for your servers, if each role has its own")
-	flags.StringVar(&f.paths.ClientTLS, "client-tls-dir", "", where+"that folder for your clients, if each role has its own")
+	flags.StringVar(&f.paths.TLS, "tls-dir", "", where+"folder of the files that the tls blocks of your configuration name (default: certificates are made)")
+	flags.StringVar(&f.paths.ServerTLS, "server-tls-dir", "", where+"folder of the files that your servers' tls blocks name, if each role has its own folder")
+	flags.StringVar(&f.paths.ClientTLS, "client-tls-dir", "", where+"folder of the files that your clients' tls blocks name, if each role has its own folder")
 	f.nomad.add(cmd)
 }
 
-// filesHelp ends the help of --server-config.
+// filesHelp ends the help of --server-config and --client-config.
 const filesHelp = ": a file or folder, as for the agent's -config; may be repeated, the order counts"
 
 // given reports whether a configuration is named.

@@ -26,14 +26,17 @@ func (a *app) lockCommand() *cobra.Command {
 	cmd.AddCommand(&cobra.Command{
 		Use:   "migrate FILE…",
 		Short: "Convert lock files of an older nomadlab, and keep their results",
-		Long: `migrate writes lock files of format version 1 again in version 2, each in its place: the same settings and results,
-in the present words ("held" is pass, "broken" is fail, "not carried out" is inconclusive, the plane "wire" is network).
-What failed still fails, so the next "nomadlab check --lock FILE" shows only what has really changed.
+		Long: `migrate converts lock files of version 1 to version 2, in place. Settings and results stay the same,
+in the present words ("held" is pass, "broken" is fail, "not carried out" is inconclusive, the plane
+"wire" is network). What failed still fails, so the next "nomadlab check --lock FILE" shows only what
+has really changed.
 
-A lock that was edited by hand, a newer one, and a file that is no lock are refused and stay as they are. A lock of the
-present version stays as it is. Each file is replaced whole or not at all, and keeps its mode.
+A lock that was edited by hand, a newer one, and a file that is no lock are refused and stay as they
+are. A lock of the present version stays as it is. Each file is replaced whole or not at all, and
+keeps its mode.
 
-It exits with 0 when all files are of the present version, with 2 when one was refused, with 1 when one could not be written.`,
+It exits with 0 when all files are of the present version, with 2 when one was refused, with 1 when
+one could not be written.`,
 		Example: `  nomadlab lock migrate posture.lock.yaml
   nomadlab lock migrate clusters/*/posture.lock.yaml`,
 		Args: func(cmd *cobra.Command, args []string) error {

@@ -41,9 +41,10 @@ Your files are only read: mutations are copies. A run takes some minutes; --only
 change that.
 
 It exits with 0 if every mutation that an agent starts with was killed by a check that names the
-setting, or opens what such a check finds open without it; with 1 if one survived, was killed for
-another reason, could not be tried, or changed something though it is listed as equivalent; with 2
-for errors that you can correct; with 3 if no mutation applies that takes a protection away.`,
+setting, or if a check that names its setting already fails without it; with 1 if one survived, was
+killed for another reason, could not be tried, or changed something though it is listed as
+equivalent; with 2 for errors that you can correct; with 3 if no mutation counts: none applies that
+takes a protection away, or agents start with none, or such a check fails without each of them.`,
 		Example: `  nomadlab mutate --server-config server.d --client-config client.d
   nomadlab mutate --server-config server.hcl --only 'server-tls-*' --jobs 2
   nomadlab mutate --list`,
@@ -70,7 +71,7 @@ for errors that you can correct; with 3 if no mutation applies that takes a prot
 		}
 		return a.with(func(cmd *cobra.Command, _ []string, e *engines.Set) error { return a.mutate(cmd, e, f) })(cmd, args)
 	})
-	f.config.add(cmd, "", filesHelp, ", likewise")
+	f.config.add(cmd, "", filesHelp, filesHelp)
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.only, "only", nil, "only these mutations: IDs or patterns of IDs")
 	flags.IntVar(&f.jobs, "jobs", 0, "clusters at the same time (default: two for each processor)")

@@ -8,8 +8,8 @@ import (
 	"nomadlab.internal/lab/posture/catalogue"
 )
 
-// Options say which checks run, and how. With the zero Options every check runs that leaves no trace behind, and the matrix is
-// probed.
+// Options say which checks run, and how. With the zero Options every check runs that leaves the cluster as it was, and the matrix
+// is probed.
 type Options struct {
 	// Only names checks as in posture.Choose, or MatrixName. Empty: all.
 	Only []string

@@ -46,7 +46,8 @@ var (
 	ErrNoAnswer = errors.New("no agent answers")
 )
 
-// Cluster runs the checks that leave no trace against a cluster that is not a lab. It first asks which versions of Nomad run there.
+// Cluster runs checks against a cluster that is not a lab, with requests that change nothing. It first asks which versions of Nomad
+// run there.
 // It then sends only reads, and requests that each of these versions was verified to refuse without effect. The report's notes say
 // what was sent. No proxy is used. An agent that has several of the addresses is asked once, at the first. An agent that does not
 // answer while others do is in the report. Cluster returns ErrCredential, ErrAddress, ErrUntrusted or ErrNoAnswer, wrapped, if no
