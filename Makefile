@@ -44,7 +44,7 @@ image: build ## get the Nomad that labs run; without a registry it is built once
 #                      so many of them wait at once.
 #   packages-others    Tests of the other packages.
 #   scenarios-ENGINE   The scenarios, one at a time, so that their steps can be read. Those that must fail run in parallel: they mostly
-#                      wait for a deadline. Only a scenario that needs what the engine lacks may be skipped.
+#                      wait for a deadline. A test is skipped only if its engine, its user or its Nomad lacks something.
 #   configurations     The postures of the configurations in fixtures/config are those of their lock files, with containers.
 #   proof              Every mutation of the table, carried by an agent of a hardened lab, several to a cluster: exactly its checks fail
 #                      there. Every mutation of the hardened configuration is killed. All checks of sound clusters pass.
