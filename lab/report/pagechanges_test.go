@@ -19,7 +19,7 @@ func changesComeFirst(t *testing.T, b chrome) {
 		got := eval[[]string](p, `Array.from(document.querySelectorAll("#changes .card"), c => c.querySelector(".pill").textContent + " " + c.querySelector(".id").textContent)`)
 		want := []string{
 			"▼ weaker rpc-refuses-plaintext", "▼ weaker pprof-is-closed", "? unclear gossip-refuses-an-old-key",
-			"? unclear wire-notices-tampering", "▲ stronger https-limits-connections-of-one-address",
+			"? unclear network-detects-changed-bytes", "▲ stronger https-limits-connections-of-one-address",
 		}
 		if !slices.Equal(got, want) {
 			t.Errorf("changes: %q, want %q", got, want)

@@ -33,7 +33,7 @@ func sample(t *testing.T) finding.Report {
 	return r
 }
 
-// TestSampleIsWhatIsMadeUp keeps the file and the code that made it together: run it with -update after a change.
+// TestSampleIsUpToDate: the file is what the code makes. Run the test with -update after a change of the code.
 func TestSampleIsUpToDate(t *testing.T) {
 	var b bytes.Buffer
 	if err := json.NewEncoder(&b).Encode(madeUp()); err != nil {
@@ -112,7 +112,7 @@ var singles = [][6]string{
 	{"gossip", "keyring-is-not-listed-without-token", "without a token nobody lists the gossip keys", "high", "safe", "denied"},
 	{"network", "wire-hides-job-names", "a job's name is not seen on the network", "high", "intrusive", "absent"},
 	{"network", "wire-hides-variables", "a variable's value is not seen on the network", "critical", "intrusive", "absent"},
-	{"network", "wire-notices-tampering", "a flipped byte ends the connection, and nothing else", "high", "intrusive", "refused after the handshake"},
+	{"network", "network-detects-changed-bytes", "a flipped byte ends the connection, and nothing else", "high", "intrusive", "refused after the handshake"},
 }
 
 func madeUp() finding.Report {
@@ -169,7 +169,7 @@ func madeUpFindings(f finding.Finding) []finding.Finding {
 			f.Reason = fmt.Sprintf("the check is for agents of role [server]; %s is of role \"client\"", node)
 		case f.ID == "raft-adds-no-rogue-server" || strings.HasSuffix(f.ID, "authority-itself-certificate"):
 			f.Result, f.Outcome, f.Reason = finding.Skipped, "", "no key of the authority is at hand"
-		case f.ID == "wire-notices-tampering":
+		case f.ID == "network-detects-changed-bytes":
 			f.Result, f.Outcome = finding.Inconclusive, "not reached"
 			f.Reason = `the control gave "not reached" before the probe, not "accepted", so an outcome of the probe proves nothing`
 		case f.ID == "rpc-refuses-plaintext" && i < 2, f.ID == "api-denies-jobs-without-token", f.ID == "pprof-is-closed":

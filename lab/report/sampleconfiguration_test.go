@@ -80,7 +80,7 @@ func madeUpComparison() *finding.Comparison {
 			Setting: "limits.http_max_conns_per_client", File: "nomad.d/server.hcl", Line: 28,
 		},
 		{
-			ID: "wire-notices-tampering", Title: "a flipped byte ends the connection, and nothing else",
+			ID: "network-detects-changed-bytes", Title: "a flipped byte ends the connection, and nothing else",
 			Plane: "network", Severity: "high", Direction: finding.Unclear, Before: passed("refused after the handshake"),
 			After: finding.State{Result: finding.Inconclusive, Outcome: "not reached", Reason: "the control was not let in"},
 		},
