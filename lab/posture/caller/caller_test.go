@@ -54,14 +54,18 @@ func shown(t *testing.T, a *pki.Authority, c probe.Caller) []*x509.Certificate {
 	if err != nil {
 		t.Fatal(err)
 	}
+	unrelated := x509.NewCertPool()
+	if !unrelated.AppendCertsFromPEM(authority(t, pki.Options{CommonName: "signs no caller"}).CertificatePEM()) {
+		t.Fatal("no authority")
+	}
 	seen := make(chan []*x509.Certificate, 1)
 	listener := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		seen <- r.TLS.PeerCertificates
 	}))
 	listener.TLS = &tls.Config{
 		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequestClientCert,
-		// A listener that names only an authority that signed none of them: a caller that obeys the list presents nothing.
-		ClientCAs: x509.NewCertPool(),
+		// The listener names only an authority that signed none of the certificates. A caller that obeys the list presents nothing.
+		ClientCAs: unrelated,
 	}
 	listener.StartTLS()
 	t.Cleanup(listener.Close)
@@ -157,7 +161,7 @@ func wanted() map[caller.Kind]wantCertificate {
 	}
 }
 
-// TestEachKindHoldsWhatItSays, as seen by a listener that asks for a certificate.
+// TestEachKindHoldsWhatItSays: a listener that asks for a certificate sees what the kind promises.
 func TestEachKindHoldsWhatItSays(t *testing.T) {
 	a := capable(t)
 	callers, want := mint(t, a, ""), wanted()
@@ -191,7 +195,7 @@ func TestEachKindHoldsWhatItSays(t *testing.T) {
 	}
 }
 
-// TestTheOtherRegionIsAnother, also for a cluster of region eu.
+// TestTheOtherRegionIsAnother: the other region differs from the cluster's region, even if that is eu.
 func TestTheOtherRegionIsAnother(t *testing.T) {
 	a := capable(t)
 	for region, other := range map[string]string{"": "eu", "global": "eu", "eu": "us", "us": "eu"} {
@@ -205,7 +209,8 @@ func TestTheOtherRegionIsAnother(t *testing.T) {
 	}
 }
 
-// TestForeignIsOfTheAuthorityThatWasGiven, which the cluster may trust.
+// TestForeignIsOfTheAuthorityThatWasGiven: the authority that is given signs the foreign certificate. A new authority signs it
+// if none is given.
 func TestForeignIsOfTheAuthorityThatWasGiven(t *testing.T) {
 	a, f := capable(t), authority(t, pki.Options{CommonName: "the neighbour's"})
 	for name, want := range map[string]bool{"with": true, "without": false, "with none": false} {
@@ -227,7 +232,8 @@ func TestForeignIsOfTheAuthorityThatWasGiven(t *testing.T) {
 	}
 }
 
-// TestWhatAnAuthorityMayNotSignIsMissing with the reason, and all other kinds are there.
+// TestWhatAnAuthorityMayNotSignIsMissing: a kind that the authority may not sign is missing with the reason. All other kinds
+// are there.
 func TestWhatAnAuthorityMayNotSignIsMissing(t *testing.T) {
 	for name, c := range map[string]struct {
 		options pki.Options
@@ -259,8 +265,9 @@ func TestMintNeedsAnAuthorityThatLives(t *testing.T) {
 	}
 }
 
-// TestHoldingHasTheGivenCertificates, and the caller without one.
-func TestHoldingHasTheGivenCertificates(t *testing.T) {
+// TestWithoutAuthorityHasTheGivenCertificates: a set without an authority has callers with the given certificates, the caller
+// without one, and those whose certificates it signs itself.
+func TestWithoutAuthorityHasTheGivenCertificates(t *testing.T) {
 	a := capable(t)
 	for role, own := range map[pki.Role]caller.Kind{pki.Server: caller.Server, pki.Client: caller.Client, pki.CLI: caller.CLI} {
 		c, err := a.Issue(pki.Identity{Role: role, Region: "eu"})
@@ -292,7 +299,7 @@ func TestHoldingHasTheGivenCertificates(t *testing.T) {
 	}
 }
 
-// TestHTTPSCallerWithAnOwnCertificate: a certificate that the user gives is the one of kind CLI, and of ForHTTPS.
+// TestHTTPSCallerWithAnOwnCertificate: the caller of kind CLI and that of ForHTTPS present the certificate that the user gives.
 func TestHTTPSCallerWithAnOwnCertificate(t *testing.T) {
 	a := capable(t)
 	own, err := a.Issue(pki.Identity{Role: pki.CLI, Region: "global"})
@@ -306,7 +313,7 @@ func TestHTTPSCallerWithAnOwnCertificate(t *testing.T) {
 	for name, test := range map[string]struct {
 		own *pki.Credential
 		is  bool
-	}{"handed in": {&own, true}, "none was": {nil, false}} {
+	}{"given": {&own, true}, "not given": {nil, false}} {
 		callers, err := caller.Mint(a, "global", caller.WithOwn(test.own))
 		if err != nil {
 			t.Fatal(err)
@@ -321,7 +328,7 @@ func TestHTTPSCallerWithAnOwnCertificate(t *testing.T) {
 	}
 }
 
-// TestTitlesReadWell behind "with", and differ from each other.
+// TestTitlesReadWell: titles read well behind "with", and differ from each other.
 func TestTitlesReadWell(t *testing.T) {
 	callers, seen := mint(t, capable(t), ""), map[string]bool{}
 	for _, k := range caller.Kinds() {
@@ -352,7 +359,7 @@ func TestTitlesReadWell(t *testing.T) {
 	}
 }
 
-// TestTheZeroSetHasNoCaller of any kind, and says so.
+// TestTheZeroSetHasNoCaller: the zero Set has a caller of no kind, and says so.
 func TestTheZeroSetHasNoCaller(t *testing.T) {
 	for _, k := range append(caller.Kinds(), "x") {
 		if _, missing := (caller.Set{}).Caller(k); !strings.Contains(missing, fmt.Sprintf("%q", k)) {
@@ -361,7 +368,7 @@ func TestTheZeroSetHasNoCaller(t *testing.T) {
 	}
 }
 
-// TestCallersPrintNoKey, whatever the verb.
+// TestCallersPrintNoKey: callers print no key with any verb of package fmt.
 func TestCallersPrintNoKey(t *testing.T) {
 	callers := mint(t, capable(t), "")
 	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%d"} {
