@@ -58,14 +58,14 @@ func says(n plan.Node, line string) bool {
 	return false
 }
 
-// TestPlanOfAMutation finds the change in the configuration of the last server, and in no other.
+// TestPlanOfAMutation: the configuration of the last server has the change, and no other has it.
 func TestPlanOfAMutation(t *testing.T) {
 	p, warned := planned(t, "--mutation", "server-plain-http", "--servers", "3", "--clients", "1")
 	if !p.Hardened {
 		t.Error("the lab is not hardened")
 	}
 	if diff := cmp.Diff([]spec.Override{{Role: pki.Server, Node: "server-3", Path: "tls.http", Value: "false"}}, p.Overrides); diff != "" {
-		t.Errorf("settings (-want +got):\n%s", diff)
+		t.Errorf("overrides (-want +got):\n%s", diff)
 	}
 	for line, want := range map[string][]string{
 		"http = false": {"server-3"}, "http = true": {"server-1", "server-2", "client-1"}, "rpc = true": {"server-1", "server-2", "server-3", "client-1"},
@@ -106,7 +106,7 @@ func TestWhichAgentsCarryAMutation(t *testing.T) {
 	}
 }
 
-// TestMutationInARegion: a mutation that names the region names that of the lab's file.
+// TestMutationInARegion: a mutation that names a region takes the region of the lab's file.
 func TestMutationInARegion(t *testing.T) {
 	file := written(t, "mutation: client-certificate-two-roles\nregions: [{name: eu, servers: 1, clients: 2}]\n")
 	p, _ := planned(t, "--file", file)
@@ -116,7 +116,7 @@ func TestMutationInARegion(t *testing.T) {
 	}
 }
 
-// TestMutationsThatNoLabCarries refuses them with the reason, and starts nothing.
+// TestMutationsThatNoLabCarries: the commands refuse them with the reason, and start nothing.
 func TestMutationsThatNoLabCarries(t *testing.T) {
 	one, two := written(t, "mutation: server-key-for-everybody\n"),
 		written(t, "mutation: server-plain-http\nregions: [{name: eu}, {name: us}]\n")
@@ -124,10 +124,10 @@ func TestMutationsThatNoLabCarries(t *testing.T) {
 	for _, test := range []struct{ args, says string }{
 		{"--mutation no-such-mutation", "no such mutation: \"no-such-mutation\": `nomadlab mutate --list` shows all"},
 		{"--mutation server-plain-*", "`nomadlab mutate --list` shows all"},
-		{"--mutation server-key-for-everybody", "no lab can carry the mutation server-key-for-everybody: it is of how a user's own files are kept"},
+		{"--mutation server-key-for-everybody", "no lab can carry the mutation server-key-for-everybody: it changes how a user's own files are kept"},
 		{"--file " + one, "no lab can carry the mutation server-key-for-everybody: "},
-		{"--mutation overlay-of-false", "it is of lines that a user's own files have"},
-		{"--mutation default-enable_debug", "it is of lines that a user's own files have"},
+		{"--mutation overlay-of-false", "it changes lines that only a user's own files have"},
+		{"--mutation default-enable_debug", "it changes lines that only a user's own files have"},
 		{"--mutation documented-gossip-key", "see installed-documented-gossip-key"},
 		{"--mutation server-plain-http --hardened=false", "leave --hardened=false out"},
 		{"--file " + two, "a lab of 2 regions carries no mutation"},
@@ -180,7 +180,7 @@ func TestMutationOfTheFileAndTheFlag(t *testing.T) {
 		name, carried string
 		args          []string
 		hardened      bool
-		settings      []spec.Override
+		overrides     []spec.Override
 	}{
 		{"the file's", "server-plain-http", nil, true, []spec.Override{own, {Role: pki.Server, Node: "server-3", Path: "tls.http", Value: "false"}}},
 		{"the flag's", "client-profiler", []string{"--mutation", "client-profiler"}, true, []spec.Override{own, {Role: pki.Client, Node: "client-2", Path: "enable_debug", Value: "true"}}},
@@ -199,8 +199,8 @@ func TestMutationOfTheFileAndTheFlag(t *testing.T) {
 			if strings.Join(carried, " ") != c.carried || s.Hardened != c.hardened || s.Name != "filed" {
 				t.Errorf("carries %q, hardened %v, named %q", carried, s.Hardened, s.Name)
 			}
-			if diff := cmp.Diff(c.settings, s.Overrides); diff != "" {
-				t.Errorf("settings (-want +got):\n%s", diff)
+			if diff := cmp.Diff(c.overrides, s.Overrides); diff != "" {
+				t.Errorf("overrides (-want +got):\n%s", diff)
 			}
 		})
 	}

@@ -41,10 +41,11 @@ type Sharing string
 const (
 	// Shares is a mutation whose effect shows at its own agent alone. It is the zero Sharing.
 	Shares Sharing = ""
-	// NeedsSampleJob is a mutation that shows only at the client that runs the sample job: one a cluster.
+	// NeedsSampleJob is a mutation that shows only at the client that runs the sample job. A cluster has at most one of
+	// them.
 	NeedsSampleJob Sharing = "needs the sample job"
-	// Extra is a mutation whose agent is an extra node, which is started when a cluster is ready that is sound
-	// without it: the agent does not find its cluster, is not let in, or must not lead when ACLs are bootstrapped.
+	// Extra is a mutation whose agent is an extra node. The node is started when the cluster is ready without it,
+	// because the agent does not find its cluster, is not let in, or must not lead when ACLs are bootstrapped.
 	Extra Sharing = "extra node"
 	// Alone is a mutation that others could make meaningless, or that an engine may refuse beside others. Its cluster
 	// has no other.
@@ -68,8 +69,8 @@ type Mutation struct {
 	Equivalent string
 	// Sharing says whether it may share a cluster.
 	Sharing Sharing
-	// Everywhere is true for a mutation of scope Agent that all agents of its role also carry, in a cluster of its
-	// own: those that the leader alone decides, and a few others as a sample.
+	// Everywhere is true for a mutation of scope Agent that is also tried in a cluster of its own, in which all agents
+	// of its role carry it. These are the mutations whose effect the leader alone decides, and a few others as a sample.
 	Everywhere bool
 	// Matrix is true if the matrix is tried in that cluster too.
 	Matrix bool
@@ -189,7 +190,7 @@ func Match(all []Mutation, patterns ...string) ([]Mutation, error) {
 			}
 		}
 		if !found {
-			return nil, fmt.Errorf("%w: %q: --list shows all, and which of them are of a configuration", ErrUnknown, pattern)
+			return nil, fmt.Errorf("%w: %q: --list shows all mutations, and which of them change a configuration", ErrUnknown, pattern)
 		}
 	}
 	return slices.DeleteFunc(slices.Clone(all), func(m Mutation) bool { return !matched[m.ID] }), nil
@@ -221,9 +222,9 @@ func (m Mutation) WhyNotInLab() string {
 	takesDefaultOut := slices.ContainsFunc(m.Lines, func(l Line) bool { return l.Was != "" })
 	switch {
 	case m.File != nil:
-		return "it is of how a user's own files are kept"
+		return "it changes how a user's own files are kept"
 	case m.Overlay != "" || takesDefaultOut:
-		return "it is of lines that a user's own files have"
+		return "it changes lines that only a user's own files have"
 	case gossipKey:
 		return "a lab makes the gossip key itself; see installed-documented-gossip-key"
 	default:

@@ -97,7 +97,7 @@ type Spec struct {
 	// hand"; empty if both can. The check is then Skipped for that reason, unless the probe is let in, which needs no
 	// control.
 	Missing string
-	// Why is the reason for the check with its source: a CVE, an issue, a line of Nomad's source.
+	// Why says why the outcome is wanted, with its source: a CVE, an issue, a line of Nomad's source.
 	Why string
 	// Settings are the settings of the agent's configuration that the check rests on, by path
 	// (tls.verify_server_hostname), the likeliest first. Empty for a check that rests on none, such as one of a
@@ -108,8 +108,8 @@ type Spec struct {
 	// Probe is what is sent, Want the outcomes that are wanted.
 	Probe probe.Probe
 	Want  Want
-	// Control is the probe with the one thing put right, or put wrong. It must be accepted where Want is a refusal,
-	// refused where Want is Accepted, Found where Want is Absent, and Absent where Want is Found.
+	// Control is the probe with one thing changed, so that it must have the opposite outcome: accepted where Want is
+	// a refusal, refused where Want is Accepted, Found where Want is Absent, and Absent where Want is Found.
 	Control probe.Probe
 	// Answer is a text that the agent's answer must contain where Want is Denied; empty: any answer.
 	Answer string
@@ -172,7 +172,7 @@ func (s Spec) validateKind() error {
 	switch e := s.effect(); {
 	case s.Kind == "":
 		return errors.New("it sends requests whose class is that they change something, and has no Kind: say of the requests what they do " +
-			"(probe.Probe.Classed, probe.Ask.WithoutEffectOn), or use Intrusive or Destructive")
+			"(probe.Probe.Classed, probe.Request.WithoutEffectOn), or use Intrusive or Destructive")
 	case !slices.Contains([]Kind{Safe, Guarded, Intrusive, Destructive}, s.Kind):
 		return fmt.Errorf("its Kind is %q: use Safe, Guarded, Intrusive or Destructive", s.Kind)
 	case s.Kind == Safe && !e.IsRead(), s.Kind == Guarded && e.IsChange():
@@ -205,7 +205,7 @@ func (s Spec) validate() error {
 	}
 	faults = append(faults, s.Want.validate(), s.validateControl())
 	if s.ForwardedTo != nil && !s.Kind.harmless() {
-		faults = append(faults, errors.New("it has a PassedOn, which has the probe tried once more, and is neither Safe nor Guarded: drop PassedOn"))
+		faults = append(faults, errors.New("it has a ForwardedTo, which has the probe tried once more, and is neither Safe nor Guarded: drop ForwardedTo"))
 	}
 	if s.LogText != "" && s.Want.has(probe.Accepted) {
 		faults = append(faults, errors.New("it has a LogText, which shows a refusal's reason, but wants an acceptance: drop one of them"))

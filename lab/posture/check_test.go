@@ -56,9 +56,9 @@ func TestNewRefusesWhatCannotProve(t *testing.T) {
 		{"safe and no class", func(s *posture.Spec) { s.Probe = s.Probe.WithEffect(probe.Effect{}) }, `its Kind is "safe", and the class of its requests is "changes"`},
 		{"safe on one version", func(s *posture.Spec) { s.Control = s.Control.WithEffect(probe.WithoutEffectOn("1.11.3")) }, `"refused without effect on Nomad 1.11.3"`},
 		{"guarded and changes", func(s *posture.Spec) { s.Kind, s.Control = posture.Guarded, s.Control.WithEffect(probe.Changes()) }, `its Kind is "guarded"`},
-		{"passed on and changes", func(s *posture.Spec) {
+		{"forwarded and changes", func(s *posture.Spec) {
 			s.Kind, s.ForwardedTo = posture.Intrusive, func(context.Context, probe.Target) (probe.Target, bool) { return probe.Target{}, false }
-		}, "drop PassedOn"},
+		}, "drop ForwardedTo"},
 		{"no severity", func(s *posture.Spec) { s.Severity = "" }, "its Severity is"},
 		{"log of an acceptance", func(s *posture.Spec) { s.Want, s.LogText = posture.Accepted(), "accepted" }, "wants an acceptance"},
 	}

@@ -81,7 +81,7 @@ func TestForwardedToIsForSafeChecks(t *testing.T) {
 		t.Fatal(err)
 	}
 	spec.Kind = posture.Intrusive
-	if _, err := posture.New(spec); err == nil || !strings.Contains(err.Error(), "PassedOn") {
+	if _, err := posture.New(spec); err == nil || !strings.Contains(err.Error(), "drop ForwardedTo") {
 		t.Errorf("error %v", err)
 	}
 }
