@@ -26,7 +26,7 @@ type machine struct {
 	memory uint64 // in bytes
 	// kernel, docker, golang and nomad are versions.
 	kernel, docker, golang, nomad string
-	// load is the load average of one minute before anything was started.
+	// load is the load average of the minute before the run starts anything.
 	load float64
 }
 
@@ -53,7 +53,7 @@ func describe(ctx context.Context, docker *client.Client) machine {
 	return m
 }
 
-// memory is what a cluster's agents take when it is ready. total and private are sums in bytes.
+// memory is the memory that the agents of a ready cluster use. total and private are sums in bytes.
 type memory struct {
 	nodes int
 	// total counts pages that several processes share, such as their program, once for each of them (RSS). For

@@ -58,7 +58,7 @@ func (s *fakeServer) at() netip.AddrPort {
 	return netip.MustParseAddrPort(strings.TrimPrefix(s.URL, "https://"))
 }
 
-// source is a cluster as the observer is told of it.
+// source is a cluster as the observer sees it.
 type source struct {
 	mu      sync.Mutex
 	config  *tls.Config

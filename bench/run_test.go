@@ -20,7 +20,8 @@ import (
 	"nomadlab.internal/lab/poll"
 )
 
-// nomad is a Nomad in a folder of the test's own, by which what runs of it is known, and the image that the labs run.
+// nomad returns a Nomad binary in a folder of the test's own, and the image that the labs run. The folder identifies the
+// processes that run this binary.
 func nomad(t *testing.T) (binary, ref string) {
 	t.Helper()
 	e, err := docker.New(t.Context())

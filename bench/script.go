@@ -167,7 +167,7 @@ func (a *scriptAttempt) begin(ctx context.Context) error {
 	return a.await(ctx, a.up)
 }
 
-// remove ends the script's input, which tells it to remove everything, and waits until it has ended. It does not kill a
+// remove ends the script's input, which makes it remove everything, and waits until it has ended. It does not kill a
 // script that does not end, because its cluster would stay: the error says that the script goes on.
 func (a *scriptAttempt) remove(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), removalTimeout)

@@ -144,7 +144,7 @@ func TestALabOfComposeIsWhatItsLabelsSay(t *testing.T) {
 	}
 }
 
-// TestARemovedContainerOfComposeIsMissed: the labels of those that are left tell of it. Without them, as an older file has none, there
+// TestARemovedContainerOfComposeIsMissed: the labels of those that are left show it. Without them, as an older file has none, there
 // are those alone.
 func TestARemovedContainerOfComposeIsMissed(t *testing.T) {
 	e, p := composedLab(t)

@@ -115,8 +115,8 @@ func (s statuses) with(n *lab.Node) string {
 	return ""
 }
 
-// refusedAt returns the servers' log lines after the marks that say that the node was refused for its role. The node's address
-// tells it from the probes of this process.
+// refusedAt returns the servers' log lines after the marks that say that the node was refused for its role. The node's
+// address distinguishes it from the probes of this process.
 func refusedAt(marks map[*lab.Node]int64, n *lab.Node) (lines []string) {
 	for s, mark := range marks {
 		lines = append(lines, linesSince(s, mark, wrongRoleLogged, "remote_addr="+n.Origin().String()+":")...)

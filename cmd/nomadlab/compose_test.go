@@ -341,7 +341,7 @@ func tryConfinement(t *testing.T, name string) {
 	}
 }
 
-// tryStartComposed kills a server and a client, which get new ports, and perhaps new addresses.
+// tryStartComposed kills a server and a client, and starts the lab again. The two get new ports, and may get new addresses.
 func tryStartComposed(t *testing.T, u user, e engine.Engine, name string) {
 	for _, node := range []string{"server-1", "client-1"} {
 		if err := e.Kill(t.Context(), engine.Ref{Lab: name, Node: node}); err != nil {
@@ -355,7 +355,8 @@ func tryStartComposed(t *testing.T, u user, e engine.Engine, name string) {
 	contains(t, u.must(t, "start", name), "is ready in", "leader")
 }
 
-// checkComposed runs all checks. Only the known failures of a lab without ACLs may fail, and so the command does.
+// checkComposed runs all checks. The command exits with a failure, because checks are known to fail in a lab without ACLs. No
+// other check may fail.
 func checkComposed(t *testing.T, u user, name string) {
 	called := u.call(t, "", "check", name, "--format", "json")
 	var r finding.Report
@@ -368,7 +369,8 @@ func checkComposed(t *testing.T, u user, name string) {
 	}
 }
 
-// tryRemovedComposed removes a container, of which only the labels of the others know, and lets Compose make it again.
+// tryRemovedComposed removes a container. Only the labels of the other containers show that it is missing. Then Compose makes
+// it again.
 func tryRemovedComposed(t *testing.T, u user, c composed, name string) {
 	docker, _ := ofDocker(t, name)
 	if _, err := docker.ContainerRemove(t.Context(), "nomadlab-"+name+"-client-2", client.ContainerRemoveOptions{Force: true}); err != nil {

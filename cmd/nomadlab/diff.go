@@ -16,7 +16,7 @@ import (
 
 // diffFlags are the flags of `diff`.
 type diffFlags struct {
-	// config has paths within each of the two configurations.
+	// config has the paths of the servers' and the clients' files within OLD and within NEW.
 	config      configFlags
 	quick, json bool
 }

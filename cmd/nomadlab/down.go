@@ -72,7 +72,7 @@ func (a *app) down(cmd *cobra.Command, args []string, e *engines.Set, all bool) 
 	return errors.Join(failed...)
 }
 
-// downOne removes one lab and prints so.
+// downOne removes one lab and prints the result. there is false if no engine lists the lab.
 func (a *app) downOne(ctx context.Context, c console, e *engines.Set, name string, state engine.LabState, there bool) error {
 	p := newProgress(c.errs)
 	if c.errs.terminal {
@@ -99,7 +99,8 @@ func (a *app) downOne(ctx context.Context, c console, e *engines.Set, name strin
 	return nil
 }
 
-// toRemove returns the names of the labs to remove.
+// toRemove returns the names of the labs to remove. With all, these are all labs but those of Docker Compose, for which it
+// prints a note, and those that expire by themselves. Without names, it is the only lab that this user can open.
 func toRemove(cmd *cobra.Command, e *engines.Set, args []string, all bool) ([]string, error) {
 	if all {
 		labs, err := lab.List(cmd.Context(), e.All()...)

@@ -7,6 +7,7 @@ import (
 	"nomadlab.internal/lab/engine/engines"
 )
 
+// execCommand returns `nomadlab exec`.
 func (a *app) execCommand() *cobra.Command {
 	var name string
 	cmd := &cobra.Command{

@@ -134,7 +134,7 @@ func TestUpdateReplacesOnlyLocks(t *testing.T) {
 	}
 }
 
-// TestWrongUsageOfLock: a subcommand that does not exist and a missing file name are told.
+// TestWrongUsageOfLock: the error names a subcommand that does not exist, and asks for a file name that is missing.
 func TestWrongUsageOfLock(t *testing.T) {
 	a, _ := faked(t)
 	for args, says := range map[string]string{"lock migrate": "name the lock files", "lock migrat": `there is no command "migrat": did you mean migrate?`} {

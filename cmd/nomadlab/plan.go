@@ -152,7 +152,8 @@ func (s stream) planned(n plan.Node) {
 	}
 }
 
-// userText describes the user that an agent runs as. 0 means this process's user.
+// userText describes the user that an agent runs as. 0 stands for the user of this process, or, if that is root, for a user
+// without privileges.
 func userText(user int) string {
 	if user == 0 {
 		return "you, or if you are root one without privileges"

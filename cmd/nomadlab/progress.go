@@ -32,6 +32,7 @@ type progress struct {
 	ended sync.WaitGroup
 }
 
+// newProgress returns a progress that writes to the stream. The caller calls stop when the command has ended.
 func newProgress(to stream) *progress {
 	p := &progress{to: to, began: time.Now(), end: make(chan struct{})}
 	if to.terminal {
@@ -40,6 +41,7 @@ func newProgress(to stream) *progress {
 	return p
 }
 
+// live draws the live line again every redraw, until stop is called.
 func (p *progress) live() {
 	ticker := time.NewTicker(redraw)
 	defer ticker.Stop()
@@ -134,10 +136,12 @@ func (p *progress) draw() {
 	_, _ = fmt.Fprint(p.to, p.to.faint(line))
 }
 
+// clear removes the live line from a terminal. The caller holds the lock.
 func (p *progress) clear() {
 	if p.to.terminal {
 		_, _ = fmt.Fprint(p.to, "\r\x1b[K")
 	}
 }
 
+// clock returns the time since the beginning, right-aligned, as a line shows it.
 func (p *progress) clock() string { return fmt.Sprintf("%6s", brief(p.elapsed())) }

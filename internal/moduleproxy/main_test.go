@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// program is the test of somebody else's module: a lab in a few lines, and Nomad's own client.
+// program is the test of another module: a lab in a few lines, and Nomad's own client.
 const program = `package app_test
 
 import (

@@ -232,7 +232,7 @@ func TestStateOfAUserWithoutHOME(t *testing.T) {
 func TestOnlyOneStartsUnderAName(t *testing.T) {
 	stateIn(t)
 	first := reserve(t, "demo")
-	for range 3 { // being refused must not give back what somebody else has
+	for range 3 { // being refused must not release another start's reservation
 		if _, err := state.Reserve("demo"); !errors.Is(err, spec.ErrTaken) || !errors.Is(err, spec.ErrInvalid) {
 			t.Fatalf("the second start: %v, want ErrTaken", err)
 		}

@@ -57,7 +57,7 @@ func TestRead(t *testing.T) {
 	}
 }
 
-// TestWait: a pipe is waited for until somebody has written it, or until the run ends; what has no end is refused.
+// TestWait: a pipe is read until its writer closes it, or until the run ends. A file without an end is refused.
 func TestWait(t *testing.T) {
 	folder := t.TempDir()
 	pipe, unwritten := filepath.Join(folder, "pipe"), filepath.Join(folder, "unwritten")
@@ -70,7 +70,7 @@ func TestWait(t *testing.T) {
 	interrupted := errors.New("interrupted")
 	end(interrupted)
 	if _, err := userfile.ReadAny(ended, unwritten); !errors.Is(err, interrupted) {
-		t.Errorf("a pipe that nobody writes: got %v", err)
+		t.Errorf("a pipe without a writer: got %v", err)
 	}
 	if _, err := userfile.ReadFrom(ended, "standard input", reader(func() { <-t.Context().Done() })); !errors.Is(err, interrupted) {
 		t.Errorf("a terminal at which nobody types: got %v", err)
@@ -79,7 +79,7 @@ func TestWait(t *testing.T) {
 	go func() { wrote <- os.WriteFile(pipe, []byte("secret"), 0) }()
 	text, err := userfile.ReadAny(t.Context(), pipe)
 	if err := errors.Join(err, <-wrote); err != nil || string(text) != "secret" {
-		t.Errorf("a pipe that somebody writes: got %q, %v", text, err)
+		t.Errorf("a pipe that has a writer: got %q, %v", text, err)
 	}
 	if _, err := userfile.ReadAny(t.Context(), "/dev/zero"); !errors.Is(err, userfile.ErrLimit) {
 		t.Errorf("a device without an end: got %v", err)

@@ -32,7 +32,7 @@ type script struct {
 	Delete  bool // its own program, before it starts the watchdog
 }
 
-// cast is what an owner tells when it has done all of that.
+// cast is what an owner writes when it has done all of that.
 type cast struct {
 	Owner    int
 	Watchdog int

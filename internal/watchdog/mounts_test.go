@@ -17,8 +17,8 @@ import (
 	"nomadlab.internal/internal/watchdog"
 )
 
-// What is mounted into a lab's folder belongs to somebody else. Only root can mount, so for anybody else there is
-// nothing that a removal could reach through.
+// TestFolderWithMounts: a removal leaves what is mounted into a lab's folder. Only root can mount, so a removal by any other
+// user meets no mount.
 func TestFolderWithMounts(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Log("not root: nothing can be mounted")

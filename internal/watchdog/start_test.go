@@ -21,7 +21,8 @@ import (
 	"nomadlab.internal/internal/watchdog"
 )
 
-// Whoever reads what the owner writes must not wait for the watchdog: go test, a shell's pipeline, a lock file's holder.
+// TestWatchdogHoldsNoStreams: a reader of what the owner writes, such as go test or a shell's pipeline, does not wait for the
+// watchdog.
 func TestWatchdogHoldsNoStreams(t *testing.T) {
 	t.Parallel()
 	target := watchdog.Target{Folders: newTarget(t).Folders} // no process that would hold the pipe as well
@@ -104,7 +105,7 @@ func TestGuard(t *testing.T) {
 		want  string // what the program writes: a watchdog writes nothing
 	}{
 		{"no variable", func(string, string) string { return "" }, "ran\n"},
-		{"a variable that somebody exported", func(string, string) string { return "1" }, "ran\n"},
+		{"a variable of the environment", func(string, string) string { return "1" }, "ran\n"},
 		{"the variable of another pipe", func(_, other string) string { return other }, "ran\n"},
 		{"control: the variable of this pipe", func(own, _ string) string { return own }, ""},
 	} {

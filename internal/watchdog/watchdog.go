@@ -185,7 +185,7 @@ func again(pipe *os.File) (*exec.Cmd, error) {
 // environment returns few variables on purpose: the owner's own may contain tokens, or the marker of a lab around it, whose sweep
 // would then kill this watchdog.
 func environment(pipe string) []string {
-	// A race-enabled program sleeps for a second before it exits, unless told not to.
+	// A race-enabled program sleeps for a second before it exits, unless GORACE sets another time.
 	env := []string{guard + "=" + pipe, "GORACE=atexit_sleep_ms=0"}
 	for _, name := range []string{"HOME", "XDG_STATE_HOME", "TMPDIR", "LD_LIBRARY_PATH"} {
 		if value, ok := os.LookupEnv(name); ok {

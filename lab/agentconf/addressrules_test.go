@@ -80,7 +80,7 @@ func TestTakesTemplatesOfOtherHosts(t *testing.T) {
 	}
 }
 
-// TestRefusesLoopbackAsNomad: an agent that listens on loopback alone has to be told what to tell others.
+// TestRefusesLoopbackAsNomad: an agent that listens on loopback alone needs an address to advertise.
 func TestRefusesLoopbackAsNomad(t *testing.T) {
 	nomad := realNomad(t)
 	const told = "advertise {\n http = \"127.0.0.1\"\n rpc = \"127.0.0.1\"\n serf = \"127.0.0.1\"\n}\n"

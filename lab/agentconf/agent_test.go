@@ -48,7 +48,8 @@ type answer struct {
 type cheapAgent struct {
 	nomad  string
 	folder string
-	// at is a loopback address that hardly anybody else uses, so that nobody takes a port between its choice and the agent's start.
+	// at is a loopback address that hardly any other program uses, so that none takes a port between its choice and the agent's
+	// start.
 	at    string
 	ports [3]int
 	// ends is true for an agent that is to end by itself, and is not asked before.

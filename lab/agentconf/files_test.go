@@ -161,7 +161,8 @@ func TestFilesRefuse(t *testing.T) {
 	}
 }
 
-// TestWhatIsNotReadAnyMore is told to whoever has it from an earlier release of Nomad, beside Nomad's own words.
+// TestWhatIsNotReadAnyMore: the error names a setting of an earlier release that Nomad no longer reads, beside Nomad's own
+// words.
 func TestWhatIsNotReadAnyMore(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{

@@ -48,7 +48,7 @@ func fixtureFolder(t *testing.T, name string) (out agentconf.Files) {
 	return out
 }
 
-// onThisMachine takes out what an agent could not have here, or what would call somebody: each by an edit of ours.
+// onThisMachine takes out what an agent could not have here, or what would call another host: each by an edit of ours.
 func onThisMachine(t *testing.T, files agentconf.Files) agentconf.Files {
 	t.Helper()
 	for _, off := range []string{"tls.http", "tls.rpc", "client.enabled", "acl.enabled", "audit.enabled", "enable_syslog"} {
@@ -159,7 +159,7 @@ func forms() map[string][]string {
 // TestBrokenFixtures: of the inputs of fixtures/config/invalid those that Nomad refuses over what they say are refused with their
 // line, before an agent is started.
 func TestBrokenFixtures(t *testing.T) {
-	// What a lab has otherwise, what only somebody can know who was told what the file is meant to be, and a look at this machine.
+	// What a lab has otherwise, what only a reader with the file's purpose can know, and a look at this machine.
 	elsewhere := []string{
 		"neither-role.hcl", "empty.hcl", "no-data-dir.hcl", "client-as-server.hcl", "server-as-client.hcl", "both-roles.hcl", "truncated.json",
 		"unknown-tls-version.hcl", "certificates-missing.hcl",

@@ -23,7 +23,7 @@ type known struct {
 	values []string
 }
 
-// left are the settings that no generated file has: those of the overlay, what would call somebody or write somewhere, and
+// left are the settings that no generated file has: those of the overlay, what would make an agent call another host or write elsewhere, and
 // what needs files or a licence.
 func left() []string {
 	return []string{

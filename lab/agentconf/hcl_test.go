@@ -67,7 +67,7 @@ func TestHCLReadsBackAsWritten(t *testing.T) {
 	}
 }
 
-// Edit changes what its path names, and nothing else.
+// TestEditOfASwitch: Edit changes what its path names, and nothing else.
 func TestEditOfASwitch(t *testing.T) {
 	hardened := values(t, parse(t, mustHCL(t, server())), "", map[string]any{})
 	for _, attribute := range []string{"tls.http", "tls.rpc", "tls.verify_server_hostname", "tls.verify_https_client", "tls.rpc_upgrade_mode"} {
@@ -103,8 +103,8 @@ func TestZeroValuesAreLeftOut(t *testing.T) {
 	}
 }
 
-// awkward names mean themselves, in HCL 2, and have no template in the text that
-// HCL 1 would take for one.
+// TestAwkwardStringsStayThemselves: awkward names mean themselves in HCL 2, and the text has no template that HCL 1 would
+// see.
 func TestAwkwardStringsStayThemselves(t *testing.T) {
 	for _, name := range []string{
 		`say "hello"`, `back\slash`, `${env.SECRET}`, `%{if true}`, `$${x}`, `$$${x}`, `%%{x}`, `$`, `100%`, `${`, `}`,

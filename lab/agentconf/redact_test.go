@@ -111,7 +111,7 @@ func TestRedactedGossipFileStillParses(t *testing.T) {
 	}
 }
 
-// TestErrorsHaveNoSecrets: what Nomad quotes of a secret in a refusal is not told, and its place is.
+// TestErrorsHaveNoSecrets: what Nomad quotes of a secret in a refusal is not repeated, and its place is.
 func TestErrorsHaveNoSecrets(t *testing.T) {
 	for name, c := range map[string]struct{ text, at string }{
 		"a key without quotes":          {"server {\n  encrypt = dVPlufFjUOQuaP87qGEvVKnHxbz55Ze9DPwVHP3FsFg=\n}\n", "agent.hcl:2:13: "},

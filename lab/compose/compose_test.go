@@ -129,7 +129,7 @@ func TestConfinement(t *testing.T) {
 	}
 }
 
-// TestAddressesStay: each node has one of its own that Docker does not choose anew, also when there are very many.
+// TestAddressesAreFixed: each node has an address of its own that Docker does not choose anew, even with 300 clients.
 func TestAddressesAreFixed(t *testing.T) {
 	d := parse(t, write(t, spec.Spec{}.With(spec.Clients(300))))
 	seen := map[string]string{}
@@ -148,7 +148,7 @@ func TestAddressesAreFixed(t *testing.T) {
 	}
 }
 
-// TestOrder: servers wait for their certificates, clients for the servers of their own region.
+// TestStartOrder: servers wait for their certificates, clients for the servers of their own region.
 func TestStartOrder(t *testing.T) {
 	d := parse(t, write(t, twoRegions()))
 	for name, want := range map[string]string{
@@ -163,7 +163,7 @@ func TestStartOrder(t *testing.T) {
 	}
 }
 
-// TestIssuing: each node's certificate has the names of its identity, and lasts as long as was asked for.
+// TestIssuerScript: each node's certificate has the names of its identity, and lasts as long as was asked for.
 func TestIssuerScript(t *testing.T) {
 	d := parse(t, write(t, twoRegions()))
 	script := d.Services[state.ComposeIssuer].Command[0]

@@ -55,7 +55,7 @@ func TestAddresses(t *testing.T) {
 		bind, http        string // as the agent reads them
 		inside            bool   // the HTTP port is on the node's loopback alone
 		here, hereHTTP    string // the same among this machine's processes
-		advertise, became string // where others are told to connect
+		advertise, became string // the address to which others connect
 	}{
 		{name: "nothing", text: "", bind: "", here: "127.80.0.11"},
 		{name: "wildcard", text: `bind_addr = "0.0.0.0"`, bind: "0.0.0.0", here: "127.80.0.11"},
@@ -155,7 +155,7 @@ plugin "raw_exec" { config { enabled = true } }
 	}
 }
 
-// TestReplaced: each line that is not used as it stands is told of, with its place and its reason.
+// TestReplaced: each line that is not used as it stands is reported with its place and its reason.
 func TestReplaced(t *testing.T) {
 	const text = `data_dir = "/opt/nomad"
 server {
@@ -230,7 +230,7 @@ client {
 }
 
 // TestFoldersOfPrograms: no client runs what lies in a folder of its user's machine. On this machine's loopback nothing else keeps such
-// a folder off, and whoever reaches the agent could have its programs run as the user.
+// a folder off, and every caller that reaches the agent could have its programs run as the user.
 func TestFoldersOfPrograms(t *testing.T) {
 	process := onLoopback()
 	process.Server = false

@@ -13,7 +13,7 @@ func anyLabels() []string {
 	return []string{"data", "Data", "app/data", "2tb", "a:b", "a@b", "a+b", "a.b", "conf/etc", "x y", "ü", `say "x"`, `back\slash`, "-", ""}
 }
 
-// TestLabelsOfAnyForm: what a lab cannot have goes whatever its label is, in HCL and in JSON, with each told, and what is left
+// TestLabelsOfAnyForm: what a lab cannot have goes whatever its label is, in HCL and in JSON, with each reported, and what is left
 // is what Nomad takes.
 func TestLabelsOfAnyForm(t *testing.T) {
 	for kind, body := range map[string]string{

@@ -1,4 +1,4 @@
-// Package image gets a Nomad of a wanted version: as a Docker image (ResolveAt), or, for engines that run agents as
+// Package image gets a Nomad of a wanted version: as a Docker image (Resolve), or, for engines that run agents as
 // ordinary processes, as a binary (ResolveBinary), without Docker.
 //
 // The sources of an image, in the order in which they are tried:

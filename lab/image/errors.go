@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Errors of ResolveAt and ResolveBinary.
+// Errors of Resolve and ResolveBinary.
 var (
 	// ErrUnknownVersion: no source has this version of Nomad. See UnknownVersionError.
 	ErrUnknownVersion = errors.New("unknown Nomad version")

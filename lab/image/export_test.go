@@ -9,7 +9,7 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// Sources are what ResolveAt uses, to be replaced by a test.
+// Sources are what Resolve uses, to be replaced by a test.
 type Sources struct {
 	Official, Ours string // repositories
 	Cache          string // folder
@@ -17,7 +17,7 @@ type Sources struct {
 	Timeout        time.Duration // with a nomad that is asked for its version. Zero: the package's
 }
 
-// Resolve is ResolveAt with these sources in place of the real ones.
+// Resolve is the package's Resolve with these sources in place of the real ones.
 func (s Sources) Resolve(ctx context.Context, docker client.APIClient, r Request, p Progress) (Image, error) {
 	resolver := newResolver(docker, r, p)
 	resolver.official, resolver.ours, resolver.cache, resolver.recipes = s.Official, s.Ours, s.Cache, recipeSet{s.Recipes}

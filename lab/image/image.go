@@ -65,7 +65,7 @@ const (
 )
 
 // Resolve returns the image that the request asks for, on the Docker daemon with that address, and pulls or builds it if
-// it has to. p may be nil. It is called by one goroutine at a time, and not after ResolveAt has returned.
+// it has to. p may be nil. It is called by one goroutine at a time, and not after Resolve has returned.
 //
 // When ctx ends, nothing stays: the child processes of a build are killed, and its files are removed.
 //

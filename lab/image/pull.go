@@ -87,7 +87,7 @@ func downloaded(layers map[string]jsonstream.Progress) string {
 }
 
 // pullError returns whether a registry has no such image, cannot be reached, or the pull broke off. The daemon answers 404
-// for the first, but once it has begun to stream, only the message's text tells them apart.
+// for the first, but once it has begun to stream, the two differ in the message's text alone.
 func pullError(err error, heard bool) error {
 	text := err.Error()
 	missing := cerrdefs.IsNotFound(err) ||

@@ -332,7 +332,7 @@ func TestTokenGoesToVerifiedNamesAlone(t *testing.T) {
 }
 
 // TestARegionWithoutClients: where a server lists none, what is asked of clients is skipped for that reason. It is tried where one is
-// listed, and cannot be told where the server does not list any.
+// listed, and the result is inconclusive where the server gives no list.
 func TestARegionWithoutClients(t *testing.T) {
 	h := newOperator(t)
 	const check = "client-offers-no-raw-exec"
@@ -386,7 +386,7 @@ func TestTwoForeignRegions(t *testing.T) {
 	}
 }
 
-// TestWhoseCertificateAsks: that of an agent is told, as its holder can do more than ask.
+// TestWhoseCertificateAsks: that of an agent is reported, as its holder can do more than ask.
 func TestWhoseCertificateAsks(t *testing.T) {
 	h := newOperator(t)
 	at := h.serve(t, &foreignAgent{role: pki.Server, builds: []string{"1.11.3"}}, h.issued(t, pki.Identity{Role: pki.Server})).Addresses[0]

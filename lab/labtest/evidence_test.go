@@ -79,7 +79,7 @@ func demandEvidence(t *testing.T, folder string, wanted map[string]string, secre
 }
 
 // TestEvidenceOfAFailedStart: certificates that end within a second keep the lab from getting ready. What its error
-// names tells why, and nothing runs any more.
+// names shows why, and nothing runs any more.
 func TestEvidenceOfAFailedStart(t *testing.T) {
 	t.Parallel()
 	home := os.Getenv("XDG_STATE_HOME")

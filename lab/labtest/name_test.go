@@ -16,9 +16,9 @@ type named struct {
 
 func (n named) Name() string { return n.name }
 
-// TestNamesOfLabs tell the test, are valid, and are unique.
+// TestNamesOfLabs: the name of a lab contains the name of its test, is valid, and is unique.
 func TestNamesOfLabs(t *testing.T) {
-	for test, tells := range map[string]string{
+	for test, prefix := range map[string]string{
 		"TestSix": "t-six-", "TestSix/with_a_client": "t-six-with-a-client-", "Test": "t-", "TestÄÖ": "t-", "TestX/#00": "t-x-00-",
 		"Test" + strings.Repeat("Long", 20): "t-longlong", "TestA/" + strings.Repeat("-", 40): "t-a-",
 		"TestPlain" + strings.Repeat("x", 14) + "-y": "t-plain",
@@ -27,8 +27,8 @@ func TestNamesOfLabs(t *testing.T) {
 		if err := (spec.Spec{Name: first}).Validate(); err != nil {
 			t.Errorf("%s: %v", test, err)
 		}
-		if !strings.HasPrefix(first, tells) || first == second {
-			t.Errorf("%s: %q and %q, want two that begin with %q", test, first, second, tells)
+		if !strings.HasPrefix(first, prefix) || first == second {
+			t.Errorf("%s: %q and %q, want two that begin with %q", test, first, second, prefix)
 		}
 	}
 }

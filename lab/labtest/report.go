@@ -9,7 +9,7 @@ import (
 
 // Tally counts the results in a report.
 type Tally struct {
-	// Held and Skipped count findings, Cells counts the cells of the matrix that pass.
+	// Passed and Skipped count findings, Cells counts the cells of the matrix that pass.
 	Passed, Skipped, Cells int
 	// Known counts findings that fail for a known reason, such as that a lab has no ACLs; see finding.Finding.Known.
 	Known int

@@ -24,7 +24,8 @@ func (c *complaints) Errorf(format string, values ...any) {
 	c.said = append(c.said, fmt.Sprintf(format, values...))
 }
 
-// TestSound fails for each thing that the report of a cluster without faults must not have, and for nothing else.
+// TestAllPass: AllPass fails a test for each thing that the report of a cluster without faults must not have, and for nothing
+// else.
 func TestAllPass(t *testing.T) {
 	passed, elsewhere := finding.Finding{ID: "a", Result: finding.Pass}, finding.Finding{ID: "b", Result: finding.Skipped, Reason: "it runs at client-2"}
 	cells := func(all ...finding.Cell) *finding.Matrix {

@@ -136,7 +136,7 @@ func filesWith(t *testing.T, folder, text string) (files []string) {
 	return files
 }
 
-// TestLabWithoutGossipKey has none to tell.
+// TestLabWithoutGossipKey: the lab has no gossip key to return.
 func TestLabWithoutGossipKey(t *testing.T) {
 	t.Parallel()
 	l := labtest.StartOn(t, engines.Process, spec.Servers(1), spec.Clients(0), spec.Set(pki.Server, "server.encrypt", ""))

@@ -16,7 +16,7 @@ import (
 const nobody = 65534
 
 // TestWithoutDockerAndWithoutRoot: on a machine where Docker does not answer, the test of an unprivileged user gets its
-// cluster all the same, and is told what that cluster cannot do.
+// cluster all the same, and learns what that cluster cannot do.
 func TestWithoutDockerAndWithoutRoot(t *testing.T) {
 	t.Parallel()
 	home, name := openFolder(t), victimName()

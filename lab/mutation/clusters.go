@@ -135,7 +135,7 @@ func (p Pack) settle(ctx context.Context, l *lab.Lab) error {
 	return nil
 }
 
-// joined waits until the extra server is a voter of Raft.
+// awaitVote waits until the extra server is a voter of Raft.
 func awaitVote(ctx context.Context, l *lab.Lab, name string) error {
 	extra, err := l.Node(name)
 	if err != nil {

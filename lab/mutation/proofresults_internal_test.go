@@ -44,7 +44,7 @@ func (d Difference) String() string {
 	return text
 }
 
-// The results that differences are told with.
+// The results in differences.
 const (
 	pass     = string(finding.Pass)
 	fail     = string(finding.Fail)

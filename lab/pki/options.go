@@ -72,7 +72,7 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// validate expects the defaults to be filled in. It tells every fault at once.
+// validate returns all faults of the options, joined. The defaults must be filled in.
 func (o Options) validate() error {
 	var faults []error
 	if len(o.CommonName) > maxCommonName {

@@ -10,8 +10,8 @@ import (
 	"nomadlab.internal/lab/pki"
 )
 
-// TestWrongFormat: what openssl made is told, and the command that is advised makes of it what Go reads. What is fine is let
-// through.
+// TestWrongFormat: the error names the format that openssl made, and the command that it advises makes of it what Go reads. A
+// file that Go reads is accepted.
 func TestWrongFormat(t *testing.T) {
 	authority, err := pki.NewAuthority(pki.Options{})
 	if err != nil {

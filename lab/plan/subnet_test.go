@@ -200,7 +200,7 @@ func TestPlanTakesAFreeSubnet(t *testing.T) {
 	}
 }
 
-// TestSubnetFitsTheGround: containers cannot share loopback, and agents without containers have nothing else.
+// TestSubnetFitsTheEnvironment: containers cannot share loopback, and agents without containers have nothing else.
 func TestSubnetFitsTheEnvironment(t *testing.T) {
 	for _, c := range []struct {
 		name          string

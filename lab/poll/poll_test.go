@@ -51,7 +51,7 @@ func TestUntilSaysWhatItSawLast(t *testing.T) {
 	}
 }
 
-// TestUntilIgnoresTheAnswerOfACancelledCall: what a call says when its time is up tells nothing about the cluster.
+// TestUntilIgnoresTheAnswerOfACancelledCall: what a call says when its time is up shows nothing about the cluster.
 func TestUntilIgnoresTheAnswerOfACancelledCall(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	first := true

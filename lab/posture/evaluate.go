@@ -20,7 +20,7 @@ import (
 //     target says who that is;
 //   - Fail if the probe was accepted and should not have been, or if both controls had their outcome and the probe had an unwanted one;
 //   - Inconclusive if a control did not have its outcome, the probe did not reach the agent or failed, the log does not show the reason,
-//     or a port that is called does not answer (probe.Silence);
+//     or a port that is called does not answer (probe.SilentPorts);
 //   - Skipped if the target does not have the role or the listener, its Bounds forbid a request, an ingredient is missing, or the agent
 //     has nothing of what is searched (probe.Observation.Nothing).
 //

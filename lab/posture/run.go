@@ -221,7 +221,7 @@ func turnsAt(targets []probe.Target) map[string]*semaphore.Weighted {
 	return turns
 }
 
-// keep keeps the finding, and tells it unless another target is to be asked as well.
+// keep stores the finding, and reports it unless another target must be asked too.
 func (r *runner) keep(ctx context.Context, i int, v evaluation) {
 	t, to := r.trials[i], ""
 	if v.Result == finding.Fail {
@@ -251,7 +251,7 @@ func (r *runner) note(i int, v evaluation) {
 	}
 }
 
-// report tells a trial's finding, unless it may still change.
+// report calls tell with a trial's finding, unless the finding may still change.
 func (r *runner) report(i int) {
 	_, none := r.nothing[i]
 	_, unsettled := r.unsettled[i]
@@ -260,8 +260,8 @@ func (r *runner) report(i int) {
 	}
 }
 
-// retry repeats one trial, and counts in inVain how many in a row stayed unsettled. It returns false if the run was
-// ended.
+// retryUnsettled repeats the trials that are unsettled, for several agents at the same time. It repeats no more trials of
+// an agent after two in a row stayed unsettled, and reports their findings as they are.
 func (r *runner) retryUnsettled(ctx context.Context) {
 	r.settled = true
 	of := map[string][]int{}
@@ -281,8 +281,8 @@ func (r *runner) retryUnsettled(ctx context.Context) {
 	})
 }
 
-// lookAgain tries one trial again at the agent that left it open, and counts how many were tried in vain one after the other. It
-// is false where the end of the run is all that was seen.
+// retry repeats one trial at the agent that left it unsettled. It counts in inVain how many trials in a row stayed
+// unsettled. It returns false if the run was ended.
 func (r *runner) retry(ctx context.Context, i int, inVain *int) bool {
 	t := r.trials[i]
 	evaluate := t.check.settle

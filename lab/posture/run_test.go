@@ -114,7 +114,7 @@ func TestEachRegionIsAsked(t *testing.T) {
 	}
 }
 
-// TestAQuestionOfTheCluster is asked of one agent after the other until one can answer, and told once.
+// TestAQuestionOfTheCluster is asked of one agent after the other until one can answer, and is reported once.
 func TestAQuestionOfTheCluster(t *testing.T) {
 	for name, test := range map[string]struct {
 		mute  []string

@@ -31,10 +31,10 @@ const RequestTurn = 3
 
 // BitFlip says which bit a proxy between a caller and an agent flips. The zero BitFlip flips none.
 type BitFlip struct {
-	// Direction is in whose bytes the bit is.
+	// Direction says which side sends the bytes that have the bit.
 	Direction Direction
-	// Turn is in which turn of that side the bit is, counted from one: a turn ends when the other side sends something. Zero:
-	// in none. RequestTurn is that of the request in TLS; in plaintext it is the first.
+	// Turn is the number of that side's turn that has the bit, counted from one. A turn ends when the other side sends
+	// something. Zero: no bit is flipped. The request is in turn RequestTurn over TLS, and in the first turn in plaintext.
 	Turn int
 	// FlipAfter is how many bytes of the turn precede the flipped byte. Zero: 8, which is within the content of the first TLS
 	// record.

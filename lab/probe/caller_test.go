@@ -125,7 +125,7 @@ func TestSkipVerify(t *testing.T) {
 	at := target(serveHTTPS(t, listenLimited(t, 2), config, func(_ http.ResponseWriter, r *http.Request) { tokens <- r.Header.Get("X-Nomad-Token") }))
 	careful := probe.As(h.cli).WithToken(secret, "a management token")
 	if o := probe.HTTP("/v1/regions", careful).Observe(t.Context(), at); o.Outcome != probe.NotReached {
-		t.Errorf("whoever looks at the certificate has the outcome %q", o.Outcome)
+		t.Errorf("a caller that verifies the certificate has the outcome %q", o.Outcome)
 	}
 	p := probe.HTTP("/v1/regions", careful.SkipVerify())
 	o := p.Observe(t.Context(), at)

@@ -198,7 +198,7 @@ func (s *session) Read(p []byte) (int, error) {
 }
 
 // handshakeResult is a session cache that stores nothing and offers nothing: it turns the arrival of a TLS 1.3 session ticket
-// into an event. A client without a cache tells the server that it uses no tickets, and gets none.
+// into an event. A client without a cache announces to the server that it uses no tickets, and gets none.
 type handshakeResult struct {
 	once     sync.Once
 	accepted chan struct{}

@@ -167,7 +167,7 @@ func TestControlServerIsGoneAfterwards(t *testing.T) {
 		probe.AtControlServer(try, probe.ControlServer{Certificate: selfSigned(t, ecKey(t), nil)}).Observe(t.Context(), probe.Target{})
 		if conn, err := net.Dial("tcp", at); err == nil {
 			conn.Close()
-			t.Errorf("%s: somebody listens at %s still", plane, at)
+			t.Errorf("%s: a listener is still at %s", plane, at)
 		}
 		_ = held.SetReadDeadline(time.Now().Add(deadline.Hang))
 		if _, err := held.Read(make([]byte, 1)); err == nil || strings.Contains(err.Error(), "timeout") {

@@ -16,8 +16,8 @@ func TestSizeOfAFlood(t *testing.T) {
 	}
 }
 
-// TestAtOnce: the smallest limit counts, two connections are left free, and without any limit there is none.
-func TestAtOnce(t *testing.T) {
+// TestMaxParallel: the smallest limit counts, two connections are left free, and without any limit there is none.
+func TestMaxParallel(t *testing.T) {
 	for want, takes := range map[int]map[Plane]int{
 		0: nil, 1: {PlaneHTTP: 1}, 2: {PlaneHTTP: 100, PlaneRPC: 4}, 98: {PlaneHTTP: 100, PlaneRPC: 0},
 	} {

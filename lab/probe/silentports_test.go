@@ -44,7 +44,7 @@ func TestAHangingPortIsLeftAlone(t *testing.T) {
 		t.Errorf("the port is silent because %q", why)
 	}
 	if n := connections.Load(); n != callers+1 {
-		t.Errorf("%d connections, want %d: one for each caller and one knock", n, callers+1)
+		t.Errorf("%d connections, want %d: one for each caller and one probe", n, callers+1)
 	}
 	o := fetch(h).Observe(t.Context(), agent)
 	if o.Outcome != probe.NotReached || o.Err != agent.Silent.At(probe.PlaneHTTP) || connections.Load() != callers+1 {
@@ -71,7 +71,7 @@ func TestAHangingAgentIsTestedOnce(t *testing.T) {
 		}
 	}
 	if n := connections.Load(); n != 1+3 {
-		t.Errorf("%d connections, want one for the caller and a knock at each port", n)
+		t.Errorf("%d connections, want one for the caller and a probe of each port", n)
 	}
 }
 
@@ -81,7 +81,7 @@ func TestASlowAnswerIsNoSilence(t *testing.T) {
 	h := newCredentials(t)
 	agent := target(listen(t, func(c net.Conn) {
 		var first [1]byte
-		if _, err := io.ReadFull(c, first[:]); err == nil && first[0] != 0x04 { // a knock
+		if _, err := io.ReadFull(c, first[:]); err == nil && first[0] != 0x04 { // a probe
 			return
 		}
 		_, _ = io.Copy(io.Discard, c)

@@ -10,7 +10,7 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// TestCommonCauses: failures that all rest on a protection that no agent has are told as one, and nothing is told if it is on.
+// TestCommonCauses: failures that all rest on a protection that no agent has are reported as one, and nothing is reported if it is on.
 func TestCommonCauses(t *testing.T) {
 	source := func(text string) regress.Source {
 		return regress.Source{Configuration: &spec.Configuration{Server: spec.AgentConfiguration{Files: agentconf.Files{agentconf.NewFile("s.hcl", []byte(text))}}}}

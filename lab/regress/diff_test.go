@@ -9,7 +9,7 @@ import (
 	"nomadlab.internal/lab/regress"
 )
 
-// TestSidesOfADiff: which of the two clusters is told of is said, in its progress and where it did not get ready.
+// TestSidesOfADiff: the progress, and the error of a cluster that did not get ready, say which of the two clusters is meant.
 func TestSidesOfADiff(t *testing.T) {
 	const why = "the cluster did not get ready: waited 30s for region global to be ready"
 	for name, c := range map[string]struct{ was, is, want []string }{

@@ -68,7 +68,7 @@ func TestAnotherGossipKey(t *testing.T) {
 	if err != nil || strings.Contains(string(text), one) {
 		t.Fatalf("%v: the lock is\n%s", err, text)
 	}
-	older, err := lock.ReadLock("x.lock", posture("").Lock()) // as one of before the marks, it tells of no key
+	older, err := lock.ReadLock("x.lock", posture("").Lock()) // it knows of no key, as a lock from before the marks
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -28,8 +28,8 @@ func postureOf(t *testing.T, more string) lock.Posture {
 	return lock.Of(r)
 }
 
-// TestWhoCanConnectIsPosture: another reach of a port is a change, by diff and by a lock; another port is none, and is told all the
-// same.
+// TestWhoCanConnectIsPosture: another reach of a port is a change, by diff and by a lock; another port is none, and is reported all
+// the same.
 func TestWhoCanConnectIsPosture(t *testing.T) {
 	t.Parallel()
 	http := func(address string) string { return `addresses { http = "` + address + `" }` }

@@ -19,7 +19,7 @@ import (
 	"nomadlab.internal/lab/spec"
 )
 
-// MutateOptions say which mutations Mutate tries, and how.
+// MutateOptions are the options of Mutate: the mutations that it tries, and how it tries them.
 type MutateOptions struct {
 	Options
 	// Mutations are the table, or a part of it; see Mutations.
@@ -34,7 +34,7 @@ type MutateOptions struct {
 	Timed func(mutation.Pack, mutation.Times)
 }
 
-// MutationRun is the results of all mutations.
+// MutationRun is the result of Mutate.
 type MutationRun struct {
 	// Base is what the checks found of the configuration itself.
 	Base finding.Report
@@ -114,7 +114,7 @@ func (r *mutationRun) carryOut(ctx context.Context) {
 	g.Wait()
 }
 
-// tell stores and tells the result of a mutation.
+// tell stores the result of a mutation and reports it.
 func (r *mutationRun) tell(ctx context.Context, result Result) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -125,9 +125,10 @@ func (r *mutationRun) tell(ctx context.Context, result Result) {
 	}
 }
 
-// row returns the mutation as the caller of Mutate gave it, place its index.
+// row returns the mutation as the caller of Mutate gave it.
 func (r *mutationRun) row(m mutation.Mutation) mutation.Mutation { return r.o.Mutations[r.place(m)] }
 
+// place returns the index of the mutation in MutateOptions.Mutations.
 func (r *mutationRun) place(m mutation.Mutation) int {
 	return slices.IndexFunc(r.o.Mutations, func(row mutation.Mutation) bool { return row.ID == m.ID })
 }
@@ -192,7 +193,8 @@ func (r *mutationRun) together(ctx context.Context, p mutation.Pack) (killed []s
 	return killed, apart
 }
 
-// alone tries the mutation with all checks in a cluster of its own.
+// alone tries the mutation in a cluster of its own. It runs one stage of checks after the other until its fate is decided, and
+// so all of them if it survives. apart says why it shares no cluster.
 func (r *mutationRun) alone(ctx context.Context, m mutation.Mutation, apart string) {
 	result, p := Result{Mutation: m}, apartWith(m, r.source.size())
 	err := r.with(ctx, p, func(ctx context.Context, l *lab.Lab, began time.Time) error {
@@ -255,8 +257,8 @@ func (r *mutationRun) slot(ctx context.Context) (release func(), err error) {
 	}
 }
 
-// with brings the pack's cluster up, calls look, and removes the cluster. began is when there was a slot for it.
-func (r *mutationRun) with(ctx context.Context, p mutation.Pack, look func(ctx context.Context, l *lab.Lab, began time.Time) error) error {
+// with brings the pack's cluster up, calls inspect, and removes the cluster. began is when there was a slot for it.
+func (r *mutationRun) with(ctx context.Context, p mutation.Pack, inspect func(ctx context.Context, l *lab.Lab, began time.Time) error) error {
 	release, err := r.slot(ctx)
 	if err != nil {
 		return err
@@ -269,13 +271,13 @@ func (r *mutationRun) with(ctx context.Context, p mutation.Pack, look func(ctx c
 	c := mutation.Clusters{
 		Engine: o.Engine, Others: o.Others, Spec: variant{source: r.source, overrides: overrides}.spec(o), Up: o.up(), Timed: r.o.Timed,
 	}
-	looked := false
+	inspected := false
 	err = c.Run(ctx, p, func(ctx context.Context, l *lab.Lab, _ mutation.Pack) error {
-		err := look(ctx, l, began)
-		looked = err == nil
+		err := inspect(ctx, l, began)
+		inspected = err == nil
 		return err
 	})
-	if looked && err != nil { // the results count; the cluster could not be removed
+	if inspected && err != nil { // the results count; the cluster could not be removed
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		r.removeErr = errors.Join(r.removeErr, err)

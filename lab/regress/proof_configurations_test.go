@@ -154,7 +154,7 @@ func otherPortsAreListenedAt(t *testing.T, c *checked) {
 	}
 }
 
-// aChangeIsNoticed: a single line in one of the files, and what it gives away is told with the line that did it.
+// aChangeIsNoticed changes a single line in one of the files, and demands that its effect is reported with that line.
 func aChangeIsNoticed(t *testing.T, c *checked) {
 	before := source(t, "hardened")
 	changed := copied(t, "hardened")

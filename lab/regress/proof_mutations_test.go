@@ -12,13 +12,13 @@ import (
 	"nomadlab.internal/lab/regress"
 )
 
-// fewest is how many mutations that weaken it must apply to the hardened configuration.
+// fewest is the least number of weakening mutations that must apply to the hardened configuration.
 const fewest = 80
 
-// mutantsAtOnce is how many clusters are up at the same time: each spends much of its time waiting.
+// mutationsAtOnce is how many clusters are up at the same time. Each of them waits for most of its time.
 const mutationsAtOnce = 6
 
-// TestProofOfMutants: each way to weaken the hardened configuration by one step is noticed by a check that names what was
+// TestProofOfMutations: each way to weaken the hardened configuration by one step is noticed by a check that names what was
 // changed, and each that changes nothing is noticed by none.
 func TestProofOfMutations(t *testing.T) {
 	s, err := regress.Read(hardenedWithKeys(t))

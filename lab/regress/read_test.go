@@ -197,7 +197,7 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-// TestFlagsOfNomad: who starts agents with flags is told what to write into a file, and that very text can be read.
+// TestFlagsOfNomad: the error for flags of an agent says what to write into a file instead, and that very text can be read.
 func TestFlagsOfNomad(t *testing.T) {
 	for role, test := range map[string]struct{ flags, setting, want string }{
 		"server": {"-server -bootstrap-expect=3 -encrypt=KEY", "server.encrypt", "KEY"},
@@ -242,9 +242,9 @@ func credentials(t *testing.T, a *pki.Authority, id pki.Identity) map[string]str
 	return map[string]string{"ca.pem": string(c.CAPEM), "server.pem": string(c.CertPEM), "server-key.pem": string(c.KeyPEM)}
 }
 
-// TestHandedIn: certificates that the user hands in belong to the configuration and to each other, or the error says what
+// TestGivenCertificates: certificates that the user gives belong to the configuration and to each other, or the error says what
 // does not. The control is the first row.
-func TestHandedIn(t *testing.T) {
+func TestGivenCertificates(t *testing.T) {
 	authority, err := pki.NewAuthority(pki.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -354,7 +354,7 @@ func TestTheAuthoritysKey(t *testing.T) {
 	}
 }
 
-// TestEvenServers: an even number of servers is told, with its line, and an odd one is not.
+// TestEvenServers: an even number of servers is reported with its line, and an odd one is not.
 func TestEvenServers(t *testing.T) {
 	for n, says := range map[string]string{"1": "", "3": "", "2": "2 servers survive no more failures than 1 do", "4": "4 servers survive no more failures than 3 do"} {
 		s, err := regress.Read(regress.Paths{Server: []string{written(t, map[string]string{

@@ -122,7 +122,7 @@ func TestEverySettingHasOneMeaning(t *testing.T) {
 	}
 }
 
-// TestMeaningsCanBeWrong: a row without a meaning, one with two, and a check of nothing are told.
+// TestMeaningsCanBeWrong: a row without a meaning, one with two, and a check of nothing are reported.
 func TestMeaningsCanBeWrong(t *testing.T) {
 	table := settings.All()
 	of, _ := meanings(t, table)

@@ -17,8 +17,8 @@ import (
 	"nomadlab.internal/lab/regress"
 )
 
-// TestTLSBeforeStart: what keeps agents from starting or from each other is told by its file, before anything starts; what does
-// not is let through.
+// TestTLSBeforeStart: the error names the file that keeps agents from starting or from each other, before anything starts. What
+// does not keep them is accepted.
 func TestTLSBeforeStart(t *testing.T) {
 	t.Parallel()
 	server, client := pki.Identity{Role: pki.Server}, pki.Identity{Role: pki.Client}

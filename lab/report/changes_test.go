@@ -36,7 +36,8 @@ func TestEveryFormatSaysThatNothingHasChanged(t *testing.T) {
 	}
 }
 
-// TestEveryFormatTellsSettingsThatDiffer also if no check has changed: a setting on which no check rests may matter.
+// TestEveryFormatListsSettingsThatDiffer: every format lists them even if no check has changed, because a setting on which no
+// check rests may matter.
 func TestEveryFormatListsSettingsThatDiffer(t *testing.T) {
 	r := unchanged(t)
 	r.Comparison.Note = "modes fail here"
@@ -54,7 +55,7 @@ func TestEveryFormatListsSettingsThatDiffer(t *testing.T) {
 	}
 }
 
-// TestNoFormatSpeaksOfWhatIsNotThere: a report without a comparison and a configuration does not mention either.
+// TestNoFormatMentionsWhatIsAbsent: a report without a comparison and a configuration does not mention either.
 func TestNoFormatMentionsWhatIsAbsent(t *testing.T) {
 	r := sample(t)
 	r.Comparison, r.Configuration = nil, nil

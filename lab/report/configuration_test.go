@@ -48,7 +48,7 @@ func TestASecretThatNoOtherCheckRestsOn(t *testing.T) {
 	}
 }
 
-// TestASettingThatIsNotThere: for the likeliest setting alone, the files of the role that do not set it are named, three at
+// TestASettingThatIsNotSet: for the likeliest setting alone, the files of the role that do not set it are named, three at
 // most. A setting of the other role does not count.
 func TestASettingThatIsNotSet(t *testing.T) {
 	files := func(role string, names ...string) (all []finding.ConfigurationFile) {

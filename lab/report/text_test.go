@@ -76,7 +76,7 @@ func TestTextColours(t *testing.T) {
 	}
 }
 
-// TestTextPutsTheSameTogether: findings that differ only in the node's name are written once.
+// TestTextGroupsEqualFindings: findings that differ only in the node's name are written once.
 func TestTextGroupsEqualFindings(t *testing.T) {
 	finds := func(node, reason string, v finding.Result) finding.Finding {
 		return finding.Finding{ID: "a", Plane: "RPC", Node: node, Result: v, Outcome: "accepted", Reason: reason}

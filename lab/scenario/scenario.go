@@ -74,7 +74,7 @@ type T struct {
 	cleanups []func()
 }
 
-// Narrator is told what happens, while it happens.
+// Narrator receives what happens, while it happens.
 type Narrator interface {
 	// Begin is called before a step runs, with its number from 1 and the number of steps.
 	Begin(s Step, number, of int)
@@ -86,7 +86,7 @@ type Narrator interface {
 	End(s Step, took time.Duration, err error)
 }
 
-// Say tells the narrator what was seen.
+// Say passes on to the narrator what was seen.
 func (t *T) Say(format string, args ...any) { t.narrator.Say(fmt.Sprintf(format, args...)) }
 
 // Cleanup registers a function that is called when the scenario ends, also after a failure or a panic. The last registered is
@@ -198,7 +198,7 @@ func (s Scenario) play(ctx context.Context, t *T) (Result, error) {
 }
 
 // do runs the step within its bound. A step that ends late has failed, even without an error of its own: what it did then, it
-// did after it was told to give up.
+// did after its context had ended.
 func (s Step) do(ctx context.Context, t *T) error {
 	within := s.Within
 	if within == 0 {

@@ -17,7 +17,7 @@ import (
 	"nomadlab.internal/lab/scenario"
 )
 
-// recorder writes down what a narrator is told.
+// recorder stores what a narrator receives.
 type recorder struct{ told []string }
 
 func (r *recorder) note(format string, args ...any) {

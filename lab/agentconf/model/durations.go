@@ -43,7 +43,7 @@ func onlyChecked(of, field string) bool {
 	return of == "Telemetry" && slices.Contains([]string{"InMemoryCollectionInterval", "InMemoryRetentionPeriod", "CollectionInterval"}, field)
 }
 
-// toldApart is how Nomad tells one block of several from the others where it names a duration in it.
+// toldApart returns what Nomad adds to the name of a duration if there are several such blocks.
 func toldApart(n int, block reflect.Value) []string {
 	label, has := labelOf(block.Type())
 	switch {

@@ -96,7 +96,7 @@ func TestNewAsksTheDaemonThatItUses(t *testing.T) {
 	}
 }
 
-// TestNewEndsWithItsContext, when there is somebody on the socket who never answers.
+// TestNewEndsWithItsContext: New ends with its context if a program listens at the socket and never answers.
 func TestNewEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	folder := t.TempDir()

@@ -33,7 +33,7 @@ type forwards struct {
 // forward is the listeners of one start of a container.
 type forward struct {
 	ref engine.Ref
-	// startedAt tells this start from others, as the daemon reports it.
+	// startedAt is the time of this start as the daemon reports it. Every start has another.
 	startedAt string
 	addresses map[uint16]netip.AddrPort
 	// cancel ends the listeners and connections; goroutines are done when they are gone.

@@ -19,8 +19,8 @@ type Set struct {
 // Option changes what Mint does.
 type Option func(*mint)
 
-// WithForeign has the authority sign the certificate of kind Foreign, for example because the cluster may have been
-// told to trust that authority. Without it, or with nil, Mint makes a new authority.
+// WithForeign has the authority sign the certificate of kind Foreign, for example because the cluster may be
+// configured to trust that authority. Without it, or with nil, Mint makes a new authority.
 func WithForeign(f *pki.Authority) Option { return func(m *mint) { m.foreign = f } }
 
 // WithOwn makes the holder of the credential the caller of its role, instead of one with a new certificate. Nil

@@ -13,7 +13,7 @@ import (
 	"nomadlab.internal/lab/probe"
 )
 
-// Paths that tell about an agent's cluster. They need no ACL token. With ?stale, a server answers from its own state,
+// Paths that describe an agent's cluster. They need no ACL token. With ?stale, a server answers from its own state,
 // with or without a leader; a client asks a server for all three (nomad/status_endpoint.go,
 // nomad/regions_endpoint.go:26; verified against Nomad 1.11.3).
 const (

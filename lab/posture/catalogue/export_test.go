@@ -97,7 +97,7 @@ func FindOtherLeader(servers []probe.Target, as probe.Caller) probe.Probe {
 // Words returns the words that people type in place of a key.
 func Words() []string { return words() }
 
-// Kept reports whether a shared cache may keep an answer.
+// Cacheable reports whether a shared cache may keep an answer.
 func Cacheable(value string) bool { return cacheable(value) }
 
 // UntilMeasured repeats a probe while it fails for the reason.

@@ -69,7 +69,7 @@ func skipWithTLS13(prefix string, try func(probe.Caller) probe.Probe) func(probe
 	}
 }
 
-// suites are cipher suites of TLS 1.2 with one weakness in common, for an ECDSA and an RSA key.
+// suites is a set of cipher suites of TLS 1.2 that have one weakness in common, for an ECDSA key and an RSA key.
 type suites struct {
 	id, name, why string
 	suites        []uint16

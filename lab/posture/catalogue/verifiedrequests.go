@@ -15,7 +15,7 @@ import (
 // with none where there are no ACLs. It is about exactly this method, path and body. Some add an entry to Raft's log
 // that changes no state, as their line says.
 type verifiedRequest struct {
-	// method and path are as in probe.Ask; path is empty for an RPC method. {id} in a path or body stands for an ID
+	// method and path are as in probe.Request; path is empty for an RPC method. {id} in a path or body stands for an ID
 	// of the sample job.
 	method, path string
 	// body is the body, or the arguments of an RPC call as JSON.

@@ -33,10 +33,10 @@ func BySetting(c finding.Comparison) []Cause {
 	return all
 }
 
-// causes are the settings of two postures, in which the cause of a change is looked for.
+// causes holds the settings of two postures. The cause of a change is among them.
 type causes struct {
-	// after are the settings of now. differing are those whose value has changed, that were added or removed, and that a
-	// check rests on. Both are by role and path.
+	// after has the settings of the newer posture. differing has the settings that were changed, added or removed and on
+	// which a check rests. Both are sorted by role and path.
 	after, differing []finding.Setting
 	// changes are all settings that differ, with their values on both sides.
 	changes []finding.SettingChange
@@ -90,7 +90,9 @@ func (c causes) mayHaveChanged(before, after CheckResult) bool {
 		return false
 	}
 	return slices.ContainsFunc(c.differing, func(s finding.Setting) bool {
-		return slices.ContainsFunc(after.Settings, func(of string) bool { return s.Role == after.roleOf(of) && isWithin(s.Path, of) })
+		return slices.ContainsFunc(after.Settings, func(setting string) bool {
+			return s.Role == after.roleOf(setting) && isWithin(s.Path, setting)
+		})
 	})
 }
 
@@ -114,11 +116,11 @@ func (c causes) name(r CheckResult, change finding.Change) finding.Change {
 
 // first returns the first setting that fits one of the paths, in the order of the paths; those of the role that the check is
 // about come before others.
-func (r CheckResult) first(settings []finding.Setting, paths []string, fits func(path, of string) bool) (finding.Setting, bool) {
+func (r CheckResult) first(settings []finding.Setting, paths []string, fits func(path, setting string) bool) (finding.Setting, bool) {
 	for _, sameRole := range []bool{true, false} {
-		for _, of := range paths {
-			role := r.roleOf(of)
-			at := slices.IndexFunc(settings, func(s finding.Setting) bool { return (s.Role == role) == sameRole && fits(s.Path, of) })
+		for _, path := range paths {
+			role := r.roleOf(path)
+			at := slices.IndexFunc(settings, func(s finding.Setting) bool { return (s.Role == role) == sameRole && fits(s.Path, path) })
 			if at >= 0 {
 				return settings[at], true
 			}
@@ -127,21 +129,23 @@ func (r CheckResult) first(settings []finding.Setting, paths []string, fits func
 	return finding.Setting{}, false
 }
 
-// isWithin reports whether the path is the setting of, or inside it.
-func isWithin(path, of string) bool { return path == of || strings.HasPrefix(path, of+".") }
-
-// isBeside reports whether the path is in the block that has the setting of. Settings outside all blocks are beside none.
-func isBeside(path, of string) bool {
-	end := strings.LastIndex(of, ".")
-	return end >= 0 && strings.HasPrefix(path, of[:end+1])
+// isWithin reports whether the path is the setting, or is inside it.
+func isWithin(path, setting string) bool {
+	return path == setting || strings.HasPrefix(path, setting+".")
 }
 
-// roleOf returns the role whose configuration has the setting, one of those that the check rests on. A check is about
-// clients if its ID begins with them, else about servers.
-func (r CheckResult) roleOf(path string) string {
+// isBeside reports whether the path is in the block that contains the setting. It is false for a setting outside all blocks.
+func isBeside(path, setting string) bool {
+	end := strings.LastIndex(setting, ".")
+	return end >= 0 && strings.HasPrefix(path, setting[:end+1])
+}
+
+// roleOf returns the role whose configuration has the setting, on which the check rests. A check whose ID begins with client-
+// or clients- is about clients, any other about servers.
+func (r CheckResult) roleOf(setting string) string {
 	role := "server"
 	if strings.HasPrefix(r.ID, "client-") || strings.HasPrefix(r.ID, "clients-") {
 		role = "client"
 	}
-	return finding.Finding{CertificateOf: r.CertificateOf}.RoleOf(path, role)
+	return finding.Finding{CertificateOf: r.CertificateOf}.RoleOf(setting, role)
 }

@@ -114,7 +114,7 @@ func TestCompareNamesTheSetting(t *testing.T) {
 	}
 }
 
-// TestCompareTellsSettingsThatDiffer: each is told once, whether or not a check ended another way, and a check that rests on
+// TestCompareTellsSettingsThatDiffer: each is listed once, whether or not a check ended another way, and a check that rests on
 // one is unclear where it was proved on neither side.
 func TestCompareTellsSettingsThatDiffer(t *testing.T) {
 	before := []finding.Setting{set("client", "limits.a", "1", 1), set("server", "limits.a", "1", 1), set("server", "log_level", `"INFO"`, 2)}

@@ -142,7 +142,7 @@ func TestCompareWhatTheResultDoesNotTell(t *testing.T) {
 	}
 }
 
-// TestCompareWithALock: what is not in a lock is the newer side's, and a check that only the lock has is told by its ID.
+// TestCompareWithALock: what is not in a lock is the newer side's, and a check that only the lock has is named by its ID.
 func TestCompareWithALock(t *testing.T) {
 	before := lock.Of(sample(oneRun()))
 	before.Results = append(before.Results, ended(finding.Pass, "denied"))

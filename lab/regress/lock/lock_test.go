@@ -103,7 +103,7 @@ func TestLockIsReadAsItWasWritten(t *testing.T) {
 	}
 }
 
-// TestLockHasNoSecret: whoever made the settings should have taken these out, and the lock goes into a history for good.
+// TestLockHasNoSecret: a lock has no secret even if the settings have one. A lock stays in a version history for good.
 func TestLockHasNoSecret(t *testing.T) {
 	const secret = "cg8StVXbQJ0gPvMd9o7yrg"
 	c := finding.Configuration{Settings: []finding.Setting{

@@ -76,7 +76,7 @@ func TestOfPutsNodesTogether(t *testing.T) {
 	}
 }
 
-// TestOfTellsReasonsThatStay: what is told of something that was not tried has nothing in it of the run.
+// TestOfTellsReasonsThatStay: the reason for what was not tried contains nothing of the run.
 func TestOfTellsReasonsThatStay(t *testing.T) {
 	for reason, want := range map[string]string{
 		`the check is for agents of role [server]; web.1 is of role "client"`: `the check is for agents of role [server]`,

@@ -9,7 +9,7 @@ import (
 	"nomadlab.internal/lab/finding"
 )
 
-// names are the nodes of a report, with which reasons are made the same in every run.
+// names holds the roles of a report's nodes and finds their names in a text. With it, a reason is the same in every run.
 type names struct {
 	// roles has each node's role; one that is neither server nor client is empty.
 	roles map[string]string

@@ -38,7 +38,7 @@ func sample(r run) finding.Report {
 	add := func(f finding.Finding, nodes ...int) {
 		for _, n := range nodes {
 			f.Node, f.Took = rep.Cluster.Nodes[n].Name, r.took
-			f.Evidence = []finding.Evidence{{Part: finding.Probe, Did: "knock at " + r.address(n), Took: r.took}}
+			f.Evidence = []finding.Evidence{{Part: finding.Probe, Did: "probe " + r.address(n), Took: r.took}}
 			rep.Findings = append(rep.Findings, f)
 		}
 	}

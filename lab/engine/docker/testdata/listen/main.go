@@ -32,7 +32,7 @@ func main() {
 	select {}
 }
 
-// echo says who called, then what it is told, until its caller has ended.
+// echo writes the caller's address, then what the caller sends, until the caller has ended.
 func echo(c *net.TCPConn) {
 	defer func() { _ = c.Close() }()
 	_, _ = fmt.Fprintln(c, c.RemoteAddr().(*net.TCPAddr).IP)
