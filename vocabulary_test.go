@@ -65,10 +65,10 @@ func exceptions() map[string]string {
 		"lab/pki.OutsideConstraints: outside": "X.509's own: a name outside the name constraints of its authority",
 
 		"lab/regress/lock.checkOfVersion1.Verdict: verdict": "the key of lock files of version 1",
-		"lock migrate --help: held":                        "a word of version 1, which it converts",
-		"lock migrate --help: broken":                      "a word of version 1, which it converts",
-		"lock migrate --help: not carried out":             "a word of version 1, which it converts",
-		"lock migrate --help: wire":                        "a word of version 1, which it converts",
+		"lock migrate --help: held":                         "a word of version 1, which it converts",
+		"lock migrate --help: broken":                       "a word of version 1, which it converts",
+		"lock migrate --help: not carried out":              "a word of version 1, which it converts",
+		"lock migrate --help: wire":                         "a word of version 1, which it converts",
 	}
 }
 
