@@ -151,12 +151,21 @@ bench: image ## measure how fast clusters come up, beside plain scripts, into .b
 	@echo "==> bench: ten rounds, then larger and larger clusters: this takes a quarter of an hour"
 	@$(BIN)/nomadlab-bench --out $(BIN)/bench $(if $(DOCS),--docs docs) $(BENCH)
 
+# A module's zip file has all files below MODULE@VERSION/ (go.dev/ref/mod#zip-files), which is what git makes of a commit. The list
+# comes last: go looks there first, and finds no version that is not whole.
+MODULE_PROXY := $(BIN)/module
 module: check-go ## write this commit as a module proxy into .bin/module/, from which `go get` takes it
 	@echo "==> module: writing the commit that is checked out; what is not committed is left out"
-	@version=$$(go run ./internal/moduleproxy $(BIN)/module) && \
+	@commit="TZ=UTC0 git log -1 --format=%cd --date=format-local" && \
+	version=v0.0.0-$$(eval "$$commit:%Y%m%d%H%M%S")-$$(git rev-parse --short=12 HEAD) && \
+	module=$$(go list -m) && folder="$(MODULE_PROXY)/$$module/@v" && mkdir -p "$$folder" && \
+	git archive --format=zip --prefix="$$module@$$version/" -o "$$folder/$$version.zip" HEAD && \
+	git show HEAD:go.mod >"$$folder/$$version.mod" && \
+	printf '{"Version":"%s","Time":"%s"}\n' "$$version" "$$(eval "$$commit:%Y-%m-%dT%H:%M:%SZ")" >"$$folder/$$version.info" && \
+	echo "$$version" >"$$folder/list" && \
 	echo "In your module:" && \
-	echo "    export GOPROXY=file://$(CURDIR)/$(BIN)/module,$$(go env GOPROXY) GONOSUMDB=nomadlab.internal" && \
-	echo "    go get -t nomadlab.internal/lab/labtest@$$version"
+	echo "    export GOPROXY=file://$(abspath $(MODULE_PROXY)),$$(go env GOPROXY) GONOSUMDB=$$module" && \
+	echo "    go get -t $$module/lab/labtest@$$version"
 
 lint: check-go $(GOLANGCI_LINT) ## check the code without running it: gofmt, go vet, golangci-lint
 	@echo "==> lint: gofmt"

@@ -70,7 +70,6 @@ func rooms() map[string]room {
 			},
 			testsMayImport: []string{"internal/spectest", "lab/engine/docker", "lab/labtest"},
 		},
-		"internal/moduleproxy": {},
 		// The one reader of /proc, for the watchdog, the engine of processes and bench.
 		"internal/procfs": {},
 		// Shared by several packages' tests; no program imports it.
