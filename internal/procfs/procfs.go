@@ -1,13 +1,17 @@
-// Package procfs reads Linux's /proc: processes, mount points and the load. A process is identified by its number and its start
+// Package procfs reads Linux's /proc: processes, mount points, listening sockets and the load. A process is identified by its number and its start
 // time, so that it is never taken for a later one with the same number. On other systems it finds nothing.
 package procfs
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
+	"net/netip"
 	"os"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -184,6 +188,50 @@ func MountPoints() ([]string, error) {
 		}
 	}
 	return points, nil
+}
+
+// listening is the state of a listening socket (TCP_LISTEN, include/net/tcp_states.h).
+const listening = "0A"
+
+// Listening returns the local addresses of this network's listening TCP sockets, each once, those of every address included.
+func Listening() ([]netip.Addr, error) {
+	var all []netip.Addr
+	for _, table := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
+		text, err := os.ReadFile(table)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // IPv6 is switched off
+		}
+		if err != nil {
+			return nil, fmt.Errorf("read the listening sockets: %w", err)
+		}
+		for line := range strings.Lines(string(text)) {
+			if address, ok := listener(line); ok && !slices.Contains(all, address) {
+				all = append(all, address)
+			}
+		}
+	}
+	return all, nil
+}
+
+// listener returns the local address of a listening socket from a line of the table (proc_pid_net(5)): the second field is
+// the local address and port, the fourth the state.
+func listener(line string) (netip.Addr, bool) {
+	fields := strings.Fields(line)
+	if len(fields) < 4 || fields[3] != listening {
+		return netip.Addr{}, false
+	}
+	text, _, _ := strings.Cut(fields[1], ":")
+	var address []byte
+	for ; len(text) >= 8; text = text[8:] {
+		// The kernel stores the bytes in network order, and prints each four of them as one number.
+		word, err := strconv.ParseUint(text[:8], 16, 32)
+		if err != nil {
+			return netip.Addr{}, false
+		}
+		address = binary.NativeEndian.AppendUint32(address, uint32(word))
+	}
+	out, ok := netip.AddrFromSlice(address)
+	return out.Unmap(), ok
 }
 
 // Load returns how many threads of this machine are runnable for each processor: at this moment, or in the last minute, whichever
