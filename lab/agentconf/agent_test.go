@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -48,8 +49,7 @@ type answer struct {
 type cheapAgent struct {
 	nomad  string
 	folder string
-	// at is a loopback address that hardly any other program uses, so that none takes a port between its choice and the agent's
-	// start.
+	// at is a loopback address that hardly any other program uses.
 	at    string
 	ports [3]int
 	// ends is true for an agent that is to end by itself, and is not asked before.
@@ -95,14 +95,28 @@ func newCheapAgent(t *testing.T, nomad string) cheapAgent {
 	t.Helper()
 	a := cheapAgent{nomad: nomad, folder: t.TempDir(), at: fmt.Sprintf("127.0.0.%d", 2+os.Getpid()%250)}
 	for i := range a.ports {
-		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", a.at+":0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() { _ = l.Close() }()
+		l := listenQuietly(t)
+		defer func() { _ = l.Close() }() // only now, so that no two of them are one
 		a.ports[i] = l.Addr().(*net.TCPAddr).Port
 	}
 	return a
+}
+
+// listenQuietly listens at every address, as some of the agents do, on a port below those that the kernel gives to
+// connections and to listeners that ask for any: none of them takes it between its choice and the agent's start.
+func listenQuietly(t *testing.T) net.Listener {
+	t.Helper()
+	const first, end, tries = 10000, 32768, 100 // the kernel's begin at 32768 (ip(7), ip_local_port_range)
+	var failed error
+	for range tries {
+		l, err := (&net.ListenConfig{}).Listen(t.Context(), "tcp", fmt.Sprintf(":%d", first+rand.IntN(end-first)))
+		if err == nil {
+			return l
+		}
+		failed = err
+	}
+	t.Fatalf("no port from %d on is free: %v", first, failed)
+	return nil
 }
 
 // ask starts the agent with the files, in their order, and its overlay, and returns what it says of itself. The agent is gone
