@@ -75,7 +75,7 @@ func TestWhereSoundFormsAreFrom(t *testing.T) { soundForms(t) }
 func skippedWhereSound() []string {
 	return []string{
 		"you gave no certificates, so the lab's own were used",
-		"none of your files that were read is one: hand the keys in",
+		"none of your files that were read is one: give the keys with --tls-dir",
 		"none of your files that were read holds a secret",
 		"you gave no certificate, and none can be read here",
 		"you gave no file of authorities",
