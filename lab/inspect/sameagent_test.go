@@ -10,8 +10,8 @@ import (
 	"nomadlab.internal/lab/pki"
 )
 
-// TestAnAgentOfSeveralAddresses is asked once, and the report says so; agents that share a certificate are two where they say so
-// themselves, and where they do not say who they are.
+// TestAnAgentOfSeveralAddresses: an agent that has two addresses is asked once, and the report says so. Agents that share a
+// certificate count as two if they have different names, or do not say their names.
 func TestAnAgentOfSeveralAddresses(t *testing.T) {
 	h := newOperator(t)
 	agent := func(name string) *foreignAgent {
