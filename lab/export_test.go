@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashicorp/nomad/api"
 
+	"nomadlab.internal/lab/authority"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/plan"
@@ -40,23 +41,20 @@ type Provisioned struct {
 
 // Provision makes the secrets of a plan and the files of every node.
 func Provision(p plan.Plan) (Provisioned, error) {
-	s, err := newSecrets(p, nil)
+	from := func(context.Context, ...authority.Request) (authority.Source, error) { return builtinSource(p) }
+	s, err := newSecrets(context.Background(), p, nil, pki.Identity{Role: pki.CLI}, from)
 	if err != nil {
 		return Provisioned{}, err
 	}
 	out := Provisioned{
-		Authority: s.authority, Foreign: s.foreign, LabGossip: s.gossip[spec.LabKey], OtherGossip: s.gossip[spec.OtherKey],
+		Authority: s.signer(), Foreign: s.foreign, LabGossip: s.gossip[spec.LabKey], OtherGossip: s.gossip[spec.OtherKey],
 		Files: map[string][]engine.File{},
 	}
 	for _, n := range p.Nodes {
 		if n.Role == pki.Client {
 			s.introductions[n.Name] = "introduction of " + n.Name
 		}
-		credential, err := s.issue(n)
-		if err != nil {
-			return Provisioned{}, err
-		}
-		out.Files[n.Name] = s.files(n, credential)
+		out.Files[n.Name] = s.files(n)
 	}
 	return out, nil
 }

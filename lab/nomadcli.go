@@ -96,8 +96,8 @@ func (l *Lab) cliTask(server *Node, c Call) engine.Task {
 			User:        user(server.plan.User),
 			Environment: environment,
 			Files:       files,
+			Folder:      c.Folder,
 		},
-		Folder:  c.Folder,
 		Streams: c.Streams,
 	}
 }

@@ -193,22 +193,18 @@ func (s *start) makeNetwork(ctx context.Context) error {
 // configuration.
 func (s *start) issue(ctx context.Context) error {
 	l, planned := s.lab, s.lab.record.Plan
-	made, err := newSecrets(planned, l.record.Spec.Configuration)
+	made, err := newSecrets(ctx, planned, l.record.Spec.Configuration, l.cliIdentity(), s.newSource)
 	if err != nil {
 		return err
 	}
-	s.secrets, l.authority, l.foreign = made, made.authority, made.foreign
+	s.secrets, l.authority, l.foreign = made, made.signer(), made.foreign
 	switch {
 	case planned.UserConfiguration && planned.GossipKey != "":
 		l.gossip = new(string(planned.GossipKey))
 	case !planned.UserConfiguration && planned.EncryptsGossip():
 		l.gossip = new(made.gossip[spec.LabKey])
 	}
-	cli, err := made.cli(l.cliIdentity())
-	if err != nil {
-		return fmt.Errorf("certificate of the lab's user: %w", err)
-	}
-	l.cli = &cli
+	l.cli = &s.secrets.cli
 	for _, n := range planned.Nodes {
 		l.nodes = append(l.nodes, &Node{lab: l, plan: n})
 	}
@@ -228,7 +224,10 @@ func (s *start) saveKeys() error {
 	if l.record.Plan.UserConfiguration {
 		return nil
 	}
-	err := errors.Join(l.authority.Save(l.folder.TLS()), l.cli.Save(l.folder.TLS()))
+	err := l.cli.Save(l.folder.TLS())
+	if l.authority != nil {
+		err = errors.Join(err, l.authority.Save(l.folder.TLS()))
+	}
 	if l.foreign != nil {
 		err = errors.Join(err, l.foreign.Save(l.folder.Foreign()))
 	}
@@ -317,11 +316,7 @@ func (s *start) awaitReady(ctx context.Context) error {
 
 // create creates a node in the engine, with its files.
 func (s *start) create(ctx context.Context, n *Node) error {
-	credential, err := s.secrets.issue(n.plan)
-	if err != nil {
-		return err
-	}
-	n.certificate = credential.CertPEM
+	n.certificate = s.secrets.credentials[n.Name()].CertPEM
 	labels := s.labels()
 	labels[state.LabelRole], labels[state.LabelRegion] = string(n.plan.Role), n.plan.Region
 	if n.plan.ExtraNode {
@@ -329,9 +324,9 @@ func (s *start) create(ctx context.Context, n *Node) error {
 	}
 	r := s.lab.record
 	return s.lab.engine.Create(ctx, engine.Node{
-		Ref: n.ref(), Run: r.Run, Image: r.Image, Command: n.plan.Command, Environment: n.plan.Environment, User: user(n.plan.User),
+		Ref: n.ref(), Run: r.Run, Image: r.Image, Command: n.plan.Command, Folder: n.plan.Folder, Environment: n.plan.Environment, User: user(n.plan.User),
 		Address: n.plan.Address, Aliases: n.plan.Aliases, Ports: n.plan.Ports, Inside: n.plan.Inside,
-		Files: s.secrets.files(n.plan, credential), Labels: labels,
+		Files: s.secrets.files(n.plan), Labels: labels,
 	})
 }
 

@@ -22,7 +22,11 @@ type specFlags struct {
 	hardened         bool
 	mutation         string
 	nomad            nomadFlags
+	authority        authorityFlags
 }
+
+// authorityFlags say where certificates come from.
+type authorityFlags struct{ source, password, vault, consulTemplate string }
 
 // nomadFlags say which Nomad to run.
 type nomadFlags struct{ version, image, binary string }
@@ -50,6 +54,7 @@ func (f *specFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.logLevel, "log-level", "", "the agents' log level (default INFO)")
 	flags.BoolVar(&f.hardened, "hardened", false, "ACLs, client introduction, no raw_exec")
 	flags.StringVar(&f.mutation, "mutation", "", "make the lab a hardened one that carries this mutation (mutate --list shows all)")
+	f.authority.add(cmd)
 	f.nomad.add(cmd)
 	mustComplete(cmd, "mutation", fixed(mutationIDs()...))
 	mustComplete(cmd, "name", fixed())
@@ -75,6 +80,7 @@ func (f *specFlags) spec(cmd *cobra.Command) (spec.Spec, mutation.Pack, error) {
 			s = s.With(option)
 		}
 	}
+	s.Authority = f.authority.over(cmd, s.Authority)
 	if s.Nomad, err = f.nomad.over(cmd, s.Nomad); err != nil {
 		return s, mutation.Pack{}, err
 	}
@@ -93,6 +99,35 @@ func (f *specFlags) spec(cmd *cobra.Command) (spec.Spec, mutation.Pack, error) {
 	}
 	p, s, err := mutation.ForLab(s, m)
 	return s, p, err
+}
+
+func (f *authorityFlags) add(cmd *cobra.Command) {
+	flags := cmd.Flags()
+	flags.StringVar(&f.source, "authority", spec.BuiltinSource,
+		"where certificates come from: builtin, nomad (nomad tls), cfssl, vault (with consul-template), or a folder that has them")
+	flags.StringVar(&f.password, "password-file", "", "with a folder for --authority: file with the password of its PKCS#12 files")
+	flags.StringVar(&f.vault, "vault-binary", "", "with --authority vault: use this vault binary (with Docker a static one)")
+	flags.StringVar(&f.consulTemplate, "consul-template-binary", "", "with --authority vault: use this consul-template binary, a static one for Linux")
+	mustComplete(cmd, "authority", cobra.FixedCompletions(spec.Sources(), cobra.ShellCompDirectiveDefault))
+}
+
+// over returns what the flags say about the authority, or what the file says if no flag is set. The file's further keys are
+// those of the file's source, so another source leaves them out.
+func (f *authorityFlags) over(cmd *cobra.Command, file spec.Authority) spec.Authority {
+	set := cmd.Flags().Changed
+	if set("authority") && f.source != file.Source {
+		file = spec.Authority{Source: f.source}
+	}
+	for flag, value := range map[string]struct{ from, into *string }{
+		"password-file":          {&f.password, &file.PasswordFile},
+		"vault-binary":           {&f.vault, &file.VaultBinary},
+		"consul-template-binary": {&f.consulTemplate, &file.ConsulTemplateBinary},
+	} {
+		if set(flag) {
+			*value.into = *value.from
+		}
+	}
+	return file
 }
 
 // mutationIDs returns the mutations that a lab can carry.

@@ -75,6 +75,9 @@ type TLS struct {
 	// KeyFile holds the private key of CertFile (PEM).
 	KeyFile string
 
+	// Relative says that the paths are relative to the agent's working folder. Zero: they must be absolute.
+	Relative bool
+
 	// MinVersion is the oldest version that HTTP and RPC speak: tls10, tls11, tls12
 	// or tls13 (helper/tlsutil/config.go:21-26). Zero: left out, and Nomad takes
 	// tls12 (helper/tlsutil/config.go:454).

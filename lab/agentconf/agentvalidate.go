@@ -113,9 +113,9 @@ func (a Agent) validateTLS() error {
 		return nil
 	}
 	return errors.Join(
-		absolute("TLS.CAFile", a.TLS.CAFile),
-		absolute("TLS.CertFile", a.TLS.CertFile),
-		absolute("TLS.KeyFile", a.TLS.KeyFile),
+		a.TLS.path("TLS.CAFile", a.TLS.CAFile),
+		a.TLS.path("TLS.CertFile", a.TLS.CertFile),
+		a.TLS.path("TLS.KeyFile", a.TLS.KeyFile),
 		oneOf("TLS.MinVersion", a.TLS.MinVersion, "tls10", "tls11", "tls12", "tls13"),
 	)
 }
@@ -178,6 +178,18 @@ func plain(field, value string) error {
 		return fmt.Errorf("%s: %q contains a control character", field, value)
 	}
 	return nil
+}
+
+// path checks the path of a file of certificates.
+func (t *TLS) path(field, path string) error {
+	switch {
+	case !t.Relative:
+		return absolute(field, path)
+	case path == "" || filepath.IsAbs(path):
+		return fmt.Errorf("%s: %q is no relative path", field, path)
+	default:
+		return plain(field, path)
+	}
 }
 
 func absolute(field, path string) error {

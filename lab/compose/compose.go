@@ -40,9 +40,13 @@ const imageLetters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345
 
 const day = 24 * time.Hour
 
+// usualGossipKey is the length of the keys that `nomad operator gossip keyring generate` makes, in bytes.
+const usualGossipKey = 32
+
 // validate returns an error that names everything of the plan that Compose cannot do.
 func validate(p plan.Plan) error {
 	image, ttl := defaultImage(p), p.Certificates.TTL
+	relative := slices.ContainsFunc(p.Nodes, func(n plan.Node) bool { return n.Folder != "" })
 	var problems []spec.Problem
 	for _, r := range []struct {
 		refused            bool
@@ -69,6 +73,15 @@ func validate(p plan.Plan) error {
 			p.Certificates.Altered(), "certificates", "not as a lab has them",
 			"leave out defects, names, roles and trust_foreign: `nomadlab up` makes such labs",
 		},
+		{
+			p.Authority.Source != spec.BuiltinSource, "authority", p.Authority.Source,
+			"leave it out: the file has its certificates made by `nomad tls`; `nomadlab up` makes such labs",
+		},
+		{
+			p.GossipKeyBytes != usualGossipKey, "gossip_key_bytes", fmt.Sprint(p.GossipKeyBytes),
+			"leave it out: `nomad operator gossip keyring generate` makes keys of 32 bytes",
+		},
+		{relative, "relative_paths", "true", "leave it out: `nomadlab up` makes such labs"},
 		{ttl%day != 0, "certificates.ttl", ttl.String(), "use whole days, such as 48h: `nomad tls` counts in days"},
 	} {
 		if r.refused {

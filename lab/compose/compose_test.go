@@ -218,6 +218,9 @@ func TestRefusals(t *testing.T) {
 		"settings":         {Overrides: []spec.Override{{Path: "enable_debug", Value: "true"}}},
 		"certificates":     spec.Spec{}.With(spec.TrustForeign(pki.Client)),
 		"certificates.ttl": {Certificates: spec.Certificates{TTL: 90 * time.Minute}},
+		"authority":        {Authority: spec.Authority{Source: "nomad"}},
+		"gossip_key_bytes": {GossipKeyBytes: 16},
+		"relative_paths":   {RelativePaths: true},
 	} {
 		var out strings.Builder
 		err := compose.Write(&out, planOf(t, s))

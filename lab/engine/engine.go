@@ -157,11 +157,15 @@ type Node struct {
 	Ref
 	// Run is that of the lab's network.
 	Run string
-	// Image is what the node is started from: a container image, or the path of a nomad binary for an engine whose
-	// DockerHost is empty.
+	// Image is what the node is started from: a container image, or the path of a binary for an engine whose DockerHost is
+	// empty.
 	Image string
 	// Command is the program and its arguments.
 	Command []string
+	// Program is the name by which Command finds what an engine without images starts nodes from. Empty: nomad.
+	Program string
+	// Folder is the working folder. Empty: the image's, or a folder of the engine's own.
+	Folder string
 	// Environment holds NAME=value entries.
 	Environment []string
 	// User is "uid:gid". Empty: the image's own user, or, for an engine without images, one without privileges.
@@ -219,7 +223,5 @@ type Streams struct {
 // Task is what Run runs. Its Node describes where, and does not stay.
 type Task struct {
 	Node
-	// Folder is the working folder. Empty: the image's, or a folder of the task's own.
-	Folder string
 	Streams
 }

@@ -93,6 +93,8 @@ type Node struct {
 	// Replaced are the lines of the user configuration that the agent reads in a changed form.
 	Replaced []fit.Replaced `json:"replaced,omitempty"`
 	Command  []string       `json:"command"`
+	// Folder is the working folder of the agent. Empty: the engine chooses.
+	Folder string `json:"folder,omitempty"`
 	// Environment holds NAME=value entries.
 	Environment []string `json:"environment"`
 	Files       []File   `json:"files"`

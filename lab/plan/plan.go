@@ -37,6 +37,10 @@ type Plan struct {
 	Nomad spec.Nomad `json:"nomad"`
 	// Subnet is the lab's network. Invalid if the HostEnvironment is Named.
 	Subnet netip.Prefix `json:"subnet"`
+	// Authority says where the lab's certificates come from.
+	Authority spec.Authority `json:"authority,omitzero"`
+	// GossipKeyBytes is the length of the lab's gossip key.
+	GossipKeyBytes int `json:"gossip_key_bytes,omitempty"`
 	// Certificates says how the lab's certificates differ from the defaults of package pki.
 	Certificates spec.Certificates `json:"certificates,omitzero"`
 	// UserConfiguration is true for a lab whose agents read a user configuration.
@@ -79,7 +83,9 @@ func New(s spec.Spec, host HostEnvironment) (Plan, error) {
 		return Plan{}, err
 	}
 	s = s.WithDefaults()
-	p := Plan{Name: s.Name, Nomad: s.Nomad, Certificates: s.Certificates, Overrides: s.Overrides}
+	p := Plan{
+		Name: s.Name, Nomad: s.Nomad, Authority: s.Authority, GossipKeyBytes: s.GossipKeyBytes, Certificates: s.Certificates, Overrides: s.Overrides,
+	}
 	p.Hardened, p.NotBootstrapped, p.UserConfiguration = s.Hardened, s.NotBootstrapped, s.Configuration != nil
 	if err := p.checkHost(host); err != nil {
 		return Plan{}, err
@@ -98,10 +104,13 @@ func New(s spec.Spec, host HostEnvironment) (Plan, error) {
 	if p.Subnet, err = chooseSubnet(s.Subnet, s.Name, len(p.Nodes), host); err != nil {
 		return Plan{}, err
 	}
-	if err := p.address(host); err != nil {
+	if err := p.address(host, s.OneHost); err != nil {
 		return Plan{}, err
 	}
-	return p, p.complete(s, host)
+	if err := p.complete(s, host); err != nil {
+		return Plan{}, err
+	}
+	return p, p.checkPorts(s.OneHost, host)
 }
 
 func (p *Plan) addMembers(s spec.Spec, r spec.Region) {
@@ -136,6 +145,9 @@ func (p *Plan) GossipsInClear(name string) bool {
 
 // complete fills in what follows from the names and addresses of the nodes.
 func (p *Plan) complete(s spec.Spec, host HostEnvironment) error {
+	for i := range p.Nodes { // before any configuration: it names the ports of others
+		p.Nodes[i].listen(s.Ports)
+	}
 	for i := range p.Nodes {
 		n := &p.Nodes[i]
 		at := host.paths(n.Name)
@@ -143,10 +155,12 @@ func (p *Plan) complete(s spec.Spec, host HostEnvironment) error {
 			n.User = AgentUser
 		}
 		n.Aliases = []string{n.Name, n.Name + "." + n.Region}
-		n.Ports = n.UsualPorts()
 		n.Command = []string{"nomad", "agent", "-config", at.config}
 		// raw_exec looks up its user, which no image has; the environment has it too (os/user, without cgo).
 		n.Environment = []string{"USER=nomad", "HOME=" + at.data}
+		if s.RelativePaths {
+			n.Folder = at.tls
+		}
 		if err := n.identify(s.Certificates); err != nil {
 			return err
 		}
@@ -177,6 +191,9 @@ func (p *Plan) write(n *Node, logLevel string, host HostEnvironment) error {
 	if config, err = n.editAdvertised(config); err != nil {
 		return err
 	}
+	if config, err = n.editPorts(config); err != nil {
+		return err
+	}
 	encrypted, err := agentconf.Flag(config, "tls.http")
 	n.HTTPInClear = err == nil && !encrypted
 	at := host.paths(n.Name)
@@ -187,25 +204,30 @@ func (p *Plan) write(n *Node, logLevel string, host HostEnvironment) error {
 // agent returns the node's Nomad configuration.
 func (p *Plan) agent(n Node, logLevel string, host HostEnvironment) agentconf.Agent {
 	at := host.paths(n.Name)
+	folder := at.tls + "/"
+	if n.Folder == at.tls {
+		folder = ""
+	}
 	a := agentconf.Agent{
 		Name: n.Name, Region: n.Region, Datacenter: n.Datacenter, LogLevel: logLevel,
 		DataDir: at.data, Advertise: n.advertise(),
 		TLS: &agentconf.TLS{
-			CAFile:   at.tls + "/" + pki.CAFile,
-			CertFile: at.tls + "/" + n.Identity.CertFile(),
-			KeyFile:  at.tls + "/" + n.Identity.KeyFile(),
+			CAFile:   folder + pki.CAFile,
+			CertFile: folder + n.Identity.CertFile(),
+			KeyFile:  folder + n.Identity.KeyFile(),
+			Relative: folder == "",
 		},
 	}
 	if !host.contained() {
 		a.BindAddr = a.Advertise // no other address of this machine belongs to the node
 	}
 	if n.Role == pki.Client {
-		a.Client = &agentconf.Client{Servers: p.addresses(n.Region, spec.RPCPort), RawExec: p.rawExec(host)}
+		a.Client = &agentconf.Client{Servers: p.addresses(n.Region, Node.RPCPort), RawExec: p.rawExec(host)}
 		return a
 	}
-	a.Server = &agentconf.Server{Join: p.addresses("", spec.SerfPort)}
+	a.Server = &agentconf.Server{Join: p.addresses("", Node.SerfPort)}
 	if !n.ExtraNode {
-		a.Server.BootstrapExpect = len(p.addresses(n.Region, spec.RPCPort))
+		a.Server.BootstrapExpect = len(p.addresses(n.Region, Node.RPCPort))
 	}
 	return a
 }
@@ -218,11 +240,11 @@ func (p *Plan) rawExec(host HostEnvironment) bool {
 
 // addresses returns the addresses of the servers of a region, or of all regions for the empty one: gossip spans all
 // regions.
-func (p *Plan) addresses(region string, port uint16) []string {
+func (p *Plan) addresses(region string, port func(Node) uint16) []string {
 	var out []string
 	for _, n := range p.Nodes {
 		if n.Role == pki.Server && !n.ExtraNode && (region == "" || n.Region == region) {
-			out = append(out, n.Peer(port))
+			out = append(out, n.Peer(port(n)))
 		}
 	}
 	return out

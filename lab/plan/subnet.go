@@ -11,12 +11,16 @@ import (
 )
 
 // address gives every node its address, in the order of the plan.
-func (p *Plan) address(host HostEnvironment) error {
+func (p *Plan) address(host HostEnvironment, oneHost bool) error {
 	if host.Named {
 		return nil
 	}
 	for i := range p.Nodes {
-		address, err := nodeAddress(p.Subnet, i)
+		place := i
+		if oneHost {
+			place = 0
+		}
+		address, err := nodeAddress(p.Subnet, place)
 		if err != nil {
 			return err
 		}

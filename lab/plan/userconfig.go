@@ -128,15 +128,16 @@ func (p *Plan) place(n Node, c *spec.Configuration, logLevel string, host HostEn
 	if err != nil {
 		return fit.Place{}, err
 	}
+	rpc, serf := func(Node) uint16 { return servers.RPC }, func(Node) uint16 { return servers.Serf }
 	at := host.paths(n.Name)
 	place := fit.Place{
 		Server: n.Role == pki.Server, Name: n.Name, Address: n.Address, Contained: host.contained(), Data: at.data,
-		LogLevel: strings.ToUpper(logLevel), Expect: len(p.addresses(n.Region, servers.RPC)),
+		LogLevel: strings.ToUpper(logLevel), Expect: len(p.addresses(n.Region, rpc)),
 	}
 	if place.Server {
-		place.Join = p.addresses("", servers.Serf)
+		place.Join = p.addresses("", serf)
 	} else {
-		place.Join = p.addresses(n.Region, servers.RPC)
+		place.Join = p.addresses(n.Region, rpc)
 	}
 	if !host.contained() {
 		place.TLS = func(setting string) string {

@@ -12,6 +12,8 @@ type Option func(*Spec)
 // With returns a copy of the Spec with the options applied.
 func (s Spec) With(options ...Option) Spec {
 	s.Regions, s.ExtraNodes, s.Overrides = slices.Clone(s.Regions), slices.Clone(s.ExtraNodes), slices.Clone(s.Overrides)
+	s.Ports = slices.Clone(s.Ports)
+	s.Authority.AdditionalDomains = slices.Clone(s.Authority.AdditionalDomains)
 	c := &s.Certificates
 	c.Defects, c.Names, c.Roles = slices.Clone(c.Defects), slices.Clone(c.Names), slices.Clone(c.Roles)
 	c.TrustForeign = slices.Clone(c.TrustForeign)
@@ -23,6 +25,9 @@ func (s Spec) With(options ...Option) Spec {
 
 // Name names the lab.
 func Name(name string) Option { return func(s *Spec) { s.Name = name } }
+
+// CertificatesFrom sets where the certificates come from: one of Sources, or the path of a folder.
+func CertificatesFrom(source string) Option { return func(s *Spec) { s.Authority.Source = source } }
 
 // Version asks for a version of Nomad.
 func Version(version string) Option { return func(s *Spec) { s.Nomad.Version = version } }

@@ -54,6 +54,8 @@ type Spec struct {
 	// LogLevel is the agents' log level. Zero: INFO. Agents log refused TLS handshakes at the HTTP port only at TRACE
 	// (command/agent/http_stdlog.go:17-36).
 	LogLevel string `yaml:"log_level,omitempty" json:"log_level,omitempty"`
+	// Authority says where certificates come from. Zero: from an authority that this program makes.
+	Authority Authority `yaml:"authority,omitempty" json:"authority,omitzero"`
 	// Certificates says how certificates differ from those of a default lab.
 	Certificates Certificates `yaml:"certificates,omitempty" json:"certificates,omitzero"`
 	// Regions are the lab's regions. Zero: one, named global.
@@ -64,6 +66,15 @@ type Spec struct {
 	// NotBootstrapped leaves the ACL system of a hardened lab as it is after an installation: the first caller can
 	// bootstrap it. The lab then has no token, and its clients are not introduced. Zero: Up bootstraps it.
 	NotBootstrapped bool `yaml:"not_bootstrapped,omitempty" json:"not_bootstrapped,omitempty"`
+	// GossipKeyBytes is the length of the gossip key: 16, 24 or 32. Zero: 32, as `nomad operator gossip keyring generate` gives.
+	GossipKeyBytes int `yaml:"gossip_key_bytes,omitempty" json:"gossip_key_bytes,omitempty"`
+	// Ports are other ports than Nomad's, for some agents.
+	Ports []AgentPorts `yaml:"ports,omitempty" json:"ports,omitempty"`
+	// OneHost gives all nodes one address, as on one host: Ports must give each its own. Zero: each node has its own address.
+	OneHost bool `yaml:"one_host,omitempty" json:"one_host,omitempty"`
+	// RelativePaths starts each agent in the folder of its certificates, which its configuration then names without a path, as
+	// Nomad's documentation does. Zero: the configuration names them with their paths.
+	RelativePaths bool `yaml:"relative_paths,omitempty" json:"relative_paths,omitempty"`
 	// Overrides are lines of the agents' configuration that differ from those of the lab, applied in this order.
 	Overrides []Override `yaml:"overrides,omitempty" json:"overrides,omitempty"`
 	// Configuration is the user configuration, which the agents read instead of the lab's. Nil: the lab's.
@@ -166,11 +177,13 @@ const (
 	defaultDatacenter = "dc1"
 	defaultServers    = 3
 	defaultClients    = 2
+	defaultGossipKey  = 32
 )
 
 // WithDefaults returns the Spec with all zero fields filled in. It does not change what the slices of s point to.
 func (s Spec) WithDefaults() Spec {
 	s.Name, s.LogLevel = cmp.Or(s.Name, defaultName), cmp.Or(s.LogLevel, defaultLogLevel)
+	s.Authority.Source, s.GossipKeyBytes = cmp.Or(s.Authority.Source, BuiltinSource), cmp.Or(s.GossipKeyBytes, defaultGossipKey)
 	if len(s.Regions) == 0 {
 		s.Regions = []Region{{}}
 	}

@@ -21,12 +21,14 @@ import (
 func fullSpec() spec.Spec {
 	return spec.Spec{
 		Name: "full", LogLevel: "DEBUG", Subnet: "10.99.0.0/24", Nomad: spec.Nomad{Version: "1.11.3"},
+		Authority: spec.Authority{Source: "nomad", NameConstraint: true, AdditionalDomains: []string{"example.com"}},
 		Certificates: spec.Certificates{
-			TTL: time.Hour, DNSNames: []string{"nomad.example"}, IPs: []string{"192.0.2.1"},
+			TTL: 48 * time.Hour, DNSNames: []string{"nomad.example"}, IPs: []string{"192.0.2.1"},
 			Defects: []spec.CertificateDefect{{Defect: "no-eku"}}, Names: []spec.ExtraNames{{DNSNames: []string{"a"}}},
 			Roles: []spec.OtherRole{{Role: pki.Client, As: pki.Client}}, TrustForeign: []spec.ForeignTrust{{Role: pki.Server}},
 		},
 		Regions:    []spec.Region{{}, {Name: "eu"}},
+		Ports:      []spec.AgentPorts{{Role: pki.Client, HTTP: 5656}},
 		Overrides:  []spec.Override{{Role: pki.Client, Path: "tls.http", Value: "false"}},
 		ExtraNodes: []spec.ExtraNode{{Name: "x", Role: pki.Server}, {Name: "y", Role: pki.Client, Region: "eu"}},
 	}
@@ -35,7 +37,7 @@ func fullSpec() spec.Spec {
 func TestDefaults(t *testing.T) {
 	three, two := 3, 2
 	want := spec.Spec{
-		Name: "lab", LogLevel: "INFO",
+		Name: "lab", LogLevel: "INFO", Authority: spec.Authority{Source: "builtin"}, GossipKeyBytes: 32,
 		Regions:    []spec.Region{{Name: "global", Datacenter: "dc1", Servers: &three, Clients: &two}},
 		ExtraNodes: []spec.ExtraNode{},
 	}
@@ -53,7 +55,7 @@ func TestDefaults(t *testing.T) {
 }
 
 func TestDefaultsKeepWhatTheUserSaid(t *testing.T) {
-	wanted := spec.Spec{Name: "mine", LogLevel: "TRACE", Regions: []spec.Region{{Name: "eu", Datacenter: "rack", Servers: new(1), Clients: new(0)}}}
+	wanted := spec.Spec{Name: "mine", LogLevel: "TRACE", Authority: spec.Authority{Source: "nomad"}, GossipKeyBytes: 16, Regions: []spec.Region{{Name: "eu", Datacenter: "rack", Servers: new(1), Clients: new(0)}}}
 	want := wanted.With()
 	want.ExtraNodes = []spec.ExtraNode{}
 	if diff := cmp.Diff(want, wanted.WithDefaults()); diff != "" {

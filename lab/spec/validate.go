@@ -19,11 +19,16 @@ func (s Spec) Validate() error {
 		v.add("nomad", "both an image and a binary", "name one of them")
 	}
 	v.logLevel(s.LogLevel)
-	v.certificates(s.Certificates)
+	v.authority(s)
+	v.certificates(s)
+	if !slices.Contains([]int{16, 24, 32}, s.GossipKeyBytes) {
+		v.add("gossip_key_bytes", fmt.Sprint(s.GossipKeyBytes), "use 16, 24 or 32: Nomad refuses other lengths")
+	}
 	if s.NotBootstrapped && !s.Hardened {
 		v.add("not_bootstrapped", "set for a lab without ACLs", "set hardened too, or leave it out")
 	}
 	v.overrides(s.Overrides, s.Configuration != nil)
+	v.ports(s)
 	if v.regions(s.Regions, len(s.ExtraNodes)) {
 		v.extraNodes(s)
 		v.nodes(s)
@@ -119,9 +124,10 @@ const (
 	longestTTL  = 30 * 24 * time.Hour
 )
 
-func (v *validator) certificates(c Certificates) {
-	if c.TTL != 0 && (c.TTL < shortestTTL || c.TTL > longestTTL) {
-		v.add("certificates.ttl", c.TTL.String(), fmt.Sprintf("use a duration from %s to %d h, such as 24h", shortestTTL, int(longestTTL.Hours())))
+func (v *validator) certificates(s Spec) {
+	c := s.Certificates
+	if shortest, longest := s.Authority.ttlBounds(); c.TTL != 0 && (c.TTL < shortest || c.TTL > longest) {
+		v.add("certificates.ttl", c.TTL.String(), fmt.Sprintf("use a duration from %s to %d h, such as 24h", shortest, int(longest.Hours())))
 	}
 	v.dnsNames("certificates.dns_names", c.DNSNames)
 	v.alteredCertificates(c)

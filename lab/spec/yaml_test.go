@@ -66,9 +66,14 @@ func TestDecodeDocument(t *testing.T) {
 		text string
 		want spec.Document
 	}{
-		"every field":      {wholeDocument, wholeRead()},
-		"nothing":          {"", spec.Document{}},
-		"a comment":        {"# nothing yet\n", spec.Document{}},
+		"every field": {wholeDocument, wholeRead()},
+		"nothing":     {"", spec.Document{}},
+		"a comment":   {"# nothing yet\n", spec.Document{}},
+		"a source":    {"authority: nomad", spec.Document{Spec: spec.Spec{Authority: spec.Authority{Source: "nomad"}}}},
+		"keys of a source": {
+			"authority: {source: nomad, domain: lab.test, name_constraint: true}",
+			spec.Document{Spec: spec.Spec{Authority: spec.Authority{Source: "nomad", Domain: "lab.test", NameConstraint: true}}},
+		},
 		"a mutation":       {"mutation: no-acl\n", spec.Document{Mutation: "no-acl"}},
 		"clients: 0":       {"regions: [{clients: 0}]", spec.Document{Spec: spec.Spec{Regions: []spec.Region{{Clients: new(0)}}}}},
 		"clients left out": {"regions: [{servers: 1}]", spec.Document{Spec: spec.Spec{Regions: []spec.Region{{Servers: new(1)}}}}},

@@ -81,6 +81,7 @@ func request(n engine.Node) testcontainers.ContainerRequest {
 		ConfigModifier: func(c *container.Config) {
 			c.User = n.User
 			c.Hostname = n.Node
+			c.WorkingDir = n.Folder
 		},
 		HostConfigModifier: func(h *container.HostConfig) {
 			h.NetworkMode = container.NetworkMode(networkName(n.Lab))

@@ -54,6 +54,7 @@ func concurrentChecks() []check {
 		{"StopKillsAfterGrace", stopKillsAfterGrace},
 		{"PauseAndResume", pauseAndResume},
 		{"UnknownNode", unknownNode},
+		{"NodeFolder", nodeFolder},
 		{"CopyOut", copyOutCheck},
 		{"Logs", logsCheck},
 		{"FollowerEndsWithNode", followerEndsWithNode},

@@ -54,6 +54,13 @@ func faultsOfNodes() []fault {
 		{"NodeLifecycle", "stop does nothing", "the state of a node that ended with 7", func(b *faultyEngine, _ func()) {
 			b.stop = func(context.Context, engine.Ref, time.Duration) error { return nil }
 		}},
+		{"NodeFolder", "a node starts elsewhere", "placed", func(b *faultyEngine, cancelCheck func()) {
+			b.create = func(ctx context.Context, n engine.Node) error {
+				n.Folder = ""
+				return b.Engine.Create(ctx, n)
+			}
+			b.eachLog(cancelCheck, func(whole string) string { return whole })
+		}},
 		{"StopKillsAfterGrace", "stop does not kill", "the state of a node that ended with 137", func(b *faultyEngine, _ func()) {
 			b.stop = func(ctx context.Context, r engine.Ref, grace time.Duration) error {
 				if grace > time.Second { // of the one that takes its time

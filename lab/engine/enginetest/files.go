@@ -13,6 +13,15 @@ import (
 	"nomadlab.internal/lab/engine"
 )
 
+// nodeFolder: a node's command starts in the node's working folder.
+func nodeFolder(ctx context.Context, t T, l *lab) {
+	n := l.script("placed", "pwd; sleep 3600")
+	n.Folder = path.Join(l.home(n), "place")
+	n.Files = append(n.Files, engine.File{Path: n.Folder, Mode: fs.ModeDir | 0o700, Owner: owner(n)})
+	l.started(ctx, t, n)
+	l.wantLog(ctx, t, n, n.Folder+"\n")
+}
+
 // copyOutCheck: CopyOut returns the regular files of a folder, with mode, owner and content, of a node that was never
 // started, that runs, and that has ended.
 func copyOutCheck(ctx context.Context, t T, l *lab) {

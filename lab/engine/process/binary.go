@@ -14,22 +14,22 @@ import (
 // checkProgram returns an error if path is not the absolute path of an executable file.
 func checkProgram(path string) error {
 	if !filepath.IsAbs(path) {
-		return fmt.Errorf("image %q is not the absolute path of a nomad binary, which is what this engine runs", path)
+		return fmt.Errorf("image %q is not the absolute path of a binary, which is what this engine runs", path)
 	}
 	info, err := os.Stat(path)
 	if err != nil {
-		return fmt.Errorf("nomad binary: %w", err)
+		return fmt.Errorf("binary: %w", err)
 	}
 	if !info.Mode().IsRegular() || info.Mode().Perm()&0o111 == 0 {
-		return fmt.Errorf("nomad binary %s is no program (mode %s)", path, info.Mode())
+		return fmt.Errorf("binary %s is no program (mode %s)", path, info.Mode())
 	}
 	return nil
 }
 
 // programFor returns the path at which nodes can execute the program. If they have other users than the caller, those may
 // not be able to enter its folder, such as root's own cache: programFor then links or copies it into the run's folder, once
-// a run. Its name stays nomad, which the process list shows, and by which Nomad starts itself again.
-func (e *Engine) programFor(r run, program string) (string, error) {
+// a run. name is the program's, which the process list shows, and by which Nomad starts itself again.
+func (e *Engine) programFor(r run, program, name string) (string, error) {
 	if !e.users.separate {
 		return program, nil
 	}
@@ -37,7 +37,7 @@ func (e *Engine) programFor(r run, program string) (string, error) {
 	defer e.binaryMu.Unlock()
 	sum := sha256.Sum256([]byte(program))
 	folder := r.own(binFolder, hex.EncodeToString(sum[:8]))
-	target := filepath.Join(folder, "nomad")
+	target := filepath.Join(folder, name)
 	if _, err := os.Stat(target); err == nil {
 		return target, nil
 	}

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,8 +17,10 @@ import (
 )
 
 const (
-	// binFolder, in a node's folder, has the link nomad. The node's PATH begins with it.
+	// binFolder, in a node's folder, has a link to the node's program. The node's PATH begins with it.
 	binFolder = "bin"
+	// usualProgram is the name of that link if the node does not say otherwise.
+	usualProgram = "nomad"
 	// tempFolder is the node's TMPDIR.
 	tempFolder = "tmp"
 )
@@ -50,7 +53,7 @@ func (e *Engine) Create(ctx context.Context, n engine.Node) error {
 		}
 	}
 	record := nodeRecord{
-		Ref: n.Ref, Run: n.Run, Image: n.Image, Command: n.Command, Environment: n.Environment, UID: user.uid, GID: user.gid,
+		Ref: n.Ref, Run: n.Run, Image: n.Image, Command: n.Command, Folder: n.Folder, Environment: n.Environment, UID: user.uid, GID: user.gid,
 		Address: n.Address, Ports: n.Ports, Labels: n.Labels, Caller: lab.Subnet.Addr().Next(),
 	}
 	if err := e.fill(n, user, record); err != nil {
@@ -77,7 +80,7 @@ func (e *Engine) check(n engine.Node) (account, error) {
 	if !loopback().Contains(n.Address) {
 		return account{}, fmt.Errorf("its address %s is not within %s", n.Address, loopback())
 	}
-	if err := checkProgram(n.Image); err != nil {
+	if err := errors.Join(checkProgram(n.Image), checkName(cmp.Or(n.Program, usualProgram))); err != nil {
 		return account{}, err
 	}
 	return e.users.parse(n.User)
@@ -93,7 +96,8 @@ func (e *Engine) fill(n engine.Node, user account, record nodeRecord) error {
 	if err := writeFiles(home, n.Files); err != nil {
 		return err
 	}
-	nomad, err := e.programFor(e.run(n.Run), n.Image)
+	name := cmp.Or(n.Program, usualProgram)
+	program, err := e.programFor(e.run(n.Run), n.Image, name)
 	if err != nil {
 		return err
 	}
@@ -102,7 +106,7 @@ func (e *Engine) fill(n engine.Node, user account, record nodeRecord) error {
 			return err
 		}
 	}
-	if err := os.Symlink(nomad, filepath.Join(home, binFolder, "nomad")); err != nil {
+	if err := os.Symlink(program, filepath.Join(home, binFolder, name)); err != nil {
 		return err
 	}
 	if user.isOther {

@@ -50,6 +50,7 @@ type nodeRecord struct {
 	Run         string
 	Image       string
 	Command     []string
+	Folder      string
 	Environment []string
 	UID, GID    int
 	Address     netip.Addr

@@ -1,6 +1,7 @@
 package process
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -78,7 +79,7 @@ func (e *Engine) launch(n nodeRecord) error {
 		return err
 	}
 	command := &exec.Cmd{
-		Path: program, Args: n.Command, Env: env, Dir: e.run(n.Run).home(n.Node), Stdout: log, Stderr: log, ExtraFiles: inheritedFiles(),
+		Path: program, Args: n.Command, Env: env, Dir: cmp.Or(n.Folder, e.run(n.Run).home(n.Node)), Stdout: log, Stderr: log, ExtraFiles: inheritedFiles(),
 		SysProcAttr: &syscall.SysProcAttr{Setsid: true, Credential: n.account(e.users).credential()},
 	}
 	if err := command.Start(); err != nil {

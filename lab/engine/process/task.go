@@ -98,7 +98,7 @@ func (e *Engine) prepareTask(t engine.Task, folder string) error {
 			return err
 		}
 	}
-	if err := os.Symlink(t.Image, filepath.Join(folder, binFolder, "nomad")); err != nil {
+	if err := os.Symlink(t.Image, filepath.Join(folder, binFolder, cmp.Or(t.Program, usualProgram))); err != nil {
 		return err
 	}
 	if err := writeFiles(r.folder, t.Files); err != nil {

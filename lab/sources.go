@@ -1,0 +1,69 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"nomadlab.internal/internal/state"
+	"nomadlab.internal/lab/authority"
+	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/plan"
+	"nomadlab.internal/lab/spec"
+)
+
+// newSource returns the source that the Spec names. It is the one place that knows which there are.
+func (s *start) newSource(ctx context.Context, first ...authority.Request) (authority.Source, error) {
+	p := s.lab.record.Plan
+	switch a := p.Authority; {
+	case a.Source == spec.BuiltinSource:
+		return builtinSource(p)
+	default:
+		return nil, fmt.Errorf("%w: no source of certificates is named %q: use one of %v", spec.ErrInvalid, a.Source, spec.Sources())
+	}
+}
+
+// longTTL is the life of an authority that signs long-lived certificates; it exceeds theirs.
+const longTTL = 11 * 365 * 24 * time.Hour
+
+// builtinSource makes the lab's own authority.
+func builtinSource(p plan.Plan) (authority.Source, error) {
+	o := pki.Options{
+		CommonName: "nomadlab " + p.Name, LeafTTL: p.Certificates.TTL,
+		// One intermediate, so that a chain can be tried. Authorities of `nomad tls ca create` have no limit.
+		Intermediates: 1,
+	}
+	long := func(f spec.CertificateDefect) bool { return f.Defect == pki.LongLived().Name() }
+	if slices.ContainsFunc(p.Certificates.Defects, long) {
+		o.TTL = longTTL
+	}
+	a, err := pki.NewAuthority(o)
+	if err != nil {
+		return nil, fmt.Errorf("make the lab's certificate authority: %w", err)
+	}
+	return authority.Builtin(a), nil
+}
+
+// shell runs a script of sh, which finds the lab's nomad on its PATH, beside the lab's nodes and returns its standard output.
+func (s *start) shell(ctx context.Context, script string) ([]byte, error) {
+	l := s.lab
+	var out, said bytes.Buffer
+	task := engine.Task{
+		Node: engine.Node{
+			Ref: engine.Ref{Lab: l.Name()}, Run: newRun(), Image: l.Image(), Command: []string{"sh", "-c", script},
+			User: user(l.record.Plan.Nodes[0].User), Labels: map[string]string{state.LabelRun: l.record.Run},
+		},
+		Streams: engine.Streams{Stdout: &out, Stderr: &said},
+	}
+	switch code, err := l.engine.Run(ctx, task); {
+	case err != nil:
+		return nil, err
+	case code != 0:
+		return nil, fmt.Errorf("the script ended with exit code %d: %s", code, strings.TrimSpace(said.String()))
+	}
+	return out.Bytes(), nil
+}
