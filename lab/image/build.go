@@ -9,13 +9,6 @@ import (
 	"time"
 )
 
-// What a build of Nomad 1.11.3 takes on disk with empty caches, measured with Go 1.26.8 and rounded up.
-const (
-	goCacheBytes  = 1_600_000_000
-	modulesBytes  = 2_300_000_000 // 1.9 GB unpacked and 0.35 GB of archives
-	workTreeBytes = 1_700_000_000 // go build's temporary files and the binary
-)
-
 // preparedBuild is a binary in the cache, or what it takes to build it.
 type preparedBuild struct {
 	target target
@@ -32,7 +25,7 @@ func (w *builder) prepare(ctx context.Context, t target, work string) (preparedB
 	}
 	// A binary in the cache cannot be used, and must not stay even if the build fails.
 	if err := os.RemoveAll(filepath.Join(w.cache, t.file())); err != nil {
-		return preparedBuild{}, fmt.Errorf("remove a nomad that cannot be used: %w", err)
+		return preparedBuild{}, fmt.Errorf("remove a %s that cannot be used: %w", w.part, err)
 	}
 	goVersion, unpacked, err := t.recipe.needs()
 	if err != nil {
@@ -42,7 +35,7 @@ func (w *builder) prepare(ctx context.Context, t target, work string) (preparedB
 	if err != nil {
 		return preparedBuild{}, err
 	}
-	if err := checkSpace(buildNeeds(tools, unpacked, work), w.alternative); err != nil {
+	if err := checkSpace(buildNeeds(t.recipe.cost, tools, unpacked, work), w.alternative); err != nil {
 		return preparedBuild{}, err
 	}
 	return preparedBuild{target: t, tools: tools, work: work}, nil
@@ -58,23 +51,23 @@ func (w *builder) finish(ctx context.Context, p preparedBuild) (string, error) {
 		return "", err
 	}
 	if err := w.try(ctx, built, p.target); err != nil { // a recipe may be wrong
-		return "", fmt.Errorf("try the nomad that was built: %w", err)
+		return "", fmt.Errorf("try the %s that was built: %w", w.part, err)
 	}
 	return w.store(built, p.target)
 }
 
-func buildNeeds(tools goTools, unpacked, work string) []spaceNeed {
+func buildNeeds(c cost, tools goTools, unpacked, work string) []spaceNeed {
 	needs := []spaceNeed{
-		{"Go's build cache", tools.cache, goCacheBytes},
-		{"temporary files", work, workTreeBytes},
+		{"Go's build cache", tools.cache, c.BuildCache},
+		{"temporary files", work, c.WorkTree},
 	}
 	if _, err := os.Stat(filepath.Join(tools.modules, unpacked)); err != nil {
-		needs = append(needs, spaceNeed{"Go's module cache", tools.modules, modulesBytes})
+		needs = append(needs, spaceNeed{"Go's module cache", tools.modules, c.ModuleCache})
 	}
 	return needs
 }
 
-// compile builds nomad in the work folder and returns its path.
+// compile builds the program in the work folder and returns its path.
 func (w *builder) compile(ctx context.Context, p preparedBuild) (string, error) {
 	rec, work := p.target.recipe, p.work
 	module, temporary := filepath.Join(work, "module"), filepath.Join(work, "tmp")
@@ -86,35 +79,38 @@ func (w *builder) compile(ctx context.Context, p preparedBuild) (string, error) 
 	if err := rec.writeModule(module); err != nil {
 		return "", outOfSpace(err, work)
 	}
-	nomad := filepath.Join(work, "nomad")
-	args := append([]string{"build", "-v", "-o", nomad}, rec.Flags...)
+	program := filepath.Join(work, w.part.Name())
+	args := append([]string{"build", "-v", "-o", program}, rec.Flags...)
 	cmd := w.children.command(ctx, module, p.tools.path, append(args, rec.Package)...)
 	cmd.Env = append(cmd.Env, rec.Environment...)
 	cmd.Env = append(cmd.Env, p.tools.environment()...)
 	cmd.Env = append(cmd.Env, "GOOS="+p.target.platform.os, "GOARCH="+p.target.platform.arch, "TMPDIR="+temporary, "GOTMPDIR="+temporary)
 	var stderr transcript
 	cmd.Stderr = &stderr
-	w.progress.tell(licence(rec.version))
+	w.progress.tell(licence(rec))
 	stop := w.progress.every(time.Second, func(elapsed time.Duration) Event {
-		return buildEvent(rec.version, &stderr, elapsed)
+		return buildEvent(rec, &stderr, elapsed)
 	})
 	err := run(ctx, cmd)
 	stop()
 	if err != nil {
 		return "", compileError(ctx, rec, err, stderr.quote(), work)
 	}
-	return nomad, nil
+	return program, nil
 }
 
-func buildEvent(version string, stderr *transcript, elapsed time.Duration) Event {
+// buildEvent counts the modules until the first package is compiled. go lists neither the modules nor the packages that are in
+// its caches already, so that the counts need not come to the numbers of the recipe.
+func buildEvent(rec recipe, stderr *transcript, elapsed time.Duration) Event {
 	packages, downloads := stderr.counts()
-	text := fmt.Sprintf("building Nomad %s from its Go module: ", version)
+	done := fmt.Sprintf("%d of about %d packages", packages, rec.cost.Packages)
 	if downloads > 0 && packages == 0 {
-		text += fmt.Sprintf("%d modules downloaded, ", downloads)
-	} else {
-		text += fmt.Sprintf("%d packages, ", packages)
+		done = fmt.Sprintf("%d of about %d modules downloaded", downloads, rec.modules())
 	}
-	return Event{Stage: StageBuild, Text: text + clock(elapsed), Elapsed: elapsed, Packages: packages}
+	return Event{
+		Stage: StageBuild, Elapsed: elapsed, Packages: packages, AboutPackages: rec.cost.Packages,
+		Text: fmt.Sprintf("building %s from its Go module, about %d min on two cores: %s, %s", rec.title(), rec.cost.Minutes, done, clock(elapsed)),
+	}
 }
 
 func compileError(ctx context.Context, rec recipe, err error, stderr, work string) error {
@@ -123,7 +119,7 @@ func compileError(ctx context.Context, rec recipe, err error, stderr, work strin
 	}
 	err = fmt.Errorf("go build %s: %w%s", rec.Package, err, stderr)
 	if strings.Contains(stderr, "unknown revision") {
-		return fmt.Errorf("%w %q: %w", ErrUnknownVersion, rec.version, err)
+		return fmt.Errorf("%w: %s: %w", ErrUnknownVersion, rec.title(), err)
 	}
 	return outOfSpace(err, work+" or of Go's caches")
 }

@@ -13,28 +13,24 @@ import (
 	"nomadlab.internal/fixtures"
 )
 
-// builder builds nomad binaries and keeps them in the cache.
+// builder builds binaries of one part and keeps them in the cache.
 type builder struct {
+	part        Part
 	progress    Progress
 	children    children
 	recipes     recipeSet
 	cache       string // folder of the lock, of the builds' work folders, and of the binaries
-	alternative string // what the user can name if nothing can be built
+	alternative string // what the user can do if nothing can be built
 }
 
-// What the user can name if nothing can be built.
-const (
-	alternativeToImage  = "name an image (--image) or a nomad binary (--nomad-binary)"
-	alternativeToBinary = "name a nomad binary (--nomad-binary)"
-)
-
-func newBuilder(r Request, p Progress, alternative string) builder {
+func newBuilder(r Request, p Progress, asImage bool) builder {
 	return builder{
+		part:        r.Part.orNomad(),
 		progress:    p,
 		children:    children{environment: r.Environment, timeout: askTimeout},
 		recipes:     recipeSet{fixtures.Images},
 		cache:       cacheFolder(),
-		alternative: alternative,
+		alternative: "name " + r.Part.nameable(asImage),
 	}
 }
 
@@ -56,16 +52,18 @@ func runsHere(arch string) bool { return platform{"linux", arch} == thisMachine(
 
 // versionOf runs a binary and returns its version.
 func (w *builder) versionOf(ctx context.Context, path string) (string, error) {
-	out, err := w.children.ask(ctx, path, "version")
+	known := w.part.facts()
+	out, err := w.children.ask(ctx, path, known.ask...)
 	if err != nil {
 		return "", fmt.Errorf("ask it for its version: %w", err)
 	}
 	first, _, _ := strings.Cut(out, "\n")
-	version, isNomad := strings.CutPrefix(first, "Nomad v")
-	if !isNomad {
-		return "", fmt.Errorf("asked for its version it says %q: this is not nomad", first)
+	version, isPart := strings.CutPrefix(first, known.answer)
+	if !isPart {
+		return "", fmt.Errorf("asked for its version it says %q: this is not %s", first, w.part)
 	}
-	version, _, _ = strings.Cut(version, " ") // its revision may follow (version/version.go:88 of Nomad 1.4.3)
+	// Its revision may follow (version/version.go:88 of Nomad 1.4.3, version/version.go:27 of consul-template 0.41.1).
+	version, _, _ = strings.Cut(version, " ")
 	return strings.TrimSpace(version), nil
 }
 

@@ -15,42 +15,51 @@ import (
 	"golang.org/x/mod/semver"
 )
 
-// binaryPrefix begins the names of the binaries in the cache.
-const binaryPrefix = "nomad-"
-
 // file returns the name of the target's binary in the cache, such as "nomad-1.11.3-359b41f39c-linux-amd64".
 func (t target) file() string {
-	return binaryPrefix + strings.Join([]string{t.recipe.version, t.recipe.hash, t.platform.os, t.platform.arch}, "-")
+	return strings.Join([]string{t.recipe.part.Name(), t.recipe.version, t.recipe.hash, t.platform.os, t.platform.arch}, "-")
 }
 
-// versionOfFile returns the version in such a name. ok is false for another platform. A version may contain dashes.
-func versionOfFile(name string, p platform) (version string, ok bool) {
-	name, isKept := strings.CutPrefix(name, binaryPrefix)
-	name, isOurs := strings.CutSuffix(name, "-"+p.os+"-"+p.arch)
+// officialTarget returns what a binary that was copied out of the official image is kept as. Its hash is no recipe's.
+func officialTarget(p Part, version string, on platform) target {
+	return target{recipe{part: p, version: version, hash: "official"}, on}
+}
+
+// ofFile returns the part and the version in such a name. ok is false for another platform. A version may contain dashes.
+func ofFile(name string, on platform) (part Part, version string, ok bool) {
+	name, isOurs := strings.CutSuffix(name, "-"+on.os+"-"+on.arch)
 	dash := strings.LastIndex(name, "-") // before the hash
-	if !isKept || !isOurs || dash < 0 || !semver.IsValid("v"+name[:dash]) {
-		return "", false
+	if !isOurs || dash < 0 {
+		return "", "", false
 	}
-	return name[:dash], true
+	for _, part := range Parts() {
+		if version, isPart := strings.CutPrefix(name[:dash], part.Name()+"-"); isPart && semver.IsValid("v"+version) {
+			return part, version, true
+		}
+	}
+	return "", "", false
 }
 
-// Binaries returns the nomad binaries for this machine in the cache, oldest version first, each with the Source Local. It
-// does not run them; ResolveBinary returns only one that works.
+// Binaries returns the binaries for this machine in the cache, in the order of Parts and oldest version first, each with the
+// Source Local. It does not run them; ResolveBinary returns only one that works.
 func Binaries() ([]Executable, error) { return binaries(cacheFolder()) }
 
 func binaries(cache string) ([]Executable, error) {
 	entries, err := os.ReadDir(cache)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("list the nomad binaries that were built here: %w", err)
+		return nil, fmt.Errorf("list the binaries that were built here: %w", err)
 	}
 	var found []Executable
 	for _, e := range entries {
-		if version, ok := versionOfFile(e.Name(), thisMachine()); ok && e.Type().IsRegular() {
-			found = append(found, Executable{Path: filepath.Join(cache, e.Name()), Version: version, Source: Local})
+		if part, version, ok := ofFile(e.Name(), thisMachine()); ok && e.Type().IsRegular() {
+			found = append(found, Executable{Part: part, Path: filepath.Join(cache, e.Name()), Version: version, Source: Local})
 		}
 	}
+	parts := Parts()
 	slices.SortFunc(found, func(a, b Executable) int {
-		return cmp.Or(semver.Compare("v"+a.Version, "v"+b.Version), cmp.Compare(a.Path, b.Path))
+		return cmp.Or(
+			cmp.Compare(slices.Index(parts, a.Part), slices.Index(parts, b.Part)),
+			semver.Compare("v"+a.Version, "v"+b.Version), cmp.Compare(a.Path, b.Path))
 	})
 	return found, nil
 }
@@ -70,7 +79,7 @@ func (w *builder) cached(ctx context.Context, t target) (path string, found bool
 		recordTry(path)
 		return path, true, nil
 	case isTransient(ctx, err):
-		return "", false, fmt.Errorf("try the nomad of an earlier build (should this stay so, remove it and it is built again): %w", err)
+		return "", false, fmt.Errorf("try the %s of an earlier build (should this stay so, remove it and it is built again): %w", w.part, err)
 	default:
 		return "", false, nil
 	}
@@ -128,10 +137,10 @@ func (w *builder) store(built string, t target) (path string, err error) {
 	path = filepath.Join(w.cache, t.file())
 	_ = os.Remove(path + triedSuffix) // it is about the binary that was there before
 	if err := syncFile(built); err != nil {
-		return "", fmt.Errorf("keep the nomad that was built: %w", outOfSpace(err, w.cache))
+		return "", fmt.Errorf("keep the %s that was built: %w", w.part, outOfSpace(err, w.cache))
 	}
 	if err := os.Rename(built, path); err != nil {
-		return "", fmt.Errorf("keep the nomad that was built: %w", err)
+		return "", fmt.Errorf("keep the %s that was built: %w", w.part, err)
 	}
 	return path, nil
 }

@@ -231,7 +231,7 @@ func TestBinaries(t *testing.T) {
 	var want []image.Executable
 	for _, v := range []string{"0.0.9", "0.0.10", "1.0.0-beta.1"} {
 		path := write(t, l.Cache, "nomad-"+v+"-0123456789-"+runtime.GOOS+"-"+runtime.GOARCH, nil)
-		want = append(want, image.Executable{Path: path, Version: v, Source: image.Local})
+		want = append(want, image.Executable{Part: image.Nomad, Path: path, Version: v, Source: image.Local})
 	}
 	for _, other := range []string{"lock", "nomad", "nomad-1.0.0-0123456789-plan9-" + runtime.GOARCH, "nomad-x-0123456789-" + runtime.GOOS + "-" + runtime.GOARCH} {
 		write(t, l.Cache, other, nil)

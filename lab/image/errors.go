@@ -6,10 +6,12 @@ import (
 	"strings"
 )
 
-// Errors of Resolve and ResolveBinary.
+// Errors of Resolve, ResolveFile and ResolveBinary.
 var (
-	// ErrUnknownVersion: no source has this version of Nomad. See UnknownVersionError.
-	ErrUnknownVersion = errors.New("unknown Nomad version")
+	// ErrUnknownPart: there is no part of this name.
+	ErrUnknownPart = errors.New("unknown part")
+	// ErrUnknownVersion: no source has this version of the part. See UnknownVersionError.
+	ErrUnknownVersion = errors.New("unknown version")
 	// ErrNoRegistry: no registry answered the Docker daemon in time.
 	ErrNoRegistry = errors.New("no image registry answers")
 	// ErrNotInRegistry: a registry answered, and has no such image or requires a login for it.
@@ -20,20 +22,22 @@ var (
 	ErrNoBusybox = errors.New("no static BusyBox")
 	// ErrNoSpace: the disk is full, or has less space than a build needs.
 	ErrNoSpace = errors.New("not enough disk space")
-	// ErrUnusableBinary: the named nomad binary cannot run in a container, or on this machine.
-	ErrUnusableBinary = errors.New("unusable nomad binary")
+	// ErrUnusableBinary: the named binary cannot run in a container, or on this machine.
+	ErrUnusableBinary = errors.New("unusable binary")
 	// ErrNeedsDocker: an image was named, but a binary is needed.
 	ErrNeedsDocker = errors.New("an image can only be used with Docker")
 )
 
 // UnknownVersionError means that no source has a version. It matches ErrUnknownVersion.
 type UnknownVersionError struct {
+	// Part is the program.
+	Part Part
 	// Version is what was asked for.
 	Version string
 	// Buildable are the versions with an embedded recipe, oldest first.
 	Buildable []string
-	// Cause is why no source has it, such as ErrNoRegistry or ErrNotInRegistry; for a binary it describes the nomad in
-	// PATH. Nil: the text is not a version.
+	// Cause is why no source has it, such as ErrNoRegistry or ErrNotInRegistry; for a binary it describes the program
+	// in PATH. Nil: the text is not a version.
 	Cause error
 	// WithoutDocker is true if a binary was wanted, so that no image was looked for.
 	WithoutDocker bool
@@ -42,20 +46,18 @@ type UnknownVersionError struct {
 // Error includes what can be used instead.
 func (e *UnknownVersionError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%v %q", ErrUnknownVersion, e.Version)
+	fmt.Fprintf(&b, "unknown %s version %q", e.Part.Title(), e.Version)
 	if e.Cause != nil {
 		fmt.Fprintf(&b, ": %v", e.Cause)
 	} else {
-		b.WriteString(`: want one such as "` + DefaultVersion + `"`)
+		b.WriteString(`: want one such as "` + e.Part.DefaultVersion() + `"`)
 	}
-	buildable := strings.Join(e.Buildable, ", ")
+	missing, with := "a registry", "a "
 	if e.WithoutDocker {
-		fmt.Fprintf(&b, ". Without Docker, these can be built: %s. With Docker (--engine docker) and a registry, any official version can be pulled. "+
-			"Or name a nomad binary (--nomad-binary)", buildable)
-	} else {
-		fmt.Fprintf(&b, ". Without a registry, these can be built: %s. With a registry, any official version can be pulled. "+
-			"Or name an image (--image) or a nomad binary (--nomad-binary)", buildable)
+		missing, with = "Docker", "Docker (--engine docker) and a "
 	}
+	fmt.Fprintf(&b, ". Without %s, these can be built: %s. With %sregistry, any official version can be pulled. Or name %s",
+		missing, strings.Join(e.Buildable, ", "), with, e.Part.nameable(!e.WithoutDocker))
 	return b.String()
 }
 

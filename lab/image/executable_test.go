@@ -29,7 +29,7 @@ func TestBinarySources(t *testing.T) {
 		t.Helper()
 		r.Environment = recipe.environment
 		e, seen, err := l.binary(t.Context(), r)
-		if err != nil || e != (image.Executable{Path: path, Version: version, Source: source}) || seen.String() != stages {
+		if err != nil || e != (image.Executable{Part: image.Nomad, Path: path, Version: version, Source: source}) || seen.String() != stages {
 			t.Errorf("got %+v by way of %q (%v), want %s, %s, by way of %q", e, seen, err, path, source, stages)
 		}
 	}

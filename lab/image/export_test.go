@@ -11,7 +11,7 @@ import (
 
 // Sources are what Resolve uses, to be replaced by a test.
 type Sources struct {
-	Official, Ours string // repositories
+	Official, Ours string // repositories of Nomad. Those of another part have its name at their end
 	Cache          string // folder
 	Recipes        fs.FS
 	Timeout        time.Duration // with a nomad that is asked for its version. Zero: the package's
@@ -19,32 +19,75 @@ type Sources struct {
 
 // Resolve is the package's Resolve with these sources in place of the real ones.
 func (s Sources) Resolve(ctx context.Context, docker client.APIClient, r Request, p Progress) (Image, error) {
-	resolver := newResolver(docker, r, p)
-	resolver.official, resolver.ours, resolver.cache, resolver.recipes = s.Official, s.Ours, s.Cache, recipeSet{s.Recipes}
-	return resolver.resolve(ctx, r)
+	return s.resolver(docker, r, p, true).resolve(ctx, r)
+}
+
+// ResolveFile is the package's, with these sources.
+func (s Sources) ResolveFile(ctx context.Context, docker client.APIClient, r Request, p Progress) (Executable, error) {
+	return s.resolver(docker, r, p, false).file(ctx, r)
+}
+
+// Cached is the package's, with these sources. Without a Docker client it asks for a binary.
+func (s Sources) Cached(ctx context.Context, docker client.APIClient, r Request) (bool, error) {
+	if docker == nil {
+		return s.builder(r, nil).here(ctx, r, binarySources{on: thisMachine()})
+	}
+	return s.resolver(docker, r, nil, !r.Part.AsFile()).here(ctx, r)
+}
+
+func (s Sources) resolver(docker client.APIClient, r Request, p Progress, asImage bool) *resolver {
+	resolver := newResolver(docker, r, p, asImage)
+	resolver.official, resolver.ours = s.OfficialOf(r.Part), s.Ours
+	if r.Part.orNomad() != Nomad {
+		resolver.ours += "-" + r.Part.Name()
+	}
+	resolver.cache, resolver.recipes = s.Cache, recipeSet{s.Recipes}
+	return resolver
+}
+
+// OfficialOf returns the repository of the part's official images.
+func (s Sources) OfficialOf(p Part) string {
+	if p.orNomad() == Nomad {
+		return s.Official
+	}
+	return s.Official + "-" + p.Name()
+}
+
+func (s Sources) builder(r Request, p Progress) *builder {
+	w := newBuilder(r, p, false)
+	w.cache, w.recipes, w.children.timeout = s.Cache, recipeSet{s.Recipes}, cmp.Or(s.Timeout, askTimeout)
+	return &w
 }
 
 // ResolveBinary is the package's, with these sources.
 func (s Sources) ResolveBinary(ctx context.Context, r Request, p Progress) (Executable, error) {
-	w := newBuilder(r, p, alternativeToBinary)
-	w.cache, w.recipes, w.children.timeout = s.Cache, recipeSet{s.Recipes}, cmp.Or(s.Timeout, askTimeout)
-	return w.resolve(ctx, r)
+	return s.builder(r, p).resolve(ctx, r)
 }
 
 // Binaries is the package's, with these sources.
 func (s Sources) Binaries() ([]Executable, error) { return binaries(s.Cache) }
 
-// Recipe is the part of a recipe that tests check.
-type Recipe struct{ Hash, Go, Unpacked string }
+// Recipe is what tests check of a recipe.
+type Recipe struct {
+	Hash, Go, Unpacked string
+	Packages, Minutes  int
+	Bytes              []uint64 // that a build takes on disk
+}
 
-// ReadRecipe reads the recipe of one version.
+// ReadRecipe reads the recipe of one version of Nomad.
 func ReadRecipe(recipes fs.FS, version string) (Recipe, bool, error) {
-	rec, known, err := recipeSet{recipes}.recipe(version)
+	return ReadRecipeOf(recipes, Nomad, version)
+}
+
+// ReadRecipeOf reads the recipe of one version of a part.
+func ReadRecipeOf(recipes fs.FS, p Part, version string) (Recipe, bool, error) {
+	rec, known, err := recipeSet{recipes}.recipe(p, version)
 	if err != nil || !known {
 		return Recipe{}, known, err
 	}
 	goVersion, unpacked, err := rec.needs()
-	return Recipe{rec.hash, goVersion, unpacked}, true, err
+	c := rec.cost
+	return Recipe{rec.hash, goVersion, unpacked, c.Packages, c.Minutes, []uint64{c.BuildCache, c.ModuleCache, c.WorkTree}}, true, err
 }
 
 // SpaceNeed is a need for disk space.
@@ -73,7 +116,7 @@ func ReadTranscript(pieces ...string) (packages, downloads int, quote string) {
 }
 
 var (
-	CleanVersion = cleanVersion
+	CleanVersion = Nomad.cleanVersion
 	CleanFlags   = cleanFlags
 	CheckStatic  = checkStatic
 	OutOfSpace   = outOfSpace

@@ -8,19 +8,18 @@ import (
 	"github.com/moby/moby/client"
 )
 
-// DefaultVersion is the version of Nomad that is used by default.
-const DefaultVersion = "1.11.3"
-
-// Request is what the user wants. The zero Request wants DefaultVersion from the first source that has it.
+// Request is what the user wants. The zero Request wants DefaultVersion of Nomad from the first source that has it.
 type Request struct {
-	// Version is Nomad's version, such as "1.11.3" (a leading "v" is dropped). Zero: DefaultVersion.
+	// Part is the program. Zero: Nomad.
+	Part Part
+	// Version is the part's version, such as "1.11.3" (a leading "v" is dropped). Zero: the part's DefaultVersion.
 	// It is not looked at when Image or Binary is set.
 	Version string
-	// Image is the reference of an image that the user names. Zero: none. ResolveBinary refuses it.
+	// Image is the reference of an image that the user names. Zero: none. ResolveBinary and ResolveFile refuse it.
 	Image string
-	// Binary is the path of a nomad binary that the user names. For an image it must be static, for Linux and for the
-	// Docker daemon's architecture; for ResolveBinary it must run on this machine. Zero: none. To set both Image and
-	// Binary is an error.
+	// Binary is the path of a binary of the part that the user names. For an image, and for ResolveFile with a Docker
+	// daemon, it must be static, for Linux and for the daemon's architecture; for ResolveBinary it must run on this
+	// machine. Zero: none. To set both Image and Binary is an error.
 	Binary string
 	// Environment is added, as KEY=value, to the environment of every child process, so that a caller
 	// can recognise the processes of its own run. Zero: nothing is added.
@@ -30,18 +29,21 @@ type Request struct {
 // check returns an error if the fields of a request contradict each other.
 func (r Request) check() error {
 	if r.Image != "" && r.Binary != "" {
-		return fmt.Errorf("both an image (%s) and a nomad binary (%s) are named: name one of them", r.Image, r.Binary)
+		return fmt.Errorf("both an image (%s) and a %s binary (%s) are named: name one of them", r.Image, r.Part.Name(), r.Binary)
 	}
-	return nil
+	_, err := ParsePart(r.Part.Name())
+	return err
 }
 
 // Image is a Docker image that is on this machine.
 type Image struct {
+	// Part is the program that it holds.
+	Part Part
 	// Ref is what to start containers from: a name with its tag.
 	Ref string
 	// ID is the daemon's identifier of the image, such as "sha256:28d8…".
 	ID string
-	// Version is the version of the nomad in it, such as "1.11.3". It is empty if it is unknown: for a named image
+	// Version is the version of the program in it, such as "1.11.3". It is empty if it is unknown: for a named image
 	// without a version label, or a named binary that this machine cannot run.
 	Version string
 	// Source says where it came from.
@@ -57,7 +59,7 @@ const (
 	Named Source = "named"
 	// Local is an image that was on this machine, official or built by an earlier run; or a binary in PATH or in the cache.
 	Local Source = "local"
-	// Pulled is the official image, from a registry.
+	// Pulled is the official image, from a registry, or a binary that was copied out of it.
 	Pulled Source = "pulled"
 	// Built is an image or a binary that this run built from the Go module. The binary in such an image may be that of
 	// an earlier run.
@@ -69,7 +71,7 @@ const (
 //
 // When ctx ends, nothing stays: the child processes of a build are killed, and its files are removed.
 //
-// Errors: *UnknownVersionError (which is ErrUnknownVersion), ErrNoRegistry, ErrNotInRegistry, ErrNoGo,
+// Errors: ErrUnknownPart, *UnknownVersionError (which is ErrUnknownVersion), ErrNoRegistry, ErrNotInRegistry, ErrNoGo,
 // ErrNoBusybox, ErrNoSpace, ErrUnusableBinary, those of ctx, and the Docker daemon's.
 func Resolve(ctx context.Context, dockerHost string, r Request, p Progress) (Image, error) {
 	docker, err := connect(dockerHost)
@@ -77,7 +79,7 @@ func Resolve(ctx context.Context, dockerHost string, r Request, p Progress) (Ima
 		return Image{}, err
 	}
 	defer func() { _ = docker.Close() }()
-	return newResolver(docker, r, p).resolve(ctx, r)
+	return newResolver(docker, r, p, true).resolve(ctx, r)
 }
 
 func connect(dockerHost string) (*client.Client, error) {
@@ -88,12 +90,12 @@ func connect(dockerHost string) (*client.Client, error) {
 	return docker, nil
 }
 
-func newResolver(docker client.APIClient, r Request, p Progress) *resolver {
+func newResolver(docker client.APIClient, r Request, p Progress, asImage bool) *resolver {
 	return &resolver{
-		builder:  newBuilder(r, p, alternativeToImage),
+		builder:  newBuilder(r, p, asImage),
 		docker:   docker,
-		official: officialRepository,
-		ours:     ourRepository,
+		official: r.Part.officialRepository(),
+		ours:     r.Part.ourRepository(),
 	}
 }
 
@@ -116,7 +118,7 @@ func (r *resolver) resolve(ctx context.Context, req Request) (Image, error) {
 	case req.Binary != "":
 		return r.fromBinary(ctx, req.Binary)
 	}
-	version, err := cleanVersion(req.Version)
+	version, err := r.part.cleanVersion(req.Version)
 	if err != nil {
 		return Image{}, err
 	}
@@ -128,7 +130,7 @@ func (r *resolver) ofVersion(ctx context.Context, version string) (Image, error)
 	if img, found, err := r.local(ctx, official, version); found || err != nil {
 		return img, err
 	}
-	recipe, known, err := r.recipes.recipe(version)
+	recipe, known, err := r.recipes.recipe(r.part, version)
 	if err != nil {
 		return Image{}, err
 	}
@@ -145,7 +147,7 @@ func (r *resolver) ofVersion(ctx context.Context, version string) (Image, error)
 	case ctx.Err() != nil, errors.Is(pullErr, ErrNoSpace):
 		return Image{}, pullErr
 	case !known:
-		return Image{}, &UnknownVersionError{Version: version, Buildable: r.recipes.versions(), Cause: pullErr}
+		return Image{}, r.unknown(version, pullErr, false)
 	}
 	img, err = r.build(ctx, recipe)
 	if err != nil {

@@ -14,31 +14,23 @@ import (
 )
 
 const (
-	// officialRepository is where HashiCorp publishes Nomad's images.
-	officialRepository = "hashicorp/nomad"
-	// ourRepository is the name of the images that are made here; it is in no registry.
-	ourRepository = "nomadlab/nomad"
-
 	// Labels of the images that are made here.
-	labelImage   = "nomadlab.image"         // "nomad"
-	labelVersion = "nomadlab.image.version" // Nomad's version, if it is known
+	labelImage   = "nomadlab.image"         // name of the part
+	labelVersion = "nomadlab.image.version" // the part's version, if it is known
 	labelRecipe  = "nomadlab.image.recipe"  // hash of the recipe, or of the named binary
-	// labelOfficialVersion is the official image's version label (Dockerfile of Nomad 1.11.3).
+	// labelOfficialVersion is the official images' version label (Dockerfile of Nomad 1.11.3).
 	labelOfficialVersion = "org.opencontainers.image.version"
 )
 
-// Official returns the name of HashiCorp's image of a version.
-func Official(version string) string { return officialRepository + ":" + version }
-
-// List returns the images on the Docker daemon with that address that were made here, built ones and those around a
-// named binary, ordered by Ref. Errors are the Docker daemon's.
+// List returns the images on the Docker daemon with that address that were made here, of all parts, built ones
+// and those around a named binary, ordered by Ref. Errors are the Docker daemon's.
 func List(ctx context.Context, dockerHost string) ([]Image, error) {
 	docker, err := connect(dockerHost)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { _ = docker.Close() }()
-	ours := client.Filters{}.Add("label", labelImage+"=nomad")
+	ours := client.Filters{}.Add("label", labelImage)
 	found, err := docker.ImageList(ctx, client.ImageListOptions{Filters: ours})
 	if err != nil {
 		return nil, fmt.Errorf("list the images that were made here: %w", err)
@@ -55,7 +47,9 @@ func refs(item image.Summary) []Image {
 	var images []Image
 	for _, ref := range item.RepoTags {
 		if !strings.HasPrefix(ref, "<none>") {
-			images = append(images, Image{Ref: ref, ID: item.ID, Version: item.Labels[labelVersion], Source: Local})
+			images = append(images, Image{
+				Part: Part(item.Labels[labelImage]), Ref: ref, ID: item.ID, Version: item.Labels[labelVersion], Source: Local,
+			})
 		}
 	}
 	return images
@@ -74,7 +68,7 @@ func (r *resolver) local(ctx context.Context, ref, version string) (img Image, f
 		labels := here.Config.Labels
 		version = cmp.Or(labels[labelVersion], labels[labelOfficialVersion], version)
 	}
-	return Image{Ref: ref, ID: here.ID, Version: version, Source: Local}, true, nil
+	return Image{Part: r.part, Ref: ref, ID: here.ID, Version: version, Source: Local}, true, nil
 }
 
 // mustLocal is local for an image that has just been pulled or made.

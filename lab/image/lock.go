@@ -24,7 +24,7 @@ const (
 // whether its result exists. work is a folder that is removed afterwards. what appears in the progress of a run that waits.
 func (w *builder) withLock(ctx context.Context, what string, do func(work string) error) (err error) {
 	if err := os.MkdirAll(w.cache, 0o700); err != nil {
-		return fmt.Errorf("make the cache of nomad binaries: %w", err)
+		return fmt.Errorf("make the cache of binaries: %w", err)
 	}
 	lock := flock.New(filepath.Join(w.cache, lockFile), flock.SetPermissions(0o600))
 	defer func() { _ = lock.Close() }()
@@ -46,7 +46,7 @@ func (w *builder) acquire(ctx context.Context, lock *flock.Flock, what string) e
 	got, err := lock.TryLock()
 	if err == nil && !got {
 		stop := w.progress.every(time.Second, func(elapsed time.Duration) Event {
-			text := fmt.Sprintf("waiting for another run, which makes a nomad binary or an image now (for %s): %s", what, clock(elapsed))
+			text := fmt.Sprintf("waiting for another run, which makes a binary or an image now (for %s): %s", what, clock(elapsed))
 			return Event{Stage: StageWait, Text: text, Elapsed: elapsed}
 		})
 		_, err = lock.TryLockContext(ctx, lockPoll)
@@ -58,8 +58,8 @@ func (w *builder) acquire(ctx context.Context, lock *flock.Flock, what string) e
 	return nil
 }
 
-// removeStaleWork removes the work folders of killed builds, up to 1.7 GB, unless a build is under way and has the lock. It
-// ignores errors, because they do not matter for a Nomad that exists already.
+// removeStaleWork removes the work folders of killed builds, some gigabytes, unless a build is under way and has the lock. It
+// ignores errors, because they do not matter for a program that exists already.
 func (w *builder) removeStaleWork() {
 	if left, err := workFolders(w.cache); err != nil || len(left) == 0 {
 		return

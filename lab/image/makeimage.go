@@ -22,14 +22,14 @@ import (
 func (r *resolver) importImage(ctx context.Context, ref string, files rootfs, labels map[string]string) error {
 	started := time.Now()
 	r.progress.tell(Event{Stage: StageImport, Text: "handing " + ref + " to the Docker daemon"})
-	changes, err := r.recipes.changes()
+	changes, err := r.recipes.changes(r.part)
 	if err != nil {
 		return err
 	}
 	if files.common, err = r.recipes.rootfs(); err != nil {
 		return err
 	}
-	labels[labelImage] = "nomad"
+	labels[labelImage] = r.part.Name()
 	for name, value := range labels {
 		changes = append(changes, fmt.Sprintf("LABEL %s=%q", name, value))
 	}
@@ -91,7 +91,7 @@ func (r *resolver) build(ctx context.Context, rec recipe) (Image, error) {
 		return r.makeFromRecipe(ctx, target{rec, platform{"linux", arch}}, ref, work)
 	})
 	if err != nil {
-		return Image{}, fmt.Errorf("build an image of Nomad %s: %w", rec.version, err)
+		return Image{}, fmt.Errorf("build an image of %s: %w", rec.title(), err)
 	}
 	if made {
 		img.Source = Built
@@ -128,11 +128,11 @@ func (r *resolver) makeFromRecipe(ctx context.Context, t target, ref, work strin
 	if err != nil {
 		return err
 	}
-	nomad, err := r.finish(ctx, prepared)
+	program, err := r.finish(ctx, prepared)
 	if err != nil {
 		return err
 	}
-	return r.importImage(ctx, ref, rootfs{nomad: nomad, busybox: box}, map[string]string{
+	return r.importImage(ctx, ref, rootfs{part: r.part, program: program, busybox: box}, map[string]string{
 		labelVersion: t.recipe.version,
 		labelRecipe:  t.recipe.hash,
 	})
@@ -152,7 +152,7 @@ func (r *resolver) fromBinary(ctx context.Context, path string) (Image, error) {
 	if err != nil {
 		return Image{}, err
 	}
-	around, err := r.recipes.hash("")
+	around, err := r.recipes.hash(r.part, "")
 	if err != nil {
 		return Image{}, err
 	}
@@ -186,7 +186,7 @@ func (r *resolver) makeFromBinary(ctx context.Context, path, arch, ref, content,
 	if err != nil {
 		return err
 	}
-	return r.importImage(ctx, ref, rootfs{nomad: path, busybox: box}, map[string]string{
+	return r.importImage(ctx, ref, rootfs{part: r.part, program: path, busybox: box}, map[string]string{
 		labelVersion: version,
 		labelRecipe:  "binary-" + content,
 	})

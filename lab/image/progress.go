@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"sync"
 	"time"
-
-	"golang.org/x/mod/semver"
 )
 
 // Progress is called with what is being done. It must return soon, because the work waits for it.
@@ -16,13 +14,15 @@ type Event struct {
 	// Stage is what is being done.
 	Stage Stage
 	// Text is a line for a terminal, without a line end, such as
-	// "building Nomad 1.11.3 from its Go module: 412 packages, 1m12s".
+	// "building Nomad 1.11.3 from its Go module, about 4 min on two cores: 412 of about 1590 packages, 1m12s".
 	Text string
 	// Elapsed is the time since the stage began.
 	Elapsed time.Duration
 	// Packages is the number of Go packages that this build compiled so far; those in Go's build cache
 	// are not compiled again, nor counted. Zero outside StageBuild.
 	Packages int
+	// AboutPackages is about how many a build with an empty cache compiles. Zero outside StageBuild.
+	AboutPackages int
 }
 
 // Stage is a part of the work.
@@ -36,23 +36,19 @@ const (
 	StageWait Stage = "wait"
 	// StageBusybox is the search for a static BusyBox.
 	StageBusybox Stage = "busybox"
-	// StageLicence comes once, before a build: its text says under which licence the program is. Show it, and leave it.
+	// StageLicence comes once, before a build: its text says under which licence the program is, and how
+	// long the build takes. Show it, and leave it.
 	StageLicence Stage = "licence"
-	// StageBuild is the build of nomad by Go.
+	// StageBuild is the build of the program by Go.
 	StageBuild Stage = "build"
 	// StageImport is the hand-over of the finished image to the Docker daemon.
 	StageImport Stage = "import"
 )
 
-// licence returns the notice about what is built. Nomad is under the Business Source License from 1.7 on
-// (github.com/hashicorp/nomad/blob/v1.7.0/LICENSE).
-func licence(version string) Event {
-	name := "the Business Source License 1.1"
-	if semver.Compare("v"+version, "v1.7.0") < 0 {
-		name = "the Mozilla Public License 2.0"
-	}
-	return Event{Stage: StageLicence, Text: fmt.Sprintf("Nomad %s is HashiCorp's, under %s; it is built here unmodified, "+
-		"is no part of nomadlab, and stays on this machine", version, name)}
+// licence returns the notice about what is built.
+func licence(rec recipe) Event {
+	return Event{Stage: StageLicence, Text: fmt.Sprintf("%s is HashiCorp's, under %s; it is built here unmodified, is no part of nomadlab, "+
+		"and stays on this machine; the build takes about %d min on two cores, once", rec.title(), rec.part.licence(rec.version), rec.cost.Minutes)}
 }
 
 // tell calls p unless it is nil.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -16,21 +17,34 @@ import (
 )
 
 func TestRecipeVersions(t *testing.T) {
-	versions := image.Versions()
-	if !slices.Contains(versions, image.DefaultVersion) {
-		t.Errorf("the default version %s is not among the versions with a recipe: %v", image.DefaultVersion, versions)
+	for _, part := range image.Parts() {
+		versions := part.Versions()
+		if !slices.Contains(versions, part.DefaultVersion()) {
+			t.Errorf("the default version %s of %s is not among the versions with a recipe: %v", part.DefaultVersion(), part, versions)
+		}
+		for _, version := range versions {
+			rec, known, err := image.ReadRecipeOf(fixtures.Images, part, version)
+			if err != nil || !known {
+				t.Fatalf("recipe of %s %s: known %v, %v", part, version, known, err)
+			}
+			if want := "github.com/hashicorp/" + string(part) + "@v" + version; rec.Unpacked != want {
+				t.Errorf("the recipe of %s %s builds %q, want %q", part, version, rec.Unpacked, want)
+			}
+			if !strings.HasPrefix(rec.Go, "go1.") {
+				t.Errorf("the recipe of %s %s needs Go %q", part, version, rec.Go)
+			}
+			if rec.Packages < 100 || rec.Minutes < 1 || slices.Min(rec.Bytes) < 100_000_000 {
+				t.Errorf("the recipe of %s %s was not measured: %+v", part, version, rec)
+			}
+		}
 	}
-	for _, version := range versions {
-		rec, known, err := image.ReadRecipe(fixtures.Images, version)
-		if err != nil || !known {
-			t.Fatalf("recipe of %s: known %v, %v", version, known, err)
-		}
-		if want := "github.com/hashicorp/nomad@v" + version; rec.Unpacked != want {
-			t.Errorf("the recipe of %s builds %q, want %q", version, rec.Unpacked, want)
-		}
-		if !strings.HasPrefix(rec.Go, "go1.") {
-			t.Errorf("the recipe of %s needs Go %q", version, rec.Go)
-		}
+}
+
+// TestNomadRecipeIsUnchanged: another hash makes every user build Nomad again, so that it must not change by accident.
+func TestNomadRecipeIsUnchanged(t *testing.T) {
+	rec, _, err := image.ReadRecipe(fixtures.Images, "1.11.3")
+	if err != nil || rec.Hash != "f5b48424ad" {
+		t.Errorf("the recipe of Nomad 1.11.3 has the hash %s (%v)", rec.Hash, err)
 	}
 }
 
@@ -59,14 +73,21 @@ func copyRecipes(t *testing.T) fstest.MapFS {
 }
 
 func TestRecipeHash(t *testing.T) {
-	embedded, _, err := image.ReadRecipe(fixtures.Images, image.DefaultVersion)
+	for _, part := range image.Parts() {
+		t.Run(string(part), func(t *testing.T) { testRecipeHash(t, part) })
+	}
+}
+
+func testRecipeHash(t *testing.T, part image.Part) {
+	version := part.DefaultVersion()
+	embedded, _, err := image.ReadRecipeOf(fixtures.Images, part, version)
 	if err != nil {
 		t.Fatal(err)
 	}
 	hashWith := func(change func(fstest.MapFS)) string {
 		files := copyRecipes(t)
 		change(files)
-		rec, known, err := image.ReadRecipe(files, image.DefaultVersion)
+		rec, known, err := image.ReadRecipeOf(files, part, version)
 		if err != nil || !known {
 			t.Fatalf("known %v, %v", known, err)
 		}
@@ -77,16 +98,20 @@ func TestRecipeHash(t *testing.T) {
 	}
 	for _, name := range slices.Sorted(maps.Keys(copyRecipes(t))) {
 		got := hashWith(func(files fstest.MapFS) { files[name].Data = append(files[name].Data, '\n') })
-		if got == embedded.Hash {
+		ofPart := strings.HasPrefix(name, "images/"+string(part)+"/") || strings.HasPrefix(name, "images/rootfs/")
+		switch want := ofPart && path.Base(name) != "cost.json"; {
+		case want && got == embedded.Hash:
 			t.Errorf("%s is not in the hash", name)
+		case !want && got != embedded.Hash:
+			t.Errorf("%s is in the hash", name)
 		}
 	}
-	added := hashWith(func(files fstest.MapFS) { files["images/nomad/rootfs/etc/motd"] = &fstest.MapFile{Data: []byte("hi")} })
+	added := hashWith(func(files fstest.MapFS) { files["images/rootfs/etc/motd"] = &fstest.MapFile{Data: []byte("hi")} })
 	if added == embedded.Hash {
 		t.Error("a file that is added to the image is not in the hash")
 	}
 	other := hashWith(func(files fstest.MapFS) {
-		files["images/nomad/9.9.9/recipe.json"] = &fstest.MapFile{Data: []byte("{}")}
+		files["images/"+string(part)+"/9.9.9/recipe.json"] = &fstest.MapFile{Data: []byte("{}")}
 	})
 	if other != embedded.Hash {
 		t.Error("the recipe of another version is in the hash")

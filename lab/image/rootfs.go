@@ -13,7 +13,8 @@ import (
 
 // rootfs is everything in an image. Changes of this code require another layoutVersion.
 type rootfs struct {
-	nomad   string // path of a static binary
+	part    Part
+	program string // path of the part's static binary
 	busybox busybox
 	common  fs.FS // files that every image has
 }
@@ -51,7 +52,7 @@ func (f rootfs) entries() ([]entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("list the image's files: %w", err)
 	}
-	for name, source := range map[string]string{"bin/nomad": f.nomad, "bin/busybox": f.busybox.path} {
+	for name, source := range map[string]string{strings.TrimPrefix(f.part.Path(), "/"): f.program, "bin/busybox": f.busybox.path} {
 		files = append(files, regular(name, 0o755, func() (io.ReadCloser, error) { return os.Open(source) }))
 	}
 	for _, name := range f.busybox.applets {

@@ -21,17 +21,24 @@ import (
 	"nomadlab.internal/lab/image"
 )
 
-// testRecipe is a recipe of a program that builds in a second, and the module proxy that has it.
+// testRecipe is a recipe of a program that builds in a second, and the module proxy that has it. newTestRecipe makes one of
+// Nomad; newPartRecipe makes one of a part.
 type testRecipe struct {
 	recipes     fs.FS
 	environment []string
 }
 
-const tinyModule = "tiny.internal/nomad"
+const tinyPath = "tiny.internal/"
 
 // newTestRecipe returns the recipe of a main package with this source. The proxy has its version only if served is true.
 func newTestRecipe(t *testing.T, source string, served bool) testRecipe {
 	t.Helper()
+	return newPartRecipe(t, image.Nomad, source, served)
+}
+
+func newPartRecipe(t *testing.T, part image.Part, source string, served bool) testRecipe {
+	t.Helper()
+	tinyModule := tinyPath + string(part)
 	folder := t.TempDir()
 	versions := filepath.Join(folder, "proxy", tinyModule, "@v")
 	if err := os.MkdirAll(versions, 0o700); err != nil {
@@ -40,7 +47,7 @@ func newTestRecipe(t *testing.T, source string, served bool) testRecipe {
 	goMod := []byte("module " + tinyModule + "\n\ngo 1.26\n")
 	write(t, versions, "v"+version+".info", []byte(`{"Version":"v`+version+`"}`))
 	write(t, versions, "v"+version+".mod", goMod)
-	archive := zipModule(t, versions, map[string]string{"go.mod": string(goMod), "main.go": source})
+	archive := zipModule(t, tinyModule, versions, map[string]string{"go.mod": string(goMod), "main.go": source})
 
 	proxy := "file://" + filepath.Join(folder, "proxy")
 	if !served {
@@ -50,10 +57,11 @@ func newTestRecipe(t *testing.T, source string, served bool) testRecipe {
 		t.Cleanup(server.Close)
 		proxy = server.URL
 	}
-	recipe := "images/nomad/" + version + "/"
+	recipe := "images/" + string(part) + "/" + version + "/"
 	files := common(t)
 	maps.Copy(files, fstest.MapFS{
 		recipe + "recipe.json": {Data: []byte(`{"package": "` + tinyModule + `", "environment": ["CGO_ENABLED=0"], "flags": ["-trimpath"]}`)},
+		recipe + "cost.json":   {Data: []byte(`{"packages": 12, "minutes": 3}`)},
 		recipe + "go.mod.txt":  {Data: fmt.Appendf(nil, "module x\n\ngo 1.26\n\nrequire %s v%s\n", tinyModule, version)},
 		recipe + "go.sum.txt": {Data: fmt.Appendf(nil, "%s v%s %s\n%[1]s v%[2]s/go.mod %[4]s\n", tinyModule, version,
 			hashOf(t, func() (string, error) { return dirhash.HashZip(archive, dirhash.Hash1) }),
@@ -70,15 +78,17 @@ func newTestRecipe(t *testing.T, source string, served bool) testRecipe {
 func common(t *testing.T) fstest.MapFS {
 	t.Helper()
 	files := copyRecipes(t)
-	for _, version := range image.Versions() {
-		maps.DeleteFunc(files, func(name string, _ *fstest.MapFile) bool {
-			return strings.HasPrefix(name, "images/nomad/"+version+"/")
-		})
+	for _, part := range image.Parts() {
+		for _, version := range part.Versions() {
+			maps.DeleteFunc(files, func(name string, _ *fstest.MapFile) bool {
+				return strings.HasPrefix(name, "images/"+string(part)+"/"+version+"/")
+			})
+		}
 	}
 	return files
 }
 
-func zipModule(t *testing.T, folder string, files map[string]string) (path string) {
+func zipModule(t *testing.T, tinyModule, folder string, files map[string]string) (path string) {
 	t.Helper()
 	source := t.TempDir()
 	for name, text := range files {
@@ -112,8 +122,15 @@ func hashOf(t *testing.T, hash func() (string, error)) string {
 }
 
 // testSource returns the source of a program that prints a version as nomad does.
-func testSource(version string) string {
-	return "package main\n\nimport \"os\"\n\nfunc main() { os.Stdout.WriteString(\"Nomad v" + version + "\\nBuildDate never\\n\") }\n"
+func testSource(version string) string { return printing("Nomad v" + version + `\nBuildDate never\n`) }
+
+// partSource returns the source of a program that prints a version as the part does.
+func partSource(part image.Part, version string) string {
+	return printing(part.Title() + " v" + version + ` ()\n`)
+}
+
+func printing(text string) string {
+	return "package main\n\nimport \"os\"\n\nfunc main() { os.Stdout.WriteString(\"" + text + "\") }\n"
 }
 
 // buildTestProgram builds the test program, for this machine, into folder.
