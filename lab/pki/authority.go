@@ -19,6 +19,11 @@ type Authority struct {
 	cert    *x509.Certificate
 	certPEM []byte
 	key     crypto.Signer
+	// chain is what holders send along: the own certificate and those between it and a trusted one. Nil: no other authority has
+	// signed this one.
+	chain []*x509.Certificate
+	// trust is what holders trust: the own certificate, or that of an authority above.
+	trust   []*x509.Certificate
 	leafTTL time.Duration
 	now     func() time.Time
 	// rsa is true for an authority that makes RSA keys.
@@ -51,13 +56,17 @@ func makeAuthority(o Options, parent *Authority) (*Authority, error) {
 		return nil, err
 	}
 	if parent == nil {
-		parent = &Authority{cert: template, key: key}
+		cert, err := signCertificate(template, template, key.Public(), key)
+		if err != nil {
+			return nil, err
+		}
+		return newAuthority(cert, key, o), nil
 	}
 	cert, err := signCertificate(template, parent.cert, key.Public(), parent.key)
 	if err != nil {
 		return nil, err
 	}
-	return newAuthority(cert, key, o), nil
+	return chainedAuthority(append([]*x509.Certificate{cert}, parent.chain...), parent.trust, key, o), nil
 }
 
 // IssuingRSA returns a copy of the authority that makes RSA keys of 2048 bits, except for a Defect of the key.
@@ -67,22 +76,25 @@ func (a *Authority) IssuingRSA() *Authority {
 	return &other
 }
 
-// CertificatePEM returns the authority's certificate. Concatenate those of several
-// authorities to make a bundle, e.g. for a rotation.
+// CertificatePEM returns the authority's own certificate. What agents trust is TrustPEM, which
+// differs for an authority below another.
 func (a *Authority) CertificatePEM() []byte { return slices.Clone(a.certPEM) }
 
 // NotBefore returns when the authority becomes valid.
 func (a *Authority) NotBefore() time.Time { return a.cert.NotBefore }
 
-// NotAfter returns when the authority expires. What it issues expires then or earlier.
-func (a *Authority) NotAfter() time.Time { return a.cert.NotAfter }
+// NotAfter returns when the authority expires, or one above it that must be valid with it. What it issues expires then or
+// earlier.
+func (a *Authority) NotAfter() time.Time { return a.end() }
 
 // String returns the authority's common name.
 func (a *Authority) String() string { return a.cert.Subject.CommonName }
 
-// newAuthority expects options with their defaults filled in.
+// newAuthority returns an authority that agents trust itself. The options must have their defaults.
 func newAuthority(cert *x509.Certificate, key crypto.Signer, o Options) *Authority {
-	return &Authority{cert: cert, certPEM: encodeCertificate(cert), key: key, leafTTL: o.LeafTTL, now: o.Now}
+	return &Authority{
+		cert: cert, certPEM: encodeCertificate(cert), key: key, trust: []*x509.Certificate{cert}, leafTTL: o.LeafTTL, now: o.Now,
+	}
 }
 
 func authorityTemplate(o Options, public crypto.PublicKey) (*x509.Certificate, error) {
@@ -90,7 +102,7 @@ func authorityTemplate(o Options, public crypto.PublicKey) (*x509.Certificate, e
 	if err != nil {
 		return nil, err
 	}
-	t.Subject.CommonName = cmp.Or(o.CommonName, fmt.Sprintf("%s %d", defaultCommonName, t.SerialNumber))
+	t.Subject.CommonName = cmp.Or(o.CommonName, defaultName(t.SerialNumber))
 	t.KeyUsage = x509.KeyUsageCertSign | x509.KeyUsageCRLSign
 	t.IsCA, t.MaxPathLen, t.MaxPathLenZero = true, o.Intermediates, o.Intermediates == 0
 	t.AuthorityKeyId = t.SubjectKeyId

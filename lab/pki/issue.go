@@ -1,7 +1,6 @@
 package pki
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/rand"
 	"crypto/rsa"
@@ -103,9 +102,9 @@ type subject struct {
 // without the defect, to prove that nothing else is wrong with it.
 func (a *Authority) sign(holder Identity, s subject, d Defect) (Credential, error) {
 	now := a.now()
-	if now.Before(a.cert.NotBefore) || now.After(a.cert.NotAfter) {
+	if now.Before(a.cert.NotBefore) || now.After(a.end()) {
 		return Credential{}, fmt.Errorf("authority %q is valid from %s to %s, not now: make a new one",
-			a, a.cert.NotBefore.Format(time.RFC3339), a.cert.NotAfter.Format(time.RFC3339))
+			a, a.cert.NotBefore.Format(time.RFC3339), a.end().Format(time.RFC3339))
 	}
 	key, err := s.key, error(nil)
 	switch {
@@ -129,7 +128,7 @@ func (a *Authority) sign(holder Identity, s subject, d Defect) (Credential, erro
 	if err := a.verify(leaf, now); err != nil {
 		return Credential{}, err
 	}
-	certPEM := encodeCertificate(leaf)
+	certPEM := send(leaf, a.chain)
 	if d != (Defect{}) {
 		if certPEM, err = a.signDefective(template, key, d, now); err != nil {
 			return Credential{}, err
@@ -139,7 +138,7 @@ func (a *Authority) sign(holder Identity, s subject, d Defect) (Credential, erro
 	if err != nil {
 		return Credential{}, err
 	}
-	return Credential{Identity: holder.clone(), CertPEM: certPEM, KeyPEM: keyPEM, CAPEM: a.CertificatePEM()}, nil
+	return Credential{Identity: holder.clone(), CertPEM: certPEM, KeyPEM: keyPEM, CAPEM: a.TrustPEM()}, nil
 }
 
 func (a *Authority) leafTemplate(s subject, public crypto.PublicKey, now time.Time) (*x509.Certificate, error) {
@@ -147,8 +146,8 @@ func (a *Authority) leafTemplate(s subject, public crypto.PublicKey, now time.Ti
 	if err != nil {
 		return nil, err
 	}
-	if t.NotAfter.After(a.cert.NotAfter) {
-		t.NotAfter = a.cert.NotAfter
+	if end := a.end(); t.NotAfter.After(end) {
+		t.NotAfter = end
 	}
 	t.Subject.CommonName, t.DNSNames, t.IPAddresses = s.commonName, s.dnsNames, s.ipAddresses
 	t.KeyUsage = x509.KeyUsageDigitalSignature
@@ -160,11 +159,11 @@ func (a *Authority) leafTemplate(s subject, public crypto.PublicKey, now time.Ti
 func (a *Authority) signDefective(sound *x509.Certificate, key crypto.Signer, d Defect, now time.Time) ([]byte, error) {
 	template := d.apply(sound, now)
 	switch {
-	case d.unpermitted && len(a.cert.PermittedDNSDomains) == 0:
+	case d.unpermitted && len(a.permittedDNS()) == 0:
 		return nil, ErrUnconstrained
-	case d.validity == longLived && template.NotAfter.After(a.cert.NotAfter):
+	case d.validity == longLived && template.NotAfter.After(a.end()):
 		return nil, fmt.Errorf("%w: authority %q ends at %s: make one with a longer Options.TTL",
-			ErrNotPermitted, a, a.cert.NotAfter.Format(time.RFC3339))
+			ErrNotPermitted, a, a.end().Format(time.RFC3339))
 	}
 	signer, err := a.signerOf(template, key, d, now)
 	if err != nil {
@@ -177,11 +176,14 @@ func (a *Authority) signDefective(sound *x509.Certificate, key crypto.Signer, d 
 	if d.unpermitted && !isOutsideConstraints(a.verify(leaf, now)) {
 		return nil, fmt.Errorf("authority %q permits even %s", a, unpermittedName)
 	}
-	chain := encodeCertificate(leaf)
-	if d.signer == byIntermediate {
-		chain = bytes.Join([][]byte{chain, signer.certPEM}, nil)
+	switch d.signer {
+	case byIntermediate:
+		return send(leaf, signer.chain), signer.verify(leaf, now)
+	case byUnsentIntermediate:
+		return send(leaf, signer.chain[1:]), signer.verify(leaf, now)
+	default:
+		return send(leaf, signer.chain), nil
 	}
-	return chain, nil
 }
 
 // signerOf returns the authority that signs a defective certificate.
@@ -198,23 +200,28 @@ func (a *Authority) signerOf(template *x509.Certificate, key crypto.Signer, d De
 	}
 }
 
-// intermediate makes an authority below this one that lasts as long.
+// intermediate returns an authority that holders must send along: one below this one that lasts as long, or this one, if it may
+// sign leaf certificates alone and agents do not trust it itself.
 func (a *Authority) intermediate(now time.Time) (*Authority, error) {
-	if a.cert.MaxPathLenZero {
-		return nil, fmt.Errorf("%w: authority %q may sign leaf certificates alone: make one with Options.Intermediates", ErrNotPermitted, a)
+	if a.cert.MaxPathLenZero && len(a.chain) > 0 && !hasCertificate(a.trust, a.cert) {
+		return a, nil
 	}
-	return makeAuthority(Options{CommonName: intermediateName, TTL: a.cert.NotAfter.Sub(now), Now: a.now}.withDefaults(), a)
+	return a.NewIntermediate(Options{CommonName: intermediateName, TTL: a.end().Sub(now), Now: a.now})
 }
 
 // verify verifies a certificate against this authority with crypto/x509, as Nomad
 // does, so that the authority and the agents agree on what a constraint permits.
 func (a *Authority) verify(leaf *x509.Certificate, now time.Time) error {
-	roots := x509.NewCertPool()
-	roots.AddCert(a.cert)
-	_, err := leaf.Verify(x509.VerifyOptions{Roots: roots, CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	_, err := leaf.Verify(x509.VerifyOptions{
+		Roots: pool(a.trust), Intermediates: pool(a.chain), CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
+	})
 	if isOutsideConstraints(err) {
 		return fmt.Errorf("outside the name constraints of authority %q (permitted DNS: %s): leave the name out, or make an authority with it in Options.PermittedDNS: %w: %w",
-			a, strings.Join(a.cert.PermittedDNSDomains, ", "), ErrNotPermitted, err)
+			a, strings.Join(a.permittedDNS(), ", "), ErrNotPermitted, err)
+	}
+	var invalid x509.CertificateInvalidError
+	if errors.As(err, &invalid) && invalid.Reason == x509.TooManyIntermediates {
+		return fmt.Errorf("below authority %q are too many others: %w: %w", a, ErrNotPermitted, err)
 	}
 	if err != nil {
 		return fmt.Errorf("verify the new certificate: %w", err)

@@ -3,6 +3,7 @@ package pki
 import (
 	"errors"
 	"fmt"
+	"math/big"
 	"slices"
 	"strings"
 	"time"
@@ -71,6 +72,18 @@ func (o Options) withDefaults() Options {
 	}
 	return o
 }
+
+// name returns the common name of the authority.
+func (o Options) name() (string, error) {
+	if o.CommonName != "" {
+		return o.CommonName, nil
+	}
+	serial, err := newSerial()
+	return defaultName(serial), err
+}
+
+// defaultName returns the common name that `nomad tls ca create` gives an authority of that serial number.
+func defaultName(serial *big.Int) string { return fmt.Sprintf("%s %d", defaultCommonName, serial) }
 
 // validate returns all faults of the options, joined. The defaults must be filled in.
 func (o Options) validate() error {

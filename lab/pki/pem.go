@@ -15,6 +15,7 @@ import (
 
 const (
 	certificateBlock = "CERTIFICATE"
+	requestBlock     = "CERTIFICATE REQUEST"
 	sec1Block        = "EC PRIVATE KEY"
 	pkcs1Block       = "RSA PRIVATE KEY"
 	pkcs8Block       = "PRIVATE KEY"
@@ -39,7 +40,11 @@ func EncodeCertificates(certs []*x509.Certificate) []byte {
 }
 
 func encodeCertificate(cert *x509.Certificate) []byte {
-	return pem.EncodeToMemory(&pem.Block{Type: certificateBlock, Bytes: cert.Raw})
+	return encodeBlock(certificateBlock, cert.Raw)
+}
+
+func encodeBlock(kind string, der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})
 }
 
 // encodeKey returns an EC key in SEC 1 form, as `nomad tls` writes it, and a key of

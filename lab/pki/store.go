@@ -4,6 +4,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -18,6 +19,9 @@ import (
 const (
 	// CAFile is the name of the CA bundle.
 	CAFile = "nomad-agent-ca.pem"
+	// CAChainFile is the name of the certificate of an authority below others, followed by its chain. An authority that agents
+	// trust itself has no such file: CAFile holds its certificate.
+	CAChainFile = "nomad-agent-ca-chain.pem"
 	// CAKeyFile is the name of the authority's private key.
 	CAKeyFile = "nomad-agent-ca-key.pem"
 )
@@ -28,7 +32,7 @@ const (
 	certMode os.FileMode = 0o644
 )
 
-// Save writes CAFile and CAKeyFile into dir. It makes dir with mode 0700 if it does not
+// Save writes CAFile and CAKeyFile into dir, and CAChainFile for an authority below others. It makes dir with mode 0700 if it does not
 // exist, and does not change the mode of a dir that does. The key's mode is 0600.
 // Existing files are replaced, each atomically. Save returns errors of the file system.
 func (a *Authority) Save(dir string) error {
@@ -36,9 +40,18 @@ func (a *Authority) Save(dir string) error {
 	if err != nil {
 		return fmt.Errorf("save authority %q: %w", a, err)
 	}
-	err = writeFiles(dir,
-		file{CAKeyFile, keyPEM, keyMode},
-		file{CAFile, a.certPEM, certMode})
+	files := []file{{CAKeyFile, keyPEM, keyMode}, {CAFile, a.TrustPEM(), certMode}}
+	alone := len(a.chain) == 0 && len(a.trust) == 1 && a.trust[0].Equal(a.cert)
+	if !alone {
+		chain := slices.DeleteFunc(slices.Clone(a.chain), a.cert.Equal)
+		files = append(files, file{CAChainFile, send(a.cert, chain), certMode})
+	}
+	err = writeFiles(dir, files...)
+	if err == nil && alone { // one that another authority has left would be read instead of CAFile
+		if err = os.Remove(filepath.Join(dir, CAChainFile)); errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("save authority %q: %w", a, err)
 	}
@@ -62,14 +75,28 @@ func LoadAuthority(dir string, o Options) (*Authority, error) {
 	if err != nil {
 		return nil, fmt.Errorf("load authority: %w (%s)", err, mend)
 	}
-	switch cert := certs[0]; {
-	case !cert.IsCA:
-		return nil, fmt.Errorf("load authority: %s: %s is not an authority (%s)", filepath.Join(dir, CAFile), cert.Subject, mend)
-	case !SameKey(cert.PublicKey, key.Public()):
-		return nil, fmt.Errorf("load authority: %s is not the key of %s (%s)", filepath.Join(dir, CAKeyFile), filepath.Join(dir, CAFile), mend)
-	default:
-		return newAuthority(cert, key, o), nil
+	chain, _, err := readFile(dir, CAChainFile, DecodeCertificates)
+	own := CAChainFile
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		chain, own = certs, CAFile
+	case err != nil:
+		return nil, fmt.Errorf("load authority: %w (%s)", err, mend)
 	}
+	switch cert := chain[0]; {
+	case !cert.IsCA:
+		return nil, fmt.Errorf("load authority: %s: %s is not an authority (%s)", filepath.Join(dir, own), cert.Subject, mend)
+	case !SameKey(cert.PublicKey, key.Public()):
+		return nil, fmt.Errorf("load authority: %s is not the key of %s (%s)", filepath.Join(dir, CAKeyFile), filepath.Join(dir, own), mend)
+	}
+	if own == CAFile {
+		return newAuthority(chain[0], key, o), nil
+	}
+	a := chainedAuthority(chain, certs, key, o)
+	if err := a.checkChain(); err != nil {
+		return nil, fmt.Errorf("load authority: %s: %w (%s)", filepath.Join(dir, own), err, mend)
+	}
+	return a, nil
 }
 
 // Save writes certificate, key and CA bundle into dir under the names that `nomad tls`

@@ -45,7 +45,7 @@ func Mint(a *pki.Authority, region string, options ...Option) (Set, error) {
 	for _, o := range options {
 		o(&m)
 	}
-	s := Set{callers: map[Kind]probe.Caller{None: withoutCertificate(pki.Credential{CAPEM: a.CertificatePEM()})}, missing: map[Kind]string{}}
+	s := Set{callers: map[Kind]probe.Caller{None: withoutCertificate(pki.Credential{CAPEM: a.TrustPEM()})}, missing: map[Kind]string{}}
 	for _, k := range Kinds() {
 		if k == None {
 			continue
@@ -84,7 +84,7 @@ func (m mint) credential(k Kind) (pki.Credential, error) {
 		return m.authority.IssueDefective(server, f.defect)
 	}
 	c, err := m.foreign.Issue(server)
-	c.CAPEM = m.authority.CertificatePEM() // it must complete its side of the handshake
+	c.CAPEM = m.authority.TrustPEM() // it must complete its side of the handshake
 	return c, err
 }
 
