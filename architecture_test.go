@@ -63,6 +63,9 @@ func rooms() map[string]room {
 		},
 		// Where certificates come from. The packages below it know no lab and no engine.
 		"lab/authority": {mayImport: []string{"lab/pki"}},
+		"lab/authority/nomadcli": {
+			mayImport: []string{"lab/authority", "lab/pki", "lab/spec"}, testsMayImport: []string{"internal/deadline", "lab/image", "lab/poll"},
+		},
 		"lab/posture/matrix": {mayImport: []string{"lab/posture/caller", "lab/probe", "lab/pki", "lab/finding"}},
 		"lab/regress/lock":   {mayImport: []string{"lab/agentconf", "lab/finding", "lab/fit", "lab/spec"}},
 		"lab": {
