@@ -70,7 +70,8 @@ func rooms() map[string]room {
 		"lab/regress/lock":   {mayImport: []string{"lab/agentconf", "lab/finding", "lab/fit", "lab/spec"}},
 		"lab": {
 			mayImport: []string{
-				"fixtures", "internal/state", "lab/agentconf", "lab/authority", "internal/deadline", "lab/engine",
+				"fixtures", "internal/state", "lab/agentconf", "lab/authority", "lab/authority/nomadcli",
+				"internal/deadline", "lab/engine",
 				"lab/image", "lab/pki", "lab/plan", "lab/poll", "lab/spec", "internal/watchdog",
 			},
 			testsMayImport: []string{"internal/spectest", "lab/engine/docker", "lab/labtest"},

@@ -2,6 +2,7 @@ package lab
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -10,6 +11,7 @@ import (
 
 	"nomadlab.internal/internal/state"
 	"nomadlab.internal/lab/authority"
+	"nomadlab.internal/lab/authority/nomadcli"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/plan"
@@ -22,6 +24,11 @@ func (s *start) newSource(ctx context.Context, first ...authority.Request) (auth
 	switch a := p.Authority; {
 	case a.Source == spec.BuiltinSource:
 		return builtinSource(p)
+	case a.Source == spec.NomadSource:
+		return nomadcli.New(ctx, nomadcli.Options{
+			Domain: a.Domain, AdditionalDomains: a.AdditionalDomains, NameConstraint: a.NameConstraint,
+			CertificateDomain: a.CertificateDomain, LeafTTL: cmp.Or(p.Certificates.TTL, pki.DefaultLeafTTL),
+		}, s.shell, first...)
 	default:
 		return nil, fmt.Errorf("%w: no source of certificates is named %q: use one of %v", spec.ErrInvalid, a.Source, spec.Sources())
 	}
