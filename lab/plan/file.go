@@ -44,11 +44,19 @@ const (
 	PrivateKey    Secret = "private key"
 	Gossip        Secret = "gossip key"
 	IntroToken    Secret = "introduction token"
+	// VaultCertificate and VaultKey are those of the Vault server itself, VaultCA is their authority.
+	VaultCertificate Secret = "certificate of vault"
+	VaultKey         Secret = "private key of vault"
+	VaultCA          Secret = "ca certificate of vault"
+	// VaultToken is the configuration of consul-template that has the node's own token.
+	VaultToken Secret = "vault token"
+	// ConsulTemplate is the program consul-template.
+	ConsulTemplate Secret = "consul-template"
 	// UserText is the whole text of a file of a user configuration; Content is that text without its secrets.
 	UserText Secret = "configuration"
 )
 
-// planFiles returns a node's files: its configuration, its own certificate and key, and the authority's certificate.
+// planFiles returns the files of a node's configuration.
 func planFiles(n Node, at paths, config string) []File {
 	files := []File{
 		{Path: at.data, Mode: fs.ModeDir | 0o700},
@@ -58,12 +66,17 @@ func planFiles(n Node, at paths, config string) []File {
 	if n.Role == pki.Server && n.Gossip != spec.NoKey {
 		files = append(files, File{Path: at.config + "/gossip.hcl", Mode: 0o600, Secret: Gossip})
 	}
-	return append(files,
-		File{Path: at.tls, Mode: fs.ModeDir | 0o700},
-		File{Path: at.tls + "/" + pki.CAFile, Mode: 0o600, Secret: CACertificate},
-		File{Path: at.tls + "/" + n.Identity.CertFile(), Mode: 0o600, Secret: Certificate},
-		File{Path: at.tls + "/" + n.Identity.KeyFile(), Mode: 0o600, Secret: PrivateKey},
-	)
+	return files
+}
+
+// certificateFiles returns a node's own certificate and key, and the authority's certificate.
+func certificateFiles(n Node, at paths) []File {
+	return []File{
+		{Path: at.tls, Mode: fs.ModeDir | 0o700},
+		{Path: at.tls + "/" + pki.CAFile, Mode: 0o600, Secret: CACertificate},
+		{Path: at.tls + "/" + n.Identity.CertFile(), Mode: 0o600, Secret: Certificate},
+		{Path: at.tls + "/" + n.Identity.KeyFile(), Mode: 0o600, Secret: PrivateKey},
+	}
 }
 
 // Sealed is a text that is not shown when the value that contains it is printed or encoded.

@@ -68,6 +68,8 @@ type Node struct {
 	Identity pki.Identity `json:"identity"`
 	// Defect is the name of the defect of its certificate; see pki.Defects. Empty: none.
 	Defect string `json:"defect,omitempty"`
+	// ConsulTemplate is true if the agent runs under consul-template, which gets its certificate from Vault.
+	ConsulTemplate bool `json:"consul_template,omitempty"`
 	// UserCertificate is true if the agent's certificate came with the user configuration.
 	UserCertificate bool `json:"user_certificate,omitempty"`
 	// ServerName is the name in its certificate that callers verify. Empty: the name of its Identity.

@@ -51,6 +51,8 @@ type Plan struct {
 	NotBootstrapped bool `json:"not_bootstrapped,omitempty"`
 	// Overrides are the lines of the agents' configuration that differ from those of the lab.
 	Overrides []spec.Override `json:"overrides,omitempty"`
+	// Services are programs beside the agents: a Vault server, if that issues the certificates.
+	Services []Service `json:"services,omitempty"`
 	// Nodes are in the order of their addresses: servers, clients, extra nodes.
 	Nodes []Node `json:"nodes"`
 	// GossipKey is the gossip key in the user configuration of the first server. It is in no record.
@@ -61,7 +63,7 @@ type Plan struct {
 func (host HostEnvironment) TLSFolder(node string) string { return host.paths(node).tls }
 
 // paths are the folders of a node.
-type paths struct{ data, config, tls string }
+type paths struct{ root, data, config, tls string }
 
 // paths returns the folders of a node. In a container they are those of the official image. On this machine they are
 // short: the socket of a task is below data, and the path of a socket has at most 107 bytes (unix(7)).
@@ -70,7 +72,7 @@ func (host HostEnvironment) paths(node string) paths {
 	if !host.contained() {
 		root = path.Join(host.Folder, node)
 	}
-	return paths{data: root + "/data", config: root + "/config", tls: root + "/tls"}
+	return paths{root: root, data: root + "/data", config: root + "/config", tls: root + "/tls"}
 }
 
 // agentFile is a node's configuration, below its folder for configuration.
@@ -100,12 +102,16 @@ func New(s spec.Spec, host HostEnvironment) (Plan, error) {
 			Identity: pki.Identity{Role: x.CertificateRole, Region: x.CertificateRegion},
 		})
 	}
+	p.addServices()
 	var err error
-	if p.Subnet, err = chooseSubnet(s.Subnet, s.Name, len(p.Nodes), host); err != nil {
+	if p.Subnet, err = chooseSubnet(s.Subnet, s.Name, len(p.Nodes)+len(p.Services), host); err != nil {
 		return Plan{}, err
 	}
 	if err := p.address(host, s.OneHost); err != nil {
 		return Plan{}, err
+	}
+	for i := range p.Services {
+		p.completeVault(&p.Services[i], host)
 	}
 	if err := p.complete(s, host); err != nil {
 		return Plan{}, err
@@ -164,6 +170,7 @@ func (p *Plan) complete(s spec.Spec, host HostEnvironment) error {
 		if err := n.identify(s.Certificates); err != nil {
 			return err
 		}
+		n.ConsulTemplate = s.Authority.Source == spec.VaultSource && n.Defect == ""
 		if s.Configuration != nil {
 			if err := p.configure(n, s.Configuration, s.LogLevel, host); err != nil {
 				return err
@@ -197,26 +204,22 @@ func (p *Plan) write(n *Node, logLevel string, host HostEnvironment) error {
 	encrypted, err := agentconf.Flag(config, "tls.http")
 	n.HTTPInClear = err == nil && !encrypted
 	at := host.paths(n.Name)
-	n.Files = append(planFiles(*n, at, string(config)), p.introduction(*n, at)...)
+	n.Files = planFiles(*n, at, string(config))
+	if n.ConsulTemplate {
+		p.supervise(n, host)
+	} else {
+		n.Files = append(n.Files, certificateFiles(*n, at)...)
+	}
+	n.Files = append(n.Files, p.introduction(*n, at)...)
 	return nil
 }
 
 // agent returns the node's Nomad configuration.
 func (p *Plan) agent(n Node, logLevel string, host HostEnvironment) agentconf.Agent {
 	at := host.paths(n.Name)
-	folder := at.tls + "/"
-	if n.Folder == at.tls {
-		folder = ""
-	}
 	a := agentconf.Agent{
 		Name: n.Name, Region: n.Region, Datacenter: n.Datacenter, LogLevel: logLevel,
-		DataDir: at.data, Advertise: n.advertise(),
-		TLS: &agentconf.TLS{
-			CAFile:   folder + pki.CAFile,
-			CertFile: folder + n.Identity.CertFile(),
-			KeyFile:  folder + n.Identity.KeyFile(),
-			Relative: folder == "",
-		},
+		DataDir: at.data, Advertise: n.advertise(), TLS: p.tls(n, host),
 	}
 	if !host.contained() {
 		a.BindAddr = a.Advertise // no other address of this machine belongs to the node
@@ -230,6 +233,22 @@ func (p *Plan) agent(n Node, logLevel string, host HostEnvironment) agentconf.Ag
 		a.Server.BootstrapExpect = len(p.addresses(n.Region, Node.RPCPort))
 	}
 	return a
+}
+
+// tls returns where the agent finds its certificate.
+func (p *Plan) tls(n Node, host HostEnvironment) *agentconf.TLS {
+	at := host.paths(n.Name)
+	folder := at.tls + "/"
+	switch {
+	case n.ConsulTemplate:
+		rendered := p.rendered(n, host)
+		return &agentconf.TLS{CAFile: rendered.CAFile(), CertFile: rendered.CertFile(), KeyFile: rendered.KeyFile()}
+	case n.Folder == at.tls:
+		folder = ""
+	}
+	return &agentconf.TLS{
+		CAFile: folder + pki.CAFile, CertFile: folder + n.Identity.CertFile(), KeyFile: folder + n.Identity.KeyFile(), Relative: folder == "",
+	}
 }
 
 // rawExec reports whether clients run raw_exec tasks. On this machine's loopback they do so only in a lab that lacks no

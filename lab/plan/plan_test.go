@@ -178,9 +178,11 @@ func TestPlanReachesNothing(t *testing.T) {
 	allowed := []string{
 		"bytes", "cmp", "encoding/json", "errors", "fmt", "hash/fnv", "io/fs", "net/netip", "path", "regexp", "slices", "strconv", "strings",
 		"github.com/hashicorp/go-sockaddr", "nomadlab.internal/lab/agentconf", "nomadlab.internal/lab/agentconf/settings", "nomadlab.internal/lab/fit", "nomadlab.internal/lab/pki",
-		"nomadlab.internal/lab/spec",
+		"nomadlab.internal/lab/spec", "nomadlab.internal/lab/authority/vault/render",
 	}
 	files, err := filepath.Glob("*.go")
+	rendering, _ := filepath.Glob("../authority/vault/render/*.go")
+	files = append(files, rendering...)
 	files = slices.DeleteFunc(files, func(name string) bool { return strings.HasSuffix(name, "_test.go") })
 	if err != nil || len(files) < 5 {
 		t.Fatalf("the files are %q: %v", files, err)
@@ -191,7 +193,9 @@ func TestPlanReachesNothing(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, i := range parsed.Imports {
-			if path, err := strconv.Unquote(i.Path.Value); err != nil || !slices.Contains(allowed, path) {
+			path, err := strconv.Unquote(i.Path.Value)
+			counts := path == "time" && slices.Contains(rendering, file) // the life of a certificate is a duration
+			if err != nil || !slices.Contains(allowed, path) && !counts {
 				t.Errorf("%s imports %s", file, i.Path.Value)
 			}
 		}

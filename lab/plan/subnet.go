@@ -26,6 +26,13 @@ func (p *Plan) address(host HostEnvironment, oneHost bool) error {
 		}
 		p.Nodes[i].Address = address
 	}
+	for i := range p.Services {
+		address, err := nodeAddress(p.Subnet, len(p.Nodes)+i)
+		if err != nil {
+			return err
+		}
+		p.Services[i].Address = address
+	}
 	return nil
 }
 
