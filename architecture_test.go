@@ -70,7 +70,7 @@ func rooms() map[string]room {
 		"lab/regress/lock":   {mayImport: []string{"lab/agentconf", "lab/finding", "lab/fit", "lab/spec"}},
 		"lab": {
 			mayImport: []string{
-				"fixtures", "internal/state", "lab/agentconf", "lab/authority", "lab/authority/nomadcli",
+				"fixtures", "internal/state", "lab/agentconf", "lab/authority", "lab/authority/nomadcli", "lab/authority/vault", "lab/authority/vault/render",
 				"internal/deadline", "lab/engine",
 				"lab/image", "lab/pki", "lab/plan", "lab/poll", "lab/spec", "internal/watchdog",
 			},
@@ -132,7 +132,7 @@ func rooms() map[string]room {
 		},
 		// The plan. Spec and plan are pure: TestSpecReachesNothing and TestPlanReachesNothing check that.
 		"lab/plan": {
-			mayImport:      []string{"lab/agentconf", "lab/agentconf/settings", "lab/fit", "lab/pki", "lab/spec"},
+			mayImport:      []string{"lab/agentconf", "lab/agentconf/settings", "lab/authority/vault/render", "lab/fit", "lab/pki", "lab/spec"},
 			testsMayImport: []string{"internal/spectest"},
 		},
 		"internal/userfile":                {},

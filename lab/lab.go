@@ -20,6 +20,7 @@ import (
 
 	"nomadlab.internal/internal/state"
 	"nomadlab.internal/internal/watchdog"
+	"nomadlab.internal/lab/authority/vault"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/plan"
@@ -39,6 +40,8 @@ type Lab struct {
 	// gossip is the gossip key. Nil: the lab has none.
 	gossip *string
 	nodes  []*Node
+	// vault is the server that issues the certificates. Nil: there is none, or it was not loaded.
+	vault *vault.Authority
 	// readyErr is the error that ReadyTimeout tolerated. Nil: none.
 	readyErr error
 

@@ -62,6 +62,9 @@ func listed(name string, found engine.LabState) Listed {
 	there, extra := 0, 0
 	for _, s := range found.Nodes {
 		members = max(members, len(state.ComposeNodes(s.Labels)))
+		if s.Labels[state.LabelService] != "" {
+			continue
+		}
 		switch {
 		case s.Labels[state.LabelExtraNode] == "":
 			there++

@@ -28,7 +28,7 @@ const (
 	phaseWatch = "watch"
 	// phasePlan checks that the lab can be planned, before phaseNomad, which may take minutes.
 	phasePlan = "plan"
-	// phaseNomad finds, pulls or builds the Nomad that the lab runs.
+	// phaseNomad finds, pulls or builds the Nomad that the lab runs, and the further programs that it needs.
 	phaseNomad = "nomad"
 	// phaseNetwork plans the lab, and makes its network in a free subnet.
 	phaseNetwork = "network"
@@ -54,6 +54,9 @@ type start struct {
 	options UpOptions
 	name    *state.Reservation
 	secrets secrets
+	// parts and vault are those of a lab whose certificates a Vault server issues.
+	parts vaultParts
+	vault *vaultSecrets
 }
 
 // phase is a step of a start. It has two names if it does the work of two phases side by side.
@@ -138,24 +141,26 @@ func (s *start) getNomad(ctx context.Context) error {
 	request := image.Request{
 		Version: r.Spec.Nomad.Version, Image: r.Spec.Nomad.Image, Binary: r.Spec.Nomad.Binary, Environment: []string{marker(r.Run)},
 	}
-	progress := func(e image.Event) {
-		s.options.emit(Event{Phase: phaseNomad, Text: e.Text, Done: e.Stage == image.StageLicence})
-	}
 	if host := s.lab.engine.DockerHost(); host != "" {
-		got, err := image.Resolve(ctx, host, request, progress)
+		got, err := image.Resolve(ctx, host, request, s.building)
 		if err != nil {
 			return err
 		}
 		r.Image, r.Version = got.Ref, got.Version
 	} else {
-		got, err := image.ResolveBinary(ctx, request, progress)
+		got, err := image.ResolveBinary(ctx, request, s.building)
 		if err != nil {
 			return err
 		}
 		r.Image, r.Version = got.Path, got.Version
 	}
 	s.options.reportDone(phaseNomad, fmt.Sprintf("Nomad %s from %s", r.Version, r.Image))
-	return nil
+	return s.getParts(ctx)
+}
+
+// building reports the progress of finding, pulling or building a program.
+func (s *start) building(e image.Event) {
+	s.options.emit(Event{Phase: phaseNomad, Text: e.Text, Done: e.Stage == image.StageLicence})
 }
 
 // makeNetwork plans the lab and makes its network. It plans again, without the subnets that the engine has refused, when
@@ -197,6 +202,7 @@ func (s *start) issue(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	made.vault = s.vault
 	s.secrets, l.authority, l.foreign = made, made.signer(), made.foreign
 	switch {
 	case planned.UserConfiguration && planned.GossipKey != "":

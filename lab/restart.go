@@ -40,6 +40,9 @@ func (l *Lab) Restart(ctx context.Context) error {
 			return n.Start(ctx)
 		}
 	}
+	if err := l.startServices(ctx, states); err != nil {
+		return err
+	}
 	if err := each(ctx, l.Servers(), start); err != nil {
 		return err
 	}

@@ -34,6 +34,8 @@ type secrets struct {
 	introductions map[string]string
 	// configuration is the user's. Nil: the lab's own.
 	configuration *spec.Configuration
+	// vault has what agents under consul-template need. Nil: there are none.
+	vault *vaultSecrets
 }
 
 // newSource returns the source of a lab's certificates. first are requests that Issue will get, so that a source which starts a
@@ -203,6 +205,8 @@ func (s *secrets) part(f plan.File, secret plan.Secret, n plan.Node, c pki.Crede
 		return []byte(s.introductions[n.Name])
 	case plan.UserText:
 		return []byte(f.Whole)
+	case plan.VaultCertificate, plan.VaultKey, plan.VaultCA, plan.VaultToken, plan.ConsulTemplate:
+		return s.vault.part(secret, n.Name)
 	default:
 		return []byte(f.Content)
 	}

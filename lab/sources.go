@@ -29,6 +29,8 @@ func (s *start) newSource(ctx context.Context, first ...authority.Request) (auth
 			Domain: a.Domain, AdditionalDomains: a.AdditionalDomains, NameConstraint: a.NameConstraint,
 			CertificateDomain: a.CertificateDomain, LeafTTL: cmp.Or(p.Certificates.TTL, pki.DefaultLeafTTL),
 		}, s.shell, first...)
+	case a.Source == spec.VaultSource:
+		return s.vaultSource(ctx)
 	default:
 		return nil, fmt.Errorf("%w: no source of certificates is named %q: use one of %v", spec.ErrInvalid, a.Source, spec.Sources())
 	}

@@ -9,7 +9,6 @@ import (
 
 	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab/engine"
-	"nomadlab.internal/lab/poll"
 )
 
 // stateInterval is how often the engine is asked during a start whether a node has ended.
@@ -18,22 +17,12 @@ const stateInterval = 500 * time.Millisecond
 // untilNodeEnds returns a context that is cancelled as soon as a started node has ended: no later wait could succeed. The
 // caller must call the returned function.
 func (s *start) untilNodeEnds(ctx context.Context) (context.Context, func()) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		_ = poll.Every(ctx, stateInterval, func() bool {
-			n, state := s.endedNode(ctx)
-			if n != nil {
-				cancel(n.endedError(ctx, state))
-			}
-			return n != nil
-		})
-	}()
-	return ctx, func() {
-		cancel(nil)
-		<-done
-	}
+	return cancelWhen(ctx, func(ctx context.Context) error {
+		if n, state := s.endedNode(ctx); n != nil {
+			return n.endedError(ctx, state)
+		}
+		return nil
+	})
 }
 
 // endedNode returns a node that was started and has ended, or nil.

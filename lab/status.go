@@ -94,6 +94,7 @@ func (l *Lab) Status(ctx context.Context) Status {
 	if err != nil {
 		s.Trouble = append(s.Trouble, "the engine does not say what runs: "+oneLine(err))
 	}
+	s.Trouble = append(s.Trouble, l.servicesTrouble(states)...)
 	views := map[string]regionView{}
 	for _, r := range l.regions() {
 		views[r.name] = r.view(ctx)

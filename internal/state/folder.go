@@ -144,6 +144,9 @@ func (f Folder) TLS() string { return filepath.Join(f.Path, "tls") }
 // Foreign returns the folder of the second authority that some agents trust.
 func (f Folder) Foreign() string { return filepath.Join(f.Path, "foreign") }
 
+// Vault returns the folder of the secrets of the Vault server that issues the lab's certificates.
+func (f Folder) Vault() string { return filepath.Join(f.Path, "vault") }
+
 // RecordFile returns the file of the lab's record.
 func (f Folder) RecordFile() string { return filepath.Join(f.Path, "lab.json") }
 

@@ -25,6 +25,8 @@ const (
 	LabelMembers = "members"
 	// LabelExtraNode is on extra nodes.
 	LabelExtraNode = "extra-node"
+	// LabelService is on programs beside the agents.
+	LabelService = "service"
 )
 
 // LabelOrigin says what brought a lab up, if not this program.

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -74,6 +75,8 @@ type Template struct {
 	// DNSNames are all DNS names of the certificate: none is added or checked. Zero:
 	// it has none.
 	DNSNames []string
+	// IPs are all addresses of the certificate. Zero: it has none.
+	IPs []netip.Addr
 	// Defect is what else is wrong with the certificate. Zero: nothing.
 	Defect Defect
 }
@@ -82,7 +85,11 @@ type Template struct {
 // ErrNotPermitted, wrapped, if the authority may not sign it, and otherwise the
 // errors of IssueDefective.
 func (a *Authority) IssueTemplate(t Template) (Credential, error) {
-	cred, err := a.sign(t.Holder, subject{commonName: t.CommonName, dnsNames: slices.Clone(t.DNSNames)}, t.Defect)
+	s := subject{commonName: t.CommonName, dnsNames: slices.Clone(t.DNSNames)}
+	for _, ip := range t.IPs {
+		s.ipAddresses = append(s.ipAddresses, ip.Unmap().AsSlice())
+	}
+	cred, err := a.sign(t.Holder, s, t.Defect)
 	if err != nil {
 		return Credential{}, fmt.Errorf("issue %s certificate for %q %q: %w", t.Defect, t.CommonName, t.DNSNames, err)
 	}
