@@ -118,7 +118,7 @@ func (c Credential) Save(dir string) error {
 }
 
 // LoadCredential reads what Save or `nomad tls cert create` wrote to dir for the role
-// and region of id. The returned Identity has the further names and addresses of the
+// and region of id; a certificate without any name is right for CLI. The returned Identity has the further names and addresses of the
 // certificate, so that issuing for it again loses none. The error names the file that
 // is missing (errors.Is fs.ErrNotExist), damaged or for another identity, and what to
 // do. Validity is not checked: an expired credential loads.
@@ -150,7 +150,8 @@ func loadCredential(dir string, id Identity) (Credential, error) {
 	if !SameKey(leaf.PublicKey, key.Public()) {
 		return Credential{}, fmt.Errorf("%s is not the key of %s", filepath.Join(dir, id.KeyFile()), filepath.Join(dir, id.CertFile()))
 	}
-	if !slices.Contains(leaf.DNSNames, id.Name()) && leaf.Subject.CommonName != id.Name() {
+	nameless := id.Role == CLI && len(leaf.DNSNames) == 0 && leaf.Subject.CommonName == "" // HTTPS asks for no name
+	if !nameless && !slices.Contains(leaf.DNSNames, id.Name()) && leaf.Subject.CommonName != id.Name() {
 		return Credential{}, fmt.Errorf("%s speaks for %s (%s)", filepath.Join(dir, id.CertFile()),
 			leaf.Subject, strings.Join(leaf.DNSNames, ", "))
 	}

@@ -1,6 +1,7 @@
 package pki_test
 
 import (
+	"errors"
 	"io/fs"
 	"net/netip"
 	"os"
@@ -185,4 +186,29 @@ func readFile(t *testing.T, dir, name string) []byte {
 		t.Fatal(err)
 	}
 	return text
+}
+
+// TestANamelessCertificateIsGoodForTheCLIAlone: HTTPS asks for no name, while an agent is known by its own.
+func TestANamelessCertificateIsGoodForTheCLIAlone(t *testing.T) {
+	a := newAuthority(t, pki.Options{})
+	for role, good := range map[pki.Role]bool{pki.CLI: true, pki.Server: false, pki.Client: false} {
+		dir, id := t.TempDir(), pki.Identity{Role: role}
+		nameless, err := a.IssueTemplate(pki.Template{Holder: id})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := nameless.Save(dir); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := pki.LoadCredential(dir, id); (err == nil) != good {
+			t.Errorf("%s: %v", role, err)
+		}
+		named, err := a.Issue(id)
+		if err := errors.Join(err, named.Save(dir)); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := pki.LoadCredential(dir, id); err != nil {
+			t.Errorf("the control of %s: %v", role, err)
+		}
+	}
 }
