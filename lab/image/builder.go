@@ -62,8 +62,11 @@ func (w *builder) versionOf(ctx context.Context, path string) (string, error) {
 	if !isPart {
 		return "", fmt.Errorf("asked for its version it says %q: this is not %s", first, w.part)
 	}
-	// Its revision may follow (version/version.go:88 of Nomad 1.4.3, version/version.go:27 of consul-template 0.41.1).
-	version, _, _ = strings.Cut(version, " ")
+	// The revision may follow, as in "Nomad v1.4.3 (f464aca7…)" and "consul-template v0.41.1 ()", or the time of the build, as in
+	// "Vault v1.21.0, built …".
+	if end := strings.IndexAny(version, " ,"); end >= 0 {
+		version = version[:end]
+	}
 	return strings.TrimSpace(version), nil
 }
 
