@@ -36,6 +36,7 @@ require (
 	golang.org/x/sys v0.49.0
 	golang.org/x/term v0.47.0
 	gotest.tools/v3 v3.5.2
+	software.sslmate.com/src/go-pkcs12 v0.7.4
 )
 
 require (
