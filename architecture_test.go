@@ -97,7 +97,7 @@ func rooms() map[string]room {
 			mayImport: []string{
 				"lab", "lab/agentconf", "lab/agentconf/settings", "internal/deadline", "lab/engine", "lab/finding",
 				"lab/fit", "lab/inspect", "lab/mutation", "lab/pki", "lab/plan", "lab/posture", "lab/posture/catalogue",
-				"lab/probe", "lab/regress/lock", "lab/spec", "internal/userfile",
+				"lab/probe", "lab/regress/lock", "lab/spec", "internal/tlsfile", "internal/userfile",
 			},
 			testsMayImport: []string{"fixtures", "lab/agentconf/model", "lab/engine/engines", "lab/labtest", "lab/report"},
 		},
@@ -135,6 +135,8 @@ func rooms() map[string]room {
 			mayImport:      []string{"lab/agentconf", "lab/agentconf/settings", "lab/authority/vault/render", "lab/fit", "lab/pki", "lab/spec"},
 			testsMayImport: []string{"internal/spectest"},
 		},
+		// What checks of a user's files and the source that issues from them share.
+		"internal/tlsfile":                 {mayImport: []string{"lab/pki"}},
 		"internal/userfile":                {},
 		"lab/pki":                          {mayImport: []string{"internal/userfile"}, testsMayImport: []string{"internal/deadline"}},
 		"internal/watchdog":                {mayImport: []string{"internal/procfs", "internal/deadline", "lab/poll"}},

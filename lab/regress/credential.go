@@ -5,11 +5,11 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"nomadlab.internal/internal/tlsfile"
 	"nomadlab.internal/internal/userfile"
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/pki"
@@ -254,14 +254,8 @@ func (s *Source) leadsTo(a *pki.Authority) bool {
 
 // namedBelow returns the files of that name in the folder and below it.
 func namedBelow(folder, name string) []string {
-	var out []string
-	_ = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
-		if err == nil && entry.Name() == name && isFile(path) {
-			out = append(out, path)
-		}
-		return nil // a folder that cannot be read has no file to use
-	})
-	return out
+	paths, _ := tlsfile.Paths(folder) // a folder that cannot be read has no file to use
+	return slices.DeleteFunc(paths, func(path string) bool { return filepath.Base(path) != name || !isFile(path) })
 }
 
 // authoritiesOf returns the authorities (PEM) to which a certificate leads whose holder names no tls.ca_file: those of
@@ -283,7 +277,7 @@ func authoritiesOf(c pki.Credential, folder string) ([]byte, error) {
 	if anchors := pki.LeadsTo(chain[0], chain[1:], authorities); len(anchors) > 0 {
 		return pki.EncodeCertificates(anchors), nil
 	}
-	paths, err := chain[0].Verify(x509.VerifyOptions{Intermediates: poolOf(chain[1:]), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
+	paths, err := chain[0].Verify(x509.VerifyOptions{Intermediates: tlsfile.Pool(chain[1:]), KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny}})
 	if err != nil {
 		return nil, fmt.Errorf("no tls.ca_file is named, and the certificate leads neither to an authority whose certificate is in %s nor to one of this system's store (issuer %s): put the issuer's certificate there: %w",
 			folder, pki.NameText(chain[0].RawIssuer), err)

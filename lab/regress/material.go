@@ -3,12 +3,12 @@ package regress
 import (
 	"crypto"
 	"crypto/x509"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"nomadlab.internal/internal/tlsfile"
 	"nomadlab.internal/lab/pki"
 )
 
@@ -34,12 +34,10 @@ type Material struct {
 	Part Part
 }
 
-// maxMaterial is the maximum size of a file that is read, maxBeside that of one that no setting names, in bytes. mostMaterial is
-// how many files of a folder are read.
+// maxMaterial is the maximum size of a file that is read, maxBeside that of one that no setting names, in bytes.
 const (
-	maxMaterial  = 1 << 20
-	maxBeside    = 1 << 17
-	mostMaterial = 2000
+	maxMaterial = 1 << 20
+	maxBeside   = 1 << 17
 )
 
 // materialAt reads a file. ok is false if it cannot be read, or has neither certificates nor keys.
@@ -56,42 +54,20 @@ func materialAt(role pki.Role, part Part, path string) (m Material, ok bool) {
 	return m, len(m.Certificates)+len(m.Keys)+m.Unreadable > 0
 }
 
-// materialIn reads the files of a folder and of the folders below it, except those in known.
+// materialIn reads the files of a folder and of the folders below it, except those in known. It leaves out what it cannot read:
+// this process may run as another user than the agent.
 func materialIn(role pki.Role, folder string, known []Material) []Material {
 	var out []Material
-	looked := 0
-	_ = filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
-		switch {
-		case err != nil: // it is left out: this process may run as another user than the agent
-			return nil //nolint:nilerr // see above
-		case entry.IsDir():
-			return nil
-		case looked == mostMaterial:
-			return filepath.SkipAll
-		}
-		looked++
-		if slices.ContainsFunc(known, func(m Material) bool { return sameFile(m.Path, path) }) {
-			return nil
+	paths, _ := tlsfile.Paths(folder)
+	for _, path := range paths {
+		if slices.ContainsFunc(known, func(m Material) bool { return tlsfile.Same(m.Path, path) }) {
+			continue
 		}
 		if m, ok := materialAt(role, PartNone, path); ok {
 			out = append(out, m)
 		}
-		return nil
-	})
+	}
 	return out
-}
-
-// sameFile reports whether two paths lead to one file.
-func sameFile(a, b string) bool {
-	if filepath.Clean(a) == filepath.Clean(b) {
-		return true
-	}
-	first, err := os.Stat(a)
-	if err != nil {
-		return false
-	}
-	second, err := os.Stat(b)
-	return err == nil && os.SameFile(first, second)
 }
 
 // isBelow reports whether the path is in the folder, or in a folder of it.

@@ -1,14 +1,13 @@
 package regress
 
 import (
-	"bytes"
 	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
+	"nomadlab.internal/internal/tlsfile"
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture/catalogue"
@@ -158,83 +157,35 @@ func (s Source) foldersHint() string {
 // accepts returns why agents of the role who do not accept the certificate of the role whose: by the authorities in their
 // tls.ca_file, for that usage, and for that name if it is not empty.
 func (s Source) accepts(who, whose pki.Role, usage x509.ExtKeyUsage, name string) error {
-	trusting, c := s.credential(who), s.credential(whose)
-	chain, err := c.Chain()
+	chain, err := s.credential(whose).Chain()
 	if err != nil {
 		return err
 	}
-	roots, err := trusting.Pool()
+	authorities, err := s.credential(who).Authorities()
 	if err != nil {
 		return err
 	}
-	_, err = chain[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: poolOf(chain[1:]), KeyUsages: []x509.ExtKeyUsage{usage}, DNSName: name})
-	if err == nil {
+	c := tlsfile.Chain{
+		Certificates: chain, Path: s.pathOf(whose, PartCertificate),
+		Authorities: authorities, Bundle: s.pathOf(who, PartAuthorities) + " (tls.ca_file)",
+	}
+	if err = c.Verify(usage, name); err == nil {
 		return nil
 	}
 	return fmt.Errorf("a %s does not accept the certificate of a %s, %s, as that of %s: %s",
-		who, whose, s.pathOf(whose, PartCertificate), map[x509.ExtKeyUsage]string{x509.ExtKeyUsageServerAuth: "a server that it calls", x509.ExtKeyUsageClientAuth: "its caller"}[usage],
-		s.whyNot(err, who, whose, chain, *trusting))
+		who, whose, c.Path, map[x509.ExtKeyUsage]string{x509.ExtKeyUsageServerAuth: "a server that it calls", x509.ExtKeyUsageClientAuth: "its caller"}[usage],
+		s.whyNot(err, who, c))
 }
 
 // whyNot says what is wrong with a certificate that is not accepted, and what to do.
-func (s Source) whyNot(err error, who, whose pki.Role, chain []*x509.Certificate, trusting pki.Credential) string {
-	bundle := s.pathOf(who, PartAuthorities)
-	invalid, isInvalid := errors.AsType[x509.CertificateInvalidError](err)
-	switch {
-	case errors.As(err, new(x509.UnknownAuthorityError)):
-		path := pathUp(chain, trusting)
-		last := path[len(path)-1]
-		if at := slices.IndexFunc(path, hasOldSignature); at >= 0 {
-			return fmt.Sprintf("%s is signed with %s, which Nomad never accepts, whether or not %s has its issuer %s: have it signed anew with SHA-256",
-				pki.NameText(path[at].RawSubject), strings.Replace(path[at].SignatureAlgorithm.String(), "SHA1", "SHA-1", 1), bundle, pki.NameText(path[at].RawIssuer))
-		}
-		return fmt.Sprintf("its issuer %s is missing; put the certificate of that authority into %s (tls.ca_file), or behind the certificate in %s if it is below one of those",
-			pki.NameText(last.RawIssuer), bundle, s.pathOf(whose, PartCertificate))
-	case isInvalid && invalid.Reason == x509.Expired:
-		return fmt.Sprintf("%s is valid from %s to %s, and it is %s: have a new one issued", pki.NameText(invalid.Cert.RawSubject),
-			invalid.Cert.NotBefore.UTC().Format(time.RFC3339), invalid.Cert.NotAfter.UTC().Format(time.RFC3339), time.Now().UTC().Format(time.RFC3339))
-	case isInvalid && invalid.Reason == x509.IncompatibleUsage:
-		return "its extended key usage does not allow that: have one issued for TLS server and client authentication, or without that extension"
-	case errors.As(err, new(x509.HostnameError)):
+func (s Source) whyNot(err error, who pki.Role, c tlsfile.Chain) string {
+	if found, mend, ok := c.Why(err); ok {
+		return found + ": " + mend
+	}
+	if errors.As(err, new(x509.HostnameError)) {
 		return fmt.Sprintf("it is for %s, and tls.verify_server_hostname%s wants %s among its DNS names: have one issued with it%s",
-			strings.Join(namesOf(chain[0]), ", "),
+			strings.Join(namesOf(c.Certificates[0]), ", "),
 			at(s.files(who), "tls.verify_server_hostname"), pki.Identity{Role: pki.Server, Region: s.Region}.Name(), s.foldersHint())
-	default:
-		return err.Error()
 	}
-}
-
-// hasOldSignature reports whether a certificate is signed with an algorithm that Go does not verify (crypto/x509,
-// InsecureAlgorithmError). The signature of a self-signed certificate does not matter.
-func hasOldSignature(c *x509.Certificate) bool {
-	old := []x509.SignatureAlgorithm{x509.MD2WithRSA, x509.MD5WithRSA, x509.SHA1WithRSA, x509.ECDSAWithSHA1, x509.DSAWithSHA1}
-	return slices.Contains(old, c.SignatureAlgorithm) && !bytes.Equal(c.RawSubject, c.RawIssuer)
-}
-
-// pathUp returns the certificates from a leaf upwards, the leaf first. The issuer of the last is not known, unless it is
-// self-signed.
-func pathUp(chain []*x509.Certificate, trusting pki.Credential) []*x509.Certificate {
-	known := chain[1:]
-	if bundle, err := trusting.Authorities(); err == nil {
-		known = slices.Concat(known, bundle)
-	}
-	path := []*x509.Certificate{chain[0]}
-	for range known {
-		at := path[len(path)-1]
-		next := slices.IndexFunc(known, func(a *x509.Certificate) bool { return !a.Equal(at) && pki.Signed(a, at) })
-		if next < 0 {
-			break
-		}
-		path = append(path, known[next])
-	}
-	return path
-}
-
-// poolOf returns a pool of the certificates.
-func poolOf(all []*x509.Certificate) *x509.CertPool {
-	pool := x509.NewCertPool()
-	for _, c := range all {
-		pool.AddCert(c)
-	}
-	return pool
+	return err.Error()
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"nomadlab.internal/internal/tlsfile"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture/catalogue"
 )
@@ -92,7 +93,7 @@ func keysOfAuthorities(u userFiles) []string {
 // isRead reports whether the role's agents read the file.
 func (u userFiles) isRead(role pki.Role, m Material) bool {
 	return slices.ContainsFunc(u.material, func(own Material) bool {
-		return own.Role == role && own.Part != PartNone && sameFile(own.Path, m.Path)
+		return own.Role == role && own.Part != PartNone && tlsfile.Same(own.Path, m.Path)
 	})
 }
 
@@ -288,7 +289,7 @@ func (all *keyUses) add(key crypto.PublicKey, holder, path string) {
 		*all = append(*all, keyUse{key: key})
 	}
 	u := &(*all)[at]
-	if !slices.Contains(u.holders, holder) && !slices.ContainsFunc(u.paths, func(p string) bool { return sameFile(p, path) }) {
+	if !slices.Contains(u.holders, holder) && !slices.ContainsFunc(u.paths, func(p string) bool { return tlsfile.Same(p, path) }) {
 		u.holders, u.paths = append(u.holders, holder), append(u.paths, path)
 	}
 }
