@@ -66,6 +66,10 @@ func rooms() map[string]room {
 		"lab/authority/nomadcli": {
 			mayImport: []string{"lab/authority", "lab/pki", "lab/spec"}, testsMayImport: []string{"internal/deadline", "lab/image", "lab/poll"},
 		},
+		"lab/authority/folder": {
+			mayImport:      []string{"internal/tlsfile", "internal/userfile", "lab/authority", "lab/pki", "lab/spec"},
+			testsMayImport: []string{"internal/deadline", "lab/image", "lab/poll"},
+		},
 		"lab/posture/matrix": {mayImport: []string{"lab/posture/caller", "lab/probe", "lab/pki", "lab/finding"}},
 		"lab/regress/lock":   {mayImport: []string{"lab/agentconf", "lab/finding", "lab/fit", "lab/spec"}},
 		"lab": {
