@@ -70,8 +70,9 @@ func rooms() map[string]room {
 			mayImport:      []string{"internal/tlsfile", "internal/userfile", "lab/authority", "lab/pki", "lab/spec"},
 			testsMayImport: []string{"internal/deadline", "lab/image", "lab/poll"},
 		},
-		"lab/posture/matrix": {mayImport: []string{"lab/posture/caller", "lab/probe", "lab/pki", "lab/finding"}},
-		"lab/regress/lock":   {mayImport: []string{"lab/agentconf", "lab/finding", "lab/fit", "lab/spec"}},
+		"lab/authority/cfssl": {mayImport: []string{"lab/authority", "lab/pki", "lab/spec"}},
+		"lab/posture/matrix":  {mayImport: []string{"lab/posture/caller", "lab/probe", "lab/pki", "lab/finding"}},
+		"lab/regress/lock":    {mayImport: []string{"lab/agentconf", "lab/finding", "lab/fit", "lab/spec"}},
 		"lab": {
 			mayImport: []string{
 				"fixtures", "internal/state", "lab/agentconf", "lab/authority", "lab/authority/nomadcli", "lab/authority/vault", "lab/authority/vault/render",

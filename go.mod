@@ -6,6 +6,7 @@ require (
 	github.com/adrg/xdg v0.5.3
 	github.com/chromedp/cdproto v0.159.0
 	github.com/chromedp/chromedp v0.23.0
+	github.com/cloudflare/cfssl v1.6.5
 	github.com/containerd/errdefs v1.0.0
 	github.com/creack/pty v1.1.24
 	github.com/goccy/go-yaml v1.19.2
@@ -37,6 +38,17 @@ require (
 	golang.org/x/term v0.47.0
 	gotest.tools/v3 v3.5.2
 	software.sslmate.com/src/go-pkcs12 v0.7.4
+)
+
+require (
+	github.com/google/certificate-transparency-go v1.1.7 // indirect
+	github.com/jmoiron/sqlx v1.3.5 // indirect
+	github.com/pelletier/go-toml v1.9.3 // indirect
+	github.com/weppos/publicsuffix-go v0.30.0 // indirect
+	github.com/zmap/zcrypto v0.0.0-20230310154051-c8b263fd8300 // indirect
+	github.com/zmap/zlint/v3 v3.5.0 // indirect
+	google.golang.org/protobuf v1.34.2 // indirect
+	k8s.io/klog/v2 v2.100.1 // indirect
 )
 
 require (
