@@ -282,6 +282,16 @@ func TestLoad(t *testing.T) {
 	if err := verify(t, renewed, "server.global.nomad", time.Time{}); err != nil {
 		t.Error(err)
 	}
+	// An authority that ends before the certificates would.
+	short := source(t, cfssl.Options{TTL: hour, LeafTTL: hour})
+	c, _ = issue(t, short, request(pki.Server))
+	last, err := cfssl.Load(cfssl.Options{}, c.CAPEM, key(short))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, leaf := issue(t, last, request(pki.Server)); !leaf.NotAfter.Equal(authorityOf(t, c).NotAfter) {
+		t.Errorf("a certificate ends at %s, its authority at %s", leaf.NotAfter, authorityOf(t, c).NotAfter)
+	}
 	if _, err := cfssl.Load(cfssl.Options{}, c.CAPEM, key(source(t, cfssl.Options{}))); err == nil {
 		t.Error("an authority is loaded with another one's key")
 	}
