@@ -25,7 +25,9 @@ type Authority struct {
 	// trust is what holders trust: the own certificate, or that of an authority above.
 	trust   []*x509.Certificate
 	leafTTL time.Duration
-	now     func() time.Time
+	// selfSigned is the own certificate that no other authority has signed, if there is one beside cert. Nil: there is none.
+	selfSigned *x509.Certificate
+	now        func() time.Time
 	// rsa is true for an authority that makes RSA keys.
 	rsa bool
 }

@@ -1,7 +1,6 @@
 package pki
 
 import (
-	"bytes"
 	"crypto"
 	"crypto/rand"
 	"crypto/x509"
@@ -29,13 +28,18 @@ func (a *Authority) NewIntermediate(o Options) (*Authority, error) {
 		o.TTL = left
 	}
 	if a.cert.MaxPathLenZero {
-		return nil, fmt.Errorf("%w: authority %q may sign leaf certificates alone: make one with Options.Intermediates", ErrNotPermitted, a)
+		return nil, a.signsLeavesAlone()
 	}
 	made, err := makeAuthority(o, a)
 	if err != nil {
 		return nil, fmt.Errorf("make an authority below %q: %w", a, err)
 	}
 	return made, nil
+}
+
+// signsLeavesAlone returns the error of an authority of path length 0.
+func (a *Authority) signsLeavesAlone() error {
+	return fmt.Errorf("%w: authority %q may sign leaf certificates alone: make one with Options.Intermediates", ErrNotPermitted, a)
 }
 
 // WithTrust returns a copy of the authority whose credentials trust that bundle (PEM), such as its own certificate alone instead
@@ -176,11 +180,6 @@ func (a *Authority) permittedDNS() []string {
 		domains = append(domains, c.PermittedDNSDomains...)
 	}
 	return domains
-}
-
-// send returns, in PEM, a leaf and what its holder sends along.
-func send(leaf *x509.Certificate, chain []*x509.Certificate) []byte {
-	return bytes.Join([][]byte{encodeCertificate(leaf), EncodeCertificates(chain)}, nil)
 }
 
 // pool returns certificates as crypto/x509 wants them.

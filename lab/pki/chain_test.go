@@ -103,10 +103,18 @@ func TestDefectsBelowAChain(t *testing.T) {
 	}
 	refused := []pki.Defect{
 		pki.Foreign(), pki.SelfSigned(), pki.Expired(), pki.NotYetValid(), pki.ServerAuthOnly(), pki.CodeSigningOnly(),
-		pki.OutsideConstraints(), pki.IntermediateMissing(),
+		pki.OutsideConstraints(), pki.IntermediateMissing(), pki.PathLengthExceeded(), pki.CrossSignatureMissing(),
 	}
+	// What they need is not permitted to an authority for leaves alone.
+	needAnother := []pki.Defect{pki.CrossSigned(), pki.CrossSignatureMissing()}
 	for _, a := range []*pki.Authority{signing, last} {
 		for _, d := range append(pki.Defects(), pki.Defect{}) {
+			if a == last && slices.Contains(needAnother, d) {
+				if _, err := a.IssueDefective(serverID, d); !errors.Is(err, pki.ErrNotPermitted) {
+					t.Errorf("%s below %s: got %v, want ErrNotPermitted", d, a, err)
+				}
+				continue
+			}
 			c := issueDefective(t, a, serverID, d)
 			if got, want := accepts(t, root.CertificatePEM(), c), !slices.Contains(refused, d); got != want {
 				t.Errorf("%s below %s, of %q: accepted is %t", d, a, subjects(t, c.CertPEM), got)

@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -104,6 +105,25 @@ func (c Credential) Pool() (*x509.CertPool, error) {
 	return pool, nil
 }
 
+// presented returns what a caller sends: the certificates in their order, also where an authority's stands before the holder's
+// own. It returns the errors of TLSCertificate if the key belongs to none of them.
+func (c Credential) presented() (tls.Certificate, error) {
+	cert, err := c.TLSCertificate()
+	if err == nil {
+		return cert, nil
+	}
+	chain, chainErr := c.Chain()
+	key, keyErr := decodeKey(c.KeyPEM)
+	if chainErr != nil || keyErr != nil || !slices.ContainsFunc(chain, func(c *x509.Certificate) bool { return SameKey(c.PublicKey, key.Public()) }) {
+		return tls.Certificate{}, err
+	}
+	sent := tls.Certificate{PrivateKey: key}
+	for _, c := range chain {
+		sent.Certificate = append(sent.Certificate, c.Raw)
+	}
+	return sent, nil
+}
+
 // ClientTLS returns the TLS configuration of a caller that trusts the CA bundle and
 // always presents this certificate when asked for one. By default crypto/tls presents
 // none if the server does not name its issuer as acceptable; a foreign certificate
@@ -114,7 +134,7 @@ func (c Credential) Pool() (*x509.CertPool, error) {
 // Zero: for the dialled host, if the dialler fills it in, as net/http does. ClientTLS
 // returns the errors of TLSCertificate and Pool.
 func (c Credential) ClientTLS(serverName string) (*tls.Config, error) {
-	cert, err := c.TLSCertificate()
+	cert, err := c.presented()
 	if err != nil {
 		return nil, err
 	}

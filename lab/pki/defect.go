@@ -17,6 +17,10 @@ const (
 	foreignName = "Foreign CA"
 	// intermediateName is the common name of the authority below the one that issues.
 	intermediateName = "Intermediate CA"
+	// unpermittedAuthority is the common name of an authority that the one above it may not sign.
+	unpermittedAuthority = "Intermediate CA too many"
+	// crossSignedName is the common name of an authority that also another one has signed.
+	crossSignedName = "Cross-signed CA"
 	// unpermittedName lies in a top-level domain that is reserved (RFC 2606).
 	unpermittedName = "outside-constraints.invalid"
 	// farOff is how long ago an expired certificate ended, and how soon an early
@@ -61,6 +65,12 @@ const (
 	bySelf
 	byIntermediate
 	byUnsentIntermediate
+	byReversedChain
+	byChainBeforeLeaf
+	byTooLongPath
+	byConstrained
+	byCrossSigned
+	byUnsentCrossSigned
 )
 
 type validity int
@@ -116,7 +126,8 @@ func Defects() []Defect {
 	return []Defect{
 		Foreign(), SelfSigned(), Expired(), NotYetValid(),
 		NoEKU(), ServerAuthOnly(), ClientAuthOnly(), CodeSigningOnly(),
-		OutsideConstraints(), IntermediateSent(), IntermediateMissing(),
+		InsideConstraints(), OutsideConstraints(), IntermediateSent(), IntermediateMissing(),
+		ChainReversed(), LeafNotFirst(), PathLengthExceeded(), CrossSigned(), CrossSignatureMissing(),
 		WeakKey(), Ed25519(), CanSign(), LongLived(), NearlyExpired(), RoleAlone(),
 	}
 }
@@ -190,29 +201,6 @@ func ClientAuthOnly() Defect {
 func CodeSigningOnly() Defect {
 	return Defect{name: "code-signing-only", usage: codeSigning,
 		why: "Meant for signing code, so it must be refused at both ends of a connection."}
-}
-
-// OutsideConstraints returns the defect of a certificate that has, beside its right
-// names, one that the authority may not sign for. It needs an authority with
-// Options.PermittedDNS; without, IssueDefective returns ErrUnconstrained.
-func OutsideConstraints() Defect {
-	return Defect{name: "outside-constraints", unpermitted: true,
-		why: "Names a host that the authority's critical name constraints exclude, so all of it must be refused."}
-}
-
-// IntermediateSent returns the "defect" of a certificate that an intermediate authority
-// signed, whose own certificate is sent along: it must be accepted. It needs an
-// authority with Options.Intermediates; without, IssueDefective returns ErrNotPermitted.
-func IntermediateSent() Defect {
-	return Defect{name: "intermediate-sent", signer: byIntermediate,
-		why: "Signed by an intermediate authority that is sent along, so it must be accepted."}
-}
-
-// IntermediateMissing returns IntermediateSent without the intermediate's certificate:
-// the commonest fault of a certificate file. It needs what IntermediateSent needs.
-func IntermediateMissing() Defect {
-	return Defect{name: "intermediate-missing", signer: byUnsentIntermediate,
-		why: "Signed by an intermediate authority that is not sent along, so no verifier can follow it to the root and it must be refused."}
 }
 
 // WeakKey returns the defect of a certificate with an RSA key of 1024 bits. Nomad has

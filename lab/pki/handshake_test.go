@@ -83,6 +83,10 @@ func hasReason(reason x509.InvalidReason, detail string) func(error) bool {
 
 func isNil(err error) bool { return err == nil }
 
+func says(text string) func(error) bool {
+	return func(err error) bool { return err != nil && strings.Contains(err.Error(), text) }
+}
+
 func TestDefectsInRealHandshakes(t *testing.T) {
 	usage := hasReason(x509.IncompatibleUsage, "")
 	outside := hasReason(x509.CANotAuthorizedForThisName, "outside-constraints.invalid")
@@ -100,12 +104,19 @@ func TestDefectsInRealHandshakes(t *testing.T) {
 
 		pki.IntermediateSent():    {isNil, isNil},
 		pki.IntermediateMissing(): {isUnknownAuthority, isUnknownAuthority},
-		pki.WeakKey():             {isNil, isNil},
-		pki.Ed25519():             {isNil, isNil},
-		pki.CanSign():             {isNil, isNil},
-		pki.LongLived():           {isNil, isNil},
-		pki.NearlyExpired():       {isNil, isNil},
-		pki.RoleAlone():           {isNil, isNil},
+		pki.InsideConstraints():   {isNil, isNil},
+		pki.ChainReversed():       {isNil, isNil},
+		// Its chain is valid, and its key is another's.
+		pki.LeafNotFirst():          {says("invalid signature by the client certificate"), nil},
+		pki.PathLengthExceeded():    {hasReason(x509.TooManyIntermediates, ""), hasReason(x509.TooManyIntermediates, "")},
+		pki.CrossSigned():           {isNil, isNil},
+		pki.CrossSignatureMissing(): {isUnknownAuthority, isUnknownAuthority},
+		pki.WeakKey():               {isNil, isNil},
+		pki.Ed25519():               {isNil, isNil},
+		pki.CanSign():               {isNil, isNil},
+		pki.LongLived():             {isNil, isNil},
+		pki.NearlyExpired():         {isNil, isNil},
+		pki.RoleAlone():             {isNil, isNil},
 	}
 	if len(cases) != len(pki.Defects())+1 {
 		t.Fatalf("%d cases for %d defects and the control", len(cases), len(pki.Defects()))
@@ -125,6 +136,11 @@ func TestDefectsInRealHandshakes(t *testing.T) {
 				}
 			})
 			t.Run(defect.Name()+" listening TLS "+name, func(t *testing.T) {
+				if want.listening == nil {
+					_, err := cred.TLSCertificate()
+					checkError(t, err, "private key does not match public key")
+					return
+				}
 				got := shake(t, clientTLS(t, sound), strict(t, cred, version))
 				if !want.listening(got.caller) {
 					t.Errorf("caller says: %v", got.caller)

@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// ErrUnconstrained is returned, wrapped, for OutsideConstraints by an authority
-// without name constraints.
+// ErrUnconstrained is returned, wrapped, for InsideConstraints and OutsideConstraints by an authority that has no name
+// constraints, and may sign no authority that has.
 var ErrUnconstrained = errors.New("the authority has no name constraints to be outside of: set Options.PermittedDNS")
 
 // ErrNotPermitted is returned, wrapped, if the authority's own certificate does not
@@ -135,7 +135,7 @@ func (a *Authority) sign(holder Identity, s subject, d Defect) (Credential, erro
 	if err := a.verify(leaf, now); err != nil {
 		return Credential{}, err
 	}
-	certPEM := send(leaf, a.chain)
+	certPEM := EncodeCertificates(append([]*x509.Certificate{leaf}, a.chain...))
 	if d != (Defect{}) {
 		if certPEM, err = a.signDefective(template, key, d, now); err != nil {
 			return Credential{}, err
@@ -165,14 +165,18 @@ func (a *Authority) leafTemplate(s subject, public crypto.PublicKey, now time.Ti
 // signDefective returns, in PEM, what the holder of a defective certificate presents.
 func (a *Authority) signDefective(sound *x509.Certificate, key crypto.Signer, d Defect, now time.Time) ([]byte, error) {
 	template := d.apply(sound, now)
-	switch {
-	case d.unpermitted && len(a.permittedDNS()) == 0:
-		return nil, ErrUnconstrained
-	case d.validity == longLived && template.NotAfter.After(a.end()):
+	if d.validity == longLived && template.NotAfter.After(a.end()) {
 		return nil, fmt.Errorf("%w: authority %q ends at %s: make one with a longer Options.TTL",
 			ErrNotPermitted, a, a.end().Format(time.RFC3339))
 	}
-	signer, err := a.signerOf(template, key, d, now)
+	if d.signer == bySelf {
+		leaf, err := signCertificate(template, template, key.Public(), key)
+		if err != nil {
+			return nil, err
+		}
+		return encodeCertificate(leaf), nil
+	}
+	signer, err := a.signerOf(sound, d, now)
 	if err != nil {
 		return nil, err
 	}
@@ -180,40 +184,7 @@ func (a *Authority) signDefective(sound *x509.Certificate, key crypto.Signer, d 
 	if err != nil {
 		return nil, err
 	}
-	if d.unpermitted && !isOutsideConstraints(a.verify(leaf, now)) {
-		return nil, fmt.Errorf("authority %q permits even %s", a, unpermittedName)
-	}
-	switch d.signer {
-	case byIntermediate:
-		return send(leaf, signer.chain), signer.verify(leaf, now)
-	case byUnsentIntermediate:
-		return send(leaf, signer.chain[1:]), signer.verify(leaf, now)
-	default:
-		return send(leaf, signer.chain), nil
-	}
-}
-
-// signerOf returns the authority that signs a defective certificate.
-func (a *Authority) signerOf(template *x509.Certificate, key crypto.Signer, d Defect, now time.Time) (*Authority, error) {
-	switch d.signer {
-	case bySelf:
-		return &Authority{cert: template, key: key}, nil
-	case byForeign:
-		return NewAuthority(Options{CommonName: foreignName, Now: a.now})
-	case byIntermediate, byUnsentIntermediate:
-		return a.intermediate(now)
-	default:
-		return a, nil
-	}
-}
-
-// intermediate returns an authority that holders must send along: one below this one that lasts as long, or this one, if it may
-// sign leaf certificates alone and agents do not trust it itself.
-func (a *Authority) intermediate(now time.Time) (*Authority, error) {
-	if a.cert.MaxPathLenZero && len(a.chain) > 0 && !hasCertificate(a.trust, a.cert) {
-		return a, nil
-	}
-	return a.NewIntermediate(Options{CommonName: intermediateName, TTL: a.end().Sub(now), Now: a.now})
+	return EncodeCertificates(d.chainWith(leaf, signer)), d.proves(leaf, signer, now)
 }
 
 // verify verifies a certificate against this authority with crypto/x509, as Nomad
@@ -222,12 +193,11 @@ func (a *Authority) verify(leaf *x509.Certificate, now time.Time) error {
 	_, err := leaf.Verify(x509.VerifyOptions{
 		Roots: pool(a.trust), Intermediates: pool(a.chain), CurrentTime: now, KeyUsages: []x509.ExtKeyUsage{x509.ExtKeyUsageAny},
 	})
-	if isOutsideConstraints(err) {
+	if isReason(err, x509.CANotAuthorizedForThisName) {
 		return fmt.Errorf("outside the name constraints of authority %q (permitted DNS: %s): leave the name out, or make an authority with it in Options.PermittedDNS: %w: %w",
 			a, strings.Join(a.permittedDNS(), ", "), ErrNotPermitted, err)
 	}
-	var invalid x509.CertificateInvalidError
-	if errors.As(err, &invalid) && invalid.Reason == x509.TooManyIntermediates {
+	if isReason(err, x509.TooManyIntermediates) {
 		return fmt.Errorf("below authority %q are too many others: %w: %w", a, ErrNotPermitted, err)
 	}
 	if err != nil {
@@ -236,7 +206,8 @@ func (a *Authority) verify(leaf *x509.Certificate, now time.Time) error {
 	return nil
 }
 
-func isOutsideConstraints(err error) bool {
+// isReason reports whether crypto/x509 has refused a certificate for that reason.
+func isReason(err error, reason x509.InvalidReason) bool {
 	var invalid x509.CertificateInvalidError
-	return errors.As(err, &invalid) && invalid.Reason == x509.CANotAuthorizedForThisName
+	return errors.As(err, &invalid) && invalid.Reason == reason
 }

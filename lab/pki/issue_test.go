@@ -141,11 +141,14 @@ func TestIssueUnderConstraints(t *testing.T) {
 }
 
 func TestOutsideConstraintsNeedsConstraints(t *testing.T) {
-	_, err := newAuthority(t, pki.Options{}).IssueDefective(serverID, pki.OutsideConstraints())
-	if !errors.Is(err, pki.ErrUnconstrained) {
-		t.Errorf("got %v, want ErrUnconstrained", err)
+	for _, defect := range []pki.Defect{pki.OutsideConstraints(), pki.InsideConstraints()} {
+		if _, err := newAuthority(t, pki.Options{}).IssueDefective(serverID, defect); !errors.Is(err, pki.ErrUnconstrained) {
+			t.Errorf("%s: got %v, want ErrUnconstrained", defect, err)
+		}
+		_, err := newAuthority(t, pki.Options{Intermediates: 1}).IssueDefective(serverID, defect) // the intermediate is constrained
+		checkError(t, err, "")
 	}
-	_, err = newAuthority(t, pki.Options{PermittedDNS: []string{"invalid"}}).IssueDefective(serverID, pki.OutsideConstraints())
+	_, err := newAuthority(t, pki.Options{PermittedDNS: []string{"invalid"}}).IssueDefective(serverID, pki.OutsideConstraints())
 	checkError(t, err, "permits even")
 	_, err = newAuthority(t, pki.Options{PermittedDNS: []string{"lab.test"}}).IssueDefective(serverID, pki.OutsideConstraints())
 	checkError(t, err, "")
@@ -154,7 +157,10 @@ func TestOutsideConstraintsNeedsConstraints(t *testing.T) {
 // What an authority's own certificate does not permit is refused with a reason that code can tell.
 func TestNotPermitted(t *testing.T) {
 	plain := newAuthority(t, pki.Options{PermittedDNS: []string{"lab.test"}})
-	for _, defect := range []pki.Defect{pki.IntermediateSent(), pki.IntermediateMissing(), pki.LongLived()} {
+	for _, defect := range []pki.Defect{
+		pki.IntermediateSent(), pki.IntermediateMissing(), pki.ChainReversed(), pki.LeafNotFirst(), pki.CrossSigned(),
+		pki.CrossSignatureMissing(), pki.LongLived(),
+	} {
 		if _, err := plain.IssueDefective(serverID, defect); !errors.Is(err, pki.ErrNotPermitted) {
 			t.Errorf("%s: got %v, want ErrNotPermitted", defect, err)
 		}
@@ -241,8 +247,8 @@ func TestDefectsAreUsableInTables(t *testing.T) {
 			t.Errorf("defect %q: name, or reason %q, in the wrong form", defect.Name(), defect.Why())
 		}
 	}
-	if one, other := pki.Expired(), pki.Expired(); one != other || len(names) != 18 || (pki.Defect{}).Name() != "sound" || (pki.Defect{}).Why() == "" {
-		t.Errorf("defects %v: want seventeen and the zero one, comparable", names)
+	if one, other := pki.Expired(), pki.Expired(); one != other || len(names) != 24 || (pki.Defect{}).Name() != "sound" || (pki.Defect{}).Why() == "" {
+		t.Errorf("defects %v: want twenty-three and the zero one, comparable", names)
 	}
 }
 

@@ -44,7 +44,7 @@ func (a *Authority) Save(dir string) error {
 	alone := len(a.chain) == 0 && len(a.trust) == 1 && a.trust[0].Equal(a.cert)
 	if !alone {
 		chain := slices.DeleteFunc(slices.Clone(a.chain), a.cert.Equal)
-		files = append(files, file{CAChainFile, send(a.cert, chain), certMode})
+		files = append(files, file{CAChainFile, EncodeCertificates(append([]*x509.Certificate{a.cert}, chain...)), certMode})
 	}
 	err = writeFiles(dir, files...)
 	if err == nil && alone { // one that another authority has left would be read instead of CAFile

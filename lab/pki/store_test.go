@@ -49,9 +49,12 @@ func TestDefectiveCredentialsRoundTrip(t *testing.T) {
 		if err := issueDefective(t, authority, serverID, defect).Save(dir); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := pki.LoadCredential(dir, serverID); err != nil {
-			t.Errorf("%s: %v", defect, err)
+		want := ""
+		if defect == pki.LeafNotFirst() {
+			want = "is not the key of"
 		}
+		_, err := pki.LoadCredential(dir, serverID)
+		checkError(t, err, want)
 	}
 }
 
