@@ -2,6 +2,7 @@ package caller
 
 import (
 	"cmp"
+	"crypto/x509"
 	"errors"
 	"fmt"
 
@@ -14,6 +15,10 @@ import (
 type Set struct {
 	callers map[Kind]probe.Caller
 	missing map[Kind]string
+	// anchors has the only authority that makes an agent accept a kind, for kinds where that is not the same for all agents.
+	anchors map[Kind]*x509.Certificate
+	// trust is what the cluster's agents trust where nothing else is known.
+	trust []*x509.Certificate
 }
 
 // Option changes what Mint does.
@@ -27,8 +32,13 @@ func WithForeign(f *pki.Authority) Option { return func(m *mint) { m.foreign = f
 // changes nothing.
 func WithOwn(c *pki.Credential) Option { return func(m *mint) { m.own = c } }
 
+// WithRoot has the authority sign the certificate of kind IssuedByRoot: it is the one that has signed the cluster's authority.
+// Without it, or with nil, the kind is missing, unless the cluster's authority is itself a root.
+func WithRoot(root *pki.Authority) Option { return func(m *mint) { m.root = root } }
+
 // mint is the parameters of Mint.
 type mint struct {
+	root      *pki.Authority
 	own       *pki.Credential
 	authority *pki.Authority
 	region    string
@@ -46,13 +56,17 @@ func Mint(a *pki.Authority, region string, options ...Option) (Set, error) {
 		o(&m)
 	}
 	s := Set{callers: map[Kind]probe.Caller{None: withoutCertificate(pki.Credential{CAPEM: a.TrustPEM()})}, missing: map[Kind]string{}}
+	var err error
+	if s.anchors, s.trust, err = m.anchors(); err != nil {
+		return Set{}, err
+	}
 	for _, k := range Kinds() {
 		if k == None {
 			continue
 		}
 		c, err := m.credential(k)
 		switch title := k.title(region); {
-		case errors.Is(err, pki.ErrNotPermitted):
+		case errors.Is(err, pki.ErrNotPermitted), errors.Is(err, pki.ErrUnconstrained), errors.Is(err, errNoRoot):
 			s.missing[k] = fmt.Sprintf("the cluster's authority may not sign %s: %v", title, err)
 		case err != nil:
 			return Set{}, fmt.Errorf("make %s: %w", title, err)
@@ -78,6 +92,13 @@ func (m mint) credential(k Kind) (pki.Credential, error) {
 	server := pki.Identity{Role: pki.Server, Region: m.region}
 	if n, is := named(m.region)[k]; is {
 		return m.authority.IssueTemplate(pki.Template{Holder: server, CommonName: n.commonName, DNSNames: n.dnsNames})
+	}
+	switch k {
+	case IssuedByRoot:
+		return m.issuedByRoot(server)
+	case IssuerMissing:
+		c, err := m.authority.Issue(server)
+		return withoutChain(c), err
 	}
 	f := defective()[k]
 	if k != Foreign || m.foreign == nil {

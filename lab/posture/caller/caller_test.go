@@ -46,6 +46,16 @@ func mint(t *testing.T, a *pki.Authority, region string, options ...caller.Optio
 // shown returns what a caller presents to a listener of the authority that accepts any certificate. Nil: nothing.
 func shown(t *testing.T, a *pki.Authority, c probe.Caller) []*x509.Certificate {
 	t.Helper()
+	chain, outcome := presented(t, a, c)
+	if outcome != probe.Accepted {
+		t.Fatalf("%s: %s", c, outcome)
+	}
+	return chain
+}
+
+// presented is shown for a caller that the listener may refuse, as its key is not that of its first certificate.
+func presented(t *testing.T, a *pki.Authority, c probe.Caller) ([]*x509.Certificate, probe.Outcome) {
+	t.Helper()
 	own, err := a.Issue(pki.Identity{Role: pki.Server})
 	if err != nil {
 		t.Fatal(err)
@@ -59,10 +69,13 @@ func shown(t *testing.T, a *pki.Authority, c probe.Caller) []*x509.Certificate {
 		t.Fatal("no authority")
 	}
 	seen := make(chan []*x509.Certificate, 1)
-	listener := httptest.NewUnstartedServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		seen <- r.TLS.PeerCertificates
-	}))
+	listener := httptest.NewUnstartedServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
 	listener.TLS = &tls.Config{
+		VerifyPeerCertificate: func(sent [][]byte, _ [][]*x509.Certificate) error {
+			chain, err := x509.ParseCertificates(slices.Concat(sent...))
+			seen <- chain
+			return err
+		},
 		MinVersion: tls.VersionTLS12, Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequestClientCert,
 		// The listener names only an authority that signed none of the certificates. A caller that obeys the list presents nothing.
 		ClientCAs: unrelated,
@@ -71,10 +84,12 @@ func shown(t *testing.T, a *pki.Authority, c probe.Caller) []*x509.Certificate {
 	t.Cleanup(listener.Close)
 	at := strings.TrimPrefix(listener.URL, "https://")
 	got := probe.HTTP("/", c).Observe(t.Context(), probe.Target{HTTP: at, ServerName: "server.global.nomad"})
-	if got.Outcome != probe.Accepted {
-		t.Fatalf("%s: %+v", c, got)
+	select {
+	case chain := <-seen:
+		return chain, got.Outcome
+	default: // it is not called for a caller that presents nothing
+		return nil, got.Outcome
 	}
-	return <-seen
 }
 
 // verify returns what crypto/x509, and so Nomad, says of a caller's certificates.
@@ -133,6 +148,14 @@ func wanted() map[caller.Kind]wantCertificate {
 	}
 	with := server
 	with.length = 2
+	longer := func(length int, valid func(error) bool) wantCertificate {
+		h := server
+		h.length, h.valid = length, valid
+		return h
+	}
+	three := longer(3, good)
+	outside := longer(2, invalid(x509.CANotAuthorizedForThisName, "outside-constraints.invalid"))
+	outside.dns += " outside-constraints.invalid"
 	usage := invalid(x509.IncompatibleUsage, "")
 	anything := func(*x509.Certificate) bool { return true }
 	return map[caller.Kind]wantCertificate{
@@ -147,7 +170,13 @@ func wanted() map[caller.Kind]wantCertificate {
 
 		caller.Foreign: but(untrustedAuthority, isP256), caller.SelfSigned: but(untrustedAuthority, func(c *x509.Certificate) bool { return c.Issuer.CommonName == c.Subject.CommonName }),
 		caller.IntermediateSent: with, caller.IntermediateMissing: but(untrustedAuthority, isP256),
-		caller.Expired: but(invalid(x509.Expired, " is after "), isP256), caller.NotYetValid: but(invalid(x509.Expired, " is before "), isP256),
+		caller.IssuedByRoot: server, caller.IssuerMissing: server,
+		caller.ChainReversed: three, caller.CrossSigned: with, caller.InsideConstraints: with,
+		// Behind its authority's, which is valid.
+		caller.LeafNotFirst:       {"Intermediate CA", "", good, 2, func(c *x509.Certificate) bool { return c.IsCA }},
+		caller.PathLengthExceeded: longer(3, invalid(x509.TooManyIntermediates, "")), caller.OutsideConstraints: outside,
+		caller.CrossSignatureMissing: longer(2, untrustedAuthority),
+		caller.Expired:               but(invalid(x509.Expired, " is after "), isP256), caller.NotYetValid: but(invalid(x509.Expired, " is before "), isP256),
 		caller.ServerAuthOnly:  but(usage, purposes(x509.ExtKeyUsageServerAuth)),
 		caller.ClientAuthOnly:  but(good, purposes(x509.ExtKeyUsageClientAuth)),
 		caller.CodeSigningOnly: but(usage, purposes(x509.ExtKeyUsageCodeSigning)),
@@ -165,8 +194,8 @@ func wanted() map[caller.Kind]wantCertificate {
 func TestEachKindHoldsWhatItSays(t *testing.T) {
 	a := capable(t)
 	callers, want := mint(t, a, ""), wanted()
-	if len(caller.Kinds()) != 27 || len(want) != 27 {
-		t.Fatalf("%d kinds, %d of them described here: want 27", len(caller.Kinds()), len(want))
+	if len(caller.Kinds()) != 36 || len(want) != 36 {
+		t.Fatalf("%d kinds, %d of them described here: want 36", len(caller.Kinds()), len(want))
 	}
 	for _, k := range caller.Kinds() {
 		t.Run(string(k), func(t *testing.T) {
@@ -174,7 +203,11 @@ func TestEachKindHoldsWhatItSays(t *testing.T) {
 			if missing != "" {
 				t.Fatal(missing)
 			}
-			chain, h := shown(t, a, c), want[k]
+			chain, outcome := presented(t, a, c)
+			h := want[k]
+			if refused := outcome == probe.RefusedInHandshake; refused != (k == caller.LeafNotFirst) || !refused && outcome != probe.Accepted {
+				t.Fatal(outcome)
+			}
 			if len(chain) != h.length {
 				t.Fatalf("%d certificates are presented, want %d", len(chain), h.length)
 			}
@@ -241,6 +274,9 @@ func TestWhatAnAuthorityMayNotSignIsMissing(t *testing.T) {
 	}{
 		"leaves alone": {pki.Options{}, map[caller.Kind]string{
 			caller.IntermediateSent: "may sign leaf certificates alone", caller.IntermediateMissing: "may sign leaf certificates alone",
+			caller.ChainReversed: "may sign leaf certificates alone", caller.LeafNotFirst: "may sign leaf certificates alone",
+			caller.CrossSigned: "may sign leaf certificates alone", caller.CrossSignatureMissing: "may sign leaf certificates alone",
+			caller.InsideConstraints: "has no name constraints", caller.OutsideConstraints: "has no name constraints",
 		}},
 		"constrained": {pki.Options{PermittedDNS: []string{"lab.test"}, Intermediates: 1}, map[caller.Kind]string{
 			caller.Web: "outside the name constraints",

@@ -28,21 +28,35 @@ const (
 	SANServerOnly     Kind = "san-server-only"
 )
 
+// The kinds whose certificates are a server's of the right region, and which differ in the authorities above them and in what
+// their holders send along. IssuedByRoot and IssuerMissing have no defect: whether an agent accepts them depends on its CA bundle.
+const (
+	Foreign               Kind = "foreign"
+	SelfSigned            Kind = "self-signed"
+	IssuedByRoot          Kind = "issued-by-root"
+	IssuerMissing         Kind = "issuer-missing"
+	IntermediateSent      Kind = "intermediate-sent"
+	IntermediateMissing   Kind = "intermediate-missing"
+	ChainReversed         Kind = "chain-reversed"
+	LeafNotFirst          Kind = "leaf-not-first"
+	PathLengthExceeded    Kind = "path-length-exceeded"
+	InsideConstraints     Kind = "inside-constraints"
+	OutsideConstraints    Kind = "outside-constraints"
+	CrossSigned           Kind = "cross-signed"
+	CrossSignatureMissing Kind = "cross-signature-missing"
+)
+
 // The kinds whose certificates are a server's of the right region, with one defect; and None, which has none.
 const (
-	Foreign             Kind = "foreign"
-	SelfSigned          Kind = "self-signed"
-	IntermediateSent    Kind = "intermediate-sent"
-	IntermediateMissing Kind = "intermediate-missing"
-	Expired             Kind = "expired"
-	NotYetValid         Kind = "not-yet-valid"
-	ServerAuthOnly      Kind = "server-auth-only"
-	ClientAuthOnly      Kind = "client-auth-only"
-	CodeSigningOnly     Kind = "code-signing-only"
-	NoEKU               Kind = "no-eku"
-	RSA1024             Kind = "rsa-1024"
-	Ed25519             Kind = "ed25519"
-	None                Kind = "none"
+	Expired         Kind = "expired"
+	NotYetValid     Kind = "not-yet-valid"
+	ServerAuthOnly  Kind = "server-auth-only"
+	ClientAuthOnly  Kind = "client-auth-only"
+	CodeSigningOnly Kind = "code-signing-only"
+	NoEKU           Kind = "no-eku"
+	RSA1024         Kind = "rsa-1024"
+	Ed25519         Kind = "ed25519"
+	None            Kind = "none"
 )
 
 // Kinds returns all kinds, in the order of a report's rows.
@@ -51,7 +65,9 @@ func Kinds() []Kind {
 		Server, Client, CLI,
 		OtherServer, OtherClient, OtherDomain, NoRegion, Wildcard, Capitals, Web,
 		CNServerSANClient, CNClientSANServer, CNServerOnly, SANServerOnly,
-		Foreign, SelfSigned, IntermediateSent, IntermediateMissing, Expired, NotYetValid,
+		Foreign, SelfSigned, IssuedByRoot, IssuerMissing, IntermediateSent, IntermediateMissing, ChainReversed, LeafNotFirst,
+		PathLengthExceeded, InsideConstraints, OutsideConstraints, CrossSigned, CrossSignatureMissing,
+		Expired, NotYetValid,
 		ServerAuthOnly, ClientAuthOnly, CodeSigningOnly, NoEKU, RSA1024, Ed25519,
 		None,
 	}
@@ -69,6 +85,9 @@ func (k Kind) title(region string) string {
 	}
 	if f, is := defective()[k]; is {
 		return f.title
+	}
+	if title, is := anchored()[k]; is {
+		return title
 	}
 	if n, is := named(region)[k]; is {
 		return fmt.Sprintf(n.title, n.name)
@@ -116,6 +135,14 @@ func named(region string) map[Kind]names {
 	}
 }
 
+// anchored returns the titles of the kinds without a defect that an agent accepts if its CA bundle holds one particular authority.
+func anchored() map[Kind]string {
+	return map[Kind]string{
+		IssuedByRoot:  "a server certificate that the root of the cluster's authority has issued",
+		IssuerMissing: "a server certificate whose issuer, the cluster's authority, is not sent along",
+	}
+}
+
 // defect is a server's certificate of the right names with one defect.
 type defect struct {
 	title  string
@@ -129,13 +156,22 @@ func defective() map[Kind]defect {
 		SelfSigned:          {"a self-signed server certificate", pki.SelfSigned()},
 		IntermediateSent:    {"a server certificate of an intermediate authority that is sent along", pki.IntermediateSent()},
 		IntermediateMissing: {"a server certificate whose intermediate authority is not sent along", pki.IntermediateMissing()},
-		Expired:             {"a server certificate that has expired", pki.Expired()},
-		NotYetValid:         {"a server certificate that is not yet valid", pki.NotYetValid()},
-		ServerAuthOnly:      {"a server certificate for server authentication only", pki.ServerAuthOnly()},
-		ClientAuthOnly:      {"a server certificate for client authentication only", pki.ClientAuthOnly()},
-		CodeSigningOnly:     {"a server certificate for code signing only", pki.CodeSigningOnly()},
-		NoEKU:               {"a server certificate without extended key usage", pki.NoEKU()},
-		RSA1024:             {"a server certificate with an RSA key of 1024 bits", pki.WeakKey()},
-		Ed25519:             {"a server certificate with an Ed25519 key", pki.Ed25519()},
+		ChainReversed:       {"a server certificate whose chain is sent in the wrong order, root first", pki.ChainReversed()},
+		LeafNotFirst:        {"a server certificate that is sent after its authority's", pki.LeafNotFirst()},
+		PathLengthExceeded:  {"a server certificate below one authority more than a path length permits", pki.PathLengthExceeded()},
+		InsideConstraints:   {"a server certificate inside the name constraints of an authority above it", pki.InsideConstraints()},
+		OutsideConstraints:  {"a server certificate with a name outside the name constraints of an authority above it", pki.OutsideConstraints()},
+		CrossSigned:         {"a server certificate of another authority, for which the cluster's has signed a certificate that is sent along", pki.CrossSigned()},
+		CrossSignatureMissing: {
+			"a server certificate of an authority that the cluster's has signed too, without that certificate", pki.CrossSignatureMissing(),
+		},
+		Expired:         {"a server certificate that has expired", pki.Expired()},
+		NotYetValid:     {"a server certificate that is not yet valid", pki.NotYetValid()},
+		ServerAuthOnly:  {"a server certificate for server authentication only", pki.ServerAuthOnly()},
+		ClientAuthOnly:  {"a server certificate for client authentication only", pki.ClientAuthOnly()},
+		CodeSigningOnly: {"a server certificate for code signing only", pki.CodeSigningOnly()},
+		NoEKU:           {"a server certificate without extended key usage", pki.NoEKU()},
+		RSA1024:         {"a server certificate with an RSA key of 1024 bits", pki.WeakKey()},
+		Ed25519:         {"a server certificate with an Ed25519 key", pki.Ed25519()},
 	}
 }

@@ -25,6 +25,10 @@ func expected() map[caller.Kind]fared {
 		caller.NoRegion: web, caller.Wildcard: web, caller.Capitals: web, caller.Web: web,
 		caller.CNServerSANClient: server, caller.CNClientSANServer: server, caller.CNServerOnly: server, caller.SANServerOnly: server,
 		caller.Foreign: refused, caller.SelfSigned: refused, caller.IntermediateSent: server, caller.IntermediateMissing: refused,
+		caller.IssuedByRoot: server, caller.IssuerMissing: server, // as the authority of this lab is its root
+		caller.ChainReversed: server, caller.LeafNotFirst: refused, caller.PathLengthExceeded: refused,
+		caller.InsideConstraints: server, caller.OutsideConstraints: refused,
+		caller.CrossSigned: server, caller.CrossSignatureMissing: refused,
 		caller.Expired: refused, caller.NotYetValid: refused,
 		caller.ServerAuthOnly: refused, caller.ClientAuthOnly: server, caller.CodeSigningOnly: refused,
 		caller.NoEKU: server, caller.RSA1024: server, caller.Ed25519: server,

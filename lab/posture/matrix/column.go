@@ -3,6 +3,7 @@ package matrix
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"fmt"
 
 	"nomadlab.internal/lab/finding"
@@ -15,6 +16,8 @@ type column struct {
 	endpoint Endpoint
 	target   probe.Target
 	callers  caller.Set
+	// bundle is what the target trusts. Nil: what the callers' authority says.
+	bundle []*x509.Certificate
 	// probe is what a caller sends to the endpoint; control is what a sound endpoint accepts.
 	probe   func(as probe.Caller) probe.Probe
 	control probe.Probe
@@ -35,7 +38,8 @@ const onePing = "gossip knows no certificates, so that one ping without a gossip
 func (c *column) try(ctx context.Context, k caller.Kind) finding.Cell {
 	plane := c.endpoint.plane()
 	silent := c.target.Silent.At(plane)
-	cell := finding.Cell{Endpoint: string(c.endpoint), Want: string(c.endpoint.want(k)), Result: finding.Skipped}
+	want, because := c.endpoint.wantAt(k, c.callers, c.bundle)
+	cell := finding.Cell{Endpoint: string(c.endpoint), Want: string(want), Result: finding.Skipped}
 	as, missing := c.callers.Caller(k)
 	switch {
 	case c.target.At(plane) == "" && silent == "":
@@ -60,6 +64,9 @@ func (c *column) try(ctx context.Context, k caller.Kind) finding.Cell {
 	judge(&cell, before, probed, after)
 	if why := c.target.PlaintextOnly(plane); !why.IsZero() && cell.Result == finding.Inconclusive && before.Outcome == string(probe.RefusedInHandshake) {
 		cell.Reason = why.Error() // a server that is open is not to hide behind those that are not
+	}
+	if because != "" && (cell.Result == finding.Pass || cell.Result == finding.Fail) {
+		cell.Reason += "; " + because
 	}
 	if c.endpoint == Gossip {
 		cell.Reason += "; " + onePing

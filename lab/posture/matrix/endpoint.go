@@ -1,8 +1,10 @@
 package matrix
 
 import (
+	"crypto/x509"
 	"slices"
 
+	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture/caller"
 	"nomadlab.internal/lab/probe"
 )
@@ -75,6 +77,21 @@ func (e Endpoint) want(k caller.Kind) probe.Outcome {
 	}
 }
 
+// wantAt is want at a server that trusts the authorities of the bundle; nil: those of the callers' authority. because is what the
+// outcome rests on, a clause, if it differs with the bundle: the certificates in tls.ca_file are trust anchors, whether or not
+// they are roots (crypto/x509, Certificate.Verify; verified against Nomad 1.11.3).
+func (e Endpoint) wantAt(k caller.Kind, callers caller.Set, bundle []*x509.Certificate) (want probe.Outcome, because string) {
+	in, anchor := callers.LetIn(k, bundle)
+	switch {
+	case e == Gossip || anchor == nil:
+		return e.want(k), ""
+	case in:
+		return e.want(k), "its CA bundle holds " + pki.NameText(anchor.RawSubject)
+	default:
+		return probe.RefusedInHandshake, "its CA bundle lacks " + pki.NameText(anchor.RawSubject)
+	}
+}
+
 // gossipRefusal is how gossip refuses a sender without a key.
 const gossipRefusal = probe.Denied
 
@@ -98,11 +115,12 @@ func (e Endpoint) wantRPC(k caller.Kind) probe.Outcome {
 	}
 }
 
-// untrusted reports whether TLS itself refuses the kind: no certificate, one of another authority, an expired one or one not
-// yet valid, or one that is not for clients.
+// untrusted reports whether TLS itself refuses the kind: no certificate, one of another authority, one whose chain does not lead to
+// a trusted authority or breaks a rule of one, one that is not the key's, an expired one or one not yet valid, or one that is not
+// for clients.
 func untrusted(k caller.Kind) bool {
 	return slices.Contains([]caller.Kind{
-		caller.None, caller.Foreign, caller.SelfSigned, caller.IntermediateMissing, caller.Expired, caller.NotYetValid,
-		caller.ServerAuthOnly, caller.CodeSigningOnly,
+		caller.None, caller.Foreign, caller.SelfSigned, caller.Expired, caller.NotYetValid, caller.ServerAuthOnly, caller.CodeSigningOnly,
+		caller.IntermediateMissing, caller.LeafNotFirst, caller.PathLengthExceeded, caller.OutsideConstraints, caller.CrossSignatureMissing,
 	}, k)
 }

@@ -2,6 +2,7 @@ package matrix
 
 import (
 	"context"
+	"crypto/x509"
 	"slices"
 	"strings"
 
@@ -19,6 +20,9 @@ type Ingredients struct {
 	Callers caller.Set
 	// GossipKey is the cluster's, in base64; empty if it is not known.
 	GossipKey string
+	// Bundles are the authorities that each server trusts, by its name. A server that is not in it trusts those of the callers'
+	// authority.
+	Bundles map[string][]*x509.Certificate
 	// Leader returns the name of the server that leads now, or "" if that is not known. Nil: the targets say who
 	// leads.
 	Leader func(context.Context) string
@@ -80,7 +84,7 @@ func atOnce(servers []probe.Target) int {
 
 // column returns the cells of one endpoint of the target, in the order of the kinds.
 func (i Ingredients) column(ctx context.Context, e Endpoint, t probe.Target) []finding.Cell {
-	c := &column{endpoint: e, target: t, callers: i.Callers, probe: e.probe, control: control(e, i.Callers, i.GossipKey)}
+	c := &column{endpoint: e, target: t, callers: i.Callers, bundle: i.Bundles[t.Name], probe: e.probe, control: control(e, i.Callers, i.GossipKey)}
 	cells := make([]finding.Cell, 0, len(caller.Kinds()))
 	for _, k := range caller.Kinds() {
 		cells = append(cells, c.try(ctx, k))
@@ -113,7 +117,7 @@ func atLeader(ctx context.Context, servers []probe.Target, i Ingredients) [][]fi
 	all := make([][]finding.Cell, len(servers))
 	for at := range servers {
 		for _, k := range caller.Kinds() {
-			cell := i.untried(NodeRegister, k, reason)
+			cell := i.untried(NodeRegister, k, servers[at], reason)
 			all[at] = append(all[at], cell)
 		}
 	}
@@ -139,8 +143,9 @@ func elsewhere(servers []probe.Target, at int, tried []finding.Cell) [][]finding
 }
 
 // untried returns the cell of a certificate that was not tried for the reason, or of a kind that is missing.
-func (i Ingredients) untried(e Endpoint, k caller.Kind, reason string) finding.Cell {
-	c := finding.Cell{Endpoint: string(e), Want: string(e.want(k)), Outcome: string(probe.NotReached), Result: finding.Inconclusive, Reason: reason}
+func (i Ingredients) untried(e Endpoint, k caller.Kind, t probe.Target, reason string) finding.Cell {
+	want, _ := e.wantAt(k, i.Callers, i.Bundles[t.Name])
+	c := finding.Cell{Endpoint: string(e), Want: string(want), Outcome: string(probe.NotReached), Result: finding.Inconclusive, Reason: reason}
 	if _, missing := i.Callers.Caller(k); missing != "" {
 		c.Outcome, c.Result, c.Reason = "", finding.Skipped, missing
 	}
