@@ -179,7 +179,7 @@ func (i Ingredients) traits() []trait {
 		{
 			id: "is-for-tls-alone", title: "is limited to TLS, as a server and as a client", severity: posture.Medium,
 			why:  "a certificate without extended key usage is good for every purpose (RFC 5280, 4.2.1.12), and Nomad takes it (verified against Nomad 1.11.3)",
-			what: "a purpose beside TLS", inLeaf: otherPurpose,
+			what: "a purpose beside TLS", inLeaf: OtherPurpose,
 			controlServer: defective("whose certificate is for every purpose", pki.NoEKU()),
 		},
 		{
@@ -202,19 +202,14 @@ func (i Ingredients) traits() []trait {
 		{
 			id: "lasts-another-day", title: "lasts for another day, or a tenth of its life where that is less, and its authorities for a day", severity: posture.High,
 			why:  "when it or one of its authorities ends the agent's peers refuse it, and nothing in its own log or health warns of it (verified against Nomad 1.11.3)",
-			what: "an end that is near", inLeaf: endsSoon,
-			inAuthority: func(a *x509.Certificate) (bool, string) {
-				return time.Until(a.NotAfter) < minRemaining, "it ends at " + a.NotAfter.UTC().Format(time.RFC3339)
-			},
+			what: "an end that is near", inLeaf: func(c *x509.Certificate) (bool, string) { return EndsSoon(c, time.Now()) },
+			inAuthority: func(a *x509.Certificate) (bool, string) { return AuthorityEndsSoon(a, time.Now()) },
 			controlServer: defective("whose certificate ends within two hours", pki.NearlyExpired()),
 		},
 		{
 			id: "lives-at-most-13-months", title: "lives for at most 398 days", severity: posture.Medium,
 			why:  "Nomad knows no revocation (nomad#4900), so a stolen certificate is good until it ends; 398 days is what the CA/Browser Forum allows (6.3.2), and Nomad's own tool gives 365",
-			what: "a life of more than 398 days", inLeaf: func(c *x509.Certificate) (bool, string) {
-				life := c.NotAfter.Sub(c.NotBefore)
-				return life > maxCertificateLife, fmt.Sprintf("it lives for %.0f days", life.Hours()/24)
-			},
+			what: "a life of more than 398 days", inLeaf: LivesTooLong,
 			controlServer: defective("whose certificate lives for ten years", pki.LongLived()),
 		},
 		{
@@ -235,10 +230,22 @@ func requiredRemaining(c *x509.Certificate) time.Duration {
 	return min(minRemaining, c.NotAfter.Sub(c.NotBefore)/10)
 }
 
-// endsSoon reports whether the certificate ends within requiredRemaining.
-func endsSoon(c *x509.Certificate) (bool, string) {
-	return time.Until(c.NotAfter) < requiredRemaining(c), fmt.Sprintf("it ends at %s, and was made for %s",
+// EndsSoon reports whether the certificate of an agent or a person ends within a day, or within a tenth of its life where that is
+// less, and when it ends.
+func EndsSoon(c *x509.Certificate, now time.Time) (bool, string) {
+	return c.NotAfter.Sub(now) < requiredRemaining(c), fmt.Sprintf("it ends at %s, and was made for %s",
 		c.NotAfter.UTC().Format(time.RFC3339), c.NotAfter.Sub(c.NotBefore).Round(time.Minute))
+}
+
+// AuthorityEndsSoon reports whether the certificate of an authority ends within a day, and when it ends.
+func AuthorityEndsSoon(a *x509.Certificate, now time.Time) (bool, string) {
+	return a.NotAfter.Sub(now) < minRemaining, "it ends at " + a.NotAfter.UTC().Format(time.RFC3339)
+}
+
+// LivesTooLong reports whether the certificate was made for more than 398 days, and for how many.
+func LivesTooLong(c *x509.Certificate) (bool, string) {
+	life := c.NotAfter.Sub(c.NotBefore)
+	return life > maxCertificateLife, fmt.Sprintf("it lives for %.0f days", life.Hours()/24)
 }
 
 // anyName returns a search that finds a certificate one of whose names satisfies is.
@@ -257,8 +264,8 @@ func ParseRoleName(name string) (r RoleName, is bool) { return pki.ParseRoleName
 // CanSign reports whether the certificate may sign other certificates.
 func CanSign(c *x509.Certificate) bool { return c.IsCA || c.KeyUsage&x509.KeyUsageCertSign != 0 }
 
-// otherPurpose reports whether the certificate is valid for a purpose other than TLS.
-func otherPurpose(c *x509.Certificate) (bool, string) {
+// OtherPurpose reports whether the certificate is valid for a purpose other than TLS, and what it says of that.
+func OtherPurpose(c *x509.Certificate) (bool, string) {
 	if len(c.ExtKeyUsage) == 0 && len(c.UnknownExtKeyUsage) == 0 {
 		return true, "no extended key usage, so it is for every purpose"
 	}
