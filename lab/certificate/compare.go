@@ -1,0 +1,209 @@
+package certificate
+
+import (
+	"cmp"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// Comparison is what differs between two reports, such as those of a certificate before and after its renewal.
+type Comparison struct {
+	// Pairs are the certificates of both, those that are in one alone included.
+	Pairs []Pair `json:"certificates"`
+}
+
+// Pair is one certificate before and after.
+type Pair struct {
+	// Name says which certificate it is, in words.
+	Name string `json:"name"`
+	// Old and New are its places. One is empty if the certificate is in the other report alone.
+	Old string `json:"old,omitempty"`
+	New string `json:"new,omitempty"`
+	// Changes are what differs, in words. Empty: it is the same certificate.
+	Changes []Change `json:"changes,omitempty"`
+}
+
+// Change is one difference.
+type Change struct {
+	// What is names, role, opens, life, issuer, chain, key, purposes, signing or problem.
+	What string `json:"what"`
+	Text string `json:"text"`
+	// Worse is true if the holder may do more than before, or something is wrong that was not.
+	Worse bool `json:"worse,omitempty"`
+}
+
+// Worse reports whether a change of the comparison is for the worse.
+func (c Comparison) Worse() bool {
+	return slices.ContainsFunc(c.Pairs, func(p Pair) bool {
+		return slices.ContainsFunc(p.Changes, func(ch Change) bool { return ch.Worse })
+	})
+}
+
+// Changes returns the number of changes.
+func (c Comparison) Changes() int {
+	n := 0
+	for _, p := range c.Pairs {
+		n += len(p.Changes)
+	}
+	return n
+}
+
+// sited is a certificate with its place.
+type sited struct {
+	Certificate
+	place string
+}
+
+// Compare returns what has changed from one report to the other. It pairs certificates by what identifies them best: the same
+// certificate, then the role and region, then the subject, then the name of the file. Where both reports have one holder's
+// certificate, it pairs the two.
+func Compare(before, after Report) Comparison {
+	old, fresh := sitedOf(before), sitedOf(after)
+	var pairs []Pair
+	match := func(same func(a, b sited) bool) {
+		old = slices.DeleteFunc(old, func(a sited) bool {
+			at := slices.IndexFunc(fresh, func(b sited) bool { return same(a, b) })
+			if at < 0 {
+				return false
+			}
+			pairs = append(pairs, pairOf(a, fresh[at]))
+			fresh = slices.Delete(fresh, at, at+1)
+			return true
+		})
+	}
+	match(func(a, b sited) bool { return a.SHA256 == b.SHA256 })
+	match(func(a, b sited) bool {
+		return a.Kind == b.Kind && len(a.Roles) > 0 && slices.Equal(a.Roles, b.Roles) && path.Base(a.place) == path.Base(b.place)
+	})
+	match(func(a, b sited) bool { return a.Kind == b.Kind && len(a.Roles) > 0 && slices.Equal(a.Roles, b.Roles) })
+	match(func(a, b sited) bool { return a.Kind == b.Kind && a.Subject == b.Subject })
+	match(func(a, b sited) bool { return a.Kind == b.Kind && path.Base(a.place) == path.Base(b.place) })
+	if len(sitedOf(before)) == 1 && len(sitedOf(after)) == 1 {
+		match(func(sited, sited) bool { return true })
+	}
+	for _, a := range old {
+		pairs = append(pairs, Pair{Name: a.title(), Old: a.place, Changes: []Change{{What: "certificate", Text: "is gone"}}})
+	}
+	for _, b := range fresh {
+		pairs = append(pairs, Pair{Name: b.title(), New: b.place, Changes: []Change{{What: "certificate", Text: "is new: " + b.opensText(), Worse: len(b.Problems) > 0 || b.Kind == Authority}}})
+	}
+	slices.SortStableFunc(pairs, func(a, b Pair) int { return cmp.Compare(cmp.Or(a.New, a.Old), cmp.Or(b.New, b.Old)) })
+	if pairs == nil {
+		pairs = []Pair{}
+	}
+	return Comparison{Pairs: pairs}
+}
+
+// sitedOf returns all certificates of a report, each once.
+func sitedOf(r Report) []sited {
+	var all []sited
+	for _, p := range r.Places {
+		for _, c := range p.Certificates {
+			if !slices.ContainsFunc(all, func(s sited) bool { return s.SHA256 == c.SHA256 }) {
+				all = append(all, sited{c, p.Name})
+			}
+		}
+	}
+	return all
+}
+
+// pairOf compares two certificates.
+func pairOf(a, b sited) Pair {
+	p := Pair{Name: b.title(), Old: a.place, New: b.place}
+	if a.SHA256 == b.SHA256 {
+		p.Changes = problemChanges(a, b) // the same certificate in another company
+		return p
+	}
+	add := func(what string, worse bool, format string, values ...any) {
+		p.Changes = append(p.Changes, Change{What: what, Text: fmt.Sprintf(format, values...), Worse: worse})
+	}
+	differ := func(what, old, fresh string) {
+		if old != fresh {
+			add(what, false, "%s, was %s", fresh, old)
+		}
+	}
+	differ("role", a.Title(), b.Title())
+	gained, lost := setChange(a.allNames(), b.allNames())
+	if len(gained) > 0 {
+		add("names", false, "gained %s", strings.Join(gained, ", "))
+	}
+	if len(lost) > 0 {
+		add("names", false, "lost %s", strings.Join(lost, ", "))
+	}
+	gained, lost = setChange(openingTexts(a.Opens), openingTexts(b.Opens))
+	if len(gained) > 0 {
+		add("opens", true, "opens now %s", strings.Join(gained, ", "))
+	}
+	if len(lost) > 0 {
+		add("opens", false, "opens no more %s", strings.Join(lost, ", "))
+	}
+	if !a.NotAfter.Equal(b.NotAfter) {
+		add("life", false, "until %s, was %s: %s", stamp(b.NotAfter), stamp(a.NotAfter), longer(a, b))
+	}
+	differ("issuer", a.Issuer, b.Issuer)
+	differ("chain", a.Chain.Text(), b.Chain.Text())
+	switch {
+	case a.KeyKind != b.KeyKind:
+		add("key", false, "%s, was %s", b.KeyKind, a.KeyKind)
+	case a.KeySHA256 == b.KeySHA256:
+		add("key", false, "the same key: who had it before has it still")
+	default:
+		add("key", false, "a new key, %s", b.KeyKind)
+	}
+	differ("purposes", orElse(a.Purposes, "every purpose"), orElse(b.Purposes, "every purpose"))
+	if a.MaySign != b.MaySign {
+		add("signing", b.MaySign, "%s", map[bool]string{true: "may sign now", false: "may sign no more"}[b.MaySign])
+	}
+	p.Changes = append(p.Changes, problemChanges(a, b)...)
+	return p
+}
+
+// problemChanges returns the problems that came and went.
+func problemChanges(a, b sited) []Change {
+	ids := func(all []Problem) (ids []string) {
+		for _, p := range all {
+			ids = append(ids, p.ID)
+		}
+		return ids
+	}
+	var all []Change
+	came, went := setChange(ids(a.Problems), ids(b.Problems))
+	for _, p := range b.Problems {
+		if slices.Contains(came, p.ID) {
+			all = append(all, Change{"problem", "now wrong: " + p.What, true})
+		}
+	}
+	for _, p := range a.Problems {
+		if slices.Contains(went, p.ID) {
+			all = append(all, Change{"problem", "no longer wrong: " + p.What, false})
+		}
+	}
+	return all
+}
+
+// setChange returns what the second list has and the first has not, and the reverse.
+func setChange(old, fresh []string) (gained, lost []string) {
+	for _, t := range fresh {
+		if !slices.Contains(old, t) {
+			gained = append(gained, t)
+		}
+	}
+	for _, t := range old {
+		if !slices.Contains(fresh, t) {
+			lost = append(lost, t)
+		}
+	}
+	return gained, lost
+}
+
+// longer says by how much the life has become longer or shorter.
+func longer(a, b sited) string {
+	switch d := b.NotAfter.Sub(a.NotAfter); {
+	case d < 0:
+		return span(-d) + " sooner"
+	default:
+		return span(d) + " later"
+	}
+}

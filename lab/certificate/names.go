@@ -1,0 +1,196 @@
+package certificate
+
+import (
+	"crypto/x509"
+	"slices"
+	"strings"
+
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/posture/catalogue"
+)
+
+// Role is whom Nomad takes a certificate's holder for.
+type Role struct {
+	Role   pki.Role `json:"role"`
+	Region string   `json:"region"`
+}
+
+// String returns the role in words: "server of region global".
+func (r Role) String() string { return string(r.Role) + " of region " + r.Region }
+
+// Endpoint is what a caller can reach.
+type Endpoint string
+
+// The endpoints, as in the matrix of a posture: the HTTP API; an ordinary call such as Status.Leader, or the RPC port's handshake;
+// Node.Register; a call for servers alone, such as Eval.Dequeue; Raft.
+const (
+	HTTPS        Endpoint = "HTTPS"
+	RPC          Endpoint = "RPC"
+	NodeRegister Endpoint = "node registration"
+	ServerOnly   Endpoint = "server-only RPC"
+	Raft         Endpoint = "Raft"
+)
+
+// Endpoints returns all endpoints.
+func Endpoints() []Endpoint { return []Endpoint{HTTPS, RPC, NodeRegister, ServerOnly, Raft} }
+
+// Opening is an endpoint that a certificate opens.
+type Opening struct {
+	Endpoint Endpoint `json:"endpoint"`
+	// Region is the region of the agents. Empty: of every region.
+	Region string `json:"region,omitempty"`
+}
+
+// namesOf returns the names from which Nomad reads roles: the common name and the DNS names.
+func namesOf(c *x509.Certificate) []string {
+	var names []string
+	if c.Subject.CommonName != "" {
+		names = append(names, c.Subject.CommonName)
+	}
+	for _, name := range c.DNSNames {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// RolesOf returns the roles that Nomad reads from the names of a certificate, each once: it goes by the common name and by any DNS
+// name (nomad/server.go:634, nomad/rpc.go:156), and only by small letters.
+func RolesOf(c *x509.Certificate) []Role {
+	var roles []Role
+	for _, name := range namesOf(c) {
+		n, is := catalogue.ParseRoleName(name)
+		r := Role{Role: pki.Role(n.Role), Region: n.Region}
+		if is && n.LetsIn && !slices.Contains(roles, r) {
+			roles = append(roles, r)
+		}
+	}
+	return roles
+}
+
+// OpeningsOf returns what the names of a certificate open, once its chain, life and usage are accepted. HTTPS checks no names. A
+// server of one region may make ordinary calls in every region (nomad/server.go:647), and everything else in its own
+// (nomad/rpc.go:919); a client may make ordinary calls and register in its own.
+func OpeningsOf(c *x509.Certificate) []Opening {
+	open := []Opening{{Endpoint: HTTPS}}
+	add := func(e Endpoint, region string) {
+		if o := (Opening{e, region}); !slices.Contains(open, o) {
+			open = append(open, o)
+		}
+	}
+	roles := RolesOf(c)
+	for _, r := range roles {
+		switch r.Role {
+		case pki.Server:
+			add(RPC, "")
+		case pki.Client:
+			add(RPC, r.Region)
+		}
+	}
+	for _, r := range roles {
+		if r.Role == pki.Server || r.Role == pki.Client {
+			add(NodeRegister, r.Region)
+		}
+	}
+	for _, e := range []Endpoint{ServerOnly, Raft} {
+		for _, r := range roles {
+			if r.Role == pki.Server {
+				add(e, r.Region)
+			}
+		}
+	}
+	if slices.Contains(open, Opening{Endpoint: RPC}) { // every region includes a client's own
+		open = slices.DeleteFunc(open, func(o Opening) bool { return o.Endpoint == RPC && o.Region != "" })
+	}
+	return open
+}
+
+// OpenIn returns the endpoints of agents of a region that are among the openings.
+func OpenIn(open []Opening, region string) []Endpoint {
+	var all []Endpoint
+	for _, e := range Endpoints() {
+		if slices.Contains(open, Opening{Endpoint: e}) || slices.Contains(open, Opening{e, region}) {
+			all = append(all, e)
+		}
+	}
+	return all
+}
+
+// nameProblems returns what is wrong with the names of a holder's certificate.
+func nameProblems(c *x509.Certificate) []Problem {
+	var all []Problem
+	add := func(p Problem) { all = append(all, p) }
+	roles := RolesOf(c)
+	for _, name := range namesOf(c) {
+		n, is := catalogue.ParseRoleName(name)
+		first, _, _ := strings.Cut(name, ".")
+		role := pki.Role(first)
+		known := role == pki.Server || role == pki.Client || role == pki.CLI
+		switch {
+		case strings.Contains(name, "*"):
+			add(Problem{"wildcard", Unnoticed,
+				name + " is a wildcard: Nomad reads no role from it, but a caller with verify_server_hostname takes its holder for a server of any name that it covers",
+				"issue one that names the role and region, such as server.global.nomad"})
+		case is && !n.LetsIn:
+			add(Problem{"name-in-capitals", Refused, name + " is in capitals, and Nomad reads no role from it", "issue one with " + strings.ToLower(name)})
+		case is && strings.Contains(n.Region, "."):
+			add(Problem{"name-with-longer-domain", Refused,
+				name + " is for Nomad a " + n.Role + " of a region called " + n.Region + ", which no agent is of: only its ordinary RPC is accepted",
+				"issue one with " + n.Role + ".REGION.nomad, and put other domains among its further names"})
+		case known && name == first+".nomad":
+			add(Problem{"name-without-region", Refused, name + " names no region, and Nomad reads no role from it", "issue one with " + first + ".global.nomad, or the region that the agent is of"})
+		case known && !is && strings.Count(name, ".") > 1 && len(roles) == 0:
+			add(Problem{"name-of-another-domain", Refused,
+				name + " does not end in .nomad, and Nomad reads roles from such names alone (as `nomad tls cert create -domain` makes them)",
+				"issue one that names " + first + ".REGION.nomad as well, for example with -additional-dnsname instead of -domain"})
+		}
+	}
+	return append(all, roleProblems(c, roles)...)
+}
+
+// roleProblems returns what is wrong with the roles of a holder's certificate.
+func roleProblems(c *x509.Certificate, roles []Role) []Problem {
+	var all []Problem
+	for _, r := range roles[min(1, len(roles)):] {
+		if r.Role != roles[0].Role {
+			all = append(all, Problem{"second-role", Unnoticed,
+				"it is " + roles[0].String() + " and " + r.String() + " at once: Nomad gives its holder the rights of both",
+				"issue one for each role"})
+			break
+		}
+	}
+	for _, r := range roles[min(1, len(roles)):] {
+		if !strings.EqualFold(r.Region, roles[0].Region) {
+			all = append(all, Problem{"second-region", Unnoticed,
+				"it is accepted in region " + roles[0].Region + " and in region " + r.Region + ", at Raft too if it is a server's",
+				"issue one for each region"})
+			break
+		}
+	}
+	if isAgents(roles) {
+		all = append(all, addressProblems(c, roles)...)
+	}
+	return all
+}
+
+// isAgents reports whether one of the roles is that of an agent.
+func isAgents(roles []Role) bool {
+	return slices.ContainsFunc(roles, func(r Role) bool { return r.Role == pki.Server || r.Role == pki.Client })
+}
+
+// addressProblems returns what is wrong with the names by which callers verify an agent.
+func addressProblems(c *x509.Certificate, roles []Role) []Problem {
+	switch loopback := slices.ContainsFunc(c.IPAddresses, isLoopback); {
+	case len(c.DNSNames) == 0 && !loopback:
+		return []Problem{{"common-name-alone", Refused,
+			"its only name is the common name: Nomad reads the role there, but callers that verify names look at DNS names alone, and refuse an agent that presents it",
+			"issue one with " + string(roles[0].Role) + "." + roles[0].Region + ".nomad and localhost among its DNS names"}}
+	case c.VerifyHostname("localhost") != nil && !loopback:
+		return []Problem{{"role-alone", Refused,
+			"it names neither localhost nor 127.0.0.1: commands on the agent's own machine refuse it unless they are given -tls-server-name",
+			"issue one that names localhost and 127.0.0.1 as well, as `nomad tls cert create` does"}}
+	default:
+		return nil
+	}
+}
