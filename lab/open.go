@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -69,7 +70,11 @@ func (l *Lab) loadCredentials() (err error) {
 			err = fmt.Errorf("%w: %w: `nomadlab down %s` still removes the lab", spec.ErrDamaged, err, l.Name())
 		}
 	}()
-	if l.authority, err = pki.LoadAuthority(l.folder.TLS(), pki.Options{LeafTTL: l.record.Plan.Certificates.TTL}); err != nil {
+	l.authority, err = pki.LoadAuthority(l.folder.TLS(), pki.Options{LeafTTL: l.record.Plan.Certificates.TTL})
+	if l.record.Plan.Authority.Folder() != "" && errors.Is(err, fs.ErrNotExist) {
+		l.authority, err = nil, nil // the user's folder need not have the authority's key
+	}
+	if err != nil {
 		return err
 	}
 	if len(l.record.Plan.Certificates.TrustForeign) > 0 {

@@ -11,6 +11,8 @@ import (
 
 	"nomadlab.internal/internal/state"
 	"nomadlab.internal/lab/authority"
+	"nomadlab.internal/lab/authority/cfssl"
+	"nomadlab.internal/lab/authority/folder"
 	"nomadlab.internal/lab/authority/nomadcli"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
@@ -29,11 +31,29 @@ func (s *start) newSource(ctx context.Context, first ...authority.Request) (auth
 			Domain: a.Domain, AdditionalDomains: a.AdditionalDomains, NameConstraint: a.NameConstraint,
 			CertificateDomain: a.CertificateDomain, LeafTTL: cmp.Or(p.Certificates.TTL, pki.DefaultLeafTTL),
 		}, s.shell, first...)
+	case a.Source == spec.CFSSLSource && a.AsPublished:
+		return cfssl.New(cfssl.Options{AsPublished: true})
+	case a.Source == spec.CFSSLSource:
+		return cfssl.New(cfssl.Options{CommonName: "nomadlab " + p.Name, LeafTTL: p.Certificates.TTL})
 	case a.Source == spec.VaultSource:
 		return s.vaultSource(ctx)
+	case a.Folder() != "":
+		return s.folderSource(ctx, a, first)
 	default:
 		return nil, fmt.Errorf("%w: no source of certificates is named %q: use one of %v", spec.ErrInvalid, a.Source, spec.Sources())
 	}
+}
+
+// folderSource reads the user's folder, and passes on what is weak in it.
+func (s *start) folderSource(ctx context.Context, a spec.Authority, requests []authority.Request) (authority.Source, error) {
+	source, err := folder.Read(ctx, a.Folder(), folder.Options{PasswordFile: a.PasswordFile, Requests: requests})
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range source.Warnings() {
+		s.options.reportDone(phaseIssue, "warning: "+w)
+	}
+	return source, nil
 }
 
 // longTTL is the life of an authority that signs long-lived certificates; it exceeds theirs.

@@ -107,9 +107,13 @@ func (c Credential) Save(dir string) error {
 	if err := c.Identity.Validate(); err != nil {
 		return fmt.Errorf("save credential: %w", err)
 	}
+	mode := certMode
+	if len(ReadMaterial(c.CertPEM).Keys) > 0 { // certificate and key came in one file
+		mode = keyMode
+	}
 	err := writeFiles(dir,
 		file{c.Identity.KeyFile(), c.KeyPEM, keyMode},
-		file{c.Identity.CertFile(), c.CertPEM, certMode},
+		file{c.Identity.CertFile(), c.CertPEM, mode},
 		file{CAFile, c.CAPEM, certMode})
 	if err != nil {
 		return fmt.Errorf("save credential of %s: %w", c.Identity, err)
@@ -118,7 +122,7 @@ func (c Credential) Save(dir string) error {
 }
 
 // LoadCredential reads what Save or `nomad tls cert create` wrote to dir for the role
-// and region of id; a certificate without any name is right for CLI. The returned Identity has the further names and addresses of the
+// and region of id; any certificate is right for CLI. The returned Identity has the further names and addresses of the
 // certificate, so that issuing for it again loses none. The error names the file that
 // is missing (errors.Is fs.ErrNotExist), damaged or for another identity, and what to
 // do. Validity is not checked: an expired credential loads.
@@ -150,8 +154,8 @@ func loadCredential(dir string, id Identity) (Credential, error) {
 	if !SameKey(leaf.PublicKey, key.Public()) {
 		return Credential{}, fmt.Errorf("%s is not the key of %s", filepath.Join(dir, id.KeyFile()), filepath.Join(dir, id.CertFile()))
 	}
-	nameless := id.Role == CLI && len(leaf.DNSNames) == 0 && leaf.Subject.CommonName == "" // HTTPS asks for no name
-	if !nameless && !slices.Contains(leaf.DNSNames, id.Name()) && leaf.Subject.CommonName != id.Name() {
+	// HTTPS asks for no name, so any certificate of the authority is right for the CLI.
+	if id.Role != CLI && !slices.Contains(leaf.DNSNames, id.Name()) && leaf.Subject.CommonName != id.Name() {
 		return Credential{}, fmt.Errorf("%s speaks for %s (%s)", filepath.Join(dir, id.CertFile()),
 			leaf.Subject, strings.Join(leaf.DNSNames, ", "))
 	}

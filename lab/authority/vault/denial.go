@@ -234,6 +234,8 @@ func throwaway(name string) (csr, selfIssued string, err error) {
 	if err != nil {
 		return "", "", fmt.Errorf("make a self-issued certificate: %w", err)
 	}
-	encode := func(kind string, der []byte) string { return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der})) }
+	encode := func(kind string, der []byte) string {
+		return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+	}
 	return encode("CERTIFICATE REQUEST", request), encode("CERTIFICATE", cert), nil
 }

@@ -203,7 +203,7 @@ func (i Ingredients) traits() []trait {
 			id: "lasts-another-day", title: "lasts for another day, or a tenth of its life where that is less, and its authorities for a day", severity: posture.High,
 			why:  "when it or one of its authorities ends the agent's peers refuse it, and nothing in its own log or health warns of it (verified against Nomad 1.11.3)",
 			what: "an end that is near", inLeaf: func(c *x509.Certificate) (bool, string) { return EndsSoon(c, time.Now()) },
-			inAuthority: func(a *x509.Certificate) (bool, string) { return AuthorityEndsSoon(a, time.Now()) },
+			inAuthority:   func(a *x509.Certificate) (bool, string) { return AuthorityEndsSoon(a, time.Now()) },
 			controlServer: defective("whose certificate ends within two hours", pki.NearlyExpired()),
 		},
 		{
