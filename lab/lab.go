@@ -37,6 +37,8 @@ type Lab struct {
 	authority *pki.Authority
 	foreign   *pki.Authority
 	cli       *pki.Credential
+	// brought are credentials of the user's folder, one for each role and region. Nil: the certificates come from elsewhere.
+	brought []pki.Credential
 	// gossip is the gossip key. Nil: the lab has none.
 	gossip *string
 	nodes  []*Node
@@ -99,9 +101,10 @@ func (l *Lab) ForeignAuthority() *pki.Authority { return l.foreign }
 // Credential returns the cli credential, which Node.API presents.
 func (l *Lab) Credential() pki.Credential { return *l.cli }
 
-// UserCredentials returns the agents' credentials that came with the user configuration, or nil if none did.
+// UserCredentials returns the agents' credentials that came with the user configuration, or one for each role and region from
+// the user's folder. It returns nil for a lab whose certificates were issued.
 func (l *Lab) UserCredentials() []pki.Credential {
-	var out []pki.Credential
+	out := slices.Clone(l.brought)
 	if c := l.record.Spec.Configuration; c != nil {
 		for _, agents := range []spec.AgentConfiguration{c.Server, c.Client} {
 			if agents.Credential != nil {

@@ -88,9 +88,30 @@ func (l *Lab) loadCredentials() (err error) {
 	if l.token, err = l.folder.ReadToken(); err != nil {
 		return err
 	}
+	if l.record.Plan.Authority.Folder() != "" {
+		for _, n := range l.roleNodes() {
+			c, err := pki.LoadCredential(l.folder.Brought(), n.Identity)
+			if err != nil {
+				return err
+			}
+			l.brought = append(l.brought, c)
+		}
+	}
 	cli, err := pki.LoadCredential(l.folder.TLS(), l.cliIdentity())
 	l.cli = &cli
 	return err
+}
+
+// roleNodes returns the first node of each role and region in the plan.
+func (l *Lab) roleNodes() []plan.Node {
+	var out []plan.Node
+	for _, n := range l.record.Plan.Nodes {
+		same := func(o plan.Node) bool { return o.Role == n.Role && o.Region == n.Region }
+		if !n.ExtraNode && n.HasCertificate() && n.Defect == "" && !slices.ContainsFunc(out, same) {
+			out = append(out, n)
+		}
+	}
+	return out
 }
 
 // cliIdentity returns the identity of the lab's cli credential.

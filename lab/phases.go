@@ -211,6 +211,11 @@ func (s *start) issue(ctx context.Context) error {
 		l.gossip = new(made.gossip[spec.LabKey])
 	}
 	l.cli = &s.secrets.cli
+	if planned.Authority.Folder() != "" {
+		for _, n := range l.roleNodes() {
+			l.brought = append(l.brought, made.credentials[n.Name])
+		}
+	}
 	for _, n := range planned.Nodes {
 		l.nodes = append(l.nodes, &Node{lab: l, plan: n})
 	}
@@ -233,6 +238,9 @@ func (s *start) saveKeys() error {
 	err := l.cli.Save(l.folder.TLS())
 	if l.authority != nil {
 		err = errors.Join(err, l.authority.Save(l.folder.TLS()))
+	}
+	for _, c := range l.brought {
+		err = errors.Join(err, c.Save(l.folder.Brought()))
 	}
 	if l.foreign != nil {
 		err = errors.Join(err, l.foreign.Save(l.folder.Foreign()))

@@ -144,6 +144,9 @@ func (f Folder) TLS() string { return filepath.Join(f.Path, "tls") }
 // Foreign returns the folder of the second authority that some agents trust.
 func (f Folder) Foreign() string { return filepath.Join(f.Path, "foreign") }
 
+// Brought returns the folder of the agents' credentials that came from a folder of the user's.
+func (f Folder) Brought() string { return filepath.Join(f.Path, "brought") }
+
 // Vault returns the folder of the secrets of the Vault server that issues the lab's certificates.
 func (f Folder) Vault() string { return filepath.Join(f.Path, "vault") }
 
