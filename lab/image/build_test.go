@@ -101,7 +101,7 @@ func (l testSources) work(t *testing.T) []string {
 	}
 	var left []string
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), "build-") {
+		if strings.Contains(e.Name(), "build-") { // of any part
 			left = append(left, e.Name())
 		}
 	}

@@ -19,13 +19,19 @@ import (
 // as go's has.
 func fakeGo(t *testing.T, version string) {
 	t.Helper()
+	fakeGoSaying(t, version, "example/package")
+}
+
+// fakeGoSaying is fakeGo with a build that says these lines, separated by \n.
+func fakeGoSaying(t *testing.T, version, lines string) {
+	t.Helper()
 	folder := t.TempDir()
 	script := fmt.Sprintf(`#!/bin/sh
 case "$1" in
 env) echo '{"GOVERSION":"%s","GOFLAGS":"","GOCACHE":"%s","GOMODCACHE":"%[2]s"}' ;;
-build) echo example/package >&2; sleep 1000 & echo half > "$TMPDIR/half"; wait ;;
+build) printf '%[3]s\n' >&2; sleep 1000 & echo half > "$TMPDIR/half"; wait ;;
 esac
-`, version, folder)
+`, version, folder, lines)
 	write(t, folder, "go", []byte(script))
 	t.Setenv("PATH", folder+string(os.PathListSeparator)+os.Getenv("PATH"))
 }

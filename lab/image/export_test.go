@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"io/fs"
+	"runtime"
 	"time"
 
 	"github.com/moby/moby/client"
@@ -33,6 +34,11 @@ func (s Sources) Cached(ctx context.Context, docker client.APIClient, r Request)
 		return s.builder(r, nil).here(ctx, r, binarySources{on: thisMachine()})
 	}
 	return s.resolver(docker, r, nil, !r.Part.AsFile()).here(ctx, r)
+}
+
+// CopyName returns the name of the container out of which a version for this machine's architecture is copied.
+func (s Sources) CopyName(p Part, version string) string {
+	return s.resolver(nil, Request{Part: p}, nil, false).copyName(officialTarget(p, version, platform{"linux", runtime.GOARCH}))
 }
 
 func (s Sources) resolver(docker client.APIClient, r Request, p Progress, asImage bool) *resolver {
@@ -114,6 +120,9 @@ func ReadTranscript(pieces ...string) (packages, downloads int, quote string) {
 	packages, downloads = t.counts()
 	return packages, downloads, t.quote()
 }
+
+// Licence returns the licence of a version of a part.
+func Licence(p Part, version string) string { return p.licence(version) }
 
 var (
 	CleanVersion = Nomad.cleanVersion

@@ -3,6 +3,7 @@ package image
 import (
 	"archive/tar"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -77,9 +78,9 @@ func (r *resolver) namedFile(ctx context.Context, path, arch string) (Executable
 // cache.
 func (r *resolver) fromOfficial(ctx context.Context, version string, on platform) (Executable, error) {
 	ref := r.official + ":" + version
-	img, found, err := r.local(ctx, ref, version)
+	_, found, err := r.local(ctx, ref, version)
 	if err == nil && !found {
-		img, err = r.pull(ctx, ref, officialPullTimeout)
+		_, err = r.pull(ctx, ref, officialPullTimeout)
 	}
 	if err != nil {
 		return Executable{}, err
@@ -89,7 +90,7 @@ func (r *resolver) fromOfficial(ctx context.Context, version string, on platform
 	err = r.withLock(ctx, ref, func(work string) error {
 		path, found, err := r.cached(ctx, t)
 		if err == nil && !found {
-			path, err = r.copyOut(ctx, img.ID, t, work)
+			path, err = r.copyOut(ctx, ref, t, work)
 		}
 		e.Path = path
 		return err
@@ -101,9 +102,8 @@ func (r *resolver) fromOfficial(ctx context.Context, version string, on platform
 }
 
 // copyOut copies the program of an image into the cache. A container is made for it, and never started.
-func (r *resolver) copyOut(ctx context.Context, image string, t target, work string) (path string, err error) {
-	// The name is the same each time, so that the container of a killed run is found, and removed.
-	name := "nomadlab-copy-" + t.file()
+func (r *resolver) copyOut(ctx context.Context, ref string, t target, work string) (path string, err error) {
+	name := r.copyName(t)
 	remove := func(ctx context.Context) error {
 		_, err := r.docker.ContainerRemove(ctx, name, client.ContainerRemoveOptions{Force: true, RemoveVolumes: true})
 		if cerrdefs.IsNotFound(err) {
@@ -114,9 +114,10 @@ func (r *resolver) copyOut(ctx context.Context, image string, t target, work str
 	if err := remove(ctx); err != nil {
 		return "", err
 	}
+	r.progress.tell(Event{Stage: StageCopy, Text: fmt.Sprintf("copying %s out of %s", r.part.Path(), ref)})
 	made, err := r.docker.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Name:   name,
-		Config: &container.Config{Image: image, Entrypoint: []string{r.part.Path()}, Labels: map[string]string{labelImage: r.part.Name()}},
+		Config: &container.Config{Image: ref, Entrypoint: []string{r.part.Path()}, Labels: map[string]string{labelImage: r.part.Name()}},
 	})
 	// The daemon may have made the container of a call that was interrupted.
 	defer func() { err = errors.Join(err, remove(context.WithoutCancel(ctx))) }()
@@ -136,6 +137,13 @@ func (r *resolver) copyOut(ctx context.Context, image string, t target, work str
 		return "", err
 	}
 	return r.store(program, t)
+}
+
+// copyName returns the name of the container out of which a binary is copied. It is the same each time, so that the next run
+// finds the container of a killed run and removes it; and it is no other cache's, because the lock is the cache's.
+func (r *resolver) copyName(t target) string {
+	sum := sha256.Sum256([]byte(r.cache))
+	return fmt.Sprintf("nomadlab-copy-%x-%s", sum[:4], t.file())
 }
 
 // unpackProgram writes the one file of a tar archive.

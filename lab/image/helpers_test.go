@@ -65,7 +65,13 @@ func (l testSources) remove(t *testing.T, name string) {
 // tag makes a tiny image of that name, with these instructions.
 func (l testSources) tag(t *testing.T, ref string, changes ...string) {
 	t.Helper()
-	source := client.ImageImportSource{Source: bytes.NewReader(archiveOf(t, ref)), SourceName: "-"}
+	l.load(t, ref, archiveOf(t, ref), changes...)
+}
+
+// load makes an image of that name with these files, a tar archive.
+func (l testSources) load(t *testing.T, ref string, files []byte, changes ...string) {
+	t.Helper()
+	source := client.ImageImportSource{Source: bytes.NewReader(files), SourceName: "-"}
 	answer, err := l.docker.ImageImport(t.Context(), source, ref, client.ImageImportOptions{Changes: changes})
 	if err != nil {
 		t.Fatal(err)

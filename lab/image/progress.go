@@ -32,6 +32,8 @@ type Stage string
 const (
 	// StagePull is the pull of an image.
 	StagePull Stage = "pull"
+	// StageCopy is the copying of a program out of an image.
+	StageCopy Stage = "copy"
 	// StageWait is the wait for another run, which makes a binary or an image now.
 	StageWait Stage = "wait"
 	// StageBusybox is the search for a static BusyBox.

@@ -19,7 +19,13 @@ import (
 // layer is slow.
 func registry(t *testing.T, tag string, slow time.Duration) (host string) {
 	t.Helper()
-	layer, diffID := layerOf(t, fmt.Sprint(t.Name(), time.Now()))
+	return serve(t, tag, archiveOf(t, fmt.Sprint(t.Name(), time.Now())), slow)
+}
+
+// serve is registry for an image with these files, a tar archive.
+func serve(t *testing.T, tag string, files []byte, slow time.Duration) (host string) {
+	t.Helper()
+	layer, diffID := layerOf(t, files)
 	config := asJSON(t, map[string]any{
 		"architecture": "amd64", "os": "linux", "config": map[string]any{},
 		"rootfs": map[string]any{"type": "layers", "diff_ids": []string{diffID}},
@@ -78,10 +84,9 @@ func silentRegistry(t *testing.T) (host string) {
 	return listener.Addr().String()
 }
 
-// layerOf returns a gzipped tar archive with one file, and the digest of the bare archive.
-func layerOf(t *testing.T, content string) (layer []byte, diffID string) {
+// layerOf returns a gzipped tar archive, and the digest of the bare one.
+func layerOf(t *testing.T, bare []byte) (layer []byte, diffID string) {
 	t.Helper()
-	bare := archiveOf(t, content)
 	var packed bytes.Buffer
 	zip := gzip.NewWriter(&packed)
 	zip.Write(bare)
@@ -91,12 +96,18 @@ func layerOf(t *testing.T, content string) (layer []byte, diffID string) {
 	return packed.Bytes(), digest(bare)
 }
 
+// archiveOf returns a tar archive with one file.
 func archiveOf(t *testing.T, content string) []byte {
+	t.Helper()
+	return archiveWith(t, "content", 0o644, []byte(content))
+}
+
+func archiveWith(t *testing.T, name string, mode int64, content []byte) []byte {
 	t.Helper()
 	var bare bytes.Buffer
 	archive := tar.NewWriter(&bare)
-	archive.WriteHeader(&tar.Header{Name: "content", Mode: 0o644, Size: int64(len(content))})
-	archive.Write([]byte(content))
+	archive.WriteHeader(&tar.Header{Name: name, Mode: mode, Size: int64(len(content))})
+	archive.Write(content)
 	if err := archive.Close(); err != nil {
 		t.Fatal(err)
 	}

@@ -74,6 +74,18 @@ func newPartRecipe(t *testing.T, part image.Part, source string, served bool) te
 	}}
 }
 
+// newPartRecipes returns recipes of all parts, whose programs print the same version, and the environment of each part's build.
+func newPartRecipes(t *testing.T) (fs.FS, map[image.Part][]string) {
+	t.Helper()
+	all, environments := fstest.MapFS{}, map[image.Part][]string{}
+	for _, part := range image.Parts() {
+		one := newPartRecipe(t, part, partSource(part, version), true)
+		maps.Copy(all, one.recipes.(fstest.MapFS))
+		environments[part] = one.environment
+	}
+	return all, environments
+}
+
 // common returns the files that all recipes share.
 func common(t *testing.T) fstest.MapFS {
 	t.Helper()
