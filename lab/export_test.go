@@ -33,6 +33,8 @@ type Provisioned struct {
 	Authority *pki.Authority
 	// Foreign is a second authority that some nodes trust. Nil: none does.
 	Foreign *pki.Authority
+	// Root is the authority above Authority. Nil: there is none.
+	Root *pki.Authority
 	// LabGossip and OtherGossip are the two gossip keys.
 	LabGossip, OtherGossip string
 	// Files are the files of each node, by its name.
@@ -47,7 +49,7 @@ func Provision(p plan.Plan) (Provisioned, error) {
 		return Provisioned{}, err
 	}
 	out := Provisioned{
-		Authority: s.signer(), Foreign: s.foreign, LabGossip: s.gossip[spec.LabKey], OtherGossip: s.gossip[spec.OtherKey],
+		Authority: s.signer(), Foreign: s.foreign, Root: s.root(), LabGossip: s.gossip[spec.LabKey], OtherGossip: s.gossip[spec.OtherKey],
 		Files: map[string][]engine.File{},
 	}
 	for _, n := range p.Nodes {

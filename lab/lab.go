@@ -39,6 +39,8 @@ type Lab struct {
 	cli       *pki.Credential
 	// brought are credentials of the user's folder, one for each role and region. Nil: the certificates come from elsewhere.
 	brought []pki.Credential
+	// root is the authority that has signed authority, if that is an intermediate. Nil: it is a root.
+	root *pki.Authority
 	// gossip is the gossip key. Nil: the lab has none.
 	gossip *string
 	nodes  []*Node
@@ -97,6 +99,10 @@ func (l *Lab) Authority() *pki.Authority { return l.authority }
 
 // ForeignAuthority returns an authority that is not the lab's and that some of its agents trust, or nil if none does.
 func (l *Lab) ForeignAuthority() *pki.Authority { return l.foreign }
+
+// RootAuthority returns the root that has signed Authority, in a lab whose certificates an intermediate authority issues. Nil: in
+// another lab, or if its key is not at hand.
+func (l *Lab) RootAuthority() *pki.Authority { return l.root }
 
 // Credential returns the cli credential, which Node.API presents.
 func (l *Lab) Credential() pki.Credential { return *l.cli }

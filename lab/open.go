@@ -82,6 +82,11 @@ func (l *Lab) loadCredentials() (err error) {
 			return err
 		}
 	}
+	if l.record.Plan.Certificates.Chained() {
+		if l.root, err = pki.LoadAuthority(l.folder.Root(), pki.Options{LeafTTL: l.record.Plan.Certificates.TTL}); err != nil {
+			return err
+		}
+	}
 	if l.gossip, err = l.folder.ReadGossip(); err != nil {
 		return err
 	}

@@ -203,7 +203,7 @@ func (s *start) issue(ctx context.Context) error {
 		return err
 	}
 	made.vault = s.vault
-	s.secrets, l.authority, l.foreign = made, made.signer(), made.foreign
+	s.secrets, l.authority, l.foreign, l.root = made, made.signer(), made.foreign, made.root()
 	switch {
 	case planned.UserConfiguration && planned.GossipKey != "":
 		l.gossip = new(string(planned.GossipKey))
@@ -244,6 +244,9 @@ func (s *start) saveKeys() error {
 	}
 	if l.foreign != nil {
 		err = errors.Join(err, l.foreign.Save(l.folder.Foreign()))
+	}
+	if l.root != nil {
+		err = errors.Join(err, l.root.Save(l.folder.Root()))
 	}
 	if l.gossip != nil {
 		err = errors.Join(err, l.folder.WriteGossip(*l.gossip))

@@ -142,6 +142,13 @@ func (s *secrets) takeOthers(p plan.Plan) error {
 			}
 			s.credentials[n.Name] = credential
 		}
+		if n.Chain != (spec.Chain{}) {
+			credential, err := chained(n.Chain, s.credentials[n.Name], s.signer())
+			if err != nil {
+				return fmt.Errorf("certificate of %s: %w", n.Name, err)
+			}
+			s.credentials[n.Name] = credential
+		}
 	}
 	return nil
 }

@@ -70,6 +70,9 @@ func builtinSource(p plan.Plan) (authority.Source, error) {
 	if slices.ContainsFunc(p.Certificates.Defects, long) {
 		o.TTL = longTTL
 	}
+	if p.Certificates.Chained() {
+		return chainedSource(o)
+	}
 	a, err := pki.NewAuthority(o)
 	if err != nil {
 		return nil, fmt.Errorf("make the lab's certificate authority: %w", err)

@@ -141,6 +141,9 @@ func (f Folder) checkOwner() error {
 // TLS returns the folder of the lab's authority and cli credential.
 func (f Folder) TLS() string { return filepath.Join(f.Path, "tls") }
 
+// Root returns the folder of the root authority of a lab whose certificates an intermediate authority issues.
+func (f Folder) Root() string { return filepath.Join(f.Path, "root") }
+
 // Foreign returns the folder of the second authority that some agents trust.
 func (f Folder) Foreign() string { return filepath.Join(f.Path, "foreign") }
 

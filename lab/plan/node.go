@@ -78,6 +78,8 @@ type Node struct {
 	RSA bool `json:"rsa,omitempty"`
 	// TrustsForeign is true if the agent also trusts an authority that is not the lab's.
 	TrustsForeign bool `json:"trusts_foreign,omitempty"`
+	// Chain says what the agent trusts and sends along, if an intermediate authority issues the lab's certificates. Zero: none does.
+	Chain spec.Chain `json:"chain,omitzero"`
 	// Gossip says which gossip key a server has.
 	Gossip spec.GossipKey `json:"gossip,omitempty"`
 	// Introduction says which introduction token a client of a hardened lab has.
@@ -134,6 +136,7 @@ func (n *Node) UsualPorts() []uint16 {
 // identify fills in the identity, the defect and the trust of the node.
 func (n *Node) identify(c spec.Certificates) error {
 	n.Defect, n.TrustsForeign = cmp.Or(n.Defect, c.DefectOf(n.Role, n.Name)), c.TrustsForeign(n.Role, n.Name)
+	n.Chain = c.ChainOf(n.Role, n.Name)
 	n.Identity.DNSNames = slices.Concat(n.Aliases, c.DNSNames, c.NamesOf(n.Role, n.Name))
 	if n.Address.IsValid() {
 		n.Identity.IPs = []netip.Addr{n.Address}

@@ -98,7 +98,7 @@ func (c Certificates) SpeaksFor(role pki.Role, region, node string) pki.Identity
 
 // Altered reports whether any certificate, or the trust of any agent, differs from those of a default lab.
 func (c Certificates) Altered() bool {
-	return len(c.Defects)+len(c.Names)+len(c.Roles)+len(c.TrustForeign) > 0
+	return len(c.Defects)+len(c.Names)+len(c.Roles)+len(c.TrustForeign)+len(c.Chains) > 0
 }
 
 // defectText returns in words what Altered reports, such as "defect no-eku on clients".
@@ -130,6 +130,9 @@ func (c Certificates) defectText() string {
 	for _, t := range c.TrustForeign {
 		add(t.Role, t.Node, "a foreign authority trusted")
 	}
+	for _, h := range c.Chains {
+		add(h.Role, h.Node, "%s", h.text())
+	}
 	return strings.Join(words, ", ")
 }
 
@@ -160,9 +163,8 @@ func (v *validator) alteredCertificates(c Certificates) {
 
 // defect checks the name of a defect that a lab's certificates can have; empty for none.
 func (v *validator) defect(field, name string) {
-	// The lab's authority has no name constraints that a name could violate.
-	if _, err := pki.DefectNamed(name); err != nil || name == pki.OutsideConstraints().Name() {
-		v.add(field, fmt.Sprintf("%q", name), fmt.Sprintf("use one of %v", labDefects()))
+	if _, err := pki.DefectNamed(name); err != nil {
+		v.add(field, fmt.Sprintf("%q", name), fmt.Sprintf("use one of %v", pki.Defects()))
 	}
 }
 
@@ -181,11 +183,6 @@ func (v *validator) namesBeside(field string, f CertificateDefect, c Certificate
 	if len(beside) > 0 {
 		v.add(field, fmt.Sprintf("%q, beside %s", f.Defect, strings.Join(beside, ", ")), "remove the defect or these names: with it a certificate has none")
 	}
-}
-
-// labDefects returns the defects that a lab's certificates can have.
-func labDefects() []pki.Defect {
-	return slices.DeleteFunc(pki.Defects(), func(f pki.Defect) bool { return f == pki.OutsideConstraints() })
 }
 
 // agents checks the role of agents. It may be empty if both is true.

@@ -16,7 +16,7 @@ func (s Spec) With(options ...Option) Spec {
 	s.Authority.AdditionalDomains = slices.Clone(s.Authority.AdditionalDomains)
 	c := &s.Certificates
 	c.Defects, c.Names, c.Roles = slices.Clone(c.Defects), slices.Clone(c.Names), slices.Clone(c.Roles)
-	c.TrustForeign = slices.Clone(c.TrustForeign)
+	c.TrustForeign, c.Chains = slices.Clone(c.TrustForeign), slices.Clone(c.Chains)
 	for _, o := range options {
 		o(&s)
 	}

@@ -111,6 +111,9 @@ type Certificates struct {
 	Roles []OtherRole `yaml:"roles,omitempty" json:"roles,omitempty"`
 	// TrustForeign names agents that trust a second authority, whose key is in the lab's folder, in foreign.
 	TrustForeign []ForeignTrust `yaml:"trust_foreign,omitempty" json:"trust_foreign,omitempty"`
+	// Chains have an intermediate authority below the lab's root issue the certificates, and say what agents trust and send along.
+	// An agent that none names trusts the root and sends the intermediate. Zero: the lab's authority is a root.
+	Chains []Chain `yaml:"chains,omitempty" json:"chains,omitempty"`
 }
 
 // Region is a Nomad region: servers that elect a leader among themselves, and their clients.

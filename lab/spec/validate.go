@@ -227,6 +227,7 @@ func (v *validator) nodes(s Spec) {
 			v.add(at+"role", fmt.Sprintf("%q, for the second time", o.Role), "put one thing wrong with a certificate, so that what follows has one cause")
 		}
 	}
+	v.chains(s, roles)
 	for i, o := range c.Names {
 		v.node(fmt.Sprintf("certificates.names[%d].node", i), o.Node, o.Role, roles)
 	}

@@ -188,7 +188,6 @@ func refusedCertificates() []refused {
 		{"a defect beside one of all", with(about), "certificates.defects[1].role", `"client", for the second time`, "put one thing wrong", none},
 		{"defect of a cli", with(defect(pki.CLI, "no-eku")), "certificates.defects[0].role", `"cli"`, "use server or client, or leave it out for both", none},
 		{"unknown defect", with(defect("", "ugly")), "certificates.defects[0].defect", `"ugly"`, "use one of [foreign self-signed", none},
-		{"defect that a lab's authority cannot have", with(defect("", "outside-constraints")), "certificates.defects[0].defect", `"outside-constraints"`, "use one of [foreign", none},
 		{"two defects in one certificate", with(twice), "certificates.defects[1].role", `"", for the second time`, "put one thing wrong", none},
 		{
 			"two defects on one node", with(onOneNode), "certificates.defects[1].role", `"", for the second time`, "put one thing wrong",
