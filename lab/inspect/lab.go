@@ -79,8 +79,12 @@ func inspectRegion(ctx context.Context, l *lab.Lab, region string, cluster findi
 	if !o.StandIns {
 		i.StandIns = standIns(l)
 	}
+	bundles, err := bundlesOf(l)
+	if err != nil {
+		return finding.Report{}, err
+	}
 	s := subject{
-		cluster: cluster, ingredients: i, near: true, unmade: map[string]string{},
+		cluster: cluster, ingredients: i, near: true, unmade: map[string]string{}, bundles: bundles,
 		sampleJob: func(ctx context.Context) (catalogue.SampleJob, func(context.Context) error, error) {
 			if o.SampleJob != nil {
 				return *o.SampleJob, func(context.Context) error { return nil }, nil
@@ -184,7 +188,8 @@ func callersOf(l *lab.Lab, region string) (caller.Set, error) {
 	if l.Authority() == nil {
 		return caller.WithoutAuthority(l.Credential(), l.UserCredentials()...), nil
 	}
-	return caller.Mint(l.Authority(), region, caller.WithForeign(l.ForeignAuthority()), caller.WithOwn(l.UserCLICredential()))
+	return caller.Mint(l.Authority(), region, caller.WithForeign(l.ForeignAuthority()),
+		caller.WithRoot(l.RootAuthority()), caller.WithOwn(l.UserCLICredential()))
 }
 
 // authoritiesOf returns the authorities that the lab's agents should trust: the lab's own, or those to which the user's own
@@ -198,6 +203,21 @@ func authoritiesOf(l *lab.Lab) ([]*x509.Certificate, error) {
 	return anchors, err
 }
 
+// bundlesOf returns what each agent of the lab trusts, by its name, where that differs from agent to agent.
+func bundlesOf(l *lab.Lab) (map[string][]*x509.Certificate, error) {
+	bundles := map[string][]*x509.Certificate{}
+	for _, n := range l.Nodes() {
+		bundle, err := n.Bundle()
+		if err != nil {
+			return nil, fmt.Errorf("read what %s trusts: %w", n.Name(), err)
+		}
+		if bundle != nil {
+			bundles[n.Name()] = bundle
+		}
+	}
+	return bundles, nil
+}
+
 // subject is a cluster to inspect.
 type subject struct {
 	cluster     finding.Cluster
@@ -205,6 +225,8 @@ type subject struct {
 	ingredients catalogue.Ingredients
 	// near is true for a lab, to whose agents a token may be sent in the clear if they speak no TLS.
 	near bool
+	// bundles are the authorities that agents trust, by the agent's name, where they differ from agent to agent.
+	bundles map[string][]*x509.Certificate
 	// sampleJob starts the sample job that some checks need, and returns how to stop it. Nil: none can be started.
 	sampleJob func(context.Context) (catalogue.SampleJob, func(context.Context) error, error)
 	// leader returns the name of the server that leads now, or "" if most servers name none. Nil: only the leader at the beginning
@@ -293,7 +315,7 @@ func (s *subject) unproved(r finding.Report) {
 func (s subject) probeMatrix(ctx context.Context) *finding.Matrix {
 	servers := slices.DeleteFunc(slices.Clone(s.targets), func(t probe.Target) bool { return t.Region != s.ingredients.Region })
 	return matrix.Probe(ctx, servers, matrix.Ingredients{
-		Callers: s.ingredients.Callers, GossipKey: s.ingredients.GossipKey, Leader: s.leader,
+		Callers: s.ingredients.Callers, GossipKey: s.ingredients.GossipKey, Leader: s.leader, Bundles: s.bundles,
 	})
 }
 

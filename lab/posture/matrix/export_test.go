@@ -2,6 +2,7 @@ package matrix
 
 import (
 	"context"
+	"crypto/x509"
 
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/posture/caller"
@@ -26,3 +27,8 @@ func TryOneByOne(ctx context.Context, e Endpoint, t probe.Target, p caller.Set, 
 
 // Worst returns the worst of the cells of the servers.
 func Worst(names []string, cells []finding.Cell) finding.Cell { return worst(names, cells) }
+
+// WantAt returns what a server with that CA bundle does, and what that rests on.
+func WantAt(e Endpoint, k caller.Kind, callers caller.Set, bundle []*x509.Certificate) (probe.Outcome, string) {
+	return e.wantAt(k, callers, bundle)
+}
