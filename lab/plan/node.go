@@ -133,11 +133,13 @@ func (n *Node) UsualPorts() []uint16 {
 	return []uint16{spec.HTTPPort}
 }
 
-// identify fills in the identity, the defect and the trust of the node.
-func (n *Node) identify(c spec.Certificates) error {
+// identify fills in the identity, the defect and the trust of the node. Of the node's own names the certificate has those that the
+// authority may sign; agents ask for none of them.
+func (n *Node) identify(a spec.Authority, c spec.Certificates) error {
 	n.Defect, n.TrustsForeign = cmp.Or(n.Defect, c.DefectOf(n.Role, n.Name)), c.TrustsForeign(n.Role, n.Name)
 	n.Chain = c.ChainOf(n.Role, n.Name)
-	n.Identity.DNSNames = slices.Concat(n.Aliases, c.DNSNames, c.NamesOf(n.Role, n.Name))
+	own := slices.DeleteFunc(slices.Clone(n.Aliases), func(name string) bool { return !a.Permits(name) })
+	n.Identity.DNSNames = slices.Concat(own, c.DNSNames, c.NamesOf(n.Role, n.Name))
 	if n.Address.IsValid() {
 		n.Identity.IPs = []netip.Addr{n.Address}
 	}

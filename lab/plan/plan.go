@@ -167,7 +167,7 @@ func (p *Plan) complete(s spec.Spec, host HostEnvironment) error {
 		if s.RelativePaths {
 			n.Folder = at.tls
 		}
-		if err := n.identify(s.Certificates); err != nil {
+		if err := n.identify(s.Authority, s.Certificates); err != nil {
 			return err
 		}
 		n.ConsulTemplate = s.Authority.Source == spec.VaultSource && n.Defect == ""

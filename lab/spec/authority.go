@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -31,7 +32,8 @@ type Authority struct {
 	Domain string `yaml:"domain,omitempty" json:"domain,omitempty"`
 	// AdditionalDomains are further domains that the authority may sign. For nomad alone, with NameConstraint.
 	AdditionalDomains []string `yaml:"additional_domains,omitempty" json:"additional_domains,omitempty"`
-	// NameConstraint confines the authority to Domain, AdditionalDomains, nomad and localhost. For nomad alone.
+	// NameConstraint confines the authority to Domain, AdditionalDomains, nomad and localhost. The nodes' own short names, such
+	// as server-1, are then in no certificate. For nomad alone.
 	NameConstraint bool `yaml:"name_constraint,omitempty" json:"name_constraint,omitempty"`
 	// CertificateDomain is the -domain of `nomad tls cert create`. Nomad 1.11.3 itself refuses the certificates of another
 	// domain than nomad (nomad/server.go:647). For nomad alone. Zero: nomad.
@@ -62,6 +64,23 @@ func (a Authority) Folder() string {
 	}
 	return a.Source
 }
+
+// Permits reports whether the authority may sign the DNS name: with NameConstraint those in its domains, nomad and localhost alone,
+// as `nomad tls ca create` makes them (command/tls_ca_create.go:221).
+func (a Authority) Permits(name string) bool {
+	if !a.NameConstraint {
+		return true
+	}
+	name = strings.ToLower(strings.TrimPrefix(name, "*."))
+	below := func(domain string) bool {
+		domain = strings.ToLower(domain)
+		return name == domain || strings.HasSuffix(name, "."+domain)
+	}
+	return slices.ContainsFunc(append([]string{cmp.Or(a.Domain, nomadDomain), "localhost", nomadDomain}, a.AdditionalDomains...), below)
+}
+
+// nomadDomain is the domain of the names that Nomad asks for, such as server.global.nomad.
+const nomadDomain = "nomad"
 
 // shortestLease is the shortest life of a certificate that consul-template renews: it does so at 85 to 95 % of it, and a SIGHUP
 // ends an agent that is not ready yet.

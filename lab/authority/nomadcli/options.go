@@ -44,19 +44,6 @@ type Options struct {
 	LeafTTL time.Duration
 }
 
-// Permits reports whether the authority may sign the DNS name.
-func (o Options) Permits(name string) bool {
-	if !o.NameConstraint {
-		return true
-	}
-	name = strings.ToLower(strings.TrimPrefix(name, "*."))
-	below := func(domain string) bool {
-		domain = strings.ToLower(domain)
-		return name == domain || strings.HasSuffix(name, "."+domain)
-	}
-	return slices.ContainsFunc(append([]string{o.domain(), "localhost", nomadDomain}, o.AdditionalDomains...), below)
-}
-
 func (o Options) domain() string            { return cmp.Or(o.Domain, nomadDomain) }
 func (o Options) certificateDomain() string { return cmp.Or(o.CertificateDomain, nomadDomain) }
 
