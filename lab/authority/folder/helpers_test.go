@@ -113,6 +113,15 @@ func refused(t *testing.T, err error, wants ...string) {
 	}
 }
 
+// replaced returns the texts with the folder for ROOT.
+func replaced(texts []string, root string) []string {
+	out := make([]string, len(texts))
+	for i, text := range texts {
+		out[i] = strings.ReplaceAll(text, "ROOT", root)
+	}
+	return out
+}
+
 // maker issues what the folders of these tests hold.
 type maker struct {
 	t    *testing.T
