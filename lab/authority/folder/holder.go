@@ -2,7 +2,6 @@ package folder
 
 import (
 	"crypto"
-	"crypto/tls"
 	"crypto/x509"
 	"net/netip"
 	"path/filepath"
@@ -97,17 +96,15 @@ func (s *Source) pairKeys() {
 	}
 }
 
-// checkPair finds a pair that crypto/tls, and so Nomad, does not read as such.
+// checkPair finds files that have the certificate and its key, and which crypto/tls, and so Nomad, does not read as a pair, or which
+// give a node more than its own key.
 func (h *holder) checkPair(key file) {
-	_, err := tls.X509KeyPair(h.certPEM, h.keyPEM)
 	switch {
 	case h.notFirst:
 		h.pairing = append(h.pairing, spec.Problem{Field: h.path, Found: "a chain in which the certificate of " + namesText(h.leaf) + " is not the first",
 			Mend: "put it first, and its intermediates behind it: Nomad takes the first for the agent's own"})
 	case len(key.Keys) > 1 || h.strayKeys > 0:
 		h.pairing = append(h.pairing, spec.Problem{Field: key.path, Found: "a file of several private keys", Mend: "leave the one in it that belongs to " + h.path + ": a node has its own key and no other"})
-	case err != nil:
-		h.pairing = append(h.pairing, spec.Problem{Field: h.path, Found: "no pair with " + key.path + " (" + err.Error() + ")", Mend: "give the two that belong together, each in PEM"})
 	}
 }
 

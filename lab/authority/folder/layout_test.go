@@ -66,6 +66,10 @@ func shapes(m *maker) map[string]shape {
 			"ca-1.pem": ca, "ca-2.pem": other.CertificatePEM(), "server.pem": server.CertPEM, "server-key.pem": server.KeyPEM,
 			"client.pem": otherClient.CertPEM, "client-key.pem": otherClient.KeyPEM, "cli.pem": cli.CertPEM, "cli-key.pem": cli.KeyPEM,
 		}, [3]string{"cli.pem", "server.pem", "client.pem"}, []string{"ca-1.pem", "ca-2.pem"}},
+		"an authority a file, without line ends": {layout{
+			"ca-1.pem": bytes.TrimRight(ca, "\n"), "ca-2.pem": other.CertificatePEM(), "server.pem": server.CertPEM, "server-key.pem": server.KeyPEM,
+			"client.pem": otherClient.CertPEM, "client-key.pem": otherClient.KeyPEM, "cli.pem": cli.CertPEM, "cli-key.pem": cli.KeyPEM,
+		}, [3]string{"cli.pem", "server.pem", "client.pem"}, []string{"ca-1.pem", "ca-2.pem"}},
 		"the chain in the certificate's file": {layout{
 			"ca.pem": ca, "server.pem": lowServer.CertPEM, "server-key.pem": lowServer.KeyPEM, "client.pem": lowClient.CertPEM, "client-key.pem": lowClient.KeyPEM,
 			"cli.pem": cli.CertPEM, "cli-key.pem": cli.KeyPEM,
@@ -84,7 +88,7 @@ func TestLayouts(t *testing.T) {
 			s, got := mustRead(t, test.files.write(t), requests()...)
 			var trust []byte
 			for _, file := range test.trust {
-				trust = append(trust, test.files[file]...)
+				trust = append(append(trust, bytes.TrimRight(test.files[file], "\n")...), '\n')
 			}
 			for i, c := range got {
 				if !bytes.Equal(c.CertPEM, test.files[test.cert[i]]) {
@@ -167,7 +171,11 @@ func TestChainBeside(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		files[name+".crt"], files[name+".key"] = append([]byte("# "+name+"\n"), pki.EncodeCertificates(chain[:1])...), c.KeyPEM
+		text := append([]byte("# "+name+"\n"), pki.EncodeCertificates(chain[:1])...)
+		if id.Role == pki.Client {
+			text = bytes.TrimRight(text, "\n")
+		}
+		files[name+".crt"], files[name+".key"] = text, c.KeyPEM
 	}
 	for name, test := range map[string]struct {
 		files layout
@@ -183,8 +191,14 @@ func TestChainBeside(t *testing.T) {
 			s, got := mustRead(t, files.with(test.files).write(t), requests()...)
 			for i, file := range []string{"cli.crt", "server.crt", "client.crt"} {
 				rest, own := bytes.CutPrefix(got[i].CertPEM, files[file])
-				if added := bytes.Equal(rest, below.CertificatePEM()); !own || added != test.added || !added && len(rest) > 0 {
+				if added := bytes.Equal(bytes.TrimLeft(rest, "\n"), below.CertificatePEM()); !own || added != test.added || !added && len(rest) > 0 {
 					t.Errorf("%s: its own bytes %t, the intermediate added %t, want %t", file, own, added, test.added)
+				}
+			}
+			for _, c := range got {
+				trusted, err := c.Authorities()
+				if err != nil || len(trusted) > 2 {
+					t.Errorf("%d authorities are trusted, %v", len(trusted), err)
 				}
 			}
 			connectAll(t, got)
@@ -241,6 +255,94 @@ func TestNodesGetTheirOwn(t *testing.T) {
 	mustRead(t, without, all[:2]...)
 }
 
+// TestEachRoleTrustsItsOwn: a role's folder may have other authorities than another's.
+func TestEachRoleTrustsItsOwn(t *testing.T) {
+	t.Parallel()
+	m, other := newMaker(t), &maker{t, newAuthority(t, pki.Options{CommonName: "Clients' CA"})}
+	cli, server, client := m.sound(cliID), m.sound(serverID), other.sound(clientID)
+	both := join(m.root.CertificatePEM(), other.root.CertificatePEM())
+	files := layout{
+		"server/c": server.CertPEM, "server/k": server.KeyPEM, "server/ca": both, "client/c": client.CertPEM, "client/k": client.KeyPEM, "client/ca": m.root.CertificatePEM(),
+		"cli/c": cli.CertPEM, "cli/k": cli.KeyPEM, "ca": both,
+	}
+	_, got := mustRead(t, files.write(t), requests()...)
+	for i, want := range []string{"ca", "server/ca", "client/ca"} {
+		if !bytes.Equal(got[i].CAPEM, files[want]) {
+			t.Errorf("%s does not trust %s", requests()[i].For(), want)
+		}
+	}
+	connectAll(t, got)
+	root := files.with(layout{"server/ca": m.root.CertificatePEM()}).write(t)
+	_, _, err := read(t, root, requests()...)
+	refused(t, err, root+"/client/c is not accepted by its peers: its issuer CN=Clients' CA is missing", root+"/server/ca")
+}
+
+// TestNoNodeGetsAnUnsoundOne: of several certificates for a role, nodes share those that peers accept. One that was renewed with
+// its key counts once.
+func TestNoNodeGetsAnUnsoundOne(t *testing.T) {
+	t.Parallel()
+	m := newMaker(t)
+	first, second := m.sound(serverID), m.sound(serverID)
+	renewed, err := m.root.IssueForKey(serverID, first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	foreign, later := m.issue(serverID, pki.Foreign()), m.issue(serverID, pki.NotYetValid())
+	both := serverID
+	both.DNSNames = []string{"client.global.nomad"}
+	wide := m.sound(both)
+	files := layout{"ca.pem": m.root.CertificatePEM(), "d.pem": renewed.CertPEM}
+	for name, c := range map[string]pki.Credential{"a": foreign, "b": later, "c": first, "e": second, "f": wide} {
+		files[name+".pem"], files[name+"-key.pem"] = c.CertPEM, c.KeyPEM
+	}
+	var asked []authority.Request
+	for _, node := range []string{"server-1", "server-2", "server-3", "server-4"} {
+		asked = append(asked, authority.Request{Node: node, Identity: serverID})
+	}
+	s, got := mustRead(t, files.write(t), asked...)
+	keys := map[string]int{}
+	for _, c := range got {
+		keys[string(c.KeyPEM)]++
+	}
+	if keys[string(first.KeyPEM)] != 2 || keys[string(second.KeyPEM)] != 2 {
+		t.Errorf("the first key is at %d nodes, the second at %d, want 2 and 2", keys[string(first.KeyPEM)], keys[string(second.KeyPEM)])
+	}
+	if notes := s.Warnings(); len(notes) > 0 {
+		t.Errorf("warnings %q", notes)
+	}
+}
+
+// TestUsersCertificate: the user gets the certificate that is most the user's own, even if it does not work: nothing replaces it
+// in silence.
+func TestUsersCertificate(t *testing.T) {
+	t.Parallel()
+	m := newMaker(t)
+	nameless := func() pki.Credential {
+		c, err := m.root.IssueTemplate(pki.Template{Holder: cliID, CommonName: "somebody"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	files := layout{"ca.pem": m.root.CertificatePEM()}
+	order := []string{"z", "my-admin", "people", "w", "v"}
+	for at, c := range []pki.Credential{m.sound(cliID), nameless(), nameless(), m.sound(clientID), m.sound(serverID)} {
+		files[order[at]+".pem"], files[order[at]+"-key.pem"] = c.CertPEM, c.KeyPEM
+	}
+	asked := authority.Request{Identity: cliID}
+	for at, want := range order {
+		_, got := mustRead(t, files.write(t), asked)
+		if !bytes.Equal(got[0].CertPEM, files[want+".pem"]) {
+			t.Errorf("%d: it is not %s, but that of %s", at, want, got[0].Describe())
+		}
+		files = files.with(layout{want + ".pem": nil, want + "-key.pem": nil})
+	}
+	ended := m.issue(cliID, pki.Expired())
+	root := m.flat().with(pair(cliCert, cliKey, ended)).write(t)
+	_, _, err := read(t, root, asked)
+	refused(t, err, root+"/"+cliCert+" is not accepted")
+}
+
 // TestUserWithoutACertificate: the user gets an agent's, a client's before a server's, and a warning.
 func TestUserWithoutACertificate(t *testing.T) {
 	t.Parallel()
@@ -292,17 +394,27 @@ func TestSigner(t *testing.T) {
 		t.Fatal(err)
 	}
 	low := (&maker{t, below}).flat().with(layout{"nomad-agent-ca.pem": m.root.CertificatePEM()})
+	middle, err := m.root.NewIntermediate(pki.Options{CommonName: "Middle CA", Intermediates: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	lowest, err := middle.NewIntermediate(pki.Options{CommonName: "Lowest CA"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	deep := (&maker{t, lowest}).flat().with(layout{"nomad-agent-ca.pem": m.root.CertificatePEM()})
 	other := newAuthority(t, pki.Options{CommonName: "Other CA"})
 	for name, test := range map[string]struct {
 		files layout
 		has   string
 	}{
-		"the root's key":                  {m.flat().with(layout{"any.pem": keyOf(t, m.root)}), "Own CA"},
-		"no key":                          {m.flat(), ""},
-		"a stranger's key":                {m.flat().with(layout{"other.pem": other.CertificatePEM(), "other-key.pem": keyOf(t, other)}), ""},
-		"the intermediate's key":          {low.with(layout{"issuing-key.pem": keyOf(t, below)}), "Issuing CA"},
-		"the root's key, above an issuer": {low.with(layout{"root-key.pem": keyOf(t, m.root)}), "Own CA"},
-		"authority and key in one file":   {m.flat().with(layout{"nomad-agent-ca.pem": join(m.root.CertificatePEM(), keyOf(t, m.root))}), "Own CA"},
+		"the root's key":                    {m.flat().with(layout{"any.pem": keyOf(t, m.root)}), "Own CA"},
+		"no key":                            {m.flat(), ""},
+		"a stranger's key":                  {m.flat().with(layout{"other.pem": other.CertificatePEM(), "other-key.pem": keyOf(t, other)}), ""},
+		"the intermediate's key":            {low.with(layout{"issuing-key.pem": keyOf(t, below)}), "Issuing CA"},
+		"the key of one two below the root": {deep.with(layout{"issuing-key.pem": keyOf(t, lowest)}), "Lowest CA"},
+		"the root's key, above an issuer":   {low.with(layout{"root-key.pem": keyOf(t, m.root)}), "Own CA"},
+		"authority and key in one file":     {m.flat().with(layout{"nomad-agent-ca.pem": join(m.root.CertificatePEM(), keyOf(t, m.root))}), "Own CA"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -322,6 +434,9 @@ func TestSigner(t *testing.T) {
 			fresh, err := a.Issue(clientID)
 			if err != nil || a.String() != test.has {
 				t.Fatalf("%s issues: %v", a, err)
+			}
+			if !bytes.Equal(fresh.CAPEM, m.root.CertificatePEM()) {
+				t.Errorf("what the signer issues trusts %s", fresh.CAPEM)
 			}
 			if err := connect(t.Context(), fresh, got[1]); err != nil {
 				t.Errorf("a server does not accept what the signer issues: %v", err)

@@ -119,6 +119,22 @@ func TestPFX(t *testing.T) {
 	}
 }
 
+// TestRootInOnePFX: an authority that lies in one PKCS#12 file alone is trusted by the holders of other files too.
+func TestRootInOnePFX(t *testing.T) {
+	t.Parallel()
+	m := newMaker(t)
+	base := m.flat()
+	root := base.write(t)
+	openssl(t, root, "pkcs12 -export -in "+serverCert+" -inkey "+serverKey+" -certfile "+caCert+" -passout pass: -out server.pfx")
+	remove(t, root, serverCert, serverKey, caCert)
+	_, got := mustRead(t, root, requests()...)
+	connectAll(t, got)
+	remove(t, root, "server.pfx")
+	overwrite(t, root, layout{serverCert: base[serverCert], serverKey: base[serverKey]})
+	_, _, err := read(t, root, requests()...)
+	refused(t, err, root+" is without the certificate of an authority")
+}
+
 // TestPFXBeside: a PKCS#12 file without a password is read, its mode and that of the file of a password are looked at, and one
 // that holds no key is named where its certificate is needed.
 func TestPFXBeside(t *testing.T) {

@@ -90,6 +90,7 @@ func faults(m *maker, base layout) map[string]wrong {
 		"damaged certificate":                {layout{serverCert: bytes.Replace(base[serverCert], []byte("MII"), []byte("M!I"), 1)}, []string{"ROOT/" + serverCert + " is damaged"}},
 		"damaged key":                        {layout{serverKey: encoded(m.t, base[serverCert], "EC PRIVATE KEY")}, []string{"ROOT/" + serverKey + " is a private key that cannot be read"}},
 		"damaged authority":                  {layout{caCert: base[caCert][:len(base[caCert])/2]}, []string{"ROOT/" + caCert + " is damaged", "without the certificate of an authority"}},
+		"a bundle with a damaged part":       {layout{caCert: join(base[caCert], []byte("-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n"))}, []string{"ROOT/" + caCert + " is damaged"}},
 		"a certificate in DER":               {layout{serverCert: encoded(m.t, base[serverCert], "")}, []string{"ROOT/" + serverCert + " is a certificate in DER", "openssl x509 -inform der"}},
 		"a key in DER":                       {layout{serverKey: encoded(m.t, base[serverKey], "")}, []string{"ROOT/" + serverKey + " is a private key in DER", "openssl pkey -inform der"}},
 		"PKCS#7":                             {layout{caCert: encoded(m.t, base[caCert], "PKCS7")}, []string{"ROOT/" + caCert + " is PKCS#7", "openssl pkcs7"}},
@@ -163,6 +164,8 @@ func TestNotRefused(t *testing.T) {
 		"the user's with the key first":         {cliCert: join(base[cliKey], base[cliCert]), cliKey: nil},
 		"the user's with an Ed25519 key":        pair(cliCert, cliKey, m.issue(cliID, pki.Ed25519())),
 		"a chain":                               pair(serverCert, serverKey, m.issue(serverID, pki.IntermediateSent())),
+		"a certificate that can sign":           pair(serverCert, serverKey, m.issue(serverID, pki.CanSign())),
+		"a certificate that begins later":       pair("a-new.pem", "a-new-key.pem", m.issue(serverID, pki.NotYetValid())),
 		"other files":                           {"README.md": []byte("0 is not DER"), "serial.srl": []byte("01"), "empty": {}, "x.csr": encoded(t, base[serverCert], "CERTIFICATE REQUEST")},
 		"hidden files":                          {".old.pem": base[serverCert][:300]},
 		"an old certificate beside the new one": {"client-old.pem": m.issue(clientID, pki.Expired()).CertPEM, "client-new.pem": client.CertPEM, "client-new-key.pem": client.KeyPEM},
@@ -196,6 +199,38 @@ func TestNoFolder(t *testing.T) {
 	} {
 		_, err := folder.Read(t.Context(), path, folder.Options{})
 		refused(t, err, path+says)
+	}
+}
+
+// TestNamedByWhatTheyHold: what is wrong is told of files whose names say nothing, or less than they should.
+func TestNamedByWhatTheyHold(t *testing.T) {
+	t.Parallel()
+	m := newMaker(t)
+	server, other, client := m.sound(serverID), m.sound(serverID), m.sound(clientID)
+	base := layout{
+		"ca": m.root.CertificatePEM(), "server/tls.pem": server.CertPEM, "server/private.pem": server.KeyPEM, "x/1": client.CertPEM, "x/2": client.KeyPEM,
+	}
+	eu := m.sound(pki.Identity{Role: pki.Client, Region: "eu"})
+	for name, test := range map[string]wrong{
+		"sound":                         {},
+		"another key":                   {layout{"server/private.pem": other.KeyPEM}, []string{"ROOT/server/private.pem is not the key of ROOT/server/tls.pem"}},
+		"another region's":              {pair("x/1", "x/2", eu), []string{"ROOT/x/1 is for client.eu.nomad"}},
+		"a client's as a node's own":    {layout{"server-1/c": client.CertPEM, "server-1/k": client.KeyPEM}, []string{"ROOT/server-1/c is for client.global.nomad"}},
+		"a client's in servers' folder": {layout{"server/tls.pem": client.CertPEM, "server/private.pem": client.KeyPEM}, []string{"ROOT/server/tls.pem is for client.global.nomad"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			root := base.with(test.change).write(t)
+			_, got, err := read(t, root, requests()...)
+			if test.says != nil {
+				refused(t, err, replaced(test.says, root)...)
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			connectAll(t, got)
+		})
 	}
 }
 

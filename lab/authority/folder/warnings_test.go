@@ -28,6 +28,8 @@ func TestWarnings(t *testing.T) {
 		says   string
 	}{
 		"nothing":                            {},
+		"a damaged file that is hidden":      {change: layout{".old.pem": base[serverCert][:300]}},
+		"a hidden key that everybody reads":  {change: layout{".k.pem": base[serverKey]}, mode: map[string]os.FileMode{".k.pem": 0o644}},
 		"a key that its group reads":         {mode: map[string]os.FileMode{serverKey: 0o640}},
 		"a key that everybody reads":         {mode: map[string]os.FileMode{serverKey: 0o644}, says: "ROOT/" + serverKey + " has a private key and can be read by every user (mode 0644)"},
 		"a certificate that everybody reads": {mode: map[string]os.FileMode{serverCert: 0o644}},
