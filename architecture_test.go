@@ -70,7 +70,12 @@ func rooms() map[string]room {
 			mayImport:      []string{"internal/tlsfile", "internal/userfile", "lab/authority", "lab/pki", "lab/spec"},
 			testsMayImport: []string{"internal/deadline", "lab/image", "lab/poll"},
 		},
-		"lab/authority/cfssl": {mayImport: []string{"lab/authority", "lab/pki", "lab/spec"}},
+		"lab/authority/vault": {
+			mayImport:      []string{"internal/userfile", "lab/authority", "lab/authority/vault/render", "lab/pki", "lab/poll", "lab/spec"},
+			testsMayImport: []string{"internal/deadline", "lab/image"},
+		},
+		"lab/authority/vault/render": {mayImport: []string{"lab/pki"}},
+		"lab/authority/cfssl":        {mayImport: []string{"lab/authority", "lab/pki", "lab/spec"}},
 		// What is said of certificates: pure. Its tests compare it with what a real server does.
 		"lab/certificate": {
 			mayImport:      []string{"lab/pki", "lab/posture/catalogue"},
