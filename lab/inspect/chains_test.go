@@ -96,47 +96,48 @@ func wrongBundles(t *testing.T, l *lab.Lab) {
 	})
 }
 
-// TestAgentsWithoutTheIntermediate: what agents send along must lead to an authority in their peers' bundles, in whatever order.
-// Where it does not, each server refuses all others and none leads.
-func TestAgentsWithoutTheIntermediate(t *testing.T) {
+// TestAgentsOfEachChain: what agents send along must lead to an authority in their peers' bundles, in whatever order, and keep the
+// rules of all authorities on the way. Where it does not, each server refuses all others, for the reason that is named, and none
+// leads.
+func TestAgentsOfEachChain(t *testing.T) {
 	t.Parallel()
 	const unknown = "certificate signed by unknown authority"
+	defect := func(d pki.Defect) spec.Option { return spec.DefectiveCertificates("", d) }
 	for name, test := range map[string]struct {
-		chain spec.Chain
-		leads bool
+		chain   spec.Option
+		refused string // the reason; empty: all are accepted
 	}{
-		"the intermediate is sent":                 {spec.Chain{}, true},
-		"the root is sent before the intermediate": {spec.Chain{Sent: spec.SentRootFirst}, true},
-		"the intermediate is not sent":             {spec.Chain{Sent: spec.SentNothing}, false},
-		"it is not sent, and is trusted":           {spec.Chain{Sent: spec.SentNothing, Bundle: spec.IntermediateBundle}, true},
-		"it is not sent, and both are trusted":     {spec.Chain{Sent: spec.SentNothing, Bundle: spec.BothBundle}, true},
+		"the intermediate is sent":                       {spec.IssuedByIntermediate(), ""},
+		"the root is sent before the intermediate":       {spec.IssuedByIntermediate(spec.Chain{Sent: spec.SentRootFirst}), ""},
+		"the intermediate is not sent":                   {spec.IssuedByIntermediate(spec.Chain{Sent: spec.SentNothing}), unknown},
+		"the intermediate is not sent, and is trusted":   {spec.IssuedByIntermediate(spec.Chain{Sent: spec.SentNothing, Bundle: spec.IntermediateBundle}), ""},
+		"the intermediate is not sent, both are trusted": {spec.IssuedByIntermediate(spec.Chain{Sent: spec.SentNothing, Bundle: spec.BothBundle}), ""},
+		"the issuer is cross-signed":                     {defect(pki.CrossSigned()), ""},
+		"the cross-signature is missing":                 {defect(pki.CrossSignatureMissing()), unknown},
+		"name constraints are kept":                      {defect(pki.InsideConstraints()), ""},
+		"name constraints are broken":                    {defect(pki.OutsideConstraints()), "outside-constraints.invalid\" is not permitted by any constraint"},
+		"the path length is exceeded":                    {defect(pki.PathLengthExceeded()), "too many intermediates for path length constraint"},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			wait := lab.Ready
-			if !test.leads {
+			if test.refused != "" {
 				wait = lab.Started
 			}
-			l := labtest.StartUntil(t, wait, spec.Clients(0), spec.IssuedByIntermediate(test.chain))
-			if !test.leads {
-				err := poll.Until(t.Context(), "a server to refuse another", func(context.Context) string {
-					for _, n := range l.Servers() {
-						lines, err := n.Log().Since(0)
-						if err == nil && strings.Contains(strings.Join(lines, "\n"), unknown) {
-							return ""
-						}
-					}
-					return "no server's log has " + unknown
-				})
-				if err != nil {
-					t.Fatal(err)
-				}
+			l := labtest.StartUntil(t, wait, spec.Clients(0), test.chain)
+			if test.refused != "" {
+				refuses(t, l, test.refused)
 			}
 			r, err := inspect.Lab(t.Context(), l, inspect.Options{Only: []string{"server-names-a-leader"}})
 			if err != nil {
 				t.Fatal(err)
 			}
+			want := finding.Pass
+			if test.refused != "" {
+				want = finding.Fail
+			}
 			for _, f := range r.Findings {
-				if want := map[bool]finding.Result{true: finding.Pass, false: finding.Fail}[test.leads]; f.Result != want {
+				if f.Result != want {
 					t.Errorf("%s at %s: %s, want %s: %s", f.ID, f.Node, f.Result, want, f.Reason)
 				}
 			}
@@ -147,8 +148,25 @@ func TestAgentsWithoutTheIntermediate(t *testing.T) {
 	}
 }
 
+// refuses waits until a server's log says why it refuses another.
+func refuses(t *testing.T, l *lab.Lab, why string) {
+	t.Helper()
+	err := poll.Until(t.Context(), "a server to refuse another", func(context.Context) string {
+		for _, n := range l.Servers() {
+			lines, err := n.Log().Since(0)
+			if err == nil && strings.Contains(strings.ReplaceAll(strings.Join(lines, "\n"), `\"`, `"`), why) {
+				return ""
+			}
+		}
+		return "no server's log has " + why
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestAnAgentDoesNotStartWithItsAuthorityFirst: Nomad takes the first certificate of tls.cert_file for the agent's own. Its
-// control is TestAgentsWithoutTheIntermediate, where the agent's own is first and all else is the same.
+// control is TestAgentsOfEachChain, where the agent's own is first and all else is the same.
 func TestAnAgentDoesNotStartWithItsAuthorityFirst(t *testing.T) {
 	t.Parallel()
 	wanted := spec.Spec{}.With(
