@@ -88,7 +88,7 @@ func (s *secrets) requests(p plan.Plan, cli pki.Identity) []authority.Request {
 	}
 	for _, n := range p.Nodes {
 		if n.HasCertificate() && !n.UserCertificate && n.Defect == "" {
-			out = append(out, authority.Request{Node: n.Name, Identity: n.Identity, RSA: n.RSA})
+			out = append(out, authority.Request{Node: n.Name, Identity: n.Identity, RSA: n.RSA, Domain: n.CertificateDomain})
 		}
 	}
 	return out

@@ -86,10 +86,10 @@ func (s *start) shell(ctx context.Context, script string) ([]byte, error) {
 	var out, said bytes.Buffer
 	task := engine.Task{
 		Node: engine.Node{
-			Ref: engine.Ref{Lab: l.Name()}, Run: newRun(), Image: l.Image(), Command: []string{"sh", "-c", script},
+			Ref: engine.Ref{Lab: l.Name()}, Run: newRun(), Image: l.Image(), Command: []string{"sh"},
 			User: user(l.record.Plan.Nodes[0].User), Labels: map[string]string{state.LabelRun: l.record.Run},
 		},
-		Streams: engine.Streams{Stdout: &out, Stderr: &said},
+		Streams: engine.Streams{Stdin: strings.NewReader(script), Stdout: &out, Stderr: &said}, // it may have the authority's key, which no process list shows
 	}
 	switch code, err := l.engine.Run(ctx, task); {
 	case err != nil:

@@ -28,6 +28,8 @@ type Request struct {
 	Identity pki.Identity
 	// RSA asks for an RSA key. Zero: the source chooses the kind.
 	RSA bool
+	// Domain is the domain of the role's name, for the source that can choose it: `nomad tls`. Zero: the source's.
+	Domain string
 }
 
 // builtin is the Source of an authority of package pki.

@@ -66,6 +66,8 @@ type Node struct {
 	Aliases []string `json:"aliases"`
 	// Identity is the identity in its certificate.
 	Identity pki.Identity `json:"identity"`
+	// CertificateDomain is the domain of the role's name in its certificate. Empty: that of all agents.
+	CertificateDomain string `json:"certificate_domain,omitempty"`
 	// Defect is the name of the defect of its certificate; see pki.Defects. Empty: none.
 	Defect string `json:"defect,omitempty"`
 	// ConsulTemplate is true if the agent runs under consul-template, which gets its certificate from Vault.

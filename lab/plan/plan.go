@@ -99,7 +99,7 @@ func New(s spec.Spec, host HostEnvironment) (Plan, error) {
 		p.Nodes = append(p.Nodes, Node{
 			Name: x.Name, Role: x.Role, Region: x.Region, Datacenter: datacenter(s.Regions, x.Region), ExtraNode: true, Defect: x.Defect,
 			Gossip: p.gossipKeyFor(x.Name, x.Role, x.Gossip), Introduction: x.Introduction, AdvertisedRPCPort: x.AdvertisedRPCPort,
-			Identity: pki.Identity{Role: x.CertificateRole, Region: x.CertificateRegion},
+			Identity: pki.Identity{Role: x.CertificateRole, Region: x.CertificateRegion}, CertificateDomain: x.CertificateDomain,
 		})
 	}
 	p.addServices()

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"nomadlab.internal/lab/pki"
 )
 
 // The sources of a lab's certificates, beside a folder of the user's own.
@@ -131,6 +133,19 @@ func (v *validator) authority(s Spec) {
 		v.add("authority.additional_domains", fmt.Sprint(a.AdditionalDomains), "set name_constraint too: without it the authority may sign any name")
 	}
 	v.besideAuthority(s)
+}
+
+// domainOfExtra checks the domain of an extra node's certificate.
+func (v *validator) domainOfExtra(field string, s Spec, j ExtraNode) {
+	switch {
+	case j.CertificateDomain == "":
+	case s.Authority.Source != NomadSource:
+		v.add(field, fmt.Sprintf("%q, for the source %s", j.CertificateDomain, s.Authority.Source), "leave it out, or use it with nomad")
+	case j.Defect != "":
+		v.add(field, fmt.Sprintf("%q, beside the defect %s", j.CertificateDomain, j.Defect), "remove one of them: `nomad tls` makes no defects")
+	case (pki.Identity{Role: pki.Server, DNSNames: []string{j.CertificateDomain}}).Validate() != nil:
+		v.add(field, fmt.Sprintf("%q", j.CertificateDomain), "use a domain such as example.com")
+	}
 }
 
 // besideAuthority refuses what the source cannot do.

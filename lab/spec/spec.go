@@ -141,6 +141,9 @@ type ExtraNode struct {
 	CertificateRole pki.Role `yaml:"certificate_role,omitempty" json:"certificate_role,omitempty"`
 	// CertificateRegion is the region in its certificate. Zero: the region that it joins.
 	CertificateRegion string `yaml:"certificate_region,omitempty" json:"certificate_region,omitempty"`
+	// CertificateDomain is the -domain of `nomad tls cert create` for its certificate. For the source nomad alone. Zero: that of all
+	// agents.
+	CertificateDomain string `yaml:"certificate_domain,omitempty" json:"certificate_domain,omitempty"`
 	// Defect is the name of the defect of its certificate. Zero: the defect of all agents of its role, or none.
 	Defect string `yaml:"defect,omitempty" json:"defect,omitempty"`
 	// Gossip says which gossip key a server has. Zero: the lab's.

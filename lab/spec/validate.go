@@ -180,6 +180,7 @@ func (v *validator) extraNodes(s Spec) {
 			v.add(at+"certificate_role", fmt.Sprintf("%q", j.CertificateRole), "use server, client or cli")
 		}
 		v.regionName(at+"certificate_region", j.CertificateRegion, false)
+		v.domainOfExtra(at+"certificate_domain", s, j)
 		if !slices.ContainsFunc(s.Regions, func(r Region) bool { return r.Name == j.Region }) {
 			v.add(at+"region", fmt.Sprintf("%q", j.Region), "name a region of this lab")
 		}

@@ -257,6 +257,29 @@ func refusedExtraNodes() []refused {
 			first(func(j *spec.ExtraNode) { j.CertificateRegion = "eu-west" }),
 		},
 		{
+			"domain of a certificate that nomad tls does not make", joining(spec.ExtraNode{Name: "x", Role: pki.Server, CertificateDomain: "lab.test"}),
+			"extra_nodes[0].certificate_domain", `"lab.test", for the source builtin`, "use it with nomad",
+			func(s *spec.Spec) { s.Authority.Source = spec.NomadSource },
+		},
+		{
+			"domain of a certificate with a defect", func() spec.Spec {
+				s := joining(spec.ExtraNode{Name: "x", Role: pki.Server, CertificateDomain: "a.b", Defect: "no-eku"})
+				s.Authority.Source = spec.NomadSource
+				return s
+			}(),
+			"extra_nodes[0].certificate_domain", `"a.b", beside the defect no-eku`, "remove one of them",
+			first(func(j *spec.ExtraNode) { j.Defect = "" }),
+		},
+		{
+			"domain that is none", func() spec.Spec {
+				s := joining(spec.ExtraNode{Name: "x", Role: pki.Server, CertificateDomain: "a b"})
+				s.Authority.Source = spec.NomadSource
+				return s
+			}(),
+			"extra_nodes[0].certificate_domain", `"a b"`, "use a domain",
+			first(func(j *spec.ExtraNode) { j.CertificateDomain = "a.b" }),
+		},
+		{
 			"region that is not there", joining(spec.ExtraNode{Name: "x", Role: pki.Server, Region: "eu"}), "extra_nodes[0].region", `"eu"`, "name a region of this lab",
 			first(func(j *spec.ExtraNode) { j.Region = "global" }),
 		},

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"nomadlab.internal/lab/authority"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/spec"
 )
@@ -111,6 +112,12 @@ func (o Options) caCommand() []string {
 		args = append(args, "-days", strconv.Itoa(o.days()))
 	}
 	return args
+}
+
+// of returns the options for a request, which may have a domain of its own.
+func (o Options) of(r authority.Request) Options {
+	o.CertificateDomain = cmp.Or(r.Domain, o.CertificateDomain)
+	return o
 }
 
 // certCommand returns the command line that makes a certificate. Names and addresses that Nomad adds by itself are left out.

@@ -119,7 +119,7 @@ func (s *Source) Files(requests ...authority.Request) []string {
 	names := []string{s.options.caFile(), s.options.caKeyFile()}
 	for _, r := range requests {
 		for _, end := range []string{".pem", "-key.pem"} {
-			if name := s.options.stem(r.Identity) + end; !slices.Contains(names, name) {
+			if name := s.options.of(r).stem(r.Identity) + end; !slices.Contains(names, name) {
 				names = append(names, name)
 			}
 		}
@@ -153,7 +153,7 @@ func (s *Source) take(r authority.Request) (pki.Credential, bool) {
 func (s *Source) create(ctx context.Context, given *authorityFiles, requests []authority.Request) ([]pki.Credential, error) {
 	commands := make([][]string, len(requests))
 	for i, r := range requests {
-		commands[i] = s.options.certCommand(r.Identity)
+		commands[i] = s.options.of(r).certCommand(r.Identity)
 	}
 	output, err := s.run(ctx, s.options.script(given, commands))
 	if err != nil {
@@ -206,8 +206,8 @@ func (s *Source) keep(files authorityFiles) (err error) {
 
 // credential returns what the command of a request has made.
 func (s *Source) credential(made archive, i int, r authority.Request) (pki.Credential, error) {
-	folder, stem := folderOf(i), s.options.stem(r.Identity)
-	if err := made.succeeded(folder, commandLine(s.options.certCommand(r.Identity))); err != nil {
+	folder, stem := folderOf(i), s.options.of(r).stem(r.Identity)
+	if err := made.succeeded(folder, commandLine(s.options.of(r).certCommand(r.Identity))); err != nil {
 		return pki.Credential{}, err
 	}
 	certificate, err := made.file(folder, stem+".pem")

@@ -108,6 +108,16 @@ func TestGuideOfItsOwnDomain(t *testing.T) {
 	if have := authorityOf(t, c); !have.PermittedDNSDomainsCritical || !slices.Contains(have.PermittedDNSDomains, "nomad") {
 		t.Errorf("constraints %q, critical: %v", have.PermittedDNSDomains, have.PermittedDNSDomainsCritical)
 	}
+	// One certificate of the guide's among safe ones.
+	other := server
+	other.Domain = domain
+	c, _ = issue(t, safe, other)
+	if err := verify(t, c, "server.global.nomad"); err == nil {
+		t.Error("a request's own domain makes no difference")
+	}
+	if diff := cmp.Diff(files[:4], safe.Files(other)); diff != "" {
+		t.Error(diff)
+	}
 	want := "nomad tls cert create -server -ca " + domain + "-agent-ca.pem -key " + domain + "-agent-ca-key.pem -additional-dnsname " + domain
 	if got := safe.Commands()[1]; got != want {
 		t.Errorf("%s, want %s", got, want)
