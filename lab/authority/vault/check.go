@@ -53,6 +53,9 @@ func (a *Authority) Check(ctx context.Context, token Secret, ttl time.Duration, 
 
 // checkToken asks Vault for the token itself.
 func (a *Authority) checkToken(ctx context.Context, token Secret) error {
+	if token.IsZero() { // Vault answers "permission denied", as if a policy were missing
+		return fmt.Errorf("%w: there is none: make a new one with `vault token create`", ErrToken)
+	}
 	_, err := a.client.Call(ctx, token, http.MethodGet, "auth/token/lookup-self", nil)
 	switch {
 	case errors.Is(err, ErrToken):

@@ -216,6 +216,9 @@ func (c *Client) send(ctx context.Context, token Secret, method, path string, bo
 	if err != nil {
 		return 0, nil, fmt.Errorf("call %s of Vault at %s: %w", path, c.address, err)
 	}
+	if method == http.MethodPatch { // a change of some fields; Vault refuses it without the type
+		request.Header.Set("Content-Type", "application/merge-patch+json")
+	}
 	if !token.IsZero() {
 		request.Header.Set(tokenHeader, token.Reveal())
 	}

@@ -76,6 +76,9 @@ func (a *Authority) Denials(ctx context.Context) ([]Denial, error) {
 	if err != nil {
 		return nil, fmt.Errorf("try what Vault denies: %w", err)
 	}
+	if err := t.work(ctx); err != nil {
+		return nil, fmt.Errorf("try what Vault denies: %w", err)
+	}
 	var out []Denial
 	for _, p := range t.probes() {
 		d, err := t.run(ctx, p)
@@ -84,7 +87,7 @@ func (a *Authority) Denials(ctx context.Context) ([]Denial, error) {
 		}
 		out = append(out, d)
 	}
-	if err := t.end(ctx); err != nil {
+	if err := errors.Join(t.work(ctx), t.end(ctx)); err != nil {
 		return nil, fmt.Errorf("try what Vault denies: %w", err)
 	}
 	return out, nil
@@ -141,49 +144,48 @@ func (t *trial) end(ctx context.Context) error {
 	return err
 }
 
-// run tries one call and then its control. A token that Vault no longer knows would be denied everything, so it must get what it
-// may get, before and after.
+// run tries one call and then its control. A token that Vault no longer knows would be denied everything, so Vault must know it
+// afterwards.
 func (t *trial) run(ctx context.Context, p probe) (Denial, error) {
-	token, own := t.clientToken, t.client
+	token := t.clientToken
 	if p.Caller == pki.Server {
-		token, own = t.serverToken, t.server
+		token = t.serverToken
 	}
-	if err := t.works(ctx, token, own); err != nil {
+	var err error
+	if p.Outcome, err = t.call(ctx, p, token, p.Path, p.body); err != nil {
 		return Denial{}, err
 	}
-	answer, err := t.a.client.Call(ctx, token, p.Method, p.Path, p.body)
-	if p.Outcome, err = outcome(answer, err); err != nil {
-		return Denial{}, err
-	}
-	if p.Outcome.Accepted && p.undo != nil {
-		if err := p.undo(ctx, answer); err != nil {
-			return Denial{}, err
-		}
-	}
-	if err := t.works(ctx, token, own); err != nil {
-		return Denial{}, err
+	if _, err := t.a.client.Call(ctx, token, http.MethodGet, "auth/token/lookup-self", nil); err != nil {
+		return Denial{}, fmt.Errorf("the token does not work any more, so a denial shows nothing: %w", err)
 	}
 	by, path, body := t.a.keys.Root, p.Path, p.body
 	p.ControlCall = "the same call with the root token"
 	if c := p.control; c != nil {
 		by, path, body, p.ControlCall = c.token, c.path, c.body, c.what
 	}
-	answer, err = t.a.client.Call(ctx, by, p.Method, path, body)
-	if p.Control, err = outcome(answer, err); err != nil {
-		return Denial{}, err
-	}
-	if p.Control.Accepted && p.undo != nil {
-		if err := p.undo(ctx, answer); err != nil {
-			return Denial{}, err
-		}
-	}
-	return p.Denial, nil
+	p.Control, err = t.call(ctx, p, by, path, body)
+	return p.Denial, err
 }
 
-// works returns an error unless the token gets its holder's own certificate.
-func (t *trial) works(ctx context.Context, token Secret, id pki.Identity) error {
-	if _, err := t.a.client.Call(ctx, token, http.MethodPost, t.issue(id), t.names(id)); err != nil {
-		return fmt.Errorf("the token of %s does not get its own certificate, so a denial would show nothing: %w", id, err)
+// call sends one call, and takes back what it made.
+func (t *trial) call(ctx context.Context, p probe, by Secret, path string, body map[string]any) (Outcome, error) {
+	answer, err := t.a.client.Call(ctx, by, p.Method, path, body)
+	out, err := outcome(answer, err)
+	if err == nil && out.Accepted && p.undo != nil {
+		err = p.undo(ctx, answer)
+	}
+	return out, err
+}
+
+// work returns an error unless each token gets its holder's own certificate.
+func (t *trial) work(ctx context.Context) error {
+	for _, holder := range []struct {
+		id    pki.Identity
+		token Secret
+	}{{t.client, t.clientToken}, {t.server, t.serverToken}} {
+		if _, err := t.a.client.Call(ctx, holder.token, http.MethodPost, t.issue(holder.id), t.names(holder.id)); err != nil {
+			return fmt.Errorf("the token of %s does not get its own certificate, so a denial shows nothing: %w", holder.id, err)
+		}
 	}
 	return nil
 }

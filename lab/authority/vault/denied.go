@@ -124,12 +124,13 @@ func (t *trial) ruleProbes() []probe {
 		probeOf("read its own role", "The role shows which names to ask for.", http.MethodGet, role, nil),
 		probeOf("change its own role", "The node would allow itself every name.", http.MethodPost, role, r.parameters(t.a.o)),
 		probeOf("read its own policy", "The policies show what to look for.", http.MethodGet, policy, nil),
-		probeOf("change its own policy", "The node would allow itself everything.", http.MethodPut, policy, map[string]any{"policy": r.rules(t.a.o)}),
 		probeOf("list policies", "The policies show what to look for.", methodList, "sys/policies/acl", nil),
 		probeOf("list leases", "Leases show what other nodes have.", methodList, "sys/leases/lookup", nil),
 		probeOf("list mounts", "The mounts show what else Vault holds.", http.MethodGet, "sys/mounts", nil),
 		probeOf("list auth methods", "The methods show how else to log in.", http.MethodGet, "sys/auth", nil),
 		probeOf("list token accessors", "With an accessor a token can be revoked.", methodList, "auth/token/accessors", nil),
 		token,
+		// Last, because it writes the policy that all others rest on.
+		probeOf("change its own policy", "The node would allow itself everything.", http.MethodPut, policy, map[string]any{"policy": r.rules(t.a.o)}),
 	}
 }

@@ -62,8 +62,23 @@ func (o Options) validate() error {
 		if err := r.Identity.Validate(); err != nil {
 			faults = append(faults, fmt.Errorf("%w: certificate of %s: %w", spec.ErrInvalid, r.For(), err))
 		}
+		for _, name := range o.asked(r.Identity) {
+			// Vault leaves such a name out of the certificate without an error (builtin/logical/pki/issuing/issue_common.go, hostnameRegex;
+			// verified against Vault 1.21.0).
+			if strings.Contains(name, "_") {
+				faults = append(faults, fmt.Errorf("%w: certificate of %s: %q: Vault takes no name with an underscore: write a hyphen", ErrName, r.For(), name))
+			}
+		}
 	}
 	return errors.Join(faults...)
+}
+
+// asked returns the names that are asked for in an identity's certificate.
+func (o Options) asked(id pki.Identity) []string {
+	if o.Published {
+		return []string{id.Name()}
+	}
+	return slices.Concat([]string{id.Name()}, render.AlternativeNames(id))
 }
 
 // role is one role of the intermediate mount, with the policy that lets a token use it.
@@ -108,7 +123,7 @@ func (o Options) regions() []string {
 func (r role) names() []string {
 	var out []string
 	for _, id := range r.identities {
-		for _, name := range slices.Concat([]string{id.Name()}, render.AlternativeNames(id)) {
+		for _, name := range (Options{}).asked(id) {
 			if !slices.Contains(out, name) {
 				out = append(out, name)
 			}
@@ -127,19 +142,14 @@ func (r role) parameters(o Options) map[string]any {
 		}
 	}
 	names := r.names()
-	// Vault's idea of a host name has no underscore, and the list is exact anyway.
-	hostNames := !slices.ContainsFunc(names, func(name string) bool { return strings.Contains(name, "_") })
 	out := map[string]any{
 		"allowed_domains": names, "allow_bare_domains": true, "allow_subdomains": false, "allow_glob_domains": false,
-		"allow_any_name": false, "allow_localhost": false, "enforce_hostnames": hostNames,
+		"allow_any_name": false, "allow_localhost": false, "enforce_hostnames": true,
 		"allow_wildcard_certificates": slices.ContainsFunc(names, func(name string) bool { return strings.HasPrefix(name, "*.") }),
 		"allow_ip_sans":               true, "allowed_uri_sans": []string{}, "allowed_other_sans": []string{},
 		"server_flag": true, "client_flag": true, "code_signing_flag": false, "email_protection_flag": false,
 		"key_usage": []string{"DigitalSignature"}, "key_type": "ec", "key_bits": 256,
 		"require_cn": true, "ttl": seconds(o.TTL), "max_ttl": seconds(o.TTL), "generate_lease": false, "no_store": true,
-	}
-	if !hostNames {
-		out["cn_validations"] = []string{"disabled"}
 	}
 	if r.rsa {
 		out["key_type"], out["key_bits"] = "rsa", 2048
@@ -148,7 +158,8 @@ func (r role) parameters(o Options) map[string]any {
 }
 
 // rules returns the text of the role's policy. The published one is the guide's, and its tokens have the policy "default" too.
-// The safe one names all that a token may do. allowed_parameters keeps out not_after, which overrides a role's max_ttl
+// The safe one names all that a token may do; the root's certificate, which is public, is there because consul-template asks first
+// whether it may read the path, and warns if not (dependency/vault_common.go, isKVv2). allowed_parameters keeps out not_after, which overrides a role's max_ttl
 // (builtin/logical/pki/issuing/issue_common.go:989; verified against Vault 1.21.0).
 func (r role) rules(o Options) string {
 	if o.Published {
@@ -164,6 +175,10 @@ func (r role) rules(o Options) string {
   }
 }
 
+path %q {
+  capabilities = ["read"]
+}
+
 path "auth/token/lookup-self" {
   capabilities = ["read"]
 }
@@ -171,7 +186,7 @@ path "auth/token/lookup-self" {
 path "auth/token/renew-self" {
   capabilities = ["update"]
 }
-`, render.IntermediateMount+"/issue/"+r.name)
+`, render.IntermediateMount+"/issue/"+r.name, render.RootMount+"/cert/ca")
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%ds", d/time.Second) }
