@@ -40,7 +40,7 @@ func rooms() map[string]room {
 		"bench":     {mayImport: append([]string{"internal/procfs"}, everythingBelow...)},
 		"scenarios": {mayImport: everythingBelow, testsMayImport: []string{"lab/labtest"}},
 		"lab/labtest": {
-			mayImport:      []string{"lab", "internal/deadline", "lab/engine", "lab/engine/engines", "lab/finding", "lab/poll", "lab/spec", "lab/scenario"},
+			mayImport:      []string{"lab", "internal/deadline", "lab/engine", "lab/engine/engines", "lab/finding", "lab/image", "lab/poll", "lab/spec", "lab/scenario"},
 			testsMayImport: []string{"lab/image", "lab/inspect", "lab/pki", "lab/plan", "lab/probe"},
 		},
 		// A program that a test of lab/labtest runs as the reaper of testcontainers.

@@ -9,6 +9,7 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/image"
 	"nomadlab.internal/lab/scenario"
 	"nomadlab.internal/lab/spec"
 )
@@ -29,6 +30,22 @@ func StartFor(t testing.TB, s scenario.Scenario, options ...spec.Option) *lab.La
 func Lacking(t testing.TB, what, who, reason string) {
 	t.Helper()
 	t.Skipf("it needs %s, which %s lacks: %s", what, who, reason) //nolint:forbidigo // see StartFor
+}
+
+// NeedsVault skips the test unless Vault and consul-template are here already: their build takes a quarter of an hour, which only
+// `make prove` and `nomadlab image` spend.
+func NeedsVault(t testing.TB) {
+	t.Helper()
+	host := Engines(t).Home().DockerHost()
+	for _, part := range []image.Part{image.Vault, image.ConsulTemplate} {
+		here, err := image.Cached(t.Context(), host, image.Request{Part: part})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !here {
+			Lacking(t, part.Title(), "this machine", "`nomadlab image --part "+part.Name()+"` gets it")
+		}
+	}
 }
 
 // RunScenario runs a scenario on a fresh lab, writes its steps to the test's log, and fails the test at the first step that
