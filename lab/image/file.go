@@ -114,7 +114,6 @@ func (r *resolver) copyOut(ctx context.Context, ref string, t target, work strin
 	if err := remove(ctx); err != nil {
 		return "", err
 	}
-	r.progress.tell(Event{Stage: StageCopy, Text: fmt.Sprintf("copying %s out of %s", r.part.Path(), ref)})
 	made, err := r.docker.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Name:   name,
 		Config: &container.Config{Image: ref, Entrypoint: []string{r.part.Path()}, Labels: map[string]string{labelImage: r.part.Name()}},
@@ -124,6 +123,7 @@ func (r *resolver) copyOut(ctx context.Context, ref string, t target, work strin
 	if err != nil {
 		return "", err
 	}
+	r.progress.tell(Event{Stage: StageCopy, Text: fmt.Sprintf("copying %s out of %s", r.part.Path(), ref)})
 	copied, err := r.docker.CopyFromContainer(ctx, made.ID, client.CopyFromContainerOptions{SourcePath: r.part.Path()})
 	if err != nil {
 		return "", err

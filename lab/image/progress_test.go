@@ -44,7 +44,7 @@ func firstCount(t *testing.T, part image.Part, recipe testRecipe, lines, count s
 			return
 		}
 		seen = append(seen, e)
-		if e.Stage == image.StageBuild && (strings.Contains(e.Text, count) || len(seen) > 60) {
+		if e.Stage == image.StageBuild && (strings.Contains(e.Text, count) || len(seen) > 10) {
 			cancel()
 		}
 	})

@@ -149,3 +149,31 @@ func TestCleanFlags(t *testing.T) {
 		}
 	}
 }
+
+// TestSpaceIsTheRecipes: a build that needs more disk than there is does not begin. The control is the same recipe, which
+// TestPartsAreNotMixedUp builds.
+func TestSpaceIsTheRecipes(t *testing.T) {
+	t.Setenv("PATH", withoutProgram(t, "vault"))
+	for what, need := range map[string]string{
+		"Go's build cache": "build_cache_bytes", "Go's module cache": "module_cache_bytes", "temporary files": "work_tree_bytes",
+	} {
+		recipe := newPartRecipe(t, image.Vault, partSource(image.Vault, version), true)
+		cost := "images/vault/" + version + "/cost.json"
+		recipe.recipes.(fstest.MapFS)[cost].Data = []byte(`{"packages": 12, "minutes": 3, "` + need + `": 8000000000000000000}`)
+		l := newBuilder(t, recipe)
+		_, seen, err := l.binary(t.Context(), image.Request{Part: image.Vault, Version: version, Environment: recipe.environment})
+		wants(t, err, image.ErrNoSpace, "8000000000.0 GB for "+what, "--vault-binary")
+		if len(seen) != 0 {
+			t.Errorf("%s: the build began: %s", what, seen)
+		}
+		l.wantNoWork(t)
+	}
+}
+
+func TestRecipeWithoutCost(t *testing.T) {
+	recipe := newTestRecipe(t, testSource(version), true)
+	delete(recipe.recipes.(fstest.MapFS), "images/nomad/"+version+"/cost.json")
+	if _, _, err := image.ReadRecipe(recipe.recipes, version); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "recipe of Nomad "+version) {
+		t.Errorf("got %v", err)
+	}
+}
