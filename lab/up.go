@@ -159,7 +159,7 @@ func (l *Lab) giveUp(ctx context.Context, cause error) error {
 // IsUserError reports whether the error of a start is one that the user can put right. No log would explain it further.
 func IsUserError(err error) bool {
 	for _, kind := range []error{
-		spec.ErrInvalid, engine.ErrNoSpace, image.ErrUnknownVersion, image.ErrNotInRegistry, image.ErrNoRegistry,
+		spec.ErrInvalid, engine.ErrNoSpace, image.ErrUnknownPart, image.ErrUnknownVersion, image.ErrNotInRegistry, image.ErrNoRegistry,
 		image.ErrUnusableBinary, image.ErrNeedsDocker, image.ErrNoSpace,
 	} {
 		if errors.Is(err, kind) {

@@ -31,6 +31,7 @@ func TestExitCodes(t *testing.T) {
 		{"engine's disk full", &lab.StartError{Lab: "x", Err: wrapped(engine.ErrNoSpace)}, exitUsage, "no space"},
 		{"build's disk full", wrapped(image.ErrNoSpace), exitUsage, "space"},
 		{"unknown version", &image.UnknownVersionError{Version: "0"}, exitUsage, "unknown Nomad version"},
+		{"unknown part", wrapped(image.ErrUnknownPart), exitUsage, "unknown part"},
 		{"image that cannot be had", &lab.StartError{Lab: "x", Err: wrapped(image.ErrNoRegistry)}, exitUsage, "no image registry answers"},
 		{"did not come up", &lab.StartError{Lab: "x", Err: errors.New("no leader")}, exitFailed, "did not come up"},
 		{"passed on", wrapped(&exitError{code: 42}), 42, ""},

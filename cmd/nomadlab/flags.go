@@ -33,7 +33,7 @@ type nomadFlags struct{ version, image, binary string }
 
 func (f *nomadFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.version, "nomad-version", "", "version of Nomad (default "+image.DefaultVersion+")")
-	mustComplete(cmd, "nomad-version", fixed(image.Versions()...))
+	mustComplete(cmd, "nomad-version", fixed(image.Nomad.Versions()...))
 	f.addSources(cmd)
 }
 

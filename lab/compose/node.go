@@ -48,7 +48,7 @@ func imageOf(p plan.Plan) string { return "${NOMAD_IMAGE:-" + defaultImage(p) + 
 
 // defaultImage returns the image that the plan asks for.
 func defaultImage(p plan.Plan) string {
-	return cmp.Or(p.Nomad.Image, image.Official(cmp.Or(p.Nomad.Version, image.DefaultVersion)))
+	return cmp.Or(p.Nomad.Image, image.Nomad.Official(cmp.Or(p.Nomad.Version, image.DefaultVersion)))
 }
 
 // dependencies returns what a node waits for. A server needs its certificate. A client waits for a leader, because one that

@@ -91,12 +91,6 @@ func (p Part) BuildTime(version string) time.Duration {
 	return time.Duration(rec.cost.Minutes) * time.Minute
 }
 
-// Versions returns the versions of Nomad that can be built without a registry, oldest first.
-func Versions() []string { return Nomad.Versions() }
-
-// Official returns the name of HashiCorp's image of a version of Nomad.
-func Official(version string) string { return Nomad.Official(version) }
-
 // Path returns the place of the program in every image of the part, such as "/bin/nomad": in HashiCorp's as in those that are
 // made here.
 func (p Part) Path() string { return "/bin/" + p.Name() }
