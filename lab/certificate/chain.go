@@ -144,15 +144,15 @@ func (j judge) refusal(c *x509.Certificate, path []*x509.Certificate, err error)
 	}
 	issuer := pki.NameText(last.RawIssuer)
 	if signedItself(last) {
-		return chain, foreign(pki.NameText(last.RawSubject))
+		return chain, foreign(nameOf(last))
 	}
 	if slices.ContainsFunc(j.trusted, func(a *x509.Certificate) bool { return bytes.Equal(a.RawSubject, last.RawIssuer) }) {
 		return chain, Problem{"other-authority-of-that-name", Refused,
-			"it was signed by another authority that is also called " + issuer + ": the names are equal, the keys are not",
+			"it was signed by another authority that is also called " + ShortName(issuer) + ": the names are equal, the keys are not",
 			"have it issued by the present authority, or put the other one's certificate into tls.ca_file of every agent"}
 	}
 	chain.Missing = issuer
-	return chain, j.missing(c, last, issuer)
+	return chain, j.missing(c, last, ShortName(issuer))
 }
 
 // missing says what is known of an issuer that is neither sent along nor trusted.
@@ -184,7 +184,7 @@ func foreign(authority string) Problem {
 
 // invalidProblem says what crypto/x509, and so Nomad, refuses in a chain.
 func invalidProblem(invalid x509.CertificateInvalidError) Problem {
-	at := pki.NameText(invalid.Cert.RawSubject)
+	at := nameOf(invalid.Cert)
 	switch invalid.Reason {
 	case x509.CANotAuthorizedForThisName:
 		return Problem{"outside-constraints", Refused,
@@ -210,7 +210,7 @@ func maySignOthers(c *x509.Certificate) bool {
 
 // mayNotSign is the problem of a certificate that was signed by one that may not sign.
 func mayNotSign(by *x509.Certificate) Problem {
-	return Problem{"issuer-may-not-sign", Refused, pki.NameText(by.RawSubject) + " above it may not sign certificates", "have it issued by an authority (CA:TRUE, with keyCertSign)"}
+	return Problem{"issuer-may-not-sign", Refused, nameOf(by) + " above it may not sign certificates", "have it issued by an authority (CA:TRUE, with keyCertSign)"}
 }
 
 // usageOfIssuers finds issuers whose own extended key usage excludes TLS callers, although the certificate's does not.
@@ -226,6 +226,9 @@ func (j judge) usageOfIssuers(c *x509.Certificate, sent []*x509.Certificate) []P
 	}
 	return []Problem{{"issuer-not-for-callers", Refused, "an authority above it is limited to purposes that exclude TLS callers", "have it issued by an authority without an extended key usage"}}
 }
+
+// nameOf returns the name of a certificate in short.
+func nameOf(c *x509.Certificate) string { return ShortName(pki.NameText(c.RawSubject)) }
 
 // hasOldSignature reports whether a certificate is signed with an algorithm that Go does not verify (crypto/x509,
 // InsecureAlgorithmError). A root's own signature does not matter.

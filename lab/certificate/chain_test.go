@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"crypto/x509"
 	"crypto/x509/pkix"
+	"encoding/pem"
 	"math/big"
 	"slices"
 	"strings"
@@ -61,6 +62,17 @@ func isServer(c *x509.Certificate) {
 	c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
 }
 
+// keyPEM returns the link's private key.
+func (l *link) keyPEM(t *testing.T) []byte {
+	t.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(l.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+}
+
+// pemOf returns the links' certificates.
 func pemOf(links ...*link) []byte {
 	var all []*x509.Certificate
 	for _, l := range links {
@@ -69,9 +81,16 @@ func pemOf(links ...*link) []byte {
 	return pki.EncodeCertificates(all)
 }
 
-// TestChains: a chain is judged as crypto/x509, and so Nomad, judges it, with the reason in words. Each wrong chain stands beside the
-// same put right.
-func TestChains(t *testing.T) {
+// chainCase is a chain, and what is to be said of it where one authority is trusted. The problem of a sound one is empty.
+type chainCase struct {
+	name, problem, says string
+	trusted             *link
+	chain               []*link
+}
+
+// chainCases returns right and wrong chains, each wrong one beside the same put right.
+func chainCases(t *testing.T) []chainCase {
+	t.Helper()
 	var none *link
 	root := none.sign(t, "root", isCA)
 	upper := root.sign(t, "upper", isCA)
@@ -93,12 +112,7 @@ func TestChains(t *testing.T) {
 		c.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageEmailProtection}
 	})
 	beyond := func(c *x509.Certificate) { isServer(c); c.DNSNames = append(c.DNSNames, "elsewhere.example") }
-
-	for _, test := range []struct {
-		name, problem, says string
-		trusted             *link
-		chain               []*link
-	}{
+	return []chainCase{
 		{"sent whole", "", "", root, []*link{leaf, lower, upper}},
 		{"trust in an intermediate", "", "", lower, []*link{leaf}},
 		{"one missing", "issuer-missing", "CN=upper", root, []*link{leaf, lower}},
@@ -112,7 +126,12 @@ func TestChains(t *testing.T) {
 		{"an authority that is over", "issuer-not-valid", "CN=old root", old, []*link{old.sign(t, "leaf", isServer)}},
 		{"an issuer that is no authority", "issuer-may-not-sign", "CN=no authority", root, []*link{noAuthority.sign(t, "leaf", isServer), noAuthority}},
 		{"an issuer for mail", "issuer-not-for-callers", "purposes", root, []*link{mail.sign(t, "leaf", isServer), mail}},
-	} {
+	}
+}
+
+// TestChains: a chain is judged as crypto/x509, and so Nomad, judges it, with the reason in words.
+func TestChains(t *testing.T) {
+	for _, test := range chainCases(t) {
 		t.Run(test.name, func(t *testing.T) {
 			r := certificate.Judge([]certificate.Input{decode(t, "it.pem", pemOf(test.chain...))}, certificate.Options{Now: time.Now(), Trusted: []*x509.Certificate{test.trusted.cert}})
 			c := r.Places[0].Certificates[0]
@@ -129,25 +148,36 @@ func TestChains(t *testing.T) {
 	}
 }
 
-// TestOrderOfAFile: the order of certificates in a file is judged, beside the right order.
-func TestOrderOfAFile(t *testing.T) {
+// orderCase is a file's certificates in an order, and what is to be said of it. The problem of the right order is empty.
+type orderCase struct {
+	name    string
+	chain   []*link
+	problem string
+}
+
+// orderCases returns files with a leaf, and the root to which it leads.
+func orderCases(t *testing.T) (cases []orderCase, root *link) {
+	t.Helper()
 	var none *link
-	root := none.sign(t, "root", isCA)
+	root = none.sign(t, "root of orders", isCA)
 	upper := root.sign(t, "upper", isCA)
 	lower := upper.sign(t, "lower", isCA)
 	leaf, other := lower.sign(t, "leaf", isServer), root.sign(t, "other", isServer)
-	for name, test := range map[string]struct {
-		chain   []*link
-		problem string
-	}{
-		"right":              {[]*link{leaf, lower, upper}, ""},
-		"with the root":      {[]*link{leaf, lower, upper, root}, ""},
-		"wrong order":        {[]*link{leaf, upper, lower}, "chain-order"},
-		"leaf not first":     {[]*link{lower, leaf, upper}, "leaf-not-first"},
-		"two leaves":         {[]*link{leaf, lower, upper, other}, "several-holders"},
-		"one that is not of": {[]*link{leaf, lower, upper, none.sign(t, "stray", isCA)}, "unrelated-certificate"},
-	} {
-		t.Run(name, func(t *testing.T) {
+	return []orderCase{
+		{"right order", []*link{leaf, lower, upper}, ""},
+		{"with the root", []*link{leaf, lower, upper, root}, ""},
+		{"wrong order", []*link{leaf, upper, lower}, "chain-order"},
+		{"leaf not first", []*link{lower, leaf, upper}, "leaf-not-first"},
+		{"two leaves", []*link{leaf, lower, upper, other}, "several-holders"},
+		{"one that is not of it", []*link{leaf, lower, upper, none.sign(t, "stray", isCA)}, "unrelated-certificate"},
+	}, root
+}
+
+// TestOrderOfAFile: the order of certificates in a file is judged, beside the right order.
+func TestOrderOfAFile(t *testing.T) {
+	cases, root := orderCases(t)
+	for _, test := range cases {
+		t.Run(test.name, func(t *testing.T) {
 			r := certificate.Judge([]certificate.Input{decode(t, "it.pem", pemOf(test.chain...))}, certificate.Options{Now: time.Now(), Trusted: []*x509.Certificate{root.cert}})
 			complete(t, r.Places[0].Problems)
 			if got := strings.Join(ids(r.Places[0].Problems), " "); got != test.problem {

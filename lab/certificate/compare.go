@@ -27,7 +27,7 @@ type Pair struct {
 
 // Change is one difference.
 type Change struct {
-	// What is names, role, opens, life, issuer, chain, key, purposes, signing or problem.
+	// What is presence, names, role, opens, life, issuer, chain, key, purposes, signing or problem.
 	What string `json:"what"`
 	Text string `json:"text"`
 	// Worse is true if the holder may do more than before, or something is wrong that was not.
@@ -84,10 +84,10 @@ func Compare(before, after Report) Comparison {
 		match(func(sited, sited) bool { return true })
 	}
 	for _, a := range old {
-		pairs = append(pairs, Pair{Name: a.title(), Old: a.place, Changes: []Change{{What: "certificate", Text: "is gone"}}})
+		pairs = append(pairs, Pair{Name: a.title(), Old: a.place, Changes: []Change{{What: "presence", Text: "it is gone"}}})
 	}
 	for _, b := range fresh {
-		pairs = append(pairs, Pair{Name: b.title(), New: b.place, Changes: []Change{{What: "certificate", Text: "is new: " + b.opensText(), Worse: len(b.Problems) > 0 || b.Kind == Authority}}})
+		pairs = append(pairs, Pair{Name: b.title(), New: b.place, Changes: []Change{{What: "presence", Text: "it is new, and opens " + b.opensText(), Worse: len(b.Problems) > 0 || b.Kind == Authority}}})
 	}
 	slices.SortStableFunc(pairs, func(a, b Pair) int { return cmp.Compare(cmp.Or(a.New, a.Old), cmp.Or(b.New, b.Old)) })
 	if pairs == nil {
@@ -134,15 +134,15 @@ func pairOf(a, b sited) Pair {
 	}
 	gained, lost = setChange(openingTexts(a.Opens), openingTexts(b.Opens))
 	if len(gained) > 0 {
-		add("opens", true, "opens now %s", strings.Join(gained, ", "))
+		add("opens", true, "gained %s", strings.Join(gained, ", "))
 	}
 	if len(lost) > 0 {
-		add("opens", false, "opens no more %s", strings.Join(lost, ", "))
+		add("opens", false, "lost %s", strings.Join(lost, ", "))
 	}
 	if !a.NotAfter.Equal(b.NotAfter) {
 		add("life", false, "until %s, was %s: %s", stamp(b.NotAfter), stamp(a.NotAfter), longer(a, b))
 	}
-	differ("issuer", a.Issuer, b.Issuer)
+	differ("issuer", ShortName(a.Issuer), ShortName(b.Issuer))
 	differ("chain", a.Chain.Text(), b.Chain.Text())
 	switch {
 	case a.KeyKind != b.KeyKind:

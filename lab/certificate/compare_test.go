@@ -31,15 +31,15 @@ func TestCompare(t *testing.T) {
 		{"renewed", issue(t, longer, pki.Identity{Role: pki.Client}, pki.Defect{}), []string{"life: later", "key: a new key, ECDSA P-256"}, false},
 		{"renewed with its key", again, []string{"key: the same key"}, false},
 		{"another role", issue(t, a, pki.Identity{Role: pki.Server}, pki.Defect{}), []string{
-			"role: server of region global, was client of region global", "names: gained CN server.global.nomad", "names: lost CN client.global.nomad",
-			"opens: Raft of global", "opens: no more RPC of global", "key: new",
+			"role: server of region global, was client of region global", "names: gained server.global.nomad", "names: lost client.global.nomad",
+			"opens: gained RPC of every region", "opens: lost RPC of global", "key: new",
 		}, true},
 		{"another authority", issue(t, other, pki.Identity{Role: pki.Client}, pki.Defect{}), []string{"issuer: CN=second, was CN=first", "chain: CN=second", "key: new"}, false},
 		{"another name", issue(t, a, pki.Identity{Role: pki.Client, DNSNames: []string{"nomad.example"}}, pki.Defect{}), []string{"names: gained nomad.example", "key: new"}, false},
 		{"can sign", issue(t, a, pki.Identity{Role: pki.Client}, pki.CanSign()), []string{"key: new", "signing: may sign now", "problem: now wrong"}, true},
 		{"a weak key", issue(t, a, pki.Identity{Role: pki.Client}, pki.WeakKey()), []string{"key: RSA 1024, was ECDSA P-256", "problem: now wrong"}, true},
 		{"no purpose", issue(t, a, pki.Identity{Role: pki.Client}, pki.NoEKU()), []string{"key: new", "purposes: every purpose, was TLS servers, TLS clients", "problem: now wrong"}, true},
-		{"expired", issue(t, a, pki.Identity{Role: pki.Client}, pki.Expired()), []string{"opens: no more HTTPS", "life: sooner", "key: new", "problem: now wrong"}, true},
+		{"expired", issue(t, a, pki.Identity{Role: pki.Client}, pki.Expired()), []string{"opens: lost HTTPS", "life: sooner", "key: new", "problem: now wrong"}, true},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			before := certificate.Judge([]certificate.Input{decode(t, "old.pem", old.CertPEM)}, trusted)
@@ -92,10 +92,10 @@ func TestCompareFolders(t *testing.T) {
 	}
 	for pair, want := range map[string]string{
 		"authority, a root (CN=first) a/ca.pem b/ca.pem": "",
-		"authority, a root (CN=second)  b/ca.pem":        "certificate",
+		"authority, a root (CN=second)  b/ca.pem":        "presence",
 		"server of region global a/server.pem b/one.pem": "key",
-		"cli of region global a/cli.pem ":                "certificate",
-		"client of region global  b/client.pem":          "certificate",
+		"cli of region global a/cli.pem ":                "presence",
+		"client of region global  b/client.pem":          "presence",
 	} {
 		if changes, is := got[pair]; !is || changes != want {
 			t.Errorf("%q changed %q (%t), want %q", pair, changes, is, want)

@@ -88,7 +88,9 @@ func (j judge) place(i Input, all []Input) Place {
 		default:
 			judged = j.authority(c, others(i.Certificates, n))
 		}
-		judged.KeyIn = keyOf(c, all)
+		if judged.KeyIn = keyOf(c, all); judged.KeyIn != "" && judged.Kind == Authority {
+			judged.Notes = append(judged.Notes, "its private key makes certificates of every role: keep it away from the hosts of agents")
+		}
 		p.Certificates = append(p.Certificates, judged)
 	}
 	j.keys(&p, i, all)

@@ -8,24 +8,26 @@ import (
 	"nomadlab.internal/lab/pki"
 )
 
-// TestNames: role, region and endpoints are those that Nomad reads from the names, and names that it does not read are a problem.
-func TestNames(t *testing.T) {
+// nameCase is a certificate by its names, and what is to be said of it.
+type nameCase struct {
+	name     string
+	cn       string
+	dns      []string
+	title    string
+	opens    []certificate.Endpoint // of region global
+	problems []string
+}
+
+// nameCases returns every kind of names: those of the matrix of a posture, and more.
+func nameCases() []nameCase {
 	const (
 		https, rpc, node = certificate.HTTPS, certificate.RPC, certificate.NodeRegister
 
 		server, client, eu = "server of region global", "client of region global", "server of region eu"
 	)
 	type endpoints = []certificate.Endpoint
-	var all, web, ordinary = certificate.Endpoints(), endpoints{https}, endpoints{https, rpc}
-	a := authority(t, pki.Options{})
-	for _, test := range []struct {
-		name     string
-		cn       string
-		dns      []string
-		title    string
-		opens    endpoints // of region global
-		problems []string
-	}{
+	all, web, ordinary := certificate.Endpoints(), endpoints{https}, endpoints{https, rpc}
+	return []nameCase{
 		{"server", "server.global.nomad", []string{"server.global.nomad", "localhost"}, server, all, nil},
 		{"client", "client.global.nomad", []string{"client.global.nomad", "localhost"}, client, endpoints{https, rpc, node}, nil},
 		{"cli", "cli.global.nomad", []string{"cli.global.nomad"}, "cli of region global", web, nil},
@@ -45,7 +47,13 @@ func TestNames(t *testing.T) {
 		{"CN server, SAN client", "server.global.nomad", []string{"client.global.nomad", "localhost"}, server + " and " + client, all, []string{"second-role"}},
 		{"CN client, SAN server", "client.global.nomad", []string{"server.global.nomad", "localhost"}, client + " and " + server, all, []string{"second-role"}},
 		{"two regions", "", []string{"server.global.nomad", "server.eu.nomad", "localhost"}, server + " and " + eu, all, []string{"second-region"}},
-	} {
+	}
+}
+
+// TestNames: role, region and endpoints are those that Nomad reads from the names, and names that it does not read are a problem.
+func TestNames(t *testing.T) {
+	a := authority(t, pki.Options{})
+	for _, test := range nameCases() {
 		t.Run(test.name, func(t *testing.T) {
 			c := judged(t, trusting(t, a), named(t, a, test.cn, test.dns...).CertPEM)
 			if c.Title() != test.title {

@@ -29,26 +29,60 @@ func (c Certificate) title() string {
 	if len(c.Roles) > 0 {
 		return c.Title()
 	}
-	return c.Title() + " (" + c.Subject + ")"
+	return c.Title() + " (" + ShortName(c.Subject) + ")"
 }
 
-// allNames returns all names and addresses, each once.
-func (c Certificate) allNames() []string {
-	var all []string
-	if c.CommonName != "" {
-		all = append(all, "CN "+c.CommonName)
+// ShortName returns the common name of a distinguished name, such as "CN=Nomad Agent CA"; the whole name if it has none.
+func ShortName(name string) string {
+	for rest := name; rest != ""; {
+		end := 0
+		for end < len(rest) && rest[end] != ',' && rest[end] != '+' {
+			if rest[end] == '\\' {
+				end++
+			}
+			end++
+		}
+		end = min(end, len(rest))
+		if strings.HasPrefix(rest, "CN=") {
+			return rest[:end]
+		}
+		rest = rest[min(end+1, len(rest)):]
 	}
-	return append(append(all, c.DNSNames...), c.IPAddresses...)
+	return name
 }
 
-// NamesText returns the names and addresses in words. The common name is left out where it is among the DNS names.
-func (c Certificate) NamesText() string {
+// shortNames is ShortName for several names.
+func shortNames(names []string) []string {
+	var all []string
+	for _, n := range names {
+		all = append(all, ShortName(n))
+	}
+	return all
+}
+
+// IssuerText returns the issuer and the chain in words.
+func (c Certificate) IssuerText() string {
+	switch {
+	case c.Chain.State == Root:
+		return c.Chain.Text()
+	case c.Chain.State == Complete && len(c.Chain.Through) == 0 && c.Chain.To == c.Issuer:
+		return ShortName(c.Issuer) + ", which is trusted"
+	default:
+		return ShortName(c.Issuer) + "; " + c.Chain.Text()
+	}
+}
+
+// allNames returns all names and addresses, each once. The common name is left out where it is among the DNS names.
+func (c Certificate) allNames() []string {
 	names := append(append([]string{}, c.DNSNames...), c.IPAddresses...)
 	if c.CommonName != "" && !slices.Contains(c.DNSNames, c.CommonName) {
 		names = append([]string{c.CommonName + " (the common name)"}, names...)
 	}
-	return orElse(names, "none")
+	return names
 }
+
+// NamesText returns the names and addresses in words.
+func (c Certificate) NamesText() string { return orElse(c.allNames(), "none") }
 
 // String returns the opening in words: "Raft of region global".
 func (o Opening) String() string {
@@ -94,19 +128,19 @@ func (c Certificate) opensText() string {
 func (c Chain) Text() string {
 	through := ""
 	if len(c.Through) > 0 {
-		through = "through " + strings.Join(c.Through, ", ") + ", "
+		through = "through " + strings.Join(shortNames(c.Through), ", ") + ", "
 	}
 	switch {
 	case c.State == Root:
 		return "it signed itself, as a root does"
 	case c.State == Complete:
-		return through + "complete up to " + c.To
+		return through + "complete up to " + ShortName(c.To)
 	case c.State == Incomplete && c.Missing != "":
-		return through + "the certificate of " + c.Missing + " is missing"
+		return through + "the certificate of " + ShortName(c.Missing) + " is missing"
 	case c.State == Incomplete:
 		return through + "leads to no trusted authority"
 	case c.Missing != "":
-		return through + "up to " + c.Missing + ", whose certificate was not read"
+		return through + "up to " + ShortName(c.Missing) + ", whose certificate was not read"
 	default:
 		return through + "complete, and it is not known who trusts it"
 	}
