@@ -114,7 +114,7 @@ func rooms() map[string]room {
 		},
 		"lab/regress": {
 			mayImport: []string{
-				"lab", "lab/agentconf", "lab/agentconf/settings", "internal/deadline", "lab/engine", "lab/finding",
+				"lab", "lab/agentconf", "lab/agentconf/settings", "lab/certificate", "internal/deadline", "lab/engine", "lab/finding",
 				"lab/fit", "lab/inspect", "lab/mutation", "lab/pki", "lab/plan", "lab/posture", "lab/posture/catalogue",
 				"lab/probe", "lab/regress/lock", "lab/spec", "internal/tlsfile", "internal/userfile",
 			},

@@ -35,6 +35,20 @@ func Read(p Paths) (Source, error) {
 }
 
 func read(p Paths) (Source, error) {
+	s, err := readConfiguration(p)
+	if err != nil {
+		return Source{}, err
+	}
+	if err := s.readCredentials(p); err != nil {
+		return Source{}, err
+	}
+	s.noteUnread()
+	s.noteEven()
+	return s, s.checkTLS()
+}
+
+// readConfiguration reads and understands the files of all roles, without those that they name.
+func readConfiguration(p Paths) (Source, error) {
 	s := Source{Configuration: &spec.Configuration{}}
 	paths := map[pki.Role][]string{pki.Server: p.Server, pki.Client: p.Client}
 	for _, role := range []pki.Role{pki.Server, pki.Client} {
@@ -48,15 +62,7 @@ func read(p Paths) (Source, error) {
 		s.of(role).Files = files
 		s.Originals = append(s.Originals, originals...)
 	}
-	if err := s.understand(); err != nil {
-		return Source{}, err
-	}
-	if err := s.readCredentials(p); err != nil {
-		return Source{}, err
-	}
-	s.noteUnread()
-	s.noteEven()
-	return s, s.checkTLS()
+	return s, s.understand()
 }
 
 // noteEven adds a note on an even number of servers, as Nomad warns of it (command/agent/command.go:537).

@@ -55,7 +55,7 @@ func (l *listener) serve(conn net.Conn, config *tls.Config, prelude int) {
 		stream = tls.Server(conn, config)
 	}
 	rest, _ := io.ReadAll(stream)
-	l.got <- string(append(first, rest...))
+	l.got <- string(first) + string(rest)
 }
 
 // TestPort reads what a port presents, with every version of TLS, accepted or not; and sends it a handshake and nothing else.
