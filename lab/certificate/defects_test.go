@@ -37,6 +37,14 @@ func ofDefects() map[string]expectation {
 		"long-lived":           {[]string{"long-lived"}, true},
 		"nearly-expired":       {[]string{"ends-soon"}, true},
 		"role-alone":           {[]string{"role-alone"}, true},
+
+		"inside-constraints":      {nil, true},
+		"path-length-exceeded":    {[]string{"path-too-long"}, false},
+		"cross-signed":            {nil, true},
+		"cross-signature-missing": {[]string{"foreign"}, false},
+		"chain-reversed":          {[]string{"chain-order"}, true},
+		// The file is wrong, and not the certificate: it opens what it says once it stands first.
+		"leaf-not-first": {[]string{"leaf-not-first"}, true},
 	}
 }
 
@@ -50,8 +58,11 @@ func TestEachDefectIsNamed(t *testing.T) {
 			if !known {
 				t.Fatal("the defect is new: say what is to be said of it")
 			}
-			c := judged(t, trusting(t, a), issue(t, a, pki.Identity{Role: pki.Server}, d).CertPEM)
-			if got := ids(c.Problems); !slices.Equal(got, want.problems) && len(got)+len(want.problems) > 0 {
+			text := issue(t, a, pki.Identity{Role: pki.Server}, d).CertPEM
+			c := judged(t, trusting(t, a), text)
+			ofFile := certificate.Judge([]certificate.Input{decode(t, "it.pem", text)}, trusting(t, a)).Places[0].Problems
+			complete(t, ofFile)
+			if got := ids(slices.Concat(c.Problems, ofFile)); !slices.Equal(got, want.problems) && len(got)+len(want.problems) > 0 {
 				t.Errorf("problems %q, want %q", got, want.problems)
 			}
 			complete(t, c.Problems)
