@@ -73,6 +73,12 @@ func (c Chain) whyUnknown() (found, mend string) {
 		return fmt.Sprintf("%s is signed with %s, which Nomad never accepts, whether or not %s has its issuer %s",
 			pki.NameText(path[at].RawSubject), strings.Replace(path[at].SignatureAlgorithm.String(), "SHA1", "SHA-1", 1), c.Bundle, pki.NameText(path[at].RawIssuer)), "have it signed anew with SHA-256"
 	}
+	switch {
+	case len(path) == 1 && pki.Signed(last, last):
+		return "it is signed with its own key, and by no authority", "have one issued by an authority of " + c.Bundle
+	case pki.Signed(last, last):
+		return fmt.Sprintf("it leads to %s, which is not trusted", pki.NameText(last.RawSubject)), "put the certificate of that authority into " + c.Bundle
+	}
 	return fmt.Sprintf("its issuer %s is missing", pki.NameText(last.RawIssuer)),
 		fmt.Sprintf("put the certificate of that authority into %s, or behind the certificate in %s if it is below one of those", c.Bundle, c.Path)
 }

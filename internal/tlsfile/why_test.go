@@ -32,6 +32,7 @@ func TestWhy(t *testing.T) {
 		"intermediate sent":    {defect: pki.IntermediateSent()},
 		"intermediate missing": {pki.IntermediateMissing(), "is missing", "into the bundle, or behind the certificate in the file"},
 		"foreign":              {pki.Foreign(), "its issuer CN=Foreign CA is missing", "into the bundle"},
+		"self-signed":          {pki.SelfSigned(), "signed with its own key", "an authority of the bundle"},
 		"expired":              {pki.Expired(), "is valid from", "have a new one issued"},
 		"not yet valid":        {pki.NotYetValid(), "is valid from", "have a new one issued"},
 		"for listeners":        {pki.ServerAuthOnly(), "extended key usage", "TLS server and client authentication"},
@@ -79,6 +80,39 @@ func TestWhy(t *testing.T) {
 			t.Errorf("got %v, known %t", err, ok)
 		}
 	})
+}
+
+// TestWhyNotTrusted: a whole chain that leads to an authority which the peer does not trust is said to do so.
+func TestWhyNotTrusted(t *testing.T) {
+	t.Parallel()
+	var chains [2]tlsfile.Chain
+	for i, name := range []string{"Own CA", "Other CA"} {
+		a, err := pki.NewAuthority(pki.Options{CommonName: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := a.Issue(pki.Identity{Role: pki.Server})
+		if err != nil {
+			t.Fatal(err)
+		}
+		certs, err := pki.DecodeCertificates(slices.Concat(c.CertPEM, a.CertificatePEM()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		chains[i] = tlsfile.Chain{Certificates: certs, Path: "the file", Authorities: certs[1:], Bundle: "the bundle"}
+	}
+	own, other := chains[0], chains[1]
+	if err := own.Verify(x509.ExtKeyUsageAny, ""); err != nil {
+		t.Fatal(err)
+	}
+	if up := own.Up(); len(up) != 2 {
+		t.Errorf("%d certificates lead up, want its own and its authority's", len(up))
+	}
+	own.Authorities = other.Authorities
+	found, mend, ok := own.Why(own.Verify(x509.ExtKeyUsageAny, ""))
+	if !ok || found != "it leads to CN=Own CA, which is not trusted" || !strings.HasSuffix(mend, "into the bundle") {
+		t.Errorf("%q, %q, %t", found, mend, ok)
+	}
 }
 
 // TestWhyPathLength: an intermediate too many is named, and without it the chain is accepted.

@@ -178,7 +178,7 @@ func (h *holder) furtherRoles(r authority.Request) int {
 func (s *Source) shared(all []*holder, r authority.Request) *holder {
 	first := s.best(all, r)
 	equal := slices.DeleteFunc(slices.Clone(all), func(h *holder) bool {
-		return h != first && (!s.isSound(h, r) || h.furtherRoles(r) != first.furtherRoles(r) || pki.SameKey(h.leaf.PublicKey, first.leaf.PublicKey))
+		return h != first && (!s.isSound(h, r) || h.furtherRoles(r) != first.furtherRoles(r))
 	})
 	taken := func(h *holder) (count int) {
 		for node, other := range s.given {

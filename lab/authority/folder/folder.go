@@ -74,7 +74,7 @@ func Read(ctx context.Context, path string, o Options) (*Source, error) {
 	s.findSigner()
 	s.noteFiles()
 	if len(s.holders) == 0 {
-		s.problems = append(s.problems, spec.Problem{Field: path, Found: "without any certificate of an agent",
+		s.problems = append(s.problems, spec.Problem{Field: path, Found: "without any certificate of an agent that could be read",
 			Mend: "put certificates, their keys and the authority's certificate there, such as `nomad tls ca create` and `nomad tls cert create` write"})
 		return nil, &spec.InvalidError{Problems: s.problems}
 	}

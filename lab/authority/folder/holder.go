@@ -122,6 +122,9 @@ func (s *Source) withoutKey(h *holder) spec.Problem {
 	if at < 0 {
 		return spec.Problem{Field: h.path, Found: "a certificate whose private key is missing", Mend: "put its key beside it: no file in " + s.root + " that could be read has it"}
 	}
+	if beside[at].path == h.path {
+		return spec.Problem{Field: h.path, Found: "a file whose private key is not that of its certificate", Mend: "put the two there that belong together"}
+	}
 	return spec.Problem{Field: beside[at].path, Found: "not the key of " + h.path, Mend: "put the two there that belong together"}
 }
 

@@ -43,7 +43,7 @@ func (s *Source) judge(uses []*use) []spec.Problem {
 		out = append(out, u.ownProblems()...)
 		if len(u.trust.certs) == 0 {
 			out = append(out, spec.Problem{
-				Field: s.root, Found: "without the certificate of an authority", Mend: "put that of " + pki.NameText(u.holder.leaf.RawIssuer) + " there, which signed " + u.holder.path,
+				Field: s.root, Found: "without the certificate of an authority", Mend: "put that of " + pki.NameText(u.holder.leaf.RawIssuer) + " there, the issuer of its certificates",
 			})
 		}
 	}
@@ -101,7 +101,11 @@ func (s *Source) verify(u *use, peer trust, usage x509.ExtKeyUsage, name string)
 	if !known {
 		found, mend = err.Error(), "have another issued"
 	}
-	return []spec.Problem{{Field: s.fileOf(err, h), Found: "not accepted by its peers: " + found, Mend: mend}}
+	when := "by its peers"
+	if invalid, is := errors.AsType[x509.CertificateInvalidError](err); is && invalid.Reason == x509.IncompatibleUsage {
+		when = map[x509.ExtKeyUsage]string{x509.ExtKeyUsageServerAuth: "where its holder is called", x509.ExtKeyUsageClientAuth: "where its holder calls"}[usage]
+	}
+	return []spec.Problem{{Field: s.fileOf(err, h), Found: "not accepted " + when + ": " + found, Mend: mend}}
 }
 
 // fileOf returns the file of the certificate that an error is about.

@@ -5,11 +5,15 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"fmt"
 	"net"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"nomadlab.internal/lab/authority"
+	"nomadlab.internal/lab/authority/folder"
 	"nomadlab.internal/lab/pki"
 )
 
@@ -70,11 +74,26 @@ func shapes(m *maker) map[string]shape {
 			"ca-1.pem": bytes.TrimRight(ca, "\n"), "ca-2.pem": other.CertificatePEM(), "server.pem": server.CertPEM, "server-key.pem": server.KeyPEM,
 			"client.pem": otherClient.CertPEM, "client-key.pem": otherClient.KeyPEM, "cli.pem": cli.CertPEM, "cli-key.pem": cli.KeyPEM,
 		}, [3]string{"cli.pem", "server.pem", "client.pem"}, []string{"ca-1.pem", "ca-2.pem"}},
+		"names of certbot": {layout{
+			"ca.pem": ca, "server/cert.pem": certOf(m.t, lowServer), "server/fullchain.pem": lowServer.CertPEM, "server/chain.pem": below.CertificatePEM(), "server/privkey.pem": lowServer.KeyPEM,
+			"client/cert.pem": certOf(m.t, lowClient), "client/fullchain.pem": lowClient.CertPEM, "client/chain.pem": below.CertificatePEM(), "client/privkey.pem": lowClient.KeyPEM,
+			"user/cert.pem": cli.CertPEM, "user/privkey.pem": cli.KeyPEM,
+		}, [3]string{"user/cert.pem", "server/fullchain.pem", "client/fullchain.pem"}, []string{"ca.pem"}},
 		"the chain in the certificate's file": {layout{
 			"ca.pem": ca, "server.pem": lowServer.CertPEM, "server-key.pem": lowServer.KeyPEM, "client.pem": lowClient.CertPEM, "client-key.pem": lowClient.KeyPEM,
 			"cli.pem": cli.CertPEM, "cli-key.pem": cli.KeyPEM,
 		}, [3]string{"cli.pem", "server.pem", "client.pem"}, []string{"ca.pem"}},
 	}
+}
+
+// certOf returns a credential's certificate without its chain.
+func certOf(t *testing.T, c pki.Credential) []byte {
+	t.Helper()
+	leaf, err := c.Leaf()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return pki.EncodeCertificates([]*x509.Certificate{leaf})
 }
 
 // TestLayouts: whatever the layout, each request gets the certificate that is for it, with the bytes of its file, and the three
@@ -325,7 +344,7 @@ func TestUsersCertificate(t *testing.T) {
 		return c
 	}
 	files := layout{"ca.pem": m.root.CertificatePEM()}
-	order := []string{"z", "my-admin", "people", "w", "v"}
+	order := []string{"z", "my-admin", "all", "w", "v"}
 	for at, c := range []pki.Credential{m.sound(cliID), nameless(), nameless(), m.sound(clientID), m.sound(serverID)} {
 		files[order[at]+".pem"], files[order[at]+"-key.pem"] = c.CertPEM, c.KeyPEM
 	}
@@ -382,6 +401,42 @@ func TestRegions(t *testing.T) {
 	root := files.with(layout{"us-client-nomad.pem": nil}).write(t)
 	_, _, err := read(t, root, asked...)
 	refused(t, err, root+"/eu-client-nomad.pem is for client.eu.nomad", "client.us.nomad")
+}
+
+// TestRegionsOfTheirOwn: clients call no server of another region, so they need not trust its authority; servers do.
+func TestRegionsOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	makers := map[string]*maker{"eu": {t, newAuthority(t, pki.Options{CommonName: "EU CA"})}, "us": {t, newAuthority(t, pki.Options{CommonName: "US CA"})}}
+	both := join(makers["eu"].root.CertificatePEM(), makers["us"].root.CertificatePEM())
+	files := layout{}
+	var asked []authority.Request
+	for region, m := range makers {
+		for role, trusted := range map[pki.Role][]byte{pki.Server: both, pki.Client: m.root.CertificatePEM()} {
+			id, at := pki.Identity{Role: role, Region: region}, region+"/"+string(role)
+			c := m.sound(id)
+			files[at+"/c"], files[at+"/k"], files[at+"/ca"] = c.CertPEM, c.KeyPEM, trusted
+			asked = append(asked, authority.Request{Node: region + "-" + string(role) + "-1", Identity: id})
+		}
+	}
+	mustRead(t, files.write(t), asked...)
+	root := files.with(layout{"us/server/ca": makers["us"].root.CertificatePEM()}).write(t)
+	_, _, err := read(t, root, asked...)
+	refused(t, err, root+"/eu/server/c is not accepted by its peers: its issuer CN=EU CA is missing", root+"/us/server/ca")
+}
+
+// TestKeyBeside: of several files with the key, that in the certificate's folder is the agent's.
+func TestKeyBeside(t *testing.T) {
+	t.Parallel()
+	m := newMaker(t)
+	c := m.sound(serverID)
+	files := layout{"a/backup.pem": append([]byte("# backup\n"), c.KeyPEM...), "b/c.pem": c.CertPEM, "b/k.pem": c.KeyPEM, "ca.pem": m.root.CertificatePEM()}
+	asked := authority.Request{Node: "server-1", Identity: serverID}
+	for _, want := range []string{"b/k.pem", "a/backup.pem"} {
+		if _, got := mustRead(t, files.write(t), asked); !bytes.Equal(got[0].KeyPEM, files[want]) {
+			t.Errorf("the key is not that of %s", want)
+		}
+		files = files.with(layout{want: nil})
+	}
 }
 
 // TestSigner: an authority with its key signs what agents accept, also below a root whose key is away. Without the key, or with
@@ -460,5 +515,38 @@ func TestIssuesNoFurtherNames(t *testing.T) {
 	}
 	if leaf, err := got[0].Leaf(); err != nil || leaf.PublicKeyAlgorithm != x509.ECDSA {
 		t.Errorf("%v, %v", leaf, err)
+	}
+}
+
+// TestAtOnce: several goroutines may ask at once, and each node still gets its own key.
+func TestAtOnce(t *testing.T) {
+	t.Parallel()
+	m := newMaker(t)
+	files := layout{"ca.pem": m.root.CertificatePEM()}
+	for at := range 8 {
+		c := m.sound(serverID)
+		files[fmt.Sprintf("%d.pem", at)], files[fmt.Sprintf("%d-key.pem", at)] = c.CertPEM, c.KeyPEM
+	}
+	s, err := folder.Read(t.Context(), files.write(t), folder.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wait sync.WaitGroup
+	keys := make([]string, 8)
+	for at := range keys {
+		wait.Go(func() {
+			got, err := s.Issue(t.Context(), authority.Request{Node: fmt.Sprintf("server-%d", at+1), Identity: serverID})
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			keys[at] = string(got[0].KeyPEM)
+			s.Warnings()
+		})
+	}
+	wait.Wait()
+	slices.Sort(keys)
+	if len(slices.Compact(keys)) != 8 {
+		t.Error("two nodes have one key")
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"nomadlab.internal/lab/authority"
 	"nomadlab.internal/lab/pki"
 )
 
@@ -60,5 +61,34 @@ func TestWarnings(t *testing.T) {
 			}
 			connectAll(t, got)
 		})
+	}
+}
+
+// TestSharedKeys: a key that serves two certificates is said if they are for different roles. One that was renewed with its key,
+// and has not reached every node, is not.
+func TestSharedKeys(t *testing.T) {
+	t.Parallel()
+	m := newMaker(t)
+	first := m.sound(serverID)
+	forKey := func(id pki.Identity) pki.Credential {
+		c, err := m.root.IssueForKey(id, first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	renewed, client := forKey(serverID), forKey(clientID)
+	root := layout{
+		"ca.pem": m.root.CertificatePEM(), "server-1/c": first.CertPEM, "server-1/k": first.KeyPEM, "server-2/c": renewed.CertPEM, "server-2/k": renewed.KeyPEM,
+		"client-1/c": client.CertPEM, "client-1/k": client.KeyPEM,
+	}.write(t)
+	servers := []authority.Request{{Node: "server-1", Identity: serverID}, {Node: "server-2", Identity: serverID}}
+	s, _ := mustRead(t, root, servers...)
+	if notes := s.Warnings(); len(notes) > 0 {
+		t.Errorf("of servers: %q", notes)
+	}
+	s, _ = mustRead(t, root, append(servers, requests()[2])...)
+	if notes := strings.Join(s.Warnings(), "\n"); !strings.Contains(notes, "one private key serves "+root+"/client-1/c and "+root+"/server-1/c") {
+		t.Errorf("of servers and a client: %q", notes)
 	}
 }
