@@ -138,9 +138,9 @@ func (s *Source) readDER(f file, password string) {
 	case err == nil:
 		s.addPFX(f, c)
 	case errors.Is(err, pki.ErrWrongPassword) && password == "":
-		s.problem(f.path, "under a password, and none was given", "name a file that has the password")
+		s.problem(f.path, "under a password, and none was given", "name a file that has the password with --password-file")
 	case errors.Is(err, pki.ErrWrongPassword):
-		s.problem(f.path, "under another password than the one that was given", "name a file that has its password, the same for all PKCS#12 files of the folder")
+		s.problem(f.path, "under another password than the one that was given", "name a file that has its password with --password-file: one password for all PKCS#12 files of the folder")
 	case why != "" && strings.Contains(why, "PKCS#12"):
 		s.problem(f.path, fmt.Sprintf("of no use (%v)", err), "export it with one private key and its certificate, such as with openssl pkcs12 -export")
 	case why != "":

@@ -106,7 +106,9 @@ func TestPFX(t *testing.T) {
 			if err := os.WriteFile(other, []byte("another hush"), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			for file, says := range map[string]string{other: "under another password", "": "under a password, and none was given"} {
+			for file, says := range map[string]string{
+				other: "under another password than the one that was given: name a file that has its password with --password-file", "": "under a password, and none was given: name a file that has the password with --password-file",
+			} {
 				_, err := with(file)
 				refused(t, err, root+"/server.pfx is "+says, root+"/client.p12 is "+says, root+"/cli.pfx is "+says)
 				if err != nil && strings.Contains(err.Error(), "hush") {
