@@ -2,14 +2,13 @@ package vault
 
 import (
 	"context"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
-
-	"crypto/x509"
 
 	"nomadlab.internal/lab/authority"
 	"nomadlab.internal/lab/authority/vault/render"

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -27,6 +28,8 @@ type node struct {
 	address string
 	log     *lockedBuffer
 	process *exec.Cmd
+	// spoil changes consul-template's configuration. Nil: nothing.
+	spoil func(string) string
 }
 
 // newNode writes the files of a node, which runs the given command.
@@ -65,7 +68,13 @@ func (n *node) start(t *testing.T, environment ...string) {
 	for _, template := range n.Templates() {
 		n.write(t, template.Source, template.Text)
 	}
-	n.write(t, n.ConfigFile(), n.Config())
+	config := n.Config()
+	if n.spoil != nil {
+		if config = n.spoil(config); config == n.Config() {
+			t.Fatal("nothing was spoilt")
+		}
+	}
+	n.write(t, n.ConfigFile(), config)
 	command := n.Supervisor(part(t, image.ConsulTemplate))
 	n.process = exec.Command(command[0], command[1:]...)
 	n.process.Env = append([]string{"HOME=" + n.folder, "PATH=" + os.Getenv("PATH")}, environment...)
@@ -194,7 +203,9 @@ func (n *node) agent() int {
 		if err == nil {
 			_, _ = fmt.Sscan(string(text), &pid) // empty: zero
 		}
-		if pid != 0 {
+		// Between fork and exec, and while Go's runtime tries what the kernel can do, a child is consul-template itself.
+		command, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if err == nil && strings.HasPrefix(string(command), n.Command[0]+"\x00") {
 			return pid
 		}
 	}
