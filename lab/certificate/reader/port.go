@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"syscall"
 	"time"
 
 	"nomadlab.internal/internal/deadline"
@@ -129,13 +130,18 @@ func (o PortOptions) explain(err error) error {
 		return errors.New("it presented no certificate")
 	case plain && !o.RPC:
 		return fmt.Errorf("it does not speak TLS, so it serves in plaintext, or it is an RPC port (--rpc): %w", err)
-	case o.RPC && (errors.Is(err, io.EOF) || errors.As(err, new(*net.OpError))):
+	case o.RPC && ended(err):
 		return fmt.Errorf("it ended the connection: a server without tls.rpc does so, and an HTTPS port, for which --rpc is wrong: %w", err)
-	case errors.Is(err, io.EOF):
+	case ended(err):
 		return fmt.Errorf("it ended the connection: is it an RPC port (--rpc)? %w", err)
 	default:
 		return err
 	}
+}
+
+// ended reports whether the other side has ended the connection.
+func ended(err error) bool {
+	return errors.Is(err, io.EOF) || errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
 // ClientCertificate reads a caller's certificate and key in PEM. It returns ErrUnreadable, wrapped.
