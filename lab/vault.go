@@ -219,10 +219,7 @@ func urlOf(service plan.Service, now engine.State) string {
 // function.
 func (s *start) untilServiceEnds(ctx context.Context, service plan.Service) (context.Context, func()) {
 	return cancelWhen(ctx, func(ctx context.Context) error {
-		states, err := s.lab.engine.Nodes(ctx, s.lab.Name())
-		if err != nil {
-			return nil // the next question may be answered
-		}
+		states, _ := s.lab.engine.Nodes(ctx, s.lab.Name()) // the next question may be answered
 		for _, now := range states {
 			if now.Node == service.Name && !now.Running {
 				return s.lab.serviceEnded(ctx, service, now)

@@ -19,7 +19,7 @@ func TestPostureOfTheDefaultLab(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := inspected(t, labtest.Start(t), inspect.Options{})
+	r := inspected(t, labtest.Start(t))
 	failed := map[string]bool{}
 	for _, f := range r.Findings {
 		switch f.Result {

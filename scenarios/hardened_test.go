@@ -25,7 +25,7 @@ func TestPosture(t *testing.T) {
 	t.Parallel()
 	l := labtest.Start(t, spec.Hardened())
 	before := contents(t, l)
-	r := inspected(t, l, inspect.Options{})
+	r := inspected(t, l)
 	if diff := cmp.Diff(before, contents(t, l)); diff != "" {
 		t.Errorf("the checks have changed the cluster (-before +after):\n%s", diff)
 	}
@@ -96,9 +96,9 @@ func showMatrix(t *testing.T, m *finding.Matrix) {
 }
 
 // inspected runs the checks.
-func inspected(t *testing.T, l *lab.Lab, o inspect.Options) finding.Report {
+func inspected(t *testing.T, l *lab.Lab) finding.Report {
 	t.Helper()
-	r, err := inspect.Lab(t.Context(), l, o)
+	r, err := inspect.Lab(t.Context(), l, inspect.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

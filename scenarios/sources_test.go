@@ -6,7 +6,6 @@ import (
 	"testing"
 
 	"nomadlab.internal/lab/finding"
-	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/labtest"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture/caller"
@@ -28,7 +27,7 @@ func TestPostureOfEachSource(t *testing.T) {
 				at = brought(t)
 			}
 			l := labtest.Start(t, spec.Hardened(), spec.Clients(1), spec.CertificatesFrom(at))
-			r := inspected(t, l, inspect.Options{})
+			r := inspected(t, l)
 			if len(tried(r.Findings)) == 0 {
 				t.Fatal("no check ran: nothing would be proved")
 			}
@@ -90,7 +89,7 @@ func TestPostureAsPublished(t *testing.T) {
 			}
 			l := labtest.Start(t, asPublished(source))
 			var failed []string
-			for _, f := range inspected(t, l, inspect.Options{}).Findings {
+			for _, f := range inspected(t, l).Findings {
 				if f.Result == finding.Fail && !slices.Contains(failed, f.ID) {
 					failed = append(failed, f.ID)
 				}

@@ -98,6 +98,9 @@ func (s stream) plan(p plan.Plan) {
 	if p.Hardened {
 		s.printf("hardened: ACLs on every agent, no raw_exec, clients need an introduction token, TLS 1.2 or later")
 	}
+	if p.Authority.Source != spec.BuiltinSource {
+		s.printf("certificates: from %s", p.Authority.Source)
+	}
 	if len(p.Overrides) > 0 {
 		s.printf("%s %s", s.uneasy("overrides:"), spec.OverridesText(p.Overrides))
 	}
@@ -110,10 +113,20 @@ func (s stream) plan(p plan.Plan) {
 		}
 		rows = append(rows, table.Row{n.Name, role, n.Region, n.Datacenter, n.Address, words(n.Ports)})
 	}
+	for _, service := range p.Services {
+		rows = append(rows, table.Row{service.Name, "service", "-", "-", service.Address, service.Port})
+	}
 	s.grid([]string{"NODE", "ROLE", "REGION", "DATACENTER", "ADDRESS", "PORTS"}, rows)
 	for _, n := range p.Nodes {
 		s.printf("")
 		s.planned(n)
+	}
+	for _, service := range p.Services {
+		s.printf("")
+		s.printf("%s", s.bold(service.Name))
+		s.plannedRow("command", strings.Join(service.Command, " "))
+		s.plannedRow("user", userText(service.User))
+		s.plannedFiles(service.Files)
 	}
 }
 
@@ -135,7 +148,7 @@ func words[T any](values []T) string { return strings.Trim(fmt.Sprint(values), "
 // planned prints a node's command, user, certificate and files.
 func (s stream) planned(n plan.Node) {
 	s.printf("%s", s.bold(n.Name))
-	row := func(label, value string) { s.printf("  %s %s", s.faint(fmt.Sprintf("%-12s", label)), value) }
+	row := s.plannedRow
 	row("command", strings.Join(n.Command, " "))
 	row("user", userText(n.User))
 	row("certificate", strings.TrimRight(n.Identity.Name()+" "+words(n.Identity.DNSNames)+" "+words(n.Identity.IPs), " "))
@@ -145,9 +158,20 @@ func (s stream) planned(n plan.Node) {
 	if n.Introduction != spec.Introduced {
 		row("introduction", string(n.Introduction))
 	}
+	if n.Folder != "" {
+		row("folder", n.Folder)
+	}
+	s.plannedFiles(n.Files)
+}
+
+func (s stream) plannedRow(label, value string) {
+	s.printf("  %s %s", s.faint(fmt.Sprintf("%-12s", label)), value)
+}
+
+func (s stream) plannedFiles(files []plan.File) {
 	label := "files"
-	for _, f := range n.Files {
-		row(label, fmt.Sprintf("%s  %s%s", f.Mode, f.Path, s.secret(f)))
+	for _, f := range files {
+		s.plannedRow(label, fmt.Sprintf("%s  %s%s", f.Mode, f.Path, s.secret(f)))
 		label = ""
 	}
 }
