@@ -45,6 +45,16 @@ type Options struct {
 	LeafTTL time.Duration
 }
 
+// Commands returns the command lines that make the authority and a certificate for each request. Each is as a user would type it in
+// an empty folder with the authority's files.
+func (o Options) Commands(requests ...authority.Request) []string {
+	lines := []string{commandLine(o.caCommand())}
+	for _, r := range requests {
+		lines = append(lines, commandLine(o.of(r).certCommand(r.Identity)))
+	}
+	return lines
+}
+
 func (o Options) domain() string            { return cmp.Or(o.Domain, nomadDomain) }
 func (o Options) certificateDomain() string { return cmp.Or(o.CertificateDomain, nomadDomain) }
 

@@ -106,8 +106,7 @@ func (s *Source) Issue(ctx context.Context, requests ...authority.Request) ([]pk
 // Signer returns the authority, so that certificates that Nomad's CLI does not make can be issued too.
 func (s *Source) Signer() *pki.Authority { return s.signer }
 
-// Commands returns the command lines that were run, in the order in which they are given here: the authority's first. Each is as a
-// user would type it in an empty folder with the authority's files.
+// Commands returns the command lines that were run, the authority's first, as Options.Commands has them.
 func (s *Source) Commands() []string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -84,6 +84,9 @@ func TestGuideOfItsOwnDomain(t *testing.T) {
 	if diff := cmp.Diff(commands, guide.Commands()); diff != "" {
 		t.Error(diff)
 	}
+	if diff := cmp.Diff(commands, o.Commands(server)); diff != "" {
+		t.Errorf("before they run:\n%s", diff)
+	}
 	files := []string{
 		domain + "-agent-ca.pem", domain + "-agent-ca-key.pem",
 		"global-server-" + domain + ".pem", "global-server-" + domain + "-key.pem",
