@@ -38,7 +38,7 @@ func rooms() map[string]room {
 			testsMayImport: []string{"lab/labtest"},
 		},
 		"bench":     {mayImport: append([]string{"internal/procfs"}, everythingBelow...)},
-		"scenarios": {mayImport: everythingBelow, testsMayImport: []string{"lab/labtest"}},
+		"scenarios": {mayImport: append([]string{"lab/authority", "lab/authority/nomadcli"}, everythingBelow...), testsMayImport: []string{"lab/labtest"}},
 		"lab/labtest": {
 			mayImport:      []string{"lab", "internal/deadline", "lab/engine", "lab/engine/engines", "lab/finding", "lab/image", "lab/poll", "lab/spec", "lab/scenario"},
 			testsMayImport: []string{"lab/image", "lab/inspect", "lab/pki", "lab/plan", "lab/probe"},

@@ -27,11 +27,17 @@ const (
 // clientsOfBothRoles starts the agent with the cli certificate, waits until servers have refused it, and then starts the
 // other one.
 func clientsOfBothRoles(ctx context.Context, t *scenario.T) error {
-	cli, err := t.Lab.Node(cliCertificate)
+	return clientIsRefused(ctx, t, cliCertificate, clientCertificate)
+}
+
+// clientIsRefused starts the client agent with the wrong certificate, waits until servers have refused it for its role, and then
+// starts the control, which must join.
+func clientIsRefused(ctx context.Context, t *scenario.T, wrong, control string) error {
+	refused, err := t.Lab.Node(wrong)
 	if err != nil {
 		return err
 	}
-	client, err := t.Lab.Node(clientCertificate)
+	client, err := t.Lab.Node(control)
 	if err != nil {
 		return err
 	}
@@ -39,16 +45,16 @@ func clientsOfBothRoles(ctx context.Context, t *scenario.T) error {
 	if err != nil {
 		return err
 	}
-	if err := cli.Start(ctx); err != nil {
+	if err := refused.Start(ctx); err != nil {
 		return err
 	}
 	var seen []string
 	admitted := func(ctx context.Context) (string, error) {
 		known, err := registered(ctx, t.Lab)
-		return known.with(cli), err
+		return known.with(refused), err
 	}
-	err = awaitUnless(ctx, fmt.Sprintf("the servers to refuse %s %d times", cli.Name(), refusals), admitted, func() string {
-		if seen = refusedAt(marks, cli); len(seen) < refusals {
+	err = awaitUnless(ctx, fmt.Sprintf("the servers to refuse %s %d times", refused.Name(), refusals), admitted, func() string {
+		if seen = refusedAt(marks, refused); len(seen) < refusals {
 			return fmt.Sprintf("%d refusals in the servers' logs", len(seen))
 		}
 		return ""
@@ -56,11 +62,11 @@ func clientsOfBothRoles(ctx context.Context, t *scenario.T) error {
 	if err != nil {
 		return err
 	}
-	t.Say("%s was refused, as the servers say:\n%s", cli.Name(), strings.Join(seen[:refusals], "\n"))
+	t.Say("%s was refused, as the servers say:\n%s", refused.Name(), strings.Join(seen[:refusals], "\n"))
 	if err := client.Start(ctx); err != nil {
 		return err
 	}
-	return joinsAlone(ctx, t, client, cli)
+	return joinsAlone(ctx, t, client, refused)
 }
 
 // joinsAlone waits until the right client is ready, and returns an error if the wrong one, which had that time as well, is
