@@ -54,7 +54,7 @@ func key(i int, k spec.GossipKey) spec.Option {
 }
 
 func mutations() []mutation {
-	return slices.Concat(tlsMutations(), gossipMutations(), networkMutations(), sourceMutations())
+	return slices.Concat(tlsMutations(), gossipMutations(), networkMutations(), sourceMutations(), vaultMutations())
 }
 
 func networkMutations() []mutation {

@@ -16,7 +16,7 @@ import (
 func All() []scenario.Scenario {
 	return []scenario.Scenario{
 		plainHTTP(), wrongRole(), gossip(), listener(), bitFlips(), bitFlipsBetweenServers(), regions(), electedAgain(), jobRuns(),
-		domainOfTheirOwn(), cfsslGuide(),
+		domainOfTheirOwn(), cfsslGuide(), vaultDenies(), vaultGuide(),
 	}
 }
 

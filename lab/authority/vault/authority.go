@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"nomadlab.internal/lab/authority"
 	"nomadlab.internal/lab/authority/vault/render"
@@ -140,12 +141,17 @@ func (a *Authority) issue(ctx context.Context, r authority.Request) (pki.Credent
 	if err != nil {
 		return pki.Credential{}, err
 	}
-	answer, err := a.client.Call(ctx, token, http.MethodPost, issuePath(known), a.parameters(r.Identity))
+	return a.ask(ctx, token, known, r.Identity, a.parameters(r.Identity))
+}
+
+// ask asks for a certificate, and returns it as the node's templates render it.
+func (a *Authority) ask(ctx context.Context, token Secret, at role, id pki.Identity, body map[string]any) (pki.Credential, error) {
+	answer, err := a.client.Call(ctx, token, http.MethodPost, issuePath(at), body)
 	if err != nil {
 		return pki.Credential{}, err
 	}
 	credential := pki.Credential{
-		Identity: r.Identity, CertPEM: []byte(withNewline(answer.Text("certificate")) + withNewline(answer.Text("issuing_ca"))),
+		Identity: id, CertPEM: []byte(withNewline(answer.Text("certificate")) + withNewline(answer.Text("issuing_ca"))),
 		KeyPEM: []byte(withNewline(answer.Text("private_key"))), CAPEM: a.RootPEM(),
 	}
 	if a.o.Published {
@@ -170,4 +176,19 @@ func (a *Authority) parameters(id pki.Identity) map[string]any {
 		body[key] = value
 	}
 	return body
+}
+
+// IssueWith asks with a token, at the role of its holder, for a certificate in the name of asked, who may be another. Scenarios try
+// with it what a role allows. notAfter is the end that is asked for. Zero: the usual life. It returns the errors of Issue.
+func (a *Authority) IssueWith(ctx context.Context, token Secret, holder, asked pki.Identity, notAfter time.Time) (pki.Credential, error) {
+	known, err := a.roleOf(holder)
+	if err != nil {
+		return pki.Credential{}, err
+	}
+	body := a.parameters(asked)
+	if !notAfter.IsZero() {
+		delete(body, "ttl") // Vault refuses both
+		body["not_after"] = notAfter.UTC().Format(time.RFC3339)
+	}
+	return a.ask(ctx, token, known, asked, body)
 }

@@ -91,7 +91,7 @@ func (a *Authority) checkRequest(ctx context.Context, token Secret, ttl time.Dur
 	// alone (builtin/logical/pki/issuing/issue_common.go:985).
 	if end.Before(asked.Add(ttl - clockMargin)) {
 		return fmt.Errorf("%w: %s was asked for and %s given, without an error (%s): ask for less, or raise max_ttl of the role %q",
-			ErrLifetime, ttl, end.Sub(asked).Round(time.Second), strings.Join(answer.Warnings, "; "), name)
+			ErrLifetime, ttl, end.Sub(asked).Round(10*time.Second), strings.Join(answer.Warnings, "; "), name)
 	}
 	return nil
 }

@@ -21,7 +21,7 @@ import (
 // Denial is one call with a node's token that a safe Vault must deny, and its control: the same call by a caller that may do it,
 // or the same token with what it may do.
 type Denial struct {
-	// Name is short and stable, such as "sign an authority with the root".
+	// Name is short and stable, and goes with "a node is denied to", such as "sign an authority with the root".
 	Name string
 	// Why says what a node could do if the call were accepted.
 	Why string

@@ -73,36 +73,36 @@ func (t *trial) keyProbes() []probe {
 func (t *trial) nameProbes() []probe {
 	const why = "A server's certificate outranks every ACL token (nomad/keyring_endpoint.go)."
 	own := &controlCall{token: t.clientToken, path: t.issue(t.client), what: "the same token for its own name", body: t.names(t.client)}
-	server := probeOf("a client's token asks its own role for a server's name", why, http.MethodPost, t.issue(t.client), t.names(t.server))
+	server := probeOf("take a server's name at its own role", why, http.MethodPost, t.issue(t.client), t.names(t.server))
 	server.control, server.Hole = own, true
 
 	alternative := maps.Clone(t.names(t.client))
 	alternative["alt_names"] = t.server.Name()
-	hidden := probeOf("a client's token asks for a server's name beside its own", why+" Nomad takes a role from any name (nomad/server.go:634).",
+	hidden := probeOf("take a server's name beside its own", why+" Nomad takes a role from any name (nomad/server.go:634).",
 		http.MethodPost, t.issue(t.client), alternative)
 	hidden.control, hidden.Hole = own, true
 
-	foreign := probeOf("a client's token asks for a name of another domain", "An agent's authority would vouch for any host.",
+	foreign := probeOf("take a name of another domain", "An agent's authority would vouch for any host.",
 		http.MethodPost, t.issue(t.client), map[string]any{"common_name": "www.example.com", "ttl": "60s"})
 	foreign.control = own
 
-	wildcard := probeOf("a client's token asks for a wildcard", "A wildcard is good for every name of its domain.",
+	wildcard := probeOf("take a wildcard", "A wildcard is good for every name of its domain.",
 		http.MethodPost, t.issue(t.client), map[string]any{"common_name": "*." + t.a.o.regions()[0], "ttl": "60s"})
 	wildcard.control, wildcard.Hole = own, true
 
 	long := maps.Clone(t.names(t.client))
 	delete(long, "ttl")
 	long["not_after"] = time.Now().Add(t.a.o.TTL + 7*24*time.Hour).UTC().Format(time.RFC3339)
-	longLived := probeOf("a client's token asks for a life beyond the role's max_ttl", "Expiry is Nomad's only revocation (nomad#4900).",
+	longLived := probeOf("outlive max_ttl of its role", "Expiry is Nomad's only revocation (nomad#4900).",
 		http.MethodPost, t.issue(t.client), long)
 	longLived.control, longLived.Hole = own, true
 	out := []probe{server, hidden, foreign, wildcard, longLived}
 	if t.a.o.Published {
 		return out // there is one role
 	}
-	other := probeOf("a client's token asks the servers' role", why, http.MethodPost, t.issue(t.server), t.names(t.server))
+	other := probeOf("use the servers' role", why, http.MethodPost, t.issue(t.server), t.names(t.server))
 	other.control = &controlCall{token: t.serverToken, path: t.issue(t.server), what: "the same call with a server's token", body: t.names(t.server)}
-	crossing := probeOf("a server's token asks the clients' role", "One token is for one role.", http.MethodPost, t.issue(t.client), t.names(t.client))
+	crossing := probeOf("use the clients' role", "One token is for one role.", http.MethodPost, t.issue(t.client), t.names(t.client))
 	crossing.Caller, crossing.control = pki.Server, &controlCall{token: t.clientToken, path: t.issue(t.client), what: "the same call with a client's token", body: t.names(t.client)}
 	return append(out, other, crossing)
 }
