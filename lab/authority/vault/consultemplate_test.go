@@ -184,7 +184,7 @@ func TestARestartedNodeKeepsItsCertificate(t *testing.T) {
 // node's token is in no log, environment or command line.
 func TestTheTokenReachesNoAgent(t *testing.T) {
 	both(t, func(t *testing.T, s *server) {
-		const inherited = "VAULT_TOKEN=of-whoever-started-it"
+		const inherited = "VAULT_TOKEN=of-the-caller"
 		n := newNode(t, s, serverID, s == running.published, waits())
 		text, _ := n.read(t, n.TokenFile())
 		_, token, _ := strings.Cut(text, `"`)

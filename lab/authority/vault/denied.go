@@ -37,7 +37,7 @@ func (t *trial) rootProbes() []probe {
 			http.MethodPost, render.IntermediateMount+"/root/sign-intermediate", sign),
 		probeOf("issue with the root", "The root's key is for intermediate authorities alone.",
 			http.MethodPost, root+"/issue/"+controlRole, map[string]any{"common_name": t.client.Name(), "ttl": "60s"}),
-		probeOf("sign a self-issued authority with the root", "Whoever trusts the root would trust a foreign authority.",
+		probeOf("sign a self-issued authority with the root", "Agents that trust the root would trust a foreign authority.",
 			http.MethodPost, root+"/root/sign-self-issued", map[string]any{"certificate": t.selfIssued}),
 		probeOf("sign a request as it stands", "The request's names are not checked against any role.",
 			http.MethodPost, render.IntermediateMount+"/sign-verbatim", sign),
@@ -71,7 +71,7 @@ func (t *trial) keyProbes() []probe {
 
 // nameProbes ask for certificates in another's name.
 func (t *trial) nameProbes() []probe {
-	const why = "A server's certificate outranks every ACL token (nomad/keyring_endpoint.go)."
+	const why = "A server's certificate outranks every ACL token: Keyring.Get gives it root keys (verified against Nomad 1.11.3)."
 	own := &controlCall{token: t.clientToken, path: t.issue(t.client), what: "the same token for its own name", body: t.names(t.client)}
 	server := probeOf("take a server's name at its own role", why, http.MethodPost, t.issue(t.client), t.names(t.server))
 	server.control, server.Hole = own, true
