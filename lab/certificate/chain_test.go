@@ -10,6 +10,9 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -144,6 +147,9 @@ func TestChains(t *testing.T) {
 			case !sound && !strings.Contains(c.Problems[0].What, test.says):
 				t.Errorf("%q does not say %q", c.Problems[0].What, test.says)
 			}
+			if isMissing := test.problem == "issuer-missing"; isMissing != (c.Chain.Missing != "") {
+				t.Errorf("the missing issuer is %q", c.Chain.Missing)
+			}
 		})
 	}
 }
@@ -183,7 +189,9 @@ func TestOrderOfAFile(t *testing.T) {
 			if got := strings.Join(ids(r.Places[0].Problems), " "); got != test.problem {
 				t.Errorf("problems %q, want %q", got, test.problem)
 			}
-			if c := r.Places[0].Certificates[0]; len(c.Problems) > 0 || len(certificate.OpenIn(c.Opens, "global")) != len(certificate.Endpoints()) {
+			if c := r.Places[0].Certificates[0]; slices.Contains([]string{"with the root", "one that is not of it"}, test.name) != (len(c.Notes) > 0) {
+				t.Errorf("notes %q", c.Notes)
+			} else if len(c.Problems) > 0 || len(certificate.OpenIn(c.Opens, "global")) != len(certificate.Endpoints()) {
 				t.Errorf("Go accepts the chain in any order, and it is said: %+v", c)
 			}
 		})
@@ -212,6 +220,35 @@ func TestMissingIntermediateNearby(t *testing.T) {
 		}
 		if test.problem == "intermediate-missing" && !strings.Contains(got[0].Remedy, "between.pem") {
 			t.Errorf("%q names no file", got[0].Remedy)
+		}
+	}
+}
+
+// TestOldSignature: a certificate that is signed with SHA-1 is refused whatever is trusted; the same with SHA-256 is the control.
+func TestOldSignature(t *testing.T) {
+	var none *link
+	root := none.sign(t, "root", isCA)
+	folder := t.TempDir()
+	for name, text := range map[string][]byte{"ca": pemOf(root), "key": root.keyPEM(t)} {
+		if err := os.WriteFile(filepath.Join(folder, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for hash, want := range map[string]string{"sha1": "old-signature", "sha256": ""} {
+		run := exec.CommandContext(t.Context(), "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", "own",
+			"-subj", "/CN=leaf", "-addext", "subjectAltName=DNS:server.global.nomad,DNS:localhost", "-addext", "extendedKeyUsage=serverAuth,clientAuth",
+			"-addext", "basicConstraints=critical,CA:FALSE", "-days", "5", "-CA", "ca", "-CAkey", "key", "-"+hash, "-out", "out")
+		run.Dir = folder
+		if out, err := run.CombinedOutput(); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		text, err := os.ReadFile(filepath.Join(folder, "out"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c := judged(t, certificate.Options{Now: time.Now(), Trusted: []*x509.Certificate{root.cert}}, text)
+		if got := strings.Join(ids(c.Problems), " "); got != want {
+			t.Errorf("%s: problems %q, want %q", hash, got, want)
 		}
 	}
 }

@@ -60,6 +60,11 @@ func TestCompare(t *testing.T) {
 			if len(changes) != len(test.want) || c.Worse() != test.worse {
 				t.Errorf("%d changes, worse %t: %+v", len(changes), c.Worse(), changes)
 			}
+			for _, ch := range changes {
+				if isWorse := slices.Contains([]string{"signing", "opens"}, ch.What) && !strings.HasPrefix(ch.Text, "lost") || strings.HasPrefix(ch.Text, "now wrong"); ch.Worse != isWorse {
+					t.Errorf("%+v: for the worse is %t, want %t", ch, ch.Worse, isWorse)
+				}
+			}
 			if back := certificate.Compare(after, before); test.name == "can sign" && back.Worse() {
 				t.Errorf("back again is for the worse: %+v", back)
 			}

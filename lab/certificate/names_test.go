@@ -2,6 +2,7 @@ package certificate_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"nomadlab.internal/lab/certificate"
@@ -61,6 +62,9 @@ func TestNames(t *testing.T) {
 			}
 			if got := certificate.OpenIn(c.Opens, "global"); !slices.Equal(got, test.opens) {
 				t.Errorf("it opens %q, want %q", got, test.opens)
+			}
+			if n := strings.Count(c.OpensText(), "RPC of every region") + strings.Count(c.OpensText(), "RPC of global, node"); n > 1 {
+				t.Errorf("it opens RPC twice: %s", c.OpensText())
 			}
 			if got := ids(c.Problems); !slices.Equal(got, test.problems) && len(got)+len(test.problems) > 0 {
 				t.Errorf("problems %q, want %q", got, test.problems)
