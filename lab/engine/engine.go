@@ -224,4 +224,7 @@ type Streams struct {
 type Task struct {
 	Node
 	Streams
+	// Offline says that the command calls nobody. The Docker engine gives it no network then, which halves the start of its
+	// container. Other engines may ignore it.
+	Offline bool
 }

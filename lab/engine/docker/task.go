@@ -8,13 +8,14 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/network"
 	"github.com/moby/moby/client"
 
 	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab/engine"
 )
 
-// Run runs a command to its end in a container of its own on the lab's network. Package docker's comment says why
+// Run runs a command to its end in a container of its own, on the lab's network or, if it is Offline, without any. Package docker's comment says why
 // testcontainers does not create this container.
 func (e *Engine) Run(ctx context.Context, t engine.Task) (code int, err error) {
 	created, err := e.client.ContainerCreate(ctx, client.ContainerCreateOptions{
@@ -24,7 +25,7 @@ func (e *Engine) Run(ctx context.Context, t engine.Task) (code int, err error) {
 			Tty: t.Terminal, OpenStdin: t.Stdin != nil, StdinOnce: true,
 			AttachStdin: t.Stdin != nil, AttachStdout: true, AttachStderr: true,
 		},
-		HostConfig: taskHost(t.Lab),
+		HostConfig: taskHost(t),
 	})
 	if err != nil {
 		return 0, fmt.Errorf("create a container for %q: %w", t.Command[0], explain(err))
@@ -51,8 +52,11 @@ func (e *Engine) discard(ctx context.Context, id, program string) error {
 	return nil
 }
 
-func taskHost(lab string) *container.HostConfig {
-	h := &container.HostConfig{NetworkMode: container.NetworkMode(networkName(lab))}
+func taskHost(t engine.Task) *container.HostConfig {
+	h := &container.HostConfig{NetworkMode: container.NetworkMode(networkName(t.Lab))}
+	if t.Offline {
+		h.NetworkMode = network.NetworkNone
+	}
 	confine(h)
 	return h
 }

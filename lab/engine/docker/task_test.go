@@ -1,8 +1,11 @@
 package docker_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/moby/moby/client"
@@ -48,6 +51,28 @@ func TestTaskEndsWithItsContext(t *testing.T) {
 	}
 	if published != 0 {
 		t.Errorf("%d ports of the task were published", published)
+	}
+	if n := w.leftovers(t.Context(), t); n != 1 {
+		t.Errorf("%d containers and networks are left, want the network alone", n)
+	}
+}
+
+// TestOfflineTask: an offline task has loopback alone, and the same task on the lab's network has more.
+func TestOfflineTask(t *testing.T) {
+	t.Parallel()
+	w := newTestLab(t)
+	for offline, want := range map[bool]string{true: "lo:", false: "eth0: lo:"} {
+		var out bytes.Buffer
+		task := w.task("cat /proc/net/dev", engine.Streams{Stdout: &out})
+		task.Offline = offline
+		if code, err := w.Run(t.Context(), task); code != 0 || err != nil {
+			t.Fatalf("offline %v: exit code %d, %v", offline, code, err)
+		}
+		devices := slices.DeleteFunc(strings.Fields(out.String()), func(word string) bool { return word != "lo:" && !strings.HasPrefix(word, "eth") })
+		slices.Sort(devices)
+		if got := strings.Join(devices, " "); got != want {
+			t.Errorf("offline %v: the task has the devices %q, want %q", offline, got, want)
+		}
 	}
 	if n := w.leftovers(t.Context(), t); n != 1 {
 		t.Errorf("%d containers and networks are left, want the network alone", n)
