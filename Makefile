@@ -150,7 +150,7 @@ chromium: ## install Chromium, in which the HTML report is tested, if it is miss
 # `$(BIN)/nomadlab-bench --help` lists them.
 bench: image ## measure how fast clusters come up, beside plain scripts, into .bin/bench/ (DOCS=1: and into docs/)
 	@go build -trimpath -o $(BIN)/nomadlab-bench ./bench
-	@echo "==> bench: ten rounds, then larger and larger clusters: this takes a quarter of an hour"
+	@echo "==> bench: ten rounds, five with other sources of certificates, then larger and larger clusters: this takes a quarter of an hour"
 	@$(BIN)/nomadlab-bench --out $(BIN)/bench $(if $(DOCS),--docs docs) $(BENCH)
 
 # A module's zip file has all files below MODULE@VERSION/ (go.dev/ref/mod#zip-files), which is what git makes of a commit. The list

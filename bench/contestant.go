@@ -38,10 +38,18 @@ type contestant struct {
 	script string
 	// engine is where lab.Up runs nodes.
 	engine engines.Kind
+	// source is where the lab's certificates come from, such as spec.VaultSource. Empty: the lab makes them.
+	source string
+	// limit is the ratio that it is to stay below, without the start of a Vault server. Zero: none.
+	limit float64
 }
 
-func (c contestant) any() bool      { return true }
-func (c contestant) isEngine() bool { return c.script == "" }
+func (c contestant) isScript() bool { return c.script != "" }
+func (c contestant) isSource() bool { return c.source != "" }
+func (c contestant) isEngine() bool { return !c.isScript() && !c.isSource() }
+
+// inRounds reports whether it takes part in the rounds of results.rounds. Sources have rounds of their own.
+func (c contestant) inRounds() bool { return !c.isSource() }
 
 // Names of the contestants.
 const (
@@ -51,14 +59,15 @@ const (
 	onDocker     = "docker"
 )
 
-// contestants returns all of them, each engine after the script that it is compared with.
+// contestants returns all of them, each engine after the script that it is compared with, and the sources after the engines.
 func contestants() []contestant {
-	return []contestant{
+	all := []contestant{
 		{name: floorByHand, title: "processes, by hand", script: floorScript},
 		{name: onProcesses, title: "process engine", against: floorByHand, engine: engines.Process},
 		{name: dockerByHand, title: "docker run, by hand", script: dockerScript},
 		{name: onDocker, title: "Docker engine", against: dockerByHand, engine: engines.Docker},
 	}
+	return slices.Concat(all, sourcesOn(all[1]), sourcesOn(all[3]))
 }
 
 // names returns the names of the contestants that are of a kind.
@@ -106,17 +115,26 @@ type environment struct {
 	// nomad is the value of --nomad; binary is the program that was found, and version its version.
 	nomad, binary, version string
 	timeout                time.Duration
-	engines                map[string]engine.Engine
+	engines                map[engines.Kind]engine.Engine
 	// docker is a connection to the Docker daemon, or nil if no contestant uses it.
 	docker *client.Client
+	// sources are those that take part, and leftOut those that cannot.
+	sources []contestant
+	leftOut []leftOut
 }
 
 // newEnvironment gets everything that must be there before a clock starts.
 func newEnvironment(ctx context.Context, s settings, progress func(string)) (*environment, error) {
-	e := &environment{nomad: s.nomad, timeout: s.timeout, engines: map[string]engine.Engine{}}
-	err := e.connect(ctx, slices.Concat(s.contestants, s.engines))
+	e := &environment{nomad: s.nomad, timeout: s.timeout, engines: map[engines.Kind]engine.Engine{}}
+	if s.sourceRounds == 0 {
+		s.sources = nil
+	}
+	err := e.connect(ctx, slices.Concat(s.contestants, s.engines, s.sources))
 	if err == nil {
 		err = e.getNomad(ctx, progress)
+	}
+	if err == nil {
+		err = e.lookForParts(ctx, s.sources)
 	}
 	if err == nil {
 		e.folder, err = os.MkdirTemp("", "nomadlab-bench-")
@@ -131,16 +149,16 @@ func newEnvironment(ctx context.Context, s settings, progress func(string)) (*en
 func (e *environment) connect(ctx context.Context, wanted []string) error {
 	for _, c := range contestants() {
 		needed := slices.Contains(wanted, c.name) || c.name == onDocker && slices.Contains(wanted, dockerByHand)
-		if !c.isEngine() || !needed {
+		if c.isScript() || !needed || e.engines[c.engine] != nil {
 			continue
 		}
 		set, err := engines.Open(ctx, c.engine)
 		if err != nil {
 			return err
 		}
-		e.engines[c.name] = set.Home()
+		e.engines[c.engine] = set.Home()
 	}
-	d := e.engines[onDocker]
+	d := e.engines[engines.Docker]
 	if d == nil {
 		return nil
 	}
@@ -186,15 +204,18 @@ func (e *environment) close() error {
 
 // prepare does what is not measured, and returns a cluster that can begin.
 func (e *environment) prepare(ctx context.Context, c contestant, clients int) (attempt, error) {
-	if !c.isEngine() {
+	if c.isScript() {
 		variables := []string{"NOMAD=" + e.binary, "IMAGE=" + e.image.Ref, "LOOPBACK=" + randomLoopback()}
 		return startScript(ctx, c, e.folder, variables, clients)
 	}
-	on, nomad := e.engines[c.name], spec.Nomad{Binary: e.nomad}
+	on, nomad := e.engines[c.engine], spec.Nomad{Binary: e.nomad}
 	if on.DockerHost() != "" {
 		nomad = spec.Nomad{Image: e.image.Ref}
 	}
 	wanted := spec.Spec{Name: randomName(), Nomad: nomad}.With(spec.Servers(serverCount), spec.Clients(clients))
+	if c.isSource() {
+		wanted = wanted.With(spec.CertificatesFrom(c.source))
+	}
 	return &labAttempt{engine: on, docker: e.docker, spec: wanted, timeout: e.timeout}, nil
 }
 

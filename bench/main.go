@@ -27,12 +27,12 @@ func main() {
 
 // settings holds the values of the flags.
 type settings struct {
-	rounds, sizeRounds   int
-	sizes                []int
-	contestants, engines []string
-	nomad                string
-	out, docs            string
-	timeout              time.Duration
+	rounds, sizeRounds, sourceRounds int
+	sizes                            []int
+	contestants, engines, sources    []string
+	nomad                            string
+	out, docs                        string
+	timeout                          time.Duration
 }
 
 // Exit codes, the same as those of the nomadlab command.
@@ -69,7 +69,8 @@ func command() *cobra.Command {
 		Short: "Measure how fast clusters come up, beside plain scripts",
 		Long: `bench brings up clusters of three servers and two clients in several ways, one after the
 other, round by round, and watches all of them from outside with the same code. Then it
-brings up larger and larger ones. It prints every measurement in Go's benchmark format,
+brings up those whose certificates come from elsewhere, and larger and larger ones. It
+builds no Vault: without one, its labs are left out. It prints every measurement in Go's benchmark format,
 which benchstat reads, and tables of them. docs/performance.md says what is measured, and how.`,
 		Example: `  go run ./bench
   go run ./bench --rounds 3 --sizes 1,5 --contestants docker-by-hand,docker
@@ -89,8 +90,10 @@ which benchstat reads, and tables of them. docs/performance.md says what is meas
 	flags.IntVar(&s.rounds, "rounds", 10, "rounds of three servers and two clients; 0 leaves them out")
 	flags.IntSliceVar(&s.sizes, "sizes", []int{1, 5, 15, 40, 100}, "numbers of clients to try")
 	flags.IntVar(&s.sizeRounds, "size-rounds", 2, "how often each size is tried; 0 leaves them out")
-	flags.StringSliceVar(&s.contestants, "contestants", names(contestant.any), "what takes part in the rounds")
+	flags.StringSliceVar(&s.contestants, "contestants", names(contestant.inRounds), "what takes part in the rounds")
 	flags.StringSliceVar(&s.engines, "engines", names(contestant.isEngine), "engines that the sizes are tried on")
+	flags.IntVar(&s.sourceRounds, "source-rounds", 5, "rounds of labs with other sources of certificates, each beside the engine's own; 0 leaves them out")
+	flags.StringSliceVar(&s.sources, "sources", names(contestant.isSource), "what takes part in those rounds")
 	flags.StringVar(&s.nomad, "nomad", "", "path of a static nomad binary for Linux (default: one is found or built)")
 	flags.StringVar(&s.out, "out", ".bin/bench", "folder for results.txt and results.md")
 	flags.StringVar(&s.docs, "docs", "", "folder with the performance.md that is to get the new numbers")
@@ -100,16 +103,17 @@ which benchstat reads, and tables of them. docs/performance.md says what is meas
 
 func (s settings) validate() error {
 	switch {
-	case s.rounds < 0 || s.sizeRounds < 0:
-		return fmt.Errorf("--rounds is %d and --size-rounds %d: use 0 or more", s.rounds, s.sizeRounds)
+	case s.rounds < 0 || s.sizeRounds < 0 || s.sourceRounds < 0:
+		return fmt.Errorf("--rounds is %d, --size-rounds %d and --source-rounds %d: use 0 or more", s.rounds, s.sizeRounds, s.sourceRounds)
 	case s.timeout <= 0:
 		return fmt.Errorf("--timeout is %s: use a positive duration such as 90s", s.timeout)
 	case slices.ContainsFunc(s.sizes, func(n int) bool { return n < 0 }):
 		return fmt.Errorf("--sizes is %v: a cluster cannot have fewer than no clients", s.sizes)
 	}
 	return errors.Join(
-		known("--contestants", s.contestants, names(contestant.any)),
-		known("--engines", s.engines, names(contestant.isEngine)))
+		known("--contestants", s.contestants, names(contestant.inRounds)),
+		known("--engines", s.engines, names(contestant.isEngine)),
+		known("--sources", s.sources, names(contestant.isSource)))
 }
 
 func known(flag string, given, there []string) error {

@@ -28,7 +28,7 @@ const none = "–"
 
 // sections returns the tables that have any rows.
 func sections(r results) []section {
-	all := []section{machineSection(r), roundSection(r), sizeSection(r)}
+	all := []section{machineSection(r), roundSection(r), sourceSection(r), leftOutSection(r), sizeSection(r)}
 	for _, c := range contestants() {
 		if b, ok := typical(of(r.rounds, c.name)); ok {
 			all = append(all, stepSection(b))
@@ -179,7 +179,7 @@ func stepSection(b boot) section {
 
 // failures returns the boots that failed.
 func failures(r results) []boot {
-	all := slices.Concat(r.rounds, r.sizes)
+	all := slices.Concat(r.rounds, r.sources, r.sizes)
 	return slices.DeleteFunc(all, func(b boot) bool { return b.err == nil })
 }
 
@@ -229,7 +229,7 @@ func benchmarkFormat(r results) string {
 				continue
 			}
 			fmt.Fprintf(&out, "%s 1", name)
-			for _, m := range milestones() {
+			for _, m := range measures() {
 				if s, seen := b.seconds[m]; seen {
 					fmt.Fprintf(&out, " %.4f %s-sec", s, strings.ReplaceAll(string(m), " ", "-"))
 				}
@@ -240,7 +240,11 @@ func benchmarkFormat(r results) string {
 			out.WriteString("\n")
 		}
 	}
+	for _, l := range r.leftOut {
+		fmt.Fprintf(&out, "# %s was left out, %s: %s\n", l.by.title, l.why, l.remedy)
+	}
 	write("Round", r.rounds)
+	write("Source", r.sources)
 	write("Size", r.sizes)
 	return out.String()
 }

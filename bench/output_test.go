@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"gotest.tools/v3/golden"
+
+	"nomadlab.internal/lab/spec"
 )
 
 // someResults has everything once: two contestants that are compared, one without the other, a failure, sizes, steps.
@@ -40,6 +42,17 @@ func someResults() results {
 			ready: 2 + float64(clients)/10 + float64(i)/100, returned: 2.5 + float64(clients)/10, removed: 1,
 		}, memory: memory{nodes: int(nodes), total: nodes * 30 << 20, private: nodes * 10 << 20, counted: "as told"}})
 	}
+	for round := 1; round <= 3; round++ {
+		for i, name := range []string{onProcesses, "process-nomad", "process-cfssl", "docker-vault"} {
+			b := boot{by: chosen([]string{name})[0], round: round, clients: roundClients, seconds: map[milestone]float64{ready: float64(2*round + i)}}
+			if b.by.source == spec.VaultSource {
+				b.seconds[vaultStart] = 1.5
+			}
+			r.sources = append(r.sources, b)
+		}
+	}
+	r.sources = append(r.sources, boot{by: chosen([]string{onDocker})[0], round: 2, clients: roundClients, seconds: map[milestone]float64{ready: 2}})
+	r.leftOut = []leftOut{{by: chosen([]string{"process-vault"})[0], why: "vault not in the cache", remedy: "`nomadlab image`"}}
 	return r
 }
 

@@ -16,6 +16,10 @@ type results struct {
 	interrupted bool
 	// rounds are clusters of three servers and two clients; sizes are clusters of more and more clients.
 	rounds, sizes []boot
+	// sources are clusters of the size of rounds whose certificates come from elsewhere, beside those of the engines.
+	sources []boot
+	// leftOut are the contestants of sources that could not take part.
+	leftOut []leftOut
 }
 
 // boot is one cluster that was brought up and removed.
@@ -49,6 +53,8 @@ const (
 	returned milestone = "Up returned"
 	// removed counts from the order to remove until everything is gone.
 	removed milestone = "removed"
+	// vaultStart counts from the start of a lab's Vault server until it can issue certificates. Other labs do not have it.
+	vaultStart milestone = "Vault start"
 )
 
 // seenFromOutside returns the milestones that the observer sees, in their order.
@@ -56,6 +62,9 @@ func seenFromOutside() []milestone { return []milestone{answered, leader, voters
 
 // milestones returns all of them, in their order.
 func milestones() []milestone { return append(seenFromOutside(), returned, removed) }
+
+// measures returns the milestones, and what else is measured in seconds.
+func measures() []milestone { return append(milestones(), vaultStart) }
 
 // step is one event of a boot.
 type step struct {

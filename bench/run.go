@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"nomadlab.internal/lab/spec"
 )
 
 // roundClients is the number of clients in the clusters of results.rounds.
@@ -32,7 +34,9 @@ func run(ctx context.Context, s settings, out, progress io.Writer) (err error) {
 	defer func() { err = errors.Join(err, b.on.close()) }()
 	b.results.machine = describe(ctx, b.on.docker)
 	b.results.machine.nomad = b.on.version
+	b.results.leftOut = b.on.leftOut
 	b.rounds(ctx)
+	b.sources(ctx)
 	b.sizes(ctx)
 	b.results.interrupted = ctx.Err() != nil
 	// Saved first: printing may fail, or end this process, if its reader stops early.
@@ -51,21 +55,28 @@ func chosen(names []string) []contestant {
 	return slices.DeleteFunc(contestants(), func(c contestant) bool { return !slices.Contains(names, c.name) })
 }
 
-// rounds lets every contestant bring up a small cluster, again and again. The first contestant changes with each round.
+// rounds lets the scripts and the engines bring up small clusters.
 func (b *bench) rounds(ctx context.Context) {
-	all := chosen(b.settings.contestants)
-	for round := 1; round <= b.settings.rounds && ctx.Err() == nil; round++ {
+	b.results.rounds = b.rotate(ctx, "round", chosen(b.settings.contestants), b.settings.rounds)
+}
+
+// rotate lets every contestant bring up a small cluster, again and again. The first contestant changes with each round. what
+// names a round in the progress.
+func (b *bench) rotate(ctx context.Context, what string, all []contestant, rounds int) []boot {
+	var out []boot
+	for round := 1; round <= rounds && len(all) > 0 && ctx.Err() == nil; round++ {
 		var brief []string
 		for _, c := range rotated(all, round-1) {
 			x := b.boot(ctx, boot{by: c, round: round, clients: roundClients}, false)
 			if ctx.Err() != nil {
 				break // a boot that was interrupted says nothing about its contestant
 			}
-			b.results.rounds = append(b.results.rounds, x)
+			out = append(out, x)
 			brief = append(brief, x.String())
 		}
-		b.say("round %d/%d: %s", round, b.settings.rounds, strings.Join(brief, ", "))
+		b.say("%s %d/%d: %s", what, round, rounds, strings.Join(brief, ", "))
 	}
+	return out
 }
 
 // rotated returns the list with its first elements moved to the end.
@@ -142,6 +153,9 @@ func (x *boot) watch(ctx context.Context, a attempt) {
 	x.seconds, x.steps = o.seen, o.steps
 	if l, ok := a.(*labAttempt); ok {
 		x.seconds[returned] = upReturned
+		if x.by.source == spec.VaultSource && x.err == nil {
+			x.seconds[vaultStart], x.err = vaultStartOf(l.told())
+		}
 		x.steps = append(append(x.steps, l.told()...), step{at: upReturned, source: "lab", text: "Up returned"})
 		slices.SortStableFunc(x.steps, func(a, b step) int { return cmp.Compare(a.at, b.at) })
 	}

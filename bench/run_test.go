@@ -91,12 +91,13 @@ func TestRun(t *testing.T) {
 	}
 	var said, errs bytes.Buffer
 	code := execute(t.Context(), []string{
-		"--rounds", "1", "--sizes", "1", "--size-rounds", "1", "--nomad", binary, "--out", out, "--docs", docs,
+		"--rounds", "1", "--sizes", "1", "--size-rounds", "1", "--source-rounds", "1", "--sources", strings.Join(testedSources(), ","),
+		"--nomad", binary, "--out", out, "--docs", docs,
 	}, &said, &errs)
 	if code != 0 {
 		t.Fatalf("exit code %d:\n%s%s", code, errs.String(), said.String())
 	}
-	wantEverything(t, readResults(t, out))
+	wantEverything(t, readResults(t, out), vaultIsHere(t))
 	if !strings.Contains(errs.String(), "round 1/1: ") {
 		t.Errorf("no line for the round: %s", errs.String())
 	}
@@ -111,7 +112,7 @@ func TestRun(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, title := range []string{"The machine", "Three servers, two clients", "Three servers, more and more clients", "One boot, step by step: process engine", "One boot, step by step: Docker engine"} {
+	for _, title := range []string{"The machine", "Three servers, two clients", "Certificates from other sources", "Three servers, more and more clients", "One boot, step by step: process engine", "One boot, step by step: Docker engine"} {
 		if !strings.Contains(string(tables), "### "+title+"\n") || !strings.Contains(said.String(), "### "+title+"\n") {
 			t.Errorf("no table %q in results.md or on standard output:\n%s", title, said.String())
 		}
@@ -157,12 +158,31 @@ func readResults(t *testing.T, folder string) []measured {
 	return out
 }
 
-// wantEverything looks for what every contestant and every engine must have shown.
-func wantEverything(t *testing.T, all []measured) {
+// testedSources returns the sources of the short run.
+func testedSources() []string { return []string{"process-nomad", "process-vault"} }
+
+// vaultIsHere reports whether a lab with Vault can be measured.
+func vaultIsHere(t *testing.T) bool {
+	t.Helper()
+	for _, part := range []image.Part{image.Vault, image.ConsulTemplate} {
+		if here, err := image.Cached(t.Context(), "", image.Request{Part: part}); err != nil || !here {
+			t.Logf("%s is not here: %v", part, err)
+			return false
+		}
+	}
+	return true
+}
+
+// wantEverything looks for what every contestant and every engine must have shown, and Vault's labs if Vault is here.
+func wantEverything(t *testing.T, all []measured, withVault bool) {
 	t.Helper()
 	var got, want []string
-	for _, name := range names(contestant.any) {
+	for _, name := range names(contestant.inRounds) {
 		want = append(want, "BenchmarkRound/by="+name+"/clients=2")
+	}
+	want = append(want, "BenchmarkSource/by=process/clients=2", "BenchmarkSource/by=process-nomad/clients=2")
+	if withVault {
+		want = append(want, "BenchmarkSource/by=process-vault/clients=2")
 	}
 	for _, name := range names(contestant.isEngine) {
 		want = append(want, "BenchmarkSize/by="+name+"/clients=1")
@@ -173,6 +193,9 @@ func wantEverything(t *testing.T, all []measured) {
 			if m.values[unit] <= 0 {
 				t.Errorf("%s: %s was not seen: %v", m.name, unit, m.values)
 			}
+		}
+		if start, is := m.values["Vault-start-sec"]; is != strings.Contains(m.name, "vault") || is && (start <= 0 || start >= m.values["clients-ready-sec"]) {
+			t.Errorf("%s: the start of Vault took %v s: %v", m.name, start, m.values)
 		}
 		total, private := m.values["memory-B"], m.values["private-B"]
 		if strings.HasPrefix(m.name, "BenchmarkSize") && (private <= 0 || total < private || m.values["Up-returned-sec"] <= 0) {
@@ -205,7 +228,7 @@ func TestInterrupted(t *testing.T) {
 	ctx, interrupt := context.WithCancel(t.Context())
 	errs := &listener{text: "round 1/", heard: interrupt}
 	code := execute(ctx, []string{
-		"--contestants", floorByHand, "--size-rounds", "0", "--engines", "", "--rounds", "1000", "--nomad", binary, "--out", out, "--docs", docs,
+		"--contestants", floorByHand, "--size-rounds", "0", "--source-rounds", "0", "--engines", "", "--rounds", "1000", "--nomad", binary, "--out", out, "--docs", docs,
 	}, io.Discard, errs)
 	if code != exitInterrupted {
 		t.Fatalf("exit code %d, want %d: %s", code, exitInterrupted, errs.all.String())
@@ -341,13 +364,16 @@ func TestRotation(t *testing.T) {
 
 func TestWrongFlags(t *testing.T) {
 	for flags, want := range map[string]string{
-		"--rounds -1":              "--rounds is -1",
-		"--size-rounds -1":         "--size-rounds -1",
-		"--timeout 0s":             "--timeout is 0s",
-		"--sizes 1,-5":             "fewer than no clients",
-		"--contestants kind":       "none of processes-by-hand",
-		"--engines docker-by-hand": "none of ",
-		"surplus":                  "surplus",
+		"--rounds -1":                 "--rounds is -1",
+		"--size-rounds -1":            "--size-rounds -1",
+		"--source-rounds -1":          "--source-rounds -1",
+		"--timeout 0s":                "--timeout is 0s",
+		"--sizes 1,-5":                "fewer than no clients",
+		"--contestants kind":          "none of processes-by-hand",
+		"--engines docker-by-hand":    "none of ",
+		"--sources process":           "none of process-nomad",
+		"--contestants process-nomad": "none of processes-by-hand",
+		"surplus":                     "surplus",
 	} {
 		var errs bytes.Buffer
 		if code := execute(t.Context(), strings.Fields(flags), io.Discard, &errs); code != exitFailed || !strings.Contains(errs.String(), want) {
