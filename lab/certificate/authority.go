@@ -15,8 +15,11 @@ func (j judge) authority(c *x509.Certificate, sent []*x509.Certificate) Certific
 	chain, problems := j.chainOf(c, sent)
 	out.Chain = chain
 	out.Problems = append(j.authorityProblems(c), problems...)
-	if c.BasicConstraintsValid && (c.MaxPathLen > 0 || c.MaxPathLenZero) {
-		out.Notes = append(out.Notes, fmt.Sprintf("at most %d further authorities may stand below it", c.MaxPathLen))
+	switch {
+	case c.MaxPathLen > 0:
+		out.Notes = append(out.Notes, fmt.Sprintf("its path length is %d: so many authorities may stand between it and a leaf", c.MaxPathLen))
+	case c.MaxPathLenZero:
+		out.Notes = append(out.Notes, "its path length is 0: it signs leaves alone")
 	}
 	return out
 }

@@ -191,7 +191,7 @@ func orderProblems(i Input) []Problem {
 	case len(holders) == 0:
 		return nil
 	case len(holders) > 1:
-		return []Problem{{"several-holders", NotStarted, fmt.Sprintf("it holds the certificates of %d holders, and an agent presents the first alone", len(holders)),
+		return []Problem{{"several-holders", Unnoticed, fmt.Sprintf("it holds the certificates of %d holders, and an agent presents the first alone", len(holders)),
 			"put each into a file of its own"}}
 	case !i.Certificates[0].Equal(holders[0]):
 		return []Problem{{"leaf-not-first", NotStarted, "an authority stands before the certificate: an agent takes the first for its own, and its key does not fit",
