@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"software.sslmate.com/src/go-pkcs12"
+
 	"nomadlab.internal/lab/certificate"
 	"nomadlab.internal/lab/pki"
 )
@@ -302,4 +304,24 @@ func TestAuthorities(t *testing.T) {
 func judgedAll(t *testing.T, texts ...[]byte) []certificate.Certificate {
 	t.Helper()
 	return certificate.Judge([]certificate.Input{decode(t, "it.pem", bytes.Join(texts, nil))}, certificate.Options{Now: time.Now()}).Places[0].Certificates
+}
+
+// TestOrderOfAPFX: the authorities of a PKCS#12 file, which have no order there, come out in the order of signing.
+func TestOrderOfAPFX(t *testing.T) {
+	var none *link
+	root := none.sign(t, "root", isCA)
+	upper := root.sign(t, "upper", isCA)
+	lower := upper.sign(t, "lower", isCA)
+	leaf := lower.sign(t, "leaf", isServer)
+	text, err := pkcs12.Modern.Encode(leaf.key, leaf.cert, []*x509.Certificate{root.cert, upper.cert, lower.cert}, "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	i, err := certificate.Decode(text, "it.pfx", "x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := pki.EncodeCertificates(i.Certificates); !bytes.Equal(got, pemOf(leaf, lower, upper, root)) {
+		t.Errorf("%d certificates in another order", len(i.Certificates))
+	}
 }
