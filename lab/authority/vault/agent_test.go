@@ -154,8 +154,8 @@ func TestTheAgentWaitsForVault(t *testing.T) {
 	}
 	n.start(t)
 	err := poll.Until(within(t), "consul-template is refused", func(context.Context) string {
-		if strings.Count(n.log.String(), "Vault is sealed") < 3 {
-			return n.log.String()
+		if strings.Count(n.log.String(), "retry attempt") < 2 {
+			return "its log: " + n.log.String()
 		}
 		return ""
 	})
@@ -169,7 +169,7 @@ func TestTheAgentWaitsForVault(t *testing.T) {
 	if err := n.process.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Error(err)
 	}
-	_ = n.process.Wait() // the exit code is consul-template's own
+	n.wait(t)
 	n.start(t)
 	open()
 	n.awaitChild(t)

@@ -293,8 +293,20 @@ func (n *node) stop(t *testing.T) {
 	if err := n.process.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	_ = n.process.Wait() // the exit code is consul-template's own
+	n.wait(t)
 	if _, err := os.Stat(fmt.Sprintf("/proc/%d", agent)); agent == 0 || err == nil {
 		t.Errorf("the agent %d is still there", agent)
+	}
+}
+
+// wait waits until consul-template has ended, with whatever exit code: that is its own.
+func (n *node) wait(t *testing.T) {
+	t.Helper()
+	ended := make(chan error, 1)
+	go func() { ended <- n.process.Wait() }()
+	select {
+	case <-ended:
+	case <-within(t).Done():
+		t.Fatal("consul-template does not end")
 	}
 }

@@ -29,9 +29,6 @@ type Options struct {
 	Requests []authority.Request
 	// TTL is the life of an agent's certificate, at least render.MinTTL. Zero: render.DefaultTTL.
 	TTL time.Duration
-	// PermittedDNS confines the root authority, by name constraints, to these domains and what is below them. Zero: the root
-	// is unconstrained, as the guide's is.
-	PermittedDNS []string
 }
 
 // The lives of the guide's authorities.

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"slices"
 	"strings"
 
 	"nomadlab.internal/lab/authority/vault/render"
@@ -102,9 +101,6 @@ func (s *setup) makeRoot(ctx context.Context) error {
 		// Three authorities may stand below: the intermediate, the one that the lab signs wrong certificates with, and one of a chain.
 		body = map[string]any{"common_name": s.o.Name + " root", "ttl": "87600h", "key_type": "ec", "key_bits": 256, "max_path_length": 3}
 	}
-	if len(s.o.PermittedDNS) > 0 {
-		body["permitted_dns_domains"] = permitted(s.o.PermittedDNS)
-	}
 	answer, err := s.call(ctx, `vault write -field=certificate pki/root/generate/internal common_name="global.nomad" ttl=87600h > CA_cert.crt`,
 		http.MethodPost, render.RootMount+"/root/generate/internal", body)
 	if err != nil {
@@ -112,17 +108,6 @@ func (s *setup) makeRoot(ctx context.Context) error {
 	}
 	s.root = withNewline(answer.Text("certificate"))
 	return nil
-}
-
-// permitted returns the domains with those that every agent needs, as pki.Options.PermittedDNS has them.
-func permitted(domains []string) []string {
-	out := slices.Clone(domains)
-	for _, needed := range []string{"localhost", "nomad"} {
-		if !slices.Contains(out, needed) {
-			out = append(out, needed)
-		}
-	}
-	return out
 }
 
 // makeIntermediate makes the authority that signs the agents' certificates.

@@ -189,6 +189,13 @@ func TestBothBundlesAcceptTheSigner(t *testing.T) {
 			_, err := chain[0].Verify(x509.VerifyOptions{Roots: roots, Intermediates: between, DNSName: serverID.Name()})
 			return err
 		}
+		wantTrust := s.authority.RootPEM()
+		if s == running.published {
+			wantTrust = s.authority.IntermediatePEM()
+		}
+		if !one(t, credential.CAPEM).Equal(one(t, wantTrust)) {
+			t.Errorf("what it issues trusts %s", one(t, credential.CAPEM).Subject)
+		}
 		for name, trust := range map[string][]byte{
 			"root": s.authority.RootPEM(), "intermediate": s.authority.IntermediatePEM(), "its own": credential.CAPEM,
 		} {
