@@ -65,12 +65,20 @@ func linkOrCopy(program, target string) error {
 	if others := fs.FileMode(0o005); info.Mode().Perm()&others == others && os.Link(program, target) == nil {
 		return nil
 	}
+	fresh := target + ".new"
+	if err := betweenForks(func() error { return copyProgram(program, fresh) }); err != nil {
+		return err
+	}
+	return errors.Join(os.Chmod(fresh, 0o755), os.Rename(fresh, target))
+}
+
+// copyProgram copies a file. It leaves nothing behind if it fails.
+func copyProgram(program, fresh string) error {
 	from, err := os.Open(program)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = from.Close() }()
-	fresh := target + ".new"
 	to, err := os.OpenFile(fresh, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o700)
 	if err != nil {
 		return err
@@ -79,5 +87,5 @@ func linkOrCopy(program, target string) error {
 	if err = errors.Join(err, to.Close()); err != nil {
 		return errors.Join(err, os.Remove(fresh))
 	}
-	return errors.Join(os.Chmod(fresh, 0o755), os.Rename(fresh, target))
+	return nil
 }

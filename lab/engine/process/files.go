@@ -45,11 +45,24 @@ func writeFile(root *os.Root, name string, f engine.File) error {
 		return err
 	}
 	if !f.Mode.IsDir() {
-		if err := root.WriteFile(name, f.Data, 0o600); err != nil {
+		write := func() error { return root.WriteFile(name, f.Data, 0o600) }
+		if f.Mode&0o111 != 0 {
+			plain := write
+			write = func() error { return betweenForks(plain) }
+		}
+		if err := write(); err != nil {
 			return err
 		}
 	}
 	return root.Chmod(name, f.Mode.Perm())
+}
+
+// betweenForks calls a function that writes a program, while this process starts no other. A process that is started has all open
+// files until it runs its own program, and a program that is open for writing cannot be run: "text file busy" (golang/go#22315).
+func betweenForks(write func() error) error {
+	syscall.ForkLock.RLock()
+	defer syscall.ForkLock.RUnlock()
+	return write()
 }
 
 // chownAll gives everything in the node's folder to the node's user, the folder itself last. If the node asked for a user,
