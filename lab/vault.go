@@ -178,7 +178,7 @@ func (l *Lab) vaultOptions(url string, ca []byte) vault.Options {
 	o.Requests = append(o.Requests, authority.Request{Identity: l.cliIdentity()})
 	for _, n := range p.Nodes {
 		if n.ConsulTemplate {
-			o.Requests = append(o.Requests, authority.Request{Node: n.Name, Identity: n.Identity})
+			o.Requests = append(o.Requests, authority.Request{Node: n.Name, Identity: n.Identity, RSA: n.RSA})
 		}
 	}
 	return o
