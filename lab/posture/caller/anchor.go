@@ -1,6 +1,7 @@
 package caller
 
 import (
+	"bytes"
 	"crypto/x509"
 	"errors"
 	"fmt"
@@ -23,7 +24,13 @@ func (s Set) LetIn(k Kind, bundle []*x509.Certificate) (is bool, anchor *x509.Ce
 	if bundle == nil {
 		bundle = s.trust
 	}
-	return slices.ContainsFunc(bundle, anchor.Equal), anchor
+	return slices.ContainsFunc(bundle, func(c *x509.Certificate) bool { return sameAuthority(c, anchor) }), anchor
+}
+
+// sameAuthority reports whether two certificates are of one authority: of one name and one key, as before and after a renewal. A
+// verifier that holds either follows a leaf to it.
+func sameAuthority(a, b *x509.Certificate) bool {
+	return bytes.Equal(a.RawSubject, b.RawSubject) && bytes.Equal(a.RawSubjectPublicKeyInfo, b.RawSubjectPublicKeyInfo)
 }
 
 // anchors returns the authorities of kinds that not every agent lets in, and what agents trust where nothing else is known.

@@ -1,7 +1,12 @@
 package caller_test
 
 import (
+	"crypto/rand"
 	"crypto/x509"
+	"encoding/pem"
+	"math/big"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -30,6 +35,35 @@ func certificates(t *testing.T, text []byte) []*x509.Certificate {
 	return certs
 }
 
+// renewed returns a later certificate of the same authority: of its name and key.
+func renewed(t *testing.T, a *pki.Authority) *x509.Certificate {
+	t.Helper()
+	folder := t.TempDir()
+	if err := a.Save(folder); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(folder, pki.CAKeyFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	block, _ := pem.Decode(text)
+	key, err := x509.ParseECPrivateKey(block.Bytes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := *certificates(t, a.CertificatePEM())[0]
+	later.SerialNumber = new(big.Int).Add(later.SerialNumber, big.NewInt(1))
+	der, err := x509.CreateCertificate(rand.Reader, &later, &later, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := x509.ParseCertificate(der)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // TestWhoLetsInWhat: whether an agent lets in IssuedByRoot and IssuerMissing depends on its bundle, and no other kind does.
 func TestWhoLetsInWhat(t *testing.T) {
 	root, signing := below(t)
@@ -42,6 +76,7 @@ func TestWhoLetsInWhat(t *testing.T) {
 		"the root":            {rootOnly, []caller.Kind{caller.IssuerMissing}},
 		"what signing trusts": {nil, []caller.Kind{caller.IssuerMissing}},
 		"the intermediate":    {signingOnly, []caller.Kind{caller.IssuedByRoot}},
+		"the root, renewed":   {[]*x509.Certificate{renewed(t, root)}, []caller.Kind{caller.IssuerMissing}},
 		"both":                {slices.Concat(rootOnly, signingOnly), nil},
 	} {
 		for _, k := range caller.Kinds() {
