@@ -121,6 +121,10 @@ configurations:
 prove: build ## run the longer proofs: all parts built from their modules, each mutation alone, of one server with each leader, configurations as agents and releases of Nomad read them, sound ones in all forms, sound clusters ten times
 	@echo "==> prove: Nomad, Vault and consul-template build from their Go modules (Vault takes a quarter of an hour with empty caches)"
 	@go test -count=1 -timeout 80m -run '^TestProofOfParts$$' -v ./lab/image </dev/null
+	@echo "==> prove: Vault denies what it must, and labs of it pass every check (these tests are skipped where Vault is not built)"
+	@$(NOMADLAB) --engine process image --part vault,consul-template
+	@go test -count=1 -timeout 80m ./lab/authority/vault/... </dev/null
+	@for engine in $(ENGINES); do go test -count=1 -timeout 80m -run 'TestPostureOfEachSource|TestPostureAsPublished|TestALabOfVaultStartsAgain|TestScenarios' ./scenarios -engine $$engine </dev/null || exit 1; done
 	@echo "==> prove: configurations are read as real agents read them (one agent each)"
 	@go test -count=1 -timeout 80m -run '^TestProofOfMerging$$' -v ./lab/agentconf </dev/null
 	@echo "==> prove: the release of each setting is that of Nomad's sources"
