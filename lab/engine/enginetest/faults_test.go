@@ -59,7 +59,7 @@ func faultsOfNodes() []fault {
 				n.Folder = ""
 				return b.Engine.Create(ctx, n)
 			}
-			b.eachLog(cancelCheck, func(whole string) string { return whole })
+			b.eachLog(cancelCheck, func(text string) string { return strings.TrimSuffix(text, "\n") }) // once it says where it started
 		}},
 		{"StopKillsAfterGrace", "stop does not kill", "the state of a node that ended with 137", func(b *faultyEngine, _ func()) {
 			b.stop = func(ctx context.Context, r engine.Ref, grace time.Duration) error {
