@@ -89,6 +89,7 @@ func Compare(before, after Report) Comparison {
 	for _, b := range fresh {
 		pairs = append(pairs, Pair{Name: b.title(), New: b.place, Changes: []Change{{What: "presence", Text: "it is new, and opens " + b.opensText(), Worse: len(b.Problems) > 0 || b.Kind == Authority}}})
 	}
+	pairs = append(pairs, placePairs(before, after)...)
 	slices.SortStableFunc(pairs, func(a, b Pair) int { return cmp.Compare(cmp.Or(a.New, a.Old), cmp.Or(b.New, b.Old)) })
 	if pairs == nil {
 		pairs = []Pair{}
@@ -112,8 +113,8 @@ func sitedOf(r Report) []sited {
 // pairOf compares two certificates.
 func pairOf(a, b sited) Pair {
 	p := Pair{Name: b.title(), Old: a.place, New: b.place}
-	if a.SHA256 == b.SHA256 {
-		p.Changes = problemChanges(a, b) // the same certificate in another company
+	if a.SHA256 == b.SHA256 { // the same certificate in another company
+		p.Changes = append(chainChanges(a, b), problemChanges(a.Problems, b.Problems)...)
 		return p
 	}
 	add := func(what string, worse bool, format string, values ...any) {
@@ -143,7 +144,7 @@ func pairOf(a, b sited) Pair {
 		add("life", false, "until %s, was %s: %s", stamp(b.NotAfter), stamp(a.NotAfter), longer(a, b))
 	}
 	differ("issuer", ShortName(a.Issuer), ShortName(b.Issuer))
-	differ("chain", a.Chain.Text(), b.Chain.Text())
+	p.Changes = append(p.Changes, chainChanges(a, b)...)
 	switch {
 	case a.KeyKind != b.KeyKind:
 		add("key", false, "%s, was %s", b.KeyKind, a.KeyKind)
@@ -156,12 +157,65 @@ func pairOf(a, b sited) Pair {
 	if a.MaySign != b.MaySign {
 		add("signing", b.MaySign, "%s", map[bool]string{true: "may sign now", false: "may sign no more"}[b.MaySign])
 	}
-	p.Changes = append(p.Changes, problemChanges(a, b)...)
+	if gained, lost := setChange(a.Permits, b.Permits); len(gained)+len(lost) > 0 {
+		wider := len(b.Permits) == 0 || len(a.Permits) > 0 && len(gained) > 0
+		add("signing", wider, "may sign %s, was %s", orElse(b.Permits, "every name"), orElse(a.Permits, "every name"))
+	}
+	p.Changes = append(p.Changes, problemChanges(a.Problems, b.Problems)...)
 	return p
 }
 
+// chainChanges returns how the chain differs. It is for the worse if fewer authorities are sent along and the chain leads no
+// further than before.
+func chainChanges(a, b sited) []Change {
+	old, fresh := a.Chain.Text(), b.Chain.Text()
+	if old == fresh {
+		return nil
+	}
+	worse := len(b.Chain.Through) < len(a.Chain.Through) && b.Chain.State != Complete && b.Chain.State != Root
+	return []Change{{"chain", fmt.Sprintf("%s, was %s", fresh, old), worse}}
+}
+
+// placePairs compares the files themselves: their problems, such as a key that is another's, and the private keys that they hold.
+// Files of one name are compared, or the only file of both sides.
+func placePairs(before, after Report) []Pair {
+	var pairs []Pair
+	alone := len(before.Places) == 1 && len(after.Places) == 1
+	for _, b := range after.Places {
+		at := slices.IndexFunc(before.Places, func(a Place) bool { return alone || path.Base(a.Name) == path.Base(b.Name) })
+		var a Place
+		if at >= 0 {
+			a = before.Places[at]
+		}
+		changes := append(keyChanges(a.Keys, b.Keys), problemChanges(a.Problems, b.Problems)...)
+		if len(changes) > 0 {
+			pairs = append(pairs, Pair{Name: "the file " + path.Base(b.Name), Old: a.Name, New: b.Name, Changes: changes})
+		}
+	}
+	return pairs
+}
+
+// keyChanges returns the private keys that a file holds and did not hold, by whose they are.
+func keyChanges(before, after []Key) []Change {
+	of := func(keys []Key) (all []string) {
+		for _, k := range keys {
+			all = append(all, k.Kind+" of "+orElse(shortNames([]string{k.Of}), "nobody"))
+		}
+		return all
+	}
+	var all []Change
+	gained, lost := setChange(of(before), of(after))
+	for _, k := range gained {
+		all = append(all, Change{"key", "holds a private key more: " + k, len(after) > len(before)})
+	}
+	for _, k := range lost {
+		all = append(all, Change{"key", "no longer holds the private key: " + k, len(after) < len(before)})
+	}
+	return all
+}
+
 // problemChanges returns the problems that came and went.
-func problemChanges(a, b sited) []Change {
+func problemChanges(before, after []Problem) []Change {
 	ids := func(all []Problem) (ids []string) {
 		for _, p := range all {
 			ids = append(ids, p.ID)
@@ -169,13 +223,13 @@ func problemChanges(a, b sited) []Change {
 		return ids
 	}
 	var all []Change
-	came, went := setChange(ids(a.Problems), ids(b.Problems))
-	for _, p := range b.Problems {
+	came, went := setChange(ids(before), ids(after))
+	for _, p := range after {
 		if slices.Contains(came, p.ID) {
 			all = append(all, Change{"problem", "now wrong: " + p.What, true})
 		}
 	}
-	for _, p := range a.Problems {
+	for _, p := range before {
 		if slices.Contains(went, p.ID) {
 			all = append(all, Change{"problem", "no longer wrong: " + p.What, false})
 		}

@@ -1,10 +1,13 @@
 package certificate_test
 
 import (
+	"bytes"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 
 	"nomadlab.internal/lab/certificate"
 	"nomadlab.internal/lab/pki"
@@ -108,5 +111,93 @@ func TestCompareFolders(t *testing.T) {
 	}
 	if len(got) != 5 || !certificate.Compare(before, after).Worse() {
 		t.Errorf("%q; a further authority must be for the worse", got)
+	}
+}
+
+// TestCompareFiles: what changes in the files beside the certificates is a change too. Files that stay as they are, are the control.
+func TestCompareFiles(t *testing.T) {
+	a := capable(t)
+	c, other := issue(t, a, pki.Identity{Role: pki.Server}, pki.Defect{}), issue(t, a, pki.Identity{Role: pki.Server}, pki.Defect{})
+	below := issue(t, a, pki.Identity{Role: pki.Server}, pki.IntermediateSent())
+	leaf, _, _ := bytes.Cut(below.CertPEM, []byte("-----END CERTIFICATE-----\n"))
+	leaf = append(leaf, "-----END CERTIFICATE-----\n"...)
+	readable := func(i certificate.Input) certificate.Input { i.Mode = 0o644; return i }
+	pair := func(cert, key []byte) []certificate.Input {
+		return []certificate.Input{decode(t, "server.pem", cert), decode(t, "server-key.pem", key)}
+	}
+	sound := pair(c.CertPEM, c.KeyPEM)
+	for _, test := range []struct {
+		name       string
+		old, fresh []certificate.Input
+		want       string // "" for no change
+		worse      bool
+	}{
+		{"nothing", sound, pair(c.CertPEM, c.KeyPEM), "", false},
+		{"another key", sound, pair(c.CertPEM, other.KeyPEM), "problem: now wrong: it is not the key of", true},
+		{"a key for everybody", sound, []certificate.Input{sound[0], readable(sound[1])}, "problem: now wrong: every user", true},
+		{"mended", []certificate.Input{sound[0], readable(sound[1])}, sound, "problem: no longer wrong", false},
+		{"key first", sound, pair(slices.Concat(c.KeyPEM, c.CertPEM), c.KeyPEM), "problem: now wrong: the private key stands before", true},
+		{"leaf last", sound, pair(slices.Concat(a.CertificatePEM(), c.CertPEM), c.KeyPEM), "problem: now wrong: an authority stands before", true},
+		{"a key beside", sound, append(slices.Clone(sound), decode(t, "other-key.pem", other.KeyPEM)), "key: holds a private key more", true},
+		{"the intermediate is lost", pair(below.CertPEM, below.KeyPEM), pair(leaf, below.KeyPEM), "chain: ", true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			o := certificate.Options{Now: time.Now()}
+			c := certificate.Compare(certificate.Judge(test.old, o), certificate.Judge(test.fresh, o))
+			var said []string
+			for _, p := range c.Pairs {
+				for _, change := range p.Changes {
+					said = append(said, change.What+": "+change.Text)
+				}
+			}
+			all := strings.Join(said, "\n")
+			if c.Worse() != test.worse || (all == "") != (test.want == "") || !strings.Contains(all, test.want) {
+				t.Errorf("worse %t, said %q, want %q", c.Worse(), said, test.want)
+			}
+		})
+	}
+}
+
+// TestCompareConstraints: an authority that loses its constraints may sign more than before.
+func TestCompareConstraints(t *testing.T) {
+	wide := authority(t, pki.Options{CommonName: "one"})
+	narrow := authority(t, pki.Options{CommonName: "one", PermittedDNS: []string{"example.com"}})
+	at := func(a *pki.Authority) certificate.Report {
+		return certificate.Judge([]certificate.Input{decode(t, "ca.pem", a.CertificatePEM())}, certificate.Options{Now: time.Now()})
+	}
+	if c := certificate.Compare(at(narrow), at(wide)); !c.Worse() {
+		t.Errorf("constraints were lost: %+v", c)
+	}
+	if c := certificate.Compare(at(wide), at(narrow)); c.Worse() {
+		t.Errorf("constraints were added: %+v", c)
+	}
+}
+
+// TestNothingControlsATerminal: names in certificates and of files can hold what a terminal obeys, or a line of their own.
+func TestNothingControlsATerminal(t *testing.T) {
+	const evil = "\x1b[31mserver\n.global"
+	a := authority(t, pki.Options{CommonName: "unconstrained"})
+	c := named(t, a, evil, "server."+evil+".nomad", "client.\x1b]0;x\a.nomad")
+	i := decode(t, "it\x1b[5m\nfake.pem", slices.Concat(c.KeyPEM, c.CertPEM))
+	i.Mode = 0o666
+	text := fmt.Sprintf("%+v", certificate.Judge([]certificate.Input{i}, certificate.Options{Now: time.Now()}))
+	for _, r := range text {
+		if !unicode.IsPrint(r) {
+			t.Fatalf("it holds %q: %q", r, text)
+		}
+	}
+	if !strings.Contains(text, "chmod 600") || !strings.Contains(text, "server.") {
+		t.Errorf("nothing was said: %s", text)
+	}
+}
+
+// TestPathsInRemediesAreQuoted: a remedy is pasted into a shell.
+func TestPathsInRemediesAreQuoted(t *testing.T) {
+	a := capable(t)
+	i := decode(t, "x'; echo PWNED; '.pem", issue(t, a, pki.Identity{Role: pki.Server}, pki.Defect{}).KeyPEM)
+	i.Mode = 0o644
+	r := certificate.Judge([]certificate.Input{i}, certificate.Options{Now: time.Now()})
+	if text := fmt.Sprint(r.Places[0].Problems); !strings.Contains(text, `chmod 600 'x'\''; echo PWNED; '\''.pem'`) {
+		t.Error(text)
 	}
 }

@@ -1,7 +1,10 @@
 package certificate
 
 import (
+	"crypto/ecdsa"
 	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rsa"
 	"crypto/x509"
 	"fmt"
 	"slices"
@@ -29,6 +32,11 @@ func (j judge) holder(c *x509.Certificate, sent []*x509.Certificate) Certificate
 		out.Notes = append(out.Notes, "a root is sent along: it proves nothing to anyone, and does no harm")
 	}
 	out.Problems = slices.Concat(j.lifeProblems(c), chainProblems, purposeProblems(c, isAgents(out.Roles)), keyProblems(c, isAgents(out.Roles)), nameProblems(c))
+	if len(c.UnhandledCriticalExtensions) > 0 && len(chainProblems) == 0 {
+		chainProblems = []Problem{{"critical-extension", Refused, "it has a critical extension that Go, and so Nomad, does not know: " + c.UnhandledCriticalExtensions[0].String(),
+			"issue one without it"}}
+		out.Problems = append(out.Problems, chainProblems...)
+	}
 	if refusedAsCaller(c, j.now, chainProblems) {
 		return out
 	}
@@ -41,7 +49,8 @@ func (j judge) holder(c *x509.Certificate, sent []*x509.Certificate) Certificate
 
 // refusedAsCaller reports whether TLS itself refuses the certificate when its holder calls.
 func refusedAsCaller(c *x509.Certificate, now time.Time, chain []Problem) bool {
-	return len(chain) > 0 || now.Before(c.NotBefore) || now.After(c.NotAfter) || !isFor(c, x509.ExtKeyUsageClientAuth)
+	_, unusable := unusableKey(c)
+	return unusable || len(chain) > 0 || now.Before(c.NotBefore) || now.After(c.NotAfter) || !isFor(c, x509.ExtKeyUsageClientAuth)
 }
 
 // lifeProblems returns what is wrong with the certificate's life.
@@ -100,6 +109,9 @@ func keyProblems(c *x509.Certificate, agents bool) []Problem {
 		all = append(all, Problem{"ed25519", NotStarted, "its key is of the kind Ed25519, and Nomad starts with RSA and ECDSA alone; it accepts the key from a caller",
 			"issue one with an ECDSA P-256 key"})
 	}
+	if what, is := unusableKey(c); is {
+		return append(all, Problem{"unusable-key", Refused, "it has " + what + ", with which Go, and so Nomad, makes no connection", "issue one with an ECDSA P-256 key, or RSA of 2048 to 8192 bits"})
+	}
 	if short, what := catalogue.ShortKey(c); short {
 		all = append(all, weakKey(what))
 	}
@@ -108,6 +120,21 @@ func keyProblems(c *x509.Certificate, agents bool) []Problem {
 			"issue one that is no authority (CA:FALSE, without keyCertSign)"})
 	}
 	return all
+}
+
+// mostRSA is the longest RSA key that Go verifies in a handshake, in bits (crypto/tls, checkKeySize).
+const mostRSA = 8192
+
+// unusableKey reports whether Go's TLS cannot use the certificate's key, whoever trusts it, and which key it is.
+func unusableKey(c *x509.Certificate) (what string, is bool) {
+	switch key := c.PublicKey.(type) {
+	case *rsa.PublicKey:
+		return fmt.Sprintf("an RSA key of %d bits", key.N.BitLen()), key.N.BitLen() > mostRSA
+	case *ecdsa.PublicKey:
+		return "an ECDSA key on " + key.Params().Name, key.Curve == elliptic.P224() // TLS 1.3 has no signature for it (RFC 8446, 4.2.3)
+	default:
+		return "", false
+	}
 }
 
 func weakKey(what string) Problem {

@@ -23,6 +23,10 @@ type Options struct {
 // Judge says what Nomad makes of everything that was read. The inputs are one set: the private key of one may belong to the
 // certificate of another.
 func Judge(inputs []Input, o Options) Report {
+	inputs = slices.Clone(inputs)
+	for n := range inputs {
+		inputs[n].Place = printable(inputs[n].Place)
+	}
 	j := judge{now: o.Now, trusted: o.Trusted}
 	for _, i := range inputs {
 		for _, c := range i.Certificates {
@@ -88,6 +92,9 @@ func (j judge) place(i Input, all []Input) Place {
 		default:
 			judged = j.authority(c, others(i.Certificates, n))
 		}
+		if slices.ContainsFunc(p.Problems, func(p Problem) bool { return p.ID == "leaf-not-first" }) {
+			judged.Opens = nil // its holder presents the authority
+		}
 		if judged.KeyIn = keyOf(c, all); judged.KeyIn != "" && judged.Kind == Authority {
 			judged.Notes = append(judged.Notes, "its private key makes certificates of every role: keep it away from the hosts of agents")
 		}
@@ -117,14 +124,14 @@ func keyOf(c *x509.Certificate, all []Input) string {
 // keys adds the private keys of a place, and what is wrong with them.
 func (j judge) keys(p *Place, i Input, all []Input) {
 	for _, key := range i.Keys {
-		k := Key{Kind: pki.KeyKind(&x509.Certificate{PublicKey: key})}
-		for _, known := range j.known {
-			if pki.SameKey(key, known.cert.PublicKey) {
-				k.Of, k.In = pki.NameText(known.cert.RawSubject), known.place
+		k, known := Key{Kind: pki.KeyKind(&x509.Certificate{PublicKey: key})}, false
+		for _, l := range j.known {
+			if pki.SameKey(key, l.cert.PublicKey) { // the subject may be empty, as cfssl's for a CLI
+				k.Of, k.In, known = pki.NameText(l.cert.RawSubject), printable(l.place), true
 				break
 			}
 		}
-		if k.Of == "" {
+		if !known {
 			p.Problems = append(p.Problems, lonelyKey(i, all))
 		}
 		p.Keys = append(p.Keys, k)
@@ -179,9 +186,12 @@ func fileProblems(i Input) []Problem {
 		"the private key stands before the certificate: Nomad 1.11.3 does not start with such a cert_file (nomad#27660)", "put the certificate first, and the key behind it"})
 	secret := len(i.Keys)+i.Unreadable > 0 || i.Format == "PKCS#12"
 	add(secret && i.Mode.Perm()&0o007 != 0, Problem{"key-readable", Unnoticed,
-		fmt.Sprintf("every user of the machine may read its private key (mode %04o)", i.Mode.Perm()), "chmod 600 '" + i.Place + "'"})
+		fmt.Sprintf("every user of the machine may read its private key (mode %04o)", i.Mode.Perm()), "chmod 600 " + quoted(i.Place)})
 	return all
 }
+
+// quoted returns a path as a word for a shell.
+func quoted(path string) string { return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'" }
 
 // orderProblems returns what is wrong with the order of the certificates in a place. An agent presents the first as its own. Go
 // accepts intermediates in any order (crypto/x509); other programs do not (RFC 5246, 7.4.2).

@@ -42,13 +42,13 @@ type Opening struct {
 }
 
 // namesOf returns the names from which Nomad reads roles: the common name and the DNS names.
+// They are printable: what is said of them goes to terminals.
 func namesOf(c *x509.Certificate) []string {
 	var names []string
-	if c.Subject.CommonName != "" {
-		names = append(names, c.Subject.CommonName)
-	}
-	for _, name := range c.DNSNames {
-		if !slices.Contains(names, name) {
+	met := map[string]bool{}
+	for _, name := range append([]string{c.Subject.CommonName}, c.DNSNames...) {
+		if name = printable(name); name != "" && !met[name] {
+			met[name] = true
 			names = append(names, name)
 		}
 	}
@@ -59,10 +59,12 @@ func namesOf(c *x509.Certificate) []string {
 // name (nomad/server.go:634, nomad/rpc.go:156), and only by small letters.
 func RolesOf(c *x509.Certificate) []Role {
 	var roles []Role
+	met := map[Role]bool{}
 	for _, name := range namesOf(c) {
 		n, is := catalogue.ParseRoleName(name)
 		r := Role{Role: pki.Role(n.Role), Region: n.Region}
-		if is && n.LetsIn && !slices.Contains(roles, r) {
+		if is && n.LetsIn && !met[r] {
+			met[r] = true
 			roles = append(roles, r)
 		}
 	}
@@ -73,10 +75,16 @@ func RolesOf(c *x509.Certificate) []Role {
 // server of one region may make ordinary calls in every region (nomad/server.go:647), and everything else in its own
 // (nomad/rpc.go:919); a client may make ordinary calls and register in its own.
 func OpeningsOf(c *x509.Certificate) []Opening {
-	open := []Opening{{Endpoint: HTTPS}}
+	open, met := []Opening{{Endpoint: HTTPS}}, map[Opening]bool{}
 	add := func(e Endpoint, region string) {
-		if o := (Opening{e, region}); !slices.Contains(open, o) {
+		if o := (Opening{e, region}); !met[o] {
+			met[o] = true
 			open = append(open, o)
+		}
+	}
+	regional := func(e Endpoint, region string) {
+		if region != "" { // as in server..nomad: no agent is of that region
+			add(e, region)
 		}
 	}
 	roles := RolesOf(c)
@@ -85,18 +93,18 @@ func OpeningsOf(c *x509.Certificate) []Opening {
 		case pki.Server:
 			add(RPC, "")
 		case pki.Client:
-			add(RPC, r.Region)
+			regional(RPC, r.Region)
 		}
 	}
 	for _, r := range roles {
 		if r.Role == pki.Server || r.Role == pki.Client {
-			add(NodeRegister, r.Region)
+			regional(NodeRegister, r.Region)
 		}
 	}
 	for _, e := range []Endpoint{ServerOnly, Raft} {
 		for _, r := range roles {
 			if r.Role == pki.Server {
-				add(e, r.Region)
+				regional(e, r.Region)
 			}
 		}
 	}
@@ -134,6 +142,9 @@ func nameProblems(c *x509.Certificate) []Problem {
 				"issue one that names the role and region, such as server.global.nomad"})
 		case is && !n.LetsIn:
 			add(Problem{"name-in-capitals", Refused, name + " is in capitals, and Nomad reads no role from it", "issue one with " + strings.ToLower(name)})
+		case is && n.Region == "":
+			add(Problem{"name-without-region", Refused, name + " names an empty region, which no agent is of: only its ordinary RPC is accepted",
+				"issue one with " + first + ".global.nomad, or the region that the agent is of"})
 		case is && strings.Contains(n.Region, "."):
 			add(Problem{"name-with-longer-domain", Refused,
 				name + " is for Nomad a " + n.Role + " of a region called " + n.Region + ", which no agent is of: only its ordinary RPC is accepted",
@@ -181,11 +192,14 @@ func isAgents(roles []Role) bool {
 
 // addressProblems returns what is wrong with the names by which callers verify an agent.
 func addressProblems(c *x509.Certificate, roles []Role) []Problem {
+	nameOf := func(r Role) string { return string(r.Role) + "." + r.Region + ".nomad" }
+	verified := func(r Role) bool { return isAgents([]Role{r}) && c.VerifyHostname(nameOf(r)) == nil }
+	name := nameOf(roles[slices.IndexFunc(roles, func(r Role) bool { return isAgents([]Role{r}) })])
 	switch loopback := slices.ContainsFunc(c.IPAddresses, isLoopback); {
-	case len(c.DNSNames) == 0 && !loopback:
+	case !slices.ContainsFunc(roles, verified) && printable(c.Subject.CommonName) == name:
 		return []Problem{{"common-name-alone", Refused,
-			"its only name is the common name: Nomad reads the role there, but callers that verify names look at DNS names alone, and refuse an agent that presents it",
-			"issue one with " + string(roles[0].Role) + "." + roles[0].Region + ".nomad and localhost among its DNS names"}}
+			name + " is its common name alone: Nomad reads the role there, but callers that verify names look at DNS names alone, and refuse an agent that presents it",
+			"issue one with " + name + " and localhost among its DNS names"}}
 	case c.VerifyHostname("localhost") != nil && !loopback:
 		return []Problem{{"role-alone", Refused,
 			"it names neither localhost nor 127.0.0.1: commands on the agent's own machine refuse it unless they are given -tls-server-name",

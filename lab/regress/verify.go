@@ -8,9 +8,11 @@ import (
 	"fmt"
 	"io/fs"
 	"slices"
+	"strings"
 	"time"
 
 	"nomadlab.internal/internal/userfile"
+	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/certificate"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/pki"
@@ -101,7 +103,10 @@ func (v *verification) readCredential(role pki.Role) {
 		return
 	}
 	s.of(role).Credential = c
-	v.answer(id, title, errors.Join(s.checkSuites(role), keyFirst(s.pathOf(role, PartCertificate), c.CertPEM)))
+	v.answer(id, title, errors.Join(s.checkSuites(role), checkMinVersion(files), keyFirst(s.pathOf(role, PartCertificate), c.CertPEM)))
+	if role == pki.Client {
+		v.answer("client-is-no-server", "a client's certificate gives it none of a server's rights", noServer(*c))
+	}
 	v.answer(string(role)+"-certificate-is-sound", fmt.Sprintf("nothing is wrong with the %s's certificate", role), v.problemsOf(role, *c))
 }
 
@@ -133,6 +138,31 @@ func (s *Source) credentialAt(role pki.Role) (*pki.Credential, error) {
 		return nil, fmt.Errorf("the tls block of %s names only some of ca_file, cert_file and key_file: name all three", named(s.files(role)))
 	}
 	return &c, checkCredential(c, found)
+}
+
+// checkMinVersion refuses a tls.tls_min_version that Nomad does not know: the agent ends with "unsupported TLS version"
+// (helper/tlsutil/config.go:21-26; verified against Nomad 1.11.3).
+func checkMinVersion(files agentconf.Files) error {
+	version := files.Text("tls.tls_min_version")
+	if slices.Contains([]string{"", "tls10", "tls11", "tls12", "tls13"}, version) {
+		return nil
+	}
+	return fmt.Errorf("tls.tls_min_version is %q, and no agent starts with it: use tls12 or tls13", version)
+}
+
+// noServer refuses a client's certificate that Nomad takes for a server's, by any of its names (nomad/server.go:634). A client
+// works with it, and nobody notices (verified against Nomad 1.11.3).
+func noServer(c pki.Credential) error {
+	leaf, err := c.Leaf()
+	if err != nil {
+		return err
+	}
+	for _, r := range certificate.RolesOf(leaf) {
+		if r.Role == pki.Server {
+			return fmt.Errorf("it is that of a %s: whoever takes over the client's host speaks Raft and reads root keys: issue the client one of its own role", r)
+		}
+	}
+	return nil
 }
 
 // keyFirst refuses a file in which the private key stands before the certificate, with which Nomad 1.11.3 does not start
@@ -201,9 +231,13 @@ func (v *verification) calls() {
 			{"servers-answer-" + string(caller) + "s", fmt.Sprintf("servers accept the certificate of a %s that calls them (%s)", caller, planes),
 				func() error { return s.accepts(pki.Server, caller, x509.ExtKeyUsageClientAuth, "") }},
 			{"servers-know-" + string(caller) + "s", fmt.Sprintf("servers read the role and region of a %s from its certificate (%s)", caller, planes),
-				func() error { return s.checkNameIfAsked(caller) }},
+				func() error { return s.checkName(caller) }},
 		} {
-			if result, why := v.unasked(caller); why != "" {
+			result, why := v.unasked(caller)
+			if why == "" && strings.HasPrefix(q.id, "servers-know-") && !flag(s.files(pki.Server), "tls.verify_server_hostname") {
+				result, why = finding.Skipped, "tls.verify_server_hostname is off with servers, so they read no role: any certificate of their authorities has a server's rights"
+			}
+			if why != "" {
 				v.without(q.id, q.title, result, why)
 				continue
 			}
@@ -229,14 +263,6 @@ func (v *verification) unasked(caller pki.Role) (result finding.Result, why stri
 		}
 	}
 	return "", ""
-}
-
-// checkNameIfAsked is checkName if servers look at names at all.
-func (s *Source) checkNameIfAsked(caller pki.Role) error {
-	if !flag(s.files(pki.Server), "tls.verify_server_hostname") {
-		return nil
-	}
-	return s.checkName(caller)
 }
 
 // people answers whether the HTTPS ports accept the cli certificate that lies in the folder.

@@ -106,6 +106,17 @@ func TestVerify(t *testing.T) {
 			k.give(pki.Client, k.issue(pki.Identity{Role: pki.Client, Region: "eu"}, pki.Defect{}))
 		},
 			[]string{"servers-know-clients"}, false},
+		{"a client with a server's certificate", func(k *tlsFiles) { k.give(pki.Client, k.issue(pki.Identity{Role: pki.Server}, pki.Defect{})) },
+			[]string{"client-is-no-server"}, true},
+		{"a client that is a server too", func(k *tlsFiles) {
+			k.give(pki.Client, k.issue(pki.Identity{Role: pki.Client, DNSNames: []string{"server.global.nomad"}}, pki.Defect{}))
+		}, []string{"client-certificate-is-sound", "client-is-no-server"}, true},
+		{"a version of TLS that Nomad does not know", func(k *tlsFiles) {
+			k.files["../client.hcl"] = strings.Replace(k.files["../client.hcl"], "tls {", "tls {\n  tls_min_version = \"tls9\"", 1)
+		}, []string{"client-starts"}, true},
+		{"a version that it knows", func(k *tlsFiles) {
+			k.files["../client.hcl"] = strings.Replace(k.files["../client.hcl"], "tls {", "tls {\n  tls_min_version = \"tls13\"", 1)
+		}, nil, true},
 		{"clients trust another authority", func(k *tlsFiles) { k.files["client-ca.pem"] = string(other.CertificatePEM()) },
 			[]string{"client-ca-file-has-no-other-authority", "client-certificate-is-sound", "clients-answer-people", "clients-call-servers"}, false},
 		{"a weak key", defective(pki.Server, pki.WeakKey()), []string{"server-certificate-is-sound"}, true},
@@ -150,6 +161,27 @@ func TestVerify(t *testing.T) {
 				t.Errorf("Read says %v", err)
 			}
 		})
+	}
+}
+
+// TestVerifyWhereNobodyLooksAtNames: servers without verify_server_hostname read no role, which is no pass. The sound files are the
+// control.
+func TestVerifyWhereNobodyLooksAtNames(t *testing.T) {
+	for off, want := range map[bool]finding.Result{true: finding.Skipped, false: finding.Pass} {
+		k := verifiable(t)
+		if off {
+			k.files["../server.hcl"] = strings.Replace(k.files["../server.hcl"], "verify_server_hostname = true", "verify_server_hostname = false", 1)
+		}
+		answers, err := regress.Verify(t.Context(), k.write(), time.Now())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, id := range []string{"servers-know-servers", "servers-know-clients"} {
+			at := slices.IndexFunc(answers, func(a regress.Answer) bool { return a.ID == id })
+			if at < 0 || answers[at].Result != want {
+				t.Errorf("off %t: %s: %+v", off, id, answers)
+			}
+		}
 	}
 }
 
