@@ -243,11 +243,11 @@ func (l *Lab) serviceEnded(ctx context.Context, service plan.Service, now engine
 	return errors.Join(ended, err)
 }
 
-// Vault returns the Vault server that issues the lab's certificates, with the secrets to call it. It returns nil for a lab whose
-// certificates come from elsewhere. It returns an error that wraps ErrDamaged if the lab's folder cannot be read.
+// Vault returns the Vault server that issues the lab's certificates, with the secrets to call it. It returns an error that wraps
+// ErrInvalid for a lab whose certificates come from elsewhere, and ErrDamaged if the lab's folder cannot be read.
 func (l *Lab) Vault(ctx context.Context) (*vault.Authority, error) {
 	if len(l.record.Plan.Services) == 0 {
-		return nil, nil //nolint:nilnil // no server and no error, as the comment says
+		return nil, fmt.Errorf("%w: lab %s has no Vault server: its certificates come from elsewhere", spec.ErrInvalid, l.Name())
 	}
 	if l.vault != nil {
 		return l.vault, nil
@@ -289,9 +289,12 @@ func (l *Lab) startServices(ctx context.Context, states map[string]engine.State)
 			return err
 		}
 	}
+	if len(l.record.Plan.Services) == 0 {
+		return nil
+	}
 	l.vault = nil // its port may be another one
 	v, err := l.Vault(ctx)
-	if err != nil || v == nil {
+	if err != nil {
 		return err
 	}
 	if _, err := v.Client().Await(ctx); err != nil {
