@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"nomadlab.internal/internal/userfile"
@@ -97,8 +98,14 @@ func Folder(ctx context.Context, folder, password string) ([]certificate.Input, 
 // beside reads one file of a folder. ok is false if it is of no concern.
 func beside(path, password string) (i certificate.Input, ok bool) {
 	info, err := os.Stat(path)
-	if err != nil || !info.Mode().IsRegular() || info.Size() > maxBeside {
-		return i, false // a pipe, a link to nowhere, a log
+	switch {
+	case err != nil || !info.Mode().IsRegular():
+		return i, false // a pipe, a link to nowhere
+	case info.Size() > maxBeside && isNamedAsCertificate(path):
+		return certificate.Input{Place: path, Format: "PEM", Mode: info.Mode(),
+			Unread: fmt.Sprintf("it has %d bytes, and in a folder at most %d are read: name the file itself", info.Size(), maxBeside)}, true
+	case info.Size() > maxBeside:
+		return i, false // a log
 	}
 	i, err = File(path, password)
 	switch {
@@ -110,6 +117,12 @@ func beside(path, password string) (i certificate.Input, ok bool) {
 		i = certificate.Input{Place: path, Format: "PEM", Mode: info.Mode(), Unread: err.Error()}
 	}
 	return i, true
+}
+
+// isNamedAsCertificate reports whether a file's name ends as those of certificates and keys do.
+func isNamedAsCertificate(path string) bool {
+	endings := []string{".pem", ".crt", ".cer", ".der", ".key", ".pfx", ".p12", ".p7b"}
+	return slices.Contains(endings, strings.ToLower(filepath.Ext(path)))
 }
 
 // Password reads a password from the first line of a file. It returns ErrUnreadable, wrapped; an empty path has an empty password.

@@ -165,3 +165,18 @@ func TestAuthorities(t *testing.T) {
 		t.Errorf("a key: %v", err)
 	}
 }
+
+// TestFolderNamesWhatIsTooBig: a file named as one of certificates that is too big to be read is said to be so. A log that is as big
+// is passed over.
+func TestFolderNamesWhatIsTooBig(t *testing.T) {
+	folder := t.TempDir()
+	for _, name := range []string{"bundle.pem", "agent.log"} {
+		if err := os.WriteFile(filepath.Join(folder, name), make([]byte, 1<<18), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := reader.Folder(t.Context(), folder, "")
+	if err != nil || len(all) != 1 || filepath.Base(all[0].Place) != "bundle.pem" || !strings.Contains(all[0].Unread, "bytes") {
+		t.Errorf("%+v, %v", all, err)
+	}
+}
