@@ -186,12 +186,9 @@ func fileProblems(i Input) []Problem {
 		"the private key stands before the certificate: Nomad 1.11.3 does not start with such a cert_file (nomad#27660)", "put the certificate first, and the key behind it"})
 	secret := len(i.Keys)+i.Unreadable > 0 || i.Format == "PKCS#12"
 	add(secret && i.Mode.Perm()&0o007 != 0, Problem{"key-readable", Unnoticed,
-		fmt.Sprintf("every user of the machine may read its private key (mode %04o)", i.Mode.Perm()), "chmod 600 " + quoted(i.Place)})
+		fmt.Sprintf("every user of the machine may read its private key (mode %04o)", i.Mode.Perm()), "chmod 600 " + pki.ShellQuote(i.Place)})
 	return all
 }
-
-// quoted returns a path as a word for a shell.
-func quoted(path string) string { return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'" }
 
 // orderProblems returns what is wrong with the order of the certificates in a place. An agent presents the first as its own. Go
 // accepts intermediates in any order (crypto/x509); other programs do not (RFC 5246, 7.4.2).

@@ -30,13 +30,16 @@ func WrongFormat(text []byte, path string) string {
 	for ; block != nil; block, rest = pem.Decode(rest) {
 		switch {
 		case block.Type == "ENCRYPTED PRIVATE KEY", strings.Contains(block.Headers["Proc-Type"], "ENCRYPTED"):
-			return say("a private key under a passphrase", fmt.Sprintf("openssl pkey -in '%s' -out '%s'", path, out))
+			return say("a private key under a passphrase", fmt.Sprintf("openssl pkey -in %s -out %s", ShellQuote(path), ShellQuote(out)))
 		case block.Type == "PKCS7":
-			return say("PKCS#7", fmt.Sprintf("openssl pkcs7 -print_certs -in '%s' -out '%s'", path, out))
+			return say("PKCS#7", fmt.Sprintf("openssl pkcs7 -print_certs -in %s -out %s", ShellQuote(path), ShellQuote(out)))
 		}
 	}
 	return ""
 }
+
+// ShellQuote returns a text as one word of a POSIX shell, for a command in a remedy.
+func ShellQuote(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 
 // wrongDER is WrongFormat for a file that is not PEM.
 func wrongDER(text []byte, path, out string, say func(what string, commands ...string) string) string {
@@ -46,15 +49,16 @@ func wrongDER(text []byte, path, out string, say func(what string, commands ...s
 	case !bytes.HasPrefix(text, []byte{0x30}): // a SEQUENCE, as all of these are
 		return ""
 	case strings.Contains(head, oidSignedData):
-		return say("PKCS#7 in DER", fmt.Sprintf("openssl pkcs7 -inform der -print_certs -in '%s' -out '%s'", path, out))
+		return say("PKCS#7 in DER", fmt.Sprintf("openssl pkcs7 -inform der -print_certs -in %s -out %s", ShellQuote(path), ShellQuote(out)))
 	case strings.Contains(head, oidData):
 		return say("a PKCS#12 file",
-			fmt.Sprintf("openssl pkcs12 -in '%s' -nokeys -clcerts -out '%s'", path, strings.TrimSuffix(out, ".new.pem")+".new-cert.pem"),
-			fmt.Sprintf("openssl pkcs12 -in '%s' -nocerts -nodes -out '%s'", path, strings.TrimSuffix(out, ".new.pem")+".new-key.pem"))
+			fmt.Sprintf("openssl pkcs12 -in %s -nokeys -out %s", ShellQuote(path), ShellQuote(strings.TrimSuffix(out, ".new.pem")+".new-cert.pem")),
+			fmt.Sprintf("openssl pkcs12 -in %s -nocerts -nodes -out %s", ShellQuote(path), ShellQuote(strings.TrimSuffix(out, ".new.pem")+".new-key.pem"))) +
+			" (for an old file that OpenSSL 3 does not read add -legacy)"
 	case len(m.Keys) > 0:
-		return say("a private key in DER", fmt.Sprintf("openssl pkey -inform der -in '%s' -out '%s'", path, out))
+		return say("a private key in DER", fmt.Sprintf("openssl pkey -inform der -in %s -out %s", ShellQuote(path), ShellQuote(out)))
 	case len(m.Certificates) > 0:
-		return say("a certificate in DER", fmt.Sprintf("openssl x509 -inform der -in '%s' -out '%s'", path, out))
+		return say("a certificate in DER", fmt.Sprintf("openssl x509 -inform der -in %s -out %s", ShellQuote(path), ShellQuote(out)))
 	default:
 		return ""
 	}

@@ -82,3 +82,44 @@ func TestWrongFormat(t *testing.T) {
 		})
 	}
 }
+
+// TestWrongFormatKeepsIntermediates: the advised commands keep the intermediate authority of a PKCS#12 file, and work for a path with
+// what a shell would read otherwise.
+func TestWrongFormatKeepsIntermediates(t *testing.T) {
+	authority, err := pki.NewAuthority(pki.Options{Intermediates: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := authority.IssueDefective(pki.Identity{Role: pki.Server}, pki.IntermediateSent())
+	if err != nil {
+		t.Fatal(err)
+	}
+	folder := t.TempDir()
+	cert, key, pfx := filepath.Join(folder, "server.pem"), filepath.Join(folder, "server-key.pem"), filepath.Join(folder, "it's `id` $HOME.pfx")
+	for path, text := range map[string][]byte{cert: c.CertPEM, key: c.KeyPEM} {
+		if err := os.WriteFile(path, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if out, err := exec.CommandContext(t.Context(), "openssl", "pkcs12", "-export", "-in", cert, "-inkey", key, "-passout", "pass:x", "-out", pfx).CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	text, err := os.ReadFile(pfx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	why := pki.WrongFormat(text, pfx)
+	first, _, _ := strings.Cut(why[strings.Index(why, "`")+1:], "` and `")
+	run := exec.CommandContext(t.Context(), "sh", "-c", strings.Replace(first, " -in ", " -passin pass:x -in ", 1))
+	if out, err := run.CombinedOutput(); err != nil {
+		t.Fatalf("%s: %v: %s", first, err, out)
+	}
+	made, err := os.ReadFile(strings.TrimSuffix(pfx, ".pfx") + ".new-cert.pem")
+	if err != nil {
+		t.Fatal(err)
+	}
+	certs, err := pki.DecodeCertificates(made)
+	if err != nil || len(certs) != 2 || !strings.Contains(why, "-legacy") {
+		t.Errorf("%s makes %d certificates (%v): %s", first, len(certs), err, why)
+	}
+}
