@@ -58,7 +58,7 @@ known, as files were not at hand; and with 2 if the configuration cannot be read
 			return passOn(resultCode(findingsOf(answers)), nil)
 		}),
 	}
-	f.addPaths(cmd, "", filesHelp, filesHelp)
+	f.addPaths(cmd, "", filesHelp, filesHelp, "the paths that they name")
 	cmd.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	cmd.Flags().BoolVarP(&verbose, "verbose", "v", false, "show what was not asked as well, with the reason")
 	return cmd

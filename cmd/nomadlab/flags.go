@@ -180,16 +180,16 @@ type configFlags struct {
 // add adds the flags. Their help begins with where, if the paths are relative to something; the other two texts end the
 // help of --server-config and --client-config.
 func (f *configFlags) add(cmd *cobra.Command, where, server, client string) {
-	f.addPaths(cmd, where, server, client)
+	f.addPaths(cmd, where, server, client, "certificates are made")
 	f.nomad.add(cmd)
 }
 
-// addPaths is add without the flags that say which Nomad reads the configuration.
-func (f *configFlags) addPaths(cmd *cobra.Command, where, server, client string) {
+// addPaths is add without the flags that say which Nomad reads the configuration. usual is what happens without --tls-dir.
+func (f *configFlags) addPaths(cmd *cobra.Command, where, server, client, usual string) {
 	flags := cmd.Flags()
 	flags.StringSliceVar(&f.paths.Server, "server-config", nil, where+"your servers' configuration"+server)
 	flags.StringSliceVar(&f.paths.Client, "client-config", nil, where+"your clients' configuration"+client)
-	flags.StringVar(&f.paths.TLS, "tls-dir", "", where+"folder of the files that the tls blocks of your configuration name (default: certificates are made)")
+	flags.StringVar(&f.paths.TLS, "tls-dir", "", where+"folder of the files that the tls blocks of your configuration name (default: "+usual+")")
 	flags.StringVar(&f.paths.ServerTLS, "server-tls-dir", "", where+"folder of the files that your servers' tls blocks name, if each role has its own folder")
 	flags.StringVar(&f.paths.ClientTLS, "client-tls-dir", "", where+"folder of the files that your clients' tls blocks name, if each role has its own folder")
 }

@@ -17,7 +17,7 @@ func (j judge) authority(c *x509.Certificate, sent []*x509.Certificate) Certific
 	out.Problems = append(j.authorityProblems(c), problems...)
 	switch {
 	case c.MaxPathLen > 0:
-		out.Notes = append(out.Notes, fmt.Sprintf("its path length is %d: so many authorities may stand between it and a leaf", c.MaxPathLen))
+		out.Notes = append(out.Notes, fmt.Sprintf("its path length is %d: at most so many authorities may stand between it and a leaf", c.MaxPathLen))
 	case c.MaxPathLenZero:
 		out.Notes = append(out.Notes, "its path length is 0: it signs leaves alone")
 	}

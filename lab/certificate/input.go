@@ -71,7 +71,7 @@ func keyFirst(text []byte) bool {
 		if block.Type == "CERTIFICATE" {
 			return key
 		}
-		key = key || strings.HasSuffix(block.Type, "PRIVATE KEY")
+		key = key || strings.HasSuffix(block.Type, "PRIVATE KEY") || block.Type == "EC PARAMETERS" // openssl writes them before a key
 	}
 	return false
 }

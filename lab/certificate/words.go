@@ -116,7 +116,7 @@ func (c Certificate) OpensText() string {
 func (c Certificate) opensText() string {
 	switch {
 	case c.Kind == Authority:
-		return "everything, to whom it issues a certificate"
+		return "nothing by itself; what it signs can open everything"
 	case len(c.Opens) == 0:
 		return "nothing"
 	default:

@@ -95,7 +95,8 @@ type Nomad struct {
 
 // Certificates says how long certificates are valid, and how they differ from those of a default lab.
 type Certificates struct {
-	// TTL is how long each node's certificate is valid. Zero: seven days.
+	// TTL is how long each node's certificate is valid. Zero: seven days; with the source vault one day; as the guide for cfssl
+	// has it, ten years; a folder's certificates stay as they are.
 	TTL time.Duration `yaml:"ttl,omitempty" json:"ttl,omitempty"`
 	// DNSNames are further names in every server's and client's certificate.
 	DNSNames []string `yaml:"dns_names,omitempty" json:"dns_names,omitempty"`

@@ -19,7 +19,7 @@ import (
 
 // Options are what Read needs beside the folder.
 type Options struct {
-	// PasswordFile is the path of a file with the password of the folder's PKCS#12 files. A line end after it does not count.
+	// PasswordFile is the path of a file with the password of the folder's PKCS#12 files. It is the first line.
 	// Empty: they have none.
 	PasswordFile string
 	// Requests are what will be asked of Issue. Read then also returns the errors of Issue for them, so that the user sees
@@ -122,7 +122,8 @@ func (s *Source) readPassword(path string) string {
 	if info, err := os.Stat(path); err == nil && info.Mode()&othersRead != 0 {
 		s.note("%s, the file of the password, can be read by every user (mode %04o): chmod 600 it", path, info.Mode().Perm())
 	}
-	return strings.TrimRight(string(text), "\r\n")
+	first, _, _ := strings.Cut(string(text), "\n")
+	return strings.TrimRight(first, "\r")
 }
 
 // unreadable returns the problem of a file that cannot be read.
