@@ -132,9 +132,19 @@ func (f *placeFlags) readPort(ctx context.Context, address string) (certificate.
 	return reader.Port(ctx, address, reader.PortOptions{RPC: f.rpc, Caller: caller, ServerName: f.serverName})
 }
 
-// judge judges what was read, with the present as the moment.
-func (p places) judge() certificate.Report {
-	return certificate.Judge(p.inputs, certificate.Options{Now: time.Now(), Trusted: reader.Trusted(p.trusted)})
+// judge judges what was read, with the present as the moment. It gives up when ctx ends: a hostile file can hold thousands of
+// authorities of one name.
+func (p places) judge(ctx context.Context) (certificate.Report, error) {
+	judged := make(chan certificate.Report, 1)
+	go func() {
+		judged <- certificate.Judge(p.inputs, certificate.Options{Now: time.Now(), Trusted: reader.Trusted(p.trusted)})
+	}()
+	select {
+	case r := <-judged:
+		return r, nil
+	case <-ctx.Done():
+		return certificate.Report{}, fmt.Errorf("judge the certificates: %w", ctx.Err())
+	}
 }
 
 func (a *app) certShowCommand() *cobra.Command {
@@ -178,7 +188,11 @@ func (a *app) certShow(cmd *cobra.Command, args []string, f placeFlags) error {
 	if err != nil {
 		return err
 	}
-	r, c := p.judge(), a.console(cmd)
+	r, err := p.judge(cmd.Context())
+	if err != nil {
+		return err
+	}
+	c := a.console(cmd)
 	if f.json {
 		err = c.out.json(r)
 	} else {
@@ -225,7 +239,10 @@ func (a *app) certDiff(cmd *cobra.Command, args []string, f placeFlags) error {
 		if err != nil {
 			return err
 		}
-		r := p.judge()
+		r, err := p.judge(cmd.Context())
+		if err != nil {
+			return err
+		}
 		if !slices.ContainsFunc(r.Places, func(p certificate.Place) bool { return len(p.Certificates) > 0 }) {
 			return fmt.Errorf("%s: %w: there is nothing to compare", arg, reader.ErrNothing)
 		}

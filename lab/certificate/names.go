@@ -128,36 +128,56 @@ func OpenIn(open []Opening, region string) []Endpoint {
 // nameProblems returns what is wrong with the names of a holder's certificate.
 func nameProblems(c *x509.Certificate) []Problem {
 	var all []Problem
-	add := func(p Problem) { all = append(all, p) }
 	roles := RolesOf(c)
 	for _, name := range namesOf(c) {
-		n, is := catalogue.ParseRoleName(name)
-		first, _, _ := strings.Cut(name, ".")
-		role := pki.Role(first)
-		known := role == pki.Server || role == pki.Client || role == pki.CLI
-		switch {
-		case strings.Contains(name, "*"):
-			add(Problem{"wildcard", Unnoticed,
-				name + " is a wildcard: Nomad reads no role from it, but a caller with verify_server_hostname takes its holder for a server of any name that it covers",
-				"issue one that names the role and region, such as server.global.nomad"})
-		case is && !n.LetsIn:
-			add(Problem{"name-in-capitals", Refused, name + " is in capitals, and Nomad reads no role from it", "issue one with " + strings.ToLower(name)})
-		case is && n.Region == "":
-			add(Problem{"name-without-region", Refused, name + " names an empty region, which no agent is of: only its ordinary RPC is accepted",
-				"issue one with " + first + ".global.nomad, or the region that the agent is of"})
-		case is && strings.Contains(n.Region, "."):
-			add(Problem{"name-with-longer-domain", Refused,
-				name + " is for Nomad a " + n.Role + " of a region called " + n.Region + ", which no agent is of: only its ordinary RPC is accepted",
-				"issue one with " + n.Role + ".REGION.nomad, and put other domains among its further names"})
-		case known && name == first+".nomad":
-			add(Problem{"name-without-region", Refused, name + " names no region, and Nomad reads no role from it", "issue one with " + first + ".global.nomad, or the region that the agent is of"})
-		case known && !is && strings.Count(name, ".") > 1 && len(roles) == 0:
-			add(Problem{"name-of-another-domain", Refused,
-				name + " does not end in .nomad, and Nomad reads roles from such names alone (as `nomad tls cert create -domain` makes them)",
-				"issue one that names " + first + ".REGION.nomad as well, for example with -additional-dnsname instead of -domain"})
+		p, wrong := roleNameProblem(name)
+		if !wrong && len(roles) == 0 {
+			p, wrong = otherDomainProblem(name)
+		}
+		if wrong {
+			all = append(all, p)
 		}
 	}
 	return append(all, roleProblems(c, roles)...)
+}
+
+// roleNameProblem returns what is wrong with a name that has the form of a role's, or nearly.
+func roleNameProblem(name string) (p Problem, wrong bool) {
+	n, is := catalogue.ParseRoleName(name)
+	first, _, _ := strings.Cut(name, ".")
+	switch {
+	case strings.Contains(name, "*"):
+		return Problem{"wildcard", Unnoticed,
+			name + " is a wildcard: Nomad reads no role from it, but a caller with verify_server_hostname takes its holder for a server of any name that it covers",
+			"issue one that names the role and region, such as server.global.nomad"}, true
+	case is && !n.LetsIn:
+		return Problem{"name-in-capitals", Refused, name + " is in capitals, and Nomad reads no role from it", "issue one with " + strings.ToLower(name)}, true
+	case is && n.Region == "":
+		return Problem{"name-without-region", Refused, name + " names an empty region, which no agent is of: only its ordinary RPC is accepted",
+			"issue one with " + first + ".global.nomad, or the region that the agent is of"}, true
+	case is && strings.Contains(n.Region, "."):
+		return Problem{"name-with-longer-domain", Refused,
+			name + " is for Nomad a " + n.Role + " of a region called " + n.Region + ", which no agent is of: only its ordinary RPC is accepted",
+			"issue one with " + n.Role + ".REGION.nomad, and put other domains among its further names"}, true
+	case isRole(first) && name == first+".nomad":
+		return Problem{"name-without-region", Refused, name + " names no region, and Nomad reads no role from it", "issue one with " + first + ".global.nomad, or the region that the agent is of"}, true
+	default:
+		return Problem{}, false
+	}
+}
+
+// otherDomainProblem returns the problem of a name that would be a role's in the domain nomad.
+func otherDomainProblem(name string) (p Problem, wrong bool) {
+	_, is := catalogue.ParseRoleName(name)
+	first, _, _ := strings.Cut(name, ".")
+	return Problem{"name-of-another-domain", Refused,
+		name + " does not end in .nomad, and Nomad reads roles from such names alone (as `nomad tls cert create -domain` makes them)",
+		"issue one that names " + first + ".REGION.nomad as well, for example with -additional-dnsname instead of -domain"}, isRole(first) && !is && strings.Count(name, ".") > 1
+}
+
+// isRole reports whether a label is the name of a role.
+func isRole(label string) bool {
+	return slices.Contains([]pki.Role{pki.Server, pki.Client, pki.CLI}, pki.Role(label))
 }
 
 // roleProblems returns what is wrong with the roles of a holder's certificate.
