@@ -112,3 +112,6 @@ func CLITask(l *Lab, token string, c Call) engine.Task {
 	l.token = &token
 	return l.cliTask(l.Servers()[0], c)
 }
+
+// CheckFolder returns the error for a source that is neither the name of one nor a folder.
+func CheckFolder(source string) error { return checkFolder(spec.Authority{Source: source}) }

@@ -131,6 +131,9 @@ func (s *start) watch(ctx context.Context) error {
 }
 
 func (s *start) plan(ctx context.Context) error {
+	if err := checkFolder(s.lab.record.Spec.Authority); err != nil {
+		return err
+	}
 	_, err := planOn(ctx, s.lab.engine, s.lab.record.Spec, s.lab.record.Run)
 	return err
 }

@@ -4,7 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -42,6 +45,18 @@ func (s *start) newSource(ctx context.Context, first ...authority.Request) (auth
 	default:
 		return nil, fmt.Errorf("%w: no source of certificates is named %q: use one of %v", spec.ErrInvalid, a.Source, spec.Sources())
 	}
+}
+
+// checkFolder refuses a source that is neither the name of one nor a folder, before anything that takes time.
+func checkFolder(a spec.Authority) error {
+	if a.Folder() == "" {
+		return nil
+	}
+	if _, err := os.Stat(a.Folder()); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: authority %q is no folder, and no source of certificates: use one of %s, or the path of a folder that has them",
+			spec.ErrInvalid, a.Folder(), strings.Join(spec.Sources(), ", "))
+	}
+	return nil
 }
 
 // folderSource reads the user's folder, and passes on what is weak in it.

@@ -59,6 +59,9 @@ func decode(text []byte) (Document, error) {
 	err := yaml.NewDecoder(bytes.NewReader(text), yaml.Strict()).Decode(&d)
 	if err != nil && !errors.Is(err, io.EOF) {
 		text := yaml.FormatError(err, false, true)
+		if strings.Contains(text, "time.Duration") {
+			text += "\nwrite a duration with its unit, such as 24h or 90s; leave it out for the usual one"
+		}
 		for key, mend := range formerKeys() {
 			if strings.Contains(text, fmt.Sprintf("unknown field %q", key)) {
 				text += "\n" + mend

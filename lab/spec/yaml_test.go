@@ -61,6 +61,17 @@ func wholeRead() spec.Document {
 	}}
 }
 
+// TestDurationsNeedAUnit: a life of 0 is no duration, and the error says what is.
+func TestDurationsNeedAUnit(t *testing.T) {
+	_, err := spec.DecodeDocument(t.Context(), strings.NewReader("certificates: {ttl: 0}"))
+	if err == nil || !strings.Contains(err.Error(), "such as 24h") {
+		t.Errorf("0: %v", err)
+	}
+	if _, err := spec.DecodeDocument(t.Context(), strings.NewReader("certificates: {ttl: 24h}")); err != nil {
+		t.Errorf("the control: %v", err)
+	}
+}
+
 func TestDecodeDocument(t *testing.T) {
 	for name, c := range map[string]struct {
 		text string
