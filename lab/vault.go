@@ -203,6 +203,9 @@ func (s *start) startService(ctx context.Context, service plan.Service, v *vault
 	if err != nil {
 		return "", err
 	}
+	if !started.Endpoints[service.Port].IsValid() { // it has ended already
+		return "", l.serviceEnded(ctx, service, started)
+	}
 	return urlOf(service, started), nil
 }
 

@@ -70,11 +70,25 @@ func awaitGroupEnd(group int) {
 // errNoAnswer is returned if a child was killed because it took too long.
 var errNoAnswer = errors.New("no answer")
 
+// longestAnswer is how much a program may print when it is asked for its version, in bytes.
+const longestAnswer = 1 << 16
+
+// answer collects what a program prints. A program that prints without end gets an error, and ends.
+type answer struct{ strings.Builder }
+
+// Write returns an error for a text beyond longestAnswer.
+func (a *answer) Write(p []byte) (int, error) {
+	if a.Len()+len(p) > longestAnswer {
+		return 0, fmt.Errorf("it prints more than %d bytes", longestAnswer)
+	}
+	return a.Builder.Write(p)
+}
+
 // ask runs a command that only prints something, and returns its output. The error is errNoAnswer if it took too long.
 func (c children) ask(ctx context.Context, name string, args ...string) (string, error) {
 	asking, cancel := deadline.Fair(ctx, c.timeout)
 	defer cancel()
-	var out strings.Builder
+	var out answer
 	var stderr transcript
 	cmd := c.command(asking, "", name, args...)
 	cmd.Stdout, cmd.Stderr = &out, &stderr

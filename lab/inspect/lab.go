@@ -186,10 +186,27 @@ func ingredients(l *lab.Lab, region string, members []string) (catalogue.Ingredi
 // callersOf returns all kinds of callers if the authority's key is at hand, else those for which the lab has certificates.
 func callersOf(l *lab.Lab, region string) (caller.Set, error) {
 	if l.Authority() == nil {
-		return caller.WithoutAuthority(l.Credential(), l.UserCredentials()...), nil
+		own, err := ofItsRole(l.Credential())
+		return caller.WithoutAuthority(own, l.UserCredentials()...), err
 	}
 	return caller.Mint(l.Authority(), region, caller.WithForeign(l.ForeignAuthority()),
 		caller.WithRoot(l.RootAuthority()), caller.WithOwn(l.UserCLICredential()))
+}
+
+// ofItsRole returns the credential with the role that its certificate names. The lab's user may have an agent's certificate, if the
+// user's folder has no other, and is then no caller of the role cli.
+func ofItsRole(c pki.Credential) (pki.Credential, error) {
+	leaf, err := c.Leaf()
+	if err != nil {
+		return c, err
+	}
+	for _, name := range append([]string{leaf.Subject.CommonName}, leaf.DNSNames...) {
+		if n, is := pki.ParseRoleName(name); is && n.LetsIn {
+			c.Identity.Role = pki.Role(n.Role)
+			return c, nil
+		}
+	}
+	return c, nil
 }
 
 // authoritiesOf returns the authorities that the lab's agents should trust: the lab's own, or those to which the user's own

@@ -48,6 +48,15 @@ func TestKeysThatDoNotFit(t *testing.T) {
 	}
 }
 
+// TestAPortThatNomadUses: a port may not be the one at which the agent listens for something else. A client listens at one alone.
+func TestAPortThatNomadUses(t *testing.T) {
+	for role, refused := range map[pki.Role]bool{pki.Server: true, pki.Client: false} {
+		if err := (spec.Spec{Ports: []spec.AgentPorts{{Role: role, HTTP: spec.RPCPort}}}).Validate(); (err != nil) != refused {
+			t.Errorf("%s: %v", role, err)
+		}
+	}
+}
+
 // TestLivesAreThoseOfTheSource: `nomad tls` counts in days, and its authority lasts five years.
 func TestLivesAreThoseOfTheSource(t *testing.T) {
 	for _, c := range []struct {

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"fmt"
 
 	"nomadlab.internal/lab/pki"
@@ -38,7 +39,8 @@ func (v *validator) ports(s Spec) {
 		if p.Role == pki.Client && p.RPC+p.Serf != 0 {
 			v.add(at+"rpc", fmt.Sprint(max(p.RPC, p.Serf)), "leave rpc and serf out: a client listens at its HTTP port alone")
 		}
-		if p.HTTP != 0 && (p.HTTP == p.RPC || p.HTTP == p.Serf) || p.RPC != 0 && p.RPC == p.Serf {
+		http, rpc, serf := cmp.Or(p.HTTP, HTTPPort), cmp.Or(p.RPC, RPCPort), cmp.Or(p.Serf, SerfPort)
+		if p.Role != pki.Client && (http == rpc || http == serf || rpc == serf) && (p.Node == "" || roles[p.Node] != pki.Client) {
 			v.add(at+"http", "the same port twice", "give each port of an agent its own number")
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -212,5 +213,26 @@ func wantInvalid(t *testing.T, err, want error, says string) {
 	t.Helper()
 	if !errors.Is(err, want) || !errors.Is(err, spec.ErrInvalid) || !strings.Contains(fmt.Sprint(err), says) {
 		t.Errorf("%v, want %v that says %q", err, want, says)
+	}
+}
+
+// TestNoTokenFollowsARedirect: the token is for this server, and not for another that an answer names.
+func TestNoTokenFollowsARedirect(t *testing.T) {
+	got := make(chan string, 1)
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got <- r.Header.Get("X-Vault-Token") }))
+	t.Cleanup(elsewhere.Close)
+	first := httptest.NewServer(http.RedirectHandler(elsewhere.URL, http.StatusTemporaryRedirect))
+	t.Cleanup(first.Close)
+	c, err := vault.NewClient(first.URL, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Call(t.Context(), vault.NewSecret("hush"), http.MethodGet, "sys/mounts", nil); err == nil {
+		t.Error("a redirect counts as an answer")
+	}
+	select {
+	case token := <-got:
+		t.Errorf("another server was called, with the token %q", token)
+	default:
 	}
 }

@@ -72,7 +72,11 @@ func NewClient(address string, caPEM []byte) (*Client, error) {
 	}
 	return &Client{
 		address: u.Scheme + "://" + u.Host,
-		http:    &http.Client{Transport: &http.Transport{TLSClientConfig: config}, Timeout: callTimeout},
+		http: &http.Client{
+			Transport: &http.Transport{TLSClientConfig: config}, Timeout: callTimeout,
+			// The token goes to this server alone: net/http would send its header along to wherever a redirect points.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
 	}, nil
 }
 
