@@ -101,7 +101,8 @@ func (s *start) shell(ctx context.Context, script string) ([]byte, error) {
 	var out, said bytes.Buffer
 	task := engine.Task{
 		Node: engine.Node{
-			Ref: engine.Ref{Lab: l.Name()}, Run: newRun(), Image: l.Image(), Command: []string{"sh"},
+			// The run is the lab's own, so that the watchdog removes the script's files if this process is killed.
+			Ref: engine.Ref{Lab: l.Name()}, Run: l.record.Run, Image: l.Image(), Command: []string{"sh"},
 			User: user(l.record.Plan.Nodes[0].User), Labels: map[string]string{state.LabelRun: l.record.Run},
 		},
 		// The script is no argument: it may have the authority's key, which no process list must show.
