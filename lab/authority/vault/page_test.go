@@ -14,10 +14,10 @@ const page = "../../../docs/vault.md"
 
 var update = flag.Bool("update", false, "write the tables of docs/vault.md from the guide's lines, and from what real Vault servers deny")
 
-// TestVaultPageLines compares the page with SeedLines.
+// TestVaultPageLines compares the page with GuideLines.
 func TestVaultPageLines(t *testing.T) {
 	table := "| the guide's line | works today | instead | why |\n| --- | --- | --- | --- |\n"
-	for _, l := range vault.SeedLines() {
+	for _, l := range vault.GuideLines() {
 		instead := "the same line"
 		if l.Today != "" {
 			instead = code(l.Today)

@@ -13,8 +13,8 @@ import (
 
 // Step is one call of Setup, as it is shown: it holds no secret.
 type Step struct {
-	// Seed is the published guide's command line. Empty: the guide has none.
-	Seed string
+	// Guide is the published guide's command line. Empty: the guide has none.
+	Guide string
 	// Method and Path are those of the call; Path has no "/v1/".
 	Method, Path string
 	// Body is the call's body in JSON, with "…" for what is secret or long. Empty: none.
@@ -77,16 +77,16 @@ func (s *setup) open(ctx context.Context) error {
 		return err
 	}
 	s.steps = append(s.steps, Step{
-		Seed: "vault operator init -key-shares=1 -key-threshold=1", Method: http.MethodPut, Path: "sys/init",
+		Guide: "vault operator init -key-shares=1 -key-threshold=1", Method: http.MethodPut, Path: "sys/init",
 		Body: `{"secret_shares":1,"secret_threshold":1}`, Result: "one unseal key and the root token",
 	})
 	if err := s.client.Unseal(ctx, s.keys.Unseal); err != nil {
 		return err
 	}
 	s.steps = append(s.steps, Step{
-		Seed: "vault operator unseal", Method: http.MethodPut, Path: "sys/unseal", Body: `{"key":"…"}`, Result: "unsealed",
+		Guide: "vault operator unseal", Method: http.MethodPut, Path: "sys/unseal", Body: `{"key":"…"}`, Result: "unsealed",
 	}, Step{
-		Seed: "vault login <your initial root token>", Result: "no call: each later call carries the root token in its header",
+		Guide: "vault login <your initial root token>", Result: "no call: each later call carries the root token in its header",
 	})
 	return nil
 }
@@ -165,7 +165,7 @@ func (s *setup) writeRoles(ctx context.Context) error {
 			return err
 		}
 		s.steps = append(s.steps, Step{
-			Seed: `vault token create -policy="tls-policy" -ttl=24h`, Method: http.MethodPost, Path: "auth/token/create",
+			Guide: `vault token create -policy="tls-policy" -ttl=24h`, Method: http.MethodPost, Path: "auth/token/create",
 			Body: encoded(tokenParameters(r, s.o)), Result: "done for each node when the lab needs it",
 		})
 	}
@@ -196,7 +196,7 @@ func (s *setup) makeSigner(ctx context.Context) (*pki.Authority, error) {
 }
 
 // call sends a call with the root token, and records it.
-func (s *setup) call(ctx context.Context, seed, method, path string, body map[string]any) (Answer, error) {
+func (s *setup) call(ctx context.Context, guide, method, path string, body map[string]any) (Answer, error) {
 	answer, err := s.client.Call(ctx, s.keys.Root, method, path, body)
 	if err != nil {
 		return Answer{}, err
@@ -205,7 +205,7 @@ func (s *setup) call(ctx context.Context, seed, method, path string, body map[st
 	if len(answer.Warnings) > 0 {
 		result = "done; Vault warns: " + strings.Join(answer.Warnings, "; ")
 	}
-	s.steps = append(s.steps, Step{Seed: seed, Method: method, Path: path, Body: encoded(body), Result: result})
+	s.steps = append(s.steps, Step{Guide: guide, Method: method, Path: path, Body: encoded(body), Result: result})
 	return answer, nil
 }
 

@@ -109,7 +109,7 @@ func TestTheGuidesLinesOfVault(t *testing.T) {
 	}
 	var keys vault.Keys
 	ran := 0
-	for _, l := range vault.SeedLines() {
+	for _, l := range vault.GuideLines() {
 		if !strings.HasPrefix(l.Line, "vault ") {
 			continue
 		}
@@ -156,8 +156,8 @@ func TestTheGuidesLinesOfConsulTemplate(t *testing.T) {
 			"template {\n  contents = \"a\"\n  destination = \"a\"\n  command = \"true\"\n}\n", "failed to execute command", false},
 	} {
 		t.Run(line, func(t *testing.T) {
-			at := slices.IndexFunc(vault.SeedLines(), func(l vault.SeedLine) bool { return l.Line == line })
-			if at < 0 || vault.SeedLines()[at].Works || vault.SeedLines()[at].Today == "" {
+			at := slices.IndexFunc(vault.GuideLines(), func(l vault.GuideLine) bool { return l.Line == line })
+			if at < 0 || vault.GuideLines()[at].Works || vault.GuideLines()[at].Today == "" {
 				t.Fatal("the table lacks the line, or has nothing to write instead")
 			}
 			for config, works := range map[string]bool{c.config: c.worksHere, c.without: true} {
@@ -178,11 +178,11 @@ func TestTheGuidesLinesOfConsulTemplate(t *testing.T) {
 func TestTheGuidesLinesOfNomad(t *testing.T) {
 	published(t)
 	sh := newShell(t)
-	at := slices.IndexFunc(vault.SeedLines(), func(l vault.SeedLine) bool { return l.Line == "nomad operator keygen" })
-	if at < 0 || vault.SeedLines()[at].Works {
+	at := slices.IndexFunc(vault.GuideLines(), func(l vault.GuideLine) bool { return l.Line == "nomad operator keygen" })
+	if at < 0 || vault.GuideLines()[at].Works {
 		t.Fatal("the table lacks the line, or says that it works")
 	}
-	line := vault.SeedLines()[at]
+	line := vault.GuideLines()[at]
 	if _, all, err := sh.run(t, line.Line); err == nil || !strings.Contains(all, "Usage: nomad operator <subcommand>") {
 		t.Errorf("%s: %v: %s", line.Line, err, all)
 	}

@@ -1,8 +1,8 @@
 package vault
 
-// SeedLine is one line of HashiCorp's published guide, and what has become of it with Vault 1.21.0, consul-template 0.41.1 and
+// GuideLine is one line of HashiCorp's published guide, and what has become of it with Vault 1.21.0, consul-template 0.41.1 and
 // Nomad 1.11.3.
-type SeedLine struct {
+type GuideLine struct {
 	// Line is the guide's.
 	Line string
 	// Works is true if it still does what the guide says.
@@ -13,16 +13,16 @@ type SeedLine struct {
 	Why string
 }
 
-// SeedLines returns the guide's lines in its order, those that work among them.
-func SeedLines() []SeedLine {
+// GuideLines returns the guide's lines in its order, those that work among them.
+func GuideLines() []GuideLine {
 	out := vaultLines()
 	out = append(out, templateLines()...)
 	return append(out, nomadLines()...)
 }
 
-func vaultLines() []SeedLine {
-	works := func(line, why string) SeedLine { return SeedLine{Line: line, Works: true, Why: why} }
-	return []SeedLine{
+func vaultLines() []GuideLine {
+	works := func(line, why string) GuideLine { return GuideLine{Line: line, Works: true, Why: why} }
+	return []GuideLine{
 		works("vault operator init -key-shares=1 -key-threshold=1", ""),
 		works("vault operator unseal", "It asks for the key, and so needs a terminal; a program gives the key to sys/unseal."),
 		works("vault login <your initial root token>", "It keeps the root token in ~/.vault-token. A lab calls without it."),
@@ -44,8 +44,8 @@ func vaultLines() []SeedLine {
 	}
 }
 
-func templateLines() []SeedLine {
-	return []SeedLine{
+func templateLines() []GuideLine {
+	return []GuideLine{
 		{Line: `address      = "http://active.vault.service.consul:8200"`, Works: true,
 			Why: "It needs Consul for the name, and sends token and private keys without TLS: a lab gives Vault's own address, and with the safe form TLS."},
 		{Line: `grace        = "1s"`, Today: "(leave it out)", Why: "consul-template ends: 'vault' has invalid keys: grace."},
@@ -67,8 +67,8 @@ func templateLines() []SeedLine {
 	}
 }
 
-func nomadLines() []SeedLine {
-	return []SeedLine{
+func nomadLines() []GuideLine {
+	return []GuideLine{
 		{Line: "rpc_upgrade_mode       = true", Works: true, Today: "(leave it out)",
 			Why: "While it is on, RPC and Raft are served without TLS; a lab is new and needs no upgrade."},
 		{Line: "systemctl reload nomad", Today: "consul-template sends SIGHUP",
