@@ -29,7 +29,7 @@ func rooms() map[string]room {
 		"lab/engine/engines", "lab/finding", "lab/fit", "lab/image", "lab/inspect", "lab/mutation", "lab/pki",
 		"lab/plan", "lab/poll", "lab/posture", "lab/posture/catalogue", "lab/posture/matrix",
 		"lab/posture/caller", "lab/probe", "lab/regress", "lab/regress/lock", "lab/report", "lab/spec",
-		"lab/scenario", "internal/userfile", "internal/watchdog",
+		"lab/load", "lab/observe", "lab/rollout", "lab/scenario", "lab/timeline", "internal/userfile", "internal/watchdog",
 	}
 	return map[string]room{
 		".": {},
@@ -45,14 +45,29 @@ func rooms() map[string]room {
 		},
 		// A program that a test of lab/labtest runs as the reaper of testcontainers.
 		"lab/labtest/testdata/reaper": {},
-		"lab/scenario":                {mayImport: []string{"lab", "internal/deadline", "lab/engine", "lab/finding", "lab/posture", "lab/spec"}},
-		"lab/posture":                 {mayImport: []string{"internal/deadline", "lab/finding", "lab/pki", "lab/poll", "lab/probe"}},
+		"lab/scenario":                {mayImport: []string{"lab", "internal/deadline", "lab/engine", "lab/finding", "lab/posture", "lab/spec", "lab/timeline"}},
+		// Change of a running lab, the work beside it, and what is seen of it. They know no scenario.
+		"lab/rollout": {
+			mayImport: []string{
+				"internal/deadline", "lab", "lab/agentconf", "lab/authority", "lab/engine", "lab/image", "lab/pki", "lab/plan", "lab/poll", "lab/probe", "lab/spec", "lab/timeline",
+			},
+			testsMayImport: []string{"lab/labtest"},
+		},
+		"lab/load": {
+			mayImport:      []string{"fixtures", "internal/deadline", "lab", "lab/engine", "lab/pki", "lab/poll", "lab/timeline"},
+			testsMayImport: []string{"lab/labtest", "lab/spec"},
+		},
+		"lab/observe": {
+			mayImport:      []string{"internal/deadline", "lab", "lab/pki", "lab/poll", "lab/probe", "lab/timeline"},
+			testsMayImport: []string{"lab/labtest", "lab/spec"},
+		},
+		"lab/posture": {mayImport: []string{"internal/deadline", "lab/finding", "lab/pki", "lab/poll", "lab/probe"}},
 		"lab/posture/catalogue": {
 			mayImport: []string{"internal/deadline", "lab/finding", "lab/pki", "lab/poll", "lab/posture", "lab/posture/caller", "lab/probe"},
 		},
 		"lab/posture/caller": {mayImport: []string{"lab/probe", "lab/pki"}, testsMayImport: []string{"lab/labtest", "lab/spec"}},
 		"lab/probe":          {mayImport: []string{"internal/deadline", "lab/pki", "lab/poll"}},
-		"lab/report":         {mayImport: []string{"lab/finding"}},
+		"lab/report":         {mayImport: []string{"lab/finding", "lab/timeline"}},
 		"lab/inspect": {
 			mayImport: []string{
 				"fixtures", "lab", "internal/deadline", "lab/engine", "lab/finding", "lab/pki", "lab/poll", "lab/posture",
@@ -144,6 +159,7 @@ func rooms() map[string]room {
 		"lab/agentconf/settings": {testsMayImport: []string{"lab/agentconf/model"}},
 		"internal/deadline":      {mayImport: []string{"internal/procfs"}},
 		"lab/finding":            {},
+		"lab/timeline":           {},
 		"lab/poll":               {testsMayImport: []string{"internal/deadline"}},
 		// The Spec. Its tests compare what it refuses with what a plan refuses.
 		"lab/spec": {
