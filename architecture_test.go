@@ -49,7 +49,7 @@ func rooms() map[string]room {
 		// Change of a running lab, the work beside it, and what is seen of it. They know no scenario.
 		"lab/rollout": {
 			mayImport: []string{
-				"internal/deadline", "lab", "lab/agentconf", "lab/authority", "lab/engine", "lab/image", "lab/pki", "lab/plan", "lab/poll", "lab/probe", "lab/spec", "lab/timeline",
+				"internal/deadline", "lab", "lab/agentconf", "lab/agentconf/settings", "lab/authority", "lab/engine", "lab/image", "lab/pki", "lab/plan", "lab/poll", "lab/probe", "lab/spec", "lab/timeline",
 			},
 			testsMayImport: []string{"lab/labtest"},
 		},

@@ -43,7 +43,7 @@ func (s *start) bootstrapACL(ctx context.Context) error {
 	done := fmt.Sprintf("the ACL system is bootstrapped, %s introduced", counted(len(s.secrets.introductions), "client"))
 	if off {
 		done = "ACLs are off, though the lab was to be hardened: there is no token"
-		if l.record.Plan.UserConfiguration {
+		if l.Plan().UserConfiguration {
 			done = "the servers have no ACL system"
 		}
 	}
@@ -91,7 +91,7 @@ func isRefusal(err error, text string) bool {
 func (l *Lab) introduce(ctx context.Context, tokens map[string]string) error {
 	var mu sync.Mutex
 	return eachNode(l.nodes, func(n *Node) error {
-		name := introducedName(n.plan)
+		name := introducedName(*n.plan())
 		if name == "" {
 			return nil
 		}
@@ -101,7 +101,7 @@ func (l *Lab) introduce(ctx context.Context, tokens map[string]string) error {
 				return oneLine(err)
 			}
 			made, _, err := c.ACLIdentity().CreateClientIntroductionToken(&api.ACLIdentityClientIntroductionTokenRequest{
-				TTL: introductionTTL, NodeName: name, NodePool: n.plan.NodePool,
+				TTL: introductionTTL, NodeName: name, NodePool: n.plan().NodePool,
 			}, write(ctx))
 			if err != nil {
 				return oneLine(err)
@@ -185,7 +185,7 @@ func (l *Lab) ManagementToken() string {
 // makeToken chooses the management token and writes it down before the servers know it, so that a start which is cut short
 // during the bootstrap cannot lose it.
 func (l *Lab) makeToken() error {
-	if !l.record.Plan.Bootstrapped() {
+	if p := l.Plan(); !p.Bootstrapped() {
 		return nil
 	}
 	random, err := uuid.NewRandom()

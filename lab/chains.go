@@ -93,8 +93,8 @@ func bundleOf(h spec.Chain, signer *pki.Authority) ([]*x509.Certificate, error) 
 // Bundle returns the authorities that the agent trusts, in a lab whose certificates an intermediate authority issues: there they
 // differ from agent to agent. In another lab it returns nil.
 func (n *Node) Bundle() ([]*x509.Certificate, error) {
-	if n.plan.Chain == (spec.Chain{}) || n.lab.authority == nil {
+	if n.plan().Chain == (spec.Chain{}) || n.lab.authority == nil {
 		return nil, nil
 	}
-	return bundleOf(n.plan.Chain, n.lab.authority)
+	return bundleOf(n.plan().Chain, n.lab.authority)
 }

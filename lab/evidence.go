@@ -27,7 +27,7 @@ func (l *Lab) Evidence(ctx context.Context, cause error) (string, error) {
 	if err := os.MkdirAll(at, 0o700); err != nil {
 		return "", fmt.Errorf("make the evidence folder: %w", err)
 	}
-	plan, _ := json.MarshalIndent(l.record.Plan, "", "  ")
+	plan, _ := json.MarshalIndent(l.Plan(), "", "  ")
 	errs := []error{
 		os.WriteFile(filepath.Join(at, "cause.txt"), fmt.Appendln(nil, cause), 0o600),
 		os.WriteFile(filepath.Join(at, "plan.json"), plan, 0o600),
@@ -57,7 +57,7 @@ func (n *Node) evidence(ctx context.Context, at string) error {
 	write := func(name string, text []byte) {
 		errs = append(errs, os.WriteFile(filepath.Join(at, name), text, 0o600))
 	}
-	for _, f := range n.plan.Files {
+	for _, f := range n.plan().Files {
 		if f.Content != "" {
 			write(f.EvidenceName(), agentconf.Redact([]byte(f.Content)))
 		}
@@ -91,7 +91,7 @@ func (n *Node) selfEvidence(ctx context.Context, at string) error {
 
 // describe returns a certificate (PEM) in words.
 func (n *Node) describe(certificate []byte) []byte {
-	return []byte(pki.Credential{Identity: n.plan.Identity, CAPEM: n.lab.cli.CAPEM, CertPEM: certificate}.Describe())
+	return []byte(pki.Credential{Identity: n.plan().Identity, CAPEM: n.lab.Credential().CAPEM, CertPEM: certificate}.Describe())
 }
 
 func (n *Node) saveLog(ctx context.Context, path string) error {

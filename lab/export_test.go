@@ -73,8 +73,8 @@ func CheckFree(ctx context.Context, e engine.Engine, name string) error {
 
 // APIAt returns the API client of a node at that address.
 func APIAt(at netip.AddrPort, inClear bool) (*api.Client, error) {
-	n := &Node{lab: &Lab{cli: &pki.Credential{}}, plan: plan.Node{HTTPInClear: inClear}}
-	n.state.Endpoints = map[uint16]netip.AddrPort{n.plan.HTTPPort(): at}
+	n := newNode(&Lab{cli: &pki.Credential{}}, plan.Node{HTTPInClear: inClear})
+	n.state.Endpoints = map[uint16]netip.AddrPort{n.plan().HTTPPort(): at}
 	return n.API()
 }
 
@@ -89,8 +89,8 @@ func Exposed(server, client string, drivers []string, unprotected bool) ([]spec.
 		listed[name] = &api.DriverInfo{Detected: true}
 	}
 	agents := []agentAnswer{
-		{node: &Node{plan: plan.Node{Name: "client-1", Role: pki.Client}}, drivers: listed},
-		{node: &Node{plan: plan.Node{Name: "server-1", Role: pki.Server}}},
+		{node: newNode(nil, plan.Node{Name: "client-1", Role: pki.Client}), drivers: listed},
+		{node: newNode(nil, plan.Node{Name: "server-1", Role: pki.Server})},
 	}
 	for i, text := range []string{client, server} {
 		if text == "" {

@@ -49,7 +49,10 @@ type Lab struct {
 	// readyErr is the error that ReadyTimeout tolerated. Nil: none.
 	readyErr error
 
+	// mu guards what follows, and what Adopt changes: authority, cli and gossip.
 	mu sync.Mutex
+	// changed is the record since a change of the running lab. It is replaced as a whole. Nil: the record as the lab was made.
+	changed *state.Record
 	// token is the secret of the management token. Nil: there is none.
 	token *string
 	// guard removes the lab when this process ends. Nil for a lab that stays.
@@ -61,11 +64,11 @@ type Lab struct {
 // Name returns the lab's name.
 func (l *Lab) Name() string { return l.record.Plan.Name }
 
-// Plan returns the plan that the lab was made from.
-func (l *Lab) Plan() plan.Plan { return l.record.Plan }
+// Plan returns the plan that the lab was made from, with what Revise and Become have changed since.
+func (l *Lab) Plan() plan.Plan { return l.current().Plan }
 
 // NomadVersion returns the version that the lab's agents run.
-func (l *Lab) NomadVersion() string { return l.record.Version }
+func (l *Lab) NomadVersion() string { return l.current().Version }
 
 // Image returns what the lab's nodes were started from: an image, or the path of a binary.
 func (l *Lab) Image() string { return l.record.Image }
@@ -82,7 +85,7 @@ func (l *Lab) Created() time.Time { return l.record.Created }
 // IsDefault reports whether the lab is a default lab of any size: not hardened, and without overrides, altered certificates
 // or a user configuration.
 func (l *Lab) IsDefault() bool {
-	s := l.record.Spec
+	s := l.current().Spec
 	return s.Configuration == nil && !s.Hardened && len(s.Overrides) == 0 && !s.Certificates.Altered()
 }
 
@@ -95,7 +98,11 @@ func (l *Lab) TLSFolder() string { return l.folder.TLS() }
 
 // Authority returns the authority that signs the lab's certificates, or nil if the certificates are the user's and the key of
 // their authority is not at hand. Checks use it to issue wrong certificates.
-func (l *Lab) Authority() *pki.Authority { return l.authority }
+func (l *Lab) Authority() *pki.Authority {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.authority
+}
 
 // ForeignAuthority returns an authority that is not the lab's and that some of its agents trust, or nil if none does.
 func (l *Lab) ForeignAuthority() *pki.Authority { return l.foreign }
@@ -105,13 +112,17 @@ func (l *Lab) ForeignAuthority() *pki.Authority { return l.foreign }
 func (l *Lab) RootAuthority() *pki.Authority { return l.root }
 
 // Credential returns the cli credential, which Node.API presents.
-func (l *Lab) Credential() pki.Credential { return *l.cli }
+func (l *Lab) Credential() pki.Credential {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return *l.cli
+}
 
 // UserCredentials returns the agents' credentials that came with the user configuration, or one for each role and region from
 // the user's folder. It returns nil for a lab whose certificates were issued.
 func (l *Lab) UserCredentials() []pki.Credential {
 	out := slices.Clone(l.brought)
-	if c := l.record.Spec.Configuration; c != nil {
+	if c := l.current().Spec.Configuration; c != nil {
 		for _, agents := range []spec.AgentConfiguration{c.Server, c.Client} {
 			if agents.Credential != nil {
 				out = append(out, *agents.Credential)
@@ -123,7 +134,7 @@ func (l *Lab) UserCredentials() []pki.Credential {
 
 // UserCLICredential returns the cli credential that came with the user configuration, or nil if none did.
 func (l *Lab) UserCLICredential() *pki.Credential {
-	if c := l.record.Spec.Configuration; c.HasCredentials() {
+	if c := l.current().Spec.Configuration; c.HasCredentials() {
 		return c.CLI
 	}
 	return nil
@@ -131,11 +142,13 @@ func (l *Lab) UserCLICredential() *pki.Credential {
 
 // StandIn returns why the lab's own certificates stand in for the user's at agents of the role; empty if they do not. See
 // spec.Configuration.StandIn.
-func (l *Lab) StandIn(role pki.Role) string { return l.record.Spec.Configuration.StandIn(role) }
+func (l *Lab) StandIn(role pki.Role) string { return l.current().Spec.Configuration.StandIn(role) }
 
 // GossipKey returns the key with which the lab's servers began to encrypt their gossip, in base64. It is empty if they do not
 // encrypt it, or if the key is lost. The key is in no record, log or evidence of the lab.
 func (l *Lab) GossipKey() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.gossip == nil {
 		return ""
 	}
@@ -236,7 +249,7 @@ func (l *Lab) dismissWatchdog() error {
 
 // checkExpiry returns an error if the lab's certificates have expired: no agent of it can be reached any more.
 func (l *Lab) checkExpiry() error {
-	until, err := l.cli.NotAfter()
+	until, err := l.Credential().NotAfter()
 	if err != nil || time.Now().Before(until) {
 		return err
 	}

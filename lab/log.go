@@ -18,7 +18,7 @@ type logCopy struct {
 
 // LogFile returns the file to which this process copies the node's log, from the first line on. The file exists only for a
 // lab that this process brought up, until Keep or Down.
-func (n *Node) LogFile() string { return n.lab.folder.LogFile(n.plan.Name) }
+func (n *Node) LogFile() string { return n.lab.folder.LogFile(n.plan().Name) }
 
 // copyLog starts a new copy. At every start of the node the engine returns the log of all starts, from the first line.
 func (n *Node) copyLog() error {

@@ -56,10 +56,11 @@ type agentAnswer struct {
 // it has no user configuration.
 func (s *start) refuseExposed(ctx context.Context) error {
 	l := s.lab
-	if l.Contained() || l.record.Plan.NotBootstrapped || len(l.Clients()) == 0 {
+	if l.Contained() || l.Plan().NotBootstrapped || len(l.Clients()) == 0 {
 		return nil
 	}
-	if problems := exposed(askAgents(ctx, l.regions()), l.record.Plan.MayLackProtection()); len(problems) > 0 {
+	p := l.Plan()
+	if problems := exposed(askAgents(ctx, l.regions()), p.MayLackProtection()); len(problems) > 0 {
 		return &spec.InvalidError{Problems: problems}
 	}
 	return nil

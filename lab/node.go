@@ -5,7 +5,6 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -14,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/nomad/api"
@@ -28,8 +28,9 @@ import (
 
 // Node is a live handle on one agent of a lab.
 type Node struct {
-	lab  *Lab
-	plan plan.Node
+	lab *Lab
+	// planned is the node's plan, which is replaced as a whole by Revise.
+	planned atomic.Pointer[plan.Node]
 
 	mu    sync.Mutex
 	state engine.State
@@ -40,65 +41,78 @@ type Node struct {
 	log *logCopy
 }
 
+// newNode returns the handle of a planned node of the lab.
+func newNode(l *Lab, p plan.Node) *Node {
+	n := &Node{lab: l}
+	n.planned.Store(&p)
+	return n
+}
+
+// plan returns the node's plan, which is not to be changed.
+func (n *Node) plan() *plan.Node { return n.planned.Load() }
+
+// Plan returns what the lab knows of the node now: its command, ports and files.
+func (n *Node) Plan() plan.Node { return *n.plan() }
+
 // Name returns the node's name, in the lab and in Nomad.
-func (n *Node) Name() string { return n.plan.Name }
+func (n *Node) Name() string { return n.plan().Name }
 
 // Role returns server or client.
-func (n *Node) Role() pki.Role { return n.plan.Role }
+func (n *Node) Role() pki.Role { return n.plan().Role }
 
 // Extra reports whether the node is an extra one, which is created with the lab and not started.
-func (n *Node) Extra() bool { return n.plan.ExtraNode }
+func (n *Node) Extra() bool { return n.plan().ExtraNode }
 
 // Region returns the Nomad region that the node belongs to.
-func (n *Node) Region() string { return n.plan.Region }
+func (n *Node) Region() string { return n.plan().Region }
 
 // Address returns the node's address on the lab's network. In a lab that Compose brought up it is the one that the engine
 // reports, and invalid for a node that was never seen.
-func (n *Node) Address() netip.Addr { return cmp.Or(n.lastState().Address, n.plan.Address) }
+func (n *Node) Address() netip.Addr { return cmp.Or(n.lastState().Address, n.plan().Address) }
 
 // Published returns a second address of the node on the lab's network, to which the engine forwards what is sent to the
 // published ports. It is invalid if the engine forwards that to Address.
 func (n *Node) Published() netip.Addr { return n.lastState().Published }
 
 // Identity returns the identity in the node's certificate.
-func (n *Node) Identity() pki.Identity { return n.plan.Identity }
+func (n *Node) Identity() pki.Identity { return n.plan().Identity }
 
 // ServerName returns the name for which callers verify the node's certificate.
-func (n *Node) ServerName() string { return cmp.Or(n.plan.ServerName, n.plan.Identity.Name()) }
+func (n *Node) ServerName() string { return cmp.Or(n.plan().ServerName, n.plan().Identity.Name()) }
 
 // LogLevel returns the agent's log level, in capitals. It is empty in a lab that Compose brought up.
-func (n *Node) LogLevel() string { return strings.ToUpper(n.lab.record.Spec.LogLevel) }
+func (n *Node) LogLevel() string { return strings.ToUpper(n.lab.current().Spec.LogLevel) }
 
 // Port returns the port at which the agent listens instead of one of Nomad's defaults, spec.HTTPPort, RPCPort or SerfPort: a
 // user configuration may name another.
 func (n *Node) Port(usual uint16) uint16 {
 	switch usual {
 	case spec.HTTPPort:
-		return n.plan.HTTPPort()
+		return n.plan().HTTPPort()
 	case spec.RPCPort:
-		return n.plan.RPCPort()
+		return n.plan().RPCPort()
 	case spec.SerfPort:
-		return n.plan.SerfPort()
+		return n.plan().SerfPort()
 	default:
 		return usual
 	}
 }
 
 // HTTP returns where this process reaches the agent's HTTP port; invalid while the node is down.
-func (n *Node) HTTP() netip.AddrPort { return n.endpoint(n.plan.HTTPPort()) }
+func (n *Node) HTTP() netip.AddrPort { return n.endpoint(n.plan().HTTPPort()) }
 
 // RPC returns where this process reaches a server's RPC port; invalid for a client and while the node is down.
-func (n *Node) RPC() netip.AddrPort { return n.endpoint(n.plan.RPCPort()) }
+func (n *Node) RPC() netip.AddrPort { return n.endpoint(n.plan().RPCPort()) }
 
 // Advertised returns where other servers connect to a server, as Raft's configuration has it: its Address, and its RPC port
 // or the plan's AdvertisedRPCPort. It is invalid if Address is.
 func (n *Node) Advertised() netip.AddrPort {
-	return netip.AddrPortFrom(n.Address(), cmp.Or(n.plan.AdvertisedRPCPort, n.plan.RPCPort()))
+	return netip.AddrPortFrom(n.Address(), cmp.Or(n.plan().AdvertisedRPCPort, n.plan().RPCPort()))
 }
 
 // Gossip returns where this process reaches a server's serf port, over TCP only; invalid for a client and while the node is
 // down.
-func (n *Node) Gossip() netip.AddrPort { return n.endpoint(n.plan.SerfPort()) }
+func (n *Node) Gossip() netip.AddrPort { return n.endpoint(n.plan().SerfPort()) }
 
 // CallerAddress returns the address of this process in the agent's log when it connects to that port, such as HTTPPort. It is
 // invalid if that is not known.
@@ -120,7 +134,7 @@ func (n *Node) lastState() engine.State {
 	return n.state
 }
 
-func (n *Node) ref() engine.Ref { return engine.Ref{Lab: n.lab.Name(), Node: n.plan.Name} }
+func (n *Node) ref() engine.Ref { return engine.Ref{Lab: n.lab.Name(), Node: n.plan().Name} }
 
 // API returns the client of Nomad's HTTP API on this node, with the lab's cli certificate and management token. All callers
 // share it. It is for the node's current address: call API again after Start.
@@ -163,21 +177,21 @@ func (n *Node) forgetAPI() {
 }
 
 func (n *Node) newAPI(token string) (*api.Client, error) {
-	at := n.state.Endpoints[n.plan.HTTPPort()]
+	at := n.state.Endpoints[n.plan().HTTPPort()]
 	if !at.IsValid() {
 		return nil, fmt.Errorf("%s has no HTTP address: it is not running", n.ref())
 	}
-	direct := directClient()
+	direct, cli := directClient(), n.lab.Credential()
 	err := api.ConfigureTLS(direct, &api.TLSConfig{
-		CACertPEM: n.lab.cli.CAPEM, ClientCertPEM: n.lab.cli.CertPEM, ClientKeyPEM: n.lab.cli.KeyPEM,
+		CACertPEM: cli.CAPEM, ClientCertPEM: cli.CertPEM, ClientKeyPEM: cli.KeyPEM,
 		TLSServerName: n.ServerName(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("TLS of the API client of %s: %w", n.ref(), err)
 	}
 	c, err := api.NewClient(&api.Config{
-		Address: n.plan.HTTPScheme() + "://" + at.String(),
-		Region:  n.plan.Region,
+		Address: n.plan().HTTPScheme() + "://" + at.String(),
+		Region:  n.plan().Region,
 		// NewClient does not replace an empty one by the user's NOMAD_TOKEN, unlike NOMAD_ADDR.
 		SecretID:   token,
 		HttpClient: direct,
@@ -206,7 +220,7 @@ func (n *Node) State(ctx context.Context) (engine.State, error) {
 		return engine.State{}, err
 	}
 	for _, s := range states {
-		if s.Node == n.plan.Name {
+		if s.Node == n.plan().Name {
 			n.setState(s)
 			return s, nil
 		}
@@ -217,7 +231,7 @@ func (n *Node) State(ctx context.Context) (engine.State, error) {
 func (n *Node) setState(s engine.State) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if port := n.plan.HTTPPort(); n.state.Endpoints[port] != s.Endpoints[port] {
+	if port := n.plan().HTTPPort(); n.state.Endpoints[port] != s.Endpoints[port] {
 		n.api = nil
 	}
 	n.state = s
@@ -247,7 +261,7 @@ func (n *Node) endedError(ctx context.Context, s engine.State) error {
 		return fmt.Errorf("%s ended with exit code %d, and its log cannot be read: %w", n.ref(), s.ExitCode, err)
 	}
 	for i := range lines {
-		lines[i] = n.plan.InUsersWords(lines[i])
+		lines[i] = n.plan().InUsersWords(lines[i])
 	}
 	return &EndedError{Node: n.Name(), ref: n.ref(), ExitCode: s.ExitCode, LastWords: lines[max(0, len(lines)-quotedLines):]}
 }
@@ -333,24 +347,37 @@ func user(id int) string {
 // Certificate returns the certificate that the agent presents now at its HTTP port, which may differ from the one in its
 // files.
 func (n *Node) Certificate(ctx context.Context) (*x509.Certificate, error) {
-	at := n.HTTP()
+	return n.served(ctx, "HTTP", n.HTTP())
+}
+
+// RPCCertificate returns the certificate that a server presents now at its RPC port. A client has no such port.
+func (n *Node) RPCCertificate(ctx context.Context) (*x509.Certificate, error) {
+	const rpcTLS = 0x04 // announces TLS (nomad/rpc.go, helper/pool/conn.go RpcTLS)
+	return n.served(ctx, "RPC", n.RPC(), rpcTLS)
+}
+
+// served returns the certificate that a port presents after the bytes that announce TLS.
+func (n *Node) served(ctx context.Context, port string, at netip.AddrPort, announce ...byte) (*x509.Certificate, error) {
 	if !at.IsValid() {
-		return nil, fmt.Errorf("%s has no HTTP address: it is not running", n.ref())
+		return nil, fmt.Errorf("%s has no %s address: it is not running", n.ref(), port)
 	}
-	config, err := n.lab.cli.ClientTLS(n.ServerName())
+	config, err := n.lab.Credential().ClientTLS(n.ServerName())
 	if err != nil {
 		return nil, err
 	}
 	ctx, cancel := deadline.Fair(ctx, answerTimeout)
 	defer cancel()
-	conn, err := (&tls.Dialer{Config: config}).DialContext(ctx, "tcp", at.String())
+	plain, err := new(net.Dialer).DialContext(ctx, "tcp", at.String())
 	if err != nil {
-		return nil, fmt.Errorf("look at the certificate of %s: %w", n.ref(), err)
+		return nil, fmt.Errorf("look at the %s certificate of %s: %w", port, n.ref(), err)
 	}
-	defer func() { _ = conn.Close() }()
-	shaken, ok := conn.(*tls.Conn)
-	if !ok || len(shaken.ConnectionState().PeerCertificates) == 0 {
-		return nil, errors.New("the handshake showed no certificate")
+	defer func() { _ = plain.Close() }()
+	if _, err := plain.Write(announce); err != nil {
+		return nil, fmt.Errorf("look at the %s certificate of %s: %w", port, n.ref(), err)
+	}
+	shaken := tls.Client(plain, config)
+	if err := shaken.HandshakeContext(ctx); err != nil {
+		return nil, fmt.Errorf("look at the %s certificate of %s: %w", port, n.ref(), err)
 	}
 	return shaken.ConnectionState().PeerCertificates[0], nil
 }

@@ -63,20 +63,20 @@ func (l *Lab) anyRunning(ctx context.Context) (*Node, error) {
 // A container gets copies, and the token in a file too: the daemon shows a container's environment to all its users
 // (`docker inspect`).
 func (l *Lab) cliTask(server *Node, c Call) engine.Task {
-	folder, files, id := l.folder.TLS(), c.Files, l.cli.Identity
+	folder, files, id := l.folder.TLS(), c.Files, l.Credential().Identity
 	if l.Contained() {
 		folder = plan.HostEnvironment{}.TLSFolder("")
-		files = append(cliFiles(l.cli, folder), files...)
+		files = append(cliFiles(l.Credential(), folder), files...)
 	}
 	environment := []string{
-		"NOMAD_ADDR=" + server.plan.HTTPScheme() + "://" + server.plan.Peer(server.plan.HTTPPort()),
-		"NOMAD_REGION=" + server.plan.Region,
+		"NOMAD_ADDR=" + server.plan().HTTPScheme() + "://" + server.plan().Peer(server.plan().HTTPPort()),
+		"NOMAD_REGION=" + server.plan().Region,
 		"NOMAD_CACERT=" + path.Join(folder, pki.CAFile),
 		"NOMAD_CLIENT_CERT=" + path.Join(folder, id.CertFile()),
 		"NOMAD_CLIENT_KEY=" + path.Join(folder, id.KeyFile()),
 	}
 	if l.Contained() { // a proxy that the image names does not reach the lab's network, and must not see the token
-		environment = append(environment, "NO_PROXY="+server.plan.Peer(server.plan.HTTPPort()))
+		environment = append(environment, "NO_PROXY="+server.plan().Peer(server.plan().HTTPPort()))
 	}
 	command := append([]string{"nomad"}, c.Args...)
 	switch token := l.ManagementToken(); {
@@ -93,7 +93,7 @@ func (l *Lab) cliTask(server *Node, c Call) engine.Task {
 			Ref:         engine.Ref{Lab: l.Name()},
 			Image:       l.Image(),
 			Command:     command,
-			User:        user(server.plan.User),
+			User:        user(server.plan().User),
 			Environment: environment,
 			Files:       files,
 			Folder:      c.Folder,
@@ -103,7 +103,7 @@ func (l *Lab) cliTask(server *Node, c Call) engine.Task {
 }
 
 // cliFiles returns the files of the cli credential, in a folder of their own.
-func cliFiles(cli *pki.Credential, folder string) []engine.File {
+func cliFiles(cli pki.Credential, folder string) []engine.File {
 	id := cli.Identity
 	file := func(name string, data []byte) engine.File {
 		return engine.File{Path: path.Join(folder, name), Mode: 0o600, Owner: plan.AgentUser, Data: data}

@@ -52,7 +52,7 @@ func Open(ctx context.Context, e engine.Engine, name string) (*Lab, error) {
 	}
 	l := &Lab{engine: e, folder: f, record: r}
 	for _, planned := range r.Plan.Nodes {
-		n := &Node{lab: l, plan: planned}
+		n := newNode(l, planned)
 		for _, s := range states {
 			if s.Node == planned.Name {
 				n.setState(s)
@@ -136,18 +136,19 @@ func openCompose(ctx context.Context, e engine.Engine, name string, states []eng
 		Run: state.ComposeRun(name), Engine: e.Name(), Image: states[0].Image, Version: states[0].Version, Plan: plan.Plan{Name: name},
 	}}
 	for _, s := range states {
-		n := &Node{lab: l, plan: state.ComposeNode(s.Node, s.Labels[state.LabelRole], s.Labels[state.LabelRegion])}
-		n.plan.Datacenter = s.Labels[state.LabelDatacenter]
+		planned := state.ComposeNode(s.Node, s.Labels[state.LabelRole], s.Labels[state.LabelRegion])
+		planned.Datacenter = s.Labels[state.LabelDatacenter]
+		n := newNode(l, planned)
 		n.setState(s)
 		l.nodes = append(l.nodes, n)
 	}
 	for at, planned := range state.ComposeNodes(states[0].Labels) {
 		if !slices.ContainsFunc(l.nodes, func(n *Node) bool { return n.Name() == planned.Name }) { // its container was removed
-			l.nodes = slices.Insert(l.nodes, min(at, len(l.nodes)), &Node{lab: l, plan: planned})
+			l.nodes = slices.Insert(l.nodes, min(at, len(l.nodes)), newNode(l, planned))
 		}
 	}
 	for _, n := range l.nodes {
-		l.record.Plan.Nodes = append(l.record.Plan.Nodes, n.plan)
+		l.record.Plan.Nodes = append(l.record.Plan.Nodes, *n.plan())
 	}
 	if err := l.copyKeysOfCompose(ctx); err != nil {
 		return nil, err

@@ -220,7 +220,7 @@ func (s *start) issue(ctx context.Context) error {
 		}
 	}
 	for _, n := range planned.Nodes {
-		l.nodes = append(l.nodes, &Node{lab: l, plan: n})
+		l.nodes = append(l.nodes, newNode(l, n))
 	}
 	if err := errors.Join(s.saveKeys(), l.makeToken(), l.folder.Write(l.record), l.validateConfiguration(ctx)); err != nil {
 		return err
@@ -296,7 +296,7 @@ func (s *start) elect(ctx context.Context) error {
 	}
 	create := func() error {
 		return each(ctx, s.lab.nodes, func(ctx context.Context, n *Node) error {
-			if n.plan.Role == pki.Server && !n.plan.ExtraNode { // it was started already
+			if n.plan().Role == pki.Server && !n.plan().ExtraNode { // it was started already
 				return nil
 			}
 			return s.create(ctx, n)
@@ -338,15 +338,15 @@ func (s *start) awaitReady(ctx context.Context) error {
 func (s *start) create(ctx context.Context, n *Node) error {
 	n.certificate = s.secrets.credentials[n.Name()].CertPEM
 	labels := s.labels()
-	labels[state.LabelRole], labels[state.LabelRegion] = string(n.plan.Role), n.plan.Region
-	if n.plan.ExtraNode {
+	labels[state.LabelRole], labels[state.LabelRegion] = string(n.plan().Role), n.plan().Region
+	if n.plan().ExtraNode {
 		labels[state.LabelExtraNode] = "true"
 	}
 	r := s.lab.record
 	return s.lab.engine.Create(ctx, engine.Node{
-		Ref: n.ref(), Run: r.Run, Image: r.Image, Command: n.plan.Command, Folder: n.plan.Folder, Environment: n.plan.Environment, User: user(n.plan.User),
-		Address: n.plan.Address, Aliases: n.plan.Aliases, Ports: n.plan.Ports, Inside: n.plan.Inside,
-		Files: s.secrets.files(n.plan), Labels: labels,
+		Ref: n.ref(), Run: r.Run, Image: r.Image, Command: n.plan().Command, Folder: n.plan().Folder, Environment: n.plan().Environment, User: user(n.plan().User),
+		Address: n.plan().Address, Aliases: n.plan().Aliases, Ports: n.plan().Ports, Inside: n.plan().Inside,
+		Files: s.secrets.files(*n.plan()), Labels: labels,
 	})
 }
 

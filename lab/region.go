@@ -77,28 +77,49 @@ func (l *Lab) WaitReady(ctx context.Context) error {
 	if err := l.WaitLeader(ctx); err != nil {
 		return err
 	}
-	// Clients take the longest. Every further request costs them time on a small machine.
-	conditions := []func(region, context.Context) error{region.clientsReady, region.serversVote, region.rootKeys, region.healthy}
-	if l.record.Plan.NotBootstrapped {
-		conditions = []func(region, context.Context) error{region.healthy}
-	}
 	return l.inRegions(ctx, func(ctx context.Context, r region) error {
 		return poll.Until(ctx, "region "+r.name+" to be ready", func(ctx context.Context) string {
-			for _, fulfilled := range conditions {
-				if err := fulfilled(r, ctx); err != nil {
-					return oneLine(err)
-				}
-			}
-			return ""
+			return oneLine(l.regionReady(ctx, r))
 		})
 	})
+}
+
+// Ready returns an error, which says what is missing, unless the lab is ready now: see WaitReady.
+func (l *Lab) Ready(ctx context.Context) error {
+	return l.inRegions(ctx, func(ctx context.Context, r region) error {
+		if _, err := r.leader(ctx, r.servers()); err != nil {
+			return err
+		}
+		return l.regionReady(ctx, r)
+	})
+}
+
+// regionReady returns an error unless the region is ready, its leader apart.
+func (l *Lab) regionReady(ctx context.Context, r region) error {
+	// Clients take the longest. Every further request costs them time on a small machine.
+	conditions := []func(region, context.Context) error{region.clientsReady, region.serversVote, region.rootKeys, region.healthy}
+	if l.Plan().NotBootstrapped {
+		conditions = []func(region, context.Context) error{region.healthy}
+	}
+	for _, fulfilled := range conditions {
+		if err := fulfilled(r, ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// ClientReady returns an error unless the servers of the client's region have it as ready now and reach it.
+func (n *Node) ClientReady(ctx context.Context) error {
+	r := n.lab.region(n.Region())
+	return region{r.name, append(members(r.nodes, pki.Server), n)}.clientsReady(ctx)
 }
 
 // waitElected waits until clients may be started: every region has elected a leader and, on an engine without containers,
 // the leader has made its root key.
 func (l *Lab) waitElected(ctx context.Context) error {
 	what, condition := "a leader with a root key in region ", (*Node).hasRootKey
-	if l.Contained() || l.record.Plan.Hardened { // a hardened lab lists its keys to no caller yet
+	if l.Contained() || l.Plan().Hardened { // a hardened lab lists its keys to no caller yet
 		what, condition = "a leader in region ", (*Node).knowsLeader
 	}
 	return l.inRegions(ctx, func(ctx context.Context, r region) error {
@@ -284,7 +305,7 @@ func (n *Node) checkStatus(ctx context.Context, status string) error {
 
 // members returns the nodes of the role that are not extra ones.
 func members(nodes []*Node, role pki.Role) []*Node {
-	return slices.DeleteFunc(slices.Clone(nodes), func(n *Node) bool { return n.plan.Role != role || n.plan.ExtraNode })
+	return slices.DeleteFunc(slices.Clone(nodes), func(n *Node) bool { return n.plan().Role != role || n.plan().ExtraNode })
 }
 
 // running returns the nodes that had an address when they were last looked at.

@@ -96,7 +96,7 @@ func lastErrors(ctx context.Context, nodes []*Node) []string {
 		}
 		if last := lastError(lines); last != "" && !slices.Contains(seen, last) {
 			seen = append(seen, last)
-			words = append(words, fmt.Sprintf("the log of %s says: %s", n.Name(), n.plan.InUsersWords(last)))
+			words = append(words, fmt.Sprintf("the log of %s says: %s", n.Name(), n.plan().InUsersWords(last)))
 		}
 	}
 	return words

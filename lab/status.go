@@ -81,13 +81,13 @@ func (l *Lab) Status(ctx context.Context) Status {
 		Lab: l.Name(), Engine: l.Engine(), Nomad: l.NomadVersion(), Image: l.Image(),
 		Created: l.Created(), ACL: l.ManagementToken() != "", Nodes: make([]NodeStatus, len(l.nodes)), Trouble: []string{},
 	}
-	if subnet := l.record.Plan.Subnet; subnet.IsValid() {
+	if subnet := l.Plan().Subnet; subnet.IsValid() {
 		s.Subnet = subnet.String()
 	}
 	if err := l.checkExpiry(); err != nil {
 		s.Trouble = append(s.Trouble, err.Error())
 	}
-	if l.record.Plan.NotBootstrapped {
+	if l.Plan().NotBootstrapped {
 		s.Trouble = append(s.Trouble, "its ACL system is not bootstrapped: the agents answer no request for their state")
 	}
 	states, err := l.refresh(ctx)
@@ -112,7 +112,7 @@ func (l *Lab) Status(ctx context.Context) Status {
 			s.Trouble = append(s.Trouble, trouble)
 		}
 	}
-	s.judge(l.record.Plan)
+	s.judge(l.Plan())
 	s.advise(l.record.Run == state.ComposeRun(l.Name()))
 	return s
 }
@@ -182,7 +182,7 @@ func (v *regionView) fill(ctx context.Context, c *api.Client, in region) error {
 // status asks a node for its state. states are those of all nodes, by name, as the engine has them.
 func (n *Node) status(ctx context.Context, v regionView, states map[string]engine.State) NodeStatus {
 	s := NodeStatus{
-		Name: n.Name(), Role: n.Role(), Region: n.Region(), ExtraNode: n.plan.ExtraNode,
+		Name: n.Name(), Role: n.Role(), Region: n.Region(), ExtraNode: n.plan().ExtraNode,
 		Leader: v.leader == n.Name(), Voter: v.voters[n.Name()],
 	}
 	s.State, s.Why = unreachable(states, n.Name())
@@ -191,7 +191,7 @@ func (n *Node) status(ctx context.Context, v regionView, states map[string]engin
 	}
 	at := n.HTTP()
 	if at.IsValid() {
-		s.HTTP = n.plan.HTTPScheme() + "://" + at.String()
+		s.HTTP = n.plan().HTTPScheme() + "://" + at.String()
 	}
 	if s.State != "" || s.HTTP == "" {
 		s.State = cmp.Or(s.State, StateSilent)

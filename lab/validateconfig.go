@@ -44,8 +44,8 @@ func (l *Lab) validate(ctx context.Context, role pki.Role, files agentconf.Files
 	task := engine.Task{
 		Node: engine.Node{
 			Ref: engine.Ref{Lab: l.Name()}, Run: run, Image: l.Image(), Command: []string{"nomad", "config", "validate"},
-			User: user(l.nodes[0].plan.User), Labels: map[string]string{state.LabelRun: l.record.Run},
-			Files: []engine.File{{Path: folder, Mode: fs.ModeDir | 0o700, Owner: l.nodes[0].plan.User}},
+			User: user(l.nodes[0].plan().User), Labels: map[string]string{state.LabelRun: l.record.Run},
+			Files: []engine.File{{Path: folder, Mode: fs.ModeDir | 0o700, Owner: l.nodes[0].plan().User}},
 		},
 		Streams: engine.Streams{Stdout: &said, Stderr: &complained},
 	}
@@ -54,8 +54,8 @@ func (l *Lab) validate(ctx context.Context, role pki.Role, files agentconf.Files
 		own := fmt.Sprintf("%s/%d", folder, i+1)
 		at := own + "/" + path.Base(f.Name())
 		task.Files = append(task.Files,
-			engine.File{Path: own, Mode: fs.ModeDir | 0o700, Owner: l.nodes[0].plan.User},
-			engine.File{Path: at, Mode: 0o600, Owner: l.nodes[0].plan.User, Data: f.Text()})
+			engine.File{Path: own, Mode: fs.ModeDir | 0o700, Owner: l.nodes[0].plan().User},
+			engine.File{Path: at, Mode: 0o600, Owner: l.nodes[0].plan().User, Data: f.Text()})
 		task.Command = append(task.Command, at)
 		before := words
 		words = func(text string) string { return strings.ReplaceAll(before(text), at, f.Name()) }

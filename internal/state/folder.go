@@ -227,13 +227,17 @@ type Record struct {
 	Created time.Time `json:"created"`
 }
 
-// Write writes the record into the folder, which must exist.
+// Write writes the record into the folder, which must exist. It replaces an older one in one step.
 func (f Folder) Write(r Record) error {
 	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", f.RecordFile(), err)
 	}
-	return os.WriteFile(f.RecordFile(), append(text, '\n'), 0o600)
+	draft := f.RecordFile() + ".draft"
+	if err := os.WriteFile(draft, append(text, '\n'), 0o600); err != nil {
+		return OutOfSpace(fmt.Errorf("write the record of the lab: %w", err))
+	}
+	return os.Rename(draft, f.RecordFile())
 }
 
 // Read reads the record. It returns ErrDamaged if the record is missing, belongs to another user, or is not as it was

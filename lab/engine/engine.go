@@ -84,6 +84,13 @@ type Engine interface {
 	// not descend into folders. It returns ErrNotFound if the part or the folder does not exist.
 	CopyOut(ctx context.Context, r Ref, folder string) ([]File, error)
 
+	// CopyIn writes files into a node, running or not, and replaces each that is there as a whole.
+	CopyIn(ctx context.Context, r Ref, files []File) error
+	// Reload sends the node's program SIGHUP. A node that does not run is an error.
+	Reload(ctx context.Context, r Ref) error
+	// RestartProgram ends the node's program and starts it again, under the same addresses and with the same files.
+	RestartProgram(ctx context.Context, r Ref, o Restart) (State, error)
+
 	// Nodes returns the nodes of one lab, running or not, in the order of their names. An unknown lab has none.
 	Nodes(ctx context.Context, lab string) ([]State, error)
 	// Labs returns every lab of which anything exists, by name.
@@ -136,6 +143,14 @@ type Footprint struct {
 
 // RunVariable is an environment variable of every process of a run of a lab. Its value is the run's name.
 const RunVariable = "NOMADLAB_RUN"
+
+// Restart says how a node's program ends, and what is started then.
+type Restart struct {
+	// Grace is how long the program has to end after SIGTERM.
+	Grace time.Duration
+	// Binary is the path on this machine of the program that the node runs from then on. Empty: the one that it has.
+	Binary string
+}
 
 // Ref names a node of a lab.
 type Ref struct{ Lab, Node string }

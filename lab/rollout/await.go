@@ -1,0 +1,118 @@
+package rollout
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+
+	"github.com/hashicorp/nomad/api"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/pki"
+)
+
+// Healthy waits until the agent answers that it is healthy.
+func Healthy(node string) Await {
+	return Await{What: node + " is healthy", Met: func(ctx context.Context, l *lab.Lab) error {
+		n, err := l.Node(node)
+		if err != nil {
+			return err
+		}
+		return n.Healthy(ctx)
+	}}
+}
+
+// LeaderKnown waits until all running servers of the region name the same leader. The empty region is the lab's first.
+func LeaderKnown(region string) Await {
+	return Await{What: "all servers name one leader", Met: func(ctx context.Context, l *lab.Lab) error {
+		_, err := l.Leader(ctx, region)
+		return err
+	}}
+}
+
+// Voter waits until the leader's autopilot says that the server votes and has kept up with the log: only then may the next
+// server go. See `nomad operator autopilot health`.
+func Voter(node string) Await {
+	return Await{What: node + " votes and has kept up", Met: func(ctx context.Context, l *lab.Lab) error {
+		n, err := l.Node(node)
+		if err != nil {
+			return err
+		}
+		leader, err := l.Leader(ctx, n.Region())
+		if err != nil {
+			return err
+		}
+		c, err := leader.API()
+		if err != nil {
+			return err
+		}
+		health, _, err := c.Operator().AutopilotServerHealth((&api.QueryOptions{Region: n.Region()}).WithContext(ctx))
+		if err != nil {
+			return fmt.Errorf("ask %s for the health of the servers: %w", leader.Name(), err)
+		}
+		for _, s := range health.Servers {
+			if s.Address == n.Advertised().String() {
+				return voterTrouble(s)
+			}
+		}
+		return fmt.Errorf("the leader does not list %s", node)
+	}}
+}
+
+func voterTrouble(s api.ServerHealth) error {
+	switch {
+	case !s.Voter:
+		return fmt.Errorf("%s does not vote", s.Name)
+	case !s.Healthy:
+		return fmt.Errorf("%s is not healthy for the leader: serf %s, last index %d", s.Name, s.SerfStatus, s.LastIndex)
+	default:
+		return nil
+	}
+}
+
+// ClientReady waits until the servers have the client as ready, and reach it.
+func ClientReady(node string) Await {
+	return Await{What: node + " is a ready client", Met: func(ctx context.Context, l *lab.Lab) error {
+		n, err := l.Node(node)
+		if err != nil {
+			return err
+		}
+		return n.ClientReady(ctx)
+	}}
+}
+
+// Serves waits until the agent presents that certificate at its HTTP port and, on a server, at its RPC port.
+func Serves(node string, leaf *x509.Certificate) Await {
+	return Await{What: fmt.Sprintf("%s serves the certificate %s", node, shortSerial(leaf)), Met: func(ctx context.Context, l *lab.Lab) error {
+		n, err := l.Node(node)
+		if err != nil {
+			return err
+		}
+		looks := map[string]func(context.Context) (*x509.Certificate, error){"HTTP": n.Certificate}
+		if n.Role() == pki.Server {
+			looks["RPC"] = n.RPCCertificate
+		}
+		var errs []error
+		for port, look := range looks {
+			served, err := look(ctx)
+			if err == nil && !served.Equal(leaf) {
+				err = fmt.Errorf("%s of %s still serves %s", port, node, shortSerial(served))
+			}
+			errs = append(errs, err)
+		}
+		return errors.Join(errs...)
+	}}
+}
+
+// shortSerial returns the first digits of a certificate's serial number.
+func shortSerial(c *x509.Certificate) string {
+	const digits = 8
+	text := fmt.Sprintf("%x", c.SerialNumber)
+	return text[:min(digits, len(text))]
+}
+
+// LabReady waits until the whole lab is ready, as after a start.
+func LabReady() Await {
+	return Await{What: "the cluster is ready", Met: func(ctx context.Context, l *lab.Lab) error { return l.Ready(ctx) }}
+}

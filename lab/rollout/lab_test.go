@@ -1,0 +1,198 @@
+package rollout_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/labtest"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/rollout"
+	"nomadlab.internal/lab/spec"
+	"nomadlab.internal/lab/timeline"
+)
+
+// TestRollouts carries out each kind of rollout on one lab, one after another, and takes back those that can be.
+func TestRollouts(t *testing.T) {
+	l := labtest.Start(t)
+	ctx := t.Context()
+	t.Run("renewal", func(t *testing.T) { renew(ctx, t, l) })
+	t.Run("renewal at new paths", func(t *testing.T) { renewAtNewPaths(ctx, t, l) })
+	t.Run("another authority", func(t *testing.T) { replaceAuthority(ctx, t, l) })
+	t.Run("another gossip key", func(t *testing.T) { rotateGossip(ctx, t, l) })
+	t.Run("a setting", func(t *testing.T) { changeSetting(ctx, t, l) })
+}
+
+func ordered(ctx context.Context, t *testing.T, l *lab.Lab) []*lab.Node {
+	t.Helper()
+	leader, err := l.Leader(ctx, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nodes := rollout.Order(rollout.Members(l), leader.Name())
+	if last := nodes[len(l.Servers())-1]; last != leader {
+		t.Errorf("%s is the last server, and %s leads", last.Name(), leader.Name())
+	}
+	return nodes
+}
+
+func renew(ctx context.Context, t *testing.T, l *lab.Lab) {
+	nodes := ordered(ctx, t, l)
+	fresh, err := rollout.Issue(l.Authority(), nodes)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := rollout.Renew(nodes, fresh)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := served(ctx, t, l)
+	var r timeline.Recorder
+	out, err := rollout.Run(ctx, l, p, rollout.Options{Recorder: &r})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if steps := count(r.Events(), timeline.Step); steps != len(nodes) {
+		t.Errorf("%d steps were recorded, want %d", steps, len(nodes))
+	}
+	after := served(ctx, t, l)
+	for name := range before {
+		if before[name] == after[name] {
+			t.Errorf("%s serves the certificate that it served before", name)
+		}
+	}
+	if err := out.Undo(ctx, l, rollout.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	for name, serial := range served(ctx, t, l) {
+		if serial != before[name] {
+			t.Errorf("%s does not serve its old certificate again", name)
+		}
+	}
+}
+
+func renewAtNewPaths(ctx context.Context, t *testing.T, l *lab.Lab) {
+	for range 2 { // the second finds the files of the first
+		nodes := ordered(ctx, t, l)
+		fresh, err := rollout.Issue(l.Authority(), nodes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p, err := rollout.RenewAtNewPaths(ctx, nodes, fresh)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := rollout.Run(ctx, l, p, rollout.Options{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func replaceAuthority(ctx context.Context, t *testing.T, l *lab.Lab) {
+	next, err := pki.NewAuthority(pki.Options{CommonName: "the next authority"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := rollout.Succeed(l, next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := rollout.ReplaceAuthority(ordered(ctx, t, l), s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := rollout.Run(ctx, l, p, rollout.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if l.Authority() != next {
+		t.Error("the lab still issues with the old authority")
+	}
+	if err := rollout.Refuses("server-1", s.CLI).Met(ctx, l); err != nil {
+		t.Error(err)
+	}
+	if err := rollout.Refuses("server-1", s.NewCLI).Met(ctx, l); err == nil {
+		t.Error("a certificate of the new authority counts as refused")
+	}
+}
+
+func rotateGossip(ctx context.Context, t *testing.T, l *lab.Lab) {
+	const next = "cg8StVXbQJ0gPvMd9o7yrg=="
+	old := l.GossipKey()
+	p, err := rollout.RotateGossip(l, next)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := rollout.Run(ctx, l, p, rollout.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if l.GossipKey() != next {
+		t.Error("the lab does not know its new gossip key")
+	}
+	if err := rollout.HasGossipKey(old, false).Met(ctx, l); err != nil {
+		t.Error(err)
+	}
+	if err := out.Undo(ctx, l, rollout.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(rollout.HasGossipKey(old, true).Met(ctx, l), rollout.HasGossipKey(next, false).Met(ctx, l)); err != nil {
+		t.Error(err)
+	}
+	if l.GossipKey() != old {
+		t.Error("the lab does not know its old gossip key again")
+	}
+}
+
+func changeSetting(ctx context.Context, t *testing.T, l *lab.Lab) {
+	target := l.Spec()
+	target.Overrides = append(target.Overrides, spec.Override{Role: pki.Server, Path: "server.heartbeat_grace", Value: `"1m"`})
+	// The clients would change too: a lab with overrides runs no raw_exec on this machine's loopback.
+	toward := rollout.Target{Title: "wait longer for heartbeats", Spec: target, Nodes: ordered(ctx, t, l)[:len(l.Servers())]}
+	p, err := rollout.Toward(ctx, l, toward)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range p.Steps[:len(p.Steps)-1] {
+		if s.Effect != rollout.Restart || len(s.Files) != 1 {
+			t.Errorf("%s: %q with %d files, want a restart with one", s, s.Effect, len(s.Files))
+		}
+	}
+	if want := len(l.Servers()) + 1; len(p.Steps) != want {
+		var text strings.Builder
+		_ = p.Write(&text)
+		t.Errorf("%d steps, want %d:\n%s", len(p.Steps), want, text.String())
+	}
+	if _, err := rollout.Run(ctx, l, p, rollout.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	again, err := rollout.Toward(ctx, l, toward)
+	if err != nil || len(again.Steps) != 1 {
+		t.Errorf("a lab that is what the target says has %d steps to go (%v)", len(again.Steps), err)
+	}
+}
+
+// served returns the serial number of the certificate at each agent's HTTP port.
+func served(ctx context.Context, t *testing.T, l *lab.Lab) map[string]string {
+	t.Helper()
+	out := map[string]string{}
+	for _, n := range rollout.Members(l) {
+		c, err := n.Certificate(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[n.Name()] = c.SerialNumber.String()
+	}
+	return out
+}
+
+func count(all []timeline.Event, k timeline.Kind) int {
+	n := 0
+	for _, e := range all {
+		if e.Kind == k {
+			n++
+		}
+	}
+	return n
+}
