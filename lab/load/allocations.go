@@ -77,7 +77,8 @@ func (r *record) allocation(a *api.AllocationListStub, initial bool) {
 		return
 	}
 	entry.States = append(entry.States, now)
-	text, bad := "", false
+	var text string
+	var bad bool
 	switch {
 	case !seen && initial:
 		text = "runs"

@@ -29,10 +29,13 @@ const (
 type opener func(ctx context.Context, c *api.Client) (ended func() error, err error)
 
 // connect opens the long-lived connections: to each server a blocking query, the event stream and the agent's monitor; to each
-// client its monitor; and a session in an allocation, if the driver runs commands in it.
+// client its monitor; and a session in an allocation, if the driver runs commands in it. It returns when each was tried once.
 func (w *Load) connect(ctx context.Context) {
+	var tried sync.WaitGroup
+	defer tried.Wait()
 	hold := func(what string, n *lab.Node, open opener) {
-		w.connected.Go(func() { w.hold(ctx, what, n, open) })
+		tried.Add(1)
+		w.connected.Go(func() { w.hold(ctx, what, n, open, sync.OnceFunc(tried.Done)) })
 	}
 	for _, n := range w.servers {
 		hold(blockingQuery, n, w.openQuery)
@@ -47,7 +50,7 @@ func (w *Load) connect(ctx context.Context) {
 	}
 	all, err := w.allocationsOf(ctx, w.jobs[0])
 	if err != nil || len(all) == 0 {
-		w.record.unknown(fmt.Sprintf("no exec session was opened: %v", errors.Join(err, errors.New("the service job's allocation is not known"))))
+		w.record.note(fmt.Sprintf("no exec session was opened: %v", errors.Join(err, errors.New("the service job's allocation is not known"))))
 		return
 	}
 	if n, err := w.lab.Node(all[0].NodeName); err == nil {
@@ -55,14 +58,17 @@ func (w *Load) connect(ctx context.Context) {
 	}
 }
 
-// hold keeps a connection to an agent, and opens it again whenever it was cut, until ctx ends.
-func (w *Load) hold(ctx context.Context, what string, n *lab.Node, open opener) {
+// hold keeps a connection to an agent, and opens it again whenever it was cut, until ctx ends. It calls tried after the first
+// attempt, at the latest when it returns.
+func (w *Load) hold(ctx context.Context, what string, n *lab.Node, open opener, tried func()) {
+	defer tried()
 	last, attempts := -1, 0
 	for pause := w.o.Policy.Pause; ctx.Err() == nil; pause = min(2*pause, w.o.Policy.MaxPause) {
 		attempts++
 		session, end := context.WithCancel(ctx)
 		ended, err := w.open(session, n, open)
 		if err != nil {
+			tried()
 			end()
 			if last < 0 && attempts == 1 && ctx.Err() == nil {
 				w.tell(timeline.Connection, n.Name(), false, "the %s cannot be opened: %s", what, short(err))
@@ -76,6 +82,7 @@ func (w *Load) hold(ctx context.Context, what string, n *lab.Node, open opener) 
 			w.tell(timeline.Connection, n.Name(), false, "the %s is open again", what)
 		}
 		last = w.record.connection(Connection{What: what, Node: n.Name(), Opened: at})
+		tried()
 		attempts, pause = 0, w.o.Policy.Pause
 		err = ended()
 		end()
@@ -91,12 +98,12 @@ func (w *Load) hold(ctx context.Context, what string, n *lab.Node, open opener) 
 		}
 	}
 	if last < 0 {
-		w.record.unknown(fmt.Sprintf("the %s to %s was never opened", what, n.Name()))
+		w.record.note(fmt.Sprintf("the %s to %s was never opened", what, n.Name()))
 	}
 }
 
 // open opens a connection within the time of an attempt.
-func (w *Load) open(ctx context.Context, n *lab.Node, open opener) (ended func() error, err error) {
+func (w *Load) open(ctx context.Context, n *lab.Node, open opener) (ended func() error, _ error) {
 	client, err := n.API()
 	if err != nil {
 		return nil, err
@@ -105,12 +112,12 @@ func (w *Load) open(ctx context.Context, n *lab.Node, open opener) (ended func()
 	within, enough := deadline.Fair(ctx, w.o.Policy.Within)
 	defer enough()
 	opened := context.AfterFunc(within, cancel)
-	ended, err = open(ctx, client)
+	session, err := open(ctx, client)
 	if !opened() || err != nil {
 		cancel()
 		return nil, errors.Join(err, context.Cause(within))
 	}
-	return func() error { defer cancel(); return ended() }, nil
+	return func() error { defer cancel(); return session() }, nil
 }
 
 // longPoll is how long a blocking query waits at most.

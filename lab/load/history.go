@@ -35,6 +35,8 @@ type History struct {
 	Leaders     []LeaderSeen `json:"leaders"`
 	// Unknown says what could not be found out, such as the allocations at the end.
 	Unknown []string `json:"unknown,omitempty"`
+	// Notes say what else the reader should know, such as a connection that was never opened.
+	Notes []string `json:"notes,omitempty"`
 }
 
 // Call is one write or read, with all its attempts.

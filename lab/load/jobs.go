@@ -177,23 +177,27 @@ func (w *Load) register(ctx context.Context, job *api.Job) error {
 func (w *Load) awaitJob(ctx context.Context, j workJob) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, deadline.Hang, fmt.Errorf("the job %s did not start", j.id))
 	defer cancel()
-	var failed error
+	var state error
 	err := poll.Until(ctx, "the job "+j.id+" to run", func(ctx context.Context) string {
-		seen, f := w.jobState(ctx, j)
-		failed = f
-		if f != nil {
+		if state = w.jobState(ctx, j); state == nil || errors.Is(state, errJobFailed) {
 			return ""
 		}
-		return seen
+		return state.Error()
 	})
-	return errors.Join(failed, err)
+	if err != nil {
+		return err
+	}
+	return state
 }
 
-// jobState says why a job does not run yet; "" if it does. failed says why it never will.
-func (w *Load) jobState(ctx context.Context, j workJob) (seen string, failed error) {
+// errJobFailed means that a job will never run.
+var errJobFailed = errors.New("the job will not run")
+
+// jobState says why a job does not run yet; nil if it does. errJobFailed: it never will.
+func (w *Load) jobState(ctx context.Context, j workJob) error {
 	allocations, err := w.allocationsOf(ctx, j)
 	if err != nil {
-		return err.Error(), nil
+		return err
 	}
 	ready := 0
 	for _, a := range allocations {
@@ -201,11 +205,11 @@ func (w *Load) jobState(ctx context.Context, j workJob) (seen string, failed err
 		case api.AllocClientStatusRunning, api.AllocClientStatusComplete:
 			ready++
 		case api.AllocClientStatusFailed:
-			return "", fmt.Errorf("the job %s: its allocation %s on %s has failed: %s", j.id, a.ID[:8], a.NodeName, lastEvent(a))
+			return fmt.Errorf("%w: %s: its allocation %s on %s has failed: %s", errJobFailed, j.id, a.ID[:8], a.NodeName, lastEvent(a))
 		}
 	}
 	if ready == 0 || ready < j.count {
-		return fmt.Sprintf("%d allocations, %d of %d run%s", len(allocations), ready, j.count, w.blocked(ctx, j)), nil
+		return fmt.Errorf("%d allocations, %d of %d run%s", len(allocations), ready, j.count, w.blocked(ctx, j))
 	}
 	call, deployment := Call{Kind: "query"}, (*api.Deployment)(nil)
 	if !w.try(ctx, &call, func(ctx context.Context, c *api.Client, _ *Attempt) (_ bool, err error) {
@@ -214,12 +218,12 @@ func (w *Load) jobState(ctx context.Context, j workJob) (seen string, failed err
 		deployment, _, err = c.Jobs().LatestDeployment(j.id, q)
 		return false, err
 	}) {
-		return call.err().Error(), nil
+		return call.err()
 	}
 	if deployment != nil && deployment.Status == api.DeploymentStatusRunning {
-		return "its deployment is " + deployment.StatusDescription, nil
+		return errors.New("its deployment is at: " + deployment.StatusDescription)
 	}
-	return "", nil
+	return nil
 }
 
 // blocked says why an evaluation of the job could not place an allocation.

@@ -164,6 +164,9 @@ func (h History) Judge(limits Limits) Judgement {
 	for _, text := range h.Unknown {
 		j.add("unknown", Inconclusive, "%s", text)
 	}
+	for _, text := range h.Notes {
+		j.add("note", Pass, "%s", text)
+	}
 	return j
 }
 

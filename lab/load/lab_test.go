@@ -37,6 +37,20 @@ type started struct {
 
 func start(t *testing.T, l *lab.Lab, o load.Options) started {
 	t.Helper()
+	s := startOnly(t, l, o)
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), deadline.Removal)
+		defer cancel()
+		if err := s.Remove(ctx); err != nil {
+			t.Errorf("remove the load: %v", err)
+		}
+	})
+	return s
+}
+
+// startOnly starts a load that is not removed before its lab.
+func startOnly(t *testing.T, l *lab.Lab, o load.Options) started {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), deadline.Start)
 	defer cancel()
 	s := started{events: &timeline.Recorder{}}
@@ -46,13 +60,6 @@ func start(t *testing.T, l *lab.Lab, o load.Options) started {
 		t.Fatal(err)
 	}
 	s.Load = w
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.Background(), deadline.Removal)
-		defer cancel()
-		if err := w.Remove(ctx); err != nil {
-			t.Errorf("remove the load: %v", err)
-		}
-	})
 	return s
 }
 
@@ -312,7 +319,7 @@ func TestLoadDenied(t *testing.T) {
 	if _, err := load.Start(t.Context(), l, load.Options{Token: "00000000-0000-4000-8000-000000000000"}); err == nil || !strings.Contains(err.Error(), string(load.Denied)) {
 		t.Errorf("a load with a wrong token: %v, want that it is denied", err)
 	}
-	s := start(t, l, load.Options{Token: token.SecretID})
+	s := startOnly(t, l, load.Options{Token: token.SecretID})
 	written(t, s, 5)
 	if _, err := c.ACLTokens().Delete(token.AccessorID, nil); err != nil {
 		t.Fatal(err)

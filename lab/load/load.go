@@ -89,15 +89,15 @@ func (w *Load) begin(ctx context.Context) {
 	loops, enough := context.WithCancel(calls)
 	connections, disconnect := context.WithCancel(ctx)
 	w.abandon, w.enough, w.disconnect = abandon, enough, disconnect
+	if !w.o.WithoutConnections {
+		w.connect(connections)
+	}
 	w.record.begin(w.lab.Name(), w.driver, time.Now())
 	w.startWriters(loops, calls)
 	w.startReaders(loops, calls)
 	w.startPolls(loops)
 	if len(w.jobs) > 0 {
 		w.callers.Go(func() { w.watchAllocations(loops) })
-	}
-	if !w.o.WithoutConnections {
-		w.connect(connections)
 	}
 	w.say("the load runs: %g writes and %g reads a second, through %d servers", w.o.Writes, w.o.Reads, len(w.servers))
 }

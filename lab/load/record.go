@@ -109,11 +109,11 @@ func (r *record) gap(k Kind, until time.Time) {
 	}
 }
 
-// failedAttempt tells a failed attempt, with those of the same kind around it.
+// failedAttempt tells a failed attempt of a write or read, with those of the same kind around it.
 func (r *record) failedAttempt(k Kind, a Attempt) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if !r.running() {
+	if _, told := r.silence[k]; !told || !r.running() {
 		return
 	}
 	f := failure{k, a.Node, a.Outcome}
@@ -131,11 +131,9 @@ func (r *record) failedAttempt(k Kind, a Attempt) {
 }
 
 func (r *record) tellFailing(f failure, x *failing) {
-	times := "a"
+	times := "an attempt of a"
 	if x.attempts > 1 {
 		times = fmt.Sprintf("%d attempts of a", x.attempts)
-	} else {
-		times += "n attempt of a"
 	}
 	r.timeline.Add(timeline.Event{
 		At: x.from, End: x.until, Kind: timeline.Call, Node: f.node, Text: fmt.Sprintf("%s %s failed (%s): %s", times, f.kind, f.outcome, x.last),
@@ -152,6 +150,12 @@ func (r *record) unknown(text string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.h.Unknown = append(r.h.Unknown, text)
+}
+
+func (r *record) note(text string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.h.Notes = append(r.h.Notes, text)
 }
 
 // health notes the outcome of a health poll.
@@ -200,7 +204,7 @@ func (r *record) history() History {
 	h.Calls = slices.Clone(h.Calls)
 	slices.SortStableFunc(h.Calls, func(a, b Call) int { return a.Start.Compare(b.Start) })
 	h.Final, h.Connections, h.Health, h.Leaders = slices.Clone(h.Final), slices.Clone(h.Connections), slices.Clone(h.Health), slices.Clone(h.Leaders)
-	h.Allocations, h.Unknown = slices.Clone(h.Allocations), slices.Clone(h.Unknown)
+	h.Allocations, h.Unknown, h.Notes = slices.Clone(h.Allocations), slices.Clone(h.Unknown), slices.Clone(h.Notes)
 	for i := range h.Allocations {
 		h.Allocations[i].States = slices.Clone(h.Allocations[i].States)
 	}

@@ -129,8 +129,8 @@ func variableModel() porcupine.Model {
 	return porcupine.Model{
 		Init: func() any { return int64(0) },
 		Step: func(state, input, _ any) (bool, any) {
-			now, _ := state.(int64) //nolint:errcheck // Init and Step return no other type
-			s, _ := input.(step)    //nolint:errcheck // operations makes no other type
+			now, _ := state.(int64)
+			s, _ := input.(step)
 			switch {
 			case s.kind == Read:
 				return s.value == now, now

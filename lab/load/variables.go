@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -34,8 +35,11 @@ const (
 
 func (w *Load) startWriters(loops, calls context.Context) {
 	interval := time.Duration(float64(len(w.variables)) / w.o.Writes * float64(time.Second))
-	for _, v := range w.variables {
+	for k, v := range w.variables {
 		w.callers.Go(func() {
+			if !wait(loops, share(interval, k, len(w.variables))) {
+				return
+			}
 			_ = poll.Every(loops, interval, func() bool { // the error says that it is enough
 				w.record.add(w.write(calls, v))
 				return calls.Err() != nil
@@ -48,6 +52,9 @@ func (w *Load) startReaders(loops, calls context.Context) {
 	interval := time.Duration(float64(len(w.variables)) / w.o.Reads * float64(time.Second))
 	for k := range w.variables {
 		w.callers.Go(func() {
+			if !wait(loops, share(interval, k, len(w.variables))) {
+				return
+			}
 			next := k
 			_ = poll.Every(loops, interval, func() bool { // the error says that it is enough
 				w.record.add(w.read(calls, w.variables[next%len(w.variables)]))
@@ -56,6 +63,11 @@ func (w *Load) startReaders(loops, calls context.Context) {
 			})
 		})
 	}
+}
+
+// share returns when the k-th of n callers begins, so that they do not all call at the same moment.
+func share(interval time.Duration, k, n int) time.Duration {
+	return interval * time.Duration(k) / time.Duration(n)
 }
 
 // write writes the variable's next number.
@@ -153,17 +165,22 @@ func (w *Load) readFinally(ctx context.Context) {
 		w.record.final(f)
 	}
 	for _, n := range w.servers {
-		for _, v := range w.variables {
-			w.record.final(w.ownCopy(ctx, n, v))
-		}
+		w.readCopies(ctx, n)
+	}
+}
+
+// readCopies reads a server's own copy of every variable.
+func (w *Load) readCopies(ctx context.Context, n *lab.Node) {
+	ctx, cancel := deadline.Fair(ctx, catchUp)
+	defer cancel()
+	for _, v := range w.variables {
+		w.record.final(w.ownCopy(ctx, n, v))
 	}
 }
 
 // ownCopy waits until a server has the variable's last acknowledged number, and returns what it has in the end.
 func (w *Load) ownCopy(ctx context.Context, n *lab.Node, v *variable) Final {
-	f := Final{Node: n.Name(), Variable: v.path}
-	ctx, cancel := deadline.Fair(ctx, catchUp)
-	defer cancel()
+	f := Final{Node: n.Name(), Variable: v.path, Error: "no answer in time"}
 	_ = poll.Until(ctx, "the server to have every acknowledged write", func(ctx context.Context) string { // what it has is in f
 		a := w.attempt(ctx, n, func(ctx context.Context, c *api.Client, _ *Attempt) error {
 			q := w.reading(ctx)
@@ -175,9 +192,9 @@ func (w *Load) ownCopy(ctx context.Context, n *lab.Node, v *variable) Final {
 			return err
 		})
 		switch {
-		case a.Outcome == NotReached:
+		case a.Outcome == NotReached, a.Outcome != OK && !slices.Contains(w.o.Policy.Again, a.Outcome):
 			f.Error = a.Error
-			return "" // it is down: waiting would not help
+			return "" // waiting would not help
 		case a.Outcome != OK && ctx.Err() == nil:
 			f.Error = a.Error
 			return a.Error
