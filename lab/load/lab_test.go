@@ -19,11 +19,15 @@ import (
 
 // TestLoad runs loads on one lab: one beside which nothing happens, and some beside which something does.
 func TestLoad(t *testing.T) {
+	t.Parallel()
 	l := labtest.Start(t)
 	t.Run("quiet", func(t *testing.T) { quiet(t, l) })
 	t.Run("a leader is killed", func(t *testing.T) { leaderKilled(t, l) })
 	t.Run("an allocation is stopped", func(t *testing.T) { allocationStopped(t, l) })
 	t.Run("a task is restarted", func(t *testing.T) { taskRestarted(t, l) })
+	t.Run("every agent is restarted", func(t *testing.T) { agentsRestarted(t, l, load.RawExec) })
+	t.Run("every agent is restarted, with tasks of the mock driver", func(t *testing.T) { agentsRestarted(t, l, load.MockDriver) })
+	t.Run("a machine is turned off and on", func(t *testing.T) { machineOff(t, l) })
 	t.Run("a variable is changed by another caller", func(t *testing.T) { variableChanged(t, l) })
 	t.Run("a user's job", func(t *testing.T) { userJob(t, l) })
 	nothingLeft(t, l)
@@ -243,6 +247,67 @@ func taskRestarted(t *testing.T, l *lab.Lab) {
 	}
 }
 
+// agentsRestarted restarts one agent after another, as a service manager does: nothing is lost, and no allocation moves.
+func agentsRestarted(t *testing.T, l *lab.Lab, driver string) {
+	s := start(t, l, load.Options{Driver: driver})
+	written(t, s, 5)
+	for _, n := range append(l.Servers(), l.Clients()...) {
+		if err := n.RestartAgent(t.Context(), ""); err != nil {
+			t.Fatal(err)
+		}
+		until(t, n.Name()+" to be healthy, and a leader", func(ctx context.Context) string {
+			if err := n.Healthy(ctx); err != nil {
+				return err.Error()
+			}
+			if _, err := l.Leader(ctx, ""); err != nil {
+				return err.Error()
+			}
+			return ""
+		})
+	}
+	written(t, s, 20)
+	h, j := s.judged(t)
+	if err := j.Err(); err != nil {
+		t.Error(err)
+	}
+	if j.FailedWithout == 0 || len(j.Cut) < 10 {
+		t.Errorf("%d attempts failed and %d connections were cut, although every agent was restarted", j.FailedWithout, len(j.Cut))
+	}
+	for _, a := range h.Allocations {
+		if len(a.States) == 0 || a.States[0].Started.IsZero() {
+			t.Errorf("allocation %s has no state with the start of its task", a.ID)
+		}
+	}
+}
+
+// machineOff stops a client with all that it has started, and starts it again: that ends its tasks.
+func machineOff(t *testing.T, l *lab.Lab) {
+	s := start(t, l, load.Options{})
+	client := l.Clients()[0]
+	if err := client.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	until(t, "the load to see it", func(context.Context) string {
+		if !has(s.events, timeline.Allocation, true) {
+			return "not yet"
+		}
+		return ""
+	})
+	_, j := s.judged(t)
+	if j.Result != load.Cost || len(j.Moved)+len(j.Restarted) == 0 {
+		t.Errorf("tasks that ended with their machine were not seen: %s", j)
+	}
+	until(t, "the client to be healthy", func(ctx context.Context) string {
+		if err := client.Healthy(ctx); err != nil {
+			return err.Error()
+		}
+		return ""
+	})
+}
+
 // variableChanged writes an old number over the load's: to the load, a lost write looks the same.
 func variableChanged(t *testing.T, l *lab.Lab) {
 	s := start(t, l, load.Options{Variables: 1})
@@ -307,6 +372,7 @@ func nothingLeft(t *testing.T, l *lab.Lab) {
 
 // TestLoadDenied takes the load's token away: its calls are denied, and not tried again.
 func TestLoadDenied(t *testing.T) {
+	t.Parallel()
 	l := labtest.Start(t, spec.Servers(1), spec.Clients(1), spec.Hardened())
 	c, err := l.Servers()[0].API()
 	if err != nil {
