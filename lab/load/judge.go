@@ -160,6 +160,7 @@ func (h History) Judge(limits Limits) Judgement {
 	j.judgeGaps(h, limits)
 	j.judgeAllocations(h, limits)
 	j.judgeServers(h)
+	j.add("agents not healthy", Pass, "%s", h.unhealthy())
 	j.add("connections", Pass, "%s", connectionsInWords(h.Connections, j.Cut))
 	for _, text := range h.Unknown {
 		j.add("unknown", Inconclusive, "%s", text)
@@ -429,6 +430,32 @@ func (h History) acknowledged() map[string]int64 {
 		}
 	}
 	return out
+}
+
+// unhealthy says for how long each agent did not answer that it is healthy, as the polls saw it.
+func (h History) unhealthy() string {
+	var words []string
+	since, total := map[string]time.Time{}, map[string]time.Duration{}
+	for _, s := range h.Health {
+		began, down := since[s.Node]
+		switch {
+		case s.Outcome == OK && down:
+			total[s.Node] += s.From.Sub(began)
+			delete(since, s.Node)
+		case s.Outcome != OK && !down:
+			since[s.Node] = s.From
+		}
+	}
+	for node, began := range since {
+		total[node] += h.Ended.Sub(began)
+	}
+	for _, node := range slices.Sorted(maps.Keys(total)) {
+		words = append(words, fmt.Sprintf("%s for %.1f s", node, total[node].Seconds()))
+	}
+	if len(words) == 0 {
+		return "none"
+	}
+	return strings.Join(words, ", ")
 }
 
 func connectionsInWords(all, cut []Connection) string {

@@ -173,6 +173,18 @@ func TestJudge(t *testing.T) {
 		"an end that is not known":                  {change: func(h *load.History) { h.Final[0].Error = "no answer" }, want: load.Inconclusive, says: "is not known: no answer"},
 		"values that were not read in the end":      {change: func(h *load.History) { h.Final = nil }, want: load.Inconclusive, says: "were not read"},
 		"something that is not known":               {change: func(h *load.History) { h.Unknown = []string{"who knows"} }, want: load.Inconclusive, says: "who knows"},
+		"an agent that was down": {
+			change: func(h *load.History) {
+				h.Health = []load.Health{
+					{Node: "server-1", From: at(0), Until: at(500), Outcome: load.OK},
+					{Node: "server-1", From: at(1000), Until: at(1500), Outcome: load.NotReached},
+					{Node: "server-1", From: at(2000), Until: at(2500), Outcome: load.ServerError},
+					{Node: "server-1", From: at(3000), Until: at(8000), Outcome: load.OK},
+					{Node: "server-1", From: at(9000), Until: at(9500), Outcome: load.NotReached},
+				}
+			},
+			want: load.Pass, says: "server-1 for 3.0 s",
+		},
 		"a connection that was cut": {
 			change: func(h *load.History) { h.Connections[0].Cut = load.Cut },
 			want:   load.Pass,

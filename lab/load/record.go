@@ -27,9 +27,10 @@ type record struct {
 	allocations, healths, leaders map[string]int
 }
 
-// failure is what failed attempts have in common.
+// failure is what failed attempts, or failed calls, have in common.
 type failure struct {
-	kind    Kind
+	kind Kind
+	// node is the one that an attempt went to. Empty: it is a call that failed, through whichever servers.
 	node    string
 	outcome Outcome
 }
@@ -97,7 +98,13 @@ func (r *record) add(c Call) {
 			r.succeeded[c.Kind] = c.End
 		}
 	case !c.Abandoned:
-		r.timeline.Add(timeline.Event{At: c.Start, End: c.End, Kind: timeline.Call, Bad: true, Text: fmt.Sprintf("a %s failed: %v", c.Kind, c.err())})
+		f := failure{kind: c.Kind}
+		if n := len(c.Attempts); n > 0 {
+			f.outcome = c.Attempts[n-1].Outcome
+		}
+		if r.failed(f, c.Start, c.End, "") == 1 {
+			r.timeline.Add(timeline.Event{At: c.Start, End: c.End, Kind: timeline.Call, Bad: true, Text: fmt.Sprintf("a %s failed: %v", c.Kind, c.err())})
+		}
 	}
 }
 
@@ -116,21 +123,35 @@ func (r *record) failedAttempt(k Kind, a Attempt) {
 	if _, told := r.silence[k]; !told || !r.running() {
 		return
 	}
-	f := failure{k, a.Node, a.Outcome}
+	r.failed(failure{k, a.Node, a.Outcome}, a.Start, a.End, a.Error)
+}
+
+// failed notes a failure, and returns how many of its kind are together now.
+func (r *record) failed(f failure, from, until time.Time, text string) int {
 	x := r.failing[f]
-	if x != nil && a.End.Sub(x.until) > together {
+	if x != nil && until.Sub(x.until) > together {
 		r.tellFailing(f, x)
 		x = nil
 	}
 	if x == nil {
-		x = &failing{from: a.Start}
+		x = &failing{from: from}
 		r.failing[f] = x
 	}
-	x.until, x.last = a.End, a.Error
+	x.until, x.last = until, text
 	x.attempts++
+	return x.attempts
 }
 
+// tellFailing tells failures that are together. The first one of failed calls was told when it happened.
 func (r *record) tellFailing(f failure, x *failing) {
+	if f.node == "" {
+		if x.attempts > 1 {
+			r.timeline.Add(timeline.Event{
+				At: x.from, End: x.until, Kind: timeline.Call, Bad: true, Text: fmt.Sprintf("%d %ss failed (%s)", x.attempts, f.kind, f.outcome),
+			})
+		}
+		return
+	}
 	times := "an attempt of a"
 	if x.attempts > 1 {
 		times = fmt.Sprintf("%d attempts of a", x.attempts)
