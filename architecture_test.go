@@ -158,7 +158,7 @@ func rooms() map[string]room {
 		// The meaning of each setting. Its tests compare it with the model.
 		"lab/agentconf/settings": {testsMayImport: []string{"lab/agentconf/model"}},
 		"internal/deadline":      {mayImport: []string{"internal/procfs"}},
-		"lab/finding":            {},
+		"lab/finding":            {mayImport: []string{"lab/timeline"}},
 		"lab/timeline":           {},
 		"lab/poll":               {testsMayImport: []string{"internal/deadline"}},
 		// The Spec. Its tests compare what it refuses with what a plan refuses.

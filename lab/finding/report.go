@@ -1,6 +1,10 @@
 package finding
 
-import "time"
+import (
+	"time"
+
+	"nomadlab.internal/lab/timeline"
+)
 
 // Report is what one run of checks found at one cluster. Every output format is made from it.
 type Report struct {
@@ -19,6 +23,8 @@ type Report struct {
 	Configuration *Configuration `json:"configuration,omitempty"`
 	// Comparison is with an earlier run or another configuration; nil if nothing was compared.
 	Comparison *Comparison `json:"comparison,omitempty"`
+	// Timeline is what happened to the cluster while it was changed; nil if nothing was recorded.
+	Timeline *timeline.Timeline `json:"timeline,omitempty"`
 }
 
 // Cluster describes the cluster that was checked.

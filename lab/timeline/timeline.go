@@ -32,6 +32,8 @@ const (
 	Connection Kind = "connection"
 	// Posture is the result of all checks at one moment.
 	Posture Kind = "posture"
+	// Agent is a time in which an agent does not answer, or another leader in the view of one server.
+	Agent Kind = "agent"
 )
 
 // Event is one thing that happened.
@@ -42,10 +44,22 @@ type Event struct {
 	Kind Kind      `json:"kind"`
 	// Node is the node that it concerns. Empty: the whole lab.
 	Node string `json:"node,omitempty"`
+	// Region is the region that a Leader event is of, in a lab with several. Empty: the only one.
+	Region string `json:"region,omitempty"`
 	// Text is what happened, as a short sentence without a secret.
 	Text string `json:"text"`
 	// Bad is true for what a user of the cluster would notice: a failed call, a gap, a moved allocation.
 	Bad bool `json:"bad,omitempty"`
+	// Count is how many events Merge has put together here. 0 and 1: it is one.
+	Count int `json:"count,omitempty"`
+}
+
+// until returns when the event was over: its End, or At if it has no duration.
+func (e Event) until() time.Time {
+	if e.End.After(e.At) {
+		return e.End
+	}
+	return e.At
 }
 
 // Recorder collects events from several goroutines. A nil Recorder drops them.
@@ -75,6 +89,11 @@ func (r *Recorder) Events() []Event {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	out := slices.Clone(r.events)
-	slices.SortStableFunc(out, func(a, b Event) int { return cmp.Or(a.At.Compare(b.At), a.End.Compare(b.End)) })
+	inOrder(out)
 	return out
+}
+
+// inOrder sorts events by their beginning, then by their end.
+func inOrder(events []Event) {
+	slices.SortStableFunc(events, func(a, b Event) int { return cmp.Or(a.At.Compare(b.At), a.End.Compare(b.End)) })
 }
