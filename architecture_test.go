@@ -59,7 +59,7 @@ func rooms() map[string]room {
 		},
 		"lab/observe": {
 			mayImport:      []string{"internal/deadline", "lab", "lab/pki", "lab/poll", "lab/probe", "lab/timeline"},
-			testsMayImport: []string{"lab/labtest", "lab/spec"},
+			testsMayImport: []string{"lab/labtest", "lab/rollout", "lab/spec"},
 		},
 		"lab/posture": {mayImport: []string{"internal/deadline", "lab/finding", "lab/pki", "lab/poll", "lab/probe"}},
 		"lab/posture/catalogue": {

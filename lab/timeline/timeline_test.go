@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
 	"gotest.tools/v3/golden"
@@ -73,7 +74,7 @@ func TestTextOfHostileTexts(t *testing.T) {
 	l := r.Timeline(nasty)
 	l.Load = []timeline.Line{{Name: nasty, Text: nasty}}
 	got := written(t, l)
-	if strings.Count(got, "\n") != 3 || strings.ContainsAny(got, "\x1b\r\x00\u202e\xff") {
+	if strings.Count(got, "\n") != 3 || strings.ContainsAny(got, "\x1b\r\x00\u202e") || !utf8.ValidString(got) {
 		t.Errorf("got %q", got)
 	}
 }
