@@ -35,6 +35,9 @@ func (w *builder) prepare(ctx context.Context, t target, work string) (preparedB
 	if err != nil {
 		return preparedBuild{}, err
 	}
+	if err := w.checkC(ctx, t, tools, work); err != nil {
+		return preparedBuild{}, err
+	}
 	if err := checkSpace(buildNeeds(t.recipe.cost, tools, unpacked, work), w.alternative); err != nil {
 		return preparedBuild{}, err
 	}

@@ -18,6 +18,8 @@ var (
 	ErrNotInRegistry = errors.New("the image registry has no such image")
 	// ErrNoGo: there is no Go toolchain, or one that is too old for the recipe.
 	ErrNoGo = errors.New("no suitable Go toolchain")
+	// ErrNoC: there is no C compiler, or no static C library, for a recipe that needs them.
+	ErrNoC = errors.New("no suitable C compiler")
 	// ErrNoBusybox: no static BusyBox for the Docker daemon's architecture can be had.
 	ErrNoBusybox = errors.New("no static BusyBox")
 	// ErrNoSpace: the disk is full, or has less space than a build needs.

@@ -17,6 +17,7 @@ type goTools struct {
 	flags   string // GOFLAGS as the user has set them
 	cache   string // build cache
 	modules string // module cache
+	cc      string // C compiler, with its arguments
 }
 
 // findGo returns the toolchain. It returns ErrNoGo if that is older than the needed version, such as "go1.26".
@@ -28,7 +29,7 @@ func (w *builder) findGo(ctx context.Context, needed string) (goTools, error) {
 	}
 	asking, cancel := deadline.Fair(ctx, w.children.timeout)
 	defer cancel()
-	cmd := w.children.command(asking, w.cache, path, "env", "-json", "GOVERSION", "GOFLAGS", "GOCACHE", "GOMODCACHE")
+	cmd := w.children.command(asking, w.cache, path, "env", "-json", "GOVERSION", "GOFLAGS", "GOCACHE", "GOMODCACHE", "CC")
 	cmd.Env = append(cmd.Env, "GOTOOLCHAIN=local", "GOWORK=off")
 	var out strings.Builder
 	var stderr transcript
@@ -39,7 +40,7 @@ func (w *builder) findGo(ctx context.Context, needed string) (goTools, error) {
 		}
 		return goTools{}, fmt.Errorf("%w: %s cannot be asked for its version: %w%s", ErrNoGo, path, err, stderr.quote())
 	}
-	var env struct{ GOVERSION, GOFLAGS, GOCACHE, GOMODCACHE string }
+	var env struct{ GOVERSION, GOFLAGS, GOCACHE, GOMODCACHE, CC string }
 	if err := json.Unmarshal([]byte(out.String()), &env); err != nil {
 		return goTools{}, fmt.Errorf("%w: %s answers what is not JSON: %w", ErrNoGo, path, err)
 	}
@@ -49,7 +50,7 @@ func (w *builder) findGo(ctx context.Context, needed string) (goTools, error) {
 		return goTools{}, fmt.Errorf("%w: %s is %s, and %s or newer is needed (no other is downloaded, as GOTOOLCHAIN=local is set for the build): %s",
 			ErrNoGo, path, found, needed, mend)
 	}
-	return goTools{path: path, flags: env.GOFLAGS, cache: env.GOCACHE, modules: env.GOMODCACHE}, nil
+	return goTools{path: path, flags: env.GOFLAGS, cache: env.GOCACHE, modules: env.GOMODCACHE, cc: env.CC}, nil
 }
 
 // environment returns variables that replace those of the user that could change what is built.

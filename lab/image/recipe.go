@@ -197,6 +197,9 @@ func (r recipe) needs() (goVersion, unpacked string, err error) {
 	return goVersion, unpacked, nil
 }
 
+// needsC reports whether the build compiles C.
+func (r recipe) needsC() bool { return slices.Contains(r.Environment, "CGO_ENABLED=1") }
+
 // modules returns about how many modules a build with an empty module cache downloads: those whose content has a checksum.
 func (r recipe) modules() int {
 	contents := 0
