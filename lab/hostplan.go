@@ -67,11 +67,12 @@ func evaluate(s spec.Spec) (spec.Spec, error) {
 
 // Preview returns the plan that Up would carry out now. In paths on this machine, RUN stands for the name of the run.
 func Preview(ctx context.Context, e engine.Engine, s spec.Spec) (plan.Plan, error) {
-	return planOn(ctx, e, s, "RUN")
+	return planOn(ctx, e, s, "RUN", nil)
 }
 
-// planOn returns the plan of a Spec for this host and engine, with a free subnet that overlaps none of the refused ones.
-func planOn(ctx context.Context, e engine.Engine, s spec.Spec, run string, refused ...netip.Prefix) (plan.Plan, error) {
+// planOn returns the plan of a Spec for this host and engine, with a free subnet that overlaps none of the refused ones. versions are
+// those of plan.HostEnvironment.
+func planOn(ctx context.Context, e engine.Engine, s spec.Spec, run string, versions map[string]string, refused ...netip.Prefix) (plan.Plan, error) {
 	s, err := evaluate(s)
 	if err != nil {
 		return plan.Plan{}, err
@@ -81,5 +82,5 @@ func planOn(ctx context.Context, e engine.Engine, s spec.Spec, run string, refus
 		return plan.Plan{}, err
 	}
 	site := e.Site()
-	return plan.New(s, plan.HostEnvironment{Pools: site.Pools, Occupied: append(taken, refused...), Folder: site.Of(run)})
+	return plan.New(s, plan.HostEnvironment{Pools: site.Pools, Occupied: append(taken, refused...), Folder: site.Of(run), Versions: versions})
 }

@@ -60,6 +60,14 @@ func (n *Node) Name() string { return n.plan().Name }
 // Role returns server or client.
 func (n *Node) Role() pki.Role { return n.plan().Role }
 
+// NomadVersion returns the version of Nomad that the node's agent runs: the lab's, if the node has none of its own.
+func (n *Node) NomadVersion() string { return cmp.Or(n.plan().Nomad.Version, n.lab.current().Version) }
+
+// image returns what the node is made of: a container image, or the path of a nomad binary.
+func (n *Node) image() string {
+	return cmp.Or(n.plan().Nomad.Image, n.plan().Nomad.Binary, n.lab.record.Image)
+}
+
 // Extra reports whether the node is an extra one, which is created with the lab and not started.
 func (n *Node) Extra() bool { return n.plan().ExtraNode }
 

@@ -57,6 +57,8 @@ type start struct {
 	// parts and vault are those of a lab whose certificates a Vault server issues.
 	parts vaultParts
 	vault *vaultSecrets
+	// programs are the Nomads that were found, by nameOf.
+	programs map[string]program
 }
 
 // phase is a step of a start. It has two names if it does the work of two phases side by side.
@@ -134,31 +136,86 @@ func (s *start) plan(ctx context.Context) error {
 	if err := checkFolder(s.lab.record.Spec.Authority); err != nil {
 		return err
 	}
-	_, err := planOn(ctx, s.lab.engine, s.lab.record.Spec, s.lab.record.Run)
+	_, err := planOn(ctx, s.lab.engine, s.lab.record.Spec, s.lab.record.Run, nil)
 	return err
 }
 
-// getNomad finds, pulls or builds the Nomad that the lab runs.
+// getNomad finds, pulls or builds the Nomads that the lab runs: its own, and those of nodes that run another.
 func (s *start) getNomad(ctx context.Context) error {
 	r := &s.lab.record
-	request := image.Request{
-		Version: r.Spec.Nomad.Version, Image: r.Spec.Nomad.Image, Binary: r.Spec.Nomad.Binary, Environment: []string{marker(r.Run)},
+	wanted := r.Spec.Nomad
+	own, err := s.resolve(ctx, wanted)
+	if err != nil {
+		return err
 	}
+	r.Image, r.Version = own.image, own.version
+	s.options.reportDone(phaseNomad, fmt.Sprintf("Nomad %s from %s", r.Version, r.Image))
+	for _, o := range wanted.Nodes {
+		got, err := s.resolve(ctx, spec.Nomad{Version: o.Version, Image: o.Image, Binary: o.Binary})
+		if err != nil {
+			return err
+		}
+		s.options.reportDone(phaseNomad, fmt.Sprintf("Nomad %s from %s, for %s", got.version, got.image, cmp.Or(o.Node, string(o.Role)+"s")))
+	}
+	return s.getParts(ctx)
+}
+
+// program is a Nomad that was found: what nodes are made of, an image or the path of a binary, and its version.
+type program struct{ image, version string }
+
+// resolve finds, pulls or builds a Nomad, once.
+func (s *start) resolve(ctx context.Context, n spec.Nomad) (program, error) {
+	if found, known := s.programs[nameOf(n)]; known {
+		return found, nil
+	}
+	request := image.Request{Version: n.Version, Image: n.Image, Binary: n.Binary, Environment: []string{marker(s.lab.record.Run)}}
+	var found program
 	if host := s.lab.engine.DockerHost(); host != "" {
 		got, err := image.Resolve(ctx, host, request, s.building)
 		if err != nil {
-			return err
+			return program{}, err
 		}
-		r.Image, r.Version = got.Ref, got.Version
+		found = program{got.Ref, got.Version}
 	} else {
 		got, err := image.ResolveBinary(ctx, request, s.building)
 		if err != nil {
-			return err
+			return program{}, err
 		}
-		r.Image, r.Version = got.Path, got.Version
+		found = program{got.Path, got.Version}
 	}
-	s.options.reportDone(phaseNomad, fmt.Sprintf("Nomad %s from %s", r.Version, r.Image))
-	return s.getParts(ctx)
+	if s.programs == nil {
+		s.programs = map[string]program{}
+	}
+	s.programs[nameOf(n)] = found
+	return found, nil
+}
+
+// nameOf names a wanted Nomad: an image or a binary by itself, any other by its version.
+func nameOf(n spec.Nomad) string { return cmp.Or(n.Image, n.Binary, n.Version) }
+
+// versions returns the versions of the Nomads that were found, by the image or binary that the Spec names.
+func (s *start) versions() map[string]string {
+	out := map[string]string{}
+	for name, found := range s.programs {
+		out[name] = found.version
+	}
+	return out
+}
+
+// foundNomads returns the plan with what was found for the nodes that do not run the lab's Nomad.
+func (s *start) foundNomads(p plan.Plan) plan.Plan {
+	for i := range p.Nodes {
+		n := &p.Nodes[i]
+		if n.Nomad.IsZero() {
+			continue
+		}
+		found := s.programs[nameOf(n.Nomad)]
+		n.Nomad = spec.Nomad{Version: found.version, Binary: found.image}
+		if s.lab.engine.DockerHost() != "" {
+			n.Nomad = spec.Nomad{Version: found.version, Image: found.image}
+		}
+	}
+	return p
 }
 
 // building reports the progress of finding, pulling or building a program.
@@ -172,10 +229,11 @@ func (s *start) makeNetwork(ctx context.Context) error {
 	l := s.lab
 	var refused []netip.Prefix
 	for {
-		planned, err := planOn(ctx, l.engine, l.record.Spec, l.record.Run, refused...)
+		planned, err := planOn(ctx, l.engine, l.record.Spec, l.record.Run, s.versions(), refused...)
 		if err != nil {
 			return err
 		}
+		planned = s.foundNomads(planned)
 		l.record.Plan = planned
 		err = l.engine.CreateNetwork(ctx, engine.Network{Lab: planned.Name, Run: l.record.Run, Subnet: planned.Subnet, Labels: s.labels()})
 		switch {
@@ -190,6 +248,9 @@ func (s *start) makeNetwork(ctx context.Context) error {
 			return err
 		}
 		s.options.reportDone(phaseNetwork, "network "+planned.Subnet.String())
+		for _, left := range planned.LeftOut {
+			s.options.reportDone(phaseNetwork, left.String())
+		}
 		if planned.MayLackProtection() && !planned.UserConfiguration && !l.Contained() {
 			s.options.reportDone(phaseNetwork, "this lab lacks a protection and is on this machine's loopback: its clients run no raw_exec tasks")
 		}
@@ -342,9 +403,9 @@ func (s *start) create(ctx context.Context, n *Node) error {
 	if n.plan().ExtraNode {
 		labels[state.LabelExtraNode] = "true"
 	}
-	r := s.lab.record
+	labels[state.LabelVersion] = n.NomadVersion()
 	return s.lab.engine.Create(ctx, engine.Node{
-		Ref: n.ref(), Run: r.Run, Image: r.Image, Command: n.plan().Command, Folder: n.plan().Folder, Environment: n.plan().Environment, User: user(n.plan().User),
+		Ref: n.ref(), Run: s.lab.record.Run, Image: n.image(), Command: n.plan().Command, Folder: n.plan().Folder, Environment: n.plan().Environment, User: user(n.plan().User),
 		Address: n.plan().Address, Aliases: n.plan().Aliases, Ports: n.plan().Ports, Inside: n.plan().Inside,
 		Files: s.secrets.files(*n.plan()), Labels: labels,
 	})

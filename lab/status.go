@@ -43,6 +43,8 @@ type NodeStatus struct {
 	Role      pki.Role `json:"role"`
 	Region    string   `json:"region"`
 	ExtraNode bool     `json:"extra_node,omitempty"`
+	// Nomad is the version that the agent runs: as the servers list it, or else as the node was made.
+	Nomad string `json:"nomad_version,omitempty"`
 	// State is Nomad's word, such as alive or failed for a server, ready or down for a client; or one of StateStopped and the
 	// constants beside it.
 	State string `json:"state"`
@@ -124,11 +126,13 @@ type regionView struct {
 	voters  map[string]bool
 	servers map[string]string
 	clients map[string]string
+	// versions are those of servers by their address, and of clients by their name.
+	versions map[string]string
 }
 
 // view asks the region's servers, but not paused ones, which would never answer.
 func (r region) view(ctx context.Context) regionView {
-	v := regionView{voters: map[string]bool{}, servers: map[string]string{}, clients: map[string]string{}}
+	v := regionView{voters: map[string]bool{}, servers: map[string]string{}, clients: map[string]string{}, versions: map[string]string{}}
 	agreed, cancel := deadline.Fair(ctx, answerTimeout)
 	defer cancel()
 	asked := slices.DeleteFunc(r.servers(), func(n *Node) bool { return n.lastState().Paused })
@@ -153,7 +157,7 @@ func (v *regionView) fill(ctx context.Context, c *api.Client, in region) error {
 		return err
 	}
 	for _, m := range members.Members {
-		v.servers[m.Addr] = m.Status
+		v.servers[m.Addr], v.versions[m.Addr] = m.Status, m.Tags["build"]
 	}
 	nodes, _, err := c.Nodes().List(query(ctx))
 	if err != nil {
@@ -162,7 +166,7 @@ func (v *regionView) fill(ctx context.Context, c *api.Client, in region) error {
 	// An agent that lost its data registers under a new ID: the newest entry of a name is the one that runs.
 	slices.SortFunc(nodes, func(a, b *api.NodeListStub) int { return int(a.CreateIndex) - int(b.CreateIndex) })
 	for _, n := range nodes {
-		v.clients[n.Name] = n.Status
+		v.clients[n.Name], v.versions[n.Name] = n.Status, n.Version
 	}
 	raft, err := c.Operator().RaftGetConfiguration(query(ctx))
 	if err != nil {
@@ -188,6 +192,10 @@ func (n *Node) status(ctx context.Context, v regionView, states map[string]engin
 	s.State, s.Why = unreachable(states, n.Name())
 	if address := n.Address(); address.IsValid() {
 		s.Address = address.String()
+	}
+	s.Nomad = cmp.Or(v.versions[s.Address], n.NomadVersion())
+	if n.Role() == pki.Client {
+		s.Nomad = cmp.Or(v.versions[n.Name()], n.NomadVersion())
 	}
 	at := n.HTTP()
 	if at.IsValid() {

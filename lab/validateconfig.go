@@ -51,11 +51,18 @@ func (l *Lab) validate(ctx context.Context, role pki.Role, files agentconf.Files
 	}
 	words := func(text string) string { return text }
 	for i, f := range files {
+		text := f.Text()
+		if l.record.Spec.Configuration.LeaveOutUnknown {
+			var err error
+			if text, _, err = agentconf.LeaveOut(text, l.record.Version); err != nil {
+				return err
+			}
+		}
 		own := fmt.Sprintf("%s/%d", folder, i+1)
 		at := own + "/" + path.Base(f.Name())
 		task.Files = append(task.Files,
 			engine.File{Path: own, Mode: fs.ModeDir | 0o700, Owner: l.nodes[0].plan().User},
-			engine.File{Path: at, Mode: 0o600, Owner: l.nodes[0].plan().User, Data: f.Text()})
+			engine.File{Path: at, Mode: 0o600, Owner: l.nodes[0].plan().User, Data: text})
 		task.Command = append(task.Command, at)
 		before := words
 		words = func(text string) string { return strings.ReplaceAll(before(text), at, f.Name()) }

@@ -163,6 +163,7 @@ func (f *nomadFlags) over(cmd *cobra.Command, file spec.Nomad) (spec.Nomad, erro
 	} {
 		if cmd.Flags().Changed(flag) {
 			set, chosen = set+1, nomad
+			chosen.Nodes = file.Nodes
 		}
 	}
 	if set > 1 {

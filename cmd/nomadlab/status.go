@@ -50,7 +50,7 @@ func (c console) status(status lab.Status) {
 	if !status.Ready {
 		ready = c.out.bad("not ready")
 	}
-	c.out.printf("lab %s is %s: Nomad %s, %s, made %s ago", c.out.bold(status.Lab), ready, orDash(status.Nomad),
+	c.out.printf("lab %s is %s: Nomad %s, %s, made %s ago", c.out.bold(status.Lab), ready, orDash(versionsOf(status)),
 		count(len(status.Nodes), "node"), span(time.Since(status.Created)))
 	for _, t := range status.Trouble {
 		c.out.printf("  %s %s", c.out.bad("!"), t)
@@ -62,9 +62,30 @@ func (c console) status(status lab.Status) {
 	c.out.nodes(status)
 }
 
+// versionsOf returns the versions of Nomad that a lab's agents run, the lab's own first.
+func versionsOf(status lab.Status) string {
+	versions := []string{status.Nomad}
+	for _, n := range status.Nodes {
+		if n.Nomad != "" && !n.ExtraNode && !slices.Contains(versions, n.Nomad) {
+			versions = append(versions, n.Nomad)
+		}
+	}
+	runs := func(version string) bool {
+		return slices.ContainsFunc(status.Nodes, func(n lab.NodeStatus) bool { return n.Nomad == version })
+	}
+	if len(versions) > 1 && !runs(versions[0]) { // all agents were upgraded since
+		versions = versions[1:]
+	}
+	return strings.Join(versions, " and ")
+}
+
 // nodes prints a lab's nodes, one in a row.
 func (s stream) nodes(status lab.Status) {
 	names := []string{"NODE", "ROLE", "STATE", "RAFT", "ADDRESS", "HTTPS", "CERT", "GOSSIP"}
+	mixed := slices.ContainsFunc(status.Nodes, func(n lab.NodeStatus) bool { return n.Nomad != status.Nodes[0].Nomad })
+	if mixed {
+		names = append(names, "NOMAD")
+	}
 	regional := slices.ContainsFunc(status.Nodes, func(n lab.NodeStatus) bool { return n.Region != status.Nodes[0].Region })
 	if regional {
 		names = append([]string{"REGION"}, names...)
@@ -73,6 +94,9 @@ func (s stream) nodes(status lab.Status) {
 	for _, n := range status.Nodes {
 		row := table.Row{
 			n.Name, n.Role, s.state(n), s.raft(n), orDash(n.Address), s.address(n.HTTP), s.expiry(n.CertificateExpires), s.gossip(n),
+		}
+		if mixed {
+			row = append(row, orDash(n.Nomad))
 		}
 		if regional {
 			row = append(table.Row{n.Region}, row...)

@@ -31,6 +31,8 @@ type Place struct {
 	Join []string
 	// Expect is how many servers the lab has, for a configuration without bootstrap_expect.
 	Expect int
+	// Version is the version of Nomad that is to read it: what that does not know yet is left out. Empty: nothing is.
+	Version string
 	// TLS returns the path of the file of a setting such as tls.key_file. Nil: the path in the configuration.
 	TLS func(setting string) string
 }
@@ -72,7 +74,7 @@ type Ports struct{ HTTP, RPC, Serf uint16 }
 // Fit makes the configuration run at the place. Its errors name the setting, or the file, that cannot be read or changed.
 func Fit(files agentconf.Files, p Place) (Fitted, error) {
 	f := fitter{place: p, given: files, files: files, own: agentconf.Files{agentconf.NewFile(OwnFile, nil)}}
-	for _, step := range []func() error{f.takeOut, f.dropBlocks, f.translate, f.credential, f.layOver} {
+	for _, step := range []func() error{f.leaveOut, f.takeOut, f.dropBlocks, f.translate, f.credential, f.layOver} {
 		if err := step(); err != nil {
 			return Fitted{}, err
 		}
@@ -91,6 +93,16 @@ type fitter struct {
 	result   Fitted
 }
 
+// leaveOut removes what the node's Nomad does not know yet.
+func (f *fitter) leaveOut() error {
+	for _, l := range f.given.Lacking(f.place.Version) {
+		if err := f.drop(l.Setting, fmt.Sprintf("Nomad %s does not know it: %s is the first that does", f.place.Version, l.Since)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // drop removes the setting everywhere.
 func (f *fitter) drop(setting, because string) error {
 	return f.change(setting, "", because)
@@ -100,7 +112,7 @@ func (f *fitter) drop(setting, because string) error {
 // stays so.
 func (f *fitter) change(setting, value, because string) error {
 	lines := f.given.Lookup(setting)
-	if len(lines) == 0 {
+	if len(lines) == 0 || len(f.files.Lookup(setting)) == 0 { // or it was left out before
 		return nil
 	}
 	var err error

@@ -58,6 +58,9 @@ type Node struct {
 	Datacenter string   `json:"datacenter"`
 	// NodePool is the node pool of a client. Empty: default.
 	NodePool string `json:"node_pool,omitempty"`
+	// Nomad is the Nomad that the agent runs, if that is not the lab's. In the plan of a lab that was brought up it has the version, and
+	// the image or the binary that the node was made of. Zero: it runs the lab's.
+	Nomad spec.Nomad `json:"nomad,omitzero"`
 	// ExtraNode is true for an agent that is created with the lab and not started.
 	ExtraNode bool `json:"extra_node,omitempty"`
 	// Address is the node's address on the lab's network. Invalid if the HostEnvironment is Named.

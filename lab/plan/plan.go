@@ -26,6 +26,8 @@ type HostEnvironment struct {
 	// Named is true if nodes get their addresses, a link-local one among them, when their containers start, and know each
 	// other by name. The plan then has no subnet and no addresses; Pools and Occupied are ignored.
 	Named bool
+	// Versions are the versions of Nomad of images and binaries that the Spec names, by the image or path, as far as they are known.
+	Versions map[string]string
 }
 
 func (host HostEnvironment) contained() bool { return host.Folder == "" }
@@ -51,6 +53,8 @@ type Plan struct {
 	NotBootstrapped bool `json:"not_bootstrapped,omitempty"`
 	// Overrides are the lines of the agents' configuration that differ from those of the lab.
 	Overrides []spec.Override `json:"overrides,omitempty"`
+	// LeftOut is what the lab's own configurations do not have because a Nomad of the lab does not know it. Empty: nothing.
+	LeftOut []LeftOut `json:"left_out,omitempty"`
 	// Services are programs beside the agents: a Vault server, if that issues the certificates.
 	Services []Service `json:"services,omitempty"`
 	// Nodes are in the order of their addresses: servers, clients, extra nodes.
@@ -107,6 +111,7 @@ func New(s spec.Spec, host HostEnvironment) (Plan, error) {
 	if p.Subnet, err = chooseSubnet(s.Subnet, s.Name, len(p.Nodes)+len(p.Services), host); err != nil {
 		return Plan{}, err
 	}
+	p.chooseNomads(host)
 	if err := p.address(host, s.OneHost); err != nil {
 		return Plan{}, err
 	}
@@ -193,6 +198,9 @@ func (p *Plan) write(n *Node, logLevel string, host HostEnvironment) error {
 		return fmt.Errorf("configuration of %s: %w", n.Name, err)
 	}
 	if config, err = p.edit(*n, config); err != nil {
+		return err
+	}
+	if config, err = p.leaveOut(*n, config, host); err != nil {
 		return err
 	}
 	if config, err = n.editAdvertised(config); err != nil {
@@ -288,7 +296,7 @@ func (p *Plan) harden(a *agentconf.Agent) {
 		return
 	}
 	a.ACL, a.TLS.MinVersion = true, "tls12"
-	if a.Server != nil {
+	if a.Server != nil && p.introduces() {
 		a.Server.ClientIntroduction = "strict"
 	}
 }
@@ -298,7 +306,7 @@ func (p *Plan) Bootstrapped() bool { return p.Hardened && !p.NotBootstrapped }
 
 // introduction returns the files with which a client introduces itself to the servers of a hardened lab.
 func (p *Plan) introduction(n Node, at paths) []File {
-	if !p.Bootstrapped() || n.Role != pki.Client || n.Introduction == spec.NotIntroduced {
+	if !p.Bootstrapped() || !p.introduces() || n.Role != pki.Client || n.Introduction == spec.NotIntroduced {
 		return nil
 	}
 	state := at.data + "/client"

@@ -139,6 +139,9 @@ func (p *Plan) place(n Node, c *spec.Configuration, logLevel string, host HostEn
 	} else {
 		place.Join = p.addresses(n.Region, rpc)
 	}
+	if c.LeaveOutUnknown {
+		place.Version = p.version(n, host)
+	}
 	if !host.contained() {
 		place.TLS = func(setting string) string {
 			return at.tls + "/" + strings.TrimSuffix(strings.TrimPrefix(setting, "tls."), "_file") + ".pem"

@@ -12,7 +12,7 @@ type Option func(*Spec)
 // With returns a copy of the Spec with the options applied.
 func (s Spec) With(options ...Option) Spec {
 	s.Regions, s.ExtraNodes, s.Overrides = slices.Clone(s.Regions), slices.Clone(s.ExtraNodes), slices.Clone(s.Overrides)
-	s.Ports = slices.Clone(s.Ports)
+	s.Ports, s.Nomad.Nodes = slices.Clone(s.Ports), slices.Clone(s.Nomad.Nodes)
 	s.Authority.AdditionalDomains = slices.Clone(s.Authority.AdditionalDomains)
 	c := &s.Certificates
 	c.Defects, c.Names, c.Roles = slices.Clone(c.Defects), slices.Clone(c.Names), slices.Clone(c.Roles)

@@ -91,6 +91,8 @@ type Nomad struct {
 	Image string `yaml:"image,omitempty" json:"image,omitempty"`
 	// Binary is the path of the nomad binary to use.
 	Binary string `yaml:"binary,omitempty" json:"binary,omitempty"`
+	// Nodes are agents that run another Nomad than the rest of the lab, as in the middle of an upgrade.
+	Nodes []NodeNomad `yaml:"nodes,omitempty" json:"nodes,omitempty"`
 }
 
 // Certificates says how long certificates are valid, and how they differ from those of a default lab.

@@ -22,6 +22,8 @@ type Configuration struct {
 	Authority *pki.Authority
 	// CLI is the user's own credential for the API. Nil: the lab issues one or, if it cannot, uses a server's.
 	CLI *pki.Credential
+	// LeaveOutUnknown leaves out what the Nomad that the Spec names does not know yet, and lists it. Zero: such a Nomad refuses it.
+	LeaveOutUnknown bool
 }
 
 // AgentConfiguration is the configuration of the agents of one role.

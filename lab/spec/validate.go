@@ -15,9 +15,7 @@ func (s Spec) Validate() error {
 	s = s.WithDefaults()
 	v := &validator{}
 	v.label("name", s.Name)
-	if s.Nomad.Image != "" && s.Nomad.Binary != "" {
-		v.add("nomad", "both an image and a binary", "name one of them")
-	}
+	v.nomad(s.Nomad)
 	v.logLevel(s.LogLevel)
 	v.authority(s)
 	v.certificates(s)
@@ -229,6 +227,7 @@ func (v *validator) nodes(s Spec) {
 		}
 	}
 	v.chains(s, roles)
+	v.nomadNodes(s.Nomad.Nodes, roles)
 	for i, o := range c.Names {
 		v.node(fmt.Sprintf("certificates.names[%d].node", i), o.Node, o.Role, roles)
 	}

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"slices"
 	"strings"
+
+	"golang.org/x/mod/semver"
 )
 
 // releasesJSON is written by TestProofOfReleases, which reads the sources of the releases.
@@ -80,4 +82,41 @@ func GoneSince(path []string) string {
 		}
 	}
 	return ""
+}
+
+// Unknown returns how many of the names lead to the outermost block, or setting, on their path of which the version reads nothing,
+// and the first of Releases that reads something of it. Zero: the version reads it, or no release does. Names are those of a file,
+// in whatever case. A version between two releases that are compared counts as the older of them; one that is none, such as the
+// empty one, reads everything.
+func Unknown(names []string, version string) (lead int, since string) {
+	if !semver.IsValid("v" + version) {
+		return 0, ""
+	}
+	l := readLifetimes()
+	begun := map[string]string{}
+	for _, release := range l.Releases { // a later release wins: a setting that was gone in between is as old as its return
+		for _, at := range l.Since[release] {
+			begun[at] = release
+		}
+	}
+	candidates := Paths()
+	for n := range names {
+		candidates = slices.DeleteFunc(candidates, func(p []string) bool {
+			return len(p) <= n || p[n] != Any && !strings.EqualFold(p[n], names[n])
+		})
+		first := ""
+		for _, p := range candidates {
+			since := begun[strings.Join(p, ".")]
+			if since == "" {
+				since = l.Releases[0]
+			}
+			if first == "" || semver.Compare("v"+since, "v"+first) < 0 {
+				first = since
+			}
+		}
+		if first != "" && semver.Compare("v"+first, "v"+version) > 0 {
+			return n + 1, first
+		}
+	}
+	return 0, ""
 }
