@@ -125,6 +125,10 @@ prove: build ## run the longer proofs: all parts built from their modules, each 
 	@$(NOMADLAB) --engine process image --part vault,consul-template
 	@go test -count=1 -timeout 80m ./lab/authority/vault/... </dev/null
 	@for engine in $(ENGINES); do go test -count=1 -timeout 80m -run 'TestPostureOfEachSource|TestPostureAsPublished|TestALabOfVaultStartsAgain|TestScenarios' ./scenarios -engine $$engine </dev/null || exit 1; done
+	@echo "==> prove: an older Nomad, which is built, passes the checks that are for it, alone and beside the newest (skipped where it is not built)"
+	@for engine in $(ENGINES); do $(NOMADLAB) --engine $$engine image --nomad-version 1.10.5 || exit 1; done
+	@for engine in $(ENGINES); do go test -count=1 -timeout 80m -run 'TestOlderVersions' ./lab/inspect -engine $$engine </dev/null || exit 1; done
+	@go test -count=1 -timeout 80m -run 'TestEachNodeHasItsVersion' ./lab/labtest </dev/null
 	@echo "==> prove: configurations are read as real agents read them (one agent each)"
 	@go test -count=1 -timeout 80m -run '^TestProofOfMerging$$' -v ./lab/agentconf </dev/null
 	@echo "==> prove: the release of each setting is that of Nomad's sources"

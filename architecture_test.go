@@ -99,7 +99,7 @@ func rooms() map[string]room {
 		"lab/certificate/reader": {
 			mayImport: []string{"internal/deadline", "internal/userfile", "lab/certificate", "lab/pki", "lab/spec"},
 		},
-		"lab/posture/matrix": {mayImport: []string{"lab/posture/caller", "lab/probe", "lab/pki", "lab/finding"}},
+		"lab/posture/matrix": {mayImport: []string{"lab/posture", "lab/posture/caller", "lab/probe", "lab/pki", "lab/finding"}},
 		"lab/regress/lock":   {mayImport: []string{"lab/agentconf", "lab/finding", "lab/fit", "lab/spec"}},
 		"lab": {
 			mayImport: []string{

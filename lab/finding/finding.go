@@ -49,6 +49,9 @@ type Finding struct {
 	Reason string `json:"reason"`
 	// Why is the source of the check: a CVE, an issue, a line of Nomad's source.
 	Why string `json:"why"`
+	// Unverified says that the check was not verified for the version of Nomad that the agent runs. Empty: it was, or the version is not
+	// known.
+	Unverified string `json:"unverified,omitempty"`
 	// Local is true for what shows only in this copy of the user's files, such as their modes, which version control does
 	// not keep.
 	Local bool `json:"local,omitempty"`

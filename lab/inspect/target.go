@@ -13,7 +13,7 @@ import (
 // Target returns a node of a lab as a target of probes.
 func Target(n *lab.Node) probe.Target {
 	t := probe.Target{
-		Name: n.Name(), Role: n.Role(), Region: n.Region(),
+		Name: n.Name(), Role: n.Role(), Region: n.Region(), Nomad: n.NomadVersion(),
 		HTTP: hostPort(n.HTTP()), RPC: hostPort(n.RPC()), Gossip: hostPort(n.Gossip()),
 		ServerName: n.ServerName(), Log: n.Log(), LogLevel: n.LogLevel(),
 		Address: address(n.Address()), Published: address(n.Published()), From: address(n.From()),

@@ -60,6 +60,7 @@ func (s *subject) askVersions(ctx context.Context) []string {
 	versions := slices.Compact(slices.Sorted(maps.Values(all)))
 	for i, t := range s.targets {
 		*s.targets[i].Bounds = probe.Bounds{Versions: versions, Unread: cmp.Or(unread, told[i].unread)}
+		s.targets[i].Nomad = cmp.Or(told[i].of[t.Member], told[i].of[t.Name])
 		if s.unmet[t.Name] {
 			*s.targets[i].Bounds = probe.Bounds{}
 		}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"nomadlab.internal/lab"
+	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/image"
 	"nomadlab.internal/lab/scenario"
@@ -45,6 +46,25 @@ func NeedsVault(t testing.TB) {
 		if !here {
 			Lacking(t, part.Title(), "this machine", "`nomadlab image --part "+part.Name()+"` gets it")
 		}
+	}
+}
+
+// NeedsNomad skips the test unless that version of Nomad is here already, for the engine that NOMADLAB_ENGINE selects: a build takes
+// minutes, which only `make prove` and `nomadlab image` spend. The default version is always had.
+func NeedsNomad(t testing.TB, version string) {
+	t.Helper()
+	NeedsNomadFor(t, Engines(t).Home(), version)
+}
+
+// NeedsNomadFor is NeedsNomad for an engine.
+func NeedsNomadFor(t testing.TB, e engine.Engine, version string) {
+	t.Helper()
+	here, err := image.Cached(t.Context(), e.DockerHost(), image.Request{Version: version})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !here && version != image.DefaultVersion {
+		Lacking(t, "Nomad "+version, "this machine", "`nomadlab image --nomad-version "+version+"` gets it")
 	}
 }
 

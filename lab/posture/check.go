@@ -105,6 +105,14 @@ type Spec struct {
 	Settings []string
 	// Roles are the roles of the agents that the check applies to; empty means all. It is Skipped at others.
 	Roles []pki.Role
+	// Since is the first release of Nomad that the check is for, and Until the first that it is not for any more, such as "1.11.0". Empty:
+	// there is no such bound. It is Skipped at an agent of another version. One whose version is not known is asked all.
+	Since, Until string
+	// Bound says why it is for these releases alone, as it follows a colon. Required with a Since or an Until.
+	Bound string
+	// Verified are the versions for which the check was seen to hold at a cluster with every protection. At an agent of another version
+	// its finding says so. Zero: Verified.
+	Verified []string
 	// Probe is what is sent, Want the outcomes that are wanted.
 	Probe probe.Probe
 	Want  Want
@@ -141,6 +149,9 @@ func New(s Spec) (Check, error) {
 	if s.Plane == "" {
 		s.Plane = s.Probe.Plane
 	}
+	if s.Verified == nil {
+		s.Verified = Verified()
+	}
 	if s.LogWithin == 0 {
 		s.LogWithin = 3 * time.Second
 	}
@@ -160,7 +171,7 @@ func Must(s Spec) Check {
 func (c Check) Spec() Spec { return c.spec.clone() }
 
 func (s Spec) clone() Spec {
-	s.Want, s.Roles, s.Settings = slices.Clone(s.Want), slices.Clone(s.Roles), slices.Clone(s.Settings)
+	s.Want, s.Roles, s.Settings, s.Verified = slices.Clone(s.Want), slices.Clone(s.Roles), slices.Clone(s.Settings), slices.Clone(s.Verified)
 	return s
 }
 
@@ -193,7 +204,7 @@ func (s Spec) validate() error {
 			faults = append(faults, fmt.Errorf("its %s is empty: set it", r.field))
 		}
 	}
-	faults = append(faults, s.validateKind())
+	faults = append(faults, s.validateKind(), s.validateVersions())
 	if !slices.Contains([]Lane{Quick, Waiting, Flooding}, s.Lane) {
 		faults = append(faults, fmt.Errorf("its Lane is %q: use Quick, Waiting or Flooding", s.Lane))
 	}

@@ -21,7 +21,7 @@ import (
 //   - Fail if the probe was accepted and should not have been, or if both controls had their outcome and the probe had an unwanted one;
 //   - Inconclusive if a control did not have its outcome, the probe did not reach the agent or failed, the log does not show the reason,
 //     or a port that is called does not answer (probe.SilentPorts);
-//   - Skipped if the target does not have the role or the listener, its Bounds forbid a request, an ingredient is missing, or the agent
+//   - Skipped if the target does not have the role, the version or the listener, its Bounds forbid a request, an ingredient is missing, or the agent
 //     has nothing of what is searched (probe.Observation.Nothing).
 //
 // Evaluate ignores Spec.ForwardedTo: Run handles it, as it runs the check at the other agent too.
@@ -80,6 +80,10 @@ func (c Check) evaluate(ctx context.Context, t probe.Target) (v evaluation) {
 	}
 	if !c.appliesTo(t.Role) {
 		v.Result, v.Reason = finding.Skipped, fmt.Sprintf("the check is for agents of role %v; %s is of role %q", c.spec.Roles, t.Name, t.Role)
+		return v
+	}
+	if reason := c.spec.notFor(t.Nomad); reason != "" {
+		v.Result, v.Reason, v.Unverified = finding.Skipped, reason, ""
 		return v
 	}
 	if c.reportSilentPort(&v.Finding, t) {
@@ -142,6 +146,7 @@ func (c Check) newFinding(t probe.Target) finding.Finding {
 		Kind: string(c.spec.Kind), Severity: string(c.spec.Severity),
 		Node: t.Name, Want: c.spec.Want.strings(), Why: c.spec.Why, Settings: slices.Clone(c.spec.Settings),
 		Control: c.spec.Control.Sentence, Local: c.spec.Local,
+		Unverified: c.spec.unverified(t.Nomad),
 	}
 }
 

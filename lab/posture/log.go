@@ -102,7 +102,8 @@ func (w logWatch) sentence() string {
 	return fmt.Sprintf("look for %q about %s in the agent's log", w.text, w.caller)
 }
 
-// matching returns the lines after the mark that contain the text and are about the caller.
+// matching returns the lines after the mark that contain the text, in whatever case, and are about the caller. Nomad 1.10.5 begins
+// with a capital what 1.11.3 does not (memberlist v0.5.3 and v0.5.4, net.go and security.go).
 func (w logWatch) matching() ([]string, error) {
 	all, err := w.log.Since(w.mark)
 	if err != nil {
@@ -110,7 +111,7 @@ func (w logWatch) matching() ([]string, error) {
 	}
 	var lines []string
 	for _, line := range all {
-		if strings.Contains(line, w.text) && isAbout(line, w.caller) && len(lines) < maxLines {
+		if strings.Contains(strings.ToLower(line), strings.ToLower(w.text)) && isAbout(line, w.caller) && len(lines) < maxLines {
 			lines = append(lines, strings.TrimSpace(line))
 		}
 	}

@@ -16,6 +16,8 @@ type Target struct {
 	Role pki.Role
 	// Region is the agent's own region. RPC calls name it, so that the agent answers them itself instead of forwarding them.
 	Region string
+	// Nomad is the version of Nomad that the agent runs, such as 1.11.3; empty if it is not known.
+	Nomad string
 	// HTTP, RPC and Gossip are host:port of the listeners; empty if there is none, or none that can be reached from here.
 	HTTP, RPC, Gossip string
 	// Ports has the port on which the agent itself listens for a plane, if a published port differs from it. A plane that is

@@ -179,6 +179,9 @@ func (v view) markdownChecks(result finding.Result, title string) block {
 		if on := v.restsOn(c.Finding); on != "" {
 			why += "<br>rests on: " + escapeMarkdown(on)
 		}
+		if c.Unverified != "" {
+			why += "<br>" + escapeMarkdown(c.Unverified)
+		}
 		for _, o := range c.observations() {
 			if o.Key.result != result {
 				continue

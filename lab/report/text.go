@@ -224,6 +224,7 @@ func (t *textWriter) checkEntries(c check) {
 	t.field(margin, "known", c.Known)
 	t.field(margin, "why", c.Why)
 	t.field(margin, "rests on", t.restsOn(c.Finding))
+	t.field(margin, "version", c.Unverified)
 	if !t.Verbose {
 		return
 	}

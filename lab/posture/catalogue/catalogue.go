@@ -68,6 +68,7 @@ func All(i Ingredients) ([]posture.Check, error) {
 		checks []posture.Check
 		faults []error
 		ids    []string
+		bounds = lifetimes()
 	)
 	for _, family := range i.families() {
 		for _, spec := range family() {
@@ -75,7 +76,7 @@ func All(i Ingredients) ([]posture.Check, error) {
 				faults = append(faults, fmt.Errorf("check %q is there twice: give one of them another ID", spec.ID))
 			}
 			ids = append(ids, spec.ID)
-			check, err := posture.New(spec)
+			check, err := posture.New(withLifetime(spec, bounds))
 			if err != nil {
 				faults = append(faults, err)
 				continue

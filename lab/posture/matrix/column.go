@@ -5,8 +5,11 @@ import (
 	"context"
 	"crypto/x509"
 	"fmt"
+	"slices"
+	"strings"
 
 	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/posture/caller"
 	"nomadlab.internal/lab/probe"
 )
@@ -38,7 +41,7 @@ const onePing = "gossip knows no certificates, so that one ping without a gossip
 func (c *column) try(ctx context.Context, k caller.Kind) finding.Cell {
 	plane := c.endpoint.plane()
 	silent := c.target.Silent.At(plane)
-	want, because := c.endpoint.wantAt(k, c.callers, c.bundle)
+	want, because := c.endpoint.wantAt(k, c.callers, c.bundle, c.target.Nomad)
 	cell := finding.Cell{Endpoint: string(c.endpoint), Want: string(want), Result: finding.Skipped}
 	as, missing := c.callers.Caller(k)
 	switch {
@@ -61,7 +64,7 @@ func (c *column) try(ctx context.Context, k caller.Kind) finding.Cell {
 	c.between = after
 	c.lost = unreached(before) && unreached(probed) && unreached(after)
 	cell.Evidence = []finding.Evidence{before, probed, after}
-	judge(&cell, before, probed, after)
+	judge(&cell, known(c.target.Nomad), before, probed, after)
 	if why := c.target.PlaintextOnly(plane); !why.IsZero() && cell.Result == finding.Inconclusive && before.Outcome == string(probe.RefusedInHandshake) {
 		cell.Reason = why.Error() // a server that is open is not to hide behind those that are not
 	}
@@ -86,8 +89,18 @@ func (c *column) before(ctx context.Context) finding.Evidence {
 	return e
 }
 
-// judge compares the outcome with what Nomad is known to do.
-func judge(c *finding.Cell, before, probed, after finding.Evidence) {
+// known returns the version of Nomad whose behaviour is expected of an agent of that version: its own if it was verified, or the newest
+// that was.
+func known(version string) string {
+	verified := posture.Verified()
+	if release, _, _ := strings.Cut(version, "+"); slices.Contains(verified, release) {
+		return release
+	}
+	return verified[len(verified)-1]
+}
+
+// judge compares the outcome with what that version of Nomad is known to do.
+func judge(c *finding.Cell, version string, before, probed, after finding.Evidence) {
 	o, in := probe.Outcome(probed.Outcome), string(probe.Accepted)
 	c.Outcome, c.Result = probed.Outcome, finding.Inconclusive
 	switch {
@@ -95,9 +108,9 @@ func judge(c *finding.Cell, before, probed, after finding.Evidence) {
 		c.Outcome = string(probe.NotReached)
 		c.Reason = fmt.Sprintf("refused, but so was who should be let in: the control gave %q before and %q after", before.Outcome, after.Outcome)
 	case c.Outcome == c.Want:
-		c.Result, c.Reason = finding.Pass, fmt.Sprintf("%s, as Nomad 1.11.3 does", o)
+		c.Result, c.Reason = finding.Pass, fmt.Sprintf("%s, as Nomad %s does", o, version)
 	case o == probe.Accepted, o.Refused():
-		c.Result, c.Reason = finding.Fail, fmt.Sprintf("%s, where Nomad 1.11.3 with every check on gives %q", o, c.Want)
+		c.Result, c.Reason = finding.Fail, fmt.Sprintf("%s, where Nomad %s with every check on gives %q", o, version, c.Want)
 	default:
 		c.Reason = fmt.Sprintf("%s proves nothing", o)
 	}

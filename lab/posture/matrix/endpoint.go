@@ -4,6 +4,8 @@ import (
 	"crypto/x509"
 	"slices"
 
+	"golang.org/x/mod/semver"
+
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/posture/caller"
 	"nomadlab.internal/lab/probe"
@@ -63,6 +65,20 @@ func (e Endpoint) probe(as probe.Caller) probe.Probe {
 	}
 }
 
+// namesInRegister is the first release whose leader looks at the names in the certificate of a caller of Node.Register, as every
+// server does in other calls (nomad/auth/auth.go, AuthenticateNodeIdentityGenerator; 1.10.5 was seen to take any certificate
+// with which a caller gets through the handshake).
+const namesInRegister = "1.11.0"
+
+// wantOf is want at a server of that version; empty: of the newest that is known.
+func (e Endpoint) wantOf(k caller.Kind, version string) probe.Outcome {
+	older := semver.IsValid("v"+version) && semver.Compare("v"+version, "v"+namesInRegister) < 0
+	if want := e.want(k); e != NodeRegister || want != probe.Denied || !older {
+		return want
+	}
+	return probe.Accepted
+}
+
 // want returns what Nomad 1.11.3 does with `tls.verify_server_hostname` and `tls.verify_https_client` on (verified).
 func (e Endpoint) want(k caller.Kind) probe.Outcome {
 	switch {
@@ -80,13 +96,17 @@ func (e Endpoint) want(k caller.Kind) probe.Outcome {
 // wantAt is want at a server that trusts the authorities of the bundle; nil: those of the callers' authority. because is what the
 // outcome rests on, a clause, if it differs with the bundle: the certificates in tls.ca_file are trust anchors, whether or not
 // they are roots (crypto/x509, Certificate.Verify; verified against Nomad 1.11.3).
-func (e Endpoint) wantAt(k caller.Kind, callers caller.Set, bundle []*x509.Certificate) (want probe.Outcome, because string) {
+func (e Endpoint) wantAt(k caller.Kind, callers caller.Set, bundle []*x509.Certificate, version string) (want probe.Outcome, because string) {
 	in, anchor := callers.LetIn(k, bundle)
+	want = e.wantOf(k, version)
+	if want != e.want(k) {
+		because = "Nomad looks at the names there since " + namesInRegister
+	}
 	switch {
 	case e == Gossip || anchor == nil:
-		return e.want(k), ""
+		return want, because
 	case in:
-		return e.want(k), "its CA bundle holds " + pki.NameText(anchor.RawSubject)
+		return want, "its CA bundle holds " + pki.NameText(anchor.RawSubject)
 	default:
 		return probe.RefusedInHandshake, "its CA bundle lacks " + pki.NameText(anchor.RawSubject)
 	}

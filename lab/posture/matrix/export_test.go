@@ -30,5 +30,5 @@ func Worst(names []string, cells []finding.Cell) finding.Cell { return worst(nam
 
 // WantAt returns what a server with that CA bundle does, and what that rests on.
 func WantAt(e Endpoint, k caller.Kind, callers caller.Set, bundle []*x509.Certificate) (probe.Outcome, string) {
-	return e.wantAt(k, callers, bundle)
+	return e.wantAt(k, callers, bundle, "")
 }

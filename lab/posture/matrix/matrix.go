@@ -144,7 +144,7 @@ func elsewhere(servers []probe.Target, at int, tried []finding.Cell) [][]finding
 
 // untried returns the cell of a certificate that was not tried for the reason, or of a kind that is missing.
 func (i Ingredients) untried(e Endpoint, k caller.Kind, t probe.Target, reason string) finding.Cell {
-	want, _ := e.wantAt(k, i.Callers, i.Bundles[t.Name])
+	want, _ := e.wantAt(k, i.Callers, i.Bundles[t.Name], t.Nomad)
 	c := finding.Cell{Endpoint: string(e), Want: string(want), Outcome: string(probe.NotReached), Result: finding.Inconclusive, Reason: reason}
 	if _, missing := i.Callers.Caller(k); missing != "" {
 		c.Outcome, c.Result, c.Reason = "", finding.Skipped, missing
