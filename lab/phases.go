@@ -249,6 +249,9 @@ func (s *start) makeNetwork(ctx context.Context) error {
 		}
 		s.options.reportDone(phaseNetwork, "network "+planned.Subnet.String())
 		for _, left := range planned.LeftOut {
+			if planned.UserConfiguration { // Nomad itself says what it does not know of that
+				break
+			}
 			s.options.reportDone(phaseNetwork, left.String())
 		}
 		if planned.MayLackProtection() && !planned.UserConfiguration && !l.Contained() {

@@ -15,8 +15,16 @@ type Comparison struct {
 	// Settings are the settings that differ, by role and path, whether or not a result does. Empty: none differs, or the
 	// settings of one side are not known.
 	Settings []SettingChange `json:"settings,omitempty"`
+	// Nomad are the versions of Nomad of the two sides, where they differ. Zero: they do not, or one is not known.
+	Nomad NomadChange `json:"nomad,omitzero"`
 	// Note says what no change shows: checks that fail and are not compared, and another gossip key. Empty: nothing.
 	Note string `json:"note,omitempty"`
+}
+
+// NomadChange is the versions of Nomad of two sides, such as 1.10.5 and 1.11.3.
+type NomadChange struct {
+	Before string `json:"before"`
+	After  string `json:"after"`
 }
 
 // SettingChange is a setting of the configuration that differs between the two sides.

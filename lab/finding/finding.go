@@ -52,6 +52,8 @@ type Finding struct {
 	// Unverified says that the check was not verified for the version of Nomad that the agent runs. Empty: it was, or the version is not
 	// known.
 	Unverified string `json:"unverified,omitempty"`
+	// NotForVersion is true for a check that is skipped because it is not for the version of Nomad that the agent runs.
+	NotForVersion bool `json:"not_for_version,omitempty"`
 	// Local is true for what shows only in this copy of the user's files, such as their modes, which version control does
 	// not keep.
 	Local bool `json:"local,omitempty"`

@@ -93,10 +93,16 @@ type fitter struct {
 	result   Fitted
 }
 
+// unknown is in the reason of a line that was left out because the node's Nomad does not know it.
+const unknown = " does not know it"
+
+// IsUnknown reports whether a line was left out for this reason because the node's Nomad does not know it.
+func IsUnknown(because string) bool { return strings.Contains(because, unknown+":") }
+
 // leaveOut removes what the node's Nomad does not know yet.
 func (f *fitter) leaveOut() error {
 	for _, l := range f.given.Lacking(f.place.Version) {
-		if err := f.drop(l.Setting, fmt.Sprintf("Nomad %s does not know it: %s is the first that does", f.place.Version, l.Since)); err != nil {
+		if err := f.drop(l.Setting, fmt.Sprintf("Nomad %s%s: %s is the first that does", f.place.Version, unknown, l.Since)); err != nil {
 			return err
 		}
 	}

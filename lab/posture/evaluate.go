@@ -83,7 +83,7 @@ func (c Check) evaluate(ctx context.Context, t probe.Target) (v evaluation) {
 		return v
 	}
 	if reason := c.spec.notFor(t.Nomad); reason != "" {
-		v.Result, v.Reason, v.Unverified = finding.Skipped, reason, ""
+		v.Result, v.Reason, v.Unverified, v.NotForVersion = finding.Skipped, reason, "", true
 		return v
 	}
 	if c.reportSilentPort(&v.Finding, t) {

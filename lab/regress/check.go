@@ -26,6 +26,9 @@ type Options struct {
 	Others []engine.Engine
 	// Nomad is the Nomad that they run. Zero: the default version.
 	Nomad spec.Nomad
+	// OldNomad is the Nomad of the first of the two configurations of Diff. Nil: Nomad, as of the second. If it is set, what one of the
+	// two does not know is left out of its configuration, and noted.
+	OldNomad *spec.Nomad
 	// Name is the lab's; several labs at a time get a number behind it. Zero: "config".
 	Name string
 	// Inspect says which checks are run.

@@ -10,6 +10,7 @@ import (
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/fit"
 	"nomadlab.internal/lab/regress/lock"
 )
 
@@ -25,6 +26,12 @@ func Diff(ctx context.Context, o Options, name string, before, after Source) (fi
 		into      *finding.Report
 	}{{"old", "the old configuration", before, &was}, {"new", "the new configuration", after, &is}} {
 		o := o
+		if o.OldNomad != nil {
+			side.source = side.source.lenient()
+			if side.as == "old" {
+				o.Nomad = *o.OldNomad
+			}
+		}
 		o.Name += "-" + side.as
 		o.Progress = sided(side.as, o.Progress)
 		both.Go(func() error {
@@ -39,10 +46,37 @@ func Diff(ctx context.Context, o Options, name string, before, after Source) (fi
 	if err := both.Wait(); err != nil {
 		return finding.Report{}, errors.Join(err, ctx.Err())
 	}
-	is.Notes = sidesUnready(was, is)
+	is.Notes = append(sidesUnready(was, is), leftOut(was, is)...)
 	compared := lock.Compare(lock.Of(was), lock.Of(is), name)
 	is.Comparison = &compared
 	return is, nil
+}
+
+// lenient returns the source for a Nomad that may not know all of it: see spec.Configuration.LeaveOutUnknown.
+func (s Source) lenient() Source {
+	c := *s.Configuration
+	c.LeaveOutUnknown = true
+	s.Configuration = &c
+	return s
+}
+
+// leftOut returns a note for each line that the Nomad of one side did not know.
+func leftOut(was, is finding.Report) []string {
+	var notes []string
+	for _, side := range []struct {
+		words string
+		of    finding.Report
+	}{{"old", was}, {"new", is}} {
+		if side.of.Configuration == nil {
+			continue
+		}
+		for _, r := range side.of.Configuration.Replaced {
+			if fit.IsUnknown(r.Because) {
+				notes = append(notes, fmt.Sprintf("%s: %s of your %ss (%s:%d) is left out: %s", side.words, r.Setting, r.Role, r.File, r.Line, r.Because))
+			}
+		}
+	}
+	return notes
 }
 
 // sided returns a tell that marks events as those of one of the two clusters.

@@ -40,6 +40,8 @@ type causes struct {
 	after, differing []finding.Setting
 	// changes are all settings that differ, with their values on both sides.
 	changes []finding.SettingChange
+	// versions is true if the sides ran different versions of Nomad, which may be the cause of any change.
+	versions bool
 }
 
 // newCauses compares the settings. If one side has none, its configuration is not known, and none differs.
@@ -99,13 +101,13 @@ func (c causes) mayHaveChanged(before, after CheckResult) bool {
 // name adds to the change of a check the setting that most likely made it, and where that stands now. It takes, in this
 // order: a setting that the check rests on and that differs; one that differs and is in the same block as one of those; the
 // first that the check rests on. Within each, those of the agents that the check probes come first. An Unclear change gets
-// no setting that does not differ: a node may have been slow.
+// no setting that does not differ: a node may have been slow. Nor does any change between two versions of Nomad.
 func (c causes) name(r CheckResult, change finding.Change) finding.Change {
 	found, is := r.first(c.differing, r.Settings, isWithin)
 	if !is {
 		found, is = r.first(c.differing, r.Settings, isBeside)
 	}
-	if !is && change.Direction != finding.Unclear && len(r.Settings) > 0 {
+	if !is && change.Direction != finding.Unclear && !c.versions && len(r.Settings) > 0 {
 		if found, is = r.first(c.after, r.Settings[:1], isWithin); !is {
 			found = finding.Setting{Path: r.Settings[0]}
 		}

@@ -33,6 +33,7 @@ func (n names) result(all []finding.Finding) CheckResult {
 		Outcome: joined(outcomes, " or "), At: n.at(worst, counted(all, first.Result)), Reason: joined(reasons, "; "),
 		Title: first.Title, Severity: first.Severity, Settings: first.Settings,
 		Local: first.Local, CertificateOf: first.CertificateOf,
+		NotForVersion: !slices.ContainsFunc(worst, func(f finding.Finding) bool { return !f.NotForVersion }),
 	}
 	if first.Plane == planeNetwork {
 		r.At = "" // which agents a packet capture catches is luck

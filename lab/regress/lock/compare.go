@@ -28,6 +28,8 @@ import (
 // A cell of the matrix says what Nomad is known to do. If Nomad does something else and accepts no caller, the change is
 // Unclear.
 //
+// Where the sides ran different versions of Nomad, it also counts what a version is known to do: see directionOfVersions.
+//
 // Where agents listen is compared by who can connect: see listeners.
 //
 // Each change names the setting that most likely made it; see causes.name. Settings that differ are listed as well, whether
@@ -35,13 +37,22 @@ import (
 func Compare(before, after Posture, with string) finding.Comparison {
 	causes := newCauses(before, after)
 	c := finding.Comparison{With: with, Changes: []finding.Change{}, Settings: causes.changes}
+	if before.Nomad != after.Nomad && before.Nomad != "" && after.Nomad != "" {
+		c.Nomad, causes.versions = finding.NomadChange{Before: before.Nomad, After: after.Nomad}, true
+	}
 	olds, news := byID(before), byID(after)
 	all := maps.Clone(olds)
 	maps.Copy(all, news)
 	for id := range all {
 		old, now := olds[id], news[id]
-		direction := directionOf(old, now)
-		if direction == "" && causes.mayHaveChanged(old, now) {
+		direction, decided := finding.Direction(""), false
+		if causes.versions {
+			direction, decided = directionOfVersions(old, now)
+		}
+		if !decided {
+			direction = directionOf(old, now)
+		}
+		if direction == "" && !decided && causes.mayHaveChanged(old, now) {
 			direction = finding.Unclear
 		}
 		if direction == "" {
@@ -56,6 +67,7 @@ func Compare(before, after Posture, with string) finding.Comparison {
 	c.Changes = append(c.Changes, listeners(before, after)...)
 	slices.SortFunc(c.Changes, worstFirst)
 	noteGossipKey(&c)
+	noteNewChecks(&c, olds, news)
 	return c
 }
 

@@ -44,6 +44,8 @@ type CheckResult struct {
 	Title, Severity string
 	Settings        []string
 	CertificateOf   string
+	// NotForVersion is true for a check that was skipped because it is not for the agents' version of Nomad. No lock has it.
+	NotForVersion bool
 	// Local is true for what shows only in this copy of the user's files; see Committed.
 	Local bool
 }
