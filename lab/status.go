@@ -12,6 +12,7 @@ import (
 
 	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/internal/state"
+	"nomadlab.internal/lab/advisory"
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/plan"
@@ -33,8 +34,10 @@ type Status struct {
 	// Trouble has a line for each thing that is wrong.
 	Trouble []string `json:"trouble"`
 	// Next has a line for each thing to do about the trouble. Nil for a lab that is ready.
-	Next  []string     `json:"next,omitempty"`
-	Nodes []NodeStatus `json:"nodes"`
+	Next []string `json:"next,omitempty"`
+	// Advisories has a line for each version of Nomad that a known advisory affects: see package advisory.
+	Advisories []string     `json:"advisories,omitempty"`
+	Nodes      []NodeStatus `json:"nodes"`
 }
 
 // NodeStatus is the state of a node. What only the node itself could have answered is zero if it does not answer.
@@ -114,9 +117,21 @@ func (l *Lab) Status(ctx context.Context) Status {
 			s.Trouble = append(s.Trouble, trouble)
 		}
 	}
+	s.Advisories = advisories(s.Nodes)
 	s.judge(l.Plan())
 	s.advise(l.record.Run == state.ComposeRun(l.Name()))
 	return s
+}
+
+// advisories returns a line for each version that the nodes run and that an advisory affects, in their order.
+func advisories(nodes []NodeStatus) []string {
+	var out []string
+	for _, n := range nodes {
+		if text := advisory.Summary(n.Nomad); text != "" && !n.ExtraNode && !slices.Contains(out, text) {
+			out = append(out, text)
+		}
+	}
+	return out
 }
 
 // regionView is what a region's servers say about its nodes.

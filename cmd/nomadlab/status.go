@@ -55,6 +55,9 @@ func (c console) status(status lab.Status) {
 	for _, t := range status.Trouble {
 		c.out.printf("  %s %s", c.out.bad("!"), t)
 	}
+	for _, known := range status.Advisories {
+		c.out.printf("  %s %s", c.out.uneasy("advisory:"), c.out.wrapped(known, "            "))
+	}
 	for _, next := range status.Next {
 		c.out.printf("  next: %s", next)
 	}

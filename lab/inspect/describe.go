@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/x509"
 	"slices"
+	"strings"
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/finding"
@@ -13,11 +14,13 @@ import (
 // describe returns the lab as a report shows it, with the extra nodes named in members and no others.
 func describe(ctx context.Context, l *lab.Lab, members []string) finding.Cluster {
 	status := l.Status(ctx)
-	c := finding.Cluster{Name: l.Name(), Nomad: l.NomadVersion(), Engine: l.Engine()}
+	c := finding.Cluster{Name: l.Name(), Engine: l.Engine()}
+	var versions []string
 	for _, n := range status.Nodes {
 		if n.ExtraNode && !slices.Contains(members, n.Name) {
 			continue
 		}
+		versions = append(versions, n.Nomad)
 		node := finding.Node{
 			Name: n.Name, Role: string(n.Role), Region: n.Region, Address: n.Address, HTTP: n.HTTP, Leader: n.Leader, State: n.State,
 		}
@@ -30,6 +33,8 @@ func describe(ctx context.Context, l *lab.Lab, members []string) finding.Cluster
 		c.Nodes = append(c.Nodes, node)
 	}
 	c.Certificates = append(c.Certificates, certificatesOf(l.Credential())...)
+	slices.Sort(versions)
+	c.Nomad = strings.Join(slices.DeleteFunc(slices.Compact(versions), func(v string) bool { return v == "" }), ", ")
 	return c
 }
 

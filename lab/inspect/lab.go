@@ -258,7 +258,7 @@ type subject struct {
 // inspect runs what the options leave in. Checks that need the sample job wait for it, while the others run.
 func (s subject) inspect(ctx context.Context, o Options) (r finding.Report, err error) {
 	began := time.Now()
-	notes := s.bound(ctx, o)
+	notes := append(s.bound(ctx, o), s.advisories()...)
 	s.askFacts(ctx)
 	checks, err := s.checks(o)
 	if err != nil {

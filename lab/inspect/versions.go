@@ -13,6 +13,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"nomadlab.internal/lab/advisory"
 	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/probe"
 )
@@ -80,6 +81,17 @@ func versionNotes(all map[string]string) []string {
 	var notes []string
 	for _, version := range slices.Sorted(maps.Keys(runs)) {
 		notes = append(notes, fmt.Sprintf("Nomad %s runs on %s", version, fewOf(runs[version])))
+	}
+	return notes
+}
+
+// advisories returns a note for each version of Nomad that an agent runs and that a known advisory affects.
+func (s *subject) advisories() []string {
+	var notes []string
+	for _, t := range s.targets {
+		if text := advisory.Summary(t.Nomad); text != "" && !slices.Contains(notes, text) {
+			notes = append(notes, text)
+		}
 	}
 	return notes
 }

@@ -37,6 +37,9 @@ func TestEachNodeHasItsVersion(t *testing.T) {
 			if diff := cmp.Diff(want, got); diff != "" {
 				t.Errorf("status (-want +got):\n%s", diff)
 			}
+			if len(status.Advisories) != 2 || !strings.Contains(strings.Join(status.Advisories, " "), "Nomad "+older+" is affected by HCSEC-2026-22") {
+				t.Errorf("advisories: %q", status.Advisories)
+			}
 			for _, n := range l.Nodes() {
 				c, err := n.API()
 				if err != nil {

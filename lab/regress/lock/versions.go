@@ -14,15 +14,25 @@ import (
 // does not have: what passes with the other is protected there alone, and what fails is protected with neither. A cell of the matrix
 // may pass on both sides, as each version does what it is known to do, and yet a caller is let in on one side alone.
 func directionOfVersions(before, after CheckResult) (direction finding.Direction, decided bool) {
-	switch {
-	case before.ID == "" || after.ID == "":
+	if before.ID == "" || after.ID == "" {
 		return "", false
+	}
+	switch {
 	case before.NotForVersion && after.Result == finding.Pass:
 		return finding.Stronger, true
 	case after.NotForVersion && before.Result == finding.Pass:
 		return finding.Weaker, true
-	case before.NotForVersion && after.Result == finding.Fail, after.NotForVersion && before.Result == finding.Fail, before.NotForVersion && after.NotForVersion:
-		return "", true
+	case before.NotForVersion || after.NotForVersion:
+		unknown := before.Result == finding.Inconclusive || after.Result == finding.Inconclusive
+		return "", !unknown
+	default:
+		return directionOfCells(before, after)
+	}
+}
+
+// directionOfCells is directionOfVersions for a cell of the matrix that passes on both sides.
+func directionOfCells(before, after CheckResult) (direction finding.Direction, decided bool) {
+	switch {
 	case after.Plane != PlaneMatrix || before.Result != finding.Pass || after.Result != finding.Pass || before.accepts() == after.accepts():
 		return "", false
 	case after.accepts():
