@@ -48,10 +48,11 @@ func (n *Node) ReadFile(ctx context.Context, file string) (data []byte, ok bool,
 var ErrNotReady = errors.New("the agent is not ready")
 
 // Reload has the agent read its configuration and certificates again (SIGHUP). It returns when the signal is sent, which is
-// before they are in use. It returns ErrNotReady, without a signal, for an agent that does not answer that it is healthy:
-// SIGHUP before that ends an agent with exit code 129 (verified against Nomad 1.11.3).
+// before they are in use. It returns ErrNotReady, without a signal, for an agent that does not answer that it is healthy and
+// never did since its start: SIGHUP before that ends an agent with exit code 129 (verified against Nomad 1.11.3). One that was
+// healthy once takes a reload also without a leader, or with a certificate that has expired, which a reload replaces.
 func (n *Node) Reload(ctx context.Context) error {
-	if err := n.Healthy(ctx); err != nil {
+	if err := n.Healthy(ctx); err != nil && !n.wasReady.Load() {
 		return fmt.Errorf("%w to be reloaded: %w", ErrNotReady, err)
 	}
 	return n.Signal(ctx)
@@ -65,6 +66,7 @@ func (n *Node) Signal(ctx context.Context) error { return n.lab.engine.Reload(ct
 // from then on; empty: the one that it has. RestartAgent returns when the new agent was started, which is before it is ready,
 // and returns an *EndedError for an agent that has ended already.
 func (n *Node) RestartAgent(ctx context.Context, binary string) error {
+	n.wasReady.Store(false)
 	s, err := n.lab.engine.RestartProgram(ctx, n.ref(), engine.Restart{Grace: stopGrace, Binary: binary})
 	if err != nil {
 		return err
@@ -79,7 +81,11 @@ func (n *Node) RestartAgent(ctx context.Context, binary string) error {
 
 // Healthy returns an error unless the agent answers that it is healthy.
 func (n *Node) Healthy(ctx context.Context) error {
-	return n.get(ctx, "/v1/agent/health", new(api.AgentHealthResponse))
+	err := n.get(ctx, "/v1/agent/health", new(api.AgentHealthResponse))
+	if err == nil {
+		n.wasReady.Store(true)
+	}
+	return err
 }
 
 // Revise changes what the lab knows of the node, in memory and in the lab's folder: call it when what the node runs has

@@ -39,6 +39,8 @@ type Node struct {
 	// api is the client for the node's current address. Nil: it is to be made.
 	api *api.Client
 	log *logCopy
+	// wasReady is true once the agent was seen healthy since its start: from then on it takes a reload, whatever becomes of it.
+	wasReady atomic.Bool
 }
 
 // newNode returns the handle of a planned node of the lab.
@@ -248,6 +250,7 @@ func (n *Node) setState(s engine.State) {
 // Start starts the agent. It returns when the engine has started it, which is before the agent is ready. It returns an error
 // if the agent has ended already.
 func (n *Node) Start(ctx context.Context) error {
+	n.wasReady.Store(false)
 	s, err := n.lab.engine.Start(ctx, n.ref())
 	if err != nil {
 		return err

@@ -253,7 +253,7 @@ func (r region) rootKeys(ctx context.Context) error {
 // healthy returns an error unless every running agent reports that it is healthy.
 func (r region) healthy(ctx context.Context) error {
 	return eachNode(append(r.servers(), r.clients()...), func(n *Node) error {
-		return n.get(ctx, "/v1/agent/health", new(api.AgentHealthResponse))
+		return n.Healthy(ctx)
 	})
 }
 

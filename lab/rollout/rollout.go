@@ -272,11 +272,15 @@ func effect(ctx context.Context, n *lab.Node, s Step, r *timeline.Recorder) erro
 	case Nothing, "":
 		return nil
 	case Reload:
+		var reloaded error
 		err = poll.Until(ctx, n.Name()+" to be ready for a reload", func(ctx context.Context) string {
-			return seen(n.Healthy(ctx))
+			if reloaded = n.Reload(ctx); errors.Is(reloaded, lab.ErrNotReady) {
+				return seen(reloaded)
+			}
+			return ""
 		})
 		if err == nil {
-			err = n.Reload(ctx)
+			err = reloaded
 		}
 	case Restart:
 		err = n.RestartAgent(ctx, s.Binary)
