@@ -54,11 +54,23 @@ func ReplaceAuthority(nodes []*lab.Node, s Succession) (Plan, error) {
 	trusting.CAPEM = s.both()
 	next := s.NewCLI
 	next.CAPEM = s.both()
-	p.Steps = append(p.Steps, Step{Title: "the lab's own calls trust both authorities", Effect: Nothing, Access: lab.Access{CLI: &trusting}})
+	old, err := s.Old.WithTrust(s.both())
+	if err != nil {
+		return Plan{}, err
+	}
+	issuing, err := s.New.WithTrust(s.both())
+	if err != nil {
+		return Plan{}, err
+	}
+	p.Steps = append(p.Steps, Step{
+		Title: "the lab's own calls trust both authorities", Effect: Nothing, Access: lab.Access{CLI: &trusting, Authority: old},
+	})
 	if err := p.trust(nodes, s.both(), "trust both authorities", Accepts, next); err != nil {
 		return Plan{}, err
 	}
-	p.Steps = append(p.Steps, Step{Title: "the lab's own calls present a certificate of the new authority", Effect: Nothing, Access: lab.Access{CLI: &next}})
+	p.Steps = append(p.Steps, Step{
+		Title: "the lab's own calls present a certificate of the new authority", Effect: Nothing, Access: lab.Access{CLI: &next, Authority: issuing},
+	})
 	leaves, err := Renew(nodes, s.Credentials)
 	if err != nil {
 		return Plan{}, err

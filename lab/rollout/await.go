@@ -5,6 +5,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/hashicorp/nomad/api"
 
@@ -69,6 +70,60 @@ func voterTrouble(s api.ServerHealth) error {
 	default:
 		return nil
 	}
+}
+
+// InTouch waits until the servers of the node's region reach each other over connections of now: each gets an answer from the
+// leader, and the leader has contacted each follower since the wait began. What servers know of each other without being asked, and
+// what autopilot says, is seconds old: it does not show that a server refuses another one since its last reload.
+func InTouch(node string) Await {
+	var since time.Time
+	return Await{What: "the servers reach each other anew", Met: func(ctx context.Context, l *lab.Lab) error {
+		n, err := l.Node(node)
+		if err != nil {
+			return err
+		}
+		if since.IsZero() {
+			since = time.Now()
+		}
+		for _, s := range l.Servers() {
+			if s.Region() != n.Region() {
+				continue
+			}
+			if err := inTouch(ctx, s, since); err != nil {
+				return err
+			}
+		}
+		since = time.Time{}
+		return nil
+	}}
+}
+
+// inTouch returns an error unless the server gets an answer from its leader, and was contacted by it since then.
+func inTouch(ctx context.Context, s *lab.Node, since time.Time) error {
+	c, err := s.API()
+	if err != nil {
+		return err
+	}
+	var leader string
+	if _, err := c.Raw().Query("/v1/status/leader", &leader, new(api.QueryOptions).WithContext(ctx)); err != nil {
+		return fmt.Errorf("%s asks its leader: %w", s.Name(), err)
+	}
+	var self api.AgentSelf
+	if _, err := c.Raw().Query("/v1/agent/self", &self, new(api.QueryOptions).WithContext(ctx)); err != nil {
+		return fmt.Errorf("ask %s about itself: %w", s.Name(), err)
+	}
+	told := self.Stats["raft"]["last_contact"]
+	if told == "0" { // it leads (hashicorp/raft, Stats)
+		return nil
+	}
+	ago, err := time.ParseDuration(told)
+	if err != nil {
+		return fmt.Errorf("%s was last contacted by its leader: %s", s.Name(), told)
+	}
+	if waited := time.Since(since); ago >= waited {
+		return fmt.Errorf("%s was last contacted by its leader %s ago, before the wait of %s began", s.Name(), ago, waited)
+	}
+	return nil
 }
 
 // ClientReady waits until the servers have the client as ready, and reach it.

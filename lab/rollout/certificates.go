@@ -188,10 +188,10 @@ func (m material) newCA(pem []byte) File {
 }
 
 // Settled are the conditions under which the next node may change: the agent is healthy and, on a server, all servers name one
-// leader, whose autopilot has the server as a voter that keeps up; a client is ready.
+// leader and reach it, and its autopilot has the server as a voter that keeps up; a client is ready.
 func Settled(n *lab.Node) []Await {
 	if n.Role() == pki.Client {
 		return []Await{Healthy(n.Name()), ClientReady(n.Name())}
 	}
-	return []Await{Healthy(n.Name()), LeaderKnown(n.Region()), Voter(n.Name())}
+	return []Await{Healthy(n.Name()), LeaderKnown(n.Region()), InTouch(n.Name()), Voter(n.Name())}
 }
