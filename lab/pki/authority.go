@@ -71,6 +71,13 @@ func makeAuthority(o Options, parent *Authority) (*Authority, error) {
 	return chainedAuthority(append([]*x509.Certificate{cert}, parent.chain...), parent.trust, key, o), nil
 }
 
+// WithLeafTTL returns a copy of the authority whose certificates are valid for that time, as Options.LeafTTL says.
+func (a *Authority) WithLeafTTL(ttl time.Duration) *Authority {
+	other := *a
+	other.leafTTL = ttl
+	return &other
+}
+
 // IssuingRSA returns a copy of the authority that makes RSA keys of 2048 bits, except for a Defect of the key.
 func (a *Authority) IssuingRSA() *Authority {
 	other := *a
