@@ -7,8 +7,6 @@ import (
 	"math"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/load"
@@ -67,7 +65,7 @@ func (s *succession) replace(ctx context.Context, t *scenario.T) error {
 	if err != nil {
 		return err
 	}
-	if s.held, err = hold(ctx, t, nodes[:1]); err != nil {
+	if s.held, err = hold(ctx, t, nodes[:1], probe.Health()); err != nil {
 		return err
 	}
 	if err := s.roll(ctx, t, func(context.Context, *lab.Lab) (rollout.Plan, error) {
@@ -311,43 +309,6 @@ func (s *shortCut) breaks(ctx context.Context, t *scenario.T) error {
 	}
 	t.Say("%.1f s after the first server began, no server leads: two of three refuse each other", time.Since(began).Seconds())
 	return refusesWrites(ctx, t.Lab)
-}
-
-// leaderless waits until each server says of itself that it does not lead.
-func leaderless(ctx context.Context, l *lab.Lab) error {
-	return poll.Until(ctx, "the cluster to lose its leader", func(ctx context.Context) string {
-		for _, n := range l.Servers() {
-			state, err := stat(ctx, n, "raft", "state")
-			if err != nil {
-				return err.Error()
-			}
-			if state == "Leader" {
-				return n.Name() + " leads"
-			}
-		}
-		return ""
-	})
-}
-
-// refusedWithin is how long a write is waited for that a cluster without a leader refuses: servers hold it for some seconds
-// (nomad/rpc.go, RPCHoldTimeout); see deadline.Fair.
-const refusedWithin = 8 * time.Second
-
-// refusesWrites demands that no server acknowledges a write.
-func refusesWrites(ctx context.Context, l *lab.Lab) error {
-	ctx, cancel := deadline.Fair(ctx, refusedWithin)
-	defer cancel()
-	var writes errgroup.Group
-	for _, n := range l.Servers() {
-		writes.Go(func() error {
-			err := new(ledger).write(ctx, n, "without-a-leader")
-			if err == nil {
-				return fmt.Errorf("%s acknowledged a write without a leader", n.Name())
-			}
-			return nil
-		})
-	}
-	return writes.Wait()
 }
 
 // recovers takes the rollout back.

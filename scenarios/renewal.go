@@ -127,7 +127,7 @@ func (r *renewal) renewOne(ctx context.Context, t *scenario.T) error {
 	if err != nil {
 		return err
 	}
-	held, err := hold(ctx, t, nodes[:2])
+	held, err := hold(ctx, t, nodes[:2], probe.Health())
 	if err != nil {
 		return err
 	}
@@ -142,25 +142,27 @@ func (r *renewal) renewOne(ctx context.Context, t *scenario.T) error {
 // heldConnections are connections to servers that were opened before a change, by the server's name.
 type heldConnections struct{ https, rpc map[string]*probe.Held }
 
-// hold opens a connection to each server's HTTP and RPC port, which are closed when the scenario ends.
-func hold(ctx context.Context, t *scenario.T, servers []*lab.Node) (heldConnections, error) {
+// hold opens a connection to each server's HTTP port, over which the request is sent, and one to its RPC port. They are closed
+// when the scenario ends.
+func hold(ctx context.Context, t *scenario.T, servers []*lab.Node, a probe.Request) (heldConnections, error) {
 	h := heldConnections{map[string]*probe.Held{}, map[string]*probe.Held{}}
 	as, err := as(t.Lab, pki.Server, pki.DefaultRegion)
 	if err != nil {
 		return h, err
 	}
 	for _, n := range servers {
-		for _, c := range []struct {
-			into map[string]*probe.Held
-			open func(context.Context, probe.Target, probe.Caller) (*probe.Held, probe.Observation)
-		}{{h.https, probe.HoldHTTPS}, {h.rpc, probe.HoldRPC}} {
-			held, o := c.open(ctx, inspect.Target(n), as)
-			if held == nil {
-				return h, fmt.Errorf("open a connection to %s: %s (%s)", n.Name(), o.Received, o.Outcome)
-			}
-			t.Cleanup(held.Close)
-			c.into[n.Name()] = held
+		at := inspect.Target(n)
+		https, o := probe.HoldHTTPS(ctx, at, a, as)
+		if https == nil {
+			return h, fmt.Errorf("open a connection to the HTTP port of %s: %s (%s)", n.Name(), o.Received, o.Outcome)
 		}
+		t.Cleanup(https.Close)
+		rpc, o := probe.HoldRPC(ctx, at, as)
+		if rpc == nil {
+			return h, fmt.Errorf("open a connection to the RPC port of %s: %s (%s)", n.Name(), o.Received, o.Outcome)
+		}
+		t.Cleanup(rpc.Close)
+		h.https[n.Name()], h.rpc[n.Name()] = https, rpc
 	}
 	return h, nil
 }

@@ -18,10 +18,9 @@ type Held struct {
 	ask exchange
 }
 
-// HoldHTTPS connects to the agent's HTTP port, and returns the connection once the agent has answered over it. Without a
-// connection, the observation says why.
-func HoldHTTPS(ctx context.Context, t Target, as Caller) (*Held, Observation) {
-	a := Health()
+// HoldHTTPS connects to the agent's HTTP port, and returns the connection once the agent has answered the request over it. Without
+// a connection, the observation says why.
+func HoldHTTPS(ctx context.Context, t Target, a Request, as Caller) (*Held, Observation) {
 	a.keep = true
 	at, e, err := a.endpoint(ctx, t, as, func(r *http.Response) (Outcome, string, error) {
 		outcome, words, err := a.judge(r)

@@ -28,7 +28,7 @@ func TestNoConnectionIsHeld(t *testing.T) {
 	}
 	as := probe.As(own)
 	away := probe.Target{Name: "away", HTTP: l.Addr().String(), RPC: l.Addr().String(), ServerName: "server.global.nomad"}
-	if held, o := probe.HoldHTTPS(t.Context(), away, as); held != nil || o.Outcome != probe.NotReached {
+	if held, o := probe.HoldHTTPS(t.Context(), away, probe.Health(), as); held != nil || o.Outcome != probe.NotReached {
 		t.Errorf("HTTPS: %v, %s", held, o.Outcome)
 	}
 	if held, o := probe.HoldRPC(t.Context(), away, as); held != nil || o.Outcome != probe.NotReached {
