@@ -84,11 +84,16 @@ type Engine interface {
 	// not descend into folders. It returns ErrNotFound if the part or the folder does not exist.
 	CopyOut(ctx context.Context, r Ref, folder string) ([]File, error)
 
-	// CopyIn writes files into a node, running or not, and replaces each that is there as a whole.
+	// CopyIn writes files into a node, whether it runs or not. It replaces each existing file as a whole: a reader sees the old
+	// content or the new one. It returns ErrNotFound if the node does not exist, or a file's folder, unless an earlier one of the
+	// files is that folder. Files before the one that fails may have been written.
 	CopyIn(ctx context.Context, r Ref, files []File) error
-	// Reload sends the node's program SIGHUP. A node that does not run is an error.
+	// Reload sends the node's program SIGHUP, and nothing to what the program has started. A node that does not run is an error.
 	Reload(ctx context.Context, r Ref) error
-	// RestartProgram ends the node's program and starts it again, under the same addresses and with the same files.
+	// RestartProgram ends the node's program and starts it again, as a service manager does: what the program has started, such
+	// as a client's task executors and tasks, goes on until Stop, Kill or Remove, or until the program ends by itself. The node
+	// keeps its addresses, published ports and files, and the time at which it was started. A program that ends at once is no
+	// error: its State is that of a node that has ended, as with Start. A node that does not run or is paused is an error.
 	RestartProgram(ctx context.Context, r Ref, o Restart) (State, error)
 
 	// Nodes returns the nodes of one lab, running or not, in the order of their names. An unknown lab has none.
@@ -144,11 +149,12 @@ type Footprint struct {
 // RunVariable is an environment variable of every process of a run of a lab. Its value is the run's name.
 const RunVariable = "NOMADLAB_RUN"
 
-// Restart says how a node's program ends, and what is started then.
+// Restart says how RestartProgram ends a node's program, and what it starts then.
 type Restart struct {
-	// Grace is how long the program has to end after SIGTERM.
+	// Grace is how long the program has to end after SIGTERM, before SIGKILL.
 	Grace time.Duration
-	// Binary is the path on this machine of the program that the node runs from then on. Empty: the one that it has.
+	// Binary is the path on this machine of what the node runs from then on, at later starts too, in place of its Program. Empty:
+	// the same as before.
 	Binary string
 }
 

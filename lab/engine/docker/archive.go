@@ -67,3 +67,14 @@ func unpack(archive io.Reader, folder string) ([]engine.File, error) {
 		files = append(files, engine.File{Path: path.Join(folder, name), Mode: h.FileInfo().Mode().Perm(), Owner: h.Uid, Data: data})
 	}
 }
+
+// onlyFile returns the content of the regular file from which the daemon made an archive.
+func onlyFile(archive io.Reader) ([]byte, error) {
+	r := tar.NewReader(archive)
+	if h, err := r.Next(); err != nil {
+		return nil, err
+	} else if h.Typeflag != tar.TypeReg || h.Size > engine.CopyOutLimit {
+		return nil, fmt.Errorf("%s is no regular file, or is larger than %d MiB", h.Name, engine.CopyOutLimit>>20)
+	}
+	return io.ReadAll(r)
+}

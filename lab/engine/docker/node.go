@@ -34,6 +34,7 @@ func (e *Engine) Create(ctx context.Context, n engine.Node) error {
 	if !ok {
 		return fmt.Errorf("create container of %s: %w", n.Ref, explain(err))
 	}
+	n.Files = withSupervisor(n.Files)
 	return e.copyIn(ctx, made.id, n)
 }
 
@@ -65,8 +66,8 @@ func (e *Engine) CopyOut(ctx context.Context, r engine.Ref, folder string) ([]en
 	return files, nil
 }
 
-// request returns the request for a node's container. It has no capability, cannot gain one, and publishes its ports on
-// 127.0.0.1.
+// request returns the request for a node's container. Process 1 is the supervisor. The container has no capability, cannot gain
+// one, and publishes its ports on 127.0.0.1.
 func request(n engine.Node) testcontainers.ContainerRequest {
 	return testcontainers.ContainerRequest{
 		Name:           containerName(n.Lab, n.Node),
@@ -79,6 +80,8 @@ func request(n engine.Node) testcontainers.ContainerRequest {
 		NetworkAliases: map[string][]string{networkName(n.Lab): n.Aliases},
 		ExposedPorts:   exposed(n.Ports),
 		ConfigModifier: func(c *container.Config) {
+			// testcontainers has set the command of the request here.
+			c.Entrypoint, c.Cmd = entrypoint(n), n.Command
 			c.User = n.User
 			c.Hostname = n.Node
 			c.WorkingDir = n.Folder

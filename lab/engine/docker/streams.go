@@ -14,8 +14,13 @@ import (
 
 // Exec runs a command inside the node's container.
 func (e *Engine) Exec(ctx context.Context, r engine.Ref, c engine.Command) (int, error) {
+	return e.exec(ctx, r, "", c)
+}
+
+// exec runs a command inside the node's container as a user ("uid:gid"), or, if that is empty, as the container's.
+func (e *Engine) exec(ctx context.Context, r engine.Ref, user string, c engine.Command) (int, error) {
 	created, err := e.client.ExecCreate(ctx, containerName(r.Lab, r.Node), client.ExecCreateOptions{
-		TTY: c.Terminal, AttachStdin: c.Stdin != nil, AttachStdout: true, AttachStderr: true,
+		User: user, TTY: c.Terminal, AttachStdin: c.Stdin != nil, AttachStdout: true, AttachStderr: true,
 		Env: c.Environment, Cmd: c.Args,
 	})
 	if err != nil {

@@ -53,7 +53,8 @@ func (e *Engine) Create(ctx context.Context, n engine.Node) error {
 		}
 	}
 	record := nodeRecord{
-		Ref: n.Ref, Run: n.Run, Image: n.Image, Command: n.Command, Folder: n.Folder, Environment: n.Environment, UID: user.uid, GID: user.gid,
+		Ref: n.Ref, Run: n.Run, Image: n.Image, Program: n.Program, Command: n.Command, Folder: n.Folder, Environment: n.Environment,
+		UID: user.uid, GID: user.gid, OwnersGiven: n.User != "",
 		Address: n.Address, Ports: n.Ports, Labels: n.Labels, Caller: lab.Subnet.Addr().Next(),
 	}
 	if err := e.fill(n, user, record); err != nil {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gofrs/flock"
+
 	"nomadlab.internal/internal/procfs"
 	"nomadlab.internal/lab/engine"
 )
@@ -22,7 +24,8 @@ const (
 	endedInterval = 200 * time.Millisecond
 )
 
-// Logs returns what the node has written in all its starts. With follow, it ends when the current start does.
+// Logs returns what the node has written in all its starts. With follow, it ends with the current start, or
+// with that of the last RestartProgram.
 func (e *Engine) Logs(ctx context.Context, r engine.Ref, follow bool) (io.ReadCloser, error) {
 	n, err := e.record(r)
 	if err != nil {
@@ -39,14 +42,17 @@ func (e *Engine) Logs(ctx context.Context, r engine.Ref, follow bool) (io.ReadCl
 	if !follow || !runs {
 		return f, nil
 	}
-	return &follower{ctx: ctx, file: f, node: p}, nil
+	return &follower{ctx: ctx, file: f, agent: p.ID, own: e.run(n.Run).node(n.Node)}, nil
 }
 
 // follower reads a log that grows. After Close, a waiting Read returns an error within logInterval.
 type follower struct {
 	file *os.File        // not embedded: its WriteTo would end with what is there now
 	ctx  context.Context //nolint:containedctx // it is that of the call to Logs, whose result this is
-	node procfs.Process
+	// agent is the node's process, of its last start if RestartProgram has restarted it.
+	agent procfs.ID
+	// own is the engine's folder of the node.
+	own string
 	// checkedAt is when it was last looked whether the node has ended.
 	checkedAt time.Time
 }
@@ -75,8 +81,26 @@ func (f *follower) ended() bool {
 		return false
 	}
 	f.checkedAt = time.Now()
-	now, there := f.node.Now()
-	return !there || now.Ended()
+	return !f.agent.Alive() && !f.restarted()
+}
+
+// restarted reports whether the agent ended only to be started again, and follows the new one once there is one.
+func (f *follower) restarted() bool {
+	if !restarts(f.own, f.agent) {
+		return false
+	}
+	lock := flock.New(filepath.Join(f.own, startLock), flock.SetPermissions(0o600))
+	defer func() { _ = lock.Close() }()
+	if free, err := lock.TryRLock(); err != nil || !free {
+		return err == nil // RestartProgram is about to start it
+	}
+	start, there, err := load[startRecord](filepath.Join(f.own, startFile))
+	next := procfs.ID{PID: start.PID, Started: start.Ticks}
+	if err != nil || !there || next == f.agent {
+		return false
+	}
+	f.agent = next
+	return true
 }
 
 // Close closes the log.

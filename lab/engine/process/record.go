@@ -22,15 +22,17 @@ import (
 // Files of the engine. They are in a folder of its own beside the nodes' folders, because those belong to the agents: a task
 // could put a link there, and the engine, which may be root, would write through it.
 const (
-	ownFolder  = ".engine"
-	labFile    = "lab.json"
-	nodeFile   = "node.json"
-	startFile  = "process.json"
-	userFile   = "user"
-	exitFile   = "exit"
-	logFile    = "log"
-	startLock  = "lock"
-	nodesInOwn = "nodes"
+	ownFolder = ".engine"
+	labFile   = "lab.json"
+	nodeFile  = "node.json"
+	startFile = "process.json"
+	userFile  = "user"
+	exitFile  = "exit"
+	logFile   = "log"
+	startLock = "lock"
+	// restartFile names the agent that RestartProgram ends, and whose tasks go on.
+	restartFile = "restart.json"
+	nodesInOwn  = "nodes"
 )
 
 // labRecord describes a run of a lab.
@@ -47,12 +49,16 @@ type labRecord struct {
 // nodeRecord is what Start needs of a node. It has none of its files.
 type nodeRecord struct {
 	engine.Ref
-	Run         string
-	Image       string
+	Run   string
+	Image string
+	// Program is the name of the link to the Image. Empty: nomad.
+	Program     string
 	Command     []string
 	Folder      string
 	Environment []string
 	UID, GID    int
+	// OwnersGiven is true if the node's User was given, and so its files have their own owners.
+	OwnersGiven bool
 	Address     netip.Addr
 	Ports       []uint16
 	Labels      map[string]string

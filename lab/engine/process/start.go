@@ -27,20 +27,29 @@ func (e *Engine) Start(ctx context.Context, r engine.Ref) (engine.State, error) 
 	if err != nil {
 		return engine.State{}, fmt.Errorf("start %s: %w", r, err)
 	}
-	lock := flock.New(filepath.Join(e.run(n.Run).node(n.Node), startLock), flock.SetPermissions(0o600))
-	if _, err := lock.TryLockContext(ctx, lockInterval); err != nil {
-		return engine.State{}, fmt.Errorf("start %s: %w", r, e.explain(err))
+	unlock, err := e.lockStart(ctx, n)
+	if err != nil {
+		return engine.State{}, fmt.Errorf("start %s: %w", r, err)
 	}
-	defer func() { _ = lock.Close() }()
+	defer unlock()
 	if _, _, runs := e.running(n); !runs {
 		if err := errors.Join(e.endLastStart(ctx, n), ctx.Err()); err != nil {
 			return engine.State{}, fmt.Errorf("start %s: %w", r, err)
 		}
-		if err := e.launch(n); err != nil {
+		if err := e.launch(n, time.Now()); err != nil {
 			return engine.State{}, fmt.Errorf("start %s: %w", r, e.explain(err))
 		}
 	}
 	return e.state(n), nil
+}
+
+// lockStart returns when no other process starts the node, or ends it in order to start it again.
+func (e *Engine) lockStart(ctx context.Context, n nodeRecord) (unlock func(), err error) {
+	lock := flock.New(filepath.Join(e.run(n.Run).node(n.Node), startLock), flock.SetPermissions(0o600))
+	if _, err := lock.TryLockContext(ctx, lockInterval); err != nil {
+		return nil, e.explain(err)
+	}
+	return func() { _ = lock.Close() }, nil
 }
 
 // endLastStart kills what is left of the last start, and waits until the process that started it has written its exit code.
@@ -61,8 +70,8 @@ func sweep(ctx context.Context, mark string) error {
 	return err
 }
 
-// launch starts the program and records its process.
-func (e *Engine) launch(n nodeRecord) error {
+// launch starts the program and records its process. since is when the node was started.
+func (e *Engine) launch(n nodeRecord, since time.Time) error {
 	own := e.run(n.Run).node(n.Node)
 	env := e.environment(n)
 	program, err := lookPath(n.Command[0], env)
@@ -87,19 +96,20 @@ func (e *Engine) launch(n nodeRecord) error {
 	}
 	awaitMarks(command.Process.Pid)
 	p, _ := procfs.Read(command.Process.Pid)
-	err = save(filepath.Join(own, startFile), startRecord{PID: p.PID, Ticks: p.Started, Started: time.Now()})
+	err = save(filepath.Join(own, startFile), startRecord{PID: p.PID, Ticks: p.Started, Started: since})
 	if err != nil {
 		_ = p.Signal(os.Kill)
 	}
-	go awaitExit(command, n, filepath.Join(own, exitFile))
+	go awaitExit(command, n, own, p.ID)
 	return err
 }
 
-// awaitExit waits for a node's program, kills what it left running, and writes its exit code. Only then does it collect the
-// process: until that, the kernel has the exit code.
-func awaitExit(command *exec.Cmd, n nodeRecord, exit string) {
+// awaitExit waits for a node's program, kills what it left running unless RestartProgram ends it, and writes its exit code. Only
+// then does it collect the process: until that, the kernel has the exit code. own is the engine's folder of the node.
+func awaitExit(command *exec.Cmd, n nodeRecord, own string, started procfs.ID) {
+	exit := filepath.Join(own, exitFile)
 	awaitChild(command.Process.Pid)
-	if len(scan(markID+n.id(), onlyUser(n.UID))) > 0 {
+	if !restarts(own, started) && len(scan(markID+n.id(), onlyUser(n.UID))) > 0 {
 		_ = sweep(context.Background(), markID+n.id())
 	}
 	if p, ok := procfs.Read(command.Process.Pid); ok && p.Ended() {
