@@ -140,12 +140,12 @@ func (r *renewal) renewOne(ctx context.Context, t *scenario.T) error {
 }
 
 // heldConnections are connections to servers that were opened before a change, by the server's name.
-type heldConnections struct{ https, rpc map[string]*probe.Held }
+type heldConnections struct{ https, rpc map[string]*probe.OpenConnection }
 
 // hold opens a connection to each server's HTTP port, over which the request is sent, and one to its RPC port. They are closed
 // when the scenario ends.
 func hold(ctx context.Context, t *scenario.T, servers []*lab.Node, a probe.Request) (heldConnections, error) {
-	h := heldConnections{map[string]*probe.Held{}, map[string]*probe.Held{}}
+	h := heldConnections{map[string]*probe.OpenConnection{}, map[string]*probe.OpenConnection{}}
 	as, err := as(t.Lab, pki.Server, pki.DefaultRegion)
 	if err != nil {
 		return h, err
@@ -193,7 +193,7 @@ func (h heldConnections) demand(ctx context.Context, t *scenario.T, reloaded *la
 }
 
 // answered makes up to two calls over a held connection, and returns how many were answered, and the last observation.
-func answered(ctx context.Context, c *probe.Held) (answers int, last probe.Observation) {
+func answered(ctx context.Context, c *probe.OpenConnection) (answers int, last probe.Observation) {
 	for range 2 {
 		if last = c.Ask(ctx); last.Outcome != probe.Accepted {
 			return answers, last

@@ -10,9 +10,9 @@ import (
 	"nomadlab.internal/internal/deadline"
 )
 
-// Held is a connection to an agent that stays open between calls, as those of real callers do. What an agent makes of a new
+// OpenConnection is a connection to an agent that stays open between calls, as those of real callers do. What an agent makes of a new
 // certificate or authority may differ for the connections that it has already.
-type Held struct {
+type OpenConnection struct {
 	s *session
 	// ask is sent for each call.
 	ask exchange
@@ -20,7 +20,7 @@ type Held struct {
 
 // HoldHTTPS connects to the agent's HTTP port, and returns the connection once the agent has answered the request over it. Without
 // a connection, the observation says why.
-func HoldHTTPS(ctx context.Context, t Target, a Request, as Caller) (*Held, Observation) {
+func HoldHTTPS(ctx context.Context, t Target, a Request, as Caller) (*OpenConnection, Observation) {
 	a.keep = true
 	at, e, err := a.endpoint(ctx, t, as, func(r *http.Response) (Outcome, string, error) {
 		outcome, words, err := a.judge(r)
@@ -37,7 +37,7 @@ func HoldHTTPS(ctx context.Context, t Target, a Request, as Caller) (*Held, Obse
 }
 
 // HoldRPC is HoldHTTPS for a server's RPC port, where Status.Leader is called.
-func HoldRPC(ctx context.Context, t Target, as Caller) (*Held, Observation) {
+func HoldRPC(ctx context.Context, t Target, as Caller) (*OpenConnection, Observation) {
 	first, err := FramingNomad.call(StatusLeader(), t.Region, "")
 	if err != nil {
 		return nil, notReached(err.Error())
@@ -52,14 +52,14 @@ func HoldRPC(ctx context.Context, t Target, as Caller) (*Held, Observation) {
 }
 
 // hold connects, and makes the first call.
-func hold(ctx context.Context, at endpoint, first, again exchange) (*Held, Observation) {
+func hold(ctx context.Context, at endpoint, first, again exchange) (*OpenConnection, Observation) {
 	ctx, cancel := deadline.Fair(ctx, DefaultTimeout)
 	defer cancel()
 	s, o := connect(ctx, at)
 	if s == nil {
 		return nil, o
 	}
-	h := &Held{s: s, ask: first}
+	h := &OpenConnection{s: s, ask: first}
 	o = h.call(o)
 	if o.Outcome != Accepted {
 		h.Close()
@@ -72,7 +72,7 @@ func hold(ctx context.Context, at endpoint, first, again exchange) (*Held, Obser
 
 // Ask makes one call over the connection, and says what came of it. An agent that has closed the connection has
 // RefusedAfterHandshake.
-func (h *Held) Ask(ctx context.Context) Observation {
+func (h *OpenConnection) Ask(ctx context.Context) Observation {
 	ctx, cancel := deadline.Fair(ctx, DefaultTimeout)
 	defer cancel()
 	start := time.Now()
@@ -88,7 +88,7 @@ func (h *Held) Ask(ctx context.Context) Observation {
 }
 
 // call sends the request and reads the answer.
-func (h *Held) call(o Observation) Observation {
+func (h *OpenConnection) call(o Observation) Observation {
 	o.Sent = h.ask.sent + ", over a connection that stays open"
 	var err error
 	if o.Outcome, o.Received, err = sendRequest(h.s, h.ask); err != nil {
@@ -98,4 +98,4 @@ func (h *Held) call(o Observation) Observation {
 }
 
 // Close closes the connection.
-func (h *Held) Close() { h.s.hangUp() }
+func (h *OpenConnection) Close() { h.s.hangUp() }
