@@ -141,7 +141,7 @@ func rooms() map[string]room {
 		"lab/engine":         {},
 		"lab/engine/engines": {mayImport: []string{"lab/engine", "lab/engine/docker", "lab/engine/process"}},
 		"lab/engine/docker": {
-			mayImport:      []string{"internal/deadline", "lab/engine", "internal/watchdog"},
+			mayImport:      []string{"internal/deadline", "lab/engine", "lab/poll", "internal/watchdog"},
 			testsMayImport: []string{"lab/engine/enginetest", "lab/image"},
 		},
 		"lab/engine/process": {

@@ -140,7 +140,9 @@ func (r *renewal) renewOne(ctx context.Context, t *scenario.T) error {
 }
 
 // heldConnections are connections to servers that were opened before a change, by the server's name.
-type heldConnections struct{ https, rpc map[string]*probe.OpenConnection }
+type heldConnections struct {
+	https, rpc map[string]*probe.OpenConnection
+}
 
 // hold opens a connection to each server's HTTP port, over which the request is sent, and one to its RPC port. They are closed
 // when the scenario ends.
