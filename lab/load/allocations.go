@@ -99,6 +99,8 @@ func changeOf(was, is AllocationState) (text string, bad bool) {
 		return "was restarted", true
 	case is.Desired != was.Desired && is.Desired != api.AllocDesiredStatusRun:
 		return "is to " + is.Desired, true
+	case is.Client != was.Client && is.Client == api.AllocClientStatusPending:
+		return "is pending", false // what comes of it is seen next, or at the end
 	case is.Client != was.Client:
 		return "is " + is.Client, is.Client != api.AllocClientStatusRunning && !is.Ended
 	default:

@@ -389,6 +389,9 @@ func (a Allocation) fate() string {
 			return "ended"
 		}
 	}
+	if n := len(a.States); n > 0 && a.States[n-1].Client == "pending" {
+		return "was pending at the end"
+	}
 	return ""
 }
 

@@ -163,6 +163,7 @@ func TestJudge(t *testing.T) {
 		"a lost allocation":                         {change: state("lost", "run", 0, -1000, false), want: load.Cost, says: "was lost"},
 		"an unknown allocation":                     {change: state("unknown", "run", 0, -1000, false), want: load.Cost, says: "was unknown"},
 		"a failed allocation":                       {change: state("failed", "run", 0, -1000, false), want: load.Cost, says: "failed"},
+		"an allocation that is pending at the end":  {change: state("pending", "run", 0, -1000, false), want: load.Cost, says: "was pending at the end"},
 		"a batch job that ended":                    {change: state("complete", "run", 0, -1000, true), want: load.Pass},
 		"a restarted task":                          {change: state("running", "run", 1, 5000, false), want: load.Cost, says: "0a1b2c3d of load-service on client-1"},
 		"a task that started anew, without a count": {change: state("running", "run", 0, 5000, false), want: load.Cost, says: "0a1b2c3d of load-service on client-1"},
