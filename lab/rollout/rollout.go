@@ -11,6 +11,7 @@ import (
 	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine"
+	"nomadlab.internal/lab/pki"
 	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/timeline"
@@ -375,7 +376,20 @@ func (was before) undo(ctx context.Context, l *lab.Lab, o Options) error {
 	}
 	if was.plan != nil {
 		back.Revise = func(p *plan.Node) { *p = *was.plan }
-		back.Await = []Await{Healthy(was.step.Node)}
+		back.Await = append(served(was.step.Node, was.files), Healthy(was.step.Node))
 	}
 	return new(Outcome).carryOut(ctx, l, back, o)
+}
+
+// served waits until the node serves the certificate that is among its files again; it is empty if there is none.
+func served(node string, files []File) []Await {
+	for _, f := range files {
+		if f.What != "certificate" {
+			continue
+		}
+		if chain, err := pki.DecodeCertificates(f.Data); err == nil && len(chain) > 0 {
+			return []Await{Serves(node, chain[0])}
+		}
+	}
+	return nil
 }
