@@ -18,8 +18,8 @@ type Subject struct {
 	// Subnets is the range from which the suite chooses a /24 for each of its labs. It must have at least 2^12 of them, be
 	// outside Site.Pools, and be reserved for tests.
 	Subnets netip.Prefix
-	// Prepare sets the Image and User of a node or task, and a node's one port. The image must have sh, cat, grep, id, pwd,
-	// sleep, stat (with -c), stty, touch and tty. Prepare is called before the suite sets the command and the files.
+	// Prepare sets the Image and User of a node or task, and a node's one port. The image must have sh, cat, grep, id, nomad,
+	// pwd, sleep, stat (with -c), stty, touch and tty. Prepare is called before the suite sets the command and the files.
 	Prepare func(n *engine.Node)
 	// Serve sets what a prepared node needs to run a service. The service must answer GET / on its port with a text that
 	// contains n.Ref.String(), and exit with code 7 on SIGTERM. If nodes can run the test binary, that may call [Service].
@@ -56,6 +56,13 @@ func concurrentChecks() []check {
 		{"UnknownNode", unknownNode},
 		{"NodeFolder", nodeFolder},
 		{"CopyOut", copyOutCheck},
+		{"CopyIn", copyInCheck},
+		{"CopyInWhole", copyInWhole},
+		{"Reload", reloadCheck},
+		{"RestartProgram", restartCheck},
+		{"RestartProgramEnds", restartEnds},
+		{"RestartProgramServes", restartServes},
+		{"RestartProgramReplaces", restartReplaces},
 		{"Logs", logsCheck},
 		{"FollowerEndsWithNode", followerEndsWithNode},
 		{"FollowerCloses", followerCloses},

@@ -241,9 +241,11 @@ func unknownNode(ctx context.Context, t T, l *lab) {
 	_, started := l.Engine.Start(ctx, none)
 	_, ran := l.Engine.Exec(ctx, none, engine.Command{Args: []string{"true"}})
 	_, read := l.Engine.Logs(ctx, none, false)
+	_, again := l.Engine.RestartProgram(ctx, none, engine.Restart{})
 	for what, err := range map[string]error{
 		"start": started, "exec": ran, "logs": read, "stop": l.Engine.Stop(ctx, none, 0), "kill": l.Engine.Kill(ctx, none),
 		"pause": l.Engine.Pause(ctx, none), "resume": l.Engine.Resume(ctx, none),
+		"reload": l.Engine.Reload(ctx, none), "restart": again,
 	} {
 		if !errors.Is(err, engine.ErrNotFound) || !strings.Contains(err.Error(), none.String()) {
 			t.Errorf("%s: %v, want an error that wraps ErrNotFound and names %s", what, err, none)
