@@ -27,6 +27,11 @@ func (f checkFlags) output(c console, r finding.Report) error {
 	if err := report.Text(c.out, r, report.TextOptions{Verbose: f.verbose, Colour: c.out.colour, Width: c.out.width()}); err != nil || f.out == "" {
 		return err
 	}
+	return f.files(c, formats, r)
+}
+
+// files writes the report's files into the folder that --out names, each completely or not at all.
+func (f checkFlags) files(c console, formats []report.Format, r finding.Report) error {
 	for _, format := range formats {
 		at := filepath.Join(f.out, format.File)
 		if err := writeWhole(at, func(w io.Writer) error { return format.Write(w, r) }); err != nil {

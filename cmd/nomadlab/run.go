@@ -18,6 +18,8 @@ type runFlags struct {
 	all, list, json bool
 	keep            bool
 	timeout         time.Duration
+	// out is the folder for the reports; empty for none.
+	out string
 }
 
 func (a *app) runCommand() *cobra.Command {
@@ -55,6 +57,7 @@ lab whatever happens. If a scenario fails, run names the folder that has the evi
 	flags.BoolVar(&f.list, "list", false, "list the scenarios")
 	flags.BoolVar(&f.json, "json", false, "print JSON; the steps go to standard error")
 	flags.BoolVar(&f.keep, "keep", false, "do not remove the labs at the end; they expire after two hours")
+	flags.StringVar(&f.out, "out", "", "also write each scenario's report, in every format, into a folder of its name below this one")
 	flags.DurationVar(&f.timeout, "timeout", 10*time.Minute, "limit for one scenario")
 	return cmd
 }
@@ -95,12 +98,15 @@ func (a *app) run(cmd *cobra.Command, args []string, e *engines.Set, f runFlags)
 	if err != nil {
 		return err
 	}
+	if err := (checkFlags{out: f.out}).makePlaces(cmd); err != nil {
+		return err
+	}
 	nomad, err := f.nomad.over(cmd, spec.Nomad{})
 	if err != nil {
 		return err
 	}
 	c := a.console(cmd)
-	r := runner{console: c, to: c.out, engines: e, nomad: nomad, keep: f.keep, timeout: f.timeout}
+	r := runner{console: c, to: c.out, engines: e, nomad: nomad, keep: f.keep, timeout: f.timeout, out: f.out}
 	if f.json {
 		r.to = c.errs
 	}

@@ -4,14 +4,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/engine/engines"
 	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/report"
 	"nomadlab.internal/lab/scenario"
 	"nomadlab.internal/lab/spec"
+	"nomadlab.internal/lab/timeline"
 )
 
 // keepFor is the time after which a scenario's lab expires if it was not removed.
@@ -25,6 +29,8 @@ type runner struct {
 	engines *engines.Set
 	nomad   spec.Nomad
 	keep    bool
+	// out is the folder for the reports; empty for none.
+	out string
 	// timeout is the limit for one scenario, without its lab's start.
 	timeout time.Duration
 }
@@ -45,6 +51,8 @@ type scenarioResult struct {
 	// Start and Took are how long the lab's start and the steps took.
 	Start time.Duration `json:"start_ns"`
 	Took  time.Duration `json:"took_ns"`
+	// Timeline is what the scenario recorded while it changed the lab; absent for nothing.
+	Timeline *timeline.Timeline `json:"timeline,omitempty"`
 
 	err error
 }
@@ -95,6 +103,16 @@ func (r runner) on(ctx context.Context, l *lab.Lab, s scenario.Scenario, o *scen
 	}
 	o.Took, o.Steps = result.Took, n.done
 	o.Findings = append(o.Findings, result.Findings...)
+	o.Timeline = result.Timeline
+	if o.Timeline != nil {
+		r.to.printf("")
+		err = errors.Join(err, o.Timeline.Text(r.to))
+	}
+	if r.out != "" {
+		folder := filepath.Join(r.out, s.Name)
+		err = errors.Join(err, os.MkdirAll(folder, 0o755), //nolint:gosec // others may read a report; it holds no secret
+			checkFlags{out: folder}.files(r.console, report.Formats(), result.Report(l)))
+	}
 	if err != nil && ctx.Err() == nil {
 		o.Evidence, _ = l.Evidence(ctx, err) // an error means that a part of it is missing
 	}

@@ -76,6 +76,10 @@ func RunScenario(t *testing.T, s scenario.Scenario) {
 	_, _ = fmt.Fprintf(w, "%s\n\n", s.Claim)
 	l := StartFor(t, s)
 	result, err := s.Run(t.Context(), l, &narrator{w})
+	if result.Timeline != nil {
+		_, _ = fmt.Fprintln(w)
+		_ = result.Timeline.Text(w) // the test's output takes everything
+	}
 	if err != nil {
 		t.Fatal(err)
 	}

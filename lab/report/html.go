@@ -68,7 +68,8 @@ type page struct {
 	Changes                  folding[finding.Change]
 	Cards                    folding[card]
 	Pictures                 []picture
-	Timeline                 *timeline
+	Lives                    *certificateLives
+	Timeline                 *drawnTimeline
 	Filters                  []filter
 	anchors                  map[string]string
 }
@@ -110,7 +111,7 @@ type option struct {
 func newPage(v view) page {
 	p := page{
 		view: v, Subject: v.subject(), Headline: v.headline(), About: v.about(), Result: v.result(),
-		Changes: fold(v.changes()), Pictures: v.pictures(), Timeline: v.timeline(), Filters: v.filters(), Tiles: v.resultOptions(),
+		Changes: fold(v.changes()), Pictures: v.pictures(), Lives: v.lives(), Timeline: v.drawnTimeline(), Filters: v.filters(), Tiles: v.resultOptions(),
 		anchors: map[string]string{},
 	}
 	for _, plane := range v.Planes {

@@ -29,6 +29,8 @@ func TestPage(t *testing.T) {
 		{"a check unfolds", checkUnfolds},
 		{"a link unfolds its check", linkUnfolds},
 		{"the keyboard is enough", keyboardIsEnough},
+		{"the timeline is drawn to scale", timelineIsDrawn},
+		{"the timeline needs no sight", timelineNeedsNoSight},
 		{"what has changed comes first", changesComeFirst},
 		{"the configuration is folded", configurationIsFolded},
 		{"what matters is printed", printHasWhatMatters},

@@ -13,6 +13,7 @@ import (
 	"nomadlab.internal/lab/engine"
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/spec"
+	"nomadlab.internal/lab/timeline"
 )
 
 // Scenario proves a claim on a fresh lab, step by step.
@@ -68,6 +69,8 @@ type T struct {
 
 	narrator Narrator
 	findings []finding.Finding
+	recorder timeline.Recorder
+	load     []timeline.Line
 	// survey lets a step go on after a check that did not pass.
 	survey bool
 	// cleanups are the functions given to Cleanup.
@@ -88,6 +91,28 @@ type Narrator interface {
 
 // Say passes on to the narrator what was seen.
 func (t *T) Say(format string, args ...any) { t.narrator.Say(fmt.Sprintf(format, args...)) }
+
+// Recorder returns the recorder of the scenario's timeline. What is recorded ends in the Result.
+func (t *T) Recorder() *timeline.Recorder { return &t.recorder }
+
+// SumUp adds lines to the timeline that sum up the work that ran beside the steps.
+func (t *T) SumUp(lines ...timeline.Line) { t.load = append(t.load, lines...) }
+
+// timeline returns what was recorded, or nil for nothing.
+func (t *T) timeline(title string) *timeline.Timeline {
+	if len(t.recorder.Events()) == 0 {
+		return nil
+	}
+	var nodes []timeline.Node
+	if t.Lab != nil {
+		for _, n := range t.Lab.Nodes() {
+			nodes = append(nodes, timeline.Node{Name: n.Name(), Role: string(n.Role())})
+		}
+	}
+	out := t.recorder.Timeline(title, nodes...)
+	out.Load = t.load
+	return &out
+}
 
 // Cleanup registers a function that is called when the scenario ends, also after a failure or a panic. The last registered is
 // called first. Use it for what a step starts beside the lab and a later step still needs.
@@ -132,6 +157,19 @@ type Result struct {
 	Failed []Failure
 	// Took is the time that the steps took, without the start of the lab.
 	Took time.Duration
+	// Timeline is what the steps recorded; nil if they recorded nothing.
+	Timeline *timeline.Timeline
+}
+
+// Report returns the Result as a report of the lab, which has not been removed yet.
+func (r Result) Report(l *lab.Lab) finding.Report {
+	c := finding.Cluster{Name: l.Name(), Nomad: l.NomadVersion(), Engine: l.Engine()}
+	for _, n := range l.Nodes() {
+		c.Nodes = append(c.Nodes, finding.Node{Name: n.Name(), Role: string(n.Role()), Region: n.Region()})
+	}
+	return finding.Report{
+		Cluster: c, Started: time.Now().Add(-r.Took).Round(0), Took: r.Took, Findings: r.Findings, Timeline: r.Timeline,
+	}
 }
 
 // Failure is a step that failed, and why.
@@ -166,11 +204,12 @@ func (s Scenario) Survey(ctx context.Context, l *lab.Lab, n Narrator) (Result, e
 }
 
 // play runs the steps, under Run up to the first that fails.
-func (s Scenario) play(ctx context.Context, t *T) (Result, error) {
+func (s Scenario) play(ctx context.Context, t *T) (r Result, err error) {
 	steps := s.Steps()
 	if len(steps) == 0 {
 		return Result{}, fmt.Errorf("%s: %w", s.Name, ErrNothingProved)
 	}
+	defer func() { r.Timeline = t.timeline(s.Claim) }() // after the cleanups, which may record what still lasts
 	defer t.cleanUp()
 	start := time.Now()
 	var failed []Failure
@@ -190,7 +229,7 @@ func (s Scenario) play(ctx context.Context, t *T) (Result, error) {
 			break
 		}
 	}
-	r := Result{Findings: t.findings, Failed: failed, Took: time.Since(start)}
+	r = Result{Findings: t.findings, Failed: failed, Took: time.Since(start)}
 	if t.survey && ctx.Err() != nil {
 		return r, fmt.Errorf("survey of %s: %w", s.Name, context.Cause(ctx))
 	}

@@ -46,6 +46,9 @@ type Event struct {
 	Node string `json:"node,omitempty"`
 	// Region is the region that a Leader event is of, in a lab with several. Empty: the only one.
 	Region string `json:"region,omitempty"`
+	// Work names the kind of load that a Call or Connection is of, for example "writes": its row in the drawn timeline. Empty: the
+	// row of all calls or all connections.
+	Work string `json:"work,omitempty"`
 	// Text is what happened, as a short sentence without a secret.
 	Text string `json:"text"`
 	// Bad is true for what a user of the cluster would notice: a failed call, a gap, a moved allocation.
