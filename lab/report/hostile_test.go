@@ -2,8 +2,10 @@ package report_test
 
 import (
 	"strings"
+	"time"
 
 	"nomadlab.internal/lab/finding"
+	"nomadlab.internal/lab/timeline"
 )
 
 // Texts that an agent, or an attacker between it and the prober, could answer.
@@ -45,7 +47,7 @@ func hostile() finding.Report {
 				Endpoint: hostileText, Want: hostileText, Outcome: hostileText, Result: finding.Fail, Reason: hostileText, Evidence: evidence,
 			}},
 		}}},
-		Configuration: hostileConfiguration(hostileText), Comparison: hostileComparison(hostileText),
+		Configuration: hostileConfiguration(hostileText), Comparison: hostileComparison(hostileText), Timeline: hostileTimeline(hostileText),
 	}
 }
 
@@ -75,6 +77,23 @@ func hostileComparison(text string) *finding.Comparison {
 	return c
 }
 
+// hostileTimeline has events of each kind, two of them at the same time, and one that is before the start.
+func hostileTimeline(text string) *timeline.Timeline {
+	t := &timeline.Timeline{
+		Title: text, Started: sampleStart, Ended: sampleStart.Add(time.Second), Nodes: []timeline.Node{{Name: text, Role: text}, {Name: "a", Role: "server"}},
+		Load: []timeline.Line{{Name: text, Text: text, Bad: true}, {Name: text, Text: text}},
+	}
+	for _, k := range []timeline.Kind{
+		timeline.Step, timeline.Step, timeline.Effect, timeline.Leader, timeline.Member, timeline.Certificate, timeline.Call, timeline.Allocation,
+		timeline.Connection, timeline.Posture, timeline.Agent, timeline.Kind(text),
+	} {
+		t.Events = append(t.Events,
+			timeline.Event{Kind: k, Node: text, Region: text, Work: text, Text: text, At: sampleStart, End: sampleStart.Add(time.Hour), Bad: true, Count: 2},
+			timeline.Event{Kind: k, Node: "a", Text: text, At: sampleStart.Add(-time.Hour)})
+	}
+	return t
+}
+
 // long is a report of which every text is longer than any screen.
 func long() finding.Report {
 	r := hostile()
@@ -84,6 +103,6 @@ func long() finding.Report {
 		f.Title, f.Reason, f.Why, f.Known, f.Control, f.Node = text, text, text, text, text, text
 		f.Evidence = []finding.Evidence{{Part: finding.Probe, Did: text, Received: text, Lines: []string{text}}}
 	}
-	r.Configuration, r.Comparison = hostileConfiguration(text), hostileComparison(text)
+	r.Configuration, r.Comparison, r.Timeline = hostileConfiguration(text), hostileComparison(text), hostileTimeline(text)
 	return r
 }

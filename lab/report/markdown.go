@@ -82,9 +82,9 @@ func tableRow(cells ...string) string { return "| " + strings.Join(cells, " | ")
 
 func (v view) markdownBlocks() []block {
 	blocks := []block{
-		v.markdownHead(), v.markdownChanges(), v.markdownSettings(), v.markdownCounts(),
+		v.markdownHead(), v.markdownBadEvents(), v.markdownChanges(), v.markdownSettings(), v.markdownCounts(),
 		v.markdownChecks(finding.Fail, "What fails"), v.markdownChecks(finding.Inconclusive, "What is inconclusive"),
-		v.markdownConfiguration(), v.markdownOddCells(), v.markdownMatrix(),
+		v.markdownEvents(), v.markdownConfiguration(), v.markdownOddCells(), v.markdownMatrix(),
 	}
 	for _, p := range v.Planes {
 		blocks = append(blocks, v.markdownPasses(p))

@@ -49,6 +49,7 @@ func Text(w io.Writer, r finding.Report, o TextOptions) error {
 	}
 	t.changesSection()
 	t.resultLines()
+	t.timelineSection()
 	t.countsTable()
 	for _, p := range t.Planes {
 		t.planeSection(p)

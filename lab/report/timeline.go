@@ -170,7 +170,7 @@ func (s scale) ticks() []tick {
 		}
 		step = time.Duration(next) * 100 * time.Millisecond
 	}
-	step = max(step, (s.whole/most).Truncate(time.Second))
+	step = max(step, (s.whole / most).Truncate(time.Second))
 	var out []tick
 	for at := time.Duration(0); at <= s.whole; at += step {
 		label := fmt.Sprintf("%d s", at/time.Second)

@@ -169,7 +169,7 @@ func timelineNeedsNoSight(t *testing.T, b chrome) {
 	if !strings.Contains(label, "server-1: ") || !strings.Contains(label, "is the leader from +0.0 s for 6.3 s") {
 		t.Errorf("the row of server-1 is described as %q", label)
 	}
-	if got := eval[[]string](p, `Array.from(document.querySelectorAll("#timeline .events .bad td:last-child"), e => e.textContent)`); len(got) != 2 || !strings.HasPrefix(got[1], "✕ bad: a write failed: connection refused (40 times") {
+	if got := eval[[]string](p, `Array.from(document.querySelectorAll("#timeline .events .bad td:last-child"), e => e.textContent)`); len(got) != 2 || !strings.HasPrefix(got[0], "✕ bad: a write failed: connection refused (40 times") {
 		t.Errorf("bad in the table: %q", got)
 	}
 	send(p, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Media: "print"})
