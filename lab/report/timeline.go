@@ -142,20 +142,21 @@ func leaderBands(t timeline.Timeline) []timeline.Event {
 	return out
 }
 
-// scale is the time that is shown: a little more than from the start to the end.
+// scale is the time that is shown: from the start to the end, with a margin on both sides in which marks have room.
 type scale struct {
 	timeline timeline.Timeline
 	whole    time.Duration
+	margin   time.Duration
 }
 
 func newScale(t timeline.Timeline) scale {
 	whole := max(t.Ended.Sub(t.Started), time.Second/10)
-	return scale{t, whole + whole/40}
+	return scale{t, whole, whole / 50}
 }
 
 // percent returns where a moment is, from 0 to 100.
 func (s scale) percent(at time.Time) float64 {
-	return min(100, max(0, 100*float64(at.Sub(s.timeline.Started))/float64(s.whole)))
+	return min(100, max(0, 100*float64(at.Sub(s.timeline.Started)+s.margin)/float64(s.whole+2*s.margin)))
 }
 
 func inPercent(p float64) string { return fmt.Sprintf("%.2f%%", p) }
@@ -241,7 +242,7 @@ func (s scale) bars(t *track, r *eventRow) (lanes int) {
 
 // placeLabel puts the name of a bar where there is the most room: in it, behind it or before it.
 func placeLabel(bars []mark, i int) {
-	const enough, margin = 30, 1
+	const enough, margin = 36, 1
 	b := &bars[i]
 	before, behind := b.from, 100-b.to
 	if i > 0 {
@@ -305,9 +306,9 @@ func (s scale) words(r *eventRow) string {
 			bad++
 		}
 	}
-	text := fmt.Sprintf("%s: %s, %d bad", r.name, count(len(r.events), "event"), bad)
+	parts := []string{fmt.Sprintf("%s: %s, %d bad", r.name, count(len(r.events), "event"), bad)}
 	for _, e := range r.bands {
-		text += fmt.Sprintf("; %s from %s for %s", e.Text, s.timeline.When(e), timeline.Seconds(e.End.Sub(e.At)))
+		parts = append(parts, fmt.Sprintf("%s from %s for %s", e.Text, s.timeline.When(e), timeline.Seconds(e.End.Sub(e.At))))
 	}
-	return text
+	return strings.Join(parts, "; ")
 }

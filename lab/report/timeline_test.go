@@ -113,7 +113,7 @@ func timelineIsDrawn(t *testing.T, b chrome) {
 		if want := slices.Concat([]string{"cluster"}, sampleNodes, []string{"writes", "reads", "connections", "allocations"}); !slices.Equal(names, want) {
 			t.Fatalf("rows %q, want %q", names, want)
 		}
-		whole := r.Timeline.Ended.Sub(r.Timeline.Started).Seconds() * 1.025
+		whole := r.Timeline.Ended.Sub(r.Timeline.Started).Seconds()
 		for _, e := range r.Timeline.Events {
 			if e.Kind != timeline.Step {
 				continue
@@ -125,7 +125,7 @@ func timelineIsDrawn(t *testing.T, b chrome) {
 			}
 			lane, bar := lanes[row], bars[0]
 			x := func(at time.Time) float64 {
-				return lane.Left + (lane.Right-lane.Left)*at.Sub(r.Timeline.Started).Seconds()/whole
+				return lane.Left + (lane.Right-lane.Left)*(at.Sub(r.Timeline.Started).Seconds()+whole/50)/(whole*1.04)
 			}
 			if math.Abs(bar.Left-x(e.At)) > 2 || math.Abs(bar.Right-x(e.End)) > 2 {
 				t.Errorf("at %d pixels the step of %s is drawn from %.0f to %.0f, want %.0f to %.0f", s.width, e.Node, bar.Left, bar.Right, x(e.At), x(e.End))
@@ -156,6 +156,13 @@ func badIsSeen(p *openPage) {
 	}
 	if red, other := eval[string](p, `getComputedStyle(document.querySelector("#timeline .track rect.bad")).stroke`), eval[string](p, `getComputedStyle(document.querySelector("#timeline .track rect.step")).stroke`); red == other {
 		p.t.Errorf("what is bad has the colour of a step: %s", red)
+	}
+	for selector, variable := range map[string]string{"bad": "--fail", "reload": "--accent"} { // a mark takes its colour from its class
+		got := eval[string](p, fmt.Sprintf(`getComputedStyle(document.querySelector("#timeline .track .mark.%s")).color`, selector))
+		want := eval[string](p, fmt.Sprintf(`(e => { e.style.color = "var(%s)"; document.body.append(e); const c = getComputedStyle(e).color; e.remove(); return c; })(document.createElement("p"))`, variable))
+		if got != want {
+			p.t.Errorf("a mark of class %s has the colour %s, want %s", selector, got, want)
+		}
 	}
 	if rows, events := len(boxes(p, "#timeline .events tbody tr")), len(changed().Timeline.Events); rows != events {
 		p.t.Errorf("the table has %d rows, want %d", rows, events)
