@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -210,7 +211,7 @@ func (l *Lab) Replan(s spec.Spec) (plan.Plan, error) {
 	now := l.Plan()
 	s.Name, s.Subnet = now.Name, now.Subnet.String()
 	site := l.engine.Site()
-	p, err := plan.New(s, plan.HostEnvironment{Pools: site.Pools, Folder: site.Of(l.record.Run)})
+	p, err := plan.New(s, plan.HostEnvironment{Pools: site.Pools, Folder: site.Of(l.record.Run), Versions: l.versions()})
 	if err != nil {
 		return plan.Plan{}, err
 	}
@@ -221,6 +222,18 @@ func (l *Lab) Replan(s spec.Spec) (plan.Plan, error) {
 		return plan.Plan{}, fmt.Errorf("%w: a running lab keeps its nodes, with their names, roles and regions: bring up another lab for others", spec.ErrInvalid)
 	}
 	return p, nil
+}
+
+// versions returns the versions of the lab's Nomad, and of its nodes', by the image or binary that the Spec or a node names.
+func (l *Lab) versions() map[string]string {
+	out := map[string]string{}
+	own := l.Spec().Nomad
+	out[cmp.Or(own.Image, own.Binary)] = l.NomadVersion()
+	for _, n := range l.nodes {
+		out[cmp.Or(n.plan().Nomad.Image, n.plan().Nomad.Binary)] = n.NomadVersion()
+	}
+	delete(out, "")
+	return out
 }
 
 // Spec returns what the lab is to be: the Spec that it was made from, or that of the last Become.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/rand"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,6 +22,7 @@ type specFlags struct {
 	subnet, logLevel string
 	hardened         bool
 	mutation         string
+	nodeVersions     []string
 	nomad            nomadFlags
 	authority        authorityFlags
 }
@@ -54,8 +56,10 @@ func (f *specFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.logLevel, "log-level", "", "the agents' log level (default INFO)")
 	flags.BoolVar(&f.hardened, "hardened", false, "ACLs, client introduction, no raw_exec")
 	flags.StringVar(&f.mutation, "mutation", "", "make the lab a hardened one that carries this mutation (mutate --list shows all)")
+	flags.StringSliceVar(&f.nodeVersions, "node-version", nil, "version of Nomad on one node, as in server-1=1.10.5, or on several")
 	f.authority.add(cmd)
 	f.nomad.add(cmd)
+	mustComplete(cmd, "node-version", fixed())
 	mustComplete(cmd, "mutation", fixed(mutationIDs()...))
 	mustComplete(cmd, "name", fixed())
 	mustComplete(cmd, "log-level", fixed("TRACE", "DEBUG", "INFO", "WARN", "ERROR"))
@@ -84,6 +88,9 @@ func (f *specFlags) spec(cmd *cobra.Command) (spec.Spec, mutation.Pack, error) {
 	if s.Nomad, err = f.nomad.over(cmd, s.Nomad); err != nil {
 		return s, mutation.Pack{}, err
 	}
+	if s, err = f.withNodeVersions(cmd, s); err != nil {
+		return s, mutation.Pack{}, err
+	}
 	if set("mutation") {
 		d.Mutation = f.mutation
 	}
@@ -99,6 +106,20 @@ func (f *specFlags) spec(cmd *cobra.Command) (spec.Spec, mutation.Pack, error) {
 	}
 	p, s, err := mutation.ForLab(s, m)
 	return s, p, err
+}
+
+// withNodeVersions returns the Spec with the versions of single nodes that the flag names. They win over the file's.
+func (f *specFlags) withNodeVersions(cmd *cobra.Command, s spec.Spec) (spec.Spec, error) {
+	for _, text := range f.nodeVersions {
+		node, version, ok := strings.Cut(text, "=")
+		if !ok || node == "" || version == "" {
+			return s, usagef(cmd, "--node-version %s: write NODE=VERSION, as in server-1=1.10.5", text)
+		}
+		s = s.With(func(s *spec.Spec) {
+			s.Nomad.Nodes = slices.DeleteFunc(s.Nomad.Nodes, func(o spec.NodeNomad) bool { return o.Node == node })
+		}, spec.VersionOn(node, version))
+	}
+	return s, nil
 }
 
 func (f *authorityFlags) add(cmd *cobra.Command) {

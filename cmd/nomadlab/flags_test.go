@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -49,6 +50,9 @@ func TestFlagsWinOverTheFileOnlyWhereSet(t *testing.T) {
 		{"log level", []string{"--log-level", "TRACE"}, func(s *spec.Spec) { s.LogLevel = "TRACE" }},
 		{"version, which the file's image would hide", []string{"--nomad-version", "1.11.3"}, func(s *spec.Spec) { s.Nomad = spec.Nomad{Version: "1.11.3"} }},
 		{"binary", []string{"--nomad-binary", "/bin/nomad"}, func(s *spec.Spec) { s.Nomad = spec.Nomad{Binary: "/bin/nomad"} }},
+		{"a node's version", []string{"--node-version", "server-1=1.10.5,server-2=1.10.5", "--node-version", "server-2=1.11.0"}, func(s *spec.Spec) {
+			s.Nomad.Nodes = []spec.NodeNomad{{Node: "server-1", Version: "1.10.5"}, {Node: "server-2", Version: "1.11.0"}}
+		}},
 		{"image", []string{"--image", "other:2"}, func(s *spec.Spec) { s.Nomad = spec.Nomad{Image: "other:2"} }},
 	}
 	for _, test := range tests {
@@ -72,6 +76,15 @@ func TestSpecOfFlagsAlone(t *testing.T) {
 	want := spec.Spec{Name: "one", Regions: []spec.Region{{Servers: new(1), Clients: new(0)}}}
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("error %v, spec -want +got:\n%s", err, diff)
+	}
+}
+
+// TestNodeVersionsThatAreRefused: a flag that names no node or no version.
+func TestNodeVersionsThatAreRefused(t *testing.T) {
+	for _, text := range []string{"1.10.5", "=1.10.5", "server-1="} {
+		if _, err := parseSpec("--node-version", text); err == nil || !strings.Contains(err.Error(), "NODE=VERSION") {
+			t.Errorf("%q: %v", text, err)
+		}
 	}
 }
 

@@ -152,6 +152,9 @@ func (s stream) planned(n plan.Node) {
 	row("command", strings.Join(n.Command, " "))
 	row("user", userText(n.User))
 	row("certificate", strings.TrimRight(n.Identity.Name()+" "+words(n.Identity.DNSNames)+" "+words(n.Identity.IPs), " "))
+	if !n.Nomad.IsZero() {
+		row("nomad", wanted(n.Nomad))
+	}
 	if n.Gossip != spec.LabKey {
 		row("gossip key", string(n.Gossip))
 	}

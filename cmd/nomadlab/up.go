@@ -39,6 +39,7 @@ When it fails or is interrupted, it removes everything that it started.`,
   nomadlab up --hardened
   nomadlab up --mutation server-plain-http
   nomadlab up --file lab.yaml --nomad-version 1.11.3
+  nomadlab up --node-version server-1=1.10.5
   nomadlab up --json | jq -r '.nodes[].http'`,
 		Args: noArguments(": name the lab with --name"),
 		RunE: a.with(func(cmd *cobra.Command, _ []string, e *engines.Set) error { return a.up(cmd, e, f) }),
