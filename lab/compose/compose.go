@@ -58,6 +58,10 @@ func validate(p plan.Plan) error {
 			"name an image: Compose starts containers from images alone",
 		},
 		{
+			len(p.Nomad.Nodes) > 0, "nomad.nodes", fmt.Sprintf("%d of them", len(p.Nomad.Nodes)),
+			"leave it out: the file has one variable for the image of all nodes; `nomadlab up` gives each its own",
+		},
+		{
 			strings.Trim(image, imageLetters) != "", "nomad", fmt.Sprintf("%q", image),
 			"name an image by letters, digits and ./:@_- alone, such as hashicorp/nomad:1.11.3",
 		},

@@ -213,6 +213,7 @@ func TestRefusals(t *testing.T) {
 	for field, s := range map[string]spec.Spec{
 		"extra_nodes":      {ExtraNodes: []spec.ExtraNode{{Name: "late", Role: pki.Client}}},
 		"nomad.binary":     {Nomad: spec.Nomad{Binary: "/bin/nomad"}},
+		"nomad.nodes":      {Nomad: spec.Nomad{Nodes: []spec.NodeNomad{{Node: "server-1", Version: "1.10.5"}}}},
 		"nomad":            {Nomad: spec.Nomad{Version: "1.11.3}$(id)"}},
 		"hardened":         {Hardened: true},
 		"settings":         {Overrides: []spec.Override{{Path: "enable_debug", Value: "true"}}},
