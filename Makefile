@@ -108,7 +108,7 @@ packages-others:
 	$(call stage,pkgname,-p 2 $(RACE) -skip '$(PROOF)' $$first $$rest)
 
 $(ENGINES:%=scenarios-%): scenarios-%:
-	@$(call stage,standard-verbose,$(RACE) -parallel 4 ./scenarios -engine $*); status=$$?; \
+	@$(call stage,standard-verbose,$(RACE) -parallel 4 -skip '$(PROOF)' ./scenarios -engine $*); status=$$?; \
 	sed -i 's|"Package":"\([^"]*\)"|"Package":"\1 ($*)"|' $(RESULTS)/$@.json && exit $$status
 
 proof:
@@ -118,6 +118,7 @@ proof:
 configurations:
 	@$(call stage,testname,-run '^TestProofOf(Configurations|Workflow)$$' ./lab/regress -engine $(firstword $(ENGINES)))
 
+prove: SHELL := bash
 prove: build ## run the longer proofs: all parts built from their modules, each mutation alone, of one server with each leader, configurations as agents and releases of Nomad read them, sound ones in all forms, sound clusters ten times
 	@echo "==> prove: Nomad, Vault and consul-template build from their Go modules (Vault takes a quarter of an hour with empty caches)"
 	@go test -count=1 -timeout 80m -run '^TestProofOfParts$$' -v ./lab/image </dev/null
@@ -138,6 +139,9 @@ prove: build ## run the longer proofs: all parts built from their modules, each 
 	@for engine in $(ENGINES); do \
 		echo "==> prove: sound clusters of every form, ten times each ($$engine)"; \
 		go test -count=10 -timeout 80m -run '^TestProofOfSoundClusters$$' ./lab/inspect -engine $$engine </dev/null || exit 1; done
+	@for engine in $(ENGINES); do \
+		echo "==> prove: each change that must lose nothing, ten times one after another ($$engine; what was seen: $(RESULTS)/changes-$$engine.txt)"; \
+		mkdir -p $(RESULTS) && set -o pipefail && go test -count=1 -timeout 80m -run '^TestProofOfChanges$$' -v ./scenarios -engine $$engine </dev/null | tee $(RESULTS)/changes-$$engine.txt || exit 1; done
 	@echo "==> prove: all checks of sound configurations pass, in the forms that people write (processes)"
 	@go test -count=1 -timeout 80m -run '^TestProofOfSoundConfigurations$$' -v ./lab/regress -engine process </dev/null
 	@echo "==> prove: every mutation of one server, while each server of its cluster leads in turn"

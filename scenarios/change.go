@@ -33,6 +33,8 @@ type change struct {
 
 	recorder timeline.Recorder
 	work     *load.Load
+	// judged counts the loads that were judged: a scenario may have several, one after another.
+	judged int
 }
 
 // stage is when the posture is taken.
@@ -178,20 +180,25 @@ func (c *change) judge(ctx context.Context, t *scenario.T) error {
 	if err != nil {
 		return fmt.Errorf("end the work: %w", err)
 	}
+	c.judged++
+	node := "the work"
+	if c.judged > 1 {
+		node = fmt.Sprintf("the work, part %d", c.judged)
+	}
 	j := h.Judge(c.limits)
 	var found []finding.Finding
 	for _, l := range j.Lines {
-		found = append(found, ofLine(l, h))
+		found = append(found, ofLine(l, h, node))
 	}
 	return t.Record(found...)
 }
 
 // ofLine returns a line of the judgement as a finding.
-func ofLine(l load.Line, h load.History) finding.Finding {
+func ofLine(l load.Line, h load.History, node string) finding.Finding {
 	results := map[load.Result]finding.Result{load.Pass: finding.Pass, load.Cost: finding.Fail, load.Inconclusive: finding.Inconclusive}
 	return finding.Finding{
 		ID: "work-keeps-its-" + strings.ReplaceAll(l.Name, " ", "-"), Title: l.Name,
-		Plane: string(probe.PlaneCluster), Kind: string(posture.Intrusive), Severity: string(posture.High), Node: "the work", Want: []string{string(load.Pass)},
+		Plane: string(probe.PlaneCluster), Kind: string(posture.Intrusive), Severity: string(posture.High), Node: node, Want: []string{string(load.Pass)},
 		Outcome: l.Text, Result: results[l.Result], Reason: l.Text, Why: "the load's own history (lab/load)", Took: h.Ended.Sub(h.Started),
 	}
 }

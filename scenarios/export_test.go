@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"nomadlab.internal/lab/rollout"
 	"nomadlab.internal/lab/scenario"
 )
 
@@ -47,6 +48,44 @@ func OldLeaderLeads() scenario.Scenario {
 		}
 		return []scenario.Step{last}
 	}
+	return s
+}
+
+// RenewalEdited returns the renewal of certificates with each plan changed by edit.
+func RenewalEdited(edit func(*rollout.Plan)) scenario.Scenario {
+	s := leafRenewal()
+	s.Steps = func() []scenario.Step { return (&renewal{edit: edit}).steps() }
+	return s
+}
+
+// NewAuthorityEdited returns the change of authority with its plan changed by edit.
+func NewAuthorityEdited(edit func(*rollout.Plan)) scenario.Scenario {
+	s := newAuthority()
+	s.Steps = func() []scenario.Step { return (&succession{edit: edit}).steps() }
+	return s
+}
+
+// LeavesFirstWaiting returns the short cut with waits where it is to go without.
+func LeavesFirstWaiting() scenario.Scenario {
+	s := leavesFirst()
+	s.Steps = func() []scenario.Step { return (&shortCut{waits: true}).steps() }
+	return s
+}
+
+// ExpiredEdited returns the scenario of expired certificates up to the rollout that brings the cluster back, changed by edit.
+func ExpiredEdited(edit func(*rollout.Plan)) scenario.Scenario {
+	s := expired()
+	s.Steps = func() []scenario.Step {
+		steps := (&expiry{edit: edit}).steps()
+		return steps[:len(steps)-1]
+	}
+	return s
+}
+
+// ReloadsRenewing returns the reloads with a new certificate where a setting alone is to change.
+func ReloadsRenewing() scenario.Scenario {
+	s := reloads()
+	s.Steps = func() []scenario.Step { return (&reloading{renews: true}).steps() }
 	return s
 }
 
