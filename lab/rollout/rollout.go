@@ -49,7 +49,8 @@ type Await struct {
 	Met func(ctx context.Context, l *lab.Lab) error
 }
 
-// Call is a change of the lab as a whole by a call of Nomad's API, and what takes it back. A nil Back: nothing does.
+// Call is a change of the lab as a whole by a call of Nomad's API, and what takes it back. A nil Back: nothing does. Undo calls
+// Back also after a Do that failed, as far as it got.
 type Call struct {
 	Do, Back func(ctx context.Context, l *lab.Lab) error
 }
@@ -229,10 +230,10 @@ func (out *Outcome) apply(ctx context.Context, l *lab.Lab, s Step, o Options) er
 		}
 	}
 	if s.Call.Do != nil {
+		out.before[len(out.before)-1].called = true // a call that fails, or is interrupted, may have been carried out
 		if err := s.Call.Do(ctx, l); err != nil {
 			return err
 		}
-		out.before[len(out.before)-1].called = true
 	}
 	return await(ctx, l, s.Await)
 }
