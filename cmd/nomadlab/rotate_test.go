@@ -64,6 +64,7 @@ func (r rotating) tryStart(t *testing.T) {
 		t.Errorf("a lab with stopped nodes: %+v", got)
 	}
 	contains(t, r.must(t, "start", r.name), "is ready in", "leader")
+	contains(t, r.must(t, "check", r.name, "--only", "gossip,raft"), "pass")
 }
 
 func (r rotating) open(t *testing.T) *lab.Lab {
@@ -115,7 +116,6 @@ func (r rotating) usable(t *testing.T) {
 	}
 	contains(t, r.must(t, "nomad", r.name, "--", "node", "status"), "client-1", "ready")
 	contains(t, r.must(t, "exec", r.name, "server-1", "--", "echo", "here"), "here")
-	contains(t, r.must(t, "check", r.name, "--only", "gossip"), "pass")
 }
 
 func (r rotating) dryRun(t *testing.T) {
@@ -143,7 +143,7 @@ func (r rotating) dryRun(t *testing.T) {
 
 func (r rotating) certs(t *testing.T) {
 	was := r.serials(t)
-	for _, args := range [][]string{{"rotate", "certs", r.name}, {"rotate", "certs", r.name}, {"rotate", "certs", r.name, "--new-paths"}} {
+	for _, args := range [][]string{{"rotate", "certs", r.name}, {"rotate", "certs", r.name, "--new-paths"}} {
 		contains(t, r.must(t, args...), "lab "+r.name+": 4 nodes have new certificates, 5 steps in ")
 		now := r.serials(t)
 		for i := range was {
