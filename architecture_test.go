@@ -29,7 +29,7 @@ func rooms() map[string]room {
 		"lab/engine/engines", "lab/finding", "lab/fit", "lab/image", "lab/inspect", "lab/mutation", "lab/pki",
 		"lab/plan", "lab/poll", "lab/posture", "lab/posture/catalogue", "lab/posture/matrix",
 		"lab/posture/caller", "lab/probe", "lab/regress", "lab/regress/lock", "lab/report", "lab/spec",
-		"lab/load", "lab/observe", "lab/rollout", "lab/scenario", "lab/timeline", "internal/userfile", "internal/watchdog",
+		"lab/load", "lab/observe", "lab/rehearsal", "lab/rollout", "lab/scenario", "lab/timeline", "internal/userfile", "internal/watchdog",
 	}
 	return map[string]room{
 		".": {},
@@ -136,6 +136,14 @@ func rooms() map[string]room {
 				"lab/probe", "lab/regress/lock", "lab/spec", "internal/tlsfile", "internal/userfile",
 			},
 			testsMayImport: []string{"fixtures", "lab/agentconf/model", "lab/engine/engines", "lab/labtest", "lab/report"},
+		},
+		// A user's change, rolled out on a lab: what regress reads, rollout changes, and load notices.
+		"lab/rehearsal": {
+			mayImport: []string{
+				"internal/deadline", "lab", "lab/agentconf", "lab/finding", "lab/fit", "lab/inspect", "lab/load", "lab/observe", "lab/pki", "lab/plan",
+				"lab/poll", "lab/regress", "lab/regress/lock", "lab/rollout", "lab/spec", "lab/timeline",
+			},
+			testsMayImport: []string{"fixtures", "lab/engine", "lab/engine/engines", "lab/labtest"},
 		},
 		"lab/compose":        {mayImport: []string{"internal/state", "lab/agentconf", "lab/image", "lab/pki", "lab/plan", "lab/spec"}},
 		"lab/engine":         {},

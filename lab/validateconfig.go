@@ -24,9 +24,15 @@ func (l *Lab) validateConfiguration(ctx context.Context) error {
 	if !p.UserConfiguration || len(p.Overrides) > 0 || p.Certificates.Altered() {
 		return nil
 	}
+	return l.Validate(ctx, l.record.Spec.Configuration)
+}
+
+// Validate has the lab's Nomad validate another user configuration, as it is. It changes nothing. It returns an error that wraps
+// spec.ErrInvalid, with Nomad's words, for one that Nomad refuses.
+func (l *Lab) Validate(ctx context.Context, c *spec.Configuration) error {
 	var both errgroup.Group
 	for _, role := range []pki.Role{pki.Server, pki.Client} {
-		if files := l.record.Spec.Configuration.Of(role).Files; len(files) > 0 {
+		if files := c.Of(role).Files; len(files) > 0 {
 			both.Go(func() error { return l.validate(ctx, role, files) })
 		}
 	}

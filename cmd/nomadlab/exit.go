@@ -15,6 +15,7 @@ import (
 	"nomadlab.internal/lab/mutation"
 	"nomadlab.internal/lab/regress"
 	"nomadlab.internal/lab/regress/lock"
+	"nomadlab.internal/lab/rehearsal"
 )
 
 // Exit codes. `nomad` and `exec` exit with the code of the command that they ran.
@@ -86,7 +87,7 @@ func exitCode(err error) int {
 	}
 	for _, known := range []error{
 		engines.ErrUnknown, engines.ErrAmbiguous, engine.ErrUnavailable,
-		regress.ErrConfiguration, mutation.ErrUnknown, lock.ErrLock, inspect.ErrCredential, inspect.ErrAddress, inspect.ErrUntrusted,
+		regress.ErrConfiguration, rehearsal.ErrRefused, mutation.ErrUnknown, lock.ErrLock, inspect.ErrCredential, inspect.ErrAddress, inspect.ErrUntrusted,
 	} {
 		if errors.Is(err, known) {
 			return exitUsage

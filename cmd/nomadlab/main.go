@@ -91,7 +91,7 @@ scenarios that prove it, and removes everything again.`,
 	root.AddCommand(
 		a.upCommand(), a.downCommand(), a.listCommand(), a.statusCommand(), a.startCommand(), a.rotateCommand(),
 		a.envCommand(), a.nomadCommand(), a.execCommand(), a.logsCommand(),
-		a.planCommand(), a.checkCommand(), a.compareCommand(), a.certCommand(), a.diffCommand(), a.mutateCommand(), a.lockCommand(), a.runCommand(), a.imageCommand(), a.versionCommand(),
+		a.planCommand(), a.checkCommand(), a.compareCommand(), a.certCommand(), a.diffCommand(), a.rehearseCommand(), a.mutateCommand(), a.lockCommand(), a.runCommand(), a.imageCommand(), a.versionCommand(),
 	)
 	return root
 }

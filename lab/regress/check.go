@@ -97,17 +97,23 @@ func (v variant) check(ctx context.Context, o Options) (r finding.Report, err er
 			}
 			r.Findings = append(r.Findings, found...)
 		}
-		r.Notes = append(slices.Clone(v.source.Notes), r.Notes...)
-		r.Configuration = describe(v, l.Plan())
-		orderCauses(&r, v.source.credential(pki.Client))
-		r.Notes = append(v.source.commonCauses(r), r.Notes...)
-		if why := l.ReadyErr(); why != nil {
-			r.Notes = append([]string{unready + strings.ReplaceAll(why.Error(), "\n", "; ")}, r.Notes...)
-		}
-		r.Cluster.Name = "" // that lab is gone by now
+		r = v.complete(r, l)
 		return nil
 	})
 	return r, err
+}
+
+// complete adds to the report of a lab what is known of the configuration that the lab runs.
+func (v variant) complete(r finding.Report, l *lab.Lab) finding.Report {
+	r.Notes = append(slices.Clone(v.source.Notes), r.Notes...)
+	r.Configuration = describe(v, l.Plan())
+	orderCauses(&r, v.source.credential(pki.Client))
+	r.Notes = append(v.source.commonCauses(r), r.Notes...)
+	if why := l.ReadyErr(); why != nil {
+		r.Notes = append([]string{unready + strings.ReplaceAll(why.Error(), "\n", "; ")}, r.Notes...)
+	}
+	r.Cluster.Name = "" // that lab is gone by now
+	return r
 }
 
 // unready begins the note on a cluster that did not form.

@@ -1,0 +1,130 @@
+package rehearsal
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"nomadlab.internal/lab/fit"
+	"nomadlab.internal/lab/pki"
+	"nomadlab.internal/lab/plan"
+	"nomadlab.internal/lab/regress"
+)
+
+// ErrRefused is wrapped by every error about a change that cannot be rehearsed. Nothing was brought up, or nothing was touched.
+var ErrRefused = errors.New("this change cannot be rehearsed")
+
+// Side is one of the two clusters: the one that runs, or the one that is to be.
+type Side struct {
+	// Name is what the user calls it, such as the path of a folder.
+	Name string
+	// Source is its configuration.
+	Source regress.Source
+	// Version is its Nomad. Empty: the default version.
+	Version string
+}
+
+// Change is what differs between the old and the new side.
+type Change struct {
+	From string `json:"from"`
+	To   string `json:"to"`
+	// FromVersion and ToVersion are the versions of Nomad, if they differ.
+	FromVersion string `json:"from_version,omitempty"`
+	ToVersion   string `json:"to_version,omitempty"`
+	// Lines are the settings and certificates that differ, the servers' first.
+	Lines []Line `json:"lines"`
+}
+
+// Empty reports whether nothing differs.
+func (c Change) Empty() bool { return len(c.Lines) == 0 && c.FromVersion == c.ToVersion }
+
+// Has reports whether a setting differs at agents of the role; the empty role means any.
+func (c Change) Has(role pki.Role, setting string) bool {
+	return slices.ContainsFunc(c.Lines, func(l Line) bool {
+		return (role == "" || l.Role == role) && strings.EqualFold(l.Setting, setting)
+	})
+}
+
+// roles returns the roles of a side.
+func (s Side) roles() []pki.Role {
+	if len(s.Source.Configuration.Client.Files) > 0 {
+		return []pki.Role{pki.Server, pki.Client}
+	}
+	return []pki.Role{pki.Server}
+}
+
+// Compare returns what differs between two sides. planned is the plan of a lab that runs the new one. It returns an error that
+// wraps ErrRefused for a change that no rollout makes, or that no lab can show.
+func Compare(from, to Side, planned plan.Plan) (Change, error) {
+	if err := refuse(from, to); err != nil {
+		return Change{}, fmt.Errorf("%w: %w", ErrRefused, err)
+	}
+	c := Change{From: from.Name, To: to.Name}
+	if from.Version != to.Version {
+		c.FromVersion, c.ToVersion = from.Version, to.Version
+	}
+	for _, role := range to.roles() {
+		at := slices.IndexFunc(planned.Nodes, func(n plan.Node) bool { return n.Role == role })
+		var n plan.Node
+		if at >= 0 {
+			n = planned.Nodes[at]
+		}
+		c.Lines = append(c.Lines, between(role, from.Source, to.Source, n)...)
+	}
+	return c, nil
+}
+
+// refuse returns all reasons against a rehearsal that the files alone show.
+func refuse(from, to Side) error {
+	var errs []error
+	if a, b := from.Source.Region, to.Source.Region; a != b {
+		errs = append(errs, fmt.Errorf("the region is %s in %s and %s in %s: Nomad renames no region. A region is part of every certificate's name and of the state; "+
+			"build a second region, federate both, and move the jobs", a, from.Name, b, to.Name))
+	}
+	if a, b := from.roles(), to.roles(); len(a) != len(b) {
+		errs = append(errs, fmt.Errorf("%s has %d roles and %s has %d: a rollout changes the nodes that there are; give both a configuration of clients, or neither",
+			from.Name, len(a), to.Name, len(b)))
+	}
+	if a, b := from.Source.Configuration.HasCredentials(), to.Source.Configuration.HasCredentials(); a != b {
+		errs = append(errs, fmt.Errorf("only one of %s and %s came with certificates: give those of both with --tls-dir, or of neither", from.Name, to.Name))
+	}
+	for _, role := range to.roles() {
+		errs = append(errs, refusePorts(role, from, to))
+	}
+	return errors.Join(errs...)
+}
+
+// refusePorts refuses another port. The addresses in the state of Raft, in the clients' list of servers and in the containers' published
+// ports would all have to change at the same moment.
+func refusePorts(role pki.Role, from, to Side) error {
+	a, err := fit.PortsOf(from.Source.Configuration.Of(role).Files)
+	if err != nil {
+		return err
+	}
+	b, err := fit.PortsOf(to.Source.Configuration.Of(role).Files)
+	if err != nil {
+		return err
+	}
+	if a != b {
+		return fmt.Errorf("the %ss' ports are %d, %d and %d in %s (HTTP, RPC, gossip), and %d, %d and %d in %s: peers that have not changed yet would call the old ones; "+
+			"add servers with the new ports and let the old ones leave", role, a.HTTP, a.RPC, a.Serf, from.Name, b.HTTP, b.RPC, b.Serf, to.Name)
+	}
+	return nil
+}
+
+// Notes returns what a reader of the change must know beside its lines.
+func (c Change) Notes() []string {
+	var notes []string
+	for _, l := range c.Lines {
+		switch {
+		case l.Effect == Nothing:
+			notes = append(notes, fmt.Sprintf("%s has no effect: %s", l.Setting, l.Why))
+		case l.Effect == Call && strings.EqualFold(l.Setting, encryptSetting):
+			notes = append(notes, "the gossip key changes by calls of the API; the file alone would change nothing until a server loses its data_dir")
+		case strings.HasPrefix(l.Setting, `plugin.`) && strings.HasSuffix(l.Setting, ".enabled") && l.Becomes == "false":
+			notes = append(notes, fmt.Sprintf("%s = false takes a driver away: a client that is restarted does not find the tasks of that driver again, and ends them", l.Setting))
+		}
+	}
+	return notes
+}
