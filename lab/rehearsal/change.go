@@ -54,9 +54,9 @@ func (s Side) roles() []pki.Role {
 	return []pki.Role{pki.Server}
 }
 
-// Compare returns what differs between two sides. planned is the plan of a lab that runs the new one. It returns an error that
+// Compare returns what differs between two sides. was and planned are the plans of labs that run the old one and the new one. It returns an error that
 // wraps ErrRefused for a change that no rollout makes, or that no lab can show.
-func Compare(from, to Side, planned plan.Plan) (Change, error) {
+func Compare(from, to Side, was, planned plan.Plan) (Change, error) {
 	if err := refuse(from, to); err != nil {
 		return Change{}, fmt.Errorf("%w: %w", ErrRefused, err)
 	}
@@ -65,14 +65,19 @@ func Compare(from, to Side, planned plan.Plan) (Change, error) {
 		c.FromVersion, c.ToVersion = from.Version, to.Version
 	}
 	for _, role := range to.roles() {
-		at := slices.IndexFunc(planned.Nodes, func(n plan.Node) bool { return n.Role == role })
-		var n plan.Node
-		if at >= 0 {
-			n = planned.Nodes[at]
-		}
-		c.Lines = append(c.Lines, between(role, from.Source, to.Source, n)...)
+		c.Lines = append(c.Lines, between(role, from.Source, to.Source, append(replacedIn(planned, role), replacedIn(was, role)...))...)
 	}
 	return c, nil
+}
+
+// replacedIn returns the lines of a role that an agent of the lab reads in a changed form. Nodes of a role differ only in addresses.
+func replacedIn(p plan.Plan, role pki.Role) []fit.Replaced {
+	for _, n := range p.Nodes {
+		if n.Role == role {
+			return slices.Clone(n.Replaced)
+		}
+	}
+	return nil
 }
 
 // refuse returns all reasons against a rehearsal that the files alone show.
@@ -122,8 +127,8 @@ func (c Change) Notes() []string {
 			notes = append(notes, fmt.Sprintf("%s has no effect: %s", l.Setting, l.Why))
 		case l.Effect == Call && strings.EqualFold(l.Setting, encryptSetting):
 			notes = append(notes, "the gossip key changes by calls of the API; the file alone would change nothing until a server loses its data_dir")
-		case strings.HasPrefix(l.Setting, `plugin.`) && strings.HasSuffix(l.Setting, ".enabled") && l.Becomes == "false":
-			notes = append(notes, fmt.Sprintf("%s = false takes a driver away: a client that is restarted does not find the tasks of that driver again, and ends them", l.Setting))
+		case strings.HasPrefix(l.Setting, `plugin.`) && strings.HasSuffix(l.Setting, ".enabled") && l.Was == "true" && l.Becomes != "true":
+			notes = append(notes, fmt.Sprintf("%s takes a driver away: a client that is restarted does not find the tasks of that driver again", l.Setting))
 		}
 	}
 	return notes

@@ -9,7 +9,6 @@ import (
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/fit"
 	"nomadlab.internal/lab/pki"
-	"nomadlab.internal/lab/plan"
 	"nomadlab.internal/lab/regress"
 	"nomadlab.internal/lab/rollout"
 )
@@ -71,8 +70,8 @@ const (
 	whyACL       = "a reload does not read it; from then on the servers want tokens, and the first is made by `nomad acl bootstrap`"
 )
 
-// between returns what differs between the configurations of a role. planned is the new one as an agent of a lab reads it.
-func between(role pki.Role, from, to regress.Source, planned plan.Node) []Line {
+// between returns what differs between the configurations of a role. replaced are the lines that a lab cannot have.
+func between(role pki.Role, from, to regress.Source, replaced []fit.Replaced) []Line {
 	before, after := from.Configuration.Of(role), to.Configuration.Of(role)
 	out := ofCertificates(role, before.Credential, after.Credential)
 	for _, l := range rollout.Lines(before.Files, after.Files, len(out) > 0) {
@@ -85,7 +84,7 @@ func between(role pki.Role, from, to regress.Source, planned plan.Node) []Line {
 			at, _ = before.Files.EffectiveLine(l.Path)
 		}
 		line.File, line.Number = at.File, at.Number
-		out = append(out, line.special(before.Files, after.Files, planned.Replaced))
+		out = append(out, line.special(before.Files, after.Files, replaced))
 	}
 	return out
 }

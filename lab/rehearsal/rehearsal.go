@@ -144,14 +144,15 @@ func prepare(ctx context.Context, o Options, from, to Side) (*rehearsal, []Strat
 	}
 	from.Source, to.Source = align(from.Source, to.Source)
 	r := &rehearsal{Options: o, from: from, to: to}
-	if _, err := r.preview(ctx, from.Source); err != nil {
+	was, err := r.preview(ctx, from.Source)
+	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", from.Name, from.Source.Explain(err))
 	}
 	planned, err := r.preview(ctx, to.Source)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", to.Name, to.Source.Explain(err))
 	}
-	if r.change, err = Compare(from, to, planned); err != nil {
+	if r.change, err = Compare(from, to, was, planned); err != nil {
 		return nil, nil, err
 	}
 	all, err := strategies(r.change, from, to, o.Order, o.Grace)

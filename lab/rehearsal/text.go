@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -111,14 +112,49 @@ func (t *text) change(c Change) {
 	if len(c.Lines) == 0 {
 		t.line("  no line of the configuration")
 	}
-	for _, l := range c.Lines {
-		t.wrapped(fmt.Sprintf("  %-6s  ", l.Role), fmt.Sprintf("%s: %s → %s", l.Setting, cmp.Or(l.Was, noValue), cmp.Or(l.Becomes, noValue)))
-		place := ""
-		if l.File != "" {
-			place = fmt.Sprintf(" (%s:%d)", l.File, l.Number)
+	for _, g := range c.groups() {
+		t.wrapped("  ", string(g.effect)+": "+g.why)
+		for _, l := range g.lines {
+			t.wrapped(fmt.Sprintf("      %-6s  ", l.who), l.text)
 		}
-		t.wrapped("            ", fmt.Sprintf("%s: %s%s", l.Effect, l.Why, place))
 	}
+}
+
+// group is all lines that take effect in the same way for the same reason.
+type group struct {
+	effect Effect
+	why    string
+	lines  []shownLine
+}
+
+// shownLine is a line of one role, or the same line of both.
+type shownLine struct{ who, text string }
+
+// effects returns the effects in the order in which they are shown: what costs most comes first.
+func effects() []Effect { return []Effect{Replacement, Restart, Reload, Call, Nothing, NotRehearsed} }
+
+// groups returns the lines by how they take effect, and why.
+func (c Change) groups() []group {
+	var out []group
+	for _, l := range c.Lines {
+		at := slices.IndexFunc(out, func(g group) bool { return g.effect == l.Effect && g.why == l.Why })
+		if at < 0 {
+			at, out = len(out), append(out, group{effect: l.Effect, why: l.Why})
+		}
+		text := fmt.Sprintf("%s: %s → %s", l.Setting, cmp.Or(l.Was, noValue), cmp.Or(l.Becomes, noValue))
+		if l.File != "" {
+			text += fmt.Sprintf("  (%s:%d)", path.Base(l.File), l.Number)
+		}
+		if same := slices.IndexFunc(out[at].lines, func(o shownLine) bool { return o.text == text }); same >= 0 {
+			out[at].lines[same].who = "both"
+			continue
+		}
+		out[at].lines = append(out[at].lines, shownLine{string(l.Role), text})
+	}
+	slices.SortStableFunc(out, func(a, b group) int {
+		return cmp.Compare(slices.Index(effects(), a.effect), slices.Index(effects(), b.effect))
+	})
+	return out
 }
 
 func (t *text) attempt(number int, a *Attempt) {
