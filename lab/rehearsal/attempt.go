@@ -12,6 +12,7 @@ import (
 	"nomadlab.internal/internal/deadline"
 	"nomadlab.internal/lab"
 	"nomadlab.internal/lab/load"
+	"nomadlab.internal/lab/observe"
 	"nomadlab.internal/lab/poll"
 	"nomadlab.internal/lab/regress"
 	"nomadlab.internal/lab/rollout"
@@ -25,6 +26,8 @@ type attempt struct {
 	out      Attempt
 	recorder timeline.Recorder
 	work     *load.Load
+	// unwatch ends the watching of the lab. Nil: it is not watched.
+	unwatch func() error
 	// round is the title of the current round.
 	round string
 	// began is when the current step began.
@@ -100,10 +103,9 @@ func (a *attempt) run(ctx context.Context) error {
 		return err
 	}
 	broke := a.rollOut(ctx)
-	if err := a.stopWork(ctx); err != nil || ctx.Err() != nil {
+	if err := a.stopWork(ctx, broke != nil); err != nil || ctx.Err() != nil {
 		return errors.Join(context.Cause(ctx), err)
 	}
-	a.out.Events = a.recorder.Events()
 	when := after
 	if broke != nil {
 		when = whereItBroke
@@ -131,27 +133,33 @@ func (a *attempt) startWork(ctx context.Context) (err error) {
 	if err != nil {
 		return fmt.Errorf("put work on the lab: %w", err)
 	}
+	a.unwatch = observe.Start(ctx, a.lab, &a.recorder)
 	return nil
 }
 
-// stopWork stops the load, keeps what its history says, and removes its jobs.
-func (a *attempt) stopWork(ctx context.Context) error {
+// stopWork stops the load, keeps what its history says and the timeline, and removes its jobs, unless the cluster broke: it may answer
+// nothing any more, and goes with the lab.
+func (a *attempt) stopWork(ctx context.Context, broke bool) error {
 	a.tell("load", "reading back what was written")
 	stopping, cancel := context.WithTimeout(context.WithoutCancel(ctx), deadline.Hang)
+	if broke {
+		cancel()
+		stopping, cancel = deadline.Fair(context.WithoutCancel(ctx), brokenWait)
+	}
 	defer cancel()
 	history, err := a.work.Stop(stopping)
+	err = errors.Join(err, a.unwatch())
+	a.out.Timeline = new(a.recorder.Timeline(a.out.Order, observe.Nodes(a.lab)...))
 	if err == nil {
 		a.out.Load = new(history.Judge(load.Limits{}))
+		for _, l := range a.out.Load.Lines {
+			a.out.Timeline.Load = append(a.out.Timeline.Load, timeline.Line{Name: l.Name, Text: l.Text, Bad: l.Result == load.Cost})
+		}
 	}
-	if ctx.Err() != nil || a.out.broke() {
-		return nil // the cluster may answer nothing any more, and goes with the lab
+	if broke || ctx.Err() != nil {
+		return nil
 	}
 	return errors.Join(err, a.work.Remove(stopping))
-}
-
-// broke reports whether a step failed.
-func (a *Attempt) broke() bool {
-	return len(a.Steps) > 0 && a.Steps[len(a.Steps)-1].Error != ""
 }
 
 // rollOut rolls out all rounds, and waits until the cluster is ready. It returns why that failed.
@@ -165,7 +173,7 @@ func (a *attempt) rollOut(ctx context.Context) error {
 			return err
 		}
 	}
-	for i, round := range a.out.Rounds {
+	for _, round := range a.out.Rounds {
 		a.round = round.Title
 		p, err := a.plan(ctx, a.lab, a.out.Strategy, round)
 		if err != nil {
@@ -176,11 +184,6 @@ func (a *attempt) rollOut(ctx context.Context) error {
 		})
 		if err != nil {
 			return a.broken(err)
-		}
-		if i < len(a.out.Rounds)-1 {
-			if err := a.posture(ctx, "after the round: "+round.Title); err != nil {
-				return err
-			}
 		}
 	}
 	return a.whole(ctx)

@@ -10,7 +10,7 @@ import (
 
 // shortStep is a step timeout for a change that breaks: what it waits for never comes. On a quiet machine every other step takes less
 // than three seconds, and a busy machine is given more.
-const shortStep = 20 * time.Second
+const shortStep = 8 * time.Second
 
 func run(t *testing.T, o rehearsal.Options, from, to rehearsal.Side) rehearsal.Rehearsal {
 	t.Helper()

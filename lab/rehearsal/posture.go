@@ -35,10 +35,14 @@ const (
 // brokenWait bounds the posture of a cluster that broke, as deadline.Fair does.
 const brokenWait = 20 * time.Second
 
-// between has the checks that are run between two steps: what a caller without a certificate, with a foreign one and over plaintext
-// gets, and whether the servers have each other.
+// betweenSteps returns the checks that are run between two steps: a few for each plane, none of which waits or leaves anything behind.
+// They are what a caller without a certificate, with another role's and over plaintext gets, and whether the servers have each other.
 func betweenSteps() inspect.Options {
-	return inspect.Options{Quick: true, SafeOnly: true, NoMatrix: true, Only: []string{"cluster", "gossip"}}
+	return inspect.Options{NoMatrix: true, Only: []string{
+		"*-https-refuses-plaintext", "*-https-refuses-no-certificate",
+		"rpc-refuses-plaintext-nomad-rpc", "rpc-refuses-cli-certificate", "raft-refuses-plaintext", "raft-refuses-client-certificate",
+		"gossip-refuses-no-key",
+	}}
 }
 
 // posture takes the posture of the lab as it is now. Before and after the change it is the whole one.

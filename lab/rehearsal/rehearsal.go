@@ -79,8 +79,8 @@ type Attempt struct {
 	Stages []Stage `json:"postures"`
 	// Load is what the load's history says. Nil: there was none.
 	Load *load.Judgement `json:"load,omitempty"`
-	// Events are the timeline.
-	Events []timeline.Event `json:"timeline,omitempty"`
+	// Timeline is what happened when. Nil: nothing was rolled out.
+	Timeline *timeline.Timeline `json:"timeline,omitempty"`
 	// Kept is the name of the lab that was left running. Empty: it was removed.
 	Kept string `json:"kept,omitempty"`
 
