@@ -82,7 +82,7 @@ func (f *rehearseFlags) add(cmd *cobra.Command) {
 	flags.StringVar(&f.order, "order", rehearsal.ServersFirst, strings.Join(rehearsal.Orders(), ", ")+", or names of nodes, such as server-2,server-1,server-3,client-1")
 	flags.BoolVar(&f.asAsked, "no-other-order", false, "try no other order if the first breaks")
 	flags.DurationVar(&f.grace, "grace", 0, "have the servers wait so much longer for heartbeats during the change (server.heartbeat_grace), by one more restart before and after it")
-	flags.DurationVar(&f.stepTimeout, "step-timeout", 90*time.Second, "how long a step may take on a quiet machine before it counts as one that never ends")
+	flags.DurationVar(&f.stepTimeout, "step-timeout", time.Minute, "how long a step may wait before it counts as one that never ends")
 	flags.StringSliceVar(&f.jobs, "with-job", nil, "a job of your own (HCL or JSON) to run beside the load's; may be repeated")
 	flags.BoolVar(&f.keep, "keep", false, "leave the lab running after the first order, as the change has left it")
 	flags.BoolVar(&f.dry, "dry-run", false, "show what changes, line by line, and the orders that would be tried; bring nothing up")

@@ -208,12 +208,16 @@ func (a *attempt) whole(ctx context.Context) error {
 	return err
 }
 
+// stepWork is the part of a step that is work, and takes longer on a busy machine. The rest is Nomad's own waiting.
+const stepWork = 5 * time.Second
+
 // within returns the bound of a step, on this machine as it is now.
 func (a *attempt) within() time.Duration {
-	if a.StepTimeout == 0 {
-		return deadline.Stretch(defaultStepTimeout)
+	waiting := a.StepTimeout
+	if waiting == 0 {
+		waiting = defaultStepTimeout
 	}
-	return deadline.Stretch(a.StepTimeout)
+	return waiting + deadline.Stretch(stepWork)
 }
 
 func (a *attempt) beforeStep(ctx context.Context, _ int, s rollout.Step) error {

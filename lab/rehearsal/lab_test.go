@@ -8,9 +8,9 @@ import (
 	"nomadlab.internal/lab/rehearsal"
 )
 
-// shortStep is a step timeout for a change that breaks: what it waits for never comes. On a quiet machine every other step takes less
-// than three seconds, and a busy machine is given more.
-const shortStep = 8 * time.Second
+// shortStep is a step timeout for a change that breaks: what it waits for never comes. In these changes no other step waits for a clock
+// of Nomad's.
+const shortStep = 4 * time.Second
 
 func run(t *testing.T, o rehearsal.Options, from, to rehearsal.Side) rehearsal.Rehearsal {
 	t.Helper()
