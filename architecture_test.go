@@ -143,7 +143,7 @@ func rooms() map[string]room {
 				"internal/deadline", "lab", "lab/agentconf", "lab/finding", "lab/fit", "lab/inspect", "lab/load", "lab/observe", "lab/pki", "lab/plan",
 				"lab/poll", "lab/regress", "lab/regress/lock", "lab/rollout", "lab/spec", "lab/timeline",
 			},
-			testsMayImport: []string{"fixtures", "lab/engine", "lab/engine/engines", "lab/labtest"},
+			testsMayImport: []string{"fixtures", "lab/labtest"},
 		},
 		"lab/compose":        {mayImport: []string{"internal/state", "lab/agentconf", "lab/image", "lab/pki", "lab/plan", "lab/spec"}},
 		"lab/engine":         {},

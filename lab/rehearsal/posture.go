@@ -49,11 +49,13 @@ func betweenSteps() inspect.Options {
 func (a *attempt) posture(ctx context.Context, when string) error {
 	began := time.Now()
 	o, source := betweenSteps(), a.to.Source
+	whole := a.Check.Inspect
+	whole.Quick = true
 	switch when {
 	case before:
-		o, source = inspect.Options{Quick: true}, a.from.Source
+		o, source = whole, a.from.Source
 	case after:
-		o = inspect.Options{Quick: true}
+		o = whole
 	}
 	a.tell("check", "taking the posture "+when)
 	asking := ctx

@@ -18,7 +18,7 @@ import (
 
 // Options say how to rehearse a change. Check must have an Engine.
 type Options struct {
-	// Check says where the labs run. Its Nomad is that of the old side.
+	// Check says where the labs run, and which checks the posture before and after has. Its Nomad is that of the old side.
 	Check regress.Options
 	// Nomad is the new side's Nomad. Zero: that of Check.
 	Nomad spec.Nomad
