@@ -23,7 +23,7 @@ type fault struct {
 }
 
 func faults() []fault {
-	return slices.Concat(faultsOfNodes(), faultsOfLogs(), faultsOfCommands(), faultsOfTasks(), faultsOfLabs())
+	return slices.Concat(faultsOfNodes(), faultsOfLogs(), faultsOfCommands(), faultsOfTasks(), faultsOfLabs(), faultsOfFiles(), faultsOfReloads(), faultsOfRestarts())
 }
 
 func faultsOfNodes() []fault {

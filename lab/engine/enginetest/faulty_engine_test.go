@@ -22,6 +22,9 @@ type faultyEngine struct {
 	exec          func(ctx context.Context, r engine.Ref, c engine.Command) (int, error)
 	run           func(ctx context.Context, t engine.Task) (int, error)
 	logs          func(ctx context.Context, r engine.Ref, follow bool) (io.ReadCloser, error)
+	copyIn        func(ctx context.Context, r engine.Ref, files []engine.File) error
+	reload        func(ctx context.Context, r engine.Ref) error
+	restart       func(ctx context.Context, r engine.Ref, o engine.Restart) (engine.State, error)
 	copyOut       func(ctx context.Context, r engine.Ref, folder string) ([]engine.File, error)
 	nodes         func(ctx context.Context, lab string) ([]engine.State, error)
 	labs          func(ctx context.Context) (map[string]engine.LabState, error)
@@ -33,6 +36,7 @@ func newFaultyEngine(e engine.Engine) *faultyEngine {
 	return &faultyEngine{
 		Engine: e, occupied: e.Occupied, createNetwork: e.CreateNetwork, create: e.Create, start: e.Start, stop: e.Stop, kill: e.Kill,
 		pause: e.Pause, exec: e.Exec, run: e.Run, logs: e.Logs, copyOut: e.CopyOut, nodes: e.Nodes, labs: e.Labs, remove: e.Remove,
+		copyIn: e.CopyIn, reload: e.Reload, restart: e.RestartProgram,
 	}
 }
 
@@ -79,3 +83,13 @@ func (b *faultyEngine) Labs(ctx context.Context) (map[string]engine.LabState, er
 }
 
 func (b *faultyEngine) Remove(ctx context.Context, lab string) error { return b.remove(ctx, lab) }
+
+func (b *faultyEngine) CopyIn(ctx context.Context, r engine.Ref, files []engine.File) error {
+	return b.copyIn(ctx, r, files)
+}
+
+func (b *faultyEngine) Reload(ctx context.Context, r engine.Ref) error { return b.reload(ctx, r) }
+
+func (b *faultyEngine) RestartProgram(ctx context.Context, r engine.Ref, o engine.Restart) (engine.State, error) {
+	return b.restart(ctx, r, o)
+}
