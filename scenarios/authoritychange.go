@@ -231,7 +231,7 @@ func (s *shortCut) stops(ctx context.Context, t *scenario.T) error {
 	if err != nil {
 		return err
 	}
-	out, err := rollout.Run(ctx, t.Lab, p, rollout.Options{Recorder: &s.recorder, Within: deadline.Stretch(stopsWithin)})
+	out, err := rollout.Run(ctx, t.Lab, p, rollout.Options{Recorder: s.recorder, Within: deadline.Stretch(stopsWithin)})
 	stopped, is := errors.AsType[*rollout.StepError](err)
 	if !is || stopped.Number != 2 {
 		return fmt.Errorf("the rollout was to stop at its second step, the first server: %v", err) //nolint:errorlint // it may be nil
@@ -240,7 +240,7 @@ func (s *shortCut) stops(ctx context.Context, t *scenario.T) error {
 	if err := distrusted(ctx, t, marks); err != nil {
 		return err
 	}
-	return out.Undo(ctx, t.Lab, rollout.Options{Recorder: &s.recorder})
+	return out.Undo(ctx, t.Lab, rollout.Options{Recorder: s.recorder})
 }
 
 // distrusted waits until a server has logged that it does not know the authority of another one's certificate.
@@ -300,7 +300,7 @@ func (s *shortCut) breaks(ctx context.Context, t *scenario.T) error {
 		}
 	}
 	began := time.Now()
-	s.outcome, err = rollout.Run(ctx, t.Lab, p, rollout.Options{Recorder: &s.recorder, Within: deadline.Stretch(stopsWithin)})
+	s.outcome, err = rollout.Run(ctx, t.Lab, p, rollout.Options{Recorder: s.recorder, Within: deadline.Stretch(stopsWithin)})
 	if err != nil {
 		return err
 	}
@@ -317,7 +317,7 @@ func (s *shortCut) recovers(ctx context.Context, t *scenario.T) error {
 		return errors.New("no rollout without waits was carried out")
 	}
 	began := time.Now()
-	if err := s.outcome.Undo(ctx, t.Lab, rollout.Options{Recorder: &s.recorder}); err != nil {
+	if err := s.outcome.Undo(ctx, t.Lab, rollout.Options{Recorder: s.recorder}); err != nil {
 		return err
 	}
 	if err := ready(ctx, t.Lab); err != nil {

@@ -13,6 +13,7 @@ import (
 	"nomadlab.internal/lab/finding"
 	"nomadlab.internal/lab/inspect"
 	"nomadlab.internal/lab/load"
+	"nomadlab.internal/lab/observe"
 	"nomadlab.internal/lab/posture"
 	"nomadlab.internal/lab/probe"
 	"nomadlab.internal/lab/rollout"
@@ -31,8 +32,10 @@ type change struct {
 	// open are the checks of changePosture that must fail before, between and after the change. Nil: none.
 	open func(stage stage) []string
 
-	recorder timeline.Recorder
+	// recorder is the scenario's, from begin on.
+	recorder *timeline.Recorder
 	work     *load.Load
+	unwatch  func() error
 	// judged counts the loads that were judged: a scenario may have several, one after another.
 	judged int
 }
@@ -66,6 +69,7 @@ var errNoWork = errors.New("no work runs beside the change: see the step that st
 // begin returns the step that takes the posture before the change, and starts the work.
 func (c *change) begin() scenario.Step {
 	return scenario.Step{Title: "The posture before the change is taken, and work runs on the cluster", Do: func(ctx context.Context, t *scenario.T) error {
+		c.watch(ctx, t)
 		if err := c.posture(ctx, t, before); err != nil {
 			return err
 		}
@@ -73,10 +77,18 @@ func (c *change) begin() scenario.Step {
 	}}
 }
 
+// watch records on the scenario's timeline what changes in the cluster, until the change is judged or the scenario ends.
+func (c *change) watch(ctx context.Context, t *scenario.T) {
+	c.recorder = t.Recorder()
+	unwatch := observe.Start(context.WithoutCancel(ctx), t.Lab, c.recorder)
+	c.unwatch = unwatch
+	t.Cleanup(func() { _ = unwatch() })
+}
+
 // start starts the work, and has it end with the scenario.
 func (c *change) start(ctx context.Context, t *scenario.T) error {
 	o := c.load
-	o.Recorder = &c.recorder
+	o.Recorder = c.recorder
 	w, err := load.Start(ctx, t.Lab, o)
 	if err != nil {
 		return fmt.Errorf("start the work: %w", err)
@@ -111,7 +123,7 @@ func (c *change) roll(ctx context.Context, t *scenario.T, plan func(context.Cont
 	}
 	began := time.Now()
 	half := (len(p.Steps) - 1) / 2
-	_, err = rollout.Run(ctx, t.Lab, p, rollout.Options{Recorder: &c.recorder, After: func(ctx context.Context, i int, _ rollout.Step) error {
+	_, err = rollout.Run(ctx, t.Lab, p, rollout.Options{Recorder: c.recorder, After: func(ctx context.Context, i int, _ rollout.Step) error {
 		if i != half || i == len(p.Steps)-1 {
 			return nil
 		}
@@ -167,7 +179,8 @@ func (c *change) end(title string) scenario.Step {
 			return errNoWork
 		}
 		err := c.posture(ctx, t, after)
-		return errors.Join(err, c.judge(ctx, t))
+		err = errors.Join(err, c.judge(ctx, t))
+		return errors.Join(err, c.unwatch())
 	}}
 }
 
@@ -188,6 +201,7 @@ func (c *change) judge(ctx context.Context, t *scenario.T) error {
 	j := h.Judge(c.limits)
 	var found []finding.Finding
 	for _, l := range j.Lines {
+		t.SumUp(timeline.Line{Name: l.Name, Text: l.Text, Bad: l.Result != load.Pass})
 		found = append(found, ofLine(l, h, node))
 	}
 	return t.Record(found...)

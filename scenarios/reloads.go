@@ -197,7 +197,7 @@ func (r *reloading) setAlone(ctx context.Context, t *scenario.T, s silentSetting
 		}
 		p.Steps = append(p.Steps, renewal.Steps...)
 	}
-	if _, err := rollout.Run(ctx, t.Lab, p, rollout.Options{Recorder: &r.recorder}); err != nil {
+	if _, err := rollout.Run(ctx, t.Lab, p, rollout.Options{Recorder: r.recorder}); err != nil {
 		return err
 	}
 	self, err := tlsOf(ctx, s.node)
@@ -326,7 +326,7 @@ func (r *reloading) withCertificate(ctx context.Context, t *scenario.T, want fun
 	if err != nil {
 		return err
 	}
-	if _, err := rollout.Run(ctx, t.Lab, p, rollout.Options{Recorder: &r.recorder}); err != nil {
+	if _, err := rollout.Run(ctx, t.Lab, p, rollout.Options{Recorder: r.recorder}); err != nil {
 		return err
 	}
 	for _, s := range r.settings {
@@ -365,7 +365,7 @@ func (r *reloading) mismatch(ctx context.Context, t *scenario.T) error {
 	half := whole
 	half.Title, half.Await = "take a certificate without its key", nil
 	half.Files = slices.DeleteFunc(slices.Clone(whole.Files), func(f rollout.File) bool { return f.What == "private key" })
-	if _, err := rollout.Run(ctx, t.Lab, rollout.Plan{Title: half.Title, Steps: []rollout.Step{half}}, rollout.Options{Recorder: &r.recorder}); err != nil {
+	if _, err := rollout.Run(ctx, t.Lab, rollout.Plan{Title: half.Title, Steps: []rollout.Step{half}}, rollout.Options{Recorder: r.recorder}); err != nil {
 		return err
 	}
 	const why = "private key does not match public key"
@@ -385,7 +385,7 @@ func (r *reloading) mismatch(ctx context.Context, t *scenario.T) error {
 		return fmt.Errorf("%s serves the certificate %x, want the old one, %x", n.Name(), now.SerialNumber, was.SerialNumber)
 	}
 	t.Say("%s\n%s keeps its certificate", sinceMark(n, mark, why, ""), n.Name())
-	_, err = rollout.Run(ctx, t.Lab, p, rollout.Options{Recorder: &r.recorder}) // which waits until the new one is served
+	_, err = rollout.Run(ctx, t.Lab, p, rollout.Options{Recorder: r.recorder}) // which waits until the new one is served
 	return err
 }
 
@@ -410,10 +410,10 @@ func (r *reloading) noAuthority(ctx context.Context, t *scenario.T) error {
 	if err != nil {
 		return err
 	}
-	if _, err := rollout.Run(ctx, t.Lab, sound, rollout.Options{Recorder: &r.recorder}); err != nil {
+	if _, err := rollout.Run(ctx, t.Lab, sound, rollout.Options{Recorder: r.recorder}); err != nil {
 		return err
 	}
-	if _, err := rollout.Run(ctx, t.Lab, step(garbage, "read a CA file without a certificate", ended(n)), rollout.Options{Recorder: &r.recorder}); err != nil {
+	if _, err := rollout.Run(ctx, t.Lab, step(garbage, "read a CA file without a certificate", ended(n)), rollout.Options{Recorder: r.recorder}); err != nil {
 		return err
 	}
 	s, err := n.State(ctx)
