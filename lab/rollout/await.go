@@ -108,20 +108,25 @@ func inTouch(ctx context.Context, s *lab.Node, since time.Time) error {
 	if _, err := c.Raw().Query("/v1/status/leader", &leader, new(api.QueryOptions).WithContext(ctx)); err != nil {
 		return fmt.Errorf("%s asks its leader: %w", s.Name(), err)
 	}
-	var self api.AgentSelf
-	if _, err := c.Raw().Query("/v1/agent/self", &self, new(api.QueryOptions).WithContext(ctx)); err != nil {
-		return fmt.Errorf("ask %s about itself: %w", s.Name(), err)
+	self, err := selfOf(ctx, s)
+	if err != nil {
+		return err
 	}
+	return contactedSince(s.Name(), self, since)
+}
+
+// contactedSince returns an error unless the server leads, or was contacted by its leader since then, by its own word.
+func contactedSince(name string, self api.AgentSelf, since time.Time) error {
 	told := self.Stats["raft"]["last_contact"]
 	if told == "0" { // it leads (hashicorp/raft, Stats)
 		return nil
 	}
 	ago, err := time.ParseDuration(told)
 	if err != nil {
-		return fmt.Errorf("%s was last contacted by its leader: %s", s.Name(), told)
+		return fmt.Errorf("%s was last contacted by its leader: %s", name, told)
 	}
 	if waited := time.Since(since); ago >= waited {
-		return fmt.Errorf("%s was last contacted by its leader %s ago, before the wait of %s began", s.Name(), ago, waited)
+		return fmt.Errorf("%s was last contacted by its leader %s ago, before the wait of %s began", name, ago, waited)
 	}
 	return nil
 }

@@ -3,6 +3,8 @@ package rollout
 import (
 	"context"
 	"fmt"
+	"slices"
+	"time"
 
 	"github.com/hashicorp/nomad/api"
 
@@ -112,4 +114,122 @@ func eachKeyring(l *lab.Lab, judge func(name string, r *api.KeyringResponse) err
 		}
 	}
 	return nil
+}
+
+// AddGossip returns the rollout that gives servers without a gossip key one, as t.Spec and t.GossipKey say: one restart after
+// another, the leader last. Nomad has no setting with which servers of the two kinds hear each other, so that servers with the
+// key and servers without do not know each other until the last one has it: a server that does not know the leader answers
+// "No cluster leader" to what it should forward (nomad/rpc.go, getLeader), while Raft, which has the addresses of its own, goes
+// on. The leader takes servers that it does not hear for failed, and by default removes them from Raft
+// (cleanup_dead_servers); so it is told to leave them alone meanwhile. t.Await and t.Choose are not used.
+func AddGossip(ctx context.Context, l *lab.Lab, t Target) (Plan, error) {
+	leader, err := l.Leader(ctx, "")
+	if err != nil {
+		return Plan{}, err
+	}
+	t.Nodes = Order(l.Servers(), leader.Name())
+	t.Await = func(n *lab.Node) []Await {
+		if n != leader {
+			return []Await{Answers(n.Name()), Follows(n.Name()), LeaderAmong([]*lab.Node{leader})}
+		}
+		var all []Await
+		for _, s := range t.Nodes {
+			all = append(all, Settled(s)...)
+		}
+		return append(all, Encrypts(len(t.Nodes)))
+	}
+	t.Choose = func(*lab.Node, []Line, bool) (Effect, string) {
+		return Restart, "server.encrypt: a reload does not read it"
+	}
+	p, err := Toward(ctx, l, t)
+	if err != nil {
+		return Plan{}, err
+	}
+	keep, clean := cleanup(false), cleanup(true)
+	p.Steps = slices.Concat(
+		[]Step{{Title: "have the leader remove no server that it does not hear", Effect: Nothing, Call: Call{Do: keep, Back: clean}}},
+		p.Steps,
+		[]Step{{Title: "have the leader remove dead servers again", Effect: Nothing, Call: Call{Do: clean, Back: keep}, Access: lab.Access{GossipKey: &t.GossipKey}}},
+	)
+	return p, nil
+}
+
+// cleanup returns the call that sets autopilot's cleanup_dead_servers.
+func cleanup(on bool) func(context.Context, *lab.Lab) error {
+	return func(ctx context.Context, l *lab.Lab) error {
+		server, err := l.Leader(ctx, "")
+		if err != nil {
+			return err
+		}
+		c, err := server.API()
+		if err != nil {
+			return err
+		}
+		config, _, err := c.Operator().AutopilotGetConfiguration(new(api.QueryOptions).WithContext(ctx))
+		if err != nil {
+			return fmt.Errorf("ask %s for the configuration of autopilot: %w", server.Name(), err)
+		}
+		config.CleanupDeadServers = on
+		if _, err := c.Operator().AutopilotSetConfiguration(config, new(api.WriteOptions).WithContext(ctx)); err != nil {
+			return fmt.Errorf("change the configuration of autopilot at %s: %w", server.Name(), err)
+		}
+		return nil
+	}
+}
+
+// Follows waits until the server was contacted by its leader since the wait began, by its own word. It need not know the leader
+// by gossip.
+func Follows(node string) Await {
+	var since time.Time
+	return Await{What: node + " follows the leader", Met: func(ctx context.Context, l *lab.Lab) error {
+		if since.IsZero() {
+			since = time.Now()
+		}
+		n, err := l.Node(node)
+		if err != nil {
+			return err
+		}
+		self, err := selfOf(ctx, n)
+		if err != nil {
+			return err
+		}
+		if err := contactedSince(node, self, since); err != nil {
+			return err
+		}
+		since = time.Time{}
+		return nil
+	}}
+}
+
+// Encrypts waits until each server has that many members of its region alive, and says that it encrypts what it gossips.
+func Encrypts(servers int) Await {
+	return Await{What: "the servers encrypt their gossip and know each other", Met: func(ctx context.Context, l *lab.Lab) error {
+		for _, n := range l.Servers() {
+			self, err := selfOf(ctx, n)
+			if err != nil {
+				return err
+			}
+			if says := self.Stats["serf"]["encrypted"]; says != "true" {
+				return fmt.Errorf("%s says that serf.encrypted is %q", n.Name(), says)
+			}
+			c, err := n.API()
+			if err != nil {
+				return err
+			}
+			members, err := c.Agent().MembersOpts(new(api.QueryOptions).WithContext(ctx))
+			if err != nil {
+				return fmt.Errorf("ask %s for its members: %w", n.Name(), err)
+			}
+			alive := 0
+			for _, m := range members.Members {
+				if m.Status == "alive" {
+					alive++
+				}
+			}
+			if alive != servers {
+				return fmt.Errorf("%s counts %d members alive, want %d", n.Name(), alive, servers)
+			}
+		}
+		return nil
+	}}
 }
