@@ -142,9 +142,9 @@ func (l *Lab) Become(s spec.Spec, p plan.Plan) error {
 	})
 }
 
-// SetVersion sets the version that the lab's agents run from now on.
-func (l *Lab) SetVersion(version string) error {
-	return l.rewrite(func(r *state.Record) { r.Version = version })
+// SetNomad sets which Nomad the lab's agents run from now on: its version, and the image or binary that has it.
+func (l *Lab) SetNomad(version, from string) error {
+	return l.rewrite(func(r *state.Record) { r.Version, r.Image = version, from })
 }
 
 // Access is what the lab itself presents to its agents, and issues with. A nil field stays as it is.

@@ -70,8 +70,8 @@ func (l *Lab) Plan() plan.Plan { return l.current().Plan }
 // NomadVersion returns the version that the lab's agents run.
 func (l *Lab) NomadVersion() string { return l.current().Version }
 
-// Image returns what the lab's nodes were started from: an image, or the path of a binary.
-func (l *Lab) Image() string { return l.record.Image }
+// Image returns what has the Nomad that the lab's nodes run: an image, or the path of a binary.
+func (l *Lab) Image() string { return l.current().Image }
 
 // Engine returns the name of the engine that runs the lab's nodes.
 func (l *Lab) Engine() string { return l.record.Engine }

@@ -67,7 +67,7 @@ func (n *Node) NomadVersion() string { return cmp.Or(n.plan().Nomad.Version, n.l
 
 // image returns what the node is made of: a container image, or the path of a nomad binary.
 func (n *Node) image() string {
-	return cmp.Or(n.plan().Nomad.Image, n.plan().Nomad.Binary, n.lab.record.Image)
+	return cmp.Or(n.plan().Nomad.Image, n.plan().Nomad.Binary, n.lab.current().Image)
 }
 
 // Extra reports whether the node is an extra one, which is created with the lab and not started.

@@ -89,7 +89,7 @@ scenarios that prove it, and removes everything again.`,
 	mustComplete(root, "engine", fixed(string(engines.Auto), string(engines.Docker), string(engines.Process)))
 	root.SetFlagErrorFunc(asUsage)
 	root.AddCommand(
-		a.upCommand(), a.downCommand(), a.listCommand(), a.statusCommand(), a.startCommand(), a.rotateCommand(),
+		a.upCommand(), a.downCommand(), a.listCommand(), a.statusCommand(), a.startCommand(), a.rotateCommand(), a.upgradeCommand(),
 		a.envCommand(), a.nomadCommand(), a.execCommand(), a.logsCommand(),
 		a.planCommand(), a.checkCommand(), a.compareCommand(), a.certCommand(), a.diffCommand(), a.rehearseCommand(), a.mutateCommand(), a.lockCommand(), a.runCommand(), a.imageCommand(), a.versionCommand(),
 	)

@@ -40,7 +40,8 @@ type change struct {
 	plan rollout.Plan
 	// done is what is so afterwards, such as "5 nodes have new certificates".
 	done string
-	// stopped returns what is so after a rollout that stopped and cannot be taken back. Nil: it can be.
+	// stopped returns what is so after a rollout that stopped and cannot be taken back; an interruption ends it after a step. Nil: it
+	// can be taken back.
 	stopped func(*rollout.Outcome) string
 }
 
@@ -154,9 +155,13 @@ func (c console) showPlan(ch change, asJSON bool) error {
 // carryOut carries out the change, shows its progress, and takes it back if it fails or is interrupted.
 func (c console) carryOut(ctx context.Context, ch change, f rolloutFlags) error {
 	p := newProgress(c.errs)
+	working := ctx
+	if ch.stopped != nil { // a step is not left in its middle
+		working = context.WithoutCancel(ctx)
+	}
 	o := rollout.Options{
 		Within: f.timeout,
-		Before: func(ctx context.Context, i int, s rollout.Step) error {
+		Before: func(_ context.Context, i int, s rollout.Step) error {
 			if err := context.Cause(ctx); err != nil {
 				return err
 			}
@@ -170,7 +175,7 @@ func (c console) carryOut(ctx context.Context, ch change, f rolloutFlags) error 
 			return nil
 		},
 	}
-	out, err := rollout.Run(ctx, ch.lab, ch.plan, o)
+	out, err := rollout.Run(working, ch.lab, ch.plan, o)
 	if err != nil {
 		err = c.abandon(ctx, p, ch, out, err)
 		p.stop()
