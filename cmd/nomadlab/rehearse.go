@@ -104,10 +104,11 @@ func (f *rehearseFlags) validate(cmd *cobra.Command) error {
 		return usagef(cmd, "--nomad-version is %q: want one version, or OLD,NEW", f.versions)
 	case f.versions != "" && (f.diff.config.nomad.image != "" || f.diff.config.nomad.binary != ""):
 		return usagef(cmd, "--nomad-version, --image and --nomad-binary exclude each other: set one of them")
-	case f.grace < 0 || f.stepTimeout <= 0:
-		return usagef(cmd, "--grace must not be less than zero, and --step-timeout must be more")
 	case f.json && f.report.out != "":
 		return usagef(cmd, "--json and --out exclude each other: the folder has rehearsal.json")
+	}
+	if f.grace < 0 || f.stepTimeout <= 0 {
+		return usagef(cmd, "--grace must not be less than zero, and --step-timeout must be more")
 	}
 	if f.to == "" {
 		f.to = f.from
@@ -182,7 +183,7 @@ func (f rehearseFlags) options(cmd *cobra.Command, e *engines.Set, from, to *reh
 	for _, version := range []string{old, next} {
 		found, err := image.ResolveBinary(cmd.Context(), image.Request{Version: version}, nil)
 		if err != nil {
-			return o, fmt.Errorf("Nomad %s: %w", version, err)
+			return o, fmt.Errorf("get Nomad %s: %w", version, err)
 		}
 		o.Nomad = spec.Nomad{Version: version, Binary: found.Path}
 	}

@@ -19,6 +19,9 @@ func (s Source) Up(ctx context.Context, o Options) (*lab.Lab, error) {
 	return l, s.Explain(err)
 }
 
+// Lenient returns the source for a Nomad that may not know all of it: see spec.Configuration.LeaveOutUnknown.
+func (s Source) Lenient() Source { return s.lenient() }
+
 // Explain returns an ErrConfiguration for the error of an agent that refused the configuration, and other errors as they are.
 func (s Source) Explain(err error) error { return s.explain(err) }
 

@@ -26,6 +26,9 @@ func (r *rehearsal) bootstrap(ctx context.Context, l *lab.Lab) error {
 	if l.ManagementToken() == r.token {
 		return nil
 	}
+	if err := l.WaitLeader(ctx); err != nil {
+		return err
+	}
 	known := false
 	err := poll.Until(ctx, "the ACL system to be bootstrapped", func(ctx context.Context) string {
 		leader, err := l.Leader(ctx, "")

@@ -2,6 +2,7 @@ package rehearsal
 
 import (
 	"path"
+	"slices"
 
 	"nomadlab.internal/lab/agentconf"
 	"nomadlab.internal/lab/pki"
@@ -31,24 +32,11 @@ func alignFiles(a, b agentconf.Files) (x, y agentconf.Files) {
 	if len(a) == 0 || len(b) == 0 {
 		return a, b // a role that one side lacks is refused
 	}
-	same := func(i, j int) bool { return path.Base(a[i].Name()) == path.Base(b[j].Name()) }
-	// common[i][j] is how many names a[i:] and b[j:] have in common, in order.
-	common := make([][]int, len(a)+1)
-	for i := range common {
-		common[i] = make([]int, len(b)+1)
-	}
-	for i := len(a) - 1; i >= 0; i-- {
-		for j := len(b) - 1; j >= 0; j-- {
-			common[i][j] = max(common[i+1][j], common[i][j+1])
-			if same(i, j) {
-				common[i][j] = max(common[i][j], common[i+1][j+1]+1)
-			}
-		}
-	}
+	common := inCommon(a, b)
 	i, j := 0, 0
 	for i < len(a) || j < len(b) {
 		switch {
-		case i < len(a) && j < len(b) && same(i, j) && common[i][j] == common[i+1][j+1]+1:
+		case i < len(a) && j < len(b) && common[i][j] > max(common[i+1][j], common[i][j+1]):
 			x, y = append(x, a[i]), append(y, b[j])
 			i, j = i+1, j+1
 		case j == len(b) || i < len(a) && common[i+1][j] >= common[i][j+1]:
@@ -60,6 +48,23 @@ func alignFiles(a, b agentconf.Files) (x, y agentconf.Files) {
 		}
 	}
 	return x, y
+}
+
+// inCommon returns, for each i and j, how many base names a[i:] and b[j:] have in common, in order.
+func inCommon(a, b agentconf.Files) [][]int {
+	common := make([][]int, len(a)+1)
+	for i := range common {
+		common[i] = make([]int, len(b)+1)
+	}
+	for i, x := range slices.Backward(a) {
+		for j, y := range slices.Backward(b) {
+			common[i][j] = max(common[i+1][j], common[i][j+1])
+			if path.Base(x.Name()) == path.Base(y.Name()) {
+				common[i][j] = max(common[i][j], common[i+1][j+1]+1)
+			}
+		}
+	}
+	return common
 }
 
 // silent returns a file of the same name that says nothing.

@@ -40,7 +40,7 @@ func TestAlign(t *testing.T) {
 
 func filesNamed(folder, words string) agentconf.Files {
 	var out agentconf.Files
-	for _, name := range strings.Fields(words) {
+	for name := range strings.FieldsSeq(words) {
 		out = append(out, agentconf.NewFile(folder+name+".hcl", []byte("datacenter = \"dc1\"\n")))
 	}
 	return out

@@ -150,7 +150,7 @@ func (a *attempt) stopWork(ctx context.Context, broke bool) error {
 	history, err := a.work.Stop(stopping)
 	err = errors.Join(err, a.unwatch())
 	a.out.Timeline = new(a.recorder.Timeline(a.out.Order, observe.Nodes(a.lab)...))
-	if err == nil {
+	if err == nil || len(history.Calls) > 0 {
 		a.out.Load = new(history.Judge(load.Limits{}))
 		for _, l := range a.out.Load.Lines {
 			a.out.Timeline.Load = append(a.out.Timeline.Load, timeline.Line{Name: l.Name, Text: l.Text, Bad: l.Result == load.Cost})

@@ -32,6 +32,8 @@ type Change struct {
 	// FromVersion and ToVersion are the versions of Nomad, if they differ.
 	FromVersion string `json:"from_version,omitempty"`
 	ToVersion   string `json:"to_version,omitempty"`
+	// Unknown are lines that the old version of Nomad does not know, and that take effect with the new one.
+	Unknown []string `json:"unknown_before,omitempty"`
 	// Lines are the settings and certificates that differ, the servers' first.
 	Lines []Line `json:"lines"`
 }
@@ -65,7 +67,14 @@ func Compare(from, to Side, was, planned plan.Plan) (Change, error) {
 		c.FromVersion, c.ToVersion = from.Version, to.Version
 	}
 	for _, role := range to.roles() {
-		c.Lines = append(c.Lines, between(role, from.Source, to.Source, append(replacedIn(planned, role), replacedIn(was, role)...))...)
+		before := replacedIn(was, role)
+		for _, r := range before {
+			if fit.IsUnknown(r.Because) {
+				c.Unknown = append(c.Unknown, fmt.Sprintf("%s of the %ss (%s:%d): %s; it takes effect with Nomad %s", r.Setting, role, r.File, r.Line, r.Because, to.Version))
+			}
+		}
+		before = slices.DeleteFunc(before, func(r fit.Replaced) bool { return fit.IsUnknown(r.Because) })
+		c.Lines = append(c.Lines, between(role, from.Source, to.Source, append(replacedIn(planned, role), before...))...)
 	}
 	return c, nil
 }
@@ -120,7 +129,7 @@ func refusePorts(role pki.Role, from, to Side) error {
 
 // Notes returns what a reader of the change must know beside its lines.
 func (c Change) Notes() []string {
-	var notes []string
+	notes := slices.Clone(c.Unknown)
 	for _, l := range c.Lines {
 		switch {
 		case l.Effect == Nothing:

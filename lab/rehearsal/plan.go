@@ -23,7 +23,7 @@ func (r *rehearsal) plan(ctx context.Context, l *lab.Lab, s Strategy, round Roun
 	if err != nil {
 		return rollout.Plan{}, err
 	}
-	target := rollout.Target{Title: round.Title, Spec: r.spec(round.source), Nodes: nodes, Choose: r.choose}
+	target := rollout.Target{Title: round.Title, Spec: r.spec(round.source, round.next), Nodes: nodes, Choose: r.choose}
 	if round.Unheard {
 		target.Await = unheard
 	}
@@ -31,8 +31,8 @@ func (r *rehearsal) plan(ctx context.Context, l *lab.Lab, s Strategy, round Roun
 	if err != nil {
 		return p, err
 	}
-	if round.brings {
-		if p.Steps, err = r.bring(l, nodes, p.Steps, target); err != nil {
+	if round.next {
+		if p.Steps, err = r.bring(l, nodes, p.Steps, target, round.brings); err != nil {
 			return p, err
 		}
 	}
@@ -53,8 +53,11 @@ func (r *rehearsal) plan(ctx context.Context, l *lab.Lab, s Strategy, round Roun
 	if err != nil {
 		return p, err
 	}
+	if key := round.source.Configuration.Server.Files.Text(encryptSetting); (key == "") != (l.GossipKey() == "") {
+		access.GossipKey = &key // it was added or taken away, by restarts
+	}
 	if access != (lab.Access{}) {
-		p.Steps = append(p.Steps, rollout.Step{Title: "the lab's own calls present the certificate of this round", Effect: rollout.Nothing, Access: access})
+		p.Steps = append(p.Steps, rollout.Step{Title: "the lab's own calls follow: their certificate, whom they trust, the gossip key", Effect: rollout.Nothing, Access: access})
 	}
 	return p, nil
 }
@@ -138,8 +141,9 @@ func (r *rehearsal) keyring(l *lab.Lab, round Round) ([]rollout.Step, error) {
 	return p.Steps, err
 }
 
-// bring adds to the steps what no file says: another version of Nomad, and a data_dir without the state of the old one.
-func (r *rehearsal) bring(l *lab.Lab, nodes []*lab.Node, steps []rollout.Step, t rollout.Target) ([]rollout.Step, error) {
+// bring adds to the steps what no file says: another version of Nomad, and a data_dir without the state of the old one. In a round
+// after the one that brings it, it adds to the steps that there are.
+func (r *rehearsal) bring(l *lab.Lab, nodes []*lab.Node, steps []rollout.Step, t rollout.Target, first bool) ([]rollout.Step, error) {
 	planned, err := l.Replan(t.Spec)
 	if err != nil {
 		return nil, err
@@ -149,48 +153,61 @@ func (r *rehearsal) bring(l *lab.Lab, nodes []*lab.Node, steps []rollout.Step, t
 		settled = t.Await
 	}
 	var out []rollout.Step
+	other := r.change.FromVersion != r.change.ToVersion
 	for _, n := range nodes {
-		moved, other := r.change.Has(n.Role(), dataSetting), r.Nomad.Binary != "" && r.change.FromVersion != r.change.ToVersion
+		moved := r.change.Has(n.Role(), dataSetting)
 		at := slices.IndexFunc(steps, func(s rollout.Step) bool { return s.Node == n.Name() })
-		if at < 0 && !moved && !other {
+		if at < 0 && (!first || !moved && !other) {
 			continue
 		}
 		s := rollout.Step{Node: n.Name(), Title: t.Title, Await: settled(n)}
 		if at >= 0 {
 			s = steps[at]
 		}
-		if other {
-			s.Binary, s.Version, s.Effect = r.Nomad.Binary, r.change.ToVersion, rollout.Restart
-			s.Why = fmt.Sprintf("another binary needs a restart: Nomad %s", r.change.ToVersion)
-		}
-		if moved {
-			next := planned.Nodes[slices.IndexFunc(planned.Nodes, func(o plan.Node) bool { return o.Name == n.Name() })]
-			if err := moveData(&s, next); err != nil {
-				return nil, err
-			}
+		next := planned.Nodes[slices.IndexFunc(planned.Nodes, func(o plan.Node) bool { return o.Name == n.Name() })]
+		if s, err = r.bringOne(s, next, moved, other); err != nil {
+			return nil, err
 		}
 		out = append(out, s)
 	}
-	for _, s := range steps { // those without a node come last
-		if s.Node == "" {
-			out = append(out, s)
-		}
+	out = append(out, slices.DeleteFunc(steps, func(s rollout.Step) bool { return s.Node != "" })...) // those without a node come last
+	if first && other {
+		out = append(out, rollout.Step{Title: "all agents run Nomad " + r.change.ToVersion, Effect: rollout.Nothing, Call: rollout.Call{
+			Do: func(_ context.Context, l *lab.Lab) error { return l.SetVersion(r.change.ToVersion) },
+		}})
 	}
 	return out, nil
 }
 
-// moveData makes the step start the agent with an empty data_dir below the one that it had.
-func moveData(s *rollout.Step, next plan.Node) error {
+// bringOne returns the step of one node with the version and the data_dir that it is to have.
+func (r *rehearsal) bringOne(s rollout.Step, next plan.Node, moved, other bool) (rollout.Step, error) {
+	if moved {
+		var err error
+		if next, err = moveData(&s, next); err != nil {
+			return s, err
+		}
+	}
+	if other {
+		s.Binary, s.Version, s.Effect = r.Nomad.Binary, r.change.ToVersion, rollout.Restart
+		s.Why = "another binary needs a restart: Nomad " + r.change.ToVersion
+		next.Nomad = r.Nomad
+	}
+	s.Revise = func(p *plan.Node) { *p = next }
+	return s, nil
+}
+
+// moveData makes the step start the agent with an empty data_dir below the one that it had. It returns the node's plan with that.
+func moveData(s *rollout.Step, next plan.Node) (plan.Node, error) {
 	at := slices.IndexFunc(next.Files, func(f plan.File) bool { return path.Base(f.Path) == fit.OwnFile })
 	if at < 0 {
-		return fmt.Errorf("%s has no file of the lab's own", s.Node)
+		return next, fmt.Errorf("%s has no file of the lab's own", s.Node)
 	}
 	own := next.Files[at]
 	files := agentconf.Files{agentconf.NewFile(own.Path, []byte(own.Content))}
 	folder := path.Join(files.Text(dataSetting), "moved")
 	text, err := agentconf.Edit([]byte(own.Content), dataSetting, fmt.Sprintf("%q", folder))
 	if err != nil {
-		return fmt.Errorf("move the data_dir of %s: %w", s.Node, err)
+		return next, fmt.Errorf("move the data_dir of %s: %w", s.Node, err)
 	}
 	s.Files = slices.DeleteFunc(slices.Clone(s.Files), func(f rollout.File) bool { return f.Path == own.Path })
 	s.Files = append(s.Files,
@@ -200,8 +217,7 @@ func moveData(s *rollout.Step, next plan.Node) error {
 	own.Content = string(text)
 	next.Files = slices.Clone(next.Files)
 	next.Files[at] = own
-	s.Revise = func(p *plan.Node) { *p = next }
-	return nil
+	return next, nil
 }
 
 // withFolders returns the files after the folders that they need and the node does not have.

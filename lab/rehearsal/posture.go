@@ -33,7 +33,7 @@ const (
 )
 
 // brokenWait bounds the posture of a cluster that broke, as deadline.Fair does.
-const brokenWait = 20 * time.Second
+const brokenWait = 3 * time.Second
 
 // betweenSteps returns the checks that are run between two steps: a few for each plane, none of which waits or leaves anything behind.
 // They are what a caller without a certificate, with another role's and over plaintext gets, and whether the servers have each other.

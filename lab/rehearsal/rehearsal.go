@@ -144,11 +144,15 @@ func prepare(ctx context.Context, o Options, from, to Side) (*rehearsal, []Strat
 	}
 	from.Source, to.Source = align(from.Source, to.Source)
 	r := &rehearsal{Options: o, from: from, to: to}
-	was, err := r.preview(ctx, from.Source)
+	if from.Version != to.Version {
+		r.from.Source, r.to.Source = from.Source.Lenient(), to.Source.Lenient()
+		from, to = r.from, r.to
+	}
+	was, err := r.preview(ctx, from.Source, false)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", from.Name, from.Source.Explain(err))
 	}
-	planned, err := r.preview(ctx, to.Source)
+	planned, err := r.preview(ctx, to.Source, true)
 	if err != nil {
 		return nil, nil, fmt.Errorf("%s: %w", to.Name, to.Source.Explain(err))
 	}
@@ -177,14 +181,18 @@ func checkOrder(s Strategy, planned plan.Plan) error {
 }
 
 // preview returns the plan of a lab with the source.
-func (r *rehearsal) preview(ctx context.Context, s regress.Source) (plan.Plan, error) {
-	return lab.Preview(ctx, r.Check.Engine, r.spec(s))
+func (r *rehearsal) preview(ctx context.Context, s regress.Source, next bool) (plan.Plan, error) {
+	return lab.Preview(ctx, r.Check.Engine, r.spec(s, next))
 }
 
-// spec returns the lab that runs the source, with as many servers as the old side has.
-func (r *rehearsal) spec(s regress.Source) spec.Spec {
+// spec returns the lab that runs the source, with as many servers as the old side has, and with the new Nomad if next is true.
+func (r *rehearsal) spec(s regress.Source, next bool) spec.Spec {
 	s.Servers = r.from.Source.Servers
-	return s.Spec(r.Check)
+	o := r.Check
+	if next && r.from.Version != r.to.Version {
+		o.Nomad = spec.Nomad{Version: r.to.Version}
+	}
+	return s.Spec(o)
 }
 
 // Run rehearses the change. It brings up a lab for each order that it tries, and removes it. The error wraps ErrRefused or

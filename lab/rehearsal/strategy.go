@@ -46,8 +46,8 @@ type Round struct {
 	source regress.Source
 	// access is what the lab itself presents after the round.
 	access accessOf
-	// brings is true for the round that brings the new version and the new data_dir.
-	brings bool
+	// brings is true for the round that brings the new version and the new data_dir. next is true for it and those after it.
+	brings, next bool
 }
 
 // accessOf says which certificate the lab itself presents.
@@ -108,7 +108,7 @@ func distinct(all []Strategy) []Strategy {
 
 // once returns the rounds of a way that changes each node once, between the two that raise and restore heartbeat_grace.
 func once(from, to Side, c Change, grace time.Duration) ([]Round, error) {
-	round := Round{Title: "roll out " + to.Name, source: to.Source, access: accessNew, brings: true}
+	round := Round{Title: "roll out " + to.Name, source: to.Source, access: accessNew, brings: true, next: true}
 	if !authorityChanges(c) {
 		round.access = accessAsBefore
 	}
@@ -118,7 +118,7 @@ func once(from, to Side, c Change, grace time.Duration) ([]Round, error) {
 // inRounds returns the rounds of the way in which changed and unchanged nodes accept each other. several is false if that is no other
 // way than once.
 func inRounds(from, to Side, c Change, grace time.Duration) (rounds []Round, several bool, err error) {
-	last := Round{Title: "roll out " + to.Name, source: to.Source, brings: true}
+	last := Round{Title: "roll out " + to.Name, source: to.Source, brings: true, next: true}
 	if c.Has(pki.Server, encryptSetting) && oneIsUnset(from, to, encryptSetting) {
 		last.Unheard, several = true, true
 	}

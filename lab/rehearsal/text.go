@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -65,7 +66,7 @@ func (t *text) line(format string, args ...any) {
 func (t *text) wrapped(head, body string) {
 	margin := strings.Repeat(" ", len([]rune(head)))
 	line := head
-	for _, word := range strings.Fields(body) {
+	for word := range strings.FieldsSeq(body) {
 		if len([]rune(line))+len([]rune(word)) >= width && strings.TrimSpace(line) != strings.TrimSpace(head) {
 			t.line("%s", line)
 			line = margin
@@ -222,11 +223,10 @@ func (t *text) stages(a *Attempt) {
 	}
 	t.title("  POSTURE")
 	for _, s := range a.Stages {
-		fails := ""
-		if s.When != before && s.When != after && len(s.Fails) > 0 {
-			fails = "  " + strings.Join(sortedKeys(s.Fails), ", ")
+		t.line("    %-16s  %3d pass  %3d fail  %3d inconclusive", s.When, s.Checks.Pass, s.Checks.Fail, s.Checks.Inconclusive)
+		if open := a.openedAt(s); s.When != after && len(open) > 0 {
+			t.wrapped("                      opened by then: ", strings.Join(open, ", "))
 		}
-		t.line("    %-28s  %3d pass  %3d fail  %3d inconclusive%s", s.When, s.Checks.Pass, s.Checks.Fail, s.Checks.Inconclusive, fails)
 	}
 	if c := a.After.Comparison; c != nil {
 		t.compared(*c)
@@ -247,6 +247,10 @@ func (t *text) compared(c finding.Comparison) {
 		if len(all) == 0 {
 			continue
 		}
+		if d == finding.Unclear {
+			t.line("    cannot be compared: %d, such as checks of what only one side has", len(all))
+			continue
+		}
 		t.line("    %s: %d", d, len(all))
 		for i, change := range all {
 			if i == shown {
@@ -265,12 +269,14 @@ func (t *text) compared(c finding.Comparison) {
 	}
 }
 
-func sortedKeys(m map[string][]string) []string {
+// openedAt returns the checks that fail at a stage and did not before the change.
+func (a *Attempt) openedAt(s Stage) []string {
 	var out []string
-	for k := range m {
-		out = append(out, k)
+	for _, id := range slices.Sorted(maps.Keys(s.Fails)) {
+		if _, failed := a.Stages[0].Fails[id]; !failed {
+			out = append(out, id)
+		}
 	}
-	slices.Sort(out)
 	return out
 }
 
