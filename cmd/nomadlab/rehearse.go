@@ -169,7 +169,7 @@ func (f rehearseFlags) options(cmd *cobra.Command, e *engines.Set, from, to *reh
 	for _, name := range f.jobs {
 		text, err := userfile.Read(name)
 		if err != nil {
-			return o, fmt.Errorf("--with-job: %w", err)
+			return o, fmt.Errorf("%w: --with-job: %w", rehearsal.ErrRefused, err)
 		}
 		o.Jobs = append(o.Jobs, rehearsal.Job{Name: name, Text: text})
 	}
