@@ -97,7 +97,7 @@ func (c *change) beginAt(at stage) action {
 // through carries out a rollout beside the work. The posture is taken by others: halfway no two agents need have the same.
 func (c *change) through(ctx context.Context, t *scenario.T, p rollout.Plan) error {
 	began := time.Now()
-	_, err := rollout.Run(ctx, t.Lab, p, rollout.Options{Recorder: &c.recorder})
+	_, err := rollout.Run(ctx, t.Lab, p, rollout.Options{Recorder: c.recorder})
 	if err == nil {
 		t.Say("to %s took %.1f s in %d steps", p.Title, time.Since(began).Seconds(), len(p.Steps))
 	}

@@ -173,7 +173,13 @@ func (r *rehearsal) bring(l *lab.Lab, nodes []*lab.Node, steps []rollout.Step, t
 	out = append(out, slices.DeleteFunc(steps, func(s rollout.Step) bool { return s.Node != "" })...) // those without a node come last
 	if first && other {
 		out = append(out, rollout.Step{Title: "all agents run Nomad " + r.change.ToVersion, Effect: rollout.Nothing, Call: rollout.Call{
-			Do: func(_ context.Context, l *lab.Lab) error { return l.SetVersion(r.change.ToVersion) },
+			Do: func(_ context.Context, l *lab.Lab) error {
+				from := r.Nomad.Binary
+				if l.Contained() { // the nodes have the binary, and the lab's own calls of the CLI keep the image
+					from = l.Image()
+				}
+				return l.SetNomad(r.change.ToVersion, from)
+			},
 		}})
 	}
 	return out, nil
